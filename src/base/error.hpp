@@ -1,0 +1,57 @@
+// Every refusal this project can give, once: the same word in C++, JSON, JavaScript and the docs.
+//
+// A refusal of input is a value. A broken invariant of our own is a bug, and asserts.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace peer_cdn {
+
+enum class Error : std::uint8_t {
+  none,
+  // What somebody sent cannot be used.
+  malformed_message,
+  malformed_manifest,
+  message_too_long,
+  version_mismatch,
+  unknown_message,
+  // A peer broke the protocol; the pair is closed.
+  unasked_block,
+  piece_out_of_bounds,
+  wrong_length,
+  request_flood,
+  wrong_digest,
+  // A source cannot go on; another one does.
+  nobody_has_it,
+  not_introduced,
+  not_held,
+  peer_gone,
+  peer_stalled,
+  upload_off,
+  no_webrtc,
+  no_coordinator,
+  no_page,
+  timed_out,
+  // The origin.
+  origin_changed,
+  origin_unreachable,
+  range_not_satisfiable,
+  not_in_manifest,
+  digests_mismatch,
+  // This browser.
+  storage_full,
+  storage_lost,
+  engine_failed,
+  cancelled,
+  // The coordinator.
+  origin_refused,
+  rate_limited,
+  too_many_peers,
+  shutting_down,
+};
+
+// The kebab-case code of an error, "wrong-digest" for Error::wrong_digest. Static storage.
+std::string_view code(Error error);
+
+}  // namespace peer_cdn

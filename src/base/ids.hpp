@@ -1,0 +1,55 @@
+// Names for things, each its own type, so that a peer's number is never taken for a reader's.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace peer_cdn {
+
+template <class Tag>
+struct Id {
+  std::uint32_t value = 0;
+  auto operator<=>(const Id&) const = default;
+};
+
+using PeerId = Id<struct PeerTag>;      // issued by the coordinator; one page of one browser
+using ReaderId = Id<struct ReaderTag>;  // issued by the host; one consumer of one range of a resource
+using PieceIndex = std::uint32_t;
+
+// A SHA-256 digest. Of one piece, or, as the root, of a whole resource (DESIGN: Manifest).
+struct Digest {
+  static constexpr std::size_t bytes_size = 32;
+  std::array<std::uint8_t, bytes_size> bytes{};
+  auto operator<=>(const Digest&) const = default;
+};
+
+// A resource's identity: its piece's digest (one piece), or the digest of its digest list.
+using Root = Digest;
+
+// Exactly 64 lower-case hex digits, or nothing.
+std::optional<Digest> parse_digest(std::string_view hex);
+std::string to_hex(const Digest& digest);
+
+}  // namespace peer_cdn
+
+template <class Tag>
+struct std::hash<peer_cdn::Id<Tag>> {
+  std::size_t operator()(const peer_cdn::Id<Tag>& id) const noexcept { return id.value; }
+};
+
+template <>
+struct std::hash<peer_cdn::Digest> {
+  // A digest is uniform already: any eight bytes of it are a hash.
+  std::size_t operator()(const peer_cdn::Digest& digest) const noexcept {
+    std::size_t h = 0;
+    std::memcpy(&h, digest.bytes.data(), sizeof h);
+    return h;
+  }
+};

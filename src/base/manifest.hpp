@@ -1,0 +1,72 @@
+// The manifest: the trust root, and the only opt-in to sharing (DESIGN section 5).
+//
+// Fields, not text, come in: the edge parses the JSON, this decides what is valid in every build.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/pieces.hpp"
+#include "base/result.hpp"
+
+namespace peer_cdn {
+
+// One listed file, valid by construction.
+struct Resource {
+  std::string path;  // "/static/app.wasm", with "?query" where the entry has one
+  Geometry geometry;
+  Root root;
+  std::string type;
+  bool any_query = false;  // the query of a request is ignored when it is looked up
+  std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
+};
+
+// What a manifest's JSON says of one path, before it is believed.
+struct ResourceFields {
+  std::string path;
+  double bytes = 0;
+  double piece_bytes = 0;
+  std::string root;
+  std::string type;
+  bool any_query = false;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// malformed_manifest for: a path that is not absolute or is too long, a fraction or a number out of
+// limits, a root that is not a digest, a type or header with a control character, a header that the
+// response head owns (content-length, content-encoding, content-range, set-cookie, etag, ...).
+Result<Resource> parse_resource(const ResourceFields& fields);
+
+class Manifest {
+ public:
+  // malformed_manifest when full (limits::manifest_entries) or the path is listed twice.
+  Result<const Resource*> add(Resource resource);
+  // The entry for a request's path and query ("/a?b"): exact, or by path alone for any_query.
+  const Resource* find(std::string_view path_and_query) const;
+  const Resource* find(const Root& root) const;
+  std::size_t size() const { return by_path_.size(); }
+
+ private:
+  std::unordered_map<std::string, Resource> by_path_;
+  std::unordered_map<Root, const Resource*> by_root_;  // the first path with that root
+};
+
+// The digests of a resource's pieces, checked against its root by whoever made the list.
+class DigestList {
+ public:
+  // For one piece the list is the root itself. digests_mismatch if the length is not 32 x count.
+  static Result<DigestList> parse(const Geometry& geometry, std::vector<std::uint8_t> bytes);
+  const Digest& operator[](PieceIndex piece) const { return digests_[piece]; }
+  std::size_t size() const { return digests_.size(); }
+
+ private:
+  std::vector<Digest> digests_;
+};
+
+}  // namespace peer_cdn
