@@ -1,0 +1,73 @@
+// One visitor: a page's swarm and its half of signalling, joined, on no platform. The page drives it
+// with a real RTCPeerConnection, the simulator with a virtual network.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "signal/client.hpp"
+#include "swarm/swarm.hpp"
+
+namespace peer_cdn::peer {
+
+struct CreatePair {  // a connection with the channels control (id 0) and data (id 1); offer if asked
+  PeerId peer;
+  bool offer = false;
+};
+struct RemoteDescription {
+  PeerId peer;
+  signal::Description description;
+};
+struct RemoteCandidate {
+  PeerId peer;
+  signal::Candidate candidate;
+};
+
+using Output =
+    std::variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, CreatePair,
+                 RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::SendControl,
+                 swarm::SendBlock, swarm::TakeBlock, swarm::DigestPiece, swarm::FetchDigests,
+                 swarm::Deliver, swarm::Pending, swarm::End, swarm::StoreRun, swarm::Forget,
+                 swarm::Report>;
+
+class Peer {
+ public:
+  Peer(std::string browser, std::uint64_t seed);
+
+  void start(Instant now);
+  void stop(Instant now);
+
+  // The socket to the coordinator.
+  void handle_socket_open(Instant now);
+  void handle_socket_closed(Instant now);
+  void handle_message(const signal::Message& message, Instant now);
+
+  // Connections. Local descriptions and candidates come from the platform as they arise.
+  void handle_local_description(PeerId peer, signal::Description description, Instant now);
+  void handle_local_candidate(PeerId peer, signal::Candidate candidate, Instant now);
+  void handle_pair_open(PeerId peer, Instant now);
+  void handle_pair_closed(PeerId peer, Instant now);
+
+  // Only the leading tab of a browser announces what it can serve (Web Locks).
+  void handle_leading(bool leading, Instant now);
+  // No RTCPeerConnection here: every reader ends with no_webrtc at once.
+  void handle_no_webrtc(Instant now);
+
+  // Nobody has it and no pair is open: the answer is known without a round trip.
+  void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces, Instant now);
+
+  // The rest goes straight through.
+  swarm::Swarm& swarm() { return swarm_; }
+
+  void handle_timeout(Instant now);
+  std::optional<Instant> next_timeout() const;
+  std::optional<Output> poll_output();
+
+ private:
+  swarm::Swarm swarm_;
+  signal::Client client_;
+};
+
+}  // namespace peer_cdn::peer

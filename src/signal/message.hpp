@@ -1,0 +1,102 @@
+// What a client and the coordinator say to each other (src/README.md, With the coordinator).
+//
+// The edge turns JSON text into Fields (JSON.parse in browsers, nlohmann/json in Node and native);
+// parse_message() is the one validator of all builds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+namespace peer_cdn::signal {
+
+inline constexpr std::uint32_t version = 1;
+
+// The first eight hex digits of a root: enough for a hint that somebody can serve it.
+using Mark = std::uint32_t;
+Mark mark_of(const Root& root);
+std::optional<Mark> parse_mark(std::string_view hex);
+std::string to_hex(Mark mark);
+
+struct Description {
+  bool offer = false;  // else an answer
+  std::string sdp;
+  bool operator==(const Description&) const = default;
+};
+
+struct Candidate {
+  std::string candidate;  // "" is end-of-candidates
+  std::string sdp_mid;
+  std::uint32_t sdp_m_line_index = 0;
+  bool operator==(const Candidate&) const = default;
+};
+
+struct Hello {
+  std::uint32_t version = 0;
+  std::string browser;  // 32 hex digits
+};
+struct Welcome {
+  std::uint32_t version = 0;
+  PeerId peer;
+};
+struct Present {
+  std::vector<Mark> add;
+  std::vector<Mark> remove;
+};
+struct Have {
+  std::vector<Root> add;
+  std::vector<Root> remove;
+};
+struct Ask {
+  std::vector<Root> roots;
+};
+struct Answer {
+  std::vector<Root> roots;
+  std::vector<std::uint32_t> peers;  // as many as roots; 0: nobody has it
+};
+struct Introduce {
+  PeerId peer;
+  bool offer = false;
+};
+struct Signal {
+  PeerId peer;
+  std::variant<Description, Candidate> what;
+};
+struct Decline {
+  PeerId peer;
+};
+struct Gone {
+  PeerId peer;
+};
+struct Refusal {
+  std::string code;
+};
+
+using Message = std::variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, Signal, Decline,
+                             Gone, Refusal>;
+
+// A JSON object's members as they came, before they are believed. A member of another JSON type
+// than the one named here counts as absent. Numbers are doubles, as JSON has no others.
+struct Fields {
+  std::optional<std::string> type, browser, code;
+  std::optional<double> version, peer;
+  std::optional<bool> offer;
+  std::optional<std::vector<std::string>> add, remove, roots;
+  std::optional<std::vector<double>> peers;
+  std::optional<std::string> description_type, description_sdp;
+  std::optional<std::string> candidate, candidate_mid;
+  std::optional<double> candidate_line;
+};
+
+// malformed_message, unknown_message or message_too_long (a list or text beyond its limit).
+Result<Message> parse_message(const Fields& fields);
+// The inverse: parse_message(to_fields(m)) is m.
+Fields to_fields(const Message& message);
+
+}  // namespace peer_cdn::signal
