@@ -1,0 +1,141 @@
+// The store: one Cache that the worker and the pages share (src/README.md, Store). Both use this file.
+//
+// Every entry is whole and verified by whoever wrote it; begin and end are pieces, half-open.
+
+const RUN = '/peer-cdn/store/';
+const DIGESTS = '/peer-cdn/digests/';
+const MANIFEST = '/peer-cdn.json';
+const FETCHED = 'x-peer-cdn-fetched';
+
+const octets = (/** @type {BlobPart[]} */ parts) =>
+  new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
+
+export class Store {
+  /** @type {Cache} */
+  #cache;
+
+  /** @param {Cache} cache */
+  constructor(cache) {
+    this.#cache = cache;
+  }
+
+  /**
+   * Opens the Cache of that name, `CachePlugin.peerFetch + version`. Rejects where Cache Storage is denied.
+   * @param {string} cacheName
+   */
+  static async open(cacheName) {
+    return new Store(await caches.open(cacheName));
+  }
+
+  /**
+   * The runs held of a root, ordered by their begin; they may overlap.
+   * @param {string} root 64 hex digits
+   * @returns {Promise<[number, number][]>}
+   */
+  async runs(root) {
+    const keys = await this.#cache.keys(RUN + root, { ignoreSearch: true });
+    return keys.flatMap(({ url }) => {
+      const match = /\?(\d+)-(\d+)$/.exec(url);
+      return match ? [/** @type {[number, number]} */ ([+match[1], +match[2]])] : [];
+    }).sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+  }
+
+  /**
+   * The bytes of one run as runs() names it; null when it is gone (the browser may take entries away).
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   * @returns {Promise<ArrayBuffer | null>}
+   */
+  async readRun(root, begin, end) {
+    const response = await this.#cache.match(`${RUN}${root}?${begin}-${end}`);
+    return response ? response.arrayBuffer() : null;
+  }
+
+  /**
+   * Stores the pieces [begin, end), all inside one segment. Rejects (QuotaExceededError) when storage is full.
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes
+   */
+  putRun(root, begin, end, buffers) {
+    return this.#cache.put(`${RUN}${root}?${begin}-${end}`, octets(buffers));
+  }
+
+  /**
+   * Forgets one run, say because its bytes turned out wrong.
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   */
+  dropRun(root, begin, end) {
+    return this.#cache.delete(`${RUN}${root}?${begin}-${end}`);
+  }
+
+  /**
+   * The digest list of a root, 32 bytes a piece, or null.
+   * @param {string} root
+   * @returns {Promise<ArrayBuffer | null>}
+   */
+  async digests(root) {
+    const response = await this.#cache.match(DIGESTS + root);
+    return response ? response.arrayBuffer() : null;
+  }
+
+  /**
+   * Stores a digest list that was checked against its root.
+   * @param {string} root
+   * @param {BlobPart} list
+   */
+  putDigests(root, list) {
+    return this.#cache.put(DIGESTS + root, octets([list]));
+  }
+
+  /**
+   * Drops everything of a root.
+   * @param {string} root
+   */
+  async drop(root) {
+    await Promise.all([
+      this.#cache.delete(RUN + root, { ignoreSearch: true }),
+      this.#cache.delete(DIGESTS + root),
+    ]);
+  }
+
+  /**
+   * Every root of which anything is held, with its runs.
+   * @returns {Promise<Map<string, [number, number][]>>}
+   */
+  async roots() {
+    const roots = new Map();
+    for (const { url } of await this.#cache.keys()) {
+      const match = /\/peer-cdn\/(?:store|digests)\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?$/.exec(url);
+      if (!match) continue;
+      const runs = roots.get(match[1]) ?? [];
+      if (match[2]) runs.push([+match[2], +match[3]]);
+      roots.set(match[1], runs);
+    }
+    return roots;
+  }
+
+  /**
+   * The manifest as last fetched, and when (milliseconds of Date.now()); null before the first fetch.
+   * @returns {Promise<{ text: string, fetched: number } | null>}
+   */
+  async manifest() {
+    const response = await this.#cache.match(MANIFEST);
+    return response
+      ? { text: await response.text(), fetched: Number(response.headers.get(FETCHED)) } : null;
+  }
+
+  /**
+   * @param {string} text the manifest's JSON
+   * @param {number} fetched Date.now() when it came
+   */
+  putManifest(text, fetched) {
+    return this.#cache.put(MANIFEST, new Response(text, {
+      headers: { 'content-type': 'application/json', [FETCHED]: String(fetched) },
+    }));
+  }
+}
