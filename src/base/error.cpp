@@ -10,6 +10,7 @@ constexpr std::array codes = {
     std::string_view("none"),
     std::string_view("malformed-message"),
     std::string_view("malformed-manifest"),
+    std::string_view("malformed-route"),
     std::string_view("message-too-long"),
     std::string_view("version-mismatch"),
     std::string_view("unknown-message"),

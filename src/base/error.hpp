@@ -13,6 +13,7 @@ enum class Error : std::uint8_t {
   // What somebody sent cannot be used.
   malformed_message,
   malformed_manifest,
+  malformed_route,
   message_too_long,
   version_mismatch,
   unknown_message,

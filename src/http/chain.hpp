@@ -1,0 +1,98 @@
+// One request's way through the plugins of its route: who is asked when, whose answer counts, and
+// whose put() runs. Plugins are told apart by their place in the route, from 0.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "base/time.hpp"
+
+namespace peer_cdn {
+
+enum class Strategy : std::uint8_t { ordered, fastest };
+enum class PluginKind : std::uint8_t { user, cache, delegate, network };
+
+// What a plugin's get() gave.
+enum class Answer : std::uint8_t {
+  null,
+  response,
+  stored_response,  // from the plugin's own store: it is not put back there
+};
+
+class Chain {
+ public:
+  struct Start {
+    std::uint32_t plugin;
+    bool operator==(const Start&) const = default;
+  };
+  // The plugin lost, or the request is over: its get() is of no use any more.
+  struct Abort {
+    std::uint32_t plugin;
+    bool operator==(const Abort&) const = default;
+  };
+  // This plugin's answer goes to the page. Comes once, before the puts.
+  struct Respond {
+    std::uint32_t plugin;
+    bool operator==(const Respond&) const = default;
+  };
+  struct Put {
+    std::uint32_t plugin;
+    bool operator==(const Put&) const = default;
+  };
+  // It threw or rejected: tell the site's developer. The chain goes on as if it had given null.
+  struct Report {
+    std::uint32_t plugin;
+    bool operator==(const Report&) const = default;
+  };
+  // All null: the request goes to the network untouched.
+  struct FallThrough {
+    bool operator==(const FallThrough&) const = default;
+  };
+  using Output = std::variant<Start, Abort, Respond, Put, Report, FallThrough>;
+
+  // At most limits::plugins_per_route plugins: whoever adds the route refuses more.
+  Chain(Strategy strategy, std::vector<PluginKind> plugins);
+
+  void start(Instant now);
+  // Each started plugin answers or fails once; what comes later, from a loser, is ignored.
+  void handle_answer(std::uint32_t plugin, Answer answer, Instant now);
+  void handle_error(std::uint32_t plugin, Instant now);
+  // A delegate knows somebody who has it: an answer will come. Hedged by a network plugin of ours
+  // that follows directly, limits::hedge_delay later. Plugins of users are never started early.
+  void handle_pending(std::uint32_t plugin, Instant now);
+  void handle_timeout(Instant now);
+  // The page gave the request up. What runs is aborted, and nothing more comes out.
+  void cancel();
+
+  std::optional<Output> poll_output();
+  std::optional<Instant> next_timeout() const { return hedge_at_; }
+  // Responded, fallen through or cancelled.
+  bool done() const { return done_; }
+
+ private:
+  enum class State : std::uint8_t { idle, running, over };
+  struct Plugin {
+    PluginKind kind;
+    State state;
+  };
+
+  void start_plugin(std::uint32_t plugin);
+  void respond(std::uint32_t plugin, Answer answer);
+  // A plugin gave nothing: wait for another one, start the next one, or give up.
+  void go_on();
+  void abort_running();
+  bool is_running(std::uint32_t plugin) const;
+
+  Strategy strategy_;
+  std::vector<Plugin> plugins_;
+  std::uint32_t next_ = 0;  // the first plugin that was not started
+  std::optional<Instant> hedge_at_;
+  std::vector<Output> outputs_;
+  std::size_t polled_ = 0;  // of outputs_, how many were taken
+  bool done_ = false;
+};
+
+}  // namespace peer_cdn

@@ -1,0 +1,94 @@
+// Which route a request belongs to: a trie of path segments.
+//
+//   /js                 /js, /js/main.js, /js/a/b.js: a route also serves what is below it
+//   /                   everything
+//   /static/:name       one segment, whatever it is (and what is below it); "*" is the same
+//   /img/:id([0-9]+)    one segment that the whole regexp matches
+//
+// The longest match wins (most segments). Among equally long ones the first segment that differs
+// decides: a literal before a regexp (the one added first), a regexp before ":name". Empty segments
+// do not count: "/js/", "//js" and "/js" are one. Paths are compared as URL.pathname writes them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+namespace peer_cdn {
+
+using RouteId = Id<struct RouteTag>;  // counts up from 0
+
+// Ours, never routed: what is under /peer-cdn/ and the manifest. Both are paths without a query.
+bool is_reserved(std::string_view path, std::string_view manifest_path);
+
+class Router {
+ public:
+  // Adds a route and names it; the same method and path again replaces the older one. Refused as
+  // malformed_route: too long or too many (limits), "?" or "#" outside a regexp, "*" inside a
+  // segment, ":" without a name, an unclosed or empty "(...)".
+  Result<RouteId> add(std::string_view method, std::string_view path);
+
+  // The regexps, by number, as written between the parentheses. The host compiles them anchored:
+  // ^(?:pattern)$. A regexp engine of our own would be a third of the worker's size budget, and the
+  // host has one.
+  const std::vector<std::string>& patterns() const { return patterns_; }
+
+  // The route for a request's method and path (no query). `test(pattern, segment)` asks the host,
+  // with the number of a pattern and a std::string_view, whether the regexp matches; only
+  // candidates are asked about. Visits each node of the trie at most once.
+  template <class Test>
+  std::optional<RouteId> match(std::string_view method, std::string_view path, Test&& test) const {
+    Search search{method, {}, 0};
+    visit(0, path, 1, search, test);
+    return search.best;
+  }
+
+ private:
+  enum class Kind : std::uint8_t { literal, regexp, any };
+  struct Node {
+    Kind kind = Kind::literal;
+    std::string text;                                     // of a literal
+    std::uint32_t pattern = 0;                            // of a regexp
+    std::vector<std::uint32_t> children;                  // in order of preference
+    std::vector<std::pair<std::string, RouteId>> routes;  // by method
+  };
+  struct Search {
+    std::string_view method;
+    std::optional<RouteId> best;
+    std::size_t best_depth;  // 1 is the root's, so that 0 is none
+  };
+
+  static bool take_segment(std::string_view& rest, std::string_view& segment);
+  std::uint32_t child(std::uint32_t parent, Kind kind, std::string_view text);
+  static void note(const Node& node, std::size_t depth, Search& search);
+
+  template <class Test>
+  void visit(std::uint32_t at, std::string_view rest, std::size_t depth, Search& search,
+             Test& test) const {
+    const Node& node = nodes_[at];
+    note(node, depth, search);
+    std::string_view segment;
+    if (!take_segment(rest, segment)) return;
+    for (const std::uint32_t index : node.children) {
+      const Node& next = nodes_[index];
+      const bool matches =
+          next.kind == Kind::any ||
+          (next.kind == Kind::literal ? next.text == segment
+                                      : static_cast<bool>(test(next.pattern, segment)));
+      if (matches) visit(index, rest, depth + 1, search, test);
+    }
+  }
+
+  std::vector<Node> nodes_{Node{}};  // 0 is the root
+  std::vector<std::string> patterns_;
+  std::uint32_t routes_added_ = 0;
+};
+
+}  // namespace peer_cdn
