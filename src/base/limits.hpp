@@ -53,6 +53,52 @@ inline constexpr std::size_t pairs_per_page = 30;
 
 // --- With the coordinator -----------------------------------------------------------------------
 inline constexpr std::size_t signal_bytes = 16 * kib;
+// A root is 67 bytes of JSON: two full lists of them, and the rest of a message, fit in 16 KiB.
+inline constexpr std::size_t roots_per_message = 100;
+// A mark is 11 bytes of JSON: both lists together stay below 12 KiB.
+inline constexpr std::size_t marks_per_message = 1000;
+// A description for data channels is 0.5-2 KiB; its line ends cost two bytes more each in JSON.
+inline constexpr std::size_t sdp_bytes = 12 * kib;
+inline constexpr std::size_t candidate_bytes = 1 * kib;
+inline constexpr std::size_t candidate_mid_bytes = 64;
+inline constexpr std::size_t error_code_bytes = 64;
+// Two manifests' worth: what is deployed now, and what was before. Every newcomer is told the marks.
+inline constexpr std::size_t roots_per_site = 2 * manifest_entries;
+inline constexpr std::size_t roots_per_peer = manifest_entries;
+// Who holds what is about 100 bytes an entry: 100 MB a site.
+inline constexpr std::size_t holdings_per_site = 1000000;
+// An idle socket costs Node about 20 KiB.
+inline constexpr std::size_t peers_per_site = 10000;
+inline constexpr std::size_t peers_per_coordinator = 50000;
+inline constexpr std::size_t sites_per_coordinator = 1000;
+// One connection is held to ~80 KB per round trip, and four fill most lines.
+inline constexpr std::size_t introductions_per_ask = 4;
+// No more than a page can keep open.
+inline constexpr std::size_t introductions_per_peer = pairs_per_page;
+// Matching looks at this many holders of a root, from a random one on, however many there are.
+inline constexpr std::size_t holders_looked_at = 32;
+// Who declined (or failed) is not named to the same peer again for so long.
+inline constexpr Duration decline_wait = 30s;
+inline constexpr std::size_t declines_per_peer = 64;
+// A joining page sends some ten messages for each of 30 pairs, and 100 to announce 10,000 roots.
+inline constexpr double messages_burst = 500;
+inline constexpr double messages_per_second = 50;
+// An ask is matched root by root: each 25 of them count as another message.
+inline constexpr std::size_t asked_roots_per_token = 25;
+// Whoever has not said hello by then never will.
+inline constexpr Duration hello_wait = 10s;
+// Changes in who has what, told together.
+inline constexpr Duration presence_wait = 250ms;
+// A round trip to the far side of the world is 0.3 s.
+inline constexpr Duration answer_wait = 1s;
+inline constexpr std::size_t asks_waiting = 1000;
+// So many asks without a word from the coordinator, and its socket is taken for dead.
+inline constexpr std::uint32_t silent_asks = 3;
+// What a page stored in one go is announced in one go.
+inline constexpr Duration announce_wait = 100ms;
+inline constexpr Duration welcome_wait = 10s;
+inline constexpr Duration reconnect_min = 1s;
+inline constexpr Duration reconnect_max = 60s;
 
 static_assert(block_bytes < message_bytes);
 static_assert(piece_bytes_min % block_bytes == 0, "a piece is whole blocks, but for the last");

@@ -9,14 +9,16 @@
 #include <variant>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/time.hpp"
 #include "signal/message.hpp"
+#include "signal/random.hpp"
 
 namespace peer_cdn::signal {
 
 // What the client wants done, or tells.
 struct OpenSocket {};
-struct CloseSocket {
+struct CloseSocket {  // forget it at once: what it still says belongs to nobody
   Error error = Error::none;
 };
 struct SendMessage {
@@ -56,19 +58,74 @@ class Client {
   std::optional<Instant> next_timeout() const;
   std::optional<ClientOutput> poll_output();
 
-  // What this page can serve now. Announced when connected, and again after a reconnect.
+  // What this page can serve now. Announced when connected, a moment's changes together, and again
+  // after a reconnect. Beyond limits::roots_per_peer nothing is announced.
   void serve(const Root& root, Instant now);
   void withdraw(const Root& root, Instant now);
   // Asks who has it. Roots asked in one go travel in one message. Answered follows, at the latest
-  // after limits::answer_wait, with 0 peers and a SignalReport if the coordinator was silent.
+  // after limits::answer_wait, with 0 peers and a SignalReport if the coordinator was silent; at
+  // once if there is no socket and none is being opened.
   void ask(const Root& root, Instant now);
+  // Dropped unless the peer was introduced and has not left.
   void signal(Signal signal, Instant now);
+  // I will not serve that one now, or the pair is closed: it may be introduced again later.
   void decline(PeerId peer, Instant now);
 
-  bool connected() const;
+  // Welcomed, and told what anybody has.
+  bool connected() const { return state_ == State::connected; }
   // Whether anybody may have it. False is certain only as far as the coordinator knows; true may be
   // another root with the same mark. False without a connection.
   bool anyone_has(const Root& root) const;
+
+ private:
+  enum class State : std::uint8_t { stopped, waiting, opening, greeting, welcomed, connected };
+  struct Holding {
+    bool held = false;    // what is true here
+    bool told = false;    // what the coordinator was told
+    bool queued = false;  // in changed_
+  };
+  struct Asked {
+    Root root;
+    Instant expires;
+    bool sent = false;
+  };
+
+  bool welcomed() const { return state_ >= State::welcomed; }
+  bool introduced(PeerId peer) const;
+  void handle(const Hello&, Instant) {}
+  void handle(const Have&, Instant) {}
+  void handle(const Ask&, Instant) {}
+  void handle(const Decline&, Instant) {}
+  void handle(const Welcome& welcome, Instant now);
+  void handle(const Present& present, Instant now);
+  void handle(const Answer& answer, Instant now);
+  void handle(const Introduce& introduce, Instant now);
+  void handle(const Signal& signal, Instant now);
+  void handle(const Gone& gone, Instant now);
+  void handle(const Refusal& refusal, Instant now);
+  void open(Instant now);
+  void drop(Error error, Instant now);
+  void forget_session(bool report);
+  void schedule_reconnect(Instant now);
+  void change(const Root& root, bool held, Instant now);
+  void send_changes();
+  void send_asks();
+  void send(Message message) { outputs_.push_back(SendMessage{std::move(message)}); }
+
+  std::string browser_;
+  Random random_;
+  State state_ = State::stopped;
+  std::uint32_t attempts_ = 0;     // since a session that lasted
+  Instant state_expires_{};        // waiting: when to open; opening, greeting: when to give up
+  Instant welcomed_at_{};
+  std::unordered_map<Root, Holding> holdings_;
+  std::vector<Root> changed_;      // holdings to tell, each once
+  std::optional<Instant> changes_due_;
+  std::deque<Asked> asked_;        // oldest first: all wait equally long
+  std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word
+  std::unordered_set<Mark> present_;
+  std::vector<PeerId> introduced_;
+  std::deque<ClientOutput> outputs_;
 };
 
 }  // namespace peer_cdn::signal

@@ -39,43 +39,54 @@ struct Candidate {
 
 struct Hello {
   std::uint32_t version = 0;
-  std::string browser;  // 32 hex digits
+  std::string browser;  // 32 lower-case hex digits; empty if the version is not ours
+  bool operator==(const Hello&) const = default;
 };
 struct Welcome {
   std::uint32_t version = 0;
   PeerId peer;
+  bool operator==(const Welcome&) const = default;
 };
 struct Present {
   std::vector<Mark> add;
   std::vector<Mark> remove;
+  bool operator==(const Present&) const = default;
 };
 struct Have {
   std::vector<Root> add;
   std::vector<Root> remove;
+  bool operator==(const Have&) const = default;
 };
 struct Ask {
   std::vector<Root> roots;
+  bool operator==(const Ask&) const = default;
 };
 struct Answer {
   std::vector<Root> roots;
   std::vector<std::uint32_t> peers;  // as many as roots; 0: nobody has it
+  bool operator==(const Answer&) const = default;
 };
 struct Introduce {
   PeerId peer;
   bool offer = false;
+  bool operator==(const Introduce&) const = default;
 };
 struct Signal {
   PeerId peer;
   std::variant<Description, Candidate> what;
+  bool operator==(const Signal&) const = default;
 };
 struct Decline {
   PeerId peer;
+  bool operator==(const Decline&) const = default;
 };
 struct Gone {
   PeerId peer;
+  bool operator==(const Gone&) const = default;
 };
 struct Refusal {
   std::string code;
+  bool operator==(const Refusal&) const = default;
 };
 
 using Message = std::variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, Signal, Decline,

@@ -1,0 +1,278 @@
+#include "signal/client.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace peer_cdn::signal {
+namespace {
+
+// What the coordinator calls its refusal, in our own word; unknown words are of a later version.
+Error parse_code(std::string_view text) {
+  for (int i = 1; i <= static_cast<int>(Error::shutting_down); ++i) {
+    if (code(static_cast<Error>(i)) == text) return static_cast<Error>(i);
+  }
+  return Error::unknown_message;
+}
+
+}  // namespace
+
+Client::Client(std::string browser, std::uint64_t seed)
+    : browser_(std::move(browser)), random_(seed) {}
+
+void Client::start(Instant now) {
+  if (state_ == State::stopped) open(now);
+}
+
+void Client::stop(Instant) {
+  if (state_ > State::waiting) outputs_.push_back(CloseSocket{});
+  state_ = State::stopped;
+  attempts_ = 0;
+  forget_session(false);
+}
+
+void Client::open(Instant now) {
+  state_ = State::opening;
+  state_expires_ = now + limits::welcome_wait;
+  outputs_.push_back(OpenSocket{});
+}
+
+void Client::handle_socket_open(Instant now) {
+  if (state_ != State::opening) return;
+  state_ = State::greeting;
+  state_expires_ = now + limits::welcome_wait;
+  send(Hello{version, browser_});
+}
+
+void Client::handle_socket_closed(Instant now) {
+  if (state_ <= State::waiting) return;
+  schedule_reconnect(now);
+  forget_session(true);
+}
+
+// Our own end of a session: the socket is of no more use.
+void Client::drop(Error error, Instant now) {
+  outputs_.push_back(CloseSocket{error});
+  outputs_.push_back(SignalReport{error});
+  schedule_reconnect(now);
+  forget_session(false);
+}
+
+// The wait doubles while sessions do not last, and is spread over its upper half, so that the many
+// clients of a coordinator that restarts do not come back as one.
+void Client::schedule_reconnect(Instant now) {
+  if (welcomed() && now - welcomed_at_ >= limits::reconnect_max) attempts_ = 0;
+  constexpr std::uint32_t doublings_max = 6;  // 1 s x 2^6 is beyond the maximum
+  const Duration wait =
+      std::min<Duration>(limits::reconnect_min * (1 << std::min(attempts_, doublings_max)),
+                         limits::reconnect_max);
+  ++attempts_;
+  const auto half = static_cast<std::uint64_t>(wait.count() / 2);
+  state_ = State::waiting;
+  state_expires_ = now + wait - Duration(static_cast<Duration::rep>(random_.below(half + 1)));
+}
+
+// What belonged to the socket: asks without an answer, introductions, what is known of others.
+void Client::forget_session(bool report) {
+  if (report) outputs_.push_back(SignalReport{Error::no_coordinator});
+  for (const Asked& asked : asked_) outputs_.push_back(Answered{asked.root, 0});
+  for (const PeerId peer : introduced_) outputs_.push_back(Left{peer});
+  asked_.clear();
+  introduced_.clear();
+  present_.clear();
+  silent_asks_ = 0;
+  changes_due_.reset();
+  changed_.clear();
+  for (auto it = holdings_.begin(); it != holdings_.end();) {
+    it->second.told = it->second.queued = false;
+    it = it->second.held ? std::next(it) : holdings_.erase(it);
+  }
+}
+
+void Client::handle_message(const Message& message, Instant now) {
+  if (state_ < State::greeting) return;
+  silent_asks_ = 0;
+  std::visit([this, now](const auto& m) { handle(m, now); }, message);
+}
+
+void Client::handle(const Welcome& welcome, Instant now) {
+  if (state_ != State::greeting) return;
+  if (welcome.version != version) {
+    outputs_.push_back(SignalReport{Error::version_mismatch});
+    stop(now);
+    return;
+  }
+  state_ = State::welcomed;
+  welcomed_at_ = now;
+  for (auto& [root, holding] : holdings_) {
+    holding.queued = true;
+    changed_.push_back(root);
+  }
+  send_changes();
+}
+
+void Client::handle(const Present& present, Instant) {
+  if (!welcomed()) return;
+  state_ = State::connected;
+  for (const Mark mark : present.remove) present_.erase(mark);
+  for (const Mark mark : present.add) {
+    // A coordinator that tells more than a site can have is not ours to remember.
+    if (present_.size() < limits::roots_per_site) present_.insert(mark);
+  }
+}
+
+void Client::handle(const Answer& answer, Instant) {
+  for (std::size_t i = 0; i < answer.roots.size(); ++i) {
+    const auto asked = std::find_if(asked_.begin(), asked_.end(),
+                                    [&](const Asked& a) { return a.root == answer.roots[i]; });
+    if (asked == asked_.end()) continue;
+    outputs_.push_back(Answered{asked->root, answer.peers[i]});
+    asked_.erase(asked);
+  }
+}
+
+void Client::handle(const Introduce& introduce, Instant) {
+  if (!welcomed() || introduced(introduce.peer)) return;
+  if (introduced_.size() >= limits::introductions_per_peer) {
+    send(Decline{introduce.peer});
+    return;
+  }
+  introduced_.push_back(introduce.peer);
+  outputs_.push_back(Introduced{introduce.peer, introduce.offer});
+}
+
+void Client::handle(const Signal& signal, Instant) {
+  if (introduced(signal.peer)) outputs_.push_back(Signalled{signal});
+}
+
+void Client::handle(const Gone& gone, Instant) {
+  if (!introduced(gone.peer)) return;
+  introduced_.erase(std::find(introduced_.begin(), introduced_.end(), gone.peer));
+  outputs_.push_back(Left{gone.peer});
+}
+
+// The coordinator closes the socket next. Another version will not get better by asking again.
+void Client::handle(const Refusal& refusal, Instant now) {
+  const Error error = parse_code(refusal.code);
+  outputs_.push_back(SignalReport{error});
+  if (error == Error::version_mismatch) stop(now);
+}
+
+void Client::serve(const Root& root, Instant now) { change(root, true, now); }
+void Client::withdraw(const Root& root, Instant now) { change(root, false, now); }
+
+void Client::change(const Root& root, bool held, Instant now) {
+  auto it = holdings_.find(root);
+  if (it == holdings_.end()) {
+    if (!held || holdings_.size() >= limits::roots_per_peer) return;
+    it = holdings_.emplace(root, Holding{}).first;
+  }
+  if (it->second.held == held) return;
+  it->second.held = held;
+  if (!welcomed()) {
+    if (!held) holdings_.erase(it);
+    return;
+  }
+  if (!std::exchange(it->second.queued, true)) changed_.push_back(root);
+  if (!changes_due_) changes_due_ = now + limits::announce_wait;
+}
+
+void Client::send_changes() {
+  Have have;
+  for (const Root& root : changed_) {
+    const auto it = holdings_.find(root);
+    Holding& holding = it->second;
+    holding.queued = false;
+    if (holding.held != holding.told) (holding.held ? have.add : have.remove).push_back(root);
+    holding.told = holding.held;
+    if (!holding.held) holdings_.erase(it);
+    if (std::max(have.add.size(), have.remove.size()) == limits::roots_per_message) {
+      send(std::exchange(have, Have{}));
+    }
+  }
+  changed_.clear();
+  changes_due_.reset();
+  if (!have.add.empty() || !have.remove.empty()) send(std::move(have));
+}
+
+void Client::ask(const Root& root, Instant now) {
+  for (const Asked& asked : asked_) {
+    if (asked.root == root) return;  // one answer is for both
+  }
+  if (state_ <= State::waiting || asked_.size() >= limits::asks_waiting) {
+    outputs_.push_back(Answered{root, 0});
+    outputs_.push_back(SignalReport{Error::no_coordinator});
+    return;
+  }
+  asked_.push_back(Asked{root, now + limits::answer_wait});
+}
+
+// Called when the host has taken everything else, so that all asks of one go are there.
+void Client::send_asks() {
+  Ask ask;
+  for (Asked& asked : asked_) {
+    if (asked.sent) continue;
+    asked.sent = true;
+    ask.roots.push_back(asked.root);
+    if (ask.roots.size() == limits::roots_per_message) send(std::exchange(ask, Ask{}));
+  }
+  if (!ask.roots.empty()) send(std::move(ask));
+}
+
+void Client::signal(Signal signal, Instant) {
+  if (introduced(signal.peer)) send(std::move(signal));
+}
+
+void Client::decline(PeerId peer, Instant) {
+  const auto it = std::find(introduced_.begin(), introduced_.end(), peer);
+  if (it == introduced_.end()) return;
+  introduced_.erase(it);
+  send(Decline{peer});
+}
+
+bool Client::introduced(PeerId peer) const {
+  return std::find(introduced_.begin(), introduced_.end(), peer) != introduced_.end();
+}
+
+bool Client::anyone_has(const Root& root) const { return present_.count(mark_of(root)) > 0; }
+
+void Client::handle_timeout(Instant now) {
+  if (state_ == State::waiting && state_expires_ <= now) open(now);
+  if ((state_ == State::opening || state_ == State::greeting) && state_expires_ <= now) {
+    drop(Error::no_coordinator, now);
+  }
+  if (changes_due_ && *changes_due_ <= now) send_changes();
+  bool silent = false;
+  while (!asked_.empty() && asked_.front().expires <= now) {
+    outputs_.push_back(Answered{asked_.front().root, 0});
+    asked_.pop_front();
+    silent = true;
+  }
+  if (!silent) return;
+  if (welcomed() && ++silent_asks_ >= limits::silent_asks) {
+    drop(Error::no_coordinator, now);
+  } else {
+    outputs_.push_back(SignalReport{Error::no_coordinator});
+  }
+}
+
+std::optional<Instant> Client::next_timeout() const {
+  std::optional<Instant> next = changes_due_;
+  const auto sooner = [&next](Instant at) {
+    if (!next || at < *next) next = at;
+  };
+  if (!asked_.empty()) sooner(asked_.front().expires);
+  if (state_ == State::waiting || state_ == State::opening || state_ == State::greeting) {
+    sooner(state_expires_);
+  }
+  return next;
+}
+
+std::optional<ClientOutput> Client::poll_output() {
+  if (outputs_.empty() && welcomed()) send_asks();
+  if (outputs_.empty()) return std::nullopt;
+  ClientOutput output = std::move(outputs_.front());
+  outputs_.pop_front();
+  return output;
+}
+
+}  // namespace peer_cdn::signal

@@ -1,0 +1,273 @@
+#include "signal/message.hpp"
+
+#include <cstddef>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::signal {
+namespace {
+
+constexpr std::size_t browser_digits = 32;
+constexpr std::size_t mark_digits = 8;
+
+bool is_hex(std::string_view text) {
+  for (const char c : text) {
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+  }
+  return true;
+}
+
+// JSON's numbers are doubles; ours are whole and fit 32 bits.
+std::optional<std::uint32_t> whole(const std::optional<double>& number) {
+  if (!number || !(*number >= 0 && *number <= 4294967295.0)) return std::nullopt;
+  const auto value = static_cast<std::uint32_t>(*number);
+  if (static_cast<double>(value) != *number) return std::nullopt;
+  return value;
+}
+
+// Absent is an empty list; so is the inverse.
+using Texts = std::optional<std::vector<std::string>>;
+
+Error parse_roots(const Texts& texts, std::vector<Root>& roots) {
+  if (!texts) return Error::none;
+  if (texts->size() > limits::roots_per_message) return Error::message_too_long;
+  roots.reserve(texts->size());
+  for (const std::string& text : *texts) {
+    const auto root = parse_digest(text);
+    if (!root) return Error::malformed_message;
+    roots.push_back(*root);
+  }
+  return Error::none;
+}
+
+Error parse_marks(const Texts& texts, std::vector<Mark>& marks) {
+  if (!texts) return Error::none;
+  if (texts->size() > limits::marks_per_message) return Error::message_too_long;
+  marks.reserve(texts->size());
+  for (const std::string& text : *texts) {
+    const auto mark = parse_mark(text);
+    if (!mark) return Error::malformed_message;
+    marks.push_back(*mark);
+  }
+  return Error::none;
+}
+
+// A hello of another version is understood as far as its version, so that it can be told so.
+Result<Message> parse_hello(const Fields& fields) {
+  const auto number = whole(fields.version);
+  if (!number) return Error::malformed_message;
+  if (*number != version) return Message(Hello{*number, {}});
+  if (!fields.browser || fields.browser->size() != browser_digits || !is_hex(*fields.browser)) {
+    return Error::malformed_message;
+  }
+  return Message(Hello{*number, *fields.browser});
+}
+
+Result<Message> parse_welcome(const Fields& fields) {
+  const auto number = whole(fields.version);
+  const auto peer = whole(fields.peer);
+  if (!number) return Error::malformed_message;
+  if (*number != version) return Message(Welcome{*number, PeerId{}});
+  if (!peer) return Error::malformed_message;
+  return Message(Welcome{*number, PeerId{*peer}});
+}
+
+Result<Message> parse_present(const Fields& fields) {
+  Present present;
+  Error error = parse_marks(fields.add, present.add);
+  if (error == Error::none) error = parse_marks(fields.remove, present.remove);
+  if (error != Error::none) return error;
+  return Message(std::move(present));
+}
+
+Result<Message> parse_have(const Fields& fields) {
+  Have have;
+  Error error = parse_roots(fields.add, have.add);
+  if (error == Error::none) error = parse_roots(fields.remove, have.remove);
+  if (error != Error::none) return error;
+  return Message(std::move(have));
+}
+
+Result<Message> parse_ask(const Fields& fields) {
+  Ask ask;
+  const Error error = parse_roots(fields.roots, ask.roots);
+  if (error != Error::none) return error;
+  return Message(std::move(ask));
+}
+
+Result<Message> parse_answer(const Fields& fields) {
+  Answer answer;
+  const Error error = parse_roots(fields.roots, answer.roots);
+  if (error != Error::none) return error;
+  const std::size_t count = fields.peers ? fields.peers->size() : 0;
+  if (count != answer.roots.size()) return Error::malformed_message;
+  answer.peers.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto peers = whole((*fields.peers)[i]);
+    if (!peers) return Error::malformed_message;
+    answer.peers.push_back(*peers);
+  }
+  return Message(std::move(answer));
+}
+
+Result<Message> parse_description(PeerId peer, const Fields& fields) {
+  if (!fields.description_type || !fields.description_sdp) return Error::malformed_message;
+  const bool offer = *fields.description_type == "offer";
+  if (!offer && *fields.description_type != "answer") return Error::malformed_message;
+  if (fields.description_sdp->size() > limits::sdp_bytes) return Error::message_too_long;
+  return Message(Signal{peer, Description{offer, *fields.description_sdp}});
+}
+
+// Browsers may leave out sdpMid and sdpMLineIndex (RTCIceCandidateInit): then they are "" and 0.
+Result<Message> parse_candidate(PeerId peer, const Fields& fields) {
+  if (fields.candidate->size() > limits::candidate_bytes ||
+      (fields.candidate_mid && fields.candidate_mid->size() > limits::candidate_mid_bytes)) {
+    return Error::message_too_long;
+  }
+  const auto line = fields.candidate_line ? whole(fields.candidate_line) : 0;
+  if (!line) return Error::malformed_message;
+  return Message(Signal{peer, Candidate{*fields.candidate, fields.candidate_mid.value_or(""), *line}});
+}
+
+Result<Message> parse_signal(PeerId peer, const Fields& fields) {
+  const bool description = fields.description_type || fields.description_sdp;
+  if (description == fields.candidate.has_value()) return Error::malformed_message;
+  return description ? parse_description(peer, fields) : parse_candidate(peer, fields);
+}
+
+Result<Message> parse_refusal(const Fields& fields) {
+  if (!fields.code) return Error::malformed_message;
+  if (fields.code->size() > limits::error_code_bytes) return Error::message_too_long;
+  for (const char c : *fields.code) {
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) {
+      return Error::malformed_message;
+    }
+  }
+  return Message(Refusal{*fields.code});
+}
+
+std::vector<std::string> texts_of(const std::vector<Root>& roots) {
+  std::vector<std::string> texts;
+  texts.reserve(roots.size());
+  for (const Root& root : roots) texts.push_back(peer_cdn::to_hex(root));
+  return texts;
+}
+
+std::vector<std::string> texts_of(const std::vector<Mark>& marks) {
+  std::vector<std::string> texts;
+  texts.reserve(marks.size());
+  for (const Mark mark : marks) texts.push_back(to_hex(mark));
+  return texts;
+}
+
+// One fill() per message, in the order of the table in src/README.md.
+void fill(Fields& fields, const Hello& hello) {
+  fields.type = "hello";
+  fields.version = hello.version;
+  fields.browser = hello.browser;
+}
+void fill(Fields& fields, const Welcome& welcome) {
+  fields.type = "welcome";
+  fields.version = welcome.version;
+  fields.peer = welcome.peer.value;
+}
+void fill(Fields& fields, const Present& present) {
+  fields.type = "present";
+  fields.add = texts_of(present.add);
+  fields.remove = texts_of(present.remove);
+}
+void fill(Fields& fields, const Have& have) {
+  fields.type = "have";
+  fields.add = texts_of(have.add);
+  fields.remove = texts_of(have.remove);
+}
+void fill(Fields& fields, const Ask& ask) {
+  fields.type = "ask";
+  fields.roots = texts_of(ask.roots);
+}
+void fill(Fields& fields, const Answer& answer) {
+  fields.type = "answer";
+  fields.roots = texts_of(answer.roots);
+  fields.peers.emplace();
+  for (const std::uint32_t peers : answer.peers) fields.peers->push_back(peers);
+}
+void fill(Fields& fields, const Introduce& introduce) {
+  fields.type = "introduce";
+  fields.peer = introduce.peer.value;
+  fields.offer = introduce.offer;
+}
+void fill(Fields& fields, const Signal& signal) {
+  fields.type = "signal";
+  fields.peer = signal.peer.value;
+  if (const auto* description = std::get_if<Description>(&signal.what)) {
+    fields.description_type = description->offer ? "offer" : "answer";
+    fields.description_sdp = description->sdp;
+  } else if (const auto* candidate = std::get_if<Candidate>(&signal.what)) {
+    fields.candidate = candidate->candidate;
+    fields.candidate_mid = candidate->sdp_mid;
+    fields.candidate_line = candidate->sdp_m_line_index;
+  }
+}
+void fill(Fields& fields, const Decline& decline) {
+  fields.type = "decline";
+  fields.peer = decline.peer.value;
+}
+void fill(Fields& fields, const Gone& gone) {
+  fields.type = "gone";
+  fields.peer = gone.peer.value;
+}
+void fill(Fields& fields, const Refusal& refusal) {
+  fields.type = "error";
+  fields.code = refusal.code;
+}
+
+}  // namespace
+
+Mark mark_of(const Root& root) {
+  Mark mark = 0;
+  for (std::size_t i = 0; i < mark_digits / 2; ++i) mark = mark << 8 | root.bytes[i];
+  return mark;
+}
+
+std::optional<Mark> parse_mark(std::string_view hex) {
+  if (hex.size() != mark_digits || !is_hex(hex)) return std::nullopt;
+  Mark mark = 0;
+  for (const char c : hex) mark = mark << 4 | static_cast<Mark>(c <= '9' ? c - '0' : c - 'a' + 10);
+  return mark;
+}
+
+std::string to_hex(Mark mark) {
+  std::string hex(mark_digits, '0');
+  for (std::size_t i = mark_digits; i-- > 0; mark >>= 4) hex[i] = "0123456789abcdef"[mark & 15];
+  return hex;
+}
+
+Result<Message> parse_message(const Fields& fields) {
+  if (!fields.type) return Error::malformed_message;
+  const std::string_view type = *fields.type;
+  if (type == "hello") return parse_hello(fields);
+  if (type == "welcome") return parse_welcome(fields);
+  if (type == "present") return parse_present(fields);
+  if (type == "have") return parse_have(fields);
+  if (type == "ask") return parse_ask(fields);
+  if (type == "answer") return parse_answer(fields);
+  if (type == "error") return parse_refusal(fields);
+  const bool introduce = type == "introduce", signal = type == "signal";
+  const bool decline = type == "decline";
+  if (!introduce && !signal && !decline && type != "gone") return Error::unknown_message;
+  const auto peer = whole(fields.peer);
+  if (!peer) return Error::malformed_message;
+  if (signal) return parse_signal(PeerId{*peer}, fields);
+  if (decline) return Message(Decline{PeerId{*peer}});
+  if (!introduce) return Message(Gone{PeerId{*peer}});
+  if (!fields.offer) return Error::malformed_message;
+  return Message(Introduce{PeerId{*peer}, *fields.offer});
+}
+
+Fields to_fields(const Message& message) {
+  Fields fields;
+  std::visit([&fields](const auto& m) { fill(fields, m); }, message);
+  return fields;
+}
+
+}  // namespace peer_cdn::signal
