@@ -7,7 +7,7 @@ import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync,
 import {availableParallelism} from 'node:os';
 import {dirname, join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
-import {encodeWasm} from './encode.mjs';
+import {encodeText, fillIn, textModule, wasmPlugin} from './encode.mjs';
 import {inParallel, root, run, say, seconds} from './run.mjs';
 
 const build = join(root, 'build');
@@ -146,7 +146,7 @@ async function buildModule(name) {
     writeFileSync(stamp, recipe);
     say(`  ${name}: linked, ${statSync(wasm).size} bytes of wasm, ${seconds(started)}`);
   }
-  writeIfChanged(`${wasm}.js`, encodeWasm(readFileSync(wasm)));
+  writeIfChanged(`${wasm}.js`, textModule(encodeText(readFileSync(wasm))));
   writeIfChanged(join(build, `${name}.d.mts`), '/** Fills `module` and returns it: ready on return. */\ndeclare const create: (module: any) => any;\nexport default create;\n');
   writeIfChanged(`${wasm}.d.ts`, 'declare const wasm: Uint8Array<ArrayBuffer>;\nexport default wasm;\n');
   return true;
@@ -186,6 +186,7 @@ async function buildBundles() {
       target: forNode ? 'node20' : 'es2022',
       legalComments: 'none',
       banner: {js: banner},
+      plugins: [wasmPlugin],
       write: false,
       logLevel: 'silent',
       ...options,
@@ -193,7 +194,7 @@ async function buildBundles() {
       throw new Error(`esbuild: dist/${output}: ${error.message}`);
     });
     for (const warning of result.warnings) say(`  esbuild: ${entry}: ${warning.text}`);
-    let text = result.outputFiles[0].text;
+    let text = fillIn(result.outputFiles[0].text, (name) => readFileSync(join(build, `${name}.wasm`)));
     if (output === 'cli.js') text = `#!/usr/bin/env node\n${text.replace(/^#!.*\n/, '')}`;
     writeIfChanged(join(dist, output), text);
     complete.push(output);
