@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <variant>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -15,72 +14,9 @@
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
+#include "swarm/output.hpp"
 
 namespace peer_cdn::swarm {
-
-// --- What the swarm wants done -----------------------------------------------------------------
-struct SendControl {
-  PeerId peer;
-  Bytes frame;
-};
-struct SendBlock {  // read these bytes of a held piece, put the header before them, send on `data`
-  PeerId peer;
-  Bytes header;
-  Root root;
-  PieceIndex piece = 0;
-  std::uint32_t offset = 0;
-  std::uint32_t bytes = 0;
-};
-struct TakeBlock {  // the block just handled was asked for: copy its payload into the piece
-  Root root;
-  PieceIndex piece = 0;
-  std::uint32_t offset = 0;
-  std::uint32_t bytes = 0;
-};
-struct DigestPiece {  // the piece is whole: SHA-256 it, answer with handle_digest
-  Root root;
-  PieceIndex piece = 0;
-};
-struct FetchDigests {  // answer with handle_digests or handle_digests_failed
-  Root root;
-};
-struct Deliver {  // hand a verified piece to a reader; pieces of a reader come in order
-  ReaderId reader;
-  Root root;
-  PieceIndex piece = 0;
-};
-struct Pending {  // somebody has it; pieces will follow
-  ReaderId reader;
-};
-struct End {  // the reader is done with: Error::none when all was delivered
-  ReaderId reader;
-  Error error = Error::none;
-};
-struct StoreRun {  // write these verified pieces, answer with handle_held or handle_store_failed
-  Root root;
-  PieceRange pieces;
-};
-struct Forget {  // the bytes of this piece are not needed any more
-  Root root;
-  PieceIndex piece = 0;
-};
-struct ClosePair {
-  PeerId peer;
-  Error error = Error::none;
-};
-struct AskFor {  // more peers for this root are wanted
-  Root root;
-};
-struct Serve {  // first held piece of a root, or the last one gone / upload switched off
-  Root root;
-  bool on = false;
-};
-struct Report {
-  Error error;
-  std::optional<PeerId> peer;
-};
-using Output = std::variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver,
-                            Pending, End, StoreRun, Forget, ClosePair, AskFor, Serve, Report>;
 
 struct UploadOptions {
   bool on = true;
@@ -99,8 +35,13 @@ class Swarm {
   // A message on `data`: its first bytes (at most wire::block_header_bytes are read) and its length.
   // The host then performs TakeBlock, if there is one, before anything else reuses the payload.
   void handle_block(PeerId peer, ByteSpan header, std::size_t message_bytes, Instant now);
-  // What `data` of this pair holds unsent now; said after a send and when it runs low.
-  void handle_buffered(PeerId peer, std::uint64_t bytes, Instant now);
+  // Every SendBlock is answered once: with handle_block_sent when it was handed to the channel, or
+  // with handle_unreadable. Until then its bytes count as buffered.
+  // `buffered` is the channel's bufferedAmount after the send.
+  void handle_block_sent(PeerId peer, std::uint64_t buffered, Instant now);
+  // What `data` of this pair holds unsent now: said on bufferedamountlow. The threshold is
+  // limits::buffered_low.
+  void handle_buffered(PeerId peer, std::uint64_t buffered, Instant now);
   // A SendBlock could not be done: the store lost the piece.
   void handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now);
 

@@ -1,0 +1,97 @@
+// What the swarm wants done, as data, in order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/pieces.hpp"
+
+namespace peer_cdn::swarm {
+
+struct SendControl {
+  PeerId peer;
+  Bytes frame;
+};
+struct SendBlock {  // read these bytes of a held piece, put the header before them, send on `data`
+  PeerId peer;
+  Bytes header;
+  Root root;
+  PieceIndex piece = 0;
+  std::uint32_t offset = 0;
+  std::uint32_t bytes = 0;
+};
+struct TakeBlock {  // the block just handled was asked for: copy its payload into the piece
+  Root root;
+  PieceIndex piece = 0;
+  std::uint32_t offset = 0;
+  std::uint32_t bytes = 0;
+};
+struct DigestPiece {  // the piece is whole: SHA-256 it, answer with handle_digest
+  Root root;
+  PieceIndex piece = 0;
+};
+struct FetchDigests {  // answer with handle_digests or handle_digests_failed
+  Root root;
+};
+struct Deliver {  // hand a verified piece to a reader; pieces of a reader come in order
+  ReaderId reader;
+  Root root;
+  PieceIndex piece = 0;
+};
+struct Pending {  // somebody has it; pieces will follow
+  ReaderId reader;
+};
+struct End {  // the reader is done with: Error::none when all was delivered
+  ReaderId reader;
+  Error error = Error::none;
+};
+struct StoreRun {  // write these verified pieces, answer with handle_held or handle_store_failed
+  Root root;
+  PieceRange pieces;
+};
+struct Forget {  // the bytes of this piece are not needed any more
+  Root root;
+  PieceIndex piece = 0;
+};
+struct ClosePair {
+  PeerId peer;
+  Error error = Error::none;
+};
+struct AskFor {  // more peers for this root are wanted
+  Root root;
+};
+struct Serve {  // first held piece of a root, or the last one gone / upload switched off
+  Root root;
+  bool on = false;
+};
+struct Report {
+  Error error;
+  std::optional<PeerId> peer;
+};
+using Output = std::variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver,
+                            Pending, End, StoreRun, Forget, ClosePair, AskFor, Serve, Report>;
+
+// First in, first out. Drained after every call, so it never grows past what one event causes.
+class Outputs {
+ public:
+  void push(Output output) { queue_.push_back(std::move(output)); }
+  std::optional<Output> poll() {
+    if (next_ < queue_.size()) return std::move(queue_[next_++]);
+    queue_.clear();
+    next_ = 0;
+    return std::nullopt;
+  }
+
+ private:
+  std::vector<Output> queue_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace peer_cdn::swarm
