@@ -44,6 +44,30 @@ inline constexpr std::size_t plugins_per_route = 16;
 // Trades latency for offload: how long peers that have the file may take to begin before the origin is
 // asked as well. Long enough for a connection over TURN to come up (about 1 s), short of impatience.
 inline constexpr Duration hedge_delay = 1500ms;
+// What a body gathers ahead of its reader: a second at 4 MB/s, and what a stalled reader costs in memory.
+inline constexpr std::uint64_t read_ahead_bytes = 4 * mib;
+// Two windows hide the origin's latency; more would only share the same line.
+inline constexpr std::size_t windows_in_flight = 2;
+// What a body passes on before its reader asks for more (the stream's high water mark).
+inline constexpr std::int64_t stream_bytes = 256 * kib;
+// Credit of the bridge: 64 KiB x 16 was the fastest of all cuts measured.
+inline constexpr std::uint64_t bridge_bytes = 1 * mib;
+// A page drops a stalled peer itself after 2 s and looks for another: so much later it is the page.
+inline constexpr Duration bridge_stall = 10s;
+// An origin that failed is asked again after this, then after twice as long.
+inline constexpr std::uint32_t origin_retries = 2;
+inline constexpr Duration origin_retry_wait = 250ms;
+// Firefox ends a body made by a worker that no page keeps alive after 30 s, cleanly and short: without a
+// page that said hello, only what even 0.3 Mbit/s carries in that time is answered by us.
+inline constexpr std::uint64_t unattended_bytes = 1 * mib;
+// How long a page may take to say that it got a request, or that it is there: a page that still
+// parses must not hold up its own load.
+inline constexpr Duration ack_wait = 50ms;
+// The stored manifest is used when a new one takes longer.
+inline constexpr Duration manifest_wait = 3s;
+inline constexpr Duration progress_wait = 250ms;
+// A long-form reply is one buffer in both processes.
+inline constexpr std::uint64_t reply_bytes = 64 * mib;
 
 // --- Between peers ------------------------------------------------------------------------------
 // Chromium and Firefox both carry 64 KiB messages; beyond that interoperability ends.
@@ -75,6 +99,9 @@ inline constexpr std::size_t sites_per_coordinator = 1000;
 inline constexpr std::size_t introductions_per_ask = 4;
 // No more than a page can keep open.
 inline constexpr std::size_t introductions_per_peer = pairs_per_page;
+// Every introduction makes a holder open a connection: an asker that only collects them is slowed.
+inline constexpr double introductions_burst = 2.0 * pairs_per_page;
+inline constexpr double introductions_per_second = 0.5;
 // Matching looks at this many holders of a root, from a random one on, however many there are.
 inline constexpr std::size_t holders_looked_at = 32;
 // Who declined (or failed) is not named to the same peer again for so long.
@@ -99,6 +126,30 @@ inline constexpr Duration announce_wait = 100ms;
 inline constexpr Duration welcome_wait = 10s;
 inline constexpr Duration reconnect_min = 1s;
 inline constexpr Duration reconnect_max = 60s;
+
+// --- A page's connections and files (src/bind, web) -----------------------------------------------
+// ICE over a TURN server takes up to some seconds; who is not there by then will not come.
+inline constexpr Duration pair_open_wait = 10s;
+// A change of network is over in a few seconds. The downloads went elsewhere long before that.
+inline constexpr Duration pair_disconnected_wait = 8s;
+// Chromium ends at 500 connections a page, closed ones counted until they are collected: after so many
+// failures in a row inside the window, no more are made until it has passed.
+inline constexpr std::size_t pair_failures = 8;
+inline constexpr Duration pair_failures_window = 60s;
+// One description has some ten candidates; more than this is not a browser.
+inline constexpr std::size_t candidates_waiting = 64;
+// Frames on `control` before `data` is open too: both open within one turn of the event loop.
+inline constexpr std::size_t frames_early = 16;
+// The sender is asked for more when so little is left unsent: 2 ms of a fast line.
+inline constexpr std::uint64_t buffered_low = 64 * kib;
+// Runs that a seeder keeps in memory: one for each of the peers that it serves at a time.
+inline constexpr std::size_t runs_in_memory = 8;
+// What is handed on in one ArrayBuffer (the long form's body), or read back whole (adoption).
+inline constexpr std::uint64_t whole_bytes = 64 * mib;
+// Messages that keep the worker alive while it streams; browsers end idle ones after 30 s.
+inline constexpr Duration alive_interval = 10s;
+// The page is not controlled although the worker is active (a forced reload): start() goes on without.
+inline constexpr Duration controller_wait = 3s;
 
 static_assert(block_bytes < message_bytes);
 static_assert(piece_bytes_min % block_bytes == 0, "a piece is whole blocks, but for the last");

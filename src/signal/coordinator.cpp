@@ -1,0 +1,313 @@
+#include "signal/coordinator.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace peer_cdn::signal {
+
+// Numbers go up from a random one: a page that reconnects to a coordinator that was restarted must
+// not find a stranger under the number of a peer that it is still connected to.
+Coordinator::Coordinator(std::uint64_t seed)
+    : random_(seed), next_peer_(static_cast<std::uint32_t>(random_.next())) {}
+
+Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant now) {
+  if (peers_.size() >= limits::peers_per_coordinator) return Error::too_many_peers;
+  auto found = sites_.find(std::string(site_name));
+  if (found == sites_.end()) {
+    if (sites_.size() >= limits::sites_per_coordinator) return Error::too_many_peers;
+    found = sites_.emplace(std::string(site_name), Site{}).first;
+    found->second.name = site_name;
+  }
+  Site& site = found->second;
+  if (site.sockets >= limits::peers_per_site) return Error::too_many_peers;
+  while (next_peer_ == 0 || peers_.count(PeerId{next_peer_}) > 0) ++next_peer_;
+  const PeerId id{next_peer_++};
+  Peer& peer = peers_[id];
+  peer.site = &site;
+  peer.messages.reckoned = peer.asked_introductions.reckoned = now;
+  ++site.sockets;
+  greetings_.emplace_back(now + limits::hello_wait, id);
+  return id;
+}
+
+void Coordinator::handle_disconnect(PeerId id, Instant now) { forget(id, now); }
+
+void Coordinator::handle_malformed(PeerId id, Error error, Instant now) { refuse(id, error, now); }
+
+void Coordinator::handle_message(PeerId id, const Message& message, Instant now) {
+  Peer* const peer = find(id);
+  if (!peer) return;
+  if (!spend(*peer, message, now)) return refuse(id, Error::rate_limited, now);
+  const bool hello = std::holds_alternative<Hello>(message);
+  // First hello, and once.
+  if (hello != peer->browser.empty()) return refuse(id, Error::malformed_message, now);
+  std::visit([&](const auto& m) { handle(id, *peer, m, now); }, message);
+}
+
+void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now) {
+  if (hello.version != version) return refuse(id, Error::version_mismatch, now);
+  peer.browser = hello.browser;
+  peer.position = static_cast<std::uint32_t>(peer.site->members.size());
+  peer.site->members.push_back(id);
+  tell(id, Welcome{version, id});
+  tell_marks(id, *peer.site);
+}
+
+void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
+  Site& site = *peer.site;
+  for (const Root& root : have.remove) {
+    if (site.directory.remove(id, root) == Directory::Change::mark_went) {
+      note(site, mark_of(root), false, now);
+    }
+  }
+  for (const Root& root : have.add) {
+    if (site.directory.add(id, root) == Directory::Change::mark_came) {
+      note(site, mark_of(root), true, now);
+    }
+  }
+}
+
+// A peer that is known already and holds the root is as good as a new one, and costs nothing.
+void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
+  Answer answer;
+  for (const Root& root : ask.roots) {
+    std::size_t known = 0;
+    for (const auto& [other, introduction] : asker.introductions) {
+      if (asker.site->directory.holds(other, root)) ++known;
+    }
+    if (known < limits::introductions_per_ask) {
+      known += introduce(id, asker, root, limits::introductions_per_ask - known, false, now);
+    }
+    answer.roots.push_back(root);
+    answer.peers.push_back(static_cast<std::uint32_t>(known));
+  }
+  tell(id, std::move(answer));
+}
+
+void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
+  if (peer.introductions.count(signal.peer) == 0) {
+    ++stats_.not_introduced;
+    return;
+  }
+  ++stats_.relayed;
+  tell(signal.peer, Signal{id, signal.what});
+}
+
+// A holder that declines is replaced, once; an asker that declines wants nothing.
+void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant now) {
+  const auto found = peer.introductions.find(decline.peer);
+  if (found == peer.introductions.end()) {
+    ++stats_.not_introduced;
+    return;
+  }
+  const Introduction introduction = found->second;
+  Peer& other = *find(decline.peer);
+  part(id, peer, decline.peer, other, now);
+  tell(decline.peer, Gone{id});
+  if (introduction.holder && !introduction.second) {
+    introduce(decline.peer, other, introduction.root, 1, true, now);
+  }
+}
+
+void Coordinator::part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now) {
+  const auto remember = [now](Peer& side, PeerId declined) {
+    side.introductions.erase(declined);
+    if (side.declined.size() >= limits::declines_per_peer) side.declined.pop_front();
+    side.declined.push_back(Declined{declined, now + limits::decline_wait});
+  };
+  remember(peer, other_id);
+  remember(other, id);
+}
+
+// Holders that may be introduced, the least used first; equals in random order.
+std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& root, Instant now) {
+  while (!asker.declined.empty() && asker.declined.front().until <= now) asker.declined.pop_front();
+  const auto declined = [&](PeerId holder) {
+    return std::any_of(asker.declined.begin(), asker.declined.end(),
+                       [holder](const Declined& d) { return d.peer == holder; });
+  };
+  const std::vector<PeerId>& holders = asker.site->directory.holders(root);
+  struct Candidate {
+    std::size_t introductions;
+    Instant introduced_at;
+    PeerId peer;
+  };
+  std::vector<Candidate> found;
+  const std::size_t count = std::min(holders.size(), limits::holders_looked_at);
+  const std::size_t start = count > 0 ? random_.below(holders.size()) : 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const PeerId holder = holders[(start + i) % holders.size()];
+    const Peer& peer = *find(holder);
+    if (holder == id || peer.browser == asker.browser || declined(holder) ||
+        asker.introductions.count(holder) > 0 ||
+        peer.introductions.size() >= limits::introductions_per_peer) {
+      continue;
+    }
+    found.push_back({peer.introductions.size(), peer.introduced_at, holder});
+  }
+  std::stable_sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
+    if (a.introductions != b.introductions) return a.introductions < b.introductions;
+    return a.introduced_at < b.introduced_at;
+  });
+  std::vector<PeerId> peers;
+  for (const Candidate& candidate : found) peers.push_back(candidate.peer);
+  return peers;
+}
+
+// The asker is told first, so that it knows the holder when its offer comes.
+std::size_t Coordinator::introduce(PeerId id, Peer& asker, const Root& root, std::size_t wanted,
+                                   bool second, Instant now) {
+  std::size_t done = 0;
+  if (asker.introductions.size() >= limits::introductions_per_peer) return done;
+  asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst, now);
+  for (const PeerId holder_id : candidates(id, asker, root, now)) {
+    if (done == wanted || asker.introductions.size() >= limits::introductions_per_peer ||
+        !asker.asked_introductions.spend(1)) {
+      break;
+    }
+    Peer& holder = *find(holder_id);
+    asker.introductions.emplace(holder_id, Introduction{root, false, second});
+    holder.introductions.emplace(id, Introduction{root, true, second});
+    holder.introduced_at = now;
+    tell(id, Introduce{holder_id, false});
+    tell(holder_id, Introduce{id, true});
+    ++stats_.introductions;
+    ++done;
+  }
+  return done;
+}
+
+Coordinator::Peer* Coordinator::find(PeerId id) {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : &found->second;
+}
+
+void Coordinator::Bucket::refill(double per_second, double burst, Instant now) {
+  tokens = std::min(burst, tokens + to_ms(now - reckoned) / 1000 * per_second);
+  reckoned = now;
+}
+
+bool Coordinator::Bucket::spend(double cost) {
+  if (tokens < cost) return false;
+  tokens -= cost;
+  return true;
+}
+
+bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {
+  peer.messages.refill(limits::messages_per_second, limits::messages_burst, now);
+  double cost = 1;
+  if (const auto* ask = std::get_if<Ask>(&message)) {
+    cost += static_cast<double>(ask->roots.size() / limits::asked_roots_per_token);
+  }
+  return peer.messages.spend(cost);
+}
+
+void Coordinator::refuse(PeerId id, Error error, Instant now) {
+  if (!find(id)) return;
+  ++stats_.refused;
+  tell(id, Refusal{std::string(code(error))});
+  outputs_.push_back(Close{id, error});
+  forget(id, now);
+}
+
+void Coordinator::forget(PeerId id, Instant now) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  const Peer peer = std::move(found->second);
+  peers_.erase(found);
+  for (const auto& [other, introduction] : peer.introductions) {
+    find(other)->introductions.erase(id);
+    tell(other, Gone{id});
+  }
+  Site& site = *peer.site;
+  if (--site.sockets == 0) {
+    sites_.erase(std::string(site.name));
+    return;
+  }
+  if (!peer.browser.empty()) {
+    const PeerId last = site.members.back();
+    if (last != id) {
+      site.members[peer.position] = last;
+      find(last)->position = peer.position;
+    }
+    site.members.pop_back();
+  }
+  std::vector<Mark> went;
+  site.directory.remove(id, went);
+  for (const Mark mark : went) note(site, mark, false, now);
+}
+
+// A mark that came and went within one batch is told as gone: somebody may have been told it.
+void Coordinator::note(Site& site, Mark mark, bool came, Instant now) {
+  site.changes[mark] = came;
+  if (site.changes_due) return;
+  site.changes_due = now + limits::presence_wait;
+  batches_.emplace_back(*site.changes_due, site.name);
+}
+
+// One message at least, even if nobody has anything: it says that all is told.
+void Coordinator::tell_marks(PeerId id, const Site& site) {
+  const std::vector<Mark> marks = site.directory.marks();
+  std::size_t told = 0;
+  do {
+    const std::size_t end = std::min(marks.size(), told + limits::marks_per_message);
+    Present present;
+    present.add.assign(marks.begin() + static_cast<std::ptrdiff_t>(told),
+                       marks.begin() + static_cast<std::ptrdiff_t>(end));
+    tell(id, std::move(present));
+    told = end;
+  } while (told < marks.size());
+}
+
+void Coordinator::tell_changes(Site& site) {
+  Present present;
+  std::size_t told = 0;
+  for (const auto& [mark, came] : site.changes) {
+    (came ? present.add : present.remove).push_back(mark);
+    ++told;
+    if (told % limits::marks_per_message == 0 || told == site.changes.size()) {
+      if (!site.members.empty()) outputs_.push_back(TellAll{site.members, std::move(present)});
+      present = Present{};
+    }
+  }
+  site.changes.clear();
+  site.changes_due.reset();
+}
+
+void Coordinator::handle_timeout(Instant now) {
+  while (!greetings_.empty() && greetings_.front().first <= now) {
+    const PeerId id = greetings_.front().second;
+    greetings_.pop_front();
+    const Peer* const peer = find(id);
+    if (peer && peer->browser.empty()) refuse(id, Error::timed_out, now);
+  }
+  while (!batches_.empty() && batches_.front().first <= now) {
+    const auto [due, name] = std::move(batches_.front());
+    batches_.pop_front();
+    const auto site = sites_.find(name);
+    if (site != sites_.end() && site->second.changes_due == due) tell_changes(site->second);
+  }
+}
+
+std::optional<Instant> Coordinator::next_timeout() const {
+  std::optional<Instant> next;
+  if (!greetings_.empty()) next = greetings_.front().first;
+  if (!batches_.empty() && (!next || batches_.front().first < *next)) next = batches_.front().first;
+  return next;
+}
+
+std::optional<CoordinatorOutput> Coordinator::poll_output() {
+  if (outputs_.empty()) return std::nullopt;
+  CoordinatorOutput output = std::move(outputs_.front());
+  outputs_.pop_front();
+  return output;
+}
+
+Coordinator::Stats Coordinator::stats() const {
+  Stats stats = stats_;
+  stats.peers = static_cast<std::uint32_t>(peers_.size());
+  stats.sites = static_cast<std::uint32_t>(sites_.size());
+  return stats;
+}
+
+}  // namespace peer_cdn::signal

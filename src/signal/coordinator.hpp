@@ -1,0 +1,137 @@
+// The coordinator: introduces peers of one site to each other and relays what they need to connect.
+//
+// It sees roots, never bytes. Whoever it refuses is told why (Refusal) and closed; what comes from a
+// peer after that is ignored.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "base/time.hpp"
+#include "signal/directory.hpp"
+#include "signal/message.hpp"
+#include "signal/random.hpp"
+
+namespace peer_cdn::signal {
+
+struct Tell {
+  PeerId peer;
+  Message message;
+};
+struct TellAll {  // the same text to each
+  std::vector<PeerId> peers;
+  Message message;
+};
+struct Close {  // the peer's socket; its refusal went before
+  PeerId peer;
+  Error error = Error::none;
+};
+using CoordinatorOutput = std::variant<Tell, TellAll, Close>;
+
+class Coordinator {
+ public:
+  // The seed makes the first peer's number and whom an asker meets.
+  explicit Coordinator(std::uint64_t seed);
+
+  // A socket of a page of this site (its origin). The number is new to every page that may still
+  // remember one of an earlier coordinator. too_many_peers: close it without a word.
+  Result<PeerId> handle_connect(std::string_view site, Instant now);
+  void handle_disconnect(PeerId peer, Instant now);
+  void handle_message(PeerId peer, const Message& message, Instant now);
+  // What came could not be made a message: told and closed.
+  void handle_malformed(PeerId peer, Error error, Instant now);
+  void handle_timeout(Instant now);
+  std::optional<Instant> next_timeout() const;
+  std::optional<CoordinatorOutput> poll_output();
+
+  struct Stats {
+    std::uint32_t peers = 0;
+    std::uint32_t sites = 0;
+    std::uint64_t introductions = 0;
+    std::uint64_t relayed = 0;
+    std::uint64_t not_introduced = 0;  // signals and declines to somebody else: ignored
+    std::uint64_t refused = 0;
+  };
+  Stats stats() const;
+
+ private:
+  // One side of a pair.
+  struct Introduction {
+    Root root;            // for which the two were introduced
+    bool holder = false;  // this side serves: it was told to offer
+    bool second = false;  // the asker was declined for that root once
+  };
+  // A token bucket: what may still be spent, and when that was reckoned.
+  struct Bucket {
+    double tokens = 0;
+    Instant reckoned{};
+    void refill(double per_second, double burst, Instant now);
+    bool spend(double cost);
+  };
+  struct Declined {
+    PeerId peer;
+    Instant until;
+  };
+  struct Site {
+    std::string name;
+    Directory directory;
+    std::vector<PeerId> members;           // said hello
+    std::uint32_t sockets = 0;             // greeted or not
+    std::unordered_map<Mark, bool> changes;  // came (or went) since the last batch
+    std::optional<Instant> changes_due;
+  };
+  struct Peer {
+    Site* site = nullptr;
+    std::string browser;  // empty until hello
+    std::uint32_t position = 0;  // in site->members
+    Bucket messages{limits::messages_burst};
+    Bucket asked_introductions{limits::introductions_burst};
+    Instant introduced_at{};
+    std::unordered_map<PeerId, Introduction> introductions;
+    std::deque<Declined> declined;  // oldest first
+  };
+
+  void handle(PeerId id, Peer& peer, const Hello& hello, Instant now);
+  void handle(PeerId id, Peer& peer, const Have& have, Instant now);
+  void handle(PeerId id, Peer& peer, const Ask& ask, Instant now);
+  void handle(PeerId id, Peer& peer, const Signal& signal, Instant now);
+  void handle(PeerId id, Peer& peer, const Decline& decline, Instant now);
+  // The rest is the coordinator's to say.
+  template <class Other>
+  void handle(PeerId id, Peer&, const Other&, Instant now) {
+    refuse(id, Error::unknown_message, now);
+  }
+
+  Peer* find(PeerId id);
+  static bool spend(Peer& peer, const Message& message, Instant now);
+  void refuse(PeerId id, Error error, Instant now);
+  void forget(PeerId id, Instant now);
+  void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
+  // Introduces up to `wanted` holders that the asker does not know yet; how many there were.
+  std::size_t introduce(PeerId id, Peer& asker, const Root& root, std::size_t wanted, bool second,
+                        Instant now);
+  std::vector<PeerId> candidates(PeerId id, Peer& asker, const Root& root, Instant now);
+  void note(Site& site, Mark mark, bool came, Instant now);
+  void tell_marks(PeerId id, const Site& site);
+  void tell_changes(Site& site);
+  void tell(PeerId id, Message message) { outputs_.push_back(Tell{id, std::move(message)}); }
+
+  Random random_;
+  std::uint32_t next_peer_;
+  std::unordered_map<std::string, Site> sites_;  // a Site's address is stable while it stands here
+  std::unordered_map<PeerId, Peer> peers_;
+  // Each waits equally long, so the oldest is always first; entries may outlive what they name.
+  std::deque<std::pair<Instant, PeerId>> greetings_;
+  std::deque<std::pair<Instant, std::string>> batches_;
+  std::deque<CoordinatorOutput> outputs_;
+  Stats stats_;
+};
+
+}  // namespace peer_cdn::signal
