@@ -8,6 +8,7 @@ import {availableParallelism} from 'node:os';
 import {dirname, join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {encodeText, fillIn, textModule, wasmPlugin} from './encode.mjs';
+import {innerProperties, trimGlue} from './glue.mjs';
 import {inParallel, root, run, say, seconds} from './run.mjs';
 
 const build = join(root, 'build');
@@ -152,11 +153,6 @@ async function buildModule(name) {
   return true;
 }
 
-/** Takes out of the glue what cannot happen here. A pattern that an other em++ does not write is simply not there. */
-export function trimGlue(text) {
-  return text;
-}
-
 const banner = '/*! peer-cdn, MIT licence */';
 
 /** dist/: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would double in ASCII. */
@@ -187,6 +183,8 @@ async function buildBundles() {
       legalComments: 'none',
       banner: {js: banner},
       plugins: [wasmPlugin],
+      mangleProps: innerProperties,
+      mangleQuoted: true,
       write: false,
       logLevel: 'silent',
       ...options,

@@ -27,7 +27,9 @@ using PieceIndex = std::uint32_t;
 struct Digest {
   static constexpr std::size_t bytes_size = 32;
   std::array<std::uint8_t, bytes_size> bytes{};
-  auto operator<=>(const Digest&) const = default;
+  // Not auto: the array of libc++ 13 has < and == but no <=>.
+  std::strong_ordering operator<=>(const Digest&) const = default;
+  bool operator==(const Digest&) const = default;
 };
 
 // A resource's identity: its piece's digest (one piece), or the digest of its digest list.
