@@ -39,13 +39,20 @@ struct ResourceFields {
 };
 
 // malformed_manifest for: a path that is not absolute or is too long, a fraction or a number out of
-// limits, a root that is not a digest, a type or header with a control character, a header that the
-// response head owns (content-length, content-encoding, content-range, set-cookie, etag, ...).
+// limits, a root that is not a digest, a type or header that is too long or has other than
+// printable ASCII, a header that the response head owns (content-length, content-encoding,
+// content-range, set-cookie, etag, ...), any_query with a path that has a query.
 Result<Resource> parse_resource(const ResourceFields& fields);
 
 class Manifest {
  public:
-  // malformed_manifest when full (limits::manifest_entries) or the path is listed twice.
+  // Moves and does not copy: what find() gave stays valid in the moved-to manifest.
+  Manifest() = default;
+  Manifest(Manifest&&) = default;
+  Manifest& operator=(Manifest&&) = default;
+
+  // malformed_manifest when full (limits::manifest_entries), the path is listed twice, or its root
+  // is listed with another length.
   Result<const Resource*> add(Resource resource);
   // The entry for a request's path and query ("/a?b"): exact, or by path alone for any_query.
   const Resource* find(std::string_view path_and_query) const;

@@ -79,7 +79,7 @@ class Chain {
     State state;
   };
 
-  void start_plugin(std::uint32_t plugin);
+  void start_next();
   void respond(std::uint32_t plugin, Answer answer);
   // A plugin gave nothing: wait for another one, start the next one, or give up.
   void go_on();

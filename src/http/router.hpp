@@ -51,10 +51,15 @@ class Router {
   }
 
  private:
+  // In order of preference.
   enum class Kind : std::uint8_t { literal, regexp, any };
-  struct Node {
+  struct Step {
     Kind kind = Kind::literal;
-    std::string text;                                     // of a literal
+    std::string text;  // of a literal, percent-encoded; of a regexp, its pattern
+    bool operator==(const Step&) const = default;
+  };
+  struct Node {
+    Step step;
     std::uint32_t pattern = 0;                            // of a regexp
     std::vector<std::uint32_t> children;                  // in order of preference
     std::vector<std::pair<std::string, RouteId>> routes;  // by method
@@ -65,8 +70,11 @@ class Router {
     std::size_t best_depth;  // 1 is the root's, so that 0 is none
   };
 
+  // Takes the next segment off the front, without the slashes around it.
   static bool take_segment(std::string_view& rest, std::string_view& segment);
-  std::uint32_t child(std::uint32_t parent, Kind kind, std::string_view text);
+  // The same in a route, where a regexp may contain slashes. Nothing: it is malformed.
+  static std::optional<Step> take_step(std::string_view& rest);
+  std::uint32_t child(std::uint32_t parent, const Step& step);
   static void note(const Node& node, std::size_t depth, Search& search);
 
   template <class Test>
@@ -77,11 +85,10 @@ class Router {
     std::string_view segment;
     if (!take_segment(rest, segment)) return;
     for (const std::uint32_t index : node.children) {
-      const Node& next = nodes_[index];
-      const bool matches =
-          next.kind == Kind::any ||
-          (next.kind == Kind::literal ? next.text == segment
-                                      : static_cast<bool>(test(next.pattern, segment)));
+      const Step& step = nodes_[index].step;
+      const bool matches = step.kind == Kind::any ||
+                           (step.kind == Kind::literal && step.text == segment) ||
+                           (step.kind == Kind::regexp && test(nodes_[index].pattern, segment));
       if (matches) visit(index, rest, depth + 1, search, test);
     }
   }

@@ -1,0 +1,123 @@
+#include "base/manifest.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/limits.hpp"
+#include "base/text.hpp"
+
+namespace peer_cdn {
+namespace {
+
+// What the engine says of a body itself, or what holds for one connection or one visitor only.
+constexpr std::array owned_headers = {
+    std::string_view("accept-ranges"),
+    std::string_view("age"),
+    std::string_view("connection"),
+    std::string_view("content-encoding"),
+    std::string_view("content-length"),
+    std::string_view("content-range"),
+    std::string_view("content-type"),
+    std::string_view("date"),
+    std::string_view("etag"),
+    std::string_view("keep-alive"),
+    std::string_view("last-modified"),
+    std::string_view("set-cookie"),
+    std::string_view("set-cookie2"),
+    std::string_view("trailer"),
+    std::string_view("transfer-encoding"),
+    std::string_view("upgrade"),
+    std::string_view("x-content-type-options"),
+};
+
+// Absolute, and nothing that a URL parser would read as another host, a fragment or another path:
+// the path is what URL.pathname + URL.search gives.
+bool is_path(std::string_view path) {
+  if (path.empty() || path.size() > limits::path_bytes || path[0] != '/') return false;
+  if (path.size() > 1 && path[1] == '/') return false;
+  return std::all_of(path.begin(), path.end(),
+                     [](char c) { return c > ' ' && c < '\x7f' && c != '\\' && c != '#'; });
+}
+
+bool is_field_value(std::string_view value) {
+  return std::all_of(value.begin(), value.end(),
+                     [](char c) { return c == '\t' || (c >= ' ' && c < '\x7f'); });
+}
+
+// A whole number from 1 to max, or 0. Not a number is neither.
+std::uint64_t whole(double value, std::uint64_t max) {
+  if (!(value >= 1 && value <= static_cast<double>(max))) return 0;
+  const auto number = static_cast<std::uint64_t>(value);
+  return static_cast<double>(number) == value ? number : 0;
+}
+
+}  // namespace
+
+Result<Resource> parse_resource(const ResourceFields& fields) {
+  if (!is_path(fields.path)) return Error::malformed_manifest;
+  // A path with a query never equals the path alone that any_query looks up.
+  if (fields.any_query && fields.path.find('?') != std::string::npos)
+    return Error::malformed_manifest;
+  const auto geometry = Geometry::parse(whole(fields.bytes, limits::resource_bytes_max),
+                                        whole(fields.piece_bytes, limits::piece_bytes_max));
+  if (!geometry) return geometry.error();
+  const auto root = parse_digest(fields.root);
+  if (!root) return Error::malformed_manifest;
+  if (fields.type.size() > limits::type_bytes || !is_field_value(fields.type)) {
+    return Error::malformed_manifest;
+  }
+  if (fields.headers.size() > limits::headers_per_resource) return Error::malformed_manifest;
+  Resource resource{fields.path, *geometry, *root, fields.type, fields.any_query, fields.headers};
+  for (auto& [name, value] : resource.headers) {
+    if (name.size() + value.size() > limits::header_bytes) return Error::malformed_manifest;
+    if (!is_token(name) || !is_field_value(value)) return Error::malformed_manifest;
+    for (char& c : name) c = to_lower(c);
+    if (std::find(owned_headers.begin(), owned_headers.end(), name) != owned_headers.end()) {
+      return Error::malformed_manifest;
+    }
+  }
+  return resource;
+}
+
+Result<const Resource*> Manifest::add(Resource resource) {
+  if (by_path_.size() >= limits::manifest_entries) return Error::malformed_manifest;
+  if (by_path_.count(resource.path) != 0) return Error::malformed_manifest;
+  // One root names one content: two lengths of it would share one place in the store.
+  const Resource* twin = find(resource.root);
+  if (twin && (twin->geometry.bytes() != resource.geometry.bytes() ||
+               twin->geometry.count() != resource.geometry.count())) {
+    return Error::malformed_manifest;
+  }
+  std::string path = resource.path;
+  const Resource* added = &by_path_.emplace(std::move(path), std::move(resource)).first->second;
+  by_root_.emplace(added->root, added);
+  return added;
+}
+
+const Resource* Manifest::find(std::string_view path_and_query) const {
+  const auto exact = by_path_.find(std::string(path_and_query));
+  if (exact != by_path_.end()) return &exact->second;
+  const std::size_t query = path_and_query.find('?');
+  if (query == std::string_view::npos) return nullptr;
+  const auto bare = by_path_.find(std::string(path_and_query.substr(0, query)));
+  return bare != by_path_.end() && bare->second.any_query ? &bare->second : nullptr;
+}
+
+const Resource* Manifest::find(const Root& root) const {
+  const auto found = by_root_.find(root);
+  return found == by_root_.end() ? nullptr : found->second;
+}
+
+Result<DigestList> DigestList::parse(const Geometry& geometry, std::vector<std::uint8_t> bytes) {
+  if (bytes.size() != std::size_t{geometry.count()} * Digest::bytes_size) {
+    return Error::digests_mismatch;
+  }
+  DigestList list;
+  list.digests_.resize(geometry.count());
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    list.digests_[i / Digest::bytes_size].bytes[i % Digest::bytes_size] = bytes[i];
+  }
+  return list;
+}
+
+}  // namespace peer_cdn

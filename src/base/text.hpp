@@ -1,0 +1,49 @@
+// The few questions about characters that HTTP's grammar asks (RFC 9110 section 5.6). ASCII only,
+// and no locale.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace peer_cdn {
+
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+constexpr char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+constexpr bool is_alphanumeric(char c) {
+  return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z');
+}
+// tchar (5.6.2)
+constexpr bool is_token_char(char c) {
+  return is_alphanumeric(c) ||
+         (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+}
+constexpr bool is_token(std::string_view text) {
+  for (const char c : text) {
+    if (!is_token_char(c)) return false;
+  }
+  return !text.empty();
+}
+// Space or tab (5.6.3).
+constexpr bool is_space(char c) {
+  return c == ' ' || c == '\t';
+}
+
+constexpr std::string_view trim(std::string_view text) {
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (to_lower(a[i]) != to_lower(b[i])) return false;
+  }
+  return true;
+}
+
+}  // namespace peer_cdn

@@ -1,0 +1,106 @@
+#include "http/chain.hpp"
+
+#include <cassert>
+#include <utility>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn {
+
+Chain::Chain(Strategy strategy, std::vector<PluginKind> plugins) : strategy_(strategy) {
+  assert(plugins.size() <= limits::plugins_per_route);
+  plugins_.reserve(plugins.size());
+  for (const PluginKind kind : plugins) plugins_.push_back({kind, State::idle});
+}
+
+void Chain::start(Instant) {
+  assert(next_ == 0 && !done_);
+  if (strategy_ == Strategy::ordered || plugins_.empty()) return go_on();
+  while (next_ < plugins_.size()) start_next();
+}
+
+void Chain::handle_answer(std::uint32_t plugin, Answer answer, Instant) {
+  if (!is_running(plugin)) return;
+  plugins_[plugin].state = State::over;
+  if (answer != Answer::null) return respond(plugin, answer);
+  // A hedge is of the delegate that was started last, and that has no need of it any more.
+  if (plugin + 1 == next_) hedge_at_.reset();
+  go_on();
+}
+
+void Chain::handle_error(std::uint32_t plugin, Instant now) {
+  if (!is_running(plugin)) return;
+  outputs_.push_back(Report{plugin});
+  handle_answer(plugin, Answer::null, now);
+}
+
+void Chain::handle_pending(std::uint32_t plugin, Instant now) {
+  if (!is_running(plugin) || plugins_[plugin].kind != PluginKind::delegate) return;
+  const bool followed =
+      plugin + 1 == next_ && next_ < plugins_.size() && plugins_[next_].kind == PluginKind::network;
+  if (followed && !hedge_at_) hedge_at_ = now + limits::hedge_delay;
+}
+
+void Chain::handle_timeout(Instant now) {
+  if (!hedge_at_ || now < *hedge_at_) return;
+  hedge_at_.reset();
+  start_next();
+}
+
+void Chain::cancel() {
+  if (done_) return;
+  done_ = true;
+  hedge_at_.reset();
+  abort_running();
+}
+
+std::optional<Chain::Output> Chain::poll_output() {
+  if (polled_ == outputs_.size()) {
+    outputs_.clear();
+    polled_ = 0;
+    return std::nullopt;
+  }
+  return outputs_[polled_++];
+}
+
+void Chain::start_next() {
+  plugins_[next_].state = State::running;
+  outputs_.push_back(Start{next_++});
+}
+
+void Chain::respond(std::uint32_t plugin, Answer answer) {
+  done_ = true;
+  hedge_at_.reset();
+  outputs_.push_back(Respond{plugin});
+  abort_running();
+  // Ordered: those that were asked before it, nearest first. Fastest: all were asked.
+  const bool ordered = strategy_ == Strategy::ordered;
+  auto at = static_cast<std::uint32_t>(ordered ? plugin + 1 : plugins_.size());
+  while (at-- > 0) {
+    if (at == plugin && answer == Answer::stored_response) continue;
+    outputs_.push_back(Put{at});
+  }
+}
+
+void Chain::go_on() {
+  for (const Plugin& plugin : plugins_) {
+    if (plugin.state == State::running) return;
+  }
+  if (next_ < plugins_.size()) return start_next();
+  done_ = true;
+  outputs_.push_back(FallThrough{});
+}
+
+void Chain::abort_running() {
+  for (std::uint32_t i = 0; i < plugins_.size(); ++i) {
+    if (!is_running(i)) continue;
+    plugins_[i].state = State::over;
+    outputs_.push_back(Abort{i});
+  }
+}
+
+bool Chain::is_running(std::uint32_t plugin) const {
+  return plugin < plugins_.size() && plugins_[plugin].state == State::running;
+}
+
+}  // namespace peer_cdn

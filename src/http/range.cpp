@@ -1,0 +1,146 @@
+#include "http/range.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "base/text.hpp"
+
+namespace peer_cdn {
+namespace {
+
+constexpr std::uint64_t number_max = std::numeric_limits<std::uint64_t>::max();
+
+// Takes the digits off the front; nothing if there are none. A number too large for 64 bits is past
+// the end of everything, and so is the largest one.
+std::optional<std::uint64_t> take_number(std::string_view& text) {
+  if (text.empty() || !is_digit(text.front())) return std::nullopt;
+  std::uint64_t number = 0;
+  while (!text.empty() && is_digit(text.front())) {
+    const auto digit = static_cast<std::uint64_t>(text.front() - '0');
+    number = number > (number_max - digit) / 10 ? number_max : number * 10 + digit;
+    text.remove_prefix(1);
+  }
+  return number;
+}
+
+bool take(std::string_view& text, std::string_view front) {
+  if (text.substr(0, front.size()) != front) return false;
+  text.remove_prefix(front.size());
+  return true;
+}
+
+// "bytes", in any case (RFC 9110 14.1), and the character after it.
+bool take_unit(std::string_view& text, char after) {
+  constexpr std::string_view unit = "bytes";
+  if (text.size() <= unit.size() || text[unit.size()] != after) return false;
+  if (!equals_ignoring_case(text.substr(0, unit.size()), unit)) return false;
+  text.remove_prefix(unit.size() + 1);
+  return true;
+}
+
+// The only range of a range-set. A list may have empty members (RFC 9110 5.6.1); two ranges are
+// none, and so is one that is not there.
+std::optional<std::string_view> only_member(std::string_view list) {
+  std::optional<std::string_view> only;
+  while (true) {
+    const std::size_t comma = list.find(',');
+    const std::string_view member = trim(list.substr(0, comma));
+    if (!member.empty()) {
+      if (only) return std::nullopt;
+      only = member;
+    }
+    if (comma == std::string_view::npos) return only;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+void append(std::string& text, std::uint64_t number) {
+  char digits[20];
+  std::size_t count = 0;
+  do {
+    digits[count++] = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number != 0);
+  while (count > 0) text.push_back(digits[--count]);
+}
+
+void append(std::string& text, ByteRange range) {
+  assert(range.begin < range.end);
+  append(text, range.begin);
+  text.push_back('-');
+  append(text, range.end - 1);
+}
+
+}  // namespace
+
+Result<std::optional<ByteRange>> parse_range(std::string_view header,
+                                             std::uint64_t resource_bytes) {
+  using Whole = std::optional<ByteRange>;
+  header = trim(header);
+  if (!take_unit(header, '=')) return Whole();
+  const auto member = only_member(header);
+  if (!member) return Whole();
+  std::string_view text = *member;
+
+  if (take(text, "-")) {
+    const auto suffix = take_number(text);
+    if (!suffix || !text.empty()) return Whole();
+    if (*suffix == 0) return Error::range_not_satisfiable;
+    // All of nothing cannot be written as a range, and is still what was asked for.
+    if (resource_bytes == 0) return Whole();
+    return Whole(ByteRange{resource_bytes - std::min(*suffix, resource_bytes), resource_bytes});
+  }
+
+  const auto first = take_number(text);
+  if (!first || !take(text, "-")) return Whole();
+  std::optional<std::uint64_t> last;
+  if (!text.empty()) {
+    last = take_number(text);
+    if (!last || !text.empty() || *last < *first) return Whole();
+  }
+  if (*first >= resource_bytes) return Error::range_not_satisfiable;
+  // A last position past the end means "to the end"; it is not an error.
+  const std::uint64_t final_byte = std::min(last.value_or(number_max), resource_bytes - 1);
+  return Whole(ByteRange{*first, final_byte + 1});
+}
+
+bool range_applies(std::string_view if_range, std::string_view etag) {
+  if_range = trim(if_range);
+  return if_range.empty() || if_range == etag;
+}
+
+Result<ContentRange> parse_content_range(std::string_view header) {
+  std::string_view text = trim(header);
+  if (!take_unit(text, ' ')) return Error::malformed_message;
+  const auto first = take_number(text);
+  if (!first || !take(text, "-")) return Error::malformed_message;
+  const auto last = take_number(text);
+  if (!last || !take(text, "/")) return Error::malformed_message;
+  const auto total = take_number(text);
+  if (!total || !text.empty()) return Error::malformed_message;
+  if (*first > *last || *last >= *total) return Error::malformed_message;
+  return ContentRange{{*first, *last + 1}, *total};
+}
+
+std::string range_header(ByteRange range) {
+  std::string text = "bytes=";
+  append(text, range);
+  return text;
+}
+
+std::string content_range(ByteRange range, std::uint64_t total) {
+  std::string text = "bytes ";
+  append(text, range);
+  text.push_back('/');
+  append(text, total);
+  return text;
+}
+
+std::string unsatisfied_range(std::uint64_t total) {
+  std::string text = "bytes */";
+  append(text, total);
+  return text;
+}
+
+}  // namespace peer_cdn
