@@ -9,6 +9,7 @@ import {dirname, join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {encodeText, fillIn, textModule, wasmPlugin} from './encode.mjs';
 import {innerProperties, trimGlue} from './glue.mjs';
+import {setup} from './setup.mjs';
 import {inParallel, root, run, say, seconds} from './run.mjs';
 
 const build = join(root, 'build');
@@ -298,5 +299,6 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     say(`--only takes one of: ${known.join(', ')}`);
     process.exit(2);
   }
+  await setup();
   buildAll({clean: args.includes('--clean'), only}).catch(() => process.exit(1));
 }
