@@ -31,6 +31,7 @@ constexpr std::array codes = {
     std::string_view("timed-out"),
     std::string_view("origin-changed"),
     std::string_view("origin-unreachable"),
+    std::string_view("origin-unusable"),
     std::string_view("range-not-satisfiable"),
     std::string_view("not-in-manifest"),
     std::string_view("digests-mismatch"),

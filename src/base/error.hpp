@@ -37,6 +37,7 @@ enum class Error : std::uint8_t {
   // The origin.
   origin_changed,
   origin_unreachable,
+  origin_unusable,
   range_not_satisfiable,
   not_in_manifest,
   digests_mismatch,

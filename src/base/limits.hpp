@@ -74,6 +74,62 @@ inline constexpr std::uint64_t reply_bytes = 64 * mib;
 inline constexpr std::uint32_t message_bytes = 64 * kib;
 inline constexpr std::uint32_t block_bytes = 32 * kib;
 inline constexpr std::size_t pairs_per_page = 30;
+// Introductions are cheap, connections are not: beyond so many, idle ones go early.
+inline constexpr std::size_t pairs_warm = 8;
+inline constexpr Duration pair_idle = 5min;
+inline constexpr Duration pair_idle_spare = 30s;
+// A page that met more liars than this in its life has other troubles; the oldest is forgotten.
+inline constexpr std::size_t banned_peers = 256;
+// What is received and not yet handed on, per reader: 0.8 s of 10 MB/s, and eight segments.
+inline constexpr std::uint64_t read_ahead_bytes = 8 * mib;
+// The part of it that is fetched strictly in order: what the reader asks for next.
+inline constexpr std::uint64_t urgent_bytes = 1 * mib;
+// All downloads of a page together; beyond it only what is urgent is fetched.
+inline constexpr std::uint64_t retained_bytes = 64 * mib;
+// Requests in flight to one peer: half a second of its rate within these. The start is one round
+// trip of 20 ms at 12 MB/s; the most is 2 MiB, 100 MB/s over 20 ms.
+inline constexpr Duration pipeline_span = 500ms;
+inline constexpr std::size_t pipeline_blocks_min = 4;
+inline constexpr std::size_t pipeline_blocks_start = 8;
+inline constexpr std::size_t pipeline_blocks_max = 64;
+// With those that were cancelled and not answered yet.
+inline constexpr std::size_t unanswered_blocks = 2 * pipeline_blocks_max;
+// What a peer may have queued here: twice what one of ours would ask.
+inline constexpr std::size_t requests_from_peer = 4 * pipeline_blocks_max;
+// Roots that one peer asks another for at a time, and how fast it may try others: a gallery at once.
+inline constexpr std::size_t wants_per_pair = 64;
+inline constexpr std::uint32_t wants_burst = 128;
+inline constexpr std::uint32_t wants_per_second = 16;
+inline constexpr std::size_t downloads_per_page = 64;
+inline constexpr std::size_t readers_per_page = 128;
+// One connection is held to some 80 KB a round trip (measured): more peers are faster up to about 8.
+inline constexpr std::size_t peers_per_download = 6;
+// ICE on the open internet takes 0.3 to 2 s; after this the network would have answered long ago.
+inline constexpr Duration introduction_wait = 3s;
+// An open pair that does not answer "do you have it" in a second is busy or gone.
+inline constexpr Duration want_wait = 1s;
+// The last peer went in mid-body: the origin is only a second away.
+inline constexpr Duration resume_wait = 1s;
+// DESIGN section 6: no bytes for 2 s drops a source. Its pause ends, but not often.
+inline constexpr Duration peer_stall = 2s;
+inline constexpr Duration peer_stall_pause = 10s;
+inline constexpr std::uint32_t peer_stalls_max = 3;
+// No piece for so long, and the reader is better off elsewhere. A large piece takes longer: this rate
+// is the least that is worth waiting for.
+inline constexpr Duration reader_stall = 3s;
+inline constexpr std::uint64_t reader_rate_min = 256 * kib;
+// Unsent on `data`: 250 ms of measured rate, so that a cancel is not a second late.
+inline constexpr Duration buffered_span = 250ms;
+inline constexpr std::uint64_t buffered_min = 128 * kib;
+inline constexpr std::uint64_t buffered_max = 1 * mib;
+// No cap by default: WebRTC's congestion control already yields to the visitor's other traffic.
+inline constexpr std::uint64_t upload_rate = 0;
+// In the life of one page: some hundred visits' worth of heavy files, and a bound for metered lines.
+inline constexpr std::uint64_t upload_bytes = 4096 * mib;
+// Introduced peers whose offer is awaited.
+inline constexpr std::size_t introductions_waiting = 64;
+// Readers that come while the page's first socket is still being opened wait for it so long, once.
+inline constexpr Duration first_socket_wait = 500ms;
 
 // --- With the coordinator -----------------------------------------------------------------------
 inline constexpr std::size_t signal_bytes = 16 * kib;
@@ -152,6 +208,8 @@ inline constexpr Duration alive_interval = 10s;
 inline constexpr Duration controller_wait = 3s;
 
 static_assert(block_bytes < message_bytes);
+static_assert(unanswered_blocks < requests_from_peer, "no honest peer is taken for a flood");
+static_assert(buffered_low < buffered_min);
 static_assert(piece_bytes_min % block_bytes == 0, "a piece is whole blocks, but for the last");
 static_assert(segment_bytes % piece_bytes_min == 0);
 

@@ -1,0 +1,413 @@
+#include "http/body.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/limits.hpp"
+#include "http/range.hpp"
+
+namespace peer_cdn {
+namespace {
+
+constexpr std::uint32_t status_ok = 200;
+constexpr std::uint32_t status_partial = 206;
+
+// These say that what the manifest speaks of is not there (any more); others that the origin has
+// trouble, which may pass.
+bool says_changed(std::uint32_t status) {
+  return status == 404 || status == 410 || status == 416;
+}
+
+bool is_identity(std::string_view encoding) { return encoding.empty() || encoding == "identity"; }
+
+}  // namespace
+
+Body::Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener)
+    : geometry_(geometry),
+      range_(range),
+      pieces_(geometry.covering(range)),
+      held_(std::move(held)),
+      states_(pieces_.count(), State::free),
+      next_(pieces_.begin),
+      demand_(limits::stream_bytes),
+      peers_may_(opener == PluginKind::delegate),
+      origin_may_begin_(opener == PluginKind::network) {}
+
+void Body::start(Instant now) { advance(now); }
+
+void Body::handle_pull(std::int64_t bytes, Instant now) {
+  if (finished_) return;
+  demand_ = bytes;
+  advance(now);
+}
+
+bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, Instant now) {
+  Job* job = find(id);
+  if (!job) {
+    counts_.wasted += bytes;
+    return false;
+  }
+  if (piece != job->next || bytes != geometry_.bytes_of(piece)) {
+    counts_.wasted += bytes;
+    handle_end(id, Error::wrong_length, now);
+    return false;
+  }
+  if (job->source == Source::peers) {
+    job->owed -= std::min(job->owed, bytes);
+    stalls_at_.reset();
+  }
+  job->stored = piece + 1;
+  const bool keep =
+      take_piece(*job, piece, job->source == Source::peers ? State::from_peers : State::from_store);
+  advance(now);
+  return keep;
+}
+
+bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
+                         Instant now) {
+  Job* job = find(id);
+  if (!job) {
+    counts_.wasted += bytes;
+    return false;
+  }
+  assert(digests_ || geometry_.count() == 1);
+  if (piece != job->next || bytes != geometry_.bytes_of(piece) || !digests_ ||
+      (*digests_)[piece] != digest) {
+    counts_.wasted += bytes;
+    handle_end(id, Error::wrong_digest, now);
+    return false;
+  }
+  const bool from_origin = job->source == Source::origin;
+  if (!from_origin) stalls_at_.reset();
+  if (from_origin) attempts_ = 0;
+  const bool keep = take_piece(*job, piece, from_origin ? State::from_origin : State::from_peers);
+  if (!keep) {
+    store_up_to(*job, piece);
+    job->stored = piece + 1;
+  } else if (job->next == job->pieces.end || job->next == geometry_.segment_end(piece)) {
+    store_up_to(*job, job->next);
+  }
+  advance(now);
+  return keep;
+}
+
+void Body::handle_head(JobId id, const OriginHead& head, Instant now) {
+  Job* job = find(id);
+  if (!job || job->accepted) return;
+  const std::uint32_t status = head.response.status;
+  if (status != status_ok && status != status_partial) {
+    lose_origin(*job, says_changed(status) ? Error::origin_changed : Error::origin_unreachable);
+    advance(now);
+    return;
+  }
+  // A part of an encoded body cannot be decoded; a whole one reaches us decoded.
+  if (!may_share(head.response) || (status == status_partial && !is_identity(head.content_encoding))) {
+    fail(Error::origin_unusable);
+    return;
+  }
+  if (status == status_partial) {
+    const auto range = parse_content_range(head.content_range);
+    if (!range || range->total != geometry_.bytes() ||
+        range->range != geometry_.range_of(job->pieces)) {
+      lose_origin(*job, Error::origin_changed);
+      advance(now);
+      return;
+    }
+    job->accepted = true;
+    job->until = job->pieces.end;
+    push(Accept{id, 0, job->until});
+  } else {
+    take_rest(*job);
+  }
+  advance(now);
+}
+
+// The origin sends the resource from its first byte on, whatever was asked: one body gives all that
+// is left, paced by `until`, and no other job is needed.
+void Body::take_rest(Job& found) {
+  Job job = found;
+  for (std::size_t i = jobs_.size(); i-- > 0;) {
+    if (jobs_[i].id != job.id) close(jobs_[i].id);
+  }
+  job.accepted = true;
+  job.rest = true;
+  job.pieces.end = pieces_.end;
+  job.until = std::max(job.next, read_ahead_end());
+  for (PieceIndex piece = job.next; piece < pieces_.end; ++piece) {
+    if (state(piece) == State::free) state(piece) = State::taken;
+  }
+  jobs_.front() = job;
+  push(Accept{job.id, geometry_.range_of({job.next, pieces_.end}).begin, job.until});
+}
+
+void Body::handle_end(JobId id, Error error, Instant now) {
+  Job* job = find(id);
+  if (!job) return;
+  switch (job->source) {
+    case Source::store:
+      // What the browser took away is not held any more; another source gives it.
+      for (PieceIndex piece = job->next; piece < job->pieces.end; ++piece) held_.remove(piece);
+      close(id);
+      break;
+    case Source::peers:
+      lose_peers(*job, error);
+      break;
+    case Source::origin:
+      if (error == Error::digests_mismatch) {
+        fail(error);
+        return;
+      }
+      // A body that ends early is a broken connection; wrong bytes are another version.
+      lose_origin(*job, error == Error::wrong_digest || error == Error::wrong_length
+                            ? Error::origin_changed
+                            : Error::origin_unreachable);
+      break;
+  }
+  advance(now);
+}
+
+void Body::handle_cancel() {
+  if (finished_) return;
+  close_all();
+  finished_ = true;
+}
+
+void Body::handle_timeout(Instant now) {
+  if (finished_ || !stalls_at_ || now < *stalls_at_) return;
+  for (Job& job : jobs_) {
+    if (job.source != Source::peers) continue;
+    lose_peers(job, Error::peer_stalled);
+    break;
+  }
+  advance(now);
+}
+
+std::optional<Body::Output> Body::poll_output() {
+  if (polled_ == outputs_.size()) {
+    outputs_.clear();
+    polled_ = 0;
+    return std::nullopt;
+  }
+  return std::move(outputs_[polled_++]);
+}
+
+bool Body::is_ready(PieceIndex piece) {
+  const State is = state(piece);
+  return is == State::from_store || is == State::from_peers || is == State::from_origin;
+}
+
+Body::Job* Body::find(JobId id) {
+  if (finished_) return nullptr;
+  for (Job& job : jobs_) {
+    if (job.id == id) return &job;
+  }
+  return nullptr;
+}
+
+bool Body::has_job(Source source) const {
+  return std::any_of(jobs_.begin(), jobs_.end(),
+                     [source](const Job& job) { return job.source == source; });
+}
+
+// The second window starts when the first one was accepted: an origin that ignores Range, or is
+// gone, is found out once.
+bool Body::may_fetch() const {
+  std::size_t windows = 0;
+  for (const Job& job : jobs_) {
+    if (job.source != Source::origin) continue;
+    if (!job.accepted || job.rest) return false;
+    ++windows;
+  }
+  return windows < limits::windows_in_flight;
+}
+
+PieceIndex Body::read_ahead_end() const {
+  const std::uint64_t pieces =
+      std::max<std::uint64_t>(1, limits::read_ahead_bytes / geometry_.piece_bytes());
+  return static_cast<PieceIndex>(std::min<std::uint64_t>(pieces_.end, next_ + pieces));
+}
+
+void Body::advance(Instant now) {
+  if (finished_) return;
+  pass_on();
+  if (next_ == pieces_.end) {
+    close_all();
+    push(Done{});
+    finished_ = true;
+    return;
+  }
+  plan();
+  if (!finished_) watch(now);
+}
+
+void Body::pass_on() {
+  while (next_ < pieces_.end && demand_ > 0 && is_ready(next_)) {
+    const ByteRange piece = geometry_.range_of({next_, next_ + 1});
+    const std::uint64_t begin = std::max(piece.begin, range_.begin);
+    const std::uint64_t end = std::min(piece.end, range_.end);
+    std::uint64_t& count = state(next_) == State::from_store   ? counts_.from_cache
+                           : state(next_) == State::from_peers ? counts_.from_peers
+                                                               : counts_.from_origin;
+    count += end - begin;
+    demand_ -= static_cast<std::int64_t>(end - begin);
+    push(Enqueue{next_, static_cast<std::uint32_t>(begin - piece.begin),
+                 static_cast<std::uint32_t>(end - piece.begin)});
+    if (state(next_) == State::from_peers) {
+      for (Job& job : jobs_) {
+        if (job.source != Source::peers) continue;
+        job.owed += piece.bytes();
+        push(Grant{job.id, piece.bytes()});
+      }
+    }
+    state(next_) = State::passed;
+    passed_any_ = true;
+    ++next_;
+  }
+  extend_rest();
+}
+
+void Body::extend_rest() {
+  for (Job& job : jobs_) {
+    if (!job.rest || job.until >= read_ahead_end()) continue;
+    job.until = read_ahead_end();
+    push(Accept{job.id, 0, job.until});
+  }
+}
+
+// Gives out what is free, in order, as far as may be read ahead.
+void Body::plan() {
+  const PieceIndex limit = read_ahead_end();
+  for (PieceIndex piece = next_; piece < limit && !finished_;) {
+    piece = state(piece) == State::free ? assign(piece) : piece + 1;
+  }
+}
+
+// Starts a job at a free piece if its source takes one more now. Where to look on.
+PieceIndex Body::assign(PieceIndex from) {
+  const bool held = held_.has(from);
+  const PieceIndex end = end_of_stretch(from, held);
+  const PieceIndex segment = std::min(end, geometry_.segment_end(from));
+  if (held) return has_job(Source::store) ? end : add_job(Source::store, {from, segment});
+  if (peers_may_) return has_job(Source::peers) ? end : add_job(Source::peers, {from, end});
+  if (!passed_any_ && !origin_may_begin_) {
+    fail(Error::storage_lost);
+    return end;
+  }
+  return may_fetch() ? add_job(Source::origin, {from, segment}) : end;
+}
+
+// The end of the free pieces from here on that are all held, or all not.
+PieceIndex Body::end_of_stretch(PieceIndex from, bool held) {
+  PieceIndex end = from + 1;
+  while (end < pieces_.end && state(end) == State::free && held_.has(end) == held) ++end;
+  return end;
+}
+
+PieceIndex Body::add_job(Source source, PieceRange pieces) {
+  Job job{JobId{++job_count_}, source, pieces, pieces.begin, pieces.begin};
+  for (PieceIndex piece = pieces.begin; piece < pieces.end; ++piece) state(piece) = State::taken;
+  switch (source) {
+    case Source::store:
+      push(Read{job.id, pieces});
+      break;
+    case Source::peers:
+      // Two pieces at least, so that one may be on its way while another is passed on.
+      job.owed = std::max<std::uint64_t>(limits::bridge_bytes, 2ULL * geometry_.piece_bytes());
+      push(OpenPeers{job.id, pieces});
+      push(Grant{job.id, job.owed});
+      break;
+    case Source::origin:
+      push(Fetch{job.id, pieces, pieces == geometry_.all(), reload_,
+                 attempts_ * limits::origin_retry_wait});
+      break;
+  }
+  jobs_.push_back(job);
+  return pieces.end;
+}
+
+// The next piece of a job is there, and good. True if its buffer is needed; false if another job
+// was faster. The job's last piece ends it.
+bool Body::take_piece(Job& job, PieceIndex piece, State ready) {
+  job.next = piece + 1;
+  if (state(piece) != State::taken && state(piece) != State::free) {
+    counts_.wasted += geometry_.bytes_of(piece);
+    return false;
+  }
+  state(piece) = ready;
+  return true;
+}
+
+void Body::store_up_to(Job& job, PieceIndex end) {
+  if (job.stored >= end) return;
+  push(Store{job.id, {job.stored, end}});
+  job.stored = end;
+}
+
+// Ends a job. What it did not bring is free again.
+void Body::close(JobId id) {
+  const auto job =
+      std::find_if(jobs_.begin(), jobs_.end(), [id](const Job& each) { return each.id == id; });
+  assert(job != jobs_.end());
+  for (PieceIndex piece = job->next; piece < job->pieces.end; ++piece) {
+    if (state(piece) == State::taken) state(piece) = State::free;
+  }
+  store_up_to(*job, job->next);
+  if (job->source == Source::peers) stalls_at_.reset();
+  push(Close{id});
+  jobs_.erase(job);
+}
+
+void Body::close_all() {
+  while (!jobs_.empty()) close(jobs_.back().id);
+  stalls_at_.reset();
+}
+
+// Closes what has brought all, and watches over the page's debt. Before the first byte the plugin
+// itself waits no longer than its timeout.
+void Body::watch(Instant now) {
+  for (std::size_t i = jobs_.size(); i-- > 0;) {
+    if (jobs_[i].next == jobs_[i].pieces.end) {
+      close(jobs_[i].id);
+      plan();
+      if (finished_) return;
+      i = jobs_.size();
+    }
+  }
+  for (const Job& job : jobs_) {
+    if (passed_any_ && job.source == Source::peers && job.owed > 0 && !stalls_at_) {
+      stalls_at_ = now + limits::bridge_stall;
+    }
+  }
+}
+
+// Peers that broke off are not asked again for this body: another stall would be seen by its reader.
+void Body::lose_peers(Job& job, Error error) {
+  const bool complete = job.next == job.pieces.end;
+  close(job.id);
+  if (complete) return;
+  peers_may_ = false;
+  if (!passed_any_) fail(error == Error::none ? Error::peer_gone : error);
+}
+
+void Body::lose_origin(Job& job, Error error) {
+  // Of windows that ran side by side, one failure counts.
+  const bool counts = job.id.value > failed_before_;
+  close(job.id);
+  if (!counts) return;
+  failed_before_ = job_count_;
+  if (error == Error::origin_changed) {
+    // The browser's HTTP cache may be older than the manifest: once past it.
+    if (reload_) return fail(error);
+    reload_ = true;
+  } else if (++attempts_ > limits::origin_retries) {
+    fail(error);
+  }
+}
+
+void Body::fail(Error error) {
+  close_all();
+  push(Fail{error});
+  finished_ = true;
+}
+
+}  // namespace peer_cdn

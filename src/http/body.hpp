@@ -1,0 +1,207 @@
+// The bytes of one asked range, gathered piece by piece from the store, peers and the origin.
+//
+//   pieces   |  held   |   missing                |  held   |  missing      |
+//   jobs     | read    |  peers, or windows       | read    |  ...              at most a few at once
+//                 ^ next piece to pass on              ^ limits::read_ahead_bytes further: no job yet
+//
+// Pieces are passed on strictly in order, each whole and verified, and only as many as the reader
+// asks for. A source that breaks off leaves its pieces free, and the next source takes them: at that
+// very byte, whoever it was. What was passed on is never taken back, so the only other end than the
+// last byte is an error: never a splice, never a silent truncation.
+//
+// No bytes come in here. The host keeps the buffers by piece, digests them, and says what came.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/manifest.hpp"
+#include "base/pieces.hpp"
+#include "base/time.hpp"
+#include "http/chain.hpp"
+#include "http/policy.hpp"
+
+namespace peer_cdn {
+
+using JobId = Id<struct JobTag>;  // one errand of a body's host; counts up from 1
+
+// What the origin's answer to a window says of itself. Absent headers are empty.
+struct OriginHead {
+  ResponseFields response;
+  std::string_view content_range;
+  std::string_view content_encoding;
+};
+
+class Body {
+ public:
+  // Read these pieces from the store: handle_piece() each in order, then handle_end().
+  struct Read {
+    JobId job;
+    PieceRange pieces;
+    bool operator==(const Read&) const = default;
+  };
+  // Ask a page for these pieces, which it verifies: handle_piece() each in order, then handle_end().
+  struct OpenPeers {
+    JobId job;
+    PieceRange pieces;
+    bool operator==(const OpenPeers&) const = default;
+  };
+  // The page may send so many more bytes.
+  struct Grant {
+    JobId job;
+    std::uint64_t bytes;
+    bool operator==(const Grant&) const = default;
+  };
+  // Ask the origin for these bytes, after `wait`: handle_head(), then wait for Accept. With
+  // `reload` past the browser's HTTP cache, which may hold an older version. `whole`: the pieces
+  // are the resource, and no Range header is needed.
+  struct Fetch {
+    JobId job;
+    PieceRange pieces;
+    bool whole;
+    bool reload;
+    Duration wait;
+    bool operator==(const Fetch&) const = default;
+  };
+  // Skip so many bytes of the origin's body; cut the rest into pieces, up to `until`, digest each
+  // and handle_digest() it in order. May come again with a later `until`.
+  struct Accept {
+    JobId job;
+    std::uint64_t skip;
+    PieceIndex until;
+    bool operator==(const Accept&) const = default;
+  };
+  // Put these pieces of this job, verified by the host, into the store.
+  struct Store {
+    JobId job;
+    PieceRange pieces;
+    bool operator==(const Store&) const = default;
+  };
+  // Nothing more of this job is wanted.
+  struct Close {
+    JobId job;
+    bool operator==(const Close&) const = default;
+  };
+  // Pass bytes [begin, end) of this piece on to the reader, and let go of it.
+  struct Enqueue {
+    PieceIndex piece;
+    std::uint32_t begin;
+    std::uint32_t end;
+    bool operator==(const Enqueue&) const = default;
+  };
+  struct Done {
+    bool operator==(const Done&) const = default;
+  };
+  // Nobody can give the next byte. Nothing was passed on yet: the request may still go elsewhere.
+  struct Fail {
+    Error error;
+    bool operator==(const Fail&) const = default;
+  };
+  using Output = std::variant<Read, OpenPeers, Grant, Fetch, Accept, Store, Close, Enqueue, Done, Fail>;
+
+  struct Counts {
+    std::uint64_t from_cache = 0;  // passed on, by where it came from
+    std::uint64_t from_peers = 0;
+    std::uint64_t from_origin = 0;
+    std::uint64_t wasted = 0;  // came and was not of use: twice, wrong, or after its job was closed
+  };
+
+  // `range` is not empty and inside the resource. The opener says what may give the first byte: the
+  // cache the store, the delegate also peers, the network also the origin (and no peers). After the
+  // first byte the origin always may.
+  Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener);
+
+  // The first jobs. Digests may come later, but before the first handle_digest().
+  void start(Instant now);
+  void handle_digests(DigestList digests) { digests_ = std::move(digests); }
+  // The reader takes so many bytes now (its desiredSize): replaces what was said before.
+  void handle_pull(std::int64_t bytes, Instant now);
+  // A piece whose bytes are trusted: from the store, or verified by the page. True: keep its buffer
+  // until Enqueue; false: drop it.
+  bool handle_piece(JobId job, PieceIndex piece, std::uint64_t bytes, Instant now);
+  // A piece that the host digested. True: keep its buffer until Enqueue, and until Store or Close.
+  bool handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
+                     Instant now);
+  void handle_head(JobId job, const OriginHead& head, Instant now);
+  // The job's source has nothing more; Error::none if it is of the opinion that this was all.
+  void handle_end(JobId job, Error error, Instant now);
+  // The reader went away.
+  void handle_cancel();
+  void handle_timeout(Instant now);
+
+  std::optional<Output> poll_output();
+  std::optional<Instant> next_timeout() const { return stalls_at_; }
+
+  bool finished() const { return finished_; }
+  const Counts& counts() const { return counts_; }
+  const Geometry& geometry() const { return geometry_; }
+  ByteRange range() const { return range_; }
+  PieceRange pieces() const { return pieces_; }
+
+ private:
+  enum class Source : std::uint8_t { store, peers, origin };
+  enum class State : std::uint8_t { free, taken, from_store, from_peers, from_origin, passed };
+  struct Job {
+    JobId id;
+    Source source;
+    PieceRange pieces;
+    PieceIndex next;    // the first piece that has not come
+    PieceIndex stored;  // [stored, next) was verified by the host and is not stored yet
+    bool accepted = false;
+    bool rest = false;        // the origin answered 200: all that is left comes in one body
+    PieceIndex until = 0;     // of Accept
+    std::uint64_t owed = 0;   // of peers: bytes granted that have not come
+  };
+
+  State& state(PieceIndex piece) { return states_[piece - pieces_.begin]; }
+  bool is_ready(PieceIndex piece);
+  Job* find(JobId id);
+  bool has_job(Source source) const;
+  bool may_fetch() const;
+  PieceIndex read_ahead_end() const;
+
+  void advance(Instant now);  // passes on what is ready, then gives out jobs
+  void pass_on();
+  void plan();
+  PieceIndex assign(PieceIndex from);
+  PieceIndex add_job(Source source, PieceRange pieces);
+  PieceIndex end_of_stretch(PieceIndex from, bool held);
+  void extend_rest();
+  void take_rest(Job& job);
+  bool take_piece(Job& job, PieceIndex piece, State ready);
+  void store_up_to(Job& job, PieceIndex end);
+  void close(JobId id);
+  void close_all();
+  void watch(Instant now);
+  void lose_peers(Job& job, Error error);
+  void lose_origin(Job& job, Error error);
+  void fail(Error error);
+  void push(Output output) { outputs_.push_back(std::move(output)); }
+
+  Geometry geometry_;
+  ByteRange range_;
+  PieceRange pieces_;
+  PieceSet held_;
+  std::vector<State> states_;  // of pieces_
+  std::optional<DigestList> digests_;
+  std::vector<Job> jobs_;
+  PieceIndex next_;          // the first piece that was not passed on
+  std::int64_t demand_ = 0;  // bytes the reader still takes
+  std::uint32_t job_count_ = 0;
+  std::uint32_t attempts_ = 0;      // of the origin, without a good piece between
+  std::uint32_t failed_before_ = 0;  // failures of jobs up to this one were counted
+  bool peers_may_;
+  bool origin_may_begin_;
+  bool reload_ = false;
+  bool passed_any_ = false;
+  bool finished_ = false;
+  std::optional<Instant> stalls_at_;
+  std::vector<Output> outputs_;
+  std::size_t polled_ = 0;
+  Counts counts_;
+};
+
+}  // namespace peer_cdn
