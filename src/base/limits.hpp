@@ -45,7 +45,7 @@ inline constexpr std::size_t plugins_per_route = 16;
 // asked as well. Long enough for a connection over TURN to come up (about 1 s), short of impatience.
 inline constexpr Duration hedge_delay = 1500ms;
 // What a body gathers ahead of its reader: a second at 4 MB/s, and what a stalled reader costs in memory.
-inline constexpr std::uint64_t read_ahead_bytes = 4 * mib;
+inline constexpr std::uint64_t body_ahead_bytes = 4 * mib;
 // Two windows hide the origin's latency; more would only share the same line.
 inline constexpr std::size_t windows_in_flight = 2;
 // What a body passes on before its reader asks for more (the stream's high water mark).

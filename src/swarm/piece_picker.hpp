@@ -1,0 +1,60 @@
+// Which piece of one resource to ask of a peer next.
+//
+//   position of a reader
+//        |<- urgent ->|<---- ahead: read_ahead_bytes ---->|
+//   done | in order   | rarest first                      | not yet
+//
+// A piece is asked of one peer, so that a bad one names its sender. Only when nothing else is left in
+// the windows does an idle peer share a piece that is in flight already (endgame).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/pieces.hpp"
+
+namespace peer_cdn::swarm {
+
+struct Window {
+  PieceRange ahead;       // what may be asked for
+  std::uint32_t urgent = 0;  // so many at its front strictly in order
+};
+
+class PiecePicker {
+ public:
+  enum class State : std::uint8_t {
+    missing,
+    in_flight,  // with one peer
+    shared,     // with two, or not to be shared
+    done,       // received
+  };
+
+  PiecePicker(std::uint32_t count, std::uint64_t seed);
+
+  State state(PieceIndex piece) const { return states_[piece]; }
+  void set(PieceIndex piece, State state) { states_[piece] = state; }
+
+  // Availability: what the connected peers have.
+  void add_peer(const PieceSet& have);
+  void remove_peer(const PieceSet& have);
+  void add_piece(PieceIndex piece) { ++availability_[piece]; }
+  void remove_piece(PieceIndex piece) { --availability_[piece]; }
+
+  // A missing piece that this peer has.
+  std::optional<PieceIndex> pick(const PieceSet& have, std::span<const Window> windows) const;
+  // One that is in flight elsewhere: for a peer with nothing else to do.
+  std::optional<PieceIndex> pick_shared(const PieceSet& have, std::span<const Window> windows) const;
+
+ private:
+  std::optional<PieceIndex> first(State state, const PieceSet& have, PieceRange pieces) const;
+  std::uint32_t order(PieceIndex piece) const;
+
+  std::vector<State> states_;
+  std::vector<std::uint16_t> availability_;
+  std::uint32_t peers_ = 0;
+  std::uint32_t salt_;
+};
+
+}  // namespace peer_cdn::swarm
