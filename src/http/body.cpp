@@ -223,7 +223,7 @@ bool Body::may_fetch() const {
 
 PieceIndex Body::read_ahead_end() const {
   const std::uint64_t pieces =
-      std::max<std::uint64_t>(1, limits::read_ahead_bytes / geometry_.piece_bytes());
+      std::max<std::uint64_t>(1, limits::body_ahead_bytes / geometry_.piece_bytes());
   return static_cast<PieceIndex>(std::min<std::uint64_t>(pieces_.end, next_ + pieces));
 }
 

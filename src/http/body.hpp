@@ -2,7 +2,7 @@
 //
 //   pieces   |  held   |   missing                |  held   |  missing      |
 //   jobs     | read    |  peers, or windows       | read    |  ...              at most a few at once
-//                 ^ next piece to pass on              ^ limits::read_ahead_bytes further: no job yet
+//                 ^ next piece to pass on              ^ limits::body_ahead_bytes further: no job yet
 //
 // Pieces are passed on strictly in order, each whole and verified, and only as many as the reader
 // asks for. A source that breaks off leaves its pieces free, and the next source takes them: at that
