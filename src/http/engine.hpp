@@ -1,0 +1,118 @@
+// The worker's decisions in one place: one fetch from its route to its response.
+//
+//   fetch event -> route() -> open(): an Exchange, what was asked and the chain of its plugins
+//                             open_body(): a Body, when one of our plugins answers with pieces
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/manifest.hpp"
+#include "http/body.hpp"
+#include "http/chain.hpp"
+#include "http/head.hpp"
+#include "http/policy.hpp"
+#include "http/router.hpp"
+
+namespace peer_cdn {
+
+using ExchangeId = Id<struct ExchangeTag>;
+using BodyId = Id<struct BodyTag>;
+
+// One routed request. It keeps its own copy of the manifest's entry: a newer manifest does not
+// change what a response that has begun is made of.
+struct Exchange {
+  Chain chain;
+  std::optional<Resource> resource;  // none: the manifest does not list it
+  std::optional<ByteRange> asked;    // by a Range header that counts
+  bool satisfiable = true;
+
+  // What the response holds. Requires a listed resource and a satisfiable range.
+  ByteRange range() const { return asked ? *asked : ByteRange{0, resource->geometry.bytes()}; }
+  ResponseHead head() const;
+};
+
+class Engine {
+ public:
+  // --- Routes: added while the worker's script first runs.
+  Result<RouteId> add_route(std::string_view path, Strategy strategy, std::vector<PluginKind> plugins);
+  const std::vector<std::string>& patterns() const { return router_.patterns(); }
+  void set_manifest_path(std::string path) { manifest_path_ = std::move(path); }
+
+  // Whose request this is; none: not ours, and there is no respondWith. `test` as in Router::match.
+  template <class Test>
+  std::optional<RouteId> route(const RequestFields& request, std::string_view path, Test&& test) const {
+    if (disabled_ || !may_route(request) || is_reserved(path, manifest_path_)) return std::nullopt;
+    return router_.match(request.method, path, test);
+  }
+
+  // --- The manifest: gathered entry by entry, and used when all of it is good.
+  void begin_manifest() { next_manifest_ = Manifest(); }
+  Error add_resource(const ResourceFields& fields);
+  // `disabled`: the site's switch. Nothing is routed until a later manifest says otherwise.
+  void commit_manifest(bool disabled);
+  // Of these stored roots, what nobody will be given any more.
+  std::vector<Root> unlisted(const std::vector<Root>& stored) const;
+
+  // --- Exchanges and bodies: open until they are closed, under numbers that are not used again.
+  ExchangeId open(RouteId route, std::string_view path_and_query, std::string_view range,
+                  std::string_view if_range);
+  Exchange* exchange(ExchangeId id) { return find(exchanges_, id); }
+  void close(ExchangeId id) { erase(exchanges_, id); }
+
+  // A body for an exchange, from what is held and what the opener may use. None if the opener
+  // cannot answer: the resource is not listed, the store lacks a piece and only the store is asked,
+  // or no page is there to keep the worker alive for so long a body (limits::unattended_bytes).
+  std::optional<BodyId> open_body(ExchangeId id, PluginKind opener, PieceSet held, bool attended);
+  Body* body(BodyId id) {
+    OpenBody* open = find(bodies_, id);
+    return open ? &open->body : nullptr;
+  }
+  void close(BodyId id) { erase(bodies_, id); }
+  std::size_t open_bodies() const { return bodies_.size(); }
+
+ private:
+  struct Route {
+    Strategy strategy;
+    std::vector<PluginKind> plugins;
+  };
+  struct OpenBody {
+    Root root;
+    Body body;
+  };
+  template <class Key, class T>
+  using Slots = std::vector<std::pair<Key, std::unique_ptr<T>>>;
+
+  template <class Key, class T>
+  static T* find(Slots<Key, T>& slots, Key id) {
+    for (auto& [key, value] : slots) {
+      if (key == id) return value.get();
+    }
+    return nullptr;
+  }
+  template <class Key, class T>
+  static void erase(Slots<Key, T>& slots, Key id) {
+    for (auto slot = slots.begin(); slot != slots.end(); ++slot) {
+      if (slot->first != id) continue;
+      slots.erase(slot);
+      return;
+    }
+  }
+
+  Router router_;
+  std::vector<Route> routes_;  // by RouteId
+  std::string manifest_path_ = "/peer-cdn.json";
+  Manifest manifest_;
+  Manifest next_manifest_;
+  bool disabled_ = false;
+  Slots<ExchangeId, Exchange> exchanges_;
+  Slots<BodyId, OpenBody> bodies_;
+  std::uint32_t ids_ = 0;
+};
+
+}  // namespace peer_cdn

@@ -1,0 +1,49 @@
+#include "http/head.hpp"
+
+#include "http/range.hpp"
+
+namespace peer_cdn {
+namespace {
+
+// Decimal digits of a number: std::to_string would bring in the machinery of formatting.
+std::string decimal(std::uint64_t number) {
+  char digits[20];
+  std::size_t at = sizeof digits;
+  do {
+    digits[--at] = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  return std::string(digits + at, sizeof digits - at);
+}
+
+}  // namespace
+
+std::string entity_tag(const Resource& resource) { return '"' + to_hex(resource.root) + '"'; }
+
+ResponseHead response_head(const Resource& resource, const std::optional<ByteRange>& range) {
+  ResponseHead head;
+  head.headers = resource.headers;
+  const auto add = [&head](const char* name, std::string value) {
+    head.headers.emplace_back(name, std::move(value));
+  };
+  const std::uint64_t total = resource.geometry.bytes();
+  add("content-length", decimal(range ? range->bytes() : total));
+  if (!resource.type.empty()) add("content-type", resource.type);
+  add("accept-ranges", "bytes");
+  add("etag", entity_tag(resource));
+  add("x-content-type-options", "nosniff");
+  if (range) {
+    head.status = 206;
+    add("content-range", content_range(*range, total));
+  }
+  return head;
+}
+
+ResponseHead unsatisfiable_head(const Resource& resource) {
+  return {416,
+          {{"content-length", "0"},
+           {"content-range", unsatisfied_range(resource.geometry.bytes())},
+           {"accept-ranges", "bytes"}}};
+}
+
+}  // namespace peer_cdn

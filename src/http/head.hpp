@@ -1,0 +1,28 @@
+// The head of a response of ours, rebuilt from the manifest: nothing of it comes from a peer.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/manifest.hpp"
+#include "base/pieces.hpp"
+
+namespace peer_cdn {
+
+struct ResponseHead {
+  std::uint32_t status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
+};
+
+// The strong entity tag of a resource: its root in quotes (RFC 9110 8.8.3).
+std::string entity_tag(const Resource& resource);
+
+// 200 with the whole resource, or 206 with that range of it.
+ResponseHead response_head(const Resource& resource, const std::optional<ByteRange>& range);
+// 416 without a body: nothing of the resource is in the range asked for (RFC 9110 15.5.17).
+ResponseHead unsatisfiable_head(const Resource& resource);
+
+}  // namespace peer_cdn
