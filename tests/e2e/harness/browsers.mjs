@@ -1,0 +1,203 @@
+// Visitors: real browsers, each with a profile of its own, so that no two share a cache or a worker.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { until, within } from './until.mjs';
+
+const chromiumFlags = [
+  '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required', '--mute-audio',
+];
+
+/** Where Debian puts them; the environment may say otherwise. */
+const paths = {
+  chromium: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
+  firefox: process.env.FIREFOX_PATH ?? '/usr/bin/firefox-esr',
+};
+
+/** Runs in every page before its own scripts: keeps what the worker says about its transfers. */
+function record() {
+  if (!('BroadcastChannel' in globalThis) || !globalThis.isSecureContext) return;
+  const transfers = new Map();
+  const said = [];
+  globalThis.e2e = {transfers, said};
+  try {
+    const channel = new BroadcastChannel('peer-cdn');
+    channel.onmessage = ({data}) => {
+      if (data?.type === 'transfer') transfers.set(data.id, data);
+      else if (said.length < 5000) said.push(data);
+    };
+  } catch {
+    // A sandboxed frame: nothing to record.
+  }
+}
+
+/** In the page: fetches, and says exactly what came. Never rejects. */
+async function fetchInPage({url, init, abortAfter}) {
+  const began = performance.now();
+  const out = {url, status: 0, headers: {}, bytes: 0, sha256: '', firstByteMs: 0, ms: 0, error: null};
+  try {
+    const abort = new AbortController();
+    const response = await fetch(url, {...init, signal: abort.signal});
+    out.status = response.status;
+    out.headers = Object.fromEntries(response.headers);
+    const parts = [];
+    if (response.body) {
+      const reader = response.body.getReader();
+      for (;;) {
+        const {done, value} = await reader.read();
+        if (done) break;
+        if (out.bytes === 0) out.firstByteMs = performance.now() - began;
+        parts.push(value);
+        out.bytes += value.length;
+        if (abortAfter !== undefined && out.bytes >= abortAfter) {
+          abort.abort();
+          break;
+        }
+      }
+    }
+    out.ms = performance.now() - began;
+    const digest = await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer());
+    out.sha256 = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  } catch (error) {
+    out.ms = performance.now() - began;
+    out.error = `${error.name}: ${error.message}`;
+  }
+  return out;
+}
+
+/** One browser process and its first page. */
+export class Visitor {
+  #closeBrowser;
+  #profile;
+  #newPage;
+
+  constructor({kind, page, newPage, closeBrowser, profile, context}) {
+    this.kind = kind;
+    this.page = page;
+    this.context = context;
+    this.#newPage = newPage;
+    this.#closeBrowser = closeBrowser;
+    this.#profile = profile;
+  }
+
+  /**
+   * Opens a page of the site and waits until start() has resolved there (or not, with `ready: false`).
+   * @param {string} url
+   * @param {{ ready?: boolean, page?: any }} [options]
+   */
+  async visit(url, {ready = true, page = this.page} = {}) {
+    await within(`opening ${url}`, 40_000, page.goto(url));
+    if (ready) {
+      const state = await until(`start() in ${url}`, () => this.run(() => document.documentElement.dataset.state, undefined, page));
+      if (state !== 'ready') throw new Error(`start(): ${state}`);
+    }
+    return this;
+  }
+
+  /** Another tab of the same browser. */
+  newTab() {
+    return this.#newPage();
+  }
+
+  /** Runs a function in the page. @param {Function} work @param {unknown} [argument] */
+  run(work, argument, page = this.page) {
+    return page.evaluate(work, argument);
+  }
+
+  /**
+   * Fetches in the page: status, headers, bytes, SHA-256, times, and `error` where the body broke.
+   * @param {string} url
+   * @param {{ init?: RequestInit, withinMs?: number, page?: any, abortAfter?: number }} [options]
+   */
+  fetch(url, {init = {}, withinMs = 60_000, page = this.page, abortAfter} = {}) {
+    return within(`fetch of ${url} in ${this.kind}`, withinMs,
+                  this.run(fetchInPage, {url, init, abortAfter}, page));
+  }
+
+  /** Sums of what the worker reported for a path: where the bytes came from. Waits until all of it is reported done. */
+  async sources(url, page = this.page) {
+    const list = await until(`transfers of ${url} to end`, async () => {
+      const all = await this.transfers(url, page);
+      return all.length > 0 && all.every(({done}) => done) ? all : null;
+    });
+    const sum = (name) => list.reduce((total, one) => total + (one[name] ?? 0), 0);
+    return {fromCache: sum('fromCache'), fromPeers: sum('fromPeers'), fromOrigin: sum('fromOrigin'), wasted: sum('wasted'),
+            codes: list.map(({code}) => code).filter(Boolean), count: list.length};
+  }
+
+  /** What the worker reported for a path so far. */
+  transfers(url, page = this.page) {
+    return this.run((path) => [...globalThis.e2e.transfers.values()].filter((one) => {
+      const at = new URL(one.url, location.href);
+      return at.pathname + at.search === path;
+    }), url, page);
+  }
+
+  /** Forgets earlier transfers, so that sums are of what comes next. */
+  forget(page = this.page) {
+    return this.run(() => globalThis.e2e.transfers.clear(), undefined, page);
+  }
+
+  /** The keys of everything in Cache Storage. */
+  stored() {
+    return this.run(async () => {
+      const all = [];
+      for (const name of await caches.keys()) {
+        for (const request of await (await caches.open(name)).keys()) all.push(new URL(request.url).pathname + new URL(request.url).search);
+      }
+      return all;
+    });
+  }
+
+  /** Stops the site's service workers, as the browser does when it likes (Chromium only). */
+  async stopWorkers(page = this.page) {
+    const session = await this.context.newCDPSession(page);
+    await session.send('ServiceWorker.enable');
+    await session.send('ServiceWorker.stopAllWorkers');
+    await session.detach();
+  }
+
+  async close() {
+    await within(`closing ${this.kind}`, 20_000, this.#closeBrowser()).catch(() => {});
+    fs.rmSync(this.#profile, {recursive: true, force: true, maxRetries: 5});
+  }
+}
+
+/**
+ * A Chromium with a fresh profile.
+ * @param {{ flags?: string[], init?: Function, headless?: boolean }} [options] `init` runs in every page before its scripts.
+ */
+export async function openChromium({flags = [], init} = {}) {
+  const {chromium} = await import('playwright-core');
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-visitor-'));
+  // `headless: false` only keeps playwright from adding flags of its own choice; --headless=new is Chromium's own.
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: paths.chromium, headless: false, args: [...chromiumFlags, ...flags], timeout: 60_000,
+    viewport: {width: 1280, height: 900}, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
+  });
+  context.setDefaultTimeout(60_000);
+  await context.addInitScript(record);
+  if (init) await context.addInitScript(init);
+  return new Visitor({
+    kind: 'Chromium', profile, context, page: context.pages()[0] ?? await context.newPage(),
+    newPage: () => context.newPage(), closeBrowser: () => context.close(),
+  });
+}
+
+/** A stock Firefox ESR with a fresh profile and default preferences, over WebDriver BiDi. */
+export async function openFirefox({init} = {}) {
+  const {default: puppeteer} = await import('puppeteer-core');
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-visitor-'));
+  const browser = await puppeteer.launch({
+    browser: 'firefox', executablePath: paths.firefox, headless: true, userDataDir: profile, protocolTimeout: 200_000,
+    handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
+  });
+  const newPage = async () => {
+    const page = await browser.newPage();
+    await page.evaluateOnNewDocument(record);
+    if (init) await page.evaluateOnNewDocument(init);
+    return page;
+  };
+  return new Visitor({kind: 'Firefox', profile, page: await newPage(), newPage, closeBrowser: () => browser.close()});
+}

@@ -1,0 +1,296 @@
+// The origin as the world sees it: a reverse proxy in front of peer-cdn's own server. It counts what it really sends,
+// shapes it, keeps a log of requests and of the coordinator's messages, and can misbehave on demand.
+import { once } from 'node:events';
+import http from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import zlib from 'node:zlib';
+import { FrameReader } from './signals.mjs';
+import { until } from './until.mjs';
+
+const sliceBytes = 16 * 1024;
+
+/** Hands out permission to send at a total rate. One queue for all, so that concurrent answers share it. */
+class Pacer {
+  #free = 0;
+
+  /** @param {number} bytesPerSecond */
+  constructor(bytesPerSecond) {
+    this.bytesPerSecond = bytesPerSecond;
+  }
+
+  /** @param {number} bytes */
+  async take(bytes) {
+    if (!Number.isFinite(this.bytesPerSecond)) return;
+    const now = performance.now();
+    this.#free = Math.max(now, this.#free) + (bytes / this.bytesPerSecond) * 1000;
+    if (this.#free - now > 1) await delay(this.#free - now);
+  }
+}
+
+/**
+ * What an origin may be told to do with the answers for one URL.
+ * @typedef {object} Rule
+ * @property {boolean} [ignoreRange] Answers 200 with everything, whatever was asked.
+ * @property {boolean} [gzip] Encodes the answer (and so ignores Range, as nginx does).
+ * @property {Record<string, string>} [headers] Set on the answer.
+ * @property {number} [bytesPerSecond] A rate for each answer, besides the total.
+ * @property {number} [latencyMs] Waits before the answer.
+ * @property {number} [cutAfter] Drops the connection after so many bytes of the body.
+ * @property {Buffer | string} [body] Answers with these bytes instead of the file's.
+ * @property {(entry: Entry) => Promise<void>} [before] Awaited before the answer begins.
+ * @property {(entry: Entry) => Promise<void>} [each] Awaited before each slice of the body.
+ */
+
+/**
+ * One request in the log. `sent` counts bytes of the body that went out.
+ * @typedef {object} Entry
+ * @property {string} method
+ * @property {string} url
+ * @property {http.IncomingHttpHeaders} headers
+ * @property {string | undefined} range
+ * @property {number} at
+ * @property {number} status
+ * @property {number} sent
+ * @property {boolean} done
+ */
+
+export class Origin {
+  /** @type {Entry[]} */
+  requests = [];
+  /** Coordinator messages in order. @type {{ from: 'client' | 'server', socket: number, message: any }[]} */
+  signals = [];
+  latencyMs = 0;
+  isDown = false;
+  isCoordinatorDown = false;
+
+  #server;
+  #upstream;
+  #stop;
+  #agent = new http.Agent({ keepAlive: true });
+  #pacer = new Pacer(Infinity);
+  #sockets = new Set();
+  /** @type {{ test: (url: string) => boolean, rule: Rule }[]} */
+  #rules = [];
+  #socketCount = 0;
+
+  /**
+   * @param {{ server: http.Server, stop: () => Promise<void> | void, port?: number, bytesPerSecond?: number,
+   *     latencyMs?: number, headers?: Record<string, string> }} options `server` is the site's own server, listening.
+   */
+  static async start({ server, stop, port = 0, bytesPerSecond = Infinity, latencyMs = 0, headers = {} }) {
+    const origin = new Origin(server, stop);
+    origin.#pacer = new Pacer(bytesPerSecond);
+    origin.latencyMs = latencyMs;
+    origin.headers = headers;
+    origin.#server.listen(port, '127.0.0.1');
+    await once(origin.#server, 'listening');
+    return origin;
+  }
+
+  constructor(server, stop) {
+    this.#upstream = server.address().port;
+    this.#stop = stop;
+    this.#server = http.createServer((request, response) => {
+      this.#answer(request, response).catch(() => response.destroy());
+    });
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+      socket.on('error', () => socket.destroy());
+    });
+  }
+
+  get url() {
+    return `http://localhost:${this.#server.address().port}`;
+  }
+
+  /**
+   * Answers for `url` (a string, or a test of the path and query) follow `rule` from now on; the newest rule wins.
+   * @param {string | RegExp} url
+   * @param {Rule} rule
+   * @returns {() => void} Takes the rule back.
+   */
+  rule(url, rule) {
+    const entry = { test: typeof url === 'string' ? (u) => u === url : (u) => url.test(u), rule };
+    this.#rules.unshift(entry);
+    return () => {
+      this.#rules = this.#rules.filter((other) => other !== entry);
+    };
+  }
+
+  /** Changes the total rate. @param {number} bytesPerSecond */
+  pace(bytesPerSecond) {
+    this.#pacer.bytesPerSecond = bytesPerSecond;
+  }
+
+  /** Bytes of bodies sent for these URLs (all if none is given), since the start or the last `reset()`. */
+  sent(...urls) {
+    return this.requests.filter((entry) => urls.length === 0 || urls.includes(entry.url))
+        .reduce((sum, entry) => sum + entry.sent, 0);
+  }
+
+  /** The log of one URL. @param {string} url */
+  log(url) {
+    return this.requests.filter((entry) => entry.url === url);
+  }
+
+  reset() {
+    this.requests = [];
+    this.signals = [];
+  }
+
+  /** Breaks every connection and refuses new ones. */
+  goDown() {
+    this.isDown = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Breaks the coordinator's sockets and refuses new ones. */
+  dropCoordinator() {
+    this.isCoordinatorDown = true;
+    for (const socket of this.#sockets) if (socket.isWebSocket) socket.destroy();
+  }
+
+  /** Resolves when some client has told the coordinator that it serves `root`. */
+  untilShared(root, count = 1) {
+    return until(`${count} client(s) share ${root.slice(0, 8)}`, () => {
+      const sockets = new Set();
+      for (const { from, socket, message } of this.signals) {
+        if (from !== 'client' || message.type !== 'have') continue;
+        if (message.add?.includes(root)) sockets.add(socket);
+        if (message.remove?.includes(root)) sockets.delete(socket);
+      }
+      return sockets.size >= count;
+    });
+  }
+
+  /** Every root that any client ever offered. */
+  get offered() {
+    return new Set(this.signals.filter(({ from, message }) => from === 'client' && message.type === 'have')
+                       .flatMap(({ message }) => message.add ?? []));
+  }
+
+  async close() {
+    this.goDown();
+    await new Promise((done) => this.#server.close(done));
+    this.#agent.destroy();
+    await this.#stop();
+  }
+
+  async #answer(request, response) {
+    if (this.isDown) return request.socket.destroy();
+    const url = request.url;
+    const rule = this.#rules.find(({ test }) => test(url))?.rule ?? {};
+    /** @type {Entry} */
+    const entry = { method: request.method, url, headers: request.headers, range: request.headers.range,
+                    at: performance.now(), status: 0, sent: 0, done: false };
+    this.requests.push(entry);
+    response.on('error', () => {});
+    await rule.before?.(entry);
+    const latencyMs = rule.latencyMs ?? this.latencyMs;
+    if (latencyMs > 0) await delay(latencyMs);
+    if (response.destroyed) return;
+
+    const headers = { ...request.headers };
+    if (rule.ignoreRange || rule.gzip || rule.body !== undefined) {
+      delete headers.range;
+      delete headers['if-range'];
+    }
+    const upstream = http.request({ host: '127.0.0.1', port: this.#upstream, method: request.method, path: url,
+                                    headers, agent: this.#agent });
+    response.on('close', () => upstream.destroy());
+    request.pipe(upstream);
+    const [answer] = await once(upstream, 'response');
+    answer.on('error', () => {});
+
+    entry.status = answer.statusCode;
+    const out = { ...answer.headers, ...this.headers, ...rule.headers };
+    for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete out[name];
+    let body = answer;
+    if (rule.body !== undefined) {
+      const bytes = Buffer.from(rule.body);
+      answer.resume();
+      out['content-length'] = String(bytes.length);
+      body = [bytes];
+    }
+    if (rule.ignoreRange || rule.gzip) delete out['accept-ranges'];
+    if (rule.gzip && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '') && answer.statusCode === 200) {
+      out['content-encoding'] = 'gzip';
+      out.vary = 'Accept-Encoding';
+      delete out['content-length'];
+      body = answer.pipe(zlib.createGzip({ level: 1 }));
+    }
+    response.writeHead(answer.statusCode, answer.statusMessage, out);
+    await this.#send(body, response, entry, rule);
+  }
+
+  /** Sends a body in small slices at the agreed pace, and counts each slice as it goes out. */
+  async #send(body, response, entry, rule) {
+    const own = new Pacer(rule.bytesPerSecond ?? Infinity);
+    for await (const chunk of body) {
+      for (let at = 0; at < chunk.length; at += sliceBytes) {
+        const slice = chunk.subarray(at, at + sliceBytes);
+        await rule.each?.(entry);
+        await this.#pacer.take(slice.length);
+        await own.take(slice.length);
+        if (response.destroyed) return;
+        if (rule.cutAfter !== undefined && entry.sent + slice.length > rule.cutAfter) {
+          response.socket?.destroy();
+          return;
+        }
+        entry.sent += slice.length;
+        if (!response.write(slice)) {
+          await new Promise((go) => {
+            response.once('drain', go);
+            response.once('close', go);
+          });
+        }
+      }
+    }
+    entry.done = true;
+    response.end();
+  }
+
+  #upgrade(request, socket, head) {
+    if (this.isDown || this.isCoordinatorDown) return socket.destroy();
+    const id = ++this.#socketCount;
+    socket.isWebSocket = true;
+    const upstream = http.request({ host: '127.0.0.1', port: this.#upstream, path: request.url,
+                                    headers: request.headers });
+    upstream.on('error', () => socket.destroy());
+    upstream.on('response', (answer) => {
+      socket.end(`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\nconnection: close\r\n\r\n`);
+      answer.resume();
+    });
+    upstream.on('upgrade', (answer, inner, innerHead) => {
+      const lines = [`HTTP/1.1 101 ${answer.statusMessage}`];
+      for (let i = 0; i < answer.rawHeaders.length; i += 2) {
+        lines.push(`${answer.rawHeaders[i]}: ${answer.rawHeaders[i + 1]}`);
+      }
+      socket.write(lines.join('\r\n') + '\r\n\r\n');
+      const reader = (from) => new FrameReader((text) => {
+        try {
+          this.signals.push({ from, socket: id, message: JSON.parse(text) });
+        } catch {
+          this.signals.push({ from, socket: id, message: { type: 'not-json', text } });
+        }
+      });
+      const join = (source, target, frames, first) => {
+        if (first.length > 0) {
+          frames.push(first);
+          target.write(first);
+        }
+        source.on('data', (bytes) => {
+          frames.push(bytes);
+          target.write(bytes);
+        });
+        source.on('error', () => target.destroy());
+        source.on('close', () => target.destroy());
+      };
+      join(socket, inner, reader('client'), head);
+      join(inner, socket, reader('server'), innerHead);
+    });
+    upstream.end();
+  }
+}

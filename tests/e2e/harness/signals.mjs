@@ -1,0 +1,55 @@
+// Reads the WebSocket text that passes through a proxy (RFC 6455), without changing a byte of it.
+
+/** Splits one direction of a WebSocket into its text messages. No extensions: the site uses none. */
+export class FrameReader {
+  #buffer = Buffer.alloc(0);
+  #parts = [];
+  #onText;
+
+  /** @param {(text: string) => void} onText */
+  constructor(onText) {
+    this.#onText = onText;
+  }
+
+  /** @param {Buffer} bytes */
+  push(bytes) {
+    this.#buffer = Buffer.concat([this.#buffer, bytes]);
+    while (this.#take()) {
+    }
+  }
+
+  /** Takes one whole frame from the buffer (RFC 6455 5.2). */
+  #take() {
+    const b = this.#buffer;
+    if (b.length < 2) return false;
+    let length = b[1] & 0x7f;
+    let at = 2;
+    if (length === 126) {
+      if (b.length < 4) return false;
+      length = b.readUInt16BE(2);
+      at = 4;
+    } else if (length === 127) {
+      if (b.length < 10) return false;
+      length = Number(b.readBigUInt64BE(2));
+      at = 10;
+    }
+    const isMasked = (b[1] & 0x80) !== 0;
+    const end = at + (isMasked ? 4 : 0) + length;
+    if (b.length < end) return false;
+    let payload = b.subarray(end - length, end);
+    if (isMasked) {
+      const key = b.subarray(at, at + 4);
+      payload = Buffer.from(payload.map((byte, i) => byte ^ key[i & 3]));
+    }
+    this.#buffer = b.subarray(end);
+    const opcode = b[0] & 0x0f;
+    if (opcode > 2) return true;
+    this.#parts.push(payload);
+    if (b[0] & 0x80) {
+      const text = Buffer.concat(this.#parts).toString();
+      this.#parts = [];
+      this.#onText(text);
+    }
+    return true;
+  }
+}
