@@ -28,6 +28,7 @@ constexpr std::array codes = {
     std::string_view("no-webrtc"),
     std::string_view("no-coordinator"),
     std::string_view("no-page"),
+    std::string_view("no-worker"),
     std::string_view("timed-out"),
     std::string_view("origin-changed"),
     std::string_view("origin-unreachable"),

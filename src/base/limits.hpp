@@ -204,8 +204,6 @@ inline constexpr std::size_t runs_in_memory = 8;
 inline constexpr std::uint64_t whole_bytes = 64 * mib;
 // Messages that keep the worker alive while it streams; browsers end idle ones after 30 s.
 inline constexpr Duration alive_interval = 10s;
-// The page is not controlled although the worker is active (a forced reload): start() goes on without.
-inline constexpr Duration controller_wait = 3s;
 
 static_assert(block_bytes < message_bytes);
 static_assert(unanswered_blocks < requests_from_peer, "no honest peer is taken for a flood");

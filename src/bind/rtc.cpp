@@ -1,0 +1,327 @@
+// The life of a connection, as callbacks of the browser. Callbacks carry an id of ours, so that one that
+// comes after the end finds nothing.
+#include "bind/rtc.hpp"
+
+#include <emscripten/bind.h>
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "bind/convert.hpp"
+
+namespace peer_cdn::bind::rtc {
+namespace {
+
+using emscripten::val;
+
+struct Connection {
+  std::uint32_t id = 0;
+  PeerId peer;
+  val connection = val::null();
+  val control = val::null();
+  val data = val::null();
+  bool open = false;
+  bool described = false;             // the remote description is in place
+  std::vector<val> early_candidates;  // remote ones that came before it
+  std::vector<val> early_frames;      // on `control` before `data` was open too
+  std::optional<Instant> deadline;    // closed then, unless it opens or recovers
+};
+
+// One page is one engine, so these are the module's.
+std::optional<val> host;
+std::optional<val> configuration;
+std::vector<Connection> connections;
+std::deque<Instant> failures;
+std::uint32_t issued = 0;
+
+Connection* find(PeerId peer) {
+  const auto at = std::find_if(connections.begin(), connections.end(),
+                               [&](const Connection& c) { return c.peer == peer; });
+  return at == connections.end() ? nullptr : &*at;
+}
+
+Connection* find_id(std::uint32_t id) {
+  const auto at = std::find_if(connections.begin(), connections.end(),
+                               [&](const Connection& c) { return c.id == id; });
+  return at == connections.end() ? nullptr : &*at;
+}
+
+// A JavaScript function that calls the bound function `name` with this id before its own argument.
+val callback(const char* name, std::uint32_t id) {
+  return val::module_property(name).call<val>("bind", val::undefined(), id);
+}
+
+// Drops every reference: Chromium counts closed connections until they are collected.
+void drop(PeerId peer) {
+  const auto at = std::find_if(connections.begin(), connections.end(),
+                               [&](const Connection& c) { return c.peer == peer; });
+  if (at == connections.end()) return;
+  Connection gone = std::move(*at);
+  connections.erase(at);
+  for (const char* name : {"onicecandidate", "onconnectionstatechange"}) {
+    gone.connection.set(name, val::null());
+  }
+  for (const char* name : {"onopen", "onclose", "onerror", "onmessage", "onbufferedamountlow"}) {
+    gone.control.set(name, val::null());
+    gone.data.set(name, val::null());
+  }
+  host->call<void>("disconnect", gone.connection);
+}
+
+void fail(PeerId peer) {
+  const Connection* connection = find(peer);
+  if (!connection) return;
+  if (!connection->open) {
+    failures.push_back(page::now());
+    if (failures.size() > limits::pair_failures) failures.pop_front();
+  }
+  drop(peer);
+  page::pair_closed(peer);
+}
+
+bool failing(Instant now) {
+  while (!failures.empty() && failures.front() + limits::pair_failures_window <= now) {
+    failures.pop_front();
+  }
+  return failures.size() >= limits::pair_failures;
+}
+
+val channel(const Connection& connection, const char* label, int stream) {
+  val options = val::object();
+  options.set("negotiated", true);
+  options.set("ordered", true);
+  options.set("id", stream);
+  val made = connection.connection.call<val>("createDataChannel", std::string(label), options);
+  made.set("binaryType", std::string("arraybuffer"));
+  made.set("onopen", callback("rtcOpen", connection.id));
+  made.set("onclose", callback("rtcClose", connection.id));
+  made.set("onerror", callback("rtcClose", connection.id));
+  return made;
+}
+
+void watch(const val& promise, const char* name, std::uint32_t id) {
+  promise.call<val>("then", callback(name, id), callback("rtcClose", id));
+}
+
+void set_local(const Connection& connection) {
+  watch(connection.connection.call<val>("setLocalDescription"), "rtcLocal", connection.id);
+}
+
+// A candidate that does not fit is one path less, not the end of the pair.
+void give(const Connection& connection, const val& candidate) {
+  connection.connection.call<val>("addIceCandidate", candidate)
+      .call<val>("catch", callback("rtcIgnore", connection.id));
+}
+
+bool is_open(const val& channel) { return channel["readyState"].as<std::string>() == "open"; }
+
+// --- Callbacks -----------------------------------------------------------------------------------
+void on_candidate(std::uint32_t id, val event) {
+  const Connection* connection = find_id(id);
+  if (!connection) return;
+  const val candidate = event["candidate"];
+  if (candidate.isNull()) return;
+  signal::Candidate told;
+  told.candidate = candidate["candidate"].as<std::string>();
+  if (const val mid = candidate["sdpMid"]; mid.isString()) told.sdp_mid = mid.as<std::string>();
+  if (const val line = candidate["sdpMLineIndex"]; line.isNumber()) {
+    told.sdp_m_line_index = line.as<std::uint32_t>();
+  }
+  page::local_candidate(connection->peer, std::move(told));
+}
+
+void on_state(std::uint32_t id, val) {
+  Connection* connection = find_id(id);
+  if (!connection) return;
+  const auto state = connection->connection["connectionState"].as<std::string>();
+  if (state == "failed" || state == "closed") return fail(connection->peer);
+  if (!connection->open) return;
+  if (state == "disconnected") connection->deadline = page::now() + limits::pair_disconnected_wait;
+  if (state == "connected") connection->deadline.reset();
+  page::timer_changed();
+}
+
+void on_open(std::uint32_t id, val) {
+  Connection* connection = find_id(id);
+  if (!connection || connection->open) return;
+  if (!is_open(connection->control) || !is_open(connection->data)) return;
+  connection->open = true;
+  connection->deadline.reset();
+  failures.clear();
+  const PeerId peer = connection->peer;
+  const std::vector<val> early = std::move(connection->early_frames);
+  page::pair_open(peer);
+  for (const val& frame : early) {
+    if (!find_id(id)) return;
+    page::control_message(peer, front_of(frame, limits::message_bytes + 1));
+  }
+}
+
+void on_close(std::uint32_t id, val) {
+  if (const Connection* connection = find_id(id)) fail(connection->peer);
+}
+
+void on_control(std::uint32_t id, val event) {
+  Connection* connection = find_id(id);
+  if (!connection) return;
+  if (connection->open) {
+    return page::control_message(connection->peer, front_of(event["data"], limits::message_bytes + 1));
+  }
+  if (connection->early_frames.size() >= limits::frames_early) return fail(connection->peer);
+  connection->early_frames.push_back(event["data"]);
+}
+
+void on_data(std::uint32_t id, val event) {
+  const Connection* connection = find_id(id);
+  if (!connection) return;
+  // Nobody can have been asked for a block before the pair was open.
+  if (!connection->open) return fail(connection->peer);
+  page::data_message(connection->peer, event["data"]);
+}
+
+void on_low(std::uint32_t id, val) {
+  const Connection* connection = find_id(id);
+  if (!connection || !connection->open) return;
+  page::buffered(connection->peer,
+                 static_cast<std::uint64_t>(connection->data["bufferedAmount"].as<double>()));
+}
+
+void on_local(std::uint32_t id, val) {
+  const Connection* connection = find_id(id);
+  if (!connection) return;
+  const val local = connection->connection["localDescription"];
+  if (local.isNull()) return fail(connection->peer);
+  page::local_description(connection->peer, {local["type"].as<std::string>() == "offer",
+                                             local["sdp"].as<std::string>()});
+}
+
+void on_remote(std::uint32_t id, val) {
+  Connection* connection = find_id(id);
+  if (!connection) return;
+  connection->described = true;
+  const bool answering =
+      connection->connection["signalingState"].as<std::string>() == "have-remote-offer";
+  const std::vector<val> early = std::move(connection->early_candidates);
+  if (answering) set_local(*connection);
+  for (const val& candidate : early) give(*connection, candidate);
+}
+
+void on_ignore(std::uint32_t, val) {}
+
+}  // namespace
+
+void start(val the_host, val the_configuration) {
+  stop();
+  host = std::move(the_host);
+  configuration = std::move(the_configuration);
+}
+
+void stop() {
+  while (!connections.empty()) drop(connections.back().peer);
+  failures.clear();
+}
+
+void create(PeerId peer, bool offer) {
+  const Instant now = page::now();
+  drop(peer);
+  if (connections.size() >= limits::pairs_per_page || failing(now)) return page::pair_closed(peer);
+  Connection made;
+  made.connection = host->call<val>("connect", *configuration);
+  if (made.connection.isNull()) return page::pair_closed(peer);
+  made.id = ++issued;
+  made.peer = peer;
+  made.deadline = now + limits::pair_open_wait;
+  made.connection.set("onicecandidate", callback("rtcCandidate", made.id));
+  made.connection.set("onconnectionstatechange", callback("rtcState", made.id));
+  made.control = channel(made, "control", 0);
+  made.data = channel(made, "data", 1);
+  made.control.set("onmessage", callback("rtcControl", made.id));
+  made.data.set("onmessage", callback("rtcData", made.id));
+  made.data.set("onbufferedamountlow", callback("rtcLow", made.id));
+  made.data.set("bufferedAmountLowThreshold", static_cast<double>(limits::buffered_low));
+  if (offer) set_local(made);
+  connections.push_back(std::move(made));
+}
+
+void describe(PeerId peer, const signal::Description& description) {
+  const Connection* connection = find(peer);
+  if (!connection) return;
+  val object = val::object();
+  object.set("type", std::string(description.offer ? "offer" : "answer"));
+  object.set("sdp", description.sdp);
+  watch(connection->connection.call<val>("setRemoteDescription", object), "rtcRemote",
+        connection->id);
+}
+
+void add_candidate(PeerId peer, const signal::Candidate& candidate) {
+  Connection* connection = find(peer);
+  if (!connection) return;
+  val object = val::object();
+  object.set("candidate", candidate.candidate);
+  object.set("sdpMid", candidate.sdp_mid);
+  object.set("sdpMLineIndex", candidate.sdp_m_line_index);
+  if (connection->described) return give(*connection, object);
+  if (connection->early_candidates.size() < limits::candidates_waiting) {
+    connection->early_candidates.push_back(std::move(object));
+  }
+}
+
+void send_control(PeerId peer, ByteSpan frame) {
+  const Connection* connection = find(peer);
+  if (!connection || !connection->open) return;
+  if (!host->call<bool>("send", connection->control, array_of(frame))) fail(peer);
+}
+
+void send_block(PeerId peer, ByteSpan header, const val& payload) {
+  const Connection* connection = find(peer);
+  if (!connection || !connection->open) return;
+  const auto bytes = payload["byteLength"].as<std::uint32_t>();
+  val message = val::global("Uint8Array").new_(bytes + static_cast<std::uint32_t>(header.size()));
+  message.call<void>("set", val(emscripten::typed_memory_view(header.size(), header.data())));
+  message.call<void>("set", payload, static_cast<std::uint32_t>(header.size()));
+  if (!host->call<bool>("send", connection->data, message)) return fail(peer);
+  page::buffered(peer, static_cast<std::uint64_t>(connection->data["bufferedAmount"].as<double>()));
+}
+
+void close(PeerId peer) { drop(peer); }
+
+std::uint32_t open_pairs() {
+  return static_cast<std::uint32_t>(std::count_if(connections.begin(), connections.end(),
+                                                  [](const Connection& c) { return c.open; }));
+}
+
+void handle_timeout(Instant now) {
+  for (;;) {
+    const auto late = std::find_if(connections.begin(), connections.end(), [&](const Connection& c) {
+      return c.deadline && *c.deadline <= now;
+    });
+    if (late == connections.end()) return;
+    fail(late->peer);
+  }
+}
+
+std::optional<Instant> next_timeout() {
+  std::optional<Instant> next;
+  for (const Connection& connection : connections) {
+    if (connection.deadline && (!next || *connection.deadline < *next)) next = connection.deadline;
+  }
+  return next;
+}
+
+EMSCRIPTEN_BINDINGS(rtc) {
+  emscripten::function("rtcCandidate", &on_candidate);
+  emscripten::function("rtcState", &on_state);
+  emscripten::function("rtcOpen", &on_open);
+  emscripten::function("rtcClose", &on_close);
+  emscripten::function("rtcControl", &on_control);
+  emscripten::function("rtcData", &on_data);
+  emscripten::function("rtcLow", &on_low);
+  emscripten::function("rtcLocal", &on_local);
+  emscripten::function("rtcRemote", &on_remote);
+  emscripten::function("rtcIgnore", &on_ignore);
+}
+
+}  // namespace peer_cdn::bind::rtc

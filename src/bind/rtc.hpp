@@ -1,0 +1,54 @@
+// RTCPeerConnections and their two channels, driven from C++ through emscripten::val.
+//
+// A pair has the negotiated, ordered, reliable channels `control` (id 0) and `data` (id 1). It is open
+// when both are, and closed once: by us, by a channel, by ICE, or by not opening in time.
+#pragma once
+
+#include <emscripten/val.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "signal/message.hpp"
+
+namespace peer_cdn::bind::rtc {
+
+// The host makes and closes connections (connect(configuration), disconnect(connection)) and sends
+// (send(channel, bytes), false if refused), because those may throw and C++ here cannot catch.
+void start(emscripten::val host, emscripten::val configuration);
+void stop();
+
+// With too many failures of late, or where the browser refuses, the answer is pair_closed at once.
+void create(PeerId peer, bool offer);
+void describe(PeerId peer, const signal::Description& description);
+// Candidates that come before the description wait for it (limits::candidates_waiting).
+void add_candidate(PeerId peer, const signal::Candidate& candidate);
+// Bytes for a pair that is gone are dropped: its end was told already.
+void send_control(PeerId peer, ByteSpan frame);
+void send_block(PeerId peer, ByteSpan header, const emscripten::val& payload);
+// Ours to end: no pair_closed follows.
+void close(PeerId peer);
+
+std::uint32_t open_pairs();
+void handle_timeout(Instant now);
+std::optional<Instant> next_timeout();
+
+}  // namespace peer_cdn::bind::rtc
+
+// What the connections tell the page. Defined in page.cpp, each one a call that drains.
+namespace peer_cdn::bind::page {
+
+Instant now();
+void local_description(PeerId peer, signal::Description description);
+void local_candidate(PeerId peer, signal::Candidate candidate);
+void pair_open(PeerId peer);
+void pair_closed(PeerId peer);
+void control_message(PeerId peer, ByteSpan frame);
+void data_message(PeerId peer, const emscripten::val& buffer);
+void buffered(PeerId peer, std::uint64_t bytes);
+void timer_changed();
+
+}  // namespace peer_cdn::bind::page

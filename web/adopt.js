@@ -1,0 +1,34 @@
+// Adoption: listed files that this page had already loaded, before the worker was there, are read again from
+// the HTTP cache, never from the origin, so that a first visitor can share them too.
+import {bypass} from './resources.js';
+
+const idle = () => new Promise((resolve) => {
+  if (typeof requestIdleCallback === 'function') requestIdleCallback(resolve, {timeout: 10000});
+  else setTimeout(resolve, 2000);
+});
+
+/**
+ * @param {import('./resources.js').Resources} resources
+ * @param {import('./pieces.js').Pieces} pieces
+ * @param {{ wholeBytes: number }} limits
+ * @param {() => boolean} stopped
+ */
+export async function adopt(resources, pieces, limits, stopped) {
+  if (!globalThis.performance?.getEntriesByType || resources.listed.size === 0) return;
+  await idle();
+  const urls = new Set(performance.getEntriesByType('resource').map(({name}) => name));
+  for (const url of urls) {
+    const resource = URL.canParse?.(url) ? resources.find(url) : null;
+    if (!resource || !(resource.bytes <= limits.wholeBytes) || resources.isHeld(resource.root)) continue;
+    if (stopped()) return;
+    try {
+      const response = await fetch(url, {cache: 'only-if-cached', mode: 'same-origin', headers: bypass});
+      if (response.status !== 200) continue;
+      const body = await response.arrayBuffer();
+      if (body.byteLength === resource.bytes) await pieces.adopt(resource, new Uint8Array(body));
+    } catch {
+      // Not in the HTTP cache any more: not worth a request.
+    }
+    await idle();
+  }
+}

@@ -1,0 +1,104 @@
+// The page's side of the contract with the worker (src/README.md, Bridge).
+
+const VERSION = 1;
+
+export class Bridge {
+  #form;
+  #listener;
+  #channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel('peer-cdn') : null;
+  #container = globalThis.navigator?.serviceWorker ?? null;
+  #aliveMs;
+  #alive = 0;
+
+  /**
+   * @param {'stream' | 'reply'} form
+   * @param {number} aliveMs
+   * @param {{ delegate: (request: any, port: MessagePort) => void, tell: (message: any) => void }} listener
+   */
+  constructor(form, aliveMs, listener) {
+    this.#form = form;
+    this.#aliveMs = aliveMs;
+    this.#listener = listener;
+    this.#container?.addEventListener('message', this.#onMessage);
+    this.#container?.addEventListener('controllerchange', this.#hello);
+    this.#container?.startMessages();
+    if (this.#channel) this.#channel.onmessage = ({data}) => this.#hear(data);
+    this.#hello();
+  }
+
+  get controlled() {
+    return Boolean(this.#container?.controller);
+  }
+
+  /** To the worker and to the other pages. */
+  broadcast(message) {
+    this.#channel?.postMessage(message);
+  }
+
+  close() {
+    clearInterval(this.#alive);
+    this.#channel?.close();
+    this.#channel = null;
+    this.#container?.removeEventListener('message', this.#onMessage);
+    this.#container?.removeEventListener('controllerchange', this.#hello);
+  }
+
+  #post(type, more) {
+    this.#container?.controller?.postMessage({peerCdn: VERSION, type, ...more});
+  }
+
+  #hello = () => this.#post('hello', {form: this.#form});
+
+  #onMessage = ({data, ports: [port]}) => {
+    if (!port || typeof data?.peerCdn !== 'number') return;
+    if (data.peerCdn !== VERSION) return port.postMessage(null);
+    port.postMessage({type: 'ack'});
+    // In the long form the user's own listener replies.
+    if (this.#form === 'stream') this.#listener.delegate(data, port);
+  };
+
+  #hear(message) {
+    if (message?.type === 'who') return this.#hello();
+    if (message?.type === 'busy') return this.#keepAlive(message.open > 0);
+    this.#listener.tell(message);
+  }
+
+  // Browsers end an idle worker under its open responses; our messages are what it is not idle by.
+  #keepAlive(on) {
+    clearInterval(this.#alive);
+    this.#alive = on ? setInterval(() => this.#post('alive'), this.#aliveMs) : 0;
+  }
+}
+
+/**
+ * Answers one delegation on its port.
+ * @param {import('./readers.js').Readers} readers
+ * @param {number} handle
+ * @param {{ begin: number, end: number }} request
+ * @param {MessagePort} port
+ */
+export function stream(readers, handle, {begin, end}, port) {
+  let promised = false;
+  const promise = () => {
+    if (!promised) port.postMessage({type: 'pending'});
+    promised = true;
+  };
+  const reader = readers.open(handle, begin, end, {
+    pending: promise,
+    piece(piece, buffer) {
+      promise();
+      port.postMessage({type: 'piece', piece, buffer}, [buffer]);
+    },
+    end(code) {
+      port.postMessage({type: promised ? 'end' : 'none', code: code ?? undefined});
+      port.close();
+    },
+  });
+  port.onmessage = ({data}) => {
+    if (data?.type === 'grant') readers.grant(reader, data.bytes);
+    if (data?.type === 'close') {
+      readers.close(reader);
+      port.close();
+    }
+  };
+}

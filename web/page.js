@@ -1,0 +1,212 @@
+// One life of a page, from start to pagehide: the engine and the parts that do what it decides.
+import {Store} from '../sw/store.js';
+import {adopt} from './adopt.js';
+import {Bridge, stream} from './bridge.js';
+import {createEngine} from './engine.js';
+import {Pieces} from './pieces.js';
+import {Readers} from './readers.js';
+import {Resources} from './resources.js';
+import {Seeder} from './seeder.js';
+import {browserId, uploadOf} from './settings.js';
+import {Socket} from './socket.js';
+
+/**
+ * @typedef {object} Listener
+ * @property {(code: string) => void} report something went wrong, and was dealt with
+ * @property {(count: number) => void} peers how many pairs are open
+ * @property {(message: any) => void} tell a message of the worker's
+ * @property {() => void} failed the engine is gone; everything has ended
+ */
+
+export class Page {
+  #engine;
+  #listener;
+  #bridge;
+  #socket;
+  #pieces;
+  /** @type {Set<RTCPeerConnection>} */
+  #connections = new Set();
+  #store;
+  #manifest;
+  #timer = 0;
+  #unlock = () => {};
+  #stopped = false;
+  #adopted = false;
+  #peers = 0;
+
+  /**
+   * Throws if the engine cannot start.
+   * @param {import('./plugin.js').PeerOptions} options
+   * @param {boolean | Partial<import('./settings.js').Upload> | undefined} upload
+   * @param {Listener} listener
+   */
+  constructor({cacheName, form, servers, socket}, upload, listener) {
+    this.#listener = listener;
+    const {engine, guardHost} = createEngine(() => this.#fail());
+    this.#engine = engine;
+    this.#store = Store.open(cacheName).catch(() => null);
+    this.resources = new Resources(engine);
+    this.#pieces = new Pieces(engine, this.resources, this.#store, (root, begin, end) =>
+      this.#bridge.broadcast({type: 'stored', root, begin, end}));
+    this.readers = new Readers(engine, this.#pieces);
+    this.#socket = new Socket(engine, socket, listener.report);
+    this.upload = uploadOf(upload, {
+      on: true, bytesPerSecond: engine.uploadRate, bytes: engine.uploadBytes,
+    });
+    const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store)));
+    engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
+    this.setUpload(this.upload);
+    if (this.#stopped) throw new Error('engine-failed');
+    this.#bridge = new Bridge(form, engine.aliveMs, {
+      delegate: (request, port) => this.#delegate(request, port),
+      tell: (message) => this.#hear(message),
+    });
+    this.#lead();
+    this.manifest(form === 'reply');
+  }
+
+  get controlled() {
+    return this.#bridge.controlled;
+  }
+
+  get stats() {
+    return {peers: this.#peers, sent: this.#engine.sent() ?? 0, received: this.#pieces.received};
+  }
+
+  get limits() {
+    return this.#engine;
+  }
+
+  /** Resolves when the manifest was read (again) and C++ knows what is held. */
+  manifest(orFetch = false) {
+    this.#manifest = Promise.resolve(this.#manifest).then(async () => {
+      const store = await this.#store;
+      await this.resources.load(store, orFetch);
+      await this.resources.announce(store);
+      this.#adopt();
+    }).catch(() => this.#listener.report('malformed-manifest'));
+    return this.#manifest;
+  }
+
+  /** Resolves when the manifest that is known was read. */
+  ready() {
+    return this.#manifest;
+  }
+
+  /** @param {import('./settings.js').Upload} upload */
+  setUpload(upload) {
+    this.upload = upload;
+    this.#engine.upload(upload.on, upload.bytesPerSecond, upload.bytes);
+  }
+
+  /** Ends everything; what is stored stays. */
+  stop(code = 'cancelled') {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#engine.stop();
+    this.#end(code);
+  }
+
+  #fail() {
+    this.#stopped = true;
+    this.#end('engine-failed');
+    this.#listener.failed();
+  }
+
+  #end(code) {
+    clearTimeout(this.#timer);
+    this.readers?.endAll(code);
+    this.#socket?.close();
+    for (const connection of this.#connections) connection.close();
+    this.#connections.clear();
+    this.#bridge?.close();
+    this.#unlock();
+  }
+
+  // Once, and only when it is known what is listed.
+  #adopt() {
+    if (this.#adopted || this.resources.listed.size === 0) return;
+    this.#adopted = true;
+    adopt(this.resources, this.#pieces, this.#engine, () => this.#stopped).catch(() => {});
+  }
+
+  // One tab of a browser announces what it can serve, and owns the budget of uploads.
+  #lead() {
+    if (!globalThis.navigator?.locks) return this.#engine.leading(true);
+    const held = new AbortController();
+    const released = new Promise((resolve) => {
+      this.#unlock = () => {
+        held.abort();
+        resolve(undefined);
+      };
+    });
+    navigator.locks.request('peer-cdn', {signal: held.signal}, () => {
+      this.#engine.leading(true);
+      return released;
+    }).catch(() => {});
+  }
+
+  #delegate(request, port) {
+    if (this.#stopped) return port.postMessage({type: 'none', code: 'engine-failed'});
+    stream(this.readers, this.resources.handle(request), request, port);
+  }
+
+  #hear(message) {
+    if (message?.type === 'manifest') this.manifest();
+    if (message?.type === 'stored') {
+      this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
+    }
+    this.#listener.tell(message);
+  }
+
+  // What C++ asks for (src/bind/page.cpp, perform), by name.
+  #host(seeder) {
+    const [pieces, readers, socket] = [this.#pieces, this.readers, this.#socket];
+    return {
+      openSocket: () => socket.open(),
+      closeSocket: () => socket.close(),
+      sendMessage: (message) => socket.send(message),
+      connect: (configuration) => this.#connect(configuration),
+      disconnect: (connection) => {
+        connection.close();
+        this.#connections.delete(connection);
+      },
+      send: (channel, message) => {
+        try {
+          channel.send(message);
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      takeBlock: (...block) => pieces.take(...block),
+      digest: (handle, piece) => pieces.digest(handle, piece),
+      forget: (handle, piece) => pieces.forget(handle, piece),
+      fetchDigests: (handle) => void pieces.fetchDigests(handle),
+      storeRun: (handle, begin, end) => void pieces.storeRun(handle, begin, end),
+      readBlock: (...block) => seeder.read(...block),
+      deliver: (reader, handle, piece) => readers.deliver(reader, handle, piece),
+      pending: (reader) => readers.pending(reader),
+      end: (reader, code) => readers.end(reader, code),
+      report: (code) => this.#listener.report(code),
+      peers: (count) => {
+        this.#peers = count;
+        this.#listener.peers(count);
+      },
+      setTimer: (ms) => {
+        clearTimeout(this.#timer);
+        if (ms >= 0) this.#timer = setTimeout(() => this.#engine.timeout(), ms);
+      },
+    };
+  }
+
+  #connect(configuration) {
+    try {
+      const connection = new RTCPeerConnection(configuration);
+      this.#connections.add(connection);
+      return connection;
+    } catch {
+      return null;
+    }
+  }
+}

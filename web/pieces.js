@@ -1,0 +1,125 @@
+// The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
+import {bypass} from './resources.js';
+
+const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+
+export class Pieces {
+  #engine;
+  #resources;
+  #store;
+  #stored;
+  /** @type {Map<number, Map<number, Uint8Array>>} handle, piece */
+  #pieces = new Map();
+  /** Payload bytes that came from peers. */
+  received = 0;
+
+  /**
+   * @param {import('./engine.js').Engine} engine
+   * @param {import('./resources.js').Resources} resources
+   * @param {Promise<import('../sw/store.js').Store | null>} store
+   * @param {(root: string, begin: number, end: number) => void} stored told when a run is in the store
+   */
+  constructor(engine, resources, store, stored) {
+    this.#engine = engine;
+    this.#resources = resources;
+    this.#store = store;
+    this.#stored = stored;
+  }
+
+  /** Copies the last `bytes` of a message into a piece. */
+  take(handle, piece, pieceBytes, offset, bytes, message) {
+    let pieces = this.#pieces.get(handle);
+    if (!pieces) this.#pieces.set(handle, pieces = new Map());
+    let target = pieces.get(piece);
+    if (!target) pieces.set(piece, target = new Uint8Array(pieceBytes));
+    target.set(new Uint8Array(message, message.byteLength - bytes, bytes), offset);
+    this.received += bytes;
+  }
+
+  /** A copy that may be transferred. */
+  copy(handle, piece) {
+    return this.#get(handle, piece).slice().buffer;
+  }
+
+  digest(handle, piece) {
+    sha256(this.#get(handle, piece)).then((digest) => this.#engine.digest(handle, piece, digest));
+  }
+
+  forget(handle, piece) {
+    const pieces = this.#pieces.get(handle);
+    pieces?.delete(piece);
+    if (pieces?.size === 0) this.#pieces.delete(handle);
+  }
+
+  async storeRun(handle, begin, end) {
+    const {root} = this.#resources.get(handle);
+    const parts = [];
+    for (let piece = begin; piece < end; piece++) parts.push(this.#get(handle, piece));
+    try {
+      const store = await this.#store;
+      if (!store) throw new Error('no store');
+      await store.putRun(root, begin, end, parts);
+    } catch {
+      return this.#engine.storeFailed(handle, begin, end);
+    }
+    this.#engine.held(handle, begin, end);
+    this.#stored(root, begin, end);
+  }
+
+  /** From the store, else from the origin. Whether a list is the root's is decided in C++. */
+  async fetchDigests(handle) {
+    const resource = this.#resources.get(handle);
+    try {
+      const store = await this.#store;
+      const kept = await store?.digests(resource.root).catch(() => null);
+      if (kept) return this.#engine.digests(handle, new Uint8Array(kept), await sha256(kept));
+      const response = await fetch(resource.digests, {headers: bypass});
+      if (!response.ok) throw new Error(String(response.status));
+      const list = new Uint8Array(await response.arrayBuffer());
+      if (this.#engine.digests(handle, list, await sha256(list))) {
+        await store?.putDigests(resource.root, list).catch(() => {});
+      }
+    } catch {
+      this.#engine.digestsFailed(handle);
+    }
+  }
+
+  /** Stores a whole resource that this page had already, if every piece of it matches. */
+  async adopt(resource, body) {
+    const store = await this.#store;
+    const handle = this.#resources.handle(resource);
+    if (!store || !handle) return;
+    const {root, pieceBytes} = resource;
+    const list = await this.#digestList(handle, resource, body.byteLength <= pieceBytes);
+    const perRun = Math.max(1, Math.floor(this.#engine.segmentBytes / pieceBytes));
+    const count = Math.ceil(body.byteLength / pieceBytes);
+    for (let begin = 0; list && begin < count; begin += perRun) {
+      const end = Math.min(count, begin + perRun);
+      const bytes = body.subarray(begin * pieceBytes, end * pieceBytes);
+      for (let piece = begin; piece < end; piece++) {
+        const at = (piece - begin) * pieceBytes;
+        const digest = await sha256(bytes.subarray(at, at + pieceBytes));
+        if (digest.some((byte, i) => byte !== list[piece * 32 + i])) return;
+      }
+      await store.putRun(root, begin, end, [bytes]);
+      this.#resources.held(root, begin, end);
+      this.#stored(root, begin, end);
+    }
+  }
+
+  async #digestList(handle, resource, single) {
+    if (single) return Uint8Array.from(resource.root.match(/../g), (hex) => parseInt(hex, 16));
+    const store = await this.#store;
+    const kept = await store?.digests(resource.root);
+    if (kept) return new Uint8Array(kept);
+    const response = await fetch(resource.digests, {headers: bypass});
+    const list = new Uint8Array(await response.arrayBuffer());
+    if (!response.ok || !this.#engine.digests(handle, list, await sha256(list))) return null;
+    await store?.putDigests(resource.root, list);
+    return list;
+  }
+
+  #get(handle, piece) {
+    return this.#pieces.get(handle).get(piece);
+  }
+}

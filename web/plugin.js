@@ -1,0 +1,126 @@
+// PeerPlugin, what a page holds of us; and the page side of CachePlugin, a name.
+import {Page} from './page.js';
+import {storedUpload, storeUpload, uploadOf} from './settings.js';
+import {readWhole} from './whole.js';
+
+/** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
+export class CachePlugin {
+  static peerFetch = 'peer-cdn-v';
+}
+
+/**
+ * @typedef {object} PeerOptions
+ * @property {string} [cacheName] the worker's Cache; `CachePlugin.peerFetch + 1` unless said otherwise
+ * @property {number} [timeoutAfter] milliseconds that get() waits for its first piece; 3000
+ * @property {RTCConfiguration} [servers]
+ * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
+ * @property {boolean | Partial<import('./settings.js').Upload>} [upload] holds until the visitor chooses
+ * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
+ * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
+ */
+
+/**
+ * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code) and
+ * `peers` (detail.count).
+ */
+export class PeerPlugin extends EventTarget {
+  #options;
+  /** @type {Page | null} */
+  #page = null;
+  /** @type {string | null} */
+  #reason = null;
+
+  /** Never throws. @param {PeerOptions} [options] */
+  constructor(options = {}) {
+    super();
+    this.#options = {
+      cacheName: `${CachePlugin.peerFetch}1`,
+      timeoutAfter: 3000,
+      form: 'reply',
+      socket: '/peer-cdn/ws',
+      ...options,
+    };
+    this.#open();
+    globalThis.addEventListener?.('pagehide', this.#onHide);
+    globalThis.addEventListener?.('pageshow', this.#onShow);
+  }
+
+  /** Whether this page takes part: the engine runs, and the worker controls the page. */
+  get active() {
+    return Boolean(this.#page?.controlled);
+  }
+
+  /** Why it does not, as an error code; null while it does. @returns {string | null} */
+  get reason() {
+    return this.active ? null : this.#reason ?? 'no-worker';
+  }
+
+  /** Open pairs, and payload bytes to and from peers. */
+  get stats() {
+    return this.#page?.stats ?? {peers: 0, sent: 0, received: 0};
+  }
+
+  /** The visitor's choice about uploads. Setting it (some or all of its members) keeps it for this site. */
+  get upload() {
+    return this.#page?.upload ?? uploadOf(storedUpload() ?? this.#options.upload, {on: true, bytesPerSecond: 0, bytes: 0});
+  }
+
+  set upload(choice) {
+    const upload = uploadOf(choice, this.upload);
+    storeUpload(upload);
+    this.#page?.setUpload(upload);
+  }
+
+  /**
+   * `get()` resolves to an answer that survives structured cloning (status, headers, body), or to null.
+   * @param {{ request: Request }} event
+   */
+  getMiddleware({request}) {
+    return {get: async () => (this.#page ? readWhole(this.#page, request, this.#options.timeoutAfter) : null)};
+  }
+
+  /** Turns it all off in this page; what is stored stays. */
+  close() {
+    this.#close('cancelled');
+    globalThis.removeEventListener?.('pagehide', this.#onHide);
+    globalThis.removeEventListener?.('pageshow', this.#onShow);
+  }
+
+  #open() {
+    try {
+      this.#page = new Page(this.#options, storedUpload() ?? this.#options.upload, {
+        report: (code) => this.#emit('error', {code}),
+        peers: (count) => this.#emit('peers', {count}),
+        tell: (message) => this.#tell(message),
+        failed: () => this.#close('engine-failed'),
+      });
+      this.#reason = null;
+    } catch {
+      this.#close('engine-failed');
+    }
+  }
+
+  #close(reason) {
+    const page = this.#page;
+    this.#page = null;
+    this.#reason = reason;
+    page?.stop(reason);
+    if (reason === 'engine-failed') this.#emit('error', {code: reason});
+  }
+
+  #tell({type, ...detail}) {
+    if (type === 'transfer' || type === 'error') this.#emit(type, detail);
+  }
+
+  // A listener that throws is the page's own business: dispatchEvent reports it and returns.
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, {detail}));
+  }
+
+  // A page in the back/forward cache runs nothing, and its peers should not wait for it.
+  #onHide = () => this.#close('cancelled');
+
+  #onShow = ({persisted}) => {
+    if (persisted && !this.#page) this.#open();
+  };
+}

@@ -1,0 +1,105 @@
+// The resources that this page knows: the manifest as the worker keeps it, and the handles that C++ issued.
+
+/** Our own reads of the origin: the worker's router never takes them. */
+export const bypass = {'x-peer-cdn': 'bypass'};
+
+const MANIFEST = '/peer-cdn.json';
+const DIGESTS = '/peer-cdn/digests/';
+
+/**
+ * @typedef {object} Resource
+ * @property {string} root 64 hex digits
+ * @property {number} bytes
+ * @property {number} pieceBytes
+ * @property {string} [type]
+ * @property {string} [digests] the URL of the digest list
+ * @property {boolean} [anyQuery]
+ */
+
+export class Resources {
+  #engine;
+  /** @type {Map<number, Resource>} */
+  #byHandle = new Map();
+  /** @type {Map<string, Resource>} path and query */
+  #listed = new Map();
+  /** @type {Map<string, Resource>} */
+  #byRoot = new Map();
+  /** @type {Set<string>} roots of which C++ was told that something is held */
+  #held = new Set();
+
+  /** @param {import('./engine.js').Engine} engine */
+  constructor(engine) {
+    this.#engine = engine;
+  }
+
+  /** A handle for C++; 0 if the numbers cannot be a resource. @param {Resource} resource */
+  handle({root, bytes, pieceBytes, digests = DIGESTS + root}) {
+    const handle = this.#engine.resource(String(root), Number(bytes), Number(pieceBytes)) || 0;
+    if (handle) this.#byHandle.set(handle, {root, bytes, pieceBytes, digests});
+    return handle;
+  }
+
+  get(handle) {
+    return this.#byHandle.get(handle);
+  }
+
+  get listed() {
+    return this.#listed;
+  }
+
+  /**
+   * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's.
+   * @param {import('../sw/store.js').Store | null} store
+   * @param {boolean} orFetch
+   */
+  async load(store, orFetch) {
+    let text = (await store?.manifest())?.text;
+    if (text === undefined && orFetch) {
+      const response = await fetch(MANIFEST, {headers: bypass, cache: 'no-cache'});
+      if (response.ok) text = await response.text();
+    }
+    const manifest = JSON.parse(text ?? 'null');
+    const entries = manifest?.version === 1 && !manifest.disabled ? Object.entries(manifest.resources ?? {}) : [];
+    this.#listed = new Map(entries.map(([path, entry]) =>
+      [path, {...entry, digests: (manifest.digests ?? DIGESTS) + entry.root}]));
+    this.#byRoot = new Map([...this.#listed.values()].map((resource) => [resource.root, resource]));
+  }
+
+  /** Tells C++ what the store holds of what is listed, and what is listed no more. */
+  async announce(store) {
+    for (const [root, runs] of await store?.roots() ?? []) {
+      for (const [begin, end] of runs) this.held(root, begin, end);
+    }
+    for (const root of this.#held) {
+      const resource = this.#byRoot.get(root);
+      if (resource) continue;
+      this.#held.delete(root);
+      for (const [handle, known] of this.#byHandle) {
+        if (known.root === root) this.#engine.dropped(handle);
+      }
+    }
+  }
+
+  /** A run is in the store. Only what is listed is ever shared. */
+  held(root, begin, end) {
+    const resource = this.#byRoot.get(root);
+    const handle = resource ? this.handle(resource) : 0;
+    if (!handle) return;
+    this.#held.add(root);
+    this.#engine.held(handle, begin, end);
+  }
+
+  isHeld(root) {
+    return this.#held.has(root);
+  }
+
+  /** The entry of a URL: path and query exactly, or the path alone if its entry says anyQuery. */
+  find(url) {
+    const {origin, pathname, search} = new URL(url, location.href);
+    if (origin !== location.origin) return null;
+    const exact = this.#listed.get(pathname + search);
+    if (exact) return exact;
+    const any = this.#listed.get(pathname);
+    return any?.anyQuery ? any : null;
+  }
+}

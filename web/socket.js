@@ -1,0 +1,66 @@
+// The WebSocket to the coordinator. The core says when to open and close it, and what to send.
+
+export class Socket {
+  #engine;
+  #url;
+  #report;
+  /** @type {WebSocket | null} */
+  #socket = null;
+
+  /**
+   * @param {import('./engine.js').Engine} engine
+   * @param {string} path same-origin path, or a whole URL
+   * @param {(code: string) => void} report
+   */
+  constructor(engine, path, report) {
+    this.#engine = engine;
+    this.#report = report;
+    const url = new URL(path, location.href);
+    url.protocol = url.protocol.replace('http', 'ws');
+    this.#url = url.href;
+  }
+
+  open() {
+    this.close();
+    try {
+      const socket = new WebSocket(this.#url);
+      this.#socket = socket;
+      socket.onopen = () => this.#engine.socketOpen();
+      socket.onmessage = ({data}) => this.#receive(data);
+      socket.onclose = () => {
+        this.#socket = null;
+        this.#engine.socketClosed();
+      };
+    } catch {
+      // No WebSocket here. The core hears of it as of any other close, and waits longer each time.
+      queueMicrotask(() => this.#engine.socketClosed());
+    }
+  }
+
+  send(message) {
+    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** No socketClosed follows: this end was asked for. */
+  close() {
+    const socket = this.#socket;
+    if (!socket) return;
+    this.#socket = null;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #receive(text) {
+    if (typeof text !== 'string' || text.length > this.#engine.signalBytes) {
+      return this.#report('message-too-long');
+    }
+    let message = null;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      // null is no object: C++ finds no type in it and refuses it.
+    }
+    const refused = this.#engine.message(message);
+    if (refused) this.#report(refused);
+  }
+}

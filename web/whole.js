@@ -1,0 +1,68 @@
+// The long form's get(): one resource as one answer that can be cloned to the worker.
+
+/** Own data properties survive structured cloning; methods on the prototype do not get in its way. */
+export class Answer {
+  /**
+   * @param {import('./resources.js').Resource} resource
+   * @param {ArrayBuffer} body
+   */
+  constructor(resource, body) {
+    this.status = 200;
+    /** @type {[string, string][]} */
+    this.headers = [
+      ['content-type', resource.type || 'application/octet-stream'],
+      ['content-length', String(body.byteLength)],
+      ['etag', `"${resource.root}"`],
+      ['x-content-type-options', 'nosniff'],
+    ];
+    this.body = body;
+  }
+
+  /** For pages that want it themselves. */
+  toResponse() {
+    return new Response(this.body, {status: this.status, headers: this.headers});
+  }
+}
+
+/**
+ * @param {import('./page.js').Page} page
+ * @param {Request} request
+ * @param {number} timeoutAfter milliseconds until the first piece
+ * @returns {Promise<Answer | null>} null if it is not listed, too large for one answer, or nobody has all of it
+ */
+export async function readWhole(page, request, timeoutAfter) {
+  if (request.method !== 'GET') return null;
+  await page.ready();
+  const resource = page.resources.find(request.url);
+  if (!resource || !(resource.bytes <= page.limits.wholeBytes)) return null;
+  const handle = page.resources.handle(resource);
+  return handle ? gather(page.readers, handle, resource, timeoutAfter, request.signal) : null;
+}
+
+function gather(readers, handle, resource, timeoutAfter, signal) {
+  return new Promise((resolve) => {
+    const body = new Uint8Array(resource.bytes);
+    const count = Math.ceil(resource.bytes / resource.pieceBytes);
+    let reader = 0;
+    const finish = (answer) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      resolve(answer);
+    };
+    const abort = () => {
+      readers.close(reader);
+      finish(null);
+    };
+    const timer = setTimeout(abort, timeoutAfter);
+    signal?.addEventListener('abort', abort);
+    reader = readers.open(handle, 0, count, {
+      pending() {},
+      piece(piece, buffer) {
+        clearTimeout(timer);
+        body.set(new Uint8Array(buffer), piece * resource.pieceBytes);
+      },
+      end: (code) => finish(code ? null : new Answer(resource, body.buffer)),
+    });
+    readers.grant(reader, resource.bytes);
+  });
+}
