@@ -1,0 +1,223 @@
+// Sockets for the coordinator on any Node http server. Who meets whom is decided in src/signal.
+import {randomFillSync} from 'node:crypto';
+import {WebSocket, WebSocketServer} from 'ws';
+import {Coordinator} from './engine.js';
+import * as limits from './limits.js';
+import {allowedOrigin} from './origin.js';
+
+/**
+ * @typedef {object} AttachOptions
+ * @property {string} [path] where clients connect; default '/peer-cdn/ws'
+ * @property {string[]} [origins] sites that may use it, as 'https://example.com'; default: only pages of the host that
+ *     the request names
+ * @property {boolean} [trustProxy] take the host from X-Forwarded-Host, which a proxy in front must set; default false
+ * @property {(error: Error) => void} [onError] the coordinator failed and is closed; the server lives on
+ */
+
+/**
+ * @typedef {object} CoordinatorStats
+ * @property {number} peers sockets that are open
+ * @property {number} sites origins that they belong to
+ * @property {number} introductions pairs introduced since the start
+ * @property {number} relayed descriptions and candidates relayed
+ * @property {number} notIntroduced messages to somebody never introduced, ignored
+ * @property {number} refused peers told off and closed
+ * @property {number} originsRefused handshakes answered with 403
+ * @property {number} slow sockets ended because they did not read or answer
+ */
+
+/** What attach() gives. */
+export class AttachedCoordinator {
+  #server;
+  #options;
+  #engine;
+  #sockets = new WebSocketServer(
+      {noServer: true, clientTracking: false, maxPayload: limits.messageBytes, perMessageDeflate: false});
+  /** @type {Map<number, WebSocket & {alive?: boolean}>} */
+  #peers = new Map();
+  #heartbeat;
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
+  #timerAt = Infinity;
+  #counters = {originsRefused: 0, slow: 0};
+  /** @type {Promise<void> | undefined} */
+  #closed;
+  #last = {peers: 0, sites: 0, introductions: 0, relayed: 0, notIntroduced: 0, refused: 0};
+
+  /**
+   * @param {import('node:http').Server | import('node:https').Server} server
+   * @param {AttachOptions} options
+   */
+  constructor(server, options) {
+    // Fails here rather than at the first visitor.
+    for (const origin of options.origins ?? []) new URL(origin);
+    this.#server = server;
+    this.#options = options;
+    const [high, low] = randomFillSync(new Uint32Array(2));
+    this.#engine = new Coordinator(high, low);
+    this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs).unref();
+    server.on('upgrade', this.#upgrade);
+  }
+
+  /** Counters, as cheap as they look. @returns {CoordinatorStats} */
+  stats() {
+    if (this.#engine) this.#last = this.#engine.stats();
+    return {...this.#last, ...this.#counters};
+  }
+
+  /** Closes every socket (1001, shutting-down) and leaves the server. Resolves when they are closed. */
+  close() {
+    return (this.#closed ??= this.#shutDown(1001, 'shutting-down'));
+  }
+
+  async #shutDown(status, reason) {
+    this.#server.off('upgrade', this.#upgrade);
+    clearInterval(this.#heartbeat);
+    clearTimeout(this.#timer);
+    const peers = [...this.#peers.values()];
+    this.#peers.clear();
+    this.stats();
+    this.#last = {...this.#last, peers: 0, sites: 0};
+    this.#engine.delete();
+    this.#engine = null;
+    await Promise.all(peers.map((socket) => new Promise((resolve) => {
+      const timer = setTimeout(() => socket.terminate(), limits.closeMs);
+      socket.once('close', () => {
+        clearTimeout(timer);
+        resolve(undefined);
+      });
+      if (socket.readyState === WebSocket.OPEN && status === 1001) {
+        socket.send(JSON.stringify({type: 'error', code: reason}));
+      }
+      socket.close(status, reason);
+    })));
+  }
+
+  /** Calls into the engine, and does all that it wants done. Nothing else calls it. */
+  #enter(work) {
+    if (!this.#engine) return undefined;
+    try {
+      const result = work(this.#engine, performance.now());
+      this.#drain();
+      return result;
+    } catch (error) {
+      // A trap: this is our own bug, and no reason to take the host's server down.
+      this.#closed ??= this.#shutDown(1011, 'engine-failed');
+      this.#options.onError?.(/** @type {Error} */ (error));
+      return undefined;
+    }
+  }
+
+  #drain() {
+    const outputs = this.#engine.outputs();
+    for (let i = 0; i < outputs.length; i += 3) {
+      const [kind, peer, text] = outputs.slice(i, i + 3);
+      if (kind === 'tell') {
+        this.#send(peer, text);
+      } else if (kind === 'tellAll') {
+        for (const each of peer) this.#send(each, text);
+      } else if (kind === 'close') {
+        const socket = this.#peers.get(peer);
+        this.#peers.delete(peer);
+        if (socket) this.#end(socket, text);
+      } else {
+        throw new Error(`unknown output ${kind}`);
+      }
+    }
+    this.#schedule(this.#engine.nextTimeout());
+  }
+
+  #schedule(at) {
+    if (at < 0 || at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity;
+      this.#enter((engine, now) => engine.timeout(now));
+    }, Math.max(0, Math.ceil(at - performance.now()))).unref();
+  }
+
+  #send(peer, text) {
+    const socket = this.#peers.get(peer);
+    if (!socket || socket.readyState !== WebSocket.OPEN) return;
+    socket.send(text);
+    if (socket.bufferedAmount > limits.bufferedBytes) this.#drop(socket);
+  }
+
+  #end(socket, reason) {
+    socket.close(1008, reason);
+    const timer = setTimeout(() => socket.terminate(), limits.closeMs).unref();
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  #drop(socket) {
+    this.#counters.slow++;
+    socket.terminate();
+  }
+
+  #beat() {
+    for (const socket of this.#peers.values()) {
+      if (socket.alive === false) {
+        this.#drop(socket);
+        continue;
+      }
+      socket.alive = false;
+      socket.ping();
+    }
+  }
+
+  #upgrade = (request, socket, head) => {
+    const path = String(request.url).split('?')[0];
+    if (path !== (this.#options.path ?? '/peer-cdn/ws')) {
+      // Not ours to answer, unless nobody else will.
+      if (this.#server.listenerCount('upgrade') === 1) refuse(socket, '404 Not Found', 'not-found');
+      return;
+    }
+    const origin = allowedOrigin(request, this.#options);
+    if (!origin) {
+      this.#counters.originsRefused++;
+      refuse(socket, '403 Forbidden', 'origin-refused');
+      return;
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, origin));
+  };
+
+  #accept(socket, origin) {
+    const peer = this.#enter((engine, now) => engine.connect(origin, now));
+    // ws reports what broke (a message too long, say) and closes; 'close' is what counts.
+    socket.on('error', () => {});
+    if (!peer) {
+      this.#end(socket, 'too-many-peers');
+      return;
+    }
+    this.#peers.set(peer, socket);
+    socket.on('pong', () => {
+      socket.alive = true;
+    });
+    socket.on('message', (data, isBinary) => {
+      socket.alive = true;
+      if (this.#peers.get(peer) !== socket) return;
+      const text = isBinary ? '' : data.toString();
+      this.#enter((engine, now) => engine.message(peer, text, now));
+    });
+    socket.on('close', () => {
+      this.#peers.delete(peer);
+      this.#enter((engine, now) => engine.disconnect(peer, now));
+    });
+  }
+}
+
+function refuse(socket, status, code) {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${code.length}\r\n\r\n${code}`);
+}
+
+/**
+ * Adds the coordinator to a server: WebSockets at `/peer-cdn/ws`. Upgrades of other paths are left to others.
+ * @param {import('node:http').Server | import('node:https').Server} server
+ * @param {AttachOptions} [options]
+ * @returns {AttachedCoordinator}
+ */
+export function attach(server, options = {}) {
+  return new AttachedCoordinator(server, options);
+}

@@ -1,0 +1,19 @@
+// Bounds that only the server's sockets and files have. The protocol's are in src/base/limits.hpp.
+
+/** A message of the protocol, limits::signal_bytes there: ws closes what is longer before we hold it. */
+export const messageBytes = 16 * 1024;
+/** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
+export const bufferedBytes = 1024 * 1024;
+/** Proxies drop sockets that are idle for a minute. */
+export const heartbeatMs = 30_000;
+/** For a socket to finish its closing handshake. */
+export const closeMs = 1000;
+/** The folder is looked through again at most so often. */
+export const rescanMs = 1000;
+/** What is read of a file at once. */
+export const readBytes = 1024 * 1024;
+/** limits::manifest_entries, piece_bytes_min and pieces_per_resource there. */
+export const manifestEntries = 10_000;
+export const pieceBytesMin = 64 * 1024;
+export const pieceBytesMax = 16 * 1024 * 1024;
+export const piecesPerResource = 2048;

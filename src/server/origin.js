@@ -1,0 +1,34 @@
+// Which pages may use a coordinator: those of the site that it is served from, or those it names.
+
+/**
+ * The host that the client named, as a URL writes it (default ports left out).
+ * @param {import('node:http').IncomingMessage} request
+ * @param {string} protocol 'http:' or 'https:', for the default port
+ * @param {boolean} trustProxy
+ */
+function hostOf(request, protocol, trustProxy) {
+  const forwarded = trustProxy ? String(request.headers['x-forwarded-host'] ?? '').split(',')[0].trim() : '';
+  try {
+    return new URL(`${protocol}//${forwarded || request.headers.host}`).host;
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * The origin of the page that asks, or null if it may not.
+ * @param {import('node:http').IncomingMessage} request
+ * @param {{origins?: string[], trustProxy?: boolean}} options
+ * @returns {string | null}
+ */
+export function allowedOrigin(request, {origins, trustProxy = false}) {
+  let origin;
+  try {
+    origin = new URL(request.headers.origin ?? '');
+  } catch {
+    return null;
+  }
+  if (origin.protocol !== 'http:' && origin.protocol !== 'https:') return null;
+  if (origins) return origins.some((each) => new URL(each).origin === origin.origin) ? origin.origin : null;
+  return origin.host === hostOf(request, origin.protocol, trustProxy) ? origin.origin : null;
+}
