@@ -3,7 +3,10 @@
 //   node scripts/build.mjs [--clean] [--only worker|page|coordinator|bundle|types]
 import {execFileSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs';
+import {
+  chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {dirname, join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
@@ -22,7 +25,8 @@ const compileFlags = [
 // DYNAMIC_EXECUTION=0: no `new Function`, so that a CSP of 'wasm-unsafe-eval' is enough. WASM_ASYNC_COMPILATION=0: ready
 // when the factory returns. ENVIRONMENT without node: the same artefact runs in Node when it is given `wasmBinary`.
 const linkFlags = [
-  '-flto', '-fno-exceptions', '-fno-rtti', '-lembind', '-sMALLOC=emmalloc', '-sMODULARIZE', '-sEXPORT_ES6', '-sUSE_ES6_IMPORT_META=0',
+  '-flto', '-fno-exceptions', '-fno-rtti', '-lembind', '-sMALLOC=emmalloc', '-sMODULARIZE', '-sEXPORT_ES6',
+  '-sUSE_ES6_IMPORT_META=0',
   '-sENVIRONMENT=web,worker', '-sWASM_ASYNC_COMPILATION=0', '-sFILESYSTEM=0', '-sDYNAMIC_EXECUTION=0',
   '-sALLOW_MEMORY_GROWTH', '-sINITIAL_MEMORY=1MB', '-sTOTAL_STACK=128KB', '-sTEXTDECODER=2', '-sASSERTIONS=0',
   '-sSUPPORT_ERRNO=0', '-sERROR_ON_UNDEFINED_SYMBOLS=1',
@@ -31,7 +35,12 @@ const linkFlags = [
 // The coordinator runs on a server, where speed is worth more than a few KB; the other two are downloaded by everybody.
 const modules = {
   worker: {optimise: '-Oz', bind: ['worker'], folders: ['base', 'http']},
-  page: {optimise: '-Oz', bind: ['page', 'rtc', 'convert'], folders: ['base', 'swarm', 'peer'], files: ['src/signal/message.cpp', 'src/signal/client.cpp']},
+  page: {
+    optimise: '-Oz',
+    bind: ['page', 'rtc', 'convert'],
+    folders: ['base', 'swarm', 'peer'],
+    files: ['src/signal/message.cpp', 'src/signal/client.cpp'],
+  },
   coordinator: {optimise: '-O2', bind: ['coordinator'], folders: ['base', 'signal']},
 };
 
@@ -76,7 +85,10 @@ const emEnvironment = {NODE_PATH: [process.env.NODE_PATH, '/usr/share/nodejs'].f
 
 async function em(args) {
   const {code, output} = await run('em++', args, {env: emEnvironment});
-  if (code !== 0) throw new Error(`em++ failed\n${output.trim()}`);
+  if (code !== 0) {
+    const noise = /may need to be added to EXPORTED_FUNCTIONS|^em\+\+: error: '.*' failed/;
+    throw new Error(`em++ failed\n${output.trim().split('\n').filter((line) => !noise.test(line)).join('\n')}`);
+  }
   if (output.includes('warning:')) say(output.trim());
 }
 
@@ -118,6 +130,11 @@ async function compile(source, optimise, progress) {
   return work;
 }
 
+const glueTypes = `/** Fills \`module\` and returns it: ready on return. */
+declare const create: (module: any) => any;
+export default create;
+`;
+
 /** Links one module if anything that it is made of changed. False if its binding is not written yet. */
 async function buildModule(name) {
   const module = modules[name];
@@ -149,7 +166,7 @@ async function buildModule(name) {
     say(`  ${name}: linked, ${statSync(wasm).size} bytes of wasm, ${seconds(started)}`);
   }
   writeIfChanged(`${wasm}.js`, textModule(encodeText(readFileSync(wasm))));
-  writeIfChanged(join(build, `${name}.d.mts`), '/** Fills `module` and returns it: ready on return. */\ndeclare const create: (module: any) => any;\nexport default create;\n');
+  writeIfChanged(join(build, `${name}.d.mts`), glueTypes);
   writeIfChanged(`${wasm}.d.ts`, 'declare const wasm: Uint8Array<ArrayBuffer>;\nexport default wasm;\n');
   return true;
 }
@@ -168,6 +185,7 @@ const bundles = [
 async function buildBundles() {
   const esbuild = await import('esbuild');
   const complete = [];
+  const failures = [];
   for (const [entry, output, options] of bundles) {
     if (!existsSync(join(root, entry))) {
       say(`  dist/${output}: skipped, there is no ${entry}`);
@@ -190,8 +208,9 @@ async function buildBundles() {
       logLevel: 'silent',
       ...options,
     }).catch((error) => {
-      throw new Error(`esbuild: dist/${output}: ${error.message}`);
+      failures.push(`esbuild: dist/${output}: ${error.message}`);
     });
+    if (!result) continue;
     for (const warning of result.warnings) say(`  esbuild: ${entry}: ${warning.text}`);
     let text = fillIn(result.outputFiles[0].text, (name) => readFileSync(join(build, `${name}.wasm`)));
     if (output === 'cli.js') text = `#!/usr/bin/env node\n${text.replace(/^#!.*\n/, '')}`;
@@ -199,6 +218,7 @@ async function buildBundles() {
     complete.push(output);
   }
   if (existsSync(join(dist, 'cli.js'))) chmodSync(join(dist, 'cli.js'), 0o755);
+  if (failures.length > 0) throw new Error(failures.join('\n'));
   return complete.length === bundles.length;
 }
 

@@ -1,0 +1,205 @@
+#!/usr/bin/env node
+// Everything that guards the project, from nothing: installs what is missing, builds, and runs every kind of test. The
+// last line is `N passed, N failed`.
+//   node scripts/test.mjs [--only <step>[,<step>]]
+import {existsSync, readdirSync} from 'node:fs';
+import {availableParallelism} from 'node:os';
+import {join} from 'node:path';
+import {inParallel, root, run, say, seconds} from './run.mjs';
+import {setup} from './setup.mjs';
+
+const minute = 60_000;
+// Long enough to reach every branch that a corpus does not; the nightly run takes ten minutes a target.
+const fuzzSeconds = 3;
+
+const indent = (text) => text.trimEnd().split('\n').map((line) => `    ${line}`).join('\n');
+const tail = (text, lines) => text.trimEnd().split('\n').slice(-lines).join('\n');
+
+// One fact: passed, or failed with what was said.
+const fact = (name, ok, output = '') => {
+  say(`  ${ok ? 'ok' : 'FAILED'} ${name}`);
+  if (!ok && output) say(indent(output));
+  return {passed: ok ? 1 : 0, failed: ok ? 0 : 1};
+};
+
+const sum = (counts) => counts.reduce(
+    (all, {passed, failed}) => ({passed: all.passed + passed, failed: all.failed + failed}), {passed: 0, failed: 0});
+
+async function tidyStep() {
+  const {tidy, checkFormat} = await import('./tidy.mjs');
+  const {findings, warnings, files} = tidy();
+  for (const warning of warnings) say(`  warning: ${warning}`);
+  const format = await checkFormat();
+  return sum([
+    fact(`the rules of scripts/tidy.mjs in ${files} files`, findings.length === 0, findings.join('\n')),
+    fact('clang-format', format.length === 0, format.slice(0, 40).join('\n')),
+  ]);
+}
+
+async function buildStep() {
+  const {buildAll} = await import('./build.mjs');
+  let failure = '';
+  const complete = await buildAll().catch((error) => {
+    failure = error.message;
+    return false;
+  });
+  return fact('wasm, bundles and types', complete, failure && 'see above');
+}
+
+async function sizeStep() {
+  const {measure, describe} = await import('./size.mjs');
+  return sum(measure().map((size) => fact(describe(size), size.ok)));
+}
+
+/** Builds a preset; null, or what the compiler said. */
+async function buildPreset(preset) {
+  for (const args of [['--preset', preset], ['--build', '--preset', preset, '--', '-k', '0']]) {
+    const onLine = (line) => {
+      if (/^\[\d+0\/\d+\]/.test(line)) say(`  ${line.slice(0, 100)}`);
+    };
+    const {code, output} = await run('cmake', args, {onLine});
+    if (code !== 0) return output.split('\n').filter((line) => !/^\[\d+\/\d+\]/.test(line)).slice(0, 80).join('\n');
+  }
+  return null;
+}
+
+// What a test program said about itself: doctest's summary, the replay's count, or only its exit code.
+function countsOf({code, output}) {
+  const doctest = output.match(/test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed/);
+  if (doctest) {
+    const [passed, failed] = [Number(doctest[2]), Number(doctest[3])];
+    // A sanitizer may end a program that had nothing else to complain of.
+    return {passed, failed: code !== 0 && failed === 0 ? 1 : failed};
+  }
+  const inputs = Number(output.match(/^(\d+) inputs$/m)?.[1] ?? 0);
+  return code === 0 ? {passed: inputs || 1, failed: 0} : {passed: 0, failed: 1};
+}
+
+async function nativeStep() {
+  const failure = await buildPreset('native-asan');
+  // Targets that did build still run: a broken layer does not hide the others.
+  const results = [fact('native build (clang, ASan, UBSan)', failure === null, failure ?? '')];
+  const {output} = await run('ctest', ['--test-dir', 'build/native-asan', '--show-only=json-v1']);
+  const tests = JSON.parse(output.slice(output.indexOf('{'))).tests;
+  await inParallel(tests, availableParallelism(), async ({name, command}) => {
+    if (!command || !existsSync(command[0])) {
+      results.push(fact(`${name}: not built`, false));
+      return;
+    }
+    const started = performance.now();
+    const result = await run(command[0], command.slice(1), {timeoutMs: 5 * minute});
+    const counts = countsOf(result);
+    say(`  ${counts.failed === 0 ? 'ok' : 'FAILED'} ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds(started)}`);
+    if (counts.failed > 0) say(indent(tail(result.output, 80)));
+    results.push(counts);
+  });
+  if (tests.length === 0) results.push(fact('there are native tests', false));
+  return sum(results);
+}
+
+async function lintStep() {
+  const files = ['base', 'http', 'swarm', 'signal', 'peer'].flatMap((layer) =>
+    readdirSync(join(root, 'src', layer)).filter((name) => name.endsWith('.cpp')).map((name) => `src/${layer}/${name}`));
+  const problems = [];
+  await inParallel(files, availableParallelism(), async (file) => {
+    const {code, output} = await run('clang-tidy', ['--quiet', file, '--', '-std=c++20', '-Isrc']);
+    if (code !== 0) problems.push(output.split('\n').filter((line) => /(error|warning):/.test(line)).join('\n'));
+  });
+  return fact(`clang-tidy on ${files.length} files`, problems.length === 0, problems.join('\n').replaceAll(`${root}/`, ''));
+}
+
+async function fuzzStep() {
+  const {buildFuzzers, fuzzOne, fuzzStems} = await import('./fuzz.mjs');
+  const failure = await buildFuzzers().then(() => null, (error) => error.message);
+  if (failure !== null) return fact('build of the fuzz targets', false, failure);
+  const results = [];
+  await inParallel(fuzzStems(), availableParallelism(), async (stem) => {
+    const {ok, runs, output} = await fuzzOne(stem, fuzzSeconds);
+    results.push(fact(`fuzz ${stem}: ${runs} runs`, ok, tail(output, 60)));
+  });
+  return sum(results);
+}
+
+function testFiles(folder) {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), {recursive: true})
+      .filter((name) => /\.test\.m?js$/.test(name) && !name.includes('node_modules')).sort().map((name) => `${folder}/${name}`);
+}
+
+/** `node --test`, a file at a time: browsers share two cores. */
+async function nodeStep(folder, timeoutMs) {
+  const files = testFiles(folder);
+  if (files.length === 0) return fact(`${folder} has tests`, false);
+  const results = [];
+  for (const file of files) {
+    const started = performance.now();
+    const onLine = (line) => {
+      const found = line.match(/^\s*(not ok|ok) \d+ - (.*)$/);
+      if (found && !found[2].endsWith(file)) say(`  ${found[1] === 'ok' ? 'ok' : 'FAILED'} ${found[2]}`);
+    };
+    const {code, output} = await run(process.execPath,
+        ['--test', '--test-concurrency=1', '--test-reporter=tap', file], {timeoutMs, onLine});
+    const count = (name) => Number(output.match(new RegExp(`^# ${name} (\\d+)$`, 'm'))?.[1] ?? 0);
+    const passed = count('pass');
+    const failed = Math.max(count('fail') + count('cancelled'), code === 0 ? 0 : 1);
+    say(`  ${file}: ${passed} passed, ${failed} failed, ${seconds(started)}`);
+    if (failed > 0) say(indent(tail(output.split('\n').filter((line) => !/^\s*ok \d/.test(line)).join('\n'), 120)));
+    results.push({passed, failed});
+  }
+  return sum(results);
+}
+
+/** In order; `needs` names steps without whose success there is nothing to run. */
+const steps = [
+  {name: 'setup', run: async () => fact('everything is there', true, await setup())},
+  {name: 'tidy', needs: ['setup'], run: tidyStep},
+  {name: 'build', needs: ['setup'], run: buildStep},
+  {name: 'size', needs: ['build'], run: sizeStep},
+  {name: 'native', needs: ['setup'], run: nativeStep},
+  {name: 'lint', needs: ['setup'], run: lintStep},
+  {name: 'fuzz', needs: ['setup'], run: fuzzStep},
+  {name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute)},
+  {name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute)},
+  {name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute)},
+  {name: 'e2e', needs: ['build'], run: () => nodeStep('tests/e2e', 8 * minute)},
+];
+
+function chosen() {
+  const at = process.argv.indexOf('--only');
+  if (at < 0) return steps;
+  const names = (process.argv[at + 1] ?? '').split(',');
+  const unknown = names.filter((name) => !steps.some((step) => step.name === name));
+  if (unknown.length > 0) {
+    say(`--only takes: ${steps.map(({name}) => name).join(', ')}`);
+    process.exit(2);
+  }
+  const wanted = new Set(names);
+  // What a chosen step needs runs with it.
+  for (const {name, needs = []} of [...steps].reverse()) {
+    if (wanted.has(name)) needs.forEach((need) => wanted.add(need));
+  }
+  return steps.filter(({name}) => wanted.has(name));
+}
+
+const began = performance.now();
+const totals = {passed: 0, failed: 0};
+const broken = new Set();
+const list = chosen();
+for (const [index, {name, needs = [], run: work}] of list.entries()) {
+  const started = performance.now();
+  say(`\n[${index + 1}/${list.length}] ${name}`);
+  const missing = needs.filter((need) => broken.has(need));
+  let counts;
+  try {
+    counts = missing.length > 0 ? fact(`${name}: not run, because ${missing.join(' and ')} failed`, false) : await work();
+  } catch (error) {
+    counts = fact(name, false, error.stack ?? String(error));
+  }
+  if (counts.failed > 0) broken.add(name);
+  totals.passed += counts.passed;
+  totals.failed += counts.failed;
+  say(`  ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds(started)}`);
+}
+say(`\n${broken.size > 0 ? `Failed: ${[...broken].join(', ')}. ` : ''}${seconds(began)} in all.`);
+process.exitCode = totals.failed > 0 ? 1 : 0;
+process.stdout.write(`${totals.passed} passed, ${totals.failed} failed\n`);

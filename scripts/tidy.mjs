@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+// The rules that no compiler keeps: who may include what, what the core never calls, ASCII, lengths, format.
+//   node scripts/tidy.mjs [--fix]     --fix formats the C++ in place
+import {existsSync, readdirSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {pathToFileURL} from 'node:url';
+import {root, run, say} from './run.mjs';
+
+const core = ['base', 'http', 'swarm', 'signal', 'peer'];
+
+// A layer sees those below it and itself (src/README.md's picture).
+const layers = {
+  base: ['base'],
+  http: ['base', 'http'],
+  swarm: ['base', 'swarm'],
+  signal: ['base', 'signal'],
+  peer: ['base', 'swarm', 'signal', 'peer'],
+};
+
+const isCore = (path) => core.some((layer) => path.startsWith(`src/${layer}/`));
+const isCpp = (path) => /\.[ch]pp$/.test(path);
+const isJs = (path) => /\.m?js$/.test(path);
+const isProduct = (path) => /^(src|sw|web)\//.test(path) && !path.startsWith('web/demo/');
+
+/** Each rule: which files, what must not stand in a line of theirs, and why. */
+const rules = [
+  [(path) => isCpp(path) && !path.startsWith('src/bind/'), /#include <emscripten/, 'only src/bind includes emscripten'],
+  [isCore, /::now\(\)/, 'the core is told the time'],
+  [isCore, /\brandom_device\b/, 'the core is given its seed'],
+  [isCore, /std::(thread|mutex|async|condition_variable)\b/, 'the core has no threads'],
+  [isCore, /#include <(iostream|fstream|sstream|thread|random)>/, 'the core does no I/O and brings no randomness'],
+  [isCore, /\b(throw|try|catch)\b\s*[({]?(?!.*")/, 'no exceptions: a refusal is a value', 'code'],
+  [(path) => isCore(path) && path !== 'src/base/bytes.hpp', /\breinterpret_cast\b/, 'bytes are read in base/bytes.hpp'],
+  [(path) => isProduct(path) && isJs(path) && path !== 'src/server/cli.js', /\bconsole\./, 'errors go to the engine or to the caller'],
+  [() => true, /\b(FIXME|TODO|XXX)\b/, 'finish it, or write down why not'],
+  [(path) => isCpp(path) || isJs(path), /[^\t\x20-\x7e]/, 'sources are ASCII'],
+  [(path) => isCpp(path) || isJs(path), /\t|\s$/, 'no tabs and no spaces at the end of a line'],
+];
+
+// C++ is clang-format's (100). A table in Markdown cannot be broken.
+const columns = (path) => path.endsWith('.md') || isCpp(path) ? Infinity : 130;
+// Ceilings, not goals: over them is a warning, because a cut in the wrong place is worse than a long file.
+const ceiling = (path) => isCore(path) ? 400 : isProduct(path) ? 200 : Infinity;
+
+const skipped = new Set(['.git', 'node_modules', 'build', 'dist', 'corpus', 'vectors']);
+
+function filesOf(folder) {
+  return readdirSync(join(root, folder), {withFileTypes: true}).flatMap((entry) => {
+    if (skipped.has(entry.name)) return [];
+    const path = folder ? `${folder}/${entry.name}` : entry.name;
+    if (entry.isDirectory()) return filesOf(path);
+    return entry.isFile() && /\.([ch]pp|m?js|md|ya?ml)$/.test(entry.name) ? [path] : [];
+  });
+}
+
+// Comments may name what the code must not do.
+const withoutComment = (line) => line.replace(/(^|\s)\/\/.*$/, '').replace(/^\s*\*.*$/, '').replace(/"(\\.|[^"\\])*"/g, '""');
+
+function findingsIn(path) {
+  // This file and the skill of writing rules would find themselves.
+  if (path === 'scripts/tidy.mjs') return [];
+  const lines = readFileSync(join(root, path), 'utf8').split('\n');
+  const findings = [];
+  const layer = isCore(path) ? path.split('/')[1] : null;
+  lines.forEach((line, index) => {
+    const report = (why) => findings.push(`${path}:${index + 1}: ${why}`);
+    const code = withoutComment(line);
+    for (const [applies, pattern, why] of rules) {
+      if (!applies(path)) continue;
+      const commentsToo = why.startsWith('finish') || why.startsWith('sources') || why.startsWith('no tabs');
+      if (pattern.test(commentsToo ? line : code)) report(why);
+    }
+    const included = line.match(/^#include "([^"/]+)\//)?.[1];
+    if (layer && included && !layers[layer].includes(included)) report(`src/${layer} does not include ${included}/`);
+    if (line.length > columns(path) && !/https?:\/\/|^\s*\/\/ \S+$/.test(line)) report(`${line.length} columns`);
+  });
+  return findings;
+}
+
+/** { findings, warnings }: lines of text. */
+export function tidy() {
+  const paths = filesOf('').filter((path) => existsSync(join(root, path)));
+  const findings = paths.flatMap(findingsIn);
+  const warnings = paths.flatMap((path) => {
+    const length = readFileSync(join(root, path), 'utf8').split('\n').length - 1;
+    return length > ceiling(path) ? [`${path}: ${length} lines, the ceiling is ${ceiling(path)}`] : [];
+  });
+  return {findings, warnings, files: paths.length};
+}
+
+const cppFiles = () => filesOf('').filter(isCpp);
+
+/** Lines that clang-format would change, as `path:line: message`. */
+export async function checkFormat({fix = false} = {}) {
+  const files = cppFiles();
+  const {code, output} = await run('clang-format', [...(fix ? ['-i'] : ['--dry-run', '--Werror']), ...files]);
+  const lines = output.split('\n').filter((line) => /: (error|warning):/.test(line))
+      .map((line) => line.replace(`${root}/`, ''));
+  return code === 0 ? [] : lines.length > 0 ? lines : [output.trim()];
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const fix = process.argv.includes('--fix');
+  const {findings, warnings, files} = tidy();
+  for (const warning of warnings) say(`warning: ${warning}`);
+  const format = await checkFormat({fix});
+  for (const finding of [...findings, ...format]) process.stdout.write(`${finding}\n`);
+  say(`tidy: ${files} files, ${findings.length + format.length} findings`);
+  if (findings.length + format.length > 0) process.exit(1);
+}
