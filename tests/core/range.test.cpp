@@ -1,0 +1,71 @@
+#include "http/range.hpp"
+
+#include <string>
+
+#include "vectors.hpp"
+
+namespace peer_cdn {
+namespace {
+
+TEST_CASE("a Range header asks for what RFC 9110 says") {
+  for (const auto& row : read_vectors("ranges", "range")) {
+    const auto header = row["header"].get<std::string>();
+    const auto bytes = row["bytes"].get<std::uint64_t>();
+    CAPTURE(row["case"].get<std::string>());
+    CAPTURE(header);
+    const auto range = parse_range(header, bytes);
+    if (row["status"] == 416) {
+      CHECK(range.error() == Error::range_not_satisfiable);
+      CHECK(unsatisfied_range(bytes) == "bytes */" + std::to_string(bytes));
+      continue;
+    }
+    REQUIRE(range);
+    REQUIRE(range->has_value() == (row["status"] == 206));
+    if (*range) CHECK(content_range(**range, bytes) == row["contentRange"].get<std::string>());
+  }
+}
+
+TEST_CASE("an origin's Content-Range is taken exactly or refused") {
+  for (const auto& row : read_vectors("ranges", "contentRange")) {
+    CAPTURE(row["case"].get<std::string>());
+    const auto parsed = parse_content_range(row["header"].get<std::string>());
+    if (row.contains("error")) {
+      CHECK(code(parsed.error()) == row["error"].get<std::string>());
+      continue;
+    }
+    REQUIRE(parsed);
+    CHECK(parsed->range.begin == row["begin"].get<std::uint64_t>());
+    CHECK(parsed->range.end == row["end"].get<std::uint64_t>());
+    CHECK(parsed->total == row["total"].get<std::uint64_t>());
+  }
+}
+
+TEST_CASE("a Range counts only if If-Range names the same representation") {
+  for (const auto& row : read_vectors("ranges", "ifRange")) {
+    CAPTURE(row["case"].get<std::string>());
+    CHECK(range_applies(row["header"].get<std::string>(), row["etag"].get<std::string>()) ==
+          row["applies"].get<bool>());
+  }
+}
+
+TEST_CASE("what we ask with is what we parse") {
+  for (const ByteRange range : {ByteRange{0, 1}, ByteRange{5, 1000}, ByteRange{999, 1000},
+                                ByteRange{1ULL << 33, (1ULL << 33) + 7}}) {
+    const auto parsed = parse_range(range_header(range), range.end + 1);
+    REQUIRE(parsed);
+    CHECK(**parsed == range);
+  }
+  CHECK(range_header({0, 6}) == "bytes=0-5");
+}
+
+TEST_CASE("the largest numbers are still numbers") {
+  const std::uint64_t most = ~std::uint64_t{0};
+  CHECK(content_range({most - 1, most}, most) ==
+        "bytes 18446744073709551614-18446744073709551614/18446744073709551615");
+  CHECK(parse_content_range(content_range({most - 1, most}, most))->total == most);
+  CHECK(**parse_range("bytes=0-18446744073709551615", most) == ByteRange{0, most});
+  CHECK(parse_range("bytes=18446744073709551615-", most).error() == Error::range_not_satisfiable);
+}
+
+}  // namespace
+}  // namespace peer_cdn

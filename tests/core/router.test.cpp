@@ -1,0 +1,142 @@
+#include "http/router.hpp"
+
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "vectors.hpp"
+
+namespace peer_cdn {
+namespace {
+
+// The host's half: whole-segment regexps, in the ECMAScript grammar that JavaScript has too.
+std::optional<RouteId> match(const Router& router, std::string_view path,
+                             std::string_view method = "GET") {
+  return router.match(method, path, [&](std::uint32_t pattern, std::string_view segment) {
+    return std::regex_match(std::string(segment), std::regex(router.patterns()[pattern]));
+  });
+}
+
+TEST_CASE("a path is served by the route that the documentation promises") {
+  for (const auto& row : read_vectors("routes", "match")) {
+    CAPTURE(row["case"].get<std::string>());
+    Router router;
+    std::vector<std::string> routes;
+    for (const auto& route : row["routes"]) {
+      routes.push_back(route.get<std::string>());
+      const auto id = router.add("GET", routes.back());
+      REQUIRE(id);
+      CHECK(id->value + 1 == routes.size());
+    }
+    for (const auto& item : row["paths"].items()) {
+      const std::string& path = item.key();
+      const auto& expected = item.value();
+      CAPTURE(path);
+      const auto id = match(router, path);
+      CHECK(id.has_value() == !expected.is_null());
+      if (id && !expected.is_null()) CHECK(routes[id->value] == expected.get<std::string>());
+    }
+  }
+}
+
+TEST_CASE("a malformed route is refused and changes nothing") {
+  Router router;
+  for (const auto& route : read_vectors("routes", "refused")) {
+    CAPTURE(route.get<std::string>());
+    CHECK(router.add("GET", route.get<std::string>()).error() == Error::malformed_route);
+    CHECK(router.add("GET", "/x/:n(r)" + route.get<std::string>()).error() ==
+          Error::malformed_route);
+  }
+  CHECK(router.add("", "/").error() == Error::malformed_route);
+  CHECK(router.patterns().empty());
+  CHECK(!match(router, "/x/r"));
+  CHECK(router.add("GET", "/")->value == 0);
+}
+
+TEST_CASE("what is ours is never routed") {
+  const auto reserved = read_vectors("routes", "reserved");
+  for (const auto& item : reserved["paths"].items()) {
+    const std::string& path = item.key();
+    CAPTURE(path);
+    CHECK(is_reserved(path, reserved["manifest"].get<std::string>()) == item.value().get<bool>());
+  }
+}
+
+TEST_CASE("methods are routed apart") {
+  Router router;
+  const auto get = router.add("GET", "/a");
+  const auto head = router.add("HEAD", "/a/b");
+  REQUIRE(get);
+  REQUIRE(head);
+  CHECK(match(router, "/a/b") == *get);
+  CHECK(match(router, "/a/b", "HEAD") == *head);
+  CHECK(!match(router, "/a", "HEAD"));
+  CHECK(!match(router, "/a", "get"));
+}
+
+TEST_CASE("the same route added again replaces the older one") {
+  Router router;
+  REQUIRE(router.add("GET", "/a/:x"));
+  const auto again = router.add("GET", "/a/:other/");
+  REQUIRE(again);
+  CHECK(match(router, "/a/b") == *again);
+}
+
+TEST_CASE("a regexp that is used twice is compiled once") {
+  Router router;
+  REQUIRE(router.add("GET", "/a/:x([0-9]+)"));
+  REQUIRE(router.add("GET", "/b/:y([0-9]+)/:z([a-z])"));
+  CHECK(router.patterns() == std::vector<std::string>{"[0-9]+", "[a-z]"});
+}
+
+TEST_CASE("only candidates are asked about") {
+  Router router;
+  REQUIRE(router.add("GET", "/img/:id([0-9]+)"));
+  REQUIRE(router.add("GET", "/static"));
+  int asked = 0;
+  const auto count = [&](std::uint32_t, std::string_view segment) {
+    ++asked;
+    CHECK(segment == "42");
+    return true;
+  };
+  CHECK(router.match("GET", "/static/42", count));
+  CHECK(router.match("GET", "/img", count) == std::nullopt);
+  CHECK(asked == 0);
+  CHECK(router.match("GET", "/img/42/43", count));
+  CHECK(asked == 1);
+}
+
+TEST_CASE("a route has limits, and so has their number") {
+  std::string deep;
+  for (std::size_t i = 0; i < limits::segments_per_route; ++i) deep += "/a";
+  Router router;
+  CHECK(router.add("GET", deep));
+  CHECK(match(router, deep + deep));
+  CHECK(router.add("GET", deep + "/a").error() == Error::malformed_route);
+  CHECK(router.add("GET", "/" + std::string(limits::path_bytes, 'a')).error() ==
+        Error::malformed_route);
+  for (std::size_t i = 1; i < limits::routes; ++i) {
+    REQUIRE(router.add("GET", "/r" + std::to_string(i)));
+  }
+  CHECK(router.add("GET", "/one-more").error() == Error::malformed_route);
+}
+
+TEST_CASE("matching visits a node once, however many names there are") {
+  // Every level offers a literal and a name: 2^20 ways through, were they not cut at the trie.
+  Router router;
+  std::string path;
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(router.add("GET", path + "/a/:x([ab])"));
+    REQUIRE(router.add("GET", path + "/:y"));
+    path += "/a";
+  }
+  int asked = 0;
+  std::string request;
+  for (int i = 0; i < 500; ++i) request += "/a";
+  CHECK(router.match("GET", request, [&](std::uint32_t, std::string_view) { return ++asked > 0; }));
+  CHECK(asked <= 20);
+}
+
+}  // namespace
+}  // namespace peer_cdn
