@@ -1,0 +1,170 @@
+#!/usr/bin/env node
+// The command `peer-cdn`: the manifest of a folder, or the folder as a site.
+import {readFileSync} from 'node:fs';
+import {stat} from 'node:fs/promises';
+import {join} from 'node:path';
+import {parseArgs} from 'node:util';
+import {packageFolder} from './files.js';
+import {makeManifest, writeManifest} from './manifest.js';
+import {serve} from './serve.js';
+
+const help = `peer-cdn: visitors of a site hand each other its heavy files
+
+  peer-cdn manifest <folder> [-o file]   write the manifest, and digest lists beside it
+  peer-cdn serve <folder> [--port N]     serve the folder with all that peer-cdn needs
+
+Both
+  --include <glob>      list these files too (scripts, styles, documents); may be repeated
+  --exclude <glob>      do not list these; may be repeated
+  --piece-bytes <n>     size of a piece, a power of two from 65536 to 16777216
+manifest
+  -o, --output <file>   default: <folder>/peer-cdn.json
+  --base <path>         where the folder will be served; default /
+serve
+  --port <n>            default 8080; 0 for any that is free
+  --host <address>      default 127.0.0.1; 0.0.0.0 to be reached from elsewhere
+  --origin <origin>     sites that may use the coordinator; default: this one; may be repeated
+  --trust-proxy         believe X-Forwarded-Host
+
+  --help, --version
+`;
+
+const many = /** @type {const} */ ({type: 'string', multiple: true});
+const one = /** @type {const} */ ({type: 'string'});
+const both = {include: many, exclude: many, 'piece-bytes': one, help: {type: 'boolean', short: 'h'}, version: {type: 'boolean', short: 'v'}};
+const commands = {
+  manifest: {run: runManifest, options: {...both, output: {type: 'string', short: 'o'}, base: one}},
+  serve: {run: runServe, options: {...both, port: one, host: one, origin: many, 'trust-proxy': {type: 'boolean'}}},
+};
+
+/** An error of the user's, with the code that stands before its text. */
+class CliError extends Error {
+  constructor(code, message, status = 1) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+const usage = (code, message) => new CliError(code, `${message}\nTry: peer-cdn --help`, 2);
+
+function wholeNumber(name, text, max) {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number > max) throw usage('bad-value', `--${name} takes a whole number up to ${max}, not '${text}'`);
+  return number;
+}
+
+/** Hashing a large folder takes a while: says so on a terminal, or a line for each large file elsewhere. */
+function progressOf(stream) {
+  let toldAt = performance.now();
+  let isTold = false;
+  const onProgress = ({path, bytes, totalBytes}) => {
+    const now = performance.now();
+    if (now - toldAt < (stream.isTTY ? 100 : 2000)) return;
+    toldAt = now;
+    const line = `digesting ${path} ${Math.floor((100 * bytes) / totalBytes)} %`;
+    stream.write(stream.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
+    isTold = true;
+  };
+  const end = () => {
+    if (isTold && stream.isTTY) stream.write('\r\x1b[K');
+  };
+  return {onProgress, end};
+}
+
+function commonOptions(values, onProgress) {
+  return {
+    include: values.include ?? [],
+    exclude: values.exclude ?? [],
+    pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], 2 ** 24),
+    onProgress,
+  };
+}
+
+async function runManifest(folder, values) {
+  const progress = progressOf(process.stderr);
+  const options = {...commonOptions(values, progress.onProgress), base: values.base};
+  const output = values.output ?? join(folder, 'peer-cdn.json');
+  const made = await makeManifest(folder, options).finally(progress.end);
+  await writeManifest(output, made);
+  const resources = Object.values(made.manifest.resources);
+  const bytes = resources.reduce((sum, resource) => sum + resource.bytes, 0);
+  process.stdout.write(`${output}: ${resources.length} files, ${bytes} bytes\n`);
+}
+
+async function runServe(folder, values) {
+  const progress = progressOf(process.stderr);
+  const port = wholeNumber('port', values.port, 65535);
+  const served = await serve(folder, {
+    ...commonOptions(values, progress.onProgress), port, host: values.host, origins: values.origin, trustProxy: values['trust-proxy'],
+    onError: (error) => process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`),
+  }).finally(progress.end);
+  process.stdout.write(`peer-cdn serving ${folder} at ${served.url}\n`);
+  const stop = () => served.close().then(() => process.exit(0));
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+}
+
+/** Node's errors, in the words of somebody who typed a command. */
+function explain(error) {
+  if (error instanceof CliError) return error;
+  const where = error.path ?? error.address ?? '';
+  switch (error.code) {
+    case 'ENOENT': return new CliError('not-found', `there is no ${where}`);
+    case 'ENOTDIR': return new CliError('not-a-folder', `${where} is not a folder`);
+    case 'EACCES':
+    case 'EPERM':
+      return new CliError(error.syscall === 'listen' ? 'port-refused' : 'not-readable', error.syscall === 'listen' ? `not allowed to listen on port ${error.port}` : `not allowed to read or write ${where}`);
+    case 'EISDIR': return new CliError('is-a-folder', `${where || 'the output'} is a folder`);
+    case 'EIO': return new CliError('not-readable', `cannot read ${where}`);
+    case 'EADDRINUSE': return new CliError('port-in-use', `port ${error.port} is in use: try --port 0`);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, 2);
+    case 'ERR_INVALID_URL': return usage('bad-value', `not an origin: ${error.input}`);
+    default: return error instanceof RangeError ? usage('bad-value', error.message) : new CliError('failed', error.stack ?? String(error));
+  }
+}
+
+async function main(args) {
+  const name = args.find((arg) => !arg.startsWith('-'));
+  if (!name) {
+    const {values} = parse(args, {help: both.help, version: both.version});
+    return values.version ? printVersion() : printHelp(values.help);
+  }
+  if (!Object.hasOwn(commands, name)) throw usage('unknown-command', `there is no command '${name}'`);
+  const command = commands[name];
+  const {values, positionals} = parse(args, command.options);
+  if (values.help) return printHelp(true);
+  if (values.version) return printVersion();
+  if (positionals.length !== 2) throw usage('bad-arguments', `peer-cdn ${name} takes one folder`);
+  const folder = positionals[1];
+  const stats = await stat(folder);
+  if (!stats.isDirectory()) throw new CliError('not-a-folder', `${folder} is not a folder`);
+  return command.run(folder, values);
+}
+
+function parse(args, options) {
+  try {
+    return parseArgs({args, options, allowPositionals: true});
+  } catch (error) {
+    throw usage(error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments', error.message.split('. To specify')[0]);
+  }
+}
+
+function printHelp(isAsked) {
+  if (!isAsked) throw new CliError('bad-arguments', `a command is missing\n\n${help}`, 2);
+  process.stdout.write(help);
+}
+
+function printVersion() {
+  const {version} = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
+  process.stdout.write(`${version}\n`);
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  const {code, message, status} = explain(error);
+  process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
+  process.exitCode = status;
+});

@@ -1,0 +1,4 @@
+// What `import ... from 'peer-cdn/server'` gives.
+export {attach, AttachedCoordinator} from './coordinator.js';
+export {makeManifest, writeManifest} from './manifest.js';
+export {handler, serve} from './serve.js';
