@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -14,21 +15,27 @@
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
+#include "swarm/download.hpp"
 #include "swarm/output.hpp"
+#include "swarm/pool.hpp"
+#include "swarm/session.hpp"
+#include "swarm/upload.hpp"
+#include "swarm/wire.hpp"
 
 namespace peer_cdn::swarm {
-
-struct UploadOptions {
-  bool on = true;
-  std::uint64_t bytes_per_second = 0;  // limits::upload_rate by default, 0: no cap
-  std::uint64_t bytes_in_all = 0;      // limits::upload_bytes by default, 0: no cap
-};
 
 class Swarm {
  public:
   explicit Swarm(std::uint64_t seed);
 
-  // Pairs. A pair exists from open (both channels) to closed.
+  // Pairs. A pair exists from open (both channels) to closed. Whether one may be created at all is
+  // asked first (not with a liar, not too many, not after many failures): true reserves its place,
+  // until handle_pair_closed, or ClosePair when it does not open in time.
+  bool admit(PeerId peer, Instant now);
+  bool is_banned(PeerId peer) const { return pool_.is_banned(peer); }
+  bool has_pair(PeerId peer) const { return pool_.has(peer); }
+  bool is_open(PeerId peer) const { return pool_.is_open(peer); }
+  // After ClosePair the pair is forgotten: what the host still says of it is ignored.
   void handle_pair_open(PeerId peer, Instant now);
   void handle_pair_closed(PeerId peer, Instant now);
   void handle_control(PeerId peer, ByteSpan frame, Instant now);
@@ -65,7 +72,60 @@ class Swarm {
 
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
-  std::optional<Output> poll_output();
+  std::optional<Output> poll_output() { return outputs_.poll(); }
+
+ private:
+  struct Pair {
+    explicit Pair(PeerId peer) : session(peer) {}
+    Session session;
+    Asker asker;
+    bool closed = false;
+  };
+  struct Holding {  // what is in the store of one resource
+    Root root;
+    Geometry geometry;
+    PieceSet pieces;
+  };
+
+  Pair* find(PeerId peer);
+  Download* find_download(const Root& root);
+  Download* download_of(const Pair& pair, wire::Handle handle);
+  Holding* find_holding(const Root& root);
+
+  void send(Pair& pair, const wire::Message& message, Instant now);
+  void close_pair(Pair& pair, Error error);
+  void forget_pair(Pair& pair);
+  void want(Pair& pair, Download& download, Instant now);
+  void want_all(Download& download, Instant now);
+
+  void handle(Pair& pair, const wire::Hello& hello, Instant now);
+  void handle(Pair& pair, const wire::Want& want, Instant now);
+  void handle(Pair& pair, const wire::Have& have, Instant now);
+  void handle(Pair& pair, const wire::Not& message, Instant now);
+  void handle(Pair& pair, const wire::Update& update, Instant now);
+  void handle(Pair& pair, const wire::Request& request, Instant now);
+  void handle(Pair& pair, const wire::Cancel& cancel, Instant now);
+  void handle(Pair& pair, const wire::Reject& reject, Instant now);
+  void handle(Pair& pair, const wire::Done& done, Instant now);
+
+  void end_serving(Pair& pair, wire::Handle handle, bool tell, Instant now);
+  void switch_serving(Instant now);
+  void settle(Instant now);
+  void settle_pairs(Instant now);
+  void settle_downloads(Instant now);
+  void cancel_unneeded(Download& download, Instant now);
+  void fill(Pair& pair, Instant now);
+  void pump(Instant now);
+
+  std::uint64_t seed_;
+  std::vector<std::unique_ptr<Pair>> pairs_;
+  std::vector<std::unique_ptr<Download>> downloads_;
+  std::vector<Holding> holdings_;  // by root
+  Pool pool_;
+  Upload upload_;
+  bool serving_ = true;   // what Serve said last: upload_.on()
+  std::size_t turn_ = 0;  // whose turn it is, of askers and of downloads
+  Outputs outputs_;
 };
 
 }  // namespace peer_cdn::swarm

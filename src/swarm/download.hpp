@@ -1,0 +1,157 @@
+// One resource on its way from several peers to several readers.
+//
+// A piece, as this page sees it:
+//
+//   missing -> in_flight -> whole -> digesting -> verified -> missing again, once it was forgotten
+//                 |  ^        (digest list awaited)  |
+//                 |  `---- wrong digest -------------'
+//                 `-> missing: its peer went, or no reader wants it any more
+//
+// A verified piece stays with the host until every reader that wants it had it *and* it is stored, or
+// storing failed. Runs are stored when no reader waits for more of their segment.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/manifest.hpp"
+#include "base/pieces.hpp"
+#include "base/time.hpp"
+#include "swarm/output.hpp"
+#include "swarm/piece_picker.hpp"
+#include "swarm/wire.hpp"
+
+namespace peer_cdn::swarm {
+
+class Download {
+ public:
+  Download(const Root& root, const Geometry& geometry, std::uint64_t seed);
+
+  const Root& root() const { return root_; }
+  const Geometry& geometry() const { return geometry_; }
+
+  // --- Readers: pieces in order, under credit -------------------------------------------------
+  void open(ReaderId reader, PieceRange pieces, Instant now, Outputs& out);
+  // False if there is no such reader.
+  bool grant(ReaderId reader, std::uint64_t bytes, Instant now);
+  bool close(ReaderId reader, Outputs& out);
+  std::size_t readers() const { return readers_.size(); }
+  void handle_answered(std::uint32_t peers);
+
+  // --- Sources: what connected peers have of it -------------------------------------------------
+  struct Source {
+    PeerId peer;
+    wire::Handle handle = 0;  // 0: it said that it has nothing, the handle is over
+    bool answered = false;
+    bool stalled = false;
+    Instant asked{};
+    PieceSet have;
+  };
+  const std::vector<Source>& sources() const { return sources_; }
+  Source* source(PeerId peer);
+  void add_source(PeerId peer, wire::Handle handle, Instant now);
+  void remove_source(PeerId peer);
+  void handle_have(Source& source, PieceSet have);
+  void handle_update(Source& source, PieceRange pieces);
+  void handle_not(Source& source);
+
+  // --- Blocks -----------------------------------------------------------------------------------
+  // What to ask this peer for next. `idle`: it has nothing else in flight, so it may share a piece.
+  // `ahead`: there is memory for more than what is urgent.
+  std::optional<wire::Block> next_block(Source& source, bool idle, bool ahead);
+  // A block that was asked of this peer has arrived: taken, unless another peer was faster.
+  void handle_block(PeerId peer, const wire::Block& block, Outputs& out);
+  // It will not come: this peer does not have the piece after all.
+  void handle_reject(PeerId peer, const wire::Block& block);
+  // Nothing that was asked of this peer will come.
+  void release(PeerId peer);
+
+  // What is in flight and not needed any more; the caller cancels it.
+  struct Unneeded {
+    PeerId peer;
+    wire::Block block;
+  };
+  std::vector<Unneeded> take_unneeded() { return std::move(unneeded_); }
+
+  // --- The host's answers -------------------------------------------------------------------------
+  void handle_digests(DigestList digests, Outputs& out);
+  void handle_digests_failed(Outputs& out);
+  // The peer that sent a wrong piece, if only one can have been it.
+  std::optional<PeerId> handle_digest(PieceIndex piece, const Digest& digest, Outputs& out);
+  // Stored, or storing failed: either way nothing waits for it.
+  void handle_kept(PieceRange pieces, Outputs& out);
+
+  // Hands pieces to readers, and ends those that cannot go on.
+  void settle(Instant now, Outputs& out);
+  std::optional<Instant> next_timeout() const;
+  // No reader, and the host holds nothing for it.
+  bool finished() const;
+  // Bytes that the host holds or will: in flight, and verified.
+  std::uint64_t retained_bytes() const;
+
+ private:
+  enum class State : std::uint8_t { missing, in_flight, whole, digesting, verified };
+  enum class Asked : std::uint8_t { waiting, nobody, some };
+  struct Piece {
+    State state = State::missing;
+    bool storing = false;
+    bool kept = false;
+  };
+  struct Target {  // a reader, as the download sees it
+    ReaderId id;
+    PieceRange rest;  // what it waits for
+    std::int64_t credit = 0;
+    bool pending = false;  // it was told that somebody has it
+    bool lost = true;      // nobody here has its next piece
+    bool retried = false;  // others were asked for, once
+    Instant since{};       // of the last piece, of lost, or of credit
+  };
+  struct Asker {
+    PeerId peer;
+    bool on = false;
+  };
+  struct Active {  // a piece of which blocks are asked for or taken
+    PieceIndex piece = 0;
+    bool alone = false;  // it was wrong once and had several senders: the next time it has one
+    std::array<Asker, 2> askers;
+    std::vector<PeerId> senders;
+    std::vector<std::uint8_t> blocks;  // asked of askers 0 and 1 (bits 0, 1), taken (bit 2)
+    std::uint32_t untaken = 0;
+  };
+
+  Active* active(PieceIndex piece);
+  std::optional<wire::Block> ask_more(Active& active, std::size_t slot);
+  std::optional<wire::Block> join(PieceIndex piece, PeerId peer, std::size_t slot);
+  void leave(Active& active, std::size_t slot);
+  void drop(std::size_t index, Outputs& out);
+  void drop_unwanted(Outputs& out);
+  void receive(PieceIndex piece, Outputs& out);
+  bool wanted(PieceIndex piece) const;
+  bool obtainable(PieceIndex piece) const;
+  bool evidence() const;
+  void store_ready(PieceIndex piece, Outputs& out);
+  void forget_ready(PieceIndex piece, Outputs& out);
+  void after_reader(Outputs& out);
+  void deliver(Target& target, Instant now, Outputs& out);
+  Instant deadline(const Target& target) const;
+  Error reason(const Target& target) const;
+  wire::Block block(PieceIndex piece, std::size_t index) const;
+
+  Root root_;
+  Geometry geometry_;
+  PiecePicker picker_;
+  std::vector<Piece> pieces_;
+  std::vector<Active> actives_;
+  std::vector<Target> readers_;
+  std::vector<Source> sources_;
+  std::vector<Unneeded> unneeded_;
+  std::vector<Window> windows_;  // scratch of next_block
+  std::optional<DigestList> digests_;
+  bool fetching_ = false;
+  Asked asked_ = Asked::waiting;
+  std::uint32_t verified_ = 0;
+};
+
+}  // namespace peer_cdn::swarm

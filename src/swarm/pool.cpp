@@ -1,0 +1,88 @@
+#include "swarm/pool.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::swarm {
+
+const Pool::Pair* Pool::find(PeerId peer) const {
+  for (const Pair& pair : pairs_) {
+    if (pair.peer == peer) return &pair;
+  }
+  return nullptr;
+}
+
+bool Pool::has(PeerId peer) const { return find(peer) != nullptr; }
+
+bool Pool::is_open(PeerId peer) const {
+  const Pair* pair = find(peer);
+  return pair != nullptr && pair->open;
+}
+
+bool Pool::admit(PeerId peer, Instant now) {
+  if (has(peer) || is_banned(peer) || pairs_.size() >= limits::pairs_per_page) return false;
+  while (!tries_.empty() && tries_.front() + limits::pair_failures_window <= now) {
+    tries_.erase(tries_.begin());
+  }
+  if (tries_.size() >= limits::pair_failures) return false;
+  tries_.push_back(now);
+  pairs_.push_back({peer, false, now});
+  return true;
+}
+
+void Pool::handle_open(PeerId peer, Instant now) {
+  tries_.clear();
+  if (!has(peer)) pairs_.push_back({peer, true, now});
+  for (Pair& pair : pairs_) {
+    if (pair.peer == peer) pair = {peer, true, now};
+  }
+}
+
+void Pool::handle_closed(PeerId peer) {
+  pairs_.erase(std::remove_if(pairs_.begin(), pairs_.end(),
+                              [&](const Pair& pair) { return pair.peer == peer; }),
+               pairs_.end());
+}
+
+void Pool::handle_used(PeerId peer, Instant now) {
+  for (Pair& pair : pairs_) {
+    if (pair.peer == peer) pair.used = now;
+  }
+}
+
+void Pool::ban(PeerId peer) {
+  if (is_banned(peer)) return;
+  if (banned_.size() >= limits::banned_peers) banned_.erase(banned_.begin());
+  banned_.push_back(peer);
+}
+
+bool Pool::is_banned(PeerId peer) const {
+  return std::find(banned_.begin(), banned_.end(), peer) != banned_.end();
+}
+
+Instant Pool::expiry(const Pair& pair) const {
+  if (!pair.open) return pair.used + limits::pair_open_wait;
+  const bool spare = pairs_.size() > limits::pairs_warm;
+  return pair.used + (spare ? limits::pair_idle_spare : limits::pair_idle);
+}
+
+std::optional<PeerId> Pool::expired(Instant now) const {
+  const Pair* first = nullptr;
+  for (const Pair& pair : pairs_) {
+    if (now < expiry(pair)) continue;
+    if (first == nullptr || pair.used < first->used) first = &pair;
+  }
+  if (first == nullptr) return std::nullopt;
+  return first->peer;
+}
+
+std::optional<Instant> Pool::next_timeout() const {
+  std::optional<Instant> next;
+  for (const Pair& pair : pairs_) {
+    if (!next || expiry(pair) < *next) next = expiry(pair);
+  }
+  return next;
+}
+
+}  // namespace peer_cdn::swarm

@@ -1,0 +1,186 @@
+// The half of a swarm that serves: what is held, who asked for it, whose block goes out next.
+#include <algorithm>
+
+#include "base/limits.hpp"
+#include "swarm/swarm.hpp"
+
+namespace peer_cdn::swarm {
+
+// --- What is held --------------------------------------------------------------------------------
+
+void Swarm::handle_held(const Root& root, const Geometry& geometry, PieceRange pieces,
+                        Instant now) {
+  if (pieces.empty() || pieces.end > geometry.count()) return settle(now);
+  Holding* holding = find_holding(root);
+  if (holding == nullptr && holdings_.size() < limits::manifest_entries) {
+    const auto at =
+        std::lower_bound(holdings_.begin(), holdings_.end(), root,
+                         [](const Holding& other, const Root& r) { return other.root < r; });
+    holding = &*holdings_.insert(at, {root, geometry, PieceSet(geometry.count())});
+  }
+  if (holding != nullptr && holding->geometry == geometry) {
+    const bool first = holding->pieces.empty();
+    const bool fresh = holding->pieces.add(pieces);
+    if (first && serving_) outputs_.push(Serve{root, true});
+    for (auto& pair : pairs_) {
+      if (!fresh || pair->closed) continue;
+      for (const Asker::Want& want : pair->asker.wants()) {
+        if (want.root == root) send(*pair, wire::Update{want.handle, pieces}, now);
+      }
+    }
+  }
+  if (Download* download = find_download(root)) {
+    if (download->geometry() == geometry) download->handle_kept(pieces, outputs_);
+  }
+  settle(now);
+}
+
+void Swarm::handle_dropped(const Root& root, Instant now) {
+  if (Holding* holding = find_holding(root)) {
+    holdings_.erase(holdings_.begin() + (holding - holdings_.data()));
+    if (serving_) outputs_.push(Serve{root, false});
+  }
+  for (auto& pair : pairs_) {
+    const auto wants = pair->asker.wants();
+    for (const Asker::Want& want : wants) {
+      if (want.root == root) end_serving(*pair, want.handle, true, now);
+    }
+  }
+  settle(now);
+}
+
+void Swarm::handle_upload_options(const UploadOptions& options, Instant now) {
+  upload_.handle_options(options, now);
+  switch_serving(now);
+  settle(now);
+}
+
+void Swarm::switch_serving(Instant now) {
+  if (upload_.on() == serving_) return;
+  serving_ = upload_.on();
+  for (const Holding& holding : holdings_) outputs_.push(Serve{holding.root, serving_});
+  if (serving_) return;
+  outputs_.push(Report{Error::upload_off, std::nullopt});
+  for (auto& pair : pairs_) {
+    const auto wants = pair->asker.wants();
+    for (const Asker::Want& want : wants) end_serving(*pair, want.handle, true, now);
+  }
+}
+
+// --- Who asked for it ----------------------------------------------------------------------------
+
+void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
+  const Holding* holding = find_holding(want.root);
+  const Download* download = find_download(want.root);
+  const bool coming = download != nullptr && download->readers() > 0;
+  if (!serving_ || (holding == nullptr && !coming) ||
+      !pair.asker.want(want.handle, want.root, now)) {
+    return send(pair, wire::Not{want.handle}, now);
+  }
+  // Nothing yet, but it is on its way: updates will follow.
+  const PieceSet pieces = holding != nullptr ? holding->pieces : PieceSet(download->geometry().count());
+  send(pair, wire::Have{want.handle, pieces.bitfield()}, now);
+}
+
+void Swarm::handle(Pair& pair, const wire::Request& request, Instant now) {
+  const Root* root = pair.asker.root_of(request.handle);
+  const Holding* holding = root != nullptr ? find_holding(*root) : nullptr;
+  // Over or dropped before this came.
+  if (holding == nullptr) return send(pair, wire::Reject{request.handle, request.blocks}, now);
+  wire::Reject reject{request.handle, {}};
+  for (const wire::Block& block : request.blocks) {
+    if (block.piece >= holding->geometry.count()) {
+      return close_pair(pair, Error::piece_out_of_bounds);
+    }
+    const std::uint32_t piece_bytes = holding->geometry.bytes_of(block.piece);
+    if (block.offset >= piece_bytes || block.offset % limits::block_bytes != 0) {
+      return close_pair(pair, Error::piece_out_of_bounds);
+    }
+    if (!(block == wire::block_at(block.piece, block.offset, piece_bytes))) {
+      return close_pair(pair, Error::wrong_length);
+    }
+    if (!holding->pieces.has(block.piece)) {
+      reject.blocks.push_back(block);
+    } else if (!pair.asker.queue({request.handle, *root, block})) {
+      return close_pair(pair, Error::request_flood);
+    }
+  }
+  if (!reject.blocks.empty()) send(pair, reject, now);
+}
+
+void Swarm::handle(Pair& pair, const wire::Cancel& cancel, Instant now) {
+  wire::Reject reject{cancel.handle, {}};
+  for (const wire::Block& block : cancel.blocks) {
+    if (pair.asker.cancel(cancel.handle, block)) reject.blocks.push_back(block);
+  }
+  if (!reject.blocks.empty()) send(pair, reject, now);
+}
+
+void Swarm::handle(Pair& pair, const wire::Done& done, Instant now) {
+  end_serving(pair, done.handle, false, now);
+}
+
+void Swarm::end_serving(Pair& pair, wire::Handle handle, bool tell, Instant now) {
+  wire::Reject reject{handle, pair.asker.take_all(handle)};
+  pair.asker.done(handle);
+  if (pair.closed) return;
+  if (!reject.blocks.empty()) send(pair, reject, now);
+  if (tell) send(pair, wire::Not{handle}, now);
+}
+
+// --- Whose block goes out next ---------------------------------------------------------------------
+
+void Swarm::handle_block_sent(PeerId peer, std::uint64_t buffered, Instant now) {
+  if (Pair* pair = find(peer)) pair->asker.buffer.handle_sent(buffered, now);
+  settle(now);
+}
+
+void Swarm::handle_buffered(PeerId peer, std::uint64_t buffered, Instant now) {
+  if (Pair* pair = find(peer)) pair->asker.buffer.handle_buffered(buffered, now);
+  settle(now);
+}
+
+void Swarm::handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now) {
+  if (Holding* holding = find_holding(root)) {
+    holding->pieces.remove(piece);
+    if (holding->pieces.empty()) {
+      holdings_.erase(holdings_.begin() + (holding - holdings_.data()));
+      if (serving_) outputs_.push(Serve{root, false});
+    }
+  }
+  if (Pair* pair = find(peer)) {
+    if (const auto requested = pair->asker.buffer.handle_unreadable(root, piece)) {
+      send(*pair, wire::Reject{requested->handle, {requested->block}}, now);
+    }
+  }
+  settle(now);
+}
+
+void Swarm::pump(Instant now) {
+  ++turn_;
+  bool sent = true;
+  while (sent) {
+    sent = false;
+    for (std::size_t i = 0; i < pairs_.size(); ++i) {
+      Pair& pair = *pairs_[(turn_ + i) % pairs_.size()];
+      if (pair.closed || pair.asker.empty() || !pair.asker.buffer.has_room()) continue;
+      if (!upload_.ready(now)) return;
+      const Requested next = pair.asker.take();
+      const wire::Block& block = next.block;
+      sent = true;
+      const Holding* holding = find_holding(next.root);
+      if (holding == nullptr || !holding->pieces.has(block.piece)) {
+        send(pair, wire::Reject{next.handle, {block}}, now);
+        continue;
+      }
+      upload_.take(block.bytes);
+      pair.asker.buffer.release(next, now);
+      pool_.handle_used(pair.session.peer(), now);
+      outputs_.push(SendBlock{pair.session.peer(), wire::encode(wire::BlockHeader{next.handle, block}),
+                              next.root, block.piece, block.offset, block.bytes});
+      switch_serving(now);  // the total may be spent now
+    }
+  }
+}
+
+}  // namespace peer_cdn::swarm

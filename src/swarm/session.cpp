@@ -1,0 +1,107 @@
+#include "swarm/session.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::swarm {
+namespace {
+
+bool take(std::vector<Session::Asked>& from, const Session::Asked& asked) {
+  const auto at = std::find(from.begin(), from.end(), asked);
+  if (at == from.end()) return false;
+  from.erase(at);
+  return true;
+}
+
+}  // namespace
+
+Error Session::handle_hello(std::uint32_t version) {
+  if (greeted_) return Error::unknown_message;
+  if (version != wire::version) return Error::version_mismatch;
+  greeted_ = true;
+  return Error::none;
+}
+
+bool Session::has_room() const {
+  if (paused_until_) return false;
+  if (asked_.size() + cancelled_.size() >= limits::unanswered_blocks) return false;
+  if (rate_.per_second() == 0) return asked_.size() < limits::pipeline_blocks_start;
+  const auto blocks =
+      static_cast<std::size_t>(rate_.in(limits::pipeline_span) / limits::block_bytes);
+  return asked_.size() <
+         std::clamp(blocks, limits::pipeline_blocks_min, limits::pipeline_blocks_max);
+}
+
+void Session::ask(wire::Handle handle, const wire::Block& block, Instant now) {
+  if (asked_.empty()) {
+    last_block_ = now;
+    rate_.restart(now);
+  }
+  asked_.push_back({handle, block});
+}
+
+Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now) {
+  const Asked asked = {header.handle, header.block};
+  const bool was_asked = take(asked_, asked);
+  if (!was_asked && !take(cancelled_, asked)) {
+    // Why, for the report: near misses have names of their own.
+    for (const Asked& other : asked_) {
+      if (other.handle != asked.handle || other.block.piece != asked.block.piece) continue;
+      return other.block.offset == asked.block.offset ? Error::wrong_length
+                                                      : Error::piece_out_of_bounds;
+    }
+    return Error::unasked_block;
+  }
+  last_block_ = now;
+  rate_.add(header.block.bytes, now);
+  if (paused_until_) paused_until_ = now;
+  return was_asked;
+}
+
+// Of two equal ones the cancelled is the older: it is what was rejected.
+bool Session::handle_reject(wire::Handle handle, const wire::Block& block) {
+  if (take(cancelled_, {handle, block})) return false;
+  return take(asked_, {handle, block});
+}
+
+bool Session::cancel(wire::Handle handle, const wire::Block& block) {
+  if (!take(asked_, {handle, block})) return false;
+  cancelled_.push_back({handle, block});
+  return true;
+}
+
+std::vector<Session::Asked> Session::abandon(std::optional<wire::Handle> handle) {
+  std::vector<Asked> gone;
+  for (std::size_t i = 0; i < asked_.size();) {
+    if (handle && asked_[i].handle != *handle) {
+      ++i;
+      continue;
+    }
+    gone.push_back(asked_[i]);
+    asked_.erase(asked_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  cancelled_.insert(cancelled_.end(), gone.begin(), gone.end());
+  return gone;
+}
+
+bool Session::stalls(Instant now) {
+  if (asked_.empty() || paused_until_ || now < last_block_ + limits::peer_stall) return false;
+  ++stalls_;
+  paused_until_ = now + limits::peer_stall_pause;
+  return true;
+}
+
+bool Session::recovers(Instant now) {
+  if (!paused_until_ || now < *paused_until_) return false;
+  paused_until_.reset();
+  return true;
+}
+
+std::optional<Instant> Session::next_timeout() const {
+  if (paused_until_) return paused_until_;
+  if (asked_.empty()) return std::nullopt;
+  return last_block_ + limits::peer_stall;
+}
+
+}  // namespace peer_cdn::swarm

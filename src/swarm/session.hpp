@@ -1,0 +1,69 @@
+// One pair of peers, as the asking side sees it: what is in flight, how fast it comes, when it stalls.
+//
+//   asked --block--> taken      asked --reject--> asked elsewhere
+//     `--cancel--> cancelled --block or reject--> nothing
+//
+// Both answers are awaited, so a block that nobody asked for can be told from one that came late.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "swarm/rate.hpp"
+#include "swarm/wire.hpp"
+
+namespace peer_cdn::swarm {
+
+class Session {
+ public:
+  explicit Session(PeerId peer) : peer_(peer) {}
+
+  PeerId peer() const { return peer_; }
+  // The first frame must be a hello of our version: version_mismatch, unknown_message.
+  Error handle_hello(std::uint32_t version);
+  bool greeted() const { return greeted_; }
+  wire::Handle next_handle() { return ++last_handle_; }
+
+  struct Asked {
+    wire::Handle handle = 0;
+    wire::Block block;
+    bool operator==(const Asked&) const = default;
+  };
+  // Half a second of its rate may be in flight; a stalled peer is asked for nothing.
+  bool has_room() const;
+  bool idle() const { return asked_.empty(); }
+  void ask(wire::Handle handle, const wire::Block& block, Instant now);
+  // True: it was asked for; false: it was cancelled. unasked_block, wrong_length, piece_out_of_bounds.
+  Result<bool> handle_block(const wire::BlockHeader& header, Instant now);
+  // True if it was still waited for.
+  bool handle_reject(wire::Handle handle, const wire::Block& block);
+  // True if it was in flight: say so to the peer.
+  bool cancel(wire::Handle handle, const wire::Block& block);
+  // Everything in flight (of one handle) is not waited for any more; what it was.
+  std::vector<Asked> abandon(std::optional<wire::Handle> handle);
+
+  // No bytes for limits::peer_stall with requests in flight. True once per stall.
+  bool stalls(Instant now);
+  std::uint32_t stalls() const { return stalls_; }
+  // The pause after a stall is over, or a block came. True once.
+  bool recovers(Instant now);
+  bool stalled() const { return paused_until_.has_value(); }
+  std::optional<Instant> next_timeout() const;
+  const Rate& rate() const { return rate_; }
+
+ private:
+  PeerId peer_;
+  bool greeted_ = false;
+  wire::Handle last_handle_ = 0;
+  std::vector<Asked> asked_;
+  std::vector<Asked> cancelled_;
+  Rate rate_;
+  Instant last_block_{};
+  std::uint32_t stalls_ = 0;
+  std::optional<Instant> paused_until_;
+};
+
+}  // namespace peer_cdn::swarm

@@ -1,0 +1,365 @@
+#include "swarm/swarm.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::swarm {
+
+Swarm::Swarm(std::uint64_t seed) : seed_(seed) {}
+
+Swarm::Pair* Swarm::find(PeerId peer) {
+  for (auto& pair : pairs_) {
+    if (pair->session.peer() == peer && !pair->closed) return pair.get();
+  }
+  return nullptr;
+}
+
+Download* Swarm::find_download(const Root& root) {
+  for (auto& download : downloads_) {
+    if (download->root() == root) return download.get();
+  }
+  return nullptr;
+}
+
+Download* Swarm::download_of(const Pair& pair, wire::Handle handle) {
+  if (handle == 0) return nullptr;
+  for (auto& download : downloads_) {
+    const Download::Source* source = download->source(pair.session.peer());
+    if (source != nullptr && source->handle == handle) return download.get();
+  }
+  return nullptr;
+}
+
+Swarm::Holding* Swarm::find_holding(const Root& root) {
+  const auto at =
+      std::lower_bound(holdings_.begin(), holdings_.end(), root,
+                       [](const Holding& holding, const Root& r) { return holding.root < r; });
+  return at != holdings_.end() && at->root == root ? &*at : nullptr;
+}
+
+void Swarm::send(Pair& pair, const wire::Message& message, Instant now) {
+  pool_.handle_used(pair.session.peer(), now);
+  outputs_.push(SendControl{pair.session.peer(), wire::encode(message)});
+}
+
+// --- Pairs ---------------------------------------------------------------------------------------
+
+bool Swarm::admit(PeerId peer, Instant now) {
+  const bool admitted = pool_.admit(peer, now);
+  settle(now);
+  return admitted;
+}
+
+void Swarm::handle_pair_open(PeerId peer, Instant now) {
+  if (find(peer) != nullptr) return;
+  if (pool_.is_banned(peer) || pairs_.size() >= limits::pairs_per_page) {
+    pool_.handle_closed(peer);
+    outputs_.push(ClosePair{peer, Error::too_many_peers});
+    return settle(now);
+  }
+  pool_.handle_open(peer, now);
+  pairs_.push_back(std::make_unique<Pair>(peer));
+  Pair& pair = *pairs_.back();
+  send(pair, wire::Hello{wire::version}, now);
+  for (auto& download : downloads_) {
+    if (download->readers() > 0) want(pair, *download, now);
+  }
+  settle(now);
+}
+
+void Swarm::handle_pair_closed(PeerId peer, Instant now) {
+  if (Pair* pair = find(peer)) forget_pair(*pair);
+  pool_.handle_closed(peer);
+  settle(now);
+}
+
+void Swarm::forget_pair(Pair& pair) {
+  pair.closed = true;
+  pool_.handle_closed(pair.session.peer());
+  for (auto& download : downloads_) download->remove_source(pair.session.peer());
+}
+
+void Swarm::close_pair(Pair& pair, Error error) {
+  if (pair.closed) return;
+  forget_pair(pair);
+  if (error != Error::none) outputs_.push(Report{error, pair.session.peer()});
+  outputs_.push(ClosePair{pair.session.peer(), error});
+}
+
+void Swarm::handle_control(PeerId peer, ByteSpan frame, Instant now) {
+  Pair* pair = find(peer);
+  if (pair == nullptr) return;
+  const auto message = wire::parse_message(frame);
+  if (!message) {
+    close_pair(*pair, message.error());
+  } else if (!pair->session.greeted() && !std::holds_alternative<wire::Hello>(*message)) {
+    close_pair(*pair, Error::unknown_message);
+  } else {
+    std::visit([&](const auto& m) { handle(*pair, m, now); }, *message);
+  }
+  settle(now);
+}
+
+void Swarm::handle(Pair& pair, const wire::Hello& hello, Instant) {
+  const Error error = pair.session.handle_hello(hello.version);
+  if (error != Error::none) close_pair(pair, error);
+}
+
+// --- Asking --------------------------------------------------------------------------------------
+
+void Swarm::want(Pair& pair, Download& download, Instant now) {
+  const wire::Handle handle = pair.session.next_handle();
+  download.add_source(pair.session.peer(), handle, now);
+  download.source(pair.session.peer())->stalled = pair.session.stalled();
+  send(pair, wire::Want{handle, download.root()}, now);
+}
+
+// Those that were not asked yet, or said that they had nothing.
+void Swarm::want_all(Download& download, Instant now) {
+  for (auto& pair : pairs_) {
+    const Download::Source* source = download.source(pair->session.peer());
+    if (!pair->closed && (source == nullptr || source->handle == 0)) want(*pair, download, now);
+  }
+}
+
+void Swarm::handle(Pair& pair, const wire::Have& have, Instant) {
+  Download* download = download_of(pair, have.handle);
+  if (download == nullptr) return;  // it was over before this came
+  auto pieces = PieceSet::parse(have.bitfield, download->geometry().count());
+  if (!pieces) return close_pair(pair, pieces.error());
+  download->handle_have(*download->source(pair.session.peer()), std::move(pieces.value()));
+}
+
+void Swarm::handle(Pair& pair, const wire::Not& message, Instant) {
+  pair.session.abandon(message.handle);
+  if (Download* download = download_of(pair, message.handle)) {
+    download->handle_not(*download->source(pair.session.peer()));
+  }
+}
+
+void Swarm::handle(Pair& pair, const wire::Update& update, Instant) {
+  Download* download = download_of(pair, update.handle);
+  if (download == nullptr) return;
+  Download::Source& source = *download->source(pair.session.peer());
+  if (!source.answered) return close_pair(pair, Error::malformed_message);
+  if (update.pieces.end > download->geometry().count()) {
+    return close_pair(pair, Error::piece_out_of_bounds);
+  }
+  download->handle_update(source, update.pieces);
+}
+
+void Swarm::handle(Pair& pair, const wire::Reject& reject, Instant) {
+  Download* download = download_of(pair, reject.handle);
+  for (const wire::Block& block : reject.blocks) {
+    const bool awaited = pair.session.handle_reject(reject.handle, block);
+    if (awaited && download != nullptr) download->handle_reject(pair.session.peer(), block);
+  }
+}
+
+void Swarm::handle_block(PeerId peer, ByteSpan header, std::size_t message_bytes, Instant now) {
+  Pair* pair = find(peer);
+  if (pair == nullptr) return;
+  const auto parsed = wire::parse_block_header(header, message_bytes);
+  const auto asked = parsed ? pair->session.handle_block(*parsed, now) : parsed.error();
+  pool_.handle_used(peer, now);
+  if (!asked) {
+    close_pair(*pair, asked.error());
+  } else if (*asked) {
+    if (Download* download = download_of(*pair, parsed->handle)) {
+      download->handle_block(peer, parsed->block, outputs_);
+    }
+  }
+  settle(now);
+}
+
+void Swarm::cancel_unneeded(Download& download, Instant now) {
+  for (const auto& [peer, block] : download.take_unneeded()) {
+    Pair* pair = find(peer);
+    const Download::Source* source = download.source(peer);
+    if (pair == nullptr || source == nullptr) continue;
+    if (!pair->session.cancel(source->handle, block)) continue;
+    send(*pair, wire::Cancel{source->handle, {block}}, now);
+  }
+}
+
+void Swarm::fill(Pair& pair, Instant now) {
+  std::uint64_t retained = 0;
+  for (const auto& download : downloads_) retained += download->retained_bytes();
+  const bool ahead = retained < limits::retained_bytes;
+  for (std::size_t i = 0; i < downloads_.size() && pair.session.has_room(); ++i) {
+    Download& download = *downloads_[(i + turn_) % downloads_.size()];
+    Download::Source* source = download.source(pair.session.peer());
+    if (source == nullptr || source->handle == 0) continue;
+    wire::Request request{source->handle, {}};
+    while (pair.session.has_room()) {
+      const auto block = download.next_block(*source, pair.session.idle(), ahead);
+      if (!block) break;
+      pair.session.ask(source->handle, *block, now);
+      request.blocks.push_back(*block);
+    }
+    if (!request.blocks.empty()) send(pair, request, now);
+  }
+}
+
+// --- Readers and the host's answers ----------------------------------------------------------------
+
+void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
+                 Instant now) {
+  Download* download = find_download(root);
+  std::size_t readers = 0;
+  for (const auto& other : downloads_) readers += other->readers();
+  Error error = Error::none;
+  if (pieces.empty() || pieces.end > geometry.count() ||
+      (download != nullptr && !(download->geometry() == geometry))) {
+    error = Error::piece_out_of_bounds;
+  } else if (readers >= limits::readers_per_page ||
+             (download == nullptr && downloads_.size() >= limits::downloads_per_page)) {
+    error = Error::rate_limited;
+  }
+  if (error != Error::none) {
+    outputs_.push(End{reader, error});
+    return settle(now);
+  }
+  if (download == nullptr) {
+    downloads_.push_back(std::make_unique<Download>(root, geometry, seed_));
+    download = downloads_.back().get();
+    if (const Holding* holding = find_holding(root)) {
+      for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
+        if (holding->pieces.has(piece)) download->handle_kept({piece, piece + 1}, outputs_);
+      }
+    }
+  }
+  download->open(reader, pieces, now, outputs_);
+  want_all(*download, now);
+  settle(now);
+}
+
+void Swarm::grant(ReaderId reader, std::uint64_t bytes, Instant now) {
+  for (auto& download : downloads_) {
+    if (download->grant(reader, bytes, now)) break;
+  }
+  settle(now);
+}
+
+void Swarm::close(ReaderId reader, Instant now) {
+  for (auto& download : downloads_) {
+    if (download->close(reader, outputs_)) break;
+  }
+  settle(now);
+}
+
+void Swarm::handle_answered(const Root& root, std::uint32_t peers, Instant now) {
+  if (Download* download = find_download(root); download != nullptr && download->readers() > 0) {
+    download->handle_answered(peers);
+    if (peers > 0) want_all(*download, now);
+  }
+  settle(now);
+}
+
+void Swarm::handle_digests(const Root& root, DigestList digests, Instant now) {
+  if (Download* download = find_download(root)) {
+    download->handle_digests(std::move(digests), outputs_);
+  }
+  settle(now);
+}
+
+void Swarm::handle_digests_failed(const Root& root, Instant now) {
+  if (Download* download = find_download(root)) download->handle_digests_failed(outputs_);
+  settle(now);
+}
+
+void Swarm::handle_digest(const Root& root, PieceIndex piece, const Digest& digest, Instant now) {
+  if (Download* download = find_download(root)) {
+    if (const auto liar = download->handle_digest(piece, digest, outputs_)) {
+      pool_.ban(*liar);
+      if (Pair* pair = find(*liar)) close_pair(*pair, Error::wrong_digest);
+    }
+  }
+  settle(now);
+}
+
+void Swarm::handle_store_failed(const Root& root, PieceRange pieces, Instant now) {
+  if (Download* download = find_download(root)) download->handle_kept(pieces, outputs_);
+  settle(now);
+}
+
+// --- Time ----------------------------------------------------------------------------------------
+
+void Swarm::settle(Instant now) {
+  settle_pairs(now);
+  settle_downloads(now);
+  for (auto& pair : pairs_) {
+    if (!pair->closed) fill(*pair, now);
+  }
+  pump(now);
+  pairs_.erase(std::remove_if(pairs_.begin(), pairs_.end(),
+                              [](const auto& pair) { return pair->closed; }),
+               pairs_.end());
+}
+
+void Swarm::settle_pairs(Instant now) {
+  for (auto& pair : pairs_) {
+    if (pair->closed) continue;
+    const PeerId peer = pair->session.peer();
+    if (pair->session.stalls(now)) {
+      if (pair->session.stalls() >= limits::peer_stalls_max) {
+        close_pair(*pair, Error::peer_stalled);
+        continue;
+      }
+      outputs_.push(Report{Error::peer_stalled, peer});
+      for (const auto& [handle, block] : pair->session.abandon(std::nullopt)) {
+        send(*pair, wire::Cancel{handle, {block}}, now);
+      }
+      for (auto& download : downloads_) download->release(peer);
+    } else if (!pair->session.recovers(now)) {
+      continue;
+    }
+    for (auto& download : downloads_) {
+      if (auto* source = download->source(peer)) source->stalled = pair->session.stalled();
+    }
+  }
+  while (const auto peer = pool_.expired(now)) {
+    const bool open = pool_.is_open(*peer);
+    if (Pair* pair = find(*peer)) forget_pair(*pair);
+    pool_.handle_closed(*peer);
+    outputs_.push(ClosePair{*peer, open ? Error::none : Error::timed_out});
+  }
+}
+
+void Swarm::settle_downloads(Instant now) {
+  for (auto& download : downloads_) {
+    download->settle(now, outputs_);
+    cancel_unneeded(*download, now);
+    if (download->readers() > 0) continue;
+    while (!download->sources().empty()) {
+      const Download::Source& source = download->sources().front();
+      const PeerId peer = source.peer;
+      Pair* pair = find(peer);
+      if (pair != nullptr && source.handle != 0) send(*pair, wire::Done{source.handle}, now);
+      download->remove_source(peer);
+    }
+  }
+  downloads_.erase(std::remove_if(downloads_.begin(), downloads_.end(),
+                                  [](const auto& download) { return download->finished(); }),
+                   downloads_.end());
+}
+
+void Swarm::handle_timeout(Instant now) { settle(now); }
+
+std::optional<Instant> Swarm::next_timeout() const {
+  std::optional<Instant> next = pool_.next_timeout();
+  const auto sooner = [&next](std::optional<Instant> other) {
+    if (other && (!next || *other < *next)) next = other;
+  };
+  bool queued = false;
+  for (const auto& pair : pairs_) {
+    sooner(pair->session.next_timeout());
+    queued |= !pair->asker.empty() && pair->asker.buffer.has_room();
+  }
+  for (const auto& download : downloads_) sooner(download->next_timeout());
+  if (queued) sooner(upload_.next_ready());
+  return next;
+}
+
+}  // namespace peer_cdn::swarm
