@@ -1,0 +1,47 @@
+// Law: an accepted range is not empty and lies inside the resource, and what we write of it is read
+// back as the same range. An accepted Content-Range is written again with the same numbers.
+#include "http/range.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+using namespace peer_cdn;
+
+namespace {
+
+void check(bool law) {
+  if (!law) std::abort();
+}
+
+void check_range(std::string_view header, std::uint64_t bytes) {
+  const auto range = parse_range(header, bytes);
+  if (!range) {
+    check(range.error() == Error::range_not_satisfiable);
+    return;
+  }
+  if (!*range) return;
+  check((*range)->begin < (*range)->end && (*range)->end <= bytes);
+  const auto again = parse_range(range_header(**range), bytes);
+  check(again && *again == *range);
+  const auto said = parse_content_range(content_range(**range, bytes));
+  check(said && said->range == **range && said->total == bytes);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string header(data, data + size);
+  for (const std::uint64_t bytes : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1000},
+                                    std::uint64_t{1} << 35, ~std::uint64_t{0}}) {
+    check_range(header, bytes);
+  }
+  const auto said = parse_content_range(header);
+  if (said) {
+    check(said->range.begin < said->range.end && said->range.end <= said->total);
+    check(*parse_content_range(content_range(said->range, said->total)) == *said);
+  }
+  return 0;
+}
