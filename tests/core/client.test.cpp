@@ -1,0 +1,325 @@
+#include "signal/client.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace peer_cdn;
+using namespace peer_cdn::signal;
+using namespace std::chrono_literals;
+
+namespace {
+
+Root root_of(std::uint32_t n) {
+  Root root;
+  for (std::size_t i = 0; i < 4; ++i) root.bytes[i] = static_cast<std::uint8_t>(n >> (24 - 8 * i));
+  return root;
+}
+
+struct Host {
+  Client client{std::string(32, 'a'), 7};
+  Instant now{1h};
+
+  std::vector<ClientOutput> drain() {
+    std::vector<ClientOutput> outputs;
+    while (auto output = client.poll_output()) outputs.push_back(std::move(*output));
+    return outputs;
+  }
+  template <class T>
+  std::vector<T> take() {
+    std::vector<T> taken;
+    for (const ClientOutput& output : drain()) {
+      if (const T* each = std::get_if<T>(&output)) taken.push_back(*each);
+    }
+    return taken;
+  }
+  std::vector<Message> sent() {
+    std::vector<Message> messages;
+    for (SendMessage& send : take<SendMessage>()) messages.push_back(std::move(send.message));
+    return messages;
+  }
+  void hear(const Message& message) { client.handle_message(message, now); }
+  void greet() {
+    client.start(now);
+    client.handle_socket_open(now);
+    drain();
+    hear(Welcome{version, PeerId{100}});
+  }
+  void connect() {
+    greet();
+    hear(Present{});
+    drain();
+  }
+  void pass(Duration duration) {
+    now += duration;
+    client.handle_timeout(now);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("there is no socket before start, and hello is the first word") {
+  Host host;
+  host.client.serve(root_of(1), host.now);
+  host.client.handle_timeout(host.now);
+  CHECK(host.drain().empty());
+  CHECK_FALSE(host.client.next_timeout());
+  host.client.start(host.now);
+  CHECK(host.take<OpenSocket>().size() == 1);
+  host.client.handle_socket_open(host.now);
+  CHECK(host.sent() == std::vector<Message>{Hello{version, std::string(32, 'a')}});
+  CHECK_FALSE(host.client.connected());
+}
+
+TEST_CASE("connected means welcomed and told what anybody has") {
+  Host host;
+  host.greet();
+  CHECK_FALSE(host.client.connected());
+  host.hear(Present{{5}, {}});
+  CHECK(host.client.connected());
+  CHECK(host.client.anyone_has(root_of(5)));
+  CHECK_FALSE(host.client.anyone_has(root_of(6)));
+  host.hear(Present{{6}, {5}});
+  CHECK_FALSE(host.client.anyone_has(root_of(5)));
+  CHECK(host.client.anyone_has(root_of(6)));
+  host.client.handle_socket_closed(host.now);
+  CHECK_FALSE(host.client.connected());
+  CHECK_FALSE(host.client.anyone_has(root_of(6)));
+}
+
+TEST_CASE("what is served is announced on welcome, and its changes together") {
+  Host host;
+  host.client.serve(root_of(1), host.now);
+  host.client.serve(root_of(2), host.now);
+  host.client.withdraw(root_of(2), host.now);
+  host.greet();
+  CHECK(host.sent() == std::vector<Message>{Have{{root_of(1)}, {}}});
+  host.client.serve(root_of(3), host.now);
+  host.client.serve(root_of(3), host.now);
+  host.client.withdraw(root_of(1), host.now);
+  host.client.serve(root_of(4), host.now);
+  host.client.withdraw(root_of(4), host.now);
+  CHECK(host.sent().empty());
+  host.pass(limits::announce_wait);
+  CHECK(host.sent() == std::vector<Message>{Have{{root_of(3)}, {root_of(1)}}});
+  CHECK_FALSE(host.client.next_timeout());
+}
+
+TEST_CASE("after a reconnect everything that is served is announced again") {
+  Host host;
+  host.connect();
+  host.client.serve(root_of(1), host.now);
+  host.pass(limits::announce_wait);
+  host.client.withdraw(root_of(1), host.now);
+  host.client.serve(root_of(2), host.now);
+  host.client.handle_socket_closed(host.now);
+  host.pass(limits::reconnect_max);
+  host.client.handle_socket_open(host.now);
+  host.drain();
+  host.hear(Welcome{version, PeerId{9}});
+  CHECK(host.sent() == std::vector<Message>{Have{{root_of(2)}, {}}});
+}
+
+TEST_CASE("ten thousand roots are announced in messages that fit") {
+  Host host;
+  for (std::uint32_t i = 0; i < limits::roots_per_peer + 5; ++i) host.client.serve(root_of(i), host.now);
+  host.greet();
+  std::size_t roots = 0;
+  for (const Message& message : host.sent()) {
+    const Have& have = std::get<Have>(message);
+    CHECK(have.add.size() <= limits::roots_per_message);
+    roots += have.add.size();
+  }
+  CHECK(roots == limits::roots_per_peer);
+}
+
+TEST_CASE("roots asked in one go travel in one message, and each is answered once") {
+  Host host;
+  host.connect();
+  host.client.ask(root_of(1), host.now);
+  host.client.ask(root_of(2), host.now);
+  host.client.ask(root_of(1), host.now);
+  CHECK(host.sent() == std::vector<Message>{Ask{{root_of(1), root_of(2)}}});
+  host.hear(Answer{{root_of(2), root_of(7), root_of(1)}, {0, 5, 3}});
+  const auto answers = host.take<Answered>();
+  REQUIRE(answers.size() == 2);
+  CHECK((answers[0].root == root_of(2) && answers[0].peers == 0));
+  CHECK((answers[1].root == root_of(1) && answers[1].peers == 3));
+  CHECK_FALSE(host.client.next_timeout());
+}
+
+TEST_CASE("an ask is answered even if the coordinator is silent or not there") {
+  Host host;
+  SUBCASE("never started") {}
+  SUBCASE("between two attempts") {
+    host.connect();
+    host.client.handle_socket_closed(host.now);
+    host.drain();
+  }
+  SUBCASE("silent") {
+    host.connect();
+    host.client.ask(root_of(1), host.now);
+    CHECK(host.take<Answered>().empty());
+    host.pass(limits::answer_wait);
+    CHECK(host.take<Answered>().size() == 1);
+    return;
+  }
+  SUBCASE("the socket closes meanwhile") {
+    host.connect();
+    host.client.ask(root_of(1), host.now);
+    host.client.handle_socket_closed(host.now);
+    CHECK(host.take<Answered>().size() == 1);
+    return;
+  }
+  host.client.ask(root_of(1), host.now);
+  bool answered = false, reported = false;
+  for (const ClientOutput& output : host.drain()) {
+    if (const auto* each = std::get_if<Answered>(&output)) answered = each->peers == 0;
+    if (const auto* each = std::get_if<SignalReport>(&output)) {
+      reported = each->error == Error::no_coordinator;
+    }
+  }
+  CHECK(answered);
+  CHECK(reported);
+}
+
+TEST_CASE("an ask while the socket opens is sent on welcome") {
+  Host host;
+  host.client.start(host.now);
+  host.client.ask(root_of(1), host.now);
+  CHECK(host.sent().empty());
+  host.greet();
+  CHECK(host.sent() == std::vector<Message>{Ask{{root_of(1)}}});
+}
+
+TEST_CASE("a coordinator that is silent three times in a row is taken for dead") {
+  Host host;
+  host.connect();
+  for (std::uint32_t i = 0; i < limits::silent_asks; ++i) {
+    CHECK(host.take<CloseSocket>().empty());
+    host.client.ask(root_of(i), host.now);
+    host.drain();
+    host.pass(limits::answer_wait);
+  }
+  CHECK(host.take<CloseSocket>().size() == 1);
+  host.pass(limits::reconnect_max);
+  CHECK(host.take<OpenSocket>().size() == 1);
+}
+
+TEST_CASE("signals are for introduced peers, in both directions") {
+  Host host;
+  host.connect();
+  const Signal early{PeerId{5}, Candidate{"c", "0", 0}};
+  host.hear(early);
+  host.client.signal(early, host.now);
+  CHECK(host.drain().empty());
+  host.hear(Introduce{PeerId{5}, true});
+  host.hear(Introduce{PeerId{5}, true});
+  const auto introduced = host.take<Introduced>();
+  REQUIRE(introduced.size() == 1);
+  CHECK((introduced[0].peer == PeerId{5} && introduced[0].offer));
+  host.hear(early);
+  CHECK(host.take<Signalled>().size() == 1);
+  host.client.signal(early, host.now);
+  CHECK(host.sent() == std::vector<Message>{early});
+  host.hear(Gone{PeerId{5}});
+  host.hear(Gone{PeerId{5}});
+  CHECK(host.take<Left>().size() == 1);
+  host.client.signal(early, host.now);
+  host.client.decline(PeerId{5}, host.now);
+  CHECK(host.drain().empty());
+}
+
+TEST_CASE("more introductions than a page can keep are declined") {
+  Host host;
+  host.connect();
+  for (std::uint32_t i = 1; i <= limits::introductions_per_peer; ++i) host.hear(Introduce{PeerId{i}, true});
+  host.drain();
+  host.hear(Introduce{PeerId{999}, true});
+  CHECK(host.sent() == std::vector<Message>{Decline{PeerId{999}}});
+  host.client.decline(PeerId{1}, host.now);
+  host.drain();
+  host.hear(Introduce{PeerId{999}, true});
+  CHECK(host.take<Introduced>().size() == 1);
+}
+
+TEST_CASE("the end of the socket is the end of its introductions") {
+  Host host;
+  host.connect();
+  host.hear(Introduce{PeerId{5}, false});
+  host.drain();
+  host.client.handle_socket_closed(host.now);
+  CHECK(host.take<Left>().size() == 1);
+}
+
+TEST_CASE("attempts to connect come ever more slowly, spread, and never stop") {
+  Host host;
+  host.client.start(host.now);
+  Duration longest{};
+  for (int attempt = 0; attempt < 12; ++attempt) {
+    host.drain();
+    host.client.handle_socket_closed(host.now);
+    const auto at = host.client.next_timeout();
+    REQUIRE(at);
+    const Duration wait = *at - host.now;
+    const Duration full = std::min<Duration>(limits::reconnect_min * (1 << std::min(attempt, 6)),
+                                             limits::reconnect_max);
+    CHECK(wait <= full);
+    CHECK(wait >= full / 2 - 1us);
+    longest = std::max(longest, wait);
+    host.drain();
+    host.pass(wait);
+    CHECK(host.take<OpenSocket>().size() == 1);
+  }
+  CHECK(longest > limits::reconnect_max / 2);
+  // A session that lasted starts the count anew; one that did not does not.
+  host.client.handle_socket_open(host.now);
+  host.hear(Welcome{version, PeerId{1}});
+  host.now += limits::reconnect_max;
+  host.client.handle_socket_closed(host.now);
+  CHECK(*host.client.next_timeout() - host.now <= limits::reconnect_min);
+}
+
+TEST_CASE("a socket that never opens, or never welcomes, is given up") {
+  Host host;
+  host.client.start(host.now);
+  SUBCASE("never opens") {}
+  SUBCASE("never welcomes") { host.client.handle_socket_open(host.now); }
+  host.drain();
+  host.pass(limits::welcome_wait);
+  CHECK(host.take<CloseSocket>().size() == 1);
+  CHECK(host.client.next_timeout());
+}
+
+TEST_CASE("another version of the coordinator is not asked again") {
+  Host host;
+  host.client.start(host.now);
+  host.client.handle_socket_open(host.now);
+  host.drain();
+  SUBCASE("welcome") { host.hear(Welcome{2, PeerId{}}); }
+  SUBCASE("refusal") { host.hear(Refusal{"version-mismatch"}); }
+  bool reported = false, closed = false;
+  for (const ClientOutput& output : host.drain()) {
+    if (const auto* each = std::get_if<SignalReport>(&output)) {
+      reported = each->error == Error::version_mismatch;
+    }
+    closed = closed || std::holds_alternative<CloseSocket>(output);
+  }
+  CHECK(reported);
+  CHECK(closed);
+  CHECK_FALSE(host.client.next_timeout());
+}
+
+TEST_CASE("stop is final until the next start") {
+  Host host;
+  host.connect();
+  host.client.stop(host.now);
+  CHECK(host.take<CloseSocket>().size() == 1);
+  host.client.handle_socket_closed(host.now);
+  host.hear(Introduce{PeerId{1}, true});
+  CHECK(host.drain().empty());
+  CHECK_FALSE(host.client.next_timeout());
+  host.client.start(host.now);
+  CHECK(host.take<OpenSocket>().size() == 1);
+}

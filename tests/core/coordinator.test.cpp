@@ -1,0 +1,417 @@
+#include "signal/coordinator.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+using namespace peer_cdn;
+using namespace peer_cdn::signal;
+using namespace std::chrono_literals;
+
+namespace {
+
+Root root_of(std::uint32_t n) {
+  Root root;
+  for (std::size_t i = 0; i < 4; ++i) root.bytes[i] = static_cast<std::uint8_t>(n >> (24 - 8 * i));
+  return root;
+}
+
+// A coordinator, and what it said to whom.
+struct Table {
+  Coordinator coordinator{42};
+  Instant now{1h};
+  std::map<std::uint32_t, std::vector<Message>> inbox;
+  std::map<std::uint32_t, Error> closed;
+
+  void drain() {
+    while (auto output = coordinator.poll_output()) {
+      if (auto* tell = std::get_if<Tell>(&*output)) {
+        inbox[tell->peer.value].push_back(tell->message);
+      } else if (auto* all = std::get_if<TellAll>(&*output)) {
+        for (const PeerId peer : all->peers) inbox[peer.value].push_back(all->message);
+      } else if (auto* close = std::get_if<Close>(&*output)) {
+        closed[close->peer.value] = close->error;
+      }
+    }
+  }
+  PeerId connect(const char* site = "https://a.example") {
+    const auto peer = coordinator.handle_connect(site, now);
+    REQUIRE(peer);
+    drain();
+    return *peer;
+  }
+  PeerId join(char browser, const char* site = "https://a.example") {
+    const PeerId peer = connect(site);
+    say(peer, Hello{version, std::string(32, browser)});
+    return peer;
+  }
+  PeerId holder(char browser, std::vector<Root> roots, const char* site = "https://a.example") {
+    const PeerId peer = join(browser, site);
+    say(peer, Have{std::move(roots), {}});
+    return peer;
+  }
+  void say(PeerId peer, Message message) {
+    coordinator.handle_message(peer, message, now);
+    drain();
+  }
+  void pass(Duration duration) {
+    now += duration;
+    coordinator.handle_timeout(now);
+    drain();
+  }
+  void leave(PeerId peer) {
+    coordinator.handle_disconnect(peer, now);
+    drain();
+  }
+  template <class T>
+  std::vector<T> take(PeerId peer) {
+    std::vector<T> taken;
+    for (const Message& message : inbox[peer.value]) {
+      if (const T* each = std::get_if<T>(&message)) taken.push_back(*each);
+    }
+    inbox[peer.value].clear();
+    return taken;
+  }
+  std::size_t asked(PeerId peer, std::uint32_t root) {
+    say(peer, Ask{{root_of(root)}});
+    const auto answers = std::vector<Message>(inbox[peer.value]);
+    REQUIRE(!answers.empty());
+    const Answer* const answer = std::get_if<Answer>(&answers.back());
+    REQUIRE(answer);
+    REQUIRE(answer->roots == std::vector<Root>{root_of(root)});
+    return answer->peers[0];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a welcome is followed by what anyone has, even if that is nothing") {
+  Table t;
+  const PeerId ann = t.join('a');
+  CHECK(t.inbox[ann.value] == std::vector<Message>{Welcome{version, ann}, Present{}});
+  t.say(ann, Have{{root_of(5)}, {}});
+  const PeerId bob = t.join('b');
+  CHECK(t.inbox[bob.value] == std::vector<Message>{Welcome{version, bob}, Present{{5}, {}}});
+}
+
+TEST_CASE("an asker and a holder are introduced, the asker first, and the holder offers") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId bob = t.join('b');
+  t.inbox.clear();
+  CHECK(t.asked(bob, 1) == 1);
+  CHECK(t.inbox[ann.value] == std::vector<Message>{Introduce{bob, true}});
+  CHECK(t.inbox[bob.value] ==
+        std::vector<Message>{Introduce{ann, false}, Answer{{root_of(1)}, {1}}});
+  t.say(ann, Signal{bob, Description{true, "v=0"}});
+  CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, Description{true, "v=0"}}});
+}
+
+TEST_CASE("nobody has it is an answer") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  CHECK(t.asked(ann, 2) == 0);
+  CHECK(t.asked(ann, 1) == 0);  // but for the asker
+}
+
+TEST_CASE("a browser is never introduced to itself") {
+  Table t;
+  const PeerId tab = t.holder('a', {root_of(1)});
+  const PeerId other_tab = t.join('a');
+  CHECK(t.asked(other_tab, 1) == 0);
+  CHECK(t.take<Introduce>(tab).empty());
+}
+
+TEST_CASE("sites know nothing of each other") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)}, "https://a.example");
+  const PeerId bob = t.join('b', "https://b.example");
+  CHECK(t.asked(bob, 1) == 0);
+  t.pass(1s);
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{}});
+  t.say(bob, Signal{ann, Candidate{}});
+  CHECK(t.take<Signal>(ann).empty());
+}
+
+TEST_CASE("a pair that knows each other counts and is not introduced again") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1), root_of(2)});
+  const PeerId bob = t.join('b');
+  CHECK(t.asked(bob, 1) == 1);
+  t.inbox.clear();
+  CHECK(t.asked(bob, 2) == 1);
+  CHECK(t.asked(bob, 1) == 1);
+  CHECK(t.take<Introduce>(ann).empty());
+  CHECK(t.coordinator.stats().introductions == 1);
+}
+
+TEST_CASE("only introduced pairs are relayed, and nobody is punished for trying") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId bob = t.join('b');
+  for (const PeerId to : {ann, bob, PeerId{0}, PeerId{12345}}) {
+    t.say(bob, Signal{to, Candidate{}});
+    t.say(bob, Decline{to});
+  }
+  CHECK(t.take<Signal>(ann).empty());
+  CHECK(t.take<Gone>(ann).empty());
+  CHECK(t.coordinator.stats().not_introduced == 8);
+  CHECK(t.closed.empty());
+}
+
+TEST_CASE("an ask names at most four holders, those with fewest introductions") {
+  Table t;
+  for (char browser = 'a'; browser <= 'f'; ++browser) {
+    t.holder(browser, {root_of(1)});
+    t.holder(browser == 'a' ? '0' : static_cast<char>('0' + browser - 'a'), {root_of(1)});
+  }
+  const PeerId first = t.join('9');
+  CHECK(t.asked(first, 1) == limits::introductions_per_ask);
+  const PeerId second = t.join('8');
+  CHECK(t.asked(second, 1) == limits::introductions_per_ask);
+  const PeerId third = t.join('7');
+  CHECK(t.asked(third, 1) == limits::introductions_per_ask);
+  // Twelve holders, twelve introductions: each got one.
+  for (const auto& [peer, messages] : t.inbox) {
+    const auto count = std::count_if(messages.begin(), messages.end(), [](const Message& m) {
+      return std::holds_alternative<Introduce>(m) && std::get<Introduce>(m).offer;
+    });
+    CHECK(count == (PeerId{peer} == first || PeerId{peer} == second || PeerId{peer} == third ? 0 : 1));
+  }
+}
+
+TEST_CASE("a holder that declines is replaced once, and not named again for a while") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId asker = t.join('e');
+  CHECK(t.asked(asker, 1) == 1);
+  const PeerId bob = t.holder('b', {root_of(1)});
+  const PeerId cat = t.holder('c', {root_of(1)});
+  t.inbox.clear();
+  t.say(ann, Decline{asker});
+  const auto said = t.inbox[asker.value];
+  REQUIRE(said.size() == 2);
+  CHECK(said[0] == Message{Gone{ann}});
+  const PeerId second = std::get<Introduce>(said[1]).peer;
+  CHECK((second == bob || second == cat));
+  t.inbox.clear();
+  t.say(second, Decline{asker});
+  CHECK(t.inbox[asker.value] == std::vector<Message>{Gone{second}});
+  // Only the third is left to ask, until some time has passed.
+  CHECK(t.asked(asker, 1) == 1);
+  CHECK(t.asked(asker, 1) == 1);
+  t.pass(limits::decline_wait);
+  CHECK(t.asked(asker, 1) == 3);
+  CHECK(t.coordinator.stats().introductions == 5);
+}
+
+TEST_CASE("an asker that declines is not given another") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId asker = t.join('e');
+  CHECK(t.asked(asker, 1) == 1);
+  t.holder('b', {root_of(1)});
+  t.inbox.clear();
+  t.say(asker, Decline{ann});
+  CHECK(t.take<Gone>(ann) == std::vector<Gone>{Gone{asker}});
+  CHECK(t.inbox[asker.value].empty());
+}
+
+TEST_CASE("who leaves is gone for those who know them, and no longer a holder") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId bob = t.join('b');
+  const PeerId cat = t.join('c');
+  CHECK(t.asked(bob, 1) == 1);
+  t.pass(1s);
+  t.inbox.clear();
+  t.leave(ann);
+  CHECK(t.take<Gone>(bob) == std::vector<Gone>{Gone{ann}});
+  CHECK(t.take<Gone>(cat).empty());
+  CHECK(t.asked(bob, 1) == 0);
+  t.pass(limits::presence_wait);
+  CHECK(t.take<Present>(cat) == std::vector<Present>{Present{{}, {1}}});
+  t.leave(bob);
+  t.leave(cat);
+  t.leave(cat);
+  CHECK(t.coordinator.stats().peers == 0);
+  CHECK(t.coordinator.stats().sites == 0);
+}
+
+TEST_CASE("changes in what anyone has are told together, after a moment") {
+  Table t;
+  const PeerId ann = t.join('a');
+  const PeerId bob = t.join('b');
+  const PeerId silent = t.connect();
+  t.inbox.clear();
+  t.say(ann, Have{{root_of(1), root_of(2)}, {}});
+  t.pass(limits::presence_wait / 2);
+  t.say(ann, Have{{root_of(3)}, {root_of(2)}});
+  CHECK(t.inbox[bob.value].empty());
+  t.pass(limits::presence_wait / 2);
+  auto told = t.take<Present>(bob);
+  REQUIRE(told.size() == 1);
+  std::sort(told[0].add.begin(), told[0].add.end());
+  CHECK(told[0] == Present{{1, 3}, {2}});
+  CHECK(t.inbox[silent.value].empty());
+  t.pass(1s);
+  CHECK(t.inbox[bob.value].empty());
+}
+
+TEST_CASE("more marks than fit one message come in several") {
+  Table t;
+  const PeerId ann = t.join('a');
+  const std::uint32_t count = 2500;
+  for (std::uint32_t i = 0; i < count; i += 100) {
+    Have have;
+    for (std::uint32_t j = i; j < i + 100; ++j) have.add.push_back(root_of(j));
+    t.say(ann, have);
+  }
+  t.inbox.clear();
+  t.pass(limits::presence_wait);
+  const PeerId bob = t.join('b');
+  for (const PeerId peer : {ann, bob}) {
+    std::size_t marks = 0;
+    for (const Present& present : t.take<Present>(peer)) {
+      CHECK(present.add.size() <= limits::marks_per_message);
+      marks += present.add.size();
+    }
+    CHECK(marks == count);
+  }
+}
+
+TEST_CASE("whoever breaks the rules is told why and closed") {
+  const struct {
+    const char* what;
+    std::vector<Message> messages;
+    Error error;
+  } cases[] = {
+      {"not hello first", {Ask{{root_of(1)}}}, Error::malformed_message},
+      {"hello twice",
+       {Hello{version, std::string(32, 'a')}, Hello{version, std::string(32, 'a')}},
+       Error::malformed_message},
+      {"another version", {Hello{2, ""}}, Error::version_mismatch},
+      {"the coordinator's words",
+       {Hello{version, std::string(32, 'a')}, Gone{PeerId{1}}},
+       Error::unknown_message},
+  };
+  for (const auto& each : cases) {
+    CAPTURE(each.what);
+    Table t;
+    const PeerId ann = t.connect();
+    for (const Message& message : each.messages) t.say(ann, message);
+    CHECK(t.closed[ann.value] == each.error);
+    CHECK(t.inbox[ann.value].back() == Message{Refusal{std::string(code(each.error))}});
+    CHECK(t.coordinator.stats().peers == 0);
+    t.say(ann, Hello{version, std::string(32, 'a')});  // ignored from then on
+    t.leave(ann);
+    CHECK(t.coordinator.stats().refused == 1);
+  }
+}
+
+TEST_CASE("a text that is no message closes its socket") {
+  Table t;
+  const PeerId ann = t.join('a');
+  t.coordinator.handle_malformed(ann, Error::message_too_long, t.now);
+  t.drain();
+  CHECK(t.closed[ann.value] == Error::message_too_long);
+}
+
+TEST_CASE("who says nothing is closed after a while, and who said hello is not") {
+  Table t;
+  const PeerId silent = t.connect();
+  const PeerId ann = t.join('a');
+  CHECK(t.coordinator.next_timeout() == t.now + limits::hello_wait);
+  t.pass(limits::hello_wait);
+  CHECK(t.closed.count(ann.value) == 0);
+  CHECK(t.closed[silent.value] == Error::timed_out);
+  CHECK_FALSE(t.coordinator.next_timeout());
+}
+
+TEST_CASE("a flood of messages is cut off, a steady stream is not") {
+  Table t;
+  const PeerId ann = t.join('a');
+  for (int i = 0; i < 10000 && t.closed.empty(); ++i) {
+    t.pass(25ms);  // 40 a second
+    t.say(ann, Have{});
+  }
+  CHECK(t.closed.empty());
+  int said = 0;
+  for (; said < 10000 && t.closed.empty(); ++said) t.say(ann, Have{});
+  CHECK(t.closed[ann.value] == Error::rate_limited);
+  CHECK(said <= static_cast<int>(limits::messages_burst) + 1);
+}
+
+TEST_CASE("asking for many roots costs more than asking for one") {
+  Table t;
+  const PeerId ann = t.join('a');
+  const Ask ask{std::vector<Root>(100, root_of(1))};
+  int said = 0;
+  for (; said < 10000 && t.closed.empty(); ++said) t.say(ann, ask);
+  CHECK(said <= static_cast<int>(limits::messages_burst / 5) + 1);
+}
+
+TEST_CASE("a holder that is busy is not named, and an asker is given no more than it can keep") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  for (std::size_t i = 0; i < limits::introductions_per_peer; ++i) {
+    const PeerId peer = t.connect();
+    std::string browser(32, '0');
+    browser[0] = static_cast<char>('0' + i % 10);
+    browser[1] = static_cast<char>('0' + i / 10);
+    t.say(peer, Hello{version, browser});
+    CHECK(t.asked(peer, 1) == 1);
+  }
+  const PeerId late = t.join('e');
+  CHECK(t.asked(late, 1) == 0);
+  CHECK(t.take<Introduce>(ann).size() == limits::introductions_per_peer);
+}
+
+TEST_CASE("an asker that only collects introductions is slowed") {
+  Table t;
+  const PeerId ann = t.join('a');
+  std::vector<Root> roots;
+  for (std::uint32_t i = 0; i < 100; ++i) roots.push_back(root_of(i));
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    const PeerId holder = t.connect();
+    std::string browser(32, '0');
+    browser[0] = static_cast<char>('0' + i % 10);
+    browser[1] = static_cast<char>('0' + i / 10);
+    t.say(holder, Hello{version, browser});
+    t.say(holder, Have{{root_of(i)}, {}});
+  }
+  std::size_t introduced = 0;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    t.inbox[ann.value].clear();
+    t.asked(ann, i);
+    for (const Introduce& introduce : t.take<Introduce>(ann)) {
+      ++introduced;
+      t.say(ann, Decline{introduce.peer});
+    }
+  }
+  CHECK(introduced == static_cast<std::size_t>(limits::introductions_burst));
+}
+
+TEST_CASE("the number of peers of a site is bounded") {
+  Coordinator coordinator(1);
+  const Instant now{1h};
+  PeerId last;
+  for (std::size_t i = 0; i < limits::peers_per_site; ++i) {
+    last = *coordinator.handle_connect("https://a.example", now);
+  }
+  CHECK(coordinator.handle_connect("https://a.example", now).error() == Error::too_many_peers);
+  CHECK(coordinator.handle_connect("https://b.example", now));
+  coordinator.handle_disconnect(last, now);
+  CHECK(coordinator.handle_connect("https://a.example", now));
+}
+
+TEST_CASE("numbers of peers begin elsewhere in each coordinator") {
+  const auto first = [](std::uint64_t seed) {
+    return *Coordinator(seed).handle_connect("https://a.example", Instant{});
+  };
+  CHECK(first(1) == first(1));
+  CHECK(first(1) != first(2));
+}
