@@ -106,7 +106,9 @@ Bytes front_of(const val& buffer, std::size_t most) {
   return bytes_of(val::global("Uint8Array").new_(buffer, 0, count));
 }
 
-Bytes bytes_of(const val& array) { return emscripten::convertJSArrayToNumberVector<std::uint8_t>(array); }
+Bytes bytes_of(const val& array) {
+  return emscripten::convertJSArrayToNumberVector<std::uint8_t>(array);
+}
 
 val array_of(ByteSpan bytes) {
   return val::global("Uint8Array").new_(emscripten::typed_memory_view(bytes.size(), bytes.data()));

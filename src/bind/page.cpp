@@ -1,8 +1,9 @@
 // One page's engine: one visitor, its connections, and the JavaScript host that does the rest.
 //
-// The host (web/host.js) calls in with what happened. Every call, and every callback of a connection,
-// ends in drain(), the one place that performs what the core wants done. A call that comes while
-// drain() runs only enters the core: the drain that is running goes on and finds its outputs.
+// The host (web/host.js) calls in with what happened. Every call, and every callback of a
+// connection, ends in drain(), the one place that performs what the core wants done. A call that
+// comes while drain() runs only enters the core: the drain that is running goes on and finds its
+// outputs.
 #include <emscripten.h>
 #include <emscripten/bind.h>
 
@@ -62,9 +63,13 @@ const Known* find(std::uint32_t handle) {
   return handle == 0 || handle > self->known.size() ? nullptr : &self->known[handle - 1];
 }
 // The core names only roots that it was told of.
-std::uint32_t handle_of(const Root& root) { return self->handles.find(root)->second; }
+std::uint32_t handle_of(const Root& root) {
+  return self->handles.find(root)->second;
+}
 
-val text(Error error) { return error == Error::none ? val::null() : val(std::string(code(error))); }
+val text(Error error) {
+  return error == Error::none ? val::null() : val(std::string(code(error)));
+}
 
 template <class... Arguments>
 void tell(const char* method, Arguments&&... arguments) {
@@ -72,16 +77,30 @@ void tell(const char* method, Arguments&&... arguments) {
 }
 
 // --- Outputs -------------------------------------------------------------------------------------
-void perform(const signal::OpenSocket&) { tell("openSocket"); }
-void perform(const signal::CloseSocket&) { tell("closeSocket"); }
+void perform(const signal::OpenSocket&) {
+  tell("openSocket");
+}
+void perform(const signal::CloseSocket&) {
+  tell("closeSocket");
+}
 void perform(const signal::SendMessage& o) {
   tell("sendMessage", object_of(signal::to_fields(o.message)));
 }
-void perform(const peer::CreatePair& o) { rtc::create(o.peer, o.offer); }
-void perform(const peer::RemoteDescription& o) { rtc::describe(o.peer, o.description); }
-void perform(const peer::RemoteCandidate& o) { rtc::add_candidate(o.peer, o.candidate); }
-void perform(const swarm::ClosePair& o) { rtc::close(o.peer); }
-void perform(const swarm::SendControl& o) { rtc::send_control(o.peer, o.frame); }
+void perform(const peer::CreatePair& o) {
+  rtc::create(o.peer, o.offer);
+}
+void perform(const peer::RemoteDescription& o) {
+  rtc::describe(o.peer, o.description);
+}
+void perform(const peer::RemoteCandidate& o) {
+  rtc::add_candidate(o.peer, o.candidate);
+}
+void perform(const swarm::ClosePair& o) {
+  rtc::close(o.peer);
+}
+void perform(const swarm::SendControl& o) {
+  rtc::send_control(o.peer, o.frame);
+}
 void perform(swarm::SendBlock& o) {
   const std::uint32_t token = ++self->tokens;
   const std::uint32_t root = handle_of(o.root);
@@ -93,18 +112,30 @@ void perform(const swarm::TakeBlock& o) {
   tell("takeBlock", root, o.piece, find(root)->geometry.bytes_of(o.piece), o.offset, o.bytes,
        self->message);
 }
-void perform(const swarm::DigestPiece& o) { tell("digest", handle_of(o.root), o.piece); }
-void perform(const swarm::FetchDigests& o) { tell("fetchDigests", handle_of(o.root)); }
+void perform(const swarm::DigestPiece& o) {
+  tell("digest", handle_of(o.root), o.piece);
+}
+void perform(const swarm::FetchDigests& o) {
+  tell("fetchDigests", handle_of(o.root));
+}
 void perform(const swarm::Deliver& o) {
   tell("deliver", o.reader.value, handle_of(o.root), o.piece);
 }
-void perform(const swarm::Pending& o) { tell("pending", o.reader.value); }
-void perform(const swarm::End& o) { tell("end", o.reader.value, text(o.error)); }
+void perform(const swarm::Pending& o) {
+  tell("pending", o.reader.value);
+}
+void perform(const swarm::End& o) {
+  tell("end", o.reader.value, text(o.error));
+}
 void perform(const swarm::StoreRun& o) {
   tell("storeRun", handle_of(o.root), o.pieces.begin, o.pieces.end);
 }
-void perform(const swarm::Forget& o) { tell("forget", handle_of(o.root), o.piece); }
-void perform(const swarm::Report& o) { tell("report", text(o.error)); }
+void perform(const swarm::Forget& o) {
+  tell("forget", handle_of(o.root), o.piece);
+}
+void perform(const swarm::Report& o) {
+  tell("report", text(o.error));
+}
 
 void set_timer() {
   const auto core = self->peer.next_timeout();
@@ -169,12 +200,13 @@ void stop() {
 // A handle for a root; 0 if these numbers cannot be a resource.
 std::uint32_t resource(std::string hex, double bytes, double piece_bytes) {
   const auto root = parse_digest(hex);
-  if (!self || !root || !(bytes >= 1) || !(bytes <= static_cast<double>(limits::resource_bytes_max)) ||
-      !(piece_bytes >= 1) || !(piece_bytes <= limits::piece_bytes_max)) {
+  if (!self || !root || !(bytes >= 1) ||
+      !(bytes <= static_cast<double>(limits::resource_bytes_max)) || !(piece_bytes >= 1) ||
+      !(piece_bytes <= limits::piece_bytes_max)) {
     return 0;
   }
-  const auto geometry = Geometry::parse(static_cast<std::uint64_t>(bytes),
-                                        static_cast<std::uint64_t>(piece_bytes));
+  const auto geometry =
+      Geometry::parse(static_cast<std::uint64_t>(bytes), static_cast<std::uint64_t>(piece_bytes));
   if (!geometry) return 0;
   if (const auto at = self->handles.find(*root); at != self->handles.end()) {
     return find(at->second)->geometry == *geometry ? at->second : 0;
@@ -191,8 +223,8 @@ void leading(bool on) {
 }
 void upload(bool on, double bytes_per_second, double bytes) {
   enter([&](auto& peer, Instant at) {
-    peer.swarm().handle_upload_options({on, static_cast<std::uint64_t>(bytes_per_second),
-                                        static_cast<std::uint64_t>(bytes)}, at);
+    peer.swarm().handle_upload_options(
+        {on, static_cast<std::uint64_t>(bytes_per_second), static_cast<std::uint64_t>(bytes)}, at);
   });
 }
 void timeout() {
@@ -209,8 +241,8 @@ void socket_open() {
 void socket_closed() {
   enter([](auto& peer, Instant at) { peer.handle_socket_closed(at); });
 }
-// A parsed JSON object. Error::none's null, or the code that refuses it; the socket lives on, since an
-// unknown message may be a newer coordinator's.
+// A parsed JSON object. Error::none's null, or the code that refuses it; the socket lives on, since
+// an unknown message may be a newer coordinator's.
 val message(val object) {
   const auto parsed = signal::parse_message(fields_of(object));
   if (!parsed) return text(parsed.error());
@@ -255,7 +287,8 @@ bool digests(std::uint32_t root, val list, val digest) {
   bool good = false;
   enter_with(root, [&](const Known& known, Instant at) {
     const Bytes hashed = bytes_of(digest);
-    good = std::equal(hashed.begin(), hashed.end(), known.root.bytes.begin(), known.root.bytes.end());
+    good =
+        std::equal(hashed.begin(), hashed.end(), known.root.bytes.begin(), known.root.bytes.end());
     const auto parsed = DigestList::parse(known.geometry, good ? bytes_of(list) : Bytes());
     good = good && parsed;
     if (good) return self->peer.swarm().handle_digests(known.root, *parsed, at);
@@ -283,12 +316,15 @@ void block_ready(std::uint32_t token, val payload) {
     if (found == self->reads.end()) return;
     const Read read = std::move(found->second);
     self->reads.erase(found);
-    if (payload.isNull()) return peer.swarm().handle_unreadable(read.peer, read.root, read.piece, at);
+    if (payload.isNull())
+      return peer.swarm().handle_unreadable(read.peer, read.root, read.piece, at);
     self->sent += payload["byteLength"].as<double>();
     rtc::send_block(read.peer, read.header, payload);
   });
 }
-double sent() { return self ? self->sent : 0; }
+double sent() {
+  return self ? self->sent : 0;
+}
 
 template <class D>
 double ms(D duration) {
@@ -329,7 +365,9 @@ EMSCRIPTEN_BINDINGS(page) {
 }  // namespace
 
 // --- What the connections tell -------------------------------------------------------------------
-Instant now() { return instant_from_ms(emscripten_get_now()); }
+Instant now() {
+  return instant_from_ms(emscripten_get_now());
+}
 
 void local_description(PeerId peer, signal::Description description) {
   enter([&](auto& core, Instant at) {
@@ -337,7 +375,8 @@ void local_description(PeerId peer, signal::Description description) {
   });
 }
 void local_candidate(PeerId peer, signal::Candidate candidate) {
-  enter([&](auto& core, Instant at) { core.handle_local_candidate(peer, std::move(candidate), at); });
+  enter(
+      [&](auto& core, Instant at) { core.handle_local_candidate(peer, std::move(candidate), at); });
 }
 void pair_open(PeerId peer) {
   enter([&](auto& core, Instant at) { core.handle_pair_open(peer, at); });
@@ -357,6 +396,9 @@ void data_message(PeerId peer, const val& buffer) {
     core.swarm().handle_block(peer, header, static_cast<std::size_t>(bytes), at);
   });
   self->message = val::null();
+}
+void block_sent(PeerId peer, std::uint64_t bytes) {
+  enter([&](auto& core, Instant at) { core.swarm().handle_block_sent(peer, bytes, at); });
 }
 void buffered(PeerId peer, std::uint64_t bytes) {
   enter([&](auto& core, Instant at) { core.swarm().handle_buffered(peer, bytes, at); });

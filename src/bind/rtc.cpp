@@ -1,11 +1,10 @@
-// The life of a connection, as callbacks of the browser. Callbacks carry an id of ours, so that one that
-// comes after the end finds nothing.
+// The life of a connection, as callbacks of the browser. Callbacks carry an id of ours, so that one
+// that comes after the end finds nothing.
 #include "bind/rtc.hpp"
 
 #include <emscripten/bind.h>
 
 #include <algorithm>
-#include <deque>
 #include <string>
 #include <vector>
 
@@ -27,14 +26,13 @@ struct Connection {
   bool described = false;             // the remote description is in place
   std::vector<val> early_candidates;  // remote ones that came before it
   std::vector<val> early_frames;      // on `control` before `data` was open too
-  std::optional<Instant> deadline;    // closed then, unless it opens or recovers
+  std::optional<Instant> deadline;    // disconnected: closed then, unless it recovers
 };
 
 // One page is one engine, so these are the module's.
 std::optional<val> host;
 std::optional<val> configuration;
 std::vector<Connection> connections;
-std::deque<Instant> failures;
 std::uint32_t issued = 0;
 
 Connection* find(PeerId peer) {
@@ -72,21 +70,9 @@ void drop(PeerId peer) {
 }
 
 void fail(PeerId peer) {
-  const Connection* connection = find(peer);
-  if (!connection) return;
-  if (!connection->open) {
-    failures.push_back(page::now());
-    if (failures.size() > limits::pair_failures) failures.pop_front();
-  }
+  if (!find(peer)) return;
   drop(peer);
   page::pair_closed(peer);
-}
-
-bool failing(Instant now) {
-  while (!failures.empty() && failures.front() + limits::pair_failures_window <= now) {
-    failures.pop_front();
-  }
-  return failures.size() >= limits::pair_failures;
 }
 
 val channel(const Connection& connection, const char* label, int stream) {
@@ -116,7 +102,13 @@ void give(const Connection& connection, const val& candidate) {
       .call<val>("catch", callback("rtcIgnore", connection.id));
 }
 
-bool is_open(const val& channel) { return channel["readyState"].as<std::string>() == "open"; }
+std::uint64_t unsent(const Connection& connection) {
+  return static_cast<std::uint64_t>(connection.data["bufferedAmount"].as<double>());
+}
+
+bool is_open(const val& channel) {
+  return channel["readyState"].as<std::string>() == "open";
+}
 
 // --- Callbacks -----------------------------------------------------------------------------------
 void on_candidate(std::uint32_t id, val event) {
@@ -149,8 +141,6 @@ void on_open(std::uint32_t id, val) {
   if (!connection || connection->open) return;
   if (!is_open(connection->control) || !is_open(connection->data)) return;
   connection->open = true;
-  connection->deadline.reset();
-  failures.clear();
   const PeerId peer = connection->peer;
   const std::vector<val> early = std::move(connection->early_frames);
   page::pair_open(peer);
@@ -168,7 +158,8 @@ void on_control(std::uint32_t id, val event) {
   Connection* connection = find_id(id);
   if (!connection) return;
   if (connection->open) {
-    return page::control_message(connection->peer, front_of(event["data"], limits::message_bytes + 1));
+    return page::control_message(connection->peer,
+                                 front_of(event["data"], limits::message_bytes + 1));
   }
   if (connection->early_frames.size() >= limits::frames_early) return fail(connection->peer);
   connection->early_frames.push_back(event["data"]);
@@ -185,8 +176,7 @@ void on_data(std::uint32_t id, val event) {
 void on_low(std::uint32_t id, val) {
   const Connection* connection = find_id(id);
   if (!connection || !connection->open) return;
-  page::buffered(connection->peer,
-                 static_cast<std::uint64_t>(connection->data["bufferedAmount"].as<double>()));
+  page::buffered(connection->peer, unsent(*connection));
 }
 
 void on_local(std::uint32_t id, val) {
@@ -221,19 +211,15 @@ void start(val the_host, val the_configuration) {
 
 void stop() {
   while (!connections.empty()) drop(connections.back().peer);
-  failures.clear();
 }
 
 void create(PeerId peer, bool offer) {
-  const Instant now = page::now();
   drop(peer);
-  if (connections.size() >= limits::pairs_per_page || failing(now)) return page::pair_closed(peer);
   Connection made;
   made.connection = host->call<val>("connect", *configuration);
   if (made.connection.isNull()) return page::pair_closed(peer);
   made.id = ++issued;
   made.peer = peer;
-  made.deadline = now + limits::pair_open_wait;
   made.connection.set("onicecandidate", callback("rtcCandidate", made.id));
   made.connection.set("onconnectionstatechange", callback("rtcState", made.id));
   made.control = channel(made, "control", 0);
@@ -283,10 +269,12 @@ void send_block(PeerId peer, ByteSpan header, const val& payload) {
   message.call<void>("set", val(emscripten::typed_memory_view(header.size(), header.data())));
   message.call<void>("set", payload, static_cast<std::uint32_t>(header.size()));
   if (!host->call<bool>("send", connection->data, message)) return fail(peer);
-  page::buffered(peer, static_cast<std::uint64_t>(connection->data["bufferedAmount"].as<double>()));
+  page::block_sent(peer, unsent(*connection));
 }
 
-void close(PeerId peer) { drop(peer); }
+void close(PeerId peer) {
+  drop(peer);
+}
 
 std::uint32_t open_pairs() {
   return static_cast<std::uint32_t>(std::count_if(connections.begin(), connections.end(),
@@ -295,9 +283,9 @@ std::uint32_t open_pairs() {
 
 void handle_timeout(Instant now) {
   for (;;) {
-    const auto late = std::find_if(connections.begin(), connections.end(), [&](const Connection& c) {
-      return c.deadline && *c.deadline <= now;
-    });
+    const auto late =
+        std::find_if(connections.begin(), connections.end(),
+                     [&](const Connection& c) { return c.deadline && *c.deadline <= now; });
     if (late == connections.end()) return;
     fail(late->peer);
   }

@@ -1,7 +1,8 @@
 // RTCPeerConnections and their two channels, driven from C++ through emscripten::val.
 //
-// A pair has the negotiated, ordered, reliable channels `control` (id 0) and `data` (id 1). It is open
-// when both are, and closed once: by us, by a channel, by ICE, or by not opening in time.
+// A pair has the negotiated, ordered, reliable channels `control` (id 0) and `data` (id 1). It is
+// open when both are, and closed once: by us, by a channel or by ICE. How many there may be, and
+// how long one may take to open, is the core's to say (swarm/pool.hpp).
 #pragma once
 
 #include <emscripten/val.h>
@@ -21,7 +22,7 @@ namespace peer_cdn::bind::rtc {
 void start(emscripten::val host, emscripten::val configuration);
 void stop();
 
-// With too many failures of late, or where the browser refuses, the answer is pair_closed at once.
+// Where the browser refuses, the answer is pair_closed at once.
 void create(PeerId peer, bool offer);
 void describe(PeerId peer, const signal::Description& description);
 // Candidates that come before the description wait for it (limits::candidates_waiting).
@@ -48,6 +49,7 @@ void pair_open(PeerId peer);
 void pair_closed(PeerId peer);
 void control_message(PeerId peer, ByteSpan frame);
 void data_message(PeerId peer, const emscripten::val& buffer);
+void block_sent(PeerId peer, std::uint64_t buffered);
 void buffered(PeerId peer, std::uint64_t bytes);
 void timer_changed();
 

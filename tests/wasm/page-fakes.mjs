@@ -1,0 +1,175 @@
+// A browser's worth of fakes for web/ in Node: Cache Storage, connections, and a coordinator that introduces everybody.
+
+/** Cache Storage in memory, one Cache a name; no expiry, no quota. */
+export class FakeCaches {
+  #caches = new Map();
+
+  async open(name) {
+    if (!this.#caches.has(name)) this.#caches.set(name, new FakeCache());
+    return this.#caches.get(name);
+  }
+}
+
+class FakeCache {
+  #entries = new Map();
+  #url = (request) => new URL(request, location.href).href;
+
+  async match(request) {
+    return this.#entries.get(this.#url(request))?.clone();
+  }
+  async put(request, response) {
+    const body = await response.arrayBuffer();
+    this.#entries.set(this.#url(request), new Response(body, {headers: response.headers}));
+  }
+  async delete(request) {
+    return this.#entries.delete(this.#url(request));
+  }
+  async keys(request, {ignoreSearch = false} = {}) {
+    const bare = (url) => (ignoreSearch ? url.split('?')[0] : url);
+    return [...this.#entries.keys()].filter((url) => !request || bare(url) === bare(this.#url(request))).map((url) => ({url}));
+  }
+}
+
+class FakeChannel {
+  readyState = 'connecting';
+  bufferedAmount = 0;
+  constructor(label) {
+    this.label = label;
+  }
+  send(message) {
+    if (this.readyState !== 'open') throw new Error('InvalidStateError');
+    const data = message.slice().buffer;
+    FakeConnection.messages.push({label: this.label, data});
+    queueMicrotask(() => this.twin.onmessage?.({data}));
+  }
+}
+
+/** Finds its other side by the number in its description. Offer, answer, open; candidates are checked, not needed. */
+export class FakeConnection {
+  static made = [];
+  static messages = [];
+  static reset() {
+    FakeConnection.made = [];
+    FakeConnection.messages = [];
+  }
+
+  connectionState = 'new';
+  signalingState = 'stable';
+  localDescription = null;
+  channels = [];
+  candidates = [];
+  onicecandidate = null;
+  onconnectionstatechange = null;
+
+  constructor(configuration) {
+    if (configuration.iceServers === 'refused') throw new Error('SyntaxError');
+    this.number = FakeConnection.made.push(this) - 1;
+  }
+  createDataChannel(label, {id, negotiated, ordered}) {
+    if (!negotiated || !ordered) throw new Error('not as agreed');
+    this.channels[id] = new FakeChannel(label);
+    return this.channels[id];
+  }
+  async setLocalDescription() {
+    const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
+    this.localDescription = {type, sdp: `v=0 ${this.number}`};
+    this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
+    setTimeout(() => this.onicecandidate?.({candidate: {candidate: `candidate:${this.number}`, sdpMid: '0', sdpMLineIndex: 0}}));
+    setTimeout(() => this.onicecandidate?.({candidate: null}));
+  }
+  async setRemoteDescription({type, sdp}) {
+    const number = /^v=0 (\d+)$/.exec(sdp)?.[1];
+    if (number === undefined) throw new Error('OperationError');
+    this.twin = FakeConnection.made[number];
+    this.signalingState = type === 'offer' ? 'have-remote-offer' : 'stable';
+    if (type === 'answer') setTimeout(() => this.#open());
+  }
+  async addIceCandidate({candidate}) {
+    if (!this.twin) throw new Error('InvalidStateError: no remote description');
+    this.candidates.push(candidate);
+  }
+  close() {
+    this.connectionState = 'closed';
+    for (const channel of this.channels) {
+      channel.readyState = 'closed';
+      const twin = channel.twin;
+      if (twin?.readyState !== 'open') continue;
+      twin.readyState = 'closed';
+      setTimeout(() => twin.onclose?.({}));
+    }
+  }
+  #open() {
+    this.channels.forEach((channel, id) => {
+      const twin = this.twin.channels[id];
+      [channel.twin, twin.twin] = [twin, channel];
+      channel.readyState = twin.readyState = 'open';
+    });
+    for (const side of [this, this.twin]) {
+      for (const channel of side.channels) channel.onopen?.({});
+    }
+  }
+}
+
+/** Sockets to one coordinator that knows who has what, and introduces every asker to every holder. */
+export class FakeSocket {
+  static all = [];
+  static messages = [];
+  static reset() {
+    FakeSocket.all = [];
+    FakeSocket.messages = [];
+  }
+
+  readyState = 0;
+  held = new Set();
+  constructor() {
+    this.peer = FakeSocket.all.push(this);
+    setTimeout(() => {
+      this.readyState = 1;
+      this.onopen?.({});
+    });
+  }
+  send(text) {
+    const message = JSON.parse(text);
+    FakeSocket.messages.push(message);
+    queueMicrotask(() => this.#handle(message));
+  }
+  close() {
+    this.readyState = 3;
+  }
+  tell(message) {
+    if (this.readyState === 1) this.onmessage?.({data: JSON.stringify(message)});
+  }
+  #others = () => FakeSocket.all.filter((socket) => socket !== this && socket.readyState === 1);
+  #handle(message) {
+    const marks = (roots) => [...roots].map((root) => root.slice(0, 8));
+    if (message.type === 'hello') {
+      this.tell({type: 'welcome', version: 1, peer: this.peer});
+      this.tell({type: 'present', add: marks(this.#others().flatMap((other) => [...other.held])), remove: []});
+    } else if (message.type === 'have') {
+      for (const root of message.add) this.held.add(root);
+      for (const root of message.remove) this.held.delete(root);
+      for (const other of this.#others()) other.tell({type: 'present', add: marks(message.add), remove: marks(message.remove)});
+    } else if (message.type === 'ask') {
+      const holders = message.roots.map((root) => this.#others().filter(({held}) => held.has(root)));
+      this.tell({type: 'answer', roots: message.roots, peers: holders.map(({length}) => length)});
+      for (const holder of new Set(holders.flat())) {
+        holder.tell({type: 'introduce', peer: this.peer, offer: true});
+        this.tell({type: 'introduce', peer: holder.peer, offer: false});
+      }
+    } else if (message.type === 'signal') {
+      FakeSocket.all[message.peer - 1]?.tell({...message, peer: this.peer});
+    }
+  }
+}
+
+/** What the modules of web/ find in a browser. Cache names keep visitors apart; tabs of one browser are not played. */
+export function install() {
+  Object.assign(globalThis, {
+    location: new URL('https://site.test/'),
+    caches: new FakeCaches(),
+    RTCPeerConnection: FakeConnection,
+    WebSocket: FakeSocket,
+    BroadcastChannel: undefined,
+    fetch: async () => new Response(null, {status: 404}),
+  });
+}
