@@ -20,7 +20,7 @@ struct Id {
 };
 
 using PeerId = Id<struct PeerTag>;      // issued by the coordinator; one page of one browser
-using ReaderId = Id<struct ReaderTag>;  // issued by the host; one consumer of one range of a resource
+using ReaderId = Id<struct ReaderTag>;  // issued by the host; one consumer of one range
 using PieceIndex = std::uint32_t;
 
 // A SHA-256 digest. Of one piece, or, as the root, of a whole resource (DESIGN: Manifest).

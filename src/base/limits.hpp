@@ -21,7 +21,8 @@ inline constexpr std::uint32_t pieces_per_resource = 2048;
 inline constexpr std::uint32_t piece_bytes_min = 64 * kib;
 // 16 MiB x 2,048 = 32 GiB, more than a browser will store.
 inline constexpr std::uint32_t piece_bytes_max = 16 * mib;
-inline constexpr std::uint64_t resource_bytes_max = std::uint64_t{piece_bytes_max} * pieces_per_resource;
+inline constexpr std::uint64_t resource_bytes_max =
+    std::uint64_t{piece_bytes_max} * pieces_per_resource;
 inline constexpr std::size_t manifest_entries = 10000;
 inline constexpr std::size_t path_bytes = 2048;
 inline constexpr std::size_t type_bytes = 256;
@@ -35,16 +36,18 @@ inline constexpr Duration manifest_age = 60s;
 // Measured: 30 MB as 1 MiB segments puts in 233 ms and gets in 129; as 64 KiB, 1,010 and 547.
 inline constexpr std::uint32_t segment_bytes = 1 * mib;
 
-// --- Requests in the worker ------------------------------------------------------------------------
+// --- Requests in the worker ---------------------------------------------------------------------
 // A site has a handful of routes; the bound is on what a fetch event may have to visit.
 inline constexpr std::size_t routes = 256;
 // The router recurses once a segment: bounds its stack. Real paths have fewer than ten.
 inline constexpr std::size_t segments_per_route = 32;
 inline constexpr std::size_t plugins_per_route = 16;
-// Trades latency for offload: how long peers that have the file may take to begin before the origin is
-// asked as well. Long enough for a connection over TURN to come up (about 1 s), short of impatience.
+// Trades latency for offload: how long peers that have the file may take to begin before the origin
+// is asked as well. Long enough for a connection over TURN to come up (about 1 s), short of
+// impatience.
 inline constexpr Duration hedge_delay = 1500ms;
-// What a body gathers ahead of its reader: a second at 4 MB/s, and what a stalled reader costs in memory.
+// What a body gathers ahead of its reader: a second at 4 MB/s, and what a stalled reader costs in
+// memory.
 inline constexpr std::uint64_t body_ahead_bytes = 4 * mib;
 // Two windows hide the origin's latency; more would only share the same line.
 inline constexpr std::size_t windows_in_flight = 2;
@@ -57,8 +60,8 @@ inline constexpr Duration bridge_stall = 10s;
 // An origin that failed is asked again after this, then after twice as long.
 inline constexpr std::uint32_t origin_retries = 2;
 inline constexpr Duration origin_retry_wait = 250ms;
-// Firefox ends a body made by a worker that no page keeps alive after 30 s, cleanly and short: without a
-// page that said hello, only what even 0.3 Mbit/s carries in that time is answered by us.
+// Firefox ends a body made by a worker that no page keeps alive after 30 s, cleanly and short:
+// without a page that said hello, only what even 0.3 Mbit/s carries in that time is answered by us.
 inline constexpr std::uint64_t unattended_bytes = 1 * mib;
 // How long a page may take to say that it got a request, or that it is there: a page that still
 // parses must not hold up its own load.
@@ -96,13 +99,15 @@ inline constexpr std::size_t pipeline_blocks_max = 64;
 inline constexpr std::size_t unanswered_blocks = 2 * pipeline_blocks_max;
 // What a peer may have queued here: twice what one of ours would ask.
 inline constexpr std::size_t requests_from_peer = 4 * pipeline_blocks_max;
-// Roots that one peer asks another for at a time, and how fast it may try others: a gallery at once.
+// Roots that one peer asks another for at a time, and how fast it may try others: a gallery at
+// once.
 inline constexpr std::size_t wants_per_pair = 64;
 inline constexpr std::uint32_t wants_burst = 128;
 inline constexpr std::uint32_t wants_per_second = 16;
 inline constexpr std::size_t downloads_per_page = 64;
 inline constexpr std::size_t readers_per_page = 128;
-// One connection is held to some 80 KB a round trip (measured): more peers are faster up to about 8.
+// One connection is held to some 80 KB a round trip (measured): more peers are faster up to
+// about 8.
 inline constexpr std::size_t peers_per_download = 6;
 // ICE on the open internet takes 0.3 to 2 s; after this the network would have answered long ago.
 inline constexpr Duration introduction_wait = 3s;
@@ -114,8 +119,8 @@ inline constexpr Duration resume_wait = 1s;
 inline constexpr Duration peer_stall = 2s;
 inline constexpr Duration peer_stall_pause = 10s;
 inline constexpr std::uint32_t peer_stalls_max = 3;
-// No piece for so long, and the reader is better off elsewhere. A large piece takes longer: this rate
-// is the least that is worth waiting for.
+// No piece for so long, and the reader is better off elsewhere. A large piece takes longer: this
+// rate is the least that is worth waiting for.
 inline constexpr Duration reader_stall = 3s;
 inline constexpr std::uint64_t reader_rate_min = 256 * kib;
 // Unsent on `data`: 250 ms of measured rate, so that a cancel is not a second late.
@@ -124,7 +129,8 @@ inline constexpr std::uint64_t buffered_min = 128 * kib;
 inline constexpr std::uint64_t buffered_max = 1 * mib;
 // No cap by default: WebRTC's congestion control already yields to the visitor's other traffic.
 inline constexpr std::uint64_t upload_rate = 0;
-// In the life of one page: some hundred visits' worth of heavy files, and a bound for metered lines.
+// In the life of one page: some hundred visits' worth of heavy files, and a bound for metered
+// lines.
 inline constexpr std::uint64_t upload_bytes = 4096 * mib;
 // Introduced peers whose offer is awaited.
 inline constexpr std::size_t introductions_waiting = 64;
@@ -142,7 +148,8 @@ inline constexpr std::size_t sdp_bytes = 12 * kib;
 inline constexpr std::size_t candidate_bytes = 1 * kib;
 inline constexpr std::size_t candidate_mid_bytes = 64;
 inline constexpr std::size_t error_code_bytes = 64;
-// Two manifests' worth: what is deployed now, and what was before. Every newcomer is told the marks.
+// Two manifests' worth: what is deployed now, and what was before. Every newcomer is told the
+// marks.
 inline constexpr std::size_t roots_per_site = 2 * manifest_entries;
 inline constexpr std::size_t roots_per_peer = manifest_entries;
 // Who holds what is about 100 bytes an entry: 100 MB a site.
@@ -183,13 +190,13 @@ inline constexpr Duration welcome_wait = 10s;
 inline constexpr Duration reconnect_min = 1s;
 inline constexpr Duration reconnect_max = 60s;
 
-// --- A page's connections and files (src/bind, web) -----------------------------------------------
+// --- A page's connections and files (src/bind, web) ---------------------------------------------
 // ICE over a TURN server takes up to some seconds; who is not there by then will not come.
 inline constexpr Duration pair_open_wait = 10s;
 // A change of network is over in a few seconds. The downloads went elsewhere long before that.
 inline constexpr Duration pair_disconnected_wait = 8s;
-// Chromium ends at 500 connections a page, closed ones counted until they are collected: after so many
-// failures in a row inside the window, no more are made until it has passed.
+// Chromium ends at 500 connections a page, closed ones counted until they are collected: after so
+// many failures in a row inside the window, no more are made until it has passed.
 inline constexpr std::size_t pair_failures = 8;
 inline constexpr Duration pair_failures_window = 60s;
 // One description has some ten candidates; more than this is not a browser.

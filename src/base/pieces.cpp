@@ -16,7 +16,8 @@ Result<Geometry> Geometry::parse(std::uint64_t bytes, std::uint64_t piece_bytes)
   }
   const std::uint64_t count = (bytes + piece_bytes - 1) / piece_bytes;
   if (count > limits::pieces_per_resource) return Error::malformed_manifest;
-  return Geometry(bytes, static_cast<std::uint32_t>(piece_bytes), static_cast<std::uint32_t>(count));
+  return Geometry(bytes, static_cast<std::uint32_t>(piece_bytes),
+                  static_cast<std::uint32_t>(count));
 }
 
 std::uint32_t Geometry::bytes_of(PieceIndex piece) const {

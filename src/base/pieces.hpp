@@ -2,7 +2,7 @@
 //
 //   bytes   0                                              bytes
 //           |-------- segment 0 --------|-------- segment 1 --...
-//           | p0 | p1 | p2 | ... | p15  | p16 | ...      | last |    piece_bytes each, the last shorter
+//           | p0 | p1 | p2 | ... | p15  | p16 | ...      | last |    piece_bytes each; last: less
 //
 // A segment is the aligned span of about 1 MiB that storage works in; a *run* is any stretch of
 // consecutive pieces inside one segment, and is what one entry of the store holds.
@@ -78,7 +78,9 @@ class PieceSet {
   std::uint32_t held() const { return held_count_; }
   bool empty() const { return held_count_ == 0; }
   bool complete() const { return held_count_ == count_; }
-  bool has(PieceIndex piece) const { return piece < count_ && (held_[piece / 8] >> (piece % 8) & 1); }
+  bool has(PieceIndex piece) const {
+    return piece < count_ && (held_[piece / 8] >> (piece % 8) & 1);
+  }
   bool has_all(PieceRange pieces) const;
   // Adds; pieces outside the resource are ignored. True if anything was new.
   bool add(PieceIndex piece);

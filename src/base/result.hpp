@@ -12,8 +12,11 @@ namespace peer_cdn {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
-  Result(Error error) : state_(std::in_place_index<1>, error) { assert(error != Error::none); }  // NOLINT
+  // Implicit on purpose: `return Error::timed_out;` and `return value;` are how these are made.
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT
+  Result(Error error) : state_(std::in_place_index<1>, error) {          // NOLINT
+    assert(error != Error::none);
+  }
 
   explicit operator bool() const { return state_.index() == 0; }
   const T& operator*() const { return value(); }

@@ -6,7 +6,8 @@
 
 namespace peer_cdn {
 
-// A clock without now(): the type keeps instants and durations apart, and nothing here can read one.
+// A clock without now(): the type keeps instants and durations apart, and nothing here can read
+// one.
 struct Clock {
   using duration = std::chrono::microseconds;
   using rep = duration::rep;
@@ -22,7 +23,11 @@ using Instant = Clock::time_point;
 constexpr Instant instant_from_ms(double ms) {
   return Instant(Duration(static_cast<std::int64_t>(ms * 1000.0)));
 }
-constexpr double to_ms(Duration duration) { return static_cast<double>(duration.count()) / 1000.0; }
-constexpr double to_ms(Instant instant) { return to_ms(instant.time_since_epoch()); }
+constexpr double to_ms(Duration duration) {
+  return static_cast<double>(duration.count()) / 1000.0;
+}
+constexpr double to_ms(Instant instant) {
+  return to_ms(instant.time_since_epoch());
+}
 
 }  // namespace peer_cdn
