@@ -202,7 +202,6 @@ async function main() {
   try {
     peers = await start({worker: '/sw.js'});
     watch(peers);
-    showState('worker ready', 'good');
   } catch (error) {
     showState(`off: ${error.message}`, 'bad');
   }
@@ -222,22 +221,24 @@ async function main() {
     $('film').src = film;
     showGallery();
   }
-  document.documentElement.dataset.state = peers ? 'ready' : 'off';
+  document.documentElement.dataset.state = peers?.active ? 'ready' : 'off';
 }
 
 /** Follows the public events and figures of what start() gave us. */
 function watch(peers) {
   peers.addEventListener('transfer', onTransfer);
   const update = () => {
-    const count = peers.connections ?? 0;
+    const {peers: count, sent} = peers.stats;
     $('connections').textContent = String(count);
     $('connections-word').textContent = count === 1 ? 'peer' : 'peers';
-    $('sum-up').textContent = sized(peers.bytesUploaded ?? 0);
+    $('sum-up').textContent = sized(sent);
+    if (peers.active) showState('worker ready', 'good');
+    else showState(`off: ${peers.reason}`, 'bad');
   };
   update();
   setInterval(update, 500);
   const upload = $('upload');
-  upload.checked = peers.upload?.on ?? true;
+  upload.checked = peers.upload.on;
   upload.disabled = false;
   upload.addEventListener('change', () => peers.upload = {on: upload.checked});
 }

@@ -69,28 +69,29 @@ async function fetchInPage({url, init, abortAfter}) {
 /** One browser process and its first page. */
 export class Visitor {
   #closeBrowser;
-  #profile;
   #newPage;
 
   constructor({kind, page, newPage, closeBrowser, profile, context}) {
     this.kind = kind;
     this.page = page;
     this.context = context;
+    /** The folder of its profile, which is in the command line of its processes. */
+    this.profile = profile;
     this.#newPage = newPage;
     this.#closeBrowser = closeBrowser;
-    this.#profile = profile;
   }
 
   /**
-   * Opens a page of the site and waits until start() has resolved there (or not, with `ready: false`).
+   * Opens a page of the site and waits until start() has resolved there with everything on ('settled': or with something
+   * off; false: does not wait).
    * @param {string} url
-   * @param {{ ready?: boolean, page?: any }} [options]
+   * @param {{ ready?: boolean | 'settled', page?: any }} [options]
    */
   async visit(url, {ready = true, page = this.page} = {}) {
     await within(`opening ${url}`, 40_000, page.goto(url));
     if (ready) {
       const state = await until(`start() in ${url}`, () => this.run(() => document.documentElement.dataset.state, undefined, page));
-      if (state !== 'ready') throw new Error(`start(): ${state}`);
+      if (ready === true && state !== 'ready') throw new Error(`start(): ${state}`);
     }
     return this;
   }
@@ -160,7 +161,7 @@ export class Visitor {
 
   async close() {
     await within(`closing ${this.kind}`, 20_000, this.#closeBrowser()).catch(() => {});
-    fs.rmSync(this.#profile, {recursive: true, force: true, maxRetries: 5});
+    fs.rmSync(this.profile, {recursive: true, force: true, maxRetries: 5});
   }
 }
 

@@ -3,3 +3,4 @@ export {openChromium, openFirefox, Visitor} from './browsers.mjs';
 export {Origin} from './origin.mjs';
 export {documentedWorker, openSite, randomBytes, serveFolder, sha256, strictPolicy} from './site.mjs';
 export {until, within} from './until.mjs';
+export {scene} from './scene.mjs';

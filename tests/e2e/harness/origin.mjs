@@ -165,6 +165,24 @@ export class Origin {
     });
   }
 
+  /** Resolves when the newest socket has been told that somebody has `root`. */
+  untilIntroducible(root) {
+    return until(`the newest visitor knows that ${root.slice(0, 8)} can be had`, () => {
+      const newest = this.#socketCount;
+      return this.signals.some(({from, socket, message}) => from === 'server' && socket === newest &&
+          message.type === 'present' && message.add?.includes(root.slice(0, 8)));
+    });
+  }
+
+  /** Resolves when somebody has been told that somebody else has `root`. */
+  untilTold(root) {
+    return until(`a visitor knows that ${root.slice(0, 8)} can be had`, () => {
+      const owners = new Set(this.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root)).map(({socket}) => socket));
+      return this.signals.some(({from, socket, message}) => from === 'server' && !owners.has(socket) &&
+          message.type === 'present' && message.add?.includes(root.slice(0, 8)));
+    });
+  }
+
   /** Every root that any client ever offered. */
   get offered() {
     return new Set(this.signals.filter(({ from, message }) => from === 'client' && message.type === 'have')
@@ -241,10 +259,10 @@ export class Origin {
         }
         entry.sent += slice.length;
         if (!response.write(slice)) {
-          await new Promise((go) => {
-            response.once('drain', go);
-            response.once('close', go);
-          });
+          const over = new AbortController();
+          const either = ['drain', 'close'].map((name) => once(response, name, over).catch(() => {}));
+          await Promise.race(either);
+          over.abort();
         }
       }
     }

@@ -1,8 +1,6 @@
 // Builds small sites in a temporary folder and serves them with peer-cdn's own server behind an Origin.
 import crypto from 'node:crypto';
-import { once } from 'node:events';
 import fs from 'node:fs';
-import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { Origin } from './origin.mjs';
@@ -38,7 +36,7 @@ const shortPage = `<!doctype html><meta charset="utf-8"><title>site</title><link
 const shortScript = `import { start } from '/peer-cdn/index.js';
 try {
   window.peerCdn = await start({ worker: '/sw.js' });
-  document.documentElement.dataset.state = 'ready';
+  document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + peerCdn.reason;
 } catch (error) {
   document.documentElement.dataset.state = 'failed: ' + error;
 }
@@ -85,21 +83,9 @@ export async function openSite(files, options = {}) {
   };
 }
 
-/** peer-cdn's own server for a folder, on a private port. */
+/** peer-cdn's own server for a folder, on a private port: what an Origin stands in front of. */
 export async function serveFolder(dir, options = {}) {
-  const { handler, attach } = await import('../../../src/server/index.js');
-  const handle = await handler(dir, options);
-  const server = http.createServer(handle);
-  const coordinator = await attach(server, options);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    server,
-    async stop() {
-      await coordinator?.close?.();
-      await handle.close?.();
-      server.closeAllConnections();
-      await new Promise((done) => server.close(done));
-    },
-  };
+  const {serve} = await import('../../../src/server/index.js');
+  const {server, close} = await serve(dir, {...options, port: 0});
+  return {server, stop: close};
 }

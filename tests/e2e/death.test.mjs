@@ -1,0 +1,107 @@
+// A seeder dies in mid-transfer: the same fetch completes from the origin, exactly, and nothing is fetched twice.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+
+const url = '/static/film.bin';
+const size = 12_000_001;
+const pieceBytes = 65_536;
+
+/**
+ * Two visitors; the second is fetching from the first, who serves 3 MB/s, when `onDeath` runs and the first one's tab
+ * closes. Resolves to what the second one's fetch gave.
+ */
+async function dieInTheMiddle(t, {init, onDeath} = {}) {
+  const {site, chromium} = scene(t);
+  const bytes = randomBytes('death', size);
+  const s = await site({[url]: bytes});
+  const root = await s.root(url);
+  const [first, second] = [await chromium(), await chromium()];
+  await first.visit(s.url);
+  assert.equal((await first.fetch(url)).sha256, sha256(bytes));
+  await s.origin.untilShared(root);
+  await first.run(() => {
+    window.peerCdn.upload = {bytesPerSecond: 3_000_000};
+  });
+  await second.visit(s.url);
+  s.origin.requests = [];
+  const fetching = second.fetch(url, {init});
+  await until('3 MB came from the first visitor', async () => {
+    const [transfer] = await second.transfers(url);
+    return transfer?.fromPeers >= 3_000_000;
+  });
+  await onDeath?.(s);
+  await first.page.close();
+  const got = await fetching;
+  return {s, got, bytes, second};
+}
+
+const checkNothingTwice = async ({s, second}, total) => {
+  const from = await second.sources(url);
+  assert.ok(from.fromPeers >= 3_000_000, JSON.stringify(from));
+  assert.ok(from.fromPeers < total, 'the seeder died too late to be a test');
+  const sent = s.origin.sent(url);
+  assert.ok(sent <= total - from.fromPeers + 2 * pieceBytes,
+            `the origin sent ${sent} bytes where ${total - from.fromPeers} were missing`);
+  assert.ok(s.origin.log(url).every(({range, status}) => range && status === 206), 'the rest is asked by Range');
+  assert.equal(from.fromPeers + from.fromOrigin, total);
+};
+
+test('the rest comes from the origin by Range, nothing twice beyond a piece', async (t) => {
+  const all = await dieInTheMiddle(t);
+  assert.equal(all.got.error, null);
+  assert.equal(all.got.sha256, sha256(all.bytes));
+  await checkNothingTwice(all, size);
+});
+
+test('the same when the page itself had asked for a range', async (t) => {
+  const all = await dieInTheMiddle(t, {init: {headers: {range: 'bytes=1000003-11000006'}}});
+  assert.equal(all.got.error, null);
+  assert.equal(all.got.status, 206);
+  assert.equal(all.got.headers['content-range'], `bytes 1000003-11000006/${size}`);
+  assert.equal(all.got.sha256, sha256(all.bytes.subarray(1_000_003, 11_000_007)));
+  const whole = (Math.ceil(11_000_007 / pieceBytes) - Math.floor(1_000_003 / pieceBytes)) * pieceBytes;
+  const from = await all.second.sources(url);
+  assert.ok(all.s.origin.sent(url) <= whole - from.fromPeers + 2 * pieceBytes, JSON.stringify([all.s.origin.sent(url), from]));
+});
+
+test('the same when the origin ignores Range: exact bytes', async (t) => {
+  const {got, bytes, s} = await dieInTheMiddle(t, {onDeath: (s) => s.origin.rule(url, {ignoreRange: true})});
+  assert.equal(got.error, null);
+  assert.equal(got.sha256, sha256(bytes));
+  assert.ok(s.origin.log(url).every(({status}) => status === 200));
+});
+
+test('an origin that has a new version by then is an error, never a splice', async (t) => {
+  const {got, bytes} = await dieInTheMiddle(t, {onDeath: (s) => s.write(url, randomBytes('another version', size))});
+  assert.notEqual(got.error, null, `the body ended with ${got.bytes} bytes and no error`);
+  assert.ok(got.bytes >= 1_000_000 && got.bytes < size);
+  assert.equal(bytes.length, size);
+});
+
+test('all good bytes before such an error are the old version\'s', async (t) => {
+  const {site, chromium} = scene(t);
+  const bytes = randomBytes('prefix', 4_000_000);
+  const s = await site({[url]: bytes}, {bytesPerSecond: 2_000_000});
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  const fetching = visitor.run(async (path) => {
+    const parts = [];
+    let error = null;
+    try {
+      const reader = (await fetch(path)).body.getReader();
+      for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value);
+    } catch (failure) {
+      error = String(failure);
+    }
+    const blob = new Blob(parts);
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
+    return {error, bytes: blob.size, sha256: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('')};
+  }, url);
+  await until('1.5 MB were sent', () => s.origin.sent(url) > 1_500_000);
+  s.write(url, randomBytes('a deployment', 4_000_000));
+  const got = await fetching;
+  assert.notEqual(got.error, null);
+  assert.ok(got.bytes > 0 && got.bytes < 4_000_000);
+  assert.equal(got.sha256, sha256(bytes.subarray(0, got.bytes)));
+});

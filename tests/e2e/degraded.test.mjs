@@ -1,0 +1,135 @@
+// Whatever is missing or blocked: the site works as without us.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {openChromium, openSite, randomBytes, sha256, within} from './harness/index.mjs';
+
+const files = {'/static/big.bin': randomBytes('big', 3_000_000), '/static/small.bin': randomBytes('small', 30_000)};
+
+/** The site loads its two files through whatever is left, quickly and about once. */
+async function checkItWorks(visitor, s, {withinMs = 8000} = {}) {
+  for (const [url, bytes] of Object.entries(files)) {
+    const got = await visitor.fetch(url, {withinMs});
+    assert.equal(got.error, null);
+    assert.equal(got.status, 200);
+    assert.equal(got.sha256, sha256(bytes));
+    assert.ok(s.origin.sent(url) <= 1.02 * bytes.length, `the origin sent ${s.origin.sent(url)} of ${bytes.length}`);
+  }
+}
+
+/** Each case: what is done to the browser (`init` runs before the page's scripts) or to the origin. */
+const cases = [
+  {
+    name: 'RTCPeerConnection is removed',
+    init: () => {
+      delete globalThis.RTCPeerConnection;
+      delete globalThis.webkitRTCPeerConnection;
+    },
+  },
+  {name: 'WebSocket is removed', init: () => delete globalThis.WebSocket},
+  {
+    name: 'WebSocket throws, as a policy may make it',
+    init: () => {
+      globalThis.WebSocket = class {
+        constructor() {
+          throw new DOMException('blocked', 'SecurityError');
+        }
+      };
+    },
+  },
+  {name: 'the coordinator is not there', origin: (origin) => origin.dropCoordinator()},
+  {
+    name: 'service workers are missing',
+    ready: 'settled',
+    init: () => Object.defineProperty(Navigator.prototype, 'serviceWorker', {get: () => undefined, configurable: true}),
+  },
+  {
+    name: 'registering the worker is refused',
+    ready: 'settled',
+    init: () => {
+      ServiceWorkerContainer.prototype.register = () => Promise.reject(new DOMException('no', 'SecurityError'));
+    },
+  },
+  {name: 'BroadcastChannel is removed', ready: 'settled', init: () => delete globalThis.BroadcastChannel},
+  {
+    name: 'WebAssembly is removed',
+    ready: 'settled',
+    init: () => delete globalThis.WebAssembly,
+  },
+  {
+    name: 'the policy forbids WebAssembly, in the worker too',
+    ready: 'settled',
+    headers: {'content-security-policy': "script-src 'self'"},
+  },
+  {
+    name: 'local storage is denied',
+    init: () => Object.defineProperty(globalThis, 'localStorage', {
+      get() {
+        throw new DOMException('denied', 'SecurityError');
+      },
+    }),
+  },
+  {name: 'the manifest is missing', origin: (origin) => origin.rule('/peer-cdn.json', {cutAfter: 0})},
+  {name: 'the manifest is not JSON', origin: (origin) => origin.rule('/peer-cdn.json', {body: '<html>404</html>'})},
+  {name: 'digest lists cannot be had', origin: (origin) => origin.rule(/^\/peer-cdn\/digests\//, {body: 'no such thing'})},
+];
+
+for (const {name, init, ready = true, headers, origin} of cases) {
+  test(`${name}: the site works`, async (t) => {
+    // A seeder is there, so that peers would be used if they could.
+    const s = await openSite(files, {headers});
+    t.after(() => s.close());
+    const [seeder, visitor] = await Promise.all([openChromium(), openChromium({init})]);
+    t.after(() => Promise.all([seeder.close(), visitor.close()]));
+    await seeder.visit(s.url, {ready: 'settled'});
+    for (const url of Object.keys(files)) await seeder.fetch(url);
+    origin?.(s.origin);
+    await visitor.visit(s.url, {ready});
+    s.origin.requests = [];
+    await checkItWorks(visitor, s);
+    if (init && name.includes('WebSocket')) assert.ok(s.origin.sent('/static/big.bin') >= files['/static/big.bin'].length);
+  });
+}
+
+test('a private window: the site works, and bytes still come from the other visitor', async (t) => {
+  const {chromium} = await import('playwright-core');
+  const s = await openSite(files);
+  t.after(() => s.close());
+  const seeder = await openChromium();
+  t.after(() => seeder.close());
+  await seeder.visit(s.url);
+  for (const url of Object.keys(files)) await seeder.fetch(url);
+  const browser = await within('a private window', 30_000, chromium.launch({
+    executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium', headless: false,
+    args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic'],
+  }));
+  t.after(() => browser.close());
+  // playwright's contexts are off the record: what a private window is.
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(s.url);
+  await page.waitForFunction(() => document.documentElement.dataset.state);
+  for (const [url, bytes] of Object.entries(files)) {
+    const digest = await within(url, 10_000, page.evaluate(async (path) => {
+      const buffer = await (await fetch(path)).arrayBuffer();
+      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', buffer))].map((b) => b.toString(16).padStart(2, '0')).join('');
+    }, url));
+    assert.equal(digest, sha256(bytes));
+  }
+});
+
+test('the coordinator goes away and comes back: pairs go on, and new ones are made again', async (t) => {
+  const more = {...files, '/static/later.bin': randomBytes('later', 2_000_000)};
+  const s = await openSite(more);
+  t.after(() => s.close());
+  const [first, second] = await Promise.all([openChromium(), openChromium()]);
+  t.after(() => Promise.all([first.close(), second.close()]));
+  await first.visit(s.url);
+  for (const url of Object.keys(more)) await first.fetch(url);
+  await s.origin.untilShared(await s.root('/static/later.bin'));
+  await second.visit(s.url);
+  await s.origin.untilIntroducible(await s.root('/static/later.bin'));
+  await second.fetch('/static/big.bin');
+  assert.equal((await second.sources('/static/big.bin')).fromPeers, 3_000_000);
+  s.origin.dropCoordinator();
+  assert.equal((await second.fetch('/static/small.bin')).sha256, sha256(files['/static/small.bin']));
+  assert.equal((await second.sources('/static/small.bin')).fromPeers, 30_000, 'the pair outlives the coordinator');
+});
