@@ -46,6 +46,7 @@ enum class Error : std::uint8_t {
   storage_full,
   storage_lost,
   engine_failed,
+  plugin_failed,
   cancelled,
   // The coordinator.
   origin_refused,

@@ -1,0 +1,365 @@
+// Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
+import { call, drain, fields, progressWait, streamBytes } from './engine.js';
+import { openWindow } from './origin.js';
+
+/** @typedef {import('./store.js').Store} Store */
+/** @typedef {{ close: () => void, grant?: (bytes: number) => void, accept?: (skip: number, until: number) => void }} Source */
+
+/** @type {Set<Gathering>} */
+const open = new Set();
+
+/** How many responses of ours are open. */
+export const openCount = () => open.size;
+
+/** Of which roots. @returns {Set<string>} */
+export const openRoots = () => new Set([...open].map((each) => each.asked.root));
+
+/**
+ * What is asked, by the core's reckoning.
+ * @typedef {object} Asked
+ * @property {number} exchange
+ * @property {string} url
+ * @property {string} root
+ * @property {string} contentType
+ * @property {string | null} range the Range header
+ * @property {number} bytes of the resource
+ * @property {number} pieceBytes
+ * @property {number} begin first piece
+ * @property {number} end end piece
+ * @property {number} length bytes of the response
+ * @property {ResponseInit} head
+ */
+
+/**
+ * What a gathering uses of the worker.
+ * @typedef {object} Surroundings
+ * @property {Store | null} store
+ * @property {(asked: Asked) => Promise<ArrayBuffer>} digests
+ * @property {(asked: Asked, begin: number, end: number, page: PageReader) => Source} [askPage]
+ * @property {(type: string, detail: object) => void} emit
+ * @property {(code: string, url: string) => void} report
+ * @property {() => void} changed how many are open
+ */
+
+/**
+ * What a page tells.
+ * @typedef {object} PageReader
+ * @property {(piece: number, buffer: ArrayBuffer) => void} piece verified by the page
+ * @property {(whole: ArrayBuffer) => void} reply the whole resource, not verified
+ * @property {() => void} pending
+ * @property {(code: string) => void} end
+ */
+
+let ids = 0;
+const tag = Math.random().toString(36).slice(2, 8);
+
+export class Gathering {
+  /** @type {Asked} */
+  asked;
+  /** Resolves to the response once its first byte is there; to null if nobody gives one. @type {Promise<Response | null>} */
+  response;
+  /** Resolves when the body is over, to true if every byte was passed on. @type {Promise<boolean>} */
+  finished;
+  /** Why there is no response, or no more of it. */
+  code = '';
+
+  #id;
+  #runs;
+  #around;
+  /** @type {Map<number, Source>} */
+  #jobs = new Map();
+  /** @type {Map<number, ArrayBuffer>} */
+  #buffers = new Map();
+  /** @type {Map<number, Map<number, ArrayBuffer>>} by job, what is to be stored */
+  #unstored = new Map();
+  #stream;
+  /** @type {ReadableStreamDefaultController<Uint8Array>} */
+  // @ts-ignore: set by the stream's start()
+  #controller;
+  /** @type {Promise<string> | undefined} */
+  #digests;
+  #resolve = (/** @type {Response | null} */ _) => {};
+  #finish = (/** @type {boolean} */ _) => {};
+  #timer = 0;
+  #began = performance.now();
+  #told = 0;
+  #transfer = `${tag}-${++ids}`;
+  #over = false;
+  #onPending;
+
+  /**
+   * @param {number} id the core's Body
+   * @param {Asked} asked
+   * @param {[number, number][]} runs what the store has of it
+   * @param {Surroundings} around
+   * @param {() => void} [onPending] a page knows somebody who has it
+   */
+  constructor(id, asked, runs, around, onPending = () => {}) {
+    this.#id = id;
+    this.asked = asked;
+    this.#runs = runs;
+    this.#around = around;
+    this.#onPending = onPending;
+    this.response = new Promise((resolve) => (this.#resolve = resolve));
+    this.finished = new Promise((resolve) => (this.#finish = resolve));
+    this.#stream = new ReadableStream({
+      start: (controller) => void (this.#controller = controller),
+      pull: (controller) => this.#in('bodyPull', controller.desiredSize ?? 0),
+      cancel: () => this.cancel(),
+    }, { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength });
+    open.add(this);
+    around.changed();
+    if (asked.bytes <= asked.pieceBytes) call('bodyDigests', id, hexBytes(asked.root));
+    this.#in('bodyStart');
+  }
+
+  /** The reader went away, or another plugin was faster. */
+  cancel() {
+    if (this.#over) return;
+    call('bodyCancel', this.#id);
+    this.#drain();
+    this.#end(false, 'cancelled');
+  }
+
+  // Calls in with the time, then performs what came out.
+  #in(/** @type {string} */ name, /** @type {any[]} */ ...args) {
+    if (this.#over) return false;
+    try {
+      const result = call(name, this.#id, ...args, performance.now());
+      // A buffer is kept before the outputs that pass it on are performed.
+      if (result === true) this.#keep(args[0], args[1]);
+      this.#drain();
+      return result;
+    } catch (error) {
+      this.#break(error);
+      return false;
+    }
+  }
+
+  /** @type {ArrayBuffer | undefined} */
+  #arriving;
+
+  #keep(/** @type {number} */ job, /** @type {number} */ piece) {
+    const buffer = /** @type {ArrayBuffer} */ (this.#arriving);
+    this.#buffers.set(piece, buffer);
+    this.#unstored.get(job)?.set(piece, buffer);
+  }
+
+  #drain() {
+    drain('bodyPoll', this.#id, this.#performers);
+    if (this.#over) return;
+    clearTimeout(this.#timer);
+    const at = call('bodyTimeout', this.#id);
+    if (at >= 0) this.#timer = setTimeout(() => this.#in('bodyHandleTimeout'), at - performance.now());
+  }
+
+  // By the number of Body::Output.
+  #performers = [
+    (/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) => void this.#read(job, begin, end),
+    (/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) => this.#openPeers(job, begin, end),
+    (/** @type {number} */ job, /** @type {number} */ bytes) => this.#jobs.get(job)?.grant?.(bytes),
+    (/** @type {number[]} */ ...fetch) => void this.#fetch(...fetch),
+    (/** @type {number} */ job, /** @type {number} */ skip, /** @type {number} */ until) =>
+      this.#jobs.get(job)?.accept?.(skip, until),
+    (/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) => void this.#store(job, begin, end),
+    (/** @type {number} */ job) => this.#close(job),
+    (/** @type {number} */ piece, /** @type {number} */ begin, /** @type {number} */ end) => this.#enqueue(piece, begin, end),
+    () => this.#done(),
+    (/** @type {number} */ error) => this.#fail(call('errorCode', error)),
+  ];
+
+  async #read(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
+    const { store } = this.#around;
+    const { root, bytes, pieceBytes } = this.asked;
+    try {
+      for (let piece = begin; piece < end;) {
+        const run = this.#runs.filter(([from, to]) => from <= piece && piece < to).sort((a, b) => b[1] - a[1])[0];
+        const buffer = run && (await store?.readRun(root, ...run));
+        if (!buffer) break;
+        const from = run[0] * pieceBytes;
+        for (; piece < Math.min(end, run[1]); piece++) {
+          const at = piece * pieceBytes;
+          // One copy of the run, cut as it is passed on: slices, because a run's buffer would stay as long as any piece.
+          this.#piece(job, piece, buffer.slice(at - from, Math.min(bytes, at + pieceBytes) - from));
+        }
+      }
+    } catch {
+      // What cannot be read is not held.
+    }
+    this.#in('bodyEnd', job, 'storage-lost');
+  }
+
+  #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer) {
+    this.#arriving = buffer;
+    this.#in('bodyPiece', job, piece, buffer.byteLength);
+  }
+
+  #digested(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
+    /** @type {ArrayBuffer} */ digest) {
+    this.#arriving = buffer;
+    this.#in('bodyDigest', job, piece, buffer.byteLength, digest);
+  }
+
+  #openPeers(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
+    const source = this.#around.askPage?.(this.asked, begin, end, {
+      piece: (piece, buffer) => this.#piece(job, piece, buffer),
+      reply: (whole) => void this.#reply(job, begin, end, whole),
+      pending: this.#onPending,
+      end: (code) => void this.#in('bodyEnd', job, code),
+    });
+    if (source) this.#jobs.set(job, source);
+    else queueMicrotask(() => this.#in('bodyEnd', job, 'no-page'));
+  }
+
+  // The long form: the page gives the whole resource, and the worker verifies what it takes of it.
+  async #reply(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end, /** @type {ArrayBuffer} */ whole) {
+    const { bytes, pieceBytes } = this.asked;
+    this.#unstored.set(job, new Map());
+    try {
+      if (whole.byteLength !== bytes) throw new Error('wrong-length');
+      const code = await this.#haveDigests();
+      if (code) throw new Error(code);
+      for (let piece = begin; piece < end && !this.#over; piece++) {
+        const buffer = whole.slice(piece * pieceBytes, Math.min(bytes, (piece + 1) * pieceBytes));
+        this.#digested(job, piece, buffer, await crypto.subtle.digest('SHA-256', buffer));
+      }
+      this.#in('bodyEnd', job, '');
+    } catch (error) {
+      this.#in('bodyEnd', job, /** @type {Error} */ (error).message);
+    }
+  }
+
+  // Hands the digest list to the core, once. Resolves to why not, '' if it is there.
+  #haveDigests() {
+    const { bytes, pieceBytes } = this.asked;
+    if (bytes <= pieceBytes) return Promise.resolve('');
+    this.#digests ??= this.#around.digests(this.asked).then(
+      (list) => (this.#over || call('bodyDigests', this.#id, list) ? '' : 'digests-mismatch'),
+      (error) => {
+        this.#digests = undefined; // another window tries again
+        return error.message === 'digests-mismatch' ? error.message : 'origin-unreachable';
+      });
+    return this.#digests;
+  }
+
+  async #fetch(/** @type {number[]} */ ...[job, begin, end, whole, reload, wait]) {
+    const { url, root, bytes, pieceBytes } = this.asked;
+    let closed = false;
+    /** @type {ReturnType<typeof openWindow> | undefined} */
+    let window;
+    this.#unstored.set(job, new Map());
+    this.#jobs.set(job, { close: () => (closed = true) });
+    const digests = this.#haveDigests(); // beside the window
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    if (closed) return;
+    let told = digests;
+    const reader = {
+      head: (/** @type {Response} */ response) => {
+        const header = (/** @type {string} */ name) => response.headers.get(name) ?? '';
+        this.#in('bodyHead', job, response.status, [response.type, header('cache-control'), header('vary'),
+          header('content-range'), header('content-encoding')].join('\n'));
+      },
+      piece: (/** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {ArrayBuffer} */ digest) => {
+        told = told.then((code) => {
+          if (code) this.#in('bodyEnd', job, code);
+          else this.#digested(job, piece, buffer, digest);
+          return code;
+        });
+      },
+      end: (/** @type {string} */ code) => void told.then(() => this.#in('bodyEnd', job, code)),
+    };
+    const source = {
+      close: () => window?.leave(reader),
+      accept: (/** @type {number} */ skip, /** @type {number} */ until) => window?.accept(skip, until),
+    };
+    this.#jobs.set(job, source);
+    window = openWindow({ url, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0 }, reader);
+  }
+
+  async #store(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
+    const kept = this.#unstored.get(job);
+    const buffers = [];
+    for (let piece = begin; piece < end; piece++) {
+      buffers.push(/** @type {ArrayBuffer} */ (kept?.get(piece)));
+      kept?.delete(piece);
+    }
+    const { store, emit, report } = this.#around;
+    const { root, url } = this.asked;
+    if (!store) return;
+    try {
+      await store.putRun(root, begin, end, buffers);
+      emit('stored', { root, begin, end });
+    } catch (error) {
+      // The stream goes on without it. Said once, and not tried again by this body.
+      if (this.#around.store) report('storage-full', url);
+      this.#around = { ...this.#around, store: null };
+    }
+  }
+
+  #close(/** @type {number} */ job) {
+    const source = this.#jobs.get(job);
+    this.#jobs.delete(job);
+    this.#unstored.delete(job);
+    source?.close();
+  }
+
+  #enqueue(/** @type {number} */ piece, /** @type {number} */ begin, /** @type {number} */ end) {
+    const buffer = /** @type {ArrayBuffer} */ (this.#buffers.get(piece));
+    this.#buffers.delete(piece);
+    this.#controller.enqueue(new Uint8Array(buffer, begin, end - begin));
+    this.#resolve(new Response(this.#stream, this.asked.head));
+    this.#resolve = () => {};
+    const now = performance.now();
+    if (now - this.#told < progressWait) return;
+    this.#told = now;
+    this.#tell(false);
+  }
+
+  #done() {
+    this.#controller.close();
+    this.#end(true, '');
+  }
+
+  #fail(/** @type {string} */ code) {
+    this.#controller.error(new TypeError(`peer-cdn: ${code}`));
+    this.#end(false, code);
+  }
+
+  // The core is gone: an error, never a truncation.
+  #break(/** @type {unknown} */ error) {
+    if (this.#over) return;
+    for (const job of [...this.#jobs.keys()]) this.#close(job);
+    this.#controller.error(error);
+    this.#end(false, 'engine-failed');
+  }
+
+  #tell(/** @type {boolean} */ done) {
+    call('bodyCounts', this.#id);
+    const [fromCache, fromPeers, fromOrigin, wasted] = fields();
+    if (fromCache + fromPeers + fromOrigin === 0) return;
+    const { url, root } = this.asked;
+    this.#around.emit('transfer', { id: this.#transfer, url, root, bytes: this.asked.length, fromCache,
+      fromPeers, fromOrigin, wasted, ms: performance.now() - this.#began, done, code: this.code });
+  }
+
+  #end(/** @type {boolean} */ complete, /** @type {string} */ code) {
+    if (this.#over) return;
+    this.#over = true;
+    this.code = code;
+    clearTimeout(this.#timer);
+    try {
+      this.#tell(true);
+      call('closeBody', this.#id);
+    } catch {
+      // The core is gone, and its counts with it.
+    }
+    open.delete(this);
+    this.#resolve(null);
+    this.#finish(complete);
+    this.#around.changed();
+  }
+}
+
+function hexBytes(/** @type {string} */ hex) {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16)).buffer;
+}

@@ -1,0 +1,201 @@
+// One routed request: runs the core's chain over the middlewares of the route.
+import { Gathering } from './body.js';
+import { call, drain, fields, unattendedBytes } from './engine.js';
+
+/** @typedef {import('./body.js').Asked} Asked */
+/** @typedef {import('./plugins.js').Middleware} Middleware */
+/** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
+
+// ChainEvent of the core.
+const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT] = [0, 1, 2, 3, 4, 5, 6];
+const CACHE = 1;
+const DELEGATE = 2;
+
+/**
+ * What an exchange uses of the worker.
+ * @typedef {object} Worker
+ * @property {() => Promise<import('./store.js').Store | null>} store
+ * @property {(clientId: string) => Promise<Client | null>} choosePage
+ * @property {(store: import('./store.js').Store | null, page: Client | null) => import('./body.js').Surroundings} around
+ * @property {(code: string, url: string, error?: unknown) => void} report
+ * @property {() => void} expireManifest
+ */
+
+export class Exchange {
+  #event;
+  #factories;
+  #kinds;
+  #worker;
+  #id;
+  /** @type {Asked | null} */
+  #asked = null;
+  /** @type {Middleware[]} */
+  #middlewares = [];
+  /** @type {Response[]} by plugin */
+  #answers = [];
+  /** @type {Gathering[]} by plugin kind */
+  #gatherings = [];
+  /** Which answers are made of pieces. @type {Map<Response, Gathering>} */
+  #made = new Map();
+  /** @type {Set<number>} plugin kinds that lost before they began */
+  #aborted = new Set();
+  /** @type {Promise<unknown>[]} what the exchange stays open for */
+  #work = [];
+  #timer = 0;
+  #resolve = (/** @type {Response | Promise<Response>} */ _) => {};
+
+  /**
+   * @param {FetchEvent} event
+   * @param {number} route the core's number
+   * @param {MiddlewareFactory[]} factories
+   * @param {(factory: Function) => number} kindOf
+   * @param {Worker} worker
+   */
+  constructor(event, route, factories, kindOf, worker) {
+    this.#event = event;
+    this.#factories = factories;
+    this.#kinds = factories.map(kindOf);
+    this.#worker = worker;
+    const { url, headers } = event.request;
+    const { pathname, search } = new URL(url);
+    const range = headers.get('range');
+    this.#id = call('open', route, pathname + search, range ?? '', headers.get('if-range') ?? '');
+    const [listed, satisfiable, bytes, pieceBytes, begin, end, from, to] = fields();
+    if (!listed) return;
+    const [root, contentType, ...pairs] = call('head', this.#id).split('\n');
+    const [status] = fields();
+    /** @type {[string, string][]} */
+    const head = [];
+    for (let i = 0; i < pairs.length; i += 2) head.push([pairs[i], pairs[i + 1]]);
+    this.#asked = { exchange: this.#id, url, root, contentType, range, bytes, pieceBytes, begin, end, length: to - from,
+      head: { status, headers: head } };
+    if (!satisfiable) this.#asked.length = -1;
+  }
+
+  /** @returns {Promise<Response>} */
+  run() {
+    if (this.#asked && this.#asked.length < 0) {
+      this.#close();
+      return Promise.resolve(new Response(null, this.#asked.head));
+    }
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      this.#in(START, 0);
+    });
+  }
+
+  #in(/** @type {number} */ event, /** @type {number} */ plugin) {
+    try {
+      call('chain', this.#id, event, plugin, performance.now());
+      drain('chainPoll', this.#id, this.#performers);
+      clearTimeout(this.#timer);
+      const at = call('chainTimeout', this.#id);
+      if (at >= 0) this.#timer = setTimeout(() => this.#in(TIMEOUT, 0), at - performance.now());
+    } catch {
+      this.#fallThrough();
+    }
+  }
+
+  // By the number of Chain::Output.
+  #performers = [
+    (/** @type {number} */ plugin) => void this.#start(plugin),
+    (/** @type {number} */ plugin) => this.#abort(this.#kinds[plugin]),
+    (/** @type {number} */ plugin) => this.#respond(plugin),
+    (/** @type {number} */ plugin) => this.#put(plugin),
+    () => {}, // reported where it happened, with the error itself
+    () => this.#fallThrough(),
+  ];
+
+  async #start(/** @type {number} */ plugin) {
+    try {
+      const middleware = this.#factories[plugin](this.#event);
+      this.#middlewares[plugin] = middleware;
+      const response = await middleware.get();
+      if (response) this.#answers[plugin] = response;
+      this.#in(!response ? NULL : this.#kinds[plugin] === CACHE ? STORED : RESPONSE, plugin);
+    } catch (error) {
+      // Being offline is no fault of a plugin.
+      if (this.#kinds[plugin] === 0) this.#worker.report('plugin-failed', this.#event.request.url, error);
+      this.#in(ERROR, plugin);
+    }
+  }
+
+  /** @type {Response | undefined} */
+  #answer;
+  /** @type {Gathering | undefined} */
+  #body;
+
+  #abort(/** @type {number} */ kind) {
+    this.#aborted.add(kind);
+    this.#gatherings[kind]?.cancel();
+  }
+
+  #respond(/** @type {number} */ plugin) {
+    const answer = this.#answers[plugin];
+    this.#answer = answer;
+    this.#body = this.#made.get(answer);
+    if (this.#body) this.#work.push(this.#body.finished);
+    // After the puts of the same drain, which may clone it.
+    queueMicrotask(() => {
+      this.#resolve(answer);
+      void Promise.allSettled(this.#work).then(() => this.#close());
+    });
+  }
+
+  // Never a clone of a stream of ours: it would be pulled whole into memory. It is read back from the store.
+  #put(/** @type {number} */ plugin) {
+    const middleware = this.#middlewares[plugin];
+    if (this.#kinds[plugin] > 0 || typeof middleware?.put !== 'function') return;
+    const response = this.#body
+      ? this.#body.finished.then((complete) => (complete ? this.gather(CACHE) : null))
+      : Promise.resolve(/** @type {Response} */ (this.#answer).clone());
+    this.#work.push(response.then((each) => each && middleware.put?.(each))
+      .catch((error) => this.#worker.report('plugin-failed', this.#event.request.url, error)));
+  }
+
+  #fallThrough() {
+    this.#resolve(fetch(this.#event.request));
+    this.#close();
+  }
+
+  #close() {
+    clearTimeout(this.#timer);
+    try {
+      call('close', this.#id);
+    } catch {
+      // The core is gone.
+    }
+  }
+
+  /**
+   * A response made of pieces, once its first byte is there; null if this kind of plugin cannot give one.
+   * @param {number} kind PluginKind of the core
+   * @param {number} [timeout] milliseconds until the first byte
+   * @returns {Promise<Response | null>}
+   */
+  async gather(kind, timeout = 0) {
+    const asked = this.#asked;
+    if (!asked || asked.length < 0) return null;
+    const { store, choosePage, around, expireManifest } = this.#worker;
+    // Only a long body needs a page that keeps the worker alive.
+    const needsPage = kind === DELEGATE || asked.length > unattendedBytes;
+    const [opened, page] = await Promise.all([store(), needsPage ? choosePage(this.#event.clientId) : null]);
+    if (this.#aborted.has(kind) || (kind === DELEGATE && !page) || (kind === CACHE && !opened)) return null;
+    const runs = (await opened?.runs(asked.root).catch(() => [])) ?? [];
+    call('heldBegin');
+    for (const run of runs) call('heldAdd', ...run);
+    const id = call('openBody', this.#id, kind, page !== null);
+    if (!id) return null;
+    const pending = () => this.#in(PENDING, this.#kinds.indexOf(DELEGATE));
+    const body = new Gathering(id, asked, runs, around(opened, page), pending);
+    this.#gatherings[kind] = body;
+    const timer = timeout && setTimeout(() => body.cancel(), timeout);
+    const response = await body.response;
+    clearTimeout(timer);
+    if (response) this.#made.set(response, body);
+    void body.finished.then(() => {
+      if (/origin-changed|digests-mismatch/.test(body.code)) expireManifest();
+    });
+    return response;
+  }
+}

@@ -1,0 +1,179 @@
+// The service worker's entry: PeerCDN and its plugins.
+import { openCount } from './body.js';
+import { call, isOn, onFailure, regexps } from './engine.js';
+import { Exchange } from './exchange.js';
+import { ManifestKeeper } from './manifest.js';
+import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
+import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, dropUnlisted, exchanges, kindOf, NetworkPlugin }
+  from './plugins.js';
+import { Store } from './store.js';
+
+/** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
+/** @typedef {'ordered' | 'fastest'} Strategy */
+
+/** How the middlewares of a route are asked: one after another, or all at once. */
+const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** @type {Strategy} */ ('fastest') };
+
+// Request headers, by the bit that tells the core of them.
+const flagged = [
+  [2, ['authorization']],
+  [4, ['x-peer-cdn']],
+  [8, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
+];
+
+/**
+ * Routes of a site, and the plugins that answer for them. Events: 'error' ({ code, url }) and 'transfer', with
+ * the details in `event.detail`.
+ */
+class PeerCDN extends EventTarget {
+  static CachePlugin = CachePlugin;
+  static DelegatePlugin = DelegatePlugin;
+  static NetworkPlugin = NetworkPlugin;
+  static strategies = strategies;
+
+  #manifest;
+  /** @type {MiddlewareFactory[][]} by the core's number of the route */
+  #routes = [];
+  /** @type {Promise<Store | null> | undefined} */
+  #store;
+  #told = 0;
+
+  /**
+   * @param {{ manifest?: string }} [options] where the manifest is, on this origin
+   */
+  constructor({ manifest = '/peer-cdn.json' } = {}) {
+    super();
+    this.#manifest = new ManifestKeeper(manifest, () => this.#openStore(), (code, url) => this.#report(code, url),
+      () => this.#handleManifest());
+    onFailure((error) => queueMicrotask(() => this.#report('engine-failed', '', error)));
+    if (isOn()) call('manifestPath', new URL(manifest, location.href).pathname);
+  }
+
+  /**
+   * Adds a route for GET requests: '/static' also serves what is below it, '/' everything, ':name' one segment,
+   * ':name(regexp)' one segment that matches. Throws if the path cannot be read.
+   * @param {string} path
+   * @param {Strategy} strategy
+   * @param {...MiddlewareFactory} factories
+   */
+  GET(path, strategy, ...factories) {
+    if (!(strategy in strategies) || factories.some((each) => typeof each !== 'function')) {
+      throw new TypeError('peer-cdn: GET(path, strategy, ...middlewares)');
+    }
+    if (!isOn()) return this;
+    const id = call('addRoute', path, strategy === 'fastest' ? 1 : 0, factories.map(kindOf).join(''));
+    if (id < 0) throw new TypeError(`peer-cdn: ${call('errorCode', -id)}: ${path}`);
+    this.#routes[id] = factories;
+    regexps.length = 0;
+    for (const pattern of call('patterns').split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
+    return this;
+  }
+
+  /** Listens. To be called while the worker's script first runs. */
+  register() {
+    startPages();
+    addEventListener('activate', (event) => event.waitUntil(
+      Promise.allSettled([clients.claim(), dropOldCaches(), this.#manifest.revalidate()])));
+    addEventListener('message', (event) => {
+      if (handleMessage(event)) broadcast('busy', { open: openCount() });
+    });
+    addEventListener('fetch', (event) => this.#handleFetch(event));
+    return this;
+  }
+
+  #handleFetch(/** @type {FetchEvent} */ event) {
+    const { request } = event;
+    const { url, headers } = request;
+    if (!isOn()) return;
+    if (request.mode === 'navigate') event.waitUntil(this.#manifest.revalidate());
+    let flags = url.startsWith(`${location.origin}/`) ? 1 : 0;
+    for (const [flag, names] of flagged) {
+      if (/** @type {string[]} */ (names).some((name) => headers.has(name))) flags |= /** @type {number} */ (flag);
+    }
+    try {
+      const words = [request.method, request.destination, request.cache].join('\n');
+      const route = call('route', words, new URL(url).pathname, flags);
+      if (route >= 0) event.respondWith(this.#answer(event, route));
+    } catch {
+      // The core failed just now, and told so: the browser goes on by itself.
+    }
+  }
+
+  async #answer(/** @type {FetchEvent} */ event, /** @type {number} */ route) {
+    try {
+      await this.#manifest.ready();
+      const exchange = new Exchange(event, route, this.#routes[route], kindOf, this.#worker);
+      exchanges.set(event, exchange);
+      return await exchange.run();
+    } catch (error) {
+      if (isOn()) throw error;
+      return fetch(event.request);
+    }
+  }
+
+  /** @type {import('./exchange.js').Worker} */
+  #worker = {
+    choosePage,
+    store: () => this.#openStore(),
+    report: (code, url, error) => this.#report(code, url, error),
+    expireManifest: () => void this.#manifest.expire(),
+    around: (store, page) => ({
+      store,
+      digests: ({ root }) => this.#digests(root, store),
+      askPage: (asked, begin, end, reader) =>
+        page ? askPage(page, asked, this.#manifest.digests + asked.root, begin, end, reader)
+          : { close: () => queueMicrotask(() => reader.end('no-page')) },
+      emit: (type, detail) => this.#emit(type, detail),
+      report: (code, url) => this.#report(code, url),
+      changed: () => this.#tellBusy(),
+    }),
+  };
+
+  // Where storage is denied we only do without it. A failed open is tried again by the next request.
+  #openStore() {
+    this.#store ??= Store.open(currentCache()).catch(() => {
+      this.#store = undefined;
+      return null;
+    });
+    return this.#store;
+  }
+
+  // The digest list of a resource of several pieces, checked against its root.
+  async #digests(/** @type {string} */ root, /** @type {Store | null} */ store) {
+    const stored = await store?.digests(root).catch(() => null);
+    if (stored) return stored;
+    const response = await fetch(this.#manifest.digests + root, { headers: { 'x-peer-cdn': 'bypass' } });
+    if (!response.ok) throw new Error(response.status < 500 ? 'digests-mismatch' : 'origin-unreachable');
+    const list = await response.arrayBuffer();
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', list));
+    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    if (hex !== root) throw new Error('digests-mismatch');
+    await store?.putDigests(root, list).catch(() => {});
+    return list;
+  }
+
+  #handleManifest() {
+    broadcast('manifest');
+    void this.#openStore().then((store) => store && dropUnlisted(store)).catch(() => {});
+  }
+
+  #tellBusy() {
+    const open = openCount();
+    if (open === this.#told) return;
+    this.#told = open;
+    broadcast('busy', { open });
+  }
+
+  #emit(/** @type {string} */ type, /** @type {object} */ detail) {
+    broadcast(type, detail);
+    if (type === 'transfer') this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
+    broadcast('error', { code, url });
+    this.dispatchEvent(new CustomEvent('error', { detail: { code, url, error } }));
+  }
+}
+
+export default PeerCDN;
+export { CachePlugin, DelegatePlugin, NetworkPlugin, PeerCDN, strategies };

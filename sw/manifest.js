@@ -1,0 +1,116 @@
+// Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
+import { call, manifestAge, manifestWait } from './engine.js';
+
+/** @typedef {import('./store.js').Store} Store */
+
+export class ManifestKeeper {
+  /** Where digest lists are: a path, to which the root is added. */
+  digests = '/peer-cdn/digests/';
+
+  #url;
+  #store;
+  #report;
+  #onChange;
+  /** @type {string | null} */
+  #text = null;
+  #fetched = 0;
+  /** @type {Promise<void> | undefined} */
+  #loading;
+  /** @type {Promise<boolean> | undefined} */
+  #fetching;
+  #failed = false;
+  #tried = 0;
+
+  /**
+   * @param {string} url
+   * @param {() => Promise<Store | null>} store
+   * @param {(code: string, url: string) => void} report
+   * @param {() => void} onChange a new one is in use, and stored
+   */
+  constructor(url, store, report, onChange) {
+    this.#url = url;
+    this.#store = store;
+    this.#report = report;
+    this.#onChange = onChange;
+  }
+
+  /** Resolves when the manifest in use is at most limits::manifest_age old, or when there is no newer one to have. */
+  async ready() {
+    await this.#load();
+    if (Date.now() - this.#fetched < manifestAge) return;
+    // Whoever is offline has waited once; the next requests use what is stored at once.
+    const failed = this.#failed;
+    if (failed && Date.now() - this.#tried < manifestWait) return;
+    const fresh = this.revalidate();
+    if (failed) return;
+    await Promise.race([fresh, new Promise((resolve) => setTimeout(resolve, manifestWait, false))]);
+  }
+
+  /** The manifest is known to be old: the origin has other bytes. */
+  expire() {
+    this.#fetched = 0;
+    return this.revalidate();
+  }
+
+  /** Asks the site. Resolves to whether it answered; calls meanwhile join. */
+  revalidate() {
+    this.#fetching ??= this.#fetch()
+      .then((ok) => (this.#failed = !ok, ok), () => (this.#failed = true, false))
+      .finally(() => (this.#fetching = undefined));
+    return this.#fetching;
+  }
+
+  #load() {
+    this.#loading ??= (async () => {
+      const stored = await (await this.#store())?.manifest().catch(() => null);
+      if (stored && this.#text === null && this.#use(stored.text)) this.#fetched = stored.fetched;
+    })();
+    return this.#loading;
+  }
+
+  async #fetch() {
+    this.#tried = Date.now();
+    await this.#load();
+    const response = await fetch(this.#url, {
+      cache: 'no-cache',
+      headers: { 'x-peer-cdn': 'bypass' },
+      signal: AbortSignal.timeout(manifestWait * 4),
+    });
+    // A site that took its manifest away shares nothing.
+    const gone = response.status === 404 || response.status === 410;
+    if (!response.ok && !gone) return false;
+    const text = gone ? '{"version":1,"resources":{}}' : await response.text();
+    const changed = text !== this.#text;
+    if (changed && !this.#use(text)) return false;
+    this.#fetched = Date.now();
+    const store = await this.#store();
+    await store?.putManifest(text, this.#fetched).catch(() => {});
+    if (changed) this.#onChange();
+    return true;
+  }
+
+  // All of it, or none: with half a manifest, some files would come from nowhere.
+  #use(/** @type {string} */ text) {
+    try {
+      const { version, digests = '/peer-cdn/digests/', resources = {}, disabled } = JSON.parse(text);
+      if (version !== 1 || !/^\/(?!\/)/.test(digests)) throw new Error('malformed-manifest');
+      call('manifestBegin');
+      for (const [path, entry] of disabled ? [] : Object.entries(resources)) this.#add(path, entry);
+      call('manifestCommit', disabled === true);
+      this.#text = text;
+      this.digests = digests;
+      return true;
+    } catch {
+      this.#report('malformed-manifest', this.#url);
+      return false;
+    }
+  }
+
+  #add(/** @type {string} */ path, /** @type {any} */ { bytes, pieceBytes, root, type = '', anyQuery, headers = {} }) {
+    const texts = [path, root, type, ...Object.entries(headers).flat()].map(String);
+    // A line end would part one text into two.
+    const wrong = texts.some((each) => each.includes('\n')) || typeof bytes !== 'number' || typeof pieceBytes !== 'number';
+    const error = wrong || call('manifestAdd', texts.join('\n'), bytes, pieceBytes, anyQuery === true);
+    if (error) throw new Error('malformed-manifest');
+  }
+}

@@ -1,0 +1,126 @@
+// The pages of this site: which ones said hello, what is told to all, and what one of them is asked for.
+import { ackWait, replyBytes } from './engine.js';
+
+/** @typedef {import('./body.js').Asked} Asked */
+/** @typedef {import('./body.js').PageReader} PageReader */
+
+/** @type {BroadcastChannel | undefined} */
+let channel;
+let asked = 0;
+
+/** By client id: 'stream', or 'reply' from a page that answers in the long form. @type {Map<string, string>} */
+const forms = new Map();
+
+/** @type {(() => void)[]} */
+let waiting = [];
+
+/**
+ * Tells all pages.
+ * @param {string} type
+ * @param {object} detail
+ */
+export function broadcast(type, detail = {}) {
+  channel?.postMessage({ type, ...detail });
+}
+
+/** A worker that was stopped has forgotten who is there, and asks once, as it starts. */
+export function startPages() {
+  channel = new BroadcastChannel('peer-cdn');
+  asked = performance.now();
+  broadcast('who');
+}
+
+/**
+ * A message of a page. True if it is a hello, from a page that is to be told how things are.
+ * @param {ExtendableMessageEvent} event
+ */
+export function handleMessage({ data, source }) {
+  if (data?.peerCdn !== 1 || data.type !== 'hello' || !(source instanceof Client)) return false;
+  forms.set(source.id, data.form === 'stream' ? 'stream' : 'reply');
+  for (const goOn of waiting) goOn();
+  waiting = [];
+  return true;
+}
+
+async function isThere(/** @type {string} */ id) {
+  const client = await clients.get(id);
+  if (client?.type === 'window') return client;
+  forms.delete(id);
+  return null;
+}
+
+/**
+ * A page that said hello, the requester first; null if there is none. Waits only in the first moments of
+ * the worker's life, when a hello may be on its way.
+ * @param {string} clientId of the requester
+ */
+export async function choosePage(clientId) {
+  const left = asked + ackWait - performance.now();
+  if (forms.size === 0 && left > 0) {
+    await new Promise((resolve) => {
+      waiting.push(() => resolve(undefined));
+      setTimeout(resolve, left);
+    });
+  }
+  for (const id of [clientId, ...forms.keys()]) {
+    const client = forms.has(id) && (await isThere(id));
+    if (client) return client;
+  }
+  return null;
+}
+
+/**
+ * Asks a page for pieces.
+ * @param {Client} page
+ * @param {Asked} asked
+ * @param {string} digests the URL of the digest list
+ * @param {number} begin
+ * @param {number} end
+ * @param {PageReader} reader
+ */
+export function askPage(page, { url, range, root, bytes, pieceBytes, contentType }, digests, begin, end, reader) {
+  const { port1: port, port2 } = new MessageChannel();
+  let over = false;
+  const finish = (/** @type {string} */ code) => {
+    if (over) return;
+    close();
+    reader.end(code);
+  };
+  const close = () => {
+    over = true;
+    clearTimeout(timer);
+    clearInterval(watch);
+    port.postMessage({ type: 'close' });
+    port.close();
+  };
+  // The long form answers once, whenever it is ready; the other one says at once that it got the request.
+  const timer = forms.get(page.id) === 'stream' ? setTimeout(() => finish('no-page'), ackWait) : 0;
+  // Nothing tells that a tab was closed.
+  const watch = setInterval(() => void isThere(page.id).then((client) => client || finish('no-page')), 1000);
+  port.onmessage = ({ data }) => {
+    clearTimeout(timer);
+    if (over) return;
+    switch (data?.type) {
+      case 'piece':
+        return reader.piece(data.piece, data.buffer);
+      case 'pending':
+        return reader.pending();
+      case 'none':
+        return finish(data.code ?? 'nobody-has-it');
+      case 'end':
+        return finish(data.code ?? '');
+      case 'ack':
+        return;
+      default: {
+        const { status, body } = data ?? {};
+        if (status === 200 && body instanceof ArrayBuffer && body.byteLength <= replyBytes) return reader.reply(body);
+        return finish('nobody-has-it');
+      }
+    }
+  };
+  page.postMessage({ peerCdn: 1, url, range, root, bytes, pieceBytes, contentType, begin, end, digests }, [port2]);
+  return {
+    close,
+    grant: (/** @type {number} */ bytes) => port.postMessage({ type: 'grant', bytes }),
+  };
+}

@@ -1,0 +1,101 @@
+// The plugins of the worker: factories of middlewares, { get, put }, for the chain of a route.
+import { openRoots } from './body.js';
+import { call } from './engine.js';
+
+/** @typedef {import('./exchange.js').Exchange} Exchange */
+/** @typedef {{ get: () => Promise<Response | null> | Response | null, put?: (response: Response) => unknown }} Middleware */
+/** @typedef {(event: FetchEvent) => Middleware} MiddlewareFactory */
+
+// PluginKind of the core.
+const USER = 0;
+const CACHE = 1;
+const DELEGATE = 2;
+const NETWORK = 3;
+
+/** The plugins of ours behind their factories. @type {WeakMap<Function, number>} */
+const kinds = new WeakMap();
+
+/** Which kind of plugin made this factory. */
+export const kindOf = (/** @type {Function} */ factory) => kinds.get(factory) ?? USER;
+
+/** Requests of routes of ours. @type {WeakMap<FetchEvent, Exchange>} */
+export const exchanges = new WeakMap();
+
+let cacheName = 'peer-cdn-v1';
+
+/** The Cache of the newest CachePlugin. */
+export const currentCache = () => cacheName;
+
+/** @type {(timeout: number) => (event: FetchEvent) => Middleware} */
+const delegateFor = (timeout) => (event) => ({
+  get: () => exchanges.get(event)?.gather(DELEGATE, timeout) ?? null,
+});
+
+/** Answers from what is stored; null unless all of the asked range is. */
+export class CachePlugin {
+  /** A store's Cache is named this + version. The pages use the same name. */
+  static peerFetch = 'peer-cdn-v';
+  /** The old spelling. */
+  static peerfetch = 'peer-cdn-v';
+
+  /** @type {MiddlewareFactory} May be passed on as a function: `cache.getMiddleware`. */
+  getMiddleware;
+
+  /**
+   * @param {{ version?: number | string }} [options] with a new version the old store is dropped
+   */
+  constructor({ version = 1 } = {}) {
+    cacheName = CachePlugin.peerFetch + version;
+    this.getMiddleware = (event) => ({
+      get: () => exchanges.get(event)?.gather(CACHE) ?? null,
+      // Verified pieces are stored as they come, by whoever verified them: there is nothing left to do.
+      put: () => {},
+    });
+    kinds.set(this.getMiddleware, CACHE);
+  }
+}
+
+/** Asks a page, which has what a worker has not: connections to peers. Null at once if nobody has it. */
+export class DelegatePlugin {
+  /** @type {MiddlewareFactory} */
+  getMiddleware;
+
+  /**
+   * @param {{ timeoutAfter?: number }} [options] milliseconds until the first byte
+   */
+  constructor({ timeoutAfter = 5000 } = {}) {
+    this.getMiddleware = delegateFor(timeoutAfter);
+    kinds.set(this.getMiddleware, DELEGATE);
+  }
+}
+
+/** The origin: listed files in verified windows, everything else as it is. */
+export class NetworkPlugin {
+  /** @type {MiddlewareFactory} */
+  getMiddleware;
+
+  constructor() {
+    this.getMiddleware = (event) => ({
+      get: async () => (await exchanges.get(event)?.gather(NETWORK)) ?? fetch(event.request),
+    });
+    kinds.set(this.getMiddleware, NETWORK);
+  }
+}
+
+/** Drops the stores of other versions. */
+export async function dropOldCaches() {
+  const names = await caches.keys();
+  return Promise.all(names.filter((name) => name.startsWith(CachePlugin.peerFetch) && name !== cacheName)
+    .map((name) => caches.delete(name)));
+}
+
+/**
+ * Drops from the store what the manifest does not list any more.
+ * @param {import('./store.js').Store} store
+ */
+export async function dropUnlisted(store) {
+  const roots = [...(await store.roots()).keys()];
+  const open = openRoots();
+  const drop = call('unlisted', roots.join('')).match(/.{64}/g) ?? [];
+  await Promise.all(drop.filter((/** @type {string} */ root) => !open.has(root)).map((/** @type {string} */ root) => store.drop(root)));
+}
