@@ -2,10 +2,13 @@
 // with a real RTCPeerConnection, the simulator with a virtual network.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "signal/client.hpp"
 #include "swarm/swarm.hpp"
@@ -55,10 +58,11 @@ class Peer {
   // No RTCPeerConnection here: every reader ends with no_webrtc at once.
   void handle_no_webrtc(Instant now);
 
-  // Nobody has it and no pair is open: the answer is known without a round trip.
+  // Nobody has it and no pair is open: the answer is known without a round trip. While the page's
+  // first socket is being opened it waits for that, at most limits::first_socket_wait.
   void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces, Instant now);
 
-  // The rest goes straight through.
+  // The rest goes straight through; outputs are polled here.
   swarm::Swarm& swarm() { return swarm_; }
 
   void handle_timeout(Instant now);
@@ -66,8 +70,37 @@ class Peer {
   std::optional<Output> poll_output();
 
  private:
+  Instant now() const { return std::max(now_, swarm_.told()); }
+  void ask(const Root& root);
+  void answer_held();
+  void close_pair(PeerId peer, Error error);
+  bool expects(PeerId peer);
+  void create(PeerId peer, bool offer);
+
+  void translate(swarm::AskFor& ask);
+  void translate(swarm::Serve& serve);
+  void translate(swarm::ClosePair& close);
+  void translate(signal::Answered& answered);
+  void translate(signal::Introduced& introduced);
+  void translate(signal::Signalled& signalled);
+  void translate(signal::Left& left);
+  void translate(signal::SignalReport& report);
+  template <class Same>  // what the host does as it is
+  void translate(Same& output) {
+    ready_.push_back(std::move(output));
+  }
+
   swarm::Swarm swarm_;
   signal::Client client_;
+  Instant now_{};
+  bool webrtc_ = true;
+  bool leading_ = false;
+  std::vector<Root> served_;              // announced while leading, sorted
+  std::vector<PeerId> expected_;          // introduced: their offer is their acceptance
+  std::optional<Instant> first_socket_;   // being opened: until when asks wait for it
+  std::vector<Root> held_asks_;
+  std::vector<Output> ready_;             // translated, in order
+  std::size_t next_ready_ = 0;
 };
 
 }  // namespace peer_cdn::peer

@@ -287,6 +287,7 @@ void Swarm::handle_store_failed(const Root& root, PieceRange pieces, Instant now
 // --- Time ----------------------------------------------------------------------------------------
 
 void Swarm::settle(Instant now) {
+  told_ = now;
   settle_pairs(now);
   settle_downloads(now);
   for (auto& pair : pairs_) {

@@ -73,6 +73,8 @@ class Swarm {
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
   std::optional<Output> poll_output() { return outputs_.poll(); }
+  // The time of the last event, for whoever acts on an output.
+  Instant told() const { return told_; }
 
  private:
   struct Pair {
@@ -118,6 +120,7 @@ class Swarm {
   void pump(Instant now);
 
   std::uint64_t seed_;
+  Instant told_{};
   std::vector<std::unique_ptr<Pair>> pairs_;
   std::vector<std::unique_ptr<Download>> downloads_;
   std::vector<Holding> holdings_;  // by root

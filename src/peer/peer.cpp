@@ -1,0 +1,214 @@
+#include "peer/peer.hpp"
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::peer {
+
+Peer::Peer(std::string browser, std::uint64_t seed)
+    : swarm_(seed), client_(std::move(browser), seed) {}
+
+void Peer::start(Instant now) {
+  now_ = now;
+  if (!webrtc_) return;
+  first_socket_ = now + limits::first_socket_wait;
+  client_.start(now);
+}
+
+void Peer::stop(Instant now) {
+  now_ = now;
+  client_.stop(now);
+  answer_held();
+}
+
+void Peer::handle_socket_open(Instant now) {
+  now_ = now;
+  client_.handle_socket_open(now);
+}
+
+void Peer::handle_socket_closed(Instant now) {
+  now_ = now;
+  client_.handle_socket_closed(now);
+  answer_held();
+}
+
+void Peer::handle_message(const signal::Message& message, Instant now) {
+  now_ = now;
+  client_.handle_message(message, now);
+  if (client_.connected()) answer_held();
+}
+
+void Peer::handle_local_description(PeerId peer, signal::Description description, Instant now) {
+  now_ = now;
+  if (swarm_.has_pair(peer)) client_.signal({peer, std::move(description)}, now);
+}
+
+void Peer::handle_local_candidate(PeerId peer, signal::Candidate candidate, Instant now) {
+  now_ = now;
+  if (swarm_.has_pair(peer)) client_.signal({peer, std::move(candidate)}, now);
+}
+
+void Peer::handle_pair_open(PeerId peer, Instant now) {
+  now_ = now;
+  swarm_.handle_pair_open(peer, now);
+}
+
+void Peer::handle_pair_closed(PeerId peer, Instant now) {
+  now_ = now;
+  swarm_.handle_pair_closed(peer, now);
+  client_.decline(peer, now);
+}
+
+void Peer::handle_leading(bool leading, Instant now) {
+  now_ = now;
+  if (leading == leading_) return;
+  leading_ = leading;
+  for (const Root& root : served_) {
+    leading ? client_.serve(root, now) : client_.withdraw(root, now);
+  }
+}
+
+void Peer::handle_no_webrtc(Instant now) {
+  webrtc_ = false;
+  stop(now);
+}
+
+void Peer::open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
+                Instant now) {
+  now_ = now;
+  if (!webrtc_) {
+    ready_.push_back(swarm::End{reader, Error::no_webrtc});
+    return;
+  }
+  swarm_.open(reader, root, geometry, pieces, now);
+}
+
+void Peer::handle_timeout(Instant now) {
+  now_ = now;
+  if (first_socket_ && now >= *first_socket_) answer_held();
+  swarm_.handle_timeout(now);
+  client_.handle_timeout(now);
+}
+
+std::optional<Instant> Peer::next_timeout() const {
+  std::optional<Instant> next = held_asks_.empty() ? std::nullopt : first_socket_;
+  for (const auto& other : {swarm_.next_timeout(), client_.next_timeout()}) {
+    if (other && (!next || *other < *next)) next = other;
+  }
+  return next;
+}
+
+// The swarm's outputs first: what it asks the client for in one go travels in one message.
+std::optional<Output> Peer::poll_output() {
+  while (next_ready_ == ready_.size()) {
+    ready_.clear();
+    next_ready_ = 0;
+    if (auto output = swarm_.poll_output()) {
+      std::visit([this](auto& o) { translate(o); }, *output);
+    } else if (auto told = client_.poll_output()) {
+      std::visit([this](auto& o) { translate(o); }, *told);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return std::move(ready_[next_ready_++]);
+}
+
+// --- Who has it ----------------------------------------------------------------------------------
+
+void Peer::ask(const Root& root) {
+  if (client_.connected() && client_.anyone_has(root)) {
+    client_.ask(root, now());
+  } else if (!client_.connected() && first_socket_ && now() < *first_socket_ &&
+             held_asks_.size() < limits::asks_waiting) {
+    held_asks_.push_back(root);
+  } else {
+    swarm_.handle_answered(root, 0, now());
+  }
+}
+
+// The first socket is there, or will not come in time.
+void Peer::answer_held() {
+  first_socket_.reset();
+  for (const Root& root : std::exchange(held_asks_, {})) ask(root);
+}
+
+void Peer::translate(swarm::AskFor& output) { ask(output.root); }
+
+void Peer::translate(signal::Answered& answered) {
+  swarm_.handle_answered(answered.root, answered.peers, now());
+}
+
+void Peer::translate(swarm::Serve& serve) {
+  const auto at = std::lower_bound(served_.begin(), served_.end(), serve.root);
+  const bool there = at != served_.end() && *at == serve.root;
+  if (serve.on && !there) served_.insert(at, serve.root);
+  if (!serve.on && there) served_.erase(at);
+  if (!leading_) return;
+  serve.on ? client_.serve(serve.root, now()) : client_.withdraw(serve.root, now());
+}
+
+void Peer::translate(signal::SignalReport& report) {
+  ready_.push_back(swarm::Report{report.error, std::nullopt});
+}
+
+// --- Introductions -------------------------------------------------------------------------------
+
+bool Peer::expects(PeerId peer) {
+  const auto at = std::find(expected_.begin(), expected_.end(), peer);
+  if (at == expected_.end()) return false;
+  expected_.erase(at);
+  return true;
+}
+
+void Peer::create(PeerId peer, bool offer) {
+  if (swarm_.admit(peer, now())) {
+    ready_.push_back(CreatePair{peer, offer});
+  } else {
+    client_.decline(peer, now());
+  }
+}
+
+void Peer::close_pair(PeerId peer, Error error) {
+  swarm_.handle_pair_closed(peer, now());
+  ready_.push_back(swarm::ClosePair{peer, error});
+}
+
+// Whoever is introduced again has no pair with us any more, whatever we still believe.
+void Peer::translate(signal::Introduced& introduced) {
+  const PeerId peer = introduced.peer;
+  if (swarm_.has_pair(peer)) close_pair(peer, Error::peer_gone);
+  if (introduced.offer) return create(peer, true);
+  if (swarm_.is_banned(peer)) return client_.decline(peer, now());
+  if (expected_.size() >= limits::introductions_waiting) {
+    client_.decline(expected_.front(), now());
+    expected_.erase(expected_.begin());
+  }
+  expected_.push_back(peer);
+}
+
+void Peer::translate(signal::Signalled& signalled) {
+  const PeerId peer = signalled.signal.peer;
+  if (auto* description = std::get_if<signal::Description>(&signalled.signal.what)) {
+    if (description->offer && expects(peer)) create(peer, false);
+    if (swarm_.has_pair(peer)) {
+      ready_.push_back(RemoteDescription{peer, std::move(*description)});
+    }
+  } else if (swarm_.has_pair(peer)) {
+    ready_.push_back(
+        RemoteCandidate{peer, std::move(std::get<signal::Candidate>(signalled.signal.what))});
+  }
+}
+
+void Peer::translate(signal::Left& left) {
+  expects(left.peer);
+  if (swarm_.has_pair(left.peer) && !swarm_.is_open(left.peer)) {
+    close_pair(left.peer, Error::peer_gone);
+  }
+}
+
+void Peer::translate(swarm::ClosePair& close) {
+  client_.decline(close.peer, now());
+  ready_.push_back(close);
+}
+
+}  // namespace peer_cdn::peer
