@@ -89,13 +89,14 @@ async function run(asJson, open) {
     const progress = new Progress();
     const wholes = {'ffmpeg-core.wasm': sizes['/heavy/ffmpeg-core.wasm'], 'film.mp4': sizes['/media/film.mp4']};
     const galleryBytes = heavyBytes - wholes['ffmpeg-core.wasm'] - wholes['film.mp4'];
-    const {files, film} = await visit(visitor, digests,
-        (label, transfers) => progress.show(name, label, transfers, wholes[label] ?? galleryBytes));
+    const {files, film} = await visit(
+        visitor, digests, (label, transfers) => progress.show(name, label, transfers, wholes[label] ?? galleryBytes));
     result.visitors.push({name, files: files.map(({error, ...file}) => file)});
     films.push(film);
     counted.push(origin.sent(...heavyUrls) - before);
     for (const file of files) {
-      if (!file.digestOk) failures.push(`${name}: ${file.url} is not the file on disk${file.error ? ` (${file.error})` : ''}`);
+      if (!file.digestOk)
+        failures.push(`${name}: ${file.url} is not the file on disk${file.error ? ` (${file.error})` : ''}`);
     }
     const peers = files.reduce((sum, file) => sum + file.fromPeers, 0);
     // Against the origin's own count, not the client's word.
@@ -106,7 +107,8 @@ async function run(asJson, open) {
   }
   result.origin.heavyBytes = origin.sent(...heavyUrls);
   result.origin.copies = Math.round((1000 * result.origin.heavyBytes) / heavyBytes) / 1000;
-  if (!(result.origin.heavyBytes <= 1.05 * heavyBytes)) failures.push(`the origin sent ${result.origin.copies} copies, not 1.05`);
+  if (!(result.origin.heavyBytes <= 1.05 * heavyBytes))
+    failures.push(`the origin sent ${result.origin.copies} copies, not 1.05`);
   result.ok = failures.length === 0;
 
   const report = table(result, {films, shape: shapeText, heavyBytes, counted, failures});

@@ -5,7 +5,8 @@ import {buildAll} from './build.mjs';
 import {say} from './run.mjs';
 import {setup} from './setup.mjs';
 
-const wanted = Number(process.argv.slice(2).find((arg) => arg.startsWith('--port='))?.slice(7) ?? process.env.PORT ?? 8080);
+const wanted =
+    Number(process.argv.slice(2).find((arg) => arg.startsWith('--port='))?.slice(7) ?? process.env.PORT ?? 8080);
 
 try {
   await setup();
@@ -18,7 +19,8 @@ try {
     if (error.code !== 'EADDRINUSE') throw error;
     throw new Error(`port ${wanted} is in use; choose another: npm start -- --port=9000`);
   });
-  process.stdout.write(`${origin.url} is ready. Open it in two browsers (or one window and one private window). Ctrl-C ends it.\n`);
+  process.stdout.write(
+      `${origin.url} is ready. Open it in two browsers (or one window and one private window). Ctrl-C ends it.\n`);
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, async () => {
       await origin.close();

@@ -29,21 +29,32 @@ export class Progress {
     const bar = '#'.repeat(Math.round(share * width)).padEnd(width, '.');
     const speed = (peers + origin) / 1e3 / Math.max(1, performance.now() - this.#begun);
     this.#last = `  ${who}  ${label.padEnd(17)} [${bar}] ${String(Math.round(share * 100)).padStart(3)} %` +
-        `  peers ${megabytes(peers).padStart(5)}  origin ${megabytes(origin).padStart(5)}  cache ${megabytes(cache).padStart(5)} MB` +
+        `  peers ${megabytes(peers).padStart(5)}  origin ${megabytes(origin).padStart(5)}  cache ${
+                     megabytes(cache).padStart(5)} MB` +
         `  ${speed.toFixed(1).padStart(5)} MB/s`;
     if (isTerminal) process.stderr.write(`\r\x1b[2K${this.#last}`);
   }
 }
 
 const columns = [
-  ['visitor', 11, 'start'], ['file', 24, 'start'], ['size MB', 8], ['cache', 8], ['peers', 8], ['origin', 8],
-  ['first byte', 11], ['time', 9], ['SHA-256', 9],
+  ['visitor', 11, 'start'],
+  ['file', 24, 'start'],
+  ['size MB', 8],
+  ['cache', 8],
+  ['peers', 8],
+  ['origin', 8],
+  ['first byte', 11],
+  ['time', 9],
+  ['SHA-256', 9],
 ];
 
-const line = (cells) => cells.map((cell, i) => {
-  const [, width, side] = columns[i];
-  return side === 'start' ? String(cell).padEnd(width) : String(cell).padStart(width);
-}).join(' ').trimEnd();
+const line = (cells) => cells
+                            .map((cell, i) => {
+                              const [, width, side] = columns[i];
+                              return side === 'start' ? String(cell).padEnd(width) : String(cell).padStart(width);
+                            })
+                            .join(' ')
+                            .trimEnd();
 
 /** One row per visitor and file; the gallery is one row, since forty say less than their sum. */
 function rowsOf({name, files}) {
@@ -52,14 +63,26 @@ function rowsOf({name, files}) {
   const sum = (key) => gallery.reduce((total, file) => total + file[key], 0);
   const rows = single.map((file) => ({...file, label: file.url.split('/').pop()}));
   rows.push({
-    label: `gallery (${gallery.length} images)`, bytes: sum('bytes'), fromCache: sum('fromCache'), fromPeers: sum('fromPeers'),
-    fromOrigin: sum('fromOrigin'), firstByteMs: median(gallery.map((file) => file.firstByteMs)), ms: sum('ms'),
+    label: `gallery (${gallery.length} images)`,
+    bytes: sum('bytes'),
+    fromCache: sum('fromCache'),
+    fromPeers: sum('fromPeers'),
+    fromOrigin: sum('fromOrigin'),
+    firstByteMs: median(gallery.map((file) => file.firstByteMs)),
+    ms: sum('ms'),
     digestOk: gallery.every((file) => file.digestOk),
   });
   return rows.map((row, i) => line([
-    i === 0 ? name : '', row.label, megabytes(row.bytes), megabytes(row.fromCache), megabytes(row.fromPeers), megabytes(row.fromOrigin),
-    `${row.firstByteMs} ms`, `${(row.ms / 1000).toFixed(1)} s`, row.digestOk ? 'right' : 'WRONG',
-  ]));
+                    i === 0 ? name : '',
+                    row.label,
+                    megabytes(row.bytes),
+                    megabytes(row.fromCache),
+                    megabytes(row.fromPeers),
+                    megabytes(row.fromOrigin),
+                    `${row.firstByteMs} ms`,
+                    `${(row.ms / 1000).toFixed(1)} s`,
+                    row.digestOk ? 'right' : 'WRONG',
+                  ]));
 }
 
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1] ?? 0;
@@ -71,14 +94,19 @@ export function table(result, {films, shape, heavyBytes, counted, failures}) {
   out.push('-'.repeat(104), '');
   result.visitors.forEach(({name, files}, i) => {
     const peers = files.reduce((total, file) => total + file.fromPeers, 0);
-    out.push(`${name}: the origin sent ${megabytes(counted[i])} MB of heavy files (counted by the origin), ` +
-             `peers ${(100 * peers / Math.max(1, peers + counted[i])).toFixed(2)} % of what was new; ` +
-             `film: first frame ${Math.round(films[i].firstFrameMs)} ms, seeks ${films[i].seeks.map((ms) => `${Math.round(ms)} ms`).join(', ')}`);
+    out.push(
+        `${name}: the origin sent ${megabytes(counted[i])} MB of heavy files (counted by the origin), ` +
+        `peers ${(100 * peers / Math.max(1, peers + counted[i])).toFixed(2)} % of what was new; ` +
+        `film: first frame ${Math.round(films[i].firstFrameMs)} ms, seeks ${
+            films[i].seeks.map((ms) => `${Math.round(ms)} ms`).join(', ')}`);
   });
-  out.push('', `Origin: ${shape}. It sent ${megabytes(result.origin.heavyBytes)} MB of heavy files, ` +
-           `${result.origin.copies.toFixed(3)} copies of ${megabytes(heavyBytes)} MB, to ${result.visitors.length} visitors.`,
-           'Cache is what a visitor read again from its own store: the film is played first, then read whole for its digest.',
-           "The film's first byte is its first frame. A gallery's first byte is the median image's; its time is the sum of its images'.");
+  out.push(
+      '',
+      `Origin: ${shape}. It sent ${megabytes(result.origin.heavyBytes)} MB of heavy files, ` +
+          `${result.origin.copies.toFixed(3)} copies of ${megabytes(heavyBytes)} MB, to ${
+              result.visitors.length} visitors.`,
+      'Cache is what a visitor read again from its own store: the film is played first, then read whole for its digest.',
+      'First byte: of the film its first frame, of the gallery the median image. Time: of the gallery the sum of its images.');
   out.push('', ...(failures.length === 0 ? ['OK'] : failures.map((failure) => `FAILED: ${failure}`)), '');
   return out.join('\n');
 }

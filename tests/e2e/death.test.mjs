@@ -1,6 +1,7 @@
 // A seeder dies in mid-transfer: the same fetch completes from the origin, exactly, and nothing is fetched twice.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+
 import {randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 const url = '/static/film.bin';
@@ -41,8 +42,9 @@ const checkNothingTwice = async ({s, second}, total) => {
   assert.ok(from.fromPeers >= 3_000_000, JSON.stringify(from));
   assert.ok(from.fromPeers < total, 'the seeder died too late to be a test');
   const sent = s.origin.sent(url);
-  assert.ok(sent <= total - from.fromPeers + 2 * pieceBytes,
-            `the origin sent ${sent} bytes where ${total - from.fromPeers} were missing`);
+  assert.ok(
+      sent <= total - from.fromPeers + 2 * pieceBytes,
+      `the origin sent ${sent} bytes where ${total - from.fromPeers} were missing`);
   assert.ok(s.origin.log(url).every(({range, status}) => range && status === 206), 'the rest is asked by Range');
   assert.equal(from.fromPeers + from.fromOrigin, total);
 };
@@ -62,7 +64,9 @@ test('the same when the page itself had asked for a range', async (t) => {
   assert.equal(all.got.sha256, sha256(all.bytes.subarray(1_000_003, 11_000_007)));
   const whole = (Math.ceil(11_000_007 / pieceBytes) - Math.floor(1_000_003 / pieceBytes)) * pieceBytes;
   const from = await all.second.sources(url);
-  assert.ok(all.s.origin.sent(url) <= whole - from.fromPeers + 2 * pieceBytes, JSON.stringify([all.s.origin.sent(url), from]));
+  assert.ok(
+      all.s.origin.sent(url) <= whole - from.fromPeers + 2 * pieceBytes,
+      JSON.stringify([all.s.origin.sent(url), from]));
 });
 
 test('the same when the origin ignores Range: exact bytes', async (t) => {

@@ -1,9 +1,13 @@
 // Whatever is missing or blocked: the site works as without us.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+
 import {openChromium, openSite, randomBytes, sha256, within} from './harness/index.mjs';
 
-const files = {'/static/big.bin': randomBytes('big', 3_000_000), '/static/small.bin': randomBytes('small', 30_000)};
+const files = {
+  '/static/big.bin': randomBytes('big', 3_000_000),
+  '/static/small.bin': randomBytes('small', 30_000)
+};
 
 /** The site loads its two files through whatever is left, quickly and about once. */
 async function checkItWorks(visitor, s, {withinMs = 8000} = {}) {
@@ -30,9 +34,7 @@ const cases = [
     name: 'WebSocket throws, as a policy may make it',
     init: () => {
       globalThis.WebSocket = class {
-        constructor() {
-          throw new DOMException('blocked', 'SecurityError');
-        }
+        constructor() { throw new DOMException('blocked', 'SecurityError'); }
       };
     },
   },
@@ -58,19 +60,20 @@ const cases = [
   {
     name: 'the policy forbids WebAssembly, in the worker too',
     ready: 'settled',
-    headers: {'content-security-policy': "script-src 'self'"},
+    headers: {'content-security-policy': 'script-src \'self\''},
   },
   {
     name: 'local storage is denied',
     init: () => Object.defineProperty(globalThis, 'localStorage', {
-      get() {
-        throw new DOMException('denied', 'SecurityError');
-      },
+      get() { throw new DOMException('denied', 'SecurityError'); },
     }),
   },
   {name: 'the manifest is missing', origin: (origin) => origin.rule('/peer-cdn.json', {cutAfter: 0})},
   {name: 'the manifest is not JSON', origin: (origin) => origin.rule('/peer-cdn.json', {body: '<html>404</html>'})},
-  {name: 'digest lists cannot be had', origin: (origin) => origin.rule(/^\/peer-cdn\/digests\//, {body: 'no such thing'})},
+  {
+    name: 'digest lists cannot be had',
+    origin: (origin) => origin.rule(/^\/peer-cdn\/digests\//, {body: 'no such thing'})
+  },
 ];
 
 for (const {name, init, ready = true, headers, origin} of cases) {
@@ -86,7 +89,8 @@ for (const {name, init, ready = true, headers, origin} of cases) {
     await visitor.visit(s.url, {ready});
     s.origin.requests = [];
     await checkItWorks(visitor, s);
-    if (init && name.includes('WebSocket')) assert.ok(s.origin.sent('/static/big.bin') >= files['/static/big.bin'].length);
+    if (init && name.includes('WebSocket'))
+      assert.ok(s.origin.sent('/static/big.bin') >= files['/static/big.bin'].length);
   });
 }
 
@@ -99,7 +103,8 @@ test('a private window: the site works, and bytes still come from the other visi
   await seeder.visit(s.url);
   for (const url of Object.keys(files)) await seeder.fetch(url);
   const browser = await within('a private window', 30_000, chromium.launch({
-    executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium', headless: false,
+    executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
+    headless: false,
     args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic'],
   }));
   t.after(() => browser.close());
@@ -110,7 +115,9 @@ test('a private window: the site works, and bytes still come from the other visi
   for (const [url, bytes] of Object.entries(files)) {
     const digest = await within(url, 10_000, page.evaluate(async (path) => {
       const buffer = await (await fetch(path)).arrayBuffer();
-      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', buffer))].map((b) => b.toString(16).padStart(2, '0')).join('');
+      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', buffer))]
+          .map((b) => b.toString(16).padStart(2, '0'))
+          .join('');
     }, url));
     assert.equal(digest, sha256(bytes));
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {setTimeout as delay} from 'node:timers/promises';
+
 import {randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 const url = '/static/app.bin';
@@ -50,7 +51,9 @@ test('a navigation sees the deployment at once; the new bytes travel between pee
     return now !== oldRoot && now;
   });
   await first.visit(`${s.url}/?1`);
-  await until('the first visitor has the new bytes', async () => (await first.fetch(url)).sha256 === sha256(after), {withinMs: 5000});
+  await until(
+      'the first visitor has the new bytes', async () => (await first.fetch(url)).sha256 === sha256(after),
+      {withinMs: 5000});
   await s.origin.untilShared(root);
   s.origin.requests = [];
   await second.visit(`${s.url}/?2`);

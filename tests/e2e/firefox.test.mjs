@@ -1,11 +1,15 @@
 // Stock Firefox ESR, over WebDriver BiDi.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+
 import {randomBytes, scene, sha256} from './harness/index.mjs';
 
 test('a file goes from Chromium to Firefox, and another one back', {timeout: 120_000}, async (t) => {
   const {site, chromium, firefox} = scene(t);
-  const files = {'/static/there.bin': randomBytes('there', 6_000_000), '/static/back.bin': randomBytes('back', 5_000_000)};
+  const files = {
+    '/static/there.bin': randomBytes('there', 6_000_000),
+    '/static/back.bin': randomBytes('back', 5_000_000)
+  };
   const s = await site(files);
   const [fox, chrome] = await Promise.all([firefox(), chromium()]);
   for (const [url, from, to] of [['/static/there.bin', chrome, fox], ['/static/back.bin', fox, chrome]]) {

@@ -1,6 +1,7 @@
 // A peer that sends wrong bytes.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+
 import {randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 const url = '/static/data.bin';
@@ -28,15 +29,20 @@ async function storedRuns(root) {
       const [begin, end] = new URL(key.url).search.slice(1).split('-').map(Number);
       const bytes = await (await cache.match(key)).arrayBuffer();
       const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-      runs.push({begin, end, bytes: bytes.byteLength, sha256: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('')});
+      runs.push({
+        begin,
+        end,
+        bytes: bytes.byteLength,
+        sha256: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+      });
     }
   }
   return runs;
 }
 
-for (const {what, size, at} of [
-  {what: 'a piece in the middle of a large file', size: 6_000_000, at: 50},
-  {what: 'the only piece of a small file', size: 50_000, at: 0},
+for (const {what, size, at} of
+         [{what: 'a piece in the middle of a large file', size: 6_000_000, at: 50},
+          {what: 'the only piece of a small file', size: 50_000, at: 0},
 ]) {
   test(`one flipped bit in ${what}: the peer is dropped, no bad byte is passed on or stored`, async (t) => {
     const {site, chromium} = scene(t);

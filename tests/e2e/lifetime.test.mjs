@@ -1,6 +1,7 @@
 // The browser stops the worker between and during requests.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+
 import {randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 const url = '/static/data.bin';
@@ -49,8 +50,10 @@ test('stopped in the middle of a body: an error to the page, never a short body;
   await visitor.stopWorkers();
   const got = await fetching;
   // A browser may also keep the worker until its body is over: then everything is there.
-  if (got.error === null) assert.equal(got.sha256, sha256(bytes));
-  else assert.ok(got.bytes < bytes.length);
+  if (got.error === null)
+    assert.equal(got.sha256, sha256(bytes));
+  else
+    assert.ok(got.bytes < bytes.length);
   t.diagnostic(`${got.bytes} bytes, ${got.error}`);
   s.origin.pace(Infinity);
   const again = await visitor.fetch(url);

@@ -1,6 +1,7 @@
 // A response that takes longer than Chromium lets a worker live for one event (309 s): it arrives whole.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+
 import {randomBytes, scene, sha256} from './harness/index.mjs';
 
 test('a response that takes 320 s arrives whole in Chromium', {timeout: 400_000}, async (t) => {

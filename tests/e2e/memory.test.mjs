@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import {readdirSync, readFileSync} from 'node:fs';
 import {test} from 'node:test';
 import {setTimeout as delay} from 'node:timers/promises';
+
 import {randomBytes, scene, sha256} from './harness/index.mjs';
 
 const url = '/static/world.bin';
 const size = 300_000_000;
 
-/** Memory that is this browser's own: the private pages of all processes that carry its profile, or descend from one. */
+/**
+ * Memory that is this browser's own: the private pages of all processes that carry its profile, or descend from one.
+ */
 function privateBytes(profile) {
   const processes = new Map();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -20,7 +23,8 @@ function privateBytes(profile) {
     }
   }
   const isOurs = (pid) => {
-    for (let at = processes.get(pid); at; at = processes.get(at.parent)) if (at.command.includes(profile)) return true;
+    for (let at = processes.get(pid); at; at = processes.get(at.parent))
+      if (at.command.includes(profile)) return true;
     return false;
   };
   let sum = 0;
@@ -28,7 +32,8 @@ function privateBytes(profile) {
     if (!isOurs(pid)) continue;
     try {
       const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-      for (const name of ['Private_Clean', 'Private_Dirty']) sum += 1024 * Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+      for (const name of ['Private_Clean', 'Private_Dirty'])
+        sum += 1024 * Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
     } catch {
       // Ended meanwhile.
     }
@@ -65,33 +70,35 @@ async function readSome({path, bytes}) {
   return {done: false, read: state.read};
 }
 
-test('300 MB for a reader that stops: memory stays bounded, and every byte is right in the end', {timeout: 240_000}, async (t) => {
-  const {site, chromium} = scene(t);
-  const bytes = randomBytes('world', size);
-  const s = await site({[url]: bytes});
-  const visitor = await chromium();
-  await visitor.visit(s.url);
-  const before = privateBytes(visitor.profile);
-  await visitor.run(readSome, {path: url, bytes: 4_000_000});
-  // The reader reads nothing now. What arrives in five seconds of an unshaped origin would be all of it.
-  let most = 0;
-  for (let i = 0; i < 10; ++i) {
-    await delay(500);
-    most = Math.max(most, privateBytes(visitor.profile) - before);
-  }
-  const stalledAt = s.origin.sent(url);
-  t.diagnostic(`stalled: ${(most / 1e6).toFixed(0)} MB more in memory, ${(stalledAt / 1e6).toFixed(0)} MB sent`);
-  assert.ok(most < 200_000_000, `${most} bytes more while the reader stalls`);
+test(
+    '300 MB for a reader that stops: memory stays bounded, and every byte is right in the end', {timeout: 240_000},
+    async (t) => {
+      const {site, chromium} = scene(t);
+      const bytes = randomBytes('world', size);
+      const s = await site({[url]: bytes});
+      const visitor = await chromium();
+      await visitor.visit(s.url);
+      const before = privateBytes(visitor.profile);
+      await visitor.run(readSome, {path: url, bytes: 4_000_000});
+      // The reader reads nothing now. What arrives in five seconds of an unshaped origin would be all of it.
+      let most = 0;
+      for (let i = 0; i < 10; ++i) {
+        await delay(500);
+        most = Math.max(most, privateBytes(visitor.profile) - before);
+      }
+      const stalledAt = s.origin.sent(url);
+      t.diagnostic(`stalled: ${(most / 1e6).toFixed(0)} MB more in memory, ${(stalledAt / 1e6).toFixed(0)} MB sent`);
+      assert.ok(most < 200_000_000, `${most} bytes more while the reader stalls`);
 
-  let result = await visitor.run(readSome, {path: url, bytes: 40_000_000});
-  while (!result.done) {
-    most = Math.max(most, privateBytes(visitor.profile) - before);
-    result = await visitor.run(readSome, {path: url, bytes: 40_000_000});
-  }
-  t.diagnostic(`whole: ${(most / 1e6).toFixed(0)} MB more in memory at most`);
-  assert.equal(result.read, size);
-  for (let i = 0; i < result.digests.length; ++i) {
-    assert.equal(result.digests[i], sha256(bytes.subarray(i * 1048576, (i + 1) * 1048576)), `MiB ${i}`);
-  }
-  assert.ok(most < 250_000_000, `${most} bytes more while reading 300 MB`);
-});
+      let result = await visitor.run(readSome, {path: url, bytes: 40_000_000});
+      while (!result.done) {
+        most = Math.max(most, privateBytes(visitor.profile) - before);
+        result = await visitor.run(readSome, {path: url, bytes: 40_000_000});
+      }
+      t.diagnostic(`whole: ${(most / 1e6).toFixed(0)} MB more in memory at most`);
+      assert.equal(result.read, size);
+      for (let i = 0; i < result.digests.length; ++i) {
+        assert.equal(result.digests[i], sha256(bytes.subarray(i * 1048576, (i + 1) * 1048576)), `MiB ${i}`);
+      }
+      assert.ok(most < 250_000_000, `${most} bytes more while reading 300 MB`);
+    });

@@ -1,52 +1,61 @@
-// What the manifest does not list, or an answer forbids, is never stored for sharing and never offered: seen on the wire.
+// What the manifest does not list, or an answer forbids, is never stored for sharing and never offered: seen on the
+// wire.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import {test} from 'node:test';
+
 import {randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 const listed = '/static/shared.bin';
 const shared = randomBytes('shared', 400_000);
 
-test('unlisted, not a GET, cross-origin, with Authorization: never stored, never offered, and answered by the origin', async (t) => {
-  const {site, chromium} = scene(t);
-  const other = await site({'/static/other.bin': randomBytes('other', 100_000)},
-                           {headers: {'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin'}});
-  const s = await site({
-    [listed]: shared, '/static/page.html': '<p>unlisted', '/static/.hidden.bin': randomBytes('hidden', 1000),
-    '/static/app.js.map': '{}', '/static/secret.bin': randomBytes('secret', 300_000),
-  });
-  const {resources} = await s.manifest();
-  for (const url of ['/static/page.html', '/static/.hidden.bin', '/static/app.js.map']) assert.equal(resources[url], undefined, url);
+test(
+    'unlisted, not a GET, cross-origin, with Authorization: never stored, never offered, and answered by the origin',
+    async (t) => {
+      const {site, chromium} = scene(t);
+      const other = await site(
+          {'/static/other.bin': randomBytes('other', 100_000)},
+          {headers: {'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin'}});
+      const s = await site({
+        [listed]: shared,
+        '/static/page.html': '<p>unlisted',
+        '/static/.hidden.bin': randomBytes('hidden', 1000),
+        '/static/app.js.map': '{}',
+        '/static/secret.bin': randomBytes('secret', 300_000),
+      });
+      const {resources} = await s.manifest();
+      for (const url of ['/static/page.html', '/static/.hidden.bin', '/static/app.js.map'])
+        assert.equal(resources[url], undefined, url);
 
-  const visitor = await chromium();
-  await visitor.visit(s.url);
-  const page = await visitor.fetch('/static/page.html');
-  assert.equal(page.sha256, sha256('<p>unlisted'));
-  const posted = await visitor.fetch('/static/secret.bin', {init: {method: 'POST', body: 'x'}});
-  assert.equal(posted.status, 405, 'the origin itself answered');
-  const headed = await visitor.fetch('/static/secret.bin', {init: {method: 'HEAD'}});
-  assert.equal(headed.status, 200);
-  const authorized = await visitor.fetch('/static/secret.bin', {init: {headers: {authorization: 'Bearer x'}}});
-  assert.equal(authorized.sha256, sha256(randomBytes('secret', 300_000)));
-  assert.equal(s.origin.log('/static/secret.bin').at(-1).headers.authorization, 'Bearer x', 'passed on as it was');
-  const cross = await visitor.fetch(`${other.url}/static/other.bin`);
-  assert.equal(cross.sha256, sha256(randomBytes('other', 100_000)));
+      const visitor = await chromium();
+      await visitor.visit(s.url);
+      const page = await visitor.fetch('/static/page.html');
+      assert.equal(page.sha256, sha256('<p>unlisted'));
+      const posted = await visitor.fetch('/static/secret.bin', {init: {method: 'POST', body: 'x'}});
+      assert.equal(posted.status, 405, 'the origin itself answered');
+      const headed = await visitor.fetch('/static/secret.bin', {init: {method: 'HEAD'}});
+      assert.equal(headed.status, 200);
+      const authorized = await visitor.fetch('/static/secret.bin', {init: {headers: {authorization: 'Bearer x'}}});
+      assert.equal(authorized.sha256, sha256(randomBytes('secret', 300_000)));
+      assert.equal(s.origin.log('/static/secret.bin').at(-1).headers.authorization, 'Bearer x', 'passed on as it was');
+      const cross = await visitor.fetch(`${other.url}/static/other.bin`);
+      assert.equal(cross.sha256, sha256(randomBytes('other', 100_000)));
 
-  // The listed one is stored and offered: by then everything else would have been.
-  assert.equal((await visitor.fetch(listed)).sha256, sha256(shared));
-  await s.origin.untilShared(resources[listed].root);
-  const store = (await visitor.stored()).filter((key) => key.startsWith('/peer-cdn/store/'));
-  assert.ok(store.length > 0);
-  assert.ok(store.every((key) => key.includes(resources[listed].root)), store.join('\n'));
-  assert.deepEqual([...s.origin.offered], [resources[listed].root]);
-  for (const {message} of other.origin.signals) assert.notEqual(message.type, 'have');
-});
+      // The listed one is stored and offered: by then everything else would have been.
+      assert.equal((await visitor.fetch(listed)).sha256, sha256(shared));
+      await s.origin.untilShared(resources[listed].root);
+      const store = (await visitor.stored()).filter((key) => key.startsWith('/peer-cdn/store/'));
+      assert.ok(store.length > 0);
+      assert.ok(store.every((key) => key.includes(resources[listed].root)), store.join('\n'));
+      assert.deepEqual([...s.origin.offered], [resources[listed].root]);
+      for (const {message} of other.origin.signals) assert.notEqual(message.type, 'have');
+    });
 
 for (const [what, headers] of [
-  ['private', {'cache-control': 'private, max-age=60'}],
-  ['no-store', {'cache-control': 'no-store'}],
-  ['Vary: Cookie', {vary: 'Cookie'}],
-  ['Vary: *', {vary: 'Accept-Encoding, *'}],
+         ['private', {'cache-control': 'private, max-age=60'}],
+         ['no-store', {'cache-control': 'no-store'}],
+         ['Vary: Cookie', {vary: 'Cookie'}],
+         ['Vary: *', {vary: 'Accept-Encoding, *'}],
 ]) {
   test(`a listed file that the origin answers with ${what} is delivered, and neither stored nor offered`, async (t) => {
     const {site, chromium} = scene(t);
@@ -66,7 +75,9 @@ for (const [what, headers] of [
     await s.origin.untilShared(resources[listed].root);
     const store = await visitor.stored();
     for (const url of ['/static/mine.bin', '/static/small.bin']) {
-      assert.ok(store.every((key) => !key.startsWith('/peer-cdn/store/') || !key.includes(resources[url].root)), `${url} is stored`);
+      assert.ok(
+          store.every((key) => !key.startsWith('/peer-cdn/store/') || !key.includes(resources[url].root)),
+          `${url} is stored`);
       assert.ok(!s.origin.offered.has(resources[url].root), `${url} was offered`);
     }
     // And again, from the origin.
@@ -76,7 +87,9 @@ for (const [what, headers] of [
 
 test('an origin that answers with gzip: bytes and headers are right, listed and unlisted', async (t) => {
   const {site, chromium} = scene(t);
-  const text = Buffer.from(Array.from({length: 40_000}, (_, i) => `line ${i} ${crypto.createHash('md5').update(String(i)).digest('hex')}\n`).join(''));
+  const text = Buffer.from(
+      Array.from({length: 40_000}, (_, i) => `line ${i} ${crypto.createHash('md5').update(String(i)).digest('hex')}\n`)
+          .join(''));
   const s = await site({'/static/table.csv': text, '/static/table.bin': text, '/static/page.html': text});
   for (const url of ['/static/table.csv', '/static/table.bin', '/static/page.html']) s.origin.rule(url, {gzip: true});
   const {resources} = await s.manifest();
@@ -115,6 +128,7 @@ test('uploads switched off: nothing is offered and nothing is served', async (t)
   assert.equal((await second.fetch(listed)).sha256, sha256(shared));
   assert.equal((await second.sources(listed)).fromPeers, 0);
   await s.origin.untilShared(root);
-  const sockets = new Set(s.origin.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root)).map(({socket}) => socket));
+  const sockets = new Set(s.origin.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root))
+                              .map(({socket}) => socket));
   assert.equal(sockets.size, 1, 'only the second visitor offers it');
 });

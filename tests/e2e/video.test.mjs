@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {test} from 'node:test';
+
 import {randomBytes, scene, sha256} from './harness/index.mjs';
 
 const vectors = JSON.parse(fs.readFileSync(new URL('../vectors/ranges.json', import.meta.url), 'utf8'));
@@ -13,9 +14,14 @@ const vectors = JSON.parse(fs.readFileSync(new URL('../vectors/ranges.json', imp
 function makeFilm() {
   const file = path.join(os.tmpdir(), `peer-cdn-film-${process.pid}.mp4`);
   execFileSync('ffmpeg', [
-    '-hide_banner', '-loglevel', 'error', '-y', '-f', 'lavfi', '-i', 'testsrc2=size=480x270:rate=24', '-f', 'lavfi', '-i',
-    'sine=frequency=330', '-t', '20', '-c:v', 'libx264', '-preset', 'ultrafast', '-b:v', '2000k', '-g', '48', '-pix_fmt', 'yuv420p',
-    '-c:a', 'aac', '-movflags', '+faststart', file,
+    '-hide_banner', '-loglevel', 'error',     '-y',
+    '-f',           'lavfi',     '-i',        'testsrc2=size=480x270:rate=24',
+    '-f',           'lavfi',     '-i',        'sine=frequency=330',
+    '-t',           '20',        '-c:v',      'libx264',
+    '-preset',      'ultrafast', '-b:v',      '2000k',
+    '-g',           '48',        '-pix_fmt',  'yuv420p',
+    '-c:a',         'aac',       '-movflags', '+faststart',
+    file,
   ]);
   const bytes = fs.readFileSync(file);
   fs.rmSync(file);
@@ -41,7 +47,13 @@ async function playAndSeek(url) {
   await sought;
   const at = video.currentTime;
   while (video.currentTime < at + 0.5) await next('timeupdate');
-  const out = {duration: video.duration, at, now: video.currentTime, width: video.videoWidth, error: video.error?.message ?? null};
+  const out = {
+    duration: video.duration,
+    at,
+    now: video.currentTime,
+    width: video.videoWidth,
+    error: video.error?.message ?? null
+  };
   video.remove();
   return out;
 }
@@ -72,13 +84,16 @@ test('a visitor that has nothing plays and seeks from the origin, by verified wi
   const played = await visitor.run(playAndSeek, '/static/film.mp4');
   assert.equal(played.error, null);
   assert.ok(played.at > 9 && played.now > played.at, JSON.stringify(played));
-  assert.ok(s.origin.sent('/static/film.mp4') <= 1.3 * film.length, `${s.origin.sent('/static/film.mp4')} of ${film.length}`);
+  assert.ok(
+      s.origin.sent('/static/film.mp4') <= 1.3 * film.length, `${s.origin.sent('/static/film.mp4')} of ${film.length}`);
 });
 
 test('ranges through the worker answer as the shared table says', async (t) => {
   const {site, chromium} = scene(t);
   // A header that fetch() would not send, or would change, is the core's own test.
-  const table = vectors.range.filter(({header, bytes}) => header.trim() === header && /^[\x20-\x7e]*$/.test(header) && bytes > 0 && bytes < 10_000_000);
+  const table = vectors.range.filter(
+      ({header, bytes}) =>
+          header.trim() === header && /^[\x20-\x7e]*$/.test(header) && bytes > 0 && bytes < 10_000_000);
   const files = {};
   for (const {bytes} of table) files[`/static/r${bytes}.bin`] = randomBytes(`range ${bytes}`, bytes);
   files['/static/large.bin'] = randomBytes('large', 3_000_000);
@@ -110,8 +125,10 @@ test('ranges through the worker answer as the shared table says', async (t) => {
   s.origin.requests = [];
   const large = files['/static/large.bin'];
   for (const [header, begin, end] of [
-    ['bytes=-500', 2_999_500, 3_000_000], ['bytes=1048570-1048585', 1_048_570, 1_048_586], ['bytes=2900000-9999999', 2_900_000, 3_000_000],
-    ['bytes=65535-65536', 65_535, 65_537],
+           ['bytes=-500', 2_999_500, 3_000_000],
+           ['bytes=1048570-1048585', 1_048_570, 1_048_586],
+           ['bytes=2900000-9999999', 2_900_000, 3_000_000],
+           ['bytes=65535-65536', 65_535, 65_537],
   ]) {
     const got = await second.fetch('/static/large.bin', {init: {headers: {range: header}}});
     assert.equal(got.status, 206);

@@ -3,7 +3,11 @@ import {start} from '/peer-cdn/index.js';
 
 const $ = (id) => document.getElementById(id);
 const sources = ['cache', 'peers', 'origin'];
-const fields = {cache: 'fromCache', peers: 'fromPeers', origin: 'fromOrigin'};
+const fields = {
+  cache: 'fromCache',
+  peers: 'fromPeers',
+  origin: 'fromOrigin'
+};
 const bigFile = '/heavy/ffmpeg-core.wasm';
 const film = '/media/film.mp4';
 
@@ -12,7 +16,9 @@ const transfers = new Map();
 const figures = new Map();
 
 const sized = (bytes) => bytes < 1000 ? `${bytes} B` :
-    bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+    bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` :
+    bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` :
+                  `${(bytes / 1e9).toFixed(2)} GB`;
 const timed = (ms) => ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 
 function element(name, properties = {}, ...children) {
@@ -52,8 +58,8 @@ function drawTotal() {
   $('share').replaceChildren(share === null ? '100' : String(share), element('small', {textContent: '%'}));
   $('share').style.color = share === 0 ? 'var(--origin)' : share === null ? 'var(--cache)' : '';
   $('hero-line').textContent = share === null ? 'came from this browser\u2019s own store' :
-      share === 0 ? 'came from other visitors: nobody had it yet, so the origin sent it' :
-                    'of what was new here came from other visitors';
+      share === 0                             ? 'came from other visitors: nobody had it yet, so the origin sent it' :
+                                                'of what was new here came from other visitors';
 }
 
 /** The row under the film and under the big file. */
@@ -68,8 +74,11 @@ function drawRow(url) {
   const total = sums.cache + sums.peers + sums.origin;
   const [name, note] = row.firstChild.children;
   name.textContent = url.split('/').pop() + (whole ? `, ${sized(whole)}` : '');
-  note.textContent = total === 0 ? 'not loaded' :
-      sources.filter((source) => sums[source] > 0).map((source) => `${sized(sums[source])} ${source === 'cache' ? 'store' : source}`).join(' \u00b7 ');
+  note.textContent = total === 0 ?
+      'not loaded' :
+      sources.filter((source) => sums[source] > 0)
+          .map((source) => `${sized(sums[source])} ${source === 'cache' ? 'store' : source}`)
+          .join(' \u00b7 ');
   drawBar(row.lastChild, sums, Math.max(whole, total));
 }
 
@@ -101,7 +110,8 @@ function drawImage(url) {
   const sums = sumOf(own);
   if (sums.cache + sums.peers + sums.origin === 0) return;
   figure.className = largest(sums);
-  figure.title = `${url}: ${sources.filter((source) => sums[source]).map((source) => `${sized(sums[source])} from ${source}`).join(', ')}`;
+  figure.title = `${url}: ${
+      sources.filter((source) => sums[source]).map((source) => `${sized(sums[source])} from ${source}`).join(', ')}`;
 }
 
 const stale = new Set();
@@ -158,7 +168,10 @@ async function loadBigFile() {
       $('speed').textContent = `${(bytes / 1e3 / ms).toFixed(1)} MB/s`;
     }
     const [received, expected] = [await sha256(new Blob(parts)), figures.get(bigFile)?.sha256];
-    $('digest').textContent = received + (expected === undefined ? '' : received === expected ? ' (right)' : ' (WRONG)');
+    $('digest').textContent = received +
+        (expected === undefined    ? '' :
+             received === expected ? ' (right)' :
+                                     ' (WRONG)');
     $('digest').className = `mono ${expected === undefined || received === expected ? 'good' : 'bad'}`;
   } catch (error) {
     $('digest').textContent = `failed: ${error.message}`;
@@ -232,8 +245,10 @@ function watch(peers) {
     $('connections').textContent = String(count);
     $('connections-word').textContent = count === 1 ? 'peer' : 'peers';
     $('sum-up').textContent = sized(sent);
-    if (peers.active) showState('worker ready', 'good');
-    else showState(`off: ${peers.reason}`, 'bad');
+    if (peers.active)
+      showState('worker ready', 'good');
+    else
+      showState(`off: ${peers.reason}`, 'bad');
   };
   update();
   setInterval(update, 500);

@@ -2,11 +2,20 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { until, within } from './until.mjs';
+
+import {until, within} from './until.mjs';
 
 const chromiumFlags = [
-  '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required', '--mute-audio',
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--autoplay-policy=no-user-gesture-required',
+  '--mute-audio',
 ];
 
 /** Where Debian puts them; the environment may say otherwise. */
@@ -24,8 +33,10 @@ function record() {
   try {
     const channel = new BroadcastChannel('peer-cdn');
     channel.onmessage = ({data}) => {
-      if (data?.type === 'transfer') transfers.set(data.id, data);
-      else if (said.length < 5000) said.push(data);
+      if (data?.type === 'transfer')
+        transfers.set(data.id, data);
+      else if (said.length < 5000)
+        said.push(data);
     };
   } catch {
     // A sandboxed frame: nothing to record.
@@ -82,29 +93,26 @@ export class Visitor {
   }
 
   /**
-   * Opens a page of the site and waits until start() has resolved there with everything on ('settled': or with something
-   * off; false: does not wait).
+   * Opens a page of the site and waits until start() has resolved there with everything on ('settled': or with
+   * something off; false: does not wait).
    * @param {string} url
    * @param {{ ready?: boolean | 'settled', page?: any }} [options]
    */
   async visit(url, {ready = true, page = this.page} = {}) {
     await within(`opening ${url}`, 40_000, page.goto(url));
     if (ready) {
-      const state = await until(`start() in ${url}`, () => this.run(() => document.documentElement.dataset.state, undefined, page));
+      const state = await until(
+          `start() in ${url}`, () => this.run(() => document.documentElement.dataset.state, undefined, page));
       if (ready === true && state !== 'ready') throw new Error(`start(): ${state}`);
     }
     return this;
   }
 
   /** Another tab of the same browser. */
-  newTab() {
-    return this.#newPage();
-  }
+  newTab() { return this.#newPage(); }
 
   /** Runs a function in the page. @param {Function} work @param {unknown} [argument] */
-  run(work, argument, page = this.page) {
-    return page.evaluate(work, argument);
-  }
+  run(work, argument, page = this.page) { return page.evaluate(work, argument); }
 
   /**
    * Fetches in the page: status, headers, bytes, SHA-256, times, and `error` where the body broke.
@@ -112,8 +120,7 @@ export class Visitor {
    * @param {{ init?: RequestInit, withinMs?: number, page?: any, abortAfter?: number }} [options]
    */
   fetch(url, {init = {}, withinMs = 60_000, page = this.page, abortAfter} = {}) {
-    return within(`fetch of ${url} in ${this.kind}`, withinMs,
-                  this.run(fetchInPage, {url, init, abortAfter}, page));
+    return within(`fetch of ${url} in ${this.kind}`, withinMs, this.run(fetchInPage, {url, init, abortAfter}, page));
   }
 
   /** Sums of what the worker reported for a path: where the bytes came from. Waits until all of it is reported done. */
@@ -123,29 +130,36 @@ export class Visitor {
       return all.length > 0 && all.every(({done}) => done) ? all : null;
     });
     const sum = (name) => list.reduce((total, one) => total + (one[name] ?? 0), 0);
-    return {fromCache: sum('fromCache'), fromPeers: sum('fromPeers'), fromOrigin: sum('fromOrigin'), wasted: sum('wasted'),
-            codes: list.map(({code}) => code).filter(Boolean), count: list.length};
+    return {
+      fromCache: sum('fromCache'),
+      fromPeers: sum('fromPeers'),
+      fromOrigin: sum('fromOrigin'),
+      wasted: sum('wasted'),
+      codes: list.map(({code}) => code).filter(Boolean),
+      count: list.length
+    };
   }
 
   /** What the worker reported for a path so far. */
   transfers(url, page = this.page) {
-    return this.run((path) => [...globalThis.e2e.transfers.values()].filter((one) => {
-      const at = new URL(one.url, location.href);
-      return at.pathname + at.search === path;
-    }), url, page);
+    return this.run(
+        (path) => [...globalThis.e2e.transfers.values()].filter((one) => {
+          const at = new URL(one.url, location.href);
+          return at.pathname + at.search === path;
+        }),
+        url, page);
   }
 
   /** Forgets earlier transfers, so that sums are of what comes next. */
-  forget(page = this.page) {
-    return this.run(() => globalThis.e2e.transfers.clear(), undefined, page);
-  }
+  forget(page = this.page) { return this.run(() => globalThis.e2e.transfers.clear(), undefined, page); }
 
   /** The keys of everything in Cache Storage. */
   stored() {
     return this.run(async () => {
       const all = [];
       for (const name of await caches.keys()) {
-        for (const request of await (await caches.open(name)).keys()) all.push(new URL(request.url).pathname + new URL(request.url).search);
+        for (const request of await (await caches.open(name)).keys())
+          all.push(new URL(request.url).pathname + new URL(request.url).search);
       }
       return all;
     });
@@ -167,22 +181,33 @@ export class Visitor {
 
 /**
  * A Chromium with a fresh profile.
- * @param {{ flags?: string[], init?: Function, headless?: boolean }} [options] `init` runs in every page before its scripts.
+ * @param {{ flags?: string[], init?: Function, headless?: boolean }} [options] `init` runs in every page before its
+ *     scripts.
  */
 export async function openChromium({flags = [], init} = {}) {
   const {chromium} = await import('playwright-core');
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-visitor-'));
   // `headless: false` only keeps playwright from adding flags of its own choice; --headless=new is Chromium's own.
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: paths.chromium, headless: false, args: [...chromiumFlags, ...flags], timeout: 60_000,
-    viewport: {width: 1280, height: 900}, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
+    executablePath: paths.chromium,
+    headless: false,
+    args: [...chromiumFlags, ...flags],
+    timeout: 60_000,
+    viewport: {width: 1280, height: 900},
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
   });
   context.setDefaultTimeout(60_000);
   await context.addInitScript(record);
   if (init) await context.addInitScript(init);
   return new Visitor({
-    kind: 'Chromium', profile, context, page: context.pages()[0] ?? await context.newPage(),
-    newPage: () => context.newPage(), closeBrowser: () => context.close(),
+    kind: 'Chromium',
+    profile,
+    context,
+    page: context.pages()[0] ?? await context.newPage(),
+    newPage: () => context.newPage(),
+    closeBrowser: () => context.close(),
   });
 }
 
@@ -191,8 +216,14 @@ export async function openFirefox({init} = {}) {
   const {default: puppeteer} = await import('puppeteer-core');
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-visitor-'));
   const browser = await puppeteer.launch({
-    browser: 'firefox', executablePath: paths.firefox, headless: true, userDataDir: profile, protocolTimeout: 200_000,
-    handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
+    browser: 'firefox',
+    executablePath: paths.firefox,
+    headless: true,
+    userDataDir: profile,
+    protocolTimeout: 200_000,
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
   });
   const newPage = async () => {
     const page = await browser.newPage();

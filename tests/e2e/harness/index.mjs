@@ -1,6 +1,6 @@
 // The harness of the end-to-end tests: an origin that counts, sites made of generated files, and real browsers.
 export {openChromium, openFirefox, Visitor} from './browsers.mjs';
 export {Origin} from './origin.mjs';
+export {scene} from './scene.mjs';
 export {documentedWorker, openSite, randomBytes, serveFolder, sha256, strictPolicy} from './site.mjs';
 export {until, within} from './until.mjs';
-export {scene} from './scene.mjs';

@@ -1,11 +1,12 @@
 // The origin as the world sees it: a reverse proxy in front of peer-cdn's own server. It counts what it really sends,
 // shapes it, keeps a log of requests and of the coordinator's messages, and can misbehave on demand.
-import { once } from 'node:events';
+import {once} from 'node:events';
 import http from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
+import {setTimeout as delay} from 'node:timers/promises';
 import zlib from 'node:zlib';
-import { FrameReader } from './signals.mjs';
-import { until } from './until.mjs';
+
+import {FrameReader} from './signals.mjs';
+import {until} from './until.mjs';
 
 const sliceBytes = 16 * 1024;
 
@@ -14,9 +15,7 @@ class Pacer {
   #free = 0;
 
   /** @param {number} bytesPerSecond */
-  constructor(bytesPerSecond) {
-    this.bytesPerSecond = bytesPerSecond;
-  }
+  constructor(bytesPerSecond) { this.bytesPerSecond = bytesPerSecond; }
 
   /** @param {number} bytes */
   async take(bytes) {
@@ -66,7 +65,7 @@ export class Origin {
   #server;
   #upstream;
   #stop;
-  #agent = new http.Agent({ keepAlive: true });
+  #agent = new http.Agent({keepAlive: true});
   #pacer = new Pacer(Infinity);
   #sockets = new Set();
   /** @type {{ test: (url: string) => boolean, rule: Rule }[]} */
@@ -77,7 +76,7 @@ export class Origin {
    * @param {{ server: http.Server, stop: () => Promise<void> | void, port?: number, bytesPerSecond?: number,
    *     latencyMs?: number, headers?: Record<string, string> }} options `server` is the site's own server, listening.
    */
-  static async start({ server, stop, port = 0, bytesPerSecond = Infinity, latencyMs = 0, headers = {} }) {
+  static async start({server, stop, port = 0, bytesPerSecond = Infinity, latencyMs = 0, headers = {}}) {
     const origin = new Origin(server, stop);
     origin.#pacer = new Pacer(bytesPerSecond);
     origin.latencyMs = latencyMs;
@@ -101,9 +100,7 @@ export class Origin {
     });
   }
 
-  get url() {
-    return `http://localhost:${this.#server.address().port}`;
-  }
+  get url() { return `http://localhost:${this.#server.address().port}`; }
 
   /**
    * Answers for `url` (a string, or a test of the path and query) follow `rule` from now on; the newest rule wins.
@@ -112,7 +109,7 @@ export class Origin {
    * @returns {() => void} Takes the rule back.
    */
   rule(url, rule) {
-    const entry = { test: typeof url === 'string' ? (u) => u === url : (u) => url.test(u), rule };
+    const entry = {test: typeof url === 'string' ? (u) => u === url : (u) => url.test(u), rule};
     this.#rules.unshift(entry);
     return () => {
       this.#rules = this.#rules.filter((other) => other !== entry);
@@ -120,9 +117,7 @@ export class Origin {
   }
 
   /** Changes the total rate. @param {number} bytesPerSecond */
-  pace(bytesPerSecond) {
-    this.#pacer.bytesPerSecond = bytesPerSecond;
-  }
+  pace(bytesPerSecond) { this.#pacer.bytesPerSecond = bytesPerSecond; }
 
   /** Bytes of bodies sent for these URLs (all if none is given), since the start or the last `reset()`. */
   sent(...urls) {
@@ -131,9 +126,7 @@ export class Origin {
   }
 
   /** The log of one URL. @param {string} url */
-  log(url) {
-    return this.requests.filter((entry) => entry.url === url);
-  }
+  log(url) { return this.requests.filter((entry) => entry.url === url); }
 
   reset() {
     this.requests = [];
@@ -149,14 +142,15 @@ export class Origin {
   /** Breaks the coordinator's sockets and refuses new ones. */
   dropCoordinator() {
     this.isCoordinatorDown = true;
-    for (const socket of this.#sockets) if (socket.isWebSocket) socket.destroy();
+    for (const socket of this.#sockets)
+      if (socket.isWebSocket) socket.destroy();
   }
 
   /** Resolves when some client has told the coordinator that it serves `root`. */
   untilShared(root, count = 1) {
     return until(`${count} client(s) share ${root.slice(0, 8)}`, () => {
       const sockets = new Set();
-      for (const { from, socket, message } of this.signals) {
+      for (const {from, socket, message} of this.signals) {
         if (from !== 'client' || message.type !== 'have') continue;
         if (message.add?.includes(root)) sockets.add(socket);
         if (message.remove?.includes(root)) sockets.delete(socket);
@@ -169,24 +163,27 @@ export class Origin {
   untilIntroducible(root) {
     return until(`the newest visitor knows that ${root.slice(0, 8)} can be had`, () => {
       const newest = this.#socketCount;
-      return this.signals.some(({from, socket, message}) => from === 'server' && socket === newest &&
-          message.type === 'present' && message.add?.includes(root.slice(0, 8)));
+      return this.signals.some(
+          ({from, socket, message}) => from === 'server' && socket === newest && message.type === 'present' &&
+              message.add?.includes(root.slice(0, 8)));
     });
   }
 
   /** Resolves when somebody has been told that somebody else has `root`. */
   untilTold(root) {
     return until(`a visitor knows that ${root.slice(0, 8)} can be had`, () => {
-      const owners = new Set(this.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root)).map(({socket}) => socket));
-      return this.signals.some(({from, socket, message}) => from === 'server' && !owners.has(socket) &&
-          message.type === 'present' && message.add?.includes(root.slice(0, 8)));
+      const owners = new Set(this.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root))
+                                 .map(({socket}) => socket));
+      return this.signals.some(
+          ({from, socket, message}) => from === 'server' && !owners.has(socket) && message.type === 'present' &&
+              message.add?.includes(root.slice(0, 8)));
     });
   }
 
   /** Every root that any client ever offered. */
   get offered() {
-    return new Set(this.signals.filter(({ from, message }) => from === 'client' && message.type === 'have')
-                       .flatMap(({ message }) => message.add ?? []));
+    return new Set(this.signals.filter(({from, message}) => from === 'client' && message.type === 'have')
+                       .flatMap(({message}) => message.add ?? []));
   }
 
   async close() {
@@ -199,10 +196,18 @@ export class Origin {
   async #answer(request, response) {
     if (this.isDown) return request.socket.destroy();
     const url = request.url;
-    const rule = this.#rules.find(({ test }) => test(url))?.rule ?? {};
+    const rule = this.#rules.find(({test}) => test(url))?.rule ?? {};
     /** @type {Entry} */
-    const entry = { method: request.method, url, headers: request.headers, range: request.headers.range,
-                    at: performance.now(), status: 0, sent: 0, done: false };
+    const entry = {
+      method: request.method,
+      url,
+      headers: request.headers,
+      range: request.headers.range,
+      at: performance.now(),
+      status: 0,
+      sent: 0,
+      done: false
+    };
     this.requests.push(entry);
     response.on('error', () => {});
     await rule.before?.(entry);
@@ -210,20 +215,20 @@ export class Origin {
     if (latencyMs > 0) await delay(latencyMs);
     if (response.destroyed) return;
 
-    const headers = { ...request.headers };
+    const headers = {...request.headers};
     if (rule.ignoreRange || rule.gzip || rule.body !== undefined) {
       delete headers.range;
       delete headers['if-range'];
     }
-    const upstream = http.request({ host: '127.0.0.1', port: this.#upstream, method: request.method, path: url,
-                                    headers, agent: this.#agent });
+    const upstream = http.request(
+        {host: '127.0.0.1', port: this.#upstream, method: request.method, path: url, headers, agent: this.#agent});
     response.on('close', () => upstream.destroy());
     request.pipe(upstream);
     const [answer] = await once(upstream, 'response');
     answer.on('error', () => {});
 
     entry.status = answer.statusCode;
-    const out = { ...answer.headers, ...this.headers, ...rule.headers };
+    const out = {...answer.headers, ...this.headers, ...rule.headers};
     for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete out[name];
     let body = answer;
     if (rule.body !== undefined) {
@@ -237,7 +242,7 @@ export class Origin {
       out['content-encoding'] = 'gzip';
       out.vary = 'Accept-Encoding';
       delete out['content-length'];
-      body = answer.pipe(zlib.createGzip({ level: 1 }));
+      body = answer.pipe(zlib.createGzip({level: 1}));
     }
     response.writeHead(answer.statusCode, answer.statusMessage, out);
     await this.#send(body, response, entry, rule);
@@ -274,8 +279,8 @@ export class Origin {
     if (this.isDown || this.isCoordinatorDown) return socket.destroy();
     const id = ++this.#socketCount;
     socket.isWebSocket = true;
-    const upstream = http.request({ host: '127.0.0.1', port: this.#upstream, path: request.url,
-                                    headers: request.headers });
+    const upstream =
+        http.request({host: '127.0.0.1', port: this.#upstream, path: request.url, headers: request.headers});
     upstream.on('error', () => socket.destroy());
     upstream.on('response', (answer) => {
       socket.end(`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\nconnection: close\r\n\r\n`);
@@ -289,9 +294,9 @@ export class Origin {
       socket.write(lines.join('\r\n') + '\r\n\r\n');
       const reader = (from) => new FrameReader((text) => {
         try {
-          this.signals.push({ from, socket: id, message: JSON.parse(text) });
+          this.signals.push({from, socket: id, message: JSON.parse(text)});
         } catch {
-          this.signals.push({ from, socket: id, message: { type: 'not-json', text } });
+          this.signals.push({from, socket: id, message: {type: 'not-json', text}});
         }
       });
       const join = (source, target, frames, first) => {

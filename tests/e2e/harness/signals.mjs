@@ -7,9 +7,7 @@ export class FrameReader {
   #onText;
 
   /** @param {(text: string) => void} onText */
-  constructor(onText) {
-    this.#onText = onText;
-  }
+  constructor(onText) { this.#onText = onText; }
 
   /** @param {Buffer} bytes */
   push(bytes) {

@@ -3,7 +3,8 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Origin } from './origin.mjs';
+
+import {Origin} from './origin.mjs';
 
 /**
  * `bytes` pseudo-random bytes that depend on `seed` alone.
@@ -43,7 +44,9 @@ try {
 `;
 
 /** The strictest policy that we promise to work under. */
-export const strictPolicy = { 'content-security-policy': "script-src 'self' 'wasm-unsafe-eval'" };
+export const strictPolicy = {
+  'content-security-policy': 'script-src \'self\' \'wasm-unsafe-eval\''
+};
 
 /**
  * A folder with files, served. `files` maps paths to contents; the worker and the page are there unless given.
@@ -54,31 +57,27 @@ export async function openSite(files, options = {}) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-site-'));
   const write = (name, content) => {
     const file = path.join(dir, name);
-    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.mkdirSync(path.dirname(file), {recursive: true});
     // A new inode at once: a deployment is never seen half-written.
     fs.writeFileSync(`${file}.new`, content);
     fs.renameSync(`${file}.new`, file);
   };
-  const all = { '/index.html': shortPage, '/page.js': shortScript, '/sw.js': documentedWorker(), ...files };
+  const all = {'/index.html': shortPage, '/page.js': shortScript, '/sw.js': documentedWorker(), ...files};
   for (const [name, content] of Object.entries(all)) write(name, content);
   const inner = await serveFolder(dir, options.serve);
-  const origin = await Origin.start({ ...inner, ...options, headers: { ...strictPolicy, ...options.headers } });
+  const origin = await Origin.start({...inner, ...options, headers: {...strictPolicy, ...options.headers}});
   return {
     dir,
     origin,
     write,
     url: origin.url,
     /** The manifest, as anybody gets it. */
-    async manifest() {
-      return (await fetch(`${origin.url}/peer-cdn.json`)).json();
-    },
-    async root(url) {
-      return (await this.manifest()).resources[url]?.root;
-    },
+    async manifest() { return (await fetch(`${origin.url}/peer-cdn.json`)).json(); },
+    async root(url) { return (await this.manifest()).resources[url]?.root; },
     read: (name) => fs.readFileSync(path.join(dir, name)),
     async close() {
       await origin.close();
-      fs.rmSync(dir, { recursive: true, force: true });
+      fs.rmSync(dir, {recursive: true, force: true});
     },
   };
 }

@@ -16,7 +16,7 @@ export async function until(what, probe, {withinMs = 20_000, everyMs = 50} = {})
     if (value) return /** @type {NonNullable<T>} */ (value);
     if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
     await delay(everyMs);
- }
+  }
 }
 
 /**
@@ -31,10 +31,10 @@ export async function within(what, ms, promise) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
- });
+  });
   try {
     return await Promise.race([promise, late]);
- } finally {
+  } finally {
     clearTimeout(timer);
- }
+  }
 }
