@@ -70,7 +70,8 @@ TEST_CASE("any store can be brought below its quota, or is said to be full") {
   for (int round = 0; round < 500; ++round) {
     std::vector<StoredRoot> stored;
     std::uint64_t used = 0, fixed = 0;
-    for (std::uint8_t i = 0; i < random() % 12; ++i) {
+    const auto count = static_cast<std::uint8_t>(random() % 12);
+    for (std::uint8_t i = 0; i < count; ++i) {
       stored.push_back(
           {root(i), random() % 100, random() % 2 == 0, random() % 4 == 0, random() % 5});
       used += stored.back().bytes;

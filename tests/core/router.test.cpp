@@ -1,5 +1,8 @@
 #include "http/router.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <random>
 #include <regex>
 #include <string>
 #include <vector>
@@ -120,6 +123,79 @@ TEST_CASE("a route has limits, and so has their number") {
     REQUIRE(router.add("GET", "/r" + std::to_string(i)));
   }
   CHECK(router.add("GET", "/one-more").error() == Error::malformed_route);
+}
+
+// A route as the documentation describes it, without a trie.
+struct Model {
+  std::vector<std::vector<std::string>> routes;  // in order of adding; segments
+
+  static int kind(const std::string& step) { return step[0] != ':' ? 0 : step.size() > 2 ? 1 : 2; }
+  static bool matches(const std::string& step, const std::string& segment) {
+    // ":x(ab)" stands for :x([ab]).
+    if (kind(step) == 1) return step.find(segment, 2) != std::string::npos;
+    return kind(step) == 2 || step == segment;
+  }
+  bool serves(std::size_t route, const std::vector<std::string>& path) const {
+    const auto& steps = routes[route];
+    return steps.size() <= path.size() &&
+           std::equal(steps.begin(), steps.end(), path.begin(), matches);
+  }
+  // The route in which the first `count` steps of this one stood first.
+  std::size_t first_with(std::size_t route, std::size_t count) const {
+    const auto& steps = routes[route];
+    const auto end = steps.begin() + static_cast<std::ptrdiff_t>(count);
+    for (std::size_t i = 0;; ++i) {
+      if (routes[i].size() >= count && std::equal(steps.begin(), end, routes[i].begin())) return i;
+    }
+  }
+  bool is_better(std::size_t a, std::size_t b) const {
+    if (routes[a].size() != routes[b].size()) return routes[a].size() > routes[b].size();
+    for (std::size_t i = 0; i < routes[a].size(); ++i) {
+      if (routes[a][i] == routes[b][i]) continue;
+      const int kind_a = kind(routes[a][i]), kind_b = kind(routes[b][i]);
+      return kind_a != kind_b ? kind_a < kind_b : first_with(a, i + 1) < first_with(b, i + 1);
+    }
+    return a > b;  // the same route: the newer one
+  }
+};
+
+TEST_CASE("any routes serve any path as the documentation says, with a trie or without") {
+  const unsigned seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  const char* const steps[] = {"a", "b", "c", ":x", ":x(ab)", ":x(bc)"};
+  for (int round = 0; round < 1000; ++round) {
+    Router router;
+    Model model;
+    const std::size_t count = 1 + random() % 8;
+    for (std::size_t i = 0; i < count; ++i) {
+      model.routes.emplace_back(random() % 4);
+      std::string route;
+      for (std::string& step : model.routes.back()) {
+        step = steps[random() % std::size(steps)];
+        route += "/" + step;
+      }
+      REQUIRE(router.add("GET", route)->value == i);
+    }
+    for (int asked = 0; asked < 20; ++asked) {
+      std::vector<std::string> path(random() % 5);
+      std::string text;
+      for (std::string& segment : path) {
+        segment = steps[random() % 3];
+        text += "/" + segment;
+      }
+      CAPTURE(text);
+      std::optional<std::size_t> best;
+      for (std::size_t i = 0; i < model.routes.size(); ++i) {
+        if (model.serves(i, path) && (!best || model.is_better(i, *best))) best = i;
+      }
+      const auto found = router.match("GET", text, [&](std::uint32_t p, std::string_view segment) {
+        return router.patterns()[p].find(segment) != std::string::npos;
+      });
+      REQUIRE(found.has_value() == best.has_value());
+      if (best) CHECK(found->value == *best);
+    }
+  }
 }
 
 TEST_CASE("matching visits a node once, however many names there are") {
