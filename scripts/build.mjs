@@ -13,35 +13,42 @@ import {pathToFileURL} from 'node:url';
 import {encodeText, fillIn, textModule, wasmPlugin} from './encode.mjs';
 import {innerProperties, trimGlue} from './glue.mjs';
 import {setup} from './setup.mjs';
-import {inParallel, root, run, say, seconds} from './run.mjs';
+import {inParallel, root, run, say, seconds, which} from './run.mjs';
 
 const build = join(root, 'build');
 const dist = join(root, 'dist');
 
 const compileFlags = [
-  '-std=c++20', '-flto', '-fno-exceptions', '-fno-rtti', '-DEMSCRIPTEN_HAS_UNBOUND_TYPE_NAMES=0', '-DNDEBUG',
+  '-std=c++20', '-flto', '-fno-exceptions', '-fno-rtti', '-fno-c++-static-destructors', '-DEMSCRIPTEN_HAS_UNBOUND_TYPE_NAMES=0', '-DNDEBUG',
   '-DJSON_NOEXCEPTION', '-Isrc', '-Ibuild/include',
 ];
 // DYNAMIC_EXECUTION=0: no `new Function`, so that a CSP of 'wasm-unsafe-eval' is enough. WASM_ASYNC_COMPILATION=0: ready
 // when the factory returns. ENVIRONMENT without node: the same artefact runs in Node when it is given `wasmBinary`.
 const linkFlags = [
-  '-flto', '-fno-exceptions', '-fno-rtti', '-lembind', '-sMALLOC=emmalloc', '-sMODULARIZE', '-sEXPORT_ES6',
+  '-flto', '-fno-exceptions', '-fno-rtti', '-sMALLOC=emmalloc', '-sMODULARIZE', '-sEXPORT_ES6',
   '-sUSE_ES6_IMPORT_META=0',
   '-sENVIRONMENT=web,worker', '-sWASM_ASYNC_COMPILATION=0', '-sFILESYSTEM=0', '-sDYNAMIC_EXECUTION=0',
   '-sALLOW_MEMORY_GROWTH', '-sINITIAL_MEMORY=1MB', '-sTOTAL_STACK=128KB', '-sTEXTDECODER=2', '-sASSERTIONS=0',
   '-sSUPPORT_ERRNO=0', '-sERROR_ON_UNDEFINED_SYMBOLS=1',
 ];
 
+// Debian's em++ is the one we tune for. `-lembind` links all of libembind, our own list of types (src/bind/types.cpp) only
+// what crosses our borders; and a second run of wasm-opt finds another percent.
+const embindScripts = ['embind', 'emval'].map((name) => `/usr/share/emscripten/src/embind/${name}.js`);
+const isTuned = () => / 3\.1\.6[ ~]/.test(compiler()) && embindScripts.every((path) => existsSync(path));
+const typeFlags = () => isTuned() ? ['-DPEER_CDN_OWN_TYPES'] : [];
+const embindFlags = () => isTuned() ? embindScripts.flatMap((path) => ['--js-library', path]) : ['-lembind'];
+
 // The coordinator runs on a server, where speed is worth more than a few KB; the other two are downloaded by everybody.
 const modules = {
-  worker: {optimise: '-Oz', bind: ['worker'], folders: ['base', 'http']},
+  worker: {optimise: '-Oz', bind: ['worker', 'types'], folders: ['base', 'http']},
   page: {
     optimise: '-Oz',
-    bind: ['page', 'rtc', 'convert'],
+    bind: ['page', 'rtc', 'convert', 'types'],
     folders: ['base', 'swarm', 'peer'],
     files: ['src/signal/message.cpp', 'src/signal/client.cpp'],
   },
-  coordinator: {optimise: '-O2', bind: ['coordinator'], folders: ['base', 'signal']},
+  coordinator: {optimise: '-O2', bind: ['coordinator', 'types'], folders: ['base', 'signal']},
 };
 
 function sourcesOf({bind, folders, files = []}) {
@@ -109,7 +116,7 @@ function compiler() {
 const compiling = new Map();
 
 async function compile(source, optimise, progress) {
-  const flags = [optimise, ...compileFlags];
+  const flags = [optimise, ...compileFlags, ...typeFlags()];
   const key = createHash('sha256').update(flags.join(' ') + compiler()).digest('hex').slice(0, 8);
   const object = join(build, 'obj', key, `${source}.o`);
   const depfile = `${object}.d`;
@@ -153,15 +160,17 @@ async function buildModule(name) {
   const glue = join(build, `${name}.mjs`);
   const wasm = join(build, `${name}.wasm`);
   const stamp = join(build, `${name}.link`);
-  const recipe = [compiler(), module.optimise, ...linkFlags, ...objects].join('\n');
+  const recipe = [compiler(), module.optimise, ...linkFlags, ...embindFlags(), ...objects].join('\n');
   const same = existsSync(stamp) && readFileSync(stamp, 'utf8') === recipe;
   if (!same || !existsSync(glue) || !isNewerThan(wasm, objects)) {
     const started = performance.now();
     const folder = join(build, 'link');
     mkdirSync(folder, {recursive: true});
-    await em([...objects, module.optimise, ...linkFlags, '-o', join(folder, `${name}.mjs`)]);
+    await em([...objects, module.optimise, ...linkFlags, ...embindFlags(), '-o', join(folder, `${name}.mjs`)]);
     writeIfChanged(glue, trimGlue(readFileSync(join(folder, `${name}.mjs`), 'utf8')));
-    renameSync(join(folder, `${name}.wasm`), wasm);
+    const linked = join(folder, `${name}.wasm`);
+    if (isTuned() && which('wasm-opt')) await run('wasm-opt', [linked, module.optimise, '--converge', '-o', linked]);
+    renameSync(linked, wasm);
     writeFileSync(stamp, recipe);
     say(`  ${name}: linked, ${statSync(wasm).size} bytes of wasm, ${seconds(started)}`);
   }
