@@ -1,0 +1,279 @@
+// Whole swarms on a virtual network. SIM_SEED=<n> replays one seed; a failing run prints its own.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "world.hpp"
+
+namespace peer_cdn::sim {
+namespace {
+
+// Runs a story for every seed of a range, or for the one that SIM_SEED names.
+template <class Story>
+void for_seeds(std::uint64_t count, Story&& story) {
+  const char* text = std::getenv("SIM_SEED");
+  const std::uint64_t first = text != nullptr ? std::strtoull(text, nullptr, 10) : 1;
+  for (std::uint64_t seed = first; seed < first + (text != nullptr ? 1 : count); ++seed) {
+    CAPTURE(seed);
+    story(seed);
+  }
+}
+
+Network network_of(Random& random) {
+  Network network;
+  network.delay = random.between(1ms, 60ms);
+  network.jitter = random.between(0ms, 20ms);
+  network.loss = random.chance(0.5) ? 0.02 : 0;
+  network.bytes_per_second = (1 + random.below(8)) * limits::mib;
+  return network;
+}
+
+const File& some_file(World& world) {
+  const std::uint64_t piece_bytes = 64 * limits::kib << world.random.below(3);
+  return world.file(1 + world.random.below(4 * limits::mib), piece_bytes);
+}
+
+void settle(World& world, Duration span) {
+  world.run(span, [] { return false; });
+}
+
+void check_world(const World& world) {
+  for (const std::string& violation : world.violations) FAIL_CHECK(violation);
+}
+
+bool ended_well(const Reading& reading) {
+  return reading.ended == Error::none && reading.next == reading.pieces.end;
+}
+
+void check_ended_well(const Reading& reading) {
+  CAPTURE(reading.next);
+  CAPTURE(code(reading.ended.value_or(Error::timed_out)));
+  CHECK(ended_well(reading));
+}
+
+}  // namespace
+
+TEST_CASE("two peers move a file, on any network") {
+  for_seeds(200, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = some_file(world);
+    Visitor& seeder = world.add();
+    seeder.hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, random.between(0s, 1s));
+    leecher.read(file, file.geometry.all());
+    CHECK(world.run_readers(60s));
+    check_ended_well(leecher.readings[0]);
+    CHECK(leecher.bytes_taken == file.geometry.bytes());
+    settle(world, 1s);
+    check_world(world);
+  });
+}
+
+TEST_CASE("ten peers move a file, most of it among themselves") {
+  for_seeds(40, [](std::uint64_t seed) {
+    Random random(seed);
+    Network network = network_of(random);
+    World world(seed, network);
+    const File& file = world.file(3 * limits::mib + random.below(limits::mib), 64 * limits::kib);
+    world.add().hold(file, file.geometry.all());
+    settle(world, 1s);
+    for (int i = 0; i < 9; ++i) {
+      Visitor& visitor = world.add();
+      settle(world, random.between(200ms, 600ms));
+      visitor.read(file, file.geometry.all());
+    }
+    CHECK(world.run_readers(120s));
+    std::uint64_t among = 0;
+    for (std::size_t i = 1; i < world.visitors.size(); ++i) {
+      CAPTURE(i);
+      REQUIRE(!world.visitors[i]->readings.empty());
+      check_ended_well(world.visitors[i]->readings[0]);
+      among += world.visitors[i]->blocks_sent;
+    }
+    CHECK(among > 0);
+    check_world(world);
+  });
+}
+
+TEST_CASE("nobody has it: a reader is told at once") {
+  for_seeds(20, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = some_file(world);
+    Visitor& visitor = world.add();
+    settle(world, 2s);
+    visitor.read(file, file.geometry.all());
+    CHECK(visitor.readings[0].ended == Error::nobody_has_it);
+    check_world(world);
+  });
+}
+
+TEST_CASE("a liar is found out, and what it sent reaches nobody") {
+  for_seeds(60, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = some_file(world);
+    Visitor& honest = world.add();
+    Visitor& liar = world.add();
+    liar.faults.lies = random.chance(0.5) ? 1 : 0.05;
+    honest.hold(file, file.geometry.all());
+    liar.hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    CHECK(world.run_readers(60s));
+    check_ended_well(leecher.readings[0]);
+    if (liar.faults.lies == 1 && liar.blocks_sent > 4) {
+      CHECK(leecher.reports[Error::wrong_digest] <= 1);
+    }
+    check_world(world);
+  });
+}
+
+TEST_CASE("with a liar only, the reader ends and has not one wrong byte") {
+  for_seeds(30, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = some_file(world);
+    Visitor& liar = world.add();
+    liar.faults.lies = 1;
+    liar.hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    CHECK(world.run_readers(20s));
+    CHECK(leecher.readings[0].next == 0);
+    CHECK(leecher.reports[Error::wrong_digest] == 1);
+    check_world(world);
+  });
+}
+
+TEST_CASE("a peer that stalls is passed over, and alone it ends the reader in time") {
+  for_seeds(60, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = some_file(world);
+    const bool alone = random.chance(0.5);
+    Visitor& staller = world.add();
+    staller.faults.stalls_after = static_cast<int>(random.below(20));
+    staller.hold(file, file.geometry.all());
+    if (!alone) world.add().hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    CHECK(world.run_readers(60s));
+    if (!alone) check_ended_well(leecher.readings[0]);
+    check_world(world);
+  });
+}
+
+TEST_CASE("the only seeder dies in mid-transfer: the reader ends soon, and keeps what it has") {
+  for_seeds(60, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = world.file(4 * limits::mib, 64 * limits::kib);
+    Visitor& seeder = world.add();
+    seeder.hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    settle(world, random.between(0ms, 1500ms));
+    const Instant died = world.now();
+    seeder.die();
+    CHECK(world.run_readers(20s));
+    const Reading& reading = leecher.readings[0];
+    if (!ended_well(reading)) CHECK(reading.ended_at - died <= 8s);
+    check_world(world);
+  });
+}
+
+TEST_CASE("one of several dies: the others carry on") {
+  for_seeds(60, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = some_file(world);
+    std::vector<Visitor*> seeders;
+    for (int i = 0; i < 3; ++i) {
+      seeders.push_back(&world.add());
+      seeders.back()->hold(file, file.geometry.all());
+    }
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    settle(world, random.between(0ms, 1s));
+    seeders[random.below(3)]->die();
+    CHECK(world.run_readers(60s));
+    check_ended_well(leecher.readings[0]);
+    check_world(world);
+  });
+}
+
+TEST_CASE("a slow reader of a large file holds little memory") {
+  for_seeds(2, [](std::uint64_t seed) {
+    Network network;
+    network.bytes_per_second = 40 * limits::mib;
+    World world(seed, network);
+    const File& file = world.file(48 * limits::mib, 64 * limits::kib);
+    Visitor& seeder = world.add();
+    seeder.hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all(), 8 * limits::mib);
+    CHECK(world.run_readers(60s));
+    check_ended_well(leecher.readings[0]);
+    CHECK(leecher.memory_max <= limits::read_ahead_bytes + 6 * limits::mib);
+    check_world(world);
+  });
+}
+
+TEST_CASE("whatever goes wrong, what must hold holds") {
+  for_seeds(100, [](std::uint64_t seed) {
+    Random random(seed);
+    Network network = network_of(random);
+    network.unreachable = random.chance(0.3) ? 0.3 : 0;
+    World world(seed, network);
+    std::vector<const File*> files;
+    for (int i = 0; i < 3; ++i) files.push_back(&some_file(world));
+    const std::uint64_t visitors = 3 + random.below(5);
+    for (std::uint64_t i = 0; i < visitors; ++i) {
+      Visitor& visitor = world.add();
+      if (random.chance(0.2)) visitor.faults.lies = 0.05;
+      if (random.chance(0.2)) visitor.faults.stalls_after = static_cast<int>(random.below(60));
+      if (random.chance(0.2)) visitor.faults.loses = 0.02;
+      const File& file = *files[random.below(3)];
+      const auto begin = static_cast<PieceIndex>(random.below(file.geometry.count()));
+      if (random.chance(0.7)) {
+        visitor.hold(file, {random.chance(0.5) ? 0 : begin, file.geometry.count()});
+      }
+    }
+    for (int step = 0; step < 40; ++step) {
+      settle(world, random.between(0ms, 400ms));
+      Visitor& visitor = *world.visitors[random.below(visitors)];
+      if (!visitor.alive) continue;
+      const File& file = *files[random.below(3)];
+      const auto begin = static_cast<PieceIndex>(random.below(file.geometry.count()));
+      if (random.chance(0.05)) {
+        visitor.die();
+      } else if (!visitor.readings.empty() && random.chance(0.2)) {
+        Reading& reading = visitor.readings.back();
+        if (!reading.ended && !reading.closed) visitor.close(visitor.readings.size() - 1);
+      } else if (visitor.readings.size() < 20) {
+        visitor.read(file, {begin, file.geometry.count()},
+                     random.chance(0.3) ? limits::mib : 0);
+      }
+    }
+    CHECK(world.run_readers(120s));
+    check_world(world);
+  });
+}
+
+}  // namespace peer_cdn::sim
