@@ -84,6 +84,7 @@ export class Gathering {
   #began = performance.now();
   #told = 0;
   #transfer = `${tag}-${++ids}`;
+  #begun = false;
   #over = false;
   #onPending;
 
@@ -307,8 +308,8 @@ export class Gathering {
     const buffer = /** @type {ArrayBuffer} */ (this.#buffers.get(piece));
     this.#buffers.delete(piece);
     this.#controller.enqueue(new Uint8Array(buffer, begin, end - begin));
-    this.#resolve(new Response(this.#stream, this.asked.head));
-    this.#resolve = () => {};
+    if (!this.#begun) this.#resolve(new Response(this.#stream, this.asked.head));
+    this.#begun = true;
     const now = performance.now();
     if (now - this.#told < progressWait) return;
     this.#told = now;
@@ -329,6 +330,7 @@ export class Gathering {
   #break(/** @type {unknown} */ error) {
     if (this.#over) return;
     for (const job of [...this.#jobs.keys()]) this.#close(job);
+    this.#around.report('engine-failed', this.asked.url);
     this.#controller.error(error);
     this.#end(false, 'engine-failed');
   }
