@@ -150,7 +150,8 @@ void Download::settle(Instant now, Outputs& out) {
   bool ended = false;
   for (std::size_t i = 0; i < readers_.size();) {
     Target& target = readers_[i];
-    if (somebody && !target.pending) {
+    const bool here = !target.rest.empty() && pieces_[target.rest.begin].state > State::in_flight;
+    if ((somebody || here) && !target.pending) {
       target.pending = true;
       out.push(Pending{target.id});
     }

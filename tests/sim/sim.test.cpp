@@ -1,4 +1,5 @@
-// Whole swarms on a virtual network. SIM_SEED=<n> replays one seed; a failing run prints its own.
+// Whole swarms on a virtual network. A failing run prints its seed: SIM_SEED=<n> replays it, and
+// SIM_SEEDS=<n> tries the first so many.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -12,6 +13,8 @@ namespace {
 template <class Story>
 void for_seeds(std::uint64_t count, Story&& story) {
   const char* text = std::getenv("SIM_SEED");
+  const char* more = std::getenv("SIM_SEEDS");
+  if (more != nullptr) count = std::strtoull(more, nullptr, 10);
   const std::uint64_t first = text != nullptr ? std::strtoull(text, nullptr, 10) : 1;
   for (std::uint64_t seed = first; seed < first + (text != nullptr ? 1 : count); ++seed) {
     CAPTURE(seed);
