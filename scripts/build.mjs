@@ -37,7 +37,7 @@ const linkFlags = [
 const embindScripts = ['embind', 'emval'].map((name) => `/usr/share/emscripten/src/embind/${name}.js`);
 const isTuned = () => / 3\.1\.6[ ~]/.test(compiler()) && embindScripts.every((path) => existsSync(path));
 const typeFlags = () => isTuned() ? ['-DPEER_CDN_OWN_TYPES'] : [];
-const embindFlags = () => isTuned() ? embindScripts.flatMap((path) => ['--js-library', path]) : ['-lembind'];
+const embindFlags = () => isTuned() ? [...embindScripts.flatMap((path) => ['--js-library', path]), '-sEXPORTED_FUNCTIONS=_malloc,_free'] : ['-lembind'];
 
 // The coordinator runs on a server, where speed is worth more than a few KB; the other two are downloaded by everybody.
 const modules = {
@@ -238,6 +238,33 @@ const doors = [
   ['server.d.ts', 'src/server/index.js'],
 ];
 
+// A service worker's own types are in TypeScript's lib `webworker`, which excludes lib `dom`; a site compiles with one of
+// them. So ours come along, as much of them as our signatures need.
+const workerTypes = `export interface FetchEvent extends Event {
+  readonly request: Request;
+  readonly clientId: string;
+  readonly resultingClientId: string;
+  respondWith(response: Response | PromiseLike<Response>): void;
+  waitUntil(promise: Promise<any>): void;
+}
+export interface Client {
+  readonly id: string;
+  readonly url: string;
+  postMessage(message: any, transfer?: Transferable[]): void;
+}
+`;
+
+function addWorkerTypes() {
+  const folder = join(dist, 'types/sw');
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    const text = readFileSync(path, 'utf8');
+    const used = ['FetchEvent', 'Client'].filter((type) => new RegExp(`\\b${type}\\b`).test(text));
+    if (used.length > 0) writeFileSync(path, `import type { ${used.join(', ')} } from './worker-types.js';\n${text}`);
+  }
+  writeFileSync(join(folder, 'worker-types.d.ts'), workerTypes);
+}
+
 async function buildTypes() {
   const inputs = ['sw', 'web', 'src/server'].flatMap((folder) => filesIn(folder).filter((file) => file.endsWith('.js')));
   inputs.push(join(root, 'tsconfig.json'));
@@ -250,6 +277,7 @@ async function buildTypes() {
   rmSync(join(dist, 'types'), {recursive: true, force: true});
   const {code, output} = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json']);
   if (code !== 0) throw new Error(`tsc failed\n${output.trim()}`);
+  if (existsSync(join(dist, 'types/sw'))) addWorkerTypes();
   for (const [door, entry] of present) {
     const path = `./types/${entry}`;
     const text = readFileSync(join(dist, 'types', entry.replace(/\.js$/, '.d.ts')), 'utf8');
