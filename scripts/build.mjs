@@ -19,7 +19,8 @@ const build = join(root, 'build');
 const dist = join(root, 'dist');
 
 const compileFlags = [
-  '-std=c++20', '-flto', '-fno-exceptions', '-fno-rtti', '-fno-c++-static-destructors', '-DEMSCRIPTEN_HAS_UNBOUND_TYPE_NAMES=0', '-DNDEBUG',
+  '-std=c++20', '-flto', '-fno-exceptions', '-fno-rtti', '-fno-c++-static-destructors',
+  '-DEMSCRIPTEN_HAS_UNBOUND_TYPE_NAMES=0', '-DNDEBUG',
   '-DJSON_NOEXCEPTION', '-Isrc', '-Ibuild/include',
 ];
 // DYNAMIC_EXECUTION=0: no `new Function`, so that a CSP of 'wasm-unsafe-eval' is enough. WASM_ASYNC_COMPILATION=0: ready
@@ -52,7 +53,8 @@ const modules = {
 };
 
 function sourcesOf({bind, folders, files = []}) {
-  const found = [...bind.map((stem) => `src/bind/${stem}.cpp`), ...files].filter((file) => existsSync(join(root, file)));
+  const named = [...bind.map((stem) => `src/bind/${stem}.cpp`), ...files];
+  const found = named.filter((file) => existsSync(join(root, file)));
   for (const folder of folders) {
     for (const file of readdirSync(join(root, 'src', folder)).sort()) {
       if (file.endsWith('.cpp')) found.push(`src/${folder}/${file}`);

@@ -89,7 +89,8 @@ async function nativeStep() {
     const started = performance.now();
     const result = await run(command[0], command.slice(1), {timeoutMs: 5 * minute});
     const counts = countsOf(result);
-    say(`  ${counts.failed === 0 ? 'ok' : 'FAILED'} ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds(started)}`);
+    const word = counts.failed === 0 ? 'ok' : 'FAILED';
+    say(`  ${word} ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds(started)}`);
     if (counts.failed > 0) say(indent(tail(result.output, 80)));
     results.push(counts);
   });
