@@ -196,7 +196,7 @@ test('messages that the coordinator cannot have meant are refused with a code, m
   assert.deepEqual(Object.keys(guardHost(nothing)), []);
   engine.start(nothing, '0'.repeat(32), 1, {});
   const refused = [null, 7, 'text', [], {}, {type: 7}, {type: 'welcome'}, {type: 'welcome', version: '1', peer: 1},
-    {type: 'ask', roots: [1]}, {type: 'ask', roots: 'x'}, {type: 'signal', peer: 1},
+    {type: 'signal', peer: 1},
     {type: 'signal', peer: 1, description: {type: 'offer', sdp: 5}}, {type: 'introduce', peer: -1, offer: true},
     {type: 'answer', roots: ['00'], peers: [1]}];
   for (const message of refused) {
