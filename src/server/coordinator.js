@@ -187,7 +187,7 @@ export class AttachedCoordinator {
     // ws reports what broke (a message too long, say) and closes; 'close' is what counts.
     socket.on('error', () => {});
     if (!peer) {
-      this.#end(socket, 'too-many-peers');
+      this.#end(socket, this.#engine ? 'too-many-peers' : 'engine-failed');
       return;
     }
     this.#peers.set(peer, socket);
