@@ -210,7 +210,6 @@ function showState(text, kind) {
 }
 
 async function main() {
-  document.documentElement.dataset.state = 'starting';
   let peers = null;
   try {
     peers = await start({worker: '/sw.js'});
