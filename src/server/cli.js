@@ -6,7 +6,6 @@ import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import {packageFolder} from './files.js';
 import {makeManifest, writeManifest} from './manifest.js';
-import {serve} from './serve.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
 
@@ -96,6 +95,8 @@ async function runManifest(folder, values) {
 async function runServe(folder, values) {
   const progress = progressOf(process.stderr);
   const port = wholeNumber('port', values.port, 65535);
+  // The coordinator's wasm is compiled only by the command that needs it.
+  const {serve} = await import('./serve.js');
   const served = await serve(folder, {
     ...commonOptions(values, progress.onProgress), port, host: values.host, origins: values.origin, trustProxy: values['trust-proxy'],
     onError: (error) => process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`),

@@ -229,7 +229,6 @@ export async function serve(folder, options = {}) {
   const handle = handlerOf(site, options);
   const server = createServer(options.wrap ? options.wrap(handle) : handle);
   const host = options.host ?? '127.0.0.1';
-  await listen(server, options.port ?? 8080, host);
   const coordinator = attach(server, options);
   const close = async () => {
     await coordinator.close();
@@ -238,6 +237,8 @@ export async function serve(folder, options = {}) {
     await closed;
   };
   try {
+    // The port first: whether it is free is known at once.
+    await listen(server, options.port ?? 8080, host);
     await site.live.current();
   } catch (error) {
     await close();
