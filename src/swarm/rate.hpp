@@ -9,14 +9,16 @@ namespace peer_cdn::swarm {
 
 class Rate {
  public:
-  // Work begins after a pause: the pause is not part of the measure.
-  void restart(Instant now) {
-    begin_ = now;
-    bytes_ = 0;
+  // There is work from now on. A long pause before it is not part of the measure; a short one is, since
+  // a fast line is idle between any two messages.
+  void resume(Instant now) {
+    if (now - last_ > sample) restart(now);
+    last_ = now;
   }
 
   void add(std::uint64_t bytes, Instant now) {
     bytes_ += bytes;
+    last_ = now;
     const Duration span = now - begin_;
     if (span < sample) return;
     const auto us = static_cast<std::uint64_t>(span.count());
@@ -33,7 +35,13 @@ class Rate {
 
  private:
   static constexpr Duration sample = std::chrono::milliseconds(100);
+  void restart(Instant now) {
+    begin_ = now;
+    bytes_ = 0;
+  }
+
   Instant begin_{};
+  Instant last_{};
   std::uint64_t bytes_ = 0;
   std::uint64_t per_second_ = 0;
 };

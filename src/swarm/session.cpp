@@ -36,7 +36,7 @@ bool Session::has_room() const {
 void Session::ask(wire::Handle handle, const wire::Block& block, Instant now) {
   if (asked_.empty()) {
     last_block_ = now;
-    rate_.restart(now);
+    rate_.resume(now);
   }
   asked_.push_back({handle, block});
 }

@@ -8,7 +8,7 @@ namespace {
 
 std::uint64_t seconds_in(Duration span, std::uint64_t per_second) {
   // A span of more than a minute fills any bucket here; the product stays in range.
-  const Duration cut = std::min<Duration>(span, std::chrono::minutes(1));
+  const Duration cut = std::clamp<Duration>(span, Duration(0), std::chrono::minutes(1));
   return per_second * static_cast<std::uint64_t>(cut.count()) / 1'000'000;
 }
 
@@ -36,7 +36,8 @@ bool Upload::ready(Instant now) {
     const auto most = static_cast<std::int64_t>(std::max<std::uint64_t>(
         limits::block_bytes, seconds_in(limits::buffered_span, options_.bytes_per_second)));
     tokens_ = std::min(most, tokens_ + static_cast<std::int64_t>(added));
-    refilled_ = now;
+    // Only the time of whole bytes is spent, or frequent calls would lose the fractions.
+    refilled_ += Duration(added * 1'000'000 / options_.bytes_per_second);
   }
   return tokens_ > 0;
 }
@@ -61,7 +62,7 @@ bool SendBuffer::has_room() const {
 }
 
 void SendBuffer::release(const Requested& requested, Instant now) {
-  if (buffered_ + with_host_bytes_ == 0) rate_.restart(now);
+  if (buffered_ + with_host_bytes_ == 0) rate_.resume(now);
   with_host_.push_back(requested);
   with_host_bytes_ += requested.block.bytes;
 }

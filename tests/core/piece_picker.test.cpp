@@ -1,0 +1,132 @@
+// Pictures: one character a piece.
+//   availability '0'-'9'   state '.' missing, 'f' in flight, 's' shared, '#' done
+//   window ' ' outside, 'u' urgent, 'a' ahead   peer has 'x'
+#include "swarm/piece_picker.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+
+namespace peer_cdn::swarm {
+namespace {
+
+using State = PiecePicker::State;
+
+PieceSet set_of(std::string_view picture) {
+  PieceSet set(static_cast<std::uint32_t>(picture.size()));
+  for (PieceIndex i = 0; i < picture.size(); ++i) {
+    if (picture[i] == 'x') set.add(i);
+  }
+  return set;
+}
+
+PiecePicker picker_of(std::string_view available, std::string_view states, std::uint64_t seed = 1) {
+  const auto count = static_cast<std::uint32_t>(available.size());
+  PiecePicker picker(count, seed);
+  char peers = '0';
+  for (const char c : available) peers = std::max(peers, c);
+  for (char peer = '0'; peer < peers; ++peer) {
+    PieceSet have(count);
+    for (PieceIndex i = 0; i < count; ++i) {
+      if (available[i] > peer) have.add(i);
+    }
+    picker.add_peer(have);
+  }
+  for (PieceIndex i = 0; i < count; ++i) {
+    if (states[i] == 'f') picker.set(i, State::in_flight);
+    if (states[i] == 's') picker.set(i, State::shared);
+    if (states[i] == '#') picker.set(i, State::done);
+  }
+  return picker;
+}
+
+std::vector<Window> windows_of(std::string_view picture) {
+  const auto begin = picture.find_first_not_of(' ');
+  if (begin == std::string_view::npos) return {};
+  const auto end = picture.find_last_not_of(' ') + 1;
+  Window window;
+  window.ahead = {static_cast<PieceIndex>(begin), static_cast<PieceIndex>(end)};
+  for (const char c : picture) window.urgent += c == 'u' ? 1 : 0;
+  return {window};
+}
+
+// What the peer is asked for, one after another, until nothing is left.
+std::string picks(PiecePicker picker, std::string_view has, std::string_view window) {
+  std::string order;
+  while (const auto piece = picker.pick(set_of(has), windows_of(window))) {
+    order.push_back(static_cast<char>('0' + *piece));
+    picker.set(*piece, State::in_flight);
+  }
+  return order;
+}
+
+}  // namespace
+
+TEST_CASE("the urgent part is asked for in order, the rest rarest first, nothing beyond") {
+  struct Case {
+    const char *available, *states, *has, *window, *order;
+  };
+  const Case cases[] = {
+      // From one peer everything comes in order.
+      {"11111111", "........", "xxxxxxxx", "uuaaaa  ", "012345"},
+      // The rarest first, but not before what is urgent.
+      {"22222212", "........", "xxxxxxxx", "uuu   u ", "0123"},
+      {"33331323", "........", "xxxxxxxx", "uaaaaa  ", "04"},
+      // What the peer has not, is in flight or done, is not asked for.
+      {"22222222", "#f.s....", "xxxx  xx", "uuuu    ", "2"},
+      {"11111111", "........", "        ", "uuuuuuuu", ""},
+      {"11111111", "........", "xxxxxxxx", "        ", ""},
+      // A window in the middle: a seek.
+      {"11111111", "........", "xxxxxxxx", "     uua", "567"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.available);
+    CAPTURE(c.states);
+    CAPTURE(c.window);
+    const std::string order = picks(picker_of(c.available, c.states), c.has, c.window);
+    CHECK(order.substr(0, std::string_view(c.order).size()) == c.order);
+  }
+}
+
+TEST_CASE("among equally rare pieces two pages prefer different ones") {
+  const std::string first = picks(picker_of("22222222", "........", 1), "xxxxxxxx", "aaaaaaaa");
+  const std::string second = picks(picker_of("22222222", "........", 2), "xxxxxxxx", "aaaaaaaa");
+  CHECK(first.size() == 8);
+  CHECK(second.size() == 8);
+  CHECK(first != second);
+}
+
+TEST_CASE("a piece in flight is shared once, the nearest first, and only inside the windows") {
+  PiecePicker picker = picker_of("22222222", "#ffsff..");
+  const PieceSet all = set_of("xxxxxxxx");
+  const auto windows = windows_of("uuuua   ");
+  CHECK(picker.pick_shared(all, windows) == 1U);
+  picker.set(1, State::shared);
+  CHECK(picker.pick_shared(all, windows) == 2U);
+  picker.set(2, State::shared);
+  CHECK(picker.pick_shared(all, windows) == 4U);
+  picker.set(4, State::shared);
+  CHECK(picker.pick_shared(all, windows) == std::nullopt);
+}
+
+TEST_CASE("what a peer had that left does not count") {
+  PiecePicker picker = picker_of("2222", "....");
+  picker.add_peer(set_of("xx  "));
+  picker.remove_peer(set_of("xx x"));
+  // Piece 3 is rare now, 0 and 1 are as before.
+  CHECK(picker.pick(set_of("xxxx"), windows_of("aaaa")) == 3U);
+}
+
+TEST_CASE("the windows of several readers are served in their order, urgent parts first") {
+  PiecePicker picker = picker_of("11111111", "........");
+  const std::vector<Window> windows = {{{0, 4}, 1}, {{6, 8}, 1}};
+  std::string order;
+  while (const auto piece = picker.pick(set_of("xxxxxxxx"), windows)) {
+    order.push_back(static_cast<char>('0' + *piece));
+    picker.set(*piece, State::in_flight);
+  }
+  CHECK(order == "061237");
+}
+
+}  // namespace peer_cdn::swarm

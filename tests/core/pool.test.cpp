@@ -1,0 +1,73 @@
+#include "swarm/pool.hpp"
+
+#include <doctest/doctest.h>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::swarm {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Instant start = Instant(1s);
+
+}  // namespace
+
+TEST_CASE("a page has a bounded number of pairs, open or not") {
+  Pool pool;
+  for (std::uint32_t i = 0; i < limits::pairs_per_page; ++i) {
+    CHECK(pool.admit({i}, start));
+    pool.handle_open({i}, start);
+  }
+  CHECK_FALSE(pool.admit({100}, start));
+  pool.handle_closed({3});
+  CHECK(pool.admit({100}, start));
+  CHECK_FALSE(pool.admit({100}, start));
+}
+
+TEST_CASE("after so many failures in a row none is tried for a minute") {
+  Pool pool;
+  for (std::uint32_t i = 0; i < limits::pair_failures; ++i) {
+    CHECK(pool.admit({i}, start));
+    pool.handle_closed({i});
+  }
+  CHECK_FALSE(pool.admit({50}, start + 59s));
+  CHECK(pool.admit({50}, start + 60s));
+}
+
+TEST_CASE("a success forgives the failures before it") {
+  Pool pool;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    CHECK(pool.admit({i}, start));
+    if (i % 4 == 3) pool.handle_open({i}, start);
+    pool.handle_closed({i});
+  }
+}
+
+TEST_CASE("a pair that does not open in time is given up") {
+  Pool pool;
+  pool.admit({1}, start);
+  CHECK(pool.next_timeout() == start + limits::pair_open_wait);
+  CHECK(pool.expired(start + limits::pair_open_wait - 1ms) == std::nullopt);
+  CHECK(pool.expired(start + limits::pair_open_wait) == PeerId{1});
+}
+
+TEST_CASE("an idle pair goes after minutes, sooner when there are many, the longest idle first") {
+  Pool pool;
+  pool.handle_open({1}, start);
+  pool.handle_used({1}, start + 1min);
+  CHECK(pool.expired(start + limits::pair_idle) == std::nullopt);
+  CHECK(pool.expired(start + 1min + limits::pair_idle) == PeerId{1});
+  for (std::uint32_t i = 2; i <= limits::pairs_warm + 2; ++i) pool.handle_open({i}, start + Duration(i));
+  CHECK(pool.expired(start + limits::pair_idle_spare + 1s) == PeerId{2});
+}
+
+TEST_CASE("a liar is never admitted again, and the list of liars is bounded") {
+  Pool pool;
+  pool.ban({7});
+  CHECK(pool.is_banned({7}));
+  CHECK_FALSE(pool.admit({7}, start));
+  for (std::uint32_t i = 100; i < 100 + limits::banned_peers; ++i) pool.ban({i});
+  CHECK_FALSE(pool.is_banned({7}));
+}
+
+}  // namespace peer_cdn::swarm
