@@ -1,5 +1,7 @@
 // The coordinator for Node: text of sockets in, text for sockets out. JSON is parsed here, believed
 // in signal/message.cpp.
+#include "signal/coordinator.hpp"
+
 #include <emscripten/bind.h>
 #include <emscripten/val.h>
 
@@ -9,8 +11,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include "signal/coordinator.hpp"
 
 namespace {
 

@@ -62,9 +62,8 @@ void Client::drop(Error error, Instant now) {
 void Client::schedule_reconnect(Instant now) {
   if (welcomed() && now - welcomed_at_ >= limits::reconnect_max) attempts_ = 0;
   constexpr std::uint32_t doublings_max = 6;  // 1 s x 2^6 is beyond the maximum
-  const Duration wait =
-      std::min<Duration>(limits::reconnect_min * (1 << std::min(attempts_, doublings_max)),
-                         limits::reconnect_max);
+  const Duration wait = std::min<Duration>(
+      limits::reconnect_min * (1 << std::min(attempts_, doublings_max)), limits::reconnect_max);
   ++attempts_;
   const auto half = static_cast<std::uint64_t>(wait.count() / 2);
   state_ = State::waiting;
@@ -157,8 +156,12 @@ void Client::handle(const Refusal& refusal, Instant now) {
   if (error == Error::version_mismatch) stop(now);
 }
 
-void Client::serve(const Root& root, Instant now) { change(root, true, now); }
-void Client::withdraw(const Root& root, Instant now) { change(root, false, now); }
+void Client::serve(const Root& root, Instant now) {
+  change(root, true, now);
+}
+void Client::withdraw(const Root& root, Instant now) {
+  change(root, false, now);
+}
 
 void Client::change(const Root& root, bool held, Instant now) {
   auto it = holdings_.find(root);
@@ -233,7 +236,9 @@ bool Client::introduced(PeerId peer) const {
   return std::find(introduced_.begin(), introduced_.end(), peer) != introduced_.end();
 }
 
-bool Client::anyone_has(const Root& root) const { return present_.count(mark_of(root)) > 0; }
+bool Client::anyone_has(const Root& root) const {
+  return present_.count(mark_of(root)) > 0;
+}
 
 void Client::handle_timeout(Instant now) {
   if (state_ == State::waiting && state_expires_ <= now) open(now);

@@ -115,11 +115,11 @@ class Client {
   std::string browser_;
   Random random_;
   State state_ = State::stopped;
-  std::uint32_t attempts_ = 0;     // since a session that lasted
-  Instant state_expires_{};        // waiting: when to open; opening, greeting: when to give up
+  std::uint32_t attempts_ = 0;  // since a session that lasted
+  Instant state_expires_{};     // waiting: when to open; opening, greeting: when to give up
   Instant welcomed_at_{};
   std::unordered_map<Root, Holding> holdings_;
-  std::vector<Root> changed_;      // holdings to tell, each once
+  std::vector<Root> changed_;  // holdings to tell, each once
   std::optional<Instant> changes_due_;
   std::deque<Asked> asked_;        // oldest first: all wait equally long
   std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word

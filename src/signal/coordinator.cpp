@@ -30,9 +30,13 @@ Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant n
   return id;
 }
 
-void Coordinator::handle_disconnect(PeerId id, Instant now) { forget(id, now); }
+void Coordinator::handle_disconnect(PeerId id, Instant now) {
+  forget(id, now);
+}
 
-void Coordinator::handle_malformed(PeerId id, Error error, Instant now) { refuse(id, error, now); }
+void Coordinator::handle_malformed(PeerId id, Error error, Instant now) {
+  refuse(id, error, now);
+}
 
 void Coordinator::handle_message(PeerId id, const Message& message, Instant now) {
   Peer* const peer = find(id);
@@ -159,7 +163,8 @@ std::size_t Coordinator::introduce(PeerId id, Peer& asker, const Root& root, std
                                    bool second, Instant now) {
   std::size_t done = 0;
   if (asker.introductions.size() >= limits::introductions_per_peer) return done;
-  asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst, now);
+  asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
+                                   now);
   for (const PeerId holder_id : candidates(id, asker, root, now)) {
     if (done == wanted || asker.introductions.size() >= limits::introductions_per_peer ||
         !asker.asked_introductions.spend(1)) {

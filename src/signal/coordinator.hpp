@@ -1,7 +1,7 @@
 // The coordinator: introduces peers of one site to each other and relays what they need to connect.
 //
-// It sees roots, never bytes. Whoever it refuses is told why (Refusal) and closed; what comes from a
-// peer after that is ignored.
+// It sees roots, never bytes. Whoever it refuses is told why (Refusal) and closed; what comes from
+// a peer after that is ignored.
 #pragma once
 
 #include <cstdint>
@@ -82,14 +82,14 @@ class Coordinator {
   struct Site {
     std::string name;
     Directory directory;
-    std::vector<PeerId> members;           // said hello
-    std::uint32_t sockets = 0;             // greeted or not
+    std::vector<PeerId> members;             // said hello
+    std::uint32_t sockets = 0;               // greeted or not
     std::unordered_map<Mark, bool> changes;  // came (or went) since the last batch
     std::optional<Instant> changes_due;
   };
   struct Peer {
     Site* site = nullptr;
-    std::string browser;  // empty until hello
+    std::string browser;         // empty until hello
     std::uint32_t position = 0;  // in site->members
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};

@@ -126,7 +126,8 @@ Result<Message> parse_candidate(PeerId peer, const Fields& fields) {
   }
   const auto line = fields.candidate_line ? whole(fields.candidate_line) : 0;
   if (!line) return Error::malformed_message;
-  return Message(Signal{peer, Candidate{*fields.candidate, fields.candidate_mid.value_or(""), *line}});
+  return Message(
+      Signal{peer, Candidate{*fields.candidate, fields.candidate_mid.value_or(""), *line}});
 }
 
 Result<Message> parse_signal(PeerId peer, const Fields& fields) {

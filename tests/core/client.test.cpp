@@ -123,7 +123,8 @@ TEST_CASE("after a reconnect everything that is served is announced again") {
 
 TEST_CASE("ten thousand roots are announced in messages that fit") {
   Host host;
-  for (std::uint32_t i = 0; i < limits::roots_per_peer + 5; ++i) host.client.serve(root_of(i), host.now);
+  for (std::uint32_t i = 0; i < limits::roots_per_peer + 5; ++i)
+    host.client.serve(root_of(i), host.now);
   host.greet();
   std::size_t roots = 0;
   for (const Message& message : host.sent()) {
@@ -234,7 +235,8 @@ TEST_CASE("signals are for introduced peers, in both directions") {
 TEST_CASE("more introductions than a page can keep are declined") {
   Host host;
   host.connect();
-  for (std::uint32_t i = 1; i <= limits::introductions_per_peer; ++i) host.hear(Introduce{PeerId{i}, true});
+  for (std::uint32_t i = 1; i <= limits::introductions_per_peer; ++i)
+    host.hear(Introduce{PeerId{i}, true});
   host.drain();
   host.hear(Introduce{PeerId{999}, true});
   CHECK(host.sent() == std::vector<Message>{Decline{PeerId{999}}});
@@ -285,7 +287,9 @@ TEST_CASE("a socket that never opens, or never welcomes, is given up") {
   Host host;
   host.client.start(host.now);
   SUBCASE("never opens") {}
-  SUBCASE("never welcomes") { host.client.handle_socket_open(host.now); }
+  SUBCASE("never welcomes") {
+    host.client.handle_socket_open(host.now);
+  }
   host.drain();
   host.pass(limits::welcome_wait);
   CHECK(host.take<CloseSocket>().size() == 1);
@@ -297,8 +301,12 @@ TEST_CASE("another version of the coordinator is not asked again") {
   host.client.start(host.now);
   host.client.handle_socket_open(host.now);
   host.drain();
-  SUBCASE("welcome") { host.hear(Welcome{2, PeerId{}}); }
-  SUBCASE("refusal") { host.hear(Refusal{"version-mismatch"}); }
+  SUBCASE("welcome") {
+    host.hear(Welcome{2, PeerId{}});
+  }
+  SUBCASE("refusal") {
+    host.hear(Refusal{"version-mismatch"});
+  }
   bool reported = false, closed = false;
   for (const ClientOutput& output : host.drain()) {
     if (const auto* each = std::get_if<SignalReport>(&output)) {

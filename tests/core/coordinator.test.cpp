@@ -179,7 +179,8 @@ TEST_CASE("an ask names at most four holders, those with fewest introductions") 
     const auto count = std::count_if(messages.begin(), messages.end(), [](const Message& m) {
       return std::holds_alternative<Introduce>(m) && std::get<Introduce>(m).offer;
     });
-    CHECK(count == (PeerId{peer} == first || PeerId{peer} == second || PeerId{peer} == third ? 0 : 1));
+    CHECK(count ==
+          (PeerId{peer} == first || PeerId{peer} == second || PeerId{peer} == third ? 0 : 1));
   }
 }
 

@@ -92,7 +92,8 @@ TEST_CASE("a directory agrees with a plain map after any changes") {
       model[root].erase(peer);
     }
     std::vector<std::uint32_t> holders;
-    for (const PeerId holder : directory.holders(root_of(root / 2, root))) holders.push_back(holder.value);
+    for (const PeerId holder : directory.holders(root_of(root / 2, root)))
+      holders.push_back(holder.value);
     std::sort(holders.begin(), holders.end());
     REQUIRE(holders == std::vector<std::uint32_t>(model[root].begin(), model[root].end()));
     std::set<Mark> marks;

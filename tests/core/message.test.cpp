@@ -148,7 +148,8 @@ TEST_CASE("a message is refused for what is wrong with it") {
 
 TEST_CASE("a message survives the way to fields and back") {
   Root root;
-  for (std::size_t i = 0; i < root.bytes.size(); ++i) root.bytes[i] = static_cast<std::uint8_t>(i * 9);
+  for (std::size_t i = 0; i < root.bytes.size(); ++i)
+    root.bytes[i] = static_cast<std::uint8_t>(i * 9);
   const Message messages[] = {
       Hello{version, browser},
       Hello{7, ""},

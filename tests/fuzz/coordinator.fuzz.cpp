@@ -1,6 +1,6 @@
-// Law: whatever peers do, in any order, a signal reaches only a peer that was told of its sender and
-// has not parted since; pairs are of one site and two browsers and within bounds; nobody who left is
-// told anything; and when all have left nothing is kept.
+// Law: whatever peers do, in any order, a signal reaches only a peer that was told of its sender
+// and has not parted since; pairs are of one site and two browsers and within bounds; nobody who
+// left is told anything; and when all have left nothing is kept.
 //
 // Input: two bytes a step. The first says what is done (low three bits) and by whom (the rest), the
 // second with what.
@@ -44,13 +44,27 @@ class World {
     now_ += std::chrono::milliseconds(with % 8);
     Seat& seat = table_[what >> 3];
     switch (what & 7) {
-      case 0: sit(seat, with); break;
-      case 1: leave(seat); break;
-      case 2: say(seat, Have{{root_of(with)}, {}}); break;
-      case 3: say(seat, Have{{}, {root_of(with)}}); break;
-      case 4: say(seat, Ask{{root_of(with), root_of(static_cast<std::uint8_t>(with >> 3))}}); break;
-      case 5: say(seat, Signal{table_[with % seats].peer, Candidate{}}); break;
-      case 6: decline(seat, table_[with % seats].peer); break;
+      case 0:
+        sit(seat, with);
+        break;
+      case 1:
+        leave(seat);
+        break;
+      case 2:
+        say(seat, Have{{root_of(with)}, {}});
+        break;
+      case 3:
+        say(seat, Have{{}, {root_of(with)}});
+        break;
+      case 4:
+        say(seat, Ask{{root_of(with), root_of(static_cast<std::uint8_t>(with >> 3))}});
+        break;
+      case 5:
+        say(seat, Signal{table_[with % seats].peer, Candidate{}});
+        break;
+      case 6:
+        decline(seat, table_[with % seats].peer);
+        break;
       default:
         now_ += std::chrono::milliseconds(4 * with);
         coordinator_.handle_timeout(now_);
@@ -74,7 +88,8 @@ class World {
     const auto peer = coordinator_.handle_connect(seat.site ? "https://a" : "https://b", now_);
     check(static_cast<bool>(peer));
     seat.peer = *peer;
-    if (with < 240) say(seat, Hello{version, std::string(32, static_cast<char>('a' + seat.browser % 6))});
+    if (with < 240)
+      say(seat, Hello{version, std::string(32, static_cast<char>('a' + seat.browser % 6))});
   }
 
   void leave(Seat& seat) {

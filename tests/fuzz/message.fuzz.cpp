@@ -22,7 +22,9 @@ void check(bool law) {
   if (!law) std::abort();
 }
 
-double number(const std::string& text) { return std::strtod(text.c_str(), nullptr); }
+double number(const std::string& text) {
+  return std::strtod(text.c_str(), nullptr);
+}
 
 template <class T>
 void append(std::optional<std::vector<T>>& list, T item) {
@@ -32,22 +34,53 @@ void append(std::optional<std::vector<T>>& list, T item) {
 
 void member(Fields& fields, char name, std::string text) {
   switch (name) {
-    case 't': fields.type = text; break;
-    case 'b': fields.browser = text; break;
-    case 'c': fields.code = text; break;
-    case 'v': fields.version = number(text); break;
-    case 'p': fields.peer = number(text); break;
-    case 'o': fields.offer = text == "1"; break;
-    case '+': append(fields.add, std::move(text)); break;
-    case '-': append(fields.remove, std::move(text)); break;
-    case 'r': append(fields.roots, std::move(text)); break;
-    case 'n': append(fields.peers, number(text)); break;
-    case 'D': fields.description_type = text; break;
-    case 'S': fields.description_sdp = text; break;
-    case 'k': fields.candidate = text; break;
-    case 'm': fields.candidate_mid = text; break;
-    case 'l': fields.candidate_line = number(text); break;
-    default: break;
+    case 't':
+      fields.type = text;
+      break;
+    case 'b':
+      fields.browser = text;
+      break;
+    case 'c':
+      fields.code = text;
+      break;
+    case 'v':
+      fields.version = number(text);
+      break;
+    case 'p':
+      fields.peer = number(text);
+      break;
+    case 'o':
+      fields.offer = text == "1";
+      break;
+    case '+':
+      append(fields.add, std::move(text));
+      break;
+    case '-':
+      append(fields.remove, std::move(text));
+      break;
+    case 'r':
+      append(fields.roots, std::move(text));
+      break;
+    case 'n':
+      append(fields.peers, number(text));
+      break;
+    case 'D':
+      fields.description_type = text;
+      break;
+    case 'S':
+      fields.description_sdp = text;
+      break;
+    case 'k':
+      fields.candidate = text;
+      break;
+    case 'm':
+      fields.candidate_mid = text;
+      break;
+    case 'l':
+      fields.candidate_line = number(text);
+      break;
+    default:
+      break;
   }
 }
 
@@ -90,8 +123,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const Result<Message> message = parse_message(fields);
   if (!message) {
-    check(message.error() == Error::malformed_message || message.error() == Error::unknown_message ||
-          message.error() == Error::message_too_long);
+    check(message.error() == Error::malformed_message ||
+          message.error() == Error::unknown_message || message.error() == Error::message_too_long);
     return 0;
   }
   check_limits(*message);
