@@ -15,6 +15,18 @@ export const openCount = () => open.size;
 export const openRoots = () => new Set([...open].map((each) => each.asked.root));
 
 /**
+ * A run was stored, by a page or by another body: whoever wants the same pieces reads them there.
+ * @param {string} root
+ * @param {number} begin
+ * @param {number} end
+ */
+export function handleStored(root, begin, end) {
+  for (const each of open) {
+    if (each.asked.root === root) each.handleStored(begin, end);
+  }
+}
+
+/**
  * What is asked, by the core's reckoning.
  * @typedef {object} Asked
  * @property {number} exchange
@@ -120,6 +132,12 @@ export class Gathering {
     call('bodyCancel', this.#id);
     this.#drain();
     this.#end(false, 'cancelled');
+  }
+
+  handleStored(/** @type {number} */ begin, /** @type {number} */ end) {
+    if (!this.#around.store) return;
+    this.#runs.push([begin, end]);
+    call('bodyHeld', this.#id, begin, end);
   }
 
   // Calls in with the time, then performs what came out.
@@ -289,6 +307,7 @@ export class Gathering {
     if (!store) return;
     try {
       await store.putRun(root, begin, end, buffers);
+      handleStored(root, begin, end);
       emit('stored', { root, begin, end });
     } catch (error) {
       // The stream goes on without it. Said once, and not tried again by this body.

@@ -1,5 +1,5 @@
 // The service worker's entry: PeerCDN and its plugins.
-import { openCount } from './body.js';
+import { handleStored, openCount } from './body.js';
 import { call, isOn, onFailure, regexps } from './engine.js';
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
@@ -36,6 +36,8 @@ class PeerCDN extends EventTarget {
   #routes = [];
   /** @type {Promise<Store | null> | undefined} */
   #store;
+  /** @type {Map<string, Promise<ArrayBuffer>>} being fetched */
+  #lists = new Map();
   #told = 0;
 
   /**
@@ -71,7 +73,7 @@ class PeerCDN extends EventTarget {
 
   /** Listens. To be called while the worker's script first runs. */
   register() {
-    startPages();
+    startPages(handleStored);
     addEventListener('activate', (event) => event.waitUntil(
       Promise.allSettled([clients.claim(), dropOldCaches(), this.#manifest.revalidate()])));
     addEventListener('message', (event) => {
@@ -138,8 +140,17 @@ class PeerCDN extends EventTarget {
     return this.#store;
   }
 
-  // The digest list of a resource of several pieces, checked against its root.
-  async #digests(/** @type {string} */ root, /** @type {Store | null} */ store) {
+  // The digest list of a resource of several pieces, checked against its root. Several bodies ask once.
+  #digests(/** @type {string} */ root, /** @type {Store | null} */ store) {
+    let list = this.#lists.get(root);
+    if (!list) {
+      list = this.#fetchDigests(root, store).finally(() => this.#lists.delete(root));
+      this.#lists.set(root, list);
+    }
+    return list;
+  }
+
+  async #fetchDigests(/** @type {string} */ root, /** @type {Store | null} */ store) {
     const stored = await store?.digests(root).catch(() => null);
     if (stored) return stored;
     const response = await fetch(this.#manifest.digests + root, { headers: { 'x-peer-cdn': 'bypass' } });

@@ -23,9 +23,15 @@ export function broadcast(type, detail = {}) {
   channel?.postMessage({ type, ...detail });
 }
 
-/** A worker that was stopped has forgotten who is there, and asks once, as it starts. */
-export function startPages() {
+/**
+ * A worker that was stopped has forgotten who is there, and asks once, as it starts.
+ * @param {(root: string, begin: number, end: number) => void} onStored a page stored a run
+ */
+export function startPages(onStored) {
   channel = new BroadcastChannel('peer-cdn');
+  channel.onmessage = ({ data }) => {
+    if (data?.type === 'stored') onStored(String(data.root), Number(data.begin), Number(data.end));
+  };
   asked = performance.now();
   broadcast('who');
 }

@@ -262,6 +262,10 @@ bool body_digests(unsigned id, const std::string& list) {
   return true;
 }
 
+void body_held(unsigned id, unsigned begin, unsigned end) {
+  if (Body* it = body(id)) it->handle_held({begin, end});
+}
+
 void body_pull(unsigned id, double bytes, double now) {
   if (Body* it = body(id)) it->handle_pull(static_cast<std::int64_t>(bytes), instant_from_ms(now));
 }
@@ -392,6 +396,7 @@ EMSCRIPTEN_BINDINGS(worker) {
   function("openBody", &open_body);
   function("bodyStart", &body_start);
   function("bodyDigests", &body_digests);
+  function("bodyHeld", &body_held);
   function("bodyPull", &body_pull);
   function("bodyPiece", &body_piece);
   function("bodyDigest", &body_digest);

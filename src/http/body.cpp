@@ -399,7 +399,8 @@ void Body::lose_origin(Job& job, Error error) {
     // The browser's HTTP cache may be older than the manifest: once past it.
     if (reload_) return fail(error);
     reload_ = true;
-  } else if (++attempts_ > limits::origin_retries) {
+  } else if (!passed_any_ || ++attempts_ > limits::origin_retries) {
+    // Before the first byte the request can still go to the network as it is, and fail as it would.
     fail(error);
   }
 }

@@ -117,6 +117,8 @@ class Body {
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
   void handle_digests(DigestList digests) { digests_ = std::move(digests); }
+  // Somebody else stored these pieces: they need not be fetched any more.
+  void handle_held(PieceRange pieces) { held_.add(pieces); }
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
   void handle_pull(std::int64_t bytes, Instant now);
   // A piece whose bytes are trusted: from the store, or verified by the page. True: keep its buffer

@@ -1,0 +1,518 @@
+#include "http/body.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+
+using namespace peer_cdn;
+
+namespace {
+
+constexpr std::uint32_t piece_bytes = 64 * 1024;
+
+Digest digest_of(PieceIndex piece, int version = 1) {
+  Digest digest;
+  digest.bytes[0] = static_cast<std::uint8_t>(piece);
+  digest.bytes[1] = static_cast<std::uint8_t>(piece >> 8);
+  digest.bytes[2] = static_cast<std::uint8_t>(version);
+  return digest;
+}
+
+Geometry geometry_of(std::uint64_t bytes) { return *Geometry::parse(bytes, piece_bytes); }
+
+// A host that performs a body's outputs only when it is told to, and writes all down.
+struct Host {
+  Geometry geometry;
+  Body body;
+  Instant now{};
+  std::map<std::uint32_t, Body::Read> reads;
+  std::map<std::uint32_t, Body::OpenPeers> peers;
+  std::map<std::uint32_t, Body::Fetch> windows;
+  std::map<std::uint32_t, Body::Accept> accepts;
+  std::map<std::uint32_t, std::uint64_t> credit;
+  std::vector<std::uint32_t> closed;
+  std::vector<PieceIndex> kept;  // buffers of the host
+  std::vector<PieceRange> stored;
+  std::vector<ByteRange> passed;
+  std::uint64_t windows_opened = 0;
+  bool done = false;
+  Error error = Error::none;
+
+  Host(std::uint64_t bytes, ByteRange range, PieceSet held, PluginKind opener)
+      : geometry(geometry_of(bytes)), body(geometry, range, std::move(held), opener) {
+    std::vector<std::uint8_t> list;
+    for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
+      const Digest digest = digest_of(piece);
+      list.insert(list.end(), digest.bytes.begin(), digest.bytes.end());
+    }
+    body.handle_digests(DigestList::parse(geometry, list).value());
+    body.start(now);
+    drain();
+  }
+
+  void drain() {
+    while (const auto output = body.poll_output()) perform(*output);
+  }
+
+  void perform(const Body::Output& output) {
+    REQUIRE_FALSE(done);
+    REQUIRE(error == Error::none);
+    if (const auto* read = std::get_if<Body::Read>(&output)) reads[read->job.value] = *read;
+    if (const auto* open = std::get_if<Body::OpenPeers>(&output)) peers[open->job.value] = *open;
+    if (const auto* grant = std::get_if<Body::Grant>(&output)) credit[grant->job.value] += grant->bytes;
+    if (const auto* fetch = std::get_if<Body::Fetch>(&output)) {
+      windows[fetch->job.value] = *fetch;
+      ++windows_opened;
+    }
+    if (const auto* accept = std::get_if<Body::Accept>(&output)) {
+      const auto known = accepts.emplace(accept->job.value, *accept);
+      if (!known.second) {
+        CHECK(accept->until > known.first->second.until);
+        known.first->second.until = accept->until;
+      }
+    }
+    if (const auto* store = std::get_if<Body::Store>(&output)) {
+      CHECK(geometry.segment_end(store->pieces.begin) >= store->pieces.end);
+      stored.push_back(store->pieces);
+    }
+    if (const auto* close = std::get_if<Body::Close>(&output)) {
+      closed.push_back(close->job.value);
+      reads.erase(close->job.value);
+      peers.erase(close->job.value);
+      windows.erase(close->job.value);
+      accepts.erase(close->job.value);
+    }
+    if (const auto* enqueue = std::get_if<Body::Enqueue>(&output)) {
+      const auto buffer = std::find(kept.begin(), kept.end(), enqueue->piece);
+      REQUIRE(buffer != kept.end());
+      kept.erase(buffer);
+      const std::uint64_t begin = geometry.range_of({enqueue->piece, enqueue->piece + 1}).begin;
+      passed.push_back({begin + enqueue->begin, begin + enqueue->end});
+    }
+    if (std::holds_alternative<Body::Done>(output)) done = true;
+    if (const auto* fail = std::get_if<Body::Fail>(&output)) error = fail->error;
+  }
+
+  void pull(std::int64_t bytes) {
+    body.handle_pull(bytes, now);
+    drain();
+  }
+  void piece(std::uint32_t job, PieceIndex piece) {
+    if (body.handle_piece(JobId{job}, piece, geometry.bytes_of(piece), now)) kept.push_back(piece);
+    drain();
+  }
+  void digest(std::uint32_t job, PieceIndex piece, int version = 1) {
+    if (body.handle_digest(JobId{job}, piece, geometry.bytes_of(piece), digest_of(piece, version), now)) {
+      kept.push_back(piece);
+    }
+    drain();
+  }
+  void head(std::uint32_t job, std::uint32_t status, const std::string& content_range = "",
+            const std::string& encoding = "", const std::string& cache_control = "") {
+    body.handle_head(JobId{job}, {{status, "basic", cache_control, ""}, content_range, encoding}, now);
+    drain();
+  }
+  void good_head(std::uint32_t job) {
+    const Body::Fetch& window = windows.at(job);
+    const ByteRange range = geometry.range_of(window.pieces);
+    if (window.whole) return head(job, 200);
+    head(job, 206, "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" +
+                       std::to_string(geometry.bytes()));
+  }
+  // The whole of a window arrives.
+  void window(std::uint32_t job) {
+    const PieceRange pieces = windows.at(job).pieces;
+    good_head(job);
+    for (PieceIndex each = pieces.begin; each < pieces.end; ++each) digest(job, each);
+  }
+  void end(std::uint32_t job, Error why = Error::none) {
+    body.handle_end(JobId{job}, why, now);
+    drain();
+  }
+
+  std::uint64_t passed_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const ByteRange& range : passed) bytes += range.bytes();
+    return bytes;
+  }
+  // What was passed on is the asked range from its first byte on, without a gap.
+  void check_in_order() const {
+    std::uint64_t at = body.range().begin;
+    for (const ByteRange& range : passed) {
+      REQUIRE(range.begin == at);
+      at = range.end;
+    }
+    if (done) CHECK(at == body.range().end);
+  }
+};
+
+PieceSet none() { return PieceSet(limits::pieces_per_resource); }
+PieceSet held(std::initializer_list<PieceRange> ranges) {
+  PieceSet set = none();
+  for (const PieceRange& range : ranges) set.add(range);
+  return set;
+}
+
+Host whole(std::uint64_t pieces, PluginKind opener, PieceSet set = none()) {
+  const std::uint64_t bytes = pieces * piece_bytes;
+  return Host(bytes, {0, bytes}, std::move(set), opener);
+}
+
+}  // namespace
+
+TEST_CASE("what the store holds is read segment by segment and passed on as it comes") {
+  Host host = whole(20, PluginKind::cache, held({{0, 20}}));
+  REQUIRE(host.reads.size() == 1);
+  CHECK(host.reads.at(1).pieces == PieceRange{0, 16});
+  host.pull(1 << 30);
+  for (PieceIndex piece = 0; piece < 16; ++piece) host.piece(1, piece);
+  REQUIRE(host.reads.size() == 1);
+  CHECK(host.reads.at(2).pieces == PieceRange{16, 20});
+  for (PieceIndex piece = 16; piece < 20; ++piece) host.piece(2, piece);
+  CHECK(host.done);
+  CHECK(host.body.counts().from_cache == 20 * piece_bytes);
+  CHECK(host.stored.empty());
+  host.check_in_order();
+}
+
+TEST_CASE("a range passes on its own bytes only, in whole pieces' parts") {
+  Host host(10 * piece_bytes, {100, 3 * piece_bytes + 7}, none(), PluginKind::network);
+  CHECK(host.windows.at(1).pieces == PieceRange{0, 4});
+  CHECK_FALSE(host.windows.at(1).whole);
+  host.pull(1 << 30);
+  host.window(1);
+  CHECK(host.done);
+  CHECK(host.passed.front() == ByteRange{100, piece_bytes});
+  CHECK(host.passed.back() == ByteRange{3 * piece_bytes, 3 * piece_bytes + 7});
+  CHECK(host.stored == std::vector<PieceRange>{{0, 4}});
+  CHECK(host.body.counts().from_origin == 3 * piece_bytes + 7 - 100);
+}
+
+TEST_CASE("a resource of one window is asked for without a Range header") {
+  Host host = whole(3, PluginKind::network);
+  CHECK(host.windows.at(1).whole);
+  host.pull(1 << 30);
+  host.window(1);
+  CHECK(host.done);
+}
+
+TEST_CASE("the second window starts when the first one's head is good, and there are never three") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  CHECK(host.windows.size() == 1);
+  host.good_head(1);
+  CHECK(host.windows.size() == 2);
+  CHECK(host.windows.at(2).pieces == PieceRange{16, 32});
+  host.good_head(2);
+  CHECK(host.windows.size() == 2);
+  SUBCASE("the second one's pieces wait for the first one's") {
+    for (PieceIndex piece = 16; piece < 32; ++piece) host.digest(2, piece);
+    CHECK(host.passed.empty());
+    CHECK(host.stored == std::vector<PieceRange>{{16, 32}});
+    for (PieceIndex piece = 0; piece < 16; ++piece) host.digest(1, piece);
+    CHECK(host.passed_bytes() == 32 * piece_bytes);
+    host.check_in_order();
+  }
+}
+
+TEST_CASE("a window ends at its segment, and before what is held") {
+  Host host = whole(40, PluginKind::network, held({{5, 7}, {16, 32}}));
+  host.pull(1 << 30);
+  CHECK(host.windows.at(1).pieces == PieceRange{0, 5});
+  CHECK(host.reads.size() == 1);
+  CHECK(host.reads.begin()->second.pieces == PieceRange{5, 7});
+}
+
+TEST_CASE("a reader that stops is not read ahead for beyond the limit") {
+  Host host = whole(512, PluginKind::network);
+  host.pull(0);
+  for (int i = 0; i < 50 && !host.windows.empty(); ++i) host.window(host.windows.begin()->first);
+  CHECK(host.passed.empty());
+  CHECK(host.kept.size() * piece_bytes == limits::body_ahead_bytes);
+  host.pull(piece_bytes);
+  CHECK(host.passed_bytes() == piece_bytes);
+}
+
+TEST_CASE("peers are asked for what is missing up to what is held, with credit that what is passed on renews") {
+  Host host = whole(100, PluginKind::delegate, held({{40, 50}}));
+  REQUIRE(host.peers.size() == 1);
+  const std::uint32_t job = host.peers.begin()->first;
+  CHECK(host.peers.at(job).pieces == PieceRange{0, 40});
+  CHECK(host.credit.at(job) == limits::bridge_bytes);
+  host.pull(0);
+  host.piece(job, 0);
+  CHECK(host.credit.at(job) == limits::bridge_bytes);
+  host.pull(piece_bytes);
+  CHECK(host.credit.at(job) == limits::bridge_bytes + piece_bytes);
+  CHECK(host.windows.empty());
+}
+
+TEST_CASE("peers that have nothing before the first byte end the body with their code") {
+  Host host = whole(10, PluginKind::delegate);
+  host.end(1, Error::nobody_has_it);
+  CHECK(host.error == Error::nobody_has_it);
+  CHECK(host.windows_opened == 0);
+}
+
+TEST_CASE("peers that break off are followed by the origin at that very byte") {
+  for (const Error why : {Error::none, Error::peer_gone, Error::peer_stalled}) {
+    Host host = whole(40, PluginKind::delegate);
+    host.pull(1 << 30);
+    for (PieceIndex piece = 0; piece < 5; ++piece) host.piece(1, piece);
+    host.end(1, why);
+    REQUIRE(host.windows.size() == 1);
+    CHECK(host.windows.begin()->second.pieces == PieceRange{5, 16});
+    while (!host.windows.empty()) host.window(host.windows.begin()->first);
+    CHECK(host.done);
+    CHECK(host.body.counts().from_peers == 5 * piece_bytes);
+    CHECK(host.body.counts().from_origin == 35 * piece_bytes);
+    CHECK(host.body.counts().wasted == 0);
+    host.check_in_order();
+  }
+}
+
+TEST_CASE("a page that sends out of order, or a wrong length, is given up") {
+  Host host = whole(40, PluginKind::delegate);
+  host.pull(1 << 30);
+  host.piece(1, 0);
+  SUBCASE("order") { host.piece(1, 2); }
+  SUBCASE("length") {
+    CHECK_FALSE(host.body.handle_piece(JobId{1}, 1, 5, host.now));
+    host.drain();
+  }
+  CHECK(host.peers.empty());
+  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+}
+
+TEST_CASE("a page that owes pieces for too long is given up; one without credit is not") {
+  Host host = whole(100, PluginKind::delegate);
+  host.pull(piece_bytes);
+  host.piece(1, 0);
+  REQUIRE(host.body.next_timeout());
+  SUBCASE("it owes") {
+    host.now = *host.body.next_timeout();
+    host.body.handle_timeout(host.now);
+    host.drain();
+    CHECK(host.peers.empty());
+    CHECK(host.windows.size() == 1);
+  }
+  SUBCASE("its credit is used up because the reader stopped") {
+    for (PieceIndex piece = 1; piece < 17; ++piece) host.piece(1, piece);
+    CHECK_FALSE(host.body.next_timeout());
+  }
+}
+
+TEST_CASE("an origin that ignores Range: one body is skipped into, paced, and nothing else is asked") {
+  const std::uint64_t bytes = 300 * piece_bytes;
+  Host host(bytes, {40 * piece_bytes, bytes}, none(), PluginKind::network);
+  host.pull(0);
+  host.head(1, 200);
+  CHECK(host.windows.size() == 1);
+  CHECK(host.accepts.at(1).skip == 40 * piece_bytes);
+  const std::uint32_t ahead = limits::body_ahead_bytes / piece_bytes;
+  CHECK(host.accepts.at(1).until == 40 + ahead);
+  for (PieceIndex piece = 40; piece < 40 + ahead; ++piece) host.digest(1, piece);
+  CHECK(host.windows.size() == 1);
+  host.pull(1 << 30);
+  CHECK(host.accepts.at(1).until == 40 + 2 * ahead);
+  for (PieceIndex piece = 40 + ahead; piece < 300; ++piece) host.digest(1, piece);
+  CHECK(host.done);
+  CHECK(host.windows_opened == 1);
+  host.check_in_order();
+}
+
+TEST_CASE("heads of the origin that are not taken") {
+  struct Case {
+    const char* name;
+    std::uint32_t status;
+    const char* content_range;
+    const char* encoding;
+    const char* cache_control;
+    Error error;  // none: asked again, past the HTTP cache
+  };
+  const Case cases[] = {
+      {"another total: a new version", 206, "bytes 0-1048575/6553601", "", "", Error::none},
+      {"another range", 206, "bytes 1-1048575/6553600", "", "", Error::none},
+      {"no Content-Range", 206, "", "", "", Error::none},
+      {"gone", 404, "", "", "", Error::none},
+      {"shorter now", 416, "bytes */5", "", "", Error::none},
+      {"a part of an encoded body", 206, "bytes 0-1048575/6553600", "gzip", "", Error::origin_unusable},
+      {"private", 206, "bytes 0-1048575/6553600", "", "private", Error::origin_unusable},
+      {"in trouble", 503, "", "", "", Error::origin_unreachable},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.name);
+    Host host = whole(100, PluginKind::network);
+    host.head(1, each.status, each.content_range, each.encoding, each.cache_control);
+    CHECK(host.error == each.error);
+    if (each.error != Error::none) continue;
+    REQUIRE(host.windows.size() == 1);
+    CHECK(host.windows.begin()->second.reload);
+    host.head(host.windows.begin()->first, each.status, each.content_range);
+    CHECK(host.error == Error::origin_changed);
+  }
+}
+
+TEST_CASE("wrong bytes are asked for once more past the HTTP cache, and then the body fails") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  host.good_head(1);
+  host.digest(1, 0);
+  host.digest(1, 1, 2);
+  CHECK(host.error == Error::none);
+  const auto again = std::find_if(host.windows.begin(), host.windows.end(), [](const auto& window) {
+    return window.second.pieces == PieceRange{1, 16};
+  });
+  // The window beside it may still be waited for; the one that failed is asked again after it.
+  if (again == host.windows.end()) {
+    host.window(host.windows.begin()->first);
+  }
+  std::uint32_t retry = 0;
+  for (const auto& [job, window] : host.windows) {
+    if (window.pieces.begin == 1) retry = job;
+  }
+  REQUIRE(retry != 0);
+  CHECK(host.windows.at(retry).reload);
+  host.good_head(retry);
+  SUBCASE("still wrong") {
+    host.digest(retry, 1, 2);
+    CHECK(host.error == Error::origin_changed);
+    CHECK(host.passed_bytes() == piece_bytes);
+    CHECK(host.stored.front() == PieceRange{0, 1});
+  }
+  SUBCASE("the HTTP cache was old") {
+    host.digest(retry, 1);
+    CHECK(host.error == Error::none);
+    CHECK(host.passed_bytes() == 2 * piece_bytes);
+  }
+  host.check_in_order();
+}
+
+TEST_CASE("an unreachable origin is asked again after a wait, and then the body fails") {
+  Host host = whole(10, PluginKind::network);
+  host.pull(1 << 30);
+  host.good_head(1);
+  host.digest(1, 0);
+  host.end(1);  // cut off
+  std::vector<Duration> waits;
+  while (host.error == Error::none) {
+    REQUIRE(host.windows.size() == 1);
+    waits.push_back(host.windows.begin()->second.wait);
+    CHECK(host.windows.begin()->second.pieces == PieceRange{1, 10});
+    host.end(host.windows.begin()->first, Error::origin_unreachable);
+  }
+  CHECK(host.error == Error::origin_unreachable);
+  CHECK(waits == std::vector<Duration>{limits::origin_retry_wait, 2 * limits::origin_retry_wait});
+}
+
+TEST_CASE("before the first byte an unreachable origin fails at once: the network answers for itself") {
+  Host host = whole(10, PluginKind::network);
+  host.end(1, Error::origin_unreachable);
+  CHECK(host.error == Error::origin_unreachable);
+}
+
+TEST_CASE("a run that the browser took away is fetched instead") {
+  Host host = whole(20, PluginKind::cache, held({{0, 20}}));
+  host.pull(1 << 30);
+  host.piece(1, 0);
+  host.end(1, Error::storage_lost);
+  REQUIRE(host.windows.size() == 1);
+  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+}
+
+TEST_CASE("pieces that somebody else stored meanwhile are not fetched again") {
+  Host host = whole(60, PluginKind::network);
+  host.pull(1 << 30);
+  host.good_head(1);
+  host.body.handle_held({32, 48});
+  while (!host.windows.empty()) host.window(host.windows.begin()->first);
+  REQUIRE(host.reads.size() == 1);
+  CHECK(host.reads.begin()->second.pieces == PieceRange{32, 48});
+}
+
+TEST_CASE("a reader that goes away: what is verified is stored, every job is closed, and that is all") {
+  Host host = whole(100, PluginKind::network);
+  host.good_head(1);
+  for (PieceIndex piece = 0; piece < 3; ++piece) host.digest(1, piece);
+  host.body.handle_cancel();
+  host.drain();
+  CHECK(host.stored == std::vector<PieceRange>{{0, 3}});
+  CHECK(host.windows.empty());
+  host.digest(1, 3);
+  host.pull(1 << 30);
+  CHECK_FALSE(host.done);
+  CHECK(host.error == Error::none);
+  CHECK(host.body.counts().wasted == piece_bytes);
+}
+
+// Whatever the sources do, what is passed on is the asked range from its first byte on, in order; a
+// body that did not fail passes on all of it; at most one job per source (two windows) runs; and no
+// piece that came good is fetched twice.
+TEST_CASE("a random host never gets anything but the range") {
+  const auto seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  const auto chance = [&random](unsigned percent) { return random() % 100 < percent; };
+  for (int round = 0; round < 400; ++round) {
+    CAPTURE(round);
+    const std::uint64_t bytes = 1 + random() % (200 * piece_bytes);
+    const std::uint64_t begin = random() % bytes;
+    const std::uint64_t end = begin + 1 + random() % (bytes - begin);
+    PieceSet set = none();
+    for (unsigned i = random() % 5; i > 0; --i) {
+      const auto from = static_cast<PieceIndex>(random() % 200);
+      set.add(PieceRange{from, from + static_cast<PieceIndex>(random() % 30)});
+    }
+    const PluginKind opener = chance(50) ? PluginKind::delegate : PluginKind::network;
+    Host host(bytes, {begin, end}, set, opener);
+    std::map<std::uint32_t, PieceIndex> next;
+    std::map<std::uint32_t, bool> headed;
+    const bool ignores_range = chance(20);
+    std::size_t steps = 0;
+    while (!host.done && host.error == Error::none) {
+      REQUIRE(++steps < 20000);
+      REQUIRE(host.reads.size() <= 1);
+      REQUIRE(host.peers.size() <= 1);
+      REQUIRE(host.windows.size() <= limits::windows_in_flight);
+      host.now += Duration(1000);
+      if (chance(40)) host.pull(static_cast<std::int64_t>(random() % (8 * piece_bytes)));
+      const auto step = [&](auto& jobs, auto&& act) {
+        if (jobs.empty()) return;
+        const auto job = std::next(jobs.begin(), static_cast<std::ptrdiff_t>(random() % jobs.size()));
+        const std::uint32_t id = job->first;
+        next.emplace(id, job->second.pieces.begin);
+        act(id, job->second.pieces);
+      };
+      const auto trusted = [&](std::uint32_t id, PieceRange pieces) {
+        if (chance(1)) return host.end(id, Error::peer_gone);
+        if (next[id] == pieces.end) return host.end(id);
+        host.piece(id, next[id]++);
+      };
+      step(host.reads, trusted);
+      step(host.peers, trusted);
+      step(host.windows, [&](std::uint32_t id, PieceRange pieces) {
+        if (chance(1)) return host.end(id, Error::origin_unreachable);
+        if (!headed[id]) {
+          headed[id] = true;
+          return ignores_range ? host.head(id, 200) : host.good_head(id);
+        }
+        const auto accept = host.accepts.find(id);
+        if (accept == host.accepts.end() || next[id] >= accept->second.until) return;
+        const PieceIndex last = ignores_range ? host.geometry.count() : pieces.end;
+        if (next[id] == last) return host.end(id);
+        host.digest(id, next[id]++, chance(1) && chance(10) ? 2 : 1);
+      });
+    }
+    host.check_in_order();
+    const Body::Counts& counts = host.body.counts();
+    CHECK(counts.from_cache + counts.from_peers + counts.from_origin == host.passed_bytes());
+    CHECK(host.kept.size() * piece_bytes <= limits::body_ahead_bytes + 2 * limits::bridge_bytes);
+    if (!ignores_range && host.error == Error::none) CHECK(counts.wasted <= 2 * piece_bytes);
+  }
+}
