@@ -30,10 +30,13 @@ serve
 
 const many = /** @type {const} */ ({type: 'string', multiple: true});
 const one = /** @type {const} */ ({type: 'string'});
-const both = {include: many, exclude: many, 'piece-bytes': one, help: {type: 'boolean', short: 'h'}, version: {type: 'boolean', short: 'v'}};
+const flag = /** @type {const} */ ({type: 'boolean'});
+const both = {
+  include: many, exclude: many, 'piece-bytes': one, help: {...flag, short: 'h'}, version: {...flag, short: 'v'},
+};
 const commands = {
   manifest: {run: runManifest, options: {...both, output: {type: 'string', short: 'o'}, base: one}},
-  serve: {run: runServe, options: {...both, port: one, host: one, origin: many, 'trust-proxy': {type: 'boolean'}}},
+  serve: {run: runServe, options: {...both, port: one, host: one, origin: many, 'trust-proxy': flag}},
 };
 
 /** An error of the user's, with the code that stands before its text. */
@@ -98,7 +101,11 @@ async function runServe(folder, values) {
   // The coordinator's wasm is compiled only by the command that needs it.
   const {serve} = await import('./serve.js');
   const served = await serve(folder, {
-    ...commonOptions(values, progress.onProgress), port, host: values.host, origins: values.origin, trustProxy: values['trust-proxy'],
+    ...commonOptions(values, progress.onProgress),
+    port,
+    host: values.host,
+    origins: values.origin,
+    trustProxy: values['trust-proxy'],
     onError: (error) => process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`),
   }).finally(progress.end);
   process.stdout.write(`peer-cdn serving ${folder} at ${served.url}\n`);
@@ -116,7 +123,9 @@ function explain(error) {
     case 'ENOTDIR': return new CliError('not-a-folder', `${where} is not a folder`);
     case 'EACCES':
     case 'EPERM':
-      return new CliError(error.syscall === 'listen' ? 'port-refused' : 'not-readable', error.syscall === 'listen' ? `not allowed to listen on port ${error.port}` : `not allowed to read or write ${where}`);
+      return error.syscall === 'listen' ?
+          new CliError('port-refused', `not allowed to listen on port ${error.port}`) :
+          new CliError('not-readable', `not allowed to read or write ${where}`);
     case 'EISDIR': return new CliError('is-a-folder', `${where || 'the output'} is a folder`);
     case 'EIO': return new CliError('not-readable', `cannot read ${where}`);
     case 'EADDRINUSE': return new CliError('port-in-use', `port ${error.port} is in use: try --port 0`);
@@ -124,7 +133,9 @@ function explain(error) {
     case 'ENOTFOUND':
       return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, 2);
     case 'ERR_INVALID_URL': return usage('bad-value', `not an origin: ${error.input}`);
-    default: return error instanceof RangeError ? usage('bad-value', error.message) : new CliError('failed', error.stack ?? String(error));
+    default:
+      if (error instanceof RangeError) return usage('bad-value', error.message);
+      return new CliError('failed', error.stack ?? String(error));
   }
 }
 
@@ -150,7 +161,8 @@ function parse(args, options) {
   try {
     return parseArgs({args, options, allowPositionals: true});
   } catch (error) {
-    throw usage(error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments', error.message.split('. To specify')[0]);
+    const code = error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments';
+    throw usage(code, error.message.split('. To specify')[0]);
   }
 }
 

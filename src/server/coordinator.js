@@ -3,7 +3,7 @@ import {randomFillSync} from 'node:crypto';
 import {WebSocket, WebSocketServer} from 'ws';
 import {Coordinator} from './engine.js';
 import * as limits from './limits.js';
-import {allowedOrigin} from './origin.js';
+import {allowedOrigin, refuse} from './origin.js';
 
 /**
  * @typedef {object} AttachOptions
@@ -205,11 +205,6 @@ export class AttachedCoordinator {
       this.#enter((engine, now) => engine.disconnect(peer, now));
     });
   }
-}
-
-function refuse(socket, status, code) {
-  socket.on('error', () => {});
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${code.length}\r\n\r\n${code}`);
 }
 
 /**

@@ -60,7 +60,8 @@ export function publicPath(base, path) {
 
 /** Globs of relative paths; one without a slash is about names in any folder, as in .gitignore. */
 export function matcher(globs) {
-  return globs.length ? picomatch(globs.map((glob) => glob.includes('/') ? glob.replace(/^\.?\//, '') : `**/${glob}`)) : () => false;
+  if (globs.length === 0) return () => false;
+  return picomatch(globs.map((glob) => (glob.includes('/') ? glob.replace(/^\.?\//, '') : `**/${glob}`)));
 }
 
 export function isInside(folder, path) {

@@ -1,4 +1,5 @@
 // What `import ... from 'peer-cdn/server'` gives.
 export {attach, AttachedCoordinator} from './coordinator.js';
 export {makeManifest, writeManifest} from './manifest.js';
-export {handler, serve} from './serve.js';
+export {handler} from './handler.js';
+export {serve} from './serve.js';

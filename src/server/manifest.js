@@ -88,7 +88,8 @@ async function describe({path, file, stats}, options) {
   if (!list) return null;
   const single = list.length === 32;
   const root = (single ? list : sha256(list)).toString('hex');
-  const described = {key, root, resource: {bytes: stats.size, type: typeOf(path), pieceBytes, root}, digests: single ? null : list};
+  const resource = {bytes: stats.size, type: typeOf(path), pieceBytes, root};
+  const described = {key, root, resource, digests: single ? null : list};
   options.cache?.set(path, described);
   return described;
 }

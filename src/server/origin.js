@@ -1,4 +1,4 @@
-// Which pages may use a coordinator: those of the site that it is served from, or those it names.
+// Which pages may use a coordinator: those of the site that it is served from, or those it names. The others are told so.
 
 /**
  * The host that the client named, as a URL writes it (default ports left out).
@@ -31,4 +31,11 @@ export function allowedOrigin(request, {origins, trustProxy = false}) {
   if (origin.protocol !== 'http:' && origin.protocol !== 'https:') return null;
   if (origins) return origins.some((each) => new URL(each).origin === origin.origin) ? origin.origin : null;
   return origin.host === hostOf(request, origin.protocol, trustProxy) ? origin.origin : null;
+}
+
+/** Answers an upgrade that will be none. */
+export function refuse(socket, status, code) {
+  socket.on('error', () => {});
+  const head = ['Connection: close', 'Content-Type: text/plain', `Content-Length: ${code.length}`];
+  socket.end(`HTTP/1.1 ${status}\r\n${head.join('\r\n')}\r\n\r\n${code}`);
 }

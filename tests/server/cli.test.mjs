@@ -49,9 +49,12 @@ for (const [args, status, code] of wrong) {
 test('help and version are asked for, and go to standard output', async () => {
   const {version} = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   for (const args of [['--version'], ['-v'], ['serve', '--version']]) {
-    assert.deepEqual([(await run(...args)).stdout, (await run(...args)).status], [`${version}\n`, 0]);
+    const {stdout, status} = await run(...args);
+    assert.deepEqual([stdout, status], [`${version}\n`, 0]);
   }
-  for (const args of [['--help'], ['-h'], ['manifest', '--help']]) assert.match((await run(...args)).stdout, /peer-cdn serve <folder>/);
+  for (const args of [['--help'], ['-h'], ['manifest', '--help']]) {
+    assert.match((await run(...args)).stdout, /peer-cdn serve <folder>/);
+  }
 });
 
 test('manifest writes the manifest where it is told to', async (t) => {
@@ -60,7 +63,8 @@ test('manifest writes the manifest where it is told to', async (t) => {
   assert.equal(ended.status, 0, ended.stderr);
   assert.match(ended.stdout, /2 files, 100001 bytes/);
   const output = join(folder, 'elsewhere.json');
-  const other = await run('manifest', folder, '-o', output, '--base', '/static', '--include', '*.js', '--exclude', '*.png', '--piece-bytes', '131072');
+  const globs = ['--include', '*.js', '--exclude', '*.png'];
+  const other = await run('manifest', folder, '-o', output, '--base', '/static', ...globs, '--piece-bytes', '131072');
   assert.equal(other.status, 0, other.stderr);
   const {resources} = JSON.parse(readFileSync(output, 'utf8'));
   assert.deepEqual(Object.keys(resources), ['/static/a.bin', '/static/app.js']);

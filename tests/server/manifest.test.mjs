@@ -35,8 +35,10 @@ test('a file of one piece is named by its digest, one of several by that of thei
 });
 
 test('media, fonts, wasm and data are listed; what runs or is read only when included', async (t) => {
-  const listed = ['a.png', 'b.webm', 'c.mp3', 'd.woff', 'e.wasm', 'f.bin', 'g.glb', 'h.onnx', 'i.zip', 'j.pmtiles', 'k.svg', 'l.tar.gz', 'sub/m.jpg'];
-  const unlisted = ['index.html', 'app.js', 'app.mjs', 'style.css', 'data.json', 'app.js.map', 'e.wasm.map', 'README.md', 'paper.pdf', 'LICENSE', 'list.m3u8', 'site.webmanifest'];
+  const listed = ['a.png', 'b.webm', 'c.mp3', 'd.woff', 'e.wasm', 'f.bin', 'g.glb', 'h.onnx', 'i.zip', 'j.pmtiles',
+    'k.svg', 'l.tar.gz', 'sub/m.jpg'];
+  const unlisted = ['index.html', 'app.js', 'app.mjs', 'style.css', 'data.json', 'app.js.map', 'e.wasm.map',
+    'README.md', 'paper.pdf', 'LICENSE', 'list.m3u8', 'site.webmanifest'];
   const never = ['.secret.png', '.git/x.png', 'node_modules/x/y.png', 'peer-cdn.json', 'peer-cdn/digests/x.bin'];
   const files = Object.fromEntries([...listed, ...unlisted, ...never].map((path) => [path, path]));
   const folder = makeFolder(t, {...files, 'empty.png': '', 'video.ts': Buffer.from([0x47, 1]), 'code.ts': 'export {}'});
@@ -51,7 +53,8 @@ test('media, fonts, wasm and data are listed; what runs or is read only when inc
 });
 
 test('paths are as URL.pathname shows them, below the base', async (t) => {
-  const names = ['a b.png', 'caf\u00e9.png', '100%.png', 'what?.png', 'a#b.png', 'a+b&c=d.png', '[1].png', '%41.png', 'a;b,c\'(d)!.png', 'x^y|z.png'];
+  const names = ['a b.png', 'caf\u00e9.png', '100%.png', 'what?.png', 'a#b.png', 'a+b&c=d.png',
+    '[1].png', '%41.png', 'a;b,c\'(d)!.png', 'x^y|z.png'];
   const folder = makeFolder(t, Object.fromEntries(names.map((name) => [name, name])));
   const {manifest} = await makeManifest(folder, {base: 'static/v1'});
   for (const name of names) {
@@ -79,7 +82,10 @@ test('links are followed inside the folder and nowhere else', async (t) => {
 });
 
 test('the piece size is the smallest that gives at most 2,048 pieces', () => {
-  const cases = [[1, 65536], [65536 * 2048, 65536], [65536 * 2048 + 1, 131072], [16777216 * 2048, 16777216], [16777216 * 2048 + 1, null]];
+  const cases = [
+    [1, 65536], [65536 * 2048, 65536], [65536 * 2048 + 1, 131072], [16777216 * 2048, 16777216],
+    [16777216 * 2048 + 1, null],
+  ];
   for (const [bytes, expected] of cases) assert.equal(pieceBytesOf(bytes), expected);
   assert.equal(pieceBytesOf(1, 1048576), 1048576);
   for (const wanted of [0, 1, 65535, 98304, 33554432, NaN, -65536]) assert.throws(() => pieceBytesOf(1, wanted), RangeError);

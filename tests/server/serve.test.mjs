@@ -11,7 +11,9 @@ import {Visitor} from './visitor.mjs';
 const heavy = bytesOf('heavy', 200_000);
 
 async function site(t, {files = {}, ...options} = {}) {
-  const folder = makeFolder(t, {'index.html': '<p>hi', 'heavy.bin': heavy, 'sub/index.html': '<p>sub', 'a b.png': 'png', '.env': 'secret', ...files});
+  const folder = makeFolder(t, {
+    'index.html': '<p>hi', 'heavy.bin': heavy, 'sub/index.html': '<p>sub', 'a b.png': 'png', '.env': 'secret', ...files,
+  });
   const served = await serve(folder, {port: 0, ...options});
   t.after(() => served.close());
   const get = (path, headers = {}, method = 'GET') => fetch(new URL(path, served.url), {headers, method, redirect: 'manual'});
@@ -77,7 +79,8 @@ test('nothing outside of the folder is served, and no dotfile', async (t) => {
   symlinkSync(join(outside, 'secret.txt'), join(folder, 'link.txt'));
   symlinkSync(outside, join(folder, 'out'));
   symlinkSync('heavy.bin', join(folder, 'alias.bin'));
-  const paths = ['/../secret.txt', '/%2e%2e/secret.txt', '/..%2fsecret.txt', '/sub/../../secret.txt', '/link.txt', '/out/', '/out/secret.txt', '/.env', '/%2eenv', '/%00', '/%', '//etc/passwd', '/sub/..\\..\\x'];
+  const paths = ['/../secret.txt', '/%2e%2e/secret.txt', '/..%2fsecret.txt', '/sub/../../secret.txt', '/link.txt',
+    '/out/', '/out/secret.txt', '/.env', '/%2eenv', '/%00', '/%', '//etc/passwd', '/sub/..\\..\\x'];
   for (const path of paths) {
     const {status, body} = await raw(url, path);
     assert(status >= 400 && status < 500, `${path} ${status}`);
@@ -157,7 +160,10 @@ test('responses are told with the bytes that were written, and the handler can b
   await get('/heavy.bin', {}, 'HEAD');
   await (await get('/nothing')).text();
   await until(() => told.length === 4);
-  assert.deepEqual(told, [['GET', '/heavy.bin', 200, 200000], ['GET', '/heavy.bin', 206, 5], ['HEAD', '/heavy.bin', 200, 0], ['GET', '/nothing', 404, 10]]);
+  assert.deepEqual(told, [
+    ['GET', '/heavy.bin', 200, 200000], ['GET', '/heavy.bin', 206, 5], ['HEAD', '/heavy.bin', 200, 0],
+    ['GET', '/nothing', 404, 10],
+  ]);
   assert.equal(wrapped.length, 4);
 });
 

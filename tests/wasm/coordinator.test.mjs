@@ -83,7 +83,8 @@ test('texts cross as they are', () => withCoordinator((coordinator) => {
   for (const sdp of ['', 'v=0\r\n', '"\\\u0000\u001f</script>', 'caf\u00e9 \u2603 \ud83d\ude00', '\u0080\u07ff\uffff']) {
     take(coordinator);
     coordinator.message(ann, JSON.stringify({type: 'signal', peer: bob, description: {type: 'offer', sdp}}), 2);
-    assert.deepEqual(take(coordinator), [{kind: 'tell', peer: bob, text: {type: 'signal', peer: ann, description: {type: 'offer', sdp}}}]);
+    const text = {type: 'signal', peer: ann, description: {type: 'offer', sdp}};
+    assert.deepEqual(take(coordinator), [{kind: 'tell', peer: bob, text}]);
   }
 }));
 
@@ -97,11 +98,14 @@ test('an absent and a null member of a candidate are their defaults', () => with
 }));
 
 const refused = [
-  ['', 'malformed-message'], ['null', 'malformed-message'], ['"hello"', 'malformed-message'], ['{"type":"have"', 'malformed-message'],
-  ['{"type":"ask","roots":"x"} x', 'malformed-message'], ['{"type":1}', 'malformed-message'], ['{"type":"dance"}', 'unknown-message'],
+  ['', 'malformed-message'], ['null', 'malformed-message'], ['"hello"', 'malformed-message'],
+  ['{"type":"have"', 'malformed-message'],
+  ['{"type":"ask","roots":"x"} x', 'malformed-message'], ['{"type":1}', 'malformed-message'],
+  ['{"type":"dance"}', 'unknown-message'],
   ['{"type":"decline","peer":"1"}', 'malformed-message'], ['{"type":"decline","peer":1e999}', 'malformed-message'],
   ['{"type":"decline","peer":-1}', 'malformed-message'], ['{"type":"signal","peer":1,"description":[]}', 'malformed-message'],
-  ['{"type":"have","add":[1]}', null], ['{"type":"have","add":["zz"]}', 'malformed-message'], [`"${'x'.repeat(16 * 1024)}"`, 'message-too-long'],
+  ['{"type":"have","add":[1]}', null], ['{"type":"have","add":["zz"]}', 'malformed-message'],
+  [`"${'x'.repeat(16 * 1024)}"`, 'message-too-long'],
   ['{"a":'.repeat(3000), 'malformed-message'], ['[{"type":'.repeat(1500), 'malformed-message'], ['\ufeff{"type":"have"}', null],
 ];
 test('text that is no message is refused for what it is', () => withCoordinator((coordinator) => {
@@ -120,7 +124,8 @@ test('bits flipped in any message harm nobody', () => withCoordinator((coordinat
   const random = (bound) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % bound;
   const texts = [
     helloOf('c'), JSON.stringify({type: 'have', add: [root], remove: [root]}), JSON.stringify({type: 'ask', roots: [root]}),
-    JSON.stringify({type: 'signal', peer: 1, candidate: {candidate: 'c', sdpMid: '0', sdpMLineIndex: 0}}), JSON.stringify({type: 'decline', peer: 5}),
+    JSON.stringify({type: 'signal', peer: 1, candidate: {candidate: 'c', sdpMid: '0', sdpMLineIndex: 0}}),
+    JSON.stringify({type: 'decline', peer: 5}),
   ];
   for (let i = 0; i < 3000; i++) {
     const bytes = Buffer.from(texts[random(texts.length)]);

@@ -1,0 +1,158 @@
+// Answers http requests for a folder: its files, its manifest and digest lists, and our scripts.
+import {realpath} from 'node:fs/promises';
+import {join, resolve} from 'node:path';
+import send from 'send';
+import {isInside, packageFolder} from './files.js';
+import {LiveManifest} from './live-manifest.js';
+
+/**
+ * @typedef {object} HandlerExtras
+ * @property {(response: {method: string, path: string, status: number, bytes: number, request:
+ *     import('node:http').IncomingMessage}) => void} [onResponse] told of every response when it is over; bytes is how much
+ *     of its body was written
+ * @typedef {import('./manifest.js').ManifestOptions & HandlerExtras} HandlerOptions
+ */
+
+/** @typedef {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => void} Handle */
+
+const digestsBase = '/peer-cdn/digests/';
+const scripts = new Map([
+  ['/peer-cdn/sw.js', 'sw.js'],
+  ['/peer-cdn/sw.mjs', 'sw.mjs'],
+  ['/peer-cdn/index.js', 'index.js'],
+]);
+
+function answer(request, response, status, headers, body) {
+  response.writeHead(status, {...headers, 'content-length': Buffer.byteLength(body)});
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+function fail(request, response, status, code) {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const headers = {'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff'};
+  answer(request, response, status, headers, `${code}\n`);
+}
+
+const failures = {
+  400: 'bad-request', 403: 'forbidden', 404: 'not-found', 412: 'precondition-failed', 416: 'range-not-satisfiable',
+};
+
+/** Hands over to `send`, which knows ranges, conditions and types; only the body of its refusals is ours. */
+function sendFile(request, response, path, root, options, headers = {}) {
+  return new Promise((done) => {
+    response.on('close', done);
+    send(request, path, {root, dotfiles: 'deny', ...options})
+        .on('headers', () => {
+          for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+        })
+        .on('error', (error) => {
+          if (error.status === 416) response.setHeader('content-range', error.headers?.['Content-Range'] ?? '');
+          fail(request, response, error.status ?? 500, failures[error.status] ?? 'failed');
+        })
+        .pipe(response);
+  });
+}
+
+/** Links may lead elsewhere in the folder, never out of it. `send` itself follows all. */
+async function staysInside(folder, path) {
+  try {
+    const target = await realpath(resolve(folder, `.${decodeURIComponent(path)}`));
+    if (!isInside(folder, target)) return false;
+    if (!path.endsWith('/')) return true;
+    return isInside(folder, await realpath(join(target, 'index.html')));
+  } catch {
+    return true;  // not there, or no path at all: `send` says what
+  }
+}
+
+/** One folder's answers. */
+export class Site {
+  #folder;
+  #live;
+
+  constructor(folder, options) {
+    this.#folder = folder;
+    this.#live = new LiveManifest(folder, {...options, base: '/', digestsBase});
+  }
+
+  get live() {
+    return this.#live;
+  }
+
+  async respond(request, response) {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      return fail(request, response, 405, 'method-not-allowed');
+    }
+    const path = request.url.split(/[?#]/, 1)[0];
+    if (!path.startsWith('/')) return fail(request, response, 400, 'bad-request');
+    if (path === '/peer-cdn.json') return this.#manifest(request, response);
+    if (path.startsWith(digestsBase)) return this.#digests(request, response, path.slice(digestsBase.length));
+    const script = scripts.get(path);
+    if (script) {
+      const headers = {'service-worker-allowed': '/', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff'};
+      return sendFile(request, response, `/${script}`, join(packageFolder, 'dist'), {}, headers);
+    }
+    const top = await realpath(this.#folder);
+    if (!(await staysInside(top, path))) return fail(request, response, 403, 'forbidden');
+    return sendFile(request, response, path, top, {index: 'index.html'});
+  }
+
+  async #manifest(request, response) {
+    const {text, etag} = await this.#live.current();
+    const headers = {'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache', etag};
+    if (String(request.headers['if-none-match'] ?? '').split(/\s*,\s*/).includes(etag)) {
+      response.writeHead(304, headers).end();
+    } else {
+      answer(request, response, 200, headers, text);
+    }
+  }
+
+  async #digests(request, response, root) {
+    const list = await this.#live.digests(root);
+    if (!list) return fail(request, response, 404, 'not-found');
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'cache-control': 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+    };
+    return answer(request, response, 200, headers, list);
+  }
+}
+
+/** Counts a body as it is written; told when the response is over. */
+function observe(request, response, onResponse) {
+  let bytes = 0;
+  const add = (chunk, encoding) => {
+    if (typeof chunk === 'string') bytes += Buffer.byteLength(chunk, typeof encoding === 'string' ? encoding : 'utf8');
+    else if (chunk && typeof chunk !== 'function') bytes += chunk.length;
+  };
+  const {write, end} = response;
+  response.write = (chunk, encoding, done) => (add(chunk, encoding), write.call(response, chunk, encoding, done));
+  response.end = (chunk, encoding, done) => (add(chunk, encoding), end.call(response, chunk, encoding, done));
+  response.once('close', () => {
+    onResponse({method: request.method, path: request.url, status: response.statusCode, bytes, request});
+  });
+}
+
+/** @returns {Handle} */
+export function handlerOf(site, options) {
+  return (request, response) => {
+    if (options.onResponse) observe(request, response, options.onResponse);
+    site.respond(request, response).catch(() => fail(request, response, 500, 'failed'));
+  };
+}
+
+/**
+ * Answers requests for a folder's files, its manifest, digest lists and our scripts: for an http server of your own. Add
+ * the coordinator with attach().
+ * @param {string} folder
+ * @param {HandlerOptions} [options]
+ * @returns {Handle}
+ */
+export function handler(folder, options = {}) {
+  return handlerOf(new Site(folder, options), options);
+}

@@ -1,0 +1,50 @@
+// The manifest of a folder that changes while it is served.
+import {createHash} from 'node:crypto';
+import * as limits from './limits.js';
+import {makeManifest} from './manifest.js';
+
+/** Looks through the folder again when it is asked for, at most once a second. */
+export class LiveManifest {
+  #folder;
+  #options;
+  #current = {text: '', etag: '', digests: new Map()};
+  #earlier = new Map();
+  /** @type {Promise<void> | null} */
+  #scanning = null;
+  #scannedAt = -Infinity;
+
+  /**
+   * @param {string} folder
+   * @param {import('./manifest.js').ManifestOptions} options
+   */
+  constructor(folder, options) {
+    this.#folder = folder;
+    this.#options = {...options, cache: options.cache ?? new Map()};
+  }
+
+  /** @returns {Promise<{text: string, etag: string}>} */
+  async current() {
+    if (!this.#scanning && performance.now() - this.#scannedAt >= limits.rescanMs) {
+      this.#scanning = this.#scan().finally(() => {
+        this.#scannedAt = performance.now();
+        this.#scanning = null;
+      });
+    }
+    await this.#scanning;
+    return this.#current;
+  }
+
+  /** A digest list of this manifest or of the one before, which visitors may still have. */
+  async digests(root) {
+    if (!this.#current.text) await this.current();
+    return this.#current.digests.get(root) ?? this.#earlier.get(root);
+  }
+
+  async #scan() {
+    const {manifest, digests} = await makeManifest(this.#folder, this.#options);
+    const text = JSON.stringify(manifest);
+    if (text === this.#current.text) return;
+    this.#earlier = this.#current.digests;
+    this.#current = {text, etag: `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`, digests};
+  }
+}
