@@ -58,7 +58,11 @@ export class Bridge {
   };
 
   #hear(message) {
-    if (message?.type === 'who') return this.#hello();
+    // A worker that has just started has no open responses, or says so next.
+    if (message?.type === 'who') {
+      this.#keepAlive(false);
+      return this.#hello();
+    }
     if (message?.type === 'busy') return this.#keepAlive(message.open > 0);
     this.#listener.tell(message);
   }

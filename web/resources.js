@@ -55,8 +55,8 @@ export class Resources {
   async load(store, orFetch) {
     let text = (await store?.manifest())?.text;
     if (text === undefined && orFetch) {
-      const response = await fetch(MANIFEST, {headers: bypass, cache: 'no-cache'});
-      if (response.ok) text = await response.text();
+      const response = await fetch(MANIFEST, {headers: bypass, cache: 'no-cache'}).catch(() => null);
+      if (response?.ok) text = await response.text();
     }
     const manifest = JSON.parse(text ?? 'null');
     const entries = manifest?.version === 1 && !manifest.disabled ? Object.entries(manifest.resources ?? {}) : [];

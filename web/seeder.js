@@ -1,11 +1,15 @@
 // The seeding side: reads a run of the store and cuts blocks out of it. Few runs stay in memory.
 
+/** @typedef {{ begin: number, buffer: ArrayBuffer }} Run from piece `begin` on */
+
 export class Seeder {
   #engine;
   #resources;
   #store;
-  /** @type {Map<string, { begin: number, buffer: ArrayBuffer | null, ready: Promise<void> }>} most recent last */
+  /** @type {Map<string, Run>} by root and segment, most recent last */
   #runs = new Map();
+  /** @type {Map<string, Promise<Run | null>>} */
+  #loading = new Map();
 
   /**
    * @param {import('./engine.js').Engine} engine
@@ -21,44 +25,48 @@ export class Seeder {
   /** Answers with engine.blockReady(token, payload); null if the store has lost the piece. */
   read(token, handle, piece, offset, bytes) {
     const resource = this.#resources.get(handle);
-    const run = this.#find(resource, piece);
-    const answer = () => this.#engine.blockReady(token, cut(resource, run, piece, offset, bytes));
-    if (run.buffer) return answer();
-    run.ready.then(answer);
-  }
-
-  #find(resource, piece) {
+    const answer = (run) =>
+        this.#engine.blockReady(token, cut(resource, run, piece, offset, bytes));
     const perSegment = Math.max(1, Math.floor(this.#engine.segmentBytes / resource.pieceBytes));
     const key = `${resource.root}/${Math.floor(piece / perSegment)}`;
-    const known = this.#runs.get(key);
-    if (known && (!known.buffer || inside(known, resource, piece))) {
-      this.#runs.delete(key);
-      this.#runs.set(key, known);
-      return known;
-    }
-    const run = {begin: 0, buffer: null, ready: Promise.resolve()};
-    run.ready = this.#load(run, resource, piece).catch(() => {});
+    const run = this.#runs.get(key);
+    if (!inside(run, resource, piece)) return void this.#load(key, resource, piece).then(answer);
+    this.#runs.delete(key);
     this.#runs.set(key, run);
-    if (this.#runs.size > this.#engine.runsInMemory) this.#runs.delete(this.#runs.keys().next().value);
+    answer(run);
+  }
+
+  async #load(key, resource, piece) {
+    // Many blocks of a segment are asked for at once. Its other runs may lack this piece, though.
+    const other = await this.#loading.get(key);
+    if (inside(other, resource, piece)) return other;
+    const loading = this.#read(resource, piece).catch(() => null);
+    this.#loading.set(key, loading);
+    const run = await loading;
+    if (this.#loading.get(key) === loading) this.#loading.delete(key);
+    if (!run) return null;
+    this.#runs.set(key, run);
+    if (this.#runs.size > this.#engine.runsInMemory)
+      this.#runs.delete(this.#runs.keys().next().value);
     return run;
   }
 
-  // Runs may overlap: of those with this piece, the one that reaches furthest serves most blocks.
-  async #load(run, resource, piece) {
+  // Of the runs with this piece, the one that reaches furthest serves most blocks.
+  async #read(resource, piece) {
     const store = await this.#store;
-    const runs = (await store?.runs(resource.root) ?? []).filter(([begin, end]) => begin <= piece && piece < end);
+    const runs = (await store?.runs(resource.root) ??
+                  []).filter(([begin, end]) => begin <= piece && piece < end);
     const best = runs.sort((a, b) => b[1] - a[1])[0];
-    if (!best) return;
-    run.begin = best[0];
-    run.buffer = await store.readRun(resource.root, best[0], best[1]);
+    const buffer = best ? await store.readRun(resource.root, best[0], best[1]) : null;
+    return buffer && {begin: best[0], buffer};
   }
 }
 
-const inside = (run, resource, piece) =>
-  piece >= run.begin && (piece - run.begin) * resource.pieceBytes < run.buffer.byteLength;
+const inside = (run, resource, piece) => Boolean(run) && piece >= run.begin &&
+    (piece - run.begin) * resource.pieceBytes < run.buffer.byteLength;
 
 function cut(resource, run, piece, offset, bytes) {
-  if (!run.buffer || !inside(run, resource, piece)) return null;
+  if (!inside(run, resource, piece)) return null;
   const at = (piece - run.begin) * resource.pieceBytes + offset;
   return at + bytes <= run.buffer.byteLength ? new Uint8Array(run.buffer, at, bytes) : null;
 }

@@ -32,7 +32,10 @@ export class Answer {
  */
 export async function readWhole(page, request, timeoutAfter) {
   if (request.method !== 'GET') return null;
-  await page.ready();
+  const late = new Promise((resolve) => {
+    setTimeout(resolve, timeoutAfter);
+  });
+  await Promise.race([page.ready(), late]);
   const resource = page.resources.find(request.url);
   if (!resource || !(resource.bytes <= page.limits.wholeBytes)) return null;
   const handle = page.resources.handle(resource);

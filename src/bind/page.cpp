@@ -71,9 +71,14 @@ val text(Error error) {
   return error == Error::none ? val::null() : val(std::string(code(error)));
 }
 
-template <class... Arguments>
-void tell(const char* method, Arguments&&... arguments) {
-  self->host.call<void>(method, std::forward<Arguments>(arguments)...);
+// All that is told in numbers has one signature, since each one more costs a caller in the wasm.
+void tell(const char* method, double a = 0, double b = 0, double c = 0, double d = 0,
+          double e = 0) {
+  self->host.call<void>(method, a, b, c, d, e);
+}
+
+void tell_end(std::uint32_t reader, Error error) {
+  self->host.call<void>("end", reader, text(error));
 }
 
 // --- Outputs -------------------------------------------------------------------------------------
@@ -84,7 +89,7 @@ void perform(const signal::CloseSocket&) {
   tell("closeSocket");
 }
 void perform(const signal::SendMessage& o) {
-  tell("sendMessage", object_of(signal::to_fields(o.message)));
+  self->host.call<void>("sendMessage", object_of(signal::to_fields(o.message)));
 }
 void perform(const peer::CreatePair& o) {
   rtc::create(o.peer, o.offer);
@@ -109,8 +114,8 @@ void perform(swarm::SendBlock& o) {
 }
 void perform(const swarm::TakeBlock& o) {
   const std::uint32_t root = handle_of(o.root);
-  tell("takeBlock", root, o.piece, find(root)->geometry.bytes_of(o.piece), o.offset, o.bytes,
-       self->message);
+  self->host.call<void>("takeBlock", root, o.piece, find(root)->geometry.bytes_of(o.piece),
+                        o.offset, o.bytes, self->message);
 }
 void perform(const swarm::DigestPiece& o) {
   tell("digest", handle_of(o.root), o.piece);
@@ -125,7 +130,7 @@ void perform(const swarm::Pending& o) {
   tell("pending", o.reader.value);
 }
 void perform(const swarm::End& o) {
-  tell("end", o.reader.value, text(o.error));
+  tell_end(o.reader.value, o.error);
 }
 void perform(const swarm::StoreRun& o) {
   tell("storeRun", handle_of(o.root), o.pieces.begin, o.pieces.end);
@@ -134,7 +139,7 @@ void perform(const swarm::Forget& o) {
   tell("forget", handle_of(o.root), o.piece);
 }
 void perform(const swarm::Report& o) {
-  tell("report", text(o.error));
+  self->host.call<void>("report", text(o.error));
 }
 
 void set_timer() {
@@ -253,7 +258,7 @@ val message(val object) {
 void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
   enter_with(root, [&](const Known& known, Instant at) {
     const PieceRange pieces{begin, std::min(end, known.geometry.count())};
-    if (pieces.empty()) return tell("end", reader, text(Error::piece_out_of_bounds));
+    if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
     self->peer.open({reader}, known.root, known.geometry, pieces, at);
   });
 }
