@@ -19,9 +19,8 @@
 #include "http/engine.hpp"
 
 // Whether the host's compiled regexp with that number matches a segment.
-EM_JS(int, host_test, (unsigned pattern, const char* text, unsigned length), {
-  return Module["test"](pattern, UTF8ToString(text, length));
-});
+EM_JS(int, host_test, (unsigned pattern, const char* text, unsigned length),
+      { return Module["test"](pattern, UTF8ToString(text, length)); });
 
 namespace {
 
@@ -31,9 +30,13 @@ Engine engine;
 PieceSet held;
 std::array<double, 10> fields;
 
-unsigned fields_address() { return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(fields.data())); }
+unsigned fields_address() {
+  return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(fields.data()));
+}
 
-std::string error_code(unsigned error) { return std::string(code(static_cast<Error>(error))); }
+std::string error_code(unsigned error) {
+  return std::string(code(static_cast<Error>(error)));
+}
 
 // The Error of a code that a page sent; one that we do not know is a peer that went away.
 Error error_of(std::string_view text) {
@@ -45,11 +48,13 @@ Error error_of(std::string_view text) {
 }
 
 double limit(unsigned which) {
-  constexpr std::array<double, 7> values = {
-      to_ms(Duration(limits::ack_wait)),      to_ms(Duration(limits::manifest_wait)),
-      to_ms(Duration(limits::manifest_age)),  to_ms(Duration(limits::progress_wait)),
-      static_cast<double>(limits::stream_bytes), static_cast<double>(limits::reply_bytes),
-      static_cast<double>(limits::unattended_bytes)};
+  constexpr std::array<double, 7> values = {to_ms(Duration(limits::ack_wait)),
+                                            to_ms(Duration(limits::manifest_wait)),
+                                            to_ms(Duration(limits::manifest_age)),
+                                            to_ms(Duration(limits::progress_wait)),
+                                            static_cast<double>(limits::stream_bytes),
+                                            static_cast<double>(limits::reply_bytes),
+                                            static_cast<double>(limits::unattended_bytes)};
   return values[which];
 }
 
@@ -66,7 +71,8 @@ void add_line(std::string& text, std::string_view line) {
   text += line;
 }
 
-// --- Routes -----------------------------------------------------------------------------------------
+// --- Routes
+// -----------------------------------------------------------------------------------------
 
 // The route's number, or a refusal as its negative. `kinds`: one digit a plugin (PluginKind).
 int add_route(const std::string& path, unsigned strategy, const std::string& kinds) {
@@ -83,7 +89,9 @@ std::string patterns() {
   return text;
 }
 
-void manifest_path(const std::string& path) { engine.set_manifest_path(path); }
+void manifest_path(const std::string& path) {
+  engine.set_manifest_path(path);
+}
 
 enum Flag : unsigned { same_origin = 1, authorization = 2, bypass = 4, condition = 8 };
 
@@ -104,9 +112,12 @@ int route(const std::string& words, const std::string& path, unsigned flags) {
   return id ? static_cast<int>(id->value) : -1;
 }
 
-// --- The manifest -----------------------------------------------------------------------------------
+// --- The manifest
+// -----------------------------------------------------------------------------------
 
-void manifest_begin() { engine.begin_manifest(); }
+void manifest_begin() {
+  engine.begin_manifest();
+}
 
 // `texts`: path, root and type, then name and value of each header; a line each. 0, or the Error.
 unsigned manifest_add(const std::string& texts, double bytes, double piece_bytes, bool any_query) {
@@ -125,7 +136,9 @@ unsigned manifest_add(const std::string& texts, double bytes, double piece_bytes
   return static_cast<unsigned>(engine.add_resource(resource));
 }
 
-void manifest_commit(bool disabled) { engine.commit_manifest(disabled); }
+void manifest_commit(bool disabled) {
+  engine.commit_manifest(disabled);
+}
 
 // Of these roots (64 digits each, one after another) those that may be dropped from the store.
 std::string unlisted(const std::string& stored) {
@@ -141,7 +154,8 @@ std::string unlisted(const std::string& stored) {
   return text;
 }
 
-// --- Exchanges --------------------------------------------------------------------------------------
+// --- Exchanges
+// --------------------------------------------------------------------------------------
 
 // fields: listed, satisfiable, bytes, piece bytes, first piece, end piece, first byte, end byte.
 unsigned open_exchange(unsigned route_id, const std::string& path, const std::string& range,
@@ -181,7 +195,16 @@ std::string head(unsigned id) {
   return text;
 }
 
-enum class ChainEvent : unsigned { start, null, response, stored_response, error, pending, timeout, cancel };
+enum class ChainEvent : unsigned {
+  start,
+  null,
+  response,
+  stored_response,
+  error,
+  pending,
+  timeout,
+  cancel
+};
 
 void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
   Exchange* exchange = engine.exchange(ExchangeId{id});
@@ -231,13 +254,20 @@ double chain_timeout(unsigned id) {
   return at ? to_ms(*at) : -1;
 }
 
-void close_exchange(unsigned id) { engine.close(ExchangeId{id}); }
+void close_exchange(unsigned id) {
+  engine.close(ExchangeId{id});
+}
 
-// --- Bodies -----------------------------------------------------------------------------------------
+// --- Bodies
+// -----------------------------------------------------------------------------------------
 
 // What the store holds of the resource, before open_body().
-void held_begin() { held = PieceSet(limits::pieces_per_resource); }
-void held_add(unsigned begin, unsigned end) { held.add(PieceRange{begin, end}); }
+void held_begin() {
+  held = PieceSet(limits::pieces_per_resource);
+}
+void held_add(unsigned begin, unsigned end) {
+  held.add(PieceRange{begin, end});
+}
 
 // 0: the opener cannot answer.
 unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
@@ -246,17 +276,21 @@ unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
   return id ? id->value : 0;
 }
 
-Body* body(unsigned id) { return engine.body(BodyId{id}); }
+Body* body(unsigned id) {
+  return engine.body(BodyId{id});
+}
 
 void body_start(unsigned id, double now) {
   if (Body* it = body(id)) it->start(instant_from_ms(now));
 }
 
-// A list that was checked against the root; empty if there is one piece. False: it has a wrong length.
+// A list that was checked against the root; empty if there is one piece. False: it has a wrong
+// length.
 bool body_digests(unsigned id, const std::string& list) {
   Body* it = body(id);
   if (!it) return false;
-  auto digests = DigestList::parse(it->geometry(), std::vector<std::uint8_t>(list.begin(), list.end()));
+  auto digests =
+      DigestList::parse(it->geometry(), std::vector<std::uint8_t>(list.begin(), list.end()));
   if (!digests) return false;
   it->handle_digests(std::move(digests.value()));
   return true;
@@ -272,7 +306,8 @@ void body_pull(unsigned id, double bytes, double now) {
 
 bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, double now) {
   Body* it = body(id);
-  return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes), instant_from_ms(now));
+  return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes),
+                                instant_from_ms(now));
 }
 
 bool body_digest(unsigned id, unsigned job, unsigned piece, double bytes, const std::string& digest,
@@ -321,9 +356,8 @@ int body_poll(unsigned id) {
   if (!it) return -1;
   const auto output = it->poll_output();
   if (!output) return -1;
-  const auto put = [](double a, double b = 0, double c = 0, double d = 0, double e = 0, double f = 0) {
-    fields = {a, b, c, d, e, f};
-  };
+  const auto put = [](double a, double b = 0, double c = 0, double d = 0, double e = 0,
+                      double f = 0) { fields = {a, b, c, d, e, f}; };
   std::visit(
       [&put](const auto& each) {
         using T = std::decay_t<decltype(each)>;

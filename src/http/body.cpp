@@ -18,7 +18,9 @@ bool says_changed(std::uint32_t status) {
   return status == 404 || status == 410 || status == 416;
 }
 
-bool is_identity(std::string_view encoding) { return encoding.empty() || encoding == "identity"; }
+bool is_identity(std::string_view encoding) {
+  return encoding.empty() || encoding == "identity";
+}
 
 }  // namespace
 
@@ -33,7 +35,9 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener)
       peers_may_(opener == PluginKind::delegate),
       origin_may_begin_(opener == PluginKind::network) {}
 
-void Body::start(Instant now) { advance(now); }
+void Body::start(Instant now) {
+  advance(now);
+}
 
 void Body::handle_pull(std::int64_t bytes, Instant now) {
   if (finished_) return;
@@ -101,7 +105,8 @@ void Body::handle_head(JobId id, const OriginHead& head, Instant now) {
     return;
   }
   // A part of an encoded body cannot be decoded; a whole one reaches us decoded.
-  if (!may_share(head.response) || (status == status_partial && !is_identity(head.content_encoding))) {
+  if (!may_share(head.response) ||
+      (status == status_partial && !is_identity(head.content_encoding))) {
     fail(Error::origin_unusable);
     return;
   }
@@ -380,7 +385,8 @@ void Body::watch(Instant now) {
   }
 }
 
-// Peers that broke off are not asked again for this body: another stall would be seen by its reader.
+// Peers that broke off are not asked again for this body: another stall would be seen by its
+// reader.
 void Body::lose_peers(Job& job, Error error) {
   const bool complete = job.next == job.pieces.end;
   close(job.id);

@@ -1,13 +1,15 @@
 // The bytes of one asked range, gathered piece by piece from the store, peers and the origin.
 //
 //   pieces   |  held   |   missing                |  held   |  missing      |
-//   jobs     | read    |  peers, or windows       | read    |  ...              at most a few at once
-//                 ^ next piece to pass on              ^ limits::body_ahead_bytes further: no job yet
+//   jobs     | read    |  peers, or windows       | read    |  ...              at most a few at
+//   once
+//                 ^ next piece to pass on              ^ limits::body_ahead_bytes further: no job
+//                 yet
 //
 // Pieces are passed on strictly in order, each whole and verified, and only as many as the reader
-// asks for. A source that breaks off leaves its pieces free, and the next source takes them: at that
-// very byte, whoever it was. What was passed on is never taken back, so the only other end than the
-// last byte is an error: never a splice, never a silent truncation.
+// asks for. A source that breaks off leaves its pieces free, and the next source takes them: at
+// that very byte, whoever it was. What was passed on is never taken back, so the only other end
+// than the last byte is an error: never a splice, never a silent truncation.
 //
 // No bytes come in here. The host keeps the buffers by piece, digests them, and says what came.
 #pragma once
@@ -43,7 +45,8 @@ class Body {
     PieceRange pieces;
     bool operator==(const Read&) const = default;
   };
-  // Ask a page for these pieces, which it verifies: handle_piece() each in order, then handle_end().
+  // Ask a page for these pieces, which it verifies: handle_piece() each in order, then
+  // handle_end().
   struct OpenPeers {
     JobId job;
     PieceRange pieces;
@@ -100,7 +103,8 @@ class Body {
     Error error;
     bool operator==(const Fail&) const = default;
   };
-  using Output = std::variant<Read, OpenPeers, Grant, Fetch, Accept, Store, Close, Enqueue, Done, Fail>;
+  using Output =
+      std::variant<Read, OpenPeers, Grant, Fetch, Accept, Store, Close, Enqueue, Done, Fail>;
 
   struct Counts {
     std::uint64_t from_cache = 0;  // passed on, by where it came from
@@ -153,9 +157,9 @@ class Body {
     PieceIndex next;    // the first piece that has not come
     PieceIndex stored;  // [stored, next) was verified by the host and is not stored yet
     bool accepted = false;
-    bool rest = false;        // the origin answered 200: all that is left comes in one body
-    PieceIndex until = 0;     // of Accept
-    std::uint64_t owed = 0;   // of peers: bytes granted that have not come
+    bool rest = false;       // the origin answered 200: all that is left comes in one body
+    PieceIndex until = 0;    // of Accept
+    std::uint64_t owed = 0;  // of peers: bytes granted that have not come
   };
 
   State& state(PieceIndex piece) { return states_[piece - pieces_.begin]; }
@@ -193,7 +197,7 @@ class Body {
   PieceIndex next_;          // the first piece that was not passed on
   std::int64_t demand_ = 0;  // bytes the reader still takes
   std::uint32_t job_count_ = 0;
-  std::uint32_t attempts_ = 0;      // of the origin, without a good piece between
+  std::uint32_t attempts_ = 0;       // of the origin, without a good piece between
   std::uint32_t failed_before_ = 0;  // failures of jobs up to this one were counted
   bool peers_may_;
   bool origin_may_begin_;

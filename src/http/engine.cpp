@@ -47,7 +47,8 @@ std::vector<Root> Engine::unlisted(const std::vector<Root>& stored) const {
 ExchangeId Engine::open(RouteId route, std::string_view path_and_query, std::string_view range,
                         std::string_view if_range) {
   const Route& known = routes_[route.value];
-  auto exchange = std::make_unique<Exchange>(Exchange{Chain(known.strategy, known.plugins), {}, {}});
+  auto exchange =
+      std::make_unique<Exchange>(Exchange{Chain(known.strategy, known.plugins), {}, {}});
   if (const Resource* resource = manifest_.find(path_and_query)) {
     exchange->resource = *resource;
     if (range_applies(if_range, entity_tag(*resource))) {
@@ -70,8 +71,9 @@ std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opene
   if (!attended && range.bytes() > limits::unattended_bytes) return std::nullopt;
   if (opener == PluginKind::cache && !held.has_all(geometry.covering(range))) return std::nullopt;
   const BodyId id{++ids_};
-  bodies_.emplace_back(id, std::make_unique<OpenBody>(OpenBody{
-                               asked->resource->root, Body(geometry, range, std::move(held), opener)}));
+  bodies_.emplace_back(
+      id, std::make_unique<OpenBody>(
+              OpenBody{asked->resource->root, Body(geometry, range, std::move(held), opener)}));
   return id;
 }
 

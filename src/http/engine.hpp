@@ -40,13 +40,15 @@ struct Exchange {
 class Engine {
  public:
   // --- Routes: added while the worker's script first runs.
-  Result<RouteId> add_route(std::string_view path, Strategy strategy, std::vector<PluginKind> plugins);
+  Result<RouteId> add_route(std::string_view path, Strategy strategy,
+                            std::vector<PluginKind> plugins);
   const std::vector<std::string>& patterns() const { return router_.patterns(); }
   void set_manifest_path(std::string path) { manifest_path_ = std::move(path); }
 
   // Whose request this is; none: not ours, and there is no respondWith. `test` as in Router::match.
   template <class Test>
-  std::optional<RouteId> route(const RequestFields& request, std::string_view path, Test&& test) const {
+  std::optional<RouteId> route(const RequestFields& request, std::string_view path,
+                               Test&& test) const {
     if (disabled_ || !may_route(request) || is_reserved(path, manifest_path_)) return std::nullopt;
     return router_.match(request.method, path, test);
   }

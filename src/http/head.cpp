@@ -18,7 +18,9 @@ std::string decimal(std::uint64_t number) {
 
 }  // namespace
 
-std::string entity_tag(const Resource& resource) { return '"' + to_hex(resource.root) + '"'; }
+std::string entity_tag(const Resource& resource) {
+  return '"' + to_hex(resource.root) + '"';
+}
 
 ResponseHead response_head(const Resource& resource, const std::optional<ByteRange>& range) {
   ResponseHead head;

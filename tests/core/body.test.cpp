@@ -24,7 +24,9 @@ Digest digest_of(PieceIndex piece, int version = 1) {
   return digest;
 }
 
-Geometry geometry_of(std::uint64_t bytes) { return *Geometry::parse(bytes, piece_bytes); }
+Geometry geometry_of(std::uint64_t bytes) {
+  return *Geometry::parse(bytes, piece_bytes);
+}
 
 // A host that performs a body's outputs only when it is told to, and writes all down.
 struct Host {
@@ -65,7 +67,8 @@ struct Host {
     REQUIRE(error == Error::none);
     if (const auto* read = std::get_if<Body::Read>(&output)) reads[read->job.value] = *read;
     if (const auto* open = std::get_if<Body::OpenPeers>(&output)) peers[open->job.value] = *open;
-    if (const auto* grant = std::get_if<Body::Grant>(&output)) credit[grant->job.value] += grant->bytes;
+    if (const auto* grant = std::get_if<Body::Grant>(&output))
+      credit[grant->job.value] += grant->bytes;
     if (const auto* fetch = std::get_if<Body::Fetch>(&output)) {
       windows[fetch->job.value] = *fetch;
       ++windows_opened;
@@ -108,22 +111,25 @@ struct Host {
     drain();
   }
   void digest(std::uint32_t job, PieceIndex piece, int version = 1) {
-    if (body.handle_digest(JobId{job}, piece, geometry.bytes_of(piece), digest_of(piece, version), now)) {
+    if (body.handle_digest(JobId{job}, piece, geometry.bytes_of(piece), digest_of(piece, version),
+                           now)) {
       kept.push_back(piece);
     }
     drain();
   }
   void head(std::uint32_t job, std::uint32_t status, const std::string& content_range = "",
             const std::string& encoding = "", const std::string& cache_control = "") {
-    body.handle_head(JobId{job}, {{status, "basic", cache_control, ""}, content_range, encoding}, now);
+    body.handle_head(JobId{job}, {{status, "basic", cache_control, ""}, content_range, encoding},
+                     now);
     drain();
   }
   void good_head(std::uint32_t job) {
     const Body::Fetch& window = windows.at(job);
     const ByteRange range = geometry.range_of(window.pieces);
     if (window.whole) return head(job, 200);
-    head(job, 206, "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" +
-                       std::to_string(geometry.bytes()));
+    head(job, 206,
+         "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" +
+             std::to_string(geometry.bytes()));
   }
   // The whole of a window arrives.
   void window(std::uint32_t job) {
@@ -152,7 +158,9 @@ struct Host {
   }
 };
 
-PieceSet none() { return PieceSet(limits::pieces_per_resource); }
+PieceSet none() {
+  return PieceSet(limits::pieces_per_resource);
+}
 PieceSet held(std::initializer_list<PieceRange> ranges) {
   PieceSet set = none();
   for (const PieceRange& range : ranges) set.add(range);
@@ -239,7 +247,9 @@ TEST_CASE("a reader that stops is not read ahead for beyond the limit") {
   CHECK(host.passed_bytes() == piece_bytes);
 }
 
-TEST_CASE("peers are asked for what is missing up to what is held, with credit that what is passed on renews") {
+TEST_CASE(
+    "peers are asked for what is missing up to what is held, with credit that what is passed on "
+    "renews") {
   Host host = whole(100, PluginKind::delegate, held({{40, 50}}));
   REQUIRE(host.peers.size() == 1);
   const std::uint32_t job = host.peers.begin()->first;
@@ -281,7 +291,9 @@ TEST_CASE("a page that sends out of order, or a wrong length, is given up") {
   Host host = whole(40, PluginKind::delegate);
   host.pull(1 << 30);
   host.piece(1, 0);
-  SUBCASE("order") { host.piece(1, 2); }
+  SUBCASE("order") {
+    host.piece(1, 2);
+  }
   SUBCASE("length") {
     CHECK_FALSE(host.body.handle_piece(JobId{1}, 1, 5, host.now));
     host.drain();
@@ -308,7 +320,8 @@ TEST_CASE("a page that owes pieces for too long is given up; one without credit 
   }
 }
 
-TEST_CASE("an origin that ignores Range: one body is skipped into, paced, and nothing else is asked") {
+TEST_CASE(
+    "an origin that ignores Range: one body is skipped into, paced, and nothing else is asked") {
   const std::uint64_t bytes = 300 * piece_bytes;
   Host host(bytes, {40 * piece_bytes, bytes}, none(), PluginKind::network);
   host.pull(0);
@@ -342,7 +355,8 @@ TEST_CASE("heads of the origin that are not taken") {
       {"no Content-Range", 206, "", "", "", Error::none},
       {"gone", 404, "", "", "", Error::none},
       {"shorter now", 416, "bytes */5", "", "", Error::none},
-      {"a part of an encoded body", 206, "bytes 0-1048575/6553600", "gzip", "", Error::origin_unusable},
+      {"a part of an encoded body", 206, "bytes 0-1048575/6553600", "gzip", "",
+       Error::origin_unusable},
       {"private", 206, "bytes 0-1048575/6553600", "", "private", Error::origin_unusable},
       {"in trouble", 503, "", "", "", Error::origin_unreachable},
   };
@@ -411,7 +425,8 @@ TEST_CASE("an unreachable origin is asked again after a wait, and then the body 
   CHECK(waits == std::vector<Duration>{limits::origin_retry_wait, 2 * limits::origin_retry_wait});
 }
 
-TEST_CASE("before the first byte an unreachable origin fails at once: the network answers for itself") {
+TEST_CASE(
+    "before the first byte an unreachable origin fails at once: the network answers for itself") {
   Host host = whole(10, PluginKind::network);
   host.end(1, Error::origin_unreachable);
   CHECK(host.error == Error::origin_unreachable);
@@ -436,7 +451,8 @@ TEST_CASE("pieces that somebody else stored meanwhile are not fetched again") {
   CHECK(host.reads.begin()->second.pieces == PieceRange{32, 48});
 }
 
-TEST_CASE("a reader that goes away: what is verified is stored, every job is closed, and that is all") {
+TEST_CASE(
+    "a reader that goes away: what is verified is stored, every job is closed, and that is all") {
   Host host = whole(100, PluginKind::network);
   host.good_head(1);
   for (PieceIndex piece = 0; piece < 3; ++piece) host.digest(1, piece);
@@ -484,7 +500,8 @@ TEST_CASE("a random host never gets anything but the range") {
       if (chance(40)) host.pull(static_cast<std::int64_t>(random() % (8 * piece_bytes)));
       const auto step = [&](auto& jobs, auto&& act) {
         if (jobs.empty()) return;
-        const auto job = std::next(jobs.begin(), static_cast<std::ptrdiff_t>(random() % jobs.size()));
+        const auto job =
+            std::next(jobs.begin(), static_cast<std::ptrdiff_t>(random() % jobs.size()));
         const std::uint32_t id = job->first;
         next.emplace(id, job->second.pieces.begin);
         act(id, job->second.pieces);

@@ -1,0 +1,56 @@
+#include "http/head.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+using namespace peer_cdn;
+
+namespace {
+
+Resource resource() {
+  ResourceFields fields;
+  fields.path = "/a";
+  fields.bytes = 1000;
+  fields.piece_bytes = 65536;
+  fields.root = std::string(64, 'a');
+  fields.type = "video/mp4";
+  fields.headers = {{"cache-control", "max-age=600"}};
+  return parse_resource(fields).value();
+}
+
+std::string value_of(const ResponseHead& head, std::string_view name) {
+  for (const auto& [key, value] : head.headers) {
+    if (key == name) return value;
+  }
+  return "(none)";
+}
+
+}  // namespace
+
+TEST_CASE("a whole answer has the manifest's length, type, tag and headers, and no encoding") {
+  const ResponseHead head = response_head(resource(), std::nullopt);
+  CHECK(head.status == 200);
+  CHECK(value_of(head, "content-length") == "1000");
+  CHECK(value_of(head, "content-type") == "video/mp4");
+  CHECK(value_of(head, "etag") == '"' + std::string(64, 'a') + '"');
+  CHECK(value_of(head, "accept-ranges") == "bytes");
+  CHECK(value_of(head, "x-content-type-options") == "nosniff");
+  CHECK(value_of(head, "cache-control") == "max-age=600");
+  CHECK(value_of(head, "content-range") == "(none)");
+  CHECK(value_of(head, "content-encoding") == "(none)");
+}
+
+TEST_CASE("a part says which part of how much") {
+  const ResponseHead head = response_head(resource(), ByteRange{10, 20});
+  CHECK(head.status == 206);
+  CHECK(value_of(head, "content-length") == "10");
+  CHECK(value_of(head, "content-range") == "bytes 10-19/1000");
+}
+
+TEST_CASE("a range without a byte of the resource is refused with the resource's length") {
+  const ResponseHead head = unsatisfiable_head(resource());
+  CHECK(head.status == 416);
+  CHECK(value_of(head, "content-range") == "bytes */1000");
+}
