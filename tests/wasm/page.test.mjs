@@ -113,6 +113,33 @@ test('a delegation streams pieces in order, no further than its credit, and ends
   assert.ok(Buffer.concat(got.map(({buffer}) => Buffer.from(buffer))).equals(file.body.subarray(3 * pieceBytes)));
 });
 
+test('runs that overlap or end inside a segment are all served', async (t) => {
+  const file = makeFile(18 * pieceBytes + 1);
+  const [a, b] = [nextName(), nextName()];
+  const store = await fill(a, file, {held: false});
+  for (const [begin, end] of [[0, 3], [2, 5], [5, 16], [16, 19]]) {
+    await store.putRun(file.root, begin, end, [file.body.subarray(begin * pieceBytes, end * pieceBytes)]);
+  }
+  await fill(b, file, {held: false});
+  const reported = [];
+  openPage(t, a, {listener: {report: (code) => reported.push(code)}});
+  await announced(file.root);
+  const answer = await readWhole(openPage(t, b), request, 3000);
+  assert.ok(answer, reported.join());
+  assert.ok(Buffer.from(answer.body).equals(file.body));
+});
+
+test('a piece that the store has lost is told, and the reader ends', async (t) => {
+  const file = makeFile(4 * pieceBytes);
+  const [a, b] = [nextName(), nextName()];
+  const store = await fill(a, file);
+  await fill(b, file, {held: false});
+  openPage(t, a);
+  await announced(file.root);
+  await store.dropRun(file.root, 0, 4);
+  assert.equal(await readWhole(openPage(t, b), request, 3000), null);
+});
+
 test('nobody has it: none, at once', async (t) => {
   const file = makeFile(5 * pieceBytes);
   const name = nextName();
