@@ -10,13 +10,14 @@ const files = {
 };
 
 /** The site loads its two files through whatever is left, quickly and about once. */
-async function checkItWorks(visitor, s, {withinMs = 8000} = {}) {
+async function checkItWorks(visitor, s, spare) {
   for (const [url, bytes] of Object.entries(files)) {
-    const got = await visitor.fetch(url, {withinMs});
+    const got = await visitor.fetch(url, {withinMs: 8000});
     assert.equal(got.error, null);
     assert.equal(got.status, 200);
     assert.equal(got.sha256, sha256(bytes));
-    assert.ok(s.origin.sent(url) <= 1.02 * bytes.length, `the origin sent ${s.origin.sent(url)} of ${bytes.length}`);
+    const sent = s.origin.sent(url);
+    assert.ok(sent <= bytes.length + spare, `the origin sent ${sent} of ${bytes.length}`);
   }
 }
 
@@ -72,11 +73,13 @@ const cases = [
   {name: 'the manifest is not JSON', origin: (origin) => origin.rule('/peer-cdn.json', {body: '<html>404</html>'})},
   {
     name: 'digest lists cannot be had',
-    origin: (origin) => origin.rule(/^\/peer-cdn\/digests\//, {body: 'no such thing'})
+    origin: (origin) => origin.rule(/^\/peer-cdn\/digests\//, {body: 'no such thing'}),
+    // The first windows are under way by the time that it is known: what they brought is lost.
+    spare: 2 << 20,
   },
 ];
 
-for (const {name, init, ready = true, headers, origin} of cases) {
+for (const {name, init, ready = true, headers, origin, spare = 0} of cases) {
   test(`${name}: the site works`, async (t) => {
     // A seeder is there, so that peers would be used if they could.
     const s = await openSite(files, {headers});
@@ -88,7 +91,7 @@ for (const {name, init, ready = true, headers, origin} of cases) {
     origin?.(s.origin);
     await visitor.visit(s.url, {ready});
     s.origin.requests = [];
-    await checkItWorks(visitor, s);
+    await checkItWorks(visitor, s, spare);
     if (init && name.includes('WebSocket'))
       assert.ok(s.origin.sent('/static/big.bin') >= files['/static/big.bin'].length);
   });
@@ -111,7 +114,8 @@ test('a private window: the site works, and bytes still come from the other visi
   // playwright's contexts are off the record: what a private window is.
   const page = await (await browser.newContext()).newPage();
   await page.goto(s.url);
-  await page.waitForFunction(() => document.documentElement.dataset.state);
+  await page.waitForFunction(() => document.documentElement.dataset.state === 'ready');
+  s.origin.requests = [];
   for (const [url, bytes] of Object.entries(files)) {
     const digest = await within(url, 10_000, page.evaluate(async (path) => {
       const buffer = await (await fetch(path)).arrayBuffer();
@@ -120,6 +124,7 @@ test('a private window: the site works, and bytes still come from the other visi
           .join('');
     }, url));
     assert.equal(digest, sha256(bytes));
+    assert.equal(s.origin.sent(url), 0);
   }
 });
 

@@ -7,7 +7,7 @@ import {setTimeout as delay} from 'node:timers/promises';
 import {randomBytes, scene, sha256} from './harness/index.mjs';
 
 const url = '/static/world.bin';
-const size = 300_000_000;
+const size = 500_000_000;
 
 /**
  * Memory that is this browser's own: the private pages of all processes that carry its profile, or descend from one.
@@ -41,37 +41,39 @@ function privateBytes(profile) {
   return sum;
 }
 
-/** In the page: opens the body and reads `bytes` of it, digesting every MiB; the rest waits. */
+/** In the page: opens the body and reads `bytes` of it, digesting every MiB in one buffer; the rest waits. */
 async function readSome({path, bytes}) {
-  const state = window.slow ??= {reader: (await fetch(path)).body.getReader(), read: 0, rest: [], held: 0, digests: []};
   const mib = 1 << 20;
-  const end = state.read + bytes;
-  const flush = async (isLast) => {
-    while (state.held >= mib || (isLast && state.held > 0)) {
-      const all = new Uint8Array(await new Blob(state.rest).arrayBuffer());
-      const part = all.subarray(0, Math.min(mib, all.length));
-      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', part));
-      state.digests.push([...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
-      state.rest = [all.slice(part.length)];
-      state.held -= part.length;
-    }
+  if (!window.slow) {
+    const reader = (await fetch(path)).body.getReader();
+    window.slow = {reader, read: 0, buffer: new Uint8Array(mib), held: 0, digests: []};
+  }
+  const state = window.slow;
+  const flush = async () => {
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', state.buffer.subarray(0, state.held)));
+    state.digests.push([...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
+    state.held = 0;
   };
-  while (state.read < end) {
+  for (const end = state.read + bytes; state.read < end;) {
     const {done, value} = await state.reader.read();
     if (done) {
-      await flush(true);
+      if (state.held > 0) await flush();
       return {done: true, read: state.read, digests: state.digests};
     }
     state.read += value.length;
-    state.rest.push(value);
-    state.held += value.length;
-    await flush(false);
+    for (let at = 0; at < value.length;) {
+      const part = value.subarray(at, at + mib - state.held);
+      state.buffer.set(part, state.held);
+      state.held += part.length;
+      at += part.length;
+      if (state.held === mib) await flush();
+    }
   }
   return {done: false, read: state.read};
 }
 
 test(
-    '300 MB for a reader that stops: memory stays bounded, and every byte is right in the end', {timeout: 240_000},
+    '500 MB for a reader that stops: memory stays bounded, and every byte is right in the end', {timeout: 240_000},
     async (t) => {
       const {site, chromium} = scene(t);
       const bytes = randomBytes('world', size);
@@ -88,7 +90,7 @@ test(
       }
       const stalledAt = s.origin.sent(url);
       t.diagnostic(`stalled: ${(most / 1e6).toFixed(0)} MB more in memory, ${(stalledAt / 1e6).toFixed(0)} MB sent`);
-      assert.ok(most < 200_000_000, `${most} bytes more while the reader stalls`);
+      assert.ok(most < 300_000_000, `${most} bytes more while the reader stalls`);
 
       let result = await visitor.run(readSome, {path: url, bytes: 40_000_000});
       while (!result.done) {
@@ -100,5 +102,5 @@ test(
       for (let i = 0; i < result.digests.length; ++i) {
         assert.equal(result.digests[i], sha256(bytes.subarray(i * 1048576, (i + 1) * 1048576)), `MiB ${i}`);
       }
-      assert.ok(most < 250_000_000, `${most} bytes more while reading 300 MB`);
+      assert.ok(most < 450_000_000, `${most} bytes more while reading 500 MB`);
     });
