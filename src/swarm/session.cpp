@@ -45,11 +45,12 @@ Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now)
   const Asked asked = {header.handle, header.block};
   const bool was_asked = take(asked_, asked);
   if (!was_asked && !take(cancelled_, asked)) {
-    // Why, for the report: near misses have names of their own.
+    // The right block at the wrong length has a name of its own.
     for (const Asked& other : asked_) {
-      if (other.handle != asked.handle || other.block.piece != asked.block.piece) continue;
-      return other.block.offset == asked.block.offset ? Error::wrong_length
-                                                      : Error::piece_out_of_bounds;
+      if (other.handle == asked.handle && other.block.piece == asked.block.piece &&
+          other.block.offset == asked.block.offset) {
+        return Error::wrong_length;
+      }
     }
     return Error::unasked_block;
   }

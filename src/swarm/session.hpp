@@ -36,7 +36,7 @@ class Session {
   bool has_room() const;
   bool idle() const { return asked_.empty(); }
   void ask(wire::Handle handle, const wire::Block& block, Instant now);
-  // True: it was asked for; false: it was cancelled. unasked_block, wrong_length, piece_out_of_bounds.
+  // True: it was asked for; false: it was cancelled. unasked_block, wrong_length.
   Result<bool> handle_block(const wire::BlockHeader& header, Instant now);
   // True if it was still waited for.
   bool handle_reject(wire::Handle handle, const wire::Block& block);

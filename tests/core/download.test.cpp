@@ -1,0 +1,305 @@
+#include "swarm/download.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::swarm {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Instant start = Instant(10s);
+constexpr std::uint32_t piece_bytes = limits::piece_bytes_min;  // two blocks
+
+// A download with its outputs as text: D3 deliver, T3 take, V3 digest, S0-2 store, F3 forget, P pending,
+// L fetch the list, A ask, E<code> end.
+struct Fixture {
+  explicit Fixture(std::uint32_t pieces)
+      : geometry(*Geometry::parse(std::uint64_t{pieces} * piece_bytes, piece_bytes)),
+        download(Root{}, geometry, 1) {}
+
+  void source(std::uint32_t peer, std::string_view has) {
+    download.add_source({peer}, peer, start);
+    PieceSet have(geometry.count());
+    for (PieceIndex i = 0; i < has.size(); ++i) {
+      if (has[i] == 'x') have.add(i);
+    }
+    download.handle_have(*download.source({peer}), have);
+  }
+
+  void list() {
+    Bytes bytes;
+    for (PieceIndex i = 0; i < geometry.count(); ++i) {
+      const Digest digest = digest_of(i);
+      bytes.insert(bytes.end(), digest.bytes.begin(), digest.bytes.end());
+    }
+    download.handle_digests(*DigestList::parse(geometry, bytes), out);
+  }
+
+  static Digest digest_of(PieceIndex piece) {
+    Digest digest;
+    digest.bytes[0] = static_cast<std::uint8_t>(piece + 1);
+    return digest;
+  }
+
+  std::optional<wire::Block> ask(std::uint32_t peer, bool idle = false) {
+    return download.next_block(*download.source({peer}), idle, true);
+  }
+  void come(std::uint32_t peer, const wire::Block& block) {
+    download.handle_block({peer}, block, out);
+  }
+  // The next piece of this peer, whole and right.
+  void piece(std::uint32_t peer) {
+    const auto first = ask(peer);
+    REQUIRE(first);
+    const auto second = ask(peer);
+    REQUIRE(second);
+    come(peer, *first);
+    come(peer, *second);
+    good(first->piece);
+  }
+  void good(PieceIndex piece) { download.handle_digest(piece, digest_of(piece), out); }
+
+  std::string said(Instant now = start) {
+    download.settle(now, out);
+    std::string text;
+    const auto number = [](std::uint32_t n) { return std::to_string(n); };
+    while (auto output = out.poll()) {
+      if (auto* o = std::get_if<Deliver>(&*output)) text += "D" + number(o->piece) + " ";
+      if (auto* o = std::get_if<DigestPiece>(&*output)) text += "V" + number(o->piece) + " ";
+      if (auto* o = std::get_if<Forget>(&*output)) text += "F" + number(o->piece) + " ";
+      if (auto* o = std::get_if<StoreRun>(&*output)) {
+        text += "S" + number(o->pieces.begin) + "-" + number(o->pieces.end) + " ";
+      }
+      if (auto* o = std::get_if<End>(&*output)) text += "E" + std::string(code(o->error)) + " ";
+      if (std::get_if<Pending>(&*output)) text += "P ";
+      if (std::get_if<FetchDigests>(&*output)) text += "L ";
+      if (std::get_if<AskFor>(&*output)) text += "A ";
+    }
+    return text;
+  }
+
+  Geometry geometry;
+  Outputs out;
+  Download download;
+};
+
+constexpr ReaderId reader = {1};
+
+}  // namespace
+
+TEST_CASE("pieces are delivered in order, whatever order they come in, and stored as one run") {
+  Fixture f(3);
+  f.download.open(reader, {0, 3}, start, f.out);
+  f.download.grant(reader, limits::mib, start);
+  f.source(1, "xxx");
+  f.source(2, "xxx");
+  CHECK(f.said() == "A L P ");
+  f.list();
+  const auto slow = f.ask(1);
+  CHECK(slow->piece == 0);
+  f.piece(2);
+  CHECK(f.said() == "V1 ");
+  f.piece(2);
+  f.said();
+  f.come(1, *slow);
+  f.come(1, *f.ask(1));
+  f.good(0);
+  CHECK(f.said() == "V0 S0-3 D0 D1 D2 Enone ");
+  f.download.handle_kept({0, 3}, f.out);
+  CHECK(f.said() == "F0 F1 F2 ");
+  CHECK(f.download.finished());
+}
+
+TEST_CASE("credit is kept, and the first piece may exceed it") {
+  Fixture f(3);
+  f.list();
+  f.download.open(reader, {0, 3}, start, f.out);
+  f.source(1, "xxx");
+  for (int i = 0; i < 3; ++i) f.piece(1);
+  CHECK(f.said().find('D') == std::string::npos);
+  f.download.grant(reader, 1, start);
+  CHECK(f.said() == "D0 ");
+  f.download.grant(reader, piece_bytes - 1, start);
+  CHECK(f.said() == "");
+  f.download.grant(reader, piece_bytes + 1, start);
+  CHECK(f.said() == "D1 D2 Enone ");
+}
+
+TEST_CASE("a piece stays until every reader that wants it had it") {
+  Fixture f(2);
+  f.list();
+  f.download.open(reader, {0, 2}, start, f.out);
+  f.download.open({2}, {0, 1}, start, f.out);
+  f.download.grant(reader, limits::mib, start);
+  f.source(1, "xx");
+  f.piece(1);
+  f.piece(1);
+  f.said();
+  f.download.handle_kept({0, 2}, f.out);
+  CHECK(f.said() == "F1 ");
+  f.download.grant({2}, limits::mib, start);
+  CHECK(f.said() == "D0 F0 Enone ");
+  CHECK(f.download.finished());
+}
+
+TEST_CASE("a reader that closes leaves what is verified to the store, and drops the rest") {
+  Fixture f(4);
+  f.list();
+  f.download.open(reader, {0, 4}, start, f.out);
+  f.download.grant(reader, limits::mib, start);
+  f.source(1, "xxxx");
+  f.piece(1);
+  const auto half = f.ask(1);
+  f.ask(1);
+  f.come(1, *half);
+  f.said();
+  f.download.close(reader, f.out);
+  CHECK(f.said() == "F1 S0-1 ");
+  CHECK(f.download.take_unneeded().size() == 1);
+  CHECK_FALSE(f.download.finished());
+  f.download.handle_kept({0, 1}, f.out);
+  CHECK(f.download.finished());
+}
+
+TEST_CASE("a wrong piece names its only sender, and is fetched again") {
+  Fixture f(2);
+  f.list();
+  f.download.open(reader, {0, 2}, start, f.out);
+  f.source(1, "xx");
+  f.source(2, "xx");
+  f.come(1, *f.ask(1));
+  f.come(1, *f.ask(1));
+  CHECK(f.download.handle_digest(0, Digest{}, f.out) == PeerId{1});
+  f.download.remove_source({1});
+  CHECK(f.ask(2)->piece == 0);
+}
+
+TEST_CASE("a wrong piece of two senders names nobody, and comes from one the next time") {
+  Fixture f(1);
+  Fixture two(2);
+  two.list();
+  two.download.open(reader, {0, 1}, start, two.out);
+  two.source(1, "xx");
+  two.source(2, "xx");
+  const auto first = two.ask(1);
+  const auto shared = two.ask(2, true);
+  REQUIRE(shared);
+  CHECK(first->piece == shared->piece);
+  CHECK(first->offset != shared->offset);  // from the other end
+  two.come(1, *first);
+  two.come(2, *shared);
+  CHECK(two.download.handle_digest(0, Digest{}, two.out) == std::nullopt);
+  CHECK(two.ask(2)->piece == 0);
+  CHECK(two.ask(1, true) == std::nullopt);
+}
+
+TEST_CASE("in the endgame the slower request is cancelled at once, and its block not taken twice") {
+  Fixture f(2);
+  f.list();
+  f.download.open(reader, {0, 1}, start, f.out);
+  f.source(1, "xx");
+  f.source(2, "xx");
+  const auto a = f.ask(1), b = f.ask(1);
+  CHECK(f.ask(2) == std::nullopt);  // busy with something else: nothing to share
+  const auto c = f.ask(2, true);
+  CHECK(*c == *b);
+  f.come(2, *c);
+  const auto unneeded = f.download.take_unneeded();
+  REQUIRE(unneeded.size() == 1);
+  CHECK(unneeded[0].peer == PeerId{1});
+  CHECK(unneeded[0].block == *b);
+  f.come(1, *a);
+  CHECK(f.said().find("V0") != std::string::npos);
+}
+
+TEST_CASE("nothing is asked for beyond the read-ahead") {
+  Fixture f(400);
+  f.list();
+  f.download.open(reader, {10, 400}, start, f.out);
+  f.source(1, std::string(400, 'x'));
+  PieceIndex last = 0;
+  while (const auto block = f.ask(1)) last = std::max(last, block->piece);
+  CHECK(last == 10 + limits::read_ahead_bytes / piece_bytes - 1);
+}
+
+TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
+  Fixture f(2);
+  f.list();
+  f.download.open(reader, {0, 2}, start, f.out);
+  SUBCASE("the coordinator knows nobody: at once") {
+    f.download.handle_answered(0);
+    CHECK(f.said() == "A Enobody-has-it ");
+  }
+  SUBCASE("the coordinator knows nobody, but a connected peer has not answered") {
+    f.download.add_source({1}, 1, start);
+    f.download.handle_answered(0);
+    CHECK(f.said() == "A ");
+    CHECK(f.download.next_timeout() == start + limits::want_wait);
+    f.download.handle_not(*f.download.source({1}));
+    CHECK(f.said() == "Enobody-has-it ");
+  }
+  SUBCASE("somebody was introduced, and never came") {
+    f.download.handle_answered(1);
+    CHECK(f.said() == "A P ");
+    CHECK(f.said(start + limits::introduction_wait - 1ms) == "");
+    CHECK(f.said(start + limits::introduction_wait) == "Epeer-gone ");
+  }
+  SUBCASE("the last source goes: one more question, and a short wait") {
+    f.source(1, "xx");
+    CHECK(f.said() == "A P ");
+    f.download.remove_source({1});
+    CHECK(f.said(start + 1s) == "A ");
+    f.download.handle_answered(2);
+    CHECK(f.said(start + 1s) == "");
+    CHECK(f.said(start + 1s + limits::resume_wait) == "Epeer-gone ");
+  }
+  SUBCASE("and if the coordinator knows nobody either, no wait") {
+    f.source(1, "xx");
+    f.said();
+    f.download.remove_source({1});
+    f.said(start + 1s);
+    f.download.handle_answered(0);
+    CHECK(f.said(start + 1s) == "Epeer-gone ");
+  }
+  SUBCASE("a source that gives nothing: stalled, but only while there is credit") {
+    f.source(1, "xx");
+    CHECK(f.said(start) == "A P ");
+    CHECK(f.said(start + 60s) == "");
+    f.download.grant(reader, 1, start + 60s);
+    CHECK(f.said(start + 62s) == "");
+    CHECK(f.said(start + 64s) == "Epeer-stalled ");
+  }
+  SUBCASE("no digest list: nothing can be verified") {
+    Fixture g(2);
+    g.download.open(reader, {0, 2}, start, g.out);
+    g.source(1, "xx");
+    CHECK(g.said() == "A L P ");
+    g.download.handle_digests_failed(g.out);
+    CHECK(g.said() == "Edigests-mismatch ");
+  }
+}
+
+TEST_CASE("one piece is its own digest list") {
+  Fixture f(1);
+  f.download.open(reader, {0, 1}, start, f.out);
+  f.source(1, "x");
+  CHECK(f.said() == "A P ");
+}
+
+TEST_CASE("what is in the store already is not stored again") {
+  Fixture f(1);
+  f.download.handle_kept({0, 1}, f.out);
+  f.download.open(reader, {0, 1}, start, f.out);
+  f.download.grant(reader, limits::mib, start);
+  f.source(1, "x");
+  f.come(1, *f.ask(1));
+  f.come(1, *f.ask(1));
+  f.said();
+  f.download.handle_digest(0, Root{}, f.out);
+  CHECK(f.said() == "D0 F0 Enone ");
+}
+
+}  // namespace peer_cdn::swarm

@@ -1,0 +1,153 @@
+#include "peer/peer.hpp"
+
+#include <doctest/doctest.h>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::peer {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Instant start = Instant(10s);
+constexpr ReaderId reader = {1};
+
+struct Fixture {
+  Fixture() : geometry(*Geometry::parse(100000, limits::piece_bytes_min)), peer(std::string(32, 'a'), 1) {
+    root.bytes.fill(5);
+    other.bytes.fill(6);
+  }
+  void connect(std::vector<signal::Mark> marks = {}) {
+    peer.start(start);
+    peer.handle_socket_open(start);
+    peer.handle_message(signal::Welcome{signal::version, {50}}, start);
+    peer.handle_message(signal::Present{std::move(marks), {}}, start);
+    drain();
+  }
+  std::vector<Output> drain() {
+    std::vector<Output> all;
+    while (auto output = peer.poll_output()) all.push_back(std::move(*output));
+    return all;
+  }
+  template <class T>
+  std::optional<T> first() {
+    for (Output& output : drain()) {
+      if (T* found = std::get_if<T>(&output)) return std::move(*found);
+    }
+    return std::nullopt;
+  }
+  // The first message to the coordinator of this type.
+  template <class T>
+  std::optional<T> told() {
+    for (Output& output : drain()) {
+      if (auto* sent = std::get_if<signal::SendMessage>(&output)) {
+        if (T* found = std::get_if<T>(&sent->message)) return std::move(*found);
+      }
+    }
+    return std::nullopt;
+  }
+  void open(const Root& which) { peer.open(reader, which, geometry, geometry.all(), start); }
+
+  Root root, other;
+  Geometry geometry;
+  Peer peer;
+};
+
+}  // namespace
+
+TEST_CASE("what nobody has is known without a round trip") {
+  Fixture f;
+  f.connect({signal::mark_of(f.other)});
+  f.open(f.root);
+  CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
+  f.open(f.other);
+  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
+}
+
+TEST_CASE("without WebRTC every reader ends at once") {
+  Fixture f;
+  f.peer.handle_no_webrtc(start);
+  f.peer.start(start);
+  CHECK(f.drain().empty());
+  f.open(f.root);
+  CHECK(f.first<swarm::End>()->error == Error::no_webrtc);
+}
+
+TEST_CASE("a reader waits for the page's first socket, not for long, and only for the first") {
+  Fixture f;
+  f.peer.start(start);
+  f.open(f.root);
+  CHECK_FALSE(f.first<swarm::End>());
+  SUBCASE("it is there: who has it is known") {
+    f.connect();
+    f.open(f.root);
+    CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
+  }
+  SUBCASE("it cannot be opened") { f.peer.handle_socket_closed(start + 10ms); }
+  SUBCASE("it takes too long") {
+    CHECK(f.peer.next_timeout() == start + limits::first_socket_wait);
+    f.peer.handle_timeout(start + limits::first_socket_wait);
+  }
+  f.drain();
+  f.open(f.other);
+  CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
+}
+
+TEST_CASE("the holder offers at once, the asker creates its connection when the offer comes") {
+  Fixture f;
+  f.connect();
+  f.peer.handle_message(signal::Introduce{{60}, true}, start);
+  const auto offering = f.first<CreatePair>();
+  REQUIRE(offering);
+  CHECK(offering->offer);
+  f.peer.handle_message(signal::Introduce{{61}, false}, start);
+  CHECK_FALSE(f.first<CreatePair>());
+  f.peer.handle_message(signal::Signal{{61}, signal::Description{true, "sdp"}}, start);
+  const auto all = f.drain();
+  REQUIRE(all.size() == 2);
+  CHECK_FALSE(std::get<CreatePair>(all[0]).offer);
+  CHECK(std::get<RemoteDescription>(all[1]).description.sdp == "sdp");
+  f.peer.handle_local_description({61}, {false, "mine"}, start);
+  CHECK(std::get<signal::Description>(f.told<signal::Signal>()->what).sdp == "mine");
+}
+
+TEST_CASE("signals of peers that were not introduced, or have no pair, do nothing") {
+  Fixture f;
+  f.connect();
+  f.peer.handle_message(signal::Signal{{61}, signal::Description{true, "sdp"}}, start);
+  f.peer.handle_message(signal::Introduce{{62}, false}, start);
+  f.peer.handle_message(signal::Signal{{62}, signal::Candidate{"c", "0", 0}}, start);
+  f.peer.handle_message(signal::Signal{{62}, signal::Description{false, "answer"}}, start);
+  CHECK(f.drain().empty());
+}
+
+TEST_CASE("an introduction beyond what a page may have is declined") {
+  Fixture f;
+  f.connect();
+  for (std::uint32_t i = 0; i < limits::pair_failures; ++i) {
+    f.peer.handle_message(signal::Introduce{{100 + i}, true}, start);
+    CHECK(f.first<CreatePair>());
+    f.peer.handle_pair_closed({100 + i}, start);
+    CHECK(f.told<signal::Decline>());
+  }
+  f.peer.handle_message(signal::Introduce{{200}, true}, start);
+  CHECK(f.told<signal::Decline>()->peer == PeerId{200});
+}
+
+TEST_CASE("only a leading tab announces") {
+  Fixture f;
+  f.connect();
+  f.peer.swarm().handle_held(f.root, f.geometry, {0, 1}, start);
+  f.drain();
+  f.peer.handle_timeout(start + 1s);
+  CHECK_FALSE(f.told<signal::Have>());
+  f.peer.handle_leading(true, start + 1s);
+  f.drain();
+  f.peer.handle_timeout(start + 2s);
+  CHECK(f.told<signal::Have>()->add == std::vector<Root>{f.root});
+  f.peer.handle_leading(false, start + 2s);
+  f.drain();
+  f.peer.handle_timeout(start + 3s);
+  CHECK(f.told<signal::Have>()->remove == std::vector<Root>{f.root});
+}
+
+}  // namespace peer_cdn::peer

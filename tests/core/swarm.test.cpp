@@ -1,0 +1,256 @@
+// One swarm against a peer that is played by hand, frame by frame.
+#include "swarm/swarm.hpp"
+
+#include <doctest/doctest.h>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn::swarm {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Instant start = Instant(10s);
+constexpr std::uint32_t full = limits::block_bytes;
+constexpr PeerId peer = {7};
+
+struct Fixture {
+  explicit Fixture(std::uint32_t count = 4)
+      : geometry(*Geometry::parse(std::uint64_t{count} * limits::piece_bytes_min, limits::piece_bytes_min)), swarm(1) {
+    root.bytes.fill(9);
+  }
+  void connect() {
+    swarm.handle_pair_open(peer, start);
+    say(wire::Hello{wire::version});
+  }
+  void say(const wire::Message& message, Instant now = start) {
+    swarm.handle_control(peer, wire::encode(message), now);
+  }
+  void block(const wire::BlockHeader& header, std::size_t bytes) {
+    swarm.handle_block(peer, wire::encode(header), bytes, start);
+  }
+  // All outputs, in order.
+  std::vector<Output> drain() {
+    std::vector<Output> all;
+    while (auto output = swarm.poll_output()) all.push_back(std::move(*output));
+    return all;
+  }
+  // The frames among them, as parsed by the other side.
+  std::vector<wire::Message> heard() {
+    std::vector<wire::Message> messages;
+    for (const Output& output : drain()) {
+      if (const auto* o = std::get_if<SendControl>(&output)) messages.push_back(*wire::parse_message(o->frame));
+    }
+    return messages;
+  }
+  std::optional<Error> closed() {
+    for (const Output& output : drain()) {
+      if (const auto* o = std::get_if<ClosePair>(&output)) return o->error;
+    }
+    return std::nullopt;
+  }
+  std::size_t blocks_sent() {
+    std::size_t count = 0;
+    for (const Output& output : drain()) count += std::holds_alternative<SendBlock>(output) ? 1U : 0U;
+    return count;
+  }
+
+  Root root;
+  Geometry geometry;
+  Swarm swarm;
+};
+
+template <class T>
+const T* find(const std::vector<wire::Message>& messages) {
+  for (const auto& message : messages) {
+    if (const T* found = std::get_if<T>(&message)) return found;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("a pair begins with hello, and another version ends it") {
+  Fixture f;
+  f.swarm.handle_pair_open(peer, start);
+  const auto first = f.heard();
+  REQUIRE(first.size() == 1);
+  CHECK(std::get<wire::Hello>(first[0]).version == wire::version);
+  SUBCASE("another version") {
+    f.say(wire::Hello{2});
+    CHECK(f.closed() == Error::version_mismatch);
+  }
+  SUBCASE("no hello") {
+    f.say(wire::Done{1});
+    CHECK(f.closed() == Error::unknown_message);
+  }
+  SUBCASE("noise") {
+    f.swarm.handle_control(peer, Bytes{77, 0, 0, 0, 0}, start);
+    CHECK(f.closed() == Error::unknown_message);
+  }
+}
+
+TEST_CASE("a want is answered with what is held, then told of more, and ended when it is dropped") {
+  Fixture f;
+  f.connect();
+  f.heard();
+  f.say(wire::Want{3, f.root});
+  CHECK(find<wire::Not>(f.heard()) != nullptr);
+  f.swarm.handle_held(f.root, f.geometry, {0, 2}, start);
+  CHECK(std::holds_alternative<Serve>(f.drain().at(0)));
+  f.say(wire::Want{4, f.root});
+  const auto answer = f.heard();
+  REQUIRE(find<wire::Have>(answer));
+  CHECK(find<wire::Have>(answer)->bitfield == Bytes{3});
+  f.swarm.handle_held(f.root, f.geometry, {2, 4}, start);
+  const auto more = f.heard();
+  REQUIRE(find<wire::Update>(more));
+  CHECK(find<wire::Update>(more)->pieces == PieceRange{2, 4});
+  f.swarm.handle_dropped(f.root, start);
+  CHECK(find<wire::Not>(f.heard())->handle == 4);
+}
+
+TEST_CASE("requests outside of what there is close the pair by their reason") {
+  struct Case {
+    wire::Block block;
+    Error error;
+  };
+  const Case cases[] = {{{4, 0, full}, Error::piece_out_of_bounds},
+                        {{0, 2 * full, full}, Error::piece_out_of_bounds},
+                        {{0, 1, full}, Error::piece_out_of_bounds},
+                        {{0, 0, full - 1}, Error::wrong_length}};
+  for (const Case& c : cases) {
+    Fixture f;
+    f.connect();
+    f.swarm.handle_held(f.root, f.geometry, {0, 4}, start);
+    f.say(wire::Want{1, f.root});
+    f.drain();
+    f.say(wire::Request{1, {c.block}});
+    CHECK(f.closed() == c.error);
+  }
+}
+
+TEST_CASE("a flood of requests closes the pair") {
+  Fixture f;
+  f.connect();
+  f.swarm.handle_held(f.root, f.geometry, {0, 4}, start);
+  f.say(wire::Want{1, f.root});
+  f.drain();
+  f.say(wire::Request{1, std::vector<wire::Block>(limits::requests_from_peer, {0, 0, full})});
+  CHECK(f.blocks_sent() == limits::buffered_min / full);
+  f.say(wire::Request{1, std::vector<wire::Block>(limits::requests_from_peer, {0, 0, full})});
+  CHECK(f.closed() == Error::request_flood);
+}
+
+TEST_CASE("every request is answered once: block, or reject when cancelled, unreadable, unheld, off") {
+  Fixture f;
+  f.connect();
+  f.swarm.handle_held(f.root, f.geometry, {0, 3}, start);
+  f.say(wire::Want{1, f.root});
+  f.drain();
+  f.say(wire::Request{1, {{3, 0, full}}});
+  CHECK(find<wire::Reject>(f.heard())->blocks[0].piece == 3);
+  std::vector<wire::Block> all;
+  for (PieceIndex piece = 0; piece < 3; ++piece) {
+    all.push_back({piece, 0, full});
+    all.push_back({piece, full, full});
+  }
+  f.say(wire::Request{1, all});
+  CHECK(f.blocks_sent() == 4);
+  f.say(wire::Cancel{1, {all[0], all[5]}});  // one is out already, one is queued
+  auto heard = f.heard();
+  REQUIRE(find<wire::Reject>(heard));
+  CHECK(find<wire::Reject>(heard)->blocks == std::vector<wire::Block>{all[5]});
+  f.swarm.handle_unreadable(peer, f.root, 1, start);
+  heard = f.heard();
+  CHECK(find<wire::Reject>(heard)->blocks[0].piece == 1);
+  f.swarm.handle_upload_options({false, 0, 0}, start);
+  const auto off = f.drain();
+  CHECK(std::holds_alternative<Serve>(off.at(0)));
+  f.say(wire::Want{2, f.root});
+  CHECK(find<wire::Not>(f.heard()) != nullptr);
+}
+
+TEST_CASE("a block that nobody asked for closes the pair") {
+  Fixture f;
+  f.connect();
+  f.swarm.open({1}, f.root, f.geometry, {0, 4}, start);
+  const auto heard = f.heard();
+  const wire::Handle handle = find<wire::Want>(heard)->handle;
+  f.say(wire::Have{handle, {15}});
+  const auto asked = f.heard();
+  REQUIRE(find<wire::Request>(asked));
+  const wire::Block block = find<wire::Request>(asked)->blocks[0];
+  SUBCASE("as asked: taken") {
+    f.block({handle, block}, wire::block_header_bytes + full);
+    CHECK(std::holds_alternative<TakeBlock>(f.drain().at(0)));
+  }
+  SUBCASE("twice") {
+    f.block({handle, block}, wire::block_header_bytes + full);
+    f.block({handle, block}, wire::block_header_bytes + full);
+    CHECK(f.closed() == Error::unasked_block);
+  }
+  SUBCASE("another handle") {
+    f.block({handle + 1, block}, wire::block_header_bytes + full);
+    CHECK(f.closed() == Error::unasked_block);
+  }
+  SUBCASE("shorter than it says") {
+    f.block({handle, block}, wire::block_header_bytes + full - 1);
+    CHECK(f.closed() == Error::wrong_length);
+  }
+  SUBCASE("a bitfield of another length") {
+    f.say(wire::Have{handle, {15, 0}});
+    CHECK(f.closed() == Error::malformed_message);
+  }
+  SUBCASE("an update beyond the end") {
+    f.say(wire::Update{handle, {3, 5}});
+    CHECK(f.closed() == Error::piece_out_of_bounds);
+  }
+}
+
+TEST_CASE("who sent a wrong piece is closed and never let in again") {
+  Fixture f(1);
+  f.connect();
+  f.swarm.open({1}, f.root, f.geometry, {0, 1}, start);
+  const wire::Handle handle = find<wire::Want>(f.heard())->handle;
+  f.say(wire::Have{handle, {1}});
+  const auto asked = f.heard();
+  for (const wire::Block& block : find<wire::Request>(asked)->blocks) {
+    f.block({handle, block}, wire::block_header_bytes + block.bytes);
+  }
+  f.drain();
+  f.swarm.handle_digest(f.root, 0, Digest{}, start);
+  CHECK(f.closed() == Error::wrong_digest);
+  CHECK_FALSE(f.swarm.admit(peer, start));
+  f.swarm.handle_pair_open(peer, start);
+  CHECK(f.closed() == Error::too_many_peers);
+}
+
+TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last closed") {
+  Fixture f;
+  f.connect();
+  f.swarm.open({1}, f.root, f.geometry, {0, 4}, start);
+  f.say(wire::Have{find<wire::Want>(f.heard())->handle, {15}});
+  f.drain();
+  f.swarm.handle_timeout(start + 2s);
+  bool reported = false, cancelled = false;
+  for (const Output& output : f.drain()) {
+    if (const auto* o = std::get_if<Report>(&output)) reported = o->error == Error::peer_stalled;
+    if (const auto* o = std::get_if<SendControl>(&output)) {
+      cancelled |= std::holds_alternative<wire::Cancel>(*wire::parse_message(o->frame));
+    }
+  }
+  CHECK(reported);
+  CHECK(cancelled);
+}
+
+TEST_CASE("readers and downloads are bounded") {
+  Fixture f;
+  for (std::uint32_t i = 0; i < limits::readers_per_page; ++i) f.swarm.open({i}, f.root, f.geometry, {0, 4}, start);
+  f.drain();
+  f.swarm.open({1000}, f.root, f.geometry, {0, 4}, start);
+  CHECK(std::get<End>(f.drain().at(0)).error == Error::rate_limited);
+  f.swarm.open({1001}, f.root, f.geometry, {0, 5}, start);
+  CHECK(std::get<End>(f.drain().at(0)).error == Error::piece_out_of_bounds);
+}
+
+}  // namespace peer_cdn::swarm
