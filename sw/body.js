@@ -134,6 +134,11 @@ export class Gathering {
     this.#end(false, 'cancelled');
   }
 
+  /** Peers take long to begin: the origin gives the first bytes. */
+  hedge() {
+    this.#in('bodyHedge');
+  }
+
   handleStored(/** @type {number} */ begin, /** @type {number} */ end) {
     if (!this.#around.store) return;
     this.#runs.push([begin, end]);
@@ -231,7 +236,8 @@ export class Gathering {
   }
 
   // The long form: the page gives the whole resource, and the worker verifies what it takes of it.
-  async #reply(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end, /** @type {ArrayBuffer} */ whole) {
+  async #reply(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end,
+    /** @type {ArrayBuffer} */ whole) {
     const { bytes, pieceBytes } = this.asked;
     this.#unstored.set(job, new Map());
     try {

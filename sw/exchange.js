@@ -10,6 +10,7 @@ import { call, drain, fields, unattendedBytes } from './engine.js';
 const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT] = [0, 1, 2, 3, 4, 5, 6];
 const CACHE = 1;
 const DELEGATE = 2;
+const NETWORK = 3;
 
 /**
  * What an exchange uses of the worker.
@@ -41,6 +42,7 @@ export class Exchange {
   #aborted = new Set();
   /** @type {Promise<unknown>[]} what the exchange stays open for */
   #work = [];
+  #pending = false; // a page knows somebody who has it
   #timer = 0;
   #resolve = (/** @type {Response | Promise<Response>} */ _) => {};
 
@@ -127,7 +129,9 @@ export class Exchange {
 
   #abort(/** @type {number} */ kind) {
     this.#aborted.add(kind);
-    this.#gatherings[kind]?.cancel();
+    const body = this.#gatherings[kind];
+    // A hedged body is the answer of both plugins.
+    if (body && !this.#answers.some((answer) => this.#made.get(answer) === body)) body.cancel();
   }
 
   #respond(/** @type {number} */ plugin) {
@@ -176,6 +180,16 @@ export class Exchange {
   async gather(kind, timeout = 0) {
     const asked = this.#asked;
     if (!asked || asked.length < 0) return null;
+    if (kind === NETWORK && this.#pending) {
+      // Peers have it and take long: the origin begins, in the same body, and they take over.
+      const body = this.#gatherings[DELEGATE];
+      body.hedge();
+      const response = await body.response;
+      if (response) {
+        this.#made.set(response, body);
+        return response;
+      }
+    }
     const { store, choosePage, around, expireManifest } = this.#worker;
     // Only a long body needs a page that keeps the worker alive.
     const needsPage = kind === DELEGATE || asked.length > unattendedBytes;
@@ -186,7 +200,10 @@ export class Exchange {
     for (const run of runs) call('heldAdd', ...run);
     const id = call('openBody', this.#id, kind, page !== null);
     if (!id) return null;
-    const pending = () => this.#in(PENDING, this.#kinds.indexOf(DELEGATE));
+    const pending = () => {
+      this.#pending = true;
+      this.#in(PENDING, this.#kinds.indexOf(DELEGATE));
+    };
     const body = new Gathering(id, asked, runs, around(opened, page), pending);
     this.#gatherings[kind] = body;
     const timer = timeout && setTimeout(() => body.cancel(), timeout);

@@ -96,6 +96,7 @@ export async function dropOldCaches() {
 export async function dropUnlisted(store) {
   const roots = [...(await store.roots()).keys()];
   const open = openRoots();
+  /** @type {string[]} */
   const drop = call('unlisted', roots.join('')).match(/.{64}/g) ?? [];
-  await Promise.all(drop.filter((/** @type {string} */ root) => !open.has(root)).map((/** @type {string} */ root) => store.drop(root)));
+  await Promise.all(drop.filter((root) => !open.has(root)).map((root) => store.drop(root)));
 }

@@ -341,6 +341,10 @@ void body_end(unsigned id, unsigned job, const std::string& error, double now) {
   if (Body* it = body(id)) it->handle_end(JobId{job}, error_of(error), instant_from_ms(now));
 }
 
+void body_hedge(unsigned id, double now) {
+  if (Body* it = body(id)) it->handle_hedge(instant_from_ms(now));
+}
+
 void body_cancel(unsigned id) {
   if (Body* it = body(id)) it->handle_cancel();
 }
@@ -436,6 +440,7 @@ EMSCRIPTEN_BINDINGS(worker) {
   function("bodyDigest", &body_digest);
   function("bodyHead", &body_head);
   function("bodyEnd", &body_end);
+  function("bodyHedge", &body_hedge);
   function("bodyCancel", &body_cancel);
   function("bodyHandleTimeout", &body_handle_timeout);
   function("bodyPoll", &body_poll);

@@ -56,6 +56,18 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, Instant
     handle_end(id, Error::wrong_length, now);
     return false;
   }
+  if (job->hedged && is_done(piece)) {
+    // The origin was faster with these: the peers go on after the window that is running.
+    counts_.wasted += bytes;
+    close(id);
+    advance(now);
+    return false;
+  }
+  if (job->hedged) {
+    job->hedged = false;
+    if (const Job* window = job_of(Source::origin)) close(window->id);
+    job = find(id);
+  }
   if (job->source == Source::peers) {
     job->owed -= std::min(job->owed, bytes);
     stalls_at_.reset();
@@ -171,6 +183,14 @@ void Body::handle_end(JobId id, Error error, Instant now) {
   advance(now);
 }
 
+void Body::handle_hedge(Instant now) {
+  Job* peers = job_of(Source::peers);
+  if (finished_ || !peers || peers->next != peers->pieces.begin) return;
+  peers->hedged = true;
+  origin_may_begin_ = true;
+  advance(now);
+}
+
 void Body::handle_cancel() {
   if (finished_) return;
   close_all();
@@ -196,6 +216,11 @@ std::optional<Body::Output> Body::poll_output() {
   return std::move(outputs_[polled_++]);
 }
 
+// It came: whether or not it was passed on.
+bool Body::is_done(PieceIndex piece) {
+  return state(piece) != State::free && state(piece) != State::taken;
+}
+
 bool Body::is_ready(PieceIndex piece) {
   const State is = state(piece);
   return is == State::from_store || is == State::from_peers || is == State::from_origin;
@@ -209,9 +234,11 @@ Body::Job* Body::find(JobId id) {
   return nullptr;
 }
 
-bool Body::has_job(Source source) const {
-  return std::any_of(jobs_.begin(), jobs_.end(),
-                     [source](const Job& job) { return job.source == source; });
+Body::Job* Body::job_of(Source source) {
+  for (Job& job : jobs_) {
+    if (job.source == source) return &job;
+  }
+  return nullptr;
 }
 
 // The second window starts when the first one was accepted: an origin that ignores Range, or is
@@ -279,8 +306,22 @@ void Body::extend_rest() {
   }
 }
 
+// While peers take long to begin, one window's worth of their pieces is free for the origin.
+void Body::free_hedged() {
+  const Job* peers = job_of(Source::peers);
+  if (!peers || !peers->hedged || job_of(Source::origin)) return;
+  PieceIndex piece = std::max(next_, peers->pieces.begin);
+  while (piece < peers->pieces.end && is_done(piece)) ++piece;
+  if (piece == peers->pieces.end) return;
+  const PieceIndex end = std::min(peers->pieces.end, geometry_.segment_end(piece));
+  for (; piece < end; ++piece) {
+    if (state(piece) == State::taken) state(piece) = State::free;
+  }
+}
+
 // Gives out what is free, in order, as far as may be read ahead.
 void Body::plan() {
+  free_hedged();
   const PieceIndex limit = read_ahead_end();
   for (PieceIndex piece = next_; piece < limit && !finished_;) {
     piece = state(piece) == State::free ? assign(piece) : piece + 1;
@@ -292,8 +333,11 @@ PieceIndex Body::assign(PieceIndex from) {
   const bool held = held_.has(from);
   const PieceIndex end = end_of_stretch(from, held);
   const PieceIndex segment = std::min(end, geometry_.segment_end(from));
-  if (held) return has_job(Source::store) ? end : add_job(Source::store, {from, segment});
-  if (peers_may_) return has_job(Source::peers) ? end : add_job(Source::peers, {from, end});
+  if (held) return job_of(Source::store) ? end : add_job(Source::store, {from, segment});
+  const Job* peers = job_of(Source::peers);
+  if (peers_may_ && !peers) return add_job(Source::peers, {from, end});
+  // What a window of a hedge is not needed for waits for the peers.
+  if (peers_may_ && (!peers->hedged || job_of(Source::origin))) return end;
   if (!passed_any_ && !origin_may_begin_) {
     fail(Error::storage_lost);
     return end;
@@ -334,7 +378,7 @@ PieceIndex Body::add_job(Source source, PieceRange pieces) {
 // was faster. The job's last piece ends it.
 bool Body::take_piece(Job& job, PieceIndex piece, State ready) {
   job.next = piece + 1;
-  if (state(piece) != State::taken && state(piece) != State::free) {
+  if (is_done(piece)) {
     counts_.wasted += geometry_.bytes_of(piece);
     return false;
   }
@@ -360,6 +404,12 @@ void Body::close(JobId id) {
   if (job->source == Source::peers) stalls_at_.reset();
   push(Close{id});
   jobs_.erase(job);
+  // A window that helped peers out was inside of what they are asked for.
+  for (const Job& other : jobs_) {
+    for (PieceIndex piece = other.next; piece < other.pieces.end; ++piece) {
+      if (state(piece) == State::free) state(piece) = State::taken;
+    }
+  }
 }
 
 void Body::close_all() {
@@ -392,7 +442,7 @@ void Body::lose_peers(Job& job, Error error) {
   close(job.id);
   if (complete) return;
   peers_may_ = false;
-  if (!passed_any_) fail(error == Error::none ? Error::peer_gone : error);
+  if (!passed_any_ && !origin_may_begin_) fail(error == Error::none ? Error::peer_gone : error);
 }
 
 void Body::lose_origin(Job& job, Error error) {

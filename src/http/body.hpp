@@ -121,6 +121,9 @@ class Body {
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
   void handle_digests(DigestList digests) { digests_ = std::move(digests); }
+  // Peers that have it take long to begin: the origin gives the first bytes, window by window,
+  // until they do. Then they go on where it is.
+  void handle_hedge(Instant now);
   // Somebody else stored these pieces: they need not be fetched any more.
   void handle_held(PieceRange pieces) { held_.add(pieces); }
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
@@ -157,21 +160,24 @@ class Body {
     PieceIndex next;    // the first piece that has not come
     PieceIndex stored;  // [stored, next) was verified by the host and is not stored yet
     bool accepted = false;
+    bool hedged = false;     // of peers: nothing came yet, and the origin helps out
     bool rest = false;       // the origin answered 200: all that is left comes in one body
     PieceIndex until = 0;    // of Accept
     std::uint64_t owed = 0;  // of peers: bytes granted that have not come
   };
 
   State& state(PieceIndex piece) { return states_[piece - pieces_.begin]; }
+  bool is_done(PieceIndex piece);
   bool is_ready(PieceIndex piece);
   Job* find(JobId id);
-  bool has_job(Source source) const;
+  Job* job_of(Source source);
   bool may_fetch() const;
   PieceIndex read_ahead_end() const;
 
   void advance(Instant now);  // passes on what is ready, then gives out jobs
   void pass_on();
   void plan();
+  void free_hedged();
   PieceIndex assign(PieceIndex from);
   PieceIndex add_job(Source source, PieceRange pieces);
   PieceIndex end_of_stretch(PieceIndex from, bool held);

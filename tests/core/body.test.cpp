@@ -270,6 +270,51 @@ TEST_CASE("peers that have nothing before the first byte end the body with their
   CHECK(host.windows_opened == 0);
 }
 
+TEST_CASE("peers that take long to begin are helped out by the origin, one window at a time") {
+  Host host = whole(100, PluginKind::delegate);
+  host.pull(1 << 30);
+  CHECK(host.windows.empty());
+  host.body.handle_hedge(host.now);
+  host.drain();
+  REQUIRE(host.windows.size() == 1);
+  CHECK(host.windows.at(2).pieces == PieceRange{0, 16});
+  CHECK(host.peers.size() == 1);
+  SUBCASE("the next window follows while nothing comes") {
+    host.window(2);
+    REQUIRE(host.windows.size() == 1);
+    CHECK(host.windows.at(3).pieces == PieceRange{16, 32});
+    CHECK(host.passed_bytes() == 16 * piece_bytes);
+  }
+  SUBCASE("peers that begin go on after the window that is running") {
+    host.good_head(2);
+    host.digest(2, 0);
+    host.piece(1, 0);
+    REQUIRE(host.peers.size() == 1);
+    CHECK(host.peers.begin()->second.pieces == PieceRange{16, 100});
+    CHECK(host.windows.size() == 1);
+    for (PieceIndex piece = 1; piece < 16; ++piece) host.digest(2, piece);
+    const std::uint32_t job = host.peers.begin()->first;
+    for (PieceIndex piece = 16; piece < 100; ++piece) host.piece(job, piece);
+    CHECK(host.done);
+    CHECK(host.windows_opened == 1);
+    CHECK(host.body.counts().wasted == piece_bytes);
+  }
+  SUBCASE("peers that are first after all need no window") {
+    host.good_head(2);
+    host.piece(1, 0);
+    CHECK(host.windows.empty());
+    for (PieceIndex piece = 1; piece < 100; ++piece) host.piece(1, piece);
+    CHECK(host.done);
+    CHECK(host.body.counts().from_peers == 100 * piece_bytes);
+  }
+  SUBCASE("peers that give up leave it to the origin") {
+    host.end(1, Error::peer_gone);
+    while (!host.windows.empty()) host.window(host.windows.begin()->first);
+    CHECK(host.done);
+  }
+  host.check_in_order();
+}
+
 TEST_CASE("peers that break off are followed by the origin at that very byte") {
   for (const Error why : {Error::none, Error::peer_gone, Error::peer_stalled}) {
     Host host = whole(40, PluginKind::delegate);
@@ -511,6 +556,10 @@ TEST_CASE("a random host never gets anything but the range") {
         if (next[id] == pieces.end) return host.end(id);
         host.piece(id, next[id]++);
       };
+      if (chance(5)) {
+        host.body.handle_hedge(host.now);
+        host.drain();
+      }
       step(host.reads, trusted);
       step(host.peers, trusted);
       step(host.windows, [&](std::uint32_t id, PieceRange pieces) {

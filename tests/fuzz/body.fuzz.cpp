@@ -100,6 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       default:
         if (data[i + 1] == 255) host.body.handle_cancel();
+        if (data[i + 1] < 9) host.body.handle_hedge(now);
         break;
     }
     if (keep) check(host.kept.insert(piece).second);
