@@ -132,7 +132,9 @@ void Peer::answer_held() {
   for (const Root& root : std::exchange(held_asks_, {})) ask(root);
 }
 
-void Peer::translate(swarm::AskFor& output) { ask(output.root); }
+void Peer::translate(swarm::AskFor& output) {
+  ask(output.root);
+}
 
 void Peer::translate(signal::Answered& answered) {
   swarm_.handle_answered(answered.root, answered.peers, now());

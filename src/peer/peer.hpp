@@ -1,5 +1,5 @@
-// One visitor: a page's swarm and its half of signalling, joined, on no platform. The page drives it
-// with a real RTCPeerConnection, the simulator with a virtual network.
+// One visitor: a page's swarm and its half of signalling, joined, on no platform. The page drives
+// it with a real RTCPeerConnection, the simulator with a virtual network.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,8 @@
 
 namespace peer_cdn::peer {
 
-struct CreatePair {  // a connection with the channels control (id 0) and data (id 1); offer if asked
+struct CreatePair {  // a connection with the channels control (id 0) and data (id 1); offer if
+                     // asked
   PeerId peer;
   bool offer = false;
 };
@@ -28,12 +29,11 @@ struct RemoteCandidate {
   signal::Candidate candidate;
 };
 
-using Output =
-    std::variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, CreatePair,
-                 RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::SendControl,
-                 swarm::SendBlock, swarm::TakeBlock, swarm::DigestPiece, swarm::FetchDigests,
-                 swarm::Deliver, swarm::Pending, swarm::End, swarm::StoreRun, swarm::Forget,
-                 swarm::Report>;
+using Output = std::variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage,
+                            CreatePair, RemoteDescription, RemoteCandidate, swarm::ClosePair,
+                            swarm::SendControl, swarm::SendBlock, swarm::TakeBlock,
+                            swarm::DigestPiece, swarm::FetchDigests, swarm::Deliver, swarm::Pending,
+                            swarm::End, swarm::StoreRun, swarm::Forget, swarm::Report>;
 
 class Peer {
  public:
@@ -60,7 +60,8 @@ class Peer {
 
   // Nobody has it and no pair is open: the answer is known without a round trip. While the page's
   // first socket is being opened it waits for that, at most limits::first_socket_wait.
-  void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces, Instant now);
+  void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
+            Instant now);
 
   // The rest goes straight through; outputs are polled here.
   swarm::Swarm& swarm() { return swarm_; }
@@ -95,11 +96,11 @@ class Peer {
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;
-  std::vector<Root> served_;              // announced while leading, sorted
-  std::vector<PeerId> expected_;          // introduced: their offer is their acceptance
-  std::optional<Instant> first_socket_;   // being opened: until when asks wait for it
+  std::vector<Root> served_;             // announced while leading, sorted
+  std::vector<PeerId> expected_;         // introduced: their offer is their acceptance
+  std::optional<Instant> first_socket_;  // being opened: until when asks wait for it
   std::vector<Root> held_asks_;
-  std::vector<Output> ready_;             // translated, in order
+  std::vector<Output> ready_;  // translated, in order
   std::size_t next_ready_ = 0;
 };
 

@@ -7,8 +7,8 @@
 //                 |  `---- wrong digest -------------'
 //                 `-> missing: its peer went, or no reader wants it any more
 //
-// A verified piece stays with the host until every reader that wants it had it *and* it is stored, or
-// storing failed. Runs are stored when no reader waits for more of their segment.
+// A verified piece stays with the host until every reader that wants it had it *and* it is stored,
+// or storing failed. Runs are stored when no reader waits for more of their segment.
 #pragma once
 
 #include <array>
@@ -75,7 +75,8 @@ class Download {
   };
   std::vector<Unneeded> take_unneeded() { return std::move(unneeded_); }
 
-  // --- The host's answers -------------------------------------------------------------------------
+  // --- The host's answers
+  // -------------------------------------------------------------------------
   void handle_digests(DigestList digests, Outputs& out);
   void handle_digests_failed(Outputs& out);
   // The peer that sent a wrong piece, if only one can have been it.

@@ -25,8 +25,9 @@ void PiecePicker::remove_peer(const PieceSet& have) {
   }
 }
 
-// Among equals: in order from one peer, so that a download that breaks off leaves whole segments; in
-// each page's own order from several, so that those who came together have different pieces to trade.
+// Among equals: in order from one peer, so that a download that breaks off leaves whole segments;
+// in each page's own order from several, so that those who came together have different pieces to
+// trade.
 std::uint32_t PiecePicker::order(PieceIndex piece) const {
   if (peers_ < 2) return piece;
   return (piece ^ salt_) * 0x9E3779B1U;

@@ -4,8 +4,8 @@
 //        |<- urgent ->|<---- ahead: read_ahead_bytes ---->|
 //   done | in order   | rarest first                      | not yet
 //
-// A piece is asked of one peer, so that a bad one names its sender. Only when nothing else is left in
-// the windows does an idle peer share a piece that is in flight already (endgame).
+// A piece is asked of one peer, so that a bad one names its sender. Only when nothing else is left
+// in the windows does an idle peer share a piece that is in flight already (endgame).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 namespace peer_cdn::swarm {
 
 struct Window {
-  PieceRange ahead;       // what may be asked for
+  PieceRange ahead;          // what may be asked for
   std::uint32_t urgent = 0;  // so many at its front strictly in order
 };
 
@@ -45,7 +45,8 @@ class PiecePicker {
   // A missing piece that this peer has.
   std::optional<PieceIndex> pick(const PieceSet& have, std::span<const Window> windows) const;
   // One that is in flight elsewhere: for a peer with nothing else to do.
-  std::optional<PieceIndex> pick_shared(const PieceSet& have, std::span<const Window> windows) const;
+  std::optional<PieceIndex> pick_shared(const PieceSet& have,
+                                        std::span<const Window> windows) const;
 
  private:
   std::optional<PieceIndex> first(State state, const PieceSet& have, PieceRange pieces) const;

@@ -13,7 +13,9 @@ const Pool::Pair* Pool::find(PeerId peer) const {
   return nullptr;
 }
 
-bool Pool::has(PeerId peer) const { return find(peer) != nullptr; }
+bool Pool::has(PeerId peer) const {
+  return find(peer) != nullptr;
+}
 
 bool Pool::is_open(PeerId peer) const {
   const Pair* pair = find(peer);

@@ -1,8 +1,8 @@
 // Which pairs to keep, and whether one more may be made.
 //
-// Connections cost: a page has at most limits::pairs_per_page, idle ones go after a while, and after
-// so many failures in a row no new one is tried for a minute (Chromium dies at 500, closed ones
-// counted).
+// Connections cost: a page has at most limits::pairs_per_page, idle ones go after a while, and
+// after so many failures in a row no new one is tried for a minute (Chromium dies at 500, closed
+// ones counted).
 #pragma once
 
 #include <optional>

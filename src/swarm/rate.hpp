@@ -9,8 +9,8 @@ namespace peer_cdn::swarm {
 
 class Rate {
  public:
-  // There is work from now on. A long pause before it is not part of the measure; a short one is, since
-  // a fast line is idle between any two messages.
+  // There is work from now on. A long pause before it is not part of the measure; a short one is,
+  // since a fast line is idle between any two messages.
   void resume(Instant now) {
     if (now - last_ > sample) restart(now);
     last_ = now;

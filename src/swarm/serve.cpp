@@ -78,7 +78,8 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
     return send(pair, wire::Not{want.handle}, now);
   }
   // Nothing yet, but it is on its way: updates will follow.
-  const PieceSet pieces = holding != nullptr ? holding->pieces : PieceSet(download->geometry().count());
+  const PieceSet pieces =
+      holding != nullptr ? holding->pieces : PieceSet(download->geometry().count());
   send(pair, wire::Have{want.handle, pieces.bitfield()}, now);
 }
 
@@ -128,7 +129,8 @@ void Swarm::end_serving(Pair& pair, wire::Handle handle, bool tell, Instant now)
   if (tell) send(pair, wire::Not{handle}, now);
 }
 
-// --- Whose block goes out next ---------------------------------------------------------------------
+// --- Whose block goes out next
+// ---------------------------------------------------------------------
 
 void Swarm::handle_block_sent(PeerId peer, std::uint64_t buffered, Instant now) {
   if (Pair* pair = find(peer)) pair->asker.buffer.handle_sent(buffered, now);
@@ -176,8 +178,9 @@ void Swarm::pump(Instant now) {
       upload_.take(block.bytes);
       pair.asker.buffer.release(next, now);
       pool_.handle_used(pair.session.peer(), now);
-      outputs_.push(SendBlock{pair.session.peer(), wire::encode(wire::BlockHeader{next.handle, block}),
-                              next.root, block.piece, block.offset, block.bytes});
+      outputs_.push(SendBlock{pair.session.peer(),
+                              wire::encode(wire::BlockHeader{next.handle, block}), next.root,
+                              block.piece, block.offset, block.bytes});
       switch_serving(now);  // the total may be spent now
     }
   }

@@ -1,4 +1,5 @@
-// One pair of peers, as the asking side sees it: what is in flight, how fast it comes, when it stalls.
+// One pair of peers, as the asking side sees it: what is in flight, how fast it comes, when it
+// stalls.
 //
 //   asked --block--> taken      asked --reject--> asked elsewhere
 //     `--cancel--> cancelled --block or reject--> nothing

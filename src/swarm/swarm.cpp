@@ -202,7 +202,8 @@ void Swarm::fill(Pair& pair, Instant now) {
   }
 }
 
-// --- Readers and the host's answers ----------------------------------------------------------------
+// --- Readers and the host's answers
+// ----------------------------------------------------------------
 
 void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
                  Instant now) {
@@ -294,9 +295,9 @@ void Swarm::settle(Instant now) {
     if (!pair->closed) fill(*pair, now);
   }
   pump(now);
-  pairs_.erase(std::remove_if(pairs_.begin(), pairs_.end(),
-                              [](const auto& pair) { return pair->closed; }),
-               pairs_.end());
+  pairs_.erase(
+      std::remove_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return pair->closed; }),
+      pairs_.end());
 }
 
 void Swarm::settle_pairs(Instant now) {
@@ -346,7 +347,9 @@ void Swarm::settle_downloads(Instant now) {
                    downloads_.end());
 }
 
-void Swarm::handle_timeout(Instant now) { settle(now); }
+void Swarm::handle_timeout(Instant now) {
+  settle(now);
+}
 
 std::optional<Instant> Swarm::next_timeout() const {
   std::optional<Instant> next = pool_.next_timeout();

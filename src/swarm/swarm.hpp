@@ -39,8 +39,9 @@ class Swarm {
   void handle_pair_open(PeerId peer, Instant now);
   void handle_pair_closed(PeerId peer, Instant now);
   void handle_control(PeerId peer, ByteSpan frame, Instant now);
-  // A message on `data`: its first bytes (at most wire::block_header_bytes are read) and its length.
-  // The host then performs TakeBlock, if there is one, before anything else reuses the payload.
+  // A message on `data`: its first bytes (at most wire::block_header_bytes are read) and its
+  // length. The host then performs TakeBlock, if there is one, before anything else reuses the
+  // payload.
   void handle_block(PeerId peer, ByteSpan header, std::size_t message_bytes, Instant now);
   // Every SendBlock is answered once: with handle_block_sent when it was handed to the channel, or
   // with handle_unreadable. Until then its bytes count as buffered.
@@ -53,7 +54,8 @@ class Swarm {
   void handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now);
 
   // Readers: pieces [begin, end) of one resource, in order, as far as credit allows.
-  void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces, Instant now);
+  void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
+            Instant now);
   void grant(ReaderId reader, std::uint64_t bytes, Instant now);
   void close(ReaderId reader, Instant now);
   // From signalling: how many peers were introduced for a root that AskFor named. 0: nobody.

@@ -1,5 +1,5 @@
-// What is sent to others: under the visitor's caps, a block to each asker in turn, and never more into
-// a channel than drains in about a quarter of a second.
+// What is sent to others: under the visitor's caps, a block to each asker in turn, and never more
+// into a channel than drains in about a quarter of a second.
 #pragma once
 
 #include <cstdint>

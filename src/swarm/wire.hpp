@@ -3,14 +3,15 @@
 //   `control`          type u8, then                                from       meaning
 //   ------------------------------------------------------------------------------------------------
 //   hello      0       version u32                                  both       first, once
-//   want       1       handle u32, root 32                          asker      what do you have of it?
-//   have       2       handle u32, bitfield                         holder     this (also: tell when more)
-//   not        3       handle u32                                   holder     nothing; the handle is over
-//   update     4       handle u32, begin u32, end u32               holder     these pieces as well
-//   request    5       handle u32, n x (piece, offset, bytes) u32   asker      send these blocks
-//   cancel     6       as request                                   asker      do not, if you still can
-//   reject     7       as request                                   holder     these will not come
-//   done       8       handle u32                                   asker      the handle is over
+//   want       1       handle u32, root 32                          asker      what do you have of
+//   it? have       2       handle u32, bitfield                         holder     this (also: tell
+//   when more) not        3       handle u32                                   holder     nothing;
+//   the handle is over update     4       handle u32, begin u32, end u32               holder these
+//   pieces as well request    5       handle u32, n x (piece, offset, bytes) u32   asker      send
+//   these blocks cancel     6       as request                                   asker      do not,
+//   if you still can reject     7       as request                                   holder these
+//   will not come done       8       handle u32                                   asker      the
+//   handle is over
 //
 //   `data`             handle u32, piece u32, offset u32, bytes u32, then that many bytes
 //
@@ -80,7 +81,8 @@ struct Done {
 // In the order of their types on the wire.
 using Message = std::variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done>;
 
-// unknown_message, malformed_message (too short, too long, an empty list or range), message_too_long.
+// unknown_message, malformed_message (too short, too long, an empty list or range),
+// message_too_long.
 Result<Message> parse_message(ByteSpan frame);
 Bytes encode(const Message& message);
 

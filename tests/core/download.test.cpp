@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 constexpr Instant start = Instant(10s);
 constexpr std::uint32_t piece_bytes = limits::piece_bytes_min;  // two blocks
 
-// A download with its outputs as text: D3 deliver, T3 take, V3 digest, S0-2 store, F3 forget, P pending,
-// L fetch the list, A ask, E<code> end.
+// A download with its outputs as text: D3 deliver, T3 take, V3 digest, S0-2 store, F3 forget, P
+// pending, L fetch the list, A ask, E<code> end.
 struct Fixture {
   explicit Fixture(std::uint32_t pieces)
       : geometry(*Geometry::parse(std::uint64_t{pieces} * piece_bytes, piece_bytes)),

@@ -12,7 +12,8 @@ constexpr Instant start = Instant(10s);
 constexpr ReaderId reader = {1};
 
 struct Fixture {
-  Fixture() : geometry(*Geometry::parse(100000, limits::piece_bytes_min)), peer(std::string(32, 'a'), 1) {
+  Fixture()
+      : geometry(*Geometry::parse(100000, limits::piece_bytes_min)), peer(std::string(32, 'a'), 1) {
     root.bytes.fill(5);
     other.bytes.fill(6);
   }
@@ -82,7 +83,9 @@ TEST_CASE("a reader waits for the page's first socket, not for long, and only fo
     f.open(f.root);
     CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
   }
-  SUBCASE("it cannot be opened") { f.peer.handle_socket_closed(start + 10ms); }
+  SUBCASE("it cannot be opened") {
+    f.peer.handle_socket_closed(start + 10ms);
+  }
   SUBCASE("it takes too long") {
     CHECK(f.peer.next_timeout() == start + limits::first_socket_wait);
     f.peer.handle_timeout(start + limits::first_socket_wait);

@@ -57,7 +57,8 @@ TEST_CASE("an idle pair goes after minutes, sooner when there are many, the long
   pool.handle_used({1}, start + 1min);
   CHECK(pool.expired(start + limits::pair_idle) == std::nullopt);
   CHECK(pool.expired(start + 1min + limits::pair_idle) == PeerId{1});
-  for (std::uint32_t i = 2; i <= limits::pairs_warm + 2; ++i) pool.handle_open({i}, start + Duration(i));
+  for (std::uint32_t i = 2; i <= limits::pairs_warm + 2; ++i)
+    pool.handle_open({i}, start + Duration(i));
   CHECK(pool.expired(start + limits::pair_idle_spare + 1s) == PeerId{2});
 }
 

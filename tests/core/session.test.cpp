@@ -12,7 +12,9 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t full = limits::block_bytes;
 constexpr Instant start = Instant(10s);
 
-wire::Block block(PieceIndex piece, std::uint32_t index = 0) { return {piece, index * full, full}; }
+wire::Block block(PieceIndex piece, std::uint32_t index = 0) {
+  return {piece, index * full, full};
+}
 
 std::size_t fill(Session& session, Instant now, PieceIndex piece = 0) {
   std::size_t asked = 0;
@@ -30,7 +32,9 @@ TEST_CASE("the first frame is a hello of our version, and the only one") {
   CHECK(session.handle_hello(wire::version) == Error::unknown_message);
 }
 
-TEST_CASE("a new peer is asked for a few blocks, a fast one for half a second's, a slow one for the least") {
+TEST_CASE(
+    "a new peer is asked for a few blocks, a fast one for half a second's, a slow one for the "
+    "least") {
   Session session({1});
   CHECK(fill(session, start) == limits::pipeline_blocks_start);
   struct Case {

@@ -15,7 +15,9 @@ constexpr PeerId peer = {7};
 
 struct Fixture {
   explicit Fixture(std::uint32_t count = 4)
-      : geometry(*Geometry::parse(std::uint64_t{count} * limits::piece_bytes_min, limits::piece_bytes_min)), swarm(1) {
+      : geometry(*Geometry::parse(std::uint64_t{count} * limits::piece_bytes_min,
+                                  limits::piece_bytes_min)),
+        swarm(1) {
     root.bytes.fill(9);
   }
   void connect() {
@@ -38,7 +40,8 @@ struct Fixture {
   std::vector<wire::Message> heard() {
     std::vector<wire::Message> messages;
     for (const Output& output : drain()) {
-      if (const auto* o = std::get_if<SendControl>(&output)) messages.push_back(*wire::parse_message(o->frame));
+      if (const auto* o = std::get_if<SendControl>(&output))
+        messages.push_back(*wire::parse_message(o->frame));
     }
     return messages;
   }
@@ -50,7 +53,8 @@ struct Fixture {
   }
   std::size_t blocks_sent() {
     std::size_t count = 0;
-    for (const Output& output : drain()) count += std::holds_alternative<SendBlock>(output) ? 1U : 0U;
+    for (const Output& output : drain())
+      count += std::holds_alternative<SendBlock>(output) ? 1U : 0U;
     return count;
   }
 
@@ -141,7 +145,8 @@ TEST_CASE("a flood of requests closes the pair") {
   CHECK(f.closed() == Error::request_flood);
 }
 
-TEST_CASE("every request is answered once: block, or reject when cancelled, unreadable, unheld, off") {
+TEST_CASE(
+    "every request is answered once: block, or reject when cancelled, unreadable, unheld, off") {
   Fixture f;
   f.connect();
   f.swarm.handle_held(f.root, f.geometry, {0, 3}, start);
@@ -245,7 +250,8 @@ TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last 
 
 TEST_CASE("readers and downloads are bounded") {
   Fixture f;
-  for (std::uint32_t i = 0; i < limits::readers_per_page; ++i) f.swarm.open({i}, f.root, f.geometry, {0, 4}, start);
+  for (std::uint32_t i = 0; i < limits::readers_per_page; ++i)
+    f.swarm.open({i}, f.root, f.geometry, {0, 4}, start);
   f.drain();
   f.swarm.open({1000}, f.root, f.geometry, {0, 4}, start);
   CHECK(std::get<End>(f.drain().at(0)).error == Error::rate_limited);

@@ -52,7 +52,9 @@ TEST_CASE("a message that is cut anywhere is malformed") {
       CAPTURE(message.index());
       CAPTURE(bytes);
       const auto parsed = parse_message(ByteSpan(frame).first(bytes));
-      if (parsed) CHECK(encode(*parsed) == Bytes(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(bytes)));
+      if (parsed)
+        CHECK(encode(*parsed) ==
+              Bytes(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(bytes)));
     }
   }
 }
@@ -70,11 +72,14 @@ TEST_CASE("what cannot be a message is refused by its reason") {
       {"a type of a later version", {9, 0, 0, 0, 0}, Error::unknown_message},
       {"a want with half a root", {1, 0, 0, 0, 0, 1, 2, 3}, Error::malformed_message},
       {"a have without pieces", {2, 0, 0, 0, 0}, Error::malformed_message},
-      {"a bitfield of more pieces than there can be", Bytes(5 + bitfield_bytes_max + 1, 2), Error::malformed_message},
+      {"a bitfield of more pieces than there can be", Bytes(5 + bitfield_bytes_max + 1, 2),
+       Error::malformed_message},
       {"a not with something behind it", {3, 0, 0, 0, 0, 0}, Error::malformed_message},
       {"an update of no piece", {4, 0, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0}, Error::malformed_message},
       {"a request for nothing", {5, 0, 0, 0, 0}, Error::malformed_message},
-      {"a request that ends inside a block", {5, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4}, Error::malformed_message},
+      {"a request that ends inside a block",
+       {5, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4},
+       Error::malformed_message},
       {"a request for more than one may", flood, Error::malformed_message},
       {"a frame beyond the limit", Bytes(limits::message_bytes + 1, 0), Error::message_too_long},
   };
@@ -104,7 +109,8 @@ TEST_CASE("a block's header says how long its message is") {
   const Bytes empty = encode(BlockHeader{3, {4, 0, 0}});
   CHECK(parse_block_header(empty, block_header_bytes).error() == Error::wrong_length);
   const Bytes huge = encode(BlockHeader{3, {4, 0, limits::block_bytes + 1}});
-  CHECK(parse_block_header(huge, block_header_bytes + limits::block_bytes + 1).error() == Error::wrong_length);
+  CHECK(parse_block_header(huge, block_header_bytes + limits::block_bytes + 1).error() ==
+        Error::wrong_length);
 }
 
 TEST_CASE("the last block of a piece is as long as what is left") {

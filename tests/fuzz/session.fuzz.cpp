@@ -1,7 +1,9 @@
-// Law: whatever a peer says, in whatever order, a swarm gives no piece to a reader that was not verified,
-// none out of order, sends no byte of what it does not hold, and ends in silence (every timeout ahead).
+// Law: whatever a peer says, in whatever order, a swarm gives no piece to a reader that was not
+// verified, none out of order, sends no byte of what it does not hold, and ends in silence (every
+// timeout ahead).
 //
-// The input is a list of events: kind u8, then a frame's length u8 and its bytes, or what the kind needs.
+// The input is a list of events: kind u8, then a frame's length u8 and its bytes, or what the kind
+// needs.
 #include <cstdlib>
 
 #include "base/limits.hpp"
@@ -21,7 +23,8 @@ void law(bool holds) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Reader input(ByteSpan(data, size));
-  const Geometry geometry = *Geometry::parse(3 * limits::piece_bytes_min - 5, limits::piece_bytes_min);
+  const Geometry geometry =
+      *Geometry::parse(3 * limits::piece_bytes_min - 5, limits::piece_bytes_min);
   Root wanted, held;
   wanted.bytes.fill(1);
   held.bytes.fill(2);
@@ -42,7 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         law(o->root == wanted && o->offset + o->bytes <= geometry.bytes_of(o->piece));
         good[o->piece] = false;
       }
-      if (const auto* o = std::get_if<Deliver>(&*output)) law(!ended && o->piece == next++ && good[o->piece]);
+      if (const auto* o = std::get_if<Deliver>(&*output))
+        law(!ended && o->piece == next++ && good[o->piece]);
       if (const auto* o = std::get_if<End>(&*output)) {
         law(!ended && (o->error != Error::none || next == 3));
         ended = true;
@@ -64,15 +68,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     switch (kind % 12) {
       case 0:
       case 1:
-        swarm.handle_control(peer, input.take(std::min<std::size_t>(number, input.remaining())), now);
+        swarm.handle_control(peer, input.take(std::min<std::size_t>(number, input.remaining())),
+                             now);
         break;
       case 2: {  // a block of the first handle, most likely asked for
-        const auto block = wire::block_at(piece, number & 64 ? limits::block_bytes : 0, geometry.bytes_of(piece));
-        swarm.handle_block(peer, wire::encode(wire::BlockHeader{1, block}), wire::block_header_bytes + block.bytes, now);
+        const auto block =
+            wire::block_at(piece, number & 64 ? limits::block_bytes : 0, geometry.bytes_of(piece));
+        swarm.handle_block(peer, wire::encode(wire::BlockHeader{1, block}),
+                           wire::block_header_bytes + block.bytes, now);
         break;
       }
       case 3:
-        swarm.handle_block(peer, input.take(std::min<std::size_t>(16, input.remaining())), number, now);
+        swarm.handle_block(peer, input.take(std::min<std::size_t>(16, input.remaining())), number,
+                           now);
         break;
       case 4:
         now += std::chrono::milliseconds(number * 20);

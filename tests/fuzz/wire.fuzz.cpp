@@ -1,5 +1,5 @@
-// Law: whatever is accepted is written back as it came (a hello's later fields apart), and an accepted
-// block header describes exactly the message it came with.
+// Law: whatever is accepted is written back as it came (a hello's later fields apart), and an
+// accepted block header describes exactly the message it came with.
 #include "swarm/wire.hpp"
 
 #include <cstdlib>

@@ -270,8 +270,7 @@ TEST_CASE("whatever goes wrong, what must hold holds") {
         Reading& reading = visitor.readings.back();
         if (!reading.ended && !reading.closed) visitor.close(visitor.readings.size() - 1);
       } else if (visitor.readings.size() < 20) {
-        visitor.read(file, {begin, file.geometry.count()},
-                     random.chance(0.3) ? limits::mib : 0);
+        visitor.read(file, {begin, file.geometry.count()}, random.chance(0.3) ? limits::mib : 0);
       }
     }
     CHECK(world.run_readers(120s));

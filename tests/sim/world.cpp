@@ -36,9 +36,13 @@ std::string browser_of(std::uint32_t index) {
 
 }  // namespace
 
-std::uint64_t Random::next() { return mix(state_++); }
+std::uint64_t Random::next() {
+  return mix(state_++);
+}
 
-Digest digest_of(const Tags& tags) { return hash(tags); }
+Digest digest_of(const Tags& tags) {
+  return hash(tags);
+}
 
 File::File(std::uint64_t file_seed, std::uint64_t bytes, std::uint64_t piece_bytes)
     : seed(file_seed), geometry(*Geometry::parse(bytes, piece_bytes)) {
@@ -62,8 +66,8 @@ World::World(std::uint64_t seed, Network network)
     : random(seed), network_(network), coordinator_(seed) {}
 
 Visitor& World::add() {
-  visitors.push_back(std::make_unique<Visitor>(
-      *this, static_cast<std::uint32_t>(visitors.size()), random.next()));
+  visitors.push_back(
+      std::make_unique<Visitor>(*this, static_cast<std::uint32_t>(visitors.size()), random.next()));
   Visitor& visitor = *visitors.back();
   step(visitor, [&] {
     visitor.peer.start(now_);
@@ -88,7 +92,9 @@ void World::check(bool holds, const char* what) {
 void World::at(Instant when, std::function<void()> happen) {
   events_.push({when, order_++, std::move(happen)});
 }
-void World::after(Duration wait, std::function<void()> happen) { at(now_ + wait, std::move(happen)); }
+void World::after(Duration wait, std::function<void()> happen) {
+  at(now_ + wait, std::move(happen));
+}
 
 void World::step(Visitor& visitor, const std::function<void()>& event) {
   if (!visitor.alive) return;
@@ -125,7 +131,8 @@ void World::step_coordinator(const std::function<void()>& event) {
     if (const auto* all = std::get_if<signal::TellAll>(&*output)) {
       for (const PeerId peer : all->peers) tell(peer, all->message);
     }
-    check(!std::holds_alternative<signal::Close>(*output), "the coordinator refuses no honest peer");
+    check(!std::holds_alternative<signal::Close>(*output),
+          "the coordinator refuses no honest peer");
   }
   const auto next = coordinator_.next_timeout();
   if (!next || next == coordinator_woken_) return;
@@ -141,7 +148,8 @@ void World::check_silence() {
   for (const auto& visitor : visitors) {
     for (const Reading& reading : visitor->readings) {
       if (reading.ended || reading.closed || !visitor->alive) continue;
-      check(reading.credit <= 0 || now_ - reading.heard <= silence_max, "no reader is left waiting");
+      check(reading.credit <= 0 || now_ - reading.heard <= silence_max,
+            "no reader is left waiting");
     }
   }
 }
@@ -227,8 +235,8 @@ void World::cut(Link& link, Duration notice) {
 void World::transmit(Link& link, int channel, std::size_t bytes,
                      std::function<void(Visitor&, PeerId)> arrive) {
   Direction& way = link.direction;
-  const auto on_wire = Duration(static_cast<Duration::rep>(bytes * 1'000'000 /
-                                                           network_.bytes_per_second));
+  const auto on_wire =
+      Duration(static_cast<Duration::rep>(bytes * 1'000'000 / network_.bytes_per_second));
   way.free = std::max(now_, way.free) + on_wire;
   Instant arrival = way.free + network_.delay + random.between(0ms, network_.jitter);
   while (random.chance(network_.loss)) arrival += 2 * network_.delay + 10ms;
@@ -261,9 +269,8 @@ Visitor::Visitor(World& world, std::uint32_t index, std::uint64_t seed)
 
 void Visitor::hold(const File& file, PieceRange pieces) {
   store_.emplace(file.root, PieceSet(file.geometry.count())).first->second.add(pieces);
-  world_.step(*this, [&] {
-    peer.swarm().handle_held(file.root, file.geometry, pieces, world_.now());
-  });
+  world_.step(*this,
+              [&] { peer.swarm().handle_held(file.root, file.geometry, pieces, world_.now()); });
 }
 
 std::size_t Visitor::read(const File& file, PieceRange pieces, std::uint64_t bytes_per_second) {
@@ -285,9 +292,8 @@ std::size_t Visitor::read(const File& file, PieceRange pieces, std::uint64_t byt
 
 void Visitor::close(std::size_t reader) {
   readings[reader].closed = true;
-  world_.step(*this, [&] {
-    peer.swarm().close({static_cast<std::uint32_t>(reader + 1)}, world_.now());
-  });
+  world_.step(*this,
+              [&] { peer.swarm().close({static_cast<std::uint32_t>(reader + 1)}, world_.now()); });
 }
 
 void Visitor::die() {
@@ -351,8 +357,7 @@ void Visitor::perform(peer::RemoteDescription& output) {
   if (link == nullptr) return;
   if (!output.description.offer) return world_.connect(*link);
   world_.after(3ms, [this, to = output.peer] {
-    world_.step(*this,
-                [&] { peer.handle_local_description(to, {false, "answer"}, world_.now()); });
+    world_.step(*this, [&] { peer.handle_local_description(to, {false, "answer"}, world_.now()); });
   });
 }
 
@@ -367,12 +372,10 @@ void Visitor::perform(swarm::SendControl& output) {
   if (link == nullptr) return;
   const std::size_t bytes = output.frame.size();
   world_.check(bytes <= limits::message_bytes, "messages are bounded");
-  world_.transmit(*link, 0, bytes,
-                  [this, frame = std::move(output.frame)](Visitor& to, PeerId from) {
-                    world_.step(to, [&] {
-                      to.peer.swarm().handle_control(from, frame, world_.now());
-                    });
-                  });
+  world_.transmit(
+      *link, 0, bytes, [this, frame = std::move(output.frame)](Visitor& to, PeerId from) {
+        world_.step(to, [&] { to.peer.swarm().handle_control(from, frame, world_.now()); });
+      });
 }
 
 void Visitor::perform(swarm::SendBlock& output) {
@@ -386,7 +389,8 @@ void Visitor::perform(swarm::SendBlock& output) {
         peer.swarm().handle_unreadable(output.peer, output.root, output.piece, world_.now());
       });
     }
-    if (faults.stalls_after >= 0 && blocks_sent >= static_cast<std::uint64_t>(faults.stalls_after)) {
+    if (faults.stalls_after >= 0 &&
+        blocks_sent >= static_cast<std::uint64_t>(faults.stalls_after)) {
       return;
     }
     ++blocks_sent;
@@ -395,7 +399,8 @@ void Visitor::perform(swarm::SendBlock& output) {
     const std::size_t bytes = output.header.size() + output.bytes;
     world_.transmit(*link, 1, bytes, [=, this](Visitor& to, PeerId from) {
       to.message_ = tag;
-      world_.step(to, [&] { to.peer.swarm().handle_block(from, output.header, bytes, world_.now()); });
+      world_.step(to,
+                  [&] { to.peer.swarm().handle_block(from, output.header, bytes, world_.now()); });
       to.message_.reset();
     });
     world_.step(*this, [&] {
@@ -478,9 +483,8 @@ void Visitor::perform(swarm::StoreRun& output) {
   const bool fails = world_.random.chance(faults.loses);
   world_.after(world_.random.between(1ms, 30ms), [this, fails, &file, output] {
     if (!fails) return hold(file, output.pieces);
-    world_.step(*this, [&] {
-      peer.swarm().handle_store_failed(output.root, output.pieces, world_.now());
-    });
+    world_.step(
+        *this, [&] { peer.swarm().handle_store_failed(output.root, output.pieces, world_.now()); });
   });
 }
 
@@ -488,6 +492,8 @@ void Visitor::perform(swarm::Forget& output) {
   world_.check(memory_.erase({output.root, output.piece}) == 1, "what is forgotten was there");
 }
 
-void Visitor::perform(swarm::Report& output) { ++reports[output.error]; }
+void Visitor::perform(swarm::Report& output) {
+  ++reports[output.error];
+}
 
 }  // namespace peer_cdn::sim

@@ -1,5 +1,5 @@
-// A site with visitors on a virtual network and a virtual clock, from one seed: real peers and a real
-// coordinator, and a host that keeps fake bytes (a 64-bit tag stands for a block's payload).
+// A site with visitors on a virtual network and a virtual clock, from one seed: real peers and a
+// real coordinator, and a host that keeps fake bytes (a 64-bit tag stands for a block's payload).
 //
 // World checks what must hold in every run, whatever else happens:
 //   - a reader gets only right bytes, in order, within its credit;
@@ -40,7 +40,7 @@ class Random {
   std::uint64_t state_;
 };
 
-using Tag = std::uint64_t;   // a block's payload
+using Tag = std::uint64_t;      // a block's payload
 using Tags = std::vector<Tag>;  // a piece's
 
 struct File {
@@ -122,11 +122,11 @@ class Visitor {
   void perform(swarm::Report& output);
 
   World& world_;
-  std::uint32_t sockets_ = 0;        // opened so far; events of older ones are dropped
-  std::optional<PeerId> id_;         // by the coordinator, of the socket that is open
+  std::uint32_t sockets_ = 0;  // opened so far; events of older ones are dropped
+  std::optional<PeerId> id_;   // by the coordinator, of the socket that is open
   std::map<std::pair<Root, PieceIndex>, Tags> memory_;
   std::map<Root, PieceSet> store_;
-  std::optional<Tag> message_;       // the block that is being handled
+  std::optional<Tag> message_;  // the block that is being handled
   std::optional<Instant> woken_at_;
 };
 
@@ -180,7 +180,8 @@ class World {
   Link& make_link(Visitor& from, PeerId to);
   void connect(Link& offerer);
   void cut(Link& link, Duration notice);
-  void transmit(Link& link, int channel, std::size_t bytes, std::function<void(Visitor&, PeerId)> arrive);
+  void transmit(Link& link, int channel, std::size_t bytes,
+                std::function<void(Visitor&, PeerId)> arrive);
   Visitor* visitor_of(PeerId id);
 
   Network network_;
