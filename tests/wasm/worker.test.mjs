@@ -60,8 +60,9 @@ test('requests that are never ours have no route', () => {
   const { addRoute, route } = start();
   addRoute('/');
   assert.equal(route('/a'), 0);
-  for (const request of [{ method: 'POST' }, { method: 'HEAD' }, { flags: 0 }, { flags: 1 | 2 }, { flags: 1 | 4 }, { flags: 1 | 8 },
-    { destination: 'worker' }, { cache: 'only-if-cached' }]) {
+  const never = [{ method: 'POST' }, { method: 'HEAD' }, { flags: 0 }, { flags: 1 | 2 }, { flags: 1 | 4 }, { flags: 1 | 8 },
+    { destination: 'worker' }, { cache: 'only-if-cached' }];
+  for (const request of never) {
     assert.equal(route('/a', request), -1, JSON.stringify(request));
   }
   for (const path of ['/peer-cdn.json', '/peer-cdn/sw.js', '/peer-cdn/digests/x']) assert.equal(route(path), -1, path);
@@ -116,8 +117,10 @@ test('a head is the manifest\'s, and an If-Range that does not match makes the a
 test('bad entries of a manifest are refused with a code', () => {
   const { core, list } = start();
   core.manifestBegin();
-  for (const code of [list('relative', 5), list('/a', 0), list('/a', 1.5), list('/a', -1), list('/a', NaN), list('/a', 5, { pieceBytes: 1000 }),
-    list('/a', 5, { headers: '\nset-cookie\nx' }), core.manifestAdd(['/a', 'xyz', ''].join('\n'), 5, 65536, false)]) {
+  const codes = [list('relative', 5), list('/a', 0), list('/a', 1.5), list('/a', -1), list('/a', NaN),
+    list('/a', 5, { pieceBytes: 1000 }), list('/a', 5, { headers: '\nset-cookie\nx' }),
+    core.manifestAdd(['/a', 'xyz', ''].join('\n'), 5, 65536, false)];
+  for (const code of codes) {
     assert.equal(core.errorCode(code), 'malformed-manifest');
   }
   assert.equal(list('/a', 5), 0);
