@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/limits.hpp"
 #include "base/text.hpp"
@@ -51,6 +52,14 @@ std::uint64_t whole(double value, std::uint64_t max) {
   return static_cast<double>(number) == value ? number : 0;
 }
 
+bool is_before_path(const Resource* resource, std::string_view path) {
+  return resource->path < path;
+}
+
+bool is_before_root(const Resource* resource, const Root& root) {
+  return std::memcmp(resource->root.bytes.data(), root.bytes.data(), Digest::bytes_size) < 0;
+}
+
 }  // namespace
 
 Result<Resource> parse_resource(const ResourceFields& fields) {
@@ -81,31 +90,39 @@ Result<Resource> parse_resource(const ResourceFields& fields) {
 
 Result<const Resource*> Manifest::add(Resource resource) {
   if (by_path_.size() >= limits::manifest_entries) return Error::malformed_manifest;
-  if (by_path_.count(resource.path) != 0) return Error::malformed_manifest;
+  const auto at = std::lower_bound(by_path_.begin(), by_path_.end(), resource.path, is_before_path);
+  if (at != by_path_.end() && (*at)->path == resource.path) return Error::malformed_manifest;
   // One root names one content: two lengths of it would share one place in the store.
-  const Resource* twin = find(resource.root);
-  if (twin && (twin->geometry.bytes() != resource.geometry.bytes() ||
-               twin->geometry.count() != resource.geometry.count())) {
+  const auto by_root =
+      std::lower_bound(by_root_.begin(), by_root_.end(), resource.root, is_before_root);
+  const bool has_twin = by_root != by_root_.end() && (*by_root)->root == resource.root;
+  if (has_twin && ((*by_root)->geometry.bytes() != resource.geometry.bytes() ||
+                   (*by_root)->geometry.count() != resource.geometry.count())) {
     return Error::malformed_manifest;
   }
-  std::string path = resource.path;
-  const Resource* added = &by_path_.emplace(std::move(path), std::move(resource)).first->second;
-  by_root_.emplace(added->root, added);
+  resources_.push_back(std::make_unique<const Resource>(std::move(resource)));
+  const Resource* added = resources_.back().get();
+  by_path_.insert(at, added);
+  if (!has_twin) by_root_.insert(by_root, added);
   return added;
 }
 
+const Resource* Manifest::find_path(std::string_view path) const {
+  const auto at = std::lower_bound(by_path_.begin(), by_path_.end(), path, is_before_path);
+  return at != by_path_.end() && (*at)->path == path ? *at : nullptr;
+}
+
 const Resource* Manifest::find(std::string_view path_and_query) const {
-  const auto exact = by_path_.find(std::string(path_and_query));
-  if (exact != by_path_.end()) return &exact->second;
+  if (const Resource* exact = find_path(path_and_query)) return exact;
   const std::size_t query = path_and_query.find('?');
   if (query == std::string_view::npos) return nullptr;
-  const auto bare = by_path_.find(std::string(path_and_query.substr(0, query)));
-  return bare != by_path_.end() && bare->second.any_query ? &bare->second : nullptr;
+  const Resource* bare = find_path(path_and_query.substr(0, query));
+  return bare && bare->any_query ? bare : nullptr;
 }
 
 const Resource* Manifest::find(const Root& root) const {
-  const auto found = by_root_.find(root);
-  return found == by_root_.end() ? nullptr : found->second;
+  const auto at = std::lower_bound(by_root_.begin(), by_root_.end(), root, is_before_root);
+  return at != by_root_.end() && (*at)->root == root ? *at : nullptr;
 }
 
 Result<DigestList> DigestList::parse(const Geometry& geometry, std::vector<std::uint8_t> bytes) {

@@ -5,10 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -60,8 +60,13 @@ class Manifest {
   std::size_t size() const { return by_path_.size(); }
 
  private:
-  std::unordered_map<std::string, Resource> by_path_;
-  std::unordered_map<Root, const Resource*> by_root_;  // the first path with that root
+  const Resource* find_path(std::string_view path) const;
+
+  // Sorted pointers instead of hash tables: 2 KB gzip less in the worker, and look-ups without a
+  // copy of the path. A manifest's paths mostly come sorted, so that they are appended.
+  std::vector<std::unique_ptr<const Resource>> resources_;
+  std::vector<const Resource*> by_path_;
+  std::vector<const Resource*> by_root_;  // of each root the first path that came
 };
 
 // The digests of a resource's pieces, checked against its root by whoever made the list.
