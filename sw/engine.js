@@ -83,5 +83,6 @@ export function drain(poll, id, performers) {
   }
 }
 
-export const [ackWait, manifestWait, manifestAge, progressWait, streamBytes, replyBytes, unattendedBytes] =
-  [0, 1, 2, 3, 4, 5, 6].map((which) => (core ? call('limit', which) : 0));
+export const [
+  ackWait, manifestWait, manifestAge, progressWait, streamBytes, replyBytes, unattendedBytes, busyAckWait, heardMemory,
+] = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((which) => (core ? call('limit', which) : 0));

@@ -1,5 +1,5 @@
 // The pages of this site: which ones said hello, what is told to all, and what one of them is asked for.
-import { ackWait, replyBytes } from './engine.js';
+import { ackWait, busyAckWait, heardMemory, replyBytes } from './engine.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
 /** @typedef {import('./body.js').PageReader} PageReader */
@@ -10,6 +10,9 @@ let asked = 0;
 
 /** By client id: 'stream', or 'reply' from a page that answers in the long form. @type {Map<string, string>} */
 const forms = new Map();
+
+/** By client id: when it last said hello, or that it got a request. @type {Map<string, number>} */
+const heard = new Map();
 
 /** @type {(() => void)[]} */
 let waiting = [];
@@ -43,6 +46,7 @@ export function startPages(onStored) {
 export function handleMessage({ data, source }) {
   if (data?.peerCdn !== 1 || data.type !== 'hello' || !(source instanceof Client)) return false;
   forms.set(source.id, data.form === 'stream' ? 'stream' : 'reply');
+  heard.set(source.id, performance.now());
   for (const goOn of waiting) goOn();
   waiting = [];
   return true;
@@ -52,6 +56,7 @@ async function isThere(/** @type {string} */ id) {
   const client = await clients.get(id);
   if (client?.type === 'window') return client;
   forms.delete(id);
+  heard.delete(id);
   return null;
 }
 
@@ -100,7 +105,13 @@ export function askPage(page, { url, range, root, bytes, pieceBytes, contentType
     port.close();
   };
   // The long form answers once, whenever it is ready; the other one says at once that it got the request.
-  const timer = forms.get(page.id) === 'stream' ? setTimeout(() => finish('no-page'), ackWait) : 0;
+  const wait = performance.now() - (heard.get(page.id) ?? -Infinity) < heardMemory ? busyAckWait : ackWait;
+  const giveUp = () => {
+    // It may be frozen: the next request does not wait as long.
+    heard.delete(page.id);
+    finish('no-page');
+  };
+  const timer = forms.get(page.id) === 'stream' ? setTimeout(giveUp, wait) : 0;
   // Nothing tells that a tab was closed.
   const watch = setInterval(() => void isThere(page.id).then((client) => client || finish('no-page')), 1000);
   port.onmessage = ({ data }) => {
@@ -116,6 +127,7 @@ export function askPage(page, { url, range, root, bytes, pieceBytes, contentType
       case 'end':
         return finish(data.code ?? '');
       case 'ack':
+        heard.set(page.id, performance.now());
         return;
       default: {
         const { status, body } = data ?? {};

@@ -66,6 +66,10 @@ inline constexpr std::uint64_t unattended_bytes = 1 * mib;
 // How long a page may take to say that it got a request, or that it is there: a page that still
 // parses must not hold up its own load.
 inline constexpr Duration ack_wait = 50ms;
+// The same for a page that was heard lately: its listener runs, so it is only busy, and without it
+// a whole body comes from the origin although a peer has it. Shorter than hedge_delay.
+inline constexpr Duration busy_ack_wait = 1s;
+inline constexpr Duration heard_memory = 30s;
 // The stored manifest is used when a new one takes longer.
 inline constexpr Duration manifest_wait = 3s;
 inline constexpr Duration progress_wait = 250ms;

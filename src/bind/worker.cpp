@@ -48,13 +48,15 @@ Error error_of(std::string_view text) {
 }
 
 double limit(unsigned which) {
-  constexpr std::array<double, 7> values = {to_ms(Duration(limits::ack_wait)),
+  constexpr std::array<double, 9> values = {to_ms(Duration(limits::ack_wait)),
                                             to_ms(Duration(limits::manifest_wait)),
                                             to_ms(Duration(limits::manifest_age)),
                                             to_ms(Duration(limits::progress_wait)),
                                             static_cast<double>(limits::stream_bytes),
                                             static_cast<double>(limits::reply_bytes),
-                                            static_cast<double>(limits::unattended_bytes)};
+                                            static_cast<double>(limits::unattended_bytes),
+                                            to_ms(Duration(limits::busy_ack_wait)),
+                                            to_ms(Duration(limits::heard_memory))};
   return values[which];
 }
 
