@@ -105,7 +105,7 @@ export function table(result, {films, shape, heavyBytes, counted, failures}) {
       `Origin: ${shape}. It sent ${megabytes(result.origin.heavyBytes)} MB of heavy files, ` +
           `${result.origin.copies.toFixed(3)} copies of ${megabytes(heavyBytes)} MB, to ${
               result.visitors.length} visitors.`,
-      'Cache is what a visitor read again from its own store: the film is played first, then read whole for its digest.',
+      'Origin: counted by the origin. Cache: read again from the own store, as of the film, played first and then read whole.',
       'First byte: of the film its first frame, of the gallery the median image. Time: of the gallery the sum of its images.');
   out.push('', ...(failures.length === 0 ? ['OK'] : failures.map((failure) => `FAILED: ${failure}`)), '');
   return out.join('\n');

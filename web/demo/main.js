@@ -213,6 +213,7 @@ async function main() {
   let peers = null;
   try {
     peers = await start({worker: '/sw.js'});
+    globalThis.peerCdnDemo = peers;
     watch(peers);
   } catch (error) {
     showState(`off: ${error.message}`, 'bad');
