@@ -81,7 +81,7 @@ class Window {
     try {
       const response = await fetch(url, {
         headers: whole ? {} : { range: `bytes=${begin * pieceBytes}-${last}` },
-        cache: reload ? 'reload' : 'default',
+        cache: reload ? 'reload' : whole ? 'default' : 'no-store',
         mode: 'same-origin',
         signal: this.#abort.signal,
       });
