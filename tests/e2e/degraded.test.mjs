@@ -1,6 +1,6 @@
 // Whatever is missing or blocked: the site works as without us.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import {after, before, test} from 'node:test';
 
 import {openChromium, openSite, randomBytes, sha256, within} from './harness/index.mjs';
 
@@ -10,9 +10,9 @@ const files = {
 };
 
 /** The site loads its two files through whatever is left, quickly and about once. */
-async function checkItWorks(visitor, s, spare) {
+async function checkItWorks(page, s, spare) {
   for (const [url, bytes] of Object.entries(files)) {
-    const got = await visitor.fetch(url, {withinMs: 8000});
+    const got = await visitor.fetch(url, {page, withinMs: 8000});
     assert.equal(got.error, null);
     assert.equal(got.status, 200);
     assert.equal(got.sha256, sha256(bytes));
@@ -79,21 +79,27 @@ const cases = [
   },
 ];
 
+// Two browsers for all cases: each case has a site of its own, and so a storage of its own.
+let seeder;
+let visitor;
+before(async () => [seeder, visitor] = await Promise.all([openChromium(), openChromium()]));
+after(() => Promise.all([seeder?.close(), visitor?.close()]));
+
 for (const {name, init, ready = true, headers, origin, spare = 0} of cases) {
   test(`${name}: the site works`, async (t) => {
-    // A seeder is there, so that peers would be used if they could.
     const s = await openSite(files, {headers});
     t.after(() => s.close());
-    const [seeder, visitor] = await Promise.all([openChromium(), openChromium({init})]);
-    t.after(() => Promise.all([seeder.close(), visitor.close()]));
-    await seeder.visit(s.url, {ready: 'settled'});
-    for (const url of Object.keys(files)) await seeder.fetch(url);
+    // A seeder is there, so that peers would be used if they could.
+    const [there, here] = await Promise.all([seeder.newTab(), visitor.newTab()]);
+    t.after(() => Promise.all([there.close(), here.close()]));
+    await seeder.visit(s.url, {ready: 'settled', page: there});
+    for (const url of Object.keys(files)) await seeder.fetch(url, {page: there});
     origin?.(s.origin);
-    await visitor.visit(s.url, {ready});
+    if (init) await here.addInitScript(init);
+    await visitor.visit(s.url, {ready, page: here});
     s.origin.requests = [];
-    await checkItWorks(visitor, s, spare);
-    if (init && name.includes('WebSocket'))
-      assert.ok(s.origin.sent('/static/big.bin') >= files['/static/big.bin'].length);
+    await checkItWorks(here, s, spare);
+    if (name.includes('WebSocket')) assert.equal(s.origin.sent('/static/big.bin'), files['/static/big.bin'].length);
   });
 }
 
@@ -101,10 +107,11 @@ test('a private window: the site works, and bytes still come from the other visi
   const {chromium} = await import('playwright-core');
   const s = await openSite(files);
   t.after(() => s.close());
-  const seeder = await openChromium();
-  t.after(() => seeder.close());
-  await seeder.visit(s.url);
-  for (const url of Object.keys(files)) await seeder.fetch(url);
+  const there = await seeder.newTab();
+  t.after(() => there.close());
+  await seeder.visit(s.url, {page: there});
+  for (const url of Object.keys(files)) await seeder.fetch(url, {page: there});
+  await s.origin.untilShared(await s.root('/static/big.bin'));
   const browser = await within('a private window', 30_000, chromium.launch({
     executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
     headless: false,
@@ -132,16 +139,28 @@ test('the coordinator goes away and comes back: pairs go on, and new ones are ma
   const more = {...files, '/static/later.bin': randomBytes('later', 2_000_000)};
   const s = await openSite(more);
   t.after(() => s.close());
-  const [first, second] = await Promise.all([openChromium(), openChromium()]);
+  const root = await s.root('/static/later.bin');
+  const [first, second] = await Promise.all([seeder.newTab(), visitor.newTab()]);
   t.after(() => Promise.all([first.close(), second.close()]));
-  await first.visit(s.url);
-  for (const url of Object.keys(more)) await first.fetch(url);
-  await s.origin.untilShared(await s.root('/static/later.bin'));
-  await second.visit(s.url);
-  await s.origin.untilIntroducible(await s.root('/static/later.bin'));
-  await second.fetch('/static/big.bin');
-  assert.equal((await second.sources('/static/big.bin')).fromPeers, 3_000_000);
+  await seeder.visit(s.url, {page: first});
+  for (const url of Object.keys(more)) await seeder.fetch(url, {page: first});
+  await s.origin.untilShared(root);
+  await visitor.visit(s.url, {page: second});
+  await s.origin.untilIntroducible(root);
+  await visitor.fetch('/static/big.bin', {page: second});
+  assert.equal((await visitor.sources('/static/big.bin', second)).fromPeers, 3_000_000);
   s.origin.dropCoordinator();
-  assert.equal((await second.fetch('/static/small.bin')).sha256, sha256(files['/static/small.bin']));
-  assert.equal((await second.sources('/static/small.bin')).fromPeers, 30_000, 'the pair outlives the coordinator');
+  assert.equal((await visitor.fetch('/static/small.bin', {page: second})).sha256, sha256(files['/static/small.bin']));
+  const from = await visitor.sources('/static/small.bin', second);
+  assert.equal(from.fromPeers, 30_000, 'the pair outlives the coordinator');
+
+  s.origin.reset();
+  s.origin.isCoordinatorDown = false;
+  await s.origin.untilShared(root);
+  const third = await openChromium();
+  t.after(() => third.close());
+  await third.visit(s.url);
+  await s.origin.untilIntroducible(root);
+  assert.equal((await third.fetch('/static/later.bin')).sha256, sha256(more['/static/later.bin']));
+  assert.equal((await third.sources('/static/later.bin')).fromPeers, 2_000_000);
 });
