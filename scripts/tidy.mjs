@@ -77,10 +77,22 @@ function findingsIn(path) {
   return findings;
 }
 
+// An error code is part of the interface: README's table names each of them, and no other.
+function codeFindings() {
+  const known = [...readFileSync(join(root, 'src/base/error.cpp'), 'utf8').matchAll(/string_view\("([a-z-]+)"\)/g)]
+      .map(([, code]) => code).filter((code) => code !== 'none');
+  const table = readFileSync(join(root, 'README.md'), 'utf8').split('| code | meaning |')[1].split('\n\n')[0];
+  const told = table.split('\n').flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([a-z-]+)`/g)].map(([, code]) => code));
+  return [
+    ...known.filter((code) => !told.includes(code)).map((code) => `README.md: the error code ${code} is not explained`),
+    ...told.filter((code) => !known.includes(code)).map((code) => `README.md: there is no error code ${code}`),
+  ];
+}
+
 /** { findings, warnings }: lines of text. */
 export function tidy() {
   const paths = filesOf('').filter((path) => existsSync(join(root, path)));
-  const findings = paths.flatMap(findingsIn);
+  const findings = [...paths.flatMap(findingsIn), ...codeFindings()];
   const warnings = paths.flatMap((path) => {
     const length = readFileSync(join(root, path), 'utf8').split('\n').length - 1;
     return length > ceiling(path) ? [`${path}: ${length} lines, the ceiling is ${ceiling(path)}`] : [];

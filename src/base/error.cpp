@@ -20,8 +20,6 @@ constexpr std::array codes = {
     std::string_view("request-flood"),
     std::string_view("wrong-digest"),
     std::string_view("nobody-has-it"),
-    std::string_view("not-introduced"),
-    std::string_view("not-held"),
     std::string_view("peer-gone"),
     std::string_view("peer-stalled"),
     std::string_view("upload-off"),

@@ -25,8 +25,6 @@ enum class Error : std::uint8_t {
   wrong_digest,
   // A source cannot go on; another one does.
   nobody_has_it,
-  not_introduced,
-  not_held,
   peer_gone,
   peer_stalled,
   upload_off,
