@@ -32,6 +32,13 @@ const linkFlags = [
   '-sALLOW_MEMORY_GROWTH', '-sINITIAL_MEMORY=1MB', '-sTOTAL_STACK=128KB', '-sTEXTDECODER=2', '-sASSERTIONS=0',
   '-sSUPPORT_ERRNO=0', '-sERROR_ON_UNDEFINED_SYMBOLS=1',
 ];
+// A module without Emscripten's JavaScript: sw/core.js gives its few imports. One that it does not know is found by
+// the first test that loads it.
+const bareFlags = [
+  '-flto', '-fno-exceptions', '-fno-rtti', '-sSTANDALONE_WASM', '--no-entry', '-sMALLOC=emmalloc', '-sFILESYSTEM=0',
+  '-sALLOW_MEMORY_GROWTH', '-sINITIAL_MEMORY=1MB', '-sTOTAL_STACK=128KB', '-sASSERTIONS=0', '-sSUPPORT_ERRNO=0',
+  '-sERROR_ON_UNDEFINED_SYMBOLS=0', '-sWARN_ON_UNDEFINED_SYMBOLS=0',
+];
 
 // Debian's em++ is the one we tune for. `-lembind` links all of libembind, our own list of types (src/bind/types.cpp) only
 // what crosses our borders; and a second run of wasm-opt finds another percent.
@@ -42,7 +49,7 @@ const embindFlags = () => isTuned() ? [...embindScripts.flatMap((path) => ['--js
 
 // The coordinator runs on a server, where speed is worth more than a few KB; the other two are downloaded by everybody.
 const modules = {
-  worker: {optimise: '-Oz', bind: ['worker', 'types'], folders: ['base', 'http']},
+  worker: {optimise: '-Oz', bare: true, bind: ['worker'], folders: ['base', 'http']},
   page: {
     optimise: '-Oz',
     bind: ['page', 'rtc', 'convert', 'types'],
@@ -162,14 +169,15 @@ async function buildModule(name) {
   const glue = join(build, `${name}.mjs`);
   const wasm = join(build, `${name}.wasm`);
   const stamp = join(build, `${name}.link`);
-  const recipe = [compiler(), module.optimise, ...linkFlags, ...embindFlags(), ...objects].join('\n');
+  const flags = module.bare ? bareFlags : [...linkFlags, ...embindFlags()];
+  const recipe = [compiler(), module.optimise, ...flags, ...objects].join('\n');
   const same = existsSync(stamp) && readFileSync(stamp, 'utf8') === recipe;
-  if (!same || !existsSync(glue) || !isNewerThan(wasm, objects)) {
+  if (!same || !(module.bare || existsSync(glue)) || !isNewerThan(wasm, objects)) {
     const started = performance.now();
     const folder = join(build, 'link');
     mkdirSync(folder, {recursive: true});
-    await em([...objects, module.optimise, ...linkFlags, ...embindFlags(), '-o', join(folder, `${name}.mjs`)]);
-    writeIfChanged(glue, trimGlue(readFileSync(join(folder, `${name}.mjs`), 'utf8')));
+    await em([...objects, module.optimise, ...flags, '-o', join(folder, `${name}.${module.bare ? 'wasm' : 'mjs'}`)]);
+    if (!module.bare) writeIfChanged(glue, trimGlue(readFileSync(join(folder, `${name}.mjs`), 'utf8')));
     const linked = join(folder, `${name}.wasm`);
     if (isTuned() && which('wasm-opt')) await run('wasm-opt', [linked, module.optimise, '--converge', '-o', linked]);
     renameSync(linked, wasm);
@@ -177,7 +185,7 @@ async function buildModule(name) {
     say(`  ${name}: linked, ${statSync(wasm).size} bytes of wasm, ${seconds(started)}`);
   }
   writeIfChanged(`${wasm}.js`, textModule(encodeText(readFileSync(wasm))));
-  writeIfChanged(join(build, `${name}.d.mts`), glueTypes);
+  if (!module.bare) writeIfChanged(join(build, `${name}.d.mts`), glueTypes);
   writeIfChanged(`${wasm}.d.ts`, 'declare const wasm: Uint8Array<ArrayBuffer>;\nexport default wasm;\n');
   return true;
 }

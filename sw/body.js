@@ -1,5 +1,5 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
-import { call, drain, fields, progressWait, streamBytes } from './engine.js';
+import { call, callText, drain, fields, progressWait, streamBytes } from './engine.js';
 import { openWindow } from './origin.js';
 
 /** @typedef {import('./store.js').Store} Store */
@@ -72,6 +72,7 @@ export class Gathering {
   response;
   /** Resolves when the body is over, to true if every byte was passed on. @type {Promise<boolean>} */
   finished;
+  hedged = false;
   /** Why there is no response, or no more of it. */
   code = '';
 
@@ -117,32 +118,33 @@ export class Gathering {
     this.finished = new Promise((resolve) => (this.#finish = resolve));
     this.#stream = new ReadableStream({
       start: (controller) => void (this.#controller = controller),
-      pull: (controller) => this.#in('bodyPull', controller.desiredSize ?? 0),
+      pull: (controller) => this.#in('body_pull', controller.desiredSize ?? 0),
       cancel: () => this.cancel(),
     }, { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength });
     open.add(this);
     around.changed();
-    if (asked.bytes <= asked.pieceBytes) call('bodyDigests', id, hexBytes(asked.root));
-    this.#in('bodyStart');
+    if (asked.bytes <= asked.pieceBytes) call('body_digests', id, hexBytes(asked.root));
+    this.#in('body_start');
   }
 
   /** The reader went away, or another plugin was faster. */
   cancel() {
     if (this.#over) return;
-    call('bodyCancel', this.#id);
+    call('body_cancel', this.#id);
     this.#drain();
     this.#end(false, 'cancelled');
   }
 
   /** Peers take long to begin: the origin gives the first bytes. */
   hedge() {
-    this.#in('bodyHedge');
+    this.hedged = true;
+    this.#in('body_hedge');
   }
 
   handleStored(/** @type {number} */ begin, /** @type {number} */ end) {
     if (!this.#around.store) return;
     this.#runs.push([begin, end]);
-    call('bodyHeld', this.#id, begin, end);
+    call('body_held', this.#id, begin, end);
   }
 
   // Calls in with the time, then performs what came out.
@@ -151,7 +153,7 @@ export class Gathering {
     try {
       const result = call(name, this.#id, ...args, performance.now());
       // A buffer is kept before the outputs that pass it on are performed.
-      if (result === true) this.#keep(args[0], args[1]);
+      if (result) this.#keep(args[0], args[1]);
       this.#drain();
       return result;
     } catch (error) {
@@ -170,11 +172,11 @@ export class Gathering {
   }
 
   #drain() {
-    drain('bodyPoll', this.#id, this.#performers);
+    drain('body_poll', this.#id, this.#performers);
     if (this.#over) return;
     clearTimeout(this.#timer);
-    const at = call('bodyTimeout', this.#id);
-    if (at >= 0) this.#timer = setTimeout(() => this.#in('bodyHandleTimeout'), at - performance.now());
+    const at = call('body_timeout', this.#id);
+    if (at >= 0) this.#timer = setTimeout(() => this.#in('body_handle_timeout'), at - performance.now());
   }
 
   // By the number of Body::Output.
@@ -189,7 +191,7 @@ export class Gathering {
     (/** @type {number} */ job) => this.#close(job),
     (/** @type {number} */ piece, /** @type {number} */ begin, /** @type {number} */ end) => this.#enqueue(piece, begin, end),
     () => this.#done(),
-    (/** @type {number} */ error) => this.#fail(call('errorCode', error)),
+    (/** @type {number} */ error) => this.#fail(callText('error_code', error)),
   ];
 
   async #read(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
@@ -210,18 +212,18 @@ export class Gathering {
     } catch {
       // What cannot be read is not held.
     }
-    this.#in('bodyEnd', job, 'storage-lost');
+    this.#in('body_end', job, 'storage-lost');
   }
 
   #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer) {
     this.#arriving = buffer;
-    this.#in('bodyPiece', job, piece, buffer.byteLength);
+    this.#in('body_piece', job, piece, buffer.byteLength);
   }
 
   #digested(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
     /** @type {ArrayBuffer} */ digest) {
     this.#arriving = buffer;
-    this.#in('bodyDigest', job, piece, buffer.byteLength, digest);
+    this.#in('body_digest', job, piece, buffer.byteLength, digest);
   }
 
   #openPeers(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
@@ -229,10 +231,10 @@ export class Gathering {
       piece: (piece, buffer) => this.#piece(job, piece, buffer),
       reply: (whole) => void this.#reply(job, begin, end, whole),
       pending: this.#onPending,
-      end: (code) => void this.#in('bodyEnd', job, code),
+      end: (code) => void this.#in('body_end', job, String(code)),
     });
     if (source) this.#jobs.set(job, source);
-    else queueMicrotask(() => this.#in('bodyEnd', job, 'no-page'));
+    else queueMicrotask(() => this.#in('body_end', job, 'no-page'));
   }
 
   // The long form: the page gives the whole resource, and the worker verifies what it takes of it.
@@ -248,9 +250,9 @@ export class Gathering {
         const buffer = whole.slice(piece * pieceBytes, Math.min(bytes, (piece + 1) * pieceBytes));
         this.#digested(job, piece, buffer, await crypto.subtle.digest('SHA-256', buffer));
       }
-      this.#in('bodyEnd', job, '');
+      this.#in('body_end', job, '');
     } catch (error) {
-      this.#in('bodyEnd', job, /** @type {Error} */ (error).message);
+      this.#in('body_end', job, /** @type {Error} */ (error).message);
     }
   }
 
@@ -259,7 +261,7 @@ export class Gathering {
     const { bytes, pieceBytes } = this.asked;
     if (bytes <= pieceBytes) return Promise.resolve('');
     this.#digests ??= this.#around.digests(this.asked).then(
-      (list) => (this.#over || call('bodyDigests', this.#id, list) ? '' : 'digests-mismatch'),
+      (list) => (this.#over || call('body_digests', this.#id, list) ? '' : 'digests-mismatch'),
       (error) => {
         this.#digests = undefined; // another window tries again
         return error.message === 'digests-mismatch' ? error.message : 'origin-unreachable';
@@ -281,17 +283,17 @@ export class Gathering {
     const reader = {
       head: (/** @type {Response} */ response) => {
         const header = (/** @type {string} */ name) => response.headers.get(name) ?? '';
-        this.#in('bodyHead', job, response.status, [response.type, header('cache-control'), header('vary'),
+        this.#in('body_head', job, response.status, [response.type, header('cache-control'), header('vary'),
           header('content-range'), header('content-encoding')].join('\n'));
       },
       piece: (/** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {ArrayBuffer} */ digest) => {
         told = told.then((code) => {
-          if (code) this.#in('bodyEnd', job, code);
+          if (code) this.#in('body_end', job, code);
           else this.#digested(job, piece, buffer, digest);
           return code;
         });
       },
-      end: (/** @type {string} */ code) => void told.then(() => this.#in('bodyEnd', job, code)),
+      end: (/** @type {string} */ code) => void told.then(() => this.#in('body_end', job, code)),
     };
     const source = {
       close: () => window?.leave(reader),
@@ -361,7 +363,7 @@ export class Gathering {
   }
 
   #tell(/** @type {boolean} */ done) {
-    call('bodyCounts', this.#id);
+    call('body_counts', this.#id);
     const [fromCache, fromPeers, fromOrigin, wasted] = fields();
     if (fromCache + fromPeers + fromOrigin === 0) return;
     const { url, root } = this.asked;
@@ -376,7 +378,7 @@ export class Gathering {
     clearTimeout(this.#timer);
     try {
       this.#tell(true);
-      call('closeBody', this.#id);
+      call('close_body', this.#id);
     } catch {
       // The core is gone, and its counts with it.
     }

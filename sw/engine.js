@@ -1,11 +1,11 @@
 // The one place that starts the wasm core, and the one that calls into it.
-import createModule from '../build/worker.mjs';
-import wasmBinary from '../build/worker.wasm.js';
+import wasm from '../build/worker.wasm.js';
+import { startCore } from './core.js';
 
 /** The regexps of the routes, by the core's numbers. @type {RegExp[]} */
 export const regexps = [];
 
-/** @type {any} */
+/** @type {ReturnType<typeof startCore> | null} */
 let core = null;
 /** @type {((error: unknown) => void)[]} */
 const watchers = [];
@@ -20,10 +20,7 @@ function turnOff(/** @type {unknown} */ error) {
 }
 
 try {
-  const module = { wasmBinary, test: (/** @type {number} */ pattern, /** @type {string} */ text) =>
-    regexps[pattern].test(text) };
-  createModule(module); // ready on return
-  core = module;
+  core = startCore(wasm, (pattern, segment) => regexps[pattern].test(segment));
 } catch (error) {
   turnOff(error);
 }
@@ -40,27 +37,34 @@ export function onFailure(watcher) {
   if (failure) watcher(failure);
 }
 
-/**
- * Calls into the core. Throws when it is off.
- * @param {string} name
- * @param {...(number | string | boolean | ArrayBuffer)} args
- * @returns {any}
- */
-export function call(name, ...args) {
+/** @template T @param {(running: NonNullable<typeof core>) => T} use */
+function guard(use) {
   if (!core) throw new Error('engine-failed');
   try {
-    return core[name](...args);
+    return use(core);
   } catch (error) {
     turnOff(error);
     throw error;
   }
 }
 
-/** What the last call left beside its result. @returns {number[]} */
-export function fields() {
-  const at = core.fields() / 8;
-  return Array.from(core.HEAPF64.subarray(at, at + 10));
-}
+/**
+ * Calls into the core, as startCore() says. Throws when it is off.
+ * @param {string} name
+ * @param {import('./core.js').Argument[]} args
+ * @returns {number}
+ */
+export const call = (name, ...args) => guard((running) => running.call(name, ...args));
+
+/**
+ * The same, of a function that gives a text.
+ * @param {string} name
+ * @param {import('./core.js').Argument[]} args
+ */
+export const callText = (name, ...args) => guard((running) => running.callText(name, ...args));
+
+/** What the last call left beside its result: to be read before the next one. */
+export const fields = () => guard((running) => running.fields());
 
 /** @type {Set<string>} */
 const draining = new Set();
@@ -68,7 +72,7 @@ const draining = new Set();
 /**
  * One call in, every output out: performs all that the core decided. An output that calls in again (a stream
  * pulls while it is filled) leaves its own outputs to the loop that is running.
- * @param {string} poll 'chainPoll' or 'bodyPoll'
+ * @param {string} poll 'chain_poll' or 'body_poll'
  * @param {number} id
  * @param {((...fields: number[]) => void)[]} performers by the output's kind
  */

@@ -1,6 +1,6 @@
 // One routed request: runs the core's chain over the middlewares of the route.
 import { Gathering } from './body.js';
-import { call, drain, fields, unattendedBytes } from './engine.js';
+import { call, callText, drain, fields, unattendedBytes } from './engine.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
 /** @typedef {import('./plugins.js').Middleware} Middleware */
@@ -61,10 +61,10 @@ export class Exchange {
     const { url, headers } = event.request;
     const { pathname, search } = new URL(url);
     const range = headers.get('range');
-    this.#id = call('open', route, pathname + search, range ?? '', headers.get('if-range') ?? '');
+    this.#id = call('open_exchange', route, [pathname + search, range ?? '', headers.get('if-range') ?? ''].join('\n'));
     const [listed, satisfiable, bytes, pieceBytes, begin, end, from, to] = fields();
     if (!listed) return;
-    const [root, contentType, ...pairs] = call('head', this.#id).split('\n');
+    const [root, contentType, ...pairs] = callText('head', this.#id).split('\n');
     const [status] = fields();
     /** @type {[string, string][]} */
     const head = [];
@@ -89,9 +89,9 @@ export class Exchange {
   #in(/** @type {number} */ event, /** @type {number} */ plugin) {
     try {
       call('chain', this.#id, event, plugin, performance.now());
-      drain('chainPoll', this.#id, this.#performers);
+      drain('chain_poll', this.#id, this.#performers);
       clearTimeout(this.#timer);
-      const at = call('chainTimeout', this.#id);
+      const at = call('chain_timeout', this.#id);
       if (at >= 0) this.#timer = setTimeout(() => this.#in(TIMEOUT, 0), at - performance.now());
     } catch {
       this.#fallThrough();
@@ -165,7 +165,7 @@ export class Exchange {
   #close() {
     clearTimeout(this.#timer);
     try {
-      call('close', this.#id);
+      call('close_exchange', this.#id);
     } catch {
       // The core is gone.
     }
@@ -196,9 +196,9 @@ export class Exchange {
     const [opened, page] = await Promise.all([store(), needsPage ? choosePage(this.#event.clientId) : null]);
     if (this.#aborted.has(kind) || (kind === DELEGATE && !page) || (kind === CACHE && !opened)) return null;
     const runs = (await opened?.runs(asked.root).catch(() => [])) ?? [];
-    call('heldBegin');
-    for (const run of runs) call('heldAdd', ...run);
-    const id = call('openBody', this.#id, kind, page !== null);
+    call('held_begin');
+    for (const run of runs) call('held_add', ...run);
+    const id = call('open_body', this.#id, kind, page !== null);
     if (!id) return null;
     const pending = () => {
       this.#pending = true;
@@ -206,7 +206,8 @@ export class Exchange {
     };
     const body = new Gathering(id, asked, runs, around(opened, page), pending);
     this.#gatherings[kind] = body;
-    const timer = timeout && setTimeout(() => body.cancel(), timeout);
+    // A hedged body is the network's too, which has no such limit.
+    const timer = timeout && setTimeout(() => body.hedged || body.cancel(), timeout);
     const response = await body.response;
     clearTimeout(timer);
     if (response) this.#made.set(response, body);

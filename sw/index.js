@@ -1,6 +1,6 @@
 // The service worker's entry: PeerCDN and its plugins.
 import { handleStored, openCount } from './body.js';
-import { call, isOn, onFailure, regexps } from './engine.js';
+import { call, callText, isOn, onFailure, regexps } from './engine.js';
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
@@ -46,9 +46,9 @@ class PeerCDN extends EventTarget {
   constructor({ manifest = '/peer-cdn.json' } = {}) {
     super();
     this.#manifest = new ManifestKeeper(manifest, () => this.#openStore(), (code, url) => this.#report(code, url),
-      () => this.#handleManifest());
+      (lists) => this.#handleManifest(lists));
     onFailure((error) => queueMicrotask(() => this.#report('engine-failed', '', error)));
-    if (isOn()) call('manifestPath', new URL(manifest, location.href).pathname);
+    if (isOn()) call('manifest_path', new URL(manifest, location.href).pathname);
   }
 
   /**
@@ -63,11 +63,11 @@ class PeerCDN extends EventTarget {
       throw new TypeError('peer-cdn: GET(path, strategy, ...middlewares)');
     }
     if (!isOn()) return this;
-    const id = call('addRoute', path, strategy === 'fastest' ? 1 : 0, factories.map(kindOf).join(''));
-    if (id < 0) throw new TypeError(`peer-cdn: ${call('errorCode', -id)}: ${path}`);
+    const id = call('add_route', `${factories.map(kindOf).join('')}\n${path}`, strategy === 'fastest');
+    if (id < 0) throw new TypeError(`peer-cdn: ${callText('error_code', -id)}: ${path}`);
     this.#routes[id] = factories;
     regexps.length = 0;
-    for (const pattern of call('patterns').split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
+    for (const pattern of callText('patterns').split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return this;
   }
 
@@ -93,8 +93,8 @@ class PeerCDN extends EventTarget {
       if (/** @type {string[]} */ (names).some((name) => headers.has(name))) flags |= /** @type {number} */ (flag);
     }
     try {
-      const words = [request.method, request.destination, request.cache].join('\n');
-      const route = call('route', words, new URL(url).pathname, flags);
+      const words = [request.method, request.destination, request.cache, new URL(url).pathname].join('\n');
+      const route = call('route', words, flags);
       if (route >= 0) event.respondWith(this.#answer(event, route));
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.
@@ -163,8 +163,11 @@ class PeerCDN extends EventTarget {
     return list;
   }
 
-  #handleManifest() {
+  // A manifest that lists nothing (switched off, or lost in a deployment) stops all sharing, but what is held is kept:
+  // switching on again must not be a flash crowd at the origin.
+  #handleManifest(/** @type {boolean} */ lists) {
     broadcast('manifest');
+    if (!lists) return;
     void this.#openStore().then((store) => store && dropUnlisted(store)).catch(() => {});
   }
 

@@ -19,13 +19,14 @@ export class ManifestKeeper {
   /** @type {Promise<boolean> | undefined} */
   #fetching;
   #failed = false;
+  #lists = false;
   #tried = 0;
 
   /**
    * @param {string} url
    * @param {() => Promise<Store | null>} store
    * @param {(code: string, url: string) => void} report
-   * @param {() => void} onChange a new one is in use, and stored
+   * @param {(lists: boolean) => void} onChange a new one is in use, and stored; whether it lists anything
    */
   constructor(url, store, report, onChange) {
     this.#url = url;
@@ -37,7 +38,9 @@ export class ManifestKeeper {
   /** Resolves when the manifest in use is at most limits::manifest_age old, or when there is no newer one to have. */
   async ready() {
     await this.#load();
-    if (Date.now() - this.#fetched < manifestAge) return;
+    const age = Date.now() - this.#fetched;
+    // A clock that was set back makes it seem younger than new.
+    if (age >= 0 && age < manifestAge) return;
     // Whoever is offline has waited once; the next requests use what is stored at once.
     const failed = this.#failed;
     if (failed && Date.now() - this.#tried < manifestWait) return;
@@ -85,7 +88,7 @@ export class ManifestKeeper {
     this.#fetched = Date.now();
     const store = await this.#store();
     await store?.putManifest(text, this.#fetched).catch(() => {});
-    if (changed) this.#onChange();
+    if (changed) this.#onChange(this.#lists);
     return true;
   }
 
@@ -94,10 +97,12 @@ export class ManifestKeeper {
     try {
       const { version, digests = '/peer-cdn/digests/', resources = {}, disabled } = JSON.parse(text);
       if (version !== 1 || !/^\/(?!\/)/.test(digests)) throw new Error('malformed-manifest');
-      call('manifestBegin');
-      for (const [path, entry] of disabled ? [] : Object.entries(resources)) this.#add(path, entry);
-      call('manifestCommit', disabled === true);
+      const entries = disabled ? [] : Object.entries(resources);
+      call('manifest_begin');
+      for (const [path, entry] of entries) this.#add(path, entry);
+      call('manifest_commit', disabled === true);
       this.#text = text;
+      this.#lists = entries.length > 0;
       this.digests = digests;
       return true;
     } catch {
@@ -110,7 +115,7 @@ export class ManifestKeeper {
     const texts = [path, root, type, ...Object.entries(headers).flat()].map(String);
     // A line end would part one text into two.
     const wrong = texts.some((each) => each.includes('\n')) || typeof bytes !== 'number' || typeof pieceBytes !== 'number';
-    const error = wrong || call('manifestAdd', texts.join('\n'), bytes, pieceBytes, anyQuery === true);
+    const error = wrong || call('manifest_add', texts.join('\n'), bytes, pieceBytes, anyQuery === true);
     if (error) throw new Error('malformed-manifest');
   }
 }

@@ -31,6 +31,7 @@ export function broadcast(type, detail = {}) {
  * @param {(root: string, begin: number, end: number) => void} onStored a page stored a run
  */
 export function startPages(onStored) {
+  if (typeof BroadcastChannel !== 'function') return;
   channel = new BroadcastChannel('peer-cdn');
   channel.onmessage = ({ data }) => {
     if (data?.type === 'stored') onStored(String(data.root), Number(data.begin), Number(data.end));
@@ -104,14 +105,14 @@ export function askPage(page, { url, range, root, bytes, pieceBytes, contentType
     port.postMessage({ type: 'close' });
     port.close();
   };
-  // The long form answers once, whenever it is ready; the other one says at once that it got the request.
+  // Both forms say at once that they got the request; the long form then answers whenever it is ready.
   const wait = performance.now() - (heard.get(page.id) ?? -Infinity) < heardMemory ? busyAckWait : ackWait;
   const giveUp = () => {
     // It may be frozen: the next request does not wait as long.
     heard.delete(page.id);
     finish('no-page');
   };
-  const timer = forms.get(page.id) === 'stream' ? setTimeout(giveUp, wait) : 0;
+  const timer = setTimeout(giveUp, wait);
   // Nothing tells that a tab was closed.
   const watch = setInterval(() => void isThere(page.id).then((client) => client || finish('no-page')), 1000);
   port.onmessage = ({ data }) => {
@@ -119,7 +120,7 @@ export function askPage(page, { url, range, root, bytes, pieceBytes, contentType
     if (over) return;
     switch (data?.type) {
       case 'piece':
-        return reader.piece(data.piece, data.buffer);
+        return reader.piece(Number(data.piece), data.buffer);
       case 'pending':
         return reader.pending();
       case 'none':

@@ -1,6 +1,6 @@
 // The plugins of the worker: factories of middlewares, { get, put }, for the chain of a route.
 import { openRoots } from './body.js';
-import { call } from './engine.js';
+import { callText } from './engine.js';
 
 /** @typedef {import('./exchange.js').Exchange} Exchange */
 /** @typedef {{ get: () => Promise<Response | null> | Response | null, put?: (response: Response) => unknown }} Middleware */
@@ -97,6 +97,6 @@ export async function dropUnlisted(store) {
   const roots = [...(await store.roots()).keys()];
   const open = openRoots();
   /** @type {string[]} */
-  const drop = call('unlisted', roots.join('')).match(/.{64}/g) ?? [];
+  const drop = callText('unlisted', roots.join('')).match(/.{64}/g) ?? [];
   await Promise.all(drop.filter((root) => !open.has(root)).map((root) => store.drop(root)));
 }

@@ -1,16 +1,18 @@
-// The service worker's border: free functions over one Engine. Numbers and texts cross, bytes of
-// bodies do not. What is more than one number is left in `fields`, which JavaScript reads at once.
+// The service worker's border: C functions over one Engine, called by sw/core.js. Bytes of bodies
+// do not cross it.
 //
-// Release Embind checks no types (NaN and undefined arrive as 0), so what JavaScript passes here is
-// either a number that we issued or a text that a parser takes.
+// Not Embind, unlike the other modules: everybody downloads this one before anything else, and
+// Embind with the JavaScript around it would be a third of its budget. So numbers are passed as
+// they are. A text goes in and out through `text`, one a call (several are lines of it); what is
+// more than one number is left in `fields`. JavaScript reads both at once. It passes numbers that
+// we issued, and texts that a parser takes.
 #include <emscripten.h>
-#include <emscripten/bind.h>
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -18,36 +20,82 @@
 #include "base/limits.hpp"
 #include "http/engine.hpp"
 
+#define EXPORT extern "C" EMSCRIPTEN_KEEPALIVE
+
 // Whether the host's compiled regexp with that number matches a segment.
-EM_JS(int, host_test, (unsigned pattern, const char* text, unsigned length),
-      { return Module["test"](pattern, UTF8ToString(text, length)); });
+extern "C" __attribute__((import_module("env"), import_name("host_test"))) int host_test(
+    unsigned pattern, const char* text, unsigned length);
 
 namespace {
 
 using namespace peer_cdn;
 
+enum Flag : unsigned { same_origin = 1, authorization = 2, bypass = 4, condition = 8 };
+enum class ChainEvent : unsigned {
+  start,
+  null,
+  response,
+  stored_response,
+  error,
+  pending,
+  timeout,
+  cancel
+};
+
 Engine engine;
 PieceSet held;
+std::string text;
 std::array<double, 10> fields;
 
-unsigned fields_address() {
-  return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(fields.data()));
-}
-
-std::string error_code(unsigned error) {
-  return std::string(code(static_cast<Error>(error)));
-}
-
 // The Error of a code that a page sent; one that we do not know is a peer that went away.
-Error error_of(std::string_view text) {
-  if (text.empty()) return Error::none;
+Error error_of(std::string_view word) {
+  if (word.empty()) return Error::none;
   for (unsigned i = 0; i <= static_cast<unsigned>(Error::shutting_down); ++i) {
-    if (code(static_cast<Error>(i)) == text) return static_cast<Error>(i);
+    if (code(static_cast<Error>(i)) == word) return static_cast<Error>(i);
   }
   return Error::peer_gone;
 }
 
-double limit(unsigned which) {
+// "a\nb\nc" is how several texts cross in one: none but the last may have a line end.
+std::string_view next_line(std::string_view& rest) {
+  const std::size_t end = rest.find('\n');
+  const std::string_view line = rest.substr(0, end);
+  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  return line;
+}
+
+void add_line(std::string_view line) {
+  text += '\n';
+  text += line;
+}
+
+unsigned text_size() {
+  return static_cast<unsigned>(text.size());
+}
+
+}  // namespace
+
+// Where the next call's text goes, of so many bytes.
+EXPORT char* text_in(unsigned bytes) {
+  text.resize(bytes);
+  return text.data();
+}
+
+// Where a text that came out is. Functions that give one return its length.
+EXPORT const char* text_out() {
+  return text.data();
+}
+
+EXPORT const double* fields_out() {
+  return fields.data();
+}
+
+EXPORT unsigned error_code(unsigned error) {
+  text = code(static_cast<Error>(error));
+  return text_size();
+}
+
+EXPORT double limit(unsigned which) {
   constexpr std::array<double, 9> values = {to_ms(Duration(limits::ack_wait)),
                                             to_ms(Duration(limits::manifest_wait)),
                                             to_ms(Duration(limits::manifest_age)),
@@ -60,46 +108,32 @@ double limit(unsigned which) {
   return values[which];
 }
 
-// "a\nb\nc" is how several texts cross in one: none of them has a line end.
-std::string_view next_line(std::string_view& rest) {
-  const std::size_t end = rest.find('\n');
-  const std::string_view line = rest.substr(0, end);
-  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-  return line;
-}
+// --- Routes --------------------------------------------------------------------------------------
 
-void add_line(std::string& text, std::string_view line) {
-  text += '\n';
-  text += line;
-}
-
-// --- Routes
-// -----------------------------------------------------------------------------------------
-
-// The route's number, or a refusal as its negative. `kinds`: one digit a plugin (PluginKind).
-int add_route(const std::string& path, unsigned strategy, const std::string& kinds) {
+// The route's number, or a refusal as its negative. Text: one digit a plugin (PluginKind), then the
+// path.
+EXPORT int add_route(unsigned strategy) {
+  std::string_view path = text;
   std::vector<PluginKind> plugins;
-  for (const char kind : kinds) plugins.push_back(static_cast<PluginKind>(kind - '0'));
+  for (const char kind : next_line(path)) plugins.push_back(static_cast<PluginKind>(kind - '0'));
   const auto id = engine.add_route(path, static_cast<Strategy>(strategy), std::move(plugins));
   return id ? static_cast<int>(id->value) : -static_cast<int>(id.error());
 }
 
-// The regexps of all routes, a line each.
-std::string patterns() {
-  std::string text;
-  for (const std::string& pattern : engine.patterns()) add_line(text, pattern);
-  return text;
+// The regexps of all routes, each behind a line end.
+EXPORT unsigned patterns() {
+  text.clear();
+  for (const std::string& pattern : engine.patterns()) add_line(pattern);
+  return text_size();
 }
 
-void manifest_path(const std::string& path) {
-  engine.set_manifest_path(path);
+EXPORT void manifest_path() {
+  engine.set_manifest_path(text);
 }
 
-enum Flag : unsigned { same_origin = 1, authorization = 2, bypass = 4, condition = 8 };
-
-// `words`: method, destination and cache mode, a line each. -1: not ours.
-int route(const std::string& words, const std::string& path, unsigned flags) {
-  std::string_view rest = words;
+// Text: method, destination, cache mode and path, a line each. -1: not ours.
+EXPORT int route(unsigned flags) {
+  std::string_view rest = text;
   RequestFields request;
   request.method = next_line(rest);
   request.destination = next_line(rest);
@@ -108,22 +142,21 @@ int route(const std::string& words, const std::string& path, unsigned flags) {
   request.has_authorization = (flags & authorization) != 0;
   request.has_bypass = (flags & bypass) != 0;
   request.has_condition = (flags & condition) != 0;
-  const auto id = engine.route(request, path, [](std::uint32_t pattern, std::string_view segment) {
+  const auto id = engine.route(request, rest, [](std::uint32_t pattern, std::string_view segment) {
     return host_test(pattern, segment.data(), static_cast<unsigned>(segment.size())) != 0;
   });
   return id ? static_cast<int>(id->value) : -1;
 }
 
-// --- The manifest
-// -----------------------------------------------------------------------------------
+// --- The manifest --------------------------------------------------------------------------------
 
-void manifest_begin() {
+EXPORT void manifest_begin() {
   engine.begin_manifest();
 }
 
-// `texts`: path, root and type, then name and value of each header; a line each. 0, or the Error.
-unsigned manifest_add(const std::string& texts, double bytes, double piece_bytes, bool any_query) {
-  std::string_view rest = texts;
+// Text: path, root and type, then name and value of each header; a line each. 0, or the Error.
+EXPORT unsigned manifest_add(double bytes, double piece_bytes, bool any_query) {
+  std::string_view rest = text;
   ResourceFields resource;
   resource.path = next_line(rest);
   resource.root = next_line(rest);
@@ -138,30 +171,32 @@ unsigned manifest_add(const std::string& texts, double bytes, double piece_bytes
   return static_cast<unsigned>(engine.add_resource(resource));
 }
 
-void manifest_commit(bool disabled) {
+EXPORT void manifest_commit(bool disabled) {
   engine.commit_manifest(disabled);
 }
 
-// Of these roots (64 digits each, one after another) those that may be dropped from the store.
-std::string unlisted(const std::string& stored) {
+// Text: roots, 64 digits each, one after another. Leaves those that may be dropped from the store.
+EXPORT unsigned unlisted() {
   constexpr std::size_t digits = 2 * Digest::bytes_size;
   std::vector<Root> roots;
-  for (std::size_t at = 0; at + digits <= stored.size(); at += digits) {
-    if (const auto root = parse_digest(std::string_view(stored).substr(at, digits))) {
+  for (std::size_t at = 0; at + digits <= text.size(); at += digits) {
+    if (const auto root = parse_digest(std::string_view(text).substr(at, digits))) {
       roots.push_back(*root);
     }
   }
-  std::string text;
+  text.clear();
   for (const Root& root : engine.unlisted(roots)) text += to_hex(root);
-  return text;
+  return text_size();
 }
 
-// --- Exchanges
-// --------------------------------------------------------------------------------------
+// --- Exchanges -----------------------------------------------------------------------------------
 
+// Text: path with query, Range and If-Range, a line each. Returns the exchange.
 // fields: listed, satisfiable, bytes, piece bytes, first piece, end piece, first byte, end byte.
-unsigned open_exchange(unsigned route_id, const std::string& path, const std::string& range,
-                       const std::string& if_range) {
+EXPORT unsigned open_exchange(unsigned route_id) {
+  std::string_view if_range = text;
+  const std::string_view path = next_line(if_range);
+  const std::string_view range = next_line(if_range);
   const ExchangeId id = engine.open(RouteId{route_id}, path, range, if_range);
   const Exchange& exchange = *engine.exchange(id);
   fields.fill(0);
@@ -184,31 +219,20 @@ unsigned open_exchange(unsigned route_id, const std::string& path, const std::st
 
 // Of a listed resource: root and type; then name and value of each header of the response's head.
 // fields: its status.
-std::string head(unsigned id) {
+EXPORT unsigned head(unsigned id) {
   const Exchange& exchange = *engine.exchange(ExchangeId{id});
   const ResponseHead head = exchange.head();
-  std::string text = to_hex(exchange.resource->root);
-  add_line(text, exchange.resource->type);
+  text = to_hex(exchange.resource->root);
+  add_line(exchange.resource->type);
   for (const auto& [name, value] : head.headers) {
-    add_line(text, name);
-    add_line(text, value);
+    add_line(name);
+    add_line(value);
   }
   fields[0] = head.status;
-  return text;
+  return text_size();
 }
 
-enum class ChainEvent : unsigned {
-  start,
-  null,
-  response,
-  stored_response,
-  error,
-  pending,
-  timeout,
-  cancel
-};
-
-void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
+EXPORT void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
   Exchange* exchange = engine.exchange(ExchangeId{id});
   if (!exchange) return;
   Chain& it = exchange->chain;
@@ -234,101 +258,96 @@ void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
 }
 
 // The kind of the next output (its place in Chain::Output), or -1. fields: the plugin.
-int chain_poll(unsigned id) {
+EXPORT int chain_poll(unsigned id) {
   Exchange* exchange = engine.exchange(ExchangeId{id});
   if (!exchange) return -1;
   const auto output = exchange->chain.poll_output();
   if (!output) return -1;
-  std::visit(
-      [](const auto& each) {
-        if constexpr (!std::is_same_v<std::decay_t<decltype(each)>, Chain::FallThrough>) {
-          fields[0] = each.plugin;
-        }
-      },
-      *output);
+  if (const auto* it = std::get_if<Chain::Start>(&*output)) fields[0] = it->plugin;
+  if (const auto* it = std::get_if<Chain::Abort>(&*output)) fields[0] = it->plugin;
+  if (const auto* it = std::get_if<Chain::Respond>(&*output)) fields[0] = it->plugin;
+  if (const auto* it = std::get_if<Chain::Put>(&*output)) fields[0] = it->plugin;
+  if (const auto* it = std::get_if<Chain::Report>(&*output)) fields[0] = it->plugin;
   return static_cast<int>(output->index());
 }
 
 // When to call with ChainEvent::timeout, or -1.
-double chain_timeout(unsigned id) {
+EXPORT double chain_timeout(unsigned id) {
   const Exchange* exchange = engine.exchange(ExchangeId{id});
   const auto at = exchange ? exchange->chain.next_timeout() : std::nullopt;
   return at ? to_ms(*at) : -1;
 }
 
-void close_exchange(unsigned id) {
+EXPORT void close_exchange(unsigned id) {
   engine.close(ExchangeId{id});
 }
 
-// --- Bodies
-// -----------------------------------------------------------------------------------------
+// --- Bodies --------------------------------------------------------------------------------------
 
 // What the store holds of the resource, before open_body().
-void held_begin() {
+EXPORT void held_begin() {
   held = PieceSet(limits::pieces_per_resource);
 }
-void held_add(unsigned begin, unsigned end) {
+EXPORT void held_add(unsigned begin, unsigned end) {
   held.add(PieceRange{begin, end});
 }
 
 // 0: the opener cannot answer.
-unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
+EXPORT unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
   const auto id = engine.open_body(ExchangeId{exchange}, static_cast<PluginKind>(opener),
                                    std::exchange(held, PieceSet()), attended);
   return id ? id->value : 0;
 }
 
-Body* body(unsigned id) {
+static Body* body(unsigned id) {
   return engine.body(BodyId{id});
 }
 
-void body_start(unsigned id, double now) {
+EXPORT void body_start(unsigned id, double now) {
   if (Body* it = body(id)) it->start(instant_from_ms(now));
 }
 
-// A list that was checked against the root; empty if there is one piece. False: it has a wrong
-// length.
-bool body_digests(unsigned id, const std::string& list) {
+// Text: the list's bytes, checked against the root; those of the root itself if there is one piece.
+// False: it has a wrong length.
+EXPORT bool body_digests(unsigned id) {
   Body* it = body(id);
   if (!it) return false;
   auto digests =
-      DigestList::parse(it->geometry(), std::vector<std::uint8_t>(list.begin(), list.end()));
+      DigestList::parse(it->geometry(), std::vector<std::uint8_t>(text.begin(), text.end()));
   if (!digests) return false;
   it->handle_digests(std::move(digests.value()));
   return true;
 }
 
-void body_held(unsigned id, unsigned begin, unsigned end) {
+EXPORT void body_held(unsigned id, unsigned begin, unsigned end) {
   if (Body* it = body(id)) it->handle_held({begin, end});
 }
 
-void body_pull(unsigned id, double bytes, double now) {
+EXPORT void body_pull(unsigned id, double bytes, double now) {
   if (Body* it = body(id)) it->handle_pull(static_cast<std::int64_t>(bytes), instant_from_ms(now));
 }
 
-bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, double now) {
+EXPORT bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, double now) {
   Body* it = body(id);
   return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes),
                                 instant_from_ms(now));
 }
 
-bool body_digest(unsigned id, unsigned job, unsigned piece, double bytes, const std::string& digest,
-                 double now) {
+// Text: the digest's bytes.
+EXPORT bool body_digest(unsigned id, unsigned job, unsigned piece, double bytes, double now) {
   Body* it = body(id);
-  if (!it) return false;
   Digest actual;
-  for (std::size_t i = 0; i < actual.bytes.size() && i < digest.size(); ++i) {
-    actual.bytes[i] = static_cast<std::uint8_t>(digest[i]);
-  }
+  if (!it || text.size() != Digest::bytes_size) return false;
+  std::memcpy(actual.bytes.data(), text.data(), Digest::bytes_size);
   return it->handle_digest(JobId{job}, piece, static_cast<std::uint64_t>(bytes), actual,
                            instant_from_ms(now));
 }
 
-// `words`: Response.type, Cache-Control, Vary, Content-Range, Content-Encoding, a line each.
-void body_head(unsigned id, unsigned job, unsigned status, const std::string& words, double now) {
+// Text: Response.type, Cache-Control, Vary, Content-Range, Content-Encoding, a line each.
+EXPORT void body_head(unsigned id, unsigned job, unsigned status, double now) {
   Body* it = body(id);
   if (!it) return;
-  std::string_view rest = words;
+  std::string_view rest = text;
   OriginHead head;
   head.response.status = status;
   head.response.type = next_line(rest);
@@ -339,64 +358,65 @@ void body_head(unsigned id, unsigned job, unsigned status, const std::string& wo
   it->handle_head(JobId{job}, head, instant_from_ms(now));
 }
 
-void body_end(unsigned id, unsigned job, const std::string& error, double now) {
-  if (Body* it = body(id)) it->handle_end(JobId{job}, error_of(error), instant_from_ms(now));
+// Text: a code, or nothing.
+EXPORT void body_end(unsigned id, unsigned job, double now) {
+  if (Body* it = body(id)) it->handle_end(JobId{job}, error_of(text), instant_from_ms(now));
 }
 
-void body_hedge(unsigned id, double now) {
+EXPORT void body_hedge(unsigned id, double now) {
   if (Body* it = body(id)) it->handle_hedge(instant_from_ms(now));
 }
 
-void body_cancel(unsigned id) {
+EXPORT void body_cancel(unsigned id) {
   if (Body* it = body(id)) it->handle_cancel();
 }
 
-void body_handle_timeout(unsigned id, double now) {
+EXPORT void body_handle_timeout(unsigned id, double now) {
   if (Body* it = body(id)) it->handle_timeout(instant_from_ms(now));
 }
 
 // The kind of the next output (its place in Body::Output), or -1. fields: its members in order,
 // ranges as begin and end.
-int body_poll(unsigned id) {
+EXPORT int body_poll(unsigned id) {
   Body* it = body(id);
   if (!it) return -1;
   const auto output = it->poll_output();
   if (!output) return -1;
-  const auto put = [](double a, double b = 0, double c = 0, double d = 0, double e = 0,
-                      double f = 0) { fields = {a, b, c, d, e, f}; };
-  std::visit(
-      [&put](const auto& each) {
-        using T = std::decay_t<decltype(each)>;
-        if constexpr (std::is_same_v<T, Body::Fetch>) {
-          put(each.job.value, each.pieces.begin, each.pieces.end, each.whole, each.reload,
-              to_ms(each.wait));
-        } else if constexpr (std::is_same_v<T, Body::Grant>) {
-          put(each.job.value, static_cast<double>(each.bytes));
-        } else if constexpr (std::is_same_v<T, Body::Accept>) {
-          put(each.job.value, static_cast<double>(each.skip), each.until);
-        } else if constexpr (std::is_same_v<T, Body::Close>) {
-          put(each.job.value);
-        } else if constexpr (std::is_same_v<T, Body::Enqueue>) {
-          put(each.piece, each.begin, each.end);
-        } else if constexpr (std::is_same_v<T, Body::Fail>) {
-          put(static_cast<double>(each.error));
-        } else if constexpr (!std::is_same_v<T, Body::Done>) {
-          put(each.job.value, each.pieces.begin, each.pieces.end);
-        }
-      },
-      *output);
+  const auto put = [](JobId job, double a = 0, double b = 0, double c = 0, double d = 0,
+                      double e = 0) { fields = {static_cast<double>(job.value), a, b, c, d, e}; };
+  if (const auto* read = std::get_if<Body::Read>(&*output)) {
+    put(read->job, read->pieces.begin, read->pieces.end);
+  } else if (const auto* peers = std::get_if<Body::OpenPeers>(&*output)) {
+    put(peers->job, peers->pieces.begin, peers->pieces.end);
+  } else if (const auto* grant = std::get_if<Body::Grant>(&*output)) {
+    put(grant->job, static_cast<double>(grant->bytes));
+  } else if (const auto* fetch = std::get_if<Body::Fetch>(&*output)) {
+    put(fetch->job, fetch->pieces.begin, fetch->pieces.end, fetch->whole, fetch->reload,
+        to_ms(fetch->wait));
+  } else if (const auto* accept = std::get_if<Body::Accept>(&*output)) {
+    put(accept->job, static_cast<double>(accept->skip), accept->until);
+  } else if (const auto* store = std::get_if<Body::Store>(&*output)) {
+    put(store->job, store->pieces.begin, store->pieces.end);
+  } else if (const auto* close = std::get_if<Body::Close>(&*output)) {
+    put(close->job);
+  } else if (const auto* enqueue = std::get_if<Body::Enqueue>(&*output)) {
+    fields = {static_cast<double>(enqueue->piece), static_cast<double>(enqueue->begin),
+              static_cast<double>(enqueue->end)};
+  } else if (const auto* failed = std::get_if<Body::Fail>(&*output)) {
+    fields[0] = static_cast<double>(failed->error);
+  }
   return static_cast<int>(output->index());
 }
 
 // When to call body_handle_timeout(), or -1.
-double body_timeout(unsigned id) {
+EXPORT double body_timeout(unsigned id) {
   Body* it = body(id);
   const auto at = it ? it->next_timeout() : std::nullopt;
   return at ? to_ms(*at) : -1;
 }
 
 // fields: from cache, peers and origin, wasted.
-void body_counts(unsigned id) {
+EXPORT void body_counts(unsigned id) {
   fields.fill(0);
   const Body* it = body(id);
   if (!it) return;
@@ -405,48 +425,7 @@ void body_counts(unsigned id) {
             static_cast<double>(counts.from_origin), static_cast<double>(counts.wasted)};
 }
 
-unsigned close_body(unsigned id) {
+EXPORT unsigned close_body(unsigned id) {
   engine.close(BodyId{id});
   return static_cast<unsigned>(engine.open_bodies());
-}
-
-}  // namespace
-
-EMSCRIPTEN_BINDINGS(worker) {
-  using emscripten::function;
-  function("fields", &fields_address);
-  function("errorCode", &error_code);
-  function("limit", &limit);
-  function("addRoute", &add_route);
-  function("patterns", &patterns);
-  function("manifestPath", &manifest_path);
-  function("route", &route);
-  function("manifestBegin", &manifest_begin);
-  function("manifestAdd", &manifest_add);
-  function("manifestCommit", &manifest_commit);
-  function("unlisted", &unlisted);
-  function("open", &open_exchange);
-  function("head", &head);
-  function("chain", &chain);
-  function("chainPoll", &chain_poll);
-  function("chainTimeout", &chain_timeout);
-  function("close", &close_exchange);
-  function("heldBegin", &held_begin);
-  function("heldAdd", &held_add);
-  function("openBody", &open_body);
-  function("bodyStart", &body_start);
-  function("bodyDigests", &body_digests);
-  function("bodyHeld", &body_held);
-  function("bodyPull", &body_pull);
-  function("bodyPiece", &body_piece);
-  function("bodyDigest", &body_digest);
-  function("bodyHead", &body_head);
-  function("bodyEnd", &body_end);
-  function("bodyHedge", &body_hedge);
-  function("bodyCancel", &body_cancel);
-  function("bodyHandleTimeout", &body_handle_timeout);
-  function("bodyPoll", &body_poll);
-  function("bodyTimeout", &body_timeout);
-  function("bodyCounts", &body_counts);
-  function("closeBody", &close_body);
 }

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import createModule from '../../build/worker.mjs';
-import wasmBinary from '../../build/worker.wasm.js';
+import wasm from '../../build/worker.wasm.js';
+import { startCore } from '../../sw/core.js';
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url)));
 const KINDS = ['user', 'cache', 'delegate', 'network'];
@@ -11,28 +11,23 @@ const root = 'ab'.repeat(32);
 
 function start() {
   const regexps = [];
-  const core = { wasmBinary, test: (pattern, text) => regexps[pattern].test(text) };
-  createModule(core);
-  const fields = () => {
-    const at = core.fields() / 8;
-    return Array.from(core.HEAPF64.subarray(at, at + 10));
-  };
+  const { call, callText, fields, size } = startCore(wasm, (pattern, text) => regexps[pattern].test(text));
   const addRoute = (path, strategy = 0, kinds = '3') => {
-    const id = core.addRoute(path, strategy, kinds);
+    const id = call('add_route', `${kinds}\n${path}`, strategy);
     regexps.length = 0;
-    for (const pattern of core.patterns().split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
+    for (const pattern of callText('patterns').split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return id;
   };
   const list = (path, bytes, { pieceBytes = 65536, headers = '', type = 'a/b', anyQuery = false } = {}) =>
-    core.manifestAdd([path, root, type].join('\n') + headers, bytes, pieceBytes, anyQuery);
+    call('manifest_add', [path, root, type].join('\n') + headers, bytes, pieceBytes, anyQuery);
   const route = (path, { method = 'GET', destination = '', cache = 'default', flags = 1 } = {}) =>
-    core.route([method, destination, cache].join('\n'), path, flags);
+    call('route', [method, destination, cache, path].join('\n'), flags);
   const drain = (poll, id) => {
     const outputs = [];
-    for (let kind; (kind = core[poll](id)) >= 0;) outputs.push([kind, ...fields()]);
+    for (let kind; (kind = call(poll, id)) >= 0;) outputs.push([kind, ...fields()]);
     return outputs;
   };
-  return { core, fields, addRoute, list, route, drain };
+  return { call, callText, fields, size, addRoute, list, route, drain };
 }
 
 test('every route of the vectors is found, and no other', () => {
@@ -49,10 +44,10 @@ test('every route of the vectors is found, and no other', () => {
 
 test('a path that cannot be read is refused with a code', () => {
   for (const path of vectors('routes').refused) {
-    const { core, addRoute } = start();
+    const { callText, addRoute } = start();
     const id = addRoute(path);
     assert.ok(id < 0, path);
-    assert.equal(core.errorCode(-id), 'malformed-route');
+    assert.equal(callText('error_code', -id), 'malformed-route');
   }
 });
 
@@ -69,28 +64,28 @@ test('requests that are never ours have no route', () => {
 });
 
 test('a disabled manifest routes nothing, and a later one does again', () => {
-  const { core, addRoute, route } = start();
+  const { call, addRoute, route } = start();
   addRoute('/');
-  core.manifestBegin();
-  core.manifestCommit(true);
+  call('manifest_begin');
+  call('manifest_commit', true);
   assert.equal(route('/a'), -1);
-  core.manifestBegin();
-  core.manifestCommit(false);
+  call('manifest_begin');
+  call('manifest_commit', false);
   assert.equal(route('/a'), 0);
 });
 
 test('every Range header of the vectors gets its status, its Content-Range and its length', () => {
   for (const { case: name, header, bytes, status, contentRange } of vectors('ranges').range) {
-    const { core, addRoute, list, fields } = start();
+    const { call, callText, fields, addRoute, list } = start();
     addRoute('/');
-    core.manifestBegin();
+    call('manifest_begin');
     if (list('/f', bytes) !== 0) continue; // lengths that a manifest cannot have
-    core.manifestCommit(false);
-    const id = core.open(0, '/f', header, '');
+    call('manifest_commit', false);
+    const id = call('open_exchange', 0, `/f\n${header}\n`);
     const [listed, satisfiable] = fields();
     assert.equal(listed, 1, name);
     assert.equal(satisfiable === 1, status !== 416, name);
-    const [, , ...pairs] = core.head(id).split('\n');
+    const [, , ...pairs] = callText('head', id).split('\n');
     assert.equal(fields()[0], status, name);
     const head = Object.fromEntries(pairs.flatMap((each, i) => (i % 2 ? [] : [[each, pairs[i + 1]]])));
     if (status === 206) assert.equal(head['content-range'], contentRange, name);
@@ -100,12 +95,12 @@ test('every Range header of the vectors gets its status, its Content-Range and i
 });
 
 test('a head is the manifest\'s, and an If-Range that does not match makes the answer whole', () => {
-  const { core, addRoute, list, fields } = start();
+  const { call, callText, fields, addRoute, list } = start();
   addRoute('/');
-  core.manifestBegin();
+  call('manifest_begin');
   assert.equal(list('/f', 100000, { headers: '\ncache-control\nmax-age=5' }), 0);
-  core.manifestCommit(false);
-  const head = (range, ifRange) => [core.head(core.open(0, '/f', range, ifRange)).split('\n'), fields()[0]];
+  call('manifest_commit', false);
+  const head = (range, ifRange) => [callText('head', call('open_exchange', 0, ['/f', range, ifRange].join('\n'))).split('\n'), fields()[0]];
   const [texts, status] = head('bytes=0-1', `"${root}"`);
   assert.equal(status, 206);
   assert.deepEqual(texts, [root, 'a/b', 'cache-control', 'max-age=5', 'content-length', '2', 'content-type', 'a/b',
@@ -115,16 +110,16 @@ test('a head is the manifest\'s, and an If-Range that does not match makes the a
 });
 
 test('bad entries of a manifest are refused with a code', () => {
-  const { core, list } = start();
-  core.manifestBegin();
+  const { call, callText, list } = start();
+  call('manifest_begin');
   const codes = [list('relative', 5), list('/a', 0), list('/a', 1.5), list('/a', -1), list('/a', NaN),
     list('/a', 5, { pieceBytes: 1000 }), list('/a', 5, { headers: '\nset-cookie\nx' }),
-    core.manifestAdd(['/a', 'xyz', ''].join('\n'), 5, 65536, false)];
+    call('manifest_add', ['/a', 'xyz', ''].join('\n'), 5, 65536, false)];
   for (const code of codes) {
-    assert.equal(core.errorCode(code), 'malformed-manifest');
+    assert.equal(callText('error_code', code), 'malformed-manifest');
   }
   assert.equal(list('/a', 5), 0);
-  assert.equal(core.errorCode(list('/a', 5)), 'malformed-manifest');
+  assert.equal(callText('error_code', list('/a', 5)), 'malformed-manifest');
 });
 
 test('every chain of the vectors gives its outputs in order', () => {
@@ -132,15 +127,15 @@ test('every chain of the vectors gives its outputs in order', () => {
   const NAMES = ['start', 'abort', 'respond', 'put', 'report', 'fall through'];
   let steps = 0;
   for (const { case: name, strategy, plugins, steps: script } of vectors('chains').chains) {
-    const { core, addRoute, drain } = start();
+    const { call, addRoute, drain } = start();
     addRoute('/', strategy === 'fastest' ? 1 : 0, plugins.map((each) => KINDS.indexOf(each)).join(''));
-    const id = core.open(0, '/x', '', '');
+    const id = call('open_exchange', 0, '/x\n\n');
     for (const { do: action, at = 0, out = [] } of script) {
       const words = action.split(' ');
       const event = words[0] === 'answer' ? EVENTS[words[2]] : EVENTS[words[0]];
       if (event === undefined) break; // not an event of the border
-      core.chain(id, event, Number(words[1] ?? 0), at);
-      const outputs = drain('chainPoll', id).map(([kind, plugin]) => (kind === 5 ? NAMES[5] : `${NAMES[kind]} ${plugin}`));
+      call('chain', id, event, Number(words[1] ?? 0), at);
+      const outputs = drain('chain_poll', id).map(([kind, plugin]) => (kind === 5 ? NAMES[5] : `${NAMES[kind]} ${plugin}`));
       const plain = (each) => each.replace(/[-_ ]/g, ' ');
       assert.deepEqual(outputs.map(plain), out.map(plain), `${name}: ${action}`);
       steps++;
@@ -150,36 +145,36 @@ test('every chain of the vectors gives its outputs in order', () => {
 });
 
 test('a body goes from window to store through the border, and leaves nothing behind', async () => {
-  const { core, addRoute, drain } = start();
+  const { call, size, addRoute, drain } = start();
   const bytes = 3 * 65536 + 5;
   const pieces = [65536, 65536, 65536, 5].map((length, i) => new Uint8Array(length).fill(i));
   const digests = await Promise.all(pieces.map((piece) => crypto.subtle.digest('SHA-256', piece)));
   addRoute('/');
-  core.manifestBegin();
-  core.manifestAdd(['/f', root, ''].join('\n'), bytes, 65536, false);
-  core.manifestCommit(false);
+  call('manifest_begin');
+  call('manifest_add', ['/f', root, ''].join('\n'), bytes, 65536, false);
+  call('manifest_commit', false);
   for (let round = 0; round < 200; round++) {
-    const exchange = core.open(0, '/f', '', '');
-    core.heldBegin();
-    const id = core.openBody(exchange, 3, true);
+    const exchange = call('open_exchange', 0, '/f\n\n');
+    call('held_begin');
+    const id = call('open_body', exchange, 3, true);
     assert.ok(id > 0);
     const list = new Uint8Array(128);
     digests.forEach((digest, i) => list.set(new Uint8Array(digest), 32 * i));
-    assert.equal(core.bodyDigests(id, list.buffer.slice(0, 96)), false);
-    assert.equal(core.bodyDigests(id, list.buffer), true);
-    core.bodyStart(id, 0);
-    assert.deepEqual(drain('bodyPoll', id).map((each) => each.slice(0, 7)), [[3, 1, 0, 4, 1, 0, 0]]);
-    core.bodyHead(id, 1, 200, 'basic\n\n\n\n', 0);
-    assert.deepEqual(drain('bodyPoll', id).map((each) => each.slice(0, 4)), [[4, 1, 0, 4]]);
-    core.bodyPull(id, 1 << 20, 0);
-    for (const [i, piece] of pieces.entries()) assert.equal(core.bodyDigest(id, 1, i, piece.length, digests[i], 0), true);
-    const outputs = drain('bodyPoll', id);
+    assert.equal(call('body_digests', id, list.buffer.slice(0, 96)), 0);
+    assert.equal(call('body_digests', id, list.buffer), 1);
+    call('body_start', id, 0);
+    assert.deepEqual(drain('body_poll', id).map((each) => each.slice(0, 7)), [[3, 1, 0, 4, 1, 0, 0]]);
+    call('body_head', id, 1, 200, 'basic\n\n\n\n', 0);
+    assert.deepEqual(drain('body_poll', id).map((each) => each.slice(0, 4)), [[4, 1, 0, 4]]);
+    call('body_pull', id, 1 << 20, 0);
+    for (const [i, piece] of pieces.entries()) assert.equal(call('body_digest', id, 1, i, piece.length, digests[i], 0), 1);
+    const outputs = drain('body_poll', id);
     assert.deepEqual(outputs.map(([kind]) => kind).sort(), [5, 6, 7, 7, 7, 7, 8]);
-    core.bodyCounts(id);
-    assert.equal(core.closeBody(id), 0);
-    core.close(exchange);
-    if (round === 20) start.bytes = core.HEAPU8.length;
+    call('body_counts', id);
+    assert.equal(call('close_body', id), 0);
+    call('close_exchange', exchange);
+    if (round === 20) start.bytes = size();
   }
-  assert.equal(core.HEAPU8.length, start.bytes, 'the heap does not grow');
-  assert.equal(core.bodyPoll(1), -1, 'a closed body says nothing');
+  assert.equal(size(), start.bytes, 'the heap does not grow');
+  assert.equal(call('body_poll', 1), -1, 'a closed body says nothing');
 });
