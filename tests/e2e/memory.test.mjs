@@ -72,8 +72,20 @@ async function readSome({path, bytes}) {
   return {done: false, read: state.read};
 }
 
+/** The most that the browser takes more than `before` in five seconds in which its reader reads nothing. */
+async function stall(visitor, before) {
+  let most = 0;
+  for (let i = 0; i < 10; ++i) {
+    await delay(500);
+    most = Math.max(most, privateBytes(visitor.profile) - before);
+  }
+  return most;
+}
+
 test(
-    '500 MB for a reader that stops: memory stays bounded, and every byte is right in the end', {timeout: 240_000},
+    '500 MB for a reader that stops: memory is bounded, from the origin and from a peer, and every byte is right', {
+      timeout: 240_000,
+    },
     async (t) => {
       const {site, chromium} = scene(t);
       const bytes = randomBytes('world', size);
@@ -82,14 +94,10 @@ test(
       await visitor.visit(s.url);
       const before = privateBytes(visitor.profile);
       await visitor.run(readSome, {path: url, bytes: 4_000_000});
-      // The reader reads nothing now. What arrives in five seconds of an unshaped origin would be all of it.
-      let most = 0;
-      for (let i = 0; i < 10; ++i) {
-        await delay(500);
-        most = Math.max(most, privateBytes(visitor.profile) - before);
-      }
-      const stalledAt = s.origin.sent(url);
-      t.diagnostic(`stalled: ${(most / 1e6).toFixed(0)} MB more in memory, ${(stalledAt / 1e6).toFixed(0)} MB sent`);
+      // What would arrive in five seconds of an unshaped origin is all of it.
+      let most = await stall(visitor, before);
+      t.diagnostic(
+          `origin, stalled: ${(most / 1e6).toFixed(0)} MB more, ${(s.origin.sent(url) / 1e6).toFixed(0)} MB sent`);
       assert.ok(most < 300_000_000, `${most} bytes more while the reader stalls`);
 
       let result = await visitor.run(readSome, {path: url, bytes: 40_000_000});
@@ -97,10 +105,25 @@ test(
         most = Math.max(most, privateBytes(visitor.profile) - before);
         result = await visitor.run(readSome, {path: url, bytes: 40_000_000});
       }
-      t.diagnostic(`whole: ${(most / 1e6).toFixed(0)} MB more in memory at most`);
+      t.diagnostic(`origin, whole: ${(most / 1e6).toFixed(0)} MB more at most`);
       assert.equal(result.read, size);
       for (let i = 0; i < result.digests.length; ++i) {
         assert.equal(result.digests[i], sha256(bytes.subarray(i * 1048576, (i + 1) * 1048576)), `MiB ${i}`);
       }
       assert.ok(most < 450_000_000, `${most} bytes more while reading 500 MB`);
+
+      await s.origin.untilShared(await s.root(url));
+      const second = await chromium();
+      await second.visit(s.url);
+      s.origin.requests = [];
+      const secondBefore = privateBytes(second.profile);
+      await second.run(readSome, {path: url, bytes: 4_000_000});
+      const stalled = await stall(second, secondBefore);
+      const {received} = await second.run(() => window.peerCdn.stats);
+      t.diagnostic(`peer, stalled: ${(stalled / 1e6).toFixed(0)} MB more, ${(received / 1e6).toFixed(0)} MB received`);
+      assert.ok(received > 4_000_000 && received < 150_000_000, `${received} bytes were received`);
+      assert.ok(stalled < 300_000_000, `${stalled} bytes more while the reader stalls`);
+      // And it goes on where it stopped.
+      assert.ok((await second.run(readSome, {path: url, bytes: 40_000_000})).read > 44_000_000);
+      assert.equal(s.origin.sent(url), 0);
     });
