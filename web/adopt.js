@@ -8,6 +8,18 @@ const idle = () => new Promise((resolve) => {
 });
 
 /**
+ * Whether an answer may be stored for others, by what its headers say: as may_share() in src/http/policy.cpp, but
+ * `private` and `no-store` anywhere in Cache-Control refuse it, whatever they belong to.
+ * @param {Response} response
+ */
+export function mayShare({status, type, redirected, headers}) {
+  const vary = (headers.get('vary') ?? '').split(',').map((name) => name.trim().toLowerCase());
+  return status === 200 && type === 'basic' && !redirected &&
+    !/private|no-store/i.test(headers.get('cache-control') ?? '') &&
+    vary.every((name) => name === '' || name === 'accept-encoding');
+}
+
+/**
  * @param {import('./resources.js').Resources} resources
  * @param {import('./pieces.js').Pieces} pieces
  * @param {{ wholeBytes: number }} limits
@@ -18,12 +30,12 @@ export async function adopt(resources, pieces, limits, stopped) {
   await idle();
   const urls = new Set(performance.getEntriesByType('resource').map(({name}) => name));
   for (const url of urls) {
-    const resource = URL.canParse?.(url) ? resources.find(url) : null;
+    const resource = resources.find(url);
     if (!resource || !(resource.bytes <= limits.wholeBytes) || resources.isHeld(resource.root)) continue;
     if (stopped()) return;
     try {
       const response = await fetch(url, {cache: 'only-if-cached', mode: 'same-origin', headers: bypass});
-      if (response.status !== 200) continue;
+      if (!mayShare(response)) continue;
       const body = await response.arrayBuffer();
       if (body.byteLength === resource.bytes) await pieces.adopt(resource, new Uint8Array(body));
     } catch {

@@ -95,8 +95,8 @@ export class Resources {
 
   /** The entry of a URL: path and query exactly, or the path alone if its entry says anyQuery. */
   find(url) {
-    const {origin, pathname, search} = new URL(url, location.href);
-    if (origin !== location.origin) return null;
+    if (!url.startsWith(`${location.origin}/`)) return null;
+    const {pathname, search} = new URL(url);
     const exact = this.#listed.get(pathname + search);
     if (exact) return exact;
     const any = this.#listed.get(pathname);

@@ -6,9 +6,11 @@ import {FakeConnection, FakeSocket, install} from './page-fakes.mjs';
 
 install();
 const {Page} = await import('../../web/page.js');
+const {adopt} = await import('../../web/adopt.js');
 const {stream} = await import('../../web/bridge.js');
 const {readWhole} = await import('../../web/whole.js');
 const {createEngine} = await import('../../web/engine.js');
+const {Pieces} = await import('../../web/pieces.js');
 const {Store} = await import('../../sw/store.js');
 
 const pieceBytes = 65536;
@@ -179,6 +181,43 @@ test('a flipped bit never reaches a reader or the store', async (t) => {
     assert.ok(run.equals(file.body.subarray(begin * pieceBytes, end * pieceBytes)));
   }
 });
+
+const adoptions = [
+  [{'cache-control': 'max-age=60', vary: 'Accept-Encoding'}, {}, true],
+  [{}, {}, true],
+  [{vary: ' accept-encoding ,'}, {}, true],
+  [{'cache-control': 'private, max-age=60'}, {}, false],
+  [{'cache-control': 'max-age=60, PRIVATE="x-name"'}, {}, false],
+  [{'cache-control': 'No-Store'}, {}, false],
+  [{vary: 'Accept-Encoding, Cookie'}, {}, false],
+  [{vary: '*'}, {}, false],
+  [{}, {status: 206}, false],
+  [{}, {type: 'opaque'}, false],
+  [{}, {redirected: true}, false],
+];
+for (const [headers, other, shared] of adoptions) {
+  const said = JSON.stringify({...headers, ...other});
+  test(`what the page had loaded before the worker came is ${shared ? 'adopted' : 'not adopted'}: ${said}`, async (t) => {
+    const file = makeFile(17 * pieceBytes);
+    const name = nextName();
+    const store = await fill(name, file, {held: false});
+    const page = openPage(t, name);
+    await page.ready();
+    const asked = [];
+    t.mock.method(performance, 'getEntriesByType', () => [{name: 'https://site.test/big.bin'}, {name: 'blob:x'}]);
+    globalThis.fetch = async (url, init) => {
+      asked.push([url, init.cache, init.headers['x-peer-cdn']]);
+      return {status: 200, type: 'basic', redirected: false, headers: new Headers(headers),
+        arrayBuffer: async () => new Uint8Array(file.body).buffer, ...other};
+    };
+    globalThis.requestIdleCallback = (call) => setTimeout(call);
+    t.after(() => delete globalThis.requestIdleCallback);
+    const pieces = new Pieces(page.limits, page.resources, Promise.resolve(store), () => {});
+    await adopt(page.resources, pieces, page.limits, () => false);
+    assert.deepEqual(asked, [['https://site.test/big.bin', 'only-if-cached', 'bypass']]);
+    assert.deepEqual(await store.runs(file.root), shared ? [[0, 16], [16, 17]] : []);
+  });
+}
 
 test('who has upload off announces nothing', async (t) => {
   const file = makeFile(3 * pieceBytes);
