@@ -123,8 +123,8 @@ inline constexpr Duration resume_wait = 1s;
 inline constexpr Duration peer_stall = 2s;
 inline constexpr Duration peer_stall_pause = 10s;
 inline constexpr std::uint32_t peer_stalls_max = 3;
-// No piece for so long, and the reader is better off elsewhere. A large piece takes longer: this
-// rate is the least that is worth waiting for.
+// No piece for so long, or less than this rate for so long, and the reader is better off elsewhere.
+// A large piece takes longer.
 inline constexpr Duration reader_stall = 3s;
 inline constexpr std::uint64_t reader_rate_min = 256 * kib;
 // Unsent on `data`: 250 ms of measured rate, so that a cancel is not a second late.

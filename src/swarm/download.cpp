@@ -6,6 +6,15 @@
 #include "base/limits.hpp"
 
 namespace peer_cdn::swarm {
+namespace {
+
+// What a window of Download::patience() brings at the least.
+constexpr std::uint64_t window_bytes_min =
+    limits::reader_rate_min * static_cast<std::uint64_t>(limits::reader_stall.count()) /
+    static_cast<std::uint64_t>(Duration(std::chrono::seconds(1)).count());
+
+}  // namespace
+
 Download::Download(const Root& root, const Geometry& geometry, std::uint64_t seed)
     : root_(root), geometry_(geometry), picker_(geometry.count(), seed), pieces_(geometry.count()) {
   if (geometry.count() > 1) return;
@@ -20,7 +29,7 @@ void Download::open(ReaderId reader, PieceRange pieces, Instant now, Outputs& ou
   Target target;
   target.id = reader;
   target.rest = pieces;
-  target.since = now;
+  target.since = target.window = now;
   readers_.push_back(target);
   const auto useful = std::count_if(sources_.begin(), sources_.end(), [](const Source& source) {
     return !source.stalled && !source.have.empty();
@@ -33,7 +42,10 @@ void Download::open(ReaderId reader, PieceRange pieces, Instant now, Outputs& ou
 bool Download::grant(ReaderId reader, std::uint64_t bytes, Instant now) {
   for (Target& target : readers_) {
     if (target.id != reader) continue;
-    if (target.credit <= 0) target.since = now;
+    if (target.credit <= 0) {
+      target.since = target.window = now;
+      target.window_bytes = 0;
+    }
     // Beyond a whole resource more credit means nothing.
     target.credit = std::min<std::int64_t>(
         target.credit + static_cast<std::int64_t>(std::min(bytes, limits::resource_bytes_max)),
@@ -90,19 +102,26 @@ void Download::deliver(Target& target, Instant now, Outputs& out) {
          pieces_[target.rest.begin].state == State::verified) {
     const PieceIndex piece = target.rest.begin++;
     target.credit -= geometry_.bytes_of(piece);
+    target.window_bytes += geometry_.bytes_of(piece);
     target.since = now;
     out.push(Deliver{target.id, root_, piece});
     forget_ready(piece, out);
   }
 }
 
-// How long this reader waits for what it waits for now.
+// Without a piece, and of a window: so that one piece fits at the least rate worth waiting for.
+Duration Download::patience() const {
+  const std::uint64_t us =
+      std::uint64_t{geometry_.piece_bytes()} * 1'000'000 / limits::reader_rate_min;
+  return limits::reader_stall + Duration(us);
+}
+
+// How long this reader waits for what it waits for now. A window that brought enough is over in
+// settle().
 Instant Download::deadline(const Target& target) const {
   if (!target.lost) {
     if (target.credit <= 0) return Instant::max();
-    const std::uint64_t us =
-        std::uint64_t{geometry_.piece_bytes()} * 1'000'000 / limits::reader_rate_min;
-    return target.since + limits::reader_stall + Duration(us);
+    return std::min(target.since, target.window) + patience();
   }
   Instant last = target.since;  // at once, if nothing can come
   if (asked_ != Asked::nobody) {
@@ -143,12 +162,17 @@ void Download::settle(Instant now, Outputs& out) {
       out.push(Pending{target.id});
     }
     deliver(target, now, out);
+    if (now >= target.window + patience() && target.window_bytes >= window_bytes_min) {
+      target.window = now;
+      target.window_bytes = 0;
+    }
     Error error = Error::none;
     if (!target.rest.empty()) {
       const bool lost = !obtainable(target.rest.begin);
       if (lost != target.lost) {
         target.lost = lost;
-        target.since = now;
+        target.since = target.window = now;
+        target.window_bytes = 0;
         if (lost && !target.retried) {
           target.retried = true;
           asked_ = Asked::waiting;

@@ -108,6 +108,10 @@ class Download {
     bool lost = true;      // nobody here has its next piece
     bool retried = false;  // others were asked for, once
     Instant since{};       // of the last piece, of lost, or of credit
+    // Its rate is looked at a window at a time, while it could take more and somebody here has
+    // more.
+    Instant window{};
+    std::uint64_t window_bytes = 0;
   };
   struct Asker {
     PeerId peer;
@@ -136,6 +140,7 @@ class Download {
   void forget_ready(PieceIndex piece, Outputs& out);
   void after_reader(Outputs& out);
   void deliver(Target& target, Instant now, Outputs& out);
+  Duration patience() const;
   Instant deadline(const Target& target) const;
   Error reason(const Target& target) const;
   wire::Block block(PieceIndex piece, std::size_t index) const;

@@ -282,6 +282,47 @@ TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
   }
 }
 
+TEST_CASE("peers that give less than the least rate for a while end the reader, piece by piece") {
+  Fixture f(400);
+  f.list();
+  f.download.open(reader, {0, 400}, start, f.out);
+  f.download.grant(reader, limits::resource_bytes_max, start);
+  f.source(1, std::string(400, 'x'));
+  f.said();
+  const auto ended_after = [&](Duration each) -> std::optional<Duration> {
+    for (Instant now = start + each; now < start + 60s; now += each) {
+      f.piece(1);
+      if (f.said(now).find("Epeer-stalled") != std::string::npos) return now - start;
+    }
+    return std::nullopt;
+  };
+  SUBCASE("64 KiB every 300 ms are 213 KiB/s") {
+    const auto ended = ended_after(300ms);
+    REQUIRE(ended);
+    CHECK(*ended <= limits::reader_stall + 600ms);
+  }
+  SUBCASE("64 KiB every 200 ms are 320 KiB/s") {
+    CHECK_FALSE(ended_after(200ms));
+  }
+  SUBCASE("fast, then slow: ended a window later at most") {
+    for (int i = 0; i < 100; ++i) f.piece(1);
+    f.said(start + 2s);
+    CHECK(*ended_after(1s) <= 2 * (limits::reader_stall + 1s));
+  }
+}
+
+TEST_CASE("a reader that is slow itself is not ended for it") {
+  Fixture f(100);
+  f.list();
+  f.download.open(reader, {0, 100}, start, f.out);
+  f.source(1, std::string(100, 'x'));
+  for (int i = 0; i < 60; ++i) {
+    f.piece(1);
+    f.download.grant(reader, piece_bytes, start + 1s * i);
+    CHECK(f.said(start + 1s * i).find('E') == std::string::npos);
+  }
+}
+
 TEST_CASE("one piece is its own digest list") {
   Fixture f(1);
   f.download.open(reader, {0, 1}, start, f.out);
