@@ -35,6 +35,9 @@ inline constexpr Duration manifest_age = 60s;
 // --- Storage ------------------------------------------------------------------------------------
 // Measured: 30 MB as 1 MiB segments puts in 233 ms and gets in 129; as 64 KiB, 1,010 and 547.
 inline constexpr std::uint32_t segment_bytes = 1 * mib;
+// What a site's store takes of a visitor's disk if it does not say otherwise. Browsers offer half
+// of the disk and more; nobody expects that of a page that was opened once.
+inline constexpr std::uint64_t store_bytes = 2048ULL * mib;
 
 // --- Requests in the worker ---------------------------------------------------------------------
 // A site has a handful of routes; the bound is on what a fetch event may have to visit.
@@ -115,6 +118,12 @@ inline constexpr std::size_t readers_per_page = 128;
 inline constexpr std::size_t peers_per_download = 6;
 // ICE on the open internet takes 0.3 to 2 s; after this the network would have answered long ago.
 inline constexpr Duration introduction_wait = 3s;
+// So many pairs in a row that never opened, and it is our network that lets none through (no UDP, a
+// symmetric NAT): peers are forgotten for a while, so that no request waits for them; twice as long
+// each time, since a laptop does change its network.
+inline constexpr std::size_t unreachable_failures = 3;
+inline constexpr Duration unreachable_pause_min = 60s;
+inline constexpr Duration unreachable_pause_max = 10min;
 // An open pair that does not answer "do you have it" in a second is busy or gone.
 inline constexpr Duration want_wait = 1s;
 // The last peer went in mid-body: the origin is only a second away.
@@ -155,7 +164,12 @@ inline constexpr std::size_t error_code_bytes = 64;
 // Two manifests' worth: what is deployed now, and what was before. Every newcomer is told the
 // marks.
 inline constexpr std::size_t roots_per_site = 2 * manifest_entries;
-inline constexpr std::size_t roots_per_peer = manifest_entries;
+// A tenth of the site's: one visitor's inventions do not keep others' files out of the directory.
+inline constexpr std::size_t roots_per_peer = roots_per_site / 10;
+// What a page holds is announced at once when it joins; after that, a gallery every second. Each change of a mark
+// is told to every visitor.
+inline constexpr double changes_burst = 2.0 * static_cast<double>(roots_per_peer);
+inline constexpr double changes_per_second = 40;
 // Who holds what is about 100 bytes an entry: 100 MB a site.
 inline constexpr std::size_t holdings_per_site = 1000000;
 // An idle socket costs Node about 20 KiB.

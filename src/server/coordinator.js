@@ -76,10 +76,15 @@ export class AttachedCoordinator {
     clearTimeout(this.#timer);
     const peers = [...this.#peers.values()];
     this.#peers.clear();
-    this.stats();
-    this.#last = {...this.#last, peers: 0, sites: 0};
-    this.#engine.delete();
+    const engine = this.#engine;
     this.#engine = null;
+    try {
+      this.#last = engine.stats();
+      engine.delete();
+    } catch {
+      // It trapped before: what it still counted is lost with it.
+    }
+    this.#last = {...this.#last, peers: 0, sites: 0};
     await Promise.all(peers.map((socket) => new Promise((resolve) => {
       const timer = setTimeout(() => socket.terminate(), limits.closeMs);
       socket.once('close', () => {

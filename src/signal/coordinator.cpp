@@ -24,7 +24,7 @@ Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant n
   const PeerId id{next_peer_++};
   Peer& peer = peers_[id];
   peer.site = &site;
-  peer.messages.reckoned = peer.asked_introductions.reckoned = now;
+  peer.messages.reckoned = peer.asked_introductions.reckoned = peer.changes.reckoned = now;
   ++site.sockets;
   greetings_.emplace_back(now + limits::hello_wait, id);
   return id;
@@ -203,6 +203,11 @@ bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {
   double cost = 1;
   if (const auto* ask = std::get_if<Ask>(&message)) {
     cost += static_cast<double>(ask->roots.size() / limits::asked_roots_per_token);
+  }
+  if (const auto* have = std::get_if<Have>(&message)) {
+    peer.changes.refill(limits::changes_per_second, limits::changes_burst, now);
+    if (!peer.changes.spend(static_cast<double>(have->add.size() + have->remove.size())))
+      return false;
   }
   return peer.messages.spend(cost);
 }

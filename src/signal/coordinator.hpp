@@ -93,6 +93,7 @@ class Coordinator {
     std::uint32_t position = 0;  // in site->members
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
+    Bucket changes{limits::changes_burst};  // of what it has
     Instant introduced_at{};
     std::unordered_map<PeerId, Introduction> introductions;
     std::deque<Declined> declined;  // oldest first

@@ -265,7 +265,8 @@ TEST_CASE("changes in what anyone has are told together, after a moment") {
 TEST_CASE("more marks than fit one message come in several") {
   Table t;
   const PeerId ann = t.join('a');
-  const std::uint32_t count = 2500;
+  const std::uint32_t count = 1900;
+  static_assert(count > limits::marks_per_message && count < limits::roots_per_peer);
   for (std::uint32_t i = 0; i < count; i += 100) {
     Have have;
     for (std::uint32_t j = i; j < i + 100; ++j) have.add.push_back(root_of(j));
@@ -344,6 +345,18 @@ TEST_CASE("a flood of messages is cut off, a steady stream is not") {
   for (; said < 10000 && t.closed.empty(); ++said) t.say(ann, Have{});
   CHECK(t.closed[ann.value] == Error::rate_limited);
   CHECK(said <= static_cast<int>(limits::messages_burst) + 1);
+}
+
+TEST_CASE("who flaps what it has is cut off: every change is told to all") {
+  Table t;
+  const PeerId ann = t.join('a');
+  Have came;
+  for (std::uint32_t i = 0; i < 100; ++i) came.add.push_back(root_of(i));
+  const Have went{{}, came.add};
+  int said = 0;
+  for (; said < 10000 && t.closed.empty(); ++said) t.say(ann, said % 2 == 0 ? came : went);
+  CHECK(t.closed[ann.value] == Error::rate_limited);
+  CHECK(said <= static_cast<int>(limits::changes_burst / 100) + 1);
 }
 
 TEST_CASE("asking for many roots costs more than asking for one") {

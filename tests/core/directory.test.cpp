@@ -62,7 +62,7 @@ TEST_CASE("beyond its bounds a directory lists nothing more") {
   CHECK(directory.add(PeerId{1}, root_of(1000000)) == Change::nothing);
   CHECK_FALSE(directory.holds(PeerId{1}, root_of(1000000)));
   for (std::uint32_t i = 0; i < limits::roots_per_site; ++i) {
-    directory.add(PeerId{2 + i % 3}, root_of(2000000 + i));
+    directory.add(PeerId{2 + i % 12}, root_of(2000000 + i));
   }
   CHECK(directory.roots() == limits::roots_per_site);
   // Another holder of a root that is listed still fits.
