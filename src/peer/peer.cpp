@@ -116,7 +116,7 @@ std::optional<Output> Peer::poll_output() {
 // --- Who has it ----------------------------------------------------------------------------------
 
 void Peer::ask(const Root& root) {
-  if (client_.connected() && client_.anyone_has(root)) {
+  if (client_.anyone_has(root) && swarm_.is_reachable(now())) {
     client_.ask(root, now());
   } else if (!client_.connected() && first_socket_ && now() < *first_socket_ &&
              held_asks_.size() < limits::asks_waiting) {
@@ -163,7 +163,7 @@ bool Peer::expects(PeerId peer) {
 }
 
 void Peer::create(PeerId peer, bool offer) {
-  if (swarm_.admit(peer, now())) {
+  if (swarm_.admit(peer, !offer, now())) {
     ready_.push_back(CreatePair{peer, offer});
   } else {
     client_.decline(peer, now());

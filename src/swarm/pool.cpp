@@ -22,29 +22,48 @@ bool Pool::is_open(PeerId peer) const {
   return pair != nullptr && pair->open;
 }
 
-bool Pool::admit(PeerId peer, Instant now) {
+bool Pool::admit(PeerId peer, bool asked, Instant now) {
   if (has(peer) || is_banned(peer) || pairs_.size() >= limits::pairs_per_page) return false;
   while (!tries_.empty() && tries_.front() + limits::pair_failures_window <= now) {
     tries_.erase(tries_.begin());
   }
   if (tries_.size() >= limits::pair_failures) return false;
   tries_.push_back(now);
-  pairs_.push_back({peer, false, now});
+  pairs_.push_back({peer, false, asked, now});
   return true;
 }
 
 void Pool::handle_open(PeerId peer, Instant now) {
   tries_.clear();
-  if (!has(peer)) pairs_.push_back({peer, true, now});
+  failures_ = 0;
+  pause_ = Duration();
+  paused_until_ = Instant();
+  if (!has(peer)) pairs_.push_back({peer, true, true, now});
   for (Pair& pair : pairs_) {
-    if (pair.peer == peer) pair = {peer, true, now};
+    if (pair.peer == peer) pair = {peer, true, true, now};
   }
 }
 
-void Pool::handle_closed(PeerId peer) {
+void Pool::handle_closed(PeerId peer, Instant now) {
+  const Pair* closed = find(peer);
+  if (closed == nullptr) return;
+  const bool failed = !closed->open && closed->asked;
   pairs_.erase(std::remove_if(pairs_.begin(), pairs_.end(),
                               [&](const Pair& pair) { return pair.peer == peer; }),
                pairs_.end());
+  if (!failed || ++failures_ < limits::unreachable_failures || now < paused_until_) return;
+  pause_ = std::clamp<Duration>(2 * pause_, limits::unreachable_pause_min,
+                                limits::unreachable_pause_max);
+  paused_until_ = now + pause_;
+}
+
+bool Pool::is_reachable(Instant now) const {
+  bool late = false;
+  for (const Pair& pair : pairs_) {
+    if (pair.open) return true;
+    late |= pair.asked && pair.used + limits::introduction_wait <= now;
+  }
+  return !late && (pause_ == Duration() || now >= paused_until_);
 }
 
 void Pool::handle_used(PeerId peer, Instant now) {

@@ -2,7 +2,7 @@
 //
 // Connections cost: a page has at most limits::pairs_per_page, idle ones go after a while, and
 // after so many failures in a row no new one is tried for a minute (Chromium dies at 500, closed
-// ones counted).
+// ones counted). Where none ever opens (no UDP, two symmetric NATs), asking for peers is paused.
 #pragma once
 
 #include <optional>
@@ -15,16 +15,20 @@ namespace peer_cdn::swarm {
 
 class Pool {
  public:
-  // Whether a connection to this peer may be created; if so it counts from now on.
-  bool admit(PeerId peer, Instant now);
+  // Whether a connection to this peer may be created; if so it counts from now on. `asked`: we want
+  // something of it. What others want of us says nothing about our own network when it fails.
+  bool admit(PeerId peer, bool asked, Instant now);
   void handle_open(PeerId peer, Instant now);
-  void handle_closed(PeerId peer);
+  void handle_closed(PeerId peer, Instant now);
   void handle_used(PeerId peer, Instant now);
   bool has(PeerId peer) const;
   bool is_open(PeerId peer) const;
   std::size_t size() const { return pairs_.size(); }
+  // False while no pair is open and it is not likely that one will be soon: those that we asked for
+  // failed, or take longer than limits::introduction_wait. A success ends it.
+  bool is_reachable(Instant now) const;
 
-  // Never again in the life of this page: it sent wrong bytes.
+  // Never again in the life of this page: it sent wrong bytes, or is of another version.
   void ban(PeerId peer);
   bool is_banned(PeerId peer) const;
 
@@ -36,6 +40,7 @@ class Pool {
   struct Pair {
     PeerId peer;
     bool open = false;
+    bool asked = false;
     Instant used{};
   };
   const Pair* find(PeerId peer) const;
@@ -43,6 +48,9 @@ class Pool {
 
   std::vector<Pair> pairs_;
   std::vector<Instant> tries_;  // since the last success
+  std::size_t failures_ = 0;    // of pairs that we asked for, since the last success
+  Duration pause_{};            // the last one; it ends at:
+  Instant paused_until_{};
   std::vector<PeerId> banned_;
 };
 

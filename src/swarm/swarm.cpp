@@ -45,8 +45,8 @@ void Swarm::send(Pair& pair, const wire::Message& message, Instant now) {
 
 // --- Pairs ---------------------------------------------------------------------------------------
 
-bool Swarm::admit(PeerId peer, Instant now) {
-  const bool admitted = pool_.admit(peer, now);
+bool Swarm::admit(PeerId peer, bool asked, Instant now) {
+  const bool admitted = pool_.admit(peer, asked, now);
   settle(now);
   return admitted;
 }
@@ -54,7 +54,7 @@ bool Swarm::admit(PeerId peer, Instant now) {
 void Swarm::handle_pair_open(PeerId peer, Instant now) {
   if (find(peer) != nullptr) return;
   if (pool_.is_banned(peer) || pairs_.size() >= limits::pairs_per_page) {
-    pool_.handle_closed(peer);
+    pool_.handle_closed(peer, now);
     outputs_.push(ClosePair{peer, Error::too_many_peers});
     return settle(now);
   }
@@ -70,13 +70,13 @@ void Swarm::handle_pair_open(PeerId peer, Instant now) {
 
 void Swarm::handle_pair_closed(PeerId peer, Instant now) {
   if (Pair* pair = find(peer)) forget_pair(*pair);
-  pool_.handle_closed(peer);
+  pool_.handle_closed(peer, now);
   settle(now);
 }
 
 void Swarm::forget_pair(Pair& pair) {
   pair.closed = true;
-  pool_.handle_closed(pair.session.peer());
+  pool_.handle_closed(pair.session.peer(), told_);  // it was open: no failure
   for (auto& download : downloads_) download->remove_source(pair.session.peer());
 }
 
@@ -103,6 +103,7 @@ void Swarm::handle_control(PeerId peer, ByteSpan frame, Instant now) {
 
 void Swarm::handle(Pair& pair, const wire::Hello& hello, Instant) {
   const Error error = pair.session.handle_hello(hello.version);
+  if (error == Error::version_mismatch) pool_.ban(pair.session.peer());
   if (error != Error::none) close_pair(pair, error);
 }
 
@@ -324,7 +325,7 @@ void Swarm::settle_pairs(Instant now) {
   while (const auto peer = pool_.expired(now)) {
     const bool open = pool_.is_open(*peer);
     if (Pair* pair = find(*peer)) forget_pair(*pair);
-    pool_.handle_closed(*peer);
+    pool_.handle_closed(*peer, now);
     outputs_.push(ClosePair{*peer, open ? Error::none : Error::timed_out});
   }
 }

@@ -30,8 +30,10 @@ class Swarm {
 
   // Pairs. A pair exists from open (both channels) to closed. Whether one may be created at all is
   // asked first (not with a liar, not too many, not after many failures): true reserves its place,
-  // until handle_pair_closed, or ClosePair when it does not open in time.
-  bool admit(PeerId peer, Instant now);
+  // until handle_pair_closed, or ClosePair when it does not open in time. `asked`: for ourselves.
+  bool admit(PeerId peer, bool asked, Instant now);
+  // False where connections do not come up: nobody is asked for then (Pool::is_reachable).
+  bool is_reachable(Instant now) const { return pool_.is_reachable(now); }
   bool is_banned(PeerId peer) const { return pool_.is_banned(peer); }
   bool has_pair(PeerId peer) const { return pool_.has(peer); }
   bool is_open(PeerId peer) const { return pool_.is_open(peer); }

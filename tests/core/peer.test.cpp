@@ -136,6 +136,30 @@ TEST_CASE("an introduction beyond what a page may have is declined") {
   CHECK(f.told<signal::Decline>()->peer == PeerId{200});
 }
 
+TEST_CASE("where no connection comes up nobody is asked for any more, until a pause is over") {
+  Fixture f;
+  f.connect({signal::mark_of(f.root)});
+  for (std::uint32_t i = 0; i < limits::unreachable_failures; ++i) {
+    f.open(f.root);
+    CHECK(f.told<signal::Ask>());
+    f.peer.handle_message(signal::Answer{{f.root}, {1}}, start);
+    f.peer.handle_message(signal::Introduce{{60 + i}, false}, start);
+    f.peer.handle_message(signal::Signal{{60 + i}, signal::Description{true, "sdp"}}, start);
+    CHECK(f.first<CreatePair>());
+    f.peer.handle_pair_closed({60 + i}, start);
+    f.peer.swarm().close(reader, start);
+    f.drain();
+  }
+  f.open(f.root);
+  const auto all = f.drain();
+  REQUIRE(all.size() == 1);
+  CHECK(std::get<swarm::End>(all[0]).error == Error::nobody_has_it);
+  f.peer.handle_timeout(start + limits::unreachable_pause_min);
+  f.drain();
+  f.peer.open(reader, f.root, f.geometry, f.geometry.all(), start + limits::unreachable_pause_min);
+  CHECK(f.told<signal::Ask>());
+}
+
 TEST_CASE("only a leading tab announces") {
   Fixture f;
   f.connect();

@@ -15,37 +15,89 @@ constexpr Instant start = Instant(1s);
 TEST_CASE("a page has a bounded number of pairs, open or not") {
   Pool pool;
   for (std::uint32_t i = 0; i < limits::pairs_per_page; ++i) {
-    CHECK(pool.admit({i}, start));
+    CHECK(pool.admit({i}, true, start));
     pool.handle_open({i}, start);
   }
-  CHECK_FALSE(pool.admit({100}, start));
-  pool.handle_closed({3});
-  CHECK(pool.admit({100}, start));
-  CHECK_FALSE(pool.admit({100}, start));
+  CHECK_FALSE(pool.admit({100}, true, start));
+  pool.handle_closed({3}, start);
+  CHECK(pool.admit({100}, true, start));
+  CHECK_FALSE(pool.admit({100}, true, start));
 }
 
 TEST_CASE("after so many failures in a row none is tried for a minute") {
   Pool pool;
   for (std::uint32_t i = 0; i < limits::pair_failures; ++i) {
-    CHECK(pool.admit({i}, start));
-    pool.handle_closed({i});
+    CHECK(pool.admit({i}, true, start));
+    pool.handle_closed({i}, start);
   }
-  CHECK_FALSE(pool.admit({50}, start + 59s));
-  CHECK(pool.admit({50}, start + 60s));
+  CHECK_FALSE(pool.admit({50}, true, start + 59s));
+  CHECK(pool.admit({50}, true, start + 60s));
 }
 
 TEST_CASE("a success forgives the failures before it") {
   Pool pool;
   for (std::uint32_t i = 0; i < 100; ++i) {
-    CHECK(pool.admit({i}, start));
+    CHECK(pool.admit({i}, true, start));
     if (i % 4 == 3) pool.handle_open({i}, start);
-    pool.handle_closed({i});
+    pool.handle_closed({i}, start);
   }
+}
+
+TEST_CASE(
+    "after three failures in a row peers are out of reach, for a minute, then for two, up to ten") {
+  Pool pool;
+  Instant now = start;
+  std::uint32_t peer = 0;
+  const auto fail = [&](bool asked) {
+    pool.admit({++peer}, asked, now);
+    pool.handle_closed({peer}, now);
+  };
+  for (int i = 0; i < 5; ++i) fail(false);  // what others wanted of us
+  fail(true);
+  fail(true);
+  CHECK(pool.is_reachable(now));
+  fail(true);
+  fail(true);  // of the same moment: no longer pause
+  for (const Duration pause : {60s, 120s, 240s, 480s, 600s, 600s}) {
+    CHECK_FALSE(pool.is_reachable(now + pause - 1ms));
+    now += pause;
+    CHECK(pool.is_reachable(now));
+    fail(true);  // one is enough now
+  }
+  CHECK_FALSE(pool.is_reachable(now));
+  pool.handle_open({1000}, now);
+  CHECK(pool.is_reachable(now));
+  pool.handle_closed({1000}, now);
+  fail(true);
+  fail(true);
+  CHECK(pool.is_reachable(now));
+  fail(true);
+  CHECK_FALSE(pool.is_reachable(now + 60s - 1ms));
+  CHECK(pool.is_reachable(now + 60s));
+}
+
+TEST_CASE("while a pair takes long to come up, and none is open, peers are out of reach") {
+  Pool pool;
+  pool.admit({1}, true, start);
+  pool.admit({2}, false, start);
+  const Instant late = start + limits::introduction_wait;
+  CHECK(pool.is_reachable(late - 1ms));
+  CHECK_FALSE(pool.is_reachable(late));
+  SUBCASE("another is open") {
+    pool.handle_open({2}, late);
+  }
+  SUBCASE("it comes up after all") {
+    pool.handle_open({1}, late);
+  }
+  SUBCASE("it is given up, and was the first") {
+    pool.handle_closed({1}, late);
+  }
+  CHECK(pool.is_reachable(late));
 }
 
 TEST_CASE("a pair that does not open in time is given up") {
   Pool pool;
-  pool.admit({1}, start);
+  pool.admit({1}, true, start);
   CHECK(pool.next_timeout() == start + limits::pair_open_wait);
   CHECK(pool.expired(start + limits::pair_open_wait - 1ms) == std::nullopt);
   CHECK(pool.expired(start + limits::pair_open_wait) == PeerId{1});
@@ -66,7 +118,7 @@ TEST_CASE("a liar is never admitted again, and the list of liars is bounded") {
   Pool pool;
   pool.ban({7});
   CHECK(pool.is_banned({7}));
-  CHECK_FALSE(pool.admit({7}, start));
+  CHECK_FALSE(pool.admit({7}, true, start));
   for (std::uint32_t i = 100; i < 100 + limits::banned_peers; ++i) pool.ban({i});
   CHECK_FALSE(pool.is_banned({7}));
 }

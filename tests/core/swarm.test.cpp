@@ -82,6 +82,7 @@ TEST_CASE("a pair begins with hello, and another version ends it") {
   SUBCASE("another version") {
     f.say(wire::Hello{2});
     CHECK(f.closed() == Error::version_mismatch);
+    CHECK(f.swarm.is_banned(peer));
   }
   SUBCASE("no hello") {
     f.say(wire::Done{1});
@@ -225,7 +226,7 @@ TEST_CASE("who sent a wrong piece is closed and never let in again") {
   f.drain();
   f.swarm.handle_digest(f.root, 0, Digest{}, start);
   CHECK(f.closed() == Error::wrong_digest);
-  CHECK_FALSE(f.swarm.admit(peer, start));
+  CHECK_FALSE(f.swarm.admit(peer, true, start));
   f.swarm.handle_pair_open(peer, start);
   CHECK(f.closed() == Error::too_many_peers);
 }

@@ -238,6 +238,32 @@ TEST_CASE("a slow reader of a large file holds little memory") {
   });
 }
 
+TEST_CASE("where no connection comes up, files are soon not held up by peers") {
+  for_seeds(40, [](std::uint64_t seed) {
+    Random random(seed);
+    Network network = network_of(random);
+    network.unreachable = 1;
+    World world(seed, network);
+    const File& file = some_file(world);
+    for (std::uint64_t i = 0; i <= random.below(4); ++i)
+      world.add().hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    Duration held_up{};
+    for (int i = 0; i < 100; ++i) {
+      leecher.read(file, file.geometry.all());
+      CHECK(world.run_readers(10s));
+      held_up += leecher.readings.back().ended_at - leecher.readings.back().opened;
+      settle(world, 1s);
+    }
+    // The first pairs, and a few tries later: 3 s each, of 100 s and more.
+    CHECK(held_up < 20s);
+    CHECK(leecher.readings.back().ended_at - leecher.readings.back().opened < 4s);
+    check_world(world);
+  });
+}
+
 TEST_CASE("whatever goes wrong, what must hold holds") {
   for_seeds(100, [](std::uint64_t seed) {
     Random random(seed);
