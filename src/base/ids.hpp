@@ -27,9 +27,10 @@ using PieceIndex = std::uint32_t;
 struct Digest {
   static constexpr std::size_t bytes_size = 32;
   std::array<std::uint8_t, bytes_size> bytes{};
-  // Not auto: the array of libc++ 13 has < and == but no <=>.
-  std::strong_ordering operator<=>(const Digest&) const = default;
-  bool operator==(const Digest&) const = default;
+  std::strong_ordering operator<=>(const Digest& other) const {
+    return std::memcmp(bytes.data(), other.bytes.data(), bytes_size) <=> 0;
+  }
+  bool operator==(const Digest& other) const { return (*this <=> other) == 0; }
 };
 
 // A resource's identity: its piece's digest (one piece), or the digest of its digest list.

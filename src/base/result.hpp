@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cassert>
+#include <optional>
 #include <utility>
-#include <variant>
 
 #include "base/error.hpp"
 
@@ -13,27 +13,28 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   // Implicit on purpose: `return Error::timed_out;` and `return value;` are how these are made.
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT
-  Result(Error error) : state_(std::in_place_index<1>, error) {          // NOLINT
+  Result(T value) : value_(std::move(value)) {}  // NOLINT
+  Result(Error error) : error_(error) {          // NOLINT
     assert(error != Error::none);
   }
 
-  explicit operator bool() const { return state_.index() == 0; }
+  explicit operator bool() const { return value_.has_value(); }
   const T& operator*() const { return value(); }
   const T* operator->() const { return &value(); }
   const T& value() const {
-    assert(state_.index() == 0);
-    return *std::get_if<0>(&state_);
+    assert(value_.has_value());
+    return *value_;
   }
   T& value() {
-    assert(state_.index() == 0);
-    return *std::get_if<0>(&state_);
+    assert(value_.has_value());
+    return *value_;
   }
   // Error::none when there is a value.
-  Error error() const { return state_.index() == 1 ? *std::get_if<1>(&state_) : Error::none; }
+  Error error() const { return error_; }
 
  private:
-  std::variant<T, Error> state_;
+  std::optional<T> value_;
+  Error error_ = Error::none;
 };
 
 }  // namespace peer_cdn

@@ -10,11 +10,12 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "base/flat.hpp"
 #include "base/limits.hpp"
 #include "base/manifest.hpp"
+#include "base/variant.hpp"
 #include "bind/convert.hpp"
 #include "bind/rtc.hpp"
 #include "peer/peer.hpp"
@@ -46,8 +47,8 @@ struct Page {
   bool draining = false;
   // Roots cross the border as handles: 1 + the index here.
   std::vector<Known> known;
-  std::unordered_map<Root, std::uint32_t> handles;
-  std::unordered_map<std::uint32_t, Read> reads;
+  FlatMap<Root, std::uint32_t> handles;
+  FlatMap<std::uint32_t, Read> reads;  // by token
   std::uint32_t tokens = 0;
   // The message that is being handled: TakeBlock copies out of it.
   val message = val::null();
@@ -64,7 +65,17 @@ const Known* find(std::uint32_t handle) {
 }
 // The core names only roots that it was told of.
 std::uint32_t handle_of(const Root& root) {
-  return self->handles.find(root)->second;
+  return *self->handles.find(root);
+}
+
+// No digest at all if the array is of another length.
+Digest digest_of(const val& array) {
+  Digest digest;
+  const Bytes bytes = bytes_of(array);
+  if (bytes.size() == Digest::bytes_size) {
+    std::copy_n(bytes.begin(), Digest::bytes_size, digest.bytes.begin());
+  }
+  return digest;
 }
 
 val text(Error error) {
@@ -109,7 +120,7 @@ void perform(const swarm::SendControl& o) {
 void perform(swarm::SendBlock& o) {
   const std::uint32_t token = ++self->tokens;
   const std::uint32_t root = handle_of(o.root);
-  self->reads.emplace(token, Read{o.peer, std::move(o.header), o.root, o.piece});
+  self->reads.insert(token, Read{o.peer, std::move(o.header), o.root, o.piece});
   tell("readBlock", token, root, o.piece, o.offset, o.bytes);
 }
 void perform(const swarm::TakeBlock& o) {
@@ -155,7 +166,7 @@ void drain() {
   if (self->draining) return;
   self->draining = true;
   while (auto output = self->peer.poll_output()) {
-    std::visit([](auto& o) { perform(o); }, *output);
+    match(*output, [](auto& o) { perform(o); });
   }
   if (const std::uint32_t pairs = rtc::open_pairs(); pairs != self->pairs_told) {
     self->pairs_told = pairs;
@@ -165,22 +176,22 @@ void drain() {
   self->draining = false;
 }
 
-// A call in. The host's calls after stop() (an answer that was under way) find nothing.
-template <class F>
-void enter(F&& event) {
-  if (!self) return;
-  event(self->peer, now());
-  drain();
-}
-template <class F>
-void enter_with(std::uint32_t handle, F&& event) {
-  if (!self) return;
-  if (const Known* found = find(handle)) {
-    const Known known = *found;
-    event(known, now());
-    drain();
+// A call in, that drains when it is over. The host's calls after stop() (an answer that was under
+// way), and those with a handle that was never given, find nothing.
+struct Entry {
+  Entry() : open(self != nullptr) {}
+  explicit Entry(std::uint32_t handle) : known(self ? find(handle) : nullptr), open(known) {}
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+  ~Entry() {
+    if (open) drain();
   }
-}
+  explicit operator bool() const { return open; }
+
+  const Instant at = now();
+  const Known* const known = nullptr;
+  const bool open;
+};
 
 // --- What the host calls -------------------------------------------------------------------------
 // False where there is no RTCPeerConnection: everything else works, and every reader ends at once.
@@ -188,16 +199,15 @@ bool start(val host, std::string browser, double seed, val configuration) {
   self = std::make_unique<Page>(host, std::move(browser), static_cast<std::uint64_t>(seed));
   rtc::start(std::move(host), std::move(configuration));
   const bool webrtc = !val::global("RTCPeerConnection").isUndefined();
-  enter([&](auto& peer, Instant at) {
-    if (!webrtc) peer.handle_no_webrtc(at);
-    peer.start(at);
-  });
+  const Entry entry;
+  if (!webrtc) self->peer.handle_no_webrtc(entry.at);
+  self->peer.start(entry.at);
   return webrtc;
 }
 
 // Closes every pair and the socket. start() begins anew, with new handles.
 void stop() {
-  enter([](auto& peer, Instant at) { peer.stop(at); });
+  if (const Entry entry; entry) self->peer.stop(entry.at);
   rtc::stop();
   self.reset();
 }
@@ -213,119 +223,117 @@ std::uint32_t resource(std::string hex, double bytes, double piece_bytes) {
   const auto geometry =
       Geometry::parse(static_cast<std::uint64_t>(bytes), static_cast<std::uint64_t>(piece_bytes));
   if (!geometry) return 0;
-  if (const auto at = self->handles.find(*root); at != self->handles.end()) {
-    return find(at->second)->geometry == *geometry ? at->second : 0;
+  if (const std::uint32_t* handle = self->handles.find(*root)) {
+    return find(*handle)->geometry == *geometry ? *handle : 0;
   }
   if (self->known.size() >= limits::roots_per_site) return 0;
   self->known.push_back({*root, *geometry});
   const auto handle = static_cast<std::uint32_t>(self->known.size());
-  self->handles.emplace(*root, handle);
-  return handle;
+  return self->handles.insert(*root, handle);
 }
 
 void leading(bool on) {
-  enter([&](auto& peer, Instant at) { peer.handle_leading(on, at); });
+  if (const Entry entry; entry) self->peer.handle_leading(on, entry.at);
 }
 void upload(bool on, double bytes_per_second, double bytes) {
-  enter([&](auto& peer, Instant at) {
-    peer.swarm().handle_upload_options(
-        {on, static_cast<std::uint64_t>(bytes_per_second), static_cast<std::uint64_t>(bytes)}, at);
-  });
+  if (const Entry entry; entry) {
+    self->peer.swarm().handle_upload_options(
+        {on, static_cast<std::uint64_t>(bytes_per_second), static_cast<std::uint64_t>(bytes)},
+        entry.at);
+  }
 }
 void timeout() {
-  enter([](auto& peer, Instant at) {
+  if (const Entry entry; entry) {
     self->woken_at.reset();
-    rtc::handle_timeout(at);
-    peer.handle_timeout(at);
-  });
+    rtc::handle_timeout(entry.at);
+    self->peer.handle_timeout(entry.at);
+  }
 }
 
 void socket_open() {
-  enter([](auto& peer, Instant at) { peer.handle_socket_open(at); });
+  if (const Entry entry; entry) self->peer.handle_socket_open(entry.at);
 }
 void socket_closed() {
-  enter([](auto& peer, Instant at) { peer.handle_socket_closed(at); });
+  if (const Entry entry; entry) self->peer.handle_socket_closed(entry.at);
 }
 // A parsed JSON object. Error::none's null, or the code that refuses it; the socket lives on, since
 // an unknown message may be a newer coordinator's.
 val message(val object) {
   const auto parsed = signal::parse_message(fields_of(object));
   if (!parsed) return text(parsed.error());
-  enter([&](auto& peer, Instant at) { peer.handle_message(*parsed, at); });
+  if (const Entry entry; entry) self->peer.handle_message(*parsed, entry.at);
   return val::null();
 }
 
 void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
-  enter_with(root, [&](const Known& known, Instant at) {
-    const PieceRange pieces{begin, std::min(end, known.geometry.count())};
-    if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
-    self->peer.open({reader}, known.root, known.geometry, pieces, at);
-  });
+  const Entry entry(root);
+  if (!entry) return;
+  const Known& known = *entry.known;
+  const PieceRange pieces{begin, std::min(end, known.geometry.count())};
+  if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
+  self->peer.open({reader}, known.root, known.geometry, pieces, entry.at);
 }
 void grant(std::uint32_t reader, double bytes) {
-  enter([&](auto& peer, Instant at) {
-    if (bytes >= 1) peer.swarm().grant({reader}, static_cast<std::uint64_t>(bytes), at);
-  });
+  const Entry entry;
+  if (!entry || !(bytes >= 1)) return;
+  self->peer.swarm().grant({reader}, static_cast<std::uint64_t>(bytes), entry.at);
 }
 void close(std::uint32_t reader) {
-  enter([&](auto& peer, Instant at) { peer.swarm().close({reader}, at); });
+  if (const Entry entry; entry) self->peer.swarm().close({reader}, entry.at);
 }
 
 void held(std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
-  enter_with(root, [&](const Known& known, Instant at) {
-    const PieceRange pieces{begin, std::min(end, known.geometry.count())};
-    if (!pieces.empty()) self->peer.swarm().handle_held(known.root, known.geometry, pieces, at);
-  });
+  const Entry entry(root);
+  if (!entry) return;
+  const Known& known = *entry.known;
+  const PieceRange pieces{begin, std::min(end, known.geometry.count())};
+  self->peer.swarm().handle_held(known.root, known.geometry, pieces, entry.at);
 }
 void store_failed(std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
-  enter_with(root, [&](const Known& known, Instant at) {
-    self->peer.swarm().handle_store_failed(known.root, {begin, end}, at);
-  });
+  const Entry entry(root);
+  if (entry) self->peer.swarm().handle_store_failed(entry.known->root, {begin, end}, entry.at);
 }
 void dropped(std::uint32_t root) {
-  enter_with(root, [&](const Known& known, Instant at) {
-    self->peer.swarm().handle_dropped(known.root, at);
-  });
+  const Entry entry(root);
+  if (entry) self->peer.swarm().handle_dropped(entry.known->root, entry.at);
 }
 // The list and its SHA-256. True if it is this root's.
 bool digests(std::uint32_t root, val list, val digest) {
-  bool good = false;
-  enter_with(root, [&](const Known& known, Instant at) {
-    const Bytes hashed = bytes_of(digest);
-    good =
-        std::equal(hashed.begin(), hashed.end(), known.root.bytes.begin(), known.root.bytes.end());
-    const auto parsed = DigestList::parse(known.geometry, good ? bytes_of(list) : Bytes());
-    good = good && parsed;
-    if (good) return self->peer.swarm().handle_digests(known.root, *parsed, at);
-    self->peer.swarm().handle_digests_failed(known.root, at);
-  });
-  return good;
+  const Entry entry(root);
+  if (!entry) return false;
+  const Known& known = *entry.known;
+  const bool good = digest_of(digest) == known.root;
+  const auto parsed = DigestList::parse(known.geometry, good ? bytes_of(list) : Bytes());
+  if (parsed) {
+    self->peer.swarm().handle_digests(known.root, *parsed, entry.at);
+  } else {
+    self->peer.swarm().handle_digests_failed(known.root, entry.at);
+  }
+  return !!parsed;
 }
 void digests_failed(std::uint32_t root) {
-  enter_with(root, [&](const Known& known, Instant at) {
-    self->peer.swarm().handle_digests_failed(known.root, at);
-  });
+  const Entry entry(root);
+  if (entry) self->peer.swarm().handle_digests_failed(entry.known->root, entry.at);
 }
 void digest(std::uint32_t root, std::uint32_t piece, val bytes) {
-  enter_with(root, [&](const Known& known, Instant at) {
-    Digest digest;
-    const Bytes hashed = bytes_of(bytes);
-    std::copy_n(hashed.begin(), std::min(hashed.size(), digest.bytes.size()), digest.bytes.begin());
-    self->peer.swarm().handle_digest(known.root, piece, digest, at);
-  });
+  const Entry entry(root);
+  if (entry) {
+    self->peer.swarm().handle_digest(entry.known->root, piece, digest_of(bytes), entry.at);
+  }
 }
 // The payload of a readBlock, a Uint8Array, or null if the store has lost it.
 void block_ready(std::uint32_t token, val payload) {
-  enter([&](auto& peer, Instant at) {
-    const auto found = self->reads.find(token);
-    if (found == self->reads.end()) return;
-    const Read read = std::move(found->second);
-    self->reads.erase(found);
-    if (payload.isNull())
-      return peer.swarm().handle_unreadable(read.peer, read.root, read.piece, at);
-    self->sent += payload["byteLength"].as<double>();
-    rtc::send_block(read.peer, read.header, payload);
-  });
+  const Entry entry;
+  if (!entry) return;
+  const Read* found = self->reads.find(token);
+  if (found == nullptr) return;
+  const Read read = *found;
+  self->reads.erase(token);
+  if (payload.isNull()) {
+    return self->peer.swarm().handle_unreadable(read.peer, read.root, read.piece, entry.at);
+  }
+  self->sent += payload["byteLength"].as<double>();
+  rtc::send_block(read.peer, read.header, payload);
 }
 double sent() {
   return self ? self->sent : 0;
@@ -375,41 +383,41 @@ Instant now() {
 }
 
 void local_description(PeerId peer, signal::Description description) {
-  enter([&](auto& core, Instant at) {
-    core.handle_local_description(peer, std::move(description), at);
-  });
+  const Entry entry;
+  if (entry) self->peer.handle_local_description(peer, std::move(description), entry.at);
 }
 void local_candidate(PeerId peer, signal::Candidate candidate) {
-  enter(
-      [&](auto& core, Instant at) { core.handle_local_candidate(peer, std::move(candidate), at); });
+  const Entry entry;
+  if (entry) self->peer.handle_local_candidate(peer, std::move(candidate), entry.at);
 }
 void pair_open(PeerId peer) {
-  enter([&](auto& core, Instant at) { core.handle_pair_open(peer, at); });
+  if (const Entry entry; entry) self->peer.handle_pair_open(peer, entry.at);
 }
 void pair_closed(PeerId peer) {
-  enter([&](auto& core, Instant at) { core.handle_pair_closed(peer, at); });
+  if (const Entry entry; entry) self->peer.handle_pair_closed(peer, entry.at);
 }
 void control_message(PeerId peer, ByteSpan frame) {
-  enter([&](auto& core, Instant at) { core.swarm().handle_control(peer, frame, at); });
+  if (const Entry entry; entry) self->peer.swarm().handle_control(peer, frame, entry.at);
 }
 void data_message(PeerId peer, const val& buffer) {
+  if (!self) return;
   const Bytes header = front_of(buffer, swarm::wire::block_header_bytes);
   const double bytes = header.empty() ? 0 : buffer["byteLength"].as<double>();
-  if (!self) return;
   self->message = buffer;
-  enter([&](auto& core, Instant at) {
-    core.swarm().handle_block(peer, header, static_cast<std::size_t>(bytes), at);
-  });
+  {
+    const Entry entry;
+    self->peer.swarm().handle_block(peer, header, static_cast<std::size_t>(bytes), entry.at);
+  }
   self->message = val::null();
 }
 void block_sent(PeerId peer, std::uint64_t bytes) {
-  enter([&](auto& core, Instant at) { core.swarm().handle_block_sent(peer, bytes, at); });
+  if (const Entry entry; entry) self->peer.swarm().handle_block_sent(peer, bytes, entry.at);
 }
 void buffered(PeerId peer, std::uint64_t bytes) {
-  enter([&](auto& core, Instant at) { core.swarm().handle_buffered(peer, bytes, at); });
+  if (const Entry entry; entry) self->peer.swarm().handle_buffered(peer, bytes, entry.at);
 }
 void timer_changed() {
-  enter([](auto&, Instant) {});
+  const Entry entry;
 }
 
 }  // namespace peer_cdn::bind::page

@@ -1,6 +1,7 @@
 #include "peer/peer.hpp"
 
 #include "base/limits.hpp"
+#include "base/variant.hpp"
 
 namespace peer_cdn::peer {
 
@@ -76,7 +77,7 @@ void Peer::open(ReaderId reader, const Root& root, const Geometry& geometry, Pie
                 Instant now) {
   now_ = now;
   if (!webrtc_) {
-    ready_.push_back(swarm::End{reader, Error::no_webrtc});
+    ready_.push(swarm::End{reader, Error::no_webrtc});
     return;
   }
   swarm_.open(reader, root, geometry, pieces, now);
@@ -99,18 +100,16 @@ std::optional<Instant> Peer::next_timeout() const {
 
 // The swarm's outputs first: what it asks the client for in one go travels in one message.
 std::optional<Output> Peer::poll_output() {
-  while (next_ready_ == ready_.size()) {
-    ready_.clear();
-    next_ready_ = 0;
+  while (ready_.empty()) {
     if (auto output = swarm_.poll_output()) {
-      std::visit([this](auto& o) { translate(o); }, *output);
+      match(*output, [this](auto& o) { translate(o); });
     } else if (auto told = client_.poll_output()) {
-      std::visit([this](auto& o) { translate(o); }, *told);
+      match(*told, [this](auto& o) { translate(o); });
     } else {
       return std::nullopt;
     }
   }
-  return std::move(ready_[next_ready_++]);
+  return ready_.poll();
 }
 
 // --- Who has it ----------------------------------------------------------------------------------
@@ -141,16 +140,13 @@ void Peer::translate(signal::Answered& answered) {
 }
 
 void Peer::translate(swarm::Serve& serve) {
-  const auto at = std::lower_bound(served_.begin(), served_.end(), serve.root);
-  const bool there = at != served_.end() && *at == serve.root;
-  if (serve.on && !there) served_.insert(at, serve.root);
-  if (!serve.on && there) served_.erase(at);
+  serve.on ? served_.insert(serve.root) : served_.erase(serve.root);
   if (!leading_) return;
   serve.on ? client_.serve(serve.root, now()) : client_.withdraw(serve.root, now());
 }
 
 void Peer::translate(signal::SignalReport& report) {
-  ready_.push_back(swarm::Report{report.error, std::nullopt});
+  ready_.push(swarm::Report{report.error, std::nullopt});
 }
 
 // --- Introductions -------------------------------------------------------------------------------
@@ -164,7 +160,7 @@ bool Peer::expects(PeerId peer) {
 
 void Peer::create(PeerId peer, bool offer) {
   if (swarm_.admit(peer, !offer, now())) {
-    ready_.push_back(CreatePair{peer, offer});
+    ready_.push(CreatePair{peer, offer});
   } else {
     client_.decline(peer, now());
   }
@@ -172,7 +168,7 @@ void Peer::create(PeerId peer, bool offer) {
 
 void Peer::close_pair(PeerId peer, Error error) {
   swarm_.handle_pair_closed(peer, now());
-  ready_.push_back(swarm::ClosePair{peer, error});
+  ready_.push(swarm::ClosePair{peer, error});
 }
 
 // Whoever is introduced again has no pair with us any more, whatever we still believe.
@@ -190,14 +186,14 @@ void Peer::translate(signal::Introduced& introduced) {
 
 void Peer::translate(signal::Signalled& signalled) {
   const PeerId peer = signalled.signal.peer;
-  if (auto* description = std::get_if<signal::Description>(&signalled.signal.what)) {
+  if (auto* description = get_if<signal::Description>(&signalled.signal.what)) {
     if (description->offer && expects(peer)) create(peer, false);
     if (swarm_.has_pair(peer)) {
-      ready_.push_back(RemoteDescription{peer, std::move(*description)});
+      ready_.push(RemoteDescription{peer, std::move(*description)});
     }
   } else if (swarm_.has_pair(peer)) {
-    ready_.push_back(
-        RemoteCandidate{peer, std::move(std::get<signal::Candidate>(signalled.signal.what))});
+    ready_.push(
+        RemoteCandidate{peer, std::move(*get_if<signal::Candidate>(&signalled.signal.what))});
   }
 }
 
@@ -210,7 +206,7 @@ void Peer::translate(signal::Left& left) {
 
 void Peer::translate(swarm::ClosePair& close) {
   client_.decline(close.peer, now());
-  ready_.push_back(close);
+  ready_.push(close);
 }
 
 }  // namespace peer_cdn::peer

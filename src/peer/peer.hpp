@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "signal/client.hpp"
@@ -29,11 +28,11 @@ struct RemoteCandidate {
   signal::Candidate candidate;
 };
 
-using Output = std::variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage,
-                            CreatePair, RemoteDescription, RemoteCandidate, swarm::ClosePair,
-                            swarm::SendControl, swarm::SendBlock, swarm::TakeBlock,
-                            swarm::DigestPiece, swarm::FetchDigests, swarm::Deliver, swarm::Pending,
-                            swarm::End, swarm::StoreRun, swarm::Forget, swarm::Report>;
+using Output = Variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, CreatePair,
+                       RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::SendControl,
+                       swarm::SendBlock, swarm::TakeBlock, swarm::DigestPiece, swarm::FetchDigests,
+                       swarm::Deliver, swarm::Pending, swarm::End, swarm::StoreRun, swarm::Forget,
+                       swarm::Report>;
 
 class Peer {
  public:
@@ -88,7 +87,7 @@ class Peer {
   void translate(signal::SignalReport& report);
   template <class Same>  // what the host does as it is
   void translate(Same& output) {
-    ready_.push_back(std::move(output));
+    ready_.push(std::move(output));
   }
 
   swarm::Swarm swarm_;
@@ -96,12 +95,11 @@ class Peer {
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;
-  std::vector<Root> served_;             // announced while leading, sorted
+  FlatSet<Root> served_;                 // announced while leading
   std::vector<PeerId> expected_;         // introduced: their offer is their acceptance
   std::optional<Instant> first_socket_;  // being opened: until when asks wait for it
   std::vector<Root> held_asks_;
-  std::vector<Output> ready_;  // translated, in order
-  std::size_t next_ready_ = 0;
+  Queue<Output> ready_;  // translated, in order
 };
 
 }  // namespace peer_cdn::peer

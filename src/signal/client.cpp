@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/variant.hpp"
+
 namespace peer_cdn::signal {
 namespace {
 
@@ -24,7 +26,7 @@ void Client::start(Instant now) {
 }
 
 void Client::stop(Instant) {
-  if (state_ > State::waiting) outputs_.push_back(CloseSocket{});
+  if (state_ > State::waiting) outputs_.push(CloseSocket{});
   state_ = State::stopped;
   attempts_ = 0;
   forget_session(false);
@@ -33,7 +35,7 @@ void Client::stop(Instant) {
 void Client::open(Instant now) {
   state_ = State::opening;
   state_expires_ = now + limits::welcome_wait;
-  outputs_.push_back(OpenSocket{});
+  outputs_.push(OpenSocket{});
 }
 
 void Client::handle_socket_open(Instant now) {
@@ -51,8 +53,8 @@ void Client::handle_socket_closed(Instant now) {
 
 // Our own end of a session: the socket is of no more use.
 void Client::drop(Error error, Instant now) {
-  outputs_.push_back(CloseSocket{error});
-  outputs_.push_back(SignalReport{error});
+  outputs_.push(CloseSocket{error});
+  outputs_.push(SignalReport{error});
   schedule_reconnect(now);
   forget_session(false);
 }
@@ -72,31 +74,29 @@ void Client::schedule_reconnect(Instant now) {
 
 // What belonged to the socket: asks without an answer, introductions, what is known of others.
 void Client::forget_session(bool report) {
-  if (report) outputs_.push_back(SignalReport{Error::no_coordinator});
-  for (const Asked& asked : asked_) outputs_.push_back(Answered{asked.root, 0});
-  for (const PeerId peer : introduced_) outputs_.push_back(Left{peer});
+  if (report) outputs_.push(SignalReport{Error::no_coordinator});
+  for (const Asked& asked : asked_) outputs_.push(Answered{asked.root, 0});
+  for (const PeerId peer : introduced_) outputs_.push(Left{peer});
   asked_.clear();
   introduced_.clear();
   present_.clear();
   silent_asks_ = 0;
   changes_due_.reset();
   changed_.clear();
-  for (auto it = holdings_.begin(); it != holdings_.end();) {
-    it->second.told = it->second.queued = false;
-    it = it->second.held ? std::next(it) : holdings_.erase(it);
-  }
+  holdings_.erase_if([](const Holding& holding) { return !holding.held; });
+  for (auto& [root, holding] : holdings_) holding.told = holding.queued = false;
 }
 
 void Client::handle_message(const Message& message, Instant now) {
   if (state_ < State::greeting) return;
   silent_asks_ = 0;
-  std::visit([this, now](const auto& m) { handle(m, now); }, message);
+  match(message, [this, now](const auto& m) { handle(m, now); });
 }
 
 void Client::handle(const Welcome& welcome, Instant now) {
   if (state_ != State::greeting) return;
   if (welcome.version != version) {
-    outputs_.push_back(SignalReport{Error::version_mismatch});
+    outputs_.push(SignalReport{Error::version_mismatch});
     stop(now);
     return;
   }
@@ -124,7 +124,7 @@ void Client::handle(const Answer& answer, Instant) {
     const auto asked = std::find_if(asked_.begin(), asked_.end(),
                                     [&](const Asked& a) { return a.root == answer.roots[i]; });
     if (asked == asked_.end()) continue;
-    outputs_.push_back(Answered{asked->root, answer.peers[i]});
+    outputs_.push(Answered{asked->root, answer.peers[i]});
     asked_.erase(asked);
   }
 }
@@ -136,23 +136,23 @@ void Client::handle(const Introduce& introduce, Instant) {
     return;
   }
   introduced_.push_back(introduce.peer);
-  outputs_.push_back(Introduced{introduce.peer, introduce.offer});
+  outputs_.push(Introduced{introduce.peer, introduce.offer});
 }
 
 void Client::handle(const Signal& signal, Instant) {
-  if (introduced(signal.peer)) outputs_.push_back(Signalled{signal});
+  if (introduced(signal.peer)) outputs_.push(Signalled{signal});
 }
 
 void Client::handle(const Gone& gone, Instant) {
   if (!introduced(gone.peer)) return;
   introduced_.erase(std::find(introduced_.begin(), introduced_.end(), gone.peer));
-  outputs_.push_back(Left{gone.peer});
+  outputs_.push(Left{gone.peer});
 }
 
 // The coordinator closes the socket next. Another version will not get better by asking again.
 void Client::handle(const Refusal& refusal, Instant now) {
   const Error error = parse_code(refusal.code);
-  outputs_.push_back(SignalReport{error});
+  outputs_.push(SignalReport{error});
   if (error == Error::version_mismatch) stop(now);
 }
 
@@ -164,30 +164,29 @@ void Client::withdraw(const Root& root, Instant now) {
 }
 
 void Client::change(const Root& root, bool held, Instant now) {
-  auto it = holdings_.find(root);
-  if (it == holdings_.end()) {
+  Holding* holding = holdings_.find(root);
+  if (holding == nullptr) {
     if (!held || holdings_.size() >= limits::roots_per_peer) return;
-    it = holdings_.emplace(root, Holding{}).first;
+    holding = &holdings_.insert(root, Holding{});
   }
-  if (it->second.held == held) return;
-  it->second.held = held;
+  if (holding->held == held) return;
+  holding->held = held;
   if (!welcomed()) {
-    if (!held) holdings_.erase(it);
+    if (!held) holdings_.erase(root);
     return;
   }
-  if (!std::exchange(it->second.queued, true)) changed_.push_back(root);
+  if (!std::exchange(holding->queued, true)) changed_.push_back(root);
   if (!changes_due_) changes_due_ = now + limits::announce_wait;
 }
 
 void Client::send_changes() {
   Have have;
   for (const Root& root : changed_) {
-    const auto it = holdings_.find(root);
-    Holding& holding = it->second;
+    Holding& holding = *holdings_.find(root);
     holding.queued = false;
     if (holding.held != holding.told) (holding.held ? have.add : have.remove).push_back(root);
     holding.told = holding.held;
-    if (!holding.held) holdings_.erase(it);
+    if (!holding.held) holdings_.erase(root);
     if (std::max(have.add.size(), have.remove.size()) == limits::roots_per_message) {
       send(std::exchange(have, Have{}));
     }
@@ -202,8 +201,8 @@ void Client::ask(const Root& root, Instant now) {
     if (asked.root == root) return;  // one answer is for both
   }
   if (state_ <= State::waiting || asked_.size() >= limits::asks_waiting) {
-    outputs_.push_back(Answered{root, 0});
-    outputs_.push_back(SignalReport{Error::no_coordinator});
+    outputs_.push(Answered{root, 0});
+    outputs_.push(SignalReport{Error::no_coordinator});
     return;
   }
   asked_.push_back(Asked{root, now + limits::answer_wait});
@@ -237,7 +236,7 @@ bool Client::introduced(PeerId peer) const {
 }
 
 bool Client::anyone_has(const Root& root) const {
-  return present_.count(mark_of(root)) > 0;
+  return present_.contains(mark_of(root));
 }
 
 void Client::handle_timeout(Instant now) {
@@ -248,15 +247,15 @@ void Client::handle_timeout(Instant now) {
   if (changes_due_ && *changes_due_ <= now) send_changes();
   bool silent = false;
   while (!asked_.empty() && asked_.front().expires <= now) {
-    outputs_.push_back(Answered{asked_.front().root, 0});
-    asked_.pop_front();
+    outputs_.push(Answered{asked_.front().root, 0});
+    asked_.erase(asked_.begin());
     silent = true;
   }
   if (!silent) return;
   if (welcomed() && ++silent_asks_ >= limits::silent_asks) {
     drop(Error::no_coordinator, now);
   } else {
-    outputs_.push_back(SignalReport{Error::no_coordinator});
+    outputs_.push(SignalReport{Error::no_coordinator});
   }
 }
 
@@ -274,10 +273,7 @@ std::optional<Instant> Client::next_timeout() const {
 
 std::optional<ClientOutput> Client::poll_output() {
   if (outputs_.empty() && welcomed()) send_asks();
-  if (outputs_.empty()) return std::nullopt;
-  ClientOutput output = std::move(outputs_.front());
-  outputs_.pop_front();
-  return output;
+  return outputs_.poll();
 }
 
 }  // namespace peer_cdn::signal

@@ -1,16 +1,15 @@
 // A page's half of signalling: announces what it can serve, asks who has what, stays connected.
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
-#include <variant>
 #include <vector>
 
+#include "base/flat.hpp"
 #include "base/limits.hpp"
+#include "base/queue.hpp"
 #include "base/time.hpp"
+#include "base/variant.hpp"
 #include "signal/message.hpp"
 #include "signal/random.hpp"
 
@@ -41,8 +40,8 @@ struct Left {  // the other side declined or went; an open connection may live o
 struct SignalReport {
   Error error;
 };
-using ClientOutput = std::variant<OpenSocket, CloseSocket, SendMessage, Answered, Introduced,
-                                  Signalled, Left, SignalReport>;
+using ClientOutput = Variant<OpenSocket, CloseSocket, SendMessage, Answered, Introduced, Signalled,
+                             Left, SignalReport>;
 
 class Client {
  public:
@@ -110,7 +109,7 @@ class Client {
   void change(const Root& root, bool held, Instant now);
   void send_changes();
   void send_asks();
-  void send(Message message) { outputs_.push_back(SendMessage{std::move(message)}); }
+  void send(Message message) { outputs_.push(SendMessage{std::move(message)}); }
 
   std::string browser_;
   Random random_;
@@ -118,14 +117,14 @@ class Client {
   std::uint32_t attempts_ = 0;  // since a session that lasted
   Instant state_expires_{};     // waiting: when to open; opening, greeting: when to give up
   Instant welcomed_at_{};
-  std::unordered_map<Root, Holding> holdings_;
+  FlatMap<Root, Holding> holdings_;
   std::vector<Root> changed_;  // holdings to tell, each once
   std::optional<Instant> changes_due_;
-  std::deque<Asked> asked_;        // oldest first: all wait equally long
+  std::vector<Asked> asked_;       // oldest first: all wait equally long
   std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word
-  std::unordered_set<Mark> present_;
+  FlatSet<Mark> present_;
   std::vector<PeerId> introduced_;
-  std::deque<ClientOutput> outputs_;
+  Queue<ClientOutput> outputs_;
 };
 
 }  // namespace peer_cdn::signal

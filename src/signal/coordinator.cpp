@@ -42,10 +42,10 @@ void Coordinator::handle_message(PeerId id, const Message& message, Instant now)
   Peer* const peer = find(id);
   if (!peer) return;
   if (!spend(*peer, message, now)) return refuse(id, Error::rate_limited, now);
-  const bool hello = std::holds_alternative<Hello>(message);
+  const bool hello = holds_alternative<Hello>(message);
   // First hello, and once.
   if (hello != peer->browser.empty()) return refuse(id, Error::malformed_message, now);
-  std::visit([&](const auto& m) { handle(id, *peer, m, now); }, message);
+  match(message, [&](const auto& m) { handle(id, *peer, m, now); });
 }
 
 void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now) {
@@ -201,7 +201,7 @@ bool Coordinator::Bucket::spend(double cost) {
 bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {
   peer.messages.refill(limits::messages_per_second, limits::messages_burst, now);
   double cost = 1;
-  if (const auto* ask = std::get_if<Ask>(&message)) {
+  if (const auto* ask = get_if<Ask>(&message)) {
     cost += static_cast<double>(ask->roots.size() / limits::asked_roots_per_token);
   }
   if (const auto* have = std::get_if<Have>(&message)) {

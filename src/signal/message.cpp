@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "base/limits.hpp"
+#include "base/variant.hpp"
 
 namespace peer_cdn::signal {
 namespace {
@@ -200,10 +201,10 @@ void fill(Fields& fields, const Introduce& introduce) {
 void fill(Fields& fields, const Signal& signal) {
   fields.type = "signal";
   fields.peer = signal.peer.value;
-  if (const auto* description = std::get_if<Description>(&signal.what)) {
+  if (const auto* description = get_if<Description>(&signal.what)) {
     fields.description_type = description->offer ? "offer" : "answer";
     fields.description_sdp = description->sdp;
-  } else if (const auto* candidate = std::get_if<Candidate>(&signal.what)) {
+  } else if (const auto* candidate = get_if<Candidate>(&signal.what)) {
     fields.candidate = candidate->candidate;
     fields.candidate_mid = candidate->sdp_mid;
     fields.candidate_line = candidate->sdp_m_line_index;
@@ -267,7 +268,7 @@ Result<Message> parse_message(const Fields& fields) {
 
 Fields to_fields(const Message& message) {
   Fields fields;
-  std::visit([&fields](const auto& m) { fill(fields, m); }, message);
+  match(message, [&fields](const auto& m) { fill(fields, m); });
   return fields;
 }
 

@@ -8,11 +8,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "base/variant.hpp"
 
 namespace peer_cdn::signal {
 
@@ -73,7 +73,7 @@ struct Introduce {
 };
 struct Signal {
   PeerId peer;
-  std::variant<Description, Candidate> what;
+  Variant<Description, Candidate> what;
   bool operator==(const Signal&) const = default;
 };
 struct Decline {
@@ -89,8 +89,8 @@ struct Refusal {
   bool operator==(const Refusal&) const = default;
 };
 
-using Message = std::variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, Signal, Decline,
-                             Gone, Refusal>;
+using Message =
+    Variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, Signal, Decline, Gone, Refusal>;
 
 // A JSON object's members as they came, before they are believed. A member of another JSON type
 // than the one named here counts as absent. Numbers are doubles, as JSON has no others.

@@ -1,17 +1,15 @@
 // What the swarm wants done, as data, in order.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <utility>
-#include <variant>
-#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/pieces.hpp"
+#include "base/queue.hpp"
+#include "base/variant.hpp"
 
 namespace peer_cdn::swarm {
 
@@ -75,23 +73,9 @@ struct Report {
   Error error;
   std::optional<PeerId> peer;
 };
-using Output = std::variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver,
-                            Pending, End, StoreRun, Forget, ClosePair, AskFor, Serve, Report>;
+using Output = Variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver,
+                       Pending, End, StoreRun, Forget, ClosePair, AskFor, Serve, Report>;
 
-// First in, first out. Drained after every call, so it never grows past what one event causes.
-class Outputs {
- public:
-  void push(Output output) { queue_.push_back(std::move(output)); }
-  std::optional<Output> poll() {
-    if (next_ < queue_.size()) return std::move(queue_[next_++]);
-    queue_.clear();
-    next_ = 0;
-    return std::nullopt;
-  }
-
- private:
-  std::vector<Output> queue_;
-  std::size_t next_ = 0;
-};
+using Outputs = Queue<Output>;
 
 }  // namespace peer_cdn::swarm

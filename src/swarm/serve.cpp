@@ -11,12 +11,9 @@ namespace peer_cdn::swarm {
 void Swarm::handle_held(const Root& root, const Geometry& geometry, PieceRange pieces,
                         Instant now) {
   if (pieces.empty() || pieces.end > geometry.count()) return settle(now);
-  Holding* holding = find_holding(root);
+  Holding* holding = holdings_.find(root);
   if (holding == nullptr && holdings_.size() < limits::manifest_entries) {
-    const auto at =
-        std::lower_bound(holdings_.begin(), holdings_.end(), root,
-                         [](const Holding& other, const Root& r) { return other.root < r; });
-    holding = &*holdings_.insert(at, {root, geometry, PieceSet(geometry.count())});
+    holding = &holdings_.insert(root, {geometry, PieceSet(geometry.count())});
   }
   if (holding != nullptr && holding->geometry == geometry) {
     const bool first = holding->pieces.empty();
@@ -36,8 +33,8 @@ void Swarm::handle_held(const Root& root, const Geometry& geometry, PieceRange p
 }
 
 void Swarm::handle_dropped(const Root& root, Instant now) {
-  if (Holding* holding = find_holding(root)) {
-    holdings_.erase(holdings_.begin() + (holding - holdings_.data()));
+  if (holdings_.find(root) != nullptr) {
+    holdings_.erase(root);
     if (serving_) outputs_.push(Serve{root, false});
   }
   for (auto& pair : pairs_) {
@@ -58,7 +55,7 @@ void Swarm::handle_upload_options(const UploadOptions& options, Instant now) {
 void Swarm::switch_serving(Instant now) {
   if (upload_.on() == serving_) return;
   serving_ = upload_.on();
-  for (const Holding& holding : holdings_) outputs_.push(Serve{holding.root, serving_});
+  for (const auto& holding : holdings_) outputs_.push(Serve{holding.key, serving_});
   if (serving_) return;
   outputs_.push(Report{Error::upload_off, std::nullopt});
   for (auto& pair : pairs_) {
@@ -70,7 +67,7 @@ void Swarm::switch_serving(Instant now) {
 // --- Who asked for it ----------------------------------------------------------------------------
 
 void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
-  const Holding* holding = find_holding(want.root);
+  const Holding* holding = holdings_.find(want.root);
   const Download* download = find_download(want.root);
   const bool coming = download != nullptr && download->readers() > 0;
   if (!serving_ || (holding == nullptr && !coming) ||
@@ -85,7 +82,7 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
 
 void Swarm::handle(Pair& pair, const wire::Request& request, Instant now) {
   const Root* root = pair.asker.root_of(request.handle);
-  const Holding* holding = root != nullptr ? find_holding(*root) : nullptr;
+  const Holding* holding = root != nullptr ? holdings_.find(*root) : nullptr;
   // Over or dropped before this came.
   if (holding == nullptr) return send(pair, wire::Reject{request.handle, request.blocks}, now);
   wire::Reject reject{request.handle, {}};
@@ -143,10 +140,10 @@ void Swarm::handle_buffered(PeerId peer, std::uint64_t buffered, Instant now) {
 }
 
 void Swarm::handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now) {
-  if (Holding* holding = find_holding(root)) {
+  if (Holding* holding = holdings_.find(root)) {
     holding->pieces.remove(piece);
     if (holding->pieces.empty()) {
-      holdings_.erase(holdings_.begin() + (holding - holdings_.data()));
+      holdings_.erase(root);
       if (serving_) outputs_.push(Serve{root, false});
     }
   }
@@ -170,7 +167,7 @@ void Swarm::pump(Instant now) {
       const Requested next = pair.asker.take();
       const wire::Block& block = next.block;
       sent = true;
-      const Holding* holding = find_holding(next.root);
+      const Holding* holding = holdings_.find(next.root);
       if (holding == nullptr || !holding->pieces.has(block.piece)) {
         send(pair, wire::Reject{next.handle, {block}}, now);
         continue;

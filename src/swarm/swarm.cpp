@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
+#include "base/variant.hpp"
 
 namespace peer_cdn::swarm {
 
@@ -29,13 +30,6 @@ Download* Swarm::download_of(const Pair& pair, wire::Handle handle) {
     if (source != nullptr && source->handle == handle) return download.get();
   }
   return nullptr;
-}
-
-Swarm::Holding* Swarm::find_holding(const Root& root) {
-  const auto at =
-      std::lower_bound(holdings_.begin(), holdings_.end(), root,
-                       [](const Holding& holding, const Root& r) { return holding.root < r; });
-  return at != holdings_.end() && at->root == root ? &*at : nullptr;
 }
 
 void Swarm::send(Pair& pair, const wire::Message& message, Instant now) {
@@ -93,10 +87,10 @@ void Swarm::handle_control(PeerId peer, ByteSpan frame, Instant now) {
   const auto message = wire::parse_message(frame);
   if (!message) {
     close_pair(*pair, message.error());
-  } else if (!pair->session.greeted() && !std::holds_alternative<wire::Hello>(*message)) {
+  } else if (!pair->session.greeted() && !holds_alternative<wire::Hello>(*message)) {
     close_pair(*pair, Error::unknown_message);
   } else {
-    std::visit([&](const auto& m) { handle(*pair, m, now); }, *message);
+    match(*message, [&](const auto& m) { handle(*pair, m, now); });
   }
   settle(now);
 }
@@ -226,7 +220,7 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Pi
   if (download == nullptr) {
     downloads_.push_back(std::make_unique<Download>(root, geometry, seed_));
     download = downloads_.back().get();
-    if (const Holding* holding = find_holding(root)) {
+    if (const Holding* holding = holdings_.find(root)) {
       for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
         if (holding->pieces.has(piece)) download->handle_kept({piece, piece + 1}, outputs_);
       }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/flat.hpp"
 #include "base/ids.hpp"
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
@@ -88,7 +89,6 @@ class Swarm {
     bool closed = false;
   };
   struct Holding {  // what is in the store of one resource
-    Root root;
     Geometry geometry;
     PieceSet pieces;
   };
@@ -96,7 +96,6 @@ class Swarm {
   Pair* find(PeerId peer);
   Download* find_download(const Root& root);
   Download* download_of(const Pair& pair, wire::Handle handle);
-  Holding* find_holding(const Root& root);
 
   void send(Pair& pair, const wire::Message& message, Instant now);
   void close_pair(Pair& pair, Error error);
@@ -127,7 +126,7 @@ class Swarm {
   Instant told_{};
   std::vector<std::unique_ptr<Pair>> pairs_;
   std::vector<std::unique_ptr<Download>> downloads_;
-  std::vector<Holding> holdings_;  // by root
+  FlatMap<Root, Holding> holdings_;
   Pool pool_;
   Upload upload_;
   bool serving_ = true;   // what Serve said last: upload_.on()

@@ -30,10 +30,9 @@ Result<Message> parse_message(ByteSpan frame) {
   // The version, or the handle: every message has it.
   const auto number = reader.number<std::uint32_t>();
   if (type > Type::done) return Error::unknown_message;
-  Message message;
+  Message message = Hello{number};
   switch (type) {
     case Type::hello:
-      message = Hello{number};
       break;
     case Type::want:
       message = Want{number, reader.digest()};
@@ -80,23 +79,23 @@ Result<Message> parse_message(ByteSpan frame) {
 Bytes encode(const Message& message) {
   Writer writer;
   writer.number(static_cast<std::uint8_t>(message.index()));
-  if (const auto* hello = std::get_if<Hello>(&message)) {
+  if (const auto* hello = get_if<Hello>(&message)) {
     writer.number(hello->version);
-  } else if (const auto* want = std::get_if<Want>(&message)) {
+  } else if (const auto* want = get_if<Want>(&message)) {
     writer.number(want->handle).digest(want->root);
-  } else if (const auto* have = std::get_if<Have>(&message)) {
+  } else if (const auto* have = get_if<Have>(&message)) {
     writer.number(have->handle).bytes(have->bitfield);
-  } else if (const auto* not_held = std::get_if<Not>(&message)) {
+  } else if (const auto* not_held = get_if<Not>(&message)) {
     writer.number(not_held->handle);
-  } else if (const auto* update = std::get_if<Update>(&message)) {
+  } else if (const auto* update = get_if<Update>(&message)) {
     writer.number(update->handle).number(update->pieces.begin).number(update->pieces.end);
-  } else if (const auto* request = std::get_if<Request>(&message)) {
+  } else if (const auto* request = get_if<Request>(&message)) {
     write(writer.number(request->handle), request->blocks);
-  } else if (const auto* cancel = std::get_if<Cancel>(&message)) {
+  } else if (const auto* cancel = get_if<Cancel>(&message)) {
     write(writer.number(cancel->handle), cancel->blocks);
-  } else if (const auto* reject = std::get_if<Reject>(&message)) {
+  } else if (const auto* reject = get_if<Reject>(&message)) {
     write(writer.number(reject->handle), reject->blocks);
-  } else if (const auto* done = std::get_if<Done>(&message)) {
+  } else if (const auto* done = get_if<Done>(&message)) {
     writer.number(done->handle);
   }
   return writer.finish();

@@ -20,7 +20,6 @@
 #pragma once
 
 #include <cstdint>
-#include <variant>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -28,6 +27,7 @@
 #include "base/limits.hpp"
 #include "base/pieces.hpp"
 #include "base/result.hpp"
+#include "base/variant.hpp"
 
 namespace peer_cdn::swarm::wire {
 
@@ -79,7 +79,7 @@ struct Done {
   Handle handle = 0;
 };
 // In the order of their types on the wire.
-using Message = std::variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done>;
+using Message = Variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done>;
 
 // unknown_message, malformed_message (too short, too long, an empty list or range),
 // message_too_long.

@@ -30,7 +30,7 @@ struct Host {
   std::vector<T> take() {
     std::vector<T> taken;
     for (const ClientOutput& output : drain()) {
-      if (const T* each = std::get_if<T>(&output)) taken.push_back(*each);
+      if (const T* each = get_if<T>(&output)) taken.push_back(*each);
     }
     return taken;
   }
@@ -128,7 +128,7 @@ TEST_CASE("ten thousand roots are announced in messages that fit") {
   host.greet();
   std::size_t roots = 0;
   for (const Message& message : host.sent()) {
-    const Have& have = std::get<Have>(message);
+    const Have& have = get<Have>(message);
     CHECK(have.add.size() <= limits::roots_per_message);
     roots += have.add.size();
   }
@@ -176,8 +176,8 @@ TEST_CASE("an ask is answered even if the coordinator is silent or not there") {
   host.client.ask(root_of(1), host.now);
   bool answered = false, reported = false;
   for (const ClientOutput& output : host.drain()) {
-    if (const auto* each = std::get_if<Answered>(&output)) answered = each->peers == 0;
-    if (const auto* each = std::get_if<SignalReport>(&output)) {
+    if (const auto* each = get_if<Answered>(&output)) answered = each->peers == 0;
+    if (const auto* each = get_if<SignalReport>(&output)) {
       reported = each->error == Error::no_coordinator;
     }
   }
@@ -309,10 +309,10 @@ TEST_CASE("another version of the coordinator is not asked again") {
   }
   bool reported = false, closed = false;
   for (const ClientOutput& output : host.drain()) {
-    if (const auto* each = std::get_if<SignalReport>(&output)) {
+    if (const auto* each = get_if<SignalReport>(&output)) {
       reported = each->error == Error::version_mismatch;
     }
-    closed = closed || std::holds_alternative<CloseSocket>(output);
+    closed = closed || holds_alternative<CloseSocket>(output);
   }
   CHECK(reported);
   CHECK(closed);

@@ -28,11 +28,11 @@ struct Table {
 
   void drain() {
     while (auto output = coordinator.poll_output()) {
-      if (auto* tell = std::get_if<Tell>(&*output)) {
+      if (auto* tell = get_if<Tell>(&*output)) {
         inbox[tell->peer.value].push_back(tell->message);
-      } else if (auto* all = std::get_if<TellAll>(&*output)) {
+      } else if (auto* all = get_if<TellAll>(&*output)) {
         for (const PeerId peer : all->peers) inbox[peer.value].push_back(all->message);
-      } else if (auto* close = std::get_if<Close>(&*output)) {
+      } else if (auto* close = get_if<Close>(&*output)) {
         closed[close->peer.value] = close->error;
       }
     }
@@ -70,7 +70,7 @@ struct Table {
   std::vector<T> take(PeerId peer) {
     std::vector<T> taken;
     for (const Message& message : inbox[peer.value]) {
-      if (const T* each = std::get_if<T>(&message)) taken.push_back(*each);
+      if (const T* each = get_if<T>(&message)) taken.push_back(*each);
     }
     inbox[peer.value].clear();
     return taken;
@@ -79,7 +79,7 @@ struct Table {
     say(peer, Ask{{root_of(root)}});
     const auto answers = std::vector<Message>(inbox[peer.value]);
     REQUIRE(!answers.empty());
-    const Answer* const answer = std::get_if<Answer>(&answers.back());
+    const Answer* const answer = get_if<Answer>(&answers.back());
     REQUIRE(answer);
     REQUIRE(answer->roots == std::vector<Root>{root_of(root)});
     return answer->peers[0];
@@ -177,7 +177,7 @@ TEST_CASE("an ask names at most four holders, those with fewest introductions") 
   // Twelve holders, twelve introductions: each got one.
   for (const auto& [peer, messages] : t.inbox) {
     const auto count = std::count_if(messages.begin(), messages.end(), [](const Message& m) {
-      return std::holds_alternative<Introduce>(m) && std::get<Introduce>(m).offer;
+      return holds_alternative<Introduce>(m) && get<Introduce>(m).offer;
     });
     CHECK(count ==
           (PeerId{peer} == first || PeerId{peer} == second || PeerId{peer} == third ? 0 : 1));
@@ -196,7 +196,7 @@ TEST_CASE("a holder that declines is replaced once, and not named again for a wh
   const auto said = t.inbox[asker.value];
   REQUIRE(said.size() == 2);
   CHECK(said[0] == Message{Gone{ann}});
-  const PeerId second = std::get<Introduce>(said[1]).peer;
+  const PeerId second = get<Introduce>(said[1]).peer;
   CHECK((second == bob || second == cat));
   t.inbox.clear();
   t.say(second, Decline{asker});

@@ -67,16 +67,16 @@ struct Fixture {
     std::string text;
     const auto number = [](std::uint32_t n) { return std::to_string(n); };
     while (auto output = out.poll()) {
-      if (auto* o = std::get_if<Deliver>(&*output)) text += "D" + number(o->piece) + " ";
-      if (auto* o = std::get_if<DigestPiece>(&*output)) text += "V" + number(o->piece) + " ";
-      if (auto* o = std::get_if<Forget>(&*output)) text += "F" + number(o->piece) + " ";
-      if (auto* o = std::get_if<StoreRun>(&*output)) {
+      if (auto* o = get_if<Deliver>(&*output)) text += "D" + number(o->piece) + " ";
+      if (auto* o = get_if<DigestPiece>(&*output)) text += "V" + number(o->piece) + " ";
+      if (auto* o = get_if<Forget>(&*output)) text += "F" + number(o->piece) + " ";
+      if (auto* o = get_if<StoreRun>(&*output)) {
         text += "S" + number(o->pieces.begin) + "-" + number(o->pieces.end) + " ";
       }
-      if (auto* o = std::get_if<End>(&*output)) text += "E" + std::string(code(o->error)) + " ";
-      if (std::get_if<Pending>(&*output)) text += "P ";
-      if (std::get_if<FetchDigests>(&*output)) text += "L ";
-      if (std::get_if<AskFor>(&*output)) text += "A ";
+      if (auto* o = get_if<End>(&*output)) text += "E" + std::string(code(o->error)) + " ";
+      if (get_if<Pending>(&*output)) text += "P ";
+      if (get_if<FetchDigests>(&*output)) text += "L ";
+      if (get_if<AskFor>(&*output)) text += "A ";
     }
     return text;
   }

@@ -32,7 +32,7 @@ struct Fixture {
   template <class T>
   std::optional<T> first() {
     for (Output& output : drain()) {
-      if (T* found = std::get_if<T>(&output)) return std::move(*found);
+      if (T* found = get_if<T>(&output)) return std::move(*found);
     }
     return std::nullopt;
   }
@@ -40,8 +40,8 @@ struct Fixture {
   template <class T>
   std::optional<T> told() {
     for (Output& output : drain()) {
-      if (auto* sent = std::get_if<signal::SendMessage>(&output)) {
-        if (T* found = std::get_if<T>(&sent->message)) return std::move(*found);
+      if (auto* sent = get_if<signal::SendMessage>(&output)) {
+        if (T* found = get_if<T>(&sent->message)) return std::move(*found);
       }
     }
     return std::nullopt;
@@ -107,10 +107,10 @@ TEST_CASE("the holder offers at once, the asker creates its connection when the 
   f.peer.handle_message(signal::Signal{{61}, signal::Description{true, "sdp"}}, start);
   const auto all = f.drain();
   REQUIRE(all.size() == 2);
-  CHECK_FALSE(std::get<CreatePair>(all[0]).offer);
-  CHECK(std::get<RemoteDescription>(all[1]).description.sdp == "sdp");
+  CHECK_FALSE(get<CreatePair>(all[0]).offer);
+  CHECK(get<RemoteDescription>(all[1]).description.sdp == "sdp");
   f.peer.handle_local_description({61}, {false, "mine"}, start);
-  CHECK(std::get<signal::Description>(f.told<signal::Signal>()->what).sdp == "mine");
+  CHECK(get<signal::Description>(f.told<signal::Signal>()->what).sdp == "mine");
 }
 
 TEST_CASE("signals of peers that were not introduced, or have no pair, do nothing") {

@@ -40,21 +40,20 @@ struct Fixture {
   std::vector<wire::Message> heard() {
     std::vector<wire::Message> messages;
     for (const Output& output : drain()) {
-      if (const auto* o = std::get_if<SendControl>(&output))
+      if (const auto* o = get_if<SendControl>(&output))
         messages.push_back(*wire::parse_message(o->frame));
     }
     return messages;
   }
   std::optional<Error> closed() {
     for (const Output& output : drain()) {
-      if (const auto* o = std::get_if<ClosePair>(&output)) return o->error;
+      if (const auto* o = get_if<ClosePair>(&output)) return o->error;
     }
     return std::nullopt;
   }
   std::size_t blocks_sent() {
     std::size_t count = 0;
-    for (const Output& output : drain())
-      count += std::holds_alternative<SendBlock>(output) ? 1U : 0U;
+    for (const Output& output : drain()) count += holds_alternative<SendBlock>(output) ? 1U : 0U;
     return count;
   }
 
@@ -66,7 +65,7 @@ struct Fixture {
 template <class T>
 const T* find(const std::vector<wire::Message>& messages) {
   for (const auto& message : messages) {
-    if (const T* found = std::get_if<T>(&message)) return found;
+    if (const T* found = get_if<T>(&message)) return found;
   }
   return nullptr;
 }
@@ -78,7 +77,7 @@ TEST_CASE("a pair begins with hello, and another version ends it") {
   f.swarm.handle_pair_open(peer, start);
   const auto first = f.heard();
   REQUIRE(first.size() == 1);
-  CHECK(std::get<wire::Hello>(first[0]).version == wire::version);
+  CHECK(get<wire::Hello>(first[0]).version == wire::version);
   SUBCASE("another version") {
     f.say(wire::Hello{2});
     CHECK(f.closed() == Error::version_mismatch);
@@ -101,7 +100,7 @@ TEST_CASE("a want is answered with what is held, then told of more, and ended wh
   f.say(wire::Want{3, f.root});
   CHECK(find<wire::Not>(f.heard()) != nullptr);
   f.swarm.handle_held(f.root, f.geometry, {0, 2}, start);
-  CHECK(std::holds_alternative<Serve>(f.drain().at(0)));
+  CHECK(holds_alternative<Serve>(f.drain().at(0)));
   f.say(wire::Want{4, f.root});
   const auto answer = f.heard();
   REQUIRE(find<wire::Have>(answer));
@@ -171,7 +170,7 @@ TEST_CASE(
   CHECK(find<wire::Reject>(heard)->blocks[0].piece == 1);
   f.swarm.handle_upload_options({false, 0, 0}, start);
   const auto off = f.drain();
-  CHECK(std::holds_alternative<Serve>(off.at(0)));
+  CHECK(holds_alternative<Serve>(off.at(0)));
   f.say(wire::Want{2, f.root});
   CHECK(find<wire::Not>(f.heard()) != nullptr);
 }
@@ -188,7 +187,7 @@ TEST_CASE("a block that nobody asked for closes the pair") {
   const wire::Block block = find<wire::Request>(asked)->blocks[0];
   SUBCASE("as asked: taken") {
     f.block({handle, block}, wire::block_header_bytes + full);
-    CHECK(std::holds_alternative<TakeBlock>(f.drain().at(0)));
+    CHECK(holds_alternative<TakeBlock>(f.drain().at(0)));
   }
   SUBCASE("twice") {
     f.block({handle, block}, wire::block_header_bytes + full);
@@ -240,9 +239,9 @@ TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last 
   f.swarm.handle_timeout(start + 2s);
   bool reported = false, cancelled = false;
   for (const Output& output : f.drain()) {
-    if (const auto* o = std::get_if<Report>(&output)) reported = o->error == Error::peer_stalled;
-    if (const auto* o = std::get_if<SendControl>(&output)) {
-      cancelled |= std::holds_alternative<wire::Cancel>(*wire::parse_message(o->frame));
+    if (const auto* o = get_if<Report>(&output)) reported = o->error == Error::peer_stalled;
+    if (const auto* o = get_if<SendControl>(&output)) {
+      cancelled |= holds_alternative<wire::Cancel>(*wire::parse_message(o->frame));
     }
   }
   CHECK(reported);
@@ -255,9 +254,9 @@ TEST_CASE("readers and downloads are bounded") {
     f.swarm.open({i}, f.root, f.geometry, {0, 4}, start);
   f.drain();
   f.swarm.open({1000}, f.root, f.geometry, {0, 4}, start);
-  CHECK(std::get<End>(f.drain().at(0)).error == Error::rate_limited);
+  CHECK(get<End>(f.drain().at(0)).error == Error::rate_limited);
   f.swarm.open({1001}, f.root, f.geometry, {0, 5}, start);
-  CHECK(std::get<End>(f.drain().at(0)).error == Error::piece_out_of_bounds);
+  CHECK(get<End>(f.drain().at(0)).error == Error::piece_out_of_bounds);
 }
 
 }  // namespace peer_cdn::swarm

@@ -92,7 +92,7 @@ TEST_CASE("what cannot be a message is refused by its reason") {
 TEST_CASE("a hello of a later version may be longer") {
   const auto parsed = parse_message(Bytes{0, 2, 0, 0, 0, 1, 2, 3});
   REQUIRE(parsed);
-  CHECK(std::get<Hello>(*parsed).version == 2);
+  CHECK(get<Hello>(*parsed).version == 2);
 }
 
 TEST_CASE("a block's header says how long its message is") {

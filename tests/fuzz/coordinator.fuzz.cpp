@@ -127,18 +127,18 @@ class World {
 
   void drain() {
     while (auto output = coordinator_.poll_output()) {
-      if (const auto* tell = std::get_if<Tell>(&*output)) {
+      if (const auto* tell = get_if<Tell>(&*output)) {
         told(seat_of(tell->peer), tell->message);
-      } else if (const auto* all = std::get_if<TellAll>(&*output)) {
+      } else if (const auto* all = get_if<TellAll>(&*output)) {
         for (const PeerId peer : all->peers) told(seat_of(peer), all->message);
-      } else if (const auto* close = std::get_if<Close>(&*output)) {
+      } else if (const auto* close = get_if<Close>(&*output)) {
         forget(seat_of(close->peer));
       }
     }
   }
 
   void told(Seat& seat, const Message& message) {
-    if (const auto* introduce = std::get_if<Introduce>(&message)) {
+    if (const auto* introduce = get_if<Introduce>(&message)) {
       const Seat& other = seat_of(introduce->peer);
       check(other.site == seat.site);
       check(other.browser % 6 != seat.browser % 6);
@@ -146,9 +146,9 @@ class World {
       std::size_t count = 0;
       for (const auto& pair : pairs_) count += pair.first == seat.peer ? 1 : 0;
       check(count <= limits::introductions_per_peer);
-    } else if (const auto* signal = std::get_if<Signal>(&message)) {
+    } else if (const auto* signal = get_if<Signal>(&message)) {
       check(pairs_.count({seat.peer, signal->peer}) == 1);
-    } else if (const auto* gone = std::get_if<Gone>(&message)) {
+    } else if (const auto* gone = get_if<Gone>(&message)) {
       part(seat.peer, gone->peer);
     }
   }

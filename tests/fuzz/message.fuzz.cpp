@@ -85,25 +85,25 @@ void member(Fields& fields, char name, std::string text) {
 }
 
 void check_limits(const Message& message) {
-  if (const auto* have = std::get_if<Have>(&message)) {
+  if (const auto* have = get_if<Have>(&message)) {
     check(have->add.size() <= limits::roots_per_message);
     check(have->remove.size() <= limits::roots_per_message);
-  } else if (const auto* present = std::get_if<Present>(&message)) {
+  } else if (const auto* present = get_if<Present>(&message)) {
     check(present->add.size() <= limits::marks_per_message);
     check(present->remove.size() <= limits::marks_per_message);
-  } else if (const auto* ask = std::get_if<Ask>(&message)) {
+  } else if (const auto* ask = get_if<Ask>(&message)) {
     check(ask->roots.size() <= limits::roots_per_message);
-  } else if (const auto* answer = std::get_if<Answer>(&message)) {
+  } else if (const auto* answer = get_if<Answer>(&message)) {
     check(answer->roots.size() <= limits::roots_per_message);
     check(answer->roots.size() == answer->peers.size());
-  } else if (const auto* signal = std::get_if<Signal>(&message)) {
-    if (const auto* description = std::get_if<Description>(&signal->what)) {
+  } else if (const auto* signal = get_if<Signal>(&message)) {
+    if (const auto* description = get_if<Description>(&signal->what)) {
       check(description->sdp.size() <= limits::sdp_bytes);
-    } else if (const auto* candidate = std::get_if<Candidate>(&signal->what)) {
+    } else if (const auto* candidate = get_if<Candidate>(&signal->what)) {
       check(candidate->candidate.size() <= limits::candidate_bytes);
       check(candidate->sdp_mid.size() <= limits::candidate_mid_bytes);
     }
-  } else if (const auto* refusal = std::get_if<Refusal>(&message)) {
+  } else if (const auto* refusal = get_if<Refusal>(&message)) {
     check(refusal->code.size() <= limits::error_code_bytes);
   }
 }

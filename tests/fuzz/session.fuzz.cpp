@@ -37,17 +37,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes zeros(3 * Digest::bytes_size);
   const auto drain = [&] {
     while (auto output = swarm.poll_output()) {
-      if (const auto* o = std::get_if<SendBlock>(&*output)) {
+      if (const auto* o = get_if<SendBlock>(&*output)) {
         law(holds && o->root == held && o->piece < 3);
         law(o->offset + o->bytes <= geometry.bytes_of(o->piece));
       }
-      if (const auto* o = std::get_if<TakeBlock>(&*output)) {
+      if (const auto* o = get_if<TakeBlock>(&*output)) {
         law(o->root == wanted && o->offset + o->bytes <= geometry.bytes_of(o->piece));
         good[o->piece] = false;
       }
-      if (const auto* o = std::get_if<Deliver>(&*output))
+      if (const auto* o = get_if<Deliver>(&*output))
         law(!ended && o->piece == next++ && good[o->piece]);
-      if (const auto* o = std::get_if<End>(&*output)) {
+      if (const auto* o = get_if<End>(&*output)) {
         law(!ended && (o->error != Error::none || next == 3));
         ended = true;
       }

@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto message = wire::parse_message(frame)) {
     const Bytes again = wire::encode(*message);
     if (again.size() > size || !std::equal(again.begin(), again.end(), data)) std::abort();
-    if (again.size() != size && !std::holds_alternative<wire::Hello>(*message)) std::abort();
+    if (again.size() != size && !holds_alternative<wire::Hello>(*message)) std::abort();
   }
   if (const auto header = wire::parse_block_header(frame, size)) {
     if (wire::block_header_bytes + header->block.bytes != size) std::abort();

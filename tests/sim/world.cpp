@@ -100,7 +100,7 @@ void World::step(Visitor& visitor, const std::function<void()>& event) {
   if (!visitor.alive) return;
   event();
   while (auto output = visitor.peer.poll_output()) {
-    std::visit([&](auto& o) { visitor.perform(o); }, *output);
+    match(*output, [&](auto& o) { visitor.perform(o); });
   }
   std::uint64_t memory = 0;
   for (const auto& [key, tags] : visitor.memory_) memory += tags.size() * limits::block_bytes;
@@ -127,12 +127,11 @@ void World::step_coordinator(const std::function<void()>& event) {
     });
   };
   while (auto output = coordinator_.poll_output()) {
-    if (const auto* one = std::get_if<signal::Tell>(&*output)) tell(one->peer, one->message);
-    if (const auto* all = std::get_if<signal::TellAll>(&*output)) {
+    if (const auto* one = get_if<signal::Tell>(&*output)) tell(one->peer, one->message);
+    if (const auto* all = get_if<signal::TellAll>(&*output)) {
       for (const PeerId peer : all->peers) tell(peer, all->message);
     }
-    check(!std::holds_alternative<signal::Close>(*output),
-          "the coordinator refuses no honest peer");
+    check(!holds_alternative<signal::Close>(*output), "the coordinator refuses no honest peer");
   }
   const auto next = coordinator_.next_timeout();
   if (!next || next == coordinator_woken_) return;

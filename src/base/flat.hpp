@@ -1,0 +1,75 @@
+// A set and a map as sorted vectors: they look up as fast as hash tables where these are small, and
+// every instance of a hash table costs a page that downloads it a kilobyte of code.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace peer_cdn {
+
+template <class Key, class Value>
+class FlatMap {
+ public:
+  struct Entry {
+    Key key;
+    Value value;
+  };
+
+  // Null if there is none; valid until the next insert or erase.
+  Value* find(const Key& key) {
+    const auto at = place(key);
+    return at != entries_.end() && at->key == key ? &at->value : nullptr;
+  }
+  // Requires that there is none.
+  Value& insert(const Key& key, Value value) {
+    return entries_.insert(place(key), Entry{key, std::move(value)})->value;
+  }
+  void erase(const Key& key) {
+    const auto at = place(key);
+    if (at != entries_.end() && at->key == key) entries_.erase(at);
+  }
+  template <class F>
+  void erase_if(F condition) {
+    entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& entry) { return condition(entry.value); }),
+                   entries_.end());
+  }
+  std::size_t size() const { return entries_.size(); }
+  auto begin() { return entries_.begin(); }
+  auto end() { return entries_.end(); }
+
+ private:
+  auto place(const Key& key) {
+    return std::lower_bound(entries_.begin(), entries_.end(), key,
+                            [](const Entry& entry, const Key& k) { return entry.key < k; });
+  }
+
+  std::vector<Entry> entries_;
+};
+
+template <class Key>
+class FlatSet {
+ public:
+  bool contains(const Key& key) const {
+    return std::binary_search(keys_.begin(), keys_.end(), key);
+  }
+  void insert(const Key& key) {
+    const auto at = std::lower_bound(keys_.begin(), keys_.end(), key);
+    if (at == keys_.end() || key < *at) keys_.insert(at, key);
+  }
+  void erase(const Key& key) {
+    const auto at = std::lower_bound(keys_.begin(), keys_.end(), key);
+    if (at != keys_.end() && *at == key) keys_.erase(at);
+  }
+  void clear() { keys_.clear(); }
+  std::size_t size() const { return keys_.size(); }
+  auto begin() const { return keys_.begin(); }
+  auto end() const { return keys_.end(); }
+
+ private:
+  std::vector<Key> keys_;
+};
+
+}  // namespace peer_cdn
