@@ -204,7 +204,7 @@ bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {
   if (const auto* ask = get_if<Ask>(&message)) {
     cost += static_cast<double>(ask->roots.size() / limits::asked_roots_per_token);
   }
-  if (const auto* have = std::get_if<Have>(&message)) {
+  if (const auto* have = get_if<Have>(&message)) {
     peer.changes.refill(limits::changes_per_second, limits::changes_burst, now);
     if (!peer.changes.spend(static_cast<double>(have->add.size() + have->remove.size())))
       return false;

@@ -153,7 +153,7 @@ TEST_CASE("where no connection comes up nobody is asked for any more, until a pa
   f.open(f.root);
   const auto all = f.drain();
   REQUIRE(all.size() == 1);
-  CHECK(std::get<swarm::End>(all[0]).error == Error::nobody_has_it);
+  CHECK(get<swarm::End>(all[0]).error == Error::nobody_has_it);
   f.peer.handle_timeout(start + limits::unreachable_pause_min);
   f.drain();
   f.peer.open(reader, f.root, f.geometry, f.geometry.all(), start + limits::unreachable_pause_min);
