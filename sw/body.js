@@ -11,9 +11,6 @@ const open = new Set();
 /** How many responses of ours are open. */
 export const openCount = () => open.size;
 
-/** Of which roots. @returns {Set<string>} */
-export const openRoots = () => new Set([...open].map((each) => each.asked.root));
-
 /**
  * A run was stored, by a page or by another body: whoever wants the same pieces reads them there.
  * @param {string} root
@@ -46,6 +43,7 @@ export function handleStored(root, begin, end) {
  * What a gathering uses of the worker.
  * @typedef {object} Surroundings
  * @property {Store | null} store
+ * @property {import('./storage.js').StoreKeeper['put']} put
  * @property {(asked: Asked) => Promise<ArrayBuffer>} digests
  * @property {(asked: Asked, begin: number, end: number, page: PageReader) => Source} [askPage]
  * @property {(type: string, detail: object) => void} emit
@@ -310,11 +308,11 @@ export class Gathering {
       buffers.push(/** @type {ArrayBuffer} */ (kept?.get(piece)));
       kept?.delete(piece);
     }
-    const { store, emit, report } = this.#around;
+    const { store, put, emit, report } = this.#around;
     const { root, url } = this.asked;
     if (!store) return;
     try {
-      await store.putRun(root, begin, end, buffers);
+      await put(store, root, begin, end, buffers);
       handleStored(root, begin, end);
       emit('stored', { root, begin, end });
     } catch (error) {

@@ -4,9 +4,8 @@ import { call, callText, isOn, onFailure, regexps } from './engine.js';
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
-import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, dropUnlisted, exchanges, kindOf, NetworkPlugin }
-  from './plugins.js';
-import { Store } from './store.js';
+import { CachePlugin, DelegatePlugin, dropOldCaches, exchanges, kindOf, NetworkPlugin } from './plugins.js';
+import { StoreKeeper } from './storage.js';
 
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 /** @typedef {'ordered' | 'fastest'} Strategy */
@@ -34,8 +33,7 @@ class PeerCDN extends EventTarget {
   #manifest;
   /** @type {MiddlewareFactory[][]} by the core's number of the route */
   #routes = [];
-  /** @type {Promise<Store | null> | undefined} */
-  #store;
+  #storage = new StoreKeeper();
   /** @type {Map<string, Promise<ArrayBuffer>>} being fetched */
   #lists = new Map();
   #told = 0;
@@ -45,7 +43,7 @@ class PeerCDN extends EventTarget {
    */
   constructor({ manifest = '/peer-cdn.json' } = {}) {
     super();
-    this.#manifest = new ManifestKeeper(manifest, () => this.#openStore(), (code, url) => this.#report(code, url),
+    this.#manifest = new ManifestKeeper(manifest, () => this.#storage.open(), (code, url) => this.#report(code, url),
       (lists) => this.#handleManifest(lists));
     onFailure((error) => queueMicrotask(() => this.#report('engine-failed', '', error)));
     if (isOn()) call('manifest_path', new URL(manifest, location.href).pathname);
@@ -73,7 +71,10 @@ class PeerCDN extends EventTarget {
 
   /** Listens. To be called while the worker's script first runs. */
   register() {
-    startPages(handleStored);
+    startPages((root, begin, end) => {
+      handleStored(root, begin, end);
+      this.#manifest.ready().then(() => this.#storage.handleStored(root, begin, end)).catch(() => {});
+    });
     addEventListener('activate', (event) => event.waitUntil(
       Promise.allSettled([clients.claim(), dropOldCaches(), this.#manifest.revalidate()])));
     addEventListener('message', (event) => {
@@ -116,11 +117,12 @@ class PeerCDN extends EventTarget {
   /** @type {import('./exchange.js').Worker} */
   #worker = {
     choosePage,
-    store: () => this.#openStore(),
+    store: () => this.#storage.open(),
     report: (code, url, error) => this.#report(code, url, error),
     expireManifest: () => void this.#manifest.expire(),
     around: (store, page) => ({
       store,
+      put: (...run) => this.#storage.put(...run),
       digests: ({ root }) => this.#digests(root, store),
       askPage: (asked, begin, end, reader) =>
         page ? askPage(page, asked, this.#manifest.digests + asked.root, begin, end, reader)
@@ -131,17 +133,8 @@ class PeerCDN extends EventTarget {
     }),
   };
 
-  // Where storage is denied we only do without it. A failed open is tried again by the next request.
-  #openStore() {
-    this.#store ??= Store.open(currentCache()).catch(() => {
-      this.#store = undefined;
-      return null;
-    });
-    return this.#store;
-  }
-
   // The digest list of a resource of several pieces, checked against its root. Several bodies ask once.
-  #digests(/** @type {string} */ root, /** @type {Store | null} */ store) {
+  #digests(/** @type {string} */ root, /** @type {import('./store.js').Store | null} */ store) {
     let list = this.#lists.get(root);
     if (!list) {
       list = this.#fetchDigests(root, store).finally(() => this.#lists.delete(root));
@@ -150,7 +143,7 @@ class PeerCDN extends EventTarget {
     return list;
   }
 
-  async #fetchDigests(/** @type {string} */ root, /** @type {Store | null} */ store) {
+  async #fetchDigests(/** @type {string} */ root, /** @type {import('./store.js').Store | null} */ store) {
     const stored = await store?.digests(root).catch(() => null);
     if (stored) return stored;
     const response = await fetch(this.#manifest.digests + root, { headers: { 'x-peer-cdn': 'bypass' } });
@@ -168,7 +161,7 @@ class PeerCDN extends EventTarget {
   #handleManifest(/** @type {boolean} */ lists) {
     broadcast('manifest');
     if (!lists) return;
-    void this.#openStore().then((store) => store && dropUnlisted(store)).catch(() => {});
+    void this.#storage.dropUnlisted().catch(() => {});
   }
 
   #tellBusy() {

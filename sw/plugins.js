@@ -1,7 +1,4 @@
 // The plugins of the worker: factories of middlewares, { get, put }, for the chain of a route.
-import { openRoots } from './body.js';
-import { callText } from './engine.js';
-
 /** @typedef {import('./exchange.js').Exchange} Exchange */
 /** @typedef {{ get: () => Promise<Response | null> | Response | null, put?: (response: Response) => unknown }} Middleware */
 /** @typedef {(event: FetchEvent) => Middleware} MiddlewareFactory */
@@ -22,9 +19,13 @@ export const kindOf = (/** @type {Function} */ factory) => kinds.get(factory) ??
 export const exchanges = new WeakMap();
 
 let cacheName = 'peer-cdn-v1';
+let quota = 0;
 
 /** The Cache of the newest CachePlugin. */
 export const currentCache = () => cacheName;
+
+/** The bytes that it may take; 0 if the site does not say. */
+export const currentQuota = () => quota;
 
 /** @type {(timeout: number) => (event: FetchEvent) => Middleware} */
 const delegateFor = (timeout) => (event) => ({
@@ -42,10 +43,12 @@ export class CachePlugin {
   getMiddleware;
 
   /**
-   * @param {{ version?: number | string }} [options] with a new version the old store is dropped
+   * @param {{ version?: number | string, quotaBytes?: number }} [options] With a new version the old store is dropped.
+   *   Beyond `quotaBytes` the oldest files are; by default half of what the browser offers, at most 2 GiB.
    */
-  constructor({ version = 1 } = {}) {
+  constructor({ version = 1, quotaBytes = 0 } = {}) {
     cacheName = CachePlugin.peerFetch + version;
+    quota = quotaBytes;
     this.getMiddleware = (event) => ({
       get: () => exchanges.get(event)?.gather(CACHE) ?? null,
       // Verified pieces are stored as they come, by whoever verified them: there is nothing left to do.
@@ -87,16 +90,4 @@ export async function dropOldCaches() {
   const names = await caches.keys();
   return Promise.all(names.filter((name) => name.startsWith(CachePlugin.peerFetch) && name !== cacheName)
     .map((name) => caches.delete(name)));
-}
-
-/**
- * Drops from the store what the manifest does not list any more.
- * @param {import('./store.js').Store} store
- */
-export async function dropUnlisted(store) {
-  const roots = [...(await store.roots()).keys()];
-  const open = openRoots();
-  /** @type {string[]} */
-  const drop = callText('unlisted', roots.join('')).match(/.{64}/g) ?? [];
-  await Promise.all(drop.filter((root) => !open.has(root)).map((root) => store.drop(root)));
 }

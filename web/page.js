@@ -156,6 +156,7 @@ export class Page {
     if (message?.type === 'stored') {
       this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
     }
+    if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
     this.#listener.tell(message);
   }
 

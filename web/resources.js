@@ -71,12 +71,15 @@ export class Resources {
       for (const [begin, end] of runs) this.held(root, begin, end);
     }
     for (const root of this.#held) {
-      const resource = this.#byRoot.get(root);
-      if (resource) continue;
-      this.#held.delete(root);
-      for (const [handle, known] of this.#byHandle) {
-        if (known.root === root) this.#engine.dropped(handle);
-      }
+      if (!this.#byRoot.has(root)) this.dropped(root);
+    }
+  }
+
+  /** Nothing of it is in the store any more. */
+  dropped(root) {
+    if (!this.#held.delete(root)) return;
+    for (const [handle, known] of this.#byHandle) {
+      if (known.root === root) this.#engine.dropped(handle);
     }
   }
 

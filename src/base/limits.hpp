@@ -147,7 +147,7 @@ inline constexpr std::uint64_t upload_rate = 0;
 inline constexpr std::uint64_t upload_bytes = 4096 * mib;
 // Introduced peers whose offer is awaited.
 inline constexpr std::size_t introductions_waiting = 64;
-// Readers that come while the page's first socket is still being opened wait for it so long, once.
+// start() in a page resolves when the coordinator has said what anybody has, or after so long.
 inline constexpr Duration first_socket_wait = 500ms;
 
 // --- With the coordinator -----------------------------------------------------------------------

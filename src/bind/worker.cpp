@@ -189,6 +189,41 @@ EXPORT unsigned unlisted() {
   return text_size();
 }
 
+// --- The store ----------------------------------------------------------------------------------
+
+// Text: a root. One that is none is nobody's.
+static Root root_in() {
+  return parse_digest(text).value_or(Root());
+}
+
+EXPORT void store_quota(double asked_bytes, double browser_bytes) {
+  engine.set_quota(peer_cdn::store_quota(asked_bytes, browser_bytes));
+}
+
+// Before store_add() of every run, in the order of the store's keys.
+EXPORT void store_count() {
+  engine.clear_stored();
+}
+
+// Text: the root.
+EXPORT void store_add(unsigned begin, unsigned end) {
+  engine.add_stored(root_in(), {begin, end});
+}
+
+// Text: the root.
+EXPORT bool store_fits(unsigned begin, unsigned end) {
+  return engine.fits(root_in(), {begin, end});
+}
+
+// Text: the root. Leaves the roots to drop before the run fits (64 digits each), or a code.
+EXPORT unsigned store_make_room(unsigned begin, unsigned end, bool is_full) {
+  const auto dropped = engine.make_room(root_in(), {begin, end}, is_full);
+  if (!dropped) return error_code(static_cast<unsigned>(dropped.error()));
+  text.clear();
+  for (const Root& root : *dropped) text += to_hex(root);
+  return text_size();
+}
+
 // --- Exchanges -----------------------------------------------------------------------------------
 
 // Text: path with query, Range and If-Range, a line each. Returns the exchange.

@@ -140,11 +140,11 @@ void Body::handle_head(JobId id, const OriginHead& head, Instant now) {
 }
 
 // The origin sends the resource from its first byte on, whatever was asked: one body gives all that
-// is left, paced by `until`, and no other job is needed.
-void Body::take_rest(Job& found) {
+// is left, paced by `until`, and no other job is needed but those that are at work before it.
+void Body::take_rest(const Job& found) {
   Job job = found;
   for (std::size_t i = jobs_.size(); i-- > 0;) {
-    if (jobs_[i].id != job.id) close(jobs_[i].id);
+    if (jobs_[i].id != job.id && jobs_[i].pieces.end > job.pieces.begin) close(jobs_[i].id);
   }
   job.accepted = true;
   job.rest = true;
@@ -153,7 +153,7 @@ void Body::take_rest(Job& found) {
   for (PieceIndex piece = job.next; piece < pieces_.end; ++piece) {
     if (state(piece) == State::free) state(piece) = State::taken;
   }
-  jobs_.front() = job;
+  *find(job.id) = job;
   push(Accept{job.id, geometry_.range_of({job.next, pieces_.end}).begin, job.until});
 }
 
@@ -242,12 +242,12 @@ Body::Job* Body::job_of(Source source) {
 }
 
 // The second window starts when the first one was accepted: an origin that ignores Range, or is
-// gone, is found out once.
-bool Body::may_fetch() const {
+// gone, is found out once. What lies before a body of all the rest is asked for by itself.
+bool Body::may_fetch(PieceIndex from) const {
   std::size_t windows = 0;
   for (const Job& job : jobs_) {
     if (job.source != Source::origin) continue;
-    if (!job.accepted || job.rest) return false;
+    if (!job.accepted || (job.rest && from >= job.pieces.begin)) return false;
     ++windows;
   }
   return windows < limits::windows_in_flight;
@@ -336,13 +336,15 @@ PieceIndex Body::assign(PieceIndex from) {
   if (held) return job_of(Source::store) ? end : add_job(Source::store, {from, segment});
   const Job* peers = job_of(Source::peers);
   if (peers_may_ && !peers) return add_job(Source::peers, {from, end});
-  // What a window of a hedge is not needed for waits for the peers.
-  if (peers_may_ && (!peers->hedged || job_of(Source::origin))) return end;
+  // What a window of a hedge is not needed for waits for the peers; but what lies before theirs,
+  // and was lost by another source, they will never bring.
+  const bool awaited = peers_may_ && from >= peers->pieces.begin;
+  if (awaited && (!peers->hedged || job_of(Source::origin))) return end;
   if (!passed_any_ && !origin_may_begin_) {
     fail(Error::storage_lost);
     return end;
   }
-  return may_fetch() ? add_job(Source::origin, {from, segment}) : end;
+  return may_fetch(from) ? add_job(Source::origin, {from, segment}) : end;
 }
 
 // The end of the free pieces from here on that are all held, or all not.

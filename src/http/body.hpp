@@ -171,7 +171,7 @@ class Body {
   bool is_ready(PieceIndex piece);
   Job* find(JobId id);
   Job* job_of(Source source);
-  bool may_fetch() const;
+  bool may_fetch(PieceIndex from) const;
   PieceIndex read_ahead_end() const;
 
   void advance(Instant now);  // passes on what is ready, then gives out jobs
@@ -182,7 +182,7 @@ class Body {
   PieceIndex add_job(Source source, PieceRange pieces);
   PieceIndex end_of_stretch(PieceIndex from, bool held);
   void extend_rest();
-  void take_rest(Job& job);
+  void take_rest(const Job& job);
   bool take_piece(Job& job, PieceIndex piece, State ready);
   void store_up_to(Job& job, PieceIndex end);
   void close(JobId id);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
-#include "http/eviction.hpp"
 #include "http/range.hpp"
 
 namespace peer_cdn {
@@ -17,8 +16,9 @@ Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy,
   if (plugins.empty() || plugins.size() > limits::plugins_per_route) return Error::malformed_route;
   const auto id = router_.add("GET", path);
   if (!id) return id.error();
-  if (routes_.size() <= id->value) routes_.resize(id->value + 1);
-  routes_[id->value] = {strategy, std::move(plugins)};
+  Route route{strategy, static_cast<std::uint8_t>(plugins.size()), {}};
+  std::copy(plugins.begin(), plugins.end(), route.plugins.begin());
+  routes_.push_back(route);  // the router counts them too
   return *id;
 }
 
@@ -29,17 +29,60 @@ Error Engine::add_resource(const ResourceFields& fields) {
 }
 
 void Engine::commit_manifest(bool disabled) {
+  if (exchanges_.size() > 0) retired_.add({++ids_}, std::move(manifest_));
   manifest_ = std::move(next_manifest_);
   next_manifest_ = Manifest();
   disabled_ = disabled;
 }
 
+void Engine::add_stored(const Root& root, PieceRange run) {
+  const std::uint64_t bytes = bytes_of(root, run);
+  used_bytes_ += bytes;
+  // A root's runs mostly come together.
+  for (auto entry = stored_.rbegin(); entry != stored_.rend(); ++entry) {
+    if (entry->root != root) continue;
+    entry->bytes += bytes;
+    return;
+  }
+  stored_.push_back({root, bytes, false, false, stored_count_++});
+}
+
+Result<std::vector<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
+  for (StoredRoot& entry : stored_) {
+    entry.listed = manifest_.find(entry.root) != nullptr;
+    entry.open = is_open(entry.root);
+  }
+  // A browser that is full gives less than we hoped for: no more than what is used now.
+  const std::uint64_t quota = is_full ? std::min(used_bytes_, quota_bytes_) : quota_bytes_;
+  auto dropped = roots_to_drop(stored_, quota, bytes_of(root, run));
+  if (!dropped) return dropped;
+  for (const Root& gone : *dropped) {
+    const auto entry = std::find_if(stored_.begin(), stored_.end(),
+                                    [&gone](const StoredRoot& each) { return each.root == gone; });
+    used_bytes_ -= entry->bytes;
+    stored_.erase(entry);
+  }
+  return dropped;
+}
+
+// What the manifest does not list any more has an unknown piece: a run is at most one segment.
+std::uint64_t Engine::bytes_of(const Root& root, PieceRange run) const {
+  if (run.empty()) return 0;
+  const Resource* resource = manifest_.find(root);
+  if (!resource) return limits::segment_bytes;
+  const Geometry& geometry = resource->geometry;
+  run.end = std::min(run.end, geometry.count());
+  return geometry.range_of({std::min(run.begin, run.end), run.end}).bytes();
+}
+
+bool Engine::is_open(const Root& root) const {
+  return bodies_.any_of([&root](const OpenBody& body) { return body.root == root; });
+}
+
 std::vector<Root> Engine::unlisted(const std::vector<Root>& stored) const {
   std::vector<StoredRoot> roots;
   for (const Root& root : stored) {
-    const bool open = std::any_of(bodies_.begin(), bodies_.end(),
-                                  [&root](const auto& slot) { return slot.second->root == root; });
-    roots.push_back({root, 0, manifest_.find(root) != nullptr, open, 0});
+    roots.push_back({root, 0, manifest_.find(root) != nullptr, is_open(root), 0});
   }
   return unlisted_roots(roots);
 }
@@ -47,19 +90,22 @@ std::vector<Root> Engine::unlisted(const std::vector<Root>& stored) const {
 ExchangeId Engine::open(RouteId route, std::string_view path_and_query, std::string_view range,
                         std::string_view if_range) {
   const Route& known = routes_[route.value];
-  auto exchange =
-      std::make_unique<Exchange>(Exchange{Chain(known.strategy, known.plugins), {}, {}});
-  if (const Resource* resource = manifest_.find(path_and_query)) {
-    exchange->resource = *resource;
-    if (range_applies(if_range, entity_tag(*resource))) {
-      const auto asked = parse_range(range, resource->geometry.bytes());
-      exchange->satisfiable = static_cast<bool>(asked);
-      if (asked) exchange->asked = *asked;
-    }
-  }
   const ExchangeId id{++ids_};
-  exchanges_.emplace_back(id, std::move(exchange));
+  const PluginKind* plugins = known.plugins.data();
+  Exchange& exchange = exchanges_.add(id, {Chain(known.strategy, {plugins, plugins + known.count}),
+                                           manifest_.find(path_and_query),
+                                           {}});
+  if (exchange.resource && range_applies(if_range, entity_tag(*exchange.resource))) {
+    const auto range_asked = parse_range(range, exchange.resource->geometry.bytes());
+    exchange.satisfiable = static_cast<bool>(range_asked);
+    if (range_asked) exchange.asked = *range_asked;
+  }
   return id;
+}
+
+void Engine::close(ExchangeId id) {
+  exchanges_.erase(id);
+  if (exchanges_.size() == 0) retired_.clear();
 }
 
 std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opener, PieceSet held,
@@ -71,9 +117,7 @@ std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opene
   if (!attended && range.bytes() > limits::unattended_bytes) return std::nullopt;
   if (opener == PluginKind::cache && !held.has_all(geometry.covering(range))) return std::nullopt;
   const BodyId id{++ids_};
-  bodies_.emplace_back(
-      id, std::make_unique<OpenBody>(
-              OpenBody{asked->resource->root, Body(geometry, range, std::move(held), opener)}));
+  bodies_.add(id, {asked->resource->root, Body(geometry, range, std::move(held), opener)});
   return id;
 }
 

@@ -4,32 +4,34 @@
 //                             open_body(): a Body, when one of our plugins answers with pieces
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/manifest.hpp"
 #include "http/body.hpp"
 #include "http/chain.hpp"
+#include "http/eviction.hpp"
 #include "http/head.hpp"
 #include "http/policy.hpp"
 #include "http/router.hpp"
+#include "http/slots.hpp"
 
 namespace peer_cdn {
 
 using ExchangeId = Id<struct ExchangeTag>;
 using BodyId = Id<struct BodyTag>;
 
-// One routed request. It keeps its own copy of the manifest's entry: a newer manifest does not
-// change what a response that has begun is made of.
+// One routed request. It stays with the manifest that it began with: a newer one does not change
+// what a response that has begun is made of.
 struct Exchange {
   Chain chain;
-  std::optional<Resource> resource;  // none: the manifest does not list it
-  std::optional<ByteRange> asked;    // by a Range header that counts
+  const Resource* resource = nullptr;  // none: the manifest does not list it
+  std::optional<ByteRange> asked;      // by a Range header that counts
   bool satisfiable = true;
 
   // What the response holds. Requires a listed resource and a satisfiable range.
@@ -61,60 +63,67 @@ class Engine {
   // Of these stored roots, what nobody will be given any more.
   std::vector<Root> unlisted(const std::vector<Root>& stored) const;
 
+  // --- The store: what its keys say, kept within a quota by dropping whole roots.
+  void set_quota(std::uint64_t bytes) { quota_bytes_ = bytes; }
+  void clear_stored() {
+    stored_.clear();
+    used_bytes_ = 0;
+  }
+  // A run is stored, or about to be. The order of the calls is the age of the roots.
+  void add_stored(const Root& root, PieceRange run);
+  // Whether that run (empty: what is there already) fits.
+  bool fits(const Root& root, PieceRange run) const {
+    return used_bytes_ + bytes_of(root, run) <= quota_bytes_;
+  }
+  // The roots to drop, and forgotten here, so that the run fits. `is_full`: the browser refused it,
+  // whatever the quota. storage_full if that cannot be done without what is open.
+  Result<std::vector<Root>> make_room(const Root& root, PieceRange run, bool is_full);
+
   // --- Exchanges and bodies: open until they are closed, under numbers that are not used again.
   ExchangeId open(RouteId route, std::string_view path_and_query, std::string_view range,
                   std::string_view if_range);
-  Exchange* exchange(ExchangeId id) { return find(exchanges_, id); }
-  void close(ExchangeId id) { erase(exchanges_, id); }
+  Exchange* exchange(ExchangeId id) { return exchanges_.find(id); }
+  void close(ExchangeId id);
 
   // A body for an exchange, from what is held and what the opener may use. None if the opener
   // cannot answer: the resource is not listed, the store lacks a piece and only the store is asked,
   // or no page is there to keep the worker alive for so long a body (limits::unattended_bytes).
   std::optional<BodyId> open_body(ExchangeId id, PluginKind opener, PieceSet held, bool attended);
   Body* body(BodyId id) {
-    OpenBody* open = find(bodies_, id);
+    OpenBody* open = bodies_.find(id);
     return open ? &open->body : nullptr;
   }
-  void close(BodyId id) { erase(bodies_, id); }
+  void close(BodyId id) { bodies_.erase(id); }
   std::size_t open_bodies() const { return bodies_.size(); }
 
  private:
   struct Route {
     Strategy strategy;
-    std::vector<PluginKind> plugins;
+    std::uint8_t count;
+    std::array<PluginKind, limits::plugins_per_route> plugins;
   };
   struct OpenBody {
     Root root;
     Body body;
   };
-  template <class Key, class T>
-  using Slots = std::vector<std::pair<Key, std::unique_ptr<T>>>;
-
-  template <class Key, class T>
-  static T* find(Slots<Key, T>& slots, Key id) {
-    for (auto& [key, value] : slots) {
-      if (key == id) return value.get();
-    }
-    return nullptr;
-  }
-  template <class Key, class T>
-  static void erase(Slots<Key, T>& slots, Key id) {
-    for (auto slot = slots.begin(); slot != slots.end(); ++slot) {
-      if (slot->first != id) continue;
-      slots.erase(slot);
-      return;
-    }
-  }
+  std::uint64_t bytes_of(const Root& root, PieceRange run) const;
+  bool is_open(const Root& root) const;
 
   Router router_;
   std::vector<Route> routes_;  // by RouteId
   std::string manifest_path_ = "/peer-cdn.json";
   Manifest manifest_;
   Manifest next_manifest_;
+  // Older ones that exchanges may point into, until none is open.
+  Slots<Id<struct ManifestTag>, Manifest> retired_;
   bool disabled_ = false;
   Slots<ExchangeId, Exchange> exchanges_;
   Slots<BodyId, OpenBody> bodies_;
   std::uint32_t ids_ = 0;
+  std::vector<StoredRoot> stored_;
+  std::uint64_t stored_count_ = 0;
+  std::uint64_t used_bytes_ = 0;
+  std::uint64_t quota_bytes_ = limits::store_bytes;
 };
 
 }  // namespace peer_cdn

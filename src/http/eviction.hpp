@@ -17,6 +17,10 @@ struct StoredRoot {
   std::uint64_t order = 0;  // when it was stored, as a time or a count: the smallest is the oldest
 };
 
+// The bytes that the store may take: what the site asks for, or else half of what the browser
+// offers, at most limits::store_bytes. Not a positive number: nothing was asked, or is known.
+std::uint64_t store_quota(double asked_bytes, double browser_bytes);
+
 // The roots to drop, first ones first, so that `needed_bytes` more fit into `quota_bytes`: what is
 // no longer listed before what is, the oldest before the newer. Empty when it fits already.
 // storage_full when all that may be dropped would not do: then nothing is dropped for nothing.

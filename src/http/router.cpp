@@ -49,6 +49,14 @@ std::string encode(std::string_view segment) {
   return text;
 }
 
+// Where a text is in a table, to which it is added if it is new.
+std::uint32_t place_of(std::string_view text, std::vector<std::string>& table) {
+  std::uint32_t at = 0;
+  while (at < table.size() && table[at] != text) ++at;
+  if (at == table.size()) table.emplace_back(text);
+  return at;
+}
+
 }  // namespace
 
 bool is_reserved(std::string_view path, std::string_view manifest_path) {
@@ -94,53 +102,50 @@ Result<RouteId> Router::add(std::string_view method, std::string_view path) {
     return Error::malformed_route;
   }
   // All of it is read before any of it is added.
-  std::vector<Step> steps;
-  while (path.find_first_not_of('/') != std::string_view::npos) {
-    auto step = take_step(path);
-    if (!step || steps.size() >= limits::segments_per_route) return Error::malformed_route;
-    steps.push_back(std::move(*step));
+  std::size_t count = 0;
+  for (std::string_view rest = path; rest.find_first_not_of('/') != std::string_view::npos;) {
+    if (!take_step(rest) || ++count > limits::segments_per_route) return Error::malformed_route;
   }
   std::uint32_t at = 0;
-  for (const Step& step : steps) at = child(at, step);
+  for (; count > 0; --count) at = child(at, *take_step(path));
 
   const RouteId id{routes_added_++};
-  auto& routes = nodes_[at].routes;
-  const auto same = std::find_if(routes.begin(), routes.end(),
-                                 [&](const auto& route) { return route.first == method; });
-  if (same != routes.end()) {
-    same->second = id;
+  const std::uint32_t name = place_of(method, texts_);
+  const auto same = std::find_if(routes_.begin(), routes_.end(), [&](const Route& route) {
+    return route.node == at && route.method == name;
+  });
+  if (same != routes_.end()) {
+    same->id = id;
   } else {
-    routes.emplace_back(method, id);
+    routes_.push_back({at, name, id});
   }
   return id;
 }
 
+// The child of that step, which is made if there is none.
 std::uint32_t Router::child(std::uint32_t parent, const Step& step) {
-  for (const std::uint32_t index : nodes_[parent].children) {
-    if (nodes_[index].step == step) return index;
-  }
-  const auto index = static_cast<std::uint32_t>(nodes_.size());
-  Node node{step, 0, {}, {}};
-  if (step.kind == Kind::regexp) {
-    const auto known = std::find(patterns_.begin(), patterns_.end(), step.text);
-    node.pattern = static_cast<std::uint32_t>(known - patterns_.begin());
-    if (known == patterns_.end()) patterns_.push_back(step.text);
-  }
-  nodes_.push_back(std::move(node));
+  const std::uint32_t text =
+      step.kind == Kind::any ? 0
+                             : place_of(step.text, step.kind == Kind::regexp ? patterns_ : texts_);
+  const auto made = static_cast<std::uint32_t>(nodes_.size());
+  nodes_.push_back({step.kind, text, 0, 0});
   // In order of preference: behind those of its kind.
-  auto& children = nodes_[parent].children;
-  const auto place = std::find_if(children.begin(), children.end(), [&](std::uint32_t other) {
-    return nodes_[other].step.kind > step.kind;
-  });
-  children.insert(place, index);
-  return index;
+  std::uint32_t* link = &nodes_[parent].first_child;
+  for (; *link != 0 && nodes_[*link].kind <= step.kind; link = &nodes_[*link].next) {
+    if (nodes_[*link].kind != step.kind || nodes_[*link].text != text) continue;
+    nodes_.pop_back();
+    return *link;
+  }
+  nodes_[made].next = *link;
+  *link = made;
+  return made;
 }
 
-void Router::note(const Node& node, std::size_t depth, Search& search) {
+void Router::note(std::uint32_t node, std::size_t depth, Search& search) const {
   if (depth <= search.best_depth) return;
-  for (const auto& [method, route] : node.routes) {
-    if (method != search.method) continue;
-    search.best = route;
+  for (const Route& route : routes_) {
+    if (route.node != node || texts_[route.method] != search.method) continue;
+    search.best = route.id;
     search.best_depth = depth;
   }
 }

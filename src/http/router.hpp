@@ -15,7 +15,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -56,13 +55,18 @@ class Router {
   struct Step {
     Kind kind = Kind::literal;
     std::string text;  // of a literal, percent-encoded; of a regexp, its pattern
-    bool operator==(const Step&) const = default;
   };
+  // Nodes and routes hold numbers only: tables of them grow with the least of code.
   struct Node {
-    Step step;
-    std::uint32_t pattern = 0;                            // of a regexp
-    std::vector<std::uint32_t> children;                  // in order of preference
-    std::vector<std::pair<std::string, RouteId>> routes;  // by method
+    Kind kind = Kind::literal;
+    std::uint32_t text = 0;         // of a literal, its place in texts_; of a regexp, in patterns_
+    std::uint32_t first_child = 0;  // children in order of preference; 0: none
+    std::uint32_t next = 0;         // of the same parent
+  };
+  struct Route {
+    std::uint32_t node;
+    std::uint32_t method;  // its place in texts_
+    RouteId id;
   };
   struct Search {
     std::string_view method;
@@ -75,25 +79,26 @@ class Router {
   // The same in a route, where a regexp may contain slashes. Nothing: it is malformed.
   static std::optional<Step> take_step(std::string_view& rest);
   std::uint32_t child(std::uint32_t parent, const Step& step);
-  static void note(const Node& node, std::size_t depth, Search& search);
+  void note(std::uint32_t node, std::size_t depth, Search& search) const;
 
   template <class Test>
   void visit(std::uint32_t at, std::string_view rest, std::size_t depth, Search& search,
              Test& test) const {
-    const Node& node = nodes_[at];
-    note(node, depth, search);
+    note(at, depth, search);
     std::string_view segment;
     if (!take_segment(rest, segment)) return;
-    for (const std::uint32_t index : node.children) {
-      const Step& step = nodes_[index].step;
-      const bool matches = step.kind == Kind::any ||
-                           (step.kind == Kind::literal && step.text == segment) ||
-                           (step.kind == Kind::regexp && test(nodes_[index].pattern, segment));
-      if (matches) visit(index, rest, depth + 1, search, test);
+    for (at = nodes_[at].first_child; at != 0; at = nodes_[at].next) {
+      const Node& node = nodes_[at];
+      const bool matches = node.kind == Kind::any ||
+                           (node.kind == Kind::literal && texts_[node.text] == segment) ||
+                           (node.kind == Kind::regexp && test(node.text, segment));
+      if (matches) visit(at, rest, depth + 1, search, test);
     }
   }
 
   std::vector<Node> nodes_{Node{}};  // 0 is the root
+  std::vector<Route> routes_;
+  std::vector<std::string> texts_;
   std::vector<std::string> patterns_;
   std::uint32_t routes_added_ = 0;
 };

@@ -132,3 +132,64 @@ TEST_CASE("what is not listed any more may go, unless a body reads it") {
   engine.close(*body);
   CHECK(engine.unlisted({a, b, c}).size() == 2);
 }
+
+namespace {
+
+Root root_of(char digit) {
+  return *parse_digest(std::string(64, digit));
+}
+
+// Three of ten pieces each, stored in the order a, b, c, under a quota of 32 pieces.
+Engine engine_with_three_stored() {
+  Engine engine = engine_with(
+      {fields_of("/a", 655360, 'a'), fields_of("/b", 655360, 'b'), fields_of("/c", 655360, 'c')});
+  engine.set_quota(32 * 65536);
+  for (const char each : {'a', 'b', 'c'}) engine.add_stored(root_of(each), {0, 10});
+  return engine;
+}
+
+}  // namespace
+
+TEST_CASE("the store is counted in bytes of runs, the last piece with its own length") {
+  Engine engine = engine_with({fields_of("/a", 65536 + 5, 'a')});
+  engine.set_quota(65536 + 5);
+  CHECK(engine.fits(root_of('a'), {0, 2}));
+  engine.add_stored(root_of('a'), {0, 1});
+  CHECK(engine.fits(root_of('a'), {1, 2}));
+  CHECK_FALSE(engine.fits(root_of('a'), {0, 1}));
+  engine.add_stored(root_of('a'), {1, 99});
+  CHECK(engine.fits(root_of('a'), {0, 0}));
+  CHECK(engine.fits(root_of('a'), {7, 3}));
+  engine.set_quota(65536 + 4);
+  CHECK_FALSE(engine.fits(root_of('a'), {0, 0}));
+  engine.clear_stored();
+  CHECK(engine.fits(root_of('a'), {0, 1}));
+}
+
+TEST_CASE("room is made by the oldest roots, and what was named is forgotten") {
+  Engine engine = engine_with_three_stored();
+  CHECK(engine.fits(root_of('c'), {0, 2}));
+  CHECK_FALSE(engine.fits(root_of('c'), {0, 3}));
+  CHECK(engine.make_room(root_of('c'), {0, 3}, false).value() == std::vector{root_of('a')});
+  CHECK(engine.fits(root_of('c'), {0, 3}));
+  CHECK(engine.make_room(root_of('c'), {0, 3}, false).value().empty());
+}
+
+TEST_CASE("a browser that is full makes room below the quota") {
+  Engine engine = engine_with_three_stored();
+  CHECK(engine.make_room(root_of('c'), {0, 1}, true).value() == std::vector{root_of('a')});
+}
+
+TEST_CASE("what the manifest does not list goes first, and what a body has open never") {
+  Engine engine = engine_with_three_stored();
+  const ExchangeId id = engine.open(RouteId{0}, "/a", "", "");
+  const auto body = engine.open_body(id, PluginKind::cache, all(), true);
+  REQUIRE(body);
+  engine.add_stored(root_of('d'), {0, 1});
+  CHECK(engine.make_room(root_of('c'), {0, 2}, false).value() == std::vector{root_of('d')});
+  CHECK(engine.make_room(root_of('b'), {0, 10}, false).value() == std::vector{root_of('b')});
+  engine.set_quota(9 * 65536);
+  CHECK(engine.make_room(root_of('c'), {0, 0}, false).error() == Error::storage_full);
+  engine.close(*body);
+  CHECK(engine.make_room(root_of('c'), {0, 0}, false).value().size() == 2);
+}

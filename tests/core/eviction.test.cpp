@@ -3,7 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <random>
+
+#include "base/limits.hpp"
 
 namespace peer_cdn {
 namespace {
@@ -23,6 +26,27 @@ StoredRoot entry(std::uint8_t n, std::uint64_t bytes, Listed is_listed, Open is_
 }
 
 using Roots = std::vector<Root>;
+
+TEST_CASE("the quota is what the site says, or half of what the browser offers within a limit") {
+  struct Case {
+    double asked, browser;
+    std::uint64_t expected;
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Case cases[] = {{100, 10, 100},
+                        {0, 1000, 500},
+                        {-5, 1000, 500},
+                        {nan, 1000, 500},
+                        {0, 1e15, limits::store_bytes},
+                        {0, 0, limits::store_bytes},
+                        {0, nan, limits::store_bytes},
+                        {1e300, 0, std::uint64_t{1} << 53}};
+  for (const Case& each : cases) {
+    CAPTURE(each.asked);
+    CAPTURE(each.browser);
+    CHECK(store_quota(each.asked, each.browser) == each.expected);
+  }
+}
 
 TEST_CASE("nothing is dropped while it fits") {
   CHECK(roots_to_drop({}, 100, 100).value().empty());

@@ -1,0 +1,103 @@
+// Keeps the store within its quota: tells the core what is in it, and drops the roots that the core names.
+import { call, callText } from './engine.js';
+import { broadcast } from './pages.js';
+import { currentCache, currentQuota } from './plugins.js';
+import { Store } from './store.js';
+
+export class StoreKeeper {
+  /** @type {Promise<Store | null> | undefined} */
+  #store;
+  /** @type {Promise<void> | undefined} the core knows what is in it */
+  #counted;
+  /** @type {Promise<void>} one after another: what one drops is room for the next */
+  #making = Promise.resolve();
+
+  /** Null where storage is denied: we only do without it. A failed open is tried again by the next request. */
+  open() {
+    this.#store ??= Store.open(currentCache()).catch(() => {
+      this.#store = undefined;
+      return null;
+    });
+    return this.#store;
+  }
+
+  /**
+   * Stores a run, as Store.putRun() does, and makes room for it. Rejects when none can be made.
+   * @param {Store} store
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   * @param {BlobPart[]} buffers
+   */
+  async put(store, root, begin, end, buffers) {
+    const put = () => {
+      call('store_add', begin, end, root);
+      return store.putRun(root, begin, end, buffers);
+    };
+    await this.#know(store);
+    if (!call('store_fits', begin, end, root)) await this.#makeRoom(store, root, begin, end, false);
+    await put().catch(async (error) => {
+      if (error.name !== 'QuotaExceededError') throw error;
+      await this.#makeRoom(store, root, begin, end, true);
+      await put();
+    });
+  }
+
+  /**
+   * A page stored a run: it is counted, and something else may have to go. The manifest is loaded.
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   */
+  async handleStored(root, begin, end) {
+    const store = await this.open();
+    if (!store) return;
+    await this.#know(store);
+    call('store_add', begin, end, root);
+    if (!call('store_fits', 0, 0, root)) await this.#makeRoom(store, root, 0, 0, false);
+  }
+
+  /** Drops what the manifest does not list any more. */
+  async dropUnlisted() {
+    const store = await this.open();
+    if (!store) return;
+    const roots = await store.roots();
+    await this.#drop(store, callText('unlisted', [...roots.keys()].join('')));
+    this.#counted = undefined;
+  }
+
+  #know(/** @type {Store} */ store) {
+    this.#counted ??= this.#count(store);
+    return this.#counted;
+  }
+
+  async #count(/** @type {Store} */ store) {
+    const { quota = 0 } = await navigator.storage.estimate().catch(() => ({}));
+    const roots = await store.roots();
+    call('store_quota', currentQuota(), quota);
+    call('store_count');
+    for (const [root, runs] of roots) {
+      for (const run of runs) call('store_add', ...run, root);
+    }
+  }
+
+  #makeRoom(/** @type {Store} */ store, /** @type {string} */ root, /** @type {number} */ begin,
+    /** @type {number} */ end, /** @type {boolean} */ isFull) {
+    const made = this.#making.then(async () => {
+      // Counted anew: the browser and the pages take entries away without a word.
+      await this.#count(store);
+      const named = callText('store_make_room', begin, end, isFull, root);
+      if (named === 'storage-full') throw new Error(named);
+      await this.#drop(store, named);
+    });
+    this.#making = made.catch(() => {});
+    return made;
+  }
+
+  async #drop(/** @type {Store} */ store, /** @type {string} */ named) {
+    await Promise.all((named.match(/.{64}/g) ?? []).map(async (root) => {
+      await store.drop(root);
+      broadcast('dropped', { root });
+    }));
+  }
+}

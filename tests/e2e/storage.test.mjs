@@ -1,0 +1,69 @@
+// The store within its quota: the oldest files leave it, whole, and everybody who shared them knows.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {documentedWorker, randomBytes, scene, sha256, until} from './harness/index.mjs';
+
+const quotaBytes = 4_500_000;
+const worker = documentedWorker().replace('{ version: 1 }', `{ version: 1, quotaBytes: ${quotaBytes} }`);
+const urls = ['/static/1.bin', '/static/2.bin', '/static/3.bin'];
+
+/** Bytes in the store by root. */
+const stored = () => caches.open('peer-cdn-v1').then(async (cache) => {
+  const sizes = {};
+  for (const request of await cache.keys()) {
+    const root = /\/store\/([0-9a-f]{64})/.exec(request.url)?.[1];
+    if (root) sizes[root] = (sizes[root] ?? 0) + (await (await cache.match(request)).arrayBuffer()).byteLength;
+  }
+  return sizes;
+});
+
+const listenForDropped = () => {
+  window.dropped = [];
+  new BroadcastChannel('peer-cdn').addEventListener('message', ({data}) => {
+    if (data.type === 'dropped') window.dropped.push(data.root);
+  });
+};
+
+test('three files of 2 MB under 4.5 MB: the oldest is dropped, and fetched again it is whole', async (t) => {
+  const {site, chromium} = scene(t);
+  const files = Object.fromEntries(urls.map((url) => [url, randomBytes(url, 2_000_000)]));
+  const s = await site({...files, '/sw.js': worker});
+  const roots = await Promise.all(urls.map((url) => s.root(url)));
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  await visitor.run(listenForDropped);
+  for (const url of urls) {
+    const got = await visitor.fetch(url);
+    assert.equal(got.error, null);
+    assert.equal(got.sha256, sha256(files[url]));
+  }
+  const second = {[roots[1]]: 2_000_000, [roots[2]]: 2_000_000};
+  await until('the oldest is gone', async () => JSON.stringify(await visitor.run(stored)) === JSON.stringify(second));
+  assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
+
+  s.origin.requests = [];
+  const again = await visitor.fetch(urls[0]);
+  assert.equal(again.sha256, sha256(files[urls[0]]));
+  assert.equal(s.origin.sent(urls[0]), 2_000_000);
+  await until('the next oldest is gone', async () => !(await visitor.run(stored))[roots[1]]);
+  assert.deepEqual(await visitor.run(() => window.dropped), [roots[0], roots[1]]);
+});
+
+test('a file that is open is not dropped; one that is larger than the quota comes whole all the same', async (t) => {
+  const {site, chromium} = scene(t);
+  const files = {'/static/a.bin': randomBytes('a', 2_000_000), '/static/big.bin': randomBytes('big', 7_000_000)};
+  const s = await site({...files, '/sw.js': worker});
+  const [a, big] = [await s.root('/static/a.bin'), await s.root('/static/big.bin')];
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  await visitor.run(listenForDropped);
+  await visitor.fetch('/static/a.bin');
+  const got = await visitor.fetch('/static/big.bin');
+  assert.equal(got.error, null);
+  assert.equal(got.sha256, sha256(files['/static/big.bin']));
+  const sizes = await visitor.run(stored);
+  t.diagnostic(JSON.stringify(sizes));
+  assert.deepEqual(await visitor.run(() => window.dropped), [a], 'the file being stored stays');
+  assert.ok(sizes[big] > 3_000_000 && sizes[big] <= quotaBytes, `${sizes[big]} bytes`);
+});
