@@ -83,8 +83,10 @@ async function run(asJson, open) {
   for (let i = 1; i <= 4; ++i) {
     const name = `visitor ${i}`;
     const before = origin.sent(...heavyUrls);
-    const visitor = await openChromium();
-    open.push(visitor);
+    const opening = openChromium();
+    // Known before it is there: Ctrl-C may come while it starts.
+    open.push({close: async () => (await opening).close()});
+    const visitor = await opening;
     await visitor.visit(`${origin.url}/#visitor`);
     const progress = new Progress();
     const wholes = {'ffmpeg-core.wasm': sizes['/heavy/ffmpeg-core.wasm'], 'film.mp4': sizes['/media/film.mp4']};

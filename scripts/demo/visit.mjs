@@ -65,20 +65,20 @@ export async function visit(visitor, digests, sentByOrigin, onProgress) {
   };
   const follow = async (label, urls, work) => {
     let isOver = false;
+    const look = async () => onProgress(label, (await Promise.all(urls.map((url) => visitor.transfers(url)))).flat());
     const watch = (async () => {
       while (!isOver) {
-        const lists = await Promise.all(urls.map((url) => visitor.transfers(url)));
-        onProgress(label, lists.flat());
+        await look();
         await new Promise((resolve) => setTimeout(resolve, 250));
       }
     })();
-    try {
-      return await work();
-    } finally {
-      isOver = true;
-      await watch.catch(() => {});
-      onProgress(label, null);
-    }
+    // Handled where it is awaited, after the work.
+    watch.catch(() => {});
+    const result = await work().finally(() => isOver = true);
+    await watch;
+    await look();
+    onProgress(label, null);
+    return result;
   };
 
   await follow('ffmpeg-core.wasm', [wasmUrl], () => fetchOne(wasmUrl));

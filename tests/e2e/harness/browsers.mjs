@@ -175,7 +175,8 @@ export class Visitor {
 
   async close() {
     await within(`closing ${this.kind}`, 20_000, this.#closeBrowser()).catch(() => {});
-    fs.rmSync(this.profile, {recursive: true, force: true, maxRetries: 5});
+    // Its processes may write for a moment yet.
+    await fs.promises.rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
   }
 }
 
