@@ -65,7 +65,7 @@ TEST_CASE("two peers move a file, on any network") {
     seeder.hold(file, file.geometry.all());
     settle(world, 2s);
     Visitor& leecher = world.add();
-    settle(world, random.between(0s, 1s));
+    settle(world, random.between(500ms, 1500ms));  // as after start()
     leecher.read(file, file.geometry.all());
     CHECK(world.run_readers(60s));
     check_ended_well(leecher.readings[0]);
@@ -75,7 +75,7 @@ TEST_CASE("two peers move a file, on any network") {
   });
 }
 
-TEST_CASE("ten peers move a file, most of it among themselves") {
+TEST_CASE("ten peers move a file, more than a third of it among themselves") {
   for_seeds(40, [](std::uint64_t seed) {
     Random random(seed);
     Network network = network_of(random);
@@ -85,7 +85,7 @@ TEST_CASE("ten peers move a file, most of it among themselves") {
     settle(world, 1s);
     for (int i = 0; i < 9; ++i) {
       Visitor& visitor = world.add();
-      settle(world, random.between(200ms, 600ms));
+      settle(world, random.between(500ms, 900ms));
       visitor.read(file, file.geometry.all());
     }
     CHECK(world.run_readers(120s));
@@ -96,7 +96,9 @@ TEST_CASE("ten peers move a file, most of it among themselves") {
       check_ended_well(world.visitors[i]->readings[0]);
       among += world.visitors[i]->blocks_sent;
     }
-    CHECK(among > 0);
+    // Nine copies were taken, and one visitor could have sent them all.
+    const std::uint64_t in_all = among + world.visitors[0]->blocks_sent;
+    CHECK(3 * among > in_all);
     check_world(world);
   });
 }
