@@ -430,9 +430,12 @@ void Body::watch(Instant now) {
       i = jobs_.size();
     }
   }
+  // Like the page itself, longer for a large piece: only whole ones come over.
+  const Duration piece_time(std::uint64_t{geometry_.piece_bytes()} * 1'000'000 /
+                            limits::reader_rate_min);
   for (const Job& job : jobs_) {
     if (passed_any_ && job.source == Source::peers && job.owed > 0 && !stalls_at_) {
-      stalls_at_ = now + limits::bridge_stall;
+      stalls_at_ = now + limits::bridge_stall + piece_time;
     }
   }
 }

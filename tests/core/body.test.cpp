@@ -413,6 +413,20 @@ TEST_CASE("a page that owes pieces for too long is given up; one without credit 
   }
 }
 
+TEST_CASE("a page gets longer for a larger piece than for a small one: its own patience and more") {
+  for (const std::uint32_t bytes_of_piece : {limits::piece_bytes_min, limits::piece_bytes_max}) {
+    const auto geometry = Geometry::parse(4ULL * bytes_of_piece, bytes_of_piece);
+    Body body(*geometry, {0, geometry->bytes()}, none(), PluginKind::delegate);
+    body.start(Instant{});
+    body.handle_pull(1LL << 40, Instant{});
+    CHECK(body.handle_piece(JobId{1}, 0, bytes_of_piece, Instant{}));
+    REQUIRE(body.next_timeout());
+    const auto seconds = std::chrono::seconds(bytes_of_piece / limits::reader_rate_min);
+    CHECK(*body.next_timeout() >= Instant{} + seconds + limits::bridge_stall);
+    CHECK(*body.next_timeout() < Instant{} + seconds + 2 * limits::bridge_stall);
+  }
+}
+
 TEST_CASE(
     "an origin that ignores Range: one body is skipped into, paced, and nothing else is asked") {
   const std::uint64_t bytes = 300 * piece_bytes;
