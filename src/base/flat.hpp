@@ -9,6 +9,14 @@
 
 namespace peer_cdn {
 
+// vector::insert is several times the code of this.
+template <class T>
+T& insert_at(std::vector<T>& items, std::ptrdiff_t index, T item) {
+  items.push_back(std::move(item));
+  std::rotate(items.begin() + index, items.end() - 1, items.end());
+  return items[static_cast<std::size_t>(index)];
+}
+
 template <class Key, class Value>
 class FlatMap {
  public:
@@ -24,7 +32,7 @@ class FlatMap {
   }
   // Requires that there is none.
   Value& insert(const Key& key, Value value) {
-    return entries_.insert(place(key), Entry{key, std::move(value)})->value;
+    return insert_at(entries_, place(key) - entries_.begin(), Entry{key, std::move(value)}).value;
   }
   void erase(const Key& key) {
     const auto at = place(key);
@@ -57,7 +65,7 @@ class FlatSet {
   }
   void insert(const Key& key) {
     const auto at = std::lower_bound(keys_.begin(), keys_.end(), key);
-    if (at == keys_.end() || key < *at) keys_.insert(at, key);
+    if (at == keys_.end() || key < *at) insert_at(keys_, at - keys_.begin(), key);
   }
   void erase(const Key& key) {
     const auto at = std::lower_bound(keys_.begin(), keys_.end(), key);
