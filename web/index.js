@@ -12,6 +12,16 @@ export {CachePlugin, PeerPlugin};
 
 // The worker is active, and yet does not control this page, after a forced reload: there is nothing to wait for.
 const CONTROLLER_WAIT_MS = 3000;
+// Without `worker`: the site registers one by then, or never.
+const REGISTRATION_WAIT_MS = 3000;
+
+/** The site's own registration, once it is active; undefined if there is none. @param {ServiceWorkerContainer} container */
+async function registered(container) {
+  const late = new Promise((resolve) => {
+    setTimeout(() => resolve(undefined), REGISTRATION_WAIT_MS);
+  });
+  return await Promise.race([container.ready, late]) ?? (await container.getRegistration() && container.ready);
+}
 
 /** @param {ServiceWorkerContainer} container @param {ServiceWorkerRegistration} registration */
 function controlled(container, registration) {
@@ -20,7 +30,8 @@ function controlled(container, registration) {
     container.addEventListener('controllerchange', () => resolve(true), {once: true});
     const worker = registration.installing ?? registration.waiting ?? registration.active;
     const look = () => {
-      if (worker?.state === 'activated') setTimeout(() => resolve(false), CONTROLLER_WAIT_MS);
+      const active = registration.active || worker?.state === 'activated';
+      if (active) setTimeout(() => resolve(false), CONTROLLER_WAIT_MS);
       if (worker?.state === 'redundant') resolve(false);
     };
     worker?.addEventListener('statechange', look);
@@ -29,8 +40,9 @@ function controlled(container, registration) {
 }
 
 /**
- * Starts sharing in this page. Resolves when the worker controls the page, and then what is fetched may come from
- * peers; or, `active` false and a `reason`, where that cannot be. Never rejects, never reloads.
+ * Starts sharing in this page. Resolves when the worker controls the page and the coordinator has said who has what
+ * (half a second at most): what is fetched then may come from peers. Or, `active` false and a `reason`, where that
+ * cannot be. Never rejects, never reloads.
  * @param {StartOptions & Omit<import('./plugin.js').PeerOptions, 'form'>} [options]
  * @returns {Promise<PeerPlugin>}
  */
@@ -39,8 +51,8 @@ export async function start({worker, scope, workerType = 'classic', ...options} 
   try {
     const container = navigator.serviceWorker;
     const registration = worker ?
-      await container.register(worker, {type: workerType, ...(scope && {scope})}) : await container.ready;
-    await controlled(container, registration);
+      await container.register(worker, {type: workerType, ...(scope && {scope})}) : await registered(container);
+    if (registration && await controlled(container, registration)) await plugin.informed;
   } catch {
     // No service workers here, a private window, a script that does not load: the site works as without us.
   }

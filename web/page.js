@@ -18,6 +18,10 @@ import {Socket} from './socket.js';
  * @property {() => void} failed the engine is gone; everything has ended
  */
 
+const after = (ms) => new Promise((resolve) => {
+  setTimeout(resolve, ms);
+});
+
 export class Page {
   #engine;
   #listener;
@@ -54,7 +58,9 @@ export class Page {
       on: true, bytesPerSecond: engine.uploadRate, bytes: engine.uploadBytes,
     });
     const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store)));
-    engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
+    const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
+    /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */
+    this.informed = webrtc ? Promise.race([this.#socket.settled, after(engine.firstSocketMs)]) : Promise.resolve();
     this.setUpload(this.upload);
     if (this.#stopped) throw new Error('engine-failed');
     this.#bridge = new Bridge(form, engine.aliveMs, {

@@ -55,6 +55,11 @@ export class PeerPlugin extends EventTarget {
     return this.active ? null : this.#reason ?? 'no-worker';
   }
 
+  /** Resolves when it is known who has what: what is fetched from then on finds its peers. Half a second at most. */
+  get informed() {
+    return this.#page?.informed ?? Promise.resolve();
+  }
+
   /** Open pairs, and payload bytes to and from peers. */
   get stats() {
     return this.#page?.stats ?? {peers: 0, sent: 0, received: 0};

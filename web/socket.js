@@ -6,6 +6,11 @@ export class Socket {
   #report;
   /** @type {WebSocket | null} */
   #socket = null;
+  #settle = () => {};
+  /** Resolves when the coordinator has first said what anybody has, or the first socket has failed. */
+  settled = new Promise((resolve) => {
+    this.#settle = () => resolve(undefined);
+  });
 
   /**
    * @param {import('./engine.js').Engine} engine
@@ -30,8 +35,10 @@ export class Socket {
       socket.onclose = () => {
         this.#socket = null;
         this.#engine.socketClosed();
+        this.#settle();
       };
     } catch {
+      this.#settle();
       // No WebSocket here. The core hears of it as of any other close, and waits longer each time.
       queueMicrotask(() => this.#engine.socketClosed());
     }
@@ -48,6 +55,7 @@ export class Socket {
     this.#socket = null;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
+    this.#settle();
   }
 
   #receive(text) {
@@ -62,5 +70,6 @@ export class Socket {
     }
     const refused = this.#engine.message(message);
     if (refused) this.#report(refused);
+    else if (message.type === 'present') this.#settle();
   }
 }

@@ -58,7 +58,8 @@ inline constexpr std::size_t windows_in_flight = 2;
 inline constexpr std::int64_t stream_bytes = 256 * kib;
 // Credit of the bridge: 64 KiB x 16 was the fastest of all cuts measured.
 inline constexpr std::uint64_t bridge_bytes = 1 * mib;
-// A page drops a stalled peer itself after 2 s and looks for another: so much later it is the page.
+// A page drops a stalled peer itself after 2 s and looks for another: so much later, and the time of
+// a piece at reader_rate_min, it is the page.
 inline constexpr Duration bridge_stall = 10s;
 // An origin that failed is asked again after this, then after twice as long.
 inline constexpr std::uint32_t origin_retries = 2;
@@ -75,6 +76,8 @@ inline constexpr Duration busy_ack_wait = 1s;
 inline constexpr Duration heard_memory = 30s;
 // The stored manifest is used when a new one takes longer.
 inline constexpr Duration manifest_wait = 3s;
+// A digest list has at most 64 KiB: an origin that takes longer for it has trouble with all else.
+inline constexpr Duration digests_wait = 12s;
 inline constexpr Duration progress_wait = 250ms;
 // A long-form reply is one buffer in both processes.
 inline constexpr std::uint64_t reply_bytes = 64 * mib;

@@ -370,6 +370,7 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::constant("segmentBytes", static_cast<double>(limits::segment_bytes));
   emscripten::constant("wholeBytes", static_cast<double>(limits::whole_bytes));
   emscripten::constant("runsInMemory", static_cast<double>(limits::runs_in_memory));
+  emscripten::constant("firstSocketMs", ms(limits::first_socket_wait));
   emscripten::constant("aliveMs", ms(limits::alive_interval));
   emscripten::constant("uploadRate", static_cast<double>(limits::upload_rate));
   emscripten::constant("uploadBytes", static_cast<double>(limits::upload_bytes));

@@ -11,14 +11,12 @@ Peer::Peer(std::string browser, std::uint64_t seed)
 void Peer::start(Instant now) {
   now_ = now;
   if (!webrtc_) return;
-  first_socket_ = now + limits::first_socket_wait;
   client_.start(now);
 }
 
 void Peer::stop(Instant now) {
   now_ = now;
   client_.stop(now);
-  answer_held();
 }
 
 void Peer::handle_socket_open(Instant now) {
@@ -29,13 +27,11 @@ void Peer::handle_socket_open(Instant now) {
 void Peer::handle_socket_closed(Instant now) {
   now_ = now;
   client_.handle_socket_closed(now);
-  answer_held();
 }
 
 void Peer::handle_message(const signal::Message& message, Instant now) {
   now_ = now;
   client_.handle_message(message, now);
-  if (client_.connected()) answer_held();
 }
 
 void Peer::handle_local_description(PeerId peer, signal::Description description, Instant now) {
@@ -85,17 +81,13 @@ void Peer::open(ReaderId reader, const Root& root, const Geometry& geometry, Pie
 
 void Peer::handle_timeout(Instant now) {
   now_ = now;
-  if (first_socket_ && now >= *first_socket_) answer_held();
   swarm_.handle_timeout(now);
   client_.handle_timeout(now);
 }
 
 std::optional<Instant> Peer::next_timeout() const {
-  std::optional<Instant> next = held_asks_.empty() ? std::nullopt : first_socket_;
-  for (const auto& other : {swarm_.next_timeout(), client_.next_timeout()}) {
-    if (other && (!next || *other < *next)) next = other;
-  }
-  return next;
+  const auto swarm = swarm_.next_timeout(), client = client_.next_timeout();
+  return swarm && client ? std::min(*swarm, *client) : swarm ? swarm : client;
 }
 
 // The swarm's outputs first: what it asks the client for in one go travels in one message.
@@ -117,18 +109,9 @@ std::optional<Output> Peer::poll_output() {
 void Peer::ask(const Root& root) {
   if (client_.anyone_has(root) && swarm_.is_reachable(now())) {
     client_.ask(root, now());
-  } else if (!client_.connected() && first_socket_ && now() < *first_socket_ &&
-             held_asks_.size() < limits::asks_waiting) {
-    held_asks_.push_back(root);
   } else {
     swarm_.handle_answered(root, 0, now());
   }
-}
-
-// The first socket is there, or will not come in time.
-void Peer::answer_held() {
-  first_socket_.reset();
-  for (const Root& root : std::exchange(held_asks_, {})) ask(root);
 }
 
 void Peer::translate(swarm::AskFor& output) {

@@ -57,8 +57,8 @@ class Peer {
   // No RTCPeerConnection here: every reader ends with no_webrtc at once.
   void handle_no_webrtc(Instant now);
 
-  // Nobody has it and no pair is open: the answer is known without a round trip. While the page's
-  // first socket is being opened it waits for that, at most limits::first_socket_wait.
+  // Nobody has it and no pair is open: the answer is known without a round trip. Without a socket
+  // to the coordinator, yet or any more, nobody has it.
   void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
             Instant now);
 
@@ -72,7 +72,6 @@ class Peer {
  private:
   Instant now() const { return std::max(now_, swarm_.told()); }
   void ask(const Root& root);
-  void answer_held();
   void close_pair(PeerId peer, Error error);
   bool expects(PeerId peer);
   void create(PeerId peer, bool offer);
@@ -95,11 +94,9 @@ class Peer {
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;
-  FlatSet<Root> served_;                 // announced while leading
-  std::vector<PeerId> expected_;         // introduced: their offer is their acceptance
-  std::optional<Instant> first_socket_;  // being opened: until when asks wait for it
-  std::vector<Root> held_asks_;
-  Queue<Output> ready_;  // translated, in order
+  FlatSet<Root> served_;          // announced while leading
+  std::vector<PeerId> expected_;  // introduced: their offer is their acceptance
+  Queue<Output> ready_;           // translated, in order
 };
 
 }  // namespace peer_cdn::peer

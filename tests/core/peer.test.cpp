@@ -73,25 +73,18 @@ TEST_CASE("without WebRTC every reader ends at once") {
   CHECK(f.first<swarm::End>()->error == Error::no_webrtc);
 }
 
-TEST_CASE("a reader waits for the page's first socket, not for long, and only for the first") {
+TEST_CASE("while there is no socket nobody has it, and no reader waits for one") {
   Fixture f;
   f.peer.start(start);
   f.open(f.root);
-  CHECK_FALSE(f.first<swarm::End>());
-  SUBCASE("it is there: who has it is known") {
-    f.connect();
-    f.open(f.root);
-    CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
-  }
-  SUBCASE("it cannot be opened") {
-    f.peer.handle_socket_closed(start + 10ms);
-  }
-  SUBCASE("it takes too long") {
-    CHECK(f.peer.next_timeout() == start + limits::first_socket_wait);
-    f.peer.handle_timeout(start + limits::first_socket_wait);
-  }
+  CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
+  f.connect({signal::mark_of(f.root)});
+  f.open(f.root);
+  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+  f.peer.swarm().close(reader, start);
+  f.peer.handle_socket_closed(start);
   f.drain();
-  f.open(f.other);
+  f.open(f.root);
   CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
 }
 

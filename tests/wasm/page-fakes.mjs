@@ -4,6 +4,10 @@
 export class FakeCaches {
   #caches = new Map();
 
+  async keys() {
+    return [...this.#caches.keys()];
+  }
+
   async open(name) {
     if (!this.#caches.has(name)) this.#caches.set(name, new FakeCache());
     return this.#caches.get(name);

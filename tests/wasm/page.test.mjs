@@ -45,6 +45,13 @@ function openPage(t, cacheName, {servers, upload, listener} = {}) {
   return page;
 }
 
+/** As after start(): who has what is known. */
+async function openInformed(...of) {
+  const page = openPage(...of);
+  await Promise.all([page.ready(), page.informed]);
+  return page;
+}
+
 async function until(what, probe) {
   for (const end = Date.now() + 5000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 5))) {
     const value = await probe();
@@ -73,8 +80,7 @@ test('a file goes from one visitor to the next, is stored there, and is announce
   const store = await fill(b, file, {held: false});
   openPage(t, a);
   await announced(file.root);
-  const second = openPage(t, b);
-  await second.ready();
+  const second = await openInformed(t, b);
   const answer = await readWhole(second, request, 3000);
   assert.ok(Buffer.from(answer.body).equals(file.body));
   assert.deepEqual(structuredClone(answer).headers[0], ['content-type', 'application/wasm']);
@@ -94,8 +100,7 @@ test('a delegation streams pieces in order, no further than its credit, and ends
   await fill(b, file, {held: false});
   openPage(t, a);
   await announced(file.root);
-  const page = openPage(t, b);
-  await page.ready();
+  const page = await openInformed(t, b);
   const {port1, port2} = new MessageChannel();
   t.after(() => port1.close());
   const got = [];
@@ -126,7 +131,7 @@ test('runs that overlap or end inside a segment are all served', async (t) => {
   const reported = [];
   openPage(t, a, {listener: {report: (code) => reported.push(code)}});
   await announced(file.root);
-  const answer = await readWhole(openPage(t, b), request, 3000);
+  const answer = await readWhole(await openInformed(t, b), request, 3000);
   assert.ok(answer, reported.join());
   assert.ok(Buffer.from(answer.body).equals(file.body));
 });
@@ -139,7 +144,7 @@ test('a piece that the store has lost is told, and the reader ends', async (t) =
   openPage(t, a);
   await announced(file.root);
   await store.dropRun(file.root, 0, 4);
-  assert.equal(await readWhole(openPage(t, b), request, 3000), null);
+  assert.equal(await readWhole(await openInformed(t, b), request, 3000), null);
 });
 
 test('nobody has it: none, at once', async (t) => {
@@ -162,8 +167,7 @@ test('a flipped bit never reaches a reader or the store', async (t) => {
   openPage(t, a);
   await announced(file.root);
   const reported = [];
-  const page = openPage(t, b, {listener: {report: (code) => reported.push(code)}});
-  await page.ready();
+  const page = await openInformed(t, b, {listener: {report: (code) => reported.push(code)}});
   const delivered = [];
   const code = await new Promise((resolve) => {
     const reader = page.readers.open(page.resources.handle(file), 0, 4, {
@@ -302,13 +306,12 @@ test('no handle of a JavaScript value is left behind by a transfer', async (t) =
   await fill(b, file, {held: false});
   const first = openPage(t, a);
   await announced(file.root);
-  const second = openPage(t, b);
+  const second = await openInformed(t, b);
   const count = () => first.limits.count_emval_handles() + second.limits.count_emval_handles();
   const small = () => new Promise((resolve) => {
     const reader = second.readers.open(second.resources.handle(file), 0, 1, {pending() {}, piece() {}, end: resolve});
     second.readers.grant(reader, pieceBytes);
   });
-  await second.ready();
   await small();
   const before = await until('a count', count);
   await readWhole(second, request, 3000);
