@@ -54,14 +54,11 @@ export class Page {
       this.#bridge.broadcast({type: 'stored', root, begin, end}));
     this.readers = new Readers(engine, this.#pieces);
     this.#socket = new Socket(engine, socket, listener.report);
-    this.upload = uploadOf(upload, {
-      on: true, bytesPerSecond: engine.uploadRate, bytes: engine.uploadBytes,
-    });
     const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store)));
     const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
     /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */
     this.informed = webrtc ? Promise.race([this.#socket.settled, after(engine.firstSocketMs)]) : Promise.resolve();
-    this.setUpload(this.upload);
+    this.setUpload(upload);
     if (this.#stopped) throw new Error('engine-failed');
     this.#bridge = new Bridge(form, engine.aliveMs, {
       delegate: (request, port) => this.#delegate(request, port),
@@ -99,10 +96,11 @@ export class Page {
     return this.#manifest;
   }
 
-  /** @param {import('./settings.js').Upload} upload */
-  setUpload(upload) {
-    this.upload = upload;
-    this.#engine.upload(upload.on, upload.bytesPerSecond, upload.bytes);
+  /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
+  setUpload(options) {
+    const {uploadRate, uploadBytes} = this.#engine;
+    this.upload = uploadOf(options, {on: true, bytesPerSecond: uploadRate, bytes: uploadBytes});
+    this.#engine.upload(this.upload.on, this.upload.bytesPerSecond, this.upload.bytes);
   }
 
   /** Ends everything; what is stored stays. */

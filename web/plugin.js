@@ -1,6 +1,6 @@
 // PeerPlugin, what a page holds of us; and the page side of CachePlugin, a name.
 import {Page} from './page.js';
-import {storedUpload, storeUpload, uploadOf} from './settings.js';
+import {bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf} from './settings.js';
 import {readWhole} from './whole.js';
 
 /** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
@@ -14,7 +14,7 @@ export class CachePlugin {
  * @property {number} [timeoutAfter] milliseconds that get() waits for its first piece; 3000
  * @property {RTCConfiguration} [servers]
  * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
- * @property {boolean | Partial<import('./settings.js').Upload>} [upload] holds until the visitor chooses
+ * @property {boolean | Partial<import('./settings.js').Upload>} [upload] the most that the visitor may choose
  * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
  */
@@ -29,6 +29,7 @@ export class PeerPlugin extends EventTarget {
   #page = null;
   /** @type {string | null} */
   #reason = null;
+  #choice = storedUpload();
 
   /** Never throws. @param {PeerOptions} [options] */
   constructor(options = {}) {
@@ -43,6 +44,7 @@ export class PeerPlugin extends EventTarget {
     this.#open();
     globalThis.addEventListener?.('pagehide', this.#onHide);
     globalThis.addEventListener?.('pageshow', this.#onShow);
+    globalThis.addEventListener?.('storage', this.#onStorage);
   }
 
   /** Whether this page takes part: the engine runs, and the worker controls the page. */
@@ -65,15 +67,22 @@ export class PeerPlugin extends EventTarget {
     return this.#page?.stats ?? {peers: 0, sent: 0, received: 0};
   }
 
-  /** The visitor's choice about uploads. Setting it (some or all of its members) keeps it for this site. */
+  /**
+   * What holds for uploads: at most what the page's options say. Setting it (some or all of its members) is the
+   * visitor's choice: kept for this site, and obeyed by all its tabs at once.
+   */
   get upload() {
-    return this.#page?.upload ?? uploadOf(storedUpload() ?? this.#options.upload, {on: true, bytesPerSecond: 0, bytes: 0});
+    return this.#page?.upload ?? uploadOf(this.#allowed, {on: true, bytesPerSecond: 0, bytes: 0});
   }
 
   set upload(choice) {
-    const upload = uploadOf(choice, this.upload);
-    storeUpload(upload);
-    this.#page?.setUpload(upload);
+    this.#choice = uploadOf(choice, uploadOf(this.#choice, {}));
+    storeUpload(this.#choice);
+    this.#page?.setUpload(this.#allowed);
+  }
+
+  get #allowed() {
+    return bothAllow(this.#options.upload, this.#choice);
   }
 
   /**
@@ -89,11 +98,12 @@ export class PeerPlugin extends EventTarget {
     this.#close('cancelled');
     globalThis.removeEventListener?.('pagehide', this.#onHide);
     globalThis.removeEventListener?.('pageshow', this.#onShow);
+    globalThis.removeEventListener?.('storage', this.#onStorage);
   }
 
   #open() {
     try {
-      this.#page = new Page(this.#options, storedUpload() ?? this.#options.upload, {
+      this.#page = new Page(this.#options, this.#allowed, {
         report: (code) => this.#emit('error', {code}),
         peers: (count) => this.#emit('peers', {count}),
         tell: (message) => this.#tell(message),
@@ -126,6 +136,14 @@ export class PeerPlugin extends EventTarget {
   #onHide = () => this.#close('cancelled');
 
   #onShow = ({persisted}) => {
+    this.#choice = storedUpload() ?? this.#choice;
     if (persisted && !this.#page) this.#open();
+  };
+
+  // The visitor chose in another tab.
+  #onStorage = (event) => {
+    if (!isUploadChange(event)) return;
+    this.#choice = storedUpload();
+    this.#page?.setUpload(this.#allowed);
   };
 }

@@ -1,6 +1,7 @@
 // What this site keeps about the visitor: the choice about uploads, and a browser id for a day.
 const BROWSER = 'peer-cdn-browser';
 const UPLOAD = 'peer-cdn-upload';
+const DAY_MS = 86400000;
 
 // Storage may be denied, full, or hold what somebody else wrote: then it is as if nothing were stored.
 function read(key) {
@@ -19,14 +20,18 @@ function write(key, value) {
   }
 }
 
-/** 32 hex digits, the same in all tabs, a new one each day: keeps the coordinator from pairing a browser with itself. */
+/**
+ * 32 hex digits, the same in all tabs, a new one a day after the last: keeps the coordinator from pairing a browser with
+ * itself.
+ */
 export function browserId() {
-  const day = Math.floor(Date.now() / 86400000);
+  const now = Date.now();
   const stored = read(BROWSER);
-  if (stored?.day === day && /^[0-9a-f]{32}$/.test(stored.id)) return stored.id;
+  const isFresh = now >= stored?.since && now - stored.since < DAY_MS;
+  if (isFresh && /^[0-9a-f]{32}$/.test(stored.id)) return stored.id;
   const random = crypto.getRandomValues(new Uint8Array(16));
   const id = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  write(BROWSER, {id, day});
+  write(BROWSER, {id, since: now});
   return id;
 }
 
@@ -39,13 +44,15 @@ export function browserId() {
 
 const amount = (value, fallback) => (Number.isFinite(value) && value >= 0 ? value : fallback);
 
+const membersOf = (options) => (typeof options === 'boolean' ? {on: options} : options ?? {});
+
 /**
  * @param {boolean | Partial<Upload> | undefined} options
- * @param {Upload} defaults
+ * @param {Partial<Upload>} defaults
  * @returns {Upload}
  */
 export function uploadOf(options, defaults) {
-  const given = typeof options === 'boolean' ? {on: options} : options ?? {};
+  const given = membersOf(options);
   return {
     on: typeof given.on === 'boolean' ? given.on : defaults.on,
     bytesPerSecond: amount(given.bytesPerSecond, defaults.bytesPerSecond),
@@ -53,7 +60,31 @@ export function uploadOf(options, defaults) {
   };
 }
 
+/**
+ * What holds when the page says one thing and the visitor another: on if both are, and the smaller caps. What neither
+ * says stays undefined.
+ * @param {boolean | Partial<Upload> | undefined} page
+ * @param {Partial<Upload> | undefined} visitor
+ * @returns {Partial<Upload>}
+ */
+export function bothAllow(page, visitor) {
+  const said = [page, visitor].map((each) => uploadOf(each, {}));
+  const smaller = (name) => {
+    const caps = said.map((each) => each[name]).filter((cap) => cap !== undefined);
+    const least = Math.min(...caps.filter((cap) => cap > 0));
+    return Number.isFinite(least) ? least : caps[0];
+  };
+  const ons = said.map(({on}) => on).filter((on) => on !== undefined);
+  return {
+    on: ons.length ? !ons.includes(false) : undefined,
+    bytesPerSecond: smaller('bytesPerSecond'),
+    bytes: smaller('bytes'),
+  };
+}
+
 /** The visitor's choice, or undefined. */
 export const storedUpload = () => read(UPLOAD) ?? undefined;
-/** @param {Upload} upload */
+/** @param {Partial<Upload>} upload */
 export const storeUpload = (upload) => write(UPLOAD, upload);
+/** Whether a `storage` event says that another tab has changed the choice. @param {StorageEvent} event */
+export const isUploadChange = ({key}) => key === UPLOAD || key === null;

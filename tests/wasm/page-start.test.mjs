@@ -5,7 +5,8 @@ import {FakeSocket, install} from './page-fakes.mjs';
 
 install();
 Object.defineProperty(globalThis, 'navigator', {configurable: true, writable: true, value: {}});
-const {start} = await import('../../web/index.js');
+const {start, PeerPlugin} = await import('../../web/index.js');
+const {bothAllow, browserId} = await import('../../web/settings.js');
 
 /** A service worker that controls the page at once, or none at all. */
 function fakeContainer({controlled}) {
@@ -63,4 +64,76 @@ test('start() without a worker, where the site registers none, resolves inactive
   t.after(() => plugin.close());
   assert.equal(plugin.active, false);
   assert.equal(plugin.reason, 'no-worker');
+});
+
+/** Local storage of a site, and events as other tabs hear of it. */
+function fakeStorage(t) {
+  const values = new Map();
+  const events = new EventTarget();
+  Object.assign(globalThis, {
+    localStorage: {getItem: (key) => values.get(key) ?? null, setItem: (key, value) => void values.set(key, value)},
+    addEventListener: events.addEventListener.bind(events),
+    removeEventListener: events.removeEventListener.bind(events),
+  });
+  t.after(() => ['localStorage', 'addEventListener', 'removeEventListener'].forEach((name) => delete globalThis[name]));
+  return () => events.dispatchEvent(Object.assign(new Event('storage'), {key: 'peer-cdn-upload'}));
+}
+
+test('what the visitor chooses in one tab holds in the others at once, and no longer than chosen', (t) => {
+  install();
+  fakeContainer({controlled: true});
+  const tellOthers = fakeStorage(t);
+  const [one, two] = [new PeerPlugin(), new PeerPlugin()];
+  t.after(() => [one, two].forEach((plugin) => plugin.close()));
+  assert.equal(two.upload.on, true);
+  one.upload = {on: false};
+  tellOthers();
+  assert.equal(two.upload.on, false);
+  one.upload = {on: true};
+  tellOthers();
+  assert.equal(two.upload.on, true);
+});
+
+test('the page is a ceiling: no choice, stored or made, raises what it allows', (t) => {
+  install();
+  fakeContainer({controlled: true});
+  fakeStorage(t);
+  const open = (upload) => {
+    const plugin = new PeerPlugin({upload});
+    t.after(() => plugin.close());
+    return plugin;
+  };
+  open(undefined).upload = {on: true, bytesPerSecond: 5000};
+  const off = open(false);
+  assert.equal(off.upload.on, false);
+  off.upload = {on: true};
+  assert.equal(off.upload.on, false);
+  off.upload = {bytes: 7};
+  assert.equal(open(undefined).upload.on, true, 'off was the page\'s word, not the visitor\'s');
+  assert.deepEqual(open({bytesPerSecond: 1000, bytes: 9}).upload, {on: true, bytesPerSecond: 1000, bytes: 7});
+});
+
+test('of two caps the smaller holds, and none is no cap', () => {
+  for (const [page, visitor, expected] of [
+    [undefined, undefined, {}],
+    [true, {on: false}, {on: false}],
+    [false, {on: true}, {on: false}],
+    [{bytesPerSecond: 0}, {bytesPerSecond: 10}, {bytesPerSecond: 10}],
+    [{bytesPerSecond: 5}, {bytesPerSecond: 10}, {bytesPerSecond: 5}],
+    [{bytes: 5}, {bytes: 0}, {bytes: 5}],
+    [{bytes: 0}, undefined, {bytes: 0}],
+    [{bytes: -1}, {bytes: NaN}, {}],
+  ]) {
+    assert.deepEqual(bothAllow(page, visitor), {on: undefined, bytesPerSecond: undefined, bytes: undefined, ...expected});
+  }
+});
+
+test('a browser id lasts a day from when it was made, not until midnight', (t) => {
+  fakeStorage(t);
+  t.mock.timers.enable({apis: ['Date'], now: Date.parse('2026-01-01T23:50:00Z')});
+  const id = browserId();
+  t.mock.timers.setTime(Date.parse('2026-01-02T23:49:00Z'));
+  assert.equal(browserId(), id);
+  t.mock.timers.setTime(Date.parse('2026-01-02T23:51:00Z'));
+  assert.notEqual(browserId(), id);
 });
