@@ -109,7 +109,7 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
 
 void Body::handle_head(JobId id, const OriginHead& head, Instant now) {
   Job* job = find(id);
-  if (!job || job->accepted) return;
+  if (!job || job->source != Source::origin || job->accepted) return;
   const std::uint32_t status = head.response.status;
   if (status != status_ok && status != status_partial) {
     lose_origin(*job, says_changed(status) ? Error::origin_changed : Error::origin_unreachable);

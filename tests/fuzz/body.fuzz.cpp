@@ -1,15 +1,19 @@
 // Law: whatever the sources and the reader do, in any order and with any job, what a body passes on
 // is the asked range from its first byte on, each piece once, and only pieces whose buffer the host
-// was told to keep; after Done or Fail nothing comes out; and Done means all of it.
+// was told to keep; after Done or Fail nothing comes out; Done means all of it; and wherever the
+// input leaves a body that was not cancelled, sources that work from then on end it.
 //
 // Input: six bytes for the resource, the range, what is held and the opener; then two bytes a step,
 // what is done and to what.
 #include "http/body.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <set>
+#include <string>
 
 #include "base/limits.hpp"
 
@@ -24,16 +28,52 @@ void check(bool law) {
 constexpr std::uint32_t piece_bytes = 64 * 1024;
 
 struct Host {
+  // What the host was asked for and did not end yet.
+  struct Job {
+    PieceIndex next = 0;
+    PieceIndex until = 0;      // so far it may go
+    std::uint64_t credit = 0;  // a page
+    bool page = false;
+    bool window = false;
+    ByteRange bytes;
+    bool answered = false;  // a window's head
+  };
+  Geometry geometry;
   Body body;
+  std::map<std::uint32_t, Job> jobs;
   std::set<PieceIndex> kept;
   std::uint64_t at;  // the next byte
   bool over = false;
 
-  explicit Host(Body made) : body(std::move(made)), at(body.range().begin) {}
+  Host(Geometry cut, Body made) : geometry(cut), body(std::move(made)), at(body.range().begin) {}
 
   void drain() {
     while (const auto output = body.poll_output()) {
       check(!over);
+      if (const auto* read = std::get_if<Body::Read>(&*output)) {
+        jobs[read->job.value] = {read->pieces.begin, read->pieces.end, 0, false, false, {}};
+      }
+      if (const auto* peers = std::get_if<Body::OpenPeers>(&*output)) {
+        jobs[peers->job.value] = {peers->pieces.begin, peers->pieces.end, 0, true, false, {}};
+      }
+      if (const auto* fetch = std::get_if<Body::Fetch>(&*output)) {
+        jobs[fetch->job.value] = {fetch->pieces.begin,
+                                  fetch->pieces.begin,
+                                  0,
+                                  false,
+                                  true,
+                                  geometry.range_of(fetch->pieces)};
+      }
+      if (const auto* grant = std::get_if<Body::Grant>(&*output)) {
+        jobs.at(grant->job.value).credit += grant->bytes;
+      }
+      if (const auto* accept = std::get_if<Body::Accept>(&*output)) {
+        jobs.at(accept->job.value).until = accept->until;
+        jobs.at(accept->job.value).answered = true;
+      }
+      if (const auto* close = std::get_if<Body::Close>(&*output)) {
+        check(jobs.erase(close->job.value) == 1);
+      }
       if (const auto* enqueue = std::get_if<Body::Enqueue>(&*output)) {
         check(kept.erase(enqueue->piece) == 1);
         const std::uint64_t begin = std::uint64_t{enqueue->piece} * piece_bytes;
@@ -45,6 +85,49 @@ struct Host {
         over = true;
       }
       if (std::holds_alternative<Body::Fail>(*output)) over = true;
+    }
+  }
+
+  Digest digest_of(PieceIndex piece) const {
+    Digest digest;
+    digest.bytes.fill(static_cast<std::uint8_t>(piece));
+    return digest;
+  }
+
+  // One job does the next thing that it was told to, if it may.
+  bool work(std::uint32_t id, Job& job, Instant now) {
+    if (job.window && !job.answered) {
+      const std::string range = "bytes " + std::to_string(job.bytes.begin) + "-" +
+                                std::to_string(job.bytes.end - 1) + "/" +
+                                std::to_string(geometry.bytes());
+      body.handle_head(JobId{id}, {{206, "basic", "", ""}, range, ""}, now);
+      return true;
+    }
+    if (job.next >= job.until) return false;
+    const PieceIndex piece = job.next;
+    const std::uint64_t bytes = geometry.bytes_of(piece);
+    if (job.page && job.credit < bytes) return false;
+    if (job.page) job.credit -= bytes;
+    ++job.next;
+    const bool keep = job.window
+                          ? body.handle_digest(JobId{id}, piece, bytes, digest_of(piece), now)
+                          : body.handle_piece(JobId{id}, piece, bytes, now);
+    if (keep) check(kept.insert(piece).second);
+    return true;
+  }
+
+  void finish(Instant now) {
+    for (int turn = 0; !over; ++turn) {
+      check(turn < 20000);
+      body.handle_pull(1 << 30, now);
+      drain();
+      bool acted = over;
+      for (auto job = jobs.begin(); !acted && job != jobs.end(); ++job) {
+        acted = work(job->first, job->second, now);
+        if (acted) break;
+      }
+      check(acted);
+      drain();
     }
   }
 };
@@ -60,7 +143,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PieceSet held(geometry->count());
   held.add(PieceRange{data[3], static_cast<PieceIndex>(data[3] + data[4] % 32)});
   const auto opener = static_cast<PluginKind>(1 + data[5] % 3);
-  Host host(Body(*geometry, {begin, end}, held, opener));
+  Host host(*geometry, Body(*geometry, {begin, end}, held, opener));
+  bool cancelled = false;
   std::vector<std::uint8_t> list;
   for (PieceIndex piece = 0; piece < geometry->count(); ++piece) {
     list.insert(list.end(), Digest::bytes_size, static_cast<std::uint8_t>(piece));
@@ -73,8 +157,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     now += Duration(500000);
     const JobId job{data[i] / 16U};
     const PieceIndex piece = data[i + 1] % geometry->count();
-    Digest digest;
-    digest.bytes.fill(static_cast<std::uint8_t>(piece));
+    const Digest digest = host.digest_of(piece);
+    const auto known = host.jobs.find(job.value);
     bool keep = false;
     switch (data[i] % 8) {
       case 0:
@@ -87,6 +171,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         keep = host.body.handle_digest(job, piece, geometry->bytes_of(piece), digest, now);
         break;
       case 3:
+        if (data[i + 1] >= 9 && data[i + 1] < 64 && known != host.jobs.end() &&
+            known->second.window && !known->second.answered) {
+          host.work(job.value, known->second, now);
+          break;
+        }
         host.body.handle_head(job, {{data[i + 1] < 9 ? 500U : 200U, "basic", "", ""}, "", ""}, now);
         break;
       case 4:
@@ -100,11 +189,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       default:
         if (data[i + 1] == 255) host.body.handle_cancel();
+        if (data[i + 1] == 255) cancelled = true;
         if (data[i + 1] < 9) host.body.handle_hedge(now);
         break;
     }
     if (keep) check(host.kept.insert(piece).second);
+    if (keep && known != host.jobs.end()) {
+      // As a source does: in order, and a page within its credit.
+      known->second.next = piece + 1;
+      known->second.credit -=
+          std::min<std::uint64_t>(known->second.credit, geometry->bytes_of(piece));
+    }
     host.drain();
   }
+  if (!cancelled) host.finish(now);
   return 0;
 }
