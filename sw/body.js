@@ -1,5 +1,5 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
-import { call, callText, drain, fields, progressWait, streamBytes } from './engine.js';
+import { call, callText, drain, fields, onFailure, progressWait, streamBytes } from './engine.js';
 import { openWindow } from './origin.js';
 
 /** @typedef {import('./store.js').Store} Store */
@@ -127,9 +127,7 @@ export class Gathering {
 
   /** The reader went away, or another plugin was faster. */
   cancel() {
-    if (this.#over) return;
-    call('body_cancel', this.#id);
-    this.#drain();
+    this.#in('body_cancel');
     this.#end(false, 'cancelled');
   }
 
@@ -155,7 +153,7 @@ export class Gathering {
       this.#drain();
       return result;
     } catch (error) {
-      this.#break(error);
+      this.break(error);
       return false;
     }
   }
@@ -351,8 +349,8 @@ export class Gathering {
     this.#end(false, code);
   }
 
-  // The core is gone: an error, never a truncation.
-  #break(/** @type {unknown} */ error) {
+  /** The core is gone: an error, never a truncation. */
+  break(/** @type {unknown} */ error) {
     if (this.#over) return;
     for (const job of [...this.#jobs.keys()]) this.#close(job);
     this.#around.report('engine-failed', this.asked.url);
@@ -386,6 +384,10 @@ export class Gathering {
     this.#around.changed();
   }
 }
+
+onFailure((error) => {
+  for (const each of [...open]) each.break(error);
+});
 
 function hexBytes(/** @type {string} */ hex) {
   return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16)).buffer;

@@ -89,4 +89,5 @@ export function drain(poll, id, performers) {
 
 export const [
   ackWait, manifestWait, manifestAge, progressWait, streamBytes, replyBytes, unattendedBytes, busyAckWait, heardMemory,
-] = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((which) => (core ? call('limit', which) : 0));
+  digestsWait,
+] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((which) => (core ? call('limit', which) : 0));

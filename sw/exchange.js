@@ -7,7 +7,7 @@ import { call, callText, drain, fields, unattendedBytes } from './engine.js';
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 
 // ChainEvent of the core.
-const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT] = [0, 1, 2, 3, 4, 5, 6];
+const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT, CANCEL] = [0, 1, 2, 3, 4, 5, 6, 7];
 const CACHE = 1;
 const DELEGATE = 2;
 const NETWORK = 3;
@@ -82,6 +82,13 @@ export class Exchange {
     }
     return new Promise((resolve) => {
       this.#resolve = resolve;
+      // A page that gave up before there was an answer; later on it cancels the answer's body.
+      this.#event.request.signal.addEventListener('abort', () => {
+        if (this.#answer) return;
+        this.#in(CANCEL, 0);
+        this.#resolve(Response.error());
+        this.#close();
+      });
       this.#in(START, 0);
     });
   }
@@ -153,8 +160,12 @@ export class Exchange {
     const response = this.#body
       ? this.#body.finished.then((complete) => (complete ? this.gather(CACHE) : null))
       : Promise.resolve(/** @type {Response} */ (this.#answer).clone());
-    this.#work.push(response.then((each) => each && middleware.put?.(each))
-      .catch((error) => this.#worker.report('plugin-failed', this.#event.request.url, error)));
+    this.#work.push(response.then(async (each) => {
+      if (!each) return;
+      await middleware.put?.(each);
+      // What it left unread would stay open for ever.
+      if (!each.bodyUsed && !each.body?.locked) await each.body?.cancel();
+    }).catch((error) => this.#worker.report('plugin-failed', this.#event.request.url, error)));
   }
 
   #fallThrough() {
@@ -169,6 +180,11 @@ export class Exchange {
     } catch {
       // The core is gone.
     }
+  }
+
+  /** Whether another plugin was faster than this kind. */
+  lost(/** @type {number} */ kind) {
+    return this.#aborted.has(kind);
   }
 
   /**
@@ -194,8 +210,9 @@ export class Exchange {
     // Only a long body needs a page that keeps the worker alive.
     const needsPage = kind === DELEGATE || asked.length > unattendedBytes;
     const [opened, page] = await Promise.all([store(), needsPage ? choosePage(this.#event.clientId) : null]);
-    if (this.#aborted.has(kind) || (kind === DELEGATE && !page) || (kind === CACHE && !opened)) return null;
+    if ((kind === DELEGATE && !page) || (kind === CACHE && !opened)) return null;
     const runs = (await opened?.runs(asked.root).catch(() => [])) ?? [];
+    if (this.lost(kind)) return null;
     call('held_begin');
     for (const run of runs) call('held_add', ...run);
     const id = call('open_body', this.#id, kind, page !== null);

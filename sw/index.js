@@ -1,6 +1,6 @@
 // The service worker's entry: PeerCDN and its plugins.
 import { handleStored, openCount } from './body.js';
-import { call, callText, isOn, onFailure, regexps } from './engine.js';
+import { call, callText, digestsWait, isOn, onFailure, regexps } from './engine.js';
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
@@ -20,6 +20,11 @@ const flagged = [
   [8, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
 ];
 
+const isListOf = async (/** @type {string} */ root, /** @type {ArrayBuffer} */ list) => {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', list));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('') === root;
+};
+
 /**
  * Routes of a site, and the plugins that answer for them. Events: 'error' ({ code, url }) and 'transfer', with
  * the details in `event.detail`.
@@ -37,6 +42,7 @@ class PeerCDN extends EventTarget {
   /** @type {Map<string, Promise<ArrayBuffer>>} being fetched */
   #lists = new Map();
   #told = 0;
+  #left = false; // what was open when a manifest came may be unlisted, and still stored
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin
@@ -46,7 +52,11 @@ class PeerCDN extends EventTarget {
     this.#manifest = new ManifestKeeper(manifest, () => this.#storage.open(), (code, url) => this.#report(code, url),
       (lists) => this.#handleManifest(lists));
     onFailure((error) => queueMicrotask(() => this.#report('engine-failed', '', error)));
-    if (isOn()) call('manifest_path', new URL(manifest, location.href).pathname);
+    try {
+      call('manifest_path', new URL(manifest, location.href).pathname);
+    } catch {
+      // Off: the site goes on as without us.
+    }
   }
 
   /**
@@ -125,8 +135,7 @@ class PeerCDN extends EventTarget {
       put: (...run) => this.#storage.put(...run),
       digests: ({ root }) => this.#digests(root, store),
       askPage: (asked, begin, end, reader) =>
-        page ? askPage(page, asked, this.#manifest.digests + asked.root, begin, end, reader)
-          : { close: () => queueMicrotask(() => reader.end('no-page')) },
+        page && askPage(page, asked, this.#manifest.digests + asked.root, begin, end, reader),
       emit: (type, detail) => this.#emit(type, detail),
       report: (code, url) => this.#report(code, url),
       changed: () => this.#tellBusy(),
@@ -145,13 +154,12 @@ class PeerCDN extends EventTarget {
 
   async #fetchDigests(/** @type {string} */ root, /** @type {import('./store.js').Store | null} */ store) {
     const stored = await store?.digests(root).catch(() => null);
-    if (stored) return stored;
-    const response = await fetch(this.#manifest.digests + root, { headers: { 'x-peer-cdn': 'bypass' } });
+    if (stored && (await isListOf(root, stored))) return stored;
+    const response = await fetch(this.#manifest.digests + root,
+      { headers: { 'x-peer-cdn': 'bypass' }, signal: AbortSignal.timeout(digestsWait) });
     if (!response.ok) throw new Error(response.status < 500 ? 'digests-mismatch' : 'origin-unreachable');
     const list = await response.arrayBuffer();
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', list));
-    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    if (hex !== root) throw new Error('digests-mismatch');
+    if (!(await isListOf(root, list))) throw new Error('digests-mismatch');
     await store?.putDigests(root, list).catch(() => {});
     return list;
   }
@@ -160,8 +168,8 @@ class PeerCDN extends EventTarget {
   // switching on again must not be a flash crowd at the origin.
   #handleManifest(/** @type {boolean} */ lists) {
     broadcast('manifest');
-    if (!lists) return;
-    void this.#storage.dropUnlisted().catch(() => {});
+    this.#left = lists;
+    if (lists) this.#storage.dropUnlisted().catch(() => {});
   }
 
   #tellBusy() {
@@ -169,6 +177,9 @@ class PeerCDN extends EventTarget {
     if (open === this.#told) return;
     this.#told = open;
     broadcast('busy', { open });
+    if (open > 0 || !this.#left) return;
+    this.#left = false;
+    this.#storage.dropUnlisted().catch(() => {});
   }
 
   #emit(/** @type {string} */ type, /** @type {object} */ detail) {

@@ -48,6 +48,7 @@ export function handleMessage({ data, source }) {
   if (data?.peerCdn !== 1 || data.type !== 'hello' || !(source instanceof Client)) return false;
   forms.set(source.id, data.form === 'stream' ? 'stream' : 'reply');
   heard.set(source.id, performance.now());
+  for (const id of forms.keys()) void isThere(id); // forgets those that went
   for (const goOn of waiting) goOn();
   waiting = [];
   return true;

@@ -79,7 +79,11 @@ export class NetworkPlugin {
 
   constructor() {
     this.getMiddleware = (event) => ({
-      get: async () => (await exchanges.get(event)?.gather(NETWORK)) ?? fetch(event.request),
+      get: async () => {
+        const exchange = exchanges.get(event);
+        const response = await exchange?.gather(NETWORK);
+        return response ?? (exchange?.lost(NETWORK) ? null : fetch(event.request));
+      },
     });
     kinds.set(this.getMiddleware, NETWORK);
   }

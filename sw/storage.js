@@ -1,5 +1,5 @@
 // Keeps the store within its quota: tells the core what is in it, and drops the roots that the core names.
-import { call, callText } from './engine.js';
+import { call, callText, manifestWait } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { Store } from './store.js';
@@ -12,13 +12,18 @@ export class StoreKeeper {
   /** @type {Promise<void>} one after another: what one drops is room for the next */
   #making = Promise.resolve();
 
-  /** Null where storage is denied: we only do without it. A failed open is tried again by the next request. */
+  /**
+   * Null where storage is denied, or does not answer (a damaged profile): we only do without it. A failed open is tried
+   * again by the next request.
+   */
   open() {
-    this.#store ??= Store.open(currentCache()).catch(() => {
-      this.#store = undefined;
-      return null;
-    });
-    return this.#store;
+    if (!this.#store) {
+      const opening = Store.open(currentCache());
+      const late = new Promise((resolve) => setTimeout(resolve, manifestWait, null));
+      this.#store = Promise.race([opening, late]);
+      opening.then(() => (this.#store = opening), () => (this.#store = undefined));
+    }
+    return this.#store.catch(() => null);
   }
 
   /**
@@ -72,6 +77,7 @@ export class StoreKeeper {
   }
 
   async #count(/** @type {Store} */ store) {
+    /** @type {StorageEstimate} */
     const { quota = 0 } = await navigator.storage.estimate().catch(() => ({}));
     const roots = await store.roots();
     call('store_quota', currentQuota(), quota);

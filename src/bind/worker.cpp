@@ -96,15 +96,16 @@ EXPORT unsigned error_code(unsigned error) {
 }
 
 EXPORT double limit(unsigned which) {
-  constexpr std::array<double, 9> values = {to_ms(Duration(limits::ack_wait)),
-                                            to_ms(Duration(limits::manifest_wait)),
-                                            to_ms(Duration(limits::manifest_age)),
-                                            to_ms(Duration(limits::progress_wait)),
-                                            static_cast<double>(limits::stream_bytes),
-                                            static_cast<double>(limits::reply_bytes),
-                                            static_cast<double>(limits::unattended_bytes),
-                                            to_ms(Duration(limits::busy_ack_wait)),
-                                            to_ms(Duration(limits::heard_memory))};
+  constexpr std::array<double, 10> values = {to_ms(Duration(limits::ack_wait)),
+                                             to_ms(Duration(limits::manifest_wait)),
+                                             to_ms(Duration(limits::manifest_age)),
+                                             to_ms(Duration(limits::progress_wait)),
+                                             static_cast<double>(limits::stream_bytes),
+                                             static_cast<double>(limits::reply_bytes),
+                                             static_cast<double>(limits::unattended_bytes),
+                                             to_ms(Duration(limits::busy_ack_wait)),
+                                             to_ms(Duration(limits::heard_memory)),
+                                             to_ms(Duration(limits::digests_wait))};
   return values[which];
 }
 
