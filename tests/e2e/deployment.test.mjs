@@ -71,8 +71,20 @@ test('offline: what is stored is served, and a deployment is noticed afterwards'
   const visitor = await chromium();
   await visitor.visit(s.url);
   await visitor.fetch(url);
+  const oldRoot = await s.root(url);
   s.origin.goDown();
   const got = await visitor.fetch(url);
   assert.equal(got.error, null);
   assert.equal(got.sha256, sha256(before));
+  s.write(url, after);
+  assert.equal((await visitor.fetch(url)).sha256, sha256(before), 'still offline: what is stored');
+
+  s.origin.isDown = false;
+  await until('the live manifest has the new root', async () => await s.root(url) !== oldRoot);
+  await visitor.visit(`${s.url}/?back`);
+  await until('the new bytes', async () => {
+    const {sha256: digest, error} = await visitor.fetch(url);
+    if (error === null) assert.ok([before, after].some((bytes) => sha256(bytes) === digest), 'a mixture');
+    return digest === sha256(after);
+  });
 });
