@@ -58,10 +58,11 @@ export class Exchange {
     this.#factories = factories;
     this.#kinds = factories.map(kindOf);
     this.#worker = worker;
-    const { url, headers } = event.request;
+    const { url, headers, destination } = event.request;
     const { pathname, search } = new URL(url);
     const range = headers.get('range');
-    this.#id = call('open_exchange', route, [pathname + search, range ?? '', headers.get('if-range') ?? ''].join('\n'));
+    this.#id = call('open_exchange', route,
+      [pathname + search, range ?? '', headers.get('if-range') ?? '', destination].join('\n'));
     const [listed, satisfiable, bytes, pieceBytes, begin, end, from, to] = fields();
     if (!listed) return;
     const [root, contentType, ...pairs] = callText('head', this.#id).split('\n');

@@ -227,13 +227,14 @@ EXPORT unsigned store_make_room(unsigned begin, unsigned end, bool is_full) {
 
 // --- Exchanges -----------------------------------------------------------------------------------
 
-// Text: path with query, Range and If-Range, a line each. Returns the exchange.
+// Text: path with query, Range, If-Range and destination, a line each. Returns the exchange.
 // fields: listed, satisfiable, bytes, piece bytes, first piece, end piece, first byte, end byte.
 EXPORT unsigned open_exchange(unsigned route_id) {
-  std::string_view if_range = text;
-  const std::string_view path = next_line(if_range);
-  const std::string_view range = next_line(if_range);
-  const ExchangeId id = engine.open(RouteId{route_id}, path, range, if_range);
+  std::string_view rest = text;
+  const std::string_view path = next_line(rest);
+  const std::string_view range = next_line(rest);
+  const std::string_view if_range = next_line(rest);
+  const ExchangeId id = engine.open(RouteId{route_id}, path, range, if_range, rest);
   const Exchange& exchange = *engine.exchange(id);
   fields.fill(0);
   if (!exchange.resource) return id.value;

@@ -88,13 +88,14 @@ std::vector<Root> Engine::unlisted(const std::vector<Root>& stored) const {
 }
 
 ExchangeId Engine::open(RouteId route, std::string_view path_and_query, std::string_view range,
-                        std::string_view if_range) {
+                        std::string_view if_range, std::string_view destination) {
   const Route& known = routes_[route.value];
   const ExchangeId id{++ids_};
   const PluginKind* plugins = known.plugins.data();
-  Exchange& exchange = exchanges_.add(id, {Chain(known.strategy, {plugins, plugins + known.count}),
-                                           manifest_.find(path_and_query),
-                                           {}});
+  Exchange& exchange =
+      exchanges_.add(id, {Chain(known.strategy, {plugins, plugins + known.count}),
+                          may_answer(destination) ? manifest_.find(path_and_query) : nullptr,
+                          {}});
   if (exchange.resource && range_applies(if_range, entity_tag(*exchange.resource))) {
     const auto range_asked = parse_range(range, exchange.resource->geometry.bytes());
     exchange.satisfiable = static_cast<bool>(range_asked);

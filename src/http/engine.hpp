@@ -81,7 +81,7 @@ class Engine {
 
   // --- Exchanges and bodies: open until they are closed, under numbers that are not used again.
   ExchangeId open(RouteId route, std::string_view path_and_query, std::string_view range,
-                  std::string_view if_range);
+                  std::string_view if_range, std::string_view destination = {});
   Exchange* exchange(ExchangeId id) { return exchanges_.find(id); }
   void close(ExchangeId id);
 

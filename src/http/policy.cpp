@@ -80,12 +80,21 @@ bool is_worker(std::string_view destination) {
   return destination == "worker" || destination == "sharedworker" || destination == "serviceworker";
 }
 
+bool is_document(std::string_view destination) {
+  return destination == "document" || destination == "iframe" || destination == "frame" ||
+         destination == "embed" || destination == "object";
+}
+
 }  // namespace
 
 bool may_route(const RequestFields& request) {
   return request.method == "GET" && request.same_origin && !request.has_authorization &&
          !request.has_bypass && !request.has_condition && !is_worker(request.destination) &&
          request.cache != "only-if-cached";
+}
+
+bool may_answer(std::string_view destination) {
+  return !is_document(destination);
 }
 
 bool may_share(const ResponseFields& response) {

@@ -28,6 +28,12 @@ struct RequestFields {
 // checked against a manifest of at most limits::manifest_age.
 bool may_route(const RequestFields& request);
 
+// Whether a listed resource is answered by the manifest. What becomes a document of its own (a
+// page, a frame, an SVG or PDF that is opened) is taken as not listed: the head that the origin
+// sends with it, its Content-Security-Policy, Content-Disposition or Cross-Origin-*, guards the
+// site, and the manifest does not know it. Users' middlewares still run.
+bool may_answer(std::string_view destination);
+
 // An answer of the origin. Absent headers are empty.
 struct ResponseFields {
   std::uint32_t status = 0;

@@ -74,6 +74,21 @@ TEST_CASE("a manifest with a bad entry leaves the one in use alone") {
   CHECK(engine.exchange(id)->resource);
 }
 
+TEST_CASE("what becomes a document is not listed; what a document uses is") {
+  Engine engine = engine_with({fields_of("/a.svg", 5)});
+  for (const char* destination : {"document", "iframe", "frame", "embed", "object"}) {
+    CAPTURE(destination);
+    const ExchangeId id = engine.open(RouteId{0}, "/a.svg", "", "", destination);
+    CHECK_FALSE(engine.exchange(id)->resource);
+    CHECK_FALSE(
+        engine.open_body(id, PluginKind::network, PieceSet(limits::pieces_per_resource), true));
+  }
+  for (const char* destination : {"", "image", "script", "style", "font", "video", "track"}) {
+    CAPTURE(destination);
+    CHECK(engine.exchange(engine.open(RouteId{0}, "/a.svg", "", "", destination))->resource);
+  }
+}
+
 TEST_CASE("an exchange that has begun keeps the entry it began with") {
   Engine engine = engine_with({fields_of("/a", 5, 'a')});
   const ExchangeId id = engine.open(RouteId{0}, "/a", "", "");

@@ -109,6 +109,16 @@ test('a head is the manifest\'s, and an If-Range that does not match makes the a
   assert.equal(head('bytes=0-1', 'W/"x"')[1], 200);
 });
 
+test('a listed file that becomes a document is taken as not listed', () => {
+  const { call, fields, addRoute, list } = start();
+  addRoute('/');
+  call('manifest_begin');
+  list('/f.svg', 5);
+  call('manifest_commit', false);
+  const listed = (destination) => (call('open_exchange', 0, ['/f.svg', '', '', destination].join('\n')), fields()[0]);
+  assert.deepEqual(['document', 'iframe', 'embed', 'object', 'image', ''].map(listed), [0, 0, 0, 0, 1, 1]);
+});
+
 test('bad entries of a manifest are refused with a code', () => {
   const { call, callText, list } = start();
   call('manifest_begin');
