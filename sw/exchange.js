@@ -7,7 +7,7 @@ import { call, callText, drain, fields, unattendedBytes } from './engine.js';
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 
 // ChainEvent of the core.
-const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT, CANCEL] = [0, 1, 2, 3, 4, 5, 6, 7];
+const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT] = [0, 1, 2, 3, 4, 5, 6];
 const CACHE = 1;
 const DELEGATE = 2;
 const NETWORK = 3;
@@ -83,13 +83,8 @@ export class Exchange {
     }
     return new Promise((resolve) => {
       this.#resolve = resolve;
-      // A page that gave up before there was an answer; later on it cancels the answer's body.
-      this.#event.request.signal.addEventListener('abort', () => {
-        if (this.#answer) return;
-        this.#in(CANCEL, 0);
-        this.#resolve(Response.error());
-        this.#close();
-      });
+      // Neither Chromium 156 nor Firefox fires request.signal's 'abort' here: a page that gives up before there is an
+      // answer is noticed by the answer's body being cancelled.
       this.#in(START, 0);
     });
   }

@@ -1,0 +1,68 @@
+// Routes of another make than the documented one: everything at once, and a site's own middlewares. What loses or is
+// not read must not stay open.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+
+const url = '/static/data.bin';
+
+const workerOf = (route) => `
+importScripts('/peer-cdn/sw.js');
+const { CachePlugin, DelegatePlugin, NetworkPlugin, strategies } = PeerCDN;
+const cache = new CachePlugin({ version: 1 });
+const delegate = new DelegatePlugin({ timeoutAfter: 5000 });
+const network = new NetworkPlugin();
+const cdn = new PeerCDN();
+${route}
+cdn.register();
+`;
+
+/** Remembers how many responses the worker says are open. */
+const listen = () => {
+  window.open_ = -1;
+  window.lengths = [];
+  new BroadcastChannel('peer-cdn').addEventListener('message', ({data}) => {
+    if (data.type === 'busy') window.open_ = data.open;
+    if (data.type === 'put') window.lengths.push(data.bytes);
+  });
+};
+const untilIdle = (visitor) => until('nothing is open', () => visitor.run(() => window.open_ === 0));
+
+test('all at once: when the store wins, the origin is not asked for the whole file', async (t) => {
+  const {site, chromium} = scene(t);
+  const bytes = randomBytes('fastest', 8_000_000);
+  const route = 'cdn.GET(\'/static\', strategies.fastest, cache.getMiddleware, network.getMiddleware);';
+  const s = await site({[url]: bytes, '/sw.js': workerOf(route)});
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  await visitor.run(listen);
+  assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
+  await untilIdle(visitor);
+  // The origin's bytes take 4 s now: the store is faster, and what the loser asked for is broken off.
+  s.origin.pace(2_000_000);
+  s.origin.requests = [];
+  assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
+  await untilIdle(visitor);
+  await until('the origin is let go', () => s.origin.requests.every((request) => request.done ?? true));
+  t.diagnostic(`${s.origin.sent(url)} bytes from the origin`);
+  assert.ok(s.origin.sent(url) < 4_000_000);
+});
+
+test('a middleware\'s put gets the whole answer; one that does not read it keeps nothing open', async (t) => {
+  const {site, chromium} = scene(t);
+  const bytes = randomBytes('put', 3_000_000);
+  const route = `
+const channel = new BroadcastChannel('peer-cdn');
+const reads = () => ({ get: () => null,
+  put: async (response) => channel.postMessage({ type: 'put', bytes: (await response.arrayBuffer()).byteLength }) });
+const ignores = () => ({ get: () => null, put: () => {} });
+cdn.GET('/static', strategies.ordered, reads, ignores, cache.getMiddleware, network.getMiddleware);`;
+  const s = await site({[url]: bytes, '/sw.js': workerOf(route)});
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  await visitor.run(listen);
+  assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
+  await until('the put has read all of it', () => visitor.run((size) => window.lengths.includes(size), bytes.length));
+  await untilIdle(visitor);
+});
