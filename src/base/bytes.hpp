@@ -71,7 +71,7 @@ class Writer {
   Writer& digest(const Digest& digest) { return bytes(digest.bytes); }
 
   Writer& bytes(ByteSpan bytes) {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    for (const std::uint8_t byte : bytes) bytes_.push_back(byte);
     return *this;
   }
 

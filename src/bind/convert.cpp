@@ -41,7 +41,7 @@ void put(val& object, const char* name, const std::optional<std::vector<T>>& val
 }
 
 bool is_object(const val& value) {
-  return !value.isNull() && value.typeOf().as<std::string>() == "object";
+  return !value.isNull() && value.typeOf() == val("object");
 }
 
 }  // namespace

@@ -80,8 +80,8 @@ val channel(const Connection& connection, const char* label, int stream) {
   options.set("negotiated", true);
   options.set("ordered", true);
   options.set("id", stream);
-  val made = connection.connection.call<val>("createDataChannel", std::string(label), options);
-  made.set("binaryType", std::string("arraybuffer"));
+  val made = connection.connection.call<val>("createDataChannel", val(label), options);
+  made.set("binaryType", val("arraybuffer"));
   made.set("onopen", callback("rtcOpen", connection.id));
   made.set("onclose", callback("rtcClose", connection.id));
   made.set("onerror", callback("rtcClose", connection.id));
@@ -107,7 +107,7 @@ std::uint64_t unsent(const Connection& connection) {
 }
 
 bool is_open(const val& channel) {
-  return channel["readyState"].as<std::string>() == "open";
+  return channel["readyState"] == val("open");
 }
 
 // --- Callbacks -----------------------------------------------------------------------------------
@@ -128,11 +128,12 @@ void on_candidate(std::uint32_t id, val event) {
 void on_state(std::uint32_t id, val) {
   Connection* connection = find_id(id);
   if (!connection) return;
-  const auto state = connection->connection["connectionState"].as<std::string>();
-  if (state == "failed" || state == "closed") return fail(connection->peer);
+  const val state = connection->connection["connectionState"];
+  if (state == val("failed") || state == val("closed")) return fail(connection->peer);
   if (!connection->open) return;
-  if (state == "disconnected") connection->deadline = page::now() + limits::pair_disconnected_wait;
-  if (state == "connected") connection->deadline.reset();
+  if (state == val("disconnected"))
+    connection->deadline = page::now() + limits::pair_disconnected_wait;
+  if (state == val("connected")) connection->deadline.reset();
   page::timer_changed();
 }
 
@@ -184,16 +185,15 @@ void on_local(std::uint32_t id, val) {
   if (!connection) return;
   const val local = connection->connection["localDescription"];
   if (local.isNull()) return fail(connection->peer);
-  page::local_description(connection->peer, {local["type"].as<std::string>() == "offer",
-                                             local["sdp"].as<std::string>()});
+  page::local_description(connection->peer,
+                          {local["type"] == val("offer"), local["sdp"].as<std::string>()});
 }
 
 void on_remote(std::uint32_t id, val) {
   Connection* connection = find_id(id);
   if (!connection) return;
   connection->described = true;
-  const bool answering =
-      connection->connection["signalingState"].as<std::string>() == "have-remote-offer";
+  const bool answering = connection->connection["signalingState"] == val("have-remote-offer");
   const std::vector<val> early = std::move(connection->early_candidates);
   if (answering) set_local(*connection);
   for (const val& candidate : early) give(*connection, candidate);
@@ -236,7 +236,7 @@ void describe(PeerId peer, const signal::Description& description) {
   const Connection* connection = find(peer);
   if (!connection) return;
   val object = val::object();
-  object.set("type", std::string(description.offer ? "offer" : "answer"));
+  object.set("type", val(description.offer ? "offer" : "answer"));
   object.set("sdp", description.sdp);
   watch(connection->connection.call<val>("setRemoteDescription", object), "rtcRemote",
         connection->id);

@@ -80,9 +80,9 @@ std::vector<Session::Asked> Session::abandon(std::optional<wire::Handle> handle)
       continue;
     }
     gone.push_back(asked_[i]);
+    cancelled_.push_back(asked_[i]);
     asked_.erase(asked_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  cancelled_.insert(cancelled_.end(), gone.begin(), gone.end());
   return gone;
 }
 
