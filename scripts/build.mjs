@@ -171,8 +171,15 @@ async function buildModule(name) {
   const glue = join(build, `${name}.mjs`);
   const wasm = join(build, `${name}.wasm`);
   const stamp = join(build, `${name}.link`);
-  const flags = module.bare ? bareFlags : [...linkFlags, ...embindFlags()];
-  const recipe = [compiler(), module.optimise, ...flags, ...objects].join('\n');
+  const flags = module.bare ? [...bareFlags] : [...linkFlags, ...embindFlags()];
+  const passes = [module.optimise, '--converge'];
+  if (module.optimise === '-Oz' && isTuned()) {
+    // Across files only what makes its caller smaller is inlined; and control flow is rebuilt, which -Oz does not do by
+    // itself. Together another percent.
+    flags.push('-Wl,-mllvm,-inline-threshold=-50');
+    passes.unshift('--flatten', '--rereloop');
+  }
+  const recipe = [compiler(), module.optimise, ...flags, ...passes, ...objects].join('\n');
   const same = existsSync(stamp) && readFileSync(stamp, 'utf8') === recipe;
   if (!same || !(module.bare || existsSync(glue)) || !isNewerThan(wasm, objects)) {
     const started = performance.now();
@@ -181,7 +188,7 @@ async function buildModule(name) {
     await em([...objects, module.optimise, ...flags, '-o', join(folder, `${name}.${module.bare ? 'wasm' : 'mjs'}`)]);
     if (!module.bare) writeIfChanged(glue, trimGlue(readFileSync(join(folder, `${name}.mjs`), 'utf8')));
     const linked = join(folder, `${name}.wasm`);
-    if (isTuned() && which('wasm-opt')) await run('wasm-opt', [linked, module.optimise, '--converge', '-o', linked]);
+    if (isTuned() && which('wasm-opt')) await run('wasm-opt', [linked, ...passes, '-o', linked]);
     renameSync(linked, wasm);
     writeFileSync(stamp, recipe);
     say(`  ${name}: linked, ${statSync(wasm).size} bytes of wasm, ${seconds(started)}`);
