@@ -63,12 +63,14 @@ export class Bridge {
       this.#keepAlive(false);
       return this.#hello();
     }
-    if (message?.type === 'busy') return this.#keepAlive(message.open > 0);
+    if (message?.type === 'busy') this.#keepAlive(message.open > 0);
     this.#listener.tell(message);
   }
 
   // Browsers end an idle worker under its open responses; our messages are what it is not idle by.
+  // Words of it that come faster than our messages must not put them off.
   #keepAlive(on) {
+    if (on === Boolean(this.#alive)) return;
     clearInterval(this.#alive);
     this.#alive = on ? setInterval(() => this.#post('alive'), this.#aliveMs) : 0;
   }

@@ -139,6 +139,9 @@ inline constexpr std::uint32_t peer_stalls_max = 3;
 // A large piece takes longer.
 inline constexpr Duration reader_stall = 3s;
 inline constexpr std::uint64_t reader_rate_min = 256 * kib;
+// A reader that asks for nothing for so long is paused, or its worker is gone: it costs up to
+// read_ahead_bytes. Whoever was paused gets the rest from the origin, or asks again.
+inline constexpr Duration reader_idle = 5min;
 // Unsent on `data`: 250 ms of measured rate, so that a cancel is not a second late.
 inline constexpr Duration buffered_span = 250ms;
 inline constexpr std::uint64_t buffered_min = 128 * kib;

@@ -45,6 +45,7 @@ struct Page {
   val host;
   peer::Peer peer;
   bool draining = false;
+  bool stopping = false;  // stop() was called by what drain() performed
   // Roots cross the border as handles: 1 + the index here.
   std::vector<Known> known;
   FlatMap<Root, std::uint32_t> handles;
@@ -162,6 +163,11 @@ void set_timer() {
   tell("setTimer", next ? std::max(0.0, to_ms(*next - now())) : -1.0);
 }
 
+void end() {
+  rtc::stop();
+  self.reset();
+}
+
 void drain() {
   if (self->draining) return;
   self->draining = true;
@@ -174,6 +180,7 @@ void drain() {
   }
   set_timer();
   self->draining = false;
+  if (self->stopping) end();
 }
 
 // A call in, that drains when it is over. The host's calls after stop() (an answer that was under
@@ -207,9 +214,10 @@ bool start(val host, std::string browser, double seed, val configuration) {
 
 // Closes every pair and the socket. start() begins anew, with new handles.
 void stop() {
-  if (const Entry entry; entry) self->peer.stop(entry.at);
-  rtc::stop();
-  self.reset();
+  if (!self) return;
+  self->stopping = true;
+  const Entry entry;
+  self->peer.stop(entry.at);
 }
 
 // A handle for a root; 0 if these numbers cannot be a resource.
@@ -409,7 +417,7 @@ void data_message(PeerId peer, const val& buffer) {
     const Entry entry;
     self->peer.swarm().handle_block(peer, header, static_cast<std::size_t>(bytes), entry.at);
   }
-  self->message = val::null();
+  if (self) self->message = val::null();
 }
 void block_sent(PeerId peer, std::uint64_t bytes) {
   if (const Entry entry; entry) self->peer.swarm().handle_block_sent(peer, bytes, entry.at);

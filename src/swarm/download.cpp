@@ -120,7 +120,7 @@ Duration Download::patience() const {
 // settle().
 Instant Download::deadline(const Target& target) const {
   if (!target.lost) {
-    if (target.credit <= 0) return Instant::max();
+    if (target.credit <= 0) return target.since + limits::reader_idle;
     return std::min(target.since, target.window) + patience();
   }
   Instant last = target.since;  // at once, if nothing can come
@@ -140,7 +140,7 @@ Instant Download::deadline(const Target& target) const {
 }
 
 Error Download::reason(const Target& target) const {
-  if (!target.lost) return Error::peer_stalled;
+  if (!target.lost) return target.credit > 0 ? Error::peer_stalled : Error::timed_out;
   if (!target.pending) return Error::nobody_has_it;
   const bool stalled = std::any_of(sources_.begin(), sources_.end(),
                                    [](const Source& source) { return source.stalled; });

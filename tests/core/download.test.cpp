@@ -272,6 +272,12 @@ TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
     CHECK(f.said(start + 62s) == "");
     CHECK(f.said(start + 64s) == "Epeer-stalled ");
   }
+  SUBCASE("it has no credit for minutes: its worker may be gone") {
+    f.source(1, "xx");
+    f.said();
+    CHECK(f.said(start + limits::reader_idle - 1ms) == "");
+    CHECK(f.said(start + limits::reader_idle) == "Etimed-out ");
+  }
   SUBCASE("no digest list: nothing can be verified") {
     Fixture g(2);
     g.download.open(reader, {0, 2}, start, g.out);
