@@ -88,7 +88,7 @@ class PeerCDN extends EventTarget {
     addEventListener('activate', (event) => event.waitUntil(
       Promise.allSettled([clients.claim(), dropOldCaches(), this.#manifest.revalidate()])));
     addEventListener('message', (event) => {
-      if (handleMessage(event)) broadcast('busy', { open: openCount() });
+      if (handleMessage(event)) broadcast('busy', { open: openCount(), cache: currentCache() });
     });
     addEventListener('fetch', (event) => this.#handleFetch(event));
     return this;

@@ -10,11 +10,19 @@ import {Seeder} from './seeder.js';
 import {browserId, uploadOf} from './settings.js';
 import {Socket} from './socket.js';
 
+const CACHE_PREFIX = 'peer-cdn-v';
+
+// The worker has one store, of its version: until it has told the name, the one that is there.
+async function guessName() {
+  return (await caches.keys()).find((each) => each.startsWith(CACHE_PREFIX)) ?? `${CACHE_PREFIX}1`;
+}
+
 /**
  * @typedef {object} Listener
  * @property {(code: string) => void} report something went wrong, and was dealt with
  * @property {(count: number) => void} peers how many pairs are open
  * @property {(message: any) => void} tell a message of the worker's
+ * @property {() => void} disabled the manifest turns it all off
  * @property {() => void} failed the engine is gone; everything has ended
  */
 
@@ -48,7 +56,9 @@ export class Page {
     this.#listener = listener;
     const {engine, guardHost} = createEngine(() => this.#fail());
     this.#engine = engine;
-    this.#store = Store.open(cacheName).catch(() => null);
+    /** The store's name; null where Cache Storage is denied. */
+    this.cacheName = cacheName ? Promise.resolve(cacheName) : guessName().catch(() => null);
+    this.#store = this.cacheName.then((name) => Store.open(name)).catch(() => null);
     this.resources = new Resources(engine);
     this.#pieces = new Pieces(engine, this.resources, this.#store, (root, begin, end) =>
       this.#bridge.broadcast({type: 'stored', root, begin, end}));
@@ -85,6 +95,7 @@ export class Page {
     this.#manifest = Promise.resolve(this.#manifest).then(async () => {
       const store = await this.#store;
       await this.resources.load(store, orFetch);
+      if (this.resources.disabled) return this.#listener.disabled();
       await this.resources.announce(store);
       this.#adopt();
     }).catch(() => this.#listener.report('malformed-manifest'));

@@ -62,7 +62,8 @@ export class Pieces {
     } catch {
       return this.#engine.storeFailed(handle, begin, end);
     }
-    this.#engine.held(handle, begin, end);
+    // What is listed no more was wanted by a reader only: nothing waits for it now.
+    if (!this.#resources.held(root, begin, end)) this.#engine.storeFailed(handle, begin, end);
     this.#stored(root, begin, end);
   }
 

@@ -10,7 +10,7 @@ export class CachePlugin {
 
 /**
  * @typedef {object} PeerOptions
- * @property {string} [cacheName] the worker's Cache; `CachePlugin.peerFetch + 1` unless said otherwise
+ * @property {string} [cacheName] the worker's Cache; unless it is given, the worker tells its name
  * @property {number} [timeoutAfter] milliseconds that get() waits for its first piece; 3000
  * @property {RTCConfiguration} [servers]
  * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
@@ -30,12 +30,15 @@ export class PeerPlugin extends EventTarget {
   /** @type {string | null} */
   #reason = null;
   #choice = storedUpload();
+  /** @type {string | undefined} the name of the worker's Cache, once it was told */
+  #cacheName;
+  /** @type {BroadcastChannel | null} while the manifest turns it all off */
+  #waiting = null;
 
   /** Never throws. @param {PeerOptions} [options] */
   constructor(options = {}) {
     super();
     this.#options = {
-      cacheName: `${CachePlugin.peerFetch}1`,
       timeoutAfter: 3000,
       form: 'reply',
       socket: '/peer-cdn/ws',
@@ -59,7 +62,15 @@ export class PeerPlugin extends EventTarget {
 
   /** Resolves when it is known who has what: what is fetched from then on finds its peers. Half a second at most. */
   get informed() {
-    return this.#page?.informed ?? Promise.resolve();
+    return this.#untilInformed();
+  }
+
+  async #untilInformed() {
+    let page;
+    do {
+      page = this.#page;
+      await page?.informed;
+    } while (page !== this.#page);
   }
 
   /** Open pairs, and payload bytes to and from peers. */
@@ -103,10 +114,11 @@ export class PeerPlugin extends EventTarget {
 
   #open() {
     try {
-      this.#page = new Page(this.#options, this.#allowed, {
+      this.#page = new Page({cacheName: this.#cacheName, ...this.#options}, this.#allowed, {
         report: (code) => this.#emit('error', {code}),
         peers: (count) => this.#emit('peers', {count}),
         tell: (message) => this.#tell(message),
+        disabled: () => this.#wait(),
         failed: () => this.#close('engine-failed'),
       });
       this.#reason = null;
@@ -119,11 +131,38 @@ export class PeerPlugin extends EventTarget {
     const page = this.#page;
     this.#page = null;
     this.#reason = reason;
+    this.#waiting?.close();
+    this.#waiting = null;
     page?.stop(reason);
     if (reason === 'engine-failed') this.#emit('error', {code: reason});
   }
 
+  // Until there is another manifest.
+  #wait() {
+    this.#close('cancelled');
+    if (typeof BroadcastChannel !== 'function') return;
+    this.#waiting = new BroadcastChannel('peer-cdn');
+    this.#waiting.onmessage = ({data}) => {
+      if (data?.type === 'manifest') this.#reopen();
+    };
+  }
+
+  #reopen() {
+    this.#close('cancelled');
+    this.#open();
+  }
+
+  // A store of another name is another page's life: nothing that was read from the first one holds.
+  async #useCache(name) {
+    const page = this.#page;
+    if (this.#options.cacheName || typeof name !== 'string' || name === this.#cacheName) return;
+    this.#cacheName = name;
+    const used = await page?.cacheName;
+    if (page && used !== name && page === this.#page) this.#reopen();
+  }
+
   #tell({type, ...detail}) {
+    if (type === 'busy') void this.#useCache(detail.cache);
     if (type === 'transfer' || type === 'error') this.#emit(type, detail);
   }
 

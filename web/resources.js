@@ -24,6 +24,8 @@ export class Resources {
   #listed = new Map();
   /** @type {Map<string, Resource>} */
   #byRoot = new Map();
+  /** The manifest turns it all off. */
+  disabled = false;
   /** @type {Set<string>} roots of which C++ was told that something is held */
   #held = new Set();
 
@@ -59,7 +61,8 @@ export class Resources {
       if (response?.ok) text = await response.text();
     }
     const manifest = JSON.parse(text ?? 'null');
-    const entries = manifest?.version === 1 && !manifest.disabled ? Object.entries(manifest.resources ?? {}) : [];
+    this.disabled = manifest?.disabled === true;
+    const entries = manifest?.version === 1 && !this.disabled ? Object.entries(manifest.resources ?? {}) : [];
     this.#listed = new Map(entries.map(([path, entry]) =>
       [path, {...entry, digests: (manifest.digests ?? DIGESTS) + entry.root}]));
     this.#byRoot = new Map([...this.#listed.values()].map((resource) => [resource.root, resource]));
@@ -83,13 +86,14 @@ export class Resources {
     }
   }
 
-  /** A run is in the store. Only what is listed is ever shared. */
+  /** A run is in the store. Only what is listed is ever shared: false if this is not. */
   held(root, begin, end) {
     const resource = this.#byRoot.get(root);
     const handle = resource ? this.handle(resource) : 0;
-    if (!handle) return;
+    if (!handle) return false;
     this.#held.add(root);
     this.#engine.held(handle, begin, end);
+    return true;
   }
 
   isHeld(root) {

@@ -6,7 +6,16 @@ import {FakeSocket, install} from './page-fakes.mjs';
 install();
 Object.defineProperty(globalThis, 'navigator', {configurable: true, writable: true, value: {}});
 const {start, PeerPlugin} = await import('../../web/index.js');
+const {Bridge} = await import('../../web/bridge.js');
 const {bothAllow, browserId} = await import('../../web/settings.js');
+const {Store} = await import('../../sw/store.js');
+
+async function until(what, probe) {
+  for (const end = Date.now() + 5000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 5))) {
+    if (await probe()) return;
+  }
+  assert.fail(`never: ${what}`);
+}
 
 /** A service worker that controls the page at once, or none at all. */
 function fakeContainer({controlled}) {
@@ -136,4 +145,118 @@ test('a browser id lasts a day from when it was made, not until midnight', (t) =
   assert.equal(browserId(), id);
   t.mock.timers.setTime(Date.parse('2026-01-02T23:51:00Z'));
   assert.notEqual(browserId(), id);
+});
+
+/** BroadcastChannel between a test, as the worker, and the pages of this process. */
+function fakeWorkerChannel(t) {
+  const open = new Set();
+  globalThis.BroadcastChannel = class {
+    onmessage = null;
+    constructor() {
+      open.add(this);
+    }
+    postMessage() {}
+    close() {
+      open.delete(this);
+    }
+  };
+  t.after(() => {
+    globalThis.BroadcastChannel = undefined;
+  });
+  return (data) => [...open].forEach((channel) => channel.onmessage?.({data}));
+}
+
+const listing = (more) => JSON.stringify({version: 1, resources: {
+  '/a.bin': {bytes: 5, type: 'text/plain', pieceBytes: 65536, root: 'ab'.repeat(32)},
+}, ...more});
+
+test('the page shares what the worker keeps, whatever the version of its store', async (t) => {
+  install();
+  FakeSocket.reset();
+  fakeContainer({controlled: true});
+  const tell = fakeWorkerChannel(t);
+  const announced = () => FakeSocket.messages.some(({type, add}) => type === 'have' && add.includes('ab'.repeat(32)));
+  const store = await Store.open('peer-cdn-v2');
+  await store.putManifest(listing(), Date.now());
+  await store.putRun('ab'.repeat(32), 0, 1, ['abcde']);
+  await caches.open('peer-cdn-v1');
+  const plugin = await start({worker: '/sw.js'});
+  t.after(() => plugin.close());
+  await until('the store was guessed or told', () => {
+    tell({type: 'busy', open: 0, cache: 'peer-cdn-v2'});
+    return announced();
+  });
+  assert.ok(plugin.active);
+});
+
+test('a name that the page itself gives is kept', async (t) => {
+  install();
+  FakeSocket.reset();
+  fakeContainer({controlled: true});
+  const tell = fakeWorkerChannel(t);
+  const plugin = await start({worker: '/sw.js', cacheName: 'mine'});
+  t.after(() => plugin.close());
+  tell({type: 'busy', open: 0, cache: 'peer-cdn-v2'});
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(await caches.keys(), ['mine']);
+  assert.equal(FakeSocket.all.length, 1);
+});
+
+test('a manifest that turns it all off closes the socket, and a later one turns it on again', async (t) => {
+  install();
+  FakeSocket.reset();
+  fakeContainer({controlled: true});
+  const tell = fakeWorkerChannel(t);
+  const store = await Store.open('peer-cdn-v1');
+  await store.putManifest(listing(), Date.now());
+  const plugin = await start({worker: '/sw.js'});
+  t.after(() => plugin.close());
+  const open = () => FakeSocket.all.filter(({readyState}) => readyState === 1).length;
+  assert.ok(plugin.active);
+  assert.equal(open(), 1);
+  await store.putManifest(listing({disabled: true}), Date.now());
+  tell({type: 'manifest'});
+  await until('off', () => !plugin.active && open() === 0);
+  assert.equal(plugin.reason, 'cancelled');
+  await store.putManifest(listing(), Date.now());
+  tell({type: 'manifest'});
+  await until('on again', () => plugin.active && open() === 1);
+});
+
+test('a listener may close the plugin from within an event', async (t) => {
+  install();
+  FakeSocket.reset();
+  fakeContainer({controlled: true});
+  const plugin = new PeerPlugin({servers: {}});
+  t.after(() => plugin.close());
+  await plugin.informed;
+  const heard = new Promise((resolve) => {
+    plugin.addEventListener('error', () => {
+      plugin.close();
+      resolve(undefined);
+    });
+  });
+  FakeSocket.all.at(-1).tell({type: 'error', code: 'rate-limited'});
+  await heard;
+  assert.equal(plugin.active, false);
+  assert.equal(FakeSocket.all.at(-1).readyState, 3);
+});
+
+test('words of the worker do not put off what keeps it alive', async (t) => {
+  install();
+  const container = fakeContainer({controlled: true});
+  const posted = [];
+  container.controller.postMessage = ({type}) => posted.push(type);
+  const tell = fakeWorkerChannel(t);
+  const bridge = new Bridge('stream', 100, {delegate() {}, tell() {}});
+  t.after(() => bridge.close());
+  t.mock.timers.enable({apis: ['setInterval']});
+  for (let i = 0; i < 10; i++) {
+    tell({type: 'busy', open: 1 + i});
+    t.mock.timers.tick(50);
+  }
+  assert.equal(posted.filter((type) => type === 'alive').length, 5);
+  tell({type: 'busy', open: 0});
+  t.mock.timers.tick(500);
+  assert.equal(posted.filter((type) => type === 'alive').length, 5);
 });
