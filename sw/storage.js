@@ -11,6 +11,7 @@ export class StoreKeeper {
   #counted;
   /** @type {Promise<void>} one after another: what one drops is room for the next */
   #making = Promise.resolve();
+  #drops = 0;
 
   /**
    * Null where storage is denied, or does not answer (a damaged profile): we only do without it. A failed open is tried
@@ -40,10 +41,11 @@ export class StoreKeeper {
       return store.putRun(root, begin, end, buffers);
     };
     await this.#know(store);
-    if (!call('store_fits', begin, end, root)) await this.#makeRoom(store, root, begin, end, false);
+    if (!call('store_fits', begin, end, root)) await this.#makeRoom(store, root, begin, end);
+    const drops = this.#drops;
     await put().catch(async (error) => {
       if (error.name !== 'QuotaExceededError') throw error;
-      await this.#makeRoom(store, root, begin, end, true);
+      await this.#makeRoom(store, root, begin, end, drops);
       await put();
     });
   }
@@ -59,7 +61,7 @@ export class StoreKeeper {
     if (!store) return;
     await this.#know(store);
     call('store_add', begin, end, root);
-    if (!call('store_fits', 0, 0, root)) await this.#makeRoom(store, root, 0, 0, false);
+    if (!call('store_fits', 0, 0, root)) await this.#makeRoom(store, root, 0, 0);
   }
 
   /** Drops what the manifest does not list any more. */
@@ -87,9 +89,17 @@ export class StoreKeeper {
     }
   }
 
-  #makeRoom(/** @type {Store} */ store, /** @type {string} */ root, /** @type {number} */ begin,
-    /** @type {number} */ end, /** @type {boolean} */ isFull) {
+  /**
+   * @param {Store} store
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   * @param {number} [drops] as they were when the browser was full: what was dropped since is room already
+   */
+  #makeRoom(store, root, begin, end, drops) {
     const made = this.#making.then(async () => {
+      const isFull = drops !== undefined;
+      if (isFull && drops !== this.#drops) return;
       // Counted anew: the browser and the pages take entries away without a word.
       await this.#count(store);
       const named = callText('store_make_room', begin, end, isFull, root);
@@ -103,6 +113,7 @@ export class StoreKeeper {
   async #drop(/** @type {Store} */ store, /** @type {string} */ named) {
     await Promise.all((named.match(/.{64}/g) ?? []).map(async (root) => {
       await store.drop(root);
+      this.#drops++;
       broadcast('dropped', { root });
     }));
   }

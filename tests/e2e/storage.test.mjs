@@ -5,7 +5,8 @@ import {test} from 'node:test';
 import {documentedWorker, randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 const quotaBytes = 4_500_000;
-const worker = documentedWorker().replace('{ version: 1 }', `{ version: 1, quotaBytes: ${quotaBytes} }`);
+const workerWith = (bytes) => documentedWorker().replace('{ version: 1 }', `{ version: 1, quotaBytes: ${bytes} }`);
+const worker = workerWith(quotaBytes);
 const urls = ['/static/1.bin', '/static/2.bin', '/static/3.bin'];
 
 /** Bytes in the store by root. */
@@ -66,4 +67,26 @@ test('a file that is open is not dropped; one that is larger than the quota come
   t.diagnostic(JSON.stringify(sizes));
   assert.deepEqual(await visitor.run(() => window.dropped), [a], 'the file being stored stays');
   assert.ok(sizes[big] > 3_000_000 && sizes[big] <= quotaBytes, `${sizes[big]} bytes`);
+});
+
+test('a browser that gives less than the quota: the oldest goes, and the put that failed is done again', async (t) => {
+  const {site, chromium} = scene(t);
+  const files = Object.fromEntries(urls.map((url) => [url, randomBytes(`full ${url}`, 2_000_000)]));
+  const s = await site({...files, '/sw.js': workerWith(1e9)});
+  const roots = await Promise.all(urls.map((url) => s.root(url)));
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  await visitor.run(listenForDropped);
+  const {usage} = await visitor.run(() => navigator.storage.estimate());
+  const session = await visitor.context.newCDPSession(visitor.page);
+  await session.send('Storage.overrideQuotaForOrigin', {origin: s.origin.url, quotaSize: usage + 5_000_000});
+  for (const url of urls) {
+    const got = await visitor.fetch(url);
+    assert.equal(got.error, null);
+    assert.equal(got.sha256, sha256(files[url]));
+  }
+  const left = {[roots[1]]: 2_000_000, [roots[2]]: 2_000_000};
+  await until('the oldest is gone, the last is there', async () =>
+    JSON.stringify(await visitor.run(stored)) === JSON.stringify(left));
+  assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
 });
