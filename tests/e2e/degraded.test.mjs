@@ -164,3 +164,31 @@ test('the coordinator goes away and comes back: pairs go on, and new ones are ma
   assert.equal((await third.fetch('/static/later.bin')).sha256, sha256(more['/static/later.bin']));
   assert.equal((await third.sources('/static/later.bin')).fromPeers, 2_000_000);
 });
+
+test('connections never come up: the first files wait for the origin as a hedge, later ones not at all', async (t) => {
+  const small = Object.fromEntries(Array.from({length: 12}, (_, i) => [`/static/${i}.bin`, randomBytes(`s${i}`, 30_000)]));
+  const s = await openSite({
+    ...small,
+    '/relay.html': '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/relay.js"></script>',
+    '/relay.js': `import { start } from '/peer-cdn/index.js';
+      window.peerCdn = await start({ worker: '/sw.js', servers: { iceTransportPolicy: 'relay', iceServers: [] } });
+      document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + peerCdn.reason;`,
+  });
+  t.after(() => s.close());
+  const [there, here] = await Promise.all([seeder.newTab(), visitor.newTab()]);
+  t.after(() => Promise.all([there.close(), here.close()]));
+  await seeder.visit(s.url, {page: there});
+  for (const url of Object.keys(small)) await seeder.fetch(url, {page: there});
+  await s.origin.untilShared(await s.root('/static/11.bin'));
+  await visitor.visit(`${s.url}/relay.html`, {page: here});
+  await s.origin.untilIntroducible(await s.root('/static/11.bin'));
+  const times = [];
+  for (const [url, bytes] of Object.entries(small)) {
+    const got = await visitor.fetch(url, {page: here, withinMs: 8000});
+    assert.equal(got.sha256, sha256(bytes));
+    times.push(got.ms);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.ok(times[0] > 1000, `somebody has it, and was waited for: ${times}`);
+  assert.ok(times.slice(4).every((ms) => ms < 500), `later files do not wait: ${times}`);
+});
