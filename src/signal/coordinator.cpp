@@ -80,7 +80,7 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
       if (asker.site->directory.holds(other, root)) ++known;
     }
     if (known < limits::introductions_per_ask) {
-      known += introduce(id, asker, root, limits::introductions_per_ask - known, false, now);
+      known += introduce(id, asker, {root}, limits::introductions_per_ask - known, now);
     }
     answer.roots.push_back(root);
     answer.peers.push_back(static_cast<std::uint32_t>(known));
@@ -109,7 +109,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
   part(id, peer, decline.peer, other, now);
   tell(decline.peer, Gone{id});
   if (introduction.holder && !introduction.second) {
-    introduce(decline.peer, other, introduction.root, 1, true, now);
+    introduce(decline.peer, other, {introduction.root, false, true}, 1, now);
   }
 }
 
@@ -159,20 +159,20 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
 }
 
 // The asker is told first, so that it knows the holder when its offer comes.
-std::size_t Coordinator::introduce(PeerId id, Peer& asker, const Root& root, std::size_t wanted,
-                                   bool second, Instant now) {
+std::size_t Coordinator::introduce(PeerId id, Peer& asker, const Introduction& asked,
+                                   std::size_t wanted, Instant now) {
   std::size_t done = 0;
   if (asker.introductions.size() >= limits::introductions_per_peer) return done;
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
                                    now);
-  for (const PeerId holder_id : candidates(id, asker, root, now)) {
+  for (const PeerId holder_id : candidates(id, asker, asked.root, now)) {
     if (done == wanted || asker.introductions.size() >= limits::introductions_per_peer ||
         !asker.asked_introductions.spend(1)) {
       break;
     }
     Peer& holder = *find(holder_id);
-    asker.introductions.emplace(holder_id, Introduction{root, false, second});
-    holder.introductions.emplace(id, Introduction{root, true, second});
+    asker.introductions.emplace(holder_id, asked);
+    holder.introductions.emplace(id, Introduction{asked.root, true, asked.second});
     holder.introduced_at = now;
     tell(id, Introduce{holder_id, false});
     tell(holder_id, Introduce{id, true});
@@ -202,7 +202,8 @@ bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {
   peer.messages.refill(limits::messages_per_second, limits::messages_burst, now);
   double cost = 1;
   if (const auto* ask = get_if<Ask>(&message)) {
-    cost += static_cast<double>(ask->roots.size() / limits::asked_roots_per_token);
+    const std::size_t more = ask->roots.size() / limits::asked_roots_per_token;
+    cost += static_cast<double>(more);
   }
   if (const auto* have = get_if<Have>(&message)) {
     peer.changes.refill(limits::changes_per_second, limits::changes_burst, now);

@@ -116,7 +116,7 @@ class Coordinator {
   void forget(PeerId id, Instant now);
   void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
   // Introduces up to `wanted` holders that the asker does not know yet; how many there were.
-  std::size_t introduce(PeerId id, Peer& asker, const Root& root, std::size_t wanted, bool second,
+  std::size_t introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted,
                         Instant now);
   std::vector<PeerId> candidates(PeerId id, Peer& asker, const Root& root, Instant now);
   void note(Site& site, Mark mark, bool came, Instant now);

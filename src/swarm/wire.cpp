@@ -3,7 +3,7 @@
 namespace peer_cdn::swarm::wire {
 namespace {
 
-enum Type : std::uint8_t { hello, want, have, not_, update, request, cancel, reject, done };
+enum Type : std::uint8_t { hello, want, have, have_not, update, request, cancel, reject, done };
 
 constexpr std::size_t block_reference_bytes = 12;
 
@@ -45,7 +45,7 @@ Result<Message> parse_message(ByteSpan frame) {
       message = Have{number, Bytes(bitfield.begin(), bitfield.end())};
       break;
     }
-    case Type::not_:
+    case Type::have_not:
       message = Not{number};
       break;
     case Type::update: {
@@ -65,9 +65,13 @@ Result<Message> parse_message(ByteSpan frame) {
       std::vector<Block> blocks;
       blocks.reserve(count);
       for (std::size_t i = 0; i < count; ++i) blocks.push_back(read_block(reader));
-      if (type == Type::request) message = Request{number, std::move(blocks)};
-      if (type == Type::cancel) message = Cancel{number, std::move(blocks)};
-      if (type == Type::reject) message = Reject{number, std::move(blocks)};
+      if (type == Type::request) {
+        message = Request{number, std::move(blocks)};
+      } else if (type == Type::cancel) {
+        message = Cancel{number, std::move(blocks)};
+      } else {
+        message = Reject{number, std::move(blocks)};
+      }
     }
   }
   if (!reader.ok()) return Error::malformed_message;
