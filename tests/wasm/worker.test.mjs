@@ -188,3 +188,28 @@ test('a body goes from window to store through the border, and leaves nothing be
   assert.equal(size(), start.bytes, 'the heap does not grow');
   assert.equal(call('body_poll', 1), -1, 'a closed body says nothing');
 });
+
+test('the store is counted and makes room through the border', () => {
+  const { call, callText, list } = start();
+  call('manifest_begin');
+  assert.equal(list('/f', 3 * 65536), 0);
+  call('manifest_commit', false);
+  const old = 'cd'.repeat(32);
+  call('store_quota', 3 * 65536 + 1048576, 0);
+  call('store_count');
+  call('store_add', 0, 3, root);
+  call('store_add', 0, 1, old); // not listed: counted as a segment
+  assert.equal(call('store_fits', 0, 0, root), 1);
+  assert.equal(call('store_fits', 0, 1, root), 0);
+  assert.equal(callText('store_make_room', 0, 1, false, root), old);
+  assert.equal(call('store_fits', 0, 1, root), 1);
+  assert.equal(callText('store_make_room', 0, 1, true, root), root);
+  assert.equal(callText('store_make_room', 0, 1, true, root), 'storage-full');
+});
+
+test('texts cross as UTF-8, and a trap is an error that can be caught', () => {
+  const { call, callText, addRoute } = start();
+  assert.equal(addRoute('/a/:x([\u00e4\u20ac]+)'), 0);
+  assert.equal(callText('patterns'), '\n[\u00e4\u20ac]+');
+  assert.throws(() => call('limit', 0xfffffff), WebAssembly.RuntimeError);
+});
