@@ -1,17 +1,18 @@
 // What two peers say to each other. Little-endian; every frame is at most limits::message_bytes.
 //
-//   `control`          type u8, then                                from       meaning
-//   ------------------------------------------------------------------------------------------------
-//   hello      0       version u32                                  both       first, once
-//   want       1       handle u32, root 32                          asker      what do you have of
-//   it? have       2       handle u32, bitfield                         holder     this (also: tell
-//   when more) not        3       handle u32                                   holder     nothing;
-//   the handle is over update     4       handle u32, begin u32, end u32               holder these
-//   pieces as well request    5       handle u32, n x (piece, offset, bytes) u32   asker      send
-//   these blocks cancel     6       as request                                   asker      do not,
-//   if you still can reject     7       as request                                   holder these
-//   will not come done       8       handle u32                                   asker      the
-//   handle is over
+// clang-format off
+//   `control`  type u8, then                                    from    meaning
+//   -----------------------------------------------------------------------------------------------
+//   hello   0  version u32                                      both    first, once
+//   want    1  handle u32, root 32                              asker   what do you have of it?
+//   have    2  handle u32, bitfield                             holder  this (also: tell when more)
+//   not     3  handle u32                                       holder  nothing; the handle is over
+//   update  4  handle u32, begin u32, end u32                   holder  these pieces as well
+//   request 5  handle u32, n x (piece, offset, bytes) u32       asker   send these blocks
+//   cancel  6  as request                                       asker   do not, if you still can
+//   reject  7  as request                                       holder  these will not come
+//   done    8  handle u32                                       asker   the handle is over
+// clang-format on
 //
 //   `data`             handle u32, piece u32, offset u32, bytes u32, then that many bytes
 //
