@@ -154,7 +154,7 @@ export class Exchange {
     const middleware = this.#middlewares[plugin];
     if (this.#kinds[plugin] > 0 || typeof middleware?.put !== 'function') return;
     const response = this.#body
-      ? this.#body.finished.then((complete) => (complete ? this.gather(CACHE) : null))
+      ? this.#body.finished.then((complete) => (complete ? this.#readBack() : null))
       : Promise.resolve(/** @type {Response} */ (this.#answer).clone());
     this.#work.push(response.then(async (each) => {
       if (!each) return;
@@ -162,6 +162,16 @@ export class Exchange {
       // What it left unread would stay open for ever.
       if (!each.bodyUsed && !each.body?.locked) await each.body?.cancel();
     }).catch((error) => this.#worker.report('plugin-failed', this.#event.request.url, error)));
+  }
+
+  // Every byte was passed on, and the last ones are on their way to the store: by a page, if they are from peers.
+  async #readBack() {
+    for (let wait = 50; wait < 3000; wait *= 2) {
+      const response = await this.gather(CACHE);
+      if (response) return response;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+    return null;
   }
 
   #fallThrough() {
