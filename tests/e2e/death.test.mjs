@@ -1,5 +1,6 @@
 // A seeder dies in mid-transfer: the same fetch completes from the origin, exactly, and nothing is fetched twice.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import {test} from 'node:test';
 
 import {randomBytes, scene, sha256, until} from './harness/index.mjs';
@@ -8,11 +9,38 @@ const url = '/static/film.bin';
 const size = 12_000_001;
 const pieceBytes = 65_536;
 
+/** The polite end: the tab is closed, and says so. */
+const closeTab = (visitor) => visitor.page.close();
+
+/** All processes of a visitor's browser die at once, as in a crash or when the power goes: nobody says anything. */
+async function killBrowser(visitor) {
+  const pids = fs.readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name)).filter((pid) => {
+    try {
+      return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(visitor.profile);
+    } catch {
+      return false;  // it ended meanwhile
+    }
+  });
+  // The browser's process carries its profile's path. Its children follow it, or have it too.
+  assert.ok(pids.length > 0, 'its processes are found by the folder of its profile');
+  const groupOf = (pid) => Number(fs.readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ')[2]);
+  for (const group of new Set(pids.map(groupOf))) {
+    if (group > 1 && group !== groupOf('self')) process.kill(-group, 'SIGKILL');
+  }
+  for (const pid of pids) {
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It went with its group.
+    }
+  }
+}
+
 /**
- * Two visitors; the second is fetching from the first, who serves 3 MB/s, when `onDeath` runs and the first one's tab
- * closes. Resolves to what the second one's fetch gave.
+ * Two visitors; the second is fetching from the first, who serves 3 MB/s, when `onDeath` runs and the first one goes.
+ * Resolves to what the second one's fetch gave.
  */
-async function dieInTheMiddle(t, {init, onDeath} = {}) {
+async function dieInTheMiddle(t, {init, onDeath, die = closeTab} = {}) {
   const {site, chromium} = scene(t);
   const bytes = randomBytes('death', size);
   const s = await site({[url]: bytes});
@@ -32,9 +60,10 @@ async function dieInTheMiddle(t, {init, onDeath} = {}) {
     return transfer?.fromPeers >= 3_000_000;
   });
   await onDeath?.(s);
-  await first.page.close();
+  await die(first);
+  const died = performance.now();
   const got = await fetching;
-  return {s, got, bytes, second};
+  return {s, got, bytes, second, goneMs: performance.now() - died};
 }
 
 const checkNothingTwice = async ({s, second}, total) => {
@@ -54,6 +83,14 @@ test('the rest comes from the origin by Range, nothing twice beyond a piece', as
   assert.equal(all.got.error, null);
   assert.equal(all.got.sha256, sha256(all.bytes));
   await checkNothingTwice(all, size);
+});
+
+test('a browser that is killed says nothing: the same, after one stall', async (t) => {
+  const all = await dieInTheMiddle(t, {die: killBrowser});
+  assert.equal(all.got.error, null);
+  assert.equal(all.got.sha256, sha256(all.bytes));
+  await checkNothingTwice(all, size);
+  t.diagnostic(`over ${Math.round(all.goneMs)} ms after it was killed`);
 });
 
 test('the same when the page itself had asked for a range', async (t) => {
@@ -79,7 +116,7 @@ test('an origin that has a new version by then is an error, never a splice', asy
   const {got, bytes} = await dieInTheMiddle(t, {onDeath: (s) => s.write(url, randomBytes('another version', size))});
   assert.notEqual(got.error, null, `the body ended with ${got.bytes} bytes and no error`);
   assert.ok(got.bytes >= 1_000_000 && got.bytes < size);
-  assert.equal(bytes.length, size);
+  assert.equal(got.sha256, sha256(bytes.subarray(0, got.bytes)), 'what came before the error is the old version\'s');
 });
 
 test('all good bytes before such an error are the old version\'s', async (t) => {

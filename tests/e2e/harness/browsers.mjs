@@ -43,16 +43,16 @@ function record() {
   }
 }
 
-/** In the page: fetches, and says exactly what came. Never rejects. */
+/** In the page: fetches, and says exactly what came, also before an error. Never rejects. */
 async function fetchInPage({url, init, abortAfter}) {
   const began = performance.now();
   const out = {url, status: 0, headers: {}, bytes: 0, sha256: '', firstByteMs: 0, ms: 0, error: null};
+  const parts = [];
   try {
     const abort = new AbortController();
     const response = await fetch(url, {...init, signal: abort.signal});
     out.status = response.status;
     out.headers = Object.fromEntries(response.headers);
-    const parts = [];
     if (response.body) {
       const reader = response.body.getReader();
       for (;;) {
@@ -67,13 +67,12 @@ async function fetchInPage({url, init, abortAfter}) {
         }
       }
     }
-    out.ms = performance.now() - began;
-    const digest = await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer());
-    out.sha256 = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   } catch (error) {
-    out.ms = performance.now() - began;
     out.error = `${error.name}: ${error.message}`;
   }
+  out.ms = performance.now() - began;
+  const digest = await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer());
+  out.sha256 = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   return out;
 }
 

@@ -220,6 +220,11 @@ export class Origin {
       delete headers.range;
       delete headers['if-range'];
     }
+    // Other bytes are another version: neither has the one the other's ETag.
+    if (rule.body !== undefined) {
+      delete headers['if-none-match'];
+      delete headers['if-modified-since'];
+    }
     const upstream = http.request(
         {host: '127.0.0.1', port: this.#upstream, method: request.method, path: url, headers, agent: this.#agent});
     response.on('close', () => upstream.destroy());
@@ -235,6 +240,8 @@ export class Origin {
       const bytes = Buffer.from(rule.body);
       answer.resume();
       out['content-length'] = String(bytes.length);
+      delete out.etag;
+      delete out['last-modified'];
       body = [bytes];
     }
     if (rule.ignoreRange || rule.gzip) delete out['accept-ranges'];
