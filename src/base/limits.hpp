@@ -58,8 +58,8 @@ inline constexpr std::size_t windows_in_flight = 2;
 inline constexpr std::int64_t stream_bytes = 256 * kib;
 // Credit of the bridge: 64 KiB x 16 was the fastest of all cuts measured.
 inline constexpr std::uint64_t bridge_bytes = 1 * mib;
-// A page drops a stalled peer itself after 2 s and looks for another: so much later, and the time of
-// a piece at reader_rate_min, it is the page.
+// A page drops a stalled peer itself after 2 s and looks for another: so much later, and the time
+// of a piece at reader_rate_min, it is the page.
 inline constexpr Duration bridge_stall = 10s;
 // An origin that failed is asked again after this, then after twice as long.
 inline constexpr std::uint32_t origin_retries = 2;
@@ -172,8 +172,8 @@ inline constexpr std::size_t error_code_bytes = 64;
 inline constexpr std::size_t roots_per_site = 2 * manifest_entries;
 // A tenth of the site's: one visitor's inventions do not keep others' files out of the directory.
 inline constexpr std::size_t roots_per_peer = roots_per_site / 10;
-// What a page holds is announced at once when it joins; after that, a gallery every second. Each change of a mark
-// is told to every visitor.
+// What a page holds is announced at once when it joins; after that, a gallery every second. Each
+// change of a mark is told to every visitor.
 inline constexpr double changes_burst = 2.0 * static_cast<double>(roots_per_peer);
 inline constexpr double changes_per_second = 40;
 // Who holds what is about 100 bytes an entry: 100 MB a site.
