@@ -128,11 +128,13 @@ function testFiles(folder) {
 }
 
 /**
- * `node --test`, a process a file, `width` at a time; files named in `first` begin first.
- * @param {{ width?: number, first?: string[] }} [options]
+ * `node --test`, a process a file, `width` at a time; files named in `first` begin first. All but those to `leave`, or `only`
+ * some.
+ * @param {{ width?: number, first?: string[], leave?: string[], only?: string[] }} [options]
  */
-async function nodeStep(folder, timeoutMs, {width = 1, first = []} = {}) {
-  const files = testFiles(folder);
+async function nodeStep(folder, timeoutMs, {width = 1, first = [], leave = [], only} = {}) {
+  const isOneOf = (stems, file) => stems.some((stem) => file.includes(`/${stem}.`));
+  const files = testFiles(folder).filter((file) => only ? isOneOf(only, file) : !isOneOf(leave, file));
   if (files.length === 0) return fact(`${folder} has tests`, false);
   const rank = (file) => (first.findIndex((stem) => file.includes(`/${stem}.`)) + first.length + 1) % (first.length + 1);
   files.sort((a, b) => rank(a) - rank(b));
@@ -155,8 +157,9 @@ async function nodeStep(folder, timeoutMs, {width = 1, first = []} = {}) {
   return sum(results);
 }
 
-// Browsers share two cores, but a 320 s response, a 90 s one and a 60 s wait for a deployment do nothing most of the time.
-const browserFiles = {width: 3, first: ['long', 'firefox', 'deployment']};
+// Browsers share two cores, but a 90 s response and a 60 s wait for a deployment do nothing most of the time; and a 320 s
+// response does so little that it runs beside everything after the build.
+const browserFiles = {width: 3, first: ['firefox', 'deployment'], leave: ['long']};
 
 /** In order; `needs` names steps without whose success there is nothing to run. */
 const steps = [
@@ -164,6 +167,7 @@ const steps = [
   {name: 'tidy', needs: ['setup'], run: tidyStep},
   {name: 'build', needs: ['setup'], run: buildStep},
   {name: 'size', needs: ['build'], run: sizeStep},
+  {name: 'long', needs: ['build'], beside: true, run: () => nodeStep('tests/e2e', 8 * minute, {only: ['long']})},
   {name: 'native', needs: ['setup'], run: nativeStep},
   {name: 'lint', needs: ['setup'], run: lintStep},
   {name: 'fuzz', needs: ['setup'], run: fuzzStep},
@@ -194,9 +198,11 @@ const began = performance.now();
 const totals = {passed: 0, failed: 0};
 const broken = new Set();
 const list = chosen();
-for (const [index, {name, needs = [], run: work}] of list.entries()) {
+const beside = [];
+
+async function runStep({name, needs = [], run: work}, number) {
   const started = performance.now();
-  say(`\n[${index + 1}/${list.length}] ${name}`);
+  say(`\n[${number}/${list.length}] ${name}`);
   const missing = needs.filter((need) => broken.has(need));
   let counts;
   try {
@@ -209,6 +215,13 @@ for (const [index, {name, needs = [], run: work}] of list.entries()) {
   totals.failed += counts.failed;
   say(`  ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds(started)}`);
 }
+
+for (const [index, step] of list.entries()) {
+  const done = runStep(step, index + 1);
+  if (step.beside) beside.push(done);
+  else await done;
+}
+await Promise.all(beside);
 say(`\n${broken.size > 0 ? `Failed: ${[...broken].join(', ')}. ` : ''}${seconds(began)} in all.`);
 process.exitCode = totals.failed > 0 ? 1 : 0;
 process.stdout.write(`${totals.passed} passed, ${totals.failed} failed\n`);
