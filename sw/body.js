@@ -1,5 +1,5 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
-import { call, callText, drain, fields, onFailure, progressWait, streamBytes } from './engine.js';
+import { call, callText, drain, fields, onFailure, progressWait, soon, streamBytes } from './engine.js';
 import { openWindow } from './origin.js';
 
 /** @typedef {import('./store.js').Store} Store */
@@ -83,6 +83,8 @@ export class Gathering {
   #buffers = new Map();
   /** @type {Map<number, Map<number, ArrayBuffer>>} by job, what is to be stored */
   #unstored = new Map();
+  /** @type {Map<number, [number, number]>} by job, the run that it read last */
+  #reads = new Map();
   #stream;
   /** @type {ReadableStreamDefaultController<Uint8Array>} */
   // @ts-ignore: set by the stream's start()
@@ -188,27 +190,47 @@ export class Gathering {
     (/** @type {number} */ piece, /** @type {number} */ begin, /** @type {number} */ end) => this.#enqueue(piece, begin, end),
     () => this.#done(),
     (/** @type {number} */ error) => this.#fail(callText('error_code', error)),
+    (/** @type {number} */ job) => this.#drop(job),
   ];
 
   async #read(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
     const { store } = this.#around;
     const { root, bytes, pieceBytes } = this.asked;
+    let closed = false;
+    this.#jobs.set(job, { close: () => (closed = true) });
     try {
-      for (let piece = begin; piece < end;) {
+      const digests = this.#haveDigests(); // beside the first run
+      for (let piece = begin; piece < end && !closed;) {
         const run = this.#runs.filter(([from, to]) => from <= piece && piece < to).sort((a, b) => b[1] - a[1])[0];
-        const buffer = run && (await store?.readRun(root, ...run));
-        if (!buffer) break;
+        const buffer = run && (await soon(store?.readRun(root, ...run), null));
+        if (!buffer || (await digests)) break;
         const from = run[0] * pieceBytes;
+        const pieces = [];
         for (; piece < Math.min(end, run[1]); piece++) {
           const at = piece * pieceBytes;
           // One copy of the run, cut as it is passed on: slices, because a run's buffer would stay as long as any piece.
-          this.#piece(job, piece, buffer.slice(at - from, Math.min(bytes, at + pieceBytes) - from));
+          const part = buffer.slice(at - from, Math.min(bytes, at + pieceBytes) - from);
+          pieces.push({ piece, part, digest: crypto.subtle.digest('SHA-256', part) });
+        }
+        for (const each of pieces) {
+          const digest = await each.digest;
+          if (closed) return;
+          this.#reads.set(job, run);
+          this.#digested(job, each.piece, each.part, digest);
         }
       }
     } catch {
       // What cannot be read is not held.
     }
     this.#in('body_end', job, 'storage-lost');
+  }
+
+  // Bytes that went bad in the store would do so again.
+  #drop(/** @type {number} */ job) {
+    const run = this.#reads.get(job);
+    if (!run) return;
+    this.#runs = this.#runs.filter((each) => each !== run);
+    this.#around.store?.dropRun(this.asked.root, ...run).catch(() => {});
   }
 
   #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer) {
@@ -324,6 +346,7 @@ export class Gathering {
     const source = this.#jobs.get(job);
     this.#jobs.delete(job);
     this.#unstored.delete(job);
+    this.#reads.delete(job);
     source?.close();
   }
 

@@ -87,6 +87,16 @@ export function drain(poll, id, performers) {
   }
 }
 
+/**
+ * What Cache Storage gives, or the other value if it does not settle (a damaged profile, a full disk): the site goes on.
+ * @template T, O
+ * @param {Promise<T> | undefined} promise
+ * @param {O} otherwise
+ * @returns {Promise<T | O>}
+ */
+export const soon = (promise, otherwise) =>
+  Promise.race([promise ?? otherwise, new Promise((resolve) => setTimeout(resolve, manifestWait, otherwise))]);
+
 export const [
   ackWait, manifestWait, manifestAge, progressWait, streamBytes, replyBytes, unattendedBytes, busyAckWait, heardMemory,
   digestsWait,

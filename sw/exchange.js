@@ -1,6 +1,6 @@
 // One routed request: runs the core's chain over the middlewares of the route.
 import { Gathering } from './body.js';
-import { call, callText, drain, fields, unattendedBytes } from './engine.js';
+import { call, callText, drain, fields, soon, unattendedBytes } from './engine.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
 /** @typedef {import('./plugins.js').Middleware} Middleware */
@@ -217,7 +217,7 @@ export class Exchange {
     const needsPage = kind === DELEGATE || asked.length > unattendedBytes;
     const [opened, page] = await Promise.all([store(), needsPage ? choosePage(this.#event.clientId) : null]);
     if ((kind === DELEGATE && !page) || (kind === CACHE && !opened)) return null;
-    const runs = (await opened?.runs(asked.root).catch(() => [])) ?? [];
+    const runs = await soon(opened?.runs(asked.root).catch(() => []), []);
     if (this.lost(kind)) return null;
     call('held_begin');
     for (const run of runs) call('held_add', ...run);

@@ -1,6 +1,6 @@
 // The service worker's entry: PeerCDN and its plugins.
 import { handleStored, openCount } from './body.js';
-import { call, callText, digestsWait, isOn, onFailure, regexps } from './engine.js';
+import { call, callText, digestsWait, isOn, onFailure, regexps, soon } from './engine.js';
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
@@ -153,14 +153,14 @@ class PeerCDN extends EventTarget {
   }
 
   async #fetchDigests(/** @type {string} */ root, /** @type {import('./store.js').Store | null} */ store) {
-    const stored = await store?.digests(root).catch(() => null);
+    const stored = await soon(store?.digests(root).catch(() => null), null);
     if (stored && (await isListOf(root, stored))) return stored;
     const response = await fetch(this.#manifest.digests + root,
       { headers: { 'x-peer-cdn': 'bypass' }, signal: AbortSignal.timeout(digestsWait) });
     if (!response.ok) throw new Error(response.status < 500 ? 'digests-mismatch' : 'origin-unreachable');
     const list = await response.arrayBuffer();
     if (!(await isListOf(root, list))) throw new Error('digests-mismatch');
-    await store?.putDigests(root, list).catch(() => {});
+    await soon(store?.putDigests(root, list).catch(() => {}), undefined);
     return list;
   }
 

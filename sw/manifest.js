@@ -1,5 +1,5 @@
 // Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
-import { call, manifestAge, manifestWait } from './engine.js';
+import { call, manifestAge, manifestWait, soon } from './engine.js';
 
 /** @typedef {import('./store.js').Store} Store */
 
@@ -65,7 +65,8 @@ export class ManifestKeeper {
 
   #load() {
     this.#loading ??= (async () => {
-      const stored = await (await this.#store())?.manifest().catch(() => null);
+      const store = await this.#store();
+      const stored = await soon(store?.manifest().catch(() => null), null);
       if (stored && this.#text === null && this.#use(stored.text)) this.#fetched = stored.fetched;
     })();
     return this.#loading;
@@ -87,7 +88,7 @@ export class ManifestKeeper {
     if (changed && !this.#use(text)) return false;
     this.#fetched = Date.now();
     const store = await this.#store();
-    await store?.putManifest(text, this.#fetched).catch(() => {});
+    await soon(store?.putManifest(text, this.#fetched).catch(() => {}), undefined);
     if (changed) this.#onChange(this.#lists);
     return true;
   }

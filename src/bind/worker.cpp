@@ -436,6 +436,8 @@ EXPORT int body_poll(unsigned id) {
     put(store->job, store->pieces.begin, store->pieces.end);
   } else if (const auto* close = std::get_if<Body::Close>(&*output)) {
     put(close->job);
+  } else if (const auto* drop = std::get_if<Body::Drop>(&*output)) {
+    put(drop->job);
   } else if (const auto* enqueue = std::get_if<Body::Enqueue>(&*output)) {
     fields = {static_cast<double>(enqueue->piece), static_cast<double>(enqueue->begin),
               static_cast<double>(enqueue->end)};

@@ -51,7 +51,7 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, Instant
     counts_.wasted += bytes;
     return false;
   }
-  if (piece != job->next || bytes != geometry_.bytes_of(piece)) {
+  if (job->source != Source::peers || piece != job->next || bytes != geometry_.bytes_of(piece)) {
     counts_.wasted += bytes;
     handle_end(id, Error::wrong_length, now);
     return false;
@@ -68,13 +68,10 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, Instant
     if (const Job* window = job_of(Source::origin)) close(window->id);
     job = find(id);
   }
-  if (job->source == Source::peers) {
-    job->owed -= std::min(job->owed, bytes);
-    stalls_at_.reset();
-  }
+  job->owed -= std::min(job->owed, bytes);
+  stalls_at_.reset();
   job->stored = piece + 1;
-  const bool keep =
-      take_piece(*job, piece, job->source == Source::peers ? State::from_peers : State::from_store);
+  const bool keep = take_piece(*job, piece, State::from_peers);
   advance(now);
   return keep;
 }
@@ -90,14 +87,22 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
   if (piece != job->next || bytes != geometry_.bytes_of(piece) || !digests_ ||
       (*digests_)[piece] != digest) {
     counts_.wasted += bytes;
+    if (job->source == Source::store) push(Drop{id});
     handle_end(id, Error::wrong_digest, now);
     return false;
   }
-  const bool from_origin = job->source == Source::origin;
-  if (!from_origin) stalls_at_.reset();
-  if (from_origin) attempts_ = 0;
-  const bool keep = take_piece(*job, piece, from_origin ? State::from_origin : State::from_peers);
-  if (!keep) {
+  State ready = State::from_store;
+  if (job->source == Source::peers) {
+    ready = State::from_peers;
+    stalls_at_.reset();
+  } else if (job->source == Source::origin) {
+    ready = State::from_origin;
+    attempts_ = 0;
+  }
+  const bool keep = take_piece(*job, piece, ready);
+  if (job->source == Source::store) {
+    job->stored = piece + 1;
+  } else if (!keep) {
     store_up_to(*job, piece);
     job->stored = piece + 1;
   } else if (job->next == job->pieces.end || job->next == geometry_.segment_end(piece)) {

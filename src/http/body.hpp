@@ -39,7 +39,8 @@ struct OriginHead {
 
 class Body {
  public:
-  // Read these pieces from the store: handle_piece() each in order, then handle_end().
+  // Read these pieces from the store, and digest them: handle_digest() each in order, then
+  // handle_end().
   struct Read {
     JobId job;
     PieceRange pieces;
@@ -95,6 +96,11 @@ class Body {
     std::uint32_t end;
     bool operator==(const Enqueue&) const = default;
   };
+  // The run that this job read last has not the bytes that it should: forget it. Its job is closed.
+  struct Drop {
+    JobId job;
+    bool operator==(const Drop&) const = default;
+  };
   struct Done {
     bool operator==(const Done&) const = default;
   };
@@ -104,7 +110,7 @@ class Body {
     bool operator==(const Fail&) const = default;
   };
   using Output =
-      std::variant<Read, OpenPeers, Grant, Fetch, Accept, Store, Close, Enqueue, Done, Fail>;
+      std::variant<Read, OpenPeers, Grant, Fetch, Accept, Store, Close, Enqueue, Done, Fail, Drop>;
 
   struct Counts {
     std::uint64_t from_cache = 0;  // passed on, by where it came from
@@ -128,8 +134,7 @@ class Body {
   void handle_held(PieceRange pieces) { held_.add(pieces); }
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
   void handle_pull(std::int64_t bytes, Instant now);
-  // A piece whose bytes are trusted: from the store, or verified by the page. True: keep its buffer
-  // until Enqueue; false: drop it.
+  // A piece that the page verified. True: keep its buffer until Enqueue; false: drop it.
   bool handle_piece(JobId job, PieceIndex piece, std::uint64_t bytes, Instant now);
   // A piece that the host digested. True: keep its buffer until Enqueue, and until Store or Close.
   bool handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,

@@ -40,7 +40,8 @@ struct Host {
   std::map<std::uint32_t, std::uint64_t> credit;
   std::map<std::uint32_t, PieceIndex> next;  // of each job, what it brings next
   std::vector<std::uint32_t> closed;
-  std::vector<PieceIndex> kept;  // buffers of the host
+  std::vector<std::uint32_t> dropped;  // jobs whose run is to be forgotten
+  std::vector<PieceIndex> kept;        // buffers of the host
   std::vector<PieceRange> stored;
   std::vector<ByteRange> passed;
   std::uint64_t windows_opened = 0;
@@ -92,6 +93,10 @@ struct Host {
       CHECK(geometry.segment_end(store->pieces.begin) >= store->pieces.end);
       stored.push_back(store->pieces);
     }
+    if (const auto* drop = std::get_if<Body::Drop>(&output)) {
+      CHECK(reads.count(drop->job.value) == 1);
+      dropped.push_back(drop->job.value);
+    }
     if (const auto* close = std::get_if<Body::Close>(&output)) {
       closed.push_back(close->job.value);
       reads.erase(close->job.value);
@@ -114,7 +119,9 @@ struct Host {
     body.handle_pull(bytes, now);
     drain();
   }
+  // Of a page, or of the store, which is digested.
   void piece(std::uint32_t job, PieceIndex piece) {
+    if (reads.count(job) > 0) return digest(job, piece);
     next[job] = piece + 1;
     if (body.handle_piece(JobId{job}, piece, geometry.bytes_of(piece), now)) kept.push_back(piece);
     drain();
@@ -546,6 +553,42 @@ TEST_CASE("a run that the browser took away is fetched instead") {
   host.end(1, Error::storage_lost);
   REQUIRE(host.windows.size() == 1);
   CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+}
+
+TEST_CASE("a run with wrong bytes, or too few, is forgotten, and another source gives its pieces") {
+  Host host = whole(20, PluginKind::network, held({{0, 20}}));
+  host.pull(1 << 30);
+  host.piece(1, 0);
+  SUBCASE("wrong") {
+    host.digest(1, 1, 2);
+  }
+  SUBCASE("short") {
+    CHECK_FALSE(host.body.handle_digest(JobId{1}, 1, 5, digest_of(1), host.now));
+    host.drain();
+  }
+  CHECK(host.dropped == std::vector<std::uint32_t>{1});
+  CHECK(host.passed_bytes() == piece_bytes);
+  REQUIRE(host.windows.size() == 1);
+  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+  host.finish();
+  CHECK(host.done);
+  CHECK(host.stored == std::vector<PieceRange>{{1, 16}});
+  CHECK(host.body.counts().from_cache == 5 * piece_bytes);
+  host.check_in_order();
+}
+
+TEST_CASE("a store whose bytes are wrong before the first one leaves it to the next plugin") {
+  Host host = whole(20, PluginKind::cache, held({{0, 20}}));
+  host.digest(1, 0, 2);
+  CHECK(host.error == Error::storage_lost);
+  CHECK(host.dropped == std::vector<std::uint32_t>{1});
+}
+
+TEST_CASE("nothing is taken without a digest but from a page") {
+  Host host = whole(20, PluginKind::network, held({{0, 5}}));
+  CHECK_FALSE(host.body.handle_piece(JobId{1}, 0, piece_bytes, host.now));
+  CHECK_FALSE(host.body.handle_piece(JobId{2}, 5, piece_bytes, host.now));
+  CHECK(host.passed.empty());
 }
 
 TEST_CASE("what the store loses before the pieces that peers are asked for comes from the origin") {

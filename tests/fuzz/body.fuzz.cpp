@@ -109,9 +109,8 @@ struct Host {
     if (job.page && job.credit < bytes) return false;
     if (job.page) job.credit -= bytes;
     ++job.next;
-    const bool keep = job.window
-                          ? body.handle_digest(JobId{id}, piece, bytes, digest_of(piece), now)
-                          : body.handle_piece(JobId{id}, piece, bytes, now);
+    const bool keep = !job.page ? body.handle_digest(JobId{id}, piece, bytes, digest_of(piece), now)
+                                : body.handle_piece(JobId{id}, piece, bytes, now);
     if (keep) check(kept.insert(piece).second);
     return true;
   }
