@@ -4,7 +4,8 @@ import { call, callText, digestsWait, isOn, onFailure, regexps, soon } from './e
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
-import { CachePlugin, DelegatePlugin, dropOldCaches, exchanges, kindOf, NetworkPlugin } from './plugins.js';
+import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, exchanges, kindOf, NetworkPlugin }
+  from './plugins.js';
 import { StoreKeeper } from './storage.js';
 
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
