@@ -103,6 +103,10 @@ test('nobody has it: no question goes to the coordinator, and nothing is added t
     files[`/static/${i}.bin`] = randomBytes(`routed ${i}`, 40_000);
     files[`/plain/${i}.bin`] = randomBytes(`plain ${i}`, 40_000);
   }
+  const large = 3;
+  for (let i = 0; i < large; ++i) {
+    for (const folder of ['static', 'plain']) files[`/${folder}/large${i}.bin`] = randomBytes(`${folder} large ${i}`, 3_000_000);
+  }
   const s = await site(files, {latencyMs: 20});
   const visitor = await chromium();
   await visitor.visit(s.url);
@@ -118,55 +122,102 @@ test('nobody has it: no question goes to the coordinator, and nothing is added t
   const added = median(times.static) - median(times.plain);
   t.diagnostic(`routed ${median(times.static).toFixed(1)} ms, not routed ${median(times.plain).toFixed(1)} ms`);
   // Two busy cores: far above any noise, far below the 3,000 ms of the old library and one 50 ms wait.
-  assert.ok(added < 35, `a routed miss took ${added.toFixed(1)} ms longer`);
+  assert.ok(added < Math.max(35, median(times.plain)), `a routed miss took ${added.toFixed(1)} ms longer`);
+
+  // Several pieces: a digest list and several windows, verified and stored as they come. Nothing of it is a wait.
+  const largeTimes = {static: [], plain: []};
+  for (let i = 0; i < large; ++i) {
+    for (const folder of i % 2 ? ['static', 'plain'] : ['plain', 'static']) {
+      const url = `/${folder}/large${i}.bin`;
+      const got = await visitor.fetch(url);
+      assert.equal(got.sha256, sha256(files[url]));
+      assert.equal(s.origin.sent(url), files[url].length, `${url}: once`);
+      largeTimes[folder].push(got.ms);
+    }
+  }
+  const [routed, plain] = [median(largeTimes.static), median(largeTimes.plain)];
+  t.diagnostic(`3 MB: routed ${routed.toFixed(1)} ms, not routed ${plain.toFixed(1)} ms`);
+  assert.ok(routed <= 3 * plain + 250, `a routed miss of 3 MB took ${routed.toFixed(1)} ms, without us ${plain.toFixed(1)} ms`);
   assert.deepEqual(s.origin.signals.filter(({message}) => message.type === 'ask'), []);
 });
 
-test(
-    'a page that is still streaming is not held up: a routed, parser-blocking script and an image load at once',
-    async (t) => {
-      const {site, chromium} = scene(t);
-      const image = Buffer.from(
-          'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
-      const s = await site({
-        '/static/block.js': 'window.blocked = performance.now();',
-        '/static/dot.png': image,
-        '/slow.html': `<!doctype html><title>slow</title><script src="/static/block.js"></script>
-<script src="/after.js"></script><img src="/static/dot.png" id="dot"><!--${
-                      'x'.repeat(40_000)}--><script type="module" src="/page.js"></script>`,
-        '/after.js': 'window.after = performance.now();',
-      });
-      const [first, second] = [await chromium(), await chromium()];
-      await first.visit(s.url);
-      await first.fetch('/static/dot.png');
-      await s.origin.untilShared(await s.root('/static/dot.png'));
-      await second.visit(s.url);
+// Alone, its requests find no page that said hello. With another tab, that one is asked for them, and its peers have them.
+for (const otherTab of [false, true]) {
+  test(
+      `a page that is still streaming${otherTab ? ', beside another tab,' : ''} is not held up: a listed, ` +
+          'parser-blocking script and an image load at once',
+      async (t) => {
+        const {site, chromium} = scene(t);
+        const image = Buffer.from(
+            'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+            'base64');
+        const s = await site(
+            {
+              '/static/block.js': 'window.blocked = performance.now();',
+              '/static/dot.png': image,
+              '/plain/dot.png': image,
+              '/slow.html': `<!doctype html><title>slow</title><script src="/plain/control.js"></script>
+<script src="/static/block.js"></script><script src="/plain/after.js"></script>
+<img src="/plain/dot.png"><img src="/static/dot.png" id="dot"><!--${
+                            'x'.repeat(40_000)}--><script type="module" src="/page.js"></script>`,
+              '/plain/control.js': '/* not ours */',
+              '/plain/after.js': 'window.after = performance.now();',
+            },
+            {serve: {include: ['**/*.js']}});
+        const listed = ['/static/block.js', '/static/dot.png'];
+        const {resources} = await s.manifest();
+        for (const url of listed) assert.ok(resources[url], `${url} is in the manifest`);
+        const [first, second] = await Promise.all([chromium(), chromium()]);
+        await first.visit(s.url);
+        for (const url of listed) {
+          await first.fetch(url);
+          await s.origin.untilShared(resources[url].root);
+        }
+        await second.visit(s.url);
+        for (const url of listed) await s.origin.untilIntroducible(resources[url].root);
+        const page = otherTab ? await second.newTab() : second.page;
 
-      let release;
-      const released = new Promise((resolve) => release = resolve);
-      t.after(() => release());
-      s.origin.rule('/slow.html', {each: async (entry) => entry.sent >= 16_384 ? released : undefined});
-      await second.page.goto(`${s.url}/slow.html`, {waitUntil: 'commit'});
-      await until(
-          'the image is shown while the page still streams',
-          () => second.run(() => document.getElementById('dot')?.naturalWidth === 1), {withinMs: 5000, everyMs: 20});
-      const timing =
-          await second.run(() => ({
-                             state: document.readyState,
-                             after: window.after,
-                             script: performance.getEntriesByName(`${location.origin}/static/block.js`)[0]?.duration,
-                             image: performance.getEntriesByName(`${location.origin}/static/dot.png`)[0]?.duration,
-                           }));
-      assert.equal(timing.state, 'loading');
-      t.diagnostic(JSON.stringify(timing));
-      assert.ok(timing.script < 1000 && timing.image < 1000, JSON.stringify(timing));
-    });
+        let release;
+        const released = new Promise((resolve) => release = resolve);
+        t.after(() => release());
+        s.origin.rule('/slow.html', {each: async (entry) => entry.sent >= 16_384 ? released : undefined});
+        await page.goto(`${s.url}/slow.html`, {waitUntil: 'commit'});
+        await until(
+            'the image is shown while the page still streams',
+            () => second.run(() => document.getElementById('dot')?.naturalWidth === 1, undefined, page),
+            {withinMs: 5000, everyMs: 20});
+        const timing = await second.run(
+            () => {
+              const duration = (path) => performance.getEntriesByName(`${location.origin}${path}`)[0]?.duration;
+              return {
+                state: document.readyState,
+                ran: window.blocked < window.after,
+                script: duration('/static/block.js'),
+                image: duration('/static/dot.png'),
+                controls: ['/plain/control.js', '/plain/after.js', '/plain/dot.png'].map(duration),
+              };
+            },
+            undefined, page);
+        t.diagnostic(JSON.stringify(timing));
+        assert.equal(timing.state, 'loading');
+        assert.equal(timing.ran, true);
+        // The waits that there might be are of 1 s and 1.5 s.
+        const bound = Math.max(...timing.controls) + 750;
+        assert.ok(timing.script <= bound && timing.image <= bound, JSON.stringify(timing));
+        if (!otherTab) return;
+        for (const url of listed) {
+          const from = await second.sources(url);
+          assert.equal(from.fromPeers, resources[url].bytes, `${url}: ${JSON.stringify(from)}`);
+        }
+      });
+}
 
 test('a fetch from a dedicated worker is answered as quickly, with the right bytes', async (t) => {
   const {site, chromium} = scene(t);
   const bytes = randomBytes('dedicated', 700_000);
   const s = await site({
     '/static/x.bin': bytes,
+    '/plain/x.bin': bytes,
     '/worker.js': `onmessage = async ({ data }) => {
       const began = performance.now();
       const buffer = await (await fetch(data)).arrayBuffer();
@@ -179,12 +230,20 @@ test('a fetch from a dedicated worker is answered as quickly, with the right byt
   await first.fetch('/static/x.bin');
   await s.origin.untilShared(await s.root('/static/x.bin'));
   await second.visit(s.url);
-  const ask = () => second.run(() => new Promise((resolve) => {
-                                 const worker = new Worker('/worker.js');
-                                 worker.onmessage = ({data}) => resolve(data);
-                                 worker.postMessage('/static/x.bin');
-                               }));
-  const got = await within('the worker\'s fetch', 10_000, ask());
+  await s.origin.untilIntroducible(await s.root('/static/x.bin'));
+  s.origin.requests = [];
+  const ask = (url) => second.run((path) => new Promise((resolve) => {
+                                    const worker = new Worker('/worker.js');
+                                    worker.onmessage = ({data}) => resolve(data);
+                                    worker.postMessage(path);
+                                  }), url);
+  const control = await within('the worker\'s fetch without us', 10_000, ask('/plain/x.bin'));
+  const got = await within('the worker\'s fetch', 10_000, ask('/static/x.bin'));
+  t.diagnostic(`${Math.round(got.ms)} ms, without us ${Math.round(control.ms)} ms`);
+  assert.equal(control.sha256, sha256(bytes));
   assert.equal(got.sha256, sha256(bytes));
-  assert.ok(got.ms < 2500, `${got.ms} ms`);
+  assert.ok(got.ms <= control.ms + 1500, `${got.ms} ms, without us ${control.ms} ms`);
+  const from = await second.sources('/static/x.bin');
+  assert.equal(from.fromPeers, bytes.length, JSON.stringify(from));
+  assert.equal(s.origin.sent('/static/x.bin'), 0);
 });

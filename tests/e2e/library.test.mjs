@@ -61,7 +61,6 @@ test('a module worker: the second visitor\'s bytes come from the first, also aft
   const files = {[url]: randomBytes('module', 3_000_000), '/static/two.bin': randomBytes('module 2', 100_000)};
   const s = await site({
     ...files,
-    '/tiny.txt': 'starts the worker',
     '/sw.js': `import { PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin, strategies } from '/peer-cdn/sw.mjs';
 const plugins = [new CachePlugin({ version: 1 }), new DelegatePlugin(), new NetworkPlugin()];
 new PeerCDN().GET('/static', strategies.ordered, ...plugins.map(({ getMiddleware }) => getMiddleware)).register();
@@ -89,13 +88,7 @@ document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + pe
     assert.equal((await second.sources(path)).fromPeers, files[path].length);
     assert.equal(s.origin.sent(path), 0);
     // The module's worker starts again, too.
-    await second.run(() => globalThis.e2e.said.length = 0);
-    await second.stopWorkers();
-    await second.fetch('/tiny.txt');
-    await until('the restarted worker has heard the page', () => second.run(() => {
-      const types = globalThis.e2e.said.map(({type}) => type);
-      return types.includes('who') && types.lastIndexOf('busy') > types.lastIndexOf('who');
-    }));
+    await second.restartWorker();
   }
 });
 

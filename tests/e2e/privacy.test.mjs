@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+import {randomBytes, scene, sha256, until, within} from './harness/index.mjs';
 
 const listed = '/static/shared.bin';
 const shared = randomBytes('shared', 400_000);
@@ -131,4 +131,74 @@ test('uploads switched off: nothing is offered and nothing is served', async (t)
   const sockets = new Set(s.origin.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root))
                               .map(({socket}) => socket));
   assert.equal(sockets.size, 1, 'only the second visitor offers it');
+});
+
+/** Runs in a page before its scripts: asks, over a pair that it has, what the peer has of a root (swarm/wire.hpp). */
+function askByHand() {
+  const [want, have, not] = [1, 2, 3];
+  const controls = [];
+  const asked = new Map();
+  const create = RTCPeerConnection.prototype.createDataChannel;
+  RTCPeerConnection.prototype.createDataChannel = function(label, options) {
+    const channel = create.call(this, label, options);
+    if (options?.id !== 0) return channel;
+    controls.push(channel);
+    // Before the page's own: an answer to us is not its business.
+    channel.addEventListener('message', (event) => {
+      const view = new DataView(event.data);
+      const answered = view.byteLength >= 5 && asked.get(view.getUint32(1, true));
+      if (!answered) return;
+      event.stopImmediatePropagation();
+      answered({[have]: 'have', [not]: 'not'}[view.getUint8(0)] ?? `type ${view.getUint8(0)}`);
+    });
+    return channel;
+  };
+  let handle = 0x7e000000;
+  globalThis.askPeers = (root) => Promise.all(controls.filter(({readyState}) => readyState === 'open').map((channel) => {
+    const frame = new Uint8Array(37);
+    const view = new DataView(frame.buffer);
+    view.setUint8(0, want);
+    view.setUint32(1, ++handle, true);
+    frame.set(root.match(/../g).map((pair) => parseInt(pair, 16)), 5);
+    const answer = new Promise((resolve) => asked.set(handle, resolve));
+    channel.send(frame);
+    return answer;
+  }));
+}
+
+test('a peer that asks over an open pair for what is not shared is refused, on the wire', async (t) => {
+  const {site, chromium} = scene(t);
+  const files = {
+    [listed]: shared,
+    '/static/mine.bin': randomBytes('mine', 300_000),
+    '/static/old.bin': randomBytes('old', 200_000),
+  };
+  const s = await site(files);
+  s.origin.rule('/static/mine.bin', {headers: {'cache-control': 'private, max-age=60'}});
+  const {resources} = await s.manifest();
+  const [first, second] = await Promise.all([chromium(), chromium({init: askByHand})]);
+  await first.visit(s.url);
+  for (const [url, bytes] of Object.entries(files)) assert.equal((await first.fetch(url)).sha256, sha256(bytes));
+  for (const url of [listed, '/static/old.bin']) await s.origin.untilShared(resources[url].root);
+  await second.visit(s.url);
+  await s.origin.untilIntroducible(resources[listed].root);
+  assert.equal((await second.fetch(listed)).sha256, sha256(shared));
+  assert.equal((await second.sources(listed)).fromPeers, shared.length);
+  const sent = await first.run(() => window.peerCdn.stats.sent);
+  assert.ok(sent >= shared.length);
+
+  const ask = (url) => within(`the peer's answer about ${url}`, 10_000, second.run((root) => globalThis.askPeers(root), resources[url].root));
+  assert.deepEqual(await ask(listed), ['have'], 'the question is one that is answered');
+  assert.deepEqual(await ask('/static/old.bin'), ['have']);
+  assert.deepEqual(await ask('/static/mine.bin'), ['not'], 'what the origin calls private');
+
+  // A deployment without the old file, which the first visitor's browser sees as another tab of it navigates.
+  const without = {...resources};
+  delete without['/static/old.bin'];
+  s.origin.rule('/peer-cdn.json', {body: JSON.stringify({...await s.manifest(), resources: without})});
+  const tab = await first.newTab();
+  await first.visit(`${s.url}/?deployed`, {page: tab, ready: 'settled'});
+  await until('what is listed no more is refused', async () => (await ask('/static/old.bin'))[0] === 'not');
+  assert.deepEqual(await ask(listed), ['have'], 'the pair is the same, and open');
+  assert.equal(await first.run(() => window.peerCdn.stats.sent), sent, 'not a byte more');
 });

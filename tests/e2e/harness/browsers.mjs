@@ -172,6 +172,23 @@ export class Visitor {
     await session.detach();
   }
 
+  /**
+   * Stops the site's service workers, starts the page's one again by a request that is not ours, and waits until it has
+   * heard the page: a busy machine may take longer for the hello than a request waits for it.
+   */
+  async restartWorker(page = this.page) {
+    await this.run(() => globalThis.e2e.said.length = 0, undefined, page);
+    await this.stopWorkers(page);
+    await until('the restarted worker has asked who is there, and heard the page', async () => {
+      // Again each time: it may have been the stopping worker's.
+      await this.fetch('/page.js', {page});
+      return this.run(() => {
+        const types = globalThis.e2e.said.map(({type}) => type);
+        return types.includes('who') && types.lastIndexOf('busy') > types.lastIndexOf('who');
+      }, undefined, page);
+    });
+  }
+
   async close() {
     await within(`closing ${this.kind}`, 20_000, this.#closeBrowser()).catch(() => {});
     // Its processes may write for a moment yet.

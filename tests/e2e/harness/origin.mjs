@@ -35,6 +35,7 @@ class Pacer {
  * @property {number} [bytesPerSecond] A rate for each answer, besides the total.
  * @property {number} [latencyMs] Waits before the answer.
  * @property {number} [cutAfter] Drops the connection after so many bytes of the body.
+ * @property {number} [status] Answers with this one, whatever the site's own server says.
  * @property {Buffer | string} [body] Answers with these bytes instead of the file's.
  * @property {(entry: Entry) => Promise<void>} [before] Awaited before the answer begins.
  * @property {(entry: Entry) => Promise<void>} [each] Awaited before each slice of the body.
@@ -61,6 +62,8 @@ export class Origin {
   latencyMs = 0;
   isDown = false;
   isCoordinatorDown = false;
+  /** New sockets are accepted, and never answered. */
+  isCoordinatorHanging = false;
 
   #server;
   #upstream;
@@ -232,7 +235,7 @@ export class Origin {
     const [answer] = await once(upstream, 'response');
     answer.on('error', () => {});
 
-    entry.status = answer.statusCode;
+    entry.status = rule.status ?? answer.statusCode;
     const out = {...answer.headers, ...this.headers, ...rule.headers};
     for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete out[name];
     let body = answer;
@@ -251,7 +254,7 @@ export class Origin {
       delete out['content-length'];
       body = answer.pipe(zlib.createGzip({level: 1}));
     }
-    response.writeHead(answer.statusCode, answer.statusMessage, out);
+    response.writeHead(entry.status, rule.status ? '' : answer.statusMessage, out);
     await this.#send(body, response, entry, rule);
   }
 
@@ -284,6 +287,7 @@ export class Origin {
 
   #upgrade(request, socket, head) {
     if (this.isDown || this.isCoordinatorDown) return socket.destroy();
+    if (this.isCoordinatorHanging) return;
     const id = ++this.#socketCount;
     socket.isWebSocket = true;
     const upstream =
