@@ -45,6 +45,7 @@ export function startPages(onStored) {
  * @param {ExtendableMessageEvent} event
  */
 export function handleMessage({ data, source }) {
+  if (data?.peerCdn === 1 && data.type === 'bye' && source instanceof Client) forms.delete(source.id);
   if (data?.peerCdn !== 1 || data.type !== 'hello' || !(source instanceof Client)) return false;
   forms.set(source.id, data.form === 'stream' ? 'stream' : 'reply');
   heard.set(source.id, performance.now());

@@ -9,6 +9,7 @@ export class Bridge {
   #container = globalThis.navigator?.serviceWorker ?? null;
   #aliveMs;
   #alive = 0;
+  #closed = false;
 
   /**
    * @param {'stream' | 'reply'} form
@@ -35,10 +36,11 @@ export class Bridge {
     this.#channel?.postMessage(message);
   }
 
+  /** Takes no more part. Responses that are open still need the worker, and so it is kept alive until they end. */
   close() {
-    clearInterval(this.#alive);
-    this.#channel?.close();
-    this.#channel = null;
+    this.#closed = true;
+    this.#post('bye');
+    if (!this.#alive) this.#leave();
     this.#container?.removeEventListener('message', this.#onMessage);
     this.#container?.removeEventListener('controllerchange', this.#hello);
   }
@@ -57,7 +59,17 @@ export class Bridge {
     if (this.#form === 'stream') this.#listener.delegate(data, port);
   };
 
+  #leave() {
+    this.#channel?.close();
+    this.#channel = null;
+  }
+
   #hear(message) {
+    if (this.#closed) {
+      if (message?.type !== 'busy' || message.open > 0) return;
+      this.#keepAlive(false);
+      return this.#leave();
+    }
     // A worker that has just started has no open responses, or says so next.
     if (message?.type === 'who') {
       this.#keepAlive(false);

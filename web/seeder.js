@@ -10,6 +10,8 @@ export class Seeder {
   #runs = new Map();
   /** @type {Map<string, Promise<Run | null>>} */
   #loading = new Map();
+  /** The last answer that waits for the store; null if none does. @type {Promise<void> | null} */
+  #waiting = null;
 
   /**
    * @param {import('./engine.js').Engine} engine
@@ -22,7 +24,10 @@ export class Seeder {
     this.#store = store;
   }
 
-  /** Answers with engine.blockReady(token, payload); null if the store has lost the piece. */
+  /**
+   * Answers with engine.blockReady(token, payload), in the order of the calls: the core tells answers apart by it.
+   * The payload is null if the store has lost the piece.
+   */
   read(token, handle, piece, offset, bytes) {
     const resource = this.#resources.get(handle);
     const answer = (run) =>
@@ -30,10 +35,17 @@ export class Seeder {
     const perSegment = Math.max(1, Math.floor(this.#engine.segmentBytes / resource.pieceBytes));
     const key = `${resource.root}/${Math.floor(piece / perSegment)}`;
     const run = this.#runs.get(key);
-    if (!inside(run, resource, piece)) return void this.#load(key, resource, piece).then(answer);
-    this.#runs.delete(key);
-    this.#runs.set(key, run);
-    answer(run);
+    const isHere = inside(run, resource, piece);
+    if (isHere) {
+      this.#runs.delete(key);
+      this.#runs.set(key, run);
+      if (!this.#waiting) return answer(run);
+    }
+    const found = isHere ? run : this.#load(key, resource, piece);
+    const turn = Promise.all([found, this.#waiting]).then(([each]) => answer(each)).finally(() => {
+      if (this.#waiting === turn) this.#waiting = null;
+    });
+    this.#waiting = turn;
   }
 
   async #load(key, resource, piece) {

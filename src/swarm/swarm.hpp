@@ -47,7 +47,8 @@ class Swarm {
   // payload.
   void handle_block(PeerId peer, ByteSpan header, std::size_t message_bytes, Instant now);
   // Every SendBlock is answered once: with handle_block_sent when it was handed to the channel, or
-  // with handle_unreadable. Until then its bytes count as buffered.
+  // with handle_unreadable; those of one pair in the order in which they came. Until then its bytes
+  // count as buffered.
   // `buffered` is the channel's bufferedAmount after the send.
   void handle_block_sent(PeerId peer, std::uint64_t buffered, Instant now);
   // What `data` of this pair holds unsent now: said on bufferedamountlow. The threshold is
