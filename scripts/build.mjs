@@ -47,7 +47,8 @@ const bareFlags = [
 const embindScripts = ['embind', 'emval'].map((name) => `/usr/share/emscripten/src/embind/${name}.js`);
 const isTuned = () => / 3\.1\.6[ ~]/.test(compiler()) && embindScripts.every((path) => existsSync(path));
 const typeFlags = () => isTuned() ? ['-DPEER_CDN_OWN_TYPES'] : [];
-const embindFlags = () => isTuned() ? [...embindScripts.flatMap((path) => ['--js-library', path]), '-sEXPORTED_FUNCTIONS=_malloc,_free'] : ['-lembind'];
+const ownEmbind = [...embindScripts.flatMap((path) => ['--js-library', path]), '-sEXPORTED_FUNCTIONS=_malloc,_free'];
+const embindFlags = () => isTuned() ? ownEmbind : ['-lembind'];
 
 // The coordinator runs on a server, where speed is worth more than a few KB; the other two are downloaded by everybody.
 const modules = {

@@ -51,12 +51,12 @@ class Variant {
   template <class U>
   U* as() {
     static_assert(holdable<U>);
-    return reinterpret_cast<U*>(bytes_);
+    return static_cast<U*>(static_cast<void*>(bytes_));
   }
   template <class U>
   const U* as() const {
     static_assert(holdable<U>);
-    return reinterpret_cast<const U*>(bytes_);
+    return static_cast<const U*>(static_cast<const void*>(bytes_));
   }
   template <class U>
   bool holds() const {

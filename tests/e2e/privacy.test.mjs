@@ -187,7 +187,8 @@ test('a peer that asks over an open pair for what is not shared is refused, on t
   const sent = await first.run(() => window.peerCdn.stats.sent);
   assert.ok(sent >= shared.length);
 
-  const ask = (url) => within(`the peer's answer about ${url}`, 10_000, second.run((root) => globalThis.askPeers(root), resources[url].root));
+  const ask = (url) =>
+    within(`the peer's answer about ${url}`, 10_000, second.run((root) => globalThis.askPeers(root), resources[url].root));
   assert.deepEqual(await ask(listed), ['have'], 'the question is one that is answered');
   assert.deepEqual(await ask('/static/old.bin'), ['have']);
   assert.deepEqual(await ask('/static/mine.bin'), ['not'], 'what the origin calls private');

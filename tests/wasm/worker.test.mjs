@@ -100,7 +100,10 @@ test('a head is the manifest\'s, and an If-Range that does not match makes the a
   call('manifest_begin');
   assert.equal(list('/f', 100000, { headers: '\ncache-control\nmax-age=5' }), 0);
   call('manifest_commit', false);
-  const head = (range, ifRange) => [callText('head', call('open_exchange', 0, ['/f', range, ifRange].join('\n'))).split('\n'), fields()[0]];
+  const head = (range, ifRange) => {
+    const id = call('open_exchange', 0, ['/f', range, ifRange].join('\n'));
+    return [callText('head', id).split('\n'), fields()[0]];
+  };
   const [texts, status] = head('bytes=0-1', `"${root}"`);
   assert.equal(status, 206);
   assert.deepEqual(texts, [root, 'a/b', 'cache-control', 'max-age=5', 'content-length', '2', 'content-type', 'a/b',
