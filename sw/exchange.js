@@ -12,6 +12,9 @@ const CACHE = 1;
 const DELEGATE = 2;
 const NETWORK = 3;
 
+// After a put() is over, until its answer is taken back: a Cache opens in some ms, also on a busy disk within this.
+const PUT_WAIT = 2000;
+
 /**
  * What an exchange uses of the worker.
  * @typedef {object} Worker
@@ -158,9 +161,10 @@ export class Exchange {
       : Promise.resolve(/** @type {Response} */ (this.#answer).clone());
     this.#work.push(response.then(async (each) => {
       if (!each) return;
-      await middleware.put?.(each);
-      // What it left unread would stay open for ever.
-      if (!each.bodyUsed && !each.body?.locked) await each.body?.cancel();
+      // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
+      // opens its cache before it reads.
+      const leave = () => !each.bodyUsed && !each.body?.locked && each.body?.cancel();
+      await (async () => middleware.put?.(each))().finally(() => setTimeout(leave, PUT_WAIT));
     }).catch((error) => this.#worker.report('plugin-failed', this.#event.request.url, error)));
   }
 

@@ -43,7 +43,7 @@ class PeerCDN extends EventTarget {
   /** @type {Map<string, Promise<ArrayBuffer>>} being fetched */
   #lists = new Map();
   #told = 0;
-  #left = false; // what was open when a manifest came may be unlisted, and still stored
+  #left = true; // what was open when a manifest came, perhaps to the worker before this one, may be unlisted and stored
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin

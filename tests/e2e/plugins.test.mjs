@@ -57,12 +57,19 @@ const channel = new BroadcastChannel('peer-cdn');
 const reads = () => ({ get: () => null,
   put: async (response) => channel.postMessage({ type: 'put', bytes: (await response.arrayBuffer()).byteLength }) });
 const ignores = () => ({ get: () => null, put: () => {} });
-cdn.GET('/static', strategies.ordered, reads, ignores, cache.getMiddleware, network.getMiddleware);`;
+const late = () => ({ get: () => null, put: (response) => {
+  caches.open('mine').then((cache) => cache.put('/mine', response));
+} });
+cdn.GET('/static', strategies.ordered, reads, ignores, late, cache.getMiddleware, network.getMiddleware);`;
   const s = await site({[url]: bytes, '/sw.js': workerOf(route)});
   const visitor = await chromium();
   await visitor.visit(s.url);
   await visitor.run(listen);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
+  await until('a put that returns no promise has stored all of it', () => visitor.run(async (size) => {
+    const response = await (await caches.open('mine')).match('/mine');
+    return response ? (await response.arrayBuffer()).byteLength === size : false;
+  }, bytes.length));
   await until('the put has read all of it', () => visitor.run((size) => window.lengths.includes(size), bytes.length));
   await untilIdle(visitor);
 });
