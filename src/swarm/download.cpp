@@ -147,6 +147,19 @@ Error Download::reason(const Target& target) const {
   return stalled ? Error::peer_stalled : Error::peer_gone;
 }
 
+// The next piece cannot be had any more, or can again. Others are asked for, once.
+void Download::note_loss(Target& target, Instant now, Outputs& out) {
+  const bool lost = !obtainable(target.rest.begin);
+  if (lost == target.lost) return;
+  target.lost = lost;
+  target.since = target.window = now;
+  target.window_bytes = 0;
+  if (!lost || target.retried) return;
+  target.retried = true;
+  asked_ = Asked::waiting;
+  out.push(AskFor{root_});
+}
+
 void Download::settle(Instant now, Outputs& out) {
   const bool somebody = evidence();
   if (somebody && !readers_.empty() && !digests_ && !fetching_) {
@@ -168,17 +181,7 @@ void Download::settle(Instant now, Outputs& out) {
     }
     Error error = Error::none;
     if (!target.rest.empty()) {
-      const bool lost = !obtainable(target.rest.begin);
-      if (lost != target.lost) {
-        target.lost = lost;
-        target.since = target.window = now;
-        target.window_bytes = 0;
-        if (lost && !target.retried) {
-          target.retried = true;
-          asked_ = Asked::waiting;
-          out.push(AskFor{root_});
-        }
-      }
+      note_loss(target, now, out);
       if (now < deadline(target)) {
         ++i;
         continue;

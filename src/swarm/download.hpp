@@ -143,6 +143,7 @@ class Download {
   Duration patience() const;
   Instant deadline(const Target& target) const;
   Error reason(const Target& target) const;
+  void note_loss(Target& target, Instant now, Outputs& out);
   wire::Block block(PieceIndex piece, std::size_t index) const;
 
   Root root_;
