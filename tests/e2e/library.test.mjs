@@ -64,7 +64,6 @@ test('a module worker: the second visitor\'s bytes come from the first, also aft
     '/sw.js': `import { PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin, strategies } from '/peer-cdn/sw.mjs';
 const plugins = [new CachePlugin({ version: 1 }), new DelegatePlugin(), new NetworkPlugin()];
 new PeerCDN().GET('/static', strategies.ordered, ...plugins.map(({ getMiddleware }) => getMiddleware)).register();
-if (typeof importScripts === 'function' && !import.meta.url) throw new Error('not a module');
 `,
     '/page.js': `import { start } from '/peer-cdn/index.js';
 window.peerCdn = await start({ worker: '/sw.js', workerType: 'module' });
