@@ -227,6 +227,9 @@ inline constexpr Duration pair_failures_window = 60s;
 inline constexpr std::size_t candidates_waiting = 64;
 // Frames on `control` before `data` is open too: both open within one turn of the event loop.
 inline constexpr std::size_t frames_early = 16;
+// Unsent on `control`: a bitfield is 256 bytes and a batch of requests 1 KiB, so that only a peer
+// that does not read, while it makes us answer, gets here. Browsers would hold 16 MiB.
+inline constexpr std::uint64_t control_buffered_max = 1 * mib;
 // The sender is asked for more when so little is left unsent: 2 ms of a fast line.
 inline constexpr std::uint64_t buffered_low = 64 * kib;
 // Runs that a seeder keeps in memory: one for each of the peers that it serves at a time.

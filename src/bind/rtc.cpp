@@ -102,8 +102,8 @@ void give(const Connection& connection, const val& candidate) {
       .call<val>("catch", callback("rtcIgnore", connection.id));
 }
 
-std::uint64_t unsent(const Connection& connection) {
-  return static_cast<std::uint64_t>(connection.data["bufferedAmount"].as<double>());
+std::uint64_t unsent(const val& channel) {
+  return static_cast<std::uint64_t>(channel["bufferedAmount"].as<double>());
 }
 
 bool is_open(const val& channel) {
@@ -177,7 +177,7 @@ void on_data(std::uint32_t id, val event) {
 void on_low(std::uint32_t id, val) {
   const Connection* connection = find_id(id);
   if (!connection || !connection->open) return;
-  page::buffered(connection->peer, unsent(*connection));
+  page::buffered(connection->peer, unsent(connection->data));
 }
 
 void on_local(std::uint32_t id, val) {
@@ -258,7 +258,10 @@ void add_candidate(PeerId peer, const signal::Candidate& candidate) {
 void send_control(PeerId peer, ByteSpan frame) {
   const Connection* connection = find(peer);
   if (!connection || !connection->open) return;
-  if (!host->call<bool>("send", connection->control, array_of(frame))) fail(peer);
+  if (unsent(connection->control) > limits::control_buffered_max ||
+      !host->call<bool>("send", connection->control, array_of(frame))) {
+    fail(peer);
+  }
 }
 
 void send_block(PeerId peer, ByteSpan header, const val& payload) {
@@ -269,7 +272,7 @@ void send_block(PeerId peer, ByteSpan header, const val& payload) {
   message.call<void>("set", val(emscripten::typed_memory_view(header.size(), header.data())));
   message.call<void>("set", payload, static_cast<std::uint32_t>(header.size()));
   if (!host->call<bool>("send", connection->data, message)) return fail(peer);
-  page::block_sent(peer, unsent(*connection));
+  page::block_sent(peer, unsent(connection->data));
 }
 
 void close(PeerId peer) {
