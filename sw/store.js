@@ -13,6 +13,12 @@ const octets = (/** @type {BlobPart[]} */ parts) =>
 export class Store {
   /** @type {Cache} */
   #cache;
+  /**
+   * Runs that are being written, by URL. They count as held: a seek that comes before the disk must not fetch again
+   * what has just come.
+   * @type {Map<string, Promise<void>>}
+   */
+  #writing = new Map();
 
   /** @param {Cache} cache */
   constructor(cache) {
@@ -34,7 +40,9 @@ export class Store {
    */
   async runs(root) {
     const keys = await this.#cache.keys(RUN + root, { ignoreSearch: true });
-    return keys.flatMap(({ url }) => {
+    const written = keys.map(({ url }) => url);
+    const writing = [...this.#writing.keys()].filter((url) => url.startsWith(`${RUN}${root}?`));
+    return [...written, ...writing].flatMap((url) => {
       const match = /\?(\d+)-(\d+)$/.exec(url);
       return match ? [/** @type {[number, number]} */ ([+match[1], +match[2]])] : [];
     }).sort((a, b) => a[0] - b[0] || b[1] - a[1]);
@@ -48,7 +56,9 @@ export class Store {
    * @returns {Promise<ArrayBuffer | null>}
    */
   async readRun(root, begin, end) {
-    const response = await this.#cache.match(`${RUN}${root}?${begin}-${end}`);
+    const url = `${RUN}${root}?${begin}-${end}`;
+    await this.#writing.get(url)?.catch(() => {});
+    const response = await this.#cache.match(url);
     return response ? response.arrayBuffer() : null;
   }
 
@@ -60,7 +70,12 @@ export class Store {
    * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes
    */
   putRun(root, begin, end, buffers) {
-    return this.#cache.put(`${RUN}${root}?${begin}-${end}`, octets(buffers));
+    const url = `${RUN}${root}?${begin}-${end}`;
+    const put = this.#cache.put(url, octets(buffers)).finally(() => {
+      if (this.#writing.get(url) === put) this.#writing.delete(url);
+    });
+    this.#writing.set(url, put);
+    return put;
   }
 
   /**

@@ -1,0 +1,52 @@
+// The store on a Cache that is slow to write, as disks are.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {Store} from '../../sw/store.js';
+
+/** A Cache whose writes end when they are let go. */
+class SlowCache {
+  entries = new Map();
+  waiting = [];
+  async put(url, response) {
+    const bytes = await response.arrayBuffer();
+    await new Promise((resolve, reject) => this.waiting.push({resolve, reject}));
+    this.entries.set(url, bytes);
+  }
+  async keys(prefix) {
+    return [...this.entries.keys()].filter((url) => url.startsWith(prefix)).map((url) => ({url}));
+  }
+  async match(url) {
+    const bytes = this.entries.get(url);
+    return bytes && new Response(bytes);
+  }
+  async untilWaiting() {
+    while (this.waiting.length === 0) await new Promise(setImmediate);
+    return this.waiting.shift();
+  }
+}
+
+const root = 'ab'.repeat(32);
+
+test('a run that is being written is held, and read when it is written', async () => {
+  const cache = new SlowCache();
+  const store = new Store(cache);
+  const put = store.putRun(root, 2, 4, [new Uint8Array([1, 2, 3])]);
+  assert.deepEqual(await store.runs(root), [[2, 4]]);
+  assert.deepEqual(await store.runs('cd'.repeat(32)), []);
+  const read = store.readRun(root, 2, 4);
+  (await cache.untilWaiting()).resolve();
+  assert.deepEqual(new Uint8Array(await read), new Uint8Array([1, 2, 3]));
+  await put;
+  assert.deepEqual(await store.runs(root), [[2, 4]]);
+});
+
+test('a run that could not be written is not there', async () => {
+  const cache = new SlowCache();
+  const store = new Store(cache);
+  const put = store.putRun(root, 0, 1, [new Uint8Array(1)]);
+  const read = store.readRun(root, 0, 1);
+  (await cache.untilWaiting()).reject(new DOMException('full', 'QuotaExceededError'));
+  await assert.rejects(put, {name: 'QuotaExceededError'});
+  assert.equal(await read, null);
+  assert.deepEqual(await store.runs(root), []);
+});
