@@ -5,7 +5,7 @@ import http from 'node:http';
 import {setTimeout as delay} from 'node:timers/promises';
 import zlib from 'node:zlib';
 
-import {FrameReader} from './signals.mjs';
+import {clientFrame, FrameReader} from './signals.mjs';
 import {until} from './until.mjs';
 
 const sliceBytes = 16 * 1024;
@@ -54,6 +54,21 @@ class Pacer {
  * @property {boolean} done
  */
 
+/** Takes a client's bytes and writes its frames to `target`, in order, with the text messages changed. */
+function rewriter(rewrite, target) {
+  let turn = Promise.resolve();
+  const then = (work) => {
+    turn = turn.then(work).catch(() => target.destroy());
+  };
+  const frames = new FrameReader(
+      (text) => then(async () => {
+        const message = await rewrite(JSON.parse(text));
+        if (message) target.write(clientFrame(JSON.stringify(message)));
+      }),
+      (frame) => then(() => target.write(frame)));
+  return (bytes) => frames.push(bytes);
+}
+
 export class Origin {
   /** @type {Entry[]} */
   requests = [];
@@ -64,6 +79,11 @@ export class Origin {
   isCoordinatorDown = false;
   /** New sockets are accepted, and never answered. */
   isCoordinatorHanging = false;
+  /**
+   * Changes what clients tell the coordinator, on sockets that are opened from now on; null keeps a message back. The
+   * log has them as they were. @type {((message: any) => Promise<any>) | undefined}
+   */
+  rewrite;
 
   #server;
   #upstream;
@@ -310,19 +330,17 @@ export class Origin {
           this.signals.push({from, socket: id, message: {type: 'not-json', text}});
         }
       });
-      const join = (source, target, frames, first) => {
-        if (first.length > 0) {
-          frames.push(first);
-          target.write(first);
-        }
-        source.on('data', (bytes) => {
+      const join = (source, target, frames, first, pass = (bytes) => target.write(bytes)) => {
+        const take = (bytes) => {
           frames.push(bytes);
-          target.write(bytes);
-        });
+          pass(bytes);
+        };
+        if (first.length > 0) take(first);
+        source.on('data', take);
         source.on('error', () => target.destroy());
         source.on('close', () => target.destroy());
       };
-      join(socket, inner, reader('client'), head);
+      join(socket, inner, reader('client'), head, this.rewrite && rewriter(this.rewrite, inner));
       join(inner, socket, reader('server'), innerHead);
     });
     upstream.end();

@@ -5,9 +5,16 @@ export class FrameReader {
   #buffer = Buffer.alloc(0);
   #parts = [];
   #onText;
+  #onOther;
 
-  /** @param {(text: string) => void} onText */
-  constructor(onText) { this.#onText = onText; }
+  /**
+   * @param {(text: string) => void} onText
+   * @param {(frame: Buffer) => void} [onOther] Every other frame (ping, close), as it came.
+   */
+  constructor(onText, onOther = () => {}) {
+    this.#onText = onText;
+    this.#onOther = onOther;
+  }
 
   /** @param {Buffer} bytes */
   push(bytes) {
@@ -41,7 +48,10 @@ export class FrameReader {
     }
     this.#buffer = b.subarray(end);
     const opcode = b[0] & 0x0f;
-    if (opcode > 2) return true;
+    if (opcode > 2) {
+      this.#onOther(b.subarray(0, end));
+      return true;
+    }
     this.#parts.push(payload);
     if (b[0] & 0x80) {
       const text = Buffer.concat(this.#parts).toString();
@@ -50,4 +60,15 @@ export class FrameReader {
     }
     return true;
   }
+}
+
+/** A client's text message as one frame. Its mask is zero: what it protects from is no danger here. @param {string} text */
+export function clientFrame(text) {
+  const payload = Buffer.from(text);
+  const isLong = payload.length > 125;
+  const head = Buffer.alloc(isLong ? 8 : 6);
+  head[0] = 0x81;
+  head[1] = 0x80 | (isLong ? 126 : payload.length);
+  if (isLong) head.writeUInt16BE(payload.length, 2);
+  return Buffer.concat([head, payload]);
 }
