@@ -21,6 +21,7 @@ struct Id {
 
 using PeerId = Id<struct PeerTag>;      // issued by the coordinator; one page of one browser
 using ReaderId = Id<struct ReaderTag>;  // issued by the host; one consumer of one range
+using FetchId = Id<struct FetchTag>;    // issued by the core; one request to the origin
 using PieceIndex = std::uint32_t;
 
 // A SHA-256 digest. Of one piece, or, as the root, of a whole resource (DESIGN: Manifest).

@@ -150,6 +150,11 @@ void perform(const swarm::StoreRun& o) {
 void perform(const swarm::Forget& o) {
   tell("forget", handle_of(o.root), o.piece);
 }
+// The page's half of the crowd (web/) is not there yet: no reader may use the origin, so these do
+// not come.
+void perform(const swarm::FetchPieces&) {}
+void perform(const swarm::CancelFetch&) {}
+void perform(const swarm::Company&) {}
 void perform(const swarm::Report& o) {
   self->host.call<void>("report", text(o.error));
 }
@@ -279,7 +284,7 @@ void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::ui
   const Known& known = *entry.known;
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
-  self->peer.open({reader}, known.root, known.geometry, pieces, entry.at);
+  self->peer.open({reader}, known.root, known.geometry, pieces, {}, entry.at);
 }
 void grant(std::uint32_t reader, double bytes) {
   const Entry entry;

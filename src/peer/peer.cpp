@@ -70,13 +70,13 @@ void Peer::handle_no_webrtc(Instant now) {
 }
 
 void Peer::open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-                Instant now) {
+                swarm::OriginUse origin, Instant now) {
   now_ = now;
   if (!webrtc_) {
     ready_.push(swarm::End{reader, Error::no_webrtc});
     return;
   }
-  swarm_.open(reader, root, geometry, pieces, now);
+  swarm_.open(reader, root, geometry, pieces, origin, now);
 }
 
 void Peer::handle_timeout(Instant now) {

@@ -32,7 +32,7 @@ using Output = Variant<signal::OpenSocket, signal::CloseSocket, signal::SendMess
                        RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::SendControl,
                        swarm::SendBlock, swarm::TakeBlock, swarm::DigestPiece, swarm::FetchDigests,
                        swarm::Deliver, swarm::Pending, swarm::End, swarm::StoreRun, swarm::Forget,
-                       swarm::Report>;
+                       swarm::FetchPieces, swarm::CancelFetch, swarm::Company, swarm::Report>;
 
 class Peer {
  public:
@@ -60,7 +60,7 @@ class Peer {
   // Nobody has it and no pair is open: the answer is known without a round trip. Without a socket
   // to the coordinator, yet or any more, nobody has it.
   void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-            Instant now);
+            swarm::OriginUse origin, Instant now);
 
   // The rest goes straight through; outputs are polled here.
   swarm::Swarm& swarm() { return swarm_; }

@@ -25,6 +25,12 @@
 
 namespace peer_cdn::swarm {
 
+// Whether a reader's pieces may also come from the origin, and how long peers may take to begin.
+struct OriginUse {
+  bool allowed = false;
+  Duration patience{};
+};
+
 class Download {
  public:
   Download(const Root& root, const Geometry& geometry, std::uint64_t seed);

@@ -42,9 +42,11 @@ struct Deliver {  // hand a verified piece to a reader; pieces of a reader come 
   ReaderId reader;
   Root root;
   PieceIndex piece = 0;
+  bool from_origin = false;
 };
 struct Pending {  // somebody has it; pieces will follow
   ReaderId reader;
+  bool warm = false;  // over a pair that is open and has answered
 };
 struct End {  // the reader is done with: Error::none when all was delivered
   ReaderId reader;
@@ -57,6 +59,17 @@ struct StoreRun {  // write these verified pieces, answer with handle_held or ha
 struct Forget {  // the bytes of this piece are not needed any more
   Root root;
   PieceIndex piece = 0;
+};
+struct FetchPieces {  // from the origin; answer with handle_fetched as they come, handle_fetch_end
+  FetchId fetch;
+  Root root;
+  PieceRange pieces;
+};
+struct CancelFetch {  // no more of it is needed: there is no answer
+  FetchId fetch;
+};
+struct Company {  // nobody had it, and now somebody may: whoever fetches it alone, share
+  Root root;
 };
 struct ClosePair {
   PeerId peer;
@@ -73,8 +86,9 @@ struct Report {
   Error error;
   std::optional<PeerId> peer;
 };
-using Output = Variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver,
-                       Pending, End, StoreRun, Forget, ClosePair, AskFor, Serve, Report>;
+using Output =
+    Variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver, Pending, End,
+            StoreRun, Forget, FetchPieces, CancelFetch, Company, ClosePair, AskFor, Serve, Report>;
 
 using Outputs = Queue<Output>;
 

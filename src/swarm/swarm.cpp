@@ -144,6 +144,14 @@ void Swarm::handle(Pair& pair, const wire::Update& update, Instant) {
   download->handle_update(source, update.pieces);
 }
 
+void Swarm::handle(Pair& pair, const wire::Coming& coming, Instant) {
+  const Download* download = download_of(pair, coming.handle);
+  if (download == nullptr) return;
+  if (coming.pieces.end > download->geometry().count()) {
+    close_pair(pair, Error::piece_out_of_bounds);
+  }
+}
+
 void Swarm::handle(Pair& pair, const wire::Reject& reject, Instant) {
   Download* download = download_of(pair, reject.handle);
   for (const wire::Block& block : reject.blocks) {
@@ -201,7 +209,7 @@ void Swarm::fill(Pair& pair, Instant now) {
 // ----------------------------------------------------------------
 
 void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-                 Instant now) {
+                 OriginUse, Instant now) {
   Download* download = find_download(root);
   std::size_t readers = 0;
   for (const auto& other : downloads_) readers += other->readers();
@@ -250,6 +258,19 @@ void Swarm::handle_answered(const Root& root, std::uint32_t peers, Instant now) 
     download->handle_answered(peers);
     if (peers > 0) want_all(*download, now);
   }
+  settle(now);
+}
+
+bool Swarm::handle_fetched(FetchId, PieceIndex, Instant now) {
+  settle(now);
+  return false;
+}
+
+void Swarm::handle_fetch_end(FetchId, Error, Instant now) {
+  settle(now);
+}
+
+void Swarm::handle_transfer_over(const Root&, Instant now) {
   settle(now);
 }
 

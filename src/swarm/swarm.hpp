@@ -59,13 +59,17 @@ class Swarm {
 
   // Readers: pieces [begin, end) of one resource, in order, as far as credit allows.
   void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-            Instant now);
+            OriginUse origin, Instant now);
   void grant(ReaderId reader, std::uint64_t bytes, Instant now);
   void close(ReaderId reader, Instant now);
   // From signalling: how many peers were introduced for a root that AskFor named. 0: nobody.
   void handle_answered(const Root& root, std::uint32_t peers, Instant now);
 
   // The host's answers.
+  // A piece of FetchPieces is whole with the host. False: drop its bytes, it is not needed.
+  bool handle_fetched(FetchId fetch, PieceIndex piece, Instant now);
+  // No more pieces of this fetch will come; the error says why if some are missing.
+  void handle_fetch_end(FetchId fetch, Error error, Instant now);
   void handle_digests(const Root& root, DigestList digests, Instant now);
   void handle_digests_failed(const Root& root, Instant now);
   void handle_digest(const Root& root, PieceIndex piece, const Digest& digest, Instant now);
@@ -74,6 +78,8 @@ class Swarm {
   void handle_store_failed(const Root& root, PieceRange pieces, Instant now);
   // This root is evicted, or not in the current manifest any more: serve it to nobody.
   void handle_dropped(const Root& root, Instant now);
+  // Whoever fetched this root alone (the worker) is done with it: it is not watched any more.
+  void handle_transfer_over(const Root& root, Instant now);
   void handle_upload_options(const UploadOptions& options, Instant now);
 
   void handle_timeout(Instant now);
@@ -109,6 +115,7 @@ class Swarm {
   void handle(Pair& pair, const wire::Have& have, Instant now);
   void handle(Pair& pair, const wire::Not& message, Instant now);
   void handle(Pair& pair, const wire::Update& update, Instant now);
+  void handle(Pair& pair, const wire::Coming& coming, Instant now);
   void handle(Pair& pair, const wire::Request& request, Instant now);
   void handle(Pair& pair, const wire::Cancel& cancel, Instant now);
   void handle(Pair& pair, const wire::Reject& reject, Instant now);

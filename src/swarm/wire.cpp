@@ -3,7 +3,18 @@
 namespace peer_cdn::swarm::wire {
 namespace {
 
-enum Type : std::uint8_t { hello, want, have, have_not, update, request, cancel, reject, done };
+enum Type : std::uint8_t {
+  hello,
+  want,
+  have,
+  have_not,
+  update,
+  request,
+  cancel,
+  reject,
+  done,
+  coming,
+};
 
 constexpr std::size_t block_reference_bytes = 12;
 
@@ -29,7 +40,7 @@ Result<Message> parse_message(ByteSpan frame) {
   const auto type = reader.number<std::uint8_t>();
   // The version, or the handle: every message has it.
   const auto number = reader.number<std::uint32_t>();
-  if (type > Type::done) return Error::unknown_message;
+  if (type > Type::coming) return Error::unknown_message;
   Message message = Hello{number};
   switch (type) {
     case Type::hello:
@@ -48,12 +59,17 @@ Result<Message> parse_message(ByteSpan frame) {
     case Type::have_not:
       message = Not{number};
       break;
-    case Type::update: {
+    case Type::update:
+    case Type::coming: {
       PieceRange pieces;
       pieces.begin = reader.number<std::uint32_t>();
       pieces.end = reader.number<std::uint32_t>();
       if (pieces.empty()) return Error::malformed_message;
-      message = Update{number, pieces};
+      if (type == Type::update) {
+        message = Update{number, pieces};
+      } else {
+        message = Coming{number, pieces};
+      }
       break;
     }
     case Type::done:
@@ -101,6 +117,8 @@ Bytes encode(const Message& message) {
     write(writer.number(reject->handle), reject->blocks);
   } else if (const auto* done = get_if<Done>(&message)) {
     writer.number(done->handle);
+  } else if (const auto* coming = get_if<Coming>(&message)) {
+    writer.number(coming->handle).number(coming->pieces.begin).number(coming->pieces.end);
   }
   return writer.finish();
 }

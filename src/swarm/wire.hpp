@@ -12,6 +12,7 @@
 //   cancel  6  as request                                       asker   do not, if you still can
 //   reject  7  as request                                       holder  these will not come
 //   done    8  handle u32                                       asker   the handle is over
+//   coming  9  as update                                        holder  on their way from the origin
 // clang-format on
 //
 //   `data`             handle u32, piece u32, offset u32, bytes u32, then that many bytes
@@ -64,6 +65,11 @@ struct Update {
   Handle handle = 0;
   PieceRange pieces;
 };
+// Not there yet, but this peer fetches them from the origin: nobody else needs to.
+struct Coming {
+  Handle handle = 0;
+  PieceRange pieces;
+};
 struct Request {
   Handle handle = 0;
   std::vector<Block> blocks;
@@ -80,7 +86,7 @@ struct Done {
   Handle handle = 0;
 };
 // In the order of their types on the wire.
-using Message = Variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done>;
+using Message = Variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done, Coming>;
 
 // unknown_message, malformed_message (too short, too long, an empty list or range),
 // message_too_long.

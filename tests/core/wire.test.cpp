@@ -22,6 +22,7 @@ std::vector<Message> examples() {
       Cancel{7, {{1, 0, limits::block_bytes}}},
       Reject{7, {{1, 0, limits::block_bytes}}},
       Done{7},
+      Coming{7, {3, 5}},
   };
 }
 
@@ -69,13 +70,16 @@ TEST_CASE("what cannot be a message is refused by its reason") {
   flood.resize(5 + 12 * (blocks_max + 1));
   const Case cases[] = {
       {"nothing", {}, Error::malformed_message},
-      {"a type of a later version", {9, 0, 0, 0, 0}, Error::unknown_message},
+      {"a type of a later version", {10, 0, 0, 0, 0}, Error::unknown_message},
       {"a want with half a root", {1, 0, 0, 0, 0, 1, 2, 3}, Error::malformed_message},
       {"a have without pieces", {2, 0, 0, 0, 0}, Error::malformed_message},
       {"a bitfield of more pieces than there can be", Bytes(5 + bitfield_bytes_max + 1, 2),
        Error::malformed_message},
       {"a not with something behind it", {3, 0, 0, 0, 0, 0}, Error::malformed_message},
       {"an update of no piece", {4, 0, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0}, Error::malformed_message},
+      {"coming, and nothing comes",
+       {9, 0, 0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0},
+       Error::malformed_message},
       {"a request for nothing", {5, 0, 0, 0, 0}, Error::malformed_message},
       {"a request that ends inside a block",
        {5, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4},

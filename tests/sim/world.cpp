@@ -283,7 +283,7 @@ std::size_t Visitor::read(const File& file, PieceRange pieces, std::uint64_t byt
   readings.push_back(reading);
   const auto reader = static_cast<std::uint32_t>(readings.size());
   world_.step(*this, [&] {
-    peer.open({reader}, file.root, file.geometry, pieces, world_.now());
+    peer.open({reader}, file.root, file.geometry, pieces, {}, world_.now());
     peer.swarm().grant({reader}, limits::mib, world_.now());
   });
   return reader - 1;

@@ -119,6 +119,9 @@ class Visitor {
   void perform(swarm::End& output);
   void perform(swarm::StoreRun& output);
   void perform(swarm::Forget& output);
+  void perform(swarm::FetchPieces&) {}
+  void perform(swarm::CancelFetch&) {}
+  void perform(swarm::Company&) {}
   void perform(swarm::Report& output);
 
   World& world_;
