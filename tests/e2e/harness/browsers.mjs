@@ -18,6 +18,8 @@ const chromiumFlags = [
   '--mute-audio',
 ];
 
+const viewport = {width: 1280, height: 900};
+
 /** Where Debian puts them; the environment may say otherwise. */
 const paths = {
   chromium: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
@@ -76,19 +78,21 @@ async function fetchInPage({url, init, abortAfter}) {
   return out;
 }
 
-/** One browser process and its first page. */
+/** One profile and its first page: a browser process of its own, or `another()` in the same one. */
 export class Visitor {
-  #closeBrowser;
+  #close;
   #newPage;
+  #another;
 
-  constructor({kind, page, newPage, closeBrowser, profile, context}) {
+  constructor({kind, page, newPage, close, another, profile, context}) {
     this.kind = kind;
     this.page = page;
     this.context = context;
-    /** The folder of its profile, which is in the command line of its processes. */
+    /** The folder of its profile, which is in the command line of its processes; another one has none. */
     this.profile = profile;
     this.#newPage = newPage;
-    this.#closeBrowser = closeBrowser;
+    this.#another = another;
+    this.#close = close;
   }
 
   /**
@@ -109,6 +113,12 @@ export class Visitor {
 
   /** Another tab of the same browser. */
   newTab() { return this.#newPage(); }
+
+  /**
+   * Another visitor in the same browser process, with storage, and so a worker, of its own (Chromium only).
+   * @returns {Promise<Visitor>}
+   */
+  another() { return this.#another(); }
 
   /** Runs a function in the page. @param {Function} work @param {unknown} [argument] */
   run(work, argument, page = this.page) { return page.evaluate(work, argument); }
@@ -190,9 +200,9 @@ export class Visitor {
   }
 
   async close() {
-    await within(`closing ${this.kind}`, 20_000, this.#closeBrowser()).catch(() => {});
+    await within(`closing ${this.kind}`, 20_000, this.#close()).catch(() => {});
     // Its processes may write for a moment yet.
-    await fs.promises.rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
+    if (this.profile) await fs.promises.rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
   }
 }
 
@@ -210,11 +220,16 @@ export async function openChromium({flags = [], init} = {}) {
     headless: false,
     args: [...chromiumFlags, ...flags],
     timeout: 60_000,
-    viewport: {width: 1280, height: 900},
+    viewport,
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
   });
+  return visitorOf(context, init, profile);
+}
+
+/** The visitor whose storage this context is. */
+async function visitorOf(context, init, profile) {
   context.setDefaultTimeout(60_000);
   await context.addInitScript(record);
   if (init) await context.addInitScript(init);
@@ -224,7 +239,8 @@ export async function openChromium({flags = [], init} = {}) {
     context,
     page: context.pages()[0] ?? await context.newPage(),
     newPage: () => context.newPage(),
-    closeBrowser: () => context.close(),
+    another: async () => visitorOf(await context.browser().newContext({viewport}), init),
+    close: () => context.close(),
   });
 }
 
@@ -248,5 +264,5 @@ export async function openFirefox({init} = {}) {
     if (init) await page.evaluateOnNewDocument(init);
     return page;
   };
-  return new Visitor({kind: 'Firefox', profile, page: await newPage(), newPage, closeBrowser: () => browser.close()});
+  return new Visitor({kind: 'Firefox', profile, page: await newPage(), newPage, close: () => browser.close()});
 }

@@ -9,6 +9,8 @@ import {clientFrame, FrameReader} from './signals.mjs';
 import {until} from './until.mjs';
 
 const sliceBytes = 16 * 1024;
+// A timer that is late does not make the line slower: what was missed meanwhile is made up for.
+const lateMs = 20;
 
 /** Hands out permission to send at a total rate. One queue for all, so that concurrent answers share it. */
 class Pacer {
@@ -21,7 +23,7 @@ class Pacer {
   async take(bytes) {
     if (!Number.isFinite(this.bytesPerSecond)) return;
     const now = performance.now();
-    this.#free = Math.max(now, this.#free) + (bytes / this.bytesPerSecond) * 1000;
+    this.#free = Math.max(now - lateMs, this.#free) + (bytes / this.bytesPerSecond) * 1000;
     if (this.#free - now > 1) await delay(this.#free - now);
   }
 }
