@@ -1,0 +1,65 @@
+// Ours, as a site uses it: a seeder's page with files in its store, and a reader's page that fetches them.
+import {openSite, randomBytes, until} from '../e2e/harness/index.mjs';
+
+/** In the page: fetches and counts, without keeping or hashing what comes. */
+async function drain(url) {
+  const began = performance.now();
+  const reader = (await fetch(url)).body.getReader();
+  let bytes = 0;
+  let firstByteMs = 0;
+  for (;;) {
+    const {done, value} = await reader.read();
+    if (done) break;
+    bytes += value.length;
+    firstByteMs ||= performance.now() - began;
+  }
+  return {bytes, firstByteMs, ms: performance.now() - began};
+}
+
+/**
+ * A site with `count` files of so many bytes, named by fileUrl(), and a small one to warm up with.
+ * @param {number} count
+ * @param {number} bytes
+ * @param {object} [options] openSite()'s
+ */
+export function openFiles(count, bytes, options) {
+  const files = {'/static/warm.bin': randomBytes('warm', 2 * 1024 * 1024)};
+  for (let i = 0; i < count; ++i) files[fileUrl(i)] = randomBytes(`file ${i}`, bytes);
+  return openSite(files, options);
+}
+
+export const fileUrl = (i) => `/static/file-${i}.bin`;
+
+/** Has a visitor hold files, whole and stored. */
+export async function seed(site, visitor, urls) {
+  await visitor.visit(`${site.url}/`);
+  for (const url of urls) {
+    const {bytes} = await visitor.run(drain, url);
+    const root = await site.root(url);
+    const segments = Math.ceil(bytes / 2 ** 20);
+    await until(`${url} to be stored`, async () => {
+      const stored = await visitor.stored();
+      return stored.filter((key) => key.startsWith(`/peer-cdn/store/${root}?`)).length >= segments;
+    });
+  }
+}
+
+/** Reads the small file from peers, so that the connection is open. */
+export async function warmUp(site, reader) {
+  await reader.visit(`${site.url}/`);
+  await transferOurs(reader, '/static/warm.bin');
+}
+
+/**
+ * Fetches `url` in the reader's page; rejects unless every byte came from peers.
+ * @returns {Promise<{ bytes: number, firstByteMs: number, ms: number }>}
+ */
+export async function transferOurs(reader, url) {
+  await reader.forget();
+  const got = await reader.run(drain, url);
+  const from = await reader.sources(url);
+  if (from.fromPeers !== got.bytes || from.codes.length > 0) {
+    throw new Error(`${url} did not come from peers alone: ${JSON.stringify(from)}`);
+  }
+  return got;
+}
