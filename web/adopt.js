@@ -1,23 +1,11 @@
 // Adoption: listed files that this page had already loaded, before the worker was there, are read again from
 // the HTTP cache, never from the origin, so that a first visitor can share them too.
-import {bypass} from './resources.js';
+import {bypass, mayShare} from './resources.js';
 
 const idle = () => new Promise((resolve) => {
   if (typeof requestIdleCallback === 'function') requestIdleCallback(resolve, {timeout: 10000});
   else setTimeout(resolve, 2000);
 });
-
-/**
- * Whether an answer may be stored for others, by what its headers say: as may_share() in src/http/policy.cpp, but
- * `private` and `no-store` anywhere in Cache-Control refuse it, whatever they belong to.
- * @param {Response} response
- */
-export function mayShare({status, type, redirected, headers}) {
-  const vary = (headers.get('vary') ?? '').split(',').map((name) => name.trim().toLowerCase());
-  return status === 200 && type === 'basic' && !redirected &&
-    !/private|no-store/i.test(headers.get('cache-control') ?? '') &&
-    vary.every((name) => name === '' || name === 'accept-encoding');
-}
 
 /**
  * @param {import('./resources.js').Resources} resources
@@ -35,7 +23,7 @@ export async function adopt(resources, pieces, limits, stopped) {
     if (stopped()) return;
     try {
       const response = await fetch(url, {cache: 'only-if-cached', mode: 'same-origin', headers: bypass});
-      if (!mayShare(response)) continue;
+      if (response.status !== 200 || !mayShare(response)) continue;
       const body = await response.arrayBuffer();
       if (body.byteLength === resource.bytes) await pieces.adopt(resource, new Uint8Array(body));
     } catch {

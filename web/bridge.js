@@ -36,6 +36,11 @@ export class Bridge {
     this.#channel?.postMessage(message);
   }
 
+  /** Somebody else wants or has it too: what the worker fetches of it alone can be shared. */
+  company(root) {
+    this.#post('company', {root});
+  }
+
   /** Takes no more part. Responses that are open still need the worker, and so it is kept alive until they end. */
   close() {
     this.#closed = true;
@@ -92,26 +97,26 @@ export class Bridge {
  * Answers one delegation on its port.
  * @param {import('./readers.js').Readers} readers
  * @param {number} handle
- * @param {{ begin: number, end: number }} request
+ * @param {{ begin: number, end: number, origin?: boolean, patience?: number }} request
  * @param {MessagePort} port
  */
-export function stream(readers, handle, {begin, end}, port) {
+export function stream(readers, handle, {begin, end, origin, patience}, port) {
   let promised = false;
-  const promise = () => {
-    if (!promised) port.postMessage({type: 'pending'});
+  const promise = (warm) => {
+    if (!promised) port.postMessage({type: 'pending', warm});
     promised = true;
   };
   const reader = readers.open(handle, begin, end, {
     pending: promise,
-    piece(piece, buffer) {
-      promise();
-      port.postMessage({type: 'piece', piece, buffer}, [buffer]);
+    piece(piece, buffer, origin) {
+      promise(true);
+      port.postMessage({type: 'piece', piece, buffer, origin, wasted: readers.takeWasted()}, [buffer]);
     },
     end(code) {
       port.postMessage({type: promised ? 'end' : 'none', code: code ?? undefined});
       port.close();
     },
-  });
+  }, Boolean(origin), Number(patience) || 0);
   port.onmessage = ({data}) => {
     if (data?.type === 'grant') readers.grant(reader, data.bytes);
     if (data?.type === 'close') {

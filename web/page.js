@@ -3,6 +3,7 @@ import {Store} from '../sw/store.js';
 import {adopt} from './adopt.js';
 import {Bridge, stream} from './bridge.js';
 import {createEngine} from './engine.js';
+import {Origin} from './origin.js';
 import {Pieces} from './pieces.js';
 import {Readers} from './readers.js';
 import {Resources} from './resources.js';
@@ -36,6 +37,7 @@ export class Page {
   #bridge;
   #socket;
   #pieces;
+  #origin;
   /** @type {Set<RTCPeerConnection>} */
   #connections = new Set();
   #store;
@@ -63,8 +65,9 @@ export class Page {
     this.#pieces = new Pieces(engine, this.resources, this.#store, (root, begin, end) =>
       this.#bridge.broadcast({type: 'stored', root, begin, end}));
     this.readers = new Readers(engine, this.#pieces);
+    this.#origin = new Origin(engine, this.resources, this.#pieces);
     this.#socket = new Socket(engine, socket, listener.report);
-    const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store)));
+    const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store, this.#pieces)));
     const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
     /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */
     this.informed = webrtc ? Promise.race([this.#socket.settled, after(engine.firstSocketMs)]) : Promise.resolve();
@@ -131,6 +134,7 @@ export class Page {
   #end(code) {
     clearTimeout(this.#timer);
     this.readers?.endAll(code);
+    this.#origin?.cancelAll();
     this.#socket?.close();
     for (const connection of this.#connections) connection.close();
     this.#connections.clear();
@@ -172,12 +176,13 @@ export class Page {
       this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
     }
     if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
+    if (message?.type === 'transfer' && message.done) this.#engine.transferOver(this.resources.handleOf(message.root));
     this.#listener.tell(message);
   }
 
   // What C++ asks for (src/bind/page.cpp, perform), by name.
   #host(seeder) {
-    const [pieces, readers, socket] = [this.#pieces, this.readers, this.#socket];
+    const [origin, pieces, readers, socket] = [this.#origin, this.#pieces, this.readers, this.#socket];
     return {
       openSocket: () => socket.open(),
       closeSocket: () => socket.close(),
@@ -196,13 +201,18 @@ export class Page {
         }
       },
       takeBlock: (...block) => pieces.take(...block),
+      waste: (bytes) => void (pieces.wasted += bytes),
+      fetchPieces: (...fetch) => origin.fetch(...fetch),
+      cancelFetch: (fetch) => origin.cancel(fetch),
+      takeFetched: (handle, piece) => origin.take(handle, piece),
+      company: (handle) => this.#bridge.company(this.resources.get(handle).root),
       digest: (handle, piece) => pieces.digest(handle, piece),
       forget: (handle, piece) => pieces.forget(handle, piece),
       fetchDigests: (handle) => void pieces.fetchDigests(handle),
       storeRun: (handle, begin, end) => void pieces.storeRun(handle, begin, end),
       readBlock: (...block) => seeder.read(...block),
-      deliver: (reader, handle, piece) => readers.deliver(reader, handle, piece),
-      pending: (reader) => readers.pending(reader),
+      deliver: (...delivery) => readers.deliver(...delivery),
+      pending: (reader, warm) => readers.pending(reader, warm),
       end: (reader, code) => readers.end(reader, code),
       report: (code) => this.#listener.report(code),
       peers: (count) => {

@@ -12,6 +12,8 @@ export class Pieces {
   #pieces = new Map();
   /** Payload bytes that came from peers. */
   received = 0;
+  /** Bytes that came for nothing since somebody was last told. */
+  wasted = 0;
 
   /**
    * @param {import('./engine.js').Engine} engine
@@ -28,12 +30,21 @@ export class Pieces {
 
   /** Copies the last `bytes` of a message into a piece. */
   take(handle, piece, pieceBytes, offset, bytes, message) {
-    let pieces = this.#pieces.get(handle);
-    if (!pieces) this.#pieces.set(handle, pieces = new Map());
+    const pieces = this.#of(handle);
     let target = pieces.get(piece);
     if (!target) pieces.set(piece, target = new Uint8Array(pieceBytes));
     target.set(new Uint8Array(message, message.byteLength - bytes, bytes), offset);
     this.received += bytes;
+  }
+
+  /** A whole piece from elsewhere, instead of what peers gave of it. */
+  put(handle, piece, bytes) {
+    this.#of(handle).set(piece, bytes);
+  }
+
+  /** A view of a piece that the core knows to be whole. */
+  part(handle, piece, offset, bytes) {
+    return this.#get(handle, piece).subarray(offset, offset + bytes);
   }
 
   /** A copy that may be transferred. */
@@ -118,6 +129,12 @@ export class Pieces {
     if (!response.ok || !this.#engine.digests(handle, list, await sha256(list))) return null;
     await store?.putDigests(resource.root, list);
     return list;
+  }
+
+  #of(handle) {
+    let pieces = this.#pieces.get(handle);
+    if (!pieces) this.#pieces.set(handle, pieces = new Map());
+    return pieces;
   }
 
   #get(handle, piece) {

@@ -2,8 +2,8 @@
 
 /**
  * @typedef {object} Sink
- * @property {() => void} pending somebody has it
- * @property {(piece: number, buffer: ArrayBuffer) => void} piece verified, in order
+ * @property {(warm: boolean) => void} pending somebody has it; warm, if over a pair that is open already
+ * @property {(piece: number, buffer: ArrayBuffer, origin: boolean) => void} piece verified, in order; whether from the origin
  * @property {(code: string | null) => void} end nothing follows
  */
 
@@ -29,12 +29,14 @@ export class Readers {
    * @param {number} begin first piece
    * @param {number} end past the last
    * @param {Sink} sink
+   * @param {boolean} [origin] it may also come from the origin
+   * @param {number} [patience] milliseconds that peers may take to begin before that
    * @returns {number} the reader
    */
-  open(handle, begin, end, sink) {
+  open(handle, begin, end, sink, origin = false, patience = 0) {
     const reader = ++this.#issued;
     this.#sinks.set(reader, sink);
-    if (handle) this.#engine.open(reader, handle, begin, end);
+    if (handle) this.#engine.open(reader, handle, begin, end, origin, patience);
     else this.end(reader, 'not-in-manifest');
     return reader;
   }
@@ -47,12 +49,19 @@ export class Readers {
     if (this.#sinks.delete(reader)) this.#engine.close(reader);
   }
 
-  pending(reader) {
-    this.#sinks.get(reader)?.pending();
+  /** How many bytes came for nothing since this was last asked. */
+  takeWasted() {
+    const {wasted} = this.#pieces;
+    this.#pieces.wasted = 0;
+    return wasted;
   }
 
-  deliver(reader, handle, piece) {
-    this.#sinks.get(reader)?.piece(piece, this.#pieces.copy(handle, piece));
+  pending(reader, warm) {
+    this.#sinks.get(reader)?.pending(Boolean(warm));
+  }
+
+  deliver(reader, handle, piece, origin) {
+    this.#sinks.get(reader)?.piece(piece, this.#pieces.copy(handle, piece), Boolean(origin));
   }
 
   end(reader, code) {

@@ -3,12 +3,24 @@
 /** Our own reads of the origin: the worker's router never takes them. */
 export const bypass = {'x-peer-cdn': 'bypass'};
 
+/**
+ * Whether an answer may be stored for others, by what its headers say: as may_share() in src/http/policy.cpp, but
+ * `private` and `no-store` anywhere in Cache-Control refuse it, whatever they belong to.
+ * @param {Response} response
+ */
+export function mayShare({type, redirected, headers}) {
+  const vary = (headers.get('vary') ?? '').split(',').map((name) => name.trim().toLowerCase());
+  return type === 'basic' && !redirected && !/private|no-store/i.test(headers.get('cache-control') ?? '') &&
+    vary.every((name) => name === '' || name === 'accept-encoding');
+}
+
 const MANIFEST = '/peer-cdn.json';
 const DIGESTS = '/peer-cdn/digests/';
 
 /**
  * @typedef {object} Resource
  * @property {string} root 64 hex digits
+ * @property {string} [url] where the origin has it
  * @property {number} bytes
  * @property {number} pieceBytes
  * @property {string} [type]
@@ -35,14 +47,20 @@ export class Resources {
   }
 
   /** A handle for C++; 0 if the numbers cannot be a resource. @param {Resource} resource */
-  handle({root, bytes, pieceBytes, digests = DIGESTS + root}) {
+  handle({root, bytes, pieceBytes, url, digests = DIGESTS + root}) {
     const handle = this.#engine.resource(String(root), Number(bytes), Number(pieceBytes)) || 0;
-    if (handle) this.#byHandle.set(handle, {root, bytes, pieceBytes, digests});
+    if (handle) this.#byHandle.set(handle, {root, bytes, pieceBytes, url: url ?? this.get(handle)?.url, digests});
     return handle;
   }
 
   get(handle) {
     return this.#byHandle.get(handle);
+  }
+
+  /** The handle that a root has already, or 0. */
+  handleOf(root) {
+    for (const [handle, known] of this.#byHandle) if (known.root === root) return handle;
+    return 0;
   }
 
   get listed() {
@@ -81,9 +99,7 @@ export class Resources {
   /** Nothing of it is in the store any more. */
   dropped(root) {
     if (!this.#held.delete(root)) return;
-    for (const [handle, known] of this.#byHandle) {
-      if (known.root === root) this.#engine.dropped(handle);
-    }
+    this.#engine.dropped(this.handleOf(root));
   }
 
   /** A run is in the store. Only what is listed is ever shared: false if this is not. */

@@ -1,4 +1,4 @@
-// The seeding side: reads a run of the store and cuts blocks out of it. Few runs stay in memory.
+// The seeding side: cuts blocks out of what is still in memory, or out of runs of the store, of which few stay.
 
 /** @typedef {{ begin: number, buffer: ArrayBuffer }} Run from piece `begin` on */
 
@@ -6,6 +6,7 @@ export class Seeder {
   #engine;
   #resources;
   #store;
+  #pieces;
   /** @type {Map<string, Run>} by root and segment, most recent last */
   #runs = new Map();
   /** @type {Map<string, Promise<Run | null>>} */
@@ -17,35 +18,40 @@ export class Seeder {
    * @param {import('./engine.js').Engine} engine
    * @param {import('./resources.js').Resources} resources
    * @param {Promise<import('../sw/store.js').Store | null>} store
+   * @param {import('./pieces.js').Pieces} pieces
    */
-  constructor(engine, resources, store) {
+  constructor(engine, resources, store, pieces) {
     this.#engine = engine;
     this.#resources = resources;
     this.#store = store;
+    this.#pieces = pieces;
   }
 
   /**
    * Answers with engine.blockReady(token, payload), in the order of the calls: the core tells answers apart by it.
-   * The payload is null if the store has lost the piece.
+   * The payload is null if the store has lost the piece; `inMemory` if it need not be asked.
    */
-  read(token, handle, piece, offset, bytes) {
+  read(token, handle, piece, offset, bytes, inMemory) {
     const resource = this.#resources.get(handle);
-    const answer = (run) =>
-        this.#engine.blockReady(token, cut(resource, run, piece, offset, bytes));
+    const answer = (payload) => this.#engine.blockReady(token, payload);
+    const cutFrom = (run) => cut(resource, run, piece, offset, bytes);
     const perSegment = Math.max(1, Math.floor(this.#engine.segmentBytes / resource.pieceBytes));
     const key = `${resource.root}/${Math.floor(piece / perSegment)}`;
-    const run = this.#runs.get(key);
-    const isHere = inside(run, resource, piece);
-    if (isHere) {
-      this.#runs.delete(key);
-      this.#runs.set(key, run);
-      if (!this.#waiting) return answer(run);
-    }
-    const found = isHere ? run : this.#load(key, resource, piece);
-    const turn = Promise.all([found, this.#waiting]).then(([each]) => answer(each)).finally(() => {
+    const here = inMemory ? this.#pieces.part(handle, piece, offset, bytes) : cutFrom(this.#recent(key));
+    if (here && !this.#waiting) return answer(here);
+    const found = here ?? this.#load(key, resource, piece).then(cutFrom);
+    const turn = Promise.all([found, this.#waiting]).then(([payload]) => answer(payload)).finally(() => {
       if (this.#waiting === turn) this.#waiting = null;
     });
     this.#waiting = turn;
+  }
+
+  #recent(key) {
+    const run = this.#runs.get(key);
+    if (!run) return null;
+    this.#runs.delete(key);
+    this.#runs.set(key, run);
+    return run;
   }
 
   async #load(key, resource, piece) {

@@ -1,5 +1,6 @@
 #include "base/error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 
@@ -51,6 +52,12 @@ static_assert(codes.size() == static_cast<std::size_t>(Error::shutting_down) + 1
 std::string_view code(Error error) {
   assert(static_cast<std::size_t>(error) < codes.size());
   return codes[static_cast<std::size_t>(error)];
+}
+
+Error error_of(std::string_view code) {
+  if (code.empty()) return Error::none;
+  const auto at = std::find(codes.begin(), codes.end(), code);
+  return at == codes.end() ? Error::peer_gone : static_cast<Error>(at - codes.begin());
 }
 
 }  // namespace peer_cdn

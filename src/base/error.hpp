@@ -55,5 +55,8 @@ enum class Error : std::uint8_t {
 
 // The kebab-case code of an error, "wrong-digest" for Error::wrong_digest. Static storage.
 std::string_view code(Error error);
+// The error of a code that JavaScript sent: none for an empty one. One that we do not know is a
+// source that went away: peer_gone.
+Error error_of(std::string_view code);
 
 }  // namespace peer_cdn

@@ -85,8 +85,8 @@ val text(Error error) {
 
 // All that is told in numbers has one signature, since each one more costs a caller in the wasm.
 void tell(const char* method, double a = 0, double b = 0, double c = 0, double d = 0,
-          double e = 0) {
-  self->host.call<void>(method, a, b, c, d, e);
+          double e = 0, double f = 0) {
+  self->host.call<void>(method, a, b, c, d, e, f);
 }
 
 void tell_end(std::uint32_t reader, Error error) {
@@ -122,12 +122,13 @@ void perform(swarm::SendBlock& o) {
   const std::uint32_t token = ++self->tokens;
   const std::uint32_t root = handle_of(o.root);
   self->reads.insert(token, Read{o.peer, std::move(o.header), o.root, o.piece});
-  tell("readBlock", token, root, o.piece, o.offset, o.bytes);
+  tell("readBlock", token, root, o.piece, o.offset, o.bytes, o.in_memory);
 }
 void perform(const swarm::TakeBlock& o) {
   const std::uint32_t root = handle_of(o.root);
   self->host.call<void>("takeBlock", root, o.piece, find(root)->geometry.bytes_of(o.piece),
                         o.offset, o.bytes, self->message);
+  self->message = val::null();
 }
 void perform(const swarm::DigestPiece& o) {
   tell("digest", handle_of(o.root), o.piece);
@@ -136,10 +137,10 @@ void perform(const swarm::FetchDigests& o) {
   tell("fetchDigests", handle_of(o.root));
 }
 void perform(const swarm::Deliver& o) {
-  tell("deliver", o.reader.value, handle_of(o.root), o.piece);
+  tell("deliver", o.reader.value, handle_of(o.root), o.piece, o.from_origin);
 }
 void perform(const swarm::Pending& o) {
-  tell("pending", o.reader.value);
+  tell("pending", o.reader.value, o.warm);
 }
 void perform(const swarm::End& o) {
   tell_end(o.reader.value, o.error);
@@ -150,11 +151,15 @@ void perform(const swarm::StoreRun& o) {
 void perform(const swarm::Forget& o) {
   tell("forget", handle_of(o.root), o.piece);
 }
-// The page's half of the crowd (web/) is not there yet: no reader may use the origin, so these do
-// not come.
-void perform(const swarm::FetchPieces&) {}
-void perform(const swarm::CancelFetch&) {}
-void perform(const swarm::Company&) {}
+void perform(const swarm::FetchPieces& o) {
+  tell("fetchPieces", o.fetch.value, handle_of(o.root), o.pieces.begin, o.pieces.end);
+}
+void perform(const swarm::CancelFetch& o) {
+  tell("cancelFetch", o.fetch.value);
+}
+void perform(const swarm::Company& o) {
+  tell("company", handle_of(o.root));
+}
 void perform(const swarm::Report& o) {
   self->host.call<void>("report", text(o.error));
 }
@@ -278,13 +283,16 @@ val message(val object) {
   return val::null();
 }
 
-void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
+// NOLINTNEXTLINE(readability-function-size): a reader is all of these
+void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::uint32_t end,
+          bool origin, double patience_ms) {
   const Entry entry(root);
   if (!entry) return;
   const Known& known = *entry.known;
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
-  self->peer.open({reader}, known.root, known.geometry, pieces, {}, entry.at);
+  self->peer.open({reader}, known.root, known.geometry, pieces,
+                   {origin, instant_from_ms(patience_ms).time_since_epoch()}, entry.at);
 }
 void grant(std::uint32_t reader, double bytes) {
   const Entry entry;
@@ -323,6 +331,21 @@ bool digests(std::uint32_t root, val list, val digest) {
     self->peer.swarm().handle_digests_failed(known.root, entry.at);
   }
   return !!parsed;
+}
+// A piece of fetchPieces is whole. The host's takeFetched takes it, before anything else is done.
+void fetched(std::uint32_t fetch, std::uint32_t root, std::uint32_t piece) {
+  const Entry entry(root);
+  if (!entry || !self->peer.swarm().handle_fetched({fetch}, piece, entry.at)) return;
+  tell("takeFetched", root, piece);
+}
+void fetch_end(std::uint32_t fetch, std::string code) {
+  if (const Entry entry; entry) {
+    self->peer.swarm().handle_fetch_end({fetch}, error_of(code), entry.at);
+  }
+}
+void transfer_over(std::uint32_t root) {
+  const Entry entry(root);
+  if (entry) self->peer.swarm().handle_transfer_over(entry.known->root, entry.at);
 }
 void digests_failed(std::uint32_t root) {
   const Entry entry(root);
@@ -375,6 +398,9 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::function("dropped", &dropped);
   emscripten::function("digests", &digests);
   emscripten::function("digestsFailed", &digests_failed);
+  emscripten::function("fetched", &fetched);
+  emscripten::function("fetchEnd", &fetch_end);
+  emscripten::function("transferOver", &transfer_over);
   emscripten::function("digest", &digest);
   emscripten::function("blockReady", &block_ready);
   emscripten::function("sent", &sent);
@@ -422,6 +448,8 @@ void data_message(PeerId peer, const val& buffer) {
     const Entry entry;
     self->peer.swarm().handle_block(peer, header, static_cast<std::size_t>(bytes), entry.at);
   }
+  // Nobody took it.
+  if (self && !self->message.isNull()) tell("waste", bytes);
   if (self) self->message = val::null();
 }
 void block_sent(PeerId peer, std::uint64_t bytes) {

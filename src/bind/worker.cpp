@@ -47,15 +47,6 @@ PieceSet held;
 std::string text;
 std::array<double, 10> fields;
 
-// The Error of a code that a page sent; one that we do not know is a peer that went away.
-Error error_of(std::string_view word) {
-  if (word.empty()) return Error::none;
-  for (unsigned i = 0; i <= static_cast<unsigned>(Error::shutting_down); ++i) {
-    if (code(static_cast<Error>(i)) == word) return static_cast<Error>(i);
-  }
-  return Error::peer_gone;
-}
-
 // "a\nb\nc" is how several texts cross in one: none but the last may have a line end.
 std::string_view next_line(std::string_view& rest) {
   const std::size_t end = rest.find('\n');

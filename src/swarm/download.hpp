@@ -95,6 +95,8 @@ class Download {
   std::optional<Instant> next_timeout() const;
   // No reader, and the host holds nothing for it.
   bool finished() const;
+  // The host has this piece, whole and good.
+  bool is_verified(PieceIndex piece) const { return pieces_[piece].state == State::verified; }
   // Bytes that the host holds or will: in flight, and verified.
   std::uint64_t retained_bytes() const;
 

@@ -24,6 +24,7 @@ struct SendBlock {  // read these bytes of a held piece, put the header before t
   PieceIndex piece = 0;
   std::uint32_t offset = 0;
   std::uint32_t bytes = 0;
+  bool in_memory = false;  // the host has the verified piece: it need not be in the store yet
 };
 struct TakeBlock {  // the block just handled was asked for: copy its payload into the piece
   Root root;

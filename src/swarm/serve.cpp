@@ -172,12 +172,14 @@ void Swarm::pump(Instant now) {
         send(pair, wire::Reject{next.handle, {block}}, now);
         continue;
       }
+      const Download* download = find_download(next.root);
+      const bool in_memory = download != nullptr && download->is_verified(block.piece);
       upload_.take(block.bytes);
       pair.asker.buffer.release(next, now);
       pool_.handle_used(pair.session.peer(), now);
       outputs_.push(SendBlock{pair.session.peer(),
                               wire::encode(wire::BlockHeader{next.handle, block}), next.root,
-                              block.piece, block.offset, block.bytes});
+                              block.piece, block.offset, block.bytes, in_memory});
       switch_serving(now);  // the total may be spent now
     }
   }

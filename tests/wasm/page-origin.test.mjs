@@ -1,0 +1,142 @@
+// What a page fetches from the origin beside its peers: exact stretches only, cut into pieces as they come.
+import assert from 'node:assert/strict';
+import {randomBytes} from 'node:crypto';
+import {beforeEach, test} from 'node:test';
+import {install} from './page-fakes.mjs';
+
+install();
+const {Origin} = await import('../../web/origin.js');
+const {Pieces} = await import('../../web/pieces.js');
+
+const pieceBytes = 65536;
+const body = randomBytes(5 * pieceBytes + 100);
+const resource = {url: '/big.bin', root: 'ab', bytes: body.length, pieceBytes};
+
+let engine;
+let pieces;
+let origin;
+/** What the engine was told. @type {any[]} */
+let told;
+let ended;
+/** The pieces that the core has no use for. */
+let refused;
+
+beforeEach(() => {
+  told = [];
+  refused = new Set();
+  let resolve;
+  ended = new Promise((done) => (resolve = done));
+  engine = {
+    fetched(id, handle, piece) {
+      told.push([id, piece]);
+      if (!refused.has(piece)) origin.take(handle, piece);
+    },
+    fetchEnd: (...end) => resolve(end),
+  };
+  const resources = {get: () => resource};
+  pieces = new Pieces(engine, resources, Promise.resolve(null), () => {});
+  origin = new Origin(engine, resources, pieces);
+});
+
+/** An answer of the origin's, as the browser gives it. */
+function answer(begin, end, {status = 206, headers = {}, bytes = body.subarray(begin, end), cut = 1000, type = 'basic'} = {}) {
+  let at = 0;
+  const stream = new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) return controller.close();
+      controller.enqueue(new Uint8Array(bytes.subarray(at, at += cut)));
+    },
+  });
+  const range = status === 206 ? {'content-range': `bytes ${begin}-${end - 1}/${body.length}`} : {};
+  return {status, type, redirected: false, headers: new Headers({...range, ...headers}), body: stream};
+}
+
+const same = (piece) => Buffer.from(pieces.copy(7, piece)).equals(body.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
+
+test('a stretch is asked for once, past every cache and the worker, and cut into its pieces', async () => {
+  const asked = [];
+  globalThis.fetch = async (url, {headers, cache, mode}) => {
+    asked.push([url, headers.range, headers['x-peer-cdn'], cache, mode]);
+    return answer(4 * pieceBytes, body.length, {cut: 60001});
+  };
+  origin.fetch(3, 7, 4, 6);
+  assert.deepEqual(await ended, [3, '']);
+  assert.deepEqual(asked, [['/big.bin', `bytes=${4 * pieceBytes}-${body.length - 1}`, 'bypass', 'no-store', 'same-origin']]);
+  assert.deepEqual(told, [[3, 4], [3, 5]]);
+  assert.ok(same(4) && same(5));
+  assert.equal(pieces.wasted, 0);
+});
+
+test('the whole resource may also come as a 200', async () => {
+  globalThis.fetch = async () => answer(0, body.length, {status: 200});
+  origin.fetch(1, 7, 0, 6);
+  assert.deepEqual(await ended, [1, '']);
+  assert.deepEqual(told.map(([, piece]) => piece), [0, 1, 2, 3, 4, 5]);
+  assert.ok(same(0) && same(5));
+});
+
+const [from, to] = [pieceBytes, 3 * pieceBytes];
+const wrong = [
+  ['a 200 for a part', () => answer(from, to, {status: 200, bytes: body}), 'origin-changed'],
+  ['another range', () => answer(from, to, {headers: {'content-range': `bytes ${from}-${to}/${body.length}`}}), 'origin-changed'],
+  ['another length', () => answer(from, to, {headers: {'content-range': `bytes ${from}-${to - 1}/${body.length + 1}`}}),
+    'origin-changed'],
+  ['an encoded part', () => answer(from, to, {headers: {'content-encoding': 'gzip'}}), 'origin-changed'],
+  ['what is private', () => answer(from, to, {headers: {'cache-control': 'private'}}), 'origin-unusable'],
+  ['404', () => answer(from, to, {status: 404}), 'origin-changed'],
+  ['503', () => answer(from, to, {status: 503}), 'origin-unreachable'],
+  ['no answer', () => Promise.reject(new TypeError('failed to fetch')), 'origin-unreachable'],
+];
+for (const [name, give, code] of wrong) {
+  test(`${name} is not taken: ${code}`, async () => {
+    globalThis.fetch = async () => give();
+    origin.fetch(1, 7, 1, 3);
+    assert.deepEqual(await ended, [1, code]);
+    assert.deepEqual(told, []);
+  });
+}
+
+test('an answer that breaks off gives its whole pieces; what is left over counts as wasted', async () => {
+  globalThis.fetch = async () => answer(from, to, {bytes: body.subarray(from, from + pieceBytes + 10)});
+  origin.fetch(1, 7, 1, 3);
+  assert.deepEqual(await ended, [1, 'origin-unreachable']);
+  assert.deepEqual(told, [[1, 1]]);
+  assert.equal(pieces.wasted, 10);
+});
+
+test('an answer that is longer than it says ends the fetch', async () => {
+  globalThis.fetch = async () => answer(from, to, {bytes: body.subarray(from, to + 1)});
+  origin.fetch(1, 7, 1, 3);
+  assert.deepEqual(await ended, [1, 'origin-changed']);
+});
+
+test('a piece that peers were faster with is dropped, and counts as wasted', async () => {
+  refused.add(1);
+  globalThis.fetch = async () => answer(from, to);
+  origin.fetch(1, 7, 1, 3);
+  assert.deepEqual(await ended, [1, '']);
+  assert.equal(pieces.wasted, pieceBytes);
+  assert.ok(same(2));
+});
+
+test('a fetch that is cancelled is aborted, and nothing more is told of it', async () => {
+  let signal;
+  let cancelled;
+  const over = new Promise((resolve) => (cancelled = resolve));
+  globalThis.fetch = async (url, init) => {
+    ({signal} = init);
+    signal.addEventListener('abort', cancelled);
+    return answer(from, to);
+  };
+  const {fetched} = engine;
+  engine.fetched = (...piece) => {
+    fetched(...piece);
+    origin.cancel(1);
+  };
+  engine.fetchEnd = () => assert.fail('told of the end');
+  origin.fetch(1, 7, 1, 3);
+  await over;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.ok(signal.aborted);
+  assert.deepEqual(told, [[1, 1]]);
+});

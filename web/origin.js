@@ -1,0 +1,98 @@
+// The origin as one more source beside the peers: stretches of pieces by Range, cut as they come. Which ones, and what
+// follows when one fails, the core decides.
+import {bypass, mayShare} from './resources.js';
+
+/** Why these are not the bytes asked for, as an error code; '' if they are. @param {Response} response */
+function judge(response, from, to, bytes) {
+  const {status, headers} = response;
+  if (status !== 206 && status !== 200) return status < 500 ? 'origin-changed' : 'origin-unreachable';
+  if (!mayShare(response)) return 'origin-unusable';
+  // A whole answer reaches us decoded, a part of an encoded one cannot be decoded.
+  if (status === 200) return to - from === bytes ? '' : 'origin-changed';
+  const exact = headers.get('content-range') === `bytes ${from}-${to - 1}/${bytes}`;
+  return exact && (headers.get('content-encoding') ?? 'identity') === 'identity' ? '' : 'origin-changed';
+}
+
+export class Origin {
+  #engine;
+  #resources;
+  #pieces;
+  /** @type {Map<number, AbortController>} */
+  #fetches = new Map();
+  /** The piece that the core is being told of. @type {Uint8Array | null} */
+  #arrived = null;
+
+  /**
+   * @param {import('./engine.js').Engine} engine
+   * @param {import('./resources.js').Resources} resources
+   * @param {import('./pieces.js').Pieces} pieces
+   */
+  constructor(engine, resources, pieces) {
+    this.#engine = engine;
+    this.#resources = resources;
+    this.#pieces = pieces;
+  }
+
+  /** Tells engine.fetched() of each piece, then engine.fetchEnd(), unless it is cancelled. */
+  fetch(id, handle, begin, end) {
+    const abort = new AbortController();
+    this.#fetches.set(id, abort);
+    this.#run(id, handle, begin, end, abort.signal).catch(() => 'origin-unreachable').then((code) => {
+      abort.abort();
+      if (this.#fetches.delete(id)) this.#engine.fetchEnd(id, code);
+    });
+  }
+
+  cancel(id) {
+    this.#fetches.get(id)?.abort();
+    this.#fetches.delete(id);
+  }
+
+  cancelAll() {
+    for (const id of [...this.#fetches.keys()]) this.cancel(id);
+  }
+
+  /** The core takes the piece that it is being told of. */
+  take(handle, piece) {
+    this.#pieces.put(handle, piece, this.#arrived);
+    this.#arrived = null;
+  }
+
+  async #run(id, handle, begin, end, signal) {
+    const {url, bytes, pieceBytes} = this.#resources.get(handle);
+    const from = begin * pieceBytes;
+    const to = Math.min(bytes, end * pieceBytes);
+    const response = await fetch(url, {
+      headers: {...bypass, range: `bytes=${from}-${to - 1}`}, cache: 'no-store', mode: 'same-origin', signal,
+    });
+    const refused = judge(response, from, to, bytes);
+    if (refused) return refused;
+    const reader = response.body.getReader();
+    let [piece, filled] = [begin, 0];
+    let target = new Uint8Array(0);
+    try {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        for (let rest = next.value; rest.length > 0;) {
+          if (piece === end) return 'origin-changed';
+          if (filled === 0) target = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));
+          const part = rest.subarray(0, target.length - filled);
+          target.set(part, filled);
+          filled += part.length;
+          rest = rest.subarray(part.length);
+          if (filled < target.length) continue;
+          filled = 0;
+          this.#tell(id, handle, piece++, target);
+        }
+      }
+    } finally {
+      this.#pieces.wasted += filled;
+    }
+    return piece === end ? '' : 'origin-unreachable';
+  }
+
+  #tell(id, handle, piece, bytes) {
+    this.#arrived = bytes;
+    if (this.#fetches.has(id)) this.#engine.fetched(id, handle, piece);
+    if (this.#arrived) this.#pieces.wasted += bytes.length;
+  }
+}
