@@ -84,8 +84,8 @@ val text(Error error) {
 }
 
 // All that is told in numbers has one signature, since each one more costs a caller in the wasm.
-void tell(const char* method, double a = 0, double b = 0, double c = 0, double d = 0,
-          double e = 0, double f = 0) {
+void tell(const char* method, double a = 0, double b = 0, double c = 0, double d = 0, double e = 0,
+          double f = 0) {
   self->host.call<void>(method, a, b, c, d, e, f);
 }
 
@@ -292,7 +292,7 @@ void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::ui
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
   self->peer.open({reader}, known.root, known.geometry, pieces,
-                   {origin, instant_from_ms(patience_ms).time_since_epoch()}, entry.at);
+                  {origin, instant_from_ms(patience_ms).time_since_epoch()}, entry.at);
 }
 void grant(std::uint32_t reader, double bytes) {
   const Entry entry;
