@@ -7,10 +7,8 @@ export class Seeder {
   #resources;
   #store;
   #pieces;
-  /** @type {Map<string, Run>} by root and segment, most recent last */
+  /** @type {Map<string, Run | Promise<Run | null>>} by root and segment, most recent last; promised while it is read */
   #runs = new Map();
-  /** @type {Map<string, Promise<Run | null>>} */
-  #loading = new Map();
   /** The last answer that waits for the store; null if none does. @type {Promise<void> | null} */
   #waiting = null;
 
@@ -33,50 +31,58 @@ export class Seeder {
    */
   read(token, handle, piece, offset, bytes, inMemory) {
     const resource = this.#resources.get(handle);
-    const answer = (payload) => this.#engine.blockReady(token, payload);
-    const cutFrom = (run) => cut(resource, run, piece, offset, bytes);
-    const perSegment = Math.max(1, Math.floor(this.#engine.segmentBytes / resource.pieceBytes));
-    const key = `${resource.root}/${Math.floor(piece / perSegment)}`;
-    const here = inMemory ? this.#pieces.part(handle, piece, offset, bytes) : cutFrom(this.#recent(key));
-    if (here && !this.#waiting) return answer(here);
-    const found = here ?? this.#load(key, resource, piece).then(cutFrom);
-    const turn = Promise.all([found, this.#waiting]).then(([payload]) => answer(payload)).finally(() => {
+    const part = inMemory ? this.#pieces.part(handle, piece, offset, bytes) : null;
+    const run = part ? null : this.#run(resource, piece);
+    const answer = (each) =>
+        this.#engine.blockReady(token, part ?? cut(resource, each, piece, offset, bytes));
+    if ((part || run.buffer) && !this.#waiting) return answer(run);
+    const turn = Promise.all([run, this.#waiting]).then(([each]) => answer(each)).finally(() => {
       if (this.#waiting === turn) this.#waiting = null;
     });
     this.#waiting = turn;
   }
 
-  #recent(key) {
-    const run = this.#runs.get(key);
-    if (!run) return null;
+  // The run with this piece, or its promise: many blocks of a segment are asked for at once, and read once.
+  #run(resource, piece) {
+    const key = `${resource.root}/${Math.floor(piece / this.#perSegment(resource.pieceBytes))}`;
+    let run = this.#runs.get(key);
     this.#runs.delete(key);
+    if (!run?.buffer || !inside(run, resource, piece)) run = this.#load(key, resource, piece, run);
     this.#runs.set(key, run);
+    if (this.#runs.size > this.#engine.runsInMemory) this.#runs.delete(this.#runs.keys().next().value);
     return run;
   }
 
-  async #load(key, resource, piece) {
-    // Many blocks of a segment are asked for at once. Its other runs may lack this piece, though.
-    const other = await this.#loading.get(key);
-    if (inside(other, resource, piece)) return other;
-    const loading = this.#read(resource, piece).catch(() => null);
-    this.#loading.set(key, loading);
-    const run = await loading;
-    if (this.#loading.get(key) === loading) this.#loading.delete(key);
-    if (!run) return null;
-    this.#runs.set(key, run);
-    if (this.#runs.size > this.#engine.runsInMemory)
-      this.#runs.delete(this.#runs.keys().next().value);
-    return run;
+  #load(key, resource, piece, other) {
+    const loading = Promise.resolve(other)
+        .then((run) => inside(run, resource, piece) ? run : this.#read(resource, piece))
+        .catch(() => null)
+        .then((run) => {
+          if (this.#runs.get(key) !== loading) return run;
+          if (run) this.#runs.set(key, run);
+          else this.#runs.delete(key);
+          return run;
+        });
+    return loading;
   }
 
-  // Of the runs with this piece, the one that reaches furthest serves most blocks.
-  async #read(resource, piece) {
+  // Nearly every run is a whole segment, and to list a root's takes longer than to read one: the browser looks at every
+  // entry of the store. Of the listed with this piece, the one that reaches furthest serves most blocks.
+  async #read({root, bytes, pieceBytes}, piece) {
     const store = await this.#store;
-    const runs = (await store?.runs(resource.root) ??
-                  []).filter(([begin, end]) => begin <= piece && piece < end);
+    if (!store) return null;
+    const perSegment = this.#perSegment(pieceBytes);
+    const begin = piece - piece % perSegment;
+    const whole = await store.readRun(root, begin, Math.min(begin + perSegment, Math.ceil(bytes / pieceBytes)));
+    if (whole) return {begin, buffer: whole};
+    const runs = (await store.runs(root)).filter(([from, end]) => from <= piece && piece < end);
     const best = runs.sort((a, b) => b[1] - a[1])[0];
-    const buffer = best ? await store.readRun(resource.root, best[0], best[1]) : null;
+    const buffer = best && await store.readRun(root, ...best);
     return buffer && {begin: best[0], buffer};
+  }
+
+  #perSegment(pieceBytes) {
+    return Math.max(1, Math.floor(this.#engine.segmentBytes / pieceBytes));
   }
 }
 
