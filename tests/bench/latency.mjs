@@ -7,7 +7,7 @@ import {interleave, median, ratio, rounded} from './stats.mjs';
 const mib = 2 ** 20;
 const fileBytes = 32 * mib;
 const counts = [1, 2, 4, 8];
-const rawCounts = [1, 2, 4];
+const rawCounts = counts;
 const seeders = Math.max(...counts);
 
 /** `bytes` are read of each file: fewer where one peer alone is slow. */
@@ -117,9 +117,10 @@ export async function openField({say}) {
     await seed(site, holders);
     await reader.visit(`${site.url}/`);
     await warm(site, reader);
-    await connectRaw(relay, await reader.newTab(), holders, reader);
+    const rawReader = await reader.another();
+    await connectRaw(relay, holders, rawReader);
     say(`${seeders} pairs are open; ${JSON.stringify(await relay.stats())}`);
-    return {relay, site, reader, holders, close};
+    return {relay, site, reader, rawReader, close};
   } catch (error) {
     await close();
     throw error;
@@ -152,13 +153,13 @@ async function warm(site, reader) {
   await until(`${seeders} open pairs`, async () => await reader.run(() => peerCdn.stats.peers) >= seeders);
 }
 
-async function connectRaw(relay, page, holders, reader) {
-  reader.rawPage = page;
+/** In the same processes, but in windows of their own: a tab in the background gets less of the processor. */
+async function connectRaw(relay, holders, reader) {
   for (let index = 0; index < Math.max(...rawCounts); ++index) {
-    const other = await holders[index].newTab();
-    const offer = await relay.sdp(await other.evaluate(connectInPage, {index, offer: null}));
-    const answer = await relay.sdp(await page.evaluate(connectInPage, {index, offer}));
-    await Promise.all([other.evaluate(openInPage, {index, answer}), page.evaluate(openInPage, {index})]);
+    const other = await holders[index].another();
+    const offer = await relay.sdp(await other.run(connectInPage, {index, offer: null}));
+    const answer = await relay.sdp(await reader.run(connectInPage, {index, offer}));
+    await Promise.all([other.run(openInPage, {index, answer}), reader.run(openInPage, {index})]);
   }
 }
 
@@ -176,7 +177,7 @@ export async function readOurs({site, reader, relay}, count, bytes) {
   return rate;
 }
 
-export const readRaw = ({reader}, count, bytes) => reader.rawPage.evaluate(readRawInPage, {count, bytes});
+export const readRaw = ({rawReader}, count, bytes) => rawReader.run(readRawInPage, {count, bytes});
 
 /** Rates in MB/s by contender, of interleaved runs. */
 export async function measureOne(field, {ms, loss, bytes}, runs, say) {
