@@ -272,7 +272,11 @@ void send_block(PeerId peer, ByteSpan header, const val& payload) {
   message.call<void>("set", val(emscripten::typed_memory_view(header.size(), header.data())));
   message.call<void>("set", payload, static_cast<std::uint32_t>(header.size()));
   if (!host->call<bool>("send", connection->data, message)) return fail(peer);
-  page::block_sent(peer, unsent(connection->data));
+  const std::uint64_t left = unsent(connection->data);
+  // More is sent while half is left: a channel that runs dry grows no faster (SCTP's window).
+  val data = connection->data;
+  data.set("bufferedAmountLowThreshold", std::max<double>(limits::buffered_low, left / 2.0));
+  page::block_sent(peer, left);
 }
 
 void close(PeerId peer) {
