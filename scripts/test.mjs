@@ -98,6 +98,18 @@ async function nativeStep() {
   return sum(results);
 }
 
+async function simStep() {
+  const sim = (...args) => run(process.execPath, ['scripts/sim.mjs', ...args], {timeoutMs: 5 * minute});
+  const {code, output} = await sim('--peers', '50', '--seed', '7', '--json');
+  const found = code === 0 ? JSON.parse(output.slice(output.indexOf('{'))) : null;
+  const unknown = await sim('--pears', '50');
+  return sum([
+    fact('fifty visitors take more than half from each other', found?.peers.offload > 0.5, output),
+    fact('without peers they take all from the origin', found?.alone.originCopies > 40, output),
+    fact('an unknown option is refused', unknown.code === 2, unknown.output),
+  ]);
+}
+
 async function lintStep() {
   const files = ['base', 'http', 'swarm', 'signal', 'peer'].flatMap((layer) =>
     readdirSync(join(root, 'src', layer)).filter((name) => name.endsWith('.cpp')).map((name) => `src/${layer}/${name}`));
@@ -169,6 +181,7 @@ const steps = [
   {name: 'size', needs: ['build'], run: sizeStep},
   {name: 'long', needs: ['build'], beside: true, run: () => nodeStep('tests/e2e', 8 * minute, {only: ['long']})},
   {name: 'native', needs: ['setup'], run: nativeStep},
+  {name: 'sim', needs: ['setup'], run: simStep},
   {name: 'lint', needs: ['setup'], run: lintStep},
   {name: 'fuzz', needs: ['setup'], run: fuzzStep},
   {name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute)},

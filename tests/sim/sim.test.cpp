@@ -1,57 +1,13 @@
-// Whole swarms on a virtual network. A failing run prints its seed: SIM_SEED=<n> replays it, and
-// SIM_SEEDS=<n> tries the first so many.
-#include <doctest/doctest.h>
-
-#include <cstdlib>
-
-#include "world.hpp"
+// Whole swarms on a virtual network, one story each. A failing run prints the one command that
+// repeats it; SIM_SEEDS=<n> tries the first so many.
+#include "stories.hpp"
 
 namespace peer_cdn::sim {
 namespace {
 
-// Runs a story for every seed of a range, or for the one that SIM_SEED names.
-template <class Story>
-void for_seeds(std::uint64_t count, Story&& story) {
-  const char* text = std::getenv("SIM_SEED");
-  const char* more = std::getenv("SIM_SEEDS");
-  if (more != nullptr) count = std::strtoull(more, nullptr, 10);
-  const std::uint64_t first = text != nullptr ? std::strtoull(text, nullptr, 10) : 1;
-  for (std::uint64_t seed = first; seed < first + (text != nullptr ? 1 : count); ++seed) {
-    CAPTURE(seed);
-    story(seed);
-  }
-}
-
-Network network_of(Random& random) {
-  Network network;
-  network.delay = random.between(1ms, 60ms);
-  network.jitter = random.between(0ms, 20ms);
-  network.loss = random.chance(0.5) ? 0.02 : 0;
-  network.bytes_per_second = (1 + random.below(8)) * limits::mib;
-  return network;
-}
-
 const File& some_file(World& world) {
   const std::uint64_t piece_bytes = 64 * limits::kib << world.random.below(3);
   return world.file(1 + world.random.below(4 * limits::mib), piece_bytes);
-}
-
-void settle(World& world, Duration span) {
-  world.run(span, [] { return false; });
-}
-
-void check_world(const World& world) {
-  for (const std::string& violation : world.violations) FAIL_CHECK(violation);
-}
-
-bool ended_well(const Reading& reading) {
-  return reading.ended == Error::none && reading.next == reading.pieces.end;
-}
-
-void check_ended_well(const Reading& reading) {
-  CAPTURE(reading.next);
-  CAPTURE(code(reading.ended.value_or(Error::timed_out)));
-  CHECK(ended_well(reading));
 }
 
 }  // namespace
@@ -79,6 +35,8 @@ TEST_CASE("ten peers move a file, more than a third of it among themselves") {
   for_seeds(40, [](std::uint64_t seed) {
     Random random(seed);
     Network network = network_of(random);
+    // One line serves nine: more slowly, and a reader is better off elsewhere.
+    network.bytes_per_second = (4 + random.below(8)) * limits::mib;
     World world(seed, network);
     const File& file = world.file(3 * limits::mib + random.below(limits::mib), 64 * limits::kib);
     world.add().hold(file, file.geometry.all());
@@ -161,7 +119,11 @@ TEST_CASE("with a liar only, the reader ends and has not one wrong byte") {
 TEST_CASE("a peer that stalls is passed over, and alone it ends the reader in time") {
   for_seeds(60, [](std::uint64_t seed) {
     Random random(seed);
-    World world(seed, network_of(random));
+    // On a slower line, two seconds for the stall and what is in flight elsewhere are too long for
+    // a reader: it is better off with the origin.
+    Network network = network_of(random);
+    network.bytes_per_second += limits::mib;
+    World world(seed, network);
     const File& file = some_file(world);
     const bool alone = random.chance(0.5);
     Visitor& staller = world.add();
@@ -262,46 +224,6 @@ TEST_CASE("where no connection comes up, files are soon not held up by peers") {
     // The first pairs, and a few tries later: 3 s each, of 100 s and more.
     CHECK(held_up < 20s);
     CHECK(leecher.readings.back().ended_at - leecher.readings.back().opened < 4s);
-    check_world(world);
-  });
-}
-
-TEST_CASE("whatever goes wrong, what must hold holds") {
-  for_seeds(100, [](std::uint64_t seed) {
-    Random random(seed);
-    Network network = network_of(random);
-    network.unreachable = random.chance(0.3) ? 0.3 : 0;
-    World world(seed, network);
-    std::vector<const File*> files;
-    for (int i = 0; i < 3; ++i) files.push_back(&some_file(world));
-    const std::uint64_t visitors = 3 + random.below(5);
-    for (std::uint64_t i = 0; i < visitors; ++i) {
-      Visitor& visitor = world.add();
-      if (random.chance(0.2)) visitor.faults.lies = 0.05;
-      if (random.chance(0.2)) visitor.faults.stalls_after = static_cast<int>(random.below(60));
-      if (random.chance(0.2)) visitor.faults.loses = 0.02;
-      const File& file = *files[random.below(3)];
-      const auto begin = static_cast<PieceIndex>(random.below(file.geometry.count()));
-      if (random.chance(0.7)) {
-        visitor.hold(file, {random.chance(0.5) ? 0 : begin, file.geometry.count()});
-      }
-    }
-    for (int step = 0; step < 40; ++step) {
-      settle(world, random.between(0ms, 400ms));
-      Visitor& visitor = *world.visitors[random.below(visitors)];
-      if (!visitor.alive) continue;
-      const File& file = *files[random.below(3)];
-      const auto begin = static_cast<PieceIndex>(random.below(file.geometry.count()));
-      if (random.chance(0.05)) {
-        visitor.die();
-      } else if (!visitor.readings.empty() && random.chance(0.2)) {
-        Reading& reading = visitor.readings.back();
-        if (!reading.ended && !reading.closed) visitor.close(visitor.readings.size() - 1);
-      } else if (visitor.readings.size() < 20) {
-        visitor.read(file, {begin, file.geometry.count()}, random.chance(0.3) ? limits::mib : 0);
-      }
-    }
-    CHECK(world.run_readers(120s));
     check_world(world);
   });
 }

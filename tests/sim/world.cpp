@@ -1,79 +1,54 @@
 #include "world.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <ctime>
+
+#include "swarm/wire.hpp"
 
 namespace peer_cdn::sim {
 namespace {
 
 // Longest time that a reader with credit may hear nothing: asking, being introduced, a stall.
 constexpr Duration silence_max = 9s;
-
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15U;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
-  return x ^ (x >> 31);
-}
-
-template <class T>
-Digest hash(const std::vector<T>& values) {
-  Digest digest;
-  for (std::size_t lane = 0; lane < 4; ++lane) {
-    std::uint64_t h = mix(lane + 1);
-    for (const T value : values) h = mix(h ^ value);
-    for (std::size_t i = 0; i < 8; ++i) {
-      digest.bytes[lane * 8 + i] = static_cast<std::uint8_t>(h >> (8 * i));
-    }
-  }
-  return digest;
-}
-
-std::string browser_of(std::uint32_t index) {
-  Digest digest;
-  digest.bytes[0] = static_cast<std::uint8_t>(index);
-  return to_hex(digest).substr(0, 32);
-}
+// What a packet carries.
+constexpr double packet_bytes = 1200;
 
 }  // namespace
 
-std::uint64_t Random::next() {
-  return mix(state_++);
+std::int64_t processor_ns() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::int64_t{used.tv_sec} * 1'000'000'000 + used.tv_nsec;
 }
 
-Digest digest_of(const Tags& tags) {
-  return hash(tags);
-}
+World::World(std::uint64_t seed, Network net)
+    : network(net),
+      random(seed),
+      origin(*this),
+      coordinator_(std::make_unique<signal::Coordinator>(seed)) {}
 
-File::File(std::uint64_t file_seed, std::uint64_t bytes, std::uint64_t piece_bytes)
-    : seed(file_seed), geometry(*Geometry::parse(bytes, piece_bytes)) {
-  for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
-    const Digest digest = digest_of(tags(piece));
-    digests.insert(digests.end(), digest.bytes.begin(), digest.bytes.end());
-    root = digest;
-  }
-  if (geometry.count() > 1) root = hash(digests);
-}
-
-Tags File::tags(PieceIndex piece) const {
-  Tags tags((geometry.bytes_of(piece) + limits::block_bytes - 1) / limits::block_bytes);
-  for (std::size_t i = 0; i < tags.size(); ++i) tags[i] = mix(seed ^ mix(piece * 1000ULL + i));
-  return tags;
-}
-
-// --- World ---------------------------------------------------------------------------------------
-
-World::World(std::uint64_t seed, Network network)
-    : random(seed), network_(network), coordinator_(seed) {}
+World::~World() = default;
 
 Visitor& World::add() {
-  visitors.push_back(
-      std::make_unique<Visitor>(*this, static_cast<std::uint32_t>(visitors.size()), random.next()));
+  return add({Duration(0), network.bytes_per_second, network.bytes_per_second, network.loss / 2});
+}
+
+Visitor& World::add(const Line& line, bool online) {
+  const auto id = static_cast<VisitorId>(visitors.size());
+  visitors.push_back(std::make_unique<Visitor>(*this, id, random.next()));
   Visitor& visitor = *visitors.back();
-  step(visitor, [&] {
-    visitor.peer.start(now_);
+  visitor.line = line;
+  step(visitor, [&](Visitor&) {
+    if (online) visitor.peer.start(now_);
     visitor.peer.handle_leading(true, now_);
   });
   return visitor;
+}
+
+void World::remove(VisitorId id) {
+  visitors[id]->die();
+  visitors[id].reset();
 }
 
 const File& World::file(std::uint64_t bytes, std::uint64_t piece_bytes) {
@@ -89,410 +64,282 @@ void World::check(bool holds, const char* what) {
   if (!holds && violations.size() < 10) violations.push_back(what);
 }
 
-void World::at(Instant when, std::function<void()> happen) {
-  events_.push({when, order_++, std::move(happen)});
-}
-void World::after(Duration wait, std::function<void()> happen) {
-  at(now_ + wait, std::move(happen));
-}
-
-void World::step(Visitor& visitor, const std::function<void()>& event) {
-  if (!visitor.alive) return;
-  event();
-  while (auto output = visitor.peer.poll_output()) {
-    match(*output, [&](auto& o) { visitor.perform(o); });
-  }
-  std::uint64_t memory = 0;
-  for (const auto& [key, tags] : visitor.memory_) memory += tags.size() * limits::block_bytes;
-  visitor.memory_max = std::max(visitor.memory_max, memory);
-  check(memory <= limits::retained_bytes + 16 * limits::mib, "memory is bounded");
-  const auto next = visitor.peer.next_timeout();
-  if (!next || next == visitor.woken_at_) return;
-  visitor.woken_at_ = next;
-  at(std::max(*next, now_ + Duration(1)), [this, &visitor, when = *next] {
-    if (visitor.woken_at_ != when) return;
-    visitor.woken_at_.reset();
-    step(visitor, [&] { visitor.peer.handle_timeout(now_); });
+bool World::run_readers(Duration at_most) {
+  return run(at_most, [this] {
+    return std::none_of(visitors.begin(), visitors.end(),
+                        [](const auto& visitor) { return visitor->reading(); });
   });
 }
 
-void World::step_coordinator(const std::function<void()>& event) {
-  event();
-  const auto tell = [this](PeerId id, const signal::Message& message) {
-    Visitor* visitor = visitor_of(id);
-    if (visitor == nullptr) return;
-    after(network_.delay, [this, visitor, id, message] {
-      if (visitor->id_ != id) return;
-      step(*visitor, [&] { visitor->peer.handle_message(message, now_); });
-    });
-  };
-  while (auto output = coordinator_.poll_output()) {
-    if (const auto* one = get_if<signal::Tell>(&*output)) tell(one->peer, one->message);
-    if (const auto* all = get_if<signal::TellAll>(&*output)) {
-      for (const PeerId peer : all->peers) tell(peer, all->message);
-    }
-    check(!holds_alternative<signal::Close>(*output), "the coordinator refuses no honest peer");
-  }
-  const auto next = coordinator_.next_timeout();
-  if (!next || next == coordinator_woken_) return;
-  coordinator_woken_ = next;
-  at(std::max(*next, now_ + Duration(1)), [this, when = *next] {
-    if (coordinator_woken_ != when) return;
-    coordinator_woken_.reset();
-    step_coordinator([&] { coordinator_.handle_timeout(now_); });
+// One timer a visitor: a later deadline than the one that is set is looked at when that one comes.
+void World::wake(Visitor& visitor) {
+  const auto next = visitor.peer.next_timeout();
+  if (!next || (visitor.woken_at_ && *visitor.woken_at_ <= *next)) return;
+  visitor.woken_at_ = next;
+  at(std::max(*next, now_ + Duration(1)), visitor.id, [this, when = *next](Visitor& woken) {
+    if (woken.woken_at_ != when) return;
+    woken.woken_at_.reset();
+    const auto due = woken.peer.next_timeout();
+    if (due && *due <= now_) woken.peer.handle_timeout(now_);
   });
 }
 
 void World::check_silence() {
+  looked_at_ = now_;
   for (const auto& visitor : visitors) {
+    if (!visitor->alive || now_ < visitor->asleep_until) continue;
     for (const Reading& reading : visitor->readings) {
-      if (reading.ended || reading.closed || !visitor->alive) continue;
+      if (reading.ended || reading.closed) continue;
       check(reading.credit <= 0 || now_ - reading.heard <= silence_max,
             "no reader is left waiting");
     }
   }
 }
 
-bool World::run(Duration at_most, const std::function<bool()>& until) {
-  const Instant end = now_ + at_most;
-  while (!until()) {
-    if (!violations.empty()) return false;
-    if (events_.empty() || events_.top().at > end) {
-      now_ = end;
-      return false;
-    }
-    const Event event = events_.top();
-    events_.pop();
-    now_ = event.at;
-    event.happen();
-    check_silence();
+// --- The coordinator -----------------------------------------------------------------------------
+
+// In the order in which they were sent, each with a delay of its own.
+void World::tell(PeerId id, const std::shared_ptr<const signal::Message>& message) {
+  const auto found = ids_.find(id);
+  if (found == ids_.end()) return;
+  Visitor& visitor = *visitors[found->second];
+  for (int times = random.chance(network.repeats) ? 2 : 1; times > 0; --times) {
+    const Instant sent = now_ + to_server(visitor) + random.between(0ms, network.jitter);
+    visitor.told_ = std::max(visitor.told_, sent);
+    ++messages;
+    at(visitor.told_, visitor.id, [this, id, message](Visitor& told) {
+      if (told.id_ == id) told.peer.handle_message(*message, now_);
+    });
   }
-  return violations.empty();
 }
 
-bool World::run_readers(Duration at_most) {
-  return run(at_most, [this] {
-    for (const auto& visitor : visitors) {
-      for (const Reading& reading : visitor->readings) {
-        if (visitor->alive && !reading.ended && !reading.closed) return false;
-      }
+void World::drain_coordinator() {
+  while (auto output = coordinator_->poll_output()) {
+    if (auto* one = std::get_if<signal::Tell>(&*output)) {
+      tell(one->peer, std::make_shared<const signal::Message>(std::move(one->message)));
     }
-    return true;
+    if (auto* all = std::get_if<signal::TellAll>(&*output)) {
+      const auto message = std::make_shared<const signal::Message>(std::move(all->message));
+      for (const PeerId peer : all->peers) tell(peer, message);
+    }
+    check(!std::holds_alternative<signal::Close>(*output),
+          "the coordinator refuses no honest peer");
+  }
+  const auto next = coordinator_->next_timeout();
+  if (!next || next == coordinator_woken_) return;
+  coordinator_woken_ = next;
+  at(std::max(*next, now_ + Duration(1)), [this, when = *next] {
+    if (coordinator_woken_ != when) return;
+    coordinator_woken_.reset();
+    step_coordinator([&](signal::Coordinator& c) { c.handle_timeout(now_); });
   });
 }
 
-Visitor* World::visitor_of(PeerId id) {
-  const auto it = ids_.find(id);
-  return it == ids_.end() ? nullptr : it->second;
-}
-
-World::Link* World::link(Visitor& from, PeerId to) {
-  for (auto it = links_.rbegin(); it != links_.rend(); ++it) {
-    if ((*it)->from == &from && (*it)->to_id == to && (*it)->alive) return it->get();
+void World::restart_coordinator() {
+  coordinator_ = std::make_unique<signal::Coordinator>(random.next());
+  coordinator_woken_.reset();
+  for (const auto& [id, index] : ids_) {
+    visitors[index]->id_.reset();
+    const std::uint32_t socket = visitors[index]->sockets_;
+    at(now_ + random.between(0ms, 500ms), index, [this, socket](Visitor& visitor) {
+      if (socket == visitor.sockets_) visitor.peer.handle_socket_closed(now_);
+    });
   }
-  return nullptr;
+  ids_.clear();
 }
 
-World::Link& World::make_link(Visitor& from, PeerId to) {
-  if (Link* old = link(from, to)) old->alive = false;
-  links_.push_back(std::make_unique<Link>());
-  links_.back()->from = &from;
-  links_.back()->to_id = to;
-  return *links_.back();
+// --- Connections ---------------------------------------------------------------------------------
+
+World::Link* World::link(LinkId id) {
+  if (id.slot >= links_.size() || links_[id.slot].generation != id.generation) return nullptr;
+  return &links_[id.slot];
+}
+
+World::LinkId World::id_of(const Visitor& from, PeerId to) const {
+  for (const auto& [peer, id] : from.links_) {
+    if (peer == to) return {static_cast<std::uint32_t>(id >> 32), static_cast<std::uint32_t>(id)};
+  }
+  return {};
+}
+
+World::Link* World::link(const Visitor& from, PeerId to) {
+  return link(id_of(from, to));
+}
+
+void World::make_link(Visitor& from, PeerId to) {
+  drop_link(from, to);
+  std::uint32_t slot = 0;
+  if (free_links_.empty()) {
+    slot = static_cast<std::uint32_t>(links_.size());
+    links_.emplace_back();
+  } else {
+    slot = free_links_.back();
+    free_links_.pop_back();
+  }
+  Link& made = links_[slot];
+  const std::uint32_t generation = made.generation + 1;  // 0 names none
+  made = Link();
+  made.generation = generation;
+  made.from = from.id;
+  made.to = to;
+  made.alive = true;
+  from.links_.emplace_back(to, std::uint64_t{slot} << 32 | generation);
+  check(from.links_.size() <= limits::pairs_per_page, "connections are bounded");
+}
+
+void World::drop_link(Visitor& from, PeerId to) {
+  const LinkId id = id_of(from, to);
+  Link* dropped = link(id);
+  if (dropped == nullptr) return;
+  ++dropped->generation;
+  dropped->alive = false;
+  free_links_.push_back(id.slot);
+  from.links_.erase(std::find_if(from.links_.begin(), from.links_.end(),
+                                 [&](const auto& entry) { return entry.first == to; }));
 }
 
 // Both descriptions are there: the connection comes up, or never does.
-void World::connect(Link& offerer) {
-  Visitor* other = visitor_of(offerer.to_id);
-  if (other == nullptr || !offerer.from->id_) return;
-  Link* back = link(*other, *offerer.from->id_);
-  if (back == nullptr || random.chance(network_.unreachable)) return;
-  offerer.back = back;
-  back->back = &offerer;
-  const Duration comes_up = random.between(2 * network_.delay, 4 * network_.delay);
-  for (Link* side : {&offerer, back}) {
-    after(comes_up, [this, side] {
-      if (!side->alive || !side->back->alive) return;
-      side->open = true;
-      step(*side->from, [&] { side->from->peer.handle_pair_open(side->to_id, now_); });
+void World::connect(Visitor& offerer, PeerId to) {
+  const auto found = ids_.find(to);
+  if (found == ids_.end() || !offerer.id_) return;
+  Visitor& other = *visitors[found->second];
+  const LinkId one = id_of(offerer, to), two = id_of(other, *offerer.id_);
+  if (link(one) == nullptr || link(two) == nullptr || random.chance(network.unreachable)) return;
+  link(one)->back = two;
+  link(two)->back = one;
+  const Duration delay = offerer.line.delay + network.delay + other.line.delay;
+  const double loss = 1 - (1 - offerer.line.loss) * (1 - other.line.loss);
+  double window = static_cast<double>(network.window);
+  if (loss > 0) window = std::min(window, 1.22 * packet_bytes / std::sqrt(loss));
+  const auto pace =
+      static_cast<std::uint64_t>(window / (2e-6 * static_cast<double>(delay.count())));
+  // ICE, DTLS and SCTP take some four round trips.
+  const Duration comes_up = random.between(4 * delay, 8 * delay);
+  for (const LinkId id : {one, two}) {
+    Link& side = *link(id);
+    side.delay = delay;
+    side.pace = pace;
+    at(now_ + comes_up, side.from, [this, id](Visitor& visitor) {
+      Link* up = link(id);
+      if (up == nullptr || link(up->back) == nullptr) return;
+      up->open = true;
+      visitor.peer.handle_pair_open(up->to, now_);
     });
   }
 }
 
-// This side closed it: the other notices.
-void World::cut(Link& link, Duration notice) {
-  link.alive = false;
-  Link* back = link.back;
-  if (back == nullptr || !back->alive) return;
-  after(notice, [this, back] {
-    if (!back->alive) return;
-    back->alive = false;
-    step(*back->from, [&] { back->from->peer.handle_pair_closed(back->to_id, now_); });
+void World::cut(Visitor& from, PeerId to, Duration wait) {
+  const Link* side = link(from, to);
+  if (side == nullptr) return;
+  const LinkId back = side->back;
+  drop_link(from, to);
+  notice(back, wait);
+}
+
+void World::notice(LinkId id, Duration wait) {
+  const Link* side = link(id);
+  if (side == nullptr) return;
+  at(now_ + wait, side->from, [this, id](Visitor& visitor) {
+    const Link* gone = link(id);
+    if (gone == nullptr) return;
+    const PeerId to = gone->to;
+    drop_link(visitor, to);
+    visitor.peer.handle_pair_closed(to, now_);
   });
 }
 
-void World::transmit(Link& link, int channel, std::size_t bytes,
-                     std::function<void(Visitor&, PeerId)> arrive) {
-  Direction& way = link.direction;
-  const auto on_wire =
-      Duration(static_cast<Duration::rep>(bytes * 1'000'000 / network_.bytes_per_second));
-  way.free = std::max(now_, way.free) + on_wire;
-  Instant arrival = way.free + network_.delay + random.between(0ms, network_.jitter);
-  while (random.chance(network_.loss)) arrival += 2 * network_.delay + 10ms;
-  arrival = std::max(arrival, way.arrived[channel]);
-  way.arrived[channel] = arrival;
-  if (channel == 1) {
-    way.buffered += bytes;
-    at(way.free, [this, &link, bytes] {
-      Direction& sent = link.direction;
-      const bool was_high = sent.buffered > limits::buffered_low;
-      sent.buffered -= bytes;
-      if (!link.alive || !was_high || sent.buffered > limits::buffered_low) return;
-      step(*link.from, [&] {
-        link.from->peer.swarm().handle_buffered(link.to_id, link.direction.buffered, now_);
-      });
-    });
+Instant World::arrive(Visitor& visitor, std::size_t bytes) {
+  if (visitor.line.down == 0) return now_;
+  visitor.down_free_ = std::max(now_, visitor.down_free_) +
+                       Duration(static_cast<Duration::rep>(bytes * 1'000'000 / visitor.line.down));
+  return visitor.down_free_;
+}
+
+// When it comes to the other line: after all before it on that channel.
+Instant World::transmit(Visitor& sender, Link& side, int channel, std::size_t bytes) {
+  const auto span = [bytes](std::uint64_t per_second) {
+    return per_second == 0 ? Duration(0)
+                           : Duration(static_cast<Duration::rep>(bytes * 1'000'000 / per_second));
+  };
+  sender.up_free_ = std::max(now_, sender.up_free_) + span(sender.line.up);
+  side.free = std::max(std::max(now_, side.free) + span(side.pace), sender.up_free_);
+  Instant arrival = side.free + side.delay + random.between(0ms, network.jitter);
+  const double loss = sender.line.loss + network.loss / 2;
+  while (random.chance(loss)) arrival += 2 * side.delay + 10ms;
+  side.arrived[channel] = std::max(arrival, side.arrived[channel]);
+  return side.arrived[channel];
+}
+
+void World::send_control(Visitor& sender, PeerId to, Bytes frame, Error offence) {
+  Link* side = link(sender, to);
+  if (side == nullptr || !side->open) return;
+  check(frame.size() <= limits::message_bytes || sender.is_rogue(), "messages are bounded");
+  if (watching) watch_control(sender, *side, frame);
+  const Link* back = link(side->back);
+  if (back == nullptr) return;
+  const Instant arrival = transmit(sender, *side, 0, frame.size());
+  const auto shared = std::make_shared<const Bytes>(std::move(frame));
+  at(arrival, back->from, [this, id = side->back, shared, offence](Visitor& visitor) {
+    const Link* here = link(id);
+    if (here == nullptr) return;
+    if (offence != Error::none) ++visitor.wronged[offence];
+    visitor.peer.swarm().handle_control(here->to, *shared, now_);
+  });
+}
+
+void World::send_block(Visitor& sender, PeerId to, Message message) {
+  Link* side = link(sender, to);
+  if (side == nullptr || !side->open) return;
+  const LinkId id = id_of(sender, to);
+  const std::size_t bytes = message.bytes;
+  const Instant arrival = transmit(sender, *side, 1, bytes);
+  side->buffered += bytes;
+  at(side->free, sender.id, [this, id, bytes](Visitor& visitor) {
+    Link* sent = link(id);
+    if (sent == nullptr) return;
+    const bool was_high = sent->buffered > limits::buffered_low;
+    sent->buffered -= bytes;
+    if (!was_high || sent->buffered > limits::buffered_low) return;
+    visitor.peer.swarm().handle_buffered(sent->to, sent->buffered, now_);
+  });
+  const Link* back = link(side->back);
+  if (back == nullptr) return;
+  const auto take = [this, id = side->back, message = std::move(message)](Visitor& visitor) {
+    const Link* here = link(id);
+    if (here == nullptr) return;
+    if (message.offence != Error::none) ++visitor.wronged[message.offence];
+    visitor.message_ = message.tag;
+    visitor.peer.swarm().handle_block(here->to, message.header, message.bytes, now_);
+  };
+  at(arrival, [this, visitor = back->from, bytes, take] {
+    if (find(visitor) != nullptr) at(arrive(*find(visitor), bytes), visitor, take);
+  });
+}
+
+// --- The law of a pair ---------------------------------------------------------------------------
+
+void World::watch_control(Visitor& sender, Link& side, const Bytes& frame) {
+  Visitor* other = sender.other(side.to);
+  if (other == nullptr || other->is_rogue() || sender.is_rogue()) return;
+  const auto message = swarm::wire::parse_message(frame);
+  check(static_cast<bool>(message), "what is sent can be read");
+  if (!message) return;
+  if (const auto* request = get_if<swarm::wire::Request>(&*message)) {
+    for (const auto& block : request->blocks) side.unanswered.emplace_back(request->handle, block);
+    check(side.unanswered.size() <= limits::unanswered_blocks, "requests in flight are bounded");
   }
-  at(arrival, [&link, arrive = std::move(arrive)] {
-    // What was sent before the end still arrives, if the other side is there.
-    Link* back = link.back;
-    if (back == nullptr || !back->alive || !back->open) return;
-    arrive(*back->from, back->to_id);
-  });
-}
-
-// --- Visitor -------------------------------------------------------------------------------------
-
-Visitor::Visitor(World& world, std::uint32_t index, std::uint64_t seed)
-    : peer(browser_of(index), seed), world_(world) {}
-
-void Visitor::hold(const File& file, PieceRange pieces) {
-  store_.emplace(file.root, PieceSet(file.geometry.count())).first->second.add(pieces);
-  world_.step(*this,
-              [&] { peer.swarm().handle_held(file.root, file.geometry, pieces, world_.now()); });
-}
-
-std::size_t Visitor::read(const File& file, PieceRange pieces, std::uint64_t bytes_per_second) {
-  Reading reading;
-  reading.file = &file;
-  reading.pieces = pieces;
-  reading.next = pieces.begin;
-  reading.opened = reading.heard = world_.now();
-  reading.bytes_per_second = bytes_per_second;
-  reading.credit = static_cast<std::int64_t>(limits::mib);
-  readings.push_back(reading);
-  const auto reader = static_cast<std::uint32_t>(readings.size());
-  world_.step(*this, [&] {
-    peer.open({reader}, file.root, file.geometry, pieces, {}, world_.now());
-    peer.swarm().grant({reader}, limits::mib, world_.now());
-  });
-  return reader - 1;
-}
-
-void Visitor::close(std::size_t reader) {
-  readings[reader].closed = true;
-  world_.step(*this,
-              [&] { peer.swarm().close({static_cast<std::uint32_t>(reader + 1)}, world_.now()); });
-}
-
-void Visitor::die() {
-  alive = false;
-  if (id_) {
-    world_.step_coordinator([&] { world_.coordinator_.handle_disconnect(*id_, world_.now()); });
-  }
-  const Duration notice = world_.random.between(0s, 8s);
-  for (auto& link : world_.links_) {
-    if (link->from == this && link->alive) world_.cut(*link, notice);
+  if (const auto* reject = get_if<swarm::wire::Reject>(&*message)) {
+    for (const auto& block : reject->blocks) watch_answer(side, reject->handle, block);
   }
 }
 
-void Visitor::perform(signal::OpenSocket&) {
-  const std::uint32_t socket = ++sockets_;
-  world_.after(2 * world_.network_.delay, [this, socket] {
-    if (socket != sockets_ || !alive) return;
-    world_.step_coordinator([&] {
-      const auto id = world_.coordinator_.handle_connect("https://site.example", world_.now());
-      if (id) {
-        id_ = *id;
-        world_.ids_[*id] = this;
-      }
-    });
-    world_.step(*this, [&] { peer.handle_socket_open(world_.now()); });
-  });
-}
-
-void Visitor::perform(signal::CloseSocket&) {
-  ++sockets_;
-  if (!id_) return;
-  const PeerId id = *id_;
-  id_.reset();
-  world_.after(world_.network_.delay, [this, id] {
-    world_.step_coordinator([&] { world_.coordinator_.handle_disconnect(id, world_.now()); });
-  });
-}
-
-void Visitor::perform(signal::SendMessage& output) {
-  world_.after(world_.network_.delay, [this, id = id_, message = std::move(output.message)] {
-    if (!id || !alive || id != id_) return;
-    world_.step_coordinator(
-        [&] { world_.coordinator_.handle_message(*id, message, world_.now()); });
-  });
-}
-
-void Visitor::perform(peer::CreatePair& output) {
-  world_.make_link(*this, output.peer);
-  if (!output.offer) return;
-  world_.after(3ms, [this, to = output.peer] {
-    world_.step(*this, [&] {
-      peer.handle_local_description(to, {true, "offer"}, world_.now());
-      peer.handle_local_candidate(to, {"candidate", "0", 0}, world_.now());
-    });
-  });
-}
-
-void Visitor::perform(peer::RemoteDescription& output) {
-  World::Link* link = world_.link(*this, output.peer);
-  world_.check(link != nullptr, "descriptions are for pairs that were created");
-  if (link == nullptr) return;
-  if (!output.description.offer) return world_.connect(*link);
-  world_.after(3ms, [this, to = output.peer] {
-    world_.step(*this, [&] { peer.handle_local_description(to, {false, "answer"}, world_.now()); });
-  });
-}
-
-void Visitor::perform(peer::RemoteCandidate&) {}
-
-void Visitor::perform(swarm::ClosePair& output) {
-  if (World::Link* link = world_.link(*this, output.peer)) world_.cut(*link, 50ms);
-}
-
-void Visitor::perform(swarm::SendControl& output) {
-  World::Link* link = world_.link(*this, output.peer);
-  if (link == nullptr) return;
-  const std::size_t bytes = output.frame.size();
-  world_.check(bytes <= limits::message_bytes, "messages are bounded");
-  world_.transmit(
-      *link, 0, bytes, [this, frame = std::move(output.frame)](Visitor& to, PeerId from) {
-        world_.step(to, [&] { to.peer.swarm().handle_control(from, frame, world_.now()); });
-      });
-}
-
-void Visitor::perform(swarm::SendBlock& output) {
-  world_.check(store_[output.root].has(output.piece), "only what is held is sent");
-  const Duration reads = world_.random.between(0ms, 3ms);
-  world_.after(reads, [this, output = std::move(output)] {
-    World::Link* link = world_.link(*this, output.peer);
-    if (link == nullptr) return;
-    if (world_.random.chance(faults.loses)) {
-      return world_.step(*this, [&] {
-        peer.swarm().handle_unreadable(output.peer, output.root, output.piece, world_.now());
-      });
-    }
-    if (faults.stalls_after >= 0 &&
-        blocks_sent >= static_cast<std::uint64_t>(faults.stalls_after)) {
-      return;
-    }
-    ++blocks_sent;
-    Tag tag = world_.file_of(output.root).tags(output.piece)[output.offset / limits::block_bytes];
-    if (world_.random.chance(faults.lies)) tag ^= 1;
-    const std::size_t bytes = output.header.size() + output.bytes;
-    world_.transmit(*link, 1, bytes, [=, this](Visitor& to, PeerId from) {
-      to.message_ = tag;
-      world_.step(to,
-                  [&] { to.peer.swarm().handle_block(from, output.header, bytes, world_.now()); });
-      to.message_.reset();
-    });
-    world_.step(*this, [&] {
-      peer.swarm().handle_block_sent(output.peer, link->direction.buffered, world_.now());
-    });
-  });
-}
-
-void Visitor::perform(swarm::TakeBlock& output) {
-  world_.check(message_.has_value(), "a block is taken while its message is handled");
-  Tags& tags = memory_[{output.root, output.piece}];
-  tags.resize(world_.file_of(output.root).tags(output.piece).size());
-  tags[output.offset / limits::block_bytes] = message_.value_or(0);
-  bytes_taken += output.bytes;
-}
-
-void Visitor::perform(swarm::DigestPiece& output) {
-  const Digest digest = digest_of(memory_[{output.root, output.piece}]);
-  world_.after(world_.random.between(0ms, 4ms), [this, output, digest] {
-    world_.step(*this, [&] {
-      peer.swarm().handle_digest(output.root, output.piece, digest, world_.now());
-    });
-  });
-}
-
-void Visitor::perform(swarm::FetchDigests& output) {
-  world_.after(world_.random.between(20ms, 80ms), [this, root = output.root] {
-    const File& file = world_.file_of(root);
-    const auto list = DigestList::parse(file.geometry, file.digests);
-    world_.step(*this, [&] { peer.swarm().handle_digests(root, *list, world_.now()); });
-  });
-}
-
-void Visitor::perform(swarm::Deliver& output) {
-  Reading& reading = readings[output.reader.value - 1];
-  const File& file = world_.file_of(output.root);
-  const std::uint32_t bytes = file.geometry.bytes_of(output.piece);
-  world_.check(!reading.ended && !reading.closed, "nothing follows the end");
-  world_.check(reading.pending, "pending is said before the first piece");
-  world_.check(output.piece == reading.next, "pieces come in order");
-  world_.check(reading.credit > 0, "pieces come under credit");
-  world_.check(memory_[{output.root, output.piece}] == file.tags(output.piece),
-               "only right bytes are delivered");
-  reading.credit -= bytes;
-  ++reading.next;
-  reading.heard = world_.now();
-  const Duration consume =
-      reading.bytes_per_second == 0
-          ? Duration(0)
-          : Duration(static_cast<Duration::rep>(bytes * 1'000'000ULL / reading.bytes_per_second));
-  world_.after(consume, [this, reader = output.reader, bytes] {
-    Reading& later = readings[reader.value - 1];
-    if (later.ended || later.closed) return;
-    if (later.credit <= 0) later.heard = world_.now();
-    later.credit += bytes;
-    world_.step(*this, [&] { peer.swarm().grant(reader, bytes, world_.now()); });
-  });
-}
-
-void Visitor::perform(swarm::Pending& output) {
-  readings[output.reader.value - 1].pending = true;
-}
-
-void Visitor::perform(swarm::End& output) {
-  Reading& reading = readings[output.reader.value - 1];
-  world_.check(!reading.ended && !reading.closed, "a reader ends once");
-  world_.check(output.error != Error::none || reading.next == reading.pieces.end,
-               "the end without an error is the end");
-  reading.ended = output.error;
-  reading.ended_at = world_.now();
-}
-
-void Visitor::perform(swarm::StoreRun& output) {
-  const File& file = world_.file_of(output.root);
-  world_.check(file.geometry.segment_end(output.pieces.begin) >= output.pieces.end,
-               "a run lies inside one segment");
-  for (PieceIndex piece = output.pieces.begin; piece < output.pieces.end; ++piece) {
-    world_.check(memory_[{output.root, piece}] == file.tags(piece), "only right bytes are stored");
-  }
-  const bool fails = world_.random.chance(faults.loses);
-  world_.after(world_.random.between(1ms, 30ms), [this, fails, &file, output] {
-    if (!fails) return hold(file, output.pieces);
-    world_.step(
-        *this, [&] { peer.swarm().handle_store_failed(output.root, output.pieces, world_.now()); });
-  });
-}
-
-void Visitor::perform(swarm::Forget& output) {
-  world_.check(memory_.erase({output.root, output.piece}) == 1, "what is forgotten was there");
-}
-
-void Visitor::perform(swarm::Report& output) {
-  ++reports[output.error];
+void World::watch_answer(Link& holder, std::uint32_t handle, const swarm::wire::Block& block) {
+  Link* asker = link(holder.back);
+  if (asker == nullptr) return;
+  const auto asked =
+      std::find(asker->unanswered.begin(), asker->unanswered.end(), std::make_pair(handle, block));
+  check(asked != asker->unanswered.end(), "a request is answered once");
+  if (asked != asker->unanswered.end()) asker->unanswered.erase(asked);
 }
 
 }  // namespace peer_cdn::sim

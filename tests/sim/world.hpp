@@ -1,201 +1,202 @@
 // A site with visitors on a virtual network and a virtual clock, from one seed: real peers and a
-// real coordinator, and a host that keeps fake bytes (a 64-bit tag stands for a block's payload).
+// real coordinator, hosts that keep fake bytes (file.hpp), and an origin that has all of them.
 //
-// World checks what must hold in every run, whatever else happens:
-//   - a reader gets only right bytes, in order, within its credit;
+//   Visitor --peer::Output--> World --Events--> a later step of that visitor, or of another
+//
+// What must hold in every run, whatever else happens, is checked as it happens (`violations`):
+//   - a reader gets only right bytes, in order, within its credit, and ends once;
 //   - what is stored is right; what is forgotten was there;
 //   - a reader that has credit hears something within `silence_max`;
-//   - the host's memory stays within the limits.
+//   - the host's memory, its connections and its messages stay within the limits;
+//   - every request between peers is answered by one block or one reject, and so many are waited
+//     for at the most.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <optional>
-#include <queue>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/limits.hpp"
-#include "peer/peer.hpp"
+#include "events.hpp"
+#include "file.hpp"
+#include "origin.hpp"
+#include "random.hpp"
 #include "signal/coordinator.hpp"
+#include "visitor.hpp"
 
 namespace peer_cdn::sim {
 
 using namespace std::chrono_literals;
 
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next();
-  std::uint64_t below(std::uint64_t bound) { return next() % bound; }
-  bool chance(double p) { return static_cast<double>(next() >> 11) / 9007199254740992.0 < p; }
-  Duration between(Duration low, Duration high) {
-    return low + Duration(static_cast<Duration::rep>(
-                     below(static_cast<std::uint64_t>((high - low).count()) + 1)));
-  }
-
- private:
-  std::uint64_t state_;
-};
-
-using Tag = std::uint64_t;      // a block's payload
-using Tags = std::vector<Tag>;  // a piece's
-
-struct File {
-  File(std::uint64_t seed, std::uint64_t bytes, std::uint64_t piece_bytes);
-  std::uint64_t seed;
-  Geometry geometry;
-  Bytes digests;
-  Root root;
-  Tags tags(PieceIndex piece) const;
-};
-Digest digest_of(const Tags& tags);
-
 struct Network {
-  Duration delay = 20ms;
+  Duration delay = 20ms;  // one way between any two lines, or to the server
   Duration jitter = 5ms;
-  double loss = 0;  // a lost packet costs a retransmission
-  std::uint64_t bytes_per_second = 4 * limits::mib;
-  double unreachable = 0;  // of pairs: they never open
-};
-
-struct Faults {
-  double lies = 0;        // of blocks sent have a flipped bit
-  int stalls_after = -1;  // sends no block after so many, and says nothing
-  double loses = 0;       // of reads find the store without the piece
-};
-
-class World;
-
-struct Reading {
-  const File* file = nullptr;
-  PieceRange pieces;
-  PieceIndex next = 0;
-  std::int64_t credit = 0;
-  bool pending = false;
-  bool closed = false;
-  std::optional<Error> ended;
-  Instant opened{}, heard{}, ended_at{};
-  std::uint64_t bytes_per_second = 0;  // it consumes; 0: at once
-};
-
-class Visitor {
- public:
-  Visitor(World& world, std::uint32_t index, std::uint64_t seed);
-
-  // Says what is in the store at the start.
-  void hold(const File& file, PieceRange pieces);
-  // Returns the reader's number here.
-  std::size_t read(const File& file, PieceRange pieces, std::uint64_t bytes_per_second = 0);
-  void close(std::size_t reader);
-  // Its tab is closed. The others' connections notice after a while.
-  void die();
-
-  peer::Peer peer;
-  Faults faults;
-  std::vector<Reading> readings;
-  bool alive = true;
-  std::uint64_t blocks_sent = 0, bytes_taken = 0, memory_max = 0;
-  std::map<Error, int> reports;
-
- private:
-  friend class World;
-  void perform(signal::OpenSocket& output);
-  void perform(signal::CloseSocket& output);
-  void perform(signal::SendMessage& output);
-  void perform(peer::CreatePair& output);
-  void perform(peer::RemoteDescription& output);
-  void perform(peer::RemoteCandidate& output);
-  void perform(swarm::ClosePair& output);
-  void perform(swarm::SendControl& output);
-  void perform(swarm::SendBlock& output);
-  void perform(swarm::TakeBlock& output);
-  void perform(swarm::DigestPiece& output);
-  void perform(swarm::FetchDigests& output);
-  void perform(swarm::Deliver& output);
-  void perform(swarm::Pending& output);
-  void perform(swarm::End& output);
-  void perform(swarm::StoreRun& output);
-  void perform(swarm::Forget& output);
-  void perform(swarm::FetchPieces&) {}
-  void perform(swarm::CancelFetch&) {}
-  void perform(swarm::Company&) {}
-  void perform(swarm::Report& output);
-
-  World& world_;
-  std::uint32_t sockets_ = 0;  // opened so far; events of older ones are dropped
-  std::optional<PeerId> id_;   // by the coordinator, of the socket that is open
-  std::map<std::pair<Root, PieceIndex>, Tags> memory_;
-  std::map<Root, PieceSet> store_;
-  std::optional<Tag> message_;  // the block that is being handled
-  std::optional<Instant> woken_at_;
+  double loss = 0;                                   // a lost packet costs a retransmission
+  std::uint64_t bytes_per_second = 4 * limits::mib;  // of a line, if the visitor has no own
+  double unreachable = 0;                            // of pairs: they never open
+  double repeats = 0;                                // of the coordinator's messages come twice
+  std::uint64_t window = 0;  // bytes that one connection has under way in a round trip; 0: any
 };
 
 class World {
  public:
   World(std::uint64_t seed, Network network);
+  ~World();
 
   Visitor& add();
+  // `online`: it has a coordinator to go to.
+  Visitor& add(const Line& line, bool online = true);
+  // It is forgotten altogether; its tab was closed.
+  void remove(VisitorId visitor);
   const File& file(std::uint64_t bytes, std::uint64_t piece_bytes);
   const File& file_of(const Root& root) const;
+  Visitor* find(VisitorId visitor) { return visitors[visitor].get(); }
+
   // True when the condition holds in time; the clock stops there.
-  bool run(Duration at_most, const std::function<bool()>& until);
+  template <class Until>
+  bool run(Duration at_most, Until until);
   bool run_readers(Duration at_most);
   Instant now() const { return now_; }
 
-  std::vector<std::unique_ptr<Visitor>> visitors;
+  // The coordinator's process ends and another one begins.
+  void restart_coordinator();
+
+  // --- For whatever lives in the world ----------------------------------------------------------
+  void at(Instant when, Action action) { events_.add(when, std::move(action)); }
+  // One event for one visitor, and everything it causes: the one place that drains a peer. Who
+  // sleeps gets it when it wakes up.
+  template <class F>
+  void step(Visitor& visitor, F event);
+  template <class F>
+  void at(Instant when, VisitorId visitor, F event);
+  template <class F>
+  void after(Duration wait, VisitorId visitor, F event) {
+    at(now_ + wait, visitor, std::move(event));
+  }
+  void check(bool holds, const char* what);
+  // A message to this visitor's line: it comes when all before it have come.
+  Instant arrive(Visitor& visitor, std::size_t bytes);
+  Duration to_server(const Visitor& visitor) const { return visitor.line.delay + network.delay; }
+
+  Network network;
   Random random;
-  std::vector<std::string> violations;  // of what must hold
+  Origin origin;
+  std::vector<std::unique_ptr<Visitor>> visitors;
+  std::vector<std::string> violations;    // of what must hold
+  bool watching = true;                   // the laws between peers, and silence
+  std::function<void(Visitor&)> on_done;  // a visitor's worker is done with its request
+  std::uint64_t events = 0, messages = 0;
+  std::int64_t coordinator_ns = 0;  // of processor time
 
  private:
   friend class Visitor;
-  struct Direction {
+  struct LinkId {
+    std::uint32_t slot = 0, generation = 0;
+  };
+  struct Link {  // one side of a connection
+    VisitorId from = 0;
+    PeerId to;
+    LinkId back;
+    std::uint32_t generation = 0;
+    bool open = false;
+    bool alive = false;
+    Duration delay{};
+    std::uint64_t pace = 0;  // bytes a second of this connection alone; 0: any
     Instant free{};
     Instant arrived[2]{};  // on control, on data
     std::uint64_t buffered = 0;
+    std::vector<std::pair<std::uint32_t, swarm::wire::Block>> unanswered;  // by handle
   };
-  struct Link {  // from one visitor to another, as that one sees it
-    Visitor* from = nullptr;
-    PeerId to_id;
-    Link* back = nullptr;
-    bool open = false, alive = true, answered = false;
-    Direction direction;
-  };
-  struct Event {
-    Instant at;
-    std::uint64_t order;
-    std::function<void()> happen;
-    bool operator<(const Event& other) const {
-      return at != other.at ? at > other.at : order > other.order;
-    }
-  };
+  using Frame = std::shared_ptr<const Bytes>;
 
-  void after(Duration wait, std::function<void()> happen);
-  void at(Instant when, std::function<void()> happen);
-  // One event for one visitor, and everything it causes: the one place that drains a peer.
-  void step(Visitor& visitor, const std::function<void()>& event);
-  void step_coordinator(const std::function<void()>& event);
-  void check(bool holds, const char* what);
+  Link* link(LinkId id);
+  Link* link(const Visitor& from, PeerId to);
+  LinkId id_of(const Visitor& from, PeerId to) const;
+  void make_link(Visitor& from, PeerId to);
+  void drop_link(Visitor& from, PeerId to);
+  void connect(Visitor& offerer, PeerId to);
+  // This side closed it: the other notices.
+  void cut(Visitor& from, PeerId to, Duration notice);
+  void notice(LinkId id, Duration wait);
+  Instant transmit(Visitor& sender, Link& link, int channel, std::size_t bytes);
+  // `offence`: what it is, if no honest peer sends that.
+  void send_control(Visitor& sender, PeerId to, Bytes frame, Error offence = Error::none);
+  struct Message {
+    Bytes header;
+    std::size_t bytes = 0;
+    Tag tag = 0;
+    Error offence = Error::none;
+  };
+  void send_block(Visitor& sender, PeerId to, Message message);
+  void watch_control(Visitor& sender, Link& link, const Bytes& frame);
+  void watch_answer(Link& holder, std::uint32_t handle, const swarm::wire::Block& block);
+
+  void wake(Visitor& visitor);
+  template <class F>
+  void step_coordinator(F event);
+  void drain_coordinator();
+  void tell(PeerId peer, const std::shared_ptr<const signal::Message>& message);
   void check_silence();
-  Link* link(Visitor& from, PeerId to);
-  Link& make_link(Visitor& from, PeerId to);
-  void connect(Link& offerer);
-  void cut(Link& link, Duration notice);
-  void transmit(Link& link, int channel, std::size_t bytes,
-                std::function<void(Visitor&, PeerId)> arrive);
-  Visitor* visitor_of(PeerId id);
 
-  Network network_;
   Instant now_{};
-  std::uint64_t order_ = 0;
-  std::priority_queue<Event> events_;
+  Instant looked_at_{};  // at the readers, for silence
+  Events events_;
   std::vector<std::unique_ptr<File>> files_;
-  std::vector<std::unique_ptr<Link>> links_;
-  std::map<PeerId, Visitor*> ids_;
-  signal::Coordinator coordinator_;
+  std::vector<Link> links_;
+  std::vector<std::uint32_t> free_links_;
+  std::unordered_map<PeerId, VisitorId> ids_;
+  std::unique_ptr<signal::Coordinator> coordinator_;
+  std::uint32_t coordinators_ = 0;
   std::optional<Instant> coordinator_woken_;
 };
+
+// What this thread has used of a processor.
+std::int64_t processor_ns();
+
+template <class F>
+void World::step(Visitor& visitor, F event) {
+  if (!visitor.alive) return;
+  event(visitor);
+  visitor.drain();
+  wake(visitor);
+}
+
+template <class F>
+void World::at(Instant when, VisitorId id, F event) {
+  at(when, [this, id, event = std::move(event)]() mutable {
+    Visitor* visitor = find(id);
+    if (visitor == nullptr) return;
+    if (now_ < visitor->asleep_until) return at(visitor->asleep_until, id, std::move(event));
+    step(*visitor, std::move(event));
+  });
+}
+
+template <class F>
+void World::step_coordinator(F event) {
+  const std::int64_t began = watching ? 0 : processor_ns();
+  event(*coordinator_);
+  if (!watching) coordinator_ns += processor_ns() - began;
+  drain_coordinator();
+}
+
+template <class Until>
+bool World::run(Duration at_most, Until until) {
+  const Instant end = now_ + at_most;
+  while (!until()) {
+    if (!violations.empty()) return false;
+    if (events_.empty() || events_.next() > end) {
+      now_ = end;
+      return false;
+    }
+    now_ = events_.next();
+    events_.pop()();
+    ++events;
+    if (watching && now_ - looked_at_ >= 250ms) check_silence();
+  }
+  return violations.empty();
+}
 
 }  // namespace peer_cdn::sim

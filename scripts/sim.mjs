@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+// Simulates the visitors of a heavy file: real peers and a real coordinator (the core, native) on a virtual network.
+//   npm run sim -- --peers 10000 --seed 7
+import {parseArgs} from 'node:util';
+import {root, run, say} from './run.mjs';
+
+const usage = `npm run sim -- [options]
+
+  --peers <n>         visitors, 1000; they come at random, fetch one file, stay a while and leave
+  --seed <n>          what is random, 1: the same seed is the same run
+  --bytes <n>         of the file, 8388608
+  --origin-rate <n>   bytes a second that the origin sends in all, 12500000
+  --over <seconds>    in which the visitors come, 600
+  --stay <seconds>    how long they stay once they have it, on average, 60
+  --crowd             all at once, and nobody has it: --over 0
+  --no-comparison     without the run of the same visitors without peers
+  --json              one object for machines
+  --help              this`;
+
+const numbers = {peers: '1000', seed: '1', bytes: String(8 << 20), 'origin-rate': '12500000', over: '600', stay: '60'};
+const flags = ['crowd', 'no-comparison', 'json', 'help'];
+
+function refuse(text) {
+  say(`${text}\n\n${usage}`);
+  process.exit(2);
+}
+
+function options() {
+  const known = Object.fromEntries([
+    ...Object.entries(numbers).map(([name, value]) => [name, {type: 'string', default: value}]),
+    ...flags.map((name) => [name, {type: 'boolean', default: false}]),
+  ]);
+  try {
+    const {values} = parseArgs({options: known, strict: true, allowPositionals: false});
+    const bad = Object.keys(numbers).find((name) => !/^\d+(\.\d+)?$/.test(values[name]));
+    if (bad) refuse(`--${bad} takes a number`);
+    if (Number(values.peers) < 1 || Number(values.bytes) < 1) refuse('--peers and --bytes are at least 1');
+    return values;
+  } catch (error) {
+    return refuse(error.message);
+  }
+}
+
+async function build() {
+  for (const args of [['--preset', 'sim'], ['--build', '--preset', 'sim']]) {
+    const {code, output} = await run('cmake', args);
+    if (code !== 0) throw new Error(output.split('\n').slice(-40).join('\n'));
+  }
+}
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const time = (ms) => ms < 10_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+
+function describe({peers, alone}, values) {
+  const rows = [
+    ['visitors', values.peers, `${peers.finished} had all of it, ${peers.failed} an error, at most ${peers.together} at a time`],
+    ['origin copies', peers.originCopies.toFixed(2), alone ? `without peers ${alone.originCopies.toFixed(2)}` : ''],
+    ['offload', percent(peers.offload), 'of the bytes that visitors received'],
+    ['median time', time(peers.medianMs), alone ? `without peers ${time(alone.medianMs)}` : ''],
+    ['95th percentile', time(peers.p95Ms), alone ? `without peers ${time(alone.p95Ms)}` : ''],
+    ['to the first byte', time(peers.firstByteMs), alone ? `without peers ${time(alone.firstByteMs)}` : ''],
+    ['coordinator', peers.messages.toFixed(1), `messages a request, ${peers.coordinatorUs.toFixed(0)} us of a processor`],
+    ['fairness of upload', peers.jain.toFixed(3), `Jain; the most generous tenth sent ${percent(peers.topTenth)}`],
+    ['memory of a page', `${(peers.memoryMax / (1 << 20)).toFixed(1)} MiB`, 'of pieces, at the most'],
+    ['processor time', `${(peers.processorS + (alone?.processorS ?? 0)).toFixed(1)} s`,
+      `${((peers.events + (alone?.events ?? 0)) / 1e6).toFixed(1)} M events, ${peers.processMiB.toFixed(0)} MiB`],
+  ];
+  return rows.map(([name, value, note]) => `${name.padEnd(20)}${value.padStart(12)}  ${note}`.trimEnd()).join('\n');
+}
+
+const values = options();
+if (values.help) {
+  process.stdout.write(`${usage}\n`);
+  process.exit(0);
+}
+await build();
+if (values.crowd) values.over = '0';
+const args = Object.keys(numbers).flatMap((name) => [`--${name}`, values[name]]);
+if (values['no-comparison']) args.push('--no-comparison');
+const {code, output} = await run(`${root}/build/sim/sim`, args);
+if (code !== 0) {
+  say(output);
+  process.exit(1);
+}
+process.stdout.write(values.json ? output : `${describe(JSON.parse(output), values)}\n`);

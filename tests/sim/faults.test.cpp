@@ -1,0 +1,178 @@
+// A thousand small runs in which everything goes wrong that can: loss, reordering, repeated
+// messages, lies, stalls, deaths, sleep, a coordinator that restarts, an origin that fails, and
+// peers that break the protocol. A failing run prints the one command that repeats it.
+#include "stories.hpp"
+
+namespace peer_cdn::sim {
+namespace {
+
+const File& small_file(World& world) {
+  const std::uint64_t piece_bytes = 64 * limits::kib << world.random.below(2);
+  return world.file(1 + world.random.below(limits::mib), piece_bytes);
+}
+
+Network faulty_network(Random& random) {
+  Network network = network_of(random);
+  network.loss = random.chance(0.3) ? 0.1 : network.loss;
+  network.jitter = random.between(0ms, 100ms);
+  network.unreachable = random.chance(0.3) ? 0.3 : 0;
+  network.repeats = random.chance(0.5) ? 0.2 : 0;
+  return network;
+}
+
+Faults some_faults(Random& random) {
+  Faults faults;
+  if (random.chance(0.2)) faults.lies = 0.05;
+  if (random.chance(0.2)) faults.stalls_after = static_cast<int>(random.below(60));
+  if (random.chance(0.2)) faults.loses = 0.02;
+  if (random.chance(0.2)) faults.rogue = static_cast<Rogue>(random.below(rogues));
+  return faults;
+}
+
+void start_reading(World& world, Visitor& visitor, const File& file) {
+  const auto begin = static_cast<PieceIndex>(world.random.below(file.geometry.count()));
+  const swarm::OriginUse origin{world.random.chance(0.5), world.random.between(0ms, 1500ms)};
+  visitor.read(file, {begin, file.geometry.count()},
+               world.random.chance(0.3) ? limits::mib : std::uint64_t{0}, origin);
+}
+
+// One thing that a visitor, or its fate, does.
+void something_happens(World& world, Visitor& visitor, const File& file) {
+  Random& random = world.random;
+  if (random.chance(0.04)) return visitor.die();
+  if (random.chance(0.04)) return visitor.sleep(random.between(100ms, 5min));
+  if (random.chance(0.02)) return world.restart_coordinator();
+  if (!visitor.readings.empty() && random.chance(0.2)) {
+    const Reading& reading = visitor.readings.back();
+    if (!reading.ended && !reading.closed) visitor.close(visitor.readings.size() - 1);
+  } else if (visitor.readings.size() < 20) {
+    start_reading(world, visitor, file);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("whatever goes wrong, what must hold holds") {
+  for_seeds(1000, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, faulty_network(random));
+    world.origin.fails = random.chance(0.3) ? 0.1 : 0;
+    world.origin.lies = random.chance(0.2) ? 0.1 : 0;
+    std::vector<const File*> files;
+    for (int i = 0; i < 2; ++i) files.push_back(&small_file(world));
+    const std::uint64_t visitors = 3 + random.below(4);
+    for (std::uint64_t i = 0; i < visitors; ++i) {
+      Visitor& visitor = world.add();
+      visitor.faults = some_faults(random);
+      const File& file = *files[random.below(2)];
+      const auto begin = static_cast<PieceIndex>(random.below(file.geometry.count()));
+      if (random.chance(0.6)) {
+        visitor.hold(file, {random.chance(0.5) ? 0 : begin, file.geometry.count()});
+      }
+    }
+    for (int step = 0; step < 30; ++step) {
+      settle(world, random.between(0ms, 400ms));
+      Visitor& visitor = *world.visitors[random.below(visitors)];
+      if (!visitor.alive || world.now() < visitor.asleep_until) continue;
+      something_happens(world, visitor, *files[random.below(2)]);
+    }
+    CHECK(world.run_readers(10min));
+    settle(world, 2s);
+    check_world(world);
+  });
+}
+
+TEST_CASE("who breaks the protocol is cut off by its name, and the transfer goes on") {
+  std::map<Rogue, int> cut_off;
+  for_seeds(240, [&](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    world.network.repeats = 0.1;
+    const File& file = world.file(limits::mib + random.below(2 * limits::mib), 64 * limits::kib);
+    Visitor& honest = world.add();
+    Visitor& rogue = world.add();
+    rogue.faults.rogue = static_cast<Rogue>(1 + seed % (rogues - 1));
+    honest.hold(file, file.geometry.all());
+    rogue.hold(file,
+               rogue.faults.rogue == Rogue::advertises ? PieceRange{0, 1} : file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    CHECK(world.run_readers(60s));
+    check_ended_well(leecher.readings[0]);
+    settle(world, 5s);
+    CAPTURE(static_cast<int>(rogue.faults.rogue));
+    for (const auto& wronged : leecher.wronged) {
+      CAPTURE(code(wronged.first));
+      CHECK(leecher.reports[wronged.first] > 0);
+      ++cut_off[rogue.faults.rogue];
+    }
+    if (rogue.faults.rogue == Rogue::advertises) {
+      cut_off[rogue.faults.rogue] += leecher.reports[Error::peer_stalled];
+    } else if (!leecher.wronged.empty()) {
+      CHECK(leecher.other(rogue.peer_id()) == nullptr);
+    }
+    check_world(world);
+  });
+  if (std::getenv("SIM_SEED") != nullptr) return;
+  // Each kind was at it.
+  for (int kind = 1; kind < rogues; ++kind) {
+    CAPTURE(kind);
+    CHECK(cut_off[static_cast<Rogue>(kind)] > 0);
+  }
+}
+
+TEST_CASE("a coordinator that restarts ends no transfer, and is found again") {
+  for_seeds(60, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = world.file(2 * limits::mib, 64 * limits::kib);
+    Visitor& seeder = world.add();
+    seeder.hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    settle(world, random.between(700ms, 1200ms));
+    world.restart_coordinator();
+    CHECK(world.run_readers(60s));
+    check_ended_well(leecher.readings[0]);
+    settle(world, 5s);
+    Visitor& later = world.add();
+    settle(world, 1s);
+    later.read(file, file.geometry.all());
+    CHECK(world.run_readers(60s));
+    check_ended_well(later.readings[0]);
+    check_world(world);
+  });
+}
+
+TEST_CASE("a laptop that sleeps in mid-transfer wakes up to an end or to the rest") {
+  for_seeds(60, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = world.file(2 * limits::mib, 64 * limits::kib);
+    Visitor& seeder = world.add();
+    seeder.hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    settle(world, random.between(300ms, 900ms));
+    const bool server_sleeps = random.chance(0.5);
+    Visitor& sleeper = server_sleeps ? seeder : leecher;
+    sleeper.sleep(random.between(1s, 10min));
+    if (server_sleeps) CHECK(world.run_readers(15s));
+    settle(world, std::max(Duration(0), sleeper.asleep_until - world.now()));
+    CHECK(world.run_readers(15s));
+    // And after a while all is as it was.
+    settle(world, 3min);
+    leecher.read(file, file.geometry.all());
+    CHECK(world.run_readers(60s));
+    check_ended_well(leecher.readings.back());
+    check_world(world);
+  });
+}
+
+}  // namespace peer_cdn::sim
