@@ -118,7 +118,9 @@ inline constexpr std::size_t downloads_per_page = 64;
 inline constexpr std::size_t readers_per_page = 128;
 // One connection is held to some 80 KB a round trip (measured): more peers are faster up to
 // about 8.
-inline constexpr std::size_t peers_per_download = 6;
+inline constexpr std::size_t peers_per_download = 8;
+// A peer so many times slower than the fastest gets what no reader waits for yet.
+inline constexpr std::uint64_t slow_peer_factor = 4;
 // ICE on the open internet takes 0.3 to 2 s; after this the network would have answered long ago.
 inline constexpr Duration introduction_wait = 3s;
 // So many pairs in a row that never opened, and it is our network that lets none through (no UDP, a

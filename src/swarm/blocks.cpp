@@ -40,18 +40,80 @@ std::optional<wire::Block> Download::next_block(Source& source, bool idle, bool 
       if (const auto more = ask_more(active, slot)) return more;
     }
   }
+  look_ahead(ahead);
+  if (const auto piece = held_up(source)) return join(*piece, source.peer, 1);
+  if (const auto piece = pick(source)) return join(*piece, source.peer, 0);
+  if (!idle) return std::nullopt;
+  if (const auto piece = picker_.pick_shared(source.have, windows_)) {
+    const Active* shared = active(*piece);
+    return join(*piece, source.peer, shared->askers[0].on ? 1 : 0);
+  }
+  return std::nullopt;
+}
+
+// Whole segments, so that each can be a lane.
+void Download::look_ahead(bool ahead) {
   windows_.clear();
   const std::uint32_t urgent = pieces_in(limits::urgent_bytes, geometry_);
   const std::uint32_t span = ahead ? pieces_in(limits::read_ahead_bytes, geometry_) : urgent;
   for (const Target& target : readers_) {
     const PieceIndex end = target.rest.begin + std::min(span, target.rest.count());
-    windows_.push_back({{target.rest.begin, end}, urgent});
+    const PieceIndex whole = ahead ? geometry_.segment_end(end - 1) : end;
+    windows_.push_back({{target.rest.begin, std::min(whole, target.rest.end)}, urgent});
   }
-  if (const auto piece = picker_.pick(source.have, windows_)) return join(*piece, source.peer, 0);
-  if (!idle) return std::nullopt;
-  if (const auto piece = picker_.pick_shared(source.have, windows_)) {
-    const Active* shared = active(*piece);
-    return join(*piece, source.peer, shared->askers[0].on ? 1 : 0);
+}
+
+// A peer of which no rate is known yet counts as slow beside one that has shown its own: trying it
+// out costs the reader nothing.
+bool Download::is_slow(const Source& source) const {
+  return std::any_of(sources_.begin(), sources_.end(), [&](const Source& other) {
+    return !other.stalled && !other.have.empty() &&
+           other.rate / limits::slow_peer_factor > source.rate;
+  });
+}
+
+std::optional<PieceIndex> Download::pick(Source& source) {
+  if (is_slow(source)) return pick_for_slow(source);
+  lanes_.clear();
+  for (const Source& other : sources_) {
+    if (other.peer != source.peer && !other.stalled) lanes_.push_back(other.lane);
+  }
+  const auto piece = picker_.pick(source.have, windows_, {source.lane, lanes_});
+  const bool urgent = piece && std::any_of(windows_.begin(), windows_.end(), [&](const Window& w) {
+                        return *piece >= w.ahead.begin && *piece - w.ahead.begin < w.urgent;
+                      });
+  if (piece && !urgent) {
+    source.lane = {geometry_.segment_begin(*piece), geometry_.segment_end(*piece)};
+  }
+  return piece;
+}
+
+// What is urgent only if no faster one has it, else what is furthest.
+std::optional<PieceIndex> Download::pick_for_slow(const Source& source) const {
+  const auto faster_has = [&](PieceIndex piece) {
+    return std::any_of(sources_.begin(), sources_.end(), [&](const Source& other) {
+      return !other.stalled && other.have.has(piece) && !is_slow(other);
+    });
+  };
+  for (const Window& window : windows_) {
+    const PieceIndex end = std::min(window.ahead.begin + window.urgent, window.ahead.end);
+    for (PieceIndex piece = window.ahead.begin; piece < end; ++piece) {
+      const bool asked = picker_.state(piece) != PiecePicker::State::missing;
+      if (!asked && source.have.has(piece) && !faster_has(piece)) return piece;
+    }
+  }
+  return picker_.pick_last(source.have, windows_);
+}
+
+// The piece that a reader waits for, in flight with a slow peer: a faster one shares it.
+std::optional<PieceIndex> Download::held_up(const Source& source) {
+  if (is_slow(source)) return std::nullopt;
+  for (const Window& window : windows_) {
+    const PieceIndex piece = window.ahead.begin;
+    if (picker_.state(piece) != PiecePicker::State::in_flight || !source.have.has(piece)) continue;
+    const Asker& asker = active(piece)->askers[0];
+    const Source* holder = asker.on ? this->source(asker.peer) : nullptr;
+    if (holder != nullptr && is_slow(*holder)) return piece;
   }
   return std::nullopt;
 }

@@ -53,6 +53,8 @@ class Download {
     bool answered = false;
     bool stalled = false;
     Instant asked{};
+    std::uint64_t rate = 0;  // bytes a second as measured, 0: not yet
+    PieceRange lane;         // the segment that it is asked for beyond what is urgent
     PieceSet have;
   };
   const std::vector<Source>& sources() const { return sources_; }
@@ -135,6 +137,11 @@ class Download {
   };
 
   Active* active(PieceIndex piece);
+  std::optional<PieceIndex> pick(Source& source);
+  std::optional<PieceIndex> pick_for_slow(const Source& source) const;
+  std::optional<PieceIndex> held_up(const Source& source);
+  bool is_slow(const Source& source) const;
+  void look_ahead(bool ahead);
   std::optional<wire::Block> ask_more(Active& active, std::size_t slot);
   std::optional<wire::Block> join(PieceIndex piece, PeerId peer, std::size_t slot);
   void leave(Active& active, std::size_t slot);
@@ -162,7 +169,8 @@ class Download {
   std::vector<Target> readers_;
   std::vector<Source> sources_;
   std::vector<Unneeded> unneeded_;
-  std::vector<Window> windows_;  // scratch of next_block
+  std::vector<Window> windows_;    // scratch of next_block
+  std::vector<PieceRange> lanes_;  // likewise
   std::optional<DigestList> digests_;
   bool fetching_ = false;
   Asked asked_ = Asked::waiting;

@@ -25,12 +25,20 @@ void PiecePicker::remove_peer(const PieceSet& have) {
   }
 }
 
-// Among equals: in order from one peer, so that a download that breaks off leaves whole segments;
-// in each page's own order from several, so that those who came together have different pieces to
-// trade.
-std::uint32_t PiecePicker::order(PieceIndex piece) const {
-  if (peers_ < 2) return piece;
-  return (piece ^ salt_) * 0x9E3779B1U;
+// The rarest first; among equals those of its own lane, and those of others' lanes last. Then in
+// order what all have, so that a download that breaks off leaves whole segments; and in each page's
+// own order what some have, so that those who came together have different pieces to trade.
+std::uint64_t PiecePicker::rank(PieceIndex piece, const Lanes& lanes) const {
+  std::uint64_t lane = 1;
+  if (lanes.own.contains(piece)) {
+    lane = 0;
+  } else if (std::any_of(lanes.others.begin(), lanes.others.end(),
+                         [piece](const PieceRange& other) { return other.contains(piece); })) {
+    lane = 2;
+  }
+  const bool all_have = availability_[piece] >= peers_;
+  const std::uint32_t order = all_have ? piece : (piece ^ salt_) * 0x9E3779B1U;
+  return (std::uint64_t{availability_[piece]} << 40) | (lane << 32) | order;
 }
 
 std::optional<PieceIndex> PiecePicker::first(State state, const PieceSet& have,
@@ -41,23 +49,34 @@ std::optional<PieceIndex> PiecePicker::first(State state, const PieceSet& have,
   return std::nullopt;
 }
 
-std::optional<PieceIndex> PiecePicker::pick(const PieceSet& have,
-                                            std::span<const Window> windows) const {
+std::optional<PieceIndex> PiecePicker::pick(const PieceSet& have, std::span<const Window> windows,
+                                            const Lanes& lanes) const {
   for (const Window& window : windows) {
     const PieceIndex end = std::min(window.ahead.begin + window.urgent, window.ahead.end);
     if (const auto piece = first(State::missing, have, {window.ahead.begin, end})) return piece;
   }
   std::optional<PieceIndex> best;
+  std::uint64_t best_rank = 0;
   for (const Window& window : windows) {
     for (PieceIndex piece = window.ahead.begin; piece < window.ahead.end; ++piece) {
       if (states_[piece] != State::missing || !have.has(piece)) continue;
-      if (!best || availability_[piece] < availability_[*best] ||
-          (availability_[piece] == availability_[*best] && order(piece) < order(*best))) {
-        best = piece;
-      }
+      const std::uint64_t its_rank = rank(piece, lanes);
+      if (best && its_rank >= best_rank) continue;
+      best = piece;
+      best_rank = its_rank;
     }
   }
   return best;
+}
+
+std::optional<PieceIndex> PiecePicker::pick_last(const PieceSet& have,
+                                                 std::span<const Window> windows) const {
+  for (std::size_t i = windows.size(); i-- > 0;) {
+    for (PieceIndex piece = windows[i].ahead.end; piece-- > windows[i].ahead.begin;) {
+      if (states_[piece] == State::missing && have.has(piece)) return piece;
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<PieceIndex> PiecePicker::pick_shared(const PieceSet& have,

@@ -2,10 +2,13 @@
 //
 //   position of a reader
 //        |<- urgent ->|<---- ahead: read_ahead_bytes ---->|
-//   done | in order   | rarest first                      | not yet
+//   done | in order   | rarest first, a lane each         | not yet
 //
 // A piece is asked of one peer, so that a bad one names its sender. Only when nothing else is left
 // in the windows does an idle peer share a piece that is in flight already (endgame).
+//
+// A peer's lane is the segment that it is asked for beyond the urgent part, while others take other
+// ones: it reads that from its disk once, and not each of us all of it for a few pieces.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +23,11 @@ namespace peer_cdn::swarm {
 struct Window {
   PieceRange ahead;          // what may be asked for
   std::uint32_t urgent = 0;  // so many at its front strictly in order
+};
+
+struct Lanes {
+  PieceRange own;
+  std::span<const PieceRange> others;
 };
 
 class PiecePicker {
@@ -43,14 +51,17 @@ class PiecePicker {
   void remove_piece(PieceIndex piece) { --availability_[piece]; }
 
   // A missing piece that this peer has.
-  std::optional<PieceIndex> pick(const PieceSet& have, std::span<const Window> windows) const;
+  std::optional<PieceIndex> pick(const PieceSet& have, std::span<const Window> windows,
+                                 const Lanes& lanes = {}) const;
+  // The furthest one: of a slow peer, that nobody waits for it.
+  std::optional<PieceIndex> pick_last(const PieceSet& have, std::span<const Window> windows) const;
   // One that is in flight elsewhere: for a peer with nothing else to do.
   std::optional<PieceIndex> pick_shared(const PieceSet& have,
                                         std::span<const Window> windows) const;
 
  private:
   std::optional<PieceIndex> first(State state, const PieceSet& have, PieceRange pieces) const;
-  std::uint32_t order(PieceIndex piece) const;
+  std::uint64_t rank(PieceIndex piece, const Lanes& lanes) const;
 
   std::vector<State> states_;
   std::vector<std::uint16_t> availability_;

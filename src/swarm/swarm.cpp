@@ -194,6 +194,7 @@ void Swarm::fill(Pair& pair, Instant now) {
     Download& download = *downloads_[(i + turn_) % downloads_.size()];
     Download::Source* source = download.source(pair.session.peer());
     if (source == nullptr || source->handle == 0) continue;
+    source->rate = pair.session.rate().per_second();
     wire::Request request{source->handle, {}};
     while (pair.session.has_room()) {
       const auto block = download.next_block(*source, pair.session.idle(), ahead);

@@ -222,7 +222,43 @@ TEST_CASE("nothing is asked for beyond the read-ahead") {
   f.source(1, std::string(400, 'x'));
   PieceIndex last = 0;
   while (const auto block = f.ask(1)) last = std::max(last, block->piece);
-  CHECK(last == 10 + limits::read_ahead_bytes / piece_bytes - 1);
+  const PieceIndex span = limits::read_ahead_bytes / piece_bytes;
+  CHECK(last == f.geometry.segment_end(10 + span - 1) - 1);
+}
+
+TEST_CASE("a slow peer is asked for what is furthest, unless only it has what is next") {
+  Fixture f(64);
+  f.list();
+  f.download.open(reader, {0, 64}, start, f.out);
+  const std::string all(64, 'x');
+  f.source(1, all);
+  f.source(2, all);
+  CHECK(f.ask(2)->piece == 0);  // none is known to be faster
+  f.download.source({1})->rate = limits::mib;
+  f.download.source({2})->rate = limits::mib / limits::slow_peer_factor;
+  CHECK(f.ask(2)->piece == 0);
+  CHECK(f.ask(2)->piece == 1);
+  f.download.source({2})->rate -= 1;
+  CHECK(f.ask(2)->piece == 1);
+  CHECK(f.ask(2)->piece == 63);
+  CHECK(f.ask(2)->piece == 63);
+  f.download.handle_reject({1}, {2, 0, limits::block_bytes});  // it has not got piece 2 after all
+  CHECK(f.ask(2)->piece == 2);
+  CHECK(f.ask(1)->piece == 0);
+}
+
+TEST_CASE("what a reader waits for and a slow peer has in flight is shared by a faster one") {
+  Fixture f(64);
+  f.list();
+  f.download.open(reader, {0, 64}, start, f.out);
+  const std::string all(64, 'x');
+  f.source(1, all);
+  f.source(2, all);
+  CHECK(*f.ask(2) == wire::block_at(0, 0, piece_bytes));
+  CHECK(f.ask(1)->piece == 1);
+  CHECK(f.ask(1)->piece == 1);
+  f.download.source({1})->rate = limits::mib;
+  CHECK(*f.ask(1) == wire::block_at(0, limits::block_bytes, piece_bytes));
 }
 
 TEST_CASE("how a reader ends when there is nobody, or nobody any more") {

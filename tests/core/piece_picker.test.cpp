@@ -89,12 +89,38 @@ TEST_CASE("the urgent part is asked for in order, the rest rarest first, nothing
   }
 }
 
-TEST_CASE("among equally rare pieces two pages prefer different ones") {
-  const std::string first = picks(picker_of("22222222", "........", 1), "xxxxxxxx", "aaaaaaaa");
-  const std::string second = picks(picker_of("22222222", "........", 2), "xxxxxxxx", "aaaaaaaa");
-  CHECK(first.size() == 8);
-  CHECK(second.size() == 8);
-  CHECK(first != second);
+TEST_CASE("of what some have two pages prefer different pieces, of what all have the next one") {
+  const auto order_of = [](std::uint64_t seed, bool somebody_has_none) {
+    PiecePicker picker = picker_of("22222222", "........", seed);
+    if (somebody_has_none) picker.add_peer(set_of("        "));
+    return picks(picker, "xxxxxxxx", "aaaaaaaa");
+  };
+  CHECK(order_of(1, true).size() == 8);
+  CHECK(order_of(1, true) != order_of(2, true));
+  CHECK(order_of(1, false) == "01234567");
+}
+
+TEST_CASE(
+    "beyond the urgent part a peer keeps to its lane, and leaves others theirs while it can") {
+  const std::vector<PieceRange> others = {{2, 4}, {6, 8}};
+  PiecePicker picker = picker_of("22222222", "........");
+  std::string order;
+  while (const auto piece =
+             picker.pick(set_of("xxxxxxxx"), windows_of("uaaaaaaa"), {{4, 6}, others})) {
+    order.push_back(static_cast<char>('0' + *piece));
+    picker.set(*piece, State::in_flight);
+  }
+  CHECK(order == "04512367");
+  // What is rare goes first, whoever's lane it is in.
+  picker = picker_of("22222212", "........");
+  CHECK(picker.pick(set_of("xxxxxxxx"), windows_of("aaaaaaaa"), {{4, 6}, others}) == 6U);
+}
+
+TEST_CASE("the furthest piece of the last window") {
+  const PiecePicker picker = picker_of("22222222", "..#...f.");
+  CHECK(picker.pick_last(set_of("xxxxxxxx"), windows_of("uuaaaaa ")) == 5U);
+  CHECK(picker.pick_last(set_of("xxx     "), windows_of("uuaaaaa ")) == 1U);
+  CHECK(picker.pick_last(set_of("  x   x "), windows_of("uuaaaaa ")) == std::nullopt);
 }
 
 TEST_CASE("a piece in flight is shared once, the nearest first, and only inside the windows") {
