@@ -186,6 +186,8 @@ inline constexpr std::size_t peers_per_coordinator = 50000;
 inline constexpr std::size_t sites_per_coordinator = 1000;
 // One connection is held to ~80 KB per round trip, and four fill most lines.
 inline constexpr std::size_t introductions_per_ask = 4;
+// Whoever asks again has a long download: as many as make it faster (peers_per_download).
+inline constexpr std::size_t introductions_per_root = peers_per_download;
 // No more than a page can keep open.
 inline constexpr std::size_t introductions_per_peer = pairs_per_page;
 // Every introduction makes a holder open a connection: an asker that only collects them is slowed.

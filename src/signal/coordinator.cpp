@@ -79,8 +79,10 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
     for (const auto& [other, introduction] : asker.introductions) {
       if (asker.site->directory.holds(other, root)) ++known;
     }
-    if (known < limits::introductions_per_ask) {
-      known += introduce(id, asker, {root}, limits::introductions_per_ask - known, now);
+    if (known < limits::introductions_per_root) {
+      const std::size_t more =
+          std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
+      known += introduce(id, asker, {root}, more, now);
     }
     answer.roots.push_back(root);
     answer.peers.push_back(static_cast<std::uint32_t>(known));

@@ -184,6 +184,16 @@ TEST_CASE("an ask names at most four holders, those with fewest introductions") 
   }
 }
 
+TEST_CASE("who asks again gets more, as far as more are faster") {
+  Table t;
+  for (char browser = 'a'; browser <= 'o'; ++browser) t.holder(browser, {root_of(1)});
+  const PeerId asker = t.join('9');
+  CHECK(t.asked(asker, 1) == limits::introductions_per_ask);
+  CHECK(t.asked(asker, 1) == limits::introductions_per_root);
+  CHECK(t.asked(asker, 1) == limits::introductions_per_root);
+  CHECK(t.coordinator.stats().introductions == limits::introductions_per_root);
+}
+
 TEST_CASE("a holder that declines is replaced once, and not named again for a while") {
   Table t;
   const PeerId ann = t.holder('a', {root_of(1)});
