@@ -153,6 +153,33 @@ inline constexpr std::uint64_t upload_rate = 0;
 // In the life of one page: some hundred visits' worth of heavy files, and a bound for metered
 // lines.
 inline constexpr std::uint64_t upload_bytes = 4096 * mib;
+// --- A crowd: the origin as one more source, and what nobody had ---------------------------------
+// Below this the origin's answer is over before anybody was introduced.
+inline constexpr std::uint64_t crowd_bytes = 1 * mib;
+// What was fetched from the origin alone is announced while it comes; the worker stores a run of it
+// every few seconds even on a slow line.
+inline constexpr Duration watch_wait = 60s;
+inline constexpr std::size_t watched_roots = 16;
+// Two hide the origin's latency, as windows do. A unit is half a second of its rate: long enough to
+// be few requests, short enough that others can have what this page does not come to.
+inline constexpr std::size_t fetches_in_flight = 2;
+inline constexpr Duration fetch_span = 500ms;
+inline constexpr std::uint64_t fetch_start_bytes = 256 * kib;
+// What peers have, and still do not bring to a waiting reader for so long, the origin brings.
+inline constexpr Duration origin_wait = 500ms;
+// What another page said that it fetches is left to it for so long; it says so again after half.
+inline constexpr Duration claim_wait = 3s;
+// So many times in vain, and this download leaves nothing to others any more; and what one peer may
+// say in all: a claim and its renewals for each piece.
+inline constexpr std::uint32_t claims_missed = 3;
+inline constexpr std::uint32_t claims_from_peer = 4 * pieces_per_resource;
+// The origin gives nothing for so long, and for the time of a piece at reader_rate_min: the worker
+// asks it itself. Before the worker gives up the page (bridge_stall).
+inline constexpr Duration origin_stall = 8s;
+// How often a page asks for more peers: those who come later must meet those who came first.
+inline constexpr Duration ask_again_min = 2s;
+inline constexpr Duration ask_again_max = 30s;
+
 // Introduced peers whose offer is awaited.
 inline constexpr std::size_t introductions_waiting = 64;
 // start() in a page resolves when the coordinator has said what anybody has, or after so long.

@@ -106,8 +106,8 @@ std::optional<Output> Peer::poll_output() {
 
 // --- Who has it ----------------------------------------------------------------------------------
 
-void Peer::ask(const Root& root) {
-  if (client_.anyone_has(root) && swarm_.is_reachable(now())) {
+void Peer::ask(const Root& root, bool unmarked) {
+  if ((unmarked ? client_.reaches() : client_.anyone_has(root)) && swarm_.is_reachable(now())) {
     client_.ask(root, now());
   } else {
     swarm_.handle_answered(root, 0, now());
@@ -115,7 +115,7 @@ void Peer::ask(const Root& root) {
 }
 
 void Peer::translate(swarm::AskFor& output) {
-  ask(output.root);
+  ask(output.root, output.unmarked);
 }
 
 void Peer::translate(signal::Answered& answered) {

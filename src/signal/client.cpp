@@ -210,6 +210,10 @@ void Client::ask(const Root& root, Instant now) {
 
 // Called when the host has taken everything else, so that all asks of one go are there.
 void Client::send_asks() {
+  const bool asks =
+      std::any_of(asked_.begin(), asked_.end(), [](const Asked& asked) { return !asked.sent; });
+  // Of two that come together, one must be known before the other's ask is looked at.
+  if (asks && !changed_.empty()) send_changes();
   Ask ask;
   for (Asked& asked : asked_) {
     if (asked.sent) continue;

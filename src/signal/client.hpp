@@ -70,6 +70,8 @@ class Client {
   // I will not serve that one now, or the pair is closed: it may be introduced again later.
   void decline(PeerId peer, Instant now);
 
+  // There is a socket, or one is being opened: asks are heard.
+  bool reaches() const { return state_ > State::waiting; }
   // Welcomed, and told what anybody has.
   bool connected() const { return state_ == State::connected; }
   // Whether anybody may have it. False is certain only as far as the coordinator knows; true may be

@@ -12,11 +12,6 @@ constexpr std::uint8_t asked_of(std::size_t slot) {
   return static_cast<std::uint8_t>(1U << slot);
 }
 
-// How many whole pieces make up so many bytes, at least one.
-std::uint32_t pieces_in(std::uint64_t bytes, const Geometry& geometry) {
-  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(bytes / geometry.piece_bytes()));
-}
-
 }  // namespace
 
 wire::Block Download::block(PieceIndex piece, std::size_t index) const {
@@ -164,7 +159,7 @@ void Download::leave(Active& active, std::size_t slot) {
 
 void Download::handle_block(PeerId peer, const wire::Block& block, Outputs& out) {
   Active* at = active(block.piece);
-  if (at == nullptr) return;
+  if (at == nullptr || at->fetched) return;
   const std::size_t index = block.offset / limits::block_bytes;
   std::uint8_t& flags = at->blocks[index];
   for (std::size_t slot = 0; slot < at->askers.size(); ++slot) {
@@ -218,9 +213,7 @@ void Download::release(PeerId peer) {
   }
 }
 
-// What was in flight is cancelled; what was taken of it is no use to anybody.
-void Download::drop(std::size_t index, Outputs& out) {
-  const Active& active = actives_[index];
+void Download::withdraw(const Active& active) {
   for (std::size_t slot = 0; slot < active.askers.size(); ++slot) {
     if (!active.askers[slot].on) continue;
     for (std::size_t i = 0; i < active.blocks.size(); ++i) {
@@ -228,7 +221,13 @@ void Download::drop(std::size_t index, Outputs& out) {
       unneeded_.push_back({active.askers[slot].peer, block(active.piece, i)});
     }
   }
-  if (!active.senders.empty()) out.push(Forget{root_, active.piece});
+}
+
+// What was in flight is cancelled; what was taken of it is no use to anybody.
+void Download::drop(std::size_t index, Outputs& out) {
+  const Active& active = actives_[index];
+  withdraw(active);
+  if (active.fetched || !active.senders.empty()) out.push(Forget{root_, active.piece});
   picker_.set(active.piece, PiecePicker::State::missing);
   pieces_[active.piece].state = State::missing;
   actives_.erase(actives_.begin() + static_cast<std::ptrdiff_t>(index));

@@ -25,16 +25,17 @@ Download::Download(const Root& root, const Geometry& geometry, std::uint64_t see
 
 // --- Readers -------------------------------------------------------------------------------------
 
-void Download::open(ReaderId reader, PieceRange pieces, Instant now, Outputs& out) {
+void Download::open(ReaderId reader, PieceRange pieces, OriginUse origin, Instant now,
+                    Outputs& out) {
   Target target;
   target.id = reader;
   target.rest = pieces;
-  target.since = target.window = now;
+  target.origin = origin;
+  target.opened = target.since = target.window = now;
   readers_.push_back(target);
-  const auto useful = std::count_if(sources_.begin(), sources_.end(), [](const Source& source) {
-    return !source.stalled && !source.have.empty();
-  });
-  if (static_cast<std::size_t>(useful) >= limits::peers_per_download) return;
+  ask_wait_ = limits::ask_again_min;
+  ask_at_ = now + ask_wait_;
+  if (useful() >= limits::peers_per_download) return;
   asked_ = Asked::waiting;
   out.push(AskFor{root_});
 }
@@ -66,6 +67,7 @@ bool Download::close(ReaderId reader, Outputs& out) {
 
 void Download::handle_answered(std::uint32_t peers) {
   asked_ = peers > 0 ? Asked::some : Asked::nobody;
+  introduced_ = peers;
 }
 
 // What only a reader that is gone wanted is dropped; what is verified is stored, part of a segment
@@ -97,6 +99,12 @@ bool Download::evidence() const {
                                               [](const Source& s) { return !s.have.empty(); });
 }
 
+std::size_t Download::useful() const {
+  return static_cast<std::size_t>(
+      std::count_if(sources_.begin(), sources_.end(),
+                    [](const Source& source) { return !source.stalled && !source.have.empty(); }));
+}
+
 void Download::deliver(Target& target, Instant now, Outputs& out) {
   while (!target.rest.empty() && target.credit > 0 &&
          pieces_[target.rest.begin].state == State::verified) {
@@ -104,7 +112,7 @@ void Download::deliver(Target& target, Instant now, Outputs& out) {
     target.credit -= geometry_.bytes_of(piece);
     target.window_bytes += geometry_.bytes_of(piece);
     target.since = now;
-    out.push(Deliver{target.id, root_, piece});
+    out.push(Deliver{target.id, root_, piece, pieces_[piece].from_origin});
     forget_ready(piece, out);
   }
 }
@@ -119,6 +127,10 @@ Duration Download::patience() const {
 // How long this reader waits for what it waits for now. A window that brought enough is over in
 // settle().
 Instant Download::deadline(const Target& target) const {
+  if (origin_gives(target)) {
+    if (target.credit <= 0) return target.since + limits::reader_idle;
+    return target.since + limits::origin_stall + patience() - limits::reader_stall;
+  }
   if (!target.lost) {
     if (target.credit <= 0) return target.since + limits::reader_idle;
     return std::min(target.since, target.window) + patience();
@@ -140,6 +152,10 @@ Instant Download::deadline(const Target& target) const {
 }
 
 Error Download::reason(const Target& target) const {
+  if (target.credit > 0 && origin_gives(target)) return Error::origin_unreachable;
+  if (target.pending && target.origin.allowed && origin_error_ != Error::none) {
+    return origin_error_;
+  }
   if (!target.lost) return target.credit > 0 ? Error::peer_stalled : Error::timed_out;
   if (!target.pending) return Error::nobody_has_it;
   const bool stalled = std::any_of(sources_.begin(), sources_.end(),
@@ -160,20 +176,36 @@ void Download::note_loss(Target& target, Instant now, Outputs& out) {
   out.push(AskFor{root_});
 }
 
-void Download::settle(Instant now, Outputs& out) {
-  const bool somebody = evidence();
-  if (somebody && !readers_.empty() && !digests_ && !fetching_) {
-    fetching_ = true;
+// Pieces will come: their digests are needed, and readers hear of it.
+void Download::begin(Outputs& out) {
+  if (!readers_.empty() && !digests_ && !list_asked_) {
+    list_asked_ = true;
     out.push(FetchDigests{root_});
   }
+  const bool warm = useful() > 0;
+  for (Target& target : readers_) {
+    if (!std::exchange(target.pending, true)) out.push(Pending{target.id, warm});
+  }
+}
+
+// Now and then, while it could use more sources than it has.
+void Download::ask_again(Instant now, Outputs& out) {
+  if (readers_.empty() || asked_ == Asked::waiting || now < ask_at_ ||
+      useful() >= limits::peers_per_download) {
+    return;
+  }
+  ask_wait_ = std::min<Duration>(2 * ask_wait_, limits::ask_again_max);
+  ask_at_ = now + ask_wait_;
+  out.push(AskFor{root_});
+}
+
+void Download::settle(Instant now, Outputs& out) {
+  if (evidence()) begin(out);
   bool ended = false;
   for (std::size_t i = 0; i < readers_.size();) {
     Target& target = readers_[i];
     const bool here = !target.rest.empty() && pieces_[target.rest.begin].state > State::in_flight;
-    if ((somebody || here) && !target.pending) {
-      target.pending = true;
-      out.push(Pending{target.id});
-    }
+    if (here) begin(out);
     deliver(target, now, out);
     if (now >= target.window + patience() && target.window_bytes >= window_bytes_min) {
       target.window = now;
@@ -187,27 +219,34 @@ void Download::settle(Instant now, Outputs& out) {
         continue;
       }
       error = reason(target);
+      nobody_ |= error == Error::nobody_has_it;
     }
     out.push(End{target.id, error});
     readers_.erase(readers_.begin() + static_cast<std::ptrdiff_t>(i));
     ended = true;
   }
   if (ended) after_reader(out);
+  ask_again(now, out);
 }
 
 std::optional<Instant> Download::next_timeout() const {
-  Instant next = Instant::max();
+  Instant next = origin_due_;
   for (const Target& target : readers_) next = std::min(next, deadline(target));
+  if (!readers_.empty() && asked_ != Asked::waiting && useful() < limits::peers_per_download) {
+    next = std::min(next, ask_at_);
+  }
   if (next == Instant::max()) return std::nullopt;
   return next;
 }
 
 bool Download::finished() const {
-  return readers_.empty() && actives_.empty() && verified_ == 0;
+  return readers_.empty() && actives_.empty() && fetches_.empty() && verified_ == 0;
 }
 
 std::uint64_t Download::retained_bytes() const {
-  return (actives_.size() + verified_) * std::uint64_t{geometry_.piece_bytes()};
+  std::size_t pieces = actives_.size() + verified_;
+  for (const Fetch& fetch : fetches_) pieces += fetch.rest.count();
+  return pieces * std::uint64_t{geometry_.piece_bytes()};
 }
 
 // --- Sources -------------------------------------------------------------------------------------
@@ -269,7 +308,7 @@ void Download::handle_digests(DigestList digests, Outputs& out) {
   if (digests.size() != geometry_.count()) return handle_digests_failed(out);
   if (digests_) return;
   digests_ = std::move(digests);
-  fetching_ = false;
+  list_asked_ = false;
   for (PieceIndex piece = 0; piece < geometry_.count(); ++piece) {
     if (pieces_[piece].state == State::whole) receive(piece, out);
   }
@@ -277,7 +316,7 @@ void Download::handle_digests(DigestList digests, Outputs& out) {
 
 void Download::handle_digests_failed(Outputs& out) {
   if (digests_) return;
-  fetching_ = false;
+  list_asked_ = false;
   for (const Target& target : readers_) out.push(End{target.id, Error::digests_mismatch});
   readers_.clear();
   after_reader(out);
@@ -290,11 +329,18 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
   assert(at != nullptr);
   const auto index = static_cast<std::size_t>(at - actives_.data());
   if (digest == (*digests_)[piece]) {
+    pieces_[piece].from_origin = at->fetched;
+    fresh_.push_back(piece);
     actives_.erase(actives_.begin() + static_cast<std::ptrdiff_t>(index));
     pieces_[piece].state = State::verified;
     ++verified_;
     store_ready(piece, out);
     forget_ready(piece, out);
+    return std::nullopt;
+  }
+  if (at->fetched) {
+    drop(index, out);
+    end_origin(Error::origin_changed, out);
     return std::nullopt;
   }
   // With several senders the liar cannot be told from the others: the piece is fetched again from
@@ -311,11 +357,18 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
   return liar;
 }
 
-void Download::handle_kept(PieceRange pieces, Outputs& out) {
+void Download::handle_kept(PieceRange pieces, bool stored, Outputs& out) {
   for (PieceIndex piece = pieces.begin; piece < std::min(pieces.end, geometry_.count()); ++piece) {
     pieces_[piece].storing = false;
     pieces_[piece].kept = true;
+    pieces_[piece].stored |= stored;
     forget_ready(piece, out);
+  }
+}
+
+void Download::handle_lost(PieceRange pieces) {
+  for (PieceIndex piece = pieces.begin; piece < std::min(pieces.end, geometry_.count()); ++piece) {
+    pieces_[piece].stored = false;
   }
 }
 
@@ -341,6 +394,7 @@ void Download::forget_ready(PieceIndex piece, Outputs& out) {
   pieces_[piece].state = State::missing;
   picker_.set(piece, PiecePicker::State::missing);
   --verified_;
+  if (!pieces_[piece].stored) gone_.push_back(piece);
   out.push(Forget{root_, piece});
 }
 

@@ -11,16 +11,20 @@
 // or storing failed. Runs are stored when no reader waits for more of their segment.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
 #include "swarm/output.hpp"
 #include "swarm/piece_picker.hpp"
+#include "swarm/rate.hpp"
 #include "swarm/wire.hpp"
 
 namespace peer_cdn::swarm {
@@ -31,6 +35,11 @@ struct OriginUse {
   Duration patience{};
 };
 
+// How many whole pieces make up so many bytes, at least one.
+inline std::uint32_t pieces_in(std::uint64_t bytes, const Geometry& geometry) {
+  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(bytes / geometry.piece_bytes()));
+}
+
 class Download {
  public:
   Download(const Root& root, const Geometry& geometry, std::uint64_t seed);
@@ -39,12 +48,14 @@ class Download {
   const Geometry& geometry() const { return geometry_; }
 
   // --- Readers: pieces in order, under credit -------------------------------------------------
-  void open(ReaderId reader, PieceRange pieces, Instant now, Outputs& out);
+  void open(ReaderId reader, PieceRange pieces, OriginUse origin, Instant now, Outputs& out);
   // False if there is no such reader.
   bool grant(ReaderId reader, std::uint64_t bytes, Instant now);
   bool close(ReaderId reader, Outputs& out);
   std::size_t readers() const { return readers_.size(); }
   void handle_answered(std::uint32_t peers);
+  // True once, if a reader ended because nobody has it.
+  bool take_nobody() { return std::exchange(nobody_, false); }
 
   // --- Sources: what connected peers have of it -------------------------------------------------
   struct Source {
@@ -52,6 +63,7 @@ class Download {
     wire::Handle handle = 0;  // 0: it said that it has nothing, the handle is over
     bool answered = false;
     bool stalled = false;
+    std::uint32_t claims = 0;  // said so far
     Instant asked{};
     std::uint64_t rate = 0;  // bytes a second as measured, 0: not yet
     PieceRange lane;         // the segment that it is asked for beyond what is urgent
@@ -83,6 +95,27 @@ class Download {
   };
   std::vector<Unneeded> take_unneeded() { return std::move(unneeded_); }
 
+  // --- The origin as one more source (origin.cpp)
+  // ------------------------------------------------- Fetches what nobody here has or fetches, and
+  // what keeps a reader waiting too long; gives up what is not needed any more. `last`: the number
+  // of the last fetch of this page.
+  void settle_origin(Instant now, bool ahead, FetchId& last, Outputs& out);
+  bool has_fetch(FetchId id) { return fetch(id) != nullptr; }
+  // The bytes of this piece are whole with the host. False: they are not needed.
+  bool handle_fetched(FetchId fetch, PieceIndex piece, Instant now, Outputs& out);
+  void handle_fetch_end(FetchId fetch, Error error, Outputs& out);
+
+  // Pieces that this page, or another, fetches from the origin.
+  struct Claim {
+    PieceRange pieces;
+    std::uint32_t rank = 0;
+  };
+  void handle_coming(const Claim& claim, Instant now);
+  // Those that others should hear of, now.
+  std::vector<Claim> take_claims() { return std::move(claims_); }
+  // All that hold now.
+  std::vector<Claim> claims(Instant now) const;
+
   // --- The host's answers
   // -------------------------------------------------------------------------
   void handle_digests(DigestList digests, Outputs& out);
@@ -90,7 +123,13 @@ class Download {
   // The peer that sent a wrong piece, if only one can have been it.
   std::optional<PeerId> handle_digest(PieceIndex piece, const Digest& digest, Outputs& out);
   // Stored, or storing failed: either way nothing waits for it.
-  void handle_kept(PieceRange pieces, Outputs& out);
+  void handle_kept(PieceRange pieces, bool stored, Outputs& out);
+  // Not in the store any more.
+  void handle_lost(PieceRange pieces);
+  // What was verified since: it can be read in memory, and then in the store.
+  std::vector<PieceIndex> take_verified() { return std::move(fresh_); }
+  // What was forgotten since, and is not in the store.
+  std::vector<PieceIndex> take_gone() { return std::move(gone_); }
 
   // Hands pieces to readers, and ends those that cannot go on.
   void settle(Instant now, Outputs& out);
@@ -108,7 +147,19 @@ class Download {
   struct Piece {
     State state = State::missing;
     bool storing = false;
-    bool kept = false;
+    bool kept = false;    // stored, or not to be stored
+    bool stored = false;  // it can be read there
+    bool from_origin = false;
+    std::uint32_t rank = 0;  // of whoever fetches it from the origin
+    Instant claimed{};       // and until then it is left to it
+  };
+  struct Fetch {
+    FetchId id;
+    PieceRange rest;      // what is needed of what has not come yet
+    PieceIndex end = 0;   // of what was asked for
+    bool beside = false;  // peers have it too, but are slow
+    std::uint32_t rank = 0;
+    Instant claimed{};  // said when
   };
   struct Target {  // a reader, as the download sees it
     ReaderId id;
@@ -117,7 +168,9 @@ class Download {
     bool pending = false;  // it was told that somebody has it
     bool lost = true;      // nobody here has its next piece
     bool retried = false;  // others were asked for, once
-    Instant since{};       // of the last piece, of lost, or of credit
+    OriginUse origin;
+    Instant opened{};
+    Instant since{};  // of the last piece, of lost, or of credit
     // Its rate is looked at a window at a time, while it could take more and somebody here has
     // more.
     Instant window{};
@@ -129,7 +182,8 @@ class Download {
   };
   struct Active {  // a piece of which blocks are asked for or taken
     PieceIndex piece = 0;
-    bool alone = false;  // it was wrong once and had several senders: the next time it has one
+    bool alone = false;    // it was wrong once and had several senders: the next time it has one
+    bool fetched = false;  // from the origin, and whole: it has no blocks
     std::array<Asker, 2> askers;
     std::vector<PeerId> senders;
     std::vector<std::uint8_t> blocks;  // asked of askers 0 and 1 (bits 0, 1), taken (bit 2)
@@ -151,6 +205,29 @@ class Download {
   bool wanted(PieceIndex piece) const;
   bool obtainable(PieceIndex piece) const;
   bool evidence() const;
+  std::size_t useful() const;
+  void ask_again(Instant now, Outputs& out);
+  bool origin_gives(const Target& target) const;
+  Instant origin_begins(const Target& target) const;
+  void begin(Outputs& out);
+  std::uint32_t unit() const;
+  std::uint32_t fellows(const Target& target) const;
+  bool had(PieceIndex piece) const;
+  bool claimed(PieceIndex piece, Instant now) const;
+  bool fetching(PieceIndex piece) const;
+  Fetch* fetch(FetchId id);
+  bool free(PieceIndex piece, Instant now) const;
+  std::optional<PieceRange> late(const Target& target, Instant now);
+  std::optional<PieceRange> gap(const Target& target, PieceRange window, Instant now);
+  bool fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out);
+  void begin_fetch(const Fetch& fetch, Instant now, Outputs& out);
+  void claim(Fetch& fetch, Instant now);
+  void trim(Fetch& fetch, Instant now);
+  void free_pieces(PieceRange pieces);
+  void end_origin(Error error, Outputs& out);
+  void due(Instant now, Instant at);
+  void withdraw(const Active& active);
+  static void add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint32_t rank);
   void store_ready(PieceIndex piece, Outputs& out);
   void forget_ready(PieceIndex piece, Outputs& out);
   void after_reader(Outputs& out);
@@ -172,8 +249,19 @@ class Download {
   std::vector<Window> windows_;    // scratch of next_block
   std::vector<PieceRange> lanes_;  // likewise
   std::optional<DigestList> digests_;
-  bool fetching_ = false;
+  bool list_asked_ = false;
   Asked asked_ = Asked::waiting;
+  std::uint32_t introduced_ = 0;
+  Instant ask_at_{};
+  Duration ask_wait_{};
+  bool nobody_ = false;
+  std::vector<PieceIndex> fresh_, gone_;
+  std::vector<Fetch> fetches_;
+  std::vector<Claim> claims_;
+  std::uint32_t let_down_ = 0;        // times that what others claimed did not come
+  Error origin_error_ = Error::none;  // it is not asked any more
+  Rate origin_rate_;
+  Instant origin_due_ = Instant::max();
   std::uint32_t verified_ = 0;
 };
 

@@ -37,7 +37,7 @@ std::uint64_t PiecePicker::rank(PieceIndex piece, const Lanes& lanes) const {
     lane = 2;
   }
   const bool all_have = availability_[piece] >= peers_;
-  const std::uint32_t order = all_have ? piece : (piece ^ salt_) * 0x9E3779B1U;
+  const std::uint32_t order = all_have ? piece : own_order(piece);
   return (std::uint64_t{availability_[piece]} << 40) | (lane << 32) | order;
 }
 

@@ -55,6 +55,8 @@ class PiecePicker {
                                  const Lanes& lanes = {}) const;
   // The furthest one: of a slow peer, that nobody waits for it.
   std::optional<PieceIndex> pick_last(const PieceSet& have, std::span<const Window> windows) const;
+  // In each page's own order.
+  std::uint32_t own_order(PieceIndex piece) const { return (piece ^ salt_) * 0x9E3779B1U; }
   // One that is in flight elsewhere: for a peer with nothing else to do.
   std::optional<PieceIndex> pick_shared(const PieceSet& have,
                                         std::span<const Window> windows) const;

@@ -11,28 +11,47 @@ namespace peer_cdn::swarm {
 void Swarm::handle_held(const Root& root, const Geometry& geometry, PieceRange pieces,
                         Instant now) {
   if (pieces.empty() || pieces.end > geometry.count()) return settle(now);
-  Holding* holding = holdings_.find(root);
-  if (holding == nullptr && holdings_.size() < limits::manifest_entries) {
-    holding = &holdings_.insert(root, {geometry, PieceSet(geometry.count())});
-  }
-  if (holding != nullptr && holding->geometry == geometry) {
-    const bool first = holding->pieces.empty();
-    const bool fresh = holding->pieces.add(pieces);
-    if (first && serving_) outputs_.push(Serve{root, true});
-    for (auto& pair : pairs_) {
-      if (!fresh || pair->closed) continue;
-      for (const Asker::Want& want : pair->asker.wants()) {
-        if (want.root == root) send(*pair, wire::Update{want.handle, pieces}, now);
-      }
-    }
+  hold(root, geometry, pieces, now);
+  if (Watch* watch = find_watch(root)) watch->heard = now;
+  if (const Holding* held = holdings_.find(root); held != nullptr && held->pieces.complete()) {
+    unwatch(root);
   }
   if (Download* download = find_download(root)) {
-    if (download->geometry() == geometry) download->handle_kept(pieces, outputs_);
+    if (download->geometry() == geometry) download->handle_kept(pieces, true, outputs_);
   }
   settle(now);
 }
 
+void Swarm::hold(const Root& root, const Geometry& geometry, PieceRange pieces, Instant now) {
+  Holding* holding = holdings_.find(root);
+  if (holding == nullptr && holdings_.size() < limits::manifest_entries) {
+    holding = &holdings_.insert(root, {geometry, PieceSet(geometry.count())});
+  }
+  if (holding == nullptr || !(holding->geometry == geometry)) return;
+  const bool first = holding->pieces.empty();
+  if (!holding->pieces.add(pieces)) return;
+  if (first && serving_) outputs_.push(Serve{root, true});
+  for (auto& pair : pairs_) {
+    if (pair->closed) continue;
+    for (const Asker::Want& want : pair->asker.wants()) {
+      if (want.root == root) send(*pair, wire::Update{want.handle, pieces}, now);
+    }
+  }
+}
+
+void Swarm::lose(const Root& root, PieceRange pieces) {
+  Holding* holding = holdings_.find(root);
+  if (holding == nullptr) return;
+  const PieceIndex end = std::min(pieces.end, holding->geometry.count());
+  for (PieceIndex piece = pieces.begin; piece < end; ++piece) holding->pieces.remove(piece);
+  if (!holding->pieces.empty()) return;
+  holdings_.erase(root);
+  if (serving_ && find_watch(root) == nullptr) outputs_.push(Serve{root, false});
+}
+
 void Swarm::handle_dropped(const Root& root, Instant now) {
+  unwatch(root);
+  if (Download* download = find_download(root)) download->handle_lost(download->geometry().all());
   if (holdings_.find(root) != nullptr) {
     holdings_.erase(root);
     if (serving_) outputs_.push(Serve{root, false});
@@ -56,6 +75,7 @@ void Swarm::switch_serving(Instant now) {
   if (upload_.on() == serving_) return;
   serving_ = upload_.on();
   for (const auto& holding : holdings_) outputs_.push(Serve{holding.key, serving_});
+  for (const Watch& watch : watches_) outputs_.push(Serve{watch.root, serving_});
   if (serving_) return;
   outputs_.push(Report{Error::upload_off, std::nullopt});
   for (auto& pair : pairs_) {
@@ -70,14 +90,21 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
   const Holding* holding = holdings_.find(want.root);
   const Download* download = find_download(want.root);
   const bool coming = download != nullptr && download->readers() > 0;
-  if (!serving_ || (holding == nullptr && !coming) ||
+  const Watch* watch = find_watch(want.root);
+  meet(want.root, now);
+  if (!serving_ || (holding == nullptr && !coming && watch == nullptr) ||
       !pair.asker.want(want.handle, want.root, now)) {
     return send(pair, wire::Not{want.handle}, now);
   }
   // Nothing yet, but it is on its way: updates will follow.
-  const PieceSet pieces =
-      holding != nullptr ? holding->pieces : PieceSet(download->geometry().count());
+  const PieceSet pieces = holding != nullptr
+                              ? holding->pieces
+                              : PieceSet((coming ? download->geometry() : watch->geometry).count());
   send(pair, wire::Have{want.handle, pieces.bitfield()}, now);
+  if (!coming) return;
+  for (const auto& [range, rank] : download->claims(now)) {
+    send(pair, wire::Coming{want.handle, range, rank}, now);
+  }
 }
 
 void Swarm::handle(Pair& pair, const wire::Request& request, Instant now) {
@@ -140,13 +167,8 @@ void Swarm::handle_buffered(PeerId peer, std::uint64_t buffered, Instant now) {
 }
 
 void Swarm::handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now) {
-  if (Holding* holding = holdings_.find(root)) {
-    holding->pieces.remove(piece);
-    if (holding->pieces.empty()) {
-      holdings_.erase(root);
-      if (serving_) outputs_.push(Serve{root, false});
-    }
-  }
+  lose(root, {piece, piece + 1});
+  if (Download* download = find_download(root)) download->handle_lost({piece, piece + 1});
   if (Pair* pair = find(peer)) {
     if (const auto requested = pair->asker.buffer.handle_unreadable(root, piece)) {
       send(*pair, wire::Reject{requested->handle, {requested->block}}, now);

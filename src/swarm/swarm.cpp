@@ -144,14 +144,6 @@ void Swarm::handle(Pair& pair, const wire::Update& update, Instant) {
   download->handle_update(source, update.pieces);
 }
 
-void Swarm::handle(Pair& pair, const wire::Coming& coming, Instant) {
-  const Download* download = download_of(pair, coming.handle);
-  if (download == nullptr) return;
-  if (coming.pieces.end > download->geometry().count()) {
-    close_pair(pair, Error::piece_out_of_bounds);
-  }
-}
-
 void Swarm::handle(Pair& pair, const wire::Reject& reject, Instant) {
   Download* download = download_of(pair, reject.handle);
   for (const wire::Block& block : reject.blocks) {
@@ -186,10 +178,14 @@ void Swarm::cancel_unneeded(Download& download, Instant now) {
   }
 }
 
-void Swarm::fill(Pair& pair, Instant now) {
+bool Swarm::has_memory() const {
   std::uint64_t retained = 0;
   for (const auto& download : downloads_) retained += download->retained_bytes();
-  const bool ahead = retained < limits::retained_bytes;
+  return retained < limits::retained_bytes;
+}
+
+void Swarm::fill(Pair& pair, Instant now) {
+  const bool ahead = has_memory();
   for (std::size_t i = 0; i < downloads_.size() && pair.session.has_room(); ++i) {
     Download& download = *downloads_[(i + turn_) % downloads_.size()];
     Download::Source* source = download.source(pair.session.peer());
@@ -210,7 +206,7 @@ void Swarm::fill(Pair& pair, Instant now) {
 // ----------------------------------------------------------------
 
 void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-                 OriginUse, Instant now) {
+                 OriginUse origin, Instant now) {
   Download* download = find_download(root);
   std::size_t readers = 0;
   for (const auto& other : downloads_) readers += other->readers();
@@ -231,11 +227,16 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Pi
     download = downloads_.back().get();
     if (const Holding* holding = holdings_.find(root)) {
       for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
-        if (holding->pieces.has(piece)) download->handle_kept({piece, piece + 1}, outputs_);
+        if (holding->pieces.has(piece)) download->handle_kept({piece, piece + 1}, true, outputs_);
       }
     }
   }
-  download->open(reader, pieces, now, outputs_);
+  // Who is met now began a moment ago: there is nothing to wait for.
+  if (Watch* watch = find_watch(root); watch != nullptr && watch->met) {
+    watch->heard = now;
+    origin.patience = Duration(0);
+  }
+  download->open(reader, pieces, origin, now, outputs_);
   want_all(*download, now);
   settle(now);
 }
@@ -259,19 +260,7 @@ void Swarm::handle_answered(const Root& root, std::uint32_t peers, Instant now) 
     download->handle_answered(peers);
     if (peers > 0) want_all(*download, now);
   }
-  settle(now);
-}
-
-bool Swarm::handle_fetched(FetchId, PieceIndex, Instant now) {
-  settle(now);
-  return false;
-}
-
-void Swarm::handle_fetch_end(FetchId, Error, Instant now) {
-  settle(now);
-}
-
-void Swarm::handle_transfer_over(const Root&, Instant now) {
+  if (peers > 0) meet(root, now);
   settle(now);
 }
 
@@ -298,7 +287,7 @@ void Swarm::handle_digest(const Root& root, PieceIndex piece, const Digest& dige
 }
 
 void Swarm::handle_store_failed(const Root& root, PieceRange pieces, Instant now) {
-  if (Download* download = find_download(root)) download->handle_kept(pieces, outputs_);
+  if (Download* download = find_download(root)) download->handle_kept(pieces, false, outputs_);
   settle(now);
 }
 
@@ -308,9 +297,11 @@ void Swarm::settle(Instant now) {
   told_ = now;
   settle_pairs(now);
   settle_downloads(now);
+  settle_watches(now);
   for (auto& pair : pairs_) {
     if (!pair->closed) fill(*pair, now);
   }
+  settle_origin(now);
   pump(now);
   pairs_.erase(
       std::remove_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return pair->closed; }),
@@ -350,6 +341,14 @@ void Swarm::settle_downloads(Instant now) {
   for (auto& download : downloads_) {
     download->settle(now, outputs_);
     cancel_unneeded(*download, now);
+    for (const PieceIndex piece : download->take_verified()) {
+      if (!download->is_verified(piece)) continue;
+      hold(download->root(), download->geometry(), {piece, piece + 1}, now);
+    }
+    for (const PieceIndex piece : download->take_gone()) {
+      lose(download->root(), {piece, piece + 1});
+    }
+    if (download->take_nobody()) watch(download->root(), download->geometry(), now);
     if (download->readers() > 0) continue;
     while (!download->sources().empty()) {
       const Download::Source& source = download->sources().front();
@@ -379,6 +378,7 @@ std::optional<Instant> Swarm::next_timeout() const {
     queued |= !pair->asker.empty() && pair->asker.buffer.has_room();
   }
   for (const auto& download : downloads_) sooner(download->next_timeout());
+  if (!watches_.empty()) sooner(watches_due());
   if (queued) sooner(upload_.next_ready());
   return next;
 }

@@ -95,12 +95,28 @@ class Swarm {
     Asker asker;
     bool closed = false;
   };
-  struct Holding {  // what is in the store of one resource
+  struct Holding {  // what can be read of one resource: in the store, or verified and on its way
+                    // there
     Geometry geometry;
     PieceSet pieces;
   };
 
+  struct Watch {  // what a reader wanted and nobody had
+    Root root;
+    Geometry geometry;
+    Instant heard;   // of it, last
+    Instant ask_at;  // while nobody was met
+    Duration ask_wait;
+    bool met = false;  // somebody else wants it, or has some
+  };
+
   Pair* find(PeerId peer);
+  Watch* find_watch(const Root& root);
+  void watch(const Root& root, const Geometry& geometry, Instant now);
+  void unwatch(const Root& root);
+  void meet(const Root& root, Instant now);
+  Download* fetch_of(FetchId fetch);
+  void tell_claims(Download& download, Instant now);
   Download* find_download(const Root& root);
   Download* download_of(const Pair& pair, wire::Handle handle);
 
@@ -121,11 +137,17 @@ class Swarm {
   void handle(Pair& pair, const wire::Reject& reject, Instant now);
   void handle(Pair& pair, const wire::Done& done, Instant now);
 
+  void hold(const Root& root, const Geometry& geometry, PieceRange pieces, Instant now);
+  void lose(const Root& root, PieceRange pieces);
   void end_serving(Pair& pair, wire::Handle handle, bool tell, Instant now);
   void switch_serving(Instant now);
   void settle(Instant now);
   void settle_pairs(Instant now);
   void settle_downloads(Instant now);
+  void settle_watches(Instant now);
+  void settle_origin(Instant now);
+  Instant watches_due() const;
+  bool has_memory() const;
   void cancel_unneeded(Download& download, Instant now);
   void fill(Pair& pair, Instant now);
   void pump(Instant now);
@@ -135,6 +157,8 @@ class Swarm {
   std::vector<std::unique_ptr<Pair>> pairs_;
   std::vector<std::unique_ptr<Download>> downloads_;
   FlatMap<Root, Holding> holdings_;
+  std::vector<Watch> watches_;
+  FetchId last_fetch_;
   Pool pool_;
   Upload upload_;
   bool serving_ = true;   // what Serve said last: upload_.on()

@@ -68,7 +68,7 @@ Result<Message> parse_message(ByteSpan frame) {
       if (type == Type::update) {
         message = Update{number, pieces};
       } else {
-        message = Coming{number, pieces};
+        message = Coming{number, pieces, reader.number<std::uint32_t>()};
       }
       break;
     }
@@ -119,6 +119,7 @@ Bytes encode(const Message& message) {
     writer.number(done->handle);
   } else if (const auto* coming = get_if<Coming>(&message)) {
     writer.number(coming->handle).number(coming->pieces.begin).number(coming->pieces.end);
+    writer.number(coming->rank);
   }
   return writer.finish();
 }

@@ -12,7 +12,7 @@
 //   cancel  6  as request                                       asker   do not, if you still can
 //   reject  7  as request                                       holder  these will not come
 //   done    8  handle u32                                       asker   the handle is over
-//   coming  9  as update                                        holder  on their way from the origin
+//   coming  9  as update, rank u32                              holder  on their way from the origin
 // clang-format on
 //
 //   `data`             handle u32, piece u32, offset u32, bytes u32, then that many bytes
@@ -65,10 +65,12 @@ struct Update {
   Handle handle = 0;
   PieceRange pieces;
 };
-// Not there yet, but this peer fetches them from the origin: nobody else needs to.
+// Not there yet, but this peer, or one that it heard it from, fetches them from the origin: nobody
+// else needs to. Of two that fetch the same piece the lower rank, drawn for each fetch, goes on.
 struct Coming {
   Handle handle = 0;
   PieceRange pieces;
+  std::uint32_t rank = 0;
 };
 struct Request {
   Handle handle = 0;

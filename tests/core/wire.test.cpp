@@ -22,7 +22,7 @@ std::vector<Message> examples() {
       Cancel{7, {{1, 0, limits::block_bytes}}},
       Reject{7, {{1, 0, limits::block_bytes}}},
       Done{7},
-      Coming{7, {3, 5}},
+      Coming{7, {3, 5}, 8},
   };
 }
 
@@ -78,7 +78,7 @@ TEST_CASE("what cannot be a message is refused by its reason") {
       {"a not with something behind it", {3, 0, 0, 0, 0, 0}, Error::malformed_message},
       {"an update of no piece", {4, 0, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0}, Error::malformed_message},
       {"coming, and nothing comes",
-       {9, 0, 0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0},
+       {9, 0, 0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0},
        Error::malformed_message},
       {"a request for nothing", {5, 0, 0, 0, 0}, Error::malformed_message},
       {"a request that ends inside a block",

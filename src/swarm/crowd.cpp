@@ -1,0 +1,123 @@
+// The part of a swarm that meets others early: what nobody had is watched, so that those who fetch
+// the same find each other while it comes; and who fetches what from the origin is told around.
+#include <algorithm>
+
+#include "base/limits.hpp"
+#include "swarm/swarm.hpp"
+
+namespace peer_cdn::swarm {
+
+// --- What is watched -----------------------------------------------------------------------------
+
+Swarm::Watch* Swarm::find_watch(const Root& root) {
+  for (Watch& watch : watches_) {
+    if (watch.root == root) return &watch;
+  }
+  return nullptr;
+}
+
+// It is announced although nothing of it is here yet, and asked for: the others do the same.
+void Swarm::watch(const Root& root, const Geometry& geometry, Instant now) {
+  if (geometry.bytes() <= limits::crowd_bytes || find_watch(root) != nullptr) return;
+  if (watches_.size() >= limits::watched_roots) unwatch(watches_.front().root);
+  watches_.push_back({root, geometry, now, now, limits::ask_again_min});
+  if (serving_) outputs_.push(Serve{root, true});
+}
+
+void Swarm::unwatch(const Root& root) {
+  if (find_watch(root) == nullptr) return;
+  watches_.erase(std::remove_if(watches_.begin(), watches_.end(),
+                                [&](const Watch& watch) { return watch.root == root; }),
+                 watches_.end());
+  if (serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, false});
+}
+
+void Swarm::meet(const Root& root, Instant now) {
+  Watch* watch = find_watch(root);
+  if (watch == nullptr) return;
+  watch->heard = now;
+  if (!std::exchange(watch->met, true)) outputs_.push(Company{root});
+}
+
+void Swarm::handle_transfer_over(const Root& root, Instant now) {
+  unwatch(root);
+  settle(now);
+}
+
+void Swarm::settle_watches(Instant now) {
+  for (std::size_t i = watches_.size(); i-- > 0;) {
+    Watch& watch = watches_[i];
+    if (now >= watch.heard + limits::watch_wait) {
+      unwatch(Root(watch.root));
+    } else if (!watch.met && now >= watch.ask_at) {
+      watch.ask_at = now + watch.ask_wait;
+      watch.ask_wait = std::min<Duration>(2 * watch.ask_wait, limits::ask_again_max);
+      outputs_.push(AskFor{watch.root, true});
+    }
+  }
+}
+
+Instant Swarm::watches_due() const {
+  Instant next = Instant::max();
+  for (const Watch& watch : watches_) {
+    next = std::min(next, watch.heard + limits::watch_wait);
+    if (!watch.met) next = std::min(next, watch.ask_at);
+  }
+  return next;
+}
+
+// --- What comes from the origin ------------------------------------------------------------------
+
+Download* Swarm::fetch_of(FetchId fetch) {
+  for (auto& download : downloads_) {
+    if (download->has_fetch(fetch)) return download.get();
+  }
+  return nullptr;
+}
+
+bool Swarm::handle_fetched(FetchId fetch, PieceIndex piece, Instant now) {
+  Download* download = fetch_of(fetch);
+  const bool needed = download != nullptr && download->handle_fetched(fetch, piece, now, outputs_);
+  settle(now);
+  return needed;
+}
+
+void Swarm::handle_fetch_end(FetchId fetch, Error error, Instant now) {
+  if (Download* download = fetch_of(fetch)) download->handle_fetch_end(fetch, error, outputs_);
+  settle(now);
+}
+
+void Swarm::handle(Pair& pair, const wire::Coming& coming, Instant now) {
+  Download* download = download_of(pair, coming.handle);
+  if (download == nullptr) return;
+  Download::Source& source = *download->source(pair.session.peer());
+  if (!source.answered) return close_pair(pair, Error::malformed_message);
+  if (coming.pieces.end > download->geometry().count()) {
+    return close_pair(pair, Error::piece_out_of_bounds);
+  }
+  if (++source.claims > limits::claims_from_peer) return;
+  download->handle_coming({coming.pieces, coming.rank}, now);
+}
+
+void Swarm::tell_claims(Download& download, Instant now) {
+  const auto claims = download.take_claims();
+  for (auto& pair : pairs_) {
+    if (pair->closed) continue;
+    for (const Asker::Want& want : pair->asker.wants()) {
+      if (want.root != download.root()) continue;
+      for (const auto& [pieces, rank] : claims) {
+        send(*pair, wire::Coming{want.handle, pieces, rank}, now);
+      }
+    }
+  }
+}
+
+void Swarm::settle_origin(Instant now) {
+  const bool ahead = has_memory();
+  for (auto& download : downloads_) {
+    download->settle_origin(now, ahead, last_fetch_, outputs_);
+    tell_claims(*download, now);
+  }
+}
+
+}  // namespace peer_cdn::swarm

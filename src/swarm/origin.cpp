@@ -1,0 +1,294 @@
+// The origin as one more source of a download: what is fetched from it here, and what is left to
+// others.
+//
+//   nobody here has it, nobody fetches it:  a stretch of such pieces, as long as half a second
+//   another page fetches it (a claim):      left to it; if both do, the lower rank goes on
+//   peers have it:                          left to them, unless the reader waits too long
+//
+// In a crowd every page starts at a place of its own, so that all of them together fetch one copy.
+#include <algorithm>
+
+#include "base/limits.hpp"
+#include "swarm/download.hpp"
+
+namespace peer_cdn::swarm {
+
+// --- When ----------------------------------------------------------------------------------------
+
+// Where nobody else is, the worker asks the origin itself.
+bool Download::origin_gives(const Target& target) const {
+  if (!target.origin.allowed || origin_error_ != Error::none) return false;
+  return target.pending || asked_ != Asked::nobody ||
+         std::any_of(sources_.begin(), sources_.end(),
+                     [](const Source& source) { return source.handle != 0; });
+}
+
+// At once if all who could have it have answered, else when its patience is over.
+Instant Download::origin_begins(const Target& target) const {
+  if (asked_ == Asked::waiting && sources_.empty()) return target.opened + limits::answer_wait;
+  const auto unanswered = std::count_if(sources_.begin(), sources_.end(), [](const Source& source) {
+    return source.handle != 0 && !source.answered;
+  });
+  const bool all = asked_ != Asked::waiting && unanswered == 0 && introduced_ <= sources_.size();
+  return all ? target.opened : target.opened + target.origin.patience;
+}
+
+void Download::due(Instant now, Instant at) {
+  if (at > now) origin_due_ = std::min(origin_due_, at);
+}
+
+// --- What ----------------------------------------------------------------------------------------
+
+bool Download::had(PieceIndex piece) const {
+  return std::any_of(sources_.begin(), sources_.end(), [piece](const Source& source) {
+    return !source.stalled && source.have.has(piece);
+  });
+}
+
+bool Download::fetching(PieceIndex piece) const {
+  return std::any_of(fetches_.begin(), fetches_.end(),
+                     [piece](const Fetch& fetch) { return fetch.rest.contains(piece); });
+}
+
+bool Download::claimed(PieceIndex piece, Instant now) const {
+  return pieces_[piece].claimed > now && let_down_ < limits::claims_missed;
+}
+
+bool Download::free(PieceIndex piece, Instant now) const {
+  return pieces_[piece].state == State::missing && !claimed(piece, now) && !fetching(piece) &&
+         !had(piece);
+}
+
+std::uint32_t Download::unit() const {
+  const std::uint64_t rate = origin_rate_.in(limits::fetch_span);
+  const std::uint64_t bytes =
+      rate == 0 ? limits::fetch_start_bytes : std::min<std::uint64_t>(rate, limits::segment_bytes);
+  return pieces_in(bytes, geometry_);
+}
+
+// What the reader waits for, and others would bring or said that they fetch.
+std::optional<PieceRange> Download::late(const Target& target, Instant now) {
+  const PieceIndex first = target.rest.begin;
+  const bool theirs = had(first);
+  if (target.credit <= 0 || pieces_[first].state > State::in_flight || fetching(first) ||
+      (!theirs && !claimed(first, now))) {
+    return std::nullopt;
+  }
+  Duration wait = theirs ? limits::origin_wait : limits::claim_wait;
+  if (const std::uint64_t rate = origin_rate_.per_second()) {
+    wait = std::max(wait, Duration(geometry_.bytes_of(first) * std::uint64_t{1'000'000} / rate));
+  }
+  const Instant at = std::max(target.since, target.opened + target.origin.patience) + wait;
+  due(now, at);
+  if (now < at) return std::nullopt;
+  if (!theirs) ++let_down_;
+  const PieceIndex most = first + std::min(theirs ? unit() : 1, target.rest.count());
+  PieceIndex end = first + 1;
+  while (end < most && pieces_[end].state <= State::in_flight && !fetching(end)) ++end;
+  return PieceRange{first, end};
+}
+
+// Who fetches it too: those who have not all of it, and, if nobody had it a moment ago, those who
+// are not connected yet.
+std::uint32_t Download::fellows(const Target& target) const {
+  std::size_t count = 0;
+  for (const Source& source : sources_) {
+    if (source.handle != 0 && !source.have.complete()) ++count;
+  }
+  if (target.origin.patience == Duration(0)) count = std::max<std::size_t>(count, introduced_);
+  return static_cast<std::uint32_t>(count);
+}
+
+// Alone in order; with others who fetch it too, each from a place of its own, and what is read next
+// by one of them.
+std::optional<PieceRange> Download::gap(const Target& target, PieceRange window, Instant now) {
+  const std::uint32_t fellows = this->fellows(target);
+  const PieceIndex first = window.begin;
+  std::optional<PieceIndex> begin;
+  if (free(first, now)) {
+    due(now, target.since + limits::origin_wait);
+    if (picker_.own_order(first) % (fellows + 1) == 0 ||
+        now >= target.since + limits::origin_wait) {
+      begin = first;
+    }
+  }
+  const bool chosen = begin.has_value();
+  for (PieceIndex piece = first; piece < window.end && !chosen; ++piece) {
+    due(now, pieces_[piece].claimed);
+    if (!free(piece, now)) continue;
+    if (!begin || (fellows > 0 && picker_.own_order(piece) < picker_.own_order(*begin))) {
+      begin = piece;
+    }
+  }
+  if (!begin) return std::nullopt;
+  const PieceIndex most = *begin + std::min(unit(), window.end - *begin);
+  PieceIndex end = *begin + 1;
+  while (end < most && free(end, now)) ++end;
+  return PieceRange{*begin, end};
+}
+
+// --- Fetches -------------------------------------------------------------------------------------
+
+void Download::settle_origin(Instant now, bool ahead, FetchId& last, Outputs& out) {
+  origin_due_ = Instant::max();
+  for (std::size_t i = fetches_.size(); i-- > 0;) {
+    Fetch& fetch = fetches_[i];
+    trim(fetch, now);
+    if (fetch.rest.empty()) {
+      if (fetch.rest.begin < fetch.end) out.push(CancelFetch{fetch.id});
+      fetches_.erase(fetches_.begin() + static_cast<std::ptrdiff_t>(i));
+      continue;
+    }
+    if (fetch.beside) continue;
+    if (now >= fetch.claimed + limits::claim_wait / 2) claim(fetch, now);
+    due(now, fetch.claimed + limits::claim_wait / 2);
+  }
+  while (fetches_.size() < limits::fetches_in_flight && fetch_next(now, ahead, last, out)) {
+  }
+}
+
+bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) {
+  const std::uint32_t span =
+      pieces_in(ahead ? limits::read_ahead_bytes : limits::urgent_bytes, geometry_);
+  for (Target& target : readers_) {
+    if (target.rest.empty() || !origin_gives(target)) continue;
+    if (const Instant begins = origin_begins(target); begins > now) {
+      due(now, begins);
+      continue;
+    }
+    const PieceRange window = {target.rest.begin,
+                               target.rest.begin + std::min(span, target.rest.count())};
+    const auto beside = late(target, now);
+    const auto pieces = beside ? beside : gap(target, window, now);
+    if (!pieces) continue;
+    ++last.value;
+    const std::uint32_t rank = picker_.own_order(last.value * 0x85EBCA6BU);
+    begin_fetch({last, *pieces, pieces->end, beside.has_value(), rank, now}, now, out);
+    return true;
+  }
+  return false;
+}
+
+void Download::begin_fetch(const Fetch& fetch, Instant now, Outputs& out) {
+  if (fetches_.empty()) origin_rate_.resume(now);
+  for (PieceIndex piece = fetch.rest.begin; piece < fetch.rest.end; ++piece) {
+    if (pieces_[piece].state == State::missing) picker_.set(piece, PiecePicker::State::shared);
+  }
+  fetches_.push_back(fetch);
+  out.push(FetchPieces{fetch.id, root_, fetch.rest});
+  if (!fetch.beside) claim(fetches_.back(), now);
+  begin(out);
+}
+
+// A stream cannot skip: when what would come next is not needed, the fetch is over.
+void Download::trim(Fetch& fetch, Instant now) {
+  const auto needed = [&](PieceIndex i) {
+    const Piece& piece = pieces_[i];
+    if (piece.state > State::in_flight || !wanted(i)) return false;
+    return fetch.beside || (!had(i) && !(piece.rank < fetch.rank && claimed(i, now)));
+  };
+  const PieceRange rest = fetch.rest;
+  if (!rest.empty() && !needed(rest.begin)) fetch.rest.end = rest.begin;
+  while (!fetch.rest.empty() && !needed(fetch.rest.end - 1)) --fetch.rest.end;
+  free_pieces({fetch.rest.end, rest.end});
+}
+
+void Download::free_pieces(PieceRange pieces) {
+  for (PieceIndex piece = pieces.begin; piece < pieces.end; ++piece) {
+    if (pieces_[piece].state == State::missing) picker_.set(piece, PiecePicker::State::missing);
+  }
+}
+
+Download::Fetch* Download::fetch(FetchId id) {
+  for (Fetch& fetch : fetches_) {
+    if (fetch.id == id) return &fetch;
+  }
+  return nullptr;
+}
+
+// What peers sent of it until now is replaced whole: a piece has one source that can be blamed, or
+// only peers.
+bool Download::handle_fetched(FetchId id, PieceIndex piece, Instant now, Outputs& out) {
+  Fetch* from = fetch(id);
+  if (from == nullptr || !from->rest.contains(piece)) return false;
+  origin_rate_.add(geometry_.bytes_of(piece), now);
+  const PieceIndex skipped = std::exchange(from->rest.begin, piece + 1);
+  free_pieces({skipped, piece});
+  if (pieces_[piece].state > State::in_flight || !wanted(piece)) return false;
+  Active* at = active(piece);
+  if (at == nullptr) {
+    actives_.emplace_back();
+    at = &actives_.back();
+  } else {
+    withdraw(*at);
+    *at = Active{};
+  }
+  at->piece = piece;
+  at->fetched = true;
+  picker_.set(piece, PiecePicker::State::done);
+  receive(piece, out);
+  return true;
+}
+
+void Download::handle_fetch_end(FetchId id, Error error, Outputs& out) {
+  const Fetch* ended = fetch(id);
+  if (ended == nullptr) return;
+  const bool all = ended->rest.empty();
+  free_pieces(ended->rest);
+  fetches_.erase(fetches_.begin() + (ended - fetches_.data()));
+  if (!all) end_origin(error == Error::none ? Error::origin_unreachable : error, out);
+}
+
+void Download::end_origin(Error error, Outputs& out) {
+  origin_error_ = error;
+  for (const Fetch& fetch : fetches_) {
+    free_pieces(fetch.rest);
+    out.push(CancelFetch{fetch.id});
+  }
+  fetches_.clear();
+}
+
+// --- Claims --------------------------------------------------------------------------------------
+
+void Download::claim(Fetch& fetch, Instant now) {
+  for (PieceIndex piece = fetch.rest.begin; piece < fetch.rest.end; ++piece) {
+    pieces_[piece].rank = fetch.rank;
+    pieces_[piece].claimed = now + limits::claim_wait;
+  }
+  fetch.claimed = now;
+  claims_.push_back({fetch.rest, fetch.rank});
+}
+
+// Told on if it is new here, so that it reaches those who are not connected with whoever fetches
+// it, and goes round no circle.
+void Download::handle_coming(const Claim& claim, Instant now) {
+  for (PieceIndex i = claim.pieces.begin; i < claim.pieces.end; ++i) {
+    Piece& piece = pieces_[i];
+    if (piece.kept || piece.state > State::in_flight) continue;
+    const bool renewed = claim.rank == piece.rank && piece.claimed <= now + limits::claim_wait / 2;
+    if (piece.claimed > now && claim.rank >= piece.rank && !renewed) continue;
+    piece.rank = claim.rank;
+    piece.claimed = now + limits::claim_wait;
+    add_claim(claims_, i, claim.rank);
+  }
+}
+
+void Download::add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint32_t rank) {
+  if (!claims.empty() && claims.back().rank == rank && claims.back().pieces.end == piece) {
+    ++claims.back().pieces.end;
+  } else {
+    claims.push_back({{piece, piece + 1}, rank});
+  }
+}
+
+std::vector<Download::Claim> Download::claims(Instant now) const {
+  std::vector<Claim> claims;
+  for (PieceIndex i = 0; i < geometry_.count(); ++i) {
+    const Piece& piece = pieces_[i];
+    if (piece.kept || piece.state > State::in_flight || piece.claimed <= now) continue;
+    add_claim(claims, i, piece.rank);
+  }
+  return claims;
+}
+
+}  // namespace peer_cdn::swarm

@@ -1,0 +1,183 @@
+// Those who want what nobody has find each other: one swarm against a peer that is played by hand.
+#include <doctest/doctest.h>
+
+#include "base/limits.hpp"
+#include "swarm/swarm.hpp"
+
+namespace peer_cdn::swarm {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Instant start = Instant(10s);
+constexpr PeerId peer = {7};
+
+struct Fixture {
+  explicit Fixture(std::uint32_t count = 32)
+      : geometry(*Geometry::parse(std::uint64_t{count} * limits::piece_bytes_min,
+                                  limits::piece_bytes_min)),
+        swarm(1) {
+    root.bytes.fill(9);
+  }
+  void connect() {
+    swarm.handle_pair_open(peer, start);
+    say(wire::Hello{wire::version});
+    drain();
+  }
+  void open(Instant now = start) {
+    swarm.open({1}, root, geometry, geometry.all(), {true, 200ms}, now);
+  }
+  // A reader that ended since nobody has it.
+  void alone() {
+    open();
+    swarm.handle_answered(root, 0, start);
+  }
+  void say(const wire::Message& message, Instant now = start) {
+    swarm.handle_control(peer, wire::encode(message), now);
+  }
+  std::vector<Output> drain() {
+    std::vector<Output> all;
+    while (auto output = swarm.poll_output()) all.push_back(std::move(*output));
+    return all;
+  }
+  template <class T>
+  std::optional<T> first() {
+    for (const Output& output : drain()) {
+      if (const T* found = get_if<T>(&output)) return *found;
+    }
+    return std::nullopt;
+  }
+  template <class T>
+  std::optional<T> heard() {
+    for (const Output& output : drain()) {
+      const auto* sent = get_if<SendControl>(&output);
+      if (sent == nullptr) continue;
+      const auto message = wire::parse_message(sent->frame);
+      if (const T* found = get_if<T>(&*message)) return *found;
+    }
+    return std::nullopt;
+  }
+
+  Root root;
+  Geometry geometry;
+  Swarm swarm;
+};
+
+}  // namespace
+
+TEST_CASE("what nobody has is announced and asked for while it comes from the origin") {
+  Fixture f;
+  f.alone();
+  bool ended = false, announced = false, asked = false;
+  for (const Output& output : f.drain()) {
+    if (const auto* o = get_if<End>(&output)) ended = o->error == Error::nobody_has_it;
+    if (const auto* o = get_if<Serve>(&output)) announced = o->on;
+    if (const auto* o = get_if<AskFor>(&output)) asked |= o->unmarked;
+  }
+  CHECK(ended);
+  CHECK(announced);
+  CHECK(asked);
+  SUBCASE("until the worker is done with it") {
+    f.swarm.handle_transfer_over(f.root, start);
+    CHECK_FALSE(f.first<Serve>()->on);
+  }
+  SUBCASE("until it is listed no more") {
+    f.swarm.handle_held(f.root, f.geometry, {0, 1}, start + 30s);
+    f.drain();
+    f.swarm.handle_dropped(f.root, start + 31s);
+    CHECK_FALSE(f.first<Serve>()->on);
+  }
+  SUBCASE("and never heard of again") {
+    f.swarm.handle_timeout(start + limits::watch_wait - 1ms);
+    CHECK_FALSE(f.first<Serve>());
+    f.swarm.handle_timeout(start + limits::watch_wait);
+    CHECK_FALSE(f.first<Serve>()->on);
+    CHECK_FALSE(f.swarm.next_timeout());
+  }
+}
+
+TEST_CASE("a small file is not watched") {
+  Fixture f(16);
+  f.alone();
+  CHECK_FALSE(f.first<Serve>());
+}
+
+TEST_CASE("company is told once: somebody was introduced, or wants it") {
+  Fixture f;
+  f.connect();
+  f.alone();
+  f.say(wire::Not{1});
+  f.drain();
+  SUBCASE("introduced") {
+    f.swarm.handle_answered(f.root, 2, start);
+    CHECK(f.first<Company>()->root == f.root);
+    f.swarm.handle_answered(f.root, 2, start);
+    CHECK_FALSE(f.first<Company>());
+  }
+  SUBCASE("it is wanted: nothing yet, and updates follow") {
+    f.say(wire::Want{3, f.root});
+    bool told = false, empty = false;
+    for (const Output& output : f.drain()) {
+      told |= holds_alternative<Company>(output);
+      if (const auto* sent = get_if<SendControl>(&output)) {
+        const auto message = wire::parse_message(sent->frame);
+        if (const auto* have = get_if<wire::Have>(&*message)) empty = have->bitfield == Bytes(4, 0);
+      }
+    }
+    CHECK(told);
+    CHECK(empty);
+    f.swarm.handle_held(f.root, f.geometry, {0, 16}, start);
+    CHECK(f.heard<wire::Update>()->pieces == PieceRange{0, 16});
+  }
+}
+
+TEST_CASE(
+    "in company the page fetches, and says what is coming; what is verified is held at once") {
+  Fixture f;
+  f.connect();
+  f.alone();
+  f.say(wire::Not{1});
+  f.say(wire::Want{3, f.root});
+  f.drain();
+  f.open();
+  std::optional<wire::Want> want;
+  std::optional<FetchPieces> fetch;
+  std::optional<wire::Coming> coming;
+  for (const Output& output : f.drain()) {
+    if (const auto* o = get_if<FetchPieces>(&output); o != nullptr && !fetch) fetch = *o;
+    if (const auto* sent = get_if<SendControl>(&output)) {
+      const auto message = wire::parse_message(sent->frame);
+      if (const auto* o = get_if<wire::Want>(&*message)) want = *o;
+      if (const auto* o = get_if<wire::Coming>(&*message); o != nullptr && !coming) coming = *o;
+    }
+  }
+  REQUIRE(want);
+  REQUIRE(fetch);
+  REQUIRE(coming);
+  CHECK(coming->handle == 3);
+  CHECK(coming->pieces == fetch->pieces);
+  f.swarm.handle_answered(f.root, 0, start);
+  f.say(wire::Have{want->handle, Bytes(4, 0)});
+  const PieceIndex piece = fetch->pieces.begin;
+  CHECK(f.swarm.handle_fetched(fetch->fetch, piece, start));
+  Bytes list(32 * Digest::bytes_size);
+  f.swarm.handle_digests(f.root, *DigestList::parse(f.geometry, list), start);
+  f.drain();
+  f.swarm.handle_digest(f.root, piece, Digest{}, start);
+  CHECK(f.heard<wire::Update>()->pieces == PieceRange{piece, piece + 1});
+  f.say(wire::Request{3, {{piece, 0, limits::block_bytes}}});
+  CHECK(f.first<SendBlock>()->in_memory);
+  SUBCASE("a claim beyond the end closes the pair") {
+    f.say(wire::Coming{want->handle, {0, 33}, 0});
+    CHECK(f.first<ClosePair>()->error == Error::piece_out_of_bounds);
+  }
+}
+
+TEST_CASE("where upload is off nothing is announced") {
+  Fixture f;
+  f.swarm.handle_upload_options({false, 0, 0}, start);
+  f.drain();
+  f.alone();
+  CHECK_FALSE(f.first<Serve>());
+}
+
+}  // namespace peer_cdn::swarm

@@ -1,0 +1,246 @@
+// What a download fetches from the origin, and what it leaves to others.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "base/limits.hpp"
+#include "swarm/download.hpp"
+
+namespace peer_cdn::swarm {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Instant start = Instant(10s);
+constexpr std::uint32_t piece_bytes = limits::piece_bytes_min;
+constexpr ReaderId reader = {1};
+constexpr Duration patience = 200ms;
+
+// A download with its outputs as text: G1:0-4 fetch 1 gets pieces 0 to 4, X1 cancel it, D3 deliver,
+// O3 deliver from the origin, E<code> end.
+struct Fixture {
+  explicit Fixture(std::uint32_t pieces)
+      : geometry(*Geometry::parse(std::uint64_t{pieces} * piece_bytes, piece_bytes)),
+        download(Root{}, geometry, 1) {
+    Bytes bytes;
+    for (PieceIndex i = 0; i < pieces; ++i) {
+      const Digest digest = digest_of(i);
+      bytes.insert(bytes.end(), digest.bytes.begin(), digest.bytes.end());
+    }
+    if (pieces > 1) download.handle_digests(*DigestList::parse(geometry, bytes), out);
+  }
+  static Digest digest_of(PieceIndex piece) {
+    Digest digest;
+    digest.bytes[0] = static_cast<std::uint8_t>(piece + 1);
+    return digest;
+  }
+  void open() {
+    download.open(reader, geometry.all(), {true, patience}, start, out);
+    download.grant(reader, limits::resource_bytes_max, start);
+  }
+  void source(std::uint32_t peer, std::string_view has) {
+    download.add_source({peer}, peer, start);
+    PieceSet have(geometry.count());
+    for (PieceIndex i = 0; i < has.size(); ++i) {
+      if (has[i] == 'x') have.add(i);
+    }
+    download.handle_have(*download.source({peer}), have);
+  }
+  bool come(std::uint32_t fetch, PieceIndex piece, Instant now = start) {
+    if (!download.handle_fetched({fetch}, piece, now, out)) return false;
+    download.handle_digest(piece, digest_of(piece), out);
+    return true;
+  }
+  std::string said(Instant now = start) {
+    download.settle(now, out);
+    download.settle_origin(now, true, last, out);
+    std::string text;
+    const auto number = [](std::uint32_t n) { return std::to_string(n); };
+    while (auto output = out.poll()) {
+      if (auto* o = get_if<FetchPieces>(&*output)) {
+        text += "G" + number(o->fetch.value) + ":" + number(o->pieces.begin) + "-" +
+                number(o->pieces.end) + " ";
+      }
+      if (auto* o = get_if<CancelFetch>(&*output)) text += "X" + number(o->fetch.value) + " ";
+      if (auto* o = get_if<Deliver>(&*output)) {
+        text += (o->from_origin ? "O" : "D") + number(o->piece) + " ";
+      }
+      if (auto* o = get_if<End>(&*output)) text += "E" + std::string(code(o->error)) + " ";
+    }
+    return text;
+  }
+
+  Geometry geometry;
+  Outputs out;
+  Download download;
+  FetchId last;
+};
+
+}  // namespace
+
+TEST_CASE("where nobody has it the page asks no origin: that is the worker's") {
+  Fixture f(8);
+  f.open();
+  CHECK(f.said() == "");
+  f.download.handle_answered(0);
+  CHECK(f.said() == "Enobody-has-it ");
+}
+
+TEST_CASE("peers have the reader's patience to begin, and none if they all answered") {
+  Fixture f(16);
+  f.open();
+  f.download.handle_answered(1);
+  SUBCASE("nobody is connected yet") {
+    CHECK(f.said() == "");
+    CHECK(f.download.next_timeout() == start + patience);
+    CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
+  }
+  SUBCASE("who was introduced has a part: the rest, two stretches at a time") {
+    f.source(1, "xxxx");
+    const std::string said = f.said();
+    CHECK(said.find("G2:") != std::string::npos);
+    CHECK(said.find(":0-") == std::string::npos);
+  }
+  SUBCASE("who was introduced has all of it") {
+    f.source(1, std::string(16, 'x'));
+    CHECK(f.said() == "");
+  }
+}
+
+TEST_CASE("what comes from the origin is verified and delivered as all else, and says so") {
+  Fixture f(4);
+  f.open();
+  f.download.handle_answered(1);
+  CHECK(f.said(start + patience) == "G1:0-4 ");
+  CHECK(f.come(1, 0));
+  CHECK(f.said() == "O0 ");
+  CHECK_FALSE(f.come(1, 0));  // twice
+  CHECK_FALSE(f.come(2, 1));  // of no fetch
+  CHECK(f.come(1, 1));
+  CHECK(f.come(1, 2));
+  CHECK(f.come(1, 3));
+  CHECK(f.said() == "O1 O2 O3 Enone ");
+}
+
+TEST_CASE("what another page fetches is left to it, for a while") {
+  Fixture f(8);
+  f.open();
+  f.download.handle_answered(1);
+  f.source(1, "");
+  f.download.handle_coming({{0, 4}, 0}, start);
+  CHECK(f.said().find("G1:0") == std::string::npos);
+  SUBCASE("until it does not come") {
+    const std::string later = f.said(start + limits::claim_wait);
+    CHECK(later.find(":0-") != std::string::npos);
+  }
+  SUBCASE("and it is not told on twice") {
+    CHECK(f.download.take_claims().front().pieces == PieceRange{0, 4});
+    f.download.handle_coming({{0, 4}, 0}, start + 10ms);
+    CHECK(f.download.take_claims().empty());
+    f.download.handle_coming({{0, 4}, 0}, start + limits::claim_wait / 2);
+    CHECK(f.download.take_claims().size() == 1);
+  }
+}
+
+TEST_CASE("of two that fetch the same the lower rank goes on") {
+  Fixture f(4);
+  f.open();
+  f.download.handle_answered(1);
+  f.source(1, "");
+  const std::string first = f.said(start + limits::origin_wait);
+  CHECK(first.substr(0, 2) == "G1");
+  const std::uint32_t rank = f.download.claims(start + limits::origin_wait)[0].rank;
+  SUBCASE("the other's is lower") {
+    f.download.handle_coming({{0, 4}, rank - 1}, start + limits::origin_wait);
+    CHECK(f.said(start + limits::origin_wait).find("X1") != std::string::npos);
+  }
+  SUBCASE("ours is lower") {
+    f.download.handle_coming({{0, 4}, rank + 1}, start + limits::origin_wait);
+    CHECK(f.said(start + limits::origin_wait) == "");
+  }
+}
+
+TEST_CASE("what a peer has by now is not fetched on, but what follows is") {
+  Fixture f(8);
+  f.open();
+  f.download.handle_answered(1);
+  CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
+  f.source(1, "  xx");
+  CHECK(f.come(1, 0));
+  CHECK(f.said(start + patience) == "O0 ");
+  CHECK(f.come(1, 1));
+  CHECK(f.said(start + patience) == "O1 X1 ");
+  CHECK(f.download.next_block(*f.download.source({1}), true, true)->piece == 2);
+}
+
+TEST_CASE("peers that have it and do not bring it are helped after a while") {
+  Fixture f(8);
+  f.open();
+  f.download.handle_answered(1);
+  f.source(1, std::string(8, 'x'));
+  const auto block = f.download.next_block(*f.download.source({1}), true, true);
+  CHECK(f.said() == "");
+  const Instant late = start + patience + limits::origin_wait;
+  CHECK(f.said(late - 1ms) == "");
+  CHECK(f.said(late) == "G1:0-4 ");
+  CHECK(f.download.next_block(*f.download.source({1}), false, true)->piece == 0);
+  SUBCASE("the origin is first: what the peer was asked for is withdrawn, and not blamed on it") {
+    CHECK(f.come(1, 0, late));
+    CHECK(f.said(late) == "O0 ");
+    CHECK(f.download.take_unneeded().size() == 2);
+  }
+  SUBCASE("the peer is first: the fetch is cut") {
+    f.download.handle_block({1}, *block, f.out);
+    f.download.handle_block({1}, wire::block_at(0, limits::block_bytes, piece_bytes), f.out);
+    f.download.handle_digest(0, Fixture::digest_of(0), f.out);
+    CHECK(f.said(late) == "D0 X1 ");
+    CHECK_FALSE(f.come(1, 0, late));
+  }
+}
+
+TEST_CASE("an origin that fails, or sends something else, is not asked again") {
+  Fixture f(8);
+  f.open();
+  f.download.handle_answered(1);
+  CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
+  const Instant now = start + patience;
+  SUBCASE("it fails, and nobody else has it") {
+    f.download.handle_answered(0);
+    f.download.handle_fetch_end({1}, Error::origin_unreachable, f.out);
+    CHECK(f.said(now) == "X2 Eorigin-unreachable ");
+  }
+  SUBCASE("wrong bytes: no peer is blamed, and peers go on") {
+    f.source(1, std::string(8, 'x'));
+    REQUIRE(f.download.handle_fetched({1}, 0, now, f.out));
+    CHECK(f.download.handle_digest(0, Digest{}, f.out) == std::nullopt);
+    CHECK(f.said(now) == "X1 X2 ");
+    CHECK(f.download.next_block(*f.download.source({1}), true, true)->piece == 0);
+    CHECK(f.said(now + 2s) == "");
+  }
+  SUBCASE("it gives nothing") {
+    CHECK(f.said(now + 7s) == "");
+    CHECK(f.said(now + 9s).find("Eorigin-unreachable") != std::string::npos);
+  }
+}
+
+TEST_CASE("when every peer is gone the origin gives the rest") {
+  Fixture f(4);
+  f.open();
+  f.download.handle_answered(1);
+  f.source(1, "xxxx");
+  CHECK(f.said() == "");
+  f.download.remove_source({1});
+  f.download.handle_answered(0);
+  CHECK(f.said(start + 1s) == "G1:0-4 ");
+}
+
+TEST_CASE("a reader that closes takes its fetches with it") {
+  Fixture f(4);
+  f.open();
+  f.download.handle_answered(1);
+  CHECK(f.said(start + patience) == "G1:0-4 ");
+  f.download.close(reader, f.out);
+  CHECK(f.said(start + patience) == "X1 ");
+  CHECK(f.download.finished());
+}
+
+}  // namespace peer_cdn::swarm
