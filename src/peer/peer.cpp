@@ -115,7 +115,7 @@ void Peer::ask(const Root& root, bool unmarked) {
 }
 
 void Peer::translate(swarm::AskFor& output) {
-  ask(output.root, output.unmarked);
+  ask(output.root, output.unmarked || swarm_.has_company(output.root));
 }
 
 void Peer::translate(signal::Answered& answered) {

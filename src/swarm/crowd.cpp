@@ -39,6 +39,11 @@ void Swarm::meet(const Root& root, Instant now) {
   if (!std::exchange(watch->met, true)) outputs_.push(Company{root});
 }
 
+bool Swarm::has_company(const Root& root) const {
+  return std::any_of(watches_.begin(), watches_.end(),
+                     [&](const Watch& watch) { return watch.met && watch.root == root; });
+}
+
 void Swarm::handle_transfer_over(const Root& root, Instant now) {
   unwatch(root);
   settle(now);

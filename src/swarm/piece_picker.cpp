@@ -82,6 +82,11 @@ std::optional<PieceIndex> PiecePicker::pick_last(const PieceSet& have,
 std::optional<PieceIndex> PiecePicker::pick_shared(const PieceSet& have,
                                                    std::span<const Window> windows) const {
   for (const Window& window : windows) {
+    for (PieceIndex piece = window.ahead.begin; piece < window.ahead.end; ++piece) {
+      if (states_[piece] == State::missing) return std::nullopt;
+    }
+  }
+  for (const Window& window : windows) {
     if (const auto piece = first(State::in_flight, have, window.ahead)) return piece;
   }
   return std::nullopt;

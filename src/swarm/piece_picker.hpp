@@ -57,7 +57,8 @@ class PiecePicker {
   std::optional<PieceIndex> pick_last(const PieceSet& have, std::span<const Window> windows) const;
   // In each page's own order.
   std::uint32_t own_order(PieceIndex piece) const { return (piece ^ salt_) * 0x9E3779B1U; }
-  // One that is in flight elsewhere: for a peer with nothing else to do.
+  // One that is in flight elsewhere: for a peer with nothing else to do, when all of the windows is
+  // in flight. In a crowd, where much is still to come, it would double what everybody sends.
   std::optional<PieceIndex> pick_shared(const PieceSet& have,
                                         std::span<const Window> windows) const;
 

@@ -80,6 +80,8 @@ class Swarm {
   void handle_dropped(const Root& root, Instant now);
   // Whoever fetched this root alone (the worker) is done with it: it is not watched any more.
   void handle_transfer_over(const Root& root, Instant now);
+  // Others want it too, whatever the marks say: theirs may be on their way.
+  bool has_company(const Root& root) const;
   void handle_upload_options(const UploadOptions& options, Instant now);
 
   void handle_timeout(Instant now);

@@ -64,6 +64,18 @@ TEST_CASE("what nobody has is known without a round trip") {
   CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
 }
 
+TEST_CASE("in company the others are asked for, although no mark tells of them yet") {
+  Fixture f;
+  f.geometry = *Geometry::parse(4 * limits::mib, limits::piece_bytes_min);
+  f.connect();
+  f.open(f.root);
+  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+  f.peer.handle_message(signal::Answer{{f.root}, {2}}, start);
+  CHECK(f.first<swarm::Company>());
+  f.open(f.root);
+  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+}
+
 TEST_CASE("without WebRTC every reader ends at once") {
   Fixture f;
   f.peer.handle_no_webrtc(start);

@@ -136,6 +136,12 @@ TEST_CASE("a piece in flight is shared once, the nearest first, and only inside 
   CHECK(picker.pick_shared(all, windows) == std::nullopt);
 }
 
+TEST_CASE("nothing is shared while something in the windows is still to come from elsewhere") {
+  const PiecePicker picker = picker_of("22222222", "#ff.ff..");
+  CHECK(picker.pick_shared(set_of("xxxxxxxx"), windows_of("uuuua   ")) == std::nullopt);
+  CHECK(picker.pick_shared(set_of("xxxxxxxx"), windows_of("uuu     ")) == 1U);
+}
+
 TEST_CASE("what a peer had that left does not count") {
   PiecePicker picker = picker_of("2222", "....");
   picker.add_peer(set_of("xx  "));
