@@ -6,7 +6,7 @@ import {Relay, relayFlags} from './relay.mjs';
 import {interleave, median, ratio, rounded} from './stats.mjs';
 
 const mib = 2 ** 20;
-const fileBytes = 32 * mib;
+const fileBytes = 16 * mib;
 const counts = [1, 2, 4, 8];
 const seeders = Math.max(...counts);
 
@@ -70,7 +70,8 @@ export async function openField({say}) {
     const site = await keep(openSite(files()));
     site.origin.rewrite = (message) => relay.message(message);
     const reader = await keep(openChromium({flags: relayFlags}));
-    const hosts = [await keep(openChromium({flags: relayFlags})), await keep(openChromium({flags: relayFlags}))];
+    const host = {flags: relayFlags, init: () => location.search === '?alone' && delete globalThis.RTCPeerConnection};
+    const hosts = [await keep(openChromium(host)), await keep(openChromium(host))];
     const holders = await Promise.all(Array.from({length: seeders}, (_, i) => hosts[i % hosts.length].another()));
     await seed(site, holders);
     await reader.visit(`${site.url}/`);
@@ -87,18 +88,17 @@ export async function openField({say}) {
   }
 }
 
+/** From the origin, without a word to each other; then they are there for others. */
 async function seed(site, holders) {
   await Promise.all(holders.map(async (holder, i) => {
+    await holder.visit(`${site.url}/?alone`, {ready: 'settled'});
+    for (const url of [smallOf(i), ...counts.filter((count) => i < count).map(fileOf)]) {
+      const {error} = await holder.fetch(url);
+      if (error) throw new Error(`seeding ${url}: ${error}`);
+    }
     await holder.visit(`${site.url}/`);
-    await holder.fetch(smallOf(i));
   }));
-  for (const count of counts) {
-    await Promise.all(holders.slice(0, count).map(async (holder) => {
-      const {error} = await holder.fetch(fileOf(count));
-      if (error) throw new Error(`seeding ${fileOf(count)}: ${error}`);
-    }));
-    await site.origin.untilShared(await site.root(fileOf(count)), count);
-  }
+  for (const count of counts) await site.origin.untilShared(await site.root(fileOf(count)), count);
 }
 
 /** A pair with each of the seeders: each has a small file that only it has. */
