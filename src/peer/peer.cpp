@@ -106,8 +106,9 @@ std::optional<Output> Peer::poll_output() {
 
 // --- Who has it ----------------------------------------------------------------------------------
 
-void Peer::ask(const Root& root, bool unmarked) {
-  if ((unmarked ? client_.reaches() : client_.anyone_has(root)) && swarm_.is_reachable(now())) {
+void Peer::ask(const Root& root) {
+  const bool hope = swarm_.watches(root) ? client_.reaches() : client_.anyone_has(root);
+  if (hope && swarm_.is_reachable(now())) {
     client_.ask(root, now());
   } else {
     swarm_.handle_answered(root, 0, now());
@@ -115,7 +116,7 @@ void Peer::ask(const Root& root, bool unmarked) {
 }
 
 void Peer::translate(swarm::AskFor& output) {
-  ask(output.root, output.unmarked || swarm_.has_company(output.root));
+  ask(output.root);
 }
 
 void Peer::translate(signal::Answered& answered) {

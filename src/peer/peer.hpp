@@ -71,7 +71,7 @@ class Peer {
 
  private:
   Instant now() const { return std::max(now_, swarm_.told()); }
-  void ask(const Root& root, bool unmarked);
+  void ask(const Root& root);
   void close_pair(PeerId peer, Error error);
   bool expects(PeerId peer);
   void create(PeerId peer, bool offer);

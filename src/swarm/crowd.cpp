@@ -32,16 +32,12 @@ void Swarm::unwatch(const Root& root) {
   if (serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, false});
 }
 
-void Swarm::meet(const Root& root, Instant now) {
+void Swarm::meet(const Root& root, std::uint32_t introduced, Instant now) {
   Watch* watch = find_watch(root);
   if (watch == nullptr) return;
   watch->heard = now;
+  watch->introduced = std::max(watch->introduced, introduced);
   if (!std::exchange(watch->met, true)) outputs_.push(Company{root});
-}
-
-bool Swarm::has_company(const Root& root) const {
-  return std::any_of(watches_.begin(), watches_.end(),
-                     [&](const Watch& watch) { return watch.met && watch.root == root; });
 }
 
 void Swarm::handle_transfer_over(const Root& root, Instant now) {
@@ -57,7 +53,7 @@ void Swarm::settle_watches(Instant now) {
     } else if (!watch.met && now >= watch.ask_at) {
       watch.ask_at = now + watch.ask_wait;
       watch.ask_wait = std::min<Duration>(2 * watch.ask_wait, limits::ask_again_max);
-      outputs_.push(AskFor{watch.root, true});
+      outputs_.push(AskFor{watch.root});
     }
   }
 }

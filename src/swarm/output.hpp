@@ -78,7 +78,6 @@ struct ClosePair {
 };
 struct AskFor {  // more peers for this root are wanted
   Root root;
-  bool unmarked = false;  // also if no mark says that anybody has it
 };
 struct Serve {  // first held piece of a root, or the last one gone / upload switched off
   Root root;

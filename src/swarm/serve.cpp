@@ -91,7 +91,7 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
   const Download* download = find_download(want.root);
   const bool coming = download != nullptr && download->readers() > 0;
   const Watch* watch = find_watch(want.root);
-  meet(want.root, now);
+  meet(want.root, 0, now);
   if (!serving_ || (holding == nullptr && !coming && watch == nullptr) ||
       !pair.asker.want(want.handle, want.root, now)) {
     return send(pair, wire::Not{want.handle}, now);

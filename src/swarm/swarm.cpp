@@ -231,12 +231,13 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Pi
       }
     }
   }
-  // Who is met now began a moment ago: there is nothing to wait for.
-  if (Watch* watch = find_watch(root); watch != nullptr && watch->met) {
-    watch->heard = now;
-    origin.patience = Duration(0);
-  }
+  Watch* watch = find_watch(root);
+  const bool met = watch != nullptr && watch->met;
+  // Who is met began a moment ago: there is nothing to wait for.
+  if (met) origin.patience = Duration(0);
   download->open(reader, pieces, origin, now, outputs_);
+  if (met) watch->heard = now;
+  if (met && watch->introduced > 0) download->handle_answered(watch->introduced);
   want_all(*download, now);
   settle(now);
 }
@@ -260,7 +261,7 @@ void Swarm::handle_answered(const Root& root, std::uint32_t peers, Instant now) 
     download->handle_answered(peers);
     if (peers > 0) want_all(*download, now);
   }
-  if (peers > 0) meet(root, now);
+  if (peers > 0) meet(root, peers, now);
   settle(now);
 }
 

@@ -62,6 +62,8 @@ class Swarm {
             OriginUse origin, Instant now);
   void grant(ReaderId reader, std::uint64_t bytes, Instant now);
   void close(ReaderId reader, Instant now);
+  // Nobody had it a moment ago: others may come at any time, before any mark says so.
+  bool watches(const Root& root) { return find_watch(root) != nullptr; }
   // From signalling: how many peers were introduced for a root that AskFor named. 0: nobody.
   void handle_answered(const Root& root, std::uint32_t peers, Instant now);
 
@@ -80,8 +82,6 @@ class Swarm {
   void handle_dropped(const Root& root, Instant now);
   // Whoever fetched this root alone (the worker) is done with it: it is not watched any more.
   void handle_transfer_over(const Root& root, Instant now);
-  // Others want it too, whatever the marks say: theirs may be on their way.
-  bool has_company(const Root& root) const;
   void handle_upload_options(const UploadOptions& options, Instant now);
 
   void handle_timeout(Instant now);
@@ -110,13 +110,14 @@ class Swarm {
     Instant ask_at;  // while nobody was met
     Duration ask_wait;
     bool met = false;  // somebody else wants it, or has some
+    std::uint32_t introduced = 0;
   };
 
   Pair* find(PeerId peer);
   Watch* find_watch(const Root& root);
   void watch(const Root& root, const Geometry& geometry, Instant now);
   void unwatch(const Root& root);
-  void meet(const Root& root, Instant now);
+  void meet(const Root& root, std::uint32_t introduced, Instant now);
   Download* fetch_of(FetchId fetch);
   void tell_claims(Download& download, Instant now);
   Download* find_download(const Root& root);

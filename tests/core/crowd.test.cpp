@@ -67,15 +67,17 @@ struct Fixture {
 TEST_CASE("what nobody has is announced and asked for while it comes from the origin") {
   Fixture f;
   f.alone();
-  bool ended = false, announced = false, asked = false;
+  bool ended = false, announced = false;
+  std::size_t asked = 0;
   for (const Output& output : f.drain()) {
     if (const auto* o = get_if<End>(&output)) ended = o->error == Error::nobody_has_it;
     if (const auto* o = get_if<Serve>(&output)) announced = o->on;
-    if (const auto* o = get_if<AskFor>(&output)) asked |= o->unmarked;
+    if (holds_alternative<AskFor>(output)) ++asked;
   }
   CHECK(ended);
   CHECK(announced);
-  CHECK(asked);
+  CHECK(asked == 2);  // once with a mark, once without
+  CHECK(f.swarm.watches(f.root));
   SUBCASE("until the worker is done with it") {
     f.swarm.handle_transfer_over(f.root, start);
     CHECK_FALSE(f.first<Serve>()->on);
