@@ -58,6 +58,8 @@ inline constexpr std::size_t windows_in_flight = 2;
 inline constexpr std::int64_t stream_bytes = 256 * kib;
 // Credit of the bridge: 64 KiB x 16 was the fastest of all cuts measured.
 inline constexpr std::uint64_t bridge_bytes = 1 * mib;
+// Granted in quarters of it: a message for each piece would cost both ends as many again.
+inline constexpr std::uint64_t grant_bytes = bridge_bytes / 4;
 // A page drops a stalled peer itself after 2 s and looks for another: so much later, and the time
 // of a piece at reader_rate_min, it is the page.
 inline constexpr Duration bridge_stall = 10s;

@@ -292,8 +292,11 @@ void Body::pass_on() {
     if (state(next_) == State::from_peers) {
       for (Job& job : jobs_) {
         if (job.source != Source::peers) continue;
-        job.owed += piece.bytes();
-        push(Grant{job.id, piece.bytes()});
+        job.passed += piece.bytes();
+        if (job.passed < limits::grant_bytes) continue;
+        job.owed += job.passed;
+        push(Grant{job.id, job.passed});
+        job.passed = 0;
       }
     }
     state(next_) = State::passed;

@@ -165,10 +165,11 @@ class Body {
     PieceIndex next;    // the first piece that has not come
     PieceIndex stored;  // [stored, next) was verified by the host and is not stored yet
     bool accepted = false;
-    bool hedged = false;     // of peers: nothing came yet, and the origin helps out
-    bool rest = false;       // the origin answered 200: all that is left comes in one body
-    PieceIndex until = 0;    // of Accept
-    std::uint64_t owed = 0;  // of peers: bytes granted that have not come
+    bool hedged = false;       // of peers: nothing came yet, and the origin helps out
+    bool rest = false;         // the origin answered 200: all that is left comes in one body
+    PieceIndex until = 0;      // of Accept
+    std::uint64_t owed = 0;    // of peers: bytes granted that have not come
+    std::uint64_t passed = 0;  // of peers: bytes passed on since the last grant
   };
 
   State& state(PieceIndex piece) { return states_[piece - pieces_.begin]; }

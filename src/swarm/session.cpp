@@ -23,14 +23,21 @@ Error Session::handle_hello(std::uint32_t version) {
   return Error::none;
 }
 
+std::size_t Session::depth() const {
+  if (rate_.per_second() == 0) return limits::pipeline_blocks_start;
+  const auto blocks =
+      static_cast<std::size_t>(rate_.in(limits::pipeline_span) / limits::block_bytes);
+  return std::clamp(blocks, limits::pipeline_blocks_min, limits::pipeline_blocks_max);
+}
+
 bool Session::has_room() const {
   if (paused_until_) return false;
   if (asked_.size() + cancelled_.size() >= limits::unanswered_blocks) return false;
-  if (rate_.per_second() == 0) return asked_.size() < limits::pipeline_blocks_start;
-  const auto blocks =
-      static_cast<std::size_t>(rate_.in(limits::pipeline_span) / limits::block_bytes);
-  return asked_.size() <
-         std::clamp(blocks, limits::pipeline_blocks_min, limits::pipeline_blocks_max);
+  return asked_.size() < depth();
+}
+
+bool Session::is_due() const {
+  return has_room() && asked_.size() + depth() / 4 <= depth();
 }
 
 void Session::ask(wire::Handle handle, const wire::Block& block, Instant now) {

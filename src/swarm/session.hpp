@@ -35,6 +35,9 @@ class Session {
   };
   // Half a second of its rate may be in flight; a stalled peer is asked for nothing.
   bool has_room() const;
+  // A quarter of that is free: a request for each block that comes would cost both ends as many
+  // messages again.
+  bool is_due() const;
   bool idle() const { return asked_.empty(); }
   void ask(wire::Handle handle, const wire::Block& block, Instant now);
   // True: it was asked for; false: it was cancelled. unasked_block, wrong_length.
@@ -56,6 +59,8 @@ class Session {
   const Rate& rate() const { return rate_; }
 
  private:
+  std::size_t depth() const;
+
   PeerId peer_;
   bool greeted_ = false;
   wire::Handle last_handle_ = 0;

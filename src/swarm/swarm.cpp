@@ -185,6 +185,7 @@ bool Swarm::has_memory() const {
 }
 
 void Swarm::fill(Pair& pair, Instant now) {
+  if (!pair.session.is_due()) return;
   const bool ahead = has_memory();
   for (std::size_t i = 0; i < downloads_.size() && pair.session.has_room(); ++i) {
     Download& download = *downloads_[(i + turn_) % downloads_.size()];

@@ -311,10 +311,12 @@ TEST_CASE(
   CHECK(host.peers.at(job).pieces == PieceRange{0, 40});
   CHECK(host.credit.at(job) == limits::bridge_bytes);
   host.pull(0);
-  host.piece(job, 0);
+  for (PieceIndex piece = 0; piece < 4; ++piece) host.piece(job, piece);
+  CHECK(host.credit.at(job) == limits::bridge_bytes);
+  host.pull(3 * piece_bytes);
   CHECK(host.credit.at(job) == limits::bridge_bytes);
   host.pull(piece_bytes);
-  CHECK(host.credit.at(job) == limits::bridge_bytes + piece_bytes);
+  CHECK(host.credit.at(job) == limits::bridge_bytes + limits::grant_bytes);
   CHECK(host.windows.empty());
 }
 

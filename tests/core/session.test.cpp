@@ -65,6 +65,18 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("more is asked for once a quarter of what may be in flight has come") {
+  Session session({1});
+  CHECK(session.is_due());
+  const std::size_t asked = fill(session, start);
+  const std::size_t quarter = limits::pipeline_blocks_start / 4;
+  for (std::uint32_t i = 0; i < asked; ++i) {
+    CHECK(session.is_due() == (i >= quarter));
+    REQUIRE(session.handle_block({1, block(0, i)}, start));
+  }
+  CHECK(session.is_due());
+}
+
 TEST_CASE("a block is taken once, and only as it was asked for") {
   Session session({1});
   session.ask(1, block(0), start);
