@@ -223,6 +223,7 @@ class Download {
   void begin_fetch(const Fetch& fetch, Instant now, Outputs& out);
   void claim(Fetch& fetch, Instant now);
   void trim(Fetch& fetch, Instant now);
+  void go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out);
   void free_pieces(PieceRange pieces);
   void end_origin(Error error, Outputs& out);
   void due(Instant now, Instant at);

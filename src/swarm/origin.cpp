@@ -135,8 +135,10 @@ void Download::settle_origin(Instant now, bool ahead, FetchId& last, Outputs& ou
     Fetch& fetch = fetches_[i];
     trim(fetch, now);
     if (fetch.rest.empty()) {
-      if (fetch.rest.begin < fetch.end) out.push(CancelFetch{fetch.id});
+      const Fetch over = fetch;
+      if (over.rest.begin < over.end) out.push(CancelFetch{over.id});
       fetches_.erase(fetches_.begin() + static_cast<std::ptrdiff_t>(i));
+      go_on(over, now, last, out);
       continue;
     }
     if (fetch.beside) continue;
@@ -190,6 +192,9 @@ void Download::trim(Fetch& fetch, Instant now) {
   const PieceRange rest = fetch.rest;
   if (!rest.empty() && !needed(rest.begin)) fetch.rest.end = rest.begin;
   while (!fetch.rest.empty() && !needed(fetch.rest.end - 1)) --fetch.rest.end;
+  for (PieceIndex i = fetch.rest.end; i < rest.end; ++i) {
+    if (pieces_[i].rank == fetch.rank) pieces_[i].claimed = now;  // not left to ourselves
+  }
   free_pieces({fetch.rest.end, rest.end});
 }
 
@@ -197,6 +202,19 @@ void Download::free_pieces(PieceRange pieces) {
   for (PieceIndex piece = pieces.begin; piece < pieces.end; ++piece) {
     if (pieces_[piece].state == State::missing) picker_.set(piece, PiecePicker::State::missing);
   }
+}
+
+// What others leave to a fetch that was cut is fetched at once, under the same rank: they wait for
+// it.
+void Download::go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out) {
+  if (over.beside) return;
+  PieceIndex begin = over.rest.begin;
+  while (begin < over.end && !(free(begin, now) && wanted(begin))) ++begin;
+  if (begin == over.end) return;
+  PieceIndex end = begin + 1;
+  while (end < over.end && free(end, now) && wanted(end)) ++end;
+  ++last.value;
+  begin_fetch({last, {begin, end}, end, false, over.rank, now}, now, out);
 }
 
 Download::Fetch* Download::fetch(FetchId id) {

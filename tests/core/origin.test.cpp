@@ -153,6 +153,14 @@ TEST_CASE("of two that fetch the same the lower rank goes on") {
     f.download.handle_coming({{0, 4}, rank - 1}, start + limits::origin_wait);
     CHECK(f.said(start + limits::origin_wait).find("X1") != std::string::npos);
   }
+  SUBCASE("the other's is lower for the first piece: what follows goes on at once") {
+    const std::string begin = first.substr(3, 1);
+    const PieceIndex piece = static_cast<PieceIndex>(std::stoul(begin));
+    f.download.handle_coming({{piece, piece + 1}, rank - 1}, start + limits::origin_wait);
+    const std::string said = f.said(start + limits::origin_wait);
+    CHECK(said.find("X1") != std::string::npos);
+    CHECK(said.find(":" + std::to_string(piece + 1) + "-4") != std::string::npos);
+  }
   SUBCASE("ours is lower") {
     f.download.handle_coming({{0, 4}, rank + 1}, start + limits::origin_wait);
     CHECK(f.said(start + limits::origin_wait) == "");
