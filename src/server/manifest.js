@@ -31,20 +31,24 @@ import * as limits from './limits.js';
  * @property {string[]} [include] globs of more files to list: scripts, styles, documents
  * @property {string[]} [exclude] globs of files not to list
  * @property {number} [pieceBytes] a power of two from 64 KiB to 16 MiB; default: the smallest that gives at most 2,048
- *     pieces
+ *     pieces, but one piece for a file of at most 256 KiB
  * @property {string} [digestsBase] where the digest lists are served; default base + 'peer-cdn/digests/'
  * @property {(progress: ManifestProgress) => void} [onProgress]
  * @property {Map<string, object>} [cache] kept between calls: files with the same size and time are not read again
  */
 
-/** The cut of a file. RangeError if no piece size that is allowed gives few enough pieces. */
+/**
+ * The cut of a file. A small one is one piece: its root is its digest, so that no list has to be fetched beside it, which
+ * would be as many requests again as a gallery has images. RangeError if no piece size that is allowed gives few enough pieces.
+ */
 export function pieceBytesOf(bytes, wanted) {
   let size = wanted ?? limits.pieceBytesMin;
   const isPowerOfTwo = Number.isInteger(Math.log2(size));
   if (!isPowerOfTwo || size < limits.pieceBytesMin || size > limits.pieceBytesMax) {
     throw new RangeError(`pieceBytes must be a power of two from 65536 to 16777216, not ${wanted}`);
   }
-  while (bytes > size * limits.piecesPerResource) size *= 2;
+  const most = wanted === undefined && bytes <= limits.onePieceBytes ? 1 : limits.piecesPerResource;
+  while (bytes > size * most) size *= 2;
   return size <= limits.pieceBytesMax ? size : null;
 }
 

@@ -12,13 +12,13 @@ const piece = 64 * 1024;
 
 test('a file of one piece is named by its digest, one of several by that of their list', async (t) => {
   const files = {
-    'one.bin': bytesOf('one', piece), 'two.bin': bytesOf('two', piece + 1), 'many.mp4': bytesOf('many', 20 * piece - 5),
+    'one.bin': bytesOf('one', piece), 'five.bin': bytesOf('five', 4 * piece + 1), 'many.mp4': bytesOf('many', 20 * piece - 5),
     'tiny.woff2': bytesOf('tiny', 1),
   };
   const {manifest, digests} = await makeManifest(makeFolder(t, files));
   assert.equal(manifest.version, 1);
   assert.equal(manifest.digests, '/peer-cdn/digests/');
-  assert.deepEqual(Object.keys(manifest.resources), ['/many.mp4', '/one.bin', '/tiny.woff2', '/two.bin']);
+  assert.deepEqual(Object.keys(manifest.resources), ['/five.bin', '/many.mp4', '/one.bin', '/tiny.woff2']);
   for (const [name, bytes] of Object.entries(files)) {
     const entry = manifest.resources[`/${name}`];
     const list = [];
@@ -81,9 +81,10 @@ test('links are followed inside the folder and nowhere else', async (t) => {
   assert.deepEqual(Object.keys(manifest.resources), ['/alias/a.png', '/real/a.png']);
 });
 
-test('the piece size is the smallest that gives at most 2,048 pieces', () => {
+test('the piece size is the smallest that gives at most 2,048 pieces; up to 256 KiB a file is one', () => {
   const cases = [
-    [1, 65536], [65536 * 2048, 65536], [65536 * 2048 + 1, 131072], [16777216 * 2048, 16777216],
+    [1, 65536], [65536, 65536], [65537, 131072], [262144, 262144], [262145, 65536],
+    [65536 * 2048, 65536], [65536 * 2048 + 1, 131072], [16777216 * 2048, 16777216],
     [16777216 * 2048 + 1, null],
   ];
   for (const [bytes, expected] of cases) assert.equal(pieceBytesOf(bytes), expected);
@@ -110,7 +111,7 @@ test('progress is told, and what did not change is not read again', async (t) =>
 });
 
 test('a manifest is written with its digest lists beside it', async (t) => {
-  const bytes = bytesOf('a', 3 * piece);
+  const bytes = bytesOf('a', 5 * piece);
   const folder = makeFolder(t, {'a.bin': bytes});
   const made = await makeManifest(folder);
   mkdirSync(join(folder, 'out'));
