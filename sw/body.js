@@ -1,5 +1,5 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
-import { call, callText, drain, fields, onFailure, progressWait, soon, streamBytes } from './engine.js';
+import { call, callText, drain, fields, note, onFailure, progressWait, soon, streamBytes } from './engine.js';
 import { openWindow } from './origin.js';
 
 /** @typedef {import('./store.js').Store} Store */
@@ -20,6 +20,16 @@ export const openCount = () => open.size;
 export function handleStored(root, begin, end) {
   for (const each of open) {
     if (each.asked.root === root) each.handleStored(begin, end);
+  }
+}
+
+/**
+ * A page says that others have it, or want it too: whoever reads it shares the work with them.
+ * @param {string} root
+ */
+export function handleCompany(root) {
+  for (const each of open) {
+    if (each.asked.root === root) each.handleCompany();
   }
 }
 
@@ -45,18 +55,28 @@ export function handleStored(root, begin, end) {
  * @property {Store | null} store
  * @property {import('./storage.js').StoreKeeper['put']} put
  * @property {(asked: Asked) => Promise<ArrayBuffer>} digests
- * @property {(asked: Asked, begin: number, end: number, page: PageReader) => Source} [askPage]
+ * @property {(asked: Asked, ask: Ask, page: PageReader) => Source | null} [askPage]
  * @property {(type: string, detail: object) => void} emit
  * @property {(code: string, url: string) => void} report
  * @property {() => void} changed how many are open
  */
 
 /**
+ * What a page is asked for.
+ * @typedef {object} Ask
+ * @property {number} begin first piece
+ * @property {number} end end piece
+ * @property {boolean} origin the page may fetch from the origin too
+ * @property {number} patience milliseconds for peers that have not begun, before it does
+ */
+
+/**
  * What a page tells.
  * @typedef {object} PageReader
- * @property {(piece: number, buffer: ArrayBuffer) => void} piece verified by the page
+ * @property {(piece: number, buffer: ArrayBuffer, origin: boolean, wasted: number) => void} piece verified by the page; whether
+ *   it has it from the origin; bytes that came twice since the last one
  * @property {(whole: ArrayBuffer) => void} reply the whole resource, not verified
- * @property {() => void} pending
+ * @property {(warm: boolean) => void} pending somebody has it; whether the page is connected to one
  * @property {(code: string) => void} end
  */
 
@@ -106,7 +126,7 @@ export class Gathering {
    * @param {Asked} asked
    * @param {[number, number][]} runs what the store has of it
    * @param {Surroundings} around
-   * @param {() => void} [onPending] a page knows somebody who has it
+   * @param {(warm: boolean) => void} [onPending] a page knows somebody who has it
    */
   constructor(id, asked, runs, around, onPending = () => {}) {
     this.#id = id;
@@ -137,6 +157,11 @@ export class Gathering {
   hedge() {
     this.hedged = true;
     this.#in('body_hedge');
+  }
+
+  /** Others have it, or want it too. */
+  handleCompany() {
+    this.#in('body_company');
   }
 
   handleStored(/** @type {number} */ begin, /** @type {number} */ end) {
@@ -233,9 +258,14 @@ export class Gathering {
     this.#around.store?.dropRun(this.asked.root, ...run).catch(() => {});
   }
 
-  #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer) {
+  #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
+    /** @type {boolean} */ origin) {
     this.#arriving = buffer;
-    this.#in('body_piece', job, piece, buffer.byteLength);
+    this.#in('body_piece', job, piece, buffer.byteLength, origin);
+  }
+
+  #waste(/** @type {number} */ bytes) {
+    if (bytes > 0) note('body_wasted', this.#id, bytes);
   }
 
   #digested(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
@@ -245,14 +275,30 @@ export class Gathering {
   }
 
   #openPeers(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
-    const source = this.#around.askPage?.(this.asked, begin, end, {
-      piece: (piece, buffer) => this.#piece(job, piece, buffer),
+    call('terms', this.asked.exchange);
+    const [origin, patience] = fields();
+    const clock = new PeersClock();
+    const source = this.#around.askPage?.(this.asked, { begin, end, origin: origin > 0, patience }, {
+      piece: (piece, buffer, fromOrigin, wasted) => {
+        clock.piece(fromOrigin);
+        this.#waste(wasted);
+        this.#piece(job, piece, buffer, fromOrigin);
+      },
       reply: (whole) => void this.#reply(job, begin, end, whole),
-      pending: this.#onPending,
+      pending: (warm) => {
+        clock.isWarm = warm;
+        this.#onPending(warm);
+      },
       end: (code) => void this.#in('body_end', job, String(code)),
     });
-    if (source) this.#jobs.set(job, source);
-    else queueMicrotask(() => this.#in('body_end', job, 'no-page'));
+    if (!source) return queueMicrotask(() => this.#in('body_end', job, 'no-page'));
+    this.#jobs.set(job, {
+      ...source,
+      close: () => {
+        clock.end();
+        source.close();
+      },
+    });
   }
 
   // The long form: the page gives the whole resource, and the worker verifies what it takes of it.
@@ -294,10 +340,10 @@ export class Gathering {
     let window;
     this.#unstored.set(job, new Map());
     this.#jobs.set(job, { close: () => (closed = true) });
-    const digests = this.#haveDigests(); // beside the window
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (closed) return;
-    let told = digests;
+    // Beside the window, but after it: a connection that is open is the window's.
+    let told = Promise.resolve().then(() => this.#haveDigests());
     const reader = {
       head: (/** @type {Response} */ response) => {
         const header = (/** @type {string} */ name) => response.headers.get(name) ?? '';
@@ -314,7 +360,7 @@ export class Gathering {
       end: (/** @type {string} */ code) => void told.then(() => this.#in('body_end', job, code)),
     };
     const source = {
-      close: () => window?.leave(reader),
+      close: () => this.#waste(window?.leave(reader) ?? 0),
       accept: (/** @type {number} */ skip, /** @type {number} */ until) => window?.accept(skip, until),
     };
     this.#jobs.set(job, source);
@@ -405,6 +451,26 @@ export class Gathering {
     this.#resolve(null);
     this.#finish(complete);
     this.#around.changed();
+  }
+}
+
+/** Tells the core how long a page that was connected needed for its first piece. */
+class PeersClock {
+  isWarm = false;
+  #began = performance.now();
+
+  piece(/** @type {boolean} */ fromOrigin) {
+    if (!fromOrigin) this.#note(false);
+    this.isWarm = false;
+  }
+
+  end() {
+    this.#note(true);
+  }
+
+  #note(/** @type {boolean} */ inVain) {
+    const now = performance.now();
+    if (this.isWarm) note('sample_first', true, now - this.#began, inVain, now);
   }
 }
 

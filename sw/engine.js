@@ -66,6 +66,18 @@ export const callText = (name, ...args) => guard((running) => running.callText(n
 /** What the last call left beside its result: to be read before the next one. */
 export const fields = () => guard((running) => running.fields());
 
+/** Tells the core something that it can do without. @type {typeof call} */
+export const note = (name, ...args) => (core ? call(name, ...args) : 0);
+
+/** A request to the origin, which tells the core how long it took to answer. @type {typeof fetch} */
+export async function ask(url, init) {
+  const began = performance.now();
+  const response = await fetch(url, init);
+  const now = performance.now();
+  note('sample_first', false, now - began, false, now);
+  return response;
+}
+
 /** @type {Set<string>} */
 const draining = new Set();
 
@@ -99,5 +111,5 @@ export const soon = (promise, otherwise) =>
 
 export const [
   ackWait, manifestWait, manifestAge, progressWait, streamBytes, replyBytes, unattendedBytes, busyAckWait, heardMemory,
-  digestsWait,
-] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((which) => (core ? call('limit', which) : 0));
+  digestsWait, usualPatience,
+] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((which) => (core ? call('limit', which) : 0));

@@ -1,13 +1,14 @@
 // One routed request: runs the core's chain over the middlewares of the route.
 import { Gathering } from './body.js';
 import { call, callText, drain, fields, soon, unattendedBytes } from './engine.js';
+import { mayBePresent } from './pages.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 
 // ChainEvent of the core.
-const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT] = [0, 1, 2, 3, 4, 5, 6];
+const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT, PENDING_WARM] = [0, 1, 2, 3, 4, 5, 6, 8];
 const CACHE = 1;
 const DELEGATE = 2;
 const NETWORK = 3;
@@ -19,7 +20,8 @@ const PUT_WAIT = 2000;
  * What an exchange uses of the worker.
  * @typedef {object} Worker
  * @property {() => Promise<import('./store.js').Store | null>} store
- * @property {(clientId: string) => Promise<Client | null>} choosePage
+ * @property {(root: string) => Promise<[number, number][]>} runs
+ * @property {(clientId: string, mayWait: boolean) => Promise<Client | null>} choosePage
  * @property {(store: import('./store.js').Store | null, page: Client | null) => import('./body.js').Surroundings} around
  * @property {(code: string, url: string, error?: unknown) => void} report
  * @property {() => void} expireManifest
@@ -45,6 +47,10 @@ export class Exchange {
   #aborted = new Set();
   /** @type {Promise<unknown>[]} what the exchange stays open for */
   #work = [];
+  /** @type {Promise<Client | null> | undefined} */
+  #page;
+  /** @type {Promise<[number, number][]> | undefined} what the store had of it when this began */
+  #runs;
   #pending = false; // a page knows somebody who has it
   #timer = 0;
   #resolve = (/** @type {Response | Promise<Response>} */ _) => {};
@@ -192,6 +198,29 @@ export class Exchange {
     }
   }
 
+  // A page is asked for a large response also if nobody has it: it looks out for others who want it too.
+  #mayAsk(/** @type {number} */ patience) {
+    const { root, length } = /** @type {Asked} */ (this.#asked);
+    const asks = call('asks_peers', this.#id, patience, performance.now());
+    return asks && (length > unattendedBytes || mayBePresent(root));
+  }
+
+  // Once for all plugins of an exchange; but the store itself looks anew, what it has been given meanwhile.
+  #lookUp(/** @type {number} */ kind) {
+    if (kind === CACHE || !this.#runs) {
+      const { root } = /** @type {Asked} */ (this.#asked);
+      this.#runs = soon(this.#worker.runs(root).catch(() => []), []);
+    }
+    return this.#runs;
+  }
+
+  // A small response does not wait for a page that has yet to say hello.
+  #findPage() {
+    const mayWait = /** @type {Asked} */ (this.#asked).length > unattendedBytes;
+    this.#page ??= this.#worker.choosePage(this.#event.clientId, mayWait);
+    return this.#page;
+  }
+
   /** Whether another plugin was faster than this kind. */
   lost(/** @type {number} */ kind) {
     return this.#aborted.has(kind);
@@ -200,12 +229,14 @@ export class Exchange {
   /**
    * A response made of pieces, once its first byte is there; null if this kind of plugin cannot give one.
    * @param {number} kind PluginKind of the core
-   * @param {number} [timeout] milliseconds until the first byte
+   * @param {{ timeout?: number, patience?: number }} [options] milliseconds until the first byte; the share of the
+   *   network's time that peers may take to begin
    * @returns {Promise<Response | null>}
    */
-  async gather(kind, timeout = 0) {
+  async gather(kind, { timeout = 0, patience = 0 } = {}) {
     const asked = this.#asked;
     if (!asked || asked.length < 0) return null;
+    if (kind === DELEGATE && !this.#mayAsk(patience)) return null;
     if (kind === NETWORK && this.#pending) {
       // Peers have it and take long: the origin begins, in the same body, and they take over.
       const body = this.#gatherings[DELEGATE];
@@ -216,22 +247,23 @@ export class Exchange {
         return response;
       }
     }
-    const { store, choosePage, around, expireManifest } = this.#worker;
+    const { store, around, expireManifest } = this.#worker;
     // Only a long body needs a page that keeps the worker alive.
     const needsPage = kind === DELEGATE || asked.length > unattendedBytes;
-    const [opened, page] = await Promise.all([store(), needsPage ? choosePage(this.#event.clientId) : null]);
+    const [opened, runs, page] = await Promise.all([store(), this.#lookUp(kind), needsPage ? this.#findPage() : null]);
     if ((kind === DELEGATE && !page) || (kind === CACHE && !opened)) return null;
-    const runs = await soon(opened?.runs(asked.root).catch(() => []), []);
     if (this.lost(kind)) return null;
     call('held_begin');
     for (const run of runs) call('held_add', ...run);
     const id = call('open_body', this.#id, kind, page !== null);
     if (!id) return null;
-    const pending = () => {
+    const pending = (/** @type {boolean} */ warm) => {
       this.#pending = true;
-      this.#in(PENDING, this.#kinds.indexOf(DELEGATE));
+      this.#in(warm ? PENDING_WARM : PENDING, this.#kinds.indexOf(DELEGATE));
     };
-    const body = new Gathering(id, asked, runs, around(opened, page), pending);
+    // A body of the network turns to peers when there is company, if the route knows any.
+    const asks = this.#kinds.includes(DELEGATE) ? page : null;
+    const body = new Gathering(id, asked, [...runs], around(opened, asks), pending);
     this.#gatherings[kind] = body;
     // A hedged body is the network's too, which has no such limit.
     const timer = timeout && setTimeout(() => body.hedged || body.cancel(), timeout);

@@ -1,6 +1,6 @@
 // The service worker's entry: PeerCDN and its plugins.
-import { handleStored, openCount } from './body.js';
-import { call, callText, digestsWait, isOn, onFailure, regexps, soon } from './engine.js';
+import { handleCompany, handleStored, openCount } from './body.js';
+import { ask, call, callText, digestsWait, isOn, onFailure, regexps, soon } from './engine.js';
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
@@ -89,6 +89,8 @@ class PeerCDN extends EventTarget {
     addEventListener('activate', (event) => event.waitUntil(
       Promise.allSettled([clients.claim(), dropOldCaches(), this.#manifest.revalidate()])));
     addEventListener('message', (event) => {
+      const { peerCdn, type, root } = event.data ?? {};
+      if (peerCdn === 1 && type === 'company') handleCompany(String(root));
       if (handleMessage(event)) broadcast('busy', { open: openCount(), cache: currentCache() });
     });
     addEventListener('fetch', (event) => this.#handleFetch(event));
@@ -129,14 +131,14 @@ class PeerCDN extends EventTarget {
   #worker = {
     choosePage,
     store: () => this.#storage.open(),
+    runs: (root) => this.#storage.runs(root),
     report: (code, url, error) => this.#report(code, url, error),
     expireManifest: () => void this.#manifest.expire(),
     around: (store, page) => ({
       store,
       put: (...run) => this.#storage.put(...run),
       digests: ({ root }) => this.#digests(root, store),
-      askPage: (asked, begin, end, reader) =>
-        page && askPage(page, asked, this.#manifest.digests + asked.root, begin, end, reader),
+      askPage: (...asks) => page && askPage(page, this.#manifest.digests, ...asks),
       emit: (type, detail) => this.#emit(type, detail),
       report: (code, url) => this.#report(code, url),
       changed: () => this.#tellBusy(),
@@ -154,14 +156,14 @@ class PeerCDN extends EventTarget {
   }
 
   async #fetchDigests(/** @type {string} */ root, /** @type {import('./store.js').Store | null} */ store) {
-    const stored = await soon(store?.digests(root).catch(() => null), null);
+    const stored = this.#storage.mayHold(root) && (await soon(store?.digests(root).catch(() => null), null));
     if (stored && (await isListOf(root, stored))) return stored;
-    const response = await fetch(this.#manifest.digests + root,
+    const response = await ask(this.#manifest.digests + root,
       { headers: { 'x-peer-cdn': 'bypass' }, signal: AbortSignal.timeout(digestsWait) });
     if (!response.ok) throw new Error(response.status < 500 ? 'digests-mismatch' : 'origin-unreachable');
     const list = await response.arrayBuffer();
     if (!(await isListOf(root, list))) throw new Error('digests-mismatch');
-    await soon(store?.putDigests(root, list).catch(() => {}), undefined);
+    void store?.putDigests(root, list).catch(() => {});
     return list;
   }
 

@@ -1,5 +1,5 @@
 // Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
-import { call, manifestAge, manifestWait, soon } from './engine.js';
+import { ask, call, manifestAge, manifestWait, soon } from './engine.js';
 
 /** @typedef {import('./store.js').Store} Store */
 
@@ -75,7 +75,7 @@ export class ManifestKeeper {
   async #fetch() {
     this.#tried = Date.now();
     await this.#load();
-    const response = await fetch(this.#url, {
+    const response = await ask(this.#url, {
       cache: 'no-cache',
       headers: { 'x-peer-cdn': 'bypass' },
       signal: AbortSignal.timeout(manifestWait * 4),

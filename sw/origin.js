@@ -1,4 +1,5 @@
 // Windows: Range requests to the origin, cut into pieces and digested. Bodies that want the same window share it.
+import { ask, note } from './engine.js';
 
 /**
  * What a reader of a window is told: its head, its pieces in order, its end.
@@ -38,6 +39,9 @@ class Window {
   #over = false;
   #until = 0;
   #cut = 0; // pieces before this one were cut
+  #headAt = 0;
+  #arrived = 0; // bytes of the body that came
+  #passed = 0; // of these, what readers were told
   #goOn = () => {};
 
   constructor(/** @type {WindowRequest} */ request, /** @type {string} */ key) {
@@ -54,15 +58,17 @@ class Window {
     for (const piece of this.#pieces) reader.piece(...piece);
   }
 
+  /** Gives the bytes that came for nobody. */
   leave(/** @type {WindowReader} */ reader) {
     this.#readers.delete(reader);
-    if (this.#readers.size > 0 || this.#over) return;
+    if (this.#readers.size > 0 || this.#over) return 0;
     const { bytes, pieceBytes, end } = this.#request;
     const last = this.#shared ? end : Math.ceil(bytes / pieceBytes);
     this.#finish();
     // A body that was read to its end is left alone: aborting would take it from the HTTP cache.
     if (this.#cut < last) this.#abort.abort();
     this.#goOn();
+    return this.#arrived - this.#passed;
   }
 
   /** The head is good: skip so many bytes, and cut pieces up to `until`. */
@@ -79,12 +85,13 @@ class Window {
     const { url, bytes, pieceBytes, begin, end, whole, reload } = this.#request;
     const last = Math.min(bytes, end * pieceBytes) - 1;
     try {
-      const response = await fetch(url, {
+      const response = await ask(url, {
         headers: whole ? {} : { range: `bytes=${begin * pieceBytes}-${last}` },
         cache: reload ? 'reload' : whole ? 'default' : 'no-store',
         mode: 'same-origin',
         signal: this.#abort.signal,
       });
+      this.#headAt = performance.now();
       this.#response = response;
       // One body for all that is left cannot be replayed: whoever joined asks again.
       if (response.status !== 206 && !whole) {
@@ -115,6 +122,7 @@ class Window {
       const { value, done } = await reader.read();
       if (this.#over) return '';
       if (done) break;
+      this.#arrived += value.byteLength;
       let at = Math.min(skip, value.byteLength);
       skip -= at;
       while (at < value.byteLength && piece * pieceBytes < bytes) {
@@ -133,6 +141,8 @@ class Window {
         this.#cut = ++piece;
       }
     }
+    // One body for all that is left is read as slowly as it is wanted.
+    if (this.#shared) note('sample_body', this.#arrived, this.#headAt, performance.now());
     await told;
     return '';
   }
@@ -141,6 +151,7 @@ class Window {
     const digest = await crypto.subtle.digest('SHA-256', buffer);
     await before;
     if (this.#over) return;
+    this.#passed += buffer.byteLength;
     if (this.#shared) this.#pieces.push([piece, buffer, digest]);
     for (const reader of [...this.#readers]) reader.piece(piece, buffer, digest);
   }

@@ -8,8 +8,11 @@ import { ackWait, busyAckWait, heardMemory, replyBytes } from './engine.js';
 let channel;
 let asked = 0;
 
-/** By client id: 'stream', or 'reply' from a page that answers in the long form. @type {Map<string, string>} */
-const forms = new Map();
+/**
+ * The pages that said hello, by id, and the marks of what anybody has, once they told.
+ * @type {Map<string, { client: Client, marks: Set<string> | null }>}
+ */
+const pages = new Map();
 
 /** By client id: when it last said hello, or that it got a request. @type {Map<string, number>} */
 const heard = new Map();
@@ -45,39 +48,58 @@ export function startPages(onStored) {
  * @param {ExtendableMessageEvent} event
  */
 export function handleMessage({ data, source }) {
-  if (data?.peerCdn === 1 && data.type === 'bye' && source instanceof Client) forms.delete(source.id);
-  if (data?.peerCdn !== 1 || data.type !== 'hello' || !(source instanceof Client)) return false;
-  forms.set(source.id, data.form === 'stream' ? 'stream' : 'reply');
+  if (data?.peerCdn !== 1 || !(source instanceof Client) || source.type !== 'window') return false;
+  if (data.type === 'bye') pages.delete(source.id);
+  if (data.type === 'present') handlePresent(source.id, data);
+  if (data.type !== 'hello') return false;
+  pages.set(source.id, { client: source, marks: null });
   heard.set(source.id, performance.now());
-  for (const id of forms.keys()) void isThere(id); // forgets those that went
+  for (const id of pages.keys()) void isThere(id); // forgets those that went
   for (const goOn of waiting) goOn();
   waiting = [];
   return true;
 }
 
+function handlePresent(/** @type {string} */ id, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
+  const page = pages.get(id);
+  if (!page) return;
+  page.marks ??= new Set();
+  for (const mark of add) page.marks.add(mark);
+  for (const mark of remove) page.marks.delete(mark);
+}
+
+/** Whether somebody may have it, by all that the pages told. A mark is a root's first digits. */
+export function mayBePresent(/** @type {string} */ root) {
+  const mark = root.slice(0, 8);
+  return [...pages.values()].some(({ marks }) => !marks || marks.has(mark));
+}
+
 async function isThere(/** @type {string} */ id) {
   const client = await clients.get(id);
   if (client?.type === 'window') return client;
-  forms.delete(id);
+  pages.delete(id);
   heard.delete(id);
   return null;
 }
 
 /**
  * A page that said hello, the requester first; null if there is none. Waits only in the first moments of
- * the worker's life, when a hello may be on its way.
+ * the worker's life, when a hello may be on its way, and only if told to.
  * @param {string} clientId of the requester
+ * @param {boolean} mayWait
  */
-export async function choosePage(clientId) {
+export async function choosePage(clientId, mayWait) {
   const left = asked + ackWait - performance.now();
-  if (forms.size === 0 && left > 0) {
+  if (mayWait && pages.size === 0 && left > 0) {
     await new Promise((resolve) => {
       waiting.push(() => resolve(undefined));
       setTimeout(resolve, left);
     });
   }
-  for (const id of [clientId, ...forms.keys()]) {
-    const client = forms.has(id) && (await isThere(id));
+  const requester = pages.get(clientId);
+  if (requester) return requester.client;
+  for (const id of pages.keys()) {
+    const client = await isThere(id);
     if (client) return client;
   }
   return null;
@@ -86,13 +108,12 @@ export async function choosePage(clientId) {
 /**
  * Asks a page for pieces.
  * @param {Client} page
+ * @param {string} digests where digest lists are
  * @param {Asked} asked
- * @param {string} digests the URL of the digest list
- * @param {number} begin
- * @param {number} end
+ * @param {import('./body.js').Ask} ask
  * @param {PageReader} reader
  */
-export function askPage(page, { url, range, root, bytes, pieceBytes, contentType }, digests, begin, end, reader) {
+export function askPage(page, digests, { url, range, root, bytes, pieceBytes, contentType }, ask, reader) {
   const { port1: port, port2 } = new MessageChannel();
   let over = false;
   const finish = (/** @type {string} */ code) => {
@@ -122,9 +143,9 @@ export function askPage(page, { url, range, root, bytes, pieceBytes, contentType
     if (over) return;
     switch (data?.type) {
       case 'piece':
-        return reader.piece(Number(data.piece), data.buffer);
+        return reader.piece(Number(data.piece), data.buffer, data.origin === true, Number(data.wasted ?? 0));
       case 'pending':
-        return reader.pending();
+        return reader.pending(data.warm === true);
       case 'none':
         return finish(data.code ?? 'nobody-has-it');
       case 'end':
@@ -139,7 +160,7 @@ export function askPage(page, { url, range, root, bytes, pieceBytes, contentType
       }
     }
   };
-  page.postMessage({ peerCdn: 1, url, range, root, bytes, pieceBytes, contentType, begin, end, digests }, [port2]);
+  page.postMessage({ peerCdn: 1, url, range, root, bytes, pieceBytes, contentType, digests: digests + root, ...ask }, [port2]);
   return {
     close,
     grant: (/** @type {number} */ bytes) => port.postMessage({ type: 'grant', bytes }),

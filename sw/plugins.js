@@ -1,4 +1,6 @@
 // The plugins of the worker: factories of middlewares, { get, put }, for the chain of a route.
+import { usualPatience } from './engine.js';
+
 /** @typedef {import('./exchange.js').Exchange} Exchange */
 /** @typedef {{ get: () => Promise<Response | null> | Response | null, put?: (response: Response) => unknown }} Middleware */
 /** @typedef {(event: FetchEvent) => Middleware} MiddlewareFactory */
@@ -27,9 +29,9 @@ export const currentCache = () => cacheName;
 /** The bytes that it may take; 0 if the site does not say. */
 export const currentQuota = () => quota;
 
-/** @type {(timeout: number) => (event: FetchEvent) => Middleware} */
-const delegateFor = (timeout) => (event) => ({
-  get: () => exchanges.get(event)?.gather(DELEGATE, timeout) ?? null,
+/** @type {(options: { timeout: number, patience: number }) => (event: FetchEvent) => Middleware} */
+const delegateFor = (options) => (event) => ({
+  get: () => exchanges.get(event)?.gather(DELEGATE, options) ?? null,
 });
 
 /** Answers from what is stored; null unless all of the asked range is. */
@@ -64,10 +66,13 @@ export class DelegatePlugin {
   getMiddleware;
 
   /**
-   * @param {{ timeoutAfter?: number }} [options] milliseconds until the first byte
+   * @param {{ timeoutAfter?: number, patience?: number }} [options] `timeoutAfter`: milliseconds until the first byte.
+   *   `patience`: the share of the time that the network would need that peers may take to begin, before the origin is asked
+   *   as well; 0.2. Less is sooner, more is less from the origin. From 1 on, small files wait for peers too.
    */
-  constructor({ timeoutAfter = 5000 } = {}) {
-    this.getMiddleware = delegateFor(timeoutAfter);
+  constructor({ timeoutAfter = 5000, patience = usualPatience } = {}) {
+    if (typeof patience !== 'number' || !(patience >= 0)) throw new TypeError('peer-cdn: patience is a number from 0 on');
+    this.getMiddleware = delegateFor({ timeout: timeoutAfter, patience });
     kinds.set(this.getMiddleware, DELEGATE);
   }
 }

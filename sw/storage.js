@@ -12,6 +12,7 @@ export class StoreKeeper {
   /** @type {Promise<void>} one after another: what one drops is room for the next */
   #making = Promise.resolve();
   #drops = 0;
+  #isCounted = false;
 
   /**
    * Null where storage is denied, or does not answer (a damaged profile): we only do without it. A failed open is tried
@@ -25,6 +26,23 @@ export class StoreKeeper {
       opening.then(() => (this.#store = opening), () => (this.#store = undefined));
     }
     return this.#store.catch(() => null);
+  }
+
+  /**
+   * The runs held of a root, as Store.runs() says; without asking the disk for what is known not to be there. A page may
+   * have stored it a moment ago: then it is fetched once more.
+   * @param {string} root
+   */
+  async runs(root) {
+    const store = await this.open();
+    if (!store) return [];
+    void this.#know(store).catch(() => {});
+    return this.mayHold(root) ? store.runs(root) : [];
+  }
+
+  /** Whether anything may be stored of a root. */
+  mayHold(/** @type {string} */ root) {
+    return !this.#isCounted || call('store_holds', root) > 0;
   }
 
   /**
@@ -85,8 +103,10 @@ export class StoreKeeper {
     call('store_quota', currentQuota(), quota);
     call('store_count');
     for (const [root, runs] of roots) {
+      call('store_add', 0, 0, root); // perhaps there is but a digest list
       for (const run of runs) call('store_add', ...run, root);
     }
+    this.#isCounted = true;
   }
 
   /**

@@ -124,7 +124,8 @@ export class Store {
    */
   async roots() {
     const roots = new Map();
-    for (const { url } of await this.#cache.keys()) {
+    const written = (await this.#cache.keys()).map(({ url }) => url);
+    for (const url of [...written, ...this.#writing.keys()]) {
       const match = /\/peer-cdn\/(?:store|digests)\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?$/.exec(url);
       if (!match) continue;
       const runs = roots.get(match[1]) ?? [];

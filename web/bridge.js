@@ -10,6 +10,9 @@ export class Bridge {
   #aliveMs;
   #alive = 0;
   #closed = false;
+  /** @type {Set<string>} */
+  #marks = new Set();
+  #isInformed = false;
 
   /**
    * @param {'stream' | 'reply'} form
@@ -41,6 +44,14 @@ export class Bridge {
     this.#post('company', {root});
   }
 
+  /** What anybody has: the worker does not ask for what nobody has. @param {{add?: string[], remove?: string[]}} change */
+  present({add = [], remove = []}) {
+    for (const mark of add) this.#marks.add(mark);
+    for (const mark of remove) this.#marks.delete(mark);
+    this.#isInformed = true;
+    this.#post('present', {add, remove});
+  }
+
   /** Takes no more part. Responses that are open still need the worker, and so it is kept alive until they end. */
   close() {
     this.#closed = true;
@@ -54,7 +65,10 @@ export class Bridge {
     this.#container?.controller?.postMessage({peerCdn: VERSION, type, ...more});
   }
 
-  #hello = () => this.#post('hello', {form: this.#form});
+  #hello = () => {
+    this.#post('hello', {form: this.#form});
+    if (this.#isInformed) this.#post('present', {add: [...this.#marks], remove: []});
+  };
 
   #onMessage = ({data, ports: [port]}) => {
     if (!port || typeof data?.peerCdn !== 'number') return;

@@ -66,7 +66,7 @@ export class Page {
       this.#bridge.broadcast({type: 'stored', root, begin, end}));
     this.readers = new Readers(engine, this.#pieces);
     this.#origin = new Origin(engine, this.resources, this.#pieces);
-    this.#socket = new Socket(engine, socket, listener.report);
+    this.#socket = new Socket(engine, socket, listener.report, (message) => this.#bridge.present(message));
     const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store, this.#pieces)));
     const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
     /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */

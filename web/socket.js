@@ -4,6 +4,7 @@ export class Socket {
   #engine;
   #url;
   #report;
+  #onPresent;
   /** @type {WebSocket | null} */
   #socket = null;
   #settle = () => {};
@@ -16,10 +17,12 @@ export class Socket {
    * @param {import('./engine.js').Engine} engine
    * @param {string} path same-origin path, or a whole URL
    * @param {(code: string) => void} report
+   * @param {(message: any) => void} onPresent the coordinator says what anybody has
    */
-  constructor(engine, path, report) {
+  constructor(engine, path, report, onPresent) {
     this.#engine = engine;
     this.#report = report;
+    this.#onPresent = onPresent;
     const url = new URL(path, location.href);
     url.protocol = url.protocol.replace('http', 'ws');
     this.#url = url.href;
@@ -70,6 +73,9 @@ export class Socket {
     }
     const refused = this.#engine.message(message);
     if (refused) this.#report(refused);
-    else if (message.type === 'present') this.#settle();
+    else if (message.type === 'present') {
+      this.#settle();
+      this.#onPresent(message);
+    }
   }
 }

@@ -45,13 +45,37 @@ inline constexpr std::size_t routes = 256;
 // The router recurses once a segment: bounds its stack. Real paths have fewer than ten.
 inline constexpr std::size_t segments_per_route = 32;
 inline constexpr std::size_t plugins_per_route = 16;
-// Trades latency for offload: how long peers that have the file may take to begin before the origin
-// is asked as well. Long enough for a connection over TURN to come up (about 1 s), short of
+// Trades latency for offload: peers that have the file may take at most so long to begin before the
+// origin is asked as well. Long enough for a connection over TURN to come up (about 1 s), short of
 // impatience.
 inline constexpr Duration hedge_delay = 1500ms;
+// The same as a share of the time that the network would need for the whole response, unless the
+// site says otherwise (DelegatePlugin's patience): a fifth is not felt, and on most lines it lets a
+// connection come up for whatever is worth one.
+inline constexpr double patience = 0.2;
+// Up to here a response is over before a connection is up: peers are asked only if they are ready,
+// and the network does not wait for them.
+inline constexpr std::uint64_t small_bytes = 1 * mib;
+// Before anything was measured: the time of a far origin, and 4 Mbit/s, a slow line. Both err on
+// the side of the peers, and the first manifest and the first windows correct them.
+inline constexpr Duration first_byte_unknown = 100ms;
+inline constexpr std::uint64_t rate_unknown = 512 * kib;
+// Smaller bodies come with their head, in one go: they say nothing of the rate.
+inline constexpr std::uint64_t rate_sample_bytes = 64 * kib;
+// The rate of the last so many bytes counts: a few windows.
+inline constexpr std::uint64_t rate_memory_bytes = 8 * mib;
+// What was measured so long ago says nothing of now: a laptop that moved, a peer that left.
+inline constexpr Duration estimate_age = 60s;
+// Peers that seemed slower than the network are tried so often, with one small response each time.
+inline constexpr Duration probe_wait = 5s;
 // What a body gathers ahead of its reader: a second at 4 MB/s, and what a stalled reader costs in
 // memory.
 inline constexpr std::uint64_t body_ahead_bytes = 4 * mib;
+// The first window of a body, and each after it twice as long: little is lost when peers turn up
+// right after the origin was asked. At most half of what is gathered ahead: two are in flight, and
+// at 80 ms they carry 50 MB/s.
+inline constexpr std::uint64_t window_first_bytes = 256 * kib;
+inline constexpr std::uint64_t window_bytes_max = body_ahead_bytes / 2;
 // Two windows hide the origin's latency; more would only share the same line.
 inline constexpr std::size_t windows_in_flight = 2;
 // What a body passes on before its reader asks for more (the stream's high water mark).

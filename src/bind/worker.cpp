@@ -39,7 +39,8 @@ enum class ChainEvent : unsigned {
   error,
   pending,
   timeout,
-  cancel
+  cancel,
+  pending_warm
 };
 
 Engine engine;
@@ -87,7 +88,7 @@ EXPORT unsigned error_code(unsigned error) {
 }
 
 EXPORT double limit(unsigned which) {
-  constexpr std::array<double, 10> values = {to_ms(Duration(limits::ack_wait)),
+  constexpr std::array<double, 11> values = {to_ms(Duration(limits::ack_wait)),
                                              to_ms(Duration(limits::manifest_wait)),
                                              to_ms(Duration(limits::manifest_age)),
                                              to_ms(Duration(limits::progress_wait)),
@@ -96,7 +97,8 @@ EXPORT double limit(unsigned which) {
                                              static_cast<double>(limits::unattended_bytes),
                                              to_ms(Duration(limits::busy_ack_wait)),
                                              to_ms(Duration(limits::heard_memory)),
-                                             to_ms(Duration(limits::digests_wait))};
+                                             to_ms(Duration(limits::digests_wait)),
+                                             limits::patience};
   return values[which];
 }
 
@@ -203,6 +205,11 @@ EXPORT void store_add(unsigned begin, unsigned end) {
 }
 
 // Text: the root.
+EXPORT bool store_holds() {
+  return engine.holds(root_in());
+}
+
+// Text: the root.
 EXPORT bool store_fits(unsigned begin, unsigned end) {
   return engine.fits(root_in(), {begin, end});
 }
@@ -277,7 +284,9 @@ EXPORT void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
     case ChainEvent::error:
       return it.handle_error(plugin, now);
     case ChainEvent::pending:
-      return it.handle_pending(plugin, now);
+    case ChainEvent::pending_warm:
+      return engine.handle_pending(ExchangeId{id}, plugin,
+                                   static_cast<ChainEvent>(event) == ChainEvent::pending_warm, now);
     case ChainEvent::timeout:
       return it.handle_timeout(now);
     case ChainEvent::cancel:
@@ -304,6 +313,36 @@ EXPORT double chain_timeout(unsigned id) {
   const Exchange* exchange = engine.exchange(ExchangeId{id});
   const auto at = exchange ? exchange->chain.next_timeout() : std::nullopt;
   return at ? to_ms(*at) : -1;
+}
+
+// --- Peers or the network ------------------------------------------------------------------------
+
+// What our own requests needed: milliseconds until the first byte (of peers: the first piece), or
+// so many in vain.
+EXPORT void sample_first(bool of_peers, double wait_ms, bool in_vain, double now_ms) {
+  const Duration wait = instant_from_ms(wait_ms).time_since_epoch();
+  const Instant now = instant_from_ms(now_ms);
+  Estimate& estimate = of_peers ? engine.peers() : engine.network();
+  return in_vain ? estimate.handle_given_up(wait, now) : estimate.handle_first(wait, now);
+}
+
+// So many bytes came from the network between these.
+EXPORT void sample_body(double bytes, double begin_ms, double end_ms) {
+  engine.network().handle_body(static_cast<std::uint64_t>(bytes), instant_from_ms(begin_ms),
+                               instant_from_ms(end_ms));
+}
+
+// Whether the exchange's delegate is to ask a page.
+EXPORT bool asks_peers(unsigned id, double patience, double now_ms) {
+  if (Exchange* exchange = engine.exchange(ExchangeId{id})) exchange->patience = patience;
+  return engine.asks_peers(ExchangeId{id}, instant_from_ms(now_ms));
+}
+
+// Of a listed resource. fields: whether the page may fetch from the origin, the patience in ms.
+EXPORT void terms(unsigned id) {
+  const Terms terms = engine.terms(*engine.exchange(ExchangeId{id}));
+  fields[0] = terms.origin;
+  fields[1] = to_ms(terms.patience);
 }
 
 EXPORT void close_exchange(unsigned id) {
@@ -355,10 +394,15 @@ EXPORT void body_pull(unsigned id, double bytes, double now) {
   if (Body* it = body(id)) it->handle_pull(static_cast<std::int64_t>(bytes), instant_from_ms(now));
 }
 
-EXPORT bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, double now) {
+EXPORT bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, bool from_origin,
+                       double now) {
   Body* it = body(id);
-  return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes),
+  return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes), from_origin,
                                 instant_from_ms(now));
+}
+
+EXPORT void body_wasted(unsigned id, double bytes) {
+  if (Body* it = body(id)) it->handle_wasted(static_cast<std::uint64_t>(bytes));
 }
 
 // Text: the digest's bytes.
@@ -393,6 +437,10 @@ EXPORT void body_end(unsigned id, unsigned job, double now) {
 
 EXPORT void body_hedge(unsigned id, double now) {
   if (Body* it = body(id)) it->handle_hedge(instant_from_ms(now));
+}
+
+EXPORT void body_company(unsigned id, double now) {
+  if (Body* it = body(id)) it->handle_company(instant_from_ms(now));
 }
 
 EXPORT void body_cancel(unsigned id) {

@@ -45,7 +45,8 @@ void Body::handle_pull(std::int64_t bytes, Instant now) {
   advance(now);
 }
 
-bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, Instant now) {
+bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, bool from_origin,
+                        Instant now) {
   Job* job = find(id);
   if (!job) {
     counts_.wasted += bytes;
@@ -71,7 +72,7 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, Instant
   job->owed -= std::min(job->owed, bytes);
   stalls_at_.reset();
   job->stored = piece + 1;
-  const bool keep = take_piece(*job, piece, State::from_peers);
+  const bool keep = take_piece(*job, piece, from_origin ? State::from_page : State::from_peers);
   advance(now);
   return keep;
 }
@@ -196,6 +197,17 @@ void Body::handle_hedge(Instant now) {
   advance(now);
 }
 
+void Body::handle_company(Instant now) {
+  if (finished_ || peers_lost_ || job_of(Source::peers)) return;
+  for (const Job& job : jobs_) {
+    // An origin that does not know Range gives all that is left: a page could not share that work.
+    if (job.rest) return;
+  }
+  peers_may_ = true;
+  while (const Job* window = job_of(Source::origin)) close(window->id);
+  advance(now);
+}
+
 void Body::handle_cancel() {
   if (finished_) return;
   close_all();
@@ -228,7 +240,7 @@ bool Body::is_done(PieceIndex piece) {
 
 bool Body::is_ready(PieceIndex piece) {
   const State is = state(piece);
-  return is == State::from_store || is == State::from_peers || is == State::from_origin;
+  return is != State::free && is != State::taken && is != State::passed;
 }
 
 Body::Job* Body::find(JobId id) {
@@ -289,7 +301,7 @@ void Body::pass_on() {
     demand_ -= static_cast<std::int64_t>(end - begin);
     push(Enqueue{next_, static_cast<std::uint32_t>(begin - piece.begin),
                  static_cast<std::uint32_t>(end - piece.begin)});
-    if (state(next_) == State::from_peers) {
+    if (state(next_) == State::from_peers || state(next_) == State::from_page) {
       for (Job& job : jobs_) {
         if (job.source != Source::peers) continue;
         job.passed += piece.bytes();
@@ -314,6 +326,20 @@ void Body::extend_rest() {
   }
 }
 
+// Where a window ends that begins at a free piece. Of a small resource it is all of it: one
+// request.
+PieceIndex Body::window_end(PieceIndex from, PieceIndex end) const {
+  if (geometry_.bytes() <= limits::small_bytes) return end;
+  const auto pieces = static_cast<PieceIndex>(window_bytes_ / geometry_.piece_bytes());
+  end = std::min({end, read_ahead_end(), from + std::max<PieceIndex>(1, pieces)});
+  // Whole segments, once it reaches beyond its first: what is stored is cut there.
+  PieceIndex aligned = geometry_.segment_end(from);
+  while (aligned < end && geometry_.segment_end(aligned) <= end) {
+    aligned = geometry_.segment_end(aligned);
+  }
+  return std::min(end, aligned);
+}
+
 // While peers take long to begin, one window's worth of their pieces is free for the origin.
 void Body::free_hedged() {
   const Job* peers = job_of(Source::peers);
@@ -321,7 +347,7 @@ void Body::free_hedged() {
   PieceIndex piece = std::max(next_, peers->pieces.begin);
   while (piece < peers->pieces.end && is_done(piece)) ++piece;
   if (piece == peers->pieces.end) return;
-  const PieceIndex end = std::min(peers->pieces.end, geometry_.segment_end(piece));
+  const PieceIndex end = window_end(piece, peers->pieces.end);
   for (; piece < end; ++piece) {
     if (state(piece) == State::taken) state(piece) = State::free;
   }
@@ -340,8 +366,8 @@ void Body::plan() {
 PieceIndex Body::assign(PieceIndex from) {
   const bool held = held_.has(from);
   const PieceIndex end = end_of_stretch(from, held);
-  const PieceIndex segment = std::min(end, geometry_.segment_end(from));
-  if (held) return job_of(Source::store) ? end : add_job(Source::store, {from, segment});
+  if (held && job_of(Source::store)) return end;
+  if (held) return add_job(Source::store, {from, std::min(end, geometry_.segment_end(from))});
   const Job* peers = job_of(Source::peers);
   if (peers_may_ && !peers) return add_job(Source::peers, {from, end});
   // What a window of a hedge is not needed for waits for the peers; but what lies before theirs,
@@ -352,7 +378,7 @@ PieceIndex Body::assign(PieceIndex from) {
     fail(Error::storage_lost);
     return end;
   }
-  return may_fetch(from) ? add_job(Source::origin, {from, segment}) : end;
+  return may_fetch(from) ? add_job(Source::origin, {from, window_end(from, end)}) : end;
 }
 
 // The end of the free pieces from here on that are all held, or all not.
@@ -376,6 +402,7 @@ PieceIndex Body::add_job(Source source, PieceRange pieces) {
       push(Grant{job.id, job.owed});
       break;
     case Source::origin:
+      window_bytes_ = std::min(2 * window_bytes_, limits::window_bytes_max);
       push(Fetch{job.id, pieces, pieces == geometry_.all(), reload_,
                  attempts_ * limits::origin_retry_wait});
       break;
@@ -427,8 +454,8 @@ void Body::close_all() {
   stalls_at_.reset();
 }
 
-// Closes what has brought all, and watches over the page's debt. Before the first byte the plugin
-// itself waits no longer than its timeout.
+// Closes what has brought all, and watches over the page's debt. Before a delegate's first byte the
+// plugin itself waits no longer than its timeout.
 void Body::watch(Instant now) {
   for (std::size_t i = jobs_.size(); i-- > 0;) {
     if (jobs_[i].next == jobs_[i].pieces.end) {
@@ -442,7 +469,8 @@ void Body::watch(Instant now) {
   const Duration piece_time(std::uint64_t{geometry_.piece_bytes()} * 1'000'000 /
                             limits::reader_rate_min);
   for (const Job& job : jobs_) {
-    if (passed_any_ && job.source == Source::peers && job.owed > 0 && !stalls_at_) {
+    const bool counts = passed_any_ || origin_may_begin_;
+    if (counts && job.source == Source::peers && job.owed > 0 && !stalls_at_) {
       stalls_at_ = now + limits::bridge_stall + piece_time;
     }
   }
@@ -455,6 +483,7 @@ void Body::lose_peers(Job& job, Error error) {
   close(job.id);
   if (complete) return;
   peers_may_ = false;
+  peers_lost_ = true;
   if (!passed_any_ && !origin_may_begin_) fail(error == Error::none ? Error::peer_gone : error);
 }
 

@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
@@ -130,12 +131,19 @@ class Body {
   // Peers that have it take long to begin: the origin gives the first bytes, window by window,
   // until they do. Then they go on where it is.
   void handle_hedge(Instant now);
+  // Others have it, or want it too: what is free from here on is asked of a page, which shares the
+  // work with them and with the origin. Not after peers have broken off.
+  void handle_company(Instant now);
+  // So many bytes came to the host and were of no use.
+  void handle_wasted(std::uint64_t bytes) { counts_.wasted += bytes; }
   // Somebody else stored these pieces: they need not be fetched any more.
   void handle_held(PieceRange pieces) { held_.add(pieces); }
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
   void handle_pull(std::int64_t bytes, Instant now);
-  // A piece that the page verified. True: keep its buffer until Enqueue; false: drop it.
-  bool handle_piece(JobId job, PieceIndex piece, std::uint64_t bytes, Instant now);
+  // A piece that the page verified, and has from peers or from the origin. True: keep its buffer
+  // until Enqueue; false: drop it.
+  bool handle_piece(JobId job, PieceIndex piece, std::uint64_t bytes, bool from_origin,
+                    Instant now);
   // A piece that the host digested. True: keep its buffer until Enqueue, and until Store or Close.
   bool handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
                      Instant now);
@@ -157,7 +165,15 @@ class Body {
 
  private:
   enum class Source : std::uint8_t { store, peers, origin };
-  enum class State : std::uint8_t { free, taken, from_store, from_peers, from_origin, passed };
+  enum class State : std::uint8_t {
+    free,
+    taken,
+    from_store,
+    from_peers,
+    from_origin,
+    from_page,  // which has it from the origin
+    passed
+  };
   struct Job {
     JobId id;
     Source source;
@@ -179,6 +195,7 @@ class Body {
   Job* job_of(Source source);
   bool may_fetch(PieceIndex from) const;
   PieceIndex read_ahead_end() const;
+  PieceIndex window_end(PieceIndex from, PieceIndex end) const;
 
   void advance(Instant now);  // passes on what is ready, then gives out jobs
   void pass_on();
@@ -211,7 +228,9 @@ class Body {
   std::uint32_t job_count_ = 0;
   std::uint32_t attempts_ = 0;       // of the origin, without a good piece between
   std::uint32_t failed_before_ = 0;  // failures of jobs up to this one were counted
+  std::uint64_t window_bytes_ = limits::window_first_bytes;
   bool peers_may_;
+  bool peers_lost_ = false;
   bool origin_may_begin_;
   bool reload_ = false;
   bool passed_any_ = false;

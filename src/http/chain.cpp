@@ -10,22 +10,22 @@ namespace peer_cdn {
 Chain::Chain(Strategy strategy, std::vector<PluginKind> plugins) : strategy_(strategy) {
   assert(plugins.size() <= limits::plugins_per_route);
   plugins_.reserve(plugins.size());
-  for (const PluginKind kind : plugins) plugins_.push_back({kind, State::idle});
+  for (const PluginKind kind : plugins) plugins_.push_back({kind, State::idle, {}});
 }
 
-void Chain::start(Instant) {
+void Chain::start(Instant now) {
   assert(next_ == 0 && !done_);
-  if (strategy_ == Strategy::ordered || plugins_.empty()) return go_on();
-  while (next_ < plugins_.size()) start_next();
+  if (strategy_ == Strategy::ordered || plugins_.empty()) return go_on(now);
+  while (next_ < plugins_.size()) start_next(now);
 }
 
-void Chain::handle_answer(std::uint32_t plugin, Answer answer, Instant) {
+void Chain::handle_answer(std::uint32_t plugin, Answer answer, Instant now) {
   if (!is_running(plugin)) return;
   plugins_[plugin].state = State::over;
   if (answer != Answer::null) return respond(plugin, answer);
   // A hedge is of the delegate that was started last, and that has no need of it any more.
   if (plugin + 1 == next_) hedge_at_.reset();
-  go_on();
+  go_on(now);
 }
 
 void Chain::handle_error(std::uint32_t plugin, Instant now) {
@@ -34,17 +34,29 @@ void Chain::handle_error(std::uint32_t plugin, Instant now) {
   handle_answer(plugin, Answer::null, now);
 }
 
-void Chain::handle_pending(std::uint32_t plugin, Instant now) {
+void Chain::handle_pending(std::uint32_t plugin, Duration wait, Instant now) {
   if (!is_running(plugin) || plugins_[plugin].kind != PluginKind::delegate) return;
   const bool followed =
       plugin + 1 == next_ && next_ < plugins_.size() && plugins_[next_].kind == PluginKind::network;
-  if (followed && !hedge_at_) hedge_at_ = now + limits::hedge_delay;
+  if (!followed || hedge_at_) return;
+  hedge_at_ = plugins_[plugin].started + wait;
+  handle_timeout(now);
 }
 
 void Chain::handle_timeout(Instant now) {
   if (!hedge_at_ || now < *hedge_at_) return;
   hedge_at_.reset();
-  start_next();
+  start_next(now);
+}
+
+bool Chain::is_hedged() const {
+  if (strategy_ != Strategy::ordered) return false;
+  for (std::size_t i = 1; i < plugins_.size(); ++i) {
+    if (plugins_[i - 1].kind == PluginKind::delegate && plugins_[i].kind == PluginKind::network) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void Chain::cancel() {
@@ -63,8 +75,9 @@ std::optional<Chain::Output> Chain::poll_output() {
   return outputs_[polled_++];
 }
 
-void Chain::start_next() {
+void Chain::start_next(Instant now) {
   plugins_[next_].state = State::running;
+  plugins_[next_].started = now;
   outputs_.push_back(Start{next_++});
 }
 
@@ -82,11 +95,11 @@ void Chain::respond(std::uint32_t plugin, Answer answer) {
   }
 }
 
-void Chain::go_on() {
+void Chain::go_on(Instant now) {
   for (const Plugin& plugin : plugins_) {
     if (plugin.state == State::running) return;
   }
-  if (next_ < plugins_.size()) return start_next();
+  if (next_ < plugins_.size()) return start_next(now);
   done_ = true;
   outputs_.push_back(FallThrough{});
 }

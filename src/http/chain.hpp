@@ -61,14 +61,17 @@ class Chain {
   void handle_answer(std::uint32_t plugin, Answer answer, Instant now);
   void handle_error(std::uint32_t plugin, Instant now);
   // A delegate knows somebody who has it: an answer will come. Hedged by a network plugin of ours
-  // that follows directly, limits::hedge_delay later. Plugins of users are never started early.
-  void handle_pending(std::uint32_t plugin, Instant now);
+  // that follows directly, `wait` after the delegate was started. Plugins of users are never
+  // started early.
+  void handle_pending(std::uint32_t plugin, Duration wait, Instant now);
   void handle_timeout(Instant now);
   // The page gave the request up. What runs is aborted, and nothing more comes out.
   void cancel();
 
   std::optional<Output> poll_output();
   std::optional<Instant> next_timeout() const { return hedge_at_; }
+  // Whether the network may help out peers in the body of a delegate.
+  bool is_hedged() const;
   // Responded, fallen through or cancelled.
   bool done() const { return done_; }
 
@@ -77,12 +80,13 @@ class Chain {
   struct Plugin {
     PluginKind kind;
     State state;
+    Instant started;
   };
 
-  void start_next();
+  void start_next(Instant now);
   void respond(std::uint32_t plugin, Answer answer);
   // A plugin gave nothing: wait for another one, start the next one, or give up.
-  void go_on();
+  void go_on(Instant now);
   void abort_running();
   bool is_running(std::uint32_t plugin) const;
 

@@ -47,6 +47,11 @@ void Engine::add_stored(const Root& root, PieceRange run) {
   stored_.push_back({root, bytes, false, false, stored_count_++});
 }
 
+bool Engine::holds(const Root& root) const {
+  return std::any_of(stored_.begin(), stored_.end(),
+                     [&root](const StoredRoot& each) { return each.root == root; });
+}
+
 Result<std::vector<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
   for (StoredRoot& entry : stored_) {
     entry.listed = manifest_.find(entry.root) != nullptr;
@@ -107,6 +112,57 @@ ExchangeId Engine::open(RouteId route, std::string_view path_and_query, std::str
 void Engine::close(ExchangeId id) {
   exchanges_.erase(id);
   if (exchanges_.size() == 0) retired_.clear();
+}
+
+Duration Engine::network_time(std::uint64_t bytes) const {
+  std::uint64_t sum = bytes;
+  bodies_.any_of([&sum, bytes](const OpenBody& open) {
+    sum += std::min(open.body.range().bytes(), bytes);
+    return false;
+  });
+  return network_.expected(sum);
+}
+
+// What was not measured yet is worth a try.
+bool Engine::are_peers_slower(std::uint64_t bytes) const {
+  return peers_.measured() && peers_.first() > network_time(bytes);
+}
+
+bool Engine::asks_peers(ExchangeId id, Instant now) {
+  const Exchange* asked = exchange(id);
+  if (!asked || !asked->resource || !asked->satisfiable || !asked->chain.is_hedged()) return true;
+  const std::uint64_t bytes = asked->range().bytes();
+  if (bytes > limits::small_bytes || asked->patience >= 1 || !are_peers_slower(bytes)) return true;
+  if (probed_at_ && now - *probed_at_ < limits::probe_wait) return false;
+  probed_at_ = now;
+  return true;
+}
+
+Terms Engine::terms(const Exchange& exchange) const {
+  const std::uint64_t bytes = exchange.range().bytes();
+  const double wait = exchange.patience * static_cast<double>(network_.expected(bytes).count());
+  const bool is_short = wait < static_cast<double>(Duration(limits::hedge_delay).count());
+  // A small response is hedged here: it is over before a page could share the work.
+  return {exchange.chain.is_hedged() && bytes > limits::small_bytes,
+          is_short ? Duration(static_cast<std::int64_t>(wait)) : limits::hedge_delay};
+}
+
+void Engine::handle_pending(ExchangeId id, std::uint32_t plugin, bool warm, Instant now) {
+  if (Exchange* asked = exchange(id)) {
+    asked->chain.handle_pending(plugin, hedge_wait(*asked, warm), now);
+  }
+}
+
+// From the start of the delegate.
+Duration Engine::hedge_wait(const Exchange& asked, bool warm) const {
+  if (!asked.resource) return limits::hedge_delay;
+  const std::uint64_t bytes = asked.range().bytes();
+  const Duration patience = terms(asked).patience;
+  // The page itself asks the origin then; should nothing come of that either, we do.
+  if (bytes > limits::small_bytes) return patience + limits::hedge_delay;
+  if (asked.patience >= 1) return patience;
+  if (!warm || are_peers_slower(bytes)) return Duration(0);
+  return std::min<Duration>(network_time(bytes), limits::hedge_delay);
 }
 
 std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opener, PieceSet held,

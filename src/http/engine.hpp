@@ -15,6 +15,7 @@
 #include "base/manifest.hpp"
 #include "http/body.hpp"
 #include "http/chain.hpp"
+#include "http/estimate.hpp"
 #include "http/eviction.hpp"
 #include "http/head.hpp"
 #include "http/policy.hpp"
@@ -33,10 +34,18 @@ struct Exchange {
   const Resource* resource = nullptr;  // none: the manifest does not list it
   std::optional<ByteRange> asked;      // by a Range header that counts
   bool satisfiable = true;
+  // DelegatePlugin's: the share of the network's time that peers may take to begin.
+  double patience = limits::patience;
 
   // What the response holds. Requires a listed resource and a satisfiable range.
   ByteRange range() const { return asked ? *asked : ByteRange{0, resource->geometry.bytes()}; }
   ResponseHead head() const;
+};
+
+// What a page may do that is asked for pieces.
+struct Terms {
+  bool origin;        // fetch from the origin too, what peers do not have or bring in time
+  Duration patience;  // for peers that have not begun, before it does
 };
 
 class Engine {
@@ -71,6 +80,8 @@ class Engine {
   }
   // A run is stored, or about to be. The order of the calls is the age of the roots.
   void add_stored(const Root& root, PieceRange run);
+  // Whether anything is stored of it, as far as was told.
+  bool holds(const Root& root) const;
   // Whether that run (empty: what is there already) fits.
   bool fits(const Root& root, PieceRange run) const {
     return used_bytes_ + bytes_of(root, run) <= quota_bytes_;
@@ -84,6 +95,18 @@ class Engine {
                   std::string_view if_range, std::string_view destination = {});
   Exchange* exchange(ExchangeId id) { return exchanges_.find(id); }
   void close(ExchangeId id);
+
+  // --- Peers or the network: by what either has needed lately.
+  Estimate& network() { return network_; }
+  // From the request to the first piece, by pages that were connected already. Its size is the
+  // larger part of most small responses: what follows is not reckoned.
+  Estimate& peers() { return peers_; }
+  // Whether a delegate is to ask a page. A small response that the network will bring sooner is not
+  // asked for twice; now and then one is, or nobody would notice that peers became faster.
+  bool asks_peers(ExchangeId id, Instant now);
+  Terms terms(const Exchange& exchange) const;
+  // A page knows somebody who has it; `warm`: and is connected to one.
+  void handle_pending(ExchangeId id, std::uint32_t plugin, bool warm, Instant now);
 
   // A body for an exchange, from what is held and what the opener may use. None if the opener
   // cannot answer: the resource is not listed, the store lacks a piece and only the store is asked,
@@ -108,6 +131,10 @@ class Engine {
   };
   std::uint64_t bytes_of(const Root& root, PieceRange run) const;
   bool is_open(const Root& root) const;
+  // How long the network would need now, when other responses share the line.
+  Duration network_time(std::uint64_t bytes) const;
+  bool are_peers_slower(std::uint64_t bytes) const;
+  Duration hedge_wait(const Exchange& exchange, bool warm) const;
 
   Router router_;
   std::vector<Route> routes_;  // by RouteId
@@ -124,6 +151,9 @@ class Engine {
   std::uint64_t stored_count_ = 0;
   std::uint64_t used_bytes_ = 0;
   std::uint64_t quota_bytes_ = limits::store_bytes;
+  Estimate network_;
+  Estimate peers_;
+  std::optional<Instant> probed_at_;
 };
 
 }  // namespace peer_cdn

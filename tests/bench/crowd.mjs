@@ -1,6 +1,6 @@
 // A flash crowd: eight visitors in three browser processes want one file at once, nobody has it, and the origin is slow.
 // Against the same visitors on a page without us.
-import {openChromium, openSite, randomBytes, sha256} from '../e2e/harness/index.mjs';
+import {documentedWorker, openChromium, openSite, randomBytes, sha256} from '../e2e/harness/index.mjs';
 import {interleave, median, ratio, rounded} from './stats.mjs';
 
 const url = '/static/film.bin';
@@ -55,7 +55,8 @@ async function rush(browsers, site, path, say) {
  * @returns {Promise<{ json: { originCopies: number, speedup: number }, raw: object }>}
  */
 export async function measure({say, runs = 2}) {
-  const site = await openSite({[url]: randomBytes('crowd', size), '/plain.html': plainPage}, {bytesPerSecond: originRate});
+  const files = {[url]: randomBytes('crowd', size), '/plain.html': plainPage, '/sw.js': documentedWorker()};
+  const site = await openSite(files, {bytesPerSecond: originRate});
   const browsers = [];
   try {
     for (let i = 0; i < processes; ++i) browsers.push(await openChromium());

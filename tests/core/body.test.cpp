@@ -123,7 +123,9 @@ struct Host {
   void piece(std::uint32_t job, PieceIndex piece) {
     if (reads.count(job) > 0) return digest(job, piece);
     next[job] = piece + 1;
-    if (body.handle_piece(JobId{job}, piece, geometry.bytes_of(piece), now)) kept.push_back(piece);
+    if (body.handle_piece(JobId{job}, piece, geometry.bytes_of(piece), false, now)) {
+      kept.push_back(piece);
+    }
     drain();
   }
   void digest(std::uint32_t job, PieceIndex piece, int version = 1) {
@@ -271,25 +273,52 @@ TEST_CASE("the second window starts when the first one's head is good, and there
   CHECK(host.windows.size() == 1);
   host.good_head(1);
   CHECK(host.windows.size() == 2);
-  CHECK(host.windows.at(2).pieces == PieceRange{16, 32});
+  CHECK(host.windows.at(2).pieces == PieceRange{4, 12});
   host.good_head(2);
   CHECK(host.windows.size() == 2);
   SUBCASE("the second one's pieces wait for the first one's") {
-    for (PieceIndex piece = 16; piece < 32; ++piece) host.digest(2, piece);
+    for (PieceIndex piece = 4; piece < 12; ++piece) host.digest(2, piece);
     CHECK(host.passed.empty());
-    CHECK(host.stored == std::vector<PieceRange>{{16, 32}});
-    for (PieceIndex piece = 0; piece < 16; ++piece) host.digest(1, piece);
-    CHECK(host.passed_bytes() == 32 * piece_bytes);
+    CHECK(host.stored == std::vector<PieceRange>{{4, 12}});
+    for (PieceIndex piece = 0; piece < 4; ++piece) host.digest(1, piece);
+    CHECK(host.passed_bytes() == 12 * piece_bytes);
     host.check_in_order();
   }
+}
+
+TEST_CASE("windows grow, and end with whole segments") {
+  Host host = whole(200, PluginKind::network);
+  std::vector<PieceRange> asked;
+  while (!host.windows.empty()) {
+    host.pull(1 << 30);
+    asked.push_back(host.windows.begin()->second.pieces);
+    host.window(host.windows.begin()->first);
+  }
+  asked.resize(6);
+  CHECK(asked == std::vector<PieceRange>{{0, 4}, {4, 12}, {12, 16}, {16, 48}, {48, 80}, {80, 112}});
+  CHECK(host.done);
+  for (const PieceRange& run : host.stored) CHECK(host.geometry.segment_end(run.begin) >= run.end);
+}
+
+TEST_CASE("a window of pieces larger than itself is one of them") {
+  const auto geometry = Geometry::parse(100 * limits::mib, 4 * limits::mib);
+  Body body(*geometry, {0, 100 * limits::mib}, none(), PluginKind::network);
+  body.start(Instant{});
+  const auto fetch = std::get<Body::Fetch>(body.poll_output().value());
+  CHECK(fetch.pieces == PieceRange{0, 1});
 }
 
 TEST_CASE("a window ends at its segment, and before what is held") {
   Host host = whole(40, PluginKind::network, held({{5, 7}, {16, 32}}));
   host.pull(1 << 30);
-  CHECK(host.windows.at(1).pieces == PieceRange{0, 5});
+  CHECK(host.windows.at(1).pieces == PieceRange{0, 4});
   CHECK(host.reads.size() == 1);
   CHECK(host.reads.begin()->second.pieces == PieceRange{5, 7});
+  host.good_head(1);
+  CHECK(host.windows.at(3).pieces == PieceRange{4, 5});
+  host.window(3);
+  host.good_head(4);
+  CHECK(host.windows.at(4).pieces == PieceRange{7, 16});
 }
 
 TEST_CASE("a reader that stops is not read ahead for beyond the limit") {
@@ -334,24 +363,24 @@ TEST_CASE("peers that take long to begin are helped out by the origin, one windo
   host.body.handle_hedge(host.now);
   host.drain();
   REQUIRE(host.windows.size() == 1);
-  CHECK(host.windows.at(2).pieces == PieceRange{0, 16});
+  CHECK(host.windows.at(2).pieces == PieceRange{0, 4});
   CHECK(host.peers.size() == 1);
   SUBCASE("the next window follows while nothing comes") {
     host.window(2);
     REQUIRE(host.windows.size() == 1);
-    CHECK(host.windows.at(3).pieces == PieceRange{16, 32});
-    CHECK(host.passed_bytes() == 16 * piece_bytes);
+    CHECK(host.windows.at(3).pieces == PieceRange{4, 12});
+    CHECK(host.passed_bytes() == 4 * piece_bytes);
   }
   SUBCASE("peers that begin go on after the window that is running") {
     host.good_head(2);
     host.digest(2, 0);
     host.piece(1, 0);
     REQUIRE(host.peers.size() == 1);
-    CHECK(host.peers.begin()->second.pieces == PieceRange{16, 100});
+    CHECK(host.peers.begin()->second.pieces == PieceRange{4, 100});
     CHECK(host.windows.size() == 1);
-    for (PieceIndex piece = 1; piece < 16; ++piece) host.digest(2, piece);
+    for (PieceIndex piece = 1; piece < 4; ++piece) host.digest(2, piece);
     const std::uint32_t job = host.peers.begin()->first;
-    for (PieceIndex piece = 16; piece < 100; ++piece) host.piece(job, piece);
+    for (PieceIndex piece = 4; piece < 100; ++piece) host.piece(job, piece);
     CHECK(host.done);
     CHECK(host.windows_opened == 1);
     CHECK(host.body.counts().wasted == piece_bytes);
@@ -379,7 +408,7 @@ TEST_CASE("peers that break off are followed by the origin at that very byte") {
     for (PieceIndex piece = 0; piece < 5; ++piece) host.piece(1, piece);
     host.end(1, why);
     REQUIRE(host.windows.size() == 1);
-    CHECK(host.windows.begin()->second.pieces == PieceRange{5, 16});
+    CHECK(host.windows.begin()->second.pieces == PieceRange{5, 9});
     while (!host.windows.empty()) host.window(host.windows.begin()->first);
     CHECK(host.done);
     CHECK(host.body.counts().from_peers == 5 * piece_bytes);
@@ -397,11 +426,11 @@ TEST_CASE("a page that sends out of order, or a wrong length, is given up") {
     host.piece(1, 2);
   }
   SUBCASE("length") {
-    CHECK_FALSE(host.body.handle_piece(JobId{1}, 1, 5, host.now));
+    CHECK_FALSE(host.body.handle_piece(JobId{1}, 1, 5, false, host.now));
     host.drain();
   }
   CHECK(host.peers.empty());
-  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 5});
 }
 
 TEST_CASE("a page that owes pieces for too long is given up; one without credit is not") {
@@ -428,7 +457,7 @@ TEST_CASE("a page gets longer for a larger piece than for a small one: its own p
     Body body(*geometry, {0, geometry->bytes()}, none(), PluginKind::delegate);
     body.start(Instant{});
     body.handle_pull(1LL << 40, Instant{});
-    CHECK(body.handle_piece(JobId{1}, 0, bytes_of_piece, Instant{}));
+    CHECK(body.handle_piece(JobId{1}, 0, bytes_of_piece, false, Instant{}));
     REQUIRE(body.next_timeout());
     const auto seconds = std::chrono::seconds(bytes_of_piece / limits::reader_rate_min);
     CHECK(*body.next_timeout() >= Instant{} + seconds + limits::bridge_stall);
@@ -554,7 +583,7 @@ TEST_CASE("a run that the browser took away is fetched instead") {
   host.piece(1, 0);
   host.end(1, Error::storage_lost);
   REQUIRE(host.windows.size() == 1);
-  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 5});
 }
 
 TEST_CASE("a run with wrong bytes, or too few, is forgotten, and another source gives its pieces") {
@@ -571,10 +600,10 @@ TEST_CASE("a run with wrong bytes, or too few, is forgotten, and another source 
   CHECK(host.dropped == std::vector<std::uint32_t>{1});
   CHECK(host.passed_bytes() == piece_bytes);
   REQUIRE(host.windows.size() == 1);
-  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 5});
   host.finish();
   CHECK(host.done);
-  CHECK(host.stored == std::vector<PieceRange>{{1, 16}});
+  CHECK(host.stored == std::vector<PieceRange>{{1, 5}, {5, 13}, {13, 16}});
   CHECK(host.body.counts().from_cache == 5 * piece_bytes);
   host.check_in_order();
 }
@@ -588,8 +617,8 @@ TEST_CASE("a store whose bytes are wrong before the first one leaves it to the n
 
 TEST_CASE("nothing is taken without a digest but from a page") {
   Host host = whole(20, PluginKind::network, held({{0, 5}}));
-  CHECK_FALSE(host.body.handle_piece(JobId{1}, 0, piece_bytes, host.now));
-  CHECK_FALSE(host.body.handle_piece(JobId{2}, 5, piece_bytes, host.now));
+  CHECK_FALSE(host.body.handle_piece(JobId{1}, 0, piece_bytes, false, host.now));
+  CHECK_FALSE(host.body.handle_piece(JobId{2}, 5, piece_bytes, false, host.now));
   CHECK(host.passed.empty());
 }
 
@@ -602,8 +631,8 @@ TEST_CASE("what the store loses before the pieces that peers are asked for comes
   for (PieceIndex piece = 32; piece < 48; ++piece) host.piece(peers, piece);
   host.end(host.reads.begin()->first, Error::storage_lost);
   REQUIRE(host.windows.size() == 1);
-  CHECK(host.windows.begin()->second.pieces == PieceRange{16, 32});
-  host.window(host.windows.begin()->first);
+  CHECK(host.windows.begin()->second.pieces == PieceRange{16, 20});
+  while (!host.windows.empty()) host.window(host.windows.begin()->first);
   CHECK(host.passed_bytes() == 48 * piece_bytes);
   for (PieceIndex piece = 48; piece < 100; ++piece) host.piece(peers, piece);
   CHECK(host.done);
@@ -618,10 +647,10 @@ TEST_CASE("what a hedge's window loses before the peers' pieces is asked for aga
   host.good_head(2);
   host.digest(2, 0);
   host.piece(1, 0);
-  REQUIRE(host.peers.begin()->second.pieces == PieceRange{16, 100});
+  REQUIRE(host.peers.begin()->second.pieces == PieceRange{4, 100});
   host.end(2, Error::origin_unreachable);
   REQUIRE(host.windows.size() == 1);
-  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+  CHECK(host.windows.begin()->second.pieces == PieceRange{1, 4});
   host.finish();
   CHECK(host.done);
   host.check_in_order();
@@ -635,20 +664,87 @@ TEST_CASE(
   host.digest(1, 0);
   host.head(2, 200);
   REQUIRE(host.windows.count(1) == 1);
-  CHECK(host.accepts.at(2).skip == 16 * piece_bytes);
+  CHECK(host.accepts.at(2).skip == 4 * piece_bytes);
   SUBCASE("and it goes on") {
     host.finish();
     CHECK(host.windows_opened == 2);
   }
   SUBCASE("and it is asked for again if it breaks off, though the rest is paused") {
-    for (PieceIndex piece = 16; piece < 64; ++piece) host.digest(2, piece);
+    for (PieceIndex piece = 4; piece < 64; ++piece) host.digest(2, piece);
     host.end(1, Error::origin_unreachable);
     REQUIRE(host.windows.size() == 1);
-    CHECK(host.windows.begin()->second.pieces == PieceRange{1, 16});
+    CHECK(host.windows.begin()->second.pieces == PieceRange{1, 4});
     host.finish();
   }
   CHECK(host.done);
   host.check_in_order();
+}
+
+TEST_CASE("with company, what is left is asked of a page, and whole pieces are kept") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  host.good_head(1);
+  host.good_head(2);
+  host.digest(1, 0);
+  host.digest(2, 4);
+  host.body.handle_company(host.now);
+  host.drain();
+  CHECK(host.windows.empty());
+  REQUIRE(host.peers.size() == 1);
+  const std::uint32_t job = host.peers.begin()->first;
+  SUBCASE("up to what came already, and then beyond it") {
+    CHECK(host.peers.at(job).pieces == PieceRange{1, 4});
+    CHECK(host.stored == std::vector<PieceRange>{{0, 1}, {4, 5}});
+    host.finish();
+    CHECK(host.windows_opened == 2);
+    CHECK(host.body.counts().from_peers == 98 * piece_bytes);
+    CHECK(host.body.counts().wasted == 0);
+  }
+  SUBCASE("a page has pieces from the origin too, with the same credit") {
+    const std::uint64_t credit = host.credit.at(job);
+    if (host.body.handle_piece(JobId{job}, 1, piece_bytes, true, host.now)) host.kept.push_back(1);
+    host.next[job] = 2;
+    host.drain();
+    CHECK(host.credit.at(job) == credit + piece_bytes);
+    CHECK(host.body.counts().from_origin == 2 * piece_bytes);
+    host.finish();
+  }
+  SUBCASE("told again, it changes nothing") {
+    host.body.handle_company(host.now);
+    host.drain();
+    CHECK(host.peers.size() == 1);
+    host.finish();
+  }
+  SUBCASE("peers that break off are not asked again") {
+    host.end(job, Error::peer_stalled);
+    CHECK(host.peers.empty());
+    host.body.handle_company(host.now);
+    host.drain();
+    CHECK(host.peers.empty());
+    host.finish();
+    CHECK(host.body.counts().from_peers == 0);
+  }
+  SUBCASE("a page that brings nothing is given up in time") {
+    host.body.handle_company(host.now);
+    REQUIRE(host.body.next_timeout());
+    host.body.handle_timeout(*host.body.next_timeout());
+    host.drain();
+    CHECK(host.peers.empty());
+    host.finish();
+  }
+  CHECK(host.done);
+  host.check_in_order();
+}
+
+TEST_CASE("an origin that gives all that is left in one body goes on alone, whoever comes") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  host.head(1, 200);
+  host.body.handle_company(host.now);
+  host.drain();
+  CHECK(host.peers.empty());
+  host.finish();
+  CHECK(host.done);
 }
 
 TEST_CASE("pieces that somebody else stored meanwhile are not fetched again") {
@@ -723,6 +819,10 @@ TEST_CASE("a random host never gets anything but the range") {
       };
       if (chance(5)) {
         host.body.handle_hedge(host.now);
+        host.drain();
+      }
+      if (chance(1)) {
+        host.body.handle_company(host.now);
         host.drain();
       }
       step(host.reads, trusted);

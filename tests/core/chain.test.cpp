@@ -43,7 +43,7 @@ void apply(Chain& chain, const std::string& event, Instant now) {
   if (verb == "timeout") return chain.handle_timeout(now);
   if (verb == "cancel") return chain.cancel();
   if (verb == "error") return chain.handle_error(plugin, now);
-  if (verb == "pending") return chain.handle_pending(plugin, now);
+  if (verb == "pending") return chain.handle_pending(plugin, limits::hedge_delay, now);
   REQUIRE(verb == "answer");
   if (answer == "null") return chain.handle_answer(plugin, Answer::null, now);
   if (answer == "stored") return chain.handle_answer(plugin, Answer::stored_response, now);
@@ -113,7 +113,7 @@ TEST_CASE("whatever the plugins do, a request ends once and leaves nothing runni
       const std::uint32_t plugin = upto(static_cast<std::uint32_t>(plugins.size()));
       switch (upto(4)) {
         case 0:
-          chain.handle_pending(plugin, now);
+          chain.handle_pending(plugin, limits::hedge_delay, now);
           break;
         case 1:
           chain.handle_timeout(now);

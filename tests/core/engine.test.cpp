@@ -208,3 +208,114 @@ TEST_CASE("what the manifest does not list goes first, and what a body has open 
   engine.close(*body);
   CHECK(engine.make_room(root_of('c'), {0, 0}, false).value().size() == 2);
 }
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// A site with the documented route, and one exchange for a file of so many bytes.
+struct Choice {
+  Engine engine;
+  ExchangeId id{};
+
+  explicit Choice(double bytes, double patience = limits::patience) {
+    REQUIRE(engine.add_route("/", Strategy::ordered, {PluginKind::delegate, PluginKind::network}));
+    engine.begin_manifest();
+    REQUIRE(engine.add_resource(fields_of("/f", bytes)) == Error::none);
+    engine.commit_manifest(false);
+    id = engine.open(RouteId{0}, "/f", "", "");
+    engine.exchange(id)->patience = patience;
+    engine.exchange(id)->chain.start(at(0ms));
+  }
+  static Instant at(Duration time) { return Instant(time); }
+  Terms terms() { return engine.terms(*engine.exchange(id)); }
+  // When the network is started beside peers that are pending; none: it was, at once.
+  std::optional<Duration> hedge(bool warm, Duration now = 1ms) {
+    engine.handle_pending(id, 0, warm, at(now));
+    const auto wakes = engine.exchange(id)->chain.next_timeout();
+    if (!wakes) return std::nullopt;
+    return wakes->time_since_epoch();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a large response: the page may use the origin, after a share of the network's time") {
+  Choice choice(10.0 * limits::mib);
+  choice.engine.network().handle_first(40ms, choice.at(0ms));
+  choice.engine.network().handle_body(limits::mib, choice.at(0ms), choice.at(200ms));
+  CHECK(choice.terms().origin);
+  CHECK(choice.terms().patience == (40ms + 2000ms) / 5);
+  CHECK(choice.hedge(false) == choice.terms().patience + limits::hedge_delay);
+}
+
+TEST_CASE("patience is at most the hedge delay, however large the share or slow the network") {
+  for (const double share : {0.2, 1.0, 1e300}) {
+    Choice choice(100.0 * limits::mib, share);
+    CHECK(choice.terms().patience == limits::hedge_delay);
+  }
+  CHECK(Choice(100.0 * limits::mib, 0).terms().patience == Duration(0));
+}
+
+TEST_CASE("a small response: the network begins at once unless a peer is connected") {
+  Choice cold(100000);
+  CHECK_FALSE(cold.terms().origin);
+  CHECK_FALSE(cold.hedge(false));
+  Choice warm(100000);
+  CHECK(warm.hedge(true) == warm.engine.network().expected(100000));
+}
+
+TEST_CASE("a small response waits no longer for peers than the network would have taken") {
+  Choice choice(1000);
+  choice.engine.network().handle_first(20ms, choice.at(0ms));
+  choice.engine.peers().handle_first(15ms, choice.at(0ms));
+  CHECK(choice.hedge(true) == choice.engine.network().expected(1000));
+  Choice far(1000);
+  far.engine.network().handle_first(10s, far.at(0ms));
+  CHECK(far.hedge(true) == limits::hedge_delay);
+}
+
+TEST_CASE("a gallery shares the network's line, and so has more time for peers") {
+  Choice choice(100000);
+  const Duration alone = choice.engine.network().expected(100000);
+  const ExchangeId other = choice.engine.open(RouteId{0}, "/f", "", "");
+  REQUIRE(choice.engine.open_body(other, PluginKind::delegate,
+                                  PieceSet(limits::pieces_per_resource), true));
+  CHECK(choice.engine.network().expected(200000) > alone);
+  CHECK(choice.hedge(true) == choice.engine.network().expected(200000));
+}
+
+TEST_CASE(
+    "small responses that the network brings sooner are not asked of peers, but for a probe") {
+  Choice choice(1000);
+  choice.engine.network().handle_first(20ms, choice.at(0ms));
+  CHECK(choice.engine.asks_peers(choice.id, choice.at(0ms)));
+  choice.engine.peers().handle_first(300ms, choice.at(0ms));
+  CHECK(choice.engine.asks_peers(choice.id, choice.at(10ms)));
+  CHECK_FALSE(choice.engine.asks_peers(choice.id, choice.at(20ms)));
+  CHECK_FALSE(choice.engine.asks_peers(choice.id, choice.at(10ms + limits::probe_wait - 1us)));
+  CHECK(choice.engine.asks_peers(choice.id, choice.at(10ms + limits::probe_wait)));
+  CHECK_FALSE(choice.hedge(true));
+  choice.engine.exchange(choice.id)->patience = 1;
+  CHECK(choice.engine.asks_peers(choice.id, choice.at(20ms)));
+}
+
+TEST_CASE("with a patience of 1 and more, small responses wait for peers too") {
+  Choice choice(1000, 3);
+  choice.engine.network().handle_first(20ms, choice.at(0ms));
+  choice.engine.peers().handle_first(300ms, choice.at(0ms));
+  CHECK(choice.hedge(false) == 3 * choice.engine.network().expected(1000));
+}
+
+TEST_CASE("without a network plugin of ours behind it, a delegate is all there is") {
+  Engine engine;
+  REQUIRE(engine.add_route("/", Strategy::ordered, {PluginKind::delegate, PluginKind::user}));
+  engine.begin_manifest();
+  REQUIRE(engine.add_resource(fields_of("/f", 1000)) == Error::none);
+  engine.commit_manifest(false);
+  const ExchangeId id = engine.open(RouteId{0}, "/f", "", "");
+  engine.network().handle_first(1ms, Instant{});
+  engine.peers().handle_first(300ms, Instant{});
+  CHECK(engine.asks_peers(id, Instant{}));
+  CHECK_FALSE(engine.terms(*engine.exchange(id)).origin);
+}

@@ -110,7 +110,7 @@ struct Host {
     if (job.page) job.credit -= bytes;
     ++job.next;
     const bool keep = !job.page ? body.handle_digest(JobId{id}, piece, bytes, digest_of(piece), now)
-                                : body.handle_piece(JobId{id}, piece, bytes, now);
+                                : body.handle_piece(JobId{id}, piece, bytes, piece % 2 == 0, now);
     if (keep) check(kept.insert(piece).second);
     return true;
   }
@@ -164,7 +164,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         host.body.handle_pull(std::int64_t{data[i + 1]} * 9999, now);
         break;
       case 1:
-        keep = host.body.handle_piece(job, piece, geometry->bytes_of(piece), now);
+        keep = host.body.handle_piece(job, piece, geometry->bytes_of(piece), piece % 2 == 0, now);
         break;
       case 2:
         keep = host.body.handle_digest(job, piece, geometry->bytes_of(piece), digest, now);
@@ -190,6 +190,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (data[i + 1] == 255) host.body.handle_cancel();
         if (data[i + 1] == 255) cancelled = true;
         if (data[i + 1] < 9) host.body.handle_hedge(now);
+        if (data[i + 1] >= 9 && data[i + 1] < 32) host.body.handle_company(now);
         break;
     }
     if (keep) check(host.kept.insert(piece).second);

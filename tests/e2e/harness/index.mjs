@@ -2,5 +2,5 @@
 export {openChromium, openFirefox, Visitor} from './browsers.mjs';
 export {Origin} from './origin.mjs';
 export {scene} from './scene.mjs';
-export {documentedWorker, openSite, randomBytes, serveFolder, sha256, strictPolicy} from './site.mjs';
+export {documentedWorker, openSite, patientWorker, randomBytes, serveFolder, sha256, strictPolicy} from './site.mjs';
 export {until, within} from './until.mjs';

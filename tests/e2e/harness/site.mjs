@@ -19,17 +19,23 @@ export function randomBytes(seed, bytes) {
 /** Lower-case hex SHA-256. @param {crypto.BinaryLike} bytes */
 export const sha256 = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
 
-/** DESIGN.md section 3, the worker, as written; only the route is filled in. */
-export const documentedWorker = (route = '/static') => `
+/** DESIGN.md section 3, the worker, as written; only the route and more options of the delegate are filled in. */
+export const documentedWorker = (route = '/static', options = '') => `
 importScripts('/peer-cdn/sw.js');
 const { CachePlugin, DelegatePlugin, NetworkPlugin, strategies: { ordered } } = PeerCDN;
 const cache = new CachePlugin({ version: 1 });
-const delegate = new DelegatePlugin({ timeoutAfter: 5000 });
+const delegate = new DelegatePlugin({ timeoutAfter: 5000${options} });
 const network = new NetworkPlugin();
 const cdn = new PeerCDN();
 cdn.GET('${route}', ordered, cache.getMiddleware, delegate.getMiddleware, network.getMiddleware);
 cdn.register();
 `;
+
+/**
+ * The same, for a site that would rather wait than ask the origin. An origin on this machine is sooner than any peer, and
+ * would be asked instead: tests of what comes from peers use this one.
+ */
+export const patientWorker = (route) => documentedWorker(route, ', patience: Infinity');
 
 /** A page in the short form. `ready` is set when start() has resolved. */
 const shortPage = `<!doctype html><meta charset="utf-8"><title>site</title><link rel="icon" href="data:,">
@@ -49,7 +55,7 @@ export const strictPolicy = {
 };
 
 /**
- * A folder with files, served. `files` maps paths to contents; the worker and the page are there unless given.
+ * A folder with files, served. `files` maps paths to contents; a patient worker and the page are there unless given.
  * @param {Record<string, Buffer | string>} files
  * @param {{ bytesPerSecond?: number, latencyMs?: number, headers?: Record<string, string>, serve?: object }} [options]
  */
@@ -62,7 +68,7 @@ export async function openSite(files, options = {}) {
     fs.writeFileSync(`${file}.new`, content);
     fs.renameSync(`${file}.new`, file);
   };
-  const all = {'/index.html': shortPage, '/page.js': shortScript, '/sw.js': documentedWorker(), ...files};
+  const all = {'/index.html': shortPage, '/page.js': shortScript, '/sw.js': patientWorker(), ...files};
   for (const [name, content] of Object.entries(all)) write(name, content);
   const inner = await serveFolder(dir, options.serve);
   const origin = await Origin.start({...inner, ...options, headers: {...strictPolicy, ...options.headers}});
