@@ -1,6 +1,7 @@
 // 32 MiB between two browser processes over an open connection: a raw data channel, ours from the seeder's store to
 // fetch(), and WebTorrent.
 import {openChromium} from '../e2e/harness/index.mjs';
+import {withCpu} from './cpu.mjs';
 import {fileUrl, openFiles, seed, transferOurs, warmUp} from './ours.mjs';
 import {connectRaw} from './raw.mjs';
 import {interleave, ratio, rounded} from './stats.mjs';
@@ -27,15 +28,20 @@ export async function measure({say, runs = 5}) {
     await raw.transfer(bytes);
     const webTorrent = await keep(openWebTorrent(bytes, say));
     await webTorrent.transfer();
+    const pair = [seeder, reader];
     const contenders = {
-      raw: async () => rate(await raw.transfer(bytes)),
-      ours: async (run) => rate((await transferOurs(reader, fileUrl(run))).ms),
-      webTorrent: async () => rate(await webTorrent.transfer()),
+      raw: () => withCpu(pair, () => raw.transfer(bytes)),
+      ours: (run) => withCpu(pair, async () => (await transferOurs(reader, fileUrl(run))).ms),
+      webTorrent: () => withCpu([webTorrent.seeder, webTorrent.reader], webTorrent.transfer),
     };
-    const rates = await interleave(contenders, runs, (name, each) => say(`${name} ${each} MB/s`));
+    const results = await interleave(contenders, runs, (name, {result, cpuMs, threads}) => {
+      say(`${name} ${rate(result)} MB/s; ${cpuMs} ms of processor in both browsers: ${JSON.stringify(threads)}`);
+    });
+    const each = (take) => Object.fromEntries(Object.entries(results).map(([name, list]) => [name, list.map(take)]));
+    const rates = each(({result}) => rate(result));
     return {
       json: {vsRaw: ratio(rates.ours, rates.raw), vsWebTorrent: ratio(rates.ours, rates.webTorrent)},
-      raw: {mbPerSecond: rates},
+      raw: {mbPerSecond: rates, cpuMs: each(({cpuMs}) => cpuMs)},
     };
   } finally {
     await Promise.allSettled(open.reverse().map((one) => one.close()));
