@@ -101,7 +101,7 @@ async function seed(site, holders) {
   for (const count of counts) await site.origin.untilShared(await site.root(fileOf(count)), count);
 }
 
-/** A pair with each of the seeders: each has a small file that only it has. */
+/** A pair with each of the seeders: each has a small file that only it has. And the digests of the large ones. */
 async function warm(site, reader) {
   for (let i = 0; i < seeders; ++i) {
     const url = smallOf(i);
@@ -109,6 +109,10 @@ async function warm(site, reader) {
     await reader.fetch(url);
     const {fromPeers} = await reader.sources(url);
     if (fromPeers === 0) throw new Error(`${url} did not come from its seeder`);
+  }
+  for (const url of counts.map(fileOf)) {
+    await reader.run(readInPage, {url, bytes: 65536});
+    await reader.run(forgetInPage, await site.root(url));
   }
   await until(`${seeders} open pairs`, async () => await reader.run(() => peerCdn.stats.peers) >= seeders);
 }
