@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     law(!timeout || *timeout > now);
   };
   swarm.handle_held(held, geometry, {0, 3}, now);
-  swarm.open({1}, wanted, geometry, {0, 3}, {}, now);
+  swarm.open({1}, wanted, geometry, {0, 3}, {true, std::chrono::milliseconds(100)}, now);
   swarm.grant({1}, limits::mib, now);
   swarm.handle_pair_open(peer, now);
   swarm.handle_control(peer, wire::encode(wire::Message(wire::Hello{wire::version})), now);
@@ -65,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto kind = input.number<std::uint8_t>();
     const auto number = input.number<std::uint8_t>();
     const PieceIndex piece = number % 3;
-    switch (kind % 12) {
+    switch (kind % 15) {
       case 0:
       case 1:
         swarm.handle_control(peer, input.take(std::min<std::size_t>(number, input.remaining())),
@@ -108,6 +108,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (number & 1) holds = false;
         if (number & 1) swarm.handle_dropped(held, now);
         if (!(number & 1)) swarm.handle_unreadable(peer, held, piece, now);
+        break;
+      case 12:  // a piece of the last fetch that is whole
+        if (swarm.handle_fetched({number / 3U % 4U}, piece, now)) good[piece] = false;
+        break;
+      case 13:
+        swarm.handle_fetch_end({number / 3U % 4U}, number & 1 ? Error::none : Error::timed_out, now);
+        break;
+      case 14:
+        swarm.handle_transfer_over(wanted, now);
         break;
       default:
         swarm.handle_answered(wanted, number, now);
