@@ -113,7 +113,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (swarm.handle_fetched({number / 3U % 4U}, piece, now)) good[piece] = false;
         break;
       case 13:
-        swarm.handle_fetch_end({number / 3U % 4U}, number & 1 ? Error::none : Error::timed_out, now);
+        swarm.handle_fetch_end({number / 3U % 4U}, number & 1 ? Error::none : Error::timed_out,
+                               now);
         break;
       case 14:
         swarm.handle_transfer_over(wanted, now);
