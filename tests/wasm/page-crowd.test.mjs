@@ -124,10 +124,10 @@ test('without leave to use the origin a page asks peers only', async (t) => {
   globalThis.fetch = () => assert.fail('asked the origin');
   const pages = await Promise.all([1, 2].map(() => openPage(t)));
   const told = company();
-  for (const {ended} of pages.map((page) => read(page, {origin: false}))) assert.match(await ended, /^(nobody-has-it|peer-gone)$/);
+  const readAll = () => Promise.all(pages.map((page) => read(page, {origin: false}).ended));
+  for (const code of await readAll()) assert.match(code, /^(nobody-has-it|peer-gone)$/);
   await told;
-  const codes = await Promise.all(pages.map((page) => read(page, {origin: false}).ended));
-  for (const code of codes) assert.match(code, /^(nobody-has-it|peer-gone|peer-stalled)$/);
+  for (const code of await readAll()) assert.match(code, /^(nobody-has-it|peer-gone|peer-stalled)$/);
 });
 
 test('an origin that fails ends the readers with its code: the worker knows what to do', async (t) => {
