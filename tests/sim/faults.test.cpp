@@ -134,7 +134,8 @@ TEST_CASE("a coordinator that restarts ends no transfer, and is found again") {
     Visitor& leecher = world.add();
     settle(world, 1s);
     leecher.read(file, file.geometry.all());
-    settle(world, random.between(700ms, 1200ms));
+    CHECK(world.run(5s, [&] { return leecher.readings[0].next > 0; }));
+    settle(world, random.between(0ms, 300ms));
     world.restart_coordinator();
     CHECK(world.run_readers(60s));
     check_ended_well(leecher.readings[0]);
