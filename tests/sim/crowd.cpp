@@ -29,7 +29,7 @@ struct Access {
 constexpr Access accesses[] = {{0.30, 200, 100, 4ms, 0},
                                {0.35, 100, 20, 10ms, 0},
                                {0.20, 25, 5, 18ms, 0},
-                               {0.15, 30, 8, 35ms, 0.005}};
+                               {0.15, 30, 8, 35ms, 0.001}};
 
 Line line_of(Random random) {
   double place = random.unit();

@@ -70,7 +70,9 @@ void Origin::arrive(StreamId id, Chunk chunk) {
   if (found == streams_.end()) return;
   Visitor* visitor = world_.find(found->second.visitor);
   if (visitor == nullptr || !visitor->alive) return;
-  const Instant through = world_.arrive(*visitor, chunk.bytes);
+  const Duration round_trip = 2 * world_.to_server(*visitor);
+  const Instant through =
+      world_.arrive(*visitor, chunk.bytes, World::pace(round_trip, visitor->line.loss));
   if (!chunk.last) {
     world_.at(std::max(world_.now(), through - backlog), [this, id] { queue(id); });
   }

@@ -148,7 +148,7 @@ class Visitor {
   std::uint32_t sockets_ = 0;  // opened so far; events of older ones are dropped
   std::optional<PeerId> id_;   // by the coordinator, of the socket that is open
   Instant told_{}, tells_{};   // the last message from, and to, the coordinator
-  Instant up_free_{}, down_free_{}, read_at_{};
+  Instant up_free_{}, down_free_{}, origin_free_{}, read_at_{};
   std::vector<std::pair<PeerId, std::uint64_t>> links_;  // slot and generation in World
   std::map<std::pair<Root, PieceIndex>, Tags> memory_;
   std::map<Root, PieceSet> store_;

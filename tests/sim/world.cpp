@@ -209,10 +209,7 @@ void World::connect(Visitor& offerer, PeerId to) {
   link(two)->back = one;
   const Duration delay = offerer.line.delay + network.delay + other.line.delay;
   const double loss = 1 - (1 - offerer.line.loss) * (1 - other.line.loss);
-  double window = static_cast<double>(network.window);
-  if (loss > 0) window = std::min(window, 1.22 * packet_bytes / std::sqrt(loss));
-  const auto pace =
-      static_cast<std::uint64_t>(window / (2e-6 * static_cast<double>(delay.count())));
+  const std::uint64_t pace = World::pace(2 * delay, loss, network.window);
   // ICE, DTLS and SCTP take some four round trips.
   const Duration comes_up = random.between(4 * delay, 8 * delay);
   for (const LinkId id : {one, two}) {
@@ -248,11 +245,21 @@ void World::notice(LinkId id, Duration wait) {
   });
 }
 
-Instant World::arrive(Visitor& visitor, std::size_t bytes) {
-  if (visitor.line.down == 0) return now_;
-  visitor.down_free_ = std::max(now_, visitor.down_free_) +
-                       Duration(static_cast<Duration::rep>(bytes * 1'000'000 / visitor.line.down));
-  return visitor.down_free_;
+std::uint64_t World::pace(Duration round_trip, double loss, std::uint64_t window) {
+  auto under_way = static_cast<double>(window);
+  const double lossy = loss > 0 ? 1.22 * packet_bytes / std::sqrt(loss) : under_way;
+  if (window == 0 || lossy < under_way) under_way = lossy;
+  return static_cast<std::uint64_t>(under_way * 1e6 / static_cast<double>(round_trip.count()));
+}
+
+Instant World::arrive(Visitor& visitor, std::size_t bytes, std::uint64_t pace) {
+  const auto span = [bytes](std::uint64_t rate) {
+    return Duration(rate == 0 ? 0 : static_cast<Duration::rep>(bytes * 1'000'000 / rate));
+  };
+  visitor.down_free_ = std::max(now_, visitor.down_free_) + span(visitor.line.down);
+  if (pace == 0) return visitor.down_free_;
+  visitor.origin_free_ = std::max(now_, visitor.origin_free_) + span(pace);
+  return visitor.origin_free_ = std::max(visitor.origin_free_, visitor.down_free_);
 }
 
 // When it comes to the other line: after all before it on that channel.

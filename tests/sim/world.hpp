@@ -77,8 +77,12 @@ class World {
     at(now_ + wait, visitor, std::move(event));
   }
   void check(bool holds, const char* what);
-  // A message to this visitor's line: it comes when all before it have come.
-  Instant arrive(Visitor& visitor, std::size_t bytes);
+  // When this has come through a visitor's line, after all before it. `pace`: of the origin's
+  // connection.
+  Instant arrive(Visitor& visitor, std::size_t bytes, std::uint64_t pace = 0);
+  // Bytes a second of one connection, by what it may have under way (0: any) and by what loss lets
+  // a congestion control of Reno's kind; 0: as fast as the line.
+  static std::uint64_t pace(Duration round_trip, double loss, std::uint64_t window = 0);
   Duration to_server(const Visitor& visitor) const { return visitor.line.delay + network.delay; }
 
   Network network;
