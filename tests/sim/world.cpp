@@ -9,8 +9,10 @@
 namespace peer_cdn::sim {
 namespace {
 
-// Longest time that a reader with credit may hear nothing: asking, being introduced, a stall.
-constexpr Duration silence_max = 9s;
+// Longest time that a reader with credit may hear nothing. The worker gives a page up after
+// limits::bridge_stall (10 s); the page itself may take longer, while what the reader waits for is
+// lost and found again: each time its patience begins anew (Download::note_loss).
+constexpr Duration silence_max = 30s;
 // What a packet carries.
 constexpr double packet_bytes = 1200;
 
@@ -209,7 +211,8 @@ void World::connect(Visitor& offerer, PeerId to) {
   link(two)->back = one;
   const Duration delay = offerer.line.delay + network.delay + other.line.delay;
   const double loss = 1 - (1 - offerer.line.loss) * (1 - other.line.loss);
-  const std::uint64_t pace = World::pace(2 * delay, loss, network.window);
+  const std::uint64_t pace =
+      network.window > 0 ? World::pace(2 * delay, loss, network.window) : network.window;
   // ICE, DTLS and SCTP take some four round trips.
   const Duration comes_up = random.between(4 * delay, 8 * delay);
   for (const LinkId id : {one, two}) {
