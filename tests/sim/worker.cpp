@@ -1,5 +1,6 @@
 #include "worker.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "base/limits.hpp"
@@ -11,8 +12,22 @@ namespace peer_cdn::sim {
 Worker::Worker(World& world, Visitor& visitor, const File& file)
     : opened(world.now()), world_(world), visitor_(visitor), file_(file) {}
 
+// As Engine::terms() has it. What is known of the origin is how long the manifest took.
 void Worker::start() {
-  reader_ = visitor_.open(file_, file_.geometry.all(), {true, limits::hedge_delay}, this);
+  const std::uint64_t bytes = file_.geometry.bytes();
+  network_.handle_first(2 * world_.to_server(visitor_), world_.now());
+  const double patience = limits::patience * static_cast<double>(network_.expected(bytes).count());
+  terms_.allowed = bytes > limits::small_bytes;
+  terms_.patience =
+      std::min<Duration>(Duration(static_cast<Duration::rep>(patience)), limits::hedge_delay);
+  reader_ = visitor_.open(file_, file_.geometry.all(), terms_, this);
+}
+
+// As Engine::hedge_wait(), from the start of the request.
+Duration Worker::hedge_wait(bool warm) const {
+  if (terms_.allowed) return terms_.patience + limits::hedge_delay;
+  return warm ? std::min<Duration>(network_.expected(file_.geometry.bytes()), limits::hedge_delay)
+              : Duration(0);
 }
 
 void Worker::open_body(PluginKind opener) {
@@ -23,13 +38,20 @@ void Worker::open_body(PluginKind opener) {
   drain();
 }
 
-void Worker::handle_pending(const swarm::Pending&) {
-  if (!body_) open_body(PluginKind::delegate);
+void Worker::handle_pending(const swarm::Pending& output) {
+  if (body_) return;
+  open_body(PluginKind::delegate);
+  const Instant hedge = std::max(world_.now(), opened + hedge_wait(output.warm));
+  world_.at(hedge, visitor_.id, [this](Visitor&) {
+    body_->handle_hedge(world_.now());
+    drain();
+  });
 }
 
 void Worker::handle_delivered(const swarm::Deliver& output) {
   if (!body_ || !peers_ || output.reader != reader_) return;
-  body_->handle_piece(*peers_, output.piece, file_.geometry.bytes_of(output.piece), world_.now());
+  body_->handle_piece(*peers_, output.piece, file_.geometry.bytes_of(output.piece),
+                      output.from_origin, world_.now());
   drain();
 }
 
@@ -41,7 +63,11 @@ void Worker::handle_end(const swarm::End& output) {
   drain();
 }
 
-void Worker::handle_company(const Root&) {}
+void Worker::handle_company(const Root& root) {
+  if (!body_ || root != file_.root) return;
+  body_->handle_company(world_.now());
+  drain();
+}
 
 void Worker::handle_held(PieceRange pieces) {
   if (body_) body_->handle_held(pieces);
@@ -91,7 +117,7 @@ void Worker::perform(const Body::OpenPeers& open) {
   const bool first = !peers_ && open.pieces == file_.geometry.all();
   peers_ = open.job;
   if (first && !visitor_.readings[reader_.value - 1].ended) return;
-  reader_ = visitor_.open(file_, open.pieces, {true, limits::hedge_delay}, this);
+  reader_ = visitor_.open(file_, open.pieces, terms_, this);
 }
 
 void Worker::perform(const Body::Grant& grant) {

@@ -7,7 +7,9 @@
 
 #include "file.hpp"
 #include "http/body.hpp"
+#include "http/estimate.hpp"
 #include "origin.hpp"
+#include "swarm/download.hpp"
 #include "swarm/output.hpp"
 
 namespace peer_cdn::sim {
@@ -37,6 +39,7 @@ class Worker {
   bool fell_through = false;
 
  private:
+  Duration hedge_wait(bool warm) const;
   void open_body(PluginKind opener);
   void drain();
   void watch();
@@ -59,6 +62,8 @@ class Worker {
   World& world_;
   Visitor& visitor_;
   const File& file_;
+  Estimate network_;
+  swarm::OriginUse terms_;
   std::optional<Body> body_;
   ReaderId reader_;  // at the page; its job once the body asked for it
   std::optional<JobId> peers_;
