@@ -204,7 +204,8 @@ inline constexpr std::uint32_t claims_from_peer = 4 * pieces_per_resource;
 // asks it itself. Before the worker gives up the page (bridge_stall).
 inline constexpr Duration origin_stall = 8s;
 // How often a page asks for more peers: those who come later must meet those who came first. The
-// first time soon: at 2 s most downloads have had half of the peers that they could use (tests/sim).
+// first time soon: at 2 s most downloads have had half of the peers that they could use
+// (tests/sim).
 inline constexpr Duration ask_again_min = 500ms;
 inline constexpr Duration ask_again_max = 30s;
 
