@@ -268,6 +268,8 @@ inline constexpr Duration answer_wait = 1s;
 inline constexpr std::size_t asks_waiting = 1000;
 // So many asks without a word from the coordinator, and its socket is taken for dead.
 inline constexpr std::uint32_t silent_asks = 3;
+// After sleep or another network: a socket that lives answers in a round trip.
+inline constexpr Duration word_wait = 3s;
 // What a page stored in one go is announced in one go.
 inline constexpr Duration announce_wait = 100ms;
 inline constexpr Duration welcome_wait = 10s;

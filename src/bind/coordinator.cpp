@@ -153,7 +153,8 @@ class Coordinator {
     const auto next = coordinator_.next_timeout();
     return next ? peer_cdn::to_ms(*next) : -1;
   }
-  // Flat, three entries each: 'tell', peer, text; 'tellAll', peers, text; 'close', peer, code.
+  // Flat, three entries each: 'tell', peer, text; 'tellAll', peers, text; 'renumber', from, to;
+  // 'close', peer, code.
   val outputs() {
     val list = val::array();
     while (auto output = coordinator_.poll_output()) {
@@ -181,6 +182,9 @@ class Coordinator {
     val peers = val::array();
     for (const PeerId peer : tell.peers) peers.call<void>("push", peer.value);
     list.call<void>("push", val("tellAll"), peers, to_text(tell.message));
+  }
+  static void push(val& list, const signal::Renumber& renumber) {
+    list.call<void>("push", val("renumber"), renumber.from.value, renumber.to.value);
   }
   static void push(val& list, const signal::Close& close) {
     list.call<void>("push", val("close"), close.peer.value, std::string(code(close.error)));

@@ -33,7 +33,7 @@ export class AttachedCoordinator {
   #engine;
   #sockets = new WebSocketServer(
       {noServer: true, clientTracking: false, maxPayload: limits.messageBytes, perMessageDeflate: false});
-  /** @type {Map<number, WebSocket & {alive?: boolean}>} */
+  /** @type {Map<number, WebSocket & {alive?: boolean, peer?: number}>} */
   #peers = new Map();
   #heartbeat;
   /** @type {NodeJS.Timeout | undefined} */
@@ -121,6 +121,10 @@ export class AttachedCoordinator {
         this.#send(peer, text);
       } else if (kind === 'tellAll') {
         for (const each of peer) this.#send(each, text);
+      } else if (kind === 'renumber') {
+        const socket = this.#peers.get(peer);
+        this.#peers.delete(peer);
+        if (socket) this.#seat(socket, text);
       } else if (kind === 'close') {
         const socket = this.#peers.get(peer);
         this.#peers.delete(peer);
@@ -140,6 +144,11 @@ export class AttachedCoordinator {
       this.#timerAt = Infinity;
       this.#enter((engine, now) => engine.timeout(now));
     }, Math.max(0, Math.ceil(at - performance.now()))).unref();
+  }
+
+  #seat(socket, peer) {
+    socket.peer = peer;
+    this.#peers.set(peer, socket);
   }
 
   #send(peer, text) {
@@ -195,19 +204,20 @@ export class AttachedCoordinator {
       this.#end(socket, this.#engine ? 'too-many-peers' : 'engine-failed');
       return;
     }
-    this.#peers.set(peer, socket);
+    this.#seat(socket, peer);
     socket.on('pong', () => {
       socket.alive = true;
     });
     socket.on('message', (data, isBinary) => {
       socket.alive = true;
-      if (this.#peers.get(peer) !== socket) return;
+      if (this.#peers.get(socket.peer) !== socket) return;
       const text = isBinary ? '' : data.toString();
-      this.#enter((engine, now) => engine.message(peer, text, now));
+      this.#enter((engine, now) => engine.message(socket.peer, text, now));
     });
     socket.on('close', () => {
-      this.#peers.delete(peer);
-      this.#enter((engine, now) => engine.disconnect(peer, now));
+      if (this.#peers.get(socket.peer) !== socket) return;
+      this.#peers.delete(socket.peer);
+      this.#enter((engine, now) => engine.disconnect(socket.peer, now));
     });
   }
 }

@@ -38,11 +38,11 @@ void Client::open(Instant now) {
   outputs_.push(OpenSocket{});
 }
 
-void Client::handle_socket_open(Instant now) {
+void Client::handle_socket_open(Instant now, std::vector<PeerId> paired) {
   if (state_ != State::opening) return;
   state_ = State::greeting;
   state_expires_ = now + limits::welcome_wait;
-  send(Hello{version, browser_});
+  send(Hello{version, browser_, number_, std::move(paired)});
 }
 
 void Client::handle_socket_closed(Instant now) {
@@ -81,6 +81,7 @@ void Client::forget_session(bool report) {
   introduced_.clear();
   present_.clear();
   silent_asks_ = 0;
+  word_expires_.reset();
   changes_due_.reset();
   changed_.clear();
   holdings_.erase_if([](const Holding& holding) { return !holding.held; });
@@ -90,6 +91,7 @@ void Client::forget_session(bool report) {
 void Client::handle_message(const Message& message, Instant now) {
   if (state_ < State::greeting) return;
   silent_asks_ = 0;
+  word_expires_.reset();
   match(message, [this, now](const auto& m) { handle(m, now); });
 }
 
@@ -102,6 +104,7 @@ void Client::handle(const Welcome& welcome, Instant now) {
   }
   state_ = State::welcomed;
   welcomed_at_ = now;
+  number_ = welcome.peer;
   for (auto& [root, holding] : holdings_) {
     holding.queued = true;
     changed_.push_back(root);
@@ -147,6 +150,12 @@ void Client::handle(const Gone& gone, Instant) {
   if (!introduced(gone.peer)) return;
   introduced_.erase(std::find(introduced_.begin(), introduced_.end(), gone.peer));
   outputs_.push(Left{gone.peer});
+}
+
+void Client::handle(const Resume& resume, Instant) {
+  if (!welcomed() || introduced(resume.peer)) return;
+  introduced_.push_back(resume.peer);
+  outputs_.push(Resumed{resume.peer});
 }
 
 // The coordinator closes the socket next. Another version will not get better by asking again.
@@ -243,11 +252,22 @@ bool Client::anyone_has(const Root& root) const {
   return present_.contains(mark_of(root));
 }
 
+// An ask for nothing is answered with nothing.
+void Client::handle_network_changed(Instant now) {
+  attempts_ = 0;
+  if (state_ == State::waiting) {
+    open(now);
+  } else if (welcomed()) {
+    send(Ask{});
+    word_expires_ = now + limits::word_wait;
+  }
+}
+
 void Client::handle_timeout(Instant now) {
   if (state_ == State::waiting && state_expires_ <= now) open(now);
-  if ((state_ == State::opening || state_ == State::greeting) && state_expires_ <= now) {
-    drop(Error::no_coordinator, now);
-  }
+  const bool late =
+      (state_ == State::opening || state_ == State::greeting) && state_expires_ <= now;
+  if (late || (word_expires_ && *word_expires_ <= now)) drop(Error::no_coordinator, now);
   if (changes_due_ && *changes_due_ <= now) send_changes();
   bool silent = false;
   while (!asked_.empty() && asked_.front().expires <= now) {
@@ -269,6 +289,7 @@ std::optional<Instant> Client::next_timeout() const {
     if (!next || at < *next) next = at;
   };
   if (!asked_.empty()) sooner(asked_.front().expires);
+  if (word_expires_) sooner(*word_expires_);
   if (state_ == State::waiting || state_ == State::opening || state_ == State::greeting) {
     sooner(state_expires_);
   }

@@ -31,6 +31,9 @@ struct Introduced {
   PeerId peer;
   bool offer = false;  // create the connection and the data channels, and send the offer
 };
+struct Resumed {  // signals reach it again; the pair that is open lives on
+  PeerId peer;
+};
 struct Signalled {
   Signal signal;
 };
@@ -40,8 +43,8 @@ struct Left {  // the other side declined or went; an open connection may live o
 struct SignalReport {
   Error error;
 };
-using ClientOutput = Variant<OpenSocket, CloseSocket, SendMessage, Answered, Introduced, Signalled,
-                             Left, SignalReport>;
+using ClientOutput = Variant<OpenSocket, CloseSocket, SendMessage, Answered, Introduced, Resumed,
+                             Signalled, Left, SignalReport>;
 
 class Client {
  public:
@@ -50,9 +53,13 @@ class Client {
 
   void start(Instant now);  // wants a socket from now on
   void stop(Instant now);   // closes it for good
-  void handle_socket_open(Instant now);
+  // `paired`: with whom pairs are open. After a reconnect they are introduced again.
+  void handle_socket_open(Instant now, std::vector<PeerId> paired = {});
   void handle_socket_closed(Instant now);
   void handle_message(const Message& message, Instant now);
+  // Another network, or the machine has slept: the socket may be dead without a sign. One is opened
+  // now, if there is none; else it must answer soon.
+  void handle_network_changed(Instant now);
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
   std::optional<ClientOutput> poll_output();
@@ -72,6 +79,7 @@ class Client {
 
   // There is a socket, or one is being opened: asks are heard.
   bool reaches() const { return state_ > State::waiting; }
+  bool introduced(PeerId peer) const;
   // Welcomed, and told what anybody has.
   bool connected() const { return state_ == State::connected; }
   // Whether anybody may have it. False is certain only as far as the coordinator knows; true may be
@@ -92,7 +100,6 @@ class Client {
   };
 
   bool welcomed() const { return state_ >= State::welcomed; }
-  bool introduced(PeerId peer) const;
   void handle(const Hello&, Instant) {}
   void handle(const Have&, Instant) {}
   void handle(const Ask&, Instant) {}
@@ -103,6 +110,7 @@ class Client {
   void handle(const Introduce& introduce, Instant now);
   void handle(const Signal& signal, Instant now);
   void handle(const Gone& gone, Instant now);
+  void handle(const Resume& resume, Instant now);
   void handle(const Refusal& refusal, Instant now);
   void open(Instant now);
   void drop(Error error, Instant now);
@@ -119,6 +127,8 @@ class Client {
   std::uint32_t attempts_ = 0;  // since a session that lasted
   Instant state_expires_{};     // waiting: when to open; opening, greeting: when to give up
   Instant welcomed_at_{};
+  PeerId number_;                        // by the last welcome
+  std::optional<Instant> word_expires_;  // the coordinator was asked to say something
   FlatMap<Root, Holding> holdings_;
   std::vector<Root> changed_;  // holdings to tell, each once
   std::optional<Instant> changes_due_;

@@ -51,10 +51,57 @@ void Coordinator::handle_message(PeerId id, const Message& message, Instant now)
 void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now) {
   if (hello.version != version) return refuse(id, Error::version_mismatch, now);
   peer.browser = hello.browser;
+  peer.paired.assign(hello.peers.begin(), hello.peers.end());
+  id = renumber(id, hello.peer, now);
   peer.position = static_cast<std::uint32_t>(peer.site->members.size());
   peer.site->members.push_back(id);
   tell(id, Welcome{version, id});
   tell_marks(id, *peer.site);
+  resume(id, peer);
+}
+
+// Pairs outlive the sockets, and know each other by number: so a page keeps its number over a
+// reconnect, also to a coordinator that was started again. Its own socket of before may be dead and
+// not known to be yet; somebody else's is left alone. A page that takes the number of another, who
+// is away, gets no bytes of that one's pairs: their connections are bound to keys.
+PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
+  if (wanted.value == 0 || wanted == id) return id;
+  if (const Peer* const before = find(wanted)) {
+    const Peer& peer = *find(id);
+    if (before->browser != peer.browser || before->site != peer.site) return id;
+    refuse(wanted, Error::timed_out, now);
+  }
+  auto node = peers_.extract(id);  // its address stays
+  node.key() = wanted;
+  peers_.insert(std::move(node));
+  outputs_.push_back(Renumber{id, wanted});
+  return wanted;
+}
+
+// Introduces it again to those with whom both sides say that they have a pair.
+void Coordinator::resume(PeerId id, Peer& peer) {
+  const std::deque<PeerId> paired = std::move(peer.paired);
+  peer.paired.clear();
+  for (const PeerId other_id : paired) {
+    Peer* const other = find(other_id);
+    if (!other || other->browser.empty()) {
+      peer.paired.push_back(other_id);
+      continue;
+    }
+    const auto at = std::find(other->paired.begin(), other->paired.end(), id);
+    if (at == other->paired.end() || other->site != peer.site ||
+        peer.introductions.count(other_id) > 0 ||
+        peer.introductions.size() >= limits::introductions_per_peer ||
+        other->introductions.size() >= limits::introductions_per_peer) {
+      continue;
+    }
+    other->paired.erase(at);
+    const Introduction again{Root{}, false, true};
+    peer.introductions.emplace(other_id, again);
+    other->introductions.emplace(id, again);
+    tell(id, Resume{other_id});
+    tell(other_id, Resume{id});
+  }
 }
 
 void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
@@ -228,9 +275,12 @@ void Coordinator::forget(PeerId id, Instant now) {
   if (found == peers_.end()) return;
   const Peer peer = std::move(found->second);
   peers_.erase(found);
-  for (const auto& [other, introduction] : peer.introductions) {
-    find(other)->introductions.erase(id);
-    tell(other, Gone{id});
+  for (const auto& [other_id, introduction] : peer.introductions) {
+    Peer& other = *find(other_id);
+    other.introductions.erase(id);
+    if (other.paired.size() >= limits::pairs_per_page) other.paired.pop_front();
+    other.paired.push_back(id);
+    tell(other_id, Gone{id});
   }
   Site& site = *peer.site;
   if (--site.sockets == 0) {

@@ -29,11 +29,15 @@ struct TellAll {  // the same text to each
   std::vector<PeerId> peers;
   Message message;
 };
+struct Renumber {  // the peer's socket: it has the number again that it had before
+  PeerId from;
+  PeerId to;
+};
 struct Close {  // the peer's socket; its refusal went before
   PeerId peer;
   Error error = Error::none;
 };
-using CoordinatorOutput = std::variant<Tell, TellAll, Close>;
+using CoordinatorOutput = std::variant<Tell, TellAll, Renumber, Close>;
 
 class Coordinator {
  public:
@@ -96,6 +100,9 @@ class Coordinator {
     Bucket changes{limits::changes_burst};  // of what it has
     Instant introduced_at{};
     std::unordered_map<PeerId, Introduction> introductions;
+    // Whose sockets went, oldest first, but with whom it may have a pair still: by its own hello,
+    // or since they were introduced.
+    std::deque<PeerId> paired;
     std::deque<Declined> declined;  // oldest first
   };
 
@@ -114,6 +121,8 @@ class Coordinator {
   static bool spend(Peer& peer, const Message& message, Instant now);
   void refuse(PeerId id, Error error, Instant now);
   void forget(PeerId id, Instant now);
+  PeerId renumber(PeerId id, PeerId wanted, Instant now);
+  void resume(PeerId id, Peer& peer);
   void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
   // Introduces up to `wanted` holders that the asker does not know yet; how many there were.
   std::size_t introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted,

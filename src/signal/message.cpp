@@ -61,7 +61,20 @@ Result<Message> parse_hello(const Fields& fields) {
   if (!fields.browser || fields.browser->size() != browser_digits || !is_hex(*fields.browser)) {
     return Error::malformed_message;
   }
-  return Message(Hello{*number, *fields.browser});
+  Hello hello{*number, *fields.browser};
+  if (fields.peer) {
+    const auto peer = whole(fields.peer);
+    if (!peer) return Error::malformed_message;
+    hello.peer = PeerId{*peer};
+  }
+  if (!fields.peers) return Message(std::move(hello));
+  if (fields.peers->size() > limits::pairs_per_page) return Error::message_too_long;
+  for (const double each : *fields.peers) {
+    const auto peer = whole(each);
+    if (!peer) return Error::malformed_message;
+    hello.peers.push_back(PeerId{*peer});
+  }
+  return Message(std::move(hello));
 }
 
 Result<Message> parse_welcome(const Fields& fields) {
@@ -167,6 +180,10 @@ void fill(Fields& fields, const Hello& hello) {
   fields.type = "hello";
   fields.version = hello.version;
   fields.browser = hello.browser;
+  if (hello.peer.value == 0) return;
+  fields.peer = hello.peer.value;
+  fields.peers.emplace();
+  for (const PeerId peer : hello.peers) fields.peers->push_back(peer.value);
 }
 void fill(Fields& fields, const Welcome& welcome) {
   fields.type = "welcome";
@@ -218,6 +235,10 @@ void fill(Fields& fields, const Gone& gone) {
   fields.type = "gone";
   fields.peer = gone.peer.value;
 }
+void fill(Fields& fields, const Resume& resume) {
+  fields.type = "resume";
+  fields.peer = resume.peer.value;
+}
 void fill(Fields& fields, const Refusal& refusal) {
   fields.type = "error";
   fields.code = refusal.code;
@@ -255,13 +276,16 @@ Result<Message> parse_message(const Fields& fields) {
   if (type == "answer") return parse_answer(fields);
   if (type == "error") return parse_refusal(fields);
   const bool introduce = type == "introduce", signal = type == "signal";
-  const bool decline = type == "decline";
-  if (!introduce && !signal && !decline && type != "gone") return Error::unknown_message;
+  const bool decline = type == "decline", gone = type == "gone";
+  if (!introduce && !signal && !decline && !gone && type != "resume") {
+    return Error::unknown_message;
+  }
   const auto peer = whole(fields.peer);
   if (!peer) return Error::malformed_message;
   if (signal) return parse_signal(PeerId{*peer}, fields);
   if (decline) return Message(Decline{PeerId{*peer}});
-  if (!introduce) return Message(Gone{PeerId{*peer}});
+  if (gone) return Message(Gone{PeerId{*peer}});
+  if (!introduce) return Message(Resume{PeerId{*peer}});
   if (!fields.offer) return Error::malformed_message;
   return Message(Introduce{PeerId{*peer}, *fields.offer});
 }

@@ -40,6 +40,8 @@ struct Candidate {
 struct Hello {
   std::uint32_t version = 0;
   std::string browser;  // 32 lower-case hex digits; empty if the version is not ours
+  PeerId peer = {};     // after a reconnect: the number before; 0 is none
+  std::vector<PeerId> peers = {};  // with whom pairs are open still
   bool operator==(const Hello&) const = default;
 };
 struct Welcome {
@@ -84,13 +86,17 @@ struct Gone {
   PeerId peer;
   bool operator==(const Gone&) const = default;
 };
+struct Resume {  // introduced again, as both still have their pair: neither offers
+  PeerId peer;
+  bool operator==(const Resume&) const = default;
+};
 struct Refusal {
   std::string code;
   bool operator==(const Refusal&) const = default;
 };
 
-using Message =
-    Variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, Signal, Decline, Gone, Refusal>;
+using Message = Variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, Signal, Decline,
+                        Gone, Resume, Refusal>;
 
 // A JSON object's members as they came, before they are believed. A member of another JSON type
 // than the one named here counts as absent. Numbers are doubles, as JSON has no others.

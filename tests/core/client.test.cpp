@@ -331,3 +331,52 @@ TEST_CASE("stop is final until the next start") {
   host.client.start(host.now);
   CHECK(host.take<OpenSocket>().size() == 1);
 }
+
+TEST_CASE("after a reconnect a page says who it was and with whom it has pairs, and they resume") {
+  Host host;
+  host.connect();
+  host.hear(Introduce{PeerId{5}, true});
+  host.client.handle_socket_closed(host.now);
+  CHECK(host.take<Left>().size() == 1);
+  host.pass(limits::reconnect_max);
+  host.client.handle_socket_open(host.now, {PeerId{5}});
+  CHECK(host.sent() == std::vector<Message>{
+                           Hello{version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}}});
+  host.hear(Resume{PeerId{5}});
+  CHECK(host.drain().empty());
+  host.hear(Welcome{version, PeerId{100}});
+  for (int i = 0; i < 2; ++i) host.hear(Resume{PeerId{5}});
+  CHECK(host.take<Resumed>().size() == 1);
+  host.client.signal({PeerId{5}, Candidate{}}, host.now);
+  CHECK(host.sent().size() == 1);
+}
+
+TEST_CASE("on another network the socket is opened at once, or must answer soon") {
+  Host host;
+  host.client.start(host.now);
+  host.drain();
+  host.client.handle_socket_closed(host.now);
+  host.drain();
+  host.client.handle_network_changed(host.now);
+  CHECK(host.take<OpenSocket>().size() == 1);
+  host.connect();
+  host.client.handle_socket_open(host.now);
+  host.hear(Welcome{version, PeerId{100}});
+  host.hear(Present{});
+  host.drain();
+  SUBCASE("it lives") {
+    host.client.handle_network_changed(host.now);
+    CHECK(host.sent() == std::vector<Message>{Ask{}});
+    host.hear(Answer{});
+    host.pass(limits::word_wait);
+    CHECK(host.drain().empty());
+  }
+  SUBCASE("it is dead") {
+    host.client.handle_network_changed(host.now);
+    CHECK(host.client.next_timeout() == host.now + limits::word_wait);
+    host.pass(limits::word_wait);
+    CHECK(host.take<CloseSocket>().size() == 1);
+    host.pass(limits::reconnect_min);
+    CHECK(host.take<OpenSocket>().size() == 1);
+  }
+}

@@ -48,6 +48,13 @@ struct Table {
     say(peer, Hello{version, std::string(32, browser)});
     return peer;
   }
+  // Comes back, as it was `before`. Its number.
+  PeerId rejoin(char browser, PeerId before, std::vector<PeerId> paired,
+                const char* site = "https://a.example") {
+    const PeerId peer = connect(site);
+    say(peer, Hello{version, std::string(32, browser), before, std::move(paired)});
+    return inbox.count(peer.value) > 0 && !inbox[peer.value].empty() ? peer : before;
+  }
   PeerId holder(char browser, std::vector<Root> roots, const char* site = "https://a.example") {
     const PeerId peer = join(browser, site);
     say(peer, Have{std::move(roots), {}});
@@ -438,4 +445,59 @@ TEST_CASE("numbers of peers begin elsewhere in each coordinator") {
   };
   CHECK(first(1) == first(1));
   CHECK(first(1) != first(2));
+}
+
+TEST_CASE("who comes back keeps its number, and its pairs are introduced again") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId bob = t.join('b');
+  t.asked(bob, 1);
+  t.leave(ann);
+  t.inbox.clear();
+  SUBCASE("both still have their pair") {
+    CHECK(t.rejoin('a', ann, {bob}) == ann);
+    CHECK(t.inbox[ann.value] ==
+          std::vector<Message>{Welcome{version, ann}, Present{{}, {}}, Resume{bob}});
+    CHECK(t.take<Resume>(bob) == std::vector<Resume>{Resume{ann}});
+    t.say(bob, Signal{ann, Candidate{}});
+    CHECK(t.take<Signal>(ann).size() == 1);
+    t.say(ann, Have{{root_of(1)}, {}});
+    CHECK(t.asked(bob, 1) == 1);
+    CHECK(t.take<Introduce>(bob).empty());
+  }
+  SUBCASE("one does not") {
+    t.rejoin('a', ann, {});
+    CHECK(t.take<Resume>(bob).empty());
+  }
+  SUBCASE("a stranger names somebody") {
+    t.rejoin('c', PeerId{12345}, {bob});
+    CHECK(t.take<Resume>(bob).empty());
+  }
+}
+
+TEST_CASE("a coordinator that was started again gives everybody the number of before") {
+  Table t;
+  CHECK(t.rejoin('a', PeerId{1001}, {PeerId{1002}}) == PeerId{1001});
+  t.rejoin('b', PeerId{1002}, {PeerId{1001}}, "https://b.example");
+  CHECK(t.take<Resume>(PeerId{1001}).empty());  // of another site
+  t.leave(PeerId{1002});
+  CHECK(t.rejoin('b', PeerId{1002}, {PeerId{1001}}) == PeerId{1002});
+  CHECK(t.take<Resume>(PeerId{1001}) == std::vector<Resume>{Resume{PeerId{1002}}});
+  t.leave(PeerId{1001});
+  t.leave(PeerId{1002});
+  CHECK(t.coordinator.stats().sites == 0);
+}
+
+TEST_CASE("a number is taken over from one's own dead socket, from nobody else's") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId other = t.rejoin('b', ann, {});
+  CHECK(other != ann);
+  CHECK(t.closed.empty());
+  CHECK(t.rejoin('a', ann, {}) == ann);
+  CHECK(t.closed.size() == 1);
+  CHECK(t.asked(other, 1) == 0);  // what it had is told again
+  t.leave(ann);
+  t.leave(other);
+  CHECK(t.coordinator.stats().peers == 0);
 }

@@ -28,6 +28,13 @@ Fields hello(std::optional<double> number, std::optional<std::string> id) {
   return fields;
 }
 
+Fields again(double peer, std::vector<double> peers) {
+  Fields fields = hello(1, browser);
+  fields.peer = peer;
+  fields.peers = std::move(peers);
+  return fields;
+}
+
 Fields about(const char* type, std::optional<double> peer) {
   Fields fields = of_type(type);
   fields.peer = peer;
@@ -104,6 +111,11 @@ TEST_CASE("a message is refused for what is wrong with it") {
       {"hello without browser", hello(1, std::nullopt), Error::malformed_message},
       {"browser in capitals", hello(1, std::string(32, 'B')), Error::malformed_message},
       {"browser too short", hello(1, "b"), Error::malformed_message},
+      {"hello again", again(7, {8, 9}), Error::none},
+      {"hello again with a fraction", again(0.5, {}), Error::malformed_message},
+      {"hello again to a fraction", again(7, {0.5}), Error::malformed_message},
+      {"hello again to too many", again(7, std::vector<double>(limits::pairs_per_page + 1, 8)),
+       Error::message_too_long},
       {"have nothing", of_type("have"), Error::none},
       {"have one", roots("have", {root_hex}), Error::none},
       {"have a root that is none", roots("have", {"a"}), Error::malformed_message},
@@ -152,6 +164,8 @@ TEST_CASE("a message survives the way to fields and back") {
     root.bytes[i] = static_cast<std::uint8_t>(i * 9);
   const Message messages[] = {
       Hello{version, browser},
+      Hello{version, browser, PeerId{7}, {PeerId{8}, PeerId{9}}},
+      Resume{PeerId{7}},
       Hello{7, ""},
       Welcome{version, PeerId{4294967295}},
       Present{{0, 1, 0xffffffff}, {0xabcdef}},
