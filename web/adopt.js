@@ -2,7 +2,8 @@
 // the HTTP cache, never from the origin, so that a first visitor can share them too.
 import {bypass, mayShare} from './resources.js';
 
-const idle = () => new Promise((resolve) => {
+/** Resolves when the page has nothing else to do. */
+export const idle = () => new Promise((resolve) => {
   if (typeof requestIdleCallback === 'function') requestIdleCallback(resolve, {timeout: 10000});
   else setTimeout(resolve, 2000);
 });

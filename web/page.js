@@ -1,6 +1,6 @@
 // One life of a page, from start to pagehide: the engine and the parts that do what it decides.
 import {Store} from '../sw/store.js';
-import {adopt} from './adopt.js';
+import {adopt, idle} from './adopt.js';
 import {Bridge, stream} from './bridge.js';
 import {createEngine} from './engine.js';
 import {Origin} from './origin.js';
@@ -43,7 +43,7 @@ export class Page {
   #store;
   #manifest;
   #timer = 0;
-  #unlock = () => {};
+  #over = new AbortController();
   #stopped = false;
   #adopted = false;
   #peers = 0;
@@ -79,6 +79,8 @@ export class Page {
     });
     this.#lead();
     this.manifest(form === 'reply');
+    this.#watchNetwork();
+    if (globalThis.document) this.#warm();
   }
 
   get controlled() {
@@ -99,6 +101,7 @@ export class Page {
       const store = await this.#store;
       await this.resources.load(store, orFetch);
       if (this.resources.disabled) return this.#listener.disabled();
+      this.resources.list();
       await this.resources.announce(store);
       this.#adopt();
     }).catch(() => this.#listener.report('malformed-manifest'));
@@ -139,7 +142,7 @@ export class Page {
     for (const connection of this.#connections) connection.close();
     this.#connections.clear();
     this.#bridge?.close();
-    this.#unlock();
+    this.#over.abort();
   }
 
   // Once, and only when it is known what is listed.
@@ -152,17 +155,37 @@ export class Page {
   // One tab of a browser announces what it can serve, and owns the budget of uploads.
   #lead() {
     if (!globalThis.navigator?.locks) return this.#engine.leading(true);
-    const held = new AbortController();
-    const released = new Promise((resolve) => {
-      this.#unlock = () => {
-        held.abort();
-        resolve(undefined);
-      };
-    });
-    navigator.locks.request('peer-cdn', {signal: held.signal}, () => {
+    const {signal} = this.#over;
+    const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    navigator.locks.request('peer-cdn', {signal}, () => {
       this.#engine.leading(true);
       return released;
     }).catch(() => {});
+  }
+
+  // On another network connections are made to find their way at once, not when they are missed.
+  #watchNetwork() {
+    const {signal} = this.#over;
+    const {connection} = globalThis.navigator ?? {};
+    let type = connection?.type;
+    globalThis.addEventListener?.('online', () => this.#engine.networkChanged(), {signal});
+    // It also fires for every estimate of speed.
+    connection?.addEventListener?.('change', () => {
+      if (type !== (type = connection.type)) this.#engine.networkChanged();
+    }, {signal});
+  }
+
+  // Connections are made while nothing else is to be done, before they are needed.
+  async #warm() {
+    if (document.readyState !== 'complete') {
+      await new Promise((resolve) => addEventListener('load', resolve, {once: true}));
+    }
+    await Promise.all([this.informed, this.#manifest]);
+    while (!this.#stopped) {
+      await idle();
+      if (!document.hidden && !navigator.connection?.saveData) this.#engine.idle();
+      await after(this.#engine.idleMs);
+    }
   }
 
   #delegate(request, port) {

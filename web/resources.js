@@ -86,6 +86,12 @@ export class Resources {
     this.#byRoot = new Map([...this.#listed.values()].map((resource) => [resource.root, resource]));
   }
 
+  /** Tells C++ what may be wanted one day, the heaviest last. */
+  list() {
+    [...this.#byRoot.values()].sort((a, b) => b.bytes - a.bytes).slice(0, this.#engine.listedRoots).reverse()
+        .forEach((resource) => this.#engine.listed(this.handle(resource)));
+  }
+
   /** Tells C++ what the store holds of what is listed, and what is listed no more. */
   async announce(store) {
     for (const [root, runs] of await store?.roots() ?? []) {

@@ -115,6 +115,15 @@ inline constexpr std::uint32_t block_bytes = 32 * kib;
 inline constexpr std::size_t pairs_per_page = 30;
 // Introductions are cheap, connections are not: beyond so many, idle ones go early.
 inline constexpr std::size_t pairs_warm = 8;
+// Connections that are made before anything is asked for: one is held to some 80 KB a round trip,
+// and four fill most lines. The page's idle moments are told so often.
+inline constexpr std::size_t pairs_warm_min = 4;
+inline constexpr Duration idle_interval = 10s;
+// Each ask of the pool waits twice as long as the one before, up to this: holders that close what
+// is idle are not asked again and again. The same root is not asked for sooner either.
+inline constexpr Duration warm_wait_max = 5min;
+// What is listed and may be asked for by the pool: the heaviest.
+inline constexpr std::size_t listed_roots = 64;
 inline constexpr Duration pair_idle = 5min;
 inline constexpr Duration pair_idle_spare = 30s;
 // A page that met more liars than this in its life has other troubles; the oldest is forgotten.
@@ -209,8 +218,9 @@ inline constexpr Duration origin_stall = 8s;
 inline constexpr Duration ask_again_min = 500ms;
 inline constexpr Duration ask_again_max = 30s;
 
-// Introduced peers whose offer is awaited.
+// Introduced peers whose offer is awaited, and for how long: as long as a pair may take to open.
 inline constexpr std::size_t introductions_waiting = 64;
+inline constexpr Duration offer_wait = 10s;
 // start() in a page resolves when the coordinator has said what anybody has, or after so long.
 inline constexpr Duration first_socket_wait = 500ms;
 
@@ -279,8 +289,12 @@ inline constexpr Duration reconnect_max = 60s;
 // --- A page's connections and files (src/bind, web) ---------------------------------------------
 // ICE over a TURN server takes up to some seconds; who is not there by then will not come.
 inline constexpr Duration pair_open_wait = 10s;
-// A change of network is over in a few seconds. The downloads went elsewhere long before that.
-inline constexpr Duration pair_disconnected_wait = 8s;
+// A connection whose path is gone is kept so long, and its ICE is started again so often: a change
+// of network is over in a few seconds, and the downloads went elsewhere long before that.
+inline constexpr Duration pair_lost_wait = 20s;
+inline constexpr Duration pair_restart_wait = 5s;
+// A timer that fires so late was not late: the machine slept.
+inline constexpr Duration sleep_min = 30s;
 // Chromium ends at 500 connections a page, closed ones counted until they are collected: after so
 // many failures in a row inside the window, no more are made until it has passed.
 inline constexpr std::size_t pair_failures = 8;

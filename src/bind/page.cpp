@@ -19,6 +19,7 @@
 #include "bind/convert.hpp"
 #include "bind/rtc.hpp"
 #include "peer/peer.hpp"
+#include "peer/waking.hpp"
 #include "swarm/wire.hpp"
 
 namespace peer_cdn::bind::page {
@@ -53,13 +54,19 @@ struct Page {
   std::uint32_t tokens = 0;
   // The message that is being handled: TakeBlock copies out of it.
   val message = val::null();
-  std::optional<Instant> woken_at;
+  peer::WakingClock clock;
+  std::optional<Instant> woken_at;  // when the timer is due
   std::uint32_t pairs_told = 0;
   double sent = 0;
 };
 
 // One page is one engine, so this is the module's.
 std::unique_ptr<Page> self;
+
+Instant now() {
+  const Instant host = instant_from_ms(emscripten_get_now());
+  return self ? self->clock.at(host, self->woken_at) : host;
+}
 
 const Known* find(std::uint32_t handle) {
   return handle == 0 || handle > self->known.size() ? nullptr : &self->known[handle - 1];
@@ -111,6 +118,9 @@ void perform(const peer::RemoteDescription& o) {
 }
 void perform(const peer::RemoteCandidate& o) {
   rtc::add_candidate(o.peer, o.candidate);
+}
+void perform(const swarm::RestartPair& o) {
+  rtc::restart(o.peer);
 }
 void perform(const swarm::ClosePair& o) {
   rtc::close(o.peer);
@@ -165,9 +175,7 @@ void perform(const swarm::Report& o) {
 }
 
 void set_timer() {
-  const auto core = self->peer.next_timeout();
-  const auto connections = rtc::next_timeout();
-  const auto next = core && connections ? std::min(*core, *connections) : core ? core : connections;
+  const auto next = self->peer.next_timeout();
   if (next == self->woken_at) return;
   self->woken_at = next;
   tell("setTimer", next ? std::max(0.0, to_ms(*next - now())) : -1.0);
@@ -181,6 +189,7 @@ void end() {
 void drain() {
   if (self->draining) return;
   self->draining = true;
+  if (self->clock.woke()) self->peer.handle_network_changed(now());
   while (auto output = self->peer.poll_output()) {
     match(*output, [](auto& o) { perform(o); });
   }
@@ -263,9 +272,19 @@ void upload(bool on, double bytes_per_second, double bytes) {
 void timeout() {
   if (const Entry entry; entry) {
     self->woken_at.reset();
-    rtc::handle_timeout(entry.at);
     self->peer.handle_timeout(entry.at);
   }
+}
+
+void network_changed() {
+  if (const Entry entry; entry) self->peer.handle_network_changed(entry.at);
+}
+void listed(std::uint32_t root) {
+  const Entry entry(root);
+  if (entry) self->peer.handle_listed(entry.known->root, entry.known->geometry, entry.at);
+}
+void idle() {
+  if (const Entry entry; entry) self->peer.handle_idle(entry.at);
 }
 
 void socket_open() {
@@ -387,6 +406,9 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::function("leading", &leading);
   emscripten::function("upload", &upload);
   emscripten::function("timeout", &timeout);
+  emscripten::function("networkChanged", &network_changed);
+  emscripten::function("listed", &listed);
+  emscripten::function("idle", &idle);
   emscripten::function("socketOpen", &socket_open);
   emscripten::function("socketClosed", &socket_closed);
   emscripten::function("message", &message);
@@ -410,6 +432,8 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::constant("wholeBytes", static_cast<double>(limits::whole_bytes));
   emscripten::constant("runsInMemory", static_cast<double>(limits::runs_in_memory));
   emscripten::constant("firstSocketMs", ms(limits::first_socket_wait));
+  emscripten::constant("listedRoots", static_cast<double>(limits::listed_roots));
+  emscripten::constant("idleMs", ms(limits::idle_interval));
   emscripten::constant("aliveMs", ms(limits::alive_interval));
   emscripten::constant("uploadRate", static_cast<double>(limits::upload_rate));
   emscripten::constant("uploadBytes", static_cast<double>(limits::upload_bytes));
@@ -418,10 +442,6 @@ EMSCRIPTEN_BINDINGS(page) {
 }  // namespace
 
 // --- What the connections tell -------------------------------------------------------------------
-Instant now() {
-  return instant_from_ms(emscripten_get_now());
-}
-
 void local_description(PeerId peer, signal::Description description) {
   const Entry entry;
   if (entry) self->peer.handle_local_description(peer, std::move(description), entry.at);
@@ -435,6 +455,12 @@ void pair_open(PeerId peer) {
 }
 void pair_closed(PeerId peer) {
   if (const Entry entry; entry) self->peer.handle_pair_closed(peer, entry.at);
+}
+void pair_lost(PeerId peer) {
+  if (const Entry entry; entry) self->peer.handle_pair_lost(peer, entry.at);
+}
+void pair_found(PeerId peer) {
+  if (const Entry entry; entry) self->peer.handle_pair_found(peer, entry.at);
 }
 void control_message(PeerId peer, ByteSpan frame) {
   if (const Entry entry; entry) self->peer.swarm().handle_control(peer, frame, entry.at);
@@ -457,9 +483,6 @@ void block_sent(PeerId peer, std::uint64_t bytes) {
 }
 void buffered(PeerId peer, std::uint64_t bytes) {
   if (const Entry entry; entry) self->peer.swarm().handle_buffered(peer, bytes, entry.at);
-}
-void timer_changed() {
-  const Entry entry;
 }
 
 }  // namespace peer_cdn::bind::page

@@ -22,11 +22,11 @@ struct Connection {
   val connection = val::null();
   val control = val::null();
   val data = val::null();
+  bool offered = false;
   bool open = false;
   bool described = false;             // the remote description is in place
   std::vector<val> early_candidates;  // remote ones that came before it
   std::vector<val> early_frames;      // on `control` before `data` was open too
-  std::optional<Instant> deadline;    // disconnected: closed then, unless it recovers
 };
 
 // One page is one engine, so these are the module's.
@@ -90,7 +90,7 @@ val channel(const Connection& connection, const char* label, int stream) {
 }
 
 void watch(const val& promise, const char* name, std::uint32_t id) {
-  promise.call<val>("then", callback(name, id), callback("rtcClose", id));
+  promise.call<val>("then", callback(name, id), callback("rtcRefused", id));
 }
 
 void set_local(const Connection& connection) {
@@ -105,6 +105,10 @@ void give(const Connection& connection, const val& candidate) {
 
 std::uint64_t unsent(const val& channel) {
   return static_cast<std::uint64_t>(channel["bufferedAmount"].as<double>());
+}
+
+bool is_offering(const Connection& connection) {
+  return connection.connection["signalingState"] == val("have-local-offer");
 }
 
 bool is_open(const val& channel) {
@@ -130,12 +134,14 @@ void on_state(std::uint32_t id, val) {
   Connection* connection = find_id(id);
   if (!connection) return;
   const val state = connection->connection["connectionState"];
-  if (state == val("failed") || state == val("closed")) return fail(connection->peer);
-  if (!connection->open) return;
-  if (state == val("disconnected"))
-    connection->deadline = page::now() + limits::pair_disconnected_wait;
-  if (state == val("connected")) connection->deadline.reset();
-  page::timer_changed();
+  const bool failed = state == val("failed");
+  if (!connection->open) {
+    if (failed) fail(connection->peer);
+  } else if (failed || state == val("disconnected")) {
+    page::pair_lost(connection->peer);
+  } else if (state == val("connected")) {
+    page::pair_found(connection->peer);
+  }
 }
 
 void on_open(std::uint32_t id, val) {
@@ -154,6 +160,12 @@ void on_open(std::uint32_t id, val) {
 
 void on_close(std::uint32_t id, val) {
   if (const Connection* connection = find_id(id)) fail(connection->peer);
+}
+
+// A description that the browser did not take: a pair that is open has the one before.
+void on_refused(std::uint32_t id, val) {
+  const Connection* connection = find_id(id);
+  if (connection && !connection->open) fail(connection->peer);
 }
 
 void on_control(std::uint32_t id, val event) {
@@ -221,6 +233,7 @@ void create(PeerId peer, bool offer) {
   if (made.connection.isNull()) return page::pair_closed(peer);
   made.id = ++issued;
   made.peer = peer;
+  made.offered = offer;
   made.connection.set("onicecandidate", callback("rtcCandidate", made.id));
   made.connection.set("onconnectionstatechange", callback("rtcState", made.id));
   made.control = channel(made, "control", 0);
@@ -236,11 +249,21 @@ void create(PeerId peer, bool offer) {
 void describe(PeerId peer, const signal::Description& description) {
   const Connection* connection = find(peer);
   if (!connection) return;
+  // Two offers crossed: the first offerer goes on with its own, the other drops its own.
+  const bool offering = is_offering(*connection);
+  if (description.offer ? offering && connection->offered : !offering) return;
   val object = val::object();
   object.set("type", val(description.offer ? "offer" : "answer"));
   object.set("sdp", description.sdp);
   watch(connection->connection.call<val>("setRemoteDescription", object), "rtcRemote",
         connection->id);
+}
+
+void restart(PeerId peer) {
+  const Connection* connection = find(peer);
+  if (!connection) return;
+  connection->connection.call<void>("restartIce");
+  set_local(*connection);
 }
 
 void add_candidate(PeerId peer, const signal::Candidate& candidate) {
@@ -293,29 +316,12 @@ std::uint32_t open_pairs() {
                                                   [](const Connection& c) { return c.open; }));
 }
 
-void handle_timeout(Instant now) {
-  for (;;) {
-    const auto late =
-        std::find_if(connections.begin(), connections.end(),
-                     [&](const Connection& c) { return c.deadline && *c.deadline <= now; });
-    if (late == connections.end()) return;
-    fail(late->peer);
-  }
-}
-
-std::optional<Instant> next_timeout() {
-  std::optional<Instant> next;
-  for (const Connection& connection : connections) {
-    if (connection.deadline && (!next || *connection.deadline < *next)) next = connection.deadline;
-  }
-  return next;
-}
-
 EMSCRIPTEN_BINDINGS(rtc) {
   emscripten::function("rtcCandidate", &on_candidate);
   emscripten::function("rtcState", &on_state);
   emscripten::function("rtcOpen", &on_open);
   emscripten::function("rtcClose", &on_close);
+  emscripten::function("rtcRefused", &on_refused);
   emscripten::function("rtcControl", &on_control);
   emscripten::function("rtcData", &on_data);
   emscripten::function("rtcLow", &on_low);

@@ -1,18 +1,17 @@
 // RTCPeerConnections and their two channels, driven from C++ through emscripten::val.
 //
 // A pair has the negotiated, ordered, reliable channels `control` (id 0) and `data` (id 1). It is
-// open when both are, and closed once: by us, by a channel or by ICE. How many there may be, and
-// how long one may take to open, is the core's to say (swarm/pool.hpp).
+// open when both are, and closed once: by us, by a channel, or by ICE before it was open. How many
+// there may be, how long one may take to open and how long a lost one is kept, is the core's to say
+// (swarm/pool.hpp).
 #pragma once
 
 #include <emscripten/val.h>
 
 #include <cstdint>
-#include <optional>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
-#include "base/time.hpp"
 #include "signal/message.hpp"
 
 namespace peer_cdn::bind::rtc {
@@ -27,6 +26,9 @@ void create(PeerId peer, bool offer);
 void describe(PeerId peer, const signal::Description& description);
 // Candidates that come before the description wait for it (limits::candidates_waiting).
 void add_candidate(PeerId peer, const signal::Candidate& candidate);
+// A new offer with new ICE on the same connection: its channels live on. Either side may; of two
+// at once, the first offerer's counts.
+void restart(PeerId peer);
 // Bytes for a pair that is gone are dropped: its end was told already.
 void send_control(PeerId peer, ByteSpan frame);
 void send_block(PeerId peer, ByteSpan header, const emscripten::val& payload);
@@ -34,23 +36,21 @@ void send_block(PeerId peer, ByteSpan header, const emscripten::val& payload);
 void close(PeerId peer);
 
 std::uint32_t open_pairs();
-void handle_timeout(Instant now);
-std::optional<Instant> next_timeout();
 
 }  // namespace peer_cdn::bind::rtc
 
 // What the connections tell the page. Defined in page.cpp, each one a call that drains.
 namespace peer_cdn::bind::page {
 
-Instant now();
 void local_description(PeerId peer, signal::Description description);
 void local_candidate(PeerId peer, signal::Candidate candidate);
 void pair_open(PeerId peer);
 void pair_closed(PeerId peer);
+void pair_lost(PeerId peer);
+void pair_found(PeerId peer);
 void control_message(PeerId peer, ByteSpan frame);
 void data_message(PeerId peer, const emscripten::val& buffer);
 void block_sent(PeerId peer, std::uint64_t buffered);
 void buffered(PeerId peer, std::uint64_t bytes);
-void timer_changed();
 
 }  // namespace peer_cdn::bind::page

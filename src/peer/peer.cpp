@@ -21,7 +21,7 @@ void Peer::stop(Instant now) {
 
 void Peer::handle_socket_open(Instant now) {
   now_ = now;
-  client_.handle_socket_open(now);
+  client_.handle_socket_open(now, swarm_.open_pairs());
 }
 
 void Peer::handle_socket_closed(Instant now) {
@@ -55,6 +55,22 @@ void Peer::handle_pair_closed(PeerId peer, Instant now) {
   client_.decline(peer, now);
 }
 
+void Peer::handle_pair_lost(PeerId peer, Instant now) {
+  now_ = now;
+  swarm_.handle_pair_lost(peer, now);
+}
+
+void Peer::handle_pair_found(PeerId peer, Instant now) {
+  now_ = now;
+  swarm_.handle_pair_found(peer, now);
+}
+
+void Peer::handle_network_changed(Instant now) {
+  now_ = now;
+  swarm_.handle_network_changed(now);
+  client_.handle_network_changed(now);
+}
+
 void Peer::handle_leading(bool leading, Instant now) {
   now_ = now;
   if (leading == leading_) return;
@@ -83,11 +99,20 @@ void Peer::handle_timeout(Instant now) {
   now_ = now;
   swarm_.handle_timeout(now);
   client_.handle_timeout(now);
+  while (!expected_.empty() && expected_.front().until <= now) {
+    client_.decline(expected_.front().peer, now);
+    expected_.erase(expected_.begin());
+  }
 }
 
 std::optional<Instant> Peer::next_timeout() const {
-  const auto swarm = swarm_.next_timeout(), client = client_.next_timeout();
-  return swarm && client ? std::min(*swarm, *client) : swarm ? swarm : client;
+  std::optional<Instant> next = swarm_.next_timeout();
+  const auto client = client_.next_timeout();
+  if (client && (!next || *client < *next)) next = client;
+  if (!expected_.empty() && (!next || expected_.front().until < *next)) {
+    next = expected_.front().until;
+  }
+  return next;
 }
 
 // The swarm's outputs first: what it asks the client for in one go travels in one message.
@@ -121,6 +146,9 @@ void Peer::translate(swarm::AskFor& output) {
 
 void Peer::translate(signal::Answered& answered) {
   swarm_.handle_answered(answered.root, answered.peers, now());
+  if (answered.root != warming_) return;
+  warming_.reset();
+  if (answered.peers == 0) warm();
 }
 
 void Peer::translate(swarm::Serve& serve) {
@@ -133,10 +161,55 @@ void Peer::translate(signal::SignalReport& report) {
   ready_.push(swarm::Report{report.error, std::nullopt});
 }
 
+// --- The warm pool
+// --------------------------------------------------------------------------------
+
+void Peer::handle_listed(const Root& root, const Geometry& geometry, Instant now) {
+  now_ = now;
+  const auto at = std::find_if(listed_.begin(), listed_.end(),
+                               [&](const Listed& listed) { return listed.root == root; });
+  Listed listed{root, geometry};
+  if (at != listed_.end()) {
+    listed = *at;
+    listed_.erase(at);
+  } else if (listed_.size() >= limits::listed_roots) {
+    listed_.erase(listed_.begin());
+  }
+  listed_.push_back(listed);
+}
+
+void Peer::handle_idle(Instant now) {
+  now_ = now;
+  if (now >= warm_next_ && !warming_) warm();
+}
+
+// Of what is listed, that of which most is missing here; of equals what was told last.
+void Peer::warm() {
+  if (swarm_.pairs() + expected_.size() >= limits::pairs_warm_min || !swarm_.is_reachable(now())) {
+    return;
+  }
+  Listed* best = nullptr;
+  std::uint64_t most = 1;
+  for (Listed& listed : listed_) {
+    if (now() < listed.again || !client_.anyone_has(listed.root)) continue;
+    const std::uint64_t missing = swarm_.missing_bytes(listed.root, listed.geometry);
+    if (missing < most) continue;
+    most = missing;
+    best = &listed;
+  }
+  if (best == nullptr) return;
+  warm_wait_ = std::clamp<Duration>(2 * warm_wait_, limits::idle_interval, limits::warm_wait_max);
+  warm_next_ = now() + warm_wait_;
+  best->again = now() + limits::warm_wait_max;
+  warming_ = best->root;
+  client_.ask(best->root, now());
+}
+
 // --- Introductions -------------------------------------------------------------------------------
 
 bool Peer::expects(PeerId peer) {
-  const auto at = std::find(expected_.begin(), expected_.end(), peer);
+  const auto at = std::find_if(expected_.begin(), expected_.end(),
+                               [&](const Expected& expected) { return expected.peer == peer; });
   if (at == expected_.end()) return false;
   expected_.erase(at);
   return true;
@@ -162,10 +235,16 @@ void Peer::translate(signal::Introduced& introduced) {
   if (introduced.offer) return create(peer, true);
   if (swarm_.is_banned(peer)) return client_.decline(peer, now());
   if (expected_.size() >= limits::introductions_waiting) {
-    client_.decline(expected_.front(), now());
+    client_.decline(expected_.front().peer, now());
     expected_.erase(expected_.begin());
   }
-  expected_.push_back(peer);
+  expected_.push_back({peer, now() + limits::offer_wait});
+}
+
+// Whoever has no such pair any more says so.
+void Peer::translate(signal::Resumed& resumed) {
+  if (!swarm_.has_pair(resumed.peer)) return client_.decline(resumed.peer, now());
+  swarm_.handle_pair_resumed(resumed.peer, now());
 }
 
 void Peer::translate(signal::Signalled& signalled) {
@@ -186,6 +265,11 @@ void Peer::translate(signal::Left& left) {
   if (swarm_.has_pair(left.peer) && !swarm_.is_open(left.peer)) {
     close_pair(left.peer, Error::peer_gone);
   }
+}
+
+// Its new offer can only go to whom signals reach; for others it waits until they are back.
+void Peer::translate(swarm::RestartPair& restart) {
+  if (client_.introduced(restart.peer)) ready_.push(restart);
 }
 
 void Peer::translate(swarm::ClosePair& close) {

@@ -28,11 +28,13 @@ struct RemoteCandidate {
   signal::Candidate candidate;
 };
 
-using Output = Variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, CreatePair,
-                       RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::SendControl,
-                       swarm::SendBlock, swarm::TakeBlock, swarm::DigestPiece, swarm::FetchDigests,
-                       swarm::Deliver, swarm::Pending, swarm::End, swarm::StoreRun, swarm::Forget,
-                       swarm::FetchPieces, swarm::CancelFetch, swarm::Company, swarm::Report>;
+// RestartPair: local descriptions of a new offer follow, on the same connection.
+using Output =
+    Variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, CreatePair,
+            RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::RestartPair,
+            swarm::SendControl, swarm::SendBlock, swarm::TakeBlock, swarm::DigestPiece,
+            swarm::FetchDigests, swarm::Deliver, swarm::Pending, swarm::End, swarm::StoreRun,
+            swarm::Forget, swarm::FetchPieces, swarm::CancelFetch, swarm::Company, swarm::Report>;
 
 class Peer {
  public:
@@ -51,6 +53,12 @@ class Peer {
   void handle_local_candidate(PeerId peer, signal::Candidate candidate, Instant now);
   void handle_pair_open(PeerId peer, Instant now);
   void handle_pair_closed(PeerId peer, Instant now);
+  // An open pair's path is gone, for now, or there again.
+  void handle_pair_lost(PeerId peer, Instant now);
+  void handle_pair_found(PeerId peer, Instant now);
+  // Another network, or the machine has slept: every path and the socket may be dead without a
+  // sign.
+  void handle_network_changed(Instant now);
 
   // Only the leading tab of a browser announces what it can serve (Web Locks).
   void handle_leading(bool leading, Instant now);
@@ -62,6 +70,13 @@ class Peer {
   void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
             swarm::OriginUse origin, Instant now);
 
+  // What this page may want one day, the likeliest last: beyond limits::listed_roots the first that
+  // was told goes.
+  void handle_listed(const Root& root, const Geometry& geometry, Instant now);
+  // The page has nothing else to do, told each limits::idle_interval: while few pairs are open, one
+  // is made with somebody who has what is listed and missing here.
+  void handle_idle(Instant now);
+
   // The rest goes straight through; outputs are polled here.
   swarm::Swarm& swarm() { return swarm_; }
 
@@ -72,6 +87,7 @@ class Peer {
  private:
   Instant now() const { return std::max(now_, swarm_.told()); }
   void ask(const Root& root);
+  void warm();
   void close_pair(PeerId peer, Error error);
   bool expects(PeerId peer);
   void create(PeerId peer, bool offer);
@@ -79,8 +95,10 @@ class Peer {
   void translate(swarm::AskFor& ask);
   void translate(swarm::Serve& serve);
   void translate(swarm::ClosePair& close);
+  void translate(swarm::RestartPair& restart);
   void translate(signal::Answered& answered);
   void translate(signal::Introduced& introduced);
+  void translate(signal::Resumed& resumed);
   void translate(signal::Signalled& signalled);
   void translate(signal::Left& left);
   void translate(signal::SignalReport& report);
@@ -89,14 +107,28 @@ class Peer {
     ready_.push(std::move(output));
   }
 
+  struct Expected {
+    PeerId peer;
+    Instant until;
+  };
+  struct Listed {
+    Root root;
+    Geometry geometry;
+    Instant again{};  // asked for before: not sooner
+  };
+
   swarm::Swarm swarm_;
   signal::Client client_;
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;
-  FlatSet<Root> served_;          // announced while leading
-  std::vector<PeerId> expected_;  // introduced: their offer is their acceptance
-  Queue<Output> ready_;           // translated, in order
+  FlatSet<Root> served_;            // announced while leading
+  std::vector<Expected> expected_;  // introduced, oldest first: their offer is their acceptance
+  std::vector<Listed> listed_;
+  std::optional<Root> warming_;  // asked for by the pool
+  Duration warm_wait_{};
+  Instant warm_next_{};
+  Queue<Output> ready_;  // translated, in order
 };
 
 }  // namespace peer_cdn::peer

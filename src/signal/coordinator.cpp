@@ -89,7 +89,7 @@ void Coordinator::resume(PeerId id, Peer& peer) {
       continue;
     }
     const auto at = std::find(other->paired.begin(), other->paired.end(), id);
-    if (at == other->paired.end() || other->site != peer.site ||
+    if (at == other->paired.end() || other->site != peer.site || other->browser == peer.browser ||
         peer.introductions.count(other_id) > 0 ||
         peer.introductions.size() >= limits::introductions_per_peer ||
         other->introductions.size() >= limits::introductions_per_peer) {

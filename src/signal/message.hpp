@@ -39,8 +39,8 @@ struct Candidate {
 
 struct Hello {
   std::uint32_t version = 0;
-  std::string browser;  // 32 lower-case hex digits; empty if the version is not ours
-  PeerId peer = {};     // after a reconnect: the number before; 0 is none
+  std::string browser;             // 32 lower-case hex digits; empty if the version is not ours
+  PeerId peer = {};                // after a reconnect: the number before; 0 is none
   std::vector<PeerId> peers = {};  // with whom pairs are open still
   bool operator==(const Hello&) const = default;
 };

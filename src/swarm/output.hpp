@@ -76,6 +76,9 @@ struct ClosePair {
   PeerId peer;
   Error error = Error::none;
 };
+struct RestartPair {  // its path is gone: ICE again, on the same connection
+  PeerId peer;
+};
 struct AskFor {  // more peers for this root are wanted
   Root root;
 };
@@ -87,9 +90,9 @@ struct Report {
   Error error;
   std::optional<PeerId> peer;
 };
-using Output =
-    Variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver, Pending, End,
-            StoreRun, Forget, FetchPieces, CancelFetch, Company, ClosePair, AskFor, Serve, Report>;
+using Output = Variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver,
+                       Pending, End, StoreRun, Forget, FetchPieces, CancelFetch, Company, ClosePair,
+                       RestartPair, AskFor, Serve, Report>;
 
 using Outputs = Queue<Output>;
 

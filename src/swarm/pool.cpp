@@ -1,6 +1,7 @@
 #include "swarm/pool.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/limits.hpp"
 
@@ -11,6 +12,10 @@ const Pool::Pair* Pool::find(PeerId peer) const {
     if (pair.peer == peer) return &pair;
   }
   return nullptr;
+}
+
+Pool::Pair* Pool::find(PeerId peer) {
+  return const_cast<Pair*>(std::as_const(*this).find(peer));
 }
 
 bool Pool::has(PeerId peer) const {
@@ -29,7 +34,7 @@ bool Pool::admit(PeerId peer, bool asked, Instant now) {
   }
   if (tries_.size() >= limits::pair_failures) return false;
   tries_.push_back(now);
-  pairs_.push_back({peer, false, asked, now});
+  pairs_.push_back({peer, false, asked, !asked, now});
   return true;
 }
 
@@ -38,10 +43,10 @@ void Pool::handle_open(PeerId peer, Instant now) {
   failures_ = 0;
   pause_ = Duration();
   paused_until_ = Instant();
-  if (!has(peer)) pairs_.push_back({peer, true, true, now});
-  for (Pair& pair : pairs_) {
-    if (pair.peer == peer) pair = {peer, true, true, now};
-  }
+  if (!has(peer)) pairs_.push_back({peer});
+  Pair& pair = *find(peer);
+  pair.open = pair.asked = true;
+  pair.used = now;
 }
 
 void Pool::handle_closed(PeerId peer, Instant now) {
@@ -60,16 +65,54 @@ void Pool::handle_closed(PeerId peer, Instant now) {
 bool Pool::is_reachable(Instant now) const {
   bool late = false;
   for (const Pair& pair : pairs_) {
-    if (pair.open) return true;
+    if (pair.open && !pair.lost) return true;
     late |= pair.asked && pair.used + limits::introduction_wait <= now;
   }
   return !late && (pause_ == Duration() || now >= paused_until_);
 }
 
 void Pool::handle_used(PeerId peer, Instant now) {
-  for (Pair& pair : pairs_) {
-    if (pair.peer == peer) pair.used = now;
+  if (Pair* pair = find(peer)) pair->used = now;
+}
+
+std::vector<PeerId> Pool::open_pairs() const {
+  std::vector<PeerId> open;
+  for (const Pair& pair : pairs_) {
+    if (pair.open) open.push_back(pair.peer);
   }
+  return open;
+}
+
+void Pool::handle_lost(PeerId peer, Instant now) {
+  Pair* pair = find(peer);
+  if (pair == nullptr || !pair->open || pair->lost) return;
+  pair->lost = now;
+  if (pair->offered && !pair->restart) pair->restart = now;
+}
+
+void Pool::handle_found(PeerId peer) {
+  if (Pair* pair = find(peer)) pair->lost = pair->restart = std::nullopt;
+}
+
+void Pool::handle_resumed(PeerId peer, Instant now) {
+  Pair* pair = find(peer);
+  if (pair != nullptr && pair->lost && pair->offered) pair->restart = now;
+}
+
+void Pool::handle_network_changed(Instant now) {
+  for (Pair& pair : pairs_) {
+    if (pair.open) pair.restart = now;
+  }
+}
+
+std::optional<PeerId> Pool::take_restart(Instant now) {
+  for (Pair& pair : pairs_) {
+    if (!pair.restart || now < *pair.restart) continue;
+    pair.restart.reset();
+    if (pair.lost) pair.restart = now + limits::pair_restart_wait;
+    return pair.peer;
+  }
+  return std::nullopt;
 }
 
 void Pool::ban(PeerId peer) {
@@ -84,6 +127,7 @@ bool Pool::is_banned(PeerId peer) const {
 
 Instant Pool::expiry(const Pair& pair) const {
   if (!pair.open) return pair.used + limits::pair_open_wait;
+  if (pair.lost) return *pair.lost + limits::pair_lost_wait;
   const bool spare = pairs_.size() > limits::pairs_warm;
   return pair.used + (spare ? limits::pair_idle_spare : limits::pair_idle);
 }
@@ -101,7 +145,8 @@ std::optional<PeerId> Pool::expired(Instant now) const {
 std::optional<Instant> Pool::next_timeout() const {
   std::optional<Instant> next;
   for (const Pair& pair : pairs_) {
-    if (!next || expiry(pair) < *next) next = expiry(pair);
+    const Instant first = pair.restart ? std::min(*pair.restart, expiry(pair)) : expiry(pair);
+    if (!next || first < *next) next = first;
   }
   return next;
 }

@@ -21,9 +21,20 @@ class Pool {
   void handle_open(PeerId peer, Instant now);
   void handle_closed(PeerId peer, Instant now);
   void handle_used(PeerId peer, Instant now);
+  // The path of an open pair is gone: its ICE is started again, by the side that offered, for a
+  // while. A new path, also one that comes by itself, ends it.
+  void handle_lost(PeerId peer, Instant now);
+  void handle_found(PeerId peer);
+  // What it takes to start again is there (again).
+  void handle_resumed(PeerId peer, Instant now);
+  // Every path may be gone without a sign: all are started again, by this side.
+  void handle_network_changed(Instant now);
+  // The next pair to start again now.
+  std::optional<PeerId> take_restart(Instant now);
   bool has(PeerId peer) const;
   bool is_open(PeerId peer) const;
   std::size_t size() const { return pairs_.size(); }
+  std::vector<PeerId> open_pairs() const;
   // False while no pair is open and it is not likely that one will be soon: those that we asked for
   // failed, or take longer than limits::introduction_wait. A success ends it.
   bool is_reachable(Instant now) const;
@@ -32,7 +43,7 @@ class Pool {
   void ban(PeerId peer);
   bool is_banned(PeerId peer) const;
 
-  // A pair that did not open in time, or was idle for long. The caller closes it and says so.
+  // A pair that did not open in time, was lost or idle for long. The caller closes it and says so.
   std::optional<PeerId> expired(Instant now) const;
   std::optional<Instant> next_timeout() const;
 
@@ -41,9 +52,13 @@ class Pool {
     PeerId peer;
     bool open = false;
     bool asked = false;
+    bool offered = false;
     Instant used{};
+    std::optional<Instant> lost = {};     // since
+    std::optional<Instant> restart = {};  // due
   };
   const Pair* find(PeerId peer) const;
+  Pair* find(PeerId peer);
   Instant expiry(const Pair& pair) const;
 
   std::vector<Pair> pairs_;

@@ -22,6 +22,12 @@ void Swarm::handle_held(const Root& root, const Geometry& geometry, PieceRange p
   settle(now);
 }
 
+std::uint64_t Swarm::missing_bytes(const Root& root, const Geometry& geometry) {
+  const Holding* holding = holdings_.find(root);
+  const std::uint64_t held = holding != nullptr ? holding->pieces.held() : 0;
+  return geometry.bytes() - std::min(geometry.bytes(), held * geometry.piece_bytes());
+}
+
 void Swarm::hold(const Root& root, const Geometry& geometry, PieceRange pieces, Instant now) {
   Holding* holding = holdings_.find(root);
   if (holding == nullptr && holdings_.size() < limits::manifest_entries) {

@@ -31,7 +31,7 @@ std::size_t Session::depth() const {
 }
 
 bool Session::has_room() const {
-  if (paused_until_) return false;
+  if (stalled()) return false;
   if (asked_.size() + cancelled_.size() >= limits::unanswered_blocks) return false;
   return asked_.size() < depth();
 }
@@ -104,6 +104,13 @@ bool Session::recovers(Instant now) {
   if (!paused_until_ || now < *paused_until_) return false;
   paused_until_.reset();
   return true;
+}
+
+void Session::handle_found() {
+  if (!lost_) return;
+  lost_ = false;
+  if (paused_until_) --stalls_;
+  paused_until_.reset();
 }
 
 std::optional<Instant> Session::next_timeout() const {

@@ -54,7 +54,10 @@ class Session {
   std::uint32_t stalls() const { return stalls_; }
   // The pause after a stall is over, or a block came. True once.
   bool recovers(Instant now);
-  bool stalled() const { return paused_until_.has_value(); }
+  // The path to it is gone, or back: a stall meanwhile was not the peer's.
+  void handle_lost() { lost_ = true; }
+  void handle_found();
+  bool stalled() const { return lost_ || paused_until_; }
   std::optional<Instant> next_timeout() const;
   const Rate& rate() const { return rate_; }
 
@@ -70,6 +73,7 @@ class Session {
   Instant last_block_{};
   std::uint32_t stalls_ = 0;
   std::optional<Instant> paused_until_;
+  bool lost_ = false;
 };
 
 }  // namespace peer_cdn::swarm

@@ -68,6 +68,34 @@ void Swarm::handle_pair_closed(PeerId peer, Instant now) {
   settle(now);
 }
 
+void Swarm::handle_pair_lost(PeerId peer, Instant now) {
+  if (Pair* pair = find(peer)) {
+    pool_.handle_lost(peer, now);
+    pair->session.handle_lost();
+    withdraw_requests(*pair, now);
+  }
+  settle(now);
+}
+
+void Swarm::handle_pair_found(PeerId peer, Instant now) {
+  if (Pair* pair = find(peer)) {
+    pool_.handle_found(peer);
+    pair->session.handle_found();
+    mark_stalled(*pair);
+  }
+  settle(now);
+}
+
+void Swarm::handle_pair_resumed(PeerId peer, Instant now) {
+  pool_.handle_resumed(peer, now);
+  settle(now);
+}
+
+void Swarm::handle_network_changed(Instant now) {
+  pool_.handle_network_changed(now);
+  settle(now);
+}
+
 void Swarm::forget_pair(Pair& pair) {
   pair.closed = true;
   pool_.handle_closed(pair.session.peer(), told_);  // it was open: no failure
@@ -310,6 +338,23 @@ void Swarm::settle(Instant now) {
       pairs_.end());
 }
 
+// What it was asked for is asked of others.
+void Swarm::withdraw_requests(Pair& pair, Instant now) {
+  for (const auto& [handle, block] : pair.session.abandon(std::nullopt)) {
+    send(pair, wire::Cancel{handle, {block}}, now);
+  }
+  for (auto& download : downloads_) download->release(pair.session.peer());
+  mark_stalled(pair);
+}
+
+void Swarm::mark_stalled(const Pair& pair) {
+  for (auto& download : downloads_) {
+    if (auto* source = download->source(pair.session.peer())) {
+      source->stalled = pair.session.stalled();
+    }
+  }
+}
+
 void Swarm::settle_pairs(Instant now) {
   for (auto& pair : pairs_) {
     if (pair->closed) continue;
@@ -320,17 +365,12 @@ void Swarm::settle_pairs(Instant now) {
         continue;
       }
       outputs_.push(Report{Error::peer_stalled, peer});
-      for (const auto& [handle, block] : pair->session.abandon(std::nullopt)) {
-        send(*pair, wire::Cancel{handle, {block}}, now);
-      }
-      for (auto& download : downloads_) download->release(peer);
-    } else if (!pair->session.recovers(now)) {
-      continue;
-    }
-    for (auto& download : downloads_) {
-      if (auto* source = download->source(peer)) source->stalled = pair->session.stalled();
+      withdraw_requests(*pair, now);
+    } else if (pair->session.recovers(now)) {
+      mark_stalled(*pair);
     }
   }
+  while (const auto peer = pool_.take_restart(now)) outputs_.push(RestartPair{*peer});
   while (const auto peer = pool_.expired(now)) {
     const bool open = pool_.is_open(*peer);
     if (Pair* pair = find(*peer)) forget_pair(*pair);

@@ -38,9 +38,17 @@ class Swarm {
   bool is_banned(PeerId peer) const { return pool_.is_banned(peer); }
   bool has_pair(PeerId peer) const { return pool_.has(peer); }
   bool is_open(PeerId peer) const { return pool_.is_open(peer); }
+  std::vector<PeerId> open_pairs() const { return pool_.open_pairs(); }
+  std::size_t pairs() const { return pool_.size(); }  // open or not yet
   // After ClosePair the pair is forgotten: what the host still says of it is ignored.
   void handle_pair_open(PeerId peer, Instant now);
   void handle_pair_closed(PeerId peer, Instant now);
+  // Of an open pair: its path is gone, but it may come back, or does so; a restart that was not
+  // possible may be now; every path may be another one.
+  void handle_pair_lost(PeerId peer, Instant now);
+  void handle_pair_found(PeerId peer, Instant now);
+  void handle_pair_resumed(PeerId peer, Instant now);
+  void handle_network_changed(Instant now);
   void handle_control(PeerId peer, ByteSpan frame, Instant now);
   // A message on `data`: its first bytes (at most wire::block_header_bytes are read) and its
   // length. The host then performs TakeBlock, if there is one, before anything else reuses the
@@ -78,6 +86,8 @@ class Swarm {
   // These pieces are in the store: stored by us, by the worker, or found there at the start.
   void handle_held(const Root& root, const Geometry& geometry, PieceRange pieces, Instant now);
   void handle_store_failed(const Root& root, PieceRange pieces, Instant now);
+  // Of this resource, what is not in the store.
+  std::uint64_t missing_bytes(const Root& root, const Geometry& geometry);
   // This root is evicted, or not in the current manifest any more: serve it to nobody.
   void handle_dropped(const Root& root, Instant now);
   // Whoever fetched this root alone (the worker) is done with it: it is not watched any more.
@@ -126,6 +136,8 @@ class Swarm {
   void send(Pair& pair, const wire::Message& message, Instant now);
   void close_pair(Pair& pair, Error error);
   void forget_pair(Pair& pair);
+  void withdraw_requests(Pair& pair, Instant now);
+  void mark_stalled(const Pair& pair);
   void want(Pair& pair, Download& download, Instant now);
   void want_all(Download& download, Instant now);
 

@@ -340,8 +340,8 @@ TEST_CASE("after a reconnect a page says who it was and with whom it has pairs, 
   CHECK(host.take<Left>().size() == 1);
   host.pass(limits::reconnect_max);
   host.client.handle_socket_open(host.now, {PeerId{5}});
-  CHECK(host.sent() == std::vector<Message>{
-                           Hello{version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}}});
+  CHECK(host.sent() ==
+        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}}});
   host.hear(Resume{PeerId{5}});
   CHECK(host.drain().empty());
   host.hear(Welcome{version, PeerId{100}});

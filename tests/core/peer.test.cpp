@@ -183,4 +183,141 @@ TEST_CASE("only a leading tab announces") {
   CHECK(f.told<signal::Have>()->remove == std::vector<Root>{f.root});
 }
 
+TEST_CASE("while idle a page makes pairs with who has what is missing here, the most first") {
+  Fixture f;
+  const Geometry large = *Geometry::parse(300000, limits::piece_bytes_min);
+  Root unheard;
+  unheard.bytes.fill(7);
+  f.connect({signal::mark_of(f.root), signal::mark_of(f.other)});
+  f.peer.handle_listed(f.root, f.geometry, start);
+  f.peer.handle_listed(f.other, large, start);
+  f.peer.handle_listed(unheard, large, start);
+  f.peer.handle_idle(start);
+  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
+  SUBCASE("one at a time, the next when nobody answers") {
+    f.peer.handle_idle(start + limits::idle_interval);
+    CHECK_FALSE(f.told<signal::Ask>());
+    f.peer.handle_message(signal::Answer{{f.other}, {0}}, start);
+    CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+    f.peer.handle_message(signal::Answer{{f.root}, {0}}, start);
+    CHECK_FALSE(f.told<signal::Ask>());
+  }
+  SUBCASE("no root twice in a while, and ever more slowly") {
+    f.peer.handle_message(signal::Answer{{f.other}, {1}}, start);
+    f.peer.handle_idle(start + limits::idle_interval - 1ms);
+    CHECK_FALSE(f.told<signal::Ask>());
+    f.peer.handle_idle(start + limits::idle_interval);
+    CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+    f.peer.handle_message(signal::Answer{{f.root}, {1}}, start);
+    f.peer.handle_idle(start + 10 * limits::idle_interval);
+    CHECK_FALSE(f.told<signal::Ask>());
+    f.peer.handle_idle(start + limits::warm_wait_max);
+    CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
+  }
+  SUBCASE("until some are there") {
+    f.peer.handle_message(signal::Answer{{f.other}, {4}}, start);
+    for (std::uint32_t i = 0; i < limits::pairs_warm_min; ++i) {
+      f.peer.handle_message(signal::Introduce{{60 + i}, false}, start);
+      if (i % 2 == 0) continue;
+      f.peer.handle_message(signal::Signal{{60 + i}, signal::Description{true, "sdp"}}, start);
+      CHECK_FALSE(f.first<CreatePair>()->offer);
+      f.peer.handle_pair_open({60 + i}, start);
+    }
+    f.drain();
+    f.peer.handle_idle(start + limits::idle_interval);
+    CHECK_FALSE(f.told<signal::Ask>());
+  }
+  SUBCASE("what is held is not asked for") {
+    f.peer.handle_message(signal::Answer{{f.other}, {1}}, start);
+    f.peer.swarm().handle_held(f.root, f.geometry, f.geometry.all(), start);
+    f.drain();
+    f.peer.handle_idle(start + limits::idle_interval);
+    CHECK_FALSE(f.told<signal::Ask>());
+  }
+}
+
+TEST_CASE("what is listed is bounded: what was told first goes") {
+  Fixture f;
+  f.connect({signal::mark_of(f.root)});
+  f.peer.handle_listed(f.root, f.geometry, start);
+  for (std::size_t i = 0; i < limits::listed_roots; ++i) {
+    Root root;
+    root.bytes.fill(static_cast<std::uint8_t>(100 + i));
+    f.peer.handle_listed(root, f.geometry, start);
+  }
+  f.peer.handle_idle(start);
+  CHECK_FALSE(f.told<signal::Ask>());
+  f.peer.handle_listed(f.root, f.geometry, start);
+  f.peer.handle_idle(start);
+  CHECK(f.told<signal::Ask>());
+}
+
+TEST_CASE("a peer whose offer does not come is declined") {
+  Fixture f;
+  f.connect();
+  f.peer.handle_message(signal::Introduce{{60}, false}, start);
+  f.drain();
+  CHECK(f.peer.next_timeout() == start + limits::offer_wait);
+  f.peer.handle_timeout(start + limits::offer_wait);
+  CHECK(f.told<signal::Decline>()->peer == PeerId{60});
+  f.peer.handle_message(signal::Signal{{60}, signal::Description{true, "sdp"}}, start);
+  CHECK(f.drain().empty());
+}
+
+TEST_CASE("a pair that lost its path starts again on the same connection, where signals reach") {
+  Fixture f;
+  f.connect();
+  f.peer.handle_message(signal::Introduce{{60}, true}, start);
+  f.drain();
+  f.peer.handle_pair_open({60}, start);
+  f.drain();
+  SUBCASE("by our offer") {
+    f.peer.handle_pair_lost({60}, start);
+    CHECK(f.first<swarm::RestartPair>()->peer == PeerId{60});
+    f.peer.handle_local_description({60}, {true, "again"}, start);
+    CHECK(f.told<signal::Signal>());
+    f.peer.handle_message(signal::Signal{{60}, signal::Description{false, "sdp"}}, start);
+    CHECK(f.first<RemoteDescription>());
+    f.peer.handle_pair_found({60}, start);
+    f.peer.handle_timeout(start + limits::pair_lost_wait);
+    CHECK(f.drain().empty());
+  }
+  SUBCASE("by theirs") {
+    f.peer.handle_message(signal::Signal{{60}, signal::Description{true, "sdp"}}, start);
+    const auto all = f.drain();
+    REQUIRE(all.size() == 1);
+    CHECK(holds_alternative<RemoteDescription>(all[0]));
+  }
+  SUBCASE("it is given up") {
+    f.peer.handle_pair_lost({60}, start);
+    f.drain();
+    f.peer.handle_timeout(start + limits::pair_lost_wait);
+    CHECK(f.first<swarm::ClosePair>());
+  }
+  SUBCASE("while there is no coordinator it waits, and goes on when introduced again") {
+    f.peer.handle_socket_closed(start);
+    f.drain();
+    f.peer.handle_pair_lost({60}, start);
+    CHECK_FALSE(f.first<swarm::RestartPair>());
+    f.peer.handle_timeout(start + limits::reconnect_min);
+    f.drain();
+    f.peer.handle_socket_open(start);
+    const auto hello = f.told<signal::Hello>();
+    CHECK(hello->peer == PeerId{50});
+    CHECK(hello->peers == std::vector<PeerId>{{60}});
+    f.peer.handle_message(signal::Welcome{signal::version, {50}}, start);
+    f.peer.handle_message(signal::Resume{{60}}, start);
+    CHECK(f.first<swarm::RestartPair>());
+    f.peer.handle_message(signal::Resume{{61}}, start);
+    CHECK(f.told<signal::Decline>()->peer == PeerId{61});
+  }
+  SUBCASE("on another network it does so at once, and the socket is looked after") {
+    f.peer.handle_network_changed(start);
+    const auto all = f.drain();
+    REQUIRE(all.size() == 2);
+    CHECK(holds_alternative<swarm::RestartPair>(all[0]));
+    CHECK(holds_alternative<signal::SendMessage>(all[1]));
+  }
+}
+
 }  // namespace peer_cdn::peer

@@ -123,4 +123,47 @@ TEST_CASE("a liar is never admitted again, and the list of liars is bounded") {
   CHECK_FALSE(pool.is_banned({7}));
 }
 
+TEST_CASE("a lost pair is started again by the side that offered, some times, and given up") {
+  Pool pool;
+  pool.admit({1}, false, start);
+  pool.admit({2}, true, start);
+  for (const PeerId peer : {PeerId{1}, PeerId{2}}) {
+    pool.handle_lost(peer, start);  // not open yet
+    pool.handle_open(peer, start);
+  }
+  CHECK_FALSE(pool.take_restart(start));
+  for (const PeerId peer : {PeerId{1}, PeerId{2}}) {
+    pool.handle_lost(peer, start);
+    pool.handle_lost(peer, start + 1s);
+  }
+  for (Duration passed{}; passed < limits::pair_lost_wait; passed += limits::pair_restart_wait) {
+    CHECK(pool.next_timeout() == start + passed);
+    CHECK(pool.take_restart(start + passed) == PeerId{1});
+    CHECK_FALSE(pool.take_restart(start + passed));
+  }
+  CHECK(pool.expired(start + limits::pair_lost_wait));
+  pool.handle_found({1});
+  CHECK_FALSE(pool.take_restart(start + limits::pair_lost_wait));
+  CHECK(pool.expired(start + limits::pair_lost_wait) == PeerId{2});
+}
+
+TEST_CASE("signals that come back restart what is lost at once, another network everything") {
+  Pool pool;
+  pool.admit({1}, false, start);
+  pool.handle_open({1}, start);
+  pool.handle_open({2}, start);
+  pool.handle_resumed({1}, start);
+  CHECK_FALSE(pool.take_restart(start));
+  pool.handle_lost({1}, start);
+  CHECK(pool.take_restart(start));
+  pool.handle_resumed({1}, start + 1s);
+  CHECK(pool.take_restart(start + 1s));
+  pool.handle_found({1});
+  pool.handle_network_changed(start + 2s);
+  CHECK(pool.take_restart(start + 2s));
+  CHECK(pool.take_restart(start + 2s));
+  CHECK_FALSE(pool.take_restart(start + 2s));
+  CHECK(pool.open_pairs() == std::vector<PeerId>{{1}, {2}});
+}
+
 }  // namespace peer_cdn::swarm

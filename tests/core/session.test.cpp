@@ -156,4 +156,24 @@ TEST_CASE("no bytes for two seconds with requests in flight is a stall") {
   CHECK_FALSE(session.stalled());
 }
 
+TEST_CASE("while the path to a peer is gone it is asked for nothing, and did not stall") {
+  Session session({1});
+  session.ask(1, block(0), start);
+  SUBCASE("seen before the stall") {
+    session.handle_lost();
+    session.abandon(std::nullopt);
+    CHECK_FALSE(session.stalls(start + 1min));
+  }
+  SUBCASE("seen after it") {
+    CHECK(session.stalls(start + limits::peer_stall));
+    session.handle_lost();
+  }
+  CHECK(session.stalled());
+  CHECK_FALSE(session.has_room());
+  session.handle_found();
+  CHECK_FALSE(session.stalled());
+  CHECK(session.has_room());
+  CHECK(session.stalls() == 0);
+}
+
 }  // namespace peer_cdn::swarm

@@ -248,6 +248,20 @@ TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last 
   CHECK(cancelled);
 }
 
+TEST_CASE("a peer whose path is gone is asked for nothing until it is back, on the same session") {
+  Fixture f;
+  f.connect();
+  f.swarm.open({1}, f.root, f.geometry, {0, 4}, {}, start);
+  f.say(wire::Have{find<wire::Want>(f.heard())->handle, {15}});
+  f.drain();
+  f.swarm.handle_pair_lost(peer, start);
+  CHECK(find<wire::Cancel>(f.heard()) != nullptr);
+  f.swarm.handle_timeout(start + 500ms);
+  CHECK(find<wire::Request>(f.heard()) == nullptr);
+  f.swarm.handle_pair_found(peer, start + 500ms);
+  CHECK(find<wire::Request>(f.heard()) != nullptr);
+}
+
 TEST_CASE("readers and downloads are bounded") {
   Fixture f;
   for (std::uint32_t i = 0; i < limits::readers_per_page; ++i)

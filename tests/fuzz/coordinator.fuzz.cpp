@@ -28,6 +28,7 @@ constexpr std::size_t roots = 8;
 
 struct Seat {
   PeerId peer;  // 0: nobody sits here
+  PeerId before;
   std::size_t site = 0;
   std::size_t browser = 0;
 };
@@ -88,8 +89,12 @@ class World {
     const auto peer = coordinator_.handle_connect(seat.site ? "https://a" : "https://b", now_);
     check(static_cast<bool>(peer));
     seat.peer = *peer;
-    if (with < 240)
-      say(seat, Hello{version, std::string(32, static_cast<char>('a' + seat.browser % 6))});
+    if (with >= 240) return;
+    // Who sat here is back, or says so, and names its neighbours.
+    Hello hello{version, std::string(32, static_cast<char>('a' + seat.browser % 6))};
+    if (with & 32) hello.peer = seat.before;
+    for (const Seat& other : table_) hello.peers.push_back(other.before);
+    say(seat, hello);
   }
 
   void leave(Seat& seat) {
@@ -115,6 +120,7 @@ class World {
 
   void forget(Seat& seat) {
     for (const Seat& other : table_) part(seat.peer, other.peer);
+    seat.before = seat.peer;
     seat.peer = PeerId{};
   }
 
@@ -131,6 +137,9 @@ class World {
         told(seat_of(tell->peer), tell->message);
       } else if (const auto* all = get_if<TellAll>(&*output)) {
         for (const PeerId peer : all->peers) told(seat_of(peer), all->message);
+      } else if (const auto* renumber = get_if<Renumber>(&*output)) {
+        for (const Seat& other : table_) check(other.peer != renumber->to);
+        seat_of(renumber->from).peer = renumber->to;
       } else if (const auto* close = get_if<Close>(&*output)) {
         forget(seat_of(close->peer));
       }
@@ -138,8 +147,10 @@ class World {
   }
 
   void told(Seat& seat, const Message& message) {
-    if (const auto* introduce = get_if<Introduce>(&message)) {
-      const Seat& other = seat_of(introduce->peer);
+    const auto* introduce = get_if<Introduce>(&message);
+    const auto* resume = get_if<Resume>(&message);
+    if (introduce != nullptr || resume != nullptr) {
+      const Seat& other = seat_of(introduce != nullptr ? introduce->peer : resume->peer);
       check(other.site == seat.site);
       check(other.browser % 6 != seat.browser % 6);
       check(pairs_.insert({seat.peer, other.peer}).second);

@@ -36,6 +36,30 @@ test('two visitors are introduced, and what they signal is relayed', async (t) =
   assert.equal(stats.peers, 1);
 });
 
+test('who comes back has its number again, also while its dead socket is open, and its pairs resume', async (t) => {
+  const {coordinator, url} = await coordinatorFor(t);
+  const root = rootOf('file');
+  const ann = new Visitor(url, {browser: 'ann'});
+  const {peer: annId} = await ann.next('welcome');
+  ann.say({type: 'have', add: [root]});
+  ann.say({type: 'ask', roots: []});
+  await ann.next('answer');
+  const bob = new Visitor(url, {browser: 'bob'});
+  const {peer: bobId} = await bob.next('welcome');
+  bob.say({type: 'ask', roots: [root]});
+  await bob.next('introduce');
+  for (let i = 0; i < 2; i++) {
+    const again = new Visitor(url, {browser: 'bob', again: {peer: bobId, peers: [annId]}});
+    assert.equal((await again.next('welcome')).peer, bobId);
+    assert.deepEqual(await again.next('resume'), {type: 'resume', peer: annId});
+    assert.deepEqual(await ann.next('resume'), {type: 'resume', peer: bobId});
+    ann.say({type: 'signal', peer: bobId, candidate: {candidate: 'c'}});
+    assert.equal((await again.next('signal')).candidate.candidate, 'c');
+    assert.equal(coordinator.stats().peers, 2);
+  }
+  assert.equal((await bob.closed).reason, 'timed-out');
+});
+
 test('a holder that declines is replaced', async (t) => {
   const {url} = await coordinatorFor(t);
   const root = rootOf('file');

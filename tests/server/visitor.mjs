@@ -11,12 +11,12 @@ export class Visitor {
   #messages = [];
   #waiting = [];
 
-  constructor(url, {origin, browser = 'a', isSilent = false, headers} = {}) {
+  constructor(url, {origin, browser = 'a', isSilent = false, headers, again = {}} = {}) {
     const {protocol, host} = new URL(url);
     this.socket = new WebSocket(url.replace(/^http/, 'ws'), {origin: origin ?? `${protocol}//${host}`, headers});
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', () => {
-        if (!isSilent) this.say({type: 'hello', version: 1, browser: browserOf(browser)});
+        if (!isSilent) this.say({type: 'hello', version: 1, browser: browserOf(browser), ...again});
         resolve();
       });
       this.socket.once('unexpected-response', async (request, response) => {

@@ -42,6 +42,16 @@ void something_happens(World& world, Visitor& visitor, const File& file) {
   if (random.chance(0.04)) return visitor.die();
   if (random.chance(0.04)) return visitor.sleep(random.between(100ms, 5min));
   if (random.chance(0.02)) return world.restart_coordinator();
+  if (random.chance(0.04)) return visitor.lose_paths();
+  if (random.chance(0.04)) {
+    return world.step(visitor, [&](Visitor& v) { v.peer.handle_network_changed(world.now()); });
+  }
+  if (random.chance(0.2)) {
+    return world.step(visitor, [&](Visitor& v) {
+      v.peer.handle_listed(file.root, file.geometry, world.now());
+      v.peer.handle_idle(world.now());
+    });
+  }
   if (!visitor.readings.empty() && random.chance(0.2)) {
     const Reading& reading = visitor.readings.back();
     if (!reading.ended && !reading.closed) visitor.close(visitor.readings.size() - 1);
@@ -145,6 +155,83 @@ TEST_CASE("a coordinator that restarts ends no transfer, and is found again") {
     later.read(file, file.geometry.all());
     CHECK(world.run_readers(60s));
     check_ended_well(later.readings[0]);
+    check_world(world);
+  });
+}
+
+TEST_CASE("pairs outlive a coordinator that restarts, and none is made twice") {
+  for_seeds(60, [](std::uint64_t seed) {
+    World world(seed, network_of(*std::make_unique<Random>(seed)));
+    const File& film = world.file(limits::mib, 64 * limits::kib);
+    const File& song = world.file(limits::mib, 64 * limits::kib);
+    Visitor& seeder = world.add();
+    seeder.hold(film, film.geometry.all());
+    seeder.hold(song, song.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(film, film.geometry.all());
+    CHECK(world.run_readers(60s));
+    world.restart_coordinator();
+    settle(world, 5s);
+    leecher.read(song, song.geometry.all());
+    CHECK(world.run_readers(60s));
+    for (const Reading& reading : leecher.readings) check_ended_well(reading);
+    CHECK(seeder.pairs_made == 1);
+    CHECK(leecher.pairs_made == 1);
+    check_world(world);
+  });
+}
+
+TEST_CASE("a path that is lost is found again on the same connection") {
+  for_seeds(60, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = world.file(4 * limits::mib, 64 * limits::kib);
+    Visitor& seeder = world.add();
+    seeder.hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& leecher = world.add();
+    settle(world, 1s);
+    leecher.read(file, file.geometry.all());
+    settle(world, random.between(300ms, 900ms));
+    leecher.lose_paths();
+    const bool told = random.chance(0.5);
+    if (told) {
+      Visitor& who = random.chance(0.5) ? seeder : leecher;
+      world.step(who, [&](Visitor& v) { v.peer.handle_network_changed(world.now()); });
+    }
+    CHECK(world.run_readers(60s));
+    if (told && leecher.pairs_made > 0) check_ended_well(leecher.readings[0]);
+    settle(world, 15s);
+    leecher.read(file, file.geometry.all());
+    CHECK(world.run_readers(60s));
+    check_ended_well(leecher.readings.back());
+    CHECK(leecher.pairs_made == 1);
+    check_world(world);
+  });
+}
+
+TEST_CASE("a page that is idle has pairs before it asks for anything") {
+  for_seeds(20, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    const File& file = world.file(2 * limits::mib, 64 * limits::kib);
+    for (int i = 0; i < 6; ++i) world.add().hold(file, file.geometry.all());
+    settle(world, 2s);
+    Visitor& idler = world.add();
+    settle(world, 1s);
+    for (int i = 0; i < 6; ++i) {
+      world.step(idler, [&](Visitor& v) {
+        v.peer.handle_listed(file.root, file.geometry, world.now());
+        v.peer.handle_idle(world.now());
+      });
+      settle(world, limits::idle_interval);
+    }
+    CHECK(idler.peer.swarm().open_pairs().size() == limits::pairs_warm_min);
+    idler.read(file, file.geometry.all());
+    CHECK(world.run_readers(60s));
+    check_ended_well(idler.readings[0]);
     check_world(world);
   });
 }

@@ -129,6 +129,10 @@ void Visitor::sleep(Duration span) {
   });
 }
 
+void Visitor::lose_paths() {
+  for (const auto& [to, unused] : links_) world_.lose(*this, to);
+}
+
 Visitor* Visitor::other(PeerId to) {
   const World::Link* side = world_.link(*this, to);
   const World::Link* back = side != nullptr ? world_.link(side->back) : nullptr;
@@ -160,11 +164,8 @@ void Visitor::perform(signal::CloseSocket&) {
   ++sockets_;
   if (!id_) return;
   const PeerId gone = *std::exchange(id_, std::nullopt);
-  world_.at(world_.now() + world_.to_server(*this), [this_world = &world_, gone] {
-    this_world->ids_.erase(gone);
-    this_world->step_coordinator(
-        [&](signal::Coordinator& c) { c.handle_disconnect(gone, this_world->now()); });
-  });
+  world_.at(world_.now() + world_.to_server(*this),
+            [this_world = &world_, gone] { this_world->disconnect(gone); });
 }
 
 void Visitor::perform(signal::SendMessage& output) {
@@ -182,6 +183,7 @@ void Visitor::perform(signal::SendMessage& output) {
 // --- Connections ---------------------------------------------------------------------------------
 
 void Visitor::perform(peer::CreatePair& output) {
+  ++pairs_made;
   world_.make_link(*this, output.peer);
   if (!output.offer) return;
   world_.after(3ms, id, [to = output.peer, this](Visitor&) {
@@ -202,6 +204,12 @@ void Visitor::perform(peer::RemoteDescription& output) {
 
 void Visitor::perform(swarm::ClosePair& output) {
   world_.cut(*this, output.peer, 50ms);
+}
+
+void Visitor::perform(swarm::RestartPair& output) {
+  world_.after(3ms, id, [to = output.peer, this](Visitor&) {
+    peer.handle_local_description(to, {true, "again"}, world_.now());
+  });
 }
 
 void Visitor::perform(swarm::SendControl& output) {

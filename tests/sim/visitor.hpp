@@ -83,6 +83,8 @@ class Visitor {
   PeerId peer_id() const { return id_.value_or(PeerId{}); }
   // Of this connection's other end, if it is open.
   Visitor* other(PeerId peer);
+  // To each of those that it has a connection with, the path is lost.
+  void lose_paths();
 
   peer::Peer peer;
   Line line;
@@ -92,7 +94,7 @@ class Visitor {
   const VisitorId id;
   bool alive = true;
   Instant asleep_until{};
-  std::uint64_t blocks_sent = 0, bytes_taken = 0, memory = 0, memory_max = 0;
+  std::uint64_t pairs_made = 0, blocks_sent = 0, bytes_taken = 0, memory = 0, memory_max = 0;
   std::map<Error, int> reports;
   // What others did to it that it must have a name for.
   std::map<Error, int> wronged;
@@ -107,6 +109,7 @@ class Visitor {
   void perform(peer::RemoteDescription& output);
   void perform(peer::RemoteCandidate&) {}
   void perform(swarm::ClosePair& output);
+  void perform(swarm::RestartPair& output);
   void perform(swarm::SendControl& output);
   void perform(swarm::SendBlock& output);
   void perform(swarm::TakeBlock& output);

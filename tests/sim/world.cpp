@@ -124,7 +124,15 @@ void World::drain_coordinator() {
       const auto message = std::make_shared<const signal::Message>(std::move(all->message));
       for (const PeerId peer : all->peers) tell(peer, message);
     }
-    check(!std::holds_alternative<signal::Close>(*output),
+    if (const auto* renumber = std::get_if<signal::Renumber>(&*output)) {
+      Visitor& visitor = *visitors[ids_.at(renumber->from)];
+      ids_.erase(renumber->from);
+      ids_[renumber->to] = visitor.id;
+      renumbered_[renumber->from] = renumber->to;
+      if (visitor.id_ == renumber->from) visitor.id_ = renumber->to;
+    }
+    const auto* close = std::get_if<signal::Close>(&*output);
+    check(close == nullptr || close->error == Error::timed_out,
           "the coordinator refuses no honest peer");
   }
   const auto next = coordinator_->next_timeout();
@@ -135,6 +143,13 @@ void World::drain_coordinator() {
     coordinator_woken_.reset();
     step_coordinator([&](signal::Coordinator& c) { c.handle_timeout(now_); });
   });
+}
+
+void World::disconnect(PeerId peer) {
+  const auto renumbered = renumbered_.find(peer);
+  if (renumbered != renumbered_.end()) peer = renumbered->second;
+  ids_.erase(peer);
+  step_coordinator([&](signal::Coordinator& c) { c.handle_disconnect(peer, now_); });
 }
 
 void World::restart_coordinator() {
@@ -148,6 +163,7 @@ void World::restart_coordinator() {
     });
   }
   ids_.clear();
+  renumbered_.clear();
 }
 
 // --- Connections ---------------------------------------------------------------------------------
@@ -206,7 +222,13 @@ void World::connect(Visitor& offerer, PeerId to) {
   if (found == ids_.end() || !offerer.id_) return;
   Visitor& other = *visitors[found->second];
   const LinkId one = id_of(offerer, to), two = id_of(other, *offerer.id_);
-  if (link(one) == nullptr || link(two) == nullptr || random.chance(network.unreachable)) return;
+  if (link(one) == nullptr || link(two) == nullptr) return;
+  if (link(one)->open) {  // ICE was started again
+    const Duration wait = 4 * link(one)->delay;
+    find_path(one, wait);
+    return find_path(two, wait);
+  }
+  if (random.chance(network.unreachable)) return;
   link(one)->back = two;
   link(two)->back = one;
   const Duration delay = offerer.line.delay + network.delay + other.line.delay;
@@ -226,6 +248,35 @@ void World::connect(Visitor& offerer, PeerId to) {
       visitor.peer.handle_pair_open(up->to, now_);
     });
   }
+}
+
+void World::lose(Visitor& visitor, PeerId peer) {
+  const LinkId id = id_of(visitor, peer);
+  if (link(id) == nullptr || !link(id)->open || link(link(id)->back) == nullptr) return;
+  for (const LinkId each : {id, link(id)->back}) {
+    link(each)->lost = true;
+    at(now_ + random.between(2s, 7s), link(each)->from, [this, each](Visitor& v) {
+      const Link* side = link(each);
+      if (side != nullptr && side->lost) v.peer.handle_pair_lost(side->to, now_);
+    });
+  }
+}
+
+void World::find_path(LinkId id, Duration wait) {
+  at(now_ + wait, link(id)->from, [this, id](Visitor& visitor) {
+    Link* found = link(id);
+    if (found == nullptr) return;
+    found->lost = false;
+    for (auto& action : std::exchange(found->held, {})) at(now_, visitor.id, std::move(action));
+    visitor.peer.handle_pair_found(found->to, now_);
+  });
+}
+
+void World::take(LinkId id, std::function<void(Visitor&)> action) {
+  Link* here = link(id);
+  if (here == nullptr) return;
+  if (here->lost) return here->held.push_back(std::move(action));
+  action(*visitors[here->from]);
 }
 
 void World::cut(Visitor& from, PeerId to, Duration wait) {
@@ -289,12 +340,13 @@ void World::send_control(Visitor& sender, PeerId to, Bytes frame, Error offence)
   if (back == nullptr) return;
   const Instant arrival = transmit(sender, *side, 0, frame.size());
   const auto shared = std::make_shared<const Bytes>(std::move(frame));
-  at(arrival, back->from, [this, id = side->back, shared, offence](Visitor& visitor) {
+  const auto taken = [this, id = side->back, shared, offence](Visitor& visitor) {
     const Link* here = link(id);
     if (here == nullptr) return;
     if (offence != Error::none) ++visitor.wronged[offence];
     visitor.peer.swarm().handle_control(here->to, *shared, now_);
-  });
+  };
+  at(arrival, back->from, [this, id = side->back, taken](Visitor&) { take(id, taken); });
 }
 
 void World::send_block(Visitor& sender, PeerId to, Message message) {
@@ -314,15 +366,16 @@ void World::send_block(Visitor& sender, PeerId to, Message message) {
   });
   const Link* back = link(side->back);
   if (back == nullptr) return;
-  const auto take = [this, id = side->back, message = std::move(message)](Visitor& visitor) {
+  const auto taken = [this, id = side->back, message = std::move(message)](Visitor& visitor) {
     const Link* here = link(id);
     if (here == nullptr) return;
     if (message.offence != Error::none) ++visitor.wronged[message.offence];
     visitor.message_ = message.tag;
     visitor.peer.swarm().handle_block(here->to, message.header, message.bytes, now_);
   };
-  at(arrival, [this, visitor = back->from, bytes, take] {
-    if (find(visitor) != nullptr) at(arrive(*find(visitor), bytes), visitor, take);
+  at(arrival, [this, visitor = back->from, bytes, id = side->back, taken] {
+    if (find(visitor) == nullptr) return;
+    at(arrive(*find(visitor), bytes), visitor, [this, id, taken](Visitor&) { take(id, taken); });
   });
 }
 

@@ -61,6 +61,8 @@ class World {
   bool run_readers(Duration at_most);
   Instant now() const { return now_; }
 
+  // What this visitor and that peer say to each other comes only when their ICE was started again.
+  void lose(Visitor& visitor, PeerId peer);
   // The coordinator's process ends and another one begins.
   void restart_coordinator();
 
@@ -107,6 +109,8 @@ class World {
     std::uint32_t generation = 0;
     bool open = false;
     bool alive = false;
+    bool lost = false;
+    std::vector<std::function<void(Visitor&)>> held;  // what came while it was
     Duration delay{};
     std::uint64_t pace = 0;  // bytes a second of this connection alone; 0: any
     Instant free{};
@@ -122,6 +126,9 @@ class World {
   void make_link(Visitor& from, PeerId to);
   void drop_link(Visitor& from, PeerId to);
   void connect(Visitor& offerer, PeerId to);
+  void find_path(LinkId id, Duration wait);
+  void take(LinkId id, std::function<void(Visitor&)> action);
+  void disconnect(PeerId peer);
   // This side closed it: the other notices.
   void cut(Visitor& from, PeerId to, Duration notice);
   void notice(LinkId id, Duration wait);
@@ -152,6 +159,7 @@ class World {
   std::vector<Link> links_;
   std::vector<std::uint32_t> free_links_;
   std::unordered_map<PeerId, VisitorId> ids_;
+  std::unordered_map<PeerId, PeerId> renumbered_;
   std::unique_ptr<signal::Coordinator> coordinator_;
   std::uint32_t coordinators_ = 0;
   std::optional<Instant> coordinator_woken_;

@@ -92,6 +92,7 @@ export class FakeConnection {
     if (!this.twin) throw new Error('InvalidStateError: no remote description');
     this.candidates.push(candidate);
   }
+  restartIce() {}
   close() {
     this.connectionState = 'closed';
     for (const channel of this.channels) {

@@ -70,8 +70,9 @@ export async function openSite(files, options = {}) {
   };
   const all = {'/index.html': shortPage, '/page.js': shortScript, '/sw.js': patientWorker(), ...files};
   for (const [name, content] of Object.entries(all)) write(name, content);
-  const inner = await serveFolder(dir, options.serve);
-  const origin = await Origin.start({...inner, ...options, headers: {...strictPolicy, ...options.headers}});
+  let inner = await serveFolder(dir, options.serve);
+  const origin = await Origin.start(
+      {...inner, ...options, stop: () => inner.stop(), headers: {...strictPolicy, ...options.headers}});
   return {
     dir,
     origin,
@@ -80,6 +81,12 @@ export async function openSite(files, options = {}) {
     /** The manifest, as anybody gets it. */
     async manifest() { return (await fetch(`${origin.url}/peer-cdn.json`)).json(); },
     async root(url) { return (await this.manifest()).resources[url]?.root; },
+    /** The server is started again, and the coordinator with it: it knows nobody. */
+    async restart() {
+      const {port} = inner.server.address();
+      await inner.stop();
+      inner = await serveFolder(dir, {...options.serve, port});
+    },
     read: (name) => fs.readFileSync(path.join(dir, name)),
     async close() {
       await origin.close();
@@ -91,6 +98,6 @@ export async function openSite(files, options = {}) {
 /** peer-cdn's own server for a folder, on a private port: what an Origin stands in front of. */
 export async function serveFolder(dir, options = {}) {
   const {serve} = await import('../../../src/server/index.js');
-  const {server, close} = await serve(dir, {...options, port: 0});
+  const {server, close} = await serve(dir, {port: 0, ...options});
   return {server, stop: close};
 }

@@ -1,0 +1,147 @@
+// Connections between pages: made before they are needed, used again, and kept through what networks do.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {Relay, relayFlags} from '../bench/relay.mjs';
+import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+
+const [film, song, book] = ['/static/film.bin', '/static/song.bin', '/static/book.bin'];
+const files = {[film]: randomBytes('film', 12_000_001), [song]: randomBytes('song', 3_000_001),
+  [book]: randomBytes('book', 200_000)};
+
+/** Runs in the page before its scripts: keeps every connection that it makes, weakly. */
+function keepConnections() {
+  globalThis.made = [];
+  const Real = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Real {
+    constructor(configuration) {
+      super(configuration);
+      globalThis.made.push(new WeakRef(this));
+    }
+  };
+}
+
+const options = {init: keepConnections};
+const made = (visitor) => visitor.run(() => globalThis.made.length);
+const open = (visitor) => visitor.run(() => window.peerCdn.stats.peers);
+const untilOpen = (visitor, count = 1) => until(`${count} pair(s) are open`, async () => await open(visitor) === count);
+const same = async (visitor, url) => {
+  const got = await visitor.fetch(url);
+  assert.equal(got.error, null);
+  assert.equal(got.sha256, sha256(files[url]), url);
+};
+
+/** A visitor that has some of the files and shares them, and one that has only opened the page. */
+async function two(t, {flags = [], before, urls = [film]} = {}) {
+  const {site, chromium, keep} = scene(t);
+  const s = await site(files);
+  await before?.(s, keep);
+  const [first, second] = [await chromium({...options, flags}), await chromium({...options, flags})];
+  await first.visit(s.url);
+  for (const url of urls) {
+    await first.fetch(url);
+    await s.origin.untilShared(await s.root(url));
+  }
+  await second.visit(s.url);
+  return {s, first, second, chromium};
+}
+
+test('a page that was only opened has a pair, and its first fetch needs no other', async (t) => {
+  const {first, second} = await two(t);
+  await untilOpen(second);
+  const began = await made(second);
+  await same(second, film);
+  const {fromPeers} = await second.sources(film);
+  assert.equal(fromPeers, files[film].length);
+  assert.equal(await made(second), began);
+  assert.equal(await made(first), 1);
+});
+
+test('a hidden page, and one that is to save data, make no pair of their own accord', async (t) => {
+  const {site, chromium} = scene(t);
+  const s = await site(files);
+  const first = await chromium(options);
+  await first.visit(s.url);
+  await first.fetch(film);
+  await s.origin.untilShared(await s.root(film));
+  const thrifty = await chromium({init: () => {
+    Object.defineProperty(NetworkInformation.prototype, 'saveData', {get: () => true});
+  }});
+  const hidden = await chromium({init: () => Object.defineProperty(Document.prototype, 'hidden', {get: () => true})});
+  for (const visitor of [thrifty, hidden]) await visitor.visit(s.url);
+  const eager = await chromium(options);
+  await eager.visit(s.url);
+  await untilOpen(eager);
+  for (const visitor of [thrifty, hidden]) assert.equal(await open(visitor), 0);
+});
+
+test('a coordinator that restarts: pairs serve on, asks work again, and no pair is made twice', async (t) => {
+  const {s, first, second} = await two(t, {urls: [film, song, book]});
+  await untilOpen(second);
+  s.origin.reset();
+  const restarting = s.restart();
+  await same(second, song);
+  assert.equal((await second.sources(song)).fromPeers, files[song].length, 'the pair serves without a coordinator');
+  await restarting;
+  await until('both are back', () => s.origin.signals.filter(
+      ({from, message}) => from === 'server' && message.type === 'resume').length === 2);
+  await s.origin.untilShared(await s.root(book));
+  s.origin.requests = [];
+  await same(second, book);
+  assert.equal(s.origin.sent(book), 0);
+  assert.deepEqual([await made(first), await made(second)], [1, 1]);
+  assert.ok(!s.origin.signals.some(({message}) => message.type === 'introduce'), 'they know each other');
+});
+
+/** The second one is fetching from the first, who serves 3 MB/s over the relay, when every path is cut. */
+async function cutInTheMiddle(t) {
+  let relay;
+  const all = await two(t, {flags: relayFlags, before: async (s, keep) => {
+    relay = await keep(Relay.start());
+    s.origin.rewrite = (message) => relay.message(message);
+  }});
+  await untilOpen(all.second);
+  await all.first.run(() => {
+    window.peerCdn.upload = {bytesPerSecond: 3_000_000};
+  });
+  const fetching = all.second.fetch(film);
+  await until('3 MB came from the first visitor', async () => {
+    const [transfer] = await all.second.transfers(film);
+    return transfer?.fromPeers >= 3_000_000;
+  });
+  relay.cut();
+  return {...all, fetching};
+}
+
+test('the path is cut and the network says so: the same fetch goes on over the same connection', async (t) => {
+  const {first, second, fetching} = await cutInTheMiddle(t);
+  await second.run(() => {
+    globalThis.dispatchEvent(new Event('online'));
+  });
+  const got = await fetching;
+  assert.equal(got.error, null);
+  assert.equal(got.sha256, sha256(files[film]));
+  const from = await second.sources(film);
+  t.diagnostic(JSON.stringify(from));
+  assert.ok(from.fromPeers > 6_000_000, 'the peer went on serving');
+  assert.deepEqual([await made(first), await made(second)], [1, 1]);
+});
+
+test('the path is cut and nobody says so: the fetch completes, and the connection finds another path', async (t) => {
+  const {s, first, second, fetching} = await cutInTheMiddle(t);
+  const got = await fetching;
+  assert.equal(got.error, null);
+  assert.equal(got.sha256, sha256(files[film]));
+  s.origin.signals = [];
+  await until('ICE was started again', () => s.origin.signals.some(({message}) => message.description?.type === 'answer'));
+  await until('the connection is there again', () => second.run(
+      () => globalThis.made[0].deref()?.connectionState === 'connected'));
+  assert.deepEqual([await open(first), await open(second)], [1, 1]);
+  await first.fetch(song);
+  await s.origin.untilShared(await s.root(song));
+  await until('the second one has heard', () => s.origin.signals.some(({from, message}) =>
+    from === 'server' && message.type === 'present' && message.add?.length > 0));
+  await same(second, song);
+  assert.equal((await second.sources(song)).fromPeers, files[song].length);
+  assert.deepEqual([await made(first), await made(second)], [1, 1]);
+});
