@@ -209,9 +209,10 @@ inline constexpr Duration claim_wait = 3s;
 // say in all: a claim and its renewals for each piece.
 inline constexpr std::uint32_t claims_missed = 3;
 inline constexpr std::uint32_t claims_from_peer = 4 * pieces_per_resource;
-// The origin gives nothing for so long, and for the time of a piece at reader_rate_min: the worker
-// asks it itself. Before the worker gives up the page (bridge_stall).
-inline constexpr Duration origin_stall = 8s;
+// Neither peers nor the origin bring a reader's next piece for so long, and for the time of a piece
+// at reader_rate_min: the worker asks the origin itself. Before it gives up the page
+// (bridge_stall).
+inline constexpr Duration reader_silence = 8s;
 // How often a page asks for more peers: those who come later must meet those who came first. The
 // first time soon: at 2 s most downloads have had half of the peers that they could use
 // (tests/sim).

@@ -31,7 +31,7 @@ void Download::open(ReaderId reader, PieceRange pieces, OriginUse origin, Instan
   target.id = reader;
   target.rest = pieces;
   target.origin = origin;
-  target.opened = target.since = target.window = now;
+  target.opened = target.since = target.heard = target.window = now;
   readers_.push_back(target);
   ask_wait_ = limits::ask_again_min;
   ask_at_ = now + ask_wait_;
@@ -44,7 +44,7 @@ bool Download::grant(ReaderId reader, std::uint64_t bytes, Instant now) {
   for (Target& target : readers_) {
     if (target.id != reader) continue;
     if (target.credit <= 0) {
-      target.since = target.window = now;
+      target.since = target.heard = target.window = now;
       target.window_bytes = 0;
     }
     // Beyond a whole resource more credit means nothing.
@@ -111,7 +111,7 @@ void Download::deliver(Target& target, Instant now, Outputs& out) {
     const PieceIndex piece = target.rest.begin++;
     target.credit -= geometry_.bytes_of(piece);
     target.window_bytes += geometry_.bytes_of(piece);
-    target.since = now;
+    target.since = target.heard = now;
     out.push(Deliver{target.id, root_, piece, pieces_[piece].from_origin});
     forget_ready(piece, out);
   }
@@ -127,13 +127,13 @@ Duration Download::patience() const {
 // How long this reader waits for what it waits for now. A window that brought enough is over in
 // settle().
 Instant Download::deadline(const Target& target) const {
-  if (origin_gives(target)) {
-    if (target.credit <= 0) return target.since + limits::reader_idle;
-    return target.since + limits::origin_stall + patience() - limits::reader_stall;
-  }
+  const bool idle = target.credit <= 0;
+  // However often its next piece is lost and found meanwhile.
+  const Instant latest = target.heard + limits::reader_silence + patience() - limits::reader_stall;
+  if (origin_gives(target)) return idle ? target.since + limits::reader_idle : latest;
   if (!target.lost) {
-    if (target.credit <= 0) return target.since + limits::reader_idle;
-    return std::min(target.since, target.window) + patience();
+    if (idle) return target.since + limits::reader_idle;
+    return std::min(std::min(target.since, target.window) + patience(), latest);
   }
   Instant last = target.since;  // at once, if nothing can come
   if (asked_ != Asked::nobody) {
@@ -148,7 +148,7 @@ Instant Download::deadline(const Target& target) const {
       last = std::max(last, target.since + limits::reader_stall);
     }
   }
-  return last;
+  return idle ? last : std::min(last, latest);
 }
 
 Error Download::reason(const Target& target) const {

@@ -171,6 +171,7 @@ class Download {
     OriginUse origin;
     Instant opened{};
     Instant since{};  // of the last piece, of lost, or of credit
+    Instant heard{};  // of the last piece, or of credit
     // Its rate is looked at a window at a time, while it could take more and somebody here has
     // more.
     Instant window{};
