@@ -199,7 +199,9 @@ export class Page {
       this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
     }
     if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
-    if (message?.type === 'transfer' && message.done) this.#engine.transferOver(this.resources.handleOf(message.root));
+    if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {
+      this.#engine.transfer(this.resources.handleOf(message.root), message.done);
+    }
     this.#listener.tell(message);
   }
 

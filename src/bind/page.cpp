@@ -310,8 +310,8 @@ void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::ui
   const Known& known = *entry.known;
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
-  self->peer.open({reader}, known.root, known.geometry, pieces,
-                  {origin, instant_from_ms(patience_ms).time_since_epoch()}, entry.at);
+  const swarm::OriginUse use{origin, instant_from_ms(patience_ms).time_since_epoch()};
+  self->peer.open({reader}, known.root, known.geometry, {pieces, use}, entry.at);
 }
 void grant(std::uint32_t reader, double bytes) {
   const Entry entry;
@@ -362,9 +362,9 @@ void fetch_end(std::uint32_t fetch, std::string code) {
     self->peer.swarm().handle_fetch_end({fetch}, error_of(code), entry.at);
   }
 }
-void transfer_over(std::uint32_t root) {
+void transfer(std::uint32_t root, bool over) {
   const Entry entry(root);
-  if (entry) self->peer.swarm().handle_transfer_over(entry.known->root, entry.at);
+  if (entry) self->peer.swarm().handle_transfer(entry.known->root, over, entry.at);
 }
 void digests_failed(std::uint32_t root) {
   const Entry entry(root);
@@ -422,7 +422,7 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::function("digestsFailed", &digests_failed);
   emscripten::function("fetched", &fetched);
   emscripten::function("fetchEnd", &fetch_end);
-  emscripten::function("transferOver", &transfer_over);
+  emscripten::function("transfer", &transfer);
   emscripten::function("digest", &digest);
   emscripten::function("blockReady", &block_ready);
   emscripten::function("sent", &sent);

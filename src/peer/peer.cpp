@@ -85,14 +85,14 @@ void Peer::handle_no_webrtc(Instant now) {
   stop(now);
 }
 
-void Peer::open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-                swarm::OriginUse origin, Instant now) {
+void Peer::open(ReaderId reader, const Root& root, const Geometry& geometry, swarm::Order order,
+                Instant now) {
   now_ = now;
   if (!webrtc_) {
     ready_.push(swarm::End{reader, Error::no_webrtc});
     return;
   }
-  swarm_.open(reader, root, geometry, pieces, origin, now);
+  swarm_.open(reader, root, geometry, order, now);
 }
 
 void Peer::handle_timeout(Instant now) {

@@ -67,8 +67,8 @@ class Peer {
 
   // Nobody has it and no pair is open: the answer is known without a round trip. Without a socket
   // to the coordinator, yet or any more, nobody has it.
-  void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-            swarm::OriginUse origin, Instant now);
+  void open(ReaderId reader, const Root& root, const Geometry& geometry, swarm::Order order,
+            Instant now);
 
   // What this page may want one day, the likeliest last: beyond limits::listed_roots the first that
   // was told goes.

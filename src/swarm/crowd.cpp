@@ -16,20 +16,22 @@ Swarm::Watch* Swarm::find_watch(const Root& root) {
   return nullptr;
 }
 
-// It is announced although nothing of it is here yet, and asked for: the others do the same.
+// It is asked for, and announced although nothing of it is here yet: but not before the origin's
+// answer is known to be one that may be shared.
 void Swarm::watch(const Root& root, const Geometry& geometry, Instant now) {
   if (geometry.bytes() <= limits::crowd_bytes || find_watch(root) != nullptr) return;
   if (watches_.size() >= limits::watched_roots) unwatch(watches_.front().root);
   watches_.push_back({root, geometry, now, now, limits::ask_again_min});
-  if (serving_) outputs_.push(Serve{root, true});
 }
 
 void Swarm::unwatch(const Root& root) {
-  if (find_watch(root) == nullptr) return;
+  const Watch* watch = find_watch(root);
+  if (watch == nullptr) return;
+  const bool offered = watch->offered;
   watches_.erase(std::remove_if(watches_.begin(), watches_.end(),
                                 [&](const Watch& watch) { return watch.root == root; }),
                  watches_.end());
-  if (serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, false});
+  if (offered && serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, false});
 }
 
 void Swarm::meet(const Root& root, std::uint32_t introduced, Instant now) {
@@ -40,8 +42,15 @@ void Swarm::meet(const Root& root, std::uint32_t introduced, Instant now) {
   if (!std::exchange(watch->met, true)) outputs_.push(Company{root});
 }
 
-void Swarm::handle_transfer_over(const Root& root, Instant now) {
-  unwatch(root);
+void Swarm::handle_transfer(const Root& root, bool over, Instant now) {
+  Watch* watch = find_watch(root);
+  if (over) {
+    unwatch(root);
+  } else if (watch != nullptr) {
+    watch->heard = now;
+    const bool first = !std::exchange(watch->offered, true);
+    if (first && serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, true});
+  }
   settle(now);
 }
 

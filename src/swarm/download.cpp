@@ -25,12 +25,11 @@ Download::Download(const Root& root, const Geometry& geometry, std::uint64_t see
 
 // --- Readers -------------------------------------------------------------------------------------
 
-void Download::open(ReaderId reader, PieceRange pieces, OriginUse origin, Instant now,
-                    Outputs& out) {
+void Download::open(ReaderId reader, const Order& order, Instant now, Outputs& out) {
   Target target;
   target.id = reader;
-  target.rest = pieces;
-  target.origin = origin;
+  target.rest = order.pieces;
+  target.origin = order.origin;
   target.opened = target.since = target.heard = target.window = now;
   readers_.push_back(target);
   ask_wait_ = limits::ask_again_min;

@@ -35,6 +35,12 @@ struct OriginUse {
   Duration patience{};
 };
 
+// What a reader is to be given, in order.
+struct Order {
+  PieceRange pieces;
+  OriginUse origin{};
+};
+
 // How many whole pieces make up so many bytes, at least one.
 inline std::uint32_t pieces_in(std::uint64_t bytes, const Geometry& geometry) {
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(bytes / geometry.piece_bytes()));
@@ -48,7 +54,7 @@ class Download {
   const Geometry& geometry() const { return geometry_; }
 
   // --- Readers: pieces in order, under credit -------------------------------------------------
-  void open(ReaderId reader, PieceRange pieces, OriginUse origin, Instant now, Outputs& out);
+  void open(ReaderId reader, const Order& order, Instant now, Outputs& out);
   // False if there is no such reader.
   bool grant(ReaderId reader, std::uint64_t bytes, Instant now);
   bool close(ReaderId reader, Outputs& out);

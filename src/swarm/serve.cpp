@@ -52,7 +52,8 @@ void Swarm::lose(const Root& root, PieceRange pieces) {
   for (PieceIndex piece = pieces.begin; piece < end; ++piece) holding->pieces.remove(piece);
   if (!holding->pieces.empty()) return;
   holdings_.erase(root);
-  if (serving_ && find_watch(root) == nullptr) outputs_.push(Serve{root, false});
+  const Watch* watch = find_watch(root);
+  if (serving_ && (watch == nullptr || !watch->offered)) outputs_.push(Serve{root, false});
 }
 
 void Swarm::handle_dropped(const Root& root, Instant now) {
@@ -81,7 +82,9 @@ void Swarm::switch_serving(Instant now) {
   if (upload_.on() == serving_) return;
   serving_ = upload_.on();
   for (const auto& holding : holdings_) outputs_.push(Serve{holding.key, serving_});
-  for (const Watch& watch : watches_) outputs_.push(Serve{watch.root, serving_});
+  for (const Watch& watch : watches_) {
+    if (watch.offered) outputs_.push(Serve{watch.root, serving_});
+  }
   if (serving_) return;
   outputs_.push(Report{Error::upload_off, std::nullopt});
   for (auto& pair : pairs_) {
@@ -97,8 +100,9 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
   const Download* download = find_download(want.root);
   const bool coming = download != nullptr && download->readers() > 0;
   const Watch* watch = find_watch(want.root);
+  const bool offered = watch != nullptr && watch->offered;
   meet(want.root, 0, now);
-  if (!serving_ || (holding == nullptr && !coming && watch == nullptr) ||
+  if (!serving_ || (holding == nullptr && !coming && !offered) ||
       !pair.asker.want(want.handle, want.root, now)) {
     return send(pair, wire::Not{want.handle}, now);
   }

@@ -234,13 +234,13 @@ void Swarm::fill(Pair& pair, Instant now) {
 // --- Readers and the host's answers
 // ----------------------------------------------------------------
 
-void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-                 OriginUse origin, Instant now) {
+void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Order order,
+                 Instant now) {
   Download* download = find_download(root);
   std::size_t readers = 0;
   for (const auto& other : downloads_) readers += other->readers();
   Error error = Error::none;
-  if (pieces.empty() || pieces.end > geometry.count() ||
+  if (order.pieces.empty() || order.pieces.end > geometry.count() ||
       (download != nullptr && !(download->geometry() == geometry))) {
     error = Error::piece_out_of_bounds;
   } else if (readers >= limits::readers_per_page ||
@@ -263,8 +263,8 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Pi
   Watch* watch = find_watch(root);
   const bool met = watch != nullptr && watch->met;
   // Who is met began a moment ago: there is nothing to wait for.
-  if (met) origin.patience = Duration(0);
-  download->open(reader, pieces, origin, now, outputs_);
+  if (met) order.origin.patience = Duration(0);
+  download->open(reader, order, now, outputs_);
   if (met) watch->heard = now;
   if (met && watch->introduced > 0) download->handle_answered(watch->introduced);
   want_all(*download, now);

@@ -65,9 +65,8 @@ class Swarm {
   // A SendBlock could not be done: the store lost the piece.
   void handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now);
 
-  // Readers: pieces [begin, end) of one resource, in order, as far as credit allows.
-  void open(ReaderId reader, const Root& root, const Geometry& geometry, PieceRange pieces,
-            OriginUse origin, Instant now);
+  // Readers: pieces of one resource, in order, as far as credit allows.
+  void open(ReaderId reader, const Root& root, const Geometry& geometry, Order order, Instant now);
   void grant(ReaderId reader, std::uint64_t bytes, Instant now);
   void close(ReaderId reader, Instant now);
   // Nobody had it a moment ago: others may come at any time, before any mark says so.
@@ -90,8 +89,9 @@ class Swarm {
   std::uint64_t missing_bytes(const Root& root, const Geometry& geometry);
   // This root is evicted, or not in the current manifest any more: serve it to nobody.
   void handle_dropped(const Root& root, Instant now);
-  // Whoever fetched this root alone (the worker) is done with it: it is not watched any more.
-  void handle_transfer_over(const Root& root, Instant now);
+  // Whoever fetches this root alone (the worker) has some of it from the origin, which may be
+  // shared; or is done with it, and it is not watched any more.
+  void handle_transfer(const Root& root, bool over, Instant now);
   void handle_upload_options(const UploadOptions& options, Instant now);
 
   void handle_timeout(Instant now);
@@ -119,7 +119,8 @@ class Swarm {
     Instant heard;   // of it, last
     Instant ask_at;  // while nobody was met
     Duration ask_wait;
-    bool met = false;  // somebody else wants it, or has some
+    bool offered = false;  // announced: the origin's answer may be shared
+    bool met = false;      // somebody else wants it, or has some
     std::uint32_t introduced = 0;
   };
 

@@ -24,7 +24,7 @@ struct Fixture {
     drain();
   }
   void open(Instant now = start) {
-    swarm.open({1}, root, geometry, geometry.all(), {true, 200ms}, now);
+    swarm.open({1}, root, geometry, {geometry.all(), {true, 200ms}}, now);
   }
   // A reader that ended since nobody has it.
   void alone() {
@@ -67,19 +67,22 @@ struct Fixture {
 TEST_CASE("what nobody has is announced and asked for while it comes from the origin") {
   Fixture f;
   f.alone();
-  bool ended = false, announced = false;
+  f.swarm.handle_transfer(f.root, false, start);
+  f.swarm.handle_transfer(f.root, false, start);
+  bool ended = false;
+  std::size_t announced = 0;
   std::size_t asked = 0;
   for (const Output& output : f.drain()) {
     if (const auto* o = get_if<End>(&output)) ended = o->error == Error::nobody_has_it;
-    if (const auto* o = get_if<Serve>(&output)) announced = o->on;
+    if (const auto* o = get_if<Serve>(&output); o != nullptr && o->on) ++announced;
     if (holds_alternative<AskFor>(output)) ++asked;
   }
   CHECK(ended);
-  CHECK(announced);
+  CHECK(announced == 1);
   CHECK(asked == 2);  // once with a mark, once without
   CHECK(f.swarm.watches(f.root));
   SUBCASE("until the worker is done with it") {
-    f.swarm.handle_transfer_over(f.root, start);
+    f.swarm.handle_transfer(f.root, true, start);
     CHECK_FALSE(f.first<Serve>()->on);
   }
   SUBCASE("until it is listed no more") {
@@ -97,6 +100,14 @@ TEST_CASE("what nobody has is announced and asked for while it comes from the or
   }
 }
 
+TEST_CASE("what is watched is not announced before the origin's answer is known to be shared") {
+  Fixture f;
+  f.alone();
+  CHECK_FALSE(f.first<Serve>());
+  f.swarm.handle_transfer(f.root, true, start);
+  CHECK_FALSE(f.first<Serve>());
+}
+
 TEST_CASE("a small file is not watched") {
   Fixture f(16);
   f.alone();
@@ -108,6 +119,7 @@ TEST_CASE("company is told once: somebody was introduced, or wants it") {
   f.connect();
   f.alone();
   f.say(wire::Not{1});
+  f.swarm.handle_transfer(f.root, false, start);
   f.drain();
   SUBCASE("introduced") {
     f.swarm.handle_answered(f.root, 2, start);
@@ -138,6 +150,7 @@ TEST_CASE(
   f.connect();
   f.alone();
   f.say(wire::Not{1});
+  f.swarm.handle_transfer(f.root, false, start);
   f.say(wire::Want{3, f.root});
   f.drain();
   f.open();

@@ -34,7 +34,7 @@ struct Fixture {
     return digest;
   }
   void open() {
-    download.open(reader, geometry.all(), {true, patience}, start, out);
+    download.open(reader, {geometry.all(), {true, patience}}, start, out);
     download.grant(reader, limits::resource_bytes_max, start);
   }
   void source(std::uint32_t peer, std::string_view has) {

@@ -46,7 +46,7 @@ struct Fixture {
     }
     return std::nullopt;
   }
-  void open(const Root& which) { peer.open(reader, which, geometry, geometry.all(), {}, start); }
+  void open(const Root& which) { peer.open(reader, which, geometry, {geometry.all(), {}}, start); }
 
   Root root, other;
   Geometry geometry;
@@ -161,7 +161,7 @@ TEST_CASE("where no connection comes up nobody is asked for any more, until a pa
   CHECK(get<swarm::End>(all[0]).error == Error::nobody_has_it);
   f.peer.handle_timeout(start + limits::unreachable_pause_min);
   f.drain();
-  f.peer.open(reader, f.root, f.geometry, f.geometry.all(), {},
+  f.peer.open(reader, f.root, f.geometry, {f.geometry.all(), {}},
               start + limits::unreachable_pause_min);
   CHECK(f.told<signal::Ask>());
 }

@@ -178,7 +178,7 @@ TEST_CASE(
 TEST_CASE("a block that nobody asked for closes the pair") {
   Fixture f;
   f.connect();
-  f.swarm.open({1}, f.root, f.geometry, {0, 4}, {}, start);
+  f.swarm.open({1}, f.root, f.geometry, {{0, 4}, {}}, start);
   const auto heard = f.heard();
   const wire::Handle handle = find<wire::Want>(heard)->handle;
   f.say(wire::Have{handle, {15}});
@@ -215,7 +215,7 @@ TEST_CASE("a block that nobody asked for closes the pair") {
 TEST_CASE("who sent a wrong piece is closed and never let in again") {
   Fixture f(1);
   f.connect();
-  f.swarm.open({1}, f.root, f.geometry, {0, 1}, {}, start);
+  f.swarm.open({1}, f.root, f.geometry, {{0, 1}, {}}, start);
   const wire::Handle handle = find<wire::Want>(f.heard())->handle;
   f.say(wire::Have{handle, {1}});
   const auto asked = f.heard();
@@ -233,7 +233,7 @@ TEST_CASE("who sent a wrong piece is closed and never let in again") {
 TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last closed") {
   Fixture f;
   f.connect();
-  f.swarm.open({1}, f.root, f.geometry, {0, 4}, {}, start);
+  f.swarm.open({1}, f.root, f.geometry, {{0, 4}, {}}, start);
   f.say(wire::Have{find<wire::Want>(f.heard())->handle, {15}});
   f.drain();
   f.swarm.handle_timeout(start + 2s);
@@ -251,7 +251,7 @@ TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last 
 TEST_CASE("a peer whose path is gone is asked for nothing until it is back, on the same session") {
   Fixture f;
   f.connect();
-  f.swarm.open({1}, f.root, f.geometry, {0, 4}, {}, start);
+  f.swarm.open({1}, f.root, f.geometry, {{0, 4}, {}}, start);
   f.say(wire::Have{find<wire::Want>(f.heard())->handle, {15}});
   f.drain();
   f.swarm.handle_pair_lost(peer, start);
@@ -265,11 +265,11 @@ TEST_CASE("a peer whose path is gone is asked for nothing until it is back, on t
 TEST_CASE("readers and downloads are bounded") {
   Fixture f;
   for (std::uint32_t i = 0; i < limits::readers_per_page; ++i)
-    f.swarm.open({i}, f.root, f.geometry, {0, 4}, {}, start);
+    f.swarm.open({i}, f.root, f.geometry, {{0, 4}, {}}, start);
   f.drain();
-  f.swarm.open({1000}, f.root, f.geometry, {0, 4}, {}, start);
+  f.swarm.open({1000}, f.root, f.geometry, {{0, 4}, {}}, start);
   CHECK(get<End>(f.drain().at(0)).error == Error::rate_limited);
-  f.swarm.open({1001}, f.root, f.geometry, {0, 5}, {}, start);
+  f.swarm.open({1001}, f.root, f.geometry, {{0, 5}, {}}, start);
   CHECK(get<End>(f.drain().at(0)).error == Error::piece_out_of_bounds);
 }
 

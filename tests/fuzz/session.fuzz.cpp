@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     law(!timeout || *timeout > now);
   };
   swarm.handle_held(held, geometry, {0, 3}, now);
-  swarm.open({1}, wanted, geometry, {0, 3}, {true, std::chrono::milliseconds(100)}, now);
+  swarm.open({1}, wanted, geometry, {{0, 3}, {true, std::chrono::milliseconds(100)}}, now);
   swarm.grant({1}, limits::mib, now);
   swarm.handle_pair_open(peer, now);
   swarm.handle_control(peer, wire::encode(wire::Message(wire::Hello{wire::version})), now);
@@ -117,7 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                now);
         break;
       case 14:
-        swarm.handle_transfer_over(wanted, now);
+        swarm.handle_transfer(wanted, number & 1, now);
         break;
       default:
         swarm.handle_answered(wanted, number, now);

@@ -8,7 +8,7 @@ import {attach, handler, serve} from '../../src/server/index.js';
 import {bytesOf, makeFolder, sha256} from './folder.mjs';
 import {Visitor} from './visitor.mjs';
 
-const heavy = bytesOf('heavy', 200_000);
+const heavy = bytesOf('heavy', 300_000);
 
 async function site(t, {files = {}, ...options} = {}) {
   const folder = makeFolder(t, {
@@ -36,7 +36,7 @@ test('files come with length, type, validators and ranges', async (t) => {
   const {get, url} = await site(t);
   const whole = await get('/heavy.bin');
   assert.equal(whole.status, 200);
-  assert.equal(whole.headers.get('content-length'), '200000');
+  assert.equal(whole.headers.get('content-length'), '300000');
   assert.equal(whole.headers.get('content-type'), 'application/octet-stream');
   assert.equal(whole.headers.get('accept-ranges'), 'bytes');
   assert.deepEqual(Buffer.from(await whole.arrayBuffer()), heavy);
@@ -44,11 +44,11 @@ test('files come with length, type, validators and ranges', async (t) => {
   assert.equal((await raw(url, '/heavy.bin', {'if-none-match': etag})).status, 304);
 
   const ranges = [
-    ['bytes=0-9', 206, 'bytes 0-9/200000', heavy.subarray(0, 10)],
-    ['bytes=199990-', 206, 'bytes 199990-199999/200000', heavy.subarray(199990)],
-    ['bytes=-500', 206, 'bytes 199500-199999/200000', heavy.subarray(199500)],
-    ['bytes=199999-300000', 206, 'bytes 199999-199999/200000', heavy.subarray(199999)],
-    ['bytes=200000-', 416, 'bytes */200000', Buffer.from('range-not-satisfiable\n')],
+    ['bytes=0-9', 206, 'bytes 0-9/300000', heavy.subarray(0, 10)],
+    ['bytes=299990-', 206, 'bytes 299990-299999/300000', heavy.subarray(299990)],
+    ['bytes=-500', 206, 'bytes 299500-299999/300000', heavy.subarray(299500)],
+    ['bytes=299999-400000', 206, 'bytes 299999-299999/300000', heavy.subarray(299999)],
+    ['bytes=300000-', 416, 'bytes */300000', Buffer.from('range-not-satisfiable\n')],
     ['pieces=1-2', 200, null, heavy],
   ];
   for (const [range, status, contentRange, body] of ranges) {
@@ -59,7 +59,7 @@ test('files come with length, type, validators and ranges', async (t) => {
   }
   assert.equal((await get('/heavy.bin', {range: 'bytes=0-9', 'if-range': '"other"'})).status, 200);
   const head = await get('/heavy.bin', {}, 'HEAD');
-  assert.equal(head.headers.get('content-length'), '200000');
+  assert.equal(head.headers.get('content-length'), '300000');
   assert.equal(await head.text(), '');
   assert.equal((await get('/heavy.bin', {}, 'POST')).status, 405);
 });
@@ -109,7 +109,7 @@ test('the manifest is live, validated, and its digest lists are immutable', asyn
     const {resources} = await (await get('/peer-cdn.json')).json();
     return resources['/new.wasm'] && resources;
   });
-  assert.equal(changed['/heavy.bin'].bytes, 200_004);
+  assert.equal(changed['/heavy.bin'].bytes, 300_004);
   assert.notEqual(changed['/heavy.bin'].root, root);
   // A visitor that still has the manifest of before finds its list.
   assert.equal((await get(manifest.digests + root)).status, 200);
@@ -161,7 +161,7 @@ test('responses are told with the bytes that were written, and the handler can b
   await (await get('/nothing')).text();
   await until(() => told.length === 4);
   assert.deepEqual(told, [
-    ['GET', '/heavy.bin', 200, 200000], ['GET', '/heavy.bin', 206, 5], ['HEAD', '/heavy.bin', 200, 0],
+    ['GET', '/heavy.bin', 200, 300000], ['GET', '/heavy.bin', 206, 5], ['HEAD', '/heavy.bin', 200, 0],
     ['GET', '/nothing', 404, 10],
   ]);
   assert.equal(wrapped.length, 4);

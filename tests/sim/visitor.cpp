@@ -56,7 +56,7 @@ ReaderId Visitor::open(const File& file, PieceRange pieces, swarm::OriginUse ori
   reading.worker = worker_of;
   readings.push_back(reading);
   const ReaderId reader{static_cast<std::uint32_t>(readings.size())};
-  peer.open(reader, file.root, file.geometry, pieces, origin, world_.now());
+  peer.open(reader, file.root, file.geometry, {pieces, origin}, world_.now());
   return reader;
 }
 

@@ -179,6 +179,8 @@ void Worker::perform(const Body::Close& close) {
 void Worker::perform(const Body::Enqueue& enqueue) {
   passed += enqueue.end - enqueue.begin;
   if (!first_byte) first_byte = world_.now();
+  if (body_->counts().from_origin == 0) return;
+  visitor_.peer.swarm().handle_transfer(file_.root, false, world_.now());
 }
 
 void Worker::perform(const Body::Done&) {
@@ -205,7 +207,7 @@ void Worker::fall_through() {
 void Worker::end() {
   if (done()) return;
   ended_at = world_.now();
-  visitor_.peer.swarm().handle_transfer_over(file_.root, world_.now());
+  visitor_.peer.swarm().handle_transfer(file_.root, true, world_.now());
   if (world_.on_done) world_.on_done(visitor_);
 }
 
