@@ -54,9 +54,10 @@ bool Download::claimed(PieceIndex piece, Instant now) const {
   return pieces_[piece].claimed > now && let_down_ < limits::claims_missed;
 }
 
+// Also a piece of which a peer sent a part before it went.
 bool Download::free(PieceIndex piece, Instant now) const {
-  return pieces_[piece].state == State::missing && !claimed(piece, now) && !fetching(piece) &&
-         !had(piece);
+  return picker_.state(piece) == PiecePicker::State::missing && !claimed(piece, now) &&
+         !fetching(piece) && !had(piece);
 }
 
 std::uint32_t Download::unit() const {
@@ -174,7 +175,9 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
 void Download::begin_fetch(const Fetch& fetch, Instant now, Outputs& out) {
   if (fetches_.empty()) origin_rate_.resume(now);
   for (PieceIndex piece = fetch.rest.begin; piece < fetch.rest.end; ++piece) {
-    if (pieces_[piece].state == State::missing) picker_.set(piece, PiecePicker::State::shared);
+    if (picker_.state(piece) == PiecePicker::State::missing) {
+      picker_.set(piece, PiecePicker::State::shared);
+    }
   }
   fetches_.push_back(fetch);
   out.push(FetchPieces{fetch.id, root_, fetch.rest});
@@ -200,7 +203,10 @@ void Download::trim(Fetch& fetch, Instant now) {
 
 void Download::free_pieces(PieceRange pieces) {
   for (PieceIndex piece = pieces.begin; piece < pieces.end; ++piece) {
-    if (pieces_[piece].state == State::missing) picker_.set(piece, PiecePicker::State::missing);
+    if (pieces_[piece].state > State::in_flight) continue;
+    const Active* at = active(piece);
+    if (at != nullptr && (at->askers[0].on || at->askers[1].on)) continue;
+    picker_.set(piece, PiecePicker::State::missing);
   }
 }
 

@@ -251,4 +251,17 @@ TEST_CASE("a reader that closes takes its fetches with it") {
   CHECK(f.download.finished());
 }
 
+TEST_CASE("a piece of which a peer sent a part before it went is fetched whole") {
+  Fixture f(4);
+  f.open();
+  f.source(1, "xxxx");
+  f.said();
+  const auto block = f.download.next_block(*f.download.source({1}), true, true);
+  REQUIRE(block);
+  f.download.handle_block({1}, *block, f.out);
+  f.download.remove_source({1});
+  CHECK(f.said(start + limits::answer_wait) == "G1:0-4 ");
+  CHECK(f.come(1, block->piece, start + limits::answer_wait));
+}
+
 }  // namespace peer_cdn::swarm
