@@ -201,7 +201,7 @@ inline constexpr std::size_t fetches_in_flight = 2;
 inline constexpr Duration fetch_span = 500ms;
 inline constexpr std::uint64_t fetch_start_bytes = 256 * kib;
 // What peers have, and still do not bring to a waiting reader for so long, the origin brings. At
-// half of it the simulator's crowds take a third more from the origin, and none is sooner.
+// half of it the simulator's crowds take a sixth to a third more from the origin.
 inline constexpr Duration origin_wait = 1s;
 // What another page said that it fetches is left to it for so long; it says so again after half.
 inline constexpr Duration claim_wait = 3s;
