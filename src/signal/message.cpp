@@ -67,7 +67,8 @@ Result<Message> parse_hello(const Fields& fields) {
     if (!peer) return Error::malformed_message;
     hello.peer = PeerId{*peer};
   }
-  if (!fields.peers) return Message(std::move(hello));
+  // Pairs are known by numbers that a coordinator gave: who has none itself can have none.
+  if (!fields.peers || hello.peer.value == 0) return Message(std::move(hello));
   if (fields.peers->size() > limits::pairs_per_page) return Error::message_too_long;
   for (const double each : *fields.peers) {
     const auto peer = whole(each);
