@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {createHash, randomBytes} from 'node:crypto';
 import {beforeEach, test} from 'node:test';
-import {FakeConnection, FakeSocket, install} from './page-fakes.mjs';
+import {FakeConnection, FakeSocket, fakeWorkerChannel, install} from './page-fakes.mjs';
 
 install();
 const {Page} = await import('../../web/page.js');
@@ -103,13 +103,18 @@ beforeEach(() => {
 
 const company = () => new Promise((resolve) => companies.push(resolve));
 
+// What a page's worker says when it has some of it from the origin, which may be shared.
+const begun = {type: 'transfer', root, done: false, fromOrigin: pieceBytes};
+
 test('four pages share what they take from the origin: about one copy, and every byte', async (t) => {
+  const tell = fakeWorkerChannel(t);
   const origin = new SlowOrigin(15);
   globalThis.fetch = origin.fetch;
   const pages = await Promise.all([1, 2, 3, 4].map(() => openPage(t)));
   const told = company();
   const alone = pages.map((page) => read(page));
   for (const {ended} of alone) assert.equal(await ended, 'nobody-has-it');
+  tell(begun);
   assert.equal(await told, root);
   const readers = pages.map((page) => read(page));
   for (const {ended, pieces} of readers) {
@@ -121,22 +126,26 @@ test('four pages share what they take from the origin: about one copy, and every
 });
 
 test('without leave to use the origin a page asks peers only', async (t) => {
+  const tell = fakeWorkerChannel(t);
   globalThis.fetch = () => assert.fail('asked the origin');
   const pages = await Promise.all([1, 2].map(() => openPage(t)));
   const told = company();
   const readAll = () => Promise.all(pages.map((page) => read(page, {origin: false}).ended));
   for (const code of await readAll()) assert.match(code, /^(nobody-has-it|peer-gone)$/);
+  tell(begun);
   await told;
   for (const code of await readAll()) assert.match(code, /^(nobody-has-it|peer-gone|peer-stalled)$/);
 });
 
 test('an origin that fails ends the readers with its code: the worker knows what to do', async (t) => {
+  const tell = fakeWorkerChannel(t);
   const origin = new SlowOrigin(1);
   origin.broken = true;
   globalThis.fetch = origin.fetch;
   const pages = await Promise.all([1, 2].map(() => openPage(t)));
   const told = company();
   for (const {ended} of pages.map((page) => read(page))) await ended;
+  tell(begun);
   await told;
   for (const {ended} of pages.map((page) => read(page))) assert.match(await ended, /^(origin-unreachable|peer-gone)$/);
 });

@@ -178,3 +178,22 @@ export function install() {
     fetch: async () => new Response(null, {status: 404}),
   });
 }
+
+/** BroadcastChannel between a test, as the worker, and the pages of this process. */
+export function fakeWorkerChannel(t) {
+  const open = new Set();
+  globalThis.BroadcastChannel = class {
+    onmessage = null;
+    constructor() {
+      open.add(this);
+    }
+    postMessage() {}
+    close() {
+      open.delete(this);
+    }
+  };
+  t.after(() => {
+    globalThis.BroadcastChannel = undefined;
+  });
+  return (data) => [...open].forEach((channel) => channel.onmessage?.({data}));
+}

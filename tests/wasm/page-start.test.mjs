@@ -1,7 +1,7 @@
 // start(), and what a page keeps of the visitor's choices, with a browser of fakes.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {FakeSocket, install} from './page-fakes.mjs';
+import {FakeSocket, fakeWorkerChannel, install} from './page-fakes.mjs';
 
 install();
 Object.defineProperty(globalThis, 'navigator', {configurable: true, writable: true, value: {}});
@@ -146,25 +146,6 @@ test('a browser id lasts a day from when it was made, not until midnight', (t) =
   t.mock.timers.setTime(Date.parse('2026-01-02T23:51:00Z'));
   assert.notEqual(browserId(), id);
 });
-
-/** BroadcastChannel between a test, as the worker, and the pages of this process. */
-function fakeWorkerChannel(t) {
-  const open = new Set();
-  globalThis.BroadcastChannel = class {
-    onmessage = null;
-    constructor() {
-      open.add(this);
-    }
-    postMessage() {}
-    close() {
-      open.delete(this);
-    }
-  };
-  t.after(() => {
-    globalThis.BroadcastChannel = undefined;
-  });
-  return (data) => [...open].forEach((channel) => channel.onmessage?.({data}));
-}
 
 const listing = (more) => JSON.stringify({version: 1, resources: {
   '/a.bin': {bytes: 5, type: 'text/plain', pieceBytes: 65536, root: 'ab'.repeat(32)},
