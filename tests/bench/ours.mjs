@@ -1,5 +1,5 @@
 // Ours, as a site uses it: a seeder's page with files in its store, and a reader's page that fetches them.
-import {openSite, randomBytes, until} from '../e2e/harness/index.mjs';
+import {openChromium, openSite, randomBytes, until} from '../e2e/harness/index.mjs';
 
 /** In the page: fetches and counts, without keeping or hashing what comes. */
 async function drain(url) {
@@ -48,6 +48,36 @@ export async function seed(site, visitor, urls) {
 export async function warmUp(site, reader) {
   await reader.visit(`${site.url}/`);
   await transferOurs(reader, '/static/warm.bin');
+}
+
+/**
+ * A seeder that holds a file of so many bytes for each run, so that every one comes from it, and a reader with an open
+ * connection to it, in two processes. `keep` is told of what is open as it opens.
+ */
+export async function openPair(runs, bytes, keep) {
+  const site = await keep(openFiles(runs, bytes));
+  const seeder = await keep(openChromium());
+  const reader = await keep(openChromium());
+  await seed(site, seeder, ['/static/warm.bin', ...Array.from({length: runs}, (_, i) => fileUrl(i))]);
+  await warmUp(site, reader);
+  return {seeder, reader};
+}
+
+/**
+ * Calls `work` with a `keep`, and closes what was kept when it is over.
+ * @template T
+ * @param {(keep: <C>(opening: Promise<C>) => Promise<C>) => Promise<T>} work
+ */
+export async function closing(work) {
+  const open = [];
+  try {
+    return await work(async (opening) => {
+      open.push(await opening);
+      return open.at(-1);
+    });
+  } finally {
+    await Promise.allSettled(open.reverse().map((one) => one.close()));
+  }
 }
 
 /**

@@ -1,7 +1,6 @@
 // What a transfer costs the page that it runs in: long tasks, and main-thread time per MB received.
 import {setTimeout as delay} from 'node:timers/promises';
-import {openChromium} from '../e2e/harness/index.mjs';
-import {fileUrl, openFiles, seed, transferOurs, warmUp} from './ours.mjs';
+import {closing, fileUrl, openPair, transferOurs} from './ours.mjs';
 import {median, rounded} from './stats.mjs';
 
 const bytes = 32 * 1024 * 1024;
@@ -46,19 +45,9 @@ async function idle(gauges, span) {
   return (await Promise.all(gauges.map((each) => each.end()))).map(({ms}) => ms);
 }
 
-export async function measure({say, runs = 5}) {
-  const open = [];
-  const keep = async (opening) => {
-    const one = await opening;
-    open.push(one);
-    return one;
-  };
-  try {
-    const site = await keep(openFiles(runs, bytes));
-    const seeder = await keep(openChromium());
-    const reader = await keep(openChromium());
-    await seed(site, seeder, ['/static/warm.bin', ...Array.from({length: runs}, (_, i) => fileUrl(i))]);
-    await warmUp(site, reader);
+export function measure({say, runs = 5}) {
+  return closing(async (keep) => {
+    const {seeder, reader} = await openPair(runs, bytes, keep);
     const gauges = [await gauge(reader), await gauge(seeder)];
     const raw = {receiving: [], seeding: []};
     for (let run = 0; run < runs; ++run) {
@@ -79,7 +68,5 @@ export async function measure({say, runs = 5}) {
       },
       raw,
     };
-  } finally {
-    await Promise.allSettled(open.reverse().map((one) => one.close()));
-  }
+  });
 }

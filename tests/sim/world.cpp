@@ -9,9 +9,7 @@
 namespace peer_cdn::sim {
 namespace {
 
-// Longest time that a reader with credit may hear nothing. The worker gives a page up after
-// limits::bridge_stall (10 s); the page itself may take longer, while what the reader waits for is
-// lost and found again: each time its patience begins anew (Download::note_loss).
+// Longest time that a reader with credit may hear nothing: the worker would give the page up then.
 constexpr Duration silence_max = limits::bridge_stall;
 // What a packet carries.
 constexpr double packet_bytes = 1200;
