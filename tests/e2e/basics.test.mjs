@@ -49,6 +49,7 @@ test(
       await until('the worker controls the page', () => second.run(controlled));
       await s.origin.untilIntroducible(root);
       s.origin.requests = [];
+      s.origin.recede();
       for (const [url, bytes] of [['/static/model.bin', big], ['/static/small.bin', small]]) {
         const got = await second.fetch(url);
         assert.equal(got.error, null);
@@ -75,6 +76,7 @@ test(
         assert.equal(s.origin.sent(url), files[url].length, 'the first visitor took one copy from the origin');
       }
       s.origin.requests = [];
+      s.origin.recede();
       await second.visit(s.url);
       for (const [url, bytes] of Object.entries(files)) {
         const got = await second.fetch(url);
@@ -236,6 +238,7 @@ test('a fetch from a dedicated worker is answered as quickly, with the right byt
   await second.visit(s.url);
   await s.origin.untilIntroducible(await s.root('/static/x.bin'));
   s.origin.requests = [];
+  s.origin.recede();
   const ask = (url) => second.run((path) => new Promise((resolve) => {
                                     const worker = new Worker('/worker.js');
                                     worker.onmessage = ({data}) => resolve(data);

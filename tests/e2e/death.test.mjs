@@ -54,11 +54,13 @@ async function dieInTheMiddle(t, {init, onDeath, die = closeTab} = {}) {
   });
   await second.visit(s.url);
   s.origin.requests = [];
+  const comeBack = s.origin.recede();
   const fetching = second.fetch(url, {init});
   await until('3 MB came from the first visitor', async () => {
     const [transfer] = await second.transfers(url);
     return transfer?.fromPeers >= 3_000_000;
   });
+  comeBack();
   await onDeath?.(s);
   await die(first);
   const died = performance.now();

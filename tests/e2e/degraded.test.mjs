@@ -166,6 +166,7 @@ test('the coordinator goes away and comes back: pairs go on, and new ones are ma
   await s.origin.untilShared(root);
   await visitor.visit(s.url, {page: second});
   await s.origin.untilIntroducible(root);
+  s.origin.recede();
   await visitor.fetch('/static/big.bin', {page: second});
   assert.equal((await visitor.sources('/static/big.bin', second)).fromPeers, 3_000_000);
   s.origin.dropCoordinator();

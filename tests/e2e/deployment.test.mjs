@@ -56,6 +56,7 @@ test('a navigation sees the deployment at once; the new bytes travel between pee
       {withinMs: 5000});
   await s.origin.untilShared(root);
   s.origin.requests = [];
+  s.origin.recede();
   await second.visit(`${s.url}/?2`);
   await until('the second visitor has the new bytes', async () => {
     await second.forget();

@@ -26,12 +26,14 @@ test('a file goes from Chromium to Firefox, and another one back', {timeout: 120
       await s.origin.untilTold(await s.root(url));
     }
     s.origin.requests = [];
+    const comeBack = s.origin.recede();
     const second = await to.fetch(url);
     assert.equal(second.error, null);
     assert.equal(second.sha256, sha256(files[url]), `${to.kind} has ${url}`);
     const sources = await to.sources(url);
     assert.equal(sources.fromPeers, files[url].length, `${from.kind} to ${to.kind}: ${JSON.stringify(sources)}`);
     assert.equal(s.origin.sent(url), 0);
+    comeBack();
   }
 });
 

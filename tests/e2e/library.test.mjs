@@ -46,7 +46,7 @@ const fallback = (event) => {
 };
 const cdn = new PeerCDN();
 cdn.GET('/static', strategies.${strategy}, mine, new CachePlugin({ version: 1 }).getMiddleware,
-  new DelegatePlugin().getMiddleware, new NetworkPlugin().getMiddleware, fallback);
+  new DelegatePlugin({ patience: Infinity }).getMiddleware, new NetworkPlugin().getMiddleware, fallback);
 cdn.register();
 `;
 
@@ -62,7 +62,7 @@ test('a module worker: the second visitor\'s bytes come from the first, also aft
   const s = await site({
     ...files,
     '/sw.js': `import { PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin, strategies } from '/peer-cdn/sw.mjs';
-const plugins = [new CachePlugin({ version: 1 }), new DelegatePlugin(), new NetworkPlugin()];
+const plugins = [new CachePlugin({ version: 1 }), new DelegatePlugin({ patience: Infinity }), new NetworkPlugin()];
 new PeerCDN().GET('/static', strategies.ordered, ...plugins.map(({ getMiddleware }) => getMiddleware)).register();
 `,
     '/page.js': `import { start } from '/peer-cdn/index.js';
@@ -80,6 +80,7 @@ document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + pe
   await second.visit(s.url);
   for (const path of Object.keys(files)) await s.origin.untilIntroducible(resources[path].root);
   s.origin.requests = [];
+  s.origin.recede();
   for (const path of Object.keys(files)) {
     const got = await second.fetch(path);
     assert.equal(got.error, null);
@@ -111,6 +112,7 @@ test('ordered, with middlewares of the site\'s own: each is asked in its turn, a
   await second.visit(s.url);
   for (const path of [url, '/static/throws.bin']) await s.origin.untilIntroducible(resources[path].root);
   s.origin.requests = [];
+  const comeBack = s.origin.recede();
   await second.run(() => {
     window.errors = [];
     window.peerCdn.addEventListener('error', ({detail}) => window.errors.push(detail.code));
@@ -144,6 +146,7 @@ test('ordered, with middlewares of the site\'s own: each is asked in its turn, a
   assert.equal(s.origin.log('/static/mine.bin').length, 0);
 
   // The network fails: the one behind it is asked.
+  comeBack();
   assert.equal((await second.fetch('/static/gone.bin')).sha256, sha256('instead'));
   assert.deepEqual((await logOf(second, '/static/gone.bin')).filter((each) => each.endsWith('get')),
                    ['first get', 'last get']);
@@ -223,6 +226,7 @@ test('two tabs of one browser: one announces, the other takes over, and neither 
   // The other visitor has it as well.
   await other.visit(s.url);
   await s.origin.untilIntroducible(root);
+  s.origin.recede();
   assert.equal((await other.fetch(url)).sha256, sha256(files[url]));
   assert.equal((await other.sources(url)).fromPeers, files[url].length);
   await s.origin.untilShared(root, 2);

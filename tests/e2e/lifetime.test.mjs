@@ -33,6 +33,7 @@ test('stopped while the second visitor has nothing: the restarted worker finds i
   await s.origin.untilIntroducible(await s.root(url));
   await second.restartWorker();
   s.origin.requests = [];
+  s.origin.recede();
   assert.equal((await second.fetch(url)).sha256, sha256(bytes));
   const from = await second.sources(url);
   t.diagnostic(JSON.stringify(from));

@@ -116,6 +116,7 @@ test(
       const second = await chromium();
       await second.visit(s.url);
       s.origin.requests = [];
+      s.origin.recede();
       const secondBefore = privateBytes(second.profile);
       await second.run(readSome, {path: url, bytes: 4_000_000});
       const stalled = await stall(second, secondBefore);

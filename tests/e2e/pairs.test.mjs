@@ -7,7 +7,7 @@ import {randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 const [film, song, book] = ['/static/film.bin', '/static/song.bin', '/static/book.bin'];
 const files = {[film]: randomBytes('film', 12_000_001), [song]: randomBytes('song', 3_000_001),
-  [book]: randomBytes('book', 200_000)};
+  [book]: randomBytes('book', 1_200_000)};
 
 /** Runs in the page before its scripts: keeps every connection that it makes, weakly. */
 function keepConnections() {
@@ -47,9 +47,10 @@ async function two(t, {flags = [], before, urls = [film]} = {}) {
 }
 
 test('a page that was only opened has a pair, and its first fetch needs no other', async (t) => {
-  const {first, second} = await two(t);
+  const {s, first, second} = await two(t);
   await untilOpen(second);
   const began = await made(second);
+  s.origin.recede();
   await same(second, film);
   const {fromPeers} = await second.sources(film);
   assert.equal(fromPeers, files[film].length);
@@ -79,13 +80,14 @@ test('a coordinator that restarts: pairs serve on, asks work again, and no pair 
   const {s, first, second} = await two(t, {urls: [film, song, book]});
   await untilOpen(second);
   s.origin.reset();
+  s.origin.recede();
   const restarting = s.restart();
   await same(second, song);
   assert.equal((await second.sources(song)).fromPeers, files[song].length, 'the pair serves without a coordinator');
   await restarting;
   await until('both are back', () => s.origin.signals.filter(
       ({from, message}) => from === 'server' && message.type === 'resume').length === 2);
-  await s.origin.untilShared(await s.root(book));
+  await s.origin.untilTold(await s.root(book));
   s.origin.requests = [];
   await same(second, book);
   assert.equal(s.origin.sent(book), 0);
@@ -104,12 +106,14 @@ async function cutInTheMiddle(t) {
   await all.first.run(() => {
     window.peerCdn.upload = {bytesPerSecond: 3_000_000};
   });
+  const comeBack = all.s.origin.recede();
   const fetching = all.second.fetch(film);
   await until('3 MB came from the first visitor', async () => {
     const [transfer] = await all.second.transfers(film);
     return transfer?.fromPeers >= 3_000_000;
   });
   relay.cut();
+  comeBack();
   return {...all, fetching};
 }
 
@@ -141,6 +145,7 @@ test('the path is cut and nobody says so: the fetch completes, and the connectio
   await s.origin.untilShared(await s.root(song));
   await until('the second one has heard', () => s.origin.signals.some(({from, message}) =>
     from === 'server' && message.type === 'present' && message.add?.length > 0));
+  s.origin.recede();
   await same(second, song);
   assert.equal((await second.sources(song)).fromPeers, files[song].length);
   assert.deepEqual([await made(first), await made(second)], [1, 1]);

@@ -182,6 +182,7 @@ test('a peer that asks over an open pair for what is not shared is refused, on t
   for (const url of [listed, '/static/old.bin']) await s.origin.untilShared(resources[url].root);
   await second.visit(s.url);
   await s.origin.untilIntroducible(resources[listed].root);
+  s.origin.recede(listed);
   assert.equal((await second.fetch(listed)).sha256, sha256(shared));
   assert.equal((await second.sources(listed)).fromPeers, shared.length);
   const sent = await first.run(() => window.peerCdn.stats.sent);

@@ -67,6 +67,7 @@ test('visitor 2 plays a film and seeks to its middle, all of it from visitor 1',
   assert.equal((await first.fetch('/static/film.mp4')).sha256, sha256(film));
   await s.origin.untilShared(await s.root('/static/film.mp4'));
   s.origin.requests = [];
+  s.origin.recede();
   await second.visit(s.url);
   const played = await second.run(playAndSeek, '/static/film.mp4');
   assert.equal(played.error, null);
@@ -123,6 +124,7 @@ test('ranges through the worker answer as the shared table says', async (t) => {
   assert.ok(checked > 10);
 
   s.origin.requests = [];
+  s.origin.recede();
   const large = files['/static/large.bin'];
   for (const [header, begin, end] of [
            ['bytes=-500', 2_999_500, 3_000_000],

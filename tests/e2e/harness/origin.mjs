@@ -11,6 +11,8 @@ import {until} from './until.mjs';
 const sliceBytes = 16 * 1024;
 // A timer that is late does not make the line slower: what was missed meanwhile is made up for.
 const lateMs = 20;
+// Longer than anything that waits for peers before it asks the origin.
+const farMs = 5000;
 
 /** Hands out permission to send at a total rate. One queue for all, so that concurrent answers share it. */
 class Pacer {
@@ -140,6 +142,12 @@ export class Origin {
       this.#rules = this.#rules.filter((other) => other !== entry);
     };
   }
+
+  /**
+   * The files are far away from now on: what peers have is sooner had from them, however busy this machine is.
+   * @returns {() => void} Brings them back.
+   */
+  recede(files = /^\/static\//) { return this.rule(files, {latencyMs: farMs}); }
 
   /** Changes the total rate. @param {number} bytesPerSecond */
   pace(bytesPerSecond) { this.#pacer.bytesPerSecond = bytesPerSecond; }
