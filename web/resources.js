@@ -38,8 +38,8 @@ export class Resources {
   #byRoot = new Map();
   /** The manifest turns it all off. */
   disabled = false;
-  /** @type {Set<string>} roots of which C++ was told that something is held */
-  #held = new Set();
+  /** @type {Map<string, Map<string, [number, number]>>} the runs in the store that C++ was told of, by root */
+  #held = new Map();
 
   /** @param {import('./engine.js').Engine} engine */
   constructor(engine) {
@@ -97,7 +97,7 @@ export class Resources {
     for (const [root, runs] of await store?.roots() ?? []) {
       for (const [begin, end] of runs) this.held(root, begin, end);
     }
-    for (const root of this.#held) {
+    for (const root of this.#held.keys()) {
       if (!this.#byRoot.has(root)) this.dropped(root);
     }
   }
@@ -113,9 +113,24 @@ export class Resources {
     const resource = this.#byRoot.get(root);
     const handle = resource ? this.handle(resource) : 0;
     if (!handle) return false;
-    this.#held.add(root);
+    if (!this.#held.has(root)) this.#held.set(root, new Map());
+    this.#held.get(root).set(`${begin}-${end}`, [begin, end]);
     this.#engine.held(handle, begin, end);
     return true;
+  }
+
+  /**
+   * The runs with this piece, the one that reaches furthest first: it serves most blocks.
+   * @returns {[number, number][]}
+   */
+  runs(root, piece) {
+    const runs = [...this.#held.get(root)?.values() ?? []];
+    return runs.filter(([begin, end]) => begin <= piece && piece < end).sort((a, b) => b[1] - a[1]);
+  }
+
+  /** A run is in the store no more. What C++ is told of it, is that its pieces cannot be read. */
+  lost(root, [begin, end]) {
+    this.#held.get(root)?.delete(`${begin}-${end}`);
   }
 
   isHeld(root) {

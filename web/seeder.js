@@ -66,19 +66,16 @@ export class Seeder {
     return loading;
   }
 
-  // Nearly every run is a whole segment, and to list a root's takes longer than to read one: the browser looks at every
-  // entry of the store. Of the listed with this piece, the one that reaches furthest serves most blocks.
-  async #read({root, bytes, pieceBytes}, piece) {
+  // Which runs there are is known: to list them takes longer than to read one, since the browser looks at every entry of
+  // the store.
+  async #read({root}, piece) {
     const store = await this.#store;
-    if (!store) return null;
-    const perSegment = this.#perSegment(pieceBytes);
-    const begin = piece - piece % perSegment;
-    const whole = await store.readRun(root, begin, Math.min(begin + perSegment, Math.ceil(bytes / pieceBytes)));
-    if (whole) return {begin, buffer: whole};
-    const runs = (await store.runs(root)).filter(([from, end]) => from <= piece && piece < end);
-    const best = runs.sort((a, b) => b[1] - a[1])[0];
-    const buffer = best && await store.readRun(root, ...best);
-    return buffer && {begin: best[0], buffer};
+    for (const run of this.#resources.runs(root, piece)) {
+      const buffer = await store?.readRun(root, ...run);
+      if (buffer) return {begin: run[0], buffer};
+      this.#resources.lost(root, run);
+    }
+    return null;
   }
 
   #perSegment(pieceBytes) {
