@@ -134,6 +134,11 @@ inline constexpr std::uint64_t read_ahead_bytes = 8 * mib;
 inline constexpr std::uint64_t urgent_bytes = 1 * mib;
 // All downloads of a page together; beyond it only what is urgent is fetched.
 inline constexpr std::uint64_t retained_bytes = 64 * mib;
+// What is verified is written to the store when nothing of it is on its way any more, since a
+// transfer takes all of two processors and writing is a fifth of that; but at the latest after so
+// long, which is what a page that closes may lose, or when so much is in memory.
+inline constexpr Duration store_wait = 5s;
+inline constexpr std::uint64_t unstored_bytes = retained_bytes / 2;
 // Requests in flight to one peer: half a second of its rate within these. The start is one round
 // trip of 20 ms at 12 MB/s; the most is 2 MiB, 100 MB/s over 20 ms.
 inline constexpr Duration pipeline_span = 500ms;

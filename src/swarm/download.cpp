@@ -75,7 +75,7 @@ void Download::after_reader(Outputs& out) {
   drop_unwanted(out);
   for (PieceIndex piece = 0; piece < geometry_.count(); ++piece) {
     if (pieces_[piece].state != State::verified) continue;
-    store_ready(piece, out);
+    store_ready(piece);
     forget_ready(piece, out);
   }
 }
@@ -234,6 +234,7 @@ std::optional<Instant> Download::next_timeout() const {
   if (!readers_.empty() && asked_ != Asked::waiting && useful() < limits::peers_per_download) {
     next = std::min(next, ask_at_);
   }
+  if (storing_ == 0) next = std::min(next, store_at_);
   if (next == Instant::max()) return std::nullopt;
   return next;
 }
@@ -333,7 +334,7 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
     actives_.erase(actives_.begin() + static_cast<std::ptrdiff_t>(index));
     pieces_[piece].state = State::verified;
     ++verified_;
-    store_ready(piece, out);
+    store_ready(piece);
     forget_ready(piece, out);
     return std::nullopt;
   }
@@ -358,7 +359,7 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
 
 void Download::handle_kept(PieceRange pieces, bool stored, Outputs& out) {
   for (PieceIndex piece = pieces.begin; piece < std::min(pieces.end, geometry_.count()); ++piece) {
-    pieces_[piece].storing = false;
+    if (std::exchange(pieces_[piece].storing, false)) --storing_;
     pieces_[piece].kept = true;
     pieces_[piece].stored |= stored;
     forget_ready(piece, out);
@@ -371,21 +372,36 @@ void Download::handle_lost(PieceRange pieces) {
   }
 }
 
-void Download::store_ready(PieceIndex piece, Outputs& out) {
+void Download::store_ready(PieceIndex piece) {
   const PieceRange segment = {geometry_.segment_begin(piece), geometry_.segment_end(piece)};
   for (PieceIndex i = segment.begin; i < segment.end; ++i) {
     if (pieces_[i].state != State::verified && wanted(i)) return;
   }
+  if (std::find(unstored_.begin(), unstored_.end(), segment.begin) == unstored_.end()) {
+    unstored_.push_back(segment.begin);
+  }
+}
+
+void Download::write_back(Instant now, bool tight, Outputs& out) {
+  if (!unstored_.empty()) store_at_ = std::min(store_at_, now + limits::store_wait);
+  const bool idle = actives_.empty() && fetches_.empty();
+  if (!idle && !tight && now < store_at_) return;
   const auto ready = [this](PieceIndex i) {
     return pieces_[i].state == State::verified && !pieces_[i].storing && !pieces_[i].kept;
   };
-  for (PieceIndex begin = segment.begin; begin < segment.end; ++begin) {
-    PieceIndex end = begin;
-    while (end < segment.end && ready(end)) pieces_[end++].storing = true;
-    if (end == begin) continue;
-    out.push(StoreRun{root_, {begin, end}});
-    begin = end - 1;
+  while (storing_ == 0 && !unstored_.empty()) {
+    const PieceIndex end = geometry_.segment_end(unstored_.front());
+    for (PieceIndex i = unstored_.front(); i < end; ++i) {
+      const PieceIndex begin = i;
+      for (; i < end && ready(i); ++i) {
+        pieces_[i].storing = true;
+        ++storing_;
+      }
+      if (i > begin) out.push(StoreRun{root_, {begin, i}});
+    }
+    unstored_.erase(unstored_.begin());
   }
+  if (unstored_.empty()) store_at_ = Instant::max();
 }
 
 void Download::forget_ready(PieceIndex piece, Outputs& out) {

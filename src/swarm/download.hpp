@@ -8,7 +8,8 @@
 //                 `-> missing: its peer went, or no reader wants it any more
 //
 // A verified piece stays with the host until every reader that wants it had it *and* it is stored,
-// or storing failed. Runs are stored when no reader waits for more of their segment.
+// or storing failed. Runs are to be stored when no reader waits for more of their segment, and are
+// written when nothing is on its way (write_back).
 #pragma once
 
 #include <algorithm>
@@ -132,6 +133,9 @@ class Download {
   void handle_kept(PieceRange pieces, bool stored, Outputs& out);
   // Not in the store any more.
   void handle_lost(PieceRange pieces);
+  // Has the host write what is to be stored, a segment at a time, when it is due. `tight`: there is
+  // much in memory.
+  void write_back(Instant now, bool tight, Outputs& out);
   // What was verified since: it can be read in memory, and then in the store.
   std::vector<PieceIndex> take_verified() { return std::move(fresh_); }
   // What was forgotten since, and is not in the store.
@@ -236,7 +240,7 @@ class Download {
   void due(Instant now, Instant at);
   void withdraw(const Active& active);
   static void add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint32_t rank);
-  void store_ready(PieceIndex piece, Outputs& out);
+  void store_ready(PieceIndex piece);
   void forget_ready(PieceIndex piece, Outputs& out);
   void after_reader(Outputs& out);
   void deliver(Target& target, Instant now, Outputs& out);
@@ -271,6 +275,9 @@ class Download {
   Rate origin_rate_;
   Instant origin_due_ = Instant::max();
   std::uint32_t verified_ = 0;
+  std::vector<PieceIndex> unstored_;   // segments to be written, by their first piece
+  Instant store_at_ = Instant::max();  // and when, at the latest
+  std::uint32_t storing_ = 0;          // pieces that the host is writing
 };
 
 }  // namespace peer_cdn::swarm

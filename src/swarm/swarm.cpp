@@ -206,10 +206,10 @@ void Swarm::cancel_unneeded(Download& download, Instant now) {
   }
 }
 
-bool Swarm::has_memory() const {
+std::uint64_t Swarm::retained_bytes() const {
   std::uint64_t retained = 0;
   for (const auto& download : downloads_) retained += download->retained_bytes();
-  return retained < limits::retained_bytes;
+  return retained;
 }
 
 void Swarm::fill(Pair& pair, Instant now) {
@@ -332,6 +332,8 @@ void Swarm::settle(Instant now) {
     if (!pair->closed) fill(*pair, now);
   }
   settle_origin(now);
+  const bool tight = retained_bytes() > limits::unstored_bytes;
+  for (auto& download : downloads_) download->write_back(now, tight, outputs_);
   pump(now);
   pairs_.erase(
       std::remove_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return pair->closed; }),

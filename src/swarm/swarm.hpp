@@ -163,7 +163,8 @@ class Swarm {
   void settle_watches(Instant now);
   void settle_origin(Instant now);
   Instant watches_due() const;
-  bool has_memory() const;
+  bool has_memory() const { return retained_bytes() < limits::retained_bytes; }
+  std::uint64_t retained_bytes() const;
   void cancel_unneeded(Download& download, Instant now);
   void fill(Pair& pair, Instant now);
   void pump(Instant now);

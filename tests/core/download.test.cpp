@@ -64,6 +64,7 @@ struct Fixture {
 
   std::string said(Instant now = start) {
     download.settle(now, out);
+    download.write_back(now, false, out);
     std::string text;
     const auto number = [](std::uint32_t n) { return std::to_string(n); };
     while (auto output = out.poll()) {
@@ -107,7 +108,7 @@ TEST_CASE("pieces are delivered in order, whatever order they come in, and store
   f.come(1, *slow);
   f.come(1, *f.ask(1));
   f.good(0);
-  CHECK(f.said() == "V0 S0-3 D0 D1 D2 Enone ");
+  CHECK(f.said() == "V0 D0 D1 D2 Enone S0-3 ");
   f.download.handle_kept({0, 3}, true, f.out);
   CHECK(f.said() == "F0 F1 F2 ");
   CHECK(f.download.finished());
