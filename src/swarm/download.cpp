@@ -384,8 +384,10 @@ void Download::store_ready(PieceIndex piece) {
 
 void Download::write_back(Instant now, bool tight, Outputs& out) {
   if (!unstored_.empty()) store_at_ = std::min(store_at_, now + limits::store_wait);
-  const bool idle = actives_.empty() && fetches_.empty();
-  if (!idle && !tight && now < store_at_) return;
+  const bool coming = !actives_.empty() || !fetches_.empty();
+  const bool hungry = std::any_of(readers_.begin(), readers_.end(),
+                                  [](const Target& target) { return target.credit > 0; });
+  if (coming && hungry && !tight && now < store_at_) return;
   const auto ready = [this](PieceIndex i) {
     return pieces_[i].state == State::verified && !pieces_[i].storing && !pieces_[i].kept;
   };

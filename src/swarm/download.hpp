@@ -9,7 +9,7 @@
 //
 // A verified piece stays with the host until every reader that wants it had it *and* it is stored,
 // or storing failed. Runs are to be stored when no reader waits for more of their segment, and are
-// written when nothing is on its way (write_back).
+// written when no reader waits for what is on its way (write_back).
 #pragma once
 
 #include <algorithm>

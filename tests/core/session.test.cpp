@@ -42,7 +42,7 @@ TEST_CASE(
     std::size_t blocks;
   };
   const Case cases[] = {{100 * limits::mib, limits::pipeline_blocks_max},
-                        {2 * limits::mib, 32},
+                        {2 * limits::mib, 16},
                         {50 * limits::kib, limits::pipeline_blocks_min}};
   for (const Case& c : cases) {
     const std::uint64_t rate = c.rate;

@@ -118,8 +118,8 @@ TEST_CASE("a block's header says how long its message is") {
 }
 
 TEST_CASE("the last block of a piece is as long as what is left") {
-  CHECK(block_at(1, 0, 40000) == Block{1, 0, 32768});
-  CHECK(block_at(1, 32768, 40000) == Block{1, 32768, 7232});
+  CHECK(block_at(1, 0, 80000) == Block{1, 0, 65536});
+  CHECK(block_at(1, 65536, 80000) == Block{1, 65536, 14464});
 }
 
 }  // namespace peer_cdn::swarm::wire

@@ -24,7 +24,7 @@ void law(bool holds) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Reader input(ByteSpan(data, size));
   const Geometry geometry =
-      *Geometry::parse(3 * limits::piece_bytes_min - 5, limits::piece_bytes_min);
+      *Geometry::parse(3 * 2 * limits::block_bytes - 5, 2 * limits::block_bytes);
   Root wanted, held;
   wanted.bytes.fill(1);
   held.bytes.fill(2);
