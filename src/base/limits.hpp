@@ -109,8 +109,8 @@ inline constexpr Duration progress_wait = 250ms;
 inline constexpr std::uint64_t reply_bytes = 64 * mib;
 
 // --- Between peers ------------------------------------------------------------------------------
-// Browsers take messages of 256 KiB. Blocks of 32 KiB cost a tenth more of processor time on the way
-// (tests/bench), larger ones are no cheaper than these, and what is cancelled comes later.
+// Browsers take messages of 256 KiB. Blocks of 32 KiB cost a tenth more of processor time on the
+// way (tests/bench), larger ones are no cheaper than these, and what is cancelled comes later.
 inline constexpr std::uint32_t block_bytes = 64 * kib;
 inline constexpr std::uint32_t message_bytes = block_bytes + 16;
 inline constexpr std::size_t pairs_per_page = 30;

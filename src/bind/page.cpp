@@ -176,8 +176,8 @@ void perform(const swarm::Report& o) {
 
 void set_timer() {
   const auto next = self->peer.next_timeout();
-  // A timer that comes too soon finds nothing to do and is set again: to set one for every block, as
-  // what it watches for moves away, costs more.
+  // A timer that comes too soon finds nothing to do and is set again: to set one for every block,
+  // as what it watches for moves away, costs more.
   if (next == self->woken_at || (next && self->woken_at && *self->woken_at < *next)) return;
   self->woken_at = next;
   tell("setTimer", next ? std::max(0.0, to_ms(*next - now())) : -1.0);
