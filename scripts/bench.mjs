@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 // npm run bench: ours and the others side by side, in one go on one machine; every figure is a ratio of medians.
-//   node scripts/bench.mjs [transfer] [latency] [crowd] [nobody] [small] [page] [--json] [--runs=N]     none named: all
+//   node scripts/bench.mjs [transfer] [latency] [crowd] [nobody] [small] [page] [ladder] [--json] [--runs=N]   none named: all but the ladder
 // Standard output gets the result (with --json one object and nothing else); progress and raw runs go to standard error.
 import {buildAll} from './build.mjs';
 import {say, seconds} from './run.mjs';
 import {setup} from './setup.mjs';
 
 const parts = ['transfer', 'latency', 'crowd', 'nobody', 'small', 'page'];
-const usage = `usage: npm run bench [-- ${parts.map((part) => `[${part}]`).join(' ')} [--json] [--runs N]]`;
+// The ladder explains `transfer`, and runs only when it is named.
+const known = [...parts, 'ladder'];
+const usage = `usage: npm run bench [-- ${known.map((part) => `[${part}]`).join(' ')} [--json] [--runs N]]`;
 
 /** `{ named, asJson, runs }`, or `{ wrong }` what was not understood. */
 function read(args) {
@@ -19,7 +21,7 @@ function read(args) {
       out.runs = Number(runs);
     } else if (args[i] === '--json') {
       out.asJson = true;
-    } else if (parts.includes(args[i])) {
+    } else if (known.includes(args[i])) {
       out.named.push(args[i]);
     } else {
       return {wrong: args[i] === '--help' ? '' : `unknown argument ${args[i]}`};
@@ -63,7 +65,7 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.once(s
 try {
   await setup();
   await buildAll();
-  const {results, isWhole} = await measureAll(named.length > 0 ? parts.filter((part) => named.includes(part)) : parts, runs);
+  const {results, isWhole} = await measureAll(named.length > 0 ? known.filter((part) => named.includes(part)) : parts, runs);
   process.stdout.write(`${asJson ? JSON.stringify(results) : figures(results).join('\n')}\n`);
   process.exitCode = isWhole ? 0 : 1;
 } catch (error) {

@@ -30,8 +30,8 @@ import * as limits from './limits.js';
  * @property {string} [base] where the folder is served; default '/'
  * @property {string[]} [include] globs of more files to list: scripts, styles, documents
  * @property {string[]} [exclude] globs of files not to list
- * @property {number} [pieceBytes] a power of two from 64 KiB to 16 MiB; default: the smallest that gives at most 2,048
- *     pieces, but one piece for a file of at most 256 KiB
+ * @property {number} [pieceBytes] a power of two from 64 KiB to 16 MiB; default: the smallest up to 256 KiB that gives at
+ *     most 128 pieces, or any that gives at most 2,048; but one piece for a file of at most 256 KiB
  * @property {string} [digestsBase] where the digest lists are served; default base + 'peer-cdn/digests/'
  * @property {(progress: ManifestProgress) => void} [onProgress]
  * @property {Map<string, object>} [cache] kept between calls: files with the same size and time are not read again
@@ -49,6 +49,9 @@ export function pieceBytesOf(bytes, wanted) {
   }
   const most = wanted === undefined && bytes <= limits.onePieceBytes ? 1 : limits.piecesPerResource;
   while (bytes > size * most) size *= 2;
+  // Each piece costs a digest, messages from page to worker and a turn of both: at 256 KiB a quarter of that, and the first
+  // byte of so large a file is hardly later.
+  while (wanted === undefined && size < limits.pieceBytesUsual && bytes > size * limits.piecesUsual) size *= 2;
   return size <= limits.pieceBytesMax ? size : null;
 }
 

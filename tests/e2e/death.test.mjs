@@ -7,7 +7,7 @@ import {randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 const url = '/static/film.bin';
 const size = 12_000_001;
-const pieceBytes = 65_536;
+const pieceBytes = 131_072;
 
 /** The polite end: the tab is closed, and says so. */
 const closeTab = (visitor) => visitor.page.close();

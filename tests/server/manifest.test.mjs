@@ -81,10 +81,11 @@ test('links are followed inside the folder and nowhere else', async (t) => {
   assert.deepEqual(Object.keys(manifest.resources), ['/alias/a.png', '/real/a.png']);
 });
 
-test('the piece size is the smallest that gives at most 2,048 pieces; up to 256 KiB a file is one', () => {
+test('a file of more than 128 pieces has larger ones, up to 256 KiB; of more than 2,048 any; up to 256 KiB it is one', () => {
   const cases = [
     [1, 65536], [65536, 65536], [65537, 131072], [262144, 262144], [262145, 65536],
-    [65536 * 2048, 65536], [65536 * 2048 + 1, 131072], [16777216 * 2048, 16777216],
+    [65536 * 128, 65536], [65536 * 128 + 1, 131072], [131072 * 128 + 1, 262144], [262144 * 2048, 262144],
+    [262144 * 2048 + 1, 524288], [16777216 * 2048, 16777216],
     [16777216 * 2048 + 1, null],
   ];
   for (const [bytes, expected] of cases) assert.equal(pieceBytesOf(bytes), expected);
