@@ -39,7 +39,8 @@ class Pool {
   // failed, or take longer than limits::introduction_wait. A success ends it.
   bool is_reachable(Instant now) const;
 
-  // Never again in the life of this page: it sent wrong bytes, or is of another version.
+  // Never again in the life of this page: it sent wrong bytes, broke the protocol, stalled
+  // too often, or is of another version.
   void ban(PeerId peer);
   bool is_banned(PeerId peer) const;
 

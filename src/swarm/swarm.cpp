@@ -102,10 +102,12 @@ void Swarm::forget_pair(Pair& pair) {
   for (auto& download : downloads_) download->remove_source(pair.session.peer());
 }
 
+// Who is cut off for a reason gave it, and would give it again.
 void Swarm::close_pair(Pair& pair, Error error) {
   if (pair.closed) return;
   forget_pair(pair);
-  if (error != Error::none) outputs_.push(Report{error, pair.session.peer()});
+  pool_.ban(pair.session.peer());
+  outputs_.push(Report{error, pair.session.peer()});
   outputs_.push(ClosePair{pair.session.peer(), error});
 }
 
@@ -125,7 +127,6 @@ void Swarm::handle_control(PeerId peer, ByteSpan frame, Instant now) {
 
 void Swarm::handle(Pair& pair, const wire::Hello& hello, Instant) {
   const Error error = pair.session.handle_hello(hello.version);
-  if (error == Error::version_mismatch) pool_.ban(pair.session.peer());
   if (error != Error::none) close_pair(pair, error);
 }
 

@@ -128,6 +128,7 @@ TEST_CASE("requests outside of what there is close the pair by their reason") {
     f.drain();
     f.say(wire::Request{1, {c.block}});
     CHECK(f.closed() == c.error);
+    CHECK_FALSE(f.swarm.admit(peer, true, start));
   }
 }
 
@@ -141,6 +142,7 @@ TEST_CASE("a flood of requests closes the pair") {
   CHECK(f.blocks_sent() == limits::buffered_min / full);
   f.say(wire::Request{1, std::vector<wire::Block>(limits::requests_from_peer, {0, 0, full})});
   CHECK(f.closed() == Error::request_flood);
+  CHECK(f.swarm.is_banned(peer));
 }
 
 TEST_CASE(
@@ -189,8 +191,10 @@ TEST_CASE("a block that nobody asked for closes the pair") {
   }
   SUBCASE("twice") {
     f.block({handle, block}, wire::block_header_bytes + full);
+    CHECK_FALSE(f.swarm.is_banned(peer));
     f.block({handle, block}, wire::block_header_bytes + full);
     CHECK(f.closed() == Error::unasked_block);
+    CHECK(f.swarm.is_banned(peer));
   }
   SUBCASE("another handle") {
     f.block({handle + 1, block}, wire::block_header_bytes + full);

@@ -122,6 +122,7 @@ TEST_CASE("who breaks the protocol is cut off by its name, and the transfer goes
       cut_off[rogue.faults.rogue] += leecher.reports[Error::peer_stalled];
     } else if (!leecher.wronged.empty()) {
       CHECK(leecher.other(rogue.peer_id()) == nullptr);
+      CHECK(leecher.peer.swarm().is_banned(rogue.peer_id()));
     }
     check_world(world);
   });
