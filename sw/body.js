@@ -1,15 +1,33 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
-import { call, callText, drain, fields, note, onFailure, progressWait, soon, streamBytes } from './engine.js';
+import { alarm, call, callText, drain, fields, note, onFailure, progressWait, soon, streamBytes,
+  unattendedBytes } from './engine.js';
 import { openWindow } from './origin.js';
+import { addRun } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
 /** @typedef {{ close: () => void, grant?: (bytes: number) => void, accept?: (skip: number, until: number) => void }} Source */
+
+// While somebody always waits, what was put off is done anyway.
+const CALM_STEP = 20;
+const CALM_STEPS = 50;
 
 /** @type {Set<Gathering>} */
 const open = new Set();
 
 /** How many responses of ours are open. */
 export const openCount = () => open.size;
+
+/** @type {Promise<void> | undefined} */
+let calming;
+
+/** Resolves when no response of ours waits for its first byte; in about a second at the latest. */
+export const calm = () => (calming ??= untilCalm().finally(() => (calming = undefined)));
+
+async function untilCalm() {
+  for (let i = 0; i < CALM_STEPS && [...open].some(({ begun }) => !begun); i++) {
+    await new Promise((resolve) => setTimeout(resolve, CALM_STEP));
+  }
+}
 
 /**
  * A run was stored, by a page or by another body: whoever wants the same pieces reads them there.
@@ -115,16 +133,16 @@ export class Gathering {
   #finish = (/** @type {boolean} */ _) => {};
   #timer = 0;
   #began = performance.now();
-  #told = 0;
+  #told = this.#began; // most are over before there is progress to tell
   #transfer = `${tag}-${++ids}`;
-  #begun = false;
+  begun = false;
   #over = false;
   #onPending;
 
   /**
    * @param {number} id the core's Body
    * @param {Asked} asked
-   * @param {[number, number][]} runs what the store has of it
+   * @param {[number, number][]} runs what the store has of it; what turns out gone is taken from it
    * @param {Surroundings} around
    * @param {(warm: boolean) => void} [onPending] a page knows somebody who has it
    */
@@ -143,7 +161,6 @@ export class Gathering {
     }, { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength });
     open.add(this);
     around.changed();
-    if (asked.bytes <= asked.pieceBytes) call('body_digests', id, hexBytes(asked.root));
     this.#in('body_start');
   }
 
@@ -166,7 +183,7 @@ export class Gathering {
 
   handleStored(/** @type {number} */ begin, /** @type {number} */ end) {
     if (!this.#around.store) return;
-    this.#runs.push([begin, end]);
+    addRun(this.#runs, begin, end);
     call('body_held', this.#id, begin, end);
   }
 
@@ -197,9 +214,7 @@ export class Gathering {
   #drain() {
     drain('body_poll', this.#id, this.#performers);
     if (this.#over) return;
-    clearTimeout(this.#timer);
-    const at = call('body_timeout', this.#id);
-    if (at >= 0) this.#timer = setTimeout(() => this.#in('body_handle_timeout'), at - performance.now());
+    this.#timer = alarm(this.#timer, call('body_timeout', this.#id), () => this.#in('body_handle_timeout'));
   }
 
   // By the number of Body::Output.
@@ -228,6 +243,7 @@ export class Gathering {
       for (let piece = begin; piece < end && !closed;) {
         const run = this.#runs.filter(([from, to]) => from <= piece && piece < to).sort((a, b) => b[1] - a[1])[0];
         const buffer = run && (await soon(store?.readRun(root, ...run), null));
+        if (run && !buffer) this.#forget(run);
         if (!buffer || (await digests)) break;
         const from = run[0] * pieceBytes;
         const pieces = [];
@@ -254,8 +270,12 @@ export class Gathering {
   #drop(/** @type {number} */ job) {
     const run = this.#reads.get(job);
     if (!run) return;
-    this.#runs = this.#runs.filter((each) => each !== run);
+    this.#forget(run);
     this.#around.store?.dropRun(this.asked.root, ...run).catch(() => {});
+  }
+
+  #forget(/** @type {[number, number]} */ run) {
+    this.#runs.splice(this.#runs.indexOf(run) >>> 0, 1); // another body may have been first
   }
 
   #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
@@ -400,8 +420,8 @@ export class Gathering {
     const buffer = /** @type {ArrayBuffer} */ (this.#buffers.get(piece));
     this.#buffers.delete(piece);
     this.#controller.enqueue(new Uint8Array(buffer, begin, end - begin));
-    if (!this.#begun) this.#resolve(new Response(this.#stream, this.asked.head));
-    this.#begun = true;
+    if (!this.begun) this.#resolve(new Response(this.#stream, this.asked.head));
+    this.begun = true;
     const now = performance.now();
     if (now - this.#told < progressWait) return;
     this.#told = now;
@@ -431,16 +451,19 @@ export class Gathering {
     call('body_counts', this.#id);
     const [fromCache, fromPeers, fromOrigin, wasted] = fields();
     if (fromCache + fromPeers + fromOrigin === 0) return;
-    const { url, root } = this.asked;
-    this.#around.emit('transfer', { id: this.#transfer, url, root, bytes: this.asked.length, fromCache,
-      fromPeers, fromOrigin, wasted, ms: performance.now() - this.#began, done, code: this.code });
+    const { url, root, length } = this.asked;
+    const now = performance.now();
+    if (done && fromPeers === length && length <= unattendedBytes) note('sample_body', true, length, this.#began, now);
+    const detail = { id: this.#transfer, url, root, bytes: length, fromCache, fromPeers, fromOrigin, wasted,
+      ms: now - this.#began, done, code: this.code };
+    void calm().then(() => this.#around.emit('transfer', detail));
   }
 
   #end(/** @type {boolean} */ complete, /** @type {string} */ code) {
     if (this.#over) return;
     this.#over = true;
     this.code = code;
-    clearTimeout(this.#timer);
+    if (this.#timer) clearTimeout(this.#timer);
     try {
       this.#tell(true);
       call('close_body', this.#id);
@@ -477,7 +500,3 @@ class PeersClock {
 onFailure((error) => {
   for (const each of [...open]) each.break(error);
 });
-
-function hexBytes(/** @type {string} */ hex) {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16)).buffer;
-}

@@ -78,6 +78,17 @@ export async function ask(url, init) {
   return response;
 }
 
+/**
+ * Sets a timer anew, or none if `at` is negative.
+ * @param {number} timer the one before; 0 if there is none
+ * @param {number} at
+ * @param {() => void} ring
+ */
+export function alarm(timer, at, ring) {
+  if (timer) clearTimeout(timer);
+  return at < 0 ? 0 : setTimeout(ring, at - performance.now());
+}
+
 /** @type {Set<string>} */
 const draining = new Set();
 
@@ -112,4 +123,4 @@ export const soon = (promise, otherwise) =>
 export const [
   ackWait, manifestWait, manifestAge, progressWait, streamBytes, replyBytes, unattendedBytes, busyAckWait, heardMemory,
   digestsWait, usualPatience,
-] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((which) => (core ? call('limit', which) : 0));
+] = Array.from({ length: 11 }, (_, which) => (core ? call('limit', which) : 0));

@@ -1,6 +1,6 @@
 // One routed request: runs the core's chain over the middlewares of the route.
 import { Gathering } from './body.js';
-import { call, callText, drain, fields, soon, unattendedBytes } from './engine.js';
+import { alarm, call, callText, drain, fields, unattendedBytes } from './engine.js';
 import { mayBePresent } from './pages.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
@@ -8,7 +8,7 @@ import { mayBePresent } from './pages.js';
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 
 // ChainEvent of the core.
-const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT, PENDING_WARM] = [0, 1, 2, 3, 4, 5, 6, 8];
+const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT, PENDING_WARM, ASKED] = [0, 1, 2, 3, 4, 5, 6, 8, 9];
 const CACHE = 1;
 const DELEGATE = 2;
 const NETWORK = 3;
@@ -49,9 +49,6 @@ export class Exchange {
   #work = [];
   /** @type {Promise<Client | null> | undefined} */
   #page;
-  /** @type {Promise<[number, number][]> | undefined} what the store had of it when this began */
-  #runs;
-  #pending = false; // a page knows somebody who has it
   #timer = 0;
   #resolve = (/** @type {Response | Promise<Response>} */ _) => {};
 
@@ -102,9 +99,7 @@ export class Exchange {
     try {
       call('chain', this.#id, event, plugin, performance.now());
       drain('chain_poll', this.#id, this.#performers);
-      clearTimeout(this.#timer);
-      const at = call('chain_timeout', this.#id);
-      if (at >= 0) this.#timer = setTimeout(() => this.#in(TIMEOUT, 0), at - performance.now());
+      this.#timer = alarm(this.#timer, call('chain_timeout', this.#id), () => this.#in(TIMEOUT, 0));
     } catch {
       this.#fallThrough();
     }
@@ -190,28 +185,12 @@ export class Exchange {
   }
 
   #close() {
-    clearTimeout(this.#timer);
+    if (this.#timer) clearTimeout(this.#timer);
     try {
       call('close_exchange', this.#id);
     } catch {
       // The core is gone.
     }
-  }
-
-  // A page is asked for a large response also if nobody has it: it looks out for others who want it too.
-  #mayAsk(/** @type {number} */ patience) {
-    const { root, length } = /** @type {Asked} */ (this.#asked);
-    const asks = call('asks_peers', this.#id, patience, performance.now());
-    return asks && (length > unattendedBytes || mayBePresent(root));
-  }
-
-  // Once for all plugins of an exchange; but the store itself looks anew, what it has been given meanwhile.
-  #lookUp(/** @type {number} */ kind) {
-    if (kind === CACHE || !this.#runs) {
-      const { root } = /** @type {Asked} */ (this.#asked);
-      this.#runs = soon(this.#worker.runs(root).catch(() => []), []);
-    }
-    return this.#runs;
   }
 
   // A small response does not wait for a page that has yet to say hello.
@@ -236,35 +215,34 @@ export class Exchange {
   async gather(kind, { timeout = 0, patience = 0 } = {}) {
     const asked = this.#asked;
     if (!asked || asked.length < 0) return null;
-    if (kind === DELEGATE && !this.#mayAsk(patience)) return null;
-    if (kind === NETWORK && this.#pending) {
-      // Peers have it and take long: the origin begins, in the same body, and they take over.
-      const body = this.#gatherings[DELEGATE];
-      body.hedge();
-      const response = await body.response;
+    if (kind === DELEGATE && !call('asks_peers', this.#id, mayBePresent(asked.root), patience, performance.now())) return null;
+    const asking = this.#gatherings[DELEGATE];
+    if (kind === NETWORK && asking) {
+      // Peers take long, or nothing says that they do not: the origin begins, in the same body, and they take over.
+      asking.hedge();
+      const response = await asking.response;
       if (response) {
-        this.#made.set(response, body);
+        this.#made.set(response, asking);
         return response;
       }
     }
-    const { store, around, expireManifest } = this.#worker;
+    const { store, runs, around, expireManifest } = this.#worker;
     // Only a long body needs a page that keeps the worker alive.
     const needsPage = kind === DELEGATE || asked.length > unattendedBytes;
-    const [opened, runs, page] = await Promise.all([store(), this.#lookUp(kind), needsPage ? this.#findPage() : null]);
+    const [opened, held, page] = await Promise.all([store(), runs(asked.root), needsPage && this.#findPage()]);
     if ((kind === DELEGATE && !page) || (kind === CACHE && !opened)) return null;
     if (this.lost(kind)) return null;
     call('held_begin');
-    for (const run of runs) call('held_add', ...run);
-    const id = call('open_body', this.#id, kind, page !== null);
+    for (const run of held) call('held_add', ...run);
+    const id = call('open_body', this.#id, kind, !!page);
     if (!id) return null;
-    const pending = (/** @type {boolean} */ warm) => {
-      this.#pending = true;
-      this.#in(warm ? PENDING_WARM : PENDING, this.#kinds.indexOf(DELEGATE));
-    };
+    const delegate = this.#kinds.indexOf(DELEGATE);
+    const pending = (/** @type {boolean} */ warm) => this.#in(warm ? PENDING_WARM : PENDING, delegate);
     // A body of the network turns to peers when there is company, if the route knows any.
     const asks = this.#kinds.includes(DELEGATE) ? page : null;
-    const body = new Gathering(id, asked, [...runs], around(opened, asks), pending);
+    const body = new Gathering(id, asked, held, around(opened, asks), pending);
     this.#gatherings[kind] = body;
+    if (kind === DELEGATE) this.#in(ASKED, delegate);
     // A hedged body is the network's too, which has no such limit.
     const timer = timeout && setTimeout(() => body.hedged || body.cancel(), timeout);
     const response = await body.response;

@@ -42,7 +42,7 @@ class PeerCDN extends EventTarget {
   #storage = new StoreKeeper();
   /** @type {Map<string, Promise<ArrayBuffer>>} being fetched */
   #lists = new Map();
-  #told = 0;
+  #isBusy = false;
   #left = true; // what was open when a manifest came, perhaps to the worker before this one, may be unlisted and stored
 
   /**
@@ -175,10 +175,11 @@ class PeerCDN extends EventTarget {
     if (lists) this.#storage.dropUnlisted().catch(() => {});
   }
 
+  // Pages want to know whether, not how many: a gallery would wake all of them for each image.
   #tellBusy() {
     const open = openCount();
-    if (open === this.#told) return;
-    this.#told = open;
+    if (open > 0 === this.#isBusy) return;
+    this.#isBusy = open > 0;
     broadcast('busy', { open });
     if (open > 0 || !this.#left) return;
     this.#left = false;

@@ -142,7 +142,7 @@ class Window {
       }
     }
     // One body for all that is left is read as slowly as it is wanted.
-    if (this.#shared) note('sample_body', this.#arrived, this.#headAt, performance.now());
+    if (this.#shared) note('sample_body', false, this.#arrived, this.#headAt, performance.now());
     await told;
     return '';
   }

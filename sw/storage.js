@@ -1,8 +1,12 @@
 // Keeps the store within its quota: tells the core what is in it, and drops the roots that the core names.
-import { call, callText, manifestWait } from './engine.js';
+import { calm } from './body.js';
+import { call, callText, manifestWait, soon } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
-import { Store } from './store.js';
+import { addRun, Store } from './store.js';
+
+// What may wait in memory to be written: a gallery.
+const UNWRITTEN_BYTES = 8 * 1024 * 1024;
 
 export class StoreKeeper {
   /** @type {Promise<Store | null> | undefined} */
@@ -12,7 +16,13 @@ export class StoreKeeper {
   /** @type {Promise<void>} one after another: what one drops is room for the next */
   #making = Promise.resolve();
   #drops = 0;
-  #isCounted = false;
+  /**
+   * What is stored, by root, once it was counted. What the browser took away of it is found out when it is read.
+   * @type {Map<string, [number, number][]> | null}
+   */
+  #held = null;
+  #writes = Promise.resolve();
+  #unwritten = 0;
 
   /**
    * Null where storage is denied, or does not answer (a damaged profile): we only do without it. A failed open is tried
@@ -29,34 +39,52 @@ export class StoreKeeper {
   }
 
   /**
-   * The runs held of a root, as Store.runs() says; without asking the disk for what is known not to be there. A page may
-   * have stored it a moment ago: then it is fetched once more.
+   * The runs held of a root: the list itself, from which whoever finds one gone takes it. The browser looks at every
+   * entry, whatever it is asked: it is, once in the worker's life. A page may have stored a run a moment ago: then it is
+   * fetched once more.
    * @param {string} root
    */
   async runs(root) {
     const store = await this.open();
-    if (!store) return [];
-    void this.#know(store).catch(() => {});
-    return this.mayHold(root) ? store.runs(root) : [];
+    if (store && !this.#held) await soon(this.#know(store).catch(() => {}), undefined);
+    return this.#runsOf(root);
+  }
+
+  #runsOf(/** @type {string} */ root) {
+    const runs = this.#held?.get(root) ?? [];
+    this.#held?.set(root, runs);
+    return runs;
   }
 
   /** Whether anything may be stored of a root. */
   mayHold(/** @type {string} */ root) {
-    return !this.#isCounted || call('store_holds', root) > 0;
+    return !this.#held || this.#runsOf(root).length > 0;
+  }
+
+  #add(/** @type {string} */ root, /** @type {number} */ begin, /** @type {number} */ end) {
+    call('store_add', begin, end, root);
+    addRun(this.#runsOf(root), begin, end);
   }
 
   /**
-   * Stores a run, as Store.putRun() does, and makes room for it. Rejects when none can be made.
+   * Stores a run, as Store.putRun() does, and makes room for it; later, while responses wait. Rejects when none can be made.
    * @param {Store} store
    * @param {string} root
    * @param {number} begin
    * @param {number} end
-   * @param {BlobPart[]} buffers
+   * @param {ArrayBuffer[]} buffers
    */
   async put(store, root, begin, end, buffers) {
     const put = () => {
-      call('store_add', begin, end, root);
-      return store.putRun(root, begin, end, buffers);
+      this.#add(root, begin, end);
+      const bytes = buffers.length * buffers[0].byteLength;
+      // Writing keeps the worker's thread and the browser from answering: one after another, when no response waits. What
+      // is lost with the worker meanwhile is fetched again.
+      const turn = this.#unwritten > UNWRITTEN_BYTES ? undefined : this.#writes.then(calm);
+      this.#unwritten += bytes;
+      const written = store.putRun(root, begin, end, buffers, turn).finally(() => (this.#unwritten -= bytes));
+      this.#writes = written.catch(() => {});
+      return written;
     };
     await this.#know(store);
     if (!call('store_fits', begin, end, root)) await this.#makeRoom(store, root, begin, end);
@@ -78,7 +106,7 @@ export class StoreKeeper {
     const store = await this.open();
     if (!store) return;
     await this.#know(store);
-    call('store_add', begin, end, root);
+    this.#add(root, begin, end);
     if (!call('store_fits', 0, 0, root)) await this.#makeRoom(store, root, 0, 0);
   }
 
@@ -106,7 +134,7 @@ export class StoreKeeper {
       call('store_add', 0, 0, root); // perhaps there is but a digest list
       for (const run of runs) call('store_add', ...run, root);
     }
-    this.#isCounted = true;
+    this.#held = roots;
   }
 
   /**
@@ -132,6 +160,7 @@ export class StoreKeeper {
 
   async #drop(/** @type {Store} */ store, /** @type {string} */ named) {
     await Promise.all((named.match(/.{64}/g) ?? []).map(async (root) => {
+      this.#held?.delete(root);
       await store.drop(root);
       this.#drops++;
       broadcast('dropped', { root });

@@ -10,13 +10,23 @@ const FETCHED = 'x-peer-cdn-fetched';
 const octets = (/** @type {BlobPart[]} */ parts) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
 
+/**
+ * Adds a run to a list of them, once.
+ * @param {[number, number][]} runs
+ * @param {number} begin
+ * @param {number} end
+ */
+export function addRun(runs, begin, end) {
+  if (!runs.some((run) => run[0] === begin && run[1] === end)) runs.push([begin, end]);
+}
+
 export class Store {
   /** @type {Cache} */
   #cache;
   /**
-   * Runs that are being written, by URL. They count as held: a seek that comes before the disk must not fetch again
-   * what has just come.
-   * @type {Map<string, Promise<void>>}
+   * Runs that are being written, by URL. They are held, and read from here: a seek that comes before the disk must not
+   * fetch again what has just come.
+   * @type {Map<string, BlobPart[]>}
    */
   #writing = new Map();
 
@@ -34,18 +44,11 @@ export class Store {
   }
 
   /**
-   * The runs held of a root, ordered by their begin; they may overlap.
+   * The runs held of a root; they may overlap. The browser looks at every entry, whatever it is asked.
    * @param {string} root 64 hex digits
-   * @returns {Promise<[number, number][]>}
    */
   async runs(root) {
-    const keys = await this.#cache.keys(RUN + root, { ignoreSearch: true });
-    const written = keys.map(({ url }) => url);
-    const writing = [...this.#writing.keys()].filter((url) => url.startsWith(`${RUN}${root}?`));
-    return [...written, ...writing].flatMap((url) => {
-      const match = /\?(\d+)-(\d+)$/.exec(url);
-      return match ? [/** @type {[number, number]} */ ([+match[1], +match[2]])] : [];
-    }).sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+    return (await this.roots()).get(root) ?? [];
   }
 
   /**
@@ -57,7 +60,8 @@ export class Store {
    */
   async readRun(root, begin, end) {
     const url = `${RUN}${root}?${begin}-${end}`;
-    await this.#writing.get(url)?.catch(() => {});
+    const writing = this.#writing.get(url);
+    if (writing) return new Blob(writing).arrayBuffer();
     const response = await this.#cache.match(url);
     return response ? response.arrayBuffer() : null;
   }
@@ -67,15 +71,18 @@ export class Store {
    * @param {string} root
    * @param {number} begin
    * @param {number} end
-   * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes
+   * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes; not changed any more
+   * @param {Promise<unknown>} [turn] is awaited before
    */
-  putRun(root, begin, end, buffers) {
+  async putRun(root, begin, end, buffers, turn) {
     const url = `${RUN}${root}?${begin}-${end}`;
-    const put = this.#cache.put(url, octets(buffers)).finally(() => {
-      if (this.#writing.get(url) === put) this.#writing.delete(url);
-    });
-    this.#writing.set(url, put);
-    return put;
+    this.#writing.set(url, buffers);
+    try {
+      await turn;
+      await this.#cache.put(url, octets(buffers));
+    } finally {
+      if (this.#writing.get(url) === buffers) this.#writing.delete(url);
+    }
   }
 
   /**

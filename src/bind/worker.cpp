@@ -40,7 +40,8 @@ enum class ChainEvent : unsigned {
   pending,
   timeout,
   cancel,
-  pending_warm
+  pending_warm,
+  asked
 };
 
 Engine engine;
@@ -205,11 +206,6 @@ EXPORT void store_add(unsigned begin, unsigned end) {
 }
 
 // Text: the root.
-EXPORT bool store_holds() {
-  return engine.holds(root_in());
-}
-
-// Text: the root.
 EXPORT bool store_fits(unsigned begin, unsigned end) {
   return engine.fits(root_in(), {begin, end});
 }
@@ -287,6 +283,8 @@ EXPORT void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
     case ChainEvent::pending_warm:
       return engine.handle_pending(ExchangeId{id}, plugin,
                                    static_cast<ChainEvent>(event) == ChainEvent::pending_warm, now);
+    case ChainEvent::asked:
+      return engine.handle_asked(ExchangeId{id}, plugin, now);
     case ChainEvent::timeout:
       return it.handle_timeout(now);
     case ChainEvent::cancel:
@@ -326,16 +324,16 @@ EXPORT void sample_first(bool of_peers, double wait_ms, bool in_vain, double now
   return in_vain ? estimate.handle_given_up(wait, now) : estimate.handle_first(wait, now);
 }
 
-// So many bytes came from the network between these.
-EXPORT void sample_body(double bytes, double begin_ms, double end_ms) {
-  engine.network().handle_body(static_cast<std::uint64_t>(bytes), instant_from_ms(begin_ms),
-                               instant_from_ms(end_ms));
+// So many bytes came from the network (or from peers) between these.
+EXPORT void sample_body(bool of_peers, double bytes, double begin_ms, double end_ms) {
+  Estimate& estimate = of_peers ? engine.peers() : engine.network();
+  estimate.handle_body(static_cast<std::uint64_t>(bytes), instant_from_ms(begin_ms),
+                       instant_from_ms(end_ms));
 }
 
-// Whether the exchange's delegate is to ask a page.
-EXPORT bool asks_peers(unsigned id, double patience, double now_ms) {
-  if (Exchange* exchange = engine.exchange(ExchangeId{id})) exchange->patience = patience;
-  return engine.asks_peers(ExchangeId{id}, instant_from_ms(now_ms));
+// Whether the exchange's delegate is to ask a page; whether somebody may have it.
+EXPORT bool asks_peers(unsigned id, bool known, double patience, double now_ms) {
+  return engine.asks_peers(ExchangeId{id}, known, patience, instant_from_ms(now_ms));
 }
 
 // Of a listed resource. fields: whether the page may fetch from the origin, the patience in ms.
@@ -359,13 +357,6 @@ EXPORT void held_add(unsigned begin, unsigned end) {
   held.add(PieceRange{begin, end});
 }
 
-// 0: the opener cannot answer.
-EXPORT unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
-  const auto id = engine.open_body(ExchangeId{exchange}, static_cast<PluginKind>(opener),
-                                   std::exchange(held, PieceSet()), attended);
-  return id ? id->value : 0;
-}
-
 static Body* body(unsigned id) {
   return engine.body(BodyId{id});
 }
@@ -374,7 +365,7 @@ EXPORT void body_start(unsigned id, double now) {
   if (Body* it = body(id)) it->start(instant_from_ms(now));
 }
 
-// Text: the list's bytes, checked against the root; those of the root itself if there is one piece.
+// Text: the list's bytes, checked against the root.
 // False: it has a wrong length.
 EXPORT bool body_digests(unsigned id) {
   Body* it = body(id);
@@ -384,6 +375,18 @@ EXPORT bool body_digests(unsigned id) {
   if (!digests) return false;
   it->handle_digests(std::move(digests.value()));
   return true;
+}
+
+// 0: the opener cannot answer.
+EXPORT unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
+  const auto id = engine.open_body(ExchangeId{exchange}, static_cast<PluginKind>(opener),
+                                   std::exchange(held, PieceSet()), attended);
+  if (!id) return 0;
+  const Root& root = engine.exchange(ExchangeId{exchange})->resource->root;
+  // A resource of one piece has no list: its root is its digest. Of others this has a wrong length.
+  std::memcpy(text_in(Digest::bytes_size), root.bytes.data(), Digest::bytes_size);
+  body_digests(id->value);
+  return id->value;
 }
 
 EXPORT void body_held(unsigned id, unsigned begin, unsigned end) {
@@ -397,6 +400,7 @@ EXPORT void body_pull(unsigned id, double bytes, double now) {
 EXPORT bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, bool from_origin,
                        double now) {
   Body* it = body(id);
+  if (!from_origin) engine.handle_warm();
   return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes), from_origin,
                                 instant_from_ms(now));
 }

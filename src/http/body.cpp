@@ -190,9 +190,9 @@ void Body::handle_end(JobId id, Error error, Instant now) {
 }
 
 void Body::handle_hedge(Instant now) {
-  Job* peers = job_of(Source::peers);
+  const Job* peers = job_of(Source::peers);
   if (finished_ || !peers || peers->next != peers->pieces.begin) return;
-  peers->hedged = true;
+  find(peers->id)->hedged = true;
   origin_may_begin_ = true;
   advance(now);
 }
@@ -251,8 +251,8 @@ Body::Job* Body::find(JobId id) {
   return nullptr;
 }
 
-Body::Job* Body::job_of(Source source) {
-  for (Job& job : jobs_) {
+const Body::Job* Body::job_of(Source source) const {
+  for (const Job& job : jobs_) {
     if (job.source == source) return &job;
   }
   return nullptr;
@@ -483,7 +483,8 @@ void Body::lose_peers(Job& job, Error error) {
   close(job.id);
   if (complete) return;
   peers_may_ = false;
-  peers_lost_ = true;
+  // Where nobody has it, somebody may come yet.
+  peers_lost_ = error != Error::nobody_has_it;
   if (!passed_any_ && !origin_may_begin_) fail(error == Error::none ? Error::peer_gone : error);
 }
 

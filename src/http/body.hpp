@@ -158,6 +158,8 @@ class Body {
   std::optional<Instant> next_timeout() const { return stalls_at_; }
 
   bool finished() const { return finished_; }
+  // Whether a page is asked for some of it.
+  bool asks_peers() const { return job_of(Source::peers) != nullptr; }
   const Counts& counts() const { return counts_; }
   const Geometry& geometry() const { return geometry_; }
   ByteRange range() const { return range_; }
@@ -192,7 +194,7 @@ class Body {
   bool is_done(PieceIndex piece);
   bool is_ready(PieceIndex piece);
   Job* find(JobId id);
-  Job* job_of(Source source);
+  const Job* job_of(Source source) const;
   bool may_fetch(PieceIndex from) const;
   PieceIndex read_ahead_end() const;
   PieceIndex window_end(PieceIndex from, PieceIndex end) const;

@@ -38,8 +38,9 @@ void Chain::handle_pending(std::uint32_t plugin, Duration wait, Instant now) {
   if (!is_running(plugin) || plugins_[plugin].kind != PluginKind::delegate) return;
   const bool followed =
       plugin + 1 == next_ && next_ < plugins_.size() && plugins_[next_].kind == PluginKind::network;
-  if (!followed || hedge_at_) return;
-  hedge_at_ = plugins_[plugin].started + wait;
+  const Instant at = plugins_[plugin].started + wait;
+  if (!followed || (hedge_at_ && *hedge_at_ <= at)) return;
+  hedge_at_ = at;
   handle_timeout(now);
 }
 

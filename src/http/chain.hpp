@@ -61,8 +61,8 @@ class Chain {
   void handle_answer(std::uint32_t plugin, Answer answer, Instant now);
   void handle_error(std::uint32_t plugin, Instant now);
   // A delegate knows somebody who has it: an answer will come. Hedged by a network plugin of ours
-  // that follows directly, `wait` after the delegate was started. Plugins of users are never
-  // started early.
+  // that follows directly, `wait` after the delegate was started; of several waits, after the
+  // shortest. Plugins of users are never started early.
   void handle_pending(std::uint32_t plugin, Duration wait, Instant now);
   void handle_timeout(Instant now);
   // The page gave the request up. What runs is aborted, and nothing more comes out.

@@ -47,11 +47,6 @@ void Engine::add_stored(const Root& root, PieceRange run) {
   stored_.push_back({root, bytes, false, false, stored_count_++});
 }
 
-bool Engine::holds(const Root& root) const {
-  return std::any_of(stored_.begin(), stored_.end(),
-                     [&root](const StoredRoot& each) { return each.root == root; });
-}
-
 Result<std::vector<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
   for (StoredRoot& entry : stored_) {
     entry.listed = manifest_.find(entry.root) != nullptr;
@@ -114,28 +109,38 @@ void Engine::close(ExchangeId id) {
   if (exchanges_.size() == 0) retired_.clear();
 }
 
-Duration Engine::network_time(std::uint64_t bytes) const {
-  std::uint64_t sum = bytes;
-  bodies_.any_of([&sum, bytes](const OpenBody& open) {
-    sum += std::min(open.body.range().bytes(), bytes);
+bool Engine::are_peers_sooner(std::uint64_t bytes) const {
+  if (!warm_ || !peers_.measured()) return false;
+  // What each has to bring yet comes first.
+  std::uint64_t of_peers = bytes;
+  std::uint64_t of_network = bytes;
+  bodies_.any_of([&](const OpenBody& open) {
+    (open.body.asks_peers() ? of_peers : of_network) += std::min(open.body.range().bytes(), bytes);
     return false;
   });
-  return network_.expected(sum);
+  return peers_.expected(of_peers) <= network_.expected(of_network);
 }
 
-// What was not measured yet is worth a try.
-bool Engine::are_peers_slower(std::uint64_t bytes) const {
-  return peers_.measured() && peers_.first() > network_time(bytes);
-}
-
-bool Engine::asks_peers(ExchangeId id, Instant now) {
-  const Exchange* asked = exchange(id);
-  if (!asked || !asked->resource || !asked->satisfiable || !asked->chain.is_hedged()) return true;
+bool Engine::asks_peers(ExchangeId id, bool known, double patience, Instant now) {
+  Exchange* asked = exchange(id);
+  if (!asked || !asked->resource || !asked->satisfiable) return true;
+  asked->known = known;
+  asked->patience = patience;
   const std::uint64_t bytes = asked->range().bytes();
-  if (bytes > limits::small_bytes || asked->patience >= 1 || !are_peers_slower(bytes)) return true;
+  if (bytes > limits::small_bytes) return true;
+  if (!known) return false;
+  if (patience >= 1 || !asked->chain.is_hedged() || are_peers_sooner(bytes)) return true;
   if (probed_at_ && now - *probed_at_ < limits::probe_wait) return false;
   probed_at_ = now;
   return true;
+}
+
+void Engine::handle_asked(ExchangeId id, std::uint32_t plugin, Instant now) {
+  Exchange* asked = exchange(id);
+  if (!asked || !asked->resource) return;
+  const bool is_large = asked->range().bytes() > limits::small_bytes;
+  if (asked->patience >= 1 || (is_large && asked->known)) return;
+  handle_pending(id, plugin, warm_, now);
 }
 
 Terms Engine::terms(const Exchange& exchange) const {
@@ -148,6 +153,7 @@ Terms Engine::terms(const Exchange& exchange) const {
 }
 
 void Engine::handle_pending(ExchangeId id, std::uint32_t plugin, bool warm, Instant now) {
+  warm_ = warm;
   if (Exchange* asked = exchange(id)) {
     asked->chain.handle_pending(plugin, hedge_wait(*asked, warm), now);
   }
@@ -159,10 +165,10 @@ Duration Engine::hedge_wait(const Exchange& asked, bool warm) const {
   const std::uint64_t bytes = asked.range().bytes();
   const Duration patience = terms(asked).patience;
   // The page itself asks the origin then; should nothing come of that either, we do.
-  if (bytes > limits::small_bytes) return patience + limits::hedge_delay;
+  if (bytes > limits::small_bytes && asked.known) return patience + limits::hedge_delay;
   if (asked.patience >= 1) return patience;
-  if (!warm || are_peers_slower(bytes)) return Duration(0);
-  return std::min<Duration>(network_time(bytes), limits::hedge_delay);
+  if (!warm || !are_peers_sooner(bytes)) return Duration(0);
+  return std::min<Duration>(network_.expected(bytes), limits::hedge_delay);
 }
 
 std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opener, PieceSet held,

@@ -36,6 +36,7 @@ struct Exchange {
   bool satisfiable = true;
   // DelegatePlugin's: the share of the network's time that peers may take to begin.
   double patience = limits::patience;
+  bool known = true;  // by all that was told, somebody may have it
 
   // What the response holds. Requires a listed resource and a satisfiable range.
   ByteRange range() const { return asked ? *asked : ByteRange{0, resource->geometry.bytes()}; }
@@ -80,8 +81,6 @@ class Engine {
   }
   // A run is stored, or about to be. The order of the calls is the age of the roots.
   void add_stored(const Root& root, PieceRange run);
-  // Whether anything is stored of it, as far as was told.
-  bool holds(const Root& root) const;
   // Whether that run (empty: what is there already) fits.
   bool fits(const Root& root, PieceRange run) const {
     return used_bytes_ + bytes_of(root, run) <= quota_bytes_;
@@ -98,12 +97,17 @@ class Engine {
 
   // --- Peers or the network: by what either has needed lately.
   Estimate& network() { return network_; }
-  // From the request to the first piece, by pages that were connected already. Its size is the
-  // larger part of most small responses: what follows is not reckoned.
+  // From the request to the first piece, by pages that were connected already; the rate of small
+  // responses that came from peers whole.
   Estimate& peers() { return peers_; }
-  // Whether a delegate is to ask a page. A small response that the network will bring sooner is not
-  // asked for twice; now and then one is, or nobody would notice that peers became faster.
-  bool asks_peers(ExchangeId id, Instant now);
+  // A peer brought something: a page has an open pair.
+  void handle_warm() { warm_ = true; }
+  // Whether a delegate is to ask a page; `known`: somebody may have it. A page looks out for others
+  // who want a large one too. A small one is asked of peers only when they are known to be sooner
+  // than the network; now and then one is asked of both, or nobody would notice that they are.
+  bool asks_peers(ExchangeId id, bool known, double patience, Instant now);
+  // It asks one. The network does not wait for its word when nothing says that peers are sooner.
+  void handle_asked(ExchangeId id, std::uint32_t plugin, Instant now);
   Terms terms(const Exchange& exchange) const;
   // A page knows somebody who has it; `warm`: and is connected to one.
   void handle_pending(ExchangeId id, std::uint32_t plugin, bool warm, Instant now);
@@ -131,9 +135,8 @@ class Engine {
   };
   std::uint64_t bytes_of(const Root& root, PieceRange run) const;
   bool is_open(const Root& root) const;
-  // How long the network would need now, when other responses share the line.
-  Duration network_time(std::uint64_t bytes) const;
-  bool are_peers_slower(std::uint64_t bytes) const;
+  // For one response more.
+  bool are_peers_sooner(std::uint64_t bytes) const;
   Duration hedge_wait(const Exchange& exchange, bool warm) const;
 
   Router router_;
@@ -153,6 +156,7 @@ class Engine {
   std::uint64_t quota_bytes_ = limits::store_bytes;
   Estimate network_;
   Estimate peers_;
+  bool warm_ = false;
   std::optional<Instant> probed_at_;
 };
 

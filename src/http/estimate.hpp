@@ -25,7 +25,7 @@ class Estimate {
   bool measured() const { return measured_at_.has_value(); }
   Duration first() const { return mean_; }
   // How long so many bytes will take.
-  Duration expected(std::uint64_t bytes) const;
+  [[gnu::noinline]] Duration expected(std::uint64_t bytes) const;
 
  private:
   Duration mean_ = limits::first_byte_unknown;

@@ -680,6 +680,23 @@ TEST_CASE(
   host.check_in_order();
 }
 
+TEST_CASE("what nobody has comes from the origin beside the question, and company may come yet") {
+  Host host = whole(100, PluginKind::delegate);
+  host.pull(1 << 30);
+  host.body.handle_hedge(host.now);
+  host.drain();
+  host.good_head(2);
+  host.end(1, Error::nobody_has_it);
+  CHECK_FALSE(host.done);
+  CHECK(host.error == Error::none);
+  host.digest(2, 0);
+  host.body.handle_company(host.now);
+  host.drain();
+  CHECK(host.windows.empty());
+  REQUIRE(host.peers.size() == 1);
+  CHECK(host.peers.begin()->second.pieces == PieceRange{1, 100});
+}
+
 TEST_CASE("with company, what is left is asked of a page, and whole pieces are kept") {
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);

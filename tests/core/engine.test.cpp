@@ -229,9 +229,20 @@ struct Choice {
   }
   static Instant at(Duration time) { return Instant(time); }
   Terms terms() { return engine.terms(*engine.exchange(id)); }
-  // When the network is started beside peers that are pending; none: it was, at once.
+  bool asks(Duration now, bool known = true, double patience = limits::patience) {
+    return engine.asks_peers(id, known, patience, at(now));
+  }
+  // When the network is started beside peers that are asked; none: it was, at once.
+  std::optional<Duration> asked() {
+    engine.handle_asked(id, 0, at(0ms));
+    return wakes();
+  }
+  // The same, once a page said that somebody has it.
   std::optional<Duration> hedge(bool warm, Duration now = 1ms) {
     engine.handle_pending(id, 0, warm, at(now));
+    return wakes();
+  }
+  std::optional<Duration> wakes() {
     const auto wakes = engine.exchange(id)->chain.next_timeout();
     if (!wakes) return std::nullopt;
     return wakes->time_since_epoch();
@@ -257,47 +268,80 @@ TEST_CASE("patience is at most the hedge delay, however large the share or slow 
   CHECK(Choice(100.0 * limits::mib, 0).terms().patience == Duration(0));
 }
 
-TEST_CASE("a small response: the network begins at once unless a peer is connected") {
+namespace {
+
+// Peers that begin so late, and bring 10 MB/s like the network, which begins after 20 ms.
+Choice with_peers(double bytes, Duration first) {
+  Choice choice(bytes);
+  choice.engine.handle_warm();
+  choice.engine.network().handle_first(20ms, choice.at(0ms));
+  choice.engine.network().handle_body(limits::mib, choice.at(0ms), choice.at(100ms));
+  choice.engine.peers().handle_first(first, choice.at(0ms));
+  choice.engine.peers().handle_body(limits::mib, choice.at(0ms), choice.at(100ms));
+  return choice;
+}
+
+}  // namespace
+
+TEST_CASE("a small response: the network begins at once unless peers are known to be sooner") {
   Choice cold(100000);
   CHECK_FALSE(cold.terms().origin);
-  CHECK_FALSE(cold.hedge(false));
-  Choice warm(100000);
-  CHECK(warm.hedge(true) == warm.engine.network().expected(100000));
+  CHECK_FALSE(cold.asked());
+  CHECK_FALSE(Choice(100000).hedge(true));
+  Choice late = with_peers(100000, 300ms);
+  CHECK_FALSE(late.asked());
+  Choice warm = with_peers(100000, 15ms);
+  CHECK(warm.asked() == warm.engine.network().expected(100000));
+  // Its page says that it is connected to nobody: there is no more to wait for.
+  CHECK_FALSE(warm.hedge(false));
 }
 
 TEST_CASE("a small response waits no longer for peers than the network would have taken") {
-  Choice choice(1000);
-  choice.engine.network().handle_first(20ms, choice.at(0ms));
-  choice.engine.peers().handle_first(15ms, choice.at(0ms));
+  Choice choice = with_peers(1000, 15ms);
   CHECK(choice.hedge(true) == choice.engine.network().expected(1000));
-  Choice far(1000);
-  far.engine.network().handle_first(10s, far.at(0ms));
+  Choice far = with_peers(1000, 15ms);
+  far.engine.network().handle_first(100s, far.at(0ms));
   CHECK(far.hedge(true) == limits::hedge_delay);
 }
 
-TEST_CASE("a gallery shares the network's line, and so has more time for peers") {
-  Choice choice(100000);
-  const Duration alone = choice.engine.network().expected(100000);
+TEST_CASE("a gallery is asked of whoever has less to bring") {
+  Choice choice = with_peers(100000, 25ms);
+  CHECK(choice.asks(0ms));  // a probe
+  CHECK_FALSE(choice.asks(1ms));
   const ExchangeId other = choice.engine.open(RouteId{0}, "/f", "", "");
-  REQUIRE(choice.engine.open_body(other, PluginKind::delegate,
-                                  PieceSet(limits::pieces_per_resource), true));
-  CHECK(choice.engine.network().expected(200000) > alone);
-  CHECK(choice.hedge(true) == choice.engine.network().expected(200000));
+  const auto open = [&](PluginKind opener) {
+    const auto id =
+        choice.engine.open_body(other, opener, PieceSet(limits::pieces_per_resource), true);
+    choice.engine.body(*id)->start(choice.at(0ms));
+  };
+  open(PluginKind::network);
+  CHECK(choice.asks(2ms));
+  open(PluginKind::delegate);
+  CHECK_FALSE(choice.asks(3ms));
 }
 
 TEST_CASE(
     "small responses that the network brings sooner are not asked of peers, but for a probe") {
-  Choice choice(1000);
-  choice.engine.network().handle_first(20ms, choice.at(0ms));
-  CHECK(choice.engine.asks_peers(choice.id, choice.at(0ms)));
-  choice.engine.peers().handle_first(300ms, choice.at(0ms));
-  CHECK(choice.engine.asks_peers(choice.id, choice.at(10ms)));
-  CHECK_FALSE(choice.engine.asks_peers(choice.id, choice.at(20ms)));
-  CHECK_FALSE(choice.engine.asks_peers(choice.id, choice.at(10ms + limits::probe_wait - 1us)));
-  CHECK(choice.engine.asks_peers(choice.id, choice.at(10ms + limits::probe_wait)));
-  CHECK_FALSE(choice.hedge(true));
-  choice.engine.exchange(choice.id)->patience = 1;
-  CHECK(choice.engine.asks_peers(choice.id, choice.at(20ms)));
+  Choice choice = with_peers(1000, 300ms);
+  CHECK(choice.asks(10ms));
+  CHECK_FALSE(choice.asks(20ms));
+  CHECK_FALSE(choice.asks(10ms + limits::probe_wait - 1us));
+  CHECK(choice.asks(10ms + limits::probe_wait));
+  CHECK_FALSE(choice.asked());
+  CHECK(choice.asks(20ms, true, 1));
+}
+
+TEST_CASE("what nobody is known to have: a small response is not asked for, a large one of both") {
+  Choice small(1000);
+  CHECK_FALSE(small.asks(0ms, false, 1e300));
+  Choice large(10.0 * limits::mib);
+  CHECK(large.asks(0ms, false));
+  CHECK_FALSE(large.asked());
+  Choice known(10.0 * limits::mib);
+  CHECK(known.asks(0ms, true));
+  known.engine.handle_asked(known.id, 0, known.at(0ms));
+  CHECK_FALSE(known.engine.exchange(known.id)->chain.poll_output() ==
+              Chain::Output(Chain::Start{1}));
 }
 
 TEST_CASE("with a patience of 1 and more, small responses wait for peers too") {
@@ -316,6 +360,6 @@ TEST_CASE("without a network plugin of ours behind it, a delegate is all there i
   const ExchangeId id = engine.open(RouteId{0}, "/f", "", "");
   engine.network().handle_first(1ms, Instant{});
   engine.peers().handle_first(300ms, Instant{});
-  CHECK(engine.asks_peers(id, Instant{}));
+  CHECK(engine.asks_peers(id, true, limits::patience, Instant{}));
   CHECK_FALSE(engine.terms(*engine.exchange(id)).origin);
 }

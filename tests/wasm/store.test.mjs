@@ -12,8 +12,8 @@ class SlowCache {
     await new Promise((resolve, reject) => this.waiting.push({resolve, reject}));
     this.entries.set(url, bytes);
   }
-  async keys(prefix) {
-    return [...this.entries.keys()].filter((url) => url.startsWith(prefix)).map((url) => ({url}));
+  async keys() {
+    return [...this.entries.keys()].map((url) => ({url}));
   }
   async match(url) {
     const bytes = this.entries.get(url);
@@ -27,26 +27,39 @@ class SlowCache {
 
 const root = 'ab'.repeat(32);
 
-test('a run that is being written is held, and read when it is written', async () => {
+test('a run that is being written is held, and can be read', async () => {
   const cache = new SlowCache();
   const store = new Store(cache);
   const put = store.putRun(root, 2, 4, [new Uint8Array([1, 2, 3])]);
   assert.deepEqual(await store.runs(root), [[2, 4]]);
   assert.deepEqual(await store.runs('cd'.repeat(32)), []);
-  const read = store.readRun(root, 2, 4);
+  assert.deepEqual(new Uint8Array(await store.readRun(root, 2, 4)), new Uint8Array([1, 2, 3]));
   (await cache.untilWaiting()).resolve();
-  assert.deepEqual(new Uint8Array(await read), new Uint8Array([1, 2, 3]));
   await put;
   assert.deepEqual(await store.runs(root), [[2, 4]]);
+  assert.deepEqual(new Uint8Array(await store.readRun(root, 2, 4)), new Uint8Array([1, 2, 3]));
 });
 
 test('a run that could not be written is not there', async () => {
   const cache = new SlowCache();
   const store = new Store(cache);
   const put = store.putRun(root, 0, 1, [new Uint8Array(1)]);
-  const read = store.readRun(root, 0, 1);
   (await cache.untilWaiting()).reject(new DOMException('full', 'QuotaExceededError'));
   await assert.rejects(put, {name: 'QuotaExceededError'});
-  assert.equal(await read, null);
+  assert.equal(await store.readRun(root, 0, 1), null);
   assert.deepEqual(await store.runs(root), []);
+});
+
+test('a run waits for its turn, and is held meanwhile', async () => {
+  const cache = new SlowCache();
+  const store = new Store(cache);
+  let begin = () => {};
+  const put = store.putRun(root, 0, 1, [new Uint8Array([7])], new Promise((resolve) => begin = resolve));
+  assert.deepEqual(await store.runs(root), [[0, 1]]);
+  assert.deepEqual(new Uint8Array(await store.readRun(root, 0, 1)), new Uint8Array([7]));
+  assert.equal(cache.waiting.length, 0);
+  begin();
+  (await cache.untilWaiting()).resolve();
+  await put;
+  assert.equal(cache.entries.size, 1);
 });
