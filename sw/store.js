@@ -44,15 +44,7 @@ export class Store {
   }
 
   /**
-   * The runs held of a root; they may overlap. The browser looks at every entry, whatever it is asked.
-   * @param {string} root 64 hex digits
-   */
-  async runs(root) {
-    return (await this.roots()).get(root) ?? [];
-  }
-
-  /**
-   * The bytes of one run as runs() names it; null when it is gone (the browser may take entries away).
+   * The bytes of one run as roots() names it; null when it is gone (the browser may take entries away).
    * @param {string} root
    * @param {number} begin
    * @param {number} end
@@ -126,7 +118,8 @@ export class Store {
   }
 
   /**
-   * Every root of which anything is held, with its runs.
+   * Every root of which anything is held, with its runs, which may overlap. The browser looks at every entry, whatever
+   * it is asked.
    * @returns {Promise<Map<string, [number, number][]>>}
    */
   async roots() {

@@ -26,17 +26,18 @@ class SlowCache {
 }
 
 const root = 'ab'.repeat(32);
+const runs = async (store, root) => (await store.roots()).get(root) ?? [];
 
 test('a run that is being written is held, and can be read', async () => {
   const cache = new SlowCache();
   const store = new Store(cache);
   const put = store.putRun(root, 2, 4, [new Uint8Array([1, 2, 3])]);
-  assert.deepEqual(await store.runs(root), [[2, 4]]);
-  assert.deepEqual(await store.runs('cd'.repeat(32)), []);
+  assert.deepEqual(await runs(store, root), [[2, 4]]);
+  assert.deepEqual(await runs(store, 'cd'.repeat(32)), []);
   assert.deepEqual(new Uint8Array(await store.readRun(root, 2, 4)), new Uint8Array([1, 2, 3]));
   (await cache.untilWaiting()).resolve();
   await put;
-  assert.deepEqual(await store.runs(root), [[2, 4]]);
+  assert.deepEqual(await runs(store, root), [[2, 4]]);
   assert.deepEqual(new Uint8Array(await store.readRun(root, 2, 4)), new Uint8Array([1, 2, 3]));
 });
 
@@ -47,7 +48,7 @@ test('a run that could not be written is not there', async () => {
   (await cache.untilWaiting()).reject(new DOMException('full', 'QuotaExceededError'));
   await assert.rejects(put, {name: 'QuotaExceededError'});
   assert.equal(await store.readRun(root, 0, 1), null);
-  assert.deepEqual(await store.runs(root), []);
+  assert.deepEqual(await runs(store, root), []);
 });
 
 test('a run waits for its turn, and is held meanwhile', async () => {
@@ -55,7 +56,7 @@ test('a run waits for its turn, and is held meanwhile', async () => {
   const store = new Store(cache);
   let begin = () => {};
   const put = store.putRun(root, 0, 1, [new Uint8Array([7])], new Promise((resolve) => begin = resolve));
-  assert.deepEqual(await store.runs(root), [[0, 1]]);
+  assert.deepEqual(await runs(store, root), [[0, 1]]);
   assert.deepEqual(new Uint8Array(await store.readRun(root, 0, 1)), new Uint8Array([7]));
   assert.equal(cache.waiting.length, 0);
   begin();
