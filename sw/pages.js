@@ -37,7 +37,7 @@ export function startPages(onStored) {
   if (typeof BroadcastChannel !== 'function') return;
   channel = new BroadcastChannel('peer-cdn');
   channel.onmessage = ({ data }) => {
-    if (data?.type === 'stored') onStored(String(data.root), Number(data.begin), Number(data.end));
+    if (data?.type === 'stored') onStored(String(data.root), +data.begin, +data.end);
   };
   asked = performance.now();
   broadcast('who');
@@ -143,7 +143,7 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
     if (over) return;
     switch (data?.type) {
       case 'piece':
-        return reader.piece(Number(data.piece), data.buffer, data.origin === true, Number(data.wasted ?? 0));
+        return reader.piece(+data.piece, data.buffer, data.origin === true, +(data.wasted ?? 0));
       case 'pending':
         return reader.pending(data.warm === true);
       case 'none':

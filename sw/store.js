@@ -142,7 +142,7 @@ export class Store {
   async manifest() {
     const response = await this.#cache.match(MANIFEST);
     return response
-      ? { text: await response.text(), fetched: Number(response.headers.get(FETCHED)) } : null;
+      ? { text: await response.text(), fetched: +/** @type {string} */ (response.headers.get(FETCHED)) } : null;
   }
 
   /**

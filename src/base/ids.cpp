@@ -26,11 +26,10 @@ std::optional<Digest> parse_digest(std::string_view hex) {
 }
 
 std::string to_hex(const Digest& digest) {
-  std::string hex;
-  hex.reserve(2 * Digest::bytes_size);
-  for (const std::uint8_t byte : digest.bytes) {
-    hex.push_back(digits[byte >> 4]);
-    hex.push_back(digits[byte & 15]);
+  std::string hex(2 * Digest::bytes_size, '0');
+  for (std::size_t i = 0; i < hex.size(); ++i) {
+    const std::uint8_t byte = digest.bytes[i / 2];
+    hex[i] = digits[i % 2 == 0 ? byte >> 4 : byte & 15];
   }
   return hex;
 }

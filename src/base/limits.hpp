@@ -71,9 +71,12 @@ inline constexpr Duration probe_wait = 5s;
 // What a body gathers ahead of its reader: a second at 4 MB/s, and what a stalled reader costs in
 // memory.
 inline constexpr std::uint64_t body_ahead_bytes = 4 * mib;
-// The first window of a body, and each after it twice as long: little is lost when peers turn up
-// right after the origin was asked. At most half of what is gathered ahead: two are in flight, and
-// at 80 ms they carry 50 MB/s.
+// The first window of a body: its first byte has little beside it on the line, and little is lost
+// when peers turn up right after the origin was asked. The second is what the origin has lately
+// sent in `window_span`, so that a fast one that is far is not asked for little at a time, and each
+// after it twice as long; at most half of what is gathered ahead: two are in flight, and at 80 ms
+// they carry 50 MB/s.
+inline constexpr Duration window_span = 200ms;
 inline constexpr std::uint64_t window_first_bytes = 256 * kib;
 inline constexpr std::uint64_t window_bytes_max = body_ahead_bytes / 2;
 // Two windows hide the origin's latency; more would only share the same line.

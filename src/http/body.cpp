@@ -24,7 +24,8 @@ bool is_identity(std::string_view encoding) {
 
 }  // namespace
 
-Body::Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener)
+Body::Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener,
+           std::uint64_t second_window)
     : geometry_(geometry),
       range_(range),
       pieces_(geometry.covering(range)),
@@ -32,6 +33,7 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener)
       states_(pieces_.count(), State::free),
       next_(pieces_.begin),
       demand_(limits::stream_bytes),
+      next_window_(second_window),
       peers_may_(opener == PluginKind::delegate),
       origin_may_begin_(opener == PluginKind::network) {}
 
@@ -402,7 +404,8 @@ PieceIndex Body::add_job(Source source, PieceRange pieces) {
       push(Grant{job.id, job.owed});
       break;
     case Source::origin:
-      window_bytes_ = std::min(2 * window_bytes_, limits::window_bytes_max);
+      window_bytes_ = next_window_;
+      next_window_ = std::min(2 * next_window_, limits::window_bytes_max);
       push(Fetch{job.id, pieces, pieces == geometry_.all(), reload_,
                  attempts_ * limits::origin_retry_wait});
       break;

@@ -123,7 +123,9 @@ class Body {
   // `range` is not empty and inside the resource. The opener says what may give the first byte: the
   // cache the store, the delegate also peers, the network also the origin (and no peers). After the
   // first byte the origin always may.
-  Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener);
+  // `second_window` in bytes: how long the second window is; at most limits::window_bytes_max.
+  Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener,
+       std::uint64_t second_window = 2 * limits::window_first_bytes);
 
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
@@ -231,6 +233,7 @@ class Body {
   std::uint32_t attempts_ = 0;       // of the origin, without a good piece between
   std::uint32_t failed_before_ = 0;  // failures of jobs up to this one were counted
   std::uint64_t window_bytes_ = limits::window_first_bytes;
+  std::uint64_t next_window_;
   bool peers_may_;
   bool peers_lost_ = false;
   bool origin_may_begin_;

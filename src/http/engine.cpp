@@ -180,7 +180,12 @@ std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opene
   if (!attended && range.bytes() > limits::unattended_bytes) return std::nullopt;
   if (opener == PluginKind::cache && !held.has_all(geometry.covering(range))) return std::nullopt;
   const BodyId id{++ids_};
-  bodies_.add(id, {asked->resource->root, Body(geometry, range, std::move(held), opener)});
+  std::uint64_t window = 2 * limits::window_first_bytes;
+  while (window < limits::window_bytes_max &&
+         network_.expected(window) < network_.first() + limits::window_span) {
+    window *= 2;
+  }
+  bodies_.add(id, {asked->resource->root, Body(geometry, range, std::move(held), opener, window)});
   return id;
 }
 

@@ -48,8 +48,10 @@ struct Host {
   bool done = false;
   Error error = Error::none;
 
-  Host(std::uint64_t bytes, ByteRange range, PieceSet held, PluginKind opener)
-      : geometry(geometry_of(bytes)), body(geometry, range, std::move(held), opener) {
+  Host(std::uint64_t bytes, ByteRange range, PieceSet held, PluginKind opener,
+       std::uint64_t second_window = 2 * limits::window_first_bytes)
+      : geometry(geometry_of(bytes)),
+        body(geometry, range, std::move(held), opener, second_window) {
     std::vector<std::uint8_t> list;
     for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
       const Digest digest = digest_of(piece);
@@ -284,6 +286,14 @@ TEST_CASE("the second window starts when the first one's head is good, and there
     CHECK(host.passed_bytes() == 12 * piece_bytes);
     host.check_in_order();
   }
+}
+
+TEST_CASE("from a fast origin the second window is as long as they get") {
+  const std::uint64_t bytes = 200 * piece_bytes;
+  Host host(bytes, {0, bytes}, none(), PluginKind::network, limits::window_bytes_max);
+  CHECK(host.windows.begin()->second.pieces == PieceRange{0, 4});
+  host.window(host.windows.begin()->first);
+  CHECK(host.windows.begin()->second.pieces == PieceRange{4, 32});
 }
 
 TEST_CASE("windows grow, and end with whole segments") {
