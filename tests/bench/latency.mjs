@@ -52,6 +52,12 @@ async function forgetInPage(root) {
   channel.close();
 }
 
+/** What the reader has of it, also what its worker knows of the store. */
+async function forget(site, reader, url) {
+  await reader.run(forgetInPage, await site.root(url));
+  await reader.restartWorker();
+}
+
 // --- The field ---------------------------------------------------------------------------------------------------------
 
 /** Everything that one measurement needs, with warm pairs and no delay yet. */
@@ -112,7 +118,7 @@ async function warm(site, reader) {
   }
   for (const url of counts.map(fileOf)) {
     await reader.run(readInPage, {url, bytes: 65536});
-    await reader.run(forgetInPage, await site.root(url));
+    await forget(site, reader, url);
   }
   await until(`${seeders} open pairs`, async () => await reader.run(() => peerCdn.stats.peers) >= seeders);
 }
@@ -137,7 +143,7 @@ export async function readOurs({site, reader, relay}, count, bytes) {
   const {fromPeers} = await reader.sources(url);
   if (fromPeers < bytes * 0.95) throw new Error(`only ${fromPeers} of ${bytes} bytes came from peers`);
   if (relayed < fromPeers) throw new Error(`only ${relayed} bytes went through the relay`);
-  await reader.run(forgetInPage, await site.root(url));
+  await forget(site, reader, url);
   return fromPeers / 1000 / ms;
 }
 
