@@ -60,6 +60,13 @@ bool is_before_root(const Resource* resource, const Root& root) {
   return std::memcmp(resource->root.bytes.data(), root.bytes.data(), Digest::bytes_size) < 0;
 }
 
+// vector::insert() is 0.8 KB of wasm.
+void insert_at(std::vector<const Resource*>& sorted, std::ptrdiff_t index, const Resource* added) {
+  sorted.push_back(added);
+  std::move_backward(sorted.begin() + index, sorted.end() - 1, sorted.end());
+  sorted[static_cast<std::size_t>(index)] = added;
+}
+
 }  // namespace
 
 Result<Resource> parse_resource(const ResourceFields& fields) {
@@ -102,8 +109,8 @@ Result<const Resource*> Manifest::add(Resource resource) {
   }
   resources_.push_back(std::make_unique<const Resource>(std::move(resource)));
   const Resource* added = resources_.back().get();
-  by_path_.insert(at, added);
-  if (!has_twin) by_root_.insert(by_root, added);
+  insert_at(by_path_, at - by_path_.begin(), added);
+  if (!has_twin) insert_at(by_root_, by_root - by_root_.begin(), added);
   return added;
 }
 
