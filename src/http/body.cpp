@@ -377,8 +377,13 @@ PieceIndex Body::assign(PieceIndex from) {
   const bool awaited = peers_may_ && from >= peers->pieces.begin;
   if (awaited && (!peers->hedged || job_of(Source::origin))) return end;
   if (!passed_any_ && !origin_may_begin_) {
-    fail(Error::storage_lost);
-    return end;
+    if (!peers) {
+      fail(Error::storage_lost);
+      return end;
+    }
+    // The store had less than it said: peers are asked anew, from its beginning on.
+    close(peers->id);
+    return add_job(Source::peers, {from, end_of_stretch(from, false)});
   }
   return may_fetch(from) ? add_job(Source::origin, {from, window_end(from, end)}) : end;
 }

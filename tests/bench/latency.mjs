@@ -52,14 +52,8 @@ async function forgetInPage(root) {
   channel.close();
 }
 
-/**
- * What the reader has of it. Its worker starts anew, since otherwise the origin gives the file though peers have it: a defect
- * whose cause is not known. It is not the worker's list of the store alone.
- */
-async function forget(site, reader, url) {
-  await reader.run(forgetInPage, await site.root(url));
-  await reader.restartWorker();
-}
+/** What the reader has of it. */
+const forget = async (site, reader, url) => reader.run(forgetInPage, await site.root(url));
 
 // --- The field ---------------------------------------------------------------------------------------------------------
 

@@ -649,6 +649,28 @@ TEST_CASE("what the store loses before the pieces that peers are asked for comes
   host.check_in_order();
 }
 
+TEST_CASE("what the store has lost before the first byte is asked of peers with all the rest") {
+  Host host = whole(100, PluginKind::delegate, held({{0, 4}}));
+  host.pull(1 << 30);
+  CHECK(host.peers.at(2).pieces == PieceRange{4, 100});
+  SUBCASE("at once") {
+    host.end(1, Error::storage_lost);
+    REQUIRE(host.peers.size() == 1);
+    CHECK(host.peers.begin()->second.pieces == PieceRange{0, 100});
+  }
+  SUBCASE("and later, but for what peers have brought") {
+    for (PieceIndex piece = 4; piece < 10; ++piece) host.piece(2, piece);
+    host.end(1, Error::storage_lost);
+    REQUIRE(host.peers.size() == 1);
+    CHECK(host.peers.begin()->second.pieces == PieceRange{0, 4});
+  }
+  CHECK(host.closed == std::vector<std::uint32_t>{1, 2});
+  host.finish();
+  CHECK(host.done);
+  CHECK(host.windows_opened == 0);
+  host.check_in_order();
+}
+
 TEST_CASE("what a hedge's window loses before the peers' pieces is asked for again") {
   Host host = whole(100, PluginKind::delegate);
   host.pull(1 << 30);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256} from './harness/index.mjs';
+import {randomBytes, scene, sha256, until} from './harness/index.mjs';
 
 test('wrong and short runs of the store are replaced by the origin\'s, in the middle of a body', async (t) => {
   const {site, chromium} = scene(t);
@@ -34,4 +34,32 @@ test('wrong and short runs of the store are replaced by the origin\'s, in the mi
   assert.ok(all - before <= 2 * 1024 * 1024, `${all - before} bytes from the origin`);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
   assert.equal(s.origin.sent(url), all);
+});
+
+test('a run that the browser took away behind the worker is asked of peers with all the rest', async (t) => {
+  const {site, chromium} = scene(t);
+  const url = '/static/data.bin';
+  const bytes = randomBytes('taken away', 5_000_000);
+  const s = await site({[url]: bytes});
+  const [first, second] = [await chromium(), await chromium()];
+  await first.visit(s.url);
+  await first.fetch(url);
+  await s.origin.untilShared(await s.root(url));
+  await second.visit(s.url);
+  const head = await second.run(async (file) => {
+    const response = await fetch(file, {headers: {range: 'bytes=0-65535'}});
+    return (await response.arrayBuffer()).byteLength;
+  }, url);
+  assert.equal(head, 65536);
+  const isStored = () => second.run(async () => {
+    const cache = await caches.open((await caches.keys()).find((name) => name.startsWith('peer-cdn-v')));
+    const runs = (await cache.keys()).filter((request) => request.url.includes('/store/'));
+    for (const run of runs) await cache.delete(run);
+    return runs.length > 0;
+  });
+  await until('what it read was stored, and is taken away', isStored);
+  s.origin.recede();
+  const before = (await second.sources(url)).fromPeers;
+  assert.equal((await second.fetch(url)).sha256, sha256(bytes));
+  assert.equal((await second.sources(url)).fromPeers - before, bytes.length);
 });
