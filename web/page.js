@@ -63,7 +63,7 @@ export class Page {
     this.#store = this.cacheName.then((name) => Store.open(name)).catch(() => null);
     this.resources = new Resources(engine);
     this.#pieces = new Pieces(engine, this.resources, this.#store, (root, begin, end) =>
-      this.#bridge.broadcast({type: 'stored', root, begin, end}));
+      this.#stopped || this.#bridge.broadcast({type: 'stored', root, begin, end}));
     this.readers = new Readers(engine, this.#pieces);
     this.#origin = new Origin(engine, this.resources, this.#pieces);
     this.#socket = new Socket(engine, socket, listener.report, (message) => this.#bridge.present(message));
@@ -120,7 +120,7 @@ export class Page {
     this.#engine.upload(this.upload.on, this.upload.bytesPerSecond, this.upload.bytes);
   }
 
-  /** Ends everything; what is stored stays. */
+  /** Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes. */
   stop(code = 'cancelled') {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -234,7 +234,11 @@ export class Page {
       digest: (handle, piece) => pieces.digest(handle, piece),
       forget: (handle, piece) => pieces.forget(handle, piece),
       fetchDigests: (handle) => void pieces.fetchDigests(handle),
-      storeRun: (handle, begin, end) => void pieces.storeRun(handle, begin, end),
+      storeRun: (handle, begin, end) => {
+        void pieces.storeRun(handle, begin, end);
+        // Of a page that closes: it is written, but nobody will be here to tell of it then.
+        if (this.#stopped) this.#bridge.broadcast({type: 'stored', root: this.resources.get(handle).root, begin, end});
+      },
       readBlock: (...block) => seeder.read(...block),
       deliver: (...delivery) => readers.deliver(...delivery),
       pending: (reader, warm) => readers.pending(reader, warm),

@@ -140,7 +140,8 @@ inline constexpr std::uint64_t urgent_bytes = 1 * mib;
 inline constexpr std::uint64_t retained_bytes = 64 * mib;
 // What is verified is written to the store when no reader waits for more that is on its way, since
 // a transfer takes all of two processors and writing is a tenth of that; but at the latest after so
-// long, which is what a page that closes may lose, or when so much is in memory.
+// long, which is what a page that crashes may lose (one that closes writes), or when so much is in
+// memory.
 inline constexpr Duration store_wait = 5s;
 inline constexpr std::uint64_t unstored_bytes = retained_bytes / 2;
 // Requests in flight to one peer: half a second of its rate within these. The start is one round

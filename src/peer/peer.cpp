@@ -16,6 +16,7 @@ void Peer::start(Instant now) {
 
 void Peer::stop(Instant now) {
   now_ = now;
+  swarm_.handle_stop();
   client_.stop(now);
 }
 

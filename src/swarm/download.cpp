@@ -388,22 +388,32 @@ void Download::write_back(Instant now, bool tight, Outputs& out) {
   const bool hungry = std::any_of(readers_.begin(), readers_.end(),
                                   [](const Target& target) { return target.credit > 0; });
   if (coming && hungry && !tight && now < store_at_) return;
-  const auto ready = [this](PieceIndex i) {
-    return pieces_[i].state == State::verified && !pieces_[i].storing && !pieces_[i].kept;
-  };
   while (storing_ == 0 && !unstored_.empty()) {
-    const PieceIndex end = geometry_.segment_end(unstored_.front());
-    for (PieceIndex i = unstored_.front(); i < end; ++i) {
-      const PieceIndex begin = i;
-      for (; i < end && ready(i); ++i) {
-        pieces_[i].storing = true;
-        ++storing_;
-      }
-      if (i > begin) out.push(StoreRun{root_, {begin, i}});
-    }
+    write_segment(unstored_.front(), out);
     unstored_.erase(unstored_.begin());
   }
   if (unstored_.empty()) store_at_ = Instant::max();
+}
+
+void Download::write_all(Outputs& out) {
+  for (PieceIndex begin = 0; begin < geometry_.count(); begin = geometry_.segment_end(begin)) {
+    write_segment(begin, out);
+  }
+}
+
+void Download::write_segment(PieceIndex begin, Outputs& out) {
+  const auto ready = [this](PieceIndex i) {
+    return pieces_[i].state == State::verified && !pieces_[i].storing && !pieces_[i].kept;
+  };
+  const PieceIndex end = geometry_.segment_end(begin);
+  for (PieceIndex i = begin; i < end; ++i) {
+    begin = i;
+    for (; i < end && ready(i); ++i) {
+      pieces_[i].storing = true;
+      ++storing_;
+    }
+    if (i > begin) out.push(StoreRun{root_, {begin, i}});
+  }
 }
 
 void Download::forget_ready(PieceIndex piece, Outputs& out) {

@@ -136,6 +136,8 @@ class Download {
   // Has the host write what is to be stored, a segment at a time, when it is due. `tight`: there is
   // much in memory.
   void write_back(Instant now, bool tight, Outputs& out);
+  // The page ends: all that is verified is written, however little it is.
+  void write_all(Outputs& out);
   // What was verified since: it can be read in memory, and then in the store.
   std::vector<PieceIndex> take_verified() { return std::move(fresh_); }
   // What was forgotten since, and is not in the store.
@@ -241,6 +243,7 @@ class Download {
   void withdraw(const Active& active);
   static void add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint32_t rank);
   void store_ready(PieceIndex piece);
+  void write_segment(PieceIndex begin, Outputs& out);
   void forget_ready(PieceIndex piece, Outputs& out);
   void after_reader(Outputs& out);
   void deliver(Target& target, Instant now, Outputs& out);

@@ -322,6 +322,10 @@ void Swarm::handle_store_failed(const Root& root, PieceRange pieces, Instant now
   settle(now);
 }
 
+void Swarm::handle_stop() {
+  for (auto& download : downloads_) download->write_all(outputs_);
+}
+
 // --- Time ----------------------------------------------------------------------------------------
 
 void Swarm::settle(Instant now) {

@@ -94,6 +94,8 @@ class Swarm {
   void handle_transfer(const Root& root, bool over, Instant now);
   void handle_upload_options(const UploadOptions& options, Instant now);
 
+  // The page ends: what is verified and not stored yet is stored now.
+  void handle_stop();
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
   std::optional<Output> poll_output() { return outputs_.poll(); }

@@ -144,6 +144,22 @@ TEST_CASE("nothing is written while a reader waits for what is on its way, but n
   }
 }
 
+TEST_CASE("a page that closes writes all that is verified, once") {
+  Fixture f(40);
+  f.list();
+  f.download.open(reader, {{0, 40}, {}}, start, f.out);
+  f.download.grant(reader, limits::resource_bytes_max, start);
+  f.source(1, std::string(40, 'x'));
+  f.source(2, std::string(39, '.') + 'x');
+  f.ask(2);
+  for (int i = 0; i < 3; ++i) f.piece(1);
+  CHECK(f.said().find('S') == std::string::npos);
+  f.download.write_all(f.out);
+  CHECK(f.said() == "S0-3 ");
+  f.download.write_all(f.out);
+  CHECK(f.said() == "");
+}
+
 TEST_CASE("credit is kept, and the first piece may exceed it") {
   Fixture f(3);
   f.list();

@@ -90,3 +90,26 @@ test('a browser that gives less than the quota: the oldest goes, and the put tha
     JSON.stringify(await visitor.run(stored)) === JSON.stringify(left));
   assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
 });
+
+test('a page that closes in the middle of a transfer keeps what it has verified', async (t) => {
+  const {site, chromium} = scene(t);
+  const url = '/static/film.bin';
+  const bytes = randomBytes('film', 12_000_000);
+  const s = await site({[url]: bytes});
+  const root = await s.root(url);
+  const [first, second] = [await chromium(), await chromium()];
+  await first.visit(s.url);
+  await first.fetch(url);
+  await s.origin.untilShared(root);
+  await first.run(() => {
+    window.peerCdn.upload = {bytesPerSecond: 2_000_000};
+  });
+  await second.visit(s.url);
+  s.origin.recede();
+  second.fetch(url).catch(() => {});
+  await until('3 MB came from the first visitor', async () => (await second.transfers(url))[0]?.fromPeers >= 3_000_000);
+  await second.visit(s.url);
+  const kept = (await second.run(stored))[root] ?? 0;
+  assert.ok(kept >= 2_750_000, `${kept} bytes are stored`);
+  assert.equal((await second.fetch(url)).sha256, sha256(bytes));
+});
