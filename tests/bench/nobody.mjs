@@ -34,19 +34,23 @@ function files(runs) {
   return all;
 }
 
-/** Medians of what ours and the relay add to the network, in ms. */
+/** Medians of what ours and the two bare workers add to the network, in ms. */
 function added(results) {
   const of = (kind, what) => median(results[kind].map((one) => one[what]));
   const over = (kind, what) => rounded(of(kind, what) - of('network', what));
   return {
     network: rounded(of('network', 'first')), ours: over('ours', 'first'), relay: over('relay', 'first'),
-    whole: {network: rounded(of('network', 'ms')), ours: over('ours', 'ms'), relay: over('relay', 'ms')},
+    verifier: over('verifier', 'first'),
+    whole: {
+      network: rounded(of('network', 'ms')), ours: over('ours', 'ms'), relay: over('relay', 'ms'),
+      verifier: over('verifier', 'ms'),
+    },
   };
 }
 
-const describe = ({network, ours, relay, whole}) =>
-  `network ${network} ms; ours +${ours}, a worker that only passes on +${relay}` +
-  ` (to the last byte: ${whole.network}; +${whole.ours}, +${whole.relay})`;
+const describe = ({network, ours, relay, verifier, whole}) =>
+  `network ${network} ms; ours +${ours}, a worker that only passes on +${relay}, one that only verifies +${verifier}` +
+  ` (to the last byte: ${whole.network}; +${whole.ours}, +${whole.relay}, +${whole.verifier})`;
 
 /**
  * @param {{ say: (text: string) => void, runs?: number }} how

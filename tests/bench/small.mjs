@@ -97,7 +97,8 @@ export function measure({say, runs = 5}) {
     const phases = Object.fromEntries(['cold', 'warm'].map((phase) => [phase, compare(results, 'ours', phase)]));
     for (const phase of ['cold', 'warm']) {
       say(`${phase}: ${JSON.stringify(phases[phase])}; a worker that only passes on: ${
-        JSON.stringify(compare(results, 'relay', phase))}`);
+        JSON.stringify(compare(results, 'relay', phase))}; one that only verifies: ${
+        JSON.stringify(compare(results, 'verifier', phase))}`);
     }
     const slow = await gather(narrow, Math.ceil(runs / 3));
     for (const phase of ['cold', 'warm']) say(`${phase}, origin of 4 MB/s: ${JSON.stringify(compare(slow, 'ours', phase))}`);

@@ -1,13 +1,20 @@
-// What nobody and small share: one page in three sites on one origin's terms, with our worker, with a worker that only
-// passes requests on, and with none.
+// What nobody and small share: one page in four sites on one origin's terms, with our worker, with none, and with the
+// fewest lines that pass requests on, or verify what comes before they pass it on.
 import {documentedWorker, openSite} from '../e2e/harness/index.mjs';
 
 // A route as ours has it, and nothing else: what the platform itself takes for a worker on the way.
-const relayWorker = `addEventListener('install', () => skipWaiting());
+const workerThat = (answer) => `addEventListener('install', () => skipWaiting());
 addEventListener('activate', (event) => event.waitUntil(clients.claim()));
 addEventListener('fetch', (event) => {
-  if (new URL(event.request.url).pathname.startsWith('/static/')) event.respondWith(fetch(event.request));
+  if (new URL(event.request.url).pathname.startsWith('/static/')) event.respondWith((${answer})(event.request));
 });`;
+// What verifying costs at the least: to read all of it, to digest it, and to answer with it.
+const verify = `async (request) => {
+  const response = await fetch(request);
+  const bytes = await response.arrayBuffer();
+  await crypto.subtle.digest('SHA-256', bytes);
+  return new Response(bytes, { headers: response.headers });
+}`;
 const relayScript = `await navigator.serviceWorker.register('/sw.js');
 if (!navigator.serviceWorker.controller) {
   await new Promise((go) => navigator.serviceWorker.addEventListener('controllerchange', go, { once: true }));
@@ -17,12 +24,13 @@ document.documentElement.dataset.state = 'ready';`;
 /** The files of each site beside those that are measured. */
 const kinds = {
   ours: {'/sw.js': documentedWorker()},
-  relay: {'/page.js': relayScript, '/sw.js': relayWorker},
+  relay: {'/page.js': relayScript, '/sw.js': workerThat('fetch')},
+  verifier: {'/page.js': relayScript, '/sw.js': workerThat(verify)},
   network: {'/page.js': 'document.documentElement.dataset.state = \'ready\';'},
 };
 
 /**
- * The same files three times, each behind an origin of its own.
+ * The same files in each of them, each behind an origin of its own.
  * @param {Record<string, Buffer>} files
  * @param {(opening: Promise<any>) => Promise<any>} keep what is to be closed
  * @param {object} [options] openSite()'s
