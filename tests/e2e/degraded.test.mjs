@@ -118,7 +118,9 @@ for (const {name, init, ready = true, headers, origin, spare = 0} of cases) {
     await visitor.visit(s.url, {ready, page: here});
     s.origin.requests = [];
     await checkItWorks(t, here, s, spare);
-    if (name.includes('WebSocket')) assert.equal(s.origin.sent('/static/big.bin'), files['/static/big.bin'].length);
+    if (!name.includes('WebSocket')) return;
+    const asked = s.origin.requests.map(({url, range, status, sent}) => `${url} ${range} ${status} ${sent}`).join('\n');
+    assert.equal(s.origin.sent('/static/big.bin'), files['/static/big.bin'].length, asked);
   });
 }
 
