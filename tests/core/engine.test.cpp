@@ -130,6 +130,41 @@ TEST_CASE("who may open a body") {
   }
 }
 
+TEST_CASE("the second window is what the origin has lately sent in a fifth of a second") {
+  Engine engine = engine_with({fields_of("/big", 64.0 * limits::mib)});
+  // Where it ends: behind the first, and with a whole segment if it reaches one's end.
+  const auto second_window_end = [&engine] {
+    const ExchangeId exchange = engine.open(RouteId{0}, "/big", {}, {});
+    Body& body =
+        *engine.body(*engine.open_body(exchange, PluginKind::network, PieceSet(1024), true));
+    body.start(Instant{});
+    std::vector<Body::Fetch> windows;
+    while (windows.size() < 2) {
+      const auto output = body.poll_output();
+      REQUIRE(output);
+      const auto* fetch = std::get_if<Body::Fetch>(&*output);
+      if (!fetch) continue;
+      windows.push_back(*fetch);
+      body.handle_head(fetch->job, {{206, "basic", {}, {}}, "bytes 0-262143/67108864", {}},
+                       Instant{});
+    }
+    engine.close(exchange);
+    return windows[1].pieces.end * std::uint64_t{65536};
+  };
+  const auto goes_on_at = [&engine](std::uint64_t bytes_per_second) {
+    engine.network() = {};
+    engine.network().handle_body(bytes_per_second, Instant{}, Instant{} + std::chrono::seconds(1));
+  };
+  // Unknown, or slow: twice the first. Otherwise the next power of two, up to the longest.
+  CHECK(second_window_end() == 3 * limits::window_first_bytes);
+  goes_on_at(limits::mib);
+  CHECK(second_window_end() == 3 * limits::window_first_bytes);
+  goes_on_at(4 * limits::mib);
+  CHECK(second_window_end() == 4 * limits::window_first_bytes);
+  goes_on_at(1000 * limits::mib);
+  CHECK(second_window_end() == limits::window_bytes_max);
+}
+
 TEST_CASE("what is not listed any more may go, unless a body reads it") {
   Engine engine =
       engine_with({fields_of("/a", 5, 'a'), fields_of("/b", 5, 'b'), fields_of("/c", 5, 'c')});
