@@ -7,8 +7,9 @@
 namespace peer_cdn::sim {
 namespace {
 
-// What a line may have waiting for it: a sender's congestion window notices about so late.
+// What a line may have waiting for it: a sender's congestion window grows until it notices that.
 constexpr Duration backlog = std::chrono::milliseconds(50);
+constexpr std::uint32_t window_max = 64;  // blocks: 4 MiB
 
 }  // namespace
 
@@ -24,12 +25,19 @@ StreamId Origin::open(Visitor& visitor, const File& file, PieceRange pieces, Sin
   return id;
 }
 
-void Origin::queue(StreamId stream) {
-  turns_.push_back(stream);
+void Origin::queue(StreamId id) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  Stream& stream = found->second;
+  const Visitor* visitor = world_.find(stream.visitor);
+  const std::uint32_t window = visitor != nullptr ? visitor->origin_window : 0;
+  if (stream.over || stream.waits || stream.under_way >= window) return;
+  stream.waits = true;
+  turns_.push_back(id);
   if (!busy_) send_next();
 }
 
-// The line is free: the next piece of whose turn it is.
+// The line is free: the next block of whose turn it is.
 void Origin::send_next() {
   busy_ = false;
   while (!turns_.empty() && !busy_) {
@@ -48,20 +56,27 @@ void Origin::send_next() {
 
 void Origin::send(StreamId id, Stream& stream) {
   busy_ = true;
-  const PieceIndex piece = stream.rest.begin++;
-  const std::uint32_t bytes = stream.file->geometry.bytes_of(piece);
-  const bool last = stream.rest.empty() || world_.random.chance(fails);
-  const bool right = !world_.random.chance(lies);
+  const PieceIndex piece = stream.rest.begin;
+  const std::uint32_t rest = stream.file->geometry.bytes_of(piece) - stream.sent;
+  const std::uint32_t bytes = std::min(rest, limits::block_bytes);
+  const bool whole = bytes == rest;
+  stream.sent = whole ? 0 : stream.sent + bytes;
+  if (whole) ++stream.rest.begin;
+  const bool last = whole && (stream.rest.empty() || world_.random.chance(fails));
+  const bool right = !whole || !world_.random.chance(lies);
+  stream.waits = false;
+  stream.over = last;
+  ++stream.under_way;
   bytes_sent += bytes;
   const auto on_line =
       bytes_per_second == 0
           ? Duration(1)
           : Duration(static_cast<Duration::rep>(bytes * 1'000'000ULL / bytes_per_second));
-  const Duration way = world_.to_server(*world_.find(stream.visitor));
+  const Instant there = world_.now() + on_line + world_.to_server(*world_.find(stream.visitor));
+  const Chunk chunk{piece, bytes, whole, last, right};
   world_.at(world_.now() + on_line, [this] { send_next(); });
-  world_.at(world_.now() + on_line + way, [this, id, piece, bytes, last, right] {
-    arrive(id, {piece, bytes, last, right});
-  });
+  world_.at(there, [this, id, chunk] { arrive(id, chunk); });
+  queue(id);
 }
 
 // At the visitor's line, which may be slower than ours: the answer waits for it here.
@@ -70,19 +85,34 @@ void Origin::arrive(StreamId id, Chunk chunk) {
   if (found == streams_.end()) return;
   Visitor* visitor = world_.find(found->second.visitor);
   if (visitor == nullptr || !visitor->alive) return;
-  const Duration round_trip = 2 * world_.to_server(*visitor);
-  const Instant through =
-      world_.arrive(*visitor, chunk.bytes, World::pace(round_trip, visitor->line.loss));
-  if (!chunk.last) {
-    world_.at(std::max(world_.now(), through - backlog), [this, id] { queue(id); });
-  }
+  const Duration way = world_.to_server(*visitor);
+  const std::uint64_t pace = World::pace(2 * way, visitor->line.loss);
+  const Instant through = world_.arrive(*visitor, chunk.bytes, pace);
+  const Duration alone =
+      std::max(World::span(chunk.bytes, visitor->line.down), World::span(chunk.bytes, pace));
+  const Duration queued = through - world_.now() - alone;
+  world_.at(through + way, [this, id, queued, to = visitor->id] {
+    Visitor* acknowledging = world_.find(to);
+    if (acknowledging != nullptr) acknowledge(*acknowledging, id, queued);
+  });
   tell(through, id, [this, id, chunk](Visitor& v, const Stream& stream) {
     const auto sink = stream.sink;
     const bool all = stream.rest.empty();
     if (chunk.last) streams_.erase(id);
-    sink->piece(v, chunk.piece, chunk.right);
+    if (sink->bytes) sink->bytes(v, chunk.bytes);
+    if (chunk.whole && sink->piece) sink->piece(v, chunk.piece, chunk.right);
     if (chunk.last && sink->end) sink->end(v, all);
   });
+}
+
+// Slow start, until the line has more than it takes.
+void Origin::acknowledge(Visitor& visitor, StreamId id, Duration queued) {
+  std::uint32_t& window = visitor.origin_window;
+  window = queued < backlog ? std::min(window + 1, window_max) : std::max(window - 1, 1U);
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  --found->second.under_way;
+  queue(id);
 }
 
 template <class F>

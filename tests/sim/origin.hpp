@@ -1,4 +1,4 @@
-// The site's server: a line of limited rate that its open answers share, a piece of each in turn.
+// The site's server: a line of limited rate that its open answers share, a block of each in turn.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,11 @@ class Origin {
  public:
   explicit Origin(World& world) : world_(world) {}
 
-  // What of an answer comes: the head, each piece (right or not), and the end.
+  // What of an answer comes: the head, bytes, each whole piece (right or not), and the end. What is
+  // not set is not told.
   struct Sink {
     std::function<void(Visitor&)> head;
+    std::function<void(Visitor&, std::uint32_t)> bytes;
     std::function<void(Visitor&, PieceIndex, bool right)> piece;
     std::function<void(Visitor&, bool all)> end;
   };
@@ -41,16 +43,21 @@ class Origin {
     PieceRange rest;
     const File* file = nullptr;
     std::shared_ptr<const Sink> sink;
+    std::uint32_t sent = 0;       // of the first piece of the rest
+    std::uint32_t under_way = 0;  // blocks
+    bool waits = false;           // for its turn
+    bool over = false;            // all of it is under way
   };
   struct Chunk {
     PieceIndex piece;
     std::uint32_t bytes;
-    bool last, right;
+    bool whole, last, right;  // the piece is, the answer is over, it is what was asked for
   };
   void queue(StreamId stream);
   void send_next();
   void send(StreamId id, Stream& stream);
   void arrive(StreamId id, Chunk chunk);
+  void acknowledge(Visitor& visitor, StreamId id, Duration queued);
   template <class F>
   void tell(Instant when, StreamId id, F event);
 

@@ -94,6 +94,7 @@ class Visitor {
   const VisitorId id;
   bool alive = true;
   Instant asleep_until{};
+  std::uint32_t origin_window = 1;  // of its connection to the origin, as it last was
   std::uint64_t pairs_made = 0, blocks_sent = 0, bytes_taken = 0, memory = 0, memory_max = 0;
   std::map<Error, int> reports;
   // What others did to it that it must have a name for.

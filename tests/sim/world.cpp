@@ -304,24 +304,22 @@ std::uint64_t World::pace(Duration round_trip, double loss, std::uint64_t window
   return static_cast<std::uint64_t>(under_way * 1e6 / static_cast<double>(round_trip.count()));
 }
 
+Duration World::span(std::size_t bytes, std::uint64_t per_second) {
+  if (per_second == 0) return Duration(0);
+  return Duration(static_cast<Duration::rep>(bytes * 1'000'000 / per_second));
+}
+
 Instant World::arrive(Visitor& visitor, std::size_t bytes, std::uint64_t pace) {
-  const auto span = [bytes](std::uint64_t rate) {
-    return Duration(rate == 0 ? 0 : static_cast<Duration::rep>(bytes * 1'000'000 / rate));
-  };
-  visitor.down_free_ = std::max(now_, visitor.down_free_) + span(visitor.line.down);
+  visitor.down_free_ = std::max(now_, visitor.down_free_) + span(bytes, visitor.line.down);
   if (pace == 0) return visitor.down_free_;
-  visitor.origin_free_ = std::max(now_, visitor.origin_free_) + span(pace);
+  visitor.origin_free_ = std::max(now_, visitor.origin_free_) + span(bytes, pace);
   return visitor.origin_free_ = std::max(visitor.origin_free_, visitor.down_free_);
 }
 
 // When it comes to the other line: after all before it on that channel.
 Instant World::transmit(Visitor& sender, Link& side, int channel, std::size_t bytes) {
-  const auto span = [bytes](std::uint64_t per_second) {
-    return per_second == 0 ? Duration(0)
-                           : Duration(static_cast<Duration::rep>(bytes * 1'000'000 / per_second));
-  };
-  sender.up_free_ = std::max(now_, sender.up_free_) + span(sender.line.up);
-  side.free = std::max(std::max(now_, side.free) + span(side.pace), sender.up_free_);
+  sender.up_free_ = std::max(now_, sender.up_free_) + span(bytes, sender.line.up);
+  side.free = std::max(std::max(now_, side.free) + span(bytes, side.pace), sender.up_free_);
   Instant arrival = side.free + side.delay + random.between(0ms, network.jitter);
   const double loss = sender.line.loss + network.loss / 2;
   while (random.chance(loss)) arrival += 2 * side.delay + 10ms;

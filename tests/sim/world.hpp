@@ -82,6 +82,7 @@ class World {
   // When this has come through a visitor's line, after all before it. `pace`: of the origin's
   // connection.
   Instant arrive(Visitor& visitor, std::size_t bytes, std::uint64_t pace = 0);
+  static Duration span(std::size_t bytes, std::uint64_t per_second);  // 0: as fast as you like
   // Bytes a second of one connection, by what it may have under way (0: any) and by what loss lets
   // a congestion control of Reno's kind; 0: as fast as the line.
   static std::uint64_t pace(Duration round_trip, double loss, std::uint64_t window = 0);
