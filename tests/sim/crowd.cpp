@@ -44,6 +44,15 @@ Line line_of(Random random) {
           rate(access->up), rate(access->down), access->loss};
 }
 
+// As src/server/manifest.js cuts a file (pieceBytesOf) when it is not told how.
+std::uint64_t piece_bytes_of(std::uint64_t bytes) {
+  constexpr std::uint64_t usual = 256 * limits::kib;  // also what a file of one piece may have
+  std::uint64_t size = limits::piece_bytes_min;
+  while (bytes > size * (bytes <= usual ? 1 : limits::pieces_per_resource)) size *= 2;
+  while (size < usual && bytes > size * 128) size *= 2;
+  return size;
+}
+
 // Value at this share of a sorted list.
 double at_share(const std::vector<double>& sorted, double share) {
   if (sorted.empty()) return 0;
@@ -57,7 +66,7 @@ class Crowd {
       : plan_(plan), world_(plan.seed, network()), arrivals_(mix(plan.seed)) {
     world_.watching = false;
     world_.origin.bytes_per_second = plan.origin_rate;
-    file_ = &world_.file(plan.bytes, 64 * limits::kib);
+    file_ = &world_.file(plan.bytes, piece_bytes_of(plan.bytes));
     world_.on_done = [this](Visitor& visitor) { handle_done(visitor); };
   }
 
