@@ -9,15 +9,19 @@ const usage = `npm run sim -- [options]
   --peers <n>         visitors, 1000; they come at random, fetch one file, stay a while and leave
   --seed <n>          what is random, 1: the same seed is the same run
   --bytes <n>         of the file, 8388608
+  --files <n>         of so many bytes each, fetched all at once, 1
   --origin-rate <n>   bytes a second that the origin sends in all, 12500000
   --over <seconds>    in which the visitors come, 600
+  --idle <seconds>    how long they look around before they fetch, and make connections meanwhile, 0
   --stay <seconds>    how long they stay once they have it, on average, 60
   --crowd             all at once, and nobody has it: --over 0
   --no-comparison     without the run of the same visitors without peers
   --json              one object for machines
   --help              this`;
 
-const numbers = {peers: '1000', seed: '1', bytes: String(8 << 20), 'origin-rate': '12500000', over: '600', stay: '60'};
+const numbers = {
+  peers: '1000', seed: '1', bytes: String(8 << 20), files: '1', 'origin-rate': '12500000', over: '600', idle: '0', stay: '60',
+};
 const flags = ['crowd', 'no-comparison', 'json', 'help'];
 
 function refuse(text) {
@@ -34,7 +38,8 @@ function options() {
     const {values} = parseArgs({options: known, strict: true, allowPositionals: false});
     const bad = Object.keys(numbers).find((name) => !/^\d+(\.\d+)?$/.test(values[name]));
     if (bad) refuse(`--${bad} takes a number`);
-    if (Number(values.peers) < 1 || Number(values.bytes) < 1) refuse('--peers and --bytes are at least 1');
+    const few = ['peers', 'bytes', 'files'].find((name) => Number(values[name]) < 1);
+    if (few) refuse(`--${few} is at least 1`);
     return values;
   } catch (error) {
     return refuse(error.message);
@@ -53,13 +58,13 @@ const time = (ms) => ms < 10_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixe
 
 function describe({peers, alone}, values) {
   const rows = [
-    ['visitors', values.peers, `${peers.finished} had all of it, ${peers.failed} an error, at most ${peers.together} at a time`],
+    ['visitors', values.peers, `${peers.finished} answers came whole, ${peers.failed} not; at most ${peers.together} at a time`],
     ['origin copies', peers.originCopies.toFixed(2), alone ? `without peers ${alone.originCopies.toFixed(2)}` : ''],
     ['offload', percent(peers.offload), 'of the bytes that visitors received'],
     ['median time', time(peers.medianMs), alone ? `without peers ${time(alone.medianMs)}` : ''],
     ['95th percentile', time(peers.p95Ms), alone ? `without peers ${time(alone.p95Ms)}` : ''],
     ['to the first byte', time(peers.firstByteMs), alone ? `without peers ${time(alone.firstByteMs)}` : ''],
-    ['coordinator', peers.messages.toFixed(1), `messages a request, ${peers.coordinatorUs.toFixed(0)} us of a processor`],
+    ['coordinator', peers.messages.toFixed(1), `messages a visitor, ${peers.coordinatorUs.toFixed(0)} us of a processor`],
     ['fairness of upload', peers.jain.toFixed(3), `Jain; the most generous tenth sent ${percent(peers.topTenth)}`],
     ['memory of a page', `${(peers.memoryMax / (1 << 20)).toFixed(1)} MiB`, 'of pieces, at the most'],
     ['processor time', `${(peers.processorS + (alone?.processorS ?? 0)).toFixed(1)} s`,

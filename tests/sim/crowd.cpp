@@ -66,8 +66,10 @@ class Crowd {
       : plan_(plan), world_(plan.seed, network()), arrivals_(mix(plan.seed)) {
     world_.watching = false;
     world_.origin.bytes_per_second = plan.origin_rate;
-    file_ = &world_.file(plan.bytes, piece_bytes_of(plan.bytes));
-    world_.on_done = [this](Visitor& visitor) { handle_done(visitor); };
+    for (std::uint32_t i = 0; i < plan.files; ++i) {
+      files_.push_back(&world_.file(plan.bytes, piece_bytes_of(plan.bytes)));
+    }
+    world_.on_done = [this](Visitor& visitor, Request& request) { handle_done(visitor, request); };
   }
 
   Outcome run() {
@@ -99,20 +101,26 @@ class Crowd {
     Visitor& visitor = world_.add(line_of(own), plan_.peers);
     own.next();
     outcome_.together = std::max(outcome_.together, number + 1 - gone_);
-    world_.after(before_request, visitor.id, [this](Visitor& v) {
-      v.worker = std::make_unique<Worker>(world_, v, *file_);
-      v.worker->start();
+    world_.after(before_request, visitor.id, [this](Visitor& v) { v.warm_up(files_); });
+    const Duration fetches = before_request + plan_.idle;
+    world_.after(fetches, visitor.id, [this](Visitor& v) {
+      v.worker = std::make_unique<Worker>(world_, v, files_, !plan_.peers);
+      for (const File* file : files_) v.worker->fetch(*file);
     });
     if (!own.chance(impatient)) return;
-    leave(visitor.id, before_request + own.wait(patience));
+    leave(visitor.id, fetches + own.wait(patience));
   }
 
-  void handle_done(Visitor& visitor) {
-    const Worker& worker = *visitor.worker;
-    worker.passed == plan_.bytes ? ++outcome_.finished : ++outcome_.failed;
-    outcome_.fell_through += worker.fell_through ? 1 : 0;
-    took_.push_back(to_ms(*worker.ended_at - worker.opened));
-    if (worker.first_byte) began_.push_back(to_ms(*worker.first_byte - worker.opened));
+  void handle_done(Visitor& visitor, const Request& request) {
+    request.passed == plan_.bytes ? ++outcome_.finished : ++outcome_.failed;
+    outcome_.fell_through += request.fell_through ? 1 : 0;
+    took_.push_back(to_ms(request.took()));
+    if (request.first_byte) began_.push_back(to_ms(*request.first_byte - request.opened));
+    const auto& requests = visitor.worker->requests;
+    if (requests.size() < files_.size() ||
+        !std::all_of(requests.begin(), requests.end(), [](auto& each) { return each->done(); })) {
+      return;
+    }
     leave(visitor.id, Random(mix(plan_.seed) ^ mix(visitor.id)).wait(plan_.stay));
   }
 
@@ -120,7 +128,9 @@ class Crowd {
     world_.at(world_.now() + wait, [this, id] {
       const Visitor* visitor = world_.find(id);
       if (visitor == nullptr) return;
-      received_ += visitor->worker ? visitor->worker->passed : 0;
+      if (visitor->worker != nullptr) {
+        for (const auto& request : visitor->worker->requests) received_ += request->passed;
+      }
       sent_.push_back(static_cast<double>(visitor->blocks_sent));
       outcome_.memory_max = std::max(outcome_.memory_max, visitor->memory_max);
       ++gone_;
@@ -134,7 +144,7 @@ class Crowd {
     std::sort(sent_.rbegin(), sent_.rend());
     const auto visitors = static_cast<double>(plan_.visitors);
     const auto origin = static_cast<double>(world_.origin.bytes_sent);
-    outcome_.copies = origin / static_cast<double>(plan_.bytes);
+    outcome_.copies = origin / static_cast<double>(plan_.bytes * plan_.files);
     outcome_.offload = 1 - origin / static_cast<double>(std::max<std::uint64_t>(1, received_));
     outcome_.median_ms = at_share(took_, 0.5);
     outcome_.p95_ms = at_share(took_, 0.95);
@@ -161,7 +171,7 @@ class Crowd {
   Plan plan_;
   World world_;
   Random arrivals_;
-  const File* file_ = nullptr;
+  std::vector<const File*> files_;
   std::uint32_t gone_ = 0;
   std::uint64_t received_ = 0;
   std::vector<double> took_, began_, sent_;

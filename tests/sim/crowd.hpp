@@ -1,4 +1,4 @@
-// Visitors of one heavy file: they come, fetch it, stay a while and leave.
+// Visitors of a site: they come, fetch its heavy file (or a gallery), stay a while and leave.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,11 @@ struct Plan {
   std::uint32_t visitors = 1000;
   std::uint64_t seed = 1;
   std::uint64_t bytes = 8 * limits::mib;
+  std::uint32_t files = 1;                   // of so many bytes, fetched all at once
   std::uint64_t origin_rate = 12'500'000;    // bytes a second in all: 100 Mbit/s
   Duration over = std::chrono::minutes(10);  // they come in so long, at random; 0: all at once
   Duration stay = std::chrono::seconds(60);  // after they have it, on average
+  Duration idle = Duration(0);               // before they fetch it: connections are made meanwhile
   bool peers = true;
 };
 

@@ -2,6 +2,7 @@
 // messages, lies, stalls, deaths, sleep, a coordinator that restarts, an origin that fails, and
 // peers that break the protocol. A failing run prints the one command that repeats it.
 #include "stories.hpp"
+#include "worker.hpp"
 
 namespace peer_cdn::sim {
 namespace {
@@ -60,6 +61,14 @@ void something_happens(World& world, Visitor& visitor, const File& file) {
   }
 }
 
+bool is_fetching(const World& world) {
+  return std::any_of(world.visitors.begin(), world.visitors.end(), [](const auto& visitor) {
+    if (!visitor->alive || !visitor->worker) return false;
+    const auto& requests = visitor->worker->requests;
+    return !std::all_of(requests.begin(), requests.end(), [](auto& each) { return each->done(); });
+  });
+}
+
 }  // namespace
 
 TEST_CASE("whatever goes wrong, what must hold holds") {
@@ -88,6 +97,43 @@ TEST_CASE("whatever goes wrong, what must hold holds") {
     }
     CHECK(world.run_readers(10min));
     settle(world, 2s);
+    check_world(world);
+  });
+}
+
+TEST_CASE("a fetch through the worker ends, and with all of it where the origin is good") {
+  for_seeds(200, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, faulty_network(random));
+    const bool good = random.chance(0.7);
+    world.origin.fails = good ? 0 : 0.1;
+    world.origin.lies = good || random.chance(0.5) ? 0 : 0.1;
+    std::vector<const File*> files;
+    for (int i = 0; i < 3; ++i) files.push_back(&small_file(world));
+    files.push_back(&world.file(3 * limits::mib, 128 * limits::kib));
+    const std::uint64_t visitors = 2 + random.below(4);
+    for (std::uint64_t i = 0; i < visitors; ++i) {
+      Visitor& visitor = world.add();
+      visitor.faults = some_faults(random);
+      if (random.chance(0.5)) {
+        const File& file = *files[random.below(4)];
+        visitor.hold(file, file.geometry.all());
+      }
+      if (random.chance(0.5)) world.step(visitor, [&](Visitor& v) { v.warm_up(files); });
+    }
+    for (int i = 0; i < 20; ++i) {
+      settle(world, random.between(0ms, 2s));
+      Visitor& visitor = *world.visitors[random.below(world.visitors.size())];
+      if (random.chance(0.03)) visitor.die();
+      if (visitor.alive) visitor.fetch(*files[random.below(4)]);
+    }
+    CHECK(world.run(5min, [&] { return !is_fetching(world); }));
+    for (const auto& visitor : world.visitors) {
+      if (!visitor->alive || !visitor->worker || !good) continue;
+      for (const auto& request : visitor->worker->requests) {
+        CHECK(request->passed == request->file.geometry.bytes());
+      }
+    }
     check_world(world);
   });
 }

@@ -24,12 +24,16 @@ bool set(Plan& plan, std::string_view name, const char* value) {
     plan.seed = static_cast<std::uint64_t>(number);
   } else if (name == "--bytes") {
     plan.bytes = static_cast<std::uint64_t>(number);
+  } else if (name == "--files") {
+    plan.files = static_cast<std::uint32_t>(number);
   } else if (name == "--origin-rate") {
     plan.origin_rate = static_cast<std::uint64_t>(number);
   } else if (name == "--over") {
     plan.over = seconds_of(number);
   } else if (name == "--stay") {
     plan.stay = seconds_of(number);
+  } else if (name == "--idle") {
+    plan.idle = seconds_of(number);
   } else {
     return false;
   }

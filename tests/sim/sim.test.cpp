@@ -1,6 +1,7 @@
 // Whole swarms on a virtual network, one story each. A failing run prints the one command that
 // repeats it; SIM_SEEDS=<n> tries the first so many.
 #include "stories.hpp"
+#include "worker.hpp"
 
 namespace peer_cdn::sim {
 namespace {
@@ -200,6 +201,47 @@ TEST_CASE("a slow reader of a large file holds little memory") {
     check_ended_well(leecher.readings[0]);
     CHECK(leecher.memory_max <= limits::read_ahead_bytes + 6 * limits::mib);
     check_world(world);
+  });
+}
+
+// How long each of these takes, one after another, of somebody who is idle before.
+std::vector<Duration> times_of_small(std::uint64_t seed, bool peers) {
+  Random random(seed);
+  World world(seed, network_of(random));
+  world.origin.bytes_per_second = (1 + random.below(16)) * limits::mib;
+  std::vector<const File*> files;
+  for (int i = 0; i < 10; ++i) {
+    const std::uint64_t bytes = 20 * limits::kib + random.below(200 * limits::kib);
+    files.push_back(&world.file(bytes, 256 * limits::kib));
+  }
+  for (int i = 0; i < 3; ++i) {
+    Visitor& holder = world.add();
+    for (const File* file : files) holder.hold(*file, file->geometry.all());
+  }
+  settle(world, 2s);
+  Visitor& visitor = world.add();
+  visitor.worker = std::make_unique<Worker>(world, visitor, files, !peers);
+  settle(world, 1s);
+  if (random.chance(0.5)) world.step(visitor, [&](Visitor& v) { v.warm_up(files); });
+  std::vector<Duration> times;
+  for (const File* file : files) {
+    settle(world, random.between(0ms, 3s));
+    const Request& request = visitor.fetch(*file);
+    CHECK(world.run(60s, [&] { return request.done(); }));
+    times.push_back(request.took());
+  }
+  check_world(world);
+  return times;
+}
+
+TEST_CASE("small files are as soon with peers as from the network alone") {
+  for_seeds(100, [](std::uint64_t seed) {
+    const std::vector<Duration> with = times_of_small(seed, true);
+    const std::vector<Duration> without = times_of_small(seed, false);
+    for (std::size_t i = 0; i < with.size(); ++i) {
+      CAPTURE(i);
+      CHECK(to_ms(with[i]) <= 1.05 * to_ms(without[i]));
+    }
   });
 }
 

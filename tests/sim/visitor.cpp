@@ -47,13 +47,13 @@ std::size_t Visitor::read(const File& file, PieceRange pieces, std::uint64_t byt
 }
 
 ReaderId Visitor::open(const File& file, PieceRange pieces, swarm::OriginUse origin,
-                       Worker* worker_of) {
+                       Request* request) {
   Reading reading;
   reading.file = &file;
   reading.pieces = pieces;
   reading.next = pieces.begin;
   reading.opened = reading.heard = world_.now();
-  reading.worker = worker_of;
+  reading.request = request;
   readings.push_back(reading);
   const ReaderId reader{static_cast<std::uint32_t>(readings.size())};
   peer.open(reader, file.root, file.geometry, {pieces, origin}, world_.now());
@@ -79,11 +79,36 @@ void Visitor::close(std::size_t reader) {
   world_.step(*this, [&](Visitor&) { close(ReaderId{static_cast<std::uint32_t>(reader + 1)}); });
 }
 
-void Visitor::fetch(const File& file) {
+Request& Visitor::fetch(const File& file) {
+  Request* request = nullptr;
   world_.step(*this, [&](Visitor&) {
-    worker = std::make_unique<Worker>(world_, *this, file);
-    worker->start();
+    if (!worker) worker = std::make_unique<Worker>(world_, *this, world_.files());
+    request = &worker->fetch(file);
   });
+  return *request;
+}
+
+void Visitor::warm_up(const std::vector<const File*>& files) {
+  for (const File* file : files) peer.handle_listed(file->root, file->geometry, world_.now());
+  idle();
+}
+
+void Visitor::idle() {
+  peer.handle_idle(world_.now());
+  world_.after(limits::idle_interval, id, [](Visitor& v) { v.idle(); });
+}
+
+void Visitor::handle_message(const signal::Message& message) {
+  peer.handle_message(message, world_.now());
+  const auto* present = get_if<signal::Present>(&message);
+  if (present == nullptr) return;
+  if (!marks_) marks_.emplace();
+  for (const signal::Mark mark : present->add) marks_->insert(mark);
+  for (const signal::Mark mark : present->remove) marks_->erase(mark);
+}
+
+bool Visitor::may_be_present(const Root& root) const {
+  return !marks_ || marks_->count(signal::mark_of(root)) > 0;
 }
 
 bool Visitor::reading() const {
@@ -297,7 +322,7 @@ void Visitor::perform(swarm::FetchDigests& output) {
 
 void Visitor::perform(swarm::Deliver& output) {
   Reading& reading = readings[output.reader.value - 1];
-  if (reading.worker != nullptr && reading.closed) return;
+  if (reading.request != nullptr && reading.closed) return;
   const File& file = world_.file_of(output.root);
   const std::uint32_t bytes = file.geometry.bytes_of(output.piece);
   world_.check(!reading.ended && !reading.closed, "nothing follows the end");
@@ -310,7 +335,7 @@ void Visitor::perform(swarm::Deliver& output) {
   ++reading.next;
   reading.heard = world_.now();
   if (output.from_origin) reading.from_origin += bytes;
-  if (reading.worker != nullptr) return reading.worker->handle_delivered(output);
+  if (reading.request != nullptr) return reading.request->handle_delivered(output);
   const Duration consume =
       reading.bytes_per_second == 0
           ? Duration(0)
@@ -322,18 +347,18 @@ void Visitor::perform(swarm::Deliver& output) {
 void Visitor::perform(swarm::Pending& output) {
   Reading& reading = readings[output.reader.value - 1];
   reading.pending = true;
-  if (reading.worker != nullptr) reading.worker->handle_pending(output);
+  if (reading.request != nullptr) reading.request->handle_pending(output.warm);
 }
 
 void Visitor::perform(swarm::End& output) {
   Reading& reading = readings[output.reader.value - 1];
-  if (reading.worker != nullptr && reading.closed) return;  // what was on its way already
+  if (reading.request != nullptr && reading.closed) return;  // what was on its way already
   world_.check(!reading.ended && !reading.closed, "a reader ends once");
   world_.check(output.error != Error::none || reading.next == reading.pieces.end,
                "the end without an error is the end");
   reading.ended = output.error;
   reading.ended_at = world_.now();
-  if (reading.worker != nullptr) reading.worker->handle_end(output);
+  if (reading.request != nullptr) reading.request->handle_end(output);
 }
 
 void Visitor::perform(swarm::StoreRun& output) {
@@ -349,7 +374,7 @@ void Visitor::perform(swarm::StoreRun& output) {
       return peer.swarm().handle_store_failed(output.root, output.pieces, world_.now());
     }
     handle_stored(file, output.pieces);
-    if (worker != nullptr) worker->handle_held(output.pieces);
+    if (worker != nullptr) worker->handle_held(output.root, output.pieces);
   });
 }
 

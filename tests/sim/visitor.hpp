@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -15,6 +16,7 @@
 namespace peer_cdn::sim {
 
 class World;
+class Request;
 class Worker;
 using VisitorId = std::uint32_t;  // its place in World::visitors
 
@@ -57,7 +59,7 @@ struct Reading {
   Instant opened{}, heard{}, ended_at{};
   std::uint64_t bytes_per_second = 0;  // it consumes; 0: at once
   std::uint64_t from_origin = 0;
-  Worker* worker = nullptr;  // it reads for this one
+  Request* request = nullptr;  // it reads for this one
 };
 
 class Visitor {
@@ -72,7 +74,11 @@ class Visitor {
                    swarm::OriginUse origin = {});
   void close(std::size_t reader);
   // Through a worker, which also has the origin.
-  void fetch(const File& file);
+  Request& fetch(const File& file);
+  // From now on, when the page has nothing else to do, connections are made for what is listed.
+  void warm_up(const std::vector<const File*>& files);
+  // As the worker knows it from the page: somebody has it, or nothing is known yet.
+  bool may_be_present(const Root& root) const;
   bool reading() const;
   // Its tab is closed. The others' connections notice after a while.
   void die();
@@ -102,7 +108,7 @@ class Visitor {
 
  private:
   friend class World;
-  friend class Worker;
+  friend class Request;
   void perform(signal::OpenSocket& output);
   void perform(signal::CloseSocket& output);
   void perform(signal::SendMessage& output);
@@ -127,11 +133,13 @@ class Visitor {
   void perform(swarm::Report& output);
 
   // Inside of a step.
-  ReaderId open(const File& file, PieceRange pieces, swarm::OriginUse origin, Worker* worker);
+  ReaderId open(const File& file, PieceRange pieces, swarm::OriginUse origin, Request* request);
   void grant(ReaderId reader, std::uint64_t bytes);
   void close(ReaderId reader);
   void handle_stored(const File& file, PieceRange pieces);
 
+  void handle_message(const signal::Message& message);
+  void idle();
   bool holds(const Root& root, PieceIndex piece) const;
   void send_block(const swarm::SendBlock& output);
   void handle_socket_accepted(std::uint32_t socket);
@@ -157,7 +165,8 @@ class Visitor {
   std::map<std::pair<Root, PieceIndex>, Tags> memory_;
   std::map<Root, PieceSet> store_;
   std::map<FetchId, StreamId> fetches_;
-  std::optional<Tag> message_;  // the block that is being handled
+  std::optional<std::set<signal::Mark>> marks_;  // of what anybody has, once the coordinator told
+  std::optional<Tag> message_;                   // the block that is being handled
   std::optional<Instant> woken_at_;
 };
 

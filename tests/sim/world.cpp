@@ -60,6 +60,12 @@ const File& World::file_of(const Root& root) const {
   return **std::find_if(files_.begin(), files_.end(), [&](auto& f) { return f->root == root; });
 }
 
+std::vector<const File*> World::files() const {
+  std::vector<const File*> files;
+  for (const auto& file : files_) files.push_back(file.get());
+  return files;
+}
+
 void World::check(bool holds, const char* what) {
   if (!holds && violations.size() < 10) violations.push_back(what);
 }
@@ -107,8 +113,8 @@ void World::tell(PeerId id, const std::shared_ptr<const signal::Message>& messag
     const Instant sent = now_ + to_server(visitor) + random.between(0ms, network.jitter);
     visitor.told_ = std::max(visitor.told_, sent);
     ++messages;
-    at(visitor.told_, visitor.id, [this, id, message](Visitor& told) {
-      if (told.id_ == id) told.peer.handle_message(*message, now_);
+    at(visitor.told_, visitor.id, [id, message](Visitor& told) {
+      if (told.id_ == id) told.handle_message(*message);
     });
   }
 }

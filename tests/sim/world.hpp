@@ -53,6 +53,7 @@ class World {
   void remove(VisitorId visitor);
   const File& file(std::uint64_t bytes, std::uint64_t piece_bytes);
   const File& file_of(const Root& root) const;
+  std::vector<const File*> files() const;
   Visitor* find(VisitorId visitor) { return visitors[visitor].get(); }
 
   // True when the condition holds in time; the clock stops there.
@@ -92,9 +93,9 @@ class World {
   Random random;
   Origin origin;
   std::vector<std::unique_ptr<Visitor>> visitors;
-  std::vector<std::string> violations;    // of what must hold
-  bool watching = true;                   // the laws between peers, and silence
-  std::function<void(Visitor&)> on_done;  // a visitor's worker is done with its request
+  std::vector<std::string> violations;              // of what must hold
+  bool watching = true;                             // the laws between peers, and silence
+  std::function<void(Visitor&, Request&)> on_done;  // a visitor's worker is done with it
   std::uint64_t events = 0, messages = 0;
   std::int64_t coordinator_ns = 0;  // of processor time
 
