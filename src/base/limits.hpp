@@ -213,6 +213,9 @@ inline constexpr std::uint64_t fetch_start_bytes = 256 * kib;
 // What peers have, and still do not bring to a waiting reader for so long, the origin brings. At
 // half of it the simulator's crowds take a sixth to a third more from the origin.
 inline constexpr Duration origin_wait = 1s;
+// What an origin is taken to send until a page has measured it: as much as most lines take. Peers
+// that are as fast are not held against it for nothing.
+inline constexpr std::uint64_t origin_rate_unknown = 4 * mib;
 // What another page said that it fetches is left to it for so long; it says so again after half.
 inline constexpr Duration claim_wait = 3s;
 // So many times in vain, and this download leaves nothing to others any more; and what one peer may

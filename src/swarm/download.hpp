@@ -170,6 +170,7 @@ class Download {
     PieceRange rest;      // what is needed of what has not come yet
     PieceIndex end = 0;   // of what was asked for
     bool beside = false;  // peers have it too, but are slow
+    bool meets = false;   // and are asked for it as well, if they come so far
     std::uint32_t rank = 0;
     Instant claimed{};  // said when
   };
@@ -231,6 +232,7 @@ class Download {
   Fetch* fetch(FetchId id);
   bool free(PieceIndex piece, Instant now) const;
   std::optional<PieceRange> late(const Target& target, Instant now);
+  std::optional<PieceRange> behind(const Target& target, PieceRange window, Instant now) const;
   std::optional<PieceRange> gap(const Target& target, PieceRange window, Instant now);
   bool fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out);
   void begin_fetch(const Fetch& fetch, Instant now, Outputs& out);

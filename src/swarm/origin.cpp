@@ -3,7 +3,8 @@
 //
 //   nobody here has it, nobody fetches it:  a stretch of such pieces, as long as half a second
 //   another page fetches it (a claim):      left to it; if both do, the lower rank goes on
-//   peers have it:                          left to them, unless the reader waits too long
+//   peers have it:                          left to them, unless the reader waits too long, or they
+//                                           are few and slower than the origin
 //
 // In a crowd every page starts at a place of its own, so that all of them together fetch one copy.
 #include <algorithm>
@@ -128,6 +129,34 @@ std::optional<PieceRange> Download::gap(const Target& target, PieceRange window,
   return PieceRange{*begin, end};
 }
 
+// Few peers may bring the rest later than the origin would, asked when patience is over: then it
+// brings it too, from the other end of the window, until they meet.
+std::optional<PieceRange> Download::behind(const Target& target, PieceRange window,
+                                           Instant now) const {
+  const std::size_t known = std::max<std::size_t>(introduced_, useful());
+  if (target.credit <= 0 || known >= limits::introductions_per_ask) return std::nullopt;
+  std::uint64_t peers = 0;
+  for (const Source& source : sources_) {
+    if (!source.stalled && !source.have.empty()) peers += source.rate;
+  }
+  if (peers == 0) return std::nullopt;
+  std::uint64_t origin = origin_rate_.per_second();
+  if (origin == 0) origin = limits::origin_rate_unknown;
+  const std::uint64_t work = geometry_.range_of(target.rest).bytes() * 1'000'000;
+  const Instant begins = std::max(now, target.opened + target.origin.patience);
+  if (now + Duration(work / peers) <= begins + Duration(work / origin)) return std::nullopt;
+  const auto left = [&](PieceIndex piece) {
+    return picker_.state(piece) == PiecePicker::State::missing && had(piece) && !fetching(piece);
+  };
+  PieceIndex end = window.end;
+  while (end > window.begin && !left(end - 1)) --end;
+  PieceIndex begin = end;
+  const PieceIndex least = end - std::min(unit(), end - window.begin);
+  while (begin > least && left(begin - 1)) --begin;
+  if (begin == end) return std::nullopt;
+  return PieceRange{begin, end};
+}
+
 // --- Fetches -------------------------------------------------------------------------------------
 
 void Download::settle_origin(Instant now, bool ahead, FetchId& last, Outputs& out) {
@@ -162,11 +191,13 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
     const PieceRange window = {target.rest.begin,
                                target.rest.begin + std::min(span, target.rest.count())};
     const auto beside = late(target, now);
-    const auto pieces = beside ? beside : gap(target, window, now);
+    const auto meets = beside ? std::nullopt : behind(target, window, now);
+    const auto pieces = beside ? beside : meets ? meets : gap(target, window, now);
     if (!pieces) continue;
     ++last.value;
     const std::uint32_t rank = picker_.own_order(last.value * 0x85EBCA6BU);
-    begin_fetch({last, *pieces, pieces->end, beside.has_value(), rank, now}, now, out);
+    const bool theirs = beside.has_value() || meets.has_value();
+    begin_fetch({last, *pieces, pieces->end, theirs, meets.has_value(), rank, now}, now, out);
     return true;
   }
   return false;
@@ -175,7 +206,7 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
 void Download::begin_fetch(const Fetch& fetch, Instant now, Outputs& out) {
   if (fetches_.empty()) origin_rate_.resume(now);
   for (PieceIndex piece = fetch.rest.begin; piece < fetch.rest.end; ++piece) {
-    if (picker_.state(piece) == PiecePicker::State::missing) {
+    if (!fetch.meets && picker_.state(piece) == PiecePicker::State::missing) {
       picker_.set(piece, PiecePicker::State::shared);
     }
   }
@@ -220,7 +251,7 @@ void Download::go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out
   PieceIndex end = begin + 1;
   while (end < over.end && free(end, now) && wanted(end)) ++end;
   ++last.value;
-  begin_fetch({last, {begin, end}, end, false, over.rank, now}, now, out);
+  begin_fetch({last, {begin, end}, end, false, false, over.rank, now}, now, out);
 }
 
 Download::Fetch* Download::fetch(FetchId id) {

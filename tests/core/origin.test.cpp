@@ -204,6 +204,44 @@ TEST_CASE("peers that have it and do not bring it are helped after a while") {
   }
 }
 
+TEST_CASE("few peers that are slower than the origin are helped, from the other end") {
+  Fixture f(32);
+  f.open();
+  f.download.handle_answered(1);
+  f.source(1, std::string(32, 'x'));
+  Download::Source& peer = *f.download.source({1});
+  SUBCASE("not before their rate is known") {
+    CHECK(f.said() == "");
+  }
+  SUBCASE("not if they are fast enough") {
+    peer.rate = limits::origin_rate_unknown;
+    CHECK(f.said(start + patience) == "");
+  }
+  SUBCASE("not if they are done before an origin that is asked when patience is over") {
+    peer.rate = f.geometry.bytes() * 10;
+    CHECK(f.said() == "");
+  }
+  SUBCASE("not if there are enough of them") {
+    f.download.handle_answered(limits::introductions_per_ask);
+    peer.rate = 256 * limits::kib;
+    CHECK(f.said() == "");
+  }
+  SUBCASE("two stretches at a time") {
+    peer.rate = limits::mib;
+    CHECK(f.said() == "G1:28-32 G2:24-28 ");
+    SUBCASE("and no more when the origin turns out to be slower") {
+      for (PieceIndex i = 28; i < 32; ++i) f.come(1, i, start + (i - 27) * 100ms);
+      for (PieceIndex i = 24; i < 28; ++i) f.come(2, i, start + (i - 19) * 100ms);
+      CHECK(f.said(start + 800ms) == "");
+    }
+    SUBCASE("until they meet: peers are asked for these too, when they come so far") {
+      PieceIndex furthest = 0;
+      while (const auto block = f.download.next_block(peer, true, true)) furthest = block->piece;
+      CHECK(furthest == 31);
+    }
+  }
+}
+
 TEST_CASE("an origin that fails, or sends something else, is not asked again") {
   Fixture f(8);
   f.open();
