@@ -157,7 +157,7 @@ void Download::leave(Active& active, std::size_t slot) {
   picker_.set(active.piece, any ? PiecePicker::State::in_flight : PiecePicker::State::missing);
 }
 
-void Download::handle_block(PeerId peer, const wire::Block& block, Outputs& out) {
+void Download::handle_block(PeerId peer, const wire::Block& block, Instant now, Outputs& out) {
   Active* at = active(block.piece);
   if (at == nullptr || at->fetched) return;
   const std::size_t index = block.offset / limits::block_bytes;
@@ -170,6 +170,7 @@ void Download::handle_block(PeerId peer, const wire::Block& block, Outputs& out)
   }
   if ((flags & taken) != 0) return;
   flags |= taken;
+  at->moved = now;
   if (std::find(at->senders.begin(), at->senders.end(), peer) == at->senders.end()) {
     at->senders.push_back(peer);
   }

@@ -89,7 +89,7 @@ class Download {
   // `ahead`: there is memory for more than what is urgent.
   std::optional<wire::Block> next_block(Source& source, bool idle, bool ahead);
   // A block that was asked of this peer has arrived: taken, unless another peer was faster.
-  void handle_block(PeerId peer, const wire::Block& block, Outputs& out);
+  void handle_block(PeerId peer, const wire::Block& block, Instant now, Outputs& out);
   // It will not come: this peer does not have the piece after all.
   void handle_reject(PeerId peer, const wire::Block& block);
   // Nothing that was asked of this peer will come.
@@ -202,6 +202,7 @@ class Download {
     std::vector<PeerId> senders;
     std::vector<std::uint8_t> blocks;  // asked of askers 0 and 1 (bits 0, 1), taken (bit 2)
     std::uint32_t untaken = 0;
+    Instant moved{};  // a block of it came
   };
 
   Active* active(PieceIndex piece);

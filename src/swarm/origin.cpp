@@ -80,7 +80,10 @@ std::optional<PieceRange> Download::late(const Target& target, Instant now) {
   if (const std::uint64_t rate = origin_rate_.per_second()) {
     wait = std::max(wait, Duration(geometry_.bytes_of(first) * std::uint64_t{1'000'000} / rate));
   }
-  const Instant at = std::max(target.since, target.opened + target.origin.patience) + wait;
+  // A large piece on a slow uplink is not late while its blocks come.
+  const Active* coming = theirs ? active(first) : nullptr;
+  const Instant since = coming != nullptr ? std::max(target.since, coming->moved) : target.since;
+  const Instant at = std::max(since, target.opened + target.origin.patience) + wait;
   due(now, at);
   if (now < at) return std::nullopt;
   if (!theirs) ++let_down_;

@@ -191,7 +191,7 @@ void Swarm::handle_block(PeerId peer, ByteSpan header, std::size_t message_bytes
     close_pair(*pair, asked.error());
   } else if (*asked) {
     if (Download* download = download_of(*pair, parsed->handle)) {
-      download->handle_block(peer, parsed->block, outputs_);
+      download->handle_block(peer, parsed->block, now, outputs_);
     }
   }
   settle(now);

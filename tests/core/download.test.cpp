@@ -48,7 +48,7 @@ struct Fixture {
     return download.next_block(*download.source({peer}), idle, true);
   }
   void come(std::uint32_t peer, const wire::Block& block) {
-    download.handle_block({peer}, block, out);
+    download.handle_block({peer}, block, start, out);
   }
   // The next piece of this peer, whole and right.
   void piece(std::uint32_t peer) {

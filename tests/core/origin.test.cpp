@@ -197,11 +197,26 @@ TEST_CASE("peers that have it and do not bring it are helped after a while") {
     CHECK(f.download.take_unneeded().size() == 1);
   }
   SUBCASE("the peer is first: the fetch is cut") {
-    f.download.handle_block({1}, *block, f.out);
+    f.download.handle_block({1}, *block, start, f.out);
     f.download.handle_digest(0, Fixture::digest_of(0), f.out);
     CHECK(f.said(late) == "D0 X1 ");
     CHECK_FALSE(f.come(1, 0, late));
   }
+}
+
+TEST_CASE("a large piece whose blocks still come is not late") {
+  Fixture f(4, 4 * piece_bytes);
+  f.open();
+  f.download.handle_answered(1);
+  f.source(1, "xxxx");
+  const auto block = f.download.next_block(*f.download.source({1}), false, true);
+  const Instant came = start + patience + limits::origin_wait - 1ms;
+  REQUIRE(block->piece == 0);
+  CHECK(f.said() == "");
+  f.download.handle_block({1}, *block, came, f.out);
+  CHECK(f.said(came + limits::origin_wait - 1ms) == "");
+  CHECK(f.download.next_timeout() == came + limits::origin_wait);
+  CHECK(f.said(came + limits::origin_wait) == "G1:0-1 ");
 }
 
 TEST_CASE("few peers that are slower than the origin are helped, from the other end") {
@@ -295,7 +310,7 @@ TEST_CASE("a piece of which a peer sent a part before it went is fetched whole")
   f.said();
   const auto block = f.download.next_block(*f.download.source({1}), true, true);
   REQUIRE(block);
-  f.download.handle_block({1}, *block, f.out);
+  f.download.handle_block({1}, *block, start, f.out);
   f.download.remove_source({1});
   CHECK(f.said(start + limits::answer_wait) == "G1:0-2 ");
   CHECK(f.come(1, block->piece, start + limits::answer_wait));
