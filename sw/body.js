@@ -95,6 +95,7 @@ export function handleCompany(root) {
  *   it has it from the origin; bytes that came twice since the last one
  * @property {(whole: ArrayBuffer) => void} reply the whole resource, not verified
  * @property {(warm: boolean) => void} pending somebody has it; whether the page is connected to one
+ * @property {() => void} alive it is there, and at it
  * @property {(code: string) => void} end
  */
 
@@ -309,6 +310,7 @@ export class Gathering {
         clock.isWarm = warm;
         this.#onPending(warm);
       },
+      alive: () => void this.#in('body_alive', job),
       end: (code) => void this.#in('body_end', job, String(code)),
     });
     if (!source) return queueMicrotask(() => this.#in('body_end', job, 'no-page'));

@@ -128,7 +128,8 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
     port.postMessage({ type: 'close' });
     port.close();
   };
-  // Both forms say at once that they got the request; the long form then answers whenever it is ready.
+  // Both forms say at once that they got the request, the stream's again and again; the long form then answers whenever
+  // it is ready.
   const wait = performance.now() - (heard.get(page.id) ?? -Infinity) < heardMemory ? busyAckWait : ackWait;
   const giveUp = () => {
     // It may be frozen: the next request does not wait as long.
@@ -152,7 +153,7 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
         return finish(data.code ?? '');
       case 'ack':
         heard.set(page.id, performance.now());
-        return;
+        return reader.alive();
       default: {
         const { status, body } = data ?? {};
         if (status === 200 && body instanceof ArrayBuffer && body.byteLength <= replyBytes) return reader.reply(body);

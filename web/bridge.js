@@ -113,12 +113,18 @@ export class Bridge {
  * @param {number} handle
  * @param {{ begin: number, end: number, origin?: boolean, patience?: number }} request
  * @param {MessagePort} port
+ * @param {number} aliveMs how often the worker hears that it is not forgotten
  */
-export function stream(readers, handle, {begin, end, origin, patience}, port) {
+export function stream(readers, handle, {begin, end, origin, patience}, port, aliveMs) {
   let promised = false;
   const promise = (warm) => {
     if (!promised) port.postMessage({type: 'pending', warm});
     promised = true;
+  };
+  const alive = setInterval(() => port.postMessage({type: 'ack'}), aliveMs);
+  const close = () => {
+    clearInterval(alive);
+    port.close();
   };
   const reader = readers.open(handle, begin, end, {
     pending: promise,
@@ -128,14 +134,14 @@ export function stream(readers, handle, {begin, end, origin, patience}, port) {
     },
     end(code) {
       port.postMessage({type: promised ? 'end' : 'none', code: code ?? undefined});
-      port.close();
+      close();
     },
   }, Boolean(origin), Number(patience) || 0);
   port.onmessage = ({data}) => {
     if (data?.type === 'grant') readers.grant(reader, data.bytes);
     if (data?.type === 'close') {
       readers.close(reader);
-      port.close();
+      close();
     }
   };
 }

@@ -190,7 +190,7 @@ export class Page {
 
   #delegate(request, port) {
     if (this.#stopped) return port.postMessage({type: 'none', code: 'engine-failed'});
-    stream(this.readers, this.resources.handle(request), request, port);
+    stream(this.readers, this.resources.handle(request), request, port, this.#engine.bridgeAliveMs);
   }
 
   #hear(message) {

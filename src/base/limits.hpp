@@ -87,8 +87,10 @@ inline constexpr std::int64_t stream_bytes = 256 * kib;
 inline constexpr std::uint64_t bridge_bytes = 1 * mib;
 // Granted in quarters of it: a message for each piece would cost both ends as many again.
 inline constexpr std::uint64_t grant_bytes = bridge_bytes / 4;
-// A page drops a stalled peer itself after 2 s and looks for another: so much later, and the time
-// of a piece at reader_rate_min, it is the page.
+// A page drops a stalled peer itself after 2 s and looks for another, and asks the origin too. It
+// says so often that it is at it; if it has not said so, nor brought a piece, for so long and the
+// time of a piece at reader_rate_min, it is frozen, and the worker goes on without it.
+inline constexpr Duration bridge_alive = 3s;
 inline constexpr Duration bridge_stall = 10s;
 // An origin that failed is asked again after this, then after twice as long.
 inline constexpr std::uint32_t origin_retries = 2;
@@ -226,6 +228,9 @@ inline constexpr std::uint32_t claims_from_peer = 4 * pieces_per_resource;
 // at reader_rate_min: the worker asks the origin itself. Before it gives up the page
 // (bridge_stall).
 inline constexpr Duration reader_silence = 8s;
+// But so long if the page has asked the origin for it: in a crowd that an origin is too slow for,
+// to ask once more makes everybody wait longer (tests/sim: 200 visitors took 150 copies).
+inline constexpr Duration fetch_silence = 60s;
 // How often a page asks for more peers: those who come later must meet those who came first. The
 // first time soon: at 2 s most downloads have had half of the peers that they could use
 // (tests/sim).

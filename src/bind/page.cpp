@@ -437,6 +437,7 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::constant("listedRoots", static_cast<double>(limits::listed_roots));
   emscripten::constant("idleMs", ms(limits::idle_interval));
   emscripten::constant("aliveMs", ms(limits::alive_interval));
+  emscripten::constant("bridgeAliveMs", ms(limits::bridge_alive));
   emscripten::constant("uploadRate", static_cast<double>(limits::upload_rate));
   emscripten::constant("uploadBytes", static_cast<double>(limits::upload_bytes));
 }

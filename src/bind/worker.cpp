@@ -447,6 +447,10 @@ EXPORT void body_company(unsigned id, double now) {
   if (Body* it = body(id)) it->handle_company(instant_from_ms(now));
 }
 
+EXPORT void body_alive(unsigned id, unsigned job, double now) {
+  if (Body* it = body(id)) it->handle_alive(JobId{job}, instant_from_ms(now));
+}
+
 EXPORT void body_cancel(unsigned id) {
   if (Body* it = body(id)) it->handle_cancel();
 }

@@ -206,8 +206,18 @@ void Body::handle_company(Instant now) {
     if (job.rest) return;
   }
   peers_may_ = true;
-  while (const Job* window = job_of(Source::origin)) close(window->id);
+  for (std::size_t i = jobs_.size(); i-- > 0;) {
+    // The first window is short, and on its way before anybody could bring as much.
+    const bool is_first = !passed_any_ && jobs_[i].pieces.begin == next_;
+    if (jobs_[i].source == Source::origin && !is_first) close(jobs_[i].id);
+  }
   advance(now);
+}
+
+void Body::handle_alive(JobId id, Instant now) {
+  if (!find(id)) return;
+  stalls_at_.reset();
+  watch(now);
 }
 
 void Body::handle_cancel() {
@@ -260,13 +270,14 @@ const Body::Job* Body::job_of(Source source) const {
   return nullptr;
 }
 
-// The second window starts when the first one was accepted: an origin that ignores Range, or is
-// gone, is found out once. What lies before a body of all the rest is asked for by itself.
+// The second window starts when the first one's first piece has come: an origin that ignores Range,
+// or is gone, is found out once, and the first byte has nothing beside it on the line. What lies
+// before a body of all the rest is asked for by itself.
 bool Body::may_fetch(PieceIndex from) const {
   std::size_t windows = 0;
   for (const Job& job : jobs_) {
     if (job.source != Source::origin) continue;
-    if (!job.accepted || (job.rest && from >= job.pieces.begin)) return false;
+    if (!job.accepted || !passed_any_ || (job.rest && from >= job.pieces.begin)) return false;
     ++windows;
   }
   return windows < limits::windows_in_flight;

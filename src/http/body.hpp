@@ -152,6 +152,9 @@ class Body {
   void handle_head(JobId job, const OriginHead& head, Instant now);
   // The job's source has nothing more; Error::none if it is of the opinion that this was all.
   void handle_end(JobId job, Error error, Instant now);
+  // The page that this job asks is there, and at it: what it owes comes when peers or the origin
+  // bring it.
+  void handle_alive(JobId job, Instant now);
   // The reader went away.
   void handle_cancel();
   void handle_timeout(Instant now);

@@ -129,7 +129,12 @@ Instant Download::deadline(const Target& target) const {
   const bool idle = target.credit <= 0;
   // However often its next piece is lost and found meanwhile.
   const Instant latest = target.heard + limits::reader_silence + patience() - limits::reader_stall;
-  if (origin_gives(target)) return idle ? target.since + limits::reader_idle : latest;
+  if (origin_gives(target)) {
+    if (idle) return target.since + limits::reader_idle;
+    // The origin is asked already, or it is here: to ask once more would bring it no sooner.
+    const bool comes = !fetches_.empty() || pieces_[target.rest.begin].state > State::in_flight;
+    return comes ? target.heard + limits::fetch_silence : latest;
+  }
   if (!target.lost) {
     if (idle) return target.since + limits::reader_idle;
     return std::min(std::min(target.since, target.window) + patience(), latest);

@@ -269,20 +269,22 @@ TEST_CASE("a resource of one window is asked for without a Range header") {
   CHECK(host.done);
 }
 
-TEST_CASE("the second window starts when the first one's head is good, and there are never three") {
+TEST_CASE("the second window starts when the first piece has come, and there are never three") {
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);
   CHECK(host.windows.size() == 1);
   host.good_head(1);
+  CHECK(host.windows.size() == 1);
+  host.digest(1, 0);
   CHECK(host.windows.size() == 2);
   CHECK(host.windows.at(2).pieces == PieceRange{4, 12});
   host.good_head(2);
   CHECK(host.windows.size() == 2);
   SUBCASE("the second one's pieces wait for the first one's") {
     for (PieceIndex piece = 4; piece < 12; ++piece) host.digest(2, piece);
-    CHECK(host.passed.empty());
+    CHECK(host.passed_bytes() == piece_bytes);
     CHECK(host.stored == std::vector<PieceRange>{{4, 12}});
-    for (PieceIndex piece = 0; piece < 4; ++piece) host.digest(1, piece);
+    for (PieceIndex piece = 1; piece < 4; ++piece) host.digest(1, piece);
     CHECK(host.passed_bytes() == 12 * piece_bytes);
     host.check_in_order();
   }
@@ -325,6 +327,7 @@ TEST_CASE("a window ends at its segment, and before what is held") {
   CHECK(host.reads.size() == 1);
   CHECK(host.reads.begin()->second.pieces == PieceRange{5, 7});
   host.good_head(1);
+  host.digest(1, 0);
   CHECK(host.windows.at(3).pieces == PieceRange{4, 5});
   host.window(3);
   host.good_head(4);
@@ -733,8 +736,8 @@ TEST_CASE("with company, what is left is asked of a page, and whole pieces are k
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);
   host.good_head(1);
-  host.good_head(2);
   host.digest(1, 0);
+  host.good_head(2);
   host.digest(2, 4);
   host.body.handle_company(host.now);
   host.drain();
@@ -743,7 +746,7 @@ TEST_CASE("with company, what is left is asked of a page, and whole pieces are k
   const std::uint32_t job = host.peers.begin()->first;
   SUBCASE("up to what came already, and then beyond it") {
     CHECK(host.peers.at(job).pieces == PieceRange{1, 4});
-    CHECK(host.stored == std::vector<PieceRange>{{0, 1}, {4, 5}});
+    CHECK(host.stored == std::vector<PieceRange>{{4, 5}, {0, 1}});
     host.finish();
     CHECK(host.windows_opened == 2);
     CHECK(host.body.counts().from_peers == 98 * piece_bytes);
@@ -771,6 +774,18 @@ TEST_CASE("with company, what is left is asked of a page, and whole pieces are k
     host.finish();
     CHECK(host.body.counts().from_peers == 0);
   }
+  SUBCASE("a page that says that it is at it is waited for") {
+    host.body.handle_company(host.now);
+    const Instant first = host.body.next_timeout().value();
+    host.now = first - Duration(1);
+    host.body.handle_alive(JobId{job}, host.now);
+    host.drain();
+    host.body.handle_timeout(first);
+    host.drain();
+    CHECK(host.peers.count(job) == 1);
+    CHECK(*host.body.next_timeout() - host.now == first - Instant{});
+    host.finish();
+  }
   SUBCASE("a page that brings nothing is given up in time") {
     host.body.handle_company(host.now);
     REQUIRE(host.body.next_timeout());
@@ -780,6 +795,25 @@ TEST_CASE("with company, what is left is asked of a page, and whole pieces are k
     host.finish();
   }
   CHECK(host.done);
+  host.check_in_order();
+}
+
+TEST_CASE(
+    "company before the first piece: the first window goes on, and a page is asked for the rest") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  host.good_head(1);
+  host.body.handle_company(host.now);
+  host.drain();
+  CHECK(host.windows.count(1) == 1);
+  REQUIRE(host.peers.size() == 1);
+  CHECK(host.peers.begin()->second.pieces == PieceRange{4, 100});
+  host.window(1);
+  CHECK(host.passed_bytes() == 4 * piece_bytes);
+  host.finish();
+  CHECK(host.done);
+  CHECK(host.windows_opened == 1);
+  CHECK(host.body.counts().wasted == 0);
   host.check_in_order();
 }
 

@@ -276,9 +276,14 @@ TEST_CASE("an origin that fails, or sends something else, is not asked again") {
     CHECK(f.download.next_block(*f.download.source({1}), true, true)->piece == 0);
     CHECK(f.said(now + 2s) == "");
   }
+  SUBCASE("it is slow: to ask it once more from elsewhere would bring nothing sooner") {
+    CHECK(f.said(now + 50s) == "");
+    f.come(1, 0, now + 55s);
+    CHECK(f.said(now + 55s) == "O0 ");
+  }
   SUBCASE("it gives nothing") {
-    CHECK(f.said(now + 7s) == "");
-    CHECK(f.said(now + 9s).find("Eorigin-unreachable") != std::string::npos);
+    CHECK(f.said(now + 50s) == "");
+    CHECK(f.said(now + limits::fetch_silence).find("Eorigin-unreachable") != std::string::npos);
   }
 }
 

@@ -1,5 +1,6 @@
 // Whole swarms on a virtual network, one story each. A failing run prints the one command that
 // repeats it; SIM_SEEDS=<n> tries the first so many.
+#include "crowd.hpp"
 #include "stories.hpp"
 #include "worker.hpp"
 
@@ -243,6 +244,20 @@ TEST_CASE("small files are as soon with peers as from the network alone") {
       CHECK(to_ms(with[i]) <= 1.05 * to_ms(without[i]));
     }
   });
+}
+
+TEST_CASE("a crowd that the origin is much too slow for shares what it sends") {
+  Plan plan;
+  plan.visitors = 60;
+  plan.over = Duration(0);
+  plan.bytes = 17 * limits::mib;
+  plan.origin_rate = 1'000'000;
+  const Outcome outcome = simulate(plan);
+  CHECK(outcome.violations.empty());
+  CHECK(outcome.failed == 0);
+  // Their first pieces alone take the origin 16 s; each for itself would wait for 18 minutes.
+  CHECK(outcome.copies < 6);
+  CHECK(outcome.p95_ms < 90'000);
 }
 
 TEST_CASE("where no connection comes up, files are soon not held up by peers") {

@@ -55,6 +55,7 @@ struct Reading {
   std::int64_t credit = 0;
   bool pending = false;
   bool closed = false;
+  bool origin = false;  // it may come from there too
   std::optional<Error> ended;
   Instant opened{}, heard{}, ended_at{};
   std::uint64_t bytes_per_second = 0;  // it consumes; 0: at once

@@ -246,6 +246,16 @@ void Request::perform(const Body::OpenPeers& open) {
   asked_ = world_.now();
   warm_ = false;
   reader_ = visitor_.open(file, open.pieces, {terms.origin, terms.patience}, this);
+  say_alive(open.job);
+}
+
+// As web/bridge.js does.
+void Request::say_alive(JobId job) {
+  after(limits::bridge_alive, [this, job](Body& body) {
+    if (peers_ != job) return;
+    body.handle_alive(job, world_.now());
+    say_alive(job);
+  });
 }
 
 void Request::perform(const Body::Grant& grant) {

@@ -74,6 +74,7 @@ class Request {
   void fetch_now(const Body::Fetch& fetch);
   void note_peers(bool in_vain);
   void tell(bool done);
+  void say_alive(JobId job);
   void fall_through();
   void end();
 

@@ -9,8 +9,10 @@
 namespace peer_cdn::sim {
 namespace {
 
-// Longest time that a reader with credit may hear nothing: the worker would give the page up then.
+// Longest time that a reader with credit may hear nothing: without the origin, as long as it would
+// be better off there.
 constexpr Duration silence_max = limits::bridge_stall;
+constexpr Duration silence_of_origin_max = limits::fetch_silence + limits::bridge_stall;
 // What a packet carries.
 constexpr double packet_bytes = 1200;
 
@@ -96,8 +98,8 @@ void World::check_silence() {
     if (!visitor->alive || now_ < visitor->asleep_until) continue;
     for (const Reading& reading : visitor->readings) {
       if (reading.ended || reading.closed) continue;
-      check(reading.credit <= 0 || now_ - reading.heard <= silence_max,
-            "no reader is left waiting");
+      const Duration most = reading.origin ? silence_of_origin_max : silence_max;
+      check(reading.credit <= 0 || now_ - reading.heard <= most, "no reader is left waiting");
     }
   }
 }
