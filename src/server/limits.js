@@ -19,6 +19,6 @@ export const pieceBytesMax = 16 * 1024 * 1024;
 export const piecesPerResource = 2048;
 /** More pieces than this are made larger, but no larger than that. */
 export const piecesUsual = 128;
-export const pieceBytesUsual = 256 * 1024;
+export const pieceBytesUsual = 128 * 1024;
 /** Up to here a file is one piece: nothing of it is shown before all of it is there, 0.1 s at 2 MB/s. */
 export const onePieceBytes = 256 * 1024;

@@ -30,7 +30,7 @@ import * as limits from './limits.js';
  * @property {string} [base] where the folder is served; default '/'
  * @property {string[]} [include] globs of more files to list: scripts, styles, documents
  * @property {string[]} [exclude] globs of files not to list
- * @property {number} [pieceBytes] a power of two from 64 KiB to 16 MiB; default: the smallest up to 256 KiB that gives at
+ * @property {number} [pieceBytes] a power of two from 64 KiB to 16 MiB; default: the smallest up to 128 KiB that gives at
  *     most 128 pieces, or any that gives at most 2,048; but one piece for a file of at most 256 KiB
  * @property {string} [digestsBase] where the digest lists are served; default base + 'peer-cdn/digests/'
  * @property {(progress: ManifestProgress) => void} [onProgress]
@@ -49,8 +49,8 @@ export function pieceBytesOf(bytes, wanted) {
   }
   const most = wanted === undefined && bytes <= limits.onePieceBytes ? 1 : limits.piecesPerResource;
   while (bytes > size * most) size *= 2;
-  // Each piece costs a digest, messages from page to worker and a turn of both: at 256 KiB a quarter of that, and the first
-  // byte of so large a file is hardly later.
+  // Each piece costs a digest, messages from page to worker and a turn of both. But a crowd shares whole pieces: larger ones
+  // are more often under way twice, and the first one is there later.
   while (wanted === undefined && size < limits.pieceBytesUsual && bytes > size * limits.piecesUsual) size *= 2;
   return size <= limits.pieceBytesMax ? size : null;
 }

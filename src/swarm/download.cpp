@@ -131,9 +131,12 @@ Instant Download::deadline(const Target& target) const {
   const Instant latest = target.heard + limits::reader_silence + patience() - limits::reader_stall;
   if (origin_gives(target)) {
     if (idle) return target.since + limits::reader_idle;
-    // The origin is asked already, or it is here: to ask once more would bring it no sooner.
-    const bool comes = !fetches_.empty() || pieces_[target.rest.begin].state > State::in_flight;
-    return comes ? target.heard + limits::fetch_silence : latest;
+    // The origin is asked already, here or by another page, or it is here: to ask once more would
+    // bring it no sooner.
+    const Piece& next = pieces_[target.rest.begin];
+    const Instant last = target.heard + limits::fetch_silence;
+    if (!fetches_.empty() || next.state > State::in_flight) return last;
+    return std::min(std::max(latest, next.claimed), last);
   }
   if (!target.lost) {
     if (idle) return target.since + limits::reader_idle;

@@ -46,10 +46,10 @@ Line line_of(Random random) {
 
 // As src/server/manifest.js cuts a file (pieceBytesOf) when it is not told how.
 std::uint64_t piece_bytes_of(std::uint64_t bytes) {
-  constexpr std::uint64_t usual = 256 * limits::kib;  // also what a file of one piece may have
+  constexpr std::uint64_t one_piece = 256 * limits::kib;
   std::uint64_t size = limits::piece_bytes_min;
-  while (bytes > size * (bytes <= usual ? 1 : limits::pieces_per_resource)) size *= 2;
-  while (size < usual && bytes > size * 128) size *= 2;
+  while (bytes > size * (bytes <= one_piece ? 1 : limits::pieces_per_resource)) size *= 2;
+  while (size < 128 * limits::kib && bytes > size * 128) size *= 2;
   return size;
 }
 

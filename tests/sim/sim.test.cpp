@@ -248,16 +248,16 @@ TEST_CASE("small files are as soon with peers as from the network alone") {
 
 TEST_CASE("a crowd that the origin is much too slow for shares what it sends") {
   Plan plan;
-  plan.visitors = 60;
+  plan.visitors = 30;
   plan.over = Duration(0);
   plan.bytes = 17 * limits::mib;
-  plan.origin_rate = 1'000'000;
+  plan.origin_rate = 250'000;
   const Outcome outcome = simulate(plan);
   CHECK(outcome.violations.empty());
   CHECK(outcome.failed == 0);
-  // Their first pieces alone take the origin 16 s; each for itself would wait for 18 minutes.
+  // Their first pieces alone take the origin 16 s; each for itself would wait for 35 minutes.
   CHECK(outcome.copies < 6);
-  CHECK(outcome.p95_ms < 90'000);
+  CHECK(outcome.p95_ms < 300'000);
 }
 
 TEST_CASE("where no connection comes up, files are soon not held up by peers") {
