@@ -277,7 +277,7 @@ bool Body::may_fetch(PieceIndex from) const {
   std::size_t windows = 0;
   for (const Job& job : jobs_) {
     if (job.source != Source::origin) continue;
-    if (!job.accepted || !passed_any_ || (job.rest && from >= job.pieces.begin)) return false;
+    if (!job.accepted || (job.rest ? from >= job.pieces.begin : !passed_any_)) return false;
     ++windows;
   }
   return windows < limits::windows_in_flight;

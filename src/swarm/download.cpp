@@ -136,7 +136,8 @@ Instant Download::deadline(const Target& target) const {
     const Piece& next = pieces_[target.rest.begin];
     const Instant last = target.heard + limits::fetch_silence;
     if (!fetches_.empty() || next.state > State::in_flight) return last;
-    return std::min(std::max(latest, next.claimed), last);
+    const Instant asked = std::max(fetched_at_, next.claimed) + limits::reader_silence;
+    return std::min(std::max(latest, asked), last);
   }
   if (!target.lost) {
     if (idle) return target.since + limits::reader_idle;

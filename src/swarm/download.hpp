@@ -280,6 +280,7 @@ class Download {
   Error origin_error_ = Error::none;  // it is not asked any more
   Rate origin_rate_;
   Instant origin_due_ = Instant::max();
+  Instant fetched_at_{};  // a fetch was under way, last
   std::uint32_t verified_ = 0;
   std::vector<PieceIndex> unstored_;   // segments to be written, by their first piece
   Instant store_at_ = Instant::max();  // and when, at the latest

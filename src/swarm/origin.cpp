@@ -164,6 +164,7 @@ std::optional<PieceRange> Download::behind(const Target& target, PieceRange wind
 
 void Download::settle_origin(Instant now, bool ahead, FetchId& last, Outputs& out) {
   origin_due_ = Instant::max();
+  if (!fetches_.empty()) fetched_at_ = now;
   for (std::size_t i = fetches_.size(); i-- > 0;) {
     Fetch& fetch = fetches_[i];
     trim(fetch, now);

@@ -144,6 +144,7 @@ test('a private window: the site works, and bytes still come from the other visi
   await page.goto(s.url);
   await page.waitForFunction(() => document.documentElement.dataset.state === 'ready');
   s.origin.requests = [];
+  s.origin.recede();
   for (const [url, bytes] of Object.entries(files)) {
     const digest = await within(url, 10_000, page.evaluate(async (path) => {
       const buffer = await (await fetch(path)).arrayBuffer();
