@@ -233,7 +233,7 @@ class Download {
   Fetch* fetch(FetchId id);
   bool free(PieceIndex piece, Instant now) const;
   std::optional<PieceRange> late(const Target& target, Instant now);
-  std::optional<PieceRange> behind(const Target& target, PieceRange window, Instant now) const;
+  std::optional<PieceRange> behind(const Target& target, PieceRange window, Instant now);
   std::optional<PieceRange> gap(const Target& target, PieceRange window, Instant now);
   bool fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out);
   void begin_fetch(const Fetch& fetch, Instant now, Outputs& out);

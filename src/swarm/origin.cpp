@@ -133,11 +133,14 @@ std::optional<PieceRange> Download::gap(const Target& target, PieceRange window,
 }
 
 // Few peers may bring the rest later than the origin would, asked when patience is over: then it
-// brings it too, from the other end of the window, until they meet.
-std::optional<PieceRange> Download::behind(const Target& target, PieceRange window,
-                                           Instant now) const {
+// brings it too, from the other end of the window, until they meet. Not before their rate is known.
+std::optional<PieceRange> Download::behind(const Target& target, PieceRange window, Instant now) {
   const std::size_t known = std::max<std::size_t>(introduced_, useful());
   if (target.credit <= 0 || known >= limits::introductions_per_ask) return std::nullopt;
+  const Instant measured =
+      target.opened + std::max<Duration>(target.origin.patience, limits::origin_wait);
+  due(now, measured);
+  if (now < measured) return std::nullopt;
   std::uint64_t peers = 0;
   for (const Source& source : sources_) {
     if (!source.stalled && !source.have.empty()) peers += source.rate;
