@@ -132,8 +132,8 @@ std::optional<PieceRange> Download::gap(const Target& target, PieceRange window,
   return PieceRange{*begin, end};
 }
 
-// Few peers may bring the rest later than the origin would, asked when patience is over: then it
-// brings it too, from the other end of the window, until they meet. Not before their rate is known.
+// Few peers may be slower together than the origin: then it brings the rest too, from the other end
+// of the window, until they meet. Not before patience is over, and their rate is known.
 std::optional<PieceRange> Download::behind(const Target& target, PieceRange window, Instant now) {
   const std::size_t known = std::max<std::size_t>(introduced_, useful());
   if (target.credit <= 0 || known >= limits::introductions_per_ask) return std::nullopt;
@@ -145,12 +145,9 @@ std::optional<PieceRange> Download::behind(const Target& target, PieceRange wind
   for (const Source& source : sources_) {
     if (!source.stalled && !source.have.empty()) peers += source.rate;
   }
-  if (peers == 0) return std::nullopt;
-  std::uint64_t origin = origin_rate_.per_second();
-  if (origin == 0) origin = limits::origin_rate_unknown;
-  const std::uint64_t work = geometry_.range_of(target.rest).bytes() * 1'000'000;
-  const Instant begins = std::max(now, target.opened + target.origin.patience);
-  if (now + Duration(work / peers) <= begins + Duration(work / origin)) return std::nullopt;
+  const std::uint64_t measured_rate = origin_rate_.per_second();
+  const std::uint64_t origin = measured_rate > 0 ? measured_rate : limits::origin_rate_unknown;
+  if (peers == 0 || peers >= origin) return std::nullopt;
   const auto left = [&](PieceIndex piece) {
     return picker_.state(piece) == PiecePicker::State::missing && had(piece) && !fetching(piece);
   };
