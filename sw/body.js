@@ -91,8 +91,8 @@ export function handleCompany(root) {
 /**
  * What a page tells.
  * @typedef {object} PageReader
- * @property {(piece: number, buffer: ArrayBuffer, origin: boolean, wasted: number) => void} piece verified by the page; whether
- *   it has it from the origin; bytes that came twice since the last one
+ * @property {(piece: number, buffer: ArrayBuffer, from: number, wasted: number) => void} piece verified by the page; from: 0 it
+ *   had it, 1 peers, 2 the origin; bytes that came twice since the last one
  * @property {(whole: ArrayBuffer) => void} reply the whole resource, not verified
  * @property {(warm: boolean) => void} pending somebody has it; whether the page is connected to one
  * @property {() => void} alive it is there, and at it
@@ -280,9 +280,9 @@ export class Gathering {
   }
 
   #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
-    /** @type {boolean} */ origin) {
+    /** @type {number} */ from) {
     this.#arriving = buffer;
-    this.#in('body_piece', job, piece, buffer.byteLength, origin);
+    this.#in('body_piece', job, piece, buffer.byteLength, from);
   }
 
   #waste(/** @type {number} */ bytes) {
@@ -300,10 +300,10 @@ export class Gathering {
     const [origin, patience] = fields();
     const clock = new PeersClock();
     const source = this.#around.askPage?.(this.asked, { begin, end, origin: origin > 0, patience }, {
-      piece: (piece, buffer, fromOrigin, wasted) => {
-        clock.piece(fromOrigin);
+      piece: (piece, buffer, from, wasted) => {
+        clock.piece(from === 1);
         this.#waste(wasted);
-        this.#piece(job, piece, buffer, fromOrigin);
+        this.#piece(job, piece, buffer, from);
       },
       reply: (whole) => void this.#reply(job, begin, end, whole),
       pending: (warm) => {
@@ -484,8 +484,8 @@ class PeersClock {
   isWarm = false;
   #began = performance.now();
 
-  piece(/** @type {boolean} */ fromOrigin) {
-    if (!fromOrigin) this.#note(false);
+  piece(/** @type {boolean} */ fromPeers) {
+    if (fromPeers) this.#note(false);
     this.isWarm = false;
   }
 

@@ -144,7 +144,7 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
     if (over) return;
     switch (data?.type) {
       case 'piece':
-        return reader.piece(+data.piece, data.buffer, data.origin === true, +(data.wasted ?? 0));
+        return reader.piece(+data.piece, data.buffer, +data.from, +(data.wasted ?? 0));
       case 'pending':
         return reader.pending(data.warm === true);
       case 'none':

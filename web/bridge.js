@@ -128,9 +128,9 @@ export function stream(readers, handle, {begin, end, origin, patience}, port, al
   };
   const reader = readers.open(handle, begin, end, {
     pending: promise,
-    piece(piece, buffer, origin) {
+    piece(piece, buffer, from) {
       promise(true);
-      port.postMessage({type: 'piece', piece, buffer, origin, wasted: readers.takeWasted()}, [buffer]);
+      port.postMessage({type: 'piece', piece, buffer, from, wasted: readers.takeWasted()}, [buffer]);
     },
     end(code) {
       port.postMessage({type: promised ? 'end' : 'none', code: code ?? undefined});

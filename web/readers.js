@@ -3,7 +3,8 @@
 /**
  * @typedef {object} Sink
  * @property {(warm: boolean) => void} pending somebody has it; warm, if over a pair that is open already
- * @property {(piece: number, buffer: ArrayBuffer, origin: boolean) => void} piece verified, in order; whether from the origin
+ * @property {(piece: number, buffer: ArrayBuffer, from: number) => void} piece verified, in order; from: 0 this visitor had it, 1 peers,
+ *   2 the origin
  * @property {(code: string | null) => void} end nothing follows
  */
 
@@ -60,8 +61,8 @@ export class Readers {
     this.#sinks.get(reader)?.pending(Boolean(warm));
   }
 
-  deliver(reader, handle, piece, origin) {
-    this.#sinks.get(reader)?.piece(piece, this.#pieces.copy(handle, piece), Boolean(origin));
+  deliver(reader, handle, piece, from) {
+    this.#sinks.get(reader)?.piece(piece, this.#pieces.copy(handle, piece), from);
   }
 
   end(reader, code) {

@@ -34,6 +34,13 @@ struct PieceRange {
   bool operator==(const PieceRange&) const = default;
 };
 
+// Where a body's piece comes from. The number is said between page and worker.
+enum class PieceSource : std::uint8_t {
+  store,  // this visitor had it
+  peers,
+  origin,
+};
+
 // The cut of one resource. Made by parse(), so it cannot be wrong: 1 <= count <= 2,048.
 class Geometry {
  public:

@@ -147,7 +147,7 @@ void perform(const swarm::FetchDigests& o) {
   tell("fetchDigests", handle_of(o.root));
 }
 void perform(const swarm::Deliver& o) {
-  tell("deliver", o.reader.value, handle_of(o.root), o.piece, o.from_origin);
+  tell("deliver", o.reader.value, handle_of(o.root), o.piece, static_cast<unsigned>(o.from));
 }
 void perform(const swarm::Pending& o) {
   tell("pending", o.reader.value, o.warm);

@@ -397,11 +397,12 @@ EXPORT void body_pull(unsigned id, double bytes, double now) {
   if (Body* it = body(id)) it->handle_pull(static_cast<std::int64_t>(bytes), instant_from_ms(now));
 }
 
-EXPORT bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, bool from_origin,
+EXPORT bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, unsigned from,
                        double now) {
   Body* it = body(id);
-  if (!from_origin) engine.handle_warm();
-  return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes), from_origin,
+  const auto source = static_cast<PieceSource>(from);
+  if (source == PieceSource::peers) engine.handle_warm();
+  return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes), source,
                                 instant_from_ms(now));
 }
 

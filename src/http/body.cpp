@@ -47,7 +47,7 @@ void Body::handle_pull(std::int64_t bytes, Instant now) {
   advance(now);
 }
 
-bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, bool from_origin,
+bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, PieceSource from,
                         Instant now) {
   Job* job = find(id);
   if (!job) {
@@ -74,7 +74,10 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, bool fr
   job->owed -= std::min(job->owed, bytes);
   stalls_at_.reset();
   job->stored = piece + 1;
-  const bool keep = take_piece(*job, piece, from_origin ? State::from_page : State::from_peers);
+  const State ready = from == PieceSource::store    ? State::page_had
+                      : from == PieceSource::origin ? State::page_fetched
+                                                    : State::from_peers;
+  const bool keep = take_piece(*job, piece, ready);
   advance(now);
   return keep;
 }
@@ -307,14 +310,15 @@ void Body::pass_on() {
     const ByteRange piece = geometry_.range_of({next_, next_ + 1});
     const std::uint64_t begin = std::max(piece.begin, range_.begin);
     const std::uint64_t end = std::min(piece.end, range_.end);
-    std::uint64_t& count = state(next_) == State::from_store   ? counts_.from_cache
-                           : state(next_) == State::from_peers ? counts_.from_peers
-                                                               : counts_.from_origin;
+    const State is = state(next_);
+    std::uint64_t& count = is == State::from_store || is == State::page_had ? counts_.from_cache
+                           : is == State::from_peers                        ? counts_.from_peers
+                                                                            : counts_.from_origin;
     count += end - begin;
     demand_ -= static_cast<std::int64_t>(end - begin);
     push(Enqueue{next_, static_cast<std::uint32_t>(begin - piece.begin),
                  static_cast<std::uint32_t>(end - piece.begin)});
-    if (state(next_) == State::from_peers || state(next_) == State::from_page) {
+    if (is != State::from_store && is != State::from_origin) {
       for (Job& job : jobs_) {
         if (job.source != Source::peers) continue;
         job.passed += piece.bytes();

@@ -142,9 +142,8 @@ class Body {
   void handle_held(PieceRange pieces) { held_.add(pieces); }
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
   void handle_pull(std::int64_t bytes, Instant now);
-  // A piece that the page verified, and has from peers or from the origin. True: keep its buffer
-  // until Enqueue; false: drop it.
-  bool handle_piece(JobId job, PieceIndex piece, std::uint64_t bytes, bool from_origin,
+  // A piece that the page verified. True: keep its buffer until Enqueue; false: drop it.
+  bool handle_piece(JobId job, PieceIndex piece, std::uint64_t bytes, PieceSource from,
                     Instant now);
   // A piece that the host digested. True: keep its buffer until Enqueue, and until Store or Close.
   bool handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
@@ -176,9 +175,10 @@ class Body {
     free,
     taken,
     from_store,
-    from_peers,
     from_origin,
-    from_page,  // which has it from the origin
+    from_peers,
+    page_had,
+    page_fetched,  // from the origin
     passed
   };
   struct Job {

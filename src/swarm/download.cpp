@@ -111,7 +111,9 @@ void Download::deliver(Target& target, Instant now, Outputs& out) {
     target.credit -= geometry_.bytes_of(piece);
     target.window_bytes += geometry_.bytes_of(piece);
     target.since = target.heard = now;
-    out.push(Deliver{target.id, root_, piece, pieces_[piece].from_origin});
+    // What one reader had from there, the next has from here.
+    const PieceSource from = std::exchange(pieces_[piece].from, PieceSource::store);
+    out.push(Deliver{target.id, root_, piece, from});
     forget_ready(piece, out);
   }
 }
@@ -338,7 +340,7 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
   assert(at != nullptr);
   const auto index = static_cast<std::size_t>(at - actives_.data());
   if (digest == (*digests_)[piece]) {
-    pieces_[piece].from_origin = at->fetched;
+    pieces_[piece].from = at->fetched ? PieceSource::origin : PieceSource::peers;
     fresh_.push_back(piece);
     actives_.erase(actives_.begin() + static_cast<std::ptrdiff_t>(index));
     pieces_[piece].state = State::verified;

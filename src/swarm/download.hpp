@@ -159,11 +159,11 @@ class Download {
   struct Piece {
     State state = State::missing;
     bool storing = false;
-    bool kept = false;    // stored, or not to be stored
-    bool stored = false;  // it can be read there
-    bool from_origin = false;
-    std::uint32_t rank = 0;  // of whoever fetches it from the origin
-    Instant claimed{};       // and until then it is left to it
+    bool kept = false;                      // stored, or not to be stored
+    bool stored = false;                    // it can be read there
+    PieceSource from = PieceSource::store;  // as its next reader sees it
+    std::uint32_t rank = 0;                 // of whoever fetches it from the origin
+    Instant claimed{};                      // and until then it is left to it
   };
   struct Fetch {
     FetchId id;

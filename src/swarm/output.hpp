@@ -43,7 +43,7 @@ struct Deliver {  // hand a verified piece to a reader; pieces of a reader come 
   ReaderId reader;
   Root root;
   PieceIndex piece = 0;
-  bool from_origin = false;
+  PieceSource from = PieceSource::peers;
 };
 struct Pending {  // somebody has it; pieces will follow
   ReaderId reader;

@@ -125,7 +125,7 @@ struct Host {
   void piece(std::uint32_t job, PieceIndex piece) {
     if (reads.count(job) > 0) return digest(job, piece);
     next[job] = piece + 1;
-    if (body.handle_piece(JobId{job}, piece, geometry.bytes_of(piece), false, now)) {
+    if (body.handle_piece(JobId{job}, piece, geometry.bytes_of(piece), PieceSource::peers, now)) {
       kept.push_back(piece);
     }
     drain();
@@ -439,7 +439,7 @@ TEST_CASE("a page that sends out of order, or a wrong length, is given up") {
     host.piece(1, 2);
   }
   SUBCASE("length") {
-    CHECK_FALSE(host.body.handle_piece(JobId{1}, 1, 5, false, host.now));
+    CHECK_FALSE(host.body.handle_piece(JobId{1}, 1, 5, PieceSource::peers, host.now));
     host.drain();
   }
   CHECK(host.peers.empty());
@@ -470,7 +470,7 @@ TEST_CASE("a page gets longer for a larger piece than for a small one: its own p
     Body body(*geometry, {0, geometry->bytes()}, none(), PluginKind::delegate);
     body.start(Instant{});
     body.handle_pull(1LL << 40, Instant{});
-    CHECK(body.handle_piece(JobId{1}, 0, bytes_of_piece, false, Instant{}));
+    CHECK(body.handle_piece(JobId{1}, 0, bytes_of_piece, PieceSource::peers, Instant{}));
     REQUIRE(body.next_timeout());
     const auto seconds = std::chrono::seconds(bytes_of_piece / limits::reader_rate_min);
     CHECK(*body.next_timeout() >= Instant{} + seconds + limits::bridge_stall);
@@ -630,8 +630,8 @@ TEST_CASE("a store whose bytes are wrong before the first one leaves it to the n
 
 TEST_CASE("nothing is taken without a digest but from a page") {
   Host host = whole(20, PluginKind::network, held({{0, 5}}));
-  CHECK_FALSE(host.body.handle_piece(JobId{1}, 0, piece_bytes, false, host.now));
-  CHECK_FALSE(host.body.handle_piece(JobId{2}, 5, piece_bytes, false, host.now));
+  CHECK_FALSE(host.body.handle_piece(JobId{1}, 0, piece_bytes, PieceSource::peers, host.now));
+  CHECK_FALSE(host.body.handle_piece(JobId{2}, 5, piece_bytes, PieceSource::peers, host.now));
   CHECK(host.passed.empty());
 }
 
@@ -753,10 +753,20 @@ TEST_CASE("with company, what is left is asked of a page, and whole pieces are k
     CHECK(host.body.counts().wasted == 0);
   }
   SUBCASE("a page has pieces from the origin too") {
-    if (host.body.handle_piece(JobId{job}, 1, piece_bytes, true, host.now)) host.kept.push_back(1);
+    if (host.body.handle_piece(JobId{job}, 1, piece_bytes, PieceSource::origin, host.now))
+      host.kept.push_back(1);
     host.next[job] = 2;
     host.drain();
     CHECK(host.body.counts().from_origin == 2 * piece_bytes);
+    host.finish();
+  }
+  SUBCASE("what a page had already is from this visitor's own") {
+    const std::uint64_t before = host.body.counts().from_cache;
+    CHECK(host.body.handle_piece(JobId{job}, 1, piece_bytes, PieceSource::store, host.now));
+    host.kept.push_back(1);
+    host.next[job] = 2;
+    host.drain();
+    CHECK(host.body.counts().from_cache == before + piece_bytes);
     host.finish();
   }
   SUBCASE("told again, it changes nothing") {

@@ -62,7 +62,7 @@ struct Fixture {
       }
       if (auto* o = get_if<CancelFetch>(&*output)) text += "X" + number(o->fetch.value) + " ";
       if (auto* o = get_if<Deliver>(&*output)) {
-        text += (o->from_origin ? "O" : "D") + number(o->piece) + " ";
+        text += std::string(1, "SDO"[static_cast<std::size_t>(o->from)]) + number(o->piece) + " ";
       }
       if (auto* o = get_if<End>(&*output)) text += "E" + std::string(code(o->error)) + " ";
     }
@@ -284,6 +284,18 @@ TEST_CASE("an origin that fails, or sends something else, is not asked again") {
     CHECK(f.said(now + 50s) == "");
     CHECK(f.said(now + limits::fetch_silence).find("Eorigin-unreachable") != std::string::npos);
   }
+}
+
+TEST_CASE("what one reader had from the origin or from peers, the next has from here") {
+  Fixture f(2);
+  f.open();
+  f.download.handle_answered(1);
+  f.said(start + patience);
+  CHECK(f.come(1, 0));
+  CHECK(f.said(start + patience) == "O0 ");
+  f.download.open({8}, {{0, 1}, {}}, start + patience, f.out);
+  f.download.grant({8}, piece_bytes, start + patience);
+  CHECK(f.said(start + patience) == "S0 Enone ");
 }
 
 TEST_CASE("when every peer is gone the origin gives the rest") {

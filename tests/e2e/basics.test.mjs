@@ -90,6 +90,7 @@ test(
         assert.equal(got.headers['content-encoding'], undefined);
         assert.equal((await second.sources(url)).fromPeers, bytes.length);
 
+        await second.untilStored(resources[url]);
         await second.forget();
         assert.equal((await second.fetch(url)).sha256, sha256(bytes));
         assert.equal((await second.sources(url)).fromCache, bytes.length);

@@ -134,6 +134,7 @@ test('ordered, with middlewares of the site\'s own: each is asked in its turn, a
   assert.deepEqual(await second.run(() => window.errors.filter((code) => code === 'plugin-failed')), ['plugin-failed']);
 
   // From the store: the one of the site's own still stands before it, and its put reads it as well.
+  await second.untilStored((await s.manifest()).resources[url]);
   await second.forget();
   assert.equal((await second.fetch(url)).sha256, sha256(files[url]));
   const again = await second.sources(url);

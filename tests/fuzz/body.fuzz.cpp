@@ -109,8 +109,10 @@ struct Host {
     if (job.page && job.credit < bytes) return false;
     if (job.page) job.credit -= bytes;
     ++job.next;
-    const bool keep = !job.page ? body.handle_digest(JobId{id}, piece, bytes, digest_of(piece), now)
-                                : body.handle_piece(JobId{id}, piece, bytes, piece % 2 == 0, now);
+    const bool keep =
+        !job.page ? body.handle_digest(JobId{id}, piece, bytes, digest_of(piece), now)
+                  : body.handle_piece(JobId{id}, piece, bytes,
+                                      PieceSource{static_cast<std::uint8_t>(piece % 3)}, now);
     if (keep) check(kept.insert(piece).second);
     return true;
   }
@@ -164,7 +166,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         host.body.handle_pull(std::int64_t{data[i + 1]} * 9999, now);
         break;
       case 1:
-        keep = host.body.handle_piece(job, piece, geometry->bytes_of(piece), piece % 2 == 0, now);
+        keep = host.body.handle_piece(job, piece, geometry->bytes_of(piece),
+                                      PieceSource{static_cast<std::uint8_t>(piece % 3)}, now);
         break;
       case 2:
         keep = host.body.handle_digest(job, piece, geometry->bytes_of(piece), digest, now);

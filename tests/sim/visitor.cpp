@@ -335,7 +335,7 @@ void Visitor::perform(swarm::Deliver& output) {
   reading.credit -= bytes;
   ++reading.next;
   reading.heard = world_.now();
-  if (output.from_origin) reading.from_origin += bytes;
+  if (output.from == PieceSource::origin) reading.from_origin += bytes;
   if (reading.request != nullptr) return reading.request->handle_delivered(output);
   const Duration consume =
       reading.bytes_per_second == 0

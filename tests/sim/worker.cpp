@@ -196,14 +196,14 @@ void Request::handle_pending(bool warm) {
 
 void Request::handle_delivered(const swarm::Deliver& output) {
   if (!peers_ || output.reader != reader_) return;
-  if (!output.from_origin) {
+  if (output.from == PieceSource::peers) {
     note_peers(false);
     worker_.engine.handle_warm();
   }
   warm_ = false;
   in_body(body_id_, [&](Body& body) {
-    body.handle_piece(*peers_, output.piece, file.geometry.bytes_of(output.piece),
-                      output.from_origin, world_.now());
+    body.handle_piece(*peers_, output.piece, file.geometry.bytes_of(output.piece), output.from,
+                      world_.now());
   });
 }
 

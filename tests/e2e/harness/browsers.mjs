@@ -174,6 +174,18 @@ export class Visitor {
     });
   }
 
+  /** Resolves when every piece of a listed resource is in Cache Storage: a page writes when nobody waits for it. */
+  untilStored({root, bytes, pieceBytes}) {
+    return until(`${root.slice(0, 8)} is stored`, async () => {
+      const held = new Set();
+      for (const key of await this.stored()) {
+        const run = key.match(/\/peer-cdn\/store\/([0-9a-f]{64})\?(\d+)-(\d+)$/);
+        if (run?.[1] === root) for (let piece = +run[2]; piece < +run[3]; ++piece) held.add(piece);
+      }
+      return held.size === Math.ceil(bytes / pieceBytes);
+    });
+  }
+
   /** Stops the site's service workers, as the browser does when it likes (Chromium only). */
   async stopWorkers(page = this.page) {
     const session = await this.context.newCDPSession(page);
