@@ -3,8 +3,8 @@
 /**
  * @typedef {object} Sink
  * @property {(warm: boolean) => void} pending somebody has it; warm, if over a pair that is open already
- * @property {(piece: number, buffer: ArrayBuffer, from: number) => void} piece verified, in order; from: 0 this visitor had it, 1 peers,
- *   2 the origin
+ * @property {(piece: number, buffer: ArrayBuffer, from: number) => void} piece verified, in order; from: 0 this visitor
+ *   had it, 1 peers, 2 the origin
  * @property {(code: string | null) => void} end nothing follows
  */
 
