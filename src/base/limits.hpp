@@ -180,10 +180,12 @@ inline constexpr Duration unreachable_pause_max = 10min;
 inline constexpr Duration want_wait = 1s;
 // The last peer went in mid-body: the origin is only a second away.
 inline constexpr Duration resume_wait = 1s;
-// DESIGN section 6: no bytes for 2 s drops a source. Its pause ends, but not often.
+// DESIGN section 6: no bytes for 2 s drops a source. Its pause ends, but not often; a visitor whose
+// machine is busy now and then is let go on.
 inline constexpr Duration peer_stall = 2s;
 inline constexpr Duration peer_stall_pause = 10s;
 inline constexpr std::uint32_t peer_stalls_max = 3;
+inline constexpr Duration peer_stall_memory = 5min;
 // No piece for so long, or less than this rate for so long, and the reader is better off elsewhere.
 // A large piece takes longer.
 inline constexpr Duration reader_stall = 3s;

@@ -95,7 +95,9 @@ std::vector<Session::Asked> Session::abandon(std::optional<wire::Handle> handle)
 
 bool Session::stalls(Instant now) {
   if (asked_.empty() || paused_until_ || now < last_block_ + limits::peer_stall) return false;
+  if (now >= stalled_at_ + limits::peer_stall_memory) stalls_ = 0;
   ++stalls_;
+  stalled_at_ = now;
   paused_until_ = now + limits::peer_stall_pause;
   return true;
 }

@@ -51,6 +51,7 @@ class Session {
 
   // No bytes for limits::peer_stall with requests in flight. True once per stall.
   bool stalls(Instant now);
+  // How many there were without limits::peer_stall_memory between two of them.
   std::uint32_t stalls() const { return stalls_; }
   // The pause after a stall is over, or a block came. True once.
   bool recovers(Instant now);
@@ -72,6 +73,7 @@ class Session {
   Rate rate_;
   Instant last_block_{};
   std::uint32_t stalls_ = 0;
+  Instant stalled_at_{};
   std::optional<Instant> paused_until_;
   bool lost_ = false;
 };

@@ -156,6 +156,21 @@ TEST_CASE("no bytes for two seconds with requests in flight is a stall") {
   CHECK_FALSE(session.stalled());
 }
 
+TEST_CASE("a stall of long ago is forgiven") {
+  Session session({1});
+  session.ask(1, block(0), start);
+  CHECK(session.stalls(start + 2s));
+  CHECK(session.recovers(start + 12s));
+  SUBCASE("but not one of a minute ago") {
+    CHECK(session.stalls(start + 1min));
+    CHECK(session.stalls() == 2);
+  }
+  SUBCASE("after five minutes") {
+    CHECK(session.stalls(start + 2s + limits::peer_stall_memory));
+    CHECK(session.stalls() == 1);
+  }
+}
+
 TEST_CASE("while the path to a peer is gone it is asked for nothing, and did not stall") {
   Session session({1});
   session.ask(1, block(0), start);
