@@ -3,8 +3,9 @@
 //
 //   nobody here has it, nobody fetches it:  a stretch of such pieces, as long as half a second
 //   another page fetches it (a claim):      left to it; if both do, the lower rank goes on
-//   peers have it:                          left to them, unless the reader waits too long, or they
-//                                           are few and slower than the origin
+//   peers have it:                          left to them, unless the reader waits too long (in a
+//                                           crowd each its own time), or they are few and slower
+//                                           than the origin
 //
 // In a crowd every page starts at a place of its own, so that all of them together fetch one copy.
 #include <algorithm>
@@ -79,6 +80,10 @@ std::optional<PieceRange> Download::late(const Target& target, Instant now) {
   Duration wait = theirs ? limits::origin_wait : limits::claim_wait;
   if (const std::uint64_t rate = origin_rate_.per_second()) {
     wait = std::max(wait, Duration(geometry_.bytes_of(first) * std::uint64_t{1'000'000} / rate));
+  }
+  // Of several who wait for it, whoever asks first is a source for the others.
+  if (const std::uint32_t others = theirs ? fellows(target) : 0) {
+    wait += wait * (picker_.own_order(first) % (others + 1)) / (others + 1);
   }
   // A large piece on a slow uplink is not late while its blocks come.
   const Active* coming = theirs ? active(first) : nullptr;
@@ -196,7 +201,12 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
                                target.rest.begin + std::min(span, target.rest.count())};
     const auto beside = late(target, now);
     const auto meets = beside ? std::nullopt : behind(target, window, now);
-    const auto pieces = beside ? beside : meets ? meets : gap(target, window, now);
+    // In a crowd each fetches one stretch at a time: the fewer are under way, the fewer meet.
+    const bool waits = !fetches_.empty() && fellows(target) > 0 && !free(window.begin, now);
+    const auto pieces = beside  ? beside
+                        : meets ? meets
+                        : waits ? std::nullopt
+                                : gap(target, window, now);
     if (!pieces) continue;
     ++last.value;
     const std::uint32_t rank = picker_.own_order(last.value * 0x85EBCA6BU);

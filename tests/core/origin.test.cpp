@@ -18,9 +18,9 @@ constexpr Duration patience = 200ms;
 // A download with its outputs as text: G1:0-4 fetch 1 gets pieces 0 to 4, X1 cancel it, D3 deliver,
 // O3 deliver from the origin, E<code> end.
 struct Fixture {
-  explicit Fixture(std::uint32_t pieces, std::uint32_t each = piece_bytes)
+  explicit Fixture(std::uint32_t pieces, std::uint32_t each = piece_bytes, std::uint64_t seed = 1)
       : geometry(*Geometry::parse(std::uint64_t{pieces} * each, each)),
-        download(Root{}, geometry, 1) {
+        download(Root{}, geometry, seed) {
     Bytes bytes;
     for (PieceIndex i = 0; i < pieces; ++i) {
       const Digest digest = digest_of(i);
@@ -94,10 +94,11 @@ TEST_CASE("peers have the reader's patience to begin, and none if they all answe
     CHECK(f.download.next_timeout() == start + patience);
     CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
   }
-  SUBCASE("who was introduced has a part: the rest, two stretches at a time") {
+  SUBCASE("who was introduced has a part, and fetches too: the rest, a stretch at a time") {
     f.source(1, "xxxx");
     const std::string said = f.said();
-    CHECK(said.find("G2:") != std::string::npos);
+    CHECK(said.find("G1:") != std::string::npos);
+    CHECK(said.find("G2:") == std::string::npos);
     CHECK(said.find(":0-") == std::string::npos);
   }
   SUBCASE("who was introduced has all of it") {
@@ -202,6 +203,27 @@ TEST_CASE("peers that have it and do not bring it are helped after a while") {
     CHECK(f.said(late) == "D0 X1 ");
     CHECK_FALSE(f.come(1, 0, late));
   }
+}
+
+TEST_CASE("of several who wait for a late piece some ask sooner, and all within twice the wait") {
+  const Instant late = start + patience + limits::origin_wait;
+  std::vector<std::size_t> asked(4);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Fixture f(8, piece_bytes, seed);
+    f.open();
+    f.download.handle_answered(3);
+    f.source(1, std::string(8, 'x'));
+    f.source(2, "");
+    f.source(3, "");
+    CHECK(f.said() == "");
+    std::size_t step = 0;
+    while (step < 4 && f.said(late + step * limits::origin_wait / 3).empty()) ++step;
+    REQUIRE(step < 4);
+    ++asked[step];
+  }
+  CHECK(asked[0] > 0);
+  CHECK(asked[0] < 20);
+  CHECK(asked[3] == 0);
 }
 
 TEST_CASE("a large piece whose blocks still come is not late") {
