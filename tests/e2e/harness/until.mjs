@@ -9,7 +9,7 @@ import {setTimeout as delay} from 'node:timers/promises';
  * @param {{withinMs?: number, everyMs?: number}} [options]
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(what, probe, {withinMs = 20_000, everyMs = 50} = {}) {
+export async function until(what, probe, {withinMs = 45_000, everyMs = 50} = {}) {
   const end = performance.now() + withinMs;
   for (;;) {
     const value = await probe();
