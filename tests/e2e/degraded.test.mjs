@@ -17,8 +17,11 @@ const plain = Object.fromEntries(Object.entries(files).map(([url, bytes]) => {
   const control = url.replace('static', 'plain');
   return [control, randomBytes(control, bytes.length)];
 }));
-/** Two busy cores: above their noise, and below every wait of ours that is not for the good of the request. */
-const SPARE_MS = 1500;
+/**
+ * Two busy cores, half of whose time may be stolen: above their noise, and below every wait of ours that is not for the good
+ * of the request (the shortest is limits::manifest_wait).
+ */
+const SPARE_MS = 2500;
 
 /** The site loads its two files through whatever is left, about as quickly as without us, and about once. */
 async function checkItWorks(t, page, s, spare) {
@@ -220,5 +223,7 @@ test('connections never come up: the first files wait for the origin as a hedge,
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   assert.ok(times[0] > 1000, `somebody has it, and was waited for: ${times}`);
-  assert.ok(times.slice(4).every((ms) => ms < 500), `later files do not wait: ${times}`);
+  // Each would wait, if one did; a busy machine holds up some.
+  const later = times.slice(4).sort((a, b) => a - b);
+  assert.ok(later[later.length >> 1] < 500, `later files do not wait: ${times}`);
 });

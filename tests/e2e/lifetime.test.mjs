@@ -13,6 +13,7 @@ test('stopped between requests: the next one works, from the store and from the 
   const visitor = await chromium();
   await visitor.visit(s.url);
   assert.equal((await visitor.fetch(url)).sha256, sha256(one));
+  await visitor.untilStored((await s.manifest()).resources[url]);
   await visitor.stopWorkers();
   s.origin.requests = [];
   assert.equal((await visitor.fetch(url)).sha256, sha256(one));
