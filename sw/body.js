@@ -99,6 +99,9 @@ export function handleCompany(root) {
  * @property {(code: string) => void} end
  */
 
+/** PieceSource::peers. */
+const peersSource = 1;
+
 let ids = 0;
 const tag = Math.random().toString(36).slice(2, 8);
 
@@ -301,7 +304,7 @@ export class Gathering {
     const clock = new PeersClock();
     const source = this.#around.askPage?.(this.asked, { begin, end, origin: origin > 0, patience }, {
       piece: (piece, buffer, from, wasted) => {
-        clock.piece(from === 1);
+        clock.piece(from === peersSource);
         this.#waste(wasted);
         this.#piece(job, piece, buffer, from);
       },
@@ -484,8 +487,8 @@ class PeersClock {
   isWarm = false;
   #began = performance.now();
 
-  piece(/** @type {boolean} */ fromPeers) {
-    if (fromPeers) this.#note(false);
+  piece(/** @type {boolean} */ isPeers) {
+    if (isPeers) this.#note(false);
     this.isWarm = false;
   }
 
