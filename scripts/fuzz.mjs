@@ -19,8 +19,8 @@ export function fuzzStems() {
 /** Builds the targets. Rejects with the compiler's words. */
 export async function buildFuzzers() {
   for (const [command, args] of [
-    ['cmake', ['--preset', 'fuzz']],
-    ['cmake', ['--build', '--preset', 'fuzz', '--', '-k', '0']],
+    ['cmake', ['--preset', 'native-asan']],
+    ['cmake', ['--build', '--preset', 'native-asan', '--target', 'fuzzers', '--', '-k', '0']],
   ]) {
     const {code, output} = await run(command, args);
     if (code !== 0) throw new Error(output.split('\n').filter((line) => !/^\[\d+\/\d+\]/.test(line)).slice(0, 60).join('\n'));
@@ -33,7 +33,7 @@ export async function fuzzOne(stem, seconds) {
   const corpus = join(root, 'tests/fuzz/corpus', stem);
   mkdirSync(found, {recursive: true});
   mkdirSync(crashes, {recursive: true});
-  const {code, output} = await run(join(folder, `${stem}_fuzz`), [
+  const {code, output} = await run(join(root, 'build/native-asan', `${stem}_fuzz`), [
     `-max_total_time=${seconds}`, '-timeout=20', '-rss_limit_mb=2048', '-print_final_stats=1',
     `-artifact_prefix=${crashes}/${stem}-`, found, ...(existsSync(corpus) ? [corpus] : []),
   ], {timeoutMs: (seconds + 60) * 1000});

@@ -169,9 +169,9 @@ async function nodeStep(folder, timeoutMs, {width = 1, first = [], leave = [], o
   return sum(results);
 }
 
-// Browsers share two cores, but a 90 s response and a 60 s wait for a deployment do nothing most of the time; and a 320 s
-// response does so little that it runs beside everything after the build.
-const browserFiles = {width: 3, first: ['firefox', 'deployment'], leave: ['long']};
+// A response of 320 s, one of 90 s and a deployment that is seen within 60 s do nothing most of the time: they run beside all
+// that follows the build. Of the others two at a time: browsers take all of two cores, and more of them wait for each other.
+const waiting = ['long', 'firefox', 'deployment'];
 
 /** In order; `needs` names steps without whose success there is nothing to run. */
 const steps = [
@@ -179,7 +179,8 @@ const steps = [
   {name: 'tidy', needs: ['setup'], run: tidyStep},
   {name: 'build', needs: ['setup'], run: buildStep},
   {name: 'size', needs: ['build'], run: sizeStep},
-  {name: 'long', needs: ['build'], beside: true, run: () => nodeStep('tests/e2e', 8 * minute, {only: ['long']})},
+  {name: 'waiting', needs: ['build'], beside: true,
+    run: () => nodeStep('tests/e2e', 8 * minute, {width: 2, first: waiting, only: waiting})},
   {name: 'native', needs: ['setup'], run: nativeStep},
   {name: 'sim', needs: ['setup'], run: simStep},
   {name: 'lint', needs: ['setup'], run: lintStep},
@@ -187,7 +188,8 @@ const steps = [
   {name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute)},
   {name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute)},
   {name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute)},
-  {name: 'e2e', needs: ['build'], run: () => nodeStep('tests/e2e', 8 * minute, browserFiles)},
+  {name: 'e2e', needs: ['build'],
+    run: () => nodeStep('tests/e2e', 10 * minute, {width: 2, first: ['memory', 'pairs'], leave: waiting})},
 ];
 
 function chosen() {

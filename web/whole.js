@@ -32,10 +32,12 @@ export class Answer {
  */
 export async function readWhole(page, request, timeoutAfter) {
   if (request.method !== 'GET') return null;
+  let timer;
   const late = new Promise((resolve) => {
-    setTimeout(resolve, timeoutAfter);
+    timer = setTimeout(resolve, timeoutAfter);
   });
   await Promise.race([page.ready(), late]);
+  clearTimeout(timer);
   const resource = page.resources.find(request.url);
   if (!resource || !(resource.bytes <= page.limits.wholeBytes)) return null;
   const handle = page.resources.handle(resource);

@@ -61,14 +61,17 @@ for (const {what, size, at} of
       window.peerCdn.addEventListener('error', ({detail}) => window.seen.push(detail.code));
     });
     s.origin.requests = [];
-    const got = await second.fetch(url);
+    // The origin is sooner than a peer that a busy machine holds up, and would bring the piece that is wrong.
+    const comeBack = s.origin.recede();
+    const fetching = second.fetch(url);
+    await until('the page is told', () => second.run(() => window.seen.includes('wrong-digest')));
+    comeBack();
+    const got = await fetching;
     assert.equal(got.error, null);
     assert.equal(got.sha256, sha256(bytes));
     assert.ok(s.origin.sent(url) > 0, 'the origin gave what the liar did not');
     assert.ok(s.origin.sent(url) <= size);
     await until('the liar is dropped', () => second.run(() => window.peerCdn.stats.peers === 0));
-    const seen = await until('the page is told', () => second.run(() => window.seen.length > 0 && window.seen));
-    assert.ok(seen.includes('wrong-digest'), seen.join());
 
     const runs = await until('everything is stored', async () => {
       const all = await second.run(storedRuns, root);

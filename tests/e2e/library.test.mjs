@@ -310,11 +310,13 @@ test('"disabled" in the manifest: no sharing and the site works; and on again, w
   await s.origin.untilShared(root);
   await second.visit(`${s.url}/?on`, {ready: 'settled'});
   await s.origin.untilIntroducible(root);
-  s.origin.requests = [];
-  await until('it comes from the first visitor, or from what was held', async () => {
-    await second.forget();
-    assert.equal((await second.fetch(url)).sha256, sha256(files[url]));
-    return (await second.transfers(url)).length > 0;
+  await until('the worker has read the switch', async () => {
+    await second.fetch('/static/more.bin');
+    return (await second.transfers('/static/more.bin')).length > 0;
   });
+  s.origin.requests = [];
+  s.origin.recede();
+  assert.equal((await second.fetch(url)).sha256, sha256(files[url]));
+  assert.equal((await second.sources(url)).fromOrigin, 0);
   assert.equal(s.origin.sent(url), 0, 'switching on again costs the origin nothing');
 });

@@ -7,7 +7,8 @@ import {setTimeout as delay} from 'node:timers/promises';
 import {randomBytes, scene, sha256} from './harness/index.mjs';
 
 const url = '/static/world.bin';
-const size = 1_000_000_000;
+// More than what it may take of memory at any time.
+const size = 600_000_000;
 
 /**
  * Memory that is this browser's own: the private pages of all processes that carry its profile, or descend from one.
@@ -83,8 +84,8 @@ async function stall(visitor, before) {
 }
 
 test(
-    '1 GB for a reader that stops: memory is bounded, from the origin and from a peer, and every byte is right', {
-      timeout: 400_000,
+    '600 MB for a reader that stops: memory is bounded, from the origin and from a peer, and every byte is right', {
+      timeout: 600_000,
     },
     async (t) => {
       const {site, chromium} = scene(t);
@@ -110,7 +111,7 @@ test(
       for (let i = 0; i < result.digests.length; ++i) {
         assert.equal(result.digests[i], sha256(bytes.subarray(i * 1048576, (i + 1) * 1048576)), `MiB ${i}`);
       }
-      assert.ok(most < 600_000_000, `${most} bytes more while reading 1 GB`);
+      assert.ok(most < 450_000_000, `${most} bytes more while reading all of it`);
 
       await s.origin.untilShared(await s.root(url));
       const second = await chromium();

@@ -84,10 +84,14 @@ export class Visitor {
   #newPage;
   #another;
 
-  constructor({kind, page, newPage, close, another, profile, context}) {
+  constructor({kind, page, newPage, close, another, profile, context, isGuest = false}) {
     this.kind = kind;
     this.page = page;
     this.context = context;
+    /** Whether its browser is another visitor's, who closes it. */
+    this.isGuest = isGuest;
+    this.isAlive = true;
+    context?.on('close', () => this.isAlive = false);
     /** The folder of its profile, which is in the command line of its processes; another one has none. */
     this.profile = profile;
     this.#newPage = newPage;
@@ -113,6 +117,22 @@ export class Visitor {
 
   /** Another tab of the same browser. */
   newTab() { return this.#newPage(); }
+
+  /**
+   * The same browser with a page of its own, and what tabs it opens: close() closes these, and leaves the browser.
+   * @param {Function} [init] Runs in each of them before its scripts.
+   */
+  async anotherPage(init) {
+    const pages = [];
+    const newPage = async () => {
+      const page = await this.#newPage();
+      pages.push(page);
+      if (init) await page.addInitScript(init);
+      return page;
+    };
+    const close = () => Promise.all(pages.map((page) => page.close()));
+    return new Visitor({...this, page: await newPage(), newPage, close, another: this.#another, isGuest: true});
+  }
 
   /**
    * Another visitor in the same browser process, with storage, and so a worker, of its own (Chromium only).
@@ -213,8 +233,9 @@ export class Visitor {
 
   async close() {
     await within(`closing ${this.kind}`, 20_000, this.#close()).catch(() => {});
+    if (!this.profile || this.isGuest) return;
     // Its processes may write for a moment yet.
-    if (this.profile) await fs.promises.rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
+    await fs.promises.rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
   }
 }
 

@@ -1,13 +1,34 @@
 // What one test opens, closed again when it ends, however it ends.
+import {after} from 'node:test';
+
 import {openChromium, openFirefox} from './browsers.mjs';
 import {openSite} from './site.mjs';
+
+/**
+ * Chromium processes of this test file that no test uses now. A process takes seconds of a processor to start; each site
+ * has a port, and so an origin, of its own, to which workers, caches and storage belong.
+ * @type {import('./browsers.mjs').Visitor[]}
+ */
+const idle = [];
+after(() => Promise.allSettled(idle.map((browser) => browser.close())));
 
 /** @param {import('node:test').TestContext} t */
 export function scene(t) {
   const open = [];
+  const borrowed = [];
   t.after(async () => {
     await Promise.allSettled(open.reverse().map((one) => one.close()));
+    for (const browser of borrowed) {
+      if (browser.isAlive) idle.push(browser);
+      else await browser.close();
+    }
   });
+  /** A visitor in a process that nobody else is in. */
+  const borrow = async (init) => {
+    const browser = idle.pop() ?? await openChromium();
+    borrowed.push(browser);
+    return browser.anotherPage(init);
+  };
   const keep = async (opening) => {
     const one = await opening;
     open.push(one);
@@ -16,7 +37,11 @@ export function scene(t) {
   return {
     /** @param {Parameters<typeof openSite>} args */
     site: (...args) => keep(openSite(...args)),
-    chromium: (options) => keep(openChromium(options)),
+    /**
+     * A visitor in a Chromium process of its own: one that was started before, unless it is to have flags.
+     * @param {Parameters<typeof openChromium>[0]} [options]
+     */
+    chromium: ({flags = [], init} = {}) => keep(flags.length > 0 ? openChromium({flags, init}) : borrow(init)),
     firefox: (options) => keep(openFirefox(options)),
     keep,
   };
