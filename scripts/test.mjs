@@ -169,9 +169,10 @@ async function nodeStep(folder, timeoutMs, {width = 1, first = [], leave = [], o
   return sum(results);
 }
 
-// A response of 320 s, one of 90 s and a deployment that is seen within 60 s do nothing most of the time: they run beside all
-// that follows the build. Of the others two at a time: browsers take all of two cores, and more of them wait for each other.
-const waiting = ['long', 'firefox', 'deployment'];
+// A response of 320 s, one of 90 s, a deployment that is seen within 60 s and pages that connect when they are idle do nothing
+// most of the time: they run beside all that follows the build. Of the others two at a time: browsers take all of two cores,
+// and more of them only wait for each other.
+const waiting = ['long', 'firefox', 'pairs', 'deployment'];
 
 /** In order; `needs` names steps without whose success there is nothing to run. */
 const steps = [
@@ -189,7 +190,7 @@ const steps = [
   {name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute)},
   {name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute)},
   {name: 'e2e', needs: ['build'],
-    run: () => nodeStep('tests/e2e', 10 * minute, {width: 2, first: ['memory', 'pairs'], leave: waiting})},
+    run: () => nodeStep('tests/e2e', 10 * minute, {width: 2, first: ['memory'], leave: waiting})},
 ];
 
 function chosen() {

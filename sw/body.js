@@ -1,15 +1,11 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
-import { alarm, call, callText, drain, fields, note, onFailure, progressWait, soon, streamBytes,
+import { alarm, call, callText, calmStep, calmWait, drain, fields, note, onFailure, progressWait, soon, streamBytes,
   unattendedBytes } from './engine.js';
 import { openWindow } from './origin.js';
 import { addRun } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
 /** @typedef {{ close: () => void, grant?: (bytes: number) => void, accept?: (skip: number, until: number) => void }} Source */
-
-// While somebody always waits, what was put off is done anyway.
-const CALM_STEP = 20;
-const CALM_STEPS = 50;
 
 /** @type {Set<Gathering>} */
 const open = new Set();
@@ -20,12 +16,12 @@ export const openCount = () => open.size;
 /** @type {Promise<void> | undefined} */
 let calming;
 
-/** Resolves when no response of ours waits for its first byte; in about a second at the latest. */
+/** Resolves when no response of ours waits for its first byte, or while one always does, after a while. */
 export const calm = () => (calming ??= untilCalm().finally(() => (calming = undefined)));
 
 async function untilCalm() {
-  for (let i = 0; i < CALM_STEPS && [...open].some(({ begun }) => !begun); i++) {
-    await new Promise((resolve) => setTimeout(resolve, CALM_STEP));
+  for (const end = performance.now() + calmWait; performance.now() < end && [...open].some(({ begun }) => !begun);) {
+    await new Promise((resolve) => setTimeout(resolve, calmStep));
   }
 }
 

@@ -122,5 +122,5 @@ export const soon = (promise, otherwise) =>
 
 export const [
   ackWait, manifestWait, manifestAge, progressWait, streamBytes, replyBytes, unattendedBytes, busyAckWait, heardMemory,
-  digestsWait, usualPatience,
-] = Array.from({ length: 11 }, (_, which) => (core ? call('limit', which) : 0));
+  digestsWait, usualPatience, calmStep, calmWait, unwrittenBytes, putWait,
+] = Array.from({ length: 15 }, (_, which) => (core ? call('limit', which) : 0));

@@ -1,6 +1,6 @@
 // One routed request: runs the core's chain over the middlewares of the route.
 import { Gathering } from './body.js';
-import { alarm, call, callText, drain, fields, unattendedBytes } from './engine.js';
+import { alarm, call, callText, drain, fields, putWait, unattendedBytes } from './engine.js';
 import { mayBePresent } from './pages.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
@@ -12,9 +12,6 @@ const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT, PENDING_WARM, ASK
 const CACHE = 1;
 const DELEGATE = 2;
 const NETWORK = 3;
-
-// After a put() is over, until its answer is taken back: a Cache opens in some ms, also on a busy disk within this.
-const PUT_WAIT = 2000;
 
 /**
  * What an exchange uses of the worker.
@@ -165,7 +162,7 @@ export class Exchange {
       // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
       // opens its cache before it reads.
       const leave = () => !each.bodyUsed && !each.body?.locked && each.body?.cancel();
-      await (async () => middleware.put?.(each))().finally(() => setTimeout(leave, PUT_WAIT));
+      await (async () => middleware.put?.(each))().finally(() => setTimeout(leave, putWait));
     }).catch((error) => this.#worker.report('plugin-failed', this.#event.request.url, error)));
   }
 

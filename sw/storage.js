@@ -1,12 +1,9 @@
 // Keeps the store within its quota: tells the core what is in it, and drops the roots that the core names.
 import { calm } from './body.js';
-import { call, callText, manifestWait, soon } from './engine.js';
+import { call, callText, manifestWait, soon, unwrittenBytes } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { addRun, Store } from './store.js';
-
-// What may wait in memory to be written: a gallery.
-const UNWRITTEN_BYTES = 8 * 1024 * 1024;
 
 export class StoreKeeper {
   /** @type {Promise<Store | null> | undefined} */
@@ -80,7 +77,7 @@ export class StoreKeeper {
       const bytes = buffers.length * buffers[0].byteLength;
       // Writing keeps the worker's thread and the browser from answering: one after another, when no response waits. What
       // is lost with the worker meanwhile is fetched again.
-      const turn = this.#unwritten > UNWRITTEN_BYTES ? undefined : this.#writes.then(calm);
+      const turn = this.#unwritten > unwrittenBytes ? undefined : this.#writes.then(calm);
       this.#unwritten += bytes;
       const written = store.putRun(root, begin, end, buffers, turn).finally(() => (this.#unwritten -= bytes));
       this.#writes = written.catch(() => {});

@@ -1,4 +1,5 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
+import {Piece} from './piece.js';
 import {bypass} from './resources.js';
 
 const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
@@ -8,7 +9,7 @@ export class Pieces {
   #resources;
   #store;
   #stored;
-  /** @type {Map<number, Map<number, Uint8Array>>} handle, piece */
+  /** @type {Map<number, Map<number, Piece>>} handle, piece */
   #pieces = new Map();
   /** Payload bytes that came from peers. */
   received = 0;
@@ -28,32 +29,34 @@ export class Pieces {
     this.#stored = stored;
   }
 
-  /** Copies the last `bytes` of a message into a piece. */
-  take(handle, piece, pieceBytes, offset, bytes, message) {
+  /** The last `bytes` of a message are a block of a piece. */
+  take(handle, piece, offset, bytes, message) {
     const pieces = this.#of(handle);
     let target = pieces.get(piece);
-    if (!target) pieces.set(piece, target = new Uint8Array(pieceBytes));
-    target.set(new Uint8Array(message, message.byteLength - bytes, bytes), offset);
+    if (!target) pieces.set(piece, target = new Piece());
+    target.set(offset, new Uint8Array(message, message.byteLength - bytes, bytes));
     this.received += bytes;
   }
 
   /** A whole piece from elsewhere, instead of what peers gave of it. */
   put(handle, piece, bytes) {
-    this.#of(handle).set(piece, bytes);
+    const target = new Piece();
+    target.set(0, bytes);
+    this.#of(handle).set(piece, target);
   }
 
   /** A view of a piece that the core knows to be whole. */
   part(handle, piece, offset, bytes) {
-    return this.#get(handle, piece).subarray(offset, offset + bytes);
+    return this.#get(handle, piece).part(offset, bytes);
   }
 
-  /** A copy that may be transferred. */
-  copy(handle, piece) {
-    return this.#get(handle, piece).slice().buffer;
+  /** All of such a piece, in a buffer that may be transferred. */
+  give(handle, piece) {
+    return this.#get(handle, piece).give();
   }
 
   digest(handle, piece) {
-    sha256(this.#get(handle, piece)).then((digest) => this.#engine.digest(handle, piece, digest));
+    sha256(this.#get(handle, piece).bytes).then((digest) => this.#engine.digest(handle, piece, digest));
   }
 
   forget(handle, piece) {
@@ -65,7 +68,7 @@ export class Pieces {
   async storeRun(handle, begin, end) {
     const {root} = this.#resources.get(handle);
     const parts = [];
-    for (let piece = begin; piece < end; piece++) parts.push(this.#get(handle, piece));
+    for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
     try {
       const store = await this.#store;
       if (!store) throw new Error('no store');
@@ -78,19 +81,9 @@ export class Pieces {
     this.#stored(root, begin, end);
   }
 
-  /** From the store, else from the origin. Whether a list is the root's is decided in C++. */
   async fetchDigests(handle) {
-    const resource = this.#resources.get(handle);
     try {
-      const store = await this.#store;
-      const kept = await store?.digests(resource.root).catch(() => null);
-      if (kept) return this.#engine.digests(handle, new Uint8Array(kept), await sha256(kept));
-      const response = await fetch(resource.digests, {headers: bypass});
-      if (!response.ok) throw new Error(String(response.status));
-      const list = new Uint8Array(await response.arrayBuffer());
-      if (this.#engine.digests(handle, list, await sha256(list))) {
-        await store?.putDigests(resource.root, list).catch(() => {});
-      }
+      await this.#digestList(handle);
     } catch {
       this.#engine.digestsFailed(handle);
     }
@@ -102,7 +95,8 @@ export class Pieces {
     const handle = this.#resources.handle(resource);
     if (!store || !handle) return;
     const {root, pieceBytes} = resource;
-    const list = await this.#digestList(handle, resource, body.byteLength <= pieceBytes);
+    const list = body.byteLength <= pieceBytes ?
+      Uint8Array.from(root.match(/../g), (hex) => parseInt(hex, 16)) : await this.#digestList(handle);
     const perRun = Math.max(1, Math.floor(this.#engine.segmentBytes / pieceBytes));
     const count = Math.ceil(body.byteLength / pieceBytes);
     for (let begin = 0; list && begin < count; begin += perRun) {
@@ -119,15 +113,16 @@ export class Pieces {
     }
   }
 
-  async #digestList(handle, resource, single) {
-    if (single) return Uint8Array.from(resource.root.match(/../g), (hex) => parseInt(hex, 16));
+  // From the store, else from the origin. Whether it is the root's is decided in C++: null if it is not.
+  async #digestList(handle) {
+    const {root, digests} = this.#resources.get(handle);
     const store = await this.#store;
-    const kept = await store?.digests(resource.root);
-    if (kept) return new Uint8Array(kept);
-    const response = await fetch(resource.digests, {headers: bypass});
-    const list = new Uint8Array(await response.arrayBuffer());
-    if (!response.ok || !this.#engine.digests(handle, list, await sha256(list))) return null;
-    await store?.putDigests(resource.root, list);
+    const kept = await store?.digests(root).catch(() => null);
+    const response = kept ? null : await fetch(digests, {headers: bypass});
+    if (response && !response.ok) throw new Error(String(response.status));
+    const list = new Uint8Array(kept ?? await response.arrayBuffer());
+    if (!this.#engine.digests(handle, list, await sha256(list))) return null;
+    if (!kept) await store?.putDigests(root, list).catch(() => {});
     return list;
   }
 

@@ -62,7 +62,7 @@ export class Readers {
   }
 
   deliver(reader, handle, piece, from) {
-    this.#sinks.get(reader)?.piece(piece, this.#pieces.copy(handle, piece), from);
+    this.#sinks.get(reader)?.piece(piece, this.#pieces.give(handle, piece), from);
   }
 
   end(reader, code) {

@@ -110,6 +110,15 @@ inline constexpr Duration manifest_wait = 3s;
 // A digest list has at most 64 KiB: an origin that takes longer for it has trouble with all else.
 inline constexpr Duration digests_wait = 12s;
 inline constexpr Duration progress_wait = 250ms;
+// What may wait (writing to the store, what is told to pages) waits while a response has not begun:
+// looked at so often, and while somebody always waits no longer than this.
+inline constexpr Duration calm_step = 20ms;
+inline constexpr Duration calm_wait = 1s;
+// What waits in the worker's memory to be written: a gallery.
+inline constexpr std::uint64_t unwritten_bytes = 8 * mib;
+// After a user's put() is over, until what it left unread is taken back: a Cache opens in some ms,
+// also on a busy disk within this.
+inline constexpr Duration put_wait = 2s;
 // A long-form reply is one buffer in both processes.
 inline constexpr std::uint64_t reply_bytes = 64 * mib;
 

@@ -1,6 +1,6 @@
 // One page's engine: one visitor, its connections, and the JavaScript host that does the rest.
 //
-// The host (web/host.js) calls in with what happened. Every call, and every callback of a
+// The host (web/page.js) calls in with what happened. Every call, and every callback of a
 // connection, ends in drain(), the one place that performs what the core wants done. A call that
 // comes while drain() runs only enters the core: the drain that is running goes on and finds its
 // outputs.
@@ -136,8 +136,7 @@ void perform(swarm::SendBlock& o) {
 }
 void perform(const swarm::TakeBlock& o) {
   const std::uint32_t root = handle_of(o.root);
-  self->host.call<void>("takeBlock", root, o.piece, find(root)->geometry.bytes_of(o.piece),
-                        o.offset, o.bytes, self->message);
+  self->host.call<void>("takeBlock", root, o.piece, o.offset, o.bytes, self->message);
   self->message = val::null();
 }
 void perform(const swarm::DigestPiece& o) {

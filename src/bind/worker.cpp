@@ -89,7 +89,7 @@ EXPORT unsigned error_code(unsigned error) {
 }
 
 EXPORT double limit(unsigned which) {
-  constexpr std::array<double, 11> values = {to_ms(Duration(limits::ack_wait)),
+  constexpr std::array<double, 15> values = {to_ms(Duration(limits::ack_wait)),
                                              to_ms(Duration(limits::manifest_wait)),
                                              to_ms(Duration(limits::manifest_age)),
                                              to_ms(Duration(limits::progress_wait)),
@@ -99,7 +99,11 @@ EXPORT double limit(unsigned which) {
                                              to_ms(Duration(limits::busy_ack_wait)),
                                              to_ms(Duration(limits::heard_memory)),
                                              to_ms(Duration(limits::digests_wait)),
-                                             limits::patience};
+                                             limits::patience,
+                                             to_ms(Duration(limits::calm_step)),
+                                             to_ms(Duration(limits::calm_wait)),
+                                             static_cast<double>(limits::unwritten_bytes),
+                                             to_ms(Duration(limits::put_wait))};
   return values[which];
 }
 

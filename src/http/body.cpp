@@ -391,14 +391,19 @@ PieceIndex Body::assign(PieceIndex from) {
   // and was lost by another source, they will never bring.
   const bool awaited = peers_may_ && from >= peers->pieces.begin;
   if (awaited && (!peers->hedged || job_of(Source::origin))) return end;
+  if (!passed_any_ && peers && !awaited) {
+    // The store had less than it said: peers are asked anew, from its beginning on, beside the
+    // origin if it was asked to help.
+    const bool hedged = peers->hedged;
+    close_all();
+    add_job(Source::peers, {from, end_of_stretch(from, false)});
+    jobs_.back().hedged = hedged;
+    free_hedged();
+    return next_;
+  }
   if (!passed_any_ && !origin_may_begin_) {
-    if (!peers) {
-      fail(Error::storage_lost);
-      return end;
-    }
-    // The store had less than it said: peers are asked anew, from its beginning on.
-    close(peers->id);
-    return add_job(Source::peers, {from, end_of_stretch(from, false)});
+    fail(Error::storage_lost);
+    return end;
   }
   return may_fetch(from) ? add_job(Source::origin, {from, window_end(from, end)}) : end;
 }

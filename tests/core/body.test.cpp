@@ -674,6 +674,29 @@ TEST_CASE("what the store has lost before the first byte is asked of peers with 
   host.check_in_order();
 }
 
+TEST_CASE("what the store has lost while the origin was asked to help is asked of peers too") {
+  Host host = whole(100, PluginKind::delegate, held({{0, 4}}));
+  host.pull(1 << 30);
+  host.body.handle_hedge(host.now);
+  host.drain();
+  REQUIRE(host.windows.size() == 1);
+  CHECK(host.windows.begin()->second.pieces.begin == 4);
+  host.end(1, Error::storage_lost);
+  REQUIRE(host.peers.size() == 1);
+  const std::uint32_t peers = host.peers.begin()->first;
+  CHECK(host.peers.at(peers).pieces == PieceRange{0, 100});
+  SUBCASE("and an origin that does not answer holds nothing up") {
+    for (PieceIndex piece = 0; piece < 100; ++piece) host.piece(peers, piece);
+  }
+  SUBCASE("and the origin begins where the reader does") {
+    REQUIRE(host.windows.size() == 1);
+    CHECK(host.windows.begin()->second.pieces.begin == 0);
+    host.finish();
+  }
+  CHECK(host.done);
+  host.check_in_order();
+}
+
 TEST_CASE("what a hedge's window loses before the peers' pieces is asked for again") {
   Host host = whole(100, PluginKind::delegate);
   host.pull(1 << 30);
