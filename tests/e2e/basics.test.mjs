@@ -89,6 +89,7 @@ test(
       s.origin.requests = [];
       s.origin.recede();
       await second.visit(s.url);
+      for (const {root} of Object.values(resources)) await s.origin.untilIntroducible(root);
       for (const [url, bytes] of Object.entries(files)) {
         const got = await second.fetch(url);
         assert.equal(got.error, null);

@@ -53,6 +53,7 @@ async function dieInTheMiddle(t, {init, onDeath, die = closeTab} = {}) {
     window.peerCdn.upload = {bytesPerSecond: 6_000_000};
   });
   await second.visit(s.url);
+  await s.origin.untilIntroducible(root);
   s.origin.requests = [];
   const comeBack = s.origin.recede();
   const fetching = second.fetch(url, {init});

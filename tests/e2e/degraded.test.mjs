@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 
-import {openChromium, openSite, randomBytes, sha256, within} from './harness/index.mjs';
+import {documentedWorker, openChromium, openSite, randomBytes, sha256, within} from './harness/index.mjs';
 
 /** A large file and a small one, and what stands in for them when a busy machine held up the first. */
 const turns = ['', '2', '3'];
@@ -127,7 +127,8 @@ after(() => Promise.all([seeder?.close(), visitor?.close()]));
 
 for (const {name, init, ready = true, headers, origin, spare = 0} of cases) {
   test(`${name}: the site works`, async (t) => {
-    const s = await openSite({...files, ...plain}, {headers});
+    // Not the patient worker of other tests: what the origin can bring sooner does not wait for peers.
+    const s = await openSite({...files, ...plain, '/sw.js': documentedWorker()}, {headers});
     t.after(() => s.close());
     // A seeder is there, so that peers would be used if they could.
     const [there, here] = await Promise.all([seeder.newTab(), visitor.newTab()]);
@@ -164,11 +165,12 @@ test('a private window: the site works, and bytes still come from the other visi
   const page = await (await browser.newContext()).newPage();
   await page.goto(s.url);
   await page.waitForFunction(() => document.documentElement.dataset.state === 'ready');
+  for (const url of firstTurn) await s.origin.untilIntroducible(await s.root(url));
   s.origin.requests = [];
   s.origin.recede();
   for (const url of firstTurn) {
     const bytes = files[url];
-    const digest = await within(url, 10_000, page.evaluate(async (path) => {
+    const digest = await within(url, 60_000, page.evaluate(async (path) => {
       const buffer = await (await fetch(path)).arrayBuffer();
       return [...new Uint8Array(await crypto.subtle.digest('SHA-256', buffer))]
           .map((b) => b.toString(16).padStart(2, '0'))

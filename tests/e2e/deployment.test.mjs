@@ -58,6 +58,7 @@ test('a navigation sees the deployment at once; the new bytes travel between pee
   s.origin.requests = [];
   s.origin.recede();
   await second.visit(`${s.url}/?2`);
+  await s.origin.untilIntroducible(root);
   await until('the second visitor has the new bytes', async () => {
     await second.forget();
     return (await second.fetch(url)).sha256 === sha256(after);

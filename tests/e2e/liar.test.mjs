@@ -56,6 +56,7 @@ for (const {what, size, at} of
     await liar.run(flipOneBit, {root, at});
 
     await second.visit(s.url);
+    await s.origin.untilIntroducible(root);
     await second.run(() => {
       window.seen = [];
       window.peerCdn.addEventListener('error', ({detail}) => window.seen.push(detail.code));

@@ -116,6 +116,7 @@ test(
       await s.origin.untilShared(await s.root(url));
       const second = await chromium();
       await second.visit(s.url);
+      await s.origin.untilIntroducible(await s.root(url));
       s.origin.requests = [];
       s.origin.recede();
       const secondBefore = privateBytes(second.profile);

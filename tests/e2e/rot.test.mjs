@@ -46,6 +46,7 @@ test('a run that the browser took away behind the worker is asked of peers with 
   await first.fetch(url);
   await s.origin.untilShared(await s.root(url));
   await second.visit(s.url);
+  await s.origin.untilIntroducible(await s.root(url));
   const head = await second.run(async (file) => {
     const response = await fetch(file, {headers: {range: 'bytes=0-65535'}});
     return (await response.arrayBuffer()).byteLength;

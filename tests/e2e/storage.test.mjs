@@ -105,6 +105,7 @@ test('a page that closes in the middle of a transfer keeps what it has verified'
     window.peerCdn.upload = {bytesPerSecond: 2_000_000};
   });
   await second.visit(s.url);
+  await s.origin.untilIntroducible(root);
   s.origin.recede();
   second.fetch(url).catch(() => {});
   await until('3 MB came from the first visitor', async () => (await second.transfers(url))[0]?.fromPeers >= 3_000_000);

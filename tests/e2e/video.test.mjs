@@ -69,6 +69,7 @@ test('visitor 2 plays a film and seeks to its middle, all of it from visitor 1',
   s.origin.requests = [];
   s.origin.recede();
   await second.visit(s.url);
+  await s.origin.untilIntroducible(await s.root('/static/film.mp4'));
   const played = await second.run(playAndSeek, '/static/film.mp4');
   assert.equal(played.error, null);
   assert.ok(Math.abs(played.duration - 20) < 0.5, JSON.stringify(played));

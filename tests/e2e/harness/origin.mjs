@@ -202,24 +202,31 @@ export class Origin {
     });
   }
 
-  /** Resolves when the newest socket has been told that somebody has `root`. */
+  /** The sockets whose clients have offered `root`. */
+  #ownersOf(root) {
+    const offers = this.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root));
+    return new Set(offers.map(({socket}) => socket));
+  }
+
+  #isTold(root, test) {
+    const mark = root.slice(0, 8);
+    return this.signals.some(({from, socket, message}) =>
+      from === 'server' && test(socket) && message.type === 'present' && message.add?.includes(mark));
+  }
+
+  /** Resolves when the newest visitor, who has not got it, has been told that somebody has `root`. */
   untilIntroducible(root) {
     return until(`the newest visitor knows that ${root.slice(0, 8)} can be had`, () => {
       const newest = this.#socketCount;
-      return this.signals.some(
-          ({from, socket, message}) => from === 'server' && socket === newest && message.type === 'present' &&
-              message.add?.includes(root.slice(0, 8)));
+      return !this.#ownersOf(root).has(newest) && this.#isTold(root, (socket) => socket === newest);
     });
   }
 
   /** Resolves when somebody has been told that somebody else has `root`. */
   untilTold(root) {
     return until(`a visitor knows that ${root.slice(0, 8)} can be had`, () => {
-      const owners = new Set(this.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root))
-                                 .map(({socket}) => socket));
-      return this.signals.some(
-          ({from, socket, message}) => from === 'server' && !owners.has(socket) && message.type === 'present' &&
-              message.add?.includes(root.slice(0, 8)));
+      const owners = this.#ownersOf(root);
+      return this.#isTold(root, (socket) => !owners.has(socket));
     });
   }
 
