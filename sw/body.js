@@ -80,7 +80,7 @@ export function handleCompany(root) {
  * @typedef {object} Ask
  * @property {number} begin first piece
  * @property {number} end end piece
- * @property {boolean} origin the page may fetch from the origin too
+ * @property {number} origin 0, or how many times slower than the origin peers may be before the page asks it too
  * @property {number} patience milliseconds for peers that have not begun, before it does
  */
 
@@ -298,7 +298,7 @@ export class Gathering {
     call('terms', this.asked.exchange);
     const [origin, patience] = fields();
     const clock = new PeersClock();
-    const source = this.#around.askPage?.(this.asked, { begin, end, origin: origin > 0, patience }, {
+    const source = this.#around.askPage?.(this.asked, { begin, end, origin, patience }, {
       piece: (piece, buffer, from, wasted) => {
         clock.piece(from === peersSource);
         this.#waste(wasted);

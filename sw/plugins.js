@@ -68,7 +68,8 @@ export class DelegatePlugin {
   /**
    * @param {{ timeoutAfter?: number, patience?: number }} [options] `timeoutAfter`: milliseconds until the first byte.
    *   `patience`: the share of the time that the network would need that peers may take to begin, before the origin is asked
-   *   as well; 0.2. Less is sooner, more is less from the origin. From 1 on, small files wait for peers too.
+   *   as well; 0.2. Less is sooner, more is less from the origin. From 1 on, small files wait for peers too, and
+   *   peers may be so many times slower than the origin (at most 4) before it helps them.
    */
   constructor({ timeoutAfter = 5000, patience = usualPatience } = {}) {
     if (typeof patience !== 'number' || !(patience >= 0)) throw new TypeError('peer-cdn: patience is a number from 0 on');

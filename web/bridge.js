@@ -111,7 +111,7 @@ export class Bridge {
  * Answers one delegation on its port.
  * @param {import('./readers.js').Readers} readers
  * @param {number} handle
- * @param {{ begin: number, end: number, origin?: boolean, patience?: number }} request
+ * @param {{ begin: number, end: number, origin?: number | boolean, patience?: number }} request `origin` was a boolean once
  * @param {MessagePort} port
  * @param {number} aliveMs how often the worker hears that it is not forgotten
  */
@@ -136,7 +136,7 @@ export function stream(readers, handle, {begin, end, origin, patience}, port, al
       port.postMessage({type: promised ? 'end' : 'none', code: code ?? undefined});
       close();
     },
-  }, Boolean(origin), Number(patience) || 0);
+  }, Number(origin) || 0, Number(patience) || 0);
   port.onmessage = ({data}) => {
     if (data?.type === 'grant') readers.grant(reader, data.bytes);
     if (data?.type === 'close') {

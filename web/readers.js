@@ -30,11 +30,11 @@ export class Readers {
    * @param {number} begin first piece
    * @param {number} end past the last
    * @param {Sink} sink
-   * @param {boolean} [origin] it may also come from the origin
+   * @param {number} [origin] 0, or how many times slower than the origin peers may be before it is asked too
    * @param {number} [patience] milliseconds that peers may take to begin before that
    * @returns {number} the reader
    */
-  open(handle, begin, end, sink, origin = false, patience = 0) {
+  open(handle, begin, end, sink, origin = 0, patience = 0) {
     const reader = ++this.#issued;
     this.#sinks.set(reader, sink);
     if (handle) this.#engine.open(reader, handle, begin, end, origin, patience);

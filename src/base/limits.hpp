@@ -226,6 +226,10 @@ inline constexpr std::uint64_t fetch_start_bytes = 256 * kib;
 // What peers have, and still do not bring to a waiting reader for so long, the origin brings. At
 // half of it the simulator's crowds take a sixth to a third more from the origin.
 inline constexpr Duration origin_wait = 1s;
+// A site whose patience is more than 1 lets peers be so many times slower than the origin before it
+// helps; never more than this, so that it helps before a reader gives up (reader_silence), also
+// where several wait each its own time.
+inline constexpr double peers_slower_max = 4;
 // What an origin is taken to send until a page has measured it: as much as most lines take. Peers
 // that are as fast are not held against it for nothing.
 inline constexpr std::uint64_t origin_rate_unknown = 4 * mib;

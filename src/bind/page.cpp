@@ -305,7 +305,7 @@ val message(val object) {
 
 // NOLINTNEXTLINE(readability-function-size): a reader is all of these
 void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::uint32_t end,
-          bool origin, double patience_ms) {
+          std::uint32_t origin, double patience_ms) {
   const Entry entry(root);
   if (!entry) return;
   const Known& known = *entry.known;

@@ -340,7 +340,8 @@ EXPORT bool asks_peers(unsigned id, bool known, double patience, double now_ms) 
   return engine.asks_peers(ExchangeId{id}, known, patience, instant_from_ms(now_ms));
 }
 
-// Of a listed resource. fields: whether the page may fetch from the origin, the patience in ms.
+// Of a listed resource. fields: 0, or how many times slower than the origin peers may be before the
+// page fetches from it too; the patience in ms.
 EXPORT void terms(unsigned id) {
   const Terms terms = engine.terms(*engine.exchange(ExchangeId{id}));
   fields[0] = terms.origin;

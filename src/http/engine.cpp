@@ -148,8 +148,11 @@ Terms Engine::terms(const Exchange& exchange) const {
   const double wait = exchange.patience * static_cast<double>(network_.expected(bytes).count());
   const bool is_short = wait < static_cast<double>(Duration(limits::hedge_delay).count());
   // A small response is hedged here: it is over before a page could share the work.
-  return {exchange.chain.is_hedged() && bytes > limits::small_bytes,
-          is_short ? Duration(static_cast<std::int64_t>(wait)) : limits::hedge_delay};
+  const bool may = exchange.chain.is_hedged() && bytes > limits::small_bytes;
+  return {
+      may ? static_cast<std::uint32_t>(std::clamp(exchange.patience, 1.0, limits::peers_slower_max))
+          : 0U,
+      is_short ? Duration(static_cast<std::int64_t>(wait)) : limits::hedge_delay};
 }
 
 void Engine::handle_pending(ExchangeId id, std::uint32_t plugin, bool warm, Instant now) {

@@ -45,8 +45,9 @@ struct Exchange {
 
 // What a page may do that is asked for pieces.
 struct Terms {
-  bool origin;        // fetch from the origin too, what peers do not have or bring in time
-  Duration patience;  // for peers that have not begun, before it does
+  std::uint32_t origin;  // 0, or: fetch from the origin too, what peers do not have, or bring so
+                         // many times slower than it would
+  Duration patience;     // for peers that have not begun, before it does
 };
 
 class Engine {

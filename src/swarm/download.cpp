@@ -163,7 +163,7 @@ Instant Download::deadline(const Target& target) const {
 
 Error Download::reason(const Target& target) const {
   if (target.credit > 0 && origin_gives(target)) return Error::origin_unreachable;
-  if (target.pending && target.origin.allowed && origin_error_ != Error::none) {
+  if (target.pending && target.origin.slower > 0 && origin_error_ != Error::none) {
     return origin_error_;
   }
   if (!target.lost) return target.credit > 0 ? Error::peer_stalled : Error::timed_out;

@@ -30,9 +30,10 @@
 
 namespace peer_cdn::swarm {
 
-// Whether a reader's pieces may also come from the origin, and how long peers may take to begin.
+// How many times slower than the origin peers may be before it helps a reader, and how long they
+// may take to begin.
 struct OriginUse {
-  bool allowed = false;
+  std::uint32_t slower = 0;  // from 1 on; 0: it may not be asked
   Duration patience{};
 };
 

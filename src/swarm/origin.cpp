@@ -19,7 +19,7 @@ namespace peer_cdn::swarm {
 
 // Where nobody else is, the worker asks the origin itself.
 bool Download::origin_gives(const Target& target) const {
-  if (!target.origin.allowed || origin_error_ != Error::none) return false;
+  if (target.origin.slower == 0 || origin_error_ != Error::none) return false;
   return target.pending || asked_ != Asked::nobody ||
          std::any_of(sources_.begin(), sources_.end(),
                      [](const Source& source) { return source.handle != 0; });
@@ -77,7 +77,7 @@ std::optional<PieceRange> Download::late(const Target& target, Instant now) {
       (!theirs && !claimed(first, now))) {
     return std::nullopt;
   }
-  Duration wait = theirs ? limits::origin_wait : limits::claim_wait;
+  Duration wait = theirs ? limits::origin_wait * target.origin.slower : limits::claim_wait;
   if (const std::uint64_t rate = origin_rate_.per_second()) {
     wait = std::max(wait, Duration(geometry_.bytes_of(first) * std::uint64_t{1'000'000} / rate));
   }
@@ -152,7 +152,7 @@ std::optional<PieceRange> Download::behind(const Target& target, PieceRange wind
   }
   const std::uint64_t measured_rate = origin_rate_.per_second();
   const std::uint64_t origin = measured_rate > 0 ? measured_rate : limits::origin_rate_unknown;
-  if (peers == 0 || peers >= origin) return std::nullopt;
+  if (peers == 0 || peers * target.origin.slower >= origin) return std::nullopt;
   const auto left = [&](PieceIndex piece) {
     return picker_.state(piece) == PiecePicker::State::missing && had(piece) && !fetching(piece);
   };

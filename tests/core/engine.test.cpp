@@ -294,7 +294,7 @@ TEST_CASE("a large response: the page may use the origin, after a share of the n
   Choice choice(10.0 * limits::mib);
   choice.engine.network().handle_first(40ms, choice.at(0ms));
   choice.engine.network().handle_body(limits::mib, choice.at(0ms), choice.at(200ms));
-  CHECK(choice.terms().origin);
+  CHECK(choice.terms().origin == 1);
   CHECK(choice.terms().patience == (40ms + 2000ms) / 5);
   CHECK(choice.hedge(false) == choice.terms().patience + limits::hedge_delay);
 }
@@ -305,6 +305,16 @@ TEST_CASE("patience is at most the hedge delay, however large the share or slow 
     CHECK(choice.terms().patience == limits::hedge_delay);
   }
   CHECK(Choice(100.0 * limits::mib, 0).terms().patience == Duration(0));
+}
+
+TEST_CASE("with a patience of more than 1 peers may be so many times slower than the origin") {
+  const auto slower = [](double share) {
+    return Choice(100.0 * limits::mib, share).terms().origin;
+  };
+  CHECK(slower(0) == 1);
+  CHECK(slower(0.2) == 1);
+  CHECK(slower(2.5) == 2);
+  CHECK(slower(1e300) == limits::peers_slower_max);
 }
 
 namespace {
@@ -324,7 +334,7 @@ Choice with_peers(double bytes, Duration first) {
 
 TEST_CASE("a small response: the network begins at once unless peers are known to be sooner") {
   Choice cold(100000);
-  CHECK_FALSE(cold.terms().origin);
+  CHECK(cold.terms().origin == 0);
   CHECK_FALSE(cold.asked());
   CHECK_FALSE(Choice(100000).hedge(true));
   Choice late = with_peers(100000, 300ms);
@@ -400,5 +410,5 @@ TEST_CASE("without a network plugin of ours behind it, a delegate is all there i
   engine.network().handle_first(1ms, Instant{});
   engine.peers().handle_first(300ms, Instant{});
   CHECK(engine.asks_peers(id, true, limits::patience, Instant{}));
-  CHECK_FALSE(engine.terms(*engine.exchange(id)).origin);
+  CHECK(engine.terms(*engine.exchange(id)).origin == 0);
 }

@@ -33,8 +33,8 @@ struct Fixture {
     digest.bytes[0] = static_cast<std::uint8_t>(piece + 1);
     return digest;
   }
-  void open() {
-    download.open(reader, {geometry.all(), {true, patience}}, start, out);
+  void open(std::uint32_t slower = 1) {
+    download.open(reader, {geometry.all(), {slower, patience}}, start, out);
     download.grant(reader, limits::resource_bytes_max, start);
   }
   void source(std::uint32_t peer, std::string_view has) {
@@ -239,6 +239,28 @@ TEST_CASE("a large piece whose blocks still come is not late") {
   CHECK(f.said(came + limits::origin_wait - 1ms) == "");
   CHECK(f.download.next_timeout() == came + limits::origin_wait);
   CHECK(f.said(came + limits::origin_wait) == "G1:0-1 ");
+}
+
+TEST_CASE(
+    "where the site lets peers be slower the origin helps later, and only those that are slower "
+    "yet") {
+  Fixture f(32);
+  f.open(3);
+  f.download.handle_answered(1);
+  f.source(1, std::string(32, 'x'));
+  Download::Source& peer = *f.download.source({1});
+  f.download.next_block(peer, true, true);
+  CHECK(f.said() == "");
+  const Instant late = start + patience + 3 * limits::origin_wait;
+  SUBCASE("three times as slow is not too slow") {
+    peer.rate = limits::origin_rate_unknown / 3 + 1;
+    CHECK(f.said(late - 1ms) == "");
+    CHECK(f.said(late) == "G1:0-4 ");
+  }
+  SUBCASE("slower is") {
+    peer.rate = limits::origin_rate_unknown / 4;
+    CHECK(f.said(start + limits::origin_wait) == "G1:28-32 G2:24-28 ");
+  }
 }
 
 TEST_CASE("few peers that are slower than the origin are helped, from the other end") {

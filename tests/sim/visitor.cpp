@@ -54,7 +54,7 @@ ReaderId Visitor::open(const File& file, PieceRange pieces, swarm::OriginUse ori
   reading.next = pieces.begin;
   reading.opened = reading.heard = world_.now();
   reading.request = request;
-  reading.origin = origin.allowed;
+  reading.origin = origin.slower > 0;
   readings.push_back(reading);
   const ReaderId reader{static_cast<std::uint32_t>(readings.size())};
   peer.open(reader, file.root, file.geometry, {pieces, origin}, world_.now());
