@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {setTimeout as delay} from 'node:timers/promises';
 
-import {documentedWorker, randomBytes, scene, sha256, until, within} from './harness/index.mjs';
+import {documentedWorker, randomBytes, sha256, until, within} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 /** DESIGN.md section 3, the page, as written; the import's path and the iceServers are filled in. */
 const documentedPage = `import { PeerPlugin, CachePlugin } from '/peer-cdn/index.js';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 
-import {openChromium, randomBytes, scene, sha256, until} from './harness/index.mjs';
+import {openChromium, randomBytes, sha256, until} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const url = '/static/premiere.bin';
 // Slow enough for a busy machine to keep up: what counts is who asks for what.

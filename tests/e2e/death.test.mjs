@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+import {randomBytes, sha256, until} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const url = '/static/film.bin';
 const size = 9_000_001;

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {setTimeout as delay} from 'node:timers/promises';
 
-import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+import {randomBytes, sha256, until} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const url = '/static/app.bin';
 const [before, after] = [randomBytes('before', 3_000_000), randomBytes('after', 3_000_001)];

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256} from './harness/index.mjs';
+import {randomBytes, sha256} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 test('a file goes from Chromium to Firefox, and another one back', {timeout: 120_000}, async (t) => {
   const {site, chromium, firefox} = scene(t);

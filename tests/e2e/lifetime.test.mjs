@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+import {randomBytes, sha256, until} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const url = '/static/data.bin';
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256} from './harness/index.mjs';
+import {randomBytes, sha256} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 test('a response that takes 320 s arrives whole in Chromium', {timeout: 400_000}, async (t) => {
   const {site, chromium} = scene(t);

@@ -4,7 +4,8 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {test} from 'node:test';
 import {setTimeout as delay} from 'node:timers/promises';
 
-import {randomBytes, scene, sha256} from './harness/index.mjs';
+import {randomBytes, sha256} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const url = '/static/world.bin';
 // More than what it may take of memory at any time.

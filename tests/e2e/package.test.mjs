@@ -8,7 +8,8 @@ import path from 'node:path';
 import {test} from 'node:test';
 import {promisify} from 'node:util';
 
-import {patientWorker, randomBytes, scene, sha256, until, within} from './harness/index.mjs';
+import {patientWorker, randomBytes, sha256, until, within} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const repository = path.resolve(import.meta.dirname, '../..');
 const execute = promisify(execFile);

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
 import {Relay, relayFlags} from '../bench/relay.mjs';
-import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+import {randomBytes, sha256, until} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const [film, song, book] = ['/static/film.bin', '/static/song.bin', '/static/book.bin'];
 const files = {[film]: randomBytes('film', 12_000_001), [song]: randomBytes('song', 3_000_001),

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256, until, within} from './harness/index.mjs';
+import {randomBytes, sha256, until, within} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const listed = '/static/shared.bin';
 const shared = randomBytes('shared', 400_000);

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256, until} from './harness/index.mjs';
+import {randomBytes, sha256, until} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 test('wrong and short runs of the store are replaced by the origin\'s, in the middle of a body', async (t) => {
   const {site, chromium} = scene(t);

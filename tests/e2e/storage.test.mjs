@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {documentedWorker, randomBytes, scene, sha256, until} from './harness/index.mjs';
+import {documentedWorker, randomBytes, sha256, until} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const quotaBytes = 4_500_000;
 const workerWith = (bytes) => documentedWorker().replace('{ version: 1 }', `{ version: 1, quotaBytes: ${bytes} }`);

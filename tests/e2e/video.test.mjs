@@ -6,7 +6,8 @@ import os from 'node:os';
 import path from 'node:path';
 import {test} from 'node:test';
 
-import {randomBytes, scene, sha256} from './harness/index.mjs';
+import {randomBytes, sha256} from './harness/index.mjs';
+import {scene} from './harness/scene.mjs';
 
 const vectors = JSON.parse(fs.readFileSync(new URL('../vectors/ranges.json', import.meta.url), 'utf8'));
 
