@@ -2,7 +2,6 @@
 // us.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {setTimeout as delay} from 'node:timers/promises';
 
 import {documentedWorker, randomBytes, sha256, until, within} from './harness/index.mjs';
 import {scene} from './harness/scene.mjs';
@@ -54,11 +53,7 @@ test(
       for (const [url] of turns.flat()) await s.origin.untilIntroducible(await s.root(url));
       s.origin.requests = [];
       const fromPeers = async ([url, bytes]) => {
-        const comeBack = s.origin.recede();
-        const fetching = second.fetch(url);
-        await Promise.race([fetching, delay(15_000)]);
-        comeBack();
-        const got = await fetching;
+        const got = await s.origin.away(() => second.fetch(url));
         assert.equal(got.error, null);
         assert.equal(got.sha256, sha256(bytes));
         const from = await second.sources(url);

@@ -153,12 +153,15 @@ test('the path is cut and nobody says so: the fetch completes, and the connectio
   await until('the connection is there again', () => second.run(
       () => globalThis.made[0].deref()?.connectionState === 'connected'));
   assert.deepEqual([await open(first), await open(second)], [1, 1]);
-  await first.fetch(song);
-  await s.origin.untilShared(await s.root(song));
-  await until('the second one has heard', () => s.origin.signals.some(({from, message}) =>
-    from === 'server' && message.type === 'present' && message.add?.length > 0));
-  s.origin.recede();
-  await same(second, song);
-  assert.equal((await second.sources(song)).fromPeers, files[song].length);
+  const comesFromFirst = async (url) => {
+    await first.fetch(url);
+    const root = await s.root(url);
+    await s.origin.untilShared(root);
+    await s.origin.untilTold(root);
+    await s.origin.away(() => same(second, url));
+    return (await second.sources(url)).fromPeers === files[url].length;
+  };
+  // Who was silent for long is not asked again at once (limits::peer_stall_pause).
+  assert.ok(await comesFromFirst(song) || await comesFromFirst(book), 'the pair serves again');
   assert.deepEqual([await made(first), await made(second)], [1, 1]);
 });

@@ -159,6 +159,21 @@ export class Origin {
     };
   }
 
+  /**
+   * What `work` gives while the files are far away, for so long at the most: on a busy machine peers may have been given up
+   * by then, and the origin is right to come.
+   * @template T
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  async away(work, withinMs = 20_000) {
+    const comeBack = this.recede();
+    const working = work();
+    await Promise.race([working.catch(() => {}), delay(withinMs, undefined, {ref: false})]);
+    comeBack();
+    return working;
+  }
+
   /** Changes the total rate. @param {number} bytesPerSecond */
   pace(bytesPerSecond) { this.#pacer.bytesPerSecond = bytesPerSecond; }
 
