@@ -5,7 +5,13 @@ import { openWindow } from './origin.js';
 import { addRun } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
-/** @typedef {{ close: () => void, grant?: (bytes: number) => void, accept?: (skip: number, until: number) => void }} Source */
+/**
+ * @typedef {object} Source
+ * @property {() => void} close
+ * @property {(bytes: number) => void} [grant]
+ * @property {(skip: number, until: number) => void} [accept]
+ * @property {() => Response} [pass]
+ */
 
 /** @type {Set<Gathering>} */
 const open = new Set();
@@ -60,7 +66,6 @@ export function handleCompany(root) {
  * @property {number} begin first piece
  * @property {number} end end piece
  * @property {number} length bytes of the response
- * @property {ResponseInit} head
  */
 
 /**
@@ -72,6 +77,7 @@ export function handleCompany(root) {
  * @property {(asked: Asked, ask: Ask, page: PageReader) => Source | null} [askPage]
  * @property {(type: string, detail: object) => void} emit
  * @property {(code: string, url: string) => void} report
+ * @property {(code: string, url: string) => void} lost the origin's answers cannot be used; once for each resource
  * @property {() => void} changed how many are open
  */
 
@@ -98,6 +104,9 @@ export function handleCompany(root) {
 /** PieceSource::peers. */
 const peersSource = 1;
 
+/** The headers of an answer that the core judges by, in its order (OriginAnswer). */
+const judged = ['cache-control', 'vary', 'content-range', 'content-encoding', 'content-length', 'content-type'];
+
 let ids = 0;
 const tag = Math.random().toString(36).slice(2, 8);
 
@@ -109,6 +118,8 @@ export class Gathering {
   /** Resolves when the body is over, to true if every byte was passed on. @type {Promise<boolean>} */
   finished;
   hedged = false;
+  /** The response is the origin's own, untouched. */
+  passed = false;
   /** Why there is no response, or no more of it. */
   code = '';
 
@@ -123,6 +134,8 @@ export class Gathering {
   #unstored = new Map();
   /** @type {Map<number, [number, number]>} by job, the run that it read last */
   #reads = new Map();
+  /** What the origin called it when it answered. @type {string | undefined} */
+  #type;
   #stream;
   /** @type {ReadableStreamDefaultController<Uint8Array>} */
   // @ts-ignore: set by the stream's start()
@@ -231,6 +244,7 @@ export class Gathering {
     () => this.#done(),
     (/** @type {number} */ error) => this.#fail(callText('error_code', error)),
     (/** @type {number} */ job) => this.#drop(job),
+    (/** @type {number} */ job) => this.#pass(job),
   ];
 
   async #read(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
@@ -242,9 +256,11 @@ export class Gathering {
       const digests = this.#haveDigests(); // beside the first run
       for (let piece = begin; piece < end && !closed;) {
         const run = this.#runs.filter(([from, to]) => from <= piece && piece < to).sort((a, b) => b[1] - a[1])[0];
-        const buffer = run && (await soon(store?.readRun(root, ...run), null));
-        if (run && !buffer) this.#forget(run);
-        if (!buffer || (await digests)) break;
+        const read = run && (await soon(store?.readRun(root, ...run), null));
+        if (run && !read) this.#forget(run);
+        if (!read || (await digests)) break;
+        const { buffer, type } = read;
+        if (type !== null && !this.begun) note('body_type', this.#id, type);
         const from = run[0] * pieceBytes;
         const pieces = [];
         for (; piece < Math.min(end, run[1]); piece++) {
@@ -367,9 +383,9 @@ export class Gathering {
     let told = Promise.resolve().then(() => this.#haveDigests());
     const reader = {
       head: (/** @type {Response} */ response) => {
-        const header = (/** @type {string} */ name) => response.headers.get(name) ?? '';
-        this.#in('body_head', job, response.status, [response.type, header('cache-control'), header('vary'),
-          header('content-range'), header('content-encoding')].join('\n'));
+        const texts = judged.map((name) => response.headers.get(name) ?? '');
+        this.#type = response.headers.get('content-type') ?? '';
+        this.#in('body_head', job, response.status, [response.type, ...texts].join('\n'));
       },
       piece: (/** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {ArrayBuffer} */ digest) => {
         told = told.then((code) => {
@@ -383,6 +399,7 @@ export class Gathering {
     const source = {
       close: () => this.#waste(window?.leave(reader) ?? 0),
       accept: (/** @type {number} */ skip, /** @type {number} */ until) => window?.accept(skip, until),
+      pass: () => /** @type {NonNullable<typeof window>} */ (window).pass(reader),
     };
     this.#jobs.set(job, source);
     window = openWindow({ url, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0 }, reader);
@@ -399,12 +416,13 @@ export class Gathering {
     const { root, url } = this.asked;
     if (!store) return;
     try {
-      await put(store, root, begin, end, buffers);
+      await put(store, root, begin, end, buffers, this.#type);
       handleStored(root, begin, end);
       emit('stored', { root, begin, end });
     } catch (error) {
-      // The stream goes on without it. Said once, and not tried again by this body.
-      if (this.#around.store) report('storage-full', url);
+      // The stream goes on without it. Not tried again by this body.
+      const { message } = /** @type {Error} */ (error);
+      if (message) report(message, url);
       this.#around = { ...this.#around, store: null };
     }
   }
@@ -421,12 +439,31 @@ export class Gathering {
     const buffer = /** @type {ArrayBuffer} */ (this.#buffers.get(piece));
     this.#buffers.delete(piece);
     this.#controller.enqueue(new Uint8Array(buffer, begin, end - begin));
-    if (!this.begun) this.#resolve(new Response(this.#stream, this.asked.head));
+    if (!this.begun) this.#resolve(new Response(this.#stream, this.#head()));
     this.begun = true;
     const now = performance.now();
     if (now - this.#told < progressWait) return;
     this.#told = now;
     this.#tell(false);
+  }
+
+  /** @returns {ResponseInit} */
+  #head() {
+    const [, , ...pairs] = callText('head', this.asked.exchange).split('\n');
+    const [status] = fields();
+    /** @type {[string, string][]} */
+    const headers = [];
+    for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
+    return { status, headers };
+  }
+
+  #pass(/** @type {number} */ job) {
+    const source = this.#jobs.get(job);
+    this.#jobs.delete(job);
+    const response = source?.pass?.();
+    this.passed = true;
+    this.#resolve(response ?? null);
+    this.#end(false, '');
   }
 
   #done() {
@@ -467,7 +504,8 @@ export class Gathering {
     if (this.#timer) clearTimeout(this.#timer);
     try {
       this.#tell(true);
-      call('close_body', this.#id);
+      const error = call('close_body', this.#id);
+      if (error) this.#around.lost(callText('error_code', error), this.asked.url);
     } catch {
       // The core is gone, and its counts with it.
     }

@@ -1,6 +1,7 @@
 // One routed request: runs the core's chain over the middlewares of the route.
 import { Gathering } from './body.js';
 import { alarm, call, callText, drain, fields, putWait, unattendedBytes } from './engine.js';
+import { orOwn, passThrough } from './own.js';
 import { mayBePresent } from './pages.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
@@ -9,6 +10,7 @@ import { mayBePresent } from './pages.js';
 
 // ChainEvent of the core.
 const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT, PENDING_WARM, ASKED] = [0, 1, 2, 3, 4, 5, 6, 8, 9];
+const USER = 0;
 const CACHE = 1;
 const DELEGATE = 2;
 const NETWORK = 3;
@@ -21,7 +23,6 @@ const NETWORK = 3;
  * @property {(clientId: string, mayWait: boolean) => Promise<Client | null>} choosePage
  * @property {(store: import('./store.js').Store | null, page: Client | null) => import('./body.js').Surroundings} around
  * @property {(code: string, url: string, error?: unknown) => void} report
- * @property {() => void} expireManifest
  */
 
 export class Exchange {
@@ -66,24 +67,14 @@ export class Exchange {
     const range = headers.get('range');
     this.#id = call('open_exchange', route,
       [pathname + search, range ?? '', headers.get('if-range') ?? '', destination].join('\n'));
-    const [listed, satisfiable, bytes, pieceBytes, begin, end, from, to] = fields();
+    const [listed, bytes, pieceBytes, begin, end, from, to] = fields();
     if (!listed) return;
-    const [root, contentType, ...pairs] = callText('head', this.#id).split('\n');
-    const [status] = fields();
-    /** @type {[string, string][]} */
-    const head = [];
-    for (let i = 0; i < pairs.length; i += 2) head.push([pairs[i], pairs[i + 1]]);
-    this.#asked = { exchange: this.#id, url, root, contentType, range, bytes, pieceBytes, begin, end, length: to - from,
-      head: { status, headers: head } };
-    if (!satisfiable) this.#asked.length = -1;
+    const [root, contentType] = callText('head', this.#id).split('\n');
+    this.#asked = { exchange: this.#id, url, root, contentType, range, bytes, pieceBytes, begin, end, length: to - from };
   }
 
   /** @returns {Promise<Response>} */
   run() {
-    if (this.#asked && this.#asked.length < 0) {
-      this.#close();
-      return Promise.resolve(new Response(null, this.#asked.head));
-    }
     return new Promise((resolve) => {
       this.#resolve = resolve;
       // Neither Chromium 156 nor Firefox fires request.signal's 'abort' here: a page that gives up before there is an
@@ -145,7 +136,7 @@ export class Exchange {
     if (this.#body) this.#work.push(this.#body.finished);
     // After the puts of the same drain, which may clone it.
     queueMicrotask(() => {
-      this.#resolve(answer);
+      this.#resolve(this.#body || this.#kinds[plugin] !== NETWORK ? answer : this.#orOwn(answer));
       void Promise.allSettled(this.#work).then(() => this.#close());
     });
   }
@@ -177,8 +168,18 @@ export class Exchange {
   }
 
   #fallThrough() {
-    this.#resolve(fetch(this.#event.request));
+    this.#resolve(passThrough(this.#event.request));
     this.#close();
+  }
+
+  // With no middleware of theirs in the route, the site's own caches are all that could do better than the network.
+  #orOwn(/** @type {Response} */ response) {
+    return this.#kinds.includes(USER) ? response : orOwn(this.#event.request, response);
+  }
+
+  /** What NetworkPlugin gives where the core has nothing to do. */
+  passThrough() {
+    return this.#kinds.includes(USER) ? fetch(this.#event.request) : passThrough(this.#event.request);
   }
 
   #close() {
@@ -211,7 +212,7 @@ export class Exchange {
    */
   async gather(kind, { timeout = 0, patience = 0 } = {}) {
     const asked = this.#asked;
-    if (!asked || asked.length < 0) return null;
+    if (!asked) return null;
     if (kind === DELEGATE && !call('asks_peers', this.#id, mayBePresent(asked.root), patience, performance.now())) return null;
     const asking = this.#gatherings[DELEGATE];
     if (kind === NETWORK && asking) {
@@ -219,11 +220,11 @@ export class Exchange {
       asking.hedge();
       const response = await asking.response;
       if (response) {
-        this.#made.set(response, asking);
+        if (!asking.passed) this.#made.set(response, asking);
         return response;
       }
     }
-    const { store, runs, around, expireManifest } = this.#worker;
+    const { store, runs, around } = this.#worker;
     // Only a long body needs a page that keeps the worker alive.
     const needsPage = kind === DELEGATE || asked.length > unattendedBytes;
     const [opened, held, page] = await Promise.all([store(), runs(asked.root), needsPage && this.#findPage()]);
@@ -244,10 +245,7 @@ export class Exchange {
     const timer = timeout && setTimeout(() => body.hedged || body.cancel(), timeout);
     const response = await body.response;
     clearTimeout(timer);
-    if (response) this.#made.set(response, body);
-    void body.finished.then(() => {
-      if (/origin-changed|digests-mismatch/.test(body.code)) expireManifest();
-    });
+    if (response && !body.passed) this.#made.set(response, body);
     return response;
   }
 }

@@ -3,6 +3,7 @@ import { handleCompany, handleStored, openCount } from './body.js';
 import { ask, call, callText, digestsWait, isOn, onFailure, regexps, soon } from './engine.js';
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
+import { passThrough } from './own.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, exchanges, kindOf, NetworkPlugin }
   from './plugins.js';
@@ -20,6 +21,9 @@ const flagged = [
   [4, ['x-peer-cdn']],
   [8, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
 ];
+
+// The core's answer to 'route' for what the browser does itself because the manifest does not list it.
+const UNLISTED = -2;
 
 const isListOf = async (/** @type {string} */ root, /** @type {ArrayBuffer} */ list) => {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', list));
@@ -94,6 +98,8 @@ class PeerCDN extends EventTarget {
       if (handleMessage(event)) broadcast('busy', { open: openCount(), cache: currentCache() });
     });
     addEventListener('fetch', (event) => this.#handleFetch(event));
+    // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners.
+    void this.#manifest.load();
     return this;
   }
 
@@ -106,19 +112,26 @@ class PeerCDN extends EventTarget {
     for (const [flag, names] of flagged) {
       if (/** @type {string[]} */ (names).some((name) => headers.has(name))) flags |= /** @type {number} */ (flag);
     }
+    const { pathname, search } = new URL(url);
+    const words = [request.method, request.destination, request.cache, pathname + search].join('\n');
+    const route = () => call('route', words, flags);
     try {
-      const words = [request.method, request.destination, request.cache, new URL(url).pathname].join('\n');
-      const route = call('route', words, flags);
-      if (route >= 0) event.respondWith(this.#answer(event, route));
+      const id = route();
+      if (id >= 0) event.respondWith(this.#answer(event, route));
+      else if (id === UNLISTED && this.#manifest.isOld) event.waitUntil(this.#manifest.ready());
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.
     }
   }
 
-  async #answer(/** @type {FetchEvent} */ event, /** @type {number} */ route) {
+  async #answer(/** @type {FetchEvent} */ event, /** @type {() => number} */ route) {
     try {
-      await this.#manifest.ready();
-      const exchange = new Exchange(event, route, this.#routes[route], kindOf, this.#worker);
+      // In a worker that has just started nobody knew yet what is listed.
+      await this.#manifest.load();
+      if (route() >= 0) await this.#manifest.ready();
+      const id = route();
+      if (id < 0) return passThrough(event.request);
+      const exchange = new Exchange(event, id, this.#routes[id], kindOf, this.#worker);
       exchanges.set(event, exchange);
       return await exchange.run();
     } catch (error) {
@@ -133,7 +146,6 @@ class PeerCDN extends EventTarget {
     store: () => this.#storage.open(),
     runs: (root) => this.#storage.runs(root),
     report: (code, url, error) => this.#report(code, url, error),
-    expireManifest: () => void this.#manifest.expire(),
     around: (store, page) => ({
       store,
       put: (...run) => this.#storage.put(...run),
@@ -141,6 +153,7 @@ class PeerCDN extends EventTarget {
       askPage: (...asks) => page && askPage(page, this.#manifest.digests, ...asks),
       emit: (type, detail) => this.#emit(type, detail),
       report: (code, url) => this.#report(code, url),
+      lost: (code, url) => this.#lose(code, url),
       changed: () => this.#tellBusy(),
     }),
   };
@@ -184,6 +197,12 @@ class PeerCDN extends EventTarget {
     if (open > 0 || !this.#left) return;
     this.#left = false;
     this.#storage.dropUnlisted().catch(() => {});
+  }
+
+  // The manifest is known to be old where the origin has other bytes.
+  #lose(/** @type {string} */ code, /** @type {string} */ url) {
+    this.#report(code, url);
+    if (/origin-changed|digests-mismatch/.test(code)) void this.#manifest.expire();
   }
 
   #emit(/** @type {string} */ type, /** @type {object} */ detail) {

@@ -35,12 +35,17 @@ export class ManifestKeeper {
     this.#onChange = onChange;
   }
 
-  /** Resolves when the manifest in use is at most limits::manifest_age old, or when there is no newer one to have. */
-  async ready() {
-    await this.#load();
+  /** Older than limits::manifest_age, or not there. */
+  get isOld() {
     const age = Date.now() - this.#fetched;
     // A clock that was set back makes it seem younger than new.
-    if (age >= 0 && age < manifestAge) return;
+    return !(age >= 0 && age < manifestAge);
+  }
+
+  /** Resolves when the manifest in use is at most limits::manifest_age old, or when there is no newer one to have. */
+  async ready() {
+    await this.load();
+    if (!this.isOld) return;
     // Whoever is offline has waited once; the next requests use what is stored at once.
     const failed = this.#failed;
     if (failed && Date.now() - this.#tried < manifestWait) return;
@@ -63,7 +68,8 @@ export class ManifestKeeper {
     return this.#fetching;
   }
 
-  #load() {
+  /** Resolves when the manifest that the last worker stored is in use, if there is one. */
+  load() {
     this.#loading ??= (async () => {
       const store = await this.#store();
       const stored = await soon(store?.manifest().catch(() => null), null);
@@ -74,7 +80,7 @@ export class ManifestKeeper {
 
   async #fetch() {
     this.#tried = Date.now();
-    await this.#load();
+    await this.load();
     const response = await ask(this.#url, {
       cache: 'no-cache',
       headers: { 'x-peer-cdn': 'bypass' },

@@ -71,6 +71,18 @@ class Window {
     return this.#arrived - this.#passed;
   }
 
+  /**
+   * The answer as it is, for a page: one reader's, who leaves by this. Nothing of it was read.
+   * @returns {Response}
+   */
+  pass(/** @type {WindowReader} */ reader) {
+    const response = /** @type {Response} */ (this.#response);
+    this.#readers.delete(reader);
+    if (this.#readers.size > 0) return response.clone();
+    this.#finish();
+    return response;
+  }
+
   /** The head is good: skip so many bytes, and cut pieces up to `until`. */
   accept(/** @type {number} */ skip, /** @type {number} */ until) {
     this.#until = Math.max(this.#until, until);
@@ -94,7 +106,7 @@ class Window {
       this.#headAt = performance.now();
       this.#response = response;
       // One body for all that is left cannot be replayed: whoever joined asks again.
-      if (response.status !== 206 && !whole) {
+      if (response.status === 200 && !whole) {
         this.#shared = false;
         windows.delete(this.#key);
         for (const reader of [...this.#readers].slice(1)) this.#drop(reader, 'origin-unreachable');
@@ -115,6 +127,9 @@ class Window {
     const { bytes, pieceBytes, begin } = this.#request;
     const reader = /** @type {ReadableStream<Uint8Array>} */ (this.#response?.body).getReader();
     let told = Promise.resolve();
+    const isWhole = this.#response?.status === 200;
+    /** @type {ArrayBuffer | undefined} */
+    let last;
     let piece = Math.max(begin, skip / pieceBytes);
     let buffer = new Uint8Array(0);
     let filled = 0;
@@ -137,10 +152,18 @@ class Window {
         at += part.byteLength;
         if (filled < buffer.byteLength) continue;
         filled = 0;
-        told = this.#tell(told, piece, buffer.buffer);
+        // Of a whole answer the last piece waits for the end: one that goes on is another file.
+        if (isWhole && (piece + 1) * pieceBytes >= bytes) last = buffer.buffer;
+        else told = this.#tell(told, piece, buffer.buffer);
         this.#cut = ++piece;
       }
+      if (isWhole && at < value.byteLength) {
+        void reader.cancel();
+        await told;
+        return 'wrong-length';
+      }
     }
+    if (last) told = this.#tell(told, piece - 1, last);
     // One body for all that is left is read as slowly as it is wanted.
     if (this.#shared) note('sample_body', false, this.#arrived, this.#headAt, performance.now());
     await told;

@@ -88,7 +88,8 @@ export class NetworkPlugin {
       get: async () => {
         const exchange = exchanges.get(event);
         const response = await exchange?.gather(NETWORK);
-        return response ?? (exchange?.lost(NETWORK) ? null : fetch(event.request));
+        if (response || exchange?.lost(NETWORK)) return response ?? null;
+        return exchange ? exchange.passThrough() : fetch(event.request);
       },
     });
     kinds.set(this.getMiddleware, NETWORK);

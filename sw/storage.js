@@ -5,6 +5,17 @@ import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { addRun, Store } from './store.js';
 
+// What the browser offers; 0 if it does not say: not every one has the API, and some keep it from private windows. Then
+// the core's own bound holds, and the browser refuses what is too much for it.
+async function browserQuota() {
+  try {
+    const { quota } = (await soon(navigator.storage.estimate(), undefined)) ?? {};
+    return quota ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
 export class StoreKeeper {
   /** @type {Promise<Store | null> | undefined} */
   #store;
@@ -20,6 +31,7 @@ export class StoreKeeper {
   #held = null;
   #writes = Promise.resolve();
   #unwritten = 0;
+  #isFull = false;
 
   /**
    * Null where storage is denied, or does not answer (a damaged profile): we only do without it. A failed open is tried
@@ -64,14 +76,28 @@ export class StoreKeeper {
   }
 
   /**
-   * Stores a run, as Store.putRun() does, and makes room for it; later, while responses wait. Rejects when none can be made.
+   * Stores a run, as Store.putRun() does, and makes room for it; later, while responses wait. Rejects when none can be made:
+   * with the code 'storage-full', and without one while that is known.
    * @param {Store} store
    * @param {string} root
    * @param {number} begin
    * @param {number} end
    * @param {ArrayBuffer[]} buffers
+   * @param {string} [type] the origin's
    */
-  async put(store, root, begin, end, buffers) {
+  async put(store, root, begin, end, buffers, type) {
+    try {
+      await this.#put(store, root, begin, end, buffers, type);
+      this.#isFull = false;
+    } catch {
+      const isKnown = this.#isFull;
+      this.#isFull = true;
+      throw new Error(isKnown ? '' : 'storage-full');
+    }
+  }
+
+  /** @type {StoreKeeper['put']} */
+  async #put(store, root, begin, end, buffers, type) {
     const put = () => {
       this.#add(root, begin, end);
       const bytes = buffers.length * buffers[0].byteLength;
@@ -79,7 +105,7 @@ export class StoreKeeper {
       // is lost with the worker meanwhile is fetched again.
       const turn = this.#unwritten > unwrittenBytes ? undefined : this.#writes.then(calm);
       this.#unwritten += bytes;
-      const written = store.putRun(root, begin, end, buffers, turn).finally(() => (this.#unwritten -= bytes));
+      const written = store.putRun(root, begin, end, buffers, { type, turn }).finally(() => (this.#unwritten -= bytes));
       this.#writes = written.catch(() => {});
       return written;
     };
@@ -122,8 +148,7 @@ export class StoreKeeper {
   }
 
   async #count(/** @type {Store} */ store) {
-    /** @type {StorageEstimate} */
-    const { quota = 0 } = await navigator.storage.estimate().catch(() => ({}));
+    const quota = await browserQuota();
     const roots = await store.roots();
     call('store_quota', currentQuota(), quota);
     call('store_count');

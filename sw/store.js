@@ -6,9 +6,11 @@ const RUN = '/peer-cdn/store/';
 const DIGESTS = '/peer-cdn/digests/';
 const MANIFEST = '/peer-cdn.json';
 const FETCHED = 'x-peer-cdn-fetched';
+// The type with which the origin sent what a run holds; none on one that came from peers.
+const TYPE = 'x-peer-cdn-type';
 
-const octets = (/** @type {BlobPart[]} */ parts) =>
-  new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
+const octets = (/** @type {BlobPart[]} */ parts, /** @type {Record<string, string>} */ headers = {}) =>
+  new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream', ...headers } });
 
 /**
  * Adds a run to a list of them, once.
@@ -26,7 +28,7 @@ export class Store {
   /**
    * Runs that are being written, by URL. They are held, and read from here: a seek that comes before the disk must not
    * fetch again what has just come.
-   * @type {Map<string, BlobPart[]>}
+   * @type {Map<string, { buffers: BlobPart[], type: string | null }>}
    */
   #writing = new Map();
 
@@ -48,14 +50,14 @@ export class Store {
    * @param {string} root
    * @param {number} begin
    * @param {number} end
-   * @returns {Promise<ArrayBuffer | null>}
+   * @returns {Promise<{ buffer: ArrayBuffer, type: string | null } | null>} `type`: the origin's, where it was seen
    */
   async readRun(root, begin, end) {
     const url = `${RUN}${root}?${begin}-${end}`;
     const writing = this.#writing.get(url);
-    if (writing) return new Blob(writing).arrayBuffer();
+    if (writing) return { buffer: await new Blob(writing.buffers).arrayBuffer(), type: writing.type };
     const response = await this.#cache.match(url);
-    return response ? response.arrayBuffer() : null;
+    return response ? { buffer: await response.arrayBuffer(), type: response.headers.get(TYPE) } : null;
   }
 
   /**
@@ -64,16 +66,18 @@ export class Store {
    * @param {number} begin
    * @param {number} end
    * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes; not changed any more
-   * @param {Promise<unknown>} [turn] is awaited before
+   * @param {{ type?: string, turn?: Promise<unknown> }} [options] `type`: the origin's, if it came from there; `turn` is
+   *   awaited before
    */
-  async putRun(root, begin, end, buffers, turn) {
+  async putRun(root, begin, end, buffers, { type, turn } = {}) {
     const url = `${RUN}${root}?${begin}-${end}`;
-    this.#writing.set(url, buffers);
+    const run = { buffers, type: type ?? null };
+    this.#writing.set(url, run);
     try {
       await turn;
-      await this.#cache.put(url, octets(buffers));
+      await this.#cache.put(url, octets(buffers, type === undefined ? {} : { [TYPE]: type }));
     } finally {
-      if (this.#writing.get(url) === buffers) this.#writing.delete(url);
+      if (this.#writing.get(url) === run) this.#writing.delete(url);
     }
   }
 

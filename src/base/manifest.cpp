@@ -61,7 +61,7 @@ bool is_before_root(const Resource* resource, const Root& root) {
 }
 
 // vector::insert() is 0.8 KB of wasm.
-void insert_at(std::vector<const Resource*>& sorted, std::ptrdiff_t index, const Resource* added) {
+void insert_at(std::vector<Resource*>& sorted, std::ptrdiff_t index, Resource* added) {
   sorted.push_back(added);
   std::move_backward(sorted.begin() + index, sorted.end() - 1, sorted.end());
   sorted[static_cast<std::size_t>(index)] = added;
@@ -95,7 +95,7 @@ Result<Resource> parse_resource(const ResourceFields& fields) {
   return resource;
 }
 
-Result<const Resource*> Manifest::add(Resource resource) {
+Result<Resource*> Manifest::add(Resource resource) {
   if (by_path_.size() >= limits::manifest_entries) return Error::malformed_manifest;
   const auto at = std::lower_bound(by_path_.begin(), by_path_.end(), resource.path, is_before_path);
   if (at != by_path_.end() && (*at)->path == resource.path) return Error::malformed_manifest;
@@ -107,27 +107,27 @@ Result<const Resource*> Manifest::add(Resource resource) {
                    (*by_root)->geometry.count() != resource.geometry.count())) {
     return Error::malformed_manifest;
   }
-  resources_.push_back(std::make_unique<const Resource>(std::move(resource)));
-  const Resource* added = resources_.back().get();
+  resources_.push_back(std::make_unique<Resource>(std::move(resource)));
+  Resource* added = resources_.back().get();
   insert_at(by_path_, at - by_path_.begin(), added);
   if (!has_twin) insert_at(by_root_, by_root - by_root_.begin(), added);
   return added;
 }
 
-const Resource* Manifest::find_path(std::string_view path) const {
+Resource* Manifest::find_path(std::string_view path) const {
   const auto at = std::lower_bound(by_path_.begin(), by_path_.end(), path, is_before_path);
   return at != by_path_.end() && (*at)->path == path ? *at : nullptr;
 }
 
-const Resource* Manifest::find(std::string_view path_and_query) const {
-  if (const Resource* exact = find_path(path_and_query)) return exact;
+Resource* Manifest::find(std::string_view path_and_query) const {
+  if (Resource* exact = find_path(path_and_query)) return exact;
   const std::size_t query = path_and_query.find('?');
   if (query == std::string_view::npos) return nullptr;
-  const Resource* bare = find_path(path_and_query.substr(0, query));
+  Resource* bare = find_path(path_and_query.substr(0, query));
   return bare && bare->any_query ? bare : nullptr;
 }
 
-const Resource* Manifest::find(const Root& root) const {
+Resource* Manifest::find(const Root& root) const {
   const auto at = std::lower_bound(by_root_.begin(), by_root_.end(), root, is_before_root);
   return at != by_root_.end() && (*at)->root == root ? *at : nullptr;
 }

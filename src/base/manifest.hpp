@@ -22,9 +22,10 @@ struct Resource {
   std::string path;  // "/static/app.wasm", with "?query" where the entry has one
   Geometry geometry;
   Root root;
-  std::string type;
+  std::string type;        // the manifest's, until the origin's was seen
   bool any_query = false;  // the query of a request is ignored when it is looked up
   std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
+  Error lost = Error::none;  // why the origin's answer could not be used, when that was last so
 };
 
 // What a manifest's JSON says of one path, before it is believed.
@@ -53,20 +54,20 @@ class Manifest {
 
   // malformed_manifest when full (limits::manifest_entries), the path is listed twice, or its root
   // is listed with another length.
-  Result<const Resource*> add(Resource resource);
+  Result<Resource*> add(Resource resource);
   // The entry for a request's path and query ("/a?b"): exact, or by path alone for any_query.
-  const Resource* find(std::string_view path_and_query) const;
-  const Resource* find(const Root& root) const;
+  Resource* find(std::string_view path_and_query) const;
+  Resource* find(const Root& root) const;
   std::size_t size() const { return by_path_.size(); }
 
  private:
-  const Resource* find_path(std::string_view path) const;
+  Resource* find_path(std::string_view path) const;
 
   // Sorted pointers instead of hash tables: 2 KB gzip less in the worker, and look-ups without a
   // copy of the path. A manifest's paths mostly come sorted, so that they are appended.
-  std::vector<std::unique_ptr<const Resource>> resources_;
-  std::vector<const Resource*> by_path_;
-  std::vector<const Resource*> by_root_;  // of each root the first path that came
+  std::vector<std::unique_ptr<Resource>> resources_;
+  std::vector<Resource*> by_path_;
+  std::vector<Resource*> by_root_;  // of each root the first path that came
 };
 
 // The digests of a resource's pieces, checked against its root by whoever made the list.

@@ -130,7 +130,8 @@ EXPORT void manifest_path() {
   engine.set_manifest_path(text);
 }
 
-// Text: method, destination, cache mode and path, a line each. -1: not ours.
+// Text: method, destination, cache mode and path with query, a line each. -1: the browser's; -2: the
+// same, because the manifest does not list it.
 EXPORT int route(unsigned flags) {
   std::string_view rest = text;
   RequestFields request;
@@ -141,10 +142,19 @@ EXPORT int route(unsigned flags) {
   request.has_authorization = (flags & authorization) != 0;
   request.has_bypass = (flags & bypass) != 0;
   request.has_condition = (flags & condition) != 0;
-  const auto id = engine.route(request, rest, [](std::uint32_t pattern, std::string_view segment) {
-    return host_test(pattern, segment.data(), static_cast<unsigned>(segment.size())) != 0;
-  });
-  return id ? static_cast<int>(id->value) : -1;
+  const Routed routed =
+      engine.route(request, rest, [](std::uint32_t pattern, std::string_view segment) {
+        return host_test(pattern, segment.data(), static_cast<unsigned>(segment.size())) != 0;
+      });
+  if (routed.whose == Routed::Whose::ours) return static_cast<int>(routed.id.value);
+  return routed.whose == Routed::Whose::unlisted ? -2 : -1;
+}
+
+// Text: destination and Content-Type of an answer that we only pass on, a line each.
+EXPORT bool usable(unsigned status) {
+  std::string_view type = text;
+  const std::string_view destination = next_line(type);
+  return is_usable(status, destination, type);
 }
 
 // --- The manifest --------------------------------------------------------------------------------
@@ -226,7 +236,7 @@ EXPORT unsigned store_make_room(unsigned begin, unsigned end, bool is_full) {
 // --- Exchanges -----------------------------------------------------------------------------------
 
 // Text: path with query, Range, If-Range and destination, a line each. Returns the exchange.
-// fields: listed, satisfiable, bytes, piece bytes, first piece, end piece, first byte, end byte.
+// fields: listed, bytes, piece bytes, first piece, end piece, first byte, end byte.
 EXPORT unsigned open_exchange(unsigned route_id) {
   std::string_view rest = text;
   const std::string_view path = next_line(rest);
@@ -237,28 +247,27 @@ EXPORT unsigned open_exchange(unsigned route_id) {
   fields.fill(0);
   if (!exchange.resource) return id.value;
   const Geometry& geometry = exchange.resource->geometry;
+  const ByteRange bytes = exchange.range();
+  const PieceRange pieces = geometry.covering(bytes);
   fields[0] = 1;
-  fields[1] = exchange.satisfiable;
-  fields[2] = static_cast<double>(geometry.bytes());
-  fields[3] = geometry.piece_bytes();
-  if (exchange.satisfiable) {
-    const ByteRange bytes = exchange.range();
-    const PieceRange pieces = geometry.covering(bytes);
-    fields[4] = pieces.begin;
-    fields[5] = pieces.end;
-    fields[6] = static_cast<double>(bytes.begin);
-    fields[7] = static_cast<double>(bytes.end);
-  }
+  fields[1] = static_cast<double>(geometry.bytes());
+  fields[2] = geometry.piece_bytes();
+  fields[3] = pieces.begin;
+  fields[4] = pieces.end;
+  fields[5] = static_cast<double>(bytes.begin);
+  fields[6] = static_cast<double>(bytes.end);
   return id.value;
 }
 
-// Of a listed resource: root and type; then name and value of each header of the response's head.
-// fields: its status.
+// Of a listed resource: root and type; then name and value of each header of the response's head,
+// which the origin's answer may change until the first byte. fields: its status.
 EXPORT unsigned head(unsigned id) {
-  const Exchange& exchange = *engine.exchange(ExchangeId{id});
-  const ResponseHead head = exchange.head();
-  text = to_hex(exchange.resource->root);
-  add_line(exchange.resource->type);
+  text.clear();
+  const Exchange* exchange = engine.exchange(ExchangeId{id});
+  if (!exchange || !exchange->resource) return 0;
+  const ResponseHead head = exchange->head();
+  text = to_hex(exchange->resource->root);
+  add_line(exchange->resource->type);
   for (const auto& [name, value] : head.headers) {
     add_line(name);
     add_line(value);
@@ -425,19 +434,25 @@ EXPORT bool body_digest(unsigned id, unsigned job, unsigned piece, double bytes,
                            instant_from_ms(now));
 }
 
-// Text: Response.type, Cache-Control, Vary, Content-Range, Content-Encoding, a line each.
+// Text: Response.type, Cache-Control, Vary, Content-Range, Content-Encoding, Content-Length and
+// Content-Type, a line each.
 EXPORT void body_head(unsigned id, unsigned job, unsigned status, double now) {
-  Body* it = body(id);
-  if (!it) return;
   std::string_view rest = text;
-  OriginHead head;
-  head.response.status = status;
-  head.response.type = next_line(rest);
-  head.response.cache_control = next_line(rest);
-  head.response.vary = next_line(rest);
-  head.content_range = next_line(rest);
-  head.content_encoding = next_line(rest);
-  it->handle_head(JobId{job}, head, instant_from_ms(now));
+  OriginAnswer answer;
+  answer.status = status;
+  answer.type = next_line(rest);
+  answer.cache_control = next_line(rest);
+  answer.vary = next_line(rest);
+  answer.content_range = next_line(rest);
+  answer.content_encoding = next_line(rest);
+  answer.content_length = next_line(rest);
+  answer.content_type = next_line(rest);
+  engine.handle_head(BodyId{id}, JobId{job}, answer, instant_from_ms(now));
+}
+
+// Text: the type with which the origin sent what the store holds of it.
+EXPORT void body_type(unsigned id) {
+  engine.handle_type(BodyId{id}, text);
 }
 
 // Text: a code, or nothing.
@@ -494,6 +509,8 @@ EXPORT int body_poll(unsigned id) {
   } else if (const auto* enqueue = std::get_if<Body::Enqueue>(&*output)) {
     fields = {static_cast<double>(enqueue->piece), static_cast<double>(enqueue->begin),
               static_cast<double>(enqueue->end)};
+  } else if (const auto* passed = std::get_if<Body::Pass>(&*output)) {
+    put(passed->job);
   } else if (const auto* failed = std::get_if<Body::Fail>(&*output)) {
     fields[0] = static_cast<double>(failed->error);
   }
@@ -517,7 +534,7 @@ EXPORT void body_counts(unsigned id) {
             static_cast<double>(counts.from_origin), static_cast<double>(counts.wasted)};
 }
 
+// The Error that is to be told of its origin, or 0.
 EXPORT unsigned close_body(unsigned id) {
-  engine.close(BodyId{id});
-  return static_cast<unsigned>(engine.open_bodies());
+  return static_cast<unsigned>(engine.close(BodyId{id}));
 }

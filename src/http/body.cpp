@@ -2,30 +2,13 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "base/limits.hpp"
-#include "http/range.hpp"
 
 namespace peer_cdn {
-namespace {
 
-constexpr std::uint32_t status_ok = 200;
-constexpr std::uint32_t status_partial = 206;
-
-// These say that what the manifest speaks of is not there (any more); others that the origin has
-// trouble, which may pass.
-bool says_changed(std::uint32_t status) {
-  return status == 404 || status == 410 || status == 416;
-}
-
-bool is_identity(std::string_view encoding) {
-  return encoding.empty() || encoding == "identity";
-}
-
-}  // namespace
-
-Body::Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener,
-           std::uint64_t second_window)
+Body::Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening)
     : geometry_(geometry),
       range_(range),
       pieces_(geometry.covering(range)),
@@ -33,9 +16,10 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener,
       states_(pieces_.count(), State::free),
       next_(pieces_.begin),
       demand_(limits::stream_bytes),
-      next_window_(second_window),
-      peers_may_(opener == PluginKind::delegate),
-      origin_may_begin_(opener == PluginKind::network) {}
+      next_window_(opening.second_window),
+      peers_may_(opening.opener == PluginKind::delegate),
+      origin_may_begin_(opening.opener == PluginKind::network),
+      whole_(opening.whole) {}
 
 void Body::start(Instant now) {
   advance(now);
@@ -118,36 +102,55 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
   return keep;
 }
 
-void Body::handle_head(JobId id, const OriginHead& head, Instant now) {
+bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   Job* job = find(id);
-  if (!job || job->source != Source::origin || job->accepted) return;
-  const std::uint32_t status = head.response.status;
-  if (status != status_ok && status != status_partial) {
-    lose_origin(*job, says_changed(status) ? Error::origin_changed : Error::origin_unreachable);
-    advance(now);
-    return;
+  if (!job || job->source != Source::origin || job->accepted) return false;
+  const Judgement judgement =
+      judge(answer, {geometry_.bytes(), geometry_.range_of(job->pieces), job->whole});
+  const bool takes_rest = answer.status == 200;
+  Verdict verdict = judgement.verdict;
+  if (verdict == Verdict::take && !takes_rest && whole_pieces(*job, judgement.range).empty()) {
+    verdict = Verdict::unusable;
   }
-  // A part of an encoded body cannot be decoded; a whole one reaches us decoded.
-  if (!may_share(head.response) ||
-      (status == status_partial && !is_identity(head.content_encoding))) {
-    fail(Error::origin_unusable);
-    return;
-  }
-  if (status == status_partial) {
-    const auto range = parse_content_range(head.content_range);
-    if (!range || range->total != geometry_.bytes() ||
-        range->range != geometry_.range_of(job->pieces)) {
-      lose_origin(*job, Error::origin_changed);
-      advance(now);
-      return;
-    }
-    job->accepted = true;
-    job->until = job->pieces.end;
-    push(Accept{id, 0, job->until});
-  } else {
+  if (verdict != Verdict::take) {
+    lose_origin(*job, error_of(verdict), is_page_answer(*job, answer, verdict));
+  } else if (takes_rest) {
     take_rest(*job);
+  } else {
+    take_window(*job, judgement.range);
   }
   advance(now);
+  return verdict == Verdict::take;
+}
+
+// Of what an answer holds, the pieces that a window wants and that are whole.
+PieceRange Body::whole_pieces(const Job& job, ByteRange held) const {
+  if (held.end >= geometry_.range_of(job.pieces).end) return job.pieces;
+  return {job.pieces.begin, static_cast<PieceIndex>(held.end / geometry_.piece_bytes())};
+}
+
+// A server that sends less at once than it is asked for is asked for as much from there on.
+void Body::take_window(Job& job, ByteRange held) {
+  const PieceRange pieces = whole_pieces(job, held);
+  for (PieceIndex piece = pieces.end; piece < job.pieces.end; ++piece) {
+    if (state(piece) == State::taken) state(piece) = State::free;
+  }
+  if (pieces.end < job.pieces.end) {
+    window_max_ = std::uint64_t{pieces.count()} * geometry_.piece_bytes();
+    next_window_ = std::min(next_window_, window_max_);
+    window_bytes_ = std::min(window_bytes_, window_max_);
+  }
+  job.pieces = pieces;
+  job.accepted = true;
+  job.until = pieces.end;
+  push(Accept{job.id, 0, job.until});
+}
+
+// Whether the page would have got the same answer without us. An error that passes says the same to
+// a range and to the whole; others may be about the range.
+bool Body::is_page_answer(const Job& job, const OriginAnswer& answer, Verdict verdict) const {
+  if (passed_any_ || refusal_) return false;
+  return verdict == Verdict::busy || (whole_ && (job.whole || answer.status == 200));
 }
 
 // The origin sends the resource from its first byte on, whatever was asked: one body gives all that
@@ -182,11 +185,14 @@ void Body::handle_end(JobId id, Error error, Instant now) {
       break;
     case Source::origin:
       if (error == Error::digests_mismatch) {
-        fail(error);
-        return;
+        close(id);
+        give_up_origin(error);
+        break;
       }
-      // A body that ends early is a broken connection; wrong bytes are another version.
-      lose_origin(*job, error == Error::wrong_digest || error == Error::wrong_length
+      // Wrong bytes are another version, and so is a whole body that ends early by itself. A part
+      // that does is a broken connection.
+      lose_origin(*job, error == Error::wrong_digest || error == Error::wrong_length ||
+                                (error == Error::none && (job->rest || job->whole))
                             ? Error::origin_changed
                             : Error::origin_unreachable);
       break;
@@ -330,6 +336,7 @@ void Body::pass_on() {
     }
     state(next_) = State::passed;
     passed_any_ = true;
+    release_refusal();
     ++next_;
   }
   extend_rest();
@@ -346,10 +353,13 @@ void Body::extend_rest() {
 // Where a window ends that begins at a free piece. Of a small resource it is all of it: one
 // request.
 PieceIndex Body::window_end(PieceIndex from, PieceIndex end) const {
-  if (geometry_.bytes() <= limits::small_bytes) return end;
+  if (geometry_.bytes() <= limits::small_bytes && window_max_ == limits::window_bytes_max)
+    return end;
   const auto pieces = static_cast<PieceIndex>(window_bytes_ / geometry_.piece_bytes());
   end = std::min({end, read_ahead_end(), from + std::max<PieceIndex>(1, pieces)});
-  // Whole segments, once it reaches beyond its first: what is stored is cut there.
+  // Whole segments, once it reaches beyond its first: what is stored is cut there. Where the origin
+  // sends less than a segment at once, that would be a request more for each.
+  if (window_max_ < limits::segment_bytes) return end;
   PieceIndex aligned = geometry_.segment_end(from);
   while (aligned < end && geometry_.segment_end(aligned) <= end) {
     aligned = geometry_.segment_end(aligned);
@@ -405,6 +415,10 @@ PieceIndex Body::assign(PieceIndex from) {
     fail(Error::storage_lost);
     return end;
   }
+  if (origin_error_ != Error::none) {
+    if (!awaited) end_without_origin();
+    return end;
+  }
   return may_fetch(from) ? add_job(Source::origin, {from, window_end(from, end)}) : end;
 }
 
@@ -430,9 +444,9 @@ PieceIndex Body::add_job(Source source, PieceRange pieces) {
       break;
     case Source::origin:
       window_bytes_ = next_window_;
-      next_window_ = std::min(2 * next_window_, limits::window_bytes_max);
-      push(Fetch{job.id, pieces, pieces == geometry_.all(), reload_,
-                 attempts_ * limits::origin_retry_wait});
+      next_window_ = std::min(2 * next_window_, window_max_);
+      job.whole = pieces == geometry_.all();
+      push(Fetch{job.id, pieces, job.whole, reload_, attempts_ * limits::origin_retry_wait});
       break;
   }
   jobs_.push_back(job);
@@ -467,7 +481,7 @@ void Body::close(JobId id) {
   }
   store_up_to(*job, job->next);
   if (job->source == Source::peers) stalls_at_.reset();
-  push(Close{id});
+  if (refusal_ != id) push(Close{id});
   jobs_.erase(job);
   // A window that helped peers out was inside of what they are asked for.
   for (const Job& other : jobs_) {
@@ -480,6 +494,12 @@ void Body::close(JobId id) {
 void Body::close_all() {
   while (!jobs_.empty()) close(jobs_.back().id);
   stalls_at_.reset();
+  release_refusal();
+}
+
+void Body::release_refusal() {
+  if (refusal_) push(Close{*refusal_});
+  refusal_.reset();
 }
 
 // Closes what has brought all, and watches over the page's debt. Before a delegate's first byte the
@@ -513,23 +533,50 @@ void Body::lose_peers(Job& job, Error error) {
   peers_may_ = false;
   // Where nobody has it, somebody may come yet.
   peers_lost_ = error != Error::nobody_has_it;
+  if (origin_error_ != Error::none) return end_without_origin();
   if (!passed_any_ && !origin_may_begin_) fail(error == Error::none ? Error::peer_gone : error);
 }
 
-void Body::lose_origin(Job& job, Error error) {
+// `is_answer`: what was refused is what the page would have got. While peers may come yet it is
+// kept.
+void Body::lose_origin(Job& job, Error error, bool is_answer) {
   // Of windows that ran side by side, one failure counts.
-  const bool counts = job.id.value > failed_before_;
-  close(job.id);
+  const JobId id = job.id;
+  const bool counts = id.value > failed_before_;
+  const bool again = counts && asks_again(job, error);
+  if (is_answer && !again) refusal_ = id;
+  close(id);
   if (!counts) return;
   failed_before_ = job_count_;
-  if (error == Error::origin_changed) {
-    // The browser's HTTP cache may be older than the manifest: once past it.
-    if (reload_) return fail(error);
-    reload_ = true;
-  } else if (!passed_any_ || ++attempts_ > limits::origin_retries) {
-    // Before the first byte the request can still go to the network as it is, and fail as it would.
-    fail(error);
+  // Before the first byte the request can still go to the network as it is, and fail as it would.
+  const bool may_pass_off = error == Error::origin_unreachable && passed_any_;
+  if (again || (may_pass_off && ++attempts_ <= limits::origin_retries)) return;
+  give_up_origin(error);
+}
+
+// Whole answers may come from the browser's HTTP cache, which may be older than the manifest: once
+// past it. A reader that has begun is worth another question too.
+bool Body::asks_again(const Job& job, Error error) {
+  if (error != Error::origin_changed || reload_ || !(job.whole || passed_any_)) return false;
+  reload_ = true;
+  return true;
+}
+
+// Peers that are asked already may bring all the same.
+void Body::give_up_origin(Error error) {
+  origin_error_ = error;
+  if (!job_of(Source::peers)) return end_without_origin();
+  for (std::size_t i = jobs_.size(); i-- > 0;) {
+    if (jobs_[i].source == Source::origin) close(jobs_[i].id);
   }
+}
+
+void Body::end_without_origin() {
+  if (!refusal_) return fail(origin_error_);
+  const JobId answered = *std::exchange(refusal_, std::nullopt);
+  close_all();
+  push(Pass{answered});
+  finished_ = true;
 }
 
 void Body::fail(Error error) {

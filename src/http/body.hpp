@@ -20,22 +20,27 @@
 #include <variant>
 #include <vector>
 
+#include "base/judge.hpp"
 #include "base/limits.hpp"
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
 #include "http/chain.hpp"
-#include "http/policy.hpp"
 
 namespace peer_cdn {
 
 using JobId = Id<struct JobTag>;  // one errand of a body's host; counts up from 1
 
-// What the origin's answer to a window says of itself. Absent headers are empty.
-struct OriginHead {
-  ResponseFields response;
-  std::string_view content_range;
-  std::string_view content_encoding;
+// How a body was asked for.
+struct Opening {
+  // What may give the first byte: the cache the store, the delegate also peers, the network also
+  // the origin (and no peers). After the first byte the origin always may.
+  PluginKind opener;
+  // The page asked without a Range header: what the origin answers to the same is the page's answer
+  // too.
+  bool whole = true;
+  // In bytes: how long the second window is; at most limits::window_bytes_max.
+  std::uint64_t second_window = 2 * limits::window_first_bytes;
 };
 
 class Body {
@@ -72,7 +77,9 @@ class Body {
     bool operator==(const Fetch&) const = default;
   };
   // Skip so many bytes of the origin's body; cut the rest into pieces, up to `until`, digest each
-  // and handle_digest() it in order. May come again with a later `until`.
+  // and handle_digest() it in order. May come again with a later `until`. A body that goes on
+  // behind the resource's last byte is another file: handle_end(wrong_length) instead of the last
+  // piece.
   struct Accept {
     JobId job;
     std::uint64_t skip;
@@ -110,8 +117,14 @@ class Body {
     Error error;
     bool operator==(const Fail&) const = default;
   };
-  using Output =
-      std::variant<Read, OpenPeers, Grant, Fetch, Accept, Store, Close, Enqueue, Done, Fail, Drop>;
+  // The origin's answer to this job is no part of the resource, and is what the page would have got
+  // without us: it goes to the page untouched, instead of a body. Nothing was passed on yet.
+  struct Pass {
+    JobId job;
+    bool operator==(const Pass&) const = default;
+  };
+  using Output = std::variant<Read, OpenPeers, Grant, Fetch, Accept, Store, Close, Enqueue, Done,
+                              Fail, Drop, Pass>;
 
   struct Counts {
     std::uint64_t from_cache = 0;  // passed on, by where it came from
@@ -120,12 +133,8 @@ class Body {
     std::uint64_t wasted = 0;  // came and was not of use: twice, wrong, or after its job was closed
   };
 
-  // `range` is not empty and inside the resource. The opener says what may give the first byte: the
-  // cache the store, the delegate also peers, the network also the origin (and no peers). After the
-  // first byte the origin always may.
-  // `second_window` in bytes: how long the second window is; at most limits::window_bytes_max.
-  Body(Geometry geometry, ByteRange range, PieceSet held, PluginKind opener,
-       std::uint64_t second_window = 2 * limits::window_first_bytes);
+  // `range` is not empty and inside the resource.
+  Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening);
 
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
@@ -148,7 +157,8 @@ class Body {
   // A piece that the host digested. True: keep its buffer until Enqueue, and until Store or Close.
   bool handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
                      Instant now);
-  void handle_head(JobId job, const OriginHead& head, Instant now);
+  // True if it is taken: its body is the resource's.
+  bool handle_head(JobId job, const OriginAnswer& answer, Instant now);
   // The job's source has nothing more; Error::none if it is of the opinion that this was all.
   void handle_end(JobId job, Error error, Instant now);
   // The page that this job asks is there, and at it: what it owes comes when peers or the origin
@@ -162,6 +172,9 @@ class Body {
   std::optional<Instant> next_timeout() const { return stalls_at_; }
 
   bool finished() const { return finished_; }
+  // Why the origin could not be used, if that ended the body: before the first byte (the request
+  // goes to the network as it is), or in the middle.
+  Error origin_error() const { return finished_ ? origin_error_ : Error::none; }
   // Whether a page is asked for some of it.
   bool asks_peers() const { return job_of(Source::peers) != nullptr; }
   const Counts& counts() const { return counts_; }
@@ -185,8 +198,9 @@ class Body {
     JobId id;
     Source source;
     PieceRange pieces;
-    PieceIndex next;    // the first piece that has not come
-    PieceIndex stored;  // [stored, next) was verified by the host and is not stored yet
+    PieceIndex next;     // the first piece that has not come
+    PieceIndex stored;   // [stored, next) was verified by the host and is not stored yet
+    bool whole = false;  // of the origin: asked without a Range header
     bool accepted = false;
     bool hedged = false;       // of peers: nothing came yet, and the origin helps out
     bool rest = false;         // the origin answered 200: all that is left comes in one body
@@ -219,7 +233,14 @@ class Body {
   void close_all();
   void watch(Instant now);
   void lose_peers(Job& job, Error error);
-  void lose_origin(Job& job, Error error);
+  PieceRange whole_pieces(const Job& job, ByteRange held) const;
+  void take_window(Job& job, ByteRange held);
+  void lose_origin(Job& job, Error error, bool is_answer = false);
+  void give_up_origin(Error error);
+  void end_without_origin();
+  bool asks_again(const Job& job, Error error);
+  bool is_page_answer(const Job& job, const OriginAnswer& answer, Verdict verdict) const;
+  void release_refusal();
   void fail(Error error);
   void push(Output output) { outputs_.push_back(std::move(output)); }
 
@@ -237,10 +258,14 @@ class Body {
   std::uint32_t failed_before_ = 0;  // failures of jobs up to this one were counted
   std::uint64_t window_bytes_ = limits::window_first_bytes;
   std::uint64_t next_window_;
+  std::uint64_t window_max_ = limits::window_bytes_max;  // less where the origin sends less at once
   bool peers_may_;
   bool peers_lost_ = false;
   bool origin_may_begin_;
+  bool whole_;
   bool reload_ = false;
+  Error origin_error_ = Error::none;  // it is not asked any more
+  std::optional<JobId> refusal_;      // its answer may be the page's, if peers do not come
   bool passed_any_ = false;
   bool finished_ = false;
   std::optional<Instant> stalls_at_;

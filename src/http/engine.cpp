@@ -3,13 +3,18 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
-#include "http/range.hpp"
+#include "base/range.hpp"
 
 namespace peer_cdn {
+namespace {
 
-ResponseHead Exchange::head() const {
-  return satisfiable ? response_head(*resource, asked) : unsatisfiable_head(*resource);
+// What the origin will answer the next time too. The trouble that it has may be over by then.
+bool is_lasting(Error error) {
+  return error == Error::origin_changed || error == Error::origin_unusable ||
+         error == Error::digests_mismatch;
 }
+
+}  // namespace
 
 Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy,
                                   std::vector<PluginKind> plugins) {
@@ -33,6 +38,26 @@ void Engine::commit_manifest(bool disabled) {
   manifest_ = std::move(next_manifest_);
   next_manifest_ = Manifest();
   disabled_ = disabled;
+  has_manifest_ = true;
+}
+
+Resource* Engine::find(std::string_view path_and_query, std::string_view destination) const {
+  if (!may_answer(destination)) return nullptr;
+  Resource* resource = manifest_.find(path_and_query);
+  if (!resource || !suits(destination, resource->type) || is_lasting(resource->lost))
+    return nullptr;
+  return resource;
+}
+
+Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
+                            std::string_view destination) const {
+  const Route& route = routes_[id.value];
+  for (std::size_t i = 0; i < route.count; ++i) {
+    if (route.plugins[i] == PluginKind::user) return Routed::Whose::ours;
+  }
+  if (!may_answer(destination)) return Routed::Whose::browser;
+  return has_manifest_ && !find(path_and_query, destination) ? Routed::Whose::unlisted
+                                                             : Routed::Whose::ours;
 }
 
 void Engine::add_stored(const Root& root, PieceRange run) {
@@ -92,14 +117,14 @@ ExchangeId Engine::open(RouteId route, std::string_view path_and_query, std::str
   const Route& known = routes_[route.value];
   const ExchangeId id{++ids_};
   const PluginKind* plugins = known.plugins.data();
-  Exchange& exchange =
-      exchanges_.add(id, {Chain(known.strategy, {plugins, plugins + known.count}),
-                          may_answer(destination) ? manifest_.find(path_and_query) : nullptr,
-                          {}});
+  Exchange& exchange = exchanges_.add(id, {Chain(known.strategy, {plugins, plugins + known.count}),
+                                           find(path_and_query, destination),
+                                           {}});
   if (exchange.resource && range_applies(if_range, entity_tag(*exchange.resource))) {
-    const auto range_asked = parse_range(range, exchange.resource->geometry.bytes());
-    exchange.satisfiable = static_cast<bool>(range_asked);
-    if (range_asked) exchange.asked = *range_asked;
+    const auto asked = parse_range(range, exchange.resource->geometry.bytes());
+    // What lies behind the end is the origin's to refuse: the file may have grown.
+    if (!asked) exchange.resource = nullptr;
+    if (asked) exchange.asked = *asked;
   }
   return id;
 }
@@ -123,7 +148,7 @@ bool Engine::are_peers_sooner(std::uint64_t bytes) const {
 
 bool Engine::asks_peers(ExchangeId id, bool known, double patience, Instant now) {
   Exchange* asked = exchange(id);
-  if (!asked || !asked->resource || !asked->satisfiable) return true;
+  if (!asked || !asked->resource) return true;
   asked->known = known;
   asked->patience = patience;
   const std::uint64_t bytes = asked->range().bytes();
@@ -177,7 +202,9 @@ Duration Engine::hedge_wait(const Exchange& asked, bool warm) const {
 std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opener, PieceSet held,
                                         bool attended) {
   const Exchange* asked = exchange(exchange_id);
-  if (!asked || !asked->resource || !asked->satisfiable) return std::nullopt;
+  if (!asked || !asked->resource) return std::nullopt;
+  // Of the origin's first answer, not of two, the network makes the page's.
+  if (opener == PluginKind::network && asked->origin_lost) return std::nullopt;
   const Geometry& geometry = asked->resource->geometry;
   const ByteRange range = asked->range();
   if (!attended && range.bytes() > limits::unattended_bytes) return std::nullopt;
@@ -188,8 +215,38 @@ std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opene
          network_.expected(window) < network_.first() + limits::window_span) {
     window *= 2;
   }
-  bodies_.add(id, {asked->resource->root, Body(geometry, range, std::move(held), opener, window)});
+  bodies_.add(id, {asked->resource->root, exchange_id,
+                   Body(geometry, range, std::move(held), {opener, !asked->asked, window})});
   return id;
+}
+
+void Engine::handle_head(BodyId id, JobId job, const OriginAnswer& answer, Instant now) {
+  OpenBody* open = bodies_.find(id);
+  if (open && open->body.handle_head(job, answer, now)) {
+    learn_type(open->exchange, answer.content_type);
+  }
+}
+
+void Engine::learn_type(ExchangeId id, std::string_view type) {
+  Exchange* asked = exchange(id);
+  if (asked && asked->resource->type != type) asked->resource->type = std::string(type);
+}
+
+void Engine::handle_type(BodyId id, std::string_view type) {
+  if (const OpenBody* open = bodies_.find(id)) learn_type(open->exchange, type);
+}
+
+Error Engine::close(BodyId id) {
+  const OpenBody* open = bodies_.find(id);
+  if (!open) return Error::none;
+  const Error error = open->body.origin_error();
+  Exchange* asked = exchange(open->exchange);
+  bodies_.erase(id);
+  if (error == Error::none || !asked) return Error::none;
+  asked->origin_lost = true;
+  if (asked->resource->lost == error) return Error::none;
+  asked->resource->lost = error;
+  return error;
 }
 
 }  // namespace peer_cdn

@@ -31,16 +31,27 @@ using BodyId = Id<struct BodyTag>;
 // what a response that has begun is made of.
 struct Exchange {
   Chain chain;
-  const Resource* resource = nullptr;  // none: the manifest does not list it
-  std::optional<ByteRange> asked;      // by a Range header that counts
-  bool satisfiable = true;
+  Resource* resource = nullptr;    // none: the origin answers for itself
+  std::optional<ByteRange> asked;  // by a Range header that counts
   // DelegatePlugin's: the share of the network's time that peers may take to begin.
   double patience = limits::patience;
-  bool known = true;  // by all that was told, somebody may have it
+  bool known = true;         // by all that was told, somebody may have it
+  bool origin_lost = false;  // a body of it ended because the origin's answer could not be used
 
-  // What the response holds. Requires a listed resource and a satisfiable range.
+  // What the response holds. Requires a listed resource.
   ByteRange range() const { return asked ? *asked : ByteRange{0, resource->geometry.bytes()}; }
-  ResponseHead head() const;
+  ResponseHead head() const { return response_head(*resource, asked); }
+};
+
+// Whose request a fetch is.
+struct Routed {
+  enum class Whose : std::uint8_t {
+    browser,   // no route takes it, or what it becomes is not ours to answer: no respondWith
+    unlisted,  // the same, because the manifest in memory does not list it, or it cannot be shared
+    ours,
+  };
+  Whose whose = Whose::browser;
+  RouteId id{};
 };
 
 // What a page may do that is asked for pieces.
@@ -58,12 +69,17 @@ class Engine {
   const std::vector<std::string>& patterns() const { return router_.patterns(); }
   void set_manifest_path(std::string path) { manifest_path_ = std::move(path); }
 
-  // Whose request this is; none: not ours, and there is no respondWith. `test` as in Router::match.
+  // Whose request this is. `test` as in Router::match. Where all plugins of a route are ours, the
+  // browser itself does what we would only pass on: what the manifest does not list, and what
+  // becomes a document. The site's other listeners see it then. Before there is a manifest in
+  // memory nobody knows, and it is ours.
   template <class Test>
-  std::optional<RouteId> route(const RequestFields& request, std::string_view path,
-                               Test&& test) const {
-    if (disabled_ || !may_route(request) || is_reserved(path, manifest_path_)) return std::nullopt;
-    return router_.match(request.method, path, test);
+  Routed route(const RequestFields& request, std::string_view path_and_query, Test&& test) const {
+    const std::string_view path = path_and_query.substr(0, path_and_query.find('?'));
+    if (disabled_ || !may_route(request) || is_reserved(path, manifest_path_)) return {};
+    const auto id = router_.match(request.method, path, test);
+    if (!id) return {};
+    return {whose(*id, path_and_query, request.destination), *id};
   }
 
   // --- The manifest: gathered entry by entry, and used when all of it is good.
@@ -121,7 +137,13 @@ class Engine {
     OpenBody* open = bodies_.find(id);
     return open ? &open->body : nullptr;
   }
-  void close(BodyId id) { bodies_.erase(id); }
+  // Body::handle_head(). The type that the origin sends with a resource is kept.
+  void handle_head(BodyId id, JobId job, const OriginAnswer& answer, Instant now);
+  // The store remembers with which type the origin sent it.
+  void handle_type(BodyId id, std::string_view type);
+  // What its origin turned out to be is remembered until the manifest changes: such a resource
+  // passes through untouched. Gives the code that is to be told, once for each resource.
+  Error close(BodyId id);
   std::size_t open_bodies() const { return bodies_.size(); }
 
  private:
@@ -132,8 +154,14 @@ class Engine {
   };
   struct OpenBody {
     Root root;
+    ExchangeId exchange;
     Body body;
   };
+  Routed::Whose whose(RouteId id, std::string_view path_and_query,
+                      std::string_view destination) const;
+  // The entry of a path, unless the origin has to answer for itself.
+  Resource* find(std::string_view path_and_query, std::string_view destination) const;
+  void learn_type(ExchangeId id, std::string_view type);
   std::uint64_t bytes_of(const Root& root, PieceRange run) const;
   bool is_open(const Root& root) const;
   // For one response more.
@@ -147,6 +175,7 @@ class Engine {
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.
   Slots<Id<struct ManifestTag>, Manifest> retired_;
+  bool has_manifest_ = false;
   bool disabled_ = false;
   Slots<ExchangeId, Exchange> exchanges_;
   Slots<BodyId, OpenBody> bodies_;

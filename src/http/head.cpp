@@ -1,6 +1,6 @@
 #include "http/head.hpp"
 
-#include "http/range.hpp"
+#include "base/range.hpp"
 
 namespace peer_cdn {
 namespace {
@@ -33,19 +33,11 @@ ResponseHead response_head(const Resource& resource, const std::optional<ByteRan
   if (!resource.type.empty()) add("content-type", resource.type);
   add("accept-ranges", "bytes");
   add("etag", entity_tag(resource));
-  add("x-content-type-options", "nosniff");
   if (range) {
     head.status = 206;
     add("content-range", content_range(*range, total));
   }
   return head;
-}
-
-ResponseHead unsatisfiable_head(const Resource& resource) {
-  return {416,
-          {{"content-length", "0"},
-           {"content-range", unsatisfied_range(resource.geometry.bytes())},
-           {"accept-ranges", "bytes"}}};
 }
 
 }  // namespace peer_cdn

@@ -20,9 +20,9 @@ struct ResponseHead {
 // The strong entity tag of a resource: its root in quotes (RFC 9110 8.8.3).
 std::string entity_tag(const Resource& resource);
 
-// 200 with the whole resource, or 206 with that range of it.
+// 200 with the whole resource, or 206 with that range of it. Nothing that the origin may not have
+// sent is added: a `nosniff` of our own would block what the manifest lists under a type that no
+// server sends.
 ResponseHead response_head(const Resource& resource, const std::optional<ByteRange>& range);
-// 416 without a body: nothing of the resource is in the range asked for (RFC 9110 15.5.17).
-ResponseHead unsatisfiable_head(const Resource& resource);
 
 }  // namespace peer_cdn

@@ -1,6 +1,4 @@
-// What may be routed, and which of the origin's answers may be stored and shared.
-//
-// Sharing itself is opted into by the manifest alone; these are the conditions on top of it.
+// Which requests are ours to answer.
 #pragma once
 
 #include <cstdint>
@@ -34,20 +32,15 @@ bool may_route(const RequestFields& request);
 // site, and the manifest does not know it. Users' middlewares still run.
 bool may_answer(std::string_view destination);
 
-// An answer of the origin. Absent headers are empty.
-struct ResponseFields {
-  std::uint32_t status = 0;
-  std::string_view type;  // Response.type: "basic", "cors", "opaque", ...
-  std::string_view cache_control;
-  std::string_view vary;
-};
+// Whether a browser takes this type for that destination: a script that is no JavaScript, or a
+// style that is no CSS, is blocked. The manifest's type may be a guess by the file's name, so what
+// it would block is left to the origin, which sends another one (Fetch, "should response to request
+// be blocked due to its MIME type"; HTML, "fetch a single module script").
+bool suits(std::string_view destination, std::string_view type);
 
-// Whether a listed resource's answer may be read as such, stored and offered to peers. If not, it
-// passes through to the page as it is. Refused: a status other than 200 and 206; a type other than
-// "basic" (opaque, or redirected to another origin); Cache-Control private or no-store, in any
-// form, or one that cannot be parsed (RFC 9111 5.2.2); Vary beyond Accept-Encoding (RFC
-// 9110 12.5.5). Set-Cookie is invisible here: that a site lists a resource says that it is nobody's
-// own.
-bool may_share(const ResponseFields& response);
+// Whether a page can use what the network answered to a request that we only passed on: if not, the
+// site's own caches may have something better. HTML for a script is what a server says of a path
+// that is not there.
+bool is_usable(std::uint32_t status, std::string_view destination, std::string_view type);
 
 }  // namespace peer_cdn

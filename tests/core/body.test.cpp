@@ -47,11 +47,10 @@ struct Host {
   std::uint64_t windows_opened = 0;
   bool done = false;
   Error error = Error::none;
+  std::uint32_t answer_of = 0;  // the window whose answer the page gets as it is
 
-  Host(std::uint64_t bytes, ByteRange range, PieceSet held, PluginKind opener,
-       std::uint64_t second_window = 2 * limits::window_first_bytes)
-      : geometry(geometry_of(bytes)),
-        body(geometry, range, std::move(held), opener, second_window) {
+  Host(std::uint64_t bytes, ByteRange range, PieceSet held, Opening opening)
+      : geometry(geometry_of(bytes)), body(geometry, range, std::move(held), opening) {
     std::vector<std::uint8_t> list;
     for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
       const Digest digest = digest_of(piece);
@@ -115,6 +114,12 @@ struct Host {
     }
     if (std::holds_alternative<Body::Done>(output)) done = true;
     if (const auto* fail = std::get_if<Body::Fail>(&output)) error = fail->error;
+    if (const auto* pass = std::get_if<Body::Pass>(&output)) {
+      CHECK(windows.count(pass->job.value) == 1);
+      CHECK(passed.empty());
+      answer_of = pass->job.value;
+      error = body.origin_error();
+    }
   }
 
   void pull(std::int64_t bytes) {
@@ -139,18 +144,29 @@ struct Host {
     drain();
   }
   void head(std::uint32_t job, std::uint32_t status, const std::string& content_range = "",
-            const std::string& encoding = "", const std::string& cache_control = "") {
-    body.handle_head(JobId{job}, {{status, "basic", cache_control, ""}, content_range, encoding},
-                     now);
+            const std::string& encoding = "", const std::string& cache_control = "",
+            const std::string& length = "") {
+    OriginAnswer answer;
+    answer.status = status;
+    answer.type = "basic";
+    answer.cache_control = cache_control;
+    answer.content_range = content_range;
+    answer.content_encoding = encoding;
+    answer.content_length = length;
+    body.handle_head(JobId{job}, answer, now);
     drain();
+  }
+  // A part of the resource, in bytes; half-open.
+  void part(std::uint32_t job, std::uint64_t begin, std::uint64_t end) {
+    head(job, 206,
+         "bytes " + std::to_string(begin) + "-" + std::to_string(end - 1) + "/" +
+             std::to_string(geometry.bytes()));
   }
   void good_head(std::uint32_t job) {
     const Body::Fetch& window = windows.at(job);
     const ByteRange range = geometry.range_of(window.pieces);
     if (window.whole) return head(job, 200);
-    head(job, 206,
-         "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" +
-             std::to_string(geometry.bytes()));
+    part(job, range.begin, range.end);
   }
   // The whole of a window arrives.
   void window(std::uint32_t job) {
@@ -228,7 +244,7 @@ PieceSet held(std::initializer_list<PieceRange> ranges) {
 
 Host whole(std::uint64_t pieces, PluginKind opener, PieceSet set = none()) {
   const std::uint64_t bytes = pieces * piece_bytes;
-  return Host(bytes, {0, bytes}, std::move(set), opener);
+  return Host(bytes, {0, bytes}, std::move(set), {opener});
 }
 
 }  // namespace
@@ -249,7 +265,7 @@ TEST_CASE("what the store holds is read segment by segment and passed on as it c
 }
 
 TEST_CASE("a range passes on its own bytes only, in whole pieces' parts") {
-  Host host(10 * piece_bytes, {100, 3 * piece_bytes + 7}, none(), PluginKind::network);
+  Host host(10 * piece_bytes, {100, 3 * piece_bytes + 7}, none(), {PluginKind::network, false});
   CHECK(host.windows.at(1).pieces == PieceRange{0, 4});
   CHECK_FALSE(host.windows.at(1).whole);
   host.pull(1 << 30);
@@ -292,7 +308,7 @@ TEST_CASE("the second window starts when the first piece has come, and there are
 
 TEST_CASE("from a fast origin the second window is as long as they get") {
   const std::uint64_t bytes = 200 * piece_bytes;
-  Host host(bytes, {0, bytes}, none(), PluginKind::network, limits::window_bytes_max);
+  Host host(bytes, {0, bytes}, none(), {PluginKind::network, true, limits::window_bytes_max});
   CHECK(host.windows.begin()->second.pieces == PieceRange{0, 4});
   host.window(host.windows.begin()->first);
   CHECK(host.windows.begin()->second.pieces == PieceRange{4, 32});
@@ -314,7 +330,7 @@ TEST_CASE("windows grow, and end with whole segments") {
 
 TEST_CASE("a window of pieces larger than itself is one of them") {
   const auto geometry = Geometry::parse(100 * limits::mib, 4 * limits::mib);
-  Body body(*geometry, {0, 100 * limits::mib}, none(), PluginKind::network);
+  Body body(*geometry, {0, 100 * limits::mib}, none(), {PluginKind::network});
   body.start(Instant{});
   const auto fetch = std::get<Body::Fetch>(body.poll_output().value());
   CHECK(fetch.pieces == PieceRange{0, 1});
@@ -467,7 +483,7 @@ TEST_CASE("a page that owes pieces for too long is given up; one without credit 
 TEST_CASE("a page gets longer for a larger piece than for a small one: its own patience and more") {
   for (const std::uint32_t bytes_of_piece : {limits::piece_bytes_min, limits::piece_bytes_max}) {
     const auto geometry = Geometry::parse(4ULL * bytes_of_piece, bytes_of_piece);
-    Body body(*geometry, {0, geometry->bytes()}, none(), PluginKind::delegate);
+    Body body(*geometry, {0, geometry->bytes()}, none(), {PluginKind::delegate});
     body.start(Instant{});
     body.handle_pull(1LL << 40, Instant{});
     CHECK(body.handle_piece(JobId{1}, 0, bytes_of_piece, PieceSource::peers, Instant{}));
@@ -481,7 +497,7 @@ TEST_CASE("a page gets longer for a larger piece than for a small one: its own p
 TEST_CASE(
     "an origin that ignores Range: one body is skipped into, paced, and nothing else is asked") {
   const std::uint64_t bytes = 300 * piece_bytes;
-  Host host(bytes, {40 * piece_bytes, bytes}, none(), PluginKind::network);
+  Host host(bytes, {40 * piece_bytes, bytes}, none(), {PluginKind::network, false});
   host.pull(0);
   host.head(1, 200);
   CHECK(host.windows.size() == 1);
@@ -498,40 +514,151 @@ TEST_CASE(
   host.check_in_order();
 }
 
-TEST_CASE("heads of the origin that are not taken") {
+TEST_CASE(
+    "an answer that cannot be taken goes to the page as it is, or the request goes on alone") {
   struct Case {
     const char* name;
     std::uint32_t status;
     const char* content_range;
-    const char* encoding;
     const char* cache_control;
-    Error error;  // none: asked again, past the HTTP cache
+    Error error;
+    bool is_answer;  // also without a Range header in the page's request
   };
   const Case cases[] = {
-      {"another total: a new version", 206, "bytes 0-1048575/6553601", "", "", Error::none},
-      {"another range", 206, "bytes 1-1048575/6553600", "", "", Error::none},
-      {"no Content-Range", 206, "", "", "", Error::none},
-      {"gone", 404, "", "", "", Error::none},
-      {"shorter now", 416, "bytes */5", "", "", Error::none},
-      {"a part of an encoded body", 206, "bytes 0-1048575/6553600", "gzip", "",
-       Error::origin_unusable},
-      {"private", 206, "bytes 0-1048575/6553600", "", "private", Error::origin_unusable},
-      {"in trouble", 503, "", "", "", Error::origin_unreachable},
+      {"another total: a new version", 206, "bytes 0-262143/6553601", "", Error::origin_changed,
+       false},
+      {"another range", 206, "bytes 1-262143/6553600", "", Error::origin_unusable, false},
+      {"less than a piece", 206, "bytes 0-65534/6553600", "", Error::origin_unusable, false},
+      {"no Content-Range", 206, "", "", Error::origin_unusable, false},
+      {"gone", 404, "", "", Error::origin_changed, false},
+      {"refused", 403, "", "", Error::origin_unusable, false},
+      {"shorter now", 416, "bytes */5", "", Error::origin_changed, false},
+      {"a private part", 206, "bytes 0-262143/6553600", "private", Error::origin_unusable, false},
+      {"a private whole", 200, "", "private", Error::origin_unusable, true},
+      {"too many requests", 429, "", "", Error::origin_unreachable, true},
+      {"in trouble", 503, "", "", Error::origin_unreachable, true},
   };
   for (const Case& each : cases) {
     CAPTURE(each.name);
     Host host = whole(100, PluginKind::network);
-    host.head(1, each.status, each.content_range, each.encoding, each.cache_control);
+    host.head(1, each.status, each.content_range, "", each.cache_control);
     CHECK(host.error == each.error);
-    if (each.error != Error::none) continue;
+    CHECK(host.answer_of == (each.is_answer ? 1U : 0U));
+    CHECK(host.windows_opened == 1);
+    // To a range only what is no word on the range.
+    Host ranged(100 * piece_bytes, {0, 100 * piece_bytes}, none(), {PluginKind::network, false});
+    ranged.head(1, each.status, each.content_range, "", each.cache_control);
+    CHECK(ranged.error == each.error);
+    CHECK(ranged.answer_of == (each.error == Error::origin_unreachable ? 1U : 0U));
+  }
+}
+
+TEST_CASE(
+    "a small file of another length is asked for once more past the HTTP cache, then passed") {
+  for (const char* length : {"196609", "196607", "0"}) {
+    CAPTURE(length);
+    Host host = whole(3, PluginKind::network);
+    host.head(1, 200, "", "", "", length);
     REQUIRE(host.windows.size() == 1);
-    CHECK(host.windows.begin()->second.reload);
-    host.head(host.windows.begin()->first, each.status, each.content_range);
+    CHECK(host.windows.at(2).reload);
+    host.head(2, 200, "", "", "", length);
+    CHECK(host.answer_of == 2);
     CHECK(host.error == Error::origin_changed);
   }
 }
 
-TEST_CASE("wrong bytes are asked for once more past the HTTP cache, and then the body fails") {
+TEST_CASE("a whole answer that ends too soon, or goes on, is another file") {
+  for (const Error end : {Error::none, Error::wrong_length}) {
+    Host host = whole(3, PluginKind::network);
+    host.head(1, 200);
+    host.digest(1, 0);
+    host.end(1, end);
+    CHECK(host.error == Error::none);
+    CHECK(host.windows.at(2).reload);
+    host.head(2, 206, "bytes 65536-196607/196608");
+    host.digest(2, 1);
+    host.end(2, end);
+    // The reader has a part of it, so there is no other way out.
+    CHECK(host.error == (end == Error::none ? Error::none : Error::origin_changed));
+    CHECK(host.answer_of == 0);
+  }
+}
+
+TEST_CASE("less than was asked for is taken, and the origin is asked for as much from there on") {
+  const std::uint64_t bytes = 100 * piece_bytes;
+  Host host(bytes, {0, bytes}, none(), {PluginKind::network, false});
+  host.pull(1 << 30);
+  // A server that sends at most a million bytes at once: fifteen pieces and a bit.
+  std::vector<PieceRange> asked;
+  while (!host.done) {
+    REQUIRE(host.error == Error::none);
+    REQUIRE(!host.windows.empty());
+    const std::uint32_t job = host.windows.begin()->first;
+    const PieceRange pieces = host.windows.at(job).pieces;
+    asked.push_back(pieces);
+    const ByteRange range = host.geometry.range_of(pieces);
+    host.part(job, range.begin, std::min(range.end, range.begin + 1'000'000));
+    for (PieceIndex piece = pieces.begin; host.windows.count(job) > 0; ++piece) {
+      host.digest(job, piece);
+    }
+  }
+  asked.resize(6);
+  CHECK(asked == std::vector<PieceRange>{{0, 4}, {4, 12}, {12, 16}, {16, 48}, {31, 46}, {46, 61}});
+  host.check_in_order();
+  for (const PieceRange& run : host.stored) CHECK(host.geometry.segment_end(run.begin) >= run.end);
+}
+
+TEST_CASE("while peers may come, an origin that refuses does not end the body") {
+  Host host = whole(100, PluginKind::delegate);
+  host.pull(1 << 30);
+  host.body.handle_hedge(host.now);
+  host.drain();
+  const std::uint32_t window = host.windows.begin()->first;
+  host.head(window, 429);
+  CHECK(host.error == Error::none);
+  CHECK(host.windows_opened == 1);
+  SUBCASE("they come: all is from them") {
+    host.piece(1, 0);
+    CHECK(host.closed == std::vector<std::uint32_t>{window});
+    host.finish();
+    CHECK(host.done);
+    CHECK(host.windows_opened == 1);
+    CHECK(host.body.origin_error() == Error::origin_unreachable);
+  }
+  SUBCASE("they do not: the page gets the answer that came") {
+    host.end(1, Error::nobody_has_it);
+    CHECK(host.answer_of == window);
+  }
+  SUBCASE("the reader goes: the answer is let go") {
+    host.body.handle_cancel();
+    host.drain();
+    CHECK(host.windows.empty());
+  }
+  host.check_in_order();
+}
+
+TEST_CASE("peers that carry on need no origin, also where its bytes are others now") {
+  Host host = whole(100, PluginKind::delegate);
+  host.pull(1 << 30);
+  host.body.handle_hedge(host.now);
+  host.drain();
+  host.head(host.windows.begin()->first, 206, "bytes 0-262143/6553601");
+  CHECK(host.error == Error::none);
+  host.finish();
+  CHECK(host.done);
+  CHECK(host.body.counts().from_peers == 100 * piece_bytes);
+  CHECK(host.body.origin_error() == Error::origin_changed);
+}
+
+TEST_CASE("wrong bytes before the first one leave the request to the network, at once") {
+  Host host = whole(100, PluginKind::network);
+  host.good_head(1);
+  host.digest(1, 0, 2);
+  CHECK(host.error == Error::origin_changed);
+  CHECK(host.windows_opened == 1);
+}
+
+TEST_CASE("a reader that has begun is worth one more question, past the HTTP cache") {
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);
   host.good_head(1);
@@ -558,7 +685,7 @@ TEST_CASE("wrong bytes are asked for once more past the HTTP cache, and then the
     CHECK(host.passed_bytes() == piece_bytes);
     CHECK(host.stored.front() == PieceRange{0, 1});
   }
-  SUBCASE("the HTTP cache was old") {
+  SUBCASE("it was the HTTP cache") {
     host.digest(retry, 1);
     CHECK(host.error == Error::none);
     CHECK(host.passed_bytes() == 2 * piece_bytes);
@@ -571,7 +698,7 @@ TEST_CASE("an unreachable origin is asked again after a wait, and then the body 
   host.pull(1 << 30);
   host.good_head(1);
   host.digest(1, 0);
-  host.end(1);  // cut off
+  host.end(1, Error::origin_unreachable);  // cut off
   std::vector<Duration> waits;
   while (host.error == Error::none) {
     REQUIRE(host.windows.size() == 1);
@@ -907,7 +1034,7 @@ TEST_CASE("a random host never gets anything but the range") {
       set.add(PieceRange{from, from + static_cast<PieceIndex>(random() % 30)});
     }
     const PluginKind opener = chance(50) ? PluginKind::delegate : PluginKind::network;
-    Host host(bytes, {begin, end}, set, opener);
+    Host host(bytes, {begin, end}, set, {opener, false});
     std::map<std::uint32_t, bool> headed;
     std::map<std::uint32_t, bool> rest;
     const unsigned ignores_range = chance(50) ? 0 : chance(50) ? 100 : 30;  // percent of windows

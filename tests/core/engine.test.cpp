@@ -12,6 +12,8 @@ namespace {
 
 constexpr auto no_regexps = [](std::uint32_t, std::string_view) { return false; };
 
+using Whose = Routed::Whose;
+
 ResourceFields fields_of(std::string path, double bytes, char digit = 'a') {
   ResourceFields fields;
   fields.path = std::move(path);
@@ -50,20 +52,163 @@ TEST_CASE("a route needs a plugin, and not too many") {
 }
 
 TEST_CASE("the site's own manifest path is reserved") {
-  Engine engine = engine_with({});
-  CHECK(engine.route(get(), "/my.json", no_regexps));
+  Engine engine = engine_with({fields_of("/my.json", 5)});
+  CHECK(engine.route(get(), "/my.json", no_regexps).whose == Whose::ours);
   engine.set_manifest_path("/my.json");
-  CHECK_FALSE(engine.route(get(), "/my.json", no_regexps));
+  CHECK(engine.route(get(), "/my.json", no_regexps).whose == Whose::browser);
+  CHECK(engine.route(get(), "/my.json?x", no_regexps).whose == Whose::browser);
 }
 
 TEST_CASE("the switch turns every route off until a later manifest") {
-  Engine engine = engine_with({});
+  Engine engine = engine_with({fields_of("/a", 5)});
   engine.begin_manifest();
   engine.commit_manifest(true);
-  CHECK_FALSE(engine.route(get(), "/a", no_regexps));
+  CHECK(engine.route(get(), "/a", no_regexps).whose == Whose::browser);
   engine.begin_manifest();
+  CHECK(engine.add_resource(fields_of("/a", 5)) == Error::none);
   engine.commit_manifest(false);
-  CHECK(engine.route(get(), "/a", no_regexps));
+  CHECK(engine.route(get(), "/a", no_regexps).whose == Whose::ours);
+}
+
+TEST_CASE("what need not be answered is the browser's") {
+  Engine engine;
+  REQUIRE(engine.add_route("/", Strategy::ordered, {PluginKind::cache, PluginKind::network}));
+  REQUIRE(engine.add_route("/own", Strategy::ordered, {PluginKind::user, PluginKind::network}));
+  const auto whose = [&engine](const char* path, const char* destination) {
+    RequestFields request = get();
+    request.destination = destination;
+    return engine.route(request, path, no_regexps).whose;
+  };
+  // Nobody knows yet what is listed; a document never is.
+  CHECK(whose("/a", "") == Whose::ours);
+  CHECK(whose("/a", "document") == Whose::browser);
+  CHECK(whose("/own/a", "document") == Whose::ours);
+
+  engine.begin_manifest();
+  ResourceFields any = fields_of("/any", 5, 'b');
+  any.any_query = true;
+  ResourceFields script = fields_of("/app.dat", 5, 'c');
+  script.type = "application/octet-stream";
+  ResourceFields module = fields_of("/app.js", 5, 'd');
+  module.type = "text/javascript; charset=utf-8";
+  for (const auto& fields : {fields_of("/a", 5), any, script, module}) {
+    REQUIRE(engine.add_resource(fields) == Error::none);
+  }
+  engine.commit_manifest(false);
+  CHECK(whose("/a", "") == Whose::ours);
+  CHECK(whose("/a", "iframe") == Whose::browser);
+  CHECK(whose("/a?v=1", "") == Whose::unlisted);
+  CHECK(whose("/any?v=1", "") == Whose::ours);
+  CHECK(whose("/b", "image") == Whose::unlisted);
+  CHECK(whose("/own/b", "image") == Whose::ours);
+  // A script under a type that a browser would block is the origin's.
+  CHECK(whose("/app.dat", "script") == Whose::unlisted);
+  CHECK(whose("/app.dat", "") == Whose::ours);
+  CHECK(whose("/app.js", "script") == Whose::ours);
+  CHECK(whose("/app.js", "style") == Whose::unlisted);
+}
+
+TEST_CASE("a range behind the end is the origin's: the file may have grown") {
+  Engine engine = engine_with({fields_of("/a", 5)});
+  CHECK(engine.exchange(engine.open(RouteId{0}, "/a", "bytes=0-", ""))->resource);
+  CHECK_FALSE(engine.exchange(engine.open(RouteId{0}, "/a", "bytes=5-", ""))->resource);
+}
+
+namespace {
+
+OriginAnswer answer_of(std::uint32_t status, std::string_view length = {},
+                       std::string_view type = {}) {
+  OriginAnswer answer;
+  answer.status = status;
+  answer.type = "basic";
+  answer.content_length = length;
+  answer.content_type = type;
+  return answer;
+}
+
+// Its only window, whole, and past the HTTP cache if it is asked for again.
+Error close_after(Engine& engine, std::string_view path, const OriginAnswer& answer) {
+  const ExchangeId exchange = engine.open(RouteId{0}, path, {}, {});
+  const auto id = engine.open_body(exchange, PluginKind::network, PieceSet(1), true);
+  REQUIRE(id);
+  engine.body(*id)->start({});
+  engine.handle_head(*id, JobId{1}, answer, {});
+  engine.handle_head(*id, JobId{2}, answer, {});
+  const Error told = engine.close(*id);
+  // The next plugin does not ask a second time.
+  CHECK(engine.open_body(exchange, PluginKind::network, PieceSet(1), true).has_value() ==
+        (told == Error::none));
+  engine.close(exchange);
+  return told;
+}
+
+}  // namespace
+
+TEST_CASE("what an origin turned out to be is told once, and lasts until the manifest changes") {
+  struct Case {
+    const char* name;
+    OriginAnswer answer;
+    Error error;
+    bool lasts;
+  };
+  OriginAnswer personal = answer_of(200);
+  personal.cache_control = "private";
+  const Case cases[] = {
+      {"it has grown", answer_of(200, "6"), Error::origin_changed, true},
+      {"gone", answer_of(404), Error::origin_changed, true},
+      {"refused", answer_of(403), Error::origin_unusable, true},
+      {"private", personal, Error::origin_unusable, true},
+      {"too many requests", answer_of(429), Error::origin_unreachable, false},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.name);
+    Engine engine = engine_with({fields_of("/a", 5), fields_of("/b", 5, 'b')});
+    CHECK(close_after(engine, "/a", each.answer) == each.error);
+    CHECK(engine.route(get(), "/a", no_regexps).whose ==
+          (each.lasts ? Whose::unlisted : Whose::ours));
+    CHECK(static_cast<bool>(engine.exchange(engine.open(RouteId{0}, "/a", "", ""))->resource) ==
+          !each.lasts);
+    CHECK(engine.route(get(), "/b", no_regexps).whose == Whose::ours);
+    if (!each.lasts) {
+      const ExchangeId again = engine.open(RouteId{0}, "/a", {}, {});
+      const auto id = engine.open_body(again, PluginKind::network, PieceSet(1), true);
+      engine.body(*id)->start({});
+      engine.handle_head(*id, JobId{1}, each.answer, {});
+      CHECK(engine.close(*id) == Error::none);
+    }
+    engine.begin_manifest();
+    REQUIRE(engine.add_resource(fields_of("/a", 5)) == Error::none);
+    engine.commit_manifest(false);
+    CHECK(engine.route(get(), "/a", no_regexps).whose == Whose::ours);
+  }
+}
+
+TEST_CASE("the origin's type is a response's where it was seen, and decides who may use it") {
+  ResourceFields fields = fields_of("/app.dat", 5);
+  fields.type = "application/octet-stream";
+  Engine engine = engine_with({fields});
+  const auto type_now = [&engine] {
+    const ExchangeId id = engine.open(RouteId{0}, "/app.dat", {}, {});
+    for (const auto& [name, value] : engine.exchange(id)->head().headers) {
+      if (name == "content-type") return value;
+    }
+    return std::string("(none)");
+  };
+  RequestFields script = get();
+  script.destination = "script";
+  CHECK(type_now() == "application/octet-stream");
+  const ExchangeId exchange = engine.open(RouteId{0}, "/app.dat", {}, {});
+  const auto id = engine.open_body(exchange, PluginKind::network, PieceSet(1), true);
+  engine.body(*id)->start({});
+  engine.handle_head(*id, JobId{1}, answer_of(200, "5", "text/javascript"), {});
+  CHECK(type_now() == "text/javascript");
+  CHECK(engine.route(script, "/app.dat", no_regexps).whose == Whose::ours);
+  // As a store remembers it.
+  engine.handle_type(*id, "text/plain");
+  CHECK(type_now() == "text/plain");
+  CHECK(engine.route(script, "/app.dat", no_regexps).whose == Whose::unlisted);
+  engine.handle_type(*id, "");
+  CHECK(type_now() == "(none)");
 }
 
 TEST_CASE("a manifest with a bad entry leaves the one in use alone") {
@@ -83,7 +228,7 @@ TEST_CASE("what becomes a document is not listed; what a document uses is") {
     CHECK_FALSE(
         engine.open_body(id, PluginKind::network, PieceSet(limits::pieces_per_resource), true));
   }
-  for (const char* destination : {"", "image", "script", "style", "font", "video", "track"}) {
+  for (const char* destination : {"", "image", "font", "video", "track"}) {
     CAPTURE(destination);
     CHECK(engine.exchange(engine.open(RouteId{0}, "/a.svg", "", "", destination))->resource);
   }
@@ -149,7 +294,7 @@ TEST_CASE("the second window is what the origin has lately sent in a fifth of a 
       if (!fetch) continue;
       windows.push_back(*fetch);
       const JobId job = fetch->job;
-      body.handle_head(job, {{206, "basic", {}, {}}, "bytes 0-262143/67108864", {}}, Instant{});
+      body.handle_head(job, {206, "basic", {}, {}, "bytes 0-262143/67108864", {}, {}, {}}, {});
       body.handle_digest(job, 0, 65536, Digest{}, Instant{});
     }
     engine.close(exchange);

@@ -12,10 +12,6 @@ RequestFields plain() {
   return {"GET", true, "image", "default", false, false, false};
 }
 
-ResponseFields good() {
-  return {200, "basic", "", ""};
-}
-
 TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") {
   CHECK(may_route(plain()));
   struct Row {
@@ -50,88 +46,43 @@ TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") 
   }
 }
 
-TEST_CASE("a public answer may be shared, a personal one never") {
+TEST_CASE("a script needs a script's type, a style CSS, and the rest takes any") {
   struct Row {
-    std::string_view cache_control;
-    bool shared;
+    std::string_view destination;
+    std::string_view type;
+    bool suits;
   };
   const Row rows[] = {
-      {"", true},
-      {"public, max-age=600", true},
-      {"no-cache", true},
-      {"max-age=0,must-revalidate", true},
-      {"immutable, s-maxage=\"5\"", true},
-      {", ,public,", true},
-      {"community=\"private\"", true},
-      {"community=\"a, no-store\"", true},
-      {"x=\"a\\\", private\", public", true},
-      {"private", false},
-      {"PRIVATE", false},
-      {"no-store", false},
-      {"public, No-Store", false},
-      {"max-age=600,private", false},
-      {"private=\"set-cookie\"", false},
-      {"no-store=1", false},
-      {"x=\"a\", private", false},
-      {"x=\"a\\\\\", private", false},
-      // What cannot be read may have meant private.
-      {"public; private", false},
-      {"x=\"unclosed, public", false},
-      {"x=\"ends in a backslash\\", false},
-      {"max-age = 5", false},
-      {"=5", false},
-      {"x=", false},
-      {"\"private\"", false},
+      {"script", "text/javascript", true},
+      {"script", "Text/JavaScript ; charset=utf-8", true},
+      {"script", "application/javascript", true},
+      {"script", "application/octet-stream", false},
+      {"script", "text/plain", false},
+      {"script", "", false},
+      {"audioworklet", "text/css", false},
+      {"style", "text/css;charset=utf-8", true},
+      {"style", "text/plain", false},
+      {"json", "application/manifest+json", true},
+      {"json", "text/plain", false},
+      {"image", "application/octet-stream", true},
+      {"", "", true},
+      {"video", "text/plain", true},
   };
   for (const Row& row : rows) {
-    CAPTURE(row.cache_control);
-    ResponseFields response = good();
-    response.cache_control = row.cache_control;
-    CHECK(may_share(response) == row.shared);
+    CAPTURE(row.destination);
+    CAPTURE(row.type);
+    CHECK(suits(row.destination, row.type) == row.suits);
   }
 }
 
-TEST_CASE("an answer that varies by more than its encoding is never shared") {
-  struct Row {
-    std::string_view vary;
-    bool shared;
-  };
-  const Row rows[] = {
-      {"", true},
-      {"Accept-Encoding", true},
-      {"accept-encoding , ACCEPT-ENCODING,", true},
-      {"*", false},
-      {"Cookie", false},
-      {"Accept-Encoding, Cookie", false},
-      {"Accept-Encoding, *", false},
-      {"Origin", false},
-      {"Accept Encoding", false},
-      {"Accept-Encoding;", false},
-  };
-  for (const Row& row : rows) {
-    CAPTURE(row.vary);
-    ResponseFields response = good();
-    response.vary = row.vary;
-    CHECK(may_share(response) == row.shared);
-  }
-}
-
-TEST_CASE("only whole or partial content of our own origin is shared") {
-  for (const std::uint32_t status : {0U, 201U, 204U, 301U, 304U, 404U, 416U, 500U}) {
-    CAPTURE(status);
-    ResponseFields response = good();
-    response.status = status;
-    CHECK(!may_share(response));
-  }
-  ResponseFields partial = good();
-  partial.status = 206;
-  CHECK(may_share(partial));
-  for (const std::string_view type : {"opaque", "cors", "opaqueredirect", "error", "default", ""}) {
-    CAPTURE(type);
-    ResponseFields response = good();
-    response.type = type;
-    CHECK(!may_share(response));
-  }
+TEST_CASE("an error, and a page in place of a script, are of no use") {
+  CHECK(is_usable(200, "image", "text/html"));
+  CHECK(is_usable(200, "script", "text/plain"));
+  CHECK(is_usable(304, "", ""));
+  CHECK_FALSE(is_usable(404, "", ""));
+  CHECK_FALSE(is_usable(503, "image", "image/png"));
+  CHECK_FALSE(is_usable(200, "script", "text/html; charset=utf-8"));
+  CHECK_FALSE(is_usable(200, "style", "text/html"));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Law: an accepted range is not empty and lies inside the resource, and what we write of it is read
 // back as the same range. An accepted Content-Range is written again with the same numbers.
-#include "http/range.hpp"
+#include "base/range.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -40,8 +40,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto said = parse_content_range(header);
   if (said) {
-    check(said->range.begin < said->range.end && said->range.end <= said->total);
-    check(*parse_content_range(content_range(said->range, said->total)) == *said);
+    check(said->range.begin < said->range.end);
+    if (!said->total) return 0;
+    check(said->range.end <= *said->total);
+    check(*parse_content_range(content_range(said->range, *said->total)) == *said);
   }
   return 0;
 }

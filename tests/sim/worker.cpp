@@ -1,7 +1,7 @@
 #include "worker.hpp"
 
 #include "base/limits.hpp"
-#include "http/range.hpp"
+#include "base/range.hpp"
 #include "world.hpp"
 
 namespace peer_cdn::sim {
@@ -69,9 +69,9 @@ void Request::start() {
   RequestFields fields;
   fields.method = "GET";
   fields.same_origin = true;
-  const auto route = worker_.engine.route(fields, path, [](auto...) { return false; });
-  if (!route) return fall_through();
-  exchange_ = worker_.engine.open(*route, path, {}, {});
+  const Routed routed = worker_.engine.route(fields, path, [](auto...) { return false; });
+  if (routed.whose != Routed::Whose::ours) return fall_through();
+  exchange_ = worker_.engine.open(routed.id, path, {}, {});
   in_chain([this](Chain& chain) { chain.start(world_.now()); });
 }
 
@@ -137,7 +137,9 @@ void Request::start(std::uint32_t plugin) {
 void Request::open_body(PluginKind opener) {
   const Geometry& geometry = file.geometry;
   opener_ = opener;
-  body_id_ = *worker_.engine.open_body(exchange_, opener, PieceSet(geometry.count()), true);
+  const auto id = worker_.engine.open_body(exchange_, opener, PieceSet(geometry.count()), true);
+  if (!id) return fall_through();
+  body_id_ = *id;
   body_ = worker_.engine.body(body_id_);
   body_->handle_digests(*DigestList::parse(geometry, file.digests));
   in_body(body_id_, [this](Body& body) { body.start(world_.now()); });
@@ -280,11 +282,11 @@ void Request::fetch_now(const Body::Fetch& fetch) {
     worker_.engine.network().handle_first(world_.now() - asked, world_.now());
     const std::string text =
         content_range(file.geometry.range_of(fetch.pieces), file.geometry.bytes());
-    OriginHead head;
-    head.response.type = "basic";
-    head.response.status = fetch.whole ? 200 : 206;
-    if (!fetch.whole) head.content_range = text;
-    in_body(id, [&](Body& body) { body.handle_head(fetch.job, head, world_.now()); });
+    OriginAnswer answer;
+    answer.type = "basic";
+    answer.status = fetch.whole ? 200 : 206;
+    if (!fetch.whole) answer.content_range = text;
+    in_body(id, [&](Body& body) { body.handle_head(fetch.job, answer, world_.now()); });
   };
   sink.piece = [this, id, job](Visitor&, PieceIndex piece, bool right) {
     Tags tags = file.tags(piece);

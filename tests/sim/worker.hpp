@@ -71,6 +71,8 @@ class Request {
   void perform(const Body::Done&);
   void perform(const Body::Fail&) { fail(); }
   void perform(const Body::Drop&) {}
+  // The origin of this world answers all that it is asked.
+  void perform(const Body::Pass&) { fail(); }
   void fetch_now(const Body::Fetch& fetch);
   void note_peers(bool in_vain);
   void tell(bool done);

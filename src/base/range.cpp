@@ -1,4 +1,4 @@
-#include "http/range.hpp"
+#include "base/range.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -117,10 +117,20 @@ Result<ContentRange> parse_content_range(std::string_view header) {
   if (!first || !take(text, "-")) return Error::malformed_message;
   const auto last = take_number(text);
   if (!last || !take(text, "/")) return Error::malformed_message;
-  const auto total = take_number(text);
-  if (!total || !text.empty()) return Error::malformed_message;
-  if (*first > *last || *last >= *total) return Error::malformed_message;
-  return ContentRange{{*first, *last + 1}, *total};
+  std::optional<std::uint64_t> total;
+  if (!take(text, "*")) {
+    total = take_number(text);
+    if (!total) return Error::malformed_message;
+  }
+  if (!text.empty() || *first > *last || *last == number_max) return Error::malformed_message;
+  if (total && *last >= *total) return Error::malformed_message;
+  return ContentRange{{*first, *last + 1}, total};
+}
+
+std::optional<std::uint64_t> parse_length(std::string_view header) {
+  std::string_view text = trim(header);
+  const auto length = take_number(text);
+  return text.empty() ? length : std::nullopt;
 }
 
 std::string range_header(ByteRange range) {
@@ -133,12 +143,6 @@ std::string content_range(ByteRange range, std::uint64_t total) {
   std::string text = "bytes ";
   append(text, range);
   text.push_back('/');
-  append(text, total);
-  return text;
-}
-
-std::string unsatisfied_range(std::uint64_t total) {
-  std::string text = "bytes */";
   append(text, total);
   return text;
 }

@@ -28,19 +28,19 @@ bool range_applies(std::string_view if_range, std::string_view etag);
 
 struct ContentRange {
   ByteRange range;
-  std::uint64_t total = 0;  // bytes of the whole representation
+  std::optional<std::uint64_t> total;  // bytes of the whole representation, where they are known
   bool operator==(const ContentRange&) const = default;
 };
 
-// What an origin says its 206 holds: "bytes 0-5/100". malformed_message for anything else, and for
-// an unknown total ("*"): without it a new version could not be told from the old one.
+// What an origin says its 206 holds: "bytes 0-5/100", or "bytes 0-5/*". malformed_message for
+// anything else (RFC 9110 14.4).
 Result<ContentRange> parse_content_range(std::string_view header);
+// A Content-Length: digits only (RFC 9110 8.6).
+std::optional<std::uint64_t> parse_length(std::string_view header);
 
 // "bytes=0-5", to ask with. The range is not empty.
 std::string range_header(ByteRange range);
 // "bytes 0-5/100", to answer 206 with. The range is not empty.
 std::string content_range(ByteRange range, std::uint64_t total);
-// "bytes */100", to answer 416 with.
-std::string unsatisfied_range(std::uint64_t total);
 
 }  // namespace peer_cdn

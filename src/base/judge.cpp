@@ -1,0 +1,143 @@
+#include "base/judge.hpp"
+
+#include <cstddef>
+#include <optional>
+
+#include "base/range.hpp"
+#include "base/text.hpp"
+
+namespace peer_cdn {
+namespace {
+
+constexpr std::uint32_t status_ok = 200;
+constexpr std::uint32_t status_partial = 206;
+
+// Walks a list of `name[=value]` members, values being tokens or quoted strings (RFC 9110 5.6,
+// RFC 9111 5.2). Stops at the first thing that is neither; failed() tells that from the end.
+class Directives {
+ public:
+  explicit Directives(std::string_view text) : rest_(text) {}
+
+  // The next name, or an empty one at the end.
+  std::string_view next() {
+    while (!rest_.empty() && (is_space(rest_.front()) || rest_.front() == ','))
+      rest_.remove_prefix(1);
+    if (rest_.empty()) return {};
+    const std::string_view name = take_token();
+    if (name.empty() || !skip_value()) return fail();
+    rest_ = trim(rest_);
+    return rest_.empty() || rest_.front() == ',' ? name : fail();
+  }
+
+  bool failed() const { return failed_; }
+
+ private:
+  std::string_view fail() {
+    failed_ = true;
+    return {};
+  }
+
+  std::string_view take_token() {
+    std::size_t length = 0;
+    while (length < rest_.size() && is_token_char(rest_[length])) ++length;
+    const std::string_view token = rest_.substr(0, length);
+    rest_.remove_prefix(length);
+    return token;
+  }
+
+  bool skip_value() {
+    if (rest_.empty() || rest_.front() != '=') return true;
+    rest_.remove_prefix(1);
+    if (rest_.empty() || rest_.front() != '"') return !take_token().empty();
+    for (std::size_t i = 1; i < rest_.size(); ++i) {
+      if (rest_[i] == '\\') {
+        ++i;
+      } else if (rest_[i] == '"') {
+        rest_.remove_prefix(i + 1);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  std::string_view rest_;
+  bool failed_ = false;
+};
+
+bool is_public(std::string_view cache_control) {
+  Directives directives(cache_control);
+  for (auto name = directives.next(); !name.empty(); name = directives.next()) {
+    if (equals_ignoring_case(name, "private") || equals_ignoring_case(name, "no-store"))
+      return false;
+  }
+  return !directives.failed();
+}
+
+bool varies_by_encoding_only(std::string_view vary) {
+  Directives names(vary);
+  for (auto name = names.next(); !name.empty(); name = names.next()) {
+    if (!equals_ignoring_case(name, "accept-encoding")) return false;
+  }
+  return !names.failed();
+}
+
+bool is_busy(std::uint32_t status) {
+  return status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+bool is_identity(std::string_view encoding) {
+  return encoding.empty() || equals_ignoring_case(encoding, "identity");
+}
+
+// An encoded body has the length of its encoding; what cannot be read says nothing.
+bool says_another_length(const OriginAnswer& answer, std::uint64_t total) {
+  if (!is_identity(answer.content_encoding)) return false;
+  const auto length = parse_length(answer.content_length);
+  return length && *length != total;
+}
+
+Judgement judge_part(const OriginAnswer& answer, const OriginQuestion& asked) {
+  const auto part = parse_content_range(answer.content_range);
+  // A part of an encoded body cannot be decoded; a whole one reaches us decoded.
+  if (!part || !is_identity(answer.content_encoding)) return {Verdict::unusable, {}};
+  if (part->total.value_or(asked.total) != asked.total || part->range.end > asked.total) {
+    return {Verdict::changed, {}};
+  }
+  if (part->range.begin != asked.range.begin) return {Verdict::unusable, {}};
+  return {Verdict::take, part->range};
+}
+
+}  // namespace
+
+Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked) {
+  if (is_busy(answer.status)) return {Verdict::busy, {}};
+  // 416 to a question without a range is no word on the resource's length.
+  const bool is_gone = answer.status == 404 || answer.status == 410;
+  if (is_gone || (answer.status == 416 && !asked.whole)) return {Verdict::changed, {}};
+  if (!may_share(answer)) return {Verdict::unusable, {}};
+  if (answer.status == status_partial) return judge_part(answer, asked);
+  if (says_another_length(answer, asked.total)) return {Verdict::changed, {}};
+  return {Verdict::take, {0, asked.total}};
+}
+
+Error error_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::take:
+      return Error::none;
+    case Verdict::changed:
+      return Error::origin_changed;
+    case Verdict::unusable:
+      return Error::origin_unusable;
+    case Verdict::busy:
+      return Error::origin_unreachable;
+  }
+  return Error::none;
+}
+
+bool may_share(const OriginAnswer& answer) {
+  return (answer.status == status_ok || answer.status == status_partial) &&
+         answer.type == "basic" && is_public(answer.cache_control) &&
+         varies_by_encoding_only(answer.vary);
+}
+
+}  // namespace peer_cdn
