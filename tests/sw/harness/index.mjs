@@ -1,0 +1,4 @@
+export * from './answers.mjs';
+export { File, Origin, ORIGIN, someBytes } from './origin.mjs';
+export { Ask, serving } from './page.mjs';
+export { Browser, documented, startWorker } from './worker.mjs';
