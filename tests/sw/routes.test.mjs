@@ -2,23 +2,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { documented, Origin, serving, startWorker, unreachable } from './harness/index.mjs';
+import { documented, Origin, scene, serving, startWorker, unreachable } from './harness/index.mjs';
 
 const { refused: refusedPaths } = JSON.parse(readFileSync(new URL('../vectors/routes.json', import.meta.url)));
-
-const scene = async (options = {}) => {
-  const origin = new Origin();
-  const file = origin.add('/static/a.bin', 100_000, { type: 'font/woff2' });
-  const worker = await startWorker({ origin, ...options });
-  return { origin, file, worker };
-};
 
 /** A worker whose one route is this path, answered by the network alone. */
 const routed = (path) => ({ PeerCDN, NetworkPlugin }) =>
   new PeerCDN().GET(path, 'ordered', new NetworkPlugin().getMiddleware).register();
 
 test('a listed file below a route comes with the type, the length and the bytes of the manifest', async () => {
-  const { worker, file } = await scene();
+  const { worker, file } = await scene({ type: 'font/woff2' });
   const response = await worker.fetch('/static/a.bin');
   assert.equal(response.answered, true);
   assert.equal(response.status, 200);
