@@ -39,6 +39,31 @@ export class FakeCaches {
     return this.#caches.get(name)?.entries.get(new URL(path, base).href);
   }
 
+  /** Puts pieces of a file there, and its digest list, as another worker or a page has: in runs of a segment, 1 MiB. */
+  hold(file, begin = 0, end = file.count, name = 'peer-cdn-v1') {
+    if (!this.#caches.has(name)) this.#caches.set(name, new FakeCache(this));
+    const { entries } = this.#caches.get(name);
+    const put = (path, body) => entries.set(new URL(path, base).href, { status: 200, headers: [], body });
+    if (file.count > 1) put(`/peer-cdn/digests/${file.root}`, file.list.buffer.slice(file.list.byteOffset).slice(0, file.list.length));
+    const segment = (1 << 20) / file.pieceBytes;
+    for (let at = begin; at < end;) {
+      const next = Math.min(end, (Math.floor(at / segment) + 1) * segment);
+      put(`/peer-cdn/store/${file.root}?${at}-${next}`, file.run(at, next));
+      at = next;
+    }
+  }
+
+  /** The browser takes an entry away, and tells nobody. */
+  take(path, name = 'peer-cdn-v1') {
+    return this.#caches.get(name).entries.delete(new URL(path, base).href);
+  }
+
+  /** The runs that are held of a file, as '0-16'. */
+  runs(file, name) {
+    const prefix = `/peer-cdn/store/${file.root}?`;
+    return this.paths(name).filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
+  }
+
   async keys() {
     await this.act('names', '');
     return [...this.#caches.keys()];
