@@ -71,7 +71,7 @@ export class Origin {
    */
   add(path, content, { listed = true, entry = {}, ...options } = {}) {
     const body = typeof content === 'number' ? someBytes(content, this.#files.size + 1)
-      : typeof content === 'string' ? new TextEncoder().encode(content) : content;
+      : typeof content === 'string' ? new TextEncoder().encode(content) : Uint8Array.from(content);
     const file = new File(path, body, options);
     this.#files.set(path, file);
     if (!listed) return file;

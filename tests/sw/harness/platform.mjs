@@ -21,7 +21,7 @@ export function fetched(body, { status, headers, type = 'basic', url, redirected
     const clone = response.clone.bind(response);
     const told = { type, url: isOpaque ? '' : url, redirected, clone: () => dress(clone()) };
     if (isOpaque) Object.assign(told, { status: 0, ok: false });
-    Object.defineProperties(response, Object.fromEntries(Object.entries(told).map(([name, value]) => [name, { value }])));
+    for (const [name, value] of Object.entries(told)) Object.defineProperty(response, name, { value, configurable: true });
     return response;
   };
   return dress(made);

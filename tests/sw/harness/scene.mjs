@@ -3,16 +3,18 @@ import { Origin } from './origin.mjs';
 import { startWorker } from './worker.mjs';
 
 /**
- * A site with '/static/a.bin' of so many bytes, and a worker; a page too if it is asked for. Options are those of
- * Origin.add() and startWorker().
+ * A site with '/static/a.bin' of so many bytes, and more files of that length if they are named; and a worker, and a page if
+ * it is asked for. Options are those of Origin.add() and startWorker().
  */
-export async function scene({ bytes = 100_000, page: hasPage = false, script, browser, isInstalled, isWasmAllowed, ...options } = {}) {
+export async function scene({
+  bytes = 100_000, more = [], page: hasPage = false, script, isInstalled, isWasmAllowed, ...options
+} = {}) {
   const origin = new Origin();
-  const file = origin.add('/static/a.bin', bytes, options);
-  const worker = await startWorker({ origin, script, browser, isInstalled, isWasmAllowed });
+  const [file, ...others] = ['/static/a.bin', ...more].map((path) => origin.add(path, bytes, options));
+  const worker = await startWorker({ origin, script, isInstalled, isWasmAllowed });
   const page = hasPage ? await worker.page() : null;
   const fetchAll = async (init) => (await worker.fetch('/static/a.bin', init)).bytes();
-  return { origin, file, worker, page, clock: origin.clock, browser: worker.browser, caches: worker.browser.caches, fetchAll };
+  return { origin, file, others, worker, page, clock: origin.clock, browser: worker.browser, caches: worker.browser.caches, fetchAll };
 }
 
 /**

@@ -44,7 +44,7 @@ export class FakeCaches {
     if (!this.#caches.has(name)) this.#caches.set(name, new FakeCache(this));
     const { entries } = this.#caches.get(name);
     const put = (path, body) => entries.set(new URL(path, base).href, { status: 200, headers: [], body });
-    if (file.count > 1) put(`/peer-cdn/digests/${file.root}`, file.list.buffer.slice(file.list.byteOffset).slice(0, file.list.length));
+    if (file.count > 1) put(`/peer-cdn/digests/${file.root}`, Uint8Array.from(file.list).buffer);
     const segment = (1 << 20) / file.pieceBytes;
     for (let at = begin; at < end;) {
       const next = Math.min(end, (Math.floor(at / segment) + 1) * segment);
