@@ -130,7 +130,8 @@ test('all runs gone before the first byte: the request still gets its file', asy
 });
 
 test('what the store lost is asked of peers too', async () => {
-  const { page, file, origin, fetchAll, caches } = await held({ bytes: 3 * MIB, script: chain('ordered', 'cache', 'delegate', 'network') });
+  const script = chain('ordered', 'cache', 'delegate', 'network');
+  const { page, file, origin, fetchAll, caches } = await held({ bytes: 3 * MIB, script });
   page.answers(serving(file));
   caches.take(run(file, '0-16'));
   assert.deepEqual(await fetchAll(), file.body);
@@ -179,7 +180,8 @@ test('of runs that overlap any may be read, and the bytes are right', async () =
 test('entries that are no runs of ours are no runs', async () => {
   const { fetchAll, file, caches } = await held({ bytes: 300_000, begin: 0, end: 0 });
   const cache = await caches.open('peer-cdn-v1');
-  for (const path of [`/peer-cdn/store/${file.root}`, `/peer-cdn/store/${file.root}?0`, '/peer-cdn/store/x?0-5', `/x/${file.root}?0-5`]) {
+  const { root } = file;
+  for (const path of [`/peer-cdn/store/${root}`, `/peer-cdn/store/${root}?0`, '/peer-cdn/store/x?0-5', `/x/${root}?0-5`]) {
     await cache.put(`https://site.test${path}`, new Response('x'));
   }
   assert.deepEqual(await fetchAll(), file.body);

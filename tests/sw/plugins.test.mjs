@@ -175,7 +175,8 @@ test('a put() that throws or rejects is told, and takes nothing from the page', 
 
 test('what a put() leaves unread is taken back after two seconds', async () => {
   const kept = [];
-  const { worker, clock } = await scene({ script: chain('ordered', user(() => text('x'), (response) => void kept.push(response))) });
+  const own = user(() => text('x'), (response) => void kept.push(response));
+  const { worker, clock } = await scene({ script: chain('ordered', own) });
   assert.equal(await (await worker.fetch('/static/x')).text(), 'x');
   await clock.settle();
   assert.equal(kept[0].bodyUsed, false);
