@@ -187,6 +187,7 @@ const steps = [
   {name: 'lint', needs: ['setup'], run: lintStep},
   {name: 'fuzz', needs: ['setup'], run: fuzzStep},
   {name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute)},
+  {name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute)},
   {name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute)},
   {name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute)},
   {name: 'e2e', needs: ['build'],

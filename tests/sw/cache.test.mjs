@@ -1,0 +1,279 @@
+// What is in the store: whole answers from it, parts of them, ranges, and what went bad or away.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chain, Origin, scene, serving, startWorker } from './harness/index.mjs';
+
+const MIB = 1 << 20;
+const run = (file, runs) => `/peer-cdn/store/${file.root}?${runs}`;
+const last = (list) => list.at(-1);
+
+/** A site whose file is in the store of a worker that was started anew. */
+async function held({ bytes, begin, end, script = chain('ordered', 'cache', 'network'), ...options } = {}) {
+  const first = await scene({ bytes, ...options, script });
+  first.caches.hold(first.file, begin, end);
+  const worker = await first.worker.restart();
+  const page = bytes > MIB ? await worker.page() : null;
+  const fetchAll = async (init) => (await (page ?? worker).fetch('/static/a.bin', init)).bytes();
+  first.caches.log.length = 0;
+  return { ...first, worker, page, fetchAll };
+}
+
+test('what was fetched once is in the store, and the origin is not asked again, also by the next worker', async () => {
+  const { fetchAll, file, worker, clock, origin } = await scene({ bytes: 300_000 });
+  await fetchAll();
+  await clock.pass(2000);
+  assert.deepEqual(await fetchAll(), file.body);
+  const next = await worker.restart();
+  const response = await next.fetch('/static/a.bin');
+  assert.deepEqual(await response.bytes(), file.body);
+  assert.equal(response.headers.get('content-length'), '300000');
+  assert.equal(origin.requests('/static/a.bin').length, 1);
+  await clock.pass(100);
+  const { fromCache, fromOrigin, bytes, done } = last(next.events.transfer);
+  assert.deepEqual([fromCache, fromOrigin, bytes, done], [300_000, 0, 300_000, true]);
+});
+
+test('a range is cut from the store, byte by byte', async () => {
+  const { worker, file } = await held({ bytes: 300_000 });
+  const ranges = { 'bytes=0-0': [0, 1], 'bytes=65535-65536': [65_535, 65_537], 'bytes=-5': [299_995, 300_000],
+    'bytes=299999-': [299_999, 300_000], 'bytes=1000-999999999': [1000, 300_000], 'BYTES=5-9': [5, 10], 'bytes=0-9,': [0, 10] };
+  for (const [range, [begin, end]] of Object.entries(ranges)) {
+    const response = await worker.fetch('/static/a.bin', { headers: { range } });
+    assert.equal(response.status, 206, range);
+    assert.equal(response.headers.get('content-range'), `bytes ${begin}-${end - 1}/300000`);
+    assert.equal(response.headers.get('content-length'), String(end - begin));
+    assert.deepEqual(await response.bytes(), file.body.slice(begin, end), range);
+  }
+});
+
+test('a Range header that cannot be read, or asks for several, gets the whole', async () => {
+  const { worker, file } = await held({ bytes: 300_000 });
+  for (const range of ['bytes=5-1', 'bytes=a-b', 'bytes=0-1,5-9', 'items=0-9', 'bytes=', 'bytes=-']) {
+    const response = await worker.fetch('/static/a.bin', { headers: { range } });
+    assert.equal(response.status, 200, range);
+    assert.deepEqual(await response.bytes(), file.body, range);
+  }
+});
+
+test('a range beyond the file is 416 with the length, and nobody is asked', async () => {
+  const { worker, origin, page } = await scene({ bytes: 300_000, page: true });
+  for (const range of ['bytes=300000-', 'bytes=999999999-9999999999', 'bytes=-0']) {
+    const response = await worker.fetch('/static/a.bin', { headers: { range } });
+    assert.equal(response.status, 416, range);
+    assert.equal(response.headers.get('content-range'), 'bytes */300000');
+    assert.equal((await response.bytes()).length, 0);
+  }
+  assert.equal(origin.requests('/static/a.bin').length + page.asks.length, 0);
+  assert.deepEqual(worker.events.error, []);
+});
+
+test('If-Range with the tag of the answer gets the range, and with any other one the whole', async () => {
+  const { worker, file } = await held({ bytes: 300_000 });
+  const { headers } = await worker.fetch('/static/a.bin');
+  const fetch = (tag) => worker.fetch('/static/a.bin', { headers: { range: 'bytes=10-19', 'if-range': tag } });
+  const same = await fetch(headers.get('etag'));
+  assert.equal(same.status, 206);
+  assert.deepEqual(await same.bytes(), file.body.slice(10, 20));
+  for (const tag of ['"another"', 'Thu, 01 Jan 1998 00:00:00 GMT']) {
+    const whole = await fetch(tag);
+    assert.equal(whole.status, 200, tag);
+    assert.deepEqual(await whole.bytes(), file.body);
+  }
+});
+
+test('the browser lists the store once in the life of a worker', async () => {
+  const { worker, fetchAll, caches, clock } = await held({ bytes: 300_000 });
+  await fetchAll();
+  for (const range of ['bytes=0-9', 'bytes=70000-']) await (await worker.fetch('/static/a.bin', { headers: { range } })).bytes();
+  await clock.pass(1000);
+  assert.ok(caches.count('keys') <= 2, `${caches.count('keys')} times`); // once more to drop what is not listed
+  assert.equal(caches.count('match', '/peer-cdn/digests/'), 1 + 2, 'the list is read by each body');
+});
+
+test('what is missing in the middle comes from the origin, and no more than that', async () => {
+  const { fetchAll, file, origin, caches, clock } = await held({ bytes: 4 * MIB });
+  caches.take(run(file, '16-32'));
+  // The worker has not listed it yet.
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.equal(origin.sentBytes('/static/a.bin'), MIB);
+  for (const { range } of origin.requests('/static/a.bin')) assert.match(range, /^bytes=1\d{6}-\d{7}$/);
+  await clock.pass(3000);
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.equal(origin.sentBytes('/static/a.bin'), MIB, 'it is stored again');
+});
+
+test('a range of a file that is held in part asks the origin for nothing that is there', async () => {
+  const { page, file, origin } = await held({ bytes: 4 * MIB, begin: 0, end: 32 });
+  const response = await page.fetch('/static/a.bin', { headers: { range: `bytes=${MIB}-${2 * MIB + 99}` } });
+  assert.deepEqual(await response.bytes(), file.body.slice(MIB, 2 * MIB + 100));
+  assert.equal(origin.requests('/static/a.bin').length, 1);
+  assert.match(origin.requests('/static/a.bin')[0].range, new RegExp(`^bytes=${2 * MIB}-`));
+});
+
+test('a run that the browser took away after it was listed comes from the origin', async () => {
+  const { worker, page, file, origin, fetchAll, caches } = await held({ bytes: 3 * MIB });
+  await (await worker.fetch('/static/a.bin', { headers: { range: 'bytes=0-9' } })).bytes();
+  caches.take(run(file, '16-32'));
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.equal(origin.sentBytes('/static/a.bin'), MIB);
+  assert.equal(page.asks.length, 0);
+  assert.deepEqual(worker.events.error, []);
+});
+
+test('all runs gone before the first byte: the request still gets its file', async () => {
+  for (const script of [chain('ordered', 'cache', 'network'), chain('fastest', 'cache', 'network'), undefined]) {
+    const { worker, file, fetchAll, caches } = await held({ bytes: 300_000, script });
+    await (await worker.fetch('/static/a.bin', { headers: { range: 'bytes=0-9' } })).bytes();
+    caches.take(run(file, '0-5'));
+    assert.deepEqual(await fetchAll(), file.body);
+  }
+});
+
+test('what the store lost is asked of peers too', async () => {
+  const script = chain('ordered', 'cache', 'delegate', 'network');
+  const { page, file, origin, fetchAll, caches } = await held({ bytes: 3 * MIB, script });
+  page.answers(serving(file));
+  caches.take(run(file, '0-16'));
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.equal(origin.sentBytes('/static/a.bin'), 0);
+  assert.deepEqual([page.asks[0].request.begin, page.asks[0].request.end], [0, 16]);
+});
+
+test('a run that went bad is dropped, and its pieces come from the origin', async () => {
+  const spoil = {
+    'one byte': ({ body }) => (new Uint8Array(body)[70_000] ^= 1),
+    'cut short': (entry) => (entry.body = entry.body.slice(0, 100_000)),
+    'empty': (entry) => (entry.body = new ArrayBuffer(0)),
+  };
+  for (const [name, how] of Object.entries(spoil)) {
+    const { fetchAll, file, origin, caches, clock, worker } = await held({ bytes: 300_000 });
+    how(caches.entry(run(file, '0-5')));
+    assert.deepEqual(await fetchAll(), file.body, name);
+    assert.ok(origin.sentBytes('/static/a.bin') <= 300_000, name);
+    for (let again = 0; again < 2; again++) {
+      await clock.pass(3000);
+      assert.deepEqual(await fetchAll(), file.body, name);
+    }
+    await clock.pass(1000);
+    assert.equal(last(worker.events.transfer).fromCache, 300_000, `${name}: what is missing is stored again`);
+  }
+});
+
+test('a run that goes bad after the first byte was passed on is replaced from the origin at that byte', async () => {
+  const { fetchAll, file, origin, caches, worker, clock } = await held({ bytes: 4 * MIB });
+  new Uint8Array(caches.entry(run(file, '32-48')).body)[MIB - 1] ^= 1;
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.ok(origin.sentBytes('/static/a.bin') > 0 && origin.sentBytes('/static/a.bin') <= 2 * MIB);
+  await clock.pass(1000);
+  assert.equal(last(worker.events.transfer).bytes, 4 * MIB);
+  assert.equal(last(worker.events.transfer).done, true);
+});
+
+test('of runs that overlap any may be read, and the bytes are right', async () => {
+  const { fetchAll, file, caches, origin } = await held({ bytes: 300_000, begin: 0, end: 2 });
+  caches.hold(file, 1, 5);
+  caches.hold(file, 0, 1);
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.equal(origin.requests('/static/a.bin').length, 0);
+});
+
+test('entries that are no runs of ours are no runs', async () => {
+  const { fetchAll, file, caches } = await held({ bytes: 300_000, begin: 0, end: 0 });
+  const cache = await caches.open('peer-cdn-v1');
+  const { root } = file;
+  for (const path of [`/peer-cdn/store/${root}`, `/peer-cdn/store/${root}?0`, '/peer-cdn/store/x?0-5', `/x/${root}?0-5`]) {
+    await cache.put(`https://site.test${path}`, new Response('x'));
+  }
+  assert.deepEqual(await fetchAll(), file.body);
+});
+
+test('what a page has stored is read from the store, by the next request and by one that is open', async () => {
+  const { worker, page, file, caches, origin, browser, fetchAll, clock } = await held({ bytes: 4 * MIB, begin: 0, end: 1 });
+  const response = await page.fetch('/static/a.bin');
+  const reader = response.body.getReader();
+  await clock.until(reader.read());
+  caches.hold(file, 16);
+  for (const begin of [16, 32, 48]) await browser.broadcast({ type: 'stored', root: file.root, begin, end: begin + 16 });
+  for (let done = false; !done;) ({ done } = await clock.until(reader.read()));
+  assert.ok(origin.sentBytes('/static/a.bin') < 3 * MIB, 'the open one reads what was stored meanwhile');
+  await clock.pass(3000);
+  const sent = origin.sentBytes('/static/a.bin');
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.equal(origin.sentBytes('/static/a.bin'), sent);
+  await clock.pass(100);
+  assert.equal(last(worker.events.transfer).fromCache, 4 * MIB);
+});
+
+test('what is still being written is read from memory', async () => {
+  const { fetchAll, file, caches, origin, clock } = await scene({ bytes: 300_000 });
+  caches.faults.put = (url) => (url.includes('/store/') ? new Promise(() => {}) : null);
+  await fetchAll();
+  await clock.pass(5000);
+  assert.deepEqual(caches.runs(file), []);
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.equal(origin.requests('/static/a.bin').length, 1);
+});
+
+test('Cache Storage that fails, in whatever way, costs the page nothing', async () => {
+  const ways = { 'throws': () => {
+    throw new DOMException('denied', 'SecurityError');
+  }, 'rejects': () => Promise.reject(new Error('damaged')), 'never settles': () => new Promise(() => {}) };
+  for (const operation of ['open', 'match', 'keys', 'put', 'delete', 'names']) {
+    for (const [name, way] of Object.entries(ways)) {
+      for (const script of [chain('ordered', 'cache', 'network'), chain('fastest', 'cache', 'network'), undefined]) {
+        const origin = new Origin();
+        const file = origin.add('/static/a.bin', 300_000);
+        const { browser } = await startWorker({ origin: new Origin() });
+        browser.clock = origin.clock;
+        browser.caches.faults[operation] = way;
+        browser.caches.hold(file, 0, 3);
+        const worker = await startWorker({ origin, browser, script, isInstalled: true });
+        const response = await worker.fetch('/static/a.bin');
+        assert.deepEqual(await response.bytes(), file.body, `${operation} ${name}`);
+        assert.ok(worker.clock.now < 20_000, `${operation} ${name}: after ${worker.clock.now} ms`);
+        const again = await worker.fetch('/static/a.bin', { headers: { range: 'bytes=1-2' } });
+        assert.deepEqual(await again.bytes(), file.body.slice(1, 3), `${operation} ${name}`);
+        await worker.clock.pass(10_000);
+        assert.deepEqual(worker.thrown, []);
+      }
+    }
+  }
+});
+
+test('a store that could not be opened once is opened by the next request', async () => {
+  const { worker, fetchAll, caches, clock, origin } = await scene({ isInstalled: true });
+  caches.faults.open = () => {
+    throw new Error('busy');
+  };
+  await fetchAll();
+  delete caches.faults.open;
+  await fetchAll();
+  await clock.pass(2000);
+  await fetchAll();
+  assert.equal(origin.requests('/static/a.bin').length, 2);
+  await clock.pass(1000);
+  assert.equal(last(worker.events.transfer).fromCache, 100_000);
+});
+
+test('a store that opens late is used from then on', async () => {
+  const { fetchAll, caches, clock, origin } = await scene({ isInstalled: true });
+  caches.faults.open = () => clock.after(8000);
+  await fetchAll();
+  assert.ok(clock.now < 8000);
+  await clock.pass(8000);
+  await fetchAll();
+  await clock.pass(2000);
+  await fetchAll();
+  assert.equal(origin.requests('/static/a.bin').length, 2);
+});
+
+test('a listed file over 1 MiB that no page can keep the worker alive for passes through as it is', async () => {
+  const { worker, file, origin } = await scene({ bytes: MIB + 1, headers: { 'x-own': 'yes' } });
+  const response = await worker.fetch('/static/a.bin');
+  assert.equal(response.headers.get('x-own'), 'yes');
+  assert.deepEqual(await response.bytes(), file.body);
+  assert.equal(origin.requests('/static/a.bin').length, 1);
+  const range = await worker.fetch('/static/a.bin', { headers: { range: 'bytes=0-9' } });
+  assert.equal(range.headers.get('x-own'), null, 'a small range of it is ours');
+  assert.deepEqual(await range.bytes(), file.body.slice(0, 10));
+});

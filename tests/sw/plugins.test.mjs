@@ -1,0 +1,236 @@
+// Chains of plugins, of a site's own above all: who is asked, whose answer counts, what put() gets, and what a bad one does.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chain, scene, startWorker, unreachable, user } from './harness/index.mjs';
+
+const never = () => new Promise(() => {});
+const text = (value) => new Response(value);
+const nothing = () => null;
+
+test('in an ordered route the first answer counts, and who comes after it is not asked', async () => {
+  const [first, second, third] = [user(nothing), user(() => text('second')), user(() => text('third'))];
+  const { worker } = await scene({ script: chain('ordered', first, second, third) });
+  assert.equal(await (await worker.fetch('/static/a.bin')).text(), 'second');
+  assert.deepEqual([first, second, third].map(({ calls }) => calls.length), [1, 1, 0]);
+});
+
+test('a middleware is made for each request, with its event, and its get() may be async', async () => {
+  const seen = [];
+  const own = user(async ({ request }) => (seen.push(request.url), text(request.url)));
+  const { worker } = await scene({ script: chain('ordered', own) });
+  for (const path of ['/static/a.bin', '/static/b']) {
+    assert.equal(await (await worker.fetch(path)).text(), `https://site.test${path}`);
+  }
+  assert.deepEqual(seen, ['https://site.test/static/a.bin', 'https://site.test/static/b']);
+});
+
+test('in a fastest route all are asked at once, and the first that has an answer counts', async () => {
+  const world = {};
+  const late = (ms, value) => user(async () => (await world.clock.after(ms), value()));
+  const [none, slow, quick, hangs] = [late(5, nothing), late(50, () => text('slow')), late(20, () => text('quick')), user(never)];
+  Object.assign(world, await scene({ script: chain('fastest', none, slow, quick, hangs) }));
+  assert.equal(await (await world.worker.fetch('/static/a.bin')).text(), 'quick');
+  assert.deepEqual([none, slow, quick, hangs].map(({ calls }) => calls.length), [1, 1, 1, 1]);
+  await world.clock.pass(100);
+  assert.deepEqual(world.worker.events.error, []);
+});
+
+test('when nobody has an answer, the request goes to the network as the page made it', async () => {
+  for (const strategy of ['ordered', 'fastest']) {
+    const { worker, file, origin } = await scene({ script: chain(strategy, user(nothing), user(() => undefined)) });
+    const response = await worker.fetch('/static/a.bin', { headers: { 'x-asked': 'yes' } });
+    assert.deepEqual(await response.bytes(), file.body, strategy);
+    assert.equal(origin.requests('/static/a.bin').length, 1);
+    assert.equal(origin.requests('/static/a.bin')[0].headers['x-asked'], 'yes');
+  }
+});
+
+test('what a plugin throws, in whatever way, is told with its error, and counts as no answer', async () => {
+  const wrong = new Error('wrong');
+  const ways = {
+    'the factory throws': () => {
+      throw wrong;
+    },
+    'get() throws': user(() => {
+      throw wrong;
+    }),
+    'get() rejects': user(() => Promise.reject(wrong)),
+    'get() rejects later': user(() => world.clock.after(30).then(() => Promise.reject(wrong))),
+    'there is no middleware': () => null,
+    'there is no get()': () => ({}),
+  };
+  const world = {};
+  for (const [name, plugin] of Object.entries(ways)) {
+    for (const strategy of ['ordered', 'fastest']) {
+      const after = user(async () => (await world.clock.after(60), text('the next one')));
+      Object.assign(world, await scene({ script: chain(strategy, plugin, after) }));
+      assert.equal(await (await world.worker.fetch('/static/a.bin')).text(), 'the next one', name);
+      const [{ code, url, error }, ...more] = world.worker.events.error;
+      assert.deepEqual([code, url, more], ['plugin-failed', 'https://site.test/static/a.bin', []], name);
+      assert.ok(error === wrong || error instanceof TypeError, name);
+      const [{ error: _, ...told }] = world.worker.told('error').map(({ at, ...each }) => each);
+      assert.deepEqual(told, { type: 'error', code: 'plugin-failed', url: 'https://site.test/static/a.bin' }, name);
+    }
+  }
+});
+
+test('being offline is no fault of a plugin: nothing is told of it', async () => {
+  const { worker, origin } = await scene({ script: chain('ordered', user(nothing), 'network') });
+  origin.always('/static/b.bin', unreachable);
+  await assert.rejects(worker.fetch('/static/b.bin'), { message: 'Failed to fetch' });
+  assert.deepEqual(worker.events.error, []);
+});
+
+test('whoever fails in a fastest route after another one has answered changes nothing', async () => {
+  const world = {};
+  const fails = user(() => world.clock.after(50).then(() => Promise.reject(new Error('late'))));
+  const answers = user(() => world.clock.after(50).then(() => text('late')));
+  Object.assign(world, await scene({ script: chain('fastest', fails, answers, user(() => text('first'))) }));
+  assert.equal(await (await world.worker.fetch('/static/a.bin')).text(), 'first');
+  await world.clock.pass(100);
+  assert.deepEqual(world.worker.told('transfer'), []);
+});
+
+test('put() runs for those that were asked before, nearest first, each with a response of its own', async () => {
+  const puts = [];
+  const keeps = (name, get) => user(get, async (response) => puts.push([name, await response.text()]));
+  const plugins = [keeps('a', nothing), keeps('b', nothing), keeps('c', () => text('c')), keeps('d', () => text('d'))];
+  const { worker, clock } = await scene({ script: chain('ordered', ...plugins) });
+  assert.equal(await (await worker.fetch('/static/x')).text(), 'c');
+  await clock.settle();
+  assert.deepEqual(puts.map(([name]) => name).sort(), ['a', 'b', 'c']);
+  assert.deepEqual(new Set(puts.map(([, value]) => value)), new Set(['c']));
+  assert.deepEqual(plugins.map(({ calls }) => calls.at(-1)), ['put', 'put', 'put', undefined]);
+});
+
+test('in a fastest route put() runs for all', async () => {
+  const puts = [];
+  const keeps = (name, get) => user(get, async (response) => puts.push([name, await response.text()]));
+  const { worker, clock } = await scene({ script: chain('fastest', keeps('a', never), keeps('b', () => text('b'))) });
+  await (await worker.fetch('/static/x')).text();
+  await clock.settle();
+  assert.deepEqual(puts.sort(), [['a', 'b'], ['b', 'b']]);
+});
+
+test('put() gets a listed file when all of it has come: read back from the store, the range if one was asked', async () => {
+  for (const [range, status, from, to] of [[undefined, 200, 0, 300_000], ['bytes=100-200099', 206, 100, 200_100]]) {
+    const puts = [];
+    const own = user(nothing, async (response) => puts.push([response.status, new Uint8Array(await response.arrayBuffer())]));
+    const { worker, file, clock, origin } = await scene({ bytes: 300_000, script: chain('ordered', own, 'cache', 'network') });
+    const response = await worker.fetch('/static/a.bin', { headers: range ? { range } : {} });
+    assert.deepEqual(puts, [], 'not before the page has it');
+    await response.bytes();
+    await clock.when(() => puts.length > 0);
+    assert.equal(puts[0][0], status);
+    assert.deepEqual(puts[0][1], file.body.subarray(from, to));
+    assert.equal(puts.length, 1);
+    assert.ok(origin.sentBytes('/static/a.bin') <= 300_000, 'asked for once');
+  }
+});
+
+test('put() gets what came from the store, too', async () => {
+  const puts = [];
+  const own = user(nothing, async (response) => puts.push((await response.arrayBuffer()).byteLength));
+  const { clock, fetchAll, origin } = await scene({ script: chain('ordered', own, 'cache', 'network') });
+  await fetchAll();
+  await clock.when(() => puts.length === 1);
+  await fetchAll();
+  await clock.when(() => puts.length === 2);
+  assert.deepEqual(puts, [100_000, 100_000]);
+  assert.equal(origin.requests('/static/a.bin').length, 1);
+});
+
+test('put() is not called where the page gave up, nor where nothing is stored', async () => {
+  const own = user(nothing, () => {});
+  const given = await scene({ bytes: 3_000_000, script: chain('ordered', own, 'cache', 'network'), page: true });
+  const response = await given.page.fetch('/static/a.bin');
+  const reader = response.body.getReader();
+  await given.clock.until(reader.read());
+  await reader.cancel();
+  await given.clock.pass(10_000);
+  assert.deepEqual(own.calls, ['get']);
+
+  const second = user(nothing, () => {});
+  const denied = await scene({ script: chain('ordered', second, 'network'), isInstalled: true });
+  denied.caches.faults.open = () => {
+    throw new DOMException('', 'SecurityError');
+  };
+  assert.deepEqual(await denied.fetchAll(), denied.file.body);
+  await denied.clock.pass(10_000);
+  assert.deepEqual(second.calls, ['get']);
+});
+
+test('a put() that throws or rejects is told, and takes nothing from the page', async () => {
+  const wrong = new Error('wrong');
+  const fail = () => {
+    throw wrong;
+  };
+  for (const put of [fail, async () => fail()]) {
+    const { worker, fetchAll, file, clock } = await scene({ script: chain('ordered', user(nothing, put), 'cache', 'network') });
+    assert.deepEqual(await fetchAll(), file.body);
+    await clock.when(() => worker.events.error.length > 0);
+    assert.deepEqual(worker.events.error, [{ code: 'plugin-failed', url: 'https://site.test/static/a.bin', error: wrong }]);
+  }
+});
+
+test('what a put() leaves unread is taken back after two seconds', async () => {
+  const kept = [];
+  const own = user(() => text('x'), (response) => void kept.push(response));
+  const { worker, clock } = await scene({ script: chain('ordered', own) });
+  assert.equal(await (await worker.fetch('/static/x')).text(), 'x');
+  await clock.settle();
+  assert.equal(kept[0].bodyUsed, false);
+  await clock.pass(3000);
+  await assert.rejects(async () => {
+    const { done } = await kept[0].body.getReader().read();
+    if (done) throw new Error('cancelled');
+  });
+  assert.deepEqual(worker.events.error, []);
+});
+
+test('what a put() reads is left to it, and so is one that never ends', async () => {
+  const read = [];
+  const puts = [async (response) => read.push(await response.text()), never];
+  for (const put of puts) {
+    const { worker, clock } = await scene({ script: chain('ordered', user(() => text('x'), put)) });
+    assert.equal(await (await worker.fetch('/static/x')).text(), 'x');
+    await clock.pass(3000);
+    assert.equal(await (await worker.fetch('/static/x')).text(), 'x');
+    assert.deepEqual(worker.events.error, []);
+  }
+  assert.deepEqual(read, ['x', 'x']);
+});
+
+test('plugins of ours answer null to an event that is none of theirs', async () => {
+  const made = {};
+  const { worker } = await scene({ script: ({ PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin }) => {
+    Object.assign(made, { cache: new CachePlugin(), delegate: new DelegatePlugin(), network: new NetworkPlugin() });
+    return new PeerCDN().register();
+  } });
+  const event = { request: new Request('https://site.test/static/a.bin') };
+  assert.equal(await made.cache.getMiddleware(event).get(), null);
+  assert.equal(await made.delegate.getMiddleware(event).get(), null);
+  assert.equal(made.cache.getMiddleware(event).put(text('x')), undefined);
+  const response = await worker.clock.until(made.network.getMiddleware(event).get());
+  assert.equal(response.status, 200, 'the network has it');
+});
+
+test('a patience that is no number from 0 on is refused with a sentence', async () => {
+  await scene({ script: ({ PeerCDN, DelegatePlugin }) => {
+    for (const patience of [-1, NaN, '1', null, {}]) {
+      assert.throws(() => new DelegatePlugin({ patience }), { name: 'TypeError', message: /patience is a number from 0 on/ });
+    }
+    for (const patience of [0, 0.2, 4, Infinity]) assert.ok(new DelegatePlugin({ patience }));
+    return new PeerCDN();
+  } });
+});
+
+test('a store of another version is dropped when a worker becomes active, and others\' Caches are left alone', async () => {
+  const { browser, caches, origin } = await scene();
+  for (const name of ['peer-cdn-v0', 'site-v1']) await caches.open(name);
+  await startWorker({ origin, browser, script: ({ PeerCDN, CachePlugin }) => {
+    new CachePlugin({ version: '2-beta' });
+    return new PeerCDN().register();
+  } });
+  assert.deepEqual(await caches.keys(), ['site-v1', 'peer-cdn-v2-beta']);
+});
