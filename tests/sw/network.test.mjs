@@ -176,14 +176,15 @@ test('a part that begins elsewhere than it was asked to is not taken for what wa
 });
 
 test('bytes that an HTTP cache kept from before are asked for again past it', async () => {
-  await everywhere(async ({ origin, page, file, worker, clock }, name) => {
+  for (const plugins of [['network'], ['cache', 'network'], ['cache', 'delegate', 'network']]) {
+    const { origin, page, file, worker, clock } = await scene({ bytes: 50_000, script: chain('ordered', ...plugins), page: true });
     const old = spoilt(10);
     origin.always(url, (request, serve) => (request.cache === 'reload' ? serve() : old(request, serve)));
-    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, name);
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, plugins.join());
     await clock.pass(1000);
     assert.ok(last(worker.events.transfer).wasted > 0);
     assert.deepEqual(worker.events.error, []);
-  });
+  }
 });
 
 test('a file that is another one now passes through whole, from its first byte, and nothing of it is stored', async () => {

@@ -151,10 +151,10 @@ test('put() is not called where the page gave up, nor where nothing is stored', 
   assert.deepEqual(own.calls, ['get']);
 
   const second = user(nothing, () => {});
-  const denied = await scene({ script: chain('ordered', second, 'network'), isInstalled: true });
-  denied.caches.faults.open = () => {
+  const open = () => {
     throw new DOMException('', 'SecurityError');
   };
+  const denied = await scene({ script: chain('ordered', second, 'network'), isInstalled: true, faults: { open } });
   assert.deepEqual(await denied.fetchAll(), denied.file.body);
   await denied.clock.pass(10_000);
   assert.deepEqual(second.calls, ['get']);

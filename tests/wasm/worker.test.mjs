@@ -64,14 +64,16 @@ test('requests that are never ours have no route', () => {
 });
 
 test('a disabled manifest routes nothing, and a later one does again', () => {
-  const { call, addRoute, route } = start();
+  const { call, addRoute, list, route } = start();
   addRoute('/');
   call('manifest_begin');
   call('manifest_commit', true);
   assert.equal(route('/a'), -1);
   call('manifest_begin');
+  list('/a', 5);
   call('manifest_commit', false);
   assert.equal(route('/a'), 0);
+  assert.equal(route('/b'), -2, 'not listed: the browser does it');
 });
 
 test('every Range header of the vectors gets its status, its Content-Range and its length', () => {
@@ -82,14 +84,13 @@ test('every Range header of the vectors gets its status, its Content-Range and i
     if (list('/f', bytes) !== 0) continue; // lengths that a manifest cannot have
     call('manifest_commit', false);
     const id = call('open_exchange', 0, `/f\n${header}\n`);
-    const [listed, satisfiable] = fields();
-    assert.equal(listed, 1, name);
-    assert.equal(satisfiable === 1, status !== 416, name);
+    const [listed] = fields();
+    assert.equal(listed === 1, status !== 416, name);
+    if (!listed) continue; // the origin answers
     const [, , ...pairs] = callText('head', id).split('\n');
     assert.equal(fields()[0], status, name);
     const head = Object.fromEntries(pairs.flatMap((each, i) => (i % 2 ? [] : [[each, pairs[i + 1]]])));
     if (status === 206) assert.equal(head['content-range'], contentRange, name);
-    if (status === 416) assert.equal(head['content-range'], `bytes */${bytes}`, name);
     if (status === 200) assert.equal(head['content-length'], String(bytes), name);
   }
 });
@@ -107,7 +108,7 @@ test('a head is the manifest\'s, and an If-Range that does not match makes the a
   const [texts, status] = head('bytes=0-1', `"${root}"`);
   assert.equal(status, 206);
   assert.deepEqual(texts, [root, 'a/b', 'cache-control', 'max-age=5', 'content-length', '2', 'content-type', 'a/b',
-    'accept-ranges', 'bytes', 'etag', `"${root}"`, 'x-content-type-options', 'nosniff', 'content-range', 'bytes 0-1/100000']);
+    'accept-ranges', 'bytes', 'etag', `"${root}"`, 'content-range', 'bytes 0-1/100000']);
   assert.equal(head('bytes=0-1', '"other"')[1], 200);
   assert.equal(head('bytes=0-1', 'W/"x"')[1], 200);
 });

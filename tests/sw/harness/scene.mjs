@@ -1,20 +1,22 @@
 // What most tests begin with: a site with one listed file, and a worker for it.
 import { Origin } from './origin.mjs';
-import { startWorker } from './worker.mjs';
+import { Browser, startWorker } from './worker.mjs';
 
 /**
  * A site with '/static/a.bin' of so many bytes, and more files of that length if they are named; and a worker, and a page if
- * it is asked for. Options are those of Origin.add() and startWorker().
+ * it is asked for. `faults`: of the Cache Storage that the worker finds. Other options are those of Origin.add() and startWorker().
  */
 export async function scene({
-  bytes = 100_000, more = [], page: hasPage = false, script, isInstalled, isWasmAllowed, ...options
+  bytes = 100_000, more = [], page: hasPage = false, script, isInstalled, isWasmAllowed, faults = {}, ...options
 } = {}) {
   const origin = new Origin();
   const [file, ...others] = ['/static/a.bin', ...more].map((path) => origin.add(path, bytes, options));
-  const worker = await startWorker({ origin, script, isInstalled, isWasmAllowed });
+  const browser = new Browser(origin.clock);
+  Object.assign(browser.caches.faults, faults);
+  const worker = await startWorker({ origin, browser, script, isInstalled, isWasmAllowed });
   const page = hasPage ? await worker.page() : null;
   const fetchAll = async (init) => (await worker.fetch('/static/a.bin', init)).bytes();
-  return { origin, file, others, worker, page, clock: origin.clock, browser: worker.browser, caches: worker.browser.caches, fetchAll };
+  return { origin, file, others, worker, page, clock: origin.clock, browser, caches: browser.caches, fetchAll };
 }
 
 /**

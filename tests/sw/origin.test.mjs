@@ -1,0 +1,251 @@
+// Origins as sites have them: files that grew or shrank behind the manifest, servers that send less than they are asked for,
+// answers that are refusals. The page gets what it would get without us, once, and it is told why it was not shared.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chain, scene, serving, status, usualBut, whole, withHeaders } from './harness/index.mjs';
+
+const MIB = 1 << 20;
+const url = '/static/a.bin';
+const sizes = [7000, 300_000, 3 * MIB];
+
+/** The origin's file is another one from now on; the manifest is as it was. */
+function redeploy({ origin, file }, body) {
+  const { manifest } = origin;
+  origin.manifest = { ...manifest, resources: { ...manifest.resources } };
+  origin.add(url, body, { listed: false, type: file.type });
+  origin.log.length = 0;
+}
+
+const longer = (file) => Buffer.concat([file.body, Buffer.from('one more line\n')]);
+const shorter = (file) => file.body.slice(0, file.bytes - 15);
+/** How the server answers a range: as it should, not at all, or without saying how long the file is. */
+const servers = {
+  'with ranges': undefined,
+  'without ranges': whole,
+  'without ranges and lengths': async (request, serve) => withHeaders({ 'content-length': '' })(request, () => whole(request, serve)),
+};
+
+for (const [name, change] of Object.entries({ longer, shorter })) {
+  test(`a listed file that is ${name} at the origin comes whole and as it is, and that is told`, async () => {
+    for (const bytes of sizes) {
+      for (const [server, step] of Object.entries(servers)) {
+        const what = `${bytes} bytes, ${server}`;
+        const place = await scene({ bytes, page: true });
+        const { page, origin, worker, clock } = place;
+        const body = change(place.file);
+        redeploy(place, body);
+        if (step) origin.always(url, step);
+        const response = await page.fetch(url);
+        const isEnded = await response.bytes().then((got) => Buffer.compare(got, body) === 0, () => false);
+        // Where the length is only known at the end some was passed on already: then the body breaks off, and is told.
+        const mayBreak = server === 'without ranges and lengths' && bytes > 65536;
+        assert.ok(isEnded || mayBreak, what);
+        await clock.pass(1000);
+        assert.deepEqual(worker.events.error.map(({ code, url: { length } }) => [code, length > 0]), [['origin-changed', true]], what);
+
+        // From then on it is the browser's own request, and one.
+        origin.log.length = 0;
+        const again = await page.fetch(url);
+        assert.equal(again.answered, false, what);
+        assert.deepEqual(Buffer.from(await again.bytes()), Buffer.from(body), what);
+        assert.equal(origin.requests(url).length, 1, what);
+        assert.equal(worker.events.error.length, 1, `${what}: told once`);
+      }
+    }
+  });
+}
+
+test('a range of a listed file that grew, up to what it did not have, is the origin\'s', async () => {
+  const place = await scene({ bytes: 3 * MIB, page: true });
+  const body = longer(place.file);
+  redeploy(place, body);
+  for (const range of [`bytes=${3 * MIB}-`, 'bytes=-14']) {
+    const response = await place.page.fetch(url, { headers: { range } });
+    assert.equal(response.status, 206, range);
+    assert.deepEqual(Buffer.from(await response.bytes()), body.subarray(3 * MIB), range);
+  }
+});
+
+test('what peers have is theirs to give, also when the origin has another file now', async () => {
+  const place = await scene({ bytes: 3 * MIB, page: true });
+  redeploy(place, longer(place.file));
+  place.page.answers(serving(place.file));
+  const response = await place.page.fetch(url);
+  assert.deepEqual(await response.bytes(), place.file.body);
+});
+
+test('a file whose bytes differ in the middle breaks off once, and can be loaded from then on', async () => {
+  const place = await scene({ bytes: 8 * MIB, page: true });
+  const { page, worker, origin } = place;
+  const body = place.file.body.slice();
+  body[6_000_000] ^= 1;
+  redeploy(place, body);
+  await assert.rejects(async () => (await page.fetch(url)).bytes(), /origin-changed/);
+  assert.deepEqual(worker.events.error.map(({ code }) => code), ['origin-changed']);
+  for (let i = 0; i < 2; i++) {
+    const response = await page.fetch(url);
+    assert.equal(response.answered, false);
+    assert.deepEqual(await response.bytes(), body);
+  }
+  // Another manifest, another chance.
+  const now = origin.add(url, body);
+  await worker.fetch('/', { mode: 'navigate', destination: 'document' });
+  await place.clock.pass(1000);
+  const response = await page.fetch(url);
+  assert.equal(response.answered, true);
+  assert.deepEqual(await response.bytes(), now.body);
+  assert.equal(worker.events.error.length, 1);
+});
+
+test('other bytes in a small file, or in the first piece of a large one, are the origin\'s own from the first byte on', async () => {
+  for (const bytes of sizes) {
+    const place = await scene({ bytes, page: true });
+    const body = place.file.body.slice();
+    body[5] ^= 1;
+    redeploy(place, body);
+    assert.deepEqual(await (await place.page.fetch(url)).bytes(), body, `${bytes}`);
+    assert.deepEqual(await (await place.page.fetch(url)).bytes(), body, `${bytes}, again`);
+    assert.deepEqual(place.worker.events.error.map(({ code }) => code), ['origin-changed']);
+  }
+});
+
+/** The usual tutorial on video: at most so many bytes at once, whatever was asked for. */
+const atMost = (most, total) => async (request, serve) => {
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get('range') ?? '') ?? [];
+  if (from === undefined) return serve();
+  const answer = await serve();
+  const size = +/\/(\d+)$/.exec(answer.headers['content-range'])[1];
+  const end = Math.min(size, to ? +to + 1 : size, +from + most);
+  const headers = { ...answer.headers, 'content-range': `bytes ${from}-${end - 1}/${total ?? size}`, 'content-length': `${end - from}` };
+  return { ...answer, headers, body: answer.body.slice(0, end - from) };
+};
+
+test('a server that sends less than it was asked for, or does not know the total, is taken for what it is', async () => {
+  for (const [most, total] of [[1_000_000, undefined], [1_000_000, '*'], [Infinity, '*'], [100_000, undefined]]) {
+    for (const range of [undefined, 'bytes=0-', 'bytes=1000000-', 'bytes=5-2500000']) {
+      const what = `${most} of ${total}, ${range}`;
+      const { origin, page, file, worker, clock } = await scene({ bytes: 5_000_000, page: true });
+      origin.always(url, atMost(most, total));
+      const response = await page.fetch(url, { headers: range ? { range } : {} });
+      const [from, to] = range ? /(\d+)-(\d*)/.exec(range).slice(1) : [0, ''];
+      assert.equal(response.status, range ? 206 : 200, what);
+      assert.deepEqual(await response.bytes(), file.body.slice(+from, to ? +to + 1 : undefined), what);
+      await clock.pass(1000);
+      assert.deepEqual(worker.events.error, [], what);
+      // What is thrown away is less than a piece, once.
+      assert.ok(origin.sentBytes(url) < file.bytes - from + 5 * 65536, what);
+    }
+  }
+});
+
+test('what cannot be used passes through untouched, range and all', async () => {
+  const answers = {
+    'less than a piece': atMost(60_000),
+    'several parts': usualBut({ headers: { 'content-type': 'multipart/byteranges; boundary=x' } }),
+    'no word on which part': async (request, serve) => {
+      const answer = await serve();
+      delete answer.headers['content-range'];
+      return answer;
+    },
+    'another part': async (request, serve) => {
+      const answer = await serve();
+      return { ...answer, headers: { ...answer.headers, 'content-range': 'bytes 7-9/5000000' } };
+    },
+  };
+  for (const [name, step] of Object.entries(answers)) {
+    const { origin, page, worker, file } = await scene({ bytes: 5_000_000, page: true });
+    origin.always(url, step);
+    const response = await page.fetch(url, { headers: { range: 'bytes=2-' } });
+    const [window, own, ...more] = origin.requests(url);
+    assert.match(window.range, /^bytes=0-/, name);
+    assert.equal(own.range, 'bytes=2-', name);
+    assert.deepEqual(more, [], name);
+    assert.equal(response.status, 206, name);
+    assert.deepEqual(await response.bytes(), (await step(
+      new Request('https://site.test/', { headers: { range: 'bytes=2-' } }),
+      async () => ({ body: file.body.slice(2), headers: { 'content-range': `bytes 2-${file.bytes - 1}/${file.bytes}` } }),
+    )).body, name);
+    await (await page.fetch(url, { headers: { range: 'bytes=2-' } })).bytes();
+    assert.equal(origin.requests(url).length, 3, `${name}: known by then`);
+    assert.deepEqual(worker.events.error.map(({ code }) => code), ['origin-unusable'], name);
+  }
+});
+
+test('a server that answers 416 without a range: a film of it plays', async () => {
+  for (const bytes of [300_000, 5_000_000]) {
+    const { origin, page, file } = await scene({ bytes, page: true });
+    origin.always(url, (request, serve) => (request.headers.has('range') ? atMost(1_000_000)(request, serve) : status(416)()));
+    const response = await page.fetch(url, { headers: { range: 'bytes=0-' } });
+    assert.equal(response.status, 206);
+    const got = await response.bytes();
+    assert.deepEqual(got, file.body.slice(0, got.length));
+    assert.ok(got.length >= Math.min(bytes, 1_000_000));
+  }
+});
+
+test('an error that the origin sent is passed on, and not asked for again', async () => {
+  for (const code of [429, 503, 500]) {
+    for (const bytes of sizes) {
+      for (const range of [undefined, 'bytes=10-20']) {
+        for (const plugins of [['network'], ['cache', 'network'], ['cache', 'delegate', 'network']]) {
+          for (const strategy of ['ordered', 'fastest']) {
+            const what = `${code}, ${bytes} bytes, ${range}, ${strategy} ${plugins}`;
+            const { origin, page, worker, clock } = await scene({ bytes, page: true, script: chain(strategy, ...plugins) });
+            origin.log.length = 0;
+            origin.always(url, status(code, { 'retry-after': '7' }, 'come back later'));
+            for (let i = 1; i <= 2; i++) {
+              const response = await page.fetch(url, { headers: range ? { range } : {} });
+              assert.deepEqual([response.status, response.headers.get('retry-after'), await response.text()],
+                [code, '7', 'come back later'], what);
+              await clock.pass(2000);
+              assert.equal(origin.requests(url).length, i, what);
+            }
+            assert.deepEqual(worker.events.error.map(({ code: told }) => told), ['origin-unreachable'], what);
+            assert.deepEqual(worker.thrown, [], what);
+          }
+        }
+      }
+    }
+  }
+});
+
+test('readers who wait for the same answer all get the error that came, in one request', async () => {
+  const { origin, page } = await scene({ bytes: 7000, page: true });
+  origin.log.length = 0;
+  origin.always(url, status(429, {}, 'later'));
+  const responses = await Promise.all([1, 2, 3].map(() => page.fetch(url)));
+  for (const response of responses) assert.deepEqual([response.status, await response.text()], [429, 'later']);
+  assert.equal(origin.requests(url).length, 1);
+});
+
+test('peers that bring it make an error of the origin no matter', async () => {
+  const { origin, page, file } = await scene({ bytes: 3 * MIB, page: true });
+  origin.always(url, status(503));
+  page.answers(serving(file));
+  assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
+});
+
+test('a lasting refusal is asked once more at the most, and then left to the browser', async () => {
+  const refusals = {
+    'origin-unusable': [status(403), withHeaders({ 'cache-control': 'private' }), withHeaders({ vary: 'cookie' })],
+    'origin-changed': [status(404), status(410)],
+  };
+  for (const [code, steps] of Object.entries(refusals)) {
+    for (const step of steps) {
+      for (const bytes of [7000, 3 * MIB]) {
+        const { origin, page, worker } = await scene({ bytes, page: true });
+        origin.log.length = 0;
+        origin.always(url, step);
+        const expected = await step(new Request('https://site.test/'), async () => ({ status: 200, headers: {} }));
+        for (let i = 0; i < 3; i++) {
+          const response = await page.fetch(url);
+          assert.equal(response.status, expected.status);
+          await response.bytes();
+        }
+        // A small one is one request a fetch, but that a 404 might have been the HTTP cache's; a large one has its window.
+        assert.ok(origin.requests(url).length <= 4, `${code} ${bytes}: ${origin.requests(url).length}`);
+        assert.deepEqual(worker.events.error.map((each) => each.code), [code]);
+      }
+    }
+  }
+});
