@@ -94,7 +94,7 @@ test(
         assert.equal(got.headers['content-type'], resources[url].type);
         assert.equal(got.headers['content-length'], String(bytes.length));
         assert.equal(got.headers.etag, `"${resources[url].root}"`);
-        assert.equal(got.headers['x-content-type-options'], 'nosniff');
+        assert.equal(got.headers['x-content-type-options'], undefined);
         assert.equal(got.headers['content-encoding'], undefined);
         assert.equal((await second.sources(url)).fromPeers, bytes.length);
 
