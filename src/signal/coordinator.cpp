@@ -187,7 +187,7 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
   };
   std::vector<Holder> found;
   const std::size_t count = std::min(holders.size(), limits::holders_looked_at);
-  const std::size_t start = count > 0 ? random_.below(holders.size()) : 0;
+  const std::size_t start = count > 0 ? static_cast<std::size_t>(random_.below(holders.size())) : 0;
   for (std::size_t i = 0; i < count; ++i) {
     const PeerId holder = holders[(start + i) % holders.size()];
     const Peer& peer = *find(holder);
