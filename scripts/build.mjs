@@ -217,6 +217,9 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     say(`--only takes one of: ${known.join(', ')}`);
     process.exit(2);
   }
-  await setup();
+  await setup().catch((error) => {
+    say(error.message);
+    process.exit(1);
+  });
   buildAll({clean: args.includes('--clean'), only}).catch(() => process.exit(1));
 }
