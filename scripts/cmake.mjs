@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {root, run, say, which} from './run.mjs';
 
 // What a failed build says beside the compiler's words: progress, and the commands.
-const noise = /^\[\d+\/\d+\]|^: && |^\/\S+\+\+ |^ninja: build stopped|^em\+\+: error: '.*' failed/;
+const noise = /^-- |^\[\d+\/\d+\]|^: && |^\/\S+\+\+ |^ninja: build stopped|^em\+\+: error: '.*' failed/;
 
 async function cmake(args, onLine) {
   const {code, output} = await run('cmake', args, {onLine});
