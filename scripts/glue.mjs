@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Takes out of the JavaScript of em++ 3.1.6 what no setting of that version leaves out: fetching the wasm, looking for the
-// kind of host, counting what the start waits for. Saves about 1.5 KB gzip in each module. cmake/wasm.cmake runs it after
+// kind of host, counting what the start waits for. Saves about 1.2 KB gzip in each module. cmake/wasm.cmake runs it after
 // each link by that version, and by no other.
 //   node scripts/glue.mjs <file>     rewrites the file
 import {readFileSync, writeFileSync} from 'node:fs';
