@@ -5,6 +5,7 @@ import {existsSync, mkdirSync, readdirSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
+import {buildPreset} from './cmake.mjs';
 import {inParallel, root, run, say} from './run.mjs';
 import {setup} from './setup.mjs';
 
@@ -17,15 +18,7 @@ export function fuzzStems() {
 }
 
 /** Builds the targets. Rejects with the compiler's words. */
-export async function buildFuzzers() {
-  for (const [command, args] of [
-    ['cmake', ['--preset', 'native-asan']],
-    ['cmake', ['--build', '--preset', 'native-asan', '--target', 'fuzzers', '--', '-k', '0']],
-  ]) {
-    const {code, output} = await run(command, args);
-    if (code !== 0) throw new Error(output.split('\n').filter((line) => !/^\[\d+\/\d+\]/.test(line)).slice(0, 60).join('\n'));
-  }
-}
+export const buildFuzzers = () => buildPreset('native-asan', ['fuzzers']);
 
 /** One target for `seconds`: { stem, ok, runs, output }. New inputs stay in build/, named cases go to tests/ by hand. */
 export async function fuzzOne(stem, seconds) {

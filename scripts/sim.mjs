@@ -2,6 +2,7 @@
 // Simulates the visitors of a heavy file: real peers and a real coordinator (the core, native) on a virtual network.
 //   npm run sim -- --peers 10000 --seed 7
 import {parseArgs} from 'node:util';
+import {buildPreset} from './cmake.mjs';
 import {root, run, say} from './run.mjs';
 
 const usage = `npm run sim -- [options]
@@ -46,13 +47,6 @@ function options() {
   }
 }
 
-async function build() {
-  for (const args of [['--preset', 'sim'], ['--build', '--preset', 'sim']]) {
-    const {code, output} = await run('cmake', args);
-    if (code !== 0) throw new Error(output.split('\n').slice(-40).join('\n'));
-  }
-}
-
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const time = (ms) => ms < 10_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 
@@ -78,7 +72,7 @@ if (values.help) {
   process.stdout.write(`${usage}\n`);
   process.exit(0);
 }
-await build();
+await buildPreset('sim');
 if (values.crowd) values.over = '0';
 const args = Object.keys(numbers).flatMap((name) => [`--${name}`, values[name]]);
 if (values['no-comparison']) args.push('--no-comparison');

@@ -303,7 +303,8 @@ void send_block(PeerId peer, ByteSpan header, const val& payload) {
   const std::uint64_t left = unsent(connection->data);
   // More is sent while half is left: a channel that runs dry grows no faster (SCTP's window).
   val data = connection->data;
-  data.set("bufferedAmountLowThreshold", std::max<double>(limits::buffered_low, left / 2.0));
+  data.set("bufferedAmountLowThreshold",
+           std::max<double>(limits::buffered_low, static_cast<double>(left) / 2));
   page::block_sent(peer, left);
 }
 

@@ -180,14 +180,14 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
                        [holder](const Declined& d) { return d.peer == holder; });
   };
   const std::vector<PeerId>& holders = asker.site->directory.holders(root);
-  struct Candidate {
+  struct Holder {
     std::size_t introductions;
     Instant introduced_at;
     PeerId peer;
   };
-  std::vector<Candidate> found;
+  std::vector<Holder> found;
   const std::size_t count = std::min(holders.size(), limits::holders_looked_at);
-  const std::size_t start = count > 0 ? random_.below(holders.size()) : 0;
+  const std::size_t start = count > 0 ? static_cast<std::size_t>(random_.below(holders.size())) : 0;
   for (std::size_t i = 0; i < count; ++i) {
     const PeerId holder = holders[(start + i) % holders.size()];
     const Peer& peer = *find(holder);
@@ -198,12 +198,12 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
     }
     found.push_back({peer.introductions.size(), peer.introduced_at, holder});
   }
-  std::stable_sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
+  std::stable_sort(found.begin(), found.end(), [](const Holder& a, const Holder& b) {
     if (a.introductions != b.introductions) return a.introductions < b.introductions;
     return a.introduced_at < b.introduced_at;
   });
   std::vector<PeerId> peers;
-  for (const Candidate& candidate : found) peers.push_back(candidate.peer);
+  for (const Holder& holder : found) peers.push_back(holder.peer);
   return peers;
 }
 

@@ -29,7 +29,7 @@ void Swarm::unwatch(const Root& root) {
   if (watch == nullptr) return;
   const bool offered = watch->offered;
   watches_.erase(std::remove_if(watches_.begin(), watches_.end(),
-                                [&](const Watch& watch) { return watch.root == root; }),
+                                [&](const Watch& each) { return each.root == root; }),
                  watches_.end());
   if (offered && serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, false});
 }

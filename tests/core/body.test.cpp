@@ -1029,7 +1029,7 @@ TEST_CASE("a random host never gets anything but the range") {
     const std::uint64_t begin = random() % bytes;
     const std::uint64_t end = begin + 1 + random() % (bytes - begin);
     PieceSet set = none();
-    for (unsigned i = random() % 5; i > 0; --i) {
+    for (auto i = random() % 5; i > 0; --i) {
       const auto from = static_cast<PieceIndex>(random() % 200);
       set.add(PieceRange{from, from + static_cast<PieceIndex>(random() % 30)});
     }
