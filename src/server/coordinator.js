@@ -160,6 +160,11 @@ export class AttachedCoordinator {
 
   #end(socket, reason) {
     socket.close(1008, reason);
+    this.#endLate(socket);
+  }
+
+  /** Ends a socket that is being closed, if the visitor does not. */
+  #endLate(socket) {
     const timer = setTimeout(() => socket.terminate(), limits.closeMs).unref();
     socket.once('close', () => clearTimeout(timer));
   }
@@ -198,8 +203,12 @@ export class AttachedCoordinator {
 
   #accept(socket, origin) {
     const peer = this.#enter((engine, now) => engine.connect(origin, now));
-    // ws reports what broke (a message too long, say) and closes; 'close' is what counts.
-    socket.on('error', () => {});
+    // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the
+    // visitor has closed its side too, which it may never do.
+    socket.on('error', () => {
+      this.#leave(socket);
+      this.#endLate(socket);
+    });
     if (!peer) {
       this.#end(socket, this.#engine ? 'too-many-peers' : 'engine-failed');
       return;
@@ -214,11 +223,13 @@ export class AttachedCoordinator {
       const text = isBinary ? '' : data.toString();
       this.#enter((engine, now) => engine.message(socket.peer, text, now));
     });
-    socket.on('close', () => {
-      if (this.#peers.get(socket.peer) !== socket) return;
-      this.#peers.delete(socket.peer);
-      this.#enter((engine, now) => engine.disconnect(socket.peer, now));
-    });
+    socket.on('close', () => this.#leave(socket));
+  }
+
+  #leave(socket) {
+    if (this.#peers.get(socket.peer) !== socket) return;
+    this.#peers.delete(socket.peer);
+    this.#enter((engine, now) => engine.disconnect(socket.peer, now));
   }
 }
 
