@@ -4,6 +4,7 @@ import {WebSocket, WebSocketServer} from 'ws';
 import {Coordinator} from './engine.js';
 import * as limits from './limits.js';
 import {allowedOrigin, refuse} from './origin.js';
+import {upgradesOf} from './upgrades.js';
 
 /**
  * @typedef {object} AttachOptions
@@ -28,7 +29,8 @@ import {allowedOrigin, refuse} from './origin.js';
 
 /** What attach() gives. */
 export class AttachedCoordinator {
-  #server;
+  #upgrades;
+  #path;
   #options;
   #engine;
   #sockets = new WebSocketServer(
@@ -51,12 +53,14 @@ export class AttachedCoordinator {
   constructor(server, options) {
     // Fails here rather than at the first visitor.
     for (const origin of options.origins ?? []) new URL(origin);
-    this.#server = server;
     this.#options = options;
+    this.#path = options.path ?? '/peer-cdn/ws';
+    if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
+    this.#upgrades = upgradesOf(server);
+    this.#upgrades.add(this.#path, this.#upgrade);
     const [high, low] = randomFillSync(new Uint32Array(2));
     this.#engine = new Coordinator(high, low);
     this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs).unref();
-    server.on('upgrade', this.#upgrade);
   }
 
   /** Counters, as cheap as they look. @returns {CoordinatorStats} */
@@ -71,7 +75,7 @@ export class AttachedCoordinator {
   }
 
   async #shutDown(status, reason) {
-    this.#server.off('upgrade', this.#upgrade);
+    this.#upgrades.remove(this.#path);
     clearInterval(this.#heartbeat);
     clearTimeout(this.#timer);
     const peers = [...this.#peers.values()];
@@ -186,12 +190,6 @@ export class AttachedCoordinator {
   }
 
   #upgrade = (request, socket, head) => {
-    const path = String(request.url).split('?')[0];
-    if (path !== (this.#options.path ?? '/peer-cdn/ws')) {
-      // Not ours to answer, unless nobody else will.
-      if (this.#server.listenerCount('upgrade') === 1) refuse(socket, '404 Not Found', 'not-found');
-      return;
-    }
     const origin = allowedOrigin(request, this.#options);
     if (!origin) {
       this.#counters.originsRefused++;
@@ -234,7 +232,8 @@ export class AttachedCoordinator {
 }
 
 /**
- * Adds the coordinator to a server: WebSockets at `/peer-cdn/ws`. Upgrades of other paths are left to others.
+ * Adds the coordinator to a server: WebSockets at `/peer-cdn/ws`. Upgrades of other paths are left to others, and get a
+ * 404 if nobody answers them. Throws if that path of the server has a coordinator already.
  * @param {import('node:http').Server | import('node:https').Server} server
  * @param {AttachOptions} [options]
  * @returns {AttachedCoordinator}

@@ -8,6 +8,8 @@ export const bufferedBytes = 1024 * 1024;
 export const heartbeatMs = 30_000;
 /** For a socket to finish its closing handshake. */
 export const closeMs = 1000;
+/** An upgrade of a path that is not ours, while others listen too: whoever wants it has written something by then. */
+export const unansweredMs = 10_000;
 /** The folder is looked through again at most so often. */
 export const rescanMs = 1000;
 /** What is read of a file at once. */
