@@ -1,4 +1,5 @@
 // Upgrades of one http server, which we share with whoever else listens: our paths first, whatever the order.
+import {ServerResponse} from 'node:http';
 import * as limits from './limits.js';
 import {refuse} from './origin.js';
 
@@ -8,6 +9,15 @@ import {refuse} from './origin.js';
 
 /** Shared by every copy of this module: two of them on one server must not take each other's upgrades for nobody's. */
 const key = Symbol.for('peer-cdn.upgrades');
+
+/**
+ * Whether a request offers another protocol, and is a good one of HTTP/1.1 for whoever does not speak it: Java and curl offer
+ * HTTP/2 so. Node has not read the body of an upgrade; one that has a body cannot be answered.
+ */
+function isPlain({headers}) {
+  const hasBody = 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
+  return !hasBody && !/\bwebsocket\b/i.test(headers.upgrade ?? '');
+}
 
 /**
  * The upgrades of a server. Listeners of 'upgrade' all get the same socket, and most answer whatever comes: ws without a
@@ -79,12 +89,23 @@ class Upgrades {
     if (take) {
       take(request, socket, head);
     } else if (this.#server.listenerCount('upgrade') === 1) {
-      refuse(socket, '404 Not Found', 'not-found');
+      if (isPlain(request)) this.#serve(request, socket);
+      else refuse(socket, '404 Not Found', 'not-found');
     } else {
       this.#watch(request, socket);
       return false;
     }
     return true;
+  }
+
+  // Without us nobody would listen, and the site would answer this as any request.
+  #serve(request, socket) {
+    socket.on('error', () => {});
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => socket.destroySoon());
+    this.#server.emit('request', request, response);
   }
 
   // Who kept the server's emit from before we came (fastify does for ::1) calls every listener, and this is one of them.

@@ -85,13 +85,13 @@ async function hear(url, options) {
 }
 
 /** An upgrade as it stands; resolves to all that was answered when the socket is closed. */
-function upgrade(origin, path, options = {}) {
+function upgrade(origin, path, {protocol = 'websocket', ...options} = {}) {
   const {hostname: host, port} = new URL(origin);
   const socket = connect({host, port, ...options});
   let answer = '';
   socket.on('data', (data) => (answer += data));
   socket.on('error', () => {});
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n` +
       'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
   return {socket, closed: once(socket, 'close').then(() => answer)};
 }
@@ -226,6 +226,14 @@ test('an upgrade that is nobody\'s is answered though its visitor never closes, 
   const [ours] = await accepted;
   await once(socket, 'end');
   await once(ours, 'close');
+});
+
+test('who offers HTTP/2 with its request is answered by the site, as without us', async (t) => {
+  const {server, origin} = await listening(t);
+  attached(t, server);
+  const answer = await upgrade(origin, '/page', {protocol: 'h2c'}).closed;
+  assert.match(answer, /^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n[^]*site/i);
+  assert.match(await upgrade(origin, '/page', {protocol: 'h2c, WebSocket'}).closed, /^HTTP\/1\.1 404 /);
 });
 
 /** Who is slow, but has it: what it does with the socket before ten seconds are over, and after. */
