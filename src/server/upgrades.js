@@ -10,6 +10,8 @@ import {refuse} from './origin.js';
 /** Shared by every copy of this module: two of them on one server must not take each other's upgrades for nobody's. */
 const key = Symbol.for('peer-cdn.upgrades');
 
+const pathOf = (request) => String(request.url).split('?', 1)[0];
+
 /**
  * Whether a request offers another protocol, and is a good one of HTTP/1.1 for whoever does not speak it: Java and curl offer
  * HTTP/2 so. Node has not read the body of an upgrade; one that has a body cannot be answered.
@@ -32,6 +34,8 @@ class Upgrades {
   #emit = null;
   #below;
   #wasOwn = false;
+  /** The host's own choice of what is an upgrade, from Node 24.9 on. */
+  #isUpgrade;
   /** @type {WeakSet<Request>} came by way of our emit */
   #seen = new WeakSet();
 
@@ -69,8 +73,11 @@ class Upgrades {
     this.#wasOwn = Object.hasOwn(server, 'emit');
     this.#below = below;
     this.#emit = server.emit = emit;
-    // Without a listener Node makes a plain request of an upgrade.
+    // Without a listener Node makes a plain request of an upgrade, and so it does where the host says so.
     server.on('upgrade', this.#listen);
+    this.#isUpgrade = server.shouldUpgradeCallback;
+    if (!this.#isUpgrade) return;
+    server.shouldUpgradeCallback = (request) => this.#takers.has(pathOf(request)) || this.#isUpgrade.call(server, request);
   }
 
   #leave() {
@@ -80,12 +87,13 @@ class Upgrades {
     if (server.emit === this.#emit && this.#wasOwn) server.emit = this.#below;
     else if (server.emit === this.#emit) Reflect.deleteProperty(server, 'emit');
     this.#emit = null;
+    if (this.#isUpgrade) server.shouldUpgradeCallback = this.#isUpgrade;
   }
 
   /** Whether it is over: taken by one of ours, or nobody's. */
   #handle(request, socket, head) {
     this.#seen.add(request);
-    const take = this.#takers.get(String(request.url).split('?', 1)[0]);
+    const take = this.#takers.get(pathOf(request));
     if (take) {
       take(request, socket, head);
     } else if (this.#server.listenerCount('upgrade') === 1) {

@@ -228,6 +228,21 @@ test('an upgrade that is nobody\'s is answered though its visitor never closes, 
   await once(ours, 'close');
 });
 
+const hasChoice = 'shouldUpgradeCallback' in createServer();
+test('a host that chooses what is an upgrade need not know our path', {skip: !hasChoice && 'Node 24.9 and newer'}, async (t) => {
+  const isUpgrade = (request) => request.url === '/chat';
+  const {server, origin, url} = await listening(t, createServer({shouldUpgradeCallback: isUpgrade}, (request, response) => {
+    response.end('site');
+  }));
+  others['ws with a path'](server);
+  const coordinator = attach(server);
+  await new Visitor(url).next('welcome');
+  assert.equal(await hear(`${origin}/chat`), 'chat');
+  assert.equal(await (await fetch(origin)).text(), 'site');
+  await coordinator.close();
+  assert.equal(server.shouldUpgradeCallback, isUpgrade);
+});
+
 test('who offers HTTP/2 with its request is answered by the site, as without us', async (t) => {
   const {server, origin} = await listening(t);
   attached(t, server);
