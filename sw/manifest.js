@@ -1,5 +1,6 @@
 // Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
 import { ask, call, manifestAge, manifestWait, soon } from './engine.js';
+import { listEntries, readManifest } from './listing.js';
 
 /** @typedef {import('./store.js').Store} Store */
 
@@ -99,18 +100,18 @@ export class ManifestKeeper {
     return true;
   }
 
-  // All of it, or none: with half a manifest, some files would come from nowhere.
+  // A bad entry costs only itself, and is named.
   #use(/** @type {string} */ text) {
     try {
-      const { version, digests = '/peer-cdn/digests/', resources = {}, disabled } = JSON.parse(text);
-      if (version !== 1 || !/^\/(?!\/)/.test(digests)) throw new Error('malformed-manifest');
-      const entries = disabled ? [] : Object.entries(resources);
+      const { digests, disabled, entries } = readManifest(text);
       call('manifest_begin');
-      for (const [path, entry] of entries) this.#add(path, entry);
-      call('manifest_commit', disabled === true);
+      let listed = 0;
+      const bad = listEntries(entries, (path, entry) => this.#add(path, entry) && ++listed > 0);
+      call('manifest_commit', disabled);
       this.#text = text;
-      this.#lists = entries.length > 0;
+      this.#lists = listed > 0;
       this.digests = digests;
+      for (const path of bad) this.#report('malformed-manifest', path);
       return true;
     } catch {
       this.#report('malformed-manifest', this.#url);
@@ -119,10 +120,9 @@ export class ManifestKeeper {
   }
 
   #add(/** @type {string} */ path, /** @type {any} */ { bytes, pieceBytes, root, type = '', anyQuery, headers = {} }) {
-    const texts = [path, root, type, ...Object.entries(headers).flat()].map(String);
+    const texts = [path, root, type, ...Object.entries(headers).flat()];
     // A line end would part one text into two.
-    const wrong = texts.some((each) => each.includes('\n')) || typeof bytes !== 'number' || typeof pieceBytes !== 'number';
-    const error = wrong || call('manifest_add', texts.join('\n'), bytes, pieceBytes, anyQuery === true);
-    if (error) throw new Error('malformed-manifest');
+    if (texts.some((each) => `${each}`.includes('\n'))) return false;
+    return call('manifest_add', texts.join('\n'), bytes, pieceBytes, anyQuery === true) === 0;
   }
 }

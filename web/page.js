@@ -20,7 +20,7 @@ async function guessName() {
 
 /**
  * @typedef {object} Listener
- * @property {(code: string) => void} report something went wrong, and was dealt with
+ * @property {(code: string, url?: string) => void} report something went wrong, and was dealt with
  * @property {(count: number) => void} peers how many pairs are open
  * @property {(message: any) => void} tell a message of the worker's
  * @property {() => void} disabled the manifest turns it all off
@@ -46,6 +46,8 @@ export class Page {
   #over = new AbortController();
   #stopped = false;
   #adopted = false;
+  /** @type {Set<string>} what was malformed */
+  #named = new Set();
   #peers = 0;
 
   /**
@@ -99,13 +101,20 @@ export class Page {
   manifest(orFetch = false) {
     this.#manifest = Promise.resolve(this.#manifest).then(async () => {
       const store = await this.#store;
-      await this.resources.load(store, orFetch);
+      for (const path of await this.resources.load(store, orFetch)) this.#name(path);
       if (this.resources.disabled) return this.#listener.disabled();
       this.resources.list();
       await this.resources.announce(store);
       this.#adopt();
     }).catch(() => this.#listener.report('malformed-manifest'));
     return this.#manifest;
+  }
+
+  // The worker finds the same entries bad each time that it reads the manifest: whoever is first, each is named once.
+  #name(path) {
+    if (this.#named.has(path)) return;
+    this.#named.add(path);
+    this.#listener.report('malformed-manifest', path);
   }
 
   /** Resolves when the manifest that is known was read. */
@@ -202,6 +211,7 @@ export class Page {
     if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {
       this.#engine.transfer(this.resources.handleOf(message.root), message.done);
     }
+    if (message?.code === 'malformed-manifest') return this.#name(message.url);
     this.#listener.tell(message);
   }
 

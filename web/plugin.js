@@ -115,7 +115,7 @@ export class PeerPlugin extends EventTarget {
   #open() {
     try {
       this.#page = new Page({cacheName: this.#cacheName, ...this.#options}, this.#allowed, {
-        report: (code) => this.#emit('error', {code}),
+        report: (code, url) => this.#emit('error', url === undefined ? {code} : {code, url}),
         peers: (count) => this.#emit('peers', {count}),
         tell: (message) => this.#tell(message),
         disabled: () => this.#wait(),

@@ -1,4 +1,5 @@
 // The resources that this page knows: the manifest as the worker keeps it, and the handles that C++ issued.
+import {listEntries, readManifest} from '../sw/listing.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
 export const bypass = {'x-peer-cdn': 'bypass'};
@@ -68,9 +69,11 @@ export class Resources {
   }
 
   /**
-   * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's.
+   * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's. Rejects if it is none; a bad entry costs only
+   * itself.
    * @param {import('../sw/store.js').Store | null} store
    * @param {boolean} orFetch
+   * @returns {Promise<string[]>} the bad ones, to be named
    */
   async load(store, orFetch) {
     let text = (await store?.manifest())?.text;
@@ -78,12 +81,21 @@ export class Resources {
       const response = await fetch(MANIFEST, {headers: bypass, cache: 'no-cache'}).catch(() => null);
       if (response?.ok) text = await response.text();
     }
-    const manifest = JSON.parse(text ?? 'null');
-    this.disabled = manifest?.disabled === true;
-    const entries = manifest?.version === 1 && !this.disabled ? Object.entries(manifest.resources ?? {}) : [];
-    this.#listed = new Map(entries.map(([path, entry]) =>
-      [path, {...entry, digests: (manifest.digests ?? DIGESTS) + entry.root}]));
-    this.#byRoot = new Map([...this.#listed.values()].map((resource) => [resource.root, resource]));
+    const {digests, disabled, entries} = readManifest(text ?? '{"version":1}');
+    this.disabled = disabled;
+    this.#listed = new Map();
+    this.#byRoot = new Map();
+    return listEntries(entries, (path, entry) => this.#add(path, {...entry, digests: digests + entry.root}));
+  }
+
+  // As the worker's core: one root has one length, that of the path that came first.
+  #add(path, resource) {
+    const {root, bytes, pieceBytes} = resource;
+    const twin = this.#byRoot.get(root);
+    if (this.#engine.isResource(root, bytes, pieceBytes) === false || (twin && twin.bytes !== bytes)) return false;
+    this.#listed.set(path, resource);
+    if (!twin) this.#byRoot.set(root, resource);
+    return true;
   }
 
   /** Tells C++ what may be wanted one day, the heaviest last. */

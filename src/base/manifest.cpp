@@ -69,13 +69,17 @@ void insert_at(std::vector<Resource*>& sorted, std::ptrdiff_t index, Resource* a
 
 }  // namespace
 
+Result<Geometry> parse_geometry(double bytes, double piece_bytes) {
+  return Geometry::parse(whole(bytes, limits::resource_bytes_max),
+                         whole(piece_bytes, limits::piece_bytes_max));
+}
+
 Result<Resource> parse_resource(const ResourceFields& fields) {
   if (!is_path(fields.path)) return Error::malformed_manifest;
   // A path with a query never equals the path alone that any_query looks up.
   if (fields.any_query && fields.path.find('?') != std::string::npos)
     return Error::malformed_manifest;
-  const auto geometry = Geometry::parse(whole(fields.bytes, limits::resource_bytes_max),
-                                        whole(fields.piece_bytes, limits::piece_bytes_max));
+  const auto geometry = parse_geometry(fields.bytes, fields.piece_bytes);
   if (!geometry) return geometry.error();
   const auto root = parse_digest(fields.root);
   if (!root) return Error::malformed_manifest;

@@ -45,6 +45,9 @@ struct ResourceFields {
 // content-range, set-cookie, etag, ...), any_query with a path that has a query.
 Result<Resource> parse_resource(const ResourceFields& fields);
 
+// malformed_manifest for a fraction, and for what Geometry::parse() refuses.
+Result<Geometry> parse_geometry(double bytes, double piece_bytes);
+
 class Manifest {
  public:
   // Moves and does not copy: what find() gave stays valid in the moved-to manifest.

@@ -240,17 +240,16 @@ void stop() {
   self->peer.stop(entry.at);
 }
 
+// Whether a manifest's entry can be a resource.
+bool is_resource(std::string hex, double bytes, double piece_bytes) {
+  return parse_digest(hex) && parse_geometry(bytes, piece_bytes);
+}
+
 // A handle for a root; 0 if these numbers cannot be a resource.
 std::uint32_t resource(std::string hex, double bytes, double piece_bytes) {
   const auto root = parse_digest(hex);
-  if (!self || !root || !(bytes >= 1) ||
-      !(bytes <= static_cast<double>(limits::resource_bytes_max)) || !(piece_bytes >= 1) ||
-      !(piece_bytes <= limits::piece_bytes_max)) {
-    return 0;
-  }
-  const auto geometry =
-      Geometry::parse(static_cast<std::uint64_t>(bytes), static_cast<std::uint64_t>(piece_bytes));
-  if (!geometry) return 0;
+  const auto geometry = parse_geometry(bytes, piece_bytes);
+  if (!self || !root || !geometry) return 0;
   if (const std::uint32_t* handle = self->handles.find(*root)) {
     return find(*handle)->geometry == *geometry ? *handle : 0;
   }
@@ -404,6 +403,7 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::function("start", &start);
   emscripten::function("stop", &stop);
   emscripten::function("resource", &resource);
+  emscripten::function("isResource", &is_resource);
   emscripten::function("leading", &leading);
   emscripten::function("upload", &upload);
   emscripten::function("timeout", &timeout);

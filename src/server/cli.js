@@ -57,8 +57,11 @@ function wholeNumber(name, text, max) {
   return number;
 }
 
-/** Hashing a large folder takes a while: says so on a terminal, or a line for each large file elsewhere. */
-function progressOf(stream) {
+/**
+ * What is told on a stream while a folder is read. Hashing a large one takes a while: that is said in place on a terminal, in
+ * a line for each large file elsewhere. Each file that is not listed gets a line.
+ */
+function tellOn(stream) {
   let toldAt = performance.now();
   let isTold = false;
   const onProgress = ({path, bytes, totalBytes}) => {
@@ -71,24 +74,30 @@ function progressOf(stream) {
   };
   const end = () => {
     if (isTold && stream.isTTY) stream.write('\r\x1b[K');
+    isTold = false;
   };
-  return {onProgress, end};
+  const onWarning = ({code, message}) => {
+    end();
+    stream.write(`peer-cdn: ${code}: ${message}\n`);
+  };
+  return {onProgress, onWarning, end};
 }
 
-function commonOptions(values, onProgress) {
+function commonOptions(values, {onProgress, onWarning}) {
   return {
     include: values.include ?? [],
     exclude: values.exclude ?? [],
     pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], 2 ** 24),
     onProgress,
+    onWarning,
   };
 }
 
 async function runManifest(folder, values) {
-  const progress = progressOf(process.stderr);
-  const options = {...commonOptions(values, progress.onProgress), base: values.base};
+  const told = tellOn(process.stderr);
+  const options = {...commonOptions(values, told), base: values.base};
   const output = values.output ?? join(folder, 'peer-cdn.json');
-  const made = await makeManifest(folder, options).finally(progress.end);
+  const made = await makeManifest(folder, options).finally(told.end);
   await writeManifest(output, made);
   const resources = Object.values(made.manifest.resources);
   const bytes = resources.reduce((sum, resource) => sum + resource.bytes, 0);
@@ -96,18 +105,18 @@ async function runManifest(folder, values) {
 }
 
 async function runServe(folder, values) {
-  const progress = progressOf(process.stderr);
+  const told = tellOn(process.stderr);
   const port = wholeNumber('port', values.port, 65535);
   // The coordinator's wasm is compiled only by the command that needs it.
   const {serve} = await import('./serve.js');
   const served = await serve(folder, {
-    ...commonOptions(values, progress.onProgress),
+    ...commonOptions(values, told),
     port,
     host: values.host,
     origins: values.origin,
     trustProxy: values['trust-proxy'],
     onError: (error) => process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`),
-  }).finally(progress.end);
+  }).finally(told.end);
   process.stdout.write(`peer-cdn serving ${folder} at ${served.url}\n`);
   const stop = () => served.close().then(() => process.exit(0));
   process.once('SIGINT', stop);

@@ -4,6 +4,7 @@ import {WebSocket, WebSocketServer} from 'ws';
 import {Coordinator} from './engine.js';
 import * as limits from './limits.js';
 import {allowedOrigin, refuse} from './origin.js';
+import {upgradesOf} from './upgrades.js';
 
 /**
  * @typedef {object} AttachOptions
@@ -28,7 +29,8 @@ import {allowedOrigin, refuse} from './origin.js';
 
 /** What attach() gives. */
 export class AttachedCoordinator {
-  #server;
+  #upgrades;
+  #path;
   #options;
   #engine;
   #sockets = new WebSocketServer(
@@ -51,12 +53,14 @@ export class AttachedCoordinator {
   constructor(server, options) {
     // Fails here rather than at the first visitor.
     for (const origin of options.origins ?? []) new URL(origin);
-    this.#server = server;
     this.#options = options;
+    this.#path = options.path ?? '/peer-cdn/ws';
+    if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
+    this.#upgrades = upgradesOf(server);
+    this.#upgrades.add(this.#path, this.#upgrade);
     const [high, low] = randomFillSync(new Uint32Array(2));
     this.#engine = new Coordinator(high, low);
     this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs).unref();
-    server.on('upgrade', this.#upgrade);
   }
 
   /** Counters, as cheap as they look. @returns {CoordinatorStats} */
@@ -71,7 +75,7 @@ export class AttachedCoordinator {
   }
 
   async #shutDown(status, reason) {
-    this.#server.off('upgrade', this.#upgrade);
+    this.#upgrades.remove(this.#path);
     clearInterval(this.#heartbeat);
     clearTimeout(this.#timer);
     const peers = [...this.#peers.values()];
@@ -160,6 +164,11 @@ export class AttachedCoordinator {
 
   #end(socket, reason) {
     socket.close(1008, reason);
+    this.#endLate(socket);
+  }
+
+  /** Ends a socket that is being closed, if the visitor does not. */
+  #endLate(socket) {
     const timer = setTimeout(() => socket.terminate(), limits.closeMs).unref();
     socket.once('close', () => clearTimeout(timer));
   }
@@ -181,12 +190,6 @@ export class AttachedCoordinator {
   }
 
   #upgrade = (request, socket, head) => {
-    const path = String(request.url).split('?')[0];
-    if (path !== (this.#options.path ?? '/peer-cdn/ws')) {
-      // Not ours to answer, unless nobody else will.
-      if (this.#server.listenerCount('upgrade') === 1) refuse(socket, '404 Not Found', 'not-found');
-      return;
-    }
     const origin = allowedOrigin(request, this.#options);
     if (!origin) {
       this.#counters.originsRefused++;
@@ -198,8 +201,12 @@ export class AttachedCoordinator {
 
   #accept(socket, origin) {
     const peer = this.#enter((engine, now) => engine.connect(origin, now));
-    // ws reports what broke (a message too long, say) and closes; 'close' is what counts.
-    socket.on('error', () => {});
+    // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the
+    // visitor has closed its side too, which it may never do.
+    socket.on('error', () => {
+      this.#leave(socket);
+      this.#endLate(socket);
+    });
     if (!peer) {
       this.#end(socket, this.#engine ? 'too-many-peers' : 'engine-failed');
       return;
@@ -214,16 +221,19 @@ export class AttachedCoordinator {
       const text = isBinary ? '' : data.toString();
       this.#enter((engine, now) => engine.message(socket.peer, text, now));
     });
-    socket.on('close', () => {
-      if (this.#peers.get(socket.peer) !== socket) return;
-      this.#peers.delete(socket.peer);
-      this.#enter((engine, now) => engine.disconnect(socket.peer, now));
-    });
+    socket.on('close', () => this.#leave(socket));
+  }
+
+  #leave(socket) {
+    if (this.#peers.get(socket.peer) !== socket) return;
+    this.#peers.delete(socket.peer);
+    this.#enter((engine, now) => engine.disconnect(socket.peer, now));
   }
 }
 
 /**
- * Adds the coordinator to a server: WebSockets at `/peer-cdn/ws`. Upgrades of other paths are left to others.
+ * Adds the coordinator to a server: WebSockets at `/peer-cdn/ws`. Upgrades of other paths are left to others, and get a
+ * 404 if nobody answers them. Throws if that path of the server has a coordinator already.
  * @param {import('node:http').Server | import('node:https').Server} server
  * @param {AttachOptions} [options]
  * @returns {AttachedCoordinator}

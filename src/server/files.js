@@ -31,16 +31,27 @@ const sharedExtensions = new Set([
   'copc', 'zip', '7z', 'tar', 'gz', 'tgz', 'xz', 'zst', 'iso', 'img', 'm4s', 'cmfv', 'cmfa',
 ]);
 
+const extensionOf = (path) => path.slice(path.lastIndexOf('.') + 1).toLowerCase();
+
 /**
- * Whether a file is listed when nobody says so. `.ts` is a part of a video or a TypeScript source: only its first byte
- * tells (ISO/IEC 13818-1: every packet begins with 0x47).
+ * `.ts` is a part of a video or a TypeScript source: only its first byte tells (ISO/IEC 13818-1: every packet begins with
+ * 0x47).
+ */
+const isVideoOrSource = (path) => ['ts', 'mts'].includes(extensionOf(path));
+
+/** Whether a file is listed when nobody says so, as far as its name tells. @param {string} path relative, with slashes */
+export function mayBeShared(path) {
+  const extension = extensionOf(path);
+  return isVideoOrSource(path) || sharedExtensions.has(extension) || sharedTypes.test(typeOf(path));
+}
+
+/**
+ * Whether a file is listed when nobody says so.
  * @param {string} path relative, with slashes
  * @param {string} file where it is
  */
 export async function isShared(path, file) {
-  const extension = path.slice(path.lastIndexOf('.') + 1).toLowerCase();
-  if (extension === 'ts' || extension === 'mts') return (await firstByte(file)) === 0x47;
-  return sharedExtensions.has(extension) || sharedTypes.test(typeOf(path));
+  return mayBeShared(path) && (!isVideoOrSource(path) || (await firstByte(file)) === 0x47);
 }
 
 async function firstByte(file) {
@@ -53,9 +64,18 @@ async function firstByte(file) {
   }
 }
 
-/** A relative path as `URL.pathname` shows it under `base`. */
+// What a URL parser would end a path at, strip from it or read as another character.
+const encoded = (path) => path.replace(/[\0-\x20%?#\\]/g, encodeURIComponent);
+
+/** Where a folder is served, as `URL.pathname` shows it, with a slash at both ends. @param {string} base may be encoded */
+export function publicBase(base) {
+  const path = `/${base}/`.replace(/\/+/g, '/').replace(/[^%]+/g, encoded);
+  return new URL(`http://host${path}`).pathname;
+}
+
+/** A relative path as `URL.pathname` shows it under a base. */
 export function publicPath(base, path) {
-  return new URL(`http://host${base}${path.replace(/[%?#\\]/g, encodeURIComponent)}`).pathname;
+  return new URL(`http://host${base}${encoded(path)}`).pathname;
 }
 
 /** Globs of relative paths; one without a slash is about names in any folder, as in .gitignore. */
@@ -69,34 +89,57 @@ export function isInside(folder, path) {
 }
 
 /**
- * Every regular file below a folder, by its relative path with slashes. Skips dotfiles, node_modules and links that lead
- * out of the folder or back into a folder above themselves.
+ * @typedef {object} Found
+ * @property {string} path relative, with slashes; a folder's ends in one
+ * @property {string} file where it is
+ * @property {import('node:fs').Stats} [stats] of a file, or of whatever else is no folder
+ * @property {NodeJS.ErrnoException} [error] instead of them: it cannot be looked at
+ */
+
+/**
+ * Whether an error is of the process and not of one file: no file can be read while it holds.
+ * @param {NodeJS.ErrnoException} error
+ */
+export const isOfProcess = ({code, errno}) => errno === undefined || ['EMFILE', 'ENFILE', 'ENOMEM'].includes(String(code));
+
+/**
+ * All that is below a folder. Skips dotfiles, node_modules and links that lead out of the folder or back into a folder
+ * above themselves. Whatever cannot be looked at is given with its error; throws if that is the folder itself.
  * @param {string} folder
- * @returns {AsyncGenerator<{path: string, file: string, stats: import('node:fs').Stats}>}
+ * @returns {AsyncGenerator<Found>}
  */
 export async function* walk(folder) {
   const top = await realpath(folder);
-  yield* walkBelow(top, top, '', [top]);
+  yield* walkBelow(top, await entriesOf(top), top, '', [top]);
 }
 
-async function* walkBelow(top, folder, prefix, above) {
+async function entriesOf(folder) {
   const entries = await readdir(folder, {withFileTypes: true});
-  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function* walkBelow(top, entries, folder, prefix, above) {
   for (const entry of entries) {
     if (entry.name.startsWith('.') || entry.name === 'node_modules') continue;
     let file = join(folder, entry.name);
-    const path = prefix + entry.name;
+    let path = prefix + entry.name;
+    let below;
     try {
       if (entry.isSymbolicLink()) file = await realpath(file);
       if (!isInside(top, file)) continue;
       const stats = await stat(file);
-      if (stats.isFile()) yield {path, file, stats};
-      if (!stats.isDirectory() || above.includes(file)) continue;
+      if (!stats.isDirectory()) {
+        yield {path, file, stats};
+        continue;
+      }
+      if (above.includes(file)) continue;
+      path += '/';
+      below = await entriesOf(file);
     } catch (error) {
-      // A link to nothing, or a file that went meanwhile.
-      if (error.code === 'ENOENT' || error.code === 'ELOOP') continue;
-      throw error;
+      if (isOfProcess(error)) throw error;
+      yield {path, file, error};
+      continue;
     }
-    yield* walkBelow(top, file, `${path}/`, [...above, file]);
+    yield* walkBelow(top, below, file, path, [...above, file]);
   }
 }

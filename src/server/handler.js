@@ -4,6 +4,7 @@ import {join, resolve} from 'node:path';
 import send from 'send';
 import {isInside, packageFolder} from './files.js';
 import {LiveManifest} from './live-manifest.js';
+import {warnProcess} from './warnings.js';
 
 /**
  * @typedef {object} HandlerExtras
@@ -140,9 +141,16 @@ function observe(request, response, onResponse) {
 
 /** @returns {Handle} */
 export function handlerOf(site, options) {
+  let told = '';
   return (request, response) => {
     if (options.onResponse) observe(request, response, options.onResponse);
-    site.respond(request, response).catch(() => fail(request, response, 500, 'failed'));
+    site.respond(request, response).catch((error) => {
+      fail(request, response, 500, 'failed');
+      // The folder is gone, say: once, not at each request.
+      if (error.message === told) return;
+      told = error.message;
+      (options.onWarning ?? warnProcess)({path: '', code: 'failed', message: `answered 500: ${told}`});
+    });
   };
 }
 

@@ -8,15 +8,20 @@ export const bufferedBytes = 1024 * 1024;
 export const heartbeatMs = 30_000;
 /** For a socket to finish its closing handshake. */
 export const closeMs = 1000;
+/** An upgrade of a path that is not ours, while others listen too: whoever wants it has written something by then. */
+export const unansweredMs = 10_000;
 /** The folder is looked through again at most so often. */
 export const rescanMs = 1000;
 /** What is read of a file at once. */
 export const readBytes = 1024 * 1024;
-/** limits::manifest_entries, piece_bytes_min and pieces_per_resource there. */
+/** limits::manifest_entries, path_bytes, piece_bytes_min, piece_bytes_max and pieces_per_resource there. */
 export const manifestEntries = 10_000;
+export const pathBytes = 2048;
 export const pieceBytesMin = 64 * 1024;
 export const pieceBytesMax = 16 * 1024 * 1024;
 export const piecesPerResource = 2048;
+/** Files that are not listed are named up to here; then it is said how many more there are. */
+export const warningsPerManifest = 100;
 /** More pieces than this are made larger, but no larger than that. */
 export const piecesUsual = 128;
 export const pieceBytesUsual = 128 * 1024;

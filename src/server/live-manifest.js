@@ -2,6 +2,7 @@
 import {createHash} from 'node:crypto';
 import * as limits from './limits.js';
 import {makeManifest} from './manifest.js';
+import {warnProcess} from './warnings.js';
 
 /** Looks through the folder again when it is asked for, at most once a second. */
 export class LiveManifest {
@@ -12,6 +13,8 @@ export class LiveManifest {
   /** @type {Promise<void> | null} */
   #scanning = null;
   #scannedAt = -Infinity;
+  /** What was told of the folder as it is. */
+  #told = new Set();
 
   /**
    * @param {string} folder
@@ -41,7 +44,22 @@ export class LiveManifest {
   }
 
   async #scan() {
-    const {manifest, digests} = await makeManifest(this.#folder, this.#options);
+    const told = new Set();
+    const onWarning = (warning) => {
+      const said = `${warning.code} ${warning.path || warning.message}`;
+      told.add(said);
+      if (!this.#told.has(said)) (this.#options.onWarning ?? warnProcess)(warning);
+    };
+    try {
+      this.#use(await makeManifest(this.#folder, {...this.#options, onWarning}));
+    } catch (error) {
+      if (!this.#current.text) throw error;
+      onWarning({path: '', code: 'manifest-kept', message: `the manifest stays as it was: ${error.message}`});
+    }
+    this.#told = told;
+  }
+
+  #use({manifest, digests}) {
     const text = JSON.stringify(manifest);
     if (text === this.#current.text) return;
     this.#earlier = this.#current.digests;

@@ -3,8 +3,9 @@ import {createHash} from 'node:crypto';
 import {createReadStream} from 'node:fs';
 import {mkdir, rename, writeFile} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
-import {isShared, matcher, publicPath, typeOf, walk} from './files.js';
+import {isOfProcess, isShared, matcher, mayBeShared, publicBase, publicPath, typeOf, walk} from './files.js';
 import * as limits from './limits.js';
+import {Unlisted, unlisted, warningOf, warnProcess} from './warnings.js';
 
 /**
  * @typedef {object} ManifestResource
@@ -34,6 +35,8 @@ import * as limits from './limits.js';
  *     most 128 pieces, or any that gives at most 2,048; but one piece for a file of at most 256 KiB
  * @property {string} [digestsBase] where the digest lists are served; default base + 'peer-cdn/digests/'
  * @property {(progress: ManifestProgress) => void} [onProgress]
+ * @property {(warning: import('./warnings.js').ManifestWarning) => void} [onWarning] told of each file that is not listed
+ *     though it was to be; default: a warning of the process
  * @property {Map<string, object>} [cache] kept between calls: files with the same size and time are not read again
  */
 
@@ -82,17 +85,18 @@ async function digestPieces(file, bytes, pieceBytes, onBytes) {
   return read === bytes ? Buffer.concat(digests) : null;
 }
 
-/** One file's entry, and its digest list if it has several pieces. */
+/** One file's entry, and its digest list if it has several pieces. Throws if it cannot be listed. */
 async function describe({path, file, stats}, options) {
   const pieceBytes = pieceBytesOf(stats.size, options.pieceBytes);
-  if (pieceBytes === null) return null;
-  const key = `${stats.ino}:${stats.size}:${stats.mtimeMs}:${pieceBytes}`;
+  if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than 32 GiB`);
+  // The time of a change of its mode counts too: a file that may not be read any more is no longer listed.
+  const key = `${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}:${pieceBytes}`;
   const cached = options.cache?.get(path);
   if (cached?.key === key) return cached;
   const list = await digestPieces(file, stats.size, pieceBytes, (bytes) => {
     options.onProgress?.({path, bytes, totalBytes: stats.size});
   });
-  if (!list) return null;
+  if (!list) throw new Unlisted('changed', 'it changed while it was read');
   const single = list.length === 32;
   const root = (single ? list : sha256(list)).toString('hex');
   const resource = {bytes: stats.size, type: typeOf(path), pieceBytes, root};
@@ -101,44 +105,95 @@ async function describe({path, file, stats}, options) {
   return described;
 }
 
-const pathBase = (base) => `/${base}/`.replace(/\/+/g, '/');
+/** A manifest as it is made, file by file: what the browser would refuse is not put in (src/base/manifest.cpp). */
+class Making {
+  #options;
+  #base;
+  #included;
+  #digests = new Map();
+  /** Paths in the folder. */
+  listed = new Set();
+  /** @type {Map<string, {path: string, bytes: number}>} by root */
+  #roots = new Map();
+  /** @type {Manifest} */
+  #manifest;
+
+  constructor(options) {
+    pieceBytesOf(1, options.pieceBytes);
+    this.#options = options;
+    this.#base = publicBase(options.base ?? '/');
+    this.#included = matcher(options.include ?? []);
+    const digests = options.digestsBase ?? `${this.#base}peer-cdn/digests/`;
+    if (!/^\/(?![/\\])/.test(digests)) throw new RangeError(`digestsBase must be a path on this site, not ${digests}`);
+    this.#manifest = {version: 1, digests, resources: {}};
+  }
+
+  get made() {
+    return {manifest: this.#manifest, digests: this.#digests};
+  }
+
+  /** Whether it would be listed, as far as its name tells: nobody misses what would not. */
+  mayList(path) {
+    return path.endsWith('/') || this.#included(path) || mayBeShared(path);
+  }
+
+  /** Lists a file, unless it is empty or a script. Throws if it was to be listed and cannot be. */
+  async add(found) {
+    const {path, file, stats, error} = found;
+    if (error) throw error;
+    // A pipe would never end, and a device is nobody's file.
+    if (!stats.isFile()) throw new Unlisted('not-a-file', 'it is no file, but a pipe, a socket or a device');
+    if (stats.size === 0 || !(this.#included(path) || (await isShared(path, file)))) return;
+    if (this.listed.size >= limits.manifestEntries) {
+      throw new Unlisted('too-many-files', `${limits.manifestEntries} others are, and more may not be: exclude some`);
+    }
+    const url = publicPath(this.#base, path);
+    if (url.length > limits.pathBytes) {
+      throw new Unlisted('path-too-long', `its URL has ${url.length} characters, more than ${limits.pathBytes}`);
+    }
+    const {root, resource, digests} = await describe(found, this.#options);
+    const twin = this.#roots.get(root);
+    // A file that is the digest list of another has the other's root.
+    if (twin && twin.bytes !== resource.bytes) throw new Unlisted('same-root', `its root is that of ${twin.path}`);
+    this.#roots.set(root, {path, bytes: resource.bytes});
+    this.listed.add(path);
+    this.#manifest.resources[url] = resource;
+    if (digests) this.#digests.set(root, digests);
+  }
+}
 
 /**
  * The manifest of a folder. Files are read as streams, one after another. Lists images, audio, video, fonts, wasm and
  * data; scripts, styles and documents only by `include`; never dotfiles, node_modules, empty files, or
- * source maps that nobody included. A file that changes while it is read is left out: the next manifest has it.
+ * source maps that nobody included. A file that cannot be listed costs only itself, and a warning: it cannot be read, it
+ * changes meanwhile (the next manifest has it), its path is too long, or there are too many.
  * @param {string} folder
  * @param {ManifestOptions} [options]
  * @returns {Promise<{manifest: Manifest, digests: Map<string, Buffer>}>} digest lists by root
  */
 export async function makeManifest(folder, options = {}) {
-  pieceBytesOf(1, options.pieceBytes);
-  const base = pathBase(options.base ?? '/');
-  const included = matcher(options.include ?? []);
+  const making = new Making(options);
   const excluded = matcher(options.exclude ?? []);
-  /** @type {Manifest} */
-  const manifest = {version: 1, digests: options.digestsBase ?? `${base}peer-cdn/digests/`, resources: {}};
-  const digests = new Map();
-  const listed = new Set();
+  const onWarning = options.onWarning ?? warnProcess;
+  let warnings = 0;
   for await (const found of walk(folder)) {
-    const {path, file, stats} = found;
+    const {path} = found;
     // Our own files are not part of the site.
     if (path === 'peer-cdn.json' || path.startsWith('peer-cdn/')) continue;
-    if (stats.size === 0 || excluded(path)) continue;
-    if (!included(path) && (path.endsWith('.map') || !(await isShared(path, file)))) continue;
-    const described = await describe(found, options);
-    if (!described) continue;
-    listed.add(path);
-    if (listed.size > limits.manifestEntries) {
-      throw new RangeError(`more than ${limits.manifestEntries} files to list in ${folder}: exclude some`);
+    if (excluded(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
+    try {
+      await making.add(found);
+    } catch (error) {
+      if (!(error instanceof Unlisted) && isOfProcess(error)) throw error;
+      if (++warnings <= limits.warningsPerManifest) onWarning(warningOf(path, unlisted(error, path)));
     }
-    manifest.resources[publicPath(base, path)] = described.resource;
-    if (described.digests) digests.set(described.root, described.digests);
   }
+  const unnamed = warnings - limits.warningsPerManifest;
+  if (unnamed > 0) onWarning({path: '', code: 'more-warnings', message: `${unnamed} more are not listed`});
   for (const path of options.cache?.keys() ?? []) {
-    if (!listed.has(path)) options.cache.delete(path);
+    if (!making.listed.has(path)) options.cache.delete(path);
   }
-  return {manifest, digests};
+  return making.made;
 }
 
 /**

@@ -1,4 +1,5 @@
 // Which pages may use a coordinator: those of the site that it is served from, or those it names. The others are told so.
+import * as limits from './limits.js';
 
 /**
  * The host that the client named, as a URL writes it (default ports left out).
@@ -33,9 +34,13 @@ export function allowedOrigin(request, {origins, trustProxy = false}) {
   return origin.host === hostOf(request, origin.protocol, trustProxy) ? origin.origin : null;
 }
 
-/** Answers an upgrade that will be none. */
+/** Answers an upgrade that will be none, and ends its socket though the other side does not. */
 export function refuse(socket, status, code) {
   socket.on('error', () => {});
+  // What comes meanwhile is read, or the socket would end with a reset that may overtake the answer.
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), limits.closeMs).unref();
+  socket.once('close', () => clearTimeout(timer));
   const head = ['Connection: close', 'Content-Type: text/plain', `Content-Length: ${code.length}`];
   socket.end(`HTTP/1.1 ${status}\r\n${head.join('\r\n')}\r\n\r\n${code}`);
 }

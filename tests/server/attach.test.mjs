@@ -6,6 +6,17 @@ import {test} from 'node:test';
 import {WebSocketServer} from 'ws';
 import {coordinatorFor, rootOf, Visitor} from './visitor.mjs';
 
+/** A WebSocket that is open, and of which nothing is done by itself. */
+async function rawSocket(server, url) {
+  const socket = connect(server.address().port, '127.0.0.1');
+  socket.on('error', () => {});
+  const {host, pathname} = new URL(url);
+  socket.write(`GET ${pathname} HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://${host}\r\nConnection: Upgrade\r\n` +
+      'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
+  await once(socket, 'data');
+  return socket;
+}
+
 test('two visitors are introduced, and what they signal is relayed', async (t) => {
   const {coordinator, url} = await coordinatorFor(t);
   const root = rootOf('file');
@@ -193,6 +204,17 @@ test('a message of more than 16 KiB ends its socket', async (t) => {
   assert.equal(coordinator.stats().peers, 0);
 });
 
+test('who breaks the protocol of WebSockets is no peer from then on, and is ended though it does not close', async (t) => {
+  const {server, coordinator, url} = await coordinatorFor(t);
+  const socket = await rawSocket(server, url);
+  // A frame that says it is 65,535 bytes long.
+  socket.write(Buffer.from([0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0]));
+  const [frame] = await once(socket, 'data');
+  assert.deepEqual([frame[0], frame.readUInt16BE(2)], [0x88, 1009]);
+  assert.equal(coordinator.stats().peers, 0);
+  await once(socket, 'close');
+});
+
 test('signals to strangers are ignored, and counted', async (t) => {
   const {coordinator, url} = await coordinatorFor(t);
   const ann = new Visitor(url, {browser: 'ann'});
@@ -224,14 +246,8 @@ test('closing says so to everybody, and leaves the server alone', async (t) => {
 
 test('a socket that does not answer its close is ended', async (t) => {
   const {server, coordinator, url} = await coordinatorFor(t);
-  const {port} = server.address();
-  const socket = connect(port, '127.0.0.1');
-  const host = new URL(url).host;
-  socket.write(`GET /peer-cdn/ws HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
-  await once(socket, 'data');
+  const socket = await rawSocket(server, url);
   const closed = once(socket, 'close');
-  socket.on('error', () => {});
   socket.resume();
   await coordinator.close();
   await closed;

@@ -1,23 +1,25 @@
 // The command as a user types it.
 import assert from 'node:assert/strict';
 import {spawn} from 'node:child_process';
-import {chmodSync, existsSync, mkdirSync, readFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:http';
 import {join} from 'node:path';
 import {test} from 'node:test';
 import {fileURLToPath} from 'node:url';
-import {bytesOf, makeFolder} from './folder.mjs';
+import {until} from '../e2e/harness/until.mjs';
+import {asNobody, bytesOf, makeFolder} from './folder.mjs';
 
 const cli = fileURLToPath(new URL('../../src/server/cli.js', import.meta.url));
 
-function start(...args) {
-  const child = spawn(process.execPath, [cli, ...args]);
+function startAs(user, ...args) {
+  const child = spawn(process.execPath, [cli, ...args], user);
   const result = {child, stdout: '', stderr: ''};
   child.stdout.on('data', (data) => (result.stdout += data));
   child.stderr.on('data', (data) => (result.stderr += data));
   result.ended = new Promise((resolve) => child.once('close', (status) => resolve({...result, status})));
   return result;
 }
+const start = (...args) => startAs({}, ...args);
 const run = (...args) => start(...args).ended;
 
 const wrong = [
@@ -72,24 +74,49 @@ test('manifest writes the manifest where it is told to', async (t) => {
   assert(existsSync(join(folder, 'peer-cdn/digests')));
 });
 
-test('a file that cannot be read is named', async (t) => {
-  const folder = makeFolder(t, {'a.bin': 'a'});
-  chmodSync(join(folder, 'a.bin'), 0);
-  // Root reads everything, so that the command is not run: what it calls is, as nobody.
-  if (process.getuid?.() === 0) {
-    const {makeManifest} = await import('../../src/server/manifest.js');
-    chmodSync(folder, 0o755);
-    process.seteuid(65534);
-    t.after(() => process.seteuid(0));
-    await assert.rejects(makeManifest(folder), {code: 'EACCES', message: /a\.bin/});
-    process.seteuid(0);
-    return;
-  }
+test('a file that cannot be listed costs itself and a line, the rest is listed', async (t) => {
+  const folder = makeFolder(t, {'a.bin': 'a', 'line\nend.bin': 'b', 'shut/c.bin': 'c', 'd.png': 'd', 'app.js': 'e'});
+  for (const path of ['a.bin', 'line\nend.bin', 'shut', 'app.js']) chmodSync(join(folder, path), 0);
+  const output = join(folder, 'out');
+  mkdirSync(output);
+  chmodSync(output, 0o777);
+  const ended = await startAs(asNobody(folder), 'manifest', folder, '-o', join(output, 'peer-cdn.json')).ended;
+  assert.equal(ended.status, 0, ended.stderr);
+  assert.deepEqual(ended.stderr.split('\n'), [
+    'peer-cdn: not-readable: a.bin is not listed: it may not be read',
+    'peer-cdn: not-readable: line\\u000aend.bin is not listed: it may not be read',
+    'peer-cdn: not-readable: shut/ is not listed: it may not be read',
+    '',
+  ]);
+  assert.match(ended.stdout, /: 1 files, 1 bytes\n$/);
+});
+
+test('a folder that cannot be read is an error', async (t) => {
+  const folder = makeFolder(t, {'shut/a.bin': 'a'});
+  chmodSync(join(folder, 'shut'), 0);
   for (const command of ['manifest', 'serve']) {
-    const ended = await run(command, folder);
+    const ended = await startAs(asNobody(folder), command, join(folder, 'shut')).ended;
     assert.equal(ended.status, 1);
-    assert.match(ended.stderr, /^peer-cdn: not-readable: .*a\.bin/);
+    assert.match(ended.stderr, /^peer-cdn: not-readable: .*shut\n$/);
   }
+});
+
+test('serve says once of each file that it is not listed, and goes on', async (t) => {
+  const folder = makeFolder(t, {'a.bin': 'a', 'b.bin': 'b'});
+  chmodSync(join(folder, 'a.bin'), 0);
+  const served = startAs(asNobody(folder), 'serve', folder, '--port', '0');
+  await new Promise((resolve) => served.child.stdout.once('data', resolve));
+  const [, url] = served.stdout.match(/at (http:\S+)\n$/);
+  const paths = async () => Object.keys((await (await fetch(`${url}peer-cdn.json`)).json()).resources);
+  assert.deepEqual(await paths(), ['/b.bin']);
+  chmodSync(join(folder, 'b.bin'), 0);
+  writeFileSync(join(folder, 'c.bin'), 'c');
+  await until('the folder was looked through again', async () => (await paths()).includes('/c.bin'));
+  assert.deepEqual(await paths(), ['/c.bin']);
+  served.child.kill('SIGTERM');
+  const {status, stderr} = await served.ended;
+  const lines = ['a', 'b'].map((name) => `peer-cdn: not-readable: ${name}.bin is not listed: it may not be read\n`);
+  assert.deepEqual([status, stderr], [0, lines.join('')]);
 });
 
 test('an output that is a folder is refused', async (t) => {

@@ -1,6 +1,6 @@
 // A folder as a site: files, ranges, conditions, the live manifest and what must not get out.
 import assert from 'node:assert/strict';
-import {appendFileSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs';
+import {appendFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync} from 'node:fs';
 import {createServer, request as httpRequest} from 'node:http';
 import {join} from 'node:path';
 import {test} from 'node:test';
@@ -122,6 +122,26 @@ async function until(found) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+test('one bad file costs itself while the site runs, and a folder that is gone keeps its manifest', async (t) => {
+  const warnings = [];
+  const {get, folder} = await site(t, {onWarning: ({path, code}) => warnings.push(`${code} ${path}`)});
+  const paths = async () => Object.keys((await (await get('/peer-cdn.json')).json()).resources);
+  const seen = (path) => until(async () => (await paths()).includes(path));
+  assert.deepEqual(warnings, []);
+  symlinkSync('nothing', join(folder, 'broken.png'));
+  writeFileSync(join(folder, 'new.bin'), 'new');
+  await seen('/new.bin');
+  assert.deepEqual(await paths(), ['/a%20b.png', '/heavy.bin', '/new.bin']);
+  assert.deepEqual(warnings, ['not-readable broken.png']);
+
+  renameSync(folder, `${folder}-gone`);
+  t.after(() => rmSync(`${folder}-gone`, {recursive: true}));
+  await until(async () => (await get('/peer-cdn.json'), warnings.includes('manifest-kept ')));
+  assert.equal((await paths()).length, 3);
+  for (let i = 0; i < 2; i++) assert.equal((await get('/a%20b.png')).status, 500);
+  assert.deepEqual(warnings.slice(1).sort(), ['failed ', 'manifest-kept ']);
+});
 
 test('our scripts may control the whole site', async (t) => {
   const {get} = await site(t);

@@ -167,8 +167,15 @@ export class FakeSocket {
   }
 }
 
-/** What the modules of web/ find in a browser. Cache names keep visitors apart; tabs of one browser are not played. */
+/**
+ * What the modules of web/ find in a browser. Cache names keep visitors apart; tabs of one browser are not played. So
+ * visitors share no locks and no storage: Node has both, one for the whole process, and of two visitors that share the
+ * lock only one would announce what it holds.
+ */
 export function install() {
+  for (const [name, value] of Object.entries({navigator: {}, localStorage: undefined})) {
+    Object.defineProperty(globalThis, name, {configurable: true, writable: true, value});
+  }
   Object.assign(globalThis, {
     location: new URL('https://site.test/'),
     caches: new FakeCaches(),

@@ -5,7 +5,6 @@ import {until} from '../e2e/harness/until.mjs';
 import {FakeSocket, fakeWorkerChannel, install} from './page-fakes.mjs';
 
 install();
-Object.defineProperty(globalThis, 'navigator', {configurable: true, writable: true, value: {}});
 const {start, PeerPlugin} = await import('../../web/index.js');
 const {Bridge} = await import('../../web/bridge.js');
 const {bothAllow, browserId} = await import('../../web/settings.js');

@@ -1,0 +1,145 @@
+// Upgrades of one http server, which we share with whoever else listens: our paths first, whatever the order.
+import {ServerResponse} from 'node:http';
+import * as limits from './limits.js';
+import {refuse} from './origin.js';
+
+/** @typedef {import('node:http').IncomingMessage} Request */
+/** @typedef {import('node:stream').Duplex} Duplex */
+/** @typedef {(request: Request, socket: Duplex, head: Buffer) => void} Take */
+
+/** Shared by every copy of this module: two of them on one server must not take each other's upgrades for nobody's. */
+const key = Symbol.for('peer-cdn.upgrades');
+
+const pathOf = (request) => String(request.url).split('?', 1)[0];
+
+/**
+ * Whether a request offers another protocol, and is a good one of HTTP/1.1 for whoever does not speak it: Java and curl offer
+ * HTTP/2 so. Node has not read the body of an upgrade; one that has a body cannot be answered.
+ */
+function isPlain({headers}) {
+  const hasBody = 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
+  return !hasBody && !/\bwebsocket\b/i.test(headers.upgrade ?? '');
+}
+
+/**
+ * The upgrades of a server. Listeners of 'upgrade' all get the same socket, and most answer whatever comes: ws without a
+ * path throws at a socket that another one has taken, ws with a path and fastify write a refusal into it. So that our paths
+ * reach nobody else, they are taken out of `server.emit`, before any listener is called.
+ */
+class Upgrades {
+  #server;
+  /** @type {Map<string, Take>} */
+  #takers = new Map();
+  /** @type {Function | null} ours, while anything is taken */
+  #emit = null;
+  #below;
+  #wasOwn = false;
+  /** The host's own choice of what is an upgrade, from Node 24.9 on. */
+  #isUpgrade;
+  /** @type {WeakSet<Request>} came by way of our emit */
+  #seen = new WeakSet();
+
+  /** @param {import('node:http').Server} server */
+  constructor(server) {
+    this.#server = server;
+  }
+
+  /**
+   * Takes what comes for a path. Throws if it is taken already.
+   * @param {string} path
+   * @param {Take} take
+   */
+  add(path, take) {
+    if (this.#takers.has(path)) {
+      const message = `this server has a coordinator at ${path} already: close that one first, or choose another path`;
+      throw Object.assign(new Error(message), {code: 'path-in-use'});
+    }
+    this.#takers.set(path, take);
+    if (this.#takers.size === 1) this.#enter();
+  }
+
+  /** Leaves a path to others; with the last one everything is as it was. @param {string} path */
+  remove(path) {
+    if (this.#takers.delete(path) && this.#takers.size === 0) this.#leave();
+  }
+
+  #enter() {
+    const server = this.#server;
+    const below = server.emit;
+    const emit = (name, ...args) => {
+      if (name === 'upgrade' && this.#emit === emit && this.#handle(...args)) return true;
+      return below.call(server, name, ...args);
+    };
+    this.#wasOwn = Object.hasOwn(server, 'emit');
+    this.#below = below;
+    this.#emit = server.emit = emit;
+    // Without a listener Node makes a plain request of an upgrade, and so it does where the host says so.
+    server.on('upgrade', this.#listen);
+    this.#isUpgrade = server.shouldUpgradeCallback;
+    if (!this.#isUpgrade) return;
+    server.shouldUpgradeCallback = (request) => this.#takers.has(pathOf(request)) || this.#isUpgrade.call(server, request);
+  }
+
+  #leave() {
+    const server = this.#server;
+    server.off('upgrade', this.#listen);
+    // Somebody may have wrapped ours since: then it stays below, and only passes on.
+    if (server.emit === this.#emit && this.#wasOwn) server.emit = this.#below;
+    else if (server.emit === this.#emit) Reflect.deleteProperty(server, 'emit');
+    this.#emit = null;
+    if (this.#isUpgrade) server.shouldUpgradeCallback = this.#isUpgrade;
+  }
+
+  /** Whether it is over: taken by one of ours, or nobody's. */
+  #handle(request, socket, head) {
+    this.#seen.add(request);
+    const take = this.#takers.get(pathOf(request));
+    if (take) {
+      take(request, socket, head);
+    } else if (this.#server.listenerCount('upgrade') === 1) {
+      if (isPlain(request)) this.#serve(request, socket);
+      else refuse(socket, '404 Not Found', 'not-found');
+    } else {
+      this.#watch(request, socket);
+      return false;
+    }
+    return true;
+  }
+
+  // Without us nobody would listen, and the site would answer this as any request.
+  #serve(request, socket) {
+    socket.on('error', () => {});
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => socket.destroySoon());
+    this.#server.emit('request', request, response);
+  }
+
+  // Who kept the server's emit from before we came (fastify does for ::1) calls every listener, and this is one of them.
+  // If it is the only one the upgrade is ours to answer; else the others are answering it by now.
+  #listen = (request, socket, head) => {
+    if (this.#seen.has(request)) return;
+    if (this.#server.listenerCount('upgrade') === 1) this.#handle(request, socket, head);
+    else this.#watch(request, socket);
+  };
+
+  // Each listener leaves what it does not know to the others, so that nobody would ever answer it. Who wants it has written
+  // to the connection after a while, or reads from it.
+  #watch(request, socket) {
+    const written = request.socket?.bytesWritten;
+    if (written === undefined) return;
+    const timer = setTimeout(() => {
+      const isRead = socket.listenerCount('data') + socket.listenerCount('readable') > 0;
+      if (isRead || !socket.writable || request.socket.bytesWritten !== written) return;
+      refuse(socket, '404 Not Found', 'not-found');
+    }, limits.unansweredMs).unref();
+    socket.once('close', () => clearTimeout(timer));
+  }
+}
+
+/** The upgrades of a server. @param {import('node:http').Server} server @returns {Upgrades} */
+export function upgradesOf(server) {
+  if (!server[key]) Object.defineProperty(server, key, {value: new Upgrades(server)});
+  return server[key];
+}

@@ -1,0 +1,39 @@
+// What is told of files that a manifest does not list though they were to be.
+
+/**
+ * @typedef {object} ManifestWarning
+ * @property {string} path of the file, or of the folder (it ends in a slash), that is not listed though it was to be
+ * @property {string} code 'not-readable', 'not-a-file', 'path-too-long', 'too-large', 'too-many-files', 'changed',
+ *     'same-root'; or 'more-warnings' of all that are not named, 'manifest-kept' of a folder that cannot be read any more
+ * @property {string} message a line of text that names it and says why
+ */
+
+/** Why a file is not listed though it was to be. */
+export class Unlisted extends Error {
+  constructor(code, reason) {
+    super(reason);
+    this.code = code;
+  }
+}
+
+/** Node's errors, as the reason why a file is not listed. */
+export function unlisted(error, path) {
+  if (error instanceof Unlisted) return error;
+  const reasons = {
+    EACCES: 'it may not be read',
+    EPERM: 'it may not be read',
+    ELOOP: 'its links lead nowhere',
+    ENOENT: path.includes('\ufffd') ? 'its name is not valid UTF-8' : 'it is not there, or is a link to nothing',
+  };
+  return new Unlisted('not-readable', reasons[error.code] ?? `it cannot be read (${error.code})`);
+}
+
+/** A warning, on one line whatever the name: controls of a terminal are shown as numbers. */
+export function warningOf(path, {code, message}) {
+  const shown = path.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029]/g, (character) =>
+    `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return {path, code, message: `${shown} is not listed: ${message}`};
+}
+
+/** Told where nobody asked to be. @param {ManifestWarning} warning */
+export const warnProcess = ({code, message}) => process.emitWarning(message, {type: 'peer-cdn', code});

@@ -1,0 +1,37 @@
+// What a manifest's JSON says, read alike by the worker and the pages. Whether an entry is good the core decides.
+
+/** So many bad entries of one manifest are named: its author sees what is wrong, and a page is not flooded. */
+const namedEntries = 20;
+
+const isRecord = (/** @type {unknown} */ value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isText = (/** @type {unknown} */ value) => typeof value === 'string';
+
+/** Has the form of an entry. A header's value may be a number. */
+function isEntry(/** @type {any} */ entry) {
+  if (!isRecord(entry)) return false;
+  const { bytes, pieceBytes, root, type = '', headers = {} } = entry;
+  return typeof bytes === 'number' && typeof pieceBytes === 'number' && isText(root) && isText(type) && isRecord(headers) &&
+    Object.values(headers).every((value) => isText(value) || typeof value === 'number');
+}
+
+/**
+ * Reads a manifest: the path to which a root is added for its digest list, whether the site switched all off, and the
+ * entries. Throws if it is no manifest at all.
+ * @param {string} text
+ */
+export function readManifest(text) {
+  const { version, digests = '/peer-cdn/digests/', resources = {}, disabled } = JSON.parse(text);
+  if (version !== 1 || !isText(digests) || !/^\/(?![/\\])/.test(digests) || !(disabled || isRecord(resources))) {
+    throw new Error('malformed-manifest');
+  }
+  return { digests, disabled: disabled === true, entries: disabled ? [] : Object.entries(resources) };
+}
+
+/**
+ * Hands over entry by entry. A bad one costs only itself; returns the paths to be named.
+ * @param {[string, any][]} entries
+ * @param {(path: string, entry: any) => boolean} add whether it is good
+ */
+export function listEntries(entries, add) {
+  return entries.filter(([path, entry]) => !(isEntry(entry) && add(path, entry))).slice(0, namedEntries).map(([path]) => path);
+}

@@ -1,0 +1,107 @@
+// What the worker makes of a manifest that the site sends: all that is good of it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { call, fields } from '../../sw/engine.js';
+import { ManifestKeeper } from '../../sw/manifest.js';
+import { badEntries, badForTheWorker } from '../vectors/entries.mjs';
+
+const root = 'ab'.repeat(32);
+const good = { bytes: 5, pieceBytes: 65536, root, type: 'a/b' };
+const route = call('add_route', '3\n/', 0);
+
+/** Whether the core, which all tests here share, lists a path. */
+function isListed(path) {
+  const id = call('open_exchange', route, [path, '', '', 'image'].join('\n'));
+  const [listed] = fields();
+  call('close_exchange', id);
+  return listed === 1;
+}
+
+/** A keeper whose site sends one text after another. */
+function keeper() {
+  const reports = [];
+  const changes = [];
+  const kept = new ManifestKeeper('/peer-cdn.json', async () => null, (code, url) => reports.push([code, url]),
+    (lists) => changes.push(lists));
+  const read = (manifest) => {
+    const text = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
+    globalThis.fetch = async () => new Response(text);
+    return kept.revalidate();
+  };
+  return { kept, reports, changes, read };
+}
+
+const named = (...paths) => paths.map((path) => ['malformed-manifest', path]);
+
+for (const [what, entry, path = '/bad'] of [...badEntries, ...badForTheWorker]) {
+  test(`an entry with ${what} costs itself, and is named`, async () => {
+    const { reports, changes, read } = keeper();
+    // By text: an object of JavaScript's has no member of the name __proto__.
+    const members = [['/first', good], [path, entry], ['/last', good]];
+    const text = members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join();
+    assert.equal(await read(`{"version":1,"resources":{${text}}}`), true);
+    assert.deepEqual(reports, named(path));
+    assert.deepEqual([isListed('/first'), isListed(path), isListed('/last')], [true, false, true]);
+    assert.deepEqual(changes, [true]);
+    // The same manifest is not read again.
+    await read(`{"version":1,"resources":{${text}}}`);
+    assert.equal(reports.length, 1);
+  });
+}
+
+test('of many bad entries twenty are named, and what is good beyond them is used', async () => {
+  const { reports, read } = keeper();
+  const bad = Array.from({ length: 1000 }, (_, i) => [`/bad${i}`, null]);
+  await read({ version: 1, resources: Object.fromEntries([...bad, ['/good', good]]) });
+  assert.deepEqual(reports, named(...bad.slice(0, 20).map(([path]) => path)));
+  assert(isListed('/good'));
+});
+
+test('the 10,001st entry is named, the others are used', async () => {
+  const { reports, read } = keeper();
+  const entries = Array.from({ length: 10_001 }, (_, i) => [`/${i}`, good]);
+  await read({ version: 1, resources: Object.fromEntries(entries) });
+  assert.deepEqual(reports, named('/10000'));
+  assert.deepEqual([isListed('/9999'), isListed('/10000')], [true, false]);
+});
+
+test('a manifest of bad entries alone lists nothing: what is held is kept', async () => {
+  const { changes, read } = keeper();
+  await read({ version: 1, resources: { '/a': null } });
+  assert.deepEqual(changes, [false]);
+});
+
+test('what is no manifest is refused whole, and the one before stays in use', async () => {
+  const { kept, reports, changes, read } = keeper();
+  await read({ version: 1, digests: '/lists/', resources: { '/a': good } });
+  const none = ['', 'no json', 'null', '5', '"x"', '[]', '{}', { version: 2, resources: {} }, { version: '1', resources: {} },
+    ...[null, 5, '', 'lists/', 'https://cdn.example/', '//cdn.example/', '/\\cdn.example/', ['/lists/'], {}].map((digests) =>
+      ({ version: 1, digests, resources: {} })),
+    ...[null, 5, 'x', [], [good]].map((resources) => ({ version: 1, resources }))];
+  for (const manifest of none) {
+    reports.length = 0;
+    assert.equal(await read(manifest), false, JSON.stringify(manifest));
+    assert.deepEqual(reports, named('/peer-cdn.json'));
+    assert(isListed('/a'));
+    assert.equal(kept.digests, '/lists/');
+  }
+  assert.deepEqual(changes, [true]);
+});
+
+test('the switch that turns all off works whatever the entries are', async () => {
+  for (const resources of [undefined, null, 5, { '/a': null }]) {
+    const { reports, changes, read } = keeper();
+    assert.equal(await read({ version: 1, disabled: true, resources }), true);
+    assert.deepEqual([reports, changes], [[], [false]]);
+    assert(!isListed('/a'));
+  }
+});
+
+test('what a good entry may leave out it may leave out', async () => {
+  const { reports, read } = keeper();
+  const { type: _, ...bare } = good;
+  await read({ version: 1, resources: { '/a': bare, '/b?v=2': { ...good, headers: {} }, '/c': { ...good, anyQuery: true },
+    '/d': { ...good, headers: { age: 'x' } }, '/e': { ...good, headers: { 'x-number': 5, empty: '' }, unknown: {} } } });
+  assert.deepEqual(reports, named('/d'));
+  assert.deepEqual(['/a', '/b?v=2', '/c?x', '/d', '/e'].map(isListed), [true, true, true, false, true]);
+});
