@@ -7,6 +7,7 @@ import {
 } from 'node:fs';
 import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
+import {borderModule} from './border.mjs';
 import {buildPreset} from './cmake.mjs';
 import {encodeText, fillIn, textModule, wasmPlugin} from './encode.mjs';
 import {innerProperties} from './glue.mjs';
@@ -44,13 +45,23 @@ export default create;
 
 /** Builds modules, and beside each one its text form and the types of both. */
 async function buildModules(names) {
-  await buildPreset('wasm', names);
+  await buildPreset('wasm', [...names, 'border']);
+  await buildBorder();
   for (const name of names) {
     const wasm = readFileSync(join(build, `${name}.wasm`));
     writeIfChanged(join(build, `${name}.wasm.js`), textModule(encodeText(wasm)));
     writeIfChanged(join(build, `${name}.wasm.d.ts`), 'declare const wasm: Uint8Array<ArrayBuffer>;\nexport default wasm;\n');
     if (existsSync(join(build, `${name}.mjs`))) writeIfChanged(join(build, `${name}.d.mts`), glueTypes);
   }
+}
+
+// build/border.js: what border.def lists, with the compiler's numbers.
+async function buildBorder() {
+  const {code, output} = await run(process.execPath, [join(build, 'wasm/border.cjs')]);
+  if (code !== 0) throw new Error(`border: ${output.slice(-500)}`);
+  const {module, types} = borderModule(JSON.parse(output));
+  writeIfChanged(join(build, 'border.js'), module);
+  writeIfChanged(join(build, 'border.d.ts'), types);
 }
 
 const banner = '/*! peer-cdn, MIT licence */';

@@ -1,10 +1,19 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
-import { alarm, call, callText, calmStep, calmWait, drain, fields, note, onFailure, progressWait, soon, streamBytes,
-  unattendedBytes } from './engine.js';
+import {
+  answerHeaders, bodyOutputs, calmStep, calmWait, progressWait, SOURCE_PEERS, streamBytes, unattendedBytes,
+} from '../build/border.js';
+import { alarm, call, callText, drain, fields, note, onFailure, soon } from './engine.js';
 import { openWindow } from './origin.js';
 import { addRun } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
+/** @typedef {import('../build/border.js').WorkerCore} WorkerCore */
+/** The calls about a body that end with the time. @typedef {Exclude<keyof WorkerCore & `body_${string}`, 'body_poll'>} BodyCall */
+/**
+ * Of these calls what stands between the body and the time.
+ * @template {BodyCall} Name
+ * @typedef {Parameters<WorkerCore[Name]> extends [any, ...infer Rest, any] ? Rest : never} BodyArguments
+ */
 /**
  * @typedef {object} Source
  * @property {() => void} close
@@ -101,12 +110,6 @@ export function handleCompany(root) {
  * @property {(code: string) => void} end
  */
 
-/** PieceSource::peers. */
-const peersSource = 1;
-
-/** The headers of an answer that the core judges by, in its order (OriginAnswer). */
-const judged = ['cache-control', 'vary', 'content-range', 'content-encoding', 'content-length', 'content-type'];
-
 let ids = 0;
 const tag = Math.random().toString(36).slice(2, 8);
 
@@ -200,18 +203,22 @@ export class Gathering {
     call('body_held', this.#id, begin, end);
   }
 
-  // Calls in with the time, then performs what came out.
-  #in(/** @type {string} */ name, /** @type {any[]} */ ...args) {
-    if (this.#over) return false;
+  /**
+   * Calls in with the time, then performs what came out.
+   * @template {BodyCall} Name
+   * @param {Name} name
+   * @param {BodyArguments<Name>} args
+   */
+  #in(name, ...args) {
+    if (this.#over) return;
     try {
-      const result = call(name, this.#id, ...args, performance.now());
+      const result = /** @type {Function} */ (call)(name, this.#id, ...args, performance.now());
       // A buffer is kept before the outputs that pass it on are performed.
-      if (result) this.#keep(args[0], args[1]);
+      const [job, piece] = /** @type {number[]} */ (/** @type {unknown} */ (args));
+      if (result) this.#keep(job, piece);
       this.#drain();
-      return result;
     } catch (error) {
       this.break(error);
-      return false;
     }
   }
 
@@ -230,22 +237,20 @@ export class Gathering {
     this.#timer = alarm(this.#timer, call('body_timeout', this.#id), () => this.#in('body_handle_timeout'));
   }
 
-  // By the number of Body::Output.
-  #performers = [
-    (/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) => void this.#read(job, begin, end),
-    (/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) => this.#openPeers(job, begin, end),
-    (/** @type {number} */ job, /** @type {number} */ bytes) => this.#jobs.get(job)?.grant?.(bytes),
-    (/** @type {number[]} */ ...fetch) => void this.#fetch(...fetch),
-    (/** @type {number} */ job, /** @type {number} */ skip, /** @type {number} */ until) =>
-      this.#jobs.get(job)?.accept?.(skip, until),
-    (/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) => void this.#store(job, begin, end),
-    (/** @type {number} */ job) => this.#close(job),
-    (/** @type {number} */ piece, /** @type {number} */ begin, /** @type {number} */ end) => this.#enqueue(piece, begin, end),
-    () => this.#done(),
-    (/** @type {number} */ error) => this.#fail(callText('error_code', error)),
-    (/** @type {number} */ job) => this.#drop(job),
-    (/** @type {number} */ job) => this.#pass(job),
-  ];
+  #performers = bodyOutputs({
+    read: (job, begin, end) => void this.#read(job, begin, end),
+    openPeers: (job, begin, end) => this.#openPeers(job, begin, end),
+    grant: (job, bytes) => this.#jobs.get(job)?.grant?.(bytes),
+    fetch: (...fetch) => void this.#fetch(...fetch),
+    accept: (job, skip, until) => this.#jobs.get(job)?.accept?.(skip, until),
+    store: (job, begin, end) => void this.#store(job, begin, end),
+    close: (job) => this.#close(job),
+    enqueue: (piece, begin, end) => this.#enqueue(piece, begin, end),
+    done: () => this.#done(),
+    fail: (error) => this.#fail(callText('error_code', error)),
+    drop: (job) => this.#drop(job),
+    pass: (job) => this.#pass(job),
+  });
 
   async #read(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
     const { store } = this.#around;
@@ -316,7 +321,7 @@ export class Gathering {
     const clock = new PeersClock();
     const source = this.#around.askPage?.(this.asked, { begin, end, origin, patience }, {
       piece: (piece, buffer, from, wasted) => {
-        clock.piece(from === peersSource);
+        clock.piece(from === SOURCE_PEERS);
         this.#waste(wasted);
         this.#piece(job, piece, buffer, from);
       },
@@ -383,7 +388,7 @@ export class Gathering {
     let told = Promise.resolve().then(() => this.#haveDigests());
     const reader = {
       head: (/** @type {Response} */ response) => {
-        const texts = judged.map((name) => response.headers.get(name) ?? '');
+        const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');
         this.#type = response.headers.get('content-type') ?? '';
         this.#in('body_head', job, response.status, [response.type, ...texts].join('\n'));
       },

@@ -27,7 +27,7 @@ export function startCore(wasm, test) {
   /** @type {any} */
   const core = exports;
   core._initialize();
-  const call = (/** @type {string} */ name, /** @type {Argument[]} */ ...args) => {
+  const call = (/** @type {string} */ name, /** @type {Argument[]} */ args) => {
     const numbers = args.filter((each) => {
       if (typeof each !== 'string' && !(each instanceof ArrayBuffer)) return true;
       const bytes = typeof each === 'string' ? encoder.encode(each) : new Uint8Array(each);
@@ -35,14 +35,14 @@ export function startCore(wasm, test) {
       new Uint8Array(core.memory.buffer).set(bytes, at);
       return false;
     });
-    return core[name](...numbers);
+    return /** @type {number} */ (core[name](...numbers));
   };
   return {
     /** Calls a function of the core: numbers in order, and at most one text, wherever it stands. @type {typeof call} */
     call,
     /** The same, of one that gives a text. */
-    callText(/** @type {string} */ name, /** @type {Argument[]} */ ...args) {
-      const length = call(name, ...args);
+    callText(/** @type {string} */ name, /** @type {Argument[]} */ args) {
+      const length = call(name, args);
       return read(core.text_out(), length);
     },
     /** What the last call left beside its result: to be read before the next one. */

@@ -1,4 +1,5 @@
 // The one place that starts the wasm core, and the one that calls into it.
+import { manifestWait } from '../build/border.js';
 import wasm from '../build/worker.wasm.js';
 import { startCore } from './core.js';
 
@@ -48,20 +49,23 @@ function guard(use) {
   }
 }
 
+/** @typedef {import('../build/border.js').WorkerCore} WorkerCore */
+
 /**
- * Calls into the core, as startCore() says. Throws when it is off.
- * @param {string} name
- * @param {import('./core.js').Argument[]} args
- * @returns {number}
+ * Calls into the core, as src/bind/border.def lists it. Throws when it is off.
+ * @template {keyof WorkerCore} Name
+ * @param {Name} name
+ * @param {Parameters<WorkerCore[Name]>} args
  */
-export const call = (name, ...args) => guard((running) => running.call(name, ...args));
+export const call = (name, ...args) => guard((running) => running.call(name, args));
 
 /**
  * The same, of a function that gives a text.
- * @param {string} name
- * @param {import('./core.js').Argument[]} args
+ * @template {keyof WorkerCore} Name
+ * @param {Name} name
+ * @param {Parameters<WorkerCore[Name]>} args
  */
-export const callText = (name, ...args) => guard((running) => running.callText(name, ...args));
+export const callText = (name, ...args) => guard((running) => running.callText(name, args));
 
 /** What the last call left beside its result: to be read before the next one. */
 export const fields = () => guard((running) => running.fields());
@@ -95,7 +99,7 @@ const draining = new Set();
 /**
  * One call in, every output out: performs all that the core decided. An output that calls in again (a stream
  * pulls while it is filled) leaves its own outputs to the loop that is running.
- * @param {string} poll 'chain_poll' or 'body_poll'
+ * @param {'chain_poll' | 'body_poll'} poll
  * @param {number} id
  * @param {((...fields: number[]) => void)[]} performers by the output's kind
  */
@@ -119,8 +123,3 @@ export function drain(poll, id, performers) {
  */
 export const soon = (promise, otherwise) =>
   Promise.race([promise ?? otherwise, new Promise((resolve) => setTimeout(resolve, manifestWait, otherwise))]);
-
-export const [
-  ackWait, manifestWait, manifestAge, progressWait, streamBytes, replyBytes, unattendedBytes, busyAckWait, heardMemory,
-  digestsWait, usualPatience, calmStep, calmWait, unwrittenBytes, putWait,
-] = Array.from({ length: 15 }, (_, which) => (core ? call('limit', which) : 0));

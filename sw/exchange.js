@@ -1,19 +1,16 @@
 // One routed request: runs the core's chain over the middlewares of the route.
+import {
+  CHAIN_ASKED, CHAIN_ERROR, CHAIN_NULL, CHAIN_PENDING, CHAIN_PENDING_WARM, CHAIN_RESPONSE, CHAIN_START, CHAIN_STORED_RESPONSE,
+  CHAIN_TIMEOUT, chainOutputs, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, putWait, unattendedBytes,
+} from '../build/border.js';
 import { Gathering } from './body.js';
-import { alarm, call, callText, drain, fields, putWait, unattendedBytes } from './engine.js';
+import { alarm, call, callText, drain, fields } from './engine.js';
 import { orOwn, passThrough } from './own.js';
 import { mayBePresent } from './pages.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
-
-// ChainEvent of the core.
-const [START, NULL, RESPONSE, STORED, ERROR, PENDING, TIMEOUT, PENDING_WARM, ASKED] = [0, 1, 2, 3, 4, 5, 6, 8, 9];
-const USER = 0;
-const CACHE = 1;
-const DELEGATE = 2;
-const NETWORK = 3;
 
 /**
  * What an exchange uses of the worker.
@@ -79,7 +76,7 @@ export class Exchange {
       this.#resolve = resolve;
       // Neither Chromium 156 nor Firefox fires request.signal's 'abort' here: a page that gives up before there is an
       // answer is noticed by the answer's body being cancelled.
-      this.#in(START, 0);
+      this.#in(CHAIN_START, 0);
     });
   }
 
@@ -87,21 +84,20 @@ export class Exchange {
     try {
       call('chain', this.#id, event, plugin, performance.now());
       drain('chain_poll', this.#id, this.#performers);
-      this.#timer = alarm(this.#timer, call('chain_timeout', this.#id), () => this.#in(TIMEOUT, 0));
+      this.#timer = alarm(this.#timer, call('chain_timeout', this.#id), () => this.#in(CHAIN_TIMEOUT, 0));
     } catch {
       this.#fallThrough();
     }
   }
 
-  // By the number of Chain::Output.
-  #performers = [
-    (/** @type {number} */ plugin) => void this.#start(plugin),
-    (/** @type {number} */ plugin) => this.#abort(this.#kinds[plugin]),
-    (/** @type {number} */ plugin) => this.#respond(plugin),
-    (/** @type {number} */ plugin) => this.#put(plugin),
-    () => {}, // reported where it happened, with the error itself
-    () => this.#fallThrough(),
-  ];
+  #performers = chainOutputs({
+    start: (plugin) => void this.#start(plugin),
+    abort: (plugin) => this.#abort(this.#kinds[plugin]),
+    respond: (plugin) => this.#respond(plugin),
+    put: (plugin) => this.#put(plugin),
+    report: () => {}, // reported where it happened, with the error itself
+    fallThrough: () => this.#fallThrough(),
+  });
 
   async #start(/** @type {number} */ plugin) {
     try {
@@ -109,11 +105,11 @@ export class Exchange {
       this.#middlewares[plugin] = middleware;
       const response = await middleware.get();
       if (response) this.#answers[plugin] = response;
-      this.#in(!response ? NULL : this.#kinds[plugin] === CACHE ? STORED : RESPONSE, plugin);
+      this.#in(!response ? CHAIN_NULL : this.#kinds[plugin] === PLUGIN_CACHE ? CHAIN_STORED_RESPONSE : CHAIN_RESPONSE, plugin);
     } catch (error) {
       // Being offline is no fault of a plugin.
       if (this.#kinds[plugin] === 0) this.#worker.report('plugin-failed', this.#event.request.url, error);
-      this.#in(ERROR, plugin);
+      this.#in(CHAIN_ERROR, plugin);
     }
   }
 
@@ -136,7 +132,7 @@ export class Exchange {
     if (this.#body) this.#work.push(this.#body.finished);
     // After the puts of the same drain, which may clone it.
     queueMicrotask(() => {
-      this.#resolve(this.#body || this.#kinds[plugin] !== NETWORK ? answer : this.#orOwn(answer));
+      this.#resolve(this.#body || this.#kinds[plugin] !== PLUGIN_NETWORK ? answer : this.#orOwn(answer));
       void Promise.allSettled(this.#work).then(() => this.#close());
     });
   }
@@ -160,7 +156,7 @@ export class Exchange {
   // Every byte was passed on, and the last ones are on their way to the store: by a page, if they are from peers.
   async #readBack() {
     for (let wait = 50; wait < 3000; wait *= 2) {
-      const response = await this.gather(CACHE);
+      const response = await this.gather(PLUGIN_CACHE);
       if (response) return response;
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
@@ -174,12 +170,12 @@ export class Exchange {
 
   // With no middleware of theirs in the route, the site's own caches are all that could do better than the network.
   #orOwn(/** @type {Response} */ response) {
-    return this.#kinds.includes(USER) ? response : orOwn(this.#event.request, response);
+    return this.#kinds.includes(PLUGIN_USER) ? response : orOwn(this.#event.request, response);
   }
 
   /** What NetworkPlugin gives where the core has nothing to do. */
   passThrough() {
-    return this.#kinds.includes(USER) ? fetch(this.#event.request) : passThrough(this.#event.request);
+    return this.#kinds.includes(PLUGIN_USER) ? fetch(this.#event.request) : passThrough(this.#event.request);
   }
 
   #close() {
@@ -213,9 +209,9 @@ export class Exchange {
   async gather(kind, { timeout = 0, patience = 0 } = {}) {
     const asked = this.#asked;
     if (!asked) return null;
-    if (kind === DELEGATE && !call('asks_peers', this.#id, mayBePresent(asked.root), patience, performance.now())) return null;
-    const asking = this.#gatherings[DELEGATE];
-    if (kind === NETWORK && asking) {
+    if (kind === PLUGIN_DELEGATE && !call('asks_peers', this.#id, mayBePresent(asked.root), patience, performance.now())) return null;
+    const asking = this.#gatherings[PLUGIN_DELEGATE];
+    if (kind === PLUGIN_NETWORK && asking) {
       // Peers take long, or nothing says that they do not: the origin begins, in the same body, and they take over.
       asking.hedge();
       const response = await asking.response;
@@ -226,21 +222,21 @@ export class Exchange {
     }
     const { store, runs, around } = this.#worker;
     // Only a long body needs a page that keeps the worker alive.
-    const needsPage = kind === DELEGATE || asked.length > unattendedBytes;
-    const [opened, held, page] = await Promise.all([store(), runs(asked.root), needsPage && this.#findPage()]);
-    if ((kind === DELEGATE && !page) || (kind === CACHE && !opened)) return null;
+    const needsPage = kind === PLUGIN_DELEGATE || asked.length > unattendedBytes;
+    const [opened, held, page] = await Promise.all([store(), runs(asked.root), needsPage ? this.#findPage() : null]);
+    if ((kind === PLUGIN_DELEGATE && !page) || (kind === PLUGIN_CACHE && !opened)) return null;
     if (this.lost(kind)) return null;
     call('held_begin');
     for (const run of held) call('held_add', ...run);
     const id = call('open_body', this.#id, kind, !!page);
     if (!id) return null;
-    const delegate = this.#kinds.indexOf(DELEGATE);
-    const pending = (/** @type {boolean} */ warm) => this.#in(warm ? PENDING_WARM : PENDING, delegate);
+    const delegate = this.#kinds.indexOf(PLUGIN_DELEGATE);
+    const pending = (/** @type {boolean} */ warm) => this.#in(warm ? CHAIN_PENDING_WARM : CHAIN_PENDING, delegate);
     // A body of the network turns to peers when there is company, if the route knows any.
-    const asks = this.#kinds.includes(DELEGATE) ? page : null;
+    const asks = this.#kinds.includes(PLUGIN_DELEGATE) ? page : null;
     const body = new Gathering(id, asked, held, around(opened, asks), pending);
     this.#gatherings[kind] = body;
-    if (kind === DELEGATE) this.#in(ASKED, delegate);
+    if (kind === PLUGIN_DELEGATE) this.#in(CHAIN_ASKED, delegate);
     // A hedged body is the network's too, which has no such limit.
     const timer = timeout && setTimeout(() => body.hedged || body.cancel(), timeout);
     const response = await body.response;

@@ -1,12 +1,17 @@
 // The service worker's entry: PeerCDN and its plugins.
+import {
+  BYPASS_HEADER, digestsWait, FLAG_AUTHORIZATION, FLAG_BYPASS, FLAG_CONDITION, FLAG_SAME_ORIGIN, MANIFEST_PATH, protocolVersion,
+  ROUTE_UNLISTED, STRATEGY_FASTEST, STRATEGY_ORDERED,
+} from '../build/border.js';
 import { handleCompany, handleStored, openCount } from './body.js';
-import { ask, call, callText, digestsWait, isOn, onFailure, regexps, soon } from './engine.js';
+import { ask, call, callText, isOn, onFailure, regexps, soon } from './engine.js';
 import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
 import { passThrough } from './own.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, exchanges, kindOf, NetworkPlugin }
   from './plugins.js';
+import { scope } from './scope.js';
 import { StoreKeeper } from './storage.js';
 
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
@@ -15,15 +20,12 @@ import { StoreKeeper } from './storage.js';
 /** How the middlewares of a route are asked: one after another, or all at once. */
 const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** @type {Strategy} */ ('fastest') };
 
-// Request headers, by the bit that tells the core of them.
+/** Request headers that the core is told of. @type {[number, string[]][]} */
 const flagged = [
-  [2, ['authorization']],
-  [4, ['x-peer-cdn']],
-  [8, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
+  [FLAG_AUTHORIZATION, ['authorization']],
+  [FLAG_BYPASS, [BYPASS_HEADER]],
+  [FLAG_CONDITION, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
 ];
-
-// The core's answer to 'route' for what the browser does itself because the manifest does not list it.
-const UNLISTED = -2;
 
 const isListOf = async (/** @type {string} */ root, /** @type {ArrayBuffer} */ list) => {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', list));
@@ -52,7 +54,7 @@ class PeerCDN extends EventTarget {
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin
    */
-  constructor({ manifest = '/peer-cdn.json' } = {}) {
+  constructor({ manifest = MANIFEST_PATH } = {}) {
     super();
     this.#manifest = new ManifestKeeper(manifest, () => this.#storage.open(), (code, url) => this.#report(code, url),
       (lists) => this.#handleManifest(lists));
@@ -76,7 +78,7 @@ class PeerCDN extends EventTarget {
       throw new TypeError('peer-cdn: GET(path, strategy, ...middlewares)');
     }
     if (!isOn()) return this;
-    const id = call('add_route', `${factories.map(kindOf).join('')}\n${path}`, strategy === 'fastest');
+    const id = call('add_route', `${factories.map(kindOf).join('')}\n${path}`, strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText('error_code', -id)}: ${path}`);
     this.#routes[id] = factories;
     regexps.length = 0;
@@ -90,14 +92,14 @@ class PeerCDN extends EventTarget {
       handleStored(root, begin, end);
       this.#manifest.ready().then(() => this.#storage.handleStored(root, begin, end)).catch(() => {});
     });
-    addEventListener('activate', (event) => event.waitUntil(
-      Promise.allSettled([clients.claim(), dropOldCaches(), this.#manifest.revalidate()])));
-    addEventListener('message', (event) => {
+    scope.addEventListener('activate', (event) => event.waitUntil(
+      Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.revalidate()])));
+    scope.addEventListener('message', (event) => {
       const { peerCdn, type, root } = event.data ?? {};
-      if (peerCdn === 1 && type === 'company') handleCompany(String(root));
+      if (peerCdn === protocolVersion && type === 'company') handleCompany(String(root));
       if (handleMessage(event)) broadcast('busy', { open: openCount(), cache: currentCache() });
     });
-    addEventListener('fetch', (event) => this.#handleFetch(event));
+    scope.addEventListener('fetch', (event) => this.#handleFetch(event));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners.
     void this.#manifest.load();
     return this;
@@ -108,9 +110,9 @@ class PeerCDN extends EventTarget {
     const { url, headers } = request;
     if (!isOn()) return;
     if (request.mode === 'navigate') event.waitUntil(this.#manifest.revalidate());
-    let flags = url.startsWith(`${location.origin}/`) ? 1 : 0;
+    let flags = url.startsWith(`${location.origin}/`) ? FLAG_SAME_ORIGIN : 0;
     for (const [flag, names] of flagged) {
-      if (/** @type {string[]} */ (names).some((name) => headers.has(name))) flags |= /** @type {number} */ (flag);
+      if (names.some((name) => headers.has(name))) flags |= flag;
     }
     const { pathname, search } = new URL(url);
     const words = [request.method, request.destination, request.cache, pathname + search].join('\n');
@@ -118,7 +120,7 @@ class PeerCDN extends EventTarget {
     try {
       const id = route();
       if (id >= 0) event.respondWith(this.#answer(event, route));
-      else if (id === UNLISTED && this.#manifest.isOld) event.waitUntil(this.#manifest.ready());
+      else if (id === ROUTE_UNLISTED && this.#manifest.isOld) event.waitUntil(this.#manifest.ready());
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.
     }
@@ -172,7 +174,7 @@ class PeerCDN extends EventTarget {
     const stored = this.#storage.mayHold(root) && (await soon(store?.digests(root).catch(() => null), null));
     if (stored && (await isListOf(root, stored))) return stored;
     const response = await ask(this.#manifest.digests + root,
-      { headers: { 'x-peer-cdn': 'bypass' }, signal: AbortSignal.timeout(digestsWait) });
+      { headers: { [BYPASS_HEADER]: 'bypass' }, signal: AbortSignal.timeout(digestsWait) });
     if (!response.ok) throw new Error(response.status < 500 ? 'digests-mismatch' : 'origin-unreachable');
     const list = await response.arrayBuffer();
     if (!(await isListOf(root, list))) throw new Error('digests-mismatch');

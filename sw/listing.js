@@ -1,4 +1,5 @@
 // What a manifest's JSON says, read alike by the worker and the pages. Whether an entry is good the core decides.
+import { DIGESTS_PATH, manifestVersion } from '../build/border.js';
 
 /** So many bad entries of one manifest are named: its author sees what is wrong, and a page is not flooded. */
 const namedEntries = 20;
@@ -20,8 +21,8 @@ function isEntry(/** @type {any} */ entry) {
  * @param {string} text
  */
 export function readManifest(text) {
-  const { version, digests = '/peer-cdn/digests/', resources = {}, disabled } = JSON.parse(text);
-  if (version !== 1 || !isText(digests) || !/^\/(?![/\\])/.test(digests) || !(disabled || isRecord(resources))) {
+  const { version, digests = DIGESTS_PATH, resources = {}, disabled } = JSON.parse(text);
+  if (version !== manifestVersion || !isText(digests) || !/^\/(?![/\\])/.test(digests) || !(disabled || isRecord(resources))) {
     throw new Error('malformed-manifest');
   }
   return { digests, disabled: disabled === true, entries: disabled ? [] : Object.entries(resources) };

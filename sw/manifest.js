@@ -1,12 +1,14 @@
 // Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
-import { ask, call, manifestAge, manifestWait, soon } from './engine.js';
+import { BYPASS_HEADER, DIGESTS_PATH, manifestAge, manifestWait } from '../build/border.js';
+import { ask, call, soon } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
 
 /** @typedef {import('./store.js').Store} Store */
 
 export class ManifestKeeper {
   /** Where digest lists are: a path, to which the root is added. */
-  digests = '/peer-cdn/digests/';
+  /** @type {string} */
+  digests = DIGESTS_PATH;
 
   #url;
   #store;
@@ -84,7 +86,7 @@ export class ManifestKeeper {
     await this.load();
     const response = await ask(this.#url, {
       cache: 'no-cache',
-      headers: { 'x-peer-cdn': 'bypass' },
+      headers: { [BYPASS_HEADER]: 'bypass' },
       signal: AbortSignal.timeout(manifestWait * 4),
     });
     // A site that took its manifest away shares nothing.

@@ -1,5 +1,6 @@
 // The pages of this site: which ones said hello, what is told to all, and what one of them is asked for.
-import { ackWait, busyAckWait, heardMemory, replyBytes } from './engine.js';
+import { ackWait, busyAckWait, CHANNEL, heardMemory, protocolVersion, replyBytes } from '../build/border.js';
+import { scope } from './scope.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
 /** @typedef {import('./body.js').PageReader} PageReader */
@@ -35,7 +36,7 @@ export function broadcast(type, detail = {}) {
  */
 export function startPages(onStored) {
   if (typeof BroadcastChannel !== 'function') return;
-  channel = new BroadcastChannel('peer-cdn');
+  channel = new BroadcastChannel(CHANNEL);
   channel.onmessage = ({ data }) => {
     if (data?.type === 'stored') onStored(String(data.root), +data.begin, +data.end);
   };
@@ -48,7 +49,7 @@ export function startPages(onStored) {
  * @param {ExtendableMessageEvent} event
  */
 export function handleMessage({ data, source }) {
-  if (data?.peerCdn !== 1 || !(source instanceof Client) || source.type !== 'window') return false;
+  if (data?.peerCdn !== protocolVersion || !(source instanceof Client) || source.type !== 'window') return false;
   if (data.type === 'bye') pages.delete(source.id);
   if (data.type === 'present') handlePresent(source.id, data);
   if (data.type !== 'hello') return false;
@@ -75,7 +76,7 @@ export function mayBePresent(/** @type {string} */ root) {
 }
 
 async function isThere(/** @type {string} */ id) {
-  const client = await clients.get(id);
+  const client = await scope.clients.get(id);
   if (client?.type === 'window') return client;
   pages.delete(id);
   heard.delete(id);
@@ -161,7 +162,7 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
       }
     }
   };
-  page.postMessage({ peerCdn: 1, url, range, root, bytes, pieceBytes, contentType, digests: digests + root, ...ask }, [port2]);
+  page.postMessage({ peerCdn: protocolVersion, url, range, root, bytes, pieceBytes, contentType, digests: digests + root, ...ask }, [port2]);
   return {
     close,
     grant: (/** @type {number} */ bytes) => port.postMessage({ type: 'grant', bytes }),

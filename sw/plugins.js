@@ -1,26 +1,20 @@
 // The plugins of the worker: factories of middlewares, { get, put }, for the chain of a route.
-import { usualPatience } from './engine.js';
+import { CACHE_PREFIX, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, usualPatience } from '../build/border.js';
 
 /** @typedef {import('./exchange.js').Exchange} Exchange */
 /** @typedef {{ get: () => Promise<Response | null> | Response | null, put?: (response: Response) => unknown }} Middleware */
 /** @typedef {(event: FetchEvent) => Middleware} MiddlewareFactory */
 
-// PluginKind of the core.
-const USER = 0;
-const CACHE = 1;
-const DELEGATE = 2;
-const NETWORK = 3;
-
 /** The plugins of ours behind their factories. @type {WeakMap<Function, number>} */
 const kinds = new WeakMap();
 
 /** Which kind of plugin made this factory. */
-export const kindOf = (/** @type {Function} */ factory) => kinds.get(factory) ?? USER;
+export const kindOf = (/** @type {Function} */ factory) => kinds.get(factory) ?? PLUGIN_USER;
 
 /** Requests of routes of ours. @type {WeakMap<FetchEvent, Exchange>} */
 export const exchanges = new WeakMap();
 
-let cacheName = 'peer-cdn-v1';
+let cacheName = `${CACHE_PREFIX}1`;
 let quota = 0;
 
 /** The Cache of the newest CachePlugin. */
@@ -31,15 +25,15 @@ export const currentQuota = () => quota;
 
 /** @type {(options: { timeout: number, patience: number }) => (event: FetchEvent) => Middleware} */
 const delegateFor = (options) => (event) => ({
-  get: () => exchanges.get(event)?.gather(DELEGATE, options) ?? null,
+  get: () => exchanges.get(event)?.gather(PLUGIN_DELEGATE, options) ?? null,
 });
 
 /** Answers from what is stored; null unless all of the asked range is. */
 export class CachePlugin {
   /** A store's Cache is named this + version. The pages use the same name. */
-  static peerFetch = 'peer-cdn-v';
+  static peerFetch = CACHE_PREFIX;
   /** The old spelling. */
-  static peerfetch = 'peer-cdn-v';
+  static peerfetch = CACHE_PREFIX;
 
   /** @type {MiddlewareFactory} May be passed on as a function: `cache.getMiddleware`. */
   getMiddleware;
@@ -52,11 +46,11 @@ export class CachePlugin {
     cacheName = CachePlugin.peerFetch + version;
     quota = quotaBytes;
     this.getMiddleware = (event) => ({
-      get: () => exchanges.get(event)?.gather(CACHE) ?? null,
+      get: () => exchanges.get(event)?.gather(PLUGIN_CACHE) ?? null,
       // Verified pieces are stored as they come, by whoever verified them: there is nothing left to do.
       put: () => {},
     });
-    kinds.set(this.getMiddleware, CACHE);
+    kinds.set(this.getMiddleware, PLUGIN_CACHE);
   }
 }
 
@@ -74,7 +68,7 @@ export class DelegatePlugin {
   constructor({ timeoutAfter = 5000, patience = usualPatience } = {}) {
     if (typeof patience !== 'number' || !(patience >= 0)) throw new TypeError('peer-cdn: patience is a number from 0 on');
     this.getMiddleware = delegateFor({ timeout: timeoutAfter, patience });
-    kinds.set(this.getMiddleware, DELEGATE);
+    kinds.set(this.getMiddleware, PLUGIN_DELEGATE);
   }
 }
 
@@ -87,12 +81,12 @@ export class NetworkPlugin {
     this.getMiddleware = (event) => ({
       get: async () => {
         const exchange = exchanges.get(event);
-        const response = await exchange?.gather(NETWORK);
-        if (response || exchange?.lost(NETWORK)) return response ?? null;
+        const response = await exchange?.gather(PLUGIN_NETWORK);
+        if (response || exchange?.lost(PLUGIN_NETWORK)) return response ?? null;
         return exchange ? exchange.passThrough() : fetch(event.request);
       },
     });
-    kinds.set(this.getMiddleware, NETWORK);
+    kinds.set(this.getMiddleware, PLUGIN_NETWORK);
   }
 }
 

@@ -1,6 +1,7 @@
 // Keeps the store within its quota: tells the core what is in it, and drops the roots that the core names.
+import { manifestWait, unwrittenBytes } from '../build/border.js';
 import { calm } from './body.js';
-import { call, callText, manifestWait, soon, unwrittenBytes } from './engine.js';
+import { call, callText, soon } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { addRun, Store } from './store.js';

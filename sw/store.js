@@ -2,9 +2,8 @@
 //
 // Every entry is whole and verified by whoever wrote it; begin and end are pieces, half-open.
 
-const RUN = '/peer-cdn/store/';
-const DIGESTS = '/peer-cdn/digests/';
-const MANIFEST = '/peer-cdn.json';
+import { DIGESTS_PATH, MANIFEST_PATH, STORE_PATH } from '../build/border.js';
+
 const FETCHED = 'x-peer-cdn-fetched';
 // The type with which the origin sent what a run holds; none on one that came from peers.
 const TYPE = 'x-peer-cdn-type';
@@ -53,7 +52,7 @@ export class Store {
    * @returns {Promise<{ buffer: ArrayBuffer, type: string | null } | null>} `type`: the origin's, where it was seen
    */
   async readRun(root, begin, end) {
-    const url = `${RUN}${root}?${begin}-${end}`;
+    const url = `${STORE_PATH}${root}?${begin}-${end}`;
     const writing = this.#writing.get(url);
     if (writing) return { buffer: await new Blob(writing.buffers).arrayBuffer(), type: writing.type };
     const response = await this.#cache.match(url);
@@ -70,7 +69,7 @@ export class Store {
    *   awaited before
    */
   async putRun(root, begin, end, buffers, { type, turn } = {}) {
-    const url = `${RUN}${root}?${begin}-${end}`;
+    const url = `${STORE_PATH}${root}?${begin}-${end}`;
     const run = { buffers, type: type ?? null };
     this.#writing.set(url, run);
     try {
@@ -88,7 +87,7 @@ export class Store {
    * @param {number} end
    */
   dropRun(root, begin, end) {
-    return this.#cache.delete(`${RUN}${root}?${begin}-${end}`);
+    return this.#cache.delete(`${STORE_PATH}${root}?${begin}-${end}`);
   }
 
   /**
@@ -97,7 +96,7 @@ export class Store {
    * @returns {Promise<ArrayBuffer | null>}
    */
   async digests(root) {
-    const response = await this.#cache.match(DIGESTS + root);
+    const response = await this.#cache.match(DIGESTS_PATH + root);
     return response ? response.arrayBuffer() : null;
   }
 
@@ -107,7 +106,7 @@ export class Store {
    * @param {BlobPart} list
    */
   putDigests(root, list) {
-    return this.#cache.put(DIGESTS + root, octets([list]));
+    return this.#cache.put(DIGESTS_PATH + root, octets([list]));
   }
 
   /**
@@ -116,8 +115,8 @@ export class Store {
    */
   async drop(root) {
     await Promise.all([
-      this.#cache.delete(RUN + root, { ignoreSearch: true }),
-      this.#cache.delete(DIGESTS + root),
+      this.#cache.delete(STORE_PATH + root, { ignoreSearch: true }),
+      this.#cache.delete(DIGESTS_PATH + root),
     ]);
   }
 
@@ -144,7 +143,7 @@ export class Store {
    * @returns {Promise<{ text: string, fetched: number } | null>}
    */
   async manifest() {
-    const response = await this.#cache.match(MANIFEST);
+    const response = await this.#cache.match(MANIFEST_PATH);
     return response
       ? { text: await response.text(), fetched: +/** @type {string} */ (response.headers.get(FETCHED)) } : null;
   }
@@ -154,7 +153,7 @@ export class Store {
    * @param {number} fetched Date.now() when it came
    */
   putManifest(text, fetched) {
-    return this.#cache.put(MANIFEST, new Response(text, {
+    return this.#cache.put(MANIFEST_PATH, new Response(text, {
       headers: { 'content-type': 'application/json', [FETCHED]: String(fetched) },
     }));
   }

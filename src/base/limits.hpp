@@ -14,6 +14,12 @@ using namespace std::chrono_literals;
 inline constexpr std::uint64_t kib = 1024;
 inline constexpr std::uint64_t mib = 1024 * kib;
 
+// What pages, workers, peers and the coordinator say in their first message. Another one is refused
+// with version-mismatch.
+inline constexpr std::uint32_t protocol_version = 1;
+// The form of /peer-cdn.json.
+inline constexpr std::uint32_t manifest_version = 1;
+
 // --- Resources (DESIGN section 5, Manifest) ---------------------------------------------------
 // 2,048 digests of 32 bytes are one 64 KiB digest list: a single small request, one heap page.
 inline constexpr std::uint32_t pieces_per_resource = 2048;

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,9 +19,12 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "bind/border.hpp"
 #include "http/engine.hpp"
 
-#define EXPORT extern "C" EMSCRIPTEN_KEEPALIVE
+// Every export, so that one which the list has otherwise does not compile.
+#define FUNCTION(result, name, parameters) extern "C" EMSCRIPTEN_KEEPALIVE result name parameters;
+#include "bind/border.def"
 
 // Whether the host's compiled regexp with that number matches a segment.
 extern "C" __attribute__((import_module("env"), import_name("host_test"))) int host_test(
@@ -29,20 +33,6 @@ extern "C" __attribute__((import_module("env"), import_name("host_test"))) int h
 namespace {
 
 using namespace peer_cdn;
-
-enum Flag : unsigned { same_origin = 1, authorization = 2, bypass = 4, condition = 8 };
-enum class ChainEvent : unsigned {
-  start,
-  null,
-  response,
-  stored_response,
-  error,
-  pending,
-  timeout,
-  cancel,
-  pending_warm,
-  asked
-};
 
 Engine engine;
 PieceSet held;
@@ -66,52 +56,50 @@ unsigned text_size() {
   return static_cast<unsigned>(text.size());
 }
 
+// Leaves the fields of an output, in the list's order. There is one for each: an output that the
+// list has not does not compile.
+#define OUTPUT(owner, type, ...)                                      \
+  [[maybe_unused]] void put([[maybe_unused]] const owner::type& it) { \
+    [[maybe_unused]] double* field = fields.data();                   \
+    __VA_ARGS__                                                       \
+  }
+#define FIELD(name, value) *field++ = static_cast<double>(value);
+#include "bind/border.def"
+
+template <class Output>
+int pass_out(const std::optional<Output>& output) {
+  if (!output) return -1;
+  std::visit([](const auto& it) { put(it); }, *output);
+  return static_cast<int>(output->index());
+}
+
 }  // namespace
 
 // Where the next call's text goes, of so many bytes.
-EXPORT char* text_in(unsigned bytes) {
+char* text_in(unsigned bytes) {
   text.resize(bytes);
   return text.data();
 }
 
 // Where a text that came out is. Functions that give one return its length.
-EXPORT const char* text_out() {
+const char* text_out() {
   return text.data();
 }
 
-EXPORT const double* fields_out() {
+const double* fields_out() {
   return fields.data();
 }
 
-EXPORT unsigned error_code(unsigned error) {
+unsigned error_code(unsigned error) {
   text = code(static_cast<Error>(error));
   return text_size();
-}
-
-EXPORT double limit(unsigned which) {
-  constexpr std::array<double, 15> values = {to_ms(Duration(limits::ack_wait)),
-                                             to_ms(Duration(limits::manifest_wait)),
-                                             to_ms(Duration(limits::manifest_age)),
-                                             to_ms(Duration(limits::progress_wait)),
-                                             static_cast<double>(limits::stream_bytes),
-                                             static_cast<double>(limits::reply_bytes),
-                                             static_cast<double>(limits::unattended_bytes),
-                                             to_ms(Duration(limits::busy_ack_wait)),
-                                             to_ms(Duration(limits::heard_memory)),
-                                             to_ms(Duration(limits::digests_wait)),
-                                             limits::patience,
-                                             to_ms(Duration(limits::calm_step)),
-                                             to_ms(Duration(limits::calm_wait)),
-                                             static_cast<double>(limits::unwritten_bytes),
-                                             to_ms(Duration(limits::put_wait))};
-  return values[which];
 }
 
 // --- Routes --------------------------------------------------------------------------------------
 
 // The route's number, or a refusal as its negative. Text: one digit a plugin (PluginKind), then the
 // path.
-EXPORT int add_route(unsigned strategy) {
+int add_route(unsigned strategy) {
   std::string_view path = text;
   std::vector<PluginKind> plugins;
   for (const char kind : next_line(path)) plugins.push_back(static_cast<PluginKind>(kind - '0'));
@@ -120,38 +108,39 @@ EXPORT int add_route(unsigned strategy) {
 }
 
 // The regexps of all routes, each behind a line end.
-EXPORT unsigned patterns() {
+unsigned patterns() {
   text.clear();
   for (const std::string& pattern : engine.patterns()) add_line(pattern);
   return text_size();
 }
 
-EXPORT void manifest_path() {
+void manifest_path() {
   engine.set_manifest_path(text);
 }
 
-// Text: method, destination, cache mode and path with query, a line each. -1: the browser's; -2: the
-// same, because the manifest does not list it.
-EXPORT int route(unsigned flags) {
+// Text: method, destination, cache mode and path with query, a line each. The route, or Unrouted.
+int route(unsigned flags) {
   std::string_view rest = text;
   RequestFields request;
   request.method = next_line(rest);
   request.destination = next_line(rest);
   request.cache = next_line(rest);
-  request.same_origin = (flags & same_origin) != 0;
-  request.has_authorization = (flags & authorization) != 0;
-  request.has_bypass = (flags & bypass) != 0;
-  request.has_condition = (flags & condition) != 0;
+  const auto has = [flags](RequestFlag flag) { return (flags & static_cast<unsigned>(flag)) != 0; };
+  request.same_origin = has(RequestFlag::same_origin);
+  request.has_authorization = has(RequestFlag::authorization);
+  request.has_bypass = has(RequestFlag::bypass);
+  request.has_condition = has(RequestFlag::condition);
   const Routed routed =
       engine.route(request, rest, [](std::uint32_t pattern, std::string_view segment) {
         return host_test(pattern, segment.data(), static_cast<unsigned>(segment.size())) != 0;
       });
   if (routed.whose == Routed::Whose::ours) return static_cast<int>(routed.id.value);
-  return routed.whose == Routed::Whose::unlisted ? -2 : -1;
+  return static_cast<int>(routed.whose == Routed::Whose::unlisted ? Unrouted::unlisted
+                                                                  : Unrouted::browser);
 }
 
 // Text: destination and Content-Type of an answer that we only pass on, a line each.
-EXPORT bool usable(unsigned status) {
+bool usable(unsigned status) {
   std::string_view type = text;
   const std::string_view destination = next_line(type);
   return is_usable(status, destination, type);
@@ -159,12 +148,12 @@ EXPORT bool usable(unsigned status) {
 
 // --- The manifest --------------------------------------------------------------------------------
 
-EXPORT void manifest_begin() {
+void manifest_begin() {
   engine.begin_manifest();
 }
 
 // Text: path, root and type, then name and value of each header; a line each. 0, or the Error.
-EXPORT unsigned manifest_add(double bytes, double piece_bytes, bool any_query) {
+unsigned manifest_add(double bytes, double piece_bytes, bool any_query) {
   std::string_view rest = text;
   ResourceFields resource;
   resource.path = next_line(rest);
@@ -180,12 +169,12 @@ EXPORT unsigned manifest_add(double bytes, double piece_bytes, bool any_query) {
   return static_cast<unsigned>(engine.add_resource(resource));
 }
 
-EXPORT void manifest_commit(bool disabled) {
+void manifest_commit(bool disabled) {
   engine.commit_manifest(disabled);
 }
 
 // Text: roots, 64 digits each, one after another. Leaves those that may be dropped from the store.
-EXPORT unsigned unlisted() {
+unsigned unlisted() {
   constexpr std::size_t digits = 2 * Digest::bytes_size;
   std::vector<Root> roots;
   for (std::size_t at = 0; at + digits <= text.size(); at += digits) {
@@ -205,27 +194,27 @@ static Root root_in() {
   return parse_digest(text).value_or(Root());
 }
 
-EXPORT void store_quota(double asked_bytes, double browser_bytes) {
+void store_quota(double asked_bytes, double browser_bytes) {
   engine.set_quota(peer_cdn::store_quota(asked_bytes, browser_bytes));
 }
 
 // Before store_add() of every run, in the order of the store's keys.
-EXPORT void store_count() {
+void store_count() {
   engine.clear_stored();
 }
 
 // Text: the root.
-EXPORT void store_add(unsigned begin, unsigned end) {
+void store_add(unsigned begin, unsigned end) {
   engine.add_stored(root_in(), {begin, end});
 }
 
 // Text: the root.
-EXPORT bool store_fits(unsigned begin, unsigned end) {
+bool store_fits(unsigned begin, unsigned end) {
   return engine.fits(root_in(), {begin, end});
 }
 
 // Text: the root. Leaves the roots to drop before the run fits (64 digits each), or a code.
-EXPORT unsigned store_make_room(unsigned begin, unsigned end, bool is_full) {
+unsigned store_make_room(unsigned begin, unsigned end, bool is_full) {
   const auto dropped = engine.make_room(root_in(), {begin, end}, is_full);
   if (!dropped) return error_code(static_cast<unsigned>(dropped.error()));
   text.clear();
@@ -237,7 +226,7 @@ EXPORT unsigned store_make_room(unsigned begin, unsigned end, bool is_full) {
 
 // Text: path with query, Range, If-Range and destination, a line each. Returns the exchange.
 // fields: listed, bytes, piece bytes, first piece, end piece, first byte, end byte.
-EXPORT unsigned open_exchange(unsigned route_id) {
+unsigned open_exchange(unsigned route_id) {
   std::string_view rest = text;
   const std::string_view path = next_line(rest);
   const std::string_view range = next_line(rest);
@@ -261,7 +250,7 @@ EXPORT unsigned open_exchange(unsigned route_id) {
 
 // Of a listed resource: root and type; then name and value of each header of the response's head,
 // which the origin's answer may change until the first byte. fields: its status.
-EXPORT unsigned head(unsigned id) {
+unsigned head(unsigned id) {
   text.clear();
   const Exchange* exchange = engine.exchange(ExchangeId{id});
   if (!exchange || !exchange->resource) return 0;
@@ -276,7 +265,7 @@ EXPORT unsigned head(unsigned id) {
   return text_size();
 }
 
-EXPORT void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
+void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
   Exchange* exchange = engine.exchange(ExchangeId{id});
   if (!exchange) return;
   Chain& it = exchange->chain;
@@ -305,22 +294,14 @@ EXPORT void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
   }
 }
 
-// The kind of the next output (its place in Chain::Output), or -1. fields: the plugin.
-EXPORT int chain_poll(unsigned id) {
+// The kind of the next output, or -1. fields: as border.def has them.
+int chain_poll(unsigned id) {
   Exchange* exchange = engine.exchange(ExchangeId{id});
-  if (!exchange) return -1;
-  const auto output = exchange->chain.poll_output();
-  if (!output) return -1;
-  if (const auto* it = std::get_if<Chain::Start>(&*output)) fields[0] = it->plugin;
-  if (const auto* it = std::get_if<Chain::Abort>(&*output)) fields[0] = it->plugin;
-  if (const auto* it = std::get_if<Chain::Respond>(&*output)) fields[0] = it->plugin;
-  if (const auto* it = std::get_if<Chain::Put>(&*output)) fields[0] = it->plugin;
-  if (const auto* it = std::get_if<Chain::Report>(&*output)) fields[0] = it->plugin;
-  return static_cast<int>(output->index());
+  return exchange ? pass_out(exchange->chain.poll_output()) : -1;
 }
 
 // When to call with ChainEvent::timeout, or -1.
-EXPORT double chain_timeout(unsigned id) {
+double chain_timeout(unsigned id) {
   const Exchange* exchange = engine.exchange(ExchangeId{id});
   const auto at = exchange ? exchange->chain.next_timeout() : std::nullopt;
   return at ? to_ms(*at) : -1;
@@ -330,7 +311,7 @@ EXPORT double chain_timeout(unsigned id) {
 
 // What our own requests needed: milliseconds until the first byte (of peers: the first piece), or
 // so many in vain.
-EXPORT void sample_first(bool of_peers, double wait_ms, bool in_vain, double now_ms) {
+void sample_first(bool of_peers, double wait_ms, bool in_vain, double now_ms) {
   const Duration wait = instant_from_ms(wait_ms).time_since_epoch();
   const Instant now = instant_from_ms(now_ms);
   Estimate& estimate = of_peers ? engine.peers() : engine.network();
@@ -338,36 +319,36 @@ EXPORT void sample_first(bool of_peers, double wait_ms, bool in_vain, double now
 }
 
 // So many bytes came from the network (or from peers) between these.
-EXPORT void sample_body(bool of_peers, double bytes, double begin_ms, double end_ms) {
+void sample_body(bool of_peers, double bytes, double begin_ms, double end_ms) {
   Estimate& estimate = of_peers ? engine.peers() : engine.network();
   estimate.handle_body(static_cast<std::uint64_t>(bytes), instant_from_ms(begin_ms),
                        instant_from_ms(end_ms));
 }
 
 // Whether the exchange's delegate is to ask a page; whether somebody may have it.
-EXPORT bool asks_peers(unsigned id, bool known, double patience, double now_ms) {
+bool asks_peers(unsigned id, bool known, double patience, double now_ms) {
   return engine.asks_peers(ExchangeId{id}, known, patience, instant_from_ms(now_ms));
 }
 
 // Of a listed resource. fields: 0, or how many times slower than the origin peers may be before the
 // page fetches from it too; the patience in ms.
-EXPORT void terms(unsigned id) {
+void terms(unsigned id) {
   const Terms terms = engine.terms(*engine.exchange(ExchangeId{id}));
   fields[0] = terms.origin;
   fields[1] = to_ms(terms.patience);
 }
 
-EXPORT void close_exchange(unsigned id) {
+void close_exchange(unsigned id) {
   engine.close(ExchangeId{id});
 }
 
 // --- Bodies --------------------------------------------------------------------------------------
 
 // What the store holds of the resource, before open_body().
-EXPORT void held_begin() {
+void held_begin() {
   held = PieceSet(limits::pieces_per_resource);
 }
-EXPORT void held_add(unsigned begin, unsigned end) {
+void held_add(unsigned begin, unsigned end) {
   held.add(PieceRange{begin, end});
 }
 
@@ -375,13 +356,13 @@ static Body* body(unsigned id) {
   return engine.body(BodyId{id});
 }
 
-EXPORT void body_start(unsigned id, double now) {
+void body_start(unsigned id, double now) {
   if (Body* it = body(id)) it->start(instant_from_ms(now));
 }
 
 // Text: the list's bytes, checked against the root.
 // False: it has a wrong length.
-EXPORT bool body_digests(unsigned id) {
+bool body_digests(unsigned id) {
   Body* it = body(id);
   if (!it) return false;
   auto digests =
@@ -392,7 +373,7 @@ EXPORT bool body_digests(unsigned id) {
 }
 
 // 0: the opener cannot answer.
-EXPORT unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
+unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
   const auto id = engine.open_body(ExchangeId{exchange}, static_cast<PluginKind>(opener),
                                    std::exchange(held, PieceSet()), attended);
   if (!id) return 0;
@@ -403,16 +384,16 @@ EXPORT unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
   return id->value;
 }
 
-EXPORT void body_held(unsigned id, unsigned begin, unsigned end) {
+void body_held(unsigned id, unsigned begin, unsigned end) {
   if (Body* it = body(id)) it->handle_held({begin, end});
 }
 
-EXPORT void body_pull(unsigned id, double bytes, double now) {
+void body_pull(unsigned id, double bytes, double now) {
   if (Body* it = body(id)) it->handle_pull(static_cast<std::int64_t>(bytes), instant_from_ms(now));
 }
 
-EXPORT bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, unsigned from,
-                       double now) {
+bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, unsigned from,
+                double now) {
   Body* it = body(id);
   const auto source = static_cast<PieceSource>(from);
   if (source == PieceSource::peers) engine.handle_warm();
@@ -420,12 +401,12 @@ EXPORT bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, 
                                 instant_from_ms(now));
 }
 
-EXPORT void body_wasted(unsigned id, double bytes) {
+void body_wasted(unsigned id, double bytes) {
   if (Body* it = body(id)) it->handle_wasted(static_cast<std::uint64_t>(bytes));
 }
 
 // Text: the digest's bytes.
-EXPORT bool body_digest(unsigned id, unsigned job, unsigned piece, double bytes, double now) {
+bool body_digest(unsigned id, unsigned job, unsigned piece, double bytes, double now) {
   Body* it = body(id);
   Digest actual;
   if (!it || text.size() != Digest::bytes_size) return false;
@@ -434,98 +415,62 @@ EXPORT bool body_digest(unsigned id, unsigned job, unsigned piece, double bytes,
                            instant_from_ms(now));
 }
 
-// Text: Response.type, Cache-Control, Vary, Content-Range, Content-Encoding, Content-Length and
-// Content-Type, a line each.
-EXPORT void body_head(unsigned id, unsigned job, unsigned status, double now) {
+// Text: Response.type, then the headers that border.def lists, a line each.
+void body_head(unsigned id, unsigned job, unsigned status, double now) {
   std::string_view rest = text;
   OriginAnswer answer;
   answer.status = status;
   answer.type = next_line(rest);
-  answer.cache_control = next_line(rest);
-  answer.vary = next_line(rest);
-  answer.content_range = next_line(rest);
-  answer.content_encoding = next_line(rest);
-  answer.content_length = next_line(rest);
-  answer.content_type = next_line(rest);
+#define ANSWER_HEADER(member, header) answer.member = next_line(rest);
+#include "bind/border.def"
   engine.handle_head(BodyId{id}, JobId{job}, answer, instant_from_ms(now));
 }
 
 // Text: the type with which the origin sent what the store holds of it.
-EXPORT void body_type(unsigned id) {
+void body_type(unsigned id) {
   engine.handle_type(BodyId{id}, text);
 }
 
 // Text: a code, or nothing.
-EXPORT void body_end(unsigned id, unsigned job, double now) {
+void body_end(unsigned id, unsigned job, double now) {
   if (Body* it = body(id)) it->handle_end(JobId{job}, error_of(text), instant_from_ms(now));
 }
 
-EXPORT void body_hedge(unsigned id, double now) {
+void body_hedge(unsigned id, double now) {
   if (Body* it = body(id)) it->handle_hedge(instant_from_ms(now));
 }
 
-EXPORT void body_company(unsigned id, double now) {
+void body_company(unsigned id, double now) {
   if (Body* it = body(id)) it->handle_company(instant_from_ms(now));
 }
 
-EXPORT void body_alive(unsigned id, unsigned job, double now) {
+void body_alive(unsigned id, unsigned job, double now) {
   if (Body* it = body(id)) it->handle_alive(JobId{job}, instant_from_ms(now));
 }
 
-EXPORT void body_cancel(unsigned id) {
+void body_cancel(unsigned id, double /*now*/) {
   if (Body* it = body(id)) it->handle_cancel();
 }
 
-EXPORT void body_handle_timeout(unsigned id, double now) {
+void body_handle_timeout(unsigned id, double now) {
   if (Body* it = body(id)) it->handle_timeout(instant_from_ms(now));
 }
 
-// The kind of the next output (its place in Body::Output), or -1. fields: its members in order,
-// ranges as begin and end.
-EXPORT int body_poll(unsigned id) {
+// The kind of the next output, or -1. fields: as border.def has them.
+int body_poll(unsigned id) {
   Body* it = body(id);
-  if (!it) return -1;
-  const auto output = it->poll_output();
-  if (!output) return -1;
-  const auto put = [](JobId job, double a = 0, double b = 0, double c = 0, double d = 0,
-                      double e = 0) { fields = {static_cast<double>(job.value), a, b, c, d, e}; };
-  if (const auto* read = std::get_if<Body::Read>(&*output)) {
-    put(read->job, read->pieces.begin, read->pieces.end);
-  } else if (const auto* peers = std::get_if<Body::OpenPeers>(&*output)) {
-    put(peers->job, peers->pieces.begin, peers->pieces.end);
-  } else if (const auto* grant = std::get_if<Body::Grant>(&*output)) {
-    put(grant->job, static_cast<double>(grant->bytes));
-  } else if (const auto* fetch = std::get_if<Body::Fetch>(&*output)) {
-    put(fetch->job, fetch->pieces.begin, fetch->pieces.end, fetch->whole, fetch->reload,
-        to_ms(fetch->wait));
-  } else if (const auto* accept = std::get_if<Body::Accept>(&*output)) {
-    put(accept->job, static_cast<double>(accept->skip), accept->until);
-  } else if (const auto* store = std::get_if<Body::Store>(&*output)) {
-    put(store->job, store->pieces.begin, store->pieces.end);
-  } else if (const auto* close = std::get_if<Body::Close>(&*output)) {
-    put(close->job);
-  } else if (const auto* drop = std::get_if<Body::Drop>(&*output)) {
-    put(drop->job);
-  } else if (const auto* enqueue = std::get_if<Body::Enqueue>(&*output)) {
-    fields = {static_cast<double>(enqueue->piece), static_cast<double>(enqueue->begin),
-              static_cast<double>(enqueue->end)};
-  } else if (const auto* passed = std::get_if<Body::Pass>(&*output)) {
-    put(passed->job);
-  } else if (const auto* failed = std::get_if<Body::Fail>(&*output)) {
-    fields[0] = static_cast<double>(failed->error);
-  }
-  return static_cast<int>(output->index());
+  return it ? pass_out(it->poll_output()) : -1;
 }
 
 // When to call body_handle_timeout(), or -1.
-EXPORT double body_timeout(unsigned id) {
+double body_timeout(unsigned id) {
   Body* it = body(id);
   const auto at = it ? it->next_timeout() : std::nullopt;
   return at ? to_ms(*at) : -1;
 }
 
 // fields: from cache, peers and origin, wasted.
-EXPORT void body_counts(unsigned id) {
+void body_counts(unsigned id) {
   fields.fill(0);
   const Body* it = body(id);
   if (!it) return;
@@ -535,6 +480,6 @@ EXPORT void body_counts(unsigned id) {
 }
 
 // The Error that is to be told of its origin, or 0.
-EXPORT unsigned close_body(unsigned id) {
+unsigned close_body(unsigned id) {
   return static_cast<unsigned>(engine.close(BodyId{id}));
 }

@@ -13,6 +13,7 @@
 
 #include "base/limits.hpp"
 #include "base/manifest.hpp"
+#include "base/names.hpp"
 #include "http/body.hpp"
 #include "http/chain.hpp"
 #include "http/estimate.hpp"
@@ -170,7 +171,7 @@ class Engine {
 
   Router router_;
   std::vector<Route> routes_;  // by RouteId
-  std::string manifest_path_ = "/peer-cdn.json";
+  std::string manifest_path_{names::manifest_path};
   Manifest manifest_;
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
+#include "base/names.hpp"
 #include "base/text.hpp"
 
 namespace peer_cdn {
@@ -60,7 +61,7 @@ std::uint32_t place_of(std::string_view text, std::vector<std::string>& table) {
 }  // namespace
 
 bool is_reserved(std::string_view path, std::string_view manifest_path) {
-  constexpr std::string_view ours = "/peer-cdn/";
+  constexpr std::string_view ours = names::own_path;
   return path.substr(0, ours.size()) == ours || path == manifest_path;
 }
 

@@ -1,7 +1,9 @@
 // Bounds that only the server's sockets and files have. The protocol's are in src/base/limits.hpp.
 
-/** A message of the protocol, limits::signal_bytes there: ws closes what is longer before we hold it. */
-export const messageBytes = 16 * 1024;
+export {
+  manifestEntries, messageBytes, pathBytes, pieceBytesMax, pieceBytesMin, piecesPerResource,
+} from '../../build/border.js';
+
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
 export const bufferedBytes = 1024 * 1024;
 /** Proxies drop sockets that are idle for a minute. */
@@ -14,12 +16,6 @@ export const unansweredMs = 10_000;
 export const rescanMs = 1000;
 /** What is read of a file at once. */
 export const readBytes = 1024 * 1024;
-/** limits::manifest_entries, path_bytes, piece_bytes_min, piece_bytes_max and pieces_per_resource there. */
-export const manifestEntries = 10_000;
-export const pathBytes = 2048;
-export const pieceBytesMin = 64 * 1024;
-export const pieceBytesMax = 16 * 1024 * 1024;
-export const piecesPerResource = 2048;
 /** Files that are not listed are named up to here; then it is said how many more there are. */
 export const warningsPerManifest = 100;
 /** More pieces than this are made larger, but no larger than that. */

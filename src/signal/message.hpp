@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "base/variant.hpp"
 
 namespace peer_cdn::signal {
 
-inline constexpr std::uint32_t version = 1;
+inline constexpr std::uint32_t version = limits::protocol_version;
 
 // The first eight hex digits of a root: enough for a hint that somebody can serve it.
 using Mark = std::uint32_t;

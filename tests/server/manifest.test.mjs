@@ -85,7 +85,8 @@ async function made(folder, options) {
 
 /** How many entries of a manifest the browser's core takes. */
 function taken({resources}) {
-  const {call} = startCore(wasm, () => false);
+  const core = startCore(wasm, () => false);
+  const call = (name, ...args) => core.call(name, args);
   call('manifest_begin');
   return Object.entries(resources).filter(([path, {root, type, bytes, pieceBytes}]) =>
     call('manifest_add', [path, root, type].join('\n'), bytes, pieceBytes, false) === 0).length;

@@ -22,7 +22,7 @@ const shorter = (file) => file.body.slice(0, file.bytes - 15);
 const servers = {
   'with ranges': undefined,
   'without ranges': whole,
-  'without ranges and lengths': async (request, serve) => withHeaders({ 'content-length': '' })(request, () => whole(request, serve)),
+  'without ranges and lengths': (request, serve) => withHeaders({ 'content-length': '' })(request, () => whole(request, serve)),
 };
 
 for (const [name, change] of Object.entries({ longer, shorter })) {
@@ -41,7 +41,7 @@ for (const [name, change] of Object.entries({ longer, shorter })) {
         const mayBreak = server === 'without ranges and lengths' && bytes > 65536;
         assert.ok(isEnded || mayBreak, what);
         await clock.pass(1000);
-        assert.deepEqual(worker.events.error.map(({ code, url: { length } }) => [code, length > 0]), [['origin-changed', true]], what);
+        assert.deepEqual(worker.events.error.map(({ code, url: told }) => [code, told.endsWith(url)]), [['origin-changed', true]], what);
 
         // From then on it is the browser's own request, and one.
         origin.log.length = 0;
@@ -97,7 +97,7 @@ test('a file whose bytes differ in the middle breaks off once, and can be loaded
   assert.equal(worker.events.error.length, 1);
 });
 
-test('other bytes in a small file, or in the first piece of a large one, are the origin\'s own from the first byte on', async () => {
+test('other bytes before the first piece was passed on are the origin\'s own from the first byte on', async () => {
   for (const bytes of sizes) {
     const place = await scene({ bytes, page: true });
     const body = place.file.body.slice();
@@ -116,8 +116,8 @@ const atMost = (most, total) => async (request, serve) => {
   const answer = await serve();
   const size = +/\/(\d+)$/.exec(answer.headers['content-range'])[1];
   const end = Math.min(size, to ? +to + 1 : size, +from + most);
-  const headers = { ...answer.headers, 'content-range': `bytes ${from}-${end - 1}/${total ?? size}`, 'content-length': `${end - from}` };
-  return { ...answer, headers, body: answer.body.slice(0, end - from) };
+  const told = { 'content-range': `bytes ${from}-${end - 1}/${total ?? size}`, 'content-length': `${end - from}` };
+  return { ...answer, headers: { ...answer.headers, ...told }, body: answer.body.slice(0, end - from) };
 };
 
 test('a server that sends less than it was asked for, or does not know the total, is taken for what it is', async () => {

@@ -3,15 +3,22 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import wasm from '../../build/worker.wasm.js';
+import * as border from '../../build/border.js';
 import { startCore } from '../../sw/core.js';
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url)));
 const KINDS = ['user', 'cache', 'delegate', 'network'];
+/** The names of outputs by their numbers. */
+const namesOf = (outputs) => outputs(new Proxy({}, { get: (_, name) => name }));
+const [chain, body] = [namesOf(border.chainOutputs), namesOf(border.bodyOutputs)];
 const root = 'ab'.repeat(32);
 
 function start() {
   const regexps = [];
-  const { call, callText, fields, size } = startCore(wasm, (pattern, text) => regexps[pattern].test(text));
+  const core = startCore(wasm, (pattern, text) => regexps[pattern].test(text));
+  const { fields, size } = core;
+  const call = (name, ...args) => core.call(name, args);
+  const callText = (name, ...args) => core.callText(name, args);
   const addRoute = (path, strategy = 0, kinds = '3') => {
     const id = call('add_route', `${kinds}\n${path}`, strategy);
     regexps.length = 0;
@@ -137,8 +144,9 @@ test('bad entries of a manifest are refused with a code', () => {
 });
 
 test('every chain of the vectors gives its outputs in order', () => {
-  const EVENTS = { start: 0, null: 1, response: 2, stored: 3, stored_response: 3, error: 4, pending: 5, timeout: 6, cancel: 7 };
-  const NAMES = ['start', 'abort', 'respond', 'put', 'report', 'fall through'];
+  const EVENTS = { start: border.CHAIN_START, null: border.CHAIN_NULL, response: border.CHAIN_RESPONSE,
+    stored: border.CHAIN_STORED_RESPONSE, stored_response: border.CHAIN_STORED_RESPONSE, error: border.CHAIN_ERROR,
+    pending: border.CHAIN_PENDING, timeout: border.CHAIN_TIMEOUT, cancel: border.CHAIN_CANCEL };
   let steps = 0;
   for (const { case: name, strategy, plugins, steps: script } of vectors('chains').chains) {
     const { call, addRoute, drain } = start();
@@ -149,7 +157,8 @@ test('every chain of the vectors gives its outputs in order', () => {
       const event = words[0] === 'answer' ? EVENTS[words[2]] : EVENTS[words[0]];
       if (event === undefined) break; // not an event of the border
       call('chain', id, event, Number(words[1] ?? 0), at);
-      const outputs = drain('chain_poll', id).map(([kind, plugin]) => (kind === 5 ? NAMES[5] : `${NAMES[kind]} ${plugin}`));
+      const outputs = drain('chain_poll', id)
+        .map(([kind, plugin]) => (chain[kind] === 'fallThrough' ? 'fall through' : `${chain[kind]} ${plugin}`));
       const plain = (each) => each.replace(/[-_ ]/g, ' ');
       assert.deepEqual(outputs.map(plain), out.map(plain), `${name}: ${action}`);
       steps++;
@@ -170,20 +179,21 @@ test('a body goes from window to store through the border, and leaves nothing be
   for (let round = 0; round < 200; round++) {
     const exchange = call('open_exchange', 0, '/f\n\n');
     call('held_begin');
-    const id = call('open_body', exchange, 3, true);
+    const id = call('open_body', exchange, border.PLUGIN_NETWORK, true);
     assert.ok(id > 0);
     const list = new Uint8Array(128);
     digests.forEach((digest, i) => list.set(new Uint8Array(digest), 32 * i));
     assert.equal(call('body_digests', id, list.buffer.slice(0, 96)), 0);
     assert.equal(call('body_digests', id, list.buffer), 1);
     call('body_start', id, 0);
-    assert.deepEqual(drain('body_poll', id).map((each) => each.slice(0, 7)), [[3, 1, 0, 4, 1, 0, 0]]);
+    assert.deepEqual(drain('body_poll', id).map((each) => each.slice(0, 7)), [[body.indexOf('fetch'), 1, 0, 4, 1, 0, 0]]);
     call('body_head', id, 1, 200, 'basic\n\n\n\n', 0);
-    assert.deepEqual(drain('body_poll', id).map((each) => each.slice(0, 4)), [[4, 1, 0, 4]]);
+    assert.deepEqual(drain('body_poll', id).map((each) => each.slice(0, 4)), [[body.indexOf('accept'), 1, 0, 4]]);
     call('body_pull', id, 1 << 20, 0);
     for (const [i, piece] of pieces.entries()) assert.equal(call('body_digest', id, 1, i, piece.length, digests[i], 0), 1);
     const outputs = drain('body_poll', id);
-    assert.deepEqual(outputs.map(([kind]) => kind).sort(), [5, 6, 7, 7, 7, 7, 8]);
+    assert.deepEqual(outputs.map(([kind]) => body[kind]).sort(),
+      ['close', 'done', 'enqueue', 'enqueue', 'enqueue', 'enqueue', 'store']);
     call('body_counts', id);
     assert.equal(call('close_body', id), 0);
     call('close_exchange', exchange);
@@ -215,5 +225,5 @@ test('texts cross as UTF-8, and a trap is an error that can be caught', () => {
   const { call, callText, addRoute } = start();
   assert.equal(addRoute('/a/:x([\u00e4\u20ac]+)'), 0);
   assert.equal(callText('patterns'), '\n[\u00e4\u20ac]+');
-  assert.throws(() => call('limit', 0xfffffff), WebAssembly.RuntimeError);
+  assert.throws(() => call('open_exchange', 0xfffffff, '/x'), WebAssembly.RuntimeError);
 });

@@ -1,0 +1,57 @@
+// Makes build/border.js, and its types, of what build/wasm/border.cjs prints (src/bind/border.def): constants that the bundler
+// puts in their places, and the types that a misspelt call, field or code does not pass.
+
+const camel = (name) => name[0].toLowerCase() + name.slice(1);
+const lines = (list) => list.map((line) => `${line}\n`).join('');
+
+/** "(unsigned id, text code)" as [['id', 'number'], ['code', 'text']]. */
+function parametersOf(spelt) {
+  return spelt.slice(1, -1).split(',').map((each) => each.trim()).filter(Boolean).map((each) => {
+    const [type, name] = each.split(' ');
+    return [name, {text: 'string | ArrayBuffer', bool: 'boolean'}[type] ?? 'number'];
+  });
+}
+
+const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${type}`).join(', ');
+
+/**
+ * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
+ *   answerHeaders: string[], codes: string[], functions: [string, string, string][],
+ *   outputs: [string, string, number, string][]}} border
+ * @returns {{module: string, types: string}}
+ */
+export function borderModule({enums, limits, names, answerHeaders, codes, functions, outputs}) {
+  const constants = Object.entries({...Object.fromEntries(Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value])),
+    ...limits, ...names});
+  const owners = [...new Set(outputs.map(([owner]) => owner))];
+  const of = (owner) => outputs.filter(([each]) => each === owner).sort((a, b) => a[2] - b[2]);
+  const note = '// Made by scripts/border.mjs of src/bind/border.def.\n';
+  const module = note + lines([
+    ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
+    `export const answerHeaders = ${JSON.stringify(answerHeaders)};`,
+    ...owners.map((owner) =>
+      `export const ${camel(owner)}Outputs = (perform) => [${of(owner).map(([, type]) => `perform.${camel(type)}`).join(', ')}];`),
+  ]);
+  const types = note + lines([
+    ...constants.map(([name, value]) => `export declare const ${name}: ${JSON.stringify(value)};`),
+    '/** The headers that the judge of answers reads, in its order. */',
+    'export declare const answerHeaders: readonly string[];',
+    '/** Every code of README.md\'s table. */',
+    `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
+    ...owners.flatMap((owner) => [
+      `/** What a host does of what a ${owner} decides. */`,
+      `export interface ${owner}Performer {`,
+      ...of(owner).map(([, type, , fields]) =>
+        `  ${camel(type)}(${fields.split(',').filter(Boolean).map((field) => `${field}: number`).join(', ')}): void;`),
+      '}',
+      `/** By the number of the output. */`,
+      `export declare const ${camel(owner)}Outputs: (perform: ${owner}Performer) => ((...fields: number[]) => void)[];`,
+    ]),
+    '/** The exports of the worker\'s module, as sw/core.js calls them: a text crosses by itself. */',
+    'export interface WorkerCore {',
+    ...functions.map(([result, name, spelt]) =>
+      `  ${name}(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`),
+    '}',
+  ]);
+  return {module, types};
+}

@@ -1,0 +1,22 @@
+// The names under which the parts of a site find each other. They are published, or stand in what
+// visitors have stored: none may change without a way for what is older.
+#pragma once
+
+#include <string_view>
+
+namespace peer_cdn::names {
+
+// The worker's Cache is named this and the site's version of it.
+inline constexpr std::string_view cache_prefix = "peer-cdn-v";
+// Our own reads of the origin have this header. The router never takes them.
+inline constexpr std::string_view bypass_header = "x-peer-cdn";
+inline constexpr std::string_view manifest_path = "/peer-cdn.json";
+// Below it everything is ours, and no route takes it.
+inline constexpr std::string_view own_path = "/peer-cdn/";
+// Where digest lists are unless the manifest says otherwise, and where they are kept in the store.
+inline constexpr std::string_view digests_path = "/peer-cdn/digests/";
+inline constexpr std::string_view store_path = "/peer-cdn/store/";
+// The BroadcastChannel between the worker and the pages.
+inline constexpr std::string_view channel = "peer-cdn";
+
+}  // namespace peer_cdn::names

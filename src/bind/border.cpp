@@ -1,0 +1,166 @@
+// Prints border.def with the numbers that the compiler gives it, as JSON: scripts/border.mjs makes
+// JavaScript of it. A name that is missing in the list of an enum is a warning of the switch in
+// check_*, and so an error.
+#include "bind/border.hpp"
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/error.hpp"
+#include "base/limits.hpp"
+#include "base/names.hpp"
+#include "base/pieces.hpp"
+#include "http/body.hpp"
+#include "http/chain.hpp"
+
+namespace {
+
+using namespace peer_cdn;
+namespace all = peer_cdn::limits;
+
+double to_number(Duration duration) {
+  return to_ms(duration);
+}
+template <class Rep, class Period>
+double to_number(std::chrono::duration<Rep, Period> duration) {
+  return to_ms(Duration(duration));
+}
+template <class T>
+requires std::is_arithmetic_v<T>
+double to_number(T value) {
+  return static_cast<double>(value);
+}
+
+// The place of a type in a variant: what index() says when it is there.
+template <class T, class... Ts>
+constexpr std::size_t place_in(const std::variant<Ts...>*) {
+  std::size_t place = 0;
+  (void)((std::is_same_v<T, Ts> || (++place, false)) || ...);
+  return place;
+}
+
+// Commas between members; braces around them.
+class Object {
+ public:
+  Object(const char* name, char open, char close) : close_(close) {
+    std::printf("%s\"%s\": %c", first_in_file ? "" : ",\n", name, open);
+    first_in_file = false;
+  }
+  ~Object() { std::printf("%c", close_); }
+  void next() {
+    std::printf("%s\n ", first_ ? "" : ",");
+    first_ = false;
+  }
+
+ private:
+  static inline bool first_in_file = true;
+  bool first_ = true;
+  char close_;
+};
+
+std::string quoted(std::string_view text) {
+  return '"' + std::string(text) + '"';
+}
+
+void print_enums() {
+  Object object("enums", '{', '}');
+  const auto add = [&object](std::string_view prefix, const std::string& name, double value) {
+    object.next();
+    std::printf("\"%s_%s\": %.17g", std::string(prefix).c_str(), name.c_str(), value);
+  };
+#define ENUM(type, prefix, ...)  \
+  {                              \
+    constexpr auto at = #prefix; \
+    __VA_ARGS__                  \
+  }
+#define VALUE(type, name) add(at, #name, static_cast<double>(type::name));
+#include "bind/border.def"
+}
+
+// Does nothing: here the compiler misses what a list has forgotten.
+#define ENUM(type, prefix, ...)                    \
+  [[maybe_unused]] void check_##type(type value) { \
+    switch (value) { __VA_ARGS__ }                 \
+  }
+#define VALUE(type, name) \
+  case type::name:        \
+    break;
+#include "bind/border.def"
+
+void print_limits() {
+  Object object("limits", '{', '}');
+#define LIMIT(name, limit) \
+  object.next();           \
+  std::printf("\"%s\": %.17g", #name, to_number(all::limit));
+#include "bind/border.def"
+}
+
+void print_names() {
+  Object object("names", '{', '}');
+#define NAME(name, text) \
+  object.next();         \
+  std::printf("\"%s\": %s", #name, quoted(text).c_str());
+#include "bind/border.def"
+}
+
+void print_headers() {
+  Object object("answerHeaders", '[', ']');
+#define ANSWER_HEADER(member, header) \
+  object.next();                      \
+  std::printf("%s", quoted(header).c_str());
+#include "bind/border.def"
+}
+
+void print_codes() {
+  Object object("codes", '[', ']');
+  for (unsigned error = 1; error <= static_cast<unsigned>(Error::last); ++error) {
+    object.next();
+    std::printf("%s", quoted(code(static_cast<Error>(error))).c_str());
+  }
+}
+
+// The parameters as JavaScript passes them: "unsigned begin, text root".
+#define TEXT_FIRST(name) text name,
+#define TEXT(name) , text name
+#define TEXT_ONLY(name) text name
+#define SPELL(parameters) #parameters
+#define SPELL_EXPANDED(parameters) SPELL(parameters)
+
+void print_functions() {
+  Object object("functions", '[', ']');
+#define FUNCTION(result, name, parameters)                                    \
+  object.next();                                                              \
+  std::printf("[%s, %s, %s]", quoted(#result).c_str(), quoted(#name).c_str(), \
+              quoted(SPELL_EXPANDED(parameters)).c_str());
+#include "bind/border.def"
+}
+
+void print_outputs() {
+  Object object("outputs", '[', ']');
+  std::string fields;
+#define OUTPUT(owner, type, ...)                                                                  \
+  fields.clear();                                                                                 \
+  __VA_ARGS__                                                                                     \
+  object.next();                                                                                  \
+  std::printf("[\"%s\", \"%s\", %u, %s]", #owner, #type,                                          \
+              static_cast<unsigned>(place_in<owner::type>(static_cast<owner::Output*>(nullptr))), \
+              quoted(fields).c_str());
+#define FIELD(name, value) fields += fields.empty() ? #name : "," #name;
+#include "bind/border.def"
+}
+
+}  // namespace
+
+int main() {
+  std::printf("{");
+  print_enums();
+  print_limits();
+  print_names();
+  print_headers();
+  print_codes();
+  print_functions();
+  print_outputs();
+  std::printf("}\n");
+}
