@@ -10,6 +10,7 @@ import {Resources} from './resources.js';
 import {Seeder} from './seeder.js';
 import {browserId, uploadOf} from './settings.js';
 import {Socket} from './socket.js';
+import {within} from './within.js';
 
 const CACHE_PREFIX = 'peer-cdn-v';
 
@@ -70,7 +71,7 @@ export class Page {
     const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store, this.#pieces)));
     const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
     /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */
-    this.informed = webrtc ? Promise.race([this.#socket.settled, after(engine.firstSocketMs)]) : Promise.resolve();
+    this.informed = webrtc ? within(engine.firstSocketMs, this.#socket.settled) : Promise.resolve();
     this.setUpload(upload);
     if (this.#stopped) throw new Error('engine-failed');
     this.#bridge = new Bridge(form, engine.aliveMs, {
