@@ -101,6 +101,7 @@ export class Page {
     this.#manifest = Promise.resolve(this.#manifest).then(async () => {
       const store = await this.#store;
       await this.resources.load(store, orFetch);
+      if (this.#stopped) return;
       if (this.resources.disabled) return this.#listener.disabled();
       this.resources.list();
       await this.resources.announce(store);
