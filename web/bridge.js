@@ -34,6 +34,13 @@ export class Bridge {
     return Boolean(this.#container?.controller);
   }
 
+  /** @param {'stream' | 'reply'} form */
+  setForm(form) {
+    if (form === this.#form) return;
+    this.#form = form;
+    this.#hello();
+  }
+
   /** To the worker and to the other pages. */
   broadcast(message) {
     this.#channel?.postMessage(message);

@@ -51,11 +51,11 @@ export class Page {
 
   /**
    * Throws if the engine cannot start.
-   * @param {import('./plugin.js').PeerOptions} options
+   * @param {import('./plugin.js').PeerOptions & { orFetch?: boolean }} options `orFetch`: the manifest may be the origin's
    * @param {boolean | Partial<import('./settings.js').Upload> | undefined} upload
    * @param {Listener} listener
    */
-  constructor({cacheName, form, servers, socket}, upload, listener) {
+  constructor({cacheName, form, orFetch = form === 'reply', servers, socket}, upload, listener) {
     this.#listener = listener;
     const {engine, guardHost} = createEngine(() => this.#fail());
     this.#engine = engine;
@@ -79,7 +79,7 @@ export class Page {
       tell: (message) => this.#hear(message),
     });
     this.#lead();
-    this.manifest(form === 'reply');
+    this.manifest(orFetch);
     this.#watchNetwork();
     if (globalThis.document) this.#warm();
   }
@@ -116,10 +116,20 @@ export class Page {
   }
 
   /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
-  setUpload(options) {
+  uploadOf(options) {
     const {uploadRate, uploadBytes} = this.#engine;
-    this.upload = uploadOf(options, {on: true, bytesPerSecond: uploadRate, bytes: uploadBytes});
+    return uploadOf(options, {on: true, bytesPerSecond: uploadRate, bytes: uploadBytes});
+  }
+
+  /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
+  setUpload(options) {
+    this.upload = this.uploadOf(options);
     this.#engine.upload(this.upload.on, this.upload.bytesPerSecond, this.upload.bytes);
+  }
+
+  /** @param {'stream' | 'reply'} form */
+  setForm(form) {
+    this.#bridge.setForm(form);
   }
 
   /** Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes. */
