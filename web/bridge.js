@@ -34,6 +34,13 @@ export class Bridge {
     return Boolean(this.#container?.controller);
   }
 
+  /** @param {'stream' | 'reply'} form */
+  setForm(form) {
+    if (form === this.#form) return;
+    this.#form = form;
+    this.#hello();
+  }
+
   /** To the worker and to the other pages. */
   broadcast(message) {
     this.#channel?.postMessage(message);
@@ -116,12 +123,15 @@ export class Bridge {
  * @param {number} aliveMs how often the worker hears that it is not forgotten
  */
 export function stream(readers, handle, {begin, end, origin, patience}, port, aliveMs) {
+  // The page's own listener may answer the same request (the long form): then only this answer is sent.
+  const post = port.postMessage.bind(port);
+  port.postMessage = () => {};
   let promised = false;
   const promise = (warm) => {
-    if (!promised) port.postMessage({type: 'pending', warm});
+    if (!promised) post({type: 'pending', warm});
     promised = true;
   };
-  const alive = setInterval(() => port.postMessage({type: 'ack'}), aliveMs);
+  const alive = setInterval(() => post({type: 'ack'}), aliveMs);
   const close = () => {
     clearInterval(alive);
     port.close();
@@ -130,10 +140,10 @@ export function stream(readers, handle, {begin, end, origin, patience}, port, al
     pending: promise,
     piece(piece, buffer, from) {
       promise(true);
-      port.postMessage({type: 'piece', piece, buffer, from, wasted: readers.takeWasted()}, [buffer]);
+      post({type: 'piece', piece, buffer, from, wasted: readers.takeWasted()}, [buffer]);
     },
     end(code) {
-      port.postMessage({type: promised ? 'end' : 'none', code: code ?? undefined});
+      post({type: promised ? 'end' : 'none', code: code ?? undefined});
       close();
     },
   }, Number(origin) || 0, Number(patience) || 0);

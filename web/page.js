@@ -10,6 +10,7 @@ import {Resources} from './resources.js';
 import {Seeder} from './seeder.js';
 import {browserId, uploadOf} from './settings.js';
 import {Socket} from './socket.js';
+import {within} from './within.js';
 
 const CACHE_PREFIX = 'peer-cdn-v';
 
@@ -52,11 +53,11 @@ export class Page {
 
   /**
    * Throws if the engine cannot start.
-   * @param {import('./plugin.js').PeerOptions} options
+   * @param {import('./plugin.js').PeerOptions & { orFetch?: boolean }} options `orFetch`: the manifest may be the origin's
    * @param {boolean | Partial<import('./settings.js').Upload> | undefined} upload
    * @param {Listener} listener
    */
-  constructor({cacheName, form, servers, socket}, upload, listener) {
+  constructor({cacheName, form, orFetch = form === 'reply', servers, socket}, upload, listener) {
     this.#listener = listener;
     const {engine, guardHost} = createEngine(() => this.#fail());
     this.#engine = engine;
@@ -72,7 +73,7 @@ export class Page {
     const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store, this.#pieces)));
     const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
     /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */
-    this.informed = webrtc ? Promise.race([this.#socket.settled, after(engine.firstSocketMs)]) : Promise.resolve();
+    this.informed = webrtc ? within(engine.firstSocketMs, this.#socket.settled) : Promise.resolve();
     this.setUpload(upload);
     if (this.#stopped) throw new Error('engine-failed');
     this.#bridge = new Bridge(form, engine.aliveMs, {
@@ -80,7 +81,7 @@ export class Page {
       tell: (message) => this.#hear(message),
     });
     this.#lead();
-    this.manifest(form === 'reply');
+    this.manifest(orFetch);
     this.#watchNetwork();
     if (globalThis.document) this.#warm();
   }
@@ -101,7 +102,9 @@ export class Page {
   manifest(orFetch = false) {
     this.#manifest = Promise.resolve(this.#manifest).then(async () => {
       const store = await this.#store;
-      for (const path of await this.resources.load(store, orFetch)) this.#name(path);
+      const bad = await this.resources.load(store, orFetch);
+      if (this.#stopped) return;
+      for (const path of bad) this.#name(path);
       if (this.resources.disabled) return this.#listener.disabled();
       this.resources.list();
       await this.resources.announce(store);
@@ -123,10 +126,20 @@ export class Page {
   }
 
   /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
-  setUpload(options) {
+  uploadOf(options) {
     const {uploadRate, uploadBytes} = this.#engine;
-    this.upload = uploadOf(options, {on: true, bytesPerSecond: uploadRate, bytes: uploadBytes});
+    return uploadOf(options, {on: true, bytesPerSecond: uploadRate, bytes: uploadBytes});
+  }
+
+  /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
+  setUpload(options) {
+    this.upload = this.uploadOf(options);
     this.#engine.upload(this.upload.on, this.upload.bytesPerSecond, this.upload.bytes);
+  }
+
+  /** @param {'stream' | 'reply'} form */
+  setForm(form) {
+    this.#bridge.setForm(form);
   }
 
   /** Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes. */

@@ -1,7 +1,5 @@
 // PeerPlugin, what a page holds of us; and the page side of CachePlugin, a name.
-import {Page} from './page.js';
-import {bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf} from './settings.js';
-import {readWhole} from './whole.js';
+import {Shared, share, sharedHere} from './shared.js';
 
 /** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
 export class CachePlugin {
@@ -21,79 +19,67 @@ export class CachePlugin {
 
 /**
  * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code) and
- * `peers` (detail.count).
+ * `peers` (detail.count). All instances in a page share one engine: it is made with the options of the first.
  */
 export class PeerPlugin extends EventTarget {
-  #options;
-  /** @type {Page | null} */
-  #page = null;
-  /** @type {string | null} */
+  /** @type {import('./shared.js').Instance} */
+  #instance;
+  #shared;
+  #isOpen = false;
+  /** Why this instance itself takes no part. @type {string | null} */
   #reason = null;
-  #choice = storedUpload();
-  /** @type {string | undefined} the name of the worker's Cache, once it was told */
-  #cacheName;
-  /** @type {BroadcastChannel | null} while the manifest turns it all off */
-  #waiting = null;
+  /** What was said before anybody could listen; null once somebody does. @type {object[] | null} */
+  #early = [];
 
   /** Never throws. @param {PeerOptions} [options] */
   constructor(options = {}) {
     super();
-    this.#options = {
-      timeoutAfter: 3000,
-      form: 'reply',
-      socket: '/peer-cdn/ws',
-      ...options,
+    this.#instance = {
+      options: {form: 'reply', ...options},
+      tell: (type, detail, isKept) => (isKept && this.#early ? this.#early.push(detail) : this.#emit(type, detail)),
     };
-    this.#open();
-    globalThis.addEventListener?.('pagehide', this.#onHide);
-    globalThis.addEventListener?.('pageshow', this.#onShow);
-    globalThis.addEventListener?.('storage', this.#onStorage);
+    const shared = share();
+    this.#shared = shared ?? new Shared();
+    if (shared) {
+      this.#isOpen = true;
+      shared.join(this.#instance);
+    } else {
+      this.#reason = 'version-mismatch';
+      this.#early.push({code: this.#reason});
+    }
   }
 
   /** Whether this page takes part: the engine runs, and the worker controls the page. */
   get active() {
-    return Boolean(this.#page?.controlled);
+    return this.#isOpen && this.#shared.active;
   }
 
   /** Why it does not, as an error code; null while it does. @returns {string | null} */
   get reason() {
-    return this.active ? null : this.#reason ?? 'no-worker';
+    return this.#reason ?? this.#shared.reason;
   }
 
   /** Resolves when it is known who has what: what is fetched from then on finds its peers. Half a second at most. */
   get informed() {
-    return this.#untilInformed();
+    return this.#shared.informed();
   }
 
-  async #untilInformed() {
-    let page;
-    do {
-      page = this.#page;
-      await page?.informed;
-    } while (page !== this.#page);
-  }
-
-  /** Open pairs, and payload bytes to and from peers. */
+  /** Open pairs, and payload bytes to and from peers, of the page. */
   get stats() {
-    return this.#page?.stats ?? {peers: 0, sent: 0, received: 0};
+    return this.#isOpen ? this.#shared.stats : {peers: 0, sent: 0, received: 0};
   }
 
   /**
-   * What holds for uploads: at most what the page's options say. Setting it (some or all of its members) is the
-   * visitor's choice: kept for this site, and obeyed by all its tabs at once.
+   * What holds for uploads: at most what the options say. Setting it (some or all of its members) is the visitor's
+   * choice: kept for this site, and obeyed by all its tabs at once. Where other instances in the page allow less, the
+   * page uploads less.
    */
   get upload() {
-    return this.#page?.upload ?? uploadOf(this.#allowed, {on: true, bytesPerSecond: 0, bytes: 0});
+    return this.#shared.uploadOf(this.#instance);
   }
 
   set upload(choice) {
-    this.#choice = uploadOf(choice, uploadOf(this.#choice, {}));
-    storeUpload(this.#choice);
-    this.#page?.setUpload(this.#allowed);
-  }
-
-  get #allowed() {
-    return bothAllow(this.#options.upload, this.#choice);
+    (sharedHere() ?? this.#shared).choose(choice);
   }
 
   /**
@@ -101,88 +87,29 @@ export class PeerPlugin extends EventTarget {
    * @param {{ request: Request }} event
    */
   getMiddleware({request}) {
-    return {get: async () => (this.#page ? readWhole(this.#page, request, this.#options.timeoutAfter) : null)};
+    const {timeoutAfter = 3000} = this.#instance.options;
+    return {get: async () => (this.#isOpen ? this.#shared.read(request, timeoutAfter) : null)};
   }
 
-  /** Turns it all off in this page; what is stored stays. */
+  /** @param {[string, any, any?]} listening */
+  addEventListener(...listening) {
+    super.addEventListener(...listening);
+    if (listening[0] !== 'error' || !this.#early) return;
+    const early = this.#early;
+    this.#early = null;
+    queueMicrotask(() => early.forEach((detail) => this.#emit('error', detail)));
+  }
+
+  /** This instance takes no part any more. With the last one all is off in this page; what is stored stays. */
   close() {
-    this.#close('cancelled');
-    globalThis.removeEventListener?.('pagehide', this.#onHide);
-    globalThis.removeEventListener?.('pageshow', this.#onShow);
-    globalThis.removeEventListener?.('storage', this.#onStorage);
-  }
-
-  #open() {
-    try {
-      this.#page = new Page({cacheName: this.#cacheName, ...this.#options}, this.#allowed, {
-        report: (code, url) => this.#emit('error', url === undefined ? {code} : {code, url}),
-        peers: (count) => this.#emit('peers', {count}),
-        tell: (message) => this.#tell(message),
-        disabled: () => this.#wait(),
-        failed: () => this.#close('engine-failed'),
-      });
-      this.#reason = null;
-    } catch {
-      this.#close('engine-failed');
-    }
-  }
-
-  #close(reason) {
-    const page = this.#page;
-    this.#page = null;
-    this.#reason = reason;
-    this.#waiting?.close();
-    this.#waiting = null;
-    page?.stop(reason);
-    if (reason === 'engine-failed') this.#emit('error', {code: reason});
-  }
-
-  // Until there is another manifest.
-  #wait() {
-    this.#close('cancelled');
-    if (typeof BroadcastChannel !== 'function') return;
-    this.#waiting = new BroadcastChannel('peer-cdn');
-    this.#waiting.onmessage = ({data}) => {
-      if (data?.type === 'manifest') this.#reopen();
-    };
-  }
-
-  #reopen() {
-    this.#close('cancelled');
-    this.#open();
-  }
-
-  // A store of another name is another page's life: nothing that was read from the first one holds.
-  async #useCache(name) {
-    const page = this.#page;
-    if (this.#options.cacheName || typeof name !== 'string' || name === this.#cacheName) return;
-    this.#cacheName = name;
-    const used = await page?.cacheName;
-    if (page && used !== name && page === this.#page) this.#reopen();
-  }
-
-  #tell({type, ...detail}) {
-    if (type === 'busy') void this.#useCache(detail.cache);
-    if (type === 'transfer' || type === 'error') this.#emit(type, detail);
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#reason = 'cancelled';
+    this.#shared.leave(this.#instance);
   }
 
   // A listener that throws is the page's own business: dispatchEvent reports it and returns.
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, {detail}));
   }
-
-  // A page in the back/forward cache runs nothing, and its peers should not wait for it.
-  #onHide = () => this.#close('cancelled');
-
-  #onShow = ({persisted}) => {
-    this.#choice = storedUpload() ?? this.#choice;
-    if (persisted && !this.#page) this.#open();
-  };
-
-  // The visitor chose in another tab.
-  #onStorage = (event) => {
-    if (!isUploadChange(event)) return;
-    this.#choice = storedUpload();
-    this.#page?.setUpload(this.#allowed);
-  };
 }

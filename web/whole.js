@@ -1,4 +1,5 @@
 // The long form's get(): one resource as one answer that can be cloned to the worker.
+import {within} from './within.js';
 
 /** Own data properties survive structured cloning; methods on the prototype do not get in its way. */
 export class Answer {
@@ -32,12 +33,7 @@ export class Answer {
  */
 export async function readWhole(page, request, timeoutAfter) {
   if (request.method !== 'GET') return null;
-  let timer;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, timeoutAfter);
-  });
-  await Promise.race([page.ready(), late]);
-  clearTimeout(timer);
+  await within(timeoutAfter, page.ready());
   const resource = page.resources.find(request.url);
   if (!resource || !(resource.bytes <= page.limits.wholeBytes)) return null;
   const handle = page.resources.handle(resource);

@@ -38,6 +38,7 @@ constexpr std::array codes = {
     std::string_view("storage-full"),
     std::string_view("storage-lost"),
     std::string_view("engine-failed"),
+    std::string_view("options-differ"),
     std::string_view("plugin-failed"),
     std::string_view("cancelled"),
     std::string_view("origin-refused"),

@@ -44,6 +44,7 @@ enum class Error : std::uint8_t {
   storage_full,
   storage_lost,
   engine_failed,
+  options_differ,
   plugin_failed,
   cancelled,
   // The coordinator.

@@ -263,6 +263,14 @@ inline constexpr std::size_t introductions_waiting = 64;
 inline constexpr Duration offer_wait = 10s;
 // start() in a page resolves when the coordinator has said what anybody has, or after so long.
 inline constexpr Duration first_socket_wait = 500ms;
+// start() resolves without the worker after so long, because pages wait for it before they load
+// their files; a worker that comes later is welcome. A script on a slow line, and an install that
+// fetches a site's shell, take some seconds.
+inline constexpr Duration worker_wait = 10s;
+// start() without a script: the site registers its worker by then, or never.
+inline constexpr Duration registration_wait = 3s;
+// A worker claims its pages before it is activated: the news of it is late by a moment only.
+inline constexpr Duration controller_wait = 3s;
 
 // --- With the coordinator -----------------------------------------------------------------------
 inline constexpr std::size_t signal_bytes = 16 * kib;

@@ -433,6 +433,9 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::constant("wholeBytes", static_cast<double>(limits::whole_bytes));
   emscripten::constant("runsInMemory", static_cast<double>(limits::runs_in_memory));
   emscripten::constant("firstSocketMs", ms(limits::first_socket_wait));
+  emscripten::constant("workerMs", ms(limits::worker_wait));
+  emscripten::constant("registrationMs", ms(limits::registration_wait));
+  emscripten::constant("controllerMs", ms(limits::controller_wait));
   emscripten::constant("listedRoots", static_cast<double>(limits::listed_roots));
   emscripten::constant("idleMs", ms(limits::idle_interval));
   emscripten::constant("aliveMs", ms(limits::alive_interval));

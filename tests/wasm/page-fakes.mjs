@@ -129,6 +129,7 @@ export class FakeSocket {
   constructor() {
     this.peer = FakeSocket.all.push(this);
     setTimeout(() => {
+      if (this.readyState !== 0) return;
       this.readyState = 1;
       this.onopen?.({});
     });
@@ -203,4 +204,77 @@ export function fakeWorkerChannel(t) {
     globalThis.BroadcastChannel = undefined;
   });
   return (data) => [...open].forEach((channel) => channel.onmessage?.({data}));
+}
+
+/**
+ * navigator.serviceWorker of a page, and the worker behind it. A test says when the script has come, when it is active and
+ * when it controls the page; the worker keeps which pages said hello, as sw/pages.js does.
+ */
+export class FakeContainer extends EventTarget {
+  controller = null;
+  /** What register() was called with. */
+  registered = [];
+  /** Whether the worker asks this page for pieces, and what the page's last hello said of who answers. */
+  knowsPage = false;
+  form = '';
+  #worker = Object.assign(new EventTarget(), {state: 'installing', postMessage: (message) => this.#hear(message)});
+  #registration = {installing: this.#worker, waiting: null, active: null};
+  #isLoaded = false;
+  #loaded;
+  #load;
+  #ready;
+  ready = new Promise((resolve) => (this.#ready = resolve));
+
+  /** @param {'loading' | 'installing' | 'activated' | 'controlling'} state how far the worker is */
+  constructor(state) {
+    super();
+    this.#loaded = new Promise((resolve) => (this.#load = resolve));
+    if (state !== 'loading') this.load();
+    if (state === 'activated' || state === 'controlling') this.activate();
+    if (state === 'controlling') this.control();
+    Object.defineProperty(globalThis, 'navigator', {configurable: true, writable: true, value: {serviceWorker: this}});
+  }
+  startMessages() {}
+  async register(script, options) {
+    this.registered.push([script, options]);
+    return this.#loaded;
+  }
+  async getRegistration() {
+    return this.#isLoaded ? this.#registration : undefined;
+  }
+  load() {
+    this.#isLoaded = true;
+    this.#load(this.#registration);
+  }
+  activate() {
+    Object.assign(this.#registration, {installing: null, active: this.#worker});
+    this.#worker.state = 'activated';
+    this.#worker.dispatchEvent(new Event('statechange'));
+    this.#ready(this.#registration);
+  }
+  fail() {
+    this.#worker.state = 'redundant';
+    this.#worker.dispatchEvent(new Event('statechange'));
+  }
+  control() {
+    this.controller = this.#worker;
+    this.dispatchEvent(new Event('controllerchange'));
+  }
+  /**
+   * The worker asks the page for pieces.
+   * @returns {any[]} what comes back on the port, one after another
+   */
+  ask(request) {
+    const {port1, port2} = new MessageChannel();
+    const answers = [];
+    port1.on('message', (message) => answers.push(message));
+    port1.unref();
+    port2.unref();
+    this.dispatchEvent(Object.assign(new Event('message'), {data: {peerCdn: 1, ...request}, ports: [port2]}));
+    return answers;
+  }
+  #hear({type, form}) {
+    if (type === 'hello') [this.knowsPage, this.form] = [true, form];
+    if (type === 'bye') this.knowsPage = false;
+  }
 }

@@ -1,0 +1,473 @@
+// start() and PeerPlugin more than once in one page, in every order; and workers that are late. With a browser of fakes.
+import assert from 'node:assert/strict';
+import {beforeEach, test} from 'node:test';
+import {until} from '../e2e/harness/until.mjs';
+import {FakeContainer, FakeSocket, fakeWorkerChannel, install} from './page-fakes.mjs';
+
+install();
+const {start, PeerPlugin} = await import('../../web/index.js');
+const {Store} = await import('../../sw/store.js');
+// Another copy of the package, as another bundle of the page brings it.
+const other = await import('../../dist/index.js');
+
+const KEY = Symbol.for('peer-cdn');
+const root = 'ab'.repeat(32);
+const openSockets = () => FakeSocket.all.filter(({readyState}) => readyState < 2).length;
+const turn = () => new Promise(setImmediate);
+
+/** A manifest with one file that this visitor has. */
+async function fill(name = 'peer-cdn-v1') {
+  const store = await Store.open(name);
+  const resources = {'/a.bin': {bytes: 5, type: 'text/plain', pieceBytes: 65536, root}};
+  await store.putManifest(JSON.stringify({version: 1, resources}), Date.now());
+  await store.putRun(root, 0, 1, ['abcde']);
+}
+const request = {url: 'https://site.test/a.bin', range: null, root, bytes: 5, pieceBytes: 65536, contentType: 'text/plain',
+  begin: 0, end: 1, digests: `/peer-cdn/digests/${root}`, origin: 0, patience: 0};
+
+/** The codes that an instance says from now on, and those that it has kept until somebody listens. */
+function errorsOf(plugin) {
+  const errors = [];
+  plugin.addEventListener('error', ({detail}) => errors.push(detail));
+  return errors;
+}
+
+/** Closes what a test opens. */
+function closing(t) {
+  const plugins = [];
+  t.after(() => plugins.forEach((plugin) => plugin.close()));
+  return (plugin) => {
+    plugins.push(plugin);
+    return plugin;
+  };
+}
+
+/** Events of a window: pagehide, pageshow, storage. */
+function fakeWindow(t) {
+  const events = new EventTarget();
+  const names = ['addEventListener', 'removeEventListener'];
+  for (const name of names) globalThis[name] = events[name].bind(events);
+  t.after(() => names.forEach((name) => delete globalThis[name]));
+  return (type, more) => events.dispatchEvent(Object.assign(new Event(type), more));
+}
+
+/** What the first one would have been: it takes part, alone, and whoever asks it is answered once. */
+async function checkTakesPart(plugin, container) {
+  assert.equal(plugin.active, true);
+  assert.equal(plugin.reason, null);
+  assert.equal(openSockets(), 1, 'one socket');
+  assert.ok(container.knowsPage, 'the worker asks this page');
+  // Where only the long form is left, the page's own listener would reply after the `ack`.
+  const last = container.form === 'stream' ? ['none', 'end'] : ['ack'];
+  const answers = container.ask(request);
+  await until('the worker is answered', () => answers.some(({type}) => last.includes(type)));
+  assert.equal(answers.filter(({type}) => type === 'ack').length, 1, 'once');
+}
+
+function checkIsOff(plugin, container) {
+  assert.equal(plugin.active, false);
+  assert.equal(plugin.reason, 'cancelled');
+  assert.equal(openSockets(), 0);
+  assert.equal(container.knowsPage, false);
+  assert.equal(globalThis[KEY], undefined, 'nothing is left of it');
+}
+
+beforeEach(() => {
+  install();
+  FakeSocket.reset();
+});
+
+// --- One engine a page ---------------------------------------------------------------------------
+
+const ways = {
+  'start() twice': () => [start(), start()],
+  'start() and new PeerPlugin': () => [start(), new PeerPlugin()],
+  'new PeerPlugin and start()': () => [new PeerPlugin(), start()],
+  'start() of two copies of the package': () => [start(), other.start()],
+  'new PeerPlugin of two copies, and start()': () => [new other.PeerPlugin(), new PeerPlugin({form: 'stream'}), start()],
+};
+for (const [name, open] of Object.entries(ways)) {
+  test(`${name}: one engine, and each instance hears each event once`, async (t) => {
+    const close = closing(t);
+    const container = new FakeContainer('controlling');
+    const tell = fakeWorkerChannel(t);
+    const plugins = await Promise.all(open());
+    plugins.forEach(close);
+    await plugins[0].informed;
+    const heard = plugins.map((plugin) => {
+      const transfers = [];
+      plugin.addEventListener('transfer', ({detail}) => transfers.push(detail));
+      return transfers;
+    });
+    tell({type: 'transfer', id: 1, url: '/a.bin', root, done: true});
+    for (const transfers of heard) assert.deepEqual(transfers.map(({url}) => url), ['/a.bin']);
+    for (const plugin of plugins) await checkTakesPart(plugin, container);
+    assert.equal(FakeSocket.all.length, 1);
+    assert.equal(FakeSocket.messages.filter(({type}) => type === 'hello').length, 1);
+
+    // Whoever brought the engine goes first.
+    while (plugins.length > 1) {
+      const gone = plugins.shift();
+      gone.close();
+      gone.close();
+      assert.equal(gone.active, false);
+      assert.equal(gone.reason, 'cancelled');
+      assert.deepEqual(gone.stats, {peers: 0, sent: 0, received: 0});
+      for (const plugin of plugins) await checkTakesPart(plugin, container);
+    }
+    assert.equal(FakeSocket.all.length, 1, 'it is the same engine to the end');
+    tell({type: 'transfer', id: 2, url: '/b.bin', root, done: true});
+    assert.deepEqual(heard.map(({length}) => length), [...heard.slice(1).map(() => 1), 2], 'closed ones hear no more');
+    plugins[0].close();
+    checkIsOff(plugins[0], container);
+  });
+}
+
+// When a mount is closed: components do it at once, or when their start() has resolved, before or after the next mount.
+const moments = {
+  'when it has started': async (starting) => void starting.then((plugin) => plugin.close()),
+  'before the next': async (starting) => (await starting).close(),
+  'in the same task': async (starting, instance) => instance().close(),
+  'when the last has started': async (starting, instance, last) => void last.then(async () => (await starting).close()),
+};
+const orders = [
+  ...Object.keys(moments).map((one) => [one]),
+  ...Object.keys(moments).flatMap((one) => Object.keys(moments).map((two) => [one, two])),
+];
+for (const order of orders) {
+  test(`mounted ${order.length + 1} times, closed ${order.join(' and ')}: the last one works as the first would`, async (t) => {
+    const close = closing(t);
+    const container = new FakeContainer('controlling');
+    let lastStarted = () => {};
+    const last = new Promise((resolve) => (lastStarted = resolve));
+    const closed = [];
+    for (const [i, moment] of order.entries()) {
+      // A bare instance can be closed before anything has resolved; every other one is of another bundle.
+      const copy = i % 2 ? other : {start, PeerPlugin};
+      const isBare = moment === 'in the same task';
+      const starting = isBare ? null : copy.start({worker: '/sw.js'});
+      if (starting) closed.push(starting);
+      await moments[moment](starting, () => new copy.PeerPlugin({form: 'stream'}), last);
+    }
+    const plugin = close(await start({worker: '/sw.js'}));
+    const errors = errorsOf(plugin);
+    lastStarted();
+    const gone = await Promise.all(closed);
+    await turn();
+    assert.deepEqual(gone.map(({active}) => active), closed.map(() => false));
+    await checkTakesPart(plugin, container);
+    assert.deepEqual(errors, []);
+    plugin.close();
+    checkIsOff(plugin, container);
+  });
+}
+
+test('a listener that closes its instance and starts another one finds an engine that works', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('controlling');
+  const plugin = close(await start());
+  const next = new Promise((resolve) => {
+    plugin.addEventListener('error', () => {
+      plugin.close();
+      resolve(start());
+    }, {once: true});
+  });
+  FakeSocket.all.at(-1).tell({type: 'error', code: 'rate-limited'});
+  await checkTakesPart(close(await next), container);
+});
+
+test('in the back/forward cache all instances are off, and back from it on, but for those that were closed', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('controlling');
+  const fire = fakeWindow(t);
+  const [one, two] = (await Promise.all([start(), other.start()])).map(close);
+  fire('pagehide', {persisted: true});
+  for (const plugin of [one, two]) assert.equal(plugin.active, false);
+  assert.equal(openSockets(), 0);
+  assert.equal(container.knowsPage, false);
+  one.close();
+  fire('pageshow', {persisted: true});
+  await two.informed;
+  await checkTakesPart(two, container);
+  assert.equal(one.active, false);
+  fire('pagehide', {persisted: true});
+  two.close();
+  fire('pageshow', {persisted: true});
+  checkIsOff(two, container);
+});
+
+test('an instance that comes while the manifest turns it all off is on when the others are', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('controlling');
+  const tell = fakeWorkerChannel(t);
+  const store = await Store.open('peer-cdn-v1');
+  await store.putManifest('{"version":1,"disabled":true,"resources":{}}', Date.now());
+  const one = close(await start());
+  await until('off', () => !one.active);
+  const two = close(await start());
+  assert.equal(two.active, false);
+  assert.equal(two.reason, 'cancelled');
+  await fill();
+  tell({type: 'manifest'});
+  await until('on', () => one.active && two.active);
+  await one.informed;
+  await checkTakesPart(two, container);
+});
+
+test('an instance that is closed while the manifest is read is not woken by a later one', async (t) => {
+  const container = new FakeContainer('controlling');
+  const tell = fakeWorkerChannel(t);
+  const store = await Store.open('peer-cdn-v1');
+  await store.putManifest('{"version":1,"disabled":true,"resources":{}}', Date.now());
+  const plugin = new PeerPlugin({form: 'stream'});
+  plugin.close();
+  for (let i = 0; i < 10; i++) await turn();
+  await fill();
+  tell({type: 'manifest'});
+  checkIsOff(plugin, container);
+});
+
+// --- What each instance says ---------------------------------------------------------------------
+
+const stun = (urls) => ({iceServers: [{urls, username: 'u', credential: 'c'}]});
+const differing = {
+  'other servers': [{servers: stun('stun:a')}, {servers: stun('stun:b')}, ['servers']],
+  'servers where the first had none': [{}, {servers: stun('stun:a')}, ['servers']],
+  'another coordinator': [{}, {socket: '/elsewhere'}, ['socket']],
+  'another store': [{cacheName: 'one'}, {cacheName: 'two'}, ['cacheName']],
+  'another store than was found': [{}, {cacheName: 'mine'}, ['cacheName']],
+  'less upload': [{}, {upload: false}, ['upload']],
+  'more upload': [{upload: {bytes: 5}}, {upload: {bytes: 6}}, ['upload']],
+  'another worker': [{worker: '/sw.js'}, {worker: '/sw2.js'}, ['worker']],
+  'another scope': [{worker: '/sw.js'}, {worker: '/sw.js', scope: '/a/'}, ['worker']],
+};
+for (const [name, [first, second, options]] of Object.entries(differing)) {
+  test(`${name}: the first one's hold, and every instance says it, once`, async (t) => {
+    const close = closing(t);
+    const container = new FakeContainer('controlling');
+    const one = close(await start(first));
+    const said = [errorsOf(one)];
+    for (let i = 0; i < 2; i++) said.push(errorsOf(close(await other.start(second))));
+    await until('all have said it', () => said.every(({length}) => length > 0));
+    await turn();
+    for (const errors of said) {
+      assert.deepEqual(errors.filter(({code}) => code === 'options-differ'), [{code: 'options-differ', options}]);
+    }
+    assert.deepEqual(new Set(container.registered.map(([script]) => script)), new Set([first.worker].filter(Boolean)));
+    assert.equal(FakeSocket.all.length, 1);
+    await checkTakesPart(one, container);
+  });
+}
+
+const alike = {
+  'the same': [{servers: stun('stun:a'), socket: '/x', upload: true}, {servers: stun('stun:a'), socket: '/x', upload: true}],
+  'members in another order': [{servers: {iceServers: [{urls: 'stun:a', username: 'u'}]}},
+    {servers: {iceServers: [{username: 'u', urls: 'stun:a'}]}}],
+  'what is the default': [{}, {servers: {}, socket: '/peer-cdn/ws', upload: {on: true}, cacheName: 'peer-cdn-v1'}],
+  'a URL and a path': [{worker: '/sw.js'}, {worker: 'https://site.test/sw.js', socket: 'wss://site.test/peer-cdn/ws'}],
+  'fewer': [{servers: stun('stun:a'), cacheName: 'mine', upload: false}, {}],
+  'those of each instance itself': [{timeoutAfter: 1}, {timeoutAfter: 2, constraints: {ordered: true}}],
+};
+for (const [name, [first, second]] of Object.entries(alike)) {
+  test(`options that are alike (${name}) say nothing`, async (t) => {
+    const close = closing(t);
+    new FakeContainer('controlling');
+    const plugins = [close(await start(first)), close(await other.start(second)), close(new PeerPlugin({...second, worker: 1}))];
+    const said = plugins.map(errorsOf);
+    await turn();
+    await turn();
+    assert.deepEqual(said, [[], [], []]);
+  });
+}
+
+test('options that cannot be compared end nothing', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('controlling');
+  const circle = {};
+  circle.circle = circle;
+  const one = close(await start({servers: {circle}}));
+  const two = close(await start({servers: {size: 1n}, socket: 'http://[', worker: 'http://['}));
+  await turn();
+  await checkTakesPart(one, container);
+  await checkTakesPart(two, container);
+});
+
+test('the page uploads what all of its instances allow, and more when the one that forbids it has gone', async (t) => {
+  const close = closing(t);
+  new FakeContainer('controlling');
+  await fill();
+  const announced = () => FakeSocket.all.some(({held}) => held.has(root));
+  const one = close(await start());
+  await until('announced', announced);
+  const two = close(await other.start({upload: false}));
+  assert.equal(two.upload.on, false);
+  await until('not announced any more', () => !announced());
+  two.close();
+  await until('announced again', announced);
+  one.upload = {on: false};
+  await until('the visitor\'s choice is heeded', () => !announced());
+  // It is the visitor's, whichever instance it is made with.
+  const three = close(await start());
+  assert.equal(three.upload.on, false);
+  two.upload = {on: true};
+  await until('announced again', announced);
+  assert.equal(one.upload.on, true);
+});
+
+test('an engine that cannot start is said by every instance, once, to whoever listens after start()', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('installing');
+  const {WebAssembly} = globalThis;
+  t.after(() => (globalThis.WebAssembly = WebAssembly));
+  globalThis.WebAssembly = undefined;
+  const plugins = [close(await start({worker: '/sw.js'})), close(await start({worker: '/sw.js'})), close(new PeerPlugin())];
+  const said = plugins.map(errorsOf);
+  await turn();
+  for (const errors of said) assert.deepEqual(errors, [{code: 'engine-failed'}]);
+  for (const plugin of plugins) assert.equal(plugin.reason, 'engine-failed');
+  assert.equal(container.registered.length, 2, 'the worker serves what is stored all the same');
+});
+
+test('beside a copy that speaks another version an instance takes no part, and says why', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('controlling');
+  for (const theirs of [{version: 2}, {}, 'theirs', 1]) {
+    globalThis[KEY] = theirs;
+    for (const plugin of [close(await start({worker: '/sw.js'})), close(new PeerPlugin())]) {
+      assert.equal(plugin.active, false);
+      assert.equal(plugin.reason, 'version-mismatch');
+      const errors = errorsOf(plugin);
+      await turn();
+      assert.deepEqual(errors, [{code: 'version-mismatch'}]);
+      assert.equal(await plugin.getMiddleware({request: {url: request.url, method: 'GET'}}).get(), null);
+      assert.equal(plugin.upload.on, true);
+      assert.deepEqual(plugin.stats, {peers: 0, sent: 0, received: 0});
+      await plugin.informed;
+      plugin.close();
+    }
+    assert.equal(globalThis[KEY], theirs, 'what others have is left alone');
+    delete globalThis[KEY];
+  }
+  assert.equal(FakeSocket.all.length, 0);
+  await checkTakesPart(close(await start()), container);
+});
+
+// --- The long form -------------------------------------------------------------------------------
+
+/** The published lines. */
+function answerByHand(t, container, plugin) {
+  const replies = [];
+  const listener = (event) => {
+    plugin.getMiddleware({request: {url: event.data.url, method: 'GET'}}).get().then((answer) => {
+      replies.push(answer);
+      event.ports[0].postMessage(answer);
+    });
+  };
+  container.addEventListener('message', listener);
+  t.after(() => container.removeEventListener('message', listener));
+  return replies;
+}
+
+test('the long form answers by itself, and beside a start() only the stream does, until that is closed', async (t) => {
+  for (const startsFirst of [true, false]) {
+    const close = closing(t);
+    const container = new FakeContainer('controlling');
+    await fill();
+    const before = startsFirst ? await start() : null;
+    const own = close(new PeerPlugin({timeoutAfter: 10}));
+    const replies = answerByHand(t, container, own);
+    const beside = close(before ?? await start());
+    assert.equal(container.form, 'stream');
+
+    const streamed = container.ask(request);
+    await until('the page\'s own listener has replied', () => replies.length === 1);
+    await until('the stream has ended', () => streamed.some(({type}) => type === 'none' || type === 'end'));
+    await turn();
+    assert.ok(streamed.every((answer) => answer?.type), 'only the stream is heard');
+
+    beside.close();
+    assert.equal(container.form, 'reply');
+    assert.ok(container.knowsPage);
+    const whole = container.ask(request);
+    await until('the reply came', () => replies.length === 2 && whole.length === 2);
+    assert.deepEqual(whole, [{type: 'ack'}, null]);
+    own.close();
+    checkIsOff(own, container);
+  }
+});
+
+// --- The worker is late --------------------------------------------------------------------------
+
+const late = {
+  'whose script never comes': ['loading', {worker: '/sw.js'}],
+  'whose install event never ends': ['installing', {worker: '/sw.js'}],
+  'that the site registers itself, and whose install event never ends': ['installing', {}],
+};
+for (const [name, [state, options]] of Object.entries(late)) {
+  test(`a worker ${name}: start() resolves after ten seconds, and sharing begins when it is there after all`, async (t) => {
+    const close = closing(t);
+    const container = new FakeContainer(state);
+    t.mock.timers.enable({apis: ['setTimeout']});
+    let plugin = null;
+    const starting = start(options).then((started) => (plugin = close(started)));
+    for (let ms = 0; ms < 9999; ms += 3333) {
+      t.mock.timers.tick(3333);
+      await turn();
+    }
+    assert.equal(plugin, null);
+    t.mock.timers.tick(1);
+    await starting;
+    assert.equal(plugin.active, false);
+    assert.equal(plugin.reason, 'no-worker');
+    t.mock.timers.reset();
+    container.load();
+    container.activate();
+    container.control();
+    await plugin.informed;
+    await checkTakesPart(plugin, container);
+  });
+}
+
+test('a worker that fails, and one that leaves the page alone, are not waited for', async (t) => {
+  const close = closing(t);
+  t.mock.timers.enable({apis: ['setTimeout']});
+  const failing = new FakeContainer('installing');
+  const starting = start({worker: '/sw.js'});
+  await turn();
+  failing.fail();
+  assert.equal(close(await starting).reason, 'no-worker');
+
+  const aloof = new FakeContainer('installing');
+  let plugin = null;
+  const other = start({worker: '/sw.js'}).then((started) => (plugin = close(started)));
+  await turn();
+  aloof.activate();
+  t.mock.timers.tick(2999);
+  await turn();
+  assert.equal(plugin, null);
+  t.mock.timers.tick(1);
+  await other;
+  assert.equal(plugin.reason, 'no-worker');
+
+  const refusing = new FakeContainer('loading');
+  refusing.register = async () => {
+    throw new TypeError('404');
+  };
+  assert.equal(close(await start({worker: '/sw.js'})).reason, 'no-worker');
+});
+
+for (const options of [{worker: '/sw.js'}, {}]) {
+  test(`after a forced reload start(${JSON.stringify(options)}) knows at once that the worker does not control`, async (t) => {
+    const close = closing(t);
+    const container = new FakeContainer('activated');
+    t.mock.timers.enable({apis: ['setTimeout']});
+    const plugin = close(await start(options));
+    assert.equal(plugin.active, false);
+    assert.equal(plugin.reason, 'no-worker');
+    t.mock.timers.tick(1);
+    t.mock.timers.reset();
+    container.control();
+    await plugin.informed;
+    await checkTakesPart(plugin, container);
+  });
+}

@@ -1,0 +1,43 @@
+// What instances in one page ask for, and whether two of them ask for the same.
+import {uploadOf} from './settings.js';
+
+/** No word of the page's against uploads. */
+export const unbounded = {on: true, bytesPerSecond: 0, bytes: 0};
+
+// A URL that cannot be read is refused by whoever opens it.
+function href(url) {
+  try {
+    return new URL(url, location.href).href;
+  } catch {
+    return String(url);
+  }
+}
+
+// Members in one order, so that equal options have equal texts.
+const sorted = (key, value) =>
+  (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
+const isSame = (one, other) => JSON.stringify(one, sorted) === JSON.stringify(other, sorted);
+
+/**
+ * What the engine is made with, written alike wherever it means the same.
+ * @param {import('./plugin.js').PeerOptions} options
+ */
+export const engineOptions = ({cacheName, servers, socket, upload}) => ({
+  cacheName,
+  servers: {iceServers: [], ...servers},
+  socket: href(socket ?? '/peer-cdn/ws').replace(/^http/, 'ws'),
+  upload: uploadOf(upload, unbounded),
+});
+
+/**
+ * The names of the options that are given and are not what holds.
+ * @param {import('./plugin.js').PeerOptions} holding
+ * @param {import('./plugin.js').PeerOptions} given
+ */
+export function differences(holding, given) {
+  const [held, asked] = [holding, given].map(engineOptions);
+  return Object.keys(held).filter((name) => given[name] !== undefined && !isSame(asked[name], held[name]));
+}
+
+/** @param {import('./registration.js').Registering} one @param {import('./registration.js').Registering} other */
+export const isSameWorker = (one, other) => isSame({...one, worker: href(one.worker)}, {...other, worker: href(other.worker)});

@@ -1,0 +1,252 @@
+// The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
+import {Page} from './page.js';
+import {differences, engineOptions, isSameWorker, unbounded} from './options.js';
+import {isControlled} from './registration.js';
+import {bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf} from './settings.js';
+import {readWhole} from './whole.js';
+
+// Two bundles in one page have no module in common, but they have the global object.
+const KEY = Symbol.for('peer-cdn');
+// The version of what Shared and its instances say to each other, because their copies may be of different releases.
+const VERSION = 1;
+
+/**
+ * @typedef {object} Instance one PeerPlugin
+ * @property {import('./plugin.js').PeerOptions} options
+ * @property {(type: string, detail: object, isKept?: boolean) => void} tell an event; one that is kept waits for a listener
+ * @property {boolean} [isTold] that options differ
+ */
+
+/** What the page has, or null if it has none, or one that speaks another version. @returns {Shared | null} */
+export const sharedHere = () => (globalThis[KEY]?.version === VERSION ? globalThis[KEY] : null);
+
+/** What the page has, or else will have. @returns {Shared | null} null if the page has one that speaks another version */
+export function share() {
+  globalThis[KEY] ??= new Shared();
+  return sharedHere();
+}
+
+/** Its public members are the contract between copies: a change that an older one would not understand is another VERSION. */
+export class Shared {
+  version = VERSION;
+  /** @type {Set<Instance>} */
+  #instances = new Set();
+  /** The first instance's: they hold for all. @type {import('./plugin.js').PeerOptions} */
+  #options = {};
+  /** The first worker that start() was given. @type {import('./registration.js').Registering | undefined} */
+  #worker;
+  /** @type {Page | null} */
+  #page = null;
+  /** @type {string | null} */
+  #reason = null;
+  #choice = storedUpload();
+  /** @type {string | undefined} the name of the worker's Cache, once it was told */
+  #cacheName;
+  /** @type {BroadcastChannel | null} while the manifest turns it all off */
+  #waiting = null;
+
+  /** Whether the engine runs, and the worker controls the page. */
+  get active() {
+    return Boolean(this.#page?.controlled);
+  }
+
+  get reason() {
+    return this.active ? null : this.#reason ?? 'no-worker';
+  }
+
+  /** Resolves when it is known who has what. */
+  async informed() {
+    let page;
+    do {
+      page = this.#page;
+      await page?.informed;
+    } while (page !== this.#page);
+  }
+
+  get stats() {
+    return this.#page?.stats ?? {peers: 0, sent: 0, received: 0};
+  }
+
+  /** What an instance's options and the visitor allow. The page uploads what all of its instances allow. */
+  uploadOf({options}) {
+    const allowed = bothAllow(options.upload, this.#choice);
+    return this.#page?.uploadOf(allowed) ?? uploadOf(allowed, unbounded);
+  }
+
+  /** The visitor's choice. @param {boolean | Partial<import('./settings.js').Upload>} choice */
+  choose(choice) {
+    this.#choice = uploadOf(choice, uploadOf(this.#choice, {}));
+    storeUpload(this.#choice);
+    this.#agree();
+  }
+
+  /** @param {Request} request @param {number} timeoutAfter */
+  async read(request, timeoutAfter) {
+    return this.#page ? readWhole(this.#page, request, timeoutAfter) : null;
+  }
+
+  /** @param {Instance} instance */
+  join(instance) {
+    this.#instances.add(instance);
+    if (this.#instances.size === 1) return this.#begin(instance);
+    if (this.#reason === 'engine-failed') instance.tell('error', {code: this.#reason}, true);
+    this.#compare(instance).catch(() => {});
+    this.#agree();
+    if (instance.options.form === 'reply') this.#page?.manifest(true);
+  }
+
+  /** The last one turns it all off. @param {Instance} instance */
+  leave(instance) {
+    if (this.#instances.size > 1) {
+      this.#instances.delete(instance);
+      return this.#agree();
+    }
+    // A start() from within an event finds no engine that is about to end.
+    delete globalThis[KEY];
+    this.#close('cancelled');
+    this.#instances.clear();
+    this.#listen('removeEventListener');
+  }
+
+  /**
+   * Resolves when the worker controls the page and it is known who has what, or when there is nothing to wait for.
+   * @param {import('./registration.js').Registering} given
+   */
+  async control(given) {
+    if (given.worker) {
+      this.#worker ??= given;
+      if (!isSameWorker(this.#worker, given)) this.#differ(['worker']);
+    }
+    const limits = this.#page?.limits;
+    const controlled = isControlled(this.#worker ?? given, limits ?? {});
+    // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
+    if (limits && await controlled) await this.informed();
+  }
+
+  #begin({options}) {
+    this.#options = options;
+    this.#open();
+    this.#listen('addEventListener');
+  }
+
+  /** @param {'addEventListener' | 'removeEventListener'} method */
+  #listen(method) {
+    globalThis[method]?.('pagehide', this.#onHide);
+    globalThis[method]?.('pageshow', this.#onShow);
+    globalThis[method]?.('storage', this.#onStorage);
+  }
+
+  #open() {
+    const {cacheName, servers, socket} = engineOptions(this.#options);
+    const [form, orFetch] = [this.#form, this.#has('reply')];
+    try {
+      this.#page = new Page({cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket}, this.#allowed, {
+        report: (code, url) => this.#emit('error', url === undefined ? {code} : {code, url}),
+        peers: (count) => this.#emit('peers', {count}),
+        tell: (message) => this.#tell(message),
+        disabled: () => this.#wait(),
+        failed: () => this.#fail(),
+      });
+      this.#reason = null;
+    } catch {
+      this.#fail();
+    }
+  }
+
+  #close(reason) {
+    const page = this.#page;
+    this.#page = null;
+    this.#reason = reason;
+    this.#waiting?.close();
+    this.#waiting = null;
+    page?.stop(reason);
+  }
+
+  #fail() {
+    if (this.#reason === 'engine-failed') return;
+    this.#close('engine-failed');
+    this.#emit('error', {code: 'engine-failed'}, true);
+  }
+
+  // Until there is another manifest.
+  #wait() {
+    this.#close('cancelled');
+    if (typeof BroadcastChannel !== 'function') return;
+    this.#waiting = new BroadcastChannel('peer-cdn');
+    this.#waiting.onmessage = ({data}) => {
+      if (data?.type === 'manifest') this.#reopen();
+    };
+  }
+
+  #reopen() {
+    this.#close('cancelled');
+    this.#open();
+  }
+
+  // A store of another name is another page's life: nothing that was read from the first one holds.
+  async #useCache(name) {
+    const page = this.#page;
+    if (this.#options.cacheName || typeof name !== 'string' || name === this.#cacheName) return;
+    this.#cacheName = name;
+    const used = await page?.cacheName;
+    if (page && used !== name && page === this.#page) this.#reopen();
+  }
+
+  #has(form) {
+    return [...this.#instances].some(({options}) => options.form === form);
+  }
+
+  // Whoever streams answers the worker best.
+  get #form() {
+    return this.#has('stream') ? 'stream' : 'reply';
+  }
+
+  get #allowed() {
+    return [...this.#instances].map(({options}) => options.upload).reduce((all, one) => bothAllow(one, all), this.#choice);
+  }
+
+  // Who takes part has changed, or what they allow.
+  #agree() {
+    this.#page?.setUpload(this.#allowed);
+    this.#page?.setForm(this.#form);
+  }
+
+  async #compare({options}) {
+    const cacheName = this.#options.cacheName ?? await this.#page?.cacheName;
+    this.#differ(differences({...this.#options, cacheName}, options));
+  }
+
+  // All are told, since each may be the one that somebody looks at; once, since mounting again tells nothing new.
+  #differ(options) {
+    if (options.length === 0) return;
+    for (const instance of this.#instances) {
+      if (instance.isTold) continue;
+      instance.isTold = true;
+      instance.tell('error', {code: 'options-differ', options}, true);
+    }
+  }
+
+  #tell({type, ...detail}) {
+    if (type === 'busy') void this.#useCache(detail.cache);
+    if (type === 'transfer' || type === 'error') this.#emit(type, detail);
+  }
+
+  #emit(type, detail, isKept = false) {
+    for (const {tell} of this.#instances) tell(type, {...detail}, isKept);
+  }
+
+  // A page in the back/forward cache runs nothing, and its peers should not wait for it.
+  #onHide = () => this.#close('cancelled');
+
+  #onShow = ({persisted}) => {
+    this.#choice = storedUpload() ?? this.#choice;
+    if (persisted && !this.#page) this.#open();
+  };
+
+  // The visitor chose in another tab.
+  #onStorage = (event) => {
+    if (!isUploadChange(event)) return;
+    this.#choice = storedUpload();
+    this.#agree();
+  };
+}
