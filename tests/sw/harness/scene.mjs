@@ -14,7 +14,8 @@ export async function scene({
   const worker = await startWorker({ origin, script, isInstalled, isWasmAllowed });
   const page = hasPage ? await worker.page() : null;
   const fetchAll = async (init) => (await worker.fetch('/static/a.bin', init)).bytes();
-  return { origin, file, others, worker, page, clock: origin.clock, browser: worker.browser, caches: worker.browser.caches, fetchAll };
+  const { clock, browser } = worker;
+  return { origin, file, others, worker, page, clock, browser, caches: browser.caches, fetchAll };
 }
 
 /**
