@@ -50,7 +50,9 @@ test('what the page had, what peers brought and what it fetched are counted apar
   const at = await place();
   at.page.answers((ask) => {
     ask.ack().pending();
-    for (let piece = 0; piece < 48; piece++) ask.piece(piece, at.file.piece(piece), { from: piece % 3, wasted: piece === 5 ? 77 : 0 });
+    for (let piece = 0; piece < 48; piece++) {
+      ask.piece(piece, at.file.piece(piece), { from: piece % 3, wasted: piece === 5 ? 77 : 0 });
+    }
     ask.end();
   });
   await (await at.page.fetch(url)).bytes();
@@ -254,7 +256,7 @@ test('a page that said bye is not asked any more, until it says hello again', as
 test('messages that are not for us, or not from a window, are no hello', async () => {
   const at = await place({ page: false });
   const page = await at.worker.page({ hello: false });
-  for (const message of [{ peerCdn: 2, type: 'hello' }, { type: 'hello', peerCdn: undefined }, { type: 'wave' }]) await page.tell(message);
+  for (const more of [{ peerCdn: 2 }, { peerCdn: undefined }, { type: 'wave' }]) await page.tell({ type: 'hello', ...more });
   at.worker.dispatch('message', { data: null, source: page.client });
   at.worker.dispatch('message', { data: { peerCdn: 1, type: 'hello' }, source: null });
   at.worker.dispatch('message', { data: { peerCdn: 1, type: 'hello' }, source: { id: 'x', type: 'window' } });
@@ -263,7 +265,7 @@ test('messages that are not for us, or not from a window, are no hello', async (
   assert.equal(page.asks.length, 0);
 });
 
-test('a large request at the very start of a worker waits for a hello that is on its way, at most fifty milliseconds', async () => {
+test('a large request at the start of a worker waits fifty milliseconds for a hello that is on its way', async () => {
   const at = await place();
   const next = await at.worker.restart();
   const response = at.page.fetch(url);

@@ -137,7 +137,8 @@ test('a list that could not be stored is used all the same', async () => {
 
 test('a list may be cached, typed and encoded as the server likes', async () => {
   const { origin, fetchAll, file, worker, clock } = await scene({ bytes: 300_000 });
-  origin.always(listOf(file), withHeaders({ 'content-type': 'text/plain', 'cache-control': 'private', 'content-encoding': 'gzip' }));
+  const headers = { 'content-type': 'text/plain', 'cache-control': 'private', 'content-encoding': 'gzip' };
+  origin.always(listOf(file), withHeaders(headers));
   assert.deepEqual(await fetchAll(), file.body);
   await clock.pass(1000);
   assert.equal(last(worker.events.transfer).done, true);

@@ -108,7 +108,8 @@ test('answers that are not for everybody pass through, and are never stored', as
 });
 
 test('what varies by encoding only, or is public, is stored', async () => {
-  for (const headers of [{ vary: 'Accept-Encoding' }, { 'cache-control': 'public, max-age=600' }, { 'cache-control': 'no-cache' }]) {
+  const shared = [{ vary: 'Accept-Encoding' }, { 'cache-control': 'public, max-age=600' }, { 'cache-control': 'no-cache' }];
+  for (const headers of shared) {
     const { fetchAll, origin, clock, caches, file } = await scene({ script: network });
     origin.always(url, withHeaders(headers));
     await fetchAll();
@@ -304,7 +305,8 @@ test('readers of one file that fails all get what the origin says', async () => 
     const { origin, worker } = await scene({ bytes: 300_000, script: network });
     origin.always(url, late(50, step));
     const all = await Promise.allSettled([worker.fetch(url), worker.fetch(url)]);
-    for (const { value, reason } of all) assert.equal(value?.status ?? reason.message, step === unreachable ? 'Failed to fetch' : 500);
+    const expected = step === unreachable ? 'Failed to fetch' : 500;
+    for (const { value, reason } of all) assert.equal(value?.status ?? reason.message, expected);
   }
 });
 

@@ -4,7 +4,8 @@ import { Browser, startWorker } from './worker.mjs';
 
 /**
  * A site with '/static/a.bin' of so many bytes, and more files of that length if they are named; and a worker, and a page if
- * it is asked for. `faults`: of the Cache Storage that the worker finds. Other options are those of Origin.add() and startWorker().
+ * it is asked for. `faults`: of the Cache Storage that the worker finds. Other options are those of Origin.add() and
+ * startWorker().
  */
 export async function scene({
   bytes = 100_000, more = [], page: hasPage = false, script, isInstalled, isWasmAllowed, faults = {}, ...options

@@ -102,7 +102,7 @@ export class Worker {
   /** What listeners threw. @type {unknown[]} */
   thrown = [];
   /** Calls into the core and out of it; see #webAssembly. */
-  border = { calls: new Map(), crossings: 0, isTrapped: false };
+  border = { calls: new Map(), crossings: 0, trapsAt: Infinity, isTrapped: false };
   #listeners = new Map();
   #timers = new Set();
   #open = new Set();
@@ -209,9 +209,9 @@ export class Worker {
     return this.browser.broadcasts.filter((each) => each.type === type);
   }
 
-  /** The core traps at its next call, and at all after it. */
-  trap() {
-    this.border.isTrapped = true;
+  /** The core traps after so many more calls into it, and at each one after that. */
+  trap(after = 0) {
+    this.border.trapsAt = this.border.crossings + after;
   }
 
   #scope(isWasmAllowed) {
@@ -296,8 +296,8 @@ export class Worker {
     const counted = (functions) => Object.fromEntries(Object.entries(functions).map(([name, value]) => {
       if (typeof value !== 'function') return [name, value];
       return [name, (...args) => {
+        border.isTrapped ||= border.crossings++ >= border.trapsAt;
         if (border.isTrapped) throw new WebAssembly.RuntimeError('unreachable');
-        border.crossings++;
         border.calls.set(name, (border.calls.get(name) ?? 0) + 1);
         return value(...args);
       }];
