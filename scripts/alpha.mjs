@@ -37,8 +37,12 @@ async function checkOut(folder) {
 
 async function pack(folder) {
   const source = await checkOut(folder);
-  // Its command would run its own setup, and `npm ci` would empty the node_modules that are linked here.
-  const build = 'import("./scripts/build.mjs").then(({buildAll}) => buildAll()).catch(() => process.exit(1))';
+  // Its command would run its own setup, and `npm ci` would empty the node_modules that are linked here. It also reads a
+  // `path` of directory entries that Node 24 took away.
+  const build = `const {Dirent} = require("fs");
+    const property = {get() { return this.parentPath; }};
+    if (parseInt(process.versions.node) >= 24) Object.defineProperty(Dirent.prototype, "path", property);
+    import("./scripts/build.mjs").then(({buildAll}) => buildAll()).catch(() => process.exit(1));`;
   await must('the build', process.execPath, ['-e', build], source);
   const output = await must('npm pack', 'npm',
       ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', folder], source);

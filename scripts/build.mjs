@@ -2,9 +2,7 @@
 // Builds everything that is built: the wasm modules (CMake's preset `wasm`), their text form, the bundles (esbuild) and the
 // types (tsc).
 //   node scripts/build.mjs [--clean] [--only worker|page|coordinator|bundle|types]
-import {
-  chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync,
-} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {borderModule} from './border.mjs';
@@ -18,18 +16,6 @@ const build = join(root, 'build');
 const dist = join(root, 'dist');
 
 const modules = ['worker', 'page', 'coordinator'];
-
-function filesIn(folder) {
-  const entries = readdirSync(join(root, folder), {recursive: true, withFileTypes: true});
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.path, entry.name));
-}
-
-const modified = (path) => statSync(path, {throwIfNoEntry: false})?.mtimeMs ?? 0;
-
-function isNewerThan(target, inputs) {
-  const time = modified(target);
-  return time > 0 && inputs.every((input) => modified(input) > 0 && modified(input) <= time);
-}
 
 function writeIfChanged(path, content) {
   if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;
@@ -131,37 +117,33 @@ export interface Client {
 }
 `;
 
-function addWorkerTypes() {
-  const folder = join(dist, 'types/sw');
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name);
-    const text = readFileSync(path, 'utf8');
-    const used = ['FetchEvent', 'Client'].filter((type) => new RegExp(`\\b${type}\\b`).test(text));
-    if (used.length > 0) writeFileSync(path, `import type { ${used.join(', ')} } from './worker-types.js';\n${text}`);
-  }
-  writeFileSync(join(folder, 'worker-types.d.ts'), workerTypes);
+function withWorkerTypes(text) {
+  const used = ['FetchEvent', 'Client'].filter((type) => new RegExp(`\\b${type}\\b`).test(text));
+  return used.length > 0 ? `import type { ${used.join(', ')} } from './worker-types.js';\n${text}` : text;
 }
 
 async function buildTypes() {
-  const inputs = ['sw', 'web', 'src/server'].flatMap((folder) => filesIn(folder).filter((file) => file.endsWith('.js')));
-  inputs.push(join(root, 'tsconfig.json'));
-  const stamp = join(build, 'types.stamp');
-  if (isNewerThan(stamp, inputs) && doors.every(([door]) => existsSync(join(dist, door)))) return;
-  const started = performance.now();
-  const begun = new Date();
-  rmSync(join(dist, 'types'), {recursive: true, force: true});
-  const {code, output} = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json']);
+  const emitted = join(build, 'types');
+  rmSync(emitted, {recursive: true, force: true});
+  const {code, output} = await run(process.execPath,
+      [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json', '--outDir', emitted]);
   if (code !== 0) throw new Error(`tsc failed\n${output.trim()}`);
-  addWorkerTypes();
+  const typesIn = (folder) => readdirSync(folder, {recursive: true}).filter((path) => path.endsWith('.d.ts'));
+  const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
+  for (const [path, text] of files) {
+    if (path.startsWith('sw/')) files.set(path, withWorkerTypes(text));
+  }
+  files.set('sw/worker-types.d.ts', workerTypes);
+  const types = join(dist, 'types');
+  for (const [path, text] of files) writeIfChanged(join(types, path), text);
+  for (const path of typesIn(types)) {
+    if (!files.has(path)) rmSync(join(types, path));
+  }
   for (const [door, entry] of doors) {
     const path = `./types/${entry}`;
-    const text = readFileSync(join(dist, 'types', entry.replace(/\.js$/, '.d.ts')), 'utf8');
-    const hasDefault = /export default |export \{[^}]*\bdefault\b|as default/.test(text);
+    const hasDefault = /export default |export \{[^}]*\bdefault\b|as default/.test(files.get(entry.replace(/\.js$/, '.d.ts')));
     writeIfChanged(join(dist, door), `export * from '${path}';\n${hasDefault ? `export { default } from '${path}';\n` : ''}`);
   }
-  writeFileSync(stamp, '');
-  utimesSync(stamp, begun, begun);
-  say(`  types: ${seconds(started)}`);
 }
 
 // Several builds at once (an editor's, a test's) would write the same files, so one waits for the other.
