@@ -1,6 +1,6 @@
 // Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
 import { BYPASS_HEADER, DIGESTS_PATH, manifestAge, manifestWait } from '../build/border.js';
-import { ask, call, soon } from './engine.js';
+import { ask, call, isOn, soon } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
 
 /** @typedef {import('./store.js').Store} Store */
@@ -116,7 +116,7 @@ export class ManifestKeeper {
       for (const path of bad) this.#report('malformed-manifest', path);
       return true;
     } catch {
-      this.#report('malformed-manifest', this.#url);
+      if (isOn()) this.#report('malformed-manifest', this.#url);
       return false;
     }
   }

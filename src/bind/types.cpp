@@ -2,7 +2,7 @@
 // libembind). That one also names twenty kinds of views, wide strings and 64-bit integers, and
 // formats a pointer with sprintf: 3 KB gzip in every module that nothing here ever uses.
 //
-// Only with the em++ that this was written for (scripts/build.mjs); others keep their own list.
+// Only with the em++ that this was written for (cmake/wasm.cmake); others keep their own list.
 #ifdef PEER_CDN_OWN_TYPES
 
 #include <emscripten.h>

@@ -24,7 +24,8 @@ void Swarm::watch(const Root& root, const Geometry& geometry, Instant now) {
   watches_.push_back({root, geometry, now, now, limits::ask_again_min});
 }
 
-void Swarm::unwatch(const Root& root) {
+// By value: the root may be that of an entry that moves while others are erased.
+void Swarm::unwatch(Root root) {
   const Watch* watch = find_watch(root);
   if (watch == nullptr) return;
   const bool offered = watch->offered;
@@ -58,7 +59,7 @@ void Swarm::settle_watches(Instant now) {
   for (std::size_t i = watches_.size(); i-- > 0;) {
     Watch& watch = watches_[i];
     if (now >= watch.heard + limits::watch_wait) {
-      unwatch(Root(watch.root));
+      unwatch(watch.root);
     } else if (!watch.met && now >= watch.ask_at) {
       watch.ask_at = now + watch.ask_wait;
       watch.ask_wait = std::min<Duration>(2 * watch.ask_wait, limits::ask_again_max);

@@ -129,7 +129,7 @@ class Swarm {
   Pair* find(PeerId peer);
   Watch* find_watch(const Root& root);
   void watch(const Root& root, const Geometry& geometry, Instant now);
-  void unwatch(const Root& root);
+  void unwatch(Root root);
   void meet(const Root& root, std::uint32_t introduced, Instant now);
   Download* fetch_of(FetchId fetch);
   void tell_claims(Download& download, Instant now);

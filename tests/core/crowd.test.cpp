@@ -108,6 +108,22 @@ TEST_CASE("what is watched is not announced before the origin's answer is known 
   CHECK_FALSE(f.first<Serve>());
 }
 
+TEST_CASE("with too many watched the oldest is announced no more, and no other") {
+  Fixture f;
+  Root oldest;
+  oldest.bytes.fill(1);
+  std::vector<Root> ended;
+  for (std::size_t i = 0; i <= limits::watched_roots; ++i) {
+    f.root.bytes.fill(static_cast<std::uint8_t>(i + 1));
+    f.alone();
+    f.swarm.handle_transfer(f.root, false, start);
+    for (const Output& output : f.drain()) {
+      if (const auto* o = get_if<Serve>(&output); o != nullptr && !o->on) ended.push_back(o->root);
+    }
+  }
+  CHECK(ended == std::vector<Root>{oldest});
+}
+
 TEST_CASE("a small file is not watched") {
   Fixture f(16);
   f.alone();
