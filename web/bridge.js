@@ -1,13 +1,13 @@
 // The page's side of the contract with the worker (src/README.md, Bridge).
+import {aliveInterval, bridgeAlive, CHANNEL} from '../build/border.js';
 
 const VERSION = 1;
 
 export class Bridge {
   #form;
   #listener;
-  #channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel('peer-cdn') : null;
+  #channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(CHANNEL) : null;
   #container = globalThis.navigator?.serviceWorker ?? null;
-  #aliveMs;
   #alive = 0;
   #closed = false;
   /** @type {Set<string>} */
@@ -16,12 +16,10 @@ export class Bridge {
 
   /**
    * @param {'stream' | 'reply'} form
-   * @param {number} aliveMs
    * @param {{ delegate: (request: any, port: MessagePort) => void, tell: (message: any) => void }} listener
    */
-  constructor(form, aliveMs, listener) {
+  constructor(form, listener) {
     this.#form = form;
-    this.#aliveMs = aliveMs;
     this.#listener = listener;
     this.#container?.addEventListener('message', this.#onMessage);
     this.#container?.addEventListener('controllerchange', this.#hello);
@@ -110,7 +108,7 @@ export class Bridge {
   #keepAlive(on) {
     if (on === Boolean(this.#alive)) return;
     clearInterval(this.#alive);
-    this.#alive = on ? setInterval(() => this.#post('alive'), this.#aliveMs) : 0;
+    this.#alive = on ? setInterval(() => this.#post('alive'), aliveInterval) : 0;
   }
 }
 
@@ -120,9 +118,8 @@ export class Bridge {
  * @param {number} handle
  * @param {{ begin: number, end: number, origin?: number | boolean, patience?: number }} request `origin` was a boolean once
  * @param {MessagePort} port
- * @param {number} aliveMs how often the worker hears that it is not forgotten
  */
-export function stream(readers, handle, {begin, end, origin, patience}, port, aliveMs) {
+export function stream(readers, handle, {begin, end, origin, patience}, port) {
   // The page's own listener may answer the same request (the long form): then only this answer is sent.
   const post = port.postMessage.bind(port);
   port.postMessage = () => {};
@@ -131,7 +128,7 @@ export function stream(readers, handle, {begin, end, origin, patience}, port, al
     if (!promised) post({type: 'pending', warm});
     promised = true;
   };
-  const alive = setInterval(() => post({type: 'ack'}), aliveMs);
+  const alive = setInterval(() => post({type: 'ack'}), bridgeAlive);
   const close = () => {
     clearInterval(alive);
     port.close();

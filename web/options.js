@@ -1,4 +1,5 @@
 // What instances in one page ask for, and whether two of them ask for the same.
+import {SOCKET_PATH} from '../build/border.js';
 import {uploadOf} from './settings.js';
 
 /** No word of the page's against uploads. */
@@ -25,7 +26,7 @@ const isSame = (one, other) => JSON.stringify(one, sorted) === JSON.stringify(ot
 export const engineOptions = ({cacheName, servers, socket, upload}) => ({
   cacheName,
   servers: {iceServers: [], ...servers},
-  socket: href(socket ?? '/peer-cdn/ws').replace(/^http/, 'ws'),
+  socket: href(socket ?? SOCKET_PATH).replace(/^http/, 'ws'),
   upload: uploadOf(upload, unbounded),
 });
 

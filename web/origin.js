@@ -70,6 +70,8 @@ export class Origin {
     const reader = response.body.getReader();
     let [piece, filled] = [begin, 0];
     let target = new Uint8Array(0);
+    /** @type {Uint8Array | null} */
+    let last = null;
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         for (let rest = next.value; rest.length > 0;) {
@@ -81,12 +83,16 @@ export class Origin {
           rest = rest.subarray(part.length);
           if (filled < target.length) continue;
           filled = 0;
-          this.#tell(id, handle, piece++, target);
+          // Of a whole answer the last piece waits for the end: one that goes on is another file.
+          if (response.status === 200 && piece + 1 === end) last = target;
+          else this.#tell(id, handle, piece, target);
+          piece++;
         }
       }
     } finally {
       this.#pieces.wasted += filled;
     }
+    if (last) this.#tell(id, handle, end - 1, last);
     return piece === end ? '' : 'origin-unreachable';
   }
 

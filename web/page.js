@@ -1,4 +1,5 @@
 // One life of a page, from start to pagehide: the engine and the parts that do what it decides.
+import {CACHE_PREFIX, firstSocketWait, idleInterval, uploadBytes, uploadRate} from '../build/border.js';
 import {Store} from '../sw/store.js';
 import {adopt, idle} from './adopt.js';
 import {Bridge, stream} from './bridge.js';
@@ -11,8 +12,6 @@ import {Seeder} from './seeder.js';
 import {browserId, uploadOf} from './settings.js';
 import {Socket} from './socket.js';
 import {within} from './within.js';
-
-const CACHE_PREFIX = 'peer-cdn-v';
 
 // The worker has one store, of its version: until it has told the name, the one that is there.
 async function guessName() {
@@ -73,10 +72,10 @@ export class Page {
     const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store, this.#pieces)));
     const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
     /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */
-    this.informed = webrtc ? within(engine.firstSocketMs, this.#socket.settled) : Promise.resolve();
+    this.informed = webrtc ? within(firstSocketWait, this.#socket.settled) : Promise.resolve();
     this.setUpload(upload);
     if (this.#stopped) throw new Error('engine-failed');
-    this.#bridge = new Bridge(form, engine.aliveMs, {
+    this.#bridge = new Bridge(form, {
       delegate: (request, port) => this.#delegate(request, port),
       tell: (message) => this.#hear(message),
     });
@@ -90,12 +89,13 @@ export class Page {
     return this.#bridge.controlled;
   }
 
-  get stats() {
-    return {peers: this.#peers, sent: this.#engine.sent() ?? 0, received: this.#pieces.received};
+  /** The wasm's functions. */
+  get engine() {
+    return this.#engine;
   }
 
-  get limits() {
-    return this.#engine;
+  get stats() {
+    return {peers: this.#peers, sent: this.#engine.sent() ?? 0, received: this.#pieces.received};
   }
 
   /** Resolves when the manifest was read (again) and C++ knows what is held. */
@@ -127,7 +127,6 @@ export class Page {
 
   /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
   uploadOf(options) {
-    const {uploadRate, uploadBytes} = this.#engine;
     return uploadOf(options, {on: true, bytesPerSecond: uploadRate, bytes: uploadBytes});
   }
 
@@ -171,7 +170,7 @@ export class Page {
   #adopt() {
     if (this.#adopted || this.resources.listed.size === 0) return;
     this.#adopted = true;
-    adopt(this.resources, this.#pieces, this.#engine, () => this.#stopped).catch(() => {});
+    adopt(this.resources, this.#pieces, () => this.#stopped).catch(() => {});
   }
 
   // One tab of a browser announces what it can serve, and owns the budget of uploads.
@@ -206,13 +205,13 @@ export class Page {
     while (!this.#stopped) {
       await idle();
       if (!document.hidden && !navigator.connection?.saveData) this.#engine.idle();
-      await after(this.#engine.idleMs);
+      await after(idleInterval);
     }
   }
 
   #delegate(request, port) {
     if (this.#stopped) return port.postMessage({type: 'none', code: 'engine-failed'});
-    stream(this.readers, this.resources.handle(request), request, port, this.#engine.bridgeAliveMs);
+    stream(this.readers, this.resources.handle(request), request, port);
   }
 
   #hear(message) {

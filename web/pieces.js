@@ -1,4 +1,5 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
+import {segmentBytes} from '../build/border.js';
 import {Piece} from './piece.js';
 import {bypass} from './resources.js';
 
@@ -89,15 +90,15 @@ export class Pieces {
     }
   }
 
-  /** Stores a whole resource that this page had already, if every piece of it matches. */
-  async adopt(resource, body) {
+  /** Stores a whole resource that this page had already, with the origin's type, if every piece of it matches. */
+  async adopt(resource, body, type) {
     const store = await this.#store;
     const handle = this.#resources.handle(resource);
     if (!store || !handle) return;
     const {root, pieceBytes} = resource;
     const list = body.byteLength <= pieceBytes ?
       Uint8Array.from(root.match(/../g), (hex) => parseInt(hex, 16)) : await this.#digestList(handle);
-    const perRun = Math.max(1, Math.floor(this.#engine.segmentBytes / pieceBytes));
+    const perRun = Math.max(1, Math.floor(segmentBytes / pieceBytes));
     const count = Math.ceil(body.byteLength / pieceBytes);
     for (let begin = 0; list && begin < count; begin += perRun) {
       const end = Math.min(count, begin + perRun);
@@ -107,7 +108,7 @@ export class Pieces {
         const digest = await sha256(bytes.subarray(at, at + pieceBytes));
         if (digest.some((byte, i) => byte !== list[piece * 32 + i])) return;
       }
-      await store.putRun(root, begin, end, [bytes]);
+      await store.putRun(root, begin, end, [bytes], {type});
       this.#resources.held(root, begin, end);
       this.#stored(root, begin, end);
     }

@@ -1,9 +1,10 @@
 // PeerPlugin, what a page holds of us; and the page side of CachePlugin, a name.
+import {CACHE_PREFIX} from '../build/border.js';
 import {Shared, share, sharedHere} from './shared.js';
 
 /** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
 export class CachePlugin {
-  static peerFetch = 'peer-cdn-v';
+  static peerFetch = CACHE_PREFIX;
 }
 
 /**

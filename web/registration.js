@@ -1,4 +1,5 @@
 // The site's service worker, as a page waits for it.
+import {controllerWait, registrationWait, workerWait} from '../build/border.js';
 import {within} from './within.js';
 
 /**
@@ -9,37 +10,36 @@ import {within} from './within.js';
  */
 
 /**
- * Whether the worker controls this page, as soon as that is known, or after limits.workerMs. A worker that comes later
- * is met by `controllerchange` (bridge.js).
+ * Whether the worker controls this page, as soon as that is known, or after limits::worker_wait. A worker that comes later is
+ * met by `controllerchange` (bridge.js).
  * @param {Registering} registering
- * @param {{ workerMs: number, registrationMs: number, controllerMs: number }} limits
  */
-export async function isControlled(registering, limits) {
+export async function isControlled(registering) {
   try {
     const container = navigator.serviceWorker;
-    return Boolean(await within(limits.workerMs, comes(container, registering, limits)));
+    return Boolean(await within(workerWait, comes(container, registering)));
   } catch {
     // No service workers here, a private window, a script that does not load: the site works as without us.
     return false;
   }
 }
 
-async function comes(container, {worker, scope, workerType}, {registrationMs, controllerMs}) {
+async function comes(container, {worker, scope, workerType}) {
   const registration = worker ?
     await container.register(worker, {type: workerType, ...(scope && {scope})}) :
-    await within(registrationMs, container.ready) ?? (await container.getRegistration() && await container.ready);
+    await within(registrationWait, container.ready) ?? (await container.getRegistration() && await container.ready);
   if (container.controller) return true;
   // The worker claims the pages of its scope before it is activated. After a forced reload it does not have this one.
   if (!registration || registration.active?.state === 'activated') return false;
-  return claims(container, registration, controllerMs);
+  return claims(container, registration);
 }
 
-function claims(container, registration, controllerMs) {
+function claims(container, registration) {
   return new Promise((resolve) => {
     container.addEventListener('controllerchange', () => resolve(true), {once: true});
     const worker = registration.installing ?? registration.waiting ?? registration.active;
     const look = () => {
-      if (worker?.state === 'activated') setTimeout(() => resolve(false), controllerMs);
+      if (worker?.state === 'activated') setTimeout(() => resolve(false), controllerWait);
       if (worker?.state === 'redundant') resolve(false);
     };
     worker?.addEventListener('statechange', look);

@@ -1,8 +1,9 @@
 // The resources that this page knows: the manifest as the worker keeps it, and the handles that C++ issued.
+import {BYPASS_HEADER, DIGESTS_PATH, listedRoots, MANIFEST_PATH} from '../build/border.js';
 import {listEntries, readManifest} from '../sw/listing.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
-export const bypass = {'x-peer-cdn': 'bypass'};
+export const bypass = {[BYPASS_HEADER]: 'bypass'};
 
 /**
  * Whether an answer may be stored for others, by what its headers say: as may_share() in src/http/policy.cpp, but
@@ -15,8 +16,6 @@ export function mayShare({type, redirected, headers}) {
     vary.every((name) => name === '' || name === 'accept-encoding');
 }
 
-const MANIFEST = '/peer-cdn.json';
-const DIGESTS = '/peer-cdn/digests/';
 
 /**
  * @typedef {object} Resource
@@ -48,7 +47,7 @@ export class Resources {
   }
 
   /** A handle for C++; 0 if the numbers cannot be a resource. @param {Resource} resource */
-  handle({root, bytes, pieceBytes, url, digests = DIGESTS + root}) {
+  handle({root, bytes, pieceBytes, url, digests = DIGESTS_PATH + root}) {
     const handle = this.#engine.resource(String(root), Number(bytes), Number(pieceBytes)) || 0;
     if (handle) this.#byHandle.set(handle, {root, bytes, pieceBytes, url: url ?? this.get(handle)?.url, digests});
     return handle;
@@ -78,7 +77,7 @@ export class Resources {
   async load(store, orFetch) {
     let text = (await store?.manifest())?.text;
     if (text === undefined && orFetch) {
-      const response = await fetch(MANIFEST, {headers: bypass, cache: 'no-cache'}).catch(() => null);
+      const response = await fetch(MANIFEST_PATH, {headers: bypass, cache: 'no-cache'}).catch(() => null);
       if (response?.ok) text = await response.text();
     }
     const {digests, disabled, entries} = readManifest(text ?? '{"version":1}');
@@ -100,7 +99,7 @@ export class Resources {
 
   /** Tells C++ what may be wanted one day, the heaviest last. */
   list() {
-    [...this.#byRoot.values()].sort((a, b) => b.bytes - a.bytes).slice(0, this.#engine.listedRoots).reverse()
+    [...this.#byRoot.values()].sort((a, b) => b.bytes - a.bytes).slice(0, listedRoots).reverse()
         .forEach((resource) => this.#engine.listed(this.handle(resource)));
   }
 

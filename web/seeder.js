@@ -1,4 +1,5 @@
 // The seeding side: cuts blocks out of what is still in memory, or out of runs of the store, of which few stay.
+import {runsInMemory, segmentBytes} from '../build/border.js';
 
 /** @typedef {{ begin: number, buffer: ArrayBuffer }} Run from piece `begin` on */
 
@@ -49,7 +50,7 @@ export class Seeder {
     this.#runs.delete(key);
     if (!run?.buffer || !inside(run, resource, piece)) run = this.#load(key, resource, piece, run);
     this.#runs.set(key, run);
-    if (this.#runs.size > this.#engine.runsInMemory) this.#runs.delete(this.#runs.keys().next().value);
+    if (this.#runs.size > runsInMemory) this.#runs.delete(this.#runs.keys().next().value);
     return run;
   }
 
@@ -79,7 +80,7 @@ export class Seeder {
   }
 
   #perSegment(pieceBytes) {
-    return Math.max(1, Math.floor(this.#engine.segmentBytes / pieceBytes));
+    return Math.max(1, Math.floor(segmentBytes / pieceBytes));
   }
 }
 

@@ -1,4 +1,5 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
+import {CHANNEL} from '../build/border.js';
 import {Page} from './page.js';
 import {differences, engineOptions, isSameWorker, unbounded} from './options.js';
 import {isControlled} from './registration.js';
@@ -117,10 +118,9 @@ export class Shared {
       this.#worker ??= given;
       if (!isSameWorker(this.#worker, given)) this.#differ(['worker']);
     }
-    const limits = this.#page?.limits;
-    const controlled = isControlled(this.#worker ?? given, limits ?? {});
+    const controlled = isControlled(this.#worker ?? given);
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
-    if (limits && await controlled) await this.informed();
+    if (this.#page && await controlled) await this.informed();
   }
 
   #begin({options}) {
@@ -172,7 +172,7 @@ export class Shared {
   #wait() {
     this.#close('cancelled');
     if (typeof BroadcastChannel !== 'function') return;
-    this.#waiting = new BroadcastChannel('peer-cdn');
+    this.#waiting = new BroadcastChannel(CHANNEL);
     this.#waiting.onmessage = ({data}) => {
       if (data?.type === 'manifest') this.#reopen();
     };

@@ -1,4 +1,5 @@
 // The WebSocket to the coordinator. The core says when to open and close it, and what to send.
+import {messageBytes} from '../build/border.js';
 
 export class Socket {
   #engine;
@@ -62,7 +63,7 @@ export class Socket {
   }
 
   #receive(text) {
-    if (typeof text !== 'string' || text.length > this.#engine.signalBytes) {
+    if (typeof text !== 'string' || text.length > messageBytes) {
       return this.#report('message-too-long');
     }
     let message = null;

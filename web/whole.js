@@ -1,4 +1,5 @@
 // The long form's get(): one resource as one answer that can be cloned to the worker.
+import {wholeBytes} from '../build/border.js';
 import {within} from './within.js';
 
 /** Own data properties survive structured cloning; methods on the prototype do not get in its way. */
@@ -10,12 +11,8 @@ export class Answer {
   constructor(resource, body) {
     this.status = 200;
     /** @type {[string, string][]} */
-    this.headers = [
-      ['content-type', resource.type || 'application/octet-stream'],
-      ['content-length', String(body.byteLength)],
-      ['etag', `"${resource.root}"`],
-      ['x-content-type-options', 'nosniff'],
-    ];
+    this.headers = [['content-length', String(body.byteLength)], ['etag', `"${resource.root}"`]];
+    if (resource.type) this.headers.push(['content-type', resource.type]);
     this.body = body;
   }
 
@@ -35,7 +32,7 @@ export async function readWhole(page, request, timeoutAfter) {
   if (request.method !== 'GET') return null;
   await within(timeoutAfter, page.ready());
   const resource = page.resources.find(request.url);
-  if (!resource || !(resource.bytes <= page.limits.wholeBytes)) return null;
+  if (!resource || !(resource.bytes <= wholeBytes)) return null;
   const handle = page.resources.handle(resource);
   return handle ? gather(page.readers, handle, resource, timeoutAfter, request.signal) : null;
 }

@@ -16,6 +16,8 @@ inline constexpr std::string_view own_path = "/peer-cdn/";
 // Where digest lists are unless the manifest says otherwise, and where they are kept in the store.
 inline constexpr std::string_view digests_path = "/peer-cdn/digests/";
 inline constexpr std::string_view store_path = "/peer-cdn/store/";
+// Where the coordinator listens, unless a site says otherwise.
+inline constexpr std::string_view socket_path = "/peer-cdn/ws";
 // The BroadcastChannel between the worker and the pages.
 inline constexpr std::string_view channel = "peer-cdn";
 

@@ -428,20 +428,6 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::function("blockReady", &block_ready);
   emscripten::function("sent", &sent);
   // The limits that JavaScript keeps.
-  emscripten::constant("signalBytes", static_cast<double>(limits::signal_bytes));
-  emscripten::constant("segmentBytes", static_cast<double>(limits::segment_bytes));
-  emscripten::constant("wholeBytes", static_cast<double>(limits::whole_bytes));
-  emscripten::constant("runsInMemory", static_cast<double>(limits::runs_in_memory));
-  emscripten::constant("firstSocketMs", ms(limits::first_socket_wait));
-  emscripten::constant("workerMs", ms(limits::worker_wait));
-  emscripten::constant("registrationMs", ms(limits::registration_wait));
-  emscripten::constant("controllerMs", ms(limits::controller_wait));
-  emscripten::constant("listedRoots", static_cast<double>(limits::listed_roots));
-  emscripten::constant("idleMs", ms(limits::idle_interval));
-  emscripten::constant("aliveMs", ms(limits::alive_interval));
-  emscripten::constant("bridgeAliveMs", ms(limits::bridge_alive));
-  emscripten::constant("uploadRate", static_cast<double>(limits::upload_rate));
-  emscripten::constant("uploadBytes", static_cast<double>(limits::upload_bytes));
 }
 
 }  // namespace

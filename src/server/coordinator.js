@@ -1,6 +1,7 @@
 // Sockets for the coordinator on any Node http server. Who meets whom is decided in src/signal.
 import {randomFillSync} from 'node:crypto';
 import {WebSocket, WebSocketServer} from 'ws';
+import {SOCKET_PATH} from '../../build/border.js';
 import {Coordinator} from './engine.js';
 import * as limits from './limits.js';
 import {allowedOrigin, refuse} from './origin.js';
@@ -54,7 +55,7 @@ export class AttachedCoordinator {
     // Fails here rather than at the first visitor.
     for (const origin of options.origins ?? []) new URL(origin);
     this.#options = options;
-    this.#path = options.path ?? '/peer-cdn/ws';
+    this.#path = options.path ?? SOCKET_PATH;
     if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
     this.#upgrades = upgradesOf(server);
     this.#upgrades.add(this.#path, this.#upgrade);

@@ -2,6 +2,7 @@
 import {realpath} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
 import send from 'send';
+import {DIGESTS_PATH, MANIFEST_PATH} from '../../build/border.js';
 import {isInside, packageFolder} from './files.js';
 import {LiveManifest} from './live-manifest.js';
 import {warnProcess} from './warnings.js';
@@ -16,7 +17,6 @@ import {warnProcess} from './warnings.js';
 
 /** @typedef {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => void} Handle */
 
-const digestsBase = '/peer-cdn/digests/';
 const scripts = new Map([
   ['/peer-cdn/sw.js', 'sw.js'],
   ['/peer-cdn/sw.mjs', 'sw.mjs'],
@@ -76,7 +76,7 @@ export class Site {
 
   constructor(folder, options) {
     this.#folder = folder;
-    this.#live = new LiveManifest(folder, {...options, base: '/', digestsBase});
+    this.#live = new LiveManifest(folder, {...options, base: '/', digestsBase: DIGESTS_PATH});
   }
 
   get live() {
@@ -90,8 +90,8 @@ export class Site {
     }
     const path = request.url.split(/[?#]/, 1)[0];
     if (!path.startsWith('/')) return fail(request, response, 400, 'bad-request');
-    if (path === '/peer-cdn.json') return this.#manifest(request, response);
-    if (path.startsWith(digestsBase)) return this.#digests(request, response, path.slice(digestsBase.length));
+    if (path === MANIFEST_PATH) return this.#manifest(request, response);
+    if (path.startsWith(DIGESTS_PATH)) return this.#digests(request, response, path.slice(DIGESTS_PATH.length));
     const script = scripts.get(path);
     if (script) {
       const headers = {'service-worker-allowed': '/', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff'};

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {until} from '../e2e/harness/until.mjs';
 import {FakeSocket, fakeWorkerChannel, install} from './page-fakes.mjs';
+import {aliveInterval} from '../../build/border.js';
 
 install();
 const {start, PeerPlugin} = await import('../../web/index.js');
@@ -225,15 +226,15 @@ test('words of the worker do not put off what keeps it alive', async (t) => {
   const posted = [];
   container.controller.postMessage = ({type}) => posted.push(type);
   const tell = fakeWorkerChannel(t);
-  const bridge = new Bridge('stream', 100, {delegate() {}, tell() {}});
+  const bridge = new Bridge('stream', {delegate() {}, tell() {}});
   t.after(() => bridge.close());
   t.mock.timers.enable({apis: ['setInterval']});
   for (let i = 0; i < 10; i++) {
     tell({type: 'busy', open: 1 + i});
-    t.mock.timers.tick(50);
+    t.mock.timers.tick(aliveInterval / 2);
   }
   assert.equal(posted.filter((type) => type === 'alive').length, 5);
   tell({type: 'busy', open: 0});
-  t.mock.timers.tick(500);
+  t.mock.timers.tick(5 * aliveInterval);
   assert.equal(posted.filter((type) => type === 'alive').length, 5);
 });
