@@ -21,8 +21,11 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
  * @returns {{module: string, types: string}}
  */
 export function borderModule({enums, limits, names, answerHeaders, codes, functions, outputs}) {
-  const constants = Object.entries({...Object.fromEntries(Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value])),
-    ...limits, ...names});
+  const constants = [
+    ...Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value]),
+    ...Object.entries(limits),
+    ...Object.entries(names),
+  ];
   const owners = [...new Set(outputs.map(([owner]) => owner))];
   const of = (owner) => outputs.filter(([each]) => each === owner).sort((a, b) => a[2] - b[2]);
   const note = '// Made by scripts/border.mjs of src/bind/border.def.\n';
@@ -30,7 +33,8 @@ export function borderModule({enums, limits, names, answerHeaders, codes, functi
     ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
     `export const answerHeaders = ${JSON.stringify(answerHeaders)};`,
     ...owners.map((owner) =>
-      `export const ${camel(owner)}Outputs = (perform) => [${of(owner).map(([, type]) => `perform.${camel(type)}`).join(', ')}];`),
+      `export const ${camel(owner)}Outputs = (perform) => [${
+        of(owner).map(([, type]) => `perform.${camel(type)}`).join(', ')}];`),
   ]);
   const types = note + lines([
     ...constants.map(([name, value]) => `export declare const ${name}: ${JSON.stringify(value)};`),

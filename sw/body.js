@@ -8,7 +8,10 @@ import { addRun } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
 /** @typedef {import('../build/border.js').WorkerCore} WorkerCore */
-/** The calls about a body that end with the time. @typedef {Exclude<keyof WorkerCore & `body_${string}`, 'body_poll'>} BodyCall */
+/**
+ * The calls about a body that end with the time.
+ * @typedef {Exclude<keyof WorkerCore & `body_${string}`, 'body_poll'>} BodyCall
+ */
 /**
  * Of these calls what stands between the body and the time.
  * @template {BodyCall} Name

@@ -209,7 +209,8 @@ export class Exchange {
   async gather(kind, { timeout = 0, patience = 0 } = {}) {
     const asked = this.#asked;
     if (!asked) return null;
-    if (kind === PLUGIN_DELEGATE && !call('asks_peers', this.#id, mayBePresent(asked.root), patience, performance.now())) return null;
+    const asks = () => call('asks_peers', this.#id, mayBePresent(asked.root), patience, performance.now());
+    if (kind === PLUGIN_DELEGATE && !asks()) return null;
     const asking = this.#gatherings[PLUGIN_DELEGATE];
     if (kind === PLUGIN_NETWORK && asking) {
       // Peers take long, or nothing says that they do not: the origin begins, in the same body, and they take over.
@@ -233,8 +234,8 @@ export class Exchange {
     const delegate = this.#kinds.indexOf(PLUGIN_DELEGATE);
     const pending = (/** @type {boolean} */ warm) => this.#in(warm ? CHAIN_PENDING_WARM : CHAIN_PENDING, delegate);
     // A body of the network turns to peers when there is company, if the route knows any.
-    const asks = this.#kinds.includes(PLUGIN_DELEGATE) ? page : null;
-    const body = new Gathering(id, asked, held, around(opened, asks), pending);
+    const company = this.#kinds.includes(PLUGIN_DELEGATE) ? page : null;
+    const body = new Gathering(id, asked, held, around(opened, company), pending);
     this.#gatherings[kind] = body;
     if (kind === PLUGIN_DELEGATE) this.#in(CHAIN_ASKED, delegate);
     // A hedged body is the network's too, which has no such limit.

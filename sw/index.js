@@ -78,7 +78,8 @@ class PeerCDN extends EventTarget {
       throw new TypeError('peer-cdn: GET(path, strategy, ...middlewares)');
     }
     if (!isOn()) return this;
-    const id = call('add_route', `${factories.map(kindOf).join('')}\n${path}`, strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED);
+    const number = strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED;
+    const id = call('add_route', `${factories.map(kindOf).join('')}\n${path}`, number);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText('error_code', -id)}: ${path}`);
     this.#routes[id] = factories;
     regexps.length = 0;

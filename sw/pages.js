@@ -162,7 +162,8 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
       }
     }
   };
-  page.postMessage({ peerCdn: protocolVersion, url, range, root, bytes, pieceBytes, contentType, digests: digests + root, ...ask }, [port2]);
+  const request = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, ...ask };
+  page.postMessage({ peerCdn: protocolVersion, ...request }, [port2]);
   return {
     close,
     grant: (/** @type {number} */ bytes) => port.postMessage({ type: 'grant', bytes }),

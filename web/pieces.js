@@ -71,10 +71,9 @@ export class Pieces {
     const parts = [];
     for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
     try {
-      const store = await this.#store;
-      if (!store) throw new Error('no store');
-      await store.putRun(root, begin, end, parts);
+      await (await this.#store).putRun(root, begin, end, parts);
     } catch {
+      // Full, or there is no store at all.
       return this.#engine.storeFailed(handle, begin, end);
     }
     // What is listed no more was wanted by a reader only: nothing waits for it now.

@@ -1,10 +1,10 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
-import {CHANNEL} from '../build/border.js';
 import {Page} from './page.js';
 import {differences, engineOptions, isSameWorker, unbounded} from './options.js';
 import {isControlled} from './registration.js';
 import {bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf} from './settings.js';
 import {readWhole} from './whole.js';
+import {CHANNEL} from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
@@ -141,7 +141,7 @@ export class Shared {
     const [form, orFetch] = [this.#form, this.#has('reply')];
     try {
       this.#page = new Page({cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket}, this.#allowed, {
-        report: (code, url) => this.#emit('error', url === undefined ? {code} : {code, url}),
+        report: (code, url) => this.#emit('error', url ? {code, url} : {code}),
         peers: (count) => this.#emit('peers', {count}),
         tell: (message) => this.#tell(message),
         disabled: () => this.#wait(),

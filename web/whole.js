@@ -11,7 +11,7 @@ export class Answer {
   constructor(resource, body) {
     this.status = 200;
     /** @type {[string, string][]} */
-    this.headers = [['content-length', String(body.byteLength)], ['etag', `"${resource.root}"`]];
+    this.headers = [['content-length', `${body.byteLength}`], ['etag', `"${resource.root}"`]];
     if (resource.type) this.headers.push(['content-type', resource.type]);
     this.body = body;
   }

@@ -46,7 +46,7 @@ constexpr std::array codes = {
     std::string_view("too-many-peers"),
     std::string_view("shutting-down"),
 };
-static_assert(codes.size() == static_cast<std::size_t>(Error::last) + 1);
+static_assert(codes.size() == static_cast<std::size_t>(last_error) + 1);
 
 }  // namespace
 

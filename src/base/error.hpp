@@ -52,8 +52,8 @@ enum class Error : std::uint8_t {
   rate_limited,
   too_many_peers,
   shutting_down,
-  last = shutting_down,
 };
+inline constexpr Error last_error = Error::shutting_down;
 
 // The kebab-case code of an error, "wrong-digest" for Error::wrong_digest. Static storage.
 std::string_view code(Error error);

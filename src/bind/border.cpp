@@ -115,7 +115,7 @@ void print_headers() {
 
 void print_codes() {
   Object object("codes", '[', ']');
-  for (unsigned error = 1; error <= static_cast<unsigned>(Error::last); ++error) {
+  for (unsigned error = 1; error <= static_cast<unsigned>(last_error); ++error) {
     object.next();
     std::printf("%s", quoted(code(static_cast<Error>(error))).c_str());
   }

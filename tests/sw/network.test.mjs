@@ -178,7 +178,8 @@ test('a part that begins elsewhere than it was asked to is not taken for what wa
 
 test('bytes that an HTTP cache kept from before are asked for again past it', async () => {
   for (const plugins of [['network'], ['cache', 'network'], ['cache', 'delegate', 'network']]) {
-    const { origin, page, file, worker, clock } = await scene({ bytes: 50_000, script: chain('ordered', ...plugins), page: true });
+    const script = chain('ordered', ...plugins);
+    const { origin, page, file, worker, clock } = await scene({ bytes: 50_000, script, page: true });
     const old = spoilt(10);
     origin.always(url, (request, serve) => (request.cache === 'reload' ? serve() : old(request, serve)));
     assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, plugins.join());

@@ -41,7 +41,8 @@ for (const [name, change] of Object.entries({ longer, shorter })) {
         const mayBreak = server === 'without ranges and lengths' && bytes > 65536;
         assert.ok(isEnded || mayBreak, what);
         await clock.pass(1000);
-        assert.deepEqual(worker.events.error.map(({ code, url: told }) => [code, told.endsWith(url)]), [['origin-changed', true]], what);
+        const told = worker.events.error.map(({ code, url: path }) => [code, path.endsWith(url)]);
+        assert.deepEqual(told, [['origin-changed', true]], what);
 
         // From then on it is the browser's own request, and one.
         origin.log.length = 0;

@@ -23,7 +23,8 @@ const fetchEach = async (at, ...paths) => {
   }
 };
 
-const droppedOf = (at) => at.worker.told('dropped').map(({ root }) => [at.file, ...at.others].find((file) => file.root === root)?.path);
+const droppedOf = (at) => at.worker.told('dropped')
+  .map(({ root }) => [at.file, ...at.others].find((file) => file.root === root)?.path);
 
 test('what comes from the origin is stored in whole segments, and told to the pages', async () => {
   const at = await scene({ bytes: 3 * MIB + 5, script: within(0), page: true });
@@ -180,7 +181,8 @@ test('a put that fails for another reason is told of, and costs the page nothing
 });
 
 test('an estimate that is absent, silent, refused or nonsense takes nothing from the page', async () => {
-  const estimates = [undefined, {}, { quota: NaN }, { quota: -1 }, { quota: 'much' }, () => Promise.reject(new Error('no')), () => {
+  const wrong = [{ quota: NaN }, { quota: -1 }, { quota: 'much' }];
+  const estimates = [undefined, {}, ...wrong, () => Promise.reject(new Error('no')), () => {
     throw new TypeError('no');
   }, () => new Promise(() => {}), () => null];
   for (const estimate of estimates) {
