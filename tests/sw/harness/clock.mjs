@@ -13,6 +13,8 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 export class Clock {
   /** Milliseconds since the test began. */
   now = 0;
+  /** What handlers of messages and events threw. @type {unknown[]} */
+  thrown = [];
   #ids = 0;
   /** @type {Map<number, { at: number, ring: () => void }>} */
   #timers = new Map();
@@ -47,9 +49,9 @@ export class Clock {
     return promise;
   }
 
-  /** Runs something in a task of its own, as the event loop does with messages. */
+  /** Runs something in a task of its own, as the event loop does with messages. What it throws is kept in `thrown`. */
   task(run) {
-    void this.during(turn().then(run));
+    void this.during(turn().then(run).catch((error) => this.thrown.push(error)));
   }
 
   /** A promise for after so many milliseconds. It does not make time run. */
