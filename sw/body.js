@@ -389,6 +389,7 @@ export class Gathering {
     if (closed) return;
     // Beside the window, but after it: a connection that is open is the window's.
     let told = Promise.resolve().then(() => this.#haveDigests());
+    told.catch((error) => this.break(error));
     const reader = {
       head: (/** @type {Response} */ response) => {
         const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');

@@ -104,6 +104,7 @@ export class Exchange {
       const middleware = this.#factories[plugin](this.#event);
       this.#middlewares[plugin] = middleware;
       const response = await middleware.get();
+      if (response && !(response instanceof Response && !response.bodyUsed)) throw new TypeError('not a response to be read');
       if (response) this.#answers[plugin] = response;
       this.#in(!response ? CHAIN_NULL : this.#kinds[plugin] === PLUGIN_CACHE ? CHAIN_STORED_RESPONSE : CHAIN_RESPONSE, plugin);
     } catch (error) {

@@ -63,7 +63,7 @@ export function handleMessage({ data, source }) {
 
 function handlePresent(/** @type {string} */ id, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
   const page = pages.get(id);
-  if (!page) return;
+  if (!page || !Array.isArray(add) || !Array.isArray(remove)) return;
   page.marks ??= new Set();
   for (const mark of add) page.marks.add(mark);
   for (const mark of remove) page.marks.delete(mark);
@@ -145,6 +145,7 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
     if (over) return;
     switch (data?.type) {
       case 'piece':
+        if (!(data.buffer instanceof ArrayBuffer)) return finish('malformed-message');
         return reader.piece(+data.piece, data.buffer, +data.from, +(data.wasted ?? 0));
       case 'pending':
         return reader.pending(data.warm === true);

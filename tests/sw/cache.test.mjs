@@ -1,7 +1,7 @@
 // What is in the store: whole answers from it, parts of them, ranges, and what went bad or away.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, Origin, scene, serving, startWorker } from './harness/index.mjs';
+import { chain, Origin, scene, serving, startWorker, unreachable } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const run = (file, runs) => `/peer-cdn/store/${file.root}?${runs}`;
@@ -277,4 +277,30 @@ test('a listed file over 1 MiB that no page can keep the worker alive for passes
   const range = await worker.fetch('/static/a.bin', { headers: { range: 'bytes=0-9' } });
   assert.equal(range.headers.get('x-own'), null, 'a small range of it is ours');
   assert.deepEqual(await range.bytes(), file.body.slice(0, 10));
+});
+
+test('a run that went bad and cannot be dropped is not read again by this worker', async () => {
+  const { fetchAll, file, caches, clock } = await held({ bytes: 300_000 });
+  caches.faults.delete = () => Promise.reject(new Error('busy'));
+  new Uint8Array(caches.entry(run(file, '0-5')).body)[10] ^= 1;
+  assert.deepEqual(await fetchAll(), file.body);
+  await clock.pass(2000);
+  const reads = caches.count('match', '?0-5');
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.ok(caches.count('match', '?0-5') <= reads + 1); // what was stored since has that name again
+});
+
+test('a reader that gives up while the store is read ends the reading', async () => {
+  const { page, file, clock, caches, worker } = await held({ bytes: 8 * MIB });
+  const response = await page.fetch('/static/a.bin');
+  await response.body.cancel();
+  await clock.pass(1000);
+  assert.ok(caches.count('match', `/store/${file.root}`) <= 5);
+  assert.equal(last(worker.events.transfer)?.code ?? 'cancelled', 'cancelled');
+});
+
+test('a file that is stored is answered when the origin is away', async () => {
+  const { fetchAll, file, origin } = await held({ bytes: 300_000 });
+  for (const path of ['/static/a.bin', '/peer-cdn.json', `/peer-cdn/digests/${file.root}`]) origin.always(path, unreachable);
+  assert.deepEqual(await fetchAll(), file.body);
 });

@@ -335,3 +335,24 @@ test('in a fastest route the first byte decides between peers and the network, a
     if (who === 'origin') assert.equal(at.page.asks[0].isClosed, true);
   }
 });
+
+test('what a page says after it was closed is of no use, and harmless', async () => {
+  const at = await place();
+  let ask;
+  at.page.answers(async (given) => {
+    ask = given;
+    ask.ack().pending();
+    await ask.pieces(at.file, { end: 3 });
+  });
+  const response = await at.page.fetch(url);
+  const reader = response.body.getReader();
+  await at.clock.until(reader.read());
+  const cancelled = reader.cancel();
+  ask.piece(3, at.file.piece(3)).ack().end().none();
+  await cancelled;
+  await at.clock.pass(2000);
+  ask.piece(4, at.file.piece(4)).end();
+  await at.clock.pass(2000);
+  assert.deepEqual(at.worker.thrown, []);
+  assert.equal(last(at.worker.events.transfer).code, 'cancelled');
+});

@@ -143,3 +143,13 @@ test('a list may be cached, typed and encoded as the server likes', async () => 
   await clock.pass(1000);
   assert.equal(last(worker.events.transfer).done, true);
 });
+
+test('a list that is too long or too short for the file that the manifest names is of no use', async () => {
+  for (const bytes of [200_000, 400_000]) {
+    const { origin, fetchAll, file, caches, clock } = await scene({ bytes: 300_000, entry: { bytes } });
+    assert.deepEqual(await fetchAll(), file.body);
+    await clock.pass(2000);
+    assert.deepEqual(caches.runs(file), []);
+    assert.ok(origin.requests(listOf(file)).length >= 1);
+  }
+});

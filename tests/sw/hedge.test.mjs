@@ -227,3 +227,15 @@ test('an origin without ranges is not shared with company', async () => {
   assert.deepEqual(await bytes, at.file.body);
   assert.equal(at.page.asks.length, 1);
 });
+
+test('company in a route that has no delegate changes nothing', async () => {
+  const at = await scene({ bytes: 3 * MIB, script: chain('ordered', 'cache', 'network'), page: true });
+  at.origin.always(url, usualBut({ pace: 50 }));
+  const response = await at.page.fetch(url);
+  const bytes = response.bytes();
+  await at.clock.pass(300);
+  await at.page.tell({ type: 'company', root: at.file.root });
+  assert.deepEqual(await bytes, at.file.body);
+  assert.equal(at.page.asks.length, 0);
+  assert.equal((await counts(at)).fromOrigin, 3 * MIB);
+});

@@ -7,6 +7,7 @@ const url = '/static/a.bin';
 const path = '/peer-cdn.json';
 const script = chain('ordered', 'cache', 'network');
 const asked = ({ origin }) => origin.requests(path).length;
+const rootOf = (number) => String(number).padStart(64, '0');
 /** A response of ours, and not the origin's own: those have its tag. */
 const isOurs = (response) => response.headers.get('etag')?.length > 20;
 
@@ -231,5 +232,15 @@ test('entries may have any form that the contract allows', async () => {
   const response = await at.worker.fetch(url);
   assert.equal(isOurs(response), true);
   assert.deepEqual(await response.bytes(), at.file.body);
+  assert.deepEqual(at.worker.events.error, []);
+});
+
+test('a manifest of thousands of files is used whole', async () => {
+  const at = await scene({ script });
+  for (let i = 0; i < 8000; i++) {
+    at.origin.manifest.resources[`/static/many/${i}.bin`] = { bytes: 10, type: 'a/b', pieceBytes: 65_536, root: rootOf(i) };
+  }
+  await at.clock.pass(61_000);
+  assert.equal(isOurs(await at.worker.fetch(url)), true);
   assert.deepEqual(at.worker.events.error, []);
 });

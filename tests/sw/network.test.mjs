@@ -320,3 +320,32 @@ test('the first byte does not wait for the last one', async () => {
   assert.deepEqual(value, file.body.slice(0, 65_536));
   await reader.cancel();
 });
+
+test('a reader that gives up while a failed window waits to be asked again is rid of it', async () => {
+  const { origin, page, clock, worker } = await scene({ bytes: 8 * MIB, script: network, page: true });
+  const response = await page.fetch(url);
+  origin.always(url, unreachable);
+  const reader = response.body.getReader();
+  const failing = (async () => {
+    for (let done = false; !done;) ({ done } = await clock.until(reader.read()));
+  })().catch(() => {});
+  await clock.when(() => origin.requests(url).length >= 3);
+  await clock.pass(50);
+  await reader.cancel();
+  await failing;
+  const before = origin.requests(url).length;
+  await clock.pass(5000);
+  assert.ok(origin.requests(url).length <= before + 1);
+  assert.equal(last(worker.events.transfer).done, true);
+});
+
+test('a reader that gives up an origin without ranges, while it is paused, ends the request', async () => {
+  const { origin, page, clock } = await scene({ bytes: 20 * MIB, script: network, page: true });
+  origin.always(url, whole);
+  const response = await page.fetch(url);
+  await clock.pass(5000);
+  await response.body.cancel();
+  await clock.pass(1000);
+  assert.equal(origin.requests(url)[0].aborted, true);
+  assert.ok(origin.sentBytes(url) <= 6 * MIB);
+});

@@ -234,3 +234,12 @@ test('a store of another version is dropped when a worker becomes active, and ot
   } });
   assert.deepEqual(await caches.keys(), ['site-v1', 'peer-cdn-v2-beta']);
 });
+
+test('plugins of ours that lose to one of the site at once ask nobody', async () => {
+  const { worker, page, origin, clock } = await scene({ page: true, bytes: 300_000,
+    script: chain('fastest', user(() => text('own')), 'cache', 'delegate', 'network') });
+  assert.equal(await (await worker.fetch('/static/a.bin')).text(), 'own');
+  await clock.pass(1000);
+  assert.ok(origin.requests('/static/a.bin').every(({ aborted }) => aborted));
+  assert.ok(page.asks.every(({ isClosed }) => isClosed));
+});

@@ -181,10 +181,11 @@ test('a put that fails for another reason is told of, and costs the page nothing
 });
 
 test('an estimate that is absent, silent, refused or nonsense takes nothing from the page', async () => {
-  const wrong = [{ quota: NaN }, { quota: -1 }, { quota: 'much' }];
-  const estimates = [undefined, {}, ...wrong, () => Promise.reject(new Error('no')), () => {
+  const fails = () => {
     throw new TypeError('no');
-  }, () => new Promise(() => {}), () => null];
+  };
+  const estimates = [undefined, {}, { quota: NaN }, { quota: -1 }, { quota: 'much' }, () => null, fails,
+    () => Promise.reject(new Error('no')), () => new Promise(() => {})];
   for (const estimate of estimates) {
     for (const bytes of [50_000, 3 * MIB]) {
       const at = await scene({ bytes, script: chain('ordered', 'cache', 'delegate', 'network'), isInstalled: true });
@@ -256,4 +257,29 @@ test('two bodies of one file store what each has fetched, once', async () => {
   for (const response of all) assert.deepEqual(await response.bytes(), at.file.body);
   await at.clock.pass(3000);
   assert.deepEqual(at.caches.runs(at.file), ['0-14']);
+});
+
+test('what pages store is nothing to a worker whose storage is denied', async () => {
+  const at = await scene({ bytes: 3 * MIB, script: within(0), isInstalled: true });
+  at.caches.faults.open = () => {
+    throw new DOMException('', 'SecurityError');
+  };
+  at.page = await at.worker.page();
+  const response = await at.page.fetch(url);
+  await at.browser.broadcast({ type: 'stored', root: at.file.root, begin: 16, end: 32 });
+  assert.deepEqual(await response.bytes(), at.file.body);
+  await at.clock.pass(5000);
+  assert.deepEqual(at.worker.thrown, []);
+});
+
+test('several files that find the browser full at once share the room that is made', async () => {
+  const at = await scene({ bytes: 500_000, more: [b, c, d], script: within(0) });
+  at.caches.quota = 1_200_000;
+  await fetchEach(at, url, b);
+  const all = await Promise.all([at.worker.fetch(c), at.worker.fetch(d)]);
+  for (const [i, response] of all.entries()) assert.deepEqual(await response.bytes(), at.others[i + 1].body);
+  await at.clock.pass(3000);
+  const [, , ...held] = [at.file, ...at.others].map((file) => at.caches.runs(file).length);
+  assert.ok(held.includes(1));
+  assert.equal(at.caches.runs(at.file).length, 0, 'the oldest went');
 });

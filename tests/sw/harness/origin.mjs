@@ -122,13 +122,14 @@ export class Origin {
     if (request.mode === 'same-origin' && !isOurs) throw new TypeError('Failed to fetch');
     if (request.cache === 'only-if-cached') throw new TypeError('Failed to fetch');
     this.log.push(entry);
-    const { signal } = request;
+    // The signal that was given: a Request's own one follows it only as long as that Request is not collected.
+    const signal = init?.signal ?? request.signal;
     signal.addEventListener('abort', () => (entry.aborted = !entry.ended));
     const answer = await abortable(this.#answer(request, entry.path), signal);
-    entry.status = answer.status;
     const { status } = answer;
+    entry.status = status;
     const location = status >= 300 && status < 400 && answer.headers.location;
-    if (location) return this.#redirect(request, new URL(location, url), by);
+    if (location) return this.#redirect(request, new URL(location, url), signal, by);
     const type = answer.type ?? (isOurs ? 'basic' : request.mode === 'no-cors' ? 'opaque' : 'cors');
     const body = request.method === 'HEAD' ? null : this.#stream(answer, entry, signal);
     return fetched(body, { status, headers: answer.headers, type, url: url.href });
@@ -141,12 +142,12 @@ export class Origin {
     return step(request, serve, this.clock);
   }
 
-  async #redirect(request, target, by) {
+  async #redirect(request, target, signal, by) {
     if (request.redirect === 'manual') return fetched(null, { type: 'opaqueredirect', url: request.url });
     if (request.redirect === 'error' || (request.mode === 'same-origin' && target.origin !== ORIGIN)) {
       throw new TypeError('Failed to fetch');
     }
-    const { headers, mode, cache, signal } = request;
+    const { headers, mode, cache } = request;
     const response = await this.fetch(target, { headers, mode: mode === 'navigate' ? 'cors' : mode, cache, signal }, by);
     Object.defineProperty(response, 'redirected', { value: true });
     return response;

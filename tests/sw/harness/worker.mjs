@@ -99,8 +99,6 @@ export function documented({ CachePlugin, DelegatePlugin, NetworkPlugin, strateg
 export class Worker {
   /** Details of the events of `cdn`, oldest first. @type {{ error: any[], transfer: any[] }} */
   events = { error: [], transfer: [] };
-  /** What listeners threw. @type {unknown[]} */
-  thrown = [];
   /** Calls into the core and out of it; see #webAssembly. */
   border = { calls: new Map(), crossings: 0, trapsAt: Infinity, isTrapped: false };
   #listeners = new Map();
@@ -110,7 +108,9 @@ export class Worker {
 
   constructor(options) {
     const { origin, browser = new Browser(origin.clock), script = documented, isWasmAllowed = true } = options;
-    Object.assign(this, { options, origin, browser, clock: origin.clock });
+    // `thrown`: what its listeners threw, those of messages and ports too.
+    const { clock } = origin;
+    Object.assign(this, { options, origin, browser, clock, thrown: clock.thrown });
     const scope = this.#scope(isWasmAllowed);
     evaluate(...NAMES.map((name) => scope[name]));
     const { PeerCDN } = scope.self;
