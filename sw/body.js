@@ -374,7 +374,8 @@ export class Gathering {
       (error) => {
         this.#digests = undefined; // another window tries again
         return error.message === 'digests-mismatch' ? error.message : 'origin-unreachable';
-      });
+      })
+      .catch((error) => (this.break(error), 'engine-failed'));
     return this.#digests;
   }
 
@@ -389,7 +390,6 @@ export class Gathering {
     if (closed) return;
     // Beside the window, but after it: a connection that is open is the window's.
     let told = Promise.resolve().then(() => this.#haveDigests());
-    told.catch((error) => this.break(error));
     const reader = {
       head: (/** @type {Response} */ response) => {
         const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');

@@ -356,3 +356,12 @@ test('what a page says after it was closed is of no use, and harmless', async ()
   assert.deepEqual(at.worker.thrown, []);
   assert.equal(last(at.worker.events.transfer).code, 'cancelled');
 });
+
+test('a page that says nonsense is answered by nothing, and costs nobody a byte', async () => {
+  const at = await scene({ bytes: 3_000_000, page: true });
+  for (const lists of [{}, { add: 5, remove: null }, { add: ['00000000'] }]) await at.page.tell({ type: 'present', ...lists });
+  at.page.answers((ask) => ask.ack().pending(true).say({ type: 'piece', piece: 0, from: 1 }));
+  const response = await at.page.fetch('/static/a.bin');
+  assert.deepEqual(await response.bytes(), at.file.body);
+  assert.deepEqual(at.worker.thrown, []);
+});

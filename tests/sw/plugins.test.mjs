@@ -243,3 +243,21 @@ test('plugins of ours that lose to one of the site at once ask nobody', async ()
   assert.ok(origin.requests('/static/a.bin').every(({ aborted }) => aborted));
   assert.ok(page.asks.every(({ isClosed }) => isClosed));
 });
+
+test('what is no response, or one that was read already, is told, and counts as no answer', async () => {
+  const used = async () => {
+    const response = text('read');
+    await response.text();
+    return response;
+  };
+  for (const strategy of ['ordered', 'fastest']) {
+    for (const garbage of [() => 42, () => 'text', () => ({}), () => [], () => true, used]) {
+      const own = user(garbage, () => {});
+      const { worker, file, clock } = await scene({ script: chain(strategy, own, 'network') });
+      assert.deepEqual(await (await worker.fetch('/static/a.bin')).bytes(), file.body, String(garbage));
+      await clock.pass(5000);
+      assert.deepEqual(worker.events.error.map(({ code }) => code), ['plugin-failed']);
+      assert.deepEqual(worker.thrown, []);
+    }
+  }
+});
