@@ -12,11 +12,13 @@ function parametersOf(spelt) {
   });
 }
 
+// A type of its own, so that no text passes for it.
+const keyOf = (name) => `export ${name}`;
 const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${type}`).join(', ');
 
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
- *   answerHeaders: string[], codes: string[], functions: [string, string, string][],
+ *   answerHeaders: string[], codes: string[], functions: [string, string, string, string][],
  *   outputs: [string, string, number, string][]}} border
  * @returns {{module: string, types: string}}
  */
@@ -25,7 +27,9 @@ export function borderModule({enums, limits, names, answerHeaders, codes, functi
     ...Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value]),
     ...Object.entries(limits),
     ...Object.entries(names),
+    ...functions.map(([, name, , exported]) => [name.toUpperCase(), exported]),
   ];
+  const keys = new Set(functions.map(([, name]) => name.toUpperCase()));
   const owners = [...new Set(outputs.map(([owner]) => owner))];
   const of = (owner) => outputs.filter(([each]) => each === owner).sort((a, b) => a[2] - b[2]);
   const note = '// Made by scripts/border.mjs of src/bind/border.def.\n';
@@ -37,7 +41,10 @@ export function borderModule({enums, limits, names, answerHeaders, codes, functi
         of(owner).map(([, type]) => `perform.${camel(type)}`).join(', ')}];`),
   ]);
   const types = note + lines([
-    ...constants.map(([name, value]) => `export declare const ${name}: ${JSON.stringify(value)};`),
+    ...constants.filter(([name]) => !keys.has(name))
+      .map(([name, value]) => `export declare const ${name}: ${JSON.stringify(value)};`),
+    '/** The exports of the worker\'s module: what the wasm calls them is nobody\'s business. */',
+    ...functions.map(([, name]) => `export declare const ${name.toUpperCase()}: '${keyOf(name)}';`),
     '/** The headers that the judge of answers reads, in its order. */',
     'export declare const answerHeaders: readonly string[];',
     '/** Every code of README.md\'s table. */',
@@ -54,7 +61,7 @@ export function borderModule({enums, limits, names, answerHeaders, codes, functi
     '/** The exports of the worker\'s module, as sw/core.js calls them: a text crosses by itself. */',
     'export interface WorkerCore {',
     ...functions.map(([result, name, spelt]) =>
-      `  ${name}(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`),
+      `  '${keyOf(name)}'(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`),
     '}',
   ]);
   return {module, types};

@@ -134,6 +134,7 @@ async function buildTypes() {
     if (path.startsWith('sw/')) files.set(path, withWorkerTypes(text));
   }
   files.set('sw/worker-types.d.ts', workerTypes);
+  files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
   const types = join(dist, 'types');
   for (const [path, text] of files) writeIfChanged(join(types, path), text);
   for (const path of typesIn(types)) {

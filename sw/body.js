@@ -1,6 +1,9 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
 import {
-  answerHeaders, bodyOutputs, calmStep, calmWait, progressWait, SOURCE_PEERS, streamBytes, unattendedBytes,
+  answerHeaders, BODY_ALIVE, BODY_CANCEL, BODY_COMPANY, BODY_COUNTS, BODY_DIGEST, BODY_DIGESTS, BODY_END,
+  BODY_HANDLE_TIMEOUT, BODY_HEAD, BODY_HEDGE, BODY_HELD, BODY_PIECE, BODY_POLL, BODY_PULL, BODY_START, BODY_TIMEOUT,
+  BODY_TYPE, BODY_WASTED, bodyOutputs, calmStep, calmWait, CLOSE_BODY, ERROR_CODE, HEAD, progressWait, SAMPLE_BODY,
+  SAMPLE_FIRST, SOURCE_PEERS, streamBytes, TERMS, unattendedBytes,
 } from '../build/border.js';
 import { alarm, call, callText, drain, fields, note, onFailure, soon } from './engine.js';
 import { openWindow } from './origin.js';
@@ -10,7 +13,7 @@ import { addRun } from './store.js';
 /** @typedef {import('../build/border.js').WorkerCore} WorkerCore */
 /**
  * The calls about a body that end with the time.
- * @typedef {Exclude<keyof WorkerCore & `body_${string}`, 'body_poll'>} BodyCall
+ * @typedef {Exclude<keyof WorkerCore & `export body_${string}`, typeof import('../build/border.js').BODY_POLL>} BodyCall
  */
 /**
  * Of these calls what stands between the body and the time.
@@ -175,35 +178,35 @@ export class Gathering {
     this.finished = new Promise((resolve) => (this.#finish = resolve));
     this.#stream = new ReadableStream({
       start: (controller) => void (this.#controller = controller),
-      pull: (controller) => this.#in('body_pull', controller.desiredSize ?? 0),
+      pull: (controller) => this.#in(BODY_PULL, controller.desiredSize ?? 0),
       cancel: () => this.cancel(),
     }, { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength });
     open.add(this);
     around.changed();
-    this.#in('body_start');
+    this.#in(BODY_START);
   }
 
   /** The reader went away, or another plugin was faster. */
   cancel() {
-    this.#in('body_cancel');
+    this.#in(BODY_CANCEL);
     this.#end(false, 'cancelled');
   }
 
   /** Peers take long to begin: the origin gives the first bytes. */
   hedge() {
     this.hedged = true;
-    this.#in('body_hedge');
+    this.#in(BODY_HEDGE);
   }
 
   /** Others have it, or want it too. */
   handleCompany() {
-    this.#in('body_company');
+    this.#in(BODY_COMPANY);
   }
 
   handleStored(/** @type {number} */ begin, /** @type {number} */ end) {
     if (!this.#around.store) return;
     addRun(this.#runs, begin, end);
-    call('body_held', this.#id, begin, end);
+    call(BODY_HELD, this.#id, begin, end);
   }
 
   /**
@@ -235,9 +238,9 @@ export class Gathering {
   }
 
   #drain() {
-    drain('body_poll', this.#id, this.#performers);
+    drain(BODY_POLL, this.#id, this.#performers);
     if (this.#over) return;
-    this.#timer = alarm(this.#timer, call('body_timeout', this.#id), () => this.#in('body_handle_timeout'));
+    this.#timer = alarm(this.#timer, call(BODY_TIMEOUT, this.#id), () => this.#in(BODY_HANDLE_TIMEOUT));
   }
 
   #performers = bodyOutputs({
@@ -250,7 +253,7 @@ export class Gathering {
     close: (job) => this.#close(job),
     enqueue: (piece, begin, end) => this.#enqueue(piece, begin, end),
     done: () => this.#done(),
-    fail: (error) => this.#fail(callText('error_code', error)),
+    fail: (error) => this.#fail(callText(ERROR_CODE, error)),
     drop: (job) => this.#drop(job),
     pass: (job) => this.#pass(job),
   });
@@ -268,7 +271,7 @@ export class Gathering {
         if (run && !read) this.#forget(run);
         if (!read || (await digests)) break;
         const { buffer, type } = read;
-        if (type !== null && !this.begun) note('body_type', this.#id, type);
+        if (type !== null && !this.begun) note(BODY_TYPE, this.#id, type);
         const from = run[0] * pieceBytes;
         const pieces = [];
         for (; piece < Math.min(end, run[1]); piece++) {
@@ -287,7 +290,7 @@ export class Gathering {
     } catch {
       // What cannot be read is not held.
     }
-    this.#in('body_end', job, 'storage-lost');
+    this.#in(BODY_END, job, 'storage-lost');
   }
 
   // Bytes that went bad in the store would do so again.
@@ -305,21 +308,21 @@ export class Gathering {
   #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
     /** @type {number} */ from) {
     this.#arriving = buffer;
-    this.#in('body_piece', job, piece, buffer.byteLength, from);
+    this.#in(BODY_PIECE, job, piece, buffer.byteLength, from);
   }
 
   #waste(/** @type {number} */ bytes) {
-    if (bytes > 0) note('body_wasted', this.#id, bytes);
+    if (bytes > 0) note(BODY_WASTED, this.#id, bytes);
   }
 
   #digested(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
     /** @type {ArrayBuffer} */ digest) {
     this.#arriving = buffer;
-    this.#in('body_digest', job, piece, buffer.byteLength, digest);
+    this.#in(BODY_DIGEST, job, piece, buffer.byteLength, digest);
   }
 
   #openPeers(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
-    call('terms', this.asked.exchange);
+    call(TERMS, this.asked.exchange);
     const [origin, patience] = fields();
     const clock = new PeersClock();
     const source = this.#around.askPage?.(this.asked, { begin, end, origin, patience }, {
@@ -333,10 +336,10 @@ export class Gathering {
         clock.isWarm = warm;
         this.#onPending(warm);
       },
-      alive: () => void this.#in('body_alive', job),
-      end: (code) => void this.#in('body_end', job, String(code)),
+      alive: () => void this.#in(BODY_ALIVE, job),
+      end: (code) => void this.#in(BODY_END, job, String(code)),
     });
-    if (!source) return queueMicrotask(() => this.#in('body_end', job, 'no-page'));
+    if (!source) return queueMicrotask(() => this.#in(BODY_END, job, 'no-page'));
     this.#jobs.set(job, {
       ...source,
       close: () => {
@@ -359,9 +362,9 @@ export class Gathering {
         const buffer = whole.slice(piece * pieceBytes, Math.min(bytes, (piece + 1) * pieceBytes));
         this.#digested(job, piece, buffer, await crypto.subtle.digest('SHA-256', buffer));
       }
-      this.#in('body_end', job, '');
+      this.#in(BODY_END, job, '');
     } catch (error) {
-      this.#in('body_end', job, /** @type {Error} */ (error).message);
+      this.#in(BODY_END, job, /** @type {Error} */ (error).message);
     }
   }
 
@@ -370,7 +373,7 @@ export class Gathering {
     const { bytes, pieceBytes } = this.asked;
     if (bytes <= pieceBytes) return Promise.resolve('');
     this.#digests ??= this.#around.digests(this.asked).then(
-      (list) => (this.#over || call('body_digests', this.#id, list) ? '' : 'digests-mismatch'),
+      (list) => (this.#over || call(BODY_DIGESTS, this.#id, list) ? '' : 'digests-mismatch'),
       (error) => {
         this.#digests = undefined; // another window tries again
         return error.message === 'digests-mismatch' ? error.message : 'origin-unreachable';
@@ -394,16 +397,16 @@ export class Gathering {
       head: (/** @type {Response} */ response) => {
         const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');
         this.#type = response.headers.get('content-type') ?? '';
-        this.#in('body_head', job, response.status, [response.type, ...texts].join('\n'));
+        this.#in(BODY_HEAD, job, response.status, [response.type, ...texts].join('\n'));
       },
       piece: (/** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {ArrayBuffer} */ digest) => {
         told = told.then((code) => {
-          if (code) this.#in('body_end', job, code);
+          if (code) this.#in(BODY_END, job, code);
           else this.#digested(job, piece, buffer, digest);
           return code;
         });
       },
-      end: (/** @type {string} */ code) => void told.then(() => this.#in('body_end', job, code)),
+      end: (/** @type {string} */ code) => void told.then(() => this.#in(BODY_END, job, code)),
     };
     const source = {
       close: () => this.#waste(window?.leave(reader) ?? 0),
@@ -458,7 +461,7 @@ export class Gathering {
 
   /** @returns {ResponseInit} */
   #head() {
-    const [, , ...pairs] = callText('head', this.asked.exchange).split('\n');
+    const [, , ...pairs] = callText(HEAD, this.asked.exchange).split('\n');
     const [status] = fields();
     /** @type {[string, string][]} */
     const headers = [];
@@ -495,12 +498,12 @@ export class Gathering {
   }
 
   #tell(/** @type {boolean} */ done) {
-    call('body_counts', this.#id);
+    call(BODY_COUNTS, this.#id);
     const [fromCache, fromPeers, fromOrigin, wasted] = fields();
     if (fromCache + fromPeers + fromOrigin === 0) return;
     const { url, root, length } = this.asked;
     const now = performance.now();
-    if (done && fromPeers === length && length <= unattendedBytes) note('sample_body', true, length, this.#began, now);
+    if (done && fromPeers === length && length <= unattendedBytes) note(SAMPLE_BODY, true, length, this.#began, now);
     const detail = { id: this.#transfer, url, root, bytes: length, fromCache, fromPeers, fromOrigin, wasted,
       ms: now - this.#began, done, code: this.code };
     void calm().then(() => this.#around.emit('transfer', detail));
@@ -513,8 +516,8 @@ export class Gathering {
     if (this.#timer) clearTimeout(this.#timer);
     try {
       this.#tell(true);
-      const error = call('close_body', this.#id);
-      if (error) this.#around.lost(callText('error_code', error), this.asked.url);
+      const error = call(CLOSE_BODY, this.#id);
+      if (error) this.#around.lost(callText(ERROR_CODE, error), this.asked.url);
     } catch {
       // The core is gone, and its counts with it.
     }
@@ -541,7 +544,7 @@ class PeersClock {
 
   #note(/** @type {boolean} */ inVain) {
     const now = performance.now();
-    if (this.isWarm) note('sample_first', true, now - this.#began, inVain, now);
+    if (this.isWarm) note(SAMPLE_FIRST, true, now - this.#began, inVain, now);
   }
 }
 

@@ -1,4 +1,5 @@
 // Loads the wasm core, and passes texts over its border (src/bind/worker.cpp). Knows nothing else of it.
+import { FIELDS_OUT, TEXT_IN, TEXT_OUT } from '../build/border.js';
 
 /** @typedef {number | boolean | string | ArrayBuffer} Argument */
 
@@ -31,7 +32,7 @@ export function startCore(wasm, test) {
     const numbers = args.filter((each) => {
       if (typeof each !== 'string' && !(each instanceof ArrayBuffer)) return true;
       const bytes = typeof each === 'string' ? encoder.encode(each) : new Uint8Array(each);
-      const at = core.text_in(bytes.length);
+      const at = core[TEXT_IN](bytes.length);
       new Uint8Array(core.memory.buffer).set(bytes, at);
       return false;
     });
@@ -43,10 +44,10 @@ export function startCore(wasm, test) {
     /** The same, of one that gives a text. */
     callText(/** @type {string} */ name, /** @type {Argument[]} */ args) {
       const length = call(name, args);
-      return read(core.text_out(), length);
+      return read(core[TEXT_OUT](), length);
     },
     /** What the last call left beside its result: to be read before the next one. */
-    fields: () => new Float64Array(core.memory.buffer, core.fields_out(), 10),
+    fields: () => new Float64Array(core.memory.buffer, core[FIELDS_OUT](), 10),
     /** Bytes of memory, which never shrinks. */
     size: () => core.memory.buffer.byteLength,
   };

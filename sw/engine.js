@@ -1,5 +1,5 @@
 // The one place that starts the wasm core, and the one that calls into it.
-import { manifestWait } from '../build/border.js';
+import { manifestWait, SAMPLE_FIRST } from '../build/border.js';
 import wasm from '../build/worker.wasm.js';
 import { startCore } from './core.js';
 
@@ -78,7 +78,7 @@ export async function ask(url, init) {
   const began = performance.now();
   const response = await fetch(url, init);
   const now = performance.now();
-  note('sample_first', false, now - began, false, now);
+  note(SAMPLE_FIRST, false, now - began, false, now);
   return response;
 }
 
@@ -99,7 +99,7 @@ const draining = new Set();
 /**
  * One call in, every output out: performs all that the core decided. An output that calls in again (a stream
  * pulls while it is filled) leaves its own outputs to the loop that is running.
- * @param {'chain_poll' | 'body_poll'} poll
+ * @param {typeof import('../build/border.js').CHAIN_POLL | typeof import('../build/border.js').BODY_POLL} poll
  * @param {number} id
  * @param {((...fields: number[]) => void)[]} performers by the output's kind
  */

@@ -1,7 +1,9 @@
 // One routed request: runs the core's chain over the middlewares of the route.
 import {
-  CHAIN_ASKED, CHAIN_ERROR, CHAIN_NULL, CHAIN_PENDING, CHAIN_PENDING_WARM, CHAIN_RESPONSE, CHAIN_START, CHAIN_STORED_RESPONSE,
-  CHAIN_TIMEOUT, chainOutputs, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, putWait, unattendedBytes,
+  ASKS_PEERS, CHAIN, CHAIN_POLL, CHAIN_TIMEOUT, chainOutputs, CLOSE_EXCHANGE, EVENT_ASKED, EVENT_ERROR, EVENT_NULL,
+  EVENT_PENDING, EVENT_PENDING_WARM, EVENT_RESPONSE, EVENT_START, EVENT_STORED_RESPONSE, EVENT_TIMEOUT, HEAD,
+  HELD_ADD, HELD_BEGIN, OPEN_BODY, OPEN_EXCHANGE, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, putWait,
+  unattendedBytes,
 } from '../build/border.js';
 import { Gathering } from './body.js';
 import { alarm, call, callText, drain, fields } from './engine.js';
@@ -62,11 +64,11 @@ export class Exchange {
     const { url, headers, destination } = event.request;
     const { pathname, search } = new URL(url);
     const range = headers.get('range');
-    this.#id = call('open_exchange', route,
+    this.#id = call(OPEN_EXCHANGE, route,
       [pathname + search, range ?? '', headers.get('if-range') ?? '', destination].join('\n'));
     const [listed, bytes, pieceBytes, begin, end, from, to] = fields();
     if (!listed) return;
-    const [root, contentType] = callText('head', this.#id).split('\n');
+    const [root, contentType] = callText(HEAD, this.#id).split('\n');
     this.#asked = { exchange: this.#id, url, root, contentType, range, bytes, pieceBytes, begin, end, length: to - from };
   }
 
@@ -76,15 +78,15 @@ export class Exchange {
       this.#resolve = resolve;
       // Neither Chromium 156 nor Firefox fires request.signal's 'abort' here: a page that gives up before there is an
       // answer is noticed by the answer's body being cancelled.
-      this.#in(CHAIN_START, 0);
+      this.#in(EVENT_START, 0);
     });
   }
 
   #in(/** @type {number} */ event, /** @type {number} */ plugin) {
     try {
-      call('chain', this.#id, event, plugin, performance.now());
-      drain('chain_poll', this.#id, this.#performers);
-      this.#timer = alarm(this.#timer, call('chain_timeout', this.#id), () => this.#in(CHAIN_TIMEOUT, 0));
+      call(CHAIN, this.#id, event, plugin, performance.now());
+      drain(CHAIN_POLL, this.#id, this.#performers);
+      this.#timer = alarm(this.#timer, call(CHAIN_TIMEOUT, this.#id), () => this.#in(EVENT_TIMEOUT, 0));
     } catch {
       this.#fallThrough();
     }
@@ -106,11 +108,11 @@ export class Exchange {
       const response = await middleware.get();
       if (response && !(response instanceof Response && !response.bodyUsed)) throw new TypeError('not a response to be read');
       if (response) this.#answers[plugin] = response;
-      this.#in(!response ? CHAIN_NULL : this.#kinds[plugin] === PLUGIN_CACHE ? CHAIN_STORED_RESPONSE : CHAIN_RESPONSE, plugin);
+      this.#in(!response ? EVENT_NULL : this.#kinds[plugin] === PLUGIN_CACHE ? EVENT_STORED_RESPONSE : EVENT_RESPONSE, plugin);
     } catch (error) {
       // Being offline is no fault of a plugin.
       if (this.#kinds[plugin] === 0) this.#worker.report('plugin-failed', this.#event.request.url, error);
-      this.#in(CHAIN_ERROR, plugin);
+      this.#in(EVENT_ERROR, plugin);
     }
   }
 
@@ -182,7 +184,7 @@ export class Exchange {
   #close() {
     if (this.#timer) clearTimeout(this.#timer);
     try {
-      call('close_exchange', this.#id);
+      call(CLOSE_EXCHANGE, this.#id);
     } catch {
       // The core is gone.
     }
@@ -210,7 +212,7 @@ export class Exchange {
   async gather(kind, { timeout = 0, patience = 0 } = {}) {
     const asked = this.#asked;
     if (!asked) return null;
-    const asks = () => call('asks_peers', this.#id, mayBePresent(asked.root), patience, performance.now());
+    const asks = () => call(ASKS_PEERS, this.#id, mayBePresent(asked.root), patience, performance.now());
     if (kind === PLUGIN_DELEGATE && !asks()) return null;
     const asking = this.#gatherings[PLUGIN_DELEGATE];
     if (kind === PLUGIN_NETWORK && asking) {
@@ -228,17 +230,17 @@ export class Exchange {
     const [opened, held, page] = await Promise.all([store(), runs(asked.root), needsPage ? this.#findPage() : null]);
     if ((kind === PLUGIN_DELEGATE && !page) || (kind === PLUGIN_CACHE && !opened)) return null;
     if (this.lost(kind)) return null;
-    call('held_begin');
-    for (const run of held) call('held_add', ...run);
-    const id = call('open_body', this.#id, kind, !!page);
+    call(HELD_BEGIN);
+    for (const run of held) call(HELD_ADD, ...run);
+    const id = call(OPEN_BODY, this.#id, kind, !!page);
     if (!id) return null;
     const delegate = this.#kinds.indexOf(PLUGIN_DELEGATE);
-    const pending = (/** @type {boolean} */ warm) => this.#in(warm ? CHAIN_PENDING_WARM : CHAIN_PENDING, delegate);
+    const pending = (/** @type {boolean} */ warm) => this.#in(warm ? EVENT_PENDING_WARM : EVENT_PENDING, delegate);
     // A body of the network turns to peers when there is company, if the route knows any.
     const company = this.#kinds.includes(PLUGIN_DELEGATE) ? page : null;
     const body = new Gathering(id, asked, held, around(opened, company), pending);
     this.#gatherings[kind] = body;
-    if (kind === PLUGIN_DELEGATE) this.#in(CHAIN_ASKED, delegate);
+    if (kind === PLUGIN_DELEGATE) this.#in(EVENT_ASKED, delegate);
     // A hedged body is the network's too, which has no such limit.
     const timer = timeout && setTimeout(() => body.hedged || body.cancel(), timeout);
     const response = await body.response;

@@ -1,7 +1,8 @@
 // The service worker's entry: PeerCDN and its plugins.
 import {
-  BYPASS_HEADER, digestsWait, FLAG_AUTHORIZATION, FLAG_BYPASS, FLAG_CONDITION, FLAG_SAME_ORIGIN, MANIFEST_PATH, protocolVersion,
-  ROUTE_UNLISTED, STRATEGY_FASTEST, STRATEGY_ORDERED,
+  ADD_ROUTE, BYPASS_HEADER, digestsWait, ERROR_CODE, FLAG_AUTHORIZATION, FLAG_BYPASS, FLAG_CONDITION,
+  FLAG_SAME_ORIGIN, MANIFEST_PATH, PATTERNS, protocolVersion, ROUTE, ROUTE_UNLISTED, SET_MANIFEST_PATH,
+  STRATEGY_FASTEST, STRATEGY_ORDERED,
 } from '../build/border.js';
 import { handleCompany, handleStored, openCount } from './body.js';
 import { ask, call, callText, isOn, onFailure, regexps, soon } from './engine.js';
@@ -60,7 +61,7 @@ class PeerCDN extends EventTarget {
       (lists) => this.#handleManifest(lists));
     onFailure((error) => queueMicrotask(() => this.#report('engine-failed', '', error)));
     try {
-      call('manifest_path', new URL(manifest, location.href).pathname);
+      call(SET_MANIFEST_PATH, new URL(manifest, location.href).pathname);
     } catch {
       // Off: the site goes on as without us.
     }
@@ -79,11 +80,11 @@ class PeerCDN extends EventTarget {
     }
     if (!isOn()) return this;
     const number = strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED;
-    const id = call('add_route', `${factories.map(kindOf).join('')}\n${path}`, number);
-    if (id < 0) throw new TypeError(`peer-cdn: ${callText('error_code', -id)}: ${path}`);
+    const id = call(ADD_ROUTE, `${factories.map(kindOf).join('')}\n${path}`, number);
+    if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     this.#routes[id] = factories;
     regexps.length = 0;
-    for (const pattern of callText('patterns').split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
+    for (const pattern of callText(PATTERNS).split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return this;
   }
 
@@ -117,7 +118,7 @@ class PeerCDN extends EventTarget {
     }
     const { pathname, search } = new URL(url);
     const words = [request.method, request.destination, request.cache, pathname + search].join('\n');
-    const route = () => call('route', words, flags);
+    const route = () => call(ROUTE, words, flags);
     try {
       const id = route();
       if (id >= 0) event.respondWith(this.#answer(event, route));
@@ -205,6 +206,7 @@ class PeerCDN extends EventTarget {
   // The manifest is known to be old where the origin has other bytes.
   #lose(/** @type {string} */ code, /** @type {string} */ url) {
     this.#report(code, url);
+    void this.#manifest.lose(code, url);
     if (/origin-changed|digests-mismatch/.test(code)) void this.#manifest.expire();
   }
 

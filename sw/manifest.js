@@ -1,5 +1,7 @@
 // Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
-import { BYPASS_HEADER, DIGESTS_PATH, manifestAge, manifestWait } from '../build/border.js';
+import {
+  BYPASS_HEADER, DIGESTS_PATH, LOSE, lostResources, MANIFEST_ADD, MANIFEST_BEGIN, MANIFEST_COMMIT, manifestAge, manifestWait,
+} from '../build/border.js';
 import { ask, call, isOn, soon } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
 
@@ -17,6 +19,8 @@ export class ManifestKeeper {
   /** @type {string | null} */
   #text = null;
   #fetched = 0;
+  /** Codes and paths: resources whose origin could not be used, as the core told it. @type {string[]} */
+  #lost = [];
   /** @type {Promise<void> | undefined} */
   #loading;
   /** @type {Promise<boolean> | undefined} */
@@ -76,9 +80,28 @@ export class ManifestKeeper {
     this.#loading ??= (async () => {
       const store = await this.#store();
       const stored = await soon(store?.manifest().catch(() => null), null);
-      if (stored && this.#text === null && this.#use(stored.text)) this.#fetched = stored.fetched;
+      if (!stored || this.#text !== null || !this.#use(stored.text)) return;
+      this.#fetched = stored.fetched;
+      this.#lost = stored.lost?.match(/\S+ \S+/g) ?? [];
+      for (const each of this.#lost) call(LOSE, each);
     })();
     return this.#loading;
+  }
+
+  /**
+   * What the origin turned out to be is remembered with the manifest, until there is another one.
+   * @param {string} code
+   * @param {string} url
+   */
+  async lose(code, url) {
+    const { pathname, search } = new URL(url);
+    this.#lost = [...this.#lost, `${code} ${pathname}${search}`].slice(-lostResources);
+    await this.#keep(/** @type {string} */ (this.#text));
+  }
+
+  async #keep(/** @type {string} */ text) {
+    const store = await this.#store();
+    await soon(store?.putManifest(text, this.#fetched, this.#lost.join(' ')).catch(() => {}), undefined);
   }
 
   async #fetch() {
@@ -96,8 +119,7 @@ export class ManifestKeeper {
     const changed = text !== this.#text;
     if (changed && !this.#use(text)) return false;
     this.#fetched = Date.now();
-    const store = await this.#store();
-    await soon(store?.putManifest(text, this.#fetched).catch(() => {}), undefined);
+    await this.#keep(text);
     if (changed) this.#onChange(this.#lists);
     return true;
   }
@@ -106,11 +128,12 @@ export class ManifestKeeper {
   #use(/** @type {string} */ text) {
     try {
       const { digests, disabled, entries } = readManifest(text);
-      call('manifest_begin');
+      call(MANIFEST_BEGIN);
       let listed = 0;
       const bad = listEntries(entries, (path, entry) => this.#add(path, entry) && ++listed > 0);
-      call('manifest_commit', disabled);
+      call(MANIFEST_COMMIT, disabled);
       this.#text = text;
+      this.#lost = [];
       this.#lists = listed > 0;
       this.digests = digests;
       for (const path of bad) this.#report('malformed-manifest', path);
@@ -125,6 +148,6 @@ export class ManifestKeeper {
     const texts = [path, root, type, ...Object.entries(headers).flat()];
     // A line end would part one text into two.
     if (texts.some((each) => `${each}`.includes('\n'))) return false;
-    return call('manifest_add', texts.join('\n'), bytes, pieceBytes, anyQuery === true) === 0;
+    return call(MANIFEST_ADD, texts.join('\n'), bytes, pieceBytes, anyQuery === true) === 0;
   }
 }

@@ -1,4 +1,5 @@
 // Windows: Range requests to the origin, cut into pieces and digested. Bodies that want the same window share it.
+import { SAMPLE_BODY } from '../build/border.js';
 import { ask, note } from './engine.js';
 
 /**
@@ -165,7 +166,7 @@ class Window {
     }
     if (last) told = this.#tell(told, piece - 1, last);
     // One body for all that is left is read as slowly as it is wanted.
-    if (this.#shared) note('sample_body', false, this.#arrived, this.#headAt, performance.now());
+    if (this.#shared) note(SAMPLE_BODY, false, this.#arrived, this.#headAt, performance.now());
     await told;
     return '';
   }

@@ -1,5 +1,6 @@
 // Requests that we only pass on. The site's own listeners do not see them any more, so what its own caches hold (a precached
 // app, say) is asked here before such a request fails: nobody is worse off for our having answered.
+import { USABLE } from '../build/border.js';
 import { call } from './engine.js';
 
 /**
@@ -28,7 +29,7 @@ export async function orOwn(request, response) {
 
 function isUsable(/** @type {Request} */ { destination }, /** @type {Response} */ { status, headers }) {
   try {
-    return call('usable', status, `${destination}\n${headers.get('content-type') ?? ''}`) > 0;
+    return call(USABLE, status, `${destination}\n${headers.get('content-type') ?? ''}`) > 0;
   } catch {
     return true;
   }

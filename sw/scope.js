@@ -1,2 +1,2 @@
-/** The worker's global scope: TypeScript's own `self` is that of any worker. */
-export const scope = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
+/** The worker's global scope: TypeScript's own is that of any worker. */
+export const scope = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (globalThis));

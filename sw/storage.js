@@ -1,5 +1,7 @@
 // Keeps the store within its quota: tells the core what is in it, and drops the roots that the core names.
-import { manifestWait, unwrittenBytes } from '../build/border.js';
+import {
+  manifestWait, STORE_ADD, STORE_COUNT, STORE_FITS, STORE_MAKE_ROOM, STORE_QUOTA, UNLISTED, unwrittenBytes,
+} from '../build/border.js';
 import { calm } from './body.js';
 import { call, callText, soon } from './engine.js';
 import { broadcast } from './pages.js';
@@ -72,7 +74,7 @@ export class StoreKeeper {
   }
 
   #add(/** @type {string} */ root, /** @type {number} */ begin, /** @type {number} */ end) {
-    call('store_add', begin, end, root);
+    call(STORE_ADD, begin, end, root);
     addRun(this.#runsOf(root), begin, end);
   }
 
@@ -111,7 +113,7 @@ export class StoreKeeper {
       return written;
     };
     await this.#know(store);
-    if (!call('store_fits', begin, end, root)) await this.#makeRoom(store, root, begin, end);
+    if (!call(STORE_FITS, begin, end, root)) await this.#makeRoom(store, root, begin, end);
     const drops = this.#drops;
     await put().catch(async (error) => {
       if (error.name !== 'QuotaExceededError') throw error;
@@ -131,7 +133,7 @@ export class StoreKeeper {
     if (!store) return;
     await this.#know(store);
     this.#add(root, begin, end);
-    if (!call('store_fits', 0, 0, root)) await this.#makeRoom(store, root, 0, 0);
+    if (!call(STORE_FITS, 0, 0, root)) await this.#makeRoom(store, root, 0, 0);
   }
 
   /** Drops what the manifest does not list any more. */
@@ -139,7 +141,7 @@ export class StoreKeeper {
     const store = await this.open();
     if (!store) return;
     const roots = await store.roots();
-    await this.#drop(store, callText('unlisted', [...roots.keys()].join('')));
+    await this.#drop(store, callText(UNLISTED, [...roots.keys()].join('')));
     this.#counted = undefined;
   }
 
@@ -151,11 +153,11 @@ export class StoreKeeper {
   async #count(/** @type {Store} */ store) {
     const quota = await browserQuota();
     const roots = await store.roots();
-    call('store_quota', currentQuota(), quota);
-    call('store_count');
+    call(STORE_QUOTA, currentQuota(), quota);
+    call(STORE_COUNT);
     for (const [root, runs] of roots) {
-      call('store_add', 0, 0, root); // perhaps there is but a digest list
-      for (const run of runs) call('store_add', ...run, root);
+      call(STORE_ADD, 0, 0, root); // perhaps there is but a digest list
+      for (const run of runs) call(STORE_ADD, ...run, root);
     }
     this.#held = roots;
   }
@@ -173,7 +175,7 @@ export class StoreKeeper {
       if (isFull && drops !== this.#drops) return;
       // Counted anew: the browser and the pages take entries away without a word.
       await this.#count(store);
-      const named = callText('store_make_room', begin, end, isFull, root);
+      const named = callText(STORE_MAKE_ROOM, begin, end, isFull, root);
       if (named === 'storage-full') throw new Error(named);
       await this.#drop(store, named);
     });

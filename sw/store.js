@@ -5,6 +5,7 @@
 import { DIGESTS_PATH, MANIFEST_PATH, STORE_PATH } from '../build/border.js';
 
 const FETCHED = 'x-peer-cdn-fetched';
+const LOST = 'x-peer-cdn-lost';
 // The type with which the origin sent what a run holds; none on one that came from peers.
 const TYPE = 'x-peer-cdn-type';
 
@@ -140,21 +141,23 @@ export class Store {
 
   /**
    * The manifest as last fetched, and when (milliseconds of Date.now()); null before the first fetch.
-   * @returns {Promise<{ text: string, fetched: number } | null>}
+   * @returns {Promise<{ text: string, fetched: number, lost: string | null } | null>}
    */
   async manifest() {
     const response = await this.#cache.match(MANIFEST_PATH);
-    return response
-      ? { text: await response.text(), fetched: +/** @type {string} */ (response.headers.get(FETCHED)) } : null;
+    if (!response) return null;
+    const { headers } = response;
+    return { text: await response.text(), fetched: +/** @type {string} */ (headers.get(FETCHED)), lost: headers.get(LOST) };
   }
 
   /**
    * @param {string} text the manifest's JSON
    * @param {number} fetched Date.now() when it came
+   * @param {string} [lost] codes and paths of what its origin cannot give
    */
-  putManifest(text, fetched) {
+  putManifest(text, fetched, lost = '') {
     return this.#cache.put(MANIFEST_PATH, new Response(text, {
-      headers: { 'content-type': 'application/json', [FETCHED]: String(fetched) },
+      headers: { 'content-type': 'application/json', [FETCHED]: String(fetched), [LOST]: lost },
     }));
   }
 }

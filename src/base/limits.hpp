@@ -101,6 +101,9 @@ inline constexpr Duration bridge_stall = 10s;
 // An origin that failed is asked again after this, then after twice as long.
 inline constexpr std::uint32_t origin_retries = 2;
 inline constexpr Duration origin_retry_wait = 250ms;
+// Of so many resources is remembered across the worker's death that their origin cannot be used:
+// where more go wrong the manifest is wrong, and the oldest are asked for once more.
+inline constexpr std::size_t lost_resources = 64;
 // Firefox ends a body made by a worker that no page keeps alive after 30 s, cleanly and short:
 // without a page that said hello, only what even 0.3 Mbit/s carries in that time is answered by us.
 inline constexpr std::uint64_t unattended_bytes = 1 * mib;

@@ -130,10 +130,10 @@ void print_codes() {
 
 void print_functions() {
   Object object("functions", '[', ']');
-#define FUNCTION(result, name, parameters)                                    \
-  object.next();                                                              \
-  std::printf("[%s, %s, %s]", quoted(#result).c_str(), quoted(#name).c_str(), \
-              quoted(SPELL_EXPANDED(parameters)).c_str());
+#define FUNCTION(result, name, parameters)                                            \
+  object.next();                                                                      \
+  std::printf("[%s, %s, %s, \"%d\"]", quoted(#result).c_str(), quoted(#name).c_str(), \
+              quoted(SPELL_EXPANDED(parameters)).c_str(), __COUNTER__);
 #include "bind/border.def"
 }
 

@@ -6,8 +6,6 @@
 // they are. A text goes in and out through `text`, one a call (several are lines of it); what is
 // more than one number is left in `fields`. JavaScript reads both at once. It passes numbers that
 // we issued, and texts that a parser takes.
-#include <emscripten.h>
-
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -22,8 +20,10 @@
 #include "bind/border.hpp"
 #include "http/engine.hpp"
 
-// Every export, so that one which the list has otherwise does not compile.
-#define FUNCTION(result, name, parameters) extern "C" EMSCRIPTEN_KEEPALIVE result name parameters;
+// Every export, so that one which the list has otherwise does not compile. Its name is its number
+// in the list: names would be half a KB of what every visitor downloads.
+#define FUNCTION(result, name, parameters) \
+  extern "C" BORDER_EXPORT(__COUNTER__) result name parameters;
 #include "bind/border.def"
 
 // Whether the host's compiled regexp with that number matches a segment.
@@ -114,7 +114,7 @@ unsigned patterns() {
   return text_size();
 }
 
-void manifest_path() {
+void set_manifest_path() {
   engine.set_manifest_path(text);
 }
 
@@ -185,6 +185,14 @@ unsigned unlisted() {
   text.clear();
   for (const Root& root : engine.unlisted(roots)) text += to_hex(root);
   return text_size();
+}
+
+// Text: a code and a path, with a space between: what a worker before this one was told of its
+// origin.
+void lose() {
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos) return;
+  engine.lose(text.substr(space + 1), error_of(text.substr(0, space)));
 }
 
 // --- The store ----------------------------------------------------------------------------------

@@ -41,6 +41,10 @@ void Engine::commit_manifest(bool disabled) {
   has_manifest_ = true;
 }
 
+void Engine::lose(std::string_view path_and_query, Error error) {
+  if (Resource* resource = manifest_.find(path_and_query)) resource->lost = error;
+}
+
 Resource* Engine::find(std::string_view path_and_query, std::string_view destination) const {
   if (!may_answer(destination)) return nullptr;
   Resource* resource = manifest_.find(path_and_query);
@@ -75,7 +79,8 @@ void Engine::add_stored(const Root& root, PieceRange run) {
 Result<std::vector<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
   for (StoredRoot& entry : stored_) {
     entry.listed = manifest_.find(entry.root) != nullptr;
-    entry.open = is_open(entry.root);
+    // Its last runs may be written after its response has ended: it does not give way to itself.
+    entry.open = is_open(entry.root) || (entry.root == root && !run.empty());
   }
   // A browser that is full gives less than we hoped for: no more than what is used now.
   const std::uint64_t quota = is_full ? std::min(used_bytes_, quota_bytes_) : quota_bytes_;

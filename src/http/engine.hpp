@@ -88,6 +88,8 @@ class Engine {
   Error add_resource(const ResourceFields& fields);
   // `disabled`: the site's switch. Nothing is routed until a later manifest says otherwise.
   void commit_manifest(bool disabled);
+  // A worker before this one was told so of the origin of a resource that is listed.
+  void lose(std::string_view path_and_query, Error error);
   // Of these stored roots, what nobody will be given any more.
   std::vector<Root> unlisted(const std::vector<Root>& stored) const;
 

@@ -183,6 +183,15 @@ TEST_CASE("what an origin turned out to be is told once, and lasts until the man
   }
 }
 
+TEST_CASE("what a worker before this one was told of an origin holds") {
+  Engine engine = engine_with({fields_of("/a", 5), fields_of("/b", 5, 'b')});
+  engine.lose("/a", Error::origin_changed);
+  engine.lose("/b", Error::origin_unreachable);
+  engine.lose("/not-listed", Error::origin_changed);
+  CHECK(engine.route(get(), "/a", no_regexps).whose == Whose::unlisted);
+  CHECK(engine.route(get(), "/b", no_regexps).whose == Whose::ours);
+}
+
 TEST_CASE("the origin's type is a response's where it was seen, and decides who may use it") {
   ResourceFields fields = fields_of("/app.dat", 5);
   fields.type = "application/octet-stream";
@@ -386,7 +395,8 @@ TEST_CASE("what the manifest does not list goes first, and what a body has open 
   REQUIRE(body);
   engine.add_stored(root_of('d'), {0, 1});
   CHECK(engine.make_room(root_of('c'), {0, 2}, false).value() == std::vector{root_of('d')});
-  CHECK(engine.make_room(root_of('b'), {0, 10}, false).value() == std::vector{root_of('b')});
+  // Who is stored does not give way to itself.
+  CHECK(engine.make_room(root_of('b'), {0, 10}, false).value() == std::vector{root_of('c')});
   engine.set_quota(9 * 65536);
   CHECK(engine.make_room(root_of('c'), {0, 0}, false).error() == Error::storage_full);
   engine.close(*body);

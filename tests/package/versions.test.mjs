@@ -33,8 +33,6 @@ before(async () => {
   // What the workers find on their global scope.
   globalThis.Client = class {};
   globalThis.clients = {get: async () => undefined, claim: async () => {}};
-  const storage = {estimate: async () => ({usage: 0, quota: 2 ** 30})};
-  Object.defineProperty(globalThis, 'navigator', {value: {storage}, configurable: true});
   modules.before = await load(release.folder);
   modules.now = await load(root);
 });
@@ -65,6 +63,9 @@ async function openSite(t, {server}) {
 
 beforeEach(() => {
   install();
+  // The release before stores nothing where this is missing.
+  const storage = {estimate: async () => ({usage: 0, quota: 2 ** 30})};
+  Object.defineProperty(globalThis, 'navigator', {value: {storage}, configurable: true});
   FakeConnection.reset();
 });
 
@@ -112,6 +113,8 @@ async function meet(t, {holder, asker, server}) {
   await fill('holder', manifest);
   const first = openPage(t, holder, {cacheName: 'holder'});
   await first.plugin.informed;
+  // Another page: it does not find the engine of the first.
+  delete globalThis[Symbol.for('peer-cdn')];
   const second = openPage(t, asker, {cacheName: 'asker'});
   await second.plugin.informed;
   const request = {url: new URL(`/${name}`, site.url).href, method: 'GET'};

@@ -11,6 +11,7 @@ import wasm from '../../build/worker.wasm.js';
 import {publicPath} from '../../src/server/files.js';
 import {makeManifest, serve, writeManifest} from '../../src/server/index.js';
 import {pieceBytesOf} from '../../src/server/manifest.js';
+import * as border from '../../build/border.js';
 import {startCore} from '../../sw/core.js';
 import {until} from '../e2e/harness/until.mjs';
 import {becomeNobody, bytesOf, makeFolder, sha256} from './folder.mjs';
@@ -86,7 +87,7 @@ async function made(folder, options) {
 /** How many entries of a manifest the browser's core takes. */
 function taken({resources}) {
   const core = startCore(wasm, () => false);
-  const call = (name, ...args) => core.call(name, args);
+  const call = (name, ...args) => core.call(border[name.toUpperCase()], args);
   call('manifest_begin');
   return Object.entries(resources).filter(([path, {root, type, bytes, pieceBytes}]) =>
     call('manifest_add', [path, root, type].join('\n'), bytes, pieceBytes, false) === 0).length;

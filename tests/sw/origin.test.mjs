@@ -98,6 +98,37 @@ test('a file whose bytes differ in the middle breaks off once, and can be loaded
   assert.equal(worker.events.error.length, 1);
 });
 
+test('what an origin turned out to be outlives the worker, and no other manifest', async () => {
+  for (const [bytes, at] of [[8 * MIB, 6_000_000], [7000, 5]]) {
+    const place = await scene({ bytes, page: true });
+    const { origin, clock } = place;
+    const body = place.file.body.slice();
+    body[at] ^= 1;
+    redeploy(place, body);
+    await (await place.page.fetch(url)).bytes().catch(() => {});
+    await clock.pass(1000);
+    let worker = await place.worker.restart();
+    let page = await worker.page();
+    for (let i = 0; i < 2; i++) {
+      origin.log.length = 0;
+      assert.deepEqual(await (await page.fetch(url)).bytes(), body, `${bytes}`);
+      assert.equal(origin.requests(url).length, 1);
+      // A manifest that is looked at again, and is the same, changes nothing.
+      await clock.pass(61_000);
+    }
+    assert.deepEqual(worker.events.error, [], 'told once');
+    const now = origin.add(url, body);
+    await worker.fetch('/', { mode: 'navigate', destination: 'document' });
+    await clock.pass(1000);
+    assert.equal((await page.fetch(url)).answered, true);
+    worker = await worker.restart();
+    page = await worker.page();
+    const response = await page.fetch(url);
+    assert.equal(response.answered, true);
+    assert.deepEqual(await response.bytes(), now.body);
+  }
+});
+
 test('other bytes before the first piece was passed on are the origin\'s own from the first byte on', async () => {
   for (const bytes of sizes) {
     const place = await scene({ bytes, page: true });

@@ -17,8 +17,8 @@ function start() {
   const regexps = [];
   const core = startCore(wasm, (pattern, text) => regexps[pattern].test(text));
   const { fields, size } = core;
-  const call = (name, ...args) => core.call(name, args);
-  const callText = (name, ...args) => core.callText(name, args);
+  const call = (name, ...args) => core.call(border[name.toUpperCase()], args);
+  const callText = (name, ...args) => core.callText(border[name.toUpperCase()], args);
   const addRoute = (path, strategy = 0, kinds = '3') => {
     const id = call('add_route', `${kinds}\n${path}`, strategy);
     regexps.length = 0;
@@ -144,9 +144,9 @@ test('bad entries of a manifest are refused with a code', () => {
 });
 
 test('every chain of the vectors gives its outputs in order', () => {
-  const EVENTS = { start: border.CHAIN_START, null: border.CHAIN_NULL, response: border.CHAIN_RESPONSE,
-    stored: border.CHAIN_STORED_RESPONSE, stored_response: border.CHAIN_STORED_RESPONSE, error: border.CHAIN_ERROR,
-    pending: border.CHAIN_PENDING, timeout: border.CHAIN_TIMEOUT, cancel: border.CHAIN_CANCEL };
+  const EVENTS = { start: border.EVENT_START, null: border.EVENT_NULL, response: border.EVENT_RESPONSE,
+    stored: border.EVENT_STORED_RESPONSE, stored_response: border.EVENT_STORED_RESPONSE, error: border.EVENT_ERROR,
+    pending: border.EVENT_PENDING, timeout: border.EVENT_TIMEOUT, cancel: border.EVENT_CANCEL };
   let steps = 0;
   for (const { case: name, strategy, plugins, steps: script } of vectors('chains').chains) {
     const { call, addRoute, drain } = start();
