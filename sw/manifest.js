@@ -4,6 +4,7 @@ import {
 } from '../build/border.js';
 import { ask, call, isOn, soon } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
+import { FETCHED, LOST } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
 
@@ -81,8 +82,8 @@ export class ManifestKeeper {
       const store = await this.#store();
       const stored = await soon(store?.manifest().catch(() => null), null);
       if (!stored || this.#text !== null || !this.#use(stored.text)) return;
-      this.#fetched = stored.fetched;
-      this.#lost = stored.lost?.match(/\S+ \S+/g) ?? [];
+      this.#fetched = Number(stored.headers.get(FETCHED));
+      this.#lost = stored.headers.get(LOST)?.match(/\S+ \S+/g) ?? [];
       for (const each of this.#lost) call(LOSE, each);
     })();
     return this.#loading;

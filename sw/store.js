@@ -4,8 +4,8 @@
 
 import { DIGESTS_PATH, MANIFEST_PATH, STORE_PATH } from '../build/border.js';
 
-const FETCHED = 'x-peer-cdn-fetched';
-const LOST = 'x-peer-cdn-lost';
+export const FETCHED = 'x-peer-cdn-fetched';
+export const LOST = 'x-peer-cdn-lost';
 // The type with which the origin sent what a run holds; none on one that came from peers.
 const TYPE = 'x-peer-cdn-type';
 
@@ -66,16 +66,16 @@ export class Store {
    * @param {number} begin
    * @param {number} end
    * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes; not changed any more
-   * @param {{ type?: string, turn?: Promise<unknown> }} [options] `type`: the origin's, if it came from there; `turn` is
+   * @param {{ type?: string | null, turn?: Promise<unknown> }} [options] `type`: the origin's, if it came from there; `turn` is
    *   awaited before
    */
-  async putRun(root, begin, end, buffers, { type, turn } = {}) {
+  async putRun(root, begin, end, buffers, { type = null, turn } = {}) {
     const url = `${STORE_PATH}${root}?${begin}-${end}`;
-    const run = { buffers, type: type ?? null };
+    const run = { buffers, type };
     this.#writing.set(url, run);
     try {
       await turn;
-      await this.#cache.put(url, octets(buffers, type === undefined ? {} : { [TYPE]: type }));
+      await this.#cache.put(url, octets(buffers, type === null ? {} : { [TYPE]: type }));
     } finally {
       if (this.#writing.get(url) === run) this.#writing.delete(url);
     }
@@ -140,14 +140,12 @@ export class Store {
   }
 
   /**
-   * The manifest as last fetched, and when (milliseconds of Date.now()); null before the first fetch.
-   * @returns {Promise<{ text: string, fetched: number, lost: string | null } | null>}
+   * The manifest as last fetched, with what putManifest() put beside it; null before the first fetch.
+   * @returns {Promise<{ text: string, headers: Headers } | null>}
    */
   async manifest() {
     const response = await this.#cache.match(MANIFEST_PATH);
-    if (!response) return null;
-    const { headers } = response;
-    return { text: await response.text(), fetched: +/** @type {string} */ (headers.get(FETCHED)), lost: headers.get(LOST) };
+    return response ? { text: await response.text(), headers: response.headers } : null;
   }
 
   /**
@@ -156,8 +154,6 @@ export class Store {
    * @param {string} [lost] codes and paths of what its origin cannot give
    */
   putManifest(text, fetched, lost = '') {
-    return this.#cache.put(MANIFEST_PATH, new Response(text, {
-      headers: { 'content-type': 'application/json', [FETCHED]: String(fetched), [LOST]: lost },
-    }));
+    return this.#cache.put(MANIFEST_PATH, new Response(text, { headers: { [FETCHED]: `${fetched}`, [LOST]: lost } }));
   }
 }

@@ -26,9 +26,8 @@ export async function adopt(resources, pieces, stopped) {
       const response = await fetch(url, {cache: 'only-if-cached', mode: 'same-origin', headers: bypass});
       if (response.status !== 200 || !mayShare(response)) continue;
       const body = await response.arrayBuffer();
-      if (body.byteLength === resource.bytes) {
-        await pieces.adopt(resource, new Uint8Array(body), response.headers.get('content-type') ?? '');
-      }
+      const isRight = body.byteLength === resource.bytes;
+      if (isRight) await pieces.adopt(resource, new Uint8Array(body), response.headers.get('content-type'));
     } catch {
       // Not in the HTTP cache any more: not worth a request.
     }
