@@ -73,6 +73,7 @@ export function handleCompany(root) {
  * @typedef {object} Asked
  * @property {number} exchange
  * @property {string} url
+ * @property {string} path with its query
  * @property {string} root
  * @property {string} contentType
  * @property {string | null} range the Range header
@@ -143,7 +144,7 @@ export class Gathering {
   #unstored = new Map();
   /** @type {Map<number, [number, number]>} by job, the run that it read last */
   #reads = new Map();
-  /** What the origin called it when it answered. @type {string | undefined} */
+  /** The path and what the origin called it when it answered. @type {string | undefined} */
   #type;
   #stream;
   /** @type {ReadableStreamDefaultController<Uint8Array>} */
@@ -271,7 +272,10 @@ export class Gathering {
         if (run && !read) this.#forget(run);
         if (!read || (await digests)) break;
         const { buffer, type } = read;
-        if (type !== null && !this.begun) note(BODY_TYPE, this.#id, type);
+        // Of this path: the same bytes may have another type at another one.
+        const mine = `${this.asked.path} `;
+        if (!this.begun && type?.startsWith(mine)) this.#in(BODY_TYPE, type.slice(mine.length));
+        if (closed) return;
         const from = run[0] * pieceBytes;
         const pieces = [];
         for (; piece < Math.min(end, run[1]); piece++) {
@@ -396,7 +400,7 @@ export class Gathering {
     const reader = {
       head: (/** @type {Response} */ response) => {
         const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');
-        this.#type = response.headers.get('content-type') ?? '';
+        this.#type = `${this.asked.path} ${response.headers.get('content-type') ?? ''}`;
         this.#in(BODY_HEAD, job, response.status, [response.type, ...texts].join('\n'));
       },
       piece: (/** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {ArrayBuffer} */ digest) => {

@@ -7,7 +7,7 @@ import {
 } from '../build/border.js';
 import { Gathering } from './body.js';
 import { alarm, call, callText, drain, fields } from './engine.js';
-import { orOwn, passThrough } from './own.js';
+import { passThrough } from './own.js';
 import { mayBePresent } from './pages.js';
 
 /** @typedef {import('./body.js').Asked} Asked */
@@ -23,6 +23,9 @@ import { mayBePresent } from './pages.js';
  * @property {(store: import('./store.js').Store | null, page: Client | null) => import('./body.js').Surroundings} around
  * @property {(code: string, url: string, error?: unknown) => void} report
  */
+
+const isReadable = (/** @type {unknown} */ response) =>
+  response instanceof Response && !response.bodyUsed && !response.body?.locked;
 
 export class Exchange {
   #event;
@@ -69,7 +72,8 @@ export class Exchange {
     const [listed, bytes, pieceBytes, begin, end, from, to] = fields();
     if (!listed) return;
     const [root, contentType] = callText(HEAD, this.#id).split('\n');
-    this.#asked = { exchange: this.#id, url, root, contentType, range, bytes, pieceBytes, begin, end, length: to - from };
+    this.#asked = { exchange: this.#id, url, path: pathname + search, root, contentType, range, bytes, pieceBytes, begin, end,
+      length: to - from };
   }
 
   /** @returns {Promise<Response>} */
@@ -106,7 +110,7 @@ export class Exchange {
       const middleware = this.#factories[plugin](this.#event);
       this.#middlewares[plugin] = middleware;
       const response = await middleware.get();
-      if (response && !(response instanceof Response && !response.bodyUsed)) throw new TypeError('not a response to be read');
+      if (response && !isReadable(response)) throw new TypeError('not a response to be read');
       if (response) this.#answers[plugin] = response;
       this.#in(!response ? EVENT_NULL : this.#kinds[plugin] === PLUGIN_CACHE ? EVENT_STORED_RESPONSE : EVENT_RESPONSE, plugin);
     } catch (error) {
@@ -135,7 +139,7 @@ export class Exchange {
     if (this.#body) this.#work.push(this.#body.finished);
     // After the puts of the same drain, which may clone it.
     queueMicrotask(() => {
-      this.#resolve(this.#body || this.#kinds[plugin] !== PLUGIN_NETWORK ? answer : this.#orOwn(answer));
+      this.#resolve(answer);
       void Promise.allSettled(this.#work).then(() => this.#close());
     });
   }
@@ -171,14 +175,10 @@ export class Exchange {
     this.#close();
   }
 
-  // With no middleware of theirs in the route, the site's own caches are all that could do better than the network.
-  #orOwn(/** @type {Response} */ response) {
-    return this.#kinds.includes(PLUGIN_USER) ? response : orOwn(this.#event.request, response);
-  }
-
-  /** What NetworkPlugin gives where the core has nothing to do. */
+  /** What NetworkPlugin gives where the core has nothing to do. With a middleware of theirs in the route, that one decides. */
   passThrough() {
-    return this.#kinds.includes(PLUGIN_USER) ? fetch(this.#event.request) : passThrough(this.#event.request);
+    const { request } = this.#event;
+    return this.#kinds.includes(PLUGIN_USER) ? fetch(request) : passThrough(request, this.#asked !== null);
   }
 
   #close() {

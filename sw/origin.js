@@ -38,6 +38,7 @@ class Window {
   #shared = true;
   #begun = false;
   #over = false;
+  #isPassed = false;
   #until = 0;
   #cut = 0; // pieces before this one were cut
   #headAt = 0;
@@ -66,8 +67,8 @@ class Window {
     const { bytes, pieceBytes, end } = this.#request;
     const last = this.#shared ? end : Math.ceil(bytes / pieceBytes);
     this.#finish();
-    // A body that was read to its end is left alone: aborting would take it from the HTTP cache.
-    if (this.#cut < last) this.#abort.abort();
+    // A body that was read to its end is left alone: aborting would take it from the HTTP cache. So is one that a page reads.
+    if (this.#cut < last && !this.#isPassed) this.#abort.abort();
     this.#goOn();
     return this.#arrived - this.#passed;
   }
@@ -79,6 +80,7 @@ class Window {
   pass(/** @type {WindowReader} */ reader) {
     const response = /** @type {Response} */ (this.#response);
     this.#readers.delete(reader);
+    this.#isPassed = true;
     if (this.#readers.size > 0) return response.clone();
     this.#finish();
     return response;
@@ -204,7 +206,8 @@ class Window {
  * @param {WindowReader} reader
  */
 export function openWindow(request, reader) {
-  const key = `${request.root} ${request.begin}-${request.end} ${request.reload}`;
+  // By the URL: the same bytes may be refused at one path and not at another.
+  const key = `${request.url} ${request.begin}-${request.end} ${request.reload}`;
   const window = windows.get(key) ?? new Window(request, key);
   window.join(reader);
   return window;

@@ -4,27 +4,19 @@ import { USABLE } from '../build/border.js';
 import { call } from './engine.js';
 
 /**
- * The network's answer; the site's own where that is of no use, or there is none. Rejects as fetch() does.
+ * The network's answer; the site's own where there is none, or where it is of no use. Rejects as fetch() does.
  * @param {Request} request
+ * @param {boolean} [isListed] it is a file of ours: what the origin says of it is the answer, whatever it says
  * @returns {Promise<Response>}
  */
-export const passThrough = (request) => fetch(request).then((response) => orOwn(request, response), async (error) => {
+export async function passThrough(request, isListed = false) {
+  const answer = await fetch(request).catch((/** @type {unknown} */ error) => ({ error }));
+  const isAnswer = answer instanceof Response;
+  if (isAnswer && (isListed || isUsable(request, answer))) return answer;
   const own = await stored(request);
-  if (own) return own;
-  throw error;
-});
-
-/**
- * An answer of the network, or what the site's own caches have, if a page could not use the answer.
- * @param {Request} request
- * @param {Response} response
- */
-export async function orOwn(request, response) {
-  if (isUsable(request, response)) return response;
-  const own = await stored(request);
-  if (!own) return response;
-  void response.body?.cancel();
-  return own;
+  if (isAnswer && own) void answer.body?.cancel();
+  if (own || isAnswer) return own ?? /** @type {Response} */ (answer);
+  throw answer.error;
 }
 
 function isUsable(/** @type {Request} */ { destination }, /** @type {Response} */ { status, headers }) {
@@ -45,10 +37,12 @@ async function stored(/** @type {Request} */ request) {
     for (const name of await caches.keys()) {
       const cache = await caches.open(name);
       for (const key of await cache.keys(request, { ignoreSearch: true })) {
-        const url = new URL(key.url);
-        if (!url.searchParams.has(REVISION)) continue;
-        url.searchParams.delete(REVISION);
-        if (url.href === request.url.split('#')[0]) return (await cache.match(key)) ?? null;
+        // As Workbox makes its keys.
+        const revision = new URL(key.url).searchParams.get(REVISION);
+        const wanted = new URL(request.url);
+        wanted.searchParams.set(REVISION, `${revision}`);
+        wanted.hash = '';
+        if (revision !== null && wanted.href === key.url) return (await cache.match(key)) ?? null;
       }
     }
   } catch {

@@ -86,7 +86,7 @@ export class StoreKeeper {
    * @param {number} begin
    * @param {number} end
    * @param {ArrayBuffer[]} buffers
-   * @param {string} [type] the origin's
+   * @param {string} [type] path and type, if the origin sent it
    */
   async put(store, root, begin, end, buffers, type) {
     try {

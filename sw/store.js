@@ -6,7 +6,7 @@ import { DIGESTS_PATH, MANIFEST_PATH, STORE_PATH } from '../build/border.js';
 
 export const FETCHED = 'x-peer-cdn-fetched';
 export const LOST = 'x-peer-cdn-lost';
-// The type with which the origin sent what a run holds; none on one that came from peers.
+// The path and the type with which the origin sent what a run holds; none on one that came from peers.
 const TYPE = 'x-peer-cdn-type';
 
 const octets = (/** @type {BlobPart[]} */ parts, /** @type {Record<string, string>} */ headers = {}) =>
@@ -50,7 +50,7 @@ export class Store {
    * @param {string} root
    * @param {number} begin
    * @param {number} end
-   * @returns {Promise<{ buffer: ArrayBuffer, type: string | null } | null>} `type`: the origin's, where it was seen
+   * @returns {Promise<{ buffer: ArrayBuffer, type: string | null } | null>} `type`: path and type, where the origin's was seen
    */
   async readRun(root, begin, end) {
     const url = `${STORE_PATH}${root}?${begin}-${end}`;
@@ -66,7 +66,7 @@ export class Store {
    * @param {number} begin
    * @param {number} end
    * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes; not changed any more
-   * @param {{ type?: string | null, turn?: Promise<unknown> }} [options] `type`: the origin's, if it came from there; `turn` is
+   * @param {{ type?: string | null, turn?: Promise<unknown> }} [options] `type`: path and type, if the origin sent it; `turn` is
    *   awaited before
    */
   async putRun(root, begin, end, buffers, { type = null, turn } = {}) {

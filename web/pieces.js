@@ -89,7 +89,7 @@ export class Pieces {
     }
   }
 
-  /** Stores a whole resource that this page had already, with the origin's type, if every piece of it matches. */
+  /** Stores a whole resource that this page had already, with its path and the origin's type, if every piece of it matches. */
   async adopt(resource, body, type) {
     const store = await this.#store;
     const handle = this.#resources.handle(resource);

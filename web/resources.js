@@ -6,7 +6,7 @@ import {listEntries, readManifest} from '../sw/listing.js';
 export const bypass = {[BYPASS_HEADER]: 'bypass'};
 
 /**
- * Whether an answer may be stored for others, by what its headers say: as may_share() in src/http/policy.cpp, but
+ * Whether an answer may be stored for others, by what its headers say: as may_share() in src/base/judge.cpp, but
  * `private` and `no-store` anywhere in Cache-Control refuse it, whatever they belong to.
  * @param {Response} response
  */

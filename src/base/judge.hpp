@@ -1,4 +1,5 @@
-// The one judge of what the origin answered: windows, whole answers and what is adopted all ask it.
+// The judge of what the origin answered to the worker: windows and whole answers.
+// web/origin.js and web/adopt.js still judge for the page.
 //
 //   judge(answer, asked)   what an answer is good for, given what was asked and what the manifest
 //                          says
@@ -36,7 +37,7 @@ enum class Verdict : std::uint8_t {
   take,      // Judgement::range of the resource is in its body
   changed,   // the origin has other bytes than the manifest says, or none
   unusable,  // nobody may read it as the resource: for one visitor only, refused, in another form
-  busy,      // the origin has trouble that passes: 408, 425, 429 and 5xx
+  busy,      // the origin has trouble that passes: 408, 425, 429 and 5xx but 501 and 505
 };
 
 struct Judgement {

@@ -435,8 +435,8 @@ void body_head(unsigned id, unsigned job, unsigned status, double now) {
 }
 
 // Text: the type with which the origin sent what the store holds of it.
-void body_type(unsigned id) {
-  engine.handle_type(BodyId{id}, text);
+void body_type(unsigned id, double now) {
+  engine.handle_type(BodyId{id}, text, instant_from_ms(now));
 }
 
 // Text: a code, or nothing.

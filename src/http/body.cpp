@@ -146,11 +146,13 @@ void Body::take_window(Job& job, ByteRange held) {
   push(Accept{job.id, 0, job.until});
 }
 
-// Whether the page would have got the same answer without us. An error that passes says the same to
-// a range and to the whole; others may be about the range.
+// Whether the page would have got the same answer without us. 429 and 503 say the same to a range
+// and to the whole; other errors may be about the range.
 bool Body::is_page_answer(const Job& job, const OriginAnswer& answer, Verdict verdict) const {
   if (passed_any_ || refusal_) return false;
-  return verdict == Verdict::busy || (whole_ && (job.whole || answer.status == 200));
+  const bool is_refusal = answer.status == 429 || answer.status == 503;
+  if (verdict == Verdict::busy && (is_refusal || job.whole == whole_)) return true;
+  return whole_ && (job.whole || answer.status == 200);
 }
 
 // The origin sends the resource from its first byte on, whatever was asked: one body gives all that
@@ -227,6 +229,10 @@ void Body::handle_alive(JobId id, Instant now) {
   if (!find(id)) return;
   stalls_at_.reset();
   watch(now);
+}
+
+void Body::handle_unfit(Instant /*now*/) {
+  if (!finished_ && !passed_any_) fail(Error::storage_lost);
 }
 
 void Body::handle_cancel() {

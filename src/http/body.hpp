@@ -164,6 +164,8 @@ class Body {
   // The page that this job asks is there, and at it: what it owes comes when peers or the origin
   // bring it.
   void handle_alive(JobId job, Instant now);
+  // What the store has of it must not be the page's answer after all. Before the first byte only.
+  void handle_unfit(Instant now);
   // The reader went away.
   void handle_cancel();
   void handle_timeout(Instant now);

@@ -124,7 +124,8 @@ ExchangeId Engine::open(RouteId route, std::string_view path_and_query, std::str
   const PluginKind* plugins = known.plugins.data();
   Exchange& exchange = exchanges_.add(id, {Chain(known.strategy, {plugins, plugins + known.count}),
                                            find(path_and_query, destination),
-                                           {}});
+                                           {},
+                                           std::string(destination)});
   if (exchange.resource && range_applies(if_range, entity_tag(*exchange.resource))) {
     const auto asked = parse_range(range, exchange.resource->geometry.bytes());
     // What lies behind the end is the origin's to refuse: the file may have grown.
@@ -208,8 +209,8 @@ std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opene
                                         bool attended) {
   const Exchange* asked = exchange(exchange_id);
   if (!asked || !asked->resource) return std::nullopt;
-  // Of the origin's first answer, not of two, the network makes the page's.
-  if (opener == PluginKind::network && asked->origin_lost) return std::nullopt;
+  // The network makes the page's answer of the origin's first one, not of two.
+  if (asked->origin_lost) return std::nullopt;
   const Geometry& geometry = asked->resource->geometry;
   const ByteRange range = asked->range();
   if (!attended && range.bytes() > limits::unattended_bytes) return std::nullopt;
@@ -237,8 +238,14 @@ void Engine::learn_type(ExchangeId id, std::string_view type) {
   if (asked && asked->resource->type != type) asked->resource->type = std::string(type);
 }
 
-void Engine::handle_type(BodyId id, std::string_view type) {
-  if (const OpenBody* open = bodies_.find(id)) learn_type(open->exchange, type);
+void Engine::handle_type(BodyId id, std::string_view type, Instant now) {
+  OpenBody* open = bodies_.find(id);
+  Exchange* asked = open ? exchange(open->exchange) : nullptr;
+  if (!asked) return;
+  learn_type(open->exchange, type);
+  if (suits(asked->destination, type)) return;
+  asked->origin_lost = true;
+  open->body.handle_unfit(now);
 }
 
 Error Engine::close(BodyId id) {

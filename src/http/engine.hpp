@@ -34,6 +34,7 @@ struct Exchange {
   Chain chain;
   Resource* resource = nullptr;    // none: the origin answers for itself
   std::optional<ByteRange> asked;  // by a Range header that counts
+  std::string destination;         // Request.destination
   // DelegatePlugin's: the share of the network's time that peers may take to begin.
   double patience = limits::patience;
   bool known = true;         // by all that was told, somebody may have it
@@ -142,8 +143,9 @@ class Engine {
   }
   // Body::handle_head(). The type that the origin sends with a resource is kept.
   void handle_head(BodyId id, JobId job, const OriginAnswer& answer, Instant now);
-  // The store remembers with which type the origin sent it.
-  void handle_type(BodyId id, std::string_view type);
+  // The store remembers with which type the origin sent it. Where that does not suit the request,
+  // the origin answers for itself: it may have mended the type.
+  void handle_type(BodyId id, std::string_view type, Instant now);
   // What its origin turned out to be is remembered until the manifest changes: such a resource
   // passes through untouched. Gives the code that is to be told, once for each resource.
   Error close(BodyId id);

@@ -183,6 +183,19 @@ TEST_CASE("what an origin turned out to be is told once, and lasts until the man
   }
 }
 
+TEST_CASE("what the store has under a type that a browser would block is left to the origin") {
+  ResourceFields fields = fields_of("/app.js", 5);
+  fields.type = "text/javascript";
+  Engine engine = engine_with({fields});
+  const ExchangeId exchange = engine.open(RouteId{0}, "/app.js", {}, {}, "script");
+  const auto id = engine.open_body(exchange, PluginKind::cache, all(), true);
+  REQUIRE(id);
+  engine.body(*id)->start({});
+  engine.handle_type(*id, "text/plain", {});
+  CHECK(engine.body(*id)->finished());
+  CHECK_FALSE(engine.open_body(exchange, PluginKind::network, all(), true));
+}
+
 TEST_CASE("what a worker before this one was told of an origin holds") {
   Engine engine = engine_with({fields_of("/a", 5), fields_of("/b", 5, 'b')});
   engine.lose("/a", Error::origin_changed);
@@ -213,10 +226,10 @@ TEST_CASE("the origin's type is a response's where it was seen, and decides who 
   CHECK(type_now() == "text/javascript");
   CHECK(engine.route(script, "/app.dat", no_regexps).whose == Whose::ours);
   // As a store remembers it.
-  engine.handle_type(*id, "text/plain");
+  engine.handle_type(*id, "text/plain", {});
   CHECK(type_now() == "text/plain");
   CHECK(engine.route(script, "/app.dat", no_regexps).whose == Whose::unlisted);
-  engine.handle_type(*id, "");
+  engine.handle_type(*id, "", {});
   CHECK(type_now() == "(none)");
 }
 

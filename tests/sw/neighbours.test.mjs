@@ -62,15 +62,16 @@ test('where no manifest is known yet, a request that fails is answered from the 
     'a page in place of a script, after a deployment': [html, 'script'],
   };
   for (const [name, [step, destination]] of Object.entries(cases)) {
-    for (const key of ['/static/app.1a2b.js', '/static/app.1a2b.js?__WB_REVISION__=77']) {
+    for (const key of ['', '?__WB_REVISION__=77', '?q=a+b&__WB_REVISION__=77'].map((query) => `/static/app.1a2b.js${query}`)) {
+      const asked = key.includes('q=') ? '/static/app.1a2b.js?q=a%20b' : '/static/app.1a2b.js';
       const { origin, caches, browser, worker: first } = await scene();
       await caches.delete('peer-cdn-v1');
       const own = await caches.open('workbox-precache-v2-https://site.test/');
       await own.put(`https://site.test${key}`, new Response('precached'));
       offline(origin, '/peer-cdn.json');
-      origin.always('/static/app.1a2b.js', step);
+      origin.always(asked, step);
       const worker = await first.restart({ browser });
-      const response = await worker.fetch('/static/app.1a2b.js', { destination });
+      const response = await worker.fetch(asked, { destination });
       assert.equal(response.answered, true);
       assert.equal(await response.text(), 'precached', `${name}, ${key}`);
       // Nothing of the site's stands for another query.
@@ -95,7 +96,20 @@ test('a site\'s own caches that are away leave the network\'s word as it is', as
   };
   const { origin, worker } = await scene({ isInstalled: true, faults: { open, match: open, names: open } });
   offline(origin, '/peer-cdn.json', '/static/b.bin');
-  await assert.rejects(worker.fetch('/static/b.bin'), /Failed to fetch/);
+  const error = await worker.fetch('/static/b.bin').catch((reason) => reason);
+  assert.match(String(error.cause), /TypeError: Failed to fetch/, 'the network\'s own error, not that of the caches');
+});
+
+test('an error status of a listed file is what the origin says, whatever the site keeps in its own caches', async () => {
+  for (const bytes of [7000, 3_000_000]) {
+    for (const code of [401, 403, 404, 503]) {
+      const { origin, caches, page } = await scene({ bytes, page: true });
+      const own = await caches.open('app');
+      await own.put('https://site.test/static/a.bin', new Response('old'));
+      origin.always('/static/a.bin', () => ({ status: code, headers: {}, body: new Uint8Array(3) }));
+      for (let i = 0; i < 2; i++) assert.equal((await page.fetch('/static/a.bin')).status, code, `${bytes} bytes`);
+    }
+  }
 });
 
 test('a page that is open sees a new file of a deployment within the age of a manifest', async () => {

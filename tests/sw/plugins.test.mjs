@@ -250,8 +250,13 @@ test('what is no response, or one that was read already, is told, and counts as 
     await response.text();
     return response;
   };
+  const locked = () => {
+    const response = text('locked');
+    response.body.getReader();
+    return response;
+  };
   for (const strategy of ['ordered', 'fastest']) {
-    for (const garbage of [() => 42, () => 'text', () => ({}), () => [], () => true, used]) {
+    for (const garbage of [() => 42, () => 'text', () => ({}), () => [], () => true, used, locked]) {
       const own = user(garbage, () => {});
       const { worker, file, clock } = await scene({ script: chain(strategy, own, 'network') });
       assert.deepEqual(await (await worker.fetch('/static/a.bin')).bytes(), file.body, String(garbage));

@@ -53,3 +53,29 @@ test('a script or a style that is listed under a type that browsers block is the
   assert.equal((await page.fetch(url, { destination: 'style' })).answered, false);
   assert.deepEqual(worker.events.error, []);
 });
+
+test('the same bytes have the type of the path that they were asked at', async () => {
+  const { origin, page, worker, file } = await scene({ bytes: 7000, page: true, type: 'application/octet-stream' });
+  const script = origin.add('/static/twin.js', file.body, { type: 'text/javascript' });
+  await worker.fetch('/', { mode: 'navigate', destination: 'document' });
+  await origin.clock.pass(1000);
+  await (await page.fetch(url)).bytes();
+  await origin.clock.pass(2000);
+  for (const each of [worker, await worker.restart()]) {
+    const response = await (await each.page()).fetch(script.path, { destination: 'script' });
+    assert.equal(typeOf(response), 'text/javascript');
+    assert.deepEqual(await response.bytes(), file.body);
+  }
+});
+
+test('a type that the origin has mended is seen by the next script, also when the bytes are stored', async () => {
+  const entry = { type: 'text/javascript' };
+  const { origin, page, worker, file } = await scene({ bytes: 7000, page: true, type: 'text/plain', entry });
+  await (await page.fetch(url)).bytes();
+  await origin.clock.pass(2000);
+  file.type = 'text/javascript';
+  const again = await worker.restart();
+  const response = await (await again.page()).fetch(url, { destination: 'script' });
+  assert.equal(typeOf(response), 'text/javascript');
+  assert.deepEqual(await response.bytes(), file.body);
+});

@@ -77,12 +77,15 @@ test('the whole resource may also come as a 200', async () => {
 
 const [from, to] = [pieceBytes, 3 * pieceBytes];
 const wrong = [
-  ['a 200 for a part', () => answer(from, to, {status: 200, bytes: body}), 'origin-changed'],
-  ['another range', () => answer(from, to, {headers: {'content-range': `bytes ${from}-${to}/${body.length}`}}), 'origin-changed'],
+  ['a 200 for a part', () => answer(from, to, {status: 200, bytes: body}), 'origin-unusable'],
+  ['another range', () => answer(from, to, {headers: {'content-range': `bytes ${from + 1}-${to}/${body.length}`}}),
+    'origin-unusable'],
   ['another length', () => answer(from, to, {headers: {'content-range': `bytes ${from}-${to - 1}/${body.length + 1}`}}),
     'origin-changed'],
-  ['an encoded part', () => answer(from, to, {headers: {'content-encoding': 'gzip'}}), 'origin-changed'],
+  ['an encoded part', () => answer(from, to, {headers: {'content-encoding': 'gzip'}}), 'origin-unusable'],
   ['what is private', () => answer(from, to, {headers: {'cache-control': 'private'}}), 'origin-unusable'],
+  ['403', () => answer(from, to, {status: 403}), 'origin-unusable'],
+  ['429', () => answer(from, to, {status: 429}), 'origin-unreachable'],
   ['404', () => answer(from, to, {status: 404}), 'origin-changed'],
   ['503', () => answer(from, to, {status: 503}), 'origin-unreachable'],
   ['no answer', () => Promise.reject(new TypeError('failed to fetch')), 'origin-unreachable'],
@@ -104,10 +107,26 @@ test('an answer that breaks off gives its whole pieces; what is left over counts
   assert.equal(pieces.wasted, 10);
 });
 
-test('an answer that is longer than it says ends the fetch', async () => {
+test('a part that goes on behind what was asked for gives what was asked for', async () => {
   globalThis.fetch = async () => answer(from, to, {bytes: body.subarray(from, to + 1)});
   origin.fetch(1, 7, 1, 3);
+  assert.deepEqual(await ended, [1, '']);
+  assert.deepEqual(told, [[1, 1], [1, 2]]);
+});
+
+test('less than was asked for, and a total that is not known, are taken for what they are', async () => {
+  const headers = {'content-range': `bytes ${from}-${from + pieceBytes - 1}/*`};
+  globalThis.fetch = async () => answer(from, to, {headers, bytes: body.subarray(from, from + pieceBytes)});
+  origin.fetch(1, 7, 1, 3);
+  assert.deepEqual(await ended, [1, 'origin-unreachable']);
+  assert.deepEqual(told, [[1, 1]]);
+});
+
+test('a whole answer that goes on is another file, and its last piece is not taken', async () => {
+  globalThis.fetch = async () => answer(0, body.length, {status: 200, bytes: Buffer.concat([body, Buffer.from('x')])});
+  origin.fetch(1, 7, 0, 6);
   assert.deepEqual(await ended, [1, 'origin-changed']);
+  assert.equal(told.length, 5);
 });
 
 test('a piece that peers were faster with is dropped, and counts as wasted', async () => {
