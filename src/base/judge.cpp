@@ -82,8 +82,8 @@ bool varies_by_encoding_only(std::string_view vary) {
 }
 
 bool is_busy(std::uint32_t status) {
-  const bool is_ability =
-      status == 501 || status == 505;  // what a server cannot do it will not learn
+  // What a server cannot do it will not learn.
+  const bool is_ability = status == 501 || status == 505;
   return status == 408 || status == 425 || status == 429 || (status >= 500 && !is_ability);
 }
 

@@ -113,7 +113,8 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
     verdict = Verdict::unusable;
   }
   if (verdict != Verdict::take) {
-    lose_origin(*job, error_of(verdict), is_page_answer(*job, answer, verdict));
+    const bool is_answer = is_page_answer(*job, answer, verdict);
+    lose_origin(*job, error_of(verdict), {is_answer, answer.status == 200});
   } else if (takes_rest) {
     take_rest(*job);
   } else {
@@ -193,10 +194,12 @@ void Body::handle_end(JobId id, Error error, Instant now) {
       }
       // Wrong bytes are another version, and so is a whole body that ends early by itself. A part
       // that does is a broken connection.
-      lose_origin(*job, error == Error::wrong_digest || error == Error::wrong_length ||
-                                (error == Error::none && (job->rest || job->whole))
-                            ? Error::origin_changed
-                            : Error::origin_unreachable);
+      lose_origin(*job,
+                  error == Error::wrong_digest || error == Error::wrong_length ||
+                          (error == Error::none && (job->rest || job->whole))
+                      ? Error::origin_changed
+                      : Error::origin_unreachable,
+                  {false, true});
       break;
   }
   advance(now);
@@ -543,14 +546,13 @@ void Body::lose_peers(Job& job, Error error) {
   if (!passed_any_ && !origin_may_begin_) fail(error == Error::none ? Error::peer_gone : error);
 }
 
-// `is_answer`: what was refused is what the page would have got. While peers may come yet it is
-// kept.
-void Body::lose_origin(Job& job, Error error, bool is_answer) {
+// While peers may come yet, an answer that is the page's is kept.
+void Body::lose_origin(Job& job, Error error, Refused refused) {
   // Of windows that ran side by side, one failure counts.
   const JobId id = job.id;
   const bool counts = id.value > failed_before_;
-  const bool again = counts && asks_again(job, error);
-  if (is_answer && !again) refusal_ = id;
+  const bool again = counts && refused.may_be_old && asks_again(job, error);
+  if (refused.is_answer && !again) refusal_ = id;
   close(id);
   if (!counts) return;
   failed_before_ = job_count_;

@@ -211,6 +211,12 @@ class Body {
     std::uint64_t passed = 0;  // of peers: bytes passed on since the last grant
   };
 
+  // An answer of the origin that was not taken.
+  struct Refused {
+    bool is_answer;   // the page would have got the same
+    bool may_be_old;  // it may come from the browser's HTTP cache
+  };
+
   State& state(PieceIndex piece) { return states_[piece - pieces_.begin]; }
   bool is_done(PieceIndex piece);
   bool is_ready(PieceIndex piece);
@@ -237,7 +243,7 @@ class Body {
   void lose_peers(Job& job, Error error);
   PieceRange whole_pieces(const Job& job, ByteRange held) const;
   void take_window(Job& job, ByteRange held);
-  void lose_origin(Job& job, Error error, bool is_answer = false);
+  void lose_origin(Job& job, Error error, Refused refused);
   void give_up_origin(Error error);
   void end_without_origin();
   bool asks_again(const Job& job, Error error);
