@@ -97,6 +97,31 @@ test('a visitor that has nothing plays and seeks from the origin, by verified wi
   assert.ok(s.origin.sent(url) <= film.length + cut, `of ${film.length}:\n${asked.join('\n')}`);
 });
 
+/** A server as many a tutorial on video has it: at most a million bytes at once, and nothing without a range. */
+const tutorial = (handle) => (request, response) => {
+  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  if (request.url.endsWith('.mp4') && !range) return response.writeHead(416).end();
+  if (range) {
+    const last = Math.min(range[2] ? Number(range[2]) : Infinity, Number(range[1]) + 999_999);
+    request.headers.range = `bytes=${range[1]}-${last}`;
+  }
+  return handle(request, response);
+};
+
+test('a film of a server that sends little at once plays and seeks, and is verified and kept', async (t) => {
+  const {site, chromium} = scene(t);
+  const film = makeFilm();
+  const url = '/static/film.mp4';
+  const s = await site({[url]: film}, {serve: {wrap: tutorial}});
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  const played = await visitor.run(playAndSeek, url);
+  assert.equal(played.error, null);
+  assert.ok(played.at > 9 && played.now > played.at, JSON.stringify(played));
+  const {fromOrigin} = await visitor.sources(url);
+  assert.ok(fromOrigin > 1_000_000, `${fromOrigin} bytes came through the worker`);
+});
+
 test('ranges through the worker answer as the shared table says', async (t) => {
   const {site, chromium} = scene(t);
   // A header that fetch() would not send, or would change, is the core's own test.
