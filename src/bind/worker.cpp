@@ -130,8 +130,8 @@ EXPORT void manifest_path() {
   engine.set_manifest_path(text);
 }
 
-// Text: method, destination, cache mode and path with query, a line each. -1: the browser's; -2: the
-// same, because the manifest does not list it.
+// Text: method, destination, cache mode and path with query, a line each. -1: the browser's; -2:
+// the same, because the manifest does not list it.
 EXPORT int route(unsigned flags) {
   std::string_view rest = text;
   RequestFields request;
@@ -481,14 +481,15 @@ EXPORT void body_handle_timeout(unsigned id, double now) {
 }
 
 // The kind of the next output (its place in Body::Output), or -1. fields: its members in order,
-// ranges as begin and end.
+// ranges as begin and end; of Fetch the job, its first piece, the stream, and what is asked.
 EXPORT int body_poll(unsigned id) {
   Body* it = body(id);
   if (!it) return -1;
   const auto output = it->poll_output();
   if (!output) return -1;
-  const auto put = [](JobId job, double a = 0, double b = 0, double c = 0, double d = 0,
-                      double e = 0) { fields = {static_cast<double>(job.value), a, b, c, d, e}; };
+  const auto put = [](JobId job, double a = 0, double b = 0, double c = 0) {
+    fields = {static_cast<double>(job.value), a, b, c};
+  };
   if (const auto* read = std::get_if<Body::Read>(&*output)) {
     put(read->job, read->pieces.begin, read->pieces.end);
   } else if (const auto* peers = std::get_if<Body::OpenPeers>(&*output)) {
@@ -496,10 +497,12 @@ EXPORT int body_poll(unsigned id) {
   } else if (const auto* grant = std::get_if<Body::Grant>(&*output)) {
     put(grant->job, static_cast<double>(grant->bytes));
   } else if (const auto* fetch = std::get_if<Body::Fetch>(&*output)) {
-    put(fetch->job, fetch->pieces.begin, fetch->pieces.end, fetch->whole, fetch->reload,
-        to_ms(fetch->wait));
+    fields = {static_cast<double>(fetch->job.value), static_cast<double>(fetch->pieces.begin),
+              static_cast<double>(fetch->stream),    static_cast<double>(fetch->asked.begin),
+              static_cast<double>(fetch->asked.end), static_cast<double>(fetch->whole),
+              static_cast<double>(fetch->reload),    to_ms(fetch->wait)};
   } else if (const auto* accept = std::get_if<Body::Accept>(&*output)) {
-    put(accept->job, static_cast<double>(accept->skip), accept->until);
+    put(accept->job, static_cast<double>(accept->skip), accept->until, accept->keep);
   } else if (const auto* store = std::get_if<Body::Store>(&*output)) {
     put(store->job, store->pieces.begin, store->pieces.end);
   } else if (const auto* close = std::get_if<Body::Close>(&*output)) {
