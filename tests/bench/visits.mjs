@@ -1,5 +1,5 @@
-// What nobody and small share: one page in four sites on one origin's terms, with our worker, with none, and with the
-// fewest lines that pass requests on, or verify what comes before they pass it on.
+// What nobody, small, lone and readers share: one page in four sites on one origin's terms, with our worker, with none, and
+// with the fewest lines that pass requests on, or verify what comes before they pass it on.
 import {documentedWorker, openSite} from '../e2e/harness/index.mjs';
 
 // A route as ours has it, and nothing else: what the platform itself takes for a worker on the way.
@@ -39,6 +39,17 @@ export async function openSites(files, keep, options) {
   const sites = {};
   for (const [kind, own] of Object.entries(kinds)) sites[kind] = await keep(openSite({...files, ...own}, options));
   return sites;
+}
+
+/**
+ * Ours and the network alone, as openSites().
+ * @param {Record<string, Buffer>} files
+ * @param {(opening: Promise<any>) => Promise<any>} keep
+ * @param {object} [options]
+ */
+export async function openTwo(files, keep, options) {
+  const open = (kind) => keep(openSite({...files, ...kinds[kind]}, options));
+  return {ours: await open('ours'), network: await open('network')};
 }
 
 /** Opens what is kept in `open`, and closes it all at the end, however it ends. */
