@@ -419,8 +419,10 @@ export class Gathering {
     const { root, url } = this.asked;
     if (!store) return;
     try {
-      await put(store, root, begin, end, buffers, this.#type);
+      const written = put(store, root, begin, end, buffers, this.#type);
+      // Other responses read it from memory until it is written; if that fails, they fetch it.
       handleStored(root, begin, end);
+      await written;
       emit('stored', { root, begin, end });
     } catch (error) {
       // The stream goes on without it. Not tried again by this body.
