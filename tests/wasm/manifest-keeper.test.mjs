@@ -1,19 +1,20 @@
 // What the worker makes of a manifest that the site sends: all that is good of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ADD_ROUTE, CLOSE_EXCHANGE, OPEN_EXCHANGE, PLUGIN_NETWORK, STRATEGY_ORDERED } from '../../build/border.js';
 import { call, fields } from '../../sw/engine.js';
 import { ManifestKeeper } from '../../sw/manifest.js';
 import { badEntries, badForTheWorker } from '../vectors/entries.mjs';
 
 const root = 'ab'.repeat(32);
 const good = { bytes: 5, pieceBytes: 65536, root, type: 'a/b' };
-const route = call('add_route', '3\n/', 0);
+const route = call(ADD_ROUTE, `${PLUGIN_NETWORK}\n/`, STRATEGY_ORDERED);
 
 /** Whether the core, which all tests here share, lists a path. */
 function isListed(path) {
-  const id = call('open_exchange', route, [path, '', '', 'image'].join('\n'));
+  const id = call(OPEN_EXCHANGE, route, [path, '', '', 'image'].join('\n'));
   const [listed] = fields();
-  call('close_exchange', id);
+  call(CLOSE_EXCHANGE, id);
   return listed === 1;
 }
 
