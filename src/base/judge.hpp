@@ -24,6 +24,7 @@ struct OriginAnswer {
   std::string_view content_encoding;
   std::string_view content_length;
   std::string_view content_type;
+  std::string_view retry_after;
 };
 
 // What was asked of the origin, and what the manifest says of it.

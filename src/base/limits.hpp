@@ -101,6 +101,10 @@ inline constexpr Duration bridge_stall = 10s;
 // An origin that failed is asked again after this, then after twice as long.
 inline constexpr std::uint32_t origin_retries = 2;
 inline constexpr Duration origin_retry_wait = 250ms;
+// One that is busy in the middle of a body, when it says so (Retry-After), but no later than the
+// reader would give up; when it does not, after the second in which most count their requests.
+inline constexpr Duration origin_busy_wait = 1s;
+inline constexpr std::chrono::seconds origin_busy_wait_max = 10s;
 // Of so many resources is remembered across the worker's death that their origin cannot be used:
 // where more go wrong the manifest is wrong, and the oldest are asked for once more.
 inline constexpr std::size_t lost_resources = 64;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/limits.hpp"
+#include "base/range.hpp"
 
 namespace peer_cdn {
 
@@ -88,6 +89,7 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
   } else if (job->source == Source::origin) {
     ready = State::from_origin;
     attempts_ = 0;
+    busy_wait_ = {};
   }
   const bool keep = take_piece(*job, piece, ready);
   if (job->source == Source::store) {
@@ -114,6 +116,7 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   }
   if (verdict != Verdict::take) {
     const bool is_answer = is_page_answer(*job, answer, verdict);
+    if (verdict == Verdict::busy) busy_wait_ = wait_of(answer.retry_after);
     lose_origin(*job, error_of(verdict), {is_answer, answer.status == 200});
   } else if (takes_rest) {
     take_rest(*job);
@@ -128,6 +131,14 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
 PieceRange Body::whole_pieces(const Job& job, ByteRange held) const {
   if (held.end >= geometry_.range_of(job.pieces).end) return job.pieces;
   return {job.pieces.begin, static_cast<PieceIndex>(held.end / geometry_.piece_bytes())};
+}
+
+// The seconds of a Retry-After (RFC 9110 10.2.3); a date is as good as none.
+Duration Body::wait_of(std::string_view retry_after) {
+  const auto seconds = parse_length(retry_after);
+  if (!seconds) return limits::origin_busy_wait;
+  constexpr auto most = static_cast<std::uint64_t>(limits::origin_busy_wait_max.count());
+  return std::chrono::seconds(std::min(*seconds, most));
 }
 
 // A server that sends less at once than it is asked for is asked for as much from there on.
@@ -455,7 +466,8 @@ PieceIndex Body::add_job(Source source, PieceRange pieces) {
       window_bytes_ = next_window_;
       next_window_ = std::min(2 * next_window_, window_max_);
       job.whole = pieces == geometry_.all();
-      push(Fetch{job.id, pieces, job.whole, reload_, attempts_ * limits::origin_retry_wait});
+      push(Fetch{job.id, pieces, job.whole, reload_,
+                 std::max<Duration>(attempts_ * limits::origin_retry_wait, busy_wait_)});
       break;
   }
   jobs_.push_back(job);

@@ -241,6 +241,7 @@ class Body {
   void close_all();
   void watch(Instant now);
   void lose_peers(Job& job, Error error);
+  static Duration wait_of(std::string_view retry_after);
   PieceRange whole_pieces(const Job& job, ByteRange held) const;
   void take_window(Job& job, ByteRange held);
   void lose_origin(Job& job, Error error, Refused refused);
@@ -262,6 +263,7 @@ class Body {
   PieceIndex next_;          // the first piece that was not passed on
   std::int64_t demand_ = 0;  // bytes the reader still takes
   std::uint32_t job_count_ = 0;
+  Duration busy_wait_{};             // what a busy origin asked for
   std::uint32_t attempts_ = 0;       // of the origin, without a good piece between
   std::uint32_t failed_before_ = 0;  // failures of jobs up to this one were counted
   std::uint64_t window_bytes_ = limits::window_first_bytes;

@@ -11,6 +11,7 @@
 #include "base/limits.hpp"
 
 using namespace peer_cdn;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -709,6 +710,35 @@ TEST_CASE("an unreachable origin is asked again after a wait, and then the body 
   }
   CHECK(host.error == Error::origin_unreachable);
   CHECK(waits == std::vector<Duration>{limits::origin_retry_wait, 2 * limits::origin_retry_wait});
+}
+
+TEST_CASE("an origin that is busy in the middle is asked again when it says so") {
+  struct Case {
+    const char* retry_after;
+    Duration wait;
+  };
+  const Case cases[] = {
+      {"3", 3s}, {"0", limits::origin_retry_wait}, {"86400", 10s}, {"", 1s}, {"tomorrow", 1s}};
+  for (const Case& each : cases) {
+    CAPTURE(each.retry_after);
+    Host host = whole(10, PluginKind::network);
+    host.pull(1 << 30);
+    host.good_head(1);
+    host.digest(1, 0);
+    host.end(1, Error::origin_unreachable);
+    OriginAnswer busy;
+    busy.status = 429;
+    busy.retry_after = each.retry_after;
+    const std::uint32_t first = host.windows.begin()->first;
+    CHECK(host.windows.at(first).wait == limits::origin_retry_wait);
+    host.body.handle_head(JobId{first}, busy, host.now);
+    host.drain();
+    REQUIRE(host.windows.size() == 1);
+    const Duration least = 2 * limits::origin_retry_wait;
+    CHECK(host.windows.begin()->second.wait == std::max(each.wait, least));
+    host.finish();
+    CHECK(host.done);
+  }
 }
 
 TEST_CASE(

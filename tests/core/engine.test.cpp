@@ -316,7 +316,7 @@ TEST_CASE("the second window is what the origin has lately sent in a fifth of a 
       if (!fetch) continue;
       windows.push_back(*fetch);
       const JobId job = fetch->job;
-      body.handle_head(job, {206, "basic", {}, {}, "bytes 0-262143/67108864", {}, {}, {}}, {});
+      body.handle_head(job, {206, "basic", {}, {}, "bytes 0-262143/67108864", {}, {}, {}, {}}, {});
       body.handle_digest(job, 0, 65536, Digest{}, Instant{});
     }
     engine.close(exchange);

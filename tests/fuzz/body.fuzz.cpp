@@ -107,7 +107,7 @@ struct Host {
       const std::string range = "bytes " + std::to_string(job.bytes.begin) + "-" +
                                 std::to_string(end - 1) + "/" + std::to_string(geometry.bytes());
       job.answered = true;
-      body.handle_head(JobId{id}, {206, "basic", {}, {}, range, {}, {}, {}}, now);
+      body.handle_head(JobId{id}, {206, "basic", {}, {}, range, {}, {}, {}, {}}, now);
       return true;
     }
     if (job.next >= job.until) return false;
@@ -186,8 +186,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           break;
         }
         if (known != host.jobs.end()) known->second.answered = true;
-        host.body.handle_head(job, {data[i + 1] < 9 ? 500U : 200U, "basic", {}, {}, {}, {}, {}, {}},
-                              now);
+        host.body.handle_head(
+            job, {data[i + 1] < 9 ? 500U : 200U, "basic", {}, {}, {}, {}, {}, {}, {}}, now);
         break;
       case 4:
         host.body.handle_end(job, data[i + 1] % 2 ? Error::none : Error::peer_gone, now);

@@ -259,6 +259,21 @@ test('a server that fails where it is asked for a range serves the file all the 
   }
 });
 
+test('a server that allows few requests a second is waited for: the file comes whole', async () => {
+  for (const headers of [{}, { 'retry-after': '2' }]) {
+    const { origin, page, file, clock, worker } = await scene({ bytes: 30 * MIB, page: true });
+    const allowed = [];
+    origin.always(url, (request, serve) => {
+      while (allowed.length > 0 && allowed[0] <= clock.now - 1000) allowed.shift();
+      if (allowed.length >= 3) return status(429, headers)();
+      allowed.push(clock.now);
+      return serve();
+    });
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
+    assert.deepEqual(worker.events.error, []);
+  }
+});
+
 test('a reader who leaves does not take the answer from another', async () => {
   for (const step of [status(403, {}, 'no'), withHeaders({ 'cache-control': 'private' })]) {
     for (const ranges of [[undefined, 'bytes=0-'], ['bytes=0-', undefined], [undefined, undefined]]) {

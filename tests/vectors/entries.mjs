@@ -10,6 +10,7 @@ export const badEntries = [
   ['pieces as a list', {...good, pieceBytes: [65536]}], ['no root', {...good, root: null}], ['a short root', {...good, root: 'ab'}],
   ['a root that is a list', {...good, root: [root]}], ['a root in capitals', {...good, root: root.toUpperCase()}],
   ['a type that is none', {...good, type: 5}], ['a type of null', {...good, type: null}],
+  ['any query as a text', {...good, anyQuery: 'yes'}], ['any query as a number', {...good, anyQuery: 1}],
   ['headers of null', {...good, headers: null}], ['headers as a text', {...good, headers: 'a: b'}],
   ['headers as a list', {...good, headers: [['a', 'b']]}], ['a header of null', {...good, headers: {a: null}}],
   ['a header that is an object', {...good, headers: {a: {toString: 1}}}],
