@@ -75,6 +75,25 @@ test('what peers have is theirs to give, also when the origin has another file n
   assert.deepEqual(await response.bytes(), place.file.body);
 });
 
+test('a peer that breaks off leaves a file that grew at the origin as an error, never as the old length', async () => {
+  for (const change of [longer, shorter]) {
+    const place = await scene({ bytes: 3 * MIB, page: true });
+    const { page, worker, file, clock } = place;
+    const body = change(file);
+    redeploy(place, body);
+    page.answers(async (ask) => {
+      ask.ack().pending(true);
+      if (await ask.pieces(file, { end: 20 })) ask.end('peer-gone');
+    });
+    await assert.rejects(async () => (await page.fetch(url)).bytes(), /origin-changed/);
+    await clock.pass(1000);
+    assert.deepEqual(worker.events.error.map(({ code }) => code), ['origin-changed']);
+    const response = await page.fetch(url);
+    assert.equal(response.answered, false);
+    assert.deepEqual(Buffer.from(await response.bytes()), Buffer.from(body));
+  }
+});
+
 test('a file whose bytes differ in the middle breaks off once, and can be loaded from then on', async () => {
   const place = await scene({ bytes: 8 * MIB, page: true });
   const { page, worker, origin } = place;
