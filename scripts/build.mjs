@@ -61,7 +61,7 @@ const bundles = [
   ['src/server/cli.js', 'cli.js', {format: 'esm', platform: 'node', packages: 'external'}],
 ];
 
-// The worker's script once more: terser folds what esbuild leaves, 0.5 KB gzip. Not the page's: Embind's glue breaks.
+// A browser's script once more: terser folds what esbuild leaves, 0.5 KB gzip of the worker's and 1 of the page's.
 async function shrink(script, isModule) {
   const {minify} = await import('terser');
   const {code} = await minify(script, {ecma: 2022, module: isModule, toplevel: true, compress: {passes: 3}});
@@ -94,7 +94,7 @@ async function buildBundles() {
     if (!result) continue;
     for (const warning of result.warnings) say(`  esbuild: ${entry}: ${warning.text}`);
     const script = result.outputFiles[0].text;
-    const small = output.startsWith('sw.') ? await shrink(script, options.format === 'esm') : script;
+    const small = forNode ? script : await shrink(script, options.format === 'esm');
     let text = fillIn(small, (name) => readFileSync(join(build, `${name}.wasm`)));
     if (output === 'cli.js') text = `#!/usr/bin/env node\n${text.replace(/^#!.*\n/, '')}`;
     writeIfChanged(join(dist, output), text);

@@ -14,7 +14,7 @@ export const budgets = [
   {file: 'dist/sw.js', bytes: 31.5 * kib},
   {file: 'dist/sw.mjs', bytes: 31.5 * kib},
   // The goal is 40 KiB; this is what was reached (CHANGELOG.md says what costs how much).
-  {file: 'dist/index.js', bytes: 58 * kib},
+  {file: 'dist/index.js', bytes: 57 * kib},
 ];
 
 /** [{ file, bytes (the budget), raw, gzip, brotli, ok }]; a missing file is not ok. */
