@@ -61,13 +61,6 @@ const bundles = [
   ['src/server/cli.js', 'cli.js', {format: 'esm', platform: 'node', packages: 'external'}],
 ];
 
-// A browser's script once more: terser folds what esbuild leaves, 0.5 KB gzip of the worker's and 1 of the page's.
-async function shrink(script, isModule) {
-  const {minify} = await import('terser');
-  const {code} = await minify(script, {ecma: 2022, module: isModule, toplevel: true, compress: {passes: 3}});
-  return `${code}\n`;
-}
-
 async function buildBundles() {
   const esbuild = await import('esbuild');
   const failures = [];
@@ -93,9 +86,7 @@ async function buildBundles() {
     });
     if (!result) continue;
     for (const warning of result.warnings) say(`  esbuild: ${entry}: ${warning.text}`);
-    const script = result.outputFiles[0].text;
-    const small = forNode ? script : await shrink(script, options.format === 'esm');
-    let text = fillIn(small, (name) => readFileSync(join(build, `${name}.wasm`)));
+    let text = fillIn(result.outputFiles[0].text, (name) => readFileSync(join(build, `${name}.wasm`)));
     if (output === 'cli.js') text = `#!/usr/bin/env node\n${text.replace(/^#!.*\n/, '')}`;
     writeIfChanged(join(dist, output), text);
   }
