@@ -3,9 +3,9 @@
 //   node scripts/bench.mjs [transfer] [latency] [crowd] [nobody] [small] [page] [lone] [readers] [ladder] [--json] [--runs=N]
 // None named: all but the ladder.
 // Standard output gets the result (with --json one object and nothing else); progress and raw runs go to standard error.
-import {buildAll} from './build.mjs';
-import {say, seconds} from './run.mjs';
-import {setup} from './setup.mjs';
+import { buildAll } from './build.mjs';
+import { say, seconds } from './run.mjs';
+import { setup } from './setup.mjs';
 
 const parts = ['transfer', 'latency', 'crowd', 'nobody', 'small', 'page', 'lone', 'readers'];
 // The ladder explains `transfer`, and runs only when it is named.
@@ -14,18 +14,18 @@ const usage = `usage: npm run bench [-- ${known.map((part) => `[${part}]`).join(
 
 /** `{ named, asJson, runs }`, or `{ wrong }` what was not understood. */
 function read(args) {
-  const out = {named: [], asJson: false, runs: undefined};
+  const out = { named: [], asJson: false, runs: undefined };
   for (let i = 0; i < args.length; ++i) {
-    const runs = args[i] === '--runs' ? args[++i] ?? '' : args[i].match(/^--runs=(.*)$/)?.[1];
+    const runs = args[i] === '--runs' ? (args[++i] ?? '') : args[i].match(/^--runs=(.*)$/)?.[1];
     if (runs !== undefined) {
-      if (!/^[1-9]\d{0,2}$/.test(runs)) return {wrong: `--runs takes a number, not "${runs}"`};
+      if (!/^[1-9]\d{0,2}$/.test(runs)) return { wrong: `--runs takes a number, not "${runs}"` };
       out.runs = Number(runs);
     } else if (args[i] === '--json') {
       out.asJson = true;
     } else if (known.includes(args[i])) {
       out.named.push(args[i]);
     } else {
-      return {wrong: args[i] === '--help' ? '' : `unknown argument ${args[i]}`};
+      return { wrong: args[i] === '--help' ? '' : `unknown argument ${args[i]}` };
     }
   }
   return out;
@@ -39,8 +39,8 @@ async function measureAll(names, runs) {
     const started = performance.now();
     say(`\n${name}`);
     try {
-      const {measure} = await import(`../tests/bench/${name}.mjs`);
-      const {json, raw} = await measure({say: (text) => say(`  ${text}`), runs});
+      const { measure } = await import(`../tests/bench/${name}.mjs`);
+      const { json, raw } = await measure({ say: (text) => say(`  ${text}`), runs });
       results[name] = json;
       say(`  raw ${JSON.stringify(raw)}\n  ${name} ${JSON.stringify(json)} (${seconds(started)})`);
     } catch (error) {
@@ -48,7 +48,7 @@ async function measureAll(names, runs) {
       say(`  ${name} failed: ${error.stack ?? error}`);
     }
   }
-  return {results, isWhole};
+  return { results, isWhole };
 }
 
 /** One figure a line: `transfer.vsRaw 0.93`. */
@@ -57,16 +57,20 @@ function figures(value, path = '') {
   return Object.entries(value).flatMap(([key, inner]) => figures(inner, path ? `${path}.${key}` : key));
 }
 
-const {named, asJson, runs, wrong} = read(process.argv.slice(2));
+const { named, asJson, runs, wrong } = read(process.argv.slice(2));
 if (wrong !== undefined) {
   say(`${wrong ? `${wrong}\n` : ''}${usage}`);
   process.exit(wrong ? 2 : 0);
 }
-for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.once(signal, () => process.exit(code));
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+])
+  process.once(signal, () => process.exit(code));
 try {
   await setup();
   await buildAll();
-  const {results, isWhole} = await measureAll(named.length > 0 ? known.filter((part) => named.includes(part)) : parts, runs);
+  const { results, isWhole } = await measureAll(named.length > 0 ? known.filter((part) => named.includes(part)) : parts, runs);
   process.stdout.write(`${asJson ? JSON.stringify(results) : figures(results).join('\n')}\n`);
   process.exitCode = isWhole ? 0 : 1;
 } catch (error) {

@@ -6,10 +6,15 @@ const lines = (list) => list.map((line) => `${line}\n`).join('');
 
 /** "(unsigned id, text code)" as [['id', 'number'], ['code', 'text']]. */
 function parametersOf(spelt) {
-  return spelt.slice(1, -1).split(',').map((each) => each.trim()).filter(Boolean).map((each) => {
-    const [type, name] = each.split(' ');
-    return [name, {text: 'string | ArrayBuffer', bool: 'boolean'}[type] ?? 'number'];
-  });
+  return spelt
+    .slice(1, -1)
+    .split(',')
+    .map((each) => each.trim())
+    .filter(Boolean)
+    .map((each) => {
+      const [type, name] = each.split(' ');
+      return [name, { text: 'string | ArrayBuffer', bool: 'boolean' }[type] ?? 'number'];
+    });
 }
 
 // A type of its own, so that no text passes for it.
@@ -22,7 +27,7 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
  *   outputs: [string, string, number, string][]}} border
  * @returns {{module: string, types: string}}
  */
-export function borderModule({enums, limits, names, answerHeaders, codes, functions, outputs}) {
+export function borderModule({ enums, limits, names, answerHeaders, codes, functions, outputs }) {
   const constants = [
     ...Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value]),
     ...Object.entries(limits),
@@ -33,36 +38,52 @@ export function borderModule({enums, limits, names, answerHeaders, codes, functi
   const owners = [...new Set(outputs.map(([owner]) => owner))];
   const of = (owner) => outputs.filter(([each]) => each === owner).sort((a, b) => a[2] - b[2]);
   const note = '// Made by scripts/border.mjs of src/bind/border.def.\n';
-  const module = note + lines([
-    ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
-    `export const answerHeaders = ${JSON.stringify(answerHeaders)};`,
-    ...owners.map((owner) =>
-      `export const ${camel(owner)}Outputs = (perform) => [${
-        of(owner).map(([, type]) => `perform.${camel(type)}`).join(', ')}];`),
-  ]);
-  const types = note + lines([
-    ...constants.filter(([name]) => !keys.has(name))
-      .map(([name, value]) => `export declare const ${name}: ${JSON.stringify(value)};`),
-    '/** The exports of the worker\'s module: what the wasm calls them is nobody\'s business. */',
-    ...functions.map(([, name]) => `export declare const ${name.toUpperCase()}: '${keyOf(name)}';`),
-    '/** The headers that the judge of answers reads, in its order. */',
-    'export declare const answerHeaders: readonly string[];',
-    '/** Every code of README.md\'s table. */',
-    `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
-    ...owners.flatMap((owner) => [
-      `/** What a host does of what a ${owner} decides. */`,
-      `export interface ${owner}Performer {`,
-      ...of(owner).map(([, type, , fields]) =>
-        `  ${camel(type)}(${fields.split(',').filter(Boolean).map((field) => `${field}: number`).join(', ')}): void;`),
+  const module =
+    note +
+    lines([
+      ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
+      `export const answerHeaders = ${JSON.stringify(answerHeaders)};`,
+      ...owners.map(
+        (owner) =>
+          `export const ${camel(owner)}Outputs = (perform) => [${of(owner)
+            .map(([, type]) => `perform.${camel(type)}`)
+            .join(', ')}];`,
+      ),
+    ]);
+  const types =
+    note +
+    lines([
+      ...constants
+        .filter(([name]) => !keys.has(name))
+        .map(([name, value]) => `export declare const ${name}: ${JSON.stringify(value)};`),
+      "/** The exports of the worker's module: what the wasm calls them is nobody's business. */",
+      ...functions.map(([, name]) => `export declare const ${name.toUpperCase()}: '${keyOf(name)}';`),
+      '/** The headers that the judge of answers reads, in its order. */',
+      'export declare const answerHeaders: readonly string[];',
+      "/** Every code of README.md's table. */",
+      `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
+      ...owners.flatMap((owner) => [
+        `/** What a host does of what a ${owner} decides. */`,
+        `export interface ${owner}Performer {`,
+        ...of(owner).map(
+          ([, type, , fields]) =>
+            `  ${camel(type)}(${fields
+              .split(',')
+              .filter(Boolean)
+              .map((field) => `${field}: number`)
+              .join(', ')}): void;`,
+        ),
+        '}',
+        `/** By the number of the output. */`,
+        `export declare const ${camel(owner)}Outputs: (perform: ${owner}Performer) => ((...fields: number[]) => void)[];`,
+      ]),
+      "/** The exports of the worker's module, as sw/core.js calls them: a text crosses by itself. */",
+      'export interface WorkerCore {',
+      ...functions.map(
+        ([result, name, spelt]) =>
+          `  '${keyOf(name)}'(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,
+      ),
       '}',
-      `/** By the number of the output. */`,
-      `export declare const ${camel(owner)}Outputs: (perform: ${owner}Performer) => ((...fields: number[]) => void)[];`,
-    ]),
-    '/** The exports of the worker\'s module, as sw/core.js calls them: a text crosses by itself. */',
-    'export interface WorkerCore {',
-    ...functions.map(([result, name, spelt]) =>
-      `  '${keyOf(name)}'(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`),
-    '}',
-  ]);
-  return {module, types};
+    ]);
+  return { module, types };
 }

@@ -2,15 +2,15 @@
 // Builds everything that is built: the wasm modules (CMake's preset `wasm`), their text form, the bundles (esbuild) and the
 // types (tsc).
 //   node scripts/build.mjs [--clean] [--only worker|page|coordinator|bundle|types]
-import {chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
-import {dirname, join} from 'node:path';
-import {pathToFileURL} from 'node:url';
-import {borderModule} from './border.mjs';
-import {buildPreset} from './cmake.mjs';
-import {encodeText, fillIn, textModule, wasmPlugin} from './encode.mjs';
-import {innerProperties} from './glue.mjs';
-import {setup} from './setup.mjs';
-import {root, run, say, seconds} from './run.mjs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { borderModule } from './border.mjs';
+import { buildPreset } from './cmake.mjs';
+import { encodeText, fillIn, textModule, wasmPlugin } from './encode.mjs';
+import { innerProperties } from './glue.mjs';
+import { setup } from './setup.mjs';
+import { root, run, say, seconds } from './run.mjs';
 
 const build = join(root, 'build');
 const dist = join(root, 'dist');
@@ -19,7 +19,7 @@ const modules = ['worker', 'page', 'coordinator'];
 
 function writeIfChanged(path, content) {
   if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;
-  mkdirSync(dirname(path), {recursive: true});
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, content);
   renameSync(`${path}.new`, path);
 }
@@ -43,9 +43,9 @@ async function buildModules(names) {
 
 // build/border.js: what border.def lists, with the compiler's numbers.
 async function buildBorder() {
-  const {code, output} = await run(process.execPath, [join(build, 'wasm/border.cjs')]);
+  const { code, output } = await run(process.execPath, [join(build, 'wasm/border.cjs')]);
   if (code !== 0) throw new Error(`border: ${output.slice(-500)}`);
-  const {module, types} = borderModule(JSON.parse(output));
+  const { module, types } = borderModule(JSON.parse(output));
   writeIfChanged(join(build, 'border.js'), module);
   writeIfChanged(join(build, 'border.d.ts'), types);
 }
@@ -54,11 +54,11 @@ const banner = '/*! peer-cdn, MIT licence */';
 
 /** dist/: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would double in ASCII. */
 const bundles = [
-  ['sw/classic.js', 'sw.js', {format: 'iife'}],
-  ['sw/index.js', 'sw.mjs', {format: 'esm'}],
-  ['web/index.js', 'index.js', {format: 'esm'}],
-  ['src/server/index.js', 'server.js', {format: 'esm', platform: 'node', packages: 'external'}],
-  ['src/server/cli.js', 'cli.js', {format: 'esm', platform: 'node', packages: 'external'}],
+  ['sw/classic.js', 'sw.js', { format: 'iife' }],
+  ['sw/index.js', 'sw.mjs', { format: 'esm' }],
+  ['web/index.js', 'index.js', { format: 'esm' }],
+  ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
+  ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];
 
 async function buildBundles() {
@@ -66,24 +66,26 @@ async function buildBundles() {
   const failures = [];
   for (const [entry, output, options] of bundles) {
     const forNode = options.platform === 'node';
-    const result = await esbuild.build({
-      absWorkingDir: root,
-      entryPoints: [entry],
-      bundle: true,
-      minify: true,
-      charset: 'utf8',
-      target: forNode ? 'node20' : 'es2022',
-      legalComments: 'none',
-      banner: {js: banner},
-      plugins: [wasmPlugin],
-      mangleProps: innerProperties,
-      mangleQuoted: true,
-      write: false,
-      logLevel: 'silent',
-      ...options,
-    }).catch((error) => {
-      failures.push(`esbuild: dist/${output}: ${error.message}`);
-    });
+    const result = await esbuild
+      .build({
+        absWorkingDir: root,
+        entryPoints: [entry],
+        bundle: true,
+        minify: true,
+        charset: 'utf8',
+        target: forNode ? 'node20' : 'es2022',
+        legalComments: 'none',
+        banner: { js: banner },
+        plugins: [wasmPlugin],
+        mangleProps: innerProperties,
+        mangleQuoted: true,
+        write: false,
+        logLevel: 'silent',
+        ...options,
+      })
+      .catch((error) => {
+        failures.push(`esbuild: dist/${output}: ${error.message}`);
+      });
     if (!result) continue;
     for (const warning of result.warnings) say(`  esbuild: ${entry}: ${warning.text}`);
     let text = fillIn(result.outputFiles[0].text, (name) => readFileSync(join(build, `${name}.wasm`)));
@@ -124,11 +126,16 @@ function withWorkerTypes(text) {
 
 async function buildTypes() {
   const emitted = join(build, 'types');
-  rmSync(emitted, {recursive: true, force: true});
-  const {code, output} = await run(process.execPath,
-      [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json', '--outDir', emitted]);
+  rmSync(emitted, { recursive: true, force: true });
+  const { code, output } = await run(process.execPath, [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    'tsconfig.json',
+    '--outDir',
+    emitted,
+  ]);
   if (code !== 0) throw new Error(`tsc failed\n${output.trim()}`);
-  const typesIn = (folder) => readdirSync(folder, {recursive: true}).filter((path) => path.endsWith('.d.ts'));
+  const typesIn = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.d.ts'));
   const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
   for (const [path, text] of files) {
     if (path.startsWith('sw/')) files.set(path, withWorkerTypes(text));
@@ -150,13 +157,13 @@ async function buildTypes() {
 // Several builds at once (an editor's, a test's) would write the same files, so one waits for the other.
 async function takeLock() {
   const lock = join(build, '.lock');
-  mkdirSync(build, {recursive: true});
-  for (let told = false;; told = true) {
+  mkdirSync(build, { recursive: true });
+  for (let told = false; ; told = true) {
     try {
-      writeFileSync(lock, String(process.pid), {flag: 'wx'});
-      process.once('exit', () => rmSync(lock, {force: true}));
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      process.once('exit', () => rmSync(lock, { force: true }));
       for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
-      return () => rmSync(lock, {force: true});
+      return () => rmSync(lock, { force: true });
     } catch (error) {
       if (error.code !== 'EEXIST') throw error;
     }
@@ -164,7 +171,7 @@ async function takeLock() {
     try {
       if (holder > 0) process.kill(holder, 0);
     } catch {
-      rmSync(lock, {force: true});
+      rmSync(lock, { force: true });
       continue;
     }
     if (!told) say(`  waiting for another build (process ${holder})`);
@@ -173,10 +180,10 @@ async function takeLock() {
 }
 
 /** Builds what is out of date, all of it or `only` one part. Resolves to true; rejects if a step fails. */
-export async function buildAll({clean = false, only} = {}) {
+export async function buildAll({ clean = false, only } = {}) {
   const started = performance.now();
   if (clean) {
-    for (const folder of [build, dist]) rmSync(folder, {recursive: true, force: true});
+    for (const folder of [build, dist]) rmSync(folder, { recursive: true, force: true });
   }
   const release = await takeLock();
   const failures = [];
@@ -215,5 +222,5 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     say(error.message);
     process.exit(1);
   });
-  buildAll({clean: args.includes('--clean'), only}).catch(() => process.exit(1));
+  buildAll({ clean: args.includes('--clean'), only }).catch(() => process.exit(1));
 }

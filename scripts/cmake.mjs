@@ -1,13 +1,13 @@
 // CMakePresets.json, for the scripts: configures and builds what one of its presets names.
-import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
-import {root, run, say, which} from './run.mjs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root, run, say, which } from './run.mjs';
 
 // What a failed build says beside the compiler's words: progress, and the commands.
 const noise = /^-- |^\[\d+\/\d+\]|^: && |^\/\S+\+\+ |^ninja: build stopped|^em\+\+: error: '.*' failed/;
 
 async function cmake(args, onLine) {
-  const {code, output} = await run('cmake', args, {onLine});
+  const { code, output } = await run('cmake', args, { onLine });
   const lines = output.split('\n').filter((line) => !noise.test(line));
   if (code !== 0) throw new Error(lines.slice(0, 80).join('\n').trim());
   if (lines.some((line) => /\bwarning:/.test(line))) say(lines.join('\n').trim());
@@ -15,11 +15,11 @@ async function cmake(args, onLine) {
 
 // A build folder belongs to one em++ and one text of its preset. CMake notices neither when they change.
 async function configureWasm(folder) {
-  const {output} = await run('em++', ['--version']);
+  const { output } = await run('em++', ['--version']);
   const key = [which('em++'), output.split('\n')[0], readFileSync(join(root, 'CMakePresets.json'), 'utf8')].join('\n');
   const stamp = join(folder, 'configured.txt');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === key) return;
-  rmSync(folder, {recursive: true, force: true});
+  rmSync(folder, { recursive: true, force: true });
   await cmake(['--preset', 'wasm']);
   writeFileSync(stamp, key);
 }

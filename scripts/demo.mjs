@@ -3,11 +3,11 @@
 //   node scripts/demo.mjs [--json]     exits 0 only if every byte was right and the origin sent one copy
 //   node scripts/demo.mjs --serve      the same site for a person (npm start)
 import crypto from 'node:crypto';
-import {readFileSync, statSync} from 'node:fs';
-import {join} from 'node:path';
-import {buildAll} from './build.mjs';
-import {say, seconds} from './run.mjs';
-import {setup} from './setup.mjs';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildAll } from './build.mjs';
+import { say, seconds } from './run.mjs';
+import { setup } from './setup.mjs';
 
 const args = process.argv.slice(2);
 const unknown = args.find((arg) => !['--json', '--serve', '--help'].includes(arg) && !/^--port=\d+$/.test(arg));
@@ -27,7 +27,12 @@ async function demo(asJson) {
   let isClosing = false;
   const closeAll = async () => {
     isClosing = true;
-    await Promise.allSettled(open.splice(0).reverse().map((one) => one.close()));
+    await Promise.allSettled(
+      open
+        .splice(0)
+        .reverse()
+        .map((one) => one.close()),
+    );
   };
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, async () => {
@@ -39,7 +44,7 @@ async function demo(asJson) {
   try {
     await setup();
     await buildAll();
-    process.exitCode = await run(asJson, open) ? 0 : 1;
+    process.exitCode = (await run(asJson, open)) ? 0 : 1;
   } catch (error) {
     if (!isClosing) {
       say(`demo failed: ${error.stack ?? error}`);
@@ -56,10 +61,10 @@ async function demo(asJson) {
 
 /** The visits and the verdict. */
 async function run(asJson, open) {
-  const {heavyUrls, makeSite} = await import('./demo/assets.mjs');
-  const {Origin, openChromium, serveFolder, strictPolicy} = await import('../tests/e2e/harness/index.mjs');
-  const {Progress, table} = await import('./demo/report.mjs');
-  const {visit} = await import('./demo/visit.mjs');
+  const { heavyUrls, makeSite } = await import('./demo/assets.mjs');
+  const { Origin, openChromium, serveFolder, strictPolicy } = await import('../tests/e2e/harness/index.mjs');
+  const { Progress, table } = await import('./demo/report.mjs');
+  const { visit } = await import('./demo/visit.mjs');
 
   say('demo site');
   const folder = await makeSite();
@@ -72,35 +77,37 @@ async function run(asJson, open) {
   }
   const heavyBytes = heavyUrls.reduce((sum, url) => sum + sizes[url], 0);
 
-  const shape = {bytesPerSecond: 4_000_000, latencyMs: 40};
+  const shape = { bytesPerSecond: 4_000_000, latencyMs: 40 };
   const shapeText = '4 MB/s in total and 40 ms before each answer';
-  const origin = await Origin.start({...await serveFolder(folder), ...shape, headers: strictPolicy});
+  const origin = await Origin.start({ ...(await serveFolder(folder)), ...shape, headers: strictPolicy });
   open.push(origin);
   say(`origin at ${origin.url}, shaped to ${shapeText}; ${(heavyBytes / 1e6).toFixed(1)} MB of heavy files`);
 
-  const result = {visitors: [], origin: {heavyBytes: 0, copies: 0}, ok: false};
+  const result = { visitors: [], origin: { heavyBytes: 0, copies: 0 }, ok: false };
   const [films, counted, failures] = [[], [], []];
   for (let i = 1; i <= 4; ++i) {
     const name = `visitor ${i}`;
     const before = origin.sent(...heavyUrls);
     const opening = openChromium();
     // Known before it is there: Ctrl-C may come while it starts.
-    open.push({close: async () => (await opening).close()});
+    open.push({ close: async () => (await opening).close() });
     const visitor = await opening;
     await visitor.visit(`${origin.url}/#visitor`);
     const progress = new Progress();
-    const wholes = {'ffmpeg-core.wasm': sizes['/heavy/ffmpeg-core.wasm'], 'film.mp4': sizes['/media/film.mp4']};
+    const wholes = { 'ffmpeg-core.wasm': sizes['/heavy/ffmpeg-core.wasm'], 'film.mp4': sizes['/media/film.mp4'] };
     const galleryBytes = heavyBytes - wholes['ffmpeg-core.wasm'] - wholes['film.mp4'];
     const sentBefore = Object.fromEntries(heavyUrls.map((url) => [url, origin.sent(url)]));
-    const {files, film} = await visit(
-        visitor, digests, (url) => origin.sent(url) - sentBefore[url],
-        (label, transfers) => progress.show(name, label, transfers, wholes[label] ?? galleryBytes));
-    result.visitors.push({name, files: files.map(({error, ...file}) => file)});
+    const { files, film } = await visit(
+      visitor,
+      digests,
+      (url) => origin.sent(url) - sentBefore[url],
+      (label, transfers) => progress.show(name, label, transfers, wholes[label] ?? galleryBytes),
+    );
+    result.visitors.push({ name, files: files.map(({ error, ...file }) => file) });
     films.push(film);
     counted.push(origin.sent(...heavyUrls) - before);
     for (const file of files) {
-      if (!file.digestOk)
-        failures.push(`${name}: ${file.url} is not the file on disk${file.error ? ` (${file.error})` : ''}`);
+      if (!file.digestOk) failures.push(`${name}: ${file.url} is not the file on disk${file.error ? ` (${file.error})` : ''}`);
     }
     const peers = files.reduce((sum, file) => sum + file.fromPeers, 0);
     // Against the origin's own count, not the client's word.
@@ -111,11 +118,10 @@ async function run(asJson, open) {
   }
   result.origin.heavyBytes = origin.sent(...heavyUrls);
   result.origin.copies = Math.round((1000 * result.origin.heavyBytes) / heavyBytes) / 1000;
-  if (!(result.origin.heavyBytes <= 1.05 * heavyBytes))
-    failures.push(`the origin sent ${result.origin.copies} copies, not 1.05`);
+  if (!(result.origin.heavyBytes <= 1.05 * heavyBytes)) failures.push(`the origin sent ${result.origin.copies} copies, not 1.05`);
   result.ok = failures.length === 0;
 
-  const report = table(result, {films, shape: shapeText, heavyBytes, counted, failures});
+  const report = table(result, { films, shape: shapeText, heavyBytes, counted, failures });
   if (asJson) {
     say(report);
     process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -38,7 +38,7 @@ const placeholder = (name) => `@wasm ${name}@`;
 export const wasmPlugin = {
   name: 'wasm',
   setup(build) {
-    build.onLoad({filter: /\.wasm\.js$/}, ({path}) => ({
+    build.onLoad({ filter: /\.wasm\.js$/ }, ({ path }) => ({
       contents: textModule(placeholder(path.match(/([^/\\]+)\.wasm\.js$/)[1])),
       loader: 'js',
     }));

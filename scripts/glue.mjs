@@ -3,9 +3,9 @@
 // kind of host, counting what the start waits for. Saves about 1.2 KB gzip in each module. cmake/wasm.cmake runs it after
 // each link by that version, and by no other.
 //   node scripts/glue.mjs <file>     rewrites the file
-import {readFileSync, writeFileSync} from 'node:fs';
-import {basename} from 'node:path';
-import {pathToFileURL} from 'node:url';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 /** What is replaced: [from this text on, up to and without that one, by this]. */
 const edits = [
@@ -17,8 +17,11 @@ const edits = [
   ['what+=". Build with', 'var e=new WebAssembly', ''],
   ['var dataURIPrefix=', 'function createWasm(){', ''],
   ['removeRunDependency("wasm-instantiate")', '}', ''],
-  ['addRunDependency("wasm-instantiate");', 'return Module["asm"]}',
-    'receiveInstance(new WebAssembly.Instance(new WebAssembly.Module(wasmBinary),info));'],
+  [
+    'addRunDependency("wasm-instantiate");',
+    'return Module["asm"]}',
+    'receiveInstance(new WebAssembly.Instance(new WebAssembly.Module(wasmBinary),info));',
+  ],
   ['var calledRun;', '\n', 'callRuntimeCallbacks(__ATINIT__);readyPromiseResolve(Module);'],
 ];
 
@@ -35,14 +38,44 @@ export function trimGlue(text) {
 }
 
 /** Embind's inner properties: esbuild may shorten them (`mangleProps` with `mangleQuoted`), nobody outside sees them. */
-export const innerProperties = new RegExp(`^(${[
-  'argPackAdvance', 'readValueFromPointer', 'fromWireType', 'toWireType', 'destructorFunction', 'registeredClass',
-  'instancePrototype', 'ptrType', 'smartPtrType', 'smartPtr', 'preservePointerOnDelete', 'deleteScheduled',
-  'rawDestructor', 'pureVirtualFunctions', 'overloadTable', 'baseClass', 'constructor_body', 'getActualType',
-  'rawConstructor', 'isSmartPointer', 'pointeeType', 'sharingPolicy', 'rawGetPointee', 'rawShare', 'rawPointerType',
-  'isReference', 'upcast', 'downcast', 'derivedClasses', 'argCount', 'ignoreDuplicateRegistrations',
-  'deleteObject', 'isVoid', 'refcount',
-].join('|')})$`);
+export const innerProperties = new RegExp(
+  `^(${[
+    'argPackAdvance',
+    'readValueFromPointer',
+    'fromWireType',
+    'toWireType',
+    'destructorFunction',
+    'registeredClass',
+    'instancePrototype',
+    'ptrType',
+    'smartPtrType',
+    'smartPtr',
+    'preservePointerOnDelete',
+    'deleteScheduled',
+    'rawDestructor',
+    'pureVirtualFunctions',
+    'overloadTable',
+    'baseClass',
+    'constructor_body',
+    'getActualType',
+    'rawConstructor',
+    'isSmartPointer',
+    'pointeeType',
+    'sharingPolicy',
+    'rawGetPointee',
+    'rawShare',
+    'rawPointerType',
+    'isReference',
+    'upcast',
+    'downcast',
+    'derivedClasses',
+    'argCount',
+    'ignoreDuplicateRegistrations',
+    'deleteObject',
+    'isVoid',
+    'refcount',
+  ].join('|')})$`,
+);
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [, , file] = process.argv;

@@ -1,9 +1,9 @@
 // What the scripts share: the repository's root, progress on standard error, and running a command. Imports nothing from
 // npm, so that it works before anything was installed.
-import {spawn} from 'node:child_process';
-import {existsSync} from 'node:fs';
-import {delimiter, dirname, join} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -29,11 +29,11 @@ export function which(program) {
  * Runs a command and resolves to `{ code, output }`; `output` is standard output and error together.
  * `echo` also shows them as they come, `onLine` is told each line, `timeoutMs` kills the command.
  */
-export function run(command, args, {cwd = root, env, echo = false, onLine, timeoutMs} = {}) {
+export function run(command, args, { cwd = root, env, echo = false, onLine, timeoutMs } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd,
-      env: {...process.env, ...env},
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: timeoutMs !== undefined,
     });
@@ -50,22 +50,24 @@ export function run(command, args, {cwd = root, env, echo = false, onLine, timeo
     child.stdout.setEncoding('utf8').on('data', take);
     child.stderr.setEncoding('utf8').on('data', take);
     // The command's own children (browsers, servers) die with it.
-    const timer = timeoutMs && setTimeout(() => {
-      output += `\nstopped after ${timeoutMs / 1000} s\n`;
-      try {
-        process.kill(-child.pid, 'SIGKILL');
-      } catch {
-        child.kill('SIGKILL');
-      }
-    }, timeoutMs);
+    const timer =
+      timeoutMs &&
+      setTimeout(() => {
+        output += `\nstopped after ${timeoutMs / 1000} s\n`;
+        try {
+          process.kill(-child.pid, 'SIGKILL');
+        } catch {
+          child.kill('SIGKILL');
+        }
+      }, timeoutMs);
     child.on('error', (error) => {
       clearTimeout(timer);
-      resolve({code: 127, output: `${output}${error.message}\n`});
+      resolve({ code: 127, output: `${output}${error.message}\n` });
     });
     child.on('close', (code) => {
       clearTimeout(timer);
       if (pending && onLine) onLine(pending);
-      resolve({code: code ?? 1, output});
+      resolve({ code: code ?? 1, output });
     });
   });
 }
@@ -83,5 +85,5 @@ export async function inParallel(items, width, work) {
       }
     }
   };
-  await Promise.all(Array.from({length: width}, lane));
+  await Promise.all(Array.from({ length: width }, lane));
 }

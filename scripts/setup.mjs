@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // Installs what is missing, and nothing else: Debian packages by apt, npm packages by `npm ci`. Done in milliseconds when
 // nothing is. Everything else that scripts/ does starts here, so this imports nothing from npm.
-import {execFileSync} from 'node:child_process';
-import {existsSync, readFileSync} from 'node:fs';
-import {join} from 'node:path';
-import {pathToFileURL} from 'node:url';
-import {root, run, say, seconds, which} from './run.mjs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { root, run, say, seconds, which } from './run.mjs';
 
 const oldestEm = [3, 1, 6];
 
@@ -22,8 +22,10 @@ function hasEm() {
   const debian = '/usr/share/emscripten/emscripten-version.txt';
   try {
     // Asking Debian's em++ itself takes a quarter of a second.
-    const text = path.startsWith('/usr/bin') && existsSync(debian) ?
-        readFileSync(debian, 'utf8') : execFileSync(path, ['--version'], {encoding: 'utf8'});
+    const text =
+      path.startsWith('/usr/bin') && existsSync(debian)
+        ? readFileSync(debian, 'utf8')
+        : execFileSync(path, ['--version'], { encoding: 'utf8' });
     return atLeast((text.match(/\d+\.\d+\.\d+/)?.[0] ?? '0').split('.').map(Number), oldestEm);
   } catch {
     return false;
@@ -35,7 +37,7 @@ function missingRuntime() {
   const path = which('clang++');
   if (!path) return 'libclang-rt-dev';
   try {
-    const folder = execFileSync(path, ['--print-resource-dir'], {encoding: 'utf8'}).trim();
+    const folder = execFileSync(path, ['--print-resource-dir'], { encoding: 'utf8' }).trim();
     const arch = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
     const places = [`lib/linux/libclang_rt.fuzzer-${arch}.a`, `lib/${arch}-pc-linux-gnu/libclang_rt.fuzzer.a`];
     if (places.some((place) => existsSync(join(folder, place)))) return null;
@@ -88,7 +90,7 @@ async function installPackages(packages) {
     const onLine = (line) => {
       if (/^(Get:|Fetched|Unpacking|Setting up)/.test(line)) say(`  ${line.slice(0, 100)}`);
     };
-    const {code, output} = await run(words[0], words.slice(1), {onLine});
+    const { code, output } = await run(words[0], words.slice(1), { onLine });
     if (code !== 0) throw new Error(`${args.join(' ')} failed:\n${output.split('\n').slice(-15).join('\n')}\nBy hand: ${byHand}`);
   };
   say(`setup: installing ${packages.join(', ')}`);
@@ -103,7 +105,7 @@ export function hasModules() {
   if (!existsSync(lockPath) || !existsSync(notePath)) return false;
   const wanted = JSON.parse(readFileSync(lockPath, 'utf8')).packages;
   const present = JSON.parse(readFileSync(notePath, 'utf8')).packages;
-  return Object.entries(wanted).every(([path, {version, optional}]) => {
+  return Object.entries(wanted).every(([path, { version, optional }]) => {
     if (path === '' || (optional && !present[path])) return true;
     return present[path]?.version === version && existsSync(join(root, path));
   });
@@ -113,11 +115,13 @@ export function hasModules() {
 function lockAgrees() {
   const lockPath = join(root, 'package-lock.json');
   if (!existsSync(lockPath)) return false;
-  const {packages: {'': locked}} = JSON.parse(readFileSync(lockPath, 'utf8'));
+  const {
+    packages: { '': locked },
+  } = JSON.parse(readFileSync(lockPath, 'utf8'));
   const wanted = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const same = (kind) => {
     const [a, b] = [locked[kind] ?? {}, wanted[kind] ?? {}];
-    return Object.keys({...a, ...b}).every((name) => a[name] === b[name]);
+    return Object.keys({ ...a, ...b }).every((name) => a[name] === b[name]);
   };
   return same('dependencies') && same('devDependencies');
 }
@@ -135,7 +139,7 @@ export async function setup() {
     const args = [agrees ? 'ci' : 'install', '--no-audit', '--no-fund', '--loglevel=error'];
     say(`setup: npm ${args[0]}`);
     // npm runs scripts with its own settings in the environment; a dry run (`npm pack --dry-run`) must not reach this one.
-    const {code, output} = await run('npm', args, {echo: true, env: {npm_config_dry_run: 'false'}});
+    const { code, output } = await run('npm', args, { echo: true, env: { npm_config_dry_run: 'false' } });
     if (code !== 0) throw new Error(`npm ${args[0]} failed:\n${output.split('\n').slice(-15).join('\n')}`);
   }
   const still = missingPackages();

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Simulates the visitors of a heavy file: real peers and a real coordinator (the core, native) on a virtual network.
 //   npm run sim -- --peers 10000 --seed 7
-import {parseArgs} from 'node:util';
-import {buildPreset} from './cmake.mjs';
-import {root, run, say} from './run.mjs';
+import { parseArgs } from 'node:util';
+import { buildPreset } from './cmake.mjs';
+import { root, run, say } from './run.mjs';
 
 const usage = `npm run sim -- [options]
 
@@ -21,7 +21,14 @@ const usage = `npm run sim -- [options]
   --help              this`;
 
 const numbers = {
-  peers: '1000', seed: '1', bytes: String(8 << 20), files: '1', 'origin-rate': '12500000', over: '600', idle: '0', stay: '60',
+  peers: '1000',
+  seed: '1',
+  bytes: String(8 << 20),
+  files: '1',
+  'origin-rate': '12500000',
+  over: '600',
+  idle: '0',
+  stay: '60',
 };
 const flags = ['crowd', 'no-comparison', 'json', 'help'];
 
@@ -32,11 +39,11 @@ function refuse(text) {
 
 function options() {
   const known = Object.fromEntries([
-    ...Object.entries(numbers).map(([name, value]) => [name, {type: 'string', default: value}]),
-    ...flags.map((name) => [name, {type: 'boolean', default: false}]),
+    ...Object.entries(numbers).map(([name, value]) => [name, { type: 'string', default: value }]),
+    ...flags.map((name) => [name, { type: 'boolean', default: false }]),
   ]);
   try {
-    const {values} = parseArgs({options: known, strict: true, allowPositionals: false});
+    const { values } = parseArgs({ options: known, strict: true, allowPositionals: false });
     const bad = Object.keys(numbers).find((name) => !/^\d+(\.\d+)?$/.test(values[name]));
     if (bad) refuse(`--${bad} takes a number`);
     const few = ['peers', 'bytes', 'files'].find((name) => Number(values[name]) < 1);
@@ -48,9 +55,9 @@ function options() {
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
-const time = (ms) => ms < 10_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+const time = (ms) => (ms < 10_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
-function describe({peers, alone}, values) {
+function describe({ peers, alone }, values) {
   const rows = [
     ['visitors', values.peers, `${peers.finished} answers came whole, ${peers.failed} not; at most ${peers.together} at a time`],
     ['origin copies', peers.originCopies.toFixed(2), alone ? `without peers ${alone.originCopies.toFixed(2)}` : ''],
@@ -61,8 +68,11 @@ function describe({peers, alone}, values) {
     ['coordinator', peers.messages.toFixed(1), `messages a visitor, ${peers.coordinatorUs.toFixed(0)} us of a processor`],
     ['fairness of upload', peers.jain.toFixed(3), `Jain; the most generous tenth sent ${percent(peers.topTenth)}`],
     ['memory of a page', `${(peers.memoryMax / (1 << 20)).toFixed(1)} MiB`, 'of pieces, at the most'],
-    ['processor time', `${(peers.processorS + (alone?.processorS ?? 0)).toFixed(1)} s`,
-      `${((peers.events + (alone?.events ?? 0)) / 1e6).toFixed(1)} M events, ${peers.processMiB.toFixed(0)} MiB`],
+    [
+      'processor time',
+      `${(peers.processorS + (alone?.processorS ?? 0)).toFixed(1)} s`,
+      `${((peers.events + (alone?.events ?? 0)) / 1e6).toFixed(1)} M events, ${peers.processMiB.toFixed(0)} MiB`,
+    ],
   ];
   return rows.map(([name, value, note]) => `${name.padEnd(20)}${value.padStart(12)}  ${note}`.trimEnd()).join('\n');
 }
@@ -76,7 +86,7 @@ await buildPreset('sim');
 if (values.crowd) values.over = '0';
 const args = Object.keys(numbers).flatMap((name) => [`--${name}`, values[name]]);
 if (values['no-comparison']) args.push('--no-comparison');
-const {code, output} = await run(`${root}/build/sim/sim`, args);
+const { code, output } = await run(`${root}/build/sim/sim`, args);
 if (code !== 0) {
   say(output);
   process.exit(1);

@@ -2,32 +2,40 @@
 // Everything that guards the project, from nothing: installs what is missing, builds, and runs every kind of test. The
 // last line is `N passed, N failed`.
 //   node scripts/test.mjs [--only <step>[,<step>]]
-import {existsSync, readdirSync} from 'node:fs';
-import {availableParallelism} from 'node:os';
-import {join} from 'node:path';
-import {inParallel, root, run, say, seconds} from './run.mjs';
-import {setup} from './setup.mjs';
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { inParallel, root, run, say, seconds } from './run.mjs';
+import { setup } from './setup.mjs';
 
 const minute = 60_000;
 // Long enough to reach every branch that a corpus does not; the nightly run takes ten minutes a target.
 const fuzzSeconds = 3;
 
-const indent = (text) => text.trimEnd().split('\n').map((line) => `    ${line}`).join('\n');
+const indent = (text) =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `    ${line}`)
+    .join('\n');
 const tail = (text, lines) => text.trimEnd().split('\n').slice(-lines).join('\n');
 
 // One fact: passed, or failed with what was said.
 const fact = (name, ok, output = '') => {
   say(`  ${ok ? 'ok' : 'FAILED'} ${name}`);
   if (!ok && output) say(indent(output));
-  return {passed: ok ? 1 : 0, failed: ok ? 0 : 1};
+  return { passed: ok ? 1 : 0, failed: ok ? 0 : 1 };
 };
 
-const sum = (counts) => counts.reduce(
-    (all, {passed, failed}) => ({passed: all.passed + passed, failed: all.failed + failed}), {passed: 0, failed: 0});
+const sum = (counts) =>
+  counts.reduce((all, { passed, failed }) => ({ passed: all.passed + passed, failed: all.failed + failed }), {
+    passed: 0,
+    failed: 0,
+  });
 
 async function tidyStep() {
-  const {tidy, checkFormat} = await import('./tidy.mjs');
-  const {findings, warnings, files} = tidy();
+  const { tidy, checkFormat } = await import('./tidy.mjs');
+  const { findings, warnings, files } = tidy();
   for (const warning of warnings) say(`  warning: ${warning}`);
   const format = await checkFormat();
   return sum([
@@ -37,7 +45,7 @@ async function tidyStep() {
 }
 
 async function buildStep() {
-  const {buildAll} = await import('./build.mjs');
+  const { buildAll } = await import('./build.mjs');
   let failure = '';
   const complete = await buildAll().catch((error) => {
     failure = error.message;
@@ -48,41 +56,44 @@ async function buildStep() {
 
 // The bodies of sw/, read by the type checker: a misspelt call, field or code of the border fails here.
 async function checkStep() {
-  const {code, output} = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'sw']);
+  const { code, output } = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'sw']);
   return fact('the types of sw/ and of its calls over the border', code === 0, output);
 }
 
 async function sizeStep() {
-  const {measure, describe} = await import('./size.mjs');
+  const { measure, describe } = await import('./size.mjs');
   return sum(measure().map((size) => fact(describe(size), size.ok)));
 }
 
 // What a test program said about itself: doctest's summary, the replay's count, or only its exit code.
-function countsOf({code, output}) {
+function countsOf({ code, output }) {
   const doctest = output.match(/test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed/);
   if (doctest) {
     const [passed, failed] = [Number(doctest[2]), Number(doctest[3])];
     // A sanitizer may end a program that had nothing else to complain of.
-    return {passed, failed: code !== 0 && failed === 0 ? 1 : failed};
+    return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };
   }
   const inputs = Number(output.match(/^(\d+) inputs$/m)?.[1] ?? 0);
-  return code === 0 ? {passed: inputs || 1, failed: 0} : {passed: 0, failed: 1};
+  return code === 0 ? { passed: inputs || 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
 async function nativeStep() {
-  const {buildPreset} = await import('./cmake.mjs');
-  const failure = await buildPreset('native-asan').then(() => null, (error) => error.message);
+  const { buildPreset } = await import('./cmake.mjs');
+  const failure = await buildPreset('native-asan').then(
+    () => null,
+    (error) => error.message,
+  );
   // Targets that did build still run: a broken layer does not hide the others.
   const results = [fact('native build (clang, ASan, UBSan)', failure === null, failure ?? '')];
-  const {output} = await run('ctest', ['--test-dir', 'build/native-asan', '--show-only=json-v1']);
+  const { output } = await run('ctest', ['--test-dir', 'build/native-asan', '--show-only=json-v1']);
   const tests = JSON.parse(output.slice(output.indexOf('{'))).tests;
-  await inParallel(tests, availableParallelism(), async ({name, command}) => {
+  await inParallel(tests, availableParallelism(), async ({ name, command }) => {
     if (!command || !existsSync(command[0])) {
       results.push(fact(`${name}: not built`, false));
       return;
     }
     const started = performance.now();
-    const result = await run(command[0], command.slice(1), {timeoutMs: 5 * minute});
+    const result = await run(command[0], command.slice(1), { timeoutMs: 5 * minute });
     const counts = countsOf(result);
     const word = counts.failed === 0 ? 'ok' : 'FAILED';
     say(`  ${word} ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds(started)}`);
@@ -95,9 +106,9 @@ async function nativeStep() {
 
 async function simStep() {
   // The program that the native step built, with its sanitizers; npm run sim builds one that is fast.
-  const {code, output} = await run('build/native-asan/sim', ['--peers', '50', '--seed', '7'], {timeoutMs: 5 * minute});
+  const { code, output } = await run('build/native-asan/sim', ['--peers', '50', '--seed', '7'], { timeoutMs: 5 * minute });
   const found = code === 0 ? JSON.parse(output.slice(output.indexOf('{'))) : null;
-  const unknown = await run(process.execPath, ['scripts/sim.mjs', '--pears', '50'], {timeoutMs: minute});
+  const unknown = await run(process.execPath, ['scripts/sim.mjs', '--pears', '50'], { timeoutMs: minute });
   return sum([
     fact('fifty visitors take more than half from each other', found?.peers.offload > 0.5, output),
     fact('without peers they take all from the origin', found?.alone.originCopies > 40, output),
@@ -107,22 +118,34 @@ async function simStep() {
 
 async function lintStep() {
   const files = ['base', 'http', 'swarm', 'signal', 'peer'].flatMap((layer) =>
-    readdirSync(join(root, 'src', layer)).filter((name) => name.endsWith('.cpp')).map((name) => `src/${layer}/${name}`));
+    readdirSync(join(root, 'src', layer))
+      .filter((name) => name.endsWith('.cpp'))
+      .map((name) => `src/${layer}/${name}`),
+  );
   const problems = [];
   await inParallel(files, availableParallelism(), async (file) => {
-    const {code, output} = await run('clang-tidy', ['--quiet', file, '--', '-std=c++20', '-Isrc']);
-    if (code !== 0) problems.push(output.split('\n').filter((line) => /(error|warning):/.test(line)).join('\n'));
+    const { code, output } = await run('clang-tidy', ['--quiet', file, '--', '-std=c++20', '-Isrc']);
+    if (code !== 0)
+      problems.push(
+        output
+          .split('\n')
+          .filter((line) => /(error|warning):/.test(line))
+          .join('\n'),
+      );
   });
   return fact(`clang-tidy on ${files.length} files`, problems.length === 0, problems.join('\n').replaceAll(`${root}/`, ''));
 }
 
 async function fuzzStep() {
-  const {buildFuzzers, fuzzOne, fuzzStems} = await import('./fuzz.mjs');
-  const failure = await buildFuzzers().then(() => null, (error) => error.message);
+  const { buildFuzzers, fuzzOne, fuzzStems } = await import('./fuzz.mjs');
+  const failure = await buildFuzzers().then(
+    () => null,
+    (error) => error.message,
+  );
   if (failure !== null) return fact('build of the fuzz targets', false, failure);
   const results = [];
   await inParallel(fuzzStems(), availableParallelism(), async (stem) => {
-    const {ok, runs, output} = await fuzzOne(stem, fuzzSeconds);
+    const { ok, runs, output } = await fuzzOne(stem, fuzzSeconds);
     results.push(fact(`fuzz ${stem}: ${runs} runs`, ok, tail(output, 60)));
   });
   return sum(results);
@@ -130,8 +153,10 @@ async function fuzzStep() {
 
 function testFiles(folder) {
   if (!existsSync(join(root, folder))) return [];
-  return readdirSync(join(root, folder), {recursive: true})
-      .filter((name) => /\.test\.m?js$/.test(name) && !name.includes('node_modules')).sort().map((name) => `${folder}/${name}`);
+  return readdirSync(join(root, folder), { recursive: true })
+    .filter((name) => /\.test\.m?js$/.test(name) && !name.includes('node_modules'))
+    .sort()
+    .map((name) => `${folder}/${name}`);
 }
 
 /**
@@ -139,9 +164,9 @@ function testFiles(folder) {
  * some.
  * @param {{ width?: number, first?: string[], leave?: string[], only?: string[] }} [options]
  */
-async function nodeStep(folder, timeoutMs, {width = 1, first = [], leave = [], only} = {}) {
+async function nodeStep(folder, timeoutMs, { width = 1, first = [], leave = [], only } = {}) {
   const isOneOf = (stems, file) => stems.some((stem) => file.includes(`/${stem}.`));
-  const files = testFiles(folder).filter((file) => only ? isOneOf(only, file) : !isOneOf(leave, file));
+  const files = testFiles(folder).filter((file) => (only ? isOneOf(only, file) : !isOneOf(leave, file)));
   if (files.length === 0) return fact(`${folder} has tests`, false);
   const rank = (file) => (first.findIndex((stem) => file.includes(`/${stem}.`)) + first.length + 1) % (first.length + 1);
   files.sort((a, b) => rank(a) - rank(b));
@@ -152,14 +177,27 @@ async function nodeStep(folder, timeoutMs, {width = 1, first = [], leave = [], o
       const found = line.match(/^\s*(not ok|ok) \d+ - (.*)$/);
       if (found && !found[2].endsWith(file)) say(`  ${found[1] === 'ok' ? 'ok' : 'FAILED'} ${found[2]}`);
     };
-    const {code, output} = await run(process.execPath,
-        ['--test', '--test-concurrency=1', '--test-reporter=tap', file], {timeoutMs, onLine});
+    const { code, output } = await run(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=tap', file], {
+      timeoutMs,
+      onLine,
+    });
     const count = (name) => Number(output.match(new RegExp(`^# ${name} (\\d+)$`, 'm'))?.[1] ?? 0);
     const passed = count('pass');
     const failed = Math.max(count('fail') + count('cancelled'), code === 0 ? 0 : 1);
     say(`  ${file}: ${passed} passed, ${failed} failed, ${seconds(started)}`);
-    if (failed > 0) say(indent(tail(output.split('\n').filter((line) => !/^\s*ok \d/.test(line)).join('\n'), 120)));
-    results.push({passed, failed});
+    if (failed > 0)
+      say(
+        indent(
+          tail(
+            output
+              .split('\n')
+              .filter((line) => !/^\s*ok \d/.test(line))
+              .join('\n'),
+            120,
+          ),
+        ),
+      );
+    results.push({ passed, failed });
   });
   return sum(results);
 }
@@ -171,23 +209,30 @@ const waiting = ['long', 'firefox', 'pairs', 'deployment'];
 
 /** In order; `needs` names steps without whose success there is nothing to run. */
 const steps = [
-  {name: 'setup', run: async () => fact('everything is there', true, await setup())},
-  {name: 'tidy', needs: ['setup'], run: tidyStep},
-  {name: 'build', needs: ['setup'], run: buildStep},
-  {name: 'check', needs: ['build'], run: checkStep},
-  {name: 'size', needs: ['build'], run: sizeStep},
-  {name: 'waiting', needs: ['build'], beside: true,
-    run: () => nodeStep('tests/e2e', 8 * minute, {width: 2, first: waiting, only: waiting})},
-  {name: 'native', needs: ['setup'], run: nativeStep},
-  {name: 'sim', needs: ['native'], run: simStep},
-  {name: 'lint', needs: ['setup'], run: lintStep},
-  {name: 'fuzz', needs: ['setup'], run: fuzzStep},
-  {name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute)},
-  {name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute)},
-  {name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute)},
-  {name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute)},
-  {name: 'e2e', needs: ['build'],
-    run: () => nodeStep('tests/e2e', 10 * minute, {width: 2, first: ['memory'], leave: waiting})},
+  { name: 'setup', run: async () => fact('everything is there', true, await setup()) },
+  { name: 'tidy', needs: ['setup'], run: tidyStep },
+  { name: 'build', needs: ['setup'], run: buildStep },
+  { name: 'check', needs: ['build'], run: checkStep },
+  { name: 'size', needs: ['build'], run: sizeStep },
+  {
+    name: 'waiting',
+    needs: ['build'],
+    beside: true,
+    run: () => nodeStep('tests/e2e', 8 * minute, { width: 2, first: waiting, only: waiting }),
+  },
+  { name: 'native', needs: ['setup'], run: nativeStep },
+  { name: 'sim', needs: ['native'], run: simStep },
+  { name: 'lint', needs: ['setup'], run: lintStep },
+  { name: 'fuzz', needs: ['setup'], run: fuzzStep },
+  { name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute) },
+  { name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute) },
+  { name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute) },
+  { name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute) },
+  {
+    name: 'e2e',
+    needs: ['build'],
+    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: waiting }),
+  },
 ];
 
 function chosen() {
@@ -196,24 +241,24 @@ function chosen() {
   const names = (process.argv[at + 1] ?? '').split(',');
   const unknown = names.filter((name) => !steps.some((step) => step.name === name));
   if (unknown.length > 0) {
-    say(`--only takes: ${steps.map(({name}) => name).join(', ')}`);
+    say(`--only takes: ${steps.map(({ name }) => name).join(', ')}`);
     process.exit(2);
   }
   const wanted = new Set(names);
   // What a chosen step needs runs with it.
-  for (const {name, needs = []} of [...steps].reverse()) {
+  for (const { name, needs = [] } of [...steps].reverse()) {
     if (wanted.has(name)) needs.forEach((need) => wanted.add(need));
   }
-  return steps.filter(({name}) => wanted.has(name));
+  return steps.filter(({ name }) => wanted.has(name));
 }
 
 const began = performance.now();
-const totals = {passed: 0, failed: 0};
+const totals = { passed: 0, failed: 0 };
 const broken = new Set();
 const list = chosen();
 const beside = [];
 
-async function runStep({name, needs = [], run: work}, number) {
+async function runStep({ name, needs = [], run: work }, number) {
   const started = performance.now();
   say(`\n[${number}/${list.length}] ${name}`);
   const missing = needs.filter((need) => broken.has(need));

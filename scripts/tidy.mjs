@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // The rules that no compiler keeps: who may include what, what the core never calls, ASCII, lengths, format.
 //   node scripts/tidy.mjs [--fix]     --fix formats the C++ in place
-import {existsSync, readdirSync, readFileSync} from 'node:fs';
-import {join} from 'node:path';
-import {pathToFileURL} from 'node:url';
-import {root, run, say} from './run.mjs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { root, run, say } from './run.mjs';
 
 const core = ['base', 'http', 'swarm', 'signal', 'peer'];
 
@@ -31,21 +31,25 @@ const rules = [
   [isCore, /#include <(iostream|fstream|sstream|thread|random)>/, 'the core does no I/O and brings no randomness'],
   [isCore, /\b(throw|try|catch)\b\s*[({]?(?!.*")/, 'no exceptions: a refusal is a value', 'code'],
   [(path) => isCore(path) && path !== 'src/base/bytes.hpp', /\breinterpret_cast\b/, 'bytes are read in base/bytes.hpp'],
-  [(path) => isProduct(path) && isJs(path) && path !== 'src/server/cli.js', /\bconsole\./, 'errors go to the engine or to the caller'],
+  [
+    (path) => isProduct(path) && isJs(path) && path !== 'src/server/cli.js',
+    /\bconsole\./,
+    'errors go to the engine or to the caller',
+  ],
   [() => true, /\b(FIXME|TODO|XXX)\b/, 'finish it, or write down why not'],
   [(path) => isCpp(path) || isJs(path), /[^\t\x20-\x7e]/, 'sources are ASCII'],
   [(path) => isCpp(path) || isJs(path), /\t|\s$/, 'no tabs and no spaces at the end of a line'],
 ];
 
 // C++ is clang-format's (100). A table in Markdown cannot be broken.
-const columns = (path) => path.endsWith('.md') || isCpp(path) ? Infinity : 130;
+const columns = (path) => (path.endsWith('.md') || isCpp(path) ? Infinity : 130);
 // Ceilings, not goals: over them is a warning, because a cut in the wrong place is worse than a long file.
-const ceiling = (path) => isCore(path) ? 400 : isProduct(path) ? 200 : Infinity;
+const ceiling = (path) => (isCore(path) ? 400 : isProduct(path) ? 200 : Infinity);
 
 const skipped = new Set(['.git', 'node_modules', 'build', 'dist', 'corpus', 'vectors']);
 
 function filesOf(folder) {
-  return readdirSync(join(root, folder), {withFileTypes: true}).flatMap((entry) => {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     if (skipped.has(entry.name)) return [];
     const path = folder ? `${folder}/${entry.name}` : entry.name;
     if (entry.isDirectory()) return filesOf(path);
@@ -54,7 +58,11 @@ function filesOf(folder) {
 }
 
 // Comments may name what the code must not do.
-const withoutComment = (line) => line.replace(/(^|\s)\/\/.*$/, '').replace(/^\s*\*.*$/, '').replace(/"(\\.|[^"\\])*"/g, '""');
+const withoutComment = (line) =>
+  line
+    .replace(/(^|\s)\/\/.*$/, '')
+    .replace(/^\s*\*.*$/, '')
+    .replace(/"(\\.|[^"\\])*"/g, '""');
 
 function findingsIn(path) {
   // This file and the skill of writing rules would find themselves.
@@ -80,9 +88,12 @@ function findingsIn(path) {
 // An error code is part of the interface: README's table names each of them, and no other.
 function codeFindings() {
   const known = [...readFileSync(join(root, 'src/base/error.cpp'), 'utf8').matchAll(/string_view\("([a-z-]+)"\)/g)]
-      .map(([, code]) => code).filter((code) => code !== 'none');
+    .map(([, code]) => code)
+    .filter((code) => code !== 'none');
   const table = readFileSync(join(root, 'README.md'), 'utf8').split('| code | meaning |')[1].split('\n\n')[0];
-  const told = table.split('\n').flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([a-z-]+)`/g)].map(([, code]) => code));
+  const told = table
+    .split('\n')
+    .flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([a-z-]+)`/g)].map(([, code]) => code));
   return [
     ...known.filter((code) => !told.includes(code)).map((code) => `README.md: the error code ${code} is not explained`),
     ...told.filter((code) => !known.includes(code)).map((code) => `README.md: there is no error code ${code}`),
@@ -97,25 +108,27 @@ export function tidy() {
     const length = readFileSync(join(root, path), 'utf8').split('\n').length - 1;
     return length > ceiling(path) ? [`${path}: ${length} lines, the ceiling is ${ceiling(path)}`] : [];
   });
-  return {findings, warnings, files: paths.length};
+  return { findings, warnings, files: paths.length };
 }
 
 const cppFiles = () => filesOf('').filter(isCpp);
 
 /** Lines that clang-format would change, as `path:line: message`. */
-export async function checkFormat({fix = false} = {}) {
+export async function checkFormat({ fix = false } = {}) {
   const files = cppFiles();
-  const {code, output} = await run('clang-format', [...(fix ? ['-i'] : ['--dry-run', '--Werror']), ...files]);
-  const lines = output.split('\n').filter((line) => /: (error|warning):/.test(line))
-      .map((line) => line.replace(`${root}/`, ''));
+  const { code, output } = await run('clang-format', [...(fix ? ['-i'] : ['--dry-run', '--Werror']), ...files]);
+  const lines = output
+    .split('\n')
+    .filter((line) => /: (error|warning):/.test(line))
+    .map((line) => line.replace(`${root}/`, ''));
   return code === 0 ? [] : lines.length > 0 ? lines : [output.trim()];
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const fix = process.argv.includes('--fix');
-  const {findings, warnings, files} = tidy();
+  const { findings, warnings, files } = tidy();
   for (const warning of warnings) say(`warning: ${warning}`);
-  const format = await checkFormat({fix});
+  const format = await checkFormat({ fix });
   for (const finding of [...findings, ...format]) process.stdout.write(`${finding}\n`);
   say(`tidy: ${files} files, ${findings.length + format.length} findings`);
   if (findings.length + format.length > 0) process.exit(1);

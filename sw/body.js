@@ -1,9 +1,37 @@
 // Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
 import {
-  answerHeaders, BODY_ALIVE, BODY_CANCEL, BODY_COMPANY, BODY_COUNTS, BODY_DIGEST, BODY_DIGESTS, BODY_END,
-  BODY_HANDLE_TIMEOUT, BODY_HEAD, BODY_HEDGE, BODY_HELD, BODY_PIECE, BODY_POLL, BODY_PULL, BODY_START, BODY_TIMEOUT,
-  BODY_TYPE, BODY_WASTED, bodyOutputs, calmStep, calmWait, CLOSE_BODY, ERROR_CODE, HEAD, progressWait, SAMPLE_BODY,
-  SAMPLE_FIRST, SOURCE_PEERS, streamBytes, TERMS, unattendedBytes,
+  answerHeaders,
+  BODY_ALIVE,
+  BODY_CANCEL,
+  BODY_COMPANY,
+  BODY_COUNTS,
+  BODY_DIGEST,
+  BODY_DIGESTS,
+  BODY_END,
+  BODY_HANDLE_TIMEOUT,
+  BODY_HEAD,
+  BODY_HEDGE,
+  BODY_HELD,
+  BODY_PIECE,
+  BODY_POLL,
+  BODY_PULL,
+  BODY_START,
+  BODY_TIMEOUT,
+  BODY_TYPE,
+  BODY_WASTED,
+  bodyOutputs,
+  calmStep,
+  calmWait,
+  CLOSE_BODY,
+  ERROR_CODE,
+  HEAD,
+  progressWait,
+  SAMPLE_BODY,
+  SAMPLE_FIRST,
+  SOURCE_PEERS,
+  streamBytes,
+  TERMS,
+  unattendedBytes,
 } from '../build/border.js';
 import { alarm, call, callText, drain, fields, note, onFailure, soon } from './engine.js';
 import { openWindow } from './origin.js';
@@ -41,7 +69,7 @@ let calming;
 export const calm = () => (calming ??= untilCalm().finally(() => (calming = undefined)));
 
 async function untilCalm() {
-  for (const end = performance.now() + calmWait; performance.now() < end && [...open].some(({ begun }) => !begun);) {
+  for (const end = performance.now() + calmWait; performance.now() < end && [...open].some(({ begun }) => !begun); ) {
     await new Promise((resolve) => setTimeout(resolve, calmStep));
   }
 }
@@ -177,11 +205,14 @@ export class Gathering {
     this.#onPending = onPending;
     this.response = new Promise((resolve) => (this.#resolve = resolve));
     this.finished = new Promise((resolve) => (this.#finish = resolve));
-    this.#stream = new ReadableStream({
-      start: (controller) => void (this.#controller = controller),
-      pull: (controller) => this.#in(BODY_PULL, controller.desiredSize ?? 0),
-      cancel: () => this.cancel(),
-    }, { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength });
+    this.#stream = new ReadableStream(
+      {
+        start: (controller) => void (this.#controller = controller),
+        pull: (controller) => this.#in(BODY_PULL, controller.desiredSize ?? 0),
+        cancel: () => this.cancel(),
+      },
+      { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength },
+    );
     open.add(this);
     around.changed();
     this.#in(BODY_START);
@@ -266,7 +297,7 @@ export class Gathering {
     this.#jobs.set(job, { close: () => (closed = true) });
     try {
       const digests = this.#haveDigests(); // beside the first run
-      for (let piece = begin; piece < end && !closed;) {
+      for (let piece = begin; piece < end && !closed; ) {
         const run = this.#runs.filter(([from, to]) => from <= piece && piece < to).sort((a, b) => b[1] - a[1])[0];
         const read = run && (await soon(store?.readRun(root, ...run), null));
         if (run && !read) this.#forget(run);
@@ -309,8 +340,7 @@ export class Gathering {
     this.#runs.splice(this.#runs.indexOf(run) >>> 0, 1); // another body may have been first
   }
 
-  #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
-    /** @type {number} */ from) {
+  #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {number} */ from) {
     this.#arriving = buffer;
     this.#in(BODY_PIECE, job, piece, buffer.byteLength, from);
   }
@@ -319,8 +349,12 @@ export class Gathering {
     if (bytes > 0) note(BODY_WASTED, this.#id, bytes);
   }
 
-  #digested(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer,
-    /** @type {ArrayBuffer} */ digest) {
+  #digested(
+    /** @type {number} */ job,
+    /** @type {number} */ piece,
+    /** @type {ArrayBuffer} */ buffer,
+    /** @type {ArrayBuffer} */ digest,
+  ) {
     this.#arriving = buffer;
     this.#in(BODY_DIGEST, job, piece, buffer.byteLength, digest);
   }
@@ -329,20 +363,24 @@ export class Gathering {
     call(TERMS, this.asked.exchange);
     const [origin, patience] = fields();
     const clock = new PeersClock();
-    const source = this.#around.askPage?.(this.asked, { begin, end, origin, patience }, {
-      piece: (piece, buffer, from, wasted) => {
-        clock.piece(from === SOURCE_PEERS);
-        this.#waste(wasted);
-        this.#piece(job, piece, buffer, from);
+    const source = this.#around.askPage?.(
+      this.asked,
+      { begin, end, origin, patience },
+      {
+        piece: (piece, buffer, from, wasted) => {
+          clock.piece(from === SOURCE_PEERS);
+          this.#waste(wasted);
+          this.#piece(job, piece, buffer, from);
+        },
+        reply: (whole) => void this.#reply(job, begin, end, whole),
+        pending: (warm) => {
+          clock.isWarm = warm;
+          this.#onPending(warm);
+        },
+        alive: () => void this.#in(BODY_ALIVE, job),
+        end: (code) => void this.#in(BODY_END, job, String(code)),
       },
-      reply: (whole) => void this.#reply(job, begin, end, whole),
-      pending: (warm) => {
-        clock.isWarm = warm;
-        this.#onPending(warm);
-      },
-      alive: () => void this.#in(BODY_ALIVE, job),
-      end: (code) => void this.#in(BODY_END, job, String(code)),
-    });
+    );
     if (!source) return queueMicrotask(() => this.#in(BODY_END, job, 'no-page'));
     this.#jobs.set(job, {
       ...source,
@@ -354,8 +392,12 @@ export class Gathering {
   }
 
   // The long form: the page gives the whole resource, and the worker verifies what it takes of it.
-  async #reply(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end,
-    /** @type {ArrayBuffer} */ whole) {
+  async #reply(
+    /** @type {number} */ job,
+    /** @type {number} */ begin,
+    /** @type {number} */ end,
+    /** @type {ArrayBuffer} */ whole,
+  ) {
     const { bytes, pieceBytes } = this.asked;
     this.#unstored.set(job, new Map());
     try {
@@ -376,12 +418,15 @@ export class Gathering {
   #haveDigests() {
     const { bytes, pieceBytes } = this.asked;
     if (bytes <= pieceBytes) return Promise.resolve('');
-    this.#digests ??= this.#around.digests(this.asked).then(
-      (list) => (this.#over || call(BODY_DIGESTS, this.#id, list) ? '' : 'digests-mismatch'),
-      (error) => {
-        this.#digests = undefined; // another window tries again
-        return error.message === 'digests-mismatch' ? error.message : 'origin-unreachable';
-      })
+    this.#digests ??= this.#around
+      .digests(this.asked)
+      .then(
+        (list) => (this.#over || call(BODY_DIGESTS, this.#id, list) ? '' : 'digests-mismatch'),
+        (error) => {
+          this.#digests = undefined; // another window tries again
+          return error.message === 'digests-mismatch' ? error.message : 'origin-unreachable';
+        },
+      )
       .catch((error) => (this.break(error), 'engine-failed'));
     return this.#digests;
   }
@@ -508,8 +553,19 @@ export class Gathering {
     const { url, root, length } = this.asked;
     const now = performance.now();
     if (done && fromPeers === length && length <= unattendedBytes) note(SAMPLE_BODY, true, length, this.#began, now);
-    const detail = { id: this.#transfer, url, root, bytes: length, fromCache, fromPeers, fromOrigin, wasted,
-      ms: now - this.#began, done, code: this.code };
+    const detail = {
+      id: this.#transfer,
+      url,
+      root,
+      bytes: length,
+      fromCache,
+      fromPeers,
+      fromOrigin,
+      wasted,
+      ms: now - this.#began,
+      done,
+      code: this.code,
+    };
     void calm().then(() => this.#around.emit('transfer', detail));
   }
 

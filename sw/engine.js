@@ -108,7 +108,7 @@ export function drain(poll, id, performers) {
   if (draining.has(key)) return;
   draining.add(key);
   try {
-    for (let kind; (kind = call(poll, id)) >= 0;) performers[kind](...fields());
+    for (let kind; (kind = call(poll, id)) >= 0; ) performers[kind](...fields());
   } finally {
     draining.delete(key);
   }

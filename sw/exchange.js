@@ -1,8 +1,30 @@
 // One routed request: runs the core's chain over the middlewares of the route.
 import {
-  ASKS_PEERS, CHAIN, CHAIN_POLL, CHAIN_TIMEOUT, chainOutputs, CLOSE_EXCHANGE, EVENT_ASKED, EVENT_ERROR, EVENT_NULL,
-  EVENT_PENDING, EVENT_PENDING_WARM, EVENT_RESPONSE, EVENT_START, EVENT_STORED_RESPONSE, EVENT_TIMEOUT, HEAD,
-  HELD_ADD, HELD_BEGIN, OPEN_BODY, OPEN_EXCHANGE, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, putWait,
+  ASKS_PEERS,
+  CHAIN,
+  CHAIN_POLL,
+  CHAIN_TIMEOUT,
+  chainOutputs,
+  CLOSE_EXCHANGE,
+  EVENT_ASKED,
+  EVENT_ERROR,
+  EVENT_NULL,
+  EVENT_PENDING,
+  EVENT_PENDING_WARM,
+  EVENT_RESPONSE,
+  EVENT_START,
+  EVENT_STORED_RESPONSE,
+  EVENT_TIMEOUT,
+  HEAD,
+  HELD_ADD,
+  HELD_BEGIN,
+  OPEN_BODY,
+  OPEN_EXCHANGE,
+  PLUGIN_CACHE,
+  PLUGIN_DELEGATE,
+  PLUGIN_NETWORK,
+  PLUGIN_USER,
+  putWait,
   unattendedBytes,
 } from '../build/border.js';
 import { Gathering } from './body.js';
@@ -67,13 +89,27 @@ export class Exchange {
     const { url, headers, destination } = event.request;
     const { pathname, search } = new URL(url);
     const range = headers.get('range');
-    this.#id = call(OPEN_EXCHANGE, route,
-      [pathname + search, range ?? '', headers.get('if-range') ?? '', destination].join('\n'));
+    this.#id = call(
+      OPEN_EXCHANGE,
+      route,
+      [pathname + search, range ?? '', headers.get('if-range') ?? '', destination].join('\n'),
+    );
     const [listed, bytes, pieceBytes, begin, end, from, to] = fields();
     if (!listed) return;
     const [root, contentType] = callText(HEAD, this.#id).split('\n');
-    this.#asked = { exchange: this.#id, url, path: pathname + search, root, contentType, range, bytes, pieceBytes, begin, end,
-      length: to - from };
+    this.#asked = {
+      exchange: this.#id,
+      url,
+      path: pathname + search,
+      root,
+      contentType,
+      range,
+      bytes,
+      pieceBytes,
+      begin,
+      end,
+      length: to - from,
+    };
   }
 
   /** @returns {Promise<Response>} */
@@ -151,13 +187,17 @@ export class Exchange {
     const response = this.#body
       ? this.#body.finished.then((complete) => (complete ? this.#readBack() : null))
       : Promise.resolve(/** @type {Response} */ (this.#answer).clone());
-    this.#work.push(response.then(async (each) => {
-      if (!each) return;
-      // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
-      // opens its cache before it reads.
-      const leave = () => !each.bodyUsed && !each.body?.locked && each.body?.cancel();
-      await (async () => middleware.put?.(each))().finally(() => setTimeout(leave, putWait));
-    }).catch((error) => this.#worker.report('plugin-failed', this.#event.request.url, error)));
+    this.#work.push(
+      response
+        .then(async (each) => {
+          if (!each) return;
+          // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
+          // opens its cache before it reads.
+          const leave = () => !each.bodyUsed && !each.body?.locked && each.body?.cancel();
+          await (async () => middleware.put?.(each))().finally(() => setTimeout(leave, putWait));
+        })
+        .catch((error) => this.#worker.report('plugin-failed', this.#event.request.url, error)),
+    );
   }
 
   // Every byte was passed on, and the last ones are on their way to the store: by a page, if they are from peers.

@@ -1,8 +1,21 @@
 // The service worker's entry: PeerCDN and its plugins.
 import {
-  ADD_ROUTE, BYPASS_HEADER, digestsWait, ERROR_CODE, FLAG_AUTHORIZATION, FLAG_BYPASS, FLAG_CONDITION,
-  FLAG_SAME_ORIGIN, MANIFEST_PATH, PATTERNS, protocolVersion, ROUTE, ROUTE_UNLISTED, SET_MANIFEST_PATH,
-  STRATEGY_FASTEST, STRATEGY_ORDERED,
+  ADD_ROUTE,
+  BYPASS_HEADER,
+  digestsWait,
+  ERROR_CODE,
+  FLAG_AUTHORIZATION,
+  FLAG_BYPASS,
+  FLAG_CONDITION,
+  FLAG_SAME_ORIGIN,
+  MANIFEST_PATH,
+  PATTERNS,
+  protocolVersion,
+  ROUTE,
+  ROUTE_UNLISTED,
+  SET_MANIFEST_PATH,
+  STRATEGY_FASTEST,
+  STRATEGY_ORDERED,
 } from '../build/border.js';
 import { handleCompany, handleStored, openCount } from './body.js';
 import { ask, call, callText, isOn, onFailure, regexps, soon } from './engine.js';
@@ -10,8 +23,7 @@ import { Exchange } from './exchange.js';
 import { ManifestKeeper } from './manifest.js';
 import { passThrough } from './own.js';
 import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
-import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, exchanges, kindOf, NetworkPlugin }
-  from './plugins.js';
+import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, exchanges, kindOf, NetworkPlugin } from './plugins.js';
 import { scope } from './scope.js';
 import { StoreKeeper } from './storage.js';
 
@@ -57,8 +69,12 @@ class PeerCDN extends EventTarget {
    */
   constructor({ manifest = MANIFEST_PATH } = {}) {
     super();
-    this.#manifest = new ManifestKeeper(manifest, () => this.#storage.open(), (code, url) => this.#report(code, url),
-      (lists) => this.#handleManifest(lists));
+    this.#manifest = new ManifestKeeper(
+      manifest,
+      () => this.#storage.open(),
+      (code, url) => this.#report(code, url),
+      (lists) => this.#handleManifest(lists),
+    );
     onFailure((error) => queueMicrotask(() => this.#report('engine-failed', '', error)));
     try {
       call(SET_MANIFEST_PATH, new URL(manifest, location.href).pathname);
@@ -92,10 +108,14 @@ class PeerCDN extends EventTarget {
   register() {
     startPages((root, begin, end) => {
       handleStored(root, begin, end);
-      this.#manifest.ready().then(() => this.#storage.handleStored(root, begin, end)).catch(() => {});
+      this.#manifest
+        .ready()
+        .then(() => this.#storage.handleStored(root, begin, end))
+        .catch(() => {});
     });
-    scope.addEventListener('activate', (event) => event.waitUntil(
-      Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.revalidate()])));
+    scope.addEventListener('activate', (event) =>
+      event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.revalidate()])),
+    );
     scope.addEventListener('message', (event) => {
       const { peerCdn, type, root } = event.data ?? {};
       if (peerCdn === protocolVersion && type === 'company') handleCompany(String(root));
@@ -173,10 +193,17 @@ class PeerCDN extends EventTarget {
   }
 
   async #fetchDigests(/** @type {string} */ root, /** @type {import('./store.js').Store | null} */ store) {
-    const stored = this.#storage.mayHold(root) && (await soon(store?.digests(root).catch(() => null), null));
+    const stored =
+      this.#storage.mayHold(root) &&
+      (await soon(
+        store?.digests(root).catch(() => null),
+        null,
+      ));
     if (stored && (await isListOf(root, stored))) return stored;
-    const response = await ask(this.#manifest.digests + root,
-      { headers: { [BYPASS_HEADER]: 'bypass' }, signal: AbortSignal.timeout(digestsWait) });
+    const response = await ask(this.#manifest.digests + root, {
+      headers: { [BYPASS_HEADER]: 'bypass' },
+      signal: AbortSignal.timeout(digestsWait),
+    });
     if (!response.ok) throw new Error(response.status < 500 ? 'digests-mismatch' : 'origin-unreachable');
     const list = await response.arrayBuffer();
     if (!(await isListOf(root, list))) throw new Error('digests-mismatch');

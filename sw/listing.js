@@ -11,9 +11,15 @@ const isText = (/** @type {unknown} */ value) => typeof value === 'string';
 function isEntry(/** @type {any} */ entry) {
   if (!isRecord(entry)) return false;
   const { bytes, pieceBytes, root, type = '', anyQuery = false, headers = {} } = entry;
-  return typeof bytes === 'number' && typeof pieceBytes === 'number' && isText(root) && isText(type) &&
-    typeof anyQuery === 'boolean' && isRecord(headers) &&
-    Object.values(headers).every((value) => isText(value) || typeof value === 'number');
+  return (
+    typeof bytes === 'number' &&
+    typeof pieceBytes === 'number' &&
+    isText(root) &&
+    isText(type) &&
+    typeof anyQuery === 'boolean' &&
+    isRecord(headers) &&
+    Object.values(headers).every((value) => isText(value) || typeof value === 'number')
+  );
 }
 
 /**
@@ -35,5 +41,8 @@ export function readManifest(text) {
  * @param {(path: string, entry: any) => boolean} add whether it is good
  */
 export function listEntries(entries, add) {
-  return entries.filter(([path, entry]) => !(isEntry(entry) && add(path, entry))).slice(0, namedEntries).map(([path]) => path);
+  return entries
+    .filter(([path, entry]) => !(isEntry(entry) && add(path, entry)))
+    .slice(0, namedEntries)
+    .map(([path]) => path);
 }

@@ -1,6 +1,14 @@
 // Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
 import {
-  BYPASS_HEADER, DIGESTS_PATH, LOSE, lostResources, MANIFEST_ADD, MANIFEST_BEGIN, MANIFEST_COMMIT, manifestAge, manifestWait,
+  BYPASS_HEADER,
+  DIGESTS_PATH,
+  LOSE,
+  lostResources,
+  MANIFEST_ADD,
+  MANIFEST_BEGIN,
+  MANIFEST_COMMIT,
+  manifestAge,
+  manifestWait,
 } from '../build/border.js';
 import { ask, call, isOn, soon } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
@@ -71,7 +79,10 @@ export class ManifestKeeper {
   /** Asks the site. Resolves to whether it answered; calls meanwhile join. */
   revalidate() {
     this.#fetching ??= this.#fetch()
-      .then((ok) => (this.#failed = !ok, ok), () => (this.#failed = true, false))
+      .then(
+        (ok) => ((this.#failed = !ok), ok),
+        () => ((this.#failed = true), false),
+      )
       .finally(() => (this.#fetching = undefined));
     return this.#fetching;
   }
@@ -80,7 +91,10 @@ export class ManifestKeeper {
   load() {
     this.#loading ??= (async () => {
       const store = await this.#store();
-      const stored = await soon(store?.manifest().catch(() => null), null);
+      const stored = await soon(
+        store?.manifest().catch(() => null),
+        null,
+      );
       if (!stored || this.#text !== null || !this.#use(stored.text)) return;
       this.#fetched = Number(stored.headers.get(FETCHED));
       this.#lost = stored.headers.get(LOST)?.match(/\S+ \S+/g) ?? [];
@@ -102,7 +116,10 @@ export class ManifestKeeper {
 
   async #keep(/** @type {string} */ text) {
     const store = await this.#store();
-    await soon(store?.putManifest(text, this.#fetched, this.#lost.join(' ')).catch(() => {}), undefined);
+    await soon(
+      store?.putManifest(text, this.#fetched, this.#lost.join(' ')).catch(() => {}),
+      undefined,
+    );
   }
 
   async #fetch() {

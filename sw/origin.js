@@ -91,7 +91,10 @@ class Window {
     this.#until = Math.max(this.#until, until);
     if (!this.#begun) {
       this.#begun = true;
-      this.#pump(skip).then((code) => this.#end(code), () => this.#end('origin-unreachable'));
+      this.#pump(skip).then(
+        (code) => this.#end(code),
+        () => this.#end('origin-unreachable'),
+      );
     }
     this.#goOn();
   }

@@ -93,6 +93,7 @@ export class NetworkPlugin {
 /** Drops the stores of other versions. */
 export async function dropOldCaches() {
   const names = await caches.keys();
-  return Promise.all(names.filter((name) => name.startsWith(CachePlugin.peerFetch) && name !== cacheName)
-    .map((name) => caches.delete(name)));
+  return Promise.all(
+    names.filter((name) => name.startsWith(CachePlugin.peerFetch) && name !== cacheName).map((name) => caches.delete(name)),
+  );
 }

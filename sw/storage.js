@@ -1,6 +1,13 @@
 // Keeps the store within its quota: tells the core what is in it, and drops the roots that the core names.
 import {
-  manifestWait, STORE_ADD, STORE_COUNT, STORE_FITS, STORE_MAKE_ROOM, STORE_QUOTA, UNLISTED, unwrittenBytes,
+  manifestWait,
+  STORE_ADD,
+  STORE_COUNT,
+  STORE_FITS,
+  STORE_MAKE_ROOM,
+  STORE_QUOTA,
+  UNLISTED,
+  unwrittenBytes,
 } from '../build/border.js';
 import { calm } from './body.js';
 import { call, callText, soon } from './engine.js';
@@ -45,7 +52,10 @@ export class StoreKeeper {
       const opening = Store.open(currentCache());
       const late = new Promise((resolve) => setTimeout(resolve, manifestWait, null));
       this.#store = Promise.race([opening, late]);
-      opening.then(() => (this.#store = opening), () => (this.#store = undefined));
+      opening.then(
+        () => (this.#store = opening),
+        () => (this.#store = undefined),
+      );
     }
     return this.#store.catch(() => null);
   }
@@ -58,7 +68,11 @@ export class StoreKeeper {
    */
   async runs(root) {
     const store = await this.open();
-    if (store && !this.#held) await soon(this.#know(store).catch(() => {}), undefined);
+    if (store && !this.#held)
+      await soon(
+        this.#know(store).catch(() => {}),
+        undefined,
+      );
     return this.#runsOf(root);
   }
 
@@ -184,11 +198,13 @@ export class StoreKeeper {
   }
 
   async #drop(/** @type {Store} */ store, /** @type {string} */ named) {
-    await Promise.all((named.match(/.{64}/g) ?? []).map(async (root) => {
-      this.#held?.delete(root);
-      await store.drop(root);
-      this.#drops++;
-      broadcast('dropped', { root });
-    }));
+    await Promise.all(
+      (named.match(/.{64}/g) ?? []).map(async (root) => {
+        this.#held?.delete(root);
+        await store.drop(root);
+        this.#drops++;
+        broadcast('dropped', { root });
+      }),
+    );
   }
 }

@@ -115,10 +115,7 @@ export class Store {
    * @param {string} root
    */
   async drop(root) {
-    await Promise.all([
-      this.#cache.delete(STORE_PATH + root, { ignoreSearch: true }),
-      this.#cache.delete(DIGESTS_PATH + root),
-    ]);
+    await Promise.all([this.#cache.delete(STORE_PATH + root, { ignoreSearch: true }), this.#cache.delete(DIGESTS_PATH + root)]);
   }
 
   /**

@@ -1,5 +1,5 @@
 // The page's side of the contract with the worker (src/README.md, Bridge).
-import {aliveInterval, bridgeAlive, CHANNEL} from '../build/border.js';
+import { aliveInterval, bridgeAlive, CHANNEL } from '../build/border.js';
 
 const VERSION = 1;
 
@@ -24,7 +24,7 @@ export class Bridge {
     this.#container?.addEventListener('message', this.#onMessage);
     this.#container?.addEventListener('controllerchange', this.#hello);
     this.#container?.startMessages();
-    if (this.#channel) this.#channel.onmessage = ({data}) => this.#hear(data);
+    if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
     this.#hello();
   }
 
@@ -46,15 +46,15 @@ export class Bridge {
 
   /** Somebody else wants or has it too: what the worker fetches of it alone can be shared. */
   company(root) {
-    this.#post('company', {root});
+    this.#post('company', { root });
   }
 
   /** What anybody has: the worker does not ask for what nobody has. @param {{add?: string[], remove?: string[]}} change */
-  present({add = [], remove = []}) {
+  present({ add = [], remove = [] }) {
     for (const mark of add) this.#marks.add(mark);
     for (const mark of remove) this.#marks.delete(mark);
     this.#isInformed = true;
-    this.#post('present', {add, remove});
+    this.#post('present', { add, remove });
   }
 
   /** Takes no more part. Responses that are open still need the worker, and so it is kept alive until they end. */
@@ -67,18 +67,18 @@ export class Bridge {
   }
 
   #post(type, more) {
-    this.#container?.controller?.postMessage({peerCdn: VERSION, type, ...more});
+    this.#container?.controller?.postMessage({ peerCdn: VERSION, type, ...more });
   }
 
   #hello = () => {
-    this.#post('hello', {form: this.#form});
-    if (this.#isInformed) this.#post('present', {add: [...this.#marks], remove: []});
+    this.#post('hello', { form: this.#form });
+    if (this.#isInformed) this.#post('present', { add: [...this.#marks], remove: [] });
   };
 
-  #onMessage = ({data, ports: [port]}) => {
+  #onMessage = ({ data, ports: [port] }) => {
     if (!port || typeof data?.peerCdn !== 'number') return;
     if (data.peerCdn !== VERSION) return port.postMessage(null);
-    port.postMessage({type: 'ack'});
+    port.postMessage({ type: 'ack' });
     // In the long form the user's own listener replies.
     if (this.#form === 'stream') this.#listener.delegate(data, port);
   };
@@ -119,32 +119,39 @@ export class Bridge {
  * @param {{ begin: number, end: number, origin?: number | boolean, patience?: number }} request `origin` was a boolean once
  * @param {MessagePort} port
  */
-export function stream(readers, handle, {begin, end, origin, patience}, port) {
+export function stream(readers, handle, { begin, end, origin, patience }, port) {
   // The page's own listener may answer the same request (the long form): then only this answer is sent.
   const post = port.postMessage.bind(port);
   port.postMessage = () => {};
   let promised = false;
   const promise = (warm) => {
-    if (!promised) post({type: 'pending', warm});
+    if (!promised) post({ type: 'pending', warm });
     promised = true;
   };
-  const alive = setInterval(() => post({type: 'ack'}), bridgeAlive);
+  const alive = setInterval(() => post({ type: 'ack' }), bridgeAlive);
   const close = () => {
     clearInterval(alive);
     port.close();
   };
-  const reader = readers.open(handle, begin, end, {
-    pending: promise,
-    piece(piece, buffer, from) {
-      promise(true);
-      post({type: 'piece', piece, buffer, from, wasted: readers.takeWasted()}, [buffer]);
+  const reader = readers.open(
+    handle,
+    begin,
+    end,
+    {
+      pending: promise,
+      piece(piece, buffer, from) {
+        promise(true);
+        post({ type: 'piece', piece, buffer, from, wasted: readers.takeWasted() }, [buffer]);
+      },
+      end(code) {
+        post({ type: promised ? 'end' : 'none', code: code ?? undefined });
+        close();
+      },
     },
-    end(code) {
-      post({type: promised ? 'end' : 'none', code: code ?? undefined});
-      close();
-    },
-  }, Number(origin) || 0, Number(patience) || 0);
-  port.onmessage = ({data}) => {
+    Number(origin) || 0,
+    Number(patience) || 0,
+  );
+  port.onmessage = ({ data }) => {
     if (data?.type === 'grant') readers.grant(reader, data.bytes);
     if (data?.type === 'close') {
       readers.close(reader);

@@ -13,26 +13,28 @@ import wasmBinary from '../build/page.wasm.js';
  */
 export function createEngine(onFailure) {
   let dead = false;
-  const guard = (call) => (...args) => {
-    if (dead) return undefined;
-    try {
-      return call(...args);
-    } catch {
-      dead = true;
-      onFailure();
-      return undefined;
-    }
-  };
+  const guard =
+    (call) =>
+    (...args) => {
+      if (dead) return undefined;
+      try {
+        return call(...args);
+      } catch {
+        dead = true;
+        onFailure();
+        return undefined;
+      }
+    };
   const guardAll = (from, to) => {
     for (const [name, value] of Object.entries(from)) {
       to[name] = typeof value === 'function' ? guard(value) : value;
     }
     return to;
   };
-  const module = {wasmBinary};
+  const module = { wasmBinary };
   createModule(module);
   // Callbacks of connections come straight from the browser: C++ finds them as properties of the module.
   const callbacks = Object.entries(module).filter(([name]) => name.startsWith('rtc'));
   guardAll(Object.fromEntries(callbacks), module);
-  return {engine: guardAll(module, {}), guardHost: (host) => guardAll(host, {})};
+  return { engine: guardAll(module, {}), guardHost: (host) => guardAll(host, {}) };
 }

@@ -1,8 +1,8 @@
 // peer-cdn in a page: start() for most, PeerPlugin for those who answer the worker themselves.
-import {CachePlugin, PeerPlugin} from './plugin.js';
-import {sharedHere} from './shared.js';
+import { CachePlugin, PeerPlugin } from './plugin.js';
+import { sharedHere } from './shared.js';
 
-export {CachePlugin, PeerPlugin};
+export { CachePlugin, PeerPlugin };
 
 /**
  * @typedef {object} StartOptions
@@ -19,8 +19,8 @@ export {CachePlugin, PeerPlugin};
  * @param {StartOptions & Omit<import('./plugin.js').PeerOptions, 'form'>} [options]
  * @returns {Promise<PeerPlugin>}
  */
-export async function start({worker, scope, workerType = 'classic', ...options} = {}) {
-  const plugin = new PeerPlugin({...options, form: 'stream'});
-  await sharedHere()?.control({worker, scope, workerType});
+export async function start({ worker, scope, workerType = 'classic', ...options } = {}) {
+  const plugin = new PeerPlugin({ ...options, form: 'stream' });
+  await sharedHere()?.control({ worker, scope, workerType });
   return plugin;
 }

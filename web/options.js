@@ -1,9 +1,9 @@
 // What instances in one page ask for, and whether two of them ask for the same.
-import {SOCKET_PATH} from '../build/border.js';
-import {uploadOf} from './settings.js';
+import { SOCKET_PATH } from '../build/border.js';
+import { uploadOf } from './settings.js';
 
 /** No word of the page's against uploads. */
-export const unbounded = {on: true, bytesPerSecond: 0, bytes: 0};
+export const unbounded = { on: true, bytesPerSecond: 0, bytes: 0 };
 
 // A URL that cannot be read is refused by whoever opens it.
 function href(url) {
@@ -15,17 +15,16 @@ function href(url) {
 }
 
 // Members in one order, so that equal options have equal texts.
-const sorted = (key, value) =>
-  (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
+const sorted = (key, value) => (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
 const isSame = (one, other) => JSON.stringify(one, sorted) === JSON.stringify(other, sorted);
 
 /**
  * What the engine is made with, written alike wherever it means the same.
  * @param {import('./plugin.js').PeerOptions} options
  */
-export const engineOptions = ({cacheName, servers, socket, upload}) => ({
+export const engineOptions = ({ cacheName, servers, socket, upload }) => ({
   cacheName,
-  servers: {iceServers: [], ...servers},
+  servers: { iceServers: [], ...servers },
   socket: href(socket ?? SOCKET_PATH).replace(/^http/, 'ws'),
   upload: uploadOf(upload, unbounded),
 });
@@ -41,4 +40,5 @@ export function differences(holding, given) {
 }
 
 /** @param {import('./registration.js').Registering} one @param {import('./registration.js').Registering} other */
-export const isSameWorker = (one, other) => isSame({...one, worker: href(one.worker)}, {...other, worker: href(other.worker)});
+export const isSameWorker = (one, other) =>
+  isSame({ ...one, worker: href(one.worker) }, { ...other, worker: href(other.worker) });

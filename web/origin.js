@@ -1,11 +1,11 @@
 // The origin as one more source beside the peers: stretches of pieces by Range, cut as they come. Which ones, and what
 // follows when one fails, the core decides.
-import {bypass, mayShare} from './resources.js';
+import { bypass, mayShare } from './resources.js';
 
 // As judge() in src/base/judge.cpp: 1.6 KB of the page's budget if it were that one.
 /** Why these are not the bytes asked for, as an error code; '' if they are. @param {Response} response */
 function judge(response, from, to, bytes) {
-  const {status, headers} = response;
+  const { status, headers } = response;
   if ([404, 410, 416].includes(status)) return 'origin-changed';
   if (status !== 206 && status !== 200) return status === 429 || status >= 500 ? 'origin-unreachable' : 'origin-unusable';
   if (!mayShare(response)) return 'origin-unusable';
@@ -41,10 +41,12 @@ export class Origin {
   fetch(id, handle, begin, end) {
     const abort = new AbortController();
     this.#fetches.set(id, abort);
-    this.#run(id, handle, begin, end, abort.signal).catch(() => 'origin-unreachable').then((code) => {
-      abort.abort();
-      if (this.#fetches.delete(id)) this.#engine.fetchEnd(id, code);
-    });
+    this.#run(id, handle, begin, end, abort.signal)
+      .catch(() => 'origin-unreachable')
+      .then((code) => {
+        abort.abort();
+        if (this.#fetches.delete(id)) this.#engine.fetchEnd(id, code);
+      });
   }
 
   cancel(id) {
@@ -63,11 +65,14 @@ export class Origin {
   }
 
   async #run(id, handle, begin, end, signal) {
-    const {url, bytes, pieceBytes} = this.#resources.get(handle);
+    const { url, bytes, pieceBytes } = this.#resources.get(handle);
     const from = begin * pieceBytes;
     const to = Math.min(bytes, end * pieceBytes);
     const response = await fetch(url, {
-      headers: {...bypass, range: `bytes=${from}-${to - 1}`}, cache: 'no-store', mode: 'same-origin', signal,
+      headers: { ...bypass, range: `bytes=${from}-${to - 1}` },
+      cache: 'no-store',
+      mode: 'same-origin',
+      signal,
     });
     const refused = judge(response, from, to, bytes);
     if (refused) return refused;
@@ -78,7 +83,7 @@ export class Origin {
     let last = null;
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
-        for (let rest = next.value; rest.length > 0;) {
+        for (let rest = next.value; rest.length > 0; ) {
           // A part may go on behind what was asked for; a whole answer that does is another file.
           if (piece === end) return response.status === 206 ? '' : 'origin-changed';
           if (filled === 0) target = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));

@@ -1,19 +1,19 @@
 // One life of a page, from start to pagehide: the engine and the parts that do what it decides.
 
 // Before all others: a compressor that sees 32 KB at once sees the JavaScript together, behind the wasm (0.8 KB gzip).
-import {createEngine} from './engine.js';
-import {CACHE_PREFIX, firstSocketWait, idleInterval, uploadBytes, uploadRate} from '../build/border.js';
-import {Store} from '../sw/store.js';
-import {adopt, idle} from './adopt.js';
-import {Bridge, stream} from './bridge.js';
-import {Origin} from './origin.js';
-import {Pieces} from './pieces.js';
-import {Readers} from './readers.js';
-import {Resources} from './resources.js';
-import {Seeder} from './seeder.js';
-import {browserId, uploadOf} from './settings.js';
-import {Socket} from './socket.js';
-import {within} from './within.js';
+import { createEngine } from './engine.js';
+import { CACHE_PREFIX, firstSocketWait, idleInterval, uploadBytes, uploadRate } from '../build/border.js';
+import { Store } from '../sw/store.js';
+import { adopt, idle } from './adopt.js';
+import { Bridge, stream } from './bridge.js';
+import { Origin } from './origin.js';
+import { Pieces } from './pieces.js';
+import { Readers } from './readers.js';
+import { Resources } from './resources.js';
+import { Seeder } from './seeder.js';
+import { browserId, uploadOf } from './settings.js';
+import { Socket } from './socket.js';
+import { within } from './within.js';
 
 // The worker has one store, of its version: until it has told the name, the one that is there.
 async function guessName() {
@@ -29,9 +29,10 @@ async function guessName() {
  * @property {() => void} failed the engine is gone; everything has ended
  */
 
-const after = (ms) => new Promise((resolve) => {
-  setTimeout(resolve, ms);
-});
+const after = (ms) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 
 export class Page {
   #engine;
@@ -58,16 +59,20 @@ export class Page {
    * @param {boolean | Partial<import('./settings.js').Upload> | undefined} upload
    * @param {Listener} listener
    */
-  constructor({cacheName, form, orFetch = form === 'reply', servers, socket}, upload, listener) {
+  constructor({ cacheName, form, orFetch = form === 'reply', servers, socket }, upload, listener) {
     this.#listener = listener;
-    const {engine, guardHost} = createEngine(() => this.#fail());
+    const { engine, guardHost } = createEngine(() => this.#fail());
     this.#engine = engine;
     /** The store's name; null where Cache Storage is denied. */
     this.cacheName = cacheName ? Promise.resolve(cacheName) : guessName().catch(() => null);
     this.#store = this.cacheName.then((name) => Store.open(name)).catch(() => null);
     this.resources = new Resources(engine);
-    this.#pieces = new Pieces(engine, this.resources, this.#store, (root, begin, end) =>
-      this.#stopped || this.#bridge.broadcast({type: 'stored', root, begin, end}));
+    this.#pieces = new Pieces(
+      engine,
+      this.resources,
+      this.#store,
+      (root, begin, end) => this.#stopped || this.#bridge.broadcast({ type: 'stored', root, begin, end }),
+    );
     this.readers = new Readers(engine, this.#pieces);
     this.#origin = new Origin(engine, this.resources, this.#pieces);
     this.#socket = new Socket(engine, socket, listener.report, (message) => this.#bridge.present(message));
@@ -97,21 +102,23 @@ export class Page {
   }
 
   get stats() {
-    return {peers: this.#peers, sent: this.#engine.sent() ?? 0, received: this.#pieces.received};
+    return { peers: this.#peers, sent: this.#engine.sent() ?? 0, received: this.#pieces.received };
   }
 
   /** Resolves when the manifest was read (again) and C++ knows what is held. */
   manifest(orFetch = false) {
-    this.#manifest = Promise.resolve(this.#manifest).then(async () => {
-      const store = await this.#store;
-      const bad = await this.resources.load(store, orFetch);
-      if (this.#stopped) return;
-      for (const path of bad) this.#name(path);
-      if (this.resources.disabled) return this.#listener.disabled();
-      this.resources.list();
-      await this.resources.announce(store);
-      this.#adopt();
-    }).catch(() => this.#listener.report('malformed-manifest'));
+    this.#manifest = Promise.resolve(this.#manifest)
+      .then(async () => {
+        const store = await this.#store;
+        const bad = await this.resources.load(store, orFetch);
+        if (this.#stopped) return;
+        for (const path of bad) this.#name(path);
+        if (this.resources.disabled) return this.#listener.disabled();
+        this.resources.list();
+        await this.resources.announce(store);
+        this.#adopt();
+      })
+      .catch(() => this.#listener.report('malformed-manifest'));
     return this.#manifest;
   }
 
@@ -129,7 +136,7 @@ export class Page {
 
   /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
   uploadOf(options) {
-    return uploadOf(options, {on: true, bytesPerSecond: uploadRate, bytes: uploadBytes});
+    return uploadOf(options, { on: true, bytesPerSecond: uploadRate, bytes: uploadBytes });
   }
 
   /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
@@ -178,30 +185,36 @@ export class Page {
   // One tab of a browser announces what it can serve, and owns the budget of uploads.
   #lead() {
     if (!globalThis.navigator?.locks) return this.#engine.leading(true);
-    const {signal} = this.#over;
+    const { signal } = this.#over;
     const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
-    navigator.locks.request('peer-cdn', {signal}, () => {
-      this.#engine.leading(true);
-      return released;
-    }).catch(() => {});
+    navigator.locks
+      .request('peer-cdn', { signal }, () => {
+        this.#engine.leading(true);
+        return released;
+      })
+      .catch(() => {});
   }
 
   // On another network connections are made to find their way at once, not when they are missed.
   #watchNetwork() {
-    const {signal} = this.#over;
-    const {connection} = globalThis.navigator ?? {};
+    const { signal } = this.#over;
+    const { connection } = globalThis.navigator ?? {};
     let type = connection?.type;
-    globalThis.addEventListener?.('online', () => this.#engine.networkChanged(), {signal});
+    globalThis.addEventListener?.('online', () => this.#engine.networkChanged(), { signal });
     // It also fires for every estimate of speed.
-    connection?.addEventListener?.('change', () => {
-      if (type !== (type = connection.type)) this.#engine.networkChanged();
-    }, {signal});
+    connection?.addEventListener?.(
+      'change',
+      () => {
+        if (type !== (type = connection.type)) this.#engine.networkChanged();
+      },
+      { signal },
+    );
   }
 
   // Connections are made while nothing else is to be done, before they are needed.
   async #warm() {
     if (document.readyState !== 'complete') {
-      await new Promise((resolve) => addEventListener('load', resolve, {once: true}));
+      await new Promise((resolve) => addEventListener('load', resolve, { once: true }));
     }
     await Promise.all([this.informed, this.#manifest]);
     while (!this.#stopped) {
@@ -212,7 +225,7 @@ export class Page {
   }
 
   #delegate(request, port) {
-    if (this.#stopped) return port.postMessage({type: 'none', code: 'engine-failed'});
+    if (this.#stopped) return port.postMessage({ type: 'none', code: 'engine-failed' });
     stream(this.readers, this.resources.handle(request), request, port);
   }
 
@@ -261,7 +274,7 @@ export class Page {
       storeRun: (handle, begin, end) => {
         void pieces.storeRun(handle, begin, end);
         // Of a page that closes: it is written, but nobody will be here to tell of it then.
-        if (this.#stopped) this.#bridge.broadcast({type: 'stored', root: this.resources.get(handle).root, begin, end});
+        if (this.#stopped) this.#bridge.broadcast({ type: 'stored', root: this.resources.get(handle).root, begin, end });
       },
       readBlock: (...block) => seeder.read(...block),
       deliver: (...delivery) => readers.deliver(...delivery),

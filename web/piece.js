@@ -23,7 +23,7 @@ export class Piece {
   /** All of it, to be read at once: give() takes it away. */
   get bytes() {
     if (this.#blocks.size === 1) return this.#blocks.values().next().value;
-    return this.#whole ??= this.#join();
+    return (this.#whole ??= this.#join());
   }
 
   /** All of it in a buffer that the caller may transfer. @returns {ArrayBuffer} */
@@ -41,8 +41,8 @@ export class Piece {
   }
 
   #join() {
-    const {blocks} = this;
-    const whole = new Uint8Array(blocks.reduce((sum, {length}) => sum + length, 0));
+    const { blocks } = this;
+    const whole = new Uint8Array(blocks.reduce((sum, { length }) => sum + length, 0));
     let at = 0;
     for (const block of blocks) {
       whole.set(block, at);

@@ -1,7 +1,7 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
-import {segmentBytes} from '../build/border.js';
-import {Piece} from './piece.js';
-import {bypass} from './resources.js';
+import { segmentBytes } from '../build/border.js';
+import { Piece } from './piece.js';
+import { bypass } from './resources.js';
 
 const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
 
@@ -34,7 +34,7 @@ export class Pieces {
   take(handle, piece, offset, bytes, message) {
     const pieces = this.#of(handle);
     let target = pieces.get(piece);
-    if (!target) pieces.set(piece, target = new Piece());
+    if (!target) pieces.set(piece, (target = new Piece()));
     target.set(offset, new Uint8Array(message, message.byteLength - bytes, bytes));
     this.received += bytes;
   }
@@ -67,7 +67,7 @@ export class Pieces {
   }
 
   async storeRun(handle, begin, end) {
-    const {root} = this.#resources.get(handle);
+    const { root } = this.#resources.get(handle);
     const parts = [];
     for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
     try {
@@ -94,9 +94,11 @@ export class Pieces {
     const store = await this.#store;
     const handle = this.#resources.handle(resource);
     if (!store || !handle) return;
-    const {root, pieceBytes} = resource;
-    const list = body.byteLength <= pieceBytes ?
-      Uint8Array.from(root.match(/../g), (hex) => parseInt(hex, 16)) : await this.#digestList(handle);
+    const { root, pieceBytes } = resource;
+    const list =
+      body.byteLength <= pieceBytes
+        ? Uint8Array.from(root.match(/../g), (hex) => parseInt(hex, 16))
+        : await this.#digestList(handle);
     const perRun = Math.max(1, Math.floor(segmentBytes / pieceBytes));
     const count = Math.ceil(body.byteLength / pieceBytes);
     for (let begin = 0; list && begin < count; begin += perRun) {
@@ -107,7 +109,7 @@ export class Pieces {
         const digest = await sha256(bytes.subarray(at, at + pieceBytes));
         if (digest.some((byte, i) => byte !== list[piece * 32 + i])) return;
       }
-      await store.putRun(root, begin, end, [bytes], {type});
+      await store.putRun(root, begin, end, [bytes], { type });
       this.#resources.held(root, begin, end);
       this.#stored(root, begin, end);
     }
@@ -115,12 +117,12 @@ export class Pieces {
 
   // From the store, else from the origin. Whether it is the root's is decided in C++: null if it is not.
   async #digestList(handle) {
-    const {root, digests} = this.#resources.get(handle);
+    const { root, digests } = this.#resources.get(handle);
     const store = await this.#store;
     const kept = await store?.digests(root).catch(() => null);
-    const response = kept ? null : await fetch(digests, {headers: bypass});
+    const response = kept ? null : await fetch(digests, { headers: bypass });
     if (response && !response.ok) throw new Error(String(response.status));
-    const list = new Uint8Array(kept ?? await response.arrayBuffer());
+    const list = new Uint8Array(kept ?? (await response.arrayBuffer()));
     if (!this.#engine.digests(handle, list, await sha256(list))) return null;
     if (!kept) await store?.putDigests(root, list).catch(() => {});
     return list;
@@ -128,7 +130,7 @@ export class Pieces {
 
   #of(handle) {
     let pieces = this.#pieces.get(handle);
-    if (!pieces) this.#pieces.set(handle, pieces = new Map());
+    if (!pieces) this.#pieces.set(handle, (pieces = new Map()));
     return pieces;
   }
 

@@ -1,6 +1,6 @@
 // PeerPlugin, what a page holds of us; and the page side of CachePlugin, a name.
-import {CACHE_PREFIX} from '../build/border.js';
-import {Shared, share, sharedHere} from './shared.js';
+import { CACHE_PREFIX } from '../build/border.js';
+import { Shared, share, sharedHere } from './shared.js';
 
 /** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
 export class CachePlugin {
@@ -36,7 +36,7 @@ export class PeerPlugin extends EventTarget {
   constructor(options = {}) {
     super();
     this.#instance = {
-      options: {form: 'reply', ...options},
+      options: { form: 'reply', ...options },
       tell: (type, detail, isKept) => (isKept && this.#early ? this.#early.push(detail) : this.#emit(type, detail)),
     };
     const shared = share();
@@ -46,7 +46,7 @@ export class PeerPlugin extends EventTarget {
       shared.join(this.#instance);
     } else {
       this.#reason = 'version-mismatch';
-      this.#early.push({code: this.#reason});
+      this.#early.push({ code: this.#reason });
     }
   }
 
@@ -67,7 +67,7 @@ export class PeerPlugin extends EventTarget {
 
   /** Open pairs, and payload bytes to and from peers, of the page. */
   get stats() {
-    return this.#isOpen ? this.#shared.stats : {peers: 0, sent: 0, received: 0};
+    return this.#isOpen ? this.#shared.stats : { peers: 0, sent: 0, received: 0 };
   }
 
   /**
@@ -87,9 +87,9 @@ export class PeerPlugin extends EventTarget {
    * `get()` resolves to an answer that survives structured cloning (status, headers, body), or to null.
    * @param {{ request: Request }} event
    */
-  getMiddleware({request}) {
-    const {timeoutAfter = 3000} = this.#instance.options;
-    return {get: async () => (this.#isOpen ? this.#shared.read(request, timeoutAfter) : null)};
+  getMiddleware({ request }) {
+    const { timeoutAfter = 3000 } = this.#instance.options;
+    return { get: async () => (this.#isOpen ? this.#shared.read(request, timeoutAfter) : null) };
   }
 
   /** @param {[string, any, any?]} listening */
@@ -111,6 +111,6 @@ export class PeerPlugin extends EventTarget {
 
   // A listener that throws is the page's own business: dispatchEvent reports it and returns.
   #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, {detail}));
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

@@ -52,7 +52,7 @@ export class Readers {
 
   /** How many bytes came for nothing since this was last asked. */
   takeWasted() {
-    const {wasted} = this.#pieces;
+    const { wasted } = this.#pieces;
     this.#pieces.wasted = 0;
     return wasted;
   }

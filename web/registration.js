@@ -1,6 +1,6 @@
 // The site's service worker, as a page waits for it.
-import {controllerWait, registrationWait, workerWait} from '../build/border.js';
-import {within} from './within.js';
+import { controllerWait, registrationWait, workerWait } from '../build/border.js';
+import { within } from './within.js';
 
 /**
  * @typedef {object} Registering
@@ -24,10 +24,10 @@ export async function isControlled(registering) {
   }
 }
 
-async function comes(container, {worker, scope, workerType}) {
-  const registration = worker ?
-    await container.register(worker, {type: workerType, ...(scope && {scope})}) :
-    await within(registrationWait, container.ready) ?? (await container.getRegistration() && await container.ready);
+async function comes(container, { worker, scope, workerType }) {
+  const registration = worker
+    ? await container.register(worker, { type: workerType, ...(scope && { scope }) })
+    : ((await within(registrationWait, container.ready)) ?? ((await container.getRegistration()) && (await container.ready)));
   if (container.controller) return true;
   // The worker claims the pages of its scope before it is activated. After a forced reload it does not have this one.
   if (!registration || registration.active?.state === 'activated') return false;
@@ -36,7 +36,7 @@ async function comes(container, {worker, scope, workerType}) {
 
 function claims(container, registration) {
   return new Promise((resolve) => {
-    container.addEventListener('controllerchange', () => resolve(true), {once: true});
+    container.addEventListener('controllerchange', () => resolve(true), { once: true });
     const worker = registration.installing ?? registration.waiting ?? registration.active;
     const look = () => {
       if (worker?.state === 'activated') setTimeout(() => resolve(false), controllerWait);

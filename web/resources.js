@@ -1,21 +1,24 @@
 // The resources that this page knows: the manifest as the worker keeps it, and the handles that C++ issued.
-import {BYPASS_HEADER, DIGESTS_PATH, listedRoots, MANIFEST_PATH} from '../build/border.js';
-import {listEntries, readManifest} from '../sw/listing.js';
+import { BYPASS_HEADER, DIGESTS_PATH, listedRoots, MANIFEST_PATH } from '../build/border.js';
+import { listEntries, readManifest } from '../sw/listing.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
-export const bypass = {[BYPASS_HEADER]: 'bypass'};
+export const bypass = { [BYPASS_HEADER]: 'bypass' };
 
 /**
  * Whether an answer may be stored for others, by what its headers say: as may_share() in src/base/judge.cpp, but
  * `private` and `no-store` anywhere in Cache-Control refuse it, whatever they belong to.
  * @param {Response} response
  */
-export function mayShare({type, redirected, headers}) {
+export function mayShare({ type, redirected, headers }) {
   const vary = (headers.get('vary') ?? '').split(',').map((name) => name.trim().toLowerCase());
-  return type === 'basic' && !redirected && !/private|no-store/i.test(headers.get('cache-control') ?? '') &&
-    vary.every((name) => name === '' || name === 'accept-encoding');
+  return (
+    type === 'basic' &&
+    !redirected &&
+    !/private|no-store/i.test(headers.get('cache-control') ?? '') &&
+    vary.every((name) => name === '' || name === 'accept-encoding')
+  );
 }
-
 
 /**
  * @typedef {object} Resource
@@ -47,9 +50,9 @@ export class Resources {
   }
 
   /** A handle for C++; 0 if the numbers cannot be a resource. @param {Resource} resource */
-  handle({root, bytes, pieceBytes, url, digests = DIGESTS_PATH + root}) {
+  handle({ root, bytes, pieceBytes, url, digests = DIGESTS_PATH + root }) {
     const handle = this.#engine.resource(String(root), Number(bytes), Number(pieceBytes)) || 0;
-    if (handle) this.#byHandle.set(handle, {root, bytes, pieceBytes, url: url ?? this.get(handle)?.url, digests});
+    if (handle) this.#byHandle.set(handle, { root, bytes, pieceBytes, url: url ?? this.get(handle)?.url, digests });
     return handle;
   }
 
@@ -77,19 +80,19 @@ export class Resources {
   async load(store, orFetch) {
     let text = (await store?.manifest())?.text;
     if (text === undefined && orFetch) {
-      const response = await fetch(MANIFEST_PATH, {headers: bypass, cache: 'no-cache'}).catch(() => null);
+      const response = await fetch(MANIFEST_PATH, { headers: bypass, cache: 'no-cache' }).catch(() => null);
       if (response?.ok) text = await response.text();
     }
-    const {digests, disabled, entries} = readManifest(text ?? '{"version":1}');
+    const { digests, disabled, entries } = readManifest(text ?? '{"version":1}');
     this.disabled = disabled;
     this.#listed = new Map();
     this.#byRoot = new Map();
-    return listEntries(entries, (path, entry) => this.#add(path, {...entry, digests: digests + entry.root}));
+    return listEntries(entries, (path, entry) => this.#add(path, { ...entry, digests: digests + entry.root }));
   }
 
   // As the worker's core: one root has one length, that of the path that came first.
   #add(path, resource) {
-    const {root, bytes, pieceBytes} = resource;
+    const { root, bytes, pieceBytes } = resource;
     const twin = this.#byRoot.get(root);
     if (this.#engine.isResource(root, bytes, pieceBytes) === false || (twin && twin.bytes !== bytes)) return false;
     this.#listed.set(path, resource);
@@ -99,13 +102,16 @@ export class Resources {
 
   /** Tells C++ what may be wanted one day, the heaviest last. */
   list() {
-    [...this.#byRoot.values()].sort((a, b) => b.bytes - a.bytes).slice(0, listedRoots).reverse()
-        .forEach((resource) => this.#engine.listed(this.handle(resource)));
+    [...this.#byRoot.values()]
+      .sort((a, b) => b.bytes - a.bytes)
+      .slice(0, listedRoots)
+      .reverse()
+      .forEach((resource) => this.#engine.listed(this.handle(resource)));
   }
 
   /** Tells C++ what the store holds of what is listed, and what is listed no more. */
   async announce(store) {
-    for (const [root, runs] of await store?.roots() ?? []) {
+    for (const [root, runs] of (await store?.roots()) ?? []) {
       for (const [begin, end] of runs) this.held(root, begin, end);
     }
     for (const root of this.#held.keys()) {
@@ -135,7 +141,7 @@ export class Resources {
    * @returns {[number, number][]}
    */
   runs(root, piece) {
-    const runs = [...this.#held.get(root)?.values() ?? []];
+    const runs = [...(this.#held.get(root)?.values() ?? [])];
     return runs.filter(([begin, end]) => begin <= piece && piece < end).sort((a, b) => b[1] - a[1]);
   }
 
@@ -151,7 +157,7 @@ export class Resources {
   /** The entry of a URL: path and query exactly, or the path alone if its entry says anyQuery. */
   find(url) {
     if (!url.startsWith(`${location.origin}/`)) return null;
-    const {pathname, search} = new URL(url);
+    const { pathname, search } = new URL(url);
     const exact = this.#listed.get(pathname + search);
     if (exact) return exact;
     const any = this.#listed.get(pathname);

@@ -1,5 +1,5 @@
 // The seeding side: cuts blocks out of what is still in memory, or out of runs of the store, of which few stay.
-import {runsInMemory, segmentBytes} from '../build/border.js';
+import { runsInMemory, segmentBytes } from '../build/border.js';
 
 /** @typedef {{ begin: number, buffer: ArrayBuffer }} Run from piece `begin` on */
 
@@ -34,12 +34,13 @@ export class Seeder {
     const resource = this.#resources.get(handle);
     const part = inMemory ? this.#pieces.part(handle, piece, offset, bytes) : null;
     const run = part ? null : this.#run(resource, piece);
-    const answer = (each) =>
-        this.#engine.blockReady(token, part ?? cut(resource, each, piece, offset, bytes));
+    const answer = (each) => this.#engine.blockReady(token, part ?? cut(resource, each, piece, offset, bytes));
     if ((part || run.buffer) && !this.#waiting) return answer(run);
-    const turn = Promise.all([run, this.#waiting]).then(([each]) => answer(each)).finally(() => {
-      if (this.#waiting === turn) this.#waiting = null;
-    });
+    const turn = Promise.all([run, this.#waiting])
+      .then(([each]) => answer(each))
+      .finally(() => {
+        if (this.#waiting === turn) this.#waiting = null;
+      });
     this.#waiting = turn;
   }
 
@@ -56,24 +57,24 @@ export class Seeder {
 
   #load(key, resource, piece, other) {
     const loading = Promise.resolve(other)
-        .then((run) => inside(run, resource, piece) ? run : this.#read(resource, piece))
-        .catch(() => null)
-        .then((run) => {
-          if (this.#runs.get(key) !== loading) return run;
-          if (run) this.#runs.set(key, run);
-          else this.#runs.delete(key);
-          return run;
-        });
+      .then((run) => (inside(run, resource, piece) ? run : this.#read(resource, piece)))
+      .catch(() => null)
+      .then((run) => {
+        if (this.#runs.get(key) !== loading) return run;
+        if (run) this.#runs.set(key, run);
+        else this.#runs.delete(key);
+        return run;
+      });
     return loading;
   }
 
   // Which runs there are is known: to list them takes longer than to read one, since the browser looks at every entry of
   // the store.
-  async #read({root}, piece) {
+  async #read({ root }, piece) {
     const store = await this.#store;
     for (const run of this.#resources.runs(root, piece)) {
       const buffer = (await store?.readRun(root, ...run))?.buffer;
-      if (buffer) return {begin: run[0], buffer};
+      if (buffer) return { begin: run[0], buffer };
       this.#resources.lost(root, run);
     }
     return null;
@@ -84,8 +85,8 @@ export class Seeder {
   }
 }
 
-const inside = (run, resource, piece) => Boolean(run) && piece >= run.begin &&
-    (piece - run.begin) * resource.pieceBytes < run.buffer.byteLength;
+const inside = (run, resource, piece) =>
+  Boolean(run) && piece >= run.begin && (piece - run.begin) * resource.pieceBytes < run.buffer.byteLength;
 
 function cut(resource, run, piece, offset, bytes) {
   if (!inside(run, resource, piece)) return null;

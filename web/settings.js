@@ -31,7 +31,7 @@ export function browserId() {
   if (isFresh && /^[0-9a-f]{32}$/.test(stored.id)) return stored.id;
   const random = crypto.getRandomValues(new Uint8Array(16));
   const id = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  write(BROWSER, {id, since: now});
+  write(BROWSER, { id, since: now });
   return id;
 }
 
@@ -44,7 +44,7 @@ export function browserId() {
 
 const amount = (value, fallback) => (Number.isFinite(value) && value >= 0 ? value : fallback);
 
-const membersOf = (options) => (typeof options === 'boolean' ? {on: options} : options ?? {});
+const membersOf = (options) => (typeof options === 'boolean' ? { on: options } : (options ?? {}));
 
 /**
  * @param {boolean | Partial<Upload> | undefined} options
@@ -74,7 +74,7 @@ export function bothAllow(page, visitor) {
     const least = Math.min(...caps.filter((cap) => cap > 0));
     return Number.isFinite(least) ? least : caps[0];
   };
-  const ons = said.map(({on}) => on).filter((on) => on !== undefined);
+  const ons = said.map(({ on }) => on).filter((on) => on !== undefined);
   return {
     on: ons.length ? !ons.includes(false) : undefined,
     bytesPerSecond: smaller('bytesPerSecond'),
@@ -87,4 +87,4 @@ export const storedUpload = () => read(UPLOAD) ?? undefined;
 /** @param {Partial<Upload>} upload */
 export const storeUpload = (upload) => write(UPLOAD, upload);
 /** Whether a `storage` event says that another tab has changed the choice. @param {StorageEvent} event */
-export const isUploadChange = ({key}) => key === UPLOAD || key === null;
+export const isUploadChange = ({ key }) => key === UPLOAD || key === null;

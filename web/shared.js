@@ -1,10 +1,10 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
-import {Page} from './page.js';
-import {differences, engineOptions, isSameWorker, unbounded} from './options.js';
-import {isControlled} from './registration.js';
-import {bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf} from './settings.js';
-import {readWhole} from './whole.js';
-import {CHANNEL} from '../build/border.js';
+import { Page } from './page.js';
+import { differences, engineOptions, isSameWorker, unbounded } from './options.js';
+import { isControlled } from './registration.js';
+import { bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf } from './settings.js';
+import { readWhole } from './whole.js';
+import { CHANNEL } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
@@ -52,7 +52,7 @@ export class Shared {
   }
 
   get reason() {
-    return this.active ? null : this.#reason ?? 'no-worker';
+    return this.active ? null : (this.#reason ?? 'no-worker');
   }
 
   /** Resolves when it is known who has what. */
@@ -65,11 +65,11 @@ export class Shared {
   }
 
   get stats() {
-    return this.#page?.stats ?? {peers: 0, sent: 0, received: 0};
+    return this.#page?.stats ?? { peers: 0, sent: 0, received: 0 };
   }
 
   /** What an instance's options and the visitor allow. The page uploads what all of its instances allow. */
-  uploadOf({options}) {
+  uploadOf({ options }) {
     const allowed = bothAllow(options.upload, this.#choice);
     return this.#page?.uploadOf(allowed) ?? uploadOf(allowed, unbounded);
   }
@@ -90,7 +90,7 @@ export class Shared {
   join(instance) {
     this.#instances.add(instance);
     if (this.#instances.size === 1) return this.#begin(instance);
-    if (this.#reason === 'engine-failed') instance.tell('error', {code: this.#reason}, true);
+    if (this.#reason === 'engine-failed') instance.tell('error', { code: this.#reason }, true);
     this.#compare(instance).catch(() => {});
     this.#agree();
     if (instance.options.form === 'reply') this.#page?.manifest(true);
@@ -120,10 +120,10 @@ export class Shared {
     }
     const controlled = isControlled(this.#worker ?? given);
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
-    if (this.#page && await controlled) await this.informed();
+    if (this.#page && (await controlled)) await this.informed();
   }
 
-  #begin({options}) {
+  #begin({ options }) {
     this.#options = options;
     this.#open();
     this.#listen('addEventListener');
@@ -137,12 +137,12 @@ export class Shared {
   }
 
   #open() {
-    const {cacheName, servers, socket} = engineOptions(this.#options);
+    const { cacheName, servers, socket } = engineOptions(this.#options);
     const [form, orFetch] = [this.#form, this.#has('reply')];
     try {
-      this.#page = new Page({cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket}, this.#allowed, {
-        report: (code, url) => this.#emit('error', url ? {code, url} : {code}),
-        peers: (count) => this.#emit('peers', {count}),
+      this.#page = new Page({ cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket }, this.#allowed, {
+        report: (code, url) => this.#emit('error', url ? { code, url } : { code }),
+        peers: (count) => this.#emit('peers', { count }),
         tell: (message) => this.#tell(message),
         disabled: () => this.#wait(),
         failed: () => this.#fail(),
@@ -165,7 +165,7 @@ export class Shared {
   #fail() {
     if (this.#reason === 'engine-failed') return;
     this.#close('engine-failed');
-    this.#emit('error', {code: 'engine-failed'}, true);
+    this.#emit('error', { code: 'engine-failed' }, true);
   }
 
   // Until there is another manifest.
@@ -173,7 +173,7 @@ export class Shared {
     this.#close('cancelled');
     if (typeof BroadcastChannel !== 'function') return;
     this.#waiting = new BroadcastChannel(CHANNEL);
-    this.#waiting.onmessage = ({data}) => {
+    this.#waiting.onmessage = ({ data }) => {
       if (data?.type === 'manifest') this.#reopen();
     };
   }
@@ -193,7 +193,7 @@ export class Shared {
   }
 
   #has(form) {
-    return [...this.#instances].some(({options}) => options.form === form);
+    return [...this.#instances].some(({ options }) => options.form === form);
   }
 
   // Whoever streams answers the worker best.
@@ -202,7 +202,7 @@ export class Shared {
   }
 
   get #allowed() {
-    return [...this.#instances].map(({options}) => options.upload).reduce((all, one) => bothAllow(one, all), this.#choice);
+    return [...this.#instances].map(({ options }) => options.upload).reduce((all, one) => bothAllow(one, all), this.#choice);
   }
 
   // Who takes part has changed, or what they allow.
@@ -211,9 +211,9 @@ export class Shared {
     this.#page?.setForm(this.#form);
   }
 
-  async #compare({options}) {
-    const cacheName = this.#options.cacheName ?? await this.#page?.cacheName;
-    this.#differ(differences({...this.#options, cacheName}, options));
+  async #compare({ options }) {
+    const cacheName = this.#options.cacheName ?? (await this.#page?.cacheName);
+    this.#differ(differences({ ...this.#options, cacheName }, options));
   }
 
   // All are told, since each may be the one that somebody looks at; once, since mounting again tells nothing new.
@@ -222,23 +222,23 @@ export class Shared {
     for (const instance of this.#instances) {
       if (instance.isTold) continue;
       instance.isTold = true;
-      instance.tell('error', {code: 'options-differ', options}, true);
+      instance.tell('error', { code: 'options-differ', options }, true);
     }
   }
 
-  #tell({type, ...detail}) {
+  #tell({ type, ...detail }) {
     if (type === 'busy') void this.#useCache(detail.cache);
     if (type === 'transfer' || type === 'error') this.#emit(type, detail);
   }
 
   #emit(type, detail, isKept = false) {
-    for (const {tell} of this.#instances) tell(type, {...detail}, isKept);
+    for (const { tell } of this.#instances) tell(type, { ...detail }, isKept);
   }
 
   // A page in the back/forward cache runs nothing, and its peers should not wait for it.
   #onHide = () => this.#close('cancelled');
 
-  #onShow = ({persisted}) => {
+  #onShow = ({ persisted }) => {
     this.#choice = storedUpload() ?? this.#choice;
     if (persisted && !this.#page) this.#open();
   };

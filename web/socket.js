@@ -1,5 +1,5 @@
 // The WebSocket to the coordinator. The core says when to open and close it, and what to send.
-import {messageBytes} from '../build/border.js';
+import { messageBytes } from '../build/border.js';
 
 export class Socket {
   #engine;
@@ -35,7 +35,7 @@ export class Socket {
       const socket = new WebSocket(this.#url);
       this.#socket = socket;
       socket.onopen = () => this.#engine.socketOpen();
-      socket.onmessage = ({data}) => this.#receive(data);
+      socket.onmessage = ({ data }) => this.#receive(data);
       socket.onclose = () => {
         this.#socket = null;
         this.#engine.socketClosed();

@@ -1,6 +1,6 @@
 // The long form's get(): one resource as one answer that can be cloned to the worker.
-import {wholeBytes} from '../build/border.js';
-import {within} from './within.js';
+import { wholeBytes } from '../build/border.js';
+import { within } from './within.js';
 
 /** Own data properties survive structured cloning; methods on the prototype do not get in its way. */
 export class Answer {
@@ -11,14 +11,17 @@ export class Answer {
   constructor(resource, body) {
     this.status = 200;
     /** @type {[string, string][]} */
-    this.headers = [['content-length', `${body.byteLength}`], ['etag', `"${resource.root}"`]];
+    this.headers = [
+      ['content-length', `${body.byteLength}`],
+      ['etag', `"${resource.root}"`],
+    ];
     if (resource.type) this.headers.push(['content-type', resource.type]);
     this.body = body;
   }
 
   /** For pages that want it themselves. */
   toResponse() {
-    return new Response(this.body, {status: this.status, headers: this.headers});
+    return new Response(this.body, { status: this.status, headers: this.headers });
   }
 }
 

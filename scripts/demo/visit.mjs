@@ -1,21 +1,26 @@
 // What one visitor of the demo does: load the big file, watch and seek the film, look at the gallery; with figures.
-import {filmUrl, galleryUrls, wasmUrl} from './assets.mjs';
+import { filmUrl, galleryUrls, wasmUrl } from './assets.mjs';
 
-const together = 6;  // what a browser asks one host for at a time
+const together = 6; // what a browser asks one host for at a time
 
 /** In the page: plays the film, seeks three times, and waits for a frame each time. */
 async function watchFilm(url) {
   const video = document.getElementById('film');
-  const next = (name, ms) => new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(`no ${name} within ${ms} ms`)), ms);
-    const fail = () => reject(new Error(`video: ${video.error?.message}`));
-    video.addEventListener('error', fail, {once: true});
-    video.addEventListener(name, () => {
-      clearTimeout(late);
-      video.removeEventListener('error', fail);
-      resolve();
-    }, {once: true});
-  });
+  const next = (name, ms) =>
+    new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`no ${name} within ${ms} ms`)), ms);
+      const fail = () => reject(new Error(`video: ${video.error?.message}`));
+      video.addEventListener('error', fail, { once: true });
+      video.addEventListener(
+        name,
+        () => {
+          clearTimeout(late);
+          video.removeEventListener('error', fail);
+          resolve();
+        },
+        { once: true },
+      );
+    });
   const began = performance.now();
   const loaded = next('loadeddata', 30000);
   video.src = url;
@@ -34,11 +39,11 @@ async function watchFilm(url) {
     seeks.push(performance.now() - from);
   }
   await next('timeupdate', 30000);
-  const {duration, currentTime, videoWidth} = video;
+  const { duration, currentTime, videoWidth } = video;
   video.pause();
   video.removeAttribute('src');
   video.load();
-  return {firstFrameMs, seeks, duration, currentTime, videoWidth};
+  return { firstFrameMs, seeks, duration, currentTime, videoWidth };
 }
 
 /**
@@ -49,7 +54,7 @@ async function watchFilm(url) {
 export async function visit(visitor, digests, sentByOrigin, onProgress) {
   const files = [];
   const fetchOne = async (url, extraMs = 0, firstByteMs = undefined) => {
-    const got = await visitor.fetch(url, {withinMs: 180_000});
+    const got = await visitor.fetch(url, { withinMs: 180_000 });
     const from = await visitor.sources(url);
     files.push({
       url,
@@ -60,7 +65,7 @@ export async function visit(visitor, digests, sentByOrigin, onProgress) {
       fromOrigin: sentByOrigin(url),
       firstByteMs: Math.round(firstByteMs ?? got.firstByteMs),
       ms: Math.round(got.ms + extraMs),
-      ...(got.error ? {error: got.error} : {}),
+      ...(got.error ? { error: got.error } : {}),
     });
   };
   const follow = async (label, urls, work) => {
@@ -74,7 +79,7 @@ export async function visit(visitor, digests, sentByOrigin, onProgress) {
     })();
     // Handled where it is awaited, after the work.
     watch.catch(() => {});
-    const result = await work().finally(() => isOver = true);
+    const result = await work().finally(() => (isOver = true));
     await watch;
     await look();
     onProgress(label, null);
@@ -93,17 +98,19 @@ export async function visit(visitor, digests, sentByOrigin, onProgress) {
     // what bodies delivered; so for the film peers are what came over the wire, and the store is the rest of the reads.
     const file = files.at(-1);
     const delivered = file.fromCache + file.fromPeers + file.fromOrigin;
-    file.fromPeers = await received() - before;
+    file.fromPeers = (await received()) - before;
     file.fromOrigin = sentByOrigin(filmUrl);
     file.fromCache = Math.max(0, delivered - file.fromPeers - file.fromOrigin);
     return watched;
   });
   await follow('gallery', galleryUrls, async () => {
     const queue = [...galleryUrls];
-    await Promise.all(Array.from({length: together}, async () => {
-      while (queue.length > 0) await fetchOne(queue.shift());
-    }));
+    await Promise.all(
+      Array.from({ length: together }, async () => {
+        while (queue.length > 0) await fetchOne(queue.shift());
+      }),
+    );
   });
-  files.sort((a, b) => a.url < b.url ? -1 : 1);
-  return {files, film};
+  files.sort((a, b) => (a.url < b.url ? -1 : 1));
+  return { files, film };
 }

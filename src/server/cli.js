@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // The command `peer-cdn`: the manifest of a folder, or the folder as a site.
-import {readFileSync} from 'node:fs';
-import {stat} from 'node:fs/promises';
-import {join} from 'node:path';
-import {parseArgs} from 'node:util';
-import {packageFolder} from './files.js';
-import {makeManifest, writeManifest} from './manifest.js';
+import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { packageFolder } from './files.js';
+import { makeManifest, writeManifest } from './manifest.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
 
@@ -28,15 +28,19 @@ serve
   --help, --version
 `;
 
-const many = /** @type {const} */ ({type: 'string', multiple: true});
-const one = /** @type {const} */ ({type: 'string'});
-const flag = /** @type {const} */ ({type: 'boolean'});
+const many = /** @type {const} */ ({ type: 'string', multiple: true });
+const one = /** @type {const} */ ({ type: 'string' });
+const flag = /** @type {const} */ ({ type: 'boolean' });
 const both = {
-  include: many, exclude: many, 'piece-bytes': one, help: {...flag, short: 'h'}, version: {...flag, short: 'v'},
+  include: many,
+  exclude: many,
+  'piece-bytes': one,
+  help: { ...flag, short: 'h' },
+  version: { ...flag, short: 'v' },
 };
 const commands = {
-  manifest: {run: runManifest, options: {...both, output: {type: 'string', short: 'o'}, base: one}},
-  serve: {run: runServe, options: {...both, port: one, host: one, origin: many, 'trust-proxy': flag}},
+  manifest: { run: runManifest, options: { ...both, output: { type: 'string', short: 'o' }, base: one } },
+  serve: { run: runServe, options: { ...both, port: one, host: one, origin: many, 'trust-proxy': flag } },
 };
 
 /** An error of the user's, with the code that stands before its text. */
@@ -64,7 +68,7 @@ function wholeNumber(name, text, max) {
 function tellOn(stream) {
   let toldAt = performance.now();
   let isTold = false;
-  const onProgress = ({path, bytes, totalBytes}) => {
+  const onProgress = ({ path, bytes, totalBytes }) => {
     const now = performance.now();
     if (now - toldAt < (stream.isTTY ? 100 : 2000)) return;
     toldAt = now;
@@ -76,14 +80,14 @@ function tellOn(stream) {
     if (isTold && stream.isTTY) stream.write('\r\x1b[K');
     isTold = false;
   };
-  const onWarning = ({code, message}) => {
+  const onWarning = ({ code, message }) => {
     end();
     stream.write(`peer-cdn: ${code}: ${message}\n`);
   };
-  return {onProgress, onWarning, end};
+  return { onProgress, onWarning, end };
 }
 
-function commonOptions(values, {onProgress, onWarning}) {
+function commonOptions(values, { onProgress, onWarning }) {
   return {
     include: values.include ?? [],
     exclude: values.exclude ?? [],
@@ -95,7 +99,7 @@ function commonOptions(values, {onProgress, onWarning}) {
 
 async function runManifest(folder, values) {
   const told = tellOn(process.stderr);
-  const options = {...commonOptions(values, told), base: values.base};
+  const options = { ...commonOptions(values, told), base: values.base };
   const output = values.output ?? join(folder, 'peer-cdn.json');
   const made = await makeManifest(folder, options).finally(told.end);
   await writeManifest(output, made);
@@ -108,7 +112,7 @@ async function runServe(folder, values) {
   const told = tellOn(process.stderr);
   const port = wholeNumber('port', values.port, 65535);
   // The coordinator's wasm is compiled only by the command that needs it.
-  const {serve} = await import('./serve.js');
+  const { serve } = await import('./serve.js');
   const served = await serve(folder, {
     ...commonOptions(values, told),
     port,
@@ -128,20 +132,26 @@ function explain(error) {
   if (error instanceof CliError) return error;
   const where = error.path ?? error.address ?? '';
   switch (error.code) {
-    case 'ENOENT': return new CliError('not-found', `there is no ${where}`);
-    case 'ENOTDIR': return new CliError('not-a-folder', `${where} is not a folder`);
+    case 'ENOENT':
+      return new CliError('not-found', `there is no ${where}`);
+    case 'ENOTDIR':
+      return new CliError('not-a-folder', `${where} is not a folder`);
     case 'EACCES':
     case 'EPERM':
-      return error.syscall === 'listen' ?
-          new CliError('port-refused', `not allowed to listen on port ${error.port}`) :
-          new CliError('not-readable', `not allowed to read or write ${where}`);
-    case 'EISDIR': return new CliError('is-a-folder', `${where || 'the output'} is a folder`);
-    case 'EIO': return new CliError('not-readable', `cannot read ${where}`);
-    case 'EADDRINUSE': return new CliError('port-in-use', `port ${error.port} is in use: try --port 0`);
+      return error.syscall === 'listen'
+        ? new CliError('port-refused', `not allowed to listen on port ${error.port}`)
+        : new CliError('not-readable', `not allowed to read or write ${where}`);
+    case 'EISDIR':
+      return new CliError('is-a-folder', `${where || 'the output'} is a folder`);
+    case 'EIO':
+      return new CliError('not-readable', `cannot read ${where}`);
+    case 'EADDRINUSE':
+      return new CliError('port-in-use', `port ${error.port} is in use: try --port 0`);
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, 2);
-    case 'ERR_INVALID_URL': return usage('bad-value', `not an origin: ${error.input}`);
+    case 'ERR_INVALID_URL':
+      return usage('bad-value', `not an origin: ${error.input}`);
     default:
       if (error instanceof RangeError) return usage('bad-value', error.message);
       return new CliError('failed', error.stack ?? String(error));
@@ -151,12 +161,12 @@ function explain(error) {
 async function main(args) {
   const name = args.find((arg) => !arg.startsWith('-'));
   if (!name) {
-    const {values} = parse(args, {help: both.help, version: both.version});
+    const { values } = parse(args, { help: both.help, version: both.version });
     return values.version ? printVersion() : printHelp(values.help);
   }
   if (!Object.hasOwn(commands, name)) throw usage('unknown-command', `there is no command '${name}'`);
   const command = commands[name];
-  const {values, positionals} = parse(args, command.options);
+  const { values, positionals } = parse(args, command.options);
   if (values.help) return printHelp(true);
   if (values.version) return printVersion();
   if (positionals.length !== 2) throw usage('bad-arguments', `peer-cdn ${name} takes one folder`);
@@ -168,7 +178,7 @@ async function main(args) {
 
 function parse(args, options) {
   try {
-    return parseArgs({args, options, allowPositionals: true});
+    return parseArgs({ args, options, allowPositionals: true });
   } catch (error) {
     const code = error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments';
     throw usage(code, error.message.split('. To specify')[0]);
@@ -181,12 +191,12 @@ function printHelp(isAsked) {
 }
 
 function printVersion() {
-  const {version} = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
+  const { version } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
   process.stdout.write(`${version}\n`);
 }
 
 main(process.argv.slice(2)).catch((error) => {
-  const {code, message, status} = explain(error);
+  const { code, message, status } = explain(error);
   process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
   process.exitCode = status;
 });

@@ -1,11 +1,11 @@
 // Sockets for the coordinator on any Node http server. Who meets whom is decided in src/signal.
-import {randomFillSync} from 'node:crypto';
-import {WebSocket, WebSocketServer} from 'ws';
-import {SOCKET_PATH} from '../../build/border.js';
-import {Coordinator} from './engine.js';
+import { randomFillSync } from 'node:crypto';
+import { WebSocket, WebSocketServer } from 'ws';
+import { SOCKET_PATH } from '../../build/border.js';
+import { Coordinator } from './engine.js';
 import * as limits from './limits.js';
-import {allowedOrigin, refuse} from './origin.js';
-import {upgradesOf} from './upgrades.js';
+import { allowedOrigin, refuse } from './origin.js';
+import { upgradesOf } from './upgrades.js';
 
 /**
  * @typedef {object} AttachOptions
@@ -34,18 +34,22 @@ export class AttachedCoordinator {
   #path;
   #options;
   #engine;
-  #sockets = new WebSocketServer(
-      {noServer: true, clientTracking: false, maxPayload: limits.messageBytes, perMessageDeflate: false});
+  #sockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: limits.messageBytes,
+    perMessageDeflate: false,
+  });
   /** @type {Map<number, WebSocket & {alive?: boolean, peer?: number}>} */
   #peers = new Map();
   #heartbeat;
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
   #timerAt = Infinity;
-  #counters = {originsRefused: 0, slow: 0};
+  #counters = { originsRefused: 0, slow: 0 };
   /** @type {Promise<void> | undefined} */
   #closed;
-  #last = {peers: 0, sites: 0, introductions: 0, relayed: 0, notIntroduced: 0, refused: 0};
+  #last = { peers: 0, sites: 0, introductions: 0, relayed: 0, notIntroduced: 0, refused: 0 };
 
   /**
    * @param {import('node:http').Server | import('node:https').Server} server
@@ -67,7 +71,7 @@ export class AttachedCoordinator {
   /** Counters, as cheap as they look. @returns {CoordinatorStats} */
   stats() {
     if (this.#engine) this.#last = this.#engine.stats();
-    return {...this.#last, ...this.#counters};
+    return { ...this.#last, ...this.#counters };
   }
 
   /** Closes every socket (1001, shutting-down) and leaves the server. Resolves when they are closed. */
@@ -89,18 +93,23 @@ export class AttachedCoordinator {
     } catch {
       // It trapped before: what it still counted is lost with it.
     }
-    this.#last = {...this.#last, peers: 0, sites: 0};
-    await Promise.all(peers.map((socket) => new Promise((resolve) => {
-      const timer = setTimeout(() => socket.terminate(), limits.closeMs);
-      socket.once('close', () => {
-        clearTimeout(timer);
-        resolve(undefined);
-      });
-      if (socket.readyState === WebSocket.OPEN && status === 1001) {
-        socket.send(JSON.stringify({type: 'error', code: reason}));
-      }
-      socket.close(status, reason);
-    })));
+    this.#last = { ...this.#last, peers: 0, sites: 0 };
+    await Promise.all(
+      peers.map(
+        (socket) =>
+          new Promise((resolve) => {
+            const timer = setTimeout(() => socket.terminate(), limits.closeMs);
+            socket.once('close', () => {
+              clearTimeout(timer);
+              resolve(undefined);
+            });
+            if (socket.readyState === WebSocket.OPEN && status === 1001) {
+              socket.send(JSON.stringify({ type: 'error', code: reason }));
+            }
+            socket.close(status, reason);
+          }),
+      ),
+    );
   }
 
   /** Calls into the engine, and does all that it wants done. Nothing else calls it. */
@@ -145,10 +154,13 @@ export class AttachedCoordinator {
     if (at < 0 || at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
-    this.#timer = setTimeout(() => {
-      this.#timerAt = Infinity;
-      this.#enter((engine, now) => engine.timeout(now));
-    }, Math.max(0, Math.ceil(at - performance.now()))).unref();
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAt = Infinity;
+        this.#enter((engine, now) => engine.timeout(now));
+      },
+      Math.max(0, Math.ceil(at - performance.now())),
+    ).unref();
   }
 
   #seat(socket, peer) {

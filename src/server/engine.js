@@ -2,7 +2,7 @@
 import create from '../../build/coordinator.mjs';
 import wasmBinary from '../../build/coordinator.wasm.js';
 
-const engine = {wasmBinary};
+const engine = { wasmBinary };
 create(engine);
 
 /** See src/bind/coordinator.cpp. */

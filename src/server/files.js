@@ -1,14 +1,14 @@
 // The files of a folder as a site's visitors name them, and which of them are worth sharing.
-import {existsSync, readFileSync} from 'node:fs';
-import {open, readdir, realpath, stat} from 'node:fs/promises';
-import {dirname, join, sep} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import { existsSync, readFileSync } from 'node:fs';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import mime from 'mime-types';
 import picomatch from 'picomatch';
 
 /** This package's own folder, whether we run from src/server/ or from dist/. */
 export const packageFolder = (() => {
-  for (let folder = dirname(fileURLToPath(import.meta.url));; folder = dirname(folder)) {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     const file = join(folder, 'package.json');
     if (existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).name === 'peer-cdn') return folder;
     if (folder === dirname(folder)) throw new Error('peer-cdn: its package.json is missing');
@@ -26,9 +26,47 @@ export function typeOf(path) {
 const sharedTypes = /^(?:image|video|audio|font|model)\/|^application\/(?:wasm|vnd\.ms-fontobject)/;
 /** Data of games, models, maps and archives, most of which have no type of their own. */
 const sharedExtensions = new Set([
-  'bin', 'dat', 'data', 'pak', 'pck', 'unityweb', 'bundle', 'glb', 'gltf', 'ktx', 'ktx2', 'basis', 'drc', 'hdr', 'exr',
-  'onnx', 'safetensors', 'gguf', 'ggml', 'tflite', 'npy', 'npz', 'parquet', 'arrow', 'pmtiles', 'mbtiles', 'pbf', 'laz',
-  'copc', 'zip', '7z', 'tar', 'gz', 'tgz', 'xz', 'zst', 'iso', 'img', 'm4s', 'cmfv', 'cmfa',
+  'bin',
+  'dat',
+  'data',
+  'pak',
+  'pck',
+  'unityweb',
+  'bundle',
+  'glb',
+  'gltf',
+  'ktx',
+  'ktx2',
+  'basis',
+  'drc',
+  'hdr',
+  'exr',
+  'onnx',
+  'safetensors',
+  'gguf',
+  'ggml',
+  'tflite',
+  'npy',
+  'npz',
+  'parquet',
+  'arrow',
+  'pmtiles',
+  'mbtiles',
+  'pbf',
+  'laz',
+  'copc',
+  'zip',
+  '7z',
+  'tar',
+  'gz',
+  'tgz',
+  'xz',
+  'zst',
+  'iso',
+  'img',
+  'm4s',
+  'cmfv',
+  'cmfa',
 ]);
 
 const extensionOf = (path) => path.slice(path.lastIndexOf('.') + 1).toLowerCase();
@@ -57,7 +95,7 @@ export async function isShared(path, file) {
 async function firstByte(file) {
   const handle = await open(file);
   try {
-    const {bytesRead, buffer} = await handle.read(Buffer.alloc(1), 0, 1, 0);
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(1), 0, 1, 0);
     return bytesRead ? buffer[0] : -1;
   } finally {
     await handle.close();
@@ -100,7 +138,7 @@ export function isInside(folder, path) {
  * Whether an error is of the process and not of one file: no file can be read while it holds.
  * @param {NodeJS.ErrnoException} error
  */
-export const isOfProcess = ({code, errno}) => errno === undefined || ['EMFILE', 'ENFILE', 'ENOMEM'].includes(String(code));
+export const isOfProcess = ({ code, errno }) => errno === undefined || ['EMFILE', 'ENFILE', 'ENOMEM'].includes(String(code));
 
 /**
  * All that is below a folder. Skips dotfiles, node_modules and links that lead out of the folder or back into a folder
@@ -114,7 +152,7 @@ export async function* walk(folder) {
 }
 
 async function entriesOf(folder) {
-  const entries = await readdir(folder, {withFileTypes: true});
+  const entries = await readdir(folder, { withFileTypes: true });
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -129,7 +167,7 @@ async function* walkBelow(top, entries, folder, prefix, above) {
       if (!isInside(top, file)) continue;
       const stats = await stat(file);
       if (!stats.isDirectory()) {
-        yield {path, file, stats};
+        yield { path, file, stats };
         continue;
       }
       if (above.includes(file)) continue;
@@ -137,7 +175,7 @@ async function* walkBelow(top, entries, folder, prefix, above) {
       below = await entriesOf(file);
     } catch (error) {
       if (isOfProcess(error)) throw error;
-      yield {path, file, error};
+      yield { path, file, error };
       continue;
     }
     yield* walkBelow(top, below, file, path, [...above, file]);

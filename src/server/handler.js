@@ -1,11 +1,11 @@
 // Answers http requests for a folder: its files, its manifest and digest lists, and our scripts.
-import {realpath} from 'node:fs/promises';
-import {join, resolve} from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import send from 'send';
-import {DIGESTS_PATH, MANIFEST_PATH} from '../../build/border.js';
-import {isInside, packageFolder} from './files.js';
-import {LiveManifest} from './live-manifest.js';
-import {warnProcess} from './warnings.js';
+import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
+import { isInside, packageFolder } from './files.js';
+import { LiveManifest } from './live-manifest.js';
+import { warnProcess } from './warnings.js';
 
 /**
  * @typedef {object} HandlerExtras
@@ -24,7 +24,7 @@ const scripts = new Map([
 ]);
 
 function answer(request, response, status, headers, body) {
-  response.writeHead(status, {...headers, 'content-length': Buffer.byteLength(body)});
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
@@ -33,27 +33,31 @@ function fail(request, response, status, code) {
     response.destroy();
     return;
   }
-  const headers = {'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff'};
+  const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
   answer(request, response, status, headers, `${code}\n`);
 }
 
 const failures = {
-  400: 'bad-request', 403: 'forbidden', 404: 'not-found', 412: 'precondition-failed', 416: 'range-not-satisfiable',
+  400: 'bad-request',
+  403: 'forbidden',
+  404: 'not-found',
+  412: 'precondition-failed',
+  416: 'range-not-satisfiable',
 };
 
 /** Hands over to `send`, which knows ranges, conditions and types; only the body of its refusals is ours. */
 function sendFile(request, response, path, root, options, headers = {}) {
   return new Promise((done) => {
     response.on('close', done);
-    send(request, path, {root, dotfiles: 'deny', ...options})
-        .on('headers', () => {
-          for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-        })
-        .on('error', (error) => {
-          if (error.status === 416) response.setHeader('content-range', error.headers?.['Content-Range'] ?? '');
-          fail(request, response, error.status ?? 500, failures[error.status] ?? 'failed');
-        })
-        .pipe(response);
+    send(request, path, { root, dotfiles: 'deny', ...options })
+      .on('headers', () => {
+        for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      })
+      .on('error', (error) => {
+        if (error.status === 416) response.setHeader('content-range', error.headers?.['Content-Range'] ?? '');
+        fail(request, response, error.status ?? 500, failures[error.status] ?? 'failed');
+      })
+      .pipe(response);
   });
 }
 
@@ -65,7 +69,7 @@ async function staysInside(folder, path) {
     if (!path.endsWith('/')) return true;
     return isInside(folder, await realpath(join(target, 'index.html')));
   } catch {
-    return true;  // not there, or no path at all: `send` says what
+    return true; // not there, or no path at all: `send` says what
   }
 }
 
@@ -76,7 +80,7 @@ export class Site {
 
   constructor(folder, options) {
     this.#folder = folder;
-    this.#live = new LiveManifest(folder, {...options, base: '/', digestsBase: DIGESTS_PATH});
+    this.#live = new LiveManifest(folder, { ...options, base: '/', digestsBase: DIGESTS_PATH });
   }
 
   get live() {
@@ -94,18 +98,22 @@ export class Site {
     if (path.startsWith(DIGESTS_PATH)) return this.#digests(request, response, path.slice(DIGESTS_PATH.length));
     const script = scripts.get(path);
     if (script) {
-      const headers = {'service-worker-allowed': '/', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff'};
+      const headers = { 'service-worker-allowed': '/', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' };
       return sendFile(request, response, `/${script}`, join(packageFolder, 'dist'), {}, headers);
     }
     const top = await realpath(this.#folder);
     if (!(await staysInside(top, path))) return fail(request, response, 403, 'forbidden');
-    return sendFile(request, response, path, top, {index: 'index.html'});
+    return sendFile(request, response, path, top, { index: 'index.html' });
   }
 
   async #manifest(request, response) {
-    const {text, etag} = await this.#live.current();
-    const headers = {'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache', etag};
-    if (String(request.headers['if-none-match'] ?? '').split(/\s*,\s*/).includes(etag)) {
+    const { text, etag } = await this.#live.current();
+    const headers = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache', etag };
+    if (
+      String(request.headers['if-none-match'] ?? '')
+        .split(/\s*,\s*/)
+        .includes(etag)
+    ) {
       response.writeHead(304, headers).end();
     } else {
       answer(request, response, 200, headers, text);
@@ -131,11 +139,11 @@ function observe(request, response, onResponse) {
     if (typeof chunk === 'string') bytes += Buffer.byteLength(chunk, typeof encoding === 'string' ? encoding : 'utf8');
     else if (chunk && typeof chunk !== 'function') bytes += chunk.length;
   };
-  const {write, end} = response;
+  const { write, end } = response;
   response.write = (chunk, encoding, done) => (add(chunk, encoding), write.call(response, chunk, encoding, done));
   response.end = (chunk, encoding, done) => (add(chunk, encoding), end.call(response, chunk, encoding, done));
   response.once('close', () => {
-    onResponse({method: request.method, path: request.url, status: response.statusCode, bytes, request});
+    onResponse({ method: request.method, path: request.url, status: response.statusCode, bytes, request });
   });
 }
 
@@ -149,7 +157,7 @@ export function handlerOf(site, options) {
       // The folder is gone, say: once, not at each request.
       if (error.message === told) return;
       told = error.message;
-      (options.onWarning ?? warnProcess)({path: '', code: 'failed', message: `answered 500: ${told}`});
+      (options.onWarning ?? warnProcess)({ path: '', code: 'failed', message: `answered 500: ${told}` });
     });
   };
 }

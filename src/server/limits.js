@@ -1,7 +1,12 @@
 // Bounds that only the server's sockets and files have. The protocol's are in src/base/limits.hpp.
 
 export {
-  manifestEntries, messageBytes, pathBytes, pieceBytesMax, pieceBytesMin, piecesPerResource,
+  manifestEntries,
+  messageBytes,
+  pathBytes,
+  pieceBytesMax,
+  pieceBytesMin,
+  piecesPerResource,
 } from '../../build/border.js';
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */

@@ -1,14 +1,14 @@
 // The manifest of a folder that changes while it is served.
-import {createHash} from 'node:crypto';
+import { createHash } from 'node:crypto';
 import * as limits from './limits.js';
-import {makeManifest} from './manifest.js';
-import {warnProcess} from './warnings.js';
+import { makeManifest } from './manifest.js';
+import { warnProcess } from './warnings.js';
 
 /** Looks through the folder again when it is asked for, at most once a second. */
 export class LiveManifest {
   #folder;
   #options;
-  #current = {text: '', etag: '', digests: new Map()};
+  #current = { text: '', etag: '', digests: new Map() };
   #earlier = new Map();
   /** @type {Promise<void> | null} */
   #scanning = null;
@@ -22,7 +22,7 @@ export class LiveManifest {
    */
   constructor(folder, options) {
     this.#folder = folder;
-    this.#options = {...options, cache: options.cache ?? new Map()};
+    this.#options = { ...options, cache: options.cache ?? new Map() };
   }
 
   /** @returns {Promise<{text: string, etag: string}>} */
@@ -51,18 +51,18 @@ export class LiveManifest {
       if (!this.#told.has(said)) (this.#options.onWarning ?? warnProcess)(warning);
     };
     try {
-      this.#use(await makeManifest(this.#folder, {...this.#options, onWarning}));
+      this.#use(await makeManifest(this.#folder, { ...this.#options, onWarning }));
     } catch (error) {
       if (!this.#current.text) throw error;
-      onWarning({path: '', code: 'manifest-kept', message: `the manifest stays as it was: ${error.message}`});
+      onWarning({ path: '', code: 'manifest-kept', message: `the manifest stays as it was: ${error.message}` });
     }
     this.#told = told;
   }
 
-  #use({manifest, digests}) {
+  #use({ manifest, digests }) {
     const text = JSON.stringify(manifest);
     if (text === this.#current.text) return;
     this.#earlier = this.#current.digests;
-    this.#current = {text, etag: `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`, digests};
+    this.#current = { text, etag: `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`, digests };
   }
 }

@@ -1,11 +1,11 @@
 // The manifest of a folder (src/README.md, Manifest): which files are shared, and the digests they are checked by.
-import {createHash} from 'node:crypto';
-import {createReadStream} from 'node:fs';
-import {mkdir, rename, writeFile} from 'node:fs/promises';
-import {dirname, join} from 'node:path';
-import {isOfProcess, isShared, matcher, mayBeShared, publicBase, publicPath, typeOf, walk} from './files.js';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isOfProcess, isShared, matcher, mayBeShared, publicBase, publicPath, typeOf, walk } from './files.js';
 import * as limits from './limits.js';
-import {Unlisted, unlisted, warningOf, warnProcess} from './warnings.js';
+import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
 
 /**
  * @typedef {object} ManifestResource
@@ -66,7 +66,7 @@ async function digestPieces(file, bytes, pieceBytes, onBytes) {
   let hash = createHash('sha256');
   let inPiece = 0;
   let read = 0;
-  for await (let chunk of createReadStream(file, {highWaterMark: limits.readBytes})) {
+  for await (let chunk of createReadStream(file, { highWaterMark: limits.readBytes })) {
     read += chunk.length;
     if (read > bytes) return null;
     onBytes(read);
@@ -86,7 +86,7 @@ async function digestPieces(file, bytes, pieceBytes, onBytes) {
 }
 
 /** One file's entry, and its digest list if it has several pieces. Throws if it cannot be listed. */
-async function describe({path, file, stats}, options) {
+async function describe({ path, file, stats }, options) {
   const pieceBytes = pieceBytesOf(stats.size, options.pieceBytes);
   if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than 32 GiB`);
   // The time of a change of its mode counts too: a file that may not be read any more is no longer listed.
@@ -94,13 +94,13 @@ async function describe({path, file, stats}, options) {
   const cached = options.cache?.get(path);
   if (cached?.key === key) return cached;
   const list = await digestPieces(file, stats.size, pieceBytes, (bytes) => {
-    options.onProgress?.({path, bytes, totalBytes: stats.size});
+    options.onProgress?.({ path, bytes, totalBytes: stats.size });
   });
   if (!list) throw new Unlisted('changed', 'it changed while it was read');
   const single = list.length === 32;
   const root = (single ? list : sha256(list)).toString('hex');
-  const resource = {bytes: stats.size, type: typeOf(path), pieceBytes, root};
-  const described = {key, root, resource, digests: single ? null : list};
+  const resource = { bytes: stats.size, type: typeOf(path), pieceBytes, root };
+  const described = { key, root, resource, digests: single ? null : list };
   options.cache?.set(path, described);
   return described;
 }
@@ -125,11 +125,11 @@ class Making {
     this.#included = matcher(options.include ?? []);
     const digests = options.digestsBase ?? `${this.#base}peer-cdn/digests/`;
     if (!/^\/(?![/\\])/.test(digests)) throw new RangeError(`digestsBase must be a path on this site, not ${digests}`);
-    this.#manifest = {version: 1, digests, resources: {}};
+    this.#manifest = { version: 1, digests, resources: {} };
   }
 
   get made() {
-    return {manifest: this.#manifest, digests: this.#digests};
+    return { manifest: this.#manifest, digests: this.#digests };
   }
 
   /** Whether it would be listed, as far as its name tells: nobody misses what would not. */
@@ -139,7 +139,7 @@ class Making {
 
   /** Lists a file, unless it is empty or a script. Throws if it was to be listed and cannot be. */
   async add(found) {
-    const {path, file, stats, error} = found;
+    const { path, file, stats, error } = found;
     if (error) throw error;
     // A pipe would never end, and a device is nobody's file.
     if (!stats.isFile()) throw new Unlisted('not-a-file', 'it is no file, but a pipe, a socket or a device');
@@ -151,11 +151,11 @@ class Making {
     if (url.length > limits.pathBytes) {
       throw new Unlisted('path-too-long', `its URL has ${url.length} characters, more than ${limits.pathBytes}`);
     }
-    const {root, resource, digests} = await describe(found, this.#options);
+    const { root, resource, digests } = await describe(found, this.#options);
     const twin = this.#roots.get(root);
     // A file that is the digest list of another has the other's root.
     if (twin && twin.bytes !== resource.bytes) throw new Unlisted('same-root', `its root is that of ${twin.path}`);
-    this.#roots.set(root, {path, bytes: resource.bytes});
+    this.#roots.set(root, { path, bytes: resource.bytes });
     this.listed.add(path);
     this.#manifest.resources[url] = resource;
     if (digests) this.#digests.set(root, digests);
@@ -177,7 +177,7 @@ export async function makeManifest(folder, options = {}) {
   const onWarning = options.onWarning ?? warnProcess;
   let warnings = 0;
   for await (const found of walk(folder)) {
-    const {path} = found;
+    const { path } = found;
     // Our own files are not part of the site.
     if (path === 'peer-cdn.json' || path.startsWith('peer-cdn/')) continue;
     if (excluded(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
@@ -189,7 +189,7 @@ export async function makeManifest(folder, options = {}) {
     }
   }
   const unnamed = warnings - limits.warningsPerManifest;
-  if (unnamed > 0) onWarning({path: '', code: 'more-warnings', message: `${unnamed} more are not listed`});
+  if (unnamed > 0) onWarning({ path: '', code: 'more-warnings', message: `${unnamed} more are not listed` });
   for (const path of options.cache?.keys() ?? []) {
     if (!making.listed.has(path)) options.cache.delete(path);
   }
@@ -202,9 +202,9 @@ export async function makeManifest(folder, options = {}) {
  * @param {string} output
  * @param {{manifest: Manifest, digests: Map<string, Buffer>}} made by makeManifest
  */
-export async function writeManifest(output, {manifest, digests}) {
+export async function writeManifest(output, { manifest, digests }) {
   const folder = join(dirname(output), 'peer-cdn', 'digests');
-  await mkdir(folder, {recursive: true});
+  await mkdir(folder, { recursive: true });
   for (const [root, list] of digests) await replaceFile(join(folder, root), list);
   await replaceFile(output, `${JSON.stringify(manifest, null, 1)}\n`);
 }

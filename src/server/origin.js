@@ -8,7 +8,11 @@ import * as limits from './limits.js';
  * @param {boolean} trustProxy
  */
 function hostOf(request, protocol, trustProxy) {
-  const forwarded = trustProxy ? String(request.headers['x-forwarded-host'] ?? '').split(',')[0].trim() : '';
+  const forwarded = trustProxy
+    ? String(request.headers['x-forwarded-host'] ?? '')
+        .split(',')[0]
+        .trim()
+    : '';
   try {
     return new URL(`${protocol}//${forwarded || request.headers.host}`).host;
   } catch {
@@ -22,7 +26,7 @@ function hostOf(request, protocol, trustProxy) {
  * @param {{origins?: string[], trustProxy?: boolean}} options
  * @returns {string | null}
  */
-export function allowedOrigin(request, {origins, trustProxy = false}) {
+export function allowedOrigin(request, { origins, trustProxy = false }) {
   let origin;
   try {
     origin = new URL(request.headers.origin ?? '');

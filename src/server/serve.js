@@ -1,8 +1,8 @@
 // `peer-cdn serve`: a folder as a site, with its manifest, digest lists, our scripts and the coordinator on one port.
-import {stat} from 'node:fs/promises';
-import {createServer} from 'node:http';
-import {attach} from './coordinator.js';
-import {handlerOf, Site} from './handler.js';
+import { stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { attach } from './coordinator.js';
+import { handlerOf, Site } from './handler.js';
 
 /** @typedef {import('./handler.js').Handle} Handle */
 
@@ -14,13 +14,14 @@ import {handlerOf, Site} from './handler.js';
  * @typedef {import('./handler.js').HandlerOptions & import('./coordinator.js').AttachOptions & ServeExtras} ServeOptions
  */
 
-const listen = (server, port, host) => new Promise((done, failed) => {
-  server.once('error', failed);
-  server.listen(port, host, () => {
-    server.off('error', failed);
-    done(undefined);
+const listen = (server, port, host) =>
+  new Promise((done, failed) => {
+    server.once('error', failed);
+    server.listen(port, host, () => {
+      server.off('error', failed);
+      done(undefined);
+    });
   });
-});
 
 /**
  * Serves a folder. Resolves when the files are digested and the port is open; rejects with Node's own errors (`ENOENT`,
@@ -32,7 +33,7 @@ const listen = (server, port, host) => new Promise((done, failed) => {
  */
 export async function serve(folder, options = {}) {
   if (!(await stat(folder)).isDirectory()) {
-    throw Object.assign(new Error(`${folder} is not a folder`), {code: 'ENOTDIR', path: folder});
+    throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR', path: folder });
   }
   const site = new Site(folder, options);
   const handle = handlerOf(site, options);
@@ -53,8 +54,8 @@ export async function serve(folder, options = {}) {
     await close();
     throw error;
   }
-  const {port} = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const isLocal = ['127.0.0.1', '::1', '::', '0.0.0.0'].includes(host);
   const name = isLocal ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  return {url: `http://${name}:${port}/`, server, coordinator, close};
+  return { url: `http://${name}:${port}/`, server, coordinator, close };
 }

@@ -1,7 +1,7 @@
 // Upgrades of one http server, which we share with whoever else listens: our paths first, whatever the order.
-import {ServerResponse} from 'node:http';
+import { ServerResponse } from 'node:http';
 import * as limits from './limits.js';
-import {refuse} from './origin.js';
+import { refuse } from './origin.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:stream').Duplex} Duplex */
@@ -16,7 +16,7 @@ const pathOf = (request) => String(request.url).split('?', 1)[0];
  * Whether a request offers another protocol, and is a good one of HTTP/1.1 for whoever does not speak it: Java and curl offer
  * HTTP/2 so. Node has not read the body of an upgrade; one that has a body cannot be answered.
  */
-function isPlain({headers}) {
+function isPlain({ headers }) {
   const hasBody = 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
   return !hasBody && !/\bwebsocket\b/i.test(headers.upgrade ?? '');
 }
@@ -52,7 +52,7 @@ class Upgrades {
   add(path, take) {
     if (this.#takers.has(path)) {
       const message = `this server has a coordinator at ${path} already: close that one first, or choose another path`;
-      throw Object.assign(new Error(message), {code: 'path-in-use'});
+      throw Object.assign(new Error(message), { code: 'path-in-use' });
     }
     this.#takers.set(path, take);
     if (this.#takers.size === 1) this.#enter();
@@ -140,6 +140,6 @@ class Upgrades {
 
 /** The upgrades of a server. @param {import('node:http').Server} server @returns {Upgrades} */
 export function upgradesOf(server) {
-  if (!server[key]) Object.defineProperty(server, key, {value: new Upgrades(server)});
+  if (!server[key]) Object.defineProperty(server, key, { value: new Upgrades(server) });
   return server[key];
 }

@@ -1,11 +1,11 @@
 // What a browser's processes take of the processors, by kind of process and thread: Linux only, where /proc says so.
-import {readdirSync, readFileSync} from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 const read = (path) => {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return '';  // it has ended
+    return ''; // it has ended
   }
 };
 
@@ -17,11 +17,16 @@ function processesOf(profile) {
   const parents = new Map();
   const found = new Set();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    parents.set(pid, read(`/proc/${pid}/stat`).replace(/^.*\) /s, '').split(' ')[1]);
+    parents.set(
+      pid,
+      read(`/proc/${pid}/stat`)
+        .replace(/^.*\) /s, '')
+        .split(' ')[1],
+    );
     if (read(`/proc/${pid}/cmdline`).includes(profile)) found.add(pid);
   }
   // A child's number may be lower than its parent's.
-  for (let before = -1; before !== found.size;) {
+  for (let before = -1; before !== found.size; ) {
     before = found.size;
     for (const [pid, parent] of parents) if (found.has(parent)) found.add(pid);
   }
@@ -36,7 +41,7 @@ function snapshot(profile) {
     const kind = read(`/proc/${pid}/cmdline`).match(/--utility-sub-type=(\w+)|--type=([a-z-]+)/);
     for (const task of readdirSync(`/proc/${pid}/task`)) {
       const path = `/proc/${pid}/task/${task}`;
-      times.set(task, {name: `${kind?.[1] ?? kind?.[2] ?? 'browser'}/${read(`${path}/comm`).trim()}`, ms: ranMs(path)});
+      times.set(task, { name: `${kind?.[1] ?? kind?.[2] ?? 'browser'}/${read(`${path}/comm`).trim()}`, ms: ranMs(path) });
     }
   }
   return times;
@@ -48,15 +53,15 @@ function snapshot(profile) {
  * @param {() => Promise<unknown>} work
  */
 export async function withCpu(visitors, work) {
-  const before = visitors.map(({profile}) => snapshot(profile));
+  const before = visitors.map(({ profile }) => snapshot(profile));
   const result = await work();
   const sums = {};
-  visitors.forEach(({profile}, i) => {
-    for (const [task, {name, ms}] of snapshot(profile)) {
+  visitors.forEach(({ profile }, i) => {
+    for (const [task, { name, ms }] of snapshot(profile)) {
       sums[name] = (sums[name] ?? 0) + ms - (before[i].get(task)?.ms ?? 0);
     }
   });
   const list = Object.entries(sums).sort((a, b) => b[1] - a[1]);
   const threads = Object.fromEntries(list.filter(([, ms]) => ms >= 10).map(([name, ms]) => [name, Math.round(ms)]));
-  return {result, cpuMs: Math.round(list.reduce((sum, [, ms]) => sum + ms, 0)), threads};
+  return { result, cpuMs: Math.round(list.reduce((sum, [, ms]) => sum + ms, 0)), threads };
 }

@@ -1,11 +1,11 @@
 // Why a transfer of ours takes more than a raw one: the raw data channel, and on it, one after the other, what a verified
 // response out of a store cannot do without, in the fewest lines that do it. What ours takes beyond `read` is ours; `store`
 // is what it would take if the reader wrote to its store meanwhile, as ours does only in a transfer of more than 5 s.
-import {openChromium, openSite} from '../e2e/harness/index.mjs';
-import {withCpu} from './cpu.mjs';
-import {closing, fileUrl, openPair, transferOurs, unwatch} from './ours.mjs';
-import {connectRaw} from './raw.mjs';
-import {interleave, median, rounded} from './stats.mjs';
+import { openChromium, openSite } from '../e2e/harness/index.mjs';
+import { withCpu } from './cpu.mjs';
+import { closing, fileUrl, openPair, transferOurs, unwatch } from './ours.mjs';
+import { connectRaw } from './raw.mjs';
+import { interleave, median, rounded } from './stats.mjs';
 
 const bytes = 32 * 1024 * 1024;
 
@@ -32,14 +32,14 @@ if (!navigator.serviceWorker.controller)
 document.documentElement.dataset.state = 'ready';`;
 
 /** In the sender's page: answers a request with the bytes of the cache, a segment read ahead. */
-async function serveStored({bytes, segment, message, low, high}) {
+async function serveStored({ bytes, segment, message, low, high }) {
   const cache = await caches.open('ladder');
   for (let at = 0; at < bytes; at += segment) {
     const part = new Uint8Array(segment);
     for (let i = 0; i < segment; i += 65536) crypto.getRandomValues(part.subarray(i, i + 65536));
     await cache.put(`/segment?${at}`, new Response(new Blob([part])));
   }
-  const {channel} = globalThis.raw[1];
+  const { channel } = globalThis.raw[1];
   const read = async (at) => (await cache.match(`/segment?${at}`)).arrayBuffer();
   channel.bufferedAmountLowThreshold = low;
   channel.onmessage = async () => {
@@ -47,7 +47,7 @@ async function serveStored({bytes, segment, message, low, high}) {
       const buffer = await next;
       if (at + segment < bytes) next = read(at + segment);
       for (let from = 0; from < segment; from += message) {
-        if (channel.bufferedAmount >= high) await new Promise((resolve) => channel.onbufferedamountlow = resolve);
+        if (channel.bufferedAmount >= high) await new Promise((resolve) => (channel.onbufferedamountlow = resolve));
         channel.send(new Uint8Array(buffer, from, message));
       }
     }
@@ -55,19 +55,19 @@ async function serveStored({bytes, segment, message, low, high}) {
 }
 
 /** In the reader's page: milliseconds until the last byte was there, and for steps that go on, had been dealt with. */
-async function receive({index, bytes, pieceBytes, segment, digest, respond, store}) {
-  const {channel} = globalThis.raw[index];
+async function receive({ index, bytes, pieceBytes, segment, digest, respond, store }) {
+  const { channel } = globalThis.raw[index];
   const began = performance.now();
   let port = null;
   let response = null;
   if (respond) {
-    const asked = new Promise((resolve) => navigator.serviceWorker.addEventListener('message', resolve, {once: true}));
+    const asked = new Promise((resolve) => navigator.serviceWorker.addEventListener('message', resolve, { once: true }));
     navigator.serviceWorker.startMessages();
     const fetched = fetch('/stream');
     port = (await asked).ports[0];
     response = (async () => {
       const reader = (await fetched).body.getReader();
-      for (let count = 0; count < bytes;) count += (await reader.read()).value.length;
+      for (let count = 0; count < bytes; ) count += (await reader.read()).value.length;
     })();
   }
   const cache = store ? await caches.open('ladder') : null;
@@ -81,11 +81,11 @@ async function receive({index, bytes, pieceBytes, segment, digest, respond, stor
       puts.push(cache.put(`/stored?${puts.length}`, new Response(new Blob(kept))));
       kept = [];
     }
-    const {buffer} = store && respond ? whole.slice() : whole;
+    const { buffer } = store && respond ? whole.slice() : whole;
     port?.postMessage(buffer, [buffer]);
   };
   await new Promise((resolve) => {
-    channel.onmessage = ({data}) => {
+    channel.onmessage = ({ data }) => {
       came += data.byteLength;
       if (digest || respond || store) {
         piece.set(new Uint8Array(data), at);
@@ -109,39 +109,42 @@ async function receive({index, bytes, pieceBytes, segment, digest, respond, stor
   return ms;
 }
 
-const respond = {digest: true, respond: true};
+const respond = { digest: true, respond: true };
 /** Each with what is done beside the one before; 1 is the channel whose sender reads what it sends from its store. */
 const steps = {
   raw: [0, {}],
-  digest: [0, {digest: true}],
+  digest: [0, { digest: true }],
   respond: [0, respond],
   read: [1, respond],
-  store: [1, {...respond, store: true}],
+  store: [1, { ...respond, store: true }],
 };
 
-export function measure({say, runs = 5}) {
+export function measure({ say, runs = 5 }) {
   return closing(async (keep) => {
-    const site = await keep(openSite({'/sw.js': worker, '/page.js': page}));
+    const site = await keep(openSite({ '/sw.js': worker, '/page.js': page }));
     const [seeder, reader] = [await keep(openChromium()), await keep(openChromium())];
     for (const visitor of [seeder, reader]) await visitor.visit(`${site.url}/`);
-    const sizes = {bytes, pieceBytes: 256 * 1024, segment: 1 << 20};
+    const sizes = { bytes, pieceBytes: 256 * 1024, segment: 1 << 20 };
     await connectRaw(seeder, reader);
-    await connectRaw(seeder, reader, {index: 1});
-    await seeder.run(serveStored, {...sizes, message: 65536, low: 1 << 20, high: 4 << 20});
-    await reader.run(receive, {index: 0, ...sizes});
+    await connectRaw(seeder, reader, { index: 1 });
+    await seeder.run(serveStored, { ...sizes, message: 65536, low: 1 << 20, high: 4 << 20 });
+    await reader.run(receive, { index: 0, ...sizes });
     for (const visitor of [seeder, reader]) await unwatch(visitor);
     const ours = await openPair(runs, bytes, keep);
-    const step = ([index, options]) => () => withCpu([seeder, reader], () => reader.run(receive, {index, ...sizes, ...options}));
+    const step =
+      ([index, options]) =>
+      () =>
+        withCpu([seeder, reader], () => reader.run(receive, { index, ...sizes, ...options }));
     const contenders = {
       ...Object.fromEntries(Object.entries(steps).map(([name, each]) => [name, step(each)])),
       ours: (run) => withCpu([ours.seeder, ours.reader], async () => (await transferOurs(ours.reader, fileUrl(run))).ms),
     };
-    const results = await interleave(contenders, runs, (name, {result, cpuMs, threads}) => {
+    const results = await interleave(contenders, runs, (name, { result, cpuMs, threads }) => {
       say(`${name} ${rounded(bytes / 1000 / result)} MB/s; ${cpuMs} ms of processor: ${JSON.stringify(threads)}`);
     });
     const each = (take) => Object.fromEntries(Object.entries(results).map(([name, list]) => [name, median(list.map(take))]));
     return {
-      json: {mbPerSecond: each(({result}) => rounded(bytes / 1000 / result)), cpuMs: each(({cpuMs}) => cpuMs)},
+      json: { mbPerSecond: each(({ result }) => rounded(bytes / 1000 / result)), cpuMs: each(({ cpuMs }) => cpuMs) },
       raw: results,
     };
   });

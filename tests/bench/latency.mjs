@@ -1,9 +1,9 @@
 // How peers add up when they are far away: 1, 2, 4 and 8 of them over a relay that delays and drops, against one raw
 // RTCDataChannel on the same way. One reader in a browser of its own, eight seeders in two others, all pairs open.
-import {openChromium, openSite, randomBytes, until} from '../e2e/harness/index.mjs';
-import {connectRaw} from './raw.mjs';
-import {Relay, relayFlags} from './relay.mjs';
-import {interleave, median, ratio, rounded} from './stats.mjs';
+import { openChromium, openSite, randomBytes, until } from '../e2e/harness/index.mjs';
+import { connectRaw } from './raw.mjs';
+import { Relay, relayFlags } from './relay.mjs';
+import { interleave, median, ratio, rounded } from './stats.mjs';
 
 const mib = 2 ** 20;
 const fileBytes = 16 * mib;
@@ -12,9 +12,9 @@ const seeders = Math.max(...counts);
 
 /** `bytes` are read of each file: fewer where one peer alone is slow. */
 const conditions = {
-  rtt20: {ms: 20, loss: 0, bytes: fileBytes},
-  rtt80: {ms: 80, loss: 0, bytes: 8 * mib},
-  loss: {ms: 20, loss: 0.005, bytes: 8 * mib},
+  rtt20: { ms: 20, loss: 0, bytes: fileBytes },
+  rtt80: { ms: 80, loss: 0, bytes: 8 * mib },
+  loss: { ms: 20, loss: 0.005, bytes: 8 * mib },
 };
 
 /** The file that so many seeders hold, and the small one that makes the pair with one of them. */
@@ -31,9 +31,9 @@ function files() {
 // --- In the page -------------------------------------------------------------------------------------------------------
 
 /** Reads and throws away: milliseconds. */
-async function readInPage({url, bytes}) {
+async function readInPage({ url, bytes }) {
   const began = performance.now();
-  const response = await fetch(url, {headers: {range: `bytes=0-${bytes - 1}`}});
+  const response = await fetch(url, { headers: { range: `bytes=0-${bytes - 1}` } });
   const reader = response.body.getReader();
   let got = 0;
   for (let part = await reader.read(); !part.done; part = await reader.read()) got += part.value.length;
@@ -48,7 +48,7 @@ async function forgetInPage(root) {
     for (const key of await cache.keys()) if (key.url.includes(`/store/${root}`)) await cache.delete(key);
   }
   const channel = new BroadcastChannel('peer-cdn');
-  channel.postMessage({type: 'dropped', root});
+  channel.postMessage({ type: 'dropped', root });
   channel.close();
 }
 
@@ -58,7 +58,7 @@ const forget = async (site, reader, url) => reader.run(forgetInPage, await site.
 // --- The field ---------------------------------------------------------------------------------------------------------
 
 /** Everything that one measurement needs, with warm pairs and no delay yet. */
-export async function openField({say}) {
+export async function openField({ say }) {
   const open = [];
   const keep = async (opening) => {
     const one = await opening;
@@ -72,10 +72,10 @@ export async function openField({say}) {
     const relay = await keep(Relay.start());
     const site = await keep(openSite(files()));
     site.origin.rewrite = (message) => relay.message(message);
-    const reader = await keep(openChromium({flags: relayFlags}));
-    const host = {flags: relayFlags, init: () => location.search === '?alone' && delete globalThis.RTCPeerConnection};
+    const reader = await keep(openChromium({ flags: relayFlags }));
+    const host = { flags: relayFlags, init: () => location.search === '?alone' && delete globalThis.RTCPeerConnection };
     const hosts = [await keep(openChromium(host)), await keep(openChromium(host))];
-    const holders = await Promise.all(Array.from({length: seeders}, (_, i) => hosts[i % hosts.length].another()));
+    const holders = await Promise.all(Array.from({ length: seeders }, (_, i) => hosts[i % hosts.length].another()));
     await seed(site, holders);
     await reader.visit(`${site.url}/`);
     await warm(site, reader);
@@ -84,7 +84,7 @@ export async function openField({say}) {
     site.origin.pace(100_000);
     const raws = await connectAll(relay, holders, await reader.another());
     say(`${seeders} pairs are open; ${JSON.stringify(await relay.stats())}`);
-    return {relay, site, reader, holders, raws, close};
+    return { relay, site, reader, holders, raws, close };
   } catch (error) {
     await close();
     throw error;
@@ -93,14 +93,16 @@ export async function openField({say}) {
 
 /** From the origin, without a word to each other; then they are there for others. */
 async function seed(site, holders) {
-  await Promise.all(holders.map(async (holder, i) => {
-    await holder.visit(`${site.url}/?alone`, {ready: 'settled'});
-    for (const url of [smallOf(i), ...counts.filter((count) => i < count).map(fileOf)]) {
-      const {error} = await holder.fetch(url);
-      if (error) throw new Error(`seeding ${url}: ${error}`);
-    }
-    await holder.visit(`${site.url}/`);
-  }));
+  await Promise.all(
+    holders.map(async (holder, i) => {
+      await holder.visit(`${site.url}/?alone`, { ready: 'settled' });
+      for (const url of [smallOf(i), ...counts.filter((count) => i < count).map(fileOf)]) {
+        const { error } = await holder.fetch(url);
+        if (error) throw new Error(`seeding ${url}: ${error}`);
+      }
+      await holder.visit(`${site.url}/`);
+    }),
+  );
   for (const count of counts) await site.origin.untilShared(await site.root(fileOf(count)), count);
 }
 
@@ -110,34 +112,34 @@ async function warm(site, reader) {
     const url = smallOf(i);
     await site.origin.untilIntroducible(await site.root(url));
     await reader.fetch(url);
-    const {fromPeers} = await reader.sources(url);
+    const { fromPeers } = await reader.sources(url);
     if (fromPeers === 0) throw new Error(`${url} did not come from its seeder`);
   }
   for (const url of counts.map(fileOf)) {
-    await reader.run(readInPage, {url, bytes: 65536});
+    await reader.run(readInPage, { url, bytes: 65536 });
     await forget(site, reader, url);
   }
-  await until(`${seeders} open pairs`, async () => await reader.run(() => peerCdn.stats.peers) >= seeders);
+  await until(`${seeders} open pairs`, async () => (await reader.run(() => peerCdn.stats.peers)) >= seeders);
 }
 
 /** In the same processes, but in windows of their own: a tab in the background gets less of the processor. */
 async function connectAll(relay, holders, rawReader) {
-  const rewrite = async ({type, sdp}) => ({type, sdp: await relay.sdp(sdp)});
+  const rewrite = async ({ type, sdp }) => ({ type, sdp: await relay.sdp(sdp) });
   const raws = [];
   for (const holder of holders) {
-    raws.push(await connectRaw(await holder.another(), rawReader, {index: raws.length, rewrite}));
+    raws.push(await connectRaw(await holder.another(), rawReader, { index: raws.length, rewrite }));
   }
   return raws;
 }
 
 /** One timed read of the file that `count` seeders hold: MB/s of what they sent. */
-export async function readOurs({site, reader, relay}, count, bytes) {
+export async function readOurs({ site, reader, relay }, count, bytes) {
   const url = fileOf(count);
   await reader.forget();
   const before = (await relay.stats()).sentBytes;
-  const ms = await reader.run(readInPage, {url, bytes});
+  const ms = await reader.run(readInPage, { url, bytes });
   const relayed = (await relay.stats()).sentBytes - before;
-  const {fromPeers} = await reader.sources(url);
+  const { fromPeers } = await reader.sources(url);
   if (fromPeers < bytes * 0.95) throw new Error(`only ${fromPeers} of ${bytes} bytes came from peers`);
   if (relayed < fromPeers) throw new Error(`only ${relayed} bytes went through the relay`);
   await forget(site, reader, url);
@@ -145,13 +147,13 @@ export async function readOurs({site, reader, relay}, count, bytes) {
 }
 
 /** The same in equal shares over so many raw channels. */
-export async function readRaw({raws}, count, bytes) {
+export async function readRaw({ raws }, count, bytes) {
   const times = await Promise.all(raws.slice(0, count).map((raw) => raw.transfer(bytes / count)));
   return bytes / 1000 / Math.max(...times);
 }
 
 /** Rates in MB/s by contender, of interleaved runs. */
-export async function measureOne(field, {ms, loss, bytes}, runs, say) {
+export async function measureOne(field, { ms, loss, bytes }, runs, say) {
   field.relay.delay(ms / 2);
   field.relay.loss(loss);
   const contenders = {};
@@ -164,21 +166,21 @@ export async function measureOne(field, {ms, loss, bytes}, runs, say) {
  * @param {{ say: (text: string) => void, runs?: number }} how
  * @returns {Promise<{ json: Record<string, { peers8vs1: number, vsRaw1: number }>, raw: object }>}
  */
-export async function measure({say, runs = 3}) {
-  const field = await openField({say});
+export async function measure({ say, runs = 3 }) {
+  const field = await openField({ say });
   const [json, raw] = [{}, {}];
   try {
     for (const [name, condition] of Object.entries(conditions)) {
       say(`${condition.ms} ms, ${condition.loss * 100} % loss, ${condition.bytes / mib} MiB`);
-      const rates = raw[name] = await measureOne(field, condition, runs, say);
-      json[name] = {peers8vs1: ratio(rates['peers 8'], rates['peers 1']), vsRaw1: ratio(rates['peers 1'], rates['raw 1'])};
+      const rates = (raw[name] = await measureOne(field, condition, runs, say));
+      json[name] = { peers8vs1: ratio(rates['peers 8'], rates['peers 1']), vsRaw1: ratio(rates['peers 1'], rates['raw 1']) };
       for (const each of Object.keys(rates)) {
         say(`median ${each}: ${rounded(median(rates[each]))} MB/s`);
         rates[each] = rates[each].map(rounded);
       }
     }
     say(JSON.stringify(await field.relay.stats()));
-    return {json, raw};
+    return { json, raw };
   } finally {
     await field.close();
   }

@@ -1,22 +1,22 @@
 // A lone visitor: one listed file of 30 MB that nobody has, in a page that takes part, against the same page without us,
 // each as a page fetches: the browser keeps in its cache what comes from the network, and we in our store. To the last byte,
 // from an origin of 50 MB/s at three latencies, and from one as fast as this machine.
-import {openChromium, randomBytes} from '../e2e/harness/index.mjs';
-import {interleave, ratio, rounded} from './stats.mjs';
-import {closing, openTwo} from './visits.mjs';
+import { openChromium, randomBytes } from '../e2e/harness/index.mjs';
+import { interleave, ratio, rounded } from './stats.mjs';
+import { closing, openTwo } from './visits.mjs';
 
 const bytes = 30 * 1024 * 1024;
 const conditions = {
-  0: {latencyMs: 0, bytesPerSecond: 50e6},
-  40: {latencyMs: 40, bytesPerSecond: 50e6},
-  80: {latencyMs: 80, bytesPerSecond: 50e6},
-  unshaped: {latencyMs: 0, bytesPerSecond: Infinity},
+  0: { latencyMs: 0, bytesPerSecond: 50e6 },
+  40: { latencyMs: 40, bytesPerSecond: 50e6 },
+  80: { latencyMs: 80, bytesPerSecond: 50e6 },
+  unshaped: { latencyMs: 0, bytesPerSecond: Infinity },
 };
 
 const fileUrl = (name, run) => `/static/${name}-${run}.bin`;
 
 /** In the page: milliseconds to the last byte. */
-async function read({url, length}) {
+async function read({ url, length }) {
   const began = performance.now();
   const reader = (await fetch(url)).body.getReader();
   let got = 0;
@@ -27,7 +27,7 @@ async function read({url, length}) {
 
 // One for each run, since what was fetched once is in our store, or in the cache; and one more, to be fetched first.
 function files(runs) {
-  const urls = Object.keys(conditions).flatMap((name) => Array.from({length: runs}, (_, run) => fileUrl(name, run)));
+  const urls = Object.keys(conditions).flatMap((name) => Array.from({ length: runs }, (_, run) => fileUrl(name, run)));
   return Object.fromEntries([...urls, fileUrl('first', 0)].map((url) => [url, randomBytes(url, bytes)]));
 }
 
@@ -35,33 +35,44 @@ function files(runs) {
  * @param {{ say: (text: string) => void, runs?: number }} how
  * @returns {Promise<{ json: { vsNetwork: number, vsNetworkUnshaped: number, requests: number }, raw: object }>}
  */
-export function measure({say, runs = 5}) {
+export function measure({ say, runs = 5 }) {
   return closing(async (keep) => {
     const sites = await openTwo(files(runs), keep);
     const visitors = {};
     for (const [kind, site] of Object.entries(sites)) {
       visitors[kind] = await keep(openChromium());
       await visitors[kind].visit(site.url);
-      await visitors[kind].run(read, {url: fileUrl('first', 0), length: bytes});
+      await visitors[kind].run(read, { url: fileUrl('first', 0), length: bytes });
     }
     const [raw, ratios] = [{}, {}];
     let requests = 0;
-    for (const [name, {latencyMs, bytesPerSecond}] of Object.entries(conditions)) {
-      for (const {origin} of Object.values(sites)) {
+    for (const [name, { latencyMs, bytesPerSecond }] of Object.entries(conditions)) {
+      for (const { origin } of Object.values(sites)) {
         origin.latencyMs = latencyMs;
         origin.pace(bytesPerSecond);
       }
-      raw[name] = await interleave(Object.fromEntries(Object.entries(visitors).map(([kind, visitor]) =>
-        [kind, (run) => visitor.run(read, {url: fileUrl(name, run), length: bytes})])), runs);
-      const counts = Array.from({length: runs}, (_, run) => sites.ours.origin.log(fileUrl(name, run)).length);
+      raw[name] = await interleave(
+        Object.fromEntries(
+          Object.entries(visitors).map(([kind, visitor]) => [
+            kind,
+            (run) => visitor.run(read, { url: fileUrl(name, run), length: bytes }),
+          ]),
+        ),
+        runs,
+      );
+      const counts = Array.from({ length: runs }, (_, run) => sites.ours.origin.log(fileUrl(name, run)).length);
       ratios[name] = ratio(raw[name].ours, raw[name].network);
       requests = Math.max(requests, ...counts);
       say(`origin at ${name} ${latencyMs === Number(name) ? 'ms' : ''}: ${ratios[name]} of the network, requests ${counts}`);
     }
     return {
-      json: {vsNetwork: Math.max(ratios[0], ratios[40], ratios[80]), vsNetworkUnshaped: ratios.unshaped, requests},
-      raw: Object.fromEntries(Object.entries(raw).map(([name, kinds]) =>
-        [name, Object.fromEntries(Object.entries(kinds).map(([kind, list]) => [kind, list.map(rounded)]))])),
+      json: { vsNetwork: Math.max(ratios[0], ratios[40], ratios[80]), vsNetworkUnshaped: ratios.unshaped, requests },
+      raw: Object.fromEntries(
+        Object.entries(raw).map(([name, kinds]) => [
+          name,
+          Object.fromEntries(Object.entries(kinds).map(([kind, list]) => [kind, list.map(rounded)])),
+        ]),
+      ),
     };
   });
 }

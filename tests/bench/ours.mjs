@@ -1,5 +1,5 @@
 // Ours, as a site uses it: a seeder's page with files in its store, and a reader's page that fetches them.
-import {openChromium, openSite, randomBytes, until} from '../e2e/harness/index.mjs';
+import { openChromium, openSite, randomBytes, until } from '../e2e/harness/index.mjs';
 
 /** In the page: fetches and counts, without keeping or hashing what comes. */
 async function drain(url) {
@@ -8,12 +8,12 @@ async function drain(url) {
   let bytes = 0;
   let firstByteMs = 0;
   for (;;) {
-    const {done, value} = await reader.read();
+    const { done, value } = await reader.read();
     if (done) break;
     bytes += value.length;
     firstByteMs ||= performance.now() - began;
   }
-  return {bytes, firstByteMs, ms: performance.now() - began};
+  return { bytes, firstByteMs, ms: performance.now() - began };
 }
 
 /**
@@ -23,7 +23,7 @@ async function drain(url) {
  * @param {object} [options] openSite()'s
  */
 export function openFiles(count, bytes, options) {
-  const files = {'/static/warm.bin': randomBytes('warm', 2 * 1024 * 1024)};
+  const files = { '/static/warm.bin': randomBytes('warm', 2 * 1024 * 1024) };
   for (let i = 0; i < count; ++i) files[fileUrl(i)] = randomBytes(`file ${i}`, bytes);
   return openSite(files, options);
 }
@@ -34,7 +34,7 @@ export const fileUrl = (i) => `/static/file-${i}.bin`;
 export async function seed(site, visitor, urls) {
   await visitor.visit(`${site.url}/`);
   for (const url of urls) {
-    const {bytes} = await visitor.run(drain, url);
+    const { bytes } = await visitor.run(drain, url);
     const root = await site.root(url);
     const segments = Math.ceil(bytes / 2 ** 20);
     await until(`${url} to be stored`, async () => {
@@ -58,16 +58,16 @@ export async function openPair(runs, bytes, keep) {
   const site = await keep(openFiles(runs, bytes));
   const seeder = await keep(openChromium());
   const reader = await keep(openChromium());
-  await seed(site, seeder, ['/static/warm.bin', ...Array.from({length: runs}, (_, i) => fileUrl(i))]);
+  await seed(site, seeder, ['/static/warm.bin', ...Array.from({ length: runs }, (_, i) => fileUrl(i))]);
   // On a busy machine an origin that is as near as the peer would help out.
   site.origin.recede();
   await warmUp(site, reader);
   for (const visitor of [seeder, reader]) await unwatch(visitor);
-  return {seeder, reader};
+  return { seeder, reader };
 }
 
 /** Has the debugger not told of every chunk of a response: a tenth of a second for 32 MiB that no visitor has to pay. */
-export async function unwatch({page}) {
+export async function unwatch({ page }) {
   const inner = page._connection?.toImpl?.(page);
   await inner?.delegate?._mainFrameSession?._client.send('Network.disable');
 }

@@ -1,18 +1,21 @@
 // Puts the UDP relay (relay/relay.cpp) between browsers: every candidate that they exchange is rewritten to a port of
 // the relay, so that each path goes through it. Chromium must run with `relayFlags`, or it hides its addresses.
-import {spawn} from 'node:child_process';
-import {once} from 'node:events';
-import {join} from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import readline from 'node:readline';
 
-import {root, run} from '../../scripts/run.mjs';
+import { root, run } from '../../scripts/run.mjs';
 
 export const relayFlags = ['--disable-features=WebRtcHideLocalIpsWithMdns'];
 
 async function build() {
   const out = join(root, 'build/relay');
-  for (const args of [['-S', join(root, 'tests/bench/relay'), '-B', out, '-DCMAKE_BUILD_TYPE=Release'], ['--build', out]]) {
-    const {code, output} = await run('cmake', args);
+  for (const args of [
+    ['-S', join(root, 'tests/bench/relay'), '-B', out, '-DCMAKE_BUILD_TYPE=Release'],
+    ['--build', out],
+  ]) {
+    const { code, output } = await run('cmake', args);
     if (code !== 0) throw new Error(`the relay was not built\n${output}`);
   }
   return join(out, 'relay');
@@ -24,29 +27,39 @@ export class Relay {
   #waiting = [];
 
   /** @param {{ seed?: number }} [options] The seed of what is lost. */
-  static async start({seed = 1} = {}) {
-    return new Relay(spawn(await build(), [String(seed)], {stdio: ['pipe', 'pipe', 'inherit']}));
+  static async start({ seed = 1 } = {}) {
+    return new Relay(spawn(await build(), [String(seed)], { stdio: ['pipe', 'pipe', 'inherit'] }));
   }
 
   constructor(process) {
     this.#process = process;
-    readline.createInterface({input: process.stdout}).on('line', (line) => this.#waiting.shift()?.(line));
+    readline.createInterface({ input: process.stdout }).on('line', (line) => this.#waiting.shift()?.(line));
   }
 
   /** From now on, one way. @param {number} ms */
-  delay(ms) { this.#tell(`delay ${Math.round(ms * 1000)}`); }
+  delay(ms) {
+    this.#tell(`delay ${Math.round(ms * 1000)}`);
+  }
 
   /** @param {number} share Of all datagrams, 0 to 1. */
-  loss(share) { this.#tell(`loss ${Math.round(share * 1e6)}`); }
+  loss(share) {
+    this.#tell(`loss ${Math.round(share * 1e6)}`);
+  }
 
   /** No path that there is now passes anything; one made later (an ICE restart has new addresses) does. */
-  cut() { this.#tell('cut'); }
+  cut() {
+    this.#tell('cut');
+  }
 
-  heal() { this.#tell('heal'); }
+  heal() {
+    this.#tell('heal');
+  }
 
   /** Counts since the start. @returns {Promise<{ fronts: number, received: number, sent: number, sentBytes: number,
    *     lost: number, cut: number, overflow: number, refused: number }>} */
-  async stats() { return JSON.parse(await this.#ask('stats')); }
+  async stats() {
+    return JSON.parse(await this.#ask('stats'));
+  }
 
   /** An ICE candidate as the other side shall see it; null if it is of a kind that could go around the relay. */
   async candidate(text) {
@@ -71,11 +84,11 @@ export class Relay {
   /** A message to the coordinator (Origin.rewrite); null: not to be passed on. */
   async message(message) {
     if (message.type !== 'signal') return message;
-    const {description, candidate} = message;
-    if (description) return {...message, description: {...description, sdp: await this.sdp(description.sdp)}};
+    const { description, candidate } = message;
+    if (description) return { ...message, description: { ...description, sdp: await this.sdp(description.sdp) } };
     if (!candidate?.candidate) return message;
     const text = await this.candidate(candidate.candidate);
-    return text && {...message, candidate: {...candidate, candidate: text}};
+    return text && { ...message, candidate: { ...candidate, candidate: text } };
   }
 
   async close() {
@@ -83,7 +96,9 @@ export class Relay {
     if (this.#process.exitCode === null) await once(this.#process, 'exit');
   }
 
-  #tell(line) { this.#process.stdin.write(`${line}\n`); }
+  #tell(line) {
+    this.#process.stdin.write(`${line}\n`);
+  }
 
   #ask(line) {
     this.#tell(line);

@@ -1,8 +1,8 @@
 // A gallery of 40 images that peers have, against the same page without a worker: warm (a pair is open) and cold (the
 // first thing that a fresh visitor loads).
-import {openChromium, randomBytes} from '../e2e/harness/index.mjs';
-import {interleave, median, percentile, rounded} from './stats.mjs';
-import {closing, openSites} from './visits.mjs';
+import { openChromium, randomBytes } from '../e2e/harness/index.mjs';
+import { interleave, median, percentile, rounded } from './stats.mjs';
+import { closing, openSites } from './visits.mjs';
 
 const count = 40;
 const latencyMs = 20;
@@ -26,18 +26,23 @@ function image(gallery, i) {
   return Buffer.concat([head, randomBytes(`${gallery} ${i}`, 600 * rows)]);
 }
 
-const urlsOf = (gallery) => Array.from({length: count}, (_, i) => `/static/${gallery}/${(i * 17) % count}.bmp`);
+const urlsOf = (gallery) => Array.from({ length: count }, (_, i) => `/static/${gallery}/${(i * 17) % count}.bmp`);
 
 /** In the page: all images at once, as a gallery has them; the time of each until it can be shown. */
 async function show(urls) {
   const began = performance.now();
-  return Promise.all(urls.map((url) => new Promise((resolve, reject) => {
-    const image = new Image();
-    image.onload = () => resolve(performance.now() - began);
-    image.onerror = () => reject(new Error(`${url} cannot be shown`));
-    document.body.append(image);
-    image.src = url;
-  })));
+  return Promise.all(
+    urls.map(
+      (url) =>
+        new Promise((resolve, reject) => {
+          const image = new Image();
+          image.onload = () => resolve(performance.now() - began);
+          image.onerror = () => reject(new Error(`${url} cannot be shown`));
+          document.body.append(image);
+          image.src = url;
+        }),
+    ),
+  );
 }
 
 /** One visit: a fresh visitor that looks at a first gallery (cold), and at a second one when all is calm (warm). */
@@ -52,7 +57,7 @@ async function visit(browser, site, kind, say) {
     if (kind === 'ours') {
       for (const gallery of ['cold', 'warm']) say(`  ${gallery}: ${await shares(visitor, gallery)}`);
     }
-    return {cold, warm};
+    return { cold, warm };
   } finally {
     await visitor.close();
   }
@@ -60,7 +65,7 @@ async function visit(browser, site, kind, say) {
 
 /** Where a gallery came from. */
 async function shares(visitor, gallery) {
-  const all = (await Promise.all(urlsOf(gallery).map((url) => visitor.sources(url))));
+  const all = await Promise.all(urlsOf(gallery).map((url) => visitor.sources(url)));
   const sum = (name) => Math.round(all.reduce((total, one) => total + one[name], 0) / 1000);
   return `${sum('fromPeers')} KB from peers, ${sum('fromOrigin')} from the origin, ${sum('wasted')} wasted`;
 }
@@ -70,19 +75,22 @@ function compare(results, kind, phase) {
   const all = (each) => results[each].flatMap((one) => one[phase]);
   const of = (measureOf) => rounded(measureOf(all(kind)) / measureOf(all('network')));
   const p95 = (times) => percentile(times, 0.95);
-  return {medianVsNetwork: of(median), p95VsNetwork: of(p95),
-    network: {median: rounded(median(all('network'))), p95: rounded(p95(all('network')))}};
+  return {
+    medianVsNetwork: of(median),
+    p95VsNetwork: of(p95),
+    network: { median: rounded(median(all('network'))), p95: rounded(p95(all('network'))) },
+  };
 }
 
 /**
  * @param {{ say: (text: string) => void, runs?: number }} how
  * @returns {Promise<{ json: { medianVsNetwork: number, p95VsNetwork: number }, raw: object }>}
  */
-export function measure({say, runs = 5}) {
+export function measure({ say, runs = 5 }) {
   return closing(async (keep) => {
-    const files = {'/static/warm.bin': randomBytes('warm', 2 * 1024 * 1024)};
+    const files = { '/static/warm.bin': randomBytes('warm', 2 * 1024 * 1024) };
     for (const gallery of ['cold', 'warm']) urlsOf(gallery).forEach((url, i) => (files[url] = image(gallery, i)));
-    const sites = await openSites(files, keep, {latencyMs});
+    const sites = await openSites(files, keep, { latencyMs });
     const [holder, browser] = [await keep(openChromium()), await keep(openChromium())];
     await holder.visit(sites.ours.url);
     for (const gallery of ['cold', 'warm']) await holder.run(show, urlsOf(gallery));
@@ -90,21 +98,29 @@ export function measure({say, runs = 5}) {
     for (const url of Object.keys(files)) await sites.ours.origin.untilShared(await sites.ours.root(url));
     const gather = async (rate, times) => {
       for (const site of Object.values(sites)) site.origin.pace(rate);
-      return interleave(Object.fromEntries(Object.entries(sites).map(([kind, site]) =>
-        [kind, () => visit(browser, site, kind, say)])), times);
+      return interleave(
+        Object.fromEntries(Object.entries(sites).map(([kind, site]) => [kind, () => visit(browser, site, kind, say)])),
+        times,
+      );
     };
     const results = await gather(Infinity, runs);
     const phases = Object.fromEntries(['cold', 'warm'].map((phase) => [phase, compare(results, 'ours', phase)]));
     for (const phase of ['cold', 'warm']) {
-      say(`${phase}: ${JSON.stringify(phases[phase])}; a worker that only passes on: ${
-        JSON.stringify(compare(results, 'relay', phase))}; one that only verifies: ${
-        JSON.stringify(compare(results, 'verifier', phase))}`);
+      say(
+        `${phase}: ${JSON.stringify(phases[phase])}; a worker that only passes on: ${JSON.stringify(
+          compare(results, 'relay', phase),
+        )}; one that only verifies: ${JSON.stringify(compare(results, 'verifier', phase))}`,
+      );
     }
     const slow = await gather(narrow, Math.ceil(runs / 3));
     for (const phase of ['cold', 'warm']) say(`${phase}, origin of 4 MB/s: ${JSON.stringify(compare(slow, 'ours', phase))}`);
     const worst = (name) => Math.max(phases.cold[name], phases.warm[name]);
-    const raw = Object.fromEntries(Object.entries(results).map(([kind, list]) =>
-      [kind, list.map((one) => ({cold: one.cold.map(Math.round), warm: one.warm.map(Math.round)}))]));
-    return {json: {medianVsNetwork: worst('medianVsNetwork'), p95VsNetwork: worst('p95VsNetwork')}, raw};
+    const raw = Object.fromEntries(
+      Object.entries(results).map(([kind, list]) => [
+        kind,
+        list.map((one) => ({ cold: one.cold.map(Math.round), warm: one.warm.map(Math.round) })),
+      ]),
+    );
+    return { json: { medianVsNetwork: worst('medianVsNetwork'), p95VsNetwork: worst('p95VsNetwork') }, raw };
   });
 }

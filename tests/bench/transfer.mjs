@@ -1,17 +1,17 @@
 // 32 MiB between two browser processes over an open connection: a raw data channel, ours from the seeder's store to
 // fetch(), and WebTorrent.
-import {withCpu} from './cpu.mjs';
-import {closing, fileUrl, openPair, transferOurs} from './ours.mjs';
-import {connectRaw} from './raw.mjs';
-import {interleave, ratio, rounded} from './stats.mjs';
-import {openWebTorrent} from './webtorrent.mjs';
+import { withCpu } from './cpu.mjs';
+import { closing, fileUrl, openPair, transferOurs } from './ours.mjs';
+import { connectRaw } from './raw.mjs';
+import { interleave, ratio, rounded } from './stats.mjs';
+import { openWebTorrent } from './webtorrent.mjs';
 
 const bytes = 32 * 1024 * 1024;
-const rate = (ms) => rounded(bytes / 1000 / ms);  // MB/s
+const rate = (ms) => rounded(bytes / 1000 / ms); // MB/s
 
-export function measure({say, runs = 5}) {
+export function measure({ say, runs = 5 }) {
   return closing(async (keep) => {
-    const {seeder, reader} = await openPair(runs, bytes, keep);
+    const { seeder, reader } = await openPair(runs, bytes, keep);
     const raw = await connectRaw(seeder, reader);
     await raw.transfer(bytes);
     const webTorrent = await keep(openWebTorrent(bytes, say));
@@ -22,14 +22,14 @@ export function measure({say, runs = 5}) {
       ours: (run) => withCpu(pair, async () => (await transferOurs(reader, fileUrl(run))).ms),
       webTorrent: () => withCpu([webTorrent.seeder, webTorrent.reader], webTorrent.transfer),
     };
-    const results = await interleave(contenders, runs, (name, {result, cpuMs, threads}) => {
+    const results = await interleave(contenders, runs, (name, { result, cpuMs, threads }) => {
       say(`${name} ${rate(result)} MB/s; ${cpuMs} ms of processor in both browsers: ${JSON.stringify(threads)}`);
     });
     const each = (take) => Object.fromEntries(Object.entries(results).map(([name, list]) => [name, list.map(take)]));
-    const rates = each(({result}) => rate(result));
+    const rates = each(({ result }) => rate(result));
     return {
-      json: {vsRaw: ratio(rates.ours, rates.raw), vsWebTorrent: ratio(rates.ours, rates.webTorrent)},
-      raw: {mbPerSecond: rates, cpuMs: each(({cpuMs}) => cpuMs)},
+      json: { vsRaw: ratio(rates.ours, rates.raw), vsWebTorrent: ratio(rates.ours, rates.webTorrent) },
+      raw: { mbPerSecond: rates, cpuMs: each(({ cpuMs }) => cpuMs) },
     };
   });
 }

@@ -1,6 +1,6 @@
 // What nobody, small, lone and readers share: one page in four sites on one origin's terms, with our worker, with none, and
 // with the fewest lines that pass requests on, or verify what comes before they pass it on.
-import {documentedWorker, openSite} from '../e2e/harness/index.mjs';
+import { documentedWorker, openSite } from '../e2e/harness/index.mjs';
 
 // A route as ours has it, and nothing else: what the platform itself takes for a worker on the way.
 const workerThat = (answer) => `addEventListener('install', () => skipWaiting());
@@ -23,10 +23,10 @@ document.documentElement.dataset.state = 'ready';`;
 
 /** The files of each site beside those that are measured. */
 const kinds = {
-  ours: {'/sw.js': documentedWorker()},
-  relay: {'/page.js': relayScript, '/sw.js': workerThat('fetch')},
-  verifier: {'/page.js': relayScript, '/sw.js': workerThat(verify)},
-  network: {'/page.js': 'document.documentElement.dataset.state = \'ready\';'},
+  ours: { '/sw.js': documentedWorker() },
+  relay: { '/page.js': relayScript, '/sw.js': workerThat('fetch') },
+  verifier: { '/page.js': relayScript, '/sw.js': workerThat(verify) },
+  network: { '/page.js': "document.documentElement.dataset.state = 'ready';" },
 };
 
 /**
@@ -37,7 +37,7 @@ const kinds = {
  */
 export async function openSites(files, keep, options) {
   const sites = {};
-  for (const [kind, own] of Object.entries(kinds)) sites[kind] = await keep(openSite({...files, ...own}, options));
+  for (const [kind, own] of Object.entries(kinds)) sites[kind] = await keep(openSite({ ...files, ...own }, options));
   return sites;
 }
 
@@ -48,8 +48,8 @@ export async function openSites(files, keep, options) {
  * @param {object} [options]
  */
 export async function openTwo(files, keep, options) {
-  const open = (kind) => keep(openSite({...files, ...kinds[kind]}, options));
-  return {ours: await open('ours'), network: await open('network')};
+  const open = (kind) => keep(openSite({ ...files, ...kinds[kind] }, options));
+  return { ours: await open('ours'), network: await open('network') };
 }
 
 /** Opens what is kept in `open`, and closes it all at the end, however it ends. */

@@ -1,9 +1,9 @@
 // WebTorrent as published for browsers, with a tracker of its own on this machine.
-import {once} from 'node:events';
-import {createReadStream} from 'node:fs';
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
 import http from 'node:http';
-import {openChromium} from '../e2e/harness/index.mjs';
-import {rivals} from './rivals.mjs';
+import { openChromium } from '../e2e/harness/index.mjs';
+import { rivals } from './rivals.mjs';
 
 const page = `<!doctype html><title>rival</title><link rel="icon" href="data:,"><script type="module">
 import WebTorrent from '/webtorrent.min.js';
@@ -12,11 +12,11 @@ document.documentElement.dataset.state = 'ready';
 </script>`;
 
 /** In the page: seeds so many random bytes; resolves to the .torrent file as base64. */
-async function seed({bytes, announce}) {
+async function seed({ bytes, announce }) {
   const parts = [];
   for (let at = 0; at < bytes; at += 65536) parts.push(crypto.getRandomValues(new Uint8Array(65536)));
   const file = new File(parts, 'file.bin');
-  const torrent = await new Promise((resolve) => globalThis.client.seed(file, {announce: [announce]}, resolve));
+  const torrent = await new Promise((resolve) => globalThis.client.seed(file, { announce: [announce] }, resolve));
   return Array.from(torrent.torrentFile);
 }
 
@@ -32,8 +32,8 @@ async function download(torrentFile) {
   });
   const ms = performance.now() - began;
   const bytes = torrent.received;
-  await new Promise((resolve) => globalThis.client.remove(torrent, {destroyStore: true}, resolve));
-  return {ms, bytes};
+  await new Promise((resolve) => globalThis.client.remove(torrent, { destroyStore: true }, resolve));
+  return { ms, bytes };
 }
 
 /**
@@ -44,8 +44,8 @@ async function download(torrentFile) {
 export async function openWebTorrent(bytes, say) {
   const path = await rivals(say);
   // Its other half, the client, wants WebRTC in Node.
-  const {default: Server} = await import(path('bittorrent-tracker/server.js'));
-  const tracker = new Server({udp: false, http: false, ws: true, stats: false});
+  const { default: Server } = await import(path('bittorrent-tracker/server.js'));
+  const tracker = new Server({ udp: false, http: false, ws: true, stats: false });
   const server = http.createServer((request, response) => {
     const isScript = request.url === '/webtorrent.min.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
@@ -71,7 +71,7 @@ export async function openWebTorrent(bytes, say) {
     }
     const [seeder, reader] = open;
     const announce = `ws://127.0.0.1:${tracker.ws.address().port}`;
-    const torrentFile = await seeder.run(seed, {bytes, announce});
+    const torrentFile = await seeder.run(seed, { bytes, announce });
     return {
       seeder,
       reader,

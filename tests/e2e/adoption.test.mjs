@@ -1,9 +1,9 @@
 // What the very first page load brought, before there was a worker, is shared too, and not fetched again for it.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
 /** A picture of noise: what cannot be decoded, a browser does not load to its end. */
 function bitmap(seed, side) {
@@ -25,16 +25,16 @@ const picture = bitmap('picture', 480);
 const mine = bitmap('mine', 320);
 
 test('a first visitor shares what its HTML loaded, but not what the origin calls private', async (t) => {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const s = await site({
     '/index.html': `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
 <img src="/static/picture.bmp"><img src="/static/mine.bmp"><script type="module" src="/page.js"></script>`,
     '/static/picture.bmp': picture,
     '/static/mine.bmp': mine,
   });
-  s.origin.rule('/static/picture.bmp', {headers: {'cache-control': 'max-age=600'}});
-  s.origin.rule('/static/mine.bmp', {headers: {'cache-control': 'private, max-age=600'}});
-  const {resources} = await s.manifest();
+  s.origin.rule('/static/picture.bmp', { headers: { 'cache-control': 'max-age=600' } });
+  s.origin.rule('/static/mine.bmp', { headers: { 'cache-control': 'private, max-age=600' } });
+  const { resources } = await s.manifest();
   const root = resources['/static/picture.bmp'].root;
   const [first, second] = [await chromium(), await chromium()];
   await first.visit(s.url);

@@ -1,23 +1,30 @@
 // Whatever is missing or blocked: the site works as without us.
 import assert from 'node:assert/strict';
-import {after, before, test} from 'node:test';
+import { after, before, test } from 'node:test';
 
-import {documentedWorker, openChromium, openSite, randomBytes, sha256, within} from './harness/index.mjs';
+import { documentedWorker, openChromium, openSite, randomBytes, sha256, within } from './harness/index.mjs';
 
 /** A large file and a small one, and what stands in for them when a busy machine held up the first. */
 const turns = ['', '2', '3'];
 const files = Object.fromEntries(
-    turns.flatMap((turn) => [[`/static/big${turn}.bin`, 3_000_000], [`/static/small${turn}.bin`, 30_000]])
-        .map(([url, bytes]) => [url, randomBytes(url, bytes)]));
+  turns
+    .flatMap((turn) => [
+      [`/static/big${turn}.bin`, 3_000_000],
+      [`/static/small${turn}.bin`, 30_000],
+    ])
+    .map(([url, bytes]) => [url, randomBytes(url, bytes)]),
+);
 
 /**
  * What files as long take where no route of ours is: the control of every case. Of other bytes: what a page has loaded is
  * adopted by its root, and would serve the other path.
  */
-const plain = Object.fromEntries(Object.entries(files).map(([url, bytes]) => {
-  const control = url.replace('static', 'plain');
-  return [control, randomBytes(control, bytes.length)];
-}));
+const plain = Object.fromEntries(
+  Object.entries(files).map(([url, bytes]) => {
+    const control = url.replace('static', 'plain');
+    return [control, randomBytes(control, bytes.length)];
+  }),
+);
 /**
  * Below every wait of ours that is not for the good of the request (the shortest is limits::manifest_wait). What waits, waits
  * in each turn; a machine that is busy is so in one of them.
@@ -32,12 +39,12 @@ async function checkItWorks(t, there, here, s, spare) {
     const times = [];
     for (const turn of turns) {
       const url = first.replace('.', `${turn}.`);
-      if (turn) await seeder.fetch(url, {page: there});
+      if (turn) await seeder.fetch(url, { page: there });
       const sentBefore = s.origin.sent(url);
       const controlUrl = url.replace('static', 'plain');
-      const control = await visitor.fetch(controlUrl, {page: here});
+      const control = await visitor.fetch(controlUrl, { page: here });
       assert.equal(control.sha256, sha256(plain[controlUrl]));
-      const got = await visitor.fetch(url, {page: here});
+      const got = await visitor.fetch(url, { page: here });
       assert.equal(got.error, null);
       assert.equal(got.status, 200);
       assert.equal(got.sha256, sha256(files[url]));
@@ -60,18 +67,20 @@ const cases = [
       delete globalThis.webkitRTCPeerConnection;
     },
   },
-  {name: 'WebSocket is removed', init: () => delete globalThis.WebSocket},
+  { name: 'WebSocket is removed', init: () => delete globalThis.WebSocket },
   {
     name: 'WebSocket throws, as a policy may make it',
     init: () => {
       globalThis.WebSocket = class {
-        constructor() { throw new DOMException('blocked', 'SecurityError'); }
+        constructor() {
+          throw new DOMException('blocked', 'SecurityError');
+        }
       };
     },
   },
-  {name: 'the coordinator is not there', origin: (origin) => origin.dropCoordinator()},
+  { name: 'the coordinator is not there', origin: (origin) => origin.dropCoordinator() },
   {
-    name: 'the coordinator\'s WebSocket is accepted and never answered',
+    name: "the coordinator's WebSocket is accepted and never answered",
     origin: (origin) => {
       origin.isCoordinatorHanging = true;
     },
@@ -79,7 +88,7 @@ const cases = [
   {
     name: 'service workers are missing',
     ready: 'settled',
-    init: () => Object.defineProperty(Navigator.prototype, 'serviceWorker', {get: () => undefined, configurable: true}),
+    init: () => Object.defineProperty(Navigator.prototype, 'serviceWorker', { get: () => undefined, configurable: true }),
   },
   {
     name: 'registering the worker is refused',
@@ -88,7 +97,7 @@ const cases = [
       ServiceWorkerContainer.prototype.register = () => Promise.reject(new DOMException('no', 'SecurityError'));
     },
   },
-  {name: 'BroadcastChannel is removed', ready: 'settled', init: () => delete globalThis.BroadcastChannel},
+  { name: 'BroadcastChannel is removed', ready: 'settled', init: () => delete globalThis.BroadcastChannel },
   {
     name: 'WebAssembly is removed',
     ready: 'settled',
@@ -97,23 +106,26 @@ const cases = [
   {
     name: 'the policy forbids WebAssembly, in the worker too',
     ready: 'settled',
-    headers: {'content-security-policy': 'script-src \'self\''},
+    headers: { 'content-security-policy': "script-src 'self'" },
   },
   {
     name: 'local storage is denied',
-    init: () => Object.defineProperty(globalThis, 'localStorage', {
-      get() { throw new DOMException('denied', 'SecurityError'); },
-    }),
+    init: () =>
+      Object.defineProperty(globalThis, 'localStorage', {
+        get() {
+          throw new DOMException('denied', 'SecurityError');
+        },
+      }),
   },
-  {name: 'the manifest is cut off', origin: (origin) => origin.rule('/peer-cdn.json', {cutAfter: 0})},
+  { name: 'the manifest is cut off', origin: (origin) => origin.rule('/peer-cdn.json', { cutAfter: 0 }) },
   {
     name: 'the manifest is missing: 404',
-    origin: (origin) => origin.rule('/peer-cdn.json', {status: 404, body: 'no such file'}),
+    origin: (origin) => origin.rule('/peer-cdn.json', { status: 404, body: 'no such file' }),
   },
-  {name: 'the manifest is not JSON', origin: (origin) => origin.rule('/peer-cdn.json', {body: '<html>404</html>'})},
+  { name: 'the manifest is not JSON', origin: (origin) => origin.rule('/peer-cdn.json', { body: '<html>404</html>' }) },
   {
     name: 'digest lists cannot be had',
-    origin: (origin) => origin.rule(/^\/peer-cdn\/digests\//, {body: 'no such thing'}),
+    origin: (origin) => origin.rule(/^\/peer-cdn\/digests\//, { body: 'no such thing' }),
     // The first windows are under way by the time that it is known: what they brought is lost.
     spare: 2 << 20,
   },
@@ -122,44 +134,48 @@ const cases = [
 // Two browsers for all cases: each case has a site of its own, and so a storage of its own.
 let seeder;
 let visitor;
-before(async () => [seeder, visitor] = await Promise.all([openChromium(), openChromium()]));
+before(async () => ([seeder, visitor] = await Promise.all([openChromium(), openChromium()])));
 after(() => Promise.all([seeder?.close(), visitor?.close()]));
 
-for (const {name, init, ready = true, headers, origin, spare = 0} of cases) {
+for (const { name, init, ready = true, headers, origin, spare = 0 } of cases) {
   test(`${name}: the site works`, async (t) => {
     // Not the patient worker of other tests: what the origin can bring sooner does not wait for peers.
-    const s = await openSite({...files, ...plain, '/sw.js': documentedWorker()}, {headers});
+    const s = await openSite({ ...files, ...plain, '/sw.js': documentedWorker() }, { headers });
     t.after(() => s.close());
     // A seeder is there, so that peers would be used if they could.
     const [there, here] = await Promise.all([seeder.newTab(), visitor.newTab()]);
     t.after(() => Promise.all([there.close(), here.close()]));
-    await seeder.visit(s.url, {ready: 'settled', page: there});
-    for (const url of firstTurn) await seeder.fetch(url, {page: there});
+    await seeder.visit(s.url, { ready: 'settled', page: there });
+    for (const url of firstTurn) await seeder.fetch(url, { page: there });
     origin?.(s.origin);
     if (init) await here.addInitScript(init);
-    await visitor.visit(s.url, {ready, page: here});
+    await visitor.visit(s.url, { ready, page: here });
     s.origin.requests = [];
     await checkItWorks(t, there, here, s, spare);
     if (!name.includes('WebSocket')) return;
-    const asked = s.origin.requests.map(({url, range, status, sent}) => `${url} ${range} ${status} ${sent}`).join('\n');
+    const asked = s.origin.requests.map(({ url, range, status, sent }) => `${url} ${range} ${status} ${sent}`).join('\n');
     assert.equal(s.origin.sent('/static/big.bin'), files['/static/big.bin'].length, asked);
   });
 }
 
 test('a private window: the site works, and bytes still come from the other visitor', async (t) => {
-  const {chromium} = await import('playwright-core');
+  const { chromium } = await import('playwright-core');
   const s = await openSite(files);
   t.after(() => s.close());
   const there = await seeder.newTab();
   t.after(() => there.close());
-  await seeder.visit(s.url, {page: there});
-  for (const url of firstTurn) await seeder.fetch(url, {page: there});
+  await seeder.visit(s.url, { page: there });
+  for (const url of firstTurn) await seeder.fetch(url, { page: there });
   await s.origin.untilShared(await s.root('/static/big.bin'));
-  const browser = await within('a private window', 30_000, chromium.launch({
-    executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-    headless: false,
-    args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic'],
-  }));
+  const browser = await within(
+    'a private window',
+    30_000,
+    chromium.launch({
+      executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
+      headless: false,
+      args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic'],
+    }),
+  );
   t.after(() => browser.close());
   // playwright's contexts are off the record: what a private window is.
   const page = await (await browser.newContext()).newPage();
@@ -170,34 +186,38 @@ test('a private window: the site works, and bytes still come from the other visi
   s.origin.recede();
   for (const url of firstTurn) {
     const bytes = files[url];
-    const digest = await within(url, 60_000, page.evaluate(async (path) => {
-      const buffer = await (await fetch(path)).arrayBuffer();
-      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', buffer))]
+    const digest = await within(
+      url,
+      60_000,
+      page.evaluate(async (path) => {
+        const buffer = await (await fetch(path)).arrayBuffer();
+        return [...new Uint8Array(await crypto.subtle.digest('SHA-256', buffer))]
           .map((b) => b.toString(16).padStart(2, '0'))
           .join('');
-    }, url));
+      }, url),
+    );
     assert.equal(digest, sha256(bytes));
     assert.equal(s.origin.sent(url), 0);
   }
 });
 
 test('the coordinator goes away and comes back: pairs go on, and new ones are made again', async (t) => {
-  const more = {...files, '/static/later.bin': randomBytes('later', 2_000_000)};
+  const more = { ...files, '/static/later.bin': randomBytes('later', 2_000_000) };
   const s = await openSite(more);
   t.after(() => s.close());
   const root = await s.root('/static/later.bin');
   const [first, second] = await Promise.all([seeder.newTab(), visitor.newTab()]);
   t.after(() => Promise.all([first.close(), second.close()]));
-  await seeder.visit(s.url, {page: first});
-  for (const url of Object.keys(more)) await seeder.fetch(url, {page: first});
+  await seeder.visit(s.url, { page: first });
+  for (const url of Object.keys(more)) await seeder.fetch(url, { page: first });
   await s.origin.untilShared(root);
-  await visitor.visit(s.url, {page: second});
+  await visitor.visit(s.url, { page: second });
   await s.origin.untilIntroducible(root);
   s.origin.recede();
-  await visitor.fetch('/static/big.bin', {page: second});
+  await visitor.fetch('/static/big.bin', { page: second });
   assert.equal((await visitor.sources('/static/big.bin', second)).fromPeers, 3_000_000);
   s.origin.dropCoordinator();
-  assert.equal((await visitor.fetch('/static/small.bin', {page: second})).sha256, sha256(files['/static/small.bin']));
+  assert.equal((await visitor.fetch('/static/small.bin', { page: second })).sha256, sha256(files['/static/small.bin']));
   const from = await visitor.sources('/static/small.bin', second);
   assert.equal(from.fromPeers, 30_000, 'the pair outlives the coordinator');
 
@@ -213,7 +233,7 @@ test('the coordinator goes away and comes back: pairs go on, and new ones are ma
 });
 
 test('connections never come up: the first files wait for the origin as a hedge, later ones not at all', async (t) => {
-  const small = Object.fromEntries(Array.from({length: 12}, (_, i) => [`/static/${i}.bin`, randomBytes(`s${i}`, 30_000)]));
+  const small = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`/static/${i}.bin`, randomBytes(`s${i}`, 30_000)]));
   const s = await openSite({
     ...small,
     '/relay.html': '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/relay.js"></script>',
@@ -224,14 +244,14 @@ test('connections never come up: the first files wait for the origin as a hedge,
   t.after(() => s.close());
   const [there, here] = await Promise.all([seeder.newTab(), visitor.newTab()]);
   t.after(() => Promise.all([there.close(), here.close()]));
-  await seeder.visit(s.url, {page: there});
-  for (const url of Object.keys(small)) await seeder.fetch(url, {page: there});
+  await seeder.visit(s.url, { page: there });
+  for (const url of Object.keys(small)) await seeder.fetch(url, { page: there });
   await s.origin.untilShared(await s.root('/static/11.bin'));
-  await visitor.visit(`${s.url}/relay.html`, {page: here});
+  await visitor.visit(`${s.url}/relay.html`, { page: here });
   await s.origin.untilIntroducible(await s.root('/static/11.bin'));
   const times = [];
   for (const [url, bytes] of Object.entries(small)) {
-    const got = await visitor.fetch(url, {page: here, withinMs: 8000});
+    const got = await visitor.fetch(url, { page: here, withinMs: 8000 });
     assert.equal(got.sha256, sha256(bytes));
     times.push(got.ms);
     await new Promise((resolve) => setTimeout(resolve, 100));

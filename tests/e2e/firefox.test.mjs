@@ -1,19 +1,22 @@
 // Stock Firefox ESR, over WebDriver BiDi.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {randomBytes, sha256} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { randomBytes, sha256 } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
-test('a file goes from Chromium to Firefox, and another one back', {timeout: 120_000}, async (t) => {
-  const {site, chromium, firefox} = scene(t);
+test('a file goes from Chromium to Firefox, and another one back', { timeout: 120_000 }, async (t) => {
+  const { site, chromium, firefox } = scene(t);
   const files = {
     '/static/there.bin': randomBytes('there', 6_000_000),
-    '/static/back.bin': randomBytes('back', 5_000_000)
+    '/static/back.bin': randomBytes('back', 5_000_000),
   };
   const s = await site(files);
   const [fox, chrome] = await Promise.all([firefox(), chromium()]);
-  for (const [url, from, to] of [['/static/there.bin', chrome, fox], ['/static/back.bin', fox, chrome]]) {
+  for (const [url, from, to] of [
+    ['/static/there.bin', chrome, fox],
+    ['/static/back.bin', fox, chrome],
+  ]) {
     if (url === '/static/there.bin') await from.visit(s.url);
     const first = await from.fetch(url);
     assert.equal(first.error, null);
@@ -38,15 +41,15 @@ test('a file goes from Chromium to Firefox, and another one back', {timeout: 120
   }
 });
 
-test('a response that takes 90 s arrives whole in Firefox', {timeout: 200_000}, async (t) => {
-  const {site, firefox} = scene(t);
+test('a response that takes 90 s arrives whole in Firefox', { timeout: 200_000 }, async (t) => {
+  const { site, firefox } = scene(t);
   const url = '/static/slow.bin';
   const bytes = randomBytes('slow in Firefox', 2_800_000);
-  const s = await site({[url]: bytes});
+  const s = await site({ [url]: bytes });
   const fox = await firefox();
   await fox.visit(s.url);
   s.origin.pace(30_000);
-  const got = await fox.fetch(url, {withinMs: 150_000});
+  const got = await fox.fetch(url, { withinMs: 150_000 });
   assert.equal(got.error, null);
   assert.equal(got.bytes, bytes.length);
   assert.equal(got.sha256, sha256(bytes));

@@ -1,23 +1,23 @@
 // A peer that sends wrong bytes.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
 
 /** In the page: flips one bit of one stored run, in the middle of the file. */
-async function flipOneBit({root, at}) {
+async function flipOneBit({ root, at }) {
   const cache = await caches.open('peer-cdn-v1');
-  const keys = await cache.keys(`/peer-cdn/store/${root}`, {ignoreSearch: true});
-  const spans = keys.map((key) => ({key, span: new URL(key.url).search.slice(1).split('-').map(Number)}));
-  const wanted = spans.find(({span: [begin, end]}) => begin <= at && at < end);
-  if (!wanted) throw new Error(`no run with piece ${at} among ${spans.map(({span}) => span.join('-'))}`);
+  const keys = await cache.keys(`/peer-cdn/store/${root}`, { ignoreSearch: true });
+  const spans = keys.map((key) => ({ key, span: new URL(key.url).search.slice(1).split('-').map(Number) }));
+  const wanted = spans.find(({ span: [begin, end] }) => begin <= at && at < end);
+  if (!wanted) throw new Error(`no run with piece ${at} among ${spans.map(({ span }) => span.join('-'))}`);
   const response = await cache.match(wanted.key);
   const bytes = new Uint8Array(await response.arrayBuffer());
   bytes[(at - wanted.span[0]) * 65536 + 1234] ^= 1;
-  await cache.put(wanted.key, new Response(bytes, {headers: response.headers}));
+  await cache.put(wanted.key, new Response(bytes, { headers: response.headers }));
   return wanted.span;
 }
 
@@ -26,7 +26,7 @@ async function storedRuns(root) {
   const runs = [];
   for (const name of await caches.keys()) {
     const cache = await caches.open(name);
-    for (const key of await cache.keys(`/peer-cdn/store/${root}`, {ignoreSearch: true})) {
+    for (const key of await cache.keys(`/peer-cdn/store/${root}`, { ignoreSearch: true })) {
       const [begin, end] = new URL(key.url).search.slice(1).split('-').map(Number);
       const bytes = await (await cache.match(key)).arrayBuffer();
       const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
@@ -34,33 +34,33 @@ async function storedRuns(root) {
         begin,
         end,
         bytes: bytes.byteLength,
-        sha256: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+        sha256: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''),
       });
     }
   }
   return runs;
 }
 
-for (const {what, size, at} of
-         [{what: 'a piece in the middle of a large file', size: 6_000_000, at: 50},
-          {what: 'the only piece of a small file', size: 50_000, at: 0},
+for (const { what, size, at } of [
+  { what: 'a piece in the middle of a large file', size: 6_000_000, at: 50 },
+  { what: 'the only piece of a small file', size: 50_000, at: 0 },
 ]) {
   test(`one flipped bit in ${what}: the peer is dropped, no bad byte is passed on or stored`, async (t) => {
-    const {site, chromium} = scene(t);
+    const { site, chromium } = scene(t);
     const bytes = randomBytes('truth', size);
-    const s = await site({[url]: bytes});
+    const s = await site({ [url]: bytes });
     const root = await s.root(url);
     const [liar, second] = [await chromium(), await chromium()];
     await liar.visit(s.url);
     assert.equal((await liar.fetch(url)).sha256, sha256(bytes));
     await s.origin.untilShared(root);
-    await liar.run(flipOneBit, {root, at});
+    await liar.run(flipOneBit, { root, at });
 
     await second.visit(s.url);
     await s.origin.untilIntroducible(root);
     await second.run(() => {
       window.seen = [];
-      window.peerCdn.addEventListener('error', ({detail}) => window.seen.push(detail.code));
+      window.peerCdn.addEventListener('error', ({ detail }) => window.seen.push(detail.code));
     });
     s.origin.requests = [];
     // The origin is sooner than a peer that a busy machine holds up, and would bring the piece that is wrong.
@@ -77,7 +77,7 @@ for (const {what, size, at} of
 
     const runs = await until('everything is stored', async () => {
       const all = await second.run(storedRuns, root);
-      const held = new Set(all.flatMap(({begin, end}) => Array.from({length: end - begin}, (_, i) => begin + i)));
+      const held = new Set(all.flatMap(({ begin, end }) => Array.from({ length: end - begin }, (_, i) => begin + i)));
       return held.size === Math.ceil(size / 65_536) && all;
     });
     for (const run of runs) {

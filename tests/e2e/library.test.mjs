@@ -1,10 +1,10 @@
 // The public API as a site uses it: a module worker, both strategies with middlewares of the site's own, several tabs of
 // one browser, and the manifest's switch.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
 
@@ -51,15 +51,17 @@ cdn.GET('/static', strategies.${strategy}, mine, new CachePlugin({ version: 1 })
 cdn.register();
 `;
 
-const logOf = (visitor, path) => visitor.run(async (of) => {
-  const log = await (await fetch('/static/log.json')).json();
-  return log.filter(({get, put}) => (get ?? put) === of).map(({who, get, ...rest}) => `${who} ${
-    get ? 'get' : `put ${rest.status} ${rest.sha256}`}`);
-}, path);
+const logOf = (visitor, path) =>
+  visitor.run(async (of) => {
+    const log = await (await fetch('/static/log.json')).json();
+    return log
+      .filter(({ get, put }) => (get ?? put) === of)
+      .map(({ who, get, ...rest }) => `${who} ${get ? 'get' : `put ${rest.status} ${rest.sha256}`}`);
+  }, path);
 
-test('a module worker: the second visitor\'s bytes come from the first, also after the worker was stopped', async (t) => {
-  const {site, chromium} = scene(t);
-  const files = {[url]: randomBytes('module', 3_000_000), '/static/two.bin': randomBytes('module 2', 100_000)};
+test("a module worker: the second visitor's bytes come from the first, also after the worker was stopped", async (t) => {
+  const { site, chromium } = scene(t);
+  const files = { [url]: randomBytes('module', 3_000_000), '/static/two.bin': randomBytes('module 2', 100_000) };
   const s = await site({
     ...files,
     '/sw.js': `import { PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin, strategies } from '/peer-cdn/sw.mjs';
@@ -71,7 +73,7 @@ window.peerCdn = await start({ worker: '/sw.js', workerType: 'module' });
 document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + peerCdn.reason;
 `,
   });
-  const {resources} = await s.manifest();
+  const { resources } = await s.manifest();
   const [first, second] = await Promise.all([chromium(), chromium()]);
   await first.visit(s.url);
   for (const path of Object.keys(files)) {
@@ -93,17 +95,17 @@ document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + pe
   }
 });
 
-test('ordered, with middlewares of the site\'s own: each is asked in its turn, and put gets what was answered', async (t) => {
-  const {site, chromium} = scene(t);
+test("ordered, with middlewares of the site's own: each is asked in its turn, and put gets what was answered", async (t) => {
+  const { site, chromium } = scene(t);
   const files = {
     [url]: randomBytes('ordered', 2_000_000),
     '/static/throws.bin': randomBytes('throws', 100_000),
-    '/static/mine.bin': randomBytes('the origin\'s', 1000),
+    '/static/mine.bin': randomBytes("the origin's", 1000),
     '/static/gone.bin': randomBytes('gone', 1000),
   };
-  const s = await site({...files, '/static/unlisted.html': 'unlisted', '/sw.js': mixedWorker('ordered')});
-  s.origin.rule('/static/gone.bin', {cutAfter: 0});
-  const {resources} = await s.manifest();
+  const s = await site({ ...files, '/static/unlisted.html': 'unlisted', '/sw.js': mixedWorker('ordered') });
+  s.origin.rule('/static/gone.bin', { cutAfter: 0 });
+  const { resources } = await s.manifest();
   const [first, second] = await Promise.all([chromium(), chromium()]);
   await first.visit(s.url);
   for (const path of [url, '/static/throws.bin']) {
@@ -116,7 +118,7 @@ test('ordered, with middlewares of the site\'s own: each is asked in its turn, a
   const comeBack = s.origin.recede();
   await second.run(() => {
     window.errors = [];
-    window.peerCdn.addEventListener('error', ({detail}) => window.errors.push(detail.code));
+    window.peerCdn.addEventListener('error', ({ detail }) => window.errors.push(detail.code));
   });
 
   // One that throws counts as null: the same sources answer, and it is reported.
@@ -150,21 +152,23 @@ test('ordered, with middlewares of the site\'s own: each is asked in its turn, a
   // The network fails: the one behind it is asked.
   comeBack();
   assert.equal((await second.fetch('/static/gone.bin')).sha256, sha256('instead'));
-  assert.deepEqual((await logOf(second, '/static/gone.bin')).filter((each) => each.endsWith('get')),
-                   ['first get', 'last get']);
+  assert.deepEqual(
+    (await logOf(second, '/static/gone.bin')).filter((each) => each.endsWith('get')),
+    ['first get', 'last get'],
+  );
 
   assert.equal((await second.fetch('/static/unlisted.html')).sha256, sha256('unlisted'));
 });
 
-test('fastest, with middlewares of the site\'s own: whoever has it first answers, bytes are exact', async (t) => {
-  const {site, chromium} = scene(t);
+test("fastest, with middlewares of the site's own: whoever has it first answers, bytes are exact", async (t) => {
+  const { site, chromium } = scene(t);
   const files = {
     [url]: randomBytes('fastest', 2_000_000),
     '/static/near.bin': randomBytes('near', 500_000),
-    '/static/mine.bin': randomBytes('the origin\'s', 1000),
+    '/static/mine.bin': randomBytes("the origin's", 1000),
   };
-  const s = await site({...files, '/sw.js': mixedWorker('fastest')});
-  const {resources} = await s.manifest();
+  const s = await site({ ...files, '/sw.js': mixedWorker('fastest') });
+  const { resources } = await s.manifest();
   const [first, second] = await Promise.all([chromium(), chromium()]);
   await first.visit(s.url);
   assert.equal((await first.fetch(url)).sha256, sha256(files[url]));
@@ -174,14 +178,18 @@ test('fastest, with middlewares of the site\'s own: whoever has it first answers
 
   // The origin does not answer until the peers have: it cannot be the faster one.
   let release = () => {};
-  const released = new Promise((resolve) => release = () => resolve(undefined));
+  const released = new Promise((resolve) => (release = () => resolve(undefined)));
   t.after(() => release());
-  for (const path of [url, '/static/mine.bin']) s.origin.rule(path, {before: () => released});
+  for (const path of [url, '/static/mine.bin']) s.origin.rule(path, { before: () => released });
   const far = await second.fetch(url);
   assert.equal(far.error, null);
   assert.equal(far.sha256, sha256(files[url]));
   assert.ok((await second.sources(url)).fromPeers >= files[url].length);
-  assert.equal(s.origin.log(url).reduce((sum, {sent}) => sum + sent, 0), files[url].length, 'what the first one got');
+  assert.equal(
+    s.origin.log(url).reduce((sum, { sent }) => sum + sent, 0),
+    files[url].length,
+    'what the first one got',
+  );
   const log = await until('both puts', async () => {
     const all = await logOf(second, url);
     return all.filter((each) => each.includes('put')).length === 2 && all;
@@ -201,27 +209,30 @@ test('fastest, with middlewares of the site\'s own: whoever has it first answers
 });
 
 test('two tabs of one browser: one announces, the other takes over, and neither is introduced to the other', async (t) => {
-  const {site, chromium} = scene(t);
-  const files = {[url]: randomBytes('tabs', 1_500_000), '/static/later.bin': randomBytes('later', 1_000_000)};
+  const { site, chromium } = scene(t);
+  const files = { [url]: randomBytes('tabs', 1_500_000), '/static/later.bin': randomBytes('later', 1_000_000) };
   const s = await site(files);
-  const {resources} = await s.manifest();
+  const { resources } = await s.manifest();
   const root = resources[url].root;
-  const announcing = () => new Set(s.origin.signals
-    .filter(({from, message}) => from === 'client' && message.type === 'have' && message.add?.length > 0)
-    .map(({socket}) => socket));
+  const announcing = () =>
+    new Set(
+      s.origin.signals
+        .filter(({ from, message }) => from === 'client' && message.type === 'have' && message.add?.length > 0)
+        .map(({ socket }) => socket),
+    );
   const [browser, other] = await Promise.all([chromium(), chromium()]);
   await browser.visit(s.url);
   await browser.fetch(url);
   await s.origin.untilShared(root);
   const tab = await browser.newTab();
-  await browser.visit(s.url, {page: tab});
+  await browser.visit(s.url, { page: tab });
   // What the second tab fetches is announced by the first.
-  await browser.fetch('/static/later.bin', {page: tab});
+  await browser.fetch('/static/later.bin', { page: tab });
   await s.origin.untilShared(resources['/static/later.bin'].root);
   assert.equal(announcing().size, 1, 'one of the two announces');
   const locks = await browser.run(async () => {
-    const {held, pending} = await navigator.locks.query();
-    return [held, pending].map((list) => list.filter(({name}) => name === 'peer-cdn').length);
+    const { held, pending } = await navigator.locks.query();
+    return [held, pending].map((list) => list.filter(({ name }) => name === 'peer-cdn').length);
   });
   assert.deepEqual(locks, [1, 1]);
 
@@ -247,30 +258,31 @@ test('two tabs of one browser: one announces, the other takes over, and neither 
 
   // A tab of a browser that has lost its store asks for what its own other tab still offers.
   const again = await browser.newTab();
-  await browser.visit(s.url, {page: again});
+  await browser.visit(s.url, { page: again });
   await again.evaluate(async () => {
     for (const name of await caches.keys()) await caches.delete(name);
   });
-  assert.equal((await browser.fetch('/static/later.bin', {page: again})).sha256, sha256(files['/static/later.bin']));
+  assert.equal((await browser.fetch('/static/later.bin', { page: again })).sha256, sha256(files['/static/later.bin']));
 
   // The log of the coordinator: who is which browser, and who was introduced to whom.
   const browsers = new Map();
   const numbers = new Map();
-  for (const {socket, message} of s.origin.signals) {
+  for (const { socket, message } of s.origin.signals) {
     if (message.type === 'hello') browsers.set(socket, message.browser);
     if (message.type === 'welcome') numbers.set(message.peer, socket);
   }
   assert.equal(browsers.size, 5);
   assert.equal(new Set(browsers.values()).size, 3, 'tabs of one browser give the same id');
-  const pairs = s.origin.signals.filter(({from, message}) => from === 'server' && message.type === 'introduce')
-                    .map(({socket, message}) => [socket, numbers.get(message.peer)]);
+  const pairs = s.origin.signals
+    .filter(({ from, message }) => from === 'server' && message.type === 'introduce')
+    .map(({ socket, message }) => [socket, numbers.get(message.peer)]);
   assert.ok(pairs.length > 0);
   for (const [one, two] of pairs) assert.notEqual(browsers.get(one), browsers.get(two), `${one} and ${two}`);
 });
 
 test('"disabled" in the manifest: no sharing and the site works; and on again, with what was held', async (t) => {
-  const {site, chromium} = scene(t);
-  const files = {[url]: randomBytes('disabled', 1_500_000), '/static/more.bin': randomBytes('more', 700_000)};
+  const { site, chromium } = scene(t);
+  const files = { [url]: randomBytes('disabled', 1_500_000), '/static/more.bin': randomBytes('more', 700_000) };
   const s = await site(files);
   const manifest = await s.manifest();
   const root = manifest.resources[url].root;
@@ -280,12 +292,12 @@ test('"disabled" in the manifest: no sharing and the site works; and on again, w
   await s.origin.untilShared(root);
   await second.visit(s.url);
 
-  const enable = s.origin.rule('/peer-cdn.json', {body: JSON.stringify({...manifest, disabled: true})});
+  const enable = s.origin.rule('/peer-cdn.json', { body: JSON.stringify({ ...manifest, disabled: true }) });
   for (const visitor of [first, second]) {
-    await visitor.visit(`${s.url}/?off`, {ready: 'settled'});
+    await visitor.visit(`${s.url}/?off`, { ready: 'settled' });
     await until('the worker has read the switch', async () => {
       await visitor.forget();
-      const got = await visitor.fetch(url, {init: {cache: 'no-cache'}});
+      const got = await visitor.fetch(url, { init: { cache: 'no-cache' } });
       assert.equal(got.sha256, sha256(files[url]));
       return (await visitor.transfers(url)).length === 0;
     });
@@ -293,23 +305,26 @@ test('"disabled" in the manifest: no sharing and the site works; and on again, w
   s.origin.reset();
   for (const visitor of [first, second]) {
     for (const [path, bytes] of Object.entries(files)) {
-      const got = await visitor.fetch(path, {init: {cache: 'reload'}});
+      const got = await visitor.fetch(path, { init: { cache: 'reload' } });
       assert.equal(got.error, null);
       assert.equal(got.status, 200);
       assert.equal(got.sha256, sha256(bytes));
       assert.deepEqual(await visitor.transfers(path), [], 'not ours');
     }
-    const {peers, sent, received} = await visitor.run(() => window.peerCdn.stats);
-    assert.deepEqual({peers, sent, received}, {peers: 0, sent: 0, received: 0});
+    const { peers, sent, received } = await visitor.run(() => window.peerCdn.stats);
+    assert.deepEqual({ peers, sent, received }, { peers: 0, sent: 0, received: 0 });
   }
   for (const [path, bytes] of Object.entries(files)) assert.equal(s.origin.sent(path), 2 * bytes.length);
   assert.deepEqual([...s.origin.offered], []);
-  assert.deepEqual(s.origin.signals.filter(({message}) => ['ask', 'introduce'].includes(message.type)), []);
+  assert.deepEqual(
+    s.origin.signals.filter(({ message }) => ['ask', 'introduce'].includes(message.type)),
+    [],
+  );
 
   enable();
-  await first.visit(`${s.url}/?on`, {ready: 'settled'});
+  await first.visit(`${s.url}/?on`, { ready: 'settled' });
   await s.origin.untilShared(root);
-  await second.visit(`${s.url}/?on`, {ready: 'settled'});
+  await second.visit(`${s.url}/?on`, { ready: 'settled' });
   await s.origin.untilIntroducible(root);
   await until('the worker has read the switch', async () => {
     await second.fetch('/static/more.bin');

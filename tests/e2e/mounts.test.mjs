@@ -1,10 +1,10 @@
 // A page that starts more than once: components that mount twice, two bundles, and a worker that is late.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
 const bundle = new URL('../../dist/index.js', import.meta.url);
@@ -23,12 +23,11 @@ document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + pe
 `;
 
 /** The sockets on which somebody has said hello to the coordinator. */
-const greetings = (origin) =>
-    origin.signals.filter(({from, message}) => from === 'client' && message.type === 'hello').length;
+const greetings = (origin) => origin.signals.filter(({ from, message }) => from === 'client' && message.type === 'hello').length;
 
 /** A site whose page starts as `body` says, and a file that one visitor, in a page that starts once, shares. */
 async function openShared(t, body) {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const bytes = randomBytes('mounts', 2_000_000);
   const s = await site({
     [url]: bytes,
@@ -42,11 +41,11 @@ async function openShared(t, body) {
   assert.equal((await first.fetch(url)).sha256, sha256(bytes));
   const root = await s.root(url);
   await s.origin.untilShared(root);
-  return {s, second, bytes, root};
+  return { s, second, bytes, root };
 }
 
 /** The file comes from the first visitor, each byte once. */
-async function checkShares({s, second, bytes, root}) {
+async function checkShares({ s, second, bytes, root }) {
   await s.origin.untilIntroducible(root);
   s.origin.requests = [];
   const got = await s.origin.away(() => second.fetch(url));
@@ -60,7 +59,7 @@ async function checkShares({s, second, bytes, root}) {
 
 const mounts = [
   {
-    name: 'a component that is mounted, unmounted and mounted again, as in React\'s StrictMode,',
+    name: "a component that is mounted, unmounted and mounted again, as in React's StrictMode,",
     body: `const mounting = start(options);
 mounting.then((plugin) => plugin.close());
 window.peerCdn = await start(options);
@@ -86,7 +85,7 @@ window.peerCdn = await start(options);`,
   },
 ];
 
-for (const {name, body} of mounts) {
+for (const { name, body } of mounts) {
   test(`${name} gets from peers what they have`, async (t) => {
     const shared = await openShared(t, body);
     await shared.second.visit(shared.s.url);
@@ -96,20 +95,27 @@ for (const {name, body} of mounts) {
 }
 
 test('two bundles in one page, each with a copy of the package, are one visitor, and get every byte once', async (t) => {
-  const shared = await openShared(t, `const [one, two] = await Promise.all([start(options), startOther(options)].map(
+  const shared = await openShared(
+    t,
+    `const [one, two] = await Promise.all([start(options), startOther(options)].map(
   async (starting) => listen(await starting)));
 window.transfers = [[], []];
 [one, two].forEach((each, i) => each.addEventListener('transfer', ({ detail }) => detail.done && transfers[i].push(detail.url)));
 window.others = [one];
-window.peerCdn = two;`);
-  const {s, second} = shared;
+window.peerCdn = two;`,
+  );
+  const { s, second } = shared;
   const before = greetings(s.origin);
   await second.visit(s.url);
   assert.ok(await second.run(() => window.others[0].active));
   await checkShares(shared);
   assert.equal(greetings(s.origin) - before, 1, 'one socket a page');
-  assert.deepEqual(await until('both hear of the transfer', () => second.run(() =>
-    window.transfers.every(({length}) => length > 0) && window.transfers.map(({length}) => length))), [1, 1]);
+  assert.deepEqual(
+    await until('both hear of the transfer', () =>
+      second.run(() => window.transfers.every(({ length }) => length > 0) && window.transfers.map(({ length }) => length)),
+    ),
+    [1, 1],
+  );
   // The bundle that brought the engine goes; the other one stays.
   await second.run(() => window.others[0].close());
   assert.equal(await second.run(() => window.peerCdn.active), true);
@@ -139,12 +145,12 @@ navigator.serviceWorker.addEventListener('message', (event) => {
 
 test('a worker whose script is late: start() resolves without it, and sharing begins when it is there', async (t) => {
   const shared = await openShared(t, 'window.peerCdn = await start(options);');
-  const {s, second} = shared;
+  const { s, second } = shared;
   let release = () => {};
-  const released = new Promise((resolve) => release = () => resolve(undefined));
+  const released = new Promise((resolve) => (release = () => resolve(undefined)));
   t.after(() => release());
-  s.origin.rule('/sw.js', {before: () => released});
-  await second.visit(s.url, {ready: 'settled'});
+  s.origin.rule('/sw.js', { before: () => released });
+  await second.visit(s.url, { ready: 'settled' });
   assert.equal(await second.run(() => document.documentElement.dataset.state), 'off: no-worker');
   release();
   await until('the worker is there, and with it sharing', () => second.run(() => window.peerCdn.active));
@@ -153,11 +159,14 @@ test('a worker whose script is late: start() resolves without it, and sharing be
 });
 
 test('a worker whose install event does not end: start() resolves without it, and sharing begins when it does', async (t) => {
-  const shared = await openShared(t, 'window.peerCdn = await start({ worker: \'/slow.js\' });');
-  const {s, second} = shared;
-  s.write('/slow.js', `importScripts('/sw.js');
-addEventListener('install', (event) => event.waitUntil(new Promise((resolve) => addEventListener('message', resolve))));`);
-  await second.visit(s.url, {ready: 'settled'});
+  const shared = await openShared(t, "window.peerCdn = await start({ worker: '/slow.js' });");
+  const { s, second } = shared;
+  s.write(
+    '/slow.js',
+    `importScripts('/sw.js');
+addEventListener('install', (event) => event.waitUntil(new Promise((resolve) => addEventListener('message', resolve))));`,
+  );
+  await second.visit(s.url, { ready: 'settled' });
   assert.equal(await second.run(() => document.documentElement.dataset.state), 'off: no-worker');
   await second.run(async () => (await navigator.serviceWorker.getRegistration()).installing.postMessage('go on'));
   await until('the worker is there, and with it sharing', () => second.run(() => window.peerCdn.active));
@@ -166,11 +175,11 @@ addEventListener('install', (event) => event.waitUntil(new Promise((resolve) => 
 
 test('a forced reload: the page is without its worker, knows it, and the next reload shares', async (t) => {
   const shared = await openShared(t, 'window.peerCdn = await start(options);');
-  const {s, second} = shared;
+  const { s, second } = shared;
   await second.visit(s.url);
   const session = await second.context.newCDPSession(second.page);
   const loaded = second.page.waitForEvent('load');
-  await session.send('Page.reload', {ignoreCache: true});
+  await session.send('Page.reload', { ignoreCache: true });
   await loaded;
   const state = () => second.run(() => document.documentElement.dataset.state);
   assert.equal(await until('start() resolves', state), 'off: no-worker');

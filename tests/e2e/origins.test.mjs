@@ -1,33 +1,37 @@
 // Origins and workers as sites have them, in a real browser: what the page gets is what it would get without us, or better.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {documentedWorker, randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { documentedWorker, randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
 const small = '/static/small.bin';
 const large = '/static/large.bin';
-const files = {[small]: randomBytes('small', 7000), [large]: randomBytes('large', 5_000_000)};
+const files = { [small]: randomBytes('small', 7000), [large]: randomBytes('large', 5_000_000) };
 
 /** A server's answer to a range, as many a tutorial on video has it: at most so many bytes at once. */
 const MOST = 1_000_000;
 
 /** Codes of the `error` events that the page's start() tells. */
-const errorsOf = (visitor) => visitor.run(() => window.told ??= (() => {
-  const told = [];
-  window.peerCdn.addEventListener('error', ({detail}) => told.push(detail));
-  return told;
-})());
+const errorsOf = (visitor) =>
+  visitor.run(
+    () =>
+      (window.told ??= (() => {
+        const told = [];
+        window.peerCdn.addEventListener('error', ({ detail }) => told.push(detail));
+        return told;
+      })()),
+  );
 
-test('a file that has grown behind a stale manifest comes whole, and is the browser\'s own request from then on', async (t) => {
-  const {site, chromium} = scene(t);
+test("a file that has grown behind a stale manifest comes whole, and is the browser's own request from then on", async (t) => {
+  const { site, chromium } = scene(t);
   const s = await site(files);
   const visitor = await chromium();
   await visitor.visit(s.url);
   await errorsOf(visitor);
   for (const [url, body] of Object.entries(files)) {
     const grown = Buffer.concat([body, Buffer.from('one more line\n')]);
-    s.origin.rule(url, {body: grown});
+    s.origin.rule(url, { body: grown });
     for (let turn = 0; turn < 2; turn++) {
       const got = await visitor.fetch(url);
       assert.equal(got.error, null);
@@ -39,16 +43,21 @@ test('a file that has grown behind a stale manifest comes whole, and is the brow
     const now = await errorsOf(visitor);
     return now.length >= 2 && now;
   });
-  assert.deepEqual(told.map(({code, url}) => [code, new URL(url).pathname]),
-      [['origin-changed', small], ['origin-changed', large]]);
+  assert.deepEqual(
+    told.map(({ code, url }) => [code, new URL(url).pathname]),
+    [
+      ['origin-changed', small],
+      ['origin-changed', large],
+    ],
+  );
 });
 
 test('429 reaches the page with all that came with it, in one request', async (t) => {
-  const {site, chromium} = scene(t);
-  const s = await site({...files, '/sw.js': documentedWorker()});
+  const { site, chromium } = scene(t);
+  const s = await site({ ...files, '/sw.js': documentedWorker() });
   const visitor = await chromium();
   await visitor.visit(s.url);
-  s.origin.rule(/^\/static\//, {status: 429, headers: {'retry-after': '7'}, body: 'come back later'});
+  s.origin.rule(/^\/static\//, { status: 429, headers: { 'retry-after': '7' }, body: 'come back later' });
   for (const url of [small, large]) {
     const before = s.origin.log(url).length;
     const got = await visitor.run(async (path) => {
@@ -61,23 +70,25 @@ test('429 reaches the page with all that came with it, in one request', async (t
 });
 
 test('a server that sends less than it was asked for: a range of a listed file is what it is without us', async (t) => {
-  const {site, chromium} = scene(t);
-  const s = await site(files, {serve: {
-    wrap: (handle) => (request, response) => {
-      const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
-      if (range) {
-        const last = Math.min(range[2] ? +range[2] : Infinity, +range[1] + MOST - 1);
-        request.headers.range = `bytes=${range[1]}-${last}`;
-      }
-      handle(request, response);
+  const { site, chromium } = scene(t);
+  const s = await site(files, {
+    serve: {
+      wrap: (handle) => (request, response) => {
+        const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+        if (range) {
+          const last = Math.min(range[2] ? +range[2] : Infinity, +range[1] + MOST - 1);
+          request.headers.range = `bytes=${range[1]}-${last}`;
+        }
+        handle(request, response);
+      },
     },
-  }});
+  });
   const visitor = await chromium();
   await visitor.visit(s.url);
   const got = await visitor.fetch(large);
   assert.deepEqual([got.error, got.status, got.sha256], [null, 200, sha256(files[large])]);
   const part = await visitor.run(async (path) => {
-    const response = await fetch(path, {headers: {range: 'bytes=2000000-'}});
+    const response = await fetch(path, { headers: { range: 'bytes=2000000-' } });
     return [response.status, (await response.arrayBuffer()).byteLength];
   }, large);
   assert.deepEqual(part, [206, 3_000_000]);
@@ -95,9 +106,12 @@ addEventListener('fetch', (event) => event.respondWith((async () =>
 `;
 
 test('an app that is precached behind us runs offline, also in a worker that has just started', async (t) => {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const s = await site({
-    ...files, '/sw.js': precaching, '/static/app.js': 'window.app = 1;', '/static/app.css': ':root { --app: 1; }',
+    ...files,
+    '/sw.js': precaching,
+    '/static/app.js': 'window.app = 1;',
+    '/static/app.css': ':root { --app: 1; }',
     '/static/keyed.js': 'window.keyed = 1;',
     '/index.html': `<!doctype html><link rel="icon" href="data:,"><link rel="stylesheet" href="/static/app.css">
 <script src="/static/app.js"></script><script type="module" src="/page.js"></script>`,
@@ -106,9 +120,10 @@ test('an app that is precached behind us runs offline, also in a worker that has
   await visitor.visit(s.url);
   s.origin.goDown();
   const seen = async () => {
-    await visitor.visit(s.url, {ready: false});
-    return until('the app runs', () => visitor.run(() => window.app === 1 &&
-      getComputedStyle(document.documentElement).getPropertyValue('--app').trim() === '1'));
+    await visitor.visit(s.url, { ready: false });
+    return until('the app runs', () =>
+      visitor.run(() => window.app === 1 && getComputedStyle(document.documentElement).getPropertyValue('--app').trim() === '1'),
+    );
   };
   assert.ok(await seen());
   await visitor.stopWorkers();
@@ -119,18 +134,23 @@ test('an app that is precached behind us runs offline, also in a worker that has
 });
 
 test('a script that is listed under a type of no script runs', async (t) => {
-  const {site, chromium} = scene(t);
-  const s = await site({...files, '/static/app.dat': 'window.dat = (window.dat ?? 0) + 1;'}, {serve: {include: ['*.dat']}});
-  s.origin.rule('/static/app.dat', {headers: {'content-type': 'text/javascript'}});
+  const { site, chromium } = scene(t);
+  const s = await site({ ...files, '/static/app.dat': 'window.dat = (window.dat ?? 0) + 1;' }, { serve: { include: ['*.dat'] } });
+  s.origin.rule('/static/app.dat', { headers: { 'content-type': 'text/javascript' } });
   const visitor = await chromium();
   await visitor.visit(s.url);
   assert.equal((await s.manifest()).resources['/static/app.dat'].type, 'application/octet-stream');
-  const load = (type) => visitor.run((kind) => new Promise((resolve) => {
-    const script = Object.assign(document.createElement('script'), {type: kind, src: '/static/app.dat'});
-    script.onload = () => resolve('loaded');
-    script.onerror = () => resolve('blocked');
-    document.head.append(script);
-  }), type);
+  const load = (type) =>
+    visitor.run(
+      (kind) =>
+        new Promise((resolve) => {
+          const script = Object.assign(document.createElement('script'), { type: kind, src: '/static/app.dat' });
+          script.onload = () => resolve('loaded');
+          script.onerror = () => resolve('blocked');
+          document.head.append(script);
+        }),
+      type,
+    );
   assert.equal(await load('module'), 'loaded');
   assert.equal(await load(''), 'loaded');
   const headers = await visitor.run(async () => [...(await fetch('/static/app.dat')).headers.keys()]);

@@ -1,14 +1,17 @@
 // Connections between pages: made before they are needed, used again, and kept through what networks do.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {Relay, relayFlags} from '../bench/relay.mjs';
-import {randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { Relay, relayFlags } from '../bench/relay.mjs';
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
 const [film, song, book] = ['/static/film.bin', '/static/song.bin', '/static/book.bin'];
-const files = {[film]: randomBytes('film', 12_000_001), [song]: randomBytes('song', 3_000_001),
-  [book]: randomBytes('book', 1_200_000)};
+const files = {
+  [film]: randomBytes('film', 12_000_001),
+  [song]: randomBytes('song', 3_000_001),
+  [book]: randomBytes('book', 1_200_000),
+};
 
 /** Runs in the page before its scripts: keeps every connection that it makes, weakly. */
 function keepConnections() {
@@ -22,10 +25,10 @@ function keepConnections() {
   };
 }
 
-const options = {init: keepConnections};
+const options = { init: keepConnections };
 const made = (visitor) => visitor.run(() => globalThis.made.length);
 const open = (visitor) => visitor.run(() => window.peerCdn.stats.peers);
-const untilOpen = (visitor, count = 1) => until(`${count} pair(s) are open`, async () => await open(visitor) === count);
+const untilOpen = (visitor, count = 1) => until(`${count} pair(s) are open`, async () => (await open(visitor)) === count);
 const same = async (visitor, url) => {
   const got = await visitor.fetch(url);
   assert.equal(got.error, null);
@@ -33,43 +36,45 @@ const same = async (visitor, url) => {
 };
 
 /** A visitor that has some of the files and shares them, and one that has only opened the page. */
-async function two(t, {flags = [], before, urls = [film]} = {}) {
-  const {site, chromium, keep} = scene(t);
+async function two(t, { flags = [], before, urls = [film] } = {}) {
+  const { site, chromium, keep } = scene(t);
   const s = await site(files);
   await before?.(s, keep);
-  const [first, second] = [await chromium({...options, flags}), await chromium({...options, flags})];
+  const [first, second] = [await chromium({ ...options, flags }), await chromium({ ...options, flags })];
   await first.visit(s.url);
   for (const url of urls) {
     await first.fetch(url);
     await s.origin.untilShared(await s.root(url));
   }
   await second.visit(s.url);
-  return {s, first, second, chromium};
+  return { s, first, second, chromium };
 }
 
 test('a page that was only opened has a pair, and its first fetch needs no other', async (t) => {
-  const {s, first, second} = await two(t);
+  const { s, first, second } = await two(t);
   await untilOpen(second);
   const began = await made(second);
   s.origin.recede();
   await same(second, film);
-  const {fromPeers} = await second.sources(film);
+  const { fromPeers } = await second.sources(film);
   assert.equal(fromPeers, files[film].length);
   assert.equal(await made(second), began);
   assert.equal(await made(first), 1);
 });
 
 test('a hidden page, and one that is to save data, make no pair of their own accord', async (t) => {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const s = await site(files);
   const first = await chromium(options);
   await first.visit(s.url);
   await first.fetch(film);
   await s.origin.untilShared(await s.root(film));
-  const thrifty = await chromium({init: () => {
-    Object.defineProperty(NetworkInformation.prototype, 'saveData', {get: () => true});
-  }});
-  const hidden = await chromium({init: () => Object.defineProperty(Document.prototype, 'hidden', {get: () => true})});
+  const thrifty = await chromium({
+    init: () => {
+      Object.defineProperty(NetworkInformation.prototype, 'saveData', { get: () => true });
+    },
+  });
+  const hidden = await chromium({ init: () => Object.defineProperty(Document.prototype, 'hidden', { get: () => true }) });
   for (const visitor of [thrifty, hidden]) await visitor.visit(s.url);
   const eager = await chromium(options);
   await eager.visit(s.url);
@@ -78,11 +83,11 @@ test('a hidden page, and one that is to save data, make no pair of their own acc
 });
 
 test('a coordinator that restarts: pairs serve on, asks work again, and no pair is made twice', async (t) => {
-  const {s, first, second} = await two(t, {urls: [film, song, book]});
+  const { s, first, second } = await two(t, { urls: [film, song, book] });
   await untilOpen(second);
   // The server of the site's lists goes away with the coordinator: this one is kept from a first piece on.
-  await second.fetch(song, {init: {headers: {range: 'bytes=0-99'}}});
-  const {root, pieceBytes} = (await s.manifest()).resources[song];
+  await second.fetch(song, { init: { headers: { range: 'bytes=0-99' } } });
+  const { root, pieceBytes } = (await s.manifest()).resources[song];
   await until('its list is kept', async () => (await second.stored()).includes(`/peer-cdn/digests/${root}`));
   await second.sources(song);
   await second.forget();
@@ -90,31 +95,36 @@ test('a coordinator that restarts: pairs serve on, asks work again, and no pair 
   s.origin.recede();
   const restarting = s.restart();
   await same(second, song);
-  const {fromPeers, fromOrigin} = await second.sources(song);
+  const { fromPeers, fromOrigin } = await second.sources(song);
   assert.ok(fromPeers >= files[song].length - pieceBytes, 'the pair serves without a coordinator');
   assert.equal(fromOrigin, 0);
   await restarting;
-  await until('both are back', () => s.origin.signals.filter(
-      ({from, message}) => from === 'server' && message.type === 'resume').length === 2);
+  await until(
+    'both are back',
+    () => s.origin.signals.filter(({ from, message }) => from === 'server' && message.type === 'resume').length === 2,
+  );
   await s.origin.untilTold(await s.root(book));
   s.origin.requests = [];
   await same(second, book);
   assert.equal(s.origin.sent(book), 0);
   assert.deepEqual([await made(first), await made(second)], [1, 1]);
-  assert.ok(!s.origin.signals.some(({message}) => message.type === 'introduce'), 'they know each other');
+  assert.ok(!s.origin.signals.some(({ message }) => message.type === 'introduce'), 'they know each other');
 });
 
 /** The second one is fetching from the first, who serves 3 MB/s over the relay, when every path is cut. The origin's
  *  signals are those since: a fetch that takes its time ends after ICE was started again. */
 async function cutInTheMiddle(t) {
   let relay;
-  const all = await two(t, {flags: relayFlags, before: async (s, keep) => {
-    relay = await keep(Relay.start());
-    s.origin.rewrite = (message) => relay.message(message);
-  }});
+  const all = await two(t, {
+    flags: relayFlags,
+    before: async (s, keep) => {
+      relay = await keep(Relay.start());
+      s.origin.rewrite = (message) => relay.message(message);
+    },
+  });
   await untilOpen(all.second);
   await all.first.run(() => {
-    window.peerCdn.upload = {bytesPerSecond: 3_000_000};
+    window.peerCdn.upload = { bytesPerSecond: 3_000_000 };
   });
   const comeBack = all.s.origin.recede();
   const fetching = all.second.fetch(film);
@@ -125,11 +135,11 @@ async function cutInTheMiddle(t) {
   all.s.origin.signals = [];
   relay.cut();
   comeBack();
-  return {...all, fetching};
+  return { ...all, fetching };
 }
 
 test('the path is cut and the network says so: the same fetch goes on over the same connection', async (t) => {
-  const {s, first, second, fetching} = await cutInTheMiddle(t);
+  const { s, first, second, fetching } = await cutInTheMiddle(t);
   // The origin goes on meanwhile, but must not be done before there is another path.
   s.origin.pace(500_000);
   await second.run(() => {
@@ -145,13 +155,14 @@ test('the path is cut and the network says so: the same fetch goes on over the s
 });
 
 test('the path is cut and nobody says so: the fetch completes, and the connection finds another path', async (t) => {
-  const {s, first, second, fetching} = await cutInTheMiddle(t);
+  const { s, first, second, fetching } = await cutInTheMiddle(t);
   const got = await fetching;
   assert.equal(got.error, null);
   assert.equal(got.sha256, sha256(files[film]));
-  await until('ICE was started again', () => s.origin.signals.some(({message}) => message.description?.type === 'answer'));
-  await until('the connection is there again', () => second.run(
-      () => globalThis.made[0].deref()?.connectionState === 'connected'));
+  await until('ICE was started again', () => s.origin.signals.some(({ message }) => message.description?.type === 'answer'));
+  await until('the connection is there again', () =>
+    second.run(() => globalThis.made[0].deref()?.connectionState === 'connected'),
+  );
   assert.deepEqual([await open(first), await open(second)], [1, 1]);
   const comesFromFirst = async (url) => {
     await first.fetch(url);
@@ -162,6 +173,6 @@ test('the path is cut and nobody says so: the fetch completes, and the connectio
     return (await second.sources(url)).fromPeers === files[url].length;
   };
   // Who was silent for long is not asked again at once (limits::peer_stall_pause).
-  assert.ok(await comesFromFirst(song) || await comesFromFirst(book), 'the pair serves again');
+  assert.ok((await comesFromFirst(song)) || (await comesFromFirst(book)), 'the pair serves again');
   assert.deepEqual([await made(first), await made(second)], [1, 1]);
 });

@@ -1,10 +1,10 @@
 // Routes of another make than the documented one: everything at once, and a site's own middlewares. What loses or is
 // not read must not stay open.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
 
@@ -23,7 +23,7 @@ cdn.register();
 const listen = () => {
   window.open_ = -1;
   window.lengths = [];
-  new BroadcastChannel('peer-cdn').addEventListener('message', ({data}) => {
+  new BroadcastChannel('peer-cdn').addEventListener('message', ({ data }) => {
     if (data.type === 'busy') window.open_ = data.open;
     if (data.type === 'put') window.lengths.push(data.bytes);
   });
@@ -31,10 +31,10 @@ const listen = () => {
 const untilIdle = (visitor) => until('nothing is open', () => visitor.run(() => window.open_ === 0));
 
 test('all at once: when the store wins, the origin is not asked for the whole file', async (t) => {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const bytes = randomBytes('fastest', 8_000_000);
-  const route = 'cdn.GET(\'/static\', strategies.fastest, cache.getMiddleware, network.getMiddleware);';
-  const s = await site({[url]: bytes, '/sw.js': workerOf(route)});
+  const route = "cdn.GET('/static', strategies.fastest, cache.getMiddleware, network.getMiddleware);";
+  const s = await site({ [url]: bytes, '/sw.js': workerOf(route) });
   const visitor = await chromium();
   await visitor.visit(s.url);
   await visitor.run(listen);
@@ -50,8 +50,8 @@ test('all at once: when the store wins, the origin is not asked for the whole fi
   assert.ok(s.origin.sent(url) < 4_000_000);
 });
 
-test('a middleware\'s put gets the whole answer; one that does not read it keeps nothing open', async (t) => {
-  const {site, chromium} = scene(t);
+test("a middleware's put gets the whole answer; one that does not read it keeps nothing open", async (t) => {
+  const { site, chromium } = scene(t);
   const bytes = randomBytes('put', 3_000_000);
   const route = `
 const channel = new BroadcastChannel('peer-cdn');
@@ -62,15 +62,17 @@ const late = () => ({ get: () => null, put: (response) => {
   caches.open('mine').then((cache) => cache.put('/mine', response));
 } });
 cdn.GET('/static', strategies.ordered, reads, ignores, late, cache.getMiddleware, network.getMiddleware);`;
-  const s = await site({[url]: bytes, '/sw.js': workerOf(route)});
+  const s = await site({ [url]: bytes, '/sw.js': workerOf(route) });
   const visitor = await chromium();
   await visitor.visit(s.url);
   await visitor.run(listen);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
-  await until('a put that returns no promise has stored all of it', () => visitor.run(async (size) => {
-    const response = await (await caches.open('mine')).match('/mine');
-    return response ? (await response.arrayBuffer()).byteLength === size : false;
-  }, bytes.length));
+  await until('a put that returns no promise has stored all of it', () =>
+    visitor.run(async (size) => {
+      const response = await (await caches.open('mine')).match('/mine');
+      return response ? (await response.arrayBuffer()).byteLength === size : false;
+    }, bytes.length),
+  );
   await until('the put has read all of it', () => visitor.run((size) => window.lengths.includes(size), bytes.length));
   await untilIdle(visitor);
 });

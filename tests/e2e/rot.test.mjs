@@ -1,15 +1,15 @@
 // A store whose bytes went bad: what it gives is digested, so that no page sees them, and the run is forgotten.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
-test('wrong and short runs of the store are replaced by the origin\'s, in the middle of a body', async (t) => {
-  const {site, chromium} = scene(t);
+test("wrong and short runs of the store are replaced by the origin's, in the middle of a body", async (t) => {
+  const { site, chromium } = scene(t);
   const url = '/static/data.bin';
   const bytes = randomBytes('rot', 5_000_000);
-  const s = await site({[url]: bytes});
+  const s = await site({ [url]: bytes });
   const visitor = await chromium();
   await visitor.visit(s.url);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
@@ -20,7 +20,7 @@ test('wrong and short runs of the store are replaced by the origin\'s, in the mi
       const good = new Uint8Array(await (await cache.match(request)).arrayBuffer());
       await cache.put(request, new Response(change(good)));
     };
-    await spoil(runs[1], (good) => (good[70_000] ^= 1, good));
+    await spoil(runs[1], (good) => ((good[70_000] ^= 1), good));
     await spoil(runs[3], (good) => good.subarray(0, 100_000));
     return runs.length;
   });
@@ -38,10 +38,10 @@ test('wrong and short runs of the store are replaced by the origin\'s, in the mi
 });
 
 test('a run that the browser took away behind the worker is asked of peers with all the rest', async (t) => {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const url = '/static/data.bin';
   const bytes = randomBytes('taken away', 5_000_000);
-  const s = await site({[url]: bytes});
+  const s = await site({ [url]: bytes });
   const [first, second] = [await chromium(), await chromium()];
   await first.visit(s.url);
   await first.fetch(url);
@@ -49,16 +49,17 @@ test('a run that the browser took away behind the worker is asked of peers with 
   await second.visit(s.url);
   await s.origin.untilIntroducible(await s.root(url));
   const head = await second.run(async (file) => {
-    const response = await fetch(file, {headers: {range: 'bytes=0-65535'}});
+    const response = await fetch(file, { headers: { range: 'bytes=0-65535' } });
     return (await response.arrayBuffer()).byteLength;
   }, url);
   assert.equal(head, 65536);
-  const isStored = () => second.run(async () => {
-    const cache = await caches.open((await caches.keys()).find((name) => name.startsWith('peer-cdn-v')));
-    const runs = (await cache.keys()).filter((request) => request.url.includes('/store/'));
-    for (const run of runs) await cache.delete(run);
-    return runs.length > 0;
-  });
+  const isStored = () =>
+    second.run(async () => {
+      const cache = await caches.open((await caches.keys()).find((name) => name.startsWith('peer-cdn-v')));
+      const runs = (await cache.keys()).filter((request) => request.url.includes('/store/'));
+      for (const run of runs) await cache.delete(run);
+      return runs.length > 0;
+    });
   await until('what it read was stored, and is taken away', isStored);
   s.origin.recede();
   const before = (await second.sources(url)).fromPeers;

@@ -1,9 +1,9 @@
 // The store within its quota: the oldest files leave it, whole, and everybody who shared them knows.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
+import { test } from 'node:test';
 
-import {documentedWorker, randomBytes, sha256, until} from './harness/index.mjs';
-import {scene} from './harness/scene.mjs';
+import { documentedWorker, randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
 
 const quotaBytes = 4_500_000;
 const workerWith = (bytes) => documentedWorker().replace('{ version: 1 }', `{ version: 1, quotaBytes: ${bytes} }`);
@@ -11,26 +11,27 @@ const worker = workerWith(quotaBytes);
 const urls = ['/static/1.bin', '/static/2.bin', '/static/3.bin'];
 
 /** Bytes in the store by root. */
-const stored = () => caches.open('peer-cdn-v1').then(async (cache) => {
-  const sizes = {};
-  for (const request of await cache.keys()) {
-    const root = /\/store\/([0-9a-f]{64})/.exec(request.url)?.[1];
-    if (root) sizes[root] = (sizes[root] ?? 0) + (await (await cache.match(request)).arrayBuffer()).byteLength;
-  }
-  return sizes;
-});
+const stored = () =>
+  caches.open('peer-cdn-v1').then(async (cache) => {
+    const sizes = {};
+    for (const request of await cache.keys()) {
+      const root = /\/store\/([0-9a-f]{64})/.exec(request.url)?.[1];
+      if (root) sizes[root] = (sizes[root] ?? 0) + (await (await cache.match(request)).arrayBuffer()).byteLength;
+    }
+    return sizes;
+  });
 
 const listenForDropped = () => {
   window.dropped = [];
-  new BroadcastChannel('peer-cdn').addEventListener('message', ({data}) => {
+  new BroadcastChannel('peer-cdn').addEventListener('message', ({ data }) => {
     if (data.type === 'dropped') window.dropped.push(data.root);
   });
 };
 
 test('three files of 2 MB under 4.5 MB: the oldest is dropped, and fetched again it is whole', async (t) => {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const files = Object.fromEntries(urls.map((url) => [url, randomBytes(url, 2_000_000)]));
-  const s = await site({...files, '/sw.js': worker});
+  const s = await site({ ...files, '/sw.js': worker });
   const roots = await Promise.all(urls.map((url) => s.root(url)));
   const visitor = await chromium();
   await visitor.visit(s.url);
@@ -40,7 +41,7 @@ test('three files of 2 MB under 4.5 MB: the oldest is dropped, and fetched again
     assert.equal(got.error, null);
     assert.equal(got.sha256, sha256(files[url]));
   }
-  const second = {[roots[1]]: 2_000_000, [roots[2]]: 2_000_000};
+  const second = { [roots[1]]: 2_000_000, [roots[2]]: 2_000_000 };
   await until('the oldest is gone', async () => JSON.stringify(await visitor.run(stored)) === JSON.stringify(second));
   assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
 
@@ -53,9 +54,9 @@ test('three files of 2 MB under 4.5 MB: the oldest is dropped, and fetched again
 });
 
 test('a file that is open is not dropped; one that is larger than the quota comes whole all the same', async (t) => {
-  const {site, chromium} = scene(t);
-  const files = {'/static/a.bin': randomBytes('a', 2_000_000), '/static/big.bin': randomBytes('big', 7_000_000)};
-  const s = await site({...files, '/sw.js': worker});
+  const { site, chromium } = scene(t);
+  const files = { '/static/a.bin': randomBytes('a', 2_000_000), '/static/big.bin': randomBytes('big', 7_000_000) };
+  const s = await site({ ...files, '/sw.js': worker });
   const [a, big] = [await s.root('/static/a.bin'), await s.root('/static/big.bin')];
   const visitor = await chromium();
   await visitor.visit(s.url);
@@ -71,39 +72,41 @@ test('a file that is open is not dropped; one that is larger than the quota come
 });
 
 test('a browser that gives less than the quota: the oldest goes, and the put that failed is done again', async (t) => {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const files = Object.fromEntries(urls.map((url) => [url, randomBytes(`full ${url}`, 2_000_000)]));
-  const s = await site({...files, '/sw.js': workerWith(1e9)});
+  const s = await site({ ...files, '/sw.js': workerWith(1e9) });
   const roots = await Promise.all(urls.map((url) => s.root(url)));
   const visitor = await chromium();
   await visitor.visit(s.url);
   await visitor.run(listenForDropped);
-  const {usage} = await visitor.run(() => navigator.storage.estimate());
+  const { usage } = await visitor.run(() => navigator.storage.estimate());
   const session = await visitor.context.newCDPSession(visitor.page);
-  await session.send('Storage.overrideQuotaForOrigin', {origin: s.origin.url, quotaSize: usage + 5_000_000});
+  await session.send('Storage.overrideQuotaForOrigin', { origin: s.origin.url, quotaSize: usage + 5_000_000 });
   for (const url of urls) {
     const got = await visitor.fetch(url);
     assert.equal(got.error, null);
     assert.equal(got.sha256, sha256(files[url]));
   }
-  const left = {[roots[1]]: 2_000_000, [roots[2]]: 2_000_000};
-  await until('the oldest is gone, the last is there', async () =>
-    JSON.stringify(await visitor.run(stored)) === JSON.stringify(left));
+  const left = { [roots[1]]: 2_000_000, [roots[2]]: 2_000_000 };
+  await until(
+    'the oldest is gone, the last is there',
+    async () => JSON.stringify(await visitor.run(stored)) === JSON.stringify(left),
+  );
   assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
 });
 
 test('a page that closes in the middle of a transfer keeps what it has verified', async (t) => {
-  const {site, chromium} = scene(t);
+  const { site, chromium } = scene(t);
   const url = '/static/film.bin';
   const bytes = randomBytes('film', 12_000_000);
-  const s = await site({[url]: bytes});
+  const s = await site({ [url]: bytes });
   const root = await s.root(url);
   const [first, second] = [await chromium(), await chromium()];
   await first.visit(s.url);
   await first.fetch(url);
   await s.origin.untilShared(root);
   await first.run(() => {
-    window.peerCdn.upload = {bytesPerSecond: 2_000_000};
+    window.peerCdn.upload = { bytesPerSecond: 2_000_000 };
   });
   await second.visit(s.url);
   await s.origin.untilIntroducible(root);

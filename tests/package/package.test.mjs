@@ -1,17 +1,17 @@
 // The package as npm makes it: what is inside, that its types say what its modules export, and that it can be used from
 // an empty folder. The browsers' half of that is in tests/e2e.
 import assert from 'node:assert/strict';
-import {mkdir, mkdtemp, readFile, rm, symlink, writeFile} from 'node:fs/promises';
-import {tmpdir} from 'node:os';
-import {join} from 'node:path';
-import {after, before, describe, test} from 'node:test';
-import {root, run} from '../../scripts/run.mjs';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { root, run } from '../../scripts/run.mjs';
 
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-const doors = {'peer-cdn': 'dist/index.js', 'peer-cdn/sw': 'dist/sw.mjs', 'peer-cdn/server': 'dist/server.js'};
+const doors = { 'peer-cdn': 'dist/index.js', 'peer-cdn/sw': 'dist/sw.mjs', 'peer-cdn/server': 'dist/server.js' };
 
 const npm = async (args, cwd = root) => {
-  const {code, output} = await run('npm', [...args, '--loglevel=error', '--no-audit', '--no-fund'], {cwd});
+  const { code, output } = await run('npm', [...args, '--loglevel=error', '--no-audit', '--no-fund'], { cwd });
   assert.equal(code, 0, output);
   return output;
 };
@@ -21,7 +21,15 @@ async function exportsOf(file) {
   const text = await readFile(join(root, file), 'utf8');
   const list = text.trimEnd().match(/export\s*\{([^}]*)\};?$/)?.[1];
   assert.ok(list, `${file} ends with its exports`);
-  return list.split(',').map((entry) => entry.trim().split(/\s+as\s+/).pop()).sort();
+  return list
+    .split(',')
+    .map((entry) =>
+      entry
+        .trim()
+        .split(/\s+as\s+/)
+        .pop(),
+    )
+    .sort();
 }
 
 describe('the package', () => {
@@ -37,20 +45,23 @@ describe('the package', () => {
     await writeFile(join(folder, 'user/package.json'), '{"name":"user","private":true,"type":"module"}');
     await npm(['install', '--prefer-offline', join(folder, packed.filename)], join(folder, 'user'));
   });
-  after(() => rm(folder, {recursive: true, force: true}));
+  after(() => rm(folder, { recursive: true, force: true }));
 
   test('every file that package.json names is inside', () => {
     const names = Object.values(manifest.exports)
-        .flatMap((entry) => typeof entry === 'string' ? [entry] : Object.values(entry))
-        .concat(Object.values(manifest.bin), manifest.types)
-        .map((path) => path.replace(/^\.\//, ''));
-    const inside = new Set(packed.files.map(({path}) => path));
+      .flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)))
+      .concat(Object.values(manifest.bin), manifest.types)
+      .map((path) => path.replace(/^\.\//, ''));
+    const inside = new Set(packed.files.map(({ path }) => path));
     for (const name of [...names, 'README.md', 'LICENSE', 'CHANGELOG.md']) assert.ok(inside.has(name), name);
   });
 
   test('nothing else is inside', () => {
     const built = /^dist\/([\w-]+\.(js|mjs|d\.ts)|types\/[\w/-]+\.d\.ts)$/;
-    const others = packed.files.map(({path}) => path).filter((path) => !built.test(path)).sort();
+    const others = packed.files
+      .map(({ path }) => path)
+      .filter((path) => !built.test(path))
+      .sort();
     assert.deepEqual(others, ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
   });
 
@@ -63,7 +74,7 @@ describe('the package', () => {
     }
   });
 
-  test('the browsers\' scripts need no eval, so that a CSP of wasm-unsafe-eval is enough', async () => {
+  test("the browsers' scripts need no eval, so that a CSP of wasm-unsafe-eval is enough", async () => {
     for (const file of ['dist/sw.js', 'dist/sw.mjs', 'dist/index.js']) {
       const text = await readFile(join(root, file), 'utf8');
       assert.doesNotMatch(text, /\beval\s*\(|new Function\s*\(/, file);
@@ -71,15 +82,18 @@ describe('the package', () => {
   });
 
   test('dist/server.js exports what it is said to export when it is imported', async () => {
-    const {code, output} = await run(process.execPath, ['--input-type=module', '-e',
-      'console.log(JSON.stringify(Object.keys(await import("peer-cdn/server")).sort()))'], {cwd: join(folder, 'user')});
+    const { code, output } = await run(
+      process.execPath,
+      ['--input-type=module', '-e', 'console.log(JSON.stringify(Object.keys(await import("peer-cdn/server")).sort()))'],
+      { cwd: join(folder, 'user') },
+    );
     assert.equal(code, 0, output);
     assert.deepEqual(JSON.parse(output), await exportsOf('dist/server.js'));
   });
 
   test('the command line runs from node_modules/.bin', async () => {
     const command = join(folder, 'user/node_modules/.bin/peer-cdn');
-    const {code, output} = await run(command, ['--help'], {cwd: join(folder, 'user')});
+    const { code, output } = await run(command, ['--help'], { cwd: join(folder, 'user') });
     assert.equal(code, 0, output);
     assert.match(output, /manifest/);
     assert.match(output, /serve/);
@@ -91,37 +105,49 @@ describe('the package', () => {
       // A record with a key for every export of the module, and for no other, compiles only if types and module agree.
       for (const [index, [name, file]] of Object.entries(doors).entries()) {
         const keys = (await exportsOf(file)).map((key) => `${key}: true`).join(', ');
-        await writeFile(join(user, `door${index}.ts`),
-            `import * as door from '${name}';\nexport const names: Record<keyof typeof door, true> = { ${keys} };\n`);
+        await writeFile(
+          join(user, `door${index}.ts`),
+          `import * as door from '${name}';\nexport const names: Record<keyof typeof door, true> = { ${keys} };\n`,
+        );
       }
-      await writeFile(join(user, 'use.ts'), [
-        'import { PeerPlugin, CachePlugin, start } from \'peer-cdn\';',
-        'import PeerCDN from \'peer-cdn/sw\';',
-        'import { attach } from \'peer-cdn/server\';',
-        'import { createServer } from \'node:http\';',
-        'const cdn = new PeerCDN();',
-        'const cache = new PeerCDN.CachePlugin({ version: 1 });',
-        'const network = new PeerCDN.NetworkPlugin();',
-        'cdn.GET(\'/static\', PeerCDN.strategies.ordered, cache.getMiddleware, network.getMiddleware);',
-        'cdn.register();',
-        'export const plugin: Promise<PeerPlugin> = start({ worker: \'/sw.js\' });',
-        'export const cacheName: string = CachePlugin.peerFetch + 1;',
-        'attach(createServer());',
-        '// @ts-expect-error: a path is text, which shows that the types are not all `any`',
-        'cdn.GET(42, PeerCDN.strategies.ordered);',
-      ].join('\n'));
+      await writeFile(
+        join(user, 'use.ts'),
+        [
+          "import { PeerPlugin, CachePlugin, start } from 'peer-cdn';",
+          "import PeerCDN from 'peer-cdn/sw';",
+          "import { attach } from 'peer-cdn/server';",
+          "import { createServer } from 'node:http';",
+          'const cdn = new PeerCDN();',
+          'const cache = new PeerCDN.CachePlugin({ version: 1 });',
+          'const network = new PeerCDN.NetworkPlugin();',
+          "cdn.GET('/static', PeerCDN.strategies.ordered, cache.getMiddleware, network.getMiddleware);",
+          'cdn.register();',
+          "export const plugin: Promise<PeerPlugin> = start({ worker: '/sw.js' });",
+          'export const cacheName: string = CachePlugin.peerFetch + 1;',
+          'attach(createServer());',
+          '// @ts-expect-error: a path is text, which shows that the types are not all `any`',
+          'cdn.GET(42, PeerCDN.strategies.ordered);',
+        ].join('\n'),
+      );
       const settings = {
-        strict: true, noEmit: true, target: 'es2022', skipLibCheck: false, types: ['node'],
-        lib: ['es2023', 'dom', 'dom.iterable'], moduleResolution,
+        strict: true,
+        noEmit: true,
+        target: 'es2022',
+        skipLibCheck: false,
+        types: ['node'],
+        lib: ['es2023', 'dom', 'dom.iterable'],
+        moduleResolution,
         module: moduleResolution === 'nodenext' ? 'nodenext' : 'esnext',
       };
-      await writeFile(join(user, 'tsconfig.json'), JSON.stringify({compilerOptions: settings, include: ['*.ts']}));
+      await writeFile(join(user, 'tsconfig.json'), JSON.stringify({ compilerOptions: settings, include: ['*.ts'] }));
       // Users of the server have @types/node; it is the one thing that the package's types lean on.
-      await mkdir(join(user, 'node_modules/@types'), {recursive: true});
+      await mkdir(join(user, 'node_modules/@types'), { recursive: true });
       for (const types of ['node', 'ws']) {
         await symlink(join(root, 'node_modules/@types', types), join(user, 'node_modules/@types', types)).catch(() => {});
       }
-      const {code, output} = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], {cwd: user});
+      const { code, output } = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], {
+        cwd: user,
+      });
       assert.equal(code, 0, output);
     });
   }

@@ -1,9 +1,9 @@
 // A site of files, made for a test and removed after it.
-import {execFileSync} from 'node:child_process';
-import {createHash} from 'node:crypto';
-import {chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
-import {dirname, join} from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 
 export const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 
@@ -25,10 +25,10 @@ export function makeFolder(test, files) {
   test.after(() => {
     if (isRoot) process.seteuid(0);
     else if (existsSync(folder)) execFileSync('chmod', ['-R', 'u+rwX', folder]);
-    rmSync(folder, {recursive: true, force: true});
+    rmSync(folder, { recursive: true, force: true });
   });
   for (const [path, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), {recursive: true});
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), content);
   }
   return folder;
@@ -37,7 +37,7 @@ export function makeFolder(test, files) {
 /** For a command that is to run as somebody who cannot read everything. @param {string} folder this it may read */
 export function asNobody(folder) {
   if (isRoot) chmodSync(folder, 0o755);
-  return isRoot ? {uid: nobody, gid: nobody} : {};
+  return isRoot ? { uid: nobody, gid: nobody } : {};
 }
 
 /** The same for what runs in this process, until the test ends. */

@@ -1,29 +1,39 @@
 // The manifest of a folder, against digests that are reckoned here in another way.
 import assert from 'node:assert/strict';
-import {execFileSync} from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
-  appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync,
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
 } from 'node:fs';
-import {createServer} from 'node:net';
-import {join} from 'node:path';
-import {test} from 'node:test';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import wasm from '../../build/worker.wasm.js';
-import {publicPath} from '../../src/server/files.js';
-import {makeManifest, serve, writeManifest} from '../../src/server/index.js';
-import {pieceBytesOf} from '../../src/server/manifest.js';
+import { publicPath } from '../../src/server/files.js';
+import { makeManifest, serve, writeManifest } from '../../src/server/index.js';
+import { pieceBytesOf } from '../../src/server/manifest.js';
 import * as border from '../../build/border.js';
-import {startCore} from '../../sw/core.js';
-import {until} from '../e2e/harness/until.mjs';
-import {becomeNobody, bytesOf, makeFolder, sha256} from './folder.mjs';
+import { startCore } from '../../sw/core.js';
+import { until } from '../e2e/harness/until.mjs';
+import { becomeNobody, bytesOf, makeFolder, sha256 } from './folder.mjs';
 
 const piece = 64 * 1024;
 
 test('a file of one piece is named by its digest, one of several by that of their list', async (t) => {
   const files = {
-    'one.bin': bytesOf('one', piece), 'five.bin': bytesOf('five', 4 * piece + 1), 'many.mp4': bytesOf('many', 20 * piece - 5),
+    'one.bin': bytesOf('one', piece),
+    'five.bin': bytesOf('five', 4 * piece + 1),
+    'many.mp4': bytesOf('many', 20 * piece - 5),
     'tiny.woff2': bytesOf('tiny', 1),
   };
-  const {manifest, digests} = await makeManifest(makeFolder(t, files));
+  const { manifest, digests } = await makeManifest(makeFolder(t, files));
   assert.equal(manifest.version, 1);
   assert.equal(manifest.digests, '/peer-cdn/digests/');
   assert.deepEqual(Object.keys(manifest.resources), ['/five.bin', '/many.mp4', '/one.bin', '/tiny.woff2']);
@@ -43,28 +53,66 @@ test('a file of one piece is named by its digest, one of several by that of thei
 });
 
 test('media, fonts, wasm and data are listed; what runs or is read only when included', async (t) => {
-  const listed = ['a.png', 'b.webm', 'c.mp3', 'd.woff', 'e.wasm', 'f.bin', 'g.glb', 'h.onnx', 'i.zip', 'j.pmtiles',
-    'k.svg', 'l.tar.gz', 'sub/m.jpg'];
-  const unlisted = ['index.html', 'app.js', 'app.mjs', 'style.css', 'data.json', 'app.js.map', 'e.wasm.map',
-    'README.md', 'paper.pdf', 'LICENSE', 'list.m3u8', 'site.webmanifest'];
+  const listed = [
+    'a.png',
+    'b.webm',
+    'c.mp3',
+    'd.woff',
+    'e.wasm',
+    'f.bin',
+    'g.glb',
+    'h.onnx',
+    'i.zip',
+    'j.pmtiles',
+    'k.svg',
+    'l.tar.gz',
+    'sub/m.jpg',
+  ];
+  const unlisted = [
+    'index.html',
+    'app.js',
+    'app.mjs',
+    'style.css',
+    'data.json',
+    'app.js.map',
+    'e.wasm.map',
+    'README.md',
+    'paper.pdf',
+    'LICENSE',
+    'list.m3u8',
+    'site.webmanifest',
+  ];
   const never = ['.secret.png', '.git/x.png', 'node_modules/x/y.png', 'peer-cdn.json', 'peer-cdn/digests/x.bin'];
   const files = Object.fromEntries([...listed, ...unlisted, ...never].map((path) => [path, path]));
-  const folder = makeFolder(t, {...files, 'empty.png': '', 'video.ts': Buffer.from([0x47, 1]), 'code.ts': 'export {}'});
+  const folder = makeFolder(t, { ...files, 'empty.png': '', 'video.ts': Buffer.from([0x47, 1]), 'code.ts': 'export {}' });
   const keys = async (options) => Object.keys((await makeManifest(folder, options)).manifest.resources).sort();
   const byDefault = [...listed, 'video.ts'].map((path) => `/${path}`).sort();
   assert.deepEqual(await keys(), byDefault);
-  assert.deepEqual(await keys({include: ['*.js', '/paper.pdf', 'sub/**']}), [...byDefault, '/app.js', '/paper.pdf'].sort());
-  assert.deepEqual(await keys({exclude: ['*.ts', 'sub/**']}), byDefault.filter((path) => !/ts$|^.sub/.test(path)));
-  const all = await keys({include: ['**']});
+  assert.deepEqual(await keys({ include: ['*.js', '/paper.pdf', 'sub/**'] }), [...byDefault, '/app.js', '/paper.pdf'].sort());
+  assert.deepEqual(
+    await keys({ exclude: ['*.ts', 'sub/**'] }),
+    byDefault.filter((path) => !/ts$|^.sub/.test(path)),
+  );
+  const all = await keys({ include: ['**'] });
   for (const path of never) assert(!all.includes(`/${path}`), path);
   assert(!all.includes('/empty.png'));
 });
 
 test('paths are as URL.pathname shows them, below the base', async (t) => {
-  const names = ['a b.png', 'caf\u00e9.png', '100%.png', 'what?.png', 'a#b.png', 'a+b&c=d.png',
-    '[1].png', '%41.png', 'a;b,c\'(d)!.png', 'x^y|z.png'];
+  const names = [
+    'a b.png',
+    'caf\u00e9.png',
+    '100%.png',
+    'what?.png',
+    'a#b.png',
+    'a+b&c=d.png',
+    '[1].png',
+    '%41.png',
+    "a;b,c'(d)!.png",
+    'x^y|z.png',
+  ];
   const folder = makeFolder(t, Object.fromEntries(names.map((name) => [name, name])));
-  const {manifest} = await makeManifest(folder, {base: 'static/v1'});
+  const { manifest } = await makeManifest(folder, { base: 'static/v1' });
   for (const name of names) {
     // What a page gets that links to it with a URL that is only as much encoded as it must be.
     const url = new URL(`http://host/static/v1/${name.replace(/[%?#]/g, encodeURIComponent)}`);
@@ -79,18 +127,20 @@ test('paths are as URL.pathname shows them, below the base', async (t) => {
 /** Makes a manifest, and tells what was warned of. */
 async function made(folder, options) {
   const warnings = [];
-  const {manifest} = await makeManifest(folder, {...options, onWarning: (warning) => warnings.push(warning)});
-  const told = Object.fromEntries(warnings.map(({path, code}) => [path, code]));
-  return {paths: Object.keys(manifest.resources), manifest, warnings, told};
+  const { manifest } = await makeManifest(folder, { ...options, onWarning: (warning) => warnings.push(warning) });
+  const told = Object.fromEntries(warnings.map(({ path, code }) => [path, code]));
+  return { paths: Object.keys(manifest.resources), manifest, warnings, told };
 }
 
 /** How many entries of a manifest the browser's core takes. */
-function taken({resources}) {
+function taken({ resources }) {
   const core = startCore(wasm, () => false);
   const call = (name, ...args) => core.call(border[name.toUpperCase()], args);
   call('manifest_begin');
-  return Object.entries(resources).filter(([path, {root, type, bytes, pieceBytes}]) =>
-    call('manifest_add', [path, root, type].join('\n'), bytes, pieceBytes, false) === 0).length;
+  return Object.entries(resources).filter(
+    ([path, { root, type, bytes, pieceBytes }]) =>
+      call('manifest_add', [path, root, type].join('\n'), bytes, pieceBytes, false) === 0,
+  ).length;
 }
 
 /** Folders in folders, so that the URL below /base/ is so long. */
@@ -105,31 +155,34 @@ function pathOf(length) {
 test('a path that browsers refuse for its length is not listed, but named', async (t) => {
   const [fits, long, longer] = [2048, 2049, 2307].map(pathOf);
   const encoded = `${'\u00e4'.repeat(100)}/`.repeat(4) + 'a.bin';
-  const folder = makeFolder(t, {[fits]: 'a', [long]: 'b', [longer]: 'c', [encoded]: 'd', 'ok.bin': 'e'});
-  const {paths, manifest, told, warnings} = await made(folder, {base: '/base'});
+  const folder = makeFolder(t, { [fits]: 'a', [long]: 'b', [longer]: 'c', [encoded]: 'd', 'ok.bin': 'e' });
+  const { paths, manifest, told, warnings } = await made(folder, { base: '/base' });
   assert.deepEqual(paths.sort(), [`/base/${fits}`, '/base/ok.bin'].sort());
-  assert.deepEqual(told, {[long]: 'path-too-long', [longer]: 'path-too-long', [encoded]: 'path-too-long'});
-  assert.match(warnings.find(({path}) => path === longer).message, /^ddd.*f\.bin is not listed: its URL has 2307 .* than 2048$/);
+  assert.deepEqual(told, { [long]: 'path-too-long', [longer]: 'path-too-long', [encoded]: 'path-too-long' });
+  assert.match(
+    warnings.find(({ path }) => path === longer).message,
+    /^ddd.*f\.bin is not listed: its URL has 2307 .* than 2048$/,
+  );
   assert.equal(taken(manifest), 2);
-  assert.equal(taken({resources: {[`/base/${long}`]: manifest.resources['/base/ok.bin']}}), 0);
+  assert.equal(taken({ resources: { [`/base/${long}`]: manifest.resources['/base/ok.bin'] } }), 0);
 });
 
 test('of more than 10,000 files the rest is named, up to a hundred of them, also while they are served', async (t) => {
-  const names = Array.from({length: 10_000}, (_, i) => `${10_000 + i}.bin`);
+  const names = Array.from({ length: 10_000 }, (_, i) => `${10_000 + i}.bin`);
   const folder = makeFolder(t, Object.fromEntries([...names, '9a.bin', 'x.js'].map((name) => [name, name])));
   const cache = new Map();
-  const {paths, manifest, told} = await made(folder, {cache});
+  const { paths, manifest, told } = await made(folder, { cache });
   assert.equal(paths.length, 10_000);
-  assert.deepEqual(told, {'9a.bin': 'too-many-files'});
+  assert.deepEqual(told, { '9a.bin': 'too-many-files' });
   assert.equal(taken(manifest), 10_000);
-  assert.equal(taken({resources: {...manifest.resources, '/more.bin': manifest.resources['/10000.bin']}}), 10_000);
+  assert.equal(taken({ resources: { ...manifest.resources, '/more.bin': manifest.resources['/10000.bin'] } }), 10_000);
 
   const warnings = [];
-  const served = await serve(folder, {port: 0, cache, onWarning: ({path, code}) => warnings.push(`${code} ${path}`)});
+  const served = await serve(folder, { port: 0, cache, onWarning: ({ path, code }) => warnings.push(`${code} ${path}`) });
   t.after(() => served.close());
   writeFileSync(join(folder, '9b.bin'), 'b');
   await until('the folder was looked through again', async () => {
-    const response = await fetch(`${served.url}peer-cdn.json`, {headers: {connection: 'close'}});
+    const response = await fetch(`${served.url}peer-cdn.json`, { headers: { connection: 'close' } });
     assert.equal(response.status, 200);
     assert.deepEqual((await response.json()).resources, manifest.resources);
     return warnings.length === 2;
@@ -137,41 +190,64 @@ test('of more than 10,000 files the rest is named, up to a hundred of them, also
   assert.deepEqual(warnings, ['too-many-files 9a.bin', 'too-many-files 9b.bin']);
 
   for (let i = 0; i < 100; i++) writeFileSync(join(folder, `z${i}.bin`), 'z');
-  const more = (await made(folder, {cache})).warnings;
+  const more = (await made(folder, { cache })).warnings;
   assert.equal(more.length, 101);
-  assert.deepEqual(more.at(-1), {path: '', code: 'more-warnings', message: '2 more are not listed'});
+  assert.deepEqual(more.at(-1), { path: '', code: 'more-warnings', message: '2 more are not listed' });
 });
 
 test('browsers take every file that is listed, whatever its name', async (t) => {
-  const names = ['a b', ' a', 'a\tb', 'a\nb', 'a\x7fb', 'a\\b', '\\\\a', 'caf\u00e9', '\ud83d\ude00', 'a#b', 'a?b', '%', 'a%0ab',
-    '"<>`{|}^', '__proto__', 'constructor', 'a...', 'a:b', '\u2028', '~'].map((name) => `${name}.bin`);
+  const names = [
+    'a b',
+    ' a',
+    'a\tb',
+    'a\nb',
+    'a\x7fb',
+    'a\\b',
+    '\\\\a',
+    'caf\u00e9',
+    '\ud83d\ude00',
+    'a#b',
+    'a?b',
+    '%',
+    'a%0ab',
+    '"<>`{|}^',
+    '__proto__',
+    'constructor',
+    'a...',
+    'a:b',
+    '\u2028',
+    '~',
+  ].map((name) => `${name}.bin`);
   // Its end is a space, which URL parsers strip.
   const folder = makeFolder(t, Object.fromEntries([...names, 'a.bin '].map((name) => [name, name])));
   for (const base of ['/', '/a b/', '/q?x=1', '/h#a', '/caf%C3%A9/', 'd\u00e9', '/back\\slash/']) {
-    const {paths, manifest, warnings} = await made(folder, {base, include: ['*']});
+    const { paths, manifest, warnings } = await made(folder, { base, include: ['*'] });
     assert.deepEqual(warnings, []);
     assert.equal(paths.length, names.length + 1, base);
     assert.equal(taken(manifest), paths.length, base);
     for (const path of paths) assert.equal(new URL(path, 'http://host').pathname, path);
     assert.equal(new URL(manifest.digests, 'http://host').pathname, manifest.digests);
   }
-  assert.deepEqual((await made(folder)).paths.filter((path) => /^.a%0/.test(path)), ['/a%09b.bin', '/a%0Ab.bin']);
+  assert.deepEqual(
+    (await made(folder)).paths.filter((path) => /^.a%0/.test(path)),
+    ['/a%09b.bin', '/a%0Ab.bin'],
+  );
 });
 
 test('digest lists where no browser looks for them are an error', async (t) => {
-  const folder = makeFolder(t, {'a.bin': 'a'});
+  const folder = makeFolder(t, { 'a.bin': 'a' });
   for (const digestsBase of ['https://cdn.example/', '//cdn.example/', '/\\cdn.example/', 'digests/', '']) {
-    await assert.rejects(makeManifest(folder, {digestsBase}), RangeError, digestsBase);
+    await assert.rejects(makeManifest(folder, { digestsBase }), RangeError, digestsBase);
   }
 });
 
 test('a file that is the digest list of another is not listed: its root is taken', async (t) => {
   const bytes = bytesOf('a', 5 * piece);
   const list = [0, 1, 2, 3, 4].map((i) => sha256(bytes.subarray(i * piece, (i + 1) * piece)));
-  const folder = makeFolder(t, {'a.bin': bytes, 'b.bin': Buffer.concat(list), 'copy.bin': bytes});
-  const {paths, manifest, told} = await made(folder);
+  const folder = makeFolder(t, { 'a.bin': bytes, 'b.bin': Buffer.concat(list), 'copy.bin': bytes });
+  const { paths, manifest, told } = await made(folder);
   assert.deepEqual(paths, ['/a.bin', '/copy.bin']);
-  assert.deepEqual(told, {'b.bin': 'same-root'});
+  assert.deepEqual(told, { 'b.bin': 'same-root' });
   assert.equal(taken(manifest), 2);
 });
 
@@ -184,74 +260,84 @@ test('what cannot be read costs itself, and is named if it would be listed', asy
   writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xff]), Buffer.from('.bin')]), 'no UTF-8');
   for (const path of ['a.bin', 'app.js', 'code.ts', 'shut', 'hidden']) chmodSync(join(folder, path), 0);
   becomeNobody(folder);
-  const {paths, told} = await made(folder, {exclude: ['hidden/**']});
+  const { paths, told } = await made(folder, { exclude: ['hidden/**'] });
   assert.deepEqual(paths, ['/ok.bin']);
   const unreadable = ['a.bin', 'broken.png', 'code.ts', 'self.png', 'shut/', '\ufffd.bin'];
   assert.deepEqual(told, Object.fromEntries(unreadable.map((path) => [path, 'not-readable'])));
-  assert.deepEqual((await made(folder, {exclude: ['hidden', 'shut/**', '*.ts', '*.png', '*.bin']})).told, {});
+  assert.deepEqual((await made(folder, { exclude: ['hidden', 'shut/**', '*.ts', '*.png', '*.bin'] })).told, {});
 });
 
 test('a file of more than 32 GiB is not listed, but named', async (t) => {
-  const folder = makeFolder(t, {'huge.bin': '', 'ok.bin': 'ok'});
+  const folder = makeFolder(t, { 'huge.bin': '', 'ok.bin': 'ok' });
   truncateSync(join(folder, 'huge.bin'), 32 * 2 ** 30 + 1);
-  const {paths, told} = await made(folder);
+  const { paths, told } = await made(folder);
   assert.deepEqual(paths, ['/ok.bin']);
-  assert.deepEqual(told, {'huge.bin': 'too-large'});
+  assert.deepEqual(told, { 'huge.bin': 'too-large' });
 });
 
-test('pipes, sockets and devices are never opened', {timeout: 30_000}, async (t) => {
-  const folder = makeFolder(t, {'ok.bin': 'ok'});
-  execFileSync('mkfifo', ['pipe.bin', 'video.ts', 'pipe.txt'].map((name) => join(folder, name)));
+test('pipes, sockets and devices are never opened', { timeout: 30_000 }, async (t) => {
+  const folder = makeFolder(t, { 'ok.bin': 'ok' });
+  execFileSync(
+    'mkfifo',
+    ['pipe.bin', 'video.ts', 'pipe.txt'].map((name) => join(folder, name)),
+  );
   const server = createServer().listen(join(folder, 'socket.bin'));
   t.after(() => server.close());
   await new Promise((resolve) => server.once('listening', resolve));
-  const {paths, told} = await made(folder);
+  const { paths, told } = await made(folder);
   assert.deepEqual(paths, ['/ok.bin']);
-  assert.deepEqual(told, {'pipe.bin': 'not-a-file', 'socket.bin': 'not-a-file', 'video.ts': 'not-a-file'});
+  assert.deepEqual(told, { 'pipe.bin': 'not-a-file', 'socket.bin': 'not-a-file', 'video.ts': 'not-a-file' });
 });
 
 test('a file that goes or changes while the folder is read costs itself', async (t) => {
-  const folder = makeFolder(t, {'a.bin': bytesOf('a', 3 * 1024 * 1024), 'b.bin': 'b', 'c.bin': 'c', 'd.bin': 'd'});
-  const onProgress = ({path, bytes}) => {
+  const folder = makeFolder(t, { 'a.bin': bytesOf('a', 3 * 1024 * 1024), 'b.bin': 'b', 'c.bin': 'c', 'd.bin': 'd' });
+  const onProgress = ({ path, bytes }) => {
     if (path !== 'a.bin' || bytes !== 1024 * 1024) return;
     appendFileSync(join(folder, 'a.bin'), 'more');
     for (const name of ['b.bin', 'c.bin']) rmSync(join(folder, name));
     mkdirSync(join(folder, 'c.bin'));
   };
-  const {paths, told} = await made(folder, {onProgress});
+  const { paths, told } = await made(folder, { onProgress });
   assert.deepEqual(paths, ['/d.bin']);
-  assert.deepEqual(told, {'a.bin': 'changed', 'b.bin': 'not-readable'});
+  assert.deepEqual(told, { 'a.bin': 'changed', 'b.bin': 'not-readable' });
 });
 
 test('without a listener warnings are those of the process', async (t) => {
-  const folder = makeFolder(t, {'ok.bin': 'ok'});
+  const folder = makeFolder(t, { 'ok.bin': 'ok' });
   symlinkSync('nothing', join(folder, 'broken.png'));
   const warned = new Promise((resolve) => process.once('warning', resolve));
   await makeManifest(folder);
-  const {name, code, message} = await warned;
+  const { name, code, message } = await warned;
   assert.deepEqual([name, code], ['peer-cdn', 'not-readable']);
   assert.match(message, /^broken\.png is not listed: /);
 });
 
 test('links are followed inside the folder and nowhere else', async (t) => {
-  const outside = makeFolder(t, {'secret.png': 'secret'});
-  const folder = makeFolder(t, {'real/a.png': 'a'});
+  const outside = makeFolder(t, { 'secret.png': 'secret' });
+  const folder = makeFolder(t, { 'real/a.png': 'a' });
   symlinkSync(join(outside, 'secret.png'), join(folder, 'secret.png'));
   symlinkSync(outside, join(folder, 'outside'));
   symlinkSync(join(folder, 'nothing.png'), join(folder, 'broken.png'));
   symlinkSync('real', join(folder, 'alias'));
   symlinkSync('..', join(folder, 'real', 'loop'));
   symlinkSync('self.png', join(folder, 'self.png'));
-  const {manifest} = await makeManifest(folder);
+  const { manifest } = await makeManifest(folder);
   assert.deepEqual(Object.keys(manifest.resources), ['/alias/a.png', '/real/a.png']);
 });
 
 test('a file of more than 128 pieces has larger ones, up to 256 KiB; of more than 2,048 any; up to 256 KiB it is one', () => {
   const cases = [
-    [1, 65536], [65536, 65536], [65537, 131072], [262144, 262144], [262145, 65536],
-    [65536 * 128, 65536], [65536 * 128 + 1, 131072], [131072 * 2048, 131072],
+    [1, 65536],
+    [65536, 65536],
+    [65537, 131072],
+    [262144, 262144],
+    [262145, 65536],
+    [65536 * 128, 65536],
+    [65536 * 128 + 1, 131072],
+    [131072 * 2048, 131072],
     [131072 * 2048 + 1, 262144],
-    [262144 * 2048 + 1, 524288], [16777216 * 2048, 16777216],
+    [262144 * 2048 + 1, 524288],
+    [16777216 * 2048, 16777216],
     [16777216 * 2048 + 1, null],
   ];
   for (const [bytes, expected] of cases) assert.equal(pieceBytesOf(bytes), expected);
@@ -260,9 +346,9 @@ test('a file of more than 128 pieces has larger ones, up to 256 KiB; of more tha
 });
 
 test('progress is told, and what did not change is not read again', async (t) => {
-  const folder = makeFolder(t, {'a.bin': bytesOf('a', 3 * 1024 * 1024), 'b.bin': 'b'});
+  const folder = makeFolder(t, { 'a.bin': bytesOf('a', 3 * 1024 * 1024), 'b.bin': 'b' });
   const read = [];
-  const options = {cache: new Map(), onProgress: ({path, bytes, totalBytes}) => read.push([path, bytes, totalBytes])};
+  const options = { cache: new Map(), onProgress: ({ path, bytes, totalBytes }) => read.push([path, bytes, totalBytes]) };
   const first = await makeManifest(folder, options);
   assert.deepEqual(read.at(-1), ['b.bin', 1, 1]);
   assert.deepEqual(read[0], ['a.bin', 1024 * 1024, 3 * 1024 * 1024]);
@@ -279,14 +365,14 @@ test('progress is told, and what did not change is not read again', async (t) =>
 
 test('a manifest is written with its digest lists beside it', async (t) => {
   const bytes = bytesOf('a', 5 * piece);
-  const folder = makeFolder(t, {'a.bin': bytes});
+  const folder = makeFolder(t, { 'a.bin': bytes });
   const made = await makeManifest(folder);
   mkdirSync(join(folder, 'out'));
   for (const output of ['peer-cdn.json', 'out/my.json']) {
     await writeManifest(join(folder, output), made);
     assert.deepEqual(JSON.parse(readFileSync(join(folder, output), 'utf8')), made.manifest);
     const lists = join(folder, output, '..', 'peer-cdn', 'digests');
-    const {root} = made.manifest.resources['/a.bin'];
+    const { root } = made.manifest.resources['/a.bin'];
     assert.deepEqual(readdirSync(lists), [root]);
     assert.equal(sha256(readFileSync(join(lists, root))).toString('hex'), root);
   }
@@ -296,5 +382,5 @@ test('a manifest is written with its digest lists beside it', async (t) => {
 });
 
 test('a folder that is not there is an error', async () => {
-  await assert.rejects(makeManifest('/nowhere/at/all'), {code: 'ENOENT'});
+  await assert.rejects(makeManifest('/nowhere/at/all'), { code: 'ENOENT' });
 });

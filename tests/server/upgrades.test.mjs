@@ -1,26 +1,26 @@
 // attach() beside whoever else listens for upgrades on the same server, in either order.
 import assert from 'node:assert/strict';
-import {execFileSync} from 'node:child_process';
-import {EventEmitter, once} from 'node:events';
-import {readFileSync} from 'node:fs';
-import {createServer, ServerResponse} from 'node:http';
-import {createServer as createSecureServer} from 'node:https';
-import {connect} from 'node:net';
-import {join} from 'node:path';
-import {test} from 'node:test';
-import {WebSocket, WebSocketServer} from 'ws';
-import {attach} from '../../src/server/index.js';
-import {makeFolder} from './folder.mjs';
-import {Visitor} from './visitor.mjs';
+import { execFileSync } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { WebSocket, WebSocketServer } from 'ws';
+import { attach } from '../../src/server/index.js';
+import { makeFolder } from './folder.mjs';
+import { Visitor } from './visitor.mjs';
 
 const say = (socket) => socket.send('chat');
 
 /** What hosts do with upgrades: each takes /chat; others it answers, ends, or leaves. */
 const others = {
-  'ws with a path': (server) => new WebSocketServer({server, path: '/chat'}).on('connection', say),
-  'ws without a path': (server) => new WebSocketServer({server}).on('connection', say),
+  'ws with a path': (server) => new WebSocketServer({ server, path: '/chat' }).on('connection', say),
+  'ws without a path': (server) => new WebSocketServer({ server }).on('connection', say),
   'ws without a server, as its documentation says': (server) => {
-    const sockets = new WebSocketServer({noServer: true});
+    const sockets = new WebSocketServer({ noServer: true });
     server.on('upgrade', (request, socket, head) => {
       socket.on('error', () => {});
       if (request.url === '/chat') sockets.handleUpgrade(request, socket, head, say);
@@ -28,14 +28,14 @@ const others = {
     });
   },
   'a listener that leaves what is not its own': (server) => {
-    const sockets = new WebSocketServer({noServer: true});
+    const sockets = new WebSocketServer({ noServer: true });
     server.on('upgrade', (request, socket, head) => {
       if (request.url === '/chat') sockets.handleUpgrade(request, socket, head, say);
     });
   },
   // As engine.io 6 does; its second is too long for a test.
   'socket.io, which ends what nobody has written to': (server) => {
-    const sockets = new WebSocketServer({noServer: true});
+    const sockets = new WebSocketServer({ noServer: true });
     server.on('upgrade', (request, socket, head) => {
       if (request.url.startsWith('/chat')) return sockets.handleUpgrade(request, socket, head, say);
       socket.on('error', () => {});
@@ -46,7 +46,7 @@ const others = {
   },
   // As @fastify/websocket 11 does: what has no route gets the site's 404, by way of hooks.
   'fastify, which answers all by its router': (server) => {
-    const sockets = new WebSocketServer({noServer: true});
+    const sockets = new WebSocketServer({ noServer: true });
     server.on('upgrade', (request, socket, head) => {
       socket.on('error', () => {});
       const response = new ServerResponse(request);
@@ -67,7 +67,7 @@ async function listening(t, server = createServer((request, response) => respons
     server.close();
   });
   const origin = `http://localhost:${server.address().port}`;
-  return {server, origin, url: `${origin}/peer-cdn/ws`};
+  return { server, origin, url: `${origin}/peer-cdn/ws` };
 }
 
 function attached(t, ...args) {
@@ -85,33 +85,35 @@ async function hear(url, options) {
 }
 
 /** An upgrade as it stands; resolves to all that was answered when the socket is closed. */
-function upgrade(origin, path, {protocol = 'websocket', ...options} = {}) {
-  const {hostname: host, port} = new URL(origin);
-  const socket = connect({host, port, ...options});
+function upgrade(origin, path, { protocol = 'websocket', ...options } = {}) {
+  const { hostname: host, port } = new URL(origin);
+  const socket = connect({ host, port, ...options });
   let answer = '';
   socket.on('data', (data) => (answer += data));
   socket.on('error', () => {});
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n` +
-      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
-  return {socket, closed: once(socket, 'close').then(() => answer)};
+  socket.write(
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n` +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  return { socket, closed: once(socket, 'close').then(() => answer) };
 }
 
 for (const [name, register] of Object.entries(others)) {
   for (const order of ['before', 'after']) {
     test(`beside ${name}, registered ${order} us, both work`, async (t) => {
-      const {server, origin, url} = await listening(t);
+      const { server, origin, url } = await listening(t);
       if (order === 'before') register(server);
       const coordinator = attached(t, server);
       if (order === 'after') register(server);
-      const visitors = [new Visitor(url, {browser: 'ann'}), new Visitor(`${url}?x=1`, {browser: 'bob'})];
+      const visitors = [new Visitor(url, { browser: 'ann' }), new Visitor(`${url}?x=1`, { browser: 'bob' })];
       for (const visitor of visitors) await visitor.next('welcome');
       assert.equal(await hear(`${origin}/chat`), 'chat');
       // Nothing was written into the open sockets.
       for (const visitor of visitors) {
-        visitor.say({type: 'ask', roots: []});
+        visitor.say({ type: 'ask', roots: [] });
         await visitor.next('answer');
       }
-      await assert.rejects(new Visitor(url, {origin: 'https://evil.example'}).opened, {status: 403, body: 'origin-refused'});
+      await assert.rejects(new Visitor(url, { origin: 'https://evil.example' }).opened, { status: 403, body: 'origin-refused' });
       assert.equal(coordinator.stats().peers, 2);
     });
   }
@@ -120,47 +122,66 @@ for (const [name, register] of Object.entries(others)) {
 test('both work over https too', async (t) => {
   const folder = makeFolder(t, {});
   const [keyFile, certFile] = ['key', 'cert'].map((name) => join(folder, name));
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-keyout', keyFile, '-out', certFile], {stdio: 'ignore'});
-  const server = createSecureServer({key: readFileSync(keyFile), cert: readFileSync(certFile)});
-  const {origin} = await listening(t, server);
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=localhost',
+      '-keyout',
+      keyFile,
+      '-out',
+      certFile,
+    ],
+    { stdio: 'ignore' },
+  );
+  const server = createSecureServer({ key: readFileSync(keyFile), cert: readFileSync(certFile) });
+  const { origin } = await listening(t, server);
   const secure = origin.replace('http', 'https');
-  const options = {rejectUnauthorized: false, origin: secure};
-  new WebSocketServer({server, path: '/early'}).on('connection', say);
+  const options = { rejectUnauthorized: false, origin: secure };
+  new WebSocketServer({ server, path: '/early' }).on('connection', say);
   attached(t, server);
   assert.equal(await hear(`${secure}/early`, options), 'chat');
   const socket = new WebSocket(`${secure.replace('http', 'ws')}/peer-cdn/ws`, options);
   await once(socket, 'open');
-  socket.send(JSON.stringify({type: 'hello', version: 1, browser: 'ab'.repeat(16)}));
+  socket.send(JSON.stringify({ type: 'hello', version: 1, browser: 'ab'.repeat(16) }));
   const [welcome] = await once(socket, 'message');
   assert.equal(JSON.parse(welcome).type, 'welcome');
   socket.terminate();
 });
 
 test('a second coordinator at the same path is an error at once, at another path it works', async (t) => {
-  const {server, origin, url} = await listening(t);
+  const { server, origin, url } = await listening(t);
   const first = attached(t, server);
-  assert.throws(() => attach(server), {code: 'path-in-use', message: /has a coordinator at \/peer-cdn\/ws already/});
-  assert.throws(() => attach(server, {path: '/peer-cdn/ws'}), {code: 'path-in-use'});
-  const second = attached(t, server, {path: '/second'});
+  assert.throws(() => attach(server), { code: 'path-in-use', message: /has a coordinator at \/peer-cdn\/ws already/ });
+  assert.throws(() => attach(server, { path: '/peer-cdn/ws' }), { code: 'path-in-use' });
+  const second = attached(t, server, { path: '/second' });
   for (const path of ['/peer-cdn/ws', '/second']) await new Visitor(origin + path).next('welcome');
   assert.deepEqual([first.stats().peers, second.stats().peers], [1, 1]);
   await first.close();
   await new Visitor(`${origin}/second`).next('welcome');
-  await assert.rejects(new Visitor(url).opened, {status: 404});
+  await assert.rejects(new Visitor(url).opened, { status: 404 });
   // A path that was left is free.
   attached(t, server);
   await new Visitor(url).next('welcome');
 });
 
 test('a path that no request can have is an error at once', async (t) => {
-  const {server} = await listening(t);
-  for (const path of ['', 'peer-cdn/ws', '/ws?a=b', '/ws#a', 5]) assert.throws(() => attach(server, {path}), TypeError);
+  const { server } = await listening(t);
+  for (const path of ['', 'peer-cdn/ws', '/ws?a=b', '/ws#a', 5]) assert.throws(() => attach(server, { path }), TypeError);
   assert.equal(server.listenerCount('upgrade'), 0);
 });
 
 test('closing leaves the server as it was, also where others have wrapped its emit', async (t) => {
-  const {server, origin, url} = await listening(t);
+  const { server, origin, url } = await listening(t);
   await attach(server).close();
   assert(!Object.hasOwn(server, 'emit'));
   assert.equal(server.emit, EventEmitter.prototype.emit);
@@ -190,12 +211,12 @@ test('closing leaves the server as it was, also where others have wrapped its em
   await new Visitor(url).next('welcome');
 });
 
-test('who kept the server\'s emit from before us does no harm: our path works where nobody else listens', async (t) => {
-  const {server, origin} = await listening(t);
+test("who kept the server's emit from before us does no harm: our path works where nobody else listens", async (t) => {
+  const { server, origin } = await listening(t);
   // As fastify forwards the upgrades of ::1.
   const second = createServer();
   second.on('upgrade', server.emit.bind(server, 'upgrade'));
-  const {url} = await listening(t, second);
+  const { url } = await listening(t, second);
   attached(t, server);
   await new Visitor(url).next('welcome');
   others['ws without a path'](server);
@@ -204,13 +225,13 @@ test('who kept the server\'s emit from before us does no harm: our path works wh
 });
 
 test('an upgrade that every listener leaves to the others is answered 404 after ten seconds', async (t) => {
-  const {server, origin} = await listening(t);
+  const { server, origin } = await listening(t);
   others['a listener that leaves what is not its own'](server);
   attached(t, server);
   others['a listener that leaves what is not its own'](server);
   const arrived = once(server, 'upgrade');
-  t.mock.timers.enable({apis: ['setTimeout']});
-  const {closed} = upgrade(origin, '/nobody');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { closed } = upgrade(origin, '/nobody');
   await arrived;
   t.mock.timers.tick(10_000);
   t.mock.timers.reset();
@@ -218,22 +239,27 @@ test('an upgrade that every listener leaves to the others is answered 404 after 
   assert.match(answer, /^HTTP\/1\.1 404 Not Found\r\n[^]*\r\n\r\nnot-found$/);
 });
 
-test('an upgrade that is nobody\'s is answered though its visitor never closes, and then ended', async (t) => {
-  const {server, origin} = await listening(t);
+test("an upgrade that is nobody's is answered though its visitor never closes, and then ended", async (t) => {
+  const { server, origin } = await listening(t);
   attached(t, server);
   const accepted = once(server, 'connection');
-  const {socket} = upgrade(origin, '/nobody', {allowHalfOpen: true});
+  const { socket } = upgrade(origin, '/nobody', { allowHalfOpen: true });
   const [ours] = await accepted;
   await once(socket, 'end');
   await once(ours, 'close');
 });
 
 const hasChoice = 'shouldUpgradeCallback' in createServer();
-test('a host that chooses what is an upgrade need not know our path', {skip: !hasChoice && 'Node 24.9 and newer'}, async (t) => {
+test('a host that chooses what is an upgrade need not know our path', {
+  skip: !hasChoice && 'Node 24.9 and newer',
+}, async (t) => {
   const isUpgrade = (request) => request.url === '/chat';
-  const {server, origin, url} = await listening(t, createServer({shouldUpgradeCallback: isUpgrade}, (request, response) => {
-    response.end('site');
-  }));
+  const { server, origin, url } = await listening(
+    t,
+    createServer({ shouldUpgradeCallback: isUpgrade }, (request, response) => {
+      response.end('site');
+    }),
+  );
   others['ws with a path'](server);
   const coordinator = attach(server);
   await new Visitor(url).next('welcome');
@@ -244,11 +270,11 @@ test('a host that chooses what is an upgrade need not know our path', {skip: !ha
 });
 
 test('who offers HTTP/2 with its request is answered by the site, as without us', async (t) => {
-  const {server, origin} = await listening(t);
+  const { server, origin } = await listening(t);
   attached(t, server);
-  const answer = await upgrade(origin, '/page', {protocol: 'h2c'}).closed;
+  const answer = await upgrade(origin, '/page', { protocol: 'h2c' }).closed;
   assert.match(answer, /^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n[^]*site/i);
-  assert.match(await upgrade(origin, '/page', {protocol: 'h2c, WebSocket'}).closed, /^HTTP\/1\.1 404 /);
+  assert.match(await upgrade(origin, '/page', { protocol: 'h2c, WebSocket' }).closed, /^HTTP\/1\.1 404 /);
 });
 
 /** Who is slow, but has it: what it does with the socket before ten seconds are over, and after. */
@@ -260,12 +286,12 @@ const slow = {
 };
 for (const [name, [before, after]] of Object.entries(slow)) {
   test(`an upgrade is not answered by us when another listener ${name}`, async (t) => {
-    const {server, origin} = await listening(t);
+    const { server, origin } = await listening(t);
     attached(t, server);
     server.on('upgrade', () => {});
     const arrived = once(server, 'upgrade');
-    t.mock.timers.enable({apis: ['setTimeout']});
-    const {closed} = upgrade(origin, '/slow');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { closed } = upgrade(origin, '/slow');
     const [, socket] = await arrived;
     before(socket);
     t.mock.timers.tick(10_000);
@@ -276,13 +302,13 @@ for (const [name, [before, after]] of Object.entries(slow)) {
 }
 
 test('who answers after our 404 harms nobody', async (t) => {
-  const {server, origin} = await listening(t);
+  const { server, origin } = await listening(t);
   attached(t, server);
-  const sockets = new WebSocketServer({noServer: true});
+  const sockets = new WebSocketServer({ noServer: true });
   server.on('upgrade', () => {});
   const arrived = once(server, 'upgrade');
-  t.mock.timers.enable({apis: ['setTimeout']});
-  const {closed} = upgrade(origin, '/slow');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { closed } = upgrade(origin, '/slow');
   const [request, socket, head] = await arrived;
   t.mock.timers.tick(10_000);
   t.mock.timers.reset();
@@ -293,11 +319,11 @@ test('who answers after our 404 harms nobody', async (t) => {
 });
 
 test('what a visitor sends with its upgrade reaches whoever takes it', async (t) => {
-  const {server, origin} = await listening(t);
+  const { server, origin } = await listening(t);
   attached(t, server);
   const arrived = once(server, 'upgrade');
   server.on('upgrade', (request, socket, head) => socket.end(`HTTP/1.1 101 Switching Protocols\r\n\r\n${head}`));
-  const {hostname, port} = new URL(origin);
+  const { hostname, port } = new URL(origin);
   const socket = connect(port, hostname);
   socket.write('GET /raw HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\nfirst bytes');
   await arrived;

@@ -1,8 +1,8 @@
 // A visitor's socket, as the tests drive it.
-import {createHash} from 'node:crypto';
-import {createServer} from 'node:http';
-import {WebSocket} from 'ws';
-import {attach} from '../../src/server/index.js';
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:http';
+import { WebSocket } from 'ws';
+import { attach } from '../../src/server/index.js';
 
 export const rootOf = (name) => createHash('sha256').update(name).digest('hex');
 export const browserOf = (name) => rootOf(name).slice(0, 32);
@@ -11,18 +11,18 @@ export class Visitor {
   #messages = [];
   #waiting = [];
 
-  constructor(url, {origin, browser = 'a', isSilent = false, headers, again = {}} = {}) {
-    const {protocol, host} = new URL(url);
-    this.socket = new WebSocket(url.replace(/^http/, 'ws'), {origin: origin ?? `${protocol}//${host}`, headers});
+  constructor(url, { origin, browser = 'a', isSilent = false, headers, again = {} } = {}) {
+    const { protocol, host } = new URL(url);
+    this.socket = new WebSocket(url.replace(/^http/, 'ws'), { origin: origin ?? `${protocol}//${host}`, headers });
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', () => {
-        if (!isSilent) this.say({type: 'hello', version: 1, browser: browserOf(browser), ...again});
+        if (!isSilent) this.say({ type: 'hello', version: 1, browser: browserOf(browser), ...again });
         resolve();
       });
       this.socket.once('unexpected-response', async (request, response) => {
         let body = '';
         for await (const chunk of response) body += chunk;
-        reject(Object.assign(new Error('refused'), {status: response.statusCode, body}));
+        reject(Object.assign(new Error('refused'), { status: response.statusCode, body }));
         request.destroy();
       });
       this.socket.once('error', reject);
@@ -30,8 +30,8 @@ export class Visitor {
     this.opened.catch(() => {});
     this.closed = new Promise((resolve) => {
       this.socket.once('close', (status, reason) => {
-        resolve({status, reason: reason.toString()});
-        for (const {type, reject} of this.#waiting) reject(new Error(`closed (${status} ${reason}) before '${type}'`));
+        resolve({ status, reason: reason.toString() });
+        for (const { type, reject } of this.#waiting) reject(new Error(`closed (${status} ${reason}) before '${type}'`));
       });
     });
     this.socket.on('message', (data) => {
@@ -47,7 +47,7 @@ export class Visitor {
   /** The next message of a type; what came before it is dropped. */
   next(type) {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({type, resolve, reject});
+      this.#waiting.push({ type, resolve, reject });
       this.#match();
     });
   }
@@ -74,5 +74,5 @@ export async function coordinatorFor(test, options) {
   });
   coordinator = attach(server, options);
   const origin = `http://localhost:${server.address().port}`;
-  return {server, coordinator, origin, url: `${origin}/peer-cdn/ws`};
+  return { server, coordinator, origin, url: `${origin}/peer-cdn/ws` };
 }

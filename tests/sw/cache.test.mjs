@@ -35,8 +35,15 @@ test('what was fetched once is in the store, and the origin is not asked again, 
 
 test('a range is cut from the store, byte by byte', async () => {
   const { worker, file } = await held({ bytes: 300_000 });
-  const ranges = { 'bytes=0-0': [0, 1], 'bytes=65535-65536': [65_535, 65_537], 'bytes=-5': [299_995, 300_000],
-    'bytes=299999-': [299_999, 300_000], 'bytes=1000-999999999': [1000, 300_000], 'BYTES=5-9': [5, 10], 'bytes=0-9,': [0, 10] };
+  const ranges = {
+    'bytes=0-0': [0, 1],
+    'bytes=65535-65536': [65_535, 65_537],
+    'bytes=-5': [299_995, 300_000],
+    'bytes=299999-': [299_999, 300_000],
+    'bytes=1000-999999999': [1000, 300_000],
+    'BYTES=5-9': [5, 10],
+    'bytes=0-9,': [0, 10],
+  };
   for (const [range, [begin, end]] of Object.entries(ranges)) {
     const response = await worker.fetch('/static/a.bin', { headers: { range } });
     assert.equal(response.status, 206, range);
@@ -55,14 +62,17 @@ test('a Range header that cannot be read, or asks for several, gets the whole', 
   }
 });
 
-test('a range beyond the file is the origin\'s to refuse, in one request: it may have grown', async () => {
+test("a range beyond the file is the origin's to refuse, in one request: it may have grown", async () => {
   const { worker, origin, page } = await scene({ bytes: 300_000, page: true });
   for (const range of ['bytes=300000-', 'bytes=999999999-9999999999']) {
     const response = await worker.fetch('/static/a.bin', { headers: { range } });
     assert.equal(response.status, 416, range);
     assert.equal(response.headers.get('content-range'), 'bytes */300000');
   }
-  assert.deepEqual(origin.requests('/static/a.bin').map(({ range }) => range), ['bytes=300000-', 'bytes=999999999-9999999999']);
+  assert.deepEqual(
+    origin.requests('/static/a.bin').map(({ range }) => range),
+    ['bytes=300000-', 'bytes=999999999-9999999999'],
+  );
   assert.equal(page.asks.length, 0);
   assert.deepEqual(worker.events.error, []);
 });
@@ -143,7 +153,7 @@ test('a run that went bad is dropped, and its pieces come from the origin', asyn
   const spoil = {
     'one byte': ({ body }) => (new Uint8Array(body)[70_000] ^= 1),
     'cut short': (entry) => (entry.body = entry.body.slice(0, 100_000)),
-    'empty': (entry) => (entry.body = new ArrayBuffer(0)),
+    empty: (entry) => (entry.body = new ArrayBuffer(0)),
   };
   for (const [name, how] of Object.entries(spoil)) {
     const { fetchAll, file, origin, caches, clock, worker } = await held({ bytes: 300_000 });
@@ -194,7 +204,7 @@ test('what a page has stored is read from the store, by the next request and by 
   await clock.until(reader.read());
   caches.hold(file, 16);
   for (const begin of [16, 32, 48]) await browser.broadcast({ type: 'stored', root: file.root, begin, end: begin + 16 });
-  for (let done = false; !done;) ({ done } = await clock.until(reader.read()));
+  for (let done = false; !done; ) ({ done } = await clock.until(reader.read()));
   assert.ok(origin.sentBytes('/static/a.bin') < 3 * MIB, 'the open one reads what was stored meanwhile');
   await clock.pass(3000);
   const sent = origin.sentBytes('/static/a.bin');
@@ -215,9 +225,13 @@ test('what is still being written is read from memory', async () => {
 });
 
 test('Cache Storage that fails, in whatever way, costs the page nothing', async () => {
-  const ways = { 'throws': () => {
-    throw new DOMException('denied', 'SecurityError');
-  }, 'rejects': () => Promise.reject(new Error('damaged')), 'never settles': () => new Promise(() => {}) };
+  const ways = {
+    throws: () => {
+      throw new DOMException('denied', 'SecurityError');
+    },
+    rejects: () => Promise.reject(new Error('damaged')),
+    'never settles': () => new Promise(() => {}),
+  };
   for (const operation of ['open', 'match', 'keys', 'put', 'delete', 'names']) {
     for (const [name, way] of Object.entries(ways)) {
       for (const script of [chain('ordered', 'cache', 'network'), chain('fastest', 'cache', 'network'), undefined]) {

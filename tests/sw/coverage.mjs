@@ -14,8 +14,11 @@ import { bundle } from './harness/worker.mjs';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const files = process.argv.length > 2 ? process.argv.slice(2) : ['tests/sw'];
 const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-coverage-'));
-const { status } = spawnSync(process.execPath, ['--test', '--test-reporter=dot', ...files],
-  { cwd: root, stdio: 'inherit', env: { ...process.env, NODE_V8_COVERAGE: folder } });
+const { status } = spawnSync(process.execPath, ['--test', '--test-reporter=dot', ...files], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, NODE_V8_COVERAGE: folder },
+});
 
 const { script, map, path } = await bundle();
 const url = pathToFileURL(path).href;

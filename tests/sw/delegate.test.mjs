@@ -26,8 +26,18 @@ test('a page is asked with all that it needs, and what peers bring is the whole 
   assert.equal(response.headers.get('content-type'), 'video/mp4');
   assert.deepEqual(await response.bytes(), file.body);
   const { patience, origin: mayFetch, ...asked } = page.asks[0].request;
-  assert.deepEqual(asked, { peerCdn: 1, url: `https://site.test${url}`, range: null, root: file.root, bytes: file.bytes,
-    pieceBytes: 65_536, contentType: 'video/mp4', begin: 0, end: 48, digests: `/peer-cdn/digests/${file.root}` });
+  assert.deepEqual(asked, {
+    peerCdn: 1,
+    url: `https://site.test${url}`,
+    range: null,
+    root: file.root,
+    bytes: file.bytes,
+    pieceBytes: 65_536,
+    contentType: 'video/mp4',
+    begin: 0,
+    end: 48,
+    digests: `/peer-cdn/digests/${file.root}`,
+  });
   assert.equal(mayFetch, 1);
   assert.ok(patience > 0 && patience <= 1500);
   assert.equal(origin.requests(url).length, 0);
@@ -61,9 +71,12 @@ test('what the page had, what peers brought and what it fetched are counted apar
 
 test('a page that has less than was asked for is followed by the origin, at that byte', async () => {
   const ends = {
-    'the last peer went': (ask) => ask.end('peer-gone'), 'it says that this was all': (ask) => ask.end(),
-    'nobody has it any more': (ask) => ask.none(), 'a word that nobody knows': (ask) => ask.end('boredom'),
-    'no word at all': (ask) => ask.say({ type: 'end', code: null }), 'something else': (ask) => ask.say({ type: 'nonsense' }),
+    'the last peer went': (ask) => ask.end('peer-gone'),
+    'it says that this was all': (ask) => ask.end(),
+    'nobody has it any more': (ask) => ask.none(),
+    'a word that nobody knows': (ask) => ask.end('boredom'),
+    'no word at all': (ask) => ask.say({ type: 'end', code: null }),
+    'something else': (ask) => ask.say({ type: 'nonsense' }),
     'the reply of the other form': (ask) => ask.say(null),
   };
   for (const [name, end] of Object.entries(ends)) {
@@ -102,7 +115,10 @@ test('a page gets credit for 1 MiB, and more as the reader takes what came', asy
   const granted = () => ask.grants.reduce((sum, bytes) => sum + bytes, 0);
   assert.ok(granted() < 3 * MIB, `${granted()} bytes for a reader that has stopped`);
   assert.deepEqual(await response.bytes(), at.file.body);
-  assert.ok(ask.grants.slice(1).every((bytes) => bytes >= MIB / 4), 'in quarters at least');
+  assert.ok(
+    ask.grants.slice(1).every((bytes) => bytes >= MIB / 4),
+    'in quarters at least',
+  );
 });
 
 test('two large pieces are credit at least', async () => {
@@ -180,14 +196,14 @@ test('a page that says again and again that it is at it is not given up', async 
   assert.equal(at.origin.requests(url).length, 0);
 });
 
-test('pieces that are not what was asked for end that page\'s part, and the origin goes on', async () => {
+test("pieces that are not what was asked for end that page's part, and the origin goes on", async () => {
   const wrong = {
     'out of order': (ask, file) => ask.piece(7, file.piece(7)),
-    'twice': (ask, file) => ask.piece(4, file.piece(4)),
+    twice: (ask, file) => ask.piece(4, file.piece(4)),
     'beyond the end': (ask, file) => ask.piece(48, file.piece(0)),
     'too short': (ask, file) => ask.piece(5, file.piece(5).slice(1)),
     'too long': (ask, file) => ask.piece(5, file.run(5, 7)),
-    'empty': (ask) => ask.piece(5, new ArrayBuffer(0)),
+    empty: (ask) => ask.piece(5, new ArrayBuffer(0)),
     'no number': (ask, file) => ask.say({ type: 'piece', piece: 'x', buffer: file.piece(5), from: 1 }),
   };
   for (const [name, say] of Object.entries(wrong)) {
@@ -321,7 +337,10 @@ test('peers serve a visitor whose origin is away', async () => {
 });
 
 test('in a fastest route the first byte decides between peers and the network, and the other one is given up', async () => {
-  for (const [who, pageDelay, latency] of [['peers', 10, 300], ['origin', 300, 10]]) {
+  for (const [who, pageDelay, latency] of [
+    ['peers', 10, 300],
+    ['origin', 300, 10],
+  ]) {
     const at = await place({ script: chain('fastest', 'delegate', 'network') });
     at.origin.latency = latency;
     at.page.answers(async (ask) => {

@@ -22,7 +22,11 @@ const everywhere = async (run) => {
 test('the list is asked for once, past our own routes, and kept in the store', async () => {
   await everywhere(async ({ origin, page, file, clock, worker, caches, list }, name) => {
     assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, name);
-    assert.deepEqual(origin.requests(list).map(({ headers }) => headers['x-peer-cdn']), ['bypass'], name);
+    assert.deepEqual(
+      origin.requests(list).map(({ headers }) => headers['x-peer-cdn']),
+      ['bypass'],
+      name,
+    );
     await clock.pass(2000);
     assert.ok(caches.paths().includes(list), name);
     const next = await worker.restart();
@@ -59,9 +63,15 @@ test('the manifest says where lists are', async () => {
 
 test('without a good list the file passes through as it is, and nothing of it is stored', async () => {
   const ways = {
-    'missing': status(404), 'gone': status(410), 'refused': status(403), 'the server is ill': status(500),
-    'another one': spoilt(5), 'short': usualBut({ body: new Uint8Array(32) }), 'empty': usualBut({ body: new Uint8Array(0) }),
-    'a page of the site': status(200, { 'content-type': 'text/html' }, '<!doctype html>'), 'unreachable': unreachable,
+    missing: status(404),
+    gone: status(410),
+    refused: status(403),
+    'the server is ill': status(500),
+    'another one': spoilt(5),
+    short: usualBut({ body: new Uint8Array(32) }),
+    empty: usualBut({ body: new Uint8Array(0) }),
+    'a page of the site': status(200, { 'content-type': 'text/html' }, '<!doctype html>'),
+    unreachable: unreachable,
     'breaks off': usualBut({ breaks: 40 }),
   };
   for (const [what, way] of Object.entries(ways)) {
@@ -69,7 +79,11 @@ test('without a good list the file passes through as it is, and nothing of it is
       origin.always(list, way);
       assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, `${what}, ${name}`);
       await clock.pass(3000);
-      assert.deepEqual(caches.paths().filter((path) => path.includes(file.root)), [], `${what}, ${name}`);
+      assert.deepEqual(
+        caches.paths().filter((path) => path.includes(file.root)),
+        [],
+        `${what}, ${name}`,
+      );
     });
   }
 });

@@ -14,7 +14,10 @@ test('where WebAssembly is forbidden nothing is answered, nothing is thrown, and
   assert.deepEqual(await response.bytes(), at.file.body);
   assert.deepEqual(codes(at.worker), ['engine-failed']);
   assert.equal(at.worker.events.error[0].error.name, 'CompileError');
-  assert.deepEqual(at.worker.told('error').map(({ code }) => code), ['engine-failed']);
+  assert.deepEqual(
+    at.worker.told('error').map(({ code }) => code),
+    ['engine-failed'],
+  );
   const page = await at.worker.page();
   await page.tell({ type: 'company', root: at.file.root });
   await page.tell({ type: 'present', add: ['00000000'], remove: [] });
@@ -25,15 +28,18 @@ test('where WebAssembly is forbidden nothing is answered, nothing is thrown, and
 });
 
 test('where WebAssembly is forbidden a wrong call is still refused, and a good one gives the PeerCDN', async () => {
-  await scene({ isWasmAllowed: false, script: (given) => {
-    const { PeerCDN, NetworkPlugin } = given;
-    const cdn = new PeerCDN();
-    const network = new NetworkPlugin().getMiddleware;
-    assert.throws(() => cdn.GET('/a', 'slowest', network), TypeError);
-    assert.throws(() => cdn.GET('/a', 'ordered', null), TypeError);
-    assert.equal(cdn.GET('/a', 'ordered', network), cdn);
-    return documented(given);
-  } });
+  await scene({
+    isWasmAllowed: false,
+    script: (given) => {
+      const { PeerCDN, NetworkPlugin } = given;
+      const cdn = new PeerCDN();
+      const network = new NetworkPlugin().getMiddleware;
+      assert.throws(() => cdn.GET('/a', 'slowest', network), TypeError);
+      assert.throws(() => cdn.GET('/a', 'ordered', null), TypeError);
+      assert.equal(cdn.GET('/a', 'ordered', network), cdn);
+      return documented(given);
+    },
+  });
 });
 
 test('a core that traps at a request leaves it, and all after it, to the browser', async () => {
@@ -103,7 +109,10 @@ test('a core that traps while others read breaks them off too', async () => {
   const [one, two] = await Promise.all([at.page.fetch(url), at.page.fetch('/static/b.bin')]);
   at.worker.trap();
   const ended = await Promise.allSettled([one.bytes(), two.bytes()]);
-  assert.deepEqual(ended.map(({ status: how }) => how), ['rejected', 'rejected']);
+  assert.deepEqual(
+    ended.map(({ status: how }) => how),
+    ['rejected', 'rejected'],
+  );
   await at.clock.pass(5000);
   assert.ok(at.origin.log.every(({ aborted, ended: done, status: code }) => aborted || done || code === 200));
 });
@@ -117,7 +126,7 @@ test('a core that traps while a manifest comes is told of, and the site goes on'
   assert.deepEqual(at.worker.thrown, []);
 });
 
-test('messages, hellos and broadcasts after a trap are nobody\'s error', async () => {
+test("messages, hellos and broadcasts after a trap are nobody's error", async () => {
   const at = await scene({ bytes: 300_000, page: true });
   at.worker.trap();
   await at.page.fetch(url);

@@ -18,10 +18,14 @@ test('each worker asks once, as it starts, which pages are there', async () => {
 });
 
 test('a hello is answered with what is open and the name of the store', async () => {
-  const at = await scene({ bytes: 3 * MIB, page: true, script: ({ PeerCDN, CachePlugin, NetworkPlugin }) => {
-    const [cache, network] = [new CachePlugin({ version: 'x' }), new NetworkPlugin()];
-    return new PeerCDN().GET('/static', 'ordered', cache.getMiddleware, network.getMiddleware).register();
-  } });
+  const at = await scene({
+    bytes: 3 * MIB,
+    page: true,
+    script: ({ PeerCDN, CachePlugin, NetworkPlugin }) => {
+      const [cache, network] = [new CachePlugin({ version: 'x' }), new NetworkPlugin()];
+      return new PeerCDN().GET('/static', 'ordered', cache.getMiddleware, network.getMiddleware).register();
+    },
+  });
   const [{ open, cache }] = at.worker.told('busy');
   assert.deepEqual([open, cache], [0, 'peer-cdn-vx']);
   const response = await at.page.fetch(url);
@@ -33,10 +37,16 @@ test('a hello is answered with what is open and the name of the store', async ()
 test('pages are told when the worker begins to be busy and when it ends, and not of each response', async () => {
   const at = await scene({ bytes: 300_000, more: ['/static/b.bin', '/static/c.bin'], script: network });
   const all = await Promise.all([url, '/static/b.bin', '/static/c.bin'].map((path) => at.worker.fetch(path)));
-  assert.deepEqual(at.worker.told('busy').map(({ open }) => open > 0), [true]);
+  assert.deepEqual(
+    at.worker.told('busy').map(({ open }) => open > 0),
+    [true],
+  );
   for (const response of all) await response.bytes();
   await at.clock.settle();
-  assert.deepEqual(at.worker.told('busy').map(({ open }) => open > 0), [true, false]);
+  assert.deepEqual(
+    at.worker.told('busy').map(({ open }) => open > 0),
+    [true, false],
+  );
 });
 
 test('a response that was given up, or that failed, makes nobody busy for ever', async () => {
@@ -60,7 +70,10 @@ test('a transfer is told at most four times a second while it runs, and once whe
   await at.clock.pass(2000);
   const told = at.worker.events.transfer;
   assert.ok(told.length > 4 && told.length <= 4 * seconds + 1, `${told.length} in ${seconds} s`);
-  assert.deepEqual(told.map(({ done }) => done), [...told.slice(1).map(() => false), true]);
+  assert.deepEqual(
+    told.map(({ done }) => done),
+    [...told.slice(1).map(() => false), true],
+  );
   assert.equal(new Set(told.map(({ id }) => id)).size, 1);
   let before = 0;
   for (const { fromCache, fromPeers, fromOrigin, bytes, root, url: of } of told) {
@@ -69,7 +82,10 @@ test('a transfer is told at most four times a second while it runs, and once whe
     before = fromCache + fromPeers + fromOrigin;
   }
   assert.equal(before, 8 * MIB);
-  assert.deepEqual(at.worker.told('transfer').map(({ type, at: _, ...detail }) => detail), told);
+  assert.deepEqual(
+    at.worker.told('transfer').map(({ type, at: _, ...detail }) => detail),
+    told,
+  );
 });
 
 test('each response is a transfer of its own, with the length of what was asked', async () => {
@@ -79,7 +95,10 @@ test('each response is a transfer of its own, with the length of what was asked'
   await at.clock.pass(2000);
   const told = at.worker.events.transfer.filter(({ done }) => done);
   assert.equal(new Set(told.map(({ id }) => id)).size, 2);
-  assert.deepEqual(told.map(({ bytes }) => bytes), [300_000, 10]);
+  assert.deepEqual(
+    told.map(({ bytes }) => bytes),
+    [300_000, 10],
+  );
   assert.ok(told.every(({ ms, code }) => ms >= 0 && code === ''));
 });
 
@@ -124,7 +143,7 @@ test('what is told of transfers waits while a response waits for its first byte,
   assert.ok(first.at - begun >= 900 && first.at - begun <= 1200, `${first.at - begun} ms`);
 });
 
-test('without BroadcastChannel everything is answered, and told to the worker\'s own script', async () => {
+test("without BroadcastChannel everything is answered, and told to the worker's own script", async () => {
   const at = await scene({ isInstalled: true });
   at.browser.hasBroadcast = false;
   const worker = await startWorker({ origin: at.origin, browser: at.browser });
@@ -147,8 +166,9 @@ test('pages that went are forgotten when another one says hello', async () => {
 });
 
 test('a worker that never registers answers nothing, and does not ask who is there', async () => {
-  const at = await scene({ script: ({ PeerCDN, NetworkPlugin }) =>
-    new PeerCDN().GET('/static', 'ordered', new NetworkPlugin().getMiddleware) });
+  const at = await scene({
+    script: ({ PeerCDN, NetworkPlugin }) => new PeerCDN().GET('/static', 'ordered', new NetworkPlugin().getMiddleware),
+  });
   assert.equal((await at.worker.fetch(url)).answered, false);
   assert.deepEqual(at.browser.broadcasts, []);
 });

@@ -103,7 +103,10 @@ test('whoever is offline waits once, and is asked again every three seconds whil
     times.push(at.clock.now - begun);
     await at.clock.pass(1000);
   }
-  assert.ok(times.slice(-9).every((ms) => ms < 100), `${times}`);
+  assert.ok(
+    times.slice(-9).every((ms) => ms < 100),
+    `${times}`,
+  );
   assert.ok(asked(at) - before >= 3 && asked(at) - before <= 5, `${asked(at) - before} times`);
 });
 
@@ -113,7 +116,10 @@ test('a manifest that never comes is given up after twelve seconds', async () =>
   at.origin.always(path, silent);
   await at.fetchAll();
   await at.clock.pass(13_000);
-  assert.deepEqual(at.origin.requests(path).map(({ aborted }) => aborted), [false, true]);
+  assert.deepEqual(
+    at.origin.requests(path).map(({ aborted }) => aborted),
+    [false, true],
+  );
 });
 
 test('a site that has no manifest shares nothing, and its files come as they are', async () => {
@@ -145,8 +151,13 @@ test('a server that is ill keeps the manifest in use that was there before', asy
 
 test('a manifest that is not valid is told of, and the one before stays in use', async () => {
   const wrong = {
-    'no JSON': '<!doctype html>', 'empty': '', 'null': 'null', 'a number': '5', 'cut': '{"version":1,"resources":{"/static/a',
-    'another version': JSON.stringify({ version: 2, resources: {} }), 'no version': JSON.stringify({ resources: {} }),
+    'no JSON': '<!doctype html>',
+    empty: '',
+    null: 'null',
+    'a number': '5',
+    cut: '{"version":1,"resources":{"/static/a',
+    'another version': JSON.stringify({ version: 2, resources: {} }),
+    'no version': JSON.stringify({ resources: {} }),
     'digests elsewhere': JSON.stringify({ version: 1, digests: 'https://other.test/', resources: {} }),
     'digests of another host': JSON.stringify({ version: 1, digests: '//other.test/', resources: {} }),
   };
@@ -156,7 +167,11 @@ test('a manifest that is not valid is told of, and the one before stays in use',
     await at.clock.pass(61_000);
     at.origin.always(path, usualBut({ body: new TextEncoder().encode(text) }));
     assert.equal(isOurs(await at.worker.fetch(url)), true, name);
-    assert.deepEqual(at.worker.events.error.map(({ code, url: of }) => [code, of]), [['malformed-manifest', path]], name);
+    assert.deepEqual(
+      at.worker.events.error.map(({ code, url: of }) => [code, of]),
+      [['malformed-manifest', path]],
+      name,
+    );
     const next = await at.worker.restart();
     assert.equal(isOurs(await next.fetch(url)), true, `${name}: nor was it stored`);
   }

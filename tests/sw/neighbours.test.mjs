@@ -16,7 +16,7 @@ const withOwnListener = (peerCdn) => {
 
 const html = () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: new TextEncoder().encode('<p>404') });
 
-test('what the manifest does not list is left to the site\'s own listener, and what becomes a document too', async () => {
+test("what the manifest does not list is left to the site's own listener, and what becomes a document too", async () => {
   const { worker, origin, caches } = await scene({ script: withOwnListener });
   origin.add('/static/app.js', 'network', { listed: false });
   const own = await caches.open('app');
@@ -34,7 +34,10 @@ test('without such a listener the browser asks by itself: once, with its own req
   origin.add('/static/other.bin', 5, { listed: false });
   const response = await worker.fetch('/static/other.bin');
   assert.equal(response.answered, false);
-  assert.deepEqual(origin.requests('/static/other.bin').map(({ by }) => by), ['browser']);
+  assert.deepEqual(
+    origin.requests('/static/other.bin').map(({ by }) => by),
+    ['browser'],
+  );
 });
 
 test('a middleware of the site in the route sees everything, as before', async () => {
@@ -55,7 +58,7 @@ test('a worker that starts knows what is listed before the first page asks', asy
   assert.equal(await (await worker.fetch('/static/app.js', { destination: 'script' })).text(), 'precached');
 });
 
-test('where no manifest is known yet, a request that fails is answered from the site\'s own caches', async () => {
+test("where no manifest is known yet, a request that fails is answered from the site's own caches", async () => {
   const cases = {
     offline: [unreachable, 'script'],
     'a server that has it no more': [() => ({ status: 404, headers: {}, body: new TextEncoder().encode('gone') }), ''],
@@ -82,7 +85,7 @@ test('where no manifest is known yet, a request that fails is answered from the 
   }
 });
 
-test('a listed file that cannot be had comes from the site\'s own caches before it fails', async () => {
+test("a listed file that cannot be had comes from the site's own caches before it fails", async () => {
   const { origin, caches, worker } = await scene({ bytes: 5000 });
   const own = await caches.open('app');
   await own.put('https://site.test/static/a.bin', new Response('precached'));
@@ -90,14 +93,14 @@ test('a listed file that cannot be had comes from the site\'s own caches before 
   assert.equal(await (await worker.fetch('/static/a.bin')).text(), 'precached');
 });
 
-test('a site\'s own caches that are away leave the network\'s word as it is', async () => {
+test("a site's own caches that are away leave the network's word as it is", async () => {
   const open = () => {
     throw new DOMException('', 'SecurityError');
   };
   const { origin, worker } = await scene({ isInstalled: true, faults: { open, match: open, names: open } });
   offline(origin, '/peer-cdn.json', '/static/b.bin');
   const error = await worker.fetch('/static/b.bin').catch((reason) => reason);
-  assert.match(String(error.cause), /TypeError: Failed to fetch/, 'the network\'s own error, not that of the caches');
+  assert.match(String(error.cause), /TypeError: Failed to fetch/, "the network's own error, not that of the caches");
 });
 
 test('an error status of a listed file is what the origin says, whatever the site keeps in its own caches', async () => {

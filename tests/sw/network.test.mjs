@@ -3,7 +3,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  broken, chain, late, redirect, scene, someBytes, spoilt, stalled, status, unreachable, usualBut, whole, withHeaders,
+  broken,
+  chain,
+  late,
+  redirect,
+  scene,
+  someBytes,
+  spoilt,
+  stalled,
+  status,
+  unreachable,
+  usualBut,
+  whole,
+  withHeaders,
 } from './harness/index.mjs';
 
 const MIB = 1 << 20;
@@ -54,7 +66,10 @@ test('a small range asks for the pieces that hold it, and no more', async () => 
   const response = await worker.fetch(url, { headers: { range: 'bytes=70000-140000' } });
   assert.equal(response.status, 206);
   assert.deepEqual(await response.bytes(), file.body.slice(70_000, 140_001));
-  assert.deepEqual(origin.requests(url).map(({ range }) => range), ['bytes=65536-196607']);
+  assert.deepEqual(
+    origin.requests(url).map(({ range }) => range),
+    ['bytes=65536-196607'],
+  );
 });
 
 test('an error of the origin reaches the page with its status, its headers and its words', async () => {
@@ -66,7 +81,10 @@ test('an error of the origin reaches the page with its status, its headers and i
       assert.equal(response.headers.get('retry-after'), '7');
       assert.equal(response.headers.get('x-own'), 'yes');
       assert.equal(await response.text(), 'sorry');
-      assert.deepEqual(worker.browser.caches.paths().filter((path) => path.includes('/store/')), []);
+      assert.deepEqual(
+        worker.browser.caches.paths().filter((path) => path.includes('/store/')),
+        [],
+      );
     });
   }
 });
@@ -89,7 +107,7 @@ test('an origin that was away for one request gives its file', async () => {
 
 test('answers that are not for everybody pass through, and are never stored', async () => {
   const answers = {
-    'private': withHeaders({ 'cache-control': 'private, max-age=60' }),
+    private: withHeaders({ 'cache-control': 'private, max-age=60' }),
     'no-store': withHeaders({ 'cache-control': 'No-Store' }),
     'varies by cookie': withHeaders({ vary: 'Cookie' }),
     'varies by all': withHeaders({ vary: 'Accept-Encoding, *' }),
@@ -169,8 +187,11 @@ test('a redirect to another origin is followed as for the page itself, and nothi
 
 test('a part that begins elsewhere than it was asked to is not taken for what was asked', async () => {
   await everywhere(async ({ origin, page, file }, name) => {
-    const shifted = usualBut({ status: 206, headers: { 'content-range': `bytes 10-99999/${file.bytes}` },
-      body: file.body.slice(10, 100_000) });
+    const shifted = usualBut({
+      status: 206,
+      headers: { 'content-range': `bytes 10-99999/${file.bytes}` },
+      body: file.body.slice(10, 100_000),
+    });
     origin.always(url, (request, serve) => (request.headers.has('range') ? shifted(request, serve) : serve()));
     assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, name);
   });
@@ -327,7 +348,7 @@ test('a reader that gives up while a failed window waits to be asked again is ri
   origin.always(url, unreachable);
   const reader = response.body.getReader();
   const failing = (async () => {
-    for (let done = false; !done;) ({ done } = await clock.until(reader.read()));
+    for (let done = false; !done; ) ({ done } = await clock.until(reader.read()));
   })().catch(() => {});
   await clock.when(() => origin.requests(url).length >= 3);
   await clock.pass(50);

@@ -36,7 +36,10 @@ for (const [name, change] of Object.entries({ longer, shorter })) {
         redeploy(place, body);
         if (step) origin.always(url, step);
         const response = await page.fetch(url);
-        const isEnded = await response.bytes().then((got) => Buffer.compare(got, body) === 0, () => false);
+        const isEnded = await response.bytes().then(
+          (got) => Buffer.compare(got, body) === 0,
+          () => false,
+        );
         // Where the length is only known at the end some was passed on already: then the body breaks off, and is told.
         const mayBreak = server === 'without ranges and lengths' && bytes > 65536;
         assert.ok(isEnded || mayBreak, what);
@@ -56,7 +59,7 @@ for (const [name, change] of Object.entries({ longer, shorter })) {
   });
 }
 
-test('a range of a listed file that grew, up to what it did not have, is the origin\'s', async () => {
+test("a range of a listed file that grew, up to what it did not have, is the origin's", async () => {
   const place = await scene({ bytes: 3 * MIB, page: true });
   const body = longer(place.file);
   redeploy(place, body);
@@ -87,7 +90,10 @@ test('a peer that breaks off leaves a file that grew at the origin as an error, 
     });
     await assert.rejects(async () => (await page.fetch(url)).bytes(), /origin-changed/);
     await clock.pass(1000);
-    assert.deepEqual(worker.events.error.map(({ code }) => code), ['origin-changed']);
+    assert.deepEqual(
+      worker.events.error.map(({ code }) => code),
+      ['origin-changed'],
+    );
     const response = await page.fetch(url);
     assert.equal(response.answered, false);
     assert.deepEqual(Buffer.from(await response.bytes()), Buffer.from(body));
@@ -101,7 +107,10 @@ test('a file whose bytes differ in the middle breaks off once, and can be loaded
   body[6_000_000] ^= 1;
   redeploy(place, body);
   await assert.rejects(async () => (await page.fetch(url)).bytes(), /origin-changed/);
-  assert.deepEqual(worker.events.error.map(({ code }) => code), ['origin-changed']);
+  assert.deepEqual(
+    worker.events.error.map(({ code }) => code),
+    ['origin-changed'],
+  );
   for (let i = 0; i < 2; i++) {
     const response = await page.fetch(url);
     assert.equal(response.answered, false);
@@ -118,7 +127,10 @@ test('a file whose bytes differ in the middle breaks off once, and can be loaded
 });
 
 test('what an origin turned out to be outlives the worker, and no other manifest', async () => {
-  for (const [bytes, at] of [[8 * MIB, 6_000_000], [7000, 5]]) {
+  for (const [bytes, at] of [
+    [8 * MIB, 6_000_000],
+    [7000, 5],
+  ]) {
     const place = await scene({ bytes, page: true });
     const { origin, clock } = place;
     const body = place.file.body.slice();
@@ -148,7 +160,7 @@ test('what an origin turned out to be outlives the worker, and no other manifest
   }
 });
 
-test('other bytes before the first piece was passed on are the origin\'s own from the first byte on', async () => {
+test("other bytes before the first piece was passed on are the origin's own from the first byte on", async () => {
   for (const bytes of sizes) {
     const place = await scene({ bytes, page: true });
     const body = place.file.body.slice();
@@ -156,7 +168,10 @@ test('other bytes before the first piece was passed on are the origin\'s own fro
     redeploy(place, body);
     assert.deepEqual(await (await place.page.fetch(url)).bytes(), body, `${bytes}`);
     assert.deepEqual(await (await place.page.fetch(url)).bytes(), body, `${bytes}, again`);
-    assert.deepEqual(place.worker.events.error.map(({ code }) => code), ['origin-changed']);
+    assert.deepEqual(
+      place.worker.events.error.map(({ code }) => code),
+      ['origin-changed'],
+    );
   }
 });
 
@@ -172,7 +187,12 @@ const atMost = (most, total) => async (request, serve) => {
 };
 
 test('a server that sends less than it was asked for, or does not know the total, is taken for what it is', async () => {
-  for (const [most, total] of [[1_000_000, undefined], [1_000_000, '*'], [Infinity, '*'], [100_000, undefined]]) {
+  for (const [most, total] of [
+    [1_000_000, undefined],
+    [1_000_000, '*'],
+    [Infinity, '*'],
+    [100_000, undefined],
+  ]) {
     for (const range of [undefined, 'bytes=0-', 'bytes=1000000-', 'bytes=5-2500000']) {
       const what = `${most} of ${total}, ${range}`;
       const { origin, page, file, worker, clock } = await scene({ bytes: 5_000_000, page: true });
@@ -212,13 +232,23 @@ test('what cannot be used passes through untouched, range and all', async () => 
     assert.equal(own.range, 'bytes=2-', name);
     assert.deepEqual(more, [], name);
     assert.equal(response.status, 206, name);
-    assert.deepEqual(await response.bytes(), (await step(
-      new Request('https://site.test/', { headers: { range: 'bytes=2-' } }),
-      async () => ({ body: file.body.slice(2), headers: { 'content-range': `bytes 2-${file.bytes - 1}/${file.bytes}` } }),
-    )).body, name);
+    assert.deepEqual(
+      await response.bytes(),
+      (
+        await step(new Request('https://site.test/', { headers: { range: 'bytes=2-' } }), async () => ({
+          body: file.body.slice(2),
+          headers: { 'content-range': `bytes 2-${file.bytes - 1}/${file.bytes}` },
+        }))
+      ).body,
+      name,
+    );
     await (await page.fetch(url, { headers: { range: 'bytes=2-' } })).bytes();
     assert.equal(origin.requests(url).length, 3, `${name}: known by then`);
-    assert.deepEqual(worker.events.error.map(({ code }) => code), ['origin-unusable'], name);
+    assert.deepEqual(
+      worker.events.error.map(({ code }) => code),
+      ['origin-unusable'],
+      name,
+    );
   }
 });
 
@@ -246,12 +276,19 @@ test('an error that the origin sent is passed on, and not asked for again', asyn
             origin.always(url, status(code, { 'retry-after': '7' }, 'come back later'));
             for (let i = 1; i <= 2; i++) {
               const response = await page.fetch(url, { headers: range ? { range } : {} });
-              assert.deepEqual([response.status, response.headers.get('retry-after'), await response.text()],
-                [code, '7', 'come back later'], what);
+              assert.deepEqual(
+                [response.status, response.headers.get('retry-after'), await response.text()],
+                [code, '7', 'come back later'],
+                what,
+              );
               await clock.pass(2000);
               assert.equal(origin.requests(url).length, i, what);
             }
-            assert.deepEqual(worker.events.error.map(({ code: told }) => told), ['origin-unreachable'], what);
+            assert.deepEqual(
+              worker.events.error.map(({ code: told }) => told),
+              ['origin-unreachable'],
+              what,
+            );
             assert.deepEqual(worker.thrown, [], what);
           }
         }
@@ -262,7 +299,10 @@ test('an error that the origin sent is passed on, and not asked for again', asyn
 
 test('a server that fails where it is asked for a range serves the file all the same, and the other way round', async () => {
   for (const code of [500, 501, 502, 400, 405]) {
-    for (const [bytes, range] of [[5_000_000, undefined], [300_000, 'bytes=10-20']]) {
+    for (const [bytes, range] of [
+      [5_000_000, undefined],
+      [300_000, 'bytes=10-20'],
+    ]) {
       const what = `${code}, ${bytes} bytes, ${range}`;
       const { origin, page, file } = await scene({ bytes, page: true });
       const fails = status(code, {}, 'no');
@@ -295,7 +335,11 @@ test('a server that allows few requests a second is waited for: the file comes w
 
 test('a reader who leaves does not take the answer from another', async () => {
   for (const step of [status(403, {}, 'no'), withHeaders({ 'cache-control': 'private' })]) {
-    for (const ranges of [[undefined, 'bytes=0-'], ['bytes=0-', undefined], [undefined, undefined]]) {
+    for (const ranges of [
+      [undefined, 'bytes=0-'],
+      ['bytes=0-', undefined],
+      [undefined, undefined],
+    ]) {
       const { origin, page, file } = await scene({ bytes: 200_000, page: true });
       origin.always(url, step);
       const responses = await Promise.all(ranges.map((range) => page.fetch(url, { headers: range ? { range } : {} })));
@@ -317,7 +361,10 @@ test('the same bytes at two paths: what one is refused is no word on the other',
     const [gone, there] = await Promise.all([page.fetch(url), page.fetch(twin.path)]);
     assert.equal(gone.status, 404);
     assert.deepEqual(await there.bytes(), file.body);
-    assert.deepEqual(worker.events.error.map((each) => new URL(each.url).pathname), [url]);
+    assert.deepEqual(
+      worker.events.error.map((each) => new URL(each.url).pathname),
+      [url],
+    );
   }
 });
 
@@ -356,7 +403,10 @@ test('a lasting refusal is asked once more at the most, and then left to the bro
         }
         // One for each fetch; of a large one the first has its window beside.
         assert.equal(origin.requests(url).length, bytes > MIB ? 4 : 3, `${code} ${bytes}`);
-        assert.deepEqual(worker.events.error.map((each) => each.code), [code]);
+        assert.deepEqual(
+          worker.events.error.map((each) => each.code),
+          [code],
+        );
       }
     }
   }

@@ -11,7 +11,10 @@ test('in an ordered route the first answer counts, and who comes after it is not
   const [first, second, third] = [user(nothing), user(() => text('second')), user(() => text('third'))];
   const { worker } = await scene({ script: chain('ordered', first, second, third) });
   assert.equal(await (await worker.fetch('/static/a.bin')).text(), 'second');
-  assert.deepEqual([first, second, third].map(({ calls }) => calls.length), [1, 1, 0]);
+  assert.deepEqual(
+    [first, second, third].map(({ calls }) => calls.length),
+    [1, 1, 0],
+  );
 });
 
 test('a middleware is made for each request, with its event, and its get() may be async', async () => {
@@ -30,14 +33,23 @@ test('in a fastest route all are asked at once, and the first that has an answer
   const [none, slow, quick, hangs] = [late(5, nothing), late(50, () => text('slow')), late(20, () => text('quick')), user(never)];
   Object.assign(world, await scene({ script: chain('fastest', none, slow, quick, hangs) }));
   assert.equal(await (await world.worker.fetch('/static/a.bin')).text(), 'quick');
-  assert.deepEqual([none, slow, quick, hangs].map(({ calls }) => calls.length), [1, 1, 1, 1]);
+  assert.deepEqual(
+    [none, slow, quick, hangs].map(({ calls }) => calls.length),
+    [1, 1, 1, 1],
+  );
   await world.clock.pass(100);
   assert.deepEqual(world.worker.events.error, []);
 });
 
 test('when nobody has an answer, the request goes to the network as the page made it', async () => {
   for (const strategy of ['ordered', 'fastest']) {
-    const { worker, file, origin } = await scene({ script: chain(strategy, user(nothing), user(() => undefined)) });
+    const { worker, file, origin } = await scene({
+      script: chain(
+        strategy,
+        user(nothing),
+        user(() => undefined),
+      ),
+    });
     const response = await worker.fetch('/static/a.bin', { headers: { 'x-asked': 'yes' } });
     assert.deepEqual(await response.bytes(), file.body, strategy);
     assert.equal(origin.requests('/static/a.bin').length, 1);
@@ -85,7 +97,17 @@ test('whoever fails in a fastest route after another one has answered changes no
   const world = {};
   const fails = user(() => world.clock.after(50).then(() => Promise.reject(new Error('late'))));
   const answers = user(() => world.clock.after(50).then(() => text('late')));
-  Object.assign(world, await scene({ script: chain('fastest', fails, answers, user(() => text('first'))) }));
+  Object.assign(
+    world,
+    await scene({
+      script: chain(
+        'fastest',
+        fails,
+        answers,
+        user(() => text('first')),
+      ),
+    }),
+  );
   assert.equal(await (await world.worker.fetch('/static/a.bin')).text(), 'first');
   await world.clock.pass(100);
   assert.deepEqual(world.worker.told('transfer'), []);
@@ -100,20 +122,35 @@ test('put() runs for those that were asked before, nearest first, each with a re
   await clock.settle();
   assert.deepEqual(puts.map(([name]) => name).sort(), ['a', 'b', 'c']);
   assert.deepEqual(new Set(puts.map(([, value]) => value)), new Set(['c']));
-  assert.deepEqual(plugins.map(({ calls }) => calls.at(-1)), ['put', 'put', 'put', undefined]);
+  assert.deepEqual(
+    plugins.map(({ calls }) => calls.at(-1)),
+    ['put', 'put', 'put', undefined],
+  );
 });
 
 test('in a fastest route put() runs for all', async () => {
   const puts = [];
   const keeps = (name, get) => user(get, async (response) => puts.push([name, await response.text()]));
-  const { worker, clock } = await scene({ script: chain('fastest', keeps('a', never), keeps('b', () => text('b'))) });
+  const { worker, clock } = await scene({
+    script: chain(
+      'fastest',
+      keeps('a', never),
+      keeps('b', () => text('b')),
+    ),
+  });
   await (await worker.fetch('/static/x')).text();
   await clock.settle();
-  assert.deepEqual(puts.sort(), [['a', 'b'], ['b', 'b']]);
+  assert.deepEqual(puts.sort(), [
+    ['a', 'b'],
+    ['b', 'b'],
+  ]);
 });
 
 test('put() gets a listed file when all of it has come: read back from the store, the range if one was asked', async () => {
-  for (const [range, status, from, to] of [[undefined, 200, 0, 300_000], ['bytes=100-200099', 206, 100, 200_100]]) {
+  for (const [range, status, from, to] of [
+    [undefined, 200, 0, 300_000],
+    ['bytes=100-200099', 206, 100, 200_100],
+  ]) {
     const puts = [];
     const own = user(nothing, async (response) => puts.push([response.status, new Uint8Array(await response.arrayBuffer())]));
     const { worker, file, clock, origin } = await scene({ bytes: 300_000, script: chain('ordered', own, 'cache', 'network') });
@@ -175,7 +212,10 @@ test('a put() that throws or rejects is told, and takes nothing from the page', 
 
 test('what a put() leaves unread is taken back after two seconds', async () => {
   const kept = [];
-  const own = user(() => text('x'), (response) => void kept.push(response));
+  const own = user(
+    () => text('x'),
+    (response) => void kept.push(response),
+  );
   const { worker, clock } = await scene({ script: chain('ordered', own) });
   assert.equal(await (await worker.fetch('/static/x')).text(), 'x');
   await clock.settle();
@@ -192,7 +232,12 @@ test('what a put() reads is left to it, and so is one that never ends', async ()
   const read = [];
   const puts = [async (response) => read.push(await response.text()), never];
   for (const put of puts) {
-    const { worker, clock } = await scene({ script: chain('ordered', user(() => text('x'), put)) });
+    const { worker, clock } = await scene({
+      script: chain(
+        'ordered',
+        user(() => text('x'), put),
+      ),
+    });
     assert.equal(await (await worker.fetch('/static/x')).text(), 'x');
     await clock.pass(3000);
     assert.equal(await (await worker.fetch('/static/x')).text(), 'x');
@@ -203,10 +248,12 @@ test('what a put() reads is left to it, and so is one that never ends', async ()
 
 test('plugins of ours answer null to an event that is none of theirs', async () => {
   const made = {};
-  const { worker } = await scene({ script: ({ PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin }) => {
-    Object.assign(made, { cache: new CachePlugin(), delegate: new DelegatePlugin(), network: new NetworkPlugin() });
-    return new PeerCDN().register();
-  } });
+  const { worker } = await scene({
+    script: ({ PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin }) => {
+      Object.assign(made, { cache: new CachePlugin(), delegate: new DelegatePlugin(), network: new NetworkPlugin() });
+      return new PeerCDN().register();
+    },
+  });
   const event = { request: new Request('https://site.test/static/a.bin') };
   assert.equal(await made.cache.getMiddleware(event).get(), null);
   assert.equal(await made.delegate.getMiddleware(event).get(), null);
@@ -216,28 +263,43 @@ test('plugins of ours answer null to an event that is none of theirs', async () 
 });
 
 test('a patience that is no number from 0 on is refused with a sentence', async () => {
-  await scene({ script: ({ PeerCDN, DelegatePlugin }) => {
-    for (const patience of [-1, NaN, '1', null, {}]) {
-      assert.throws(() => new DelegatePlugin({ patience }), { name: 'TypeError', message: /patience is a number from 0 on/ });
-    }
-    for (const patience of [0, 0.2, 4, Infinity]) assert.ok(new DelegatePlugin({ patience }));
-    return new PeerCDN();
-  } });
+  await scene({
+    script: ({ PeerCDN, DelegatePlugin }) => {
+      for (const patience of [-1, NaN, '1', null, {}]) {
+        assert.throws(() => new DelegatePlugin({ patience }), { name: 'TypeError', message: /patience is a number from 0 on/ });
+      }
+      for (const patience of [0, 0.2, 4, Infinity]) assert.ok(new DelegatePlugin({ patience }));
+      return new PeerCDN();
+    },
+  });
 });
 
-test('a store of another version is dropped when a worker becomes active, and others\' Caches are left alone', async () => {
+test("a store of another version is dropped when a worker becomes active, and others' Caches are left alone", async () => {
   const { browser, caches, origin } = await scene();
   for (const name of ['peer-cdn-v0', 'site-v1']) await caches.open(name);
-  await startWorker({ origin, browser, script: ({ PeerCDN, CachePlugin }) => {
-    new CachePlugin({ version: '2-beta' });
-    return new PeerCDN().register();
-  } });
+  await startWorker({
+    origin,
+    browser,
+    script: ({ PeerCDN, CachePlugin }) => {
+      new CachePlugin({ version: '2-beta' });
+      return new PeerCDN().register();
+    },
+  });
   assert.deepEqual(await caches.keys(), ['site-v1', 'peer-cdn-v2-beta']);
 });
 
 test('plugins of ours that lose to one of the site at once ask nobody', async () => {
-  const { worker, page, origin, clock } = await scene({ page: true, bytes: 300_000,
-    script: chain('fastest', user(() => text('own')), 'cache', 'delegate', 'network') });
+  const { worker, page, origin, clock } = await scene({
+    page: true,
+    bytes: 300_000,
+    script: chain(
+      'fastest',
+      user(() => text('own')),
+      'cache',
+      'delegate',
+      'network',
+    ),
+  });
   assert.equal(await (await worker.fetch('/static/a.bin')).text(), 'own');
   await clock.pass(1000);
   assert.ok(origin.requests('/static/a.bin').every(({ aborted }) => aborted));
@@ -261,7 +323,10 @@ test('what is no response, or one that was read already, is told, and counts as 
       const { worker, file, clock } = await scene({ script: chain(strategy, own, 'network') });
       assert.deepEqual(await (await worker.fetch('/static/a.bin')).bytes(), file.body, String(garbage));
       await clock.pass(5000);
-      assert.deepEqual(worker.events.error.map(({ code }) => code), ['plugin-failed']);
+      assert.deepEqual(
+        worker.events.error.map(({ code }) => code),
+        ['plugin-failed'],
+      );
       assert.deepEqual(worker.thrown, []);
     }
   }

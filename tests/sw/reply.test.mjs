@@ -46,9 +46,16 @@ test('of a reply a range takes its part', async () => {
 });
 
 test('null, and what is no answer, is followed by the network', async () => {
-  const replies = { null: null, 'a text': 'x', 'a status of its own': { status: 404, headers: [], body: new ArrayBuffer(9) },
-    'no body': { status: 200, headers: [] }, 'a body that is no buffer': { status: 200, body: 'text' }, 'a number': 7,
-    'nothing': undefined, 'an empty object': {} };
+  const replies = {
+    null: null,
+    'a text': 'x',
+    'a status of its own': { status: 404, headers: [], body: new ArrayBuffer(9) },
+    'no body': { status: 200, headers: [] },
+    'a body that is no buffer': { status: 200, body: 'text' },
+    'a number': 7,
+    nothing: undefined,
+    'an empty object': {},
+  };
   for (const [name, reply] of Object.entries(replies)) {
     const { page, file, counts } = await place();
     page.answers((ask) => ask.ack().say(reply));
@@ -59,8 +66,10 @@ test('null, and what is no answer, is followed by the network', async () => {
 
 test('a reply of another length, or with other bytes, is not passed on', async () => {
   const wrong = {
-    'too short': (file) => file.body.slice(1).buffer, 'too long': (file) => new ArrayBuffer(file.bytes + 1),
-    'empty': () => new ArrayBuffer(0), 'zeros': (file) => new ArrayBuffer(file.bytes),
+    'too short': (file) => file.body.slice(1).buffer,
+    'too long': (file) => new ArrayBuffer(file.bytes + 1),
+    empty: () => new ArrayBuffer(0),
+    zeros: (file) => new ArrayBuffer(file.bytes),
   };
   for (const [name, make] of Object.entries(wrong)) {
     for (const bytes of [50_000, 3 * MIB]) {

@@ -7,8 +7,10 @@ import { documented, Origin, scene, serving, startWorker, unreachable } from './
 const { refused: refusedPaths } = JSON.parse(readFileSync(new URL('../vectors/routes.json', import.meta.url)));
 
 /** A worker whose one route is this path, answered by the network alone. */
-const routed = (path) => ({ PeerCDN, NetworkPlugin }) =>
-  new PeerCDN().GET(path, 'ordered', new NetworkPlugin().getMiddleware).register();
+const routed =
+  (path) =>
+  ({ PeerCDN, NetworkPlugin }) =>
+    new PeerCDN().GET(path, 'ordered', new NetworkPlugin().getMiddleware).register();
 
 test('a listed file below a route comes with the type, the length and the bytes of the manifest', async () => {
   const { worker, file } = await scene({ type: 'font/woff2' });
@@ -36,13 +38,13 @@ test('requests that carry what only the browser can say are never answered', asy
     'a POST': { method: 'POST', body: 'x' },
     'a HEAD': { method: 'HEAD' },
     'with Authorization': { headers: { authorization: 'Basic eDp5' } },
-    'a page\'s own request to the origin': { headers: { 'x-peer-cdn': 'bypass' } },
+    "a page's own request to the origin": { headers: { 'x-peer-cdn': 'bypass' } },
     'If-Match': { headers: { 'if-match': '"x"' } },
     'If-None-Match': { headers: { 'if-none-match': '"x"' } },
     'If-Modified-Since': { headers: { 'if-modified-since': 'Thu, 01 Jan 2026 00:00:00 GMT' } },
     'If-Unmodified-Since': { headers: { 'if-unmodified-since': 'Thu, 01 Jan 2026 00:00:00 GMT' } },
-    'a worker\'s script': { destination: 'worker' },
-    'a shared worker\'s script': { destination: 'sharedworker' },
+    "a worker's script": { destination: 'worker' },
+    "a shared worker's script": { destination: 'sharedworker' },
   };
   for (const [name, init] of Object.entries(never)) {
     const response = await worker.fetch(url, init);
@@ -75,11 +77,16 @@ test('a route with a name, and one with a regexp, take what they match', async (
   const origin = new Origin();
   const paths = { '/media/7/a.mp4': true, '/media/x/a.mp4': false, '/img/any/a.png': true, '/img/any/b.png': false };
   for (const path of Object.keys(paths)) origin.add(path, 100);
-  const worker = await startWorker({ origin, script: ({ PeerCDN, NetworkPlugin }) => {
-    const network = new NetworkPlugin().getMiddleware;
-    return new PeerCDN().GET('/media/:number(\\d+)/a.mp4', 'ordered', network).GET('/img/:size/a.png', 'fastest', network)
-      .register();
-  } });
+  const worker = await startWorker({
+    origin,
+    script: ({ PeerCDN, NetworkPlugin }) => {
+      const network = new NetworkPlugin().getMiddleware;
+      return new PeerCDN()
+        .GET('/media/:number(\\d+)/a.mp4', 'ordered', network)
+        .GET('/img/:size/a.png', 'fastest', network)
+        .register();
+    },
+  });
   for (const [path, isAnswered] of Object.entries(paths)) {
     assert.equal((await worker.fetch(path)).answered, isAnswered, path);
   }
@@ -87,33 +94,38 @@ test('a route with a name, and one with a regexp, take what they match', async (
 
 test('a path that cannot be read is refused with its code, and what is no route with a sentence', () => {
   const origin = new Origin();
-  return startWorker({ origin, script: ({ PeerCDN, NetworkPlugin, strategies }) => {
-    const cdn = new PeerCDN();
-    const network = new NetworkPlugin().getMiddleware;
-    const { ordered } = strategies;
-    const refused = (error, ...args) => assert.throws(() => cdn.GET(...args), error, JSON.stringify(args));
-    for (const path of refusedPaths) {
-      refused({ name: 'TypeError', message: `peer-cdn: malformed-route: ${path}` }, path, ordered, network);
-    }
-    refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered);
-    refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered, ...Array(17).fill(network));
-    refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, '/a', 'slowest', network);
-    refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, '/a', ordered, { get() {} });
-    return cdn;
-  } });
+  return startWorker({
+    origin,
+    script: ({ PeerCDN, NetworkPlugin, strategies }) => {
+      const cdn = new PeerCDN();
+      const network = new NetworkPlugin().getMiddleware;
+      const { ordered } = strategies;
+      const refused = (error, ...args) => assert.throws(() => cdn.GET(...args), error, JSON.stringify(args));
+      for (const path of refusedPaths) {
+        refused({ name: 'TypeError', message: `peer-cdn: malformed-route: ${path}` }, path, ordered, network);
+      }
+      refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered);
+      refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered, ...Array(17).fill(network));
+      refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, '/a', 'slowest', network);
+      refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, '/a', ordered, { get() {} });
+      return cdn;
+    },
+  });
 });
 
 test('a listener of the site beside ours gets what is not ours', async () => {
   const own = [];
-  const { worker } = await scene({ script: (given) => {
-    const cdn = documented(given);
-    given.self.addEventListener('fetch', (event) => {
-      own.push(event.request.url);
-      event.respondWith(new Response('the site\'s own'));
-    });
-    return cdn;
-  } });
-  assert.equal(await (await worker.fetch('/app.js')).text(), 'the site\'s own');
+  const { worker } = await scene({
+    script: (given) => {
+      const cdn = documented(given);
+      given.self.addEventListener('fetch', (event) => {
+        own.push(event.request.url);
+        event.respondWith(new Response("the site's own"));
+      });
+      return cdn;
+    },
+  });
+  assert.equal(await (await worker.fetch('/app.js')).text(), "the site's own");
   await worker.fetch('/static/a.bin');
   assert.deepEqual(own, ['https://site.test/app.js']);
   assert.deepEqual(worker.thrown, []);
@@ -140,11 +152,11 @@ test('what is not listed and cannot be reached fails as the network does', async
 
 test('a listed file that becomes a document comes from the origin, with the headers of the origin', async () => {
   const origin = new Origin();
-  origin.add('/static/a.svg', 1000, { type: 'image/svg+xml', headers: { 'content-security-policy': 'default-src \'none\'' } });
+  origin.add('/static/a.svg', 1000, { type: 'image/svg+xml', headers: { 'content-security-policy': "default-src 'none'" } });
   const worker = await startWorker({ origin });
   for (const destination of ['document', 'iframe', 'embed', 'object']) {
     const response = await worker.fetch('/static/a.svg', { destination, mode: 'navigate' });
-    assert.equal(response.headers.get('content-security-policy'), 'default-src \'none\'', destination);
+    assert.equal(response.headers.get('content-security-policy'), "default-src 'none'", destination);
   }
   const image = await worker.fetch('/static/a.svg', { destination: 'image' });
   assert.equal(image.answered, true);

@@ -23,13 +23,16 @@ const fetchEach = async (at, ...paths) => {
   }
 };
 
-const droppedOf = (at) => at.worker.told('dropped')
-  .map(({ root }) => [at.file, ...at.others].find((file) => file.root === root)?.path);
+const droppedOf = (at) =>
+  at.worker.told('dropped').map(({ root }) => [at.file, ...at.others].find((file) => file.root === root)?.path);
 
 test('what comes from the origin is stored in whole segments, and told to the pages', async () => {
   const at = await scene({ bytes: 3 * MIB + 5, script: within(0), page: true });
   await fetchEach(at, url);
-  const runs = at.caches.runs(at.file).map((run) => run.split('-').map(Number)).sort((x, y) => x[0] - y[0]);
+  const runs = at.caches
+    .runs(at.file)
+    .map((run) => run.split('-').map(Number))
+    .sort((x, y) => x[0] - y[0]);
   let next = 0;
   for (const [begin, end] of runs) {
     assert.equal(begin, next);
@@ -37,11 +40,16 @@ test('what comes from the origin is stored in whole segments, and told to the pa
     next = end;
   }
   assert.equal(next, at.file.count);
-  assert.deepEqual(at.worker.told('stored').map(({ begin, end, root }) => [begin, end, root]).sort((x, y) => x[0] - y[0]),
-    runs.map(([begin, end]) => [begin, end, at.file.root]));
+  assert.deepEqual(
+    at.worker
+      .told('stored')
+      .map(({ begin, end, root }) => [begin, end, root])
+      .sort((x, y) => x[0] - y[0]),
+    runs.map(([begin, end]) => [begin, end, at.file.root]),
+  );
 });
 
-test('what came from peers is the page\'s to store', async () => {
+test("what came from peers is the page's to store", async () => {
   const at = await scene({ bytes: 3 * MIB, page: true });
   at.page.answers(serving(at.file));
   await fetchEach(at, url);
@@ -50,7 +58,10 @@ test('what came from peers is the page\'s to store', async () => {
 });
 
 test('nothing is written while a response waits for its first byte, for a second at most', async () => {
-  for (const [wait, least, most] of [[400, 400, 800], [5000, 900, 1300]]) {
+  for (const [wait, least, most] of [
+    [400, 400, 800],
+    [5000, 900, 1300],
+  ]) {
     const at = await scene({ bytes: 50_000, more: [b], script: within(0) });
     let wroteAt = 0;
     at.caches.faults.put = (about) => {
@@ -88,7 +99,10 @@ test('beyond the quota of the site the oldest files go, and pages are told', asy
   assert.deepEqual(droppedOf(at), [url]);
   await fetchEach(at, d);
   assert.deepEqual(droppedOf(at), [url, b]);
-  assert.deepEqual([at.file, ...at.others].map((file) => at.caches.runs(file).length), [0, 0, 1, 1]);
+  assert.deepEqual(
+    [at.file, ...at.others].map((file) => at.caches.runs(file).length),
+    [0, 0, 1, 1],
+  );
   assert.ok(!at.caches.paths().some((path) => path.endsWith(at.file.root)), 'nor is the digest list kept');
   await fetchEach(at, c);
   assert.equal(at.origin.requests(c).length, 1);
@@ -123,8 +137,15 @@ test('what a page stored counts, and others go for it', async () => {
 
 test('words of pages that make no sense are no runs', async () => {
   const at = await scene({ bytes: 500_000, script: within(0) });
-  for (const message of [null, 5, { type: 'stored' }, { type: 'stored', root: 'x', begin: -1, end: 'y' }, { type: 'wave' },
-    { type: 'stored', root: at.file.root, begin: 99, end: 3 }, { type: 'stored', root: at.file.root, begin: 0, end: 1e9 }]) {
+  for (const message of [
+    null,
+    5,
+    { type: 'stored' },
+    { type: 'stored', root: 'x', begin: -1, end: 'y' },
+    { type: 'wave' },
+    { type: 'stored', root: at.file.root, begin: 99, end: 3 },
+    { type: 'stored', root: at.file.root, begin: 0, end: 1e9 },
+  ]) {
     await at.browser.broadcast(message);
   }
   await at.browser.broadcast({ type: 'stored', root: at.file.root, begin: 0, end: 8 }, 'another channel');
@@ -136,7 +157,10 @@ test('words of pages that make no sense are no runs', async () => {
 test('a file that does not fit at all is passed on, not stored, told once, and nothing is dropped for it', async () => {
   const at = await scene({ bytes: 3 * MIB, script: within(500_000), page: true });
   await fetchEach(at, url);
-  assert.deepEqual(at.worker.events.error.map(({ code, url: of }) => [code, of]), [['storage-full', `https://site.test${url}`]]);
+  assert.deepEqual(
+    at.worker.events.error.map(({ code, url: of }) => [code, of]),
+    [['storage-full', `https://site.test${url}`]],
+  );
   assert.deepEqual(droppedOf(at), []);
   assert.equal(last(at.worker.events.transfer).done, true);
 });
@@ -149,7 +173,10 @@ test('what a response has open is never dropped', async () => {
   await at.clock.until(reader.read());
   await fetchEach(at, b);
   assert.deepEqual(droppedOf(at), []);
-  assert.equal(at.worker.events.error.some(({ code }) => code === 'storage-full'), true);
+  assert.equal(
+    at.worker.events.error.some(({ code }) => code === 'storage-full'),
+    true,
+  );
   await reader.cancel();
 });
 
@@ -158,7 +185,10 @@ test('a browser that is full gets room made for what comes, and is tried again',
   at.caches.quota = 1_200_000;
   await fetchEach(at, url, b, c);
   assert.deepEqual(droppedOf(at), [url]);
-  assert.deepEqual([at.file, ...at.others].map((file) => at.caches.runs(file).length), [0, 1, 1]);
+  assert.deepEqual(
+    [at.file, ...at.others].map((file) => at.caches.runs(file).length),
+    [0, 1, 1],
+  );
   assert.deepEqual(at.worker.events.error, []);
 });
 
@@ -166,17 +196,26 @@ test('a browser that is full of other things is told of, once a body', async () 
   const at = await scene({ bytes: 3 * MIB, script: within(0), page: true });
   at.caches.faults.put = (about) => isRun(about) && full();
   await fetchEach(at, url);
-  assert.deepEqual(at.worker.events.error.map(({ code }) => code), ['storage-full']);
+  assert.deepEqual(
+    at.worker.events.error.map(({ code }) => code),
+    ['storage-full'],
+  );
 });
 
 test('a put that fails for another reason is told of, and costs the page nothing', async () => {
-  for (const way of [() => Promise.reject(new Error('disk')), () => {
-    throw new TypeError('no');
-  }]) {
+  for (const way of [
+    () => Promise.reject(new Error('disk')),
+    () => {
+      throw new TypeError('no');
+    },
+  ]) {
     const at = await scene({ bytes: 3 * MIB, script: within(0), page: true });
     at.caches.faults.put = (about) => (isRun(about) ? way() : null);
     await fetchEach(at, url);
-    assert.deepEqual(at.worker.events.error.map(({ code }) => code), ['storage-full']);
+    assert.deepEqual(
+      at.worker.events.error.map(({ code }) => code),
+      ['storage-full'],
+    );
   }
 });
 
@@ -184,8 +223,17 @@ test('an estimate that is absent, silent, refused or nonsense takes nothing from
   const fails = () => {
     throw new TypeError('no');
   };
-  const estimates = [undefined, {}, { quota: NaN }, { quota: -1 }, { quota: 'much' }, () => null, fails,
-    () => Promise.reject(new Error('no')), () => new Promise(() => {})];
+  const estimates = [
+    undefined,
+    {},
+    { quota: NaN },
+    { quota: -1 },
+    { quota: 'much' },
+    () => null,
+    fails,
+    () => Promise.reject(new Error('no')),
+    () => new Promise(() => {}),
+  ];
   for (const estimate of estimates) {
     for (const bytes of [50_000, 3 * MIB]) {
       const at = await scene({ bytes, script: chain('ordered', 'cache', 'delegate', 'network'), isInstalled: true });
@@ -206,7 +254,10 @@ test('what a new manifest does not list any more is dropped, with its digest lis
   await at.clock.pass(61_000);
   await fetchEach(at, b);
   assert.deepEqual(droppedOf(at), [url]);
-  assert.deepEqual(at.caches.paths().filter((path) => path.includes(at.file.root)), []);
+  assert.deepEqual(
+    at.caches.paths().filter((path) => path.includes(at.file.root)),
+    [],
+  );
   assert.equal(at.caches.runs(at.others[0]).length, 1);
 });
 

@@ -19,7 +19,7 @@ test('a response has no header that neither the origin nor the manifest has sent
   }
 });
 
-test('the type is the origin\'s when it comes from there, and also later, from the store, in another worker', async () => {
+test("the type is the origin's when it comes from there, and also later, from the store, in another worker", async () => {
   for (const bytes of [7000, 3_000_000]) {
     const { page, clock, worker, browser, origin } = await scene({ bytes, page: true, ...listedAs('application/octet-stream') });
     for (let i = 0; i < 2; i++) {
@@ -38,13 +38,13 @@ test('the type is the origin\'s when it comes from there, and also later, from t
   }
 });
 
-test('what only peers have sent has the manifest\'s type', async () => {
+test("what only peers have sent has the manifest's type", async () => {
   const { page, file } = await scene({ bytes: 3_000_000, page: true, ...listedAs('application/x-own') });
   page.answers(serving(file));
   assert.equal(typeOf(await page.fetch(url)), 'application/x-own');
 });
 
-test('a script or a style that is listed under a type that browsers block is the browser\'s own', async () => {
+test("a script or a style that is listed under a type that browsers block is the browser's own", async () => {
   const { page, worker } = await scene({ bytes: 7000, page: true, ...listedAs('application/octet-stream') });
   for (const destination of ['script', 'style']) assert.equal((await page.fetch(url, { destination })).answered, false);
   // Once the origin's type is known, scripts are ours too.

@@ -9,10 +9,11 @@ const url = '/static/a.bin';
 // Without a cache plugin nothing is read from the store before the network is asked.
 const network = chain('ordered', 'network');
 
-const windowsOf = (origin, path = url) => origin.requests(path).map(({ range }) => {
-  const [, begin, end] = /^bytes=(\d+)-(\d+)$/.exec(range);
-  return { begin: +begin, bytes: +end + 1 - begin };
-});
+const windowsOf = (origin, path = url) =>
+  origin.requests(path).map(({ range }) => {
+    const [, begin, end] = /^bytes=(\d+)-(\d+)$/.exec(range);
+    return { begin: +begin, bytes: +end + 1 - begin };
+  });
 
 /** How many answers of the origin are open, at most. */
 function countOpen(origin) {

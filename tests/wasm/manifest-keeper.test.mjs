@@ -22,8 +22,12 @@ function isListed(path) {
 function keeper() {
   const reports = [];
   const changes = [];
-  const kept = new ManifestKeeper('/peer-cdn.json', async () => null, (code, url) => reports.push([code, url]),
-    (lists) => changes.push(lists));
+  const kept = new ManifestKeeper(
+    '/peer-cdn.json',
+    async () => null,
+    (code, url) => reports.push([code, url]),
+    (lists) => changes.push(lists),
+  );
   const read = (manifest) => {
     const text = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
     globalThis.fetch = async () => new Response(text);
@@ -38,7 +42,11 @@ for (const [what, entry, path = '/bad'] of [...badEntries, ...badForTheWorker]) 
   test(`an entry with ${what} costs itself, and is named`, async () => {
     const { reports, changes, read } = keeper();
     // By text: an object of JavaScript's has no member of the name __proto__.
-    const members = [['/first', good], [path, entry], ['/last', good]];
+    const members = [
+      ['/first', good],
+      [path, entry],
+      ['/last', good],
+    ];
     const text = members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join();
     assert.equal(await read(`{"version":1,"resources":{${text}}}`), true);
     assert.deepEqual(reports, named(path));
@@ -75,10 +83,23 @@ test('a manifest of bad entries alone lists nothing: what is held is kept', asyn
 test('what is no manifest is refused whole, and the one before stays in use', async () => {
   const { kept, reports, changes, read } = keeper();
   await read({ version: 1, digests: '/lists/', resources: { '/a': good } });
-  const none = ['', 'no json', 'null', '5', '"x"', '[]', '{}', { version: 2, resources: {} }, { version: '1', resources: {} },
-    ...[null, 5, '', 'lists/', 'https://cdn.example/', '//cdn.example/', '/\\cdn.example/', ['/lists/'], {}].map((digests) =>
-      ({ version: 1, digests, resources: {} })),
-    ...[null, 5, 'x', [], [good]].map((resources) => ({ version: 1, resources }))];
+  const none = [
+    '',
+    'no json',
+    'null',
+    '5',
+    '"x"',
+    '[]',
+    '{}',
+    { version: 2, resources: {} },
+    { version: '1', resources: {} },
+    ...[null, 5, '', 'lists/', 'https://cdn.example/', '//cdn.example/', '/\\cdn.example/', ['/lists/'], {}].map((digests) => ({
+      version: 1,
+      digests,
+      resources: {},
+    })),
+    ...[null, 5, 'x', [], [good]].map((resources) => ({ version: 1, resources })),
+  ];
   for (const manifest of none) {
     reports.length = 0;
     assert.equal(await read(manifest), false, JSON.stringify(manifest));
@@ -101,8 +122,16 @@ test('the switch that turns all off works whatever the entries are', async () =>
 test('what a good entry may leave out it may leave out', async () => {
   const { reports, read } = keeper();
   const { type: _, ...bare } = good;
-  await read({ version: 1, resources: { '/a': bare, '/b?v=2': { ...good, headers: {} }, '/c': { ...good, anyQuery: true },
-    '/d': { ...good, headers: { age: 'x' } }, '/e': { ...good, headers: { 'x-number': 5, empty: '' }, unknown: {} } } });
+  await read({
+    version: 1,
+    resources: {
+      '/a': bare,
+      '/b?v=2': { ...good, headers: {} },
+      '/c': { ...good, anyQuery: true },
+      '/d': { ...good, headers: { age: 'x' } },
+      '/e': { ...good, headers: { 'x-number': 5, empty: '' }, unknown: {} },
+    },
+  });
   assert.deepEqual(reports, named('/d'));
   assert.deepEqual(['/a', '/b?v=2', '/c?x', '/d', '/e'].map(isListed), [true, true, true, false, true]);
 });

@@ -1,21 +1,21 @@
 // A crowd in one process: pages that want the same file at once, which nobody has, and a slow origin that counts.
 import assert from 'node:assert/strict';
-import {createHash, randomBytes} from 'node:crypto';
-import {beforeEach, test} from 'node:test';
-import {FakeConnection, FakeSocket, fakeWorkerChannel, install} from './page-fakes.mjs';
+import { createHash, randomBytes } from 'node:crypto';
+import { beforeEach, test } from 'node:test';
+import { FakeConnection, FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
 
 install();
-const {Page} = await import('../../web/page.js');
-const {Store} = await import('../../sw/store.js');
+const { Page } = await import('../../web/page.js');
+const { Store } = await import('../../sw/store.js');
 
 const pieceBytes = 65536;
 const count = 40;
 const bytes = (count - 1) * pieceBytes + 777;
 const body = randomBytes(bytes);
 const sha256 = (part) => createHash('sha256').update(part).digest();
-const list = Buffer.concat(Array.from({length: count}, (_, i) => sha256(body.subarray(i * pieceBytes, (i + 1) * pieceBytes))));
+const list = Buffer.concat(Array.from({ length: count }, (_, i) => sha256(body.subarray(i * pieceBytes, (i + 1) * pieceBytes))));
 const root = sha256(list).toString('hex');
-const resource = {url: 'https://site.test/big.bin', root, bytes, pieceBytes};
+const resource = { url: 'https://site.test/big.bin', root, bytes, pieceBytes };
 
 /** Answers Range requests, a piece every `ms` in all; keeps how often each piece was sent. */
 class SlowOrigin {
@@ -27,24 +27,32 @@ class SlowOrigin {
     this.ms = ms;
   }
 
-  fetch = async (url, {headers, signal}) => {
+  fetch = async (url, { headers, signal }) => {
     const [, from, to] = /bytes=(\d+)-(\d+)/.exec(headers.range).map(Number);
-    if (this.broken) return new Response(null, {status: 503});
+    if (this.broken) return new Response(null, { status: 503 });
     let at = from;
-    const stream = new ReadableStream({
-      pull: async (controller) => {
-        if (at > to) return controller.close();
-        this.#free = Math.max(performance.now(), this.#free) + this.ms;
-        await new Promise((resolve) => setTimeout(resolve, this.#free - performance.now()));
-        if (signal.aborted) return controller.error(signal.reason);
-        const end = Math.min(at + pieceBytes, to + 1);
-        this.sent[at / pieceBytes]++;
-        controller.enqueue(new Uint8Array(body.subarray(at, end)));
-        at = end;
+    const stream = new ReadableStream(
+      {
+        pull: async (controller) => {
+          if (at > to) return controller.close();
+          this.#free = Math.max(performance.now(), this.#free) + this.ms;
+          await new Promise((resolve) => setTimeout(resolve, this.#free - performance.now()));
+          if (signal.aborted) return controller.error(signal.reason);
+          const end = Math.min(at + pieceBytes, to + 1);
+          this.sent[at / pieceBytes]++;
+          controller.enqueue(new Uint8Array(body.subarray(at, end)));
+          at = end;
+        },
       },
-    }, {highWaterMark: 0});
-    return {status: 206, type: 'basic', redirected: false, body: stream,
-      headers: new Headers({'content-range': `bytes ${from}-${to}/${bytes}`})};
+      { highWaterMark: 0 },
+    );
+    return {
+      status: 206,
+      type: 'basic',
+      redirected: false,
+      body: stream,
+      headers: new Headers({ 'content-range': `bytes ${from}-${to}/${bytes}` }),
+    };
   };
 
   get copies() {
@@ -57,32 +65,44 @@ let names = 0;
 async function openPage(t) {
   const cacheName = `crowd-${++names}`;
   const store = await Store.open(cacheName);
-  await store.putManifest(JSON.stringify({version: 1, resources: {'/big.bin': {bytes, pieceBytes, root}}}), Date.now());
+  await store.putManifest(JSON.stringify({ version: 1, resources: { '/big.bin': { bytes, pieceBytes, root } } }), Date.now());
   await store.putDigests(root, list);
-  const page = new Page({cacheName, form: 'stream', socket: '/peer-cdn/ws'}, undefined,
-    {report() {}, peers() {}, tell() {}, failed() {}, disabled() {}});
+  const page = new Page({ cacheName, form: 'stream', socket: '/peer-cdn/ws' }, undefined, {
+    report() {},
+    peers() {},
+    tell() {},
+    failed() {},
+    disabled() {},
+  });
   t.after(() => page.stop());
   await Promise.all([page.ready(), page.informed]);
   return page;
 }
 
 /** What one delegation of the worker's gives: all pieces, or the code it ended with. */
-function read(page, {origin = true, begin = 0} = {}) {
+function read(page, { origin = true, begin = 0 } = {}) {
   const pieces = [];
-  const from = {origin: 0, peers: 0};
+  const from = { origin: 0, peers: 0 };
   let tell;
   const ended = new Promise((resolve) => (tell = resolve));
-  const reader = page.readers.open(page.resources.handle(resource), begin, count, {
-    pending() {},
-    piece(piece, buffer, isOrigins) {
-      pieces.push(Buffer.from(buffer));
-      ++from[isOrigins ? 'origin' : 'peers'];
-      page.readers.grant(reader, buffer.byteLength);
+  const reader = page.readers.open(
+    page.resources.handle(resource),
+    begin,
+    count,
+    {
+      pending() {},
+      piece(piece, buffer, isOrigins) {
+        pieces.push(Buffer.from(buffer));
+        ++from[isOrigins ? 'origin' : 'peers'];
+        page.readers.grant(reader, buffer.byteLength);
+      },
+      end: (code) => tell(code),
     },
-    end: (code) => tell(code),
-  }, origin, 50);
+    origin,
+    50,
+  );
   page.readers.grant(reader, 16 * pieceBytes);
-  return {ended, pieces, from};
+  return { ended, pieces, from };
 }
 
 let companies;
@@ -93,18 +113,18 @@ beforeEach(() => {
   FakeConnection.reset();
   companies = [];
   const serviceWorker = {
-    controller: {postMessage: ({type, root}) => type === 'company' && companies.forEach((told) => told(root))},
+    controller: { postMessage: ({ type, root }) => type === 'company' && companies.forEach((told) => told(root)) },
     addEventListener() {},
     removeEventListener() {},
     startMessages() {},
   };
-  Object.defineProperty(globalThis, 'navigator', {configurable: true, value: {serviceWorker}});
+  Object.defineProperty(globalThis, 'navigator', { configurable: true, value: { serviceWorker } });
 });
 
 const company = () => new Promise((resolve) => companies.push(resolve));
 
 // What a page's worker says when it has some of it from the origin, which may be shared.
-const begun = {type: 'transfer', root, done: false, fromOrigin: pieceBytes};
+const begun = { type: 'transfer', root, done: false, fromOrigin: pieceBytes };
 
 test('four pages share what they take from the origin: about one copy, and every byte', async (t) => {
   const tell = fakeWorkerChannel(t);
@@ -113,15 +133,15 @@ test('four pages share what they take from the origin: about one copy, and every
   const pages = await Promise.all([1, 2, 3, 4].map(() => openPage(t)));
   const told = company();
   const alone = pages.map((page) => read(page));
-  for (const {ended} of alone) assert.equal(await ended, 'nobody-has-it');
+  for (const { ended } of alone) assert.equal(await ended, 'nobody-has-it');
   tell(begun);
   assert.equal(await told, root);
   const readers = pages.map((page) => read(page));
-  for (const {ended, pieces} of readers) {
+  for (const { ended, pieces } of readers) {
     assert.equal(await ended, null);
     assert.ok(Buffer.concat(pieces).equals(body));
   }
-  t.diagnostic(`${origin.copies} copies; ${readers.map(({from}) => `${from.origin}+${from.peers}`)}`);
+  t.diagnostic(`${origin.copies} copies; ${readers.map(({ from }) => `${from.origin}+${from.peers}`)}`);
   assert.ok(origin.copies <= 1.3, `${origin.copies} copies`);
 });
 
@@ -130,7 +150,7 @@ test('without leave to use the origin a page asks peers only', async (t) => {
   globalThis.fetch = () => assert.fail('asked the origin');
   const pages = await Promise.all([1, 2].map(() => openPage(t)));
   const told = company();
-  const readAll = () => Promise.all(pages.map((page) => read(page, {origin: false}).ended));
+  const readAll = () => Promise.all(pages.map((page) => read(page, { origin: false }).ended));
   for (const code of await readAll()) assert.match(code, /^(nobody-has-it|peer-gone)$/);
   tell(begun);
   await told;
@@ -144,8 +164,8 @@ test('an origin that fails ends the readers with its code: the worker knows what
   globalThis.fetch = origin.fetch;
   const pages = await Promise.all([1, 2].map(() => openPage(t)));
   const told = company();
-  for (const {ended} of pages.map((page) => read(page))) await ended;
+  for (const { ended } of pages.map((page) => read(page))) await ended;
   tell(begun);
   await told;
-  for (const {ended} of pages.map((page) => read(page))) assert.match(await ended, /^(origin-unreachable|peer-gone)$/);
+  for (const { ended } of pages.map((page) => read(page))) assert.match(await ended, /^(origin-unreachable|peer-gone)$/);
 });

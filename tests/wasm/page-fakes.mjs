@@ -23,14 +23,14 @@ class FakeCache {
   }
   async put(request, response) {
     const body = await response.arrayBuffer();
-    this.#entries.set(this.#url(request), new Response(body, {headers: response.headers}));
+    this.#entries.set(this.#url(request), new Response(body, { headers: response.headers }));
   }
   async delete(request) {
     return this.#entries.delete(this.#url(request));
   }
-  async keys(request, {ignoreSearch = false} = {}) {
+  async keys(request, { ignoreSearch = false } = {}) {
     const bare = (url) => (ignoreSearch ? url.split('?')[0] : url);
-    return [...this.#entries.keys()].filter((url) => !request || bare(url) === bare(this.#url(request))).map((url) => ({url}));
+    return [...this.#entries.keys()].filter((url) => !request || bare(url) === bare(this.#url(request))).map((url) => ({ url }));
   }
 }
 
@@ -43,8 +43,8 @@ class FakeChannel {
   send(message) {
     if (this.readyState !== 'open') throw new Error('InvalidStateError');
     const data = message.slice().buffer;
-    FakeConnection.messages.push({label: this.label, data});
-    queueMicrotask(() => this.twin.onmessage?.({data}));
+    FakeConnection.messages.push({ label: this.label, data });
+    queueMicrotask(() => this.twin.onmessage?.({ data }));
   }
 }
 
@@ -69,26 +69,28 @@ export class FakeConnection {
     if (configuration.iceServers === 'refused') throw new Error('SyntaxError');
     this.number = FakeConnection.made.push(this) - 1;
   }
-  createDataChannel(label, {id, negotiated, ordered}) {
+  createDataChannel(label, { id, negotiated, ordered }) {
     if (!negotiated || !ordered) throw new Error('not as agreed');
     this.channels[id] = new FakeChannel(label);
     return this.channels[id];
   }
   async setLocalDescription() {
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
-    this.localDescription = {type, sdp: `v=0 ${this.number}`};
+    this.localDescription = { type, sdp: `v=0 ${this.number}` };
     this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
-    setTimeout(() => this.onicecandidate?.({candidate: {candidate: `candidate:${this.number}`, sdpMid: '0', sdpMLineIndex: 0}}));
-    setTimeout(() => this.onicecandidate?.({candidate: null}));
+    setTimeout(() =>
+      this.onicecandidate?.({ candidate: { candidate: `candidate:${this.number}`, sdpMid: '0', sdpMLineIndex: 0 } }),
+    );
+    setTimeout(() => this.onicecandidate?.({ candidate: null }));
   }
-  async setRemoteDescription({type, sdp}) {
+  async setRemoteDescription({ type, sdp }) {
     const number = /^v=0 (\d+)$/.exec(sdp)?.[1];
     if (number === undefined) throw new Error('OperationError');
     this.twin = FakeConnection.made[number];
     this.signalingState = type === 'offer' ? 'have-remote-offer' : 'stable';
     if (type === 'answer') setTimeout(() => this.#open());
   }
-  async addIceCandidate({candidate}) {
+  async addIceCandidate({ candidate }) {
     if (!this.twin) throw new Error('InvalidStateError: no remote description');
     this.candidates.push(candidate);
   }
@@ -143,27 +145,27 @@ export class FakeSocket {
     this.readyState = 3;
   }
   tell(message) {
-    if (this.readyState === 1) this.onmessage?.({data: JSON.stringify(message)});
+    if (this.readyState === 1) this.onmessage?.({ data: JSON.stringify(message) });
   }
   #others = () => FakeSocket.all.filter((socket) => socket !== this && socket.readyState === 1);
   #handle(message) {
     const marks = (roots) => [...roots].map((root) => root.slice(0, 8));
     if (message.type === 'hello') {
-      this.tell({type: 'welcome', version: 1, peer: this.peer});
-      this.tell({type: 'present', add: marks(this.#others().flatMap((other) => [...other.held])), remove: []});
+      this.tell({ type: 'welcome', version: 1, peer: this.peer });
+      this.tell({ type: 'present', add: marks(this.#others().flatMap((other) => [...other.held])), remove: [] });
     } else if (message.type === 'have') {
       for (const root of message.add) this.held.add(root);
       for (const root of message.remove) this.held.delete(root);
-      for (const other of this.#others()) other.tell({type: 'present', add: marks(message.add), remove: marks(message.remove)});
+      for (const other of this.#others()) other.tell({ type: 'present', add: marks(message.add), remove: marks(message.remove) });
     } else if (message.type === 'ask') {
-      const holders = message.roots.map((root) => this.#others().filter(({held}) => held.has(root)));
-      this.tell({type: 'answer', roots: message.roots, peers: holders.map(({length}) => length)});
+      const holders = message.roots.map((root) => this.#others().filter(({ held }) => held.has(root)));
+      this.tell({ type: 'answer', roots: message.roots, peers: holders.map(({ length }) => length) });
       for (const holder of new Set(holders.flat())) {
-        holder.tell({type: 'introduce', peer: this.peer, offer: true});
-        this.tell({type: 'introduce', peer: holder.peer, offer: false});
+        holder.tell({ type: 'introduce', peer: this.peer, offer: true });
+        this.tell({ type: 'introduce', peer: holder.peer, offer: false });
       }
     } else if (message.type === 'signal') {
-      FakeSocket.all[message.peer - 1]?.tell({...message, peer: this.peer});
+      FakeSocket.all[message.peer - 1]?.tell({ ...message, peer: this.peer });
     }
   }
 }
@@ -174,8 +176,8 @@ export class FakeSocket {
  * lock only one would announce what it holds.
  */
 export function install() {
-  for (const [name, value] of Object.entries({navigator: {}, localStorage: undefined})) {
-    Object.defineProperty(globalThis, name, {configurable: true, writable: true, value});
+  for (const [name, value] of Object.entries({ navigator: {}, localStorage: undefined })) {
+    Object.defineProperty(globalThis, name, { configurable: true, writable: true, value });
   }
   Object.assign(globalThis, {
     location: new URL('https://site.test/'),
@@ -183,7 +185,7 @@ export function install() {
     RTCPeerConnection: FakeConnection,
     WebSocket: FakeSocket,
     BroadcastChannel: undefined,
-    fetch: async () => new Response(null, {status: 404}),
+    fetch: async () => new Response(null, { status: 404 }),
   });
 }
 
@@ -203,7 +205,7 @@ export function fakeWorkerChannel(t) {
   t.after(() => {
     globalThis.BroadcastChannel = undefined;
   });
-  return (data) => [...open].forEach((channel) => channel.onmessage?.({data}));
+  return (data) => [...open].forEach((channel) => channel.onmessage?.({ data }));
 }
 
 /**
@@ -217,8 +219,8 @@ export class FakeContainer extends EventTarget {
   /** Whether the worker asks this page for pieces, and what the page's last hello said of who answers. */
   knowsPage = false;
   form = '';
-  #worker = Object.assign(new EventTarget(), {state: 'installing', postMessage: (message) => this.#hear(message)});
-  #registration = {installing: this.#worker, waiting: null, active: null};
+  #worker = Object.assign(new EventTarget(), { state: 'installing', postMessage: (message) => this.#hear(message) });
+  #registration = { installing: this.#worker, waiting: null, active: null };
   #isLoaded = false;
   #loaded;
   #load;
@@ -232,7 +234,7 @@ export class FakeContainer extends EventTarget {
     if (state !== 'loading') this.load();
     if (state === 'activated' || state === 'controlling') this.activate();
     if (state === 'controlling') this.control();
-    Object.defineProperty(globalThis, 'navigator', {configurable: true, writable: true, value: {serviceWorker: this}});
+    Object.defineProperty(globalThis, 'navigator', { configurable: true, writable: true, value: { serviceWorker: this } });
   }
   startMessages() {}
   async register(script, options) {
@@ -247,7 +249,7 @@ export class FakeContainer extends EventTarget {
     this.#load(this.#registration);
   }
   activate() {
-    Object.assign(this.#registration, {installing: null, active: this.#worker});
+    Object.assign(this.#registration, { installing: null, active: this.#worker });
     this.#worker.state = 'activated';
     this.#worker.dispatchEvent(new Event('statechange'));
     this.#ready(this.#registration);
@@ -265,15 +267,15 @@ export class FakeContainer extends EventTarget {
    * @returns {any[]} what comes back on the port, one after another
    */
   ask(request) {
-    const {port1, port2} = new MessageChannel();
+    const { port1, port2 } = new MessageChannel();
     const answers = [];
     port1.on('message', (message) => answers.push(message));
     port1.unref();
     port2.unref();
-    this.dispatchEvent(Object.assign(new Event('message'), {data: {peerCdn: 1, ...request}, ports: [port2]}));
+    this.dispatchEvent(Object.assign(new Event('message'), { data: { peerCdn: 1, ...request }, ports: [port2] }));
     return answers;
   }
-  #hear({type, form}) {
+  #hear({ type, form }) {
     if (type === 'hello') [this.knowsPage, this.form] = [true, form];
     if (type === 'bye') this.knowsPage = false;
   }

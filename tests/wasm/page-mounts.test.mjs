@@ -1,34 +1,45 @@
 // start() and PeerPlugin more than once in one page, in every order; and workers that are late. With a browser of fakes.
 import assert from 'node:assert/strict';
-import {beforeEach, test} from 'node:test';
-import {until} from '../e2e/harness/until.mjs';
-import {FakeContainer, FakeSocket, fakeWorkerChannel, install} from './page-fakes.mjs';
+import { beforeEach, test } from 'node:test';
+import { until } from '../e2e/harness/until.mjs';
+import { FakeContainer, FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
 
 install();
-const {start, PeerPlugin} = await import('../../web/index.js');
-const {Store} = await import('../../sw/store.js');
+const { start, PeerPlugin } = await import('../../web/index.js');
+const { Store } = await import('../../sw/store.js');
 // Another copy of the package, as another bundle of the page brings it.
 const other = await import('../../dist/index.js');
 
 const KEY = Symbol.for('peer-cdn');
 const root = 'ab'.repeat(32);
-const openSockets = () => FakeSocket.all.filter(({readyState}) => readyState < 2).length;
+const openSockets = () => FakeSocket.all.filter(({ readyState }) => readyState < 2).length;
 const turn = () => new Promise(setImmediate);
 
 /** A manifest with one file that this visitor has. */
 async function fill(name = 'peer-cdn-v1') {
   const store = await Store.open(name);
-  const resources = {'/a.bin': {bytes: 5, type: 'text/plain', pieceBytes: 65536, root}};
-  await store.putManifest(JSON.stringify({version: 1, resources}), Date.now());
+  const resources = { '/a.bin': { bytes: 5, type: 'text/plain', pieceBytes: 65536, root } };
+  await store.putManifest(JSON.stringify({ version: 1, resources }), Date.now());
   await store.putRun(root, 0, 1, ['abcde']);
 }
-const request = {url: 'https://site.test/a.bin', range: null, root, bytes: 5, pieceBytes: 65536, contentType: 'text/plain',
-  begin: 0, end: 1, digests: `/peer-cdn/digests/${root}`, origin: 0, patience: 0};
+const request = {
+  url: 'https://site.test/a.bin',
+  range: null,
+  root,
+  bytes: 5,
+  pieceBytes: 65536,
+  contentType: 'text/plain',
+  begin: 0,
+  end: 1,
+  digests: `/peer-cdn/digests/${root}`,
+  origin: 0,
+  patience: 0,
+};
 
 /** The codes that an instance says from now on, and those that it has kept until somebody listens. */
 function errorsOf(plugin) {
   const errors = [];
-  plugin.addEventListener('error', ({detail}) => errors.push(detail));
+  plugin.addEventListener('error', ({ detail }) => errors.push(detail));
   return errors;
 }
 
@@ -60,8 +71,8 @@ async function checkTakesPart(plugin, container) {
   // Where only the long form is left, the page's own listener would reply after the `ack`.
   const last = container.form === 'stream' ? ['none', 'end'] : ['ack'];
   const answers = container.ask(request);
-  await until('the worker is answered', () => answers.some(({type}) => last.includes(type)));
-  assert.equal(answers.filter(({type}) => type === 'ack').length, 1, 'once');
+  await until('the worker is answered', () => answers.some(({ type }) => last.includes(type)));
+  assert.equal(answers.filter(({ type }) => type === 'ack').length, 1, 'once');
 }
 
 function checkIsOff(plugin, container) {
@@ -84,7 +95,7 @@ const ways = {
   'start() and new PeerPlugin': () => [start(), new PeerPlugin()],
   'new PeerPlugin and start()': () => [new PeerPlugin(), start()],
   'start() of two copies of the package': () => [start(), other.start()],
-  'new PeerPlugin of two copies, and start()': () => [new other.PeerPlugin(), new PeerPlugin({form: 'stream'}), start()],
+  'new PeerPlugin of two copies, and start()': () => [new other.PeerPlugin(), new PeerPlugin({ form: 'stream' }), start()],
 };
 for (const [name, open] of Object.entries(ways)) {
   test(`${name}: one engine, and each instance hears each event once`, async (t) => {
@@ -96,14 +107,18 @@ for (const [name, open] of Object.entries(ways)) {
     await plugins[0].informed;
     const heard = plugins.map((plugin) => {
       const transfers = [];
-      plugin.addEventListener('transfer', ({detail}) => transfers.push(detail));
+      plugin.addEventListener('transfer', ({ detail }) => transfers.push(detail));
       return transfers;
     });
-    tell({type: 'transfer', id: 1, url: '/a.bin', root, done: true});
-    for (const transfers of heard) assert.deepEqual(transfers.map(({url}) => url), ['/a.bin']);
+    tell({ type: 'transfer', id: 1, url: '/a.bin', root, done: true });
+    for (const transfers of heard)
+      assert.deepEqual(
+        transfers.map(({ url }) => url),
+        ['/a.bin'],
+      );
     for (const plugin of plugins) await checkTakesPart(plugin, container);
     assert.equal(FakeSocket.all.length, 1);
-    assert.equal(FakeSocket.messages.filter(({type}) => type === 'hello').length, 1);
+    assert.equal(FakeSocket.messages.filter(({ type }) => type === 'hello').length, 1);
 
     // Whoever brought the engine goes first.
     while (plugins.length > 1) {
@@ -112,12 +127,16 @@ for (const [name, open] of Object.entries(ways)) {
       gone.close();
       assert.equal(gone.active, false);
       assert.equal(gone.reason, 'cancelled');
-      assert.deepEqual(gone.stats, {peers: 0, sent: 0, received: 0});
+      assert.deepEqual(gone.stats, { peers: 0, sent: 0, received: 0 });
       for (const plugin of plugins) await checkTakesPart(plugin, container);
     }
     assert.equal(FakeSocket.all.length, 1, 'it is the same engine to the end');
-    tell({type: 'transfer', id: 2, url: '/b.bin', root, done: true});
-    assert.deepEqual(heard.map(({length}) => length), [...heard.slice(1).map(() => 1), 2], 'closed ones hear no more');
+    tell({ type: 'transfer', id: 2, url: '/b.bin', root, done: true });
+    assert.deepEqual(
+      heard.map(({ length }) => length),
+      [...heard.slice(1).map(() => 1), 2],
+      'closed ones hear no more',
+    );
     plugins[0].close();
     checkIsOff(plugins[0], container);
   });
@@ -143,18 +162,21 @@ for (const order of orders) {
     const closed = [];
     for (const [i, moment] of order.entries()) {
       // A bare instance can be closed before anything has resolved; every other one is of another bundle.
-      const copy = i % 2 ? other : {start, PeerPlugin};
+      const copy = i % 2 ? other : { start, PeerPlugin };
       const isBare = moment === 'in the same task';
-      const starting = isBare ? null : copy.start({worker: '/sw.js'});
+      const starting = isBare ? null : copy.start({ worker: '/sw.js' });
       if (starting) closed.push(starting);
-      await moments[moment](starting, () => new copy.PeerPlugin({form: 'stream'}), last);
+      await moments[moment](starting, () => new copy.PeerPlugin({ form: 'stream' }), last);
     }
-    const plugin = close(await start({worker: '/sw.js'}));
+    const plugin = close(await start({ worker: '/sw.js' }));
     const errors = errorsOf(plugin);
     lastStarted();
     const gone = await Promise.all(closed);
     await turn();
-    assert.deepEqual(gone.map(({active}) => active), closed.map(() => false));
+    assert.deepEqual(
+      gone.map(({ active }) => active),
+      closed.map(() => false),
+    );
     await checkTakesPart(plugin, container);
     assert.deepEqual(errors, []);
     plugin.close();
@@ -167,12 +189,16 @@ test('a listener that closes its instance and starts another one finds an engine
   const container = new FakeContainer('controlling');
   const plugin = close(await start());
   const next = new Promise((resolve) => {
-    plugin.addEventListener('error', () => {
-      plugin.close();
-      resolve(start());
-    }, {once: true});
+    plugin.addEventListener(
+      'error',
+      () => {
+        plugin.close();
+        resolve(start());
+      },
+      { once: true },
+    );
   });
-  FakeSocket.all.at(-1).tell({type: 'error', code: 'rate-limited'});
+  FakeSocket.all.at(-1).tell({ type: 'error', code: 'rate-limited' });
   await checkTakesPart(close(await next), container);
 });
 
@@ -181,18 +207,18 @@ test('in the back/forward cache all instances are off, and back from it on, but 
   const container = new FakeContainer('controlling');
   const fire = fakeWindow(t);
   const [one, two] = (await Promise.all([start(), other.start()])).map(close);
-  fire('pagehide', {persisted: true});
+  fire('pagehide', { persisted: true });
   for (const plugin of [one, two]) assert.equal(plugin.active, false);
   assert.equal(openSockets(), 0);
   assert.equal(container.knowsPage, false);
   one.close();
-  fire('pageshow', {persisted: true});
+  fire('pageshow', { persisted: true });
   await two.informed;
   await checkTakesPart(two, container);
   assert.equal(one.active, false);
-  fire('pagehide', {persisted: true});
+  fire('pagehide', { persisted: true });
   two.close();
-  fire('pageshow', {persisted: true});
+  fire('pageshow', { persisted: true });
   checkIsOff(two, container);
 });
 
@@ -208,7 +234,7 @@ test('an instance that comes while the manifest turns it all off is on when the 
   assert.equal(two.active, false);
   assert.equal(two.reason, 'cancelled');
   await fill();
-  tell({type: 'manifest'});
+  tell({ type: 'manifest' });
   await until('on', () => one.active && two.active);
   await one.informed;
   await checkTakesPart(two, container);
@@ -219,27 +245,27 @@ test('an instance that is closed while the manifest is read is not woken by a la
   const tell = fakeWorkerChannel(t);
   const store = await Store.open('peer-cdn-v1');
   await store.putManifest('{"version":1,"disabled":true,"resources":{}}', Date.now());
-  const plugin = new PeerPlugin({form: 'stream'});
+  const plugin = new PeerPlugin({ form: 'stream' });
   plugin.close();
   for (let i = 0; i < 10; i++) await turn();
   await fill();
-  tell({type: 'manifest'});
+  tell({ type: 'manifest' });
   checkIsOff(plugin, container);
 });
 
 // --- What each instance says ---------------------------------------------------------------------
 
-const stun = (urls) => ({iceServers: [{urls, username: 'u', credential: 'c'}]});
+const stun = (urls) => ({ iceServers: [{ urls, username: 'u', credential: 'c' }] });
 const differing = {
-  'other servers': [{servers: stun('stun:a')}, {servers: stun('stun:b')}, ['servers']],
-  'servers where the first had none': [{}, {servers: stun('stun:a')}, ['servers']],
-  'another coordinator': [{}, {socket: '/elsewhere'}, ['socket']],
-  'another store': [{cacheName: 'one'}, {cacheName: 'two'}, ['cacheName']],
-  'another store than was found': [{}, {cacheName: 'mine'}, ['cacheName']],
-  'less upload': [{}, {upload: false}, ['upload']],
-  'more upload': [{upload: {bytes: 5}}, {upload: {bytes: 6}}, ['upload']],
-  'another worker': [{worker: '/sw.js'}, {worker: '/sw2.js'}, ['worker']],
-  'another scope': [{worker: '/sw.js'}, {worker: '/sw.js', scope: '/a/'}, ['worker']],
+  'other servers': [{ servers: stun('stun:a') }, { servers: stun('stun:b') }, ['servers']],
+  'servers where the first had none': [{}, { servers: stun('stun:a') }, ['servers']],
+  'another coordinator': [{}, { socket: '/elsewhere' }, ['socket']],
+  'another store': [{ cacheName: 'one' }, { cacheName: 'two' }, ['cacheName']],
+  'another store than was found': [{}, { cacheName: 'mine' }, ['cacheName']],
+  'less upload': [{}, { upload: false }, ['upload']],
+  'more upload': [{ upload: { bytes: 5 } }, { upload: { bytes: 6 } }, ['upload']],
+  'another worker': [{ worker: '/sw.js' }, { worker: '/sw2.js' }, ['worker']],
+  'another scope': [{ worker: '/sw.js' }, { worker: '/sw.js', scope: '/a/' }, ['worker']],
 };
 for (const [name, [first, second, options]] of Object.entries(differing)) {
   test(`${name}: the first one's hold, and every instance says it, once`, async (t) => {
@@ -248,10 +274,13 @@ for (const [name, [first, second, options]] of Object.entries(differing)) {
     const one = close(await start(first));
     const said = [errorsOf(one)];
     for (let i = 0; i < 2; i++) said.push(errorsOf(close(await other.start(second))));
-    await until('all have said it', () => said.every(({length}) => length > 0));
+    await until('all have said it', () => said.every(({ length }) => length > 0));
     await turn();
     for (const errors of said) {
-      assert.deepEqual(errors.filter(({code}) => code === 'options-differ'), [{code: 'options-differ', options}]);
+      assert.deepEqual(
+        errors.filter(({ code }) => code === 'options-differ'),
+        [{ code: 'options-differ', options }],
+      );
     }
     assert.deepEqual(new Set(container.registered.map(([script]) => script)), new Set([first.worker].filter(Boolean)));
     assert.equal(FakeSocket.all.length, 1);
@@ -260,19 +289,28 @@ for (const [name, [first, second, options]] of Object.entries(differing)) {
 }
 
 const alike = {
-  'the same': [{servers: stun('stun:a'), socket: '/x', upload: true}, {servers: stun('stun:a'), socket: '/x', upload: true}],
-  'members in another order': [{servers: {iceServers: [{urls: 'stun:a', username: 'u'}]}},
-    {servers: {iceServers: [{username: 'u', urls: 'stun:a'}]}}],
-  'what is the default': [{}, {servers: {}, socket: '/peer-cdn/ws', upload: {on: true}, cacheName: 'peer-cdn-v1'}],
-  'a URL and a path': [{worker: '/sw.js'}, {worker: 'https://site.test/sw.js', socket: 'wss://site.test/peer-cdn/ws'}],
-  'fewer': [{servers: stun('stun:a'), cacheName: 'mine', upload: false}, {}],
-  'those of each instance itself': [{timeoutAfter: 1}, {timeoutAfter: 2, constraints: {ordered: true}}],
+  'the same': [
+    { servers: stun('stun:a'), socket: '/x', upload: true },
+    { servers: stun('stun:a'), socket: '/x', upload: true },
+  ],
+  'members in another order': [
+    { servers: { iceServers: [{ urls: 'stun:a', username: 'u' }] } },
+    { servers: { iceServers: [{ username: 'u', urls: 'stun:a' }] } },
+  ],
+  'what is the default': [{}, { servers: {}, socket: '/peer-cdn/ws', upload: { on: true }, cacheName: 'peer-cdn-v1' }],
+  'a URL and a path': [{ worker: '/sw.js' }, { worker: 'https://site.test/sw.js', socket: 'wss://site.test/peer-cdn/ws' }],
+  fewer: [{ servers: stun('stun:a'), cacheName: 'mine', upload: false }, {}],
+  'those of each instance itself': [{ timeoutAfter: 1 }, { timeoutAfter: 2, constraints: { ordered: true } }],
 };
 for (const [name, [first, second]] of Object.entries(alike)) {
   test(`options that are alike (${name}) say nothing`, async (t) => {
     const close = closing(t);
     new FakeContainer('controlling');
-    const plugins = [close(await start(first)), close(await other.start(second)), close(new PeerPlugin({...second, worker: 1}))];
+    const plugins = [
+      close(await start(first)),
+      close(await other.start(second)),
+      close(new PeerPlugin({ ...second, worker: 1 })),
+    ];
     const said = plugins.map(errorsOf);
     await turn();
     await turn();
@@ -285,8 +323,8 @@ test('options that cannot be compared end nothing', async (t) => {
   const container = new FakeContainer('controlling');
   const circle = {};
   circle.circle = circle;
-  const one = close(await start({servers: {circle}}));
-  const two = close(await start({servers: {size: 1n}, socket: 'http://[', worker: 'http://['}));
+  const one = close(await start({ servers: { circle } }));
+  const two = close(await start({ servers: { size: 1n }, socket: 'http://[', worker: 'http://[' }));
   await turn();
   await checkTakesPart(one, container);
   await checkTakesPart(two, container);
@@ -296,20 +334,20 @@ test('the page uploads what all of its instances allow, and more when the one th
   const close = closing(t);
   new FakeContainer('controlling');
   await fill();
-  const announced = () => FakeSocket.all.some(({held}) => held.has(root));
+  const announced = () => FakeSocket.all.some(({ held }) => held.has(root));
   const one = close(await start());
   await until('announced', announced);
-  const two = close(await other.start({upload: false}));
+  const two = close(await other.start({ upload: false }));
   assert.equal(two.upload.on, false);
   await until('not announced any more', () => !announced());
   two.close();
   await until('announced again', announced);
-  one.upload = {on: false};
-  await until('the visitor\'s choice is heeded', () => !announced());
+  one.upload = { on: false };
+  await until("the visitor's choice is heeded", () => !announced());
   // It is the visitor's, whichever instance it is made with.
   const three = close(await start());
   assert.equal(three.upload.on, false);
-  two.upload = {on: true};
+  two.upload = { on: true };
   await until('announced again', announced);
   assert.equal(one.upload.on, true);
 });
@@ -317,13 +355,13 @@ test('the page uploads what all of its instances allow, and more when the one th
 test('an engine that cannot start is said by every instance, once, to whoever listens after start()', async (t) => {
   const close = closing(t);
   const container = new FakeContainer('installing');
-  const {WebAssembly} = globalThis;
+  const { WebAssembly } = globalThis;
   t.after(() => (globalThis.WebAssembly = WebAssembly));
   globalThis.WebAssembly = undefined;
-  const plugins = [close(await start({worker: '/sw.js'})), close(await start({worker: '/sw.js'})), close(new PeerPlugin())];
+  const plugins = [close(await start({ worker: '/sw.js' })), close(await start({ worker: '/sw.js' })), close(new PeerPlugin())];
   const said = plugins.map(errorsOf);
   await turn();
-  for (const errors of said) assert.deepEqual(errors, [{code: 'engine-failed'}]);
+  for (const errors of said) assert.deepEqual(errors, [{ code: 'engine-failed' }]);
   for (const plugin of plugins) assert.equal(plugin.reason, 'engine-failed');
   assert.equal(container.registered.length, 2, 'the worker serves what is stored all the same');
 });
@@ -331,17 +369,17 @@ test('an engine that cannot start is said by every instance, once, to whoever li
 test('beside a copy that speaks another version an instance takes no part, and says why', async (t) => {
   const close = closing(t);
   const container = new FakeContainer('controlling');
-  for (const theirs of [{version: 2}, {}, 'theirs', 1]) {
+  for (const theirs of [{ version: 2 }, {}, 'theirs', 1]) {
     globalThis[KEY] = theirs;
-    for (const plugin of [close(await start({worker: '/sw.js'})), close(new PeerPlugin())]) {
+    for (const plugin of [close(await start({ worker: '/sw.js' })), close(new PeerPlugin())]) {
       assert.equal(plugin.active, false);
       assert.equal(plugin.reason, 'version-mismatch');
       const errors = errorsOf(plugin);
       await turn();
-      assert.deepEqual(errors, [{code: 'version-mismatch'}]);
-      assert.equal(await plugin.getMiddleware({request: {url: request.url, method: 'GET'}}).get(), null);
+      assert.deepEqual(errors, [{ code: 'version-mismatch' }]);
+      assert.equal(await plugin.getMiddleware({ request: { url: request.url, method: 'GET' } }).get(), null);
       assert.equal(plugin.upload.on, true);
-      assert.deepEqual(plugin.stats, {peers: 0, sent: 0, received: 0});
+      assert.deepEqual(plugin.stats, { peers: 0, sent: 0, received: 0 });
       await plugin.informed;
       plugin.close();
     }
@@ -358,10 +396,13 @@ test('beside a copy that speaks another version an instance takes no part, and s
 function answerByHand(t, container, plugin) {
   const replies = [];
   const listener = (event) => {
-    plugin.getMiddleware({request: {url: event.data.url, method: 'GET'}}).get().then((answer) => {
-      replies.push(answer);
-      event.ports[0].postMessage(answer);
-    });
+    plugin
+      .getMiddleware({ request: { url: event.data.url, method: 'GET' } })
+      .get()
+      .then((answer) => {
+        replies.push(answer);
+        event.ports[0].postMessage(answer);
+      });
   };
   container.addEventListener('message', listener);
   t.after(() => container.removeEventListener('message', listener));
@@ -374,23 +415,26 @@ test('the long form answers by itself, and beside a start() only the stream does
     const container = new FakeContainer('controlling');
     await fill();
     const before = startsFirst ? await start() : null;
-    const own = close(new PeerPlugin({timeoutAfter: 10}));
+    const own = close(new PeerPlugin({ timeoutAfter: 10 }));
     const replies = answerByHand(t, container, own);
-    const beside = close(before ?? await start());
+    const beside = close(before ?? (await start()));
     assert.equal(container.form, 'stream');
 
     const streamed = container.ask(request);
-    await until('the page\'s own listener has replied', () => replies.length === 1);
-    await until('the stream has ended', () => streamed.some(({type}) => type === 'none' || type === 'end'));
+    await until("the page's own listener has replied", () => replies.length === 1);
+    await until('the stream has ended', () => streamed.some(({ type }) => type === 'none' || type === 'end'));
     await turn();
-    assert.ok(streamed.every((answer) => answer?.type), 'only the stream is heard');
+    assert.ok(
+      streamed.every((answer) => answer?.type),
+      'only the stream is heard',
+    );
 
     beside.close();
     assert.equal(container.form, 'reply');
     assert.ok(container.knowsPage);
     const whole = container.ask(request);
     await until('the reply came', () => replies.length === 2 && whole.length === 2);
-    assert.deepEqual(whole, [{type: 'ack'}, null]);
+    assert.deepEqual(whole, [{ type: 'ack' }, null]);
     own.close();
     checkIsOff(own, container);
   }
@@ -399,15 +443,15 @@ test('the long form answers by itself, and beside a start() only the stream does
 // --- The worker is late --------------------------------------------------------------------------
 
 const late = {
-  'whose script never comes': ['loading', {worker: '/sw.js'}],
-  'whose install event never ends': ['installing', {worker: '/sw.js'}],
+  'whose script never comes': ['loading', { worker: '/sw.js' }],
+  'whose install event never ends': ['installing', { worker: '/sw.js' }],
   'that the site registers itself, and whose install event never ends': ['installing', {}],
 };
 for (const [name, [state, options]] of Object.entries(late)) {
   test(`a worker ${name}: start() resolves after ten seconds, and sharing begins when it is there after all`, async (t) => {
     const close = closing(t);
     const container = new FakeContainer(state);
-    t.mock.timers.enable({apis: ['setTimeout']});
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     let plugin = null;
     const starting = start(options).then((started) => (plugin = close(started)));
     for (let ms = 0; ms < 9999; ms += 3333) {
@@ -430,16 +474,16 @@ for (const [name, [state, options]] of Object.entries(late)) {
 
 test('a worker that fails, and one that leaves the page alone, are not waited for', async (t) => {
   const close = closing(t);
-  t.mock.timers.enable({apis: ['setTimeout']});
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const failing = new FakeContainer('installing');
-  const starting = start({worker: '/sw.js'});
+  const starting = start({ worker: '/sw.js' });
   await turn();
   failing.fail();
   assert.equal(close(await starting).reason, 'no-worker');
 
   const aloof = new FakeContainer('installing');
   let plugin = null;
-  const other = start({worker: '/sw.js'}).then((started) => (plugin = close(started)));
+  const other = start({ worker: '/sw.js' }).then((started) => (plugin = close(started)));
   await turn();
   aloof.activate();
   t.mock.timers.tick(2999);
@@ -453,14 +497,14 @@ test('a worker that fails, and one that leaves the page alone, are not waited fo
   refusing.register = async () => {
     throw new TypeError('404');
   };
-  assert.equal(close(await start({worker: '/sw.js'})).reason, 'no-worker');
+  assert.equal(close(await start({ worker: '/sw.js' })).reason, 'no-worker');
 });
 
-for (const options of [{worker: '/sw.js'}, {}]) {
+for (const options of [{ worker: '/sw.js' }, {}]) {
   test(`after a forced reload start(${JSON.stringify(options)}) knows at once that the worker does not control`, async (t) => {
     const close = closing(t);
     const container = new FakeContainer('activated');
-    t.mock.timers.enable({apis: ['setTimeout']});
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     const plugin = close(await start(options));
     assert.equal(plugin.active, false);
     assert.equal(plugin.reason, 'no-worker');

@@ -1,16 +1,16 @@
 // What a page fetches from the origin beside its peers: exact stretches only, cut into pieces as they come.
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
-import {beforeEach, test} from 'node:test';
-import {install} from './page-fakes.mjs';
+import { randomBytes } from 'node:crypto';
+import { beforeEach, test } from 'node:test';
+import { install } from './page-fakes.mjs';
 
 install();
-const {Origin} = await import('../../web/origin.js');
-const {Pieces} = await import('../../web/pieces.js');
+const { Origin } = await import('../../web/origin.js');
+const { Pieces } = await import('../../web/pieces.js');
 
 const pieceBytes = 65536;
 const body = randomBytes(5 * pieceBytes + 100);
-const resource = {url: '/big.bin', root: 'ab', bytes: body.length, pieceBytes};
+const resource = { url: '/big.bin', root: 'ab', bytes: body.length, pieceBytes };
 
 let engine;
 let pieces;
@@ -33,61 +33,73 @@ beforeEach(() => {
     },
     fetchEnd: (...end) => resolve(end),
   };
-  const resources = {get: () => resource};
+  const resources = { get: () => resource };
   pieces = new Pieces(engine, resources, Promise.resolve(null), () => {});
   origin = new Origin(engine, resources, pieces);
 });
 
 /** An answer of the origin's, as the browser gives it. */
-function answer(begin, end, {status = 206, headers = {}, bytes = body.subarray(begin, end), cut = 1000, type = 'basic'} = {}) {
+function answer(begin, end, { status = 206, headers = {}, bytes = body.subarray(begin, end), cut = 1000, type = 'basic' } = {}) {
   let at = 0;
   const stream = new ReadableStream({
     pull(controller) {
       if (at >= bytes.length) return controller.close();
-      controller.enqueue(new Uint8Array(bytes.subarray(at, at += cut)));
+      controller.enqueue(new Uint8Array(bytes.subarray(at, (at += cut))));
     },
   });
-  const range = status === 206 ? {'content-range': `bytes ${begin}-${end - 1}/${body.length}`} : {};
-  return {status, type, redirected: false, headers: new Headers({...range, ...headers}), body: stream};
+  const range = status === 206 ? { 'content-range': `bytes ${begin}-${end - 1}/${body.length}` } : {};
+  return { status, type, redirected: false, headers: new Headers({ ...range, ...headers }), body: stream };
 }
 
 const same = (piece) => Buffer.from(pieces.give(7, piece)).equals(body.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
 
 test('a stretch is asked for once, past every cache and the worker, and cut into its pieces', async () => {
   const asked = [];
-  globalThis.fetch = async (url, {headers, cache, mode}) => {
+  globalThis.fetch = async (url, { headers, cache, mode }) => {
     asked.push([url, headers.range, headers['x-peer-cdn'], cache, mode]);
-    return answer(4 * pieceBytes, body.length, {cut: 60001});
+    return answer(4 * pieceBytes, body.length, { cut: 60001 });
   };
   origin.fetch(3, 7, 4, 6);
   assert.deepEqual(await ended, [3, '']);
   assert.deepEqual(asked, [['/big.bin', `bytes=${4 * pieceBytes}-${body.length - 1}`, 'bypass', 'no-store', 'same-origin']]);
-  assert.deepEqual(told, [[3, 4], [3, 5]]);
+  assert.deepEqual(told, [
+    [3, 4],
+    [3, 5],
+  ]);
   assert.ok(same(4) && same(5));
   assert.equal(pieces.wasted, 0);
 });
 
 test('the whole resource may also come as a 200', async () => {
-  globalThis.fetch = async () => answer(0, body.length, {status: 200});
+  globalThis.fetch = async () => answer(0, body.length, { status: 200 });
   origin.fetch(1, 7, 0, 6);
   assert.deepEqual(await ended, [1, '']);
-  assert.deepEqual(told.map(([, piece]) => piece), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(
+    told.map(([, piece]) => piece),
+    [0, 1, 2, 3, 4, 5],
+  );
   assert.ok(same(0) && same(5));
 });
 
 const [from, to] = [pieceBytes, 3 * pieceBytes];
 const wrong = [
-  ['a 200 for a part', () => answer(from, to, {status: 200, bytes: body}), 'origin-unusable'],
-  ['another range', () => answer(from, to, {headers: {'content-range': `bytes ${from + 1}-${to}/${body.length}`}}),
-    'origin-unusable'],
-  ['another length', () => answer(from, to, {headers: {'content-range': `bytes ${from}-${to - 1}/${body.length + 1}`}}),
-    'origin-changed'],
-  ['an encoded part', () => answer(from, to, {headers: {'content-encoding': 'gzip'}}), 'origin-unusable'],
-  ['what is private', () => answer(from, to, {headers: {'cache-control': 'private'}}), 'origin-unusable'],
-  ['403', () => answer(from, to, {status: 403}), 'origin-unusable'],
-  ['429', () => answer(from, to, {status: 429}), 'origin-unreachable'],
-  ['404', () => answer(from, to, {status: 404}), 'origin-changed'],
-  ['503', () => answer(from, to, {status: 503}), 'origin-unreachable'],
+  ['a 200 for a part', () => answer(from, to, { status: 200, bytes: body }), 'origin-unusable'],
+  [
+    'another range',
+    () => answer(from, to, { headers: { 'content-range': `bytes ${from + 1}-${to}/${body.length}` } }),
+    'origin-unusable',
+  ],
+  [
+    'another length',
+    () => answer(from, to, { headers: { 'content-range': `bytes ${from}-${to - 1}/${body.length + 1}` } }),
+    'origin-changed',
+  ],
+  ['an encoded part', () => answer(from, to, { headers: { 'content-encoding': 'gzip' } }), 'origin-unusable'],
+  ['what is private', () => answer(from, to, { headers: { 'cache-control': 'private' } }), 'origin-unusable'],
+  ['403', () => answer(from, to, { status: 403 }), 'origin-unusable'],
+  ['429', () => answer(from, to, { status: 429 }), 'origin-unreachable'],
+  ['404', () => answer(from, to, { status: 404 }), 'origin-changed'],
+  ['503', () => answer(from, to, { status: 503 }), 'origin-unreachable'],
   ['no answer', () => Promise.reject(new TypeError('failed to fetch')), 'origin-unreachable'],
 ];
 for (const [name, give, code] of wrong) {
@@ -100,7 +112,7 @@ for (const [name, give, code] of wrong) {
 }
 
 test('an answer that breaks off gives its whole pieces; what is left over counts as wasted', async () => {
-  globalThis.fetch = async () => answer(from, to, {bytes: body.subarray(from, from + pieceBytes + 10)});
+  globalThis.fetch = async () => answer(from, to, { bytes: body.subarray(from, from + pieceBytes + 10) });
   origin.fetch(1, 7, 1, 3);
   assert.deepEqual(await ended, [1, 'origin-unreachable']);
   assert.deepEqual(told, [[1, 1]]);
@@ -108,22 +120,25 @@ test('an answer that breaks off gives its whole pieces; what is left over counts
 });
 
 test('a part that goes on behind what was asked for gives what was asked for', async () => {
-  globalThis.fetch = async () => answer(from, to, {bytes: body.subarray(from, to + 1)});
+  globalThis.fetch = async () => answer(from, to, { bytes: body.subarray(from, to + 1) });
   origin.fetch(1, 7, 1, 3);
   assert.deepEqual(await ended, [1, '']);
-  assert.deepEqual(told, [[1, 1], [1, 2]]);
+  assert.deepEqual(told, [
+    [1, 1],
+    [1, 2],
+  ]);
 });
 
 test('less than was asked for, and a total that is not known, are taken for what they are', async () => {
-  const headers = {'content-range': `bytes ${from}-${from + pieceBytes - 1}/*`};
-  globalThis.fetch = async () => answer(from, to, {headers, bytes: body.subarray(from, from + pieceBytes)});
+  const headers = { 'content-range': `bytes ${from}-${from + pieceBytes - 1}/*` };
+  globalThis.fetch = async () => answer(from, to, { headers, bytes: body.subarray(from, from + pieceBytes) });
   origin.fetch(1, 7, 1, 3);
   assert.deepEqual(await ended, [1, 'origin-unreachable']);
   assert.deepEqual(told, [[1, 1]]);
 });
 
 test('a whole answer that goes on is another file, and its last piece is not taken', async () => {
-  globalThis.fetch = async () => answer(0, body.length, {status: 200, bytes: Buffer.concat([body, Buffer.from('x')])});
+  globalThis.fetch = async () => answer(0, body.length, { status: 200, bytes: Buffer.concat([body, Buffer.from('x')]) });
   origin.fetch(1, 7, 0, 6);
   assert.deepEqual(await ended, [1, 'origin-changed']);
   assert.equal(told.length, 5);
@@ -143,11 +158,11 @@ test('a fetch that is cancelled is aborted, and nothing more is told of it', asy
   let cancelled;
   const over = new Promise((resolve) => (cancelled = resolve));
   globalThis.fetch = async (url, init) => {
-    ({signal} = init);
+    ({ signal } = init);
     signal.addEventListener('abort', cancelled);
     return answer(from, to);
   };
-  const {fetched} = engine;
+  const { fetched } = engine;
   engine.fetched = (...piece) => {
     fetched(...piece);
     origin.cancel(1);

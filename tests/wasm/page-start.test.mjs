@@ -1,34 +1,34 @@
 // start(), and what a page keeps of the visitor's choices, with a browser of fakes.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
-import {until} from '../e2e/harness/until.mjs';
-import {FakeSocket, fakeWorkerChannel, install} from './page-fakes.mjs';
-import {aliveInterval} from '../../build/border.js';
+import { test } from 'node:test';
+import { until } from '../e2e/harness/until.mjs';
+import { FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
+import { aliveInterval } from '../../build/border.js';
 
 install();
-const {start, PeerPlugin} = await import('../../web/index.js');
-const {Bridge} = await import('../../web/bridge.js');
-const {bothAllow, browserId} = await import('../../web/settings.js');
-const {Store} = await import('../../sw/store.js');
+const { start, PeerPlugin } = await import('../../web/index.js');
+const { Bridge } = await import('../../web/bridge.js');
+const { bothAllow, browserId } = await import('../../web/settings.js');
+const { Store } = await import('../../sw/store.js');
 
 /** A service worker that controls the page at once, or none at all. */
-function fakeContainer({controlled}) {
+function fakeContainer({ controlled }) {
   const container = Object.assign(new EventTarget(), {
-    controller: controlled ? {postMessage() {}} : null,
-    ready: controlled ? Promise.resolve({active: {state: 'activated'}}) : new Promise(() => {}),
-    register: async () => ({active: {state: 'activated'}}),
+    controller: controlled ? { postMessage() {} } : null,
+    ready: controlled ? Promise.resolve({ active: { state: 'activated' } }) : new Promise(() => {}),
+    register: async () => ({ active: { state: 'activated' } }),
     getRegistration: async () => undefined,
     startMessages() {},
   });
-  globalThis.navigator = {serviceWorker: container};
+  globalThis.navigator = { serviceWorker: container };
   return container;
 }
 
 test('start() resolves when the coordinator has said who has what', async (t) => {
   install();
   FakeSocket.reset();
-  fakeContainer({controlled: true});
-  const plugin = await start({worker: '/sw.js'});
+  fakeContainer({ controlled: true });
+  const plugin = await start({ worker: '/sw.js' });
   t.after(() => plugin.close());
   assert.ok(plugin.active);
   assert.equal(FakeSocket.all.length, 1);
@@ -37,13 +37,13 @@ test('start() resolves when the coordinator has said who has what', async (t) =>
 
 test('start() waits half a second for a coordinator that does not answer, and not for one that is not there', async (t) => {
   install();
-  fakeContainer({controlled: true});
-  t.mock.timers.enable({apis: ['setTimeout']});
+  fakeContainer({ controlled: true });
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   globalThis.WebSocket = class {
     close() {}
   };
   let silent = null;
-  const starting = start({worker: '/sw.js'}).then((plugin) => (silent = plugin));
+  const starting = start({ worker: '/sw.js' }).then((plugin) => (silent = plugin));
   await new Promise(setImmediate);
   t.mock.timers.tick(499);
   await new Promise(setImmediate);
@@ -51,21 +51,24 @@ test('start() waits half a second for a coordinator that does not answer, and no
   t.mock.timers.tick(1);
   await starting;
   t.after(() => silent.close());
-  for (const gone of [undefined, class {
-    constructor() {
-      queueMicrotask(() => this.onclose());
-    }
-    close() {}
-  }]) {
+  for (const gone of [
+    undefined,
+    class {
+      constructor() {
+        queueMicrotask(() => this.onclose());
+      }
+      close() {}
+    },
+  ]) {
     globalThis.WebSocket = gone;
-    const plugin = await start({worker: '/sw.js'});
+    const plugin = await start({ worker: '/sw.js' });
     t.after(() => plugin.close());
   }
 });
 
-test('start() without a worker, where the site registers none, resolves inactive', {timeout: 10_000}, async (t) => {
+test('start() without a worker, where the site registers none, resolves inactive', { timeout: 10_000 }, async (t) => {
   install();
-  fakeContainer({controlled: false});
+  fakeContainer({ controlled: false });
   const plugin = await start();
   t.after(() => plugin.close());
   assert.equal(plugin.active, false);
@@ -77,66 +80,66 @@ function fakeStorage(t) {
   const values = new Map();
   const events = new EventTarget();
   Object.assign(globalThis, {
-    localStorage: {getItem: (key) => values.get(key) ?? null, setItem: (key, value) => void values.set(key, value)},
+    localStorage: { getItem: (key) => values.get(key) ?? null, setItem: (key, value) => void values.set(key, value) },
     addEventListener: events.addEventListener.bind(events),
     removeEventListener: events.removeEventListener.bind(events),
   });
   t.after(() => ['localStorage', 'addEventListener', 'removeEventListener'].forEach((name) => delete globalThis[name]));
-  return () => events.dispatchEvent(Object.assign(new Event('storage'), {key: 'peer-cdn-upload'}));
+  return () => events.dispatchEvent(Object.assign(new Event('storage'), { key: 'peer-cdn-upload' }));
 }
 
 test('what the visitor chooses in one tab holds in the others at once, and no longer than chosen', (t) => {
   install();
-  fakeContainer({controlled: true});
+  fakeContainer({ controlled: true });
   const tellOthers = fakeStorage(t);
   const [one, two] = [new PeerPlugin(), new PeerPlugin()];
   t.after(() => [one, two].forEach((plugin) => plugin.close()));
   assert.equal(two.upload.on, true);
-  one.upload = {on: false};
+  one.upload = { on: false };
   tellOthers();
   assert.equal(two.upload.on, false);
-  one.upload = {on: true};
+  one.upload = { on: true };
   tellOthers();
   assert.equal(two.upload.on, true);
 });
 
 test('the page is a ceiling: no choice, stored or made, raises what it allows', (t) => {
   install();
-  fakeContainer({controlled: true});
+  fakeContainer({ controlled: true });
   fakeStorage(t);
   const open = (upload) => {
-    const plugin = new PeerPlugin({upload});
+    const plugin = new PeerPlugin({ upload });
     t.after(() => plugin.close());
     return plugin;
   };
-  open(undefined).upload = {on: true, bytesPerSecond: 5000};
+  open(undefined).upload = { on: true, bytesPerSecond: 5000 };
   const off = open(false);
   assert.equal(off.upload.on, false);
-  off.upload = {on: true};
+  off.upload = { on: true };
   assert.equal(off.upload.on, false);
-  off.upload = {bytes: 7};
-  assert.equal(open(undefined).upload.on, true, 'off was the page\'s word, not the visitor\'s');
-  assert.deepEqual(open({bytesPerSecond: 1000, bytes: 9}).upload, {on: true, bytesPerSecond: 1000, bytes: 7});
+  off.upload = { bytes: 7 };
+  assert.equal(open(undefined).upload.on, true, "off was the page's word, not the visitor's");
+  assert.deepEqual(open({ bytesPerSecond: 1000, bytes: 9 }).upload, { on: true, bytesPerSecond: 1000, bytes: 7 });
 });
 
 test('of two caps the smaller holds, and none is no cap', () => {
   for (const [page, visitor, expected] of [
     [undefined, undefined, {}],
-    [true, {on: false}, {on: false}],
-    [false, {on: true}, {on: false}],
-    [{bytesPerSecond: 0}, {bytesPerSecond: 10}, {bytesPerSecond: 10}],
-    [{bytesPerSecond: 5}, {bytesPerSecond: 10}, {bytesPerSecond: 5}],
-    [{bytes: 5}, {bytes: 0}, {bytes: 5}],
-    [{bytes: 0}, undefined, {bytes: 0}],
-    [{bytes: -1}, {bytes: NaN}, {}],
+    [true, { on: false }, { on: false }],
+    [false, { on: true }, { on: false }],
+    [{ bytesPerSecond: 0 }, { bytesPerSecond: 10 }, { bytesPerSecond: 10 }],
+    [{ bytesPerSecond: 5 }, { bytesPerSecond: 10 }, { bytesPerSecond: 5 }],
+    [{ bytes: 5 }, { bytes: 0 }, { bytes: 5 }],
+    [{ bytes: 0 }, undefined, { bytes: 0 }],
+    [{ bytes: -1 }, { bytes: NaN }, {}],
   ]) {
-    assert.deepEqual(bothAllow(page, visitor), {on: undefined, bytesPerSecond: undefined, bytes: undefined, ...expected});
+    assert.deepEqual(bothAllow(page, visitor), { on: undefined, bytesPerSecond: undefined, bytes: undefined, ...expected });
   }
 });
 
 test('a browser id lasts a day from when it was made, not until midnight', (t) => {
   fakeStorage(t);
-  t.mock.timers.enable({apis: ['Date'], now: Date.parse('2026-01-01T23:50:00Z')});
+  t.mock.timers.enable({ apis: ['Date'], now: Date.parse('2026-01-01T23:50:00Z') });
   const id = browserId();
   t.mock.timers.setTime(Date.parse('2026-01-02T23:49:00Z'));
   assert.equal(browserId(), id);
@@ -144,24 +147,29 @@ test('a browser id lasts a day from when it was made, not until midnight', (t) =
   assert.notEqual(browserId(), id);
 });
 
-const listing = (more) => JSON.stringify({version: 1, resources: {
-  '/a.bin': {bytes: 5, type: 'text/plain', pieceBytes: 65536, root: 'ab'.repeat(32)},
-}, ...more});
+const listing = (more) =>
+  JSON.stringify({
+    version: 1,
+    resources: {
+      '/a.bin': { bytes: 5, type: 'text/plain', pieceBytes: 65536, root: 'ab'.repeat(32) },
+    },
+    ...more,
+  });
 
 test('the page shares what the worker keeps, whatever the version of its store', async (t) => {
   install();
   FakeSocket.reset();
-  fakeContainer({controlled: true});
+  fakeContainer({ controlled: true });
   const tell = fakeWorkerChannel(t);
-  const announced = () => FakeSocket.messages.some(({type, add}) => type === 'have' && add.includes('ab'.repeat(32)));
+  const announced = () => FakeSocket.messages.some(({ type, add }) => type === 'have' && add.includes('ab'.repeat(32)));
   const store = await Store.open('peer-cdn-v2');
   await store.putManifest(listing(), Date.now());
   await store.putRun('ab'.repeat(32), 0, 1, ['abcde']);
   await caches.open('peer-cdn-v1');
-  const plugin = await start({worker: '/sw.js'});
+  const plugin = await start({ worker: '/sw.js' });
   t.after(() => plugin.close());
   await until('the store was guessed or told', () => {
-    tell({type: 'busy', open: 0, cache: 'peer-cdn-v2'});
+    tell({ type: 'busy', open: 0, cache: 'peer-cdn-v2' });
     return announced();
   });
   assert.ok(plugin.active);
@@ -170,11 +178,11 @@ test('the page shares what the worker keeps, whatever the version of its store',
 test('a name that the page itself gives is kept', async (t) => {
   install();
   FakeSocket.reset();
-  fakeContainer({controlled: true});
+  fakeContainer({ controlled: true });
   const tell = fakeWorkerChannel(t);
-  const plugin = await start({worker: '/sw.js', cacheName: 'mine'});
+  const plugin = await start({ worker: '/sw.js', cacheName: 'mine' });
   t.after(() => plugin.close());
-  tell({type: 'busy', open: 0, cache: 'peer-cdn-v2'});
+  tell({ type: 'busy', open: 0, cache: 'peer-cdn-v2' });
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(await caches.keys(), ['mine']);
   assert.equal(FakeSocket.all.length, 1);
@@ -183,29 +191,29 @@ test('a name that the page itself gives is kept', async (t) => {
 test('a manifest that turns it all off closes the socket, and a later one turns it on again', async (t) => {
   install();
   FakeSocket.reset();
-  fakeContainer({controlled: true});
+  fakeContainer({ controlled: true });
   const tell = fakeWorkerChannel(t);
   const store = await Store.open('peer-cdn-v1');
   await store.putManifest(listing(), Date.now());
-  const plugin = await start({worker: '/sw.js'});
+  const plugin = await start({ worker: '/sw.js' });
   t.after(() => plugin.close());
-  const open = () => FakeSocket.all.filter(({readyState}) => readyState === 1).length;
+  const open = () => FakeSocket.all.filter(({ readyState }) => readyState === 1).length;
   assert.ok(plugin.active);
   assert.equal(open(), 1);
-  await store.putManifest(listing({disabled: true}), Date.now());
-  tell({type: 'manifest'});
+  await store.putManifest(listing({ disabled: true }), Date.now());
+  tell({ type: 'manifest' });
   await until('off', () => !plugin.active && open() === 0);
   assert.equal(plugin.reason, 'cancelled');
   await store.putManifest(listing(), Date.now());
-  tell({type: 'manifest'});
+  tell({ type: 'manifest' });
   await until('on again', () => plugin.active && open() === 1);
 });
 
 test('a listener may close the plugin from within an event', async (t) => {
   install();
   FakeSocket.reset();
-  fakeContainer({controlled: true});
-  const plugin = new PeerPlugin({servers: {}});
+  fakeContainer({ controlled: true });
+  const plugin = new PeerPlugin({ servers: {} });
   t.after(() => plugin.close());
   await plugin.informed;
   const heard = new Promise((resolve) => {
@@ -214,7 +222,7 @@ test('a listener may close the plugin from within an event', async (t) => {
       resolve(undefined);
     });
   });
-  FakeSocket.all.at(-1).tell({type: 'error', code: 'rate-limited'});
+  FakeSocket.all.at(-1).tell({ type: 'error', code: 'rate-limited' });
   await heard;
   assert.equal(plugin.active, false);
   assert.equal(FakeSocket.all.at(-1).readyState, 3);
@@ -222,19 +230,19 @@ test('a listener may close the plugin from within an event', async (t) => {
 
 test('words of the worker do not put off what keeps it alive', async (t) => {
   install();
-  const container = fakeContainer({controlled: true});
+  const container = fakeContainer({ controlled: true });
   const posted = [];
-  container.controller.postMessage = ({type}) => posted.push(type);
+  container.controller.postMessage = ({ type }) => posted.push(type);
   const tell = fakeWorkerChannel(t);
-  const bridge = new Bridge('stream', {delegate() {}, tell() {}});
+  const bridge = new Bridge('stream', { delegate() {}, tell() {} });
   t.after(() => bridge.close());
-  t.mock.timers.enable({apis: ['setInterval']});
+  t.mock.timers.enable({ apis: ['setInterval'] });
   for (let i = 0; i < 10; i++) {
-    tell({type: 'busy', open: 1 + i});
+    tell({ type: 'busy', open: 1 + i });
     t.mock.timers.tick(aliveInterval / 2);
   }
   assert.equal(posted.filter((type) => type === 'alive').length, 5);
-  tell({type: 'busy', open: 0});
+  tell({ type: 'busy', open: 0 });
   t.mock.timers.tick(5 * aliveInterval);
   assert.equal(posted.filter((type) => type === 'alive').length, 5);
 });

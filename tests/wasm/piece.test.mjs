@@ -1,8 +1,8 @@
 // One piece in the page's memory: received in blocks, digested, given to readers, served and stored.
 import assert from 'node:assert/strict';
-import {randomBytes} from 'node:crypto';
-import {test} from 'node:test';
-import {Piece} from '../../web/piece.js';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { Piece } from '../../web/piece.js';
 
 const block = 65536;
 const body = randomBytes(2 * block + 777);
@@ -16,7 +16,11 @@ const pieceOf = (order) => {
 };
 
 test('blocks make a piece in whatever order they come', () => {
-  for (const order of [[0, 1, 2], [2, 0, 1], [1, 2, 0]]) {
+  for (const order of [
+    [0, 1, 2],
+    [2, 0, 1],
+    [1, 2, 0],
+  ]) {
     const piece = pieceOf(order.map((i) => offsets[i]));
     assert.ok(body.equals(piece.bytes));
     assert.ok(body.equals(Buffer.concat(piece.blocks)));
@@ -25,14 +29,17 @@ test('blocks make a piece in whatever order they come', () => {
 });
 
 test('what was given away, and detached, is still served, stored and given again', () => {
-  for (const piece of [pieceOf(offsets), (() => {
-    const one = new Piece();
-    one.set(0, new Uint8Array(body));
-    return one;
-  })()]) {
+  for (const piece of [
+    pieceOf(offsets),
+    (() => {
+      const one = new Piece();
+      one.set(0, new Uint8Array(body));
+      return one;
+    })(),
+  ]) {
     assert.ok(body.equals(piece.bytes));
     const given = piece.give();
-    structuredClone(given, {transfer: [given]});
+    structuredClone(given, { transfer: [given] });
     assert.equal(given.byteLength, 0);
     assert.ok(body.equals(Buffer.concat(piece.blocks)));
     assert.ok(body.subarray(block, 2 * block).equals(piece.part(block, block)));
@@ -50,7 +57,14 @@ test('a block that is fetched again takes the place of the wrong one', () => {
 
 test('peers that cut blocks otherwise are served too', () => {
   const piece = pieceOf(offsets);
-  for (const [offset, length] of [[0, 100], [block, block], [2 * block, 777], [5, 10], [block - 1, 2], [0, body.length]]) {
+  for (const [offset, length] of [
+    [0, 100],
+    [block, block],
+    [2 * block, 777],
+    [5, 10],
+    [block - 1, 2],
+    [0, body.length],
+  ]) {
     assert.ok(body.subarray(offset, offset + length).equals(piece.part(offset, length)), `${offset} ${length}`);
   }
 });

@@ -1,7 +1,7 @@
 // The store on a Cache that is slow to write, as disks are.
 import assert from 'node:assert/strict';
-import {test} from 'node:test';
-import {Store} from '../../sw/store.js';
+import { test } from 'node:test';
+import { Store } from '../../sw/store.js';
 
 /** A Cache whose writes end when they are let go. */
 class SlowCache {
@@ -9,11 +9,11 @@ class SlowCache {
   waiting = [];
   async put(url, response) {
     const bytes = await response.arrayBuffer();
-    await new Promise((resolve, reject) => this.waiting.push({resolve, reject}));
+    await new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
     this.entries.set(url, bytes);
   }
   async keys() {
-    return [...this.entries.keys()].map((url) => ({url}));
+    return [...this.entries.keys()].map((url) => ({ url }));
   }
   async match(url) {
     const bytes = this.entries.get(url);
@@ -46,7 +46,7 @@ test('a run that could not be written is not there', async () => {
   const store = new Store(cache);
   const put = store.putRun(root, 0, 1, [new Uint8Array(1)]);
   (await cache.untilWaiting()).reject(new DOMException('full', 'QuotaExceededError'));
-  await assert.rejects(put, {name: 'QuotaExceededError'});
+  await assert.rejects(put, { name: 'QuotaExceededError' });
   assert.equal(await store.readRun(root, 0, 1), null);
   assert.deepEqual(await runs(store, root), []);
 });
@@ -55,7 +55,7 @@ test('a run waits for its turn, and is held meanwhile', async () => {
   const cache = new SlowCache();
   const store = new Store(cache);
   let begin = () => {};
-  const put = store.putRun(root, 0, 1, [new Uint8Array([7])], { turn: new Promise((resolve) => begin = resolve) });
+  const put = store.putRun(root, 0, 1, [new Uint8Array([7])], { turn: new Promise((resolve) => (begin = resolve)) });
   assert.deepEqual(await runs(store, root), [[0, 1]]);
   assert.deepEqual(new Uint8Array((await store.readRun(root, 0, 1)).buffer), new Uint8Array([7]));
   assert.equal(cache.waiting.length, 0);

@@ -31,7 +31,7 @@ function start() {
     call('route', [method, destination, cache, path].join('\n'), flags);
   const drain = (poll, id) => {
     const outputs = [];
-    for (let kind; (kind = call(poll, id)) >= 0;) outputs.push([kind, ...fields()]);
+    for (let kind; (kind = call(poll, id)) >= 0; ) outputs.push([kind, ...fields()]);
     return outputs;
   };
   return { call, callText, fields, size, addRoute, list, route, drain };
@@ -62,8 +62,16 @@ test('requests that are never ours have no route', () => {
   const { addRoute, route } = start();
   addRoute('/');
   assert.equal(route('/a'), 0);
-  const never = [{ method: 'POST' }, { method: 'HEAD' }, { flags: 0 }, { flags: 1 | 2 }, { flags: 1 | 4 }, { flags: 1 | 8 },
-    { destination: 'worker' }, { cache: 'only-if-cached' }];
+  const never = [
+    { method: 'POST' },
+    { method: 'HEAD' },
+    { flags: 0 },
+    { flags: 1 | 2 },
+    { flags: 1 | 4 },
+    { flags: 1 | 8 },
+    { destination: 'worker' },
+    { cache: 'only-if-cached' },
+  ];
   for (const request of never) {
     assert.equal(route('/a', request), -1, JSON.stringify(request));
   }
@@ -102,7 +110,7 @@ test('every Range header of the vectors gets its status, its Content-Range and i
   }
 });
 
-test('a head is the manifest\'s, and an If-Range that does not match makes the answer whole', () => {
+test("a head is the manifest's, and an If-Range that does not match makes the answer whole", () => {
   const { call, callText, fields, addRoute, list } = start();
   addRoute('/');
   call('manifest_begin');
@@ -114,8 +122,22 @@ test('a head is the manifest\'s, and an If-Range that does not match makes the a
   };
   const [texts, status] = head('bytes=0-1', `"${root}"`);
   assert.equal(status, 206);
-  assert.deepEqual(texts, [root, 'a/b', 'cache-control', 'max-age=5', 'content-length', '2', 'content-type', 'a/b',
-    'accept-ranges', 'bytes', 'etag', `"${root}"`, 'content-range', 'bytes 0-1/100000']);
+  assert.deepEqual(texts, [
+    root,
+    'a/b',
+    'cache-control',
+    'max-age=5',
+    'content-length',
+    '2',
+    'content-type',
+    'a/b',
+    'accept-ranges',
+    'bytes',
+    'etag',
+    `"${root}"`,
+    'content-range',
+    'bytes 0-1/100000',
+  ]);
   assert.equal(head('bytes=0-1', '"other"')[1], 200);
   assert.equal(head('bytes=0-1', 'W/"x"')[1], 200);
 });
@@ -133,9 +155,16 @@ test('a listed file that becomes a document is taken as not listed', () => {
 test('bad entries of a manifest are refused with a code', () => {
   const { call, callText, list } = start();
   call('manifest_begin');
-  const codes = [list('relative', 5), list('/a', 0), list('/a', 1.5), list('/a', -1), list('/a', NaN),
-    list('/a', 5, { pieceBytes: 1000 }), list('/a', 5, { headers: '\nset-cookie\nx' }),
-    call('manifest_add', ['/a', 'xyz', ''].join('\n'), 5, 65536, false)];
+  const codes = [
+    list('relative', 5),
+    list('/a', 0),
+    list('/a', 1.5),
+    list('/a', -1),
+    list('/a', NaN),
+    list('/a', 5, { pieceBytes: 1000 }),
+    list('/a', 5, { headers: '\nset-cookie\nx' }),
+    call('manifest_add', ['/a', 'xyz', ''].join('\n'), 5, 65536, false),
+  ];
   for (const code of codes) {
     assert.equal(callText('error_code', code), 'malformed-manifest');
   }
@@ -144,9 +173,17 @@ test('bad entries of a manifest are refused with a code', () => {
 });
 
 test('every chain of the vectors gives its outputs in order', () => {
-  const EVENTS = { start: border.EVENT_START, null: border.EVENT_NULL, response: border.EVENT_RESPONSE,
-    stored: border.EVENT_STORED_RESPONSE, stored_response: border.EVENT_STORED_RESPONSE, error: border.EVENT_ERROR,
-    pending: border.EVENT_PENDING, timeout: border.EVENT_TIMEOUT, cancel: border.EVENT_CANCEL };
+  const EVENTS = {
+    start: border.EVENT_START,
+    null: border.EVENT_NULL,
+    response: border.EVENT_RESPONSE,
+    stored: border.EVENT_STORED_RESPONSE,
+    stored_response: border.EVENT_STORED_RESPONSE,
+    error: border.EVENT_ERROR,
+    pending: border.EVENT_PENDING,
+    timeout: border.EVENT_TIMEOUT,
+    cancel: border.EVENT_CANCEL,
+  };
   let steps = 0;
   for (const { case: name, strategy, plugins, steps: script } of vectors('chains').chains) {
     const { call, addRoute, drain } = start();
@@ -157,8 +194,9 @@ test('every chain of the vectors gives its outputs in order', () => {
       const event = words[0] === 'answer' ? EVENTS[words[2]] : EVENTS[words[0]];
       if (event === undefined) break; // not an event of the border
       call('chain', id, event, Number(words[1] ?? 0), at);
-      const outputs = drain('chain_poll', id)
-        .map(([kind, plugin]) => (chain[kind] === 'fallThrough' ? 'fall through' : `${chain[kind]} ${plugin}`));
+      const outputs = drain('chain_poll', id).map(([kind, plugin]) =>
+        chain[kind] === 'fallThrough' ? 'fall through' : `${chain[kind]} ${plugin}`,
+      );
       const plain = (each) => each.replace(/[-_ ]/g, ' ');
       assert.deepEqual(outputs.map(plain), out.map(plain), `${name}: ${action}`);
       steps++;
@@ -186,14 +224,27 @@ test('a body goes from window to store through the border, and leaves nothing be
     assert.equal(call('body_digests', id, list.buffer.slice(0, 96)), 0);
     assert.equal(call('body_digests', id, list.buffer), 1);
     call('body_start', id, 0);
-    assert.deepEqual(drain('body_poll', id).map((each) => each.slice(0, 7)), [[body.indexOf('fetch'), 1, 0, 4, 1, 0, 0]]);
+    assert.deepEqual(
+      drain('body_poll', id).map((each) => each.slice(0, 7)),
+      [[body.indexOf('fetch'), 1, 0, 4, 1, 0, 0]],
+    );
     call('body_head', id, 1, 200, 'basic\n\n\n\n', 0);
-    assert.deepEqual(drain('body_poll', id).map((each) => each.slice(0, 4)), [[body.indexOf('accept'), 1, 0, 4]]);
+    assert.deepEqual(
+      drain('body_poll', id).map((each) => each.slice(0, 4)),
+      [[body.indexOf('accept'), 1, 0, 4]],
+    );
     call('body_pull', id, 1 << 20, 0);
     for (const [i, piece] of pieces.entries()) assert.equal(call('body_digest', id, 1, i, piece.length, digests[i], 0), 1);
     const outputs = drain('body_poll', id);
-    assert.deepEqual(outputs.map(([kind]) => body[kind]).sort(),
-      ['close', 'done', 'enqueue', 'enqueue', 'enqueue', 'enqueue', 'store']);
+    assert.deepEqual(outputs.map(([kind]) => body[kind]).sort(), [
+      'close',
+      'done',
+      'enqueue',
+      'enqueue',
+      'enqueue',
+      'enqueue',
+      'store',
+    ]);
     call('body_counts', id);
     assert.equal(call('close_body', id), 0);
     call('close_exchange', exchange);

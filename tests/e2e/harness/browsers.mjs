@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import {until, within} from './until.mjs';
+import { until, within } from './until.mjs';
 
 const chromiumFlags = [
   '--headless=new',
@@ -18,7 +18,7 @@ const chromiumFlags = [
   '--mute-audio',
 ];
 
-const viewport = {width: 1280, height: 900};
+const viewport = { width: 1280, height: 900 };
 
 /** Where Debian puts them; the environment may say otherwise. */
 const paths = {
@@ -31,14 +31,12 @@ function record() {
   if (!('BroadcastChannel' in globalThis) || !globalThis.isSecureContext) return;
   const transfers = new Map();
   const said = [];
-  globalThis.e2e = {transfers, said};
+  globalThis.e2e = { transfers, said };
   try {
     const channel = new BroadcastChannel('peer-cdn');
-    channel.onmessage = ({data}) => {
-      if (data?.type === 'transfer')
-        transfers.set(data.id, data);
-      else if (said.length < 5000)
-        said.push(data);
+    channel.onmessage = ({ data }) => {
+      if (data?.type === 'transfer') transfers.set(data.id, data);
+      else if (said.length < 5000) said.push(data);
     };
   } catch {
     // A sandboxed frame: nothing to record.
@@ -46,19 +44,19 @@ function record() {
 }
 
 /** In the page: fetches, and says exactly what came, also before an error. Never rejects. */
-async function fetchInPage({url, init, abortAfter}) {
+async function fetchInPage({ url, init, abortAfter }) {
   const began = performance.now();
-  const out = {url, status: 0, headers: {}, bytes: 0, sha256: '', firstByteMs: 0, ms: 0, error: null};
+  const out = { url, status: 0, headers: {}, bytes: 0, sha256: '', firstByteMs: 0, ms: 0, error: null };
   const parts = [];
   try {
     const abort = new AbortController();
-    const response = await fetch(url, {...init, signal: abort.signal});
+    const response = await fetch(url, { ...init, signal: abort.signal });
     out.status = response.status;
     out.headers = Object.fromEntries(response.headers);
     if (response.body) {
       const reader = response.body.getReader();
       for (;;) {
-        const {done, value} = await reader.read();
+        const { done, value } = await reader.read();
         if (done) break;
         if (out.bytes === 0) out.firstByteMs = performance.now() - began;
         parts.push(value);
@@ -84,14 +82,14 @@ export class Visitor {
   #newPage;
   #another;
 
-  constructor({kind, page, newPage, close, another, profile, context, isGuest = false}) {
+  constructor({ kind, page, newPage, close, another, profile, context, isGuest = false }) {
     this.kind = kind;
     this.page = page;
     this.context = context;
     /** Whether its browser is another visitor's, who closes it. */
     this.isGuest = isGuest;
     this.isAlive = true;
-    context?.on('close', () => this.isAlive = false);
+    context?.on('close', () => (this.isAlive = false));
     /** The folder of its profile, which is in the command line of its processes; another one has none. */
     this.profile = profile;
     this.#newPage = newPage;
@@ -105,18 +103,21 @@ export class Visitor {
    * @param {string} url
    * @param {{ ready?: boolean | 'settled', page?: any }} [options]
    */
-  async visit(url, {ready = true, page = this.page} = {}) {
+  async visit(url, { ready = true, page = this.page } = {}) {
     await within(`opening ${url}`, 40_000, page.goto(url));
     if (ready) {
-      const state = await until(
-          `start() in ${url}`, () => this.run(() => document.documentElement.dataset.state, undefined, page));
+      const state = await until(`start() in ${url}`, () =>
+        this.run(() => document.documentElement.dataset.state, undefined, page),
+      );
       if (ready === true && state !== 'ready') throw new Error(`start(): ${state}`);
     }
     return this;
   }
 
   /** Another tab of the same browser. */
-  newTab() { return this.#newPage(); }
+  newTab() {
+    return this.#newPage();
+  }
 
   /**
    * The same browser with a page of its own, and what tabs it opens: close() closes these, and leaves the browser.
@@ -131,32 +132,36 @@ export class Visitor {
       return page;
     };
     const close = () => Promise.all(pages.map((page) => page.close()));
-    return new Visitor({...this, page: await newPage(), newPage, close, another: this.#another, isGuest: true});
+    return new Visitor({ ...this, page: await newPage(), newPage, close, another: this.#another, isGuest: true });
   }
 
   /**
    * Another visitor in the same browser process, with storage, and so a worker, of its own (Chromium only).
    * @returns {Promise<Visitor>}
    */
-  another() { return this.#another(); }
+  another() {
+    return this.#another();
+  }
 
   /** Runs a function in the page. @param {Function} work @param {unknown} [argument] */
-  run(work, argument, page = this.page) { return page.evaluate(work, argument); }
+  run(work, argument, page = this.page) {
+    return page.evaluate(work, argument);
+  }
 
   /**
    * Fetches in the page: status, headers, bytes, SHA-256, times, and `error` where the body broke.
    * @param {string} url
    * @param {{ init?: RequestInit, withinMs?: number, page?: any, abortAfter?: number }} [options]
    */
-  fetch(url, {init = {}, withinMs = 60_000, page = this.page, abortAfter} = {}) {
-    return within(`fetch of ${url} in ${this.kind}`, withinMs, this.run(fetchInPage, {url, init, abortAfter}, page));
+  fetch(url, { init = {}, withinMs = 60_000, page = this.page, abortAfter } = {}) {
+    return within(`fetch of ${url} in ${this.kind}`, withinMs, this.run(fetchInPage, { url, init, abortAfter }, page));
   }
 
   /** Sums of what the worker reported for a path: where the bytes came from. Waits until all of it is reported done. */
   async sources(url, page = this.page) {
     const list = await until(`transfers of ${url} to end`, async () => {
       const all = await this.transfers(url, page);
-      return all.length > 0 && all.every(({done}) => done) ? all : null;
+      return all.length > 0 && all.every(({ done }) => done) ? all : null;
     });
     const sum = (name) => list.reduce((total, one) => total + (one[name] ?? 0), 0);
     return {
@@ -164,23 +169,28 @@ export class Visitor {
       fromPeers: sum('fromPeers'),
       fromOrigin: sum('fromOrigin'),
       wasted: sum('wasted'),
-      codes: list.map(({code}) => code).filter(Boolean),
-      count: list.length
+      codes: list.map(({ code }) => code).filter(Boolean),
+      count: list.length,
     };
   }
 
   /** What the worker reported for a path so far. */
   transfers(url, page = this.page) {
     return this.run(
-        (path) => [...globalThis.e2e.transfers.values()].filter((one) => {
+      (path) =>
+        [...globalThis.e2e.transfers.values()].filter((one) => {
           const at = new URL(one.url, location.href);
           return at.pathname + at.search === path;
         }),
-        url, page);
+      url,
+      page,
+    );
   }
 
   /** Forgets earlier transfers, so that sums are of what comes next. */
-  forget(page = this.page) { return this.run(() => globalThis.e2e.transfers.clear(), undefined, page); }
+  forget(page = this.page) {
+    return this.run(() => globalThis.e2e.transfers.clear(), undefined, page);
+  }
 
   /** The keys of everything in Cache Storage. */
   stored() {
@@ -195,7 +205,7 @@ export class Visitor {
   }
 
   /** Resolves when every piece of a listed resource is in Cache Storage: a page writes when nobody waits for it. */
-  untilStored({root, bytes, pieceBytes}) {
+  untilStored({ root, bytes, pieceBytes }) {
     return until(`${root.slice(0, 8)} is stored`, async () => {
       const held = new Set();
       for (const key of await this.stored()) {
@@ -219,15 +229,19 @@ export class Visitor {
    * heard the page: a busy machine may take longer for the hello than a request waits for it.
    */
   async restartWorker(page = this.page) {
-    await this.run(() => globalThis.e2e.said.length = 0, undefined, page);
+    await this.run(() => (globalThis.e2e.said.length = 0), undefined, page);
     await this.stopWorkers(page);
     await until('the restarted worker has asked who is there, and heard the page', async () => {
       // Again each time: it may have been the stopping worker's.
-      await this.fetch('/page.js', {page});
-      return this.run(() => {
-        const types = globalThis.e2e.said.map(({type}) => type);
-        return types.includes('who') && types.lastIndexOf('busy') > types.lastIndexOf('who');
-      }, undefined, page);
+      await this.fetch('/page.js', { page });
+      return this.run(
+        () => {
+          const types = globalThis.e2e.said.map(({ type }) => type);
+          return types.includes('who') && types.lastIndexOf('busy') > types.lastIndexOf('who');
+        },
+        undefined,
+        page,
+      );
     });
   }
 
@@ -235,7 +249,7 @@ export class Visitor {
     await within(`closing ${this.kind}`, 20_000, this.#close()).catch(() => {});
     if (!this.profile || this.isGuest) return;
     // Its processes may write for a moment yet.
-    await fs.promises.rm(this.profile, {recursive: true, force: true, maxRetries: 10, retryDelay: 100});
+    await fs.promises.rm(this.profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }
 
@@ -244,8 +258,8 @@ export class Visitor {
  * @param {{ flags?: string[], init?: Function, headless?: boolean }} [options] `init` runs in every page before its
  *     scripts.
  */
-export async function openChromium({flags = [], init} = {}) {
-  const {chromium} = await import('playwright-core');
+export async function openChromium({ flags = [], init } = {}) {
+  const { chromium } = await import('playwright-core');
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-visitor-'));
   // `headless: false` only keeps playwright from adding flags of its own choice; --headless=new is Chromium's own.
   const context = await chromium.launchPersistentContext(profile, {
@@ -270,16 +284,16 @@ async function visitorOf(context, init, profile) {
     kind: 'Chromium',
     profile,
     context,
-    page: context.pages()[0] ?? await context.newPage(),
+    page: context.pages()[0] ?? (await context.newPage()),
     newPage: () => context.newPage(),
-    another: async () => visitorOf(await context.browser().newContext({viewport}), init),
+    another: async () => visitorOf(await context.browser().newContext({ viewport }), init),
     close: () => context.close(),
   });
 }
 
 /** A stock Firefox ESR with a fresh profile and default preferences, over WebDriver BiDi. */
-export async function openFirefox({init} = {}) {
-  const {default: puppeteer} = await import('puppeteer-core');
+export async function openFirefox({ init } = {}) {
+  const { default: puppeteer } = await import('puppeteer-core');
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-visitor-'));
   const browser = await puppeteer.launch({
     browser: 'firefox',
@@ -297,5 +311,5 @@ export async function openFirefox({init} = {}) {
     if (init) await page.evaluateOnNewDocument(init);
     return page;
   };
-  return new Visitor({kind: 'Firefox', profile, page: await newPage(), newPage, close: () => browser.close()});
+  return new Visitor({ kind: 'Firefox', profile, page: await newPage(), newPage, close: () => browser.close() });
 }

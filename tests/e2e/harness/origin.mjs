@@ -1,12 +1,12 @@
 // The origin as the world sees it: a reverse proxy in front of peer-cdn's own server. It counts what it really sends,
 // shapes it, keeps a log of requests and of the coordinator's messages, and can misbehave on demand.
-import {once} from 'node:events';
+import { once } from 'node:events';
 import http from 'node:http';
-import {setTimeout as delay} from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import zlib from 'node:zlib';
 
-import {clientFrame, FrameReader} from './signals.mjs';
-import {until} from './until.mjs';
+import { clientFrame, FrameReader } from './signals.mjs';
+import { until } from './until.mjs';
 
 const sliceBytes = 16 * 1024;
 // A timer that is late does not make the line slower: what was missed meanwhile is made up for.
@@ -19,9 +19,13 @@ class Pacer {
   #free = 0;
 
   /** @param {number} bytesPerSecond */
-  constructor(bytesPerSecond) { this.bytesPerSecond = bytesPerSecond; }
+  constructor(bytesPerSecond) {
+    this.bytesPerSecond = bytesPerSecond;
+  }
 
-  get isOn() { return Number.isFinite(this.bytesPerSecond); }
+  get isOn() {
+    return Number.isFinite(this.bytesPerSecond);
+  }
 
   /** @param {number} bytes */
   async take(bytes) {
@@ -67,11 +71,13 @@ function rewriter(rewrite, target) {
     turn = turn.then(work).catch(() => target.destroy());
   };
   const frames = new FrameReader(
-      (text) => then(async () => {
+    (text) =>
+      then(async () => {
         const message = await rewrite(JSON.parse(text));
         if (message) target.write(clientFrame(JSON.stringify(message)));
       }),
-      (frame) => then(() => target.write(frame)));
+    (frame) => then(() => target.write(frame)),
+  );
   return (bytes) => frames.push(bytes);
 }
 
@@ -94,7 +100,7 @@ export class Origin {
   #server;
   #upstream;
   #stop;
-  #agent = new http.Agent({keepAlive: true});
+  #agent = new http.Agent({ keepAlive: true });
   #pacer = new Pacer(Infinity);
   #sockets = new Set();
   /** @type {{ test: (url: string) => boolean, rule: Rule }[]} */
@@ -105,7 +111,7 @@ export class Origin {
    * @param {{ server: http.Server, stop: () => Promise<void> | void, port?: number, bytesPerSecond?: number,
    *     latencyMs?: number, headers?: Record<string, string> }} options `server` is the site's own server, listening.
    */
-  static async start({server, stop, port = 0, bytesPerSecond = Infinity, latencyMs = 0, headers = {}}) {
+  static async start({ server, stop, port = 0, bytesPerSecond = Infinity, latencyMs = 0, headers = {} }) {
     const origin = new Origin(server, stop);
     origin.#pacer = new Pacer(bytesPerSecond);
     origin.latencyMs = latencyMs;
@@ -129,7 +135,9 @@ export class Origin {
     });
   }
 
-  get url() { return `http://localhost:${this.#server.address().port}`; }
+  get url() {
+    return `http://localhost:${this.#server.address().port}`;
+  }
 
   /**
    * Answers for `url` (a string, or a test of the path and query) follow `rule` from now on; the newest rule wins.
@@ -138,7 +146,7 @@ export class Origin {
    * @returns {() => void} Takes the rule back.
    */
   rule(url, rule) {
-    const entry = {test: typeof url === 'string' ? (u) => u === url : (u) => url.test(u), rule};
+    const entry = { test: typeof url === 'string' ? (u) => u === url : (u) => url.test(u), rule };
     this.#rules.unshift(entry);
     return () => {
       this.#rules = this.#rules.filter((other) => other !== entry);
@@ -151,8 +159,8 @@ export class Origin {
    */
   recede(files = /^\/static\//) {
     let comeNear;
-    const near = new Promise((resolve) => comeNear = resolve);
-    const takeBack = this.rule(files, {before: () => Promise.race([near, delay(farMs, undefined, {ref: false})])});
+    const near = new Promise((resolve) => (comeNear = resolve));
+    const takeBack = this.rule(files, { before: () => Promise.race([near, delay(farMs, undefined, { ref: false })]) });
     return () => {
       takeBack();
       comeNear();
@@ -169,22 +177,27 @@ export class Origin {
   async away(work, withinMs = 20_000) {
     const comeBack = this.recede();
     const working = work();
-    await Promise.race([working.catch(() => {}), delay(withinMs, undefined, {ref: false})]);
+    await Promise.race([working.catch(() => {}), delay(withinMs, undefined, { ref: false })]);
     comeBack();
     return working;
   }
 
   /** Changes the total rate. @param {number} bytesPerSecond */
-  pace(bytesPerSecond) { this.#pacer.bytesPerSecond = bytesPerSecond; }
+  pace(bytesPerSecond) {
+    this.#pacer.bytesPerSecond = bytesPerSecond;
+  }
 
   /** Bytes of bodies sent for these URLs (all if none is given), since the start or the last `reset()`. */
   sent(...urls) {
-    return this.requests.filter((entry) => urls.length === 0 || urls.includes(entry.url))
-        .reduce((sum, entry) => sum + entry.sent, 0);
+    return this.requests
+      .filter((entry) => urls.length === 0 || urls.includes(entry.url))
+      .reduce((sum, entry) => sum + entry.sent, 0);
   }
 
   /** The log of one URL. @param {string} url */
-  log(url) { return this.requests.filter((entry) => entry.url === url); }
+  log(url) {
+    return this.requests.filter((entry) => entry.url === url);
+  }
 
   reset() {
     this.requests = [];
@@ -200,15 +213,14 @@ export class Origin {
   /** Breaks the coordinator's sockets and refuses new ones. */
   dropCoordinator() {
     this.isCoordinatorDown = true;
-    for (const socket of this.#sockets)
-      if (socket.isWebSocket) socket.destroy();
+    for (const socket of this.#sockets) if (socket.isWebSocket) socket.destroy();
   }
 
   /** Resolves when some client has told the coordinator that it serves `root`. */
   untilShared(root, count = 1) {
     return until(`${count} client(s) share ${root.slice(0, 8)}`, () => {
       const sockets = new Set();
-      for (const {from, socket, message} of this.signals) {
+      for (const { from, socket, message } of this.signals) {
         if (from !== 'client' || message.type !== 'have') continue;
         if (message.add?.includes(root)) sockets.add(socket);
         if (message.remove?.includes(root)) sockets.delete(socket);
@@ -219,14 +231,16 @@ export class Origin {
 
   /** The sockets whose clients have offered `root`. */
   #ownersOf(root) {
-    const offers = this.signals.filter(({from, message}) => from === 'client' && message.add?.includes(root));
-    return new Set(offers.map(({socket}) => socket));
+    const offers = this.signals.filter(({ from, message }) => from === 'client' && message.add?.includes(root));
+    return new Set(offers.map(({ socket }) => socket));
   }
 
   #isTold(root, test) {
     const mark = root.slice(0, 8);
-    return this.signals.some(({from, socket, message}) =>
-      from === 'server' && test(socket) && message.type === 'present' && message.add?.includes(mark));
+    return this.signals.some(
+      ({ from, socket, message }) =>
+        from === 'server' && test(socket) && message.type === 'present' && message.add?.includes(mark),
+    );
   }
 
   /** Resolves when the newest visitor, who has not got it, has been told that somebody has `root`. */
@@ -247,8 +261,11 @@ export class Origin {
 
   /** Every root that any client ever offered. */
   get offered() {
-    return new Set(this.signals.filter(({from, message}) => from === 'client' && message.type === 'have')
-                       .flatMap(({message}) => message.add ?? []));
+    return new Set(
+      this.signals
+        .filter(({ from, message }) => from === 'client' && message.type === 'have')
+        .flatMap(({ message }) => message.add ?? []),
+    );
   }
 
   async close() {
@@ -261,7 +278,7 @@ export class Origin {
   async #answer(request, response) {
     if (this.isDown) return request.socket.destroy();
     const url = request.url;
-    const rule = this.#rules.find(({test}) => test(url))?.rule ?? {};
+    const rule = this.#rules.find(({ test }) => test(url))?.rule ?? {};
     /** @type {Entry} */
     const entry = {
       method: request.method,
@@ -271,7 +288,7 @@ export class Origin {
       at: performance.now(),
       status: 0,
       sent: 0,
-      done: false
+      done: false,
     };
     this.requests.push(entry);
     response.on('error', () => {});
@@ -280,7 +297,7 @@ export class Origin {
     if (latencyMs > 0) await delay(latencyMs);
     if (response.destroyed) return;
 
-    const headers = {...request.headers};
+    const headers = { ...request.headers };
     if (rule.ignoreRange || rule.gzip || rule.body !== undefined) {
       delete headers.range;
       delete headers['if-range'];
@@ -290,15 +307,21 @@ export class Origin {
       delete headers['if-none-match'];
       delete headers['if-modified-since'];
     }
-    const upstream = http.request(
-        {host: '127.0.0.1', port: this.#upstream, method: request.method, path: url, headers, agent: this.#agent});
+    const upstream = http.request({
+      host: '127.0.0.1',
+      port: this.#upstream,
+      method: request.method,
+      path: url,
+      headers,
+      agent: this.#agent,
+    });
     response.on('close', () => upstream.destroy());
     request.pipe(upstream);
     const [answer] = await once(upstream, 'response');
     answer.on('error', () => {});
 
     entry.status = rule.status ?? answer.statusCode;
-    const out = {...answer.headers, ...this.headers, ...rule.headers};
+    const out = { ...answer.headers, ...this.headers, ...rule.headers };
     for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete out[name];
     let body = answer;
     if (rule.body !== undefined) {
@@ -314,7 +337,7 @@ export class Origin {
       out['content-encoding'] = 'gzip';
       out.vary = 'Accept-Encoding';
       delete out['content-length'];
-      body = answer.pipe(zlib.createGzip({level: 1}));
+      body = answer.pipe(zlib.createGzip({ level: 1 }));
     }
     response.writeHead(entry.status, rule.status ? '' : answer.statusMessage, out);
     await this.#send(body, response, entry, rule);
@@ -355,8 +378,7 @@ export class Origin {
     if (this.isCoordinatorHanging) return;
     const id = ++this.#socketCount;
     socket.isWebSocket = true;
-    const upstream =
-        http.request({host: '127.0.0.1', port: this.#upstream, path: request.url, headers: request.headers});
+    const upstream = http.request({ host: '127.0.0.1', port: this.#upstream, path: request.url, headers: request.headers });
     upstream.on('error', () => socket.destroy());
     upstream.on('response', (answer) => {
       socket.end(`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\nconnection: close\r\n\r\n`);
@@ -368,13 +390,14 @@ export class Origin {
         lines.push(`${answer.rawHeaders[i]}: ${answer.rawHeaders[i + 1]}`);
       }
       socket.write(lines.join('\r\n') + '\r\n\r\n');
-      const reader = (from) => new FrameReader((text) => {
-        try {
-          this.signals.push({from, socket: id, message: JSON.parse(text)});
-        } catch {
-          this.signals.push({from, socket: id, message: {type: 'not-json', text}});
-        }
-      });
+      const reader = (from) =>
+        new FrameReader((text) => {
+          try {
+            this.signals.push({ from, socket: id, message: JSON.parse(text) });
+          } catch {
+            this.signals.push({ from, socket: id, message: { type: 'not-json', text } });
+          }
+        });
       const join = (source, target, frames, first, pass = (bytes) => target.write(bytes)) => {
         const take = (bytes) => {
           frames.push(bytes);

@@ -1,8 +1,8 @@
 // What one test opens, closed again when it ends, however it ends.
-import {after} from 'node:test';
+import { after } from 'node:test';
 
-import {openChromium, openFirefox} from './browsers.mjs';
-import {openSite} from './site.mjs';
+import { openChromium, openFirefox } from './browsers.mjs';
+import { openSite } from './site.mjs';
 
 /**
  * Chromium processes of this test file that no test uses now. A process takes seconds of a processor to start; each site
@@ -25,7 +25,7 @@ export function scene(t) {
   });
   /** A visitor in a process that nobody else is in. */
   const borrow = async (init) => {
-    const browser = idle.pop() ?? await openChromium();
+    const browser = idle.pop() ?? (await openChromium());
     borrowed.push(browser);
     return browser.anotherPage(init);
   };
@@ -41,7 +41,7 @@ export function scene(t) {
      * A visitor in a Chromium process of its own: one that was started before, unless it is to have flags.
      * @param {Parameters<typeof openChromium>[0]} [options]
      */
-    chromium: ({flags = [], init} = {}) => keep(flags.length > 0 ? openChromium({flags, init}) : borrow(init)),
+    chromium: ({ flags = [], init } = {}) => keep(flags.length > 0 ? openChromium({ flags, init }) : borrow(init)),
     firefox: (options) => keep(openFirefox(options)),
     keep,
   };

@@ -19,8 +19,7 @@ export class FrameReader {
   /** @param {Buffer} bytes */
   push(bytes) {
     this.#buffer = Buffer.concat([this.#buffer, bytes]);
-    while (this.#take()) {
-    }
+    while (this.#take()) {}
   }
 
   /** Takes one whole frame from the buffer (RFC 6455 5.2). */

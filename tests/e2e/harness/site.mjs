@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import {Origin} from './origin.mjs';
+import { Origin } from './origin.mjs';
 
 /**
  * `bytes` pseudo-random bytes that depend on `seed` alone.
@@ -51,7 +51,7 @@ try {
 
 /** The strictest policy that we promise to work under. */
 export const strictPolicy = {
-  'content-security-policy': 'script-src \'self\' \'wasm-unsafe-eval\''
+  'content-security-policy': "script-src 'self' 'wasm-unsafe-eval'",
 };
 
 /**
@@ -63,41 +63,49 @@ export async function openSite(files, options = {}) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-site-'));
   const write = (name, content) => {
     const file = path.join(dir, name);
-    fs.mkdirSync(path.dirname(file), {recursive: true});
+    fs.mkdirSync(path.dirname(file), { recursive: true });
     // A new inode at once: a deployment is never seen half-written.
     fs.writeFileSync(`${file}.new`, content);
     fs.renameSync(`${file}.new`, file);
   };
-  const all = {'/index.html': shortPage, '/page.js': shortScript, '/sw.js': patientWorker(), ...files};
+  const all = { '/index.html': shortPage, '/page.js': shortScript, '/sw.js': patientWorker(), ...files };
   for (const [name, content] of Object.entries(all)) write(name, content);
   let inner = await serveFolder(dir, options.serve);
-  const origin = await Origin.start(
-      {...inner, ...options, stop: () => inner.stop(), headers: {...strictPolicy, ...options.headers}});
+  const origin = await Origin.start({
+    ...inner,
+    ...options,
+    stop: () => inner.stop(),
+    headers: { ...strictPolicy, ...options.headers },
+  });
   return {
     dir,
     origin,
     write,
     url: origin.url,
     /** The manifest, as anybody gets it. */
-    async manifest() { return (await fetch(`${origin.url}/peer-cdn.json`)).json(); },
-    async root(url) { return (await this.manifest()).resources[url]?.root; },
+    async manifest() {
+      return (await fetch(`${origin.url}/peer-cdn.json`)).json();
+    },
+    async root(url) {
+      return (await this.manifest()).resources[url]?.root;
+    },
     /** The server is started again, and the coordinator with it: it knows nobody. */
     async restart() {
-      const {port} = inner.server.address();
+      const { port } = inner.server.address();
       await inner.stop();
-      inner = await serveFolder(dir, {...options.serve, port});
+      inner = await serveFolder(dir, { ...options.serve, port });
     },
     read: (name) => fs.readFileSync(path.join(dir, name)),
     async close() {
       await origin.close();
-      fs.rmSync(dir, {recursive: true, force: true});
+      fs.rmSync(dir, { recursive: true, force: true });
     },
   };
 }
 
 /** peer-cdn's own server for a folder, on a private port: what an Origin stands in front of. */
 export async function serveFolder(dir, options = {}) {
-  const {serve} = await import('../../../src/server/index.js');
-  const {server, close} = await serve(dir, {port: 0, ...options});
-  return {server, stop: close};
+  const { serve } = await import('../../../src/server/index.js');
+  const { server, close } = await serve(dir, { port: 0, ...options });
+  return { server, stop: close };
 }

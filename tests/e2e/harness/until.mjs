@@ -1,5 +1,5 @@
 // Waiting for conditions, always with an end.
-import {setTimeout as delay} from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * Resolves with the first truthy value of `probe`, asked every `everyMs`; rejects after `withinMs`.
@@ -9,7 +9,7 @@ import {setTimeout as delay} from 'node:timers/promises';
  * @param {{withinMs?: number, everyMs?: number}} [options]
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(what, probe, {withinMs = 45_000, everyMs = 50} = {}) {
+export async function until(what, probe, { withinMs = 45_000, everyMs = 50 } = {}) {
   const end = performance.now() + withinMs;
   for (;;) {
     const value = await probe();

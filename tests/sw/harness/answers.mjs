@@ -3,14 +3,15 @@
 const encoder = new TextEncoder();
 
 /** A status of its own, with a short text. */
-export const status = (code, headers = {}, text = `status ${code}`) => () =>
-  ({ status: code, headers, body: encoder.encode(text) });
+export const status =
+  (code, headers = {}, text = `status ${code}`) =>
+  () => ({ status: code, headers, body: encoder.encode(text) });
 
 /** The usual answer. */
 export const usual = (request, serve) => serve();
 
 /** The usual answer with other fields: `type`, `breaks`, `ends`, `stalls`, `pace`, `chunk`, `status`, `body`. */
-export const usualBut = (fields) => async (request, serve) => ({ ...await serve(), ...fields });
+export const usualBut = (fields) => async (request, serve) => ({ ...(await serve()), ...fields });
 
 /** The usual answer with more headers. */
 export const withHeaders = (headers) => async (request, serve) => {
@@ -40,10 +41,12 @@ export const spoilt = (at) => async (request, serve) => {
 };
 
 /** After so many milliseconds more. */
-export const late = (ms, step = usual) => async (request, serve, clock) => {
-  await clock.after(ms);
-  return step(request, serve, clock);
-};
+export const late =
+  (ms, step = usual) =>
+  async (request, serve, clock) => {
+    await clock.after(ms);
+    return step(request, serve, clock);
+  };
 
 /** No connection. */
 export const unreachable = () => {
@@ -53,4 +56,6 @@ export const unreachable = () => {
 /** No answer, ever. */
 export const silent = () => new Promise(() => {});
 
-export const redirect = (location, code = 302) => () => ({ status: code, headers: { location }, body: null });
+export const redirect =
+  (location, code = 302) =>
+  () => ({ status: code, headers: { location }, body: null });

@@ -51,7 +51,11 @@ export class Clock {
 
   /** Runs something in a task of its own, as the event loop does with messages. What it throws is kept in `thrown`. */
   task(run) {
-    void this.during(turn().then(run).catch((error) => this.thrown.push(error)));
+    void this.during(
+      turn()
+        .then(run)
+        .catch((error) => this.thrown.push(error)),
+    );
   }
 
   /** A promise for after so many milliseconds. It does not make time run. */
@@ -71,7 +75,9 @@ export class Clock {
         },
       };
       this.#waiting.add(waiter);
-      Promise.resolve(promise).then(resolve, reject).finally(() => this.#waiting.delete(waiter));
+      Promise.resolve(promise)
+        .then(resolve, reject)
+        .finally(() => this.#waiting.delete(waiter));
       void this.#run();
     });
   }
@@ -103,7 +109,7 @@ export class Clock {
   async #run() {
     if (this.#runs) return;
     this.#runs = true;
-    for (let quiet = 0; this.#waiting.size > 0;) {
+    for (let quiet = 0; this.#waiting.size > 0; ) {
       await turn();
       for (const each of this.#conditions) each.holds();
       quiet = this.#busy > 0 ? 0 : quiet + 1;
@@ -123,8 +129,13 @@ export class Clock {
     for (const waiter of [...this.#waiting]) {
       if (next && next.at <= waiter.deadline && this.#rings < RINGS) continue;
       this.#waiting.delete(waiter);
-      waiter.fail(!next ? 'nothing more can happen' : this.#rings < RINGS ? `not within ${LIMIT / 60_000} minutes`
-        : 'a timer rings for ever');
+      waiter.fail(
+        !next
+          ? 'nothing more can happen'
+          : this.#rings < RINGS
+            ? `not within ${LIMIT / 60_000} minutes`
+            : 'a timer rings for ever',
+      );
     }
     if (!next || this.#waiting.size === 0) return;
     this.now = Math.max(this.now, next.at);

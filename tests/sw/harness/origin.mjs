@@ -70,8 +70,12 @@ export class Origin {
    *   of what the manifest says; `headers`: of the answers
    */
   add(path, content, { listed = true, entry = {}, ...options } = {}) {
-    const body = typeof content === 'number' ? someBytes(content, this.#files.size + 1)
-      : typeof content === 'string' ? new TextEncoder().encode(content) : Uint8Array.from(content);
+    const body =
+      typeof content === 'number'
+        ? someBytes(content, this.#files.size + 1)
+        : typeof content === 'string'
+          ? new TextEncoder().encode(content)
+          : Uint8Array.from(content);
     const file = new File(path, body, options);
     this.#files.set(path, file);
     if (!listed) return file;
@@ -112,13 +116,25 @@ export class Origin {
    * @param {'worker' | 'browser'} [by]
    */
   async fetch(input, init, by = 'worker') {
-    const request = input instanceof Request && !init ? input
-      : new Request(input instanceof Request ? input : new URL(input, ORIGIN), init);
+    const request =
+      input instanceof Request && !init ? input : new Request(input instanceof Request ? input : new URL(input, ORIGIN), init);
     const url = new URL(request.url);
     const isOurs = url.origin === ORIGIN;
-    const entry = { path: isOurs ? url.pathname + url.search : url.href, by, at: this.clock.now, method: request.method,
-      range: request.headers.get('range'), headers: Object.fromEntries(request.headers), cache: request.cache,
-      mode: request.mode, credentials: request.credentials, status: 0, sent: 0, aborted: false, ended: false };
+    const entry = {
+      path: isOurs ? url.pathname + url.search : url.href,
+      by,
+      at: this.clock.now,
+      method: request.method,
+      range: request.headers.get('range'),
+      headers: Object.fromEntries(request.headers),
+      cache: request.cache,
+      mode: request.mode,
+      credentials: request.credentials,
+      status: 0,
+      sent: 0,
+      aborted: false,
+      ended: false,
+    };
     if (request.mode === 'same-origin' && !isOurs) throw new TypeError('Failed to fetch');
     if (request.cache === 'only-if-cached') throw new TypeError('Failed to fetch');
     this.log.push(entry);
@@ -184,29 +200,30 @@ export class Origin {
   #stream({ body, ends = Infinity, breaks = Infinity, stalls = Infinity, pace = 0, chunk = CHUNK }, entry, signal) {
     if (!body) return null;
     const last = Math.min(body.length, ends, breaks, stalls);
-    return new ReadableStream({
-      start: (controller) => signal.addEventListener('abort', () => controller.error(signal.reason)),
-      pull: async (controller) => {
-        if (pace > 0) await this.clock.after(pace);
-        if (signal.aborted) return;
-        if (entry.sent < last) {
-          const next = body.slice(entry.sent, Math.min(last, entry.sent + chunk));
-          entry.sent += next.length;
-          return controller.enqueue(next);
-        }
-        if (stalls <= last) return new Promise(() => {});
-        entry.ended = true;
-        if (breaks <= last) return controller.error(new TypeError('network error'));
-        return controller.close();
+    return new ReadableStream(
+      {
+        start: (controller) => signal.addEventListener('abort', () => controller.error(signal.reason)),
+        pull: async (controller) => {
+          if (pace > 0) await this.clock.after(pace);
+          if (signal.aborted) return;
+          if (entry.sent < last) {
+            const next = body.slice(entry.sent, Math.min(last, entry.sent + chunk));
+            entry.sent += next.length;
+            return controller.enqueue(next);
+          }
+          if (stalls <= last) return new Promise(() => {});
+          entry.ended = true;
+          if (breaks <= last) return controller.error(new TypeError('network error'));
+          return controller.close();
+        },
+        cancel: () => void (entry.aborted = !entry.ended),
       },
-      cancel: () => void (entry.aborted = !entry.ended),
-    }, { highWaterMark: 0 });
+      { highWaterMark: 0 },
+    );
   }
 }
 
 function abortable(promise, signal) {
   if (signal.aborted) return Promise.reject(signal.reason);
-  return Promise.race([
-    promise, new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
-  ]);
+  return Promise.race([promise, new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))]);
 }

@@ -14,7 +14,7 @@ export class FakeClient {
   }
 
   postMessage(message, transfer = []) {
-    this.#receive(delivered(message, Array.isArray(transfer) ? transfer : transfer.transfer ?? []));
+    this.#receive(delivered(message, Array.isArray(transfer) ? transfer : (transfer.transfer ?? [])));
   }
 }
 
@@ -30,12 +30,14 @@ export class FakePage {
     this.#worker = worker;
     this.#browser = browser;
     this.id = id;
-    this.client = new FakeClient(id, 'https://site.test/', ({ data, ports }) => browser.clock.task(() => {
-      if (!browser.clients.has(id)) return;
-      const ask = new Ask(data, ports[0], this);
-      this.asks.push(ask);
-      void this.#answer(ask);
-    }));
+    this.client = new FakeClient(id, 'https://site.test/', ({ data, ports }) =>
+      browser.clock.task(() => {
+        if (!browser.clients.has(id)) return;
+        const ask = new Ask(data, ports[0], this);
+        this.asks.push(ask);
+        void this.#answer(ask);
+      }),
+    );
     browser.clients.set(id, this.client);
   }
 

@@ -41,7 +41,7 @@ class Port {
   }
 
   postMessage(data, transfer = []) {
-    const copy = clone(data, Array.isArray(transfer) ? transfer : transfer.transfer ?? []);
+    const copy = clone(data, Array.isArray(transfer) ? transfer : (transfer.transfer ?? []));
     if (this.closed) return;
     this.#clock.task(() => this.twin.closed || this.twin.onmessage?.({ data: copy, ports: [] }));
   }
@@ -53,14 +53,17 @@ class Port {
 }
 
 /** MessageChannel over the clock's tasks: in order, and over before time passes. */
-export const channelOf = (clock) => class {
-  constructor() {
-    this.port1 = new Port(clock);
-    this.port2 = new Port(clock);
-    [this.port1.twin, this.port2.twin] = [this.port2, this.port1];
-  }
-};
+export const channelOf = (clock) =>
+  class {
+    constructor() {
+      this.port1 = new Port(clock);
+      this.port2 = new Port(clock);
+      [this.port1.twin, this.port2.twin] = [this.port2, this.port1];
+    }
+  };
 
 /** A message with ports, as the other side gets it. */
-export const delivered = (data, transfer = []) =>
-  ({ data: clone(data, transfer), ports: transfer.filter((each) => each instanceof Port) });
+export const delivered = (data, transfer = []) => ({
+  data: clone(data, transfer),
+  ports: transfer.filter((each) => each instanceof Port),
+});

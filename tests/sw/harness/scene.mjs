@@ -8,7 +8,14 @@ import { Browser, startWorker } from './worker.mjs';
  * startWorker().
  */
 export async function scene({
-  bytes = 100_000, more = [], page: hasPage = false, script, isInstalled, isWasmAllowed, faults = {}, ...options
+  bytes = 100_000,
+  more = [],
+  page: hasPage = false,
+  script,
+  isInstalled,
+  isWasmAllowed,
+  faults = {},
+  ...options
 } = {}) {
   const origin = new Origin();
   const [file, ...others] = ['/static/a.bin', ...more].map((path) => origin.add(path, bytes, options));
@@ -24,15 +31,17 @@ export async function scene({
  * The script of a worker with one route, '/static'. Plugins of ours by name, 'cache', 'delegate' or 'network', or with
  * options as ['delegate', { patience: 1 }]; a site's own are factories, as user() makes them.
  */
-export const chain = (strategy, ...plugins) => ({ PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin }) => {
-  const ours = { cache: CachePlugin, delegate: DelegatePlugin, network: NetworkPlugin };
-  const factories = plugins.map((plugin) => {
-    if (typeof plugin === 'function') return plugin;
-    const [name, options] = [plugin].flat();
-    return new ours[name](options).getMiddleware;
-  });
-  return new PeerCDN().GET('/static', strategy, ...factories).register();
-};
+export const chain =
+  (strategy, ...plugins) =>
+  ({ PeerCDN, CachePlugin, DelegatePlugin, NetworkPlugin }) => {
+    const ours = { cache: CachePlugin, delegate: DelegatePlugin, network: NetworkPlugin };
+    const factories = plugins.map((plugin) => {
+      if (typeof plugin === 'function') return plugin;
+      const [name, options] = [plugin].flat();
+      return new ours[name](options).getMiddleware;
+    });
+    return new PeerCDN().GET('/static', strategy, ...factories).register();
+  };
 
 /** A plugin of the site. `calls` tells what was called, as 'get' and 'put'. */
 export function user(get, put) {

@@ -46,7 +46,7 @@ export class FakeCaches {
     const put = (path, body) => entries.set(new URL(path, base).href, { status: 200, headers: [], body });
     if (file.count > 1) put(`/peer-cdn/digests/${file.root}`, Uint8Array.from(file.list).buffer);
     const segment = (1 << 20) / file.pieceBytes;
-    for (let at = begin; at < end;) {
+    for (let at = begin; at < end; ) {
       const next = Math.min(end, (Math.floor(at / segment) + 1) * segment);
       put(`/peer-cdn/store/${file.root}?${at}-${next}`, file.run(at, next));
       at = next;
@@ -61,7 +61,9 @@ export class FakeCaches {
   /** The runs that are held of a file, as '0-16'. */
   runs(file, name) {
     const prefix = `/peer-cdn/store/${file.root}?`;
-    return this.paths(name).filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
+    return this.paths(name)
+      .filter((path) => path.startsWith(prefix))
+      .map((path) => path.slice(prefix.length));
   }
 
   async keys() {
@@ -115,7 +117,7 @@ class FakeCache {
 
   async put(request, response) {
     const url = urlOf(request);
-    if (response.status === 206 || response.bodyUsed) throw new TypeError('Failed to execute \'put\' on \'Cache\'');
+    if (response.status === 206 || response.bodyUsed) throw new TypeError("Failed to execute 'put' on 'Cache'");
     const body = await response.arrayBuffer();
     await this.#caches.act('put', url);
     if (this.#caches.usedBytes + body.byteLength > this.#caches.quota) {

@@ -13,9 +13,20 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The bundle and its source map, not minified: coverage.mjs finds the lines of sw/ by it. */
 export async function bundle() {
-  const { outputFiles } = await build({ absWorkingDir: root, entryPoints: ['sw/classic.js'], bundle: true, write: false,
-    format: 'iife', charset: 'utf8', target: 'es2022', outfile: 'build/sw-tests.js', sourcemap: 'external', legalComments: 'none',
-    plugins: [wasmPlugin], logLevel: 'warning' });
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: ['sw/classic.js'],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    charset: 'utf8',
+    target: 'es2022',
+    outfile: 'build/sw-tests.js',
+    sourcemap: 'external',
+    legalComments: 'none',
+    plugins: [wasmPlugin],
+    logLevel: 'warning',
+  });
   const [map, script] = ['.map', '.js'].map((end) => outputFiles.find(({ path }) => path.endsWith(end)).text);
   return { map, script: fillIn(script, (name) => readFileSync(`${root}build/${name}.wasm`)), path: `${root}build/sw-tests.js` };
 }
@@ -24,9 +35,33 @@ const { script: bundled, path: bundlePath } = await bundle();
 
 // Everything that the bundle may find in its global scope. One function for all workers, so that coverage adds up; what is
 // not named here is Node's own.
-const NAMES = ['self', 'globalThis', 'addEventListener', 'removeEventListener', 'location', 'navigator', 'clients', 'Client',
-  'WindowClient', 'caches', 'fetch', 'Request', 'crypto', 'performance', 'Date', 'setTimeout', 'clearTimeout', 'setInterval',
-  'clearInterval', 'AbortSignal', 'BroadcastChannel', 'MessageChannel', 'WebAssembly', 'registration', 'skipWaiting'];
+const NAMES = [
+  'self',
+  'globalThis',
+  'addEventListener',
+  'removeEventListener',
+  'location',
+  'navigator',
+  'clients',
+  'Client',
+  'WindowClient',
+  'caches',
+  'fetch',
+  'Request',
+  'crypto',
+  'performance',
+  'Date',
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'AbortSignal',
+  'BroadcastChannel',
+  'MessageChannel',
+  'WebAssembly',
+  'registration',
+  'skipWaiting',
+];
 const evaluate = compileFunction(bundled, NAMES, { filename: `file://${bundlePath}` });
 
 /** One visitor's browser: what outlives a worker. */
@@ -173,7 +208,9 @@ export class Worker {
     const request = requestOf(new URL(url, ORIGIN), init);
     let answer;
     const event = this.dispatch('fetch', {
-      request, clientId, resultingClientId: '',
+      request,
+      clientId,
+      resultingClientId: '',
       respondWith(response) {
         if (answer) throw new DOMException('respondWith() was called already', 'InvalidStateError');
         answer = Promise.resolve(response);
@@ -221,11 +258,13 @@ export class Worker {
       if (!this.#listeners.has(type)) this.#listeners.set(type, new Set());
       this.#listeners.get(type).add(listener);
     };
-    const timer = (kind) => (...args) => {
-      const id = this.#stopped ? 0 : clock[kind](...args);
-      this.#timers.add(id);
-      return id;
-    };
+    const timer =
+      (kind) =>
+      (...args) => {
+        const id = this.#stopped ? 0 : clock[kind](...args);
+        this.#timers.add(id);
+        return id;
+      };
     const fetch = async (input, init) => {
       if (this.#stopped) return new Promise(() => {});
       return origin.fetch(input, init);
@@ -293,15 +332,21 @@ export class Worker {
   // Counts what crosses the border, and lets it trap.
   #webAssembly(isAllowed) {
     const { border } = this;
-    const counted = (functions) => Object.fromEntries(Object.entries(functions).map(([name, value]) => {
-      if (typeof value !== 'function') return [name, value];
-      return [name, (...args) => {
-        border.isTrapped ||= border.crossings++ >= border.trapsAt;
-        if (border.isTrapped) throw new WebAssembly.RuntimeError('unreachable');
-        border.calls.set(name, (border.calls.get(name) ?? 0) + 1);
-        return value(...args);
-      }];
-    }));
+    const counted = (functions) =>
+      Object.fromEntries(
+        Object.entries(functions).map(([name, value]) => {
+          if (typeof value !== 'function') return [name, value];
+          return [
+            name,
+            (...args) => {
+              border.isTrapped ||= border.crossings++ >= border.trapsAt;
+              if (border.isTrapped) throw new WebAssembly.RuntimeError('unreachable');
+              border.calls.set(name, (border.calls.get(name) ?? 0) + 1);
+              return value(...args);
+            },
+          ];
+        }),
+      );
     return Object.assign(Object.create(WebAssembly), {
       Module: function (bytes) {
         if (!isAllowed) throw new WebAssembly.CompileError('Wasm code generation disallowed by embedder');
