@@ -34,7 +34,7 @@ import {
   unattendedBytes,
 } from '../build/border.js';
 import { alarm, call, callText, drain, fields, note, onFailure, soon } from './engine.js';
-import { openWindow } from './origin.js';
+import { streamOf } from './origin.js';
 import { addRun } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
@@ -52,7 +52,8 @@ import { addRun } from './store.js';
  * @typedef {object} Source
  * @property {() => void} close
  * @property {(bytes: number) => void} [grant]
- * @property {(skip: number, until: number) => void} [accept]
+ * @property {(skip: number, until: number, keep: number) => void} [accept]
+ * @property {(piece: number) => ArrayBuffer | undefined} [buffer]
  * @property {() => Response} [pass]
  */
 
@@ -279,8 +280,8 @@ export class Gathering {
     read: (job, begin, end) => void this.#read(job, begin, end),
     openPeers: (job, begin, end) => this.#openPeers(job, begin, end),
     grant: (job, bytes) => this.#jobs.get(job)?.grant?.(bytes),
-    fetch: (...fetch) => void this.#fetch(...fetch),
-    accept: (job, skip, until) => this.#jobs.get(job)?.accept?.(skip, until),
+    fetch: (...fetch) => this.#fetch(...fetch),
+    accept: (job, ...accept) => this.#jobs.get(job)?.accept?.(...accept),
     store: (job, begin, end) => void this.#store(job, begin, end),
     close: (job) => this.#close(job),
     enqueue: (piece, begin, end) => this.#enqueue(piece, begin, end),
@@ -431,18 +432,13 @@ export class Gathering {
     return this.#digests;
   }
 
-  async #fetch(/** @type {number[]} */ ...[job, begin, end, whole, reload, wait]) {
-    const { url, root, bytes, pieceBytes } = this.asked;
-    let closed = false;
-    /** @type {ReturnType<typeof openWindow> | undefined} */
-    let window;
-    this.#unstored.set(job, new Map());
-    this.#jobs.set(job, { close: () => (closed = true) });
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    if (closed) return;
-    // Beside the window, but after it: a connection that is open is the window's.
+  #fetch(/** @type {number[]} */ ...[job, first, id, begin, end, whole, reload, wait]) {
+    const { url, bytes, pieceBytes } = this.asked;
+    const stream = streamOf(id, { url, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
+    // Beside the stream, but after it: a connection that is open is the stream's.
     let told = Promise.resolve().then(() => this.#haveDigests());
     const reader = {
+      begin: first,
       head: (/** @type {Response} */ response) => {
         const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');
         this.#type = `${this.asked.path} ${response.headers.get('content-type') ?? ''}`;
@@ -450,35 +446,45 @@ export class Gathering {
       },
       piece: (/** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {ArrayBuffer} */ digest) => {
         told = told.then((code) => {
-          if (code) this.#in(BODY_END, job, code);
-          else this.#digested(job, piece, buffer, digest);
+          if (this.#jobs.get(job) === source) {
+            if (code) this.#in(BODY_END, job, code);
+            else this.#digested(job, piece, buffer, digest);
+          } else if (!stream.isRead) {
+            this.#waste(buffer.byteLength);
+          }
           return code;
         });
       },
       end: (/** @type {string} */ code) => void told.then(() => this.#in(BODY_END, job, code)),
     };
+    /** @type {Source} */
     const source = {
-      close: () => this.#waste(window?.leave(reader) ?? 0),
-      accept: (/** @type {number} */ skip, /** @type {number} */ until) => window?.accept(skip, until),
-      pass: () => /** @type {NonNullable<typeof window>} */ (window).pass(reader),
+      close: () => this.#waste(stream.leave(reader)),
+      accept: (skip, until, keep) => stream.accept(reader, skip, until, keep),
+      buffer: (piece) => stream.buffer(piece),
+      pass: () => stream.pass(reader),
     };
     this.#jobs.set(job, source);
-    window = openWindow({ url, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0 }, reader);
+    stream.join(reader);
   }
 
   async #store(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
     const kept = this.#unstored.get(job);
+    const source = this.#jobs.get(job);
     const buffers = [];
     for (let piece = begin; piece < end; piece++) {
-      buffers.push(/** @type {ArrayBuffer} */ (kept?.get(piece)));
+      buffers.push(/** @type {ArrayBuffer} */ (kept?.get(piece) ?? source?.buffer?.(piece)));
       kept?.delete(piece);
     }
     const { store, put, emit, report } = this.#around;
     const { root, url } = this.asked;
     if (!store) return;
     try {
-      await put(store, root, begin, end, buffers, this.#type);
+      const written = put(store, root, begin, end, buffers, this.#type);
+      written.catch(() => {}); // told below, if the core is there to be told before
+      // Other responses read it from memory until it is written; if that fails, they fetch it.
       handleStored(root, begin, end);
+      await written;
       emit('stored', { root, begin, end });
     } catch (error) {
       // The stream goes on without it. Not tried again by this body.

@@ -85,6 +85,13 @@ inline constexpr std::uint64_t body_ahead_bytes = 4 * mib;
 inline constexpr Duration window_span = 200ms;
 inline constexpr std::uint64_t window_first_bytes = 256 * kib;
 inline constexpr std::uint64_t window_bytes_max = body_ahead_bytes / 2;
+// Where nobody else serves, the first request of a body asks for so much, and each later one for
+// `stretch_factor` times what came before it: a file of 30 MB is three. All in one would be paced
+// by its reader too, but what is under way in the sockets when a reader leaves can be tens of
+// megabytes. The next is asked for body_ahead_bytes before the last one ends, so that none is
+// waited for.
+inline constexpr std::uint64_t stretch_bytes_min = 2 * body_ahead_bytes;
+inline constexpr std::uint32_t stretch_factor = 2;
 // Two windows hide the origin's latency; more would only share the same line.
 inline constexpr std::size_t windows_in_flight = 2;
 // What a body passes on before its reader asks for more (the stream's high water mark).

@@ -18,12 +18,25 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening)
       next_(pieces_.begin),
       demand_(limits::stream_bytes),
       next_window_(opening.second_window),
+      streams_(opening.streams),
+      of_(opening.of),
+      known_(opening.known),
       peers_may_(opening.opener == PluginKind::delegate),
       origin_may_begin_(opening.opener == PluginKind::network),
       whole_(opening.whole) {}
 
 void Body::start(Instant now) {
   advance(now);
+}
+
+void Body::handle_held(PieceRange pieces) {
+  if (finished_) return;
+  held_.add(pieces);
+  for (const Job& job : jobs_) {
+    // An answer that did not get near ends there, and this body goes on in the store.
+    const bool is_ahead = pieces.begin >= first_window_end(job.next);
+    if (job.source == Source::origin && !job.rest && is_ahead) shorten(job.id, pieces.begin);
+  }
 }
 
 void Body::handle_pull(std::int64_t bytes, Instant now) {
@@ -47,6 +60,7 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, PieceSo
   if (job->hedged && is_done(piece)) {
     // The origin was faster with these: the peers go on after the window that is running.
     counts_.wasted += bytes;
+    handle_known();
     close(id);
     advance(now);
     return false;
@@ -74,6 +88,13 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
     counts_.wasted += bytes;
     return false;
   }
+  if (job->source == Source::origin && piece >= job->until) {
+    // Other readers of this answer are further ahead than this one may gather: it takes the piece
+    // from the store when it gets there.
+    close(id);
+    advance(now);
+    return false;
+  }
   assert(digests_ || geometry_.count() == 1);
   if (piece != job->next || bytes != geometry_.bytes_of(piece) || !digests_ ||
       (*digests_)[piece] != digest) {
@@ -92,14 +113,16 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
     busy_wait_ = {};
   }
   const bool keep = take_piece(*job, piece, ready);
-  if (job->source == Source::store) {
+  if (job->source == Source::store || (job->source == Source::origin && !writes(*job, piece))) {
     job->stored = piece + 1;
   } else if (!keep) {
     store_up_to(*job, piece);
     job->stored = piece + 1;
-  } else if (job->next == job->pieces.end || job->next == geometry_.segment_end(piece)) {
+  } else if (job->next == job->pieces.end || job->next == geometry_.segment_end(piece) ||
+             is_first_run(*job)) {
     store_up_to(*job, job->next);
   }
+  note_written(*job);
   advance(now);
   return keep;
 }
@@ -107,30 +130,30 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
 bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   Job* job = find(id);
   if (!job || job->source != Source::origin || job->accepted) return false;
+  const Stream& stream = streams_->at(job->stream);
   const Judgement judgement =
-      judge(answer, {geometry_.bytes(), geometry_.range_of(job->pieces), job->whole});
-  const bool takes_rest = answer.status == 200;
+      judge(answer, {geometry_.bytes(), geometry_.range_of(stream.asked), stream.whole});
+  const bool takes_all = answer.status == 200;
+  const PieceRange held = whole_pieces(stream.asked, judgement.range);
   Verdict verdict = judgement.verdict;
-  if (verdict == Verdict::take && !takes_rest && whole_pieces(*job, judgement.range).empty()) {
-    verdict = Verdict::unusable;
-  }
+  if (verdict == Verdict::take && !takes_all && held.empty()) verdict = Verdict::unusable;
   if (verdict != Verdict::take) {
-    const bool is_answer = is_page_answer(*job, answer, verdict);
+    const bool is_answer = is_page_answer(stream.whole, answer, verdict);
     if (verdict == Verdict::busy) busy_wait_ = wait_of(answer.retry_after);
     lose_origin(*job, error_of(verdict), {is_answer, answer.status == 200});
-  } else if (takes_rest) {
+  } else if (takes_all) {
     take_rest(*job);
   } else {
-    take_window(*job, judgement.range);
+    take_part(*job, held);
   }
   advance(now);
   return verdict == Verdict::take;
 }
 
-// Of what an answer holds, the pieces that a window wants and that are whole.
-PieceRange Body::whole_pieces(const Job& job, ByteRange held) const {
-  if (held.end >= geometry_.range_of(job.pieces).end) return job.pieces;
-  return {job.pieces.begin, static_cast<PieceIndex>(held.end / geometry_.piece_bytes())};
+// Of what an answer holds, the pieces that were asked for and that are whole.
+PieceRange Body::whole_pieces(PieceRange asked, ByteRange held) const {
+  if (held.end >= geometry_.range_of(asked).end) return asked;
+  return {asked.begin, static_cast<PieceIndex>(held.end / geometry_.piece_bytes())};
 }
 
 // The seconds of a Retry-After (RFC 9110 10.2.3); a date is as good as none.
@@ -141,48 +164,49 @@ Duration Body::wait_of(std::string_view retry_after) {
   return std::chrono::seconds(std::min(*seconds, most));
 }
 
-// A server that sends less at once than it is asked for is asked for as much from there on.
-void Body::take_window(Job& job, ByteRange held) {
-  const PieceRange pieces = whole_pieces(job, held);
-  for (PieceIndex piece = pieces.end; piece < job.pieces.end; ++piece) {
-    if (state(piece) == State::taken) state(piece) = State::free;
-  }
-  if (pieces.end < job.pieces.end) {
-    window_max_ = std::uint64_t{pieces.count()} * geometry_.piece_bytes();
+// A server that sends less at once than it is asked for is asked for the rest from there on.
+void Body::take_part(Job& job, PieceRange held) {
+  Stream& stream = streams_->at(job.stream);
+  stream.end = std::min(stream.end, held.end);
+  if (held.end < stream.asked.end) {
+    at_once_ = held.count();
+    window_max_ = std::min(window_max_, std::uint64_t{at_once_} * geometry_.piece_bytes());
     next_window_ = std::min(next_window_, window_max_);
     window_bytes_ = std::min(window_bytes_, window_max_);
   }
-  job.pieces = pieces;
   job.accepted = true;
-  job.until = pieces.end;
-  push(Accept{job.id, 0, job.until});
+  const JobId id = job.id;
+  shorten(id, held.end);
+  if (Job* taken = find(id)) accept(*taken, 0);
 }
 
 // Whether the page would have got the same answer without us. 429 and 503 say the same to a range
 // and to the whole; other errors may be about the range.
-bool Body::is_page_answer(const Job& job, const OriginAnswer& answer, Verdict verdict) const {
+bool Body::is_page_answer(bool asked_whole, const OriginAnswer& answer, Verdict verdict) const {
   if (passed_any_ || refusal_) return false;
   const bool is_refusal = answer.status == 429 || answer.status == 503;
-  if (verdict == Verdict::busy && (is_refusal || job.whole == whole_)) return true;
-  return whole_ && (job.whole || answer.status == 200);
+  if (verdict == Verdict::busy && (is_refusal || asked_whole == whole_)) return true;
+  return whole_ && (asked_whole || answer.status == 200);
 }
 
 // The origin sends the resource from its first byte on, whatever was asked: one body gives all that
-// is left, paced by `until`, and no other job is needed but those that are at work before it.
+// is left, and no other job is needed but those that are at work before it.
 void Body::take_rest(const Job& found) {
   Job job = found;
   for (std::size_t i = jobs_.size(); i-- > 0;) {
     if (jobs_[i].id != job.id && jobs_[i].pieces.end > job.pieces.begin) close(jobs_[i].id);
   }
+  Stream& stream = streams_->at(job.stream);
+  stream.end = geometry_.count();
   job.accepted = true;
   job.rest = true;
   job.pieces.end = pieces_.end;
-  job.until = std::max(job.next, read_ahead_end());
   for (PieceIndex piece = job.next; piece < pieces_.end; ++piece) {
     if (state(piece) == State::free) state(piece) = State::taken;
   }
-  *find(job.id) = job;
-  push(Accept{job.id, geometry_.range_of({job.next, pieces_.end}).begin, job.until});
+  Job& taken = *find(job.id);
+  taken = job;
+  accept(taken, geometry_.range_of(stream.asked).begin);
 }
 
 void Body::handle_end(JobId id, Error error, Instant now) {
@@ -207,7 +231,7 @@ void Body::handle_end(JobId id, Error error, Instant now) {
       // that does is a broken connection.
       lose_origin(*job,
                   error == Error::wrong_digest || error == Error::wrong_length ||
-                          (error == Error::none && (job->rest || job->whole))
+                          (error == Error::none && job->rest)
                       ? Error::origin_changed
                       : Error::origin_unreachable,
                   {false, true});
@@ -224,6 +248,15 @@ void Body::handle_hedge(Instant now) {
   advance(now);
 }
 
+void Body::handle_known() {
+  if (finished_ || known_) return;
+  known_ = true;
+  for (const Job& job : jobs_) {
+    const bool is_long = job.source == Source::origin && !job.rest;
+    if (is_long) shorten(job.id, first_window_end(job.next));
+  }
+}
+
 void Body::handle_company(Instant now) {
   if (finished_ || peers_lost_ || job_of(Source::peers)) return;
   for (const Job& job : jobs_) {
@@ -231,10 +264,14 @@ void Body::handle_company(Instant now) {
     if (job.rest) return;
   }
   peers_may_ = true;
+  known_ = true;
   for (std::size_t i = jobs_.size(); i-- > 0;) {
-    // The first window is short, and on its way before anybody could bring as much.
-    const bool is_first = !passed_any_ && jobs_[i].pieces.begin == next_;
-    if (jobs_[i].source == Source::origin && !is_first) close(jobs_[i].id);
+    const Job& job = jobs_[i];
+    if (job.source != Source::origin) continue;
+    // A first window's worth is on its way before anybody could bring as much. Later the answer is
+    // cut at once: what is lost of a piece is less than all who came together would fetch of it.
+    const bool is_first = !passed_any_ && job.pieces.begin == next_;
+    shorten(job.id, is_first ? first_window_end(job.pieces.begin) : job.next);
   }
   advance(now);
 }
@@ -300,22 +337,26 @@ const Body::Job* Body::job_of(Source source) const {
 }
 
 // The second window starts when the first one's first piece has come: an origin that ignores Range,
-// or is gone, is found out once, and the first byte has nothing beside it on the line. What lies
-// before a body of all the rest is asked for by itself.
+// or is gone, is found out once, and the first byte has nothing beside it on the line. An answer
+// that lies further on may be paused until the reader gets there: what is missing before it is
+// asked for.
 bool Body::may_fetch(PieceIndex from) const {
   std::size_t windows = 0;
   for (const Job& job : jobs_) {
-    if (job.source != Source::origin) continue;
-    if (!job.accepted || (job.rest ? from >= job.pieces.begin : !passed_any_)) return false;
+    if (job.source != Source::origin || job.joined || from < job.pieces.begin) continue;
+    if (!job.accepted || job.rest || !passed_any_) return false;
     ++windows;
   }
   return windows < limits::windows_in_flight;
 }
 
+std::uint32_t Body::ahead_pieces() const {
+  return static_cast<std::uint32_t>(
+      std::max<std::uint64_t>(1, limits::body_ahead_bytes / geometry_.piece_bytes()));
+}
+
 PieceIndex Body::read_ahead_end() const {
-  const std::uint64_t pieces =
-      std::max<std::uint64_t>(1, limits::body_ahead_bytes / geometry_.piece_bytes());
-  return static_cast<PieceIndex>(std::min<std::uint64_t>(pieces_.end, next_ + pieces));
+  return std::min(pieces_.end, next_ + ahead_pieces());
 }
 
 void Body::advance(Instant now) {
@@ -359,15 +400,36 @@ void Body::pass_on() {
     release_refusal();
     ++next_;
   }
-  extend_rest();
+  extend();
 }
 
-void Body::extend_rest() {
+// An answer is read as far as its reader may gather.
+void Body::extend() {
   for (Job& job : jobs_) {
-    if (!job.rest || job.until >= read_ahead_end()) continue;
-    job.until = read_ahead_end();
-    push(Accept{job.id, 0, job.until});
+    if (job.accepted && job.until < std::min(job.pieces.end, read_ahead_end())) accept(job, 0);
   }
+}
+
+void Body::accept(Job& job, std::uint64_t skip) {
+  job.until = std::min(job.pieces.end, std::max(job.next, read_ahead_end()));
+  push(Accept{job.id, skip, job.until, streams_->at(job.stream).kept});
+}
+
+// Nobody else is known to serve: windows would only be requests more.
+bool Body::is_alone() const {
+  return !known_ || !job_of(Source::peers);
+}
+
+// Where a request ends that begins at a free piece with nobody else to serve what lies behind it.
+PieceIndex Body::stretch_end(PieceIndex from, PieceIndex end) const {
+  const auto first = static_cast<PieceIndex>(limits::stretch_bytes_min / geometry_.piece_bytes());
+  const PieceIndex later = limits::stretch_factor * (from - pieces_.begin);
+  return std::min({end, from + at_once_, from + std::max({1U, first, later})});
+}
+
+PieceIndex Body::first_window_end(PieceIndex from) const {
+  const std::uint64_t pieces = limits::window_first_bytes / geometry_.piece_bytes();
+  return from + std::max<PieceIndex>(1, static_cast<PieceIndex>(pieces));
 }
 
 // Where a window ends that begins at a free piece. Of a small resource it is all of it: one
@@ -387,14 +449,15 @@ PieceIndex Body::window_end(PieceIndex from, PieceIndex end) const {
   return std::min(end, aligned);
 }
 
-// While peers take long to begin, one window's worth of their pieces is free for the origin.
+// While peers take long to begin, a window's worth of their pieces is free for the origin; all of
+// them, as long as nobody is known to have any.
 void Body::free_hedged() {
   const Job* peers = job_of(Source::peers);
   if (!peers || !peers->hedged || job_of(Source::origin)) return;
   PieceIndex piece = std::max(next_, peers->pieces.begin);
   while (piece < peers->pieces.end && is_done(piece)) ++piece;
   if (piece == peers->pieces.end) return;
-  const PieceIndex end = window_end(piece, peers->pieces.end);
+  const PieceIndex end = is_alone() ? peers->pieces.end : window_end(piece, peers->pieces.end);
   for (; piece < end; ++piece) {
     if (state(piece) == State::taken) state(piece) = State::free;
   }
@@ -439,7 +502,13 @@ PieceIndex Body::assign(PieceIndex from) {
     if (!awaited) end_without_origin();
     return end;
   }
-  return may_fetch(from) ? add_job(Source::origin, {from, window_end(from, end)}) : end;
+  if (Stream* stream = streams_->find(of_, from, reload_, ahead_pieces())) {
+    return join(*stream, {from, std::min(end, stream->end)});
+  }
+  if (!may_fetch(from)) return end;
+  if (!is_alone()) return fetch({from, window_end(from, end)});
+  const PieceIndex few = first_window_end(0);
+  return fetch({from, streams_->next_begin(of_, from, reload_, few, stretch_end(from, end))});
 }
 
 // The end of the free pieces from here on that are all held, or all not.
@@ -463,14 +532,36 @@ PieceIndex Body::add_job(Source source, PieceRange pieces) {
       push(Grant{job.id, job.owed});
       break;
     case Source::origin:
-      window_bytes_ = next_window_;
-      next_window_ = std::min(2 * next_window_, window_max_);
-      job.whole = pieces == geometry_.all();
-      push(Fetch{job.id, pieces, job.whole, reload_,
-                 std::max<Duration>(attempts_ * limits::origin_retry_wait, busy_wait_)});
       break;
   }
   jobs_.push_back(job);
+  return pieces.end;
+}
+
+PieceIndex Body::fetch(PieceRange pieces) {
+  window_bytes_ = next_window_;
+  next_window_ = std::min(2 * next_window_, window_max_);
+  // A long one has a Range header even from the first byte to the last. The answer tells whether
+  // the origin knows ranges, as company will ask for them; it is never compressed; and it passes by
+  // the HTTP cache, which would write all of it to the disk a second time.
+  const bool is_small = geometry_.bytes() <= limits::small_bytes || geometry_.count() == 1;
+  const bool whole = is_small && pieces == geometry_.all();
+  Stream& stream =
+      streams_->open(of_, pieces, whole, reload_,
+                     std::max<Duration>(attempts_ * limits::origin_retry_wait, busy_wait_));
+  const PieceIndex end = join(stream, pieces);
+  stream.writer = jobs_.back().reader;
+  jobs_.back().joined = false;
+  return end;
+}
+
+PieceIndex Body::join(Stream& stream, PieceRange pieces) {
+  add_job(Source::origin, pieces);
+  Job& job = jobs_.back();
+  job.stream = stream.id;
+  job.reader = streams_->join(stream);
+  job.joined = true;
+  push(Fetch{job.id, pieces, stream.whole, stream.reload, stream.wait, stream.id, stream.asked});
   return pieces.end;
 }
 
@@ -484,6 +575,33 @@ bool Body::take_piece(Job& job, PieceIndex piece, State ready) {
   }
   state(piece) = ready;
   return true;
+}
+
+// One of a stream's readers stores what it brings. Another takes over when that one leaves.
+bool Body::writes(Job& job, PieceIndex piece) {
+  Stream& stream = streams_->at(job.stream);
+  if (stream.writer == 0 && piece >= stream.next) {
+    stream.writer = job.reader;
+    job.stored = piece;
+  }
+  stream.next = std::max(stream.next, piece + 1);
+  return stream.writer == job.reader;
+}
+
+// A reader that comes later finds in the store what was stored. Writing takes a moment, so a
+// segment more is kept for it, and the one that is not whole yet.
+void Body::note_written(const Job& job) {
+  if (job.source != Source::origin) return;
+  Stream& stream = streams_->at(job.stream);
+  if (stream.writer != job.reader) return;
+  const PieceIndex segment = geometry_.segment_begin(job.stored);
+  const PieceIndex before = segment - std::min(segment, geometry_.pieces_per_segment());
+  stream.kept = std::max(stream.kept, before);
+}
+
+// The beginning of a large file is stored early: then the page announces it.
+bool Body::is_first_run(const Job& job) const {
+  return geometry_.bytes() > limits::small_bytes && job.stored == pieces_.begin && job.next == first_window_end(pieces_.begin);
 }
 
 void Body::store_up_to(Job& job, PieceIndex end) {
@@ -502,11 +620,32 @@ void Body::close(JobId id) {
   }
   store_up_to(*job, job->next);
   if (job->source == Source::peers) stalls_at_.reset();
+  if (job->source == Source::origin) streams_->leave(job->stream, job->reader);
   if (refusal_ != id) push(Close{id});
   jobs_.erase(job);
-  // A window that helped peers out was inside of what they are asked for.
-  for (const Job& other : jobs_) {
-    for (PieceIndex piece = other.next; piece < other.pieces.end; ++piece) {
+  retake();
+}
+
+// The job leaves its pieces from `end` on to others.
+void Body::shorten(JobId id, PieceIndex end) {
+  Job& job = *find(id);
+  if (end >= job.pieces.end) return;
+  if (end <= job.next) return close(id);
+  for (PieceIndex piece = end; piece < job.pieces.end; ++piece) {
+    if (state(piece) == State::taken) state(piece) = State::free;
+  }
+  job.pieces.end = end;
+  if (job.source == Source::origin) {
+    Stream& stream = streams_->at(job.stream);
+    if (stream.readers == 1) stream.end = std::min(stream.end, end);
+  }
+  retake();
+}
+
+// A window that helps peers out is inside of what they are asked for.
+void Body::retake() {
+  for (const Job& job : jobs_) {
+    for (PieceIndex piece = job.next; piece < job.pieces.end; ++piece) {
       if (state(piece) == State::free) state(piece) = State::taken;
     }
   }
@@ -562,6 +701,7 @@ void Body::lose_peers(Job& job, Error error) {
 void Body::lose_origin(Job& job, Error error, Refused refused) {
   // Of windows that ran side by side, one failure counts.
   const JobId id = job.id;
+  streams_->at(job.stream).over = true;
   const bool counts = id.value > failed_before_;
   const bool again = counts && refused.may_be_old && asks_again(job, error);
   if (refused.is_answer && !again) refusal_ = id;
@@ -577,7 +717,8 @@ void Body::lose_origin(Job& job, Error error, Refused refused) {
 // Whole answers may come from the browser's HTTP cache, which may be older than the manifest: once
 // past it. A reader that has begun is worth another question too.
 bool Body::asks_again(const Job& job, Error error) {
-  if (error != Error::origin_changed || reload_ || !(job.whole || passed_any_)) return false;
+  if (error != Error::origin_changed || reload_) return false;
+  if (!streams_->at(job.stream).whole && !passed_any_) return false;
   reload_ = true;
   return true;
 }

@@ -1,7 +1,7 @@
 // The bytes of one asked range, gathered piece by piece from the store, peers and the origin.
 //
 //   pieces   |  held   |   missing                |  held   |  missing      |
-//   jobs     | read    |  peers, or windows       | read    |  ...              at most a few at
+//   jobs     | read    |  peers, or the origin    | read    |  ...              at most a few at
 //   once
 //                 ^ next piece to pass on              ^ limits::body_ahead_bytes further: no job
 //                 yet
@@ -10,6 +10,10 @@
 // asks for. A source that breaks off leaves its pieces free, and the next source takes them: at
 // that very byte, whoever it was. What was passed on is never taken back, so the only other end
 // than the last byte is an error: never a splice, never a silent truncation.
+//
+// Where nobody else serves, the origin is asked for long stretches, each read as fast as the reader
+// takes it. Beside peers the origin is asked for one short window at a time. Bodies of one
+// resource share what is on its way to any of them (http/streams.hpp).
 //
 // No bytes come in here. The host keeps the buffers by piece, digests them, and says what came.
 #pragma once
@@ -26,6 +30,7 @@
 #include "base/pieces.hpp"
 #include "base/time.hpp"
 #include "http/chain.hpp"
+#include "http/streams.hpp"
 
 namespace peer_cdn {
 
@@ -41,6 +46,12 @@ struct Opening {
   bool whole = true;
   // In bytes: how long the second window is; at most limits::window_bytes_max.
   std::uint64_t second_window = 2 * limits::window_first_bytes;
+  // Somebody may have it. Where nobody is known to, a page that is asked only looks out for others.
+  bool known = true;
+  // What it shares with the other bodies of this resource. A path's answers are not those of
+  // another path that has the same bytes: that one's may be refused.
+  Streams* streams = nullptr;  // outlives the body
+  const Resource* of = nullptr;
 };
 
 class Body {
@@ -65,25 +76,29 @@ class Body {
     std::uint64_t bytes;
     bool operator==(const Grant&) const = default;
   };
-  // Ask the origin for these bytes, after `wait`: handle_head(), then wait for Accept. With
-  // `reload` past the browser's HTTP cache, which may hold an older version. `whole`: the pieces
-  // are the resource, and no Range header is needed.
+  // Read these pieces of an answer of the origin: handle_head(), then wait for Accept. If no body
+  // reads that stream yet, the origin is asked for it after `wait`. With `reload` past the
+  // browser's HTTP cache, which may hold an older version. `whole`: what is asked for is the
+  // resource, and no Range header is needed.
   struct Fetch {
     JobId job;
     PieceRange pieces;
     bool whole;
     bool reload;
     Duration wait;
+    StreamId stream;
+    PieceRange asked;  // of the origin
     bool operator==(const Fetch&) const = default;
   };
-  // Skip so many bytes of the origin's body; cut the rest into pieces, up to `until`, digest each
-  // and handle_digest() it in order. May come again with a later `until`. A body that goes on
-  // behind the resource's last byte is another file: handle_end(wrong_length) instead of the last
-  // piece.
+  // Skip so many bytes of the origin's body; cut the rest into pieces, up to the latest `until` of
+  // its readers, digest each and handle_digest() it in order. May come again with a later `until`.
+  // Keep what comes for readers that join, but the pieces before `keep`. A body that goes on behind
+  // the resource's last byte is another file: handle_end(wrong_length) instead of the last piece.
   struct Accept {
     JobId job;
     std::uint64_t skip;
     PieceIndex until;
+    PieceIndex keep;
     bool operator==(const Accept&) const = default;
   };
   // Put these pieces of this job, verified by the host, into the store.
@@ -142,13 +157,16 @@ class Body {
   // Peers that have it take long to begin: the origin gives the first bytes, window by window,
   // until they do. Then they go on where it is.
   void handle_hedge(Instant now);
+  // Somebody turned out to have it, or to want it too: of an answer that was to give all of it a
+  // window is left beside the peers. No output comes of it.
+  void handle_known();
   // Others have it, or want it too: what is free from here on is asked of a page, which shares the
   // work with them and with the origin. Not after peers have broken off.
   void handle_company(Instant now);
   // So many bytes came to the host and were of no use.
   void handle_wasted(std::uint64_t bytes) { counts_.wasted += bytes; }
-  // Somebody else stored these pieces: they need not be fetched any more.
-  void handle_held(PieceRange pieces) { held_.add(pieces); }
+  // Somebody else stored these pieces: they need not be fetched any more. No output comes of it.
+  void handle_held(PieceRange pieces);
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
   void handle_pull(std::int64_t bytes, Instant now);
   // A piece that the page verified. True: keep its buffer until Enqueue; false: drop it.
@@ -200,9 +218,11 @@ class Body {
     JobId id;
     Source source;
     PieceRange pieces;
-    PieceIndex next;     // the first piece that has not come
-    PieceIndex stored;   // [stored, next) was verified by the host and is not stored yet
-    bool whole = false;  // of the origin: asked without a Range header
+    PieceIndex next;           // the first piece that has not come
+    PieceIndex stored;         // [stored, next) was verified by the host and is not stored yet
+    StreamId stream = 0;       // of the origin
+    std::uint32_t reader = 0;  // of that stream
+    bool joined = false;       // another job had asked for it
     bool accepted = false;
     bool hedged = false;       // of peers: nothing came yet, and the origin helps out
     bool rest = false;         // the origin answered 200: all that is left comes in one body
@@ -223,7 +243,11 @@ class Body {
   Job* find(JobId id);
   const Job* job_of(Source source) const;
   bool may_fetch(PieceIndex from) const;
+  std::uint32_t ahead_pieces() const;
   PieceIndex read_ahead_end() const;
+  PieceIndex stretch_end(PieceIndex from, PieceIndex end) const;
+  PieceIndex first_window_end(PieceIndex from) const;
+  bool is_alone() const;
   PieceIndex window_end(PieceIndex from, PieceIndex end) const;
 
   void advance(Instant now);  // passes on what is ready, then gives out jobs
@@ -232,23 +256,31 @@ class Body {
   void free_hedged();
   PieceIndex assign(PieceIndex from);
   PieceIndex add_job(Source source, PieceRange pieces);
+  PieceIndex fetch(PieceRange pieces);
+  PieceIndex join(Stream& stream, PieceRange pieces);
   PieceIndex end_of_stretch(PieceIndex from, bool held);
-  void extend_rest();
+  void extend();
+  void accept(Job& job, std::uint64_t skip);
   void take_rest(const Job& job);
+  bool is_first_run(const Job& job) const;
+  bool writes(Job& job, PieceIndex piece);
+  void note_written(const Job& job);
   bool take_piece(Job& job, PieceIndex piece, State ready);
   void store_up_to(Job& job, PieceIndex end);
   void close(JobId id);
+  void shorten(JobId id, PieceIndex end);
+  void retake();
   void close_all();
   void watch(Instant now);
   void lose_peers(Job& job, Error error);
   static Duration wait_of(std::string_view retry_after);
-  PieceRange whole_pieces(const Job& job, ByteRange held) const;
-  void take_window(Job& job, ByteRange held);
+  PieceRange whole_pieces(PieceRange asked, ByteRange held) const;
+  void take_part(Job& job, PieceRange held);
   void lose_origin(Job& job, Error error, Refused refused);
   void give_up_origin(Error error);
   void end_without_origin();
   bool asks_again(const Job& job, Error error);
-  bool is_page_answer(const Job& job, const OriginAnswer& answer, Verdict verdict) const;
+  bool is_page_answer(bool asked_whole, const OriginAnswer& answer, Verdict verdict) const;
   void release_refusal();
   void fail(Error error);
   void push(Output output) { outputs_.push_back(std::move(output)); }
@@ -269,6 +301,10 @@ class Body {
   std::uint64_t window_bytes_ = limits::window_first_bytes;
   std::uint64_t next_window_;
   std::uint64_t window_max_ = limits::window_bytes_max;  // less where the origin sends less at once
+  Streams* streams_;
+  const Resource* of_;
+  bool known_;
+  PieceIndex at_once_ = limits::pieces_per_resource;  // what the origin sends in one answer
   bool peers_may_;
   bool peers_lost_ = false;
   bool origin_may_begin_;

@@ -171,7 +171,7 @@ void Engine::handle_asked(ExchangeId id, std::uint32_t plugin, Instant now) {
   if (!asked || !asked->resource) return;
   const bool is_large = asked->range().bytes() > limits::small_bytes;
   if (asked->patience >= 1 || (is_large && asked->known)) return;
-  handle_pending(id, plugin, warm_, now);
+  asked->chain.handle_pending(plugin, hedge_wait(*asked, warm_), now);
 }
 
 Terms Engine::terms(const Exchange& exchange) const {
@@ -188,6 +188,9 @@ Terms Engine::terms(const Exchange& exchange) const {
 
 void Engine::handle_pending(ExchangeId id, std::uint32_t plugin, bool warm, Instant now) {
   warm_ = warm;
+  bodies_.for_each([id](OpenBody& open) {
+    if (open.exchange == id) open.body.handle_known();
+  });
   if (Exchange* asked = exchange(id)) {
     asked->chain.handle_pending(plugin, hedge_wait(*asked, warm), now);
   }
@@ -221,8 +224,10 @@ std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opene
          network_.expected(window) < network_.first() + limits::window_span) {
     window *= 2;
   }
-  bodies_.add(id, {asked->resource->root, exchange_id,
-                   Body(geometry, range, std::move(held), {opener, !asked->asked, window})});
+  bodies_.add(id,
+              {asked->resource->root, exchange_id,
+               Body(geometry, range, std::move(held),
+                    {opener, !asked->asked, window, asked->known, &streams_, asked->resource})});
   return id;
 }
 

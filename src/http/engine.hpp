@@ -183,6 +183,7 @@ class Engine {
   bool has_manifest_ = false;
   bool disabled_ = false;
   Slots<ExchangeId, Exchange> exchanges_;
+  Streams streams_;
   Slots<BodyId, OpenBody> bodies_;
   std::uint32_t ids_ = 0;
   std::vector<StoredRoot> stored_;

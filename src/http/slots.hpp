@@ -39,6 +39,10 @@ class Slots {
     }
     return false;
   }
+  template <class Visit>
+  void for_each(Visit&& visit) {
+    for (Slot* slot = first_.get(); slot; slot = slot->next.get()) visit(slot->value);
+  }
 
  private:
   struct Slot {

@@ -303,11 +303,12 @@ TEST_CASE("the second window is what the origin has lately sent in a fifth of a 
   const auto second_window_end = [&engine] {
     const ExchangeId exchange = engine.open(RouteId{0}, "/big", {}, {});
     Body& body =
-        *engine.body(*engine.open_body(exchange, PluginKind::network, PieceSet(1024), true));
+        *engine.body(*engine.open_body(exchange, PluginKind::delegate, PieceSet(1024), true));
     const std::vector<std::uint8_t> zeros(std::size_t{body.geometry().count()} *
                                           Digest::bytes_size);
     body.handle_digests(*DigestList::parse(body.geometry(), zeros));
     body.start(Instant{});
+    body.handle_hedge(Instant{});
     std::vector<Body::Fetch> windows;
     while (windows.size() < 2) {
       const auto output = body.poll_output();
@@ -317,7 +318,9 @@ TEST_CASE("the second window is what the origin has lately sent in a fifth of a 
       windows.push_back(*fetch);
       const JobId job = fetch->job;
       body.handle_head(job, {206, "basic", {}, {}, "bytes 0-262143/67108864", {}, {}, {}, {}}, {});
-      body.handle_digest(job, 0, 65536, Digest{}, Instant{});
+      for (PieceIndex piece = 0; piece < 4; ++piece) {
+        body.handle_digest(job, piece, 65536, Digest{}, Instant{});
+      }
     }
     engine.close(exchange);
     return windows[1].pieces.end * std::uint64_t{65536};

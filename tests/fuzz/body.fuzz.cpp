@@ -3,8 +3,10 @@
 // was told to keep; after Done or Fail nothing comes out; Done means all of it; and wherever the
 // input leaves a body that was not cancelled, sources that work from then on end it.
 //
+// And a body that shares streams with another joins only what is kept for it, and stores only that.
+//
 // Input: six bytes for the resource, the range, what is held and the opener; then two bytes a step,
-// what is done and to what.
+// what is done and to what. Each step with an odd piece is done to the second of two bodies.
 #include "http/body.hpp"
 
 #include <algorithm>
@@ -14,6 +16,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/limits.hpp"
 
@@ -27,6 +30,9 @@ void check(bool law) {
 
 constexpr std::uint32_t piece_bytes = 64 * 1024;
 
+// What the readers of each stream let go of.
+using Forgotten = std::map<StreamId, PieceIndex>;
+
 struct Host {
   // What the host was asked for and did not end yet.
   struct Job {
@@ -36,6 +42,7 @@ struct Host {
     bool page = false;
     bool window = false;
     ByteRange bytes;
+    StreamId stream = 0;
     bool answered = false;  // a window's head
   };
   Geometry geometry;
@@ -44,17 +51,19 @@ struct Host {
   std::set<PieceIndex> kept;
   std::uint64_t at;  // the next byte
   bool over = false;
+  Forgotten& forgotten;
 
-  Host(Geometry cut, Body made) : geometry(cut), body(std::move(made)), at(body.range().begin) {}
+  Host(Geometry cut, Body made, Forgotten& shared)
+      : geometry(cut), body(std::move(made)), at(body.range().begin), forgotten(shared) {}
 
   void drain() {
     while (const auto output = body.poll_output()) {
       check(!over);
       if (const auto* read = std::get_if<Body::Read>(&*output)) {
-        jobs[read->job.value] = {read->pieces.begin, read->pieces.end, 0, false, false, {}};
+        jobs[read->job.value] = {read->pieces.begin, read->pieces.end, 0, false, false, {}, 0};
       }
       if (const auto* peers = std::get_if<Body::OpenPeers>(&*output)) {
-        jobs[peers->job.value] = {peers->pieces.begin, peers->pieces.end, 0, true, false, {}};
+        jobs[peers->job.value] = {peers->pieces.begin, peers->pieces.end, 0, true, false, {}, 0};
       }
       if (const auto* fetch = std::get_if<Body::Fetch>(&*output)) {
         jobs[fetch->job.value] = {fetch->pieces.begin,
@@ -62,7 +71,9 @@ struct Host {
                                   0,
                                   false,
                                   true,
-                                  geometry.range_of(fetch->pieces)};
+                                  geometry.range_of(fetch->asked),
+                                  fetch->stream};
+        check(fetch->pieces.begin >= forgotten[fetch->stream]);
       }
       if (const auto* grant = std::get_if<Body::Grant>(&*output)) {
         jobs.at(grant->job.value).credit += grant->bytes;
@@ -70,6 +81,13 @@ struct Host {
       if (const auto* accept = std::get_if<Body::Accept>(&*output)) {
         jobs.at(accept->job.value).until = accept->until;
         jobs.at(accept->job.value).answered = true;
+        PieceIndex& gone = forgotten[jobs.at(accept->job.value).stream];
+        gone = std::max(gone, accept->keep);
+      }
+      if (const auto* store = std::get_if<Body::Store>(&*output)) {
+        const Job& job = jobs.at(store->job.value);
+        check(!store->pieces.empty());
+        if (job.window) check(store->pieces.begin >= forgotten[job.stream]);
       }
       if (const auto* close = std::get_if<Body::Close>(&*output)) {
         check(jobs.erase(close->job.value) == 1);
@@ -98,12 +116,23 @@ struct Host {
     return digest;
   }
 
+  void start(Instant now) {
+    std::vector<std::uint8_t> list;
+    for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
+      list.insert(list.end(), Digest::bytes_size, static_cast<std::uint8_t>(piece));
+    }
+    body.handle_digests(DigestList::parse(geometry, list).value());
+    body.start(now);
+    drain();
+  }
+
   // One job does the next thing that it was told to, if it may.
   bool work(std::uint32_t id, Job& job, Instant now) {
     if (job.window && !job.answered) {
       // Each third window brings one piece only, however much was asked for.
-      const std::uint64_t end =
-          id % 3 == 0 ? std::min(job.bytes.end, job.bytes.begin + piece_bytes) : job.bytes.end;
+      const std::uint64_t end = job.stream % 3 == 0
+                                    ? std::min(job.bytes.end, job.bytes.begin + piece_bytes)
+                                    : job.bytes.end;
       const std::string range = "bytes " + std::to_string(job.bytes.begin) + "-" +
                                 std::to_string(end - 1) + "/" + std::to_string(geometry.bytes());
       job.answered = true;
@@ -151,20 +180,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PieceSet held(geometry->count());
   held.add(PieceRange{data[3], static_cast<PieceIndex>(data[3] + data[4] % 32)});
   const auto opener = static_cast<PluginKind>(1 + data[5] % 3);
-  Host host(*geometry, Body(*geometry, {begin, end}, held, {opener, data[5] % 2 == 0}));
-  bool cancelled = false;
-  std::vector<std::uint8_t> list;
-  for (PieceIndex piece = 0; piece < geometry->count(); ++piece) {
-    list.insert(list.end(), Digest::bytes_size, static_cast<std::uint8_t>(piece));
-  }
-  host.body.handle_digests(DigestList::parse(*geometry, list).value());
+  Forgotten forgotten;
+  Streams streams;
+  Opening opening{opener, data[5] % 2 == 0};
+  opening.known = data[5] < 128;
+  opening.streams = &streams;
+  Opening network{PluginKind::network};
+  network.streams = &streams;
+  Host hosts[] = {
+      {*geometry, Body(*geometry, {begin, end}, held, opening), forgotten},
+      {*geometry, Body(*geometry, {0, bytes}, PieceSet(geometry->count()), network), forgotten}};
+  bool cancelled[] = {false, false};
   Instant now{};
-  host.body.start(now);
-  host.drain();
+  for (Host& each : hosts) each.start(now);
   for (std::size_t i = 6; i + 1 < size; i += 2) {
     now += Duration(500000);
     const JobId job{data[i] / 16U};
     const PieceIndex piece = data[i + 1] % geometry->count();
+    Host& host = hosts[piece % 2];
     const Digest digest = host.digest_of(piece);
     const auto known = host.jobs.find(job.value);
     bool keep = false;
@@ -200,7 +233,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       default:
         if (data[i + 1] == 255) host.body.handle_cancel();
-        if (data[i + 1] == 255) cancelled = true;
+        if (data[i + 1] == 255) cancelled[piece % 2] = true;
+        if (data[i + 1] == 254) host.body.handle_known();
         if (data[i + 1] < 9) host.body.handle_hedge(now);
         if (data[i + 1] >= 9 && data[i + 1] < 32) host.body.handle_company(now);
         break;
@@ -214,6 +248,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     host.drain();
   }
-  if (!cancelled) host.finish(now);
+  for (int i = 0; i < 2; ++i) {
+    if (!cancelled[i]) hosts[i].finish(now);
+  }
   return 0;
 }

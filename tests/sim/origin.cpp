@@ -16,13 +16,21 @@ constexpr std::uint32_t window_max = 64;  // blocks: 4 MiB
 StreamId Origin::open(Visitor& visitor, const File& file, PieceRange pieces, Sink sink) {
   const StreamId id = ++issued_;
   ++requests;
-  streams_[id] = {visitor.id, pieces, &file, std::make_shared<const Sink>(std::move(sink))};
+  streams_[id] = {visitor.id, pieces, pieces.end, &file,
+                  std::make_shared<const Sink>(std::move(sink))};
   const Duration way = world_.to_server(visitor);
   world_.at(world_.now() + way, [this, id] { queue(id); });
   tell(world_.now() + 2 * way, id, [](Visitor& v, const Stream& stream) {
     if (stream.sink->head) stream.sink->head(v);
   });
   return id;
+}
+
+void Origin::pace(StreamId id, PieceIndex until) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  found->second.until = until;
+  queue(id);
 }
 
 void Origin::queue(StreamId id) {
@@ -32,6 +40,7 @@ void Origin::queue(StreamId id) {
   const Visitor* visitor = world_.find(stream.visitor);
   const std::uint32_t window = visitor != nullptr ? visitor->origin_window : 0;
   if (stream.over || stream.waits || stream.under_way >= window) return;
+  if (stream.rest.begin >= stream.until) return;
   stream.waits = true;
   turns_.push_back(id);
   if (!busy_) send_next();

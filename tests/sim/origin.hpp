@@ -30,6 +30,8 @@ class Origin {
     std::function<void(Visitor&, bool all)> end;
   };
   StreamId open(Visitor& visitor, const File& file, PieceRange pieces, Sink sink);
+  // Its reader takes the pieces before `until` now; all of them, if it was never told.
+  void pace(StreamId stream, PieceIndex until);
   void close(StreamId stream) { streams_.erase(stream); }
 
   std::uint64_t bytes_per_second = 0;  // 0: as fast as the visitors' lines
@@ -41,6 +43,7 @@ class Origin {
   struct Stream {
     std::uint32_t visitor = 0;
     PieceRange rest;
+    PieceIndex until = 0;  // as its reader takes them
     const File* file = nullptr;
     std::shared_ptr<const Sink> sink;
     std::uint32_t sent = 0;       // of the first piece of the rest

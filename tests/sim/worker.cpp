@@ -264,6 +264,7 @@ void Request::perform(const Body::Grant& grant) {
   if (peers_ == grant.job) visitor_.grant(reader_, grant.bytes);
 }
 
+// Each reads for itself: the requests of a visitor share no stream here.
 void Request::perform(const Body::Fetch& fetch) {
   fetches_[fetch.job] = 0;
   if (fetch.wait == Duration(0)) return fetch_now(fetch);
@@ -281,7 +282,7 @@ void Request::fetch_now(const Body::Fetch& fetch) {
     *head_at = world_.now();
     worker_.engine.network().handle_first(world_.now() - asked, world_.now());
     const std::string text =
-        content_range(file.geometry.range_of(fetch.pieces), file.geometry.bytes());
+        content_range(file.geometry.range_of(fetch.asked), file.geometry.bytes());
     OriginAnswer answer;
     answer.type = "basic";
     answer.status = fetch.whole ? 200 : 206;
@@ -304,6 +305,10 @@ void Request::fetch_now(const Body::Fetch& fetch) {
     });
   };
   fetches_[job] = world_.origin.open(visitor_, file, fetch.pieces, std::move(sink));
+}
+
+void Request::perform(const Body::Accept& accept) {
+  world_.origin.pace(fetches_[accept.job], accept.until);
 }
 
 void Request::perform(const Body::Store& store) {

@@ -64,7 +64,7 @@ class Request {
   void perform(const Body::OpenPeers& open);
   void perform(const Body::Grant& grant);
   void perform(const Body::Fetch& fetch);
-  void perform(const Body::Accept&) {}
+  void perform(const Body::Accept& accept);
   void perform(const Body::Store& store);
   void perform(const Body::Close& close);
   void perform(const Body::Enqueue& enqueue);

@@ -1,7 +1,7 @@
 // What is in the store: whole answers from it, parts of them, ranges, and what went bad or away.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, Origin, scene, serving, startWorker, unreachable } from './harness/index.mjs';
+import { chain, Origin, scene, serving, startWorker, unreachable, usualBut } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const run = (file, runs) => `/peer-cdn/store/${file.root}?${runs}`;
@@ -199,6 +199,7 @@ test('entries that are no runs of ours are no runs', async () => {
 
 test('what a page has stored is read from the store, by the next request and by one that is open', async () => {
   const { worker, page, file, caches, origin, browser, fetchAll, clock } = await held({ bytes: 4 * MIB, begin: 0, end: 1 });
+  origin.always('/static/a.bin', usualBut({ pace: 5 }));
   const response = await page.fetch('/static/a.bin');
   const reader = response.body.getReader();
   await clock.until(reader.read());

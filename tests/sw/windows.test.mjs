@@ -1,4 +1,5 @@
-// How a large file is asked of the origin: in which windows, how many at once, how far ahead of the reader.
+// How a large file is asked of the origin: all at once where nobody else serves, in windows beside peers, how far ahead of
+// the reader.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chain, scene, usualBut } from './harness/index.mjs';
@@ -8,6 +9,8 @@ const MIB = KIB * KIB;
 const url = '/static/a.bin';
 // Without a cache plugin nothing is read from the store before the network is asked.
 const network = chain('ordered', 'network');
+const documented = chain('ordered', 'cache', 'delegate', 'network');
+const last = (list) => list.at(-1);
 
 const windowsOf = (origin, path = url) =>
   origin.requests(path).map(({ range }) => {
@@ -15,42 +18,112 @@ const windowsOf = (origin, path = url) =>
     return { begin: +begin, bytes: +end + 1 - begin };
   });
 
-/** How many answers of the origin are open, at most. */
-function countOpen(origin) {
-  const told = { now: 0, most: 0 };
-  origin.always(url, async (request, serve) => {
-    told.most = Math.max(told.most, ++told.now);
-    const answer = await serve();
-    queueMicrotask(() => told.now--);
-    return answer;
-  });
-  return told;
+/** At most so many bytes at once, whatever is asked for. */
+const atMost = (most) => (request, serve) => {
+  const [, begin, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get('range'));
+  request.headers.set('range', `bytes=${begin}-${Math.min(+end, +begin + most - 1)}`);
+  return serve();
+};
+
+/** A site where somebody is known to have the file, and brings nothing of it. */
+async function besidePeers(bytes, options) {
+  const at = await scene({ bytes, script: documented, page: true, ...options });
+  await at.page.tell({ type: 'present', add: [at.file.root.slice(0, 8)], remove: [] });
+  at.page.answers((ask) => ask.ack().pending());
+  return at;
 }
 
-test('windows follow each other without a gap, whole segments each after the first', async () => {
-  const { origin, page, file } = await scene({ bytes: 12 * MIB + 5, script: network, page: true });
+test('where nobody else serves, three requests give 30 MB, and one gives 8, past the HTTP cache', async () => {
+  for (const script of [network, documented]) {
+    for (const [bytes, count] of [
+      [30 * MIB + 5, 3],
+      [8 * MIB, 1],
+    ]) {
+      const { origin, page, file } = await scene({ bytes, script, page: true });
+      assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
+      assert.equal(origin.requests(url).length, count);
+      assert.equal(origin.sentBytes(url), bytes);
+      assert.ok(origin.requests(url).every(({ cache }) => cache === 'no-store'));
+    }
+  }
+});
+
+test('one request gives what a page asked for, and nothing behind it', async () => {
+  const { origin, page, file } = await scene({ bytes: 12 * MIB, script: network, page: true });
+  const range = `bytes=${MIB + 5}-${4 * MIB}`;
+  assert.deepEqual(await (await page.fetch(url, { headers: { range } })).bytes(), file.body.slice(MIB + 5, 4 * MIB + 1));
+  assert.deepEqual(windowsOf(origin), [{ begin: MIB, bytes: 3 * MIB + 64 * KIB }]);
+});
+
+test('what nobody has is stored as it comes, and read from there the next time', async () => {
+  const { origin, page, file, clock, caches } = await scene({ bytes: 5 * MIB, script: documented, page: true });
+  await (await page.fetch(url)).bytes();
+  await clock.pass(3000);
+  assert.ok(caches.runs(file).length > 0);
+  assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
+  assert.equal(origin.requests(url).length, 1);
+});
+
+test('a server that sends less at once is asked as often as it must be, and two parts are on their way', async () => {
+  const { origin, page, file } = await scene({ bytes: 10 * MIB, script: network, page: true });
+  origin.always(url, atMost(MIB));
+  assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
+  assert.deepEqual(
+    windowsOf(origin).map(({ begin }) => begin),
+    Array.from({ length: 10 }, (_, i) => i * MIB),
+  );
+  assert.equal(origin.sentBytes(url), file.bytes);
+});
+
+test('company cuts what the origin was to give: a page is asked from there on, and what was lost is counted', async () => {
+  const { origin, page, file, clock, worker } = await scene({ bytes: 8 * MIB, script: documented, page: true });
+  origin.always(url, usualBut({ pace: 10, chunk: 50_000 }));
+  const answer = page.fetch(url);
+  const reader = (await answer).body.getReader();
+  await clock.until(reader.read());
+  page.answers(async (ask) => {
+    ask.ack().pending();
+    await ask.pieces(file);
+    ask.end();
+  });
+  await page.tell({ type: 'company', root: file.root });
+  const chunks = [];
+  for (let part = await clock.until(reader.read()); !part.done; part = await clock.until(reader.read())) chunks.push(part.value);
+  await clock.pass(1500);
+  assert.equal(origin.requests(url).length, 1);
+  assert.equal(origin.requests(url)[0].aborted, true);
+  const { fromOrigin, fromPeers, wasted, code } = last(worker.events.transfer);
+  assert.equal(code, '');
+  assert.equal(fromOrigin + fromPeers, file.bytes);
+  assert.ok(fromPeers > 7 * MIB);
+  assert.ok(origin.sentBytes(url) - fromOrigin - wasted <= 50_000, 'all but what was not read yet');
+  assert.ok(wasted > 0 && wasted <= 128 * KIB, `${wasted} bytes`);
+});
+
+test('beside peers that take long, windows follow each other without a gap, whole segments each after the first', async () => {
+  const { origin, page, file } = await besidePeers(12 * MIB + 5);
   assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
   let at = 0;
-  for (const { begin, bytes } of windowsOf(origin)) {
+  for (const { begin, bytes } of windowsOf(origin).slice(0, -1)) {
     assert.equal(begin, at);
     at += bytes;
     if (bytes > MIB) assert.equal(at % MIB === 0 || at === file.bytes, true);
   }
-  assert.equal(at, file.bytes);
 });
 
 test('the first window is short, the second longer, and those after it twice as long, up to 2 MiB', async () => {
-  const { origin, page } = await scene({ bytes: 16 * MIB, script: network, page: true });
+  const { origin, page } = await besidePeers(16 * MIB);
   await (await page.fetch(url)).bytes();
   const sizes = windowsOf(origin).map(({ bytes }) => bytes);
   assert.equal(sizes[0], 256 * KIB);
   assert.ok(sizes[1] >= 512 * KIB);
-  assert.ok(sizes.slice(1, -1).every((bytes) => bytes <= 2 * MIB));
-  assert.ok(sizes.slice(1, -1).some((bytes) => bytes === 2 * MIB));
+  assert.ok(sizes.every((bytes) => bytes <= 2 * MIB));
+  assert.ok(sizes.some((bytes) => bytes === 2 * MIB));
 });
 
 test('an origin that was fast is asked for more at a time by the next body', async () => {
-  const { origin, page } = await scene({ bytes: 8 * MIB, more: ['/static/b.bin'], script: network, page: true });
+  const { origin, page, others } = await besidePeers(8 * MIB, { more: ['/static/b.bin'] });
+  await page.tell({ type: 'present', add: [others[0].root.slice(0, 8)], remove: [] });
   const second = async (path) => {
     await (await page.fetch(path)).bytes();
     return windowsOf(origin, path)[1].bytes;
@@ -60,20 +133,9 @@ test('an origin that was fast is asked for more at a time by the next body', asy
 });
 
 test('windows go past the HTTP cache', async () => {
-  const { origin, page } = await scene({ bytes: 3 * MIB, script: network, page: true });
+  const { origin, page } = await besidePeers(3 * MIB);
   await (await page.fetch(url)).bytes();
   assert.deepEqual(new Set(origin.requests(url).map(({ cache }) => cache)), new Set(['no-store']));
-});
-
-test('the second window waits for the first piece, and never are three on their way', async () => {
-  const { origin, page, clock, file } = await scene({ bytes: 8 * MIB, script: network, page: true });
-  const open = countOpen(origin);
-  origin.latency = 100;
-  const response = await page.fetch(url);
-  assert.ok(clock.now >= 100);
-  assert.ok(origin.requests(url).filter(({ at }) => at < clock.now).length <= 1, 'one until the first byte is there');
-  assert.deepEqual(await response.bytes(), file.body);
-  assert.ok(open.most <= 2, `${open.most} at once`);
 });
 
 test('a reader that stops is gathered for four megabytes, and goes on where it was', async () => {

@@ -1,0 +1,88 @@
+// What is on its way from the origin to the open bodies: each answer is read once, and shared by
+// all bodies of its resource that want its pieces, whatever ranges they were asked for.
+//
+//   asked    |  let go of   |  kept by the host  |  yet to come                      |
+//                           ^ kept               ^ next                              ^ end
+//
+// A body that joins is given the pieces from `kept` on that it wants. An answer goes as far as the
+// fastest of its readers asks, so a reader that stops holds nobody up: it leaves when the others
+// get further ahead of it than it may gather, and finds those pieces in the store.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "base/pieces.hpp"
+#include "base/time.hpp"
+
+namespace peer_cdn {
+
+using StreamId = std::uint32_t;  // counts up from 1, over all resources
+
+struct Resource;
+
+// One request to the origin, from the question to its last reader.
+struct Stream {
+  StreamId id = 0;
+  const Resource* of = nullptr;
+  PieceRange asked;
+  bool whole = false;   // asked without a Range header
+  bool reload = false;  // past the browser's HTTP cache
+  Duration wait{};      // before it is asked
+  PieceIndex end = 0;   // of what the answer holds, once there is one
+  PieceIndex kept = 0;
+  PieceIndex next = 0;       // behind the last piece that was verified
+  std::uint32_t writer = 0;  // the reader that stores its pieces; 0 if that one left
+  std::uint32_t readers = 0;
+  bool over = false;  // it brings nothing more that can be used
+};
+
+class Streams {
+ public:
+  Stream& open(const Resource* of, PieceRange asked, bool whole, bool reload, Duration wait) {
+    streams_.push_back(
+        {++ids_, of, asked, whole, reload, wait, asked.end, asked.begin, asked.begin});
+    return streams_.back();
+  }
+  // One that has this piece, or will have it at most `ahead` pieces from now.
+  Stream* find(const Resource* of, PieceIndex piece, bool reload, std::uint32_t ahead) {
+    for (Stream& each : streams_) {
+      if (each.of != of || each.over || (reload && !each.reload)) continue;
+      if (piece >= each.kept && piece < each.end && piece <= each.next + ahead) return &each;
+    }
+    return nullptr;
+  }
+  // Where the first of those begins that bring at least `few` pieces behind `piece`; `end` if none.
+  PieceIndex next_begin(const Resource* of, PieceIndex piece, bool reload, std::uint32_t few,
+                        PieceIndex end) const {
+    for (const Stream& each : streams_) {
+      if (each.of != of || each.over || (reload && !each.reload)) continue;
+      if (each.kept + few > each.end) continue;
+      if (each.kept > piece) end = std::min(end, each.kept);
+    }
+    return end;
+  }
+  // Requires an open one: it is, as long as it has a reader.
+  Stream& at(StreamId id) {
+    return *std::find_if(streams_.begin(), streams_.end(),
+                         [id](const Stream& each) { return each.id == id; });
+  }
+  // Returns the reader's number, for leave().
+  std::uint32_t join(Stream& stream) {
+    ++stream.readers;
+    return ++ids_;
+  }
+  void leave(StreamId id, std::uint32_t reader) {
+    Stream& stream = at(id);
+    if (stream.writer == reader) stream.writer = 0;
+    if (--stream.readers > 0) return;
+    streams_.erase(streams_.begin() + (&stream - streams_.data()));
+  }
+
+ private:
+  std::vector<Stream> streams_;
+  std::uint32_t ids_ = 0;
+};
+
+}  // namespace peer_cdn
