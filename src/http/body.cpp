@@ -601,7 +601,8 @@ void Body::note_written(const Job& job) {
 
 // The beginning of a large file is stored early: then the page announces it.
 bool Body::is_first_run(const Job& job) const {
-  return geometry_.bytes() > limits::small_bytes && job.stored == pieces_.begin && job.next == first_window_end(pieces_.begin);
+  return geometry_.bytes() > limits::small_bytes && job.stored == pieces_.begin &&
+         job.next == first_window_end(pieces_.begin);
 }
 
 void Body::store_up_to(Job& job, PieceIndex end) {
