@@ -24,10 +24,10 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
  *   answerHeaders: string[], codes: string[], functions: [string, string, string, string][],
- *   outputs: [string, string, number, string][]}} border
+ *   commands: [string, number, string][]}} border
  * @returns {{module: string, types: string}}
  */
-export function borderModule({ enums, limits, names, answerHeaders, codes, functions, outputs }) {
+export function borderModule({ enums, limits, names, answerHeaders, codes, functions, commands }) {
   const constants = [
     ...Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value]),
     ...Object.entries(limits),
@@ -35,20 +35,17 @@ export function borderModule({ enums, limits, names, answerHeaders, codes, funct
     ...functions.map(([, name, , exported]) => [name.toUpperCase(), exported]),
   ];
   const keys = new Set(functions.map(([, name]) => name.toUpperCase()));
-  const owners = [...new Set(outputs.map(([owner]) => owner))];
-  const of = (owner) => outputs.filter(([each]) => each === owner).sort((a, b) => a[2] - b[2]);
+  const ordered = [...commands].sort((a, b) => a[1] - b[1]);
+  const fieldsOf = (fields) => fields.split(',').filter(Boolean);
   const note = '// Made by scripts/border.mjs of src/bind/border.def.\n';
   const module =
     note +
     lines([
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
       `export const answerHeaders = ${JSON.stringify(answerHeaders)};`,
-      ...owners.map(
-        (owner) =>
-          `export const ${camel(owner)}Outputs = (perform) => [${of(owner)
-            .map(([, type]) => `perform.${camel(type)}`)
-            .join(', ')}];`,
-      ),
+      `export const commandSizes = [${ordered.map(([, , fields]) => fieldsOf(fields).length)}];`,
+      `export const commandTexts = [${ordered.flatMap(([, kind, fields]) => (fields.includes('text ') ? [kind] : []))}];`,
+      `export const performers = (perform) => [${ordered.map(([type]) => `perform.${camel(type)}`).join(', ')}];`,
     ]);
   const types =
     note +
@@ -62,21 +59,21 @@ export function borderModule({ enums, limits, names, answerHeaders, codes, funct
       'export declare const answerHeaders: readonly string[];',
       "/** Every code of README.md's table. */",
       `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
-      ...owners.flatMap((owner) => [
-        `/** What a host does of what a ${owner} decides. */`,
-        `export interface ${owner}Performer {`,
-        ...of(owner).map(
-          ([, type, , fields]) =>
-            `  ${camel(type)}(${fields
-              .split(',')
-              .filter(Boolean)
-              .map((field) => `${field}: number`)
-              .join(', ')}): void;`,
-        ),
-        '}',
-        `/** By the number of the output. */`,
-        `export declare const ${camel(owner)}Outputs: (perform: ${owner}Performer) => ((...fields: number[]) => void)[];`,
-      ]),
+      '/** What the host does of what the core decides (src/http/command.hpp). */',
+      'export interface Performer {',
+      ...ordered.map(
+        ([type, , fields]) =>
+          `  ${camel(type)}(${fieldsOf(fields)
+            .map((field) => (field.startsWith('text ') ? `${field.slice(5)}: string` : `${field}: number`))
+            .join(', ')}): void;`,
+      ),
+      '}',
+      '/** How many fields a command has, by its number. */',
+      'export declare const commandSizes: readonly number[];',
+      '/** The numbers of those whose last field is a text. */',
+      'export declare const commandTexts: readonly number[];',
+      '/** By the number of the command. */',
+      'export declare const performers: (perform: Performer) => ((...fields: any[]) => void)[];',
       "/** The exports of the worker's module, as sw/core.js calls them: a text crosses by itself. */",
       'export interface WorkerCore {',
       ...functions.map(

@@ -1,619 +1,217 @@
-// Performs what a Body of the core decides: reads the store, asks pages and the origin, fills the stream.
+// Bodies: performs what the core decides of each, by its number. Reads the store, asks pages, fills the response's stream.
 import {
-  answerHeaders,
-  BODY_ALIVE,
-  BODY_CANCEL,
-  BODY_COMPANY,
-  BODY_COUNTS,
-  BODY_DIGEST,
-  BODY_DIGESTS,
-  BODY_END,
-  BODY_HANDLE_TIMEOUT,
-  BODY_HEAD,
-  BODY_HEDGE,
-  BODY_HELD,
-  BODY_PIECE,
-  BODY_POLL,
-  BODY_PULL,
-  BODY_START,
-  BODY_TIMEOUT,
-  BODY_TYPE,
-  BODY_WASTED,
-  bodyOutputs,
-  calmStep,
-  calmWait,
-  CLOSE_BODY,
-  ERROR_CODE,
-  HEAD,
-  progressWait,
-  SAMPLE_BODY,
-  SAMPLE_FIRST,
-  SOURCE_PEERS,
+  CANCEL,
+  DIGEST,
+  JOB_END,
+  PAGE_ALIVE,
+  PAGE_PENDING,
+  PAGE_PIECE,
+  PAGE_REPLY,
+  PULL,
+  RUN_READ,
   streamBytes,
-  TERMS,
-  unattendedBytes,
 } from '../build/border.js';
-import { alarm, call, callText, drain, fields, note, onFailure, soon } from './engine.js';
-import { streamOf } from './origin.js';
-import { addRun } from './store.js';
+import { onFailure, soon, tell } from './engine.js';
+import { exchangeOf } from './exchange.js';
+import { listOf } from './lists.js';
+import { askPage } from './pages.js';
+import { Stream, streamOf } from './streams.js';
 
-/** @typedef {import('./store.js').Store} Store */
-/** @typedef {import('../build/border.js').WorkerCore} WorkerCore */
+/** @typedef {import('./exchange.js').Exchange} Exchange */
+
 /**
- * The calls about a body that end with the time.
- * @typedef {Exclude<keyof WorkerCore & `export body_${string}`, typeof import('../build/border.js').BODY_POLL>} BodyCall
- */
-/**
- * Of these calls what stands between the body and the time.
- * @template {BodyCall} Name
- * @typedef {Parameters<WorkerCore[Name]> extends [any, ...infer Rest, any] ? Rest : never} BodyArguments
- */
-/**
- * @typedef {object} Source
+ * An errand of the core: a run that is read, a page that is asked.
+ * @typedef {object} Job
  * @property {() => void} close
  * @property {(bytes: number) => void} [grant]
- * @property {(skip: number, until: number, keep: number) => void} [accept]
- * @property {(piece: number) => ArrayBuffer | undefined} [buffer]
- * @property {() => Response} [pass]
+ * @property {ArrayBuffer} [whole] what the page replied
  */
 
-/** @type {Set<Gathering>} */
-const open = new Set();
+/** Those whose exchange is not over, by the core's number. @type {Map<number, Body>} */
+const bodies = new Map();
 
-/** How many responses of ours are open. */
-export const openCount = () => open.size;
+export const bodyOf = (/** @type {number} */ id) => /** @type {Body} */ (bodies.get(id));
 
-/** @type {Promise<void> | undefined} */
-let calming;
+/** The buffer of the piece that the core is told of just now. @type {ArrayBuffer} */
+let arriving;
 
-/** Resolves when no response of ours waits for its first byte, or while one always does, after a while. */
-export const calm = () => (calming ??= untilCalm().finally(() => (calming = undefined)));
-
-async function untilCalm() {
-  for (const end = performance.now() + calmWait; performance.now() < end && [...open].some(({ begun }) => !begun); ) {
-    await new Promise((resolve) => setTimeout(resolve, calmStep));
-  }
-}
-
-/**
- * A run was stored, by a page or by another body: whoever wants the same pieces reads them there.
- * @param {string} root
- * @param {number} begin
- * @param {number} end
- */
-export function handleStored(root, begin, end) {
-  for (const each of open) {
-    if (each.asked.root === root) each.handleStored(begin, end);
-  }
-}
-
-/**
- * A page says that others have it, or want it too: whoever reads it shares the work with them.
- * @param {string} root
- */
-export function handleCompany(root) {
-  for (const each of open) {
-    if (each.asked.root === root) each.handleCompany();
-  }
-}
-
-/**
- * What is asked, by the core's reckoning.
- * @typedef {object} Asked
- * @property {number} exchange
- * @property {string} url
- * @property {string} path with its query
- * @property {string} root
- * @property {string} contentType
- * @property {string | null} range the Range header
- * @property {number} bytes of the resource
- * @property {number} pieceBytes
- * @property {number} begin first piece
- * @property {number} end end piece
- * @property {number} length bytes of the response
- */
-
-/**
- * What a gathering uses of the worker.
- * @typedef {object} Surroundings
- * @property {Store | null} store
- * @property {import('./storage.js').StoreKeeper['put']} put
- * @property {(asked: Asked) => Promise<ArrayBuffer>} digests
- * @property {(asked: Asked, ask: Ask, page: PageReader) => Source | null} [askPage]
- * @property {(type: string, detail: object) => void} emit
- * @property {(code: string, url: string) => void} report
- * @property {(code: string, url: string) => void} lost the origin's answers cannot be used; once for each resource
- * @property {() => void} changed how many are open
- */
-
-/**
- * What a page is asked for.
- * @typedef {object} Ask
- * @property {number} begin first piece
- * @property {number} end end piece
- * @property {number} origin 0, or how many times slower than the origin peers may be before the page asks it too
- * @property {number} patience milliseconds for peers that have not begun, before it does
- */
-
-/**
- * What a page tells.
- * @typedef {object} PageReader
- * @property {(piece: number, buffer: ArrayBuffer, from: number, wasted: number) => void} piece verified by the page; from: 0 it
- *   had it, 1 peers, 2 the origin; bytes that came twice since the last one
- * @property {(whole: ArrayBuffer) => void} reply the whole resource, not verified
- * @property {(warm: boolean) => void} pending somebody has it; whether the page is connected to one
- * @property {() => void} alive it is there, and at it
- * @property {(code: string) => void} end
- */
-
-let ids = 0;
-const tag = Math.random().toString(36).slice(2, 8);
-
-export class Gathering {
-  /** @type {Asked} */
-  asked;
-  /** Resolves to the response once its first byte is there; to null if nobody gives one. @type {Promise<Response | null>} */
+export class Body {
+  id;
+  exchange;
+  /** @type {Map<number, Job>} */
+  jobs = new Map();
+  /** Pieces that were not passed on yet. @type {Map<number, ArrayBuffer>} */
+  pieces = new Map();
+  /** Bytes that streams brought for nobody. */
+  wasted = 0;
+  /** @type {Response | undefined} */
   response;
-  /** Resolves when the body is over, to true if every byte was passed on. @type {Promise<boolean>} */
-  finished;
-  hedged = false;
-  /** The response is the origin's own, untouched. */
-  passed = false;
-  /** Why there is no response, or no more of it. */
-  code = '';
-
-  #id;
-  #runs;
-  #around;
-  /** @type {Map<number, Source>} */
-  #jobs = new Map();
-  /** @type {Map<number, ArrayBuffer>} */
-  #buffers = new Map();
-  /** @type {Map<number, Map<number, ArrayBuffer>>} by job, what is to be stored */
-  #unstored = new Map();
-  /** @type {Map<number, [number, number]>} by job, the run that it read last */
-  #reads = new Map();
-  /** The path and what the origin called it when it answered. @type {string | undefined} */
-  #type;
-  #stream;
-  /** @type {ReadableStreamDefaultController<Uint8Array>} */
-  // @ts-ignore: set by the stream's start()
-  #controller;
-  /** @type {Promise<string> | undefined} */
-  #digests;
-  #resolve = (/** @type {Response | null} */ _) => {};
-  #finish = (/** @type {boolean} */ _) => {};
-  #timer = 0;
-  #began = performance.now();
-  #told = this.#began; // most are over before there is progress to tell
-  #transfer = `${tag}-${++ids}`;
-  begun = false;
-  #over = false;
-  #onPending;
+  /** @type {ReadableStreamDefaultController<Uint8Array> | undefined} */
+  controller;
 
   /**
-   * @param {number} id the core's Body
-   * @param {Asked} asked
-   * @param {[number, number][]} runs what the store has of it; what turns out gone is taken from it
-   * @param {Surroundings} around
-   * @param {(warm: boolean) => void} [onPending] a page knows somebody who has it
+   * @param {number} id the core's
+   * @param {Exchange} exchange
    */
-  constructor(id, asked, runs, around, onPending = () => {}) {
-    this.#id = id;
-    this.asked = asked;
-    this.#runs = runs;
-    this.#around = around;
-    this.#onPending = onPending;
-    this.response = new Promise((resolve) => (this.#resolve = resolve));
-    this.finished = new Promise((resolve) => (this.#finish = resolve));
-    this.#stream = new ReadableStream(
+  constructor(id, exchange) {
+    this.id = id;
+    this.exchange = exchange;
+    bodies.set(id, this);
+  }
+
+  /** Makes its response. */
+  open(/** @type {ResponseInit} */ head) {
+    const stream = new ReadableStream(
       {
-        start: (controller) => void (this.#controller = controller),
-        pull: (controller) => this.#in(BODY_PULL, controller.desiredSize ?? 0),
-        cancel: () => this.cancel(),
+        start: (controller) => void (this.controller = controller),
+        pull: ({ desiredSize }) => tell(PULL, this.id, desiredSize ?? 0),
+        cancel: () => tell(CANCEL, this.id),
       },
       { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength },
     );
-    open.add(this);
-    around.changed();
-    this.#in(BODY_START);
+    return (this.response = new Response(stream, head));
   }
 
-  /** The reader went away, or another plugin was faster. */
-  cancel() {
-    this.#in(BODY_CANCEL);
-    this.#end(false, 'cancelled');
+  /** Of what the page replied, these pieces. */
+  slices(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
+    const { whole } = /** @type {Job} */ (this.jobs.get(job));
+    return cut(/** @type {ArrayBuffer} */ (whole), 0, begin, end, this.exchange);
   }
 
-  /** Peers take long to begin: the origin gives the first bytes. */
-  hedge() {
-    this.hedged = true;
-    this.#in(BODY_HEDGE);
-  }
-
-  /** Others have it, or want it too. */
-  handleCompany() {
-    this.#in(BODY_COMPANY);
-  }
-
-  handleStored(/** @type {number} */ begin, /** @type {number} */ end) {
-    if (!this.#around.store) return;
-    addRun(this.#runs, begin, end);
-    call(BODY_HELD, this.#id, begin, end);
-  }
-
-  /**
-   * Calls in with the time, then performs what came out.
-   * @template {BodyCall} Name
-   * @param {Name} name
-   * @param {BodyArguments<Name>} args
-   */
-  #in(name, ...args) {
-    if (this.#over) return;
-    try {
-      const result = /** @type {Function} */ (call)(name, this.#id, ...args, performance.now());
-      // A buffer is kept before the outputs that pass it on are performed.
-      const [job, piece] = /** @type {number[]} */ (/** @type {unknown} */ (args));
-      if (result) this.#keep(job, piece);
-      this.#drain();
-    } catch (error) {
-      this.break(error);
+  /** Hands in pieces, digested beside each other, in order; until the job is closed. */
+  async digest(/** @type {number} */ id, /** @type {number} */ begin, /** @type {ArrayBuffer[]} */ pieces) {
+    const job = this.jobs.get(id);
+    const digests = pieces.map((piece) => crypto.subtle.digest('SHA-256', piece));
+    for (const [i, piece] of pieces.entries()) {
+      const digest = await digests[i];
+      if (this.jobs.get(id) !== job) return;
+      arriving = piece;
+      tell(DIGEST, digest, this.id, id, begin + i, piece.byteLength);
     }
   }
+}
 
-  /** @type {ArrayBuffer | undefined} */
-  #arriving;
-
-  #keep(/** @type {number} */ job, /** @type {number} */ piece) {
-    const buffer = /** @type {ArrayBuffer} */ (this.#arriving);
-    this.#buffers.set(piece, buffer);
-    this.#unstored.get(job)?.set(piece, buffer);
+// One copy of the bytes, cut as it is passed on: slices, because the whole would stay as long as any piece.
+/** @type {(buffer: ArrayBuffer, first: number, begin: number, end: number, of: Exchange) => ArrayBuffer[]} */
+function cut(buffer, first, begin, end, { bytes, pieceBytes }) {
+  const from = first * pieceBytes;
+  const pieces = [];
+  for (let at = begin * pieceBytes; at < Math.min(bytes, end * pieceBytes); at += pieceBytes) {
+    pieces.push(buffer.slice(at - from, Math.min(bytes, at + pieceBytes) - from));
   }
+  return pieces;
+}
 
-  #drain() {
-    drain(BODY_POLL, this.#id, this.#performers);
-    if (this.#over) return;
-    this.#timer = alarm(this.#timer, call(BODY_TIMEOUT, this.#id), () => this.#in(BODY_HANDLE_TIMEOUT));
-  }
+/** Nothing more will be said of its bodies. */
+export function letGo(/** @type {Exchange} */ exchange) {
+  for (const [id, body] of bodies) if (body.exchange === exchange) bodies.delete(id);
+}
 
-  #performers = bodyOutputs({
-    read: (job, begin, end) => void this.#read(job, begin, end),
-    openPeers: (job, begin, end) => this.#openPeers(job, begin, end),
-    grant: (job, bytes) => this.#jobs.get(job)?.grant?.(bytes),
-    fetch: (...fetch) => this.#fetch(...fetch),
-    accept: (job, ...accept) => this.#jobs.get(job)?.accept?.(...accept),
-    store: (job, begin, end) => void this.#store(job, begin, end),
-    close: (job) => this.#close(job),
-    enqueue: (piece, begin, end) => this.#enqueue(piece, begin, end),
-    done: () => this.#done(),
-    fail: (error) => this.#fail(callText(ERROR_CODE, error)),
-    drop: (job) => this.#drop(job),
-    pass: (job) => this.#pass(job),
-  });
+/** @param {() => import('./store.js').Store | null} currentStore */
+export const bodyPerformer = (currentStore) => ({
+  gather: (/** @type {number} */ exchange, /** @type {number} */ id) => void new Body(id, exchangeOf(exchange)),
 
-  async #read(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
-    const { store } = this.#around;
-    const { root, bytes, pieceBytes } = this.asked;
-    let closed = false;
-    this.#jobs.set(job, { close: () => (closed = true) });
+  take: (/** @type {number} */ body, /** @type {number} */ piece, /** @type {number} */ stream) =>
+    void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
+
+  enqueue: (/** @type {number[]} */ ...[id, piece, begin, end]) => {
+    const { pieces, controller } = bodyOf(id);
+    const buffer = /** @type {ArrayBuffer} */ (pieces.get(piece));
+    pieces.delete(piece);
+    controller?.enqueue(new Uint8Array(buffer, begin, end - begin));
+  },
+
+  finish: (/** @type {number} */ id) => bodyOf(id).controller?.close(),
+
+  break: (/** @type {number} */ id, /** @type {string} */ code) =>
+    bodyOf(id).controller?.error(new TypeError(`peer-cdn: ${code}`)),
+
+  async read(/** @type {number[]} */ ...[id, job, runBegin, runEnd, begin, end]) {
+    const body = bodyOf(id);
+    const { jobs, exchange } = body;
+    /** @type {Job} */
+    const reading = { close() {} };
+    jobs.set(job, reading);
+    const isClosed = () => jobs.get(job) !== reading;
     try {
-      const digests = this.#haveDigests(); // beside the first run
-      for (let piece = begin; piece < end && !closed; ) {
-        const run = this.#runs.filter(([from, to]) => from <= piece && piece < to).sort((a, b) => b[1] - a[1])[0];
-        const read = run && (await soon(store?.readRun(root, ...run), null));
-        if (run && !read) this.#forget(run);
-        if (!read || (await digests)) break;
-        const { buffer, type } = read;
-        // Of this path: the same bytes may have another type at another one.
-        const mine = `${this.asked.path} `;
-        if (!this.begun && type?.startsWith(mine)) this.#in(BODY_TYPE, type.slice(mine.length));
-        if (closed) return;
-        const from = run[0] * pieceBytes;
-        const pieces = [];
-        for (; piece < Math.min(end, run[1]); piece++) {
-          const at = piece * pieceBytes;
-          // One copy of the run, cut as it is passed on: slices, because a run's buffer would stay as long as any piece.
-          const part = buffer.slice(at - from, Math.min(bytes, at + pieceBytes) - from);
-          pieces.push({ piece, part, digest: crypto.subtle.digest('SHA-256', part) });
-        }
-        for (const each of pieces) {
-          const digest = await each.digest;
-          if (closed) return;
-          this.#reads.set(job, run);
-          this.#digested(job, each.piece, each.part, digest);
-        }
-      }
+      const read = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
+      if (isClosed()) return;
+      tell(RUN_READ, read?.type ?? '', id, job, read !== null);
+      if (!read || isClosed()) return;
+      const code = await listOf(exchange.root);
+      if (code && !isClosed()) tell(JOB_END, code, id, job);
+      if (!isClosed()) await body.digest(job, begin, cut(read.buffer, runBegin, begin, end, exchange));
     } catch {
       // What cannot be read is not held.
+      if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
     }
-    this.#in(BODY_END, job, 'storage-lost');
-  }
+  },
 
-  // Bytes that went bad in the store would do so again.
-  #drop(/** @type {number} */ job) {
-    const run = this.#reads.get(job);
-    if (!run) return;
-    this.#forget(run);
-    this.#around.store?.dropRun(this.asked.root, ...run).catch(() => {});
-  }
+  dropRun: (/** @type {number} */ body, /** @type {number} */ begin, /** @type {number} */ end) =>
+    void currentStore()
+      ?.dropRun(bodyOf(body).exchange.root, begin, end)
+      .catch(() => {}),
 
-  #forget(/** @type {[number, number]} */ run) {
-    this.#runs.splice(this.#runs.indexOf(run) >>> 0, 1); // another body may have been first
-  }
-
-  #piece(/** @type {number} */ job, /** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {number} */ from) {
-    this.#arriving = buffer;
-    this.#in(BODY_PIECE, job, piece, buffer.byteLength, from);
-  }
-
-  #waste(/** @type {number} */ bytes) {
-    if (bytes > 0) note(BODY_WASTED, this.#id, bytes);
-  }
-
-  #digested(
-    /** @type {number} */ job,
-    /** @type {number} */ piece,
-    /** @type {ArrayBuffer} */ buffer,
-    /** @type {ArrayBuffer} */ digest,
-  ) {
-    this.#arriving = buffer;
-    this.#in(BODY_DIGEST, job, piece, buffer.byteLength, digest);
-  }
-
-  #openPeers(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
-    call(TERMS, this.asked.exchange);
-    const [origin, patience] = fields();
-    const clock = new PeersClock();
-    const source = this.#around.askPage?.(
-      this.asked,
-      { begin, end, origin, patience },
+  /** @param {string} digests where the site has lists */
+  askPage(/** @type {number[]} */ [id, job, page, begin, end, slower, patience], /** @type {string} */ digests) {
+    const body = bodyOf(id);
+    const { url, range, root, bytes, pieceBytes, contentType } = body.exchange;
+    const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, begin, end };
+    /** @type {Job} */
+    const asking = askPage(
+      page,
+      { ...asked, origin: slower, patience },
       {
         piece: (piece, buffer, from, wasted) => {
-          clock.piece(from === SOURCE_PEERS);
-          this.#waste(wasted);
-          this.#piece(job, piece, buffer, from);
+          arriving = buffer;
+          tell(PAGE_PIECE, id, job, piece, buffer.byteLength, from, wasted);
         },
-        reply: (whole) => void this.#reply(job, begin, end, whole),
-        pending: (warm) => {
-          clock.isWarm = warm;
-          this.#onPending(warm);
+        pending: (warm) => tell(PAGE_PENDING, id, job, warm),
+        alive: () => tell(PAGE_ALIVE, id, job),
+        reply: (whole) => {
+          asking.whole = whole;
+          tell(PAGE_REPLY, id, job, whole.byteLength);
         },
-        alive: () => void this.#in(BODY_ALIVE, job),
-        end: (code) => void this.#in(BODY_END, job, String(code)),
+        end: (code) => tell(JOB_END, code, id, job),
       },
     );
-    if (!source) return queueMicrotask(() => this.#in(BODY_END, job, 'no-page'));
-    this.#jobs.set(job, {
-      ...source,
-      close: () => {
-        clock.end();
-        source.close();
-      },
-    });
-  }
+    body.jobs.set(job, asking);
+  },
 
-  // The long form: the page gives the whole resource, and the worker verifies what it takes of it.
-  async #reply(
-    /** @type {number} */ job,
-    /** @type {number} */ begin,
-    /** @type {number} */ end,
-    /** @type {ArrayBuffer} */ whole,
-  ) {
-    const { bytes, pieceBytes } = this.asked;
-    this.#unstored.set(job, new Map());
-    try {
-      if (whole.byteLength !== bytes) throw new Error('wrong-length');
-      const code = await this.#haveDigests();
-      if (code) throw new Error(code);
-      for (let piece = begin; piece < end && !this.#over; piece++) {
-        const buffer = whole.slice(piece * pieceBytes, Math.min(bytes, (piece + 1) * pieceBytes));
-        this.#digested(job, piece, buffer, await crypto.subtle.digest('SHA-256', buffer));
-      }
-      this.#in(BODY_END, job, '');
-    } catch (error) {
-      this.#in(BODY_END, job, /** @type {Error} */ (error).message);
-    }
-  }
+  grant: (/** @type {number} */ id, /** @type {number} */ job, /** @type {number} */ bytes) =>
+    bodyOf(id).jobs.get(job)?.grant?.(bytes),
 
-  // Hands the digest list to the core, once. Resolves to why not, '' if it is there.
-  #haveDigests() {
-    const { bytes, pieceBytes } = this.asked;
-    if (bytes <= pieceBytes) return Promise.resolve('');
-    this.#digests ??= this.#around
-      .digests(this.asked)
-      .then(
-        (list) => (this.#over || call(BODY_DIGESTS, this.#id, list) ? '' : 'digests-mismatch'),
-        (error) => {
-          this.#digests = undefined; // another window tries again
-          return error.message === 'digests-mismatch' ? error.message : 'origin-unreachable';
-        },
-      )
-      .catch((error) => (this.break(error), 'engine-failed'));
-    return this.#digests;
-  }
+  async check(/** @type {number[]} */ ...[id, job, begin, end]) {
+    const body = bodyOf(id);
+    const asking = body.jobs.get(job);
+    const code = (await listOf(body.exchange.root)) ?? '';
+    if (!code && body.jobs.get(job) === asking) await body.digest(job, begin, body.slices(job, begin, end));
+    if (body.jobs.get(job) === asking) tell(JOB_END, code, id, job);
+  },
 
-  #fetch(/** @type {number[]} */ ...[job, first, id, begin, end, whole, reload, wait]) {
-    const { url, bytes, pieceBytes } = this.asked;
-    const stream = streamOf(id, { url, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
-    // Beside the stream, but after it: a connection that is open is the stream's.
-    let told = Promise.resolve().then(() => this.#haveDigests());
-    const reader = {
-      begin: first,
-      head: (/** @type {Response} */ response) => {
-        const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');
-        this.#type = `${this.asked.path} ${response.headers.get('content-type') ?? ''}`;
-        this.#in(BODY_HEAD, job, response.status, [response.type, ...texts].join('\n'));
-      },
-      piece: (/** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer, /** @type {ArrayBuffer} */ digest) => {
-        told = told.then((code) => {
-          if (this.#jobs.get(job) === source) {
-            if (code) this.#in(BODY_END, job, code);
-            else this.#digested(job, piece, buffer, digest);
-          } else if (!stream.isRead) {
-            this.#waste(buffer.byteLength);
-          }
-          return code;
-        });
-      },
-      end: (/** @type {string} */ code) => void told.then(() => this.#in(BODY_END, job, code)),
-    };
-    /** @type {Source} */
-    const source = {
-      close: () => this.#waste(stream.leave(reader)),
-      accept: (skip, until, keep) => stream.accept(reader, skip, until, keep),
-      buffer: (piece) => stream.buffer(piece),
-      pass: () => stream.pass(reader),
-    };
-    this.#jobs.set(job, source);
-    stream.join(reader);
-  }
+  close: (/** @type {number} */ id, /** @type {number} */ job) => {
+    const { jobs } = bodyOf(id);
+    const errand = jobs.get(job);
+    jobs.delete(job);
+    errand?.close();
+  },
 
-  async #store(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
-    const kept = this.#unstored.get(job);
-    const source = this.#jobs.get(job);
-    const buffers = [];
-    for (let piece = begin; piece < end; piece++) {
-      buffers.push(/** @type {ArrayBuffer} */ (kept?.get(piece) ?? source?.buffer?.(piece)));
-      kept?.delete(piece);
-    }
-    const { store, put, emit, report } = this.#around;
-    const { root, url } = this.asked;
-    if (!store) return;
-    try {
-      const written = put(store, root, begin, end, buffers, this.#type);
-      written.catch(() => {}); // told below, if the core is there to be told before
-      // Other responses read it from memory until it is written; if that fails, they fetch it.
-      handleStored(root, begin, end);
-      await written;
-      emit('stored', { root, begin, end });
-    } catch (error) {
-      // The stream goes on without it. Not tried again by this body.
-      const { message } = /** @type {Error} */ (error);
-      if (message) report(message, url);
-      this.#around = { ...this.#around, store: null };
-    }
-  }
+  openStream: (/** @type {number[]} */ ...[body, id, begin, end, whole, reload, wait]) => {
+    const { url, path, root, bytes, pieceBytes } = bodyOf(body).exchange;
+    new Stream(id, { url, path, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
+  },
 
-  #close(/** @type {number} */ job) {
-    const source = this.#jobs.get(job);
-    this.#jobs.delete(job);
-    this.#unstored.delete(job);
-    this.#reads.delete(job);
-    source?.close();
-  }
+  accept: (/** @type {number[]} */ ...[stream, skip, until, keep]) => streamOf(stream)?.accept(skip, until, keep),
 
-  #enqueue(/** @type {number} */ piece, /** @type {number} */ begin, /** @type {number} */ end) {
-    const buffer = /** @type {ArrayBuffer} */ (this.#buffers.get(piece));
-    this.#buffers.delete(piece);
-    this.#controller.enqueue(new Uint8Array(buffer, begin, end - begin));
-    if (!this.begun) this.#resolve(new Response(this.#stream, this.#head()));
-    this.begun = true;
-    const now = performance.now();
-    if (now - this.#told < progressWait) return;
-    this.#told = now;
-    this.#tell(false);
-  }
+  closeStream: (/** @type {number} */ body, /** @type {number} */ stream) =>
+    void (bodyOf(body).wasted += streamOf(stream)?.close() ?? 0),
+});
 
-  /** @returns {ResponseInit} */
-  #head() {
-    const [, , ...pairs] = callText(HEAD, this.asked.exchange).split('\n');
-    const [status] = fields();
-    /** @type {[string, string][]} */
-    const headers = [];
-    for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
-    return { status, headers };
-  }
-
-  #pass(/** @type {number} */ job) {
-    const source = this.#jobs.get(job);
-    this.#jobs.delete(job);
-    const response = source?.pass?.();
-    this.passed = true;
-    this.#resolve(response ?? null);
-    this.#end(false, '');
-  }
-
-  #done() {
-    this.#controller.close();
-    this.#end(true, '');
-  }
-
-  #fail(/** @type {string} */ code) {
-    this.#controller.error(new TypeError(`peer-cdn: ${code}`));
-    this.#end(false, code);
-  }
-
-  /** The core is gone: an error, never a truncation. */
-  break(/** @type {unknown} */ error) {
-    if (this.#over) return;
-    for (const job of [...this.#jobs.keys()]) this.#close(job);
-    this.#around.report('engine-failed', this.asked.url);
-    this.#controller.error(error);
-    this.#end(false, 'engine-failed');
-  }
-
-  #tell(/** @type {boolean} */ done) {
-    call(BODY_COUNTS, this.#id);
-    const [fromCache, fromPeers, fromOrigin, wasted] = fields();
-    if (fromCache + fromPeers + fromOrigin === 0) return;
-    const { url, root, length } = this.asked;
-    const now = performance.now();
-    if (done && fromPeers === length && length <= unattendedBytes) note(SAMPLE_BODY, true, length, this.#began, now);
-    const detail = {
-      id: this.#transfer,
-      url,
-      root,
-      bytes: length,
-      fromCache,
-      fromPeers,
-      fromOrigin,
-      wasted,
-      ms: now - this.#began,
-      done,
-      code: this.code,
-    };
-    void calm().then(() => this.#around.emit('transfer', detail));
-  }
-
-  #end(/** @type {boolean} */ complete, /** @type {string} */ code) {
-    if (this.#over) return;
-    this.#over = true;
-    this.code = code;
-    if (this.#timer) clearTimeout(this.#timer);
-    try {
-      this.#tell(true);
-      const error = call(CLOSE_BODY, this.#id);
-      if (error) this.#around.lost(callText(ERROR_CODE, error), this.asked.url);
-    } catch {
-      // The core is gone, and its counts with it.
-    }
-    open.delete(this);
-    this.#resolve(null);
-    this.#finish(complete);
-    this.#around.changed();
-  }
-}
-
-/** Tells the core how long a page that was connected needed for its first piece. */
-class PeersClock {
-  isWarm = false;
-  #began = performance.now();
-
-  piece(/** @type {boolean} */ isPeers) {
-    if (isPeers) this.#note(false);
-    this.isWarm = false;
-  }
-
-  end() {
-    this.#note(true);
-  }
-
-  #note(/** @type {boolean} */ inVain) {
-    const now = performance.now();
-    if (this.isWarm) note(SAMPLE_FIRST, true, now - this.#began, inVain, now);
-  }
-}
-
+// The core is gone: an error, never a truncation.
 onFailure((error) => {
-  for (const each of [...open]) each.break(error);
+  for (const { jobs, controller } of bodies.values()) {
+    for (const job of jobs.values()) job.close();
+    controller?.error(error);
+  }
+  bodies.clear();
 });

@@ -1,5 +1,5 @@
-// Loads the wasm core, and passes texts over its border (src/bind/worker.cpp). Knows nothing else of it.
-import { FIELDS_OUT, TEXT_IN, TEXT_OUT } from '../build/border.js';
+// Loads the wasm core, and passes numbers and texts over its border (src/bind/worker.cpp). Knows nothing else of it.
+import { commandSizes, commandTexts, MAILBOX, TEXT_IN } from '../build/border.js';
 
 /** @typedef {number | boolean | string | ArrayBuffer} Argument */
 
@@ -19,7 +19,7 @@ export function startCore(wasm, test) {
     env: {
       host_test: (/** @type {number} */ pattern, /** @type {number} */ at, /** @type {number} */ length) =>
         test(pattern, read(at, length)),
-      // Views of the memory are made anew by each call.
+      // Views of the memory are made anew each time.
       emscripten_notify_memory_growth() {},
     },
     // abort() ends here; a trap follows.
@@ -28,27 +28,58 @@ export function startCore(wasm, test) {
   /** @type {any} */
   const core = exports;
   core._initialize();
-  const call = (/** @type {string} */ name, /** @type {Argument[]} */ args) => {
-    const numbers = args.filter((each) => {
-      if (typeof each !== 'string' && !(each instanceof ArrayBuffer)) return true;
-      const bytes = typeof each === 'string' ? encoder.encode(each) : new Uint8Array(each);
-      const at = core[TEXT_IN](bytes.length);
-      new Uint8Array(core.memory.buffer).set(bytes, at);
-      return false;
-    });
-    return /** @type {number} */ (core[name](...numbers));
+  const box = core[MAILBOX]();
+  const view = () => new DataView(core.memory.buffer, box);
+  const number = (/** @type {number} */ place) => view().getUint32(place, true);
+  const putText = (/** @type {string | ArrayBuffer} */ text) => {
+    const bytes = typeof text === 'string' ? encoder.encode(text) : new Uint8Array(text);
+    const at = bytes.length > number(TEXT_ROOM) ? core[TEXT_IN](bytes.length) : number(TEXT);
+    new Uint8Array(core.memory.buffer).set(bytes, at);
+    return bytes.length;
   };
+  const call = (/** @type {string} */ name, /** @type {Argument[]} */ args) =>
+    /** @type {number} */ (
+      core[name](...args.map((each) => (typeof each === 'string' || each instanceof ArrayBuffer ? putText(each) : each)))
+    );
   return {
-    /** Calls a function of the core: numbers in order, and at most one text, wherever it stands. @type {typeof call} */
+    /** Calls a function of the core, with at most one text. @type {typeof call} */
     call,
     /** The same, of one that gives a text. */
     callText(/** @type {string} */ name, /** @type {Argument[]} */ args) {
       const length = call(name, args);
-      return read(core[TEXT_OUT](), length);
+      return read(number(TEXT), length);
     },
-    /** What the last call left beside its result: to be read before the next one. */
-    fields: () => new Float64Array(core.memory.buffer, core[FIELDS_OUT](), 10),
+    /** Takes the commands out of the mailbox: each is its number and its fields. @returns {[number, ...any][]} */
+    takeCommands() {
+      const words = [...new Float64Array(core.memory.buffer, number(COMMANDS), number(COMMANDS_COUNT))];
+      view().setUint32(COMMANDS_COUNT, 0, true);
+      let text = number(TEXTS);
+      const commands = [];
+      for (let at = 0; at < words.length; ) {
+        /** @type {[number, ...any]} */
+        const command = /** @type {any} */ (words.slice(at, (at += 1 + commandSizes[words[at]])));
+        if (commandTexts.includes(command[0])) {
+          const length = command.pop();
+          command.push(read(text, length));
+          text += length;
+        }
+        commands.push(command);
+      }
+      return commands;
+    },
+    /** When the core is to be told of the time, or a negative number. */
+    timeout: () => view().getFloat64(0, true),
+    /** Responses without a first byte. */
+    waiting: () => number(WAITING),
     /** Bytes of memory, which never shrinks. */
     size: () => core.memory.buffer.byteLength,
   };
 }
+
+// The places of the mailbox.
+const COMMANDS = 8;
+const COMMANDS_COUNT = 12;
+const TEXTS = 16;
+const TEXT = 20;
+const TEXT_ROOM = 24;
+const WAITING = 28;

@@ -1,5 +1,5 @@
-// The one place that starts the wasm core, and the one that calls into it.
-import { manifestWait, SAMPLE_FIRST } from '../build/border.js';
+// The one place that starts the wasm core, calls into it, and performs what it decides.
+import { manifestWait, ORIGIN_ANSWERED, performers, TIMEOUT } from '../build/border.js';
 import wasm from '../build/worker.wasm.js';
 import { startCore } from './core.js';
 
@@ -50,9 +50,14 @@ function guard(use) {
 }
 
 /** @typedef {import('../build/border.js').WorkerCore} WorkerCore */
+/**
+ * The parameters of an event but the last one, which is the time.
+ * @template {keyof WorkerCore} Name
+ * @typedef {Parameters<WorkerCore[Name]> extends [...infer Rest, any] ? Rest : never} EventArguments
+ */
 
 /**
- * Calls into the core, as src/bind/border.def lists it. Throws when it is off.
+ * Calls into the core, as src/bind/border.def lists it. Throws when it is off. What it decided waits for drain().
  * @template {keyof WorkerCore} Name
  * @param {Name} name
  * @param {Parameters<WorkerCore[Name]>} args
@@ -67,51 +72,71 @@ export const call = (name, ...args) => guard((running) => running.call(name, arg
  */
 export const callText = (name, ...args) => guard((running) => running.callText(name, args));
 
-/** What the last call left beside its result: to be read before the next one. */
-export const fields = () => guard((running) => running.fields());
+/**
+ * Tells the core of an event, now, and performs what it decides. Nothing when it is off: whoever waits was told.
+ * @template {keyof WorkerCore} Name
+ * @param {Name} name
+ * @param {EventArguments<Name>} args
+ */
+export function tell(name, ...args) {
+  if (!core) return;
+  try {
+    /** @type {Function} */ (call)(name, ...args, performance.now());
+    drain();
+  } catch {
+    // It failed just now, and told so.
+  }
+}
 
-/** Tells the core something that it can do without. @type {typeof call} */
-export const note = (name, ...args) => (core ? call(name, ...args) : 0);
+/** @type {((...fields: any[]) => void)[]} */
+let perform = [];
+let isDraining = false;
+let timer = 0;
+let timeout = -1;
 
-/** A request to the origin, which tells the core how long it took to answer. @type {typeof fetch} */
+/**
+ * Who performs what the core decides.
+ * @param {import('../build/border.js').Performer} performer
+ */
+export const setPerformer = (performer) => void (perform = performers(performer));
+
+/**
+ * One call in, every command out. What calls in again (a stream pulls while it is filled) leaves its own commands to the
+ * loop that is running.
+ */
+export function drain() {
+  if (isDraining) return;
+  isDraining = true;
+  try {
+    for (let commands; (commands = guard((running) => running.takeCommands())).length > 0; ) {
+      for (const [kind, ...fields] of commands) if (core) perform[kind](...fields);
+    }
+  } finally {
+    isDraining = false;
+  }
+  const next = core?.timeout() ?? -1;
+  if (next === timeout) return;
+  timeout = next;
+  if (timer) clearTimeout(timer);
+  timer = next < 0 ? 0 : setTimeout(ring, next - performance.now());
+}
+
+function ring() {
+  timer = 0;
+  timeout = -1;
+  tell(TIMEOUT);
+}
+
+/** How many responses wait for their first byte. */
+export const waiting = () => core?.waiting() ?? 0;
+
+/** A request of our own to the origin, which tells the core how long it took to answer. @type {typeof fetch} */
 export async function ask(url, init) {
   const began = performance.now();
   const response = await fetch(url, init);
   const now = performance.now();
-  note(SAMPLE_FIRST, false, now - began, false, now);
+  if (core) call(ORIGIN_ANSWERED, now - began, now);
   return response;
-}
-
-/**
- * Sets a timer anew, or none if `at` is negative.
- * @param {number} timer the one before; 0 if there is none
- * @param {number} at
- * @param {() => void} ring
- */
-export function alarm(timer, at, ring) {
-  if (timer) clearTimeout(timer);
-  return at < 0 ? 0 : setTimeout(ring, at - performance.now());
-}
-
-/** @type {Set<string>} */
-const draining = new Set();
-
-/**
- * One call in, every output out: performs all that the core decided. An output that calls in again (a stream
- * pulls while it is filled) leaves its own outputs to the loop that is running.
- * @param {typeof import('../build/border.js').CHAIN_POLL | typeof import('../build/border.js').BODY_POLL} poll
- * @param {number} id
- * @param {((...fields: number[]) => void)[]} performers by the output's kind
- */
-export function drain(poll, id, performers) {
-  const key = poll + id;
-  if (draining.has(key)) return;
-  draining.add(key);
-  try {
-    for (let kind; (kind = call(poll, id)) >= 0; ) performers[kind](...fields());
-  } finally {
-    draining.delete(key);
-  }
 }
 
 /**

@@ -2,30 +2,32 @@
 import {
   ADD_ROUTE,
   BYPASS_HEADER,
-  digestsWait,
   ERROR_CODE,
   FLAG_AUTHORIZATION,
   FLAG_BYPASS,
   FLAG_CONDITION,
+  FLAG_NAVIGATION,
   FLAG_SAME_ORIGIN,
+  MANIFEST_FETCH,
   MANIFEST_PATH,
+  OPEN_EXCHANGE,
   PATTERNS,
-  protocolVersion,
-  ROUTE,
-  ROUTE_UNLISTED,
+  ROUTE_PLUGIN,
   SET_MANIFEST_PATH,
+  STORED,
   STRATEGY_FASTEST,
   STRATEGY_ORDERED,
 } from '../build/border.js';
-import { handleCompany, handleStored, openCount } from './body.js';
-import { ask, call, callText, isOn, onFailure, regexps, soon } from './engine.js';
-import { Exchange } from './exchange.js';
+import { bodyOf, bodyPerformer } from './body.js';
+import { call, callText, drain, isOn, onFailure, regexps, setPerformer, tell } from './engine.js';
+import { Exchange, exchangeOf, exchangePerformer } from './exchange.js';
+import { needList } from './lists.js';
 import { ManifestKeeper } from './manifest.js';
-import { passThrough } from './own.js';
-import { askPage, broadcast, choosePage, handleMessage, startPages } from './pages.js';
-import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, exchanges, kindOf, NetworkPlugin } from './plugins.js';
+import { broadcast, handleMessage, numberOf, startPages } from './pages.js';
+import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
-import { StoreKeeper } from './storage.js';
+import { calm, StoreKeeper } from './storage.js';
+import { streamOf } from './streams.js';
 
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 /** @typedef {'ordered' | 'fastest'} Strategy */
@@ -40,10 +42,8 @@ const flagged = [
   [FLAG_CONDITION, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
 ];
 
-const isListOf = async (/** @type {string} */ root, /** @type {ArrayBuffer} */ list) => {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', list));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('') === root;
-};
+/** Transfers of other workers have other ids. */
+const tag = Math.random().toString(36).slice(2, 8);
 
 /**
  * Routes of a site, and the plugins that answer for them. Events: 'error' ({ code, url }) and 'transfer', with
@@ -59,10 +59,7 @@ class PeerCDN extends EventTarget {
   /** @type {MiddlewareFactory[][]} by the core's number of the route */
   #routes = [];
   #storage = new StoreKeeper();
-  /** @type {Map<string, Promise<ArrayBuffer>>} being fetched */
-  #lists = new Map();
-  #isBusy = false;
-  #left = true; // what was open when a manifest came, perhaps to the worker before this one, may be unlisted and stored
+  #open = 0; // responses
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin
@@ -73,9 +70,14 @@ class PeerCDN extends EventTarget {
       manifest,
       () => this.#storage.open(),
       (code, url) => this.#report(code, url),
-      (lists) => this.#handleManifest(lists),
     );
-    onFailure((error) => queueMicrotask(() => this.#report('engine-failed', '', error)));
+    setPerformer(this.#performer());
+    onFailure((error) =>
+      queueMicrotask(() => {
+        this.#report('engine-failed', '', error);
+        broadcast('busy', { open: 0 });
+      }),
+    );
     try {
       call(SET_MANIFEST_PATH, new URL(manifest, location.href).pathname);
     } catch {
@@ -96,7 +98,11 @@ class PeerCDN extends EventTarget {
     }
     if (!isOn()) return this;
     const number = strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED;
-    const id = call(ADD_ROUTE, `${factories.map(kindOf).join('')}\n${path}`, number);
+    for (const factory of factories) {
+      const { kind, timeout, patience } = pluginOf(factory);
+      call(ROUTE_PLUGIN, kind, timeout, patience);
+    }
+    const id = call(ADD_ROUTE, path, number);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     this.#routes[id] = factories;
     regexps.length = 0;
@@ -107,19 +113,18 @@ class PeerCDN extends EventTarget {
   /** Listens. To be called while the worker's script first runs. */
   register() {
     startPages((root, begin, end) => {
-      handleStored(root, begin, end);
+      tell(STORED, root, begin, end);
       this.#manifest
-        .ready()
-        .then(() => this.#storage.handleStored(root, begin, end))
+        .load()
+        .then(() => this.#storage.handleStored(root))
         .catch(() => {});
     });
-    scope.addEventListener('activate', (event) =>
-      event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.revalidate()])),
-    );
+    scope.addEventListener('activate', (event) => {
+      tell(MANIFEST_FETCH);
+      event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.fetching]));
+    });
     scope.addEventListener('message', (event) => {
-      const { peerCdn, type, root } = event.data ?? {};
-      if (peerCdn === protocolVersion && type === 'company') handleCompany(String(root));
-      if (handleMessage(event)) broadcast('busy', { open: openCount(), cache: currentCache() });
+      if (handleMessage(event)) broadcast('busy', { open: this.#open, cache: currentCache() });
     });
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners.
@@ -131,110 +136,74 @@ class PeerCDN extends EventTarget {
     const { request } = event;
     const { url, headers } = request;
     if (!isOn()) return;
-    if (request.mode === 'navigate') event.waitUntil(this.#manifest.revalidate());
     let flags = url.startsWith(`${location.origin}/`) ? FLAG_SAME_ORIGIN : 0;
+    if (request.mode === 'navigate') flags |= FLAG_NAVIGATION;
     for (const [flag, names] of flagged) {
       if (names.some((name) => headers.has(name))) flags |= flag;
     }
     const { pathname, search } = new URL(url);
-    const words = [request.method, request.destination, request.cache, pathname + search].join('\n');
-    const route = () => call(ROUTE, words, flags);
+    const words = [request.method, request.destination, request.cache];
+    const text = [...words, headers.get('range') ?? '', headers.get('if-range') ?? '', pathname + search].join('\n');
     try {
-      const id = route();
-      if (id >= 0) event.respondWith(this.#answer(event, route));
-      else if (id === ROUTE_UNLISTED && this.#manifest.isOld) event.waitUntil(this.#manifest.ready());
+      const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
+      if (id) event.respondWith(new Exchange(id, event).response);
+      drain();
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.
     }
+    if (this.#manifest.fetching) event.waitUntil(this.#manifest.fetching);
   }
 
-  async #answer(/** @type {FetchEvent} */ event, /** @type {() => number} */ route) {
-    try {
-      // In a worker that has just started nobody knew yet what is listed.
-      await this.#manifest.load();
-      if (route() >= 0) await this.#manifest.ready();
-      const id = route();
-      if (id < 0) return passThrough(event.request);
-      const exchange = new Exchange(event, id, this.#routes[id], kindOf, this.#worker);
-      exchanges.set(event, exchange);
-      return await exchange.run();
-    } catch (error) {
-      if (isOn()) throw error;
-      return fetch(event.request);
-    }
+  /** @returns {import('../build/border.js').Performer} */
+  #performer() {
+    const storage = this.#storage;
+    const exchanges = exchangePerformer((code, url, error) => this.#report(code, url, error));
+    const bodies = bodyPerformer(() => storage.current);
+    return {
+      ...exchanges,
+      ...bodies,
+      ask: (id, route, plugin) => void exchanges.ask(id, plugin, this.#routes[route][plugin]),
+      put: (...put) => void exchanges.put(...put),
+      read: (...read) => void bodies.read(...read),
+      check: (...check) => void bodies.check(...check),
+      askPage: (...asked) => bodies.askPage(asked, this.#manifest.digests),
+      needList: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
+      lose: (id, code) => {
+        const { url } = exchangeOf(id);
+        this.#report(code, url);
+        void this.#manifest.lose(code, url);
+      },
+      store: (...store) => void this.#store(...store),
+      transfer: (...transfer) => this.#transfer(...transfer),
+      fetchManifest: () => this.#manifest.fetch(),
+      listStore: () => void storage.list(),
+      dropUnlisted: () => void storage.dropUnlisted().catch(() => {}),
+      busy: (open) => {
+        this.#open = open;
+        // Pages want to know whether, not how many: a gallery would wake all of them for each image.
+        broadcast('busy', { open });
+      },
+    };
   }
 
-  /** @type {import('./exchange.js').Worker} */
-  #worker = {
-    choosePage,
-    store: () => this.#storage.open(),
-    runs: (root) => this.#storage.runs(root),
-    report: (code, url, error) => this.#report(code, url, error),
-    around: (store, page) => ({
-      store,
-      put: (...run) => this.#storage.put(...run),
-      digests: ({ root }) => this.#digests(root, store),
-      askPage: (...asks) => page && askPage(page, this.#manifest.digests, ...asks),
-      emit: (type, detail) => this.#emit(type, detail),
-      report: (code, url) => this.#report(code, url),
-      lost: (code, url) => this.#lose(code, url),
-      changed: () => this.#tellBusy(),
-    }),
-  };
-
-  // The digest list of a resource of several pieces, checked against its root. Several bodies ask once.
-  #digests(/** @type {string} */ root, /** @type {import('./store.js').Store | null} */ store) {
-    let list = this.#lists.get(root);
-    if (!list) {
-      list = this.#fetchDigests(root, store).finally(() => this.#lists.delete(root));
-      this.#lists.set(root, list);
-    }
-    return list;
+  async #store(/** @type {number[]} */ ...[id, job, stream, begin, end, fits]) {
+    const body = bodyOf(id);
+    const { root, url } = body.exchange;
+    const buffers = stream ? streamOf(stream).buffers(begin, end) : body.slices(job, begin, end);
+    const type = stream ? streamOf(stream).type : undefined;
+    const { ok, isToBeTold } = await this.#storage.put(root, begin, end, buffers, { type, fits: fits > 0, body: id });
+    if (ok) this.#emit('stored', { root, begin, end });
+    // The stream goes on without it.
+    if (isToBeTold) this.#report('storage-full', url);
   }
 
-  async #fetchDigests(/** @type {string} */ root, /** @type {import('./store.js').Store | null} */ store) {
-    const stored =
-      this.#storage.mayHold(root) &&
-      (await soon(
-        store?.digests(root).catch(() => null),
-        null,
-      ));
-    if (stored && (await isListOf(root, stored))) return stored;
-    const response = await ask(this.#manifest.digests + root, {
-      headers: { [BYPASS_HEADER]: 'bypass' },
-      signal: AbortSignal.timeout(digestsWait),
-    });
-    if (!response.ok) throw new Error(response.status < 500 ? 'digests-mismatch' : 'origin-unreachable');
-    const list = await response.arrayBuffer();
-    if (!(await isListOf(root, list))) throw new Error('digests-mismatch');
-    void store?.putDigests(root, list).catch(() => {});
-    return list;
-  }
-
-  // A manifest that lists nothing (switched off, or lost in a deployment) stops all sharing, but what is held is kept:
-  // switching on again must not be a flash crowd at the origin.
-  #handleManifest(/** @type {boolean} */ lists) {
-    broadcast('manifest');
-    this.#left = lists;
-    if (lists) this.#storage.dropUnlisted().catch(() => {});
-  }
-
-  // Pages want to know whether, not how many: a gallery would wake all of them for each image.
-  #tellBusy() {
-    const open = openCount();
-    if (open > 0 === this.#isBusy) return;
-    this.#isBusy = open > 0;
-    broadcast('busy', { open });
-    if (open > 0 || !this.#left) return;
-    this.#left = false;
-    this.#storage.dropUnlisted().catch(() => {});
-  }
-
-  // The manifest is known to be old where the origin has other bytes.
-  #lose(/** @type {string} */ code, /** @type {string} */ url) {
-    this.#report(code, url);
-    void this.#manifest.lose(code, url);
-    if (/origin-changed|digests-mismatch/.test(code)) void this.#manifest.expire();
+  /** @type {import('../build/border.js').Performer['transfer']} */
+  #transfer(id, fromCache, fromPeers, fromOrigin, wasted, ms, done, code) {
+    const body = bodyOf(id);
+    const { url, root, length } = body.exchange;
+    const counts = { bytes: length, fromCache, fromPeers, fromOrigin, wasted: wasted + body.wasted };
+    const detail = { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code };
+    void calm().then(() => this.#emit('transfer', detail));
   }
 
   #emit(/** @type {string} */ type, /** @type {object} */ detail) {

@@ -7,11 +7,13 @@ import {
   MANIFEST_ADD,
   MANIFEST_BEGIN,
   MANIFEST_COMMIT,
-  manifestAge,
+  MANIFEST_FETCHED,
+  MANIFEST_LOADED,
   manifestWait,
 } from '../build/border.js';
-import { ask, call, isOn, soon } from './engine.js';
+import { ask, call, isOn, soon, tell } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
+import { broadcast } from './pages.js';
 import { FETCHED, LOST } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
@@ -24,7 +26,6 @@ export class ManifestKeeper {
   #url;
   #store;
   #report;
-  #onChange;
   /** @type {string | null} */
   #text = null;
   #fetched = 0;
@@ -32,59 +33,27 @@ export class ManifestKeeper {
   #lost = [];
   /** @type {Promise<void> | undefined} */
   #loading;
-  /** @type {Promise<boolean> | undefined} */
-  #fetching;
-  #failed = false;
-  #lists = false;
-  #tried = 0;
 
   /**
    * @param {string} url
    * @param {() => Promise<Store | null>} store
    * @param {(code: string, url: string) => void} report
-   * @param {(lists: boolean) => void} onChange a new one is in use, and stored; whether it lists anything
    */
-  constructor(url, store, report, onChange) {
+  constructor(url, store, report) {
     this.#url = url;
     this.#store = store;
     this.#report = report;
-    this.#onChange = onChange;
   }
 
-  /** Older than limits::manifest_age, or not there. */
-  get isOld() {
-    const age = Date.now() - this.#fetched;
-    // A clock that was set back makes it seem younger than new.
-    return !(age >= 0 && age < manifestAge);
-  }
+  /** What is being asked of the site; resolves in any case. @type {Promise<void> | undefined} */
+  fetching;
 
-  /** Resolves when the manifest in use is at most limits::manifest_age old, or when there is no newer one to have. */
-  async ready() {
-    await this.load();
-    if (!this.isOld) return;
-    // Whoever is offline has waited once; the next requests use what is stored at once.
-    const failed = this.#failed;
-    if (failed && Date.now() - this.#tried < manifestWait) return;
-    const fresh = this.revalidate();
-    if (failed) return;
-    await Promise.race([fresh, new Promise((resolve) => setTimeout(resolve, manifestWait, false))]);
-  }
-
-  /** The manifest is known to be old: the origin has other bytes. */
-  expire() {
-    this.#fetched = 0;
-    return this.revalidate();
-  }
-
-  /** Asks the site. Resolves to whether it answered; calls meanwhile join. */
-  revalidate() {
-    this.#fetching ??= this.#fetch()
-      .then(
-        (ok) => ((this.#failed = !ok), ok),
-        () => ((this.#failed = true), false),
-      )
-      .finally(() => (this.#fetching = undefined));
-    return this.#fetching;
+  /** Asks the site. */
+  fetch() {
+    this.fetching = this.#fetch()
+      .catch(() => ({ ok: false, changed: false }))
+      .then(({ ok, changed }) => tell(MANIFEST_FETCHED, ok, changed, Date.now()))
+      .finally(() => (this.fetching = undefined));
   }
 
   /** Resolves when the manifest that the last worker stored is in use, if there is one. */
@@ -95,10 +64,12 @@ export class ManifestKeeper {
         store?.manifest().catch(() => null),
         null,
       );
-      if (!stored || this.#text !== null || !this.#use(stored.text)) return;
-      this.#fetched = Number(stored.headers.get(FETCHED));
-      this.#lost = stored.headers.get(LOST)?.match(/\S+ \S+/g) ?? [];
-      for (const each of this.#lost) call(LOSE, each);
+      if (stored && this.#text === null && this.#use(stored.text)) {
+        this.#fetched = Number(stored.headers.get(FETCHED));
+        this.#lost = stored.headers.get(LOST)?.match(/\S+ \S+/g) ?? [];
+        for (const each of this.#lost) call(LOSE, each);
+      }
+      tell(MANIFEST_LOADED, this.#fetched);
     })();
     return this.#loading;
   }
@@ -123,7 +94,6 @@ export class ManifestKeeper {
   }
 
   async #fetch() {
-    this.#tried = Date.now();
     await this.load();
     const response = await ask(this.#url, {
       cache: 'no-cache',
@@ -132,14 +102,14 @@ export class ManifestKeeper {
     });
     // A site that took its manifest away shares nothing.
     const gone = response.status === 404 || response.status === 410;
-    if (!response.ok && !gone) return false;
+    if (!response.ok && !gone) return { ok: false, changed: false };
     const text = gone ? '{"version":1,"resources":{}}' : await response.text();
     const changed = text !== this.#text;
-    if (changed && !this.#use(text)) return false;
+    if (changed && !this.#use(text)) return { ok: false, changed: false };
     this.#fetched = Date.now();
     await this.#keep(text);
-    if (changed) this.#onChange(this.#lists);
-    return true;
+    if (changed) broadcast('manifest');
+    return { ok: true, changed };
   }
 
   // A bad entry costs only itself, and is named.
@@ -147,12 +117,10 @@ export class ManifestKeeper {
     try {
       const { digests, disabled, entries } = readManifest(text);
       call(MANIFEST_BEGIN);
-      let listed = 0;
-      const bad = listEntries(entries, (path, entry) => this.#add(path, entry) && ++listed > 0);
+      const bad = listEntries(entries, (path, entry) => this.#add(path, entry));
       call(MANIFEST_COMMIT, disabled);
       this.#text = text;
       this.#lost = [];
-      this.#lists = listed > 0;
       this.digests = digests;
       for (const path of bad) this.#report('malformed-manifest', path);
       return true;

@@ -1,25 +1,40 @@
-// The pages of this site: which ones said hello, what is told to all, and what one of them is asked for.
-import { ackWait, busyAckWait, CHANNEL, heardMemory, protocolVersion, replyBytes } from '../build/border.js';
+// The pages of this site: tells the core who said hello and what they said, and asks the page that the core chose.
+import {
+  CHANNEL,
+  COMPANY,
+  PAGE_BYE,
+  PAGE_GONE,
+  PAGE_HELLO,
+  PAGE_PRESENT,
+  PAGES_START,
+  protocolVersion,
+  replyBytes,
+} from '../build/border.js';
+import { call, isOn, tell } from './engine.js';
 import { scope } from './scope.js';
 
-/** @typedef {import('./body.js').Asked} Asked */
-/** @typedef {import('./body.js').PageReader} PageReader */
+/**
+ * What a page tells.
+ * @typedef {object} PageReader
+ * @property {(piece: number, buffer: ArrayBuffer, from: number, wasted: number) => void} piece verified by the page; from: 0 it
+ *   had it, 1 peers, 2 the origin; bytes that came twice since the last one
+ * @property {(whole: ArrayBuffer) => void} reply the whole resource, not verified
+ * @property {(warm: boolean) => void} pending somebody has it; whether the page is connected to one
+ * @property {() => void} alive it is there, and at it
+ * @property {(code: string) => void} end
+ */
 
 /** @type {BroadcastChannel | undefined} */
 let channel;
-let asked = 0;
 
-/**
- * The pages that said hello, by id, and the marks of what anybody has, once they told.
- * @type {Map<string, { client: Client, marks: Set<string> | null }>}
- */
-const pages = new Map();
+/** Numbers of the pages that said hello, by client id. They are not used again. @type {Map<string, number>} */
+const numbers = new Map();
+/** By number. @type {Map<number, Client>} */
+const clients = new Map();
+let count = 0;
 
-/** By client id: when it last said hello, or that it got a request. @type {Map<string, number>} */
-const heard = new Map();
-
-/** @type {(() => void)[]} */
-let waiting = [];
+/** The number of a page that said hello; 0 of another. */
+export const numberOf = (/** @type {string} */ clientId) => numbers.get(clientId) ?? 0;
 
 /**
  * Tells all pages.
@@ -40,7 +55,7 @@ export function startPages(onStored) {
   channel.onmessage = ({ data }) => {
     if (data?.type === 'stored') onStored(String(data.root), +data.begin, +data.end);
   };
-  asked = performance.now();
+  tell(PAGES_START);
   broadcast('who');
 }
 
@@ -49,100 +64,69 @@ export function startPages(onStored) {
  * @param {ExtendableMessageEvent} event
  */
 export function handleMessage({ data, source }) {
-  if (data?.peerCdn !== protocolVersion || !(source instanceof Client) || source.type !== 'window') return false;
-  if (data.type === 'bye') pages.delete(source.id);
-  if (data.type === 'present') handlePresent(source.id, data);
+  if (data?.peerCdn !== protocolVersion || !isOn()) return false;
+  if (data.type === 'company') tell(COMPANY, String(data.root));
+  if (!(source instanceof Client) || source.type !== 'window') return false;
+  const page = numberOf(source.id);
+  if (data.type === 'bye') forget(source.id, page);
+  if (data.type === 'present') handlePresent(page, data);
   if (data.type !== 'hello') return false;
-  pages.set(source.id, { client: source, marks: null });
-  heard.set(source.id, performance.now());
-  for (const id of pages.keys()) void isThere(id); // forgets those that went
-  for (const goOn of waiting) goOn();
-  waiting = [];
+  const number = page || ++count;
+  numbers.set(source.id, number);
+  clients.set(number, source);
+  tell(PAGE_HELLO, number);
+  for (const each of clients.keys()) void lookFor(each); // forgets those that went
   return true;
 }
 
-function handlePresent(/** @type {string} */ id, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
-  const page = pages.get(id);
+function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
   if (!page || !Array.isArray(add) || !Array.isArray(remove)) return;
-  page.marks ??= new Set();
-  for (const mark of add) page.marks.add(mark);
-  for (const mark of remove) page.marks.delete(mark);
+  const isMark = (/** @type {unknown} */ mark) => /^[0-9a-f]{8}$/.test(String(mark));
+  const added = add.filter(isMark);
+  call(PAGE_PRESENT, [...added, ...remove.filter(isMark)].join(''), page, added.length);
 }
 
-/** Whether somebody may have it, by all that the pages told. A mark is a root's first digits. */
-export function mayBePresent(/** @type {string} */ root) {
-  const mark = root.slice(0, 8);
-  return [...pages.values()].some(({ marks }) => !marks || marks.has(mark));
+function forget(/** @type {string} */ id, /** @type {number} */ page) {
+  numbers.delete(id);
+  clients.delete(page);
+  if (isOn()) call(PAGE_BYE, page);
 }
 
-async function isThere(/** @type {string} */ id) {
-  const client = await scope.clients.get(id);
-  if (client?.type === 'window') return client;
-  pages.delete(id);
-  heard.delete(id);
-  return null;
-}
-
-/**
- * A page that said hello, the requester first; null if there is none. Waits only in the first moments of
- * the worker's life, when a hello may be on its way, and only if told to.
- * @param {string} clientId of the requester
- * @param {boolean} mayWait
- */
-export async function choosePage(clientId, mayWait) {
-  const left = asked + ackWait - performance.now();
-  if (mayWait && pages.size === 0 && left > 0) {
-    await new Promise((resolve) => {
-      waiting.push(() => resolve(undefined));
-      setTimeout(resolve, left);
-    });
-  }
-  const requester = pages.get(clientId);
-  if (requester) return requester.client;
-  for (const id of pages.keys()) {
-    const client = await isThere(id);
-    if (client) return client;
-  }
-  return null;
+// Nothing tells that a tab was closed.
+async function lookFor(/** @type {number} */ page) {
+  const id = clients.get(page)?.id ?? '';
+  if ((await scope.clients.get(id))?.type === 'window') return;
+  numbers.delete(id);
+  clients.delete(page);
+  tell(PAGE_GONE, page);
 }
 
 /**
  * Asks a page for pieces.
- * @param {Client} page
- * @param {string} digests where digest lists are
- * @param {Asked} asked
- * @param {import('./body.js').Ask} ask
+ * @param {number} page
+ * @param {object} request as src/README.md has it
  * @param {PageReader} reader
  */
-export function askPage(page, digests, { url, range, root, bytes, pieceBytes, contentType }, ask, reader) {
+export function askPage(page, request, reader) {
   const { port1: port, port2 } = new MessageChannel();
-  let over = false;
-  const finish = (/** @type {string} */ code) => {
-    if (over) return;
-    close();
-    reader.end(code);
-  };
+  let isOver = false;
   const close = () => {
-    over = true;
-    clearTimeout(timer);
+    isOver = true;
     clearInterval(watch);
     port.postMessage({ type: 'close' });
     port.close();
   };
+  const finish = (/** @type {string} */ code) => {
+    close();
+    reader.end(code);
+  };
+  const look = () => void lookFor(page);
+  const watch = setInterval(look, 1000);
+  look();
   // Both forms say at once that they got the request, the stream's again and again; the long form then answers whenever
   // it is ready.
-  const wait = performance.now() - (heard.get(page.id) ?? -Infinity) < heardMemory ? busyAckWait : ackWait;
-  const giveUp = () => {
-    // It may be frozen: the next request does not wait as long.
-    heard.delete(page.id);
-    finish('no-page');
-  };
-  const timer = setTimeout(giveUp, wait);
-  // Nothing tells that a tab was closed.
-  const watch = setInterval(() => void isThere(page.id).then((client) => client || finish('no-page')), 1000);
   port.onmessage = ({ data }) => {
-    clearTimeout(timer);
-    if (over) return;
+    if (isOver) return;
     switch (data?.type) {
       case 'piece':
         if (!(data.buffer instanceof ArrayBuffer)) return finish('malformed-message');
@@ -150,11 +134,10 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
       case 'pending':
         return reader.pending(data.warm === true);
       case 'none':
-        return finish(data.code ?? 'nobody-has-it');
+        return finish(String(data.code ?? 'nobody-has-it'));
       case 'end':
-        return finish(data.code ?? '');
+        return finish(String(data.code ?? ''));
       case 'ack':
-        heard.set(page.id, performance.now());
         return reader.alive();
       default: {
         const { status, body } = data ?? {};
@@ -163,10 +146,6 @@ export function askPage(page, digests, { url, range, root, bytes, pieceBytes, co
       }
     }
   };
-  const request = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, ...ask };
-  page.postMessage({ peerCdn: protocolVersion, ...request }, [port2]);
-  return {
-    close,
-    grant: (/** @type {number} */ bytes) => port.postMessage({ type: 'grant', bytes }),
-  };
+  clients.get(page)?.postMessage({ peerCdn: protocolVersion, ...request }, [port2]);
+  return { close, grant: (/** @type {number} */ bytes) => port.postMessage({ type: 'grant', bytes }) };
 }

@@ -1,18 +1,25 @@
-// The plugins of the worker: factories of middlewares, { get, put }, for the chain of a route.
+// The plugins of the worker: factories of middlewares, { get, put }, for the chain of a route. In a route the core does
+// itself what a plugin of ours would; their get() is for a site's middlewares that wrap them.
 import { CACHE_PREFIX, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, usualPatience } from '../build/border.js';
+import { get } from './exchange.js';
 
-/** @typedef {import('./exchange.js').Exchange} Exchange */
 /** @typedef {{ get: () => Promise<Response | null> | Response | null, put?: (response: Response) => unknown }} Middleware */
 /** @typedef {(event: FetchEvent) => Middleware} MiddlewareFactory */
 
-/** The plugins of ours behind their factories. @type {WeakMap<Function, number>} */
-const kinds = new WeakMap();
+/**
+ * What the core is told of a plugin.
+ * @typedef {object} Plugin
+ * @property {number} kind PluginKind of the core
+ * @property {number} timeout milliseconds until the first byte; 0: as long as it takes
+ * @property {number} patience the share of the network's time that peers may take to begin
+ */
 
-/** Which kind of plugin made this factory. */
-export const kindOf = (/** @type {Function} */ factory) => kinds.get(factory) ?? PLUGIN_USER;
+/** The plugins of ours behind their factories. @type {WeakMap<Function, Plugin>} */
+const plugins = new WeakMap();
 
-/** Requests of routes of ours. @type {WeakMap<FetchEvent, Exchange>} */
-export const exchanges = new WeakMap();
+/** The plugin that made this factory. */
+export const pluginOf = (/** @type {Function} */ factory) =>
+  plugins.get(factory) ?? { kind: PLUGIN_USER, timeout: 0, patience: 0 };
 
 let cacheName = `${CACHE_PREFIX}1`;
 let quota = 0;
@@ -23,10 +30,19 @@ export const currentCache = () => cacheName;
 /** The bytes that it may take; 0 if the site does not say. */
 export const currentQuota = () => quota;
 
-/** @type {(options: { timeout: number, patience: number }) => (event: FetchEvent) => Middleware} */
-const delegateFor = (options) => (event) => ({
-  get: () => exchanges.get(event)?.gather(PLUGIN_DELEGATE, options) ?? null,
-});
+/**
+ * A factory of middlewares that ask the core. Verified pieces are stored as they come, by whoever verified them: there is
+ * nothing left to put.
+ * @param {number} kind
+ * @param {number} [timeout]
+ * @param {number} [patience]
+ * @returns {MiddlewareFactory}
+ */
+function factoryOf(kind, timeout = 0, patience = 0) {
+  const factory = (/** @type {FetchEvent} */ event) => ({ get: () => get(event, kind, timeout, patience), put() {} });
+  plugins.set(factory, { kind, timeout, patience });
+  return factory;
+}
 
 /** Answers from what is stored; null unless all of the asked range is. */
 export class CachePlugin {
@@ -36,7 +52,7 @@ export class CachePlugin {
   static peerfetch = CACHE_PREFIX;
 
   /** @type {MiddlewareFactory} May be passed on as a function: `cache.getMiddleware`. */
-  getMiddleware;
+  getMiddleware = factoryOf(PLUGIN_CACHE);
 
   /**
    * @param {{ version?: number | string, quotaBytes?: number }} [options] With a new version the old store is dropped.
@@ -45,12 +61,6 @@ export class CachePlugin {
   constructor({ version = 1, quotaBytes = 0 } = {}) {
     cacheName = CachePlugin.peerFetch + version;
     quota = quotaBytes;
-    this.getMiddleware = (event) => ({
-      get: () => exchanges.get(event)?.gather(PLUGIN_CACHE) ?? null,
-      // Verified pieces are stored as they come, by whoever verified them: there is nothing left to do.
-      put: () => {},
-    });
-    kinds.set(this.getMiddleware, PLUGIN_CACHE);
   }
 }
 
@@ -67,27 +77,14 @@ export class DelegatePlugin {
    */
   constructor({ timeoutAfter = 5000, patience = usualPatience } = {}) {
     if (typeof patience !== 'number' || !(patience >= 0)) throw new TypeError('peer-cdn: patience is a number from 0 on');
-    this.getMiddleware = delegateFor({ timeout: timeoutAfter, patience });
-    kinds.set(this.getMiddleware, PLUGIN_DELEGATE);
+    this.getMiddleware = factoryOf(PLUGIN_DELEGATE, timeoutAfter, patience);
   }
 }
 
 /** The origin: listed files in verified windows, everything else as it is. */
 export class NetworkPlugin {
   /** @type {MiddlewareFactory} */
-  getMiddleware;
-
-  constructor() {
-    this.getMiddleware = (event) => ({
-      get: async () => {
-        const exchange = exchanges.get(event);
-        const response = await exchange?.gather(PLUGIN_NETWORK);
-        if (response || exchange?.lost(PLUGIN_NETWORK)) return response ?? null;
-        return exchange ? exchange.passThrough() : fetch(event.request);
-      },
-    });
-    kinds.set(this.getMiddleware, PLUGIN_NETWORK);
-  }
+  getMiddleware = factoryOf(PLUGIN_NETWORK);
 }
 
 /** Drops the stores of other versions. */

@@ -12,16 +12,6 @@ const TYPE = 'x-peer-cdn-type';
 const octets = (/** @type {BlobPart[]} */ parts, /** @type {Record<string, string>} */ headers = {}) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream', ...headers } });
 
-/**
- * Adds a run to a list of them, once.
- * @param {[number, number][]} runs
- * @param {number} begin
- * @param {number} end
- */
-export function addRun(runs, begin, end) {
-  if (!runs.some((run) => run[0] === begin && run[1] === end)) runs.push([begin, end]);
-}
-
 export class Store {
   /** @type {Cache} */
   #cache;

@@ -139,6 +139,9 @@ inline constexpr std::uint64_t unwritten_bytes = 8 * mib;
 // After a user's put() is over, until what it left unread is taken back: a Cache opens in some ms,
 // also on a busy disk within this.
 inline constexpr Duration put_wait = 2s;
+// What came from peers is on its way to the store when its response ends, by the page: until then a
+// user's put() waits, no longer than this.
+inline constexpr Duration put_held_wait = 3s;
 // A long-form reply is one buffer in both processes.
 inline constexpr std::uint64_t reply_bytes = 64 * mib;
 

@@ -12,8 +12,8 @@
 #include "base/limits.hpp"
 #include "base/names.hpp"
 #include "base/pieces.hpp"
-#include "http/body.hpp"
 #include "http/chain.hpp"
+#include "http/command.hpp"
 
 namespace {
 
@@ -123,7 +123,6 @@ void print_codes() {
 
 // The parameters as JavaScript passes them: "unsigned begin, text root".
 #define TEXT_FIRST(name) text name,
-#define TEXT(name) , text name
 #define TEXT_ONLY(name) text name
 #define SPELL(parameters) #parameters
 #define SPELL_EXPANDED(parameters) SPELL(parameters)
@@ -137,17 +136,18 @@ void print_functions() {
 #include "bind/border.def"
 }
 
-void print_outputs() {
-  Object object("outputs", '[', ']');
+void print_commands() {
+  Object object("commands", '[', ']');
   std::string fields;
-#define OUTPUT(owner, type, ...)                                                                  \
-  fields.clear();                                                                                 \
-  __VA_ARGS__                                                                                     \
-  object.next();                                                                                  \
-  std::printf("[\"%s\", \"%s\", %u, %s]", #owner, #type,                                          \
-              static_cast<unsigned>(place_in<owner::type>(static_cast<owner::Output*>(nullptr))), \
+#define COMMAND(type, ...)                                                                    \
+  fields.clear();                                                                             \
+  __VA_ARGS__                                                                                 \
+  object.next();                                                                              \
+  std::printf("[\"%s\", %u, %s]", #type,                                                      \
+              static_cast<unsigned>(place_in<command::type>(static_cast<Command*>(nullptr))), \
               quoted(fields).c_str());
 #define FIELD(name, value) fields += fields.empty() ? #name : "," #name;
+#define TEXT_FIELD(name, value) fields += ",text " #name;
 #include "bind/border.def"
 }
 
@@ -161,6 +161,6 @@ int main() {
   print_headers();
   print_codes();
   print_functions();
-  print_outputs();
+  print_commands();
   std::printf("}\n");
 }

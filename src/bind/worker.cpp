@@ -2,10 +2,11 @@
 // do not cross it.
 //
 // Not Embind, unlike the other modules: everybody downloads this one before anything else, and
-// Embind with the JavaScript around it would be a third of its budget. So numbers are passed as
-// they are. A text goes in and out through `text`, one a call (several are lines of it); what is
-// more than one number is left in `fields`. JavaScript reads both at once. It passes numbers that
-// we issued, and texts that a parser takes.
+// Embind with the JavaScript around it would be a third of its budget. Numbers are passed as they
+// are, and one text a call. What comes out lies in the mailbox, which JavaScript reads without a
+// call: a whole request of one small file crosses the border a few times. JavaScript passes numbers
+// that we issued, and texts that a parser takes.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -22,8 +23,11 @@
 
 // Every export, so that one which the list has otherwise does not compile. Its name is its number
 // in the list: names would be half a KB of what every visitor downloads.
+// Where the list has a text, the parameter is how many bytes of it are in the mailbox.
 #define FUNCTION(result, name, parameters) \
   extern "C" BORDER_EXPORT(__COUNTER__) result name parameters;
+#define TEXT_FIRST(name) unsigned name##_bytes,
+#define TEXT_ONLY(name) unsigned name##_bytes
 #include "bind/border.def"
 
 // Whether the host's compiled regexp with that number matches a segment.
@@ -35,9 +39,40 @@ namespace {
 using namespace peer_cdn;
 
 Engine engine;
-PieceSet held;
-std::string text;
-std::array<double, 10> fields;
+// The text of this call, or what it gave; room for what is usual.
+std::string text(1024, '\0');
+std::vector<double> commands;
+std::string texts;            // of commands, one after another
+std::vector<Plugin> plugins;  // of the route that is added
+
+// sw/core.js reads it by these places, as 32-bit numbers but for the first.
+struct Mailbox {
+  double timeout = -1;           // when to call timeout(), or never
+  const double* commands;        // each is its number, then its fields; of a text, its bytes
+  std::uint32_t commands_count;  // of doubles; JavaScript sets it to 0 when it has read them
+  const char* texts;
+  char* text;  // where a text goes in, and where one comes out
+  std::uint32_t text_room;
+  std::uint32_t waiting;  // responses without a first byte
+} box;
+
+// The text of a call.
+std::string_view text_of(unsigned bytes) {
+  return std::string_view(text).substr(0, bytes);
+}
+
+void show_text() {
+  box.text = text.data();
+  box.text_room = static_cast<std::uint32_t>(text.size());
+}
+
+// Leaves a text for JavaScript; returns its length.
+unsigned give(std::string_view what) {
+  if (text.size() < what.size()) text.resize(what.size());
+  std::copy(what.begin(), what.end(), text.begin());
+  show_text();
+  return static_cast<unsigned>(what.size());
+}
 
 // "a\nb\nc" is how several texts cross in one: none but the last may have a line end.
 std::string_view next_line(std::string_view& rest) {
@@ -47,101 +82,130 @@ std::string_view next_line(std::string_view& rest) {
   return line;
 }
 
-void add_line(std::string_view line) {
-  text += '\n';
-  text += line;
+// The roots, 64 digits each, one after another.
+unsigned give(const std::vector<Root>& roots) {
+  std::string all;
+  for (const Root& root : roots) all += to_hex(root);
+  return give(all);
 }
 
-unsigned text_size() {
-  return static_cast<unsigned>(text.size());
+// A text that is a root. One that is none is nobody's.
+Root root_of(std::string_view hex) {
+  return parse_digest(hex).value_or(Root());
 }
 
-// Leaves the fields of an output, in the list's order. There is one for each: an output that the
-// list has not does not compile.
-#define OUTPUT(owner, type, ...)                                      \
-  [[maybe_unused]] void put([[maybe_unused]] const owner::type& it) { \
-    [[maybe_unused]] double* field = fields.data();                   \
-    __VA_ARGS__                                                       \
+Digest digest_of(std::string_view bytes) {
+  Digest digest;
+  std::memcpy(digest.bytes.data(), bytes.data(), std::min(bytes.size(), Digest::bytes_size));
+  return digest;
+}
+
+Plugin plugin_of(unsigned kind, double timeout, double patience) {
+  return {static_cast<PluginKind>(kind), instant_from_ms(timeout).time_since_epoch(), patience};
+}
+
+// Of a listed resource: root and type, a line each.
+std::string resource_of(ExchangeId id) {
+  const Resource& resource = *engine.exchange(id)->asked().resource;
+  return to_hex(resource.root) + '\n' + resource.type;
+}
+
+// The response's status, then name and value of each header; a line each.
+std::string head_of(ExchangeId id) {
+  const ResponseHead head = engine.exchange(id)->head();
+  std::string all = head.status == 206 ? "206" : "200";
+  for (const auto& [name, value] : head.headers) (((all += '\n') += name) += '\n') += value;
+  return all;
+}
+
+std::string_view code_of(Error error) {
+  return error == Error::none ? std::string_view() : code(error);
+}
+
+void put_text(std::string_view what) {
+  texts += what;
+  commands.push_back(static_cast<double>(what.size()));
+}
+
+// Puts the fields of a command into the mailbox, in the list's order. There is one for each: a
+// command that the list has not does not compile.
+#define COMMAND(type, ...)                                              \
+  [[maybe_unused]] void put([[maybe_unused]] const command::type& it) { \
+    __VA_ARGS__                                                         \
   }
-#define FIELD(name, value) *field++ = static_cast<double>(value);
+#define FIELD(name, value) commands.push_back(static_cast<double>(value));
+#define TEXT_FIELD(name, value) put_text(value);
 #include "bind/border.def"
 
-template <class Output>
-int pass_out(const std::optional<Output>& output) {
-  if (!output) return -1;
-  std::visit([](const auto& it) { put(it); }, *output);
-  return static_cast<int>(output->index());
+// What the core decided, behind what JavaScript has not read yet.
+void post(double now) {
+  commands.resize(box.commands_count);
+  if (commands.empty()) texts.clear();
+  for (const Command& each : engine.take_commands(instant_from_ms(now))) {
+    commands.push_back(static_cast<double>(each.index()));
+    std::visit([](const auto& it) { put(it); }, each);
+  }
+  box.commands = commands.data();
+  box.commands_count = static_cast<std::uint32_t>(commands.size());
+  box.texts = texts.data();
+  const auto timeout = engine.next_timeout();
+  box.timeout = timeout ? to_ms(*timeout) : -1;
+  box.waiting = static_cast<std::uint32_t>(engine.waiting());
+}
+
+// Tells a part of an exchange something.
+template <class F>
+void tell(unsigned body, double now, F&& what) {
+  engine.with({body}, instant_from_ms(now), what);
+  post(now);
 }
 
 }  // namespace
 
-// Where the next call's text goes, of so many bytes.
+const void* mailbox() {
+  show_text();
+  return &box;
+}
+
 char* text_in(unsigned bytes) {
-  text.resize(bytes);
+  text.resize(std::max<std::size_t>(text.size(), bytes));
+  show_text();
   return text.data();
-}
-
-// Where a text that came out is. Functions that give one return its length.
-const char* text_out() {
-  return text.data();
-}
-
-const double* fields_out() {
-  return fields.data();
 }
 
 unsigned error_code(unsigned error) {
-  text = code(static_cast<Error>(error));
-  return text_size();
+  return give(code(static_cast<Error>(error)));
 }
 
 // --- Routes --------------------------------------------------------------------------------------
 
-// The route's number, or a refusal as its negative. Text: one digit a plugin (PluginKind), then the
-// path.
-int add_route(unsigned strategy) {
-  std::string_view path = text;
-  std::vector<PluginKind> plugins;
-  for (const char kind : next_line(path)) plugins.push_back(static_cast<PluginKind>(kind - '0'));
-  const auto id = engine.add_route(path, static_cast<Strategy>(strategy), std::move(plugins));
+// A plugin of the route that add_route() adds. Milliseconds until its first byte (0: as long as it
+// takes).
+void route_plugin(unsigned kind, double timeout, double patience) {
+  plugins.push_back(plugin_of(kind, timeout, patience));
+}
+
+// The route's number, or a refusal as its negative.
+int add_route(unsigned bytes, unsigned strategy) {
+  const auto id =
+      engine.add_route(text_of(bytes), static_cast<Strategy>(strategy), std::exchange(plugins, {}));
   return id ? static_cast<int>(id->value) : -static_cast<int>(id.error());
 }
 
 // The regexps of all routes, each behind a line end.
 unsigned patterns() {
-  text.clear();
-  for (const std::string& pattern : engine.patterns()) add_line(pattern);
-  return text_size();
+  std::string all;
+  for (const std::string& pattern : engine.patterns()) (all += '\n') += pattern;
+  return give(all);
 }
 
-void set_manifest_path() {
-  engine.set_manifest_path(text);
-}
-
-// Text: method, destination, cache mode and path with query, a line each. The route, or Unrouted.
-int route(unsigned flags) {
-  std::string_view rest = text;
-  RequestFields request;
-  request.method = next_line(rest);
-  request.destination = next_line(rest);
-  request.cache = next_line(rest);
-  const auto has = [flags](RequestFlag flag) { return (flags & static_cast<unsigned>(flag)) != 0; };
-  request.same_origin = has(RequestFlag::same_origin);
-  request.has_authorization = has(RequestFlag::authorization);
-  request.has_bypass = has(RequestFlag::bypass);
-  request.has_condition = has(RequestFlag::condition);
-  const Routed routed =
-      engine.route(request, rest, [](std::uint32_t pattern, std::string_view segment) {
-        return host_test(pattern, segment.data(), static_cast<unsigned>(segment.size())) != 0;
-      });
-  if (routed.whose == Routed::Whose::ours) return static_cast<int>(routed.id.value);
-  return static_cast<int>(routed.whose == Routed::Whose::unlisted ? Unrouted::unlisted
-                                                                  : Unrouted::browser);
+void set_manifest_path(unsigned bytes) {
+  engine.set_manifest_path(std::string(text_of(bytes)));
 }
 
 // Text: destination and Content-Type of an answer that we only pass on, a line each.
-bool usable(unsigned status) {
-  std::string_view type = text;
+bool usable(unsigned bytes, unsigned status) {
+  std::string_view type = text_of(bytes);
   const std::string_view destination = next_line(type);
   return is_usable(status, destination, type);
 }
@@ -153,8 +217,8 @@ void manifest_begin() {
 }
 
 // Text: path, root and type, then name and value of each header; a line each. 0, or the Error.
-unsigned manifest_add(double bytes, double piece_bytes, bool any_query) {
-  std::string_view rest = text;
+unsigned manifest_add(unsigned bytes_of_text, double bytes, double piece_bytes, bool any_query) {
+  std::string_view rest = text_of(bytes_of_text);
   ResourceFields resource;
   resource.path = next_line(rest);
   resource.root = next_line(rest);
@@ -173,321 +237,296 @@ void manifest_commit(bool disabled) {
   engine.commit_manifest(disabled);
 }
 
-// Text: roots, 64 digits each, one after another. Leaves those that may be dropped from the store.
-unsigned unlisted() {
-  constexpr std::size_t digits = 2 * Digest::bytes_size;
-  std::vector<Root> roots;
-  for (std::size_t at = 0; at + digits <= text.size(); at += digits) {
-    if (const auto root = parse_digest(std::string_view(text).substr(at, digits))) {
-      roots.push_back(*root);
-    }
-  }
-  text.clear();
-  for (const Root& root : engine.unlisted(roots)) text += to_hex(root);
-  return text_size();
-}
-
 // Text: a code and a path, with a space between: what a worker before this one was told of its
 // origin.
-void lose() {
-  const std::size_t space = text.find(' ');
-  if (space == std::string::npos) return;
-  engine.lose(text.substr(space + 1), error_of(text.substr(0, space)));
+void lose(unsigned bytes) {
+  const std::string_view all = text_of(bytes);
+  const std::size_t space = all.find(' ');
+  if (space != std::string_view::npos) {
+    engine.lose(all.substr(space + 1), error_of(all.substr(0, space)));
+  }
 }
 
-// --- The store ----------------------------------------------------------------------------------
-
-// Text: a root. One that is none is nobody's.
-static Root root_in() {
-  return parse_digest(text).value_or(Root());
+// When the stored manifest came (Date.now()), 0 if there is none.
+void manifest_loaded(double fetched_wall, double now) {
+  engine.handle_manifest_loaded(fetched_wall, instant_from_ms(now));
+  post(now);
 }
 
-void store_quota(double asked_bytes, double browser_bytes) {
-  engine.set_quota(peer_cdn::store_quota(asked_bytes, browser_bytes));
+void manifest_fetch(double now) {
+  engine.fetch_manifest(instant_from_ms(now));
+  post(now);
 }
 
-// Before store_add() of every run, in the order of the store's keys.
-void store_count() {
-  engine.clear_stored();
+void manifest_fetched(bool ok, bool changed, double wall, double now) {
+  engine.handle_manifest_fetched(ok, changed, wall, instant_from_ms(now));
+  post(now);
+}
+
+// --- The store -----------------------------------------------------------------------------------
+
+// Before store_runs(), in the order of the store's keys.
+void store_begin(bool has_store, double asked_bytes, double browser_bytes) {
+  engine.handle_store_begin(has_store, asked_bytes, browser_bytes);
+}
+
+// Text: of each root its 64 digits, then begin and end of each run, with spaces between; a line a
+// root.
+void store_runs(unsigned bytes) {
+  std::string_view rest = text_of(bytes);
+  const auto number = [](std::string_view& line) {
+    std::uint32_t value = 0;
+    for (; !line.empty() && line.front() != ' '; line.remove_prefix(1)) {
+      value = value * 10 + static_cast<std::uint32_t>(line.front() - '0');
+    }
+    if (!line.empty()) line.remove_prefix(1);
+    return value;
+  };
+  constexpr std::size_t digits = 2 * Digest::bytes_size;
+  while (!rest.empty()) {
+    std::string_view line = next_line(rest);
+    if (line.size() < digits) continue;
+    const Root root = root_of(line.substr(0, digits));
+    engine.add_stored(root, {});  // perhaps there is but a digest list
+    line.remove_prefix(std::min(line.size(), digits + 1));
+    while (!line.empty()) {
+      const PieceIndex begin = number(line);
+      engine.add_stored(root, {begin, number(line)});
+    }
+  }
+}
+
+void store_listed(bool ok, double now) {
+  engine.handle_store_listed(ok, instant_from_ms(now));
+  post(now);
+}
+
+// A run was stored, by a page or by a body of ours. Text: the root.
+void stored(unsigned bytes, unsigned begin, unsigned end, double now) {
+  engine.handle_stored(root_of(text_of(bytes)), {begin, end}, instant_from_ms(now));
+  post(now);
 }
 
 // Text: the root.
-void store_add(unsigned begin, unsigned end) {
-  engine.add_stored(root_in(), {begin, end});
-}
-
-// Text: the root.
-bool store_fits(unsigned begin, unsigned end) {
-  return engine.fits(root_in(), {begin, end});
+bool store_fits(unsigned bytes, unsigned begin, unsigned end) {
+  return engine.fits(root_of(text_of(bytes)), {begin, end});
 }
 
 // Text: the root. Leaves the roots to drop before the run fits (64 digits each), or a code.
-unsigned store_make_room(unsigned begin, unsigned end, bool is_full) {
-  const auto dropped = engine.make_room(root_in(), {begin, end}, is_full);
-  if (!dropped) return error_code(static_cast<unsigned>(dropped.error()));
-  text.clear();
-  for (const Root& root : *dropped) text += to_hex(root);
-  return text_size();
+unsigned store_make_room(unsigned bytes, unsigned begin, unsigned end, bool is_full) {
+  const auto dropped = engine.make_room(root_of(text_of(bytes)), {begin, end}, is_full);
+  return dropped ? give(*dropped) : error_code(static_cast<unsigned>(dropped.error()));
 }
 
-// --- Exchanges -----------------------------------------------------------------------------------
-
-// Text: path with query, Range, If-Range and destination, a line each. Returns the exchange.
-// fields: listed, bytes, piece bytes, first piece, end piece, first byte, end byte.
-unsigned open_exchange(unsigned route_id) {
-  std::string_view rest = text;
-  const std::string_view path = next_line(rest);
-  const std::string_view range = next_line(rest);
-  const std::string_view if_range = next_line(rest);
-  const ExchangeId id = engine.open(RouteId{route_id}, path, range, if_range, rest);
-  const Exchange& exchange = *engine.exchange(id);
-  fields.fill(0);
-  if (!exchange.resource) return id.value;
-  const Geometry& geometry = exchange.resource->geometry;
-  const ByteRange bytes = exchange.range();
-  const PieceRange pieces = geometry.covering(bytes);
-  fields[0] = 1;
-  fields[1] = static_cast<double>(geometry.bytes());
-  fields[2] = geometry.piece_bytes();
-  fields[3] = pieces.begin;
-  fields[4] = pieces.end;
-  fields[5] = static_cast<double>(bytes.begin);
-  fields[6] = static_cast<double>(bytes.end);
-  return id.value;
+// Leaves the roots that may be dropped.
+unsigned drop_unlisted() {
+  return give(engine.drop_unlisted());
 }
 
-// Of a listed resource: root and type; then name and value of each header of the response's head,
-// which the origin's answer may change until the first byte. fields: its status.
-unsigned head(unsigned id) {
-  text.clear();
-  const Exchange* exchange = engine.exchange(ExchangeId{id});
-  if (!exchange || !exchange->resource) return 0;
-  const ResponseHead head = exchange->head();
-  text = to_hex(exchange->resource->root);
-  add_line(exchange->resource->type);
-  for (const auto& [name, value] : head.headers) {
-    add_line(name);
-    add_line(value);
+// Text: the root. Whether that it failed is to be told.
+bool store_done(unsigned bytes, unsigned body, unsigned begin, unsigned end, bool ok) {
+  return engine.handle_store_done({body}, root_of(text_of(bytes)), {begin, end}, ok);
+}
+
+// --- Pages ---------------------------------------------------------------------------------------
+
+void pages_start(double now) {
+  engine.pages().handle_start(instant_from_ms(now));
+}
+
+void page_hello(unsigned page, double now) {
+  engine.handle_hello({page}, instant_from_ms(now));
+  post(now);
+}
+
+void page_bye(unsigned page) {
+  engine.pages().handle_bye({page});
+}
+
+// Text: marks, 8 digits each; the first `added` have come, the rest are gone.
+void page_present(unsigned bytes, unsigned page, unsigned added) {
+  std::string_view rest = text_of(bytes);
+  std::vector<Mark> come;
+  std::vector<Mark> gone;
+  for (; rest.size() >= 8; rest.remove_prefix(8)) {
+    std::string hex(rest.substr(0, 8));
+    hex.resize(2 * Digest::bytes_size, '0');
+    (come.size() < added ? come : gone).push_back(mark_of(root_of(hex)));
   }
-  fields[0] = head.status;
-  return text_size();
+  engine.pages().handle_present({page}, come, gone);
 }
 
-void chain(unsigned id, unsigned event, unsigned plugin, double now_ms) {
-  Exchange* exchange = engine.exchange(ExchangeId{id});
-  if (!exchange) return;
-  Chain& it = exchange->chain;
-  const Instant now = instant_from_ms(now_ms);
-  switch (static_cast<ChainEvent>(event)) {
-    case ChainEvent::start:
-      return it.start(now);
-    case ChainEvent::null:
-      return it.handle_answer(plugin, Answer::null, now);
-    case ChainEvent::response:
-      return it.handle_answer(plugin, Answer::response, now);
-    case ChainEvent::stored_response:
-      return it.handle_answer(plugin, Answer::stored_response, now);
-    case ChainEvent::error:
-      return it.handle_error(plugin, now);
-    case ChainEvent::pending:
-    case ChainEvent::pending_warm:
-      return engine.handle_pending(ExchangeId{id}, plugin,
-                                   static_cast<ChainEvent>(event) == ChainEvent::pending_warm, now);
-    case ChainEvent::asked:
-      return engine.handle_asked(ExchangeId{id}, plugin, now);
-    case ChainEvent::timeout:
-      return it.handle_timeout(now);
-    case ChainEvent::cancel:
-      return it.cancel();
+void page_gone(unsigned page, double now) {
+  engine.handle_page_gone({page}, instant_from_ms(now));
+  post(now);
+}
+
+// Text: the root.
+void company(unsigned bytes, double now) {
+  engine.handle_company(root_of(text_of(bytes)), instant_from_ms(now));
+  post(now);
+}
+
+// --- Requests ------------------------------------------------------------------------------------
+
+// Text: method, destination, cache mode, Range, If-Range and path with query, a line each. The
+// exchange, or 0: the browser does it. `wall`: Date.now().
+unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now, double wall) {
+  std::string_view rest = text_of(bytes);
+  const auto has = [flags](RequestFlag flag) { return (flags & static_cast<unsigned>(flag)) != 0; };
+  FetchEvent event;
+  event.fields.method = next_line(rest);
+  event.fields.destination = next_line(rest);
+  event.fields.cache = next_line(rest);
+  event.fields.same_origin = has(RequestFlag::same_origin);
+  event.fields.has_authorization = has(RequestFlag::authorization);
+  event.fields.has_bypass = has(RequestFlag::bypass);
+  event.fields.has_condition = has(RequestFlag::condition);
+  event.is_navigation = has(RequestFlag::navigation);
+  event.range = next_line(rest);
+  event.if_range = next_line(rest);
+  event.path = rest;
+  event.page = {page};
+  const auto id = engine.open(
+      event,
+      [](std::uint32_t pattern, std::string_view segment) {
+        return host_test(pattern, segment.data(), static_cast<unsigned>(segment.size())) != 0;
+      },
+      instant_from_ms(now), wall);
+  post(now);
+  return id ? id->value : 0;
+}
+
+// Of a middleware of the site's. False: it is too late, and nobody will read it.
+bool answer(unsigned id, unsigned plugin, bool has_response, unsigned body, double now) {
+  Exchange* exchange = engine.exchange({id});
+  const bool is_used =
+      exchange && exchange->handle_answer(plugin, has_response, {body}, instant_from_ms(now));
+  post(now);
+  return is_used;
+}
+
+// A site's middleware calls get() of a plugin of ours. Returns its number; 0 if the exchange is
+// over.
+unsigned get(unsigned id, unsigned kind, double timeout, double patience, double now) {
+  unsigned number = 0;
+  if (Exchange* exchange = engine.exchange({id})) {
+    const Plugin what = plugin_of(kind, timeout, patience);
+    number = exchange->handle_get(what, instant_from_ms(now)).value;
   }
+  post(now);
+  return number;
 }
 
-// The kind of the next output, or -1. fields: as border.def has them.
-int chain_poll(unsigned id) {
-  Exchange* exchange = engine.exchange(ExchangeId{id});
-  return exchange ? pass_out(exchange->chain.poll_output()) : -1;
+// Text: the root (64 digits), the digest of the list's bytes, then the list. 0, or the Error.
+unsigned list(unsigned bytes, unsigned status) {
+  constexpr std::size_t digits = 2 * Digest::bytes_size;
+  std::string_view rest = text_of(bytes);
+  const Root root = root_of(rest.substr(0, digits));
+  rest.remove_prefix(std::min(rest.size(), digits));
+  const Digest actual = digest_of(rest);
+  rest.remove_prefix(std::min(rest.size(), Digest::bytes_size));
+  return static_cast<unsigned>(engine.handle_list(root, status, actual, rest));
 }
 
-// When to call with ChainEvent::timeout, or -1.
-double chain_timeout(unsigned id) {
-  const Exchange* exchange = engine.exchange(ExchangeId{id});
-  const auto at = exchange ? exchange->chain.next_timeout() : std::nullopt;
-  return at ? to_ms(*at) : -1;
-}
-
-// --- Peers or the network ------------------------------------------------------------------------
-
-// What our own requests needed: milliseconds until the first byte (of peers: the first piece), or
-// so many in vain.
-void sample_first(bool of_peers, double wait_ms, bool in_vain, double now_ms) {
-  const Duration wait = instant_from_ms(wait_ms).time_since_epoch();
-  const Instant now = instant_from_ms(now_ms);
-  Estimate& estimate = of_peers ? engine.peers() : engine.network();
-  return in_vain ? estimate.handle_given_up(wait, now) : estimate.handle_first(wait, now);
-}
-
-// So many bytes came from the network (or from peers) between these.
-void sample_body(bool of_peers, double bytes, double begin_ms, double end_ms) {
-  Estimate& estimate = of_peers ? engine.peers() : engine.network();
-  estimate.handle_body(static_cast<std::uint64_t>(bytes), instant_from_ms(begin_ms),
-                       instant_from_ms(end_ms));
-}
-
-// Whether the exchange's delegate is to ask a page; whether somebody may have it.
-bool asks_peers(unsigned id, bool known, double patience, double now_ms) {
-  return engine.asks_peers(ExchangeId{id}, known, patience, instant_from_ms(now_ms));
-}
-
-// Of a listed resource. fields: 0, or how many times slower than the origin peers may be before the
-// page fetches from it too; the patience in ms.
-void terms(unsigned id) {
-  const Terms terms = engine.terms(*engine.exchange(ExchangeId{id}));
-  fields[0] = terms.origin;
-  fields[1] = to_ms(terms.patience);
-}
-
-void close_exchange(unsigned id) {
-  engine.close(ExchangeId{id});
+// Text: the root.
+void no_list(unsigned bytes) {
+  engine.handle_no_list(root_of(text_of(bytes)));
 }
 
 // --- Bodies --------------------------------------------------------------------------------------
 
-// What the store holds of the resource, before open_body().
-void held_begin() {
-  held = PieceSet(limits::pieces_per_resource);
-}
-void held_add(unsigned begin, unsigned end) {
-  held.add(PieceRange{begin, end});
+void pull(unsigned body, double bytes, double now) {
+  tell(body, now, [&](Part& part) {
+    part.handle_pull(static_cast<std::int64_t>(bytes), instant_from_ms(now));
+  });
 }
 
-static Body* body(unsigned id) {
-  return engine.body(BodyId{id});
-}
-
-void body_start(unsigned id, double now) {
-  if (Body* it = body(id)) it->start(instant_from_ms(now));
-}
-
-// Text: the list's bytes, checked against the root.
-// False: it has a wrong length.
-bool body_digests(unsigned id) {
-  Body* it = body(id);
-  if (!it) return false;
-  auto digests =
-      DigestList::parse(it->geometry(), std::vector<std::uint8_t>(text.begin(), text.end()));
-  if (!digests) return false;
-  it->handle_digests(std::move(digests.value()));
-  return true;
-}
-
-// 0: the opener cannot answer.
-unsigned open_body(unsigned exchange, unsigned opener, bool attended) {
-  const auto id = engine.open_body(ExchangeId{exchange}, static_cast<PluginKind>(opener),
-                                   std::exchange(held, PieceSet()), attended);
-  if (!id) return 0;
-  const Root& root = engine.exchange(ExchangeId{exchange})->resource->root;
-  // A resource of one piece has no list: its root is its digest. Of others this has a wrong length.
-  std::memcpy(text_in(Digest::bytes_size), root.bytes.data(), Digest::bytes_size);
-  body_digests(id->value);
-  return id->value;
-}
-
-void body_held(unsigned id, unsigned begin, unsigned end) {
-  if (Body* it = body(id)) it->handle_held({begin, end});
-}
-
-void body_pull(unsigned id, double bytes, double now) {
-  if (Body* it = body(id)) it->handle_pull(static_cast<std::int64_t>(bytes), instant_from_ms(now));
-}
-
-bool body_piece(unsigned id, unsigned job, unsigned piece, double bytes, unsigned from,
-                double now) {
-  Body* it = body(id);
-  const auto source = static_cast<PieceSource>(from);
-  if (source == PieceSource::peers) engine.handle_warm();
-  return it && it->handle_piece(JobId{job}, piece, static_cast<std::uint64_t>(bytes), source,
-                                instant_from_ms(now));
-}
-
-void body_wasted(unsigned id, double bytes) {
-  if (Body* it = body(id)) it->handle_wasted(static_cast<std::uint64_t>(bytes));
+void cancel(unsigned body, double now) {
+  tell(body, now, [&](Part& part) { part.cancel(instant_from_ms(now)); });
 }
 
 // Text: the digest's bytes.
-bool body_digest(unsigned id, unsigned job, unsigned piece, double bytes, double now) {
-  Body* it = body(id);
-  Digest actual;
-  if (!it || text.size() != Digest::bytes_size) return false;
-  std::memcpy(actual.bytes.data(), text.data(), Digest::bytes_size);
-  return it->handle_digest(JobId{job}, piece, static_cast<std::uint64_t>(bytes), actual,
-                           instant_from_ms(now));
+void digest(unsigned text_bytes, unsigned body, unsigned job, unsigned piece, double bytes,
+            double now) {
+  const Digest actual = digest_of(text_of(text_bytes));
+  tell(body, now, [&](Part& part) {
+    part.handle_digest({job}, piece, static_cast<std::uint64_t>(bytes), actual,
+                       instant_from_ms(now));
+  });
 }
 
-// Text: Response.type, then the headers that border.def lists, a line each.
-void body_head(unsigned id, unsigned job, unsigned status, double now) {
-  std::string_view rest = text;
+// Text: path and type, or nothing.
+void run_read(unsigned bytes, unsigned body, unsigned job, bool found, double now) {
+  tell(body, now,
+       [&](Part& part) { part.handle_run({job}, found, text_of(bytes), instant_from_ms(now)); });
+}
+
+// Text: a code, or nothing.
+void job_end(unsigned bytes, unsigned body, unsigned job, double now) {
+  const Error error = error_of(text_of(bytes));
+  tell(body, now, [&](Part& part) { part.handle_end({job}, error, instant_from_ms(now)); });
+}
+
+void page_piece(unsigned body, unsigned job, unsigned piece, double bytes, unsigned from,
+                double wasted, double now) {
+  tell(body, now, [&](Part& part) {
+    part.handle_page_piece({job}, piece, static_cast<std::uint64_t>(bytes),
+                           static_cast<PieceSource>(from), static_cast<std::uint64_t>(wasted),
+                           instant_from_ms(now));
+  });
+}
+
+void page_pending(unsigned body, unsigned job, bool warm, double now) {
+  tell(body, now, [&](Part& part) { part.handle_page_pending({job}, warm); });
+}
+
+void page_alive(unsigned body, unsigned job, double now) {
+  tell(body, now, [&](Part& part) { part.handle_page_alive({job}, instant_from_ms(now)); });
+}
+
+void page_reply(unsigned body, unsigned job, double bytes, double now) {
+  tell(body, now, [&](Part& part) {
+    part.handle_page_reply({job}, static_cast<std::uint64_t>(bytes), instant_from_ms(now));
+  });
+}
+
+// --- Answers of the origin -----------------------------------------------------------------------
+
+// Text: Response.type, then the headers that the list has, a line each.
+void stream_head(unsigned bytes, unsigned stream, unsigned status, double now) {
+  std::string_view rest = text_of(bytes);
   OriginAnswer answer;
   answer.status = status;
   answer.type = next_line(rest);
 #define ANSWER_HEADER(member, header) answer.member = next_line(rest);
 #include "bind/border.def"
-  engine.handle_head(BodyId{id}, JobId{job}, answer, instant_from_ms(now));
+  engine.handle_stream_head(stream, answer, instant_from_ms(now));
+  post(now);
 }
 
-// Text: the type with which the origin sent what the store holds of it.
-void body_type(unsigned id, double now) {
-  engine.handle_type(BodyId{id}, text, instant_from_ms(now));
+// Text: the digest's bytes.
+void stream_piece(unsigned text_bytes, unsigned stream, unsigned piece, double bytes, double now) {
+  engine.handle_stream_piece(stream, piece, static_cast<std::uint64_t>(bytes),
+                             digest_of(text_of(text_bytes)), instant_from_ms(now));
+  post(now);
+}
+
+void stream_rate(unsigned stream, double bytes, double now) {
+  engine.handle_stream_rate(stream, static_cast<std::uint64_t>(bytes), instant_from_ms(now));
 }
 
 // Text: a code, or nothing.
-void body_end(unsigned id, unsigned job, double now) {
-  if (Body* it = body(id)) it->handle_end(JobId{job}, error_of(text), instant_from_ms(now));
+void stream_end(unsigned bytes, unsigned stream, double now) {
+  engine.handle_stream_end(stream, error_of(text_of(bytes)), instant_from_ms(now));
+  post(now);
 }
 
-void body_hedge(unsigned id, double now) {
-  if (Body* it = body(id)) it->handle_hedge(instant_from_ms(now));
+void origin_answered(double wait, double now) {
+  engine.handle_origin_answered(instant_from_ms(wait).time_since_epoch(), instant_from_ms(now));
 }
 
-void body_company(unsigned id, double now) {
-  if (Body* it = body(id)) it->handle_company(instant_from_ms(now));
-}
-
-void body_alive(unsigned id, unsigned job, double now) {
-  if (Body* it = body(id)) it->handle_alive(JobId{job}, instant_from_ms(now));
-}
-
-void body_cancel(unsigned id, double /*now*/) {
-  if (Body* it = body(id)) it->handle_cancel();
-}
-
-void body_handle_timeout(unsigned id, double now) {
-  if (Body* it = body(id)) it->handle_timeout(instant_from_ms(now));
-}
-
-// The kind of the next output, or -1. fields: as border.def has them.
-int body_poll(unsigned id) {
-  Body* it = body(id);
-  return it ? pass_out(it->poll_output()) : -1;
-}
-
-// When to call body_handle_timeout(), or -1.
-double body_timeout(unsigned id) {
-  Body* it = body(id);
-  const auto at = it ? it->next_timeout() : std::nullopt;
-  return at ? to_ms(*at) : -1;
-}
-
-// fields: from cache, peers and origin, wasted.
-void body_counts(unsigned id) {
-  fields.fill(0);
-  const Body* it = body(id);
-  if (!it) return;
-  const Body::Counts& counts = it->counts();
-  fields = {static_cast<double>(counts.from_cache), static_cast<double>(counts.from_peers),
-            static_cast<double>(counts.from_origin), static_cast<double>(counts.wasted)};
-}
-
-// The Error that is to be told of its origin, or 0.
-unsigned close_body(unsigned id) {
-  return static_cast<unsigned>(engine.close(BodyId{id}));
+void timeout(double now) {
+  engine.handle_timeout(instant_from_ms(now));
+  post(now);
 }

@@ -28,12 +28,6 @@ void Chain::handle_answer(std::uint32_t plugin, Answer answer, Instant now) {
   go_on(now);
 }
 
-void Chain::handle_error(std::uint32_t plugin, Instant now) {
-  if (!is_running(plugin)) return;
-  outputs_.push_back(Report{plugin});
-  handle_answer(plugin, Answer::null, now);
-}
-
 void Chain::handle_pending(std::uint32_t plugin, Duration wait, Instant now) {
   if (!is_running(plugin) || plugins_[plugin].kind != PluginKind::delegate) return;
   const bool followed =
@@ -58,13 +52,6 @@ bool Chain::is_hedged() const {
     }
   }
   return false;
-}
-
-void Chain::cancel() {
-  if (done_) return;
-  done_ = true;
-  hedge_at_.reset();
-  abort_running();
 }
 
 std::optional<Chain::Output> Chain::poll_output() {

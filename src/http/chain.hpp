@@ -28,7 +28,7 @@ class Chain {
     std::uint32_t plugin;
     bool operator==(const Start&) const = default;
   };
-  // The plugin lost, or the request is over: its get() is of no use any more.
+  // The plugin lost: its get() is of no use any more.
   struct Abort {
     std::uint32_t plugin;
     bool operator==(const Abort&) const = default;
@@ -42,37 +42,30 @@ class Chain {
     std::uint32_t plugin;
     bool operator==(const Put&) const = default;
   };
-  // It threw or rejected: tell the site's developer. The chain goes on as if it had given null.
-  struct Report {
-    std::uint32_t plugin;
-    bool operator==(const Report&) const = default;
-  };
   // All null: the request goes to the network untouched.
   struct FallThrough {
     bool operator==(const FallThrough&) const = default;
   };
-  using Output = std::variant<Start, Abort, Respond, Put, Report, FallThrough>;
+  using Output = std::variant<Start, Abort, Respond, Put, FallThrough>;
 
   // At most limits::plugins_per_route plugins: whoever adds the route refuses more.
   Chain(Strategy strategy, std::vector<PluginKind> plugins);
 
   void start(Instant now);
-  // Each started plugin answers or fails once; what comes later, from a loser, is ignored.
+  // Each started plugin answers once; one that fails has given null. What comes later, from a
+  // loser, is ignored.
   void handle_answer(std::uint32_t plugin, Answer answer, Instant now);
-  void handle_error(std::uint32_t plugin, Instant now);
   // A delegate knows somebody who has it: an answer will come. Hedged by a network plugin of ours
   // that follows directly, `wait` after the delegate was started; of several waits, after the
   // shortest. Plugins of users are never started early.
   void handle_pending(std::uint32_t plugin, Duration wait, Instant now);
   void handle_timeout(Instant now);
-  // The page gave the request up. What runs is aborted, and nothing more comes out.
-  void cancel();
 
   std::optional<Output> poll_output();
   std::optional<Instant> next_timeout() const { return hedge_at_; }
   // Whether the network may help out peers in the body of a delegate.
   bool is_hedged() const;
-  // Responded, fallen through or cancelled.
+  // Responded or fallen through.
   bool done() const { return done_; }
 
  private:

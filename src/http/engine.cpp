@@ -1,8 +1,8 @@
 #include "http/engine.hpp"
 
 #include <algorithm>
+#include <utility>
 
-#include "base/limits.hpp"
 #include "base/range.hpp"
 
 namespace peer_cdn {
@@ -16,16 +16,37 @@ bool is_lasting(Error error) {
 
 }  // namespace
 
+// --- Routes --------------------------------------------------------------------------------------
+
 Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy,
-                                  std::vector<PluginKind> plugins) {
+                                  std::vector<Plugin> plugins) {
   if (plugins.empty() || plugins.size() > limits::plugins_per_route) return Error::malformed_route;
   const auto id = router_.add("GET", path);
   if (!id) return id.error();
-  Route route{strategy, static_cast<std::uint8_t>(plugins.size()), {}};
-  std::copy(plugins.begin(), plugins.end(), route.plugins.begin());
-  routes_.push_back(route);  // the router counts them too
+  const bool is_ours = std::none_of(plugins.begin(), plugins.end(), [](const Plugin& each) {
+    return each.kind == PluginKind::user;
+  });
+  routes_.push_back({strategy, std::move(plugins), is_ours});  // the router counts them too
   return *id;
 }
+
+Resource* Engine::find(std::string_view path_and_query, std::string_view destination) const {
+  if (!may_answer(destination)) return nullptr;
+  Resource* resource = commons_.manifest.find(path_and_query);
+  if (!resource || !suits(destination, resource->type) || is_lasting(resource->lost))
+    return nullptr;
+  return resource;
+}
+
+Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
+                            std::string_view destination) const {
+  if (!routes_[id.value].is_ours) return Routed::Whose::ours;
+  if (!may_answer(destination)) return Routed::Whose::browser;
+  return has_manifest_ && !find(path_and_query, destination) ? Routed::Whose::unlisted
+                                                             : Routed::Whose::ours;
+}
+
+// --- The manifest --------------------------------------------------------------------------------
 
 Error Engine::add_resource(const ResourceFields& fields) {
   auto resource = parse_resource(fields);
@@ -34,236 +55,312 @@ Error Engine::add_resource(const ResourceFields& fields) {
 }
 
 void Engine::commit_manifest(bool disabled) {
-  if (exchanges_.size() > 0) retired_.add({++ids_}, std::move(manifest_));
-  manifest_ = std::move(next_manifest_);
+  if (!exchanges_.empty() || !over_.empty()) retired_.push_back(std::move(commons_.manifest));
+  commons_.manifest = std::move(next_manifest_);
   next_manifest_ = Manifest();
   disabled_ = disabled;
   has_manifest_ = true;
 }
 
 void Engine::lose(std::string_view path_and_query, Error error) {
-  if (Resource* resource = manifest_.find(path_and_query)) resource->lost = error;
+  if (Resource* resource = commons_.manifest.find(path_and_query)) resource->lost = error;
 }
 
-Resource* Engine::find(std::string_view path_and_query, std::string_view destination) const {
-  if (!may_answer(destination)) return nullptr;
-  Resource* resource = manifest_.find(path_and_query);
-  if (!resource || !suits(destination, resource->type) || is_lasting(resource->lost))
-    return nullptr;
-  return resource;
+void Engine::handle_manifest_loaded(double fetched_wall, Instant now) {
+  freshness_.handle_loaded(fetched_wall);
+  go_on(now);
 }
 
-Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
-                            std::string_view destination) const {
-  const Route& route = routes_[id.value];
-  for (std::size_t i = 0; i < route.count; ++i) {
-    if (route.plugins[i] == PluginKind::user) return Routed::Whose::ours;
+void Engine::fetch_manifest(Instant now) {
+  if (freshness_.is_fetching()) return;
+  freshness_.handle_fetch(now);
+  commons_.commands.push_back(command::FetchManifest{});
+}
+
+void Engine::handle_manifest_fetched(bool ok, bool changed, double wall, Instant now) {
+  freshness_.handle_fetched(ok, wall);
+  if (ok && changed) {
+    // One that lists nothing (switched off, or lost in a deployment) stops all sharing, but what is
+    // held is kept: switching on again must not be a flash crowd at the origin.
+    may_hold_unlisted_ = commons_.manifest.size() > 0;
+    if (may_hold_unlisted_) commons_.commands.push_back(command::DropUnlisted{});
   }
-  if (!may_answer(destination)) return Routed::Whose::browser;
-  return has_manifest_ && !find(path_and_query, destination) ? Routed::Whose::unlisted
-                                                             : Routed::Whose::ours;
+  go_on(now);
 }
 
-void Engine::add_stored(const Root& root, PieceRange run) {
-  const std::uint64_t bytes = bytes_of(root, run);
-  used_bytes_ += bytes;
-  // A root's runs mostly come together.
-  for (auto entry = stored_.rbegin(); entry != stored_.rend(); ++entry) {
-    if (entry->root != root) continue;
-    entry->bytes += bytes;
-    return;
-  }
-  stored_.push_back({root, bytes, false, false, stored_count_++});
+// --- The store -----------------------------------------------------------------------------------
+
+void Engine::handle_store_begin(bool has_store, double asked_bytes, double browser_bytes) {
+  commons_.has_store = has_store;
+  commons_.holdings.set_quota(asked_bytes, browser_bytes);
+  commons_.holdings.clear();
+}
+
+void Engine::handle_store_listed(bool ok, Instant now) {
+  is_store_listed_ = true;
+  go_on(now);
+  // Storage that is denied, or does not answer, is tried again by the next request.
+  is_store_listed_ = is_store_asked_ = ok;
+}
+
+void Engine::handle_stored(const Root& root, PieceRange run, Instant now) {
+  add_stored(root, run);
+  commons_.stored.emplace_back(root, run);
+  tidy(now);
 }
 
 Result<std::vector<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
-  for (StoredRoot& entry : stored_) {
-    entry.listed = manifest_.find(entry.root) != nullptr;
-    // Its last runs may be written after its response has ended: it does not give way to itself.
-    entry.open = is_open(entry.root) || (entry.root == root && !run.empty());
+  return commons_.holdings.make_room(root, run, is_full, commons_.manifest,
+                                     [this](const Root& each) { return commons_.is_open(each); });
+}
+
+std::vector<Root> Engine::drop_unlisted() {
+  return commons_.holdings.drop_unlisted(
+      commons_.manifest, [this](const Root& each) { return commons_.is_open(each); });
+}
+
+bool Engine::handle_store_done(BodyId body, const Root& root, PieceRange run, bool ok) {
+  if (ok) return is_store_full_ = false;
+  commons_.holdings.forget(root, run);
+  with(body, {}, [](Part& part) { part.handle_store_failed(); });
+  return !std::exchange(is_store_full_, true);
+}
+
+// --- Pages ---------------------------------------------------------------------------------------
+
+void Engine::handle_hello(PageId page, Instant now) {
+  commons_.pages.handle_hello(page, now);
+  for (const auto& each : exchanges_) each->exchange.handle_hello(now);
+}
+
+void Engine::handle_page_gone(PageId page, Instant now) {
+  commons_.pages.handle_bye(page);
+  for (const auto& each : exchanges_) {
+    each->exchange.with_all(now, [&](Part& part) { part.handle_page_gone(page, now); });
   }
-  // A browser that is full gives less than we hoped for: no more than what is used now.
-  const std::uint64_t quota = is_full ? std::min(used_bytes_, quota_bytes_) : quota_bytes_;
-  auto dropped = roots_to_drop(stored_, quota, bytes_of(root, run));
-  if (!dropped) return dropped;
-  for (const Root& gone : *dropped) {
-    const auto entry = std::find_if(stored_.begin(), stored_.end(),
-                                    [&gone](const StoredRoot& each) { return each.root == gone; });
-    used_bytes_ -= entry->bytes;
-    stored_.erase(entry);
+}
+
+void Engine::handle_company(const Root& root, Instant now) {
+  for (const auto& each : exchanges_) {
+    each->exchange.with_all(now, [&](Part& part) {
+      if (part.root() == root) part.handle_company(now);
+    });
   }
-  return dropped;
 }
 
-// What the manifest does not list any more has an unknown piece: a run is at most one segment.
-std::uint64_t Engine::bytes_of(const Root& root, PieceRange run) const {
-  if (run.empty()) return 0;
-  const Resource* resource = manifest_.find(root);
-  if (!resource) return limits::segment_bytes;
-  const Geometry& geometry = resource->geometry;
-  run.end = std::min(run.end, geometry.count());
-  return geometry.range_of({std::min(run.begin, run.end), run.end}).bytes();
-}
+// --- Exchanges -----------------------------------------------------------------------------------
 
-bool Engine::is_open(const Root& root) const {
-  return bodies_.any_of([&root](const OpenBody& body) { return body.root == root; });
-}
-
-std::vector<Root> Engine::unlisted(const std::vector<Root>& stored) const {
-  std::vector<StoredRoot> roots;
-  for (const Root& root : stored) {
-    roots.push_back({root, 0, manifest_.find(root) != nullptr, is_open(root), 0});
-  }
-  return unlisted_roots(roots);
-}
-
-ExchangeId Engine::open(RouteId route, std::string_view path_and_query, std::string_view range,
-                        std::string_view if_range, std::string_view destination) {
+ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
+  const ExchangeId id{++commons_.ids};
   const Route& known = routes_[route.value];
-  const ExchangeId id{++ids_};
-  const PluginKind* plugins = known.plugins.data();
-  Exchange& exchange = exchanges_.add(id, {Chain(known.strategy, {plugins, plugins + known.count}),
-                                           find(path_and_query, destination),
-                                           {},
-                                           std::string(destination)});
-  if (exchange.resource && range_applies(if_range, entity_tag(*exchange.resource))) {
-    const auto asked = parse_range(range, exchange.resource->geometry.bytes());
+  Asked asked{id, route, std::string(event.path), std::string(event.fields.destination),
+              event.page};
+  exchanges_.push_back(
+      std::unique_ptr<Open>(new Open{std::string(event.range),
+                                     std::string(event.if_range),
+                                     Stage::manifest,
+                                     {},
+                                     {commons_, known.strategy, known.plugins, std::move(asked)}}));
+  go_on(*exchanges_.back(), now);
+  return id;
+}
+
+// A request waits until the stored manifest is in memory, then for a newer one if that is old, and,
+// if it is listed, for what the store holds.
+void Engine::go_on(Open& open, Instant now) {
+  const Asked& asked = open.exchange.asked();
+  if (open.stage == Stage::manifest) {
+    if (!freshness_.is_loaded()) return;
+    open.stage = Stage::freshness;
+    const bool is_ours =
+        !disabled_ && whose(asked.route, asked.path, asked.destination) == Routed::Whose::ours;
+    if (is_ours && is_manifest_old(now)) {
+      const bool waits = freshness_.may_ask(now) || freshness_.is_fetching();
+      if (freshness_.may_ask(now)) fetch_manifest(now);
+      if (waits && freshness_.is_worth_waiting()) open.until = now + limits::manifest_wait;
+    }
+  }
+  if (open.stage == Stage::freshness) {
+    if (open.until && freshness_.is_fetching() && now < *open.until) return;
+    open.until.reset();
+    open.stage = Stage::store;
+  }
+  if (open.stage != Stage::store) return;
+  if (disabled_ || whose(asked.route, asked.path, asked.destination) != Routed::Whose::ours) {
+    open.stage = Stage::begun;
+    return open.exchange.fall_through();
+  }
+  Resource* resource = find(asked.path, asked.destination);
+  if (resource && !is_store_listed_) {
+    if (!std::exchange(is_store_asked_, true)) {
+      commons_.commands.push_back(command::ListStore{});
+    }
+    return;
+  }
+  open.stage = Stage::begun;
+  std::optional<ByteRange> part;
+  if (resource && range_applies(open.if_range, entity_tag(*resource))) {
+    const auto range = parse_range(open.range, resource->geometry.bytes());
     // What lies behind the end is the origin's to refuse: the file may have grown.
-    if (!asked) exchange.resource = nullptr;
-    if (asked) exchange.asked = *asked;
+    if (!range) resource = nullptr;
+    if (range) part = *range;
   }
-  return id;
+  open.exchange.start(resource, part, now);
 }
 
-void Engine::close(ExchangeId id) {
-  exchanges_.erase(id);
-  if (exchanges_.size() == 0) retired_.clear();
+void Engine::go_on(Instant now) {
+  for (std::size_t i = 0; i < exchanges_.size(); ++i) go_on(*exchanges_[i], now);
 }
 
-bool Engine::are_peers_sooner(std::uint64_t bytes) const {
-  if (!warm_ || !peers_.measured()) return false;
-  // What each has to bring yet comes first.
-  std::uint64_t of_peers = bytes;
-  std::uint64_t of_network = bytes;
-  bodies_.any_of([&](const OpenBody& open) {
-    (open.body.asks_peers() ? of_peers : of_network) += std::min(open.body.range().bytes(), bytes);
-    return false;
-  });
-  return peers_.expected(of_peers) <= network_.expected(of_network);
+Exchange* Engine::exchange(ExchangeId id) {
+  for (const auto* list : {&exchanges_, &over_}) {
+    for (const auto& each : *list) {
+      if (each->exchange.asked().exchange == id) return &each->exchange;
+    }
+  }
+  return nullptr;
 }
 
-bool Engine::asks_peers(ExchangeId id, bool known, double patience, Instant now) {
-  Exchange* asked = exchange(id);
-  if (!asked || !asked->resource) return true;
-  asked->known = known;
-  asked->patience = patience;
-  const std::uint64_t bytes = asked->range().bytes();
-  if (bytes > limits::small_bytes) return true;
-  if (!known) return false;
-  if (patience >= 1 || !asked->chain.is_hedged() || are_peers_sooner(bytes)) return true;
-  if (probed_at_ && now - *probed_at_ < limits::probe_wait) return false;
-  probed_at_ = now;
-  return true;
+Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& actual,
+                          std::string_view bytes) {
+  if (status >= 500) return Error::origin_unreachable;
+  if (status / 100 != 2 || actual != root) return Error::digests_mismatch;
+  Commons::List* list = commons_.list_of(root);
+  const Resource* resource = nullptr;
+  for (const auto& each : exchanges_) {
+    const Resource* asked = each->exchange.asked().resource;
+    if (asked && asked->root == root) resource = asked;
+  }
+  if (!list || !resource) return Error::none;  // nobody needs it any more
+  auto digests = DigestList::parse(resource->geometry, {bytes.begin(), bytes.end()});
+  if (!digests) return digests.error();
+  list->digests = std::move(digests.value());
+  for (const auto& each : exchanges_) {
+    each->exchange.with_all({}, [&](Part& part) {
+      if (part.root() == root) part.handle_list(*list->digests);
+    });
+  }
+  return Error::none;
 }
 
-void Engine::handle_asked(ExchangeId id, std::uint32_t plugin, Instant now) {
-  Exchange* asked = exchange(id);
-  if (!asked || !asked->resource) return;
-  const bool is_large = asked->range().bytes() > limits::small_bytes;
-  if (asked->patience >= 1 || (is_large && asked->known)) return;
-  asked->chain.handle_pending(plugin, hedge_wait(*asked, warm_), now);
-}
-
-Terms Engine::terms(const Exchange& exchange) const {
-  const std::uint64_t bytes = exchange.range().bytes();
-  const double wait = exchange.patience * static_cast<double>(network_.expected(bytes).count());
-  const bool is_short = wait < static_cast<double>(Duration(limits::hedge_delay).count());
-  // A small response is hedged here: it is over before a page could share the work.
-  const bool may = exchange.chain.is_hedged() && bytes > limits::small_bytes;
-  return {
-      may ? static_cast<std::uint32_t>(std::clamp(exchange.patience, 1.0, limits::peers_slower_max))
-          : 0U,
-      is_short ? Duration(static_cast<std::int64_t>(wait)) : limits::hedge_delay};
-}
-
-void Engine::handle_pending(ExchangeId id, std::uint32_t plugin, bool warm, Instant now) {
-  warm_ = warm;
-  bodies_.for_each([id](OpenBody& open) {
-    if (open.exchange == id) open.body.handle_known();
-  });
-  if (Exchange* asked = exchange(id)) {
-    asked->chain.handle_pending(plugin, hedge_wait(*asked, warm), now);
+void Engine::handle_no_list(const Root& root) {
+  auto& lists = commons_.lists;
+  if (const Commons::List* list = commons_.list_of(root)) {
+    lists.erase(lists.begin() + (list - lists.data()));
   }
 }
 
-// From the start of the delegate.
-Duration Engine::hedge_wait(const Exchange& asked, bool warm) const {
-  if (!asked.resource) return limits::hedge_delay;
-  const std::uint64_t bytes = asked.range().bytes();
-  const Duration patience = terms(asked).patience;
-  // The page itself asks the origin then; should nothing come of that either, we do.
-  if (bytes > limits::small_bytes && asked.known) return patience + limits::hedge_delay;
-  if (asked.patience >= 1) return patience;
-  if (!warm || !are_peers_sooner(bytes)) return Duration(0);
-  return std::min<Duration>(network_.expected(bytes), limits::hedge_delay);
-}
-
-std::optional<BodyId> Engine::open_body(ExchangeId exchange_id, PluginKind opener, PieceSet held,
-                                        bool attended) {
-  const Exchange* asked = exchange(exchange_id);
-  if (!asked || !asked->resource) return std::nullopt;
-  // The network makes the page's answer of the origin's first one, not of two.
-  if (asked->origin_lost) return std::nullopt;
-  const Geometry& geometry = asked->resource->geometry;
-  const ByteRange range = asked->range();
-  if (!attended && range.bytes() > limits::unattended_bytes) return std::nullopt;
-  if (opener == PluginKind::cache && !held.has_all(geometry.covering(range))) return std::nullopt;
-  const BodyId id{++ids_};
-  std::uint64_t window = 2 * limits::window_first_bytes;
-  while (window < limits::window_bytes_max &&
-         network_.expected(window) < network_.first() + limits::window_span) {
-    window *= 2;
-  }
-  bodies_.add(id,
-              {asked->resource->root, exchange_id,
-               Body(geometry, range, std::move(held),
-                    {opener, !asked->asked, window, asked->known, &streams_, asked->resource})});
-  return id;
-}
-
-void Engine::handle_head(BodyId id, JobId job, const OriginAnswer& answer, Instant now) {
-  OpenBody* open = bodies_.find(id);
-  if (open && open->body.handle_head(job, answer, now)) {
-    learn_type(open->exchange, answer.content_type);
+void Engine::handle_stream_head(StreamId id, const OriginAnswer& answer, Instant now) {
+  Stream* stream = commons_.streams.find(id);
+  if (!stream) return;
+  stream->answer = answer;
+  stream->head_at = now;
+  commons_.outlook.network().handle_first(now - stream->asked_at, now);
+  stream->told = stream->asked.begin;
+  // Whoever is told may leave, or end the stream for all.
+  for (const auto& listener : std::vector(stream->listeners)) {
+    with({listener.body}, now,
+         [&](Part& part) { part.handle_stream_head({listener.job}, answer, now); });
   }
 }
 
-void Engine::learn_type(ExchangeId id, std::string_view type) {
-  Exchange* asked = exchange(id);
-  if (asked && asked->resource->type != type) asked->resource->type = std::string(type);
+void Engine::handle_stream_piece(StreamId id, PieceIndex piece, std::uint64_t bytes,
+                                 const Digest& digest, Instant now) {
+  Stream* stream = commons_.streams.find(id);
+  if (!stream) return;
+  stream->told = piece + 1;
+  for (const auto& listener : std::vector(stream->listeners)) {
+    if (piece < listener.begin) continue;
+    with({listener.body}, now, [&](Part& part) {
+      part.handle_stream_piece({listener.job}, id, piece, bytes, digest, now);
+    });
+  }
 }
 
-void Engine::handle_type(BodyId id, std::string_view type, Instant now) {
-  OpenBody* open = bodies_.find(id);
-  Exchange* asked = open ? exchange(open->exchange) : nullptr;
-  if (!asked) return;
-  learn_type(open->exchange, type);
-  if (suits(asked->destination, type)) return;
-  asked->origin_lost = true;
-  open->body.handle_unfit(now);
+void Engine::handle_stream_rate(StreamId id, std::uint64_t bytes, Instant now) {
+  const Stream* stream = commons_.streams.find(id);
+  if (stream && stream->head_at) {
+    commons_.outlook.network().handle_body(bytes, *stream->head_at, now);
+  }
 }
 
-Error Engine::close(BodyId id) {
-  const OpenBody* open = bodies_.find(id);
-  if (!open) return Error::none;
-  const Error error = open->body.origin_error();
-  Exchange* asked = exchange(open->exchange);
-  bodies_.erase(id);
-  if (error == Error::none || !asked) return Error::none;
-  asked->origin_lost = true;
-  if (asked->resource->lost == error) return Error::none;
-  asked->resource->lost = error;
-  return error;
+void Engine::handle_stream_end(StreamId id, Error error, Instant now) {
+  Stream* stream = commons_.streams.find(id);
+  if (!stream) return;
+  stream->ended = error;
+  for (const auto& listener : std::vector(stream->listeners)) {
+    with({listener.body}, now, [&](Part& part) { part.handle_end({listener.job}, error, now); });
+  }
+}
+
+// --- Time ----------------------------------------------------------------------------------------
+
+void Engine::handle_timeout(Instant now) {
+  for (std::size_t i = 0; i < exchanges_.size(); ++i) {
+    go_on(*exchanges_[i], now);
+    exchanges_[i]->exchange.handle_timeout(now);
+  }
+}
+
+std::optional<Instant> Engine::next_timeout() const {
+  std::optional<Instant> next;
+  for (const auto& each : exchanges_) {
+    for (const auto& at : {each->exchange.next_timeout(), each->until}) {
+      if (at && (!next || *at < *next)) next = at;
+    }
+  }
+  return next;
+}
+
+std::vector<Command> Engine::take_commands(Instant now) {
+  over_.clear();
+  if (exchanges_.empty()) retired_.clear();
+  tidy(now);
+  return std::exchange(commons_.commands, {});
+}
+
+// What follows from what happened, once nothing is in the middle of it.
+void Engine::tidy(Instant now) {
+  while (!commons_.stored.empty()) {
+    const auto [root, run] = commons_.stored.back();
+    commons_.stored.pop_back();
+    for (const auto& each : exchanges_) {
+      Exchange& exchange = each->exchange;
+      exchange.with_all(now, [&, root = root, run = run](Part& part) {
+        if (part.root() == root) part.handle_stored(run, now);
+      });
+      exchange.handle_stored(now);
+    }
+  }
+  for (std::size_t i = 0; i < exchanges_.size();) {
+    if (!exchanges_[i]->exchange.tidy()) {
+      ++i;
+      continue;
+    }
+    commons_.commands.push_back(command::Over{exchanges_[i]->exchange.asked().exchange});
+    over_.push_back(std::move(exchanges_[i]));
+    exchanges_.erase(exchanges_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  // The manifest is known to be old where the origin has other bytes.
+  const bool is_manifest_wrong =
+      std::any_of(commons_.commands.begin(), commons_.commands.end(), [](const Command& command) {
+        const auto* lost = std::get_if<command::Lose>(&command);
+        return lost && is_lasting(lost->error) && lost->error != Error::origin_unusable;
+      });
+  if (is_manifest_wrong) {
+    freshness_.expire();
+    fetch_manifest(now);
+  }
+  auto& lists = commons_.lists;
+  lists.erase(std::remove_if(lists.begin(), lists.end(),
+                             [this](const auto& list) { return !commons_.is_open(list.root); }),
+              lists.end());
+  const auto open = static_cast<std::uint32_t>(open_bodies());
+  if ((open > 0) == is_busy_) return;
+  is_busy_ = open > 0;
+  commons_.commands.push_back(command::Busy{open});
+  if (is_busy_ || !std::exchange(may_hold_unlisted_, false)) return;
+  commons_.commands.push_back(command::DropUnlisted{});
 }
 
 }  // namespace peer_cdn

@@ -1,11 +1,12 @@
-// The worker's decisions in one place: one fetch from its route to its response.
+// The worker's decisions in one place: whose a request is, what waits for a manifest or for the
+// store, and what all exchanges are told.
 //
-//   fetch event -> route() -> open(): an Exchange, what was asked and the chain of its plugins
-//                             open_body(): a Body, when one of our plugins answers with pieces
+//   fetch event -> open(): an Exchange -> commands, until its last byte (http/exchange.hpp)
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,36 +15,12 @@
 #include "base/limits.hpp"
 #include "base/manifest.hpp"
 #include "base/names.hpp"
-#include "http/body.hpp"
-#include "http/chain.hpp"
-#include "http/estimate.hpp"
-#include "http/eviction.hpp"
-#include "http/head.hpp"
+#include "http/exchange.hpp"
+#include "http/freshness.hpp"
 #include "http/policy.hpp"
 #include "http/router.hpp"
-#include "http/slots.hpp"
 
 namespace peer_cdn {
-
-using ExchangeId = Id<struct ExchangeTag>;
-using BodyId = Id<struct BodyTag>;
-
-// One routed request. It stays with the manifest that it began with: a newer one does not change
-// what a response that has begun is made of.
-struct Exchange {
-  Chain chain;
-  Resource* resource = nullptr;    // none: the origin answers for itself
-  std::optional<ByteRange> asked;  // by a Range header that counts
-  std::string destination;         // Request.destination
-  // DelegatePlugin's: the share of the network's time that peers may take to begin.
-  double patience = limits::patience;
-  bool known = true;         // by all that was told, somebody may have it
-  bool origin_lost = false;  // a body of it ended because the origin's answer could not be used
-
-  // What the response holds. Requires a listed resource.
-  ByteRange range() const { return asked ? *asked : ByteRange{0, resource->geometry.bytes()}; }
-  ResponseHead head() const { return response_head(*resource, asked); }
-};
 
 // Whose request a fetch is.
 struct Routed {
@@ -56,18 +33,20 @@ struct Routed {
   RouteId id{};
 };
 
-// What a page may do that is asked for pieces.
-struct Terms {
-  std::uint32_t origin;  // 0, or: fetch from the origin too, what peers do not have, or bring so
-                         // many times slower than it would
-  Duration patience;     // for peers that have not begun, before it does
+// A request as the fetch event shows it.
+struct FetchEvent {
+  RequestFields fields;
+  std::string_view path;  // with its query
+  std::string_view range;
+  std::string_view if_range;
+  bool is_navigation = false;
+  PageId page{};  // of the requester, if it said hello
 };
 
 class Engine {
  public:
   // --- Routes: added while the worker's script first runs.
-  Result<RouteId> add_route(std::string_view path, Strategy strategy,
-                            std::vector<PluginKind> plugins);
+  Result<RouteId> add_route(std::string_view path, Strategy strategy, std::vector<Plugin> plugins);
   const std::vector<std::string>& patterns() const { return router_.patterns(); }
   void set_manifest_path(std::string path) { manifest_path_ = std::move(path); }
 
@@ -83,6 +62,17 @@ class Engine {
     if (!id) return {};
     return {whose(*id, path_and_query, request.destination), *id};
   }
+  // Opens an exchange if the request is ours. `wall`: milliseconds of the computer's clock.
+  template <class Test>
+  std::optional<ExchangeId> open(const FetchEvent& event, Test&& test, Instant now, double wall) {
+    wall_ms_ = wall - to_ms(now);
+    if (event.is_navigation) fetch_manifest(now);
+    const Routed routed = route(event.fields, event.path, test);
+    if (routed.whose == Routed::Whose::ours) return open(routed.id, event, now);
+    const bool is_known = routed.whose == Routed::Whose::unlisted;
+    if (is_known && is_manifest_old(now) && freshness_.may_ask(now)) fetch_manifest(now);
+    return std::nullopt;
+  }
 
   // --- The manifest: gathered entry by entry, and used when all of it is good.
   void begin_manifest() { next_manifest_ = Manifest(); }
@@ -91,109 +81,123 @@ class Engine {
   void commit_manifest(bool disabled);
   // A worker before this one was told so of the origin of a resource that is listed.
   void lose(std::string_view path_and_query, Error error);
-  // Of these stored roots, what nobody will be given any more.
-  std::vector<Root> unlisted(const std::vector<Root>& stored) const;
+  // The stored manifest is in use, fetched when the computer's clock was `fetched_wall`; or there
+  // is none (0).
+  void handle_manifest_loaded(double fetched_wall, Instant now);
+  // It is to be asked for now.
+  void fetch_manifest(Instant now);
+  // The site answered or not; `changed`: another one is in use, and stored.
+  void handle_manifest_fetched(bool ok, bool changed, double wall, Instant now);
 
-  // --- The store: what its keys say, kept within a quota by dropping whole roots.
-  void set_quota(std::uint64_t bytes) { quota_bytes_ = bytes; }
-  void clear_stored() {
-    stored_.clear();
-    used_bytes_ = 0;
+  // --- The store
+  void handle_store_begin(bool has_store, double asked_bytes, double browser_bytes);
+  void add_stored(const Root& root, PieceRange run) {
+    commons_.holdings.add(root, run, commons_.manifest);
   }
-  // A run is stored, or about to be. The order of the calls is the age of the roots.
-  void add_stored(const Root& root, PieceRange run);
-  // Whether that run (empty: what is there already) fits.
+  // All of it is listed, or cannot be: then we do without it.
+  void handle_store_listed(bool ok, Instant now);
+  // A page, or one of our own bodies, stored a run.
+  void handle_stored(const Root& root, PieceRange run, Instant now);
   bool fits(const Root& root, PieceRange run) const {
-    return used_bytes_ + bytes_of(root, run) <= quota_bytes_;
+    return commons_.holdings.fits(root, run, commons_.manifest);
   }
-  // The roots to drop, and forgotten here, so that the run fits. `is_full`: the browser refused it,
-  // whatever the quota. storage_full if that cannot be done without what is open.
   Result<std::vector<Root>> make_room(const Root& root, PieceRange run, bool is_full);
+  std::vector<Root> drop_unlisted();
+  // A run was put into the store, or could not be. True if that is to be told: once, until
+  // something is stored again.
+  bool handle_store_done(BodyId body, const Root& root, PieceRange run, bool ok);
 
-  // --- Exchanges and bodies: open until they are closed, under numbers that are not used again.
-  ExchangeId open(RouteId route, std::string_view path_and_query, std::string_view range,
-                  std::string_view if_range, std::string_view destination = {});
-  Exchange* exchange(ExchangeId id) { return exchanges_.find(id); }
-  void close(ExchangeId id);
+  // --- Pages
+  Pages& pages() { return commons_.pages; }
+  void handle_hello(PageId page, Instant now);
+  void handle_page_gone(PageId page, Instant now);
+  void handle_company(const Root& root, Instant now);
 
-  // --- Peers or the network: by what either has needed lately.
-  Estimate& network() { return network_; }
-  // From the request to the first piece, by pages that were connected already; the rate of small
-  // responses that came from peers whole.
-  Estimate& peers() { return peers_; }
-  // A peer brought something: a page has an open pair.
-  void handle_warm() { warm_ = true; }
-  // Whether a delegate is to ask a page; `known`: somebody may have it. A page looks out for others
-  // who want a large one too. A small one is asked of peers only when they are known to be sooner
-  // than the network; now and then one is asked of both, or nobody would notice that they are.
-  bool asks_peers(ExchangeId id, bool known, double patience, Instant now);
-  // It asks one. The network does not wait for its word when nothing says that peers are sooner.
-  void handle_asked(ExchangeId id, std::uint32_t plugin, Instant now);
-  Terms terms(const Exchange& exchange) const;
-  // A page knows somebody who has it; `warm`: and is connected to one.
-  void handle_pending(ExchangeId id, std::uint32_t plugin, bool warm, Instant now);
-
-  // A body for an exchange, from what is held and what the opener may use. None if the opener
-  // cannot answer: the resource is not listed, the store lacks a piece and only the store is asked,
-  // or no page is there to keep the worker alive for so long a body (limits::unattended_bytes).
-  std::optional<BodyId> open_body(ExchangeId id, PluginKind opener, PieceSet held, bool attended);
-  Body* body(BodyId id) {
-    OpenBody* open = bodies_.find(id);
-    return open ? &open->body : nullptr;
+  // --- Exchanges
+  Exchange* exchange(ExchangeId id);
+  // Tells a part something, and does what follows. False if it is over.
+  template <class F>
+  bool with(BodyId body, Instant now, F&& tell) {
+    for (const auto& each : exchanges_) {
+      if (each->exchange.with(body, now, tell)) return true;
+    }
+    return false;
   }
-  // Body::handle_head(). The type that the origin sends with a resource is kept.
-  void handle_head(BodyId id, JobId job, const OriginAnswer& answer, Instant now);
-  // The store remembers with which type the origin sent it. Where that does not suit the request,
-  // the origin answers for itself: it may have mended the type.
-  void handle_type(BodyId id, std::string_view type, Instant now);
-  // What its origin turned out to be is remembered until the manifest changes: such a resource
-  // passes through untouched. Gives the code that is to be told, once for each resource.
-  Error close(BodyId id);
-  std::size_t open_bodies() const { return bodies_.size(); }
+  // What the origin, or the store (200), gave as the digest list of a resource, and its digest. The
+  // code that says why it is none: digests_mismatch, or origin_unreachable where the trouble
+  // passes.
+  Error handle_list(const Root& root, std::uint32_t status, const Digest& actual,
+                    std::string_view bytes);
+  // There is none: the next who needs it asks again.
+  void handle_no_list(const Root& root);
+  // What an answer of the origin brings.
+  void handle_stream_head(StreamId stream, const OriginAnswer& answer, Instant now);
+  void handle_stream_piece(StreamId stream, PieceIndex piece, std::uint64_t bytes,
+                           const Digest& digest, Instant now);
+  // So many bytes of its body came, without a pause of our own; it is told once.
+  void handle_stream_rate(StreamId stream, std::uint64_t bytes, Instant now);
+  void handle_stream_end(StreamId stream, Error error, Instant now);
+  // Another request to the origin was answered after so long.
+  void handle_origin_answered(Duration wait, Instant now) {
+    commons_.outlook.network().handle_first(wait, now);
+  }
+  Outlook& outlook() { return commons_.outlook; }
+
+  void handle_timeout(Instant now);
+  std::optional<Instant> next_timeout() const;
+  // What the host is to do after an event, in order. To be taken after each one. An exchange that
+  // is over is there until the next time: the host may ask for its head.
+  std::vector<Command> take_commands(Instant now);
+  // Responses that are open, and of these, those without a first byte.
+  std::size_t open_bodies() const { return commons_.parts.size(); }
+  std::size_t waiting() const { return commons_.waiting(); }
 
  private:
   struct Route {
     Strategy strategy;
-    std::uint8_t count;
-    std::array<PluginKind, limits::plugins_per_route> plugins;
+    std::vector<Plugin> plugins;
+    bool is_ours = true;  // none of the site's middlewares is in it
   };
-  struct OpenBody {
-    Root root;
-    ExchangeId exchange;
-    Body body;
+  // What a request waits for before its chain begins.
+  enum class Stage : std::uint8_t { manifest, freshness, store, begun };
+  struct Open {
+    std::string range;
+    std::string if_range;
+    Stage stage = Stage::manifest;
+    std::optional<Instant> until{};  // for a newer manifest
+    Exchange exchange;
   };
+
   Routed::Whose whose(RouteId id, std::string_view path_and_query,
                       std::string_view destination) const;
   // The entry of a path, unless the origin has to answer for itself.
   Resource* find(std::string_view path_and_query, std::string_view destination) const;
-  void learn_type(ExchangeId id, std::string_view type);
-  std::uint64_t bytes_of(const Root& root, PieceRange run) const;
-  bool is_open(const Root& root) const;
-  // For one response more.
-  bool are_peers_sooner(std::uint64_t bytes) const;
-  Duration hedge_wait(const Exchange& exchange, bool warm) const;
+  ExchangeId open(RouteId route, const FetchEvent& event, Instant now);
+  void go_on(Open& open, Instant now);
+  void go_on(Instant now);
+  bool is_manifest_old(Instant now) const { return freshness_.is_old(to_ms(now) + wall_ms_); }
+  void tidy(Instant now);
 
   Router router_;
   std::vector<Route> routes_;  // by RouteId
   std::string manifest_path_{names::manifest_path};
-  Manifest manifest_;
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.
-  Slots<Id<struct ManifestTag>, Manifest> retired_;
+  std::vector<Manifest> retired_;
   bool has_manifest_ = false;
   bool disabled_ = false;
-  Slots<ExchangeId, Exchange> exchanges_;
-  Streams streams_;
-  Slots<BodyId, OpenBody> bodies_;
-  std::uint32_t ids_ = 0;
-  std::vector<StoredRoot> stored_;
-  std::uint64_t stored_count_ = 0;
-  std::uint64_t used_bytes_ = 0;
-  std::uint64_t quota_bytes_ = limits::store_bytes;
-  Estimate network_;
-  Estimate peers_;
-  bool warm_ = false;
-  std::optional<Instant> probed_at_;
+  Freshness freshness_;
+  double wall_ms_ = 0;  // what the computer's clock is ahead of ours
+  Commons commons_;
+  std::vector<std::unique_ptr<Open>> exchanges_;
+  std::vector<std::unique_ptr<Open>> over_;
+  bool is_store_asked_ = false;
+  bool is_store_listed_ = false;
+  bool is_store_full_ = false;
+  bool is_busy_ = false;
+  // What was open when a manifest came, perhaps to the worker before this one, may be unlisted and
+  // stored.
+  bool may_hold_unlisted_ = true;
 };
 
 }  // namespace peer_cdn

@@ -11,8 +11,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "base/error.hpp"
+#include "base/judge.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
 
@@ -36,6 +39,28 @@ struct Stream {
   std::uint32_t writer = 0;  // the reader that stores its pieces; 0 if that one left
   std::uint32_t readers = 0;
   bool over = false;  // it brings nothing more that can be used
+
+  // What its readers are told as it comes (http/exchange.hpp).
+  struct Listener {
+    std::uint32_t body;
+    std::uint32_t job;
+    PieceIndex begin;      // the first piece that it wants
+    PieceIndex until = 0;  // how far it takes them now
+  };
+  std::vector<Listener> listeners{};
+  bool asked_for = false;  // of the host
+  Instant asked_at{};
+  std::optional<Instant> head_at{};
+  OriginAnswer answer{};
+  PieceIndex told = 0;  // pieces before this one came
+  std::optional<Error> ended{};
+  bool is_sampled = false;
+
+  PieceIndex until() const {
+    PieceIndex until = 0;
+    for (const Listener& each : listeners) until = std::max(until, each.until);
+    return until;
+  }
 };
 
 class Streams {
@@ -62,6 +87,12 @@ class Streams {
       if (each.kept > piece) end = std::min(end, each.kept);
     }
     return end;
+  }
+  Stream* find(StreamId id) {
+    for (Stream& each : streams_) {
+      if (each.id == id) return &each;
+    }
+    return nullptr;
   }
   // Requires an open one: it is, as long as it has a reader.
   Stream& at(StreamId id) {

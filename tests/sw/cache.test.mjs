@@ -277,6 +277,7 @@ test('a store that opens late is used from then on', async () => {
   await fetchAll();
   assert.ok(clock.now < 8000);
   opens();
+  await clock.settle();
   await fetchAll();
   await clock.pass(2000);
   await fetchAll();

@@ -1,0 +1,237 @@
+// What the worker's host is to do, as data: Engine::poll() gives it in order.
+//
+// All of it is numbers, so that a whole batch crosses the border at once. What has a text (a head,
+// a code) is asked for by the host where it needs it.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "base/error.hpp"
+#include "base/pieces.hpp"
+#include "http/body.hpp"
+#include "http/router.hpp"
+#include "http/streams.hpp"
+
+namespace peer_cdn {
+
+using ExchangeId = Id<struct ExchangeTag>;
+using BodyId = Id<struct BodyTag>;
+using GetId = Id<struct GetTag>;    // one get() of ours that a site's middleware called
+using PageId = Id<struct PageTag>;  // issued by the host; one client that said hello
+
+namespace command {
+
+// --- A request
+
+// It asks for a listed resource: root and type by exchange_text().
+struct Begin {
+  ExchangeId exchange;
+  std::uint64_t bytes;
+  std::uint32_t piece_bytes;
+  std::uint64_t length;  // of the response
+};
+// Call get() of this middleware, which is the site's own: handle_answer() or handle_error().
+struct Ask {
+  ExchangeId exchange;
+  RouteId route;
+  std::uint32_t plugin;
+};
+// Pass the request on to the network. What comes back is the answer of this plugin, or of a get().
+// `own`: where the network has nothing of use, from the site's own caches. `listed`: the network's
+// word is the answer whatever it is.
+struct Through {
+  ExchangeId exchange;
+  std::uint32_t plugin;
+  GetId get;  // 0: the plugin's own
+  bool own;
+  bool listed;
+};
+// There is a first byte: make a response of this body. Its head by exchange_text().
+struct Open {
+  ExchangeId exchange;
+  BodyId body;
+};
+// The response of this body, or (0) what the plugin answered, goes to the page.
+struct Respond {
+  ExchangeId exchange;
+  std::uint32_t plugin;
+  BodyId body;
+};
+// A get() has its result: the response of this body, or (0) null.
+struct Settle {
+  ExchangeId exchange;
+  GetId get;
+  BodyId body;
+};
+// Call put() of this middleware: with the response of this body, or (0) a copy of the answer.
+struct Put {
+  ExchangeId exchange;
+  std::uint32_t plugin;
+  BodyId body;
+};
+// The request goes to the network as it is.
+struct FallThrough {
+  ExchangeId exchange;
+};
+// Nothing more will be said of it.
+struct Over {
+  ExchangeId exchange;
+};
+// The origin's answers to this resource cannot be used: tell the site's developer, and remember it
+// with the manifest.
+struct Lose {
+  ExchangeId exchange;
+  Error error;
+};
+// The digest list is needed: handle_list().
+struct NeedList {
+  ExchangeId exchange;
+};
+
+// --- A body
+
+// This exchange has a body more.
+struct Gather {
+  ExchangeId exchange;
+  BodyId body;
+};
+// Keep this piece, which has just come, until Enqueue. Of a stream: the one that it keeps.
+struct Take {
+  BodyId body;
+  PieceIndex piece;
+  StreamId stream;  // 0: what the host handed in
+};
+// Pass bytes [begin, end) of this piece on to the reader, and let go of it.
+struct Enqueue {
+  BodyId body;
+  PieceIndex piece;
+  std::uint32_t begin;
+  std::uint32_t end;
+};
+// Every byte was passed on.
+struct Finish {
+  BodyId body;
+};
+// The body ends in an error, or nobody will read it.
+struct Break {
+  BodyId body;
+  Error error;
+};
+// How it goes: counts in bytes passed on. Error::none while it goes on, and of a complete one.
+struct Transfer {
+  BodyId body;
+  std::uint64_t from_cache;
+  std::uint64_t from_peers;
+  std::uint64_t from_origin;
+  std::uint64_t wasted;
+  Duration took;
+  bool done;
+  Error error;
+};
+// Read this run of the store: handle_run(); then digest its pieces: handle_digest() of each in
+// order.
+struct Read {
+  BodyId body;
+  JobId job;
+  PieceRange run;
+  PieceRange pieces;
+};
+// The bytes of this run are not what they should be.
+struct DropRun {
+  BodyId body;
+  PieceRange run;
+};
+// Ask this page for pieces: handle_page_*().
+struct AskPage {
+  BodyId body;
+  JobId job;
+  PageId page;
+  PieceRange pieces;
+  std::uint32_t slower;  // 0, or how many times slower than the origin peers may be before the page
+                         // asks it too
+  Duration patience;     // for peers that have not begun, before it does
+};
+struct Grant {
+  BodyId body;
+  JobId job;
+  std::uint64_t bytes;
+};
+// Cut these pieces out of the page's whole reply and digest them: handle_digest() of each, then
+// handle_end().
+struct Check {
+  BodyId body;
+  JobId job;
+  PieceRange pieces;
+};
+// Nothing more of this job is wanted.
+struct Close {
+  BodyId body;
+  JobId job;
+};
+// Put these pieces into the store: of what a stream keeps, or (0) of a reply. `fits`: into the
+// quota; else room is to be made first.
+struct Store {
+  BodyId body;
+  JobId job;
+  StreamId stream;
+  PieceRange pieces;
+  bool fits;
+};
+
+// --- An answer of the origin
+
+// Ask for these pieces after `wait`: handle_stream_head().
+struct OpenStream {
+  BodyId body;
+  StreamId stream;
+  PieceRange pieces;
+  bool whole;
+  bool reload;
+  Duration wait;
+};
+// Skip so many bytes, the first time; cut pieces up to `until`, digest each and hand it in, in
+// order: handle_stream_piece(). Let go of those before `keep`.
+struct Accept {
+  StreamId stream;
+  std::uint64_t skip;
+  PieceIndex until;
+  PieceIndex keep;
+};
+// The answer, untouched, is that of this plugin or get(). `shared`: others read it too.
+struct PassStream {
+  ExchangeId exchange;
+  StreamId stream;
+  std::uint32_t plugin;
+  GetId get;
+  bool shared;
+};
+// Nobody reads it. What came and was of no use counts for this body.
+struct CloseStream {
+  BodyId body;
+  StreamId stream;
+};
+
+// --- The worker
+
+struct FetchManifest {};
+struct ListStore {};
+struct DropUnlisted {};
+// How many responses are open: said when the first one is, and when none is any more.
+struct Busy {
+  std::uint32_t open;
+};
+
+}  // namespace command
+
+using Command =
+    std::variant<command::Begin, command::Ask, command::Through, command::Open, command::Respond,
+                 command::Settle, command::Put, command::FallThrough, command::Over, command::Lose,
+                 command::NeedList, command::Gather, command::Take, command::Enqueue,
+                 command::Finish, command::Break, command::Transfer, command::Read,
+                 command::DropRun, command::AskPage, command::Grant, command::Check, command::Close,
+                 command::Store, command::OpenStream, command::Accept, command::PassStream,
+                 command::CloseStream, command::FetchManifest, command::ListStore,
+                 command::DropUnlisted, command::Busy>;
+
+}  // namespace peer_cdn

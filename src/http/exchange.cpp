@@ -1,0 +1,342 @@
+#include "http/exchange.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace peer_cdn {
+namespace {
+
+std::vector<PluginKind> kinds_of(const std::vector<Plugin>& plugins) {
+  std::vector<PluginKind> kinds;
+  for (const Plugin& each : plugins) kinds.push_back(each.kind);
+  return kinds;
+}
+
+}  // namespace
+
+Exchange::Exchange(Commons& commons, Strategy strategy, std::vector<Plugin> plugins, Asked asked)
+    : commons_(commons),
+      plugins_(std::move(plugins)),
+      strategy_(strategy),
+      chain_(strategy, kinds_of(plugins_)),
+      asked_(std::move(asked)),
+      answers_(plugins_.size()) {
+  asked_.is_hedged = chain_.is_hedged();
+  for (const Plugin& each : plugins_) asked_.has_delegate |= each.kind == PluginKind::delegate;
+}
+
+void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant now) {
+  asked_.resource = resource;
+  asked_.part = part;
+  if (resource) {
+    const Geometry& geometry = resource->geometry;
+    commons_.commands.push_back(command::Begin{asked_.exchange, geometry.bytes(),
+                                               geometry.piece_bytes(), asked_.range().bytes()});
+  }
+  chain_.start(now);
+  run_chain(now);
+}
+
+void Exchange::fall_through() {
+  is_answered_ = true;
+  commons_.commands.push_back(command::FallThrough{asked_.exchange});
+}
+
+bool Exchange::handle_answer(std::uint32_t plugin, bool has_response, BodyId made, Instant now) {
+  if (is_answered_ || plugin >= answers_.size()) return false;
+  answers_[plugin] = made;
+  chain_.handle_answer(plugin, has_response ? Answer::response : Answer::null, now);
+  run_chain(now);
+  return true;
+}
+
+GetId Exchange::handle_get(const Plugin& what, Instant now) {
+  const GetId id{++commons_.ids};
+  Get get;
+  get.id = id;
+  get.what = what;
+  begin(get, now);
+  run_chain(now);
+  return id;
+}
+
+Part* Exchange::find(BodyId body) {
+  for (const auto& part : parts_) {
+    if (part->id() == body) return part.get();
+  }
+  return nullptr;
+}
+
+// --- The chain -----------------------------------------------------------------------------------
+
+void Exchange::run_chain(Instant now) {
+  while (const auto output = chain_.poll_output()) {
+    std::visit([&](const auto& it) { perform(it, now); }, *output);
+  }
+}
+
+void Exchange::perform(const Chain::Start& start, Instant now) {
+  const Plugin& plugin = plugins_[start.plugin];
+  if (plugin.kind == PluginKind::user) {
+    commons_.commands.push_back(command::Ask{asked_.exchange, asked_.route, start.plugin});
+    return;
+  }
+  Get get;
+  get.plugin = start.plugin;
+  get.what = plugin;
+  begin(get, now);
+}
+
+void Exchange::perform(const Chain::Abort& abort, Instant now) {
+  aborted_ |= 1U << static_cast<unsigned>(plugins_[abort.plugin].kind);
+  const auto at = std::find_if(gets_.begin(), gets_.end(), [&](const Get& each) {
+    return each.id == GetId{} && !each.is_put && each.plugin == abort.plugin;
+  });
+  if (at == gets_.end()) return;
+  const BodyId body = at->body;
+  gets_.erase(at);
+  // A part that the network has joined is the answer of both plugins.
+  Part* part = find(body);
+  if (!part || body == answer_) return;
+  part->cancel(now);
+  part->is_settled = true;
+}
+
+void Exchange::perform(const Chain::Respond& respond, Instant /*now*/) {
+  is_answered_ = true;
+  answer_ = answers_[respond.plugin];
+  commons_.commands.push_back(command::Respond{asked_.exchange, respond.plugin, answer_});
+}
+
+// Never a copy of a stream of ours, which would be pulled whole into memory: it is read back from
+// the store when all of it was passed on. What our own plugins gave is stored as it comes, by
+// whoever verified it.
+void Exchange::perform(const Chain::Put& put, Instant /*now*/) {
+  if (plugins_[put.plugin].kind != PluginKind::user) return;
+  if (answer_ != BodyId{}) {
+    puts_.push_back(put.plugin);
+  } else {
+    commons_.commands.push_back(command::Put{asked_.exchange, put.plugin, {}});
+  }
+}
+
+void Exchange::perform(const Chain::FallThrough& /*none*/, Instant /*now*/) {
+  fall_through();
+}
+
+// --- Plugins of ours -----------------------------------------------------------------------------
+
+void Exchange::begin(Get get, Instant now) {
+  const PluginKind kind = get.what.kind;
+  if (!asked_.resource) return settle(get, nullptr, now);
+  if (kind == PluginKind::delegate) {
+    asked_.known = commons_.pages.may_be_present(asked_.resource->root);
+    asked_.patience = get.what.patience;
+    if (!commons_.outlook.asks_peers(commons_.add_before(asked_.wish()), now)) {
+      return settle(get, nullptr, now);
+    }
+  }
+  if (kind == PluginKind::network && strategy_ == Strategy::ordered) {
+    for (const auto& part : parts_) {
+      const bool waits = part->opener() == PluginKind::delegate && !part->has_begun();
+      if (!waits || part->is_over()) continue;
+      // Peers take long, or nothing says that they do not: the origin begins, in the same part.
+      get.body = part->id();
+      gets_.push_back(get);
+      part->handle_hedge(now);
+      return follow(*part, now);
+    }
+  }
+  // Only a long body needs a page that keeps the worker alive.
+  const bool is_long = asked_.range().bytes() > limits::unattended_bytes;
+  const bool needs_page = kind == PluginKind::delegate || is_long;
+  const bool has_page = needs_page && commons_.pages.choose(asked_.page);
+  // A small response does not wait for a page that has yet to say hello.
+  if (!has_page && is_long) get.page_until = commons_.pages.hello_until(now);
+  if (get.page_until) return gets_.push_back(get);
+  open_part(get, has_page, now);
+}
+
+void Exchange::go_on(Instant now, bool has_hello) {
+  for (std::size_t i = 0; i < gets_.size();) {
+    const auto until = gets_[i].page_until;
+    if (!until || (!has_hello && now < *until)) {
+      ++i;
+      continue;
+    }
+    Get get = gets_[i];
+    get.page_until.reset();
+    gets_.erase(gets_.begin() + static_cast<std::ptrdiff_t>(i));
+    open_part(get, has_hello, now);
+    run_chain(now);
+    i = 0;
+  }
+}
+
+// None if the plugin cannot answer: nobody is there to be asked, the store lacks a piece and only
+// the store is asked, or no page is there to keep the worker alive for so long a body.
+void Exchange::open_part(Get get, bool has_page, Instant now) {
+  const PluginKind kind = get.what.kind;
+  const Geometry& geometry = asked_.resource->geometry;
+  const ByteRange range = asked_.range();
+  const bool can = kind == PluginKind::delegate ? has_page
+                   : kind == PluginKind::cache
+                       ? commons_.holdings.pieces(asked_.resource->root, geometry.count())
+                             .has_all(geometry.covering(range))
+                       : true;
+  const bool is_attended = has_page || range.bytes() <= limits::unattended_bytes;
+  // The network makes the page's answer of the origin's first one, not of two.
+  if (!can || !is_attended || has_lost_origin_ || (lost(kind) && !get.is_put)) {
+    return settle(get, nullptr, now);
+  }
+  get.body = {++commons_.ids};
+  gets_.push_back(get);
+  parts_.push_back(
+      std::make_unique<Part>(get.body, kind, asked_, commons_, has_page, get.what.timeout, now));
+  Part& part = *parts_.back();
+  part.start(now);
+  follow(part, now);
+  // The network does not wait for a page's word when nothing says that peers are sooner.
+  const bool is_of_chain = get.id == GetId{};
+  if (kind != PluginKind::delegate || !is_of_chain || Outlook::waits_for_word(asked_.wish()))
+    return;
+  chain_.handle_pending(get.plugin, commons_.outlook.hedge_wait(commons_.add_before(asked_.wish())),
+                        now);
+}
+
+void Exchange::follow(Part& part, Instant now) {
+  if (const auto warm = part.take_pending()) {
+    commons_.outlook.handle_warm(*warm);
+    // What is known now holds for all of its parts.
+    for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->handle_known(now);
+    for (std::uint32_t plugin = 0; plugin < plugins_.size(); ++plugin) {
+      if (plugins_[plugin].kind != PluginKind::delegate) continue;
+      chain_.handle_pending(plugin, commons_.outlook.hedge_wait(commons_.add_before(asked_.wish())),
+                            now);
+      break;
+    }
+  }
+  has_lost_origin_ |= part.has_lost_origin();
+  if (!part.is_settled && (part.has_begun() || part.is_over())) {
+    part.is_settled = true;
+    settle(part, now);
+  }
+  if (part.is_over() && part.id() == answer_) {
+    if (!part.is_complete()) puts_.clear();
+    // The last pieces are on their way to the store: by a page, if they are from peers.
+    if (!puts_.empty() && !puts_until_) puts_until_ = now + limits::put_held_wait;
+    begin_puts(now);
+  }
+  run_chain(now);
+}
+
+// The delegate's own get before that of the network which has joined it.
+void Exchange::settle(const Part& part, Instant now) {
+  for (std::size_t i = 0; i < gets_.size();) {
+    if (gets_[i].body != part.id()) {
+      ++i;
+      continue;
+    }
+    const Get get = gets_[i];
+    gets_.erase(gets_.begin() + static_cast<std::ptrdiff_t>(i));
+    settle(get, &part, now);
+    run_chain(now);
+    i = 0;
+  }
+}
+
+// `part`: whose first byte, or whose end without one; null if there was none.
+void Exchange::settle(const Get& get, const Part* part, Instant now) {
+  auto& commands = commons_.commands;
+  const ExchangeId id = asked_.exchange;
+  const bool has_body = part && part->has_begun();
+  if (get.is_put) {
+    if (has_body) commands.push_back(command::Put{id, get.plugin, part->id()});
+    return;
+  }
+  if (part && part->passed()) {
+    const bool is_shared = commons_.streams.find(*part->passed()) != nullptr;
+    commands.push_back(command::PassStream{id, *part->passed(), get.plugin, get.id, is_shared});
+    if (get.id == GetId{}) chain_.handle_answer(get.plugin, Answer::response, now);
+    return;
+  }
+  if (has_body) {
+    if (get.id != GetId{}) {
+      commands.push_back(command::Settle{id, get.id, part->id()});
+      return;
+    }
+    answers_[get.plugin] = part->id();
+    const bool is_stored = get.what.kind == PluginKind::cache;
+    return chain_.handle_answer(get.plugin, is_stored ? Answer::stored_response : Answer::response,
+                                now);
+  }
+  const bool is_network = get.what.kind == PluginKind::network;
+  if (is_network && part && part->opener() == PluginKind::delegate) {
+    // It had joined peers that gave nothing.
+    Get alone = get;
+    alone.body = {};
+    return begin(alone, now);
+  }
+  if (is_network && !lost(PluginKind::network)) {
+    // Where a middleware of the site's is in the route, that one decides what is of use.
+    const bool is_ours = std::none_of(plugins_.begin(), plugins_.end(), [](const Plugin& each) {
+      return each.kind == PluginKind::user;
+    });
+    commands.push_back(
+        command::Through{id, get.plugin, get.id, is_ours, asked_.resource != nullptr});
+  } else if (get.id != GetId{}) {
+    commands.push_back(command::Settle{id, get.id, {}});
+  } else {
+    chain_.handle_answer(get.plugin, Answer::null, now);
+  }
+}
+
+// --- What a site's put() gets --------------------------------------------------------------------
+
+void Exchange::begin_puts(Instant now) {
+  if (!puts_until_ || puts_.empty()) return;
+  const Geometry& geometry = asked_.resource->geometry;
+  const PieceSet held = commons_.holdings.pieces(asked_.resource->root, geometry.count());
+  if (!held.has_all(geometry.covering(asked_.range()))) return;
+  puts_until_.reset();
+  for (const std::uint32_t plugin : std::exchange(puts_, {})) {
+    Get get;
+    get.plugin = plugin;
+    get.what.kind = PluginKind::cache;
+    get.is_put = true;
+    open_part(get, true, now);
+  }
+}
+
+// --- Time ----------------------------------------------------------------------------------------
+
+void Exchange::handle_timeout(Instant now) {
+  go_on(now, false);
+  with_all(now, [now](Part& part) { part.handle_timeout(now); });
+  chain_.handle_timeout(now);
+  run_chain(now);
+  if (puts_until_ && now >= *puts_until_) {
+    puts_until_.reset();
+    puts_.clear();
+  }
+}
+
+std::optional<Instant> Exchange::next_timeout() const {
+  std::optional<Instant> next = chain_.next_timeout();
+  const auto add = [&next](std::optional<Instant> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  for (const auto& part : parts_) add(part->next_timeout());
+  for (const Get& get : gets_) add(get.page_until);
+  add(puts_until_);
+  return next;
+}
+
+bool Exchange::tidy() {
+  parts_.erase(std::remove_if(parts_.begin(), parts_.end(),
+                              [](const auto& part) { return part->is_over(); }),
+               parts_.end());
+  return is_answered_ && parts_.empty() && gets_.empty() && puts_.empty();
+}
+
+}  // namespace peer_cdn

@@ -1,0 +1,133 @@
+// One routed request, from the first plugin that is asked to the last byte.
+//
+//   chain   which plugin is asked, and whose answer the page gets (http/chain.hpp)
+//   get     a plugin of ours that is asked: by the chain, by a site's middleware, or to give a
+//           put() what was stored
+//   part    one body, with what it has asked of others (http/part.hpp)
+//
+// A get has its result when the first byte of its part is there. A get of the network while the
+// delegate's part waits for its first byte joins that part: the origin begins, and peers take over.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "http/chain.hpp"
+#include "http/head.hpp"
+#include "http/part.hpp"
+
+namespace peer_cdn {
+
+// A plugin of a route, with what DelegatePlugin was given.
+struct Plugin {
+  PluginKind kind = PluginKind::user;
+  Duration timeout{};  // until the first byte; none: as long as it takes
+  double patience = limits::patience;
+};
+
+class Exchange {
+ public:
+  Exchange(Commons& commons, Strategy strategy, std::vector<Plugin> plugins, Asked asked);
+  Exchange(const Exchange&) = delete;
+
+  // The manifest is as new as it gets: the listed resource, or none, and the chain begins. The
+  // exchange stays with the manifest that it began with.
+  void start(Resource* resource, std::optional<ByteRange> part, Instant now);
+  // It is not ours after all.
+  void fall_through();
+
+  // A site's middleware, or Through, gave something. `made`: the part whose response it is, or 0.
+  // False: another one was sooner, and nobody will read it.
+  bool handle_answer(std::uint32_t plugin, bool has_response, BodyId made, Instant now);
+  // A site's middleware calls get() of a plugin of ours.
+  GetId handle_get(const Plugin& what, Instant now);
+
+  // Tells a part something, and does what follows.
+  template <class F>
+  bool with(BodyId body, Instant now, F&& tell) {
+    Part* part = find(body);
+    if (!part || part->is_over()) return false;
+    tell(*part);
+    follow(*part, now);
+    return true;
+  }
+  template <class F>
+  void with_all(Instant now, F&& tell) {
+    // What is told may open another one.
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      Part& part = *parts_[i];
+      if (part.is_over()) continue;
+      tell(part);
+      follow(part, now);
+    }
+  }
+
+  // A page said hello.
+  void handle_hello(Instant now) { go_on(now, true); }
+  // Something was stored: what a put() waits for may be there.
+  void handle_stored(Instant now) { begin_puts(now); }
+  void handle_timeout(Instant now);
+  std::optional<Instant> next_timeout() const;
+
+  const Asked& asked() const { return asked_; }
+  ResponseHead head() const { return response_head(*asked_.resource, asked_.part); }
+  // Lets go of the parts that are over. True if that was all.
+  bool tidy();
+  // Calls with each open part.
+  template <class F>
+  void for_each(F&& use) const {
+    for (const auto& part : parts_) {
+      if (!part->is_over()) use(*part);
+    }
+  }
+
+ private:
+  struct Get {
+    GetId id{};                // 0: the chain's own
+    std::uint32_t plugin = 0;  // of the chain, or whose put() it is for
+    Plugin what{};
+    bool is_put = false;
+    BodyId body{};                        // once there is one
+    std::optional<Instant> page_until{};  // it waits for a hello
+  };
+
+  Part* find(BodyId body);
+  bool lost(PluginKind kind) const { return (aborted_ >> static_cast<unsigned>(kind) & 1) != 0; }
+  // What the chain decided.
+  void run_chain(Instant now);
+  void perform(const Chain::Start& start, Instant now);
+  void perform(const Chain::Abort& abort, Instant now);
+  void perform(const Chain::Respond& respond, Instant now);
+  void perform(const Chain::Put& put, Instant now);
+  void perform(const Chain::FallThrough& none, Instant now);
+  // What a part's outcome means for the others.
+  void follow(Part& part, Instant now);
+  void settle(const Part& part, Instant now);
+  void settle(const Get& get, const Part* part, Instant now);
+  void begin(Get get, Instant now);
+  void open_part(Get get, bool has_page, Instant now);
+  // Gets that wait for a page: one said hello, or it is late.
+  void go_on(Instant now, bool has_hello);
+  void begin_puts(Instant now);
+
+  Commons& commons_;
+  std::vector<Plugin> plugins_;
+  Strategy strategy_;
+  Chain chain_;
+  Asked asked_;
+  unsigned aborted_ = 0;  // kinds of plugins that lost
+  bool is_answered_ = false;
+  bool has_lost_origin_ = false;
+  BodyId answer_{};              // the part whose response the page gets
+  std::vector<BodyId> answers_;  // by plugin, the part whose response it gave
+  std::vector<Get> gets_;
+  std::vector<std::unique_ptr<Part>> parts_;
+  std::vector<std::uint32_t> puts_;  // plugins that are to get what was stored
+  std::optional<Instant> puts_until_;
+};
+
+}  // namespace peer_cdn

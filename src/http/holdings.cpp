@@ -1,0 +1,111 @@
+#include "http/holdings.hpp"
+
+#include <algorithm>
+
+#include "base/manifest.hpp"
+#include "http/eviction.hpp"
+
+namespace peer_cdn {
+namespace {
+
+// What the manifest does not list any more has an unknown piece: a run is at most one segment.
+std::uint64_t bytes_of(const Root& root, PieceRange run, const Manifest& manifest) {
+  if (run.empty()) return 0;
+  const Resource* resource = manifest.find(root);
+  if (!resource) return limits::segment_bytes;
+  const Geometry& geometry = resource->geometry;
+  run.end = std::min(run.end, geometry.count());
+  return geometry.range_of({std::min(run.begin, run.end), run.end}).bytes();
+}
+
+}  // namespace
+
+void Holdings::set_quota(double asked_bytes, double browser_bytes) {
+  quota_bytes_ = store_quota(asked_bytes, browser_bytes);
+}
+
+void Holdings::clear() {
+  entries_.clear();
+  used_bytes_ = 0;
+}
+
+// A root's runs mostly come together.
+const Holdings::Entry* Holdings::find(const Root& root) const {
+  for (std::size_t i = entries_.size(); i-- > 0;) {
+    if (entries_[i].root == root) return &entries_[i];
+  }
+  return nullptr;
+}
+
+void Holdings::add(const Root& root, PieceRange run, const Manifest& manifest) {
+  auto* entry = const_cast<Entry*>(find(root));
+  if (!entry) entry = &entries_.emplace_back(Entry{root, {}});
+  if (run.empty() || std::find(entry->runs.begin(), entry->runs.end(), run) != entry->runs.end()) {
+    return;
+  }
+  entry->runs.push_back(run);
+  const std::uint64_t bytes = bytes_of(root, run, manifest);
+  entry->bytes += bytes;
+  used_bytes_ += bytes;
+}
+
+void Holdings::forget(const Root& root, PieceRange run) {
+  auto* entry = const_cast<Entry*>(find(root));
+  if (!entry) return;
+  const auto at = std::find(entry->runs.begin(), entry->runs.end(), run);
+  if (at != entry->runs.end()) entry->runs.erase(at);
+}
+
+PieceSet Holdings::pieces(const Root& root, std::uint32_t count) const {
+  PieceSet set(count);
+  if (const Entry* entry = find(root)) {
+    for (const PieceRange run : entry->runs) set.add(run);
+  }
+  return set;
+}
+
+std::optional<PieceRange> Holdings::run_with(const Root& root, PieceIndex piece) const {
+  std::optional<PieceRange> best;
+  if (const Entry* entry = find(root)) {
+    for (const PieceRange run : entry->runs) {
+      if (run.contains(piece) && (!best || run.end > best->end)) best = run;
+    }
+  }
+  return best;
+}
+
+bool Holdings::fits(const Root& root, PieceRange run, const Manifest& manifest) const {
+  return used_bytes_ + bytes_of(root, run, manifest) <= quota_bytes_;
+}
+
+Result<std::vector<Root>> Holdings::make_room(const Root& root, PieceRange run, bool is_full,
+                                              const Manifest& manifest) {
+  std::vector<StoredRoot> stored;
+  for (const Entry& each : entries_) {
+    stored.push_back(
+        {each.root, each.bytes, manifest.find(each.root) != nullptr, each.open, stored.size()});
+  }
+  // A browser that is full gives less than we hoped for: no more than what is used now.
+  const std::uint64_t quota = is_full ? std::min(used_bytes_, quota_bytes_) : quota_bytes_;
+  auto dropped = roots_to_drop(std::move(stored), quota, bytes_of(root, run, manifest));
+  if (!dropped) return dropped;
+  for (const Root& gone : *dropped) {
+    const Entry* entry = find(gone);
+    used_bytes_ -= entry->bytes;
+    entries_.erase(entries_.begin() + (entry - entries_.data()));
+  }
+  return dropped;
+}
+
+std::vector<Root> Holdings::drop_unlisted(const Manifest& manifest) {
+  std::vector<Root> dropped;
+  for (std::size_t i = entries_.size(); i-- > 0;) {
+    if (entries_[i].open || manifest.find(entries_[i].root)) continue;
+    dropped.push_back(entries_[i].root);
+    used_bytes_ -= entries_[i].bytes;
+    entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  return dropped;
+}
+
+}  // namespace peer_cdn

@@ -1,0 +1,61 @@
+// The pages of this site: which ones said hello, which one is asked, and what they say that others
+// have.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+#include "base/time.hpp"
+#include "http/command.hpp"
+
+namespace peer_cdn {
+
+// The first 32 bits of a root: enough for a hint.
+using Mark = std::uint32_t;
+inline Mark mark_of(const Root& root) {
+  Mark mark = 0;
+  for (std::size_t i = 0; i < sizeof mark; ++i) mark = mark << 8 | root.bytes[i];
+  return mark;
+}
+
+class Pages {
+ public:
+  // The worker began, and asked who is there.
+  void handle_start(Instant now) { answers_until_ = now + limits::ack_wait; }
+  void handle_hello(PageId page, Instant now);
+  void handle_bye(PageId page);
+  // Of the marks that it told before, some are gone, and others have come.
+  void handle_present(PageId page, const std::vector<Mark>& add, const std::vector<Mark>& remove);
+  void handle_heard(PageId page, Instant now);
+  // It did not say that it got a request: it may be frozen, and the next one does not wait as long.
+  void handle_silent(PageId page);
+
+  // The page that is asked: the requester, or the one that is there longest.
+  std::optional<PageId> choose(PageId requester) const;
+  // Until when a hello may be on its way: in the first moments of the worker's life, as long as no
+  // page is known.
+  std::optional<Instant> hello_until(Instant now) const;
+  // How long it may take to say that it got a request.
+  Duration ack_wait(PageId page, Instant now) const;
+  // Whether somebody may have it, by all that the pages told. A page that told nothing yet may know
+  // somebody.
+  bool may_be_present(const Root& root) const;
+
+ private:
+  struct Page {
+    PageId id;
+    std::optional<Instant> heard_at;
+    bool told = false;
+    std::vector<Mark> marks{};
+  };
+  Page* find(PageId page);
+
+  std::vector<Page> pages_;  // in the order of their first hello
+  Instant answers_until_{};
+};
+
+}  // namespace peer_cdn

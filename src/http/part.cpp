@@ -1,0 +1,428 @@
+#include "http/part.hpp"
+
+#include <algorithm>
+
+#include "http/policy.hpp"
+
+namespace peer_cdn {
+
+bool Commons::is_open(const Root& root) const {
+  return std::any_of(parts.begin(), parts.end(),
+                     [&root](const Part* part) { return part->root() == root; });
+}
+
+std::size_t Commons::waiting() const {
+  return static_cast<std::size_t>(std::count_if(
+      parts.begin(), parts.end(), [](const Part* part) { return !part->has_begun(); }));
+}
+
+Wish Commons::add_before(Wish wish) const {
+  for (const Part* part : parts) {
+    const std::uint64_t bytes = std::min(part->body().range().bytes(), wish.bytes);
+    (part->body().asks_peers() ? wish.before_of_peers : wish.before_of_network) += bytes;
+  }
+  return wish;
+}
+
+Part::Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, bool has_page,
+           Duration timeout, Instant now)
+    : id_(id),
+      opener_(opener),
+      asked_(asked),
+      commons_(commons),
+      body_(asked.resource->geometry, asked.range(),
+            commons.holdings.pieces(asked.resource->root, asked.resource->geometry.count()),
+            {opener, !asked.part, commons.outlook.second_window(), asked.known, &commons.streams,
+             asked.resource}),
+      began_(now),
+      told_(now),  // most are over before there is progress to tell
+      has_page_(has_page) {
+  if (timeout > Duration(0)) gives_up_at_ = now + timeout;
+  commons.parts.push_back(this);
+  push(command::Gather{asked.exchange, id});
+  // Of one piece the root is the list.
+  if (geometry().count() == 1) {
+    const auto& digest = root().bytes;
+    body_.handle_digests(*DigestList::parse(geometry(), {digest.begin(), digest.end()}));
+  } else if (const Commons::List* list = commons.list_of(root()); list && list->digests) {
+    body_.handle_digests(*list->digests);
+  }
+}
+
+void Part::start(Instant now) {
+  body_.start(now);
+  drain(now);
+}
+
+void Part::handle_pull(std::int64_t bytes, Instant now) {
+  body_.handle_pull(bytes, now);
+  drain(now);
+}
+
+void Part::cancel(Instant now) {
+  if (is_over_) return;
+  body_.handle_cancel();
+  drain(now);
+  push(command::Break{id_, Error::cancelled});
+  finish(false, Error::cancelled, now);
+}
+
+void Part::handle_hedge(Instant now) {
+  // The network's too now, which has no such limit.
+  is_hedged_ = true;
+  gives_up_at_.reset();
+  body_.handle_hedge(now);
+  drain(now);
+}
+
+void Part::handle_known(Instant now) {
+  body_.handle_known();
+  drain(now);
+}
+
+void Part::handle_company(Instant now) {
+  body_.handle_company(now);
+  drain(now);
+}
+
+void Part::handle_stored(PieceRange run, Instant now) {
+  body_.handle_held(run);
+  drain(now);
+}
+
+void Part::handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
+                         Instant now) {
+  if (body_.handle_digest(job, piece, bytes, digest, now)) push(command::Take{id_, piece, 0});
+  const bool is_last_of_run = read_.job == job && piece + 1 == run_.end;
+  drain(now);
+  if (is_last_of_run && read_.job == job && piece + 1 < read_.pieces.end) read_on(piece + 1, now);
+}
+
+void Part::handle_run(JobId job, bool found, std::string_view path_and_type, Instant now) {
+  if (read_.job != job || is_over_) return;
+  if (!found) {
+    commons_.holdings.forget(root(), run_);
+    return read_on(read_.pieces.begin, now);
+  }
+  // Of this path: the same bytes may have another type at another one.
+  const std::size_t space = path_and_type.find(' ');
+  if (has_begun_ || path_and_type.substr(0, space) != asked_.path) return;
+  const std::string_view type = path_and_type.substr(space + 1);
+  learn_type(type);
+  if (suits(asked_.destination, type)) return;
+  // Where the type does not suit the request, the origin answers for itself: it may have mended it.
+  has_lost_origin_ = true;
+  body_.handle_unfit(now);
+  drain(now);
+}
+
+void Part::handle_end(JobId job, Error error, Instant now) {
+  body_.handle_end(job, error, now);
+  drain(now);
+}
+
+// --- A page --------------------------------------------------------------------------------------
+
+void Part::handle_page_piece(JobId job, PieceIndex piece, std::uint64_t bytes, PieceSource from,
+                             std::uint64_t wasted, Instant now) {
+  if (peers_.job == job) {
+    ack_until_.reset();
+    if (from == PieceSource::peers) note_peers(false, now);
+    is_warm_ = false;
+    has_brought_ = true;
+  }
+  if (from == PieceSource::peers) commons_.outlook.handle_warm(true);
+  body_.handle_wasted(wasted);
+  if (body_.handle_piece(job, piece, bytes, from, now)) push(command::Take{id_, piece, 0});
+  drain(now);
+}
+
+void Part::handle_page_pending(JobId job, bool warm) {
+  if (peers_.job != job) return;
+  ack_until_.reset();
+  is_warm_ = warm;
+  pending_ = warm;
+}
+
+void Part::handle_page_alive(JobId job, Instant now) {
+  if (peers_.job != job) return;
+  ack_until_.reset();
+  commons_.pages.handle_heard(page_, now);
+  body_.handle_alive(job, now);
+  drain(now);
+}
+
+// The long form: the page gives the whole resource, and the worker verifies what it takes of it.
+void Part::handle_page_reply(JobId job, std::uint64_t bytes, Instant now) {
+  if (peers_.job != job) return;
+  ack_until_.reset();
+  has_brought_ = true;
+  if (bytes != geometry().bytes()) return handle_end(job, Error::wrong_length, now);
+  need_list();
+  push(command::Check{id_, job, peers_.pieces});
+}
+
+void Part::handle_page_gone(PageId page, Instant now) {
+  if (page_ != page || peers_.job == JobId{}) return;
+  const auto other = commons_.pages.choose(asked_.page);
+  if (!other || has_brought_) return handle_end(peers_.job, Error::no_page, now);
+  push(command::Close{id_, peers_.job});
+  ask_page(*other, now);
+}
+
+// How long a page that was connected needed for its first piece.
+void Part::note_peers(bool in_vain, Instant now) {
+  if (!is_warm_) return;
+  Estimate& peers = commons_.outlook.peers();
+  const Duration wait = now - asked_at_;
+  in_vain ? peers.handle_given_up(wait, now) : peers.handle_first(wait, now);
+}
+
+void Part::ask_page(PageId page, Instant now) {
+  const Terms terms = commons_.outlook.terms(asked_.wish());
+  page_ = page;
+  asked_at_ = now;
+  is_warm_ = has_brought_ = false;
+  ack_until_ = now + commons_.pages.ack_wait(page, now);
+  push(command::AskPage{id_, peers_.job, page, peers_.pieces, terms.slower, terms.patience});
+}
+
+// --- The origin ----------------------------------------------------------------------------------
+
+bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now) {
+  const bool taken = body_.handle_head(job, answer, now);
+  if (taken) learn_type(answer.content_type);
+  // What was refused may be the page's answer yet, but nothing of it is read.
+  if (!taken) leave(job, stream_of(job));
+  drain(now);
+  return taken;
+}
+
+void Part::handle_stream_piece(JobId job, StreamId stream, PieceIndex piece, std::uint64_t bytes,
+                               const Digest& digest, Instant now) {
+  if (body_.handle_digest(job, piece, bytes, digest, now)) push(command::Take{id_, piece, stream});
+  drain(now);
+}
+
+StreamId Part::stream_of(JobId job) const {
+  for (const auto& [of, stream] : fetches_) {
+    if (of == job) return stream;
+  }
+  return 0;
+}
+
+void Part::leave(JobId job, StreamId id) {
+  Stream* stream = commons_.streams.find(id);
+  if (!stream) return;
+  auto& listeners = stream->listeners;
+  const PieceIndex until = stream->until();
+  listeners.erase(std::remove_if(listeners.begin(), listeners.end(),
+                                 [&](const Stream::Listener& each) {
+                                   return each.body == id_.value && each.job == job.value;
+                                 }),
+                  listeners.end());
+  // Nobody is ahead any more.
+  if (stream->head_at && stream->until() < until) {
+    push(command::Accept{id, 0, stream->until(), stream->kept});
+  }
+}
+
+// Joins what is on its way: what came already is told again.
+void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
+  const Stream* stream = commons_.streams.find(id);
+  if (!stream || !stream->head_at) return;
+  const OriginAnswer answer = stream->answer;
+  const PieceRange came{std::max(first, stream->kept), stream->told};
+  const auto ended = stream->ended;
+  if (!handle_stream_head(job, answer, now)) return;
+  const Commons::List* list = commons_.list_of(root());
+  for (PieceIndex piece = came.begin; piece < came.end && stream_of(job) == id; ++piece) {
+    // It was the right one when it came, or the stream would be over.
+    const Digest digest = list && list->digests ? (*list->digests)[piece] : root();
+    handle_stream_piece(job, id, piece, geometry().bytes_of(piece), digest, now);
+  }
+  if (ended && stream_of(job) == id) handle_end(job, *ended, now);
+}
+
+void Part::learn_type(std::string_view type) {
+  if (asked_.resource->type != type) asked_.resource->type = std::string(type);
+}
+
+// --- What the body decides -----------------------------------------------------------------------
+
+void Part::drain(Instant now) {
+  while (const auto output = body_.poll_output()) {
+    std::visit([&](const auto& it) { perform(it, now); }, *output);
+  }
+}
+
+void Part::need_list() {
+  if (geometry().count() == 1 || commons_.list_of(root())) return;
+  commons_.lists.push_back({root(), std::nullopt});
+  push(command::NeedList{asked_.exchange});
+}
+
+void Part::perform(const Body::Read& read, Instant now) {
+  need_list();  // beside the first run
+  read_ = read;
+  read_on(read.pieces.begin, now);
+}
+
+void Part::read_on(PieceIndex piece, Instant now) {
+  const auto run = commons_.holdings.run_with(root(), piece);
+  // What cannot be read is not held.
+  if (!run) return handle_end(read_.job, Error::storage_lost, now);
+  run_ = *run;
+  read_.pieces.begin = piece;
+  push(command::Read{id_, read_.job, run_, {piece, std::min(read_.pieces.end, run_.end)}});
+}
+
+// A body of the network turns to peers when there is company, if its route knows any.
+void Part::perform(const Body::OpenPeers& open, Instant now) {
+  const auto page =
+      has_page_ && asked_.has_delegate ? commons_.pages.choose(asked_.page) : std::nullopt;
+  if (!page) return body_.handle_end(open.job, Error::no_page, now);
+  peers_ = open;
+  ask_page(*page, now);
+}
+
+void Part::perform(const Body::Grant& grant, Instant /*now*/) {
+  if (peers_.job == grant.job) push(command::Grant{id_, grant.job, grant.bytes});
+}
+
+void Part::perform(const Body::Fetch& fetch, Instant now) {
+  fetches_.emplace_back(fetch.job, fetch.stream);
+  Stream& stream = commons_.streams.at(fetch.stream);
+  stream.listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});
+  if (stream.asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
+  stream.asked_for = true;
+  stream.asked_at = now + fetch.wait;
+  // After it, but beside it: a connection that is open is the stream's.
+  push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole, fetch.reload, fetch.wait});
+  need_list();
+}
+
+void Part::perform(const Body::Accept& accept, Instant /*now*/) {
+  const StreamId id = stream_of(accept.job);
+  Stream* stream = commons_.streams.find(id);
+  if (!stream) return;
+  for (Stream::Listener& each : stream->listeners) {
+    if (each.body == id_.value && each.job == accept.job.value) each.until = accept.until;
+  }
+  push(command::Accept{id, accept.skip, stream->until(), accept.keep});
+}
+
+void Part::perform(const Body::Store& store, Instant /*now*/) {
+  if (!stores_ || !commons_.has_store) return;
+  const bool fits = commons_.holdings.fits(root(), store.pieces, commons_.manifest);
+  push(command::Store{id_, store.job, stream_of(store.job), store.pieces, fits});
+  // Others read it from the host's memory until it is written.
+  if (!fits) return;
+  commons_.holdings.add(root(), store.pieces, commons_.manifest);
+  commons_.stored.emplace_back(root(), store.pieces);
+}
+
+void Part::perform(const Body::Close& close, Instant now) {
+  if (peers_.job == close.job || read_.job == close.job) push(command::Close{id_, close.job});
+  if (read_.job == close.job) read_ = {};
+  if (peers_.job == close.job) {
+    note_peers(true, now);
+    is_warm_ = false;
+    peers_ = {};
+    ack_until_.reset();
+  }
+  const StreamId stream = stream_of(close.job);
+  if (stream == 0) return;
+  leave(close.job, stream);
+  fetches_.erase(std::find(fetches_.begin(), fetches_.end(), std::pair(close.job, stream)));
+  if (!commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
+}
+
+void Part::perform(const Body::Enqueue& enqueue, Instant now) {
+  if (!has_begun_) push(command::Open{asked_.exchange, id_});
+  has_begun_ = true;
+  gives_up_at_.reset();
+  push(command::Enqueue{id_, enqueue.piece, enqueue.begin, enqueue.end});
+  if (now - told_ < limits::progress_wait) return;
+  told_ = now;
+  transfer(false, Error::none, now);
+}
+
+void Part::perform(const Body::Done& /*done*/, Instant now) {
+  push(command::Finish{id_});
+  finish(true, Error::none, now);
+}
+
+void Part::perform(const Body::Fail& fail, Instant now) {
+  push(command::Break{id_, fail.error});
+  finish(false, fail.error, now);
+}
+
+// Bytes that went bad in the store would do so again.
+void Part::perform(const Body::Drop& /*drop*/, Instant /*now*/) {
+  commons_.holdings.forget(root(), run_);
+  push(command::DropRun{id_, run_});
+}
+
+void Part::perform(const Body::Pass& pass, Instant now) {
+  passed_ = stream_of(pass.job);
+  leave(pass.job, *passed_);
+  finish(false, Error::none, now);
+}
+
+void Part::transfer(bool done, Error error, Instant now) {
+  const Body::Counts& counts = body_.counts();
+  if (counts.from_cache + counts.from_peers + counts.from_origin == 0) return;
+  push(command::Transfer{id_, counts.from_cache, counts.from_peers, counts.from_origin,
+                         counts.wasted, now - began_, done, error});
+}
+
+void Part::leave_commons() {
+  auto& parts = commons_.parts;
+  parts.erase(std::remove(parts.begin(), parts.end(), this), parts.end());
+}
+
+void Part::finish(bool complete, Error error, Instant now) {
+  is_over_ = true;
+  leave_commons();
+  is_complete_ = complete;
+  gives_up_at_.reset();
+  ack_until_.reset();
+  transfer(true, error, now);
+  const std::uint64_t bytes = asked_.range().bytes();
+  if (complete && body_.counts().from_peers == bytes && bytes <= limits::unattended_bytes) {
+    commons_.outlook.peers().handle_body(bytes, began_, now);
+  }
+  // What its origin turned out to be is remembered until the manifest changes, and told once for
+  // each resource.
+  const Error lost = body_.origin_error();
+  if (lost == Error::none) return;
+  has_lost_origin_ = true;
+  if (asked_.resource->lost == lost) return;
+  asked_.resource->lost = lost;
+  push(command::Lose{asked_.exchange, lost});
+}
+
+// --- Time ----------------------------------------------------------------------------------------
+
+void Part::handle_timeout(Instant now) {
+  if (is_over_) return;
+  if (gives_up_at_ && now >= *gives_up_at_) return cancel(now);
+  if (ack_until_ && now >= *ack_until_) {
+    commons_.pages.handle_silent(page_);
+    handle_end(peers_.job, Error::no_page, now);
+  }
+  body_.handle_timeout(now);
+  drain(now);
+}
+
+std::optional<Instant> Part::next_timeout() const {
+  if (is_over_) return std::nullopt;
+  std::optional<Instant> next = body_.next_timeout();
+  for (const auto& each : {gives_up_at_, ack_until_}) {
+    if (each && (!next || *each < *next)) next = each;
+  }
+  return next;
+}
+
+}  // namespace peer_cdn

@@ -1,0 +1,196 @@
+// One Body of an exchange, with what it has asked of the store, a page and the origin: translates
+// what the body decides into commands, and what the host says into the body's events.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/manifest.hpp"
+#include "http/body.hpp"
+#include "http/command.hpp"
+#include "http/holdings.hpp"
+#include "http/outlook.hpp"
+#include "http/pages.hpp"
+#include "http/streams.hpp"
+
+namespace peer_cdn {
+
+class Part;
+
+// What the exchanges of one worker share.
+struct Commons {
+  // The digests of a resource that somebody has open; none until they are there.
+  struct List {
+    Root root;
+    std::optional<DigestList> digests;
+  };
+
+  Outlook outlook;
+  Streams streams;
+  Holdings holdings;
+  Pages pages;
+  Manifest manifest;
+  std::vector<List> lists;
+  std::vector<Command> commands;
+  // Runs that were stored just now, for whoever wants the same pieces.
+  std::vector<std::pair<Root, PieceRange>> stored;
+  std::vector<const Part*> parts;  // that are not over
+  std::uint32_t ids = 0;
+  bool has_store = false;
+
+  bool is_open(const Root& root) const;
+  std::size_t waiting() const;  // for their first byte
+  // What the open parts have yet to bring, each at most as much as is wished for.
+  Wish add_before(Wish wish) const;
+  List* list_of(const Root& root) {
+    for (List& each : lists) {
+      if (each.root == root) return &each;
+    }
+    return nullptr;
+  }
+};
+
+// What a request asks for, as all parts of its exchange know it.
+struct Asked {
+  ExchangeId exchange;
+  RouteId route;
+  std::string path;                 // with its query
+  std::string destination;          // Request.destination
+  PageId page{};                    // of the requester, if it said hello
+  Resource* resource = nullptr;     // none: the origin answers for itself
+  std::optional<ByteRange> part{};  // by a Range header that counts
+  bool has_delegate = false;        // its route
+  bool is_hedged = false;           // the network may help peers out in the same body
+  double patience = limits::patience;
+  bool known = true;  // by all that was told, somebody may have it
+
+  // Requires a listed resource.
+  ByteRange range() const { return part ? *part : ByteRange{0, resource->geometry.bytes()}; }
+  Wish wish() const { return {range().bytes(), patience, known, is_hedged}; }
+};
+
+class Part {
+ public:
+  // `has_page`: one that may be asked, and keeps the worker alive.
+  Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, bool has_page,
+       Duration timeout, Instant now);
+  Part(const Part&) = delete;
+  ~Part() { leave_commons(); }
+  void start(Instant now);
+
+  // The reader takes so many bytes now; it went away, or another plugin was faster.
+  void handle_pull(std::int64_t bytes, Instant now);
+  void cancel(Instant now);
+  void handle_hedge(Instant now);
+  void handle_known(Instant now);
+  void handle_company(Instant now);
+  void handle_stored(PieceRange run, Instant now);
+  void handle_list(const DigestList& list) { body_.handle_digests(list); }
+  // Of a run of the store, or of a page's reply: a piece that the host digested.
+  void handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
+                     Instant now);
+  // The run that was to be read is there or not; the path and the type with which the origin sent
+  // it, with a space between, if it came from there.
+  void handle_run(JobId job, bool found, std::string_view path_and_type, Instant now);
+  void handle_end(JobId job, Error error, Instant now);
+  // The page that was asked: verified a piece, knows somebody, is at it, gave the whole resource.
+  void handle_page_piece(JobId job, PieceIndex piece, std::uint64_t bytes, PieceSource from,
+                         std::uint64_t wasted, Instant now);
+  void handle_page_pending(JobId job, bool warm);
+  void handle_page_alive(JobId job, Instant now);
+  void handle_page_reply(JobId job, std::uint64_t bytes, Instant now);
+  void handle_page_gone(PageId page, Instant now);
+  // The store did not take what was put there: nothing more is.
+  void handle_store_failed() { stores_ = false; }
+  // What a stream brought. True if its head was taken: its body is the resource's.
+  bool handle_stream_head(JobId job, const OriginAnswer& answer, Instant now);
+  void handle_stream_piece(JobId job, StreamId stream, PieceIndex piece, std::uint64_t bytes,
+                           const Digest& digest, Instant now);
+  void handle_timeout(Instant now);
+  std::optional<Instant> next_timeout() const;
+
+  BodyId id() const { return id_; }
+  PluginKind opener() const { return opener_; }
+  const Body& body() const { return body_; }
+  const Root& root() const { return asked_.resource->root; }
+  bool has_begun() const { return has_begun_; }
+  bool is_over() const { return is_over_; }
+  bool is_complete() const { return is_complete_; }
+  // The origin's own answer is the response.
+  std::optional<StreamId> passed() const { return passed_; }
+  // The origin's answer could not be used, or must not be what the store has of it.
+  bool has_lost_origin() const { return has_lost_origin_; }
+  // Once after handle_page_pending(): whether the page has an open pair.
+  std::optional<bool> take_pending() { return std::exchange(pending_, std::nullopt); }
+  // Its outcome was told to whoever waits for it.
+  bool is_settled = false;
+
+ private:
+  template <class T>
+  void push(const T& command) {
+    commons_.commands.push_back(command);
+  }
+  const Geometry& geometry() const { return asked_.resource->geometry; }
+
+  void drain(Instant now);
+  void perform(const Body::Read& read, Instant now);
+  void perform(const Body::OpenPeers& open, Instant now);
+  void perform(const Body::Grant& grant, Instant now);
+  void perform(const Body::Fetch& fetch, Instant now);
+  void perform(const Body::Accept& accept, Instant now);
+  void perform(const Body::Store& store, Instant now);
+  void perform(const Body::Close& close, Instant now);
+  void perform(const Body::Enqueue& enqueue, Instant now);
+  void perform(const Body::Done& done, Instant now);
+  void perform(const Body::Fail& fail, Instant now);
+  void perform(const Body::Drop& drop, Instant now);
+  void perform(const Body::Pass& pass, Instant now);
+
+  void leave_commons();
+  void need_list();
+  void read_on(PieceIndex piece, Instant now);
+  void ask_page(PageId page, Instant now);
+  void note_peers(bool in_vain, Instant now);
+  StreamId stream_of(JobId job) const;
+  void catch_up(JobId job, StreamId stream, PieceIndex first, Instant now);
+  void leave(JobId job, StreamId stream);
+  void learn_type(std::string_view type);
+  void transfer(bool done, Error error, Instant now);
+  void finish(bool complete, Error error, Instant now);
+
+  BodyId id_;
+  PluginKind opener_;
+  const Asked& asked_;
+  Commons& commons_;
+  Body body_;
+  Instant began_;
+  Instant told_;                        // when it was last said how it goes
+  std::optional<Instant> gives_up_at_;  // before the first byte
+  bool has_page_;
+  bool has_begun_ = false;
+  bool is_hedged_ = false;
+  bool stores_ = true;
+  bool is_over_ = false;
+  bool is_complete_ = false;
+  bool has_lost_origin_ = false;
+  std::optional<StreamId> passed_;
+  std::optional<bool> pending_;
+  // The page that is asked.
+  Body::OpenPeers peers_{};
+  PageId page_{};
+  Instant asked_at_{};
+  bool is_warm_ = false;      // it has an open pair, and brought nothing yet
+  bool has_brought_ = false;  // something
+  std::optional<Instant> ack_until_;
+  // The run that is read.
+  Body::Read read_{};
+  PieceRange run_{};
+  // Streams that it listens to.
+  std::vector<std::pair<JobId, StreamId>> fetches_;
+};
+
+}  // namespace peer_cdn
