@@ -27,6 +27,9 @@ namespace {
 
 using emscripten::val;
 
+// What JavaScript calls a root by: 1 + its index in Page::known; 0 is none.
+using ResourceHandle = std::uint32_t;
+
 struct Known {
   Root root;
   Geometry geometry;
@@ -47,9 +50,8 @@ struct Page {
   peer::Peer peer;
   bool draining = false;
   bool stopping = false;  // stop() was called by what drain() performed
-  // Roots cross the border as handles: 1 + the index here.
   std::vector<Known> known;
-  FlatMap<Root, std::uint32_t> handles;
+  FlatMap<Root, ResourceHandle> handles;
   FlatMap<std::uint32_t, Read> reads;  // by token
   std::uint32_t tokens = 0;
   // The message that is being handled: TakeBlock copies out of it.
@@ -68,11 +70,11 @@ Instant now() {
   return self ? self->clock.at(host, self->woken_at) : host;
 }
 
-const Known* find(std::uint32_t handle) {
+const Known* find(ResourceHandle handle) {
   return handle == 0 || handle > self->known.size() ? nullptr : &self->known[handle - 1];
 }
 // The core names only roots that it was told of.
-std::uint32_t handle_of(const Root& root) {
+ResourceHandle handle_of(const Root& root) {
   return *self->handles.find(root);
 }
 
@@ -130,13 +132,13 @@ void perform(const swarm::SendControl& o) {
 }
 void perform(swarm::SendBlock& o) {
   const std::uint32_t token = ++self->tokens;
-  const std::uint32_t root = handle_of(o.root);
+  const ResourceHandle resource = handle_of(o.root);
   self->reads.insert(token, Read{o.peer, std::move(o.header), o.root, o.piece});
-  tell("readBlock", token, root, o.piece, o.offset, o.bytes, o.in_memory);
+  tell("readBlock", token, resource, o.piece, o.offset, o.bytes, o.in_memory);
 }
 void perform(const swarm::TakeBlock& o) {
-  const std::uint32_t root = handle_of(o.root);
-  self->host.call<void>("takeBlock", root, o.piece, o.offset, o.bytes, self->message);
+  const ResourceHandle resource = handle_of(o.root);
+  self->host.call<void>("takeBlock", resource, o.piece, o.offset, o.bytes, self->message);
   self->message = val::null();
 }
 void perform(const swarm::DigestPiece& o) {
@@ -207,7 +209,7 @@ void drain() {
 // way), and those with a handle that was never given, find nothing.
 struct Entry {
   Entry() : open(self != nullptr) {}
-  explicit Entry(std::uint32_t handle) : known(self ? find(handle) : nullptr), open(known) {}
+  explicit Entry(ResourceHandle handle) : known(self ? find(handle) : nullptr), open(known) {}
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
   ~Entry() {
@@ -246,16 +248,16 @@ bool is_resource(std::string hex, double bytes, double piece_bytes) {
 }
 
 // A handle for a root; 0 if these numbers cannot be a resource.
-std::uint32_t resource(std::string hex, double bytes, double piece_bytes) {
+ResourceHandle resource(std::string hex, double bytes, double piece_bytes) {
   const auto root = parse_digest(hex);
   const auto geometry = parse_geometry(bytes, piece_bytes);
   if (!self || !root || !geometry) return 0;
-  if (const std::uint32_t* handle = self->handles.find(*root)) {
+  if (const ResourceHandle* handle = self->handles.find(*root)) {
     return find(*handle)->geometry == *geometry ? *handle : 0;
   }
   if (self->known.size() >= limits::roots_per_site) return 0;
   self->known.push_back({*root, *geometry});
-  const auto handle = static_cast<std::uint32_t>(self->known.size());
+  const auto handle = static_cast<ResourceHandle>(self->known.size());
   return self->handles.insert(*root, handle);
 }
 
@@ -279,8 +281,8 @@ void timeout() {
 void network_changed() {
   if (const Entry entry; entry) self->peer.handle_network_changed(entry.at);
 }
-void listed(std::uint32_t root) {
-  const Entry entry(root);
+void listed(ResourceHandle resource) {
+  const Entry entry(resource);
   if (entry) self->peer.handle_listed(entry.known->root, entry.known->geometry, entry.at);
 }
 void idle() {
@@ -303,15 +305,15 @@ val message(val object) {
 }
 
 // NOLINTNEXTLINE(readability-function-size): a reader is all of these
-void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::uint32_t end,
-          std::uint32_t origin, double patience_ms) {
-  const Entry entry(root);
+void open(std::uint32_t reader, ResourceHandle resource, std::uint32_t begin, std::uint32_t end,
+          std::uint32_t slower, double patience_ms) {
+  const Entry entry(resource);
   if (!entry) return;
   const Known& known = *entry.known;
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
-  const swarm::OriginUse use{origin, instant_from_ms(patience_ms).time_since_epoch()};
-  self->peer.open({reader}, known.root, known.geometry, {pieces, use}, entry.at);
+  const swarm::OriginHelp help{slower, instant_from_ms(patience_ms).time_since_epoch()};
+  self->peer.open({reader}, known.root, known.geometry, {pieces, help}, entry.at);
 }
 void grant(std::uint32_t reader, double bytes) {
   const Entry entry;
@@ -322,24 +324,24 @@ void close(std::uint32_t reader) {
   if (const Entry entry; entry) self->peer.swarm().close({reader}, entry.at);
 }
 
-void held(std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
-  const Entry entry(root);
+void held(ResourceHandle resource, std::uint32_t begin, std::uint32_t end) {
+  const Entry entry(resource);
   if (!entry) return;
   const Known& known = *entry.known;
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   self->peer.swarm().handle_held(known.root, known.geometry, pieces, entry.at);
 }
-void store_failed(std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
-  const Entry entry(root);
+void store_failed(ResourceHandle resource, std::uint32_t begin, std::uint32_t end) {
+  const Entry entry(resource);
   if (entry) self->peer.swarm().handle_store_failed(entry.known->root, {begin, end}, entry.at);
 }
-void dropped(std::uint32_t root) {
-  const Entry entry(root);
+void dropped(ResourceHandle resource) {
+  const Entry entry(resource);
   if (entry) self->peer.swarm().handle_dropped(entry.known->root, entry.at);
 }
 // The list and its SHA-256. True if it is this root's.
-bool digests(std::uint32_t root, val list, val digest) {
-  const Entry entry(root);
+bool digests(ResourceHandle resource, val list, val digest) {
+  const Entry entry(resource);
   if (!entry) return false;
   const Known& known = *entry.known;
   const bool good = digest_of(digest) == known.root;
@@ -352,26 +354,26 @@ bool digests(std::uint32_t root, val list, val digest) {
   return !!parsed;
 }
 // A piece of fetchPieces is whole. The host's takeFetched takes it, before anything else is done.
-void fetched(std::uint32_t fetch, std::uint32_t root, std::uint32_t piece) {
-  const Entry entry(root);
+void fetched(std::uint32_t fetch, ResourceHandle resource, std::uint32_t piece) {
+  const Entry entry(resource);
   if (!entry || !self->peer.swarm().handle_fetched({fetch}, piece, entry.at)) return;
-  tell("takeFetched", root, piece);
+  tell("takeFetched", resource, piece);
 }
 void fetch_end(std::uint32_t fetch, std::string code) {
   if (const Entry entry; entry) {
     self->peer.swarm().handle_fetch_end({fetch}, error_of(code), entry.at);
   }
 }
-void transfer(std::uint32_t root, bool over) {
-  const Entry entry(root);
+void transfer(ResourceHandle resource, bool over) {
+  const Entry entry(resource);
   if (entry) self->peer.swarm().handle_transfer(entry.known->root, over, entry.at);
 }
-void digests_failed(std::uint32_t root) {
-  const Entry entry(root);
+void digests_failed(ResourceHandle resource) {
+  const Entry entry(resource);
   if (entry) self->peer.swarm().handle_digests_failed(entry.known->root, entry.at);
 }
-void digest(std::uint32_t root, std::uint32_t piece, val bytes) {
-  const Entry entry(root);
+void digest(ResourceHandle resource, std::uint32_t piece, val bytes) {
+  const Entry entry(resource);
   if (entry) {
     self->peer.swarm().handle_digest(entry.known->root, piece, digest_of(bytes), entry.at);
   }

@@ -76,8 +76,8 @@ void Peer::handle_leading(bool leading, Instant now) {
   now_ = now;
   if (leading == leading_) return;
   leading_ = leading;
-  for (const Root& root : served_) {
-    leading ? client_.serve(root, now) : client_.withdraw(root, now);
+  for (const Root& root : announced_) {
+    leading ? client_.announce(root, now) : client_.withdraw(root, now);
   }
 }
 
@@ -152,10 +152,10 @@ void Peer::translate(signal::Answered& answered) {
   if (answered.peers == 0) warm();
 }
 
-void Peer::translate(swarm::Serve& serve) {
-  serve.on ? served_.insert(serve.root) : served_.erase(serve.root);
+void Peer::translate(swarm::Announce& announce) {
+  announce.on ? announced_.insert(announce.root) : announced_.erase(announce.root);
   if (!leading_) return;
-  serve.on ? client_.serve(serve.root, now()) : client_.withdraw(serve.root, now());
+  announce.on ? client_.announce(announce.root, now()) : client_.withdraw(announce.root, now());
 }
 
 void Peer::translate(signal::SignalReport& report) {

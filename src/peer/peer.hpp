@@ -93,7 +93,7 @@ class Peer {
   void create(PeerId peer, bool offer);
 
   void translate(swarm::AskFor& ask);
-  void translate(swarm::Serve& serve);
+  void translate(swarm::Announce& announce);
   void translate(swarm::ClosePair& close);
   void translate(swarm::RestartPair& restart);
   void translate(signal::Answered& answered);
@@ -122,7 +122,7 @@ class Peer {
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;
-  FlatSet<Root> served_;            // announced while leading
+  FlatSet<Root> announced_;         // announced while leading
   std::vector<Expected> expected_;  // introduced, oldest first: their offer is their acceptance
   std::vector<Listed> listed_;
   std::optional<Root> warming_;  // asked for by the pool

@@ -63,9 +63,9 @@ void Client::drop(Error error, Instant now) {
 // clients of a coordinator that restarts do not come back as one.
 void Client::schedule_reconnect(Instant now) {
   if (welcomed() && now - welcomed_at_ >= limits::reconnect_max) attempts_ = 0;
-  constexpr std::uint32_t doublings_max = 6;  // 1 s x 2^6 is beyond the maximum
   const Duration wait = std::min<Duration>(
-      limits::reconnect_min * (1 << std::min(attempts_, doublings_max)), limits::reconnect_max);
+      limits::reconnect_min * (1 << std::min(attempts_, limits::reconnect_doublings)),
+      limits::reconnect_max);
   ++attempts_;
   const auto half = static_cast<std::uint64_t>(wait.count() / 2);
   state_ = State::waiting;
@@ -84,8 +84,8 @@ void Client::forget_session(bool report) {
   word_expires_.reset();
   changes_due_.reset();
   changed_.clear();
-  holdings_.erase_if([](const Holding& holding) { return !holding.held; });
-  for (auto& [root, holding] : holdings_) holding.told = holding.queued = false;
+  announcements_.erase_if([](const Announcement& announcement) { return !announcement.held; });
+  for (auto& [root, announcement] : announcements_) announcement.told = announcement.queued = false;
 }
 
 void Client::handle_message(const Message& message, Instant now) {
@@ -105,8 +105,8 @@ void Client::handle(const Welcome& welcome, Instant now) {
   state_ = State::welcomed;
   welcomed_at_ = now;
   number_ = welcome.peer;
-  for (auto& [root, holding] : holdings_) {
-    holding.queued = true;
+  for (auto& [root, announcement] : announcements_) {
+    announcement.queued = true;
     changed_.push_back(root);
   }
   send_changes();
@@ -165,7 +165,7 @@ void Client::handle(const Refusal& refusal, Instant now) {
   if (error == Error::version_mismatch) stop(now);
 }
 
-void Client::serve(const Root& root, Instant now) {
+void Client::announce(const Root& root, Instant now) {
   change(root, true, now);
 }
 void Client::withdraw(const Root& root, Instant now) {
@@ -173,29 +173,30 @@ void Client::withdraw(const Root& root, Instant now) {
 }
 
 void Client::change(const Root& root, bool held, Instant now) {
-  Holding* holding = holdings_.find(root);
-  if (holding == nullptr) {
-    if (!held || holdings_.size() >= limits::roots_per_peer) return;
-    holding = &holdings_.insert(root, Holding{});
+  Announcement* announcement = announcements_.find(root);
+  if (announcement == nullptr) {
+    if (!held || announcements_.size() >= limits::roots_per_peer) return;
+    announcement = &announcements_.insert(root, Announcement{});
   }
-  if (holding->held == held) return;
-  holding->held = held;
+  if (announcement->held == held) return;
+  announcement->held = held;
   if (!welcomed()) {
-    if (!held) holdings_.erase(root);
+    if (!held) announcements_.erase(root);
     return;
   }
-  if (!std::exchange(holding->queued, true)) changed_.push_back(root);
+  if (!std::exchange(announcement->queued, true)) changed_.push_back(root);
   if (!changes_due_) changes_due_ = now + limits::announce_wait;
 }
 
 void Client::send_changes() {
   Have have;
   for (const Root& root : changed_) {
-    Holding& holding = *holdings_.find(root);
-    holding.queued = false;
-    if (holding.held != holding.told) (holding.held ? have.add : have.remove).push_back(root);
-    holding.told = holding.held;
-    if (!holding.held) holdings_.erase(root);
+    Announcement& announcement = *announcements_.find(root);
+    announcement.queued = false;
+    if (announcement.held != announcement.told)
+      (announcement.held ? have.add : have.remove).push_back(root);
+    announcement.told = announcement.held;
+    if (!announcement.held) announcements_.erase(root);
     if (std::max(have.add.size(), have.remove.size()) == limits::roots_per_message) {
       send(std::exchange(have, Have{}));
     }

@@ -66,7 +66,7 @@ class Client {
 
   // What this page can serve now. Announced when connected, a moment's changes together, and again
   // after a reconnect. Beyond limits::roots_per_peer nothing is announced.
-  void serve(const Root& root, Instant now);
+  void announce(const Root& root, Instant now);
   void withdraw(const Root& root, Instant now);
   // Asks who has it. Roots asked in one go travel in one message. Answered follows, at the latest
   // after limits::answer_wait, with 0 peers and a SignalReport if the coordinator was silent; at
@@ -88,7 +88,7 @@ class Client {
 
  private:
   enum class State : std::uint8_t { stopped, waiting, opening, greeting, welcomed, connected };
-  struct Holding {
+  struct Announcement {
     bool held = false;    // what is true here
     bool told = false;    // what the coordinator was told
     bool queued = false;  // in changed_
@@ -129,7 +129,7 @@ class Client {
   Instant welcomed_at_{};
   PeerId number_;                        // by the last welcome
   std::optional<Instant> word_expires_;  // the coordinator was asked to say something
-  FlatMap<Root, Holding> holdings_;
+  FlatMap<Root, Announcement> announcements_;
   std::vector<Root> changed_;  // holdings to tell, each once
   std::optional<Instant> changes_due_;
   std::vector<Asked> asked_;       // oldest first: all wait equally long

@@ -32,7 +32,7 @@ void Swarm::unwatch(Root root) {
   watches_.erase(std::remove_if(watches_.begin(), watches_.end(),
                                 [&](const Watch& each) { return each.root == root; }),
                  watches_.end());
-  if (offered && serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, false});
+  if (offered && serving_ && holdings_.find(root) == nullptr) outputs_.push(Announce{root, false});
 }
 
 void Swarm::meet(const Root& root, std::uint32_t introduced, Instant now) {
@@ -50,7 +50,7 @@ void Swarm::handle_transfer(const Root& root, bool over, Instant now) {
   } else if (watch != nullptr) {
     watch->heard = now;
     const bool first = !std::exchange(watch->offered, true);
-    if (first && serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, true});
+    if (first && serving_ && holdings_.find(root) == nullptr) outputs_.push(Announce{root, true});
   }
   settle(now);
 }
@@ -98,16 +98,16 @@ void Swarm::handle_fetch_end(FetchId fetch, Error error, Instant now) {
   settle(now);
 }
 
-void Swarm::handle(Pair& pair, const wire::Coming& coming, Instant now) {
-  Download* download = download_of(pair, coming.handle);
+void Swarm::handle(Pair& pair, const wire::Claim& claim, Instant now) {
+  Download* download = download_of(pair, claim.handle);
   if (download == nullptr) return;
-  Download::Source& source = *download->source(pair.session.peer());
-  if (!source.answered) return close_pair(pair, Error::malformed_message);
-  if (coming.pieces.end > download->geometry().count()) {
+  Download::Holder& holder = *download->holder(pair.session.peer());
+  if (!holder.answered) return close_pair(pair, Error::malformed_message);
+  if (claim.pieces.end > download->geometry().count()) {
     return close_pair(pair, Error::piece_out_of_bounds);
   }
-  if (++source.claims > limits::claims_from_peer) return;
-  download->handle_coming({coming.pieces, coming.rank}, now);
+  if (++holder.claims_heard > limits::claims_from_peer) return;
+  download->handle_claim({claim.pieces, claim.rank}, now);
 }
 
 void Swarm::tell_claims(Download& download, Instant now) {
@@ -117,16 +117,16 @@ void Swarm::tell_claims(Download& download, Instant now) {
     for (const Asker::Want& want : pair->asker.wants()) {
       if (want.root != download.root()) continue;
       for (const auto& [pieces, rank] : claims) {
-        send(*pair, wire::Coming{want.handle, pieces, rank}, now);
+        send(*pair, wire::Claim{want.handle, pieces, rank}, now);
       }
     }
   }
 }
 
-void Swarm::settle_origin(Instant now) {
+void Swarm::settle_fetches(Instant now) {
   const bool ahead = has_memory();
   for (auto& download : downloads_) {
-    download->settle_origin(now, ahead, last_fetch_, outputs_);
+    download->settle_fetches(now, ahead, last_fetch_, outputs_);
     tell_claims(*download, now);
   }
 }

@@ -32,7 +32,7 @@ namespace peer_cdn::swarm {
 
 // How many times slower than the origin peers may be before it helps a reader, and how long they
 // may take to begin.
-struct OriginUse {
+struct OriginHelp {
   std::uint32_t slower = 0;  // from 1 on; 0: it may not be asked
   Duration patience{};
 };
@@ -40,7 +40,7 @@ struct OriginUse {
 // What a reader is to be given, in order.
 struct Order {
   PieceRange pieces;
-  OriginUse origin{};
+  OriginHelp help{};
 };
 
 // How many whole pieces make up so many bytes, at least one.
@@ -56,39 +56,39 @@ class Download {
   const Geometry& geometry() const { return geometry_; }
 
   // --- Readers: pieces in order, under credit -------------------------------------------------
-  void open(ReaderId reader, const Order& order, Instant now, Outputs& out);
+  void open(ReaderId id, const Order& order, Instant now, Outputs& out);
   // False if there is no such reader.
-  bool grant(ReaderId reader, std::uint64_t bytes, Instant now);
-  bool close(ReaderId reader, Outputs& out);
+  bool grant(ReaderId id, std::uint64_t bytes, Instant now);
+  bool close(ReaderId id, Outputs& out);
   std::size_t readers() const { return readers_.size(); }
   void handle_answered(std::uint32_t peers);
   // True once, if a reader ended because nobody has it.
   bool take_nobody() { return std::exchange(nobody_, false); }
 
   // --- Sources: what connected peers have of it -------------------------------------------------
-  struct Source {
+  struct Holder {
     PeerId peer;
     wire::Handle handle = 0;  // 0: it said that it has nothing, the handle is over
     bool answered = false;
     bool stalled = false;
-    std::uint32_t claims = 0;  // said so far
+    std::uint32_t claims_heard = 0;  // said so far
     Instant asked{};
     std::uint64_t rate = 0;  // bytes a second as measured, 0: not yet
     PieceRange lane;         // the segment that it is asked for beyond what is urgent
     PieceSet have;
   };
-  const std::vector<Source>& sources() const { return sources_; }
-  Source* source(PeerId peer);
-  void add_source(PeerId peer, wire::Handle handle, Instant now);
-  void remove_source(PeerId peer);
-  void handle_have(Source& source, PieceSet have);
-  void handle_update(Source& source, PieceRange pieces);
-  void handle_not(Source& source);
+  const std::vector<Holder>& holders() const { return holders_; }
+  Holder* holder(PeerId peer);
+  void add_holder(PeerId peer, wire::Handle handle, Instant now);
+  void remove_holder(PeerId peer);
+  void handle_have(Holder& holder, PieceSet have);
+  void handle_update(Holder& holder, PieceRange pieces);
+  void handle_not(Holder& holder);
 
   // --- Blocks -----------------------------------------------------------------------------------
   // What to ask this peer for next. `idle`: it has nothing else in flight, so it may share a piece.
   // `ahead`: there is memory for more than what is urgent.
-  std::optional<wire::Block> next_block(Source& source, bool idle, bool ahead);
+  std::optional<wire::Block> next_block(Holder& holder, bool idle, bool ahead);
   // A block that was asked of this peer has arrived: taken, unless another peer was faster.
   void handle_block(PeerId peer, const wire::Block& block, Instant now, Outputs& out);
   // It will not come: this peer does not have the piece after all.
@@ -107,7 +107,7 @@ class Download {
   // ------------------------------------------------- Fetches what nobody here has or fetches, and
   // what keeps a reader waiting too long; gives up what is not needed any more. `last`: the number
   // of the last fetch of this page.
-  void settle_origin(Instant now, bool ahead, FetchId& last, Outputs& out);
+  void settle_fetches(Instant now, bool ahead, FetchId& last, Outputs& out);
   bool has_fetch(FetchId id) { return fetch(id) != nullptr; }
   // The bytes of this piece are whole with the host. False: they are not needed.
   bool handle_fetched(FetchId fetch, PieceIndex piece, Instant now, Outputs& out);
@@ -118,7 +118,7 @@ class Download {
     PieceRange pieces;
     std::uint32_t rank = 0;
   };
-  void handle_coming(const Claim& claim, Instant now);
+  void handle_claim(const Claim& claim, Instant now);
   // Those that others should hear of, now.
   std::vector<Claim> take_claims() { return std::move(claims_); }
   // All that hold now.
@@ -156,15 +156,15 @@ class Download {
 
  private:
   enum class State : std::uint8_t { missing, in_flight, whole, digesting, verified };
-  enum class Asked : std::uint8_t { waiting, nobody, some };
+  enum class Answer : std::uint8_t { waiting, nobody, some };
   struct Piece {
     State state = State::missing;
     bool storing = false;
     bool kept = false;                      // stored, or not to be stored
     bool stored = false;                    // it can be read there
     PieceSource from = PieceSource::store;  // as its next reader sees it
-    std::uint32_t rank = 0;                 // of whoever fetches it from the origin
-    Instant claimed{};                      // and until then it is left to it
+    std::uint32_t claim_rank = 0;           // of whoever fetches it from the origin
+    Instant claimed_until{};                // and until then it is left to it
   };
   struct Fetch {
     FetchId id;
@@ -173,25 +173,25 @@ class Download {
     bool beside = false;  // peers have it too, but are slow
     bool meets = false;   // and are asked for it as well, if they come so far
     std::uint32_t rank = 0;
-    Instant claimed{};  // said when
+    Instant claimed_at{};
   };
-  struct Target {  // a reader, as the download sees it
+  struct Reader {  // a reader, as the download sees it
     ReaderId id;
     PieceRange rest;  // what it waits for
     std::int64_t credit = 0;
     bool pending = false;  // it was told that somebody has it
     bool lost = true;      // nobody here has its next piece
     bool retried = false;  // others were asked for, once
-    OriginUse origin;
+    OriginHelp help;
     Instant opened{};
     Instant since{};  // of the last piece, of lost, or of credit
     Instant heard{};  // of the last piece, or of credit
     // Its rate is looked at a window at a time, while it could take more and somebody here has
     // more.
-    Instant window{};
-    std::uint64_t window_bytes = 0;
+    Instant measured_from{};
+    std::uint64_t measured_bytes = 0;
   };
-  struct Asker {
+  struct Assignee {
     PeerId peer;
     bool on = false;
   };
@@ -199,18 +199,18 @@ class Download {
     PieceIndex piece = 0;
     bool alone = false;    // it was wrong once and had several senders: the next time it has one
     bool fetched = false;  // from the origin, and whole: it has no blocks
-    std::array<Asker, 2> askers;
+    std::array<Assignee, 2> assignees;
     std::vector<PeerId> senders;
-    std::vector<std::uint8_t> blocks;  // asked of askers 0 and 1 (bits 0, 1), taken (bit 2)
+    std::vector<std::uint8_t> blocks;  // asked of assignees 0 and 1 (bits 0, 1), taken (bit 2)
     std::uint32_t untaken = 0;
     Instant moved{};  // a block of it came
   };
 
   Active* active(PieceIndex piece);
-  std::optional<PieceIndex> pick(Source& source);
-  std::optional<PieceIndex> pick_for_slow(const Source& source) const;
-  std::optional<PieceIndex> held_up(const Source& source);
-  bool is_slow(const Source& source) const;
+  std::optional<PieceIndex> pick(Holder& holder);
+  std::optional<PieceIndex> pick_for_slow(const Holder& holder) const;
+  std::optional<PieceIndex> held_up(const Holder& holder);
+  bool is_slow(const Holder& holder) const;
   void look_ahead(bool ahead);
   std::optional<wire::Block> ask_more(Active& active, std::size_t slot);
   std::optional<wire::Block> join(PieceIndex piece, PeerId peer, std::size_t slot);
@@ -223,38 +223,38 @@ class Download {
   bool evidence() const;
   std::size_t useful() const;
   void ask_again(Instant now, Outputs& out);
-  bool origin_gives(const Target& target) const;
-  Instant origin_begins(const Target& target) const;
-  void begin(Outputs& out);
-  std::uint32_t unit() const;
-  std::uint32_t fellows(const Target& target) const;
-  bool had(PieceIndex piece) const;
+  bool origin_may_help(const Reader& reader) const;
+  Instant origin_helps_from(const Reader& reader) const;
+  void tell_pending(Outputs& out);
+  std::uint32_t fetch_length() const;
+  std::uint32_t fellows(const Reader& reader) const;
+  bool peers_have(PieceIndex piece) const;
   bool claimed(PieceIndex piece, Instant now) const;
   bool fetching(PieceIndex piece) const;
   Fetch* fetch(FetchId id);
-  bool free(PieceIndex piece, Instant now) const;
-  std::optional<PieceRange> late(const Target& target, Instant now);
-  std::optional<PieceRange> behind(const Target& target, PieceRange window, Instant now);
-  std::optional<PieceRange> gap(const Target& target, PieceRange window, Instant now);
+  bool nobody_brings(PieceIndex piece, Instant now) const;
+  std::optional<PieceRange> late(const Reader& reader, Instant now);
+  std::optional<PieceRange> behind(const Reader& reader, PieceRange read_ahead, Instant now);
+  std::optional<PieceRange> gap(const Reader& reader, PieceRange read_ahead, Instant now);
   bool fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out);
   void begin_fetch(const Fetch& fetch, Instant now, Outputs& out);
   void claim(Fetch& fetch, Instant now);
   void trim(Fetch& fetch, Instant now);
   void go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out);
-  void free_pieces(PieceRange pieces);
-  void end_origin(Error error, Outputs& out);
-  void due(Instant now, Instant at);
+  void give_back(PieceRange pieces);
+  void give_up_origin(Error error, Outputs& out);
+  void note_due(Instant now, Instant at);
   void withdraw(const Active& active);
   static void add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint32_t rank);
   void store_ready(PieceIndex piece);
   void write_segment(PieceIndex begin, Outputs& out);
   void forget_ready(PieceIndex piece, Outputs& out);
   void after_reader(Outputs& out);
-  void deliver(Target& target, Instant now, Outputs& out);
+  void deliver(Reader& reader, Instant now, Outputs& out);
   Duration patience() const;
-  Instant deadline(const Target& target) const;
-  Error reason(const Target& target) const;
-  void note_loss(Target& target, Instant now, Outputs& out);
+  Instant deadline(const Reader& reader) const;
+  Error reason(const Reader& reader) const;
+  void note_loss(Reader& reader, Instant now, Outputs& out);
   wire::Block block(PieceIndex piece, std::size_t index) const;
 
   Root root_;
@@ -262,14 +262,14 @@ class Download {
   PiecePicker picker_;
   std::vector<Piece> pieces_;
   std::vector<Active> actives_;
-  std::vector<Target> readers_;
-  std::vector<Source> sources_;
+  std::vector<Reader> readers_;
+  std::vector<Holder> holders_;
   std::vector<Unneeded> unneeded_;
-  std::vector<Window> windows_;    // scratch of next_block
+  std::vector<ReadAhead> aheads_;  // scratch of next_block
   std::vector<PieceRange> lanes_;  // likewise
   std::optional<DigestList> digests_;
   bool list_asked_ = false;
-  Asked asked_ = Asked::waiting;
+  Answer answer_ = Answer::waiting;
   std::uint32_t introduced_ = 0;
   Instant ask_at_{};
   Duration ask_wait_{};
@@ -280,7 +280,7 @@ class Download {
   std::uint32_t let_down_ = 0;        // times that what others claimed did not come
   Error origin_error_ = Error::none;  // it is not asked any more
   Rate origin_rate_;
-  Instant origin_due_ = Instant::max();
+  Instant fetches_due_ = Instant::max();
   Instant fetched_at_{};  // a fetch was under way, last
   std::uint32_t verified_ = 0;
   std::vector<PieceIndex> unstored_;   // segments to be written, by their first piece

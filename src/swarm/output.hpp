@@ -82,7 +82,7 @@ struct RestartPair {  // its path is gone: ICE again, on the same connection
 struct AskFor {  // more peers for this root are wanted
   Root root;
 };
-struct Serve {  // first held piece of a root, or the last one gone / upload switched off
+struct Announce {  // first held piece of a root, or the last one gone / upload switched off
   Root root;
   bool on = false;
 };
@@ -92,7 +92,7 @@ struct Report {
 };
 using Output = Variant<SendControl, SendBlock, TakeBlock, DigestPiece, FetchDigests, Deliver,
                        Pending, End, StoreRun, Forget, FetchPieces, CancelFetch, Company, ClosePair,
-                       RestartPair, AskFor, Serve, Report>;
+                       RestartPair, AskFor, Announce, Report>;
 
 using Outputs = Queue<Output>;
 

@@ -5,7 +5,7 @@
 //   done | in order   | rarest first, a lane each         | not yet
 //
 // A piece is asked of one peer, so that a bad one names its sender. Only when nothing else is left
-// in the windows does an idle peer share a piece that is in flight already (endgame).
+// in the aheads does an idle peer share a piece that is in flight already (endgame).
 //
 // A peer's lane is the segment that it is asked for beyond the urgent part, while others take other
 // ones: it reads that from its disk once, and not each of us all of it for a few pieces.
@@ -20,8 +20,8 @@
 
 namespace peer_cdn::swarm {
 
-struct Window {
-  PieceRange ahead;          // what may be asked for
+struct ReadAhead {
+  PieceRange pieces;         // what may be asked for
   std::uint32_t urgent = 0;  // so many at its front strictly in order
 };
 
@@ -51,20 +51,21 @@ class PiecePicker {
   void remove_piece(PieceIndex piece) { --availability_[piece]; }
 
   // A missing piece that this peer has.
-  std::optional<PieceIndex> pick(const PieceSet& have, std::span<const Window> windows,
+  std::optional<PieceIndex> pick(const PieceSet& have, std::span<const ReadAhead> aheads,
                                  const Lanes& lanes = {}) const;
   // The furthest one: of a slow peer, that nobody waits for it.
-  std::optional<PieceIndex> pick_last(const PieceSet& have, std::span<const Window> windows) const;
+  std::optional<PieceIndex> pick_last(const PieceSet& have,
+                                      std::span<const ReadAhead> aheads) const;
   // In each page's own order.
   std::uint32_t own_order(PieceIndex piece) const { return (piece ^ salt_) * 0x9E3779B1U; }
-  // One that is in flight elsewhere: for a peer with nothing else to do, when all of the windows is
+  // One that is in flight elsewhere: for a peer with nothing else to do, when all of the aheads is
   // in flight. In a crowd, where much is still to come, it would double what everybody sends.
   std::optional<PieceIndex> pick_shared(const PieceSet& have,
-                                        std::span<const Window> windows) const;
+                                        std::span<const ReadAhead> aheads) const;
 
  private:
   std::optional<PieceIndex> first(State state, const PieceSet& have, PieceRange pieces) const;
-  std::uint64_t rank(PieceIndex piece, const Lanes& lanes) const;
+  std::uint64_t sort_key(PieceIndex piece, const Lanes& lanes) const;
 
   std::vector<State> states_;
   std::vector<std::uint16_t> availability_;

@@ -36,7 +36,7 @@ void Swarm::hold(const Root& root, const Geometry& geometry, PieceRange pieces, 
   if (holding == nullptr || !(holding->geometry == geometry)) return;
   const bool first = holding->pieces.empty();
   if (!holding->pieces.add(pieces)) return;
-  if (first && serving_) outputs_.push(Serve{root, true});
+  if (first && serving_) outputs_.push(Announce{root, true});
   for (auto& pair : pairs_) {
     if (pair->closed) continue;
     for (const Asker::Want& want : pair->asker.wants()) {
@@ -53,7 +53,7 @@ void Swarm::lose(const Root& root, PieceRange pieces) {
   if (!holding->pieces.empty()) return;
   holdings_.erase(root);
   const Watch* watch = find_watch(root);
-  if (serving_ && (watch == nullptr || !watch->offered)) outputs_.push(Serve{root, false});
+  if (serving_ && (watch == nullptr || !watch->offered)) outputs_.push(Announce{root, false});
 }
 
 void Swarm::handle_dropped(const Root& root, Instant now) {
@@ -61,7 +61,7 @@ void Swarm::handle_dropped(const Root& root, Instant now) {
   if (Download* download = find_download(root)) download->handle_lost(download->geometry().all());
   if (holdings_.find(root) != nullptr) {
     holdings_.erase(root);
-    if (serving_) outputs_.push(Serve{root, false});
+    if (serving_) outputs_.push(Announce{root, false});
   }
   for (auto& pair : pairs_) {
     const auto wants = pair->asker.wants();
@@ -81,9 +81,9 @@ void Swarm::handle_upload_options(const UploadOptions& options, Instant now) {
 void Swarm::switch_serving(Instant now) {
   if (upload_.on() == serving_) return;
   serving_ = upload_.on();
-  for (const auto& holding : holdings_) outputs_.push(Serve{holding.key, serving_});
+  for (const auto& holding : holdings_) outputs_.push(Announce{holding.key, serving_});
   for (const Watch& watch : watches_) {
-    if (watch.offered) outputs_.push(Serve{watch.root, serving_});
+    if (watch.offered) outputs_.push(Announce{watch.root, serving_});
   }
   if (serving_) return;
   outputs_.push(Report{Error::upload_off, std::nullopt});
@@ -113,7 +113,7 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
   send(pair, wire::Have{want.handle, pieces.bitfield()}, now);
   if (!coming) return;
   for (const auto& [range, rank] : download->claims(now)) {
-    send(pair, wire::Coming{want.handle, range, rank}, now);
+    send(pair, wire::Claim{want.handle, range, rank}, now);
   }
 }
 

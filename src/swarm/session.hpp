@@ -28,10 +28,10 @@ class Session {
   bool greeted() const { return greeted_; }
   wire::Handle next_handle() { return ++last_handle_; }
 
-  struct Asked {
+  struct Awaited {
     wire::Handle handle = 0;
     wire::Block block;
-    bool operator==(const Asked&) const = default;
+    bool operator==(const Awaited&) const = default;
   };
   // Half a second of its rate may be in flight; a stalled peer is asked for nothing.
   bool has_room() const;
@@ -47,7 +47,7 @@ class Session {
   // True if it was in flight: say so to the peer.
   bool cancel(wire::Handle handle, const wire::Block& block);
   // Everything in flight (of one handle) is not waited for any more; what it was.
-  std::vector<Asked> abandon(std::optional<wire::Handle> handle);
+  std::vector<Awaited> abandon(std::optional<wire::Handle> handle);
 
   // No bytes for limits::peer_stall with requests in flight. True once per stall.
   bool stalls(Instant now);
@@ -68,8 +68,8 @@ class Session {
   PeerId peer_;
   bool greeted_ = false;
   wire::Handle last_handle_ = 0;
-  std::vector<Asked> asked_;
-  std::vector<Asked> cancelled_;
+  std::vector<Awaited> asked_;
+  std::vector<Awaited> cancelled_;
   Rate rate_;
   Instant last_block_{};
   std::uint32_t stalls_ = 0;

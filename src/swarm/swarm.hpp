@@ -149,7 +149,7 @@ class Swarm {
   void handle(Pair& pair, const wire::Have& have, Instant now);
   void handle(Pair& pair, const wire::Not& message, Instant now);
   void handle(Pair& pair, const wire::Update& update, Instant now);
-  void handle(Pair& pair, const wire::Coming& coming, Instant now);
+  void handle(Pair& pair, const wire::Claim& claim, Instant now);
   void handle(Pair& pair, const wire::Request& request, Instant now);
   void handle(Pair& pair, const wire::Cancel& cancel, Instant now);
   void handle(Pair& pair, const wire::Reject& reject, Instant now);
@@ -163,7 +163,7 @@ class Swarm {
   void settle_pairs(Instant now);
   void settle_downloads(Instant now);
   void settle_watches(Instant now);
-  void settle_origin(Instant now);
+  void settle_fetches(Instant now);
   Instant watches_due() const;
   bool has_memory() const { return retained_bytes() < limits::retained_bytes; }
   std::uint64_t retained_bytes() const;
@@ -180,7 +180,7 @@ class Swarm {
   FetchId last_fetch_;
   Pool pool_;
   Upload upload_;
-  bool serving_ = true;   // what Serve said last: upload_.on()
+  bool serving_ = true;   // what Announce said last: upload_.on()
   std::size_t turn_ = 0;  // whose turn it is, of askers and of downloads
   Outputs outputs_;
 };

@@ -67,7 +67,7 @@ struct Update {
 };
 // Not there yet, but this peer, or one that it heard it from, fetches them from the origin: nobody
 // else needs to. Of two that fetch the same piece the lower rank, drawn for each fetch, goes on.
-struct Coming {
+struct Claim {
   Handle handle = 0;
   PieceRange pieces;
   std::uint32_t rank = 0;
@@ -88,7 +88,7 @@ struct Done {
   Handle handle = 0;
 };
 // In the order of their types on the wire.
-using Message = Variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done, Coming>;
+using Message = Variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done, Claim>;
 
 // unknown_message, malformed_message (too short, too long, an empty list or range),
 // message_too_long.

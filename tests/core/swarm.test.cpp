@@ -98,7 +98,7 @@ TEST_CASE("a want is answered with what is held, then told of more, and ended wh
   f.say(wire::Want{3, f.root});
   CHECK(find<wire::Not>(f.heard()) != nullptr);
   f.swarm.handle_held(f.root, f.geometry, {0, 2}, start);
-  CHECK(holds_alternative<Serve>(f.drain().at(0)));
+  CHECK(holds_alternative<Announce>(f.drain().at(0)));
   f.say(wire::Want{4, f.root});
   const auto answer = f.heard();
   REQUIRE(find<wire::Have>(answer));
@@ -170,7 +170,7 @@ TEST_CASE(
   CHECK(find<wire::Reject>(heard)->blocks[0].piece == 0);
   f.swarm.handle_upload_options({false, 0, 0}, start);
   const auto off = f.drain();
-  CHECK(holds_alternative<Serve>(off.at(0)));
+  CHECK(holds_alternative<Announce>(off.at(0)));
   f.say(wire::Want{2, f.root});
   CHECK(find<wire::Not>(f.heard()) != nullptr);
 }

@@ -22,7 +22,7 @@ std::vector<Message> examples() {
       Cancel{7, {{1, 0, limits::block_bytes}}},
       Reject{7, {{1, 0, limits::block_bytes}}},
       Done{7},
-      Coming{7, {3, 5}, 8},
+      Claim{7, {3, 5}, 8},
   };
 }
 

@@ -22,7 +22,7 @@ void law(bool holds) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Reader input(ByteSpan(data, size));
+  FrameReader input(ByteSpan(data, size));
   const Geometry geometry =
       *Geometry::parse(3 * 2 * limits::block_bytes - 5, 2 * limits::block_bytes);
   Root wanted, held;

@@ -18,32 +18,32 @@ namespace peer_cdn::swarm {
 // --- When ----------------------------------------------------------------------------------------
 
 // Where nobody else is, the worker asks the origin itself.
-bool Download::origin_gives(const Target& target) const {
-  if (target.origin.slower == 0 || origin_error_ != Error::none) return false;
-  return target.pending || asked_ != Asked::nobody ||
-         std::any_of(sources_.begin(), sources_.end(),
-                     [](const Source& source) { return source.handle != 0; });
+bool Download::origin_may_help(const Reader& reader) const {
+  if (reader.help.slower == 0 || origin_error_ != Error::none) return false;
+  return reader.pending || answer_ != Answer::nobody ||
+         std::any_of(holders_.begin(), holders_.end(),
+                     [](const Holder& holder) { return holder.handle != 0; });
 }
 
 // At once if all who could have it have answered, else when its patience is over.
-Instant Download::origin_begins(const Target& target) const {
-  if (asked_ == Asked::waiting && sources_.empty()) return target.opened + limits::answer_wait;
-  const auto unanswered = std::count_if(sources_.begin(), sources_.end(), [](const Source& source) {
-    return source.handle != 0 && !source.answered;
+Instant Download::origin_helps_from(const Reader& reader) const {
+  if (answer_ == Answer::waiting && holders_.empty()) return reader.opened + limits::answer_wait;
+  const auto unanswered = std::count_if(holders_.begin(), holders_.end(), [](const Holder& holder) {
+    return holder.handle != 0 && !holder.answered;
   });
-  const bool all = asked_ != Asked::waiting && unanswered == 0 && introduced_ <= sources_.size();
-  return all ? target.opened : target.opened + target.origin.patience;
+  const bool all = answer_ != Answer::waiting && unanswered == 0 && introduced_ <= holders_.size();
+  return all ? reader.opened : reader.opened + reader.help.patience;
 }
 
-void Download::due(Instant now, Instant at) {
-  if (at > now) origin_due_ = std::min(origin_due_, at);
+void Download::note_due(Instant now, Instant at) {
+  if (at > now) fetches_due_ = std::min(fetches_due_, at);
 }
 
 // --- What ----------------------------------------------------------------------------------------
 
-bool Download::had(PieceIndex piece) const {
-  return std::any_of(sources_.begin(), sources_.end(), [piece](const Source& source) {
-    return !source.stalled && source.have.has(piece);
+bool Download::peers_have(PieceIndex piece) const {
+  return std::any_of(holders_.begin(), holders_.end(), [piece](const Holder& holder) {
+    return !holder.stalled && holder.have.has(piece);
   });
 }
 
@@ -53,16 +53,16 @@ bool Download::fetching(PieceIndex piece) const {
 }
 
 bool Download::claimed(PieceIndex piece, Instant now) const {
-  return pieces_[piece].claimed > now && let_down_ < limits::claims_missed;
+  return pieces_[piece].claimed_until > now && let_down_ < limits::claims_missed;
 }
 
 // Also a piece of which a peer sent a part before it went.
-bool Download::free(PieceIndex piece, Instant now) const {
+bool Download::nobody_brings(PieceIndex piece, Instant now) const {
   return picker_.state(piece) == PiecePicker::State::missing && !claimed(piece, now) &&
-         !fetching(piece) && !had(piece);
+         !fetching(piece) && !peers_have(piece);
 }
 
-std::uint32_t Download::unit() const {
+std::uint32_t Download::fetch_length() const {
   const std::uint64_t rate = origin_rate_.in(limits::fetch_span);
   const std::uint64_t bytes =
       rate == 0 ? limits::fetch_start_bytes : std::min<std::uint64_t>(rate, limits::segment_bytes);
@@ -70,29 +70,29 @@ std::uint32_t Download::unit() const {
 }
 
 // What the reader waits for, and others would bring or said that they fetch.
-std::optional<PieceRange> Download::late(const Target& target, Instant now) {
-  const PieceIndex first = target.rest.begin;
-  const bool theirs = had(first);
-  if (target.credit <= 0 || pieces_[first].state > State::in_flight || fetching(first) ||
+std::optional<PieceRange> Download::late(const Reader& reader, Instant now) {
+  const PieceIndex first = reader.rest.begin;
+  const bool theirs = peers_have(first);
+  if (reader.credit <= 0 || pieces_[first].state > State::in_flight || fetching(first) ||
       (!theirs && !claimed(first, now))) {
     return std::nullopt;
   }
-  Duration wait = theirs ? limits::origin_wait * target.origin.slower : limits::claim_wait;
+  Duration wait = theirs ? limits::origin_wait * reader.help.slower : limits::claim_wait;
   if (const std::uint64_t rate = origin_rate_.per_second()) {
     wait = std::max(wait, Duration(geometry_.bytes_of(first) * std::uint64_t{1'000'000} / rate));
   }
   // Of several who wait for it, whoever asks first is a source for the others.
-  if (const std::uint32_t others = theirs ? fellows(target) : 0) {
+  if (const std::uint32_t others = theirs ? fellows(reader) : 0) {
     wait += wait * (picker_.own_order(first) % (others + 1)) / (others + 1);
   }
   // A large piece on a slow uplink is not late while its blocks come.
   const Active* coming = theirs ? active(first) : nullptr;
-  const Instant since = coming != nullptr ? std::max(target.since, coming->moved) : target.since;
-  const Instant at = std::max(since, target.opened + target.origin.patience) + wait;
-  due(now, at);
+  const Instant since = coming != nullptr ? std::max(reader.since, coming->moved) : reader.since;
+  const Instant at = std::max(since, reader.opened + reader.help.patience) + wait;
+  note_due(now, at);
   if (now < at) return std::nullopt;
   if (!theirs) ++let_down_;
-  const PieceIndex most = first + std::min(theirs ? unit() : 1, target.rest.count());
+  const PieceIndex most = first + std::min(theirs ? fetch_length() : 1, reader.rest.count());
   PieceIndex end = first + 1;
   while (end < most && pieces_[end].state <= State::in_flight && !fetching(end)) ++end;
   return PieceRange{first, end};
@@ -100,66 +100,68 @@ std::optional<PieceRange> Download::late(const Target& target, Instant now) {
 
 // Who fetches it too: those who have not all of it, and, if nobody had it a moment ago, those who
 // are not connected yet.
-std::uint32_t Download::fellows(const Target& target) const {
+std::uint32_t Download::fellows(const Reader& reader) const {
   std::size_t count = 0;
-  for (const Source& source : sources_) {
-    if (source.handle != 0 && !source.have.complete()) ++count;
+  for (const Holder& holder : holders_) {
+    if (holder.handle != 0 && !holder.have.complete()) ++count;
   }
-  if (target.origin.patience == Duration(0)) count = std::max<std::size_t>(count, introduced_);
+  if (reader.help.patience == Duration(0)) count = std::max<std::size_t>(count, introduced_);
   return static_cast<std::uint32_t>(count);
 }
 
 // Alone in order; with others who fetch it too, each from a place of its own, and what is read next
 // by one of them.
-std::optional<PieceRange> Download::gap(const Target& target, PieceRange window, Instant now) {
-  const std::uint32_t fellows = this->fellows(target);
-  const PieceIndex first = window.begin;
+std::optional<PieceRange> Download::gap(const Reader& reader, PieceRange read_ahead, Instant now) {
+  const std::uint32_t fellows = this->fellows(reader);
+  const PieceIndex first = read_ahead.begin;
   std::optional<PieceIndex> begin;
-  if (free(first, now)) {
-    due(now, target.since + limits::origin_wait);
+  if (nobody_brings(first, now)) {
+    note_due(now, reader.since + limits::origin_wait);
     if (picker_.own_order(first) % (fellows + 1) == 0 ||
-        now >= target.since + limits::origin_wait) {
+        now >= reader.since + limits::origin_wait) {
       begin = first;
     }
   }
   const bool chosen = begin.has_value();
-  for (PieceIndex piece = first; piece < window.end && !chosen; ++piece) {
-    due(now, pieces_[piece].claimed);
-    if (!free(piece, now)) continue;
+  for (PieceIndex piece = first; piece < read_ahead.end && !chosen; ++piece) {
+    note_due(now, pieces_[piece].claimed_until);
+    if (!nobody_brings(piece, now)) continue;
     if (!begin || (fellows > 0 && picker_.own_order(piece) < picker_.own_order(*begin))) {
       begin = piece;
     }
   }
   if (!begin) return std::nullopt;
-  const PieceIndex most = *begin + std::min(unit(), window.end - *begin);
+  const PieceIndex most = *begin + std::min(fetch_length(), read_ahead.end - *begin);
   PieceIndex end = *begin + 1;
-  while (end < most && free(end, now)) ++end;
+  while (end < most && nobody_brings(end, now)) ++end;
   return PieceRange{*begin, end};
 }
 
 // Few peers may be slower together than the origin: then it brings the rest too, from the other end
 // of the window, until they meet. Not before patience is over, and their rate is known.
-std::optional<PieceRange> Download::behind(const Target& target, PieceRange window, Instant now) {
+std::optional<PieceRange> Download::behind(const Reader& reader, PieceRange read_ahead,
+                                           Instant now) {
   const std::size_t known = std::max<std::size_t>(introduced_, useful());
-  if (target.credit <= 0 || known >= limits::introductions_per_ask) return std::nullopt;
+  if (reader.credit <= 0 || known >= limits::introductions_per_ask) return std::nullopt;
   const Instant measured =
-      target.opened + std::max<Duration>(target.origin.patience, limits::origin_wait);
-  due(now, measured);
+      reader.opened + std::max<Duration>(reader.help.patience, limits::origin_wait);
+  note_due(now, measured);
   if (now < measured) return std::nullopt;
   std::uint64_t peers = 0;
-  for (const Source& source : sources_) {
-    if (!source.stalled && !source.have.empty()) peers += source.rate;
+  for (const Holder& holder : holders_) {
+    if (!holder.stalled && !holder.have.empty()) peers += holder.rate;
   }
   const std::uint64_t measured_rate = origin_rate_.per_second();
   const std::uint64_t origin = measured_rate > 0 ? measured_rate : limits::origin_rate_unknown;
-  if (peers == 0 || peers * target.origin.slower >= origin) return std::nullopt;
+  if (peers == 0 || peers * reader.help.slower >= origin) return std::nullopt;
   const auto left = [&](PieceIndex piece) {
-    return picker_.state(piece) == PiecePicker::State::missing && had(piece) && !fetching(piece);
+    return picker_.state(piece) == PiecePicker::State::missing && peers_have(piece) &&
+           !fetching(piece);
   };
-  PieceIndex end = window.end;
-  while (end > window.begin && !left(end - 1)) --end;
+  PieceIndex end = read_ahead.end;
+  while (end > read_ahead.begin && !left(end - 1)) --end;
   PieceIndex begin = end;
-  const PieceIndex least = end - std::min(unit(), end - window.begin);
+  const PieceIndex least = end - std::min(fetch_length(), end - read_ahead.begin);
   while (begin > least && left(begin - 1)) --begin;
   if (begin == end) return std::nullopt;
   return PieceRange{begin, end};
@@ -167,8 +169,8 @@ std::optional<PieceRange> Download::behind(const Target& target, PieceRange wind
 
 // --- Fetches -------------------------------------------------------------------------------------
 
-void Download::settle_origin(Instant now, bool ahead, FetchId& last, Outputs& out) {
-  origin_due_ = Instant::max();
+void Download::settle_fetches(Instant now, bool ahead, FetchId& last, Outputs& out) {
+  fetches_due_ = Instant::max();
   if (!fetches_.empty()) fetched_at_ = now;
   for (std::size_t i = fetches_.size(); i-- > 0;) {
     Fetch& fetch = fetches_[i];
@@ -181,8 +183,8 @@ void Download::settle_origin(Instant now, bool ahead, FetchId& last, Outputs& ou
       continue;
     }
     if (fetch.beside) continue;
-    if (now >= fetch.claimed + limits::claim_wait / 2) claim(fetch, now);
-    due(now, fetch.claimed + limits::claim_wait / 2);
+    if (now >= fetch.claimed_at + limits::claim_wait / 2) claim(fetch, now);
+    note_due(now, fetch.claimed_at + limits::claim_wait / 2);
   }
   while (fetches_.size() < limits::fetches_in_flight && fetch_next(now, ahead, last, out)) {
   }
@@ -191,22 +193,23 @@ void Download::settle_origin(Instant now, bool ahead, FetchId& last, Outputs& ou
 bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) {
   const std::uint32_t span =
       pieces_in(ahead ? limits::read_ahead_bytes : limits::urgent_bytes, geometry_);
-  for (Target& target : readers_) {
-    if (target.rest.empty() || !origin_gives(target)) continue;
-    if (const Instant begins = origin_begins(target); begins > now) {
-      due(now, begins);
+  for (Reader& reader : readers_) {
+    if (reader.rest.empty() || !origin_may_help(reader)) continue;
+    if (const Instant begins = origin_helps_from(reader); begins > now) {
+      note_due(now, begins);
       continue;
     }
-    const PieceRange window = {target.rest.begin,
-                               target.rest.begin + std::min(span, target.rest.count())};
-    const auto beside = late(target, now);
-    const auto meets = beside ? std::nullopt : behind(target, window, now);
+    const PieceRange read_ahead = {reader.rest.begin,
+                                   reader.rest.begin + std::min(span, reader.rest.count())};
+    const auto beside = late(reader, now);
+    const auto meets = beside ? std::nullopt : behind(reader, read_ahead, now);
     // In a crowd each fetches one stretch at a time: the fewer are under way, the fewer meet.
-    const bool waits = !fetches_.empty() && fellows(target) > 0 && !free(window.begin, now);
+    const bool waits =
+        !fetches_.empty() && fellows(reader) > 0 && !nobody_brings(read_ahead.begin, now);
     const auto pieces = beside  ? beside
                         : meets ? meets
                         : waits ? std::nullopt
-                                : gap(target, window, now);
+                                : gap(reader, read_ahead, now);
     if (!pieces) continue;
     ++last.value;
     const std::uint32_t rank = picker_.own_order(last.value * 0x85EBCA6BU);
@@ -227,7 +230,7 @@ void Download::begin_fetch(const Fetch& fetch, Instant now, Outputs& out) {
   fetches_.push_back(fetch);
   out.push(FetchPieces{fetch.id, root_, fetch.rest});
   if (!fetch.beside) claim(fetches_.back(), now);
-  begin(out);
+  tell_pending(out);
 }
 
 // A stream cannot skip: when what would come next is not needed, the fetch is over.
@@ -235,22 +238,23 @@ void Download::trim(Fetch& fetch, Instant now) {
   const auto needed = [&](PieceIndex i) {
     const Piece& piece = pieces_[i];
     if (piece.state > State::in_flight || !wanted(i)) return false;
-    return fetch.beside || (!had(i) && !(piece.rank < fetch.rank && claimed(i, now)));
+    return fetch.beside || (!peers_have(i) && !(piece.claim_rank < fetch.rank && claimed(i, now)));
   };
   const PieceRange rest = fetch.rest;
   if (!rest.empty() && !needed(rest.begin)) fetch.rest.end = rest.begin;
   while (!fetch.rest.empty() && !needed(fetch.rest.end - 1)) --fetch.rest.end;
   for (PieceIndex i = fetch.rest.end; i < rest.end; ++i) {
-    if (pieces_[i].rank == fetch.rank) pieces_[i].claimed = now;  // not left to ourselves
+    if (pieces_[i].claim_rank == fetch.rank)
+      pieces_[i].claimed_until = now;  // not left to ourselves
   }
-  free_pieces({fetch.rest.end, rest.end});
+  give_back({fetch.rest.end, rest.end});
 }
 
-void Download::free_pieces(PieceRange pieces) {
+void Download::give_back(PieceRange pieces) {
   for (PieceIndex piece = pieces.begin; piece < pieces.end; ++piece) {
     if (pieces_[piece].state > State::in_flight) continue;
     const Active* at = active(piece);
-    if (at != nullptr && (at->askers[0].on || at->askers[1].on)) continue;
+    if (at != nullptr && (at->assignees[0].on || at->assignees[1].on)) continue;
     picker_.set(piece, PiecePicker::State::missing);
   }
 }
@@ -260,10 +264,10 @@ void Download::free_pieces(PieceRange pieces) {
 void Download::go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out) {
   if (over.beside) return;
   PieceIndex begin = over.rest.begin;
-  while (begin < over.end && !(free(begin, now) && wanted(begin))) ++begin;
+  while (begin < over.end && !(nobody_brings(begin, now) && wanted(begin))) ++begin;
   if (begin == over.end) return;
   PieceIndex end = begin + 1;
-  while (end < over.end && free(end, now) && wanted(end)) ++end;
+  while (end < over.end && nobody_brings(end, now) && wanted(end)) ++end;
   ++last.value;
   begin_fetch({last, {begin, end}, end, false, false, over.rank, now}, now, out);
 }
@@ -282,7 +286,7 @@ bool Download::handle_fetched(FetchId id, PieceIndex piece, Instant now, Outputs
   if (from == nullptr || !from->rest.contains(piece)) return false;
   origin_rate_.add(geometry_.bytes_of(piece), now);
   const PieceIndex skipped = std::exchange(from->rest.begin, piece + 1);
-  free_pieces({skipped, piece});
+  give_back({skipped, piece});
   if (pieces_[piece].state > State::in_flight || !wanted(piece)) return false;
   Active* at = active(piece);
   if (at == nullptr) {
@@ -303,15 +307,15 @@ void Download::handle_fetch_end(FetchId id, Error error, Outputs& out) {
   const Fetch* ended = fetch(id);
   if (ended == nullptr) return;
   const bool all = ended->rest.empty();
-  free_pieces(ended->rest);
+  give_back(ended->rest);
   fetches_.erase(fetches_.begin() + (ended - fetches_.data()));
-  if (!all) end_origin(error == Error::none ? Error::origin_unreachable : error, out);
+  if (!all) give_up_origin(error == Error::none ? Error::origin_unreachable : error, out);
 }
 
-void Download::end_origin(Error error, Outputs& out) {
+void Download::give_up_origin(Error error, Outputs& out) {
   origin_error_ = error;
   for (const Fetch& fetch : fetches_) {
-    free_pieces(fetch.rest);
+    give_back(fetch.rest);
     out.push(CancelFetch{fetch.id});
   }
   fetches_.clear();
@@ -321,23 +325,24 @@ void Download::end_origin(Error error, Outputs& out) {
 
 void Download::claim(Fetch& fetch, Instant now) {
   for (PieceIndex piece = fetch.rest.begin; piece < fetch.rest.end; ++piece) {
-    pieces_[piece].rank = fetch.rank;
-    pieces_[piece].claimed = now + limits::claim_wait;
+    pieces_[piece].claim_rank = fetch.rank;
+    pieces_[piece].claimed_until = now + limits::claim_wait;
   }
-  fetch.claimed = now;
+  fetch.claimed_at = now;
   claims_.push_back({fetch.rest, fetch.rank});
 }
 
 // Told on if it is new here, so that it reaches those who are not connected with whoever fetches
 // it, and goes round no circle.
-void Download::handle_coming(const Claim& claim, Instant now) {
+void Download::handle_claim(const Claim& claim, Instant now) {
   for (PieceIndex i = claim.pieces.begin; i < claim.pieces.end; ++i) {
     Piece& piece = pieces_[i];
     if (piece.kept || piece.state > State::in_flight) continue;
-    const bool renewed = claim.rank == piece.rank && piece.claimed <= now + limits::claim_wait / 2;
-    if (piece.claimed > now && claim.rank >= piece.rank && !renewed) continue;
-    piece.rank = claim.rank;
-    piece.claimed = now + limits::claim_wait;
+    const bool renewed =
+        claim.rank == piece.claim_rank && piece.claimed_until <= now + limits::claim_wait / 2;
+    if (piece.claimed_until > now && claim.rank >= piece.claim_rank && !renewed) continue;
+    piece.claim_rank = claim.rank;
+    piece.claimed_until = now + limits::claim_wait;
     add_claim(claims_, i, claim.rank);
   }
 }
@@ -354,8 +359,8 @@ std::vector<Download::Claim> Download::claims(Instant now) const {
   std::vector<Claim> claims;
   for (PieceIndex i = 0; i < geometry_.count(); ++i) {
     const Piece& piece = pieces_[i];
-    if (piece.kept || piece.state > State::in_flight || piece.claimed <= now) continue;
-    add_claim(claims, i, piece.rank);
+    if (piece.kept || piece.state > State::in_flight || piece.claimed_until <= now) continue;
+    add_claim(claims, i, piece.claim_rank);
   }
   return claims;
 }
