@@ -1,4 +1,5 @@
-// The half of a download that asks: which block of which piece of whom, and what has come.
+// The half of a download that asks peers: which block is asked of which holder, and which blocks
+// have come.
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -46,7 +47,7 @@ std::optional<wire::Block> Download::next_block(Holder& holder, bool idle, bool 
   return std::nullopt;
 }
 
-// Whole segments, so that each can be a lane.
+// Sets the read-ahead of each reader. It ends with a segment, so that each segment can be a lane.
 void Download::look_ahead(bool ahead) {
   aheads_.clear();
   const std::uint32_t urgent = pieces_in(limits::urgent_bytes, geometry_);
@@ -58,8 +59,8 @@ void Download::look_ahead(bool ahead) {
   }
 }
 
-// A peer of which no rate is known yet counts as slow beside one that has shown its own: trying it
-// out costs the reader nothing.
+// A peer whose rate is not known yet counts as slow beside one whose rate is. Then it is tried out
+// with pieces that no reader waits for.
 bool Download::is_slow(const Holder& holder) const {
   return std::any_of(holders_.begin(), holders_.end(), [&](const Holder& other) {
     return !other.stalled && !other.have.empty() &&
@@ -84,7 +85,7 @@ std::optional<PieceIndex> Download::pick(Holder& holder) {
   return piece;
 }
 
-// What is urgent only if no faster one has it, else what is furthest.
+// An urgent piece if no faster peer has it, else the furthest piece.
 std::optional<PieceIndex> Download::pick_for_slow(const Holder& holder) const {
   const auto faster_has = [&](PieceIndex piece) {
     return std::any_of(holders_.begin(), holders_.end(), [&](const Holder& other) {
@@ -101,7 +102,7 @@ std::optional<PieceIndex> Download::pick_for_slow(const Holder& holder) const {
   return picker_.pick_last(holder.have, aheads_);
 }
 
-// The piece that a reader waits for, in flight with a slow peer: a faster one shares it.
+// A reader's next piece, if it is in flight with a slow peer. A faster holder shares it.
 std::optional<PieceIndex> Download::held_up(const Holder& holder) {
   if (is_slow(holder)) return std::nullopt;
   for (const ReadAhead& ahead : aheads_) {
@@ -225,7 +226,8 @@ void Download::withdraw(const Active& active) {
   }
 }
 
-// What was in flight is cancelled; what was taken of it is no use to anybody.
+// Blocks of the piece that are in flight are cancelled. Blocks that were taken are forgotten,
+// because a part of a piece is of no use to anybody.
 void Download::drop(std::size_t index, Outputs& out) {
   const Active& active = actives_[index];
   withdraw(active);

@@ -1,5 +1,6 @@
-// The part of a swarm that meets others early: what nobody had is watched, so that those who fetch
-// the same find each other while it comes; and who fetches what from the origin is told around.
+// The part of a swarm that brings a crowd together. A root that nobody had is watched, so that
+// pages that fetch it find each other while it comes. And pages tell each other which pieces they
+// fetch from the origin.
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -16,15 +17,16 @@ Swarm::Watch* Swarm::find_watch(const Root& root) {
   return nullptr;
 }
 
-// It is asked for, and announced although nothing of it is here yet: but not before the origin's
-// answer is known to be one that may be shared.
+// A watched root is asked for, and announced although no piece of it is here yet. It is not
+// announced before the origin's answer is known to be one that may be shared (handle_transfer).
 void Swarm::watch(const Root& root, const Geometry& geometry, Instant now) {
   if (geometry.bytes() <= limits::crowd_bytes || find_watch(root) != nullptr) return;
   if (watches_.size() >= limits::watched_roots) unwatch(watches_.front().root);
   watches_.push_back({root, geometry, now, now, limits::ask_again_min});
 }
 
-// By value: the root may be that of an entry that moves while others are erased.
+// The root is passed by value, because it may be that of an entry that moves while another is
+// erased.
 void Swarm::unwatch(Root root) {
   const Watch* watch = find_watch(root);
   if (watch == nullptr) return;
@@ -77,7 +79,7 @@ Instant Swarm::watches_due() const {
   return next;
 }
 
-// --- What comes from the origin ------------------------------------------------------------------
+// --- Fetches and claims --------------------------------------------------------------------------
 
 Download* Swarm::fetch_of(FetchId fetch) {
   for (auto& download : downloads_) {

@@ -60,8 +60,8 @@ void Download::handle_answered(std::uint32_t peers) {
   introduced_ = peers;
 }
 
-// What only a reader that is gone wanted is dropped; what is verified is stored, part of a segment
-// or not, and forgotten.
+// Pieces that only the reader that went wanted are dropped. Verified pieces are stored, even if
+// they are only a part of a segment, and then forgotten.
 void Download::after_reader(Outputs& out) {
   drop_unwanted(out);
   for (PieceIndex piece = 0; piece < geometry_.count(); ++piece) {
@@ -102,30 +102,31 @@ void Download::deliver(Reader& reader, Instant now, Outputs& out) {
     reader.credit -= geometry_.bytes_of(piece);
     reader.measured_bytes += geometry_.bytes_of(piece);
     reader.since = reader.heard = now;
-    // What one reader had from there, the next has from here.
+    // The next reader of this piece has it from this visitor.
     const PieceSource from = std::exchange(pieces_[piece].from, PieceSource::store);
     out.push(Deliver{reader.id, root_, piece, from});
     forget_ready(piece, out);
   }
 }
 
-// Without a piece, and of a window: so that one piece fits at the least rate worth waiting for.
+// How long a reader may be without a piece, and the span over which its rate is measured. One piece
+// fits in, at the least rate worth waiting for.
 Duration Download::patience() const {
   const std::uint64_t us =
       std::uint64_t{geometry_.piece_bytes()} * 1'000'000 / limits::reader_rate_min;
   return limits::reader_stall + Duration(us);
 }
 
-// How long this reader waits for what it waits for now. A window that brought enough is over in
-// settle().
+// When this reader gives up, as things are now. settle() begins a new measurement when a span has
+// brought enough.
 Instant Download::deadline(const Reader& reader) const {
   const bool idle = reader.credit <= 0;
-  // However often its next piece is lost and found meanwhile.
+  // Holds however often the next piece is lost and found in between.
   const Instant latest = reader.heard + limits::reader_silence + patience() - limits::reader_stall;
   if (origin_may_help(reader)) {
     if (idle) return reader.since + limits::reader_idle;
-    // The origin is asked already, here or by another page, or it is here: to ask once more would
-    // bring it no sooner.
+    // This page or another has asked the origin for the piece, or the piece is here. One more
+    // request by the worker would bring it no sooner.
     const Piece& next = pieces_[reader.rest.begin];
     const Instant last = reader.heard + limits::fetch_silence;
     if (!fetches_.empty() || next.state > State::in_flight) return last;
@@ -136,7 +137,7 @@ Instant Download::deadline(const Reader& reader) const {
     if (idle) return reader.since + limits::reader_idle;
     return std::min(std::min(reader.since, reader.measured_from) + patience(), latest);
   }
-  Instant last = reader.since;  // at once, if nothing can come
+  Instant last = reader.since;  // the reader gives up at once, unless something may still come
   if (answer_ != Answer::nobody) {
     last += reader.retried ? limits::resume_wait : limits::introduction_wait;
   }
@@ -145,7 +146,7 @@ Instant Download::deadline(const Reader& reader) const {
     if (!holder.answered) {
       last = std::max(last, holder.asked + limits::want_wait);
     } else if (!holder.have.empty()) {
-      // It has a part, and is probably getting the rest.
+      // The peer has a part, and is probably getting the rest.
       last = std::max(last, reader.since + limits::reader_stall);
     }
   }
@@ -164,7 +165,8 @@ Error Download::reason(const Reader& reader) const {
   return stalled ? Error::peer_stalled : Error::peer_gone;
 }
 
-// The next piece cannot be had any more, or can again. Others are asked for, once.
+// Notes whether the reader's next piece can be had. The first time that it cannot any more, the
+// coordinator is asked for more peers.
 void Download::note_loss(Reader& reader, Instant now, Outputs& out) {
   const bool lost = !obtainable(reader.rest.begin);
   if (lost == reader.lost) return;
@@ -177,7 +179,7 @@ void Download::note_loss(Reader& reader, Instant now, Outputs& out) {
   out.push(AskFor{root_});
 }
 
-// Pieces will come: their digests are needed, and readers hear of it.
+// Pieces will come. So the digest list is fetched, and each reader is told once.
 void Download::tell_pending(Outputs& out) {
   if (!readers_.empty() && !digests_ && !list_asked_) {
     list_asked_ = true;
@@ -189,7 +191,7 @@ void Download::tell_pending(Outputs& out) {
   }
 }
 
-// Now and then, while it could use more sources than it has.
+// Asks for more peers now and then, while fewer than could be used have pieces.
 void Download::ask_again(Instant now, Outputs& out) {
   if (readers_.empty() || answer_ == Answer::waiting || now < ask_at_ ||
       useful() >= limits::peers_per_download) {
@@ -252,7 +254,7 @@ std::uint64_t Download::retained_bytes() const {
   return pieces * std::uint64_t{geometry_.piece_bytes()};
 }
 
-// --- Sources -------------------------------------------------------------------------------------
+// --- Holders -------------------------------------------------------------------------------------
 
 Download::Holder* Download::holder(PeerId peer) {
   for (Holder& holder : holders_) {
@@ -304,8 +306,7 @@ void Download::handle_not(Holder& holder) {
   release(holder.peer);
 }
 
-// --- The host's answers
-// ----------------------------------------------------------------------------
+// --- The host's answers --------------------------------------------------------------------------
 
 void Download::handle_digests(DigestList digests, Outputs& out) {
   if (digests.size() != geometry_.count()) return handle_digests_failed(out);
@@ -346,8 +347,8 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
     give_up_origin(Error::origin_changed, out);
     return std::nullopt;
   }
-  // With several senders the liar cannot be told from the others: the piece is fetched again from
-  // one.
+  // If the piece had several senders, the liar cannot be told from the others. So one peer is asked
+  // for all of it.
   std::optional<PeerId> liar;
   if (at->senders.size() == 1) liar = at->senders.front();
   if (liar || !wanted(piece)) {

@@ -1,13 +1,13 @@
-// The origin as one more source of a download: what is fetched from it here, and what is left to
-// others.
+// The half of a download that fetches: which pieces this page gets from the origin, and which it
+// leaves to others.
 //
-//   nobody here has it, nobody fetches it:  a stretch of such pieces, as long as half a second
-//   another page fetches it (a claim):      left to it; if both do, the lower rank goes on
-//   peers have it:                          left to them, unless the reader waits too long (in a
-//                                           crowd each its own time), or they are few and slower
-//                                           than the origin
+//   nobody near has or fetches the piece   fetched, with such pieces behind it (gap)
+//   another page claims the piece          left to it, unless the reader waits too long (late)
+//   peers have the piece                   left to them, unless the reader waits too long (late) or
+//                                          they are few and slower than the origin (behind)
 //
-// In a crowd every page starts at a place of its own, so that all of them together fetch one copy.
+// If two pages fetch the same piece, the claim with the lower rank holds and the other fetch is
+// cut. In a crowd every page starts at a place of its own, so that together they fetch one copy.
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -17,7 +17,7 @@ namespace peer_cdn::swarm {
 
 // --- When ----------------------------------------------------------------------------------------
 
-// Where nobody else is, the worker asks the origin itself.
+// If nobody else is there, the worker asks the origin itself.
 bool Download::origin_may_help(const Reader& reader) const {
   if (reader.help.slower == 0 || origin_error_ != Error::none) return false;
   return reader.pending || answer_ != Answer::nobody ||
@@ -25,7 +25,7 @@ bool Download::origin_may_help(const Reader& reader) const {
                      [](const Holder& holder) { return holder.handle != 0; });
 }
 
-// At once if all who could have it have answered, else when its patience is over.
+// At once if every peer that could have the resource has answered, else when patience is over.
 Instant Download::origin_helps_from(const Reader& reader) const {
   if (answer_ == Answer::waiting && holders_.empty()) return reader.opened + limits::answer_wait;
   const auto unanswered = std::count_if(holders_.begin(), holders_.end(), [](const Holder& holder) {
@@ -56,7 +56,7 @@ bool Download::claimed(PieceIndex piece, Instant now) const {
   return pieces_[piece].claimed_until > now && let_down_ < limits::claims_missed;
 }
 
-// Also a piece of which a peer sent a part before it went.
+// True also of a piece of which a peer sent a part before it went.
 bool Download::nobody_brings(PieceIndex piece, Instant now) const {
   return picker_.state(piece) == PiecePicker::State::missing && !claimed(piece, now) &&
          !fetching(piece) && !peers_have(piece);
@@ -69,7 +69,7 @@ std::uint32_t Download::fetch_length() const {
   return pieces_in(bytes, geometry_);
 }
 
-// What the reader waits for, and others would bring or said that they fetch.
+// The reader's next piece, if others have it or claim it and the reader has waited too long.
 std::optional<PieceRange> Download::late(const Reader& reader, Instant now) {
   const PieceIndex first = reader.rest.begin;
   const bool theirs = peers_have(first);
@@ -81,7 +81,8 @@ std::optional<PieceRange> Download::late(const Reader& reader, Instant now) {
   if (const std::uint64_t rate = origin_rate_.per_second()) {
     wait = std::max(wait, Duration(geometry_.bytes_of(first) * std::uint64_t{1'000'000} / rate));
   }
-  // Of several who wait for it, whoever asks first is a source for the others.
+  // If several pages wait for the piece each waits its own time, because the page that asks first
+  // can serve the others.
   if (const std::uint32_t others = theirs ? fellows(reader) : 0) {
     wait += wait * (picker_.own_order(first) % (others + 1)) / (others + 1);
   }
@@ -98,8 +99,8 @@ std::optional<PieceRange> Download::late(const Reader& reader, Instant now) {
   return PieceRange{first, end};
 }
 
-// Who fetches it too: those who have not all of it, and, if nobody had it a moment ago, those who
-// are not connected yet.
+// How many other pages fetch this resource: connected ones that have not all of it, and, if nobody
+// had it a moment ago, also introduced ones that are not connected yet.
 std::uint32_t Download::fellows(const Reader& reader) const {
   std::size_t count = 0;
   for (const Holder& holder : holders_) {
@@ -109,8 +110,8 @@ std::uint32_t Download::fellows(const Reader& reader) const {
   return static_cast<std::uint32_t>(count);
 }
 
-// Alone in order; with others who fetch it too, each from a place of its own, and what is read next
-// by one of them.
+// A stretch that nobody brings. A page that is alone goes in order. Of several pages each begins at
+// a place of its own, and one of them begins with the piece that is read next.
 std::optional<PieceRange> Download::gap(const Reader& reader, PieceRange read_ahead, Instant now) {
   const std::uint32_t fellows = this->fellows(reader);
   const PieceIndex first = read_ahead.begin;
@@ -137,8 +138,8 @@ std::optional<PieceRange> Download::gap(const Reader& reader, PieceRange read_ah
   return PieceRange{*begin, end};
 }
 
-// Few peers may be slower together than the origin: then it brings the rest too, from the other end
-// of the window, until they meet. Not before patience is over, and their rate is known.
+// If few peers are slower together than the origin, it brings pieces too: from the far end of the
+// read-ahead towards the peers. This begins when patience is over and the peers' rate is known.
 std::optional<PieceRange> Download::behind(const Reader& reader, PieceRange read_ahead,
                                            Instant now) {
   const std::size_t known = std::max<std::size_t>(introduced_, useful());
@@ -203,7 +204,7 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
                                    reader.rest.begin + std::min(span, reader.rest.count())};
     const auto beside = late(reader, now);
     const auto meets = beside ? std::nullopt : behind(reader, read_ahead, now);
-    // In a crowd each fetches one stretch at a time: the fewer are under way, the fewer meet.
+    // In a crowd each page fetches one stretch at a time, because fewer fetches meet less often.
     const bool waits =
         !fetches_.empty() && fellows(reader) > 0 && !nobody_brings(read_ahead.begin, now);
     const auto pieces = beside  ? beside
@@ -233,7 +234,8 @@ void Download::begin_fetch(const Fetch& fetch, Instant now, Outputs& out) {
   tell_pending(out);
 }
 
-// A stream cannot skip: when what would come next is not needed, the fetch is over.
+// Takes what is not needed off the end of the fetch. A stream cannot skip, so if the piece that
+// comes next is not needed the whole fetch is over.
 void Download::trim(Fetch& fetch, Instant now) {
   const auto needed = [&](PieceIndex i) {
     const Piece& piece = pieces_[i];
@@ -244,8 +246,8 @@ void Download::trim(Fetch& fetch, Instant now) {
   if (!rest.empty() && !needed(rest.begin)) fetch.rest.end = rest.begin;
   while (!fetch.rest.empty() && !needed(fetch.rest.end - 1)) --fetch.rest.end;
   for (PieceIndex i = fetch.rest.end; i < rest.end; ++i) {
-    if (pieces_[i].claim_rank == fetch.rank)
-      pieces_[i].claimed_until = now;  // not left to ourselves
+    // Our own claim must not keep us from fetching the piece later.
+    if (pieces_[i].claim_rank == fetch.rank) pieces_[i].claimed_until = now;
   }
   give_back({fetch.rest.end, rest.end});
 }
@@ -259,8 +261,8 @@ void Download::give_back(PieceRange pieces) {
   }
 }
 
-// What others leave to a fetch that was cut is fetched at once, under the same rank: they wait for
-// it.
+// Other pages wait for the pieces that a cut fetch had claimed. So they are fetched at once, under
+// the same rank.
 void Download::go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out) {
   if (over.beside) return;
   PieceIndex begin = over.rest.begin;
@@ -279,8 +281,8 @@ Download::Fetch* Download::fetch(FetchId id) {
   return nullptr;
 }
 
-// What peers sent of it until now is replaced whole: a piece has one source that can be blamed, or
-// only peers.
+// Blocks that peers sent of this piece are thrown away: a piece comes wholly from the origin or
+// wholly from peers, so that a wrong digest has one suspect.
 bool Download::handle_fetched(FetchId id, PieceIndex piece, Instant now, Outputs& out) {
   Fetch* from = fetch(id);
   if (from == nullptr || !from->rest.contains(piece)) return false;
@@ -332,8 +334,8 @@ void Download::claim(Fetch& fetch, Instant now) {
   claims_.push_back({fetch.rest, fetch.rank});
 }
 
-// Told on if it is new here, so that it reaches those who are not connected with whoever fetches
-// it, and goes round no circle.
+// A claim that is new here is told on, so that it reaches pages that are not connected with the one
+// that fetches. One that is known is not, so that it goes round in no circle.
 void Download::handle_claim(const Claim& claim, Instant now) {
   for (PieceIndex i = claim.pieces.begin; i < claim.pieces.end; ++i) {
     Piece& piece = pieces_[i];

@@ -25,9 +25,10 @@ void PiecePicker::remove_peer(const PieceSet& have) {
   }
 }
 
-// The rarest first; among equals those of its own lane, and those of others' lanes last. Then in
-// order what all have, so that a download that breaks off leaves whole segments; and in each page's
-// own order what some have, so that those who came together have different pieces to trade.
+// The lowest key goes first: the rarest piece, then pieces of the peer's own lane, and last those
+// of others' lanes. Pieces that all peers have go in order, so that a download that breaks off
+// leaves whole segments. Pieces that some peers have go in each page's own order, so that pages
+// that came together have different pieces to trade.
 std::uint64_t PiecePicker::sort_key(PieceIndex piece, const Lanes& lanes) const {
   std::uint64_t lane = 1;
   if (lanes.own.contains(piece)) {

@@ -1,4 +1,4 @@
-// How fast bytes go by, over the last few tenths of a second.
+// How many bytes a second go by, over the last few tenths of a second.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@ namespace peer_cdn::swarm {
 
 class Rate {
  public:
-  // There is work from now on. A long pause before it is not part of the measure; a short one is,
-  // since a fast line is idle between any two messages.
+  // There is work from now on. A long pause before this is not measured. A short one is, because a
+  // fast line is idle between any two messages.
   void resume(Instant now) {
     if (now - last_ > limits::rate_span) restart(now);
     last_ = now;
@@ -28,7 +28,7 @@ class Rate {
     restart(now);
   }
 
-  // 0: not known yet.
+  // 0: not measured yet.
   std::uint64_t per_second() const { return per_second_; }
   std::uint64_t in(Duration span) const { return limits::bytes_in(span, per_second_); }
 

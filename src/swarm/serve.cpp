@@ -1,4 +1,5 @@
-// The half of a swarm that serves: what is held, who asked for it, whose block goes out next.
+// The half of a swarm that serves: what this page holds, which peers asked for it, and whose block
+// goes out next.
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -93,7 +94,7 @@ void Swarm::switch_serving(Instant now) {
   }
 }
 
-// --- Who asked for it ----------------------------------------------------------------------------
+// --- Which peers asked for it --------------------------------------------------------------------
 
 void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
   const Holding* holding = holdings_.find(want.root);
@@ -106,7 +107,7 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
       !pair.asker.want(want.handle, want.root, now)) {
     return send(pair, wire::Not{want.handle}, now);
   }
-  // Nothing yet, but it is on its way: updates will follow.
+  // If nothing is here yet, it is on its way, and updates will follow.
   const PieceSet pieces = holding != nullptr
                               ? holding->pieces
                               : PieceSet((coming ? download->geometry() : watch->geometry).count());
@@ -120,7 +121,7 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
 void Swarm::handle(Pair& pair, const wire::Request& request, Instant now) {
   const Root* root = pair.asker.root_of(request.handle);
   const Holding* holding = root != nullptr ? holdings_.find(*root) : nullptr;
-  // Over or dropped before this came.
+  // The handle was over, or the root dropped, before the request came.
   if (holding == nullptr) return send(pair, wire::Reject{request.handle, request.blocks}, now);
   wire::Reject reject{request.handle, {}};
   for (const wire::Block& block : request.blocks) {
@@ -163,8 +164,7 @@ void Swarm::end_serving(Pair& pair, wire::Handle handle, bool tell, Instant now)
   if (tell) send(pair, wire::Not{handle}, now);
 }
 
-// --- Whose block goes out next
-// ---------------------------------------------------------------------
+// --- Whose block goes out next -------------------------------------------------------------------
 
 void Swarm::handle_block_sent(PeerId peer, std::uint64_t buffered, Instant now) {
   if (Pair* pair = find(peer)) pair->asker.buffer.handle_sent(buffered, now);
@@ -212,7 +212,7 @@ void Swarm::pump(Instant now) {
       outputs_.push(SendBlock{pair.session.peer(),
                               wire::encode(wire::BlockHeader{next.handle, block}), next.root,
                               block.piece, block.offset, block.bytes, in_memory});
-      switch_serving(now);  // the total may be spent now
+      switch_serving(now);  // this block may have spent the last of the cap
     }
   }
 }

@@ -52,7 +52,7 @@ Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now)
   const Awaited asked = {header.handle, header.block};
   const bool was_asked = take(asked_, asked);
   if (!was_asked && !take(cancelled_, asked)) {
-    // The right block at the wrong length has a name of its own.
+    // The right block with the wrong length has an error of its own.
     for (const Awaited& other : asked_) {
       if (other.handle == asked.handle && other.block.piece == asked.block.piece &&
           other.block.offset == asked.block.offset) {
@@ -67,7 +67,8 @@ Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now)
   return was_asked;
 }
 
-// Of two equal ones the cancelled is the older: it is what was rejected.
+// If the block was cancelled and asked for again, the reject answers the cancelled request, because
+// that is the older one.
 bool Session::handle_reject(wire::Handle handle, const wire::Block& block) {
   if (take(cancelled_, {handle, block})) return false;
   return take(asked_, {handle, block});

@@ -102,7 +102,7 @@ void Swarm::forget_pair(Pair& pair) {
   for (auto& download : downloads_) download->remove_holder(pair.session.peer());
 }
 
-// Who is cut off for a reason gave it, and would give it again.
+// A peer that is cut off is banned, because it would do the same again.
 void Swarm::close_pair(Pair& pair, Error error) {
   if (pair.closed) return;
   forget_pair(pair);
@@ -139,7 +139,7 @@ void Swarm::want(Pair& pair, Download& download, Instant now) {
   send(pair, wire::Want{handle, download.root()}, now);
 }
 
-// Those that were not asked yet, or said that they had nothing.
+// Asks every connected peer that was not asked yet, or said that it had nothing.
 void Swarm::want_all(Download& download, Instant now) {
   for (auto& pair : pairs_) {
     const Download::Holder* holder = download.holder(pair->session.peer());
@@ -149,7 +149,7 @@ void Swarm::want_all(Download& download, Instant now) {
 
 void Swarm::handle(Pair& pair, const wire::Have& have, Instant) {
   Download* download = download_of(pair, have.handle);
-  if (download == nullptr) return;  // it was over before this came
+  if (download == nullptr) return;  // the download was over before this came
   auto pieces = PieceSet::parse(have.bitfield, download->geometry().count());
   if (!pieces) return close_pair(pair, pieces.error());
   download->handle_have(*download->holder(pair.session.peer()), std::move(pieces.value()));
@@ -232,8 +232,7 @@ void Swarm::fill(Pair& pair, Instant now) {
   }
 }
 
-// --- Readers and the host's answers
-// ----------------------------------------------------------------
+// --- Readers and the host's answers --------------------------------------------------------------
 
 void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Order order,
                  Instant now) {
@@ -263,7 +262,7 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Or
   }
   Watch* watch = find_watch(root);
   const bool met = watch != nullptr && watch->met;
-  // Who is met began a moment ago: there is nothing to wait for.
+  // The other page began a moment ago too, so there is nothing to wait for.
   if (met) order.help.patience = Duration(0);
   download->open(reader, order, now, outputs_);
   if (met) watch->heard = now;
@@ -345,7 +344,7 @@ void Swarm::settle(Instant now) {
       pairs_.end());
 }
 
-// What it was asked for is asked of others.
+// Cancels all that this peer was asked for, so that other peers are asked.
 void Swarm::withdraw_requests(Pair& pair, Instant now) {
   for (const auto& [handle, block] : pair.session.abandon(std::nullopt)) {
     send(pair, wire::Cancel{handle, {block}}, now);

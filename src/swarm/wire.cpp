@@ -38,7 +38,7 @@ Result<Message> parse_message(ByteSpan frame) {
   if (frame.size() > limits::message_bytes) return Error::message_too_long;
   FrameReader reader(frame);
   const auto type = reader.number<std::uint8_t>();
-  // The version, or the handle: every message has it.
+  // Every message begins with a number: the version in a hello, else the handle.
   const auto number = reader.number<std::uint32_t>();
   if (type > Type::claim) return Error::unknown_message;
   Message message = Hello{number};
@@ -91,7 +91,7 @@ Result<Message> parse_message(ByteSpan frame) {
     }
   }
   if (!reader.ok()) return Error::malformed_message;
-  // A longer hello is a later version's: what matters is the number.
+  // A later version may have a longer hello; the version alone decides.
   if (reader.remaining() > 0 && type != Type::hello) return Error::malformed_message;
   return message;
 }
