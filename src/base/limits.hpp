@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
@@ -17,9 +18,10 @@ inline constexpr std::uint64_t kib = 1024;
 inline constexpr std::uint64_t mib = 1024 * kib;
 inline constexpr std::uint64_t gib = 1024 * mib;
 
-// What so many bytes a second bring in a span of time.
-constexpr std::uint64_t bytes_in(Duration span, std::uint64_t bytes_per_second) {
-  return bytes_per_second * static_cast<std::uint64_t>(span.count()) / 1'000'000;
+// How much so many a second make in a span of time. Requires that the product of the two, in
+// microseconds, fits.
+constexpr std::uint64_t amount_in(Duration span, std::uint64_t per_second) {
+  return per_second * static_cast<std::uint64_t>(span.count()) / 1'000'000;
 }
 
 // Pages, workers, peers and the coordinator say this number in their first message. The other side
@@ -102,7 +104,7 @@ inline constexpr std::size_t windows_in_flight = 2;
 static_assert(window_first_bytes <= window_bytes_max);
 static_assert(windows_in_flight * window_bytes_max <= body_ahead_bytes,
               "every window in flight has its place ahead of the reader");
-static_assert(windows_in_flight * window_bytes_max >= bytes_in(80ms, 50'000'000),
+static_assert(windows_in_flight * window_bytes_max >= amount_in(80ms, 50'000'000),
               "windows carry 50 MB/s from an origin that is 80 ms away");
 static_assert(rate_memory_bytes >= 2 * window_bytes_max, "the rate is of several windows");
 // What a body passes on before its reader asks for more (the stream's high water mark).
@@ -139,7 +141,7 @@ inline constexpr Duration worker_idle = 30s;
 // Without a page that said hello, nobody keeps the worker alive. Then it answers only what even
 // 0.3 Mbit/s carries in that time.
 inline constexpr std::uint64_t unattended_bytes = 1 * mib;
-static_assert(unattended_bytes <= bytes_in(worker_idle, 300'000 / 8));
+static_assert(unattended_bytes <= amount_in(worker_idle, 300'000 / 8));
 // How long a page may take to acknowledge a request, or to say that it is there. It is short
 // because a page that still parses must not hold up its own load.
 inline constexpr Duration ack_wait = 50ms;
@@ -221,8 +223,8 @@ inline constexpr std::size_t pipeline_blocks_start = 4;
 inline constexpr std::size_t pipeline_blocks_max = 32;
 static_assert(pipeline_blocks_min <= pipeline_blocks_start &&
               pipeline_blocks_start <= pipeline_blocks_max);
-static_assert(pipeline_blocks_start * block_bytes >= bytes_in(20ms, 12'000'000));
-static_assert(pipeline_blocks_max * block_bytes >= bytes_in(20ms, 100'000'000));
+static_assert(pipeline_blocks_start * block_bytes >= amount_in(20ms, 12'000'000));
+static_assert(pipeline_blocks_max * block_bytes >= amount_in(20ms, 100'000'000));
 // The same, with the requests that were cancelled and are not answered yet.
 inline constexpr std::size_t unanswered_blocks = 2 * pipeline_blocks_max;
 // What a peer may have queued here: twice what one of ours would ask for.
@@ -271,7 +273,7 @@ static_assert(peer_stall < bridge_stall, "the peer is dropped before the page is
 // elsewhere. A large piece may take longer.
 inline constexpr Duration reader_stall = 3s;
 inline constexpr std::uint64_t reader_rate_min = 256 * kib;
-inline constexpr std::uint64_t reader_bytes_min = bytes_in(reader_stall, reader_rate_min);
+inline constexpr std::uint64_t reader_bytes_min = amount_in(reader_stall, reader_rate_min);
 static_assert(peer_stall < reader_stall, "a reader outlives one peer that stalls");
 // A reader that asks for nothing for so long is paused, or its worker is gone. It costs memory, up
 // to read_ahead_bytes. A visitor who was only paused gets the rest from the origin, or asks again.
@@ -283,8 +285,15 @@ inline constexpr std::uint64_t buffered_max = 1 * mib;
 static_assert(message_bytes <= buffered_min && buffered_min <= buffered_max);
 // No cap by default: WebRTC's congestion control already yields to the visitor's other traffic.
 inline constexpr std::uint64_t upload_rate = 0;
-// A higher cap is no cap at all, and a minute of it would overflow in microseconds.
+// A higher cap is no cap at all.
 inline constexpr std::uint64_t upload_rate_max = 64 * gib;
+// A token bucket earns no more than this span brings, however long nobody took from it.
+inline constexpr Duration refill_span_max = 1min;
+static_assert(buffered_span <= refill_span_max, "the span fills the bucket of an upload");
+static_assert(wants_burst <= amount_in(refill_span_max, wants_per_second), "and that of wants");
+static_assert(upload_rate_max <= std::numeric_limits<std::uint64_t>::max() /
+                                     std::uint64_t{refill_span_max.count()},
+              "amount_in() does not overflow");
 // In the life of one page: some hundred visits' worth of heavy files, and a bound for metered
 // lines.
 inline constexpr std::uint64_t upload_bytes = 4 * gib;
@@ -295,7 +304,7 @@ inline constexpr std::uint64_t crowd_bytes = 1 * mib;
 // A page announces what its worker fetches alone while it comes. The worker stores a run of it
 // every few seconds, even on a slow line; if it stores none for so long, the fetch is over.
 inline constexpr Duration watch_wait = 60s;
-static_assert(bytes_in(watch_wait, reader_rate_min) > 2 * segment_bytes);
+static_assert(amount_in(watch_wait, reader_rate_min) > 2 * segment_bytes);
 inline constexpr std::size_t watched_roots = 16;
 // Two fetches hide the origin's latency, as two windows do. A fetch is half a second of the
 // origin's rate: long enough to be few requests, and short enough that other pages can fetch what

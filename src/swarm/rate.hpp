@@ -30,7 +30,7 @@ class Rate {
 
   // 0: not measured yet.
   std::uint64_t per_second() const { return per_second_; }
-  std::uint64_t in(Duration span) const { return limits::bytes_in(span, per_second_); }
+  std::uint64_t in(Duration span) const { return limits::amount_in(span, per_second_); }
 
  private:
   void restart(Instant now) {
