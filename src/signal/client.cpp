@@ -8,7 +8,7 @@
 namespace peer_cdn::signal {
 namespace {
 
-// What the coordinator calls its refusal, in our own word; unknown words are of a later version.
+// The error that the coordinator's code names. A code that we do not know is of a later version.
 Error parse_code(std::string_view text) {
   for (int i = 1; i <= static_cast<int>(Error::shutting_down); ++i) {
     if (code(static_cast<Error>(i)) == text) return static_cast<Error>(i);
@@ -51,7 +51,7 @@ void Client::handle_socket_closed(Instant now) {
   forget_session(true);
 }
 
-// Our own end of a session: the socket is of no more use.
+// Ends the session from our side, because the socket is of no more use.
 void Client::drop(Error error, Instant now) {
   outputs_.push(CloseSocket{error});
   outputs_.push(SignalReport{error});
@@ -59,8 +59,8 @@ void Client::drop(Error error, Instant now) {
   forget_session(false);
 }
 
-// The wait doubles while sessions do not last, and is spread over its upper half, so that the many
-// clients of a coordinator that restarts do not come back as one.
+// The wait doubles while sessions do not last. A random part of its upper half is taken off, so
+// that the many clients of a coordinator that restarts do not all come back at once.
 void Client::schedule_reconnect(Instant now) {
   if (welcomed() && now - welcomed_at_ >= limits::reconnect_max) attempts_ = 0;
   const Duration wait = std::min<Duration>(
@@ -72,7 +72,8 @@ void Client::schedule_reconnect(Instant now) {
   state_expires_ = now + wait - Duration(static_cast<Duration::rep>(random_.below(half + 1)));
 }
 
-// What belonged to the socket: asks without an answer, introductions, what is known of others.
+// Forgets all that belonged to the socket: asks without an answer, introductions, and the marks of
+// what others have.
 void Client::forget_session(bool report) {
   if (report) outputs_.push(SignalReport{Error::no_coordinator});
   for (const Asked& asked : asked_) outputs_.push(Answered{asked.root, 0});
@@ -117,7 +118,7 @@ void Client::handle(const Present& present, Instant) {
   state_ = State::connected;
   for (const Mark mark : present.remove) present_.erase(mark);
   for (const Mark mark : present.add) {
-    // A coordinator that tells more than a site can have is not ours to remember.
+    // A site cannot have more marks, so a coordinator that tells more is not believed.
     if (present_.size() < limits::roots_per_site) present_.insert(mark);
   }
 }
@@ -158,7 +159,8 @@ void Client::handle(const Resume& resume, Instant) {
   outputs_.push(Resumed{resume.peer});
 }
 
-// The coordinator closes the socket next. Another version will not get better by asking again.
+// The coordinator closes the socket next. If its version is another, to connect again does not
+// help.
 void Client::handle(const Refusal& refusal, Instant now) {
   const Error error = parse_code(refusal.code);
   outputs_.push(SignalReport{error});
@@ -218,11 +220,12 @@ void Client::ask(const Root& root, Instant now) {
   asked_.push_back(Asked{root, now + limits::answer_wait});
 }
 
-// Called when the host has taken everything else, so that all asks of one go are there.
+// Called when the host has taken every other output, so that all asks of one go are collected.
 void Client::send_asks() {
   const bool asks =
       std::any_of(asked_.begin(), asked_.end(), [](const Asked& asked) { return !asked.sent; });
-  // Of two that come together, one must be known before the other's ask is looked at.
+  // If two pages come at once, the coordinator must know the roots of one before it answers the
+  // other's ask.
   if (asks && !changed_.empty()) send_changes();
   Ask ask;
   for (Asked& asked : asked_) {
@@ -253,7 +256,7 @@ bool Client::anyone_has(const Root& root) const {
   return present_.contains(mark_of(root));
 }
 
-// An ask for nothing is answered with nothing.
+// An ask without roots is answered, so it shows whether the socket lives.
 void Client::handle_network_changed(Instant now) {
   attempts_ = 0;
   if (state_ == State::waiting) {
