@@ -1,4 +1,4 @@
-// Reading and writing little-endian frames. The one place that turns bytes into numbers.
+// Reads and writes little-endian frames. The one place that turns bytes into numbers.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace peer_cdn {
 using Bytes = std::vector<std::uint8_t>;
 using ByteSpan = std::span<const std::uint8_t>;
 
-// Takes numbers off the front of a frame. A read past the end gives zeros and ok() is false from
-// then on, so a parser reads all its fields and checks once.
+// Takes numbers off the front of a frame. A read past the end gives zeros, and ok() is false from
+// then on. So a parser reads all its fields and checks once.
 class FrameReader {
  public:
   explicit FrameReader(ByteSpan bytes) : rest_(bytes) {}
