@@ -8,7 +8,7 @@
 
 namespace peer_cdn::swarm {
 
-// --- What is watched -----------------------------------------------------------------------------
+// --- Watched roots -------------------------------------------------------------------------------
 
 Swarm::Watch* Swarm::find_watch(const Root& root) {
   for (Watch& watch : watches_) {
@@ -81,7 +81,7 @@ Instant Swarm::watches_due() const {
 
 // --- Fetches and claims --------------------------------------------------------------------------
 
-Download* Swarm::fetch_of(FetchId fetch) {
+Download* Swarm::download_of(FetchId fetch) {
   for (auto& download : downloads_) {
     if (download->has_fetch(fetch)) return download.get();
   }
@@ -89,14 +89,14 @@ Download* Swarm::fetch_of(FetchId fetch) {
 }
 
 bool Swarm::handle_fetched(FetchId fetch, PieceIndex piece, Instant now) {
-  Download* download = fetch_of(fetch);
+  Download* download = download_of(fetch);
   const bool needed = download != nullptr && download->handle_fetched(fetch, piece, now, outputs_);
   settle(now);
   return needed;
 }
 
 void Swarm::handle_fetch_end(FetchId fetch, Error error, Instant now) {
-  if (Download* download = fetch_of(fetch)) download->handle_fetch_end(fetch, error, outputs_);
+  if (Download* download = download_of(fetch)) download->handle_fetch_end(fetch, error, outputs_);
   settle(now);
 }
 

@@ -244,7 +244,7 @@ class Download {
   void begin_fetch(const Fetch& fetch, Instant now, Outputs& out);
   void claim(Fetch& fetch, Instant now);
   void trim(Fetch& fetch, Instant now);
-  void go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out);
+  void fetch_on(const Fetch& over, Instant now, FetchId& last, Outputs& out);
   void give_back(PieceRange pieces);
   void give_up_origin(Error error, Outputs& out);
   void note_due(Instant now, Instant at);

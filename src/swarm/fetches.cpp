@@ -15,7 +15,7 @@
 
 namespace peer_cdn::swarm {
 
-// --- When ----------------------------------------------------------------------------------------
+// --- When the origin helps -----------------------------------------------------------------------
 
 // If nobody else is there, the worker asks the origin itself.
 bool Download::origin_may_help(const Reader& reader) const {
@@ -39,7 +39,8 @@ void Download::note_due(Instant now, Instant at) {
   if (at > now) fetches_due_ = std::min(fetches_due_, at);
 }
 
-// --- What ----------------------------------------------------------------------------------------
+// --- Which pieces are fetched
+// ---------------------------------------------------------------------
 
 bool Download::peers_have(PieceIndex piece) const {
   return std::any_of(holders_.begin(), holders_.end(), [piece](const Holder& holder) {
@@ -180,7 +181,7 @@ void Download::settle_fetches(Instant now, bool ahead, FetchId& last, Outputs& o
       const Fetch over = fetch;
       if (over.rest.begin < over.end) out.push(CancelFetch{over.id});
       fetches_.erase(fetches_.begin() + static_cast<std::ptrdiff_t>(i));
-      go_on(over, now, last, out);
+      fetch_on(over, now, last, out);
       continue;
     }
     if (fetch.beside) continue;
@@ -263,7 +264,7 @@ void Download::give_back(PieceRange pieces) {
 
 // Other pages wait for the pieces that a cut fetch had claimed. So they are fetched at once, under
 // the same rank.
-void Download::go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out) {
+void Download::fetch_on(const Fetch& over, Instant now, FetchId& last, Outputs& out) {
   if (over.beside) return;
   PieceIndex begin = over.rest.begin;
   while (begin < over.end && !(nobody_brings(begin, now) && wanted(begin))) ++begin;

@@ -134,7 +134,7 @@ class Swarm {
   void watch(const Root& root, const Geometry& geometry, Instant now);
   void unwatch(Root root);
   void meet(const Root& root, std::uint32_t introduced, Instant now);
-  Download* fetch_of(FetchId fetch);
+  Download* download_of(FetchId fetch);
   void tell_claims(Download& download, Instant now);
   Download* find_download(const Root& root);
   Download* download_of(const Pair& pair, wire::Handle handle);

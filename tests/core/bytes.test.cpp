@@ -11,7 +11,7 @@ TEST_CASE("numbers are little-endian") {
   CHECK(bytes == Bytes{0x02, 0x01, 0x06, 0x05, 0x04, 0x03});
 }
 
-TEST_CASE("what is written is read back") {
+TEST_CASE("numbers that are written are read back") {
   Digest digest;
   digest.bytes[0] = 1;
   digest.bytes[31] = 255;
@@ -44,7 +44,7 @@ TEST_CASE("a read past the end gives zeros, and is remembered") {
   CHECK(!reader.ok());
 }
 
-TEST_CASE("nothing can be taken from an empty frame but nothing") {
+TEST_CASE("nothing can be taken from an empty frame") {
   FrameReader reader({});
   CHECK(reader.take(0).empty());
   CHECK(reader.ok());

@@ -88,7 +88,7 @@ TEST_CASE("connected means welcomed and told what anybody has") {
   CHECK_FALSE(host.client.anyone_has(root_of(6)));
 }
 
-TEST_CASE("what is served is announced on welcome, and its changes together") {
+TEST_CASE("the roots that a page can serve are announced on welcome, and their changes together") {
   Host host;
   host.client.announce(root_of(1), host.now);
   host.client.announce(root_of(2), host.now);
@@ -106,7 +106,7 @@ TEST_CASE("what is served is announced on welcome, and its changes together") {
   CHECK_FALSE(host.client.next_timeout());
 }
 
-TEST_CASE("after a reconnect everything that is served is announced again") {
+TEST_CASE("after a reconnect every root that a page can serve is announced again") {
   Host host;
   host.connect();
   host.client.announce(root_of(1), host.now);
@@ -275,7 +275,7 @@ TEST_CASE("attempts to connect come ever more slowly, spread, and never stop") {
     CHECK(host.take<OpenSocket>().size() == 1);
   }
   CHECK(longest > limits::reconnect_max / 2);
-  // A session that lasted starts the count anew; one that did not does not.
+  // Only a session that lasted starts the count anew.
   host.client.handle_socket_open(host.now);
   host.hear(Welcome{version, PeerId{1}});
   host.now += limits::reconnect_max;

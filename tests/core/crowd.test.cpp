@@ -1,4 +1,5 @@
-// Those who want what nobody has find each other: one swarm against a peer that is played by hand.
+// Pages that want a root that nobody has find each other: one swarm against a peer that is played
+// by hand.
 #include <doctest/doctest.h>
 
 #include "base/limits.hpp"
@@ -26,7 +27,7 @@ struct Fixture {
   void open(Instant now = start) {
     swarm.open({1}, root, geometry, {geometry.all(), {true, 200ms}}, now);
   }
-  // A reader that ended since nobody has it.
+  // A reader that ended because nobody has the root.
   void alone() {
     open();
     swarm.handle_answered(root, 0, start);
@@ -64,7 +65,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("what nobody has is announced and asked for while it comes from the origin") {
+TEST_CASE("a root that nobody has is announced and asked for while it comes from the origin") {
   Fixture f;
   f.alone();
   f.swarm.handle_transfer(f.root, false, start);
@@ -100,7 +101,7 @@ TEST_CASE("what nobody has is announced and asked for while it comes from the or
   }
 }
 
-TEST_CASE("what is watched is not announced before the origin's answer is known to be shared") {
+TEST_CASE("a watched root is not announced before the origin's answer may be shared") {
   Fixture f;
   f.alone();
   CHECK_FALSE(f.first<Announce>());
@@ -108,7 +109,7 @@ TEST_CASE("what is watched is not announced before the origin's answer is known 
   CHECK_FALSE(f.first<Announce>());
 }
 
-TEST_CASE("with too many watched the oldest is announced no more, and no other") {
+TEST_CASE("with too many watched roots the oldest is announced no more, and no other") {
   Fixture f;
   Root oldest;
   oldest.bytes.fill(1);
@@ -161,7 +162,7 @@ TEST_CASE("company is told once: somebody was introduced, or wants it") {
   }
 }
 
-TEST_CASE("in company the page fetches, and says what is claim; what is verified is held at once") {
+TEST_CASE("in company the page fetches, and claims the pieces; a verified piece is held at once") {
   Fixture f;
   f.connect();
   f.alone();

@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 constexpr Instant start = Instant(10s);
 constexpr std::uint32_t piece_bytes = 2 * limits::block_bytes;
 
-// A download with its outputs as text: D3 deliver, T3 take, V3 digest, S0-2 store, F3 forget, P
-// pending, L fetch the list, A ask, E<code> end.
+// A download with its outputs as text: D3 deliver, T3 take, V3 digest, S0-2 store, F3 forget,
+// P pending, L fetch the digest list, A ask, E<code> end.
 struct Fixture {
   explicit Fixture(std::uint32_t pieces)
       : geometry(*Geometry::parse(std::uint64_t{pieces} * piece_bytes, piece_bytes)),
@@ -50,7 +50,7 @@ struct Fixture {
   void come(std::uint32_t peer, const wire::Block& block) {
     download.handle_block({peer}, block, start, out);
   }
-  // The next piece of this peer, whole and right.
+  // The next piece that this peer is asked for arrives, whole and right.
   void piece(std::uint32_t peer) {
     const auto first = ask(peer);
     REQUIRE(first);
@@ -114,7 +114,7 @@ TEST_CASE("pieces are delivered in order, whatever order they come in, and store
   CHECK(f.download.finished());
 }
 
-TEST_CASE("nothing is written while a reader waits for what is on its way, but not for ever") {
+TEST_CASE("nothing is written while a reader waits for pieces on their way, but not for ever") {
   Fixture f(40);  // of 8 pieces a segment
   f.list();
   f.download.open(reader, {{0, 40}, {}}, start, f.out);
@@ -192,7 +192,7 @@ TEST_CASE("a piece stays until every reader that wants it had it") {
   CHECK(f.download.finished());
 }
 
-TEST_CASE("a reader that closes leaves what is verified to the store, and drops the rest") {
+TEST_CASE("a reader that closes leaves verified pieces to the store, and drops the rest") {
   Fixture f(4);
   f.list();
   f.download.open(reader, {{0, 4}, {}}, start, f.out);
@@ -250,7 +250,7 @@ TEST_CASE("in the endgame the slower request is cancelled at once, and its block
   f.holder(1, "xx");
   f.holder(2, "xx");
   const auto a = f.ask(1), b = f.ask(1);
-  CHECK(f.ask(2) == std::nullopt);  // busy with something else: nothing to share
+  CHECK(f.ask(2) == std::nullopt);  // not idle: nothing to share
   const auto c = f.ask(2, true);
   CHECK(*c == *b);
   f.come(2, *c);
@@ -273,14 +273,14 @@ TEST_CASE("nothing is asked for beyond the read-ahead") {
   CHECK(last == f.geometry.segment_end(10 + span - 1) - 1);
 }
 
-TEST_CASE("a slow peer is asked for what is furthest, unless only it has what is next") {
+TEST_CASE("a slow peer is asked for the furthest piece, unless only it has the next one") {
   Fixture f(64);
   f.list();
   f.download.open(reader, {{0, 64}, {}}, start, f.out);
   const std::string all(64, 'x');
   f.holder(1, all);
   f.holder(2, all);
-  CHECK(f.ask(2)->piece == 0);  // none is known to be faster
+  CHECK(f.ask(2)->piece == 0);  // no peer is known to be faster
   f.download.holder({1})->rate = limits::mib;
   f.download.holder({2})->rate = limits::mib / limits::slow_peer_factor;
   CHECK(f.ask(2)->piece == 0);
@@ -289,12 +289,14 @@ TEST_CASE("a slow peer is asked for what is furthest, unless only it has what is
   CHECK(f.ask(2)->piece == 1);
   CHECK(f.ask(2)->piece == 63);
   CHECK(f.ask(2)->piece == 63);
-  f.download.handle_reject({1}, {2, 0, limits::block_bytes});  // it has not got piece 2 after all
+  f.download.handle_reject({1},
+                           {2, 0, limits::block_bytes});  // the peer has not got piece 2 after all
   CHECK(f.ask(2)->piece == 2);
   CHECK(f.ask(1)->piece == 0);
 }
 
-TEST_CASE("what a reader waits for and a slow peer has in flight is shared by a faster one") {
+TEST_CASE(
+    "a piece that a reader waits for, in flight with a slow peer, is shared by a faster one") {
   Fixture f(64);
   f.list();
   f.download.open(reader, {{0, 64}, {}}, start, f.out);
@@ -330,13 +332,13 @@ TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
     CHECK(f.said(start + limits::introduction_wait - 1ms) == "A ");
     CHECK(f.said(start + limits::introduction_wait) == "Epeer-gone ");
   }
-  SUBCASE("the last source goes: one more question, and a short wait") {
+  SUBCASE("the last holder goes: one more question, and a short wait") {
     f.holder(1, "xx");
     CHECK(f.said() == "A P ");
     f.download.remove_holder({1});
     CHECK(f.said(start + 1s) == "A ");
     f.download.handle_answered(2);
-    CHECK(f.said(start + 1s) == "A ");  // they are fewer than could be used: now and then
+    CHECK(f.said(start + 1s) == "A ");  // fewer peers than could be used: asked again now and then
     CHECK(f.said(start + 1s + limits::resume_wait) == "Epeer-gone ");
   }
   SUBCASE("and if the coordinator knows nobody either, no wait") {
@@ -347,7 +349,7 @@ TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
     f.download.handle_answered(0);
     CHECK(f.said(start + 1s) == "Epeer-gone ");
   }
-  SUBCASE("a source that gives nothing: stalled, but only while there is credit") {
+  SUBCASE("a holder that gives nothing: stalled, but only while there is credit") {
     f.holder(1, "xx");
     CHECK(f.said(start) == "A P ");
     CHECK(f.said(start + 60s) == "");
@@ -393,7 +395,7 @@ TEST_CASE("peers that give less than the least rate for a while end the reader, 
   SUBCASE("128 KiB every 400 ms are 320 KiB/s") {
     CHECK_FALSE(ended_after(400ms));
   }
-  SUBCASE("fast, then slow: ended a window later at most") {
+  SUBCASE("fast, then slow: ended one measured span later at most") {
     for (int i = 0; i < 50; ++i) f.piece(1);
     f.said(start + 2s);
     CHECK(*ended_after(1s) <= 2 * (limits::reader_stall + 1s));
@@ -419,7 +421,7 @@ TEST_CASE("one piece is its own digest list") {
   CHECK(f.said() == "A P ");
 }
 
-TEST_CASE("what is in the store already is not stored again") {
+TEST_CASE("a piece that is in the store already is not stored again") {
   Fixture f(1);
   f.download.handle_kept({0, 1}, true, f.out);
   f.download.open(reader, {{0, 1}, {}}, start, f.out);

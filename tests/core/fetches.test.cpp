@@ -1,4 +1,4 @@
-// What a download fetches from the origin, and what it leaves to others.
+// Which pieces a download fetches from the origin, and which it leaves to others.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -77,7 +77,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("where nobody has it the page asks no origin: that is the worker's") {
+TEST_CASE("where nobody has the resource the page asks no origin, because the worker does") {
   Fixture f(8);
   f.open();
   CHECK(f.said() == "");
@@ -94,20 +94,20 @@ TEST_CASE("peers have the reader's patience to begin, and none if they all answe
     CHECK(f.download.next_timeout() == start + patience);
     CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
   }
-  SUBCASE("who was introduced has a part, and fetches too: the rest, a stretch at a time") {
+  SUBCASE("the introduced peer has a part, and fetches too: the rest, a stretch at a time") {
     f.holder(1, "xxxx");
     const std::string said = f.said();
     CHECK(said.find("G1:") != std::string::npos);
     CHECK(said.find("G2:") == std::string::npos);
     CHECK(said.find(":0-") == std::string::npos);
   }
-  SUBCASE("who was introduced has all of it") {
+  SUBCASE("the introduced peer has all of it") {
     f.holder(1, std::string(16, 'x'));
     CHECK(f.said() == "");
   }
 }
 
-TEST_CASE("what comes from the origin is verified and delivered as all else, and says so") {
+TEST_CASE("a fetched piece is verified and delivered as any other, and says where it came from") {
   Fixture f(4);
   f.open();
   f.download.handle_answered(1);
@@ -122,7 +122,7 @@ TEST_CASE("what comes from the origin is verified and delivered as all else, and
   CHECK(f.said() == "O1 O2 O3 Enone ");
 }
 
-TEST_CASE("what another page fetches is left to it, for a while") {
+TEST_CASE("a piece that another page claims is left to it, for a while") {
   Fixture f(8);
   f.open();
   f.download.handle_answered(1);
@@ -142,7 +142,7 @@ TEST_CASE("what another page fetches is left to it, for a while") {
   }
 }
 
-TEST_CASE("of two that fetch the same the lower rank goes on") {
+TEST_CASE("of two pages that fetch the same piece the lower rank goes on") {
   Fixture f(4);
   f.open();
   f.download.handle_answered(1);
@@ -154,7 +154,7 @@ TEST_CASE("of two that fetch the same the lower rank goes on") {
     f.download.handle_claim({{0, 4}, rank - 1}, start + limits::origin_wait);
     CHECK(f.said(start + limits::origin_wait).find("X1") != std::string::npos);
   }
-  SUBCASE("the other's is lower for the first piece: what follows goes on at once") {
+  SUBCASE("the other's is lower for the first piece: the pieces after it go on at once") {
     const std::string begin = first.substr(3, 1);
     const PieceIndex piece = static_cast<PieceIndex>(std::stoul(begin));
     f.download.handle_claim({{piece, piece + 1}, rank - 1}, start + limits::origin_wait);
@@ -168,7 +168,7 @@ TEST_CASE("of two that fetch the same the lower rank goes on") {
   }
 }
 
-TEST_CASE("what a peer has by now is not fetched on, but what follows is") {
+TEST_CASE("a piece that a peer has by now is not fetched on, but those after it are") {
   Fixture f(8);
   f.open();
   f.download.handle_answered(1);
@@ -181,7 +181,7 @@ TEST_CASE("what a peer has by now is not fetched on, but what follows is") {
   CHECK(f.download.next_block(*f.download.holder({1}), true, true)->piece == 2);
 }
 
-TEST_CASE("peers that have it and do not bring it are helped after a while") {
+TEST_CASE("peers that have a piece and do not bring it are helped after a while") {
   Fixture f(8);
   f.open();
   f.download.handle_answered(1);
@@ -192,7 +192,7 @@ TEST_CASE("peers that have it and do not bring it are helped after a while") {
   CHECK(f.said(late - 1ms) == "");
   CHECK(f.said(late) == "G1:0-4 ");
   CHECK(f.download.next_block(*f.download.holder({1}), false, true)->piece == 4);
-  SUBCASE("the origin is first: what the peer was asked for is withdrawn, and not blamed on it") {
+  SUBCASE("the origin is first: the peer's request is withdrawn, and the peer is not blamed") {
     CHECK(f.come(1, 0, late));
     CHECK(f.said(late) == "O0 ");
     CHECK(f.download.take_unneeded().size() == 1);
@@ -205,7 +205,8 @@ TEST_CASE("peers that have it and do not bring it are helped after a while") {
   }
 }
 
-TEST_CASE("of several who wait for a late piece some ask sooner, and all within twice the wait") {
+TEST_CASE(
+    "of several pages that wait for a late piece some ask sooner, all within twice the wait") {
   const Instant late = start + patience + limits::origin_wait;
   std::vector<std::size_t> asked(4);
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
@@ -330,7 +331,7 @@ TEST_CASE("an origin that fails, or sends something else, is not asked again") {
   }
 }
 
-TEST_CASE("what one reader had from the origin or from peers, the next has from here") {
+TEST_CASE("a piece that one reader had from the origin or from peers, the next has from here") {
   Fixture f(2);
   f.open();
   f.download.handle_answered(1);

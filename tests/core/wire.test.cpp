@@ -60,7 +60,7 @@ TEST_CASE("a message that is cut anywhere is malformed") {
   }
 }
 
-TEST_CASE("what cannot be a message is refused by its reason") {
+TEST_CASE("a frame that is no message is refused by its reason") {
   struct Case {
     const char* what;
     Bytes frame;
