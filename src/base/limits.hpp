@@ -363,7 +363,7 @@ inline constexpr Duration controller_wait = 3s;
 // --- With the coordinator -----------------------------------------------------------------------
 inline constexpr std::size_t signal_bytes = 16 * kib;
 inline constexpr std::size_t roots_per_message = 100;
-static_assert(2 * roots_per_message * 67 + 1 * kib <= signal_bytes,
+static_assert(2 * roots_per_message * (2 * Digest::bytes_size + 3) + 1 * kib <= signal_bytes,
               "a root is 67 bytes of JSON: two full lists and the rest of a message fit");
 // The marks of both lists together.
 inline constexpr std::size_t marks_per_message = 1000;

@@ -121,7 +121,7 @@ Duration Download::patience() const {
 // brought enough.
 Instant Download::deadline(const Reader& reader) const {
   const bool idle = reader.credit <= 0;
-  // Holds however often the next piece is lost and found in between.
+  // Holds however often the reader is stranded in between.
   const Instant latest = reader.heard + limits::reader_silence + patience() - limits::reader_stall;
   if (origin_may_help(reader)) {
     if (idle) return reader.since + limits::reader_idle;
@@ -133,7 +133,7 @@ Instant Download::deadline(const Reader& reader) const {
     const Instant asked = std::max(fetched_at_, next.claimed_until) + limits::reader_silence;
     return std::min(std::max(latest, asked), last);
   }
-  if (!reader.lost) {
+  if (!reader.stranded) {
     if (idle) return reader.since + limits::reader_idle;
     return std::min(std::min(reader.since, reader.measured_from) + patience(), latest);
   }
@@ -158,7 +158,7 @@ Error Download::reason(const Reader& reader) const {
   if (reader.pending && reader.help.slower > 0 && origin_error_ != Error::none) {
     return origin_error_;
   }
-  if (!reader.lost) return reader.credit > 0 ? Error::peer_stalled : Error::timed_out;
+  if (!reader.stranded) return reader.credit > 0 ? Error::peer_stalled : Error::timed_out;
   if (!reader.pending) return Error::nobody_has_it;
   const bool stalled = std::any_of(holders_.begin(), holders_.end(),
                                    [](const Holder& holder) { return holder.stalled; });
@@ -167,13 +167,13 @@ Error Download::reason(const Reader& reader) const {
 
 // Notes whether the reader's next piece can be had. The first time that it cannot any more, the
 // coordinator is asked for more peers.
-void Download::note_loss(Reader& reader, Instant now, Outputs& out) {
-  const bool lost = !obtainable(reader.rest.begin);
-  if (lost == reader.lost) return;
-  reader.lost = lost;
+void Download::note_stranded(Reader& reader, Instant now, Outputs& out) {
+  const bool stranded = !obtainable(reader.rest.begin);
+  if (stranded == reader.stranded) return;
+  reader.stranded = stranded;
   reader.since = reader.measured_from = now;
   reader.measured_bytes = 0;
-  if (!lost || reader.retried) return;
+  if (!stranded || reader.retried) return;
   reader.retried = true;
   answer_ = Answer::waiting;
   out.push(AskFor{root_});
@@ -217,7 +217,7 @@ void Download::settle(Instant now, Outputs& out) {
     }
     Error error = Error::none;
     if (!reader.rest.empty()) {
-      note_loss(reader, now, out);
+      note_stranded(reader, now, out);
       if (now < deadline(reader)) {
         ++i;
         continue;
@@ -370,7 +370,7 @@ void Download::handle_kept(PieceRange pieces, bool stored, Outputs& out) {
   }
 }
 
-void Download::handle_lost(PieceRange pieces) {
+void Download::handle_dropped(PieceRange pieces) {
   for (PieceIndex piece = pieces.begin; piece < std::min(pieces.end, geometry_.count()); ++piece) {
     pieces_[piece].stored = false;
   }

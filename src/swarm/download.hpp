@@ -135,7 +135,7 @@ class Download {
   // The pieces are stored, or storing failed: either way the host need not keep them for the store.
   void handle_kept(PieceRange pieces, bool stored, Outputs& out);
   // The pieces are not in the store any more.
-  void handle_lost(PieceRange pieces);
+  void handle_dropped(PieceRange pieces);
   // Has the host write the segments that are ready, one at a time, when that is due. `tight`: there
   // is much in memory.
   void write_back(Instant now, bool tight, Outputs& out);
@@ -184,11 +184,11 @@ class Download {
     PieceRange rest;  // pieces that it has not got yet
     std::int64_t credit = 0;
     bool pending = false;  // it was told that pieces will come
-    bool lost = true;      // its next piece is not here, and no peer has it
+    bool stranded = true;  // its next piece is not here, and no peer has it
     bool retried = false;  // more peers were asked for, because of that
     OriginHelp help;
     Instant opened{};
-    Instant since{};  // when its last piece or credit came, or `lost` changed
+    Instant since{};  // when its last piece or credit came, or `stranded` changed
     Instant heard{};  // when its last piece or credit came
     // Its rate is measured over spans of patience(), while it has credit and its next piece can be
     // had.
@@ -258,7 +258,7 @@ class Download {
   Duration patience() const;
   Instant deadline(const Reader& reader) const;
   Error reason(const Reader& reader) const;
-  void note_loss(Reader& reader, Instant now, Outputs& out);
+  void note_stranded(Reader& reader, Instant now, Outputs& out);
   wire::Block block(PieceIndex piece, std::size_t index) const;
 
   Root root_;

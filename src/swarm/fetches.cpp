@@ -149,13 +149,13 @@ std::optional<PieceRange> Download::behind(const Reader& reader, PieceRange read
       reader.opened + std::max<Duration>(reader.help.patience, limits::origin_wait);
   note_due(now, measured);
   if (now < measured) return std::nullopt;
-  std::uint64_t peers = 0;
+  std::uint64_t peers_rate = 0;
   for (const Holder& holder : holders_) {
-    if (!holder.stalled && !holder.have.empty()) peers += holder.rate;
+    if (!holder.stalled && !holder.have.empty()) peers_rate += holder.rate;
   }
-  const std::uint64_t measured_rate = origin_rate_.per_second();
-  const std::uint64_t origin = measured_rate > 0 ? measured_rate : limits::origin_rate_unknown;
-  if (peers == 0 || peers * reader.help.slower >= origin) return std::nullopt;
+  std::uint64_t origin_rate = origin_rate_.per_second();
+  if (origin_rate == 0) origin_rate = limits::origin_rate_unknown;
+  if (peers_rate == 0 || peers_rate * reader.help.slower >= origin_rate) return std::nullopt;
   const auto left = [&](PieceIndex piece) {
     return picker_.state(piece) == PiecePicker::State::missing && peers_have(piece) &&
            !fetching(piece);

@@ -59,7 +59,8 @@ void Swarm::lose(const Root& root, PieceRange pieces) {
 
 void Swarm::handle_dropped(const Root& root, Instant now) {
   unwatch(root);
-  if (Download* download = find_download(root)) download->handle_lost(download->geometry().all());
+  if (Download* download = find_download(root))
+    download->handle_dropped(download->geometry().all());
   if (holdings_.find(root) != nullptr) {
     holdings_.erase(root);
     if (serving_) outputs_.push(Announce{root, false});
@@ -178,7 +179,7 @@ void Swarm::handle_buffered(PeerId peer, std::uint64_t buffered, Instant now) {
 
 void Swarm::handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now) {
   lose(root, {piece, piece + 1});
-  if (Download* download = find_download(root)) download->handle_lost({piece, piece + 1});
+  if (Download* download = find_download(root)) download->handle_dropped({piece, piece + 1});
   if (Pair* pair = find(peer)) {
     if (const auto requested = pair->asker.buffer.handle_unreadable(root, piece)) {
       send(*pair, wire::Reject{requested->handle, {requested->block}}, now);

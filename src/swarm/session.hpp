@@ -28,6 +28,7 @@ class Session {
   bool greeted() const { return greeted_; }
   wire::Handle next_handle() { return ++last_handle_; }
 
+  // A block that the peer was asked for, and will answer.
   struct Awaited {
     wire::Handle handle = 0;
     wire::Block block;

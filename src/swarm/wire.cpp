@@ -16,8 +16,6 @@ enum Type : std::uint8_t {
   claim,
 };
 
-constexpr std::size_t block_reference_bytes = 12;
-
 void write(FrameWriter& writer, const std::vector<Block>& blocks) {
   for (const Block& block : blocks) {
     writer.number(block.piece).number(block.offset).number(block.bytes);

@@ -35,9 +35,12 @@ namespace peer_cdn::swarm::wire {
 
 inline constexpr std::uint32_t version = limits::protocol_version;
 inline constexpr std::size_t block_header_bytes = 16;
+inline constexpr std::size_t block_reference_bytes = 12;  // in a request, cancel or reject
 inline constexpr std::size_t bitfield_bytes_max = limits::pieces_per_resource / 8;
 static_assert(block_header_bytes + limits::block_bytes == limits::message_bytes);
-static_assert(bitfield_bytes_max < limits::message_bytes);
+static_assert(bitfield_bytes_max == 256 &&
+                  1 + 4 + block_reference_bytes * limits::unanswered_blocks <= limits::kib,
+              "limits::control_buffered_max counts on these sizes");
 
 using Handle = std::uint32_t;
 
@@ -115,6 +118,7 @@ inline Block block_at(PieceIndex piece, std::uint32_t offset, std::uint32_t piec
 
 // The most blocks of one request, cancel or reject.
 inline constexpr std::size_t blocks_max = limits::requests_from_peer;
-static_assert(5 + 12 * blocks_max <= limits::message_bytes, "type, handle, and 12 bytes a block");
+static_assert(1 + 4 + block_reference_bytes * blocks_max <= limits::message_bytes,
+              "type, handle and blocks fit");
 
 }  // namespace peer_cdn::swarm::wire
