@@ -138,10 +138,10 @@ inline constexpr std::size_t lost_resources = 64;
 // Browsers end a worker that no event reaches for this time. Firefox then ends the body of a
 // response cleanly and short.
 inline constexpr Duration worker_idle = 30s;
-// Without a page that said hello, nobody keeps the worker alive. Then it answers only what even
-// 0.3 Mbit/s carries in that time.
+// Without a page that said hello, nobody keeps the worker alive. Then it answers only what a line
+// of 0.6 Mbit/s carries in that time.
 inline constexpr std::uint64_t unattended_bytes = 1 * mib;
-static_assert(unattended_bytes <= amount_in(worker_idle, 300'000 / 8));
+static_assert(unattended_bytes <= amount_in(worker_idle, 600'000 / 8));
 // How long a page may take to acknowledge a request, or to say that it is there. It is short
 // because a page that still parses must not hold up its own load.
 inline constexpr Duration ack_wait = 50ms;
