@@ -1,4 +1,4 @@
-// Reading and writing little-endian frames. The one place that turns bytes into numbers.
+// Reads and writes little-endian frames. The one place that turns bytes into numbers.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +15,11 @@ namespace peer_cdn {
 using Bytes = std::vector<std::uint8_t>;
 using ByteSpan = std::span<const std::uint8_t>;
 
-// Takes numbers off the front of a frame. A read past the end gives zeros and ok() is false from
-// then on, so a parser reads all its fields and checks once.
-class Reader {
+// Takes numbers off the front of a frame. A read past the end gives zeros, and ok() is false from
+// then on. So a parser reads all its fields and checks once.
+class FrameReader {
  public:
-  explicit Reader(ByteSpan bytes) : rest_(bytes) {}
+  explicit FrameReader(ByteSpan bytes) : rest_(bytes) {}
 
   bool ok() const { return ok_; }
   std::size_t remaining() const { return rest_.size(); }
@@ -57,10 +57,10 @@ class Reader {
   bool ok_ = true;
 };
 
-class Writer {
+class FrameWriter {
  public:
   template <class T>
-  Writer& number(T value) {
+  FrameWriter& number(T value) {
     static_assert(std::is_unsigned_v<T>);
     for (std::size_t i = 0; i < sizeof(T); ++i) {
       bytes_.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * i)));
@@ -68,9 +68,9 @@ class Writer {
     return *this;
   }
 
-  Writer& digest(const Digest& digest) { return bytes(digest.bytes); }
+  FrameWriter& digest(const Digest& digest) { return bytes(digest.bytes); }
 
-  Writer& bytes(ByteSpan bytes) {
+  FrameWriter& bytes(ByteSpan bytes) {
     for (const std::uint8_t byte : bytes) bytes_.push_back(byte);
     return *this;
   }

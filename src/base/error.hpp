@@ -1,6 +1,7 @@
-// Every refusal this project can give, once: the same word in C++, JSON, JavaScript and the docs.
+// Every error of this project, once: the same word in C++, JSON, JavaScript and the docs.
 //
-// A refusal of input is a value. A broken invariant of our own is a bug, and asserts.
+// Input that is refused is answered with an error. A broken invariant of our own is a bug, and
+// asserts.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +11,20 @@ namespace peer_cdn {
 
 enum class Error : std::uint8_t {
   none,
-  // What somebody sent cannot be used.
+  // A message or a file cannot be used.
   malformed_message,
   malformed_manifest,
   malformed_route,
   message_too_long,
   version_mismatch,
   unknown_message,
-  // A peer broke the protocol; the pair is closed.
+  // A peer broke the protocol, so the pair is closed.
   unasked_block,
   piece_out_of_bounds,
   wrong_length,
   request_flood,
   wrong_digest,
-  // A source cannot go on; another one does.
+  // One source of pieces cannot go on, so another one does.
   nobody_has_it,
   peer_gone,
   peer_stalled,
@@ -57,8 +58,8 @@ inline constexpr Error last_error = Error::shutting_down;
 
 // The kebab-case code of an error, "wrong-digest" for Error::wrong_digest. Static storage.
 std::string_view code(Error error);
-// The error of a code that JavaScript sent: none for an empty one. One that we do not know is a
-// source that went away: peer_gone.
+// The error of a code that JavaScript sent: Error::none for an empty one, and peer_gone for one
+// that we do not know.
 Error error_of(std::string_view code);
 
 }  // namespace peer_cdn

@@ -1,5 +1,5 @@
-// A set and a map as sorted vectors: they look up as fast as hash tables where these are small, and
-// every instance of a hash table costs a page that downloads it a kilobyte of code.
+// A set and a map as sorted vectors. While they are small they look up as fast as hash tables, and
+// each instance of a hash table would cost a kilobyte of code that every page downloads.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace peer_cdn {
 
-// vector::insert is several times the code of this.
+// vector::insert() would be several times as much code.
 template <class T>
 T& insert_at(std::vector<T>& items, std::ptrdiff_t index, T item) {
   items.push_back(std::move(item));
@@ -25,12 +25,12 @@ class FlatMap {
     Value value;
   };
 
-  // Null if there is none; valid until the next insert or erase.
+  // Null if the key is not there. Valid until the next insert or erase.
   Value* find(const Key& key) {
     const auto at = place(key);
     return at != entries_.end() && at->key == key ? &at->value : nullptr;
   }
-  // Requires that there is none.
+  // Requires that the key is not there.
   Value& insert(const Key& key, Value value) {
     return insert_at(entries_, place(key) - entries_.begin(), Entry{key, std::move(value)}).value;
   }

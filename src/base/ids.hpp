@@ -1,4 +1,5 @@
-// Names for things, each its own type, so that a peer's number is never taken for a reader's.
+// Numbers and digests that name things. Each has a type of its own, so that a peer's number is
+// never taken for a reader's.
 #pragma once
 
 #include <array>
@@ -24,7 +25,7 @@ using ReaderId = Id<struct ReaderTag>;  // issued by the host; one consumer of o
 using FetchId = Id<struct FetchTag>;    // issued by the core; one request to the origin
 using PieceIndex = std::uint32_t;
 
-// A SHA-256 digest. Of one piece, or, as the root, of a whole resource (DESIGN: Manifest).
+// A SHA-256 digest: of a piece, or of a digest list.
 struct Digest {
   static constexpr std::size_t bytes_size = 32;
   std::array<std::uint8_t, bytes_size> bytes{};
@@ -34,7 +35,7 @@ struct Digest {
   bool operator==(const Digest& other) const { return (*this <=> other) == 0; }
 };
 
-// A resource's identity: its piece's digest (one piece), or the digest of its digest list.
+// A resource's identity: the digest of its only piece, or the digest of its digest list.
 using Root = Digest;
 
 // Exactly 64 lower-case hex digits, or nothing.

@@ -12,13 +12,13 @@ namespace {
 constexpr std::uint32_t status_ok = 200;
 constexpr std::uint32_t status_partial = 206;
 
-// Walks a list of `name[=value]` members, values being tokens or quoted strings (RFC 9110 5.6,
-// RFC 9111 5.2). Stops at the first thing that is neither; failed() tells that from the end.
+// Walks a list of `name[=value]` members, whose values are tokens or quoted strings (RFC 9110 5.6,
+// RFC 9111 5.2). Stops at the first thing that is neither; then failed() is true.
 class Directives {
  public:
   explicit Directives(std::string_view text) : rest_(text) {}
 
-  // The next name, or an empty one at the end.
+  // The next name. Empty at the end.
   std::string_view next() {
     while (!rest_.empty() && (is_space(rest_.front()) || rest_.front() == ','))
       rest_.remove_prefix(1);
@@ -82,7 +82,7 @@ bool varies_by_encoding_only(std::string_view vary) {
 }
 
 bool is_busy(std::uint32_t status) {
-  // What a server cannot do it will not learn.
+  // A server will not learn what it cannot do.
   const bool is_ability = status == 501 || status == 505;
   return status == 408 || status == 425 || status == 429 || (status >= 500 && !is_ability);
 }
@@ -91,7 +91,8 @@ bool is_identity(std::string_view encoding) {
   return encoding.empty() || equals_ignoring_case(encoding, "identity");
 }
 
-// An encoded body has the length of its encoding; what cannot be read says nothing.
+// The Content-Length of an encoded body is not the resource's. One that cannot be parsed says
+// nothing.
 bool says_another_length(const OriginAnswer& answer, std::uint64_t total) {
   if (!is_identity(answer.content_encoding)) return false;
   const auto length = parse_length(answer.content_length);
@@ -100,7 +101,7 @@ bool says_another_length(const OriginAnswer& answer, std::uint64_t total) {
 
 Judgement judge_part(const OriginAnswer& answer, const OriginQuestion& asked) {
   const auto part = parse_content_range(answer.content_range);
-  // A part of an encoded body cannot be decoded; a whole one reaches us decoded.
+  // A part of an encoded body cannot be decoded. A whole body reaches us decoded.
   if (!part || !is_identity(answer.content_encoding)) return {Verdict::unusable, {}};
   if (part->total.value_or(asked.total) != asked.total || part->range.end > asked.total) {
     return {Verdict::changed, {}};
@@ -113,7 +114,7 @@ Judgement judge_part(const OriginAnswer& answer, const OriginQuestion& asked) {
 
 Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked) {
   if (is_busy(answer.status)) return {Verdict::busy, {}};
-  // 416 to a question without a range is no word on the resource's length.
+  // A 416 to a question without a range says nothing about the resource's length.
   const bool is_gone = answer.status == 404 || answer.status == 410;
   if (is_gone || (answer.status == 416 && !asked.whole)) return {Verdict::changed, {}};
   if (!may_share(answer)) return {Verdict::unusable, {}};

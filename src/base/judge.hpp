@@ -1,8 +1,7 @@
 // The judge of what the origin answered to the worker: windows and whole answers.
 // web/origin.js and web/adopt.js still judge for the page.
 //
-//   judge(answer, asked)   what an answer is good for, given what was asked and what the manifest
-//                          says
+//   judge(answer, asked)   what an answer is good for, by what was asked and what the manifest says
 //   may_share(answer)      whether it may be read as a listed resource, stored and offered to peers
 #pragma once
 
@@ -14,7 +13,7 @@
 
 namespace peer_cdn {
 
-// An answer of the origin, by its status and the headers that count. Absent headers are empty.
+// An answer of the origin: its status and the headers that count. Absent headers are empty.
 struct OriginAnswer {
   std::uint32_t status = 0;
   std::string type;  // Response.type: "basic", "cors", "opaque", ...
@@ -27,7 +26,7 @@ struct OriginAnswer {
   std::string retry_after;
 };
 
-// What was asked of the origin, and what the manifest says of it.
+// What was asked of the origin, and what the manifest says of the resource.
 struct OriginQuestion {
   std::uint64_t total = 0;  // bytes of the resource, by the manifest
   ByteRange range;          // never empty, inside the resource
@@ -37,32 +36,32 @@ struct OriginQuestion {
 enum class Verdict : std::uint8_t {
   take,      // Judgement::range of the resource is in its body
   changed,   // the origin has other bytes than the manifest says, or none
-  unusable,  // nobody may read it as the resource: for one visitor only, refused, in another form
-  busy,      // the origin has trouble that passes: 408, 425, 429 and 5xx but 501 and 505
+  unusable,  // it cannot be read as the resource: for one visitor only, refused, in another form
+  busy,      // the origin has trouble that passes: 408, 425, 429, and 5xx except 501 and 505
 };
 
 struct Judgement {
   Verdict verdict;
-  // Of `take`: the bytes that the answer holds. It begins where it was asked to, or at the
-  // resource's first byte (200), and may end sooner or later than it was asked to.
+  // If the verdict is `take`: the bytes of the resource that the answer holds. A 206 begins where
+  // it was asked to, a 200 at the first byte. Either may end sooner or later than it was asked to.
   ByteRange range;
 
   bool operator==(const Judgement&) const = default;
 };
 
-// A 206 is taken for what it is: many servers send less than they were asked for, and some do not
-// know the total ("bytes 0-5/*"), which then is the manifest's. Another total, or a whole answer of
-// another length, is another file.
+// A 206 is taken for what it holds, because many servers send less than they were asked for. Some
+// do not say the total ("bytes 0-5/*"); then it is the manifest's. Another total, or a whole answer
+// of another length, is another file.
 Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked);
 
-// The code that tells why an answer was not taken; Error::none of one that was.
+// The error that says why an answer was not taken; Error::none for one that was.
 Error error_of(Verdict verdict);
 
-// Sharing itself is opted into by the manifest alone; these are the conditions on top of it.
-// Refused: a status other than 200 and 206; a type other than "basic" (opaque, or redirected to
-// another origin); Cache-Control private or no-store, in any form, or one that cannot be parsed
-// (RFC 9111 5.2.2); Vary beyond Accept-Encoding (RFC 9110 12.5.5). Set-Cookie is invisible here:
-// that a site lists a resource says that it is nobody's own.
+// A site opts into sharing by its manifest alone. These are the conditions on top of that. Refused:
+// a status other than 200 and 206; a type other than "basic" (opaque, or redirected to another
+// origin); Cache-Control private or no-store, in any form, or one that cannot be parsed (RFC 9111
+// 5.2.2); Vary beyond Accept-Encoding (RFC 9110 12.5.5). No worker can see Set-Cookie. A site that
+// lists a resource says that it is the same for every visitor.
 bool may_share(const OriginAnswer& answer);
 
 }  // namespace peer_cdn

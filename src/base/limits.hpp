@@ -1,10 +1,13 @@
-// Every bound of the project, named once, each with the reason for its value.
+// Every bound of the project, named once, each with the reason for its value. A relation that two
+// of them must keep is a static_assert below the later one.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
+#include "base/ids.hpp"
 #include "base/time.hpp"
 
 namespace peer_cdn::limits {
@@ -13,75 +16,86 @@ using namespace std::chrono_literals;
 
 inline constexpr std::uint64_t kib = 1024;
 inline constexpr std::uint64_t mib = 1024 * kib;
+inline constexpr std::uint64_t gib = 1024 * mib;
 
-// What pages, workers, peers and the coordinator say in their first message. Another one is refused
-// with version-mismatch.
+// How much so many a second make in a span of time. Requires that the product of the two, in
+// microseconds, fits.
+constexpr std::uint64_t amount_in(Duration span, std::uint64_t per_second) {
+  return per_second * static_cast<std::uint64_t>(span.count()) / 1'000'000;
+}
+
+// Pages, workers, peers and the coordinator say this number in their first message. The other side
+// refuses a different number with version-mismatch.
 inline constexpr std::uint32_t protocol_version = 1;
 // The form of /peer-cdn.json.
 inline constexpr std::uint32_t manifest_version = 1;
 
-// --- Resources (DESIGN section 5, Manifest) ---------------------------------------------------
-// 2,048 digests of 32 bytes are one 64 KiB digest list: a single small request, one heap page.
+// --- Resources ----------------------------------------------------------------------------------
+// The digest list of so many pieces has 64 KiB: one small request, and one page of the wasm heap.
 inline constexpr std::uint32_t pieces_per_resource = 2048;
-// Below 64 KiB WebCrypto's fixed cost per call (40-80 us) would dominate.
+static_assert(pieces_per_resource * Digest::bytes_size == 64 * kib);
+// In smaller pieces WebCrypto's fixed cost per call (40 to 80 us) would dominate.
 inline constexpr std::uint32_t piece_bytes_min = 64 * kib;
-// 16 MiB x 2,048 = 32 GiB, more than a browser will store.
+// Together with the number of pieces this allows 32 GiB, more than a browser will store.
 inline constexpr std::uint32_t piece_bytes_max = 16 * mib;
 inline constexpr std::uint64_t resource_bytes_max =
     std::uint64_t{piece_bytes_max} * pieces_per_resource;
+static_assert(resource_bytes_max == 32 * gib);
 inline constexpr std::size_t manifest_entries = 10000;
 inline constexpr std::size_t path_bytes = 2048;
 inline constexpr std::size_t type_bytes = 256;
 inline constexpr std::size_t headers_per_resource = 16;
-// One header's name and value; servers refuse heads of 8 KiB, and no extra header comes near.
+// Name and value of one header. Servers refuse heads of 8 KiB; no extra header comes near.
 inline constexpr std::size_t header_bytes = 2 * kib;
-// The promise of DESIGN section 5: nobody sees a file older than this after a deployment.
+// A promise to sites: nobody sees a file that is older than this after a deployment.
 inline constexpr Duration manifest_age = 60s;
 
 // --- Storage ------------------------------------------------------------------------------------
-// Measured: 30 MB as 1 MiB segments puts in 233 ms and gets in 129; as 64 KiB, 1,010 and 547.
+// Measured for 30 MB: segments of 1 MiB are put in 233 ms and read in 129 ms; segments of 64 KiB
+// take 1,010 ms and 547 ms.
 inline constexpr std::uint32_t segment_bytes = 1 * mib;
-// What a site's store takes of a visitor's disk if it does not say otherwise. Browsers offer half
-// of the disk and more; nobody expects that of a page that was opened once.
-inline constexpr std::uint64_t store_bytes = 2048ULL * mib;
+static_assert(segment_bytes % piece_bytes_min == 0);
+// What a site's store takes of a visitor's disk unless the site says otherwise. Browsers offer half
+// of the disk and more; nobody expects a page that was opened once to use that.
+inline constexpr std::uint64_t store_bytes = 2 * gib;
 
 // --- Requests in the worker ---------------------------------------------------------------------
-// A site has a handful of routes; the bound is on what a fetch event may have to visit.
+// A site has a handful of routes. The bound is on the work that a fetch event may cause.
 inline constexpr std::size_t routes = 256;
-// The router recurses once a segment: bounds its stack. Real paths have fewer than ten.
+// The router recurses once a segment, so this bounds its stack. Real paths have fewer than ten.
 inline constexpr std::size_t segments_per_route = 32;
 inline constexpr std::size_t plugins_per_route = 16;
-// Trades latency for offload: peers that have the file may take at most so long to begin before the
-// origin is asked as well. Long enough for a connection over TURN to come up (about 1 s), short of
-// impatience.
+// Trades latency for offload. Peers that have the file may take so long to begin; then the origin
+// is asked as well. A connection over TURN (about 1 s) comes up in this time, and no visitor loses
+// patience yet.
 inline constexpr Duration hedge_delay = 1500ms;
-// The same as a share of the time that the network would need for the whole response, unless the
-// site says otherwise (DelegatePlugin's patience): a fifth is not felt, and on most lines it lets a
-// connection come up for whatever is worth one.
+// The same bound as a share of the time that the network would need for the whole response, unless
+// the site says otherwise (DelegatePlugin's patience). A visitor does not feel a fifth, and on most
+// lines a connection comes up within it for every file that is worth a connection.
 inline constexpr double patience = 0.2;
-// Up to here a response is over before a connection is up: peers are asked only if they are ready,
-// and the network does not wait for them.
+// The network delivers a response of this size before a connection is up. So only peers that are
+// ready are asked for it, and the network does not wait for them.
 inline constexpr std::uint64_t small_bytes = 1 * mib;
-// Before anything was measured: the time of a far origin, and 4 Mbit/s, a slow line. Both err on
-// the side of the peers, and the first manifest and the first windows correct them.
+// What the worker assumes before it has measured anything: a far origin, and a slow line of
+// 4 Mbit/s. Both err on the side of the peers. The first manifest and the first windows correct
+// them.
 inline constexpr Duration first_byte_unknown = 100ms;
 inline constexpr std::uint64_t rate_unknown = 512 * kib;
-// Smaller bodies come with their head, in one go: they say nothing of the rate.
+// A smaller body arrives together with its head, so it says nothing about the rate.
 inline constexpr std::uint64_t rate_sample_bytes = 64 * kib;
 // The rate of the last so many bytes counts: a few windows.
 inline constexpr std::uint64_t rate_memory_bytes = 8 * mib;
-// What was measured so long ago says nothing of now: a laptop that moved, a peer that left.
+// An older measurement says nothing about now: the laptop has moved, or the peer has left.
 inline constexpr Duration estimate_age = 60s;
-// Peers that seemed slower than the network are tried so often, with one small response each time.
+// Peers that seemed slower than the network are tried again this often, with one small response.
 inline constexpr Duration probe_wait = 5s;
-// What a body gathers ahead of its reader: a second at 4 MB/s, and what a stalled reader costs in
+// What a body gathers ahead of its reader: a second at 4 MB/s. A stalled reader costs so much
 // memory.
 inline constexpr std::uint64_t body_ahead_bytes = 4 * mib;
-// The first window of a body: its first byte has little beside it on the line, and little is lost
-// when peers turn up right after the origin was asked. The second is what the origin has lately
-// sent in `window_span`, so that a fast one that is far is not asked for little at a time, and each
-// after it twice as long; at most half of what is gathered ahead: two are in flight, and at 80 ms
-// they carry 50 MB/s.
+// The first window of a body is short: its first byte shares the line with few others, and little
+// is lost if peers turn up right after the origin was asked. The second window is what the origin
+// has lately sent in `window_span`, so that a fast but far origin is not asked for little at a
+// time. Each window after that is twice as long as the one before, up to the most.
 inline constexpr Duration window_span = 200ms;
 inline constexpr std::uint64_t window_first_bytes = 256 * kib;
 inline constexpr std::uint64_t window_bytes_max = body_ahead_bytes / 2;
@@ -94,50 +108,71 @@ inline constexpr std::uint64_t stretch_bytes_min = 2 * body_ahead_bytes;
 inline constexpr std::uint32_t stretch_factor = 2;
 // Two windows hide the origin's latency; more would only share the same line.
 inline constexpr std::size_t windows_in_flight = 2;
+static_assert(window_first_bytes <= window_bytes_max);
+static_assert(windows_in_flight * window_bytes_max <= body_ahead_bytes,
+              "every window in flight has its place ahead of the reader");
+static_assert(windows_in_flight * window_bytes_max >= amount_in(80ms, 50'000'000),
+              "windows carry 50 MB/s from an origin that is 80 ms away");
+static_assert(rate_memory_bytes >= 2 * window_bytes_max, "the rate is of several windows");
 // What a body passes on before its reader asks for more (the stream's high water mark).
 inline constexpr std::int64_t stream_bytes = 256 * kib;
-// Credit of the bridge: 64 KiB x 16 was the fastest of all cuts measured.
+// The credit of a page: what it may send the worker before the next grant. 16 pieces of 64 KiB were
+// the fastest of all cuts measured.
 inline constexpr std::uint64_t bridge_bytes = 1 * mib;
-// Granted in quarters of it: a message for each piece would cost both ends as many again.
+static_assert(bridge_bytes == 16 * piece_bytes_min);
+// The worker grants a quarter at a time, because a message for each piece would double the number
+// of messages at both ends.
 inline constexpr std::uint64_t grant_bytes = bridge_bytes / 4;
-// A page drops a stalled peer itself after 2 s and looks for another, and asks the origin too. It
-// says so often that it is at it; if it has not said so, nor brought a piece, for so long and the
-// time of a piece at reader_rate_min, it is frozen, and the worker goes on without it.
+// A page drops a stalled peer itself (peer_stall), looks for another, and asks the origin too. At
+// this interval it tells the worker that it is still at it. A page that said nothing and brought no
+// piece for bridge_stall, and for the time of a piece at reader_rate_min, is frozen: the worker
+// goes on without it.
 inline constexpr Duration bridge_alive = 3s;
 inline constexpr Duration bridge_stall = 10s;
-// An origin that failed is asked again after this, then after twice as long.
+static_assert(3 * bridge_alive < bridge_stall, "one late message does not end a delegation");
+// An origin that failed is asked again after this wait, then after twice as long.
 inline constexpr std::uint32_t origin_retries = 2;
 inline constexpr Duration origin_retry_wait = 250ms;
-// One that is busy in the middle of a body, when it says so (Retry-After), but no later than the
-// reader would give up; when it does not, after the second in which most count their requests.
+// An origin that is busy in the middle of a body is asked again when it says so (Retry-After), but
+// no later than the reader would give up. If it does not say when: after one second, the time in
+// which most servers count requests.
 inline constexpr Duration origin_busy_wait = 1s;
 inline constexpr std::chrono::seconds origin_busy_wait_max = 10s;
-// Of so many resources is remembered across the worker's death that their origin cannot be used:
-// where more go wrong the manifest is wrong, and the oldest are asked for once more.
+static_assert(origin_busy_wait <= origin_busy_wait_max);
+// The worker remembers so many resources that their origin cannot give, beyond its own death. If
+// more go wrong the manifest is wrong; then the oldest resource is asked for once more.
 inline constexpr std::size_t lost_resources = 64;
-// Firefox ends a body made by a worker that no page keeps alive after 30 s, cleanly and short:
-// without a page that said hello, only what even 0.3 Mbit/s carries in that time is answered by us.
+// Browsers end a worker that no event reaches for this time. Firefox then ends the body of a
+// response cleanly and short.
+inline constexpr Duration worker_idle = 30s;
+// Without a page that said hello, nobody keeps the worker alive. Then it answers only what a line
+// of 0.6 Mbit/s carries in that time.
 inline constexpr std::uint64_t unattended_bytes = 1 * mib;
-// How long a page may take to say that it got a request, or that it is there: a page that still
-// parses must not hold up its own load.
+static_assert(unattended_bytes <= amount_in(worker_idle, 600'000 / 8));
+// How long a page may take to acknowledge a request, or to say that it is there. It is short
+// because a page that still parses must not hold up its own load.
 inline constexpr Duration ack_wait = 50ms;
-// The same for a page that was heard lately: its listener runs, so it is only busy, and without it
-// a whole body comes from the origin although a peer has it. Shorter than hedge_delay.
+// The same for a page that was heard in the last `heard_memory`: its listener runs, so the page is
+// only busy. Without the longer wait a whole body would come from the origin although a peer has
+// it.
 inline constexpr Duration busy_ack_wait = 1s;
 inline constexpr Duration heard_memory = 30s;
-// The stored manifest is used when a new one takes longer.
+static_assert(ack_wait < busy_ack_wait);
+static_assert(busy_ack_wait < hedge_delay, "a page that answers late can still be first");
+// If a new manifest takes longer, the stored one is used.
 inline constexpr Duration manifest_wait = 3s;
-// A digest list has at most 64 KiB: an origin that takes longer for it has trouble with all else.
+// A digest list has at most 64 KiB. An origin that takes longer for it has trouble with everything.
 inline constexpr Duration digests_wait = 12s;
 inline constexpr Duration progress_wait = 250ms;
-// What may wait (writing to the store, what is told to pages) waits while a response has not begun:
-// looked at so often, and while somebody always waits no longer than this.
+// Writing to the store and news to the pages wait while a response has not begun. The worker looks
+// again after each step, and waits no longer than `calm_wait` if there is always such a response.
 inline constexpr Duration calm_step = 20ms;
 inline constexpr Duration calm_wait = 1s;
+static_assert(calm_step < calm_wait);
 // What waits in the worker's memory to be written: a gallery.
 inline constexpr std::uint64_t unwritten_bytes = 8 * mib;
-// After a user's put() is over, until what it left unread is taken back: a Cache opens in some ms,
-// also on a busy disk within this.
+// When a user's put() is over, what it left unread is taken back after this wait. A Cache opens in
+// some milliseconds, on a busy disk in less than this.
 inline constexpr Duration put_wait = 2s;
 // What came from peers is on its way to the store when its response ends, by the page: until then a
 // user's put() waits, no longer than this.
@@ -146,244 +181,307 @@ inline constexpr Duration put_held_wait = 3s;
 inline constexpr std::uint64_t reply_bytes = 64 * mib;
 
 // --- Between peers ------------------------------------------------------------------------------
-// Browsers take messages of 256 KiB. Blocks of 32 KiB cost a tenth more of processor time on the
-// way (tests/bench), larger ones are no cheaper than these, and what is cancelled comes later.
+// Blocks of 32 KiB cost a tenth more processor time on the way (tests/bench). Larger blocks are no
+// cheaper, and a larger block that is cancelled comes later.
 inline constexpr std::uint32_t block_bytes = 64 * kib;
+static_assert(piece_bytes_min % block_bytes == 0, "a piece is whole blocks, but for the last");
+// A block and its header (wire::block_header_bytes).
 inline constexpr std::uint32_t message_bytes = block_bytes + 16;
+static_assert(message_bytes <= 256 * kib, "browsers take messages of 256 KiB");
 inline constexpr std::size_t pairs_per_page = 30;
-// Introductions are cheap, connections are not: beyond so many, idle ones go early.
+// Introductions are cheap, connections are not: a page that has more pairs closes idle ones early.
 inline constexpr std::size_t pairs_warm = 8;
-// Connections that are made before anything is asked for: one is held to some 80 KB a round trip,
-// and four fill most lines. The page's idle moments are told so often.
+// A page makes so many connections before anybody asks for a file. One connection is held to some
+// 80 KB a round trip, and four fill most lines.
 inline constexpr std::size_t pairs_warm_min = 4;
+static_assert(pairs_warm_min <= pairs_warm && pairs_warm <= pairs_per_page);
+// The page tells the core at this interval that it is idle.
 inline constexpr Duration idle_interval = 10s;
-// Each ask of the pool waits twice as long as the one before, up to this: holders that close what
-// is idle are not asked again and again. The same root is not asked for sooner either.
+// Each ask of the warm pool waits twice as long as the one before, up to this. So holders that
+// close idle pairs are not asked again and again. The same root is not asked for sooner either.
 inline constexpr Duration warm_wait_max = 5min;
-// What is listed and may be asked for by the pool: the heaviest.
+static_assert(idle_interval < warm_wait_max);
+// The listed files that the warm pool may ask for: the heaviest.
 inline constexpr std::size_t listed_roots = 64;
 inline constexpr Duration pair_idle = 5min;
 inline constexpr Duration pair_idle_spare = 30s;
-// A page that met more liars than this in its life has other troubles; the oldest is forgotten.
+static_assert(pair_idle_spare < pair_idle);
+// A page that met more liars than this in its life has other troubles. The oldest is forgotten.
 inline constexpr std::size_t banned_peers = 256;
-// What is received and not yet handed on, per reader: 0.8 s of 10 MB/s, and eight segments.
+// What a reader's download fetches ahead of the reader: 0.8 s of 10 MB/s, and eight segments.
 inline constexpr std::uint64_t read_ahead_bytes = 8 * mib;
-// The part of it that is fetched strictly in order: what the reader asks for next.
+static_assert(read_ahead_bytes == 8 * segment_bytes);
+// The first part of it is fetched strictly in order, because the reader asks for it next.
 inline constexpr std::uint64_t urgent_bytes = 1 * mib;
-// All downloads of a page together; beyond it only what is urgent is fetched.
+static_assert(urgent_bytes < read_ahead_bytes);
+// All downloads of a page together. Beyond this only the urgent part is fetched.
 inline constexpr std::uint64_t retained_bytes = 64 * mib;
-// What is verified is written to the store when no reader waits for more that is on its way, since
-// a transfer takes all of two processors and writing is a tenth of that; but at the latest after so
-// long, which is what a page that crashes may lose (one that closes writes), or when so much is in
-// memory.
+static_assert(read_ahead_bytes < retained_bytes);
+// A transfer takes all of two processors, and writing is a tenth of that. So verified pieces are
+// written when no reader waits for pieces that are on their way; but at the latest after
+// `store_wait`, or when so many bytes are in memory. A page that crashes may lose this much; a page
+// that closes writes it.
 inline constexpr Duration store_wait = 5s;
 inline constexpr std::uint64_t unstored_bytes = retained_bytes / 2;
-// Requests in flight to one peer: half a second of its rate within these. The start is one round
-// trip of 20 ms at 12 MB/s; the most is 2 MiB, 100 MB/s over 20 ms.
+// A rate is measured over at least this span.
+inline constexpr Duration rate_span = 100ms;
+// Requests in flight to one peer: half a second of its rate, within these bounds. The start is one
+// round trip of 20 ms at 12 MB/s. The most is 2 MiB: 100 MB/s over 20 ms.
 inline constexpr Duration pipeline_span = 500ms;
 inline constexpr std::size_t pipeline_blocks_min = 2;
 inline constexpr std::size_t pipeline_blocks_start = 4;
 inline constexpr std::size_t pipeline_blocks_max = 32;
-// With those that were cancelled and not answered yet.
+static_assert(pipeline_blocks_min <= pipeline_blocks_start &&
+              pipeline_blocks_start <= pipeline_blocks_max);
+static_assert(pipeline_blocks_start * block_bytes >= amount_in(20ms, 12'000'000));
+static_assert(pipeline_blocks_max * block_bytes >= amount_in(20ms, 100'000'000));
+// The same, with the requests that were cancelled and are not answered yet.
 inline constexpr std::size_t unanswered_blocks = 2 * pipeline_blocks_max;
-// What a peer may have queued here: twice what one of ours would ask.
-inline constexpr std::size_t requests_from_peer = 4 * pipeline_blocks_max;
-// Roots that one peer asks another for at a time, and how fast it may try others: a gallery at
+// What a peer may have queued here: twice what one of ours would ask for.
+inline constexpr std::size_t requests_from_peer = 2 * unanswered_blocks;
+static_assert(unanswered_blocks < requests_from_peer, "no honest peer is taken for a flood");
+// Roots that one peer may ask another for at a time, and how fast it may try others: a gallery at
 // once.
 inline constexpr std::size_t wants_per_pair = 64;
 inline constexpr std::uint32_t wants_burst = 128;
 inline constexpr std::uint32_t wants_per_second = 16;
+static_assert(wants_per_pair <= wants_burst);
 inline constexpr std::size_t downloads_per_page = 64;
+static_assert(downloads_per_page <= wants_per_pair, "one of ours never asks for too many roots");
 inline constexpr std::size_t readers_per_page = 128;
-// One connection is held to some 80 KB a round trip (measured): more peers are faster up to
+// One connection is held to some 80 KB a round trip (measured). So more peers are faster, up to
 // about 8.
 inline constexpr std::size_t peers_per_download = 8;
-// A peer so many times slower than the fastest gets what no reader waits for yet.
+static_assert(peers_per_download <= pairs_per_page);
+// A peer that is so many times slower than the fastest gets pieces that no reader waits for yet.
 inline constexpr std::uint64_t slow_peer_factor = 4;
-// ICE on the open internet takes 0.3 to 2 s; after this the network would have answered long ago.
+// ICE on the open internet takes 0.3 to 2 s. After this wait the network would have answered long
+// ago.
 inline constexpr Duration introduction_wait = 3s;
-// So many pairs in a row that never opened, and it is our network that lets none through (no UDP, a
-// symmetric NAT): peers are forgotten for a while, so that no request waits for them; twice as long
-// each time, since a laptop does change its network.
+// If so many pairs in a row never opened, our own network lets none through (no UDP, a symmetric
+// NAT). Then nobody is asked for a while, so that no request waits for peers. Each pause is twice
+// as long as the one before, and it ends, because a laptop does change its network.
 inline constexpr std::size_t unreachable_failures = 3;
 inline constexpr Duration unreachable_pause_min = 60s;
 inline constexpr Duration unreachable_pause_max = 10min;
-// An open pair that does not answer "do you have it" in a second is busy or gone.
+static_assert(unreachable_pause_min < unreachable_pause_max);
+// A peer on an open pair that does not answer "do you have it" in a second is busy or gone.
 inline constexpr Duration want_wait = 1s;
-// The last peer went in mid-body: the origin is only a second away.
+// The last peer went in the middle of a body. The wait is short because the origin is near.
 inline constexpr Duration resume_wait = 1s;
-// DESIGN section 6: no bytes for 2 s drops a source. Its pause ends, but not often; a visitor whose
-// machine is busy now and then is let go on.
+static_assert(want_wait < introduction_wait && resume_wait < introduction_wait);
+// A peer that brings no bytes for `peer_stall` is dropped for a pause. A peer that stalls too often
+// is dropped for good; one whose machine is busy now and then is not.
 inline constexpr Duration peer_stall = 2s;
 inline constexpr Duration peer_stall_pause = 10s;
 inline constexpr std::uint32_t peer_stalls_max = 3;
 inline constexpr Duration peer_stall_memory = 5min;
-// No piece for so long, or less than this rate for so long, and the reader is better off elsewhere.
-// A large piece takes longer.
+static_assert(peer_stalls_max * (peer_stall + peer_stall_pause) < peer_stall_memory,
+              "a peer that stalls whenever it is asked is dropped for good");
+static_assert(peer_stall < bridge_stall, "the peer is dropped before the page is");
+// A reader that got no piece for this time, or less than this rate for this time, is better off
+// elsewhere. A large piece may take longer.
 inline constexpr Duration reader_stall = 3s;
 inline constexpr std::uint64_t reader_rate_min = 256 * kib;
-// A reader that asks for nothing for so long is paused, or its worker is gone: it costs up to
-// read_ahead_bytes. Whoever was paused gets the rest from the origin, or asks again.
+inline constexpr std::uint64_t reader_bytes_min = amount_in(reader_stall, reader_rate_min);
+static_assert(peer_stall < reader_stall, "a reader outlives one peer that stalls");
+// A reader that asks for nothing for so long is paused, or its worker is gone. It costs memory, up
+// to read_ahead_bytes. A visitor who was only paused gets the rest from the origin, or asks again.
 inline constexpr Duration reader_idle = 5min;
-// Unsent on `data`: 250 ms of measured rate, so that a cancel is not a second late.
+// Unsent bytes on `data`: 250 ms of the measured rate, so that a cancel is not a second late.
 inline constexpr Duration buffered_span = 250ms;
 inline constexpr std::uint64_t buffered_min = 128 * kib;
 inline constexpr std::uint64_t buffered_max = 1 * mib;
+static_assert(message_bytes <= buffered_min && buffered_min <= buffered_max);
 // No cap by default: WebRTC's congestion control already yields to the visitor's other traffic.
 inline constexpr std::uint64_t upload_rate = 0;
+// A higher cap is no cap at all.
+inline constexpr std::uint64_t upload_rate_max = 64 * gib;
+// A token bucket earns no more than this span brings, however long nobody took from it.
+inline constexpr Duration refill_span_max = 1min;
+static_assert(buffered_span <= refill_span_max, "the span fills the bucket of an upload");
+static_assert(wants_burst <= amount_in(refill_span_max, wants_per_second), "and that of wants");
+static_assert(upload_rate_max <= std::numeric_limits<std::uint64_t>::max() /
+                                     std::uint64_t{refill_span_max.count()},
+              "amount_in() does not overflow");
 // In the life of one page: some hundred visits' worth of heavy files, and a bound for metered
 // lines.
-inline constexpr std::uint64_t upload_bytes = 4096 * mib;
-// --- A crowd: the origin as one more source, and what nobody had ---------------------------------
-// Below this the origin's answer is over before anybody was introduced.
+inline constexpr std::uint64_t upload_bytes = 4 * gib;
+
+// --- A crowd: pages that share what the origin sends ---------------------------------------------
+// The origin sends a smaller file before anybody was introduced.
 inline constexpr std::uint64_t crowd_bytes = 1 * mib;
-// What was fetched from the origin alone is announced while it comes; the worker stores a run of it
-// every few seconds even on a slow line.
+// A page announces what its worker fetches alone while it comes. The worker stores a run of it
+// every few seconds, even on a slow line; if it stores none for so long, the fetch is over.
 inline constexpr Duration watch_wait = 60s;
+static_assert(amount_in(watch_wait, reader_rate_min) > 2 * segment_bytes);
 inline constexpr std::size_t watched_roots = 16;
-// Two hide the origin's latency, as windows do. A unit is half a second of its rate: long enough to
-// be few requests, short enough that others can have what this page does not come to.
+// Two fetches hide the origin's latency, as two windows do. A fetch is half a second of the
+// origin's rate: long enough to be few requests, and short enough that other pages can fetch what
+// this one does not come to.
 inline constexpr std::size_t fetches_in_flight = 2;
+static_assert(fetches_in_flight == windows_in_flight);
 inline constexpr Duration fetch_span = 500ms;
 inline constexpr std::uint64_t fetch_start_bytes = 256 * kib;
-// What peers have, and still do not bring to a waiting reader for so long, the origin brings. At
-// half of it the simulator's crowds take a sixth to a third more from the origin.
+static_assert(fetch_start_bytes <= segment_bytes, "a fetch is at most a segment");
+// If peers have a piece and do not bring it to a waiting reader for so long, the origin brings it.
+// At half of this the simulator's crowds take a sixth to a third more from the origin.
 inline constexpr Duration origin_wait = 1s;
-// A site whose patience is more than 1 lets peers be so many times slower than the origin before it
-// helps; never more than this, so that it helps before a reader gives up (reader_silence), also
-// where several wait each its own time.
+// If a site's patience is more than 1, peers may be so many times slower than the origin before it
+// helps; never more than this many times.
 inline constexpr double peers_slower_max = 4;
-// What an origin is taken to send until a page has measured it: as much as most lines take. Peers
-// that are as fast are not held against it for nothing.
+// What an origin is taken to send until a page has measured it: as much as most lines take. So
+// peers that are as fast as the line are not called slow without a reason.
 inline constexpr std::uint64_t origin_rate_unknown = 4 * mib;
-// What another page said that it fetches is left to it for so long; it says so again after half.
+// A page leaves claimed pieces to the page that claimed them for so long. The claim is renewed
+// after half of it.
 inline constexpr Duration claim_wait = 3s;
-// So many times in vain, and this download leaves nothing to others any more; and what one peer may
-// say in all: a claim and its renewals for each piece.
+// After so many claims that came to nothing, a download leaves nothing to others any more.
 inline constexpr std::uint32_t claims_missed = 3;
+// What one peer may claim in all: a claim and its renewals for each piece.
 inline constexpr std::uint32_t claims_from_peer = 4 * pieces_per_resource;
-// Neither peers nor the origin bring a reader's next piece for so long, and for the time of a piece
-// at reader_rate_min: the worker asks the origin itself. Before it gives up the page
-// (bridge_stall).
+// If neither peers nor the origin bring a reader's next piece for so long, and for the time of a
+// piece at reader_rate_min, the page ends the reader. Then the worker asks the origin itself.
 inline constexpr Duration reader_silence = 8s;
-// But so long if the page has asked the origin for it: in a crowd that an origin is too slow for,
-// to ask once more makes everybody wait longer (tests/sim: 200 visitors took 150 copies).
+static_assert(reader_stall < reader_silence);
+static_assert(reader_silence < bridge_stall, "the page ends the reader before the worker does");
+static_assert(2 * peers_slower_max * origin_wait <= reader_silence,
+              "the origin helps before a reader gives up, also where several wait each its own "
+              "time: at most twice the wait");
+// The same if the page has asked the origin for the piece. In a crowd that the origin is too slow
+// for, one more request makes everybody wait longer (tests/sim: 200 visitors took 150 copies).
 inline constexpr Duration fetch_silence = 60s;
-// How often a page asks for more peers: those who come later must meet those who came first. The
-// first time soon: at 2 s most downloads have had half of the peers that they could use
-// (tests/sim).
+static_assert(reader_silence < fetch_silence);
+// How often a page asks for more peers, because peers that come later must meet those that came
+// first. The first wait is short: at 2 s most downloads have had half of the peers that they could
+// use (tests/sim).
 inline constexpr Duration ask_again_min = 500ms;
 inline constexpr Duration ask_again_max = 30s;
+static_assert(ask_again_min < ask_again_max);
 
-// Introduced peers whose offer is awaited, and for how long: as long as a pair may take to open.
-inline constexpr std::size_t introductions_waiting = 64;
-inline constexpr Duration offer_wait = 10s;
-// start() in a page resolves when the coordinator has said what anybody has, or after so long.
+// start() in a page resolves when the coordinator has said which files anybody has, or after this.
 inline constexpr Duration first_socket_wait = 500ms;
-// start() resolves without the worker after so long, because pages wait for it before they load
-// their files; a worker that comes later is welcome. A script on a slow line, and an install that
-// fetches a site's shell, take some seconds.
+// start() resolves without the worker after this, because pages wait for it before they load their
+// files. A worker that comes later is welcome. A script on a slow line takes some seconds, and so
+// does an install that fetches a site's shell.
 inline constexpr Duration worker_wait = 10s;
-// start() without a script: the site registers its worker by then, or never.
+// start() without a script: the site registers its own worker in this time, or never.
 inline constexpr Duration registration_wait = 3s;
-// A worker claims its pages before it is activated: the news of it is late by a moment only.
+// A worker claims its pages before it is activated, so the news of it is only a moment late.
 inline constexpr Duration controller_wait = 3s;
 
 // --- With the coordinator -----------------------------------------------------------------------
 inline constexpr std::size_t signal_bytes = 16 * kib;
-// A root is 67 bytes of JSON: two full lists of them, and the rest of a message, fit in 16 KiB.
 inline constexpr std::size_t roots_per_message = 100;
-// A mark is 11 bytes of JSON: both lists together stay below 12 KiB.
+static_assert(2 * roots_per_message * (2 * Digest::bytes_size + 3) + 1 * kib <= signal_bytes,
+              "a root is 67 bytes of JSON: two full lists and the rest of a message fit");
+// The marks of both lists together.
 inline constexpr std::size_t marks_per_message = 1000;
-// A description for data channels is 0.5-2 KiB; its line ends cost two bytes more each in JSON.
+static_assert(marks_per_message * 11 <= 12 * kib, "a mark is 11 bytes of JSON");
+// A description for data channels has 0.5 to 2 KiB. Its line ends cost two bytes more each in JSON.
 inline constexpr std::size_t sdp_bytes = 12 * kib;
 inline constexpr std::size_t candidate_bytes = 1 * kib;
 inline constexpr std::size_t candidate_mid_bytes = 64;
 inline constexpr std::size_t error_code_bytes = 64;
-// Two manifests' worth: what is deployed now, and what was before. Every newcomer is told the
-// marks.
+static_assert(sdp_bytes < signal_bytes && candidate_bytes + candidate_mid_bytes < signal_bytes);
+// Two manifests' worth: what is deployed now, and what was deployed before. Every newcomer is told
+// the marks of all of them.
 inline constexpr std::size_t roots_per_site = 2 * manifest_entries;
-// A tenth of the site's: one visitor's inventions do not keep others' files out of the directory.
+// A tenth of the site's, so that one visitor's inventions do not keep others' files out of the
+// directory.
 inline constexpr std::size_t roots_per_peer = roots_per_site / 10;
-// What a page holds is announced at once when it joins; after that, a gallery every second. Each
+// A page announces all that it holds when it joins, and afterwards a gallery every second. Each
 // change of a mark is told to every visitor.
 inline constexpr double changes_burst = 2.0 * static_cast<double>(roots_per_peer);
 inline constexpr double changes_per_second = 40;
-// Who holds what is about 100 bytes an entry: 100 MB a site.
+// One entry of the directory is about 100 bytes: 100 MB a site.
 inline constexpr std::size_t holdings_per_site = 1000000;
 // An idle socket costs Node about 20 KiB.
 inline constexpr std::size_t peers_per_site = 10000;
 inline constexpr std::size_t peers_per_coordinator = 50000;
+static_assert(peers_per_site <= peers_per_coordinator);
 inline constexpr std::size_t sites_per_coordinator = 1000;
-// One connection is held to ~80 KB per round trip, and four fill most lines.
-inline constexpr std::size_t introductions_per_ask = 4;
-// Whoever asks again has a long download: as many as make it faster (peers_per_download).
+// As many as fill most lines.
+inline constexpr std::size_t introductions_per_ask = pairs_warm_min;
+// A page that asks again has a long download, so it gets as many peers as make it faster.
 inline constexpr std::size_t introductions_per_root = peers_per_download;
+static_assert(introductions_per_ask <= introductions_per_root);
 // No more than a page can keep open.
 inline constexpr std::size_t introductions_per_peer = pairs_per_page;
-// Every introduction makes a holder open a connection: an asker that only collects them is slowed.
+// Every introduction makes a holder open a connection, so an asker that only collects introductions
+// is slowed.
 inline constexpr double introductions_burst = 2.0 * pairs_per_page;
 inline constexpr double introductions_per_second = 0.5;
-// Matching looks at this many holders of a root, from a random one on, however many there are.
+// Matching looks at this many holders of a root, beginning at a random one, however many there are.
 inline constexpr std::size_t holders_looked_at = 32;
-// Who declined (or failed) is not named to the same peer again for so long.
+static_assert(introductions_per_ask <= holders_looked_at);
+// A peer that declined (or failed) is not named to the same peer again for so long.
 inline constexpr Duration decline_wait = 30s;
 inline constexpr std::size_t declines_per_peer = 64;
-// A joining page sends some ten messages for each of 30 pairs, and 100 to announce 10,000 roots.
+// A page that joins sends some ten messages for each of its pairs, and announces its roots.
 inline constexpr double messages_burst = 500;
 inline constexpr double messages_per_second = 50;
-// An ask is matched root by root: each 25 of them count as another message.
+static_assert(10 * pairs_per_page + roots_per_peer / roots_per_message <= messages_burst);
+// The coordinator matches an ask root by root. So each 25 roots count as another message.
 inline constexpr std::size_t asked_roots_per_token = 25;
-// Whoever has not said hello by then never will.
+// A client that has not said hello by then never will.
 inline constexpr Duration hello_wait = 10s;
-// Changes in who has what, told together.
+// Changes of the directory in this time are told together.
 inline constexpr Duration presence_wait = 250ms;
-// A round trip to the far side of the world is 0.3 s.
 inline constexpr Duration answer_wait = 1s;
+static_assert(answer_wait > 300ms, "a round trip to the far side of the world is 0.3 s");
 inline constexpr std::size_t asks_waiting = 1000;
-// So many asks without a word from the coordinator, and its socket is taken for dead.
+// After so many asks without a word from the coordinator its socket is taken for dead.
 inline constexpr std::uint32_t silent_asks = 3;
-// After sleep or another network: a socket that lives answers in a round trip.
+// After sleep or a change of network: a live socket answers in a round trip.
 inline constexpr Duration word_wait = 3s;
+static_assert(answer_wait <= word_wait);
 // What a page stored in one go is announced in one go.
 inline constexpr Duration announce_wait = 100ms;
 inline constexpr Duration welcome_wait = 10s;
+// The wait for the next try doubles each time, from the first to the last.
 inline constexpr Duration reconnect_min = 1s;
 inline constexpr Duration reconnect_max = 60s;
+inline constexpr std::uint32_t reconnect_doublings = 6;
+static_assert(reconnect_min * (1 << reconnect_doublings) >= reconnect_max);
 
 // --- A page's connections and files (src/bind, web) ---------------------------------------------
-// ICE over a TURN server takes up to some seconds; who is not there by then will not come.
+// ICE over a TURN server takes up to some seconds. A peer that is not there by then will not come.
 inline constexpr Duration pair_open_wait = 10s;
-// A connection whose path is gone is kept so long, and its ICE is started again so often: a change
-// of network is over in a few seconds, and the downloads went elsewhere long before that.
+// Introduced peers whose offer is awaited, and for how long.
+inline constexpr std::size_t introductions_waiting = 64;
+inline constexpr Duration offer_wait = pair_open_wait;
+static_assert(introductions_per_peer <= introductions_waiting);
+// A connection whose path is gone is kept for so long, and its ICE is restarted this often. A
+// change of network is over in a few seconds. The downloads go elsewhere long before that.
 inline constexpr Duration pair_lost_wait = 20s;
 inline constexpr Duration pair_restart_wait = 5s;
+static_assert(pair_restart_wait < pair_lost_wait);
+static_assert(peer_stall < pair_lost_wait, "downloads go elsewhere first");
 // A timer that fires so late was not late: the machine slept.
 inline constexpr Duration sleep_min = 30s;
-// Chromium ends at 500 connections a page, closed ones counted until they are collected: after so
-// many failures in a row inside the window, no more are made until it has passed.
+// Chromium ends at 500 connections a page, and counts closed ones until they are collected. After
+// so many failures in a row in this span, a page makes no more until the span has passed.
 inline constexpr std::size_t pair_failures = 8;
-inline constexpr Duration pair_failures_window = 60s;
-// One description has some ten candidates; more than this is not a browser.
+inline constexpr Duration pair_failures_span = 60s;
+// One description has some ten candidates. No browser sends more than this.
 inline constexpr std::size_t candidates_waiting = 64;
-// Frames on `control` before `data` is open too: both open within one turn of the event loop.
+// Frames on `control` that come before `data` is open too. Both open within one turn of the event
+// loop.
 inline constexpr std::size_t frames_early = 16;
-// Unsent on `control`: a bitfield is 256 bytes and a batch of requests 1 KiB, so that only a peer
+// Unsent bytes on `control`. A bitfield is 256 bytes and a batch of requests 1 KiB, so only a peer
 // that does not read, while it makes us answer, gets here. Browsers would hold 16 MiB.
 inline constexpr std::uint64_t control_buffered_max = 1 * mib;
-// The sender is asked for more when so little is left unsent: 2 ms of a fast line.
+// When so few bytes are left unsent the page asks the core for more: 2 ms of a fast line.
 inline constexpr std::uint64_t buffered_low = 64 * kib;
+static_assert(buffered_low < buffered_min);
 // Runs that a seeder keeps in memory: one for each of the peers that it serves at a time.
 inline constexpr std::size_t runs_in_memory = 8;
 // What is handed on in one ArrayBuffer (the long form's body), or read back whole (adoption).
-inline constexpr std::uint64_t whole_bytes = 64 * mib;
-// Messages that keep the worker alive while it streams; browsers end idle ones after 30 s.
+inline constexpr std::uint64_t whole_bytes = reply_bytes;
+// How often a page tells a busy worker that it is there.
 inline constexpr Duration alive_interval = 10s;
-
-static_assert(block_bytes < message_bytes);
-static_assert(unanswered_blocks < requests_from_peer, "no honest peer is taken for a flood");
-static_assert(buffered_low < buffered_min);
-static_assert(piece_bytes_min % block_bytes == 0, "a piece is whole blocks, but for the last");
-static_assert(segment_bytes % piece_bytes_min == 0);
+static_assert(2 * alive_interval < worker_idle, "one lost message does not end the worker");
+static_assert(2 * alive_interval < heard_memory, "nor is its page forgotten");
 
 }  // namespace peer_cdn::limits

@@ -10,7 +10,7 @@
 namespace peer_cdn {
 namespace {
 
-// What the engine says of a body itself, or what holds for one connection or one visitor only.
+// Headers that the worker sets itself, and those that hold for one connection or one visitor only.
 constexpr std::array owned_headers = {
     std::string_view("accept-ranges"),
     std::string_view("age"),
@@ -31,8 +31,8 @@ constexpr std::array owned_headers = {
     std::string_view("x-content-type-options"),
 };
 
-// Absolute, and nothing that a URL parser would read as another host, a fragment or another path:
-// the path is what URL.pathname + URL.search gives.
+// An absolute path as URL.pathname + URL.search give it: nothing in it that a URL parser would read
+// as another host, a fragment or another path.
 bool is_path(std::string_view path) {
   if (path.empty() || path.size() > limits::path_bytes || path[0] != '/') return false;
   if (path.size() > 1 && path[1] == '/') return false;
@@ -45,7 +45,7 @@ bool is_field_value(std::string_view value) {
                      [](char c) { return c == '\t' || (c >= ' ' && c < '\x7f'); });
 }
 
-// A whole number from 1 to max, or 0. Not a number is neither.
+// A whole number from 1 to max, else 0.
 std::uint64_t whole(double value, std::uint64_t max) {
   if (!(value >= 1 && value <= static_cast<double>(max))) return 0;
   const auto number = static_cast<std::uint64_t>(value);
@@ -60,7 +60,7 @@ bool is_before_root(const Resource* resource, const Root& root) {
   return std::memcmp(resource->root.bytes.data(), root.bytes.data(), Digest::bytes_size) < 0;
 }
 
-// vector::insert() is 0.8 KB of wasm.
+// vector::insert() would be 0.8 KB of wasm.
 void insert_at(std::vector<Resource*>& sorted, std::ptrdiff_t index, Resource* added) {
   sorted.push_back(added);
   std::move_backward(sorted.begin() + index, sorted.end() - 1, sorted.end());
@@ -76,7 +76,7 @@ Result<Geometry> parse_geometry(double bytes, double piece_bytes) {
 
 Result<Resource> parse_resource(const ResourceFields& fields) {
   if (!is_path(fields.path)) return Error::malformed_manifest;
-  // A path with a query never equals the path alone that any_query looks up.
+  // any_query looks up a path without its query, which a path with a query never equals.
   if (fields.any_query && fields.path.find('?') != std::string::npos)
     return Error::malformed_manifest;
   const auto geometry = parse_geometry(fields.bytes, fields.piece_bytes);
@@ -103,7 +103,7 @@ Result<Resource*> Manifest::add(Resource resource) {
   if (by_path_.size() >= limits::manifest_entries) return Error::malformed_manifest;
   const auto at = std::lower_bound(by_path_.begin(), by_path_.end(), resource.path, is_before_path);
   if (at != by_path_.end() && (*at)->path == resource.path) return Error::malformed_manifest;
-  // One root names one content: two lengths of it would share one place in the store.
+  // A root names one content. Two lengths of it would share one place in the store.
   const auto by_root =
       std::lower_bound(by_root_.begin(), by_root_.end(), resource.root, is_before_root);
   const bool has_twin = by_root != by_root_.end() && (*by_root)->root == resource.root;

@@ -1,6 +1,8 @@
-// The manifest: the trust root, and the only opt-in to sharing (DESIGN section 5).
+// The manifest: which files a site shares. Nothing else opts a file in, and the digests that all
+// bytes are checked against follow from its roots.
 //
-// Fields, not text, come in: the edge parses the JSON, this decides what is valid in every build.
+// Fields come in, not text: the border parses the JSON. What is valid is decided here, for every
+// build.
 #pragma once
 
 #include <cstddef>
@@ -23,12 +25,12 @@ struct Resource {
   Geometry geometry;
   Root root;
   std::string type;        // the manifest's, until the origin's was seen
-  bool any_query = false;  // the query of a request is ignored when it is looked up
+  bool any_query = false;  // a request's query is ignored when the resource is looked up
   std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
-  Error lost = Error::none;  // why the origin's answer could not be used, when that was last so
+  Error lost = Error::none;  // why the origin's last answer could not be used, if so
 };
 
-// What a manifest's JSON says of one path, before it is believed.
+// What a manifest's JSON says of one path, before it is checked.
 struct ResourceFields {
   std::string path;
   double bytes = 0;
@@ -39,26 +41,27 @@ struct ResourceFields {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-// malformed_manifest for: a path that is not absolute or is too long, a fraction or a number out of
-// limits, a root that is not a digest, a type or header that is too long or has other than
-// printable ASCII, a header that the response head owns (content-length, content-encoding,
-// content-range, set-cookie, etag, ...), any_query with a path that has a query.
+// Refused with malformed_manifest: a path that is not absolute or is too long; a fraction, or a
+// number out of limits; a root that is not a digest; a type or header that is too long or is not
+// printable ASCII; a header that the worker sets itself (content-length, etag, ...); any_query with
+// a path that has a query.
 Result<Resource> parse_resource(const ResourceFields& fields);
 
-// malformed_manifest for a fraction, and for what Geometry::parse() refuses.
+// Refused with malformed_manifest: a fraction, and what Geometry::parse() refuses.
 Result<Geometry> parse_geometry(double bytes, double piece_bytes);
 
 class Manifest {
  public:
-  // Moves and does not copy: what find() gave stays valid in the moved-to manifest.
+  // A manifest moves and does not copy. What find() gave stays valid in the moved-to manifest.
   Manifest() = default;
   Manifest(Manifest&&) = default;
   Manifest& operator=(Manifest&&) = default;
 
-  // malformed_manifest when full (limits::manifest_entries), the path is listed twice, or its root
-  // is listed with another length.
+  // Refused with malformed_manifest: one entry too many (limits::manifest_entries), a path that is
+  // listed already, a root that is listed with another length.
   Result<Resource*> add(Resource resource);
-  // The entry for a request's path and query ("/a?b"): exact, or by path alone for any_query.
+  // The entry for a request's path and query ("/a?b"): the exact one, or one of that path that has
+  // any_query.
   Resource* find(std::string_view path_and_query) const;
   Resource* find(const Root& root) const;
   std::size_t size() const { return by_path_.size(); }
@@ -66,17 +69,18 @@ class Manifest {
  private:
   Resource* find_path(std::string_view path) const;
 
-  // Sorted pointers instead of hash tables: 2 KB gzip less in the worker, and look-ups without a
-  // copy of the path. A manifest's paths mostly come sorted, so that they are appended.
+  // Sorted pointers instead of hash tables: the worker is 2 KB gzip smaller, and a look-up copies
+  // no path. A manifest's paths mostly come sorted, so they are appended.
   std::vector<std::unique_ptr<Resource>> resources_;
   std::vector<Resource*> by_path_;
-  std::vector<Resource*> by_root_;  // of each root the first path that came
+  std::vector<Resource*> by_root_;  // for each root the path that came first
 };
 
-// The digests of a resource's pieces, checked against its root by whoever made the list.
+// The digests of a resource's pieces. The caller of parse() has checked the list against the root.
 class DigestList {
  public:
-  // For one piece the list is the root itself. digests_mismatch if the length is not 32 x count.
+  // The list of a resource of one piece is the root itself. digests_mismatch if the length is not
+  // 32 bytes for each piece.
   static Result<DigestList> parse(const Geometry& geometry, std::vector<std::uint8_t> bytes);
   const Digest& operator[](PieceIndex piece) const { return digests_[piece]; }
   std::size_t size() const { return digests_.size(); }

@@ -1,19 +1,19 @@
-// The names under which the parts of a site find each other. They are published, or stand in what
-// visitors have stored: none may change without a way for what is older.
+// The names under which the parts of a site find each other. They are published, or in what
+// visitors have stored. So if one changes, older parts and stores must still be understood.
 #pragma once
 
 #include <string_view>
 
 namespace peer_cdn::names {
 
-// The worker's Cache is named this and the site's version of it.
+// The name of the worker's Cache is this and the version that the site gave.
 inline constexpr std::string_view cache_prefix = "peer-cdn-v";
-// Our own reads of the origin have this header. The router never takes them.
+// Our own requests to the origin have this header, and the router never takes them.
 inline constexpr std::string_view bypass_header = "x-peer-cdn";
 inline constexpr std::string_view manifest_path = "/peer-cdn.json";
-// Below it everything is ours, and no route takes it.
+// Everything below this path is ours, and no route takes it.
 inline constexpr std::string_view own_path = "/peer-cdn/";
-// Where digest lists are unless the manifest says otherwise, and where they are kept in the store.
+// Where digest lists are, unless the manifest says otherwise; and their keys in the store.
 inline constexpr std::string_view digests_path = "/peer-cdn/digests/";
 inline constexpr std::string_view store_path = "/peer-cdn/store/";
 // Where the coordinator listens, unless a site says otherwise.

@@ -1,11 +1,12 @@
-// Resources cut into pieces: how many, how long, which ones cover a range, which ones are held.
+// How a resource is cut into pieces: how many there are, how long they are, which of them cover a
+// range, and which of them are held.
 //
 //   bytes   0                                              bytes
 //           |-------- segment 0 --------|-------- segment 1 --...
 //           | p0 | p1 | p2 | ... | p15  | p16 | ...      | last |    piece_bytes each; last: less
 //
-// A segment is the aligned span of about 1 MiB that storage works in; a *run* is any stretch of
-// consecutive pieces inside one segment, and is what one entry of the store holds.
+// A segment is the aligned span of about 1 MiB that storage works in. A *run* is a stretch of
+// consecutive pieces inside one segment: what one entry of the store holds.
 #pragma once
 
 #include <cstdint>
@@ -34,32 +35,33 @@ struct PieceRange {
   bool operator==(const PieceRange&) const = default;
 };
 
-// Where a body's piece comes from. The number is said between page and worker.
+// Where a piece came from. Page and worker tell each other the number.
 enum class PieceSource : std::uint8_t {
   store,  // this visitor had it
   peers,
   origin,
 };
 
-// The cut of one resource. Made by parse(), so it cannot be wrong: 1 <= count <= 2,048.
+// How one resource is cut. parse() is the only way to make one, so 1 <= count <= 2,048 always
+// holds.
 class Geometry {
  public:
-  // malformed_manifest unless piece_bytes is a power of two within limits and the count fits.
-  // An empty resource is refused: there is nothing to share.
+  // malformed_manifest unless piece_bytes is a power of two within limits and the count fits. An
+  // empty resource is refused, because there is nothing to share.
   static Result<Geometry> parse(std::uint64_t bytes, std::uint64_t piece_bytes);
 
   std::uint64_t bytes() const { return bytes_; }
   std::uint32_t piece_bytes() const { return piece_bytes_; }
   std::uint32_t count() const { return count_; }
   PieceRange all() const { return {0, count_}; }
-  // Bytes of one piece; only the last is short. Requires piece < count().
+  // The bytes of one piece. Only the last piece is shorter. Requires piece < count().
   std::uint32_t bytes_of(PieceIndex piece) const;
   ByteRange range_of(PieceRange pieces) const;
   // The pieces that hold any byte of a non-empty range inside the resource.
   PieceRange covering(ByteRange range) const;
   PieceIndex piece_at(std::uint64_t byte) const;
   std::uint32_t pieces_per_segment() const;
-  // The end of the segment that holds this piece (at most count()).
+  // The pieces of the segment that this piece is in; the end is at most count().
   PieceIndex segment_end(PieceIndex piece) const;
   PieceIndex segment_begin(PieceIndex piece) const;
   bool operator==(const Geometry&) const = default;
@@ -77,8 +79,8 @@ class Geometry {
 class PieceSet {
  public:
   explicit PieceSet(std::uint32_t count = 0) : held_((count + 7) / 8, 0), count_(count) {}
-  // A bitfield as it stands on the wire: piece i is bit i%8 of byte i/8 (least significant first).
-  // malformed_message if the length is not exactly right or a bit beyond count is set.
+  // A bitfield as it is on the wire: piece i is bit i%8 of byte i/8 (least significant first).
+  // malformed_message if the length is not right, or a bit beyond the count is set.
   static Result<PieceSet> parse(std::vector<std::uint8_t> bitfield, std::uint32_t count);
 
   std::uint32_t count() const { return count_; }
@@ -89,11 +91,11 @@ class PieceSet {
     return piece < count_ && (held_[piece / 8] >> (piece % 8) & 1);
   }
   bool has_all(PieceRange pieces) const;
-  // Adds; pieces outside the resource are ignored. True if anything was new.
+  // Pieces outside the resource are ignored. True if any piece was new.
   bool add(PieceIndex piece);
   bool add(PieceRange pieces);
   void remove(PieceIndex piece);
-  // The first piece at or after `from` that is held (or not), or count().
+  // The first piece from `from` on that is held (or is missing), or count().
   PieceIndex next_held(PieceIndex from) const;
   PieceIndex next_missing(PieceIndex from) const;
   const std::vector<std::uint8_t>& bitfield() const { return held_; }

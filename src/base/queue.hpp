@@ -1,4 +1,5 @@
-// First in, first out, in one vector: for queues that are drained before they are filled again.
+// A first-in-first-out queue in one vector. It frees its room only when it is empty, so it is for
+// queues that are drained before they are filled again.
 #pragma once
 
 #include <cstddef>

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::uint64_t number_max = std::numeric_limits<std::uint64_t>::max();
 
-// Takes the digits off the front; nothing if there are none. A number too large for 64 bits is past
-// the end of everything, and so is the largest one.
+// Takes the digits off the front; nothing if there are none. A number that does not fit into 64
+// bits becomes the largest, because both are past the end of every resource.
 std::optional<std::uint64_t> take_number(std::string_view& text) {
   if (text.empty() || !is_digit(text.front())) return std::nullopt;
   std::uint64_t number = 0;
@@ -30,7 +30,7 @@ bool take(std::string_view& text, std::string_view front) {
   return true;
 }
 
-// "bytes", in any case (RFC 9110 14.1), and the character after it.
+// Takes "bytes", in upper or lower case (RFC 9110 14.1), and the character after it.
 bool take_unit(std::string_view& text, char after) {
   constexpr std::string_view unit = "bytes";
   if (text.size() <= unit.size() || text[unit.size()] != after) return false;
@@ -39,8 +39,8 @@ bool take_unit(std::string_view& text, char after) {
   return true;
 }
 
-// The only range of a range-set. A list may have empty members (RFC 9110 5.6.1); two ranges are
-// none, and so is one that is not there.
+// The only range of a range-set; nothing if there are two ranges or none. A list may have empty
+// members (RFC 9110 5.6.1).
 std::optional<std::string_view> only_member(std::string_view list) {
   std::optional<std::string_view> only;
   while (true) {
@@ -87,7 +87,7 @@ Result<std::optional<ByteRange>> parse_range(std::string_view header,
     const auto suffix = take_number(text);
     if (!suffix || !text.empty()) return Whole();
     if (*suffix == 0) return Error::range_not_satisfiable;
-    // All of nothing cannot be written as a range, and is still what was asked for.
+    // A suffix of an empty resource is all of it, which cannot be written as a range.
     if (resource_bytes == 0) return Whole();
     return Whole(ByteRange{resource_bytes - std::min(*suffix, resource_bytes), resource_bytes});
   }
@@ -100,7 +100,7 @@ Result<std::optional<ByteRange>> parse_range(std::string_view header,
     if (!last || !text.empty() || *last < *first) return Whole();
   }
   if (*first >= resource_bytes) return Error::range_not_satisfiable;
-  // A last position past the end means "to the end"; it is not an error.
+  // A last position past the end means the end. It is not an error.
   const std::uint64_t final_byte = std::min(last.value_or(number_max), resource_bytes - 1);
   return Whole(ByteRange{*first, final_byte + 1});
 }

@@ -12,7 +12,7 @@ namespace peer_cdn {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  // Implicit on purpose: `return Error::timed_out;` and `return value;` are how these are made.
+  // Implicit on purpose, so that a function says `return Error::timed_out;` or `return value;`.
   Result(T value) : value_(std::move(value)) {}  // NOLINT
   Result(Error error) : error_(error) {          // NOLINT
     assert(error != Error::none);

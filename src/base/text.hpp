@@ -1,5 +1,5 @@
-// The few questions about characters that HTTP's grammar asks (RFC 9110 section 5.6). ASCII only,
-// and no locale.
+// The few kinds of characters of HTTP's grammar (RFC 9110 section 5.6). ASCII only, whatever the
+// locale.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Time as the core knows it: told by the host with every event, never asked for.
+// Time as the core knows it. The host tells it with every event; the core never asks for it.
 #pragma once
 
 #include <chrono>
@@ -6,8 +6,8 @@
 
 namespace peer_cdn {
 
-// A clock without now(): the type keeps instants and durations apart, and nothing here can read
-// one.
+// A clock without now(). The type keeps instants and durations apart, and the core has no clock to
+// read.
 struct Clock {
   using duration = std::chrono::microseconds;
   using rep = duration::rep;
@@ -19,7 +19,7 @@ struct Clock {
 using Duration = Clock::duration;
 using Instant = Clock::time_point;
 
-// The border speaks milliseconds as a double (performance.now()).
+// JavaScript's times are milliseconds as a double (performance.now()).
 constexpr Instant instant_from_ms(double ms) {
   return Instant(Duration(static_cast<std::int64_t>(ms * 1000.0)));
 }

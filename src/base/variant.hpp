@@ -1,6 +1,6 @@
-// One of several types, as std::variant is: the part of it that we use, in less code. That one
-// costs a function per alternative each time it is moved, destroyed or visited; this one a branch
-// for each alternative that is more than bytes.
+// One of several types: the part of std::variant that we use, in less code. std::variant costs a
+// function for each alternative wherever it is moved, destroyed or visited. This one costs a branch
+// for each alternative that is not trivially copied.
 #pragma once
 
 #include <algorithm>
@@ -62,7 +62,7 @@ class Variant {
   bool holds() const {
     return index_ == index_of<U>;
   }
-  // Calls f with the type that is there.
+  // Calls f with the type of the value.
   template <class F>
   void with(F f) const {
     (void)((holds<T>() && (f.template operator()<T>(), true)) || ...);
@@ -89,7 +89,7 @@ template <class U, class... T>
 const U* get_if(const Variant<T...>* variant) {
   return variant->template holds<U>() ? variant->template as<U>() : nullptr;
 }
-// Requires that it holds one.
+// Requires that the variant holds a U.
 template <class U, class... T>
 const U& get(const Variant<T...>& variant) {
   assert(variant.template holds<U>());
@@ -100,7 +100,7 @@ bool holds_alternative(const Variant<T...>& variant) {
   return variant.template holds<U>();
 }
 
-// Calls f with the value that is there.
+// Calls f with the value.
 template <class V, class F>
 void match(V& variant, F f) {
   variant.with([&]<class U>() { f(*variant.template as<U>()); });

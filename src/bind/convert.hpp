@@ -1,4 +1,4 @@
-// JavaScript values to the core's and back. What crosses is copied once; nothing keeps a view.
+// JavaScript values to the core's, and back. What crosses is copied once; nothing keeps a view.
 #pragma once
 
 #include <emscripten/val.h>
@@ -8,8 +8,9 @@
 
 namespace peer_cdn::bind {
 
-// A parsed JSON object of the coordinator's. A member of another type than expected is absent, and
-// so is a list with one such element; the limits of lengths are parse_message()'s.
+// The members of a message of the coordinator, given as a parsed JSON object. A member of an
+// unexpected type counts as absent, and so does a list with one such element. parse_message()
+// checks lengths.
 signal::Fields fields_of(const emscripten::val& object);
 // The inverse: an object for JSON.stringify.
 emscripten::val object_of(const signal::Fields& fields);
@@ -18,7 +19,7 @@ emscripten::val object_of(const signal::Fields& fields);
 Bytes front_of(const emscripten::val& buffer, std::size_t most);
 // A copy of a Uint8Array.
 Bytes bytes_of(const emscripten::val& array);
-// A fresh Uint8Array: no view of a heap that may grow.
+// A new Uint8Array, because a view of the heap ends when the heap grows.
 emscripten::val array_of(ByteSpan bytes);
 
 }  // namespace peer_cdn::bind

@@ -1,5 +1,5 @@
-// The coordinator for Node: text of sockets in, text for sockets out. JSON is parsed here, believed
-// in signal/message.cpp.
+// The coordinator for Node: text of sockets in, text for sockets out. JSON is parsed here, and
+// checked in signal/message.cpp.
 #include "signal/coordinator.hpp"
 
 #include <emscripten/bind.h>
@@ -24,7 +24,7 @@ using peer_cdn::Result;
 namespace limits = peer_cdn::limits;
 namespace signal = peer_cdn::signal;
 
-// A member of another type than ours counts as absent (message.hpp, Fields).
+// A member of an unexpected type counts as absent (message.hpp, Fields).
 template <class T>
 void take(const json& object, const char* name, std::optional<T>& field) {
   const auto found = object.find(name);
@@ -125,13 +125,13 @@ std::string to_text(const signal::Message& message) {
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-// What src/server/coordinator.js drives. Times are milliseconds of one monotonic clock.
+// The class that src/server/coordinator.js drives. Times are milliseconds of one monotonic clock.
 class Coordinator {
  public:
   Coordinator(std::uint32_t seed_high, std::uint32_t seed_low)
       : coordinator_(std::uint64_t{seed_high} << 32 | seed_low) {}
 
-  // The peer's number (> 0), or 0: there are too many.
+  // The peer's number (> 0), or 0 if there are too many.
   std::uint32_t connect(const std::string& site, double now) {
     const Result<PeerId> peer = coordinator_.handle_connect(site, instant_from_ms(now));
     return peer ? peer->value : 0;
@@ -148,13 +148,13 @@ class Coordinator {
     }
   }
   void timeout(double now) { coordinator_.handle_timeout(instant_from_ms(now)); }
-  // When to call timeout(), or -1.
+  // When to call timeout(); -1: not at all.
   double next_timeout() const {
     const auto next = coordinator_.next_timeout();
     return next ? peer_cdn::to_ms(*next) : -1;
   }
-  // Flat, three entries each: 'tell', peer, text; 'tellAll', peers, text; 'renumber', from, to;
-  // 'close', peer, code.
+  // A flat list with three entries for each output: 'tell', peer, text; 'tellAll', peers, text;
+  // 'renumber', from, to; 'close', peer, code.
   val outputs() {
     val list = val::array();
     while (auto output = coordinator_.poll_output()) {

@@ -1,9 +1,8 @@
 // One page's engine: one visitor, its connections, and the JavaScript host that does the rest.
 //
 // The host (web/page.js) calls in with what happened. Every call, and every callback of a
-// connection, ends in drain(), the one place that performs what the core wants done. A call that
-// comes while drain() runs only enters the core: the drain that is running goes on and finds its
-// outputs.
+// connection, ends in drain(), the one place that performs the core's outputs. A call that comes
+// while drain() runs only enters the core, because the drain that runs finds its outputs too.
 #include <emscripten.h>
 #include <emscripten/bind.h>
 
@@ -27,12 +26,15 @@ namespace {
 
 using emscripten::val;
 
+// The number by which JavaScript names a root: 1 + its index in Page::known. 0 names none.
+using ResourceHandle = std::uint32_t;
+
 struct Known {
   Root root;
   Geometry geometry;
 };
 
-struct Read {  // a SendBlock whose payload the host reads
+struct Read {  // a SendBlock whose payload the host is reading
   PeerId peer;
   Bytes header;
   Root root;
@@ -46,13 +48,12 @@ struct Page {
   val host;
   peer::Peer peer;
   bool draining = false;
-  bool stopping = false;  // stop() was called by what drain() performed
-  // Roots cross the border as handles: 1 + the index here.
+  bool stopping = false;  // stop() was called: drain() ends the engine when it is done
   std::vector<Known> known;
-  FlatMap<Root, std::uint32_t> handles;
+  FlatMap<Root, ResourceHandle> handles;
   FlatMap<std::uint32_t, Read> reads;  // by token
   std::uint32_t tokens = 0;
-  // The message that is being handled: TakeBlock copies out of it.
+  // The message on `data` that is being handled. TakeBlock copies out of it.
   val message = val::null();
   peer::WakingClock clock;
   std::optional<Instant> woken_at;  // when the timer is due
@@ -68,15 +69,15 @@ Instant now() {
   return self ? self->clock.at(host, self->woken_at) : host;
 }
 
-const Known* find(std::uint32_t handle) {
+const Known* find(ResourceHandle handle) {
   return handle == 0 || handle > self->known.size() ? nullptr : &self->known[handle - 1];
 }
 // The core names only roots that it was told of.
-std::uint32_t handle_of(const Root& root) {
+ResourceHandle handle_of(const Root& root) {
   return *self->handles.find(root);
 }
 
-// No digest at all if the array is of another length.
+// All zeros if the array does not have the length of a digest.
 Digest digest_of(const val& array) {
   Digest digest;
   const Bytes bytes = bytes_of(array);
@@ -87,10 +88,12 @@ Digest digest_of(const val& array) {
 }
 
 val text(Error error) {
-  return error == Error::none ? val::null() : val(code(error).data());  // a literal: it ends in NUL
+  // A code is a literal, so it ends in NUL.
+  return error == Error::none ? val::null() : val(code(error).data());
 }
 
-// All that is told in numbers has one signature, since each one more costs a caller in the wasm.
+// Calls the host with numbers. All such calls have one signature, because each signature costs a
+// caller in the wasm.
 void tell(const char* method, double a = 0, double b = 0, double c = 0, double d = 0, double e = 0,
           double f = 0) {
   self->host.call<void>(method, a, b, c, d, e, f);
@@ -130,13 +133,13 @@ void perform(const swarm::SendControl& o) {
 }
 void perform(swarm::SendBlock& o) {
   const std::uint32_t token = ++self->tokens;
-  const std::uint32_t root = handle_of(o.root);
+  const ResourceHandle resource = handle_of(o.root);
   self->reads.insert(token, Read{o.peer, std::move(o.header), o.root, o.piece});
-  tell("readBlock", token, root, o.piece, o.offset, o.bytes, o.in_memory);
+  tell("readBlock", token, resource, o.piece, o.offset, o.bytes, o.in_memory);
 }
 void perform(const swarm::TakeBlock& o) {
-  const std::uint32_t root = handle_of(o.root);
-  self->host.call<void>("takeBlock", root, o.piece, o.offset, o.bytes, self->message);
+  const ResourceHandle resource = handle_of(o.root);
+  self->host.call<void>("takeBlock", resource, o.piece, o.offset, o.bytes, self->message);
   self->message = val::null();
 }
 void perform(const swarm::DigestPiece& o) {
@@ -175,8 +178,8 @@ void perform(const swarm::Report& o) {
 
 void set_timer() {
   const auto next = self->peer.next_timeout();
-  // A timer that comes too soon finds nothing to do and is set again: to set one for every block,
-  // as what it watches for moves away, costs more.
+  // A timer that fires too soon finds nothing to do and is set again. That costs less than to set
+  // one for every block that puts the next timeout off.
   if (next == self->woken_at || (next && self->woken_at && *self->woken_at < *next)) return;
   self->woken_at = next;
   tell("setTimer", next ? std::max(0.0, to_ms(*next - now())) : -1.0);
@@ -203,11 +206,11 @@ void drain() {
   if (self->stopping) end();
 }
 
-// A call in, that drains when it is over. The host's calls after stop() (an answer that was under
-// way), and those with a handle that was never given, find nothing.
+// A call of the host, which drains when it is over. False for a call after stop() (an answer that
+// was under way), and for one with a handle that was never given.
 struct Entry {
   Entry() : open(self != nullptr) {}
-  explicit Entry(std::uint32_t handle) : known(self ? find(handle) : nullptr), open(known) {}
+  explicit Entry(ResourceHandle handle) : known(self ? find(handle) : nullptr), open(known) {}
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
   ~Entry() {
@@ -221,7 +224,7 @@ struct Entry {
 };
 
 // --- What the host calls -------------------------------------------------------------------------
-// False where there is no RTCPeerConnection: everything else works, and every reader ends at once.
+// False where there is no RTCPeerConnection. Then every reader ends at once, and all else works.
 bool start(val host, std::string browser, double seed, val configuration) {
   self = std::make_unique<Page>(host, std::move(browser), static_cast<std::uint64_t>(seed));
   rtc::start(std::move(host), std::move(configuration));
@@ -232,7 +235,7 @@ bool start(val host, std::string browser, double seed, val configuration) {
   return webrtc;
 }
 
-// Closes every pair and the socket. start() begins anew, with new handles.
+// Closes every pair and the socket. After it start() begins anew, with new handles.
 void stop() {
   if (!self) return;
   self->stopping = true;
@@ -240,22 +243,22 @@ void stop() {
   self->peer.stop(entry.at);
 }
 
-// Whether a manifest's entry can be a resource.
+// Whether these numbers of a manifest's entry can be a resource.
 bool is_resource(std::string hex, double bytes, double piece_bytes) {
   return parse_digest(hex) && parse_geometry(bytes, piece_bytes);
 }
 
 // A handle for a root; 0 if these numbers cannot be a resource.
-std::uint32_t resource(std::string hex, double bytes, double piece_bytes) {
+ResourceHandle resource(std::string hex, double bytes, double piece_bytes) {
   const auto root = parse_digest(hex);
   const auto geometry = parse_geometry(bytes, piece_bytes);
   if (!self || !root || !geometry) return 0;
-  if (const std::uint32_t* handle = self->handles.find(*root)) {
+  if (const ResourceHandle* handle = self->handles.find(*root)) {
     return find(*handle)->geometry == *geometry ? *handle : 0;
   }
   if (self->known.size() >= limits::roots_per_site) return 0;
   self->known.push_back({*root, *geometry});
-  const auto handle = static_cast<std::uint32_t>(self->known.size());
+  const auto handle = static_cast<ResourceHandle>(self->known.size());
   return self->handles.insert(*root, handle);
 }
 
@@ -279,8 +282,8 @@ void timeout() {
 void network_changed() {
   if (const Entry entry; entry) self->peer.handle_network_changed(entry.at);
 }
-void listed(std::uint32_t root) {
-  const Entry entry(root);
+void listed(ResourceHandle resource) {
+  const Entry entry(resource);
   if (entry) self->peer.handle_listed(entry.known->root, entry.known->geometry, entry.at);
 }
 void idle() {
@@ -293,8 +296,8 @@ void socket_open() {
 void socket_closed() {
   if (const Entry entry; entry) self->peer.handle_socket_closed(entry.at);
 }
-// A parsed JSON object. Error::none's null, or the code that refuses it; the socket lives on, since
-// an unknown message may be a newer coordinator's.
+// A message of the coordinator, as a parsed JSON object. Returns null, or the code that refuses it.
+// The socket lives on, because an unknown message may be of a newer coordinator.
 val message(val object) {
   const auto parsed = signal::parse_message(fields_of(object));
   if (!parsed) return text(parsed.error());
@@ -302,16 +305,16 @@ val message(val object) {
   return val::null();
 }
 
-// NOLINTNEXTLINE(readability-function-size): a reader is all of these
-void open(std::uint32_t reader, std::uint32_t root, std::uint32_t begin, std::uint32_t end,
-          std::uint32_t origin, double patience_ms) {
-  const Entry entry(root);
+// NOLINTNEXTLINE(readability-function-size): it takes all of these to open a reader
+void open(std::uint32_t reader, ResourceHandle resource, std::uint32_t begin, std::uint32_t end,
+          std::uint32_t slower, double patience_ms) {
+  const Entry entry(resource);
   if (!entry) return;
   const Known& known = *entry.known;
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   if (pieces.empty()) return tell_end(reader, Error::piece_out_of_bounds);
-  const swarm::OriginUse use{origin, instant_from_ms(patience_ms).time_since_epoch()};
-  self->peer.open({reader}, known.root, known.geometry, {pieces, use}, entry.at);
+  const swarm::OriginHelp help{slower, instant_from_ms(patience_ms).time_since_epoch()};
+  self->peer.open({reader}, known.root, known.geometry, {pieces, help}, entry.at);
 }
 void grant(std::uint32_t reader, double bytes) {
   const Entry entry;
@@ -322,24 +325,24 @@ void close(std::uint32_t reader) {
   if (const Entry entry; entry) self->peer.swarm().close({reader}, entry.at);
 }
 
-void held(std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
-  const Entry entry(root);
+void held(ResourceHandle resource, std::uint32_t begin, std::uint32_t end) {
+  const Entry entry(resource);
   if (!entry) return;
   const Known& known = *entry.known;
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   self->peer.swarm().handle_held(known.root, known.geometry, pieces, entry.at);
 }
-void store_failed(std::uint32_t root, std::uint32_t begin, std::uint32_t end) {
-  const Entry entry(root);
+void store_failed(ResourceHandle resource, std::uint32_t begin, std::uint32_t end) {
+  const Entry entry(resource);
   if (entry) self->peer.swarm().handle_store_failed(entry.known->root, {begin, end}, entry.at);
 }
-void dropped(std::uint32_t root) {
-  const Entry entry(root);
+void dropped(ResourceHandle resource) {
+  const Entry entry(resource);
   if (entry) self->peer.swarm().handle_dropped(entry.known->root, entry.at);
 }
-// The list and its SHA-256. True if it is this root's.
-bool digests(std::uint32_t root, val list, val digest) {
-  const Entry entry(root);
+// A digest list and its SHA-256. True if the list is this root's.
+bool digests(ResourceHandle resource, val list, val digest) {
+  const Entry entry(resource);
   if (!entry) return false;
   const Known& known = *entry.known;
   const bool good = digest_of(digest) == known.root;
@@ -351,32 +354,33 @@ bool digests(std::uint32_t root, val list, val digest) {
   }
   return !!parsed;
 }
-// A piece of fetchPieces is whole. The host's takeFetched takes it, before anything else is done.
-void fetched(std::uint32_t fetch, std::uint32_t root, std::uint32_t piece) {
-  const Entry entry(root);
+// A piece of fetchPieces is whole. If it is needed the host's takeFetched takes it, before anything
+// else is done.
+void fetched(std::uint32_t fetch, ResourceHandle resource, std::uint32_t piece) {
+  const Entry entry(resource);
   if (!entry || !self->peer.swarm().handle_fetched({fetch}, piece, entry.at)) return;
-  tell("takeFetched", root, piece);
+  tell("takeFetched", resource, piece);
 }
 void fetch_end(std::uint32_t fetch, std::string code) {
   if (const Entry entry; entry) {
     self->peer.swarm().handle_fetch_end({fetch}, error_of(code), entry.at);
   }
 }
-void transfer(std::uint32_t root, bool over) {
-  const Entry entry(root);
+void transfer(ResourceHandle resource, bool over) {
+  const Entry entry(resource);
   if (entry) self->peer.swarm().handle_transfer(entry.known->root, over, entry.at);
 }
-void digests_failed(std::uint32_t root) {
-  const Entry entry(root);
+void digests_failed(ResourceHandle resource) {
+  const Entry entry(resource);
   if (entry) self->peer.swarm().handle_digests_failed(entry.known->root, entry.at);
 }
-void digest(std::uint32_t root, std::uint32_t piece, val bytes) {
-  const Entry entry(root);
+void digest(ResourceHandle resource, std::uint32_t piece, val bytes) {
+  const Entry entry(resource);
   if (entry) {
     self->peer.swarm().handle_digest(entry.known->root, piece, digest_of(bytes), entry.at);
   }
 }
-// The payload of a readBlock, a Uint8Array, or null if the store has lost it.
+// The payload of a readBlock: a Uint8Array, or null if the store has lost the piece.
 void block_ready(std::uint32_t token, val payload) {
   const Entry entry;
   if (!entry) return;
@@ -392,11 +396,6 @@ void block_ready(std::uint32_t token, val payload) {
 }
 double sent() {
   return self ? self->sent : 0;
-}
-
-template <class D>
-double ms(D duration) {
-  return to_ms(Duration(duration));
 }
 
 EMSCRIPTEN_BINDINGS(page) {
@@ -427,7 +426,6 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::function("digest", &digest);
   emscripten::function("blockReady", &block_ready);
   emscripten::function("sent", &sent);
-  // The limits that JavaScript keeps.
 }
 
 }  // namespace
@@ -465,7 +463,7 @@ void data_message(PeerId peer, const val& buffer) {
     const Entry entry;
     self->peer.swarm().handle_block(peer, header, static_cast<std::size_t>(bytes), entry.at);
   }
-  // Nobody took it.
+  // Nobody took the message.
   if (self && !self->message.isNull()) tell("waste", bytes);
   if (self) self->message = val::null();
 }

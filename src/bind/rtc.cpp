@@ -1,5 +1,5 @@
-// The life of a connection, as callbacks of the browser. Callbacks carry an id of ours, so that one
-// that comes after the end finds nothing.
+// The life of a connection, as callbacks of the browser. A callback carries an id of ours, so that
+// it finds nothing if it comes after the connection's end.
 #include "bind/rtc.hpp"
 
 #include <emscripten/bind.h>
@@ -25,16 +25,16 @@ struct Connection {
   bool offered = false;
   bool open = false;
   bool described = false;             // the remote description is in place
-  std::vector<val> early_candidates;  // remote ones that came before it
-  std::vector<val> early_frames;      // on `control` before `data` was open too
+  std::vector<val> early_candidates;  // remote candidates that came before the description
+  std::vector<val> early_frames;      // frames on `control` that came before `data` was open
 };
 
-// One page is one engine, so these are the module's.
+// One page has one engine, so these belong to the module.
 std::optional<val> host;
 std::optional<val> configuration;
 std::vector<Connection> connections;
 std::uint32_t issued = 0;
-std::optional<val> scratch;  // a message on its way out
+std::optional<val> scratch;  // the message on its way out
 
 Connection* find(PeerId peer) {
   const auto at = std::find_if(connections.begin(), connections.end(),
@@ -53,7 +53,7 @@ val callback(const char* name, std::uint32_t id) {
   return val::module_property(name).call<val>("bind", val::undefined(), id);
 }
 
-// Drops every reference: Chromium counts closed connections until they are collected.
+// Drops every reference, because Chromium counts closed connections until they are collected.
 void drop(PeerId peer) {
   const auto at = std::find_if(connections.begin(), connections.end(),
                                [&](const Connection& c) { return c.peer == peer; });
@@ -97,7 +97,7 @@ void set_local(const Connection& connection) {
   watch(connection.connection.call<val>("setLocalDescription"), "rtcLocal", connection.id);
 }
 
-// A candidate that does not fit is one path less, not the end of the pair.
+// If the browser refuses a candidate the pair has one path less, and goes on.
 void give(const Connection& connection, const val& candidate) {
   connection.connection.call<val>("addIceCandidate", candidate)
       .call<val>("catch", callback("rtcIgnore", connection.id));
@@ -162,7 +162,7 @@ void on_close(std::uint32_t id, val) {
   if (const Connection* connection = find_id(id)) fail(connection->peer);
 }
 
-// A description that the browser did not take: a pair that is open has the one before.
+// The browser did not take a description. An open pair goes on with the one before.
 void on_refused(std::uint32_t id, val) {
   const Connection* connection = find_id(id);
   if (connection && !connection->open) fail(connection->peer);
@@ -182,7 +182,7 @@ void on_control(std::uint32_t id, val event) {
 void on_data(std::uint32_t id, val event) {
   const Connection* connection = find_id(id);
   if (!connection) return;
-  // Nobody can have been asked for a block before the pair was open.
+  // No peer can have been asked for a block before the pair was open.
   if (!connection->open) return fail(connection->peer);
   page::data_message(connection->peer, event["data"]);
 }
@@ -249,7 +249,8 @@ void create(PeerId peer, bool offer) {
 void describe(PeerId peer, const signal::Description& description) {
   const Connection* connection = find(peer);
   if (!connection) return;
-  // Two offers crossed: the first offerer goes on with its own, the other drops its own.
+  // If two offers cross, the side that offered first goes on with its own, and the other drops its
+  // own.
   const bool offering = is_offering(*connection);
   if (description.offer ? offering && connection->offered : !offering) return;
   val object = val::object();
@@ -293,15 +294,15 @@ void send_block(PeerId peer, ByteSpan header, const val& payload) {
   if (!connection || !connection->open) return;
   const auto front = static_cast<std::uint32_t>(header.size());
   const auto bytes = payload["byteLength"].as<std::uint32_t>();
-  // One buffer serves all messages, since send() copies: collecting one each cost a tenth of it
-  // all.
+  // send() copies, so one buffer serves all messages. With a buffer for each, collecting them took
+  // a tenth of all the time.
   if (!scratch) scratch = val::global("Uint8Array").new_(limits::message_bytes);
   scratch->call<void>("set", val(emscripten::typed_memory_view(header.size(), header.data())));
   scratch->call<void>("set", payload, front);
   const val message = scratch->call<val>("subarray", 0, front + bytes);
   if (!host->call<bool>("send", connection->data, message)) return fail(peer);
   const std::uint64_t left = unsent(connection->data);
-  // More is sent while half is left: a channel that runs dry grows no faster (SCTP's window).
+  // More is sent while half is left, because SCTP does not speed up on a channel that runs dry.
   val data = connection->data;
   data.set("bufferedAmountLowThreshold",
            std::max<double>(limits::buffered_low, static_cast<double>(left) / 2));

@@ -1,8 +1,8 @@
-// The types that cross our borders, registered in the place of Embind's own list (bind.cpp of
-// libembind). That one also names twenty kinds of views, wide strings and 64-bit integers, and
-// formats a pointer with sprintf: 3 KB gzip in every module that nothing here ever uses.
+// The types that cross our borders, registered in place of Embind's own list (bind.cpp of
+// libembind). Embind's list also names twenty kinds of views, wide strings and 64-bit integers, and
+// formats a pointer with sprintf: 3 KB gzip in every module, of which we use nothing.
 //
-// Only with the em++ that this was written for (cmake/wasm.cmake); others keep their own list.
+// Only for the em++ that this was written for (cmake/wasm.cmake). Others keep Embind's list.
 #ifdef PEER_CDN_OWN_TYPES
 
 #include <emscripten.h>
@@ -28,8 +28,8 @@ void register_integer(const char* name) {
 
 extern "C" {
 
-// Only asked for in the text of an error about a type that was not registered; the JavaScript side
-// frees what it gets.
+// Embind asks for this only for the text of an error about a type that was not registered. Its
+// JavaScript frees the text.
 EMSCRIPTEN_KEEPALIVE char* __getTypeName(const std::type_info*) {
   return static_cast<char*>(std::calloc(1, 1));
 }

@@ -76,8 +76,8 @@ void Peer::handle_leading(bool leading, Instant now) {
   now_ = now;
   if (leading == leading_) return;
   leading_ = leading;
-  for (const Root& root : served_) {
-    leading ? client_.serve(root, now) : client_.withdraw(root, now);
+  for (const Root& root : announced_) {
+    leading ? client_.announce(root, now) : client_.withdraw(root, now);
   }
 }
 
@@ -116,7 +116,8 @@ std::optional<Instant> Peer::next_timeout() const {
   return next;
 }
 
-// The swarm's outputs first: what it asks the client for in one go travels in one message.
+// The swarm's outputs go first, so that all it asks the client for in one go travels in one
+// message.
 std::optional<Output> Peer::poll_output() {
   while (ready_.empty()) {
     if (auto output = swarm_.poll_output()) {
@@ -152,18 +153,17 @@ void Peer::translate(signal::Answered& answered) {
   if (answered.peers == 0) warm();
 }
 
-void Peer::translate(swarm::Serve& serve) {
-  serve.on ? served_.insert(serve.root) : served_.erase(serve.root);
+void Peer::translate(swarm::Announce& announce) {
+  announce.on ? announced_.insert(announce.root) : announced_.erase(announce.root);
   if (!leading_) return;
-  serve.on ? client_.serve(serve.root, now()) : client_.withdraw(serve.root, now());
+  announce.on ? client_.announce(announce.root, now()) : client_.withdraw(announce.root, now());
 }
 
 void Peer::translate(signal::SignalReport& report) {
   ready_.push(swarm::Report{report.error, std::nullopt});
 }
 
-// --- The warm pool
-// --------------------------------------------------------------------------------
+// --- The warm pool -------------------------------------------------------------------------------
 
 void Peer::handle_listed(const Root& root, const Geometry& geometry, Instant now) {
   now_ = now;
@@ -184,7 +184,7 @@ void Peer::handle_idle(Instant now) {
   if (now >= warm_next_ && !warming_) warm();
 }
 
-// Of what is listed, that of which most is missing here; of equals what was told last.
+// Asks for the listed file of which most is missing here; of equals for the one told last.
 void Peer::warm() {
   if (swarm_.pairs() + expected_.size() >= limits::pairs_warm_min || !swarm_.is_reachable(now())) {
     return;
@@ -229,7 +229,7 @@ void Peer::close_pair(PeerId peer, Error error) {
   ready_.push(swarm::ClosePair{peer, error});
 }
 
-// Whoever is introduced again has no pair with us any more, whatever we still believe.
+// A peer that is introduced again has no pair with us any more, whatever we still believe.
 void Peer::translate(signal::Introduced& introduced) {
   const PeerId peer = introduced.peer;
   if (swarm_.has_pair(peer)) close_pair(peer, Error::peer_gone);
@@ -242,7 +242,7 @@ void Peer::translate(signal::Introduced& introduced) {
   expected_.push_back({peer, now() + limits::offer_wait});
 }
 
-// Whoever has no such pair any more says so.
+// A page that has no pair with the peer any more says so.
 void Peer::translate(signal::Resumed& resumed) {
   if (!swarm_.has_pair(resumed.peer)) return client_.decline(resumed.peer, now());
   swarm_.handle_pair_resumed(resumed.peer, now());
@@ -268,7 +268,8 @@ void Peer::translate(signal::Left& left) {
   }
 }
 
-// Its new offer can only go to whom signals reach; for others it waits until they are back.
+// The new offer can only go to a peer that signals reach. For another it waits until signals reach
+// the peer again (Pool::handle_resumed).
 void Peer::translate(swarm::RestartPair& restart) {
   if (client_.introduced(restart.peer)) ready_.push(restart);
 }

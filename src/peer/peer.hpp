@@ -1,5 +1,5 @@
 // One visitor: a page's swarm and its half of signalling, joined, on no platform. The page drives
-// it with a real RTCPeerConnection, the simulator with a virtual network.
+// it with real RTCPeerConnections, the simulator with a virtual network.
 #pragma once
 
 #include <algorithm>
@@ -14,10 +14,9 @@
 
 namespace peer_cdn::peer {
 
-struct CreatePair {  // a connection with the channels control (id 0) and data (id 1); offer if
-                     // asked
+struct CreatePair {  // make a connection with the channels `control` (id 0) and `data` (id 1)
   PeerId peer;
-  bool offer = false;
+  bool offer = false;  // and send an offer
 };
 struct RemoteDescription {
   PeerId peer;
@@ -28,7 +27,8 @@ struct RemoteCandidate {
   signal::Candidate candidate;
 };
 
-// RestartPair: local descriptions of a new offer follow, on the same connection.
+// After CreatePair and RestartPair the host passes on local descriptions and candidates as they
+// arise.
 using Output =
     Variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, CreatePair,
             RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::RestartPair,
@@ -48,36 +48,35 @@ class Peer {
   void handle_socket_closed(Instant now);
   void handle_message(const signal::Message& message, Instant now);
 
-  // Connections. Local descriptions and candidates come from the platform as they arise.
+  // Connections.
   void handle_local_description(PeerId peer, signal::Description description, Instant now);
   void handle_local_candidate(PeerId peer, signal::Candidate candidate, Instant now);
   void handle_pair_open(PeerId peer, Instant now);
   void handle_pair_closed(PeerId peer, Instant now);
-  // An open pair's path is gone, for now, or there again.
+  // The path of an open pair is gone, but may come back; or it is there again.
   void handle_pair_lost(PeerId peer, Instant now);
   void handle_pair_found(PeerId peer, Instant now);
-  // Another network, or the machine has slept: every path and the socket may be dead without a
-  // sign.
+  // The network changed, or the machine slept: paths and the socket may be dead without a sign.
   void handle_network_changed(Instant now);
 
   // Only the leading tab of a browser announces what it can serve (Web Locks).
   void handle_leading(bool leading, Instant now);
-  // No RTCPeerConnection here: every reader ends with no_webrtc at once.
+  // This browser has no RTCPeerConnection: every reader ends with no_webrtc at once.
   void handle_no_webrtc(Instant now);
 
-  // Nobody has it and no pair is open: the answer is known without a round trip. Without a socket
-  // to the coordinator, yet or any more, nobody has it.
+  // If no mark says that somebody has the root, the coordinator is not asked: the answer is known
+  // without a round trip. Without a socket to the coordinator, nobody has it.
   void open(ReaderId reader, const Root& root, const Geometry& geometry, swarm::Order order,
             Instant now);
 
-  // What this page may want one day, the likeliest last: beyond limits::listed_roots the first that
-  // was told goes.
+  // A file that this page may want one day; the likeliest is told last. Beyond limits::listed_roots
+  // the one that was told first is forgotten.
   void handle_listed(const Root& root, const Geometry& geometry, Instant now);
-  // The page has nothing else to do, told each limits::idle_interval: while few pairs are open, one
-  // is made with somebody who has what is listed and missing here.
+  // The page has nothing else to do; told every limits::idle_interval. While few pairs are open,
+  // one is made with a peer that has a listed file that is missing here.
   void handle_idle(Instant now);
 
-  // The rest goes straight through; outputs are polled here.
+  // The host calls the swarm itself for the rest. Its outputs are polled here too.
   swarm::Swarm& swarm() { return swarm_; }
 
   void handle_timeout(Instant now);
@@ -93,7 +92,7 @@ class Peer {
   void create(PeerId peer, bool offer);
 
   void translate(swarm::AskFor& ask);
-  void translate(swarm::Serve& serve);
+  void translate(swarm::Announce& announce);
   void translate(swarm::ClosePair& close);
   void translate(swarm::RestartPair& restart);
   void translate(signal::Answered& answered);
@@ -102,7 +101,7 @@ class Peer {
   void translate(signal::Signalled& signalled);
   void translate(signal::Left& left);
   void translate(signal::SignalReport& report);
-  template <class Same>  // what the host does as it is
+  template <class Same>  // every other output goes to the host as it is
   void translate(Same& output) {
     ready_.push(std::move(output));
   }
@@ -114,7 +113,7 @@ class Peer {
   struct Listed {
     Root root;
     Geometry geometry;
-    Instant again{};  // asked for before: not sooner
+    Instant again{};  // it was asked for, and is not asked for again before this
   };
 
   swarm::Swarm swarm_;
@@ -122,13 +121,13 @@ class Peer {
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;
-  FlatSet<Root> served_;            // announced while leading
-  std::vector<Expected> expected_;  // introduced, oldest first: their offer is their acceptance
+  FlatSet<Root> announced_;         // announced while leading
+  std::vector<Expected> expected_;  // introduced peers whose offer is awaited, oldest first
   std::vector<Listed> listed_;
-  std::optional<Root> warming_;  // asked for by the pool
+  std::optional<Root> warming_;  // the warm pool has asked for it
   Duration warm_wait_{};
   Instant warm_next_{};
-  Queue<Output> ready_;  // translated, in order
+  Queue<Output> ready_;  // for the host, in order
 };
 
 }  // namespace peer_cdn::peer

@@ -1,5 +1,5 @@
-// Time without sleep. A machine that wakes up finds timers that fire minutes late: were that time
-// real to the core, every peer had stalled and every wait was over. So it is not told of it.
+// Time without sleep. When a machine wakes up, timers fire minutes late. If the core saw that time
+// pass, every peer would have stalled and every wait would be over. So the core is not told of it.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,8 @@ namespace peer_cdn::peer {
 
 class WakingClock {
  public:
-  // The time for the core, by the host's clock. `due`: when, by this one, the timer that is set
-  // should have fired.
+  // The time for the core. `host`: by the host's clock. `due`: when the timer that is set should
+  // have fired, by the core's.
   Instant at(Instant host, std::optional<Instant> due) {
     const Instant now = host - slept_;
     if (!due || now - *due < limits::sleep_min) return now;
@@ -21,7 +21,7 @@ class WakingClock {
     woke_ = true;
     return *due;
   }
-  // True once after each sleep: the network may be another one.
+  // True once after each sleep: the network may be a different one.
   bool woke() { return std::exchange(woke_, false); }
 
  private:

@@ -8,7 +8,7 @@
 namespace peer_cdn::signal {
 namespace {
 
-// What the coordinator calls its refusal, in our own word; unknown words are of a later version.
+// The error that the coordinator's code names. A code that we do not know is of a later version.
 Error parse_code(std::string_view text) {
   for (int i = 1; i <= static_cast<int>(Error::shutting_down); ++i) {
     if (code(static_cast<Error>(i)) == text) return static_cast<Error>(i);
@@ -51,7 +51,7 @@ void Client::handle_socket_closed(Instant now) {
   forget_session(true);
 }
 
-// Our own end of a session: the socket is of no more use.
+// Ends the session from our side, because the socket is of no more use.
 void Client::drop(Error error, Instant now) {
   outputs_.push(CloseSocket{error});
   outputs_.push(SignalReport{error});
@@ -59,20 +59,21 @@ void Client::drop(Error error, Instant now) {
   forget_session(false);
 }
 
-// The wait doubles while sessions do not last, and is spread over its upper half, so that the many
-// clients of a coordinator that restarts do not come back as one.
+// The wait doubles while sessions do not last. A random part of its upper half is taken off, so
+// that the many clients of a coordinator that restarts do not all come back at once.
 void Client::schedule_reconnect(Instant now) {
   if (welcomed() && now - welcomed_at_ >= limits::reconnect_max) attempts_ = 0;
-  constexpr std::uint32_t doublings_max = 6;  // 1 s x 2^6 is beyond the maximum
   const Duration wait = std::min<Duration>(
-      limits::reconnect_min * (1 << std::min(attempts_, doublings_max)), limits::reconnect_max);
+      limits::reconnect_min * (1 << std::min(attempts_, limits::reconnect_doublings)),
+      limits::reconnect_max);
   ++attempts_;
   const auto half = static_cast<std::uint64_t>(wait.count() / 2);
   state_ = State::waiting;
   state_expires_ = now + wait - Duration(static_cast<Duration::rep>(random_.below(half + 1)));
 }
 
-// What belonged to the socket: asks without an answer, introductions, what is known of others.
+// Forgets all that belonged to the socket: asks without an answer, introductions, and the marks of
+// what others have.
 void Client::forget_session(bool report) {
   if (report) outputs_.push(SignalReport{Error::no_coordinator});
   for (const Asked& asked : asked_) outputs_.push(Answered{asked.root, 0});
@@ -84,8 +85,8 @@ void Client::forget_session(bool report) {
   word_expires_.reset();
   changes_due_.reset();
   changed_.clear();
-  holdings_.erase_if([](const Holding& holding) { return !holding.held; });
-  for (auto& [root, holding] : holdings_) holding.told = holding.queued = false;
+  announcements_.erase_if([](const Announcement& announcement) { return !announcement.held; });
+  for (auto& [root, announcement] : announcements_) announcement.told = announcement.queued = false;
 }
 
 void Client::handle_message(const Message& message, Instant now) {
@@ -105,8 +106,8 @@ void Client::handle(const Welcome& welcome, Instant now) {
   state_ = State::welcomed;
   welcomed_at_ = now;
   number_ = welcome.peer;
-  for (auto& [root, holding] : holdings_) {
-    holding.queued = true;
+  for (auto& [root, announcement] : announcements_) {
+    announcement.queued = true;
     changed_.push_back(root);
   }
   send_changes();
@@ -117,7 +118,7 @@ void Client::handle(const Present& present, Instant) {
   state_ = State::connected;
   for (const Mark mark : present.remove) present_.erase(mark);
   for (const Mark mark : present.add) {
-    // A coordinator that tells more than a site can have is not ours to remember.
+    // A site cannot have more marks, so a coordinator that tells more is not believed.
     if (present_.size() < limits::roots_per_site) present_.insert(mark);
   }
 }
@@ -158,14 +159,15 @@ void Client::handle(const Resume& resume, Instant) {
   outputs_.push(Resumed{resume.peer});
 }
 
-// The coordinator closes the socket next. Another version will not get better by asking again.
+// The coordinator closes the socket next. If its version is another, to connect again does not
+// help.
 void Client::handle(const Refusal& refusal, Instant now) {
   const Error error = parse_code(refusal.code);
   outputs_.push(SignalReport{error});
   if (error == Error::version_mismatch) stop(now);
 }
 
-void Client::serve(const Root& root, Instant now) {
+void Client::announce(const Root& root, Instant now) {
   change(root, true, now);
 }
 void Client::withdraw(const Root& root, Instant now) {
@@ -173,29 +175,30 @@ void Client::withdraw(const Root& root, Instant now) {
 }
 
 void Client::change(const Root& root, bool held, Instant now) {
-  Holding* holding = holdings_.find(root);
-  if (holding == nullptr) {
-    if (!held || holdings_.size() >= limits::roots_per_peer) return;
-    holding = &holdings_.insert(root, Holding{});
+  Announcement* announcement = announcements_.find(root);
+  if (announcement == nullptr) {
+    if (!held || announcements_.size() >= limits::roots_per_peer) return;
+    announcement = &announcements_.insert(root, Announcement{});
   }
-  if (holding->held == held) return;
-  holding->held = held;
+  if (announcement->held == held) return;
+  announcement->held = held;
   if (!welcomed()) {
-    if (!held) holdings_.erase(root);
+    if (!held) announcements_.erase(root);
     return;
   }
-  if (!std::exchange(holding->queued, true)) changed_.push_back(root);
+  if (!std::exchange(announcement->queued, true)) changed_.push_back(root);
   if (!changes_due_) changes_due_ = now + limits::announce_wait;
 }
 
 void Client::send_changes() {
   Have have;
   for (const Root& root : changed_) {
-    Holding& holding = *holdings_.find(root);
-    holding.queued = false;
-    if (holding.held != holding.told) (holding.held ? have.add : have.remove).push_back(root);
-    holding.told = holding.held;
-    if (!holding.held) holdings_.erase(root);
+    Announcement& announcement = *announcements_.find(root);
+    announcement.queued = false;
+    if (announcement.held != announcement.told)
+      (announcement.held ? have.add : have.remove).push_back(root);
+    announcement.told = announcement.held;
+    if (!announcement.held) announcements_.erase(root);
     if (std::max(have.add.size(), have.remove.size()) == limits::roots_per_message) {
       send(std::exchange(have, Have{}));
     }
@@ -217,11 +220,12 @@ void Client::ask(const Root& root, Instant now) {
   asked_.push_back(Asked{root, now + limits::answer_wait});
 }
 
-// Called when the host has taken everything else, so that all asks of one go are there.
+// Called when the host has taken every other output, so that all asks of one go are collected.
 void Client::send_asks() {
   const bool asks =
       std::any_of(asked_.begin(), asked_.end(), [](const Asked& asked) { return !asked.sent; });
-  // Of two that come together, one must be known before the other's ask is looked at.
+  // If two pages come at once, the coordinator must know the roots of one before it answers the
+  // other's ask.
   if (asks && !changed_.empty()) send_changes();
   Ask ask;
   for (Asked& asked : asked_) {
@@ -252,7 +256,7 @@ bool Client::anyone_has(const Root& root) const {
   return present_.contains(mark_of(root));
 }
 
-// An ask for nothing is answered with nothing.
+// An ask without roots is answered, so it shows whether the socket lives.
 void Client::handle_network_changed(Instant now) {
   attempts_ = 0;
   if (state_ == State::waiting) {

@@ -1,4 +1,5 @@
-// A page's half of signalling: announces what it can serve, asks who has what, stays connected.
+// A page's half of signalling: announces the roots that the page can serve, asks who has a root,
+// and stays connected.
 #pragma once
 
 #include <optional>
@@ -15,29 +16,29 @@
 
 namespace peer_cdn::signal {
 
-// What the client wants done, or tells.
+// Decisions of the client, as data.
 struct OpenSocket {};
-struct CloseSocket {  // forget it at once: what it still says belongs to nobody
+struct CloseSocket {  // forget the socket at once: what it still says belongs to nobody
   Error error = Error::none;
 };
 struct SendMessage {
   Message message;
 };
-struct Answered {  // one per asked root; peers == 0: nobody has it
+struct Answered {  // one for each root that was asked for
   Root root;
-  std::uint32_t peers = 0;
+  std::uint32_t peers = 0;  // how many are introduced; 0: nobody has it
 };
 struct Introduced {
   PeerId peer;
-  bool offer = false;  // create the connection and the data channels, and send the offer
+  bool offer = false;  // this side creates the connection and the channels, and sends the offer
 };
-struct Resumed {  // signals reach it again; the pair that is open lives on
+struct Resumed {  // signals reach this peer again; the open pair lives on
   PeerId peer;
 };
 struct Signalled {
   Signal signal;
 };
-struct Left {  // the other side declined or went; an open connection may live on
+struct Left {  // the peer declined or went; an open connection may live on
   PeerId peer;
 };
 struct SignalReport {
@@ -51,46 +52,48 @@ class Client {
   // The seed spreads the reconnects of many clients (exponential back-off with jitter).
   Client(std::string browser, std::uint64_t seed);
 
-  void start(Instant now);  // wants a socket from now on
+  void start(Instant now);  // keeps a socket open from now on
   void stop(Instant now);   // closes it for good
-  // `paired`: with whom pairs are open. After a reconnect they are introduced again.
+  // `paired`: the peers with which pairs are open. After a reconnect they are introduced again.
   void handle_socket_open(Instant now, std::vector<PeerId> paired = {});
   void handle_socket_closed(Instant now);
   void handle_message(const Message& message, Instant now);
-  // Another network, or the machine has slept: the socket may be dead without a sign. One is opened
-  // now, if there is none; else it must answer soon.
+  // The network changed, or the machine slept: the socket may be dead without a sign. If there is
+  // none, the client opens one now; else the socket must answer soon.
   void handle_network_changed(Instant now);
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
   std::optional<ClientOutput> poll_output();
 
-  // What this page can serve now. Announced when connected, a moment's changes together, and again
-  // after a reconnect. Beyond limits::roots_per_peer nothing is announced.
-  void serve(const Root& root, Instant now);
+  // This page can serve the root from now on, or cannot any more. The client tells the coordinator
+  // when it is connected, the changes of a moment together, and tells all again after a reconnect.
+  // Beyond limits::roots_per_peer it announces nothing.
+  void announce(const Root& root, Instant now);
   void withdraw(const Root& root, Instant now);
-  // Asks who has it. Roots asked in one go travel in one message. Answered follows, at the latest
-  // after limits::answer_wait, with 0 peers and a SignalReport if the coordinator was silent; at
-  // once if there is no socket and none is being opened.
+  // Asks who has the root. Roots asked in one go travel in one message. Answered follows, at the
+  // latest after limits::answer_wait; if the coordinator was silent it says 0 peers, and a
+  // SignalReport follows. Without a socket, and if none is being opened, both follow at once.
   void ask(const Root& root, Instant now);
-  // Dropped unless the peer was introduced and has not left.
+  // The signal is dropped unless the peer was introduced and has not left.
   void signal(Signal signal, Instant now);
-  // I will not serve that one now, or the pair is closed: it may be introduced again later.
+  // This page makes no pair with the peer now, or has closed it. The peer may be introduced again
+  // later.
   void decline(PeerId peer, Instant now);
 
-  // There is a socket, or one is being opened: asks are heard.
+  // There is a socket, or one is being opened, so asks are heard.
   bool reaches() const { return state_ > State::waiting; }
   bool introduced(PeerId peer) const;
-  // Welcomed, and told what anybody has.
+  // The coordinator has welcomed this page, and has told the marks of all that anybody has.
   bool connected() const { return state_ == State::connected; }
-  // Whether anybody may have it. False is certain only as far as the coordinator knows; true may be
-  // another root with the same mark. False without a connection.
+  // Whether anybody may have the root. True may be another root with the same mark. False may be
+  // news that has not come yet, and is the answer without a connection.
   bool anyone_has(const Root& root) const;
 
  private:
   enum class State : std::uint8_t { stopped, waiting, opening, greeting, welcomed, connected };
-  struct Holding {
-    bool held = false;    // what is true here
-    bool told = false;    // what the coordinator was told
+  struct Announcement {
+    bool held = false;    // this page can serve the root
+    bool told = false;    // the coordinator was told so
     bool queued = false;  // in changed_
   };
   struct Asked {
@@ -124,13 +127,13 @@ class Client {
   std::string browser_;
   Random random_;
   State state_ = State::stopped;
-  std::uint32_t attempts_ = 0;  // since a session that lasted
+  std::uint32_t attempts_ = 0;  // to connect, since a session that lasted
   Instant state_expires_{};     // waiting: when to open; opening, greeting: when to give up
   Instant welcomed_at_{};
-  PeerId number_;                        // by the last welcome
-  std::optional<Instant> word_expires_;  // the coordinator was asked to say something
-  FlatMap<Root, Holding> holdings_;
-  std::vector<Root> changed_;  // holdings to tell, each once
+  PeerId number_;                        // this page's, by the last welcome
+  std::optional<Instant> word_expires_;  // when the coordinator must have said something
+  FlatMap<Root, Announcement> announcements_;
+  std::vector<Root> changed_;  // announcements to tell, each once
   std::optional<Instant> changes_due_;
   std::vector<Asked> asked_;       // oldest first: all wait equally long
   std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word

@@ -5,8 +5,8 @@
 
 namespace peer_cdn::signal {
 
-// Numbers go up from a random one: a page that reconnects to a coordinator that was restarted must
-// not find a stranger under the number of a peer that it is still connected to.
+// Numbers go up from a random one. So a page that reconnects to a restarted coordinator does not
+// find a stranger under the number of a peer with which it still has a pair.
 Coordinator::Coordinator(std::uint64_t seed)
     : random_(seed), next_peer_(static_cast<std::uint32_t>(random_.next())) {}
 
@@ -43,7 +43,7 @@ void Coordinator::handle_message(PeerId id, const Message& message, Instant now)
   if (!peer) return;
   if (!spend(*peer, message, now)) return refuse(id, Error::rate_limited, now);
   const bool hello = holds_alternative<Hello>(message);
-  // First hello, and once.
+  // Hello comes first, and once.
   if (hello != peer->browser.empty()) return refuse(id, Error::malformed_message, now);
   match(message, [&](const auto& m) { handle(id, *peer, m, now); });
 }
@@ -60,10 +60,11 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
   resume(id, peer);
 }
 
-// Pairs outlive the sockets, and know each other by number: so a page keeps its number over a
-// reconnect, also to a coordinator that was started again. Its own socket of before may be dead and
-// not known to be yet; somebody else's is left alone. A page that takes the number of another, who
-// is away, gets no bytes of that one's pairs: their connections are bound to keys.
+// Pairs outlive the sockets, and the two sides know each other by number. So a page keeps its
+// number over a reconnect, also to a coordinator that was started again. If an old socket of the
+// same browser still has the number, that socket is dead and is closed; a socket of another browser
+// keeps it. A page that takes the number of an absent one gets no bytes of that one's pairs,
+// because their connections are bound to keys.
 PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
   if (wanted.value == 0 || wanted == id) return id;
   if (const Peer* const before = find(wanted)) {
@@ -78,7 +79,7 @@ PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
   return wanted;
 }
 
-// Introduces it again to those with whom both sides say that they have a pair.
+// Introduces this peer again to each peer of which both sides say that they have a pair.
 void Coordinator::resume(PeerId id, Peer& peer) {
   const std::deque<PeerId> paired = std::move(peer.paired);
   peer.paired.clear();
@@ -118,7 +119,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
   }
 }
 
-// A peer that is known already and holds the root is as good as a new one, and costs nothing.
+// A peer that was introduced before and holds the root counts too, because it costs nothing.
 void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
   Answer answer;
   for (const Root& root : ask.roots) {
@@ -146,7 +147,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
   tell(signal.peer, Signal{id, signal.what});
 }
 
-// A holder that declines is replaced, once; an asker that declines wants nothing.
+// A holder that declines is replaced, once. An asker that declines wants no other.
 void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant now) {
   const auto found = peer.introductions.find(decline.peer);
   if (found == peer.introductions.end()) {
@@ -172,7 +173,8 @@ void Coordinator::part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Inst
   remember(other, id);
 }
 
-// Holders that may be introduced, the least used first; equals in random order.
+// Holders that may be introduced: those with the fewest introductions first, then those whose last
+// one is the longest ago. Equals come in random order.
 std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& root, Instant now) {
   while (!asker.declined.empty() && asker.declined.front().until <= now) asker.declined.pop_front();
   const auto declined = [&](PeerId holder) {
@@ -300,7 +302,8 @@ void Coordinator::forget(PeerId id, Instant now) {
   for (const Mark mark : went) note(site, mark, false, now);
 }
 
-// A mark that came and went within one batch is told as gone: somebody may have been told it.
+// If a mark came and went within one batch it is told as gone, because a newcomer may have been
+// told that it is there.
 void Coordinator::note(Site& site, Mark mark, bool came, Instant now) {
   site.changes[mark] = came;
   if (site.changes_due) return;
@@ -308,7 +311,7 @@ void Coordinator::note(Site& site, Mark mark, bool came, Instant now) {
   batches_.emplace_back(*site.changes_due, site.name);
 }
 
-// One message at least, even if nobody has anything: it says that all is told.
+// Sends at least one message, even if nobody has anything: it says that all marks are told.
 void Coordinator::tell_marks(PeerId id, const Site& site) {
   const std::vector<Mark> marks = site.directory.marks();
   std::size_t told = 0;

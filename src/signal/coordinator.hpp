@@ -1,7 +1,8 @@
-// The coordinator: introduces peers of one site to each other and relays what they need to connect.
+// The coordinator: introduces peers of one site to each other, and relays the signals that they
+// need to connect.
 //
-// It sees roots, never bytes. Whoever it refuses is told why (Refusal) and closed; what comes from
-// a peer after that is ignored.
+// It sees roots, never bytes. A peer that it refuses is told why (Refusal) and closed. What comes
+// from the peer after that is ignored.
 #pragma once
 
 #include <cstdint>
@@ -29,11 +30,11 @@ struct TellAll {  // the same text to each
   std::vector<PeerId> peers;
   Message message;
 };
-struct Renumber {  // the peer's socket: it has the number again that it had before
+struct Renumber {  // the socket of peer `from` belongs to peer `to`, its number of before
   PeerId from;
   PeerId to;
 };
-struct Close {  // the peer's socket; its refusal went before
+struct Close {  // close the peer's socket; the refusal was told before
   PeerId peer;
   Error error = Error::none;
 };
@@ -41,15 +42,16 @@ using CoordinatorOutput = std::variant<Tell, TellAll, Renumber, Close>;
 
 class Coordinator {
  public:
-  // The seed makes the first peer's number and whom an asker meets.
+  // The seed decides the first peer's number, and which holders an asker meets.
   explicit Coordinator(std::uint64_t seed);
 
-  // A socket of a page of this site (its origin). The number is new to every page that may still
-  // remember one of an earlier coordinator. too_many_peers: close it without a word.
+  // A page of this site (its Origin header) opened a socket. No page can remember the number that
+  // it gets as that of another peer, even from a coordinator of before. too_many_peers: close the
+  // socket without a word.
   Result<PeerId> handle_connect(std::string_view site, Instant now);
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
-  // What came could not be made a message: told and closed.
+  // What came is no message: the peer is told so, and closed.
   void handle_malformed(PeerId peer, Error error, Instant now);
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
@@ -60,19 +62,19 @@ class Coordinator {
     std::uint32_t sites = 0;
     std::uint64_t introductions = 0;
     std::uint64_t relayed = 0;
-    std::uint64_t not_introduced = 0;  // signals and declines to somebody else: ignored
+    std::uint64_t not_introduced = 0;  // signals and declines to peers never introduced: ignored
     std::uint64_t refused = 0;
   };
   Stats stats() const;
 
  private:
-  // One side of a pair.
+  // One side of two peers that were introduced.
   struct Introduction {
     Root root;            // for which the two were introduced
-    bool holder = false;  // this side serves: it was told to offer
-    bool second = false;  // the asker was declined for that root once
+    bool holder = false;  // this side has the root, and was told to offer
+    bool second = false;  // a holder that declines is replaced once: this is its replacement
   };
-  // A token bucket: what may still be spent, and when that was reckoned.
+  // A token bucket: how many tokens are left, and when that was reckoned.
   struct Bucket {
     double tokens = 0;
     Instant reckoned{};
@@ -86,9 +88,9 @@ class Coordinator {
   struct Site {
     std::string name;
     Directory directory;
-    std::vector<PeerId> members;             // said hello
-    std::uint32_t sockets = 0;               // greeted or not
-    std::unordered_map<Mark, bool> changes;  // came (or went) since the last batch
+    std::vector<PeerId> members;             // peers that said hello
+    std::uint32_t sockets = 0;               // of members, and of peers that said nothing yet
+    std::unordered_map<Mark, bool> changes;  // true: the mark came since the last batch; else went
     std::optional<Instant> changes_due;
   };
   struct Peer {
@@ -97,11 +99,11 @@ class Coordinator {
     std::uint32_t position = 0;  // in site->members
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
-    Bucket changes{limits::changes_burst};  // of what it has
+    Bucket changes{limits::changes_burst};  // of the roots that it has
     Instant introduced_at{};
     std::unordered_map<PeerId, Introduction> introductions;
-    // Whose sockets went, oldest first, but with whom it may have a pair still: by its own hello,
-    // or since they were introduced.
+    // Peers whose sockets went, oldest first, but with which this peer may still have a pair: its
+    // hello said so, or they were introduced.
     std::deque<PeerId> paired;
     std::deque<Declined> declined;  // oldest first
   };
@@ -111,7 +113,7 @@ class Coordinator {
   void handle(PeerId id, Peer& peer, const Ask& ask, Instant now);
   void handle(PeerId id, Peer& peer, const Signal& signal, Instant now);
   void handle(PeerId id, Peer& peer, const Decline& decline, Instant now);
-  // The rest is the coordinator's to say.
+  // Only the coordinator says the other messages.
   template <class Other>
   void handle(PeerId id, Peer&, const Other&, Instant now) {
     refuse(id, Error::unknown_message, now);
@@ -124,7 +126,7 @@ class Coordinator {
   PeerId renumber(PeerId id, PeerId wanted, Instant now);
   void resume(PeerId id, Peer& peer);
   void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
-  // Introduces up to `wanted` holders that the asker does not know yet; how many there were.
+  // Introduces up to `wanted` holders that the asker does not know yet. Returns how many it found.
   std::size_t introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted,
                         Instant now);
   std::vector<PeerId> candidates(PeerId id, Peer& asker, const Root& root, Instant now);
@@ -135,9 +137,10 @@ class Coordinator {
 
   Random random_;
   std::uint32_t next_peer_;
-  std::unordered_map<std::string, Site> sites_;  // a Site's address is stable while it stands here
+  std::unordered_map<std::string, Site> sites_;  // a Site's address is stable while it is in here
   std::unordered_map<PeerId, Peer> peers_;
-  // Each waits equally long, so the oldest is always first; entries may outlive what they name.
+  // Entries of one queue wait equally long, so the oldest is always first. An entry may outlive the
+  // peer or site that it names.
   std::deque<std::pair<Instant, PeerId>> greetings_;
   std::deque<std::pair<Instant, std::string>> batches_;
   std::deque<CoordinatorOutput> outputs_;

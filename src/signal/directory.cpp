@@ -43,7 +43,7 @@ void Directory::remove(PeerId peer, std::vector<Mark>& went) {
   }
 }
 
-// The last holder takes the free place.
+// The last holder in the list takes the place of the one that goes.
 Directory::Change Directory::forget_holder(const Root& root, std::uint32_t position) {
   const auto found = holders_.find(root);
   assert(found != holders_.end() && position < found->second.size());

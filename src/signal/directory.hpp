@@ -1,4 +1,4 @@
-// Who can serve what, on one site: root -> holders and peer -> roots, kept in step.
+// Which peer can serve which root, on one site: root -> holders and peer -> roots, kept in step.
 #pragma once
 
 #include <cstddef>
@@ -13,17 +13,17 @@ namespace peer_cdn::signal {
 
 class Directory {
  public:
-  // What a change did to the marks that the site's members are told.
+  // How a change changed the marks that the site's members are told.
   enum class Change : std::uint8_t { nothing, mark_came, mark_went };
 
-  // Nothing, also, if it was listed already or if a bound is reached (limits::roots_per_peer,
-  // roots_per_site, holdings_per_site): then this peer is not named for this root.
+  // If a bound is reached (limits::roots_per_peer, roots_per_site, holdings_per_site) nothing
+  // changes, and this peer is not named for this root.
   Change add(PeerId peer, const Root& root);
   Change remove(PeerId peer, const Root& root);
-  // Takes out all that the peer holds; appends the marks that went.
+  // Takes out every root of the peer, and appends the marks that went.
   void remove(PeerId peer, std::vector<Mark>& went);
 
-  // In no order. Valid until the next change.
+  // In no particular order. Valid until the next change.
   const std::vector<PeerId>& holders(const Root& root) const;
   bool holds(PeerId peer, const Root& root) const;
   std::vector<Mark> marks() const;
@@ -33,7 +33,7 @@ class Directory {
   std::size_t holdings() const { return holdings_count_; }
 
  private:
-  // Where in holders_[root] the peer stands, so that taking it out costs no search.
+  // The peer's index in holders_[root], so that taking it out costs no search.
   using Positions = std::unordered_map<Root, std::uint32_t>;
 
   Change forget_holder(const Root& root, std::uint32_t position);

@@ -18,7 +18,7 @@ bool is_hex(std::string_view text) {
   return true;
 }
 
-// JSON's numbers are doubles; ours are whole and fit 32 bits.
+// JSON's numbers are doubles. Ours are whole, and fit into 32 bits.
 std::optional<std::uint32_t> whole(const std::optional<double>& number) {
   if (!number || !(*number >= 0 && *number <= 4294967295.0)) return std::nullopt;
   const auto value = static_cast<std::uint32_t>(*number);
@@ -26,7 +26,7 @@ std::optional<std::uint32_t> whole(const std::optional<double>& number) {
   return value;
 }
 
-// Absent is an empty list; so is the inverse.
+// A list that is absent is an empty list.
 using Texts = std::optional<std::vector<std::string>>;
 
 Error parse_roots(const Texts& texts, std::vector<Root>& roots) {
@@ -53,7 +53,7 @@ Error parse_marks(const Texts& texts, std::vector<Mark>& marks) {
   return Error::none;
 }
 
-// A hello of another version is understood as far as its version, so that it can be told so.
+// Of a hello of another version only the version is read, so that the client can be told.
 Result<Message> parse_hello(const Fields& fields) {
   const auto number = whole(fields.version);
   if (!number) return Error::malformed_message;
@@ -67,7 +67,7 @@ Result<Message> parse_hello(const Fields& fields) {
     if (!peer) return Error::malformed_message;
     hello.peer = PeerId{*peer};
   }
-  // Pairs are known by numbers that a coordinator gave: who has none itself can have none.
+  // The two sides of a pair know each other by number, so a page without a number has no pairs.
   if (!fields.peers || hello.peer.value == 0) return Message(std::move(hello));
   if (fields.peers->size() > limits::pairs_per_page) return Error::message_too_long;
   for (const double each : *fields.peers) {
@@ -133,7 +133,7 @@ Result<Message> parse_description(PeerId peer, const Fields& fields) {
   return Message(Signal{peer, Description{offer, *fields.description_sdp}});
 }
 
-// Browsers may leave out sdpMid and sdpMLineIndex (RTCIceCandidateInit): then they are "" and 0.
+// Browsers may leave out sdpMid and sdpMLineIndex (RTCIceCandidateInit). Then they are "" and 0.
 Result<Message> parse_candidate(PeerId peer, const Fields& fields) {
   if (fields.candidate->size() > limits::candidate_bytes ||
       (fields.candidate_mid && fields.candidate_mid->size() > limits::candidate_mid_bytes)) {
@@ -176,7 +176,7 @@ std::vector<std::string> texts_of(const std::vector<Mark>& marks) {
   return texts;
 }
 
-// One fill() per message, in the order of the table in src/README.md.
+// A fill() for each message, in the order of the table in src/README.md.
 void fill(Fields& fields, const Hello& hello) {
   fields.type = "hello";
   fields.version = hello.version;

@@ -1,7 +1,7 @@
-// What a client and the coordinator say to each other (src/README.md, With the coordinator).
+// The messages between a client and the coordinator (src/README.md, With the coordinator).
 //
-// The edge turns JSON text into Fields (JSON.parse in browsers, nlohmann/json in Node and native);
-// parse_message() is the one validator of all builds.
+// The border turns JSON text into Fields (JSON.parse in browsers, nlohmann/json in Node and
+// natively). parse_message() is the one validator of all builds.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,8 @@ struct Candidate {
 struct Hello {
   std::uint32_t version = 0;
   std::string browser;             // 32 lower-case hex digits; empty if the version is not ours
-  PeerId peer = {};                // after a reconnect: the number before; 0 is none
-  std::vector<PeerId> peers = {};  // with whom pairs are open still
+  PeerId peer = {};                // after a reconnect: the number of before; 0 is none
+  std::vector<PeerId> peers = {};  // the peers with which pairs are still open
   bool operator==(const Hello&) const = default;
 };
 struct Welcome {
@@ -66,7 +66,7 @@ struct Ask {
 };
 struct Answer {
   std::vector<Root> roots;
-  std::vector<std::uint32_t> peers;  // as many as roots; 0: nobody has it
+  std::vector<std::uint32_t> peers;  // a number for each root; 0: nobody has it
   bool operator==(const Answer&) const = default;
 };
 struct Introduce {
@@ -87,7 +87,7 @@ struct Gone {
   PeerId peer;
   bool operator==(const Gone&) const = default;
 };
-struct Resume {  // introduced again, as both still have their pair: neither offers
+struct Resume {  // the two are introduced again and still have their pair, so neither offers
   PeerId peer;
   bool operator==(const Resume&) const = default;
 };
@@ -99,8 +99,8 @@ struct Refusal {
 using Message = Variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, Signal, Decline,
                         Gone, Resume, Refusal>;
 
-// A JSON object's members as they came, before they are believed. A member of another JSON type
-// than the one named here counts as absent. Numbers are doubles, as JSON has no others.
+// A JSON object's members as they came, before they are checked. A member of another JSON type than
+// the one named here counts as absent. Numbers are doubles, because JSON has no others.
 struct Fields {
   std::optional<std::string> type, browser, code;
   std::optional<double> version, peer;
@@ -112,7 +112,7 @@ struct Fields {
   std::optional<double> candidate_line;
 };
 
-// malformed_message, unknown_message or message_too_long (a list or text beyond its limit).
+// Errors: malformed_message, unknown_message, message_too_long (a list or text beyond its limit).
 Result<Message> parse_message(const Fields& fields);
 // The inverse: parse_message(to_fields(m)) is m.
 Fields to_fields(const Message& message);

@@ -1,4 +1,4 @@
-// Numbers that look random and follow from a seed, so that a run can be replayed (splitmix64).
+// Numbers that look random and follow from a seed (splitmix64), so that a run can be replayed.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The half of a download that asks: which block of which piece of whom, and what has come.
+// The half of a download that asks peers: which block is asked of which holder, and which blocks
+// have come.
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -26,94 +27,95 @@ Download::Active* Download::active(PieceIndex piece) {
   return nullptr;
 }
 
-std::optional<wire::Block> Download::next_block(Source& source, bool idle, bool ahead) {
-  if (source.stalled || source.have.empty()) return std::nullopt;
+std::optional<wire::Block> Download::next_block(Holder& holder, bool idle, bool ahead) {
+  if (holder.stalled || holder.have.empty()) return std::nullopt;
   for (Active& active : actives_) {
-    for (std::size_t slot = 0; slot < active.askers.size(); ++slot) {
-      if (!active.askers[slot].on || active.askers[slot].peer != source.peer) continue;
-      if (!source.have.has(active.piece)) continue;
+    for (std::size_t slot = 0; slot < active.assignees.size(); ++slot) {
+      if (!active.assignees[slot].on || active.assignees[slot].peer != holder.peer) continue;
+      if (!holder.have.has(active.piece)) continue;
       if (const auto more = ask_more(active, slot)) return more;
     }
   }
   look_ahead(ahead);
-  if (const auto piece = held_up(source)) return join(*piece, source.peer, 1);
-  if (const auto piece = pick(source)) return join(*piece, source.peer, 0);
+  if (const auto piece = held_up(holder)) return join(*piece, holder.peer, 1);
+  if (const auto piece = pick(holder)) return join(*piece, holder.peer, 0);
   if (!idle) return std::nullopt;
-  if (const auto piece = picker_.pick_shared(source.have, windows_)) {
+  if (const auto piece = picker_.pick_shared(holder.have, aheads_)) {
     const Active* shared = active(*piece);
-    return join(*piece, source.peer, shared->askers[0].on ? 1 : 0);
+    return join(*piece, holder.peer, shared->assignees[0].on ? 1 : 0);
   }
   return std::nullopt;
 }
 
-// Whole segments, so that each can be a lane.
+// Sets the read-ahead of each reader. It ends with a segment, so that each segment can be a lane.
 void Download::look_ahead(bool ahead) {
-  windows_.clear();
+  aheads_.clear();
   const std::uint32_t urgent = pieces_in(limits::urgent_bytes, geometry_);
   const std::uint32_t span = ahead ? pieces_in(limits::read_ahead_bytes, geometry_) : urgent;
-  for (const Target& target : readers_) {
-    const PieceIndex end = target.rest.begin + std::min(span, target.rest.count());
+  for (const Reader& reader : readers_) {
+    const PieceIndex end = reader.rest.begin + std::min(span, reader.rest.count());
     const PieceIndex whole = ahead ? geometry_.segment_end(end - 1) : end;
-    windows_.push_back({{target.rest.begin, std::min(whole, target.rest.end)}, urgent});
+    aheads_.push_back({{reader.rest.begin, std::min(whole, reader.rest.end)}, urgent});
   }
 }
 
-// A peer of which no rate is known yet counts as slow beside one that has shown its own: trying it
-// out costs the reader nothing.
-bool Download::is_slow(const Source& source) const {
-  return std::any_of(sources_.begin(), sources_.end(), [&](const Source& other) {
+// A peer whose rate is not known yet counts as slow beside one whose rate is. Then it is tried out
+// with pieces that no reader waits for.
+bool Download::is_slow(const Holder& holder) const {
+  return std::any_of(holders_.begin(), holders_.end(), [&](const Holder& other) {
     return !other.stalled && !other.have.empty() &&
-           other.rate / limits::slow_peer_factor > source.rate;
+           other.rate / limits::slow_peer_factor > holder.rate;
   });
 }
 
-std::optional<PieceIndex> Download::pick(Source& source) {
-  if (is_slow(source)) return pick_for_slow(source);
+std::optional<PieceIndex> Download::pick(Holder& holder) {
+  if (is_slow(holder)) return pick_for_slow(holder);
   lanes_.clear();
-  for (const Source& other : sources_) {
-    if (other.peer != source.peer && !other.stalled) lanes_.push_back(other.lane);
+  for (const Holder& other : holders_) {
+    if (other.peer != holder.peer && !other.stalled) lanes_.push_back(other.lane);
   }
-  const auto piece = picker_.pick(source.have, windows_, {source.lane, lanes_});
-  const bool urgent = piece && std::any_of(windows_.begin(), windows_.end(), [&](const Window& w) {
-                        return *piece >= w.ahead.begin && *piece - w.ahead.begin < w.urgent;
-                      });
+  const auto piece = picker_.pick(holder.have, aheads_, {holder.lane, lanes_});
+  const bool urgent =
+      piece && std::any_of(aheads_.begin(), aheads_.end(), [&](const ReadAhead& ahead) {
+        return *piece >= ahead.pieces.begin && *piece - ahead.pieces.begin < ahead.urgent;
+      });
   if (piece && !urgent) {
-    source.lane = {geometry_.segment_begin(*piece), geometry_.segment_end(*piece)};
+    holder.lane = {geometry_.segment_begin(*piece), geometry_.segment_end(*piece)};
   }
   return piece;
 }
 
-// What is urgent only if no faster one has it, else what is furthest.
-std::optional<PieceIndex> Download::pick_for_slow(const Source& source) const {
+// An urgent piece if no faster peer has it, else the furthest piece.
+std::optional<PieceIndex> Download::pick_for_slow(const Holder& holder) const {
   const auto faster_has = [&](PieceIndex piece) {
-    return std::any_of(sources_.begin(), sources_.end(), [&](const Source& other) {
+    return std::any_of(holders_.begin(), holders_.end(), [&](const Holder& other) {
       return !other.stalled && other.have.has(piece) && !is_slow(other);
     });
   };
-  for (const Window& window : windows_) {
-    const PieceIndex end = std::min(window.ahead.begin + window.urgent, window.ahead.end);
-    for (PieceIndex piece = window.ahead.begin; piece < end; ++piece) {
+  for (const ReadAhead& ahead : aheads_) {
+    const PieceIndex end = std::min(ahead.pieces.begin + ahead.urgent, ahead.pieces.end);
+    for (PieceIndex piece = ahead.pieces.begin; piece < end; ++piece) {
       const bool asked = picker_.state(piece) != PiecePicker::State::missing;
-      if (!asked && source.have.has(piece) && !faster_has(piece)) return piece;
+      if (!asked && holder.have.has(piece) && !faster_has(piece)) return piece;
     }
   }
-  return picker_.pick_last(source.have, windows_);
+  return picker_.pick_last(holder.have, aheads_);
 }
 
-// The piece that a reader waits for, in flight with a slow peer: a faster one shares it.
-std::optional<PieceIndex> Download::held_up(const Source& source) {
-  if (is_slow(source)) return std::nullopt;
-  for (const Window& window : windows_) {
-    const PieceIndex piece = window.ahead.begin;
-    if (picker_.state(piece) != PiecePicker::State::in_flight || !source.have.has(piece)) continue;
-    const Asker& asker = active(piece)->askers[0];
-    const Source* holder = asker.on ? this->source(asker.peer) : nullptr;
-    if (holder != nullptr && is_slow(*holder)) return piece;
+// A reader's next piece, if it is in flight with a slow peer. A faster holder shares it.
+std::optional<PieceIndex> Download::held_up(const Holder& holder) {
+  if (is_slow(holder)) return std::nullopt;
+  for (const ReadAhead& ahead : aheads_) {
+    const PieceIndex piece = ahead.pieces.begin;
+    if (picker_.state(piece) != PiecePicker::State::in_flight || !holder.have.has(piece)) continue;
+    const Assignee& assignee = active(piece)->assignees[0];
+    const Holder* at_work = assignee.on ? this->holder(assignee.peer) : nullptr;
+    if (at_work != nullptr && is_slow(*at_work)) return piece;
   }
   return std::nullopt;
 }
 
-// The first asker works from the front, the second from the back, so that they meet.
+// The first assignee works from the front, the second from the back, so that they meet.
 std::optional<wire::Block> Download::ask_more(Active& active, std::size_t slot) {
   const std::size_t count = active.blocks.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -141,19 +143,19 @@ std::optional<wire::Block> Download::join(PieceIndex piece, PeerId peer, std::si
     std::fill(at->blocks.begin(), at->blocks.end(), std::uint8_t{0});
     at->untaken = static_cast<std::uint32_t>(at->blocks.size());
   }
-  at->askers[slot] = {peer, true};
-  const bool both = at->askers[0].on && at->askers[1].on;
+  at->assignees[slot] = {peer, true};
+  const bool both = at->assignees[0].on && at->assignees[1].on;
   picker_.set(piece,
               at->alone || both ? PiecePicker::State::shared : PiecePicker::State::in_flight);
   return ask_more(*at, slot);
 }
 
 void Download::leave(Active& active, std::size_t slot) {
-  active.askers[slot].on = false;
+  active.assignees[slot].on = false;
   for (std::uint8_t& block : active.blocks) {
     block = static_cast<std::uint8_t>(block & ~asked_of(slot));
   }
-  const bool any = active.askers[0].on || active.askers[1].on;
+  const bool any = active.assignees[0].on || active.assignees[1].on;
   picker_.set(active.piece, any ? PiecePicker::State::in_flight : PiecePicker::State::missing);
 }
 
@@ -162,11 +164,11 @@ void Download::handle_block(PeerId peer, const wire::Block& block, Instant now, 
   if (at == nullptr || at->fetched) return;
   const std::size_t index = block.offset / limits::block_bytes;
   std::uint8_t& flags = at->blocks[index];
-  for (std::size_t slot = 0; slot < at->askers.size(); ++slot) {
-    const Asker& asker = at->askers[slot];
-    if (!asker.on || (flags & asked_of(slot)) == 0) continue;
+  for (std::size_t slot = 0; slot < at->assignees.size(); ++slot) {
+    const Assignee& assignee = at->assignees[slot];
+    if (!assignee.on || (flags & asked_of(slot)) == 0) continue;
     flags = static_cast<std::uint8_t>(flags & ~asked_of(slot));
-    if (asker.peer != peer) unneeded_.push_back({asker.peer, block});
+    if (assignee.peer != peer) unneeded_.push_back({assignee.peer, block});
   }
   if ((flags & taken) != 0) return;
   flags |= taken;
@@ -176,7 +178,7 @@ void Download::handle_block(PeerId peer, const wire::Block& block, Instant now, 
   }
   out.push(TakeBlock{root_, block.piece, block.offset, block.bytes});
   if (--at->untaken > 0) return;
-  at->askers = {};
+  at->assignees = {};
   picker_.set(block.piece, PiecePicker::State::done);
   receive(block.piece, out);
 }
@@ -189,14 +191,14 @@ void Download::receive(PieceIndex piece, Outputs& out) {
 }
 
 void Download::handle_reject(PeerId peer, const wire::Block& block) {
-  if (Source* at = source(peer); at != nullptr && at->have.has(block.piece)) {
+  if (Holder* at = holder(peer); at != nullptr && at->have.has(block.piece)) {
     at->have.remove(block.piece);
     picker_.remove_piece(block.piece);
   }
   Active* at = active(block.piece);
   if (at == nullptr) return;
-  for (std::size_t slot = 0; slot < at->askers.size(); ++slot) {
-    if (!at->askers[slot].on || at->askers[slot].peer != peer) continue;
+  for (std::size_t slot = 0; slot < at->assignees.size(); ++slot) {
+    if (!at->assignees[slot].on || at->assignees[slot].peer != peer) continue;
     for (std::size_t i = 0; i < at->blocks.size(); ++i) {
       const wire::Block other = this->block(block.piece, i);
       if ((at->blocks[i] & asked_of(slot)) != 0 && other != block)
@@ -208,23 +210,24 @@ void Download::handle_reject(PeerId peer, const wire::Block& block) {
 
 void Download::release(PeerId peer) {
   for (Active& active : actives_) {
-    for (std::size_t slot = 0; slot < active.askers.size(); ++slot) {
-      if (active.askers[slot].on && active.askers[slot].peer == peer) leave(active, slot);
+    for (std::size_t slot = 0; slot < active.assignees.size(); ++slot) {
+      if (active.assignees[slot].on && active.assignees[slot].peer == peer) leave(active, slot);
     }
   }
 }
 
 void Download::withdraw(const Active& active) {
-  for (std::size_t slot = 0; slot < active.askers.size(); ++slot) {
-    if (!active.askers[slot].on) continue;
+  for (std::size_t slot = 0; slot < active.assignees.size(); ++slot) {
+    if (!active.assignees[slot].on) continue;
     for (std::size_t i = 0; i < active.blocks.size(); ++i) {
       if ((active.blocks[i] & asked_of(slot)) == 0) continue;
-      unneeded_.push_back({active.askers[slot].peer, block(active.piece, i)});
+      unneeded_.push_back({active.assignees[slot].peer, block(active.piece, i)});
     }
   }
 }
 
-// What was in flight is cancelled; what was taken of it is no use to anybody.
+// Blocks of the piece that are in flight are cancelled. Blocks that were taken are forgotten,
+// because a part of a piece is of no use to anybody.
 void Download::drop(std::size_t index, Outputs& out) {
   const Active& active = actives_[index];
   withdraw(active);

@@ -1,5 +1,6 @@
-// The part of a swarm that meets others early: what nobody had is watched, so that those who fetch
-// the same find each other while it comes; and who fetches what from the origin is told around.
+// The part of a swarm that brings a crowd together. A root that nobody had is watched, so that
+// pages that fetch it find each other while it comes. And pages tell each other which pieces they
+// fetch from the origin.
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -7,7 +8,7 @@
 
 namespace peer_cdn::swarm {
 
-// --- What is watched -----------------------------------------------------------------------------
+// --- Watched roots -------------------------------------------------------------------------------
 
 Swarm::Watch* Swarm::find_watch(const Root& root) {
   for (Watch& watch : watches_) {
@@ -16,15 +17,16 @@ Swarm::Watch* Swarm::find_watch(const Root& root) {
   return nullptr;
 }
 
-// It is asked for, and announced although nothing of it is here yet: but not before the origin's
-// answer is known to be one that may be shared.
+// A watched root is asked for, and announced although no piece of it is here yet. It is not
+// announced before the origin's answer is known to be one that may be shared (handle_transfer).
 void Swarm::watch(const Root& root, const Geometry& geometry, Instant now) {
   if (geometry.bytes() <= limits::crowd_bytes || find_watch(root) != nullptr) return;
   if (watches_.size() >= limits::watched_roots) unwatch(watches_.front().root);
   watches_.push_back({root, geometry, now, now, limits::ask_again_min});
 }
 
-// By value: the root may be that of an entry that moves while others are erased.
+// The root is passed by value, because it may be that of an entry that moves while another is
+// erased.
 void Swarm::unwatch(Root root) {
   const Watch* watch = find_watch(root);
   if (watch == nullptr) return;
@@ -32,7 +34,7 @@ void Swarm::unwatch(Root root) {
   watches_.erase(std::remove_if(watches_.begin(), watches_.end(),
                                 [&](const Watch& each) { return each.root == root; }),
                  watches_.end());
-  if (offered && serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, false});
+  if (offered && serving_ && holdings_.find(root) == nullptr) outputs_.push(Announce{root, false});
 }
 
 void Swarm::meet(const Root& root, std::uint32_t introduced, Instant now) {
@@ -50,7 +52,7 @@ void Swarm::handle_transfer(const Root& root, bool over, Instant now) {
   } else if (watch != nullptr) {
     watch->heard = now;
     const bool first = !std::exchange(watch->offered, true);
-    if (first && serving_ && holdings_.find(root) == nullptr) outputs_.push(Serve{root, true});
+    if (first && serving_ && holdings_.find(root) == nullptr) outputs_.push(Announce{root, true});
   }
   settle(now);
 }
@@ -77,9 +79,9 @@ Instant Swarm::watches_due() const {
   return next;
 }
 
-// --- What comes from the origin ------------------------------------------------------------------
+// --- Fetches and claims --------------------------------------------------------------------------
 
-Download* Swarm::fetch_of(FetchId fetch) {
+Download* Swarm::download_of(FetchId fetch) {
   for (auto& download : downloads_) {
     if (download->has_fetch(fetch)) return download.get();
   }
@@ -87,27 +89,27 @@ Download* Swarm::fetch_of(FetchId fetch) {
 }
 
 bool Swarm::handle_fetched(FetchId fetch, PieceIndex piece, Instant now) {
-  Download* download = fetch_of(fetch);
+  Download* download = download_of(fetch);
   const bool needed = download != nullptr && download->handle_fetched(fetch, piece, now, outputs_);
   settle(now);
   return needed;
 }
 
 void Swarm::handle_fetch_end(FetchId fetch, Error error, Instant now) {
-  if (Download* download = fetch_of(fetch)) download->handle_fetch_end(fetch, error, outputs_);
+  if (Download* download = download_of(fetch)) download->handle_fetch_end(fetch, error, outputs_);
   settle(now);
 }
 
-void Swarm::handle(Pair& pair, const wire::Coming& coming, Instant now) {
-  Download* download = download_of(pair, coming.handle);
+void Swarm::handle(Pair& pair, const wire::Claim& claim, Instant now) {
+  Download* download = download_of(pair, claim.handle);
   if (download == nullptr) return;
-  Download::Source& source = *download->source(pair.session.peer());
-  if (!source.answered) return close_pair(pair, Error::malformed_message);
-  if (coming.pieces.end > download->geometry().count()) {
+  Download::Holder& holder = *download->holder(pair.session.peer());
+  if (!holder.answered) return close_pair(pair, Error::malformed_message);
+  if (claim.pieces.end > download->geometry().count()) {
     return close_pair(pair, Error::piece_out_of_bounds);
   }
-  if (++source.claims > limits::claims_from_peer) return;
-  download->handle_coming({coming.pieces, coming.rank}, now);
+  if (++holder.claims_heard > limits::claims_from_peer) return;
+  download->handle_claim({claim.pieces, claim.rank}, now);
 }
 
 void Swarm::tell_claims(Download& download, Instant now) {
@@ -117,16 +119,16 @@ void Swarm::tell_claims(Download& download, Instant now) {
     for (const Asker::Want& want : pair->asker.wants()) {
       if (want.root != download.root()) continue;
       for (const auto& [pieces, rank] : claims) {
-        send(*pair, wire::Coming{want.handle, pieces, rank}, now);
+        send(*pair, wire::Claim{want.handle, pieces, rank}, now);
       }
     }
   }
 }
 
-void Swarm::settle_origin(Instant now) {
+void Swarm::settle_fetches(Instant now) {
   const bool ahead = has_memory();
   for (auto& download : downloads_) {
-    download->settle_origin(now, ahead, last_fetch_, outputs_);
+    download->settle_fetches(now, ahead, last_fetch_, outputs_);
     tell_claims(*download, now);
   }
 }

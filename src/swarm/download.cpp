@@ -6,15 +6,6 @@
 #include "base/limits.hpp"
 
 namespace peer_cdn::swarm {
-namespace {
-
-// What a window of Download::patience() brings at the least.
-constexpr std::uint64_t window_bytes_min =
-    limits::reader_rate_min * static_cast<std::uint64_t>(limits::reader_stall.count()) /
-    static_cast<std::uint64_t>(Duration(std::chrono::seconds(1)).count());
-
-}  // namespace
-
 Download::Download(const Root& root, const Geometry& geometry, std::uint64_t seed)
     : root_(root), geometry_(geometry), picker_(geometry.count(), seed), pieces_(geometry.count()) {
   if (geometry.count() > 1) return;
@@ -25,39 +16,39 @@ Download::Download(const Root& root, const Geometry& geometry, std::uint64_t see
 
 // --- Readers -------------------------------------------------------------------------------------
 
-void Download::open(ReaderId reader, const Order& order, Instant now, Outputs& out) {
-  Target target;
-  target.id = reader;
-  target.rest = order.pieces;
-  target.origin = order.origin;
-  target.opened = target.since = target.heard = target.window = now;
-  readers_.push_back(target);
+void Download::open(ReaderId id, const Order& order, Instant now, Outputs& out) {
+  Reader reader;
+  reader.id = id;
+  reader.rest = order.pieces;
+  reader.help = order.help;
+  reader.opened = reader.since = reader.heard = reader.measured_from = now;
+  readers_.push_back(reader);
   ask_wait_ = limits::ask_again_min;
   ask_at_ = now + ask_wait_;
   if (useful() >= limits::peers_per_download) return;
-  asked_ = Asked::waiting;
+  answer_ = Answer::waiting;
   out.push(AskFor{root_});
 }
 
-bool Download::grant(ReaderId reader, std::uint64_t bytes, Instant now) {
-  for (Target& target : readers_) {
-    if (target.id != reader) continue;
-    if (target.credit <= 0) {
-      target.since = target.heard = target.window = now;
-      target.window_bytes = 0;
+bool Download::grant(ReaderId id, std::uint64_t bytes, Instant now) {
+  for (Reader& reader : readers_) {
+    if (reader.id != id) continue;
+    if (reader.credit <= 0) {
+      reader.since = reader.heard = reader.measured_from = now;
+      reader.measured_bytes = 0;
     }
     // Beyond a whole resource more credit means nothing.
-    target.credit = std::min<std::int64_t>(
-        target.credit + static_cast<std::int64_t>(std::min(bytes, limits::resource_bytes_max)),
+    reader.credit = std::min<std::int64_t>(
+        reader.credit + static_cast<std::int64_t>(std::min(bytes, limits::resource_bytes_max)),
         static_cast<std::int64_t>(limits::resource_bytes_max));
     return true;
   }
   return false;
 }
 
-bool Download::close(ReaderId reader, Outputs& out) {
+bool Download::close(ReaderId id, Outputs& out) {
   const auto at = std::find_if(readers_.begin(), readers_.end(),
-                               [&](const Target& target) { return target.id == reader; });
+                               [&](const Reader& reader) { return reader.id == id; });
   if (at == readers_.end()) return false;
   readers_.erase(at);
   after_reader(out);
@@ -65,12 +56,12 @@ bool Download::close(ReaderId reader, Outputs& out) {
 }
 
 void Download::handle_answered(std::uint32_t peers) {
-  asked_ = peers > 0 ? Asked::some : Asked::nobody;
+  answer_ = peers > 0 ? Answer::some : Answer::nobody;
   introduced_ = peers;
 }
 
-// What only a reader that is gone wanted is dropped; what is verified is stored, part of a segment
-// or not, and forgotten.
+// Pieces that only the reader that went wanted are dropped. Verified pieces are stored, even if
+// they are only a part of a segment, and then forgotten.
 void Download::after_reader(Outputs& out) {
   drop_unwanted(out);
   for (PieceIndex piece = 0; piece < geometry_.count(); ++piece) {
@@ -82,125 +73,127 @@ void Download::after_reader(Outputs& out) {
 
 bool Download::wanted(PieceIndex piece) const {
   return std::any_of(readers_.begin(), readers_.end(),
-                     [&](const Target& target) { return target.rest.contains(piece); });
+                     [&](const Reader& reader) { return reader.rest.contains(piece); });
 }
 
 bool Download::obtainable(PieceIndex piece) const {
   const State state = pieces_[piece].state;
   if (state != State::missing && state != State::in_flight) return true;
-  return std::any_of(sources_.begin(), sources_.end(), [&](const Source& source) {
-    return !source.stalled && source.have.has(piece);
+  return std::any_of(holders_.begin(), holders_.end(), [&](const Holder& holder) {
+    return !holder.stalled && holder.have.has(piece);
   });
 }
 
 bool Download::evidence() const {
-  return asked_ == Asked::some || std::any_of(sources_.begin(), sources_.end(),
-                                              [](const Source& s) { return !s.have.empty(); });
+  return answer_ == Answer::some || std::any_of(holders_.begin(), holders_.end(),
+                                                [](const Holder& s) { return !s.have.empty(); });
 }
 
 std::size_t Download::useful() const {
   return static_cast<std::size_t>(
-      std::count_if(sources_.begin(), sources_.end(),
-                    [](const Source& source) { return !source.stalled && !source.have.empty(); }));
+      std::count_if(holders_.begin(), holders_.end(),
+                    [](const Holder& holder) { return !holder.stalled && !holder.have.empty(); }));
 }
 
-void Download::deliver(Target& target, Instant now, Outputs& out) {
-  while (!target.rest.empty() && target.credit > 0 &&
-         pieces_[target.rest.begin].state == State::verified) {
-    const PieceIndex piece = target.rest.begin++;
-    target.credit -= geometry_.bytes_of(piece);
-    target.window_bytes += geometry_.bytes_of(piece);
-    target.since = target.heard = now;
-    // What one reader had from there, the next has from here.
+void Download::deliver(Reader& reader, Instant now, Outputs& out) {
+  while (!reader.rest.empty() && reader.credit > 0 &&
+         pieces_[reader.rest.begin].state == State::verified) {
+    const PieceIndex piece = reader.rest.begin++;
+    reader.credit -= geometry_.bytes_of(piece);
+    reader.measured_bytes += geometry_.bytes_of(piece);
+    reader.since = reader.heard = now;
+    // The next reader of this piece has it from this visitor.
     const PieceSource from = std::exchange(pieces_[piece].from, PieceSource::store);
-    out.push(Deliver{target.id, root_, piece, from});
+    out.push(Deliver{reader.id, root_, piece, from});
     forget_ready(piece, out);
   }
 }
 
-// Without a piece, and of a window: so that one piece fits at the least rate worth waiting for.
+// How long a reader may be without a piece, and the span over which its rate is measured. One piece
+// fits in, at the least rate worth waiting for.
 Duration Download::patience() const {
   const std::uint64_t us =
       std::uint64_t{geometry_.piece_bytes()} * 1'000'000 / limits::reader_rate_min;
   return limits::reader_stall + Duration(us);
 }
 
-// How long this reader waits for what it waits for now. A window that brought enough is over in
-// settle().
-Instant Download::deadline(const Target& target) const {
-  const bool idle = target.credit <= 0;
-  // However often its next piece is lost and found meanwhile.
-  const Instant latest = target.heard + limits::reader_silence + patience() - limits::reader_stall;
-  if (origin_gives(target)) {
-    if (idle) return target.since + limits::reader_idle;
-    // The origin is asked already, here or by another page, or it is here: to ask once more would
-    // bring it no sooner.
-    const Piece& next = pieces_[target.rest.begin];
-    const Instant last = target.heard + limits::fetch_silence;
+// When this reader gives up, as things are now. settle() begins a new measurement when a span has
+// brought enough.
+Instant Download::deadline(const Reader& reader) const {
+  const bool idle = reader.credit <= 0;
+  // Holds however often the reader is stranded in between.
+  const Instant latest = reader.heard + limits::reader_silence + patience() - limits::reader_stall;
+  if (origin_may_help(reader)) {
+    if (idle) return reader.since + limits::reader_idle;
+    // This page or another has asked the origin for the piece, or the piece is here. One more
+    // request by the worker would bring it no sooner.
+    const Piece& next = pieces_[reader.rest.begin];
+    const Instant last = reader.heard + limits::fetch_silence;
     if (!fetches_.empty() || next.state > State::in_flight) return last;
-    const Instant asked = std::max(fetched_at_, next.claimed) + limits::reader_silence;
+    const Instant asked = std::max(fetched_at_, next.claimed_until) + limits::reader_silence;
     return std::min(std::max(latest, asked), last);
   }
-  if (!target.lost) {
-    if (idle) return target.since + limits::reader_idle;
-    return std::min(std::min(target.since, target.window) + patience(), latest);
+  if (!reader.stranded) {
+    if (idle) return reader.since + limits::reader_idle;
+    return std::min(std::min(reader.since, reader.measured_from) + patience(), latest);
   }
-  Instant last = target.since;  // at once, if nothing can come
-  if (asked_ != Asked::nobody) {
-    last += target.retried ? limits::resume_wait : limits::introduction_wait;
+  Instant last = reader.since;  // the reader gives up at once, unless something may still come
+  if (answer_ != Answer::nobody) {
+    last += reader.retried ? limits::resume_wait : limits::introduction_wait;
   }
-  for (const Source& source : sources_) {
-    if (source.handle == 0 || source.stalled) continue;
-    if (!source.answered) {
-      last = std::max(last, source.asked + limits::want_wait);
-    } else if (!source.have.empty()) {
-      // It has a part, and is probably getting the rest.
-      last = std::max(last, target.since + limits::reader_stall);
+  for (const Holder& holder : holders_) {
+    if (holder.handle == 0 || holder.stalled) continue;
+    if (!holder.answered) {
+      last = std::max(last, holder.asked + limits::want_wait);
+    } else if (!holder.have.empty()) {
+      // The peer has a part, and is probably getting the rest.
+      last = std::max(last, reader.since + limits::reader_stall);
     }
   }
   return idle ? last : std::min(last, latest);
 }
 
-Error Download::reason(const Target& target) const {
-  if (target.credit > 0 && origin_gives(target)) return Error::origin_unreachable;
-  if (target.pending && target.origin.slower > 0 && origin_error_ != Error::none) {
+Error Download::reason(const Reader& reader) const {
+  if (reader.credit > 0 && origin_may_help(reader)) return Error::origin_unreachable;
+  if (reader.pending && reader.help.slower > 0 && origin_error_ != Error::none) {
     return origin_error_;
   }
-  if (!target.lost) return target.credit > 0 ? Error::peer_stalled : Error::timed_out;
-  if (!target.pending) return Error::nobody_has_it;
-  const bool stalled = std::any_of(sources_.begin(), sources_.end(),
-                                   [](const Source& source) { return source.stalled; });
+  if (!reader.stranded) return reader.credit > 0 ? Error::peer_stalled : Error::timed_out;
+  if (!reader.pending) return Error::nobody_has_it;
+  const bool stalled = std::any_of(holders_.begin(), holders_.end(),
+                                   [](const Holder& holder) { return holder.stalled; });
   return stalled ? Error::peer_stalled : Error::peer_gone;
 }
 
-// The next piece cannot be had any more, or can again. Others are asked for, once.
-void Download::note_loss(Target& target, Instant now, Outputs& out) {
-  const bool lost = !obtainable(target.rest.begin);
-  if (lost == target.lost) return;
-  target.lost = lost;
-  target.since = target.window = now;
-  target.window_bytes = 0;
-  if (!lost || target.retried) return;
-  target.retried = true;
-  asked_ = Asked::waiting;
+// Notes whether the reader's next piece can be had. The first time that it cannot any more, the
+// coordinator is asked for more peers.
+void Download::note_stranded(Reader& reader, Instant now, Outputs& out) {
+  const bool stranded = !obtainable(reader.rest.begin);
+  if (stranded == reader.stranded) return;
+  reader.stranded = stranded;
+  reader.since = reader.measured_from = now;
+  reader.measured_bytes = 0;
+  if (!stranded || reader.retried) return;
+  reader.retried = true;
+  answer_ = Answer::waiting;
   out.push(AskFor{root_});
 }
 
-// Pieces will come: their digests are needed, and readers hear of it.
-void Download::begin(Outputs& out) {
+// Pieces will come. So the digest list is fetched, and each reader is told once.
+void Download::tell_pending(Outputs& out) {
   if (!readers_.empty() && !digests_ && !list_asked_) {
     list_asked_ = true;
     out.push(FetchDigests{root_});
   }
   const bool warm = useful() > 0;
-  for (Target& target : readers_) {
-    if (!std::exchange(target.pending, true)) out.push(Pending{target.id, warm});
+  for (Reader& reader : readers_) {
+    if (!std::exchange(reader.pending, true)) out.push(Pending{reader.id, warm});
   }
 }
 
-// Now and then, while it could use more sources than it has.
+// Asks for more peers now and then, while fewer than could be used have pieces.
 void Download::ask_again(Instant now, Outputs& out) {
-  if (readers_.empty() || asked_ == Asked::waiting || now < ask_at_ ||
+  if (readers_.empty() || answer_ == Answer::waiting || now < ask_at_ ||
       useful() >= limits::peers_per_download) {
     return;
   }
@@ -210,28 +203,29 @@ void Download::ask_again(Instant now, Outputs& out) {
 }
 
 void Download::settle(Instant now, Outputs& out) {
-  if (evidence()) begin(out);
+  if (evidence()) tell_pending(out);
   bool ended = false;
   for (std::size_t i = 0; i < readers_.size();) {
-    Target& target = readers_[i];
-    const bool here = !target.rest.empty() && pieces_[target.rest.begin].state > State::in_flight;
-    if (here) begin(out);
-    deliver(target, now, out);
-    if (now >= target.window + patience() && target.window_bytes >= window_bytes_min) {
-      target.window = now;
-      target.window_bytes = 0;
+    Reader& reader = readers_[i];
+    const bool here = !reader.rest.empty() && pieces_[reader.rest.begin].state > State::in_flight;
+    if (here) tell_pending(out);
+    deliver(reader, now, out);
+    if (now >= reader.measured_from + patience() &&
+        reader.measured_bytes >= limits::reader_bytes_min) {
+      reader.measured_from = now;
+      reader.measured_bytes = 0;
     }
     Error error = Error::none;
-    if (!target.rest.empty()) {
-      note_loss(target, now, out);
-      if (now < deadline(target)) {
+    if (!reader.rest.empty()) {
+      note_stranded(reader, now, out);
+      if (now < deadline(reader)) {
         ++i;
         continue;
       }
-      error = reason(target);
+      error = reason(reader);
       nobody_ |= error == Error::nobody_has_it;
     }
-    out.push(End{target.id, error});
+    out.push(End{reader.id, error});
     readers_.erase(readers_.begin() + static_cast<std::ptrdiff_t>(i));
     ended = true;
   }
@@ -240,9 +234,9 @@ void Download::settle(Instant now, Outputs& out) {
 }
 
 std::optional<Instant> Download::next_timeout() const {
-  Instant next = origin_due_;
-  for (const Target& target : readers_) next = std::min(next, deadline(target));
-  if (!readers_.empty() && asked_ != Asked::waiting && useful() < limits::peers_per_download) {
+  Instant next = fetches_due_;
+  for (const Reader& reader : readers_) next = std::min(next, deadline(reader));
+  if (!readers_.empty() && answer_ != Answer::waiting && useful() < limits::peers_per_download) {
     next = std::min(next, ask_at_);
   }
   if (storing_ == 0) next = std::min(next, store_at_);
@@ -260,20 +254,20 @@ std::uint64_t Download::retained_bytes() const {
   return pieces * std::uint64_t{geometry_.piece_bytes()};
 }
 
-// --- Sources -------------------------------------------------------------------------------------
+// --- Holders -------------------------------------------------------------------------------------
 
-Download::Source* Download::source(PeerId peer) {
-  for (Source& source : sources_) {
-    if (source.peer == peer) return &source;
+Download::Holder* Download::holder(PeerId peer) {
+  for (Holder& holder : holders_) {
+    if (holder.peer == peer) return &holder;
   }
   return nullptr;
 }
 
-void Download::add_source(PeerId peer, wire::Handle handle, Instant now) {
-  Source* known = source(peer);
+void Download::add_holder(PeerId peer, wire::Handle handle, Instant now) {
+  Holder* known = holder(peer);
   if (known == nullptr) {
-    sources_.emplace_back();
-    known = &sources_.back();
+    holders_.emplace_back();
+    known = &holders_.back();
     known->peer = peer;
     known->have = PieceSet(geometry_.count());
     picker_.add_peer(known->have);
@@ -283,37 +277,36 @@ void Download::add_source(PeerId peer, wire::Handle handle, Instant now) {
   known->asked = now;
 }
 
-void Download::remove_source(PeerId peer) {
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    if (sources_[i].peer != peer) continue;
-    picker_.remove_peer(sources_[i].have);
+void Download::remove_holder(PeerId peer) {
+  for (std::size_t i = 0; i < holders_.size(); ++i) {
+    if (holders_[i].peer != peer) continue;
+    picker_.remove_peer(holders_[i].have);
     release(peer);
-    sources_.erase(sources_.begin() + static_cast<std::ptrdiff_t>(i));
+    holders_.erase(holders_.begin() + static_cast<std::ptrdiff_t>(i));
     return;
   }
 }
 
-void Download::handle_have(Source& source, PieceSet have) {
-  picker_.remove_peer(source.have);
+void Download::handle_have(Holder& holder, PieceSet have) {
+  picker_.remove_peer(holder.have);
   picker_.add_peer(have);
-  source.have = std::move(have);
-  source.answered = true;
+  holder.have = std::move(have);
+  holder.answered = true;
 }
 
-void Download::handle_update(Source& source, PieceRange pieces) {
+void Download::handle_update(Holder& holder, PieceRange pieces) {
   for (PieceIndex piece = pieces.begin; piece < pieces.end; ++piece) {
-    if (source.have.add(piece)) picker_.add_piece(piece);
+    if (holder.have.add(piece)) picker_.add_piece(piece);
   }
 }
 
-void Download::handle_not(Source& source) {
-  handle_have(source, PieceSet(geometry_.count()));
-  source.handle = 0;
-  release(source.peer);
+void Download::handle_not(Holder& holder) {
+  handle_have(holder, PieceSet(geometry_.count()));
+  holder.handle = 0;
+  release(holder.peer);
 }
 
-// --- The host's answers
-// ----------------------------------------------------------------------------
+// --- The host's answers --------------------------------------------------------------------------
 
 void Download::handle_digests(DigestList digests, Outputs& out) {
   if (digests.size() != geometry_.count()) return handle_digests_failed(out);
@@ -328,7 +321,7 @@ void Download::handle_digests(DigestList digests, Outputs& out) {
 void Download::handle_digests_failed(Outputs& out) {
   if (digests_) return;
   list_asked_ = false;
-  for (const Target& target : readers_) out.push(End{target.id, Error::digests_mismatch});
+  for (const Reader& reader : readers_) out.push(End{reader.id, Error::digests_mismatch});
   readers_.clear();
   after_reader(out);
 }
@@ -351,11 +344,11 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
   }
   if (at->fetched) {
     drop(index, out);
-    end_origin(Error::origin_changed, out);
+    give_up_origin(Error::origin_changed, out);
     return std::nullopt;
   }
-  // With several senders the liar cannot be told from the others: the piece is fetched again from
-  // one.
+  // If the piece had several senders, the liar cannot be told from the others. So one peer is asked
+  // for all of it.
   std::optional<PeerId> liar;
   if (at->senders.size() == 1) liar = at->senders.front();
   if (liar || !wanted(piece)) {
@@ -377,7 +370,7 @@ void Download::handle_kept(PieceRange pieces, bool stored, Outputs& out) {
   }
 }
 
-void Download::handle_lost(PieceRange pieces) {
+void Download::handle_dropped(PieceRange pieces) {
   for (PieceIndex piece = pieces.begin; piece < std::min(pieces.end, geometry_.count()); ++piece) {
     pieces_[piece].stored = false;
   }
@@ -397,7 +390,7 @@ void Download::write_back(Instant now, bool tight, Outputs& out) {
   if (!unstored_.empty()) store_at_ = std::min(store_at_, now + limits::store_wait);
   const bool coming = !actives_.empty() || !fetches_.empty();
   const bool hungry = std::any_of(readers_.begin(), readers_.end(),
-                                  [](const Target& target) { return target.credit > 0; });
+                                  [](const Reader& reader) { return reader.credit > 0; });
   if (coming && hungry && !tight && now < store_at_) return;
   while (storing_ == 0 && !unstored_.empty()) {
     write_segment(unstored_.front(), out);

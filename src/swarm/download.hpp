@@ -1,4 +1,5 @@
-// One resource on its way from several peers to several readers.
+// One resource on its way to the readers of this page: blocks from peers (blocks.cpp), and fetches
+// from the origin (fetches.cpp).
 //
 // A piece, as this page sees it:
 //
@@ -7,9 +8,9 @@
 //                 |  `---- wrong digest -------------'
 //                 `-> missing: its peer went, or no reader wants it any more
 //
-// A verified piece stays with the host until every reader that wants it had it *and* it is stored,
-// or storing failed. Runs are to be stored when no reader waits for more of their segment, and are
-// written when no reader waits for what is on its way (write_back).
+// The host keeps a verified piece until every reader that wants it had it, *and* the piece is
+// stored or storing failed. A segment is ready to be stored when no reader waits for more of it.
+// It is written when no reader waits for pieces that are on their way (write_back).
 #pragma once
 
 #include <algorithm>
@@ -30,20 +31,20 @@
 
 namespace peer_cdn::swarm {
 
-// How many times slower than the origin peers may be before it helps a reader, and how long they
-// may take to begin.
-struct OriginUse {
-  std::uint32_t slower = 0;  // from 1 on; 0: it may not be asked
-  Duration patience{};
+// When the page may fetch from the origin what a reader waits for.
+struct OriginHelp {
+  // 0: never. n: what no peer has, and what peers bring more than n times slower than the origin.
+  std::uint32_t slower = 0;
+  Duration patience{};  // how long peers may take to begin
 };
 
-// What a reader is to be given, in order.
+// The pieces that a reader wants, in order.
 struct Order {
   PieceRange pieces;
-  OriginUse origin{};
+  OriginHelp help{};
 };
 
-// How many whole pieces make up so many bytes, at least one.
+// How many whole pieces fit into so many bytes; at least one.
 inline std::uint32_t pieces_in(std::uint64_t bytes, const Geometry& geometry) {
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(bytes / geometry.piece_bytes()));
 }
@@ -55,162 +56,165 @@ class Download {
   const Root& root() const { return root_; }
   const Geometry& geometry() const { return geometry_; }
 
-  // --- Readers: pieces in order, under credit -------------------------------------------------
-  void open(ReaderId reader, const Order& order, Instant now, Outputs& out);
+  // --- Readers: they get pieces in order, as far as their credit goes ---------------------------
+  void open(ReaderId id, const Order& order, Instant now, Outputs& out);
   // False if there is no such reader.
-  bool grant(ReaderId reader, std::uint64_t bytes, Instant now);
-  bool close(ReaderId reader, Outputs& out);
+  bool grant(ReaderId id, std::uint64_t bytes, Instant now);
+  bool close(ReaderId id, Outputs& out);
   std::size_t readers() const { return readers_.size(); }
+  // The answer to AskFor: how many peers were introduced.
   void handle_answered(std::uint32_t peers);
-  // True once, if a reader ended because nobody has it.
+  // True once after a reader ended because nobody has the resource.
   bool take_nobody() { return std::exchange(nobody_, false); }
 
-  // --- Sources: what connected peers have of it -------------------------------------------------
-  struct Source {
+  // --- Holders: connected peers that were asked what they have of the resource ------------------
+  struct Holder {
     PeerId peer;
-    wire::Handle handle = 0;  // 0: it said that it has nothing, the handle is over
+    wire::Handle handle = 0;  // 0: the peer said that it has nothing, so its handle is over
     bool answered = false;
     bool stalled = false;
-    std::uint32_t claims = 0;  // said so far
+    std::uint32_t claims_heard = 0;
     Instant asked{};
-    std::uint64_t rate = 0;  // bytes a second as measured, 0: not yet
-    PieceRange lane;         // the segment that it is asked for beyond what is urgent
+    std::uint64_t rate = 0;  // bytes a second as measured; 0: not measured yet
+    PieceRange lane;         // the segment that it is asked for beyond the urgent part
     PieceSet have;
   };
-  const std::vector<Source>& sources() const { return sources_; }
-  Source* source(PeerId peer);
-  void add_source(PeerId peer, wire::Handle handle, Instant now);
-  void remove_source(PeerId peer);
-  void handle_have(Source& source, PieceSet have);
-  void handle_update(Source& source, PieceRange pieces);
-  void handle_not(Source& source);
+  const std::vector<Holder>& holders() const { return holders_; }
+  Holder* holder(PeerId peer);
+  void add_holder(PeerId peer, wire::Handle handle, Instant now);
+  void remove_holder(PeerId peer);
+  void handle_have(Holder& holder, PieceSet have);
+  void handle_update(Holder& holder, PieceRange pieces);
+  void handle_not(Holder& holder);
 
   // --- Blocks -----------------------------------------------------------------------------------
-  // What to ask this peer for next. `idle`: it has nothing else in flight, so it may share a piece.
-  // `ahead`: there is memory for more than what is urgent.
-  std::optional<wire::Block> next_block(Source& source, bool idle, bool ahead);
-  // A block that was asked of this peer has arrived: taken, unless another peer was faster.
+  // The block to ask this peer for next. `idle`: nothing else is in flight from the peer, so it may
+  // share a piece with another. `ahead`: there is memory for more than the urgent part.
+  std::optional<wire::Block> next_block(Holder& holder, bool idle, bool ahead);
+  // A block that was asked of this peer has arrived. It is taken unless another peer was faster.
   void handle_block(PeerId peer, const wire::Block& block, Instant now, Outputs& out);
-  // It will not come: this peer does not have the piece after all.
+  // The block will not come: this peer does not have the piece after all.
   void handle_reject(PeerId peer, const wire::Block& block);
   // Nothing that was asked of this peer will come.
   void release(PeerId peer);
 
-  // What is in flight and not needed any more; the caller cancels it.
+  // Blocks in flight that are not needed any more. The caller cancels them.
   struct Unneeded {
     PeerId peer;
     wire::Block block;
   };
   std::vector<Unneeded> take_unneeded() { return std::move(unneeded_); }
 
-  // --- The origin as one more source (origin.cpp)
-  // ------------------------------------------------- Fetches what nobody here has or fetches, and
-  // what keeps a reader waiting too long; gives up what is not needed any more. `last`: the number
-  // of the last fetch of this page.
-  void settle_origin(Instant now, bool ahead, FetchId& last, Outputs& out);
+  // --- Fetches: pieces that this page gets from the origin --------------------------------------
+  // Begins fetches for pieces that nobody near has or fetches, and for pieces that keep a reader
+  // waiting too long. Cancels fetches that are not needed any more. `last`: the number of the last
+  // fetch of this page.
+  void settle_fetches(Instant now, bool ahead, FetchId& last, Outputs& out);
   bool has_fetch(FetchId id) { return fetch(id) != nullptr; }
   // The bytes of this piece are whole with the host. False: they are not needed.
   bool handle_fetched(FetchId fetch, PieceIndex piece, Instant now, Outputs& out);
   void handle_fetch_end(FetchId fetch, Error error, Outputs& out);
 
-  // Pieces that this page, or another, fetches from the origin.
+  // Pieces that this page, or another, fetches from the origin. Of two claims to one piece the
+  // lower rank holds.
   struct Claim {
     PieceRange pieces;
     std::uint32_t rank = 0;
   };
-  void handle_coming(const Claim& claim, Instant now);
-  // Those that others should hear of, now.
+  void handle_claim(const Claim& claim, Instant now);
+  // Claims that other pages should hear of, since the last call.
   std::vector<Claim> take_claims() { return std::move(claims_); }
-  // All that hold now.
+  // All claims that hold now.
   std::vector<Claim> claims(Instant now) const;
 
-  // --- The host's answers
-  // -------------------------------------------------------------------------
+  // --- The host's answers -----------------------------------------------------------------------
   void handle_digests(DigestList digests, Outputs& out);
   void handle_digests_failed(Outputs& out);
-  // The peer that sent a wrong piece, if only one can have been it.
+  // Returns the peer that sent a wrong piece, if it can only have been one.
   std::optional<PeerId> handle_digest(PieceIndex piece, const Digest& digest, Outputs& out);
-  // Stored, or storing failed: either way nothing waits for it.
+  // The pieces are stored, or storing failed: either way the host need not keep them for the store.
   void handle_kept(PieceRange pieces, bool stored, Outputs& out);
-  // Not in the store any more.
-  void handle_lost(PieceRange pieces);
-  // Has the host write what is to be stored, a segment at a time, when it is due. `tight`: there is
-  // much in memory.
+  // The pieces are not in the store any more.
+  void handle_dropped(PieceRange pieces);
+  // Has the host write the segments that are ready, one at a time, when that is due. `tight`: there
+  // is much in memory.
   void write_back(Instant now, bool tight, Outputs& out);
-  // The page ends: all that is verified is written, however little it is.
+  // The page ends: every verified piece is written.
   void write_all(Outputs& out);
-  // What was verified since: it can be read in memory, and then in the store.
+  // Pieces that were verified since the last call. Others can be served from them: the host reads
+  // them from memory, and later from the store.
   std::vector<PieceIndex> take_verified() { return std::move(fresh_); }
-  // What was forgotten since, and is not in the store.
+  // Pieces that the host forgot since the last call, and that are not in the store.
   std::vector<PieceIndex> take_gone() { return std::move(gone_); }
 
   // Hands pieces to readers, and ends those that cannot go on.
   void settle(Instant now, Outputs& out);
   std::optional<Instant> next_timeout() const;
-  // No reader, and the host holds nothing for it.
+  // There is no reader, and the host keeps no piece for this download.
   bool finished() const;
   // The host has this piece, whole and good.
   bool is_verified(PieceIndex piece) const { return pieces_[piece].state == State::verified; }
-  // Bytes that the host holds or will: in flight, and verified.
+  // Bytes of the pieces that the host keeps or will keep: in flight, and verified.
   std::uint64_t retained_bytes() const;
 
  private:
   enum class State : std::uint8_t { missing, in_flight, whole, digesting, verified };
-  enum class Asked : std::uint8_t { waiting, nobody, some };
+  // What the coordinator said to the last AskFor.
+  enum class Answer : std::uint8_t { waiting, nobody, some };
   struct Piece {
     State state = State::missing;
     bool storing = false;
-    bool kept = false;                      // stored, or not to be stored
-    bool stored = false;                    // it can be read there
-    PieceSource from = PieceSource::store;  // as its next reader sees it
-    std::uint32_t rank = 0;                 // of whoever fetches it from the origin
-    Instant claimed{};                      // and until then it is left to it
+    bool kept = false;                      // stored, or storing failed
+    bool stored = false;                    // the store has it
+    PieceSource from = PieceSource::store;  // what its next reader is told
+    std::uint32_t claim_rank = 0;           // rank of the fetch that claims it, here or elsewhere
+    Instant claimed_until{};                // when that claim runs out
   };
   struct Fetch {
     FetchId id;
-    PieceRange rest;      // what is needed of what has not come yet
-    PieceIndex end = 0;   // of what was asked for
-    bool beside = false;  // peers have it too, but are slow
-    bool meets = false;   // and are asked for it as well, if they come so far
+    PieceRange rest;      // pieces that are needed and have not come yet
+    PieceIndex end = 0;   // the end of the pieces that were asked for
+    bool beside = false;  // peers have these pieces too, but are slow; nothing is claimed
+    bool meets = false;   // peers are asked for these pieces as well, if they get so far
     std::uint32_t rank = 0;
-    Instant claimed{};  // said when
+    Instant claimed_at{};
   };
-  struct Target {  // a reader, as the download sees it
+  struct Reader {
     ReaderId id;
-    PieceRange rest;  // what it waits for
+    PieceRange rest;  // pieces that it has not got yet
     std::int64_t credit = 0;
-    bool pending = false;  // it was told that somebody has it
-    bool lost = true;      // nobody here has its next piece
-    bool retried = false;  // others were asked for, once
-    OriginUse origin;
+    bool pending = false;  // it was told that pieces will come
+    bool stranded = true;  // its next piece is not here, and no peer has it
+    bool retried = false;  // more peers were asked for, because of that
+    OriginHelp help;
     Instant opened{};
-    Instant since{};  // of the last piece, of lost, or of credit
-    Instant heard{};  // of the last piece, or of credit
-    // Its rate is looked at a window at a time, while it could take more and somebody here has
-    // more.
-    Instant window{};
-    std::uint64_t window_bytes = 0;
+    Instant since{};  // when its last piece or credit came, or `stranded` changed
+    Instant heard{};  // when its last piece or credit came
+    // Its rate is measured over spans of patience(), while it has credit and its next piece can be
+    // had.
+    Instant measured_from{};
+    std::uint64_t measured_bytes = 0;
   };
-  struct Asker {
+  struct Assignee {  // a peer that is asked for blocks of a piece
     PeerId peer;
     bool on = false;
   };
-  struct Active {  // a piece of which blocks are asked for or taken
+  struct Active {  // a piece of which blocks are asked for or taken, or that was fetched
     PieceIndex piece = 0;
-    bool alone = false;    // it was wrong once and had several senders: the next time it has one
-    bool fetched = false;  // from the origin, and whole: it has no blocks
-    std::array<Asker, 2> askers;
-    std::vector<PeerId> senders;
-    std::vector<std::uint8_t> blocks;  // asked of askers 0 and 1 (bits 0, 1), taken (bit 2)
+    bool alone = false;    // several peers sent it and it was wrong: now one peer sends all of it
+    bool fetched = false;  // the origin sent it whole, so it has no blocks
+    std::array<Assignee, 2> assignees;
+    std::vector<PeerId> senders;       // of blocks that were taken
+    std::vector<std::uint8_t> blocks;  // asked of assignee 0 or 1 (bits 0, 1), taken (bit 2)
     std::uint32_t untaken = 0;
-    Instant moved{};  // a block of it came
+    Instant moved{};  // when its last block came
   };
 
   Active* active(PieceIndex piece);
-  std::optional<PieceIndex> pick(Source& source);
-  std::optional<PieceIndex> pick_for_slow(const Source& source) const;
-  std::optional<PieceIndex> held_up(const Source& source);
-  bool is_slow(const Source& source) const;
+  std::optional<PieceIndex> pick(Holder& holder);
+  std::optional<PieceIndex> pick_for_slow(const Holder& holder) const;
+  std::optional<PieceIndex> held_up(const Holder& holder);
+  bool is_slow(const Holder& holder) const;
   void look_ahead(bool ahead);
   std::optional<wire::Block> ask_more(Active& active, std::size_t slot);
   std::optional<wire::Block> join(PieceIndex piece, PeerId peer, std::size_t slot);
@@ -223,38 +227,38 @@ class Download {
   bool evidence() const;
   std::size_t useful() const;
   void ask_again(Instant now, Outputs& out);
-  bool origin_gives(const Target& target) const;
-  Instant origin_begins(const Target& target) const;
-  void begin(Outputs& out);
-  std::uint32_t unit() const;
-  std::uint32_t fellows(const Target& target) const;
-  bool had(PieceIndex piece) const;
+  bool origin_may_help(const Reader& reader) const;
+  Instant origin_helps_from(const Reader& reader) const;
+  void tell_pending(Outputs& out);
+  std::uint32_t fetch_length() const;
+  std::uint32_t fellows(const Reader& reader) const;
+  bool peers_have(PieceIndex piece) const;
   bool claimed(PieceIndex piece, Instant now) const;
   bool fetching(PieceIndex piece) const;
   Fetch* fetch(FetchId id);
-  bool free(PieceIndex piece, Instant now) const;
-  std::optional<PieceRange> late(const Target& target, Instant now);
-  std::optional<PieceRange> behind(const Target& target, PieceRange window, Instant now);
-  std::optional<PieceRange> gap(const Target& target, PieceRange window, Instant now);
+  bool nobody_brings(PieceIndex piece, Instant now) const;
+  std::optional<PieceRange> late(const Reader& reader, Instant now);
+  std::optional<PieceRange> behind(const Reader& reader, PieceRange read_ahead, Instant now);
+  std::optional<PieceRange> gap(const Reader& reader, PieceRange read_ahead, Instant now);
   bool fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out);
   void begin_fetch(const Fetch& fetch, Instant now, Outputs& out);
   void claim(Fetch& fetch, Instant now);
   void trim(Fetch& fetch, Instant now);
-  void go_on(const Fetch& over, Instant now, FetchId& last, Outputs& out);
-  void free_pieces(PieceRange pieces);
-  void end_origin(Error error, Outputs& out);
-  void due(Instant now, Instant at);
+  void fetch_on(const Fetch& over, Instant now, FetchId& last, Outputs& out);
+  void give_back(PieceRange pieces);
+  void give_up_origin(Error error, Outputs& out);
+  void note_due(Instant now, Instant at);
   void withdraw(const Active& active);
   static void add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint32_t rank);
   void store_ready(PieceIndex piece);
   void write_segment(PieceIndex begin, Outputs& out);
   void forget_ready(PieceIndex piece, Outputs& out);
   void after_reader(Outputs& out);
-  void deliver(Target& target, Instant now, Outputs& out);
+  void deliver(Reader& reader, Instant now, Outputs& out);
   Duration patience() const;
-  Instant deadline(const Target& target) const;
-  Error reason(const Target& target) const;
-  void note_loss(Target& target, Instant now, Outputs& out);
+  Instant deadline(const Reader& reader) const;
+  Error reason(const Reader& reader) const;
+  void note_stranded(Reader& reader, Instant now, Outputs& out);
   wire::Block block(PieceIndex piece, std::size_t index) const;
 
   Root root_;
@@ -262,14 +266,14 @@ class Download {
   PiecePicker picker_;
   std::vector<Piece> pieces_;
   std::vector<Active> actives_;
-  std::vector<Target> readers_;
-  std::vector<Source> sources_;
+  std::vector<Reader> readers_;
+  std::vector<Holder> holders_;
   std::vector<Unneeded> unneeded_;
-  std::vector<Window> windows_;    // scratch of next_block
+  std::vector<ReadAhead> aheads_;  // filled anew by each next_block(); kept to allocate once
   std::vector<PieceRange> lanes_;  // likewise
   std::optional<DigestList> digests_;
   bool list_asked_ = false;
-  Asked asked_ = Asked::waiting;
+  Answer answer_ = Answer::waiting;
   std::uint32_t introduced_ = 0;
   Instant ask_at_{};
   Duration ask_wait_{};
@@ -277,14 +281,14 @@ class Download {
   std::vector<PieceIndex> fresh_, gone_;
   std::vector<Fetch> fetches_;
   std::vector<Claim> claims_;
-  std::uint32_t let_down_ = 0;        // times that what others claimed did not come
-  Error origin_error_ = Error::none;  // it is not asked any more
+  std::uint32_t let_down_ = 0;        // how often claimed pieces did not come
+  Error origin_error_ = Error::none;  // why the origin is not asked any more
   Rate origin_rate_;
-  Instant origin_due_ = Instant::max();
-  Instant fetched_at_{};  // a fetch was under way, last
+  Instant fetches_due_ = Instant::max();
+  Instant fetched_at_{};  // when a fetch was last under way
   std::uint32_t verified_ = 0;
   std::vector<PieceIndex> unstored_;   // segments to be written, by their first piece
-  Instant store_at_ = Instant::max();  // and when, at the latest
+  Instant store_at_ = Instant::max();  // when they are written at the latest
   std::uint32_t storing_ = 0;          // pieces that the host is writing
 };
 

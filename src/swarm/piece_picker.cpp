@@ -25,10 +25,11 @@ void PiecePicker::remove_peer(const PieceSet& have) {
   }
 }
 
-// The rarest first; among equals those of its own lane, and those of others' lanes last. Then in
-// order what all have, so that a download that breaks off leaves whole segments; and in each page's
-// own order what some have, so that those who came together have different pieces to trade.
-std::uint64_t PiecePicker::rank(PieceIndex piece, const Lanes& lanes) const {
+// The lowest key goes first: the rarest piece, then pieces of the peer's own lane, and last those
+// of others' lanes. Pieces that all peers have go in order, so that a download that breaks off
+// leaves whole segments. Pieces that some peers have go in each page's own order, so that pages
+// that came together have different pieces to trade.
+std::uint64_t PiecePicker::sort_key(PieceIndex piece, const Lanes& lanes) const {
   std::uint64_t lane = 1;
   if (lanes.own.contains(piece)) {
     lane = 0;
@@ -49,30 +50,30 @@ std::optional<PieceIndex> PiecePicker::first(State state, const PieceSet& have,
   return std::nullopt;
 }
 
-std::optional<PieceIndex> PiecePicker::pick(const PieceSet& have, std::span<const Window> windows,
+std::optional<PieceIndex> PiecePicker::pick(const PieceSet& have, std::span<const ReadAhead> aheads,
                                             const Lanes& lanes) const {
-  for (const Window& window : windows) {
-    const PieceIndex end = std::min(window.ahead.begin + window.urgent, window.ahead.end);
-    if (const auto piece = first(State::missing, have, {window.ahead.begin, end})) return piece;
+  for (const ReadAhead& ahead : aheads) {
+    const PieceIndex end = std::min(ahead.pieces.begin + ahead.urgent, ahead.pieces.end);
+    if (const auto piece = first(State::missing, have, {ahead.pieces.begin, end})) return piece;
   }
   std::optional<PieceIndex> best;
-  std::uint64_t best_rank = 0;
-  for (const Window& window : windows) {
-    for (PieceIndex piece = window.ahead.begin; piece < window.ahead.end; ++piece) {
+  std::uint64_t best_key = 0;
+  for (const ReadAhead& ahead : aheads) {
+    for (PieceIndex piece = ahead.pieces.begin; piece < ahead.pieces.end; ++piece) {
       if (states_[piece] != State::missing || !have.has(piece)) continue;
-      const std::uint64_t its_rank = rank(piece, lanes);
-      if (best && its_rank >= best_rank) continue;
+      const std::uint64_t key = sort_key(piece, lanes);
+      if (best && key >= best_key) continue;
       best = piece;
-      best_rank = its_rank;
+      best_key = key;
     }
   }
   return best;
 }
 
 std::optional<PieceIndex> PiecePicker::pick_last(const PieceSet& have,
-                                                 std::span<const Window> windows) const {
-  for (std::size_t i = windows.size(); i-- > 0;) {
-    for (PieceIndex piece = windows[i].ahead.end; piece-- > windows[i].ahead.begin;) {
+                                                 std::span<const ReadAhead> aheads) const {
+  for (std::size_t i = aheads.size(); i-- > 0;) {
+    for (PieceIndex piece = aheads[i].pieces.end; piece-- > aheads[i].pieces.begin;) {
       if (states_[piece] == State::missing && have.has(piece)) return piece;
     }
   }
@@ -80,14 +81,14 @@ std::optional<PieceIndex> PiecePicker::pick_last(const PieceSet& have,
 }
 
 std::optional<PieceIndex> PiecePicker::pick_shared(const PieceSet& have,
-                                                   std::span<const Window> windows) const {
-  for (const Window& window : windows) {
-    for (PieceIndex piece = window.ahead.begin; piece < window.ahead.end; ++piece) {
+                                                   std::span<const ReadAhead> aheads) const {
+  for (const ReadAhead& ahead : aheads) {
+    for (PieceIndex piece = ahead.pieces.begin; piece < ahead.pieces.end; ++piece) {
       if (states_[piece] == State::missing) return std::nullopt;
     }
   }
-  for (const Window& window : windows) {
-    if (const auto piece = first(State::in_flight, have, window.ahead)) return piece;
+  for (const ReadAhead& ahead : aheads) {
+    if (const auto piece = first(State::in_flight, have, ahead.pieces)) return piece;
   }
   return std::nullopt;
 }

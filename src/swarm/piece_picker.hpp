@@ -1,14 +1,16 @@
 // Which piece of one resource to ask of a peer next.
 //
 //   position of a reader
-//        |<- urgent ->|<---- ahead: read_ahead_bytes ---->|
-//   done | in order   | rarest first, a lane each         | not yet
+//        |<----------------- ReadAhead ------------------->|
+//        |<- urgent ->|                                    |
+//   done | in order   | rarest first, a lane for each peer | not yet
 //
-// A piece is asked of one peer, so that a bad one names its sender. Only when nothing else is left
-// in the windows does an idle peer share a piece that is in flight already (endgame).
+// A piece is asked of one peer, so that a wrong piece names its sender. An idle peer shares a piece
+// that is already in flight only when no piece ahead of the readers is missing (endgame).
 //
-// A peer's lane is the segment that it is asked for beyond the urgent part, while others take other
-// ones: it reads that from its disk once, and not each of us all of it for a few pieces.
+// A peer's lane is the segment that it is asked for beyond the urgent part, while other peers have
+// other lanes. So the peer reads one segment from its disk once. Without lanes it would read every
+// segment, for a few pieces of each.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +22,10 @@
 
 namespace peer_cdn::swarm {
 
-struct Window {
-  PieceRange ahead;          // what may be asked for
-  std::uint32_t urgent = 0;  // so many at its front strictly in order
+// What may be asked for ahead of one reader.
+struct ReadAhead {
+  PieceRange pieces;
+  std::uint32_t urgent = 0;  // so many pieces at the front, strictly in order
 };
 
 struct Lanes {
@@ -34,8 +37,8 @@ class PiecePicker {
  public:
   enum class State : std::uint8_t {
     missing,
-    in_flight,  // with one peer
-    shared,     // with two, or not to be shared
+    in_flight,  // asked of one peer
+    shared,     // no other peer is asked: two are, or one must send all, or it is fetched
     done,       // received
   };
 
@@ -44,27 +47,28 @@ class PiecePicker {
   State state(PieceIndex piece) const { return states_[piece]; }
   void set(PieceIndex piece, State state) { states_[piece] = state; }
 
-  // Availability: what the connected peers have.
+  // Availability: how many connected peers have each piece.
   void add_peer(const PieceSet& have);
   void remove_peer(const PieceSet& have);
   void add_piece(PieceIndex piece) { ++availability_[piece]; }
   void remove_piece(PieceIndex piece) { --availability_[piece]; }
 
-  // A missing piece that this peer has.
-  std::optional<PieceIndex> pick(const PieceSet& have, std::span<const Window> windows,
+  // The best missing piece of those that this peer has.
+  std::optional<PieceIndex> pick(const PieceSet& have, std::span<const ReadAhead> aheads,
                                  const Lanes& lanes = {}) const;
-  // The furthest one: of a slow peer, that nobody waits for it.
-  std::optional<PieceIndex> pick_last(const PieceSet& have, std::span<const Window> windows) const;
-  // In each page's own order.
+  // The furthest one: asked of a slow peer, because no reader waits for it.
+  std::optional<PieceIndex> pick_last(const PieceSet& have,
+                                      std::span<const ReadAhead> aheads) const;
+  // A number for each piece, the same in one page and different in another.
   std::uint32_t own_order(PieceIndex piece) const { return (piece ^ salt_) * 0x9E3779B1U; }
-  // One that is in flight elsewhere: for a peer with nothing else to do, when all of the windows is
-  // in flight. In a crowd, where much is still to come, it would double what everybody sends.
+  // A piece that is in flight with another peer: for an idle peer, and only when no piece ahead of
+  // the readers is missing. Otherwise a crowd would send everything twice.
   std::optional<PieceIndex> pick_shared(const PieceSet& have,
-                                        std::span<const Window> windows) const;
+                                        std::span<const ReadAhead> aheads) const;
 
  private:
   std::optional<PieceIndex> first(State state, const PieceSet& have, PieceRange pieces) const;
-  std::uint64_t rank(PieceIndex piece, const Lanes& lanes) const;
+  std::uint64_t sort_key(PieceIndex piece, const Lanes& lanes) const;
 
   std::vector<State> states_;
   std::vector<std::uint16_t> availability_;

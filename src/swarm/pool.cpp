@@ -29,7 +29,7 @@ bool Pool::is_open(PeerId peer) const {
 
 bool Pool::admit(PeerId peer, bool asked, Instant now) {
   if (has(peer) || is_banned(peer) || pairs_.size() >= limits::pairs_per_page) return false;
-  while (!tries_.empty() && tries_.front() + limits::pair_failures_window <= now) {
+  while (!tries_.empty() && tries_.front() + limits::pair_failures_span <= now) {
     tries_.erase(tries_.begin());
   }
   if (tries_.size() >= limits::pair_failures) return false;

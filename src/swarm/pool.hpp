@@ -1,8 +1,9 @@
 // Which pairs to keep, and whether one more may be made.
 //
-// Connections cost: a page has at most limits::pairs_per_page, idle ones go after a while, and
-// after so many failures in a row no new one is tried for a minute (Chromium dies at 500, closed
-// ones counted). Where none ever opens (no UDP, two symmetric NATs), asking for peers is paused.
+// Connections cost. A page has at most limits::pairs_per_page, and closes idle ones after a while.
+// After limits::pair_failures in a row it tries no new one for a minute, because Chromium ends at
+// 500, closed ones counted. Where none ever opens (no UDP, two symmetric NATs), the page stops
+// asking for peers for a while.
 #pragma once
 
 #include <optional>
@@ -15,36 +16,38 @@ namespace peer_cdn::swarm {
 
 class Pool {
  public:
-  // Whether a connection to this peer may be created; if so it counts from now on. `asked`: we want
-  // something of it. What others want of us says nothing about our own network when it fails.
+  // Whether a connection to this peer may be created. If so it counts from now on. `asked`: this
+  // page wants something of the peer. Only the failure of such a pair says something about our own
+  // network.
   bool admit(PeerId peer, bool asked, Instant now);
   void handle_open(PeerId peer, Instant now);
   void handle_closed(PeerId peer, Instant now);
   void handle_used(PeerId peer, Instant now);
-  // The path of an open pair is gone: its ICE is started again, by the side that offered, for a
-  // while. A new path, also one that comes by itself, ends it.
+  // The path of an open pair is gone. The side that offered restarts ICE, again and again for a
+  // while, until there is a path: a new one, or the old one by itself.
   void handle_lost(PeerId peer, Instant now);
   void handle_found(PeerId peer);
-  // What it takes to start again is there (again).
+  // Signals reach this peer again: an ICE restart that had to wait may go ahead.
   void handle_resumed(PeerId peer, Instant now);
-  // Every path may be gone without a sign: all are started again, by this side.
+  // Every path may be gone without a sign, so this side restarts ICE on all pairs.
   void handle_network_changed(Instant now);
-  // The next pair to start again now.
+  // The next pair whose ICE is to be restarted now.
   std::optional<PeerId> take_restart(Instant now);
   bool has(PeerId peer) const;
   bool is_open(PeerId peer) const;
   std::size_t size() const { return pairs_.size(); }
   std::vector<PeerId> open_pairs() const;
-  // False while no pair is open and it is not likely that one will be soon: those that we asked for
-  // failed, or take longer than limits::introduction_wait. A success ends it.
+  // False while no pair is open and none is likely to open soon, because the pairs that we asked
+  // for failed or take longer than limits::introduction_wait. A pair that opens ends this.
   bool is_reachable(Instant now) const;
 
-  // Never again in the life of this page: it sent wrong bytes, broke the protocol, stalled
-  // too often, or is of another version.
+  // No pair with this peer again in the life of this page: it sent wrong bytes, broke the protocol,
+  // stalled too often, or speaks another version.
   void ban(PeerId peer);
   bool is_banned(PeerId peer) const;
 
-  // A pair that did not open in time, was lost or idle for long. The caller closes it and says so.
+  // A pair that did not open in time, or was lost or idle for too long. The caller closes it and
+  // says so with handle_closed().
   std::optional<PeerId> expired(Instant now) const;
   std::optional<Instant> next_timeout() const;
 
@@ -55,18 +58,18 @@ class Pool {
     bool asked = false;
     bool offered = false;
     Instant used{};
-    std::optional<Instant> lost = {};     // since
-    std::optional<Instant> restart = {};  // due
+    std::optional<Instant> lost = {};     // since when the path is gone
+    std::optional<Instant> restart = {};  // when ICE is to be restarted
   };
   const Pair* find(PeerId peer) const;
   Pair* find(PeerId peer);
   Instant expiry(const Pair& pair) const;
 
   std::vector<Pair> pairs_;
-  std::vector<Instant> tries_;  // since the last success
-  std::size_t failures_ = 0;    // of pairs that we asked for, since the last success
-  Duration pause_{};            // the last one; it ends at:
-  Instant paused_until_{};
+  std::vector<Instant> tries_;  // since the last pair that opened
+  std::size_t failures_ = 0;    // of pairs that we asked for, since the last pair that opened
+  Duration pause_{};            // how long the last pause is
+  Instant paused_until_{};      // when it ends
   std::vector<PeerId> banned_;
 };
 

@@ -1,18 +1,19 @@
-// How fast bytes go by, over the last few tenths of a second.
+// How many bytes a second go by, over the last few tenths of a second.
 #pragma once
 
 #include <cstdint>
 
+#include "base/limits.hpp"
 #include "base/time.hpp"
 
 namespace peer_cdn::swarm {
 
 class Rate {
  public:
-  // There is work from now on. A long pause before it is not part of the measure; a short one is,
-  // since a fast line is idle between any two messages.
+  // There is work from now on. A long pause before this is not measured. A short one is, because a
+  // fast line is idle between any two messages.
   void resume(Instant now) {
-    if (now - last_ > sample) restart(now);
+    if (now - last_ > limits::rate_span) restart(now);
     last_ = now;
   }
 
@@ -20,21 +21,18 @@ class Rate {
     bytes_ += bytes;
     last_ = now;
     const Duration span = now - begin_;
-    if (span < sample) return;
+    if (span < limits::rate_span) return;
     const auto us = static_cast<std::uint64_t>(span.count());
     const std::uint64_t measured = bytes_ * 1'000'000 / us;
     per_second_ = per_second_ == 0 ? measured : (per_second_ + measured) / 2;
     restart(now);
   }
 
-  // 0: not known yet.
+  // 0: not measured yet.
   std::uint64_t per_second() const { return per_second_; }
-  std::uint64_t in(Duration span) const {
-    return per_second_ * static_cast<std::uint64_t>(span.count()) / 1'000'000;
-  }
+  std::uint64_t in(Duration span) const { return limits::amount_in(span, per_second_); }
 
  private:
-  static constexpr Duration sample = std::chrono::milliseconds(100);
   void restart(Instant now) {
     begin_ = now;
     bytes_ = 0;

@@ -1,4 +1,5 @@
-// The half of a swarm that serves: what is held, who asked for it, whose block goes out next.
+// The half of a swarm that serves: what this page holds, which peers asked for it, and whose block
+// goes out next.
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -36,7 +37,7 @@ void Swarm::hold(const Root& root, const Geometry& geometry, PieceRange pieces, 
   if (holding == nullptr || !(holding->geometry == geometry)) return;
   const bool first = holding->pieces.empty();
   if (!holding->pieces.add(pieces)) return;
-  if (first && serving_) outputs_.push(Serve{root, true});
+  if (first && serving_) outputs_.push(Announce{root, true});
   for (auto& pair : pairs_) {
     if (pair->closed) continue;
     for (const Asker::Want& want : pair->asker.wants()) {
@@ -53,15 +54,16 @@ void Swarm::lose(const Root& root, PieceRange pieces) {
   if (!holding->pieces.empty()) return;
   holdings_.erase(root);
   const Watch* watch = find_watch(root);
-  if (serving_ && (watch == nullptr || !watch->offered)) outputs_.push(Serve{root, false});
+  if (serving_ && (watch == nullptr || !watch->offered)) outputs_.push(Announce{root, false});
 }
 
 void Swarm::handle_dropped(const Root& root, Instant now) {
   unwatch(root);
-  if (Download* download = find_download(root)) download->handle_lost(download->geometry().all());
+  if (Download* download = find_download(root))
+    download->handle_dropped(download->geometry().all());
   if (holdings_.find(root) != nullptr) {
     holdings_.erase(root);
-    if (serving_) outputs_.push(Serve{root, false});
+    if (serving_) outputs_.push(Announce{root, false});
   }
   for (auto& pair : pairs_) {
     const auto wants = pair->asker.wants();
@@ -81,9 +83,9 @@ void Swarm::handle_upload_options(const UploadOptions& options, Instant now) {
 void Swarm::switch_serving(Instant now) {
   if (upload_.on() == serving_) return;
   serving_ = upload_.on();
-  for (const auto& holding : holdings_) outputs_.push(Serve{holding.key, serving_});
+  for (const auto& holding : holdings_) outputs_.push(Announce{holding.key, serving_});
   for (const Watch& watch : watches_) {
-    if (watch.offered) outputs_.push(Serve{watch.root, serving_});
+    if (watch.offered) outputs_.push(Announce{watch.root, serving_});
   }
   if (serving_) return;
   outputs_.push(Report{Error::upload_off, std::nullopt});
@@ -93,7 +95,7 @@ void Swarm::switch_serving(Instant now) {
   }
 }
 
-// --- Who asked for it ----------------------------------------------------------------------------
+// --- Which peers asked for it --------------------------------------------------------------------
 
 void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
   const Holding* holding = holdings_.find(want.root);
@@ -106,21 +108,21 @@ void Swarm::handle(Pair& pair, const wire::Want& want, Instant now) {
       !pair.asker.want(want.handle, want.root, now)) {
     return send(pair, wire::Not{want.handle}, now);
   }
-  // Nothing yet, but it is on its way: updates will follow.
+  // If nothing is here yet, it is on its way, and updates will follow.
   const PieceSet pieces = holding != nullptr
                               ? holding->pieces
                               : PieceSet((coming ? download->geometry() : watch->geometry).count());
   send(pair, wire::Have{want.handle, pieces.bitfield()}, now);
   if (!coming) return;
   for (const auto& [range, rank] : download->claims(now)) {
-    send(pair, wire::Coming{want.handle, range, rank}, now);
+    send(pair, wire::Claim{want.handle, range, rank}, now);
   }
 }
 
 void Swarm::handle(Pair& pair, const wire::Request& request, Instant now) {
   const Root* root = pair.asker.root_of(request.handle);
   const Holding* holding = root != nullptr ? holdings_.find(*root) : nullptr;
-  // Over or dropped before this came.
+  // The handle was over, or the root dropped, before the request came.
   if (holding == nullptr) return send(pair, wire::Reject{request.handle, request.blocks}, now);
   wire::Reject reject{request.handle, {}};
   for (const wire::Block& block : request.blocks) {
@@ -163,8 +165,7 @@ void Swarm::end_serving(Pair& pair, wire::Handle handle, bool tell, Instant now)
   if (tell) send(pair, wire::Not{handle}, now);
 }
 
-// --- Whose block goes out next
-// ---------------------------------------------------------------------
+// --- Whose block goes out next -------------------------------------------------------------------
 
 void Swarm::handle_block_sent(PeerId peer, std::uint64_t buffered, Instant now) {
   if (Pair* pair = find(peer)) pair->asker.buffer.handle_sent(buffered, now);
@@ -178,7 +179,7 @@ void Swarm::handle_buffered(PeerId peer, std::uint64_t buffered, Instant now) {
 
 void Swarm::handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now) {
   lose(root, {piece, piece + 1});
-  if (Download* download = find_download(root)) download->handle_lost({piece, piece + 1});
+  if (Download* download = find_download(root)) download->handle_dropped({piece, piece + 1});
   if (Pair* pair = find(peer)) {
     if (const auto requested = pair->asker.buffer.handle_unreadable(root, piece)) {
       send(*pair, wire::Reject{requested->handle, {requested->block}}, now);
@@ -212,7 +213,7 @@ void Swarm::pump(Instant now) {
       outputs_.push(SendBlock{pair.session.peer(),
                               wire::encode(wire::BlockHeader{next.handle, block}), next.root,
                               block.piece, block.offset, block.bytes, in_memory});
-      switch_serving(now);  // the total may be spent now
+      switch_serving(now);  // this block may have spent the last of the cap
     }
   }
 }

@@ -7,7 +7,7 @@
 namespace peer_cdn::swarm {
 namespace {
 
-bool take(std::vector<Session::Asked>& from, const Session::Asked& asked) {
+bool take(std::vector<Session::Awaited>& from, const Session::Awaited& asked) {
   const auto at = std::find(from.begin(), from.end(), asked);
   if (at == from.end()) return false;
   from.erase(at);
@@ -49,11 +49,11 @@ void Session::ask(wire::Handle handle, const wire::Block& block, Instant now) {
 }
 
 Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now) {
-  const Asked asked = {header.handle, header.block};
+  const Awaited asked = {header.handle, header.block};
   const bool was_asked = take(asked_, asked);
   if (!was_asked && !take(cancelled_, asked)) {
-    // The right block at the wrong length has a name of its own.
-    for (const Asked& other : asked_) {
+    // The right block with the wrong length has an error of its own.
+    for (const Awaited& other : asked_) {
       if (other.handle == asked.handle && other.block.piece == asked.block.piece &&
           other.block.offset == asked.block.offset) {
         return Error::wrong_length;
@@ -67,7 +67,8 @@ Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now)
   return was_asked;
 }
 
-// Of two equal ones the cancelled is the older: it is what was rejected.
+// If the block was cancelled and asked for again, the reject answers the cancelled request, because
+// that is the older one.
 bool Session::handle_reject(wire::Handle handle, const wire::Block& block) {
   if (take(cancelled_, {handle, block})) return false;
   return take(asked_, {handle, block});
@@ -79,8 +80,8 @@ bool Session::cancel(wire::Handle handle, const wire::Block& block) {
   return true;
 }
 
-std::vector<Session::Asked> Session::abandon(std::optional<wire::Handle> handle) {
-  std::vector<Asked> gone;
+std::vector<Session::Awaited> Session::abandon(std::optional<wire::Handle> handle) {
+  std::vector<Awaited> gone;
   for (std::size_t i = 0; i < asked_.size();) {
     if (handle && asked_[i].handle != *handle) {
       ++i;

@@ -1,10 +1,10 @@
-// One pair of peers, as the asking side sees it: what is in flight, how fast it comes, when it
-// stalls.
+// One pair of peers, as the asking side sees it: which blocks are in flight, how fast they come,
+// and when the peer stalls.
 //
 //   asked --block--> taken      asked --reject--> asked elsewhere
 //     `--cancel--> cancelled --block or reject--> nothing
 //
-// Both answers are awaited, so a block that nobody asked for can be told from one that came late.
+// A cancelled block is awaited too, so a block that nobody asked for can be told from a late one.
 #pragma once
 
 #include <cstdint>
@@ -28,34 +28,35 @@ class Session {
   bool greeted() const { return greeted_; }
   wire::Handle next_handle() { return ++last_handle_; }
 
-  struct Asked {
+  // A block that the peer was asked for, and will answer.
+  struct Awaited {
     wire::Handle handle = 0;
     wire::Block block;
-    bool operator==(const Asked&) const = default;
+    bool operator==(const Awaited&) const = default;
   };
-  // Half a second of its rate may be in flight; a stalled peer is asked for nothing.
+  // Half a second of the peer's rate may be in flight. A stalled peer is asked for nothing.
   bool has_room() const;
-  // A quarter of that is free: a request for each block that comes would cost both ends as many
-  // messages again.
+  // A quarter of that room is free. A request for each block would double the number of messages at
+  // both ends.
   bool is_due() const;
   bool idle() const { return asked_.empty(); }
   void ask(wire::Handle handle, const wire::Block& block, Instant now);
-  // True: it was asked for; false: it was cancelled. unasked_block, wrong_length.
+  // True: the block is needed. False: it was cancelled. Errors: unasked_block, wrong_length.
   Result<bool> handle_block(const wire::BlockHeader& header, Instant now);
-  // True if it was still waited for.
+  // True if the block was still needed.
   bool handle_reject(wire::Handle handle, const wire::Block& block);
-  // True if it was in flight: say so to the peer.
+  // True if the block was in flight: the caller tells the peer.
   bool cancel(wire::Handle handle, const wire::Block& block);
-  // Everything in flight (of one handle) is not waited for any more; what it was.
-  std::vector<Asked> abandon(std::optional<wire::Handle> handle);
+  // Cancels all blocks in flight, or those of one handle. Returns them.
+  std::vector<Awaited> abandon(std::optional<wire::Handle> handle);
 
-  // No bytes for limits::peer_stall with requests in flight. True once per stall.
+  // No bytes came for limits::peer_stall with requests in flight. True once per stall.
   bool stalls(Instant now);
-  // How many there were without limits::peer_stall_memory between two of them.
+  // How many stalls there were, each within limits::peer_stall_memory of the one before.
   std::uint32_t stalls() const { return stalls_; }
   // The pause after a stall is over, or a block came. True once.
   bool recovers(Instant now);
-  // The path to it is gone, or back: a stall meanwhile was not the peer's.
+  // The path to the peer is gone, or back. A stall in between was not the peer's fault.
   void handle_lost() { lost_ = true; }
   void handle_found();
   bool stalled() const { return lost_ || paused_until_; }
@@ -68,8 +69,8 @@ class Session {
   PeerId peer_;
   bool greeted_ = false;
   wire::Handle last_handle_ = 0;
-  std::vector<Asked> asked_;
-  std::vector<Asked> cancelled_;
+  std::vector<Awaited> asked_;
+  std::vector<Awaited> cancelled_;
   Rate rate_;
   Instant last_block_{};
   std::uint32_t stalls_ = 0;

@@ -26,8 +26,8 @@ Download* Swarm::find_download(const Root& root) {
 Download* Swarm::download_of(const Pair& pair, wire::Handle handle) {
   if (handle == 0) return nullptr;
   for (auto& download : downloads_) {
-    const Download::Source* source = download->source(pair.session.peer());
-    if (source != nullptr && source->handle == handle) return download.get();
+    const Download::Holder* holder = download->holder(pair.session.peer());
+    if (holder != nullptr && holder->handle == handle) return download.get();
   }
   return nullptr;
 }
@@ -99,10 +99,10 @@ void Swarm::handle_network_changed(Instant now) {
 void Swarm::forget_pair(Pair& pair) {
   pair.closed = true;
   pool_.handle_closed(pair.session.peer(), told_);  // it was open: no failure
-  for (auto& download : downloads_) download->remove_source(pair.session.peer());
+  for (auto& download : downloads_) download->remove_holder(pair.session.peer());
 }
 
-// Who is cut off for a reason gave it, and would give it again.
+// A peer that is cut off is banned, because it would do the same again.
 void Swarm::close_pair(Pair& pair, Error error) {
   if (pair.closed) return;
   forget_pair(pair);
@@ -134,43 +134,43 @@ void Swarm::handle(Pair& pair, const wire::Hello& hello, Instant) {
 
 void Swarm::want(Pair& pair, Download& download, Instant now) {
   const wire::Handle handle = pair.session.next_handle();
-  download.add_source(pair.session.peer(), handle, now);
-  download.source(pair.session.peer())->stalled = pair.session.stalled();
+  download.add_holder(pair.session.peer(), handle, now);
+  download.holder(pair.session.peer())->stalled = pair.session.stalled();
   send(pair, wire::Want{handle, download.root()}, now);
 }
 
-// Those that were not asked yet, or said that they had nothing.
+// Asks every connected peer that was not asked yet, or said that it had nothing.
 void Swarm::want_all(Download& download, Instant now) {
   for (auto& pair : pairs_) {
-    const Download::Source* source = download.source(pair->session.peer());
-    if (!pair->closed && (source == nullptr || source->handle == 0)) want(*pair, download, now);
+    const Download::Holder* holder = download.holder(pair->session.peer());
+    if (!pair->closed && (holder == nullptr || holder->handle == 0)) want(*pair, download, now);
   }
 }
 
 void Swarm::handle(Pair& pair, const wire::Have& have, Instant) {
   Download* download = download_of(pair, have.handle);
-  if (download == nullptr) return;  // it was over before this came
+  if (download == nullptr) return;  // the download was over before this came
   auto pieces = PieceSet::parse(have.bitfield, download->geometry().count());
   if (!pieces) return close_pair(pair, pieces.error());
-  download->handle_have(*download->source(pair.session.peer()), std::move(pieces.value()));
+  download->handle_have(*download->holder(pair.session.peer()), std::move(pieces.value()));
 }
 
 void Swarm::handle(Pair& pair, const wire::Not& message, Instant) {
   pair.session.abandon(message.handle);
   if (Download* download = download_of(pair, message.handle)) {
-    download->handle_not(*download->source(pair.session.peer()));
+    download->handle_not(*download->holder(pair.session.peer()));
   }
 }
 
 void Swarm::handle(Pair& pair, const wire::Update& update, Instant) {
   Download* download = download_of(pair, update.handle);
   if (download == nullptr) return;
-  Download::Source& source = *download->source(pair.session.peer());
-  if (!source.answered) return close_pair(pair, Error::malformed_message);
+  Download::Holder& holder = *download->holder(pair.session.peer());
+  if (!holder.answered) return close_pair(pair, Error::malformed_message);
   if (update.pieces.end > download->geometry().count()) {
     return close_pair(pair, Error::piece_out_of_bounds);
   }
-  download->handle_update(source, update.pieces);
+  download->handle_update(holder, update.pieces);
 }
 
 void Swarm::handle(Pair& pair, const wire::Reject& reject, Instant) {
@@ -200,10 +200,10 @@ void Swarm::handle_block(PeerId peer, ByteSpan header, std::size_t message_bytes
 void Swarm::cancel_unneeded(Download& download, Instant now) {
   for (const auto& [peer, block] : download.take_unneeded()) {
     Pair* pair = find(peer);
-    const Download::Source* source = download.source(peer);
-    if (pair == nullptr || source == nullptr) continue;
-    if (!pair->session.cancel(source->handle, block)) continue;
-    send(*pair, wire::Cancel{source->handle, {block}}, now);
+    const Download::Holder* holder = download.holder(peer);
+    if (pair == nullptr || holder == nullptr) continue;
+    if (!pair->session.cancel(holder->handle, block)) continue;
+    send(*pair, wire::Cancel{holder->handle, {block}}, now);
   }
 }
 
@@ -218,22 +218,21 @@ void Swarm::fill(Pair& pair, Instant now) {
   const bool ahead = has_memory();
   for (std::size_t i = 0; i < downloads_.size() && pair.session.has_room(); ++i) {
     Download& download = *downloads_[(i + turn_) % downloads_.size()];
-    Download::Source* source = download.source(pair.session.peer());
-    if (source == nullptr || source->handle == 0) continue;
-    source->rate = pair.session.rate().per_second();
-    wire::Request request{source->handle, {}};
+    Download::Holder* holder = download.holder(pair.session.peer());
+    if (holder == nullptr || holder->handle == 0) continue;
+    holder->rate = pair.session.rate().per_second();
+    wire::Request request{holder->handle, {}};
     while (pair.session.has_room()) {
-      const auto block = download.next_block(*source, pair.session.idle(), ahead);
+      const auto block = download.next_block(*holder, pair.session.idle(), ahead);
       if (!block) break;
-      pair.session.ask(source->handle, *block, now);
+      pair.session.ask(holder->handle, *block, now);
       request.blocks.push_back(*block);
     }
     if (!request.blocks.empty()) send(pair, request, now);
   }
 }
 
-// --- Readers and the host's answers
-// ----------------------------------------------------------------
+// --- Readers and the host's answers --------------------------------------------------------------
 
 void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Order order,
                  Instant now) {
@@ -263,8 +262,8 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Or
   }
   Watch* watch = find_watch(root);
   const bool met = watch != nullptr && watch->met;
-  // Who is met began a moment ago: there is nothing to wait for.
-  if (met) order.origin.patience = Duration(0);
+  // The other page began a moment ago too, so there is nothing to wait for.
+  if (met) order.help.patience = Duration(0);
   download->open(reader, order, now, outputs_);
   if (met) watch->heard = now;
   if (met && watch->introduced > 0) download->handle_answered(watch->introduced);
@@ -336,7 +335,7 @@ void Swarm::settle(Instant now) {
   for (auto& pair : pairs_) {
     if (!pair->closed) fill(*pair, now);
   }
-  settle_origin(now);
+  settle_fetches(now);
   const bool tight = retained_bytes() > limits::unstored_bytes;
   for (auto& download : downloads_) download->write_back(now, tight, outputs_);
   pump(now);
@@ -345,7 +344,7 @@ void Swarm::settle(Instant now) {
       pairs_.end());
 }
 
-// What it was asked for is asked of others.
+// Cancels all that this peer was asked for, so that other peers are asked.
 void Swarm::withdraw_requests(Pair& pair, Instant now) {
   for (const auto& [handle, block] : pair.session.abandon(std::nullopt)) {
     send(pair, wire::Cancel{handle, {block}}, now);
@@ -356,8 +355,8 @@ void Swarm::withdraw_requests(Pair& pair, Instant now) {
 
 void Swarm::mark_stalled(const Pair& pair) {
   for (auto& download : downloads_) {
-    if (auto* source = download->source(pair.session.peer())) {
-      source->stalled = pair.session.stalled();
+    if (auto* holder = download->holder(pair.session.peer())) {
+      holder->stalled = pair.session.stalled();
     }
   }
 }
@@ -399,12 +398,12 @@ void Swarm::settle_downloads(Instant now) {
     }
     if (download->take_nobody()) watch(download->root(), download->geometry(), now);
     if (download->readers() > 0) continue;
-    while (!download->sources().empty()) {
-      const Download::Source& source = download->sources().front();
-      const PeerId peer = source.peer;
+    while (!download->holders().empty()) {
+      const Download::Holder& holder = download->holders().front();
+      const PeerId peer = holder.peer;
       Pair* pair = find(peer);
-      if (pair != nullptr && source.handle != 0) send(*pair, wire::Done{source.handle}, now);
-      download->remove_source(peer);
+      if (pair != nullptr && holder.handle != 0) send(*pair, wire::Done{holder.handle}, now);
+      download->remove_holder(peer);
     }
   }
   downloads_.erase(std::remove_if(downloads_.begin(), downloads_.end(),

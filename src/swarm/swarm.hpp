@@ -1,7 +1,7 @@
-// One page's side of every pair and every download: who is asked for which block, what is served to
-// whom, and when a source is given up.
+// One page's side of every pair and every download: which peer is asked for which block, which
+// block is sent to which peer, and when a peer is given up.
 //
-// Payloads never enter: the host keeps the bytes of pieces by (root, piece), and is told what to do
+// Payloads never enter. The host keeps the bytes of pieces by (root, piece), and is told what to do
 // with them.
 #pragma once
 
@@ -29,77 +29,79 @@ class Swarm {
  public:
   explicit Swarm(std::uint64_t seed);
 
-  // Pairs. A pair exists from open (both channels) to closed. Whether one may be created at all is
-  // asked first (not with a liar, not too many, not after many failures): true reserves its place,
-  // until handle_pair_closed, or ClosePair when it does not open in time. `asked`: for ourselves.
+  // Pairs. A pair exists from open (both channels) to closed. Before a connection is created the
+  // host asks admit(): not with a liar, not too many, not after many failures. True reserves a
+  // place until handle_pair_closed(), or until ClosePair if the pair does not open in time.
+  // `asked`: this page wants something of the peer.
   bool admit(PeerId peer, bool asked, Instant now);
-  // False where connections do not come up: nobody is asked for then (Pool::is_reachable).
+  // False where connections do not come up. Then no peers are asked for (Pool::is_reachable).
   bool is_reachable(Instant now) const { return pool_.is_reachable(now); }
   bool is_banned(PeerId peer) const { return pool_.is_banned(peer); }
   bool has_pair(PeerId peer) const { return pool_.has(peer); }
   bool is_open(PeerId peer) const { return pool_.is_open(peer); }
   std::vector<PeerId> open_pairs() const { return pool_.open_pairs(); }
   std::size_t pairs() const { return pool_.size(); }  // open or not yet
-  // After ClosePair the pair is forgotten: what the host still says of it is ignored.
+  // After ClosePair the pair is forgotten, and what the host still says of it is ignored.
   void handle_pair_open(PeerId peer, Instant now);
   void handle_pair_closed(PeerId peer, Instant now);
-  // Of an open pair: its path is gone, but it may come back, or does so; a restart that was not
-  // possible may be now; every path may be another one.
+  // The path of an open pair is gone, but may come back; or it is there again.
   void handle_pair_lost(PeerId peer, Instant now);
   void handle_pair_found(PeerId peer, Instant now);
+  // Signals reach this peer again: an ICE restart that had to wait may go ahead.
   void handle_pair_resumed(PeerId peer, Instant now);
+  // Every path may be a different one now.
   void handle_network_changed(Instant now);
   void handle_control(PeerId peer, ByteSpan frame, Instant now);
   // A message on `data`: its first bytes (at most wire::block_header_bytes are read) and its
-  // length. The host then performs TakeBlock, if there is one, before anything else reuses the
-  // payload.
+  // length. If a TakeBlock follows, the host performs it before anything reuses the payload.
   void handle_block(PeerId peer, ByteSpan header, std::size_t message_bytes, Instant now);
-  // Every SendBlock is answered once: with handle_block_sent when it was handed to the channel, or
-  // with handle_unreadable; those of one pair in the order in which they came. Until then its bytes
-  // count as buffered.
-  // `buffered` is the channel's bufferedAmount after the send.
+  // The host answers every SendBlock once, those of one pair in their order: with
+  // handle_block_sent() when it has handed the block to the channel, or with handle_unreadable().
+  // Until then the block's bytes count as buffered. `buffered` is the channel's bufferedAmount
+  // after the send.
   void handle_block_sent(PeerId peer, std::uint64_t buffered, Instant now);
-  // What `data` of this pair holds unsent now: said on bufferedamountlow. The threshold is
+  // The unsent bytes of this pair's `data`, told on bufferedamountlow. The threshold is
   // limits::buffered_low.
   void handle_buffered(PeerId peer, std::uint64_t buffered, Instant now);
-  // A SendBlock could not be done: the store lost the piece.
+  // A SendBlock cannot be done, because the store lost the piece.
   void handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now);
 
-  // Readers: pieces of one resource, in order, as far as credit allows.
+  // Readers. Each gets pieces of one resource in order, as far as its credit goes.
   void open(ReaderId reader, const Root& root, const Geometry& geometry, Order order, Instant now);
   void grant(ReaderId reader, std::uint64_t bytes, Instant now);
   void close(ReaderId reader, Instant now);
-  // Nobody had it a moment ago: others may come at any time, before any mark says so.
+  // Nobody had this root a moment ago. Others may come at any time, before a mark says so.
   bool watches(const Root& root) { return find_watch(root) != nullptr; }
-  // From signalling: how many peers were introduced for a root that AskFor named. 0: nobody.
+  // The answer to AskFor: how many peers were introduced for this root. 0: nobody has it.
   void handle_answered(const Root& root, std::uint32_t peers, Instant now);
 
   // The host's answers.
-  // A piece of FetchPieces is whole with the host. False: drop its bytes, it is not needed.
+  // A piece of FetchPieces is whole with the host. False: the piece is not needed, drop its bytes.
   bool handle_fetched(FetchId fetch, PieceIndex piece, Instant now);
-  // No more pieces of this fetch will come; the error says why if some are missing.
+  // No more pieces of this fetch will come. The error says why, if some are missing.
   void handle_fetch_end(FetchId fetch, Error error, Instant now);
   void handle_digests(const Root& root, DigestList digests, Instant now);
   void handle_digests_failed(const Root& root, Instant now);
   void handle_digest(const Root& root, PieceIndex piece, const Digest& digest, Instant now);
-  // These pieces are in the store: stored by us, by the worker, or found there at the start.
+  // These pieces are in the store: this page or the worker stored them, or they were found there at
+  // the start.
   void handle_held(const Root& root, const Geometry& geometry, PieceRange pieces, Instant now);
   void handle_store_failed(const Root& root, PieceRange pieces, Instant now);
-  // Of this resource, what is not in the store.
+  // How many bytes of this resource are not in the store.
   std::uint64_t missing_bytes(const Root& root, const Geometry& geometry);
-  // This root is evicted, or not in the current manifest any more: serve it to nobody.
+  // This root was evicted, or the current manifest does not list it any more: serve it to nobody.
   void handle_dropped(const Root& root, Instant now);
-  // Whoever fetches this root alone (the worker) has some of it from the origin, which may be
-  // shared; or is done with it, and it is not watched any more.
+  // The worker fetches this root alone. It has some of it, and the origin's answer may be shared;
+  // or (`over`) it is done, so that the root is not watched any more.
   void handle_transfer(const Root& root, bool over, Instant now);
   void handle_upload_options(const UploadOptions& options, Instant now);
 
-  // The page ends: what is verified and not stored yet is stored now.
+  // The page ends: verified pieces that are not stored yet are stored now.
   void handle_stop();
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
   std::optional<Output> poll_output() { return outputs_.poll(); }
-  // The time of the last event, for whoever acts on an output.
+  // The time of the last event, for a caller that acts on an output.
   Instant told() const { return told_; }
 
  private:
@@ -109,20 +111,21 @@ class Swarm {
     Asker asker;
     bool closed = false;
   };
-  struct Holding {  // what can be read of one resource: in the store, or verified and on its way
-                    // there
+  // The pieces of one resource that others can be served: in the store, or verified and on their
+  // way there.
+  struct Holding {
     Geometry geometry;
     PieceSet pieces;
   };
 
-  struct Watch {  // what a reader wanted and nobody had
+  struct Watch {  // a root that a reader wanted and nobody had
     Root root;
     Geometry geometry;
-    Instant heard;   // of it, last
-    Instant ask_at;  // while nobody was met
+    Instant heard;   // when something was last heard of it
+    Instant ask_at;  // when peers are asked for, while nobody was met
     Duration ask_wait;
-    bool offered = false;  // announced: the origin's answer may be shared
-    bool met = false;      // somebody else wants it, or has some
+    bool offered = false;  // announced, because the origin's answer may be shared
+    bool met = false;      // somebody else wants it, or has some of it
     std::uint32_t introduced = 0;
   };
 
@@ -131,7 +134,7 @@ class Swarm {
   void watch(const Root& root, const Geometry& geometry, Instant now);
   void unwatch(Root root);
   void meet(const Root& root, std::uint32_t introduced, Instant now);
-  Download* fetch_of(FetchId fetch);
+  Download* download_of(FetchId fetch);
   void tell_claims(Download& download, Instant now);
   Download* find_download(const Root& root);
   Download* download_of(const Pair& pair, wire::Handle handle);
@@ -149,7 +152,7 @@ class Swarm {
   void handle(Pair& pair, const wire::Have& have, Instant now);
   void handle(Pair& pair, const wire::Not& message, Instant now);
   void handle(Pair& pair, const wire::Update& update, Instant now);
-  void handle(Pair& pair, const wire::Coming& coming, Instant now);
+  void handle(Pair& pair, const wire::Claim& claim, Instant now);
   void handle(Pair& pair, const wire::Request& request, Instant now);
   void handle(Pair& pair, const wire::Cancel& cancel, Instant now);
   void handle(Pair& pair, const wire::Reject& reject, Instant now);
@@ -163,7 +166,7 @@ class Swarm {
   void settle_pairs(Instant now);
   void settle_downloads(Instant now);
   void settle_watches(Instant now);
-  void settle_origin(Instant now);
+  void settle_fetches(Instant now);
   Instant watches_due() const;
   bool has_memory() const { return retained_bytes() < limits::retained_bytes; }
   std::uint64_t retained_bytes() const;
@@ -180,8 +183,8 @@ class Swarm {
   FetchId last_fetch_;
   Pool pool_;
   Upload upload_;
-  bool serving_ = true;   // what Serve said last: upload_.on()
-  std::size_t turn_ = 0;  // whose turn it is, of askers and of downloads
+  bool serving_ = true;   // upload_.on(), as Announce last told it
+  std::size_t turn_ = 0;  // which asker and which download goes first
   Outputs outputs_;
 };
 

@@ -6,10 +6,10 @@
 namespace peer_cdn::swarm {
 namespace {
 
-std::uint64_t seconds_in(Duration span, std::uint64_t per_second) {
-  // A span of more than a minute fills any bucket here; the product stays in range.
-  const Duration cut = std::clamp<Duration>(span, Duration(0), std::chrono::minutes(1));
-  return per_second * static_cast<std::uint64_t>(cut.count()) / 1'000'000;
+// The tokens that a bucket earns in this time.
+std::uint64_t earned_in(Duration span, std::uint64_t per_second) {
+  return limits::amount_in(std::clamp<Duration>(span, Duration(0), limits::refill_span_max),
+                           per_second);
 }
 
 }  // namespace
@@ -22,8 +22,7 @@ bool Upload::on() const {
 
 void Upload::handle_options(const UploadOptions& options, Instant now) {
   options_ = options;
-  // More than this is no cap at all, and would overflow.
-  options_.bytes_per_second = std::min<std::uint64_t>(options.bytes_per_second, 1ULL << 40);
+  options_.bytes_per_second = std::min(options.bytes_per_second, limits::upload_rate_max);
   tokens_ = limits::block_bytes;
   refilled_ = now;
 }
@@ -31,10 +30,10 @@ void Upload::handle_options(const UploadOptions& options, Instant now) {
 bool Upload::ready(Instant now) {
   if (!on()) return false;
   if (options_.bytes_per_second == 0) return true;
-  const std::uint64_t added = seconds_in(now - refilled_, options_.bytes_per_second);
+  const std::uint64_t added = earned_in(now - refilled_, options_.bytes_per_second);
   if (added > 0) {
     const auto most = static_cast<std::int64_t>(std::max<std::uint64_t>(
-        limits::block_bytes, seconds_in(limits::buffered_span, options_.bytes_per_second)));
+        limits::block_bytes, earned_in(limits::buffered_span, options_.bytes_per_second)));
     tokens_ = std::min(most, tokens_ + static_cast<std::int64_t>(added));
     // Only the time of whole bytes is spent, or frequent calls would lose the fractions.
     refilled_ += Duration(added * 1'000'000 / options_.bytes_per_second);
@@ -101,7 +100,7 @@ void SendBuffer::handle_buffered(std::uint64_t buffered, Instant now) {
 // --- Asker ---------------------------------------------------------------------------------------
 
 bool Asker::want(wire::Handle handle, const Root& root, Instant now) {
-  const std::uint64_t added = seconds_in(now - refilled_, limits::wants_per_second);
+  const std::uint64_t added = earned_in(now - refilled_, limits::wants_per_second);
   if (added > 0) {
     want_tokens_ = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(limits::wants_burst, want_tokens_ + added));

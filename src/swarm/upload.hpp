@@ -1,5 +1,5 @@
-// What is sent to others: under the visitor's caps, a block to each asker in turn, and never more
-// into a channel than drains in about a quarter of a second.
+// Blocks that are sent to others: within the visitor's caps, one to each asker in turn, and never
+// more into a channel than it sends in about a quarter of a second.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +22,13 @@ struct UploadOptions {
 // The caps of one page: a token bucket that goes into debt by at most a block.
 class Upload {
  public:
-  // Switched on, and the total is not spent.
+  // Upload is switched on, and the total is not spent.
   bool on() const;
   void handle_options(const UploadOptions& options, Instant now);
-  // Whether a block may go out now; take() says that one did.
+  // Whether a block may go out now. The caller says with take() that one did.
   bool ready(Instant now);
   void take(std::uint32_t bytes);
-  // When the next one may, if the rate is what holds it back.
+  // When the next block may go out, if the cap on the rate holds it back.
   std::optional<Instant> next_ready() const;
   std::uint64_t sent() const { return sent_; }
 
@@ -39,21 +39,23 @@ class Upload {
   std::uint64_t sent_ = 0;
 };
 
-// A block that a peer asked us for, by its own handle.
+// A block that a peer asked us for, under the peer's own handle.
 struct Requested {
   wire::Handle handle = 0;
   Root root;
   wire::Block block;
 };
 
-// What one channel holds: with the host (its read is asynchronous), and unsent in the channel.
+// The bytes on their way into one channel: blocks that the host reads, and unsent bytes in the
+// channel.
 class SendBuffer {
  public:
   bool has_room() const;
   void release(const Requested& requested, Instant now);
-  // The oldest released block was handed to the channel.
+  // The host handed the oldest released block to the channel.
   void handle_sent(std::uint64_t buffered, Instant now);
-  // The oldest released block of this piece will not be.
+  // The oldest released block of this piece cannot be sent, because the store lost it. Returns the
+  // request, to be rejected.
   std::optional<Requested> handle_unreadable(const Root& root, PieceIndex piece);
   void handle_buffered(std::uint64_t buffered, Instant now);
 
@@ -67,7 +69,8 @@ class SendBuffer {
   Rate rate_;
 };
 
-// What one peer asked us for: the roots by its handles, and the blocks, first come, first served.
+// The asking side of a pair: the roots that the peer wants, by its handles, and the blocks that it
+// asked us for, first come, first served.
 class Asker {
  public:
   struct Want {
@@ -75,19 +78,19 @@ class Asker {
     Root root;
   };
 
-  // False: too fast, or too many at a time.
+  // False: the peer asks for roots too fast, or for too many at a time.
   bool want(wire::Handle handle, const Root& root, Instant now);
   const Root* root_of(wire::Handle handle) const;
   void done(wire::Handle handle);
   const std::vector<Want>& wants() const { return wants_; }
 
-  // False: more than an honest peer asks.
+  // False: the peer has more requests here than an honest peer sends.
   bool queue(const Requested& requested);
   bool empty() const { return queue_.empty(); }
   Requested take();
-  // True if it was still queued.
+  // True if the block was still queued.
   bool cancel(wire::Handle handle, const wire::Block& block);
-  // Takes all of one handle out of the queue.
+  // Takes all blocks of one handle out of the queue.
   std::vector<wire::Block> take_all(wire::Handle handle);
 
   SendBuffer buffer;

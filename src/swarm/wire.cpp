@@ -13,18 +13,16 @@ enum Type : std::uint8_t {
   cancel,
   reject,
   done,
-  coming,
+  claim,
 };
 
-constexpr std::size_t block_reference_bytes = 12;
-
-void write(Writer& writer, const std::vector<Block>& blocks) {
+void write(FrameWriter& writer, const std::vector<Block>& blocks) {
   for (const Block& block : blocks) {
     writer.number(block.piece).number(block.offset).number(block.bytes);
   }
 }
 
-Block read_block(Reader& reader) {
+Block read_block(FrameReader& reader) {
   Block block;
   block.piece = reader.number<std::uint32_t>();
   block.offset = reader.number<std::uint32_t>();
@@ -36,11 +34,11 @@ Block read_block(Reader& reader) {
 
 Result<Message> parse_message(ByteSpan frame) {
   if (frame.size() > limits::message_bytes) return Error::message_too_long;
-  Reader reader(frame);
+  FrameReader reader(frame);
   const auto type = reader.number<std::uint8_t>();
-  // The version, or the handle: every message has it.
+  // Every message begins with a number: the version in a hello, else the handle.
   const auto number = reader.number<std::uint32_t>();
-  if (type > Type::coming) return Error::unknown_message;
+  if (type > Type::claim) return Error::unknown_message;
   Message message = Hello{number};
   switch (type) {
     case Type::hello:
@@ -60,7 +58,7 @@ Result<Message> parse_message(ByteSpan frame) {
       message = Not{number};
       break;
     case Type::update:
-    case Type::coming: {
+    case Type::claim: {
       PieceRange pieces;
       pieces.begin = reader.number<std::uint32_t>();
       pieces.end = reader.number<std::uint32_t>();
@@ -68,7 +66,7 @@ Result<Message> parse_message(ByteSpan frame) {
       if (type == Type::update) {
         message = Update{number, pieces};
       } else {
-        message = Coming{number, pieces, reader.number<std::uint32_t>()};
+        message = Claim{number, pieces, reader.number<std::uint32_t>()};
       }
       break;
     }
@@ -91,13 +89,13 @@ Result<Message> parse_message(ByteSpan frame) {
     }
   }
   if (!reader.ok()) return Error::malformed_message;
-  // A longer hello is a later version's: what matters is the number.
+  // A later version may have a longer hello; the version alone decides.
   if (reader.remaining() > 0 && type != Type::hello) return Error::malformed_message;
   return message;
 }
 
 Bytes encode(const Message& message) {
-  Writer writer;
+  FrameWriter writer;
   writer.number(static_cast<std::uint8_t>(message.index()));
   if (const auto* hello = get_if<Hello>(&message)) {
     writer.number(hello->version);
@@ -117,15 +115,15 @@ Bytes encode(const Message& message) {
     write(writer.number(reject->handle), reject->blocks);
   } else if (const auto* done = get_if<Done>(&message)) {
     writer.number(done->handle);
-  } else if (const auto* coming = get_if<Coming>(&message)) {
-    writer.number(coming->handle).number(coming->pieces.begin).number(coming->pieces.end);
-    writer.number(coming->rank);
+  } else if (const auto* claim = get_if<Claim>(&message)) {
+    writer.number(claim->handle).number(claim->pieces.begin).number(claim->pieces.end);
+    writer.number(claim->rank);
   }
   return writer.finish();
 }
 
 Result<BlockHeader> parse_block_header(ByteSpan header, std::size_t message_bytes) {
-  Reader reader(header);
+  FrameReader reader(header);
   BlockHeader parsed;
   parsed.handle = reader.number<std::uint32_t>();
   parsed.block = read_block(reader);
@@ -138,7 +136,7 @@ Result<BlockHeader> parse_block_header(ByteSpan header, std::size_t message_byte
 }
 
 Bytes encode(const BlockHeader& header) {
-  Writer writer;
+  FrameWriter writer;
   writer.number(header.handle);
   writer.number(header.block.piece).number(header.block.offset).number(header.block.bytes);
   return writer.finish();

@@ -5,20 +5,20 @@
 //   -----------------------------------------------------------------------------------------------
 //   hello   0  version u32                                      both    first, once
 //   want    1  handle u32, root 32                              asker   what do you have of it?
-//   have    2  handle u32, bitfield                             holder  this (also: tell when more)
+//   have    2  handle u32, bitfield                             holder  this; updates will follow
 //   not     3  handle u32                                       holder  nothing; the handle is over
 //   update  4  handle u32, begin u32, end u32                   holder  these pieces as well
 //   request 5  handle u32, n x (piece, offset, bytes) u32       asker   send these blocks
 //   cancel  6  as request                                       asker   do not, if you still can
 //   reject  7  as request                                       holder  these will not come
 //   done    8  handle u32                                       asker   the handle is over
-//   coming  9  as update, rank u32                              holder  on their way from the origin
+//   claim   9  as update, rank u32                              holder  on their way from the origin
 // clang-format on
 //
 //   `data`             handle u32, piece u32, offset u32, bytes u32, then that many bytes
 //
-// A handle is chosen by the asker and never used twice. Law of a pair: every request is answered by
-// exactly one block or one reject, so both sides know what is still to come.
+// The asker chooses a handle for each want, and never uses it twice. Law of a pair: the holder
+// answers every request with exactly one block or one reject, so both know what is still to come.
 #pragma once
 
 #include <cstdint>
@@ -33,13 +33,18 @@
 
 namespace peer_cdn::swarm::wire {
 
-inline constexpr std::uint32_t version = 1;
+inline constexpr std::uint32_t version = limits::protocol_version;
 inline constexpr std::size_t block_header_bytes = 16;
+inline constexpr std::size_t block_reference_bytes = 12;  // in a request, cancel or reject
 inline constexpr std::size_t bitfield_bytes_max = limits::pieces_per_resource / 8;
+static_assert(block_header_bytes + limits::block_bytes == limits::message_bytes);
+static_assert(bitfield_bytes_max == 256 &&
+                  1 + 4 + block_reference_bytes * limits::unanswered_blocks <= limits::kib,
+              "limits::control_buffered_max counts on these sizes");
 
 using Handle = std::uint32_t;
 
-// limits::block_bytes of a piece, the last one of a piece shorter.
+// limits::block_bytes of a piece. The last block of a piece may be shorter.
 struct Block {
   PieceIndex piece = 0;
   std::uint32_t offset = 0;
@@ -65,9 +70,10 @@ struct Update {
   Handle handle = 0;
   PieceRange pieces;
 };
-// Not there yet, but this peer, or one that it heard it from, fetches them from the origin: nobody
-// else needs to. Of two that fetch the same piece the lower rank, drawn for each fetch, goes on.
-struct Coming {
+// This peer, or one that it heard of, fetches these pieces from the origin, so nobody else needs
+// to. If two peers fetch the same piece, the one with the lower rank goes on. The rank is drawn for
+// each fetch.
+struct Claim {
   Handle handle = 0;
   PieceRange pieces;
   std::uint32_t rank = 0;
@@ -87,10 +93,10 @@ struct Reject {
 struct Done {
   Handle handle = 0;
 };
-// In the order of their types on the wire.
-using Message = Variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done, Coming>;
+// In the order of the types on the wire.
+using Message = Variant<Hello, Want, Have, Not, Update, Request, Cancel, Reject, Done, Claim>;
 
-// unknown_message, malformed_message (too short, too long, an empty list or range),
+// Errors: unknown_message; malformed_message (too short, too long, an empty list or range);
 // message_too_long.
 Result<Message> parse_message(ByteSpan frame);
 Bytes encode(const Message& message);
@@ -99,20 +105,20 @@ struct BlockHeader {
   Handle handle = 0;
   Block block;
 };
-// malformed_message if it is too short, wrong_length if the message does not have that many bytes.
+// Errors: malformed_message if the header is too short; wrong_length if the message does not have
+// the bytes that the header says.
 Result<BlockHeader> parse_block_header(ByteSpan header, std::size_t message_bytes);
 Bytes encode(const BlockHeader& header);
 
-// The block at this offset of a piece of so many bytes. Requires offset < piece_bytes.
+// The block at this offset of a piece of `piece_bytes`. Requires offset < piece_bytes.
 inline Block block_at(PieceIndex piece, std::uint32_t offset, std::uint32_t piece_bytes) {
   const std::uint32_t rest = piece_bytes - offset;
   return {piece, offset, rest < limits::block_bytes ? rest : limits::block_bytes};
 }
 
-// Most blocks of one request, cancel or reject.
+// The most blocks of one request, cancel or reject.
 inline constexpr std::size_t blocks_max = limits::requests_from_peer;
-
-static_assert(block_header_bytes + limits::block_bytes <= limits::message_bytes);
-static_assert(5 + 12 * blocks_max <= limits::message_bytes);
+static_assert(1 + 4 + block_reference_bytes * blocks_max <= limits::message_bytes,
+              "type, handle and blocks fit");
 
 }  // namespace peer_cdn::swarm::wire

@@ -7,21 +7,21 @@ namespace {
 
 TEST_CASE("numbers are little-endian") {
   const Bytes bytes =
-      Writer().number<std::uint16_t>(0x0102).number<std::uint32_t>(0x03040506).finish();
+      FrameWriter().number<std::uint16_t>(0x0102).number<std::uint32_t>(0x03040506).finish();
   CHECK(bytes == Bytes{0x02, 0x01, 0x06, 0x05, 0x04, 0x03});
 }
 
-TEST_CASE("what is written is read back") {
+TEST_CASE("numbers that are written are read back") {
   Digest digest;
   digest.bytes[0] = 1;
   digest.bytes[31] = 255;
-  const Bytes bytes = Writer()
+  const Bytes bytes = FrameWriter()
                           .number<std::uint8_t>(255)
                           .number<std::uint64_t>(~std::uint64_t{1})
                           .digest(digest)
                           .bytes(Bytes{7, 8, 9})
                           .finish();
-  Reader reader(bytes);
+  FrameReader reader(bytes);
   CHECK(reader.number<std::uint8_t>() == 255);
   CHECK(reader.number<std::uint64_t>() == ~std::uint64_t{1});
   CHECK(reader.digest() == digest);
@@ -33,7 +33,7 @@ TEST_CASE("what is written is read back") {
 
 TEST_CASE("a read past the end gives zeros, and is remembered") {
   const Bytes bytes = {1, 2, 3};
-  Reader reader(bytes);
+  FrameReader reader(bytes);
   CHECK(reader.number<std::uint16_t>() == 0x0201);
   CHECK(reader.number<std::uint32_t>() == 0);
   CHECK(!reader.ok());
@@ -44,8 +44,8 @@ TEST_CASE("a read past the end gives zeros, and is remembered") {
   CHECK(!reader.ok());
 }
 
-TEST_CASE("nothing can be taken from an empty frame but nothing") {
-  Reader reader({});
+TEST_CASE("nothing can be taken from an empty frame") {
+  FrameReader reader({});
   CHECK(reader.take(0).empty());
   CHECK(reader.ok());
   CHECK(reader.take(1).empty());

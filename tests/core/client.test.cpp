@@ -61,7 +61,7 @@ struct Host {
 
 TEST_CASE("there is no socket before start, and hello is the first word") {
   Host host;
-  host.client.serve(root_of(1), host.now);
+  host.client.announce(root_of(1), host.now);
   host.client.handle_timeout(host.now);
   CHECK(host.drain().empty());
   CHECK_FALSE(host.client.next_timeout());
@@ -88,17 +88,17 @@ TEST_CASE("connected means welcomed and told what anybody has") {
   CHECK_FALSE(host.client.anyone_has(root_of(6)));
 }
 
-TEST_CASE("what is served is announced on welcome, and its changes together") {
+TEST_CASE("the roots that a page can serve are announced on welcome, and their changes together") {
   Host host;
-  host.client.serve(root_of(1), host.now);
-  host.client.serve(root_of(2), host.now);
+  host.client.announce(root_of(1), host.now);
+  host.client.announce(root_of(2), host.now);
   host.client.withdraw(root_of(2), host.now);
   host.greet();
   CHECK(host.sent() == std::vector<Message>{Have{{root_of(1)}, {}}});
-  host.client.serve(root_of(3), host.now);
-  host.client.serve(root_of(3), host.now);
+  host.client.announce(root_of(3), host.now);
+  host.client.announce(root_of(3), host.now);
   host.client.withdraw(root_of(1), host.now);
-  host.client.serve(root_of(4), host.now);
+  host.client.announce(root_of(4), host.now);
   host.client.withdraw(root_of(4), host.now);
   CHECK(host.sent().empty());
   host.pass(limits::announce_wait);
@@ -106,13 +106,13 @@ TEST_CASE("what is served is announced on welcome, and its changes together") {
   CHECK_FALSE(host.client.next_timeout());
 }
 
-TEST_CASE("after a reconnect everything that is served is announced again") {
+TEST_CASE("after a reconnect every root that a page can serve is announced again") {
   Host host;
   host.connect();
-  host.client.serve(root_of(1), host.now);
+  host.client.announce(root_of(1), host.now);
   host.pass(limits::announce_wait);
   host.client.withdraw(root_of(1), host.now);
-  host.client.serve(root_of(2), host.now);
+  host.client.announce(root_of(2), host.now);
   host.client.handle_socket_closed(host.now);
   host.pass(limits::reconnect_max);
   host.client.handle_socket_open(host.now);
@@ -124,7 +124,7 @@ TEST_CASE("after a reconnect everything that is served is announced again") {
 TEST_CASE("ten thousand roots are announced in messages that fit") {
   Host host;
   for (std::uint32_t i = 0; i < limits::roots_per_peer + 5; ++i)
-    host.client.serve(root_of(i), host.now);
+    host.client.announce(root_of(i), host.now);
   host.greet();
   std::size_t roots = 0;
   for (const Message& message : host.sent()) {
@@ -275,7 +275,7 @@ TEST_CASE("attempts to connect come ever more slowly, spread, and never stop") {
     CHECK(host.take<OpenSocket>().size() == 1);
   }
   CHECK(longest > limits::reconnect_max / 2);
-  // A session that lasted starts the count anew; one that did not does not.
+  // Only a session that lasted starts the count anew.
   host.client.handle_socket_open(host.now);
   host.hear(Welcome{version, PeerId{1}});
   host.now += limits::reconnect_max;

@@ -19,7 +19,7 @@ Root root_of(std::uint32_t n) {
   return root;
 }
 
-// A coordinator, and what it said to whom.
+// A coordinator, and what it said to each peer.
 struct Table {
   Coordinator coordinator{42};
   Instant now{1h};
@@ -48,7 +48,7 @@ struct Table {
     say(peer, Hello{version, std::string(32, browser)});
     return peer;
   }
-  // Comes back, as it was `before`. Its number.
+  // A peer comes back under its number of `before`. Returns the number that it gets.
   PeerId rejoin(char browser, PeerId before, std::vector<PeerId> paired,
                 const char* site = "https://a.example") {
     const PeerId peer = connect(site);
@@ -191,7 +191,7 @@ TEST_CASE("an ask names at most four holders, those with fewest introductions") 
   }
 }
 
-TEST_CASE("who asks again gets more, as far as more are faster") {
+TEST_CASE("a peer that asks again gets more holders, as far as more are faster") {
   Table t;
   for (char browser = 'a'; browser <= 'o'; ++browser) t.holder(browser, {root_of(1)});
   const PeerId asker = t.join('9');
@@ -238,7 +238,7 @@ TEST_CASE("an asker that declines is not given another") {
   CHECK(t.inbox[asker.value].empty());
 }
 
-TEST_CASE("who leaves is gone for those who know them, and no longer a holder") {
+TEST_CASE("a peer that leaves is gone for those that know it, and no longer a holder") {
   Table t;
   const PeerId ann = t.holder('a', {root_of(1)});
   const PeerId bob = t.join('b');
@@ -302,7 +302,7 @@ TEST_CASE("more marks than fit one message come in several") {
   }
 }
 
-TEST_CASE("whoever breaks the rules is told why and closed") {
+TEST_CASE("a peer that breaks the rules is told why and closed") {
   const struct {
     const char* what;
     std::vector<Message> messages;
@@ -339,7 +339,7 @@ TEST_CASE("a text that is no message closes its socket") {
   CHECK(t.closed[ann.value] == Error::message_too_long);
 }
 
-TEST_CASE("who says nothing is closed after a while, and who said hello is not") {
+TEST_CASE("a peer that says nothing is closed after a while, and one that said hello is not") {
   Table t;
   const PeerId silent = t.connect();
   const PeerId ann = t.join('a');
@@ -364,7 +364,7 @@ TEST_CASE("a flood of messages is cut off, a steady stream is not") {
   CHECK(said <= static_cast<int>(limits::messages_burst) + 1);
 }
 
-TEST_CASE("who flaps what it has is cut off: every change is told to all") {
+TEST_CASE("a peer that flaps its roots is cut off, because every change is told to all") {
   Table t;
   const PeerId ann = t.join('a');
   Have came;
@@ -447,7 +447,7 @@ TEST_CASE("numbers of peers begin elsewhere in each coordinator") {
   CHECK(first(1) != first(2));
 }
 
-TEST_CASE("who comes back keeps its number, and its pairs are introduced again") {
+TEST_CASE("a peer that comes back keeps its number, and its pairs are introduced again") {
   Table t;
   const PeerId ann = t.holder('a', {root_of(1)});
   const PeerId bob = t.join('b');

@@ -1,4 +1,5 @@
-// Those who want what nobody has find each other: one swarm against a peer that is played by hand.
+// Pages that want a root that nobody has find each other: one swarm against a peer that is played
+// by hand.
 #include <doctest/doctest.h>
 
 #include "base/limits.hpp"
@@ -26,7 +27,7 @@ struct Fixture {
   void open(Instant now = start) {
     swarm.open({1}, root, geometry, {geometry.all(), {true, 200ms}}, now);
   }
-  // A reader that ended since nobody has it.
+  // A reader that ended because nobody has the root.
   void alone() {
     open();
     swarm.handle_answered(root, 0, start);
@@ -64,7 +65,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("what nobody has is announced and asked for while it comes from the origin") {
+TEST_CASE("a root that nobody has is announced and asked for while it comes from the origin") {
   Fixture f;
   f.alone();
   f.swarm.handle_transfer(f.root, false, start);
@@ -74,7 +75,7 @@ TEST_CASE("what nobody has is announced and asked for while it comes from the or
   std::size_t asked = 0;
   for (const Output& output : f.drain()) {
     if (const auto* o = get_if<End>(&output)) ended = o->error == Error::nobody_has_it;
-    if (const auto* o = get_if<Serve>(&output); o != nullptr && o->on) ++announced;
+    if (const auto* o = get_if<Announce>(&output); o != nullptr && o->on) ++announced;
     if (holds_alternative<AskFor>(output)) ++asked;
   }
   CHECK(ended);
@@ -83,32 +84,32 @@ TEST_CASE("what nobody has is announced and asked for while it comes from the or
   CHECK(f.swarm.watches(f.root));
   SUBCASE("until the worker is done with it") {
     f.swarm.handle_transfer(f.root, true, start);
-    CHECK_FALSE(f.first<Serve>()->on);
+    CHECK_FALSE(f.first<Announce>()->on);
   }
   SUBCASE("until it is listed no more") {
     f.swarm.handle_held(f.root, f.geometry, {0, 1}, start + 30s);
     f.drain();
     f.swarm.handle_dropped(f.root, start + 31s);
-    CHECK_FALSE(f.first<Serve>()->on);
+    CHECK_FALSE(f.first<Announce>()->on);
   }
   SUBCASE("and never heard of again") {
     f.swarm.handle_timeout(start + limits::watch_wait - 1ms);
-    CHECK_FALSE(f.first<Serve>());
+    CHECK_FALSE(f.first<Announce>());
     f.swarm.handle_timeout(start + limits::watch_wait);
-    CHECK_FALSE(f.first<Serve>()->on);
+    CHECK_FALSE(f.first<Announce>()->on);
     CHECK_FALSE(f.swarm.next_timeout());
   }
 }
 
-TEST_CASE("what is watched is not announced before the origin's answer is known to be shared") {
+TEST_CASE("a watched root is not announced before the origin's answer may be shared") {
   Fixture f;
   f.alone();
-  CHECK_FALSE(f.first<Serve>());
+  CHECK_FALSE(f.first<Announce>());
   f.swarm.handle_transfer(f.root, true, start);
-  CHECK_FALSE(f.first<Serve>());
+  CHECK_FALSE(f.first<Announce>());
 }
 
-TEST_CASE("with too many watched the oldest is announced no more, and no other") {
+TEST_CASE("with too many watched roots the oldest is announced no more, and no other") {
   Fixture f;
   Root oldest;
   oldest.bytes.fill(1);
@@ -118,7 +119,8 @@ TEST_CASE("with too many watched the oldest is announced no more, and no other")
     f.alone();
     f.swarm.handle_transfer(f.root, false, start);
     for (const Output& output : f.drain()) {
-      if (const auto* o = get_if<Serve>(&output); o != nullptr && !o->on) ended.push_back(o->root);
+      if (const auto* o = get_if<Announce>(&output); o != nullptr && !o->on)
+        ended.push_back(o->root);
     }
   }
   CHECK(ended == std::vector<Root>{oldest});
@@ -127,7 +129,7 @@ TEST_CASE("with too many watched the oldest is announced no more, and no other")
 TEST_CASE("a small file is not watched") {
   Fixture f(16);
   f.alone();
-  CHECK_FALSE(f.first<Serve>());
+  CHECK_FALSE(f.first<Announce>());
 }
 
 TEST_CASE("company is told once: somebody was introduced, or wants it") {
@@ -160,8 +162,7 @@ TEST_CASE("company is told once: somebody was introduced, or wants it") {
   }
 }
 
-TEST_CASE(
-    "in company the page fetches, and says what is coming; what is verified is held at once") {
+TEST_CASE("in company the page fetches, and claims the pieces; a verified piece is held at once") {
   Fixture f;
   f.connect();
   f.alone();
@@ -172,20 +173,20 @@ TEST_CASE(
   f.open();
   std::optional<wire::Want> want;
   std::optional<FetchPieces> fetch;
-  std::optional<wire::Coming> coming;
+  std::optional<wire::Claim> claim;
   for (const Output& output : f.drain()) {
     if (const auto* o = get_if<FetchPieces>(&output); o != nullptr && !fetch) fetch = *o;
     if (const auto* sent = get_if<SendControl>(&output)) {
       const auto message = wire::parse_message(sent->frame);
       if (const auto* o = get_if<wire::Want>(&*message)) want = *o;
-      if (const auto* o = get_if<wire::Coming>(&*message); o != nullptr && !coming) coming = *o;
+      if (const auto* o = get_if<wire::Claim>(&*message); o != nullptr && !claim) claim = *o;
     }
   }
   REQUIRE(want);
   REQUIRE(fetch);
-  REQUIRE(coming);
-  CHECK(coming->handle == 3);
-  CHECK(coming->pieces == fetch->pieces);
+  REQUIRE(claim);
+  CHECK(claim->handle == 3);
+  CHECK(claim->pieces == fetch->pieces);
   f.swarm.handle_answered(f.root, 0, start);
   f.say(wire::Have{want->handle, Bytes(4, 0)});
   const PieceIndex piece = fetch->pieces.begin;
@@ -198,7 +199,7 @@ TEST_CASE(
   f.say(wire::Request{3, {{piece, 0, limits::block_bytes}}});
   CHECK(f.first<SendBlock>()->in_memory);
   SUBCASE("a claim beyond the end closes the pair") {
-    f.say(wire::Coming{want->handle, {0, 33}, 0});
+    f.say(wire::Claim{want->handle, {0, 33}, 0});
     CHECK(f.first<ClosePair>()->error == Error::piece_out_of_bounds);
   }
 }
@@ -208,7 +209,7 @@ TEST_CASE("where upload is off nothing is announced") {
   f.swarm.handle_upload_options({false, 0, 0}, start);
   f.drain();
   f.alone();
-  CHECK_FALSE(f.first<Serve>());
+  CHECK_FALSE(f.first<Announce>());
 }
 
 }  // namespace peer_cdn::swarm

@@ -42,7 +42,7 @@ TEST_CASE("a mark comes with its first root and goes with its last") {
   CHECK(directory.peers() == 0);
 }
 
-TEST_CASE("who leaves takes all of theirs and nothing else") {
+TEST_CASE("a peer that leaves takes all of its roots and nothing else") {
   Directory directory;
   const PeerId ann{1}, bob{2};
   directory.add(ann, root_of(1));

@@ -13,20 +13,20 @@ using namespace std::chrono_literals;
 constexpr Instant start = Instant(10s);
 constexpr std::uint32_t piece_bytes = 2 * limits::block_bytes;
 
-// A download with its outputs as text: D3 deliver, T3 take, V3 digest, S0-2 store, F3 forget, P
-// pending, L fetch the list, A ask, E<code> end.
+// A download with its outputs as text: D3 deliver, T3 take, V3 digest, S0-2 store, F3 forget,
+// P pending, L fetch the digest list, A ask, E<code> end.
 struct Fixture {
   explicit Fixture(std::uint32_t pieces)
       : geometry(*Geometry::parse(std::uint64_t{pieces} * piece_bytes, piece_bytes)),
         download(Root{}, geometry, 1) {}
 
-  void source(std::uint32_t peer, std::string_view has) {
-    download.add_source({peer}, peer, start);
+  void holder(std::uint32_t peer, std::string_view has) {
+    download.add_holder({peer}, peer, start);
     PieceSet have(geometry.count());
     for (PieceIndex i = 0; i < has.size(); ++i) {
       if (has[i] == 'x') have.add(i);
     }
-    download.handle_have(*download.source({peer}), have);
+    download.handle_have(*download.holder({peer}), have);
   }
 
   void list() {
@@ -45,12 +45,12 @@ struct Fixture {
   }
 
   std::optional<wire::Block> ask(std::uint32_t peer, bool idle = false) {
-    return download.next_block(*download.source({peer}), idle, true);
+    return download.next_block(*download.holder({peer}), idle, true);
   }
   void come(std::uint32_t peer, const wire::Block& block) {
     download.handle_block({peer}, block, start, out);
   }
-  // The next piece of this peer, whole and right.
+  // The next piece that this peer is asked for arrives, whole and right.
   void piece(std::uint32_t peer) {
     const auto first = ask(peer);
     REQUIRE(first);
@@ -95,8 +95,8 @@ TEST_CASE("pieces are delivered in order, whatever order they come in, and store
   Fixture f(3);
   f.download.open(reader, {{0, 3}, {}}, start, f.out);
   f.download.grant(reader, limits::mib, start);
-  f.source(1, "xxx");
-  f.source(2, "xxx");
+  f.holder(1, "xxx");
+  f.holder(2, "xxx");
   CHECK(f.said() == "A L P ");
   f.list();
   const auto slow = f.ask(1);
@@ -114,13 +114,13 @@ TEST_CASE("pieces are delivered in order, whatever order they come in, and store
   CHECK(f.download.finished());
 }
 
-TEST_CASE("nothing is written while a reader waits for what is on its way, but not for ever") {
+TEST_CASE("nothing is written while a reader waits for pieces on their way, but not for ever") {
   Fixture f(40);  // of 8 pieces a segment
   f.list();
   f.download.open(reader, {{0, 40}, {}}, start, f.out);
   f.download.grant(reader, limits::resource_bytes_max, start);
-  f.source(1, std::string(40, 'x'));
-  f.source(2, std::string(39, '.') + 'x');
+  f.holder(1, std::string(40, 'x'));
+  f.holder(2, std::string(39, '.') + 'x');
   f.ask(2);
   for (int i = 0; i < 16; ++i) f.piece(1);
   for (Instant now = start; now < start + limits::store_wait; now += 1s) {
@@ -149,8 +149,8 @@ TEST_CASE("a page that closes writes all that is verified, once") {
   f.list();
   f.download.open(reader, {{0, 40}, {}}, start, f.out);
   f.download.grant(reader, limits::resource_bytes_max, start);
-  f.source(1, std::string(40, 'x'));
-  f.source(2, std::string(39, '.') + 'x');
+  f.holder(1, std::string(40, 'x'));
+  f.holder(2, std::string(39, '.') + 'x');
   f.ask(2);
   for (int i = 0; i < 3; ++i) f.piece(1);
   CHECK(f.said().find('S') == std::string::npos);
@@ -164,7 +164,7 @@ TEST_CASE("credit is kept, and the first piece may exceed it") {
   Fixture f(3);
   f.list();
   f.download.open(reader, {{0, 3}, {}}, start, f.out);
-  f.source(1, "xxx");
+  f.holder(1, "xxx");
   for (int i = 0; i < 3; ++i) f.piece(1);
   CHECK(f.said().find('D') == std::string::npos);
   f.download.grant(reader, 1, start);
@@ -181,7 +181,7 @@ TEST_CASE("a piece stays until every reader that wants it had it") {
   f.download.open(reader, {{0, 2}, {}}, start, f.out);
   f.download.open({2}, {{0, 1}, {}}, start, f.out);
   f.download.grant(reader, limits::mib, start);
-  f.source(1, "xx");
+  f.holder(1, "xx");
   f.piece(1);
   f.piece(1);
   f.said();
@@ -192,12 +192,12 @@ TEST_CASE("a piece stays until every reader that wants it had it") {
   CHECK(f.download.finished());
 }
 
-TEST_CASE("a reader that closes leaves what is verified to the store, and drops the rest") {
+TEST_CASE("a reader that closes leaves verified pieces to the store, and drops the rest") {
   Fixture f(4);
   f.list();
   f.download.open(reader, {{0, 4}, {}}, start, f.out);
   f.download.grant(reader, limits::mib, start);
-  f.source(1, "xxxx");
+  f.holder(1, "xxxx");
   f.piece(1);
   const auto half = f.ask(1);
   f.ask(1);
@@ -215,12 +215,12 @@ TEST_CASE("a wrong piece names its only sender, and is fetched again") {
   Fixture f(2);
   f.list();
   f.download.open(reader, {{0, 2}, {}}, start, f.out);
-  f.source(1, "xx");
-  f.source(2, "xx");
+  f.holder(1, "xx");
+  f.holder(2, "xx");
   f.come(1, *f.ask(1));
   f.come(1, *f.ask(1));
   CHECK(f.download.handle_digest(0, Digest{}, f.out) == PeerId{1});
-  f.download.remove_source({1});
+  f.download.remove_holder({1});
   CHECK(f.ask(2)->piece == 0);
 }
 
@@ -229,8 +229,8 @@ TEST_CASE("a wrong piece of two senders names nobody, and comes from one the nex
   Fixture two(2);
   two.list();
   two.download.open(reader, {{0, 1}, {}}, start, two.out);
-  two.source(1, "xx");
-  two.source(2, "xx");
+  two.holder(1, "xx");
+  two.holder(2, "xx");
   const auto first = two.ask(1);
   const auto shared = two.ask(2, true);
   REQUIRE(shared);
@@ -247,10 +247,10 @@ TEST_CASE("in the endgame the slower request is cancelled at once, and its block
   Fixture f(2);
   f.list();
   f.download.open(reader, {{0, 1}, {}}, start, f.out);
-  f.source(1, "xx");
-  f.source(2, "xx");
+  f.holder(1, "xx");
+  f.holder(2, "xx");
   const auto a = f.ask(1), b = f.ask(1);
-  CHECK(f.ask(2) == std::nullopt);  // busy with something else: nothing to share
+  CHECK(f.ask(2) == std::nullopt);  // not idle: nothing to share
   const auto c = f.ask(2, true);
   CHECK(*c == *b);
   f.come(2, *c);
@@ -266,45 +266,47 @@ TEST_CASE("nothing is asked for beyond the read-ahead") {
   Fixture f(400);
   f.list();
   f.download.open(reader, {{10, 400}, {}}, start, f.out);
-  f.source(1, std::string(400, 'x'));
+  f.holder(1, std::string(400, 'x'));
   PieceIndex last = 0;
   while (const auto block = f.ask(1)) last = std::max(last, block->piece);
   const PieceIndex span = limits::read_ahead_bytes / piece_bytes;
   CHECK(last == f.geometry.segment_end(10 + span - 1) - 1);
 }
 
-TEST_CASE("a slow peer is asked for what is furthest, unless only it has what is next") {
+TEST_CASE("a slow peer is asked for the furthest piece, unless only it has the next one") {
   Fixture f(64);
   f.list();
   f.download.open(reader, {{0, 64}, {}}, start, f.out);
   const std::string all(64, 'x');
-  f.source(1, all);
-  f.source(2, all);
-  CHECK(f.ask(2)->piece == 0);  // none is known to be faster
-  f.download.source({1})->rate = limits::mib;
-  f.download.source({2})->rate = limits::mib / limits::slow_peer_factor;
+  f.holder(1, all);
+  f.holder(2, all);
+  CHECK(f.ask(2)->piece == 0);  // no peer is known to be faster
+  f.download.holder({1})->rate = limits::mib;
+  f.download.holder({2})->rate = limits::mib / limits::slow_peer_factor;
   CHECK(f.ask(2)->piece == 0);
   CHECK(f.ask(2)->piece == 1);
-  f.download.source({2})->rate -= 1;
+  f.download.holder({2})->rate -= 1;
   CHECK(f.ask(2)->piece == 1);
   CHECK(f.ask(2)->piece == 63);
   CHECK(f.ask(2)->piece == 63);
-  f.download.handle_reject({1}, {2, 0, limits::block_bytes});  // it has not got piece 2 after all
+  f.download.handle_reject({1},
+                           {2, 0, limits::block_bytes});  // the peer has not got piece 2 after all
   CHECK(f.ask(2)->piece == 2);
   CHECK(f.ask(1)->piece == 0);
 }
 
-TEST_CASE("what a reader waits for and a slow peer has in flight is shared by a faster one") {
+TEST_CASE(
+    "a piece that a reader waits for, in flight with a slow peer, is shared by a faster one") {
   Fixture f(64);
   f.list();
   f.download.open(reader, {{0, 64}, {}}, start, f.out);
   const std::string all(64, 'x');
-  f.source(1, all);
-  f.source(2, all);
+  f.holder(1, all);
+  f.holder(2, all);
   CHECK(*f.ask(2) == wire::block_at(0, 0, piece_bytes));
   CHECK(f.ask(1)->piece == 1);
   CHECK(f.ask(1)->piece == 1);
-  f.download.source({1})->rate = limits::mib;
+  f.download.holder({1})->rate = limits::mib;
   CHECK(*f.ask(1) == wire::block_at(0, limits::block_bytes, piece_bytes));
 }
 
@@ -317,11 +319,11 @@ TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
     CHECK(f.said() == "A Enobody-has-it ");
   }
   SUBCASE("the coordinator knows nobody, but a connected peer has not answered") {
-    f.download.add_source({1}, 1, start);
+    f.download.add_holder({1}, 1, start);
     f.download.handle_answered(0);
     CHECK(f.said() == "A ");
     CHECK(f.download.next_timeout() == start + limits::ask_again_min);  // and not before want_wait
-    f.download.handle_not(*f.download.source({1}));
+    f.download.handle_not(*f.download.holder({1}));
     CHECK(f.said() == "Enobody-has-it ");
   }
   SUBCASE("somebody was introduced, and never came") {
@@ -330,25 +332,25 @@ TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
     CHECK(f.said(start + limits::introduction_wait - 1ms) == "A ");
     CHECK(f.said(start + limits::introduction_wait) == "Epeer-gone ");
   }
-  SUBCASE("the last source goes: one more question, and a short wait") {
-    f.source(1, "xx");
+  SUBCASE("the last holder goes: one more question, and a short wait") {
+    f.holder(1, "xx");
     CHECK(f.said() == "A P ");
-    f.download.remove_source({1});
+    f.download.remove_holder({1});
     CHECK(f.said(start + 1s) == "A ");
     f.download.handle_answered(2);
-    CHECK(f.said(start + 1s) == "A ");  // they are fewer than could be used: now and then
+    CHECK(f.said(start + 1s) == "A ");  // fewer peers than could be used: asked again now and then
     CHECK(f.said(start + 1s + limits::resume_wait) == "Epeer-gone ");
   }
   SUBCASE("and if the coordinator knows nobody either, no wait") {
-    f.source(1, "xx");
+    f.holder(1, "xx");
     f.said();
-    f.download.remove_source({1});
+    f.download.remove_holder({1});
     f.said(start + 1s);
     f.download.handle_answered(0);
     CHECK(f.said(start + 1s) == "Epeer-gone ");
   }
-  SUBCASE("a source that gives nothing: stalled, but only while there is credit") {
-    f.source(1, "xx");
+  SUBCASE("a holder that gives nothing: stalled, but only while there is credit") {
+    f.holder(1, "xx");
     CHECK(f.said(start) == "A P ");
     CHECK(f.said(start + 60s) == "");
     f.download.grant(reader, 1, start + 60s);
@@ -356,7 +358,7 @@ TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
     CHECK(f.said(start + 64s) == "Epeer-stalled ");
   }
   SUBCASE("it has no credit for minutes: its worker may be gone") {
-    f.source(1, "xx");
+    f.holder(1, "xx");
     f.said();
     CHECK(f.said(start + limits::reader_idle - 1ms) == "");
     CHECK(f.said(start + limits::reader_idle) == "Etimed-out ");
@@ -364,7 +366,7 @@ TEST_CASE("how a reader ends when there is nobody, or nobody any more") {
   SUBCASE("no digest list: nothing can be verified") {
     Fixture g(2);
     g.download.open(reader, {{0, 2}, {}}, start, g.out);
-    g.source(1, "xx");
+    g.holder(1, "xx");
     CHECK(g.said() == "A L P ");
     g.download.handle_digests_failed(g.out);
     CHECK(g.said() == "Edigests-mismatch ");
@@ -376,7 +378,7 @@ TEST_CASE("peers that give less than the least rate for a while end the reader, 
   f.list();
   f.download.open(reader, {{0, 400}, {}}, start, f.out);
   f.download.grant(reader, limits::resource_bytes_max, start);
-  f.source(1, std::string(400, 'x'));
+  f.holder(1, std::string(400, 'x'));
   f.said();
   const auto ended_after = [&](Duration each) -> std::optional<Duration> {
     for (Instant now = start + each; now < start + 60s; now += each) {
@@ -393,7 +395,7 @@ TEST_CASE("peers that give less than the least rate for a while end the reader, 
   SUBCASE("128 KiB every 400 ms are 320 KiB/s") {
     CHECK_FALSE(ended_after(400ms));
   }
-  SUBCASE("fast, then slow: ended a window later at most") {
+  SUBCASE("fast, then slow: ended one measured span later at most") {
     for (int i = 0; i < 50; ++i) f.piece(1);
     f.said(start + 2s);
     CHECK(*ended_after(1s) <= 2 * (limits::reader_stall + 1s));
@@ -404,7 +406,7 @@ TEST_CASE("a reader that is slow itself is not ended for it") {
   Fixture f(100);
   f.list();
   f.download.open(reader, {{0, 100}, {}}, start, f.out);
-  f.source(1, std::string(100, 'x'));
+  f.holder(1, std::string(100, 'x'));
   for (int i = 0; i < 60; ++i) {
     f.piece(1);
     f.download.grant(reader, piece_bytes, start + 1s * i);
@@ -415,16 +417,16 @@ TEST_CASE("a reader that is slow itself is not ended for it") {
 TEST_CASE("one piece is its own digest list") {
   Fixture f(1);
   f.download.open(reader, {{0, 1}, {}}, start, f.out);
-  f.source(1, "x");
+  f.holder(1, "x");
   CHECK(f.said() == "A P ");
 }
 
-TEST_CASE("what is in the store already is not stored again") {
+TEST_CASE("a piece that is in the store already is not stored again") {
   Fixture f(1);
   f.download.handle_kept({0, 1}, true, f.out);
   f.download.open(reader, {{0, 1}, {}}, start, f.out);
   f.download.grant(reader, limits::mib, start);
-  f.source(1, "x");
+  f.holder(1, "x");
   f.come(1, *f.ask(1));
   f.come(1, *f.ask(1));
   f.said();

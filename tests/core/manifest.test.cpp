@@ -165,7 +165,7 @@ TEST_CASE("a path is listed once, and a root with one length") {
   CHECK(manifest.add(parse_resource(other).value()).error() == Error::malformed_manifest);
   CHECK(manifest.size() == 1);
   CHECK(manifest.find("/b") == nullptr);
-  // What was refused costs only itself.
+  // A refused entry costs only itself.
   CHECK(manifest.find("/a")->geometry.bytes() == 32232419);
   REQUIRE(manifest.add(resource("/b", 'a')));
   CHECK(manifest.find("/b")->geometry.bytes() == 32232419);

@@ -55,7 +55,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("what nobody has is known without a round trip") {
+TEST_CASE("that nobody has a root is known without a round trip") {
   Fixture f;
   f.connect({signal::mark_of(f.other)});
   f.open(f.root);
@@ -64,7 +64,7 @@ TEST_CASE("what nobody has is known without a round trip") {
   CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
 }
 
-TEST_CASE("in company the others are asked for, although no mark tells of them yet") {
+TEST_CASE("in company other peers are asked for, although no mark tells of them yet") {
   Fixture f;
   f.geometry = *Geometry::parse(4 * limits::mib, limits::piece_bytes_min);
   f.connect();
@@ -183,7 +183,8 @@ TEST_CASE("only a leading tab announces") {
   CHECK(f.told<signal::Have>()->remove == std::vector<Root>{f.root});
 }
 
-TEST_CASE("while idle a page makes pairs with who has what is missing here, the most first") {
+TEST_CASE(
+    "while idle a page makes pairs with peers that have what is missing here, the most first") {
   Fixture f;
   const Geometry large = *Geometry::parse(300000, limits::piece_bytes_min);
   Root unheard;
@@ -236,7 +237,7 @@ TEST_CASE("while idle a page makes pairs with who has what is missing here, the 
   }
 }
 
-TEST_CASE("what is listed is bounded: what was told first goes") {
+TEST_CASE("the list is bounded: the file that was told first goes") {
   Fixture f;
   f.connect({signal::mark_of(f.root)});
   f.peer.handle_listed(f.root, f.geometry, start);

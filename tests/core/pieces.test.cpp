@@ -108,7 +108,7 @@ TEST_CASE("any cut covers every byte once, and a range by exactly the pieces tha
   }
 }
 
-// What a PieceSet is, without the bits.
+// The model of a PieceSet, without the bits.
 struct Model {
   std::vector<bool> held;
 

@@ -52,17 +52,17 @@ TEST_CASE(
     pool.admit({++peer}, asked, now);
     pool.handle_closed({peer}, now);
   };
-  for (int i = 0; i < 5; ++i) fail(false);  // what others wanted of us
+  for (int i = 0; i < 5; ++i) fail(false);  // pairs that others wanted
   fail(true);
   fail(true);
   CHECK(pool.is_reachable(now));
   fail(true);
-  fail(true);  // of the same moment: no longer pause
+  fail(true);  // a failure of the same moment does not make the pause longer
   for (const Duration pause : {60s, 120s, 240s, 480s, 600s, 600s}) {
     CHECK_FALSE(pool.is_reachable(now + pause - 1ms));
     now += pause;
     CHECK(pool.is_reachable(now));
-    fail(true);  // one is enough now
+    fail(true);  // one failure is enough now
   }
   CHECK_FALSE(pool.is_reachable(now));
   pool.handle_open({1000}, now);
@@ -147,7 +147,7 @@ TEST_CASE("a lost pair is started again by the side that offered, some times, an
   CHECK(pool.expired(start + limits::pair_lost_wait) == PeerId{2});
 }
 
-TEST_CASE("signals that come back restart what is lost at once, another network everything") {
+TEST_CASE("signals that come back restart lost pairs at once, another network restarts all") {
   Pool pool;
   pool.admit({1}, false, start);
   pool.handle_open({1}, start);

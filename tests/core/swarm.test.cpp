@@ -34,7 +34,7 @@ struct Fixture {
     while (auto output = swarm.poll_output()) all.push_back(std::move(*output));
     return all;
   }
-  // The frames among them, as parsed by the other side.
+  // The frames among the outputs, as the other side parses them.
   std::vector<wire::Message> heard() {
     std::vector<wire::Message> messages;
     for (const Output& output : drain()) {
@@ -91,14 +91,15 @@ TEST_CASE("a pair begins with hello, and another version ends it") {
   }
 }
 
-TEST_CASE("a want is answered with what is held, then told of more, and ended when it is dropped") {
+TEST_CASE(
+    "a want is answered with the held pieces, told of more, and ended when the root is dropped") {
   Fixture f;
   f.connect();
   f.heard();
   f.say(wire::Want{3, f.root});
   CHECK(find<wire::Not>(f.heard()) != nullptr);
   f.swarm.handle_held(f.root, f.geometry, {0, 2}, start);
-  CHECK(holds_alternative<Serve>(f.drain().at(0)));
+  CHECK(holds_alternative<Announce>(f.drain().at(0)));
   f.say(wire::Want{4, f.root});
   const auto answer = f.heard();
   REQUIRE(find<wire::Have>(answer));
@@ -111,7 +112,7 @@ TEST_CASE("a want is answered with what is held, then told of more, and ended wh
   CHECK(find<wire::Not>(f.heard())->handle == 4);
 }
 
-TEST_CASE("requests outside of what there is close the pair by their reason") {
+TEST_CASE("a request for a block that cannot be closes the pair, and says why") {
   struct Case {
     wire::Block block;
     Error error;
@@ -170,7 +171,7 @@ TEST_CASE(
   CHECK(find<wire::Reject>(heard)->blocks[0].piece == 0);
   f.swarm.handle_upload_options({false, 0, 0}, start);
   const auto off = f.drain();
-  CHECK(holds_alternative<Serve>(off.at(0)));
+  CHECK(holds_alternative<Announce>(off.at(0)));
   f.say(wire::Want{2, f.root});
   CHECK(find<wire::Not>(f.heard()) != nullptr);
 }
@@ -214,7 +215,7 @@ TEST_CASE("a block that nobody asked for closes the pair") {
   }
 }
 
-TEST_CASE("who sent a wrong piece is closed and never let in again") {
+TEST_CASE("a peer that sent a wrong piece is closed and never let in again") {
   Fixture f(1);
   f.connect();
   f.swarm.open({1}, f.root, f.geometry, {{0, 1}, {}}, start);

@@ -22,7 +22,7 @@ std::vector<Message> examples() {
       Cancel{7, {{1, 0, limits::block_bytes}}},
       Reject{7, {{1, 0, limits::block_bytes}}},
       Done{7},
-      Coming{7, {3, 5}, 8},
+      Claim{7, {3, 5}, 8},
   };
 }
 
@@ -60,7 +60,7 @@ TEST_CASE("a message that is cut anywhere is malformed") {
   }
 }
 
-TEST_CASE("what cannot be a message is refused by its reason") {
+TEST_CASE("a frame that is no message is refused by its reason") {
   struct Case {
     const char* what;
     Bytes frame;

@@ -1,9 +1,9 @@
 // Law: whatever peers do, in any order, a signal reaches only a peer that was told of its sender
-// and has not parted since; pairs are of one site and two browsers and within bounds; nobody who
-// left is told anything; and when all have left nothing is kept.
+// and has not parted from it since. Pairs are of one site and two browsers, and within bounds. A
+// peer that left is told nothing. When all have left nothing is kept.
 //
-// Input: two bytes a step. The first says what is done (low three bits) and by whom (the rest), the
-// second with what.
+// Input: two bytes a step. The first is the action (low three bits) and the seat that acts (the
+// rest), the second is the action's argument.
 #include "signal/coordinator.hpp"
 
 #include <cstddef>
@@ -27,7 +27,7 @@ constexpr std::size_t seats = 32;
 constexpr std::size_t roots = 8;
 
 struct Seat {
-  PeerId peer;  // 0: nobody sits here
+  PeerId peer;  // 0: the seat is free
   PeerId before;
   std::size_t site = 0;
   std::size_t browser = 0;
@@ -90,7 +90,7 @@ class World {
     check(static_cast<bool>(peer));
     seat.peer = *peer;
     if (with >= 240) return;
-    // Who sat here is back, or says so, and names its neighbours.
+    // The peer that had this seat is back, or says so, and names its neighbours.
     Hello hello{version, std::string(32, static_cast<char>('a' + seat.browser % 6))};
     if (with & 32) hello.peer = seat.before;
     for (const Seat& other : table_) hello.peers.push_back(other.before);
@@ -167,7 +167,7 @@ class World {
   Coordinator coordinator_{1};
   Instant now_{std::chrono::hours(1)};
   std::vector<Seat> table_{seats};
-  std::set<std::pair<PeerId, PeerId>> pairs_;  // who was told of whom
+  std::set<std::pair<PeerId, PeerId>> pairs_;  // the first was told of the second
 };
 
 }  // namespace

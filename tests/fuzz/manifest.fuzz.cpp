@@ -1,5 +1,5 @@
 // Law: an accepted resource is within the limits, its cut covers every byte once, and it is found
-// again by its path and by its root; what is refused is refused as malformed-manifest.
+// again by its path and by its root. Every refusal is malformed-manifest.
 //
 // Input: 8 bytes each of `bytes` and `pieceBytes` (as doubles), one of flags, then lines: path,
 // root, type, and one header a line as "name:value".

@@ -1,5 +1,5 @@
-// Law: a message that is accepted is the same after the way to fields and back, and keeps the
-// limits of its lists and texts.
+// Law: an accepted message is the same after the way to fields and back, and its lists and texts
+// are within their limits.
 //
 // Input: lines. The first character says which member the rest is; see member().
 #include "signal/message.hpp"

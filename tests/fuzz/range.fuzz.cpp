@@ -1,5 +1,6 @@
-// Law: an accepted range is not empty and lies inside the resource, and what we write of it is read
-// back as the same range. An accepted Content-Range is written again with the same numbers.
+// Law: an accepted range is not empty and lies inside the resource, and the header that we write of
+// it is read back as the same range. An accepted Content-Range is written again with the same
+// numbers.
 #include "base/range.hpp"
 
 #include <cstddef>

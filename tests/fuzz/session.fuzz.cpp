@@ -1,9 +1,8 @@
-// Law: whatever a peer says, in whatever order, a swarm gives no piece to a reader that was not
-// verified, none out of order, sends no byte of what it does not hold, and ends in silence (every
-// timeout ahead).
+// Law: whatever a peer says, in whatever order, a swarm gives a reader only verified pieces, and in
+// order. It sends only bytes of pieces that it holds. And it ends in silence (every timeout ahead).
 //
-// The input is a list of events: kind u8, then a frame's length u8 and its bytes, or what the kind
-// needs.
+// The input is a list of events: kind u8, then a frame's length u8 and its bytes, or the fields of
+// the kind.
 #include <cstdlib>
 
 #include "base/limits.hpp"
@@ -22,7 +21,7 @@ void law(bool holds) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Reader input(ByteSpan(data, size));
+  FrameReader input(ByteSpan(data, size));
   const Geometry geometry =
       *Geometry::parse(3 * 2 * limits::block_bytes - 5, 2 * limits::block_bytes);
   Root wanted, held;
@@ -71,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         swarm.handle_control(peer, input.take(std::min<std::size_t>(number, input.remaining())),
                              now);
         break;
-      case 2: {  // a block of the first handle, most likely asked for
+      case 2: {  // a block of the first handle, which was probably asked for
         const auto block =
             wire::block_at(piece, number & 64 ? limits::block_bytes : 0, geometry.bytes_of(piece));
         swarm.handle_block(peer, wire::encode(wire::BlockHeader{1, block}),

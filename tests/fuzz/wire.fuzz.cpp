@@ -1,4 +1,4 @@
-// Law: whatever is accepted is written back as it came (a hello's later fields apart), and an
+// Law: an accepted message is written back as it came (but for the later fields of a hello), and an
 // accepted block header describes exactly the message it came with.
 #include "swarm/wire.hpp"
 

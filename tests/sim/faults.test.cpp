@@ -32,9 +32,9 @@ Faults some_faults(Random& random) {
 
 void start_reading(World& world, Visitor& visitor, const File& file) {
   const auto begin = static_cast<PieceIndex>(world.random.below(file.geometry.count()));
-  const swarm::OriginUse origin{world.random.chance(0.5), world.random.between(0ms, 1500ms)};
+  const swarm::OriginHelp help{world.random.chance(0.5), world.random.between(0ms, 1500ms)};
   visitor.read(file, {begin, file.geometry.count()},
-               world.random.chance(0.3) ? limits::mib : std::uint64_t{0}, origin);
+               world.random.chance(0.3) ? limits::mib : std::uint64_t{0}, help);
 }
 
 // One thing that a visitor, or its fate, does.

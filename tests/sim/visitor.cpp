@@ -36,17 +36,17 @@ void Visitor::hold(const File& file, PieceRange pieces) {
 }
 
 std::size_t Visitor::read(const File& file, PieceRange pieces, std::uint64_t bytes_per_second,
-                          swarm::OriginUse origin) {
+                          swarm::OriginHelp help) {
   ReaderId reader;
   world_.step(*this, [&](Visitor&) {
-    reader = open(file, pieces, origin, nullptr);
+    reader = open(file, pieces, help, nullptr);
     readings.back().bytes_per_second = bytes_per_second;
     grant(reader, limits::mib);
   });
   return reader.value - 1;
 }
 
-ReaderId Visitor::open(const File& file, PieceRange pieces, swarm::OriginUse origin,
+ReaderId Visitor::open(const File& file, PieceRange pieces, swarm::OriginHelp help,
                        Request* request) {
   Reading reading;
   reading.file = &file;
@@ -54,10 +54,10 @@ ReaderId Visitor::open(const File& file, PieceRange pieces, swarm::OriginUse ori
   reading.next = pieces.begin;
   reading.opened = reading.heard = world_.now();
   reading.request = request;
-  reading.origin = origin.slower > 0;
+  reading.origin_helps = help.slower > 0;
   readings.push_back(reading);
   const ReaderId reader{static_cast<std::uint32_t>(readings.size())};
-  peer.open(reader, file.root, file.geometry, {pieces, origin}, world_.now());
+  peer.open(reader, file.root, file.geometry, {pieces, help}, world_.now());
   return reader;
 }
 

@@ -55,7 +55,7 @@ struct Reading {
   std::int64_t credit = 0;
   bool pending = false;
   bool closed = false;
-  bool origin = false;  // it may come from there too
+  bool origin_helps = false;  // it may fetch from the origin too
   std::optional<Error> ended;
   Instant opened{}, heard{}, ended_at{};
   std::uint64_t bytes_per_second = 0;  // it consumes; 0: at once
@@ -72,7 +72,7 @@ class Visitor {
   void hold(const File& file, PieceRange pieces);
   // Returns the reader's number here.
   std::size_t read(const File& file, PieceRange pieces, std::uint64_t bytes_per_second = 0,
-                   swarm::OriginUse origin = {});
+                   swarm::OriginHelp help = {});
   void close(std::size_t reader);
   // Through a worker, which also has the origin.
   Request& fetch(const File& file);
@@ -134,7 +134,7 @@ class Visitor {
   void perform(swarm::Report& output);
 
   // Inside of a step.
-  ReaderId open(const File& file, PieceRange pieces, swarm::OriginUse origin, Request* request);
+  ReaderId open(const File& file, PieceRange pieces, swarm::OriginHelp help, Request* request);
   void grant(ReaderId reader, std::uint64_t bytes);
   void close(ReaderId reader);
   void handle_stored(const File& file, PieceRange pieces);

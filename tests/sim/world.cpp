@@ -98,7 +98,7 @@ void World::check_silence() {
     if (!visitor->alive || now_ < visitor->asleep_until) continue;
     for (const Reading& reading : visitor->readings) {
       if (reading.ended || reading.closed) continue;
-      const Duration most = reading.origin ? silence_of_origin_max : silence_max;
+      const Duration most = reading.origin_helps ? silence_of_origin_max : silence_max;
       check(reading.credit <= 0 || now_ - reading.heard <= most, "no reader is left waiting");
     }
   }

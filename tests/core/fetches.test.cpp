@@ -1,4 +1,4 @@
-// What a download fetches from the origin, and what it leaves to others.
+// Which pieces a download fetches from the origin, and which it leaves to others.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -37,13 +37,13 @@ struct Fixture {
     download.open(reader, {geometry.all(), {slower, patience}}, start, out);
     download.grant(reader, limits::resource_bytes_max, start);
   }
-  void source(std::uint32_t peer, std::string_view has) {
-    download.add_source({peer}, peer, start);
+  void holder(std::uint32_t peer, std::string_view has) {
+    download.add_holder({peer}, peer, start);
     PieceSet have(geometry.count());
     for (PieceIndex i = 0; i < has.size(); ++i) {
       if (has[i] == 'x') have.add(i);
     }
-    download.handle_have(*download.source({peer}), have);
+    download.handle_have(*download.holder({peer}), have);
   }
   bool come(std::uint32_t fetch, PieceIndex piece, Instant now = start) {
     if (!download.handle_fetched({fetch}, piece, now, out)) return false;
@@ -52,7 +52,7 @@ struct Fixture {
   }
   std::string said(Instant now = start) {
     download.settle(now, out);
-    download.settle_origin(now, true, last, out);
+    download.settle_fetches(now, true, last, out);
     std::string text;
     const auto number = [](std::uint32_t n) { return std::to_string(n); };
     while (auto output = out.poll()) {
@@ -77,7 +77,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("where nobody has it the page asks no origin: that is the worker's") {
+TEST_CASE("where nobody has the resource the page asks no origin, because the worker does") {
   Fixture f(8);
   f.open();
   CHECK(f.said() == "");
@@ -94,20 +94,20 @@ TEST_CASE("peers have the reader's patience to begin, and none if they all answe
     CHECK(f.download.next_timeout() == start + patience);
     CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
   }
-  SUBCASE("who was introduced has a part, and fetches too: the rest, a stretch at a time") {
-    f.source(1, "xxxx");
+  SUBCASE("the introduced peer has a part, and fetches too: the rest, a stretch at a time") {
+    f.holder(1, "xxxx");
     const std::string said = f.said();
     CHECK(said.find("G1:") != std::string::npos);
     CHECK(said.find("G2:") == std::string::npos);
     CHECK(said.find(":0-") == std::string::npos);
   }
-  SUBCASE("who was introduced has all of it") {
-    f.source(1, std::string(16, 'x'));
+  SUBCASE("the introduced peer has all of it") {
+    f.holder(1, std::string(16, 'x'));
     CHECK(f.said() == "");
   }
 }
 
-TEST_CASE("what comes from the origin is verified and delivered as all else, and says so") {
+TEST_CASE("a fetched piece is verified and delivered as any other, and says where it came from") {
   Fixture f(4);
   f.open();
   f.download.handle_answered(1);
@@ -122,12 +122,12 @@ TEST_CASE("what comes from the origin is verified and delivered as all else, and
   CHECK(f.said() == "O1 O2 O3 Enone ");
 }
 
-TEST_CASE("what another page fetches is left to it, for a while") {
+TEST_CASE("a piece that another page claims is left to it, for a while") {
   Fixture f(8);
   f.open();
   f.download.handle_answered(1);
-  f.source(1, "");
-  f.download.handle_coming({{0, 4}, 0}, start);
+  f.holder(1, "");
+  f.download.handle_claim({{0, 4}, 0}, start);
   CHECK(f.said().find("G1:0") == std::string::npos);
   SUBCASE("until it does not come") {
     const std::string later = f.said(start + limits::claim_wait);
@@ -135,64 +135,64 @@ TEST_CASE("what another page fetches is left to it, for a while") {
   }
   SUBCASE("and it is not told on twice") {
     CHECK(f.download.take_claims().front().pieces == PieceRange{0, 4});
-    f.download.handle_coming({{0, 4}, 0}, start + 10ms);
+    f.download.handle_claim({{0, 4}, 0}, start + 10ms);
     CHECK(f.download.take_claims().empty());
-    f.download.handle_coming({{0, 4}, 0}, start + limits::claim_wait / 2);
+    f.download.handle_claim({{0, 4}, 0}, start + limits::claim_wait / 2);
     CHECK(f.download.take_claims().size() == 1);
   }
 }
 
-TEST_CASE("of two that fetch the same the lower rank goes on") {
+TEST_CASE("of two pages that fetch the same piece the lower rank goes on") {
   Fixture f(4);
   f.open();
   f.download.handle_answered(1);
-  f.source(1, "");
+  f.holder(1, "");
   const std::string first = f.said(start + limits::origin_wait);
   CHECK(first.substr(0, 2) == "G1");
   const std::uint32_t rank = f.download.claims(start + limits::origin_wait)[0].rank;
   SUBCASE("the other's is lower") {
-    f.download.handle_coming({{0, 4}, rank - 1}, start + limits::origin_wait);
+    f.download.handle_claim({{0, 4}, rank - 1}, start + limits::origin_wait);
     CHECK(f.said(start + limits::origin_wait).find("X1") != std::string::npos);
   }
-  SUBCASE("the other's is lower for the first piece: what follows goes on at once") {
+  SUBCASE("the other's is lower for the first piece: the pieces after it go on at once") {
     const std::string begin = first.substr(3, 1);
     const PieceIndex piece = static_cast<PieceIndex>(std::stoul(begin));
-    f.download.handle_coming({{piece, piece + 1}, rank - 1}, start + limits::origin_wait);
+    f.download.handle_claim({{piece, piece + 1}, rank - 1}, start + limits::origin_wait);
     const std::string said = f.said(start + limits::origin_wait);
     CHECK(said.find("X1") != std::string::npos);
     CHECK(said.find(":" + std::to_string(piece + 1) + "-4") != std::string::npos);
   }
   SUBCASE("ours is lower") {
-    f.download.handle_coming({{0, 4}, rank + 1}, start + limits::origin_wait);
+    f.download.handle_claim({{0, 4}, rank + 1}, start + limits::origin_wait);
     CHECK(f.said(start + limits::origin_wait) == "");
   }
 }
 
-TEST_CASE("what a peer has by now is not fetched on, but what follows is") {
+TEST_CASE("a piece that a peer has by now is not fetched on, but those after it are") {
   Fixture f(8);
   f.open();
   f.download.handle_answered(1);
   CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
-  f.source(1, "  xx");
+  f.holder(1, "  xx");
   CHECK(f.come(1, 0));
   CHECK(f.said(start + patience) == "O0 ");
   CHECK(f.come(1, 1));
   CHECK(f.said(start + patience) == "O1 X1 ");
-  CHECK(f.download.next_block(*f.download.source({1}), true, true)->piece == 2);
+  CHECK(f.download.next_block(*f.download.holder({1}), true, true)->piece == 2);
 }
 
-TEST_CASE("peers that have it and do not bring it are helped after a while") {
+TEST_CASE("peers that have a piece and do not bring it are helped after a while") {
   Fixture f(8);
   f.open();
   f.download.handle_answered(1);
-  f.source(1, std::string(8, 'x'));
-  const auto block = f.download.next_block(*f.download.source({1}), true, true);
+  f.holder(1, std::string(8, 'x'));
+  const auto block = f.download.next_block(*f.download.holder({1}), true, true);
   CHECK(f.said() == "");
   const Instant late = start + patience + limits::origin_wait;
   CHECK(f.said(late - 1ms) == "");
   CHECK(f.said(late) == "G1:0-4 ");
-  CHECK(f.download.next_block(*f.download.source({1}), false, true)->piece == 4);
-  SUBCASE("the origin is first: what the peer was asked for is withdrawn, and not blamed on it") {
+  CHECK(f.download.next_block(*f.download.holder({1}), false, true)->piece == 4);
+  SUBCASE("the origin is first: the peer's request is withdrawn, and the peer is not blamed") {
     CHECK(f.come(1, 0, late));
     CHECK(f.said(late) == "O0 ");
     CHECK(f.download.take_unneeded().size() == 1);
@@ -205,16 +205,17 @@ TEST_CASE("peers that have it and do not bring it are helped after a while") {
   }
 }
 
-TEST_CASE("of several who wait for a late piece some ask sooner, and all within twice the wait") {
+TEST_CASE(
+    "of several pages that wait for a late piece some ask sooner, all within twice the wait") {
   const Instant late = start + patience + limits::origin_wait;
   std::vector<std::size_t> asked(4);
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Fixture f(8, piece_bytes, seed);
     f.open();
     f.download.handle_answered(3);
-    f.source(1, std::string(8, 'x'));
-    f.source(2, "");
-    f.source(3, "");
+    f.holder(1, std::string(8, 'x'));
+    f.holder(2, "");
+    f.holder(3, "");
     CHECK(f.said() == "");
     std::size_t step = 0;
     while (step < 4 && f.said(late + step * limits::origin_wait / 3).empty()) ++step;
@@ -230,8 +231,8 @@ TEST_CASE("a large piece whose blocks still come is not late") {
   Fixture f(4, 4 * piece_bytes);
   f.open();
   f.download.handle_answered(1);
-  f.source(1, "xxxx");
-  const auto block = f.download.next_block(*f.download.source({1}), false, true);
+  f.holder(1, "xxxx");
+  const auto block = f.download.next_block(*f.download.holder({1}), false, true);
   const Instant came = start + patience + limits::origin_wait - 1ms;
   REQUIRE(block->piece == 0);
   CHECK(f.said() == "");
@@ -247,8 +248,8 @@ TEST_CASE(
   Fixture f(32);
   f.open(3);
   f.download.handle_answered(1);
-  f.source(1, std::string(32, 'x'));
-  Download::Source& peer = *f.download.source({1});
+  f.holder(1, std::string(32, 'x'));
+  Download::Holder& peer = *f.download.holder({1});
   f.download.next_block(peer, true, true);
   CHECK(f.said() == "");
   const Instant late = start + patience + 3 * limits::origin_wait;
@@ -267,8 +268,8 @@ TEST_CASE("few peers that are slower than the origin are helped, from the other 
   Fixture f(32);
   f.open();
   f.download.handle_answered(1);
-  f.source(1, std::string(32, 'x'));
-  Download::Source& peer = *f.download.source({1});
+  f.holder(1, std::string(32, 'x'));
+  Download::Holder& peer = *f.download.holder({1});
   const Instant measured = start + std::max<Duration>(patience, limits::origin_wait);
   SUBCASE("not before their rate is known") {
     peer.rate = limits::mib;
@@ -312,11 +313,11 @@ TEST_CASE("an origin that fails, or sends something else, is not asked again") {
     CHECK(f.said(now) == "X2 Eorigin-unreachable ");
   }
   SUBCASE("wrong bytes: no peer is blamed, and peers go on") {
-    f.source(1, std::string(8, 'x'));
+    f.holder(1, std::string(8, 'x'));
     REQUIRE(f.download.handle_fetched({1}, 0, now, f.out));
     CHECK(f.download.handle_digest(0, Digest{}, f.out) == std::nullopt);
     CHECK(f.said(now) == "X1 X2 ");
-    CHECK(f.download.next_block(*f.download.source({1}), true, true)->piece == 0);
+    CHECK(f.download.next_block(*f.download.holder({1}), true, true)->piece == 0);
     CHECK(f.said(now + 2s) == "");
   }
   SUBCASE("it is slow: to ask it once more from elsewhere would bring nothing sooner") {
@@ -330,7 +331,7 @@ TEST_CASE("an origin that fails, or sends something else, is not asked again") {
   }
 }
 
-TEST_CASE("what one reader had from the origin or from peers, the next has from here") {
+TEST_CASE("a piece that one reader had from the origin or from peers, the next has from here") {
   Fixture f(2);
   f.open();
   f.download.handle_answered(1);
@@ -346,9 +347,9 @@ TEST_CASE("when every peer is gone the origin gives the rest") {
   Fixture f(4);
   f.open();
   f.download.handle_answered(1);
-  f.source(1, "xxxx");
+  f.holder(1, "xxxx");
   CHECK(f.said() == "");
-  f.download.remove_source({1});
+  f.download.remove_holder({1});
   f.download.handle_answered(0);
   CHECK(f.said(start + 1s) == "G1:0-4 ");
 }
@@ -366,12 +367,12 @@ TEST_CASE("a reader that closes takes its fetches with it") {
 TEST_CASE("a piece of which a peer sent a part before it went is fetched whole") {
   Fixture f(2, 2 * limits::block_bytes);
   f.open();
-  f.source(1, "xx");
+  f.holder(1, "xx");
   f.said();
-  const auto block = f.download.next_block(*f.download.source({1}), true, true);
+  const auto block = f.download.next_block(*f.download.holder({1}), true, true);
   REQUIRE(block);
   f.download.handle_block({1}, *block, start, f.out);
-  f.download.remove_source({1});
+  f.download.remove_holder({1});
   CHECK(f.said(start + limits::answer_wait) == "G1:0-2 ");
   CHECK(f.come(1, block->piece, start + limits::answer_wait));
 }
