@@ -15,7 +15,7 @@ function href(url) {
 }
 
 // Members in one order, so that equal options have equal texts.
-const sorted = (key, value) => (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
+const sorted = (_key, value) => (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
 const isSame = (one, other) => JSON.stringify(one, sorted) === JSON.stringify(other, sorted);
 
 /**

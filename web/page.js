@@ -205,7 +205,9 @@ export class Page {
     connection?.addEventListener?.(
       'change',
       () => {
-        if (type !== (type = connection.type)) this.#engine.networkChanged();
+        if (type === connection.type) return;
+        type = connection.type;
+        this.#engine.networkChanged();
       },
       { signal },
     );

@@ -3,6 +3,7 @@ import { CACHE_PREFIX } from '../build/border.js';
 import { Shared, share, sharedHere } from './shared.js';
 
 /** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
+// biome-ignore lint/complexity/noStaticOnlyClass: the page has the name of the worker's plugin, which is published
 export class CachePlugin {
   static peerFetch = CACHE_PREFIX;
 }

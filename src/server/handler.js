@@ -139,9 +139,12 @@ function observe(request, response, onResponse) {
     if (typeof chunk === 'string') bytes += Buffer.byteLength(chunk, typeof encoding === 'string' ? encoding : 'utf8');
     else if (chunk && typeof chunk !== 'function') bytes += chunk.length;
   };
-  const { write, end } = response;
-  response.write = (chunk, encoding, done) => (add(chunk, encoding), write.call(response, chunk, encoding, done));
-  response.end = (chunk, encoding, done) => (add(chunk, encoding), end.call(response, chunk, encoding, done));
+  const counted = (write) => (chunk, encoding, done) => {
+    add(chunk, encoding);
+    return write.call(response, chunk, encoding, done);
+  };
+  response.write = counted(response.write);
+  response.end = counted(response.end);
   response.once('close', () => {
     onResponse({ method: request.method, path: request.url, status: response.statusCode, bytes, request });
   });

@@ -31,7 +31,7 @@ export function unlisted(error, path) {
 /** A warning, on one line whatever the name: controls of a terminal are shown as numbers. */
 export function warningOf(path, { code, message }) {
   const shown = path.replace(
-    /[\0-\x1f\x7f-\x9f\u2028\u2029]/g,
+    /[\p{Cc}\u2028\u2029]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   return { path, code, message: `${shown} is not listed: ${message}` };

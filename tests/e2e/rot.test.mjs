@@ -20,7 +20,10 @@ test("wrong and short runs of the store are replaced by the origin's, in the mid
       const good = new Uint8Array(await (await cache.match(request)).arrayBuffer());
       await cache.put(request, new Response(change(good)));
     };
-    await spoil(runs[1], (good) => ((good[70_000] ^= 1), good));
+    await spoil(runs[1], (good) => {
+      good[70_000] ^= 1;
+      return good;
+    });
     await spoil(runs[3], (good) => good.subarray(0, 100_000));
     return runs.length;
   });

@@ -64,7 +64,7 @@ export class Visitor {
 
 /** A server with a coordinator, closed when the test ends. */
 export async function coordinatorFor(test, options) {
-  const server = createServer((request, response) => response.end('site'));
+  const server = createServer((_request, response) => response.end('site'));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   let coordinator;
   test.after(async () => {

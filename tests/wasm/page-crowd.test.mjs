@@ -27,7 +27,7 @@ class SlowOrigin {
     this.ms = ms;
   }
 
-  fetch = async (url, { headers, signal }) => {
+  fetch = async (_url, { headers, signal }) => {
     const [, from, to] = /bytes=(\d+)-(\d+)/.exec(headers.range).map(Number);
     if (this.broken) return new Response(null, { status: 503 });
     let at = from;
@@ -91,7 +91,7 @@ function read(page, { origin = true, begin = 0 } = {}) {
     count,
     {
       pending() {},
-      piece(piece, buffer, isOrigins) {
+      piece(_piece, buffer, isOrigins) {
         pieces.push(Buffer.from(buffer));
         ++from[isOrigins ? 'origin' : 'peers'];
         page.readers.grant(reader, buffer.byteLength);

@@ -146,8 +146,8 @@ for (const [name, open] of Object.entries(ways)) {
 const moments = {
   'when it has started': async (starting) => void starting.then((plugin) => plugin.close()),
   'before the next': async (starting) => (await starting).close(),
-  'in the same task': async (starting, instance) => instance().close(),
-  'when the last has started': async (starting, instance, last) => void last.then(async () => (await starting).close()),
+  'in the same task': async (_starting, instance) => instance().close(),
+  'when the last has started': async (starting, _instance, last) => void last.then(async () => (await starting).close()),
 };
 const orders = [
   ...Object.keys(moments).map((one) => [one]),

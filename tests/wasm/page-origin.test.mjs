@@ -157,7 +157,7 @@ test('a fetch that is cancelled is aborted, and nothing more is told of it', asy
   let signal;
   let cancelled;
   const over = new Promise((resolve) => (cancelled = resolve));
-  globalThis.fetch = async (url, init) => {
+  globalThis.fetch = async (_url, init) => {
     ({ signal } = init);
     signal.addEventListener('abort', cancelled);
     return answer(from, to);

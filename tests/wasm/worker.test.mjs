@@ -148,7 +148,10 @@ test('a listed file that becomes a document is taken as not listed', () => {
   call('manifest_begin');
   list('/f.svg', 5);
   call('manifest_commit', false);
-  const listed = (destination) => (call('open_exchange', 0, ['/f.svg', '', '', destination].join('\n')), fields()[0]);
+  const listed = (destination) => {
+    call('open_exchange', 0, ['/f.svg', '', '', destination].join('\n'));
+    return fields()[0];
+  };
   assert.deepEqual(['document', 'iframe', 'embed', 'object', 'image', ''].map(listed), [0, 0, 0, 0, 1, 1]);
 });
 
