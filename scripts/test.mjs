@@ -44,6 +44,12 @@ async function tidyStep() {
   ]);
 }
 
+async function biomeStep() {
+  const { checkBiome } = await import('./tidy.mjs');
+  const [format, lint] = [await checkBiome('format'), await checkBiome('lint')];
+  return sum([fact("Biome's format of all JavaScript", format === '', format), fact("Biome's linter", lint === '', lint)]);
+}
+
 async function buildStep() {
   const { buildAll } = await import('./build.mjs');
   let failure = '';
@@ -211,6 +217,7 @@ const waiting = ['long', 'firefox', 'pairs', 'deployment'];
 const steps = [
   { name: 'setup', run: async () => fact('everything is there', true, await setup()) },
   { name: 'tidy', needs: ['setup'], run: tidyStep },
+  { name: 'biome', needs: ['setup'], run: biomeStep },
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'check', needs: ['build'], run: checkStep },
   { name: 'size', needs: ['build'], run: sizeStep },
