@@ -20,6 +20,18 @@ export class CachePlugin {
  */
 
 /**
+ * @typedef {object} PeerEvents
+ * @property {CustomEvent<Omit<import('./bridge.js').Transfer, 'type'>>} transfer
+ * @property {CustomEvent<{ code: import('../build/border.js').ErrorCode, url?: string, options?: string[] }>} error
+ * @property {CustomEvent<{ count: number }>} peers
+ */
+
+/**
+ * @template Heard
+ * @typedef {((event: Heard) => void) | { handleEvent: (event: Heard) => void } | null} Listening
+ */
+
+/**
  * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code) and
  * `peers` (detail.count). All instances in a page share one engine: it is made with the options of the first.
  */
@@ -47,7 +59,7 @@ export class PeerPlugin extends EventTarget {
       shared.join(this.#instance);
     } else {
       this.#reason = 'version-mismatch';
-      this.#early.push({ code: this.#reason });
+      this.#early?.push({ code: this.#reason });
     }
   }
 
@@ -75,11 +87,13 @@ export class PeerPlugin extends EventTarget {
    * What holds for uploads: at most what the options say. Setting it (some or all of its members) is the visitor's
    * choice: kept for this site, and obeyed by all its tabs at once. Where other instances in the page allow less, the
    * page uploads less.
+   * @returns {import('./settings.js').Upload}
    */
   get upload() {
     return this.#shared.uploadOf(this.#instance);
   }
 
+  /** @param {boolean | Partial<import('./settings.js').Upload>} choice */
   set upload(choice) {
     (sharedHere() ?? this.#shared).choose(choice);
   }
@@ -93,13 +107,25 @@ export class PeerPlugin extends EventTarget {
     return { get: async () => (this.#isOpen ? this.#shared.read(request, timeoutAfter) : null) };
   }
 
-  /** @param {[string, any, any?]} listening */
+  /**
+   * @template {keyof PeerEvents} Type
+   * @param {[type: Type, listener: Listening<PeerEvents[Type]>, options?: boolean | AddEventListenerOptions]} listening
+   */
   addEventListener(...listening) {
-    super.addEventListener(...listening);
+    super.addEventListener(.../** @type {Parameters<EventTarget['addEventListener']>} */ (listening));
     if (listening[0] !== 'error' || !this.#early) return;
     const early = this.#early;
     this.#early = null;
     queueMicrotask(() => early.forEach((detail) => this.#emit('error', detail)));
+  }
+
+  /**
+   * EventTarget's own, under the types of our events.
+   * @template {keyof PeerEvents} Type
+   * @param {[type: Type, listener: Listening<PeerEvents[Type]>, options?: boolean | EventListenerOptions]} listening
+   */
+  removeEventListener(...listening) {
+    super.removeEventListener(.../** @type {Parameters<EventTarget['removeEventListener']>} */ (listening));
   }
 
   /** This instance takes no part any more. With the last one all is off in this page; what is stored stays. */
@@ -110,7 +136,7 @@ export class PeerPlugin extends EventTarget {
     this.#shared.leave(this.#instance);
   }
 
-  // A listener that throws is the page's own business: dispatchEvent reports it and returns.
+  /** A listener that throws is the page's own business: dispatchEvent reports it and returns. @param {string} type @param {object} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
