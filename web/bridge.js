@@ -1,7 +1,5 @@
 // The page's side of the contract with the worker (src/README.md, Bridge).
-import { aliveInterval, bridgeAlive, CHANNEL } from '../build/border.js';
-
-const VERSION = 1;
+import { aliveInterval, bridgeAlive, CHANNEL, protocolVersion } from '../build/border.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 /** @typedef {'stream' | 'reply'} Form who answers the worker: the engine, or a listener of the page's own */
@@ -116,7 +114,7 @@ export class Bridge {
 
   /** @param {'hello' | 'alive' | 'company' | 'present' | 'bye'} type @param {object} [more] */
   #post(type, more) {
-    this.#container?.controller?.postMessage({ peerCdn: VERSION, type, ...more });
+    this.#container?.controller?.postMessage({ peerCdn: protocolVersion, type, ...more });
   }
 
   #hello = () => {
@@ -127,7 +125,7 @@ export class Bridge {
   /** @param {MessageEvent} event */
   #onMessage = ({ data, ports: [port] }) => {
     if (!port || typeof data?.peerCdn !== 'number') return;
-    if (data.peerCdn !== VERSION) return port.postMessage(null);
+    if (data.peerCdn !== protocolVersion) return port.postMessage(null);
     port.postMessage({ type: 'ack' });
     // In the long form the user's own listener replies.
     if (this.#form === 'stream') this.#listener.delegate(data, port);

@@ -1,5 +1,5 @@
 // The resources that this page knows: the manifest as the worker keeps it, and the handles that C++ issued.
-import { BYPASS_HEADER, DIGESTS_PATH, listedRoots, MANIFEST_PATH } from '../build/border.js';
+import { BYPASS_HEADER, DIGESTS_PATH, listedRoots, MANIFEST_PATH, manifestVersion } from '../build/border.js';
 import { listEntries, readManifest } from '../sw/listing.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
@@ -86,7 +86,7 @@ export class Resources {
       const response = await fetch(MANIFEST_PATH, { headers: bypass, cache: 'no-cache' }).catch(() => null);
       if (response?.ok) text = await response.text();
     }
-    const { digests, disabled, entries } = readManifest(text ?? '{"version":1}');
+    const { digests, disabled, entries } = readManifest(text ?? `{"version":${manifestVersion}}`);
     this.disabled = disabled;
     this.#listed = new Map();
     this.#byRoot = new Map();

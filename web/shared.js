@@ -8,7 +8,8 @@ import { CHANNEL } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
-// The version of what Shared and its instances say to each other, because their copies may be of different releases.
+// The version of what Shared and its instances say to each other, because their copies may be of different releases. It is
+// not the protocol's: the members of Shared may change while the messages stay, and the other way round.
 const VERSION = 1;
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */

@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { MANIFEST_PATH } from '../../build/border.js';
 import { packageFolder } from './files.js';
+import * as limits from './limits.js';
 import { makeManifest, writeManifest } from './manifest.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
@@ -15,9 +17,9 @@ const help = `peer-cdn: visitors of a site hand each other its heavy files
 Both
   --include <glob>      list these files too (scripts, styles, documents); may be repeated
   --exclude <glob>      do not list these; may be repeated
-  --piece-bytes <n>     size of a piece, a power of two from 65536 to 16777216
+  --piece-bytes <n>     size of a piece, a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}
 manifest
-  -o, --output <file>   default: <folder>/peer-cdn.json
+  -o, --output <file>   default: <folder>${MANIFEST_PATH}
   --base <path>         where the folder will be served; default /
 serve
   --port <n>            default 8080; 0 for any that is free
@@ -91,7 +93,7 @@ function commonOptions(values, { onProgress, onWarning }) {
   return {
     include: values.include ?? [],
     exclude: values.exclude ?? [],
-    pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], 2 ** 24),
+    pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], limits.pieceBytesMax),
     onProgress,
     onWarning,
   };
@@ -100,7 +102,7 @@ function commonOptions(values, { onProgress, onWarning }) {
 async function runManifest(folder, values) {
   const told = tellOn(process.stderr);
   const options = { ...commonOptions(values, told), base: values.base };
-  const output = values.output ?? join(folder, 'peer-cdn.json');
+  const output = values.output ?? join(folder, MANIFEST_PATH);
   const made = await makeManifest(folder, options).finally(told.end);
   await writeManifest(output, made);
   const resources = Object.values(made.manifest.resources);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
 import { isOfProcess, isShared, matcher, mayBeShared, publicBase, publicPath, typeOf, walk } from './files.js';
 import * as limits from './limits.js';
 import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
@@ -17,7 +18,7 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
  * @property {Record<string, string>} [headers]
  */
 
-/** @typedef {{version: 1, digests: string, resources: Record<string, ManifestResource>}} Manifest */
+/** @typedef {{version: typeof limits.manifestVersion, digests: string, resources: Record<string, ManifestResource>}} Manifest */
 
 /**
  * @typedef {object} ManifestProgress
@@ -40,6 +41,9 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
  * @property {Map<string, object>} [cache] kept between calls: files with the same size and time are not read again
  */
 
+/** Where the digest lists are, below the folder of the manifest. */
+const digestsBelow = DIGESTS_PATH.slice(1);
+
 /**
  * The cut of a file. A small one is one piece: its root is its digest, so that no list has to be fetched beside it, which
  * would be as many requests again as a gallery has images. RangeError if no piece size that is allowed gives few enough pieces.
@@ -48,7 +52,9 @@ export function pieceBytesOf(bytes, wanted) {
   let size = wanted ?? limits.pieceBytesMin;
   const isPowerOfTwo = Number.isInteger(Math.log2(size));
   if (!isPowerOfTwo || size < limits.pieceBytesMin || size > limits.pieceBytesMax) {
-    throw new RangeError(`pieceBytes must be a power of two from 65536 to 16777216, not ${wanted}`);
+    throw new RangeError(
+      `pieceBytes must be a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}, not ${wanted}`,
+    );
   }
   const most = wanted === undefined && bytes <= limits.onePieceBytes ? 1 : limits.piecesPerResource;
   while (bytes > size * most) size *= 2;
@@ -57,6 +63,9 @@ export function pieceBytesOf(bytes, wanted) {
   while (wanted === undefined && size < limits.pieceBytesUsual && bytes > size * limits.piecesUsual) size *= 2;
   return size <= limits.pieceBytesMax ? size : null;
 }
+
+/** Of a file: all the pieces that it may have, as large as they may be. */
+const mostBytes = limits.pieceBytesMax * limits.piecesPerResource;
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 
@@ -88,7 +97,7 @@ async function digestPieces(file, bytes, pieceBytes, onBytes) {
 /** One file's entry, and its digest list if it has several pieces. Throws if it cannot be listed. */
 async function describe({ path, file, stats }, options) {
   const pieceBytes = pieceBytesOf(stats.size, options.pieceBytes);
-  if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than 32 GiB`);
+  if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than ${mostBytes / 2 ** 30} GiB`);
   // The time of a change of its mode counts too: a file that may not be read any more is no longer listed.
   const key = `${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}:${pieceBytes}`;
   const cached = options.cache?.get(path);
@@ -123,9 +132,9 @@ class Making {
     this.#options = options;
     this.#base = publicBase(options.base ?? '/');
     this.#included = matcher(options.include ?? []);
-    const digests = options.digestsBase ?? `${this.#base}peer-cdn/digests/`;
+    const digests = options.digestsBase ?? this.#base + digestsBelow;
     if (!/^\/(?![/\\])/.test(digests)) throw new RangeError(`digestsBase must be a path on this site, not ${digests}`);
-    this.#manifest = { version: 1, digests, resources: {} };
+    this.#manifest = { version: limits.manifestVersion, digests, resources: {} };
   }
 
   get made() {
@@ -179,7 +188,7 @@ export async function makeManifest(folder, options = {}) {
   for await (const found of walk(folder)) {
     const { path } = found;
     // Our own files are not part of the site.
-    if (path === 'peer-cdn.json' || path.startsWith('peer-cdn/')) continue;
+    if (path === MANIFEST_PATH.slice(1) || path.startsWith('peer-cdn/')) continue;
     if (excluded(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
     try {
       await making.add(found);
@@ -203,7 +212,7 @@ export async function makeManifest(folder, options = {}) {
  * @param {{manifest: Manifest, digests: Map<string, Buffer>}} made by makeManifest
  */
 export async function writeManifest(output, { manifest, digests }) {
-  const folder = join(dirname(output), 'peer-cdn', 'digests');
+  const folder = join(dirname(output), digestsBelow);
   await mkdir(folder, { recursive: true });
   for (const [root, list] of digests) await replaceFile(join(folder, root), list);
   await replaceFile(output, `${JSON.stringify(manifest, null, 1)}\n`);
