@@ -62,7 +62,7 @@ async function buildStep() {
 
 // What the type checker reads bodies and all, each with the globals of the place where it runs: a misspelt call, field or code
 // of the border fails here.
-const projects = ['sw', 'web'];
+const projects = ['sw', 'web', 'src/server'];
 
 async function checkStep() {
   const facts = [];

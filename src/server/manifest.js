@@ -20,6 +20,18 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
 
 /** @typedef {{version: typeof limits.manifestVersion, digests: string, resources: Record<string, ManifestResource>}} Manifest */
 
+/** @typedef {{manifest: Manifest, digests: Map<string, Buffer>}} Made a manifest, and digest lists by root */
+
+/**
+ * @typedef {object} Described one file
+ * @property {string} key changes with the file
+ * @property {string} root
+ * @property {ManifestResource} resource
+ * @property {Buffer | null} digests its list, if it has several pieces
+ */
+
+/** @typedef {import('./files.js').Found} Found */
+
 /**
  * @typedef {object} ManifestProgress
  * @property {string} path the file that is read
@@ -38,7 +50,7 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
  * @property {(progress: ManifestProgress) => void} [onProgress]
  * @property {(warning: import('./warnings.js').ManifestWarning) => void} [onWarning] told of each file that is not listed
  *     though it was to be; default: a warning of the process
- * @property {Map<string, object>} [cache] kept between calls: files with the same size and time are not read again
+ * @property {Map<string, Described>} [cache] kept between calls: files with the same size and time are not read again
  */
 
 /** Where the digest lists are, below the folder of the manifest. */
@@ -46,7 +58,10 @@ const digestsBelow = DIGESTS_PATH.slice(1);
 
 /**
  * The cut of a file. A small one is one piece: its root is its digest, so that no list has to be fetched beside it, which
- * would be as many requests again as a gallery has images. RangeError if no piece size that is allowed gives few enough pieces.
+ * would be as many requests again as a gallery has images. Null if no piece size that is allowed
+ * gives few enough pieces; RangeError if the size that is wanted is not allowed.
+ * @param {number} bytes
+ * @param {number} [wanted]
  */
 export function pieceBytesOf(bytes, wanted) {
   let size = wanted ?? limits.pieceBytesMin;
@@ -67,9 +82,15 @@ export function pieceBytesOf(bytes, wanted) {
 /** Of a file: all the pieces that it may have, as large as they may be. */
 const mostBytes = limits.pieceBytesMax * limits.piecesPerResource;
 
-const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
+const sha256 = (/** @type {Buffer} */ bytes) => createHash('sha256').update(bytes).digest();
 
-/** The digests of a file's pieces, one after another. Null if it is no longer as long as it was. */
+/**
+ * The digests of a file's pieces, one after another. Null if it is no longer as long as it was.
+ * @param {string} file
+ * @param {number} bytes
+ * @param {number} pieceBytes
+ * @param {(read: number) => void} onBytes
+ */
 async function digestPieces(file, bytes, pieceBytes, onBytes) {
   const digests = [];
   let hash = createHash('sha256');
@@ -94,8 +115,15 @@ async function digestPieces(file, bytes, pieceBytes, onBytes) {
   return read === bytes ? Buffer.concat(digests) : null;
 }
 
-/** One file's entry, and its digest list if it has several pieces. Throws if it cannot be listed. */
-async function describe({ path, file, stats }, options) {
+/**
+ * One file's entry, and its digest list if it has several pieces. Throws if it cannot be listed.
+ * @param {string} path
+ * @param {string} file
+ * @param {import('node:fs').Stats} stats
+ * @param {ManifestOptions} options
+ * @returns {Promise<Described>}
+ */
+async function describe(path, file, stats, options) {
   const pieceBytes = pieceBytesOf(stats.size, options.pieceBytes);
   if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than ${mostBytes / 2 ** 30} GiB`);
   // The time of a change of its mode counts too: a file that may not be read any more is no longer listed.
@@ -119,6 +147,7 @@ class Making {
   #options;
   #base;
   #included;
+  /** @type {Made['digests']} */
   #digests = new Map();
   /** Paths in the folder. */
   listed = new Set();
@@ -127,6 +156,7 @@ class Making {
   /** @type {Manifest} */
   #manifest;
 
+  /** @param {ManifestOptions} options */
   constructor(options) {
     pieceBytesOf(1, options.pieceBytes);
     this.#options = options;
@@ -141,17 +171,16 @@ class Making {
     return { manifest: this.#manifest, digests: this.#digests };
   }
 
-  /** Whether it would be listed, as far as its name tells: nobody misses what would not. */
+  /** Whether it would be listed, as far as its name tells: nobody misses what would not. @param {string} path */
   mayList(path) {
     return path.endsWith('/') || this.#included(path) || mayBeShared(path);
   }
 
-  /** Lists a file, unless it is empty or a script. Throws if it was to be listed and cannot be. */
-  async add(found) {
-    const { path, file, stats, error } = found;
+  /** Lists a file, unless it is empty or a script. Throws if it was to be listed and cannot be. @param {Found} found */
+  async add({ path, file, stats, error }) {
     if (error) throw error;
     // A pipe would never end, and a device is nobody's file.
-    if (!stats.isFile()) throw new Unlisted('not-a-file', 'it is no file, but a pipe, a socket or a device');
+    if (!stats?.isFile()) throw new Unlisted('not-a-file', 'it is no file, but a pipe, a socket or a device');
     if (stats.size === 0 || !(this.#included(path) || (await isShared(path, file)))) return;
     if (this.listed.size >= limits.manifestEntries) {
       throw new Unlisted('too-many-files', `${limits.manifestEntries} others are, and more may not be: exclude some`);
@@ -160,7 +189,7 @@ class Making {
     if (url.length > limits.pathBytes) {
       throw new Unlisted('path-too-long', `its URL has ${url.length} characters, more than ${limits.pathBytes}`);
     }
-    const { root, resource, digests } = await describe(found, this.#options);
+    const { root, resource, digests } = await describe(path, file, stats, this.#options);
     const twin = this.#roots.get(root);
     // A file that is the digest list of another has the other's root.
     if (twin && twin.bytes !== resource.bytes) throw new Unlisted('same-root', `its root is that of ${twin.path}`);
@@ -178,7 +207,7 @@ class Making {
  * changes meanwhile (the next manifest has it), its path is too long, or there are too many.
  * @param {string} folder
  * @param {ManifestOptions} [options]
- * @returns {Promise<{manifest: Manifest, digests: Map<string, Buffer>}>} digest lists by root
+ * @returns {Promise<Made>}
  */
 export async function makeManifest(folder, options = {}) {
   const making = new Making(options);
@@ -200,7 +229,7 @@ export async function makeManifest(folder, options = {}) {
   const unnamed = warnings - limits.warningsPerManifest;
   if (unnamed > 0) onWarning({ path: '', code: 'more-warnings', message: `${unnamed} more are not listed` });
   for (const path of options.cache?.keys() ?? []) {
-    if (!making.listed.has(path)) options.cache.delete(path);
+    if (!making.listed.has(path)) options.cache?.delete(path);
   }
   return making.made;
 }
@@ -209,7 +238,7 @@ export async function makeManifest(folder, options = {}) {
  * Writes a manifest, and its digest lists into peer-cdn/digests/ beside it. The lists first: whoever sees the new manifest
  * finds them. Lists of earlier manifests stay, for the visitors that still have those.
  * @param {string} output
- * @param {{manifest: Manifest, digests: Map<string, Buffer>}} made by makeManifest
+ * @param {Made} made by makeManifest
  */
 export async function writeManifest(output, { manifest, digests }) {
   const folder = join(dirname(output), digestsBelow);
@@ -218,6 +247,7 @@ export async function writeManifest(output, { manifest, digests }) {
   await replaceFile(output, `${JSON.stringify(manifest, null, 1)}\n`);
 }
 
+/** @param {string} path @param {string | Buffer} content */
 async function replaceFile(path, content) {
   await writeFile(`${path}.new`, content);
   await rename(`${path}.new`, path);

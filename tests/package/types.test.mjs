@@ -1,17 +1,20 @@
-// The type checker reads the bodies of the page's JavaScript: what is misspelt there fails, and not first in a browser.
+// The type checker reads the bodies of the page's and the server's JavaScript: what is misspelt there fails, and not first
+// before a visitor.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root, run } from '../../scripts/run.mjs';
+import { Coordinator } from '../../src/server/engine.js';
 import { createEngine } from '../../web/engine.js';
 
 let folder;
 
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'peer-cdn-types-'));
-  for (const name of ['sw', 'web', 'package.json']) cpSync(join(root, name), join(folder, name), { recursive: true });
+  for (const name of ['sw', 'web', 'src/server', 'package.json'])
+    cpSync(join(root, name), join(folder, name), { recursive: true });
   mkdirSync(join(folder, 'build'));
   for (const name of readdirSync(join(root, 'build')).filter((each) => /\.d\.m?ts$/.test(each))) {
     cpSync(join(root, 'build', name), join(folder, 'build', name));
@@ -47,6 +50,15 @@ const misspelt = {
     'a limit': ['web/seeder.js', 'segmentBytes } from', 'segmentByte } from'],
     'an event': ['web/shared.js', "this.#emit('peers'", "this.#emit('peer'"],
   },
+  'src/server': {
+    'a call of the core': ['src/server/coordinator.js', 'engine.timeout(now)', 'engine.timedOut(now)'],
+    'the arguments of a call': ['src/server/coordinator.js', 'engine.message(peer, text, now)', 'engine.message(peer, now)'],
+    'an output': ['src/server/coordinator.js', "kind === 'renumber'", "kind === 'renumbered'"],
+    'an error code': ['src/server/coordinator.js', "'too-many-peers'", "'too-many'"],
+    'a limit': ['src/server/manifest.js', 'limits.manifestEntries) {', 'limits.manifestEntry) {'],
+    'a field of a manifest': ['src/server/manifest.js', 'this.#manifest.resources[url]', 'this.#manifest.resource[url]'],
+    'an option of the command': ['src/server/cli.js', "values['trust-proxy']", "values['trustproxy']"],
+  },
 };
 
 for (const [project, cases] of Object.entries(misspelt)) {
@@ -66,11 +78,21 @@ for (const [project, cases] of Object.entries(misspelt)) {
   }
 }
 
+/** The members of the type Engine in a file. */
+function membersOf(file) {
+  const typedef = readFileSync(join(root, file), 'utf8').split('@typedef {object} Engine\n')[1].split('*/')[0];
+  return [...typedef.matchAll(/@property \{.*\} (\w+)/g)].map(([, name]) => name).sort();
+}
+
 test("the types of the page's core name what its module has, and nothing else", () => {
   const { engine } = createEngine(() => {});
   // Emscripten's own begin otherwise, and callbacks of connections are not for us.
   const bound = Object.keys(engine).filter((name) => typeof engine[name] === 'function' && /^(?!rtc|count_)[a-z]/.test(name));
-  const typedef = readFileSync(join(root, 'web/engine.js'), 'utf8').split('@typedef {object} Engine')[1].split('*/')[0];
-  const named = [...typedef.matchAll(/@property \{.*\} (\w+)/g)].map(([, name]) => name);
-  assert.deepEqual(named.sort(), bound.sort());
+  assert.deepEqual(membersOf('web/engine.js'), bound.sort());
+});
+
+test('the types of the coordinator name what its module has, and nothing else', () => {
+  const own = ['constructor', 'clone', 'deleteLater', 'isAliasOf', 'isDeleted'];
+  const bound = [Coordinator.prototype, Object.getPrototypeOf(Coordinator.prototype)].flatMap(Object.getOwnPropertyNames);
+  assert.deepEqual(membersOf('src/server/engine.js'), bound.filter((name) => !own.includes(name)).sort());
 });
