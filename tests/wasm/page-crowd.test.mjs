@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
+import { manifestVersion, pieceBytesMin, SOCKET_PATH } from '../../build/border.js';
 import { FakeConnection, FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
 
 install();
 const { Page } = await import('../../web/page.js');
 const { Store } = await import('../../sw/store.js');
 
-const pieceBytes = 65536;
+const pieceBytes = pieceBytesMin;
 const count = 40;
 const bytes = (count - 1) * pieceBytes + 777;
 const body = randomBytes(bytes);
@@ -65,9 +66,12 @@ let names = 0;
 async function openPage(t) {
   const cacheName = `crowd-${++names}`;
   const store = await Store.open(cacheName);
-  await store.putManifest(JSON.stringify({ version: 1, resources: { '/big.bin': { bytes, pieceBytes, root } } }), Date.now());
+  await store.putManifest(
+    JSON.stringify({ version: manifestVersion, resources: { '/big.bin': { bytes, pieceBytes, root } } }),
+    Date.now(),
+  );
   await store.putDigests(root, list);
-  const page = new Page({ cacheName, form: 'stream', socket: '/peer-cdn/ws' }, undefined, {
+  const page = new Page({ cacheName, form: 'stream', socket: SOCKET_PATH }, undefined, {
     report() {},
     peers() {},
     tell() {},
