@@ -184,11 +184,10 @@ test('our scripts may control the whole site', async (t) => {
 
 test('the coordinator is on the same port, also behind a proxy that keeps the host', async (t) => {
   const { url } = await site(t);
-  await new Visitor(new URL(SOCKET_PATH, url).href).next('welcome');
-  await new Visitor(new URL(SOCKET_PATH, url).href, { origin: 'https://site.example', headers: { host: 'site.example' } }).next(
-    'welcome',
-  );
-  await assert.rejects(new Visitor(new URL(SOCKET_PATH, url).href, { origin: 'https://site.example' }).opened, { status: 403 });
+  const socket = new URL(SOCKET_PATH, url).href;
+  await new Visitor(socket).next('welcome');
+  await new Visitor(socket, { origin: 'https://site.example', headers: { host: 'site.example' } }).next('welcome');
+  await assert.rejects(new Visitor(socket, { origin: 'https://site.example' }).opened, { status: 403 });
 });
 
 test('responses are told with the bytes that were written, and the handler can be wrapped', async (t) => {
