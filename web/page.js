@@ -154,6 +154,12 @@ export class Page {
     return this.#manifest;
   }
 
+  /** Whether the store has another manifest by now than the one that was read. */
+  async isStale() {
+    const text = (await (await this.#store)?.manifest())?.text;
+    return text !== undefined && text !== this.resources.text;
+  }
+
   /** @param {Choice} options @returns {import('./settings.js').Upload} */
   uploadOf(options) {
     return uploadOf(options, { on: true, bytesPerSecond: uploadRate, bytes: uploadBytes });

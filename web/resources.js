@@ -41,6 +41,8 @@ export class Resources {
   #listed = new Map();
   /** @type {Map<string, Resource>} */
   #byRoot = new Map();
+  /** The manifest as it was last read. @type {string | undefined} */
+  text;
   /** The manifest turns it all off. */
   disabled = false;
   /** @type {Map<string, Map<string, [number, number]>>} the runs in the store that C++ was told of, by root */
@@ -86,6 +88,7 @@ export class Resources {
       const response = await fetch(MANIFEST_PATH, { headers: bypass, cache: 'no-cache' }).catch(() => null);
       if (response?.ok) text = await response.text();
     }
+    this.text = text;
     const { digests, disabled, entries } = readManifest(text ?? `{"version":${manifestVersion}}`);
     this.disabled = disabled;
     this.#listed = new Map();

@@ -183,14 +183,20 @@ export class Shared {
     this.#emit('error', { code: 'engine-failed' }, true);
   }
 
-  // Until there is another manifest.
+  // Until there is another manifest. The worker may have told of it before we wait here: then it is in the store.
   #wait() {
+    const page = this.#page;
     this.#close('cancelled');
     if (typeof BroadcastChannel !== 'function') return;
-    this.#waiting = new BroadcastChannel(CHANNEL);
-    this.#waiting.onmessage = ({ data }) => {
+    const waiting = new BroadcastChannel(CHANNEL);
+    this.#waiting = waiting;
+    waiting.onmessage = ({ data }) => {
       if (data?.type === 'manifest') this.#reopen();
     };
+    page
+      ?.isStale()
+      .then((isStale) => isStale && waiting === this.#waiting && this.#reopen())
+      .catch(() => {});
   }
 
   #reopen() {

@@ -236,7 +236,7 @@ test('an instance that comes while the manifest turns it all off is on when the 
   const container = new FakeContainer('controlling');
   const tell = fakeWorkerChannel(t);
   const store = await Store.open(`${CACHE_PREFIX}1`);
-  await store.putManifest('{"version":1,"disabled":true,"resources":{}}', Date.now());
+  await store.putManifest(JSON.stringify({ version: manifestVersion, disabled: true, resources: {} }), Date.now());
   const one = close(await start());
   await until('off', () => !one.active);
   const two = close(await start());
@@ -253,7 +253,7 @@ test('an instance that is closed while the manifest is read is not woken by a la
   const container = new FakeContainer('controlling');
   const tell = fakeWorkerChannel(t);
   const store = await Store.open(`${CACHE_PREFIX}1`);
-  await store.putManifest('{"version":1,"disabled":true,"resources":{}}', Date.now());
+  await store.putManifest(JSON.stringify({ version: manifestVersion, disabled: true, resources: {} }), Date.now());
   const plugin = new PeerPlugin({ form: 'stream' });
   plugin.close();
   for (let i = 0; i < 10; i++) await turn();

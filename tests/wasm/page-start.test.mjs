@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../e2e/harness/until.mjs';
 import { FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
-import { aliveInterval, CACHE_PREFIX, firstSocketWait, manifestVersion, pieceBytesMin } from '../../build/border.js';
+import {
+  aliveInterval,
+  CACHE_PREFIX,
+  firstSocketWait,
+  MANIFEST_PATH,
+  manifestVersion,
+  pieceBytesMin,
+} from '../../build/border.js';
 
 install();
 const { start, PeerPlugin } = await import('../../web/index.js');
@@ -207,6 +214,33 @@ test('a manifest that turns it all off closes the socket, and a later one turns 
   await store.putManifest(listing(), Date.now());
   tell({ type: 'manifest' });
   await until('on again', () => plugin.active && open() === 1);
+});
+
+test('a manifest that turns it all on, and comes while the one that turned it off is still read, is not missed', async (t) => {
+  for (const isTold of [true, false]) {
+    install();
+    FakeSocket.reset();
+    fakeContainer({ controlled: true });
+    const tell = fakeWorkerChannel(t);
+    const cache = await caches.open(`${CACHE_PREFIX}1`);
+    const store = await Store.open(`${CACHE_PREFIX}1`);
+    await store.putManifest(listing({ disabled: true }), Date.now());
+    const { match } = cache;
+    cache.match = async (request) => {
+      const answer = await match.call(cache, request);
+      if (request !== MANIFEST_PATH) return answer;
+      cache.match = match;
+      await store.putManifest(listing(), Date.now());
+      // The word of it may also be on its way to a page that closes its channel.
+      if (isTold) tell({ type: 'manifest' });
+      return answer;
+    };
+    const plugin = await start({ worker: '/sw.js' });
+    t.after(() => plugin.close());
+    await until('on', () => plugin.active);
+    assert.equal(FakeSocket.all.filter(({ readyState }) => readyState === 1).length, 1);
+    plugin.close();
+  }
 });
 
 test('a listener may close the plugin from within an event', async (t) => {
