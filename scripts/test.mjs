@@ -60,8 +60,8 @@ async function buildStep() {
   return fact('wasm, bundles and types', complete, failure && 'see above');
 }
 
-// What the type checker reads bodies and all, each with the globals of the place where it runs: a misspelt call, field or code
-// of the border fails here.
+// The type checker reads the bodies of these, each with the globals of the place where it runs: a misspelt call, field or
+// code of the border fails here.
 const projects = ['sw', 'web', 'src/server'];
 
 async function checkStep() {

@@ -40,7 +40,7 @@ import { aliveInterval, bridgeAlive, CHANNEL, protocolVersion } from '../build/b
  */
 
 /**
- * What the worker says to all pages, and they to each other. What somebody else says on the channel is none of these.
+ * What the worker tells all pages, and pages tell each other. Scripts of the site may post anything else on the channel.
  * @typedef {Stored | Transfer
  *   | { type: 'who' }
  *   | { type: 'busy', open: number, cache?: string }

@@ -23,7 +23,7 @@ async function guessName() {
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 /** @typedef {import('./bridge.js').Form} Form */
 /** @typedef {import('./settings.js').Choice} Choice */
-/** @typedef {EventTarget & { type?: string, saveData?: boolean }} NetworkInformation Chromium's, so that lib dom has it not */
+/** @typedef {EventTarget & { type?: string, saveData?: boolean }} NetworkInformation of Chromium alone */
 
 /** The network that the browser is on, where it says so. */
 const networkHere = () => /** @type {Navigator & { connection?: NetworkInformation }} */ (globalThis.navigator)?.connection;
@@ -176,7 +176,10 @@ export class Page {
     this.#bridge.setForm(form);
   }
 
-  /** Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes. @param {ErrorCode} code */
+  /**
+   * Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes.
+   * @param {ErrorCode} code
+   */
   stop(code = 'cancelled') {
     if (this.#stopped) return;
     this.#stopped = true;

@@ -146,7 +146,10 @@ export class Pieces {
     }
   }
 
-  /** From the store, else from the origin. Whether it is the root's is decided in C++: null if it is not. @param {number} handle */
+  /**
+   * From the store, else from the origin. Whether it is the root's is decided in C++: null if it is not.
+   * @param {number} handle
+   */
   async #digestList(handle) {
     const { root, digests } = this.#resources.get(handle);
     const store = await this.#store;

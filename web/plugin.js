@@ -136,7 +136,11 @@ export class PeerPlugin extends EventTarget {
     this.#shared.leave(this.#instance);
   }
 
-  /** A listener that throws is the page's own business: dispatchEvent reports it and returns. @param {string} type @param {object} detail */
+  /**
+   * A listener that throws is the page's own business: dispatchEvent reports it and returns.
+   * @param {string} type
+   * @param {object} detail
+   */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }

@@ -51,7 +51,7 @@ const membersOf = (/** @type {Choice} */ options) => (typeof options === 'boolea
 
 /** @typedef {boolean | Partial<Upload> | undefined} Choice as a page or a visitor may write it */
 
-/** No word of anybody's. @type {Partial<Upload>} */
+/** Defaults of which nobody has said anything. @type {Partial<Upload>} */
 export const unsaid = {};
 
 /**

@@ -46,7 +46,7 @@ const commands = {
 };
 
 /**
- * What a command line says: what its command takes of these.
+ * The options of a command line. Each command takes some of them.
  * @typedef {object} Values
  * @property {string[]} [include]
  * @property {string[]} [exclude]
@@ -155,7 +155,7 @@ async function runServe(folder, values) {
 }
 
 /**
- * What Node's errors have beside their code, each some of it.
+ * An error of Node's, with the members that some of them have.
  * @typedef {NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string, input?: string }} NodeError
  */
 

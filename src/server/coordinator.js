@@ -249,7 +249,7 @@ export class AttachedCoordinator {
     });
     socket.on('message', (data, isBinary) => {
       socket.alive = true;
-      // Not the number that it began with: the core may have given it another.
+      // The core may have given the peer another number since it connected.
       const { peer } = socket;
       if (!peer || this.#peers.get(peer) !== socket) return;
       const text = isBinary ? '' : data.toString();

@@ -81,7 +81,11 @@ function sendFile(request, response, path, root, options, headers = {}) {
   });
 }
 
-/** Links may lead elsewhere in the folder, never out of it. `send` itself follows all. @param {string} folder @param {string} path */
+/**
+ * Links may lead elsewhere in the folder, never out of it. `send` itself follows all.
+ * @param {string} folder
+ * @param {string} path
+ */
 async function staysInside(folder, path) {
   try {
     const target = await realpath(resolve(folder, `.${decodeURIComponent(path)}`));

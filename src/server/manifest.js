@@ -79,8 +79,8 @@ export function pieceBytesOf(bytes, wanted) {
   return size <= limits.pieceBytesMax ? size : null;
 }
 
-/** Of a file: all the pieces that it may have, as large as they may be. */
-const mostBytes = limits.pieceBytesMax * limits.piecesPerResource;
+/** A file has at most so many bytes: as many pieces as it may have, each as large as it may be. */
+const fileBytesMax = limits.pieceBytesMax * limits.piecesPerResource;
 
 const sha256 = (/** @type {Buffer} */ bytes) => createHash('sha256').update(bytes).digest();
 
@@ -125,7 +125,7 @@ async function digestPieces(file, bytes, pieceBytes, onBytes) {
  */
 async function describe(path, file, stats, options) {
   const pieceBytes = pieceBytesOf(stats.size, options.pieceBytes);
-  if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than ${mostBytes / 2 ** 30} GiB`);
+  if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than ${fileBytesMax / 2 ** 30} GiB`);
   // The time of a change of its mode counts too: a file that may not be read any more is no longer listed.
   const key = `${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}:${pieceBytes}`;
   const cached = options.cache?.get(path);

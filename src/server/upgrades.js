@@ -9,7 +9,7 @@ import { refuse } from './origin.js';
 /** @typedef {(name: string | symbol, ...args: unknown[]) => boolean} Emit */
 
 /**
- * What we use of a server of somebody else's.
+ * A server of the host's, with the members that we use.
  * @typedef {import('node:http').Server & { [key]?: Upgrades, shouldUpgradeCallback?: (request: Request) => boolean }} HostServer
  *   `shouldUpgradeCallback` is the host's own choice of what is an upgrade, from Node 24.9 on
  */
@@ -123,7 +123,11 @@ class Upgrades {
     return true;
   }
 
-  /** Without us nobody would listen, and the site would answer this as any request. @param {Request} request @param {Duplex} socket */
+  /**
+   * Without us nobody would listen, and the site would answer this as any request.
+   * @param {Request} request
+   * @param {Duplex} socket
+   */
   #serve(request, socket) {
     socket.on('error', () => {});
     const response = new ServerResponse(request);

@@ -27,7 +27,8 @@ function timeline(origin, began) {
       .split('-')
       .map((at) => at && (Number(at) / pieceBytesMin).toFixed(1));
     const ms = String(Math.round(at - began)).padStart(6);
-    return `${ms} ms  visitor ${who} ${status} pieces ${from}-${to}: ${Math.round(sent / pieceBytesMin)} sent${done ? '' : ', cut'}`;
+    const pieces = `pieces ${from}-${to}: ${Math.round(sent / pieceBytesMin)} sent`;
+    return `${ms} ms  visitor ${who} ${status} ${pieces}${done ? '' : ', cut'}`;
   });
 }
 

@@ -169,7 +169,7 @@ test('a path that browsers refuse for its length is not listed, but named', asyn
   assert.equal(taken({ resources: { [`/base/${long}`]: manifest.resources['/base/ok.bin'] } }), 0);
 });
 
-test('of more files than a manifest may have the rest is named, up to a hundred of them, also while they are served', async (t) => {
+test('of more files than a manifest may have the rest is named, up to a hundred, also while they are served', async (t) => {
   const names = Array.from({ length: border.manifestEntries }, (_, i) => `${border.manifestEntries + i}.bin`);
   const folder = makeFolder(t, Object.fromEntries([...names, '9a.bin', 'x.js'].map((name) => [name, name])));
   const cache = new Map();
