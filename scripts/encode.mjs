@@ -47,5 +47,5 @@ export const wasmPlugin = {
 
 /** `bytesOf(name)` gives a module's bytes. */
 export function fillIn(script, bytesOf) {
-  return script.replace(/["'`]@wasm (\w+)@["'`]/g, (match, name) => `"${encodeText(bytesOf(name))}"`);
+  return script.replace(/["'`]@wasm (\w+)@["'`]/g, (_match, name) => `"${encodeText(bytesOf(name))}"`);
 }

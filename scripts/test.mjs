@@ -44,6 +44,12 @@ async function tidyStep() {
   ]);
 }
 
+async function biomeStep() {
+  const { checkBiome } = await import('./tidy.mjs');
+  const [format, lint] = [await checkBiome('format'), await checkBiome('lint')];
+  return sum([fact("Biome's format of all JavaScript", format === '', format), fact("Biome's linter", lint === '', lint)]);
+}
+
 async function buildStep() {
   const { buildAll } = await import('./build.mjs');
   let failure = '';
@@ -54,10 +60,17 @@ async function buildStep() {
   return fact('wasm, bundles and types', complete, failure && 'see above');
 }
 
-// The bodies of sw/, read by the type checker: a misspelt call, field or code of the border fails here.
+// The type checker reads the bodies of these, each with the globals of the place where it runs: a misspelt call, field or
+// code of the border fails here.
+const projects = ['sw', 'web', 'src/server'];
+
 async function checkStep() {
-  const { code, output } = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'sw']);
-  return fact('the types of sw/ and of its calls over the border', code === 0, output);
+  const facts = [];
+  for (const project of projects) {
+    const { code, output } = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project]);
+    facts.push(fact(`the types of ${project}/ and of its calls over the border`, code === 0, output));
+  }
+  return sum(facts);
 }
 
 async function sizeStep() {
@@ -211,6 +224,7 @@ const waiting = ['long', 'firefox', 'pairs', 'deployment'];
 const steps = [
   { name: 'setup', run: async () => fact('everything is there', true, await setup()) },
   { name: 'tidy', needs: ['setup'], run: tidyStep },
+  { name: 'biome', needs: ['setup'], run: biomeStep },
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'check', needs: ['build'], run: checkStep },
   { name: 'size', needs: ['build'], run: sizeStep },

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// The rules that no compiler keeps: who may include what, what the core never calls, ASCII, lengths, format.
-//   node scripts/tidy.mjs [--fix]     --fix formats the C++ in place
+// The rules that no compiler keeps: who may include what, what the core never calls, ASCII, lengths; and the style, which
+// clang-format keeps in C++ and Biome (biome.jsonc) in JavaScript.
+//   node scripts/tidy.mjs [--fix]     --fix formats in place, and mends what Biome can mend safely
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -38,10 +39,9 @@ const rules = [
   ],
   [() => true, /\b(FIXME|TODO|XXX)\b/, 'finish it, or write down why not'],
   [(path) => isCpp(path) || isJs(path), /[^\t\x20-\x7e]/, 'sources are ASCII'],
-  [(path) => isCpp(path) || isJs(path), /\t|\s$/, 'no tabs and no spaces at the end of a line'],
 ];
 
-// C++ is clang-format's (100). A table in Markdown cannot be broken.
+// C++ is clang-format's (100). Biome breaks JavaScript at 130, but no text and no comment. A table in Markdown cannot be broken.
 const columns = (path) => (path.endsWith('.md') || isCpp(path) ? Infinity : 130);
 // Ceilings, not goals: over them is a warning, because a cut in the wrong place is worse than a long file.
 const ceiling = (path) => (isCore(path) ? 400 : isProduct(path) ? 200 : Infinity);
@@ -75,7 +75,7 @@ function findingsIn(path) {
     const code = withoutComment(line);
     for (const [applies, pattern, why] of rules) {
       if (!applies(path)) continue;
-      const commentsToo = why.startsWith('finish') || why.startsWith('sources') || why.startsWith('no tabs');
+      const commentsToo = why.startsWith('finish') || why.startsWith('sources');
       if (pattern.test(commentsToo ? line : code)) report(why);
     }
     const included = line.match(/^#include "([^"/]+)\//)?.[1];
@@ -124,12 +124,25 @@ export async function checkFormat({ fix = false } = {}) {
   return code === 0 ? [] : lines.length > 0 ? lines : [output.trim()];
 }
 
+const biome = (command, ...options) =>
+  run(process.execPath, [join(root, 'node_modules/@biomejs/biome/bin/biome'), command, '--colors=off', ...options]);
+
+/** What Biome's formatter, or its linter, says of the whole repository; '' if all is well. @param {'format' | 'lint'} command */
+export async function checkBiome(command) {
+  const options = command === 'lint' ? ['--error-on-warnings', '--max-diagnostics=100'] : ['--max-diagnostics=20'];
+  const { code, output } = await biome(command, ...options);
+  return code === 0 ? '' : output.trim();
+}
+
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const fix = process.argv.includes('--fix');
   const { findings, warnings, files } = tidy();
   for (const warning of warnings) say(`warning: ${warning}`);
   const format = await checkFormat({ fix });
   for (const finding of [...findings, ...format]) process.stdout.write(`${finding}\n`);
-  say(`tidy: ${files} files, ${findings.length + format.length} findings`);
-  if (findings.length + format.length > 0) process.exit(1);
+  if (fix) await biome('check', '--write');
+  const style = (await Promise.all(['format', 'lint'].map(checkBiome))).filter(Boolean);
+  for (const said of style) process.stdout.write(`${said}\n`);
+  say(`tidy: ${files} files, ${findings.length + format.length} findings${style.length > 0 ? ', and those of Biome' : ''}`);
+  if (findings.length + format.length + style.length > 0) process.exit(1);
 }

@@ -1,7 +1,53 @@
 // The page's side of the contract with the worker (src/README.md, Bridge).
-import { aliveInterval, bridgeAlive, CHANNEL } from '../build/border.js';
+import { aliveInterval, bridgeAlive, CHANNEL, protocolVersion } from '../build/border.js';
 
-const VERSION = 1;
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {'stream' | 'reply'} Form who answers the worker: the engine, or a listener of the page's own */
+/** @typedef {{ add?: string[], remove?: string[] }} Change marks that somebody has now, and that nobody has any more */
+
+/**
+ * A request that the worker delegates. A worker of another release may leave out what is optional.
+ * @typedef {object} Delegation
+ * @property {number} peerCdn the protocol's version
+ * @property {string} url
+ * @property {string} root
+ * @property {number} bytes
+ * @property {number} pieceBytes
+ * @property {number} begin first piece
+ * @property {number} end past the last
+ * @property {string} [digests] the URL of the digest list
+ * @property {number | boolean} [origin] 0, or how many times slower than the origin peers may be; true, of an older worker, is 1
+ * @property {number} [patience] milliseconds that peers may take to begin
+ */
+
+/** @typedef {{ type: 'stored', root: string, begin: number, end: number }} Stored a run is in the store */
+
+/**
+ * What a response has taken so far.
+ * @typedef {object} Transfer
+ * @property {'transfer'} type
+ * @property {string} id
+ * @property {string} url
+ * @property {string} root
+ * @property {number} bytes of the response
+ * @property {number} fromCache
+ * @property {number} fromPeers
+ * @property {number} fromOrigin
+ * @property {number} wasted
+ * @property {number} ms
+ * @property {boolean} done
+ * @property {ErrorCode | null} [code]
+ */
+
+/**
+ * What the worker tells all pages, and pages tell each other. Scripts of the site may post anything else on the channel.
+ * @typedef {Stored | Transfer
+ *   | { type: 'who' }
+ *   | { type: 'busy', open: number, cache?: string }
+ *   | { type: 'manifest' }
+ *   | { type: 'dropped', root: string }
+ *   | { type: 'error', code: ErrorCode, url: string }} News
+ */
 
 export class Bridge {
   #form;
@@ -15,8 +61,8 @@ export class Bridge {
   #isInformed = false;
 
   /**
-   * @param {'stream' | 'reply'} form
-   * @param {{ delegate: (request: any, port: MessagePort) => void, tell: (message: any) => void }} listener
+   * @param {Form} form
+   * @param {{ delegate: (request: Delegation, port: MessagePort) => void, tell: (news: News | null) => void }} listener
    */
   constructor(form, listener) {
     this.#form = form;
@@ -32,24 +78,24 @@ export class Bridge {
     return Boolean(this.#container?.controller);
   }
 
-  /** @param {'stream' | 'reply'} form */
+  /** @param {Form} form */
   setForm(form) {
     if (form === this.#form) return;
     this.#form = form;
     this.#hello();
   }
 
-  /** To the worker and to the other pages. */
+  /** To the worker and to the other pages. @param {Stored} message */
   broadcast(message) {
     this.#channel?.postMessage(message);
   }
 
-  /** Somebody else wants or has it too: what the worker fetches of it alone can be shared. */
+  /** Somebody else wants or has it too: what the worker fetches of it alone can be shared. @param {string} root */
   company(root) {
     this.#post('company', { root });
   }
 
-  /** What anybody has: the worker does not ask for what nobody has. @param {{add?: string[], remove?: string[]}} change */
+  /** What anybody has: the worker does not ask for what nobody has. @param {Change} change */
   present({ add = [], remove = [] }) {
     for (const mark of add) this.#marks.add(mark);
     for (const mark of remove) this.#marks.delete(mark);
@@ -66,8 +112,9 @@ export class Bridge {
     this.#container?.removeEventListener('controllerchange', this.#hello);
   }
 
+  /** @param {'hello' | 'alive' | 'company' | 'present' | 'bye'} type @param {object} [more] */
   #post(type, more) {
-    this.#container?.controller?.postMessage({ peerCdn: VERSION, type, ...more });
+    this.#container?.controller?.postMessage({ peerCdn: protocolVersion, type, ...more });
   }
 
   #hello = () => {
@@ -75,9 +122,10 @@ export class Bridge {
     if (this.#isInformed) this.#post('present', { add: [...this.#marks], remove: [] });
   };
 
+  /** @param {MessageEvent} event */
   #onMessage = ({ data, ports: [port] }) => {
     if (!port || typeof data?.peerCdn !== 'number') return;
-    if (data.peerCdn !== VERSION) return port.postMessage(null);
+    if (data.peerCdn !== protocolVersion) return port.postMessage(null);
     port.postMessage({ type: 'ack' });
     // In the long form the user's own listener replies.
     if (this.#form === 'stream') this.#listener.delegate(data, port);
@@ -88,6 +136,7 @@ export class Bridge {
     this.#channel = null;
   }
 
+  /** @param {News | null} message */
   #hear(message) {
     if (this.#closed) {
       if (message?.type !== 'busy' || message.open > 0) return;
@@ -103,8 +152,11 @@ export class Bridge {
     this.#listener.tell(message);
   }
 
-  // Browsers end an idle worker under its open responses; our messages are what it is not idle by.
-  // Words of it that come faster than our messages must not put them off.
+  /**
+   * Browsers end an idle worker under its open responses; our messages are what it is not idle by.
+   * Words of it that come faster than our messages must not put them off.
+   * @param {boolean} on
+   */
   #keepAlive(on) {
     if (on === Boolean(this.#alive)) return;
     clearInterval(this.#alive);
@@ -116,7 +168,7 @@ export class Bridge {
  * Answers one delegation on its port.
  * @param {import('./readers.js').Readers} readers
  * @param {number} handle
- * @param {{ begin: number, end: number, origin?: number | boolean, patience?: number }} request `origin` was a boolean once
+ * @param {Delegation} request
  * @param {MessagePort} port
  */
 export function stream(readers, handle, { begin, end, origin, patience }, port) {
@@ -124,7 +176,7 @@ export function stream(readers, handle, { begin, end, origin, patience }, port) 
   const post = port.postMessage.bind(port);
   port.postMessage = () => {};
   let promised = false;
-  const promise = (warm) => {
+  const promise = (/** @type {boolean} */ warm) => {
     if (!promised) post({ type: 'pending', warm });
     promised = true;
   };

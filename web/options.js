@@ -5,7 +5,7 @@ import { uploadOf } from './settings.js';
 /** No word of the page's against uploads. */
 export const unbounded = { on: true, bytesPerSecond: 0, bytes: 0 };
 
-// A URL that cannot be read is refused by whoever opens it.
+/** A URL that cannot be read is refused by whoever opens it. @param {string} url */
 function href(url) {
   try {
     return new URL(url, location.href).href;
@@ -14,8 +14,9 @@ function href(url) {
   }
 }
 
-// Members in one order, so that equal options have equal texts.
-const sorted = (key, value) => (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
+/** Members in one order, so that equal options have equal texts. @param {string} _key @param {any} value */
+const sorted = (_key, value) => (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
+/** @param {unknown} one @param {unknown} other */
 const isSame = (one, other) => JSON.stringify(one, sorted) === JSON.stringify(other, sorted);
 
 /**
@@ -36,9 +37,11 @@ export const engineOptions = ({ cacheName, servers, socket, upload }) => ({
  */
 export function differences(holding, given) {
   const [held, asked] = [holding, given].map(engineOptions);
-  return Object.keys(held).filter((name) => given[name] !== undefined && !isSame(asked[name], held[name]));
+  const names = /** @type {(keyof typeof held)[]} */ (Object.keys(held));
+  return names.filter((name) => given[name] !== undefined && !isSame(asked[name], held[name]));
 }
 
-/** @param {import('./registration.js').Registering} one @param {import('./registration.js').Registering} other */
+/** @typedef {import('./registration.js').Registering & { worker: string }} WithWorker */
+/** @param {WithWorker} one @param {WithWorker} other */
 export const isSameWorker = (one, other) =>
   isSame({ ...one, worker: href(one.worker) }, { ...other, worker: href(other.worker) });

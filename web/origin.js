@@ -2,8 +2,17 @@
 // follows when one fails, the core decides.
 import { bypass, mayShare } from './resources.js';
 
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+
 // As judge() in src/base/judge.cpp: 1.6 KB of the page's budget if it were that one.
-/** Why these are not the bytes asked for, as an error code; '' if they are. @param {Response} response */
+/**
+ * Why these are not the bytes asked for; '' if they are.
+ * @param {Response} response
+ * @param {number} from
+ * @param {number} to
+ * @param {number} bytes of the resource
+ * @returns {ErrorCode | ''}
+ */
 function judge(response, from, to, bytes) {
   const { status, headers } = response;
   if ([404, 410, 416].includes(status)) return 'origin-changed';
@@ -23,7 +32,7 @@ export class Origin {
   #pieces;
   /** @type {Map<number, AbortController>} */
   #fetches = new Map();
-  /** The piece that the core is being told of. @type {Uint8Array | null} */
+  /** The piece that the core is being told of. @type {Uint8Array<ArrayBuffer> | null} */
   #arrived = null;
 
   /**
@@ -37,18 +46,22 @@ export class Origin {
     this.#pieces = pieces;
   }
 
-  /** Tells engine.fetched() of each piece, then engine.fetchEnd(), unless it is cancelled. */
+  /**
+   * Tells engine.fetched() of each piece, then engine.fetchEnd(), unless it is cancelled.
+   * @type {import('./engine.js').Host['fetchPieces']}
+   */
   fetch(id, handle, begin, end) {
     const abort = new AbortController();
     this.#fetches.set(id, abort);
     this.#run(id, handle, begin, end, abort.signal)
-      .catch(() => 'origin-unreachable')
+      .catch(() => /** @type {const} */ ('origin-unreachable'))
       .then((code) => {
         abort.abort();
         if (this.#fetches.delete(id)) this.#engine.fetchEnd(id, code);
       });
   }
 
+  /** @param {number} id */
   cancel(id) {
     this.#fetches.get(id)?.abort();
     this.#fetches.delete(id);
@@ -58,17 +71,26 @@ export class Origin {
     for (const id of [...this.#fetches.keys()]) this.cancel(id);
   }
 
-  /** The core takes the piece that it is being told of. */
+  /** The core takes the piece that it is being told of. @param {number} handle @param {number} piece */
   take(handle, piece) {
-    this.#pieces.put(handle, piece, this.#arrived);
+    if (this.#arrived) this.#pieces.put(handle, piece, this.#arrived);
     this.#arrived = null;
   }
 
+  /**
+   * @param {number} id
+   * @param {number} handle
+   * @param {number} begin
+   * @param {number} end
+   * @param {AbortSignal} signal
+   * @returns {Promise<ErrorCode | ''>}
+   */
   async #run(id, handle, begin, end, signal) {
     const { url, bytes, pieceBytes } = this.#resources.get(handle);
     const from = begin * pieceBytes;
     const to = Math.min(bytes, end * pieceBytes);
-    const response = await fetch(url, {
+    // What the core fetches was asked for by a request, which has a URL.
+    const response = await fetch(/** @type {string} */ (url), {
       headers: { ...bypass, range: `bytes=${from}-${to - 1}` },
       cache: 'no-store',
       mode: 'same-origin',
@@ -76,10 +98,10 @@ export class Origin {
     });
     const refused = judge(response, from, to, bytes);
     if (refused) return refused;
-    const reader = response.body.getReader();
+    const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body).getReader();
     let [piece, filled] = [begin, 0];
     let target = new Uint8Array(0);
-    /** @type {Uint8Array | null} */
+    /** @type {Uint8Array<ArrayBuffer> | null} */
     let last = null;
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
@@ -106,6 +128,7 @@ export class Origin {
     return piece === end ? '' : 'origin-unreachable';
   }
 
+  /** @param {number} id @param {number} handle @param {number} piece @param {Uint8Array<ArrayBuffer>} bytes */
   #tell(id, handle, piece, bytes) {
     this.#arrived = bytes;
     if (this.#fetches.has(id)) this.#engine.fetched(id, handle, piece);

@@ -20,16 +20,33 @@ async function guessName() {
   return (await caches.keys()).find((each) => each.startsWith(CACHE_PREFIX)) ?? `${CACHE_PREFIX}1`;
 }
 
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {import('./bridge.js').Form} Form */
+/** @typedef {import('./settings.js').Choice} Choice */
+/** @typedef {EventTarget & { type?: string, saveData?: boolean }} NetworkInformation of Chromium alone */
+
+/** The network that the browser is on, where it says so. */
+const networkHere = () => /** @type {Navigator & { connection?: NetworkInformation }} */ (globalThis.navigator)?.connection;
+
+/**
+ * @typedef {object} PageOptions
+ * @property {string} [cacheName] the store's name
+ * @property {Form} form
+ * @property {boolean} [orFetch] the manifest may be the origin's
+ * @property {RTCConfiguration} [servers]
+ * @property {string} socket the coordinator's WebSocket
+ */
+
 /**
  * @typedef {object} Listener
- * @property {(code: string, url?: string) => void} report something went wrong, and was dealt with
+ * @property {(code: ErrorCode, url?: string) => void} report something went wrong, and was dealt with
  * @property {(count: number) => void} peers how many pairs are open
- * @property {(message: any) => void} tell a message of the worker's
+ * @property {(news: import('./bridge.js').News | null) => void} tell what the worker said
  * @property {() => void} disabled the manifest turns it all off
  * @property {() => void} failed the engine is gone; everything has ended
  */
 
-const after = (ms) =>
+const after = (/** @type {number} */ ms) =>
   new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
@@ -44,7 +61,7 @@ export class Page {
   /** @type {Set<RTCPeerConnection>} */
   #connections = new Set();
   #store;
-  #manifest;
+  #manifest = Promise.resolve();
   #timer = 0;
   #over = new AbortController();
   #stopped = false;
@@ -55,8 +72,8 @@ export class Page {
 
   /**
    * Throws if the engine cannot start.
-   * @param {import('./plugin.js').PeerOptions & { orFetch?: boolean }} options `orFetch`: the manifest may be the origin's
-   * @param {boolean | Partial<import('./settings.js').Upload> | undefined} upload
+   * @param {PageOptions} options
+   * @param {Choice} upload
    * @param {Listener} listener
    */
   constructor({ cacheName, form, orFetch = form === 'reply', servers, socket }, upload, listener) {
@@ -65,7 +82,7 @@ export class Page {
     this.#engine = engine;
     /** The store's name; null where Cache Storage is denied. */
     this.cacheName = cacheName ? Promise.resolve(cacheName) : guessName().catch(() => null);
-    this.#store = this.cacheName.then((name) => Store.open(name)).catch(() => null);
+    this.#store = this.cacheName.then((name) => (name ? Store.open(name) : null)).catch(() => null);
     this.resources = new Resources(engine);
     this.#pieces = new Pieces(
       engine,
@@ -107,7 +124,7 @@ export class Page {
 
   /** Resolves when the manifest was read (again) and C++ knows what is held. */
   manifest(orFetch = false) {
-    this.#manifest = Promise.resolve(this.#manifest)
+    this.#manifest = this.#manifest
       .then(async () => {
         const store = await this.#store;
         const bad = await this.resources.load(store, orFetch);
@@ -122,7 +139,10 @@ export class Page {
     return this.#manifest;
   }
 
-  // The worker finds the same entries bad each time that it reads the manifest: whoever is first, each is named once.
+  /**
+   * The worker finds the same entries bad each time that it reads the manifest: whoever is first, each is named once.
+   * @param {string} path
+   */
   #name(path) {
     if (this.#named.has(path)) return;
     this.#named.add(path);
@@ -134,23 +154,32 @@ export class Page {
     return this.#manifest;
   }
 
-  /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
+  /** Whether the store has another manifest by now than the one that was read. */
+  async isStale() {
+    const text = (await (await this.#store)?.manifest())?.text;
+    return text !== undefined && text !== this.resources.text;
+  }
+
+  /** @param {Choice} options @returns {import('./settings.js').Upload} */
   uploadOf(options) {
     return uploadOf(options, { on: true, bytesPerSecond: uploadRate, bytes: uploadBytes });
   }
 
-  /** @param {boolean | Partial<import('./settings.js').Upload> | undefined} options */
+  /** @param {Choice} options */
   setUpload(options) {
     this.upload = this.uploadOf(options);
     this.#engine.upload(this.upload.on, this.upload.bytesPerSecond, this.upload.bytes);
   }
 
-  /** @param {'stream' | 'reply'} form */
+  /** @param {Form} form */
   setForm(form) {
     this.#bridge.setForm(form);
   }
 
-  /** Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes. */
+  /**
+   * Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes.
+   * @param {ErrorCode} code
+   */
   stop(code = 'cancelled') {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -164,6 +193,7 @@ export class Page {
     this.#listener.failed();
   }
 
+  /** @param {ErrorCode} code */
   #end(code) {
     clearTimeout(this.#timer);
     this.readers?.endAll(code);
@@ -198,14 +228,16 @@ export class Page {
   // On another network connections are made to find their way at once, not when they are missed.
   #watchNetwork() {
     const { signal } = this.#over;
-    const { connection } = globalThis.navigator ?? {};
+    const connection = networkHere();
     let type = connection?.type;
     globalThis.addEventListener?.('online', () => this.#engine.networkChanged(), { signal });
     // It also fires for every estimate of speed.
     connection?.addEventListener?.(
       'change',
       () => {
-        if (type !== (type = connection.type)) this.#engine.networkChanged();
+        if (type === connection.type) return;
+        type = connection.type;
+        this.#engine.networkChanged();
       },
       { signal },
     );
@@ -219,16 +251,18 @@ export class Page {
     await Promise.all([this.informed, this.#manifest]);
     while (!this.#stopped) {
       await idle();
-      if (!document.hidden && !navigator.connection?.saveData) this.#engine.idle();
+      if (!document.hidden && !networkHere()?.saveData) this.#engine.idle();
       await after(idleInterval);
     }
   }
 
+  /** @param {import('./bridge.js').Delegation} request @param {MessagePort} port */
   #delegate(request, port) {
     if (this.#stopped) return port.postMessage({ type: 'none', code: 'engine-failed' });
     stream(this.readers, this.resources.handle(request), request, port);
   }
 
+  /** @param {import('./bridge.js').News | null} message */
   #hear(message) {
     if (message?.type === 'manifest') this.manifest();
     if (message?.type === 'stored') {
@@ -238,11 +272,11 @@ export class Page {
     if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {
       this.#engine.transfer(this.resources.handleOf(message.root), message.done);
     }
-    if (message?.code === 'malformed-manifest') return this.#name(message.url);
+    if (message?.type === 'error' && message.code === 'malformed-manifest') return this.#name(message.url);
     this.#listener.tell(message);
   }
 
-  // What C++ asks for (src/bind/page.cpp, perform), by name.
+  /** @param {Seeder} seeder @returns {import('./engine.js').Host} */
   #host(seeder) {
     const [origin, pieces, readers, socket] = [this.#origin, this.#pieces, this.readers, this.#socket];
     return {
@@ -292,6 +326,7 @@ export class Page {
     };
   }
 
+  /** @param {RTCConfiguration} configuration */
   #connect(configuration) {
     try {
       const connection = new RTCPeerConnection(configuration);

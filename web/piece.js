@@ -4,12 +4,16 @@
 // away, buffer and all, without a copy that stays: fresh memory is a good part of what a piece costs.
 
 export class Piece {
-  /** @type {Map<number, Uint8Array>} by offset */
+  /** @type {Map<number, Uint8Array<ArrayBuffer>>} by offset */
   #blocks = new Map();
-  /** @type {Uint8Array | null} */
+  /** @type {Uint8Array<ArrayBuffer> | null} */
   #whole = null;
 
-  /** A block, or more, from `offset` on. The bytes are not changed any more. @param {number} offset @param {Uint8Array} bytes */
+  /**
+   * A block, or more, from `offset` on. The bytes are not changed any more.
+   * @param {number} offset
+   * @param {Uint8Array<ArrayBuffer>} bytes
+   */
   set(offset, bytes) {
     this.#blocks.set(offset, bytes);
     this.#whole = null;
@@ -22,7 +26,7 @@ export class Piece {
 
   /** All of it, to be read at once: give() takes it away. */
   get bytes() {
-    if (this.#blocks.size === 1) return this.#blocks.values().next().value;
+    if (this.#blocks.size === 1) return /** @type {Uint8Array<ArrayBuffer>} */ (this.#blocks.values().next().value);
     return (this.#whole ??= this.#join());
   }
 
@@ -33,7 +37,7 @@ export class Piece {
     return whole.buffer;
   }
 
-  /** A view of `length` bytes from `offset` on. */
+  /** A view of `length` bytes from `offset` on. @param {number} offset @param {number} length */
   part(offset, length) {
     const block = this.#blocks.get(offset);
     // Whoever cuts blocks otherwise than they came here gets them too.

@@ -3,7 +3,18 @@ import { segmentBytes } from '../build/border.js';
 import { Piece } from './piece.js';
 import { bypass } from './resources.js';
 
-const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+/** @typedef {import('./engine.js').Host} Host */
+/** @typedef {import('../sw/store.js').Store} Store */
+
+const sha256 = async (/** @type {Uint8Array<ArrayBuffer>} */ bytes) =>
+  new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+
+/** @param {string} url */
+async function fetchList(url) {
+  const response = await fetch(url, { headers: bypass });
+  if (!response.ok) throw new Error(String(response.status));
+  return response.arrayBuffer();
+}
 
 export class Pieces {
   #engine;
@@ -20,7 +31,7 @@ export class Pieces {
   /**
    * @param {import('./engine.js').Engine} engine
    * @param {import('./resources.js').Resources} resources
-   * @param {Promise<import('../sw/store.js').Store | null>} store
+   * @param {Promise<Store | null>} store
    * @param {(root: string, begin: number, end: number) => void} stored told when a run is in the store
    */
   constructor(engine, resources, store, stored) {
@@ -30,7 +41,7 @@ export class Pieces {
     this.#stored = stored;
   }
 
-  /** The last `bytes` of a message are a block of a piece. */
+  /** The last `bytes` of a message are a block of a piece. @type {Host['takeBlock']} */
   take(handle, piece, offset, bytes, message) {
     const pieces = this.#of(handle);
     let target = pieces.get(piece);
@@ -39,39 +50,53 @@ export class Pieces {
     this.received += bytes;
   }
 
-  /** A whole piece from elsewhere, instead of what peers gave of it. */
+  /**
+   * A whole piece from elsewhere, instead of what peers gave of it.
+   * @param {number} handle
+   * @param {number} piece
+   * @param {Uint8Array<ArrayBuffer>} bytes
+   */
   put(handle, piece, bytes) {
     const target = new Piece();
     target.set(0, bytes);
     this.#of(handle).set(piece, target);
   }
 
-  /** A view of a piece that the core knows to be whole. */
+  /**
+   * A view of a piece that the core knows to be whole.
+   * @param {number} handle
+   * @param {number} piece
+   * @param {number} offset
+   * @param {number} bytes
+   */
   part(handle, piece, offset, bytes) {
     return this.#get(handle, piece).part(offset, bytes);
   }
 
-  /** All of such a piece, in a buffer that may be transferred. */
+  /** All of such a piece, in a buffer that may be transferred. @param {number} handle @param {number} piece */
   give(handle, piece) {
     return this.#get(handle, piece).give();
   }
 
+  /** @type {Host['digest']} */
   digest(handle, piece) {
     sha256(this.#get(handle, piece).bytes).then((digest) => this.#engine.digest(handle, piece, digest));
   }
 
+  /** @type {Host['forget']} */
   forget(handle, piece) {
     const pieces = this.#pieces.get(handle);
     pieces?.delete(piece);
     if (pieces?.size === 0) this.#pieces.delete(handle);
   }
 
+  /** @param {number} handle @param {number} begin @param {number} end */
   async storeRun(handle, begin, end) {
     const { root } = this.#resources.get(handle);
     const parts = [];
     for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
     try {
-      await (await this.#store).putRun(root, begin, end, parts);
+      await /** @type {Store} */ (await this.#store).putRun(root, begin, end, parts);
     } catch {
       // Full, or there is no store at all.
       return this.#engine.storeFailed(handle, begin, end);
@@ -81,6 +106,7 @@ export class Pieces {
     this.#stored(root, begin, end);
   }
 
+  /** @param {number} handle */
   async fetchDigests(handle) {
     try {
       await this.#digestList(handle);
@@ -89,7 +115,12 @@ export class Pieces {
     }
   }
 
-  /** Stores a whole resource that this page had already, with its path and the origin's type, if every piece of it matches. */
+  /**
+   * Stores a whole resource that this page had already, if every piece of it matches.
+   * @param {import('./resources.js').Resource} resource
+   * @param {Uint8Array<ArrayBuffer>} body
+   * @param {string} type its path and the origin's type
+   */
   async adopt(resource, body, type) {
     const store = await this.#store;
     const handle = this.#resources.handle(resource);
@@ -97,7 +128,7 @@ export class Pieces {
     const { root, pieceBytes } = resource;
     const list =
       body.byteLength <= pieceBytes
-        ? Uint8Array.from(root.match(/../g), (hex) => parseInt(hex, 16))
+        ? Uint8Array.from(/** @type {string[]} */ (root.match(/../g)), (hex) => parseInt(hex, 16))
         : await this.#digestList(handle);
     const perRun = Math.max(1, Math.floor(segmentBytes / pieceBytes));
     const count = Math.ceil(body.byteLength / pieceBytes);
@@ -115,26 +146,29 @@ export class Pieces {
     }
   }
 
-  // From the store, else from the origin. Whether it is the root's is decided in C++: null if it is not.
+  /**
+   * From the store, else from the origin. Whether it is the root's is decided in C++: null if it is not.
+   * @param {number} handle
+   */
   async #digestList(handle) {
     const { root, digests } = this.#resources.get(handle);
     const store = await this.#store;
     const kept = await store?.digests(root).catch(() => null);
-    const response = kept ? null : await fetch(digests, { headers: bypass });
-    if (response && !response.ok) throw new Error(String(response.status));
-    const list = new Uint8Array(kept ?? (await response.arrayBuffer()));
+    const list = new Uint8Array(kept ?? (await fetchList(digests)));
     if (!this.#engine.digests(handle, list, await sha256(list))) return null;
     if (!kept) await store?.putDigests(root, list).catch(() => {});
     return list;
   }
 
+  /** @param {number} handle */
   #of(handle) {
     let pieces = this.#pieces.get(handle);
     if (!pieces) this.#pieces.set(handle, (pieces = new Map()));
     return pieces;
   }
 
+  /** The core names only pieces that it let us take. @param {number} handle @param {number} piece */
   #get(handle, piece) {
-    return this.#pieces.get(handle).get(piece);
+    return /** @type {Piece} */ (this.#pieces.get(handle)?.get(piece));
   }
 }

@@ -3,6 +3,7 @@ import { CACHE_PREFIX } from '../build/border.js';
 import { Shared, share, sharedHere } from './shared.js';
 
 /** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
+// biome-ignore lint/complexity/noStaticOnlyClass: the page has the name of the worker's plugin, which is published
 export class CachePlugin {
   static peerFetch = CACHE_PREFIX;
 }
@@ -16,6 +17,18 @@ export class CachePlugin {
  * @property {boolean | Partial<import('./settings.js').Upload>} [upload] the most that the visitor may choose
  * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
+ */
+
+/**
+ * @typedef {object} PeerEvents
+ * @property {CustomEvent<Omit<import('./bridge.js').Transfer, 'type'>>} transfer
+ * @property {CustomEvent<{ code: import('../build/border.js').ErrorCode, url?: string, options?: string[] }>} error
+ * @property {CustomEvent<{ count: number }>} peers
+ */
+
+/**
+ * @template Heard
+ * @typedef {((event: Heard) => void) | { handleEvent: (event: Heard) => void } | null} Listening
  */
 
 /**
@@ -46,7 +59,7 @@ export class PeerPlugin extends EventTarget {
       shared.join(this.#instance);
     } else {
       this.#reason = 'version-mismatch';
-      this.#early.push({ code: this.#reason });
+      this.#early?.push({ code: this.#reason });
     }
   }
 
@@ -74,11 +87,13 @@ export class PeerPlugin extends EventTarget {
    * What holds for uploads: at most what the options say. Setting it (some or all of its members) is the visitor's
    * choice: kept for this site, and obeyed by all its tabs at once. Where other instances in the page allow less, the
    * page uploads less.
+   * @returns {import('./settings.js').Upload}
    */
   get upload() {
     return this.#shared.uploadOf(this.#instance);
   }
 
+  /** @param {boolean | Partial<import('./settings.js').Upload>} choice */
   set upload(choice) {
     (sharedHere() ?? this.#shared).choose(choice);
   }
@@ -92,13 +107,25 @@ export class PeerPlugin extends EventTarget {
     return { get: async () => (this.#isOpen ? this.#shared.read(request, timeoutAfter) : null) };
   }
 
-  /** @param {[string, any, any?]} listening */
+  /**
+   * @template {keyof PeerEvents} Type
+   * @param {[type: Type, listener: Listening<PeerEvents[Type]>, options?: boolean | AddEventListenerOptions]} listening
+   */
   addEventListener(...listening) {
-    super.addEventListener(...listening);
+    super.addEventListener(.../** @type {Parameters<EventTarget['addEventListener']>} */ (listening));
     if (listening[0] !== 'error' || !this.#early) return;
     const early = this.#early;
     this.#early = null;
     queueMicrotask(() => early.forEach((detail) => this.#emit('error', detail)));
+  }
+
+  /**
+   * EventTarget's own, under the types of our events.
+   * @template {keyof PeerEvents} Type
+   * @param {[type: Type, listener: Listening<PeerEvents[Type]>, options?: boolean | EventListenerOptions]} listening
+   */
+  removeEventListener(...listening) {
+    super.removeEventListener(.../** @type {Parameters<EventTarget['removeEventListener']>} */ (listening));
   }
 
   /** This instance takes no part any more. With the last one all is off in this page; what is stored stays. */
@@ -109,7 +136,11 @@ export class PeerPlugin extends EventTarget {
     this.#shared.leave(this.#instance);
   }
 
-  // A listener that throws is the page's own business: dispatchEvent reports it and returns.
+  /**
+   * A listener that throws is the page's own business: dispatchEvent reports it and returns.
+   * @param {string} type
+   * @param {object} detail
+   */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }

@@ -5,8 +5,11 @@
  * @property {(warm: boolean) => void} pending somebody has it; warm, if over a pair that is open already
  * @property {(piece: number, buffer: ArrayBuffer, from: number) => void} piece verified, in order; from: 0 this visitor
  *   had it, 1 peers, 2 the origin
- * @property {(code: string | null) => void} end nothing follows
+ * @property {(code: ErrorCode | null) => void} end nothing follows
  */
+
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {import('./engine.js').Host} Host */
 
 export class Readers {
   #engine;
@@ -42,10 +45,12 @@ export class Readers {
     return reader;
   }
 
+  /** @param {number} reader @param {number} bytes */
   grant(reader, bytes) {
     if (this.#sinks.has(reader)) this.#engine.grant(reader, bytes);
   }
 
+  /** @param {number} reader */
   close(reader) {
     if (this.#sinks.delete(reader)) this.#engine.close(reader);
   }
@@ -57,20 +62,24 @@ export class Readers {
     return wasted;
   }
 
+  /** @type {Host['pending']} */
   pending(reader, warm) {
     this.#sinks.get(reader)?.pending(Boolean(warm));
   }
 
+  /** @type {Host['deliver']} */
   deliver(reader, handle, piece, from) {
     this.#sinks.get(reader)?.piece(piece, this.#pieces.give(handle, piece), from);
   }
 
+  /** @type {Host['end']} */
   end(reader, code) {
     const sink = this.#sinks.get(reader);
     this.#sinks.delete(reader);
     sink?.end(code);
   }
 
+  /** @param {ErrorCode} code */
   endAll(code) {
     for (const reader of [...this.#sinks.keys()]) this.end(reader, code);
   }

@@ -24,6 +24,7 @@ export async function isControlled(registering) {
   }
 }
 
+/** @param {ServiceWorkerContainer} container @param {Registering} registering */
 async function comes(container, { worker, scope, workerType }) {
   const registration = worker
     ? await container.register(worker, { type: workerType, ...(scope && { scope }) })
@@ -34,6 +35,7 @@ async function comes(container, { worker, scope, workerType }) {
   return claims(container, registration);
 }
 
+/** @param {ServiceWorkerContainer} container @param {ServiceWorkerRegistration} registration @returns {Promise<boolean>} */
 function claims(container, registration) {
   return new Promise((resolve) => {
     container.addEventListener('controllerchange', () => resolve(true), { once: true });

@@ -1,5 +1,5 @@
 // The resources that this page knows: the manifest as the worker keeps it, and the handles that C++ issued.
-import { BYPASS_HEADER, DIGESTS_PATH, listedRoots, MANIFEST_PATH } from '../build/border.js';
+import { BYPASS_HEADER, DIGESTS_PATH, listedRoots, MANIFEST_PATH, manifestVersion } from '../build/border.js';
 import { listEntries, readManifest } from '../sw/listing.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
@@ -31,14 +31,18 @@ export function mayShare({ type, redirected, headers }) {
  * @property {boolean} [anyQuery]
  */
 
+/** @typedef {Resource & { digests: string }} Known one that has a handle */
+
 export class Resources {
   #engine;
-  /** @type {Map<number, Resource>} */
+  /** @type {Map<number, Known>} */
   #byHandle = new Map();
   /** @type {Map<string, Resource>} path and query */
   #listed = new Map();
   /** @type {Map<string, Resource>} */
   #byRoot = new Map();
+  /** The manifest as it was last read. @type {string | undefined} */
+  text;
   /** The manifest turns it all off. */
   disabled = false;
   /** @type {Map<string, Map<string, [number, number]>>} the runs in the store that C++ was told of, by root */
@@ -52,15 +56,16 @@ export class Resources {
   /** A handle for C++; 0 if the numbers cannot be a resource. @param {Resource} resource */
   handle({ root, bytes, pieceBytes, url, digests = DIGESTS_PATH + root }) {
     const handle = this.#engine.resource(String(root), Number(bytes), Number(pieceBytes)) || 0;
-    if (handle) this.#byHandle.set(handle, { root, bytes, pieceBytes, url: url ?? this.get(handle)?.url, digests });
+    if (handle) this.#byHandle.set(handle, { root, bytes, pieceBytes, url: url ?? this.#byHandle.get(handle)?.url, digests });
     return handle;
   }
 
+  /** What has a handle that handle() gave: the core names no other. @param {number} handle */
   get(handle) {
-    return this.#byHandle.get(handle);
+    return /** @type {Known} */ (this.#byHandle.get(handle));
   }
 
-  /** The handle that a root has already, or 0. */
+  /** The handle that a root has already, or 0. @param {string} root */
   handleOf(root) {
     for (const [handle, known] of this.#byHandle) if (known.root === root) return handle;
     return 0;
@@ -83,14 +88,19 @@ export class Resources {
       const response = await fetch(MANIFEST_PATH, { headers: bypass, cache: 'no-cache' }).catch(() => null);
       if (response?.ok) text = await response.text();
     }
-    const { digests, disabled, entries } = readManifest(text ?? '{"version":1}');
+    this.text = text;
+    const { digests, disabled, entries } = readManifest(text ?? `{"version":${manifestVersion}}`);
     this.disabled = disabled;
     this.#listed = new Map();
     this.#byRoot = new Map();
     return listEntries(entries, (path, entry) => this.#add(path, { ...entry, digests: digests + entry.root }));
   }
 
-  // As the worker's core: one root has one length, that of the path that came first.
+  /**
+   * As the worker's core: one root has one length, that of the path that came first.
+   * @param {string} path
+   * @param {Resource} resource
+   */
   #add(path, resource) {
     const { root, bytes, pieceBytes } = resource;
     const twin = this.#byRoot.get(root);
@@ -109,7 +119,10 @@ export class Resources {
       .forEach((resource) => this.#engine.listed(this.handle(resource)));
   }
 
-  /** Tells C++ what the store holds of what is listed, and what is listed no more. */
+  /**
+   * Tells C++ what the store holds of what is listed, and what is listed no more.
+   * @param {import('../sw/store.js').Store | null} store
+   */
   async announce(store) {
     for (const [root, runs] of (await store?.roots()) ?? []) {
       for (const [begin, end] of runs) this.held(root, begin, end);
@@ -119,25 +132,32 @@ export class Resources {
     }
   }
 
-  /** Nothing of it is in the store any more. */
+  /** Nothing of it is in the store any more. @param {string} root */
   dropped(root) {
     if (!this.#held.delete(root)) return;
     this.#engine.dropped(this.handleOf(root));
   }
 
-  /** A run is in the store. Only what is listed is ever shared: false if this is not. */
+  /**
+   * A run is in the store. Only what is listed is ever shared: false if this is not.
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   */
   held(root, begin, end) {
     const resource = this.#byRoot.get(root);
     const handle = resource ? this.handle(resource) : 0;
     if (!handle) return false;
-    if (!this.#held.has(root)) this.#held.set(root, new Map());
-    this.#held.get(root).set(`${begin}-${end}`, [begin, end]);
+    const runs = this.#held.get(root) ?? new Map();
+    this.#held.set(root, runs.set(`${begin}-${end}`, [begin, end]));
     this.#engine.held(handle, begin, end);
     return true;
   }
 
   /**
    * The runs with this piece, the one that reaches furthest first: it serves most blocks.
+   * @param {string} root
+   * @param {number} piece
    * @returns {[number, number][]}
    */
   runs(root, piece) {
@@ -145,16 +165,21 @@ export class Resources {
     return runs.filter(([begin, end]) => begin <= piece && piece < end).sort((a, b) => b[1] - a[1]);
   }
 
-  /** A run is in the store no more. What C++ is told of it, is that its pieces cannot be read. */
+  /**
+   * A run is in the store no more. What C++ is told of it, is that its pieces cannot be read.
+   * @param {string} root
+   * @param {[number, number]} run
+   */
   lost(root, [begin, end]) {
     this.#held.get(root)?.delete(`${begin}-${end}`);
   }
 
+  /** @param {string} root */
   isHeld(root) {
     return this.#held.has(root);
   }
 
-  /** The entry of a URL: path and query exactly, or the path alone if its entry says anyQuery. */
+  /** The entry of a URL: path and query exactly, or the path alone if its entry says anyQuery. @param {string} url */
   find(url) {
     if (!url.startsWith(`${location.origin}/`)) return null;
     const { pathname, search } = new URL(url);

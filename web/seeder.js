@@ -2,6 +2,7 @@
 import { runsInMemory, segmentBytes } from '../build/border.js';
 
 /** @typedef {{ begin: number, buffer: ArrayBuffer }} Run from piece `begin` on */
+/** @typedef {import('./resources.js').Resource} Resource */
 
 export class Seeder {
   #engine;
@@ -29,13 +30,15 @@ export class Seeder {
   /**
    * Answers with engine.blockReady(token, payload), in the order of the calls: the core tells answers apart by it.
    * The payload is null if the store has lost the piece; `inMemory` if it need not be asked.
+   * @type {import('./engine.js').Host['readBlock']}
    */
   read(token, handle, piece, offset, bytes, inMemory) {
     const resource = this.#resources.get(handle);
     const part = inMemory ? this.#pieces.part(handle, piece, offset, bytes) : null;
     const run = part ? null : this.#run(resource, piece);
-    const answer = (each) => this.#engine.blockReady(token, part ?? cut(resource, each, piece, offset, bytes));
-    if ((part || run.buffer) && !this.#waiting) return answer(run);
+    const answer = (/** @type {Run | null} */ each) =>
+      this.#engine.blockReady(token, part ?? cut(resource, each, piece, offset, bytes));
+    if (!(run instanceof Promise) && !this.#waiting) return answer(run);
     const turn = Promise.all([run, this.#waiting])
       .then(([each]) => answer(each))
       .finally(() => {
@@ -44,18 +47,29 @@ export class Seeder {
     this.#waiting = turn;
   }
 
-  // The run with this piece, or its promise: many blocks of a segment are asked for at once, and read once.
+  /**
+   * The run with this piece, or its promise: many blocks of a segment are asked for at once, and read once.
+   * @param {Resource} resource
+   * @param {number} piece
+   */
   #run(resource, piece) {
     const key = `${resource.root}/${Math.floor(piece / this.#perSegment(resource.pieceBytes))}`;
     let run = this.#runs.get(key);
     this.#runs.delete(key);
-    if (!run?.buffer || !inside(run, resource, piece)) run = this.#load(key, resource, piece, run);
+    if (run instanceof Promise || !inside(run, resource, piece)) run = this.#load(key, resource, piece, run);
     this.#runs.set(key, run);
-    if (this.#runs.size > runsInMemory) this.#runs.delete(this.#runs.keys().next().value);
+    if (this.#runs.size > runsInMemory) this.#runs.delete(/** @type {string} */ (this.#runs.keys().next().value));
     return run;
   }
 
+  /**
+   * @param {string} key
+   * @param {Resource} resource
+   * @param {number} piece
+   * @param {Run | Promise<Run | null> | undefined} other what may have this piece too
+   */
   #load(key, resource, piece, other) {
+    /** @type {Promise<Run | null>} */
     const loading = Promise.resolve(other)
       .then((run) => (inside(run, resource, piece) ? run : this.#read(resource, piece)))
       .catch(() => null)
@@ -68,8 +82,12 @@ export class Seeder {
     return loading;
   }
 
-  // Which runs there are is known: to list them takes longer than to read one, since the browser looks at every entry of
-  // the store.
+  /**
+   * Which runs there are is known: to list them takes longer than to read one, since the browser looks at every entry of
+   * the store.
+   * @param {Resource} resource
+   * @param {number} piece
+   */
   async #read({ root }, piece) {
     const store = await this.#store;
     for (const run of this.#resources.runs(root, piece)) {
@@ -80,14 +98,18 @@ export class Seeder {
     return null;
   }
 
+  /** @param {number} pieceBytes */
   #perSegment(pieceBytes) {
     return Math.max(1, Math.floor(segmentBytes / pieceBytes));
   }
 }
 
-const inside = (run, resource, piece) =>
-  Boolean(run) && piece >= run.begin && (piece - run.begin) * resource.pieceBytes < run.buffer.byteLength;
+/** @param {Run | null | undefined} run @param {Resource} resource @param {number} piece @returns {run is Run} */
+function inside(run, resource, piece) {
+  return run != null && piece >= run.begin && (piece - run.begin) * resource.pieceBytes < run.buffer.byteLength;
+}
 
+/** @param {Resource} resource @param {Run | null} run @param {number} piece @param {number} offset @param {number} bytes */
 function cut(resource, run, piece, offset, bytes) {
   if (!inside(run, resource, piece)) return null;
   const at = (piece - run.begin) * resource.pieceBytes + offset;

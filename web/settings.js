@@ -4,6 +4,7 @@ const UPLOAD = 'peer-cdn-upload';
 const DAY_MS = 86400000;
 
 // Storage may be denied, full, or hold what somebody else wrote: then it is as if nothing were stored.
+/** @param {string} key */
 function read(key) {
   try {
     return JSON.parse(localStorage.getItem(key) ?? 'null');
@@ -12,6 +13,7 @@ function read(key) {
   }
 }
 
+/** @param {string} key @param {unknown} value */
 function write(key, value) {
   try {
     localStorage.setItem(key, JSON.stringify(value));
@@ -42,14 +44,22 @@ export function browserId() {
  * @property {number} bytes a cap on the sum of a page's life; 0: none
  */
 
-const amount = (value, fallback) => (Number.isFinite(value) && value >= 0 ? value : fallback);
+/** @template T @param {unknown} value @param {T} fallback */
+const amount = (value, fallback) => (typeof value === 'number' && value >= 0 && value < Infinity ? value : fallback);
 
-const membersOf = (options) => (typeof options === 'boolean' ? { on: options } : (options ?? {}));
+const membersOf = (/** @type {Choice} */ options) => (typeof options === 'boolean' ? { on: options } : (options ?? {}));
+
+/** @typedef {boolean | Partial<Upload> | undefined} Choice as a page or a visitor may write it */
+
+/** Defaults of which nobody has said anything. @type {Partial<Upload>} */
+export const unsaid = {};
 
 /**
- * @param {boolean | Partial<Upload> | undefined} options
- * @param {Partial<Upload>} defaults
- * @returns {Upload}
+ * What a choice says, and the defaults where it says nothing, or what is no amount.
+ * @template {Partial<Upload>} Defaults
+ * @param {Choice} options
+ * @param {Defaults} defaults
+ * @returns {{ [Name in keyof Upload]: Upload[Name] | Defaults[Name] }}
  */
 export function uploadOf(options, defaults) {
   const given = membersOf(options);
@@ -63,13 +73,13 @@ export function uploadOf(options, defaults) {
 /**
  * What holds when the page says one thing and the visitor another: on if both are, and the smaller caps. What neither
  * says stays undefined.
- * @param {boolean | Partial<Upload> | undefined} page
- * @param {Partial<Upload> | undefined} visitor
+ * @param {Choice} page
+ * @param {Choice} visitor
  * @returns {Partial<Upload>}
  */
 export function bothAllow(page, visitor) {
-  const said = [page, visitor].map((each) => uploadOf(each, {}));
-  const smaller = (name) => {
+  const said = [page, visitor].map((each) => uploadOf(each, unsaid));
+  const smaller = (/** @type {'bytesPerSecond' | 'bytes'} */ name) => {
     const caps = said.map((each) => each[name]).filter((cap) => cap !== undefined);
     const least = Math.min(...caps.filter((cap) => cap > 0));
     return Number.isFinite(least) ? least : caps[0];
@@ -82,7 +92,7 @@ export function bothAllow(page, visitor) {
   };
 }
 
-/** The visitor's choice, or undefined. */
+/** The visitor's choice, or undefined. @returns {Partial<Upload> | undefined} */
 export const storedUpload = () => read(UPLOAD) ?? undefined;
 /** @param {Partial<Upload>} upload */
 export const storeUpload = (upload) => write(UPLOAD, upload);

@@ -2,28 +2,37 @@
 import { Page } from './page.js';
 import { differences, engineOptions, isSameWorker, unbounded } from './options.js';
 import { isControlled } from './registration.js';
-import { bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf } from './settings.js';
+import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
 import { readWhole } from './whole.js';
 import { CHANNEL } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
-// The version of what Shared and its instances say to each other, because their copies may be of different releases.
+// The version of what Shared and its instances say to each other, because their copies may be of different releases. It is
+// not the protocol's: the members of Shared may change while the messages stay, and the other way round.
 const VERSION = 1;
+
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {import('./bridge.js').Form} Form */
+/** @typedef {import('./registration.js').Registering} Registering */
+/** @typedef {keyof import('./plugin.js').PeerEvents} EventType */
 
 /**
  * @typedef {object} Instance one PeerPlugin
  * @property {import('./plugin.js').PeerOptions} options
- * @property {(type: string, detail: object, isKept?: boolean) => void} tell an event; one that is kept waits for a listener
+ * @property {(type: EventType, detail: object, isKept?: boolean) => void} tell an event; one that is kept waits for a listener
  * @property {boolean} [isTold] that options differ
  */
 
+/** @type {typeof globalThis & { [KEY]?: Shared }} */
+const here = globalThis;
+
 /** What the page has, or null if it has none, or one that speaks another version. @returns {Shared | null} */
-export const sharedHere = () => (globalThis[KEY]?.version === VERSION ? globalThis[KEY] : null);
+export const sharedHere = () => (here[KEY]?.version === VERSION ? here[KEY] : null);
 
 /** What the page has, or else will have. @returns {Shared | null} null if the page has one that speaks another version */
 export function share() {
-  globalThis[KEY] ??= new Shared();
+  here[KEY] ??= new Shared();
   return sharedHere();
 }
 
@@ -34,11 +43,11 @@ export class Shared {
   #instances = new Set();
   /** The first instance's: they hold for all. @type {import('./plugin.js').PeerOptions} */
   #options = {};
-  /** The first worker that start() was given. @type {import('./registration.js').Registering | undefined} */
+  /** The first worker that start() was given. @type {Registering & { worker: string } | undefined} */
   #worker;
   /** @type {Page | null} */
   #page = null;
-  /** @type {string | null} */
+  /** @type {ErrorCode | null} */
   #reason = null;
   #choice = storedUpload();
   /** @type {string | undefined} the name of the worker's Cache, once it was told */
@@ -68,15 +77,18 @@ export class Shared {
     return this.#page?.stats ?? { peers: 0, sent: 0, received: 0 };
   }
 
-  /** What an instance's options and the visitor allow. The page uploads what all of its instances allow. */
+  /**
+   * What an instance's options and the visitor allow. The page uploads what all of its instances allow.
+   * @param {Instance} instance
+   */
   uploadOf({ options }) {
     const allowed = bothAllow(options.upload, this.#choice);
     return this.#page?.uploadOf(allowed) ?? uploadOf(allowed, unbounded);
   }
 
-  /** The visitor's choice. @param {boolean | Partial<import('./settings.js').Upload>} choice */
+  /** The visitor's choice. @param {import('./settings.js').Choice} choice */
   choose(choice) {
-    this.#choice = uploadOf(choice, uploadOf(this.#choice, {}));
+    this.#choice = uploadOf(choice, uploadOf(this.#choice, unsaid));
     storeUpload(this.#choice);
     this.#agree();
   }
@@ -103,7 +115,7 @@ export class Shared {
       return this.#agree();
     }
     // A start() from within an event finds no engine that is about to end.
-    delete globalThis[KEY];
+    delete here[KEY];
     this.#close('cancelled');
     this.#instances.clear();
     this.#listen('removeEventListener');
@@ -111,18 +123,20 @@ export class Shared {
 
   /**
    * Resolves when the worker controls the page and it is known who has what, or when there is nothing to wait for.
-   * @param {import('./registration.js').Registering} given
+   * @param {Registering} given
    */
   async control(given) {
-    if (given.worker) {
-      this.#worker ??= given;
-      if (!isSameWorker(this.#worker, given)) this.#differ(['worker']);
+    const { worker } = given;
+    if (worker) {
+      this.#worker ??= { ...given, worker };
+      if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
     }
     const controlled = isControlled(this.#worker ?? given);
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
     if (this.#page && (await controlled)) await this.informed();
   }
 
+  /** @param {Instance} instance */
   #begin({ options }) {
     this.#options = options;
     this.#open();
@@ -153,6 +167,7 @@ export class Shared {
     }
   }
 
+  /** @param {ErrorCode} reason */
   #close(reason) {
     const page = this.#page;
     this.#page = null;
@@ -168,14 +183,20 @@ export class Shared {
     this.#emit('error', { code: 'engine-failed' }, true);
   }
 
-  // Until there is another manifest.
+  // Until there is another manifest. The worker may have told of it before we wait here: then it is in the store.
   #wait() {
+    const page = this.#page;
     this.#close('cancelled');
     if (typeof BroadcastChannel !== 'function') return;
-    this.#waiting = new BroadcastChannel(CHANNEL);
-    this.#waiting.onmessage = ({ data }) => {
+    const waiting = new BroadcastChannel(CHANNEL);
+    this.#waiting = waiting;
+    waiting.onmessage = ({ data }) => {
       if (data?.type === 'manifest') this.#reopen();
     };
+    page
+      ?.isStale()
+      .then((isStale) => isStale && waiting === this.#waiting && this.#reopen())
+      .catch(() => {});
   }
 
   #reopen() {
@@ -183,7 +204,10 @@ export class Shared {
     this.#open();
   }
 
-  // A store of another name is another page's life: nothing that was read from the first one holds.
+  /**
+   * A store of another name is another page's life: nothing that was read from the first one holds.
+   * @param {string | undefined} name
+   */
   async #useCache(name) {
     const page = this.#page;
     if (this.#options.cacheName || typeof name !== 'string' || name === this.#cacheName) return;
@@ -192,11 +216,12 @@ export class Shared {
     if (page && used !== name && page === this.#page) this.#reopen();
   }
 
+  /** @param {Form} form */
   #has(form) {
     return [...this.#instances].some(({ options }) => options.form === form);
   }
 
-  // Whoever streams answers the worker best.
+  /** Whoever streams answers the worker best. @returns {Form} */
   get #form() {
     return this.#has('stream') ? 'stream' : 'reply';
   }
@@ -211,12 +236,16 @@ export class Shared {
     this.#page?.setForm(this.#form);
   }
 
+  /** @param {Instance} instance */
   async #compare({ options }) {
-    const cacheName = this.#options.cacheName ?? (await this.#page?.cacheName);
+    const cacheName = this.#options.cacheName ?? (await this.#page?.cacheName) ?? undefined;
     this.#differ(differences({ ...this.#options, cacheName }, options));
   }
 
-  // All are told, since each may be the one that somebody looks at; once, since mounting again tells nothing new.
+  /**
+   * All are told, since each may be the one that somebody looks at; once, since mounting again tells nothing new.
+   * @param {string[]} options
+   */
   #differ(options) {
     if (options.length === 0) return;
     for (const instance of this.#instances) {
@@ -226,11 +255,15 @@ export class Shared {
     }
   }
 
-  #tell({ type, ...detail }) {
-    if (type === 'busy') void this.#useCache(detail.cache);
-    if (type === 'transfer' || type === 'error') this.#emit(type, detail);
+  /** @param {import('./bridge.js').News | null} news */
+  #tell(news) {
+    if (news?.type === 'busy') void this.#useCache(news.cache);
+    if (news?.type !== 'transfer' && news?.type !== 'error') return;
+    const { type, ...detail } = news;
+    this.#emit(type, detail);
   }
 
+  /** @param {EventType} type @param {object} detail */
   #emit(type, detail, isKept = false) {
     for (const { tell } of this.#instances) tell(type, { ...detail }, isKept);
   }
@@ -238,14 +271,14 @@ export class Shared {
   // A page in the back/forward cache runs nothing, and its peers should not wait for it.
   #onHide = () => this.#close('cancelled');
 
-  #onShow = ({ persisted }) => {
+  #onShow = (/** @type {Event} */ event) => {
     this.#choice = storedUpload() ?? this.#choice;
-    if (persisted && !this.#page) this.#open();
+    if (/** @type {PageTransitionEvent} */ (event).persisted && !this.#page) this.#open();
   };
 
   // The visitor chose in another tab.
-  #onStorage = (event) => {
-    if (!isUploadChange(event)) return;
+  #onStorage = (/** @type {Event} */ event) => {
+    if (!isUploadChange(/** @type {StorageEvent} */ (event))) return;
     this.#choice = storedUpload();
     this.#agree();
   };

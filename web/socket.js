@@ -17,8 +17,8 @@ export class Socket {
   /**
    * @param {import('./engine.js').Engine} engine
    * @param {string} path same-origin path, or a whole URL
-   * @param {(code: string) => void} report
-   * @param {(message: any) => void} onPresent the coordinator says what anybody has
+   * @param {(code: import('../build/border.js').ErrorCode) => void} report
+   * @param {(message: import('./bridge.js').Change) => void} onPresent the coordinator says what anybody has
    */
   constructor(engine, path, report, onPresent) {
     this.#engine = engine;
@@ -48,6 +48,7 @@ export class Socket {
     }
   }
 
+  /** @param {object} message */
   send(message) {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
   }
@@ -62,6 +63,7 @@ export class Socket {
     this.#settle();
   }
 
+  /** @param {unknown} text */
   #receive(text) {
     if (typeof text !== 'string' || text.length > messageBytes) {
       return this.#report('message-too-long');

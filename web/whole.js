@@ -40,12 +40,20 @@ export async function readWhole(page, request, timeoutAfter) {
   return handle ? gather(page.readers, handle, resource, timeoutAfter, request.signal) : null;
 }
 
+/**
+ * @param {import('./readers.js').Readers} readers
+ * @param {number} handle
+ * @param {import('./resources.js').Resource} resource
+ * @param {number} timeoutAfter
+ * @param {AbortSignal} signal
+ * @returns {Promise<Answer | null>}
+ */
 function gather(readers, handle, resource, timeoutAfter, signal) {
   return new Promise((resolve) => {
     const body = new Uint8Array(resource.bytes);
     const count = Math.ceil(resource.bytes / resource.pieceBytes);
     let reader = 0;
-    const finish = (answer) => {
+    const finish = (/** @type {Answer | null} */ answer) => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       resolve(answer);

@@ -7,6 +7,7 @@
  * @returns {Promise<T | undefined>} what it resolves to, or undefined after `ms`
  */
 export function within(ms, promise) {
+  /** @type {number} */
   let timer;
   const late = new Promise((resolve) => {
     timer = setTimeout(() => resolve(undefined), ms);

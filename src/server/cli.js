@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { MANIFEST_PATH } from '../../build/border.js';
 import { packageFolder } from './files.js';
+import * as limits from './limits.js';
 import { makeManifest, writeManifest } from './manifest.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
@@ -15,9 +17,9 @@ const help = `peer-cdn: visitors of a site hand each other its heavy files
 Both
   --include <glob>      list these files too (scripts, styles, documents); may be repeated
   --exclude <glob>      do not list these; may be repeated
-  --piece-bytes <n>     size of a piece, a power of two from 65536 to 16777216
+  --piece-bytes <n>     size of a piece, a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}
 manifest
-  -o, --output <file>   default: <folder>/peer-cdn.json
+  -o, --output <file>   default: <folder>${MANIFEST_PATH}
   --base <path>         where the folder will be served; default /
 serve
   --port <n>            default 8080; 0 for any that is free
@@ -39,12 +41,29 @@ const both = {
   version: { ...flag, short: 'v' },
 };
 const commands = {
-  manifest: { run: runManifest, options: { ...both, output: { type: 'string', short: 'o' }, base: one } },
+  manifest: { run: runManifest, options: { ...both, output: { ...one, short: 'o' }, base: one } },
   serve: { run: runServe, options: { ...both, port: one, host: one, origin: many, 'trust-proxy': flag } },
 };
 
+/**
+ * The options of a command line. Each command takes some of them.
+ * @typedef {object} Values
+ * @property {string[]} [include]
+ * @property {string[]} [exclude]
+ * @property {string} [piece-bytes]
+ * @property {string} [output]
+ * @property {string} [base]
+ * @property {string} [port]
+ * @property {string} [host]
+ * @property {string[]} [origin]
+ * @property {boolean} [trust-proxy]
+ * @property {boolean} [help]
+ * @property {boolean} [version]
+ */
+
 /** An error of the user's, with the code that stands before its text. */
 class CliError extends Error {
+  /** @param {string} code @param {string} message @param {number} [status] of the process */
   constructor(code, message, status = 1) {
     super(message);
     this.code = code;
@@ -52,8 +71,10 @@ class CliError extends Error {
   }
 }
 
-const usage = (code, message) => new CliError(code, `${message}\nTry: peer-cdn --help`, 2);
+const usage = (/** @type {string} */ code, /** @type {string} */ message) =>
+  new CliError(code, `${message}\nTry: peer-cdn --help`, 2);
 
+/** @param {string} name @param {string | undefined} text @param {number} max */
 function wholeNumber(name, text, max) {
   if (text === undefined) return undefined;
   const number = Number(text);
@@ -64,10 +85,12 @@ function wholeNumber(name, text, max) {
 /**
  * What is told on a stream while a folder is read. Hashing a large one takes a while: that is said in place on a terminal, in
  * a line for each large file elsewhere. Each file that is not listed gets a line.
+ * @param {NodeJS.WriteStream} stream
  */
 function tellOn(stream) {
   let toldAt = performance.now();
   let isTold = false;
+  /** @param {import('./manifest.js').ManifestProgress} progress */
   const onProgress = ({ path, bytes, totalBytes }) => {
     const now = performance.now();
     if (now - toldAt < (stream.isTTY ? 100 : 2000)) return;
@@ -80,6 +103,7 @@ function tellOn(stream) {
     if (isTold && stream.isTTY) stream.write('\r\x1b[K');
     isTold = false;
   };
+  /** @param {import('./warnings.js').ManifestWarning} warning */
   const onWarning = ({ code, message }) => {
     end();
     stream.write(`peer-cdn: ${code}: ${message}\n`);
@@ -87,20 +111,22 @@ function tellOn(stream) {
   return { onProgress, onWarning, end };
 }
 
+/** @param {Values} values @param {ReturnType<typeof tellOn>} told */
 function commonOptions(values, { onProgress, onWarning }) {
   return {
     include: values.include ?? [],
     exclude: values.exclude ?? [],
-    pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], 2 ** 24),
+    pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], limits.pieceBytesMax),
     onProgress,
     onWarning,
   };
 }
 
+/** @param {string} folder @param {Values} values */
 async function runManifest(folder, values) {
   const told = tellOn(process.stderr);
   const options = { ...commonOptions(values, told), base: values.base };
-  const output = values.output ?? join(folder, 'peer-cdn.json');
+  const output = values.output ?? join(folder, MANIFEST_PATH);
   const made = await makeManifest(folder, options).finally(told.end);
   await writeManifest(output, made);
   const resources = Object.values(made.manifest.resources);
@@ -108,6 +134,7 @@ async function runManifest(folder, values) {
   process.stdout.write(`${output}: ${resources.length} files, ${bytes} bytes\n`);
 }
 
+/** @param {string} folder @param {Values} values */
 async function runServe(folder, values) {
   const told = tellOn(process.stderr);
   const port = wholeNumber('port', values.port, 65535);
@@ -127,7 +154,12 @@ async function runServe(folder, values) {
   process.once('SIGTERM', stop);
 }
 
-/** Node's errors, in the words of somebody who typed a command. */
+/**
+ * An error of Node's, with the members that some of them have.
+ * @typedef {NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string, input?: string }} NodeError
+ */
+
+/** Node's errors, in the words of somebody who typed a command. @param {NodeError} error */
 function explain(error) {
   if (error instanceof CliError) return error;
   const where = error.path ?? error.address ?? '';
@@ -158,14 +190,15 @@ function explain(error) {
   }
 }
 
+/** @param {string[]} args */
 async function main(args) {
   const name = args.find((arg) => !arg.startsWith('-'));
   if (!name) {
     const { values } = parse(args, { help: both.help, version: both.version });
-    return values.version ? printVersion() : printHelp(values.help);
+    return values.version ? printVersion() : printHelp(values.help === true);
   }
   if (!Object.hasOwn(commands, name)) throw usage('unknown-command', `there is no command '${name}'`);
-  const command = commands[name];
+  const command = commands[/** @type {keyof typeof commands} */ (name)];
   const { values, positionals } = parse(args, command.options);
   if (values.help) return printHelp(true);
   if (values.version) return printVersion();
@@ -176,15 +209,21 @@ async function main(args) {
   return command.run(folder, values);
 }
 
+/**
+ * @param {string[]} args
+ * @param {import('node:util').ParseArgsConfig['options']} options
+ * @returns {{ values: Values, positionals: string[] }}
+ */
 function parse(args, options) {
   try {
     return parseArgs({ args, options, allowPositionals: true });
   } catch (error) {
-    const code = error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments';
-    throw usage(code, error.message.split('. To specify')[0]);
+    const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+    throw usage(code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments', message.split('. To specify')[0]);
   }
 }
 
+/** @param {boolean} isAsked */
 function printHelp(isAsked) {
   if (!isAsked) throw new CliError('bad-arguments', `a command is missing\n\n${help}`, 2);
   process.stdout.write(help);

@@ -28,11 +28,17 @@ import { upgradesOf } from './upgrades.js';
  * @property {number} slow sockets ended because they did not read or answer
  */
 
+/** @typedef {import('../../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {import('./engine.js').Engine} Engine */
+/** @typedef {import('./upgrades.js').Take} Take */
+/** @typedef {WebSocket & { alive?: boolean, peer?: number }} Socket once it is seated it has a peer's number */
+
 /** What attach() gives. */
 export class AttachedCoordinator {
   #upgrades;
   #path;
   #options;
+  /** Null once it is closed. @type {Engine | null} */
   #engine;
   #sockets = new WebSocketServer({
     noServer: true,
@@ -40,7 +46,7 @@ export class AttachedCoordinator {
     maxPayload: limits.messageBytes,
     perMessageDeflate: false,
   });
-  /** @type {Map<number, WebSocket & {alive?: boolean, peer?: number}>} */
+  /** @type {Map<number, Socket>} */
   #peers = new Map();
   #heartbeat;
   /** @type {NodeJS.Timeout | undefined} */
@@ -79,6 +85,7 @@ export class AttachedCoordinator {
     return (this.#closed ??= this.#shutDown(1001, 'shutting-down'));
   }
 
+  /** @param {number} status @param {ErrorCode} reason */
   async #shutDown(status, reason) {
     this.#upgrades.remove(this.#path);
     clearInterval(this.#heartbeat);
@@ -88,8 +95,8 @@ export class AttachedCoordinator {
     const engine = this.#engine;
     this.#engine = null;
     try {
-      this.#last = engine.stats();
-      engine.delete();
+      this.#last = engine?.stats() ?? this.#last;
+      engine?.delete();
     } catch {
       // It trapped before: what it still counted is lost with it.
     }
@@ -112,12 +119,16 @@ export class AttachedCoordinator {
     );
   }
 
-  /** Calls into the engine, and does all that it wants done. Nothing else calls it. */
+  /**
+   * Calls into the engine, and does all that it wants done. Nothing else calls it.
+   * @template Result
+   * @param {(engine: Engine, now: number) => Result} work
+   */
   #enter(work) {
     if (!this.#engine) return undefined;
     try {
       const result = work(this.#engine, performance.now());
-      this.#drain();
+      this.#drain(this.#engine);
       return result;
     } catch (error) {
       // A trap: this is our own bug, and no reason to take the host's server down.
@@ -127,29 +138,31 @@ export class AttachedCoordinator {
     }
   }
 
-  #drain() {
-    const outputs = this.#engine.outputs();
+  /** @param {Engine} engine */
+  #drain(engine) {
+    const outputs = engine.outputs();
     for (let i = 0; i < outputs.length; i += 3) {
-      const [kind, peer, text] = outputs.slice(i, i + 3);
+      const [kind, peer, what] = /** @type {import('./engine.js').Output} */ (outputs.slice(i, i + 3));
       if (kind === 'tell') {
-        this.#send(peer, text);
+        this.#send(peer, what);
       } else if (kind === 'tellAll') {
-        for (const each of peer) this.#send(each, text);
+        for (const each of peer) this.#send(each, what);
       } else if (kind === 'renumber') {
         const socket = this.#peers.get(peer);
         this.#peers.delete(peer);
-        if (socket) this.#seat(socket, text);
+        if (socket) this.#seat(socket, what);
       } else if (kind === 'close') {
         const socket = this.#peers.get(peer);
         this.#peers.delete(peer);
-        if (socket) this.#end(socket, text);
+        if (socket) this.#end(socket, what);
       } else {
         throw new Error(`unknown output ${kind}`);
       }
     }
-    this.#schedule(this.#engine.nextTimeout());
+    this.#schedule(engine.nextTimeout());
   }
 
+  /** @param {number} at */
   #schedule(at) {
     if (at < 0 || at >= this.#timerAt) return;
     clearTimeout(this.#timer);
@@ -163,11 +176,13 @@ export class AttachedCoordinator {
     ).unref();
   }
 
+  /** @param {Socket} socket @param {number} peer */
   #seat(socket, peer) {
     socket.peer = peer;
     this.#peers.set(peer, socket);
   }
 
+  /** @param {number} peer @param {string} text */
   #send(peer, text) {
     const socket = this.#peers.get(peer);
     if (!socket || socket.readyState !== WebSocket.OPEN) return;
@@ -175,17 +190,19 @@ export class AttachedCoordinator {
     if (socket.bufferedAmount > limits.bufferedBytes) this.#drop(socket);
   }
 
+  /** @param {Socket} socket @param {ErrorCode} reason */
   #end(socket, reason) {
     socket.close(1008, reason);
     this.#endLate(socket);
   }
 
-  /** Ends a socket that is being closed, if the visitor does not. */
+  /** Ends a socket that is being closed, if the visitor does not. @param {Socket} socket */
   #endLate(socket) {
     const timer = setTimeout(() => socket.terminate(), limits.closeMs).unref();
     socket.once('close', () => clearTimeout(timer));
   }
 
+  /** @param {Socket} socket */
   #drop(socket) {
     this.#counters.slow++;
     socket.terminate();
@@ -202,6 +219,7 @@ export class AttachedCoordinator {
     }
   }
 
+  /** @type {Take} */
   #upgrade = (request, socket, head) => {
     const origin = allowedOrigin(request, this.#options);
     if (!origin) {
@@ -212,6 +230,7 @@ export class AttachedCoordinator {
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, origin));
   };
 
+  /** @param {Socket} socket @param {string} origin */
   #accept(socket, origin) {
     const peer = this.#enter((engine, now) => engine.connect(origin, now));
     // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the
@@ -230,17 +249,21 @@ export class AttachedCoordinator {
     });
     socket.on('message', (data, isBinary) => {
       socket.alive = true;
-      if (this.#peers.get(socket.peer) !== socket) return;
+      // The core may have given the peer another number since it connected.
+      const { peer } = socket;
+      if (!peer || this.#peers.get(peer) !== socket) return;
       const text = isBinary ? '' : data.toString();
-      this.#enter((engine, now) => engine.message(socket.peer, text, now));
+      this.#enter((engine, now) => engine.message(peer, text, now));
     });
     socket.on('close', () => this.#leave(socket));
   }
 
+  /** @param {Socket} socket */
   #leave(socket) {
-    if (this.#peers.get(socket.peer) !== socket) return;
-    this.#peers.delete(socket.peer);
-    this.#enter((engine, now) => engine.disconnect(socket.peer, now));
+    const { peer } = socket;
+    if (!peer || this.#peers.get(peer) !== socket) return;
+    this.#peers.delete(peer);
+    this.#enter((engine, now) => engine.disconnect(peer, now));
   }
 }
 

@@ -15,7 +15,7 @@ export const packageFolder = (() => {
   }
 })();
 
-/** The type that `send` gives a file, so that the manifest and the origin agree. */
+/** The type that `send` gives a file, so that the manifest and the origin agree. @param {string} path */
 export function typeOf(path) {
   const name = path.slice(path.lastIndexOf('/') + 1);
   const dot = name.lastIndexOf('.');
@@ -69,13 +69,13 @@ const sharedExtensions = new Set([
   'cmfa',
 ]);
 
-const extensionOf = (path) => path.slice(path.lastIndexOf('.') + 1).toLowerCase();
+const extensionOf = (/** @type {string} */ path) => path.slice(path.lastIndexOf('.') + 1).toLowerCase();
 
 /**
  * `.ts` is a part of a video or a TypeScript source: only its first byte tells (ISO/IEC 13818-1: every packet begins with
  * 0x47).
  */
-const isVideoOrSource = (path) => ['ts', 'mts'].includes(extensionOf(path));
+const isVideoOrSource = (/** @type {string} */ path) => ['ts', 'mts'].includes(extensionOf(path));
 
 /** Whether a file is listed when nobody says so, as far as its name tells. @param {string} path relative, with slashes */
 export function mayBeShared(path) {
@@ -92,6 +92,7 @@ export async function isShared(path, file) {
   return mayBeShared(path) && (!isVideoOrSource(path) || (await firstByte(file)) === 0x47);
 }
 
+/** @param {string} file */
 async function firstByte(file) {
   const handle = await open(file);
   try {
@@ -103,7 +104,7 @@ async function firstByte(file) {
 }
 
 // What a URL parser would end a path at, strip from it or read as another character.
-const encoded = (path) => path.replace(/[\0-\x20%?#\\]/g, encodeURIComponent);
+const encoded = (/** @type {string} */ path) => path.replace(/[\0-\x20%?#\\]/g, encodeURIComponent);
 
 /** Where a folder is served, as `URL.pathname` shows it, with a slash at both ends. @param {string} base may be encoded */
 export function publicBase(base) {
@@ -111,17 +112,22 @@ export function publicBase(base) {
   return new URL(`http://host${path}`).pathname;
 }
 
-/** A relative path as `URL.pathname` shows it under a base. */
+/** A relative path as `URL.pathname` shows it under a base. @param {string} base @param {string} path */
 export function publicPath(base, path) {
   return new URL(`http://host${base}${encoded(path)}`).pathname;
 }
 
-/** Globs of relative paths; one without a slash is about names in any folder, as in .gitignore. */
+/**
+ * Globs of relative paths; one without a slash is about names in any folder, as in .gitignore.
+ * @param {string[]} globs
+ * @returns {(path: string) => boolean}
+ */
 export function matcher(globs) {
   if (globs.length === 0) return () => false;
   return picomatch(globs.map((glob) => (glob.includes('/') ? glob.replace(/^\.?\//, '') : `**/${glob}`)));
 }
 
+/** @param {string} folder @param {string} path */
 export function isInside(folder, path) {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
@@ -136,9 +142,12 @@ export function isInside(folder, path) {
 
 /**
  * Whether an error is of the process and not of one file: no file can be read while it holds.
- * @param {NodeJS.ErrnoException} error
+ * @param {unknown} error
  */
-export const isOfProcess = ({ code, errno }) => errno === undefined || ['EMFILE', 'ENFILE', 'ENOMEM'].includes(String(code));
+export function isOfProcess(error) {
+  const { code, errno } = /** @type {NodeJS.ErrnoException} */ (error);
+  return errno === undefined || ['EMFILE', 'ENFILE', 'ENOMEM'].includes(String(code));
+}
 
 /**
  * All that is below a folder. Skips dotfiles, node_modules and links that lead out of the folder or back into a folder
@@ -151,11 +160,20 @@ export async function* walk(folder) {
   yield* walkBelow(top, await entriesOf(top), top, '', [top]);
 }
 
+/** @param {string} folder */
 async function entriesOf(folder) {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/**
+ * @param {string} top
+ * @param {import('node:fs').Dirent[]} entries
+ * @param {string} folder
+ * @param {string} prefix of their paths
+ * @param {string[]} above the folders that this one is in
+ * @returns {AsyncGenerator<Found>}
+ */
 async function* walkBelow(top, entries, folder, prefix, above) {
   for (const entry of entries) {
     if (entry.name.startsWith('.') || entry.name === 'node_modules') continue;
@@ -175,7 +193,7 @@ async function* walkBelow(top, entries, folder, prefix, above) {
       below = await entriesOf(file);
     } catch (error) {
       if (isOfProcess(error)) throw error;
-      yield { path, file, error };
+      yield { path, file, error: /** @type {NodeJS.ErrnoException} */ (error) };
       continue;
     }
     yield* walkBelow(top, below, file, path, [...above, file]);

@@ -15,7 +15,9 @@ import { warnProcess } from './warnings.js';
  * @typedef {import('./manifest.js').ManifestOptions & HandlerExtras} HandlerOptions
  */
 
-/** @typedef {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => void} Handle */
+/** @typedef {import('node:http').IncomingMessage} Request */
+/** @typedef {import('node:http').ServerResponse} Response */
+/** @typedef {(request: Request, response: Response) => void} Handle */
 
 const scripts = new Map([
   ['/peer-cdn/sw.js', 'sw.js'],
@@ -23,11 +25,19 @@ const scripts = new Map([
   ['/peer-cdn/index.js', 'index.js'],
 ]);
 
+/**
+ * @param {Request} request
+ * @param {Response} response
+ * @param {number} status
+ * @param {import('node:http').OutgoingHttpHeaders} headers
+ * @param {string | Buffer} body
+ */
 function answer(request, response, status, headers, body) {
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
+/** @param {Request} request @param {Response} response @param {number} status @param {string} code */
 function fail(request, response, status, code) {
   if (response.headersSent) {
     response.destroy();
@@ -37,6 +47,7 @@ function fail(request, response, status, code) {
   answer(request, response, status, headers, `${code}\n`);
 }
 
+/** @type {Record<number, string>} */
 const failures = {
   400: 'bad-request',
   403: 'forbidden',
@@ -45,23 +56,36 @@ const failures = {
   416: 'range-not-satisfiable',
 };
 
-/** Hands over to `send`, which knows ranges, conditions and types; only the body of its refusals is ours. */
+/**
+ * Hands over to `send`, which knows ranges, conditions and types; only the body of its refusals is ours.
+ * @param {Request} request
+ * @param {Response} response
+ * @param {string} path
+ * @param {string} root
+ * @param {import('send').SendOptions} options
+ * @param {Record<string, string>} [headers]
+ */
 function sendFile(request, response, path, root, options, headers = {}) {
   return new Promise((done) => {
-    response.on('close', done);
+    response.on('close', () => done(undefined));
     send(request, path, { root, dotfiles: 'deny', ...options })
       .on('headers', () => {
         for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
       })
       .on('error', (error) => {
         if (error.status === 416) response.setHeader('content-range', error.headers?.['Content-Range'] ?? '');
-        fail(request, response, error.status ?? 500, failures[error.status] ?? 'failed');
+        const { status = 500 } = error;
+        fail(request, response, status, failures[status] ?? 'failed');
       })
       .pipe(response);
   });
 }
 
-/** Links may lead elsewhere in the folder, never out of it. `send` itself follows all. */
+/**
+ * Links may lead elsewhere in the folder, never out of it. `send` itself follows all.
+ * @param {string} folder
+ * @param {string} path
+ */
 async function staysInside(folder, path) {
   try {
     const target = await realpath(resolve(folder, `.${decodeURIComponent(path)}`));
@@ -78,6 +102,7 @@ export class Site {
   #folder;
   #live;
 
+  /** @param {string} folder @param {import('./manifest.js').ManifestOptions} options */
   constructor(folder, options) {
     this.#folder = folder;
     this.#live = new LiveManifest(folder, { ...options, base: '/', digestsBase: DIGESTS_PATH });
@@ -87,12 +112,13 @@ export class Site {
     return this.#live;
   }
 
+  /** @param {Request} request @param {Response} response */
   async respond(request, response) {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       return fail(request, response, 405, 'method-not-allowed');
     }
-    const path = request.url.split(/[?#]/, 1)[0];
+    const path = String(request.url).split(/[?#]/, 1)[0];
     if (!path.startsWith('/')) return fail(request, response, 400, 'bad-request');
     if (path === MANIFEST_PATH) return this.#manifest(request, response);
     if (path.startsWith(DIGESTS_PATH)) return this.#digests(request, response, path.slice(DIGESTS_PATH.length));
@@ -106,6 +132,7 @@ export class Site {
     return sendFile(request, response, path, top, { index: 'index.html' });
   }
 
+  /** @param {Request} request @param {Response} response */
   async #manifest(request, response) {
     const { text, etag } = await this.#live.current();
     const headers = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache', etag };
@@ -120,6 +147,7 @@ export class Site {
     }
   }
 
+  /** @param {Request} request @param {Response} response @param {string} root */
   async #digests(request, response, root) {
     const list = await this.#live.digests(root);
     if (!list) return fail(request, response, 404, 'not-found');
@@ -132,22 +160,33 @@ export class Site {
   }
 }
 
-/** Counts a body as it is written; told when the response is over. */
+/**
+ * Counts a body as it is written; told when the response is over.
+ * @param {Request} request
+ * @param {Response} response
+ * @param {NonNullable<HandlerExtras['onResponse']>} onResponse
+ */
 function observe(request, response, onResponse) {
   let bytes = 0;
-  const add = (chunk, encoding) => {
-    if (typeof chunk === 'string') bytes += Buffer.byteLength(chunk, typeof encoding === 'string' ? encoding : 'utf8');
-    else if (chunk && typeof chunk !== 'function') bytes += chunk.length;
-  };
-  const { write, end } = response;
-  response.write = (chunk, encoding, done) => (add(chunk, encoding), write.call(response, chunk, encoding, done));
-  response.end = (chunk, encoding, done) => (add(chunk, encoding), end.call(response, chunk, encoding, done));
+  // Node's write() and end() take a chunk, an encoding and a callback, each of which may be left out.
+  const counted =
+    (/** @type {Function} */ write) =>
+    (/** @type {unknown[]} */ ...args) => {
+      const [chunk, encoding] = args;
+      const isNamed = typeof encoding === 'string';
+      if (typeof chunk === 'string')
+        bytes += Buffer.byteLength(chunk, isNamed ? /** @type {BufferEncoding} */ (encoding) : 'utf8');
+      else if (chunk instanceof Uint8Array) bytes += chunk.length;
+      return write.apply(response, args);
+    };
+  response.write = counted(response.write);
+  response.end = counted(response.end);
   response.once('close', () => {
-    onResponse({ method: request.method, path: request.url, status: response.statusCode, bytes, request });
+    onResponse({ method: `${request.method}`, path: `${request.url}`, status: response.statusCode, bytes, request });
   });
 }
 
-/** @returns {Handle} */
+/** @param {Site} site @param {HandlerOptions} options @returns {Handle} */
 export function handlerOf(site, options) {
   let told = '';
   return (request, response) => {

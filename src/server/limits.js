@@ -2,6 +2,7 @@
 
 export {
   manifestEntries,
+  manifestVersion,
   messageBytes,
   pathBytes,
   pieceBytesMax,

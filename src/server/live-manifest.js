@@ -8,7 +8,9 @@ import { warnProcess } from './warnings.js';
 export class LiveManifest {
   #folder;
   #options;
+  /** @type {{ text: string, etag: string, digests: import('./manifest.js').Made['digests'] }} */
   #current = { text: '', etag: '', digests: new Map() };
+  /** @type {import('./manifest.js').Made['digests']} */
   #earlier = new Map();
   /** @type {Promise<void> | null} */
   #scanning = null;
@@ -37,7 +39,7 @@ export class LiveManifest {
     return this.#current;
   }
 
-  /** A digest list of this manifest or of the one before, which visitors may still have. */
+  /** A digest list of this manifest or of the one before, which visitors may still have. @param {string} root */
   async digests(root) {
     if (!this.#current.text) await this.current();
     return this.#current.digests.get(root) ?? this.#earlier.get(root);
@@ -45,7 +47,7 @@ export class LiveManifest {
 
   async #scan() {
     const told = new Set();
-    const onWarning = (warning) => {
+    const onWarning = (/** @type {import('./warnings.js').ManifestWarning} */ warning) => {
       const said = `${warning.code} ${warning.path || warning.message}`;
       told.add(said);
       if (!this.#told.has(said)) (this.#options.onWarning ?? warnProcess)(warning);
@@ -54,11 +56,16 @@ export class LiveManifest {
       this.#use(await makeManifest(this.#folder, { ...this.#options, onWarning }));
     } catch (error) {
       if (!this.#current.text) throw error;
-      onWarning({ path: '', code: 'manifest-kept', message: `the manifest stays as it was: ${error.message}` });
+      onWarning({
+        path: '',
+        code: 'manifest-kept',
+        message: `the manifest stays as it was: ${/** @type {Error} */ (error).message}`,
+      });
     }
     this.#told = told;
   }
 
+  /** @param {import('./manifest.js').Made} made */
   #use({ manifest, digests }) {
     const text = JSON.stringify(manifest);
     if (text === this.#current.text) return;

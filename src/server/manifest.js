@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
 import { isOfProcess, isShared, matcher, mayBeShared, publicBase, publicPath, typeOf, walk } from './files.js';
 import * as limits from './limits.js';
 import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
@@ -17,7 +18,19 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
  * @property {Record<string, string>} [headers]
  */
 
-/** @typedef {{version: 1, digests: string, resources: Record<string, ManifestResource>}} Manifest */
+/** @typedef {{version: typeof limits.manifestVersion, digests: string, resources: Record<string, ManifestResource>}} Manifest */
+
+/** @typedef {{manifest: Manifest, digests: Map<string, Buffer>}} Made a manifest, and digest lists by root */
+
+/**
+ * @typedef {object} Described one file
+ * @property {string} key changes with the file
+ * @property {string} root
+ * @property {ManifestResource} resource
+ * @property {Buffer | null} digests its list, if it has several pieces
+ */
+
+/** @typedef {import('./files.js').Found} Found */
 
 /**
  * @typedef {object} ManifestProgress
@@ -37,18 +50,26 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
  * @property {(progress: ManifestProgress) => void} [onProgress]
  * @property {(warning: import('./warnings.js').ManifestWarning) => void} [onWarning] told of each file that is not listed
  *     though it was to be; default: a warning of the process
- * @property {Map<string, object>} [cache] kept between calls: files with the same size and time are not read again
+ * @property {Map<string, Described>} [cache] kept between calls: files with the same size and time are not read again
  */
+
+/** Where the digest lists are, below the folder of the manifest. */
+const digestsBelow = DIGESTS_PATH.slice(1);
 
 /**
  * The cut of a file. A small one is one piece: its root is its digest, so that no list has to be fetched beside it, which
- * would be as many requests again as a gallery has images. RangeError if no piece size that is allowed gives few enough pieces.
+ * would be as many requests again as a gallery has images. Null if no piece size that is allowed
+ * gives few enough pieces; RangeError if the size that is wanted is not allowed.
+ * @param {number} bytes
+ * @param {number} [wanted]
  */
 export function pieceBytesOf(bytes, wanted) {
   let size = wanted ?? limits.pieceBytesMin;
   const isPowerOfTwo = Number.isInteger(Math.log2(size));
   if (!isPowerOfTwo || size < limits.pieceBytesMin || size > limits.pieceBytesMax) {
-    throw new RangeError(`pieceBytes must be a power of two from 65536 to 16777216, not ${wanted}`);
+    throw new RangeError(
+      `pieceBytes must be a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}, not ${wanted}`,
+    );
   }
   const most = wanted === undefined && bytes <= limits.onePieceBytes ? 1 : limits.piecesPerResource;
   while (bytes > size * most) size *= 2;
@@ -58,9 +79,18 @@ export function pieceBytesOf(bytes, wanted) {
   return size <= limits.pieceBytesMax ? size : null;
 }
 
-const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
+/** A file has at most so many bytes: as many pieces as it may have, each as large as it may be. */
+const fileBytesMax = limits.pieceBytesMax * limits.piecesPerResource;
 
-/** The digests of a file's pieces, one after another. Null if it is no longer as long as it was. */
+const sha256 = (/** @type {Buffer} */ bytes) => createHash('sha256').update(bytes).digest();
+
+/**
+ * The digests of a file's pieces, one after another. Null if it is no longer as long as it was.
+ * @param {string} file
+ * @param {number} bytes
+ * @param {number} pieceBytes
+ * @param {(read: number) => void} onBytes
+ */
 async function digestPieces(file, bytes, pieceBytes, onBytes) {
   const digests = [];
   let hash = createHash('sha256');
@@ -85,10 +115,17 @@ async function digestPieces(file, bytes, pieceBytes, onBytes) {
   return read === bytes ? Buffer.concat(digests) : null;
 }
 
-/** One file's entry, and its digest list if it has several pieces. Throws if it cannot be listed. */
-async function describe({ path, file, stats }, options) {
+/**
+ * One file's entry, and its digest list if it has several pieces. Throws if it cannot be listed.
+ * @param {string} path
+ * @param {string} file
+ * @param {import('node:fs').Stats} stats
+ * @param {ManifestOptions} options
+ * @returns {Promise<Described>}
+ */
+async function describe(path, file, stats, options) {
   const pieceBytes = pieceBytesOf(stats.size, options.pieceBytes);
-  if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than 32 GiB`);
+  if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than ${fileBytesMax / 2 ** 30} GiB`);
   // The time of a change of its mode counts too: a file that may not be read any more is no longer listed.
   const key = `${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}:${pieceBytes}`;
   const cached = options.cache?.get(path);
@@ -110,6 +147,7 @@ class Making {
   #options;
   #base;
   #included;
+  /** @type {Made['digests']} */
   #digests = new Map();
   /** Paths in the folder. */
   listed = new Set();
@@ -118,31 +156,31 @@ class Making {
   /** @type {Manifest} */
   #manifest;
 
+  /** @param {ManifestOptions} options */
   constructor(options) {
     pieceBytesOf(1, options.pieceBytes);
     this.#options = options;
     this.#base = publicBase(options.base ?? '/');
     this.#included = matcher(options.include ?? []);
-    const digests = options.digestsBase ?? `${this.#base}peer-cdn/digests/`;
+    const digests = options.digestsBase ?? this.#base + digestsBelow;
     if (!/^\/(?![/\\])/.test(digests)) throw new RangeError(`digestsBase must be a path on this site, not ${digests}`);
-    this.#manifest = { version: 1, digests, resources: {} };
+    this.#manifest = { version: limits.manifestVersion, digests, resources: {} };
   }
 
   get made() {
     return { manifest: this.#manifest, digests: this.#digests };
   }
 
-  /** Whether it would be listed, as far as its name tells: nobody misses what would not. */
+  /** Whether it would be listed, as far as its name tells: nobody misses what would not. @param {string} path */
   mayList(path) {
     return path.endsWith('/') || this.#included(path) || mayBeShared(path);
   }
 
-  /** Lists a file, unless it is empty or a script. Throws if it was to be listed and cannot be. */
-  async add(found) {
-    const { path, file, stats, error } = found;
+  /** Lists a file, unless it is empty or a script. Throws if it was to be listed and cannot be. @param {Found} found */
+  async add({ path, file, stats, error }) {
     if (error) throw error;
     // A pipe would never end, and a device is nobody's file.
-    if (!stats.isFile()) throw new Unlisted('not-a-file', 'it is no file, but a pipe, a socket or a device');
+    if (!stats?.isFile()) throw new Unlisted('not-a-file', 'it is no file, but a pipe, a socket or a device');
     if (stats.size === 0 || !(this.#included(path) || (await isShared(path, file)))) return;
     if (this.listed.size >= limits.manifestEntries) {
       throw new Unlisted('too-many-files', `${limits.manifestEntries} others are, and more may not be: exclude some`);
@@ -151,7 +189,7 @@ class Making {
     if (url.length > limits.pathBytes) {
       throw new Unlisted('path-too-long', `its URL has ${url.length} characters, more than ${limits.pathBytes}`);
     }
-    const { root, resource, digests } = await describe(found, this.#options);
+    const { root, resource, digests } = await describe(path, file, stats, this.#options);
     const twin = this.#roots.get(root);
     // A file that is the digest list of another has the other's root.
     if (twin && twin.bytes !== resource.bytes) throw new Unlisted('same-root', `its root is that of ${twin.path}`);
@@ -169,7 +207,7 @@ class Making {
  * changes meanwhile (the next manifest has it), its path is too long, or there are too many.
  * @param {string} folder
  * @param {ManifestOptions} [options]
- * @returns {Promise<{manifest: Manifest, digests: Map<string, Buffer>}>} digest lists by root
+ * @returns {Promise<Made>}
  */
 export async function makeManifest(folder, options = {}) {
   const making = new Making(options);
@@ -179,7 +217,7 @@ export async function makeManifest(folder, options = {}) {
   for await (const found of walk(folder)) {
     const { path } = found;
     // Our own files are not part of the site.
-    if (path === 'peer-cdn.json' || path.startsWith('peer-cdn/')) continue;
+    if (path === MANIFEST_PATH.slice(1) || path.startsWith('peer-cdn/')) continue;
     if (excluded(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
     try {
       await making.add(found);
@@ -191,7 +229,7 @@ export async function makeManifest(folder, options = {}) {
   const unnamed = warnings - limits.warningsPerManifest;
   if (unnamed > 0) onWarning({ path: '', code: 'more-warnings', message: `${unnamed} more are not listed` });
   for (const path of options.cache?.keys() ?? []) {
-    if (!making.listed.has(path)) options.cache.delete(path);
+    if (!making.listed.has(path)) options.cache?.delete(path);
   }
   return making.made;
 }
@@ -200,15 +238,16 @@ export async function makeManifest(folder, options = {}) {
  * Writes a manifest, and its digest lists into peer-cdn/digests/ beside it. The lists first: whoever sees the new manifest
  * finds them. Lists of earlier manifests stay, for the visitors that still have those.
  * @param {string} output
- * @param {{manifest: Manifest, digests: Map<string, Buffer>}} made by makeManifest
+ * @param {Made} made by makeManifest
  */
 export async function writeManifest(output, { manifest, digests }) {
-  const folder = join(dirname(output), 'peer-cdn', 'digests');
+  const folder = join(dirname(output), digestsBelow);
   await mkdir(folder, { recursive: true });
   for (const [root, list] of digests) await replaceFile(join(folder, root), list);
   await replaceFile(output, `${JSON.stringify(manifest, null, 1)}\n`);
 }
 
+/** @param {string} path @param {string | Buffer} content */
 async function replaceFile(path, content) {
   await writeFile(`${path}.new`, content);
   await rename(`${path}.new`, path);

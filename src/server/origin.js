@@ -38,7 +38,12 @@ export function allowedOrigin(request, { origins, trustProxy = false }) {
   return origin.host === hostOf(request, origin.protocol, trustProxy) ? origin.origin : null;
 }
 
-/** Answers an upgrade that will be none, and ends its socket though the other side does not. */
+/**
+ * Answers an upgrade that will be none, and ends its socket though the other side does not.
+ * @param {import('node:stream').Duplex} socket
+ * @param {string} status
+ * @param {string} code
+ */
 export function refuse(socket, status, code) {
   socket.on('error', () => {});
   // What comes meanwhile is read, or the socket would end with a reset that may overtake the answer.

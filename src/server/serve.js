@@ -14,6 +14,7 @@ import { handlerOf, Site } from './handler.js';
  * @typedef {import('./handler.js').HandlerOptions & import('./coordinator.js').AttachOptions & ServeExtras} ServeOptions
  */
 
+/** @param {import('node:http').Server} server @param {number} port @param {string} host */
 const listen = (server, port, host) =>
   new Promise((done, failed) => {
     server.once('error', failed);

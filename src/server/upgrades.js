@@ -6,15 +6,23 @@ import { refuse } from './origin.js';
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:stream').Duplex} Duplex */
 /** @typedef {(request: Request, socket: Duplex, head: Buffer) => void} Take */
+/** @typedef {(name: string | symbol, ...args: unknown[]) => boolean} Emit */
+
+/**
+ * A server of the host's, with the members that we use.
+ * @typedef {import('node:http').Server & { [key]?: Upgrades, shouldUpgradeCallback?: (request: Request) => boolean }} HostServer
+ *   `shouldUpgradeCallback` is the host's own choice of what is an upgrade, from Node 24.9 on
+ */
 
 /** Shared by every copy of this module: two of them on one server must not take each other's upgrades for nobody's. */
 const key = Symbol.for('peer-cdn.upgrades');
 
-const pathOf = (request) => String(request.url).split('?', 1)[0];
+const pathOf = (/** @type {Request} */ request) => String(request.url).split('?', 1)[0];
 
 /**
  * Whether a request offers another protocol, and is a good one of HTTP/1.1 for whoever does not speak it: Java and curl offer
  * HTTP/2 so. Node has not read the body of an upgrade; one that has a body cannot be answered.
+ * @param {Request} request
  */
 function isPlain({ headers }) {
   const hasBody = 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
@@ -30,18 +38,20 @@ class Upgrades {
   #server;
   /** @type {Map<string, Take>} */
   #takers = new Map();
-  /** @type {Function | null} ours, while anything is taken */
+  /** @type {Emit | null} ours, while anything is taken */
   #emit = null;
+  /** @type {Emit} what was there before */
   #below;
   #wasOwn = false;
-  /** The host's own choice of what is an upgrade, from Node 24.9 on. */
+  /** @type {HostServer['shouldUpgradeCallback']} */
   #isUpgrade;
   /** @type {WeakSet<Request>} came by way of our emit */
   #seen = new WeakSet();
 
-  /** @param {import('node:http').Server} server */
+  /** @param {HostServer} server */
   constructor(server) {
     this.#server = server;
+    this.#below = server.emit;
   }
 
   /**
@@ -66,8 +76,9 @@ class Upgrades {
   #enter() {
     const server = this.#server;
     const below = server.emit;
+    /** @type {Emit} */
     const emit = (name, ...args) => {
-      if (name === 'upgrade' && this.#emit === emit && this.#handle(...args)) return true;
+      if (name === 'upgrade' && this.#emit === emit && this.#handle(.../** @type {Parameters<Take>} */ (args))) return true;
       return below.call(server, name, ...args);
     };
     this.#wasOwn = Object.hasOwn(server, 'emit');
@@ -75,9 +86,10 @@ class Upgrades {
     this.#emit = server.emit = emit;
     // Without a listener Node makes a plain request of an upgrade, and so it does where the host says so.
     server.on('upgrade', this.#listen);
-    this.#isUpgrade = server.shouldUpgradeCallback;
-    if (!this.#isUpgrade) return;
-    server.shouldUpgradeCallback = (request) => this.#takers.has(pathOf(request)) || this.#isUpgrade.call(server, request);
+    const isUpgrade = server.shouldUpgradeCallback;
+    this.#isUpgrade = isUpgrade;
+    if (!isUpgrade) return;
+    server.shouldUpgradeCallback = (request) => this.#takers.has(pathOf(request)) || isUpgrade.call(server, request);
   }
 
   #leave() {
@@ -90,7 +102,12 @@ class Upgrades {
     if (this.#isUpgrade) server.shouldUpgradeCallback = this.#isUpgrade;
   }
 
-  /** Whether it is over: taken by one of ours, or nobody's. */
+  /**
+   * Whether it is over: taken by one of ours, or nobody's.
+   * @param {Request} request
+   * @param {Duplex} socket
+   * @param {Buffer} head
+   */
   #handle(request, socket, head) {
     this.#seen.add(request);
     const take = this.#takers.get(pathOf(request));
@@ -106,26 +123,38 @@ class Upgrades {
     return true;
   }
 
-  // Without us nobody would listen, and the site would answer this as any request.
+  /**
+   * Without us nobody would listen, and the site would answer this as any request.
+   * @param {Request} request
+   * @param {Duplex} socket
+   */
   #serve(request, socket) {
     socket.on('error', () => {});
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
-    response.assignSocket(socket);
-    response.once('finish', () => socket.destroySoon());
+    const connection = /** @type {import('node:net').Socket} */ (socket);
+    response.assignSocket(connection);
+    response.once('finish', () => connection.destroySoon());
     this.#server.emit('request', request, response);
   }
 
-  // Who kept the server's emit from before we came (fastify does for ::1) calls every listener, and this is one of them.
-  // If it is the only one the upgrade is ours to answer; else the others are answering it by now.
+  /**
+   * Who kept the server's emit from before we came (fastify does for ::1) calls every listener, and this is one of them.
+   * If it is the only one the upgrade is ours to answer; else the others are answering it by now.
+   * @type {Take}
+   */
   #listen = (request, socket, head) => {
     if (this.#seen.has(request)) return;
     if (this.#server.listenerCount('upgrade') === 1) this.#handle(request, socket, head);
     else this.#watch(request, socket);
   };
 
-  // Each listener leaves what it does not know to the others, so that nobody would ever answer it. Who wants it has written
-  // to the connection after a while, or reads from it.
+  /**
+   * Each listener leaves what it does not know to the others, so that nobody would ever answer it. Who wants it has written
+   * to the connection after a while, or reads from it.
+   * @param {Request} request
+   * @param {Duplex} socket
+   */
   #watch(request, socket) {
     const written = request.socket?.bytesWritten;
     if (written === undefined) return;
@@ -138,8 +167,8 @@ class Upgrades {
   }
 }
 
-/** The upgrades of a server. @param {import('node:http').Server} server @returns {Upgrades} */
+/** The upgrades of a server. @param {HostServer} server @returns {Upgrades} */
 export function upgradesOf(server) {
   if (!server[key]) Object.defineProperty(server, key, { value: new Upgrades(server) });
-  return server[key];
+  return /** @type {Upgrades} */ (server[key]);
 }

@@ -10,28 +10,39 @@
 
 /** Why a file is not listed though it was to be. */
 export class Unlisted extends Error {
+  /** @param {string} code @param {string} reason */
   constructor(code, reason) {
     super(reason);
     this.code = code;
   }
 }
 
-/** Node's errors, as the reason why a file is not listed. */
+/**
+ * Node's errors, as the reason why a file is not listed.
+ * @param {unknown} error
+ * @param {string} path
+ */
 export function unlisted(error, path) {
   if (error instanceof Unlisted) return error;
+  const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+  /** @type {Record<string, string>} */
   const reasons = {
     EACCES: 'it may not be read',
     EPERM: 'it may not be read',
     ELOOP: 'its links lead nowhere',
     ENOENT: path.includes('\ufffd') ? 'its name is not valid UTF-8' : 'it is not there, or is a link to nothing',
   };
-  return new Unlisted('not-readable', reasons[error.code] ?? `it cannot be read (${error.code})`);
+  return new Unlisted('not-readable', reasons[`${code}`] ?? `it cannot be read (${code})`);
 }
 
-/** A warning, on one line whatever the name: controls of a terminal are shown as numbers. */
+/**
+ * A warning, on one line whatever the name: controls of a terminal are shown as numbers.
+ * @param {string} path
+ * @param {Unlisted} why
+ */
 export function warningOf(path, { code, message }) {
   const shown = path.replace(
-    /[\0-\x1f\x7f-\x9f\u2028\u2029]/g,
+    /[\p{Cc}\u2028\u2029]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   return { path, code, message: `${shown} is not listed: ${message}` };

@@ -1,5 +1,6 @@
 // A flash crowd: eight visitors in three browser processes want one file at once, nobody has it, and the origin is slow.
 // Against the same visitors on a page without us.
+import { BYPASS_HEADER, pieceBytesMin } from '../../build/border.js';
 import { documentedWorker, openChromium, openSite, randomBytes, sha256 } from '../e2e/harness/index.mjs';
 import { interleave, median, ratio, rounded } from './stats.mjs';
 
@@ -20,13 +21,14 @@ async function gather(browsers, site) {
 /** What the log of the origin says: who asked for what, when, and what was sent of it. */
 function timeline(origin, began) {
   return origin.log(url).map(({ at, headers, range, sent, done, status }) => {
-    const who = `${/visitor=(\d+)/.exec(headers.cookie ?? '')?.[1]} ${headers['x-peer-cdn'] ? 'page' : 'worker'}`;
+    const who = `${/visitor=(\d+)/.exec(headers.cookie ?? '')?.[1]} ${headers[BYPASS_HEADER] ? 'page' : 'worker'}`;
     const [from, to] = (range ?? '=0-')
       .split('=')[1]
       .split('-')
-      .map((at) => at && (Number(at) / 65536).toFixed(1));
+      .map((at) => at && (Number(at) / pieceBytesMin).toFixed(1));
     const ms = String(Math.round(at - began)).padStart(6);
-    return `${ms} ms  visitor ${who} ${status} pieces ${from}-${to}: ${Math.round(sent / 65536)} sent${done ? '' : ', cut'}`;
+    const pieces = `pieces ${from}-${to}: ${Math.round(sent / pieceBytesMin)} sent`;
+    return `${ms} ms  visitor ${who} ${status} ${pieces}${done ? '' : ', cut'}`;
   });
 }
 

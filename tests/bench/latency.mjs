@@ -1,5 +1,6 @@
 // How peers add up when they are far away: 1, 2, 4 and 8 of them over a relay that delays and drops, against one raw
 // RTCDataChannel on the same way. One reader in a browser of its own, eight seeders in two others, all pairs open.
+import { CHANNEL, pieceBytesMin, STORE_PATH } from '../../build/border.js';
 import { openChromium, openSite, randomBytes, until } from '../e2e/harness/index.mjs';
 import { connectRaw } from './raw.mjs';
 import { Relay, relayFlags } from './relay.mjs';
@@ -42,18 +43,19 @@ async function readInPage({ url, bytes }) {
 }
 
 /** The store forgets a file as the worker's eviction would. */
-async function forgetInPage(root) {
-  for (const name of await caches.keys()) {
-    const cache = await caches.open(name);
-    for (const key of await cache.keys()) if (key.url.includes(`/store/${root}`)) await cache.delete(key);
+async function forgetInPage({ root, path, name }) {
+  for (const each of await caches.keys()) {
+    const cache = await caches.open(each);
+    for (const key of await cache.keys()) if (key.url.includes(path + root)) await cache.delete(key);
   }
-  const channel = new BroadcastChannel('peer-cdn');
+  const channel = new BroadcastChannel(name);
   channel.postMessage({ type: 'dropped', root });
   channel.close();
 }
 
 /** What the reader has of it. */
-const forget = async (site, reader, url) => reader.run(forgetInPage, await site.root(url));
+const forget = async (site, reader, url) =>
+  reader.run(forgetInPage, { root: await site.root(url), path: STORE_PATH, name: CHANNEL });
 
 // --- The field ---------------------------------------------------------------------------------------------------------
 
@@ -116,7 +118,7 @@ async function warm(site, reader) {
     if (fromPeers === 0) throw new Error(`${url} did not come from its seeder`);
   }
   for (const url of counts.map(fileOf)) {
-    await reader.run(readInPage, { url, bytes: 65536 });
+    await reader.run(readInPage, { url, bytes: pieceBytesMin });
     await forget(site, reader, url);
   }
   await until(`${seeders} open pairs`, async () => (await reader.run(() => peerCdn.stats.peers)) >= seeders);

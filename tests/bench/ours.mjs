@@ -1,4 +1,5 @@
 // Ours, as a site uses it: a seeder's page with files in its store, and a reader's page that fetches them.
+import { segmentBytes, STORE_PATH } from '../../build/border.js';
 import { openChromium, openSite, randomBytes, until } from '../e2e/harness/index.mjs';
 
 /** In the page: fetches and counts, without keeping or hashing what comes. */
@@ -36,10 +37,10 @@ export async function seed(site, visitor, urls) {
   for (const url of urls) {
     const { bytes } = await visitor.run(drain, url);
     const root = await site.root(url);
-    const segments = Math.ceil(bytes / 2 ** 20);
+    const segments = Math.ceil(bytes / segmentBytes);
     await until(`${url} to be stored`, async () => {
       const stored = await visitor.stored();
-      return stored.filter((key) => key.startsWith(`/peer-cdn/store/${root}?`)).length >= segments;
+      return stored.filter((key) => key.startsWith(`${STORE_PATH}${root}?`)).length >= segments;
     });
   }
 }

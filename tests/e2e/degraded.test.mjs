@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
 import { documentedWorker, openChromium, openSite, randomBytes, sha256, within } from './harness/index.mjs';
 
 /** A large file and a small one, and what stands in for them when a busy machine held up the first. */
@@ -117,15 +118,15 @@ const cases = [
         },
       }),
   },
-  { name: 'the manifest is cut off', origin: (origin) => origin.rule('/peer-cdn.json', { cutAfter: 0 }) },
+  { name: 'the manifest is cut off', origin: (origin) => origin.rule(MANIFEST_PATH, { cutAfter: 0 }) },
   {
     name: 'the manifest is missing: 404',
-    origin: (origin) => origin.rule('/peer-cdn.json', { status: 404, body: 'no such file' }),
+    origin: (origin) => origin.rule(MANIFEST_PATH, { status: 404, body: 'no such file' }),
   },
-  { name: 'the manifest is not JSON', origin: (origin) => origin.rule('/peer-cdn.json', { body: '<html>404</html>' }) },
+  { name: 'the manifest is not JSON', origin: (origin) => origin.rule(MANIFEST_PATH, { body: '<html>404</html>' }) },
   {
     name: 'digest lists cannot be had',
-    origin: (origin) => origin.rule(/^\/peer-cdn\/digests\//, { body: 'no such thing' }),
+    origin: (origin) => origin.rule(new RegExp(`^${DIGESTS_PATH}`), { body: 'no such thing' }),
     // The first windows are under way by the time that it is known: what they brought is lost.
     spare: 2 << 20,
   },

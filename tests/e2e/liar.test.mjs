@@ -2,31 +2,32 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { CACHE_PREFIX, pieceBytesMin, STORE_PATH } from '../../build/border.js';
 import { randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
 
 /** In the page: flips one bit of one stored run, in the middle of the file. */
-async function flipOneBit({ root, at }) {
-  const cache = await caches.open('peer-cdn-v1');
-  const keys = await cache.keys(`/peer-cdn/store/${root}`, { ignoreSearch: true });
+async function flipOneBit({ cacheName, path, at, pieceBytes }) {
+  const cache = await caches.open(cacheName);
+  const keys = await cache.keys(path, { ignoreSearch: true });
   const spans = keys.map((key) => ({ key, span: new URL(key.url).search.slice(1).split('-').map(Number) }));
   const wanted = spans.find(({ span: [begin, end] }) => begin <= at && at < end);
   if (!wanted) throw new Error(`no run with piece ${at} among ${spans.map(({ span }) => span.join('-'))}`);
   const response = await cache.match(wanted.key);
   const bytes = new Uint8Array(await response.arrayBuffer());
-  bytes[(at - wanted.span[0]) * 65536 + 1234] ^= 1;
+  bytes[(at - wanted.span[0]) * pieceBytes + 1234] ^= 1;
   await cache.put(wanted.key, new Response(bytes, { headers: response.headers }));
   return wanted.span;
 }
 
 /** In the page: every stored run of a root, with its digest. */
-async function storedRuns(root) {
+async function storedRuns(path) {
   const runs = [];
   for (const name of await caches.keys()) {
     const cache = await caches.open(name);
-    for (const key of await cache.keys(`/peer-cdn/store/${root}`, { ignoreSearch: true })) {
+    for (const key of await cache.keys(path, { ignoreSearch: true })) {
       const [begin, end] = new URL(key.url).search.slice(1).split('-').map(Number);
       const bytes = await (await cache.match(key)).arrayBuffer();
       const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
@@ -54,7 +55,7 @@ for (const { what, size, at } of [
     await liar.visit(s.url);
     assert.equal((await liar.fetch(url)).sha256, sha256(bytes));
     await s.origin.untilShared(root);
-    await liar.run(flipOneBit, { root, at });
+    await liar.run(flipOneBit, { cacheName: `${CACHE_PREFIX}1`, path: STORE_PATH + root, at, pieceBytes: pieceBytesMin });
 
     await second.visit(s.url);
     await s.origin.untilIntroducible(root);
@@ -76,7 +77,7 @@ for (const { what, size, at } of [
     await until('the liar is dropped', () => second.run(() => window.peerCdn.stats.peers === 0));
 
     const runs = await until('everything is stored', async () => {
-      const all = await second.run(storedRuns, root);
+      const all = await second.run(storedRuns, STORE_PATH + root);
       const held = new Set(all.flatMap(({ begin, end }) => Array.from({ length: end - begin }, (_, i) => begin + i)));
       return held.size === Math.ceil(size / 65_536) && all;
     });

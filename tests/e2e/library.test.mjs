@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { MANIFEST_PATH } from '../../build/border.js';
 import { randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
@@ -292,7 +293,7 @@ test('"disabled" in the manifest: no sharing and the site works; and on again, w
   await s.origin.untilShared(root);
   await second.visit(s.url);
 
-  const enable = s.origin.rule('/peer-cdn.json', { body: JSON.stringify({ ...manifest, disabled: true }) });
+  const enable = s.origin.rule(MANIFEST_PATH, { body: JSON.stringify({ ...manifest, disabled: true }) });
   for (const visitor of [first, second]) {
     await visitor.visit(`${s.url}/?off`, { ready: 'settled' });
     await until('the worker has read the switch', async () => {

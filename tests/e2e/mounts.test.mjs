@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { CACHE_PREFIX } from '../../build/border.js';
 import { randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
@@ -126,7 +127,7 @@ window.peerCdn = two;`,
 test('the published long form goes on beside a start(): each request is answered once, whoever was first', async (t) => {
   for (const startFirst of [true, false]) {
     const longForm = `const own = new PeerPlugin({
-  cacheName: 'peer-cdn-v1', timeoutAfter: 3000, servers: { iceServers: [] }, constraints: { ordered: true },
+  cacheName: '${CACHE_PREFIX}1', timeoutAfter: 3000, servers: { iceServers: [] }, constraints: { ordered: true },
 });
 navigator.serviceWorker.addEventListener('message', (event) => {
   const middleware = own.getMiddleware({ request: new Request(event.data.url) });

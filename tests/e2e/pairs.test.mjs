@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { DIGESTS_PATH } from '../../build/border.js';
 import { Relay, relayFlags } from '../bench/relay.mjs';
 import { randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
@@ -88,7 +89,7 @@ test('a coordinator that restarts: pairs serve on, asks work again, and no pair 
   // The server of the site's lists goes away with the coordinator: this one is kept from a first piece on.
   await second.fetch(song, { init: { headers: { range: 'bytes=0-99' } } });
   const { root, pieceBytes } = (await s.manifest()).resources[song];
-  await until('its list is kept', async () => (await second.stored()).includes(`/peer-cdn/digests/${root}`));
+  await until('its list is kept', async () => (await second.stored()).includes(DIGESTS_PATH + root));
   await second.sources(song);
   await second.forget();
   s.origin.reset();

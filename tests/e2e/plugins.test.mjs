@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { CHANNEL } from '../../build/border.js';
 import { randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
@@ -20,10 +21,10 @@ cdn.register();
 `;
 
 /** Remembers how many responses the worker says are open. */
-const listen = () => {
+const listen = (channel) => {
   window.open_ = -1;
   window.lengths = [];
-  new BroadcastChannel('peer-cdn').addEventListener('message', ({ data }) => {
+  new BroadcastChannel(channel).addEventListener('message', ({ data }) => {
     if (data.type === 'busy') window.open_ = data.open;
     if (data.type === 'put') window.lengths.push(data.bytes);
   });
@@ -37,7 +38,7 @@ test('all at once: when the store wins, the origin is not asked for the whole fi
   const s = await site({ [url]: bytes, '/sw.js': workerOf(route) });
   const visitor = await chromium();
   await visitor.visit(s.url);
-  await visitor.run(listen);
+  await visitor.run(listen, CHANNEL);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
   await untilIdle(visitor);
   // The origin's bytes take 4 s now: the store is faster, and what the loser asked for is broken off.
@@ -54,7 +55,7 @@ test("a middleware's put gets the whole answer; one that does not read it keeps 
   const { site, chromium } = scene(t);
   const bytes = randomBytes('put', 3_000_000);
   const route = `
-const channel = new BroadcastChannel('peer-cdn');
+const channel = new BroadcastChannel('${CHANNEL}');
 const reads = () => ({ get: () => null,
   put: async (response) => channel.postMessage({ type: 'put', bytes: (await response.arrayBuffer()).byteLength }) });
 const ignores = () => ({ get: () => null, put: () => {} });
@@ -65,7 +66,7 @@ cdn.GET('/static', strategies.ordered, reads, ignores, late, cache.getMiddleware
   const s = await site({ [url]: bytes, '/sw.js': workerOf(route) });
   const visitor = await chromium();
   await visitor.visit(s.url);
-  await visitor.run(listen);
+  await visitor.run(listen, CHANNEL);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
   await until('a put that returns no promise has stored all of it', () =>
     visitor.run(async (size) => {

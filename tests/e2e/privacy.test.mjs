@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import { test } from 'node:test';
 
+import { MANIFEST_PATH, STORE_PATH } from '../../build/border.js';
 import { randomBytes, sha256, until, within } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
@@ -44,7 +45,7 @@ test('unlisted, not a GET, cross-origin, with Authorization: never stored, never
   // The listed one is stored and offered: by then everything else would have been.
   assert.equal((await visitor.fetch(listed)).sha256, sha256(shared));
   await s.origin.untilShared(resources[listed].root);
-  const store = (await visitor.stored()).filter((key) => key.startsWith('/peer-cdn/store/'));
+  const store = (await visitor.stored()).filter((key) => key.startsWith(STORE_PATH));
   assert.ok(store.length > 0);
   assert.ok(
     store.every((key) => key.includes(resources[listed].root)),
@@ -82,7 +83,7 @@ for (const [what, headers] of [
     const store = await visitor.stored();
     for (const url of ['/static/mine.bin', '/static/small.bin']) {
       assert.ok(
-        store.every((key) => !key.startsWith('/peer-cdn/store/') || !key.includes(resources[url].root)),
+        store.every((key) => !key.startsWith(STORE_PATH) || !key.includes(resources[url].root)),
         `${url} is stored`,
       );
       assert.ok(!s.origin.offered.has(resources[url].root), `${url} was offered`);
@@ -217,7 +218,7 @@ test('a peer that asks over an open pair for what is not shared is refused, on t
   // A deployment without the old file, which the first visitor's browser sees as another tab of it navigates.
   const without = { ...resources };
   delete without['/static/old.bin'];
-  s.origin.rule('/peer-cdn.json', { body: JSON.stringify({ ...(await s.manifest()), resources: without }) });
+  s.origin.rule(MANIFEST_PATH, { body: JSON.stringify({ ...(await s.manifest()), resources: without }) });
   const tab = await first.newTab();
   await first.visit(`${s.url}/?deployed`, { page: tab, ready: 'settled' });
   await until('what is listed no more is refused', async () => (await ask('/static/old.bin'))[0] === 'not');

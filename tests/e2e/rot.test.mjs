@@ -2,8 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { CACHE_PREFIX, STORE_PATH } from '../../build/border.js';
 import { randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
+
+/** The store of the documented worker, and the path of its runs. */
+const store = { cacheName: `${CACHE_PREFIX}1`, path: STORE_PATH };
 
 test("wrong and short runs of the store are replaced by the origin's, in the middle of a body", async (t) => {
   const { site, chromium } = scene(t);
@@ -13,17 +17,20 @@ test("wrong and short runs of the store are replaced by the origin's, in the mid
   const visitor = await chromium();
   await visitor.visit(s.url);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
-  const spoilt = await visitor.run(async () => {
-    const cache = await caches.open((await caches.keys()).find((name) => name.startsWith('peer-cdn-v')));
-    const runs = (await cache.keys()).filter((request) => request.url.includes('/store/'));
+  const spoilt = await visitor.run(async ({ cacheName, path }) => {
+    const cache = await caches.open(cacheName);
+    const runs = (await cache.keys()).filter((request) => request.url.includes(path));
     const spoil = async (request, change) => {
       const good = new Uint8Array(await (await cache.match(request)).arrayBuffer());
       await cache.put(request, new Response(change(good)));
     };
-    await spoil(runs[1], (good) => ((good[70_000] ^= 1), good));
+    await spoil(runs[1], (good) => {
+      good[70_000] ^= 1;
+      return good;
+    });
     await spoil(runs[3], (good) => good.subarray(0, 100_000));
     return runs.length;
-  });
+  }, store);
   assert.ok(spoilt >= 4, `${spoilt} runs`);
   const before = s.origin.sent(url);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
@@ -54,12 +61,12 @@ test('a run that the browser took away behind the worker is asked of peers with 
   }, url);
   assert.equal(head, 65536);
   const isStored = () =>
-    second.run(async () => {
-      const cache = await caches.open((await caches.keys()).find((name) => name.startsWith('peer-cdn-v')));
-      const runs = (await cache.keys()).filter((request) => request.url.includes('/store/'));
+    second.run(async ({ cacheName, path }) => {
+      const cache = await caches.open(cacheName);
+      const runs = (await cache.keys()).filter((request) => request.url.includes(path));
       for (const run of runs) await cache.delete(run);
       return runs.length > 0;
-    });
+    }, store);
   await until('what it read was stored, and is taken away', isStored);
   s.origin.recede();
   const before = (await second.sources(url)).fromPeers;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { CACHE_PREFIX, CHANNEL, STORE_PATH } from '../../build/border.js';
 import { documentedWorker, randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
@@ -10,20 +11,22 @@ const workerWith = (bytes) => documentedWorker().replace('{ version: 1 }', `{ ve
 const worker = workerWith(quotaBytes);
 const urls = ['/static/1.bin', '/static/2.bin', '/static/3.bin'];
 
-/** Bytes in the store by root. */
-const stored = () =>
-  caches.open('peer-cdn-v1').then(async (cache) => {
-    const sizes = {};
-    for (const request of await cache.keys()) {
-      const root = /\/store\/([0-9a-f]{64})/.exec(request.url)?.[1];
-      if (root) sizes[root] = (sizes[root] ?? 0) + (await (await cache.match(request)).arrayBuffer()).byteLength;
-    }
-    return sizes;
-  });
+/** In the page: bytes of runs in the store, by root. */
+async function sizesInPage({ cacheName, path }) {
+  const cache = await caches.open(cacheName);
+  const sizes = {};
+  for (const request of await cache.keys()) {
+    const { pathname } = new URL(request.url);
+    const root = pathname.startsWith(path) && pathname.slice(path.length);
+    if (root) sizes[root] = (sizes[root] ?? 0) + (await (await cache.match(request)).arrayBuffer()).byteLength;
+  }
+  return sizes;
+}
+const stored = (visitor) => visitor.run(sizesInPage, { cacheName: `${CACHE_PREFIX}1`, path: STORE_PATH });
 
-const listenForDropped = () => {
+const listenForDropped = (channel) => {
   window.dropped = [];
-  new BroadcastChannel('peer-cdn').addEventListener('message', ({ data }) => {
+  new BroadcastChannel(channel).addEventListener('message', ({ data }) => {
     if (data.type === 'dropped') window.dropped.push(data.root);
   });
 };
@@ -35,21 +38,21 @@ test('three files of 2 MB under 4.5 MB: the oldest is dropped, and fetched again
   const roots = await Promise.all(urls.map((url) => s.root(url)));
   const visitor = await chromium();
   await visitor.visit(s.url);
-  await visitor.run(listenForDropped);
+  await visitor.run(listenForDropped, CHANNEL);
   for (const url of urls) {
     const got = await visitor.fetch(url);
     assert.equal(got.error, null);
     assert.equal(got.sha256, sha256(files[url]));
   }
   const second = { [roots[1]]: 2_000_000, [roots[2]]: 2_000_000 };
-  await until('the oldest is gone', async () => JSON.stringify(await visitor.run(stored)) === JSON.stringify(second));
+  await until('the oldest is gone', async () => JSON.stringify(await stored(visitor)) === JSON.stringify(second));
   assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
 
   s.origin.requests = [];
   const again = await visitor.fetch(urls[0]);
   assert.equal(again.sha256, sha256(files[urls[0]]));
   assert.equal(s.origin.sent(urls[0]), 2_000_000);
-  await until('the next oldest is gone', async () => !(await visitor.run(stored))[roots[1]]);
+  await until('the next oldest is gone', async () => !(await stored(visitor))[roots[1]]);
   assert.deepEqual(await visitor.run(() => window.dropped), [roots[0], roots[1]]);
 });
 
@@ -60,12 +63,12 @@ test('a file that is open is not dropped; one that is larger than the quota come
   const [a, big] = [await s.root('/static/a.bin'), await s.root('/static/big.bin')];
   const visitor = await chromium();
   await visitor.visit(s.url);
-  await visitor.run(listenForDropped);
+  await visitor.run(listenForDropped, CHANNEL);
   await visitor.fetch('/static/a.bin');
   const got = await visitor.fetch('/static/big.bin');
   assert.equal(got.error, null);
   assert.equal(got.sha256, sha256(files['/static/big.bin']));
-  const sizes = await visitor.run(stored);
+  const sizes = await stored(visitor);
   t.diagnostic(JSON.stringify(sizes));
   assert.deepEqual(await visitor.run(() => window.dropped), [a], 'the file being stored stays');
   assert.ok(sizes[big] > 3_000_000 && sizes[big] <= quotaBytes, `${sizes[big]} bytes`);
@@ -78,7 +81,7 @@ test('a browser that gives less than the quota: the oldest goes, and the put tha
   const roots = await Promise.all(urls.map((url) => s.root(url)));
   const visitor = await chromium();
   await visitor.visit(s.url);
-  await visitor.run(listenForDropped);
+  await visitor.run(listenForDropped, CHANNEL);
   const { usage } = await visitor.run(() => navigator.storage.estimate());
   const session = await visitor.context.newCDPSession(visitor.page);
   await session.send('Storage.overrideQuotaForOrigin', { origin: s.origin.url, quotaSize: usage + 5_000_000 });
@@ -90,7 +93,7 @@ test('a browser that gives less than the quota: the oldest goes, and the put tha
   const left = { [roots[1]]: 2_000_000, [roots[2]]: 2_000_000 };
   await until(
     'the oldest is gone, the last is there',
-    async () => JSON.stringify(await visitor.run(stored)) === JSON.stringify(left),
+    async () => JSON.stringify(await stored(visitor)) === JSON.stringify(left),
   );
   assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
 });
@@ -114,7 +117,7 @@ test('a page that closes in the middle of a transfer keeps what it has verified'
   second.fetch(url).catch(() => {});
   await until('3 MB came from the first visitor', async () => (await second.transfers(url))[0]?.fromPeers >= 3_000_000);
   await second.visit(s.url);
-  const kept = (await second.run(stored))[root] ?? 0;
+  const kept = (await stored(second))[root] ?? 0;
   assert.ok(kept >= 2_750_000, `${kept} bytes are stored`);
   assert.equal((await second.fetch(url)).sha256, sha256(bytes));
 });

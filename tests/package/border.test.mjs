@@ -69,7 +69,7 @@ test('a call, a field or a constant that the list has not is no type', async () 
     ['sw/body.js', 'note(BODY_WASTED, this.#id, bytes)', 'note(BODY_WASTED, this.#id)'],
     ['sw/body.js', 'call(BODY_COUNTS, this.#id)', "call('body_counts', this.#id)"],
     ['sw/body.js', 'openPeers: (job, begin, end) =>', 'openPeer: (job, begin, end) =>'],
-    ['sw/exchange.js', 'PLUGIN_DELEGATE, PLUGIN_NETWORK,', 'PLUGIN_DELEGATES, PLUGIN_NETWORK,'],
+    ['sw/exchange.js', 'PLUGIN_DELEGATE,', 'PLUGIN_DELEGATES,'],
   ];
   for (const [file, from, to] of wrong) {
     edit(file, from, to);

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
+import { messageBytes, protocolVersion, SOCKET_PATH } from '../../build/border.js';
+import { heartbeatMs } from '../../src/server/limits.js';
 import { coordinatorFor, rootOf, Visitor } from './visitor.mjs';
 
 /** A WebSocket that is open, and of which nothing is done by itself. */
@@ -162,10 +164,10 @@ test("an upgrade that is nobody's is answered", async (t) => {
 
 test("plain requests are the server's own", async (t) => {
   const { origin } = await coordinatorFor(t);
-  assert.equal(await (await fetch(`${origin}/peer-cdn/ws`)).text(), 'site');
+  assert.equal(await (await fetch(origin + SOCKET_PATH)).text(), 'site');
 });
 
-const hello = { type: 'hello', version: 1, browser: 'ab'.repeat(16) };
+const hello = { type: 'hello', version: protocolVersion, browser: 'ab'.repeat(16) };
 const rude = [
   ['garbage', ['no json'], 'malformed-message'],
   ['an array', ['[]'], 'malformed-message'],
@@ -201,7 +203,7 @@ test('a message of more than 16 KiB ends its socket', async (t) => {
   const { coordinator, url } = await coordinatorFor(t);
   const visitor = new Visitor(url, { isSilent: true });
   await visitor.opened;
-  visitor.say(JSON.stringify({ ...hello, more: 'x'.repeat(16 * 1024) }));
+  visitor.say(JSON.stringify({ ...hello, more: 'x'.repeat(messageBytes) }));
   assert.equal((await visitor.closed).status, 1009);
   assert.equal(coordinator.stats().peers, 0);
 });
@@ -264,11 +266,11 @@ test('a socket that is silent when pinged is ended, one that answers is not', as
   await dead.next('welcome');
   dead.socket._socket.pause(); // reads nothing more: no pong
   const pinged = once(alive.socket, 'ping');
-  t.mock.timers.tick(30_000);
+  t.mock.timers.tick(heartbeatMs);
   await pinged;
   alive.say({ type: 'ask', roots: [] });
   await alive.next('answer');
-  t.mock.timers.tick(30_000);
+  t.mock.timers.tick(heartbeatMs);
   assert.equal(coordinator.stats().slow, 1);
   alive.say({ type: 'ask', roots: [] });
   await alive.next('answer');

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
 import { asNobody, bytesOf, makeFolder } from './folder.mjs';
 
@@ -71,7 +72,7 @@ test('manifest writes the manifest where it is told to', async (t) => {
   const { resources } = JSON.parse(readFileSync(output, 'utf8'));
   assert.deepEqual(Object.keys(resources), ['/static/a.bin', '/static/app.js']);
   assert.equal(resources['/static/a.bin'].pieceBytes, 131072);
-  assert(existsSync(join(folder, 'peer-cdn/digests')));
+  assert(existsSync(join(folder, DIGESTS_PATH)));
 });
 
 test('a file that cannot be listed costs itself and a line, the rest is listed', async (t) => {
@@ -80,7 +81,7 @@ test('a file that cannot be listed costs itself and a line, the rest is listed',
   const output = join(folder, 'out');
   mkdirSync(output);
   chmodSync(output, 0o777);
-  const ended = await startAs(asNobody(folder), 'manifest', folder, '-o', join(output, 'peer-cdn.json')).ended;
+  const ended = await startAs(asNobody(folder), 'manifest', folder, '-o', join(output, MANIFEST_PATH)).ended;
   assert.equal(ended.status, 0, ended.stderr);
   assert.deepEqual(ended.stderr.split('\n'), [
     'peer-cdn: not-readable: a.bin is not listed: it may not be read',
@@ -107,7 +108,7 @@ test('serve says once of each file that it is not listed, and goes on', async (t
   const served = startAs(asNobody(folder), 'serve', folder, '--port', '0');
   await new Promise((resolve) => served.child.stdout.once('data', resolve));
   const [, url] = served.stdout.match(/at (http:\S+)\n$/);
-  const paths = async () => Object.keys((await (await fetch(`${url}peer-cdn.json`)).json()).resources);
+  const paths = async () => Object.keys((await (await fetch(new URL(MANIFEST_PATH, url))).json()).resources);
   assert.deepEqual(await paths(), ['/b.bin']);
   chmodSync(join(folder, 'b.bin'), 0);
   writeFileSync(join(folder, 'c.bin'), 'c');
@@ -133,7 +134,7 @@ test('serve prints one line when it is ready, and ends when told to', async (t) 
   await new Promise((resolve) => served.child.stdout.once('data', resolve));
   const [, url] = served.stdout.match(/^peer-cdn serving .+ at (http:\/\/localhost:\d+\/)\n$/);
   assert.equal(await (await fetch(url)).text(), '<p>hi');
-  assert.deepEqual(Object.keys((await (await fetch(`${url}peer-cdn.json`)).json()).resources), ['/a.png']);
+  assert.deepEqual(Object.keys((await (await fetch(new URL(MANIFEST_PATH, url))).json()).resources), ['/a.png']);
   served.child.kill('SIGTERM');
   const { status, stderr, stdout } = await served.ended;
   assert.deepEqual([status, stderr, stdout.split('\n').length], [0, '', 2]);

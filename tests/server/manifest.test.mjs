@@ -18,13 +18,14 @@ import { test } from 'node:test';
 import wasm from '../../build/worker.wasm.js';
 import { publicPath } from '../../src/server/files.js';
 import { makeManifest, serve, writeManifest } from '../../src/server/index.js';
+import * as limits from '../../src/server/limits.js';
 import { pieceBytesOf } from '../../src/server/manifest.js';
 import * as border from '../../build/border.js';
 import { startCore } from '../../sw/core.js';
 import { until } from '../e2e/harness/until.mjs';
 import { becomeNobody, bytesOf, makeFolder, sha256 } from './folder.mjs';
 
-const piece = 64 * 1024;
+const piece = border.pieceBytesMin;
 
 test('a file of one piece is named by its digest, one of several by that of their list', async (t) => {
   const files = {
@@ -35,7 +36,7 @@ test('a file of one piece is named by its digest, one of several by that of thei
   };
   const { manifest, digests } = await makeManifest(makeFolder(t, files));
   assert.equal(manifest.version, 1);
-  assert.equal(manifest.digests, '/peer-cdn/digests/');
+  assert.equal(manifest.digests, border.DIGESTS_PATH);
   assert.deepEqual(Object.keys(manifest.resources), ['/five.bin', '/many.mp4', '/one.bin', '/tiny.woff2']);
   for (const [name, bytes] of Object.entries(files)) {
     const entry = manifest.resources[`/${name}`];
@@ -120,7 +121,7 @@ test('paths are as URL.pathname shows them, below the base', async (t) => {
     assert.equal(decodeURIComponent(url.pathname), `/static/v1/${name}`);
   }
   assert.equal(Object.keys(manifest.resources).length, names.length);
-  assert.equal(manifest.digests, '/static/v1/peer-cdn/digests/');
+  assert.equal(manifest.digests, `/static/v1${border.DIGESTS_PATH}`);
   assert.equal(publicPath('/', 'a\\b.png'), '/a%5Cb.png');
 });
 
@@ -153,36 +154,40 @@ function pathOf(length) {
 }
 
 test('a path that browsers refuse for its length is not listed, but named', async (t) => {
-  const [fits, long, longer] = [2048, 2049, 2307].map(pathOf);
-  const encoded = `${'\u00e4'.repeat(100)}/`.repeat(4) + 'a.bin';
+  const [fits, long, longer] = [border.pathBytes, border.pathBytes + 1, border.pathBytes + 259].map(pathOf);
+  const umlauts = `${'\u00e4'.repeat(100)}/`;
+  const encoded = `${umlauts.repeat(4)}a.bin`;
   const folder = makeFolder(t, { [fits]: 'a', [long]: 'b', [longer]: 'c', [encoded]: 'd', 'ok.bin': 'e' });
   const { paths, manifest, told, warnings } = await made(folder, { base: '/base' });
   assert.deepEqual(paths.sort(), [`/base/${fits}`, '/base/ok.bin'].sort());
   assert.deepEqual(told, { [long]: 'path-too-long', [longer]: 'path-too-long', [encoded]: 'path-too-long' });
   assert.match(
     warnings.find(({ path }) => path === longer).message,
-    /^ddd.*f\.bin is not listed: its URL has 2307 .* than 2048$/,
+    new RegExp(`^ddd.*f\\.bin is not listed: its URL has ${border.pathBytes + 259} .* than ${border.pathBytes}$`),
   );
   assert.equal(taken(manifest), 2);
   assert.equal(taken({ resources: { [`/base/${long}`]: manifest.resources['/base/ok.bin'] } }), 0);
 });
 
-test('of more than 10,000 files the rest is named, up to a hundred of them, also while they are served', async (t) => {
-  const names = Array.from({ length: 10_000 }, (_, i) => `${10_000 + i}.bin`);
+test('of more files than a manifest may have the rest is named, up to a hundred, also while they are served', async (t) => {
+  const names = Array.from({ length: border.manifestEntries }, (_, i) => `${border.manifestEntries + i}.bin`);
   const folder = makeFolder(t, Object.fromEntries([...names, '9a.bin', 'x.js'].map((name) => [name, name])));
   const cache = new Map();
   const { paths, manifest, told } = await made(folder, { cache });
-  assert.equal(paths.length, 10_000);
+  assert.equal(paths.length, border.manifestEntries);
   assert.deepEqual(told, { '9a.bin': 'too-many-files' });
-  assert.equal(taken(manifest), 10_000);
-  assert.equal(taken({ resources: { ...manifest.resources, '/more.bin': manifest.resources['/10000.bin'] } }), 10_000);
+  assert.equal(taken(manifest), border.manifestEntries);
+  assert.equal(
+    taken({ resources: { ...manifest.resources, '/more.bin': manifest.resources[`/${names[0]}`] } }),
+    border.manifestEntries,
+  );
 
   const warnings = [];
   const served = await serve(folder, { port: 0, cache, onWarning: ({ path, code }) => warnings.push(`${code} ${path}`) });
   t.after(() => served.close());
   writeFileSync(join(folder, '9b.bin'), 'b');
   await until('the folder was looked through again', async () => {
-    const response = await fetch(`${served.url}peer-cdn.json`, { headers: { connection: 'close' } });
+    const response = await fetch(new URL(border.MANIFEST_PATH, served.url), { headers: { connection: 'close' } });
     assert.equal(response.status, 200);
     assert.deepEqual((await response.json()).resources, manifest.resources);
     return warnings.length === 2;
@@ -325,24 +330,26 @@ test('links are followed inside the folder and nowhere else', async (t) => {
   assert.deepEqual(Object.keys(manifest.resources), ['/alias/a.png', '/real/a.png']);
 });
 
-test('a file of more than 128 pieces has larger ones, up to 256 KiB; of more than 2,048 any; up to 256 KiB it is one', () => {
+test('a small file is one piece; one of many pieces has larger ones, up to the usual size, or any if it must', () => {
+  const { onePieceBytes, pieceBytesMin, pieceBytesUsual, pieceBytesMax, piecesUsual, piecesPerResource } = limits;
   const cases = [
-    [1, 65536],
-    [65536, 65536],
-    [65537, 131072],
-    [262144, 262144],
-    [262145, 65536],
-    [65536 * 128, 65536],
-    [65536 * 128 + 1, 131072],
-    [131072 * 2048, 131072],
-    [131072 * 2048 + 1, 262144],
-    [262144 * 2048 + 1, 524288],
-    [16777216 * 2048, 16777216],
-    [16777216 * 2048 + 1, null],
+    [1, pieceBytesMin],
+    [pieceBytesMin, pieceBytesMin],
+    [pieceBytesMin + 1, 2 * pieceBytesMin],
+    [onePieceBytes, onePieceBytes],
+    [onePieceBytes + 1, pieceBytesMin],
+    [pieceBytesMin * piecesUsual, pieceBytesMin],
+    [pieceBytesMin * piecesUsual + 1, 2 * pieceBytesMin],
+    [pieceBytesUsual * piecesPerResource, pieceBytesUsual],
+    [pieceBytesUsual * piecesPerResource + 1, 2 * pieceBytesUsual],
+    [2 * pieceBytesUsual * piecesPerResource + 1, 4 * pieceBytesUsual],
+    [pieceBytesMax * piecesPerResource, pieceBytesMax],
+    [pieceBytesMax * piecesPerResource + 1, null],
   ];
   for (const [bytes, expected] of cases) assert.equal(pieceBytesOf(bytes), expected);
-  assert.equal(pieceBytesOf(1, 1048576), 1048576);
-  for (const wanted of [0, 1, 65535, 98304, 33554432, NaN, -65536]) assert.throws(() => pieceBytesOf(1, wanted), RangeError);
+  assert.equal(pieceBytesOf(1, 16 * pieceBytesMin), 16 * pieceBytesMin);
+  const bad = [0, 1, pieceBytesMin - 1, 1.5 * pieceBytesMin, 2 * pieceBytesMax, NaN, -pieceBytesMin];
+  for (const wanted of bad) assert.throws(() => pieceBytesOf(1, wanted), RangeError);
 });
 
 test('progress is told, and what did not change is not read again', async (t) => {
@@ -368,10 +375,10 @@ test('a manifest is written with its digest lists beside it', async (t) => {
   const folder = makeFolder(t, { 'a.bin': bytes });
   const made = await makeManifest(folder);
   mkdirSync(join(folder, 'out'));
-  for (const output of ['peer-cdn.json', 'out/my.json']) {
+  for (const output of [border.MANIFEST_PATH, 'out/my.json']) {
     await writeManifest(join(folder, output), made);
     assert.deepEqual(JSON.parse(readFileSync(join(folder, output), 'utf8')), made.manifest);
-    const lists = join(folder, output, '..', 'peer-cdn', 'digests');
+    const lists = join(folder, output, '..', border.DIGESTS_PATH);
     const { root } = made.manifest.resources['/a.bin'];
     assert.deepEqual(readdirSync(lists), [root]);
     assert.equal(sha256(readFileSync(join(lists, root))).toString('hex'), root);

@@ -4,6 +4,7 @@ import { appendFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileS
 import { createServer, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { attach, handler, serve } from '../../src/server/index.js';
 import { bytesOf, makeFolder, sha256 } from './folder.mjs';
 import { Visitor } from './visitor.mjs';
@@ -111,11 +112,11 @@ test('nothing outside of the folder is served, and no dotfile', async (t) => {
 
 test('the manifest is live, validated, and its digest lists are immutable', async (t) => {
   const { get, folder } = await site(t);
-  const first = await get('/peer-cdn.json');
+  const first = await get(MANIFEST_PATH);
   assert.equal(first.headers.get('cache-control'), 'no-cache');
   const manifest = await first.json();
   assert.deepEqual(Object.keys(manifest.resources).sort(), ['/a%20b.png', '/heavy.bin']);
-  assert.equal((await get('/peer-cdn.json', { 'if-none-match': first.headers.get('etag') })).status, 304);
+  assert.equal((await get(MANIFEST_PATH, { 'if-none-match': first.headers.get('etag') })).status, 304);
   const { root } = manifest.resources['/heavy.bin'];
   const list = await get(manifest.digests + root);
   assert.equal(list.headers.get('content-type'), 'application/octet-stream');
@@ -126,7 +127,7 @@ test('the manifest is live, validated, and its digest lists are immutable', asyn
   appendFileSync(join(folder, 'heavy.bin'), 'more');
   writeFileSync(join(folder, 'new.wasm'), 'wasm');
   const changed = await until(async () => {
-    const { resources } = await (await get('/peer-cdn.json')).json();
+    const { resources } = await (await get(MANIFEST_PATH)).json();
     return resources['/new.wasm'] && resources;
   });
   assert.equal(changed['/heavy.bin'].bytes, 300_004);
@@ -146,7 +147,7 @@ async function until(found) {
 test('one bad file costs itself while the site runs, and a folder that is gone keeps its manifest', async (t) => {
   const warnings = [];
   const { get, folder } = await site(t, { onWarning: ({ path, code }) => warnings.push(`${code} ${path}`) });
-  const paths = async () => Object.keys((await (await get('/peer-cdn.json')).json()).resources);
+  const paths = async () => Object.keys((await (await get(MANIFEST_PATH)).json()).resources);
   const seen = (path) => until(async () => (await paths()).includes(path));
   assert.deepEqual(warnings, []);
   symlinkSync('nothing', join(folder, 'broken.png'));
@@ -157,7 +158,10 @@ test('one bad file costs itself while the site runs, and a folder that is gone k
 
   renameSync(folder, `${folder}-gone`);
   t.after(() => rmSync(`${folder}-gone`, { recursive: true }));
-  await until(async () => (await get('/peer-cdn.json'), warnings.includes('manifest-kept ')));
+  await until(async () => {
+    await get(MANIFEST_PATH);
+    return warnings.includes('manifest-kept ');
+  });
   assert.equal((await paths()).length, 3);
   for (let i = 0; i < 2; i++) assert.equal((await get('/a%20b.png')).status, 500);
   assert.deepEqual(warnings.slice(1).sort(), ['failed ', 'manifest-kept ']);
@@ -180,9 +184,10 @@ test('our scripts may control the whole site', async (t) => {
 
 test('the coordinator is on the same port, also behind a proxy that keeps the host', async (t) => {
   const { url } = await site(t);
-  await new Visitor(`${url}peer-cdn/ws`).next('welcome');
-  await new Visitor(`${url}peer-cdn/ws`, { origin: 'https://site.example', headers: { host: 'site.example' } }).next('welcome');
-  await assert.rejects(new Visitor(`${url}peer-cdn/ws`, { origin: 'https://site.example' }).opened, { status: 403 });
+  const socket = new URL(SOCKET_PATH, url).href;
+  await new Visitor(socket).next('welcome');
+  await new Visitor(socket, { origin: 'https://site.example', headers: { host: 'site.example' } }).next('welcome');
+  await assert.rejects(new Visitor(socket, { origin: 'https://site.example' }).opened, { status: 403 });
 });
 
 test('responses are told with the bytes that were written, and the handler can be wrapped', async (t) => {
@@ -220,17 +225,17 @@ test("the handler and attach() fit a server of one's own", async (t) => {
     server.close();
   });
   const url = `http://localhost:${server.address().port}`;
-  const { resources } = await (await fetch(`${url}/peer-cdn.json`)).json();
+  const { resources } = await (await fetch(url + MANIFEST_PATH)).json();
   assert.deepEqual(Object.keys(resources), ['/a.png', '/app.js']);
-  await new Visitor(`${url}/peer-cdn/ws`).next('welcome');
+  await new Visitor(url + SOCKET_PATH).next('welcome');
 });
 
 test('a file with the same size and another time is digested again', async (t) => {
   const { get, folder } = await site(t);
-  const before = (await (await get('/peer-cdn.json')).json()).resources['/a%20b.png'].root;
+  const before = (await (await get(MANIFEST_PATH)).json()).resources['/a%20b.png'].root;
   writeFileSync(join(folder, 'a b.png'), 'gnp');
   utimesSync(join(folder, 'a b.png'), 1, 1);
-  await until(async () => (await (await get('/peer-cdn.json')).json()).resources['/a%20b.png'].root !== before);
+  await until(async () => (await (await get(MANIFEST_PATH)).json()).resources['/a%20b.png'].root !== before);
 });
 
 test("what cannot be served is an error of Node's, and the port is free again", async (t) => {

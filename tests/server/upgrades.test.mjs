@@ -9,7 +9,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
+import { protocolVersion, SOCKET_PATH } from '../../build/border.js';
 import { attach } from '../../src/server/index.js';
+import { unansweredMs } from '../../src/server/limits.js';
 import { makeFolder } from './folder.mjs';
 import { Visitor } from './visitor.mjs';
 
@@ -60,14 +62,14 @@ const others = {
   },
 };
 
-async function listening(t, server = createServer((request, response) => response.end('site'))) {
+async function listening(t, server = createServer((_request, response) => response.end('site'))) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {
     server.closeAllConnections();
     server.close();
   });
   const origin = `http://localhost:${server.address().port}`;
-  return { server, origin, url: `${origin}/peer-cdn/ws` };
+  return { server, origin, url: origin + SOCKET_PATH };
 }
 
 function attached(t, ...args) {
@@ -150,9 +152,9 @@ test('both work over https too', async (t) => {
   new WebSocketServer({ server, path: '/early' }).on('connection', say);
   attached(t, server);
   assert.equal(await hear(`${secure}/early`, options), 'chat');
-  const socket = new WebSocket(`${secure.replace('http', 'ws')}/peer-cdn/ws`, options);
+  const socket = new WebSocket(secure.replace('http', 'ws') + SOCKET_PATH, options);
   await once(socket, 'open');
-  socket.send(JSON.stringify({ type: 'hello', version: 1, browser: 'ab'.repeat(16) }));
+  socket.send(JSON.stringify({ type: 'hello', version: protocolVersion, browser: 'ab'.repeat(16) }));
   const [welcome] = await once(socket, 'message');
   assert.equal(JSON.parse(welcome).type, 'welcome');
   socket.terminate();
@@ -161,10 +163,13 @@ test('both work over https too', async (t) => {
 test('a second coordinator at the same path is an error at once, at another path it works', async (t) => {
   const { server, origin, url } = await listening(t);
   const first = attached(t, server);
-  assert.throws(() => attach(server), { code: 'path-in-use', message: /has a coordinator at \/peer-cdn\/ws already/ });
-  assert.throws(() => attach(server, { path: '/peer-cdn/ws' }), { code: 'path-in-use' });
+  assert.throws(() => attach(server), {
+    code: 'path-in-use',
+    message: new RegExp(`has a coordinator at ${SOCKET_PATH} already`),
+  });
+  assert.throws(() => attach(server, { path: SOCKET_PATH }), { code: 'path-in-use' });
   const second = attached(t, server, { path: '/second' });
-  for (const path of ['/peer-cdn/ws', '/second']) await new Visitor(origin + path).next('welcome');
+  for (const path of [SOCKET_PATH, '/second']) await new Visitor(origin + path).next('welcome');
   assert.deepEqual([first.stats().peers, second.stats().peers], [1, 1]);
   await first.close();
   await new Visitor(`${origin}/second`).next('welcome');
@@ -176,7 +181,7 @@ test('a second coordinator at the same path is an error at once, at another path
 
 test('a path that no request can have is an error at once', async (t) => {
   const { server } = await listening(t);
-  for (const path of ['', 'peer-cdn/ws', '/ws?a=b', '/ws#a', 5]) assert.throws(() => attach(server, { path }), TypeError);
+  for (const path of ['', SOCKET_PATH.slice(1), '/ws?a=b', '/ws#a', 5]) assert.throws(() => attach(server, { path }), TypeError);
   assert.equal(server.listenerCount('upgrade'), 0);
 });
 
@@ -205,7 +210,7 @@ test('closing leaves the server as it was, also where others have wrapped its em
   assert.equal(server.emit, above);
   assert.equal(await (await fetch(origin)).text(), 'site');
   others['ws without a path'](server);
-  assert.equal(await hear(`${origin}/peer-cdn/ws`), 'chat');
+  assert.equal(await hear(origin + SOCKET_PATH), 'chat');
   assert(names.includes('upgrade'));
   attached(t, server);
   await new Visitor(url).next('welcome');
@@ -233,10 +238,10 @@ test('an upgrade that every listener leaves to the others is answered 404 after 
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { closed } = upgrade(origin, '/nobody');
   await arrived;
-  t.mock.timers.tick(10_000);
+  t.mock.timers.tick(unansweredMs);
   t.mock.timers.reset();
   const answer = await closed;
-  assert.match(answer, /^HTTP\/1\.1 404 Not Found\r\n[^]*\r\n\r\nnot-found$/);
+  assert.match(answer, /^HTTP\/1\.1 404 Not Found\r\n.*\r\n\r\nnot-found$/s);
 });
 
 test("an upgrade that is nobody's is answered though its visitor never closes, and then ended", async (t) => {
@@ -256,7 +261,7 @@ test('a host that chooses what is an upgrade need not know our path', {
   const isUpgrade = (request) => request.url === '/chat';
   const { server, origin, url } = await listening(
     t,
-    createServer({ shouldUpgradeCallback: isUpgrade }, (request, response) => {
+    createServer({ shouldUpgradeCallback: isUpgrade }, (_request, response) => {
       response.end('site');
     }),
   );
@@ -273,7 +278,7 @@ test('who offers HTTP/2 with its request is answered by the site, as without us'
   const { server, origin } = await listening(t);
   attached(t, server);
   const answer = await upgrade(origin, '/page', { protocol: 'h2c' }).closed;
-  assert.match(answer, /^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n[^]*site/i);
+  assert.match(answer, /^HTTP\/1\.1 200 OK\r\n.*connection: close\r\n.*site/is);
   assert.match(await upgrade(origin, '/page', { protocol: 'h2c, WebSocket' }).closed, /^HTTP\/1\.1 404 /);
 });
 
@@ -294,7 +299,7 @@ for (const [name, [before, after]] of Object.entries(slow)) {
     const { closed } = upgrade(origin, '/slow');
     const [, socket] = await arrived;
     before(socket);
-    t.mock.timers.tick(10_000);
+    t.mock.timers.tick(unansweredMs);
     t.mock.timers.reset();
     after(socket);
     assert.doesNotMatch(await closed, /404/);
@@ -310,7 +315,7 @@ test('who answers after our 404 harms nobody', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { closed } = upgrade(origin, '/slow');
   const [request, socket, head] = await arrived;
-  t.mock.timers.tick(10_000);
+  t.mock.timers.tick(unansweredMs);
   t.mock.timers.reset();
   sockets.handleUpgrade(request, socket, head, say);
   socket.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -322,7 +327,7 @@ test('what a visitor sends with its upgrade reaches whoever takes it', async (t)
   const { server, origin } = await listening(t);
   attached(t, server);
   const arrived = once(server, 'upgrade');
-  server.on('upgrade', (request, socket, head) => socket.end(`HTTP/1.1 101 Switching Protocols\r\n\r\n${head}`));
+  server.on('upgrade', (_request, socket, head) => socket.end(`HTTP/1.1 101 Switching Protocols\r\n\r\n${head}`));
   const { hostname, port } = new URL(origin);
   const socket = connect(port, hostname);
   socket.write('GET /raw HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\nfirst bytes');

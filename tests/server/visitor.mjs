@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { WebSocket } from 'ws';
+import { protocolVersion, SOCKET_PATH } from '../../build/border.js';
 import { attach } from '../../src/server/index.js';
 
 export const rootOf = (name) => createHash('sha256').update(name).digest('hex');
@@ -16,7 +17,7 @@ export class Visitor {
     this.socket = new WebSocket(url.replace(/^http/, 'ws'), { origin: origin ?? `${protocol}//${host}`, headers });
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', () => {
-        if (!isSilent) this.say({ type: 'hello', version: 1, browser: browserOf(browser), ...again });
+        if (!isSilent) this.say({ type: 'hello', version: protocolVersion, browser: browserOf(browser), ...again });
         resolve();
       });
       this.socket.once('unexpected-response', async (request, response) => {
@@ -64,7 +65,7 @@ export class Visitor {
 
 /** A server with a coordinator, closed when the test ends. */
 export async function coordinatorFor(test, options) {
-  const server = createServer((request, response) => response.end('site'));
+  const server = createServer((_request, response) => response.end('site'));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   let coordinator;
   test.after(async () => {
@@ -74,5 +75,5 @@ export async function coordinatorFor(test, options) {
   });
   coordinator = attach(server, options);
   const origin = `http://localhost:${server.address().port}`;
-  return { server, coordinator, origin, url: `${origin}/peer-cdn/ws` };
+  return { server, coordinator, origin, url: origin + SOCKET_PATH };
 }

@@ -1,6 +1,7 @@
 // The coordinator's border: text in, text out, and nothing left behind.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { messageBytes, protocolVersion } from '../../build/border.js';
 import create from '../../build/coordinator.mjs';
 import wasmBinary from '../../build/coordinator.wasm.js';
 
@@ -9,7 +10,7 @@ create(engine);
 
 const root = 'ab'.repeat(32);
 const site = 'https://a.example';
-const helloOf = (digit) => JSON.stringify({ type: 'hello', version: 1, browser: digit.repeat(32) });
+const helloOf = (digit) => JSON.stringify({ type: 'hello', version: protocolVersion, browser: digit.repeat(32) });
 
 /** The outputs as objects: what the server's drain sees, three entries each. */
 function take(coordinator) {
@@ -65,9 +66,9 @@ test('a whole introduction, in the words of the protocol', () =>
     const { ann, bob } = pairOf(coordinator);
     const mark = root.slice(0, 8);
     assert.deepEqual(take(coordinator), [
-      { kind: 'tell', peer: ann, text: { type: 'welcome', version: 1, peer: ann } },
+      { kind: 'tell', peer: ann, text: { type: 'welcome', version: protocolVersion, peer: ann } },
       { kind: 'tell', peer: ann, text: { type: 'present', add: [], remove: [] } },
-      { kind: 'tell', peer: bob, text: { type: 'welcome', version: 1, peer: bob } },
+      { kind: 'tell', peer: bob, text: { type: 'welcome', version: protocolVersion, peer: bob } },
       { kind: 'tell', peer: bob, text: { type: 'present', add: [mark], remove: [] } },
       { kind: 'tell', peer: bob, text: { type: 'introduce', peer: ann, offer: false } },
       { kind: 'tell', peer: ann, text: { type: 'introduce', peer: bob, offer: true } },
@@ -116,7 +117,7 @@ const refused = [
   ['{"type":"signal","peer":1,"description":[]}', 'malformed-message'],
   ['{"type":"have","add":[1]}', null],
   ['{"type":"have","add":["zz"]}', 'malformed-message'],
-  [`"${'x'.repeat(16 * 1024)}"`, 'message-too-long'],
+  [`"${'x'.repeat(messageBytes)}"`, 'message-too-long'],
   ['{"a":'.repeat(3000), 'malformed-message'],
   ['[{"type":'.repeat(1500), 'malformed-message'],
   ['\ufeff{"type":"have"}', null],

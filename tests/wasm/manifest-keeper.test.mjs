@@ -1,13 +1,23 @@
 // What the worker makes of a manifest that the site sends: all that is good of it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ADD_ROUTE, CLOSE_EXCHANGE, OPEN_EXCHANGE, PLUGIN_NETWORK, STRATEGY_ORDERED } from '../../build/border.js';
+import {
+  ADD_ROUTE,
+  CLOSE_EXCHANGE,
+  MANIFEST_PATH,
+  manifestEntries,
+  manifestVersion,
+  OPEN_EXCHANGE,
+  pieceBytesMin,
+  PLUGIN_NETWORK,
+  STRATEGY_ORDERED,
+} from '../../build/border.js';
 import { call, fields } from '../../sw/engine.js';
 import { ManifestKeeper } from '../../sw/manifest.js';
 import { badEntries, badForTheWorker } from '../vectors/entries.mjs';
 
 const root = 'ab'.repeat(32);
-const good = { bytes: 5, pieceBytes: 65536, root, type: 'a/b' };
+const good = { bytes: 5, pieceBytes: pieceBytesMin, root, type: 'a/b' };
 const route = call(ADD_ROUTE, `${PLUGIN_NETWORK}\n/`, STRATEGY_ORDERED);
 
 /** Whether the core, which all tests here share, lists a path. */
@@ -23,7 +33,7 @@ function keeper() {
   const reports = [];
   const changes = [];
   const kept = new ManifestKeeper(
-    '/peer-cdn.json',
+    MANIFEST_PATH,
     async () => null,
     (code, url) => reports.push([code, url]),
     (lists) => changes.push(lists),
@@ -61,28 +71,28 @@ for (const [what, entry, path = '/bad'] of [...badEntries, ...badForTheWorker]) 
 test('of many bad entries twenty are named, and what is good beyond them is used', async () => {
   const { reports, read } = keeper();
   const bad = Array.from({ length: 1000 }, (_, i) => [`/bad${i}`, null]);
-  await read({ version: 1, resources: Object.fromEntries([...bad, ['/good', good]]) });
+  await read({ version: manifestVersion, resources: Object.fromEntries([...bad, ['/good', good]]) });
   assert.deepEqual(reports, named(...bad.slice(0, 20).map(([path]) => path)));
   assert(isListed('/good'));
 });
 
 test('the 10,001st entry is named, the others are used', async () => {
   const { reports, read } = keeper();
-  const entries = Array.from({ length: 10_001 }, (_, i) => [`/${i}`, good]);
-  await read({ version: 1, resources: Object.fromEntries(entries) });
-  assert.deepEqual(reports, named('/10000'));
-  assert.deepEqual([isListed('/9999'), isListed('/10000')], [true, false]);
+  const entries = Array.from({ length: manifestEntries + 1 }, (_, i) => [`/${i}`, good]);
+  await read({ version: manifestVersion, resources: Object.fromEntries(entries) });
+  assert.deepEqual(reports, named(`/${manifestEntries}`));
+  assert.deepEqual([isListed(`/${manifestEntries - 1}`), isListed(`/${manifestEntries}`)], [true, false]);
 });
 
 test('a manifest of bad entries alone lists nothing: what is held is kept', async () => {
   const { changes, read } = keeper();
-  await read({ version: 1, resources: { '/a': null } });
+  await read({ version: manifestVersion, resources: { '/a': null } });
   assert.deepEqual(changes, [false]);
 });
 
 test('what is no manifest is refused whole, and the one before stays in use', async () => {
   const { kept, reports, changes, read } = keeper();
-  await read({ version: 1, digests: '/lists/', resources: { '/a': good } });
+  await read({ version: manifestVersion, digests: '/lists/', resources: { '/a': good } });
   const none = [
     '',
     'no json',
@@ -94,16 +104,16 @@ test('what is no manifest is refused whole, and the one before stays in use', as
     { version: 2, resources: {} },
     { version: '1', resources: {} },
     ...[null, 5, '', 'lists/', 'https://cdn.example/', '//cdn.example/', '/\\cdn.example/', ['/lists/'], {}].map((digests) => ({
-      version: 1,
+      version: manifestVersion,
       digests,
       resources: {},
     })),
-    ...[null, 5, 'x', [], [good]].map((resources) => ({ version: 1, resources })),
+    ...[null, 5, 'x', [], [good]].map((resources) => ({ version: manifestVersion, resources })),
   ];
   for (const manifest of none) {
     reports.length = 0;
     assert.equal(await read(manifest), false, JSON.stringify(manifest));
-    assert.deepEqual(reports, named('/peer-cdn.json'));
+    assert.deepEqual(reports, named(MANIFEST_PATH));
     assert(isListed('/a'));
     assert.equal(kept.digests, '/lists/');
   }
@@ -113,7 +123,7 @@ test('what is no manifest is refused whole, and the one before stays in use', as
 test('the switch that turns all off works whatever the entries are', async () => {
   for (const resources of [undefined, null, 5, { '/a': null }]) {
     const { reports, changes, read } = keeper();
-    assert.equal(await read({ version: 1, disabled: true, resources }), true);
+    assert.equal(await read({ version: manifestVersion, disabled: true, resources }), true);
     assert.deepEqual([reports, changes], [[], [false]]);
     assert(!isListed('/a'));
   }
@@ -123,7 +133,7 @@ test('what a good entry may leave out it may leave out', async () => {
   const { reports, read } = keeper();
   const { type: _, ...bare } = good;
   await read({
-    version: 1,
+    version: manifestVersion,
     resources: {
       '/a': bare,
       '/b?v=2': { ...good, headers: {} },

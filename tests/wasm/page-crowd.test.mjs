@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
+import { manifestVersion, pieceBytesMin, SOCKET_PATH } from '../../build/border.js';
 import { FakeConnection, FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
 
 install();
 const { Page } = await import('../../web/page.js');
 const { Store } = await import('../../sw/store.js');
 
-const pieceBytes = 65536;
+const pieceBytes = pieceBytesMin;
 const count = 40;
 const bytes = (count - 1) * pieceBytes + 777;
 const body = randomBytes(bytes);
@@ -27,7 +28,7 @@ class SlowOrigin {
     this.ms = ms;
   }
 
-  fetch = async (url, { headers, signal }) => {
+  fetch = async (_url, { headers, signal }) => {
     const [, from, to] = /bytes=(\d+)-(\d+)/.exec(headers.range).map(Number);
     if (this.broken) return new Response(null, { status: 503 });
     let at = from;
@@ -65,9 +66,12 @@ let names = 0;
 async function openPage(t) {
   const cacheName = `crowd-${++names}`;
   const store = await Store.open(cacheName);
-  await store.putManifest(JSON.stringify({ version: 1, resources: { '/big.bin': { bytes, pieceBytes, root } } }), Date.now());
+  await store.putManifest(
+    JSON.stringify({ version: manifestVersion, resources: { '/big.bin': { bytes, pieceBytes, root } } }),
+    Date.now(),
+  );
   await store.putDigests(root, list);
-  const page = new Page({ cacheName, form: 'stream', socket: '/peer-cdn/ws' }, undefined, {
+  const page = new Page({ cacheName, form: 'stream', socket: SOCKET_PATH }, undefined, {
     report() {},
     peers() {},
     tell() {},
@@ -91,7 +95,7 @@ function read(page, { origin = true, begin = 0 } = {}) {
     count,
     {
       pending() {},
-      piece(piece, buffer, isOrigins) {
+      piece(_piece, buffer, isOrigins) {
         pieces.push(Buffer.from(buffer));
         ++from[isOrigins ? 'origin' : 'peers'];
         page.readers.grant(reader, buffer.byteLength);

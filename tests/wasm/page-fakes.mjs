@@ -1,4 +1,5 @@
 // A browser's worth of fakes for web/ in Node: Cache Storage, connections, and a coordinator that introduces everybody.
+import { protocolVersion } from '../../build/border.js';
 
 /** Cache Storage in memory, one Cache a name; no expiry, no quota. */
 export class FakeCaches {
@@ -151,7 +152,7 @@ export class FakeSocket {
   #handle(message) {
     const marks = (roots) => [...roots].map((root) => root.slice(0, 8));
     if (message.type === 'hello') {
-      this.tell({ type: 'welcome', version: 1, peer: this.peer });
+      this.tell({ type: 'welcome', version: protocolVersion, peer: this.peer });
       this.tell({ type: 'present', add: marks(this.#others().flatMap((other) => [...other.held])), remove: [] });
     } else if (message.type === 'have') {
       for (const root of message.add) this.held.add(root);
@@ -272,7 +273,7 @@ export class FakeContainer extends EventTarget {
     port1.on('message', (message) => answers.push(message));
     port1.unref();
     port2.unref();
-    this.dispatchEvent(Object.assign(new Event('message'), { data: { peerCdn: 1, ...request }, ports: [port2] }));
+    this.dispatchEvent(Object.assign(new Event('message'), { data: { peerCdn: protocolVersion, ...request }, ports: [port2] }));
     return answers;
   }
   #hear({ type, form }) {

@@ -1,6 +1,7 @@
 // What a page makes of a manifest: all that is good of it, as the worker does.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import { manifestVersion, pieceBytesMin, SOCKET_PATH } from '../../build/border.js';
 import { badEntries } from '../vectors/entries.mjs';
 import { FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
 
@@ -9,7 +10,7 @@ const { Page } = await import('../../web/page.js');
 const { Store } = await import('../../sw/store.js');
 
 const root = 'ab'.repeat(32);
-const good = { bytes: 5, pieceBytes: 65536, root, type: 'a/b' };
+const good = { bytes: 5, pieceBytes: pieceBytesMin, root, type: 'a/b' };
 
 beforeEach(() => {
   install();
@@ -24,7 +25,7 @@ async function open(t, manifest) {
   const store = await Store.open(cacheName);
   await store.putManifest(typeof manifest === 'string' ? manifest : JSON.stringify(manifest), Date.now());
   const reports = [];
-  const page = new Page({ cacheName, form: 'stream', socket: '/peer-cdn/ws' }, undefined, {
+  const page = new Page({ cacheName, form: 'stream', socket: SOCKET_PATH }, undefined, {
     report: (...report) => reports.push(report),
     tell: (message) => reports.push(message),
     peers() {},
@@ -39,7 +40,7 @@ async function open(t, manifest) {
 
 for (const [what, entry] of badEntries) {
   test(`an entry with ${what} costs itself, and is named`, async (t) => {
-    const manifest = { version: 1, resources: { '/first': good, '/bad': entry, '/last': good } };
+    const manifest = { version: manifestVersion, resources: { '/first': good, '/bad': entry, '/last': good } };
     const { page, store, reports, isListed } = await open(t, manifest);
     assert.deepEqual(reports, [['malformed-manifest', '/bad']]);
     assert.deepEqual([isListed('/first'), isListed('/bad'), isListed('/last')], [true, false, true]);
@@ -53,12 +54,12 @@ for (const [what, entry] of badEntries) {
 
 test('a bad entry is named once, whether worker or page comes first', async (t) => {
   const tell = fakeWorkerChannel(t);
-  const { page, store, reports } = await open(t, { version: 1, resources: { '/a': null } });
+  const { page, store, reports } = await open(t, { version: manifestVersion, resources: { '/a': null } });
   const ofWorker = (url) => ({ type: 'error', code: 'malformed-manifest', url });
   tell(ofWorker('/a'));
   assert.deepEqual(reports, [['malformed-manifest', '/a']]);
   tell(ofWorker('/b'));
-  await store.putManifest(JSON.stringify({ version: 1, resources: { '/b': null, '/c': null } }), Date.now());
+  await store.putManifest(JSON.stringify({ version: manifestVersion, resources: { '/b': null, '/c': null } }), Date.now());
   tell({ type: 'manifest' });
   await page.ready();
   assert.deepEqual(
@@ -69,7 +70,7 @@ test('a bad entry is named once, whether worker or page comes first', async (t) 
 
 test('of two lengths of one root the first is used', async (t) => {
   const { page, isListed } = await open(t, {
-    version: 1,
+    version: manifestVersion,
     resources: { '/a': good, '/b': { ...good, bytes: 70_000 }, '/c': good },
   });
   assert.deepEqual(['/a', '/b', '/c'].map(isListed), [true, false, true]);
@@ -77,7 +78,7 @@ test('of two lengths of one root the first is used', async (t) => {
 });
 
 test('what is no manifest is told, and the one before stays in use', async (t) => {
-  const { page, store, reports, isListed } = await open(t, { version: 1, resources: { '/a': good } });
+  const { page, store, reports, isListed } = await open(t, { version: manifestVersion, resources: { '/a': good } });
   const none = ['', 'no json', 'null', '{}', '{"version":2}', '{"version":1,"digests":5}', '{"version":1,"resources":[]}'];
   for (const text of none) {
     reports.length = 0;
@@ -90,7 +91,7 @@ test('what is no manifest is told, and the one before stays in use', async (t) =
 
 test('without a manifest nothing is listed, and nothing is wrong', async (t) => {
   const reports = [];
-  const page = new Page({ cacheName: 'empty', form: 'stream', socket: '/peer-cdn/ws' }, undefined, {
+  const page = new Page({ cacheName: 'empty', form: 'stream', socket: SOCKET_PATH }, undefined, {
     report: (...report) => reports.push(report),
     peers() {},
     tell() {},

@@ -1,6 +1,15 @@
 // start() and PeerPlugin more than once in one page, in every order; and workers that are late. With a browser of fakes.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import {
+  CACHE_PREFIX,
+  controllerWait,
+  DIGESTS_PATH,
+  manifestVersion,
+  pieceBytesMin,
+  SOCKET_PATH,
+  workerWait,
+} from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
 import { FakeContainer, FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
 
@@ -16,10 +25,10 @@ const openSockets = () => FakeSocket.all.filter(({ readyState }) => readyState <
 const turn = () => new Promise(setImmediate);
 
 /** A manifest with one file that this visitor has. */
-async function fill(name = 'peer-cdn-v1') {
+async function fill(name = `${CACHE_PREFIX}1`) {
   const store = await Store.open(name);
-  const resources = { '/a.bin': { bytes: 5, type: 'text/plain', pieceBytes: 65536, root } };
-  await store.putManifest(JSON.stringify({ version: 1, resources }), Date.now());
+  const resources = { '/a.bin': { bytes: 5, type: 'text/plain', pieceBytes: pieceBytesMin, root } };
+  await store.putManifest(JSON.stringify({ version: manifestVersion, resources }), Date.now());
   await store.putRun(root, 0, 1, ['abcde']);
 }
 const request = {
@@ -27,11 +36,11 @@ const request = {
   range: null,
   root,
   bytes: 5,
-  pieceBytes: 65536,
+  pieceBytes: pieceBytesMin,
   contentType: 'text/plain',
   begin: 0,
   end: 1,
-  digests: `/peer-cdn/digests/${root}`,
+  digests: DIGESTS_PATH + root,
   origin: 0,
   patience: 0,
 };
@@ -146,8 +155,8 @@ for (const [name, open] of Object.entries(ways)) {
 const moments = {
   'when it has started': async (starting) => void starting.then((plugin) => plugin.close()),
   'before the next': async (starting) => (await starting).close(),
-  'in the same task': async (starting, instance) => instance().close(),
-  'when the last has started': async (starting, instance, last) => void last.then(async () => (await starting).close()),
+  'in the same task': async (_starting, instance) => instance().close(),
+  'when the last has started': async (starting, _instance, last) => void last.then(async () => (await starting).close()),
 };
 const orders = [
   ...Object.keys(moments).map((one) => [one]),
@@ -226,8 +235,8 @@ test('an instance that comes while the manifest turns it all off is on when the 
   const close = closing(t);
   const container = new FakeContainer('controlling');
   const tell = fakeWorkerChannel(t);
-  const store = await Store.open('peer-cdn-v1');
-  await store.putManifest('{"version":1,"disabled":true,"resources":{}}', Date.now());
+  const store = await Store.open(`${CACHE_PREFIX}1`);
+  await store.putManifest(JSON.stringify({ version: manifestVersion, disabled: true, resources: {} }), Date.now());
   const one = close(await start());
   await until('off', () => !one.active);
   const two = close(await start());
@@ -243,8 +252,8 @@ test('an instance that comes while the manifest turns it all off is on when the 
 test('an instance that is closed while the manifest is read is not woken by a later one', async (t) => {
   const container = new FakeContainer('controlling');
   const tell = fakeWorkerChannel(t);
-  const store = await Store.open('peer-cdn-v1');
-  await store.putManifest('{"version":1,"disabled":true,"resources":{}}', Date.now());
+  const store = await Store.open(`${CACHE_PREFIX}1`);
+  await store.putManifest(JSON.stringify({ version: manifestVersion, disabled: true, resources: {} }), Date.now());
   const plugin = new PeerPlugin({ form: 'stream' });
   plugin.close();
   for (let i = 0; i < 10; i++) await turn();
@@ -297,8 +306,8 @@ const alike = {
     { servers: { iceServers: [{ urls: 'stun:a', username: 'u' }] } },
     { servers: { iceServers: [{ username: 'u', urls: 'stun:a' }] } },
   ],
-  'what is the default': [{}, { servers: {}, socket: '/peer-cdn/ws', upload: { on: true }, cacheName: 'peer-cdn-v1' }],
-  'a URL and a path': [{ worker: '/sw.js' }, { worker: 'https://site.test/sw.js', socket: 'wss://site.test/peer-cdn/ws' }],
+  'what is the default': [{}, { servers: {}, socket: SOCKET_PATH, upload: { on: true }, cacheName: `${CACHE_PREFIX}1` }],
+  'a URL and a path': [{ worker: '/sw.js' }, { worker: 'https://site.test/sw.js', socket: `wss://site.test${SOCKET_PATH}` }],
   fewer: [{ servers: stun('stun:a'), cacheName: 'mine', upload: false }, {}],
   'those of each instance itself': [{ timeoutAfter: 1 }, { timeoutAfter: 2, constraints: { ordered: true } }],
 };
@@ -454,12 +463,13 @@ for (const [name, [state, options]] of Object.entries(late)) {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     let plugin = null;
     const starting = start(options).then((started) => (plugin = close(started)));
-    for (let ms = 0; ms < 9999; ms += 3333) {
-      t.mock.timers.tick(3333);
+    const step = Math.floor((workerWait - 1) / 3);
+    for (let i = 0; i < 3; i++) {
+      t.mock.timers.tick(step);
       await turn();
     }
     assert.equal(plugin, null);
-    t.mock.timers.tick(1);
+    t.mock.timers.tick(workerWait - 3 * step);
     await starting;
     assert.equal(plugin.active, false);
     assert.equal(plugin.reason, 'no-worker');
@@ -486,7 +496,7 @@ test('a worker that fails, and one that leaves the page alone, are not waited fo
   const other = start({ worker: '/sw.js' }).then((started) => (plugin = close(started)));
   await turn();
   aloof.activate();
-  t.mock.timers.tick(2999);
+  t.mock.timers.tick(controllerWait - 1);
   await turn();
   assert.equal(plugin, null);
   t.mock.timers.tick(1);

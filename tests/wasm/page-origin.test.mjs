@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
+import { BYPASS_HEADER, pieceBytesMin } from '../../build/border.js';
 import { install } from './page-fakes.mjs';
 
 install();
 const { Origin } = await import('../../web/origin.js');
 const { Pieces } = await import('../../web/pieces.js');
 
-const pieceBytes = 65536;
+const pieceBytes = pieceBytesMin;
 const body = randomBytes(5 * pieceBytes + 100);
 const resource = { url: '/big.bin', root: 'ab', bytes: body.length, pieceBytes };
 
@@ -56,7 +57,7 @@ const same = (piece) => Buffer.from(pieces.give(7, piece)).equals(body.subarray(
 test('a stretch is asked for once, past every cache and the worker, and cut into its pieces', async () => {
   const asked = [];
   globalThis.fetch = async (url, { headers, cache, mode }) => {
-    asked.push([url, headers.range, headers['x-peer-cdn'], cache, mode]);
+    asked.push([url, headers.range, headers[BYPASS_HEADER], cache, mode]);
     return answer(4 * pieceBytes, body.length, { cut: 60001 });
   };
   origin.fetch(3, 7, 4, 6);
@@ -157,7 +158,7 @@ test('a fetch that is cancelled is aborted, and nothing more is told of it', asy
   let signal;
   let cancelled;
   const over = new Promise((resolve) => (cancelled = resolve));
-  globalThis.fetch = async (url, init) => {
+  globalThis.fetch = async (_url, init) => {
     ({ signal } = init);
     signal.addEventListener('abort', cancelled);
     return answer(from, to);

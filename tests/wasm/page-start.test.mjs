@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../e2e/harness/until.mjs';
 import { FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
-import { aliveInterval } from '../../build/border.js';
+import {
+  aliveInterval,
+  CACHE_PREFIX,
+  firstSocketWait,
+  MANIFEST_PATH,
+  manifestVersion,
+  pieceBytesMin,
+} from '../../build/border.js';
 
 install();
 const { start, PeerPlugin } = await import('../../web/index.js');
@@ -45,7 +52,7 @@ test('start() waits half a second for a coordinator that does not answer, and no
   let silent = null;
   const starting = start({ worker: '/sw.js' }).then((plugin) => (silent = plugin));
   await new Promise(setImmediate);
-  t.mock.timers.tick(499);
+  t.mock.timers.tick(firstSocketWait - 1);
   await new Promise(setImmediate);
   assert.equal(silent, null);
   t.mock.timers.tick(1);
@@ -149,9 +156,9 @@ test('a browser id lasts a day from when it was made, not until midnight', (t) =
 
 const listing = (more) =>
   JSON.stringify({
-    version: 1,
+    version: manifestVersion,
     resources: {
-      '/a.bin': { bytes: 5, type: 'text/plain', pieceBytes: 65536, root: 'ab'.repeat(32) },
+      '/a.bin': { bytes: 5, type: 'text/plain', pieceBytes: pieceBytesMin, root: 'ab'.repeat(32) },
     },
     ...more,
   });
@@ -162,14 +169,14 @@ test('the page shares what the worker keeps, whatever the version of its store',
   fakeContainer({ controlled: true });
   const tell = fakeWorkerChannel(t);
   const announced = () => FakeSocket.messages.some(({ type, add }) => type === 'have' && add.includes('ab'.repeat(32)));
-  const store = await Store.open('peer-cdn-v2');
+  const store = await Store.open(`${CACHE_PREFIX}2`);
   await store.putManifest(listing(), Date.now());
   await store.putRun('ab'.repeat(32), 0, 1, ['abcde']);
-  await caches.open('peer-cdn-v1');
+  await caches.open(`${CACHE_PREFIX}1`);
   const plugin = await start({ worker: '/sw.js' });
   t.after(() => plugin.close());
   await until('the store was guessed or told', () => {
-    tell({ type: 'busy', open: 0, cache: 'peer-cdn-v2' });
+    tell({ type: 'busy', open: 0, cache: `${CACHE_PREFIX}2` });
     return announced();
   });
   assert.ok(plugin.active);
@@ -182,7 +189,7 @@ test('a name that the page itself gives is kept', async (t) => {
   const tell = fakeWorkerChannel(t);
   const plugin = await start({ worker: '/sw.js', cacheName: 'mine' });
   t.after(() => plugin.close());
-  tell({ type: 'busy', open: 0, cache: 'peer-cdn-v2' });
+  tell({ type: 'busy', open: 0, cache: `${CACHE_PREFIX}2` });
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(await caches.keys(), ['mine']);
   assert.equal(FakeSocket.all.length, 1);
@@ -193,7 +200,7 @@ test('a manifest that turns it all off closes the socket, and a later one turns 
   FakeSocket.reset();
   fakeContainer({ controlled: true });
   const tell = fakeWorkerChannel(t);
-  const store = await Store.open('peer-cdn-v1');
+  const store = await Store.open(`${CACHE_PREFIX}1`);
   await store.putManifest(listing(), Date.now());
   const plugin = await start({ worker: '/sw.js' });
   t.after(() => plugin.close());
@@ -207,6 +214,33 @@ test('a manifest that turns it all off closes the socket, and a later one turns 
   await store.putManifest(listing(), Date.now());
   tell({ type: 'manifest' });
   await until('on again', () => plugin.active && open() === 1);
+});
+
+test('a manifest that turns it all on, and comes while the one that turned it off is still read, is not missed', async (t) => {
+  for (const isTold of [true, false]) {
+    install();
+    FakeSocket.reset();
+    fakeContainer({ controlled: true });
+    const tell = fakeWorkerChannel(t);
+    const cache = await caches.open(`${CACHE_PREFIX}1`);
+    const store = await Store.open(`${CACHE_PREFIX}1`);
+    await store.putManifest(listing({ disabled: true }), Date.now());
+    const { match } = cache;
+    cache.match = async (request) => {
+      const answer = await match.call(cache, request);
+      if (request !== MANIFEST_PATH) return answer;
+      cache.match = match;
+      await store.putManifest(listing(), Date.now());
+      // The word of it may also be on its way to a page that closes its channel.
+      if (isTold) tell({ type: 'manifest' });
+      return answer;
+    };
+    const plugin = await start({ worker: '/sw.js' });
+    t.after(() => plugin.close());
+    await until('on', () => plugin.active);
+    assert.equal(FakeSocket.all.filter(({ readyState }) => readyState === 1).length, 1);
+    plugin.close();
+  }
 });
 
 test('a listener may close the plugin from within an event', async (t) => {

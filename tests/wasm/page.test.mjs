@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
+import { BYPASS_HEADER, manifestVersion, pieceBytesMin, piecesPerResource, SOCKET_PATH } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
 import { FakeConnection, FakeSocket, install } from './page-fakes.mjs';
 
@@ -14,7 +15,7 @@ const { createEngine } = await import('../../web/engine.js');
 const { Pieces } = await import('../../web/pieces.js');
 const { Store } = await import('../../sw/store.js');
 
-const pieceBytes = 65536;
+const pieceBytes = pieceBytesMin;
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 
 function makeFile(bytes) {
@@ -31,7 +32,7 @@ async function fill(cacheName, file, { held = true } = {}) {
   const store = await Store.open(cacheName);
   const { root, bytes, type } = file;
   await store.putManifest(
-    JSON.stringify({ version: 1, resources: { '/big.bin': { bytes, type, pieceBytes, root } } }),
+    JSON.stringify({ version: manifestVersion, resources: { '/big.bin': { bytes, type, pieceBytes, root } } }),
     Date.now(),
   );
   await store.putDigests(root, file.list);
@@ -43,7 +44,7 @@ async function fill(cacheName, file, { held = true } = {}) {
 }
 
 function openPage(t, cacheName, { servers, upload, listener } = {}) {
-  const page = new Page({ cacheName, form: 'stream', servers, socket: '/peer-cdn/ws' }, upload, {
+  const page = new Page({ cacheName, form: 'stream', servers, socket: SOCKET_PATH }, upload, {
     report() {},
     peers() {},
     tell() {},
@@ -229,7 +230,7 @@ for (const [headers, other, shared] of adoptions) {
     const asked = [];
     t.mock.method(performance, 'getEntriesByType', () => [{ name: 'https://site.test/big.bin' }, { name: 'blob:x' }]);
     globalThis.fetch = async (url, init) => {
-      asked.push([url, init.cache, init.headers['x-peer-cdn']]);
+      asked.push([url, init.cache, init.headers[BYPASS_HEADER]]);
       return {
         status: 200,
         type: 'basic',
@@ -323,23 +324,23 @@ test('numbers that cannot be a resource get no handle', () => {
   engine.start(new Proxy({}, { get: () => () => {} }), '0'.repeat(32), 1, {});
   const root = 'ab'.repeat(32);
   for (const [hex, bytes, piece] of [
-    [root, 0, 65536],
-    [root, NaN, 65536],
+    [root, 0, pieceBytes],
+    [root, NaN, pieceBytes],
     [root, 1, 65535],
     [root, 1, 1],
-    [root, -5, 65536],
-    ['xy'.repeat(32), 1, 65536],
-    ['', 1, 65536],
-    [root, 1e18, 65536],
-    [root, 65536 * 2049, 65536],
+    [root, -5, pieceBytes],
+    ['xy'.repeat(32), 1, pieceBytes],
+    ['', 1, pieceBytes],
+    [root, 1e18, pieceBytes],
+    [root, pieceBytes * (piecesPerResource + 1), pieceBytes],
     [root, 1, NaN],
   ]) {
     assert.equal(engine.resource(hex, bytes, piece), 0, `${hex} ${bytes} ${piece}`);
   }
-  const handle = engine.resource(root, 5, 65536);
+  const handle = engine.resource(root, 5, pieceBytes);
   assert.ok(handle > 0);
-  assert.equal(engine.resource(root, 5, 65536), handle);
-  assert.equal(engine.resource(root, 6, 65536), 0);
+  assert.equal(engine.resource(root, 5, pieceBytes), handle);
+  assert.equal(engine.resource(root, 6, pieceBytes), 0);
   engine.stop();
 });
 

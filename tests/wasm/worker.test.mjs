@@ -25,7 +25,7 @@ function start() {
     for (const pattern of callText('patterns').split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return id;
   };
-  const list = (path, bytes, { pieceBytes = 65536, headers = '', type = 'a/b', anyQuery = false } = {}) =>
+  const list = (path, bytes, { pieceBytes = border.pieceBytesMin, headers = '', type = 'a/b', anyQuery = false } = {}) =>
     call('manifest_add', [path, root, type].join('\n') + headers, bytes, pieceBytes, anyQuery);
   const route = (path, { method = 'GET', destination = '', cache = 'default', flags = 1 } = {}) =>
     call('route', [method, destination, cache, path].join('\n'), flags);
@@ -75,7 +75,7 @@ test('requests that are never ours have no route', () => {
   for (const request of never) {
     assert.equal(route('/a', request), -1, JSON.stringify(request));
   }
-  for (const path of ['/peer-cdn.json', '/peer-cdn/sw.js', '/peer-cdn/digests/x']) assert.equal(route(path), -1, path);
+  for (const path of [border.MANIFEST_PATH, '/peer-cdn/sw.js', `${border.DIGESTS_PATH}x`]) assert.equal(route(path), -1, path);
 });
 
 test('a disabled manifest routes nothing, and a later one does again', () => {
@@ -148,7 +148,10 @@ test('a listed file that becomes a document is taken as not listed', () => {
   call('manifest_begin');
   list('/f.svg', 5);
   call('manifest_commit', false);
-  const listed = (destination) => (call('open_exchange', 0, ['/f.svg', '', '', destination].join('\n')), fields()[0]);
+  const listed = (destination) => {
+    call('open_exchange', 0, ['/f.svg', '', '', destination].join('\n'));
+    return fields()[0];
+  };
   assert.deepEqual(['document', 'iframe', 'embed', 'object', 'image', ''].map(listed), [0, 0, 0, 0, 1, 1]);
 });
 
@@ -163,7 +166,7 @@ test('bad entries of a manifest are refused with a code', () => {
     list('/a', NaN),
     list('/a', 5, { pieceBytes: 1000 }),
     list('/a', 5, { headers: '\nset-cookie\nx' }),
-    call('manifest_add', ['/a', 'xyz', ''].join('\n'), 5, 65536, false),
+    call('manifest_add', ['/a', 'xyz', ''].join('\n'), 5, border.pieceBytesMin, false),
   ];
   for (const code of codes) {
     assert.equal(callText('error_code', code), 'malformed-manifest');
@@ -207,12 +210,12 @@ test('every chain of the vectors gives its outputs in order', () => {
 
 test('a body goes from window to store through the border, and leaves nothing behind', async () => {
   const { call, size, addRoute, drain } = start();
-  const bytes = 3 * 65536 + 5;
-  const pieces = [65536, 65536, 65536, 5].map((length, i) => new Uint8Array(length).fill(i));
+  const bytes = 3 * border.pieceBytesMin + 5;
+  const pieces = [...Array(3).fill(border.pieceBytesMin), 5].map((length, i) => new Uint8Array(length).fill(i));
   const digests = await Promise.all(pieces.map((piece) => crypto.subtle.digest('SHA-256', piece)));
   addRoute('/');
   call('manifest_begin');
-  call('manifest_add', ['/f', root, ''].join('\n'), bytes, 65536, false);
+  call('manifest_add', ['/f', root, ''].join('\n'), bytes, border.pieceBytesMin, false);
   call('manifest_commit', false);
   const streams = new Set();
   for (let round = 0; round < 200; round++) {
@@ -258,10 +261,10 @@ test('a body goes from window to store through the border, and leaves nothing be
 test('the store is counted and makes room through the border', () => {
   const { call, callText, list } = start();
   call('manifest_begin');
-  assert.equal(list('/f', 3 * 65536), 0);
+  assert.equal(list('/f', 3 * border.pieceBytesMin), 0);
   call('manifest_commit', false);
   const old = 'cd'.repeat(32);
-  call('store_quota', 3 * 65536 + 1048576, 0);
+  call('store_quota', 3 * border.pieceBytesMin + border.segmentBytes, 0);
   call('store_count');
   call('store_add', 0, 3, root);
   call('store_add', 0, 1, old); // not listed: counted as a segment

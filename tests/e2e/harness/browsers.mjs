@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
+import { CHANNEL, STORE_PATH } from '../../../build/border.js';
 import { until, within } from './until.mjs';
 
 const chromiumFlags = [
@@ -27,13 +28,13 @@ const paths = {
 };
 
 /** Runs in every page before its own scripts: keeps what the worker says about its transfers. */
-function record() {
+function record(name) {
   if (!('BroadcastChannel' in globalThis) || !globalThis.isSecureContext) return;
   const transfers = new Map();
   const said = [];
   globalThis.e2e = { transfers, said };
   try {
-    const channel = new BroadcastChannel('peer-cdn');
+    const channel = new BroadcastChannel(name);
     channel.onmessage = ({ data }) => {
       if (data?.type === 'transfer') transfers.set(data.id, data);
       else if (said.length < 5000) said.push(data);
@@ -209,8 +210,9 @@ export class Visitor {
     return until(`${root.slice(0, 8)} is stored`, async () => {
       const held = new Set();
       for (const key of await this.stored()) {
-        const run = key.match(/\/peer-cdn\/store\/([0-9a-f]{64})\?(\d+)-(\d+)$/);
-        if (run?.[1] === root) for (let piece = +run[2]; piece < +run[3]; ++piece) held.add(piece);
+        if (!key.startsWith(`${STORE_PATH}${root}?`)) continue;
+        const [begin, end] = key.split('?')[1].split('-').map(Number);
+        for (let piece = begin; piece < end; ++piece) held.add(piece);
       }
       return held.size === Math.ceil(bytes / pieceBytes);
     });
@@ -278,7 +280,7 @@ export async function openChromium({ flags = [], init } = {}) {
 /** The visitor whose storage this context is. */
 async function visitorOf(context, init, profile) {
   context.setDefaultTimeout(60_000);
-  await context.addInitScript(record);
+  await context.addInitScript(record, CHANNEL);
   if (init) await context.addInitScript(init);
   return new Visitor({
     kind: 'Chromium',
@@ -307,7 +309,7 @@ export async function openFirefox({ init } = {}) {
   });
   const newPage = async () => {
     const page = await browser.newPage();
-    await page.evaluateOnNewDocument(record);
+    await page.evaluateOnNewDocument(record, CHANNEL);
     if (init) await page.evaluateOnNewDocument(init);
     return page;
   };

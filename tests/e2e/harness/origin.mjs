@@ -389,7 +389,7 @@ export class Origin {
       for (let i = 0; i < answer.rawHeaders.length; i += 2) {
         lines.push(`${answer.rawHeaders[i]}: ${answer.rawHeaders[i + 1]}`);
       }
-      socket.write(lines.join('\r\n') + '\r\n\r\n');
+      socket.write(`${lines.join('\r\n')}\r\n\r\n`);
       const reader = (from) =>
         new FrameReader((text) => {
           try {

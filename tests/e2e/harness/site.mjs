@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
+import { MANIFEST_PATH } from '../../../build/border.js';
 import { Origin } from './origin.mjs';
 
 /**
@@ -84,7 +85,7 @@ export async function openSite(files, options = {}) {
     url: origin.url,
     /** The manifest, as anybody gets it. */
     async manifest() {
-      return (await fetch(`${origin.url}/peer-cdn.json`)).json();
+      return (await fetch(origin.url + MANIFEST_PATH)).json();
     },
     async root(url) {
       return (await this.manifest()).resources[url]?.root;
