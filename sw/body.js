@@ -201,6 +201,9 @@ export const bodyPerformer = (currentStore) => ({
     new Stream(id, { url, path, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
   },
 
+  passStream: (/** @type {number} */ body, /** @type {number} */ stream, /** @type {number} */ shared) =>
+    void (bodyOf(body).response = streamOf(stream).pass(shared > 0)),
+
   accept: (/** @type {number[]} */ ...[stream, skip, until, keep]) => streamOf(stream)?.accept(skip, until, keep),
 
   closeStream: (/** @type {number} */ body, /** @type {number} */ stream) =>

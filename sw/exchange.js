@@ -3,7 +3,6 @@ import { ANSWER, GET, PLUGIN_NETWORK, putWait } from '../build/border.js';
 import { bodyOf, letGo } from './body.js';
 import { call, drain, isOn, onFailure } from './engine.js';
 import { passThrough } from './own.js';
-import { streamOf } from './streams.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
@@ -123,13 +122,6 @@ export const exchangePerformer = (report) => ({
 
   settle: (/** @type {number} */ id, /** @type {number} */ number, /** @type {number} */ body) =>
     exchangeOf(id).gets.get(number)?.(body ? bodyOf(body).response : null),
-
-  passStream: (/** @type {number[]} */ ...[id, stream, plugin, number, shared]) => {
-    const exchange = exchangeOf(id);
-    const response = streamOf(stream).pass(shared > 0);
-    exchange.answers[plugin] = response;
-    exchange.gets.get(number)?.(response);
-  },
 
   respond: (/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) => {
     const exchange = exchangeOf(id);

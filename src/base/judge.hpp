@@ -6,7 +6,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "base/pieces.hpp"
@@ -16,14 +16,14 @@ namespace peer_cdn {
 // An answer of the origin: its status and the headers that count. Absent headers are empty.
 struct OriginAnswer {
   std::uint32_t status = 0;
-  std::string type;  // Response.type: "basic", "cors", "opaque", ...
-  std::string cache_control;
-  std::string vary;
-  std::string content_range;
-  std::string content_encoding;
-  std::string content_length;
-  std::string content_type;
-  std::string retry_after;
+  std::string_view type;  // Response.type: "basic", "cors", "opaque", ...
+  std::string_view cache_control;
+  std::string_view vary;
+  std::string_view content_range;
+  std::string_view content_encoding;
+  std::string_view content_length;
+  std::string_view content_type;
+  std::string_view retry_after;
 };
 
 // What was asked of the origin, and what the manifest says of the resource.

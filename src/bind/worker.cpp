@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "base/text.hpp"
 #include "bind/border.hpp"
 #include "http/engine.hpp"
 
@@ -55,6 +56,10 @@ struct Mailbox {
   std::uint32_t text_room;
   std::uint32_t waiting;  // responses without a first byte
 } box;
+
+[[gnu::noinline]] Instant at(double now) {
+  return instant_from_ms(now);
+}
 
 // The text of a call.
 std::string_view text_of(unsigned bytes) {
@@ -141,7 +146,7 @@ void put_text(std::string_view what) {
 void post(double now) {
   commands.resize(box.commands_count);
   if (commands.empty()) texts.clear();
-  for (const Command& each : engine.take_commands(instant_from_ms(now))) {
+  for (const Command& each : engine.take_commands(at(now))) {
     commands.push_back(static_cast<double>(each.index()));
     std::visit([](const auto& it) { put(it); }, each);
   }
@@ -151,13 +156,6 @@ void post(double now) {
   const auto timeout = engine.next_timeout();
   box.timeout = timeout ? to_ms(*timeout) : -1;
   box.waiting = static_cast<std::uint32_t>(engine.waiting());
-}
-
-// Tells a part of an exchange something.
-template <class F>
-void tell(unsigned body, double now, F&& what) {
-  engine.with({body}, instant_from_ms(now), what);
-  post(now);
 }
 
 }  // namespace
@@ -249,17 +247,17 @@ void lose(unsigned bytes) {
 
 // When the stored manifest came (Date.now()), 0 if there is none.
 void manifest_loaded(double fetched_wall, double now) {
-  engine.handle_manifest_loaded(fetched_wall, instant_from_ms(now));
+  engine.handle_manifest_loaded(fetched_wall, at(now));
   post(now);
 }
 
 void manifest_fetch(double now) {
-  engine.fetch_manifest(instant_from_ms(now));
+  engine.fetch_manifest(at(now));
   post(now);
 }
 
 void manifest_fetched(bool ok, bool changed, double wall, double now) {
-  engine.handle_manifest_fetched(ok, changed, wall, instant_from_ms(now));
+  engine.handle_manifest_fetched(ok, changed, wall, at(now));
   post(now);
 }
 
@@ -297,13 +295,13 @@ void store_runs(unsigned bytes) {
 }
 
 void store_listed(bool ok, double now) {
-  engine.handle_store_listed(ok, instant_from_ms(now));
+  engine.handle_store_listed(ok, at(now));
   post(now);
 }
 
 // A run was stored, by a page or by a body of ours. Text: the root.
 void stored(unsigned bytes, unsigned begin, unsigned end, double now) {
-  engine.handle_stored(root_of(text_of(bytes)), {begin, end}, instant_from_ms(now));
+  engine.handle_stored(root_of(text_of(bytes)), {begin, end});
   post(now);
 }
 
@@ -331,11 +329,11 @@ bool store_done(unsigned bytes, unsigned body, unsigned begin, unsigned end, boo
 // --- Pages ---------------------------------------------------------------------------------------
 
 void pages_start(double now) {
-  engine.pages().handle_start(instant_from_ms(now));
+  engine.pages().handle_start(at(now));
 }
 
 void page_hello(unsigned page, double now) {
-  engine.handle_hello({page}, instant_from_ms(now));
+  engine.handle_hello({page}, at(now));
   post(now);
 }
 
@@ -345,25 +343,26 @@ void page_bye(unsigned page) {
 
 // Text: marks, 8 digits each; the first `added` have come, the rest are gone.
 void page_present(unsigned bytes, unsigned page, unsigned added) {
-  std::string_view rest = text_of(bytes);
-  std::vector<Mark> come;
-  std::vector<Mark> gone;
-  for (; rest.size() >= 8; rest.remove_prefix(8)) {
-    std::string hex(rest.substr(0, 8));
-    hex.resize(2 * Digest::bytes_size, '0');
-    (come.size() < added ? come : gone).push_back(mark_of(root_of(hex)));
+  const std::string_view digits = text_of(bytes);
+  List<Mark> come;
+  List<Mark> gone;
+  Mark mark = 0;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    const char digit = digits[i];
+    mark = mark << 4 | static_cast<Mark>(is_digit(digit) ? digit - '0' : digit - 'a' + 10);
+    if (i % 8 == 7) (i / 8 < added ? come : gone).push_back(mark);
   }
   engine.pages().handle_present({page}, come, gone);
 }
 
 void page_gone(unsigned page, double now) {
-  engine.handle_page_gone({page}, instant_from_ms(now));
+  engine.handle_page_gone({page}, at(now));
   post(now);
 }
 
 // Text: the root.
 void company(unsigned bytes, double now) {
-  engine.handle_company(root_of(text_of(bytes)), instant_from_ms(now));
+  engine.handle_company(root_of(text_of(bytes)), at(now));
   post(now);
 }
 
@@ -392,7 +391,7 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
       [](std::uint32_t pattern, std::string_view segment) {
         return host_test(pattern, segment.data(), static_cast<unsigned>(segment.size())) != 0;
       },
-      instant_from_ms(now), wall);
+      at(now), wall);
   post(now);
   return id ? id->value : 0;
 }
@@ -400,8 +399,7 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
 // Of a middleware of the site's. False: it is too late, and nobody will read it.
 bool answer(unsigned id, unsigned plugin, bool has_response, unsigned body, double now) {
   Exchange* exchange = engine.exchange({id});
-  const bool is_used =
-      exchange && exchange->handle_answer(plugin, has_response, {body}, instant_from_ms(now));
+  const bool is_used = exchange && exchange->handle_answer(plugin, has_response, {body}, at(now));
   post(now);
   return is_used;
 }
@@ -412,7 +410,7 @@ unsigned get(unsigned id, unsigned kind, double timeout, double patience, double
   unsigned number = 0;
   if (Exchange* exchange = engine.exchange({id})) {
     const Plugin what = plugin_of(kind, timeout, patience);
-    number = exchange->handle_get(what, instant_from_ms(now)).value;
+    number = exchange->handle_get(what, at(now)).value;
   }
   post(now);
   return number;
@@ -437,58 +435,65 @@ void no_list(unsigned bytes) {
 // --- Bodies --------------------------------------------------------------------------------------
 
 void pull(unsigned body, double bytes, double now) {
-  tell(body, now, [&](Part& part) {
-    part.handle_pull(static_cast<std::int64_t>(bytes), instant_from_ms(now));
-  });
+  if (Part* part = engine.part({body}))
+    part->handle_pull(static_cast<std::int64_t>(bytes), at(now));
+  post(now);
 }
 
 void cancel(unsigned body, double now) {
-  tell(body, now, [&](Part& part) { part.cancel(instant_from_ms(now)); });
+  if (Part* part = engine.part({body})) part->cancel(at(now));
+  post(now);
 }
 
 // Text: the digest's bytes.
 void digest(unsigned text_bytes, unsigned body, unsigned job, unsigned piece, double bytes,
             double now) {
   const Digest actual = digest_of(text_of(text_bytes));
-  tell(body, now, [&](Part& part) {
-    part.handle_digest({job}, piece, static_cast<std::uint64_t>(bytes), actual,
-                       instant_from_ms(now));
-  });
+  if (Part* part = engine.part({body})) {
+    part->handle_digest({job}, piece, static_cast<std::uint64_t>(bytes), actual, at(now));
+  }
+  post(now);
 }
 
 // Text: path and type, or nothing.
 void run_read(unsigned bytes, unsigned body, unsigned job, bool found, double now) {
-  tell(body, now,
-       [&](Part& part) { part.handle_run({job}, found, text_of(bytes), instant_from_ms(now)); });
+  if (Part* part = engine.part({body})) {
+    part->handle_run({job}, found, text_of(bytes), at(now));
+  }
+  post(now);
 }
 
 // Text: a code, or nothing.
 void job_end(unsigned bytes, unsigned body, unsigned job, double now) {
   const Error error = error_of(text_of(bytes));
-  tell(body, now, [&](Part& part) { part.handle_end({job}, error, instant_from_ms(now)); });
+  if (Part* part = engine.part({body})) part->handle_end({job}, error, at(now));
+  post(now);
 }
 
 void page_piece(unsigned body, unsigned job, unsigned piece, double bytes, unsigned from,
                 double wasted, double now) {
-  tell(body, now, [&](Part& part) {
-    part.handle_page_piece({job}, piece, static_cast<std::uint64_t>(bytes),
-                           static_cast<PieceSource>(from), static_cast<std::uint64_t>(wasted),
-                           instant_from_ms(now));
-  });
+  if (Part* part = engine.part({body})) {
+    part->handle_page_piece({job}, piece, static_cast<std::uint64_t>(bytes),
+                            static_cast<PieceSource>(from), static_cast<std::uint64_t>(wasted),
+                            at(now));
+  }
+  post(now);
 }
 
 void page_pending(unsigned body, unsigned job, bool warm, double now) {
-  tell(body, now, [&](Part& part) { part.handle_page_pending({job}, warm); });
+  if (Part* part = engine.part({body})) part->handle_page_pending({job}, warm);
+  post(now);
 }
 
 void page_alive(unsigned body, unsigned job, double now) {
-  tell(body, now, [&](Part& part) { part.handle_page_alive({job}, instant_from_ms(now)); });
+  if (Part* part = engine.part({body})) part->handle_page_alive({job}, at(now));
+  post(now);
 }
 
 void page_reply(unsigned body, unsigned job, double bytes, double now) {
-  tell(body, now, [&](Part& part) {
-    part.handle_page_reply({job}, static_cast<std::uint64_t>(bytes), instant_from_ms(now));
-  });
+  if (Part* part = engine.part({body}))
+    part->handle_page_reply({job}, static_cast<std::uint64_t>(bytes), at(now));
+  post(now);
 }
 
 // --- Answers of the origin -----------------------------------------------------------------------
@@ -501,32 +506,32 @@ void stream_head(unsigned bytes, unsigned stream, unsigned status, double now) {
   answer.type = next_line(rest);
 #define ANSWER_HEADER(member, header) answer.member = next_line(rest);
 #include "bind/border.def"
-  engine.handle_stream_head(stream, answer, instant_from_ms(now));
+  engine.handle_stream_head(stream, answer, at(now));
   post(now);
 }
 
 // Text: the digest's bytes.
 void stream_piece(unsigned text_bytes, unsigned stream, unsigned piece, double bytes, double now) {
   engine.handle_stream_piece(stream, piece, static_cast<std::uint64_t>(bytes),
-                             digest_of(text_of(text_bytes)), instant_from_ms(now));
+                             digest_of(text_of(text_bytes)), at(now));
   post(now);
 }
 
 void stream_rate(unsigned stream, double bytes, double now) {
-  engine.handle_stream_rate(stream, static_cast<std::uint64_t>(bytes), instant_from_ms(now));
+  engine.handle_stream_rate(stream, static_cast<std::uint64_t>(bytes), at(now));
 }
 
 // Text: a code, or nothing.
 void stream_end(unsigned bytes, unsigned stream, double now) {
-  engine.handle_stream_end(stream, error_of(text_of(bytes)), instant_from_ms(now));
+  engine.handle_stream_end(stream, error_of(text_of(bytes)), at(now));
   post(now);
 }
 
 void origin_answered(double wait, double now) {
-  engine.handle_origin_answered(instant_from_ms(wait).time_since_epoch(), instant_from_ms(now));
+  engine.handle_origin_answered(instant_from_ms(wait).time_since_epoch(), at(now));
 }
 
 void timeout(double now) {
-  engine.handle_timeout(instant_from_ms(now));
+  engine.handle_timeout(at(now));
   post(now);
 }

@@ -141,13 +141,27 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
     const bool is_answer = is_page_answer(stream.whole, answer, verdict);
     if (verdict == Verdict::busy) busy_wait_ = wait_of(answer.retry_after);
     lose_origin(*job, error_of(verdict), {is_answer, answer.status == 200});
-  } else if (takes_all) {
-    take_rest(*job);
   } else {
-    take_part(*job, held);
+    Stream& taken = streams_->at(job->stream);
+    taken.is_all = takes_all;
+    taken.held_end = takes_all ? geometry_.count() : held.end;
+    take(*job);
   }
   advance(now);
   return verdict == Verdict::take;
+}
+
+void Body::handle_joined(JobId id, Instant now) {
+  Job* job = find(id);
+  if (!job || job->accepted) return;
+  take(*job);
+  advance(now);
+}
+
+void Body::take(Job& job) {
+  const Stream& stream = streams_->at(job.stream);
+  if (stream.is_all) return take_rest(job);
+  take_part(job, {stream.asked.begin, stream.held_end});
 }
 
 // Of what an answer holds, the pieces that were asked for and that are whole.

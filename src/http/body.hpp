@@ -26,6 +26,7 @@
 
 #include "base/judge.hpp"
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
@@ -177,6 +178,8 @@ class Body {
                      Instant now);
   // True if it is taken: its body is the resource's.
   bool handle_head(JobId job, const OriginAnswer& answer, Instant now);
+  // It joined an answer that was taken before.
+  void handle_joined(JobId job, Instant now);
   // The job's source has nothing more; Error::none if it is of the opinion that this was all.
   void handle_end(JobId job, Error error, Instant now);
   // The page that this job asks is there, and at it: what it owes comes when peers or the origin
@@ -261,6 +264,7 @@ class Body {
   PieceIndex end_of_stretch(PieceIndex from, bool held);
   void extend();
   void accept(Job& job, std::uint64_t skip);
+  void take(Job& job);
   void take_rest(const Job& job);
   bool is_first_run(const Job& job) const;
   bool writes(Job& job, PieceIndex piece);
@@ -315,7 +319,7 @@ class Body {
   bool passed_any_ = false;
   bool finished_ = false;
   std::optional<Instant> stalls_at_;
-  std::vector<Output> outputs_;
+  List<Output> outputs_;
   std::size_t polled_ = 0;
   Counts counts_;
 };

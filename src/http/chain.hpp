@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/list.hpp"
 #include "base/time.hpp"
 
 namespace peer_cdn {
@@ -87,7 +88,7 @@ class Chain {
   std::vector<Plugin> plugins_;
   std::uint32_t next_ = 0;  // the first plugin that was not started
   std::optional<Instant> hedge_at_;
-  std::vector<Output> outputs_;
+  List<Output> outputs_;
   std::size_t polled_ = 0;  // of outputs_, how many were taken
   bool done_ = false;
 };

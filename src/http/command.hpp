@@ -198,12 +198,10 @@ struct Accept {
   PieceIndex until;
   PieceIndex keep;
 };
-// The answer, untouched, is that of this plugin or get(). `shared`: others read it too.
+// The answer, untouched, is the response of this body. `shared`: others read it too.
 struct PassStream {
-  ExchangeId exchange;
+  BodyId body;
   StreamId stream;
-  std::uint32_t plugin;
-  GetId get;
   bool shared;
 };
 // Nobody reads it. What came and was of no use counts for this body.

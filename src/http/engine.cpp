@@ -103,10 +103,9 @@ void Engine::handle_store_listed(bool ok, Instant now) {
   is_store_listed_ = is_store_asked_ = ok;
 }
 
-void Engine::handle_stored(const Root& root, PieceRange run, Instant now) {
+void Engine::handle_stored(const Root& root, PieceRange run) {
   add_stored(root, run);
-  commons_.stored.emplace_back(root, run);
-  tidy(now);
+  commons_.stored.push_back({root, run});
 }
 
 Result<std::vector<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
@@ -122,7 +121,7 @@ std::vector<Root> Engine::drop_unlisted() {
 bool Engine::handle_store_done(BodyId body, const Root& root, PieceRange run, bool ok) {
   if (ok) return is_store_full_ = false;
   commons_.holdings.forget(root, run);
-  with(body, {}, [](Part& part) { part.handle_store_failed(); });
+  if (Part* failed = part(body)) failed->handle_store_failed();
   return !std::exchange(is_store_full_, true);
 }
 
@@ -135,16 +134,12 @@ void Engine::handle_hello(PageId page, Instant now) {
 
 void Engine::handle_page_gone(PageId page, Instant now) {
   commons_.pages.handle_bye(page);
-  for (const auto& each : exchanges_) {
-    each->exchange.with_all(now, [&](Part& part) { part.handle_page_gone(page, now); });
-  }
+  for (Part* each : List(commons_.parts)) each->handle_page_gone(page, now);
 }
 
 void Engine::handle_company(const Root& root, Instant now) {
-  for (const auto& each : exchanges_) {
-    each->exchange.with_all(now, [&](Part& part) {
-      if (part.root() == root) part.handle_company(now);
-    });
+  for (Part* each : List(commons_.parts)) {
+    if (each->root() == root) each->handle_company(now);
   }
 }
 
@@ -221,31 +216,31 @@ Exchange* Engine::exchange(ExchangeId id) {
   return nullptr;
 }
 
+Part* Engine::part(BodyId body) {
+  for (Part* each : commons_.parts) {
+    if (each->id() == body) return each;
+  }
+  return nullptr;
+}
+
 Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& actual,
                           std::string_view bytes) {
   if (status >= 500) return Error::origin_unreachable;
   if (status / 100 != 2 || actual != root) return Error::digests_mismatch;
-  Commons::List* list = commons_.list_of(root);
-  const Resource* resource = nullptr;
-  for (const auto& each : exchanges_) {
-    const Resource* asked = each->exchange.asked().resource;
-    if (asked && asked->root == root) resource = asked;
-  }
-  if (!list || !resource) return Error::none;  // nobody needs it any more
-  auto digests = DigestList::parse(resource->geometry, {bytes.begin(), bytes.end()});
-  if (!digests) return digests.error();
-  list->digests = std::move(digests.value());
-  for (const auto& each : exchanges_) {
-    each->exchange.with_all({}, [&](Part& part) {
-      if (part.root() == root) part.handle_list(*list->digests);
-    });
+  Commons::Digests* list = commons_.list_of(root);
+  for (Part* each : commons_.parts) {
+    if (!list || each->root() != root) continue;
+    auto digests = DigestList::parse(each->body().geometry(), {bytes.begin(), bytes.end()});
+    if (!digests) return digests.error();
+    list->list = std::move(digests.value());
+    each->handle_list(*list->list);
   }
   return Error::none;
 }
 
 void Engine::handle_no_list(const Root& root) {
   auto& lists = commons_.lists;
-  if (const Commons::List* list = commons_.list_of(root)) {
+  if (const Commons::Digests* list = commons_.list_of(root)) {
     lists.erase(lists.begin() + (list - lists.data()));
   }
 }
@@ -253,14 +248,12 @@ void Engine::handle_no_list(const Root& root) {
 void Engine::handle_stream_head(StreamId id, const OriginAnswer& answer, Instant now) {
   Stream* stream = commons_.streams.find(id);
   if (!stream) return;
-  stream->answer = answer;
   stream->head_at = now;
   commons_.outlook.network().handle_first(now - stream->asked_at, now);
   stream->told = stream->asked.begin;
   // Whoever is told may leave, or end the stream for all.
-  for (const auto& listener : std::vector(stream->listeners)) {
-    with({listener.body}, now,
-         [&](Part& part) { part.handle_stream_head({listener.job}, answer, now); });
+  for (const Stream::Listener& each : List(stream->listeners)) {
+    if (Part* told = part({each.body})) told->handle_stream_head({each.job}, answer, now);
   }
 }
 
@@ -269,11 +262,9 @@ void Engine::handle_stream_piece(StreamId id, PieceIndex piece, std::uint64_t by
   Stream* stream = commons_.streams.find(id);
   if (!stream) return;
   stream->told = piece + 1;
-  for (const auto& listener : std::vector(stream->listeners)) {
-    if (piece < listener.begin) continue;
-    with({listener.body}, now, [&](Part& part) {
-      part.handle_stream_piece({listener.job}, id, piece, bytes, digest, now);
-    });
+  for (const Stream::Listener& each : List(stream->listeners)) {
+    Part* told = piece < each.begin ? nullptr : part({each.body});
+    if (told) told->handle_stream_piece({each.job}, id, piece, bytes, digest, now);
   }
 }
 
@@ -288,14 +279,15 @@ void Engine::handle_stream_end(StreamId id, Error error, Instant now) {
   Stream* stream = commons_.streams.find(id);
   if (!stream) return;
   stream->ended = error;
-  for (const auto& listener : std::vector(stream->listeners)) {
-    with({listener.body}, now, [&](Part& part) { part.handle_end({listener.job}, error, now); });
+  for (const Stream::Listener& each : List(stream->listeners)) {
+    if (Part* told = part({each.body})) told->handle_end({each.job}, error, now);
   }
 }
 
 // --- Time ----------------------------------------------------------------------------------------
 
 void Engine::handle_timeout(Instant now) {
+  for (Part* each : List(commons_.parts)) each->handle_timeout(now);
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
     go_on(*exchanges_[i], now);
     exchanges_[i]->exchange.handle_timeout(now);
@@ -304,36 +296,37 @@ void Engine::handle_timeout(Instant now) {
 
 std::optional<Instant> Engine::next_timeout() const {
   std::optional<Instant> next;
+  const auto add = [&next](std::optional<Instant> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  for (const Part* each : commons_.parts) add(each->next_timeout());
   for (const auto& each : exchanges_) {
-    for (const auto& at : {each->exchange.next_timeout(), each->until}) {
-      if (at && (!next || *at < *next)) next = at;
-    }
+    add(each->exchange.next_timeout());
+    add(each->until);
   }
   return next;
 }
 
-std::vector<Command> Engine::take_commands(Instant now) {
+List<Command> Engine::take_commands(Instant now) {
   over_.clear();
   if (exchanges_.empty()) retired_.clear();
   tidy(now);
-  return std::exchange(commons_.commands, {});
+  List<Command> taken;
+  taken = std::move(commons_.commands);
+  return taken;
 }
 
 // What follows from what happened, once nothing is in the middle of it.
 void Engine::tidy(Instant now) {
   while (!commons_.stored.empty()) {
-    const auto [root, run] = commons_.stored.back();
-    commons_.stored.pop_back();
-    for (const auto& each : exchanges_) {
-      Exchange& exchange = each->exchange;
-      exchange.with_all(now, [&, root = root, run = run](Part& part) {
-        if (part.root() == root) part.handle_stored(run, now);
-      });
-      exchange.handle_stored(now);
+    const Commons::Stored stored = commons_.stored[0];
+    commons_.stored.erase(0);
+    for (Part* each : List(commons_.parts)) {
+      if (each->root() == stored.root) each->handle_stored(stored.run, now);
     }
   }
   for (std::size_t i = 0; i < exchanges_.size();) {
-    if (!exchanges_[i]->exchange.tidy()) {
+    if (!exchanges_[i]->exchange.settle(now)) {
       ++i;
       continue;
     }

@@ -97,7 +97,7 @@ class Engine {
   // All of it is listed, or cannot be: then we do without it.
   void handle_store_listed(bool ok, Instant now);
   // A page, or one of our own bodies, stored a run.
-  void handle_stored(const Root& root, PieceRange run, Instant now);
+  void handle_stored(const Root& root, PieceRange run);
   bool fits(const Root& root, PieceRange run) const {
     return commons_.holdings.fits(root, run, commons_.manifest);
   }
@@ -115,14 +115,8 @@ class Engine {
 
   // --- Exchanges
   Exchange* exchange(ExchangeId id);
-  // Tells a part something, and does what follows. False if it is over.
-  template <class F>
-  bool with(BodyId body, Instant now, F&& tell) {
-    for (const auto& each : exchanges_) {
-      if (each->exchange.with(body, now, tell)) return true;
-    }
-    return false;
-  }
+  // The part that has this body; null if it is over.
+  Part* part(BodyId body);
   // What the origin, or the store (200), gave as the digest list of a resource, and its digest. The
   // code that says why it is none: digests_mismatch, or origin_unreachable where the trouble
   // passes.
@@ -147,7 +141,7 @@ class Engine {
   std::optional<Instant> next_timeout() const;
   // What the host is to do after an event, in order. To be taken after each one. An exchange that
   // is over is there until the next time: the host may ask for its head.
-  std::vector<Command> take_commands(Instant now);
+  List<Command> take_commands(Instant now);
   // Responses that are open, and of these, those without a first byte.
   std::size_t open_bodies() const { return commons_.parts.size(); }
   std::size_t waiting() const { return commons_.waiting(); }

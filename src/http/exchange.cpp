@@ -89,23 +89,25 @@ void Exchange::perform(const Chain::Start& start, Instant now) {
 
 void Exchange::perform(const Chain::Abort& abort, Instant now) {
   aborted_ |= 1U << static_cast<unsigned>(plugins_[abort.plugin].kind);
-  const auto at = std::find_if(gets_.begin(), gets_.end(), [&](const Get& each) {
-    return each.id == GetId{} && !each.is_put && each.plugin == abort.plugin;
-  });
-  if (at == gets_.end()) return;
-  const BodyId body = at->body;
-  gets_.erase(at);
+  std::size_t i = 0;
+  while (i < gets_.size() &&
+         (gets_[i].id != GetId{} || gets_[i].is_put || gets_[i].plugin != abort.plugin)) {
+    ++i;
+  }
+  if (i == gets_.size()) return;
+  const BodyId body = gets_[i].body;
+  gets_.erase(i);
   // A part that the network has joined is the answer of both plugins.
   Part* part = find(body);
-  if (!part || body == answer_) return;
-  part->cancel(now);
-  part->is_settled = true;
+  if (part && body != answer_) part->cancel(now);
 }
 
 void Exchange::perform(const Chain::Respond& respond, Instant /*now*/) {
   is_answered_ = true;
-  answer_ = answers_[respond.plugin];
-  commons_.commands.push_back(command::Respond{asked_.exchange, respond.plugin, answer_});
+  const BodyId body = answers_[respond.plugin];
+  const Part* part = find(body);
+  if (part && part->has_begun()) answer_ = body;
+  commons_.commands.push_back(command::Respond{asked_.exchange, respond.plugin, body});
 }
 
 // Never a copy of a stream of ours, which would be pulled whole into memory: it is read back from
@@ -143,8 +145,7 @@ void Exchange::begin(Get get, Instant now) {
       // Peers take long, or nothing says that they do not: the origin begins, in the same part.
       get.body = part->id();
       gets_.push_back(get);
-      part->handle_hedge(now);
-      return follow(*part, now);
+      return part->handle_hedge(now);
     }
   }
   // Only a long body needs a page that keeps the worker alive.
@@ -166,7 +167,7 @@ void Exchange::go_on(Instant now, bool has_hello) {
     }
     Get get = gets_[i];
     get.page_until.reset();
-    gets_.erase(gets_.begin() + static_cast<std::ptrdiff_t>(i));
+    gets_.erase(i);
     open_part(get, has_hello, now);
     run_chain(now);
     i = 0;
@@ -193,9 +194,7 @@ void Exchange::open_part(Get get, bool has_page, Instant now) {
   gets_.push_back(get);
   parts_.push_back(
       std::make_unique<Part>(get.body, kind, asked_, commons_, has_page, get.what.timeout, now));
-  Part& part = *parts_.back();
-  part.start(now);
-  follow(part, now);
+  parts_.back()->start(now);
   // The network does not wait for a page's word when nothing says that peers are sooner.
   const bool is_of_chain = get.id == GetId{};
   if (kind != PluginKind::delegate || !is_of_chain || Outlook::waits_for_word(asked_.wish()))
@@ -204,7 +203,7 @@ void Exchange::open_part(Get get, bool has_page, Instant now) {
                         now);
 }
 
-void Exchange::follow(Part& part, Instant now) {
+bool Exchange::follow(Part& part, Instant now) {
   if (const auto warm = part.take_pending()) {
     commons_.outlook.handle_warm(*warm);
     // What is known now holds for all of its parts.
@@ -215,19 +214,32 @@ void Exchange::follow(Part& part, Instant now) {
                             now);
       break;
     }
+    run_chain(now);
+    return true;
   }
   has_lost_origin_ |= part.has_lost_origin();
-  if (!part.is_settled && (part.has_begun() || part.is_over())) {
-    part.is_settled = true;
-    settle(part, now);
+  if (part.is_settled || !(part.has_begun() || part.is_over())) return false;
+  part.is_settled = true;
+  settle(part, now);
+  return true;
+}
+
+bool Exchange::settle(Instant now) {
+  // What one of them gave may open another.
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    if (follow(*parts_[i], now)) i = 0;
   }
-  if (part.is_over() && part.id() == answer_) {
-    if (!part.is_complete()) puts_.clear();
-    // The last pieces are on their way to the store: by a page, if they are from peers.
-    if (!puts_.empty() && !puts_until_) puts_until_ = now + limits::put_held_wait;
-    begin_puts(now);
+  for (std::size_t i = parts_.size(); i-- > 0;) {
+    if (!parts_[i]->is_over()) continue;
+    if (parts_[i]->id() == answer_) {
+      if (!parts_[i]->is_complete()) puts_.clear();
+      // The last pieces are on their way to the store: by a page, if they are from peers.
+      puts_until_ = now + limits::put_held_wait;
+    }
+    parts_.erase(parts_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  run_chain(now);
+  begin_puts(now);
+  return is_answered_ && parts_.empty() && gets_.empty() && puts_.empty();
 }
 
 // The delegate's own get before that of the network which has joined it.
@@ -238,7 +250,7 @@ void Exchange::settle(const Part& part, Instant now) {
       continue;
     }
     const Get get = gets_[i];
-    gets_.erase(gets_.begin() + static_cast<std::ptrdiff_t>(i));
+    gets_.erase(i);
     settle(get, &part, now);
     run_chain(now);
     i = 0;
@@ -249,15 +261,9 @@ void Exchange::settle(const Part& part, Instant now) {
 void Exchange::settle(const Get& get, const Part* part, Instant now) {
   auto& commands = commons_.commands;
   const ExchangeId id = asked_.exchange;
-  const bool has_body = part && part->has_begun();
+  const bool has_body = part && (part->has_begun() || part->has_passed());
   if (get.is_put) {
     if (has_body) commands.push_back(command::Put{id, get.plugin, part->id()});
-    return;
-  }
-  if (part && part->passed()) {
-    const bool is_shared = commons_.streams.find(*part->passed()) != nullptr;
-    commands.push_back(command::PassStream{id, *part->passed(), get.plugin, get.id, is_shared});
-    if (get.id == GetId{}) chain_.handle_answer(get.plugin, Answer::response, now);
     return;
   }
   if (has_body) {
@@ -299,7 +305,9 @@ void Exchange::begin_puts(Instant now) {
   const PieceSet held = commons_.holdings.pieces(asked_.resource->root, geometry.count());
   if (!held.has_all(geometry.covering(asked_.range()))) return;
   puts_until_.reset();
-  for (const std::uint32_t plugin : std::exchange(puts_, {})) {
+  const List<std::uint32_t> plugins = std::move(puts_);
+  puts_ = {};
+  for (const std::uint32_t plugin : plugins) {
     Get get;
     get.plugin = plugin;
     get.what.kind = PluginKind::cache;
@@ -312,7 +320,6 @@ void Exchange::begin_puts(Instant now) {
 
 void Exchange::handle_timeout(Instant now) {
   go_on(now, false);
-  with_all(now, [now](Part& part) { part.handle_timeout(now); });
   chain_.handle_timeout(now);
   run_chain(now);
   if (puts_until_ && now >= *puts_until_) {
@@ -326,17 +333,9 @@ std::optional<Instant> Exchange::next_timeout() const {
   const auto add = [&next](std::optional<Instant> at) {
     if (at && (!next || *at < *next)) next = at;
   };
-  for (const auto& part : parts_) add(part->next_timeout());
   for (const Get& get : gets_) add(get.page_until);
   add(puts_until_);
   return next;
-}
-
-bool Exchange::tidy() {
-  parts_.erase(std::remove_if(parts_.begin(), parts_.end(),
-                              [](const auto& part) { return part->is_over(); }),
-               parts_.end());
-  return is_answered_ && parts_.empty() && gets_.empty() && puts_.empty();
 }
 
 }  // namespace peer_cdn

@@ -46,44 +46,16 @@ class Exchange {
   // A site's middleware calls get() of a plugin of ours.
   GetId handle_get(const Plugin& what, Instant now);
 
-  // Tells a part something, and does what follows.
-  template <class F>
-  bool with(BodyId body, Instant now, F&& tell) {
-    Part* part = find(body);
-    if (!part || part->is_over()) return false;
-    tell(*part);
-    follow(*part, now);
-    return true;
-  }
-  template <class F>
-  void with_all(Instant now, F&& tell) {
-    // What is told may open another one.
-    for (std::size_t i = 0; i < parts_.size(); ++i) {
-      Part& part = *parts_[i];
-      if (part.is_over()) continue;
-      tell(part);
-      follow(part, now);
-    }
-  }
-
   // A page said hello.
   void handle_hello(Instant now) { go_on(now, true); }
-  // Something was stored: what a put() waits for may be there.
-  void handle_stored(Instant now) { begin_puts(now); }
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
 
   const Asked& asked() const { return asked_; }
   ResponseHead head() const { return response_head(*asked_.resource, asked_.part); }
-  // Lets go of the parts that are over. True if that was all.
-  bool tidy();
-  // Calls with each open part.
-  template <class F>
-  void for_each(F&& use) const {
-    for (const auto& part : parts_) {
-      if (!part->is_over()) use(*part);
-    }
-  }
+  // What follows from what its parts were told, and lets go of those that are over. To be called
+  // after each event. True if that was all.
+  bool settle(Instant now);
 
  private:
   struct Get {
@@ -104,8 +76,8 @@ class Exchange {
   void perform(const Chain::Respond& respond, Instant now);
   void perform(const Chain::Put& put, Instant now);
   void perform(const Chain::FallThrough& none, Instant now);
-  // What a part's outcome means for the others.
-  void follow(Part& part, Instant now);
+  // What a part's outcome means for the others. True if it was new.
+  bool follow(Part& part, Instant now);
   void settle(const Part& part, Instant now);
   void settle(const Get& get, const Part* part, Instant now);
   void begin(Get get, Instant now);
@@ -124,9 +96,9 @@ class Exchange {
   bool has_lost_origin_ = false;
   BodyId answer_{};              // the part whose response the page gets
   std::vector<BodyId> answers_;  // by plugin, the part whose response it gave
-  std::vector<Get> gets_;
+  List<Get> gets_;
   std::vector<std::unique_ptr<Part>> parts_;
-  std::vector<std::uint32_t> puts_;  // plugins that are to get what was stored
+  List<std::uint32_t> puts_;  // plugins that are to get what was stored
   std::optional<Instant> puts_until_;
 };
 

@@ -52,8 +52,9 @@ void Holdings::add(const Root& root, PieceRange run, const Manifest& manifest) {
 void Holdings::forget(const Root& root, PieceRange run) {
   auto* entry = const_cast<Entry*>(find(root));
   if (!entry) return;
-  const auto at = std::find(entry->runs.begin(), entry->runs.end(), run);
-  if (at != entry->runs.end()) entry->runs.erase(at);
+  for (std::size_t i = entry->runs.size(); i-- > 0;) {
+    if (entry->runs[i] == run) entry->runs.erase(i);
+  }
 }
 
 PieceSet Holdings::pieces(const Root& root, std::uint32_t count) const {

@@ -8,6 +8,7 @@
 
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "base/result.hpp"
 
@@ -54,7 +55,7 @@ class Holdings {
  private:
   struct Entry {
     Root root;
-    std::vector<PieceRange> runs;
+    List<PieceRange> runs;
     std::uint64_t bytes = 0;
     bool open = false;
   };

@@ -21,18 +21,21 @@ void Pages::handle_bye(PageId page) {
   if (const Page* gone = find(page)) pages_.erase(pages_.begin() + (gone - pages_.data()));
 }
 
-void Pages::handle_present(PageId id, const std::vector<Mark>& add,
-                           const std::vector<Mark>& remove) {
+void Pages::handle_present(PageId id, const List<Mark>& add, const List<Mark>& remove) {
   Page* page = find(id);
   if (!page) return;
   page->told = true;
-  std::vector<Mark>& marks = page->marks;
+  List<Mark>& marks = page->marks;
+  const auto drop = [&marks](Mark mark) {
+    for (std::size_t i = marks.size(); i-- > 0;) {
+      if (marks[i] == mark) marks.erase(i);
+    }
+  };
   for (const Mark mark : add) {
-    if (std::find(marks.begin(), marks.end(), mark) == marks.end()) marks.push_back(mark);
+    drop(mark);
+    marks.push_back(mark);
   }
-  for (const Mark mark : remove) {
-    marks.erase(std::remove(marks.begin(), marks.end(), mark), marks.end());
-  }
+  for (const Mark mark : remove) drop(mark);
 }
 
 void Pages::handle_heard(PageId id, Instant now) {

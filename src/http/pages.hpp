@@ -9,6 +9,7 @@
 
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/time.hpp"
 #include "http/command.hpp"
 
@@ -29,7 +30,7 @@ class Pages {
   void handle_hello(PageId page, Instant now);
   void handle_bye(PageId page);
   // Of the marks that it told before, some are gone, and others have come.
-  void handle_present(PageId page, const std::vector<Mark>& add, const std::vector<Mark>& remove);
+  void handle_present(PageId page, const List<Mark>& add, const List<Mark>& remove);
   void handle_heard(PageId page, Instant now);
   // It did not say that it got a request: it may be frozen, and the next one does not wait as long.
   void handle_silent(PageId page);
@@ -50,7 +51,7 @@ class Pages {
     PageId id;
     std::optional<Instant> heard_at;
     bool told = false;
-    std::vector<Mark> marks{};
+    List<Mark> marks{};
   };
   Page* find(PageId page);
 

@@ -44,8 +44,8 @@ Part::Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, b
   if (geometry().count() == 1) {
     const auto& digest = root().bytes;
     body_.handle_digests(*DigestList::parse(geometry(), {digest.begin(), digest.end()}));
-  } else if (const Commons::List* list = commons.list_of(root()); list && list->digests) {
-    body_.handle_digests(*list->digests);
+  } else if (const Commons::Digests* list = commons.list_of(root()); list && list->list) {
+    body_.handle_digests(*list->list);
   }
 }
 
@@ -205,8 +205,8 @@ void Part::handle_stream_piece(JobId job, StreamId stream, PieceIndex piece, std
 }
 
 StreamId Part::stream_of(JobId job) const {
-  for (const auto& [of, stream] : fetches_) {
-    if (of == job) return stream;
+  for (const Fetching& each : fetches_) {
+    if (each.job == job) return each.stream;
   }
   return 0;
 }
@@ -216,11 +216,9 @@ void Part::leave(JobId job, StreamId id) {
   if (!stream) return;
   auto& listeners = stream->listeners;
   const PieceIndex until = stream->until();
-  listeners.erase(std::remove_if(listeners.begin(), listeners.end(),
-                                 [&](const Stream::Listener& each) {
-                                   return each.body == id_.value && each.job == job.value;
-                                 }),
-                  listeners.end());
+  for (std::size_t i = listeners.size(); i-- > 0;) {
+    if (listeners[i].body == id_.value && listeners[i].job == job.value) listeners.erase(i);
+  }
   // Nobody is ahead any more.
   if (stream->head_at && stream->until() < until) {
     push(command::Accept{id, 0, stream->until(), stream->kept});
@@ -231,14 +229,13 @@ void Part::leave(JobId job, StreamId id) {
 void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
   const Stream* stream = commons_.streams.find(id);
   if (!stream || !stream->head_at) return;
-  const OriginAnswer answer = stream->answer;
   const PieceRange came{std::max(first, stream->kept), stream->told};
   const auto ended = stream->ended;
-  if (!handle_stream_head(job, answer, now)) return;
-  const Commons::List* list = commons_.list_of(root());
+  body_.handle_joined(job, now);
+  const Commons::Digests* list = commons_.list_of(root());
   for (PieceIndex piece = came.begin; piece < came.end && stream_of(job) == id; ++piece) {
     // It was the right one when it came, or the stream would be over.
-    const Digest digest = list && list->digests ? (*list->digests)[piece] : root();
+    const Digest digest = list && list->list ? (*list->list)[piece] : root();
     handle_stream_piece(job, id, piece, geometry().bytes_of(piece), digest, now);
   }
   if (ended && stream_of(job) == id) handle_end(job, *ended, now);
@@ -291,7 +288,7 @@ void Part::perform(const Body::Grant& grant, Instant /*now*/) {
 }
 
 void Part::perform(const Body::Fetch& fetch, Instant now) {
-  fetches_.emplace_back(fetch.job, fetch.stream);
+  fetches_.push_back({fetch.job, fetch.stream});
   Stream& stream = commons_.streams.at(fetch.stream);
   stream.listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});
   if (stream.asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
@@ -319,7 +316,7 @@ void Part::perform(const Body::Store& store, Instant /*now*/) {
   // Others read it from the host's memory until it is written.
   if (!fits) return;
   commons_.holdings.add(root(), store.pieces, commons_.manifest);
-  commons_.stored.emplace_back(root(), store.pieces);
+  commons_.stored.push_back({root(), store.pieces});
 }
 
 void Part::perform(const Body::Close& close, Instant now) {
@@ -334,7 +331,9 @@ void Part::perform(const Body::Close& close, Instant now) {
   const StreamId stream = stream_of(close.job);
   if (stream == 0) return;
   leave(close.job, stream);
-  fetches_.erase(std::find(fetches_.begin(), fetches_.end(), std::pair(close.job, stream)));
+  for (std::size_t i = fetches_.size(); i-- > 0;) {
+    if (fetches_[i].job == close.job) fetches_.erase(i);
+  }
   if (!commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
 }
 
@@ -365,8 +364,10 @@ void Part::perform(const Body::Drop& /*drop*/, Instant /*now*/) {
 }
 
 void Part::perform(const Body::Pass& pass, Instant now) {
-  passed_ = stream_of(pass.job);
-  leave(pass.job, *passed_);
+  const StreamId stream = stream_of(pass.job);
+  has_passed_ = true;
+  leave(pass.job, stream);
+  push(command::PassStream{id_, stream, commons_.streams.find(stream) != nullptr});
   finish(false, Error::none, now);
 }
 
@@ -379,7 +380,9 @@ void Part::transfer(bool done, Error error, Instant now) {
 
 void Part::leave_commons() {
   auto& parts = commons_.parts;
-  parts.erase(std::remove(parts.begin(), parts.end(), this), parts.end());
+  for (std::size_t i = parts.size(); i-- > 0;) {
+    if (parts[i] == this) parts.erase(i);
+  }
 }
 
 void Part::finish(bool complete, Error error, Instant now) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/list.hpp"
 #include "base/manifest.hpp"
 #include "http/body.hpp"
 #include "http/command.hpp"
@@ -23,10 +24,14 @@ class Part;
 
 // What the exchanges of one worker share.
 struct Commons {
-  // The digests of a resource that somebody has open; none until they are there.
-  struct List {
+  struct Stored {
     Root root;
-    std::optional<DigestList> digests;
+    PieceRange run;
+  };
+  // The digests of a resource that somebody has open; none until they are there.
+  struct Digests {
+    Root root;
+    std::optional<DigestList> list;
   };
 
   Outlook outlook;
@@ -34,11 +39,11 @@ struct Commons {
   Holdings holdings;
   Pages pages;
   Manifest manifest;
-  std::vector<List> lists;
-  std::vector<Command> commands;
+  std::vector<Digests> lists;
+  List<Command> commands;
   // Runs that were stored just now, for whoever wants the same pieces.
-  std::vector<std::pair<Root, PieceRange>> stored;
-  std::vector<const Part*> parts;  // that are not over
+  List<Stored> stored;
+  List<Part*> parts;  // that are not over
   std::uint32_t ids = 0;
   bool has_store = false;
 
@@ -46,8 +51,8 @@ struct Commons {
   std::size_t waiting() const;  // for their first byte
   // What the open parts have yet to bring, each at most as much as is wished for.
   Wish add_before(Wish wish) const;
-  List* list_of(const Root& root) {
-    for (List& each : lists) {
+  Digests* list_of(const Root& root) {
+    for (Digests& each : lists) {
       if (each.root == root) return &each;
     }
     return nullptr;
@@ -121,7 +126,7 @@ class Part {
   bool is_over() const { return is_over_; }
   bool is_complete() const { return is_complete_; }
   // The origin's own answer is the response.
-  std::optional<StreamId> passed() const { return passed_; }
+  bool has_passed() const { return has_passed_; }
   // The origin's answer could not be used, or must not be what the store has of it.
   bool has_lost_origin() const { return has_lost_origin_; }
   // Once after handle_page_pending(): whether the page has an open pair.
@@ -130,10 +135,7 @@ class Part {
   bool is_settled = false;
 
  private:
-  template <class T>
-  void push(const T& command) {
-    commons_.commands.push_back(command);
-  }
+  void push(const Command& command) { commons_.commands.push_back(command); }
   const Geometry& geometry() const { return asked_.resource->geometry; }
 
   void drain(Instant now);
@@ -177,7 +179,7 @@ class Part {
   bool is_over_ = false;
   bool is_complete_ = false;
   bool has_lost_origin_ = false;
-  std::optional<StreamId> passed_;
+  bool has_passed_ = false;
   std::optional<bool> pending_;
   // The page that is asked.
   Body::OpenPeers peers_{};
@@ -190,7 +192,11 @@ class Part {
   Body::Read read_{};
   PieceRange run_{};
   // Streams that it listens to.
-  std::vector<std::pair<JobId, StreamId>> fetches_;
+  struct Fetching {
+    JobId job;
+    StreamId stream;
+  };
+  List<Fetching> fetches_;
 };
 
 }  // namespace peer_cdn

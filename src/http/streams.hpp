@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "base/judge.hpp"
+#include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
 
@@ -47,12 +47,13 @@ struct Stream {
     PieceIndex begin;      // the first piece that it wants
     PieceIndex until = 0;  // how far it takes them now
   };
-  std::vector<Listener> listeners{};
+  List<Listener> listeners{};
   bool asked_for = false;  // of the host
   Instant asked_at{};
   std::optional<Instant> head_at{};
-  OriginAnswer answer{};
-  PieceIndex told = 0;  // pieces before this one came
+  bool is_all = false;      // it was answered with the whole resource, from its first byte on
+  PieceIndex held_end = 0;  // of what the answer holds, whatever is wanted of it
+  PieceIndex told = 0;      // pieces before this one came
   std::optional<Error> ended{};
   bool is_sampled = false;
 

@@ -1,0 +1,82 @@
+// A vector of things that are copied as bytes: all instances share one growth and one erasure,
+// where std::vector has its own for each type, some 200 bytes that every visitor downloads.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace peer_cdn {
+
+class RawList {
+ public:
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  void clear() { size_ = 0; }
+
+ protected:
+  RawList() = default;
+  RawList(RawList&& other) noexcept { swap(other); }
+  RawList& operator=(RawList&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~RawList() { ::operator delete(data_); }
+  void swap(RawList& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(room_, other.room_);
+  }
+  // Room for one more at the end.
+  [[gnu::noinline]] void* add(std::size_t item_bytes) {
+    if (size_ == room_) {
+      room_ = room_ == 0 ? 4 : 2 * room_;
+      void* larger = ::operator new(room_* item_bytes);
+      if (size_ > 0) std::memcpy(larger, data_, size_ * item_bytes);
+      ::operator delete(std::exchange(data_, larger));
+    }
+    return static_cast<std::byte*>(data_) + size_++ * item_bytes;
+  }
+  [[gnu::noinline]] void remove(std::size_t index, std::size_t item_bytes) {
+    std::byte* at = static_cast<std::byte*>(data_) + index * item_bytes;
+    --size_;
+    std::memmove(at, at + item_bytes, (size_ - index) * item_bytes);
+  }
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t room_ = 0;
+};
+
+template <class T>
+class List : public RawList {
+  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+
+ public:
+  List() = default;
+  List(List&&) = default;
+  List& operator=(List&&) = default;
+  List(const List& other) { *this = other; }
+  List& operator=(const List& other) {
+    if (this == &other) return *this;
+    clear();
+    for (const T& each : other) push_back(each);
+    return *this;
+  }
+  void push_back(const T& item) {
+    const T copy = item;  // it may be one of ours
+    std::memcpy(add(sizeof(T)), static_cast<const void*>(&copy), sizeof(T));
+  }
+  // What is behind it moves up.
+  void erase(std::size_t index) { remove(index, sizeof(T)); }
+  T& operator[](std::size_t index) { return begin()[index]; }
+  const T& operator[](std::size_t index) const { return begin()[index]; }
+  T* begin() { return static_cast<T*>(data_); }
+  T* end() { return begin() + size_; }
+  const T* begin() const { return static_cast<const T*>(data_); }
+  const T* end() const { return begin() + size_; }
+  T& back() { return end()[-1]; }
+};
+
+}  // namespace peer_cdn
