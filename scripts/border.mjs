@@ -24,28 +24,29 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
  *   answerHeaders: string[], codes: string[], functions: [string, string, string, string][],
- *   commands: [string, number, string][]}} border
+ *   commands: [string, number, Record<string, number>][], commandLayout: {bytes: number, kind: number}}} border
  * @returns {{module: string, types: string}}
  */
-export function borderModule({ enums, limits, names, answerHeaders, codes, functions, commands }) {
+export function borderModule({ enums, limits, names, answerHeaders, codes, functions, commands, commandLayout }) {
+  const ordered = [...commands].sort((a, b) => a[1] - b[1]);
+  const performed = (type) => `DO_${type.replace(/(?!^)[A-Z]/g, '_$&').toUpperCase()}`;
   const constants = [
     ...Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value]),
     ...Object.entries(limits),
     ...Object.entries(names),
     ...functions.map(([, name, , exported]) => [name.toUpperCase(), exported]),
+    ...ordered.map(([type, kind]) => [performed(type), kind]),
+    ['commandBytes', commandLayout.bytes],
+    ['commandKindAt', commandLayout.kind],
   ];
   const keys = new Set(functions.map(([, name]) => name.toUpperCase()));
-  const ordered = [...commands].sort((a, b) => a[1] - b[1]);
-  const fieldsOf = (fields) => fields.split(',').filter(Boolean);
   const note = '// Made by scripts/border.mjs of src/bind/border.def.\n';
   const module =
     note +
     lines([
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
       `export const answerHeaders = ${JSON.stringify(answerHeaders)};`,
-      `export const commandSizes = [${ordered.map(([, , fields]) => fieldsOf(fields).length)}];`,
-      `export const commandTexts = [${ordered.flatMap(([, kind, fields]) => (fields.includes('text ') ? [kind] : []))}];`,
-      `export const performers = (perform) => [${ordered.map(([type]) => `perform.${camel(type)}`).join(', ')}];`,
+      `export const commandFields = ${JSON.stringify(ordered.map(([, , fields]) => Object.values(fields)))};`,
     ]);
   const types =
     note +
@@ -62,18 +63,14 @@ export function borderModule({ enums, limits, names, answerHeaders, codes, funct
       '/** What the host does of what the core decides (src/http/command.hpp). */',
       'export interface Performer {',
       ...ordered.map(
-        ([type, , fields]) =>
-          `  ${camel(type)}(${fieldsOf(fields)
-            .map((field) => (field.startsWith('text ') ? `${field.slice(5)}: string` : `${field}: number`))
+        ([type, kind, fields]) =>
+          `  /** ${performed(type)} */ ${kind}(${Object.keys(fields)
+            .map((field) => `${field}: number`)
             .join(', ')}): void;`,
       ),
       '}',
-      '/** How many fields a command has, by its number. */',
-      'export declare const commandSizes: readonly number[];',
-      '/** The numbers of those whose last field is a text. */',
-      'export declare const commandTexts: readonly number[];',
-      '/** By the number of the command. */',
-      'export declare const performers: (perform: Performer) => ((...fields: any[]) => void)[];',
+      '/** By the number of a command: of each field its place in it, in bytes, times four, and its type (sw/core.js). */',
+      'export declare const commandFields: readonly number[][];',
       "/** The exports of the worker's module, as sw/core.js calls them: a text crosses by itself. */",
       'export interface WorkerCore {',
       ...functions.map(

@@ -2,6 +2,20 @@
 import {
   CANCEL,
   DIGEST,
+  DO_ACCEPT,
+  DO_BREAK,
+  DO_CHECK,
+  DO_CLOSE,
+  DO_CLOSE_STREAM,
+  DO_DROP_RUN,
+  DO_ENQUEUE,
+  DO_FINISH,
+  DO_GATHER,
+  DO_GRANT,
+  DO_OPEN_STREAM,
+  DO_PASS_STREAM,
+  DO_READ,
+  DO_TAKE,
   JOB_END,
   PAGE_ALIVE,
   PAGE_PENDING,
@@ -11,7 +25,7 @@ import {
   RUN_READ,
   streamBytes,
 } from '../build/border.js';
-import { onFailure, soon, tell } from './engine.js';
+import { codeOf, onFailure, soon, tell } from './engine.js';
 import { exchangeOf } from './exchange.js';
 import { listOf } from './lists.js';
 import { askPage } from './pages.js';
@@ -65,7 +79,10 @@ export class Body {
       {
         start: (controller) => void (this.controller = controller),
         pull: ({ desiredSize }) => tell(PULL, this.id, desiredSize ?? 0),
-        cancel: () => tell(CANCEL, this.id),
+        cancel: () => {
+          this.controller = undefined;
+          tell(CANCEL, this.id);
+        },
       },
       { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength },
     );
@@ -109,24 +126,24 @@ export function letGo(/** @type {Exchange} */ exchange) {
 
 /** @param {() => import('./store.js').Store | null} currentStore */
 export const bodyPerformer = (currentStore) => ({
-  gather: (/** @type {number} */ exchange, /** @type {number} */ id) => void new Body(id, exchangeOf(exchange)),
+  [DO_GATHER]: (/** @type {number} */ exchange, /** @type {number} */ id) => void new Body(id, exchangeOf(exchange)),
 
-  take: (/** @type {number} */ body, /** @type {number} */ piece, /** @type {number} */ stream) =>
+  [DO_TAKE]: (/** @type {number} */ body, /** @type {number} */ piece, /** @type {number} */ stream) =>
     void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
 
-  enqueue: (/** @type {number[]} */ ...[id, piece, begin, end]) => {
+  [DO_ENQUEUE]: (/** @type {number[]} */ ...[id, piece, begin, end]) => {
     const { pieces, controller } = bodyOf(id);
     const buffer = /** @type {ArrayBuffer} */ (pieces.get(piece));
     pieces.delete(piece);
     controller?.enqueue(new Uint8Array(buffer, begin, end - begin));
   },
 
-  finish: (/** @type {number} */ id) => bodyOf(id).controller?.close(),
+  [DO_FINISH]: (/** @type {number} */ id) => bodyOf(id).controller?.close(),
 
-  break: (/** @type {number} */ id, /** @type {string} */ code) =>
-    bodyOf(id).controller?.error(new TypeError(`peer-cdn: ${code}`)),
+  [DO_BREAK]: (/** @type {number} */ id, /** @type {number} */ error) =>
+    bodyOf(id).controller?.error(new TypeError(`peer-cdn: ${codeOf(error)}`)),
 
-  async read(/** @type {number[]} */ ...[id, job, runBegin, runEnd, begin, end]) {
+  async [DO_READ](/** @type {number[]} */ ...[id, job, runBegin, runEnd, begin, end]) {
     const body = bodyOf(id);
     const { jobs, exchange } = body;
     /** @type {Job} */
@@ -147,7 +164,7 @@ export const bodyPerformer = (currentStore) => ({
     }
   },
 
-  dropRun: (/** @type {number} */ body, /** @type {number} */ begin, /** @type {number} */ end) =>
+  [DO_DROP_RUN]: (/** @type {number} */ body, /** @type {number} */ begin, /** @type {number} */ end) =>
     void currentStore()
       ?.dropRun(bodyOf(body).exchange.root, begin, end)
       .catch(() => {}),
@@ -178,10 +195,10 @@ export const bodyPerformer = (currentStore) => ({
     body.jobs.set(job, asking);
   },
 
-  grant: (/** @type {number} */ id, /** @type {number} */ job, /** @type {number} */ bytes) =>
+  [DO_GRANT]: (/** @type {number} */ id, /** @type {number} */ job, /** @type {number} */ bytes) =>
     bodyOf(id).jobs.get(job)?.grant?.(bytes),
 
-  async check(/** @type {number[]} */ ...[id, job, begin, end]) {
+  async [DO_CHECK](/** @type {number[]} */ ...[id, job, begin, end]) {
     const body = bodyOf(id);
     const asking = body.jobs.get(job);
     const code = (await listOf(body.exchange.root)) ?? '';
@@ -189,24 +206,24 @@ export const bodyPerformer = (currentStore) => ({
     if (body.jobs.get(job) === asking) tell(JOB_END, code, id, job);
   },
 
-  close: (/** @type {number} */ id, /** @type {number} */ job) => {
+  [DO_CLOSE]: (/** @type {number} */ id, /** @type {number} */ job) => {
     const { jobs } = bodyOf(id);
     const errand = jobs.get(job);
     jobs.delete(job);
     errand?.close();
   },
 
-  openStream: (/** @type {number[]} */ ...[body, id, begin, end, whole, reload, wait]) => {
+  [DO_OPEN_STREAM]: (/** @type {number[]} */ ...[body, id, begin, end, whole, reload, wait]) => {
     const { url, path, root, bytes, pieceBytes } = bodyOf(body).exchange;
     new Stream(id, { url, path, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
   },
 
-  passStream: (/** @type {number} */ body, /** @type {number} */ stream, /** @type {number} */ shared) =>
+  [DO_PASS_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream, /** @type {number} */ shared) =>
     void (bodyOf(body).response = streamOf(stream).pass(shared > 0)),
 
-  accept: (/** @type {number[]} */ ...[stream, skip, until, keep]) => streamOf(stream)?.accept(skip, until, keep),
+  [DO_ACCEPT]: (/** @type {number[]} */ ...[stream, skip, until, keep]) => streamOf(stream)?.accept(skip, until, keep),
 
-  closeStream: (/** @type {number} */ body, /** @type {number} */ stream) =>
+  [DO_CLOSE_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream) =>
     void (bodyOf(body).wasted += streamOf(stream)?.close() ?? 0),
 });
 

@@ -1,5 +1,5 @@
 // Loads the wasm core, and passes numbers and texts over its border (src/bind/worker.cpp). Knows nothing else of it.
-import { commandSizes, commandTexts, MAILBOX, TEXT_IN } from '../build/border.js';
+import { commandBytes, commandFields, commandKindAt, MAILBOX, TEXT_IN } from '../build/border.js';
 
 /** @typedef {number | boolean | string | ArrayBuffer} Argument */
 
@@ -49,23 +49,28 @@ export function startCore(wasm, test) {
       const length = call(name, args);
       return read(number(TEXT), length);
     },
-    /** Takes the commands out of the mailbox: each is its number and its fields. @returns {[number, ...any][]} */
-    takeCommands() {
-      const words = [...new Float64Array(core.memory.buffer, number(COMMANDS), number(COMMANDS_COUNT))];
-      view().setUint32(COMMANDS_COUNT, 0, true);
-      let text = number(TEXTS);
-      const commands = [];
-      for (let at = 0; at < words.length; ) {
-        /** @type {[number, ...any]} */
-        const command = /** @type {any} */ (words.slice(at, (at += 1 + commandSizes[words[at]])));
-        if (commandTexts.includes(command[0])) {
-          const length = command.pop();
-          command.push(read(text, length));
-          text += length;
-        }
-        commands.push(command);
+    /**
+     * Performs the commands in the mailbox, in order, also those that come meanwhile.
+     * @param {Record<number, (...fields: number[]) => void>} performer
+     */
+    perform(performer) {
+      const list = number(COMMANDS);
+      const word = (/** @type {number} */ at) => new DataView(core.memory.buffer).getUint32(at, true);
+      for (let i = 0; i < word(list + 4); i++) {
+        const command = word(list) + i * commandBytes;
+        const fields = new DataView(core.memory.buffer, command, commandBytes);
+        const kind = fields.getUint8(commandKindAt);
+        performer[kind](
+          ...commandFields[kind].map((field) => {
+            const at = field >> 2;
+            if ((field & 3) === BYTE) return fields.getUint8(at);
+            if ((field & 3) === WORD) return fields.getUint32(at, true);
+            const wide = Number(fields.getBigInt64(at, true));
+            return (field & 3) === TIME ? wide / 1000 : wide;
+          }),
+        );
       }
-      return commands;
+      new DataView(core.memory.buffer).setUint32(list + 4, 0, true);
     },
     /** When the core is to be told of the time, or a negative number. */
     timeout: () => view().getFloat64(0, true),
@@ -78,8 +83,11 @@ export function startCore(wasm, test) {
 
 // The places of the mailbox.
 const COMMANDS = 8;
-const COMMANDS_COUNT = 12;
-const TEXTS = 16;
-const TEXT = 20;
-const TEXT_ROOM = 24;
-const WAITING = 28;
+const TEXT = 12;
+const TEXT_ROOM = 16;
+const WAITING = 20;
+
+// The types of fields: of 4 bytes, of 1, and times in microseconds; others are numbers of 8.
+const WORD = 0;
+const BYTE = 1;
+const TIME = 3;

@@ -1,5 +1,5 @@
 // The one place that starts the wasm core, calls into it, and performs what it decides.
-import { manifestWait, ORIGIN_ANSWERED, performers, TIMEOUT } from '../build/border.js';
+import { ERROR_CODE, manifestWait, ORIGIN_ANSWERED, TIMEOUT } from '../build/border.js';
 import wasm from '../build/worker.wasm.js';
 import { startCore } from './core.js';
 
@@ -15,6 +15,7 @@ let failure = null;
 
 // A trap, or a CSP without wasm, turns us off: nothing is ours from then on, and the site works as without us.
 function turnOff(/** @type {unknown} */ error) {
+  if (failure) return;
   core = null;
   failure = error;
   for (const watcher of watchers) watcher(error);
@@ -88,17 +89,14 @@ export function tell(name, ...args) {
   }
 }
 
-/** @type {((...fields: any[]) => void)[]} */
-let perform = [];
+/** @type {import('../build/border.js').Performer} */
+let performer;
 let isDraining = false;
 let timer = 0;
 let timeout = -1;
 
-/**
- * Who performs what the core decides.
- * @param {import('../build/border.js').Performer} performer
- */
-export const setPerformer = (performer) => void (perform = performers(performer));
+/** Who performs what the core decides. */
+export const setPerformer = (/** @type {import('../build/border.js').Performer} */ one) => void (performer = one);
 
 /**
  * One call in, every command out. What calls in again (a stream pulls while it is filled) leaves its own commands to the
@@ -108,9 +106,7 @@ export function drain() {
   if (isDraining) return;
   isDraining = true;
   try {
-    for (let commands; (commands = guard((running) => running.takeCommands())).length > 0; ) {
-      for (const [kind, ...fields] of commands) if (core) perform[kind](...fields);
-    }
+    guard((running) => running.perform(performer));
   } finally {
     isDraining = false;
   }
@@ -126,6 +122,9 @@ function ring() {
   timeout = -1;
   tell(TIMEOUT);
 }
+
+/** The code of an error that the core gave by its number; '' of none. */
+export const codeOf = (/** @type {number} */ error) => (error ? callText(ERROR_CODE, error) : '');
 
 /** How many responses wait for their first byte. */
 export const waiting = () => core?.waiting() ?? 0;

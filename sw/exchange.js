@@ -1,7 +1,21 @@
 // Requests: performs what the core decides of each, by its number. The core owns one from the routed event to its last byte.
-import { ANSWER, GET, PLUGIN_NETWORK, putWait } from '../build/border.js';
+import {
+  ANSWER,
+  DO_BEGIN,
+  DO_FALL_THROUGH,
+  DO_OPEN,
+  DO_OVER,
+  DO_RESPOND,
+  DO_SETTLE,
+  DO_THROUGH,
+  GET,
+  HEAD,
+  PLUGIN_NETWORK,
+  putWait,
+  RESOURCE,
+} from '../build/border.js';
 import { bodyOf, letGo } from './body.js';
-import { call, drain, isOn, onFailure } from './engine.js';
+import { call, callText, drain, isOn, onFailure } from './engine.js';
 import { passThrough } from './own.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
@@ -94,13 +108,12 @@ export async function get(event, kind, timeout = 0, patience = 0) {
 
 /** @param {(code: string, url: string, error: unknown) => void} report */
 export const exchangePerformer = (report) => ({
-  /** @param {number} id @param {number} bytes @param {number} pieceBytes @param {number} length @param {string} rootAndType */
-  begin: (id, bytes, pieceBytes, length, rootAndType) => {
-    const [root, contentType] = rootAndType.split('\n');
+  [DO_BEGIN]: (/** @type {number[]} */ ...[id, bytes, pieceBytes, length]) => {
+    const [root, contentType] = callText(RESOURCE, id).split('\n');
     Object.assign(exchangeOf(id), { root, contentType, bytes, pieceBytes, length });
   },
 
-  through: (/** @type {number[]} */ ...[id, plugin, number, own, listed]) => {
+  [DO_THROUGH]: (/** @type {number[]} */ ...[id, plugin, number, own, listed]) => {
     const exchange = exchangeOf(id);
     const { request } = exchange.event;
     const answer = own ? passThrough(request, listed > 0) : fetch(request);
@@ -112,18 +125,18 @@ export const exchangePerformer = (report) => ({
     );
   },
 
-  open: (/** @type {number} */ _, /** @type {number} */ number, /** @type {string} */ head) => {
-    const [status, ...pairs] = head.split('\n');
+  [DO_OPEN]: (/** @type {number} */ id, /** @type {number} */ number) => {
+    const [status, ...pairs] = callText(HEAD, id).split('\n');
     /** @type {[string, string][]} */
     const headers = [];
     for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
     made.set(bodyOf(number).open({ status: Number(status), headers }), number);
   },
 
-  settle: (/** @type {number} */ id, /** @type {number} */ number, /** @type {number} */ body) =>
+  [DO_SETTLE]: (/** @type {number} */ id, /** @type {number} */ number, /** @type {number} */ body) =>
     exchangeOf(id).gets.get(number)?.(body ? bodyOf(body).response : null),
 
-  respond: (/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) => {
+  [DO_RESPOND]: (/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) => {
     const exchange = exchangeOf(id);
     const answer = /** @type {Response} */ (body ? bodyOf(body).response : exchange.answers[plugin]);
     exchange.answer = answer;
@@ -131,9 +144,9 @@ export const exchangePerformer = (report) => ({
     queueMicrotask(() => exchange.respond(answer));
   },
 
-  fallThrough: (/** @type {number} */ id) => fallThrough(exchangeOf(id)),
+  [DO_FALL_THROUGH]: (/** @type {number} */ id) => fallThrough(exchangeOf(id)),
 
-  over: (/** @type {number} */ id) => {
+  [DO_OVER]: (/** @type {number} */ id) => {
     letGo(exchangeOf(id));
     exchanges.delete(id);
   },

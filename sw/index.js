@@ -2,6 +2,17 @@
 import {
   ADD_ROUTE,
   BYPASS_HEADER,
+  DO_ASK,
+  DO_ASK_PAGE,
+  DO_BUSY,
+  DO_DROP_UNLISTED,
+  DO_FETCH_MANIFEST,
+  DO_LIST_STORE,
+  DO_LOSE,
+  DO_NEED_LIST,
+  DO_PUT,
+  DO_STORE,
+  DO_TRANSFER,
   ERROR_CODE,
   FLAG_AUTHORIZATION,
   FLAG_BYPASS,
@@ -19,7 +30,7 @@ import {
   STRATEGY_ORDERED,
 } from '../build/border.js';
 import { bodyOf, bodyPerformer } from './body.js';
-import { call, callText, drain, isOn, onFailure, regexps, setPerformer, tell } from './engine.js';
+import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, tell } from './engine.js';
 import { Exchange, exchangeOf, exchangePerformer } from './exchange.js';
 import { needList } from './lists.js';
 import { ManifestKeeper } from './manifest.js';
@@ -162,23 +173,22 @@ class PeerCDN extends EventTarget {
     return {
       ...exchanges,
       ...bodies,
-      ask: (id, route, plugin) => void exchanges.ask(id, plugin, this.#routes[route][plugin]),
-      put: (...put) => void exchanges.put(...put),
-      read: (...read) => void bodies.read(...read),
-      check: (...check) => void bodies.check(...check),
-      askPage: (...asked) => bodies.askPage(asked, this.#manifest.digests),
-      needList: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
-      lose: (id, code) => {
+      [DO_ASK]: (id, route, plugin) => void exchanges.ask(id, plugin, this.#routes[route][plugin]),
+      [DO_PUT]: (...put) => void exchanges.put(...put),
+      [DO_ASK_PAGE]: (...asked) => bodies.askPage(asked, this.#manifest.digests),
+      [DO_NEED_LIST]: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
+      [DO_LOSE]: (id, error) => {
         const { url } = exchangeOf(id);
+        const code = codeOf(error);
         this.#report(code, url);
         void this.#manifest.lose(code, url);
       },
-      store: (...store) => void this.#store(...store),
-      transfer: (...transfer) => this.#transfer(...transfer),
-      fetchManifest: () => this.#manifest.fetch(),
-      listStore: () => void storage.list(),
-      dropUnlisted: () => void storage.dropUnlisted().catch(() => {}),
-      busy: (open) => {
+      [DO_STORE]: (...store) => void this.#store(...store),
+      [DO_TRANSFER]: (...transfer) => this.#transfer(...transfer),
+      [DO_FETCH_MANIFEST]: () => this.#manifest.fetch(),
+      [DO_LIST_STORE]: () => void storage.list(),
+      [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
+      [DO_BUSY]: (open) => {
         this.#open = open;
         // Pages want to know whether, not how many: a gallery would wake all of them for each image.
         broadcast('busy', { open });
@@ -197,12 +207,11 @@ class PeerCDN extends EventTarget {
     if (isToBeTold) this.#report('storage-full', url);
   }
 
-  /** @type {import('../build/border.js').Performer['transfer']} */
-  #transfer(id, fromCache, fromPeers, fromOrigin, wasted, ms, done, code) {
+  #transfer(/** @type {number[]} */ ...[id, fromCache, fromPeers, fromOrigin, wasted, ms, done, error]) {
     const body = bodyOf(id);
     const { url, root, length } = body.exchange;
     const counts = { bytes: length, fromCache, fromPeers, fromOrigin, wasted: wasted + body.wasted };
-    const detail = { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code };
+    const detail = { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code: codeOf(error) };
     void calm().then(() => this.#emit('transfer', detail));
   }
 

@@ -1,6 +1,6 @@
 // Digest lists of resources of several pieces: from the store, or from the site. The core says whether one is good.
-import { BYPASS_HEADER, digestsWait, ERROR_CODE, LIST, NO_LIST } from '../build/border.js';
-import { ask, call, callText, isOn, soon } from './engine.js';
+import { BYPASS_HEADER, digestsWait, LIST, NO_LIST } from '../build/border.js';
+import { ask, call, codeOf, isOn, soon } from './engine.js';
 
 /** By root: resolves to why there is none, '' if the core has it. @type {Map<string, Promise<string>>} */
 const lists = new Map();
@@ -39,5 +39,5 @@ async function load(root, url, store) {
 async function judge(/** @type {string} */ root, /** @type {number} */ status, /** @type {ArrayBuffer} */ list) {
   const digest = await crypto.subtle.digest('SHA-256', list);
   const error = call(LIST, await new Blob([root, digest, list]).arrayBuffer(), status);
-  return error ? callText(ERROR_CODE, error) : '';
+  return codeOf(error);
 }

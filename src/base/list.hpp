@@ -79,4 +79,45 @@ class List : public RawList {
   T& back() { return end()[-1]; }
 };
 
+// Things that do not move: they are made where they stay, and erased with their place.
+template <class T>
+class OwnedList : List<T*> {
+  using Base = List<T*>;
+
+ public:
+  using Base::empty;
+  using Base::size;
+  OwnedList() = default;
+  OwnedList(OwnedList&&) = default;
+  OwnedList& operator=(OwnedList&&) = default;
+  ~OwnedList() { clear(); }
+  T& add(T* item) {
+    Base::push_back(item);
+    return *item;
+  }
+  // Takes it out.
+  T* release(std::size_t index) {
+    T* item = Base::operator[](index);
+    Base::erase(index);
+    return item;
+  }
+  void erase(std::size_t index) { delete release(index); }
+  void clear() {
+    while (!empty()) erase(size() - 1);
+  }
+  T& operator[](std::size_t index) { return *Base::operator[](index); }
+  const T& operator[](std::size_t index) const { return *Base::operator[](index); }
+  struct Iterator {
+    T* const* at;
+    T& operator*() const { return **at; }
+    Iterator& operator++() {
+      ++at;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return at != other.at; }
+  };
+  Iterator begin() const { return {Base::begin()}; }
+  Iterator end() const { return {Base::end()}; }
+};
+
 }  // namespace peer_cdn

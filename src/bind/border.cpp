@@ -136,19 +136,48 @@ void print_functions() {
 #include "bind/border.def"
 }
 
+// How JavaScript reads a field: the last two bits of what is printed.
+template <class T>
+constexpr unsigned type_of() {
+  if constexpr (std::is_same_v<T, Duration>) return 3;
+  static_assert(std::is_same_v<T, Duration> || sizeof(T) == 1 || sizeof(T) == 4 || sizeof(T) == 8);
+  return sizeof(T) == 4 ? 0 : sizeof(T) == 1 ? 1 : 2;
+}
+
+// "name": its place in the command, and its type.
 void print_commands() {
   Object object("commands", '[', ']');
   std::string fields;
-#define COMMAND(type, ...)                                                                    \
-  fields.clear();                                                                             \
-  __VA_ARGS__                                                                                 \
-  object.next();                                                                              \
-  std::printf("[\"%s\", %u, %s]", #type,                                                      \
-              static_cast<unsigned>(place_in<command::type>(static_cast<Command*>(nullptr))), \
-              quoted(fields).c_str());
-#define FIELD(name, value) fields += fields.empty() ? #name : "," #name;
-#define TEXT_FIELD(name, value) fields += ",text " #name;
+#define COMMAND(type, ...)                                                                      \
+  {                                                                                             \
+    static const command::type it{};                                                            \
+    [[maybe_unused]] const auto* at = reinterpret_cast<const char*>(&it);                       \
+    fields.clear();                                                                             \
+    __VA_ARGS__                                                                                 \
+    object.next();                                                                              \
+    std::printf("[\"%s\", %u, {%s}]", #type,                                                    \
+                static_cast<unsigned>(place_in<command::type>(static_cast<Command*>(nullptr))), \
+                fields.c_str());                                                                \
+  }
+#define FIELD(name, value)                                                                         \
+  fields += (fields.empty() ? "" : ", ") + quoted(#name) + ": " +                                  \
+            std::to_string(static_cast<unsigned>(reinterpret_cast<const char*>(&value) - at) * 4 + \
+                           type_of<std::remove_cv_t<std::remove_reference_t<decltype(value)>>>());
 #include "bind/border.def"
+}
+
+// Where std::variant keeps its number: the byte that differs between two that are alike otherwise.
+void print_command_layout() {
+  Object object("commandLayout", '{', '}');
+  const Command first{command::FetchManifest{}};
+  const Command second{command::ListStore{}};
+  const auto* a = reinterpret_cast<const unsigned char*>(&first);
+  const auto* b = reinterpret_cast<const unsigned char*>(&second);
+  std::size_t at = sizeof(Command);
+  while (at > 0 && !(a[at - 1] == first.index() && b[at - 1] == second.index())) --at;
+  object.next();
+  std::printf("\"bytes\": %u, \"kind\": %u", static_cast<unsigned>(sizeof(Command)),
+              static_cast<unsigned>(at - 1));
 }
 
 }  // namespace
@@ -162,5 +191,6 @@ int main() {
   print_codes();
   print_functions();
   print_commands();
+  print_command_layout();
   std::printf("}\n");
 }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/text.hpp"
 #include "bind/border.hpp"
 #include "http/engine.hpp"
@@ -42,16 +43,14 @@ using namespace peer_cdn;
 Engine engine;
 // The text of this call, or what it gave; room for what is usual.
 std::string text(1024, '\0');
-std::vector<double> commands;
-std::string texts;            // of commands, one after another
-std::vector<Plugin> plugins;  // of the route that is added
+List<Plugin> plugins;  // of the route that is added
 
 // sw/core.js reads it by these places, as 32-bit numbers but for the first.
 struct Mailbox {
-  double timeout = -1;           // when to call timeout(), or never
-  const double* commands;        // each is its number, then its fields; of a text, its bytes
-  std::uint32_t commands_count;  // of doubles; JavaScript sets it to 0 when it has read them
-  const char* texts;
+  double timeout = -1;  // when to call timeout(), or never
+  // Where the commands lie, and how many (base/list.hpp). JavaScript performs them in order, also
+  // those that come meanwhile, and then sets their number to 0.
+  const RawList* commands = &engine.commands();
   char* text;  // where a text goes in, and where one comes out
   std::uint32_t text_room;
   std::uint32_t waiting;  // responses without a first byte
@@ -109,50 +108,9 @@ Plugin plugin_of(unsigned kind, double timeout, double patience) {
   return {static_cast<PluginKind>(kind), instant_from_ms(timeout).time_since_epoch(), patience};
 }
 
-// Of a listed resource: root and type, a line each.
-std::string resource_of(ExchangeId id) {
-  const Resource& resource = *engine.exchange(id)->asked().resource;
-  return to_hex(resource.root) + '\n' + resource.type;
-}
-
-// The response's status, then name and value of each header; a line each.
-std::string head_of(ExchangeId id) {
-  const ResponseHead head = engine.exchange(id)->head();
-  std::string all = head.status == 206 ? "206" : "200";
-  for (const auto& [name, value] : head.headers) (((all += '\n') += name) += '\n') += value;
-  return all;
-}
-
-std::string_view code_of(Error error) {
-  return error == Error::none ? std::string_view() : code(error);
-}
-
-void put_text(std::string_view what) {
-  texts += what;
-  commands.push_back(static_cast<double>(what.size()));
-}
-
-// Puts the fields of a command into the mailbox, in the list's order. There is one for each: a
-// command that the list has not does not compile.
-#define COMMAND(type, ...)                                              \
-  [[maybe_unused]] void put([[maybe_unused]] const command::type& it) { \
-    __VA_ARGS__                                                         \
-  }
-#define FIELD(name, value) commands.push_back(static_cast<double>(value));
-#define TEXT_FIELD(name, value) put_text(value);
-#include "bind/border.def"
-
-// What the core decided, behind what JavaScript has not read yet.
+// What follows from an event: the commands lie in the engine's own list.
 void post(double now) {
-  commands.resize(box.commands_count);
-  if (commands.empty()) texts.clear();
-  for (const Command& each : engine.take_commands(at(now))) {
-    commands.push_back(static_cast<double>(each.index()));
-    std::visit([](const auto& it) { put(it); }, each);
-  }
-  box.commands = commands.data();
-  box.commands_count = static_cast<std::uint32_t>(commands.size());
-  box.texts = texts.data();
+  engine.settle(at(now));
   const auto timeout = engine.next_timeout();
   box.timeout = timeout ? to_ms(*timeout) : -1;
   box.waiting = static_cast<std::uint32_t>(engine.waiting());
@@ -394,6 +352,24 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
       at(now), wall);
   post(now);
   return id ? id->value : 0;
+}
+
+// Of a listed resource: root and type, a line each.
+unsigned resource(unsigned id) {
+  const Exchange* exchange = engine.exchange({id});
+  const Resource* listed = exchange ? exchange->asked().resource : nullptr;
+  return listed ? give(to_hex(listed->root) + '\n' + listed->type) : 0;
+}
+
+// The response's status, then name and value of each header; a line each. The origin's answer may
+// change them until the first byte.
+unsigned head(unsigned id) {
+  const Exchange* exchange = engine.exchange({id});
+  if (!exchange || !exchange->asked().resource) return 0;
+  const ResponseHead head = exchange->head();
+  std::string all = head.status == 206 ? "206" : "200";
+  for (const auto& [name, value] : head.headers) (((all += '\n') += name) += '\n') += value;
+  return give(all);
 }
 
 // Of a middleware of the site's. False: it is too late, and nobody will read it.

@@ -7,12 +7,6 @@
 
 namespace peer_cdn {
 
-Chain::Chain(Strategy strategy, std::vector<PluginKind> plugins) : strategy_(strategy) {
-  assert(plugins.size() <= limits::plugins_per_route);
-  plugins_.reserve(plugins.size());
-  for (const PluginKind kind : plugins) plugins_.push_back({kind, State::idle, {}});
-}
-
 void Chain::start(Instant now) {
   assert(next_ == 0 && !done_);
   if (strategy_ == Strategy::ordered || plugins_.empty()) return go_on(now);

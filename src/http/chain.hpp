@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
-#include <vector>
 
 #include "base/list.hpp"
 #include "base/time.hpp"
@@ -49,8 +48,9 @@ class Chain {
   };
   using Output = std::variant<Start, Abort, Respond, Put, FallThrough>;
 
-  // At most limits::plugins_per_route plugins: whoever adds the route refuses more.
-  Chain(Strategy strategy, std::vector<PluginKind> plugins);
+  explicit Chain(Strategy strategy) : strategy_(strategy) {}
+  // Before it starts. At most limits::plugins_per_route: whoever adds the route refuses more.
+  void add(PluginKind kind) { plugins_.push_back({kind, State::idle, {}}); }
 
   void start(Instant now);
   // Each started plugin answers once; one that fails has given null. What comes later, from a
@@ -85,7 +85,7 @@ class Chain {
   bool is_running(std::uint32_t plugin) const;
 
   Strategy strategy_;
-  std::vector<Plugin> plugins_;
+  List<Plugin> plugins_;
   std::uint32_t next_ = 0;  // the first plugin that was not started
   std::optional<Instant> hedge_at_;
   List<Output> outputs_;

@@ -18,15 +18,13 @@ bool is_lasting(Error error) {
 
 // --- Routes --------------------------------------------------------------------------------------
 
-Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy,
-                                  std::vector<Plugin> plugins) {
+Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy, List<Plugin> plugins) {
   if (plugins.empty() || plugins.size() > limits::plugins_per_route) return Error::malformed_route;
   const auto id = router_.add("GET", path);
   if (!id) return id.error();
-  const bool is_ours = std::none_of(plugins.begin(), plugins.end(), [](const Plugin& each) {
-    return each.kind == PluginKind::user;
-  });
-  routes_.push_back({strategy, std::move(plugins), is_ours});  // the router counts them too
+  bool is_ours = true;
+  for (const Plugin& each : plugins) is_ours &= each.kind != PluginKind::user;
+  routes_.add(new Route{strategy, std::move(plugins), is_ours});  // the router counts them too
   return *id;
 }
 
@@ -55,7 +53,8 @@ Error Engine::add_resource(const ResourceFields& fields) {
 }
 
 void Engine::commit_manifest(bool disabled) {
-  if (!exchanges_.empty() || !over_.empty()) retired_.push_back(std::move(commons_.manifest));
+  if (!exchanges_.empty() || !over_.empty())
+    retired_.add(new Manifest(std::move(commons_.manifest)));
   commons_.manifest = std::move(next_manifest_);
   next_manifest_ = Manifest();
   disabled_ = disabled;
@@ -129,7 +128,7 @@ bool Engine::handle_store_done(BodyId body, const Root& root, PieceRange run, bo
 
 void Engine::handle_hello(PageId page, Instant now) {
   commons_.pages.handle_hello(page, now);
-  for (const auto& each : exchanges_) each->exchange.handle_hello(now);
+  for (Open& each : exchanges_) each.exchange.handle_hello(now);
 }
 
 void Engine::handle_page_gone(PageId page, Instant now) {
@@ -150,13 +149,12 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   const Route& known = routes_[route.value];
   Asked asked{id, route, std::string(event.path), std::string(event.fields.destination),
               event.page};
-  exchanges_.push_back(
-      std::unique_ptr<Open>(new Open{std::string(event.range),
-                                     std::string(event.if_range),
-                                     Stage::manifest,
-                                     {},
-                                     {commons_, known.strategy, known.plugins, std::move(asked)}}));
-  go_on(*exchanges_.back(), now);
+  go_on(exchanges_.add(new Open{std::string(event.range),
+                                std::string(event.if_range),
+                                Stage::manifest,
+                                {},
+                                {commons_, known.strategy, known.plugins, std::move(asked)}}),
+        now);
   return id;
 }
 
@@ -204,13 +202,13 @@ void Engine::go_on(Open& open, Instant now) {
 }
 
 void Engine::go_on(Instant now) {
-  for (std::size_t i = 0; i < exchanges_.size(); ++i) go_on(*exchanges_[i], now);
+  for (std::size_t i = 0; i < exchanges_.size(); ++i) go_on(exchanges_[i], now);
 }
 
 Exchange* Engine::exchange(ExchangeId id) {
   for (const auto* list : {&exchanges_, &over_}) {
-    for (const auto& each : *list) {
-      if (each->exchange.asked().exchange == id) return &each->exchange;
+    for (Open& each : *list) {
+      if (each.exchange.asked().exchange == id) return &each.exchange;
     }
   }
   return nullptr;
@@ -239,9 +237,8 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
 }
 
 void Engine::handle_no_list(const Root& root) {
-  auto& lists = commons_.lists;
-  if (const Commons::Digests* list = commons_.list_of(root)) {
-    lists.erase(lists.begin() + (list - lists.data()));
+  for (std::size_t i = commons_.lists.size(); i-- > 0;) {
+    if (commons_.lists[i].root == root) commons_.lists.erase(i);
   }
 }
 
@@ -289,8 +286,8 @@ void Engine::handle_stream_end(StreamId id, Error error, Instant now) {
 void Engine::handle_timeout(Instant now) {
   for (Part* each : List(commons_.parts)) each->handle_timeout(now);
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
-    go_on(*exchanges_[i], now);
-    exchanges_[i]->exchange.handle_timeout(now);
+    go_on(exchanges_[i], now);
+    exchanges_[i].exchange.handle_timeout(now);
   }
 }
 
@@ -300,24 +297,16 @@ std::optional<Instant> Engine::next_timeout() const {
     if (at && (!next || *at < *next)) next = at;
   };
   for (const Part* each : commons_.parts) add(each->next_timeout());
-  for (const auto& each : exchanges_) {
-    add(each->exchange.next_timeout());
-    add(each->until);
+  for (const Open& each : exchanges_) {
+    add(each.exchange.next_timeout());
+    add(each.until);
   }
   return next;
 }
 
-List<Command> Engine::take_commands(Instant now) {
-  over_.clear();
-  if (exchanges_.empty()) retired_.clear();
-  tidy(now);
-  List<Command> taken;
-  taken = std::move(commons_.commands);
-  return taken;
-}
-
-// What follows from what happened, once nothing is in the middle of it.
-void Engine::tidy(Instant now) {
+void Engine::settle(Instant now) {
+  if (commons_.commands.empty()) over_.clear();
+  if (exchanges_.empty() && over_.empty()) retired_.clear();
   while (!commons_.stored.empty()) {
     const Commons::Stored stored = commons_.stored[0];
     commons_.stored.erase(0);
@@ -326,28 +315,21 @@ void Engine::tidy(Instant now) {
     }
   }
   for (std::size_t i = 0; i < exchanges_.size();) {
-    if (!exchanges_[i]->exchange.settle(now)) {
+    if (!exchanges_[i].exchange.settle(now)) {
       ++i;
       continue;
     }
-    commons_.commands.push_back(command::Over{exchanges_[i]->exchange.asked().exchange});
-    over_.push_back(std::move(exchanges_[i]));
-    exchanges_.erase(exchanges_.begin() + static_cast<std::ptrdiff_t>(i));
+    commons_.commands.push_back(command::Over{exchanges_[i].exchange.asked().exchange});
+    over_.add(exchanges_.release(i));
   }
   // The manifest is known to be old where the origin has other bytes.
-  const bool is_manifest_wrong =
-      std::any_of(commons_.commands.begin(), commons_.commands.end(), [](const Command& command) {
-        const auto* lost = std::get_if<command::Lose>(&command);
-        return lost && is_lasting(lost->error) && lost->error != Error::origin_unusable;
-      });
-  if (is_manifest_wrong) {
+  if (std::exchange(commons_.is_manifest_wrong, false)) {
     freshness_.expire();
     fetch_manifest(now);
   }
-  auto& lists = commons_.lists;
-  lists.erase(std::remove_if(lists.begin(), lists.end(),
-                             [this](const auto& list) { return !commons_.is_open(list.root); }),
-              lists.end());
+  for (std::size_t i = commons_.lists.size(); i-- > 0;) {
+    if (!commons_.is_open(commons_.lists[i].root)) commons_.lists.erase(i);
+  }
   const auto open = static_cast<std::uint32_t>(open_bodies());
   if ((open > 0) == is_busy_) return;
   is_busy_ = open > 0;

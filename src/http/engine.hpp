@@ -4,9 +4,7 @@
 //   fetch event -> open(): an Exchange -> commands, until its last byte (http/exchange.hpp)
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,7 +44,7 @@ struct FetchEvent {
 class Engine {
  public:
   // --- Routes: added while the worker's script first runs.
-  Result<RouteId> add_route(std::string_view path, Strategy strategy, std::vector<Plugin> plugins);
+  Result<RouteId> add_route(std::string_view path, Strategy strategy, List<Plugin> plugins);
   const std::vector<std::string>& patterns() const { return router_.patterns(); }
   void set_manifest_path(std::string path) { manifest_path_ = std::move(path); }
 
@@ -139,9 +137,15 @@ class Engine {
 
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
-  // What the host is to do after an event, in order. To be taken after each one. An exchange that
-  // is over is there until the next time: the host may ask for its head.
-  List<Command> take_commands(Instant now);
+  // What follows from an event. To be called after each one.
+  void settle(Instant now);
+  // What the host is to do, in order. An exchange that is over is there until the host has emptied
+  // the list: it may ask for its head.
+  List<Command>& commands() { return commons_.commands; }
+  List<Command> take_commands(Instant now) {
+    settle(now);
+    return std::exchange(commons_.commands, {});
+  }
   // Responses that are open, and of these, those without a first byte.
   std::size_t open_bodies() const { return commons_.parts.size(); }
   std::size_t waiting() const { return commons_.waiting(); }
@@ -149,7 +153,7 @@ class Engine {
  private:
   struct Route {
     Strategy strategy;
-    std::vector<Plugin> plugins;
+    List<Plugin> plugins;
     bool is_ours = true;  // none of the site's middlewares is in it
   };
   // What a request waits for before its chain begins.
@@ -170,21 +174,20 @@ class Engine {
   void go_on(Open& open, Instant now);
   void go_on(Instant now);
   bool is_manifest_old(Instant now) const { return freshness_.is_old(to_ms(now) + wall_ms_); }
-  void tidy(Instant now);
 
   Router router_;
-  std::vector<Route> routes_;  // by RouteId
+  OwnedList<Route> routes_;  // by RouteId
   std::string manifest_path_{names::manifest_path};
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.
-  std::vector<Manifest> retired_;
+  OwnedList<Manifest> retired_;
   bool has_manifest_ = false;
   bool disabled_ = false;
   Freshness freshness_;
   double wall_ms_ = 0;  // what the computer's clock is ahead of ours
   Commons commons_;
-  std::vector<std::unique_ptr<Open>> exchanges_;
-  std::vector<std::unique_ptr<Open>> over_;
+  OwnedList<Open> exchanges_;
+  OwnedList<Open> over_;
   bool is_store_asked_ = false;
   bool is_store_listed_ = false;
   bool is_store_full_ = false;

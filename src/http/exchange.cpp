@@ -4,25 +4,18 @@
 #include <utility>
 
 namespace peer_cdn {
-namespace {
-
-std::vector<PluginKind> kinds_of(const std::vector<Plugin>& plugins) {
-  std::vector<PluginKind> kinds;
-  for (const Plugin& each : plugins) kinds.push_back(each.kind);
-  return kinds;
-}
-
-}  // namespace
-
-Exchange::Exchange(Commons& commons, Strategy strategy, std::vector<Plugin> plugins, Asked asked)
+Exchange::Exchange(Commons& commons, Strategy strategy, const List<Plugin>& plugins, Asked asked)
     : commons_(commons),
-      plugins_(std::move(plugins)),
+      plugins_(plugins),
       strategy_(strategy),
-      chain_(strategy, kinds_of(plugins_)),
-      asked_(std::move(asked)),
-      answers_(plugins_.size()) {
+      chain_(strategy),
+      asked_(std::move(asked)) {
+  for (const Plugin& each : plugins_) {
+    chain_.add(each.kind);
+    answers_.push_back({});
+    asked_.has_delegate |= each.kind == PluginKind::delegate;
+  }
   asked_.is_hedged = chain_.is_hedged();
-  for (const Plugin& each : plugins_) asked_.has_delegate |= each.kind == PluginKind::delegate;
 }
 
 void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant now) {
@@ -61,8 +54,8 @@ GetId Exchange::handle_get(const Plugin& what, Instant now) {
 }
 
 Part* Exchange::find(BodyId body) {
-  for (const auto& part : parts_) {
-    if (part->id() == body) return part.get();
+  for (Part& part : parts_) {
+    if (part.id() == body) return &part;
   }
   return nullptr;
 }
@@ -139,13 +132,13 @@ void Exchange::begin(Get get, Instant now) {
     }
   }
   if (kind == PluginKind::network && strategy_ == Strategy::ordered) {
-    for (const auto& part : parts_) {
-      const bool waits = part->opener() == PluginKind::delegate && !part->has_begun();
-      if (!waits || part->is_over()) continue;
+    for (Part& part : parts_) {
+      const bool waits = part.opener() == PluginKind::delegate && !part.has_begun();
+      if (!waits || part.is_over()) continue;
       // Peers take long, or nothing says that they do not: the origin begins, in the same part.
-      get.body = part->id();
+      get.body = part.id();
       gets_.push_back(get);
-      return part->handle_hedge(now);
+      return part.handle_hedge(now);
     }
   }
   // Only a long body needs a page that keeps the worker alive.
@@ -192,9 +185,8 @@ void Exchange::open_part(Get get, bool has_page, Instant now) {
   }
   get.body = {++commons_.ids};
   gets_.push_back(get);
-  parts_.push_back(
-      std::make_unique<Part>(get.body, kind, asked_, commons_, has_page, get.what.timeout, now));
-  parts_.back()->start(now);
+  parts_.add(new Part(get.body, kind, asked_, commons_, has_page, get.what.timeout, now))
+      .start(now);
   // The network does not wait for a page's word when nothing says that peers are sooner.
   const bool is_of_chain = get.id == GetId{};
   if (kind != PluginKind::delegate || !is_of_chain || Outlook::waits_for_word(asked_.wish()))
@@ -207,7 +199,7 @@ bool Exchange::follow(Part& part, Instant now) {
   if (const auto warm = part.take_pending()) {
     commons_.outlook.handle_warm(*warm);
     // What is known now holds for all of its parts.
-    for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->handle_known(now);
+    for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i].handle_known(now);
     for (std::uint32_t plugin = 0; plugin < plugins_.size(); ++plugin) {
       if (plugins_[plugin].kind != PluginKind::delegate) continue;
       chain_.handle_pending(plugin, commons_.outlook.hedge_wait(commons_.add_before(asked_.wish())),
@@ -227,16 +219,16 @@ bool Exchange::follow(Part& part, Instant now) {
 bool Exchange::settle(Instant now) {
   // What one of them gave may open another.
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    if (follow(*parts_[i], now)) i = 0;
+    if (follow(parts_[i], now)) i = 0;
   }
   for (std::size_t i = parts_.size(); i-- > 0;) {
-    if (!parts_[i]->is_over()) continue;
-    if (parts_[i]->id() == answer_) {
-      if (!parts_[i]->is_complete()) puts_.clear();
+    if (!parts_[i].is_over()) continue;
+    if (parts_[i].id() == answer_) {
+      if (!parts_[i].is_complete()) puts_.clear();
       // The last pieces are on their way to the store: by a page, if they are from peers.
       puts_until_ = now + limits::put_held_wait;
     }
-    parts_.erase(parts_.begin() + static_cast<std::ptrdiff_t>(i));
+    parts_.erase(i);
   }
   begin_puts(now);
   return is_answered_ && parts_.empty() && gets_.empty() && puts_.empty();

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,7 +30,7 @@ struct Plugin {
 
 class Exchange {
  public:
-  Exchange(Commons& commons, Strategy strategy, std::vector<Plugin> plugins, Asked asked);
+  Exchange(Commons& commons, Strategy strategy, const List<Plugin>& plugins, Asked asked);
   Exchange(const Exchange&) = delete;
 
   // The manifest is as new as it gets: the listed resource, or none, and the chain begins. The
@@ -87,17 +86,17 @@ class Exchange {
   void begin_puts(Instant now);
 
   Commons& commons_;
-  std::vector<Plugin> plugins_;
+  List<Plugin> plugins_;
   Strategy strategy_;
   Chain chain_;
   Asked asked_;
   unsigned aborted_ = 0;  // kinds of plugins that lost
   bool is_answered_ = false;
   bool has_lost_origin_ = false;
-  BodyId answer_{};              // the part whose response the page gets
-  std::vector<BodyId> answers_;  // by plugin, the part whose response it gave
+  BodyId answer_{};       // the part whose response the page gets
+  List<BodyId> answers_;  // by plugin, the part whose response it gave
   List<Get> gets_;
-  std::vector<std::unique_ptr<Part>> parts_;
+  OwnedList<Part> parts_;
   List<std::uint32_t> puts_;  // plugins that are to get what was stored
   std::optional<Instant> puts_until_;
 };

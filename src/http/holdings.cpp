@@ -39,7 +39,7 @@ const Holdings::Entry* Holdings::find(const Root& root) const {
 
 void Holdings::add(const Root& root, PieceRange run, const Manifest& manifest) {
   auto* entry = const_cast<Entry*>(find(root));
-  if (!entry) entry = &entries_.emplace_back(Entry{root, {}});
+  if (!entry) entry = &entries_.add(new Entry{root, {}});
   if (run.empty() || std::find(entry->runs.begin(), entry->runs.end(), run) != entry->runs.end()) {
     return;
   }
@@ -54,6 +54,14 @@ void Holdings::forget(const Root& root, PieceRange run) {
   if (!entry) return;
   for (std::size_t i = entry->runs.size(); i-- > 0;) {
     if (entry->runs[i] == run) entry->runs.erase(i);
+  }
+}
+
+void Holdings::drop(const Root& root) {
+  for (std::size_t i = entries_.size(); i-- > 0;) {
+    if (entries_[i].root != root) continue;
+    used_bytes_ -= entries_[i].bytes;
+    entries_.erase(i);
   }
 }
 
@@ -91,9 +99,7 @@ Result<std::vector<Root>> Holdings::make_room(const Root& root, PieceRange run, 
   auto dropped = roots_to_drop(std::move(stored), quota, bytes_of(root, run, manifest));
   if (!dropped) return dropped;
   for (const Root& gone : *dropped) {
-    const Entry* entry = find(gone);
-    used_bytes_ -= entry->bytes;
-    entries_.erase(entries_.begin() + (entry - entries_.data()));
+    drop(gone);
   }
   return dropped;
 }
@@ -103,9 +109,8 @@ std::vector<Root> Holdings::drop_unlisted(const Manifest& manifest) {
   for (std::size_t i = entries_.size(); i-- > 0;) {
     if (entries_[i].open || manifest.find(entries_[i].root)) continue;
     dropped.push_back(entries_[i].root);
-    used_bytes_ -= entries_[i].bytes;
-    entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
   }
+  for (const Root& gone : dropped) drop(gone);
   return dropped;
 }
 

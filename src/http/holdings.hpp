@@ -60,11 +60,12 @@ class Holdings {
     bool open = false;
   };
   const Entry* find(const Root& root) const;
+  void drop(const Root& root);
   Result<std::vector<Root>> make_room(const Root& root, PieceRange run, bool is_full,
                                       const Manifest& manifest);
   std::vector<Root> drop_unlisted(const Manifest& manifest);
 
-  std::vector<Entry> entries_;  // oldest first
+  OwnedList<Entry> entries_;  // oldest first
   std::uint64_t used_bytes_ = 0;
   std::uint64_t quota_bytes_ = limits::store_bytes;
 };

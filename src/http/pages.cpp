@@ -10,15 +10,17 @@ Pages::Page* Pages::find(PageId page) {
 }
 
 void Pages::handle_hello(PageId id, Instant now) {
-  if (Page* page = find(id)) {
-    *page = {id, now};
-  } else {
-    pages_.push_back({id, now});
-  }
+  Page* page = find(id);
+  if (!page) page = &pages_.add(new Page{id, now});
+  page->heard_at = now;
+  page->told = false;
+  page->marks.clear();
 }
 
 void Pages::handle_bye(PageId page) {
-  if (const Page* gone = find(page)) pages_.erase(pages_.begin() + (gone - pages_.data()));
+  for (std::size_t i = pages_.size(); i-- > 0;) {
+    if (pages_[i].id == page) pages_.erase(i);
+  }
 }
 
 void Pages::handle_present(PageId id, const List<Mark>& add, const List<Mark>& remove) {
@@ -51,7 +53,7 @@ std::optional<PageId> Pages::choose(PageId requester) const {
     if (each.id == requester) return requester;
   }
   if (pages_.empty()) return std::nullopt;
-  return pages_.front().id;
+  return pages_[0].id;
 }
 
 std::optional<Instant> Pages::hello_until(Instant now) const {
@@ -70,9 +72,13 @@ Duration Pages::ack_wait(PageId id, Instant now) const {
 
 bool Pages::may_be_present(const Root& root) const {
   const Mark mark = mark_of(root);
-  return std::any_of(pages_.begin(), pages_.end(), [mark](const Page& page) {
-    return !page.told || std::find(page.marks.begin(), page.marks.end(), mark) != page.marks.end();
-  });
+  for (const Page& page : pages_) {
+    if (!page.told) return true;
+    for (const Mark each : page.marks) {
+      if (each == mark) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace peer_cdn

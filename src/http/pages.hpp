@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "base/ids.hpp"
 #include "base/limits.hpp"
@@ -55,7 +54,7 @@ class Pages {
   };
   Page* find(PageId page);
 
-  std::vector<Page> pages_;  // in the order of their first hello
+  OwnedList<Page> pages_;  // in the order of their first hello
   Instant answers_until_{};
 };
 

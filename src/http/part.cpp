@@ -255,7 +255,7 @@ void Part::drain(Instant now) {
 
 void Part::need_list() {
   if (geometry().count() == 1 || commons_.list_of(root())) return;
-  commons_.lists.push_back({root(), std::nullopt});
+  commons_.lists.add(new Commons::Digests{root(), std::nullopt});
   push(command::NeedList{asked_.exchange});
 }
 
@@ -403,6 +403,7 @@ void Part::finish(bool complete, Error error, Instant now) {
   has_lost_origin_ = true;
   if (asked_.resource->lost == lost) return;
   asked_.resource->lost = lost;
+  commons_.is_manifest_wrong |= lost == Error::origin_changed || lost == Error::digests_mismatch;
   push(command::Lose{asked_.exchange, lost});
 }
 

@@ -39,13 +39,14 @@ struct Commons {
   Holdings holdings;
   Pages pages;
   Manifest manifest;
-  std::vector<Digests> lists;
+  OwnedList<Digests> lists;
   List<Command> commands;
   // Runs that were stored just now, for whoever wants the same pieces.
   List<Stored> stored;
   List<Part*> parts;  // that are not over
   std::uint32_t ids = 0;
   bool has_store = false;
+  bool is_manifest_wrong = false;  // the origin has other bytes
 
   bool is_open(const Root& root) const;
   std::size_t waiting() const;  // for their first byte

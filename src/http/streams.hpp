@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "base/error.hpp"
 #include "base/list.hpp"
@@ -67,9 +66,8 @@ struct Stream {
 class Streams {
  public:
   Stream& open(const Resource* of, PieceRange asked, bool whole, bool reload, Duration wait) {
-    streams_.push_back(
-        {++ids_, of, asked, whole, reload, wait, asked.end, asked.begin, asked.begin});
-    return streams_.back();
+    return streams_.add(
+        new Stream{++ids_, of, asked, whole, reload, wait, asked.end, asked.begin, asked.begin});
   }
   // One that has this piece, or will have it at most `ahead` pieces from now.
   Stream* find(const Resource* of, PieceIndex piece, bool reload, std::uint32_t ahead) {
@@ -96,10 +94,7 @@ class Streams {
     return nullptr;
   }
   // Requires an open one: it is, as long as it has a reader.
-  Stream& at(StreamId id) {
-    return *std::find_if(streams_.begin(), streams_.end(),
-                         [id](const Stream& each) { return each.id == id; });
-  }
+  Stream& at(StreamId id) { return *find(id); }
   // Returns the reader's number, for leave().
   std::uint32_t join(Stream& stream) {
     ++stream.readers;
@@ -109,11 +104,13 @@ class Streams {
     Stream& stream = at(id);
     if (stream.writer == reader) stream.writer = 0;
     if (--stream.readers > 0) return;
-    streams_.erase(streams_.begin() + (&stream - streams_.data()));
+    for (std::size_t i = streams_.size(); i-- > 0;) {
+      if (streams_[i].id == id) streams_.erase(i);
+    }
   }
 
  private:
-  std::vector<Stream> streams_;
+  OwnedList<Stream> streams_;
   std::uint32_t ids_ = 0;
 };
 
