@@ -106,7 +106,7 @@ export function drain() {
   if (isDraining) return;
   isDraining = true;
   try {
-    guard((running) => running.perform(performer));
+    guard((running) => running.perform(/** @type {any} */ (performer)));
   } finally {
     isDraining = false;
   }

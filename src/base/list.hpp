@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <initializer_list>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -55,6 +56,9 @@ class List : public RawList {
 
  public:
   List() = default;
+  List(std::initializer_list<T> items) {
+    for (const T& each : items) push_back(each);
+  }
   List(List&&) = default;
   List& operator=(List&&) = default;
   List(const List& other) { *this = other; }
@@ -67,6 +71,14 @@ class List : public RawList {
   void push_back(const T& item) {
     const T copy = item;  // it may be one of ours
     std::memcpy(add(sizeof(T)), static_cast<const void*>(&copy), sizeof(T));
+  }
+  void pop_back() { --size_; }
+  // What is behind its place moves on.
+  void insert(std::size_t index, T item) {
+    push_back(item);
+    std::memmove(static_cast<void*>(begin() + index + 1), static_cast<const void*>(begin() + index),
+                 (size_ - 1 - index) * sizeof(T));
+    begin()[index] = item;
   }
   // What is behind it moves up.
   void erase(std::size_t index) { remove(index, sizeof(T)); }

@@ -60,13 +60,6 @@ bool is_before_root(const Resource* resource, const Root& root) {
   return std::memcmp(resource->root.bytes.data(), root.bytes.data(), Digest::bytes_size) < 0;
 }
 
-// vector::insert() would be 0.8 KB of wasm.
-void insert_at(std::vector<Resource*>& sorted, std::ptrdiff_t index, Resource* added) {
-  sorted.push_back(added);
-  std::move_backward(sorted.begin() + index, sorted.end() - 1, sorted.end());
-  sorted[static_cast<std::size_t>(index)] = added;
-}
-
 }  // namespace
 
 Result<Geometry> parse_geometry(double bytes, double piece_bytes) {
@@ -86,12 +79,17 @@ Result<Resource> parse_resource(const ResourceFields& fields) {
   if (fields.type.size() > limits::type_bytes || !is_field_value(fields.type)) {
     return Error::malformed_manifest;
   }
-  if (fields.headers.size() > limits::headers_per_resource) return Error::malformed_manifest;
   Resource resource{fields.path, *geometry, *root, fields.type, fields.any_query, fields.headers};
-  for (auto& [name, value] : resource.headers) {
+  std::string_view rest = resource.headers;
+  for (std::size_t count = 0; !rest.empty(); ++count) {
+    const std::string_view name = take_line(rest);
+    const bool has_value = rest.data() != nullptr;
+    const std::string_view value = take_line(rest);
+    if (!has_value || count == limits::headers_per_resource) return Error::malformed_manifest;
     if (name.size() + value.size() > limits::header_bytes) return Error::malformed_manifest;
     if (!is_token(name) || !is_field_value(value)) return Error::malformed_manifest;
-    for (char& c : name) c = to_lower(c);
+    char* letters = resource.headers.data() + (name.data() - resource.headers.data());
+    for (std::size_t i = 0; i < name.size(); ++i) letters[i] = to_lower(letters[i]);
     if (std::find(owned_headers.begin(), owned_headers.end(), name) != owned_headers.end()) {
       return Error::malformed_manifest;
     }
@@ -111,10 +109,9 @@ Result<Resource*> Manifest::add(Resource resource) {
                    (*by_root)->geometry.count() != resource.geometry.count())) {
     return Error::malformed_manifest;
   }
-  resources_.push_back(std::make_unique<Resource>(std::move(resource)));
-  Resource* added = resources_.back().get();
-  insert_at(by_path_, at - by_path_.begin(), added);
-  if (!has_twin) insert_at(by_root_, by_root - by_root_.begin(), added);
+  Resource* added = &resources_.add(new Resource(std::move(resource)));
+  by_path_.insert(static_cast<std::size_t>(at - by_path_.begin()), added);
+  if (!has_twin) by_root_.insert(static_cast<std::size_t>(by_root - by_root_.begin()), added);
   return added;
 }
 
@@ -141,9 +138,10 @@ Result<DigestList> DigestList::parse(const Geometry& geometry, std::vector<std::
     return Error::digests_mismatch;
   }
   DigestList list;
-  list.digests_.resize(geometry.count());
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    list.digests_[i / Digest::bytes_size].bytes[i % Digest::bytes_size] = bytes[i];
+  for (std::size_t at = 0; at < bytes.size(); at += Digest::bytes_size) {
+    Digest digest;
+    std::memcpy(digest.bytes.data(), bytes.data() + at, Digest::bytes_size);
+    list.digests_.push_back(digest);
   }
   return list;
 }

@@ -7,13 +7,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "base/result.hpp"
 
@@ -24,9 +23,9 @@ struct Resource {
   std::string path;  // "/static/app.wasm", with "?query" where the entry has one
   Geometry geometry;
   Root root;
-  std::string type;        // the manifest's, until the origin's was seen
-  bool any_query = false;  // a request's query is ignored when the resource is looked up
-  std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
+  std::string type;          // the manifest's, until the origin's was seen
+  bool any_query = false;    // a request's query is ignored when the resource is looked up
+  std::string headers;       // a lower-case name and a value, a line each
   Error lost = Error::none;  // why the origin's last answer could not be used, if so
 };
 
@@ -38,7 +37,7 @@ struct ResourceFields {
   std::string root;
   std::string type;
   bool any_query = false;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::string headers;  // a name and a value, a line each
 };
 
 // Refused with malformed_manifest: a path that is not absolute or is too long; a fraction, or a
@@ -71,9 +70,9 @@ class Manifest {
 
   // Sorted pointers instead of hash tables: the worker is 2 KB gzip smaller, and a look-up copies
   // no path. A manifest's paths mostly come sorted, so they are appended.
-  std::vector<std::unique_ptr<Resource>> resources_;
-  std::vector<Resource*> by_path_;
-  std::vector<Resource*> by_root_;  // for each root the path that came first
+  OwnedList<Resource> resources_;
+  List<Resource*> by_path_;
+  List<Resource*> by_root_;  // for each root the path that came first
 };
 
 // The digests of a resource's pieces. The caller of parse() has checked the list against the root.
@@ -86,7 +85,7 @@ class DigestList {
   std::size_t size() const { return digests_.size(); }
 
  private:
-  std::vector<Digest> digests_;
+  List<Digest> digests_;
 };
 
 }  // namespace peer_cdn

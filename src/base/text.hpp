@@ -38,6 +38,14 @@ constexpr std::string_view trim(std::string_view text) {
   return text;
 }
 
+// Takes the next line off the front, without its end. "a\nb" is two lines, and so is "a\nb\n".
+constexpr std::string_view take_line(std::string_view& rest) {
+  const std::size_t end = rest.find('\n');
+  const std::string_view line = rest.substr(0, end);
+  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  return line;
+}
+
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 namespace peer_cdn {
 
@@ -104,6 +105,13 @@ bool holds_alternative(const Variant<T...>& variant) {
 template <class V, class F>
 void match(V& variant, F f) {
   variant.with([&]<class U>() { f(*variant.template as<U>()); });
+}
+
+// The same for what std::variant holds, where all is trivial: std::visit would be a function for
+// each alternative, and a table of them.
+template <class... T, class F>
+void match(const std::variant<T...>& variant, F f) {
+  (void)((std::holds_alternative<T>(variant) && (f(*std::get_if<T>(&variant)), true)) || ...);
 }
 
 template <class... T>

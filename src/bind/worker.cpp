@@ -78,16 +78,8 @@ unsigned give(std::string_view what) {
   return static_cast<unsigned>(what.size());
 }
 
-// "a\nb\nc" is how several texts cross in one: none but the last may have a line end.
-std::string_view next_line(std::string_view& rest) {
-  const std::size_t end = rest.find('\n');
-  const std::string_view line = rest.substr(0, end);
-  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-  return line;
-}
-
 // The roots, 64 digits each, one after another.
-unsigned give(const std::vector<Root>& roots) {
+unsigned give(const List<Root>& roots) {
   std::string all;
   for (const Root& root : roots) all += to_hex(root);
   return give(all);
@@ -162,7 +154,7 @@ void set_manifest_path(unsigned bytes) {
 // Text: destination and Content-Type of an answer that we only pass on, a line each.
 bool usable(unsigned bytes, unsigned status) {
   std::string_view type = text_of(bytes);
-  const std::string_view destination = next_line(type);
+  const std::string_view destination = take_line(type);
   return is_usable(status, destination, type);
 }
 
@@ -176,16 +168,13 @@ void manifest_begin() {
 unsigned manifest_add(unsigned bytes_of_text, double bytes, double piece_bytes, bool any_query) {
   std::string_view rest = text_of(bytes_of_text);
   ResourceFields resource;
-  resource.path = next_line(rest);
-  resource.root = next_line(rest);
-  resource.type = next_line(rest);
+  resource.path = take_line(rest);
+  resource.root = take_line(rest);
+  resource.type = take_line(rest);
   resource.bytes = bytes;
   resource.piece_bytes = piece_bytes;
   resource.any_query = any_query;
-  while (!rest.empty()) {
-    const std::string_view name = next_line(rest);
-    resource.headers.emplace_back(name, next_line(rest));
-  }
+  resource.headers = rest;
   return static_cast<unsigned>(engine.add_resource(resource));
 }
 
@@ -240,7 +229,7 @@ void store_runs(unsigned bytes) {
   };
   constexpr std::size_t digits = 2 * Digest::bytes_size;
   while (!rest.empty()) {
-    std::string_view line = next_line(rest);
+    std::string_view line = take_line(rest);
     if (line.size() < digits) continue;
     const Root root = root_of(line.substr(0, digits));
     engine.add_stored(root, {});  // perhaps there is but a digest list
@@ -332,16 +321,16 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
   std::string_view rest = text_of(bytes);
   const auto has = [flags](RequestFlag flag) { return (flags & static_cast<unsigned>(flag)) != 0; };
   FetchEvent event;
-  event.fields.method = next_line(rest);
-  event.fields.destination = next_line(rest);
-  event.fields.cache = next_line(rest);
+  event.fields.method = take_line(rest);
+  event.fields.destination = take_line(rest);
+  event.fields.cache = take_line(rest);
   event.fields.same_origin = has(RequestFlag::same_origin);
   event.fields.has_authorization = has(RequestFlag::authorization);
   event.fields.has_bypass = has(RequestFlag::bypass);
   event.fields.has_condition = has(RequestFlag::condition);
   event.is_navigation = has(RequestFlag::navigation);
-  event.range = next_line(rest);
-  event.if_range = next_line(rest);
+  event.range = take_line(rest);
+  event.if_range = take_line(rest);
   event.path = rest;
   event.page = {page};
   const auto id = engine.open(
@@ -367,9 +356,7 @@ unsigned head(unsigned id) {
   const Exchange* exchange = engine.exchange({id});
   if (!exchange || !exchange->asked().resource) return 0;
   const ResponseHead head = exchange->head();
-  std::string all = head.status == 206 ? "206" : "200";
-  for (const auto& [name, value] : head.headers) (((all += '\n') += name) += '\n') += value;
-  return give(all);
+  return give((head.status == 206 ? "206\n" : "200\n") + head.headers);
 }
 
 // Of a middleware of the site's. False: it is too late, and nobody will read it.
@@ -479,8 +466,8 @@ void stream_head(unsigned bytes, unsigned stream, unsigned status, double now) {
   std::string_view rest = text_of(bytes);
   OriginAnswer answer;
   answer.status = status;
-  answer.type = next_line(rest);
-#define ANSWER_HEADER(member, header) answer.member = next_line(rest);
+  answer.type = take_line(rest);
+#define ANSWER_HEADER(member, header) answer.member = take_line(rest);
 #include "bind/border.def"
   engine.handle_stream_head(stream, answer, at(now));
   post(now);

@@ -99,8 +99,8 @@ class Engine {
   bool fits(const Root& root, PieceRange run) const {
     return commons_.holdings.fits(root, run, commons_.manifest);
   }
-  Result<std::vector<Root>> make_room(const Root& root, PieceRange run, bool is_full);
-  std::vector<Root> drop_unlisted();
+  Result<List<Root>> make_room(const Root& root, PieceRange run, bool is_full);
+  List<Root> drop_unlisted();
   // A run was put into the store, or could not be. True if that is to be told: once, until
   // something is stored again.
   bool handle_store_done(BodyId body, const Root& root, PieceRange run, bool ok);
@@ -171,6 +171,11 @@ class Engine {
   // The entry of a path, unless the origin has to answer for itself.
   Resource* find(std::string_view path_and_query, std::string_view destination) const;
   ExchangeId open(RouteId route, const FetchEvent& event, Instant now);
+  // Whoever is told may be over then, and leave the list.
+  template <class F>
+  void for_each_part(F tell) {
+    for (std::size_t i = commons_.parts.size(); i-- > 0;) tell(*commons_.parts[i]);
+  }
   void go_on(Open& open, Instant now);
   void go_on(Instant now);
   bool is_manifest_old(Instant now) const { return freshness_.is_old(to_ms(now) + wall_ms_); }

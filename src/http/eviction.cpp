@@ -22,15 +22,15 @@ std::uint64_t store_quota(double asked_bytes, double browser_bytes) {
   return limits::store_bytes;
 }
 
-Result<std::vector<Root>> roots_to_drop(std::vector<StoredRoot> stored, std::uint64_t quota_bytes,
-                                        std::uint64_t needed_bytes) {
+Result<List<Root>> roots_to_drop(List<StoredRoot> stored, std::uint64_t quota_bytes,
+                                 std::uint64_t needed_bytes) {
   if (needed_bytes > quota_bytes) return Error::storage_full;
   const std::uint64_t target_bytes = quota_bytes - needed_bytes;
   std::uint64_t used_bytes = 0;
   for (const StoredRoot& entry : stored) used_bytes += entry.bytes;
 
   // The next one is looked for each time: few are dropped, and std::sort is a KB of code.
-  std::vector<Root> dropped;
+  List<Root> dropped;
   while (used_bytes > target_bytes) {
     StoredRoot* next = nullptr;
     for (StoredRoot& entry : stored) {
@@ -43,14 +43,6 @@ Result<std::vector<Root>> roots_to_drop(std::vector<StoredRoot> stored, std::uin
     next->bytes = 0;
   }
   return dropped;
-}
-
-std::vector<Root> unlisted_roots(const std::vector<StoredRoot>& stored) {
-  std::vector<Root> roots;
-  for (const StoredRoot& entry : stored) {
-    if (!entry.listed && !entry.open) roots.push_back(entry.root);
-  }
-  return roots;
 }
 
 }  // namespace peer_cdn

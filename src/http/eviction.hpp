@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "base/ids.hpp"
+#include "base/list.hpp"
 #include "base/result.hpp"
 
 namespace peer_cdn {
@@ -24,10 +24,7 @@ std::uint64_t store_quota(double asked_bytes, double browser_bytes);
 // The roots to drop, first ones first, so that `needed_bytes` more fit into `quota_bytes`: what is
 // no longer listed before what is, the oldest before the newer. Empty when it fits already.
 // storage_full when all that may be dropped would not do: then nothing is dropped for nothing.
-Result<std::vector<Root>> roots_to_drop(std::vector<StoredRoot> stored, std::uint64_t quota_bytes,
-                                        std::uint64_t needed_bytes);
-
-// After a new manifest: what nobody will be given any more. Open ones wait for the next time.
-std::vector<Root> unlisted_roots(const std::vector<StoredRoot>& stored);
+Result<List<Root>> roots_to_drop(List<StoredRoot> stored, std::uint64_t quota_bytes,
+                                 std::uint64_t needed_bytes);
 
 }  // namespace peer_cdn

@@ -24,9 +24,11 @@ std::string entity_tag(const Resource& resource) {
 
 ResponseHead response_head(const Resource& resource, const std::optional<ByteRange>& range) {
   ResponseHead head;
-  head.headers = resource.headers;
-  const auto add = [&head](const char* name, std::string value) {
-    head.headers.emplace_back(name, std::move(value));
+  std::string& lines = head.headers;
+  lines = resource.headers;
+  const auto add = [&lines](const char* name, const std::string& value) {
+    if (!lines.empty() && lines.back() != '\n') lines += '\n';
+    ((lines += name) += '\n') += value;
   };
   const std::uint64_t total = resource.geometry.bytes();
   add("content-length", decimal(range ? range->bytes() : total));

@@ -4,8 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
@@ -14,7 +12,7 @@ namespace peer_cdn {
 
 struct ResponseHead {
   std::uint32_t status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
+  std::string headers;  // a lower-case name and a value, a line each
 };
 
 // The strong entity tag of a resource: its root in quotes (RFC 9110 8.8.3).

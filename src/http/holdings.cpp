@@ -87,9 +87,9 @@ bool Holdings::fits(const Root& root, PieceRange run, const Manifest& manifest) 
   return used_bytes_ + bytes_of(root, run, manifest) <= quota_bytes_;
 }
 
-Result<std::vector<Root>> Holdings::make_room(const Root& root, PieceRange run, bool is_full,
-                                              const Manifest& manifest) {
-  std::vector<StoredRoot> stored;
+Result<List<Root>> Holdings::make_room(const Root& root, PieceRange run, bool is_full,
+                                       const Manifest& manifest) {
+  List<StoredRoot> stored;
   for (const Entry& each : entries_) {
     stored.push_back(
         {each.root, each.bytes, manifest.find(each.root) != nullptr, each.open, stored.size()});
@@ -104,8 +104,8 @@ Result<std::vector<Root>> Holdings::make_room(const Root& root, PieceRange run, 
   return dropped;
 }
 
-std::vector<Root> Holdings::drop_unlisted(const Manifest& manifest) {
-  std::vector<Root> dropped;
+List<Root> Holdings::drop_unlisted(const Manifest& manifest) {
+  List<Root> dropped;
   for (std::size_t i = entries_.size(); i-- > 0;) {
     if (entries_[i].open || manifest.find(entries_[i].root)) continue;
     dropped.push_back(entries_[i].root);

@@ -37,8 +37,8 @@ class Holdings {
   // whatever the quota. `is_open` says which roots a response has open. storage_full if that cannot
   // be done without those.
   template <class IsOpen>
-  Result<std::vector<Root>> make_room(const Root& root, PieceRange run, bool is_full,
-                                      const Manifest& manifest, IsOpen&& is_open) {
+  Result<List<Root>> make_room(const Root& root, PieceRange run, bool is_full,
+                               const Manifest& manifest, IsOpen&& is_open) {
     for (Entry& each : entries_) {
       // Its last runs may be written after its response has ended: it does not give way to itself.
       each.open = is_open(each.root) || (each.root == root && !run.empty());
@@ -47,7 +47,7 @@ class Holdings {
   }
   // What the manifest does not list any more and no response has open, forgotten here.
   template <class IsOpen>
-  std::vector<Root> drop_unlisted(const Manifest& manifest, IsOpen&& is_open) {
+  List<Root> drop_unlisted(const Manifest& manifest, IsOpen&& is_open) {
     for (Entry& each : entries_) each.open = is_open(each.root);
     return drop_unlisted(manifest);
   }
@@ -61,9 +61,9 @@ class Holdings {
   };
   const Entry* find(const Root& root) const;
   void drop(const Root& root);
-  Result<std::vector<Root>> make_room(const Root& root, PieceRange run, bool is_full,
-                                      const Manifest& manifest);
-  std::vector<Root> drop_unlisted(const Manifest& manifest);
+  Result<List<Root>> make_room(const Root& root, PieceRange run, bool is_full,
+                               const Manifest& manifest);
+  List<Root> drop_unlisted(const Manifest& manifest);
 
   OwnedList<Entry> entries_;  // oldest first
   std::uint64_t used_bytes_ = 0;

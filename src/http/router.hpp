@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/list.hpp"
 #include "base/result.hpp"
 
 namespace peer_cdn {
@@ -96,8 +97,8 @@ class Router {
     }
   }
 
-  std::vector<Node> nodes_{Node{}};  // 0 is the root
-  std::vector<Route> routes_;
+  List<Node> nodes_{Node{}};  // 0 is the root
+  List<Route> routes_;
   std::vector<std::string> texts_;
   std::vector<std::string> patterns_;
   std::uint32_t routes_added_ = 0;

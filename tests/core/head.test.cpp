@@ -1,5 +1,7 @@
 #include "http/head.hpp"
 
+#include "base/text.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -16,13 +18,15 @@ Resource resource() {
   fields.piece_bytes = 65536;
   fields.root = std::string(64, 'a');
   fields.type = "video/mp4";
-  fields.headers = {{"cache-control", "max-age=600"}};
+  fields.headers = "cache-control\nmax-age=600";
   return parse_resource(fields).value();
 }
 
 std::string value_of(const ResponseHead& head, std::string_view name) {
-  for (const auto& [key, value] : head.headers) {
-    if (key == name) return value;
+  for (std::string_view rest = head.headers; !rest.empty();) {
+    const std::string_view key = take_line(rest);
+    const std::string_view value = take_line(rest);
+    if (key == name) return std::string(value);
   }
   return "(none)";
 }
