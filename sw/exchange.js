@@ -171,7 +171,9 @@ export const exchangePerformer = (report) => ({
     const response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
     // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
     // opens its cache before it reads.
-    const leave = () => !response.bodyUsed && !response.body?.locked && response.body?.cancel();
+    const leave = () => {
+      if (!response.bodyUsed && !response.body?.locked) response.body?.cancel().catch(() => {});
+    };
     try {
       await middlewares[plugin]?.put?.(response);
     } catch (error) {

@@ -183,7 +183,8 @@ class PeerCDN extends EventTarget {
         this.#report(code, url);
         void this.#manifest.lose(code, url);
       },
-      [DO_STORE]: (...store) => void this.#store(...store),
+      // The core may be gone by then, and told so.
+      [DO_STORE]: (...store) => void this.#store(...store).catch(() => {}),
       [DO_TRANSFER]: (...transfer) => this.#transfer(...transfer),
       [DO_FETCH_MANIFEST]: () => this.#manifest.fetch(),
       [DO_LIST_STORE]: () => void storage.list(),

@@ -81,9 +81,9 @@ export function handleMessage({ data, source }) {
 
 function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
   if (!page || !Array.isArray(add) || !Array.isArray(remove)) return;
-  const isMark = (/** @type {unknown} */ mark) => /^[0-9a-f]{8}$/.test(String(mark));
-  const added = add.filter(isMark);
-  call(PAGE_PRESENT, [...added, ...remove.filter(isMark)].join(''), page, added.length);
+  const numbers = (/** @type {string[]} */ marks) => marks.map((mark) => Number.parseInt(mark, 16));
+  const added = numbers(add);
+  call(PAGE_PRESENT, Uint32Array.from([...added, ...numbers(remove)]).buffer, page, added.length);
 }
 
 function forget(/** @type {string} */ id, /** @type {number} */ page) {

@@ -137,7 +137,8 @@ export class StoreKeeper {
     } catch {
       ok = false;
     }
-    return { ok, isToBeTold: isOn() && call(STORE_DONE, root, body, begin, end, ok) > 0 };
+    const isToBeTold = isOn() && call(STORE_DONE, root, body, begin, end, ok) > 0;
+    return { ok, isToBeTold };
   }
 
   /** A page stored a run: something else may have to go. The manifest is loaded. */

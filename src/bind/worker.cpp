@@ -288,16 +288,14 @@ void page_bye(unsigned page) {
   engine.pages().handle_bye({page});
 }
 
-// Text: marks, 8 digits each; the first `added` have come, the rest are gone.
+// Text: marks as 32-bit numbers; the first `added` have come, the rest are gone.
 void page_present(unsigned bytes, unsigned page, unsigned added) {
-  const std::string_view digits = text_of(bytes);
   List<Mark> come;
   List<Mark> gone;
-  Mark mark = 0;
-  for (std::size_t i = 0; i < digits.size(); ++i) {
-    const char digit = digits[i];
-    mark = mark << 4 | static_cast<Mark>(is_digit(digit) ? digit - '0' : digit - 'a' + 10);
-    if (i % 8 == 7) (i / 8 < added ? come : gone).push_back(mark);
+  for (std::size_t at = 0; at + sizeof(Mark) <= bytes; at += sizeof(Mark)) {
+    Mark mark;
+    std::memcpy(&mark, text.data() + at, sizeof mark);
+    (at < added * sizeof mark ? come : gone).push_back(mark);
   }
   engine.pages().handle_present({page}, come, gone);
 }

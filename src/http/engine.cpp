@@ -107,12 +107,12 @@ void Engine::handle_stored(const Root& root, PieceRange run) {
   commons_.stored.push_back({root, run});
 }
 
-Result<std::vector<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
+Result<List<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
   return commons_.holdings.make_room(root, run, is_full, commons_.manifest,
                                      [this](const Root& each) { return commons_.is_open(each); });
 }
 
-std::vector<Root> Engine::drop_unlisted() {
+List<Root> Engine::drop_unlisted() {
   return commons_.holdings.drop_unlisted(
       commons_.manifest, [this](const Root& each) { return commons_.is_open(each); });
 }
@@ -133,13 +133,13 @@ void Engine::handle_hello(PageId page, Instant now) {
 
 void Engine::handle_page_gone(PageId page, Instant now) {
   commons_.pages.handle_bye(page);
-  for (Part* each : List(commons_.parts)) each->handle_page_gone(page, now);
+  for_each_part([&](Part& part) { part.handle_page_gone(page, now); });
 }
 
 void Engine::handle_company(const Root& root, Instant now) {
-  for (Part* each : List(commons_.parts)) {
-    if (each->root() == root) each->handle_company(now);
-  }
+  for_each_part([&](Part& part) {
+    if (part.root() == root) part.handle_company(now);
+  });
 }
 
 // --- Exchanges -----------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
   Commons::Digests* list = commons_.list_of(root);
   for (Part* each : commons_.parts) {
     if (!list || each->root() != root) continue;
-    auto digests = DigestList::parse(each->body().geometry(), {bytes.begin(), bytes.end()});
+    auto digests = DigestList::parse(each->body().geometry(), bytes);
     if (!digests) return digests.error();
     list->list = std::move(digests.value());
     each->handle_list(*list->list);
@@ -284,7 +284,7 @@ void Engine::handle_stream_end(StreamId id, Error error, Instant now) {
 // --- Time ----------------------------------------------------------------------------------------
 
 void Engine::handle_timeout(Instant now) {
-  for (Part* each : List(commons_.parts)) each->handle_timeout(now);
+  for_each_part([now](Part& part) { part.handle_timeout(now); });
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
     go_on(exchanges_[i], now);
     exchanges_[i].exchange.handle_timeout(now);
@@ -310,9 +310,9 @@ void Engine::settle(Instant now) {
   while (!commons_.stored.empty()) {
     const Commons::Stored stored = commons_.stored[0];
     commons_.stored.erase(0);
-    for (Part* each : List(commons_.parts)) {
-      if (each->root() == stored.root) each->handle_stored(stored.run, now);
-    }
+    for_each_part([&](Part& part) {
+      if (part.root() == stored.root) part.handle_stored(stored.run, now);
+    });
   }
   for (std::size_t i = 0; i < exchanges_.size();) {
     if (!exchanges_[i].exchange.settle(now)) {

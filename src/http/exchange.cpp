@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/variant.hpp"
+
 namespace peer_cdn {
 Exchange::Exchange(Commons& commons, Strategy strategy, const List<Plugin>& plugins, Asked asked)
     : commons_(commons),
@@ -64,7 +66,7 @@ Part* Exchange::find(BodyId body) {
 
 void Exchange::run_chain(Instant now) {
   while (const auto output = chain_.poll_output()) {
-    std::visit([&](const auto& it) { perform(it, now); }, *output);
+    match(*output, [&](const auto& it) { perform(it, now); });
   }
 }
 

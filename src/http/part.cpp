@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/variant.hpp"
 #include "http/policy.hpp"
 
 namespace peer_cdn {
@@ -42,8 +43,8 @@ Part::Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, b
   push(command::Gather{asked.exchange, id});
   // Of one piece the root is the list.
   if (geometry().count() == 1) {
-    const auto& digest = root().bytes;
-    body_.handle_digests(*DigestList::parse(geometry(), {digest.begin(), digest.end()}));
+    const auto* digest = reinterpret_cast<const char*>(root().bytes.data());
+    body_.handle_digests(*DigestList::parse(geometry(), {digest, Digest::bytes_size}));
   } else if (const Commons::Digests* list = commons.list_of(root()); list && list->list) {
     body_.handle_digests(*list->list);
   }
@@ -249,7 +250,7 @@ void Part::learn_type(std::string_view type) {
 
 void Part::drain(Instant now) {
   while (const auto output = body_.poll_output()) {
-    std::visit([&](const auto& it) { perform(it, now); }, *output);
+    match(*output, [&](const auto& it) { perform(it, now); });
   }
 }
 
