@@ -45,12 +45,4 @@ Result<std::vector<Root>> roots_to_drop(std::vector<StoredRoot> stored, std::uin
   return dropped;
 }
 
-std::vector<Root> unlisted_roots(const std::vector<StoredRoot>& stored) {
-  std::vector<Root> roots;
-  for (const StoredRoot& entry : stored) {
-    if (!entry.listed && !entry.open) roots.push_back(entry.root);
-  }
-  return roots;
-}
-
 }  // namespace peer_cdn

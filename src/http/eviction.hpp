@@ -27,7 +27,4 @@ std::uint64_t store_quota(double asked_bytes, double browser_bytes);
 Result<std::vector<Root>> roots_to_drop(std::vector<StoredRoot> stored, std::uint64_t quota_bytes,
                                         std::uint64_t needed_bytes);
 
-// After a new manifest: what nobody will be given any more. Open ones wait for the next time.
-std::vector<Root> unlisted_roots(const std::vector<StoredRoot>& stored);
-
 }  // namespace peer_cdn
