@@ -47,6 +47,9 @@ bool Exchange::handle_answer(std::uint32_t plugin, bool has_response, BodyId mad
   answers_[plugin] = made;
   chain_.handle_answer(plugin, has_response ? Answer::response : Answer::null, now);
   run_chain(now);
+  // A middleware may give a response of ours long after all of it came.
+  const Part* part = find(answer_);
+  if (is_answered_ && (!part || part->is_over())) await_puts(now);
   return true;
 }
 
@@ -223,9 +226,7 @@ void Exchange::follow(Part& part, Instant now) {
   }
   if (part.is_over() && part.id() == answer_) {
     if (!part.is_complete()) puts_.clear();
-    // The last pieces are on their way to the store: by a page, if they are from peers.
-    if (!puts_.empty() && !puts_until_) puts_until_ = now + limits::put_held_wait;
-    begin_puts(now);
+    await_puts(now);
   }
   run_chain(now);
 }
@@ -292,6 +293,12 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
 }
 
 // --- What a site's put() gets --------------------------------------------------------------------
+
+// The last pieces are on their way to the store: by a page, if they are from peers.
+void Exchange::await_puts(Instant now) {
+  if (!puts_.empty() && !puts_until_) puts_until_ = now + limits::put_held_wait;
+  begin_puts(now);
+}
 
 void Exchange::begin_puts(Instant now) {
   if (!puts_until_ || puts_.empty()) return;

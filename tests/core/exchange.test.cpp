@@ -356,6 +356,21 @@ TEST_CASE("a middleware calls get() of ours, and gives its response") {
   CHECK(site.is_empty());
 }
 
+TEST_CASE("a middleware that gives a response of ours when all of it came is put to all the same") {
+  Site site({user}, file_of(1));
+  const ExchangeId id = site.open("/f");
+  site.get(id, {network});
+  site.head(site.stream(1));
+  site.bring(site.stream(1));
+  site.said();
+  site.wait(1min);
+  CHECK(site.answer(id, 0, true, site.body(1)));
+  CHECK(site.said() == "respond x1 plugin 0 with b1; read b2 run 0-1 for 0-1");
+  site.read(site.body(2));
+  CHECK(site.said() == "open b2; close b2 job 1; finish b2; put x1 plugin 0 with b2; over x1");
+  CHECK(site.is_empty());
+}
+
 TEST_CASE("a get() that can give nothing is null, and the network's is passed on") {
   struct Case {
     const char* path;
