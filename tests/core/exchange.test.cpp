@@ -371,6 +371,17 @@ TEST_CASE("a middleware that gives a response of ours when all of it came is put
   CHECK(site.is_empty());
 }
 
+TEST_CASE("a get() after the exchange is over says nothing") {
+  Site site({user}, file_of(2));
+  const ExchangeId id = site.open("/f");
+  site.answer(id, 0, true);
+  CHECK(site.said() == "ask x1 plugin 0; respond x1 plugin 0; put x1 plugin 0; over x1");
+  for (const PluginKind kind : {cache, delegate, network}) {
+    CHECK(site.get(id, {kind}) == GetId{});
+  }
+  CHECK(site.said().empty());
+}
+
 TEST_CASE("a get() that can give nothing is null, and the network's is passed on") {
   struct Case {
     const char* path;
