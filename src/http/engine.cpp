@@ -230,15 +230,17 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
                           std::string_view bytes) {
   if (status >= 500) return Error::origin_unreachable;
   if (status / 100 != 2 || actual != root) return Error::digests_mismatch;
-  Commons::List* list = commons_.list_of(root);
   const Resource* resource = nullptr;
   for (const auto& each : exchanges_) {
     const Resource* asked = each->exchange.asked().resource;
     if (asked && asked->root == root) resource = asked;
   }
-  if (!list || !resource) return Error::none;  // nobody needs it any more
+  if (!resource) return Error::none;  // nobody needs it any more
   auto digests = DigestList::parse(resource->geometry, {bytes.begin(), bytes.end()});
   if (!digests) return digests.error();
+  Commons::List* list = commons_.list_of(root);
+  // Another request for it, which nobody waited for any more, came to nothing.
+  if (!list) list = &commons_.lists.emplace_back(Commons::List{root, std::nullopt});
   list->digests = std::move(digests.value());
   for (const auto& each : exchanges_) {
     each->exchange.with_all({}, [&](Part& part) {
@@ -250,7 +252,8 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
 
 void Engine::handle_no_list(const Root& root) {
   auto& lists = commons_.lists;
-  if (const Commons::List* list = commons_.list_of(root)) {
+  const Commons::List* list = commons_.list_of(root);
+  if (list && !list->digests) {
     lists.erase(lists.begin() + (list - lists.data()));
   }
 }

@@ -131,7 +131,7 @@ class Engine {
   // passes.
   Error handle_list(const Root& root, std::uint32_t status, const Digest& actual,
                     std::string_view bytes);
-  // There is none: the next who needs it asks again.
+  // There is none: the next who needs it asks again, unless another request brought it.
   void handle_no_list(const Root& root);
   // What an answer of the origin brings.
   void handle_stream_head(StreamId stream, const OriginAnswer& answer, Instant now);

@@ -571,6 +571,31 @@ TEST_CASE("without a list nothing can be checked: the origin answers for itself"
   CHECK(has(site.said(), "need list x2"));
 }
 
+TEST_CASE("a list that could not be had when nobody waited for it any more is nobody's loss") {
+  Site site({network}, file_of(4));
+  const ExchangeId first = site.open("/f");
+  site.stream_end(site.stream(1), Error::origin_unreachable);
+  site.answer(first, 0, false);
+  site.said();
+  const ExchangeId second = site.open("/f");
+  CHECK(site.said() == "open s2 of b2 for 0-4 whole; need list x2");
+  SUBCASE("before the other one came") {
+    site.no_list(first);
+    site.list_came(second);
+  }
+  SUBCASE("after it") {
+    site.list_came(second);
+    site.no_list(first);
+  }
+  site.head(site.stream(2));
+  site.bring(site.stream(2), 1);
+  // Who joins is told again what came.
+  site.open("/f");
+  site.bring(site.stream(2));
+  CHECK(site.said().find("lose x") == std::string::npos);
+  CHECK(site.is_empty());
+}
+
 // --- How it goes ---------------------------------------------------------------------------------
 
 TEST_CASE("how it goes is told now and then, and when it is over") {
