@@ -508,6 +508,22 @@ TEST_CASE("a refusal goes to each of its readers untouched, and the last one get
   CHECK(site.is_empty());
 }
 
+TEST_CASE("a refusal that one reader does not need any more is there for the other") {
+  Site site({delegate, network}, file_of(40));
+  tell_present(site, false);
+  site.open("/f");
+  site.open("/f");
+  site.said();
+  site.head(site.stream(1), 429);
+  CHECK(site.said().empty());  // peers may come yet
+  site.page_piece(site.body(1), 0);
+  CHECK(site.said() == "open b1; respond x1 plugin 0 with b1");
+  site.page_end(site.body(2), Error::nobody_has_it);
+  CHECK(site.said().find("pass s1 to x2; ") != std::string::npos);
+  site.cancel(site.body(1));
+  CHECK(site.is_empty());
+}
+
 TEST_CASE(
     "an origin that cannot be reached: the request goes on by itself, and may fail as it would") {
   Site site({network}, file_of(4));
