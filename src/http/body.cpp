@@ -635,8 +635,9 @@ void Body::close(JobId id) {
   }
   store_up_to(*job, job->next);
   if (job->source == Source::peers) stalls_at_.reset();
-  if (job->source == Source::origin) streams_->leave(job->stream, job->reader);
-  if (refusal_ != id) push(Close{id});
+  const bool is_kept = refusal_ && refusal_->id == id;
+  if (job->source == Source::origin && !is_kept) streams_->leave(job->stream, job->reader);
+  if (!is_kept) push(Close{id});
   jobs_.erase(job);
   retake();
 }
@@ -673,7 +674,9 @@ void Body::close_all() {
 }
 
 void Body::release_refusal() {
-  if (refusal_) push(Close{*refusal_});
+  if (!refusal_) return;
+  streams_->leave(refusal_->stream, refusal_->reader);
+  push(Close{refusal_->id});
   refusal_.reset();
 }
 
@@ -719,7 +722,7 @@ void Body::lose_origin(Job& job, Error error, Refused refused) {
   streams_->at(job.stream).over = true;
   const bool counts = id.value > failed_before_;
   const bool again = counts && refused.may_be_old && asks_again(job, error);
-  if (refused.is_answer && !again) refusal_ = id;
+  if (refused.is_answer && !again) refusal_ = job;
   close(id);
   if (!counts) return;
   failed_before_ = job_count_;
@@ -749,9 +752,10 @@ void Body::give_up_origin(Error error) {
 
 void Body::end_without_origin() {
   if (!refusal_) return fail(origin_error_);
-  const JobId answered = *std::exchange(refusal_, std::nullopt);
+  const Job answered = *std::exchange(refusal_, std::nullopt);
+  streams_->leave(answered.stream, answered.reader);
   close_all();
-  push(Pass{answered});
+  push(Pass{answered.id});
   finished_ = true;
 }
 

@@ -315,7 +315,9 @@ class Body {
   bool whole_;
   bool reload_ = false;
   Error origin_error_ = Error::none;  // it is not asked any more
-  std::optional<JobId> refusal_;      // its answer may be the page's, if peers do not come
+  // This job's answer may be the page's, if peers do not come. The body stays its reader until
+  // then.
+  std::optional<Job> refusal_;
   bool passed_any_ = false;
   bool finished_ = false;
   std::optional<Instant> stalls_at_;

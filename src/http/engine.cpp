@@ -206,8 +206,15 @@ void Engine::go_on(Instant now) {
 }
 
 Exchange* Engine::exchange(ExchangeId id) {
+  for (Open& each : exchanges_) {
+    if (each.exchange.asked().exchange == id) return &each.exchange;
+  }
+  return nullptr;
+}
+
+const Exchange* Engine::named(ExchangeId id) const {
   for (const auto* list : {&exchanges_, &over_}) {
-    for (Open& each : *list) {
+    for (const Open& each : *list) {
       if (each.exchange.asked().exchange == id) return &each.exchange;
     }
   }
@@ -227,9 +234,11 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
   if (status / 100 != 2 || actual != root) return Error::digests_mismatch;
   Commons::Digests* list = commons_.list_of(root);
   for (Part* each : commons_.parts) {
-    if (!list || each->root() != root) continue;
+    if (each->root() != root) continue;
     auto digests = DigestList::parse(each->body().geometry(), bytes);
     if (!digests) return digests.error();
+    // Another request for it, which nobody waited for any more, may have come to nothing.
+    if (!list) list = &commons_.lists.add(new Commons::Digests{root, std::nullopt});
     list->list = std::move(digests.value());
     each->handle_list(*list->list);
   }
@@ -237,6 +246,8 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
 }
 
 void Engine::handle_no_list(const Root& root) {
+  const Commons::Digests* list = commons_.list_of(root);
+  if (!list || list->list) return;
   for (std::size_t i = commons_.lists.size(); i-- > 0;) {
     if (commons_.lists[i].root == root) commons_.lists.erase(i);
   }

@@ -112,7 +112,10 @@ class Engine {
   void handle_company(const Root& root, Instant now);
 
   // --- Exchanges
+  // One that is not over: null of any other.
   Exchange* exchange(ExchangeId id);
+  // One that the commands name: it may be over by now.
+  const Exchange* named(ExchangeId id) const;
   // The part that has this body; null if it is over.
   Part* part(BodyId body);
   // What the origin, or the store (200), gave as the digest list of a resource, and its digest. The
@@ -120,7 +123,7 @@ class Engine {
   // passes.
   Error handle_list(const Root& root, std::uint32_t status, const Digest& actual,
                     std::string_view bytes);
-  // There is none: the next who needs it asks again.
+  // There is none: the next who needs it asks again, unless another request brought it.
   void handle_no_list(const Root& root);
   // What an answer of the origin brings.
   void handle_stream_head(StreamId stream, const OriginAnswer& answer, Instant now);

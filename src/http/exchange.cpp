@@ -42,6 +42,9 @@ bool Exchange::handle_answer(std::uint32_t plugin, bool has_response, BodyId mad
   answers_[plugin] = made;
   chain_.handle_answer(plugin, has_response ? Answer::response : Answer::null, now);
   run_chain(now);
+  // A middleware may give a response of ours long after all of it came.
+  const Part* part = find(answer_);
+  if (is_answered_ && (!part || part->is_over())) await_puts(now);
   return true;
 }
 
@@ -227,8 +230,7 @@ bool Exchange::settle(Instant now) {
     if (!parts_[i].is_over()) continue;
     if (parts_[i].id() == answer_) {
       if (!parts_[i].is_complete()) puts_.clear();
-      // The last pieces are on their way to the store: by a page, if they are from peers.
-      puts_until_ = now + limits::put_held_wait;
+      await_puts(now);
     }
     parts_.erase(i);
   }
@@ -292,6 +294,12 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
 }
 
 // --- What a site's put() gets --------------------------------------------------------------------
+
+// The last pieces are on their way to the store: by a page, if they are from peers.
+void Exchange::await_puts(Instant now) {
+  if (!puts_.empty() && !puts_until_) puts_until_ = now + limits::put_held_wait;
+  begin_puts(now);
+}
 
 void Exchange::begin_puts(Instant now) {
   if (!puts_until_ || puts_.empty()) return;

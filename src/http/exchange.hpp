@@ -83,6 +83,8 @@ class Exchange {
   void open_part(Get get, bool has_page, Instant now);
   // Gets that wait for a page: one said hello, or it is late.
   void go_on(Instant now, bool has_hello);
+  // The body that the page gets is over.
+  void await_puts(Instant now);
   void begin_puts(Instant now);
 
   Commons& commons_;

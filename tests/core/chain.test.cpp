@@ -20,7 +20,6 @@ std::string text(const Chain::Output& output) {
       return "respond " + std::to_string(o.plugin);
     }
     std::string operator()(const Chain::Put& o) { return "put " + std::to_string(o.plugin); }
-    std::string operator()(const Chain::Report& o) { return "report " + std::to_string(o.plugin); }
     std::string operator()(const Chain::FallThrough&) { return "fall-through"; }
   };
   return std::visit(Name{}, output);
@@ -41,8 +40,6 @@ void apply(Chain& chain, const std::string& event, Instant now) {
   words >> verb >> plugin >> answer;
   if (verb == "start") return chain.start(now);
   if (verb == "timeout") return chain.handle_timeout(now);
-  if (verb == "cancel") return chain.cancel();
-  if (verb == "error") return chain.handle_error(plugin, now);
   if (verb == "pending") return chain.handle_pending(plugin, limits::hedge_delay, now);
   REQUIRE(verb == "answer");
   if (answer == "null") return chain.handle_answer(plugin, Answer::null, now);
@@ -111,16 +108,12 @@ TEST_CASE("whatever the plugins do, a request ends once and leaves nothing runni
       at += upto(1000);
       const Instant now = instant_from_ms(at);
       const std::uint32_t plugin = upto(static_cast<std::uint32_t>(plugins.size()));
-      switch (upto(4)) {
+      switch (upto(3)) {
         case 0:
           chain.handle_pending(plugin, limits::hedge_delay, now);
           break;
         case 1:
           chain.handle_timeout(now);
-          break;
-        case 2:
-          chain.handle_error(plugin, now);
-          running[plugin] = false;
           break;
         default:
           chain.handle_answer(plugin, static_cast<Answer>(upto(3)), now);

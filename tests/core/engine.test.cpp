@@ -2,11 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <initializer_list>
 #include <string>
 
 #include "base/limits.hpp"
+#include "site.hpp"
 
 using namespace peer_cdn;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -14,266 +17,261 @@ constexpr auto no_regexps = [](std::uint32_t, std::string_view) { return false; 
 
 using Whose = Routed::Whose;
 
-ResourceFields fields_of(std::string path, double bytes, char digit = 'a') {
-  ResourceFields fields;
-  fields.path = std::move(path);
-  fields.bytes = bytes;
-  fields.piece_bytes = 65536;
-  fields.root = std::string(64, digit);
-  return fields;
-}
-
-RequestFields get() {
-  return {"GET", true, "", "default", false, false, false};
-}
-
-Engine engine_with(std::initializer_list<ResourceFields> resources) {
-  Engine engine;
-  REQUIRE(engine.add_route("/", Strategy::ordered, {PluginKind::cache, PluginKind::network}));
-  engine.begin_manifest();
-  for (const auto& fields : resources) REQUIRE(engine.add_resource(fields) == Error::none);
-  engine.commit_manifest(false);
-  return engine;
-}
-
-PieceSet all() {
-  PieceSet set(limits::pieces_per_resource);
-  set.add(PieceRange{0, limits::pieces_per_resource});
-  return set;
-}
+struct Listed : Site {
+  explicit Listed(const std::vector<ResourceFields>& files,
+                  std::initializer_list<PluginKind> kinds = {PluginKind::cache,
+                                                             PluginKind::network})
+      : Site(kinds, files) {}
+  Whose whose(std::string_view path, std::string_view destination = {}) const {
+    const RequestFields request = {"GET", true, destination, "default", false, false, false};
+    return engine.route(request, path, no_regexps).whose;
+  }
+  // Whether a request is answered by the manifest's entry.
+  bool is_listed(std::string_view path, std::string_view range = {},
+                 std::string_view destination = {}) {
+    const ExchangeId id = open(path, range, {}, destination);
+    return requests.at(id.value).geometry.has_value();
+  }
+};
 
 }  // namespace
+
+// --- Routes --------------------------------------------------------------------------------------
 
 TEST_CASE("a route needs a plugin, and not too many") {
   Engine engine;
   CHECK(engine.add_route("/", Strategy::ordered, {}).error() == Error::malformed_route);
-  const std::vector<PluginKind> many(limits::plugins_per_route + 1, PluginKind::user);
+  const std::vector<Plugin> many(limits::plugins_per_route + 1);
   CHECK(engine.add_route("/", Strategy::ordered, many).error() == Error::malformed_route);
+  CHECK(engine.add_route("/", Strategy::ordered, {many.begin() + 1, many.end()}));
 }
 
 TEST_CASE("the site's own manifest path is reserved") {
-  Engine engine = engine_with({fields_of("/my.json", 5)});
-  CHECK(engine.route(get(), "/my.json", no_regexps).whose == Whose::ours);
-  engine.set_manifest_path("/my.json");
-  CHECK(engine.route(get(), "/my.json", no_regexps).whose == Whose::browser);
-  CHECK(engine.route(get(), "/my.json?x", no_regexps).whose == Whose::browser);
+  Listed site({Host::file("/my.json", 5)});
+  CHECK(site.whose("/my.json") == Whose::ours);
+  site.engine.set_manifest_path("/my.json");
+  CHECK(site.whose("/my.json") == Whose::browser);
+  CHECK(site.whose("/my.json?x") == Whose::browser);
 }
 
 TEST_CASE("the switch turns every route off until a later manifest") {
-  Engine engine = engine_with({fields_of("/a", 5)});
-  engine.begin_manifest();
-  engine.commit_manifest(true);
-  CHECK(engine.route(get(), "/a", no_regexps).whose == Whose::browser);
-  engine.begin_manifest();
-  CHECK(engine.add_resource(fields_of("/a", 5)) == Error::none);
-  engine.commit_manifest(false);
-  CHECK(engine.route(get(), "/a", no_regexps).whose == Whose::ours);
+  Listed site({Host::file("/a", 5)});
+  site.list({}, true);
+  CHECK(site.whose("/a") == Whose::browser);
+  CHECK_FALSE(site.try_open("/a"));
+  site.list({Host::file("/a", 5)});
+  CHECK(site.whose("/a") == Whose::ours);
 }
 
 TEST_CASE("what need not be answered is the browser's") {
-  Engine engine;
-  REQUIRE(engine.add_route("/", Strategy::ordered, {PluginKind::cache, PluginKind::network}));
-  REQUIRE(engine.add_route("/own", Strategy::ordered, {PluginKind::user, PluginKind::network}));
-  const auto whose = [&engine](const char* path, const char* destination) {
-    RequestFields request = get();
-    request.destination = destination;
-    return engine.route(request, path, no_regexps).whose;
-  };
+  Listed site({});
+  site.route({PluginKind::user, PluginKind::network}, Strategy::ordered, "/own");
+  Site fresh;
+  fresh.route({PluginKind::cache, PluginKind::network});
   // Nobody knows yet what is listed; a document never is.
-  CHECK(whose("/a", "") == Whose::ours);
-  CHECK(whose("/a", "document") == Whose::browser);
-  CHECK(whose("/own/a", "document") == Whose::ours);
+  CHECK(fresh.try_open("/a"));
+  CHECK_FALSE(fresh.try_open("/a", {}, {}, "document"));
+  CHECK(site.whose("/own/a", "document") == Whose::ours);
 
-  engine.begin_manifest();
-  ResourceFields any = fields_of("/any", 5, 'b');
+  ResourceFields any = Host::file("/any", 5, 'b');
   any.any_query = true;
-  ResourceFields script = fields_of("/app.dat", 5, 'c');
+  ResourceFields script = Host::file("/app.dat", 5, 'c');
   script.type = "application/octet-stream";
-  ResourceFields module = fields_of("/app.js", 5, 'd');
+  ResourceFields module = Host::file("/app.js", 5, 'd');
   module.type = "text/javascript; charset=utf-8";
-  for (const auto& fields : {fields_of("/a", 5), any, script, module}) {
-    REQUIRE(engine.add_resource(fields) == Error::none);
-  }
-  engine.commit_manifest(false);
-  CHECK(whose("/a", "") == Whose::ours);
-  CHECK(whose("/a", "iframe") == Whose::browser);
-  CHECK(whose("/a?v=1", "") == Whose::unlisted);
-  CHECK(whose("/any?v=1", "") == Whose::ours);
-  CHECK(whose("/b", "image") == Whose::unlisted);
-  CHECK(whose("/own/b", "image") == Whose::ours);
-  // A script under a type that a browser would block is the origin's.
-  CHECK(whose("/app.dat", "script") == Whose::unlisted);
-  CHECK(whose("/app.dat", "") == Whose::ours);
-  CHECK(whose("/app.js", "script") == Whose::ours);
-  CHECK(whose("/app.js", "style") == Whose::unlisted);
-}
-
-TEST_CASE("a range behind the end is the origin's: the file may have grown") {
-  Engine engine = engine_with({fields_of("/a", 5)});
-  CHECK(engine.exchange(engine.open(RouteId{0}, "/a", "bytes=0-", ""))->resource);
-  CHECK_FALSE(engine.exchange(engine.open(RouteId{0}, "/a", "bytes=5-", ""))->resource);
-}
-
-namespace {
-
-OriginAnswer answer_of(std::uint32_t status, std::string_view length = {},
-                       std::string_view type = {}) {
-  OriginAnswer answer;
-  answer.status = status;
-  answer.type = "basic";
-  answer.content_length = length;
-  answer.content_type = type;
-  return answer;
-}
-
-// Its only window, whole, and past the HTTP cache if it is asked for again.
-Error close_after(Engine& engine, std::string_view path, const OriginAnswer& answer) {
-  const ExchangeId exchange = engine.open(RouteId{0}, path, {}, {});
-  const auto id = engine.open_body(exchange, PluginKind::network, PieceSet(1), true);
-  REQUIRE(id);
-  engine.body(*id)->start({});
-  engine.handle_head(*id, JobId{1}, answer, {});
-  engine.handle_head(*id, JobId{2}, answer, {});
-  const Error told = engine.close(*id);
-  // The next plugin does not ask a second time.
-  CHECK(engine.open_body(exchange, PluginKind::network, PieceSet(1), true).has_value() ==
-        (told == Error::none));
-  engine.close(exchange);
-  return told;
-}
-
-}  // namespace
-
-TEST_CASE("what an origin turned out to be is told once, and lasts until the manifest changes") {
+  site.list({Host::file("/a", 5), any, script, module});
   struct Case {
-    const char* name;
-    OriginAnswer answer;
-    Error error;
-    bool lasts;
+    const char* path;
+    const char* destination;
+    Whose whose;
   };
-  OriginAnswer personal = answer_of(200);
-  personal.cache_control = "private";
   const Case cases[] = {
-      {"it has grown", answer_of(200, "6"), Error::origin_changed, true},
-      {"gone", answer_of(404), Error::origin_changed, true},
-      {"refused", answer_of(403), Error::origin_unusable, true},
-      {"private", personal, Error::origin_unusable, true},
-      {"too many requests", answer_of(429), Error::origin_unreachable, false},
+      {"/a", "", Whose::ours},
+      {"/a", "iframe", Whose::browser},
+      {"/a?v=1", "", Whose::unlisted},
+      {"/any?v=1", "", Whose::ours},
+      {"/b", "image", Whose::unlisted},
+      {"/own/b", "image", Whose::ours},
+      // A script under a type that a browser would block is the origin's.
+      {"/app.dat", "script", Whose::unlisted},
+      {"/app.dat", "", Whose::ours},
+      {"/app.js", "script", Whose::ours},
+      {"/app.js", "style", Whose::unlisted},
   };
   for (const Case& each : cases) {
-    CAPTURE(each.name);
-    Engine engine = engine_with({fields_of("/a", 5), fields_of("/b", 5, 'b')});
-    CHECK(close_after(engine, "/a", each.answer) == each.error);
-    CHECK(engine.route(get(), "/a", no_regexps).whose ==
-          (each.lasts ? Whose::unlisted : Whose::ours));
-    CHECK(static_cast<bool>(engine.exchange(engine.open(RouteId{0}, "/a", "", ""))->resource) ==
-          !each.lasts);
-    CHECK(engine.route(get(), "/b", no_regexps).whose == Whose::ours);
-    if (!each.lasts) {
-      const ExchangeId again = engine.open(RouteId{0}, "/a", {}, {});
-      const auto id = engine.open_body(again, PluginKind::network, PieceSet(1), true);
-      engine.body(*id)->start({});
-      engine.handle_head(*id, JobId{1}, each.answer, {});
-      CHECK(engine.close(*id) == Error::none);
-    }
-    engine.begin_manifest();
-    REQUIRE(engine.add_resource(fields_of("/a", 5)) == Error::none);
-    engine.commit_manifest(false);
-    CHECK(engine.route(get(), "/a", no_regexps).whose == Whose::ours);
+    CAPTURE(each.path);
+    CAPTURE(each.destination);
+    CHECK(site.whose(each.path, each.destination) == each.whose);
+    CHECK(site.try_open(each.path, {}, {}, each.destination).has_value() ==
+          (each.whose == Whose::ours));
   }
 }
 
-TEST_CASE("what the store has under a type that a browser would block is left to the origin") {
-  ResourceFields fields = fields_of("/app.js", 5);
-  fields.type = "text/javascript";
-  Engine engine = engine_with({fields});
-  const ExchangeId exchange = engine.open(RouteId{0}, "/app.js", {}, {}, "script");
-  const auto id = engine.open_body(exchange, PluginKind::cache, all(), true);
-  REQUIRE(id);
-  engine.body(*id)->start({});
-  engine.handle_type(*id, "text/plain", {});
-  CHECK(engine.body(*id)->finished());
-  CHECK_FALSE(engine.open_body(exchange, PluginKind::network, all(), true));
-}
+// --- What is listed ------------------------------------------------------------------------------
 
-TEST_CASE("what a worker before this one was told of an origin holds") {
-  Engine engine = engine_with({fields_of("/a", 5), fields_of("/b", 5, 'b')});
-  engine.lose("/a", Error::origin_changed);
-  engine.lose("/b", Error::origin_unreachable);
-  engine.lose("/not-listed", Error::origin_changed);
-  CHECK(engine.route(get(), "/a", no_regexps).whose == Whose::unlisted);
-  CHECK(engine.route(get(), "/b", no_regexps).whose == Whose::ours);
-}
-
-TEST_CASE("the origin's type is a response's where it was seen, and decides who may use it") {
-  ResourceFields fields = fields_of("/app.dat", 5);
-  fields.type = "application/octet-stream";
-  Engine engine = engine_with({fields});
-  const auto type_now = [&engine] {
-    const ExchangeId id = engine.open(RouteId{0}, "/app.dat", {}, {});
-    for (const auto& [name, value] : engine.exchange(id)->head().headers) {
-      if (name == "content-type") return value;
-    }
-    return std::string("(none)");
-  };
-  RequestFields script = get();
-  script.destination = "script";
-  CHECK(type_now() == "application/octet-stream");
-  const ExchangeId exchange = engine.open(RouteId{0}, "/app.dat", {}, {});
-  const auto id = engine.open_body(exchange, PluginKind::network, PieceSet(1), true);
-  engine.body(*id)->start({});
-  engine.handle_head(*id, JobId{1}, answer_of(200, "5", "text/javascript"), {});
-  CHECK(type_now() == "text/javascript");
-  CHECK(engine.route(script, "/app.dat", no_regexps).whose == Whose::ours);
-  // As a store remembers it.
-  engine.handle_type(*id, "text/plain", {});
-  CHECK(type_now() == "text/plain");
-  CHECK(engine.route(script, "/app.dat", no_regexps).whose == Whose::unlisted);
-  engine.handle_type(*id, "", {});
-  CHECK(type_now() == "(none)");
+TEST_CASE("a range behind the end is the origin's: the file may have grown") {
+  Listed site({Host::file("/a", 5)});
+  CHECK(site.is_listed("/a", "bytes=0-"));
+  CHECK(site.is_listed("/a", "bytes=4-"));
+  CHECK_FALSE(site.is_listed("/a", "bytes=5-"));
 }
 
 TEST_CASE("a manifest with a bad entry leaves the one in use alone") {
-  Engine engine = engine_with({fields_of("/a", 5)});
-  engine.begin_manifest();
-  CHECK(engine.add_resource(fields_of("/a", 0)) == Error::malformed_manifest);
-  const ExchangeId id = engine.open(RouteId{0}, "/a", "", "");
-  CHECK(engine.exchange(id)->resource);
+  Listed site({Host::file("/a", 5)});
+  site.engine.begin_manifest();
+  CHECK(site.engine.add_resource(Host::file("/a", 0)) == Error::malformed_manifest);
+  CHECK(site.is_listed("/a"));
 }
 
 TEST_CASE("what becomes a document is not listed; what a document uses is") {
-  Engine engine = engine_with({fields_of("/a.svg", 5)});
+  Listed site({Host::file("/a.svg", 5)}, {PluginKind::user, PluginKind::network});
   for (const char* destination : {"document", "iframe", "frame", "embed", "object"}) {
     CAPTURE(destination);
-    const ExchangeId id = engine.open(RouteId{0}, "/a.svg", "", "", destination);
-    CHECK_FALSE(engine.exchange(id)->resource);
-    CHECK_FALSE(
-        engine.open_body(id, PluginKind::network, PieceSet(limits::pieces_per_resource), true));
+    CHECK_FALSE(site.is_listed("/a.svg", "", destination));
   }
   for (const char* destination : {"", "image", "font", "video", "track"}) {
     CAPTURE(destination);
-    CHECK(engine.exchange(engine.open(RouteId{0}, "/a.svg", "", "", destination))->resource);
+    CHECK(site.is_listed("/a.svg", "", destination));
   }
 }
 
 TEST_CASE("an exchange that has begun keeps the entry it began with") {
-  Engine engine = engine_with({fields_of("/a", 5, 'a')});
-  const ExchangeId id = engine.open(RouteId{0}, "/a", "", "");
-  engine.begin_manifest();
-  CHECK(engine.add_resource(fields_of("/a", 7, 'b')) == Error::none);
-  engine.commit_manifest(false);
-  CHECK(engine.exchange(id)->resource->geometry.bytes() == 5);
-  CHECK(engine.exchange(engine.open(RouteId{0}, "/a", "", ""))->resource->geometry.bytes() == 7);
+  Listed site({Host::file("/a", 5, 'a')});
+  const auto bytes_of = [&site](ExchangeId id) {
+    return site.engine.exchange(id)->asked().resource->geometry.bytes();
+  };
+  const ExchangeId id = site.open("/a");
+  for (double bytes = 7; bytes < 10; ++bytes) site.list({Host::file("/a", bytes, 'b')});
+  CHECK(bytes_of(id) == 5);
+  CHECK(bytes_of(site.open("/a")) == 9);
+  // Its answer is held against the entry that it has.
+  site.head(site.stream(1));
+  site.bring(site.stream(1));
+  CHECK(site.requests.at(id.value).is_over);
 }
+
+TEST_CASE("what an origin turned out to be is told once, and lasts until the manifest changes") {
+  struct Case {
+    std::string name;
+    std::uint32_t status;
+    const char* length;
+    const char* cache_control;
+    const char* code;  // that is told
+    bool lasts;
+    bool is_old;  // the manifest is asked for anew
+  };
+  const Case cases[] = {
+      {"it has grown", 200, "6", "", "origin-changed", true, true},
+      {"gone", 404, "", "", "origin-changed", true, true},
+      {"refused", 403, "", "", "origin-unusable", true, false},
+      {"private", 200, "", "private", "origin-unusable", true, false},
+      {"too many requests", 429, "", "", "origin-unreachable", false, false},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.name);
+    Listed site({Host::file("/a", 5), Host::file("/b", 5, 'b')}, {PluginKind::network});
+    // Its only window, whole, and past the HTTP cache if it is asked for again.
+    const auto ask = [&] {
+      const ExchangeId id = site.open("/a");
+      while (!site.streams.empty()) {
+        OriginAnswer answer;
+        answer.status = each.status;
+        answer.type = "basic";
+        answer.content_length = each.length;
+        answer.cache_control = each.cache_control;
+        const StreamId stream = site.streams.begin()->first;
+        site.streams.begin()->second.has_head = true;
+        site.engine.handle_stream_head(stream, answer, site.now);
+        site.hear();
+      }
+      CHECK(site.requests.at(id.value).is_over);
+      return site.said();
+    };
+    const std::string first = ask();
+    CHECK(first.find(std::string("lose x1 ") + each.code) != std::string::npos);
+    CHECK(first.find("pass s") != std::string::npos);
+    CHECK((first.find("fetch manifest") != std::string::npos) == each.is_old);
+    CHECK(site.whose("/a") == (each.lasts ? Whose::unlisted : Whose::ours));
+    CHECK(site.whose("/b") == Whose::ours);
+    if (!each.lasts) CHECK(ask().find("lose") == std::string::npos);
+    site.list({Host::file("/a", 5)});
+    CHECK(site.whose("/a") == Whose::ours);
+  }
+}
+
+TEST_CASE("what a worker before this one was told of an origin holds") {
+  Listed site({Host::file("/a", 5), Host::file("/b", 5, 'b')});
+  site.engine.lose("/a", Error::origin_changed);
+  site.engine.lose("/b", Error::origin_unreachable);
+  site.engine.lose("/not-listed", Error::origin_changed);
+  CHECK(site.whose("/a") == Whose::unlisted);
+  CHECK(site.whose("/b") == Whose::ours);
+}
+
+// --- Types ---------------------------------------------------------------------------------------
+
+TEST_CASE("what the store has under a type that a browser would block is left to the origin") {
+  ResourceFields fields = Host::file("/app.js", 5);
+  fields.type = "text/javascript";
+  Listed site({fields});
+  site.hold('a', {0, 1});
+  site.open("/app.js", {}, {}, "script");
+  site.said();
+  site.run_read(site.body(1), site.store_job(site.body(1)), true, "/app.js text/plain");
+  CHECK(site.said() ==
+        "close b1 job 1; break b1 storage-lost; through x1 plugin 1 own listed; drop unlisted");
+}
+
+TEST_CASE("the type under which the store has it at another path says nothing of this one") {
+  ResourceFields fields = Host::file("/app.js", 5);
+  fields.type = "text/javascript";
+  Listed site({fields});
+  site.hold('a', {0, 1});
+  const ExchangeId id = site.open("/app.js", {}, {}, "script");
+  site.read(site.body(1), "/app.txt text/plain");
+  CHECK(site.requests.at(id.value).is_over);
+  CHECK(site.whose("/app.js", "script") == Whose::ours);
+}
+
+TEST_CASE("the origin's type is a response's where it was seen, and decides who may use it") {
+  ResourceFields fields = Host::file("/app.dat", 5);
+  fields.type = "application/octet-stream";
+  Listed site({fields});
+  const auto type_now = [&site] {
+    const ExchangeId id = site.open("/app.dat");
+    for (const auto& [name, value] : site.engine.exchange(id)->head().headers) {
+      if (name == "content-type") return value;
+    }
+    return std::string("(none)");
+  };
+  CHECK(type_now() == "application/octet-stream");
+  site.head(site.stream(1), 200, {}, "text/javascript");
+  CHECK(type_now() == "text/javascript");
+  CHECK(site.whose("/app.dat", "script") == Whose::ours);
+  // As a store remembers it.
+  site.hold('a', {0, 1});
+  const auto read_as = [&site](const std::string& type) {
+    site.open("/app.dat");
+    const BodyId body{site.bodies.rbegin()->first};
+    site.run_read(body, site.store_job(body), true, "/app.dat " + type);
+  };
+  read_as("text/plain");
+  CHECK(type_now() == "text/plain");
+  CHECK(site.whose("/app.dat", "script") == Whose::unlisted);
+  read_as("");
+  CHECK(type_now() == "(none)");
+}
+
+// --- Who may open a body -------------------------------------------------------------------------
 
 TEST_CASE("who may open a body") {
   struct Case {
-    const char* name;
+    std::string name;
     const char* path;
     const char* range;
     PluginKind opener;
-    bool held;
-    bool attended;
+    bool is_held;
+    bool has_page;
     bool opens;
   };
   const Case cases[] = {
@@ -283,303 +281,197 @@ TEST_CASE("who may open a body") {
        false},
       {"the cache, all held", "/small", "", PluginKind::cache, true, false, true},
       {"the cache, not held", "/small", "", PluginKind::cache, false, true, false},
+      {"the delegate with a page", "/small", "", PluginKind::delegate, false, true, true},
+      {"the delegate without a page", "/small", "", PluginKind::delegate, false, false, false},
       {"a long body with a page", "/big", "", PluginKind::network, false, true, true},
       {"a long body without a page", "/big", "", PluginKind::network, false, false, false},
+      {"a long body of the store without a page", "/big", "", PluginKind::cache, true, false,
+       false},
       {"a short part without a page", "/big", "bytes=0-9", PluginKind::network, false, false, true},
   };
   for (const Case& each : cases) {
     CAPTURE(each.name);
-    Engine engine = engine_with({fields_of("/small", 1000), fields_of("/big", 5e6, 'b')});
-    const ExchangeId id = engine.open(RouteId{0}, each.path, each.range, "");
-    const auto body = engine.open_body(
-        id, each.opener, each.held ? all() : PieceSet(limits::pieces_per_resource), each.attended);
-    CHECK(body.has_value() == each.opens);
-  }
-}
-
-TEST_CASE("the second window is what the origin has lately sent in a fifth of a second") {
-  Engine engine = engine_with({fields_of("/big", 64.0 * limits::mib)});
-  // Where it ends: behind the first, and with a whole segment if it reaches one's end.
-  const auto second_window_end = [&engine] {
-    const ExchangeId exchange = engine.open(RouteId{0}, "/big", {}, {});
-    Body& body =
-        *engine.body(*engine.open_body(exchange, PluginKind::delegate, PieceSet(1024), true));
-    const std::vector<std::uint8_t> zeros(std::size_t{body.geometry().count()} *
-                                          Digest::bytes_size);
-    body.handle_digests(*DigestList::parse(body.geometry(), zeros));
-    body.start(Instant{});
-    body.handle_hedge(Instant{});
-    std::vector<Body::Fetch> windows;
-    while (windows.size() < 2) {
-      const auto output = body.poll_output();
-      REQUIRE(output);
-      const auto* fetch = std::get_if<Body::Fetch>(&*output);
-      if (!fetch) continue;
-      windows.push_back(*fetch);
-      const JobId job = fetch->job;
-      body.handle_head(job, {206, "basic", {}, {}, "bytes 0-262143/67108864", {}, {}, {}, {}}, {});
-      for (PieceIndex piece = 0; piece < 4; ++piece) {
-        body.handle_digest(job, piece, 65536, Digest{}, Instant{});
-      }
+    Listed site({Host::file("/small", 1000), Host::file("/big", 5e6, 'b')},
+                {PluginKind::user, each.opener});
+    if (each.is_held) {
+      for (PieceIndex begin = 0; begin < 80; begin += 16) site.hold('b', {begin, begin + 16});
+      site.hold('a', {0, 1});
     }
-    engine.close(exchange);
-    return windows[1].pieces.end * std::uint64_t{65536};
-  };
-  const auto goes_on_at = [&engine](std::uint64_t bytes_per_second) {
-    engine.network() = {};
-    engine.network().handle_body(bytes_per_second, Instant{}, Instant{} + std::chrono::seconds(1));
-  };
-  // Unknown, or slow: twice the first. Otherwise the next power of two, up to the longest.
-  CHECK(second_window_end() == 3 * limits::window_first_bytes);
-  goes_on_at(limits::mib);
-  CHECK(second_window_end() == 3 * limits::window_first_bytes);
-  goes_on_at(4 * limits::mib);
-  CHECK(second_window_end() == 4 * limits::window_first_bytes);
-  goes_on_at(1000 * limits::mib);
-  CHECK(second_window_end() == limits::window_bytes_max);
+    if (each.has_page) site.hello({1});
+    const ExchangeId id = site.open(each.path, each.range);
+    site.answer(id, 0, false);
+    CHECK(site.bodies.size() == (each.opens ? 1 : 0));
+  }
 }
 
-TEST_CASE("what is not listed any more may go, unless a body reads it") {
-  Engine engine =
-      engine_with({fields_of("/a", 5, 'a'), fields_of("/b", 5, 'b'), fields_of("/c", 5, 'c')});
-  const ExchangeId id = engine.open(RouteId{0}, "/b", "", "");
-  const auto body =
-      engine.open_body(id, PluginKind::network, PieceSet(limits::pieces_per_resource), true);
-  REQUIRE(body);
-  engine.begin_manifest();
-  CHECK(engine.add_resource(fields_of("/c", 5, 'c')) == Error::none);
-  engine.commit_manifest(false);
-  const Root a = *parse_digest(std::string(64, 'a'));
-  const Root b = *parse_digest(std::string(64, 'b'));
-  const Root c = *parse_digest(std::string(64, 'c'));
-  CHECK(engine.unlisted({a, b, c}) == std::vector<Root>{a});
-  engine.close(*body);
-  CHECK(engine.unlisted({a, b, c}).size() == 2);
+// --- What a request waits for --------------------------------------------------------------------
+
+TEST_CASE("a request waits until the stored manifest is in memory") {
+  Site host;
+  host.route({PluginKind::network});
+  host.engine.handle_store_begin(true, 0, 0);
+  host.open("/a");
+  host.open("/other");
+  host.wait(1h);
+  CHECK(host.said().empty());
+  host.list({Host::file("/a", 5)});
+  host.engine.handle_manifest_loaded(host.wall + to_ms(host.now), host.now);
+  host.hear();
+  // What is listed waits for what is stored, what is not turns out to be the browser's.
+  CHECK(host.said() == "list store; fall through x2; over x2");
+  host.engine.handle_store_listed(true, host.now);
+  host.hear();
+  CHECK(host.said() == "open s1 of b1 for 0-1 whole");
+}
+
+TEST_CASE("a request of a switched-off site goes to the network as it is") {
+  Site host;
+  host.route({PluginKind::user, PluginKind::network});
+  host.open("/a");
+  host.list({}, true);
+  host.engine.handle_manifest_loaded(host.wall, host.now);
+  host.hear();
+  CHECK(host.said() == "fall through x1; over x1");
+  CHECK(host.is_empty());
 }
 
 namespace {
 
-Root root_of(char digit) {
-  return *parse_digest(std::string(64, digit));
-}
-
-// Three of ten pieces each, stored in the order a, b, c, under a quota of 32 pieces.
-Engine engine_with_three_stored() {
-  Engine engine = engine_with(
-      {fields_of("/a", 655360, 'a'), fields_of("/b", 655360, 'b'), fields_of("/c", 655360, 'c')});
-  engine.set_quota(32 * 65536);
-  for (const char each : {'a', 'b', 'c'}) engine.add_stored(root_of(each), {0, 10});
-  return engine;
-}
-
-}  // namespace
-
-TEST_CASE("the store is counted in bytes of runs, the last piece with its own length") {
-  Engine engine = engine_with({fields_of("/a", 65536 + 5, 'a')});
-  engine.set_quota(65536 + 5);
-  CHECK(engine.fits(root_of('a'), {0, 2}));
-  engine.add_stored(root_of('a'), {0, 1});
-  CHECK(engine.fits(root_of('a'), {1, 2}));
-  CHECK_FALSE(engine.fits(root_of('a'), {0, 1}));
-  engine.add_stored(root_of('a'), {1, 99});
-  CHECK(engine.fits(root_of('a'), {0, 0}));
-  CHECK(engine.fits(root_of('a'), {7, 3}));
-  engine.set_quota(65536 + 4);
-  CHECK_FALSE(engine.fits(root_of('a'), {0, 0}));
-  engine.clear_stored();
-  CHECK(engine.fits(root_of('a'), {0, 1}));
-}
-
-TEST_CASE("room is made by the oldest roots, and what was named is forgotten") {
-  Engine engine = engine_with_three_stored();
-  CHECK(engine.fits(root_of('c'), {0, 2}));
-  CHECK_FALSE(engine.fits(root_of('c'), {0, 3}));
-  CHECK(engine.make_room(root_of('c'), {0, 3}, false).value() == std::vector{root_of('a')});
-  CHECK(engine.fits(root_of('c'), {0, 3}));
-  CHECK(engine.make_room(root_of('c'), {0, 3}, false).value().empty());
-}
-
-TEST_CASE("a browser that is full makes room below the quota") {
-  Engine engine = engine_with_three_stored();
-  CHECK(engine.make_room(root_of('c'), {0, 1}, true).value() == std::vector{root_of('a')});
-}
-
-TEST_CASE("what the manifest does not list goes first, and what a body has open never") {
-  Engine engine = engine_with_three_stored();
-  const ExchangeId id = engine.open(RouteId{0}, "/a", "", "");
-  const auto body = engine.open_body(id, PluginKind::cache, all(), true);
-  REQUIRE(body);
-  engine.add_stored(root_of('d'), {0, 1});
-  CHECK(engine.make_room(root_of('c'), {0, 2}, false).value() == std::vector{root_of('d')});
-  // Who is stored does not give way to itself.
-  CHECK(engine.make_room(root_of('b'), {0, 10}, false).value() == std::vector{root_of('c')});
-  engine.set_quota(9 * 65536);
-  CHECK(engine.make_room(root_of('c'), {0, 0}, false).error() == Error::storage_full);
-  engine.close(*body);
-  CHECK(engine.make_room(root_of('c'), {0, 0}, false).value().size() == 2);
-}
-
-namespace {
-
-using namespace std::chrono_literals;
-
-// A site with the documented route, and one exchange for a file of so many bytes.
-struct Choice {
-  Engine engine;
-  ExchangeId id{};
-
-  explicit Choice(double bytes, double patience = limits::patience) {
-    REQUIRE(engine.add_route("/", Strategy::ordered, {PluginKind::delegate, PluginKind::network}));
-    engine.begin_manifest();
-    REQUIRE(engine.add_resource(fields_of("/f", bytes)) == Error::none);
-    engine.commit_manifest(false);
-    id = engine.open(RouteId{0}, "/f", "", "");
-    engine.exchange(id)->patience = patience;
-    engine.exchange(id)->chain.start(at(0ms));
-  }
-  static Instant at(Duration time) { return Instant(time); }
-  Terms terms() { return engine.terms(*engine.exchange(id)); }
-  bool asks(Duration now, bool known = true, double patience = limits::patience) {
-    return engine.asks_peers(id, known, patience, at(now));
-  }
-  // When the network is started beside peers that are asked; none: it was, at once.
-  std::optional<Duration> asked() {
-    engine.handle_asked(id, 0, at(0ms));
-    return wakes();
-  }
-  // The same, once a page said that somebody has it.
-  std::optional<Duration> hedge(bool warm, Duration now = 1ms) {
-    engine.handle_pending(id, 0, warm, at(now));
-    return wakes();
-  }
-  std::optional<Duration> wakes() {
-    const auto wakes = engine.exchange(id)->chain.next_timeout();
-    if (!wakes) return std::nullopt;
-    return wakes->time_since_epoch();
+// A manifest that is old, and one request that it lists.
+struct Old : Site {
+  Old() {
+    route({PluginKind::network});
+    start({file("/a", 5)});
+    wait(limits::manifest_age);
+    open("/a");
+    CHECK(said() == "fetch manifest");
   }
 };
 
 }  // namespace
 
-TEST_CASE("a large response: the page may use the origin, after a share of the network's time") {
-  Choice choice(10.0 * limits::mib);
-  choice.engine.network().handle_first(40ms, choice.at(0ms));
-  choice.engine.network().handle_body(limits::mib, choice.at(0ms), choice.at(200ms));
-  CHECK(choice.terms().origin == 1);
-  CHECK(choice.terms().patience == (40ms + 2000ms) / 5);
-  CHECK(choice.hedge(false) == choice.terms().patience + limits::hedge_delay);
-}
-
-TEST_CASE("patience is at most the hedge delay, however large the share or slow the network") {
-  for (const double share : {0.2, 1.0, 1e300}) {
-    Choice choice(100.0 * limits::mib, share);
-    CHECK(choice.terms().patience == limits::hedge_delay);
+TEST_CASE("a request that an old manifest lists waits for a newer one, but not for long") {
+  SUBCASE("it comes") {
+    Old old;
+    old.wait(limits::manifest_wait - 1us);
+    CHECK(old.said().empty());
+    old.manifest_fetched(true, false);
+    CHECK(old.said() == "open s1 of b1 for 0-1 whole");
+    old.open("/a");
+    CHECK(old.said().empty());  // it joins; nothing else is asked for
   }
-  CHECK(Choice(100.0 * limits::mib, 0).terms().patience == Duration(0));
+  SUBCASE("it comes, and lists it no more") {
+    Old old;
+    old.list({});
+    old.manifest_fetched(true, true);
+    CHECK(old.said() == "fall through x1; over x1");
+  }
+  SUBCASE("it takes too long: the one in memory holds") {
+    Old old;
+    old.wait(limits::manifest_wait);
+    CHECK(old.said() == "open s1 of b1 for 0-1 whole");
+    old.manifest_fetched(true, false);
+    CHECK(old.said().empty());
+  }
+  SUBCASE(
+      "the site cannot be reached: the next request does not wait, and asks only now and then") {
+    Old old;
+    old.manifest_fetched(false, false);
+    CHECK(old.said() == "open s1 of b1 for 0-1 whole");
+    old.open("/a");
+    CHECK(old.said().empty());
+    old.wait(limits::manifest_wait);
+    old.open("/a");
+    CHECK(old.said() == "fetch manifest");
+    CHECK(old.bodies.size() == 3);
+  }
+  SUBCASE("two requests ask once") {
+    Old old;
+    old.open("/a");
+    CHECK(old.said().empty());
+    old.manifest_fetched(true, false);
+    CHECK(old.said() == "open s1 of b1 for 0-1 whole");
+    CHECK(old.bodies.size() == 2);
+  }
 }
 
-TEST_CASE("with a patience of more than 1 peers may be so many times slower than the origin") {
-  const auto slower = [](double share) {
-    return Choice(100.0 * limits::mib, share).terms().origin;
+TEST_CASE("a navigation asks for the manifest, and so does what an old one does not list") {
+  Listed site({Host::file("/a", 5)});
+  CHECK_FALSE(site.try_open("/", {}, {}, "document", true));
+  CHECK(site.said() == "fetch manifest");
+  Listed old({Host::file("/a", 5)});
+  CHECK_FALSE(old.try_open("/b"));
+  CHECK(old.said().empty());
+  old.wait(limits::manifest_age);
+  CHECK_FALSE(old.try_open("/b"));
+  CHECK(old.said() == "fetch manifest");
+}
+
+TEST_CASE("the store is listed for the first listed request, and again if it could not be") {
+  Site host;
+  host.route({PluginKind::network});
+  host.list({Host::file("/a", 5), Host::file("/b", 5, 'b')});
+  host.engine.handle_manifest_loaded(host.wall, host.now);
+  host.hear();
+  host.open("/a");
+  host.open("/b");
+  CHECK(host.said() == "list store");
+  host.engine.handle_store_listed(false, host.now);
+  host.hear();
+  // Without a store nothing is stored.
+  CHECK(host.said() == "open s1 of b1 for 0-1 whole; open s2 of b2 for 0-1 whole");
+  host.head(host.stream(1));
+  host.bring(host.stream(1));
+  CHECK(host.said() == "open b1; close s1; finish b1; respond x1 plugin 0 with b1; over x1");
+  host.open("/a");
+  CHECK(host.said() == "list store");
+}
+
+// --- The store -----------------------------------------------------------------------------------
+
+TEST_CASE("what is not listed any more may go, unless a body reads it") {
+  Listed site({Host::file("/a", 5, 'a'), Host::file("/b", 5, 'b'), Host::file("/c", 5, 'c')},
+              {PluginKind::network});
+  for (const char each : {'a', 'b', 'c'}) site.hold(each, {0, 1});
+  site.open("/b");
+  site.said();
+  site.list({Host::file("/c", 5, 'c')});
+  site.manifest_fetched(true, true);
+  CHECK(site.said() == "drop unlisted");
+  CHECK(site.engine.drop_unlisted() == std::vector<Root>{Host::root_of('a')});
+  // What was open is dropped when nothing is any more.
+  site.cancel(site.body(1));
+  CHECK(site.said().find("drop unlisted") != std::string::npos);
+  CHECK(site.engine.drop_unlisted() == std::vector<Root>{Host::root_of('b')});
+}
+
+TEST_CASE("a manifest that lists nothing drops nothing") {
+  Listed site({Host::file("/a", 5)});
+  site.list({});
+  site.manifest_fetched(true, true);
+  CHECK(site.said().empty());
+}
+
+TEST_CASE("what a response has open is never dropped for another") {
+  Listed site({Host::file("/a", 655360, 'a'), Host::file("/b", 655360, 'b')},
+              {PluginKind::network});
+  site.engine.handle_store_begin(true, 20 * 65536, 0);
+  site.hold('a', {0, 10});
+  site.hold('b', {0, 10});
+  site.open("/a");
+  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false).error() == Error::storage_full);
+  site.cancel(site.body(1));
+  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false).value() ==
+        std::vector<Root>{Host::root_of('a')});
+}
+
+TEST_CASE("a store that is full is told of once, until something is stored again") {
+  Listed site({Host::file("/a", 5)});
+  const auto done = [&site](bool ok) {
+    return site.engine.handle_store_done({}, Host::root_of('a'), {0, 1}, ok);
   };
-  CHECK(slower(0) == 1);
-  CHECK(slower(0.2) == 1);
-  CHECK(slower(2.5) == 2);
-  CHECK(slower(1e300) == limits::peers_slower_max);
-}
-
-namespace {
-
-// Peers that begin so late, and bring 10 MB/s like the network, which begins after 20 ms.
-Choice with_peers(double bytes, Duration first) {
-  Choice choice(bytes);
-  choice.engine.handle_warm();
-  choice.engine.network().handle_first(20ms, choice.at(0ms));
-  choice.engine.network().handle_body(limits::mib, choice.at(0ms), choice.at(100ms));
-  choice.engine.peers().handle_first(first, choice.at(0ms));
-  choice.engine.peers().handle_body(limits::mib, choice.at(0ms), choice.at(100ms));
-  return choice;
-}
-
-}  // namespace
-
-TEST_CASE("a small response: the network begins at once unless peers are known to be sooner") {
-  Choice cold(100000);
-  CHECK(cold.terms().origin == 0);
-  CHECK_FALSE(cold.asked());
-  CHECK_FALSE(Choice(100000).hedge(true));
-  Choice late = with_peers(100000, 300ms);
-  CHECK_FALSE(late.asked());
-  Choice warm = with_peers(100000, 15ms);
-  CHECK(warm.asked() == warm.engine.network().expected(100000));
-  // Its page says that it is connected to nobody: there is no more to wait for.
-  CHECK_FALSE(warm.hedge(false));
-}
-
-TEST_CASE("a small response waits no longer for peers than the network would have taken") {
-  Choice choice = with_peers(1000, 15ms);
-  CHECK(choice.hedge(true) == choice.engine.network().expected(1000));
-  Choice far = with_peers(1000, 15ms);
-  far.engine.network().handle_first(100s, far.at(0ms));
-  CHECK(far.hedge(true) == limits::hedge_delay);
-}
-
-TEST_CASE("a gallery is asked of whoever has less to bring") {
-  Choice choice = with_peers(100000, 25ms);
-  CHECK(choice.asks(0ms));  // a probe
-  CHECK_FALSE(choice.asks(1ms));
-  const ExchangeId other = choice.engine.open(RouteId{0}, "/f", "", "");
-  const auto open = [&](PluginKind opener) {
-    const auto id =
-        choice.engine.open_body(other, opener, PieceSet(limits::pieces_per_resource), true);
-    choice.engine.body(*id)->start(choice.at(0ms));
-  };
-  open(PluginKind::network);
-  CHECK(choice.asks(2ms));
-  open(PluginKind::delegate);
-  CHECK_FALSE(choice.asks(3ms));
-}
-
-TEST_CASE(
-    "small responses that the network brings sooner are not asked of peers, but for a probe") {
-  Choice choice = with_peers(1000, 300ms);
-  CHECK(choice.asks(10ms));
-  CHECK_FALSE(choice.asks(20ms));
-  CHECK_FALSE(choice.asks(10ms + limits::probe_wait - 1us));
-  CHECK(choice.asks(10ms + limits::probe_wait));
-  CHECK_FALSE(choice.asked());
-  CHECK(choice.asks(20ms, true, 1));
-}
-
-TEST_CASE("what nobody is known to have: a small response is not asked for, a large one of both") {
-  Choice small(1000);
-  CHECK_FALSE(small.asks(0ms, false, 1e300));
-  Choice large(10.0 * limits::mib);
-  CHECK(large.asks(0ms, false));
-  CHECK_FALSE(large.asked());
-  Choice known(10.0 * limits::mib);
-  CHECK(known.asks(0ms, true));
-  known.engine.handle_asked(known.id, 0, known.at(0ms));
-  CHECK_FALSE(known.engine.exchange(known.id)->chain.poll_output() ==
-              Chain::Output(Chain::Start{1}));
-}
-
-TEST_CASE("with a patience of 1 and more, small responses wait for peers too") {
-  Choice choice(1000, 3);
-  choice.engine.network().handle_first(20ms, choice.at(0ms));
-  choice.engine.peers().handle_first(300ms, choice.at(0ms));
-  CHECK(choice.hedge(false) == 3 * choice.engine.network().expected(1000));
-}
-
-TEST_CASE("without a network plugin of ours behind it, a delegate is all there is") {
-  Engine engine;
-  REQUIRE(engine.add_route("/", Strategy::ordered, {PluginKind::delegate, PluginKind::user}));
-  engine.begin_manifest();
-  REQUIRE(engine.add_resource(fields_of("/f", 1000)) == Error::none);
-  engine.commit_manifest(false);
-  const ExchangeId id = engine.open(RouteId{0}, "/f", "", "");
-  engine.network().handle_first(1ms, Instant{});
-  engine.peers().handle_first(300ms, Instant{});
-  CHECK(engine.asks_peers(id, true, limits::patience, Instant{}));
-  CHECK(engine.terms(*engine.exchange(id)).origin == 0);
+  CHECK(done(false));
+  CHECK_FALSE(done(false));
+  CHECK_FALSE(done(true));
+  CHECK(done(false));
 }

@@ -82,11 +82,6 @@ TEST_CASE("a quota that shrank is met again") {
             .value() == Roots{root(1)});
 }
 
-TEST_CASE("after a new manifest the unlisted ones that are not open may go") {
-  CHECK(unlisted_roots({entry(1, 1, listed, closed, 1), entry(2, 1, unlisted, open, 2),
-                        entry(3, 1, unlisted, closed, 3)}) == Roots{root(3)});
-}
-
 TEST_CASE("any store can be brought below its quota, or is said to be full") {
   const unsigned seed = std::random_device{}();
   CAPTURE(seed);

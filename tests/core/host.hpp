@@ -1,0 +1,737 @@
+// The worker's host on a virtual clock: events in, commands out, as text. It performs nothing by
+// itself; a test says what comes when. Every command is held against what the glue in sw/ relies
+// on, so that each test of a request is a test of the border too. tests/fuzz has the same host.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "http/engine.hpp"
+
+namespace peer_cdn {
+
+class Host {
+ public:
+  // Something that must hold, whatever the host does.
+  using Law = void (*)(bool holds, const char* what);
+
+  // What a body has asked for: a run that is read, or a page that is asked.
+  struct Job {
+    PageId page{};  // 0: a run of the store
+    PieceRange run{};
+    PieceRange pieces{};
+    PieceIndex next = 0;       // the host brings this piece next
+    std::uint64_t credit = 0;  // bytes that the page may send
+    bool is_found = false;     // the run was read, or the page's reply is to be checked
+  };
+  struct Body {
+    ExchangeId exchange;
+    ByteRange range;       // of the response
+    std::uint64_t at = 0;  // the next byte that is passed on
+    bool has_begun = false;
+    bool is_over = false;
+    std::uint64_t told = 0;  // bytes, by its last Transfer
+    std::set<PieceIndex> kept{};
+    std::map<std::uint32_t, Job> jobs{};
+  };
+  struct Stream {
+    ExchangeId exchange;
+    PieceRange pieces{};
+    bool whole = false;
+    bool reload = false;
+    Instant asked_at{};
+    bool has_head = false;
+    bool is_ended = false;
+    bool is_passed = false;  // the page reads the answer itself
+    PieceIndex until = 0;
+    PieceIndex next = 0;
+    PieceIndex keep = 0;
+  };
+  struct Request {
+    Root root{};
+    std::optional<Geometry> geometry{};  // of a listed resource
+    std::uint64_t length = 0;
+    bool is_answered = false;
+    bool is_over = false;
+    std::vector<std::uint32_t> asked{};    // plugins of the site's
+    std::map<std::uint32_t, bool> gets{};  // whether it has its result
+    std::vector<std::pair<std::uint32_t, GetId>>
+        on{};  // passed on to the network, not answered yet
+  };
+
+  explicit Host(Law law) : law_(law) {}
+
+  Engine engine;
+  Instant now{};
+  double wall = 1e12;  // Date.now() at the beginning
+  std::map<std::uint32_t, Request> requests;
+  std::map<std::uint32_t, Body> bodies;
+  std::map<std::uint32_t, Stream> streams;
+  std::vector<std::uint32_t> lists;  // exchanges whose digest list is on its way
+  bool is_fetching_manifest = false;
+  bool is_listing_store = false;
+  std::uint32_t busy = 0;
+
+  // --- The site ----------------------------------------------------------------------------------
+
+  void route(std::initializer_list<PluginKind> kinds, Strategy strategy = Strategy::ordered,
+             std::string_view path = "/") {
+    std::vector<Plugin> plugins;
+    for (const PluginKind kind : kinds) plugins.push_back({kind});
+    route(std::move(plugins), strategy, path);
+  }
+  void route(std::vector<Plugin> plugins, Strategy strategy = Strategy::ordered,
+             std::string_view path = "/") {
+    law_(static_cast<bool>(engine.add_route(path, strategy, std::move(plugins))), "a good route");
+  }
+  // A file of so many bytes whose root is this digit 64 times.
+  static ResourceFields file(std::string path, double bytes, char digit = 'a') {
+    ResourceFields fields;
+    fields.path = std::move(path);
+    fields.bytes = bytes;
+    fields.piece_bytes = 65536;
+    fields.root = std::string(64, digit);
+    return fields;
+  }
+  static Root root_of(char digit) { return *parse_digest(std::string(64, digit)); }
+  void list(const std::vector<ResourceFields>& files, bool disabled = false) {
+    engine.begin_manifest();
+    for (const auto& each : files) {
+      law_(engine.add_resource(each) == Error::none, "a good entry of the manifest");
+    }
+    engine.commit_manifest(disabled);
+  }
+  // The manifest is in memory and new, the store is listed and empty, and there is a store.
+  void start(const std::vector<ResourceFields>& files) {
+    list(files);
+    engine.handle_manifest_loaded(wall, now);
+    engine.handle_store_begin(true, 0, 0);
+    engine.handle_store_listed(true, now);
+    hear();
+  }
+  void manifest_fetched(bool ok, bool changed) {
+    is_fetching_manifest = false;
+    engine.handle_manifest_fetched(ok, changed, wall + to_ms(now), now);
+    hear();
+  }
+  // A run that a worker before this one stored.
+  void hold(char digit, PieceRange run) { engine.add_stored(root_of(digit), run); }
+
+  // --- Requests ----------------------------------------------------------------------------------
+
+  ExchangeId open(std::string_view path, std::string_view range = {}, PageId page = {},
+                  std::string_view destination = {}) {
+    const auto id = try_open(path, range, page, destination);
+    law_(id.has_value(), "the request is ours");
+    return *id;
+  }
+  std::optional<ExchangeId> try_open(std::string_view path, std::string_view range = {},
+                                     PageId page = {}, std::string_view destination = {},
+                                     bool is_navigation = false) {
+    FetchEvent event;
+    event.fields = {"GET", true, destination, "default", false, false, false};
+    event.path = path;
+    event.range = range;
+    event.page = page;
+    event.is_navigation = is_navigation;
+    const auto none = [](std::uint32_t, std::string_view) { return false; };
+    const auto id = engine.open(event, none, now, wall + to_ms(now));
+    if (id) requests[id->value];
+    if (id) name(*id);
+    hear();
+    return id;
+  }
+  // What a middleware of the site's gave, or what came of a Through of a plugin.
+  bool answer(ExchangeId id, std::uint32_t plugin, bool has_response, BodyId made = {}) {
+    Exchange* exchange = engine.exchange(id);
+    const bool is_used = exchange && exchange->handle_answer(plugin, has_response, made, now);
+    hear();
+    return is_used;
+  }
+  GetId get(ExchangeId id, const Plugin& what) {
+    Exchange* exchange = engine.exchange(id);
+    if (!exchange) return {};
+    const GetId get = exchange->handle_get(what, now);
+    if (requests.count(id.value) > 0) requests[id.value].gets[get.value] = false;
+    hear();
+    return get;
+  }
+  void pull(BodyId body, std::int64_t bytes) {
+    engine.with(body, now, [&](Part& part) { part.handle_pull(bytes, now); });
+    hear();
+  }
+  void cancel(BodyId body) {
+    engine.with(body, now, [&](Part& part) { part.cancel(now); });
+    hear();
+  }
+
+  // --- What the host brings
+  // -----------------------------------------------------------------------
+
+  // The digest list of a resource: the right one.
+  Error list_came(ExchangeId id, std::uint32_t status = 200) {
+    lists.erase(std::remove(lists.begin(), lists.end(), id.value), lists.end());
+    const Request& request = requests.at(id.value);
+    std::string bytes;
+    for (PieceIndex piece = 0; piece < request.geometry->count(); ++piece) {
+      const Digest digest = digest_of(request, piece);
+      bytes.append(digest.bytes.begin(), digest.bytes.end());
+    }
+    const Error error = engine.handle_list(request.root, status, request.root, bytes);
+    hear();
+    return error;
+  }
+  void no_list(ExchangeId id) {
+    lists.erase(std::remove(lists.begin(), lists.end(), id.value), lists.end());
+    engine.handle_no_list(requests.at(id.value).root);
+    hear();
+  }
+
+  // 206, of what was asked for.
+  void head(StreamId id) {
+    const Stream& stream = streams.at(id);
+    const Geometry& geometry = *requests.at(stream.exchange.value).geometry;
+    if (stream.whole) return head(id, 200);
+    const ByteRange range = geometry.range_of(stream.pieces);
+    head(id, 206,
+         "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" +
+             std::to_string(geometry.bytes()));
+  }
+  void head(StreamId id, std::uint32_t status, const std::string& content_range = {},
+            const std::string& type = "a/b", const std::string& cache_control = {}) {
+    OriginAnswer answer;
+    answer.status = status;
+    answer.type = "basic";
+    answer.content_range = content_range;
+    answer.content_type = type;
+    answer.cache_control = cache_control;
+    if (streams.count(id) > 0) streams[id].has_head = true;
+    engine.handle_stream_head(id, answer, now);
+    hear();
+  }
+  // The next piece of a stream, if the core takes one more.
+  bool bring_one(StreamId id) {
+    const auto at = streams.find(id);
+    if (at == streams.end()) return false;
+    Stream& stream = at->second;
+    if (!stream.has_head || stream.is_ended || stream.is_passed || stream.next >= stream.until) {
+      return false;
+    }
+    stream_piece(id, stream.next, 1);
+    return true;
+  }
+  // What the core takes of a stream now, at most so many pieces; and its end, if that was all.
+  void bring(StreamId id, std::uint32_t pieces = limits::pieces_per_resource) {
+    while (pieces-- > 0 && bring_one(id)) {
+    }
+    const auto at = streams.find(id);
+    if (at == streams.end() || at->second.next < at->second.pieces.end) return;
+    stream_end(id, Error::none);
+  }
+  void stream_piece(StreamId id, PieceIndex piece, int version) {
+    const auto at = streams.find(id);
+    if (at == streams.end()) return;
+    Stream& stream = at->second;
+    const Request& request = requests.at(stream.exchange.value);
+    stream.next = piece + 1;
+    engine.handle_stream_piece(id, piece, request.geometry->bytes_of(piece),
+                               digest_of(request, piece, version), now);
+    hear();
+  }
+  void stream_end(StreamId id, Error error) {
+    if (const auto at = streams.find(id); at != streams.end()) at->second.is_ended = true;
+    engine.handle_stream_end(id, error, now);
+    hear();
+  }
+
+  // A page verified a piece, or a piece of a run was digested.
+  void page_piece(BodyId body, JobId job, PieceIndex piece, std::uint64_t bytes,
+                  PieceSource from = PieceSource::peers, std::uint64_t wasted = 0) {
+    hand_in(body, job, piece,
+            [&](Part& part) { part.handle_page_piece(job, piece, bytes, from, wasted, now); });
+  }
+  void page_piece(BodyId body, PieceIndex piece, PieceSource from = PieceSource::peers,
+                  std::uint64_t wasted = 0) {
+    page_piece(body, page_job(body), piece, geometry_of(body).bytes_of(piece), from, wasted);
+  }
+  void digest(BodyId body, JobId job, PieceIndex piece, int version = 1) {
+    const Request& request = requests.at(bodies.at(body.value).exchange.value);
+    const std::uint64_t bytes = request.geometry->bytes_of(piece);
+    hand_in(body, job, piece, [&](Part& part) {
+      part.handle_digest(job, piece, bytes, digest_of(request, piece, version), now);
+    });
+  }
+  void page_pending(BodyId body, bool warm) {
+    const JobId job = page_job(body);
+    engine.with(body, now, [&](Part& part) { part.handle_page_pending(job, warm); });
+    hear();
+  }
+  void page_alive(BodyId body) {
+    const JobId job = page_job(body);
+    engine.with(body, now, [&](Part& part) { part.handle_page_alive(job, now); });
+    hear();
+  }
+  void page_reply(BodyId body, std::uint64_t bytes) {
+    const JobId job = page_job(body);
+    engine.with(body, now, [&](Part& part) { part.handle_page_reply(job, bytes, now); });
+    hear();
+  }
+  void end(BodyId body, JobId job, Error error) {
+    engine.with(body, now, [&](Part& part) { part.handle_end(job, error, now); });
+    hear();
+  }
+  void page_end(BodyId body, Error error) { end(body, page_job(body), error); }
+  void run_read(BodyId body, JobId job, bool is_found, std::string_view path_and_type = {}) {
+    engine.with(body, now, [&](Part& part) { part.handle_run(job, is_found, path_and_type, now); });
+    hear();
+  }
+  // The run that a body reads is there, and good.
+  void read(BodyId body, std::string_view path_and_type = {}) {
+    const JobId job = store_job(body);
+    run_read(body, job, true, path_and_type);
+    digest_all(body, job);
+  }
+  // The pieces that a job still owes, one after another; of a run that is read, those of that run.
+  void digest_all(BodyId body, JobId job) {
+    const Job* of = find(body, job);
+    const PieceIndex end = of ? of->pieces.end : 0;
+    for (; of && of->next < end; of = find(body, job)) {
+      const PieceIndex piece = of->next;
+      digest(body, job, piece);
+    }
+  }
+  void hello(PageId page) {
+    engine.handle_hello(page, now);
+    hear();
+  }
+  void gone(PageId page) {
+    engine.handle_page_gone(page, now);
+    hear();
+  }
+  void company(char digit) {
+    engine.handle_company(root_of(digit), now);
+    hear();
+  }
+  void stored(char digit, PieceRange run) {
+    engine.handle_stored(root_of(digit), run, now);
+    hear();
+  }
+
+  // Time goes on, and the core is told where it asked to be.
+  void wait(Duration time) {
+    const Instant end = now + time;
+    for (int turn = 0;; ++turn) {
+      law_(turn < 10000, "time goes on");
+      const auto at = engine.next_timeout();
+      if (!at || *at > end) break;
+      now = std::max(now, *at);
+      engine.handle_timeout(now);
+      hear();
+    }
+    now = end;
+  }
+
+  // --- What the core said
+  // -------------------------------------------------------------------------
+
+  // Since it was last asked: the commands one after another. Without those that others imply: what
+  // the host keeps, what a page may send, how far a stream is read, how it goes.
+  std::string said() {
+    std::string all;
+    for (const std::string& each : std::exchange(said_, {})) {
+      if (each.empty()) continue;
+      if (!all.empty()) all += "; ";
+      all += each;
+    }
+    return all;
+  }
+  // How the last body that was over turned out: bytes from the cache, peers, the origin, and
+  // wasted.
+  std::string counts;
+  Terms terms{};  // of the last page that was asked
+
+  // Null if it is not open.
+  Job* find(BodyId body, JobId job) {
+    const auto of = bodies.find(body.value);
+    if (of == bodies.end()) return nullptr;
+    const auto at = of->second.jobs.find(job.value);
+    return at == of->second.jobs.end() ? nullptr : &at->second;
+  }
+  JobId page_job(BodyId body) const { return job_of(body, true); }
+  JobId store_job(BodyId body) const { return job_of(body, false); }
+  // Numbers by name: the first exchange is x1, the first body b1, the first stream s1, the first
+  // get g1.
+  BodyId body(std::uint32_t number) const { return {number_of(body_names_, number)}; }
+  StreamId stream(std::uint32_t number) const { return number_of(stream_names_, number); }
+  std::uint64_t bytes_of(BodyId body) const {
+    const Body& of = bodies.at(body.value);
+    return of.at - of.range.begin;
+  }
+  // Nothing is left of any request, here and there.
+  bool is_empty() const {
+    for (const auto& [id, request] : requests) {
+      if (!request.is_over) return false;
+    }
+    return bodies.empty() && streams.empty() && engine.open_bodies() == 0 &&
+           engine.waiting() == 0 && !engine.next_timeout() && busy == 0;
+  }
+
+  // What the host is to do, and what it must not be told.
+  void hear() {
+    for (const Command& each : engine.take_commands(now)) {
+      said_.push_back(std::visit([this](const auto& it) { return perform(it); }, each));
+    }
+  }
+
+  Digest digest_of(const Request& request, PieceIndex piece, int version = 1) const {
+    Digest digest = request.root;  // of one piece
+    if (request.geometry->count() == 1 && version == 1) return digest;
+    digest.bytes[1] = static_cast<std::uint8_t>(piece);
+    digest.bytes[2] = static_cast<std::uint8_t>(piece >> 8);
+    digest.bytes[3] = static_cast<std::uint8_t>(version);
+    return digest;
+  }
+  const Geometry& geometry_of(BodyId body) const {
+    return *requests.at(bodies.at(body.value).exchange.value).geometry;
+  }
+
+ private:
+  using Names = std::map<std::uint32_t, std::uint32_t>;  // by the core's number
+
+  static std::uint32_t number_of(const Names& names, std::uint32_t wanted) {
+    for (const auto& [number, name] : names) {
+      if (name == wanted) return number;
+    }
+    return 0;
+  }
+  static std::string name_in(Names& names, std::uint32_t number, const char* letter) {
+    const auto next = static_cast<std::uint32_t>(names.size() + 1);
+    return letter + std::to_string(names.emplace(number, next).first->second);
+  }
+  std::string name(ExchangeId id) { return name_in(exchange_names_, id.value, "x"); }
+  std::string name(BodyId id) { return name_in(body_names_, id.value, "b"); }
+  std::string name(GetId id) { return name_in(get_names_, id.value, "g"); }
+  std::string name(StreamId id) { return name_in(stream_names_, id, "s"); }
+  static std::string text(PieceRange pieces) {
+    return std::to_string(pieces.begin) + "-" + std::to_string(pieces.end);
+  }
+  static std::string text(Error error) { return std::string(code(error)); }
+
+  JobId job_of(BodyId body, bool is_of_page) const {
+    const auto at = bodies.find(body.value);
+    if (at == bodies.end()) return {};
+    for (const auto& [id, job] : at->second.jobs) {
+      if ((job.page != PageId{}) == is_of_page) return {id};
+    }
+    return {};
+  }
+
+  template <class Tell>
+  void hand_in(BodyId body, JobId job, PieceIndex piece, Tell&& tell) {
+    if (Job* of = find(body, job)) of->next = piece + 1;
+    arriving_ = {body, piece};
+    engine.with(body, now, tell);
+    hear();
+    arriving_.reset();
+  }
+
+  Request& open_request(ExchangeId id) {
+    const auto at = requests.find(id.value);
+    law_(at != requests.end(), "an exchange that was opened");
+    law_(!at->second.is_over, "nothing more is said of an exchange that is over");
+    name(id);
+    return at->second;
+  }
+  Body& known_body(BodyId id) {
+    const auto at = bodies.find(id.value);
+    law_(at != bodies.end(), "a body that was gathered, of an exchange that is not over");
+    return at->second;
+  }
+  Body& open_body(BodyId id) {
+    Body& body = known_body(id);
+    law_(!body.is_over, "nothing more is asked for a body that is over");
+    return body;
+  }
+  Job& open_job(BodyId body, JobId job) {
+    Job* open = find(body, job);
+    law_(open, "a job that is open");
+    return *open;
+  }
+  Stream& open_stream(StreamId id) {
+    const auto at = streams.find(id);
+    law_(at != streams.end(), "a stream that was opened, and not closed yet");
+    return at->second;
+  }
+  void settle(Request& request, GetId id) {
+    const auto at = request.gets.find(id.value);
+    law_(at != request.gets.end() && !at->second, "a get has one result");
+    at->second = true;
+  }
+
+  std::string perform(const command::Begin& it) {
+    Request& request = open_request(it.exchange);
+    const Resource& resource = *engine.named(it.exchange).asked().resource;
+    request.root = resource.root;
+    request.geometry = resource.geometry;
+    request.length = it.length;
+    law_(it.bytes == resource.geometry.bytes() && it.length <= it.bytes,
+         "the length of a response");
+    return {};
+  }
+  std::string perform(const command::Ask& it) {
+    open_request(it.exchange).asked.push_back(it.plugin);
+    return "ask " + name(it.exchange) + " plugin " + std::to_string(it.plugin);
+  }
+  std::string perform(const command::Through& it) {
+    Request& request = open_request(it.exchange);
+    if (it.get != GetId{}) settle(request, it.get);
+    if (it.get == GetId{}) request.on.emplace_back(it.plugin, it.get);
+    return "through " + name(it.exchange) +
+           (it.get == GetId{} ? " plugin " + std::to_string(it.plugin) : " " + name(it.get)) +
+           (it.own ? " own" : "") + (it.listed ? " listed" : "");
+  }
+  std::string perform(const command::Open& it) {
+    open_request(it.exchange);
+    Body& body = open_body(it.body);
+    law_(!body.has_begun, "a response is made once");
+    body.has_begun = true;
+    return "open " + name(it.body);
+  }
+  std::string perform(const command::Respond& it) {
+    Request& request = open_request(it.exchange);
+    law_(!request.is_answered, "a page gets one answer");
+    request.is_answered = true;
+    if (it.body != BodyId{}) law_(known_body(it.body).has_begun, "a response that was made");
+    return "respond " + name(it.exchange) + " plugin " + std::to_string(it.plugin) +
+           (it.body == BodyId{} ? "" : " with " + name(it.body));
+  }
+  std::string perform(const command::Settle& it) {
+    settle(open_request(it.exchange), it.get);
+    if (it.body != BodyId{}) law_(known_body(it.body).has_begun, "a response that was made");
+    return "settle " + name(it.get) + " with " +
+           (it.body == BodyId{} ? std::string("null") : name(it.body));
+  }
+  std::string perform(const command::Put& it) {
+    law_(open_request(it.exchange).is_answered, "a put comes after the answer");
+    if (it.body != BodyId{}) law_(known_body(it.body).has_begun, "a response that was made");
+    return "put " + name(it.exchange) + " plugin " + std::to_string(it.plugin) +
+           (it.body == BodyId{} ? "" : " with " + name(it.body));
+  }
+  std::string perform(const command::FallThrough& it) {
+    Request& request = open_request(it.exchange);
+    law_(!request.is_answered, "a page gets one answer");
+    request.is_answered = true;
+    return "fall through " + name(it.exchange);
+  }
+  std::string perform(const command::Over& it) {
+    Request& request = open_request(it.exchange);
+    law_(request.is_answered, "a request is answered before it is over");
+    for (const auto& [id, is_settled] : request.gets) law_(is_settled, "every get has its result");
+    request.is_over = true;
+    for (auto at = bodies.begin(); at != bodies.end();) {
+      const bool is_its = at->second.exchange == it.exchange;
+      // Of one that gave way to the origin's own answer nothing is said.
+      const bool is_done = at->second.is_over || !at->second.has_begun;
+      if (is_its) law_(is_done, "all bodies of an exchange are over before it is");
+      if (is_its) law_(at->second.jobs.empty(), "all jobs of a body are closed before it is over");
+      at = is_its ? bodies.erase(at) : std::next(at);
+    }
+    return "over " + name(it.exchange);
+  }
+  std::string perform(const command::Lose& it) {
+    open_request(it.exchange);
+    law_(it.error != Error::none, "what is lost has a code");
+    return "lose " + name(it.exchange) + " " + text(it.error);
+  }
+  std::string perform(const command::NeedList& it) {
+    open_request(it.exchange);
+    lists.push_back(it.exchange.value);
+    return "need list " + name(it.exchange);
+  }
+  std::string perform(const command::Gather& it) {
+    const Request& request = open_request(it.exchange);
+    const ByteRange range = engine.named(it.exchange).asked().range();
+    law_(request.geometry.has_value(), "a body is of a listed resource");
+    law_(bodies.emplace(it.body.value, Body{it.exchange, range, range.begin}).second,
+         "a body has a number of its own");
+    name(it.body);
+    return {};
+  }
+  std::string perform(const command::Take& it) {
+    Body& body = open_body(it.body);
+    law_(body.kept.insert(it.piece).second, "a piece is taken once");
+    if (it.stream == 0) {
+      const bool is_it = arriving_ && *arriving_ == std::pair(it.body, it.piece);
+      law_(is_it, "what is taken is what has just come");
+    } else {
+      const Stream& stream = open_stream(it.stream);
+      law_(it.piece >= stream.keep && it.piece < stream.next, "the stream keeps what is taken");
+    }
+    return {};
+  }
+  std::string perform(const command::Enqueue& it) {
+    Body& body = open_body(it.body);
+    const std::uint64_t piece = std::uint64_t{it.piece} * geometry_of(it.body).piece_bytes();
+    law_(body.has_begun, "bytes come after the head");
+    law_(body.kept.erase(it.piece) == 1, "what is passed on was taken");
+    law_(piece + it.begin == body.at && it.begin < it.end, "bytes are passed on in order, once");
+    body.at = piece + it.end;
+    law_(body.at <= body.range.end, "no byte behind the range is passed on");
+    return {};
+  }
+  std::string perform(const command::Finish& it) {
+    Body& body = open_body(it.body);
+    law_(body.at == body.range.end, "every byte of a finished body was passed on");
+    body.is_over = true;
+    return "finish " + name(it.body);
+  }
+  std::string perform(const command::Break& it) {
+    open_body(it.body).is_over = true;
+    law_(it.error != Error::none, "a body breaks with a code");
+    return "break " + name(it.body) + " " + text(it.error);
+  }
+  std::string perform(const command::Transfer& it) {
+    Body& body = known_body(it.body);
+    const std::uint64_t sum = it.from_cache + it.from_peers + it.from_origin;
+    law_(sum == body.at - body.range.begin, "the sources add up to what was passed on");
+    law_(sum >= body.told && it.took >= Duration(0), "what was passed on only grows");
+    law_(it.done == body.is_over, "the last word comes when it is over");
+    body.told = sum;
+    counts = std::to_string(it.from_cache) + " cache, " + std::to_string(it.from_peers) +
+             " peers, " + std::to_string(it.from_origin) + " origin, " + std::to_string(it.wasted) +
+             " wasted";
+    return {};
+  }
+  std::string perform(const command::Read& it) {
+    Body& body = open_body(it.body);
+    law_(it.run.begin <= it.pieces.begin && it.pieces.end <= it.run.end && !it.pieces.empty(),
+         "a run holds what is read of it");
+    body.jobs[it.job.value] = {{}, it.run, it.pieces, it.pieces.begin};
+    return "read " + name(it.body) + " run " + text(it.run) + " for " + text(it.pieces);
+  }
+  std::string perform(const command::DropRun& it) {
+    known_body(it.body);
+    return "drop run " + text(it.run) + " of " + name(it.body);
+  }
+  std::string perform(const command::AskPage& it) {
+    Body& body = open_body(it.body);
+    law_(body.jobs.count(it.job.value) == 0, "a page is asked under a job of its own");
+    body.jobs[it.job.value] = {it.page, {}, it.pieces, it.pieces.begin};
+    terms = {it.slower, it.patience};
+    return "ask page " + std::to_string(it.page.value) + " of " + name(it.body) + " for " +
+           text(it.pieces);
+  }
+  std::string perform(const command::Grant& it) {
+    open_body(it.body);
+    Job& job = open_job(it.body, it.job);
+    law_(job.page != PageId{}, "credit is a page's");
+    job.credit += it.bytes;
+    return {};
+  }
+  std::string perform(const command::Check& it) {
+    open_body(it.body);
+    Job& job = open_job(it.body, it.job);
+    law_(job.page != PageId{}, "a page's reply is checked");
+    job.pieces = it.pieces;
+    job.next = it.pieces.begin;
+    job.is_found = true;
+    return "check " + name(it.body) + " " + text(it.pieces);
+  }
+  std::string perform(const command::Close& it) {
+    open_job(it.body, it.job);
+    known_body(it.body).jobs.erase(it.job.value);
+    return "close " + name(it.body) + " job " + std::to_string(it.job.value);
+  }
+  std::string perform(const command::Store& it) {
+    Body& body = known_body(it.body);
+    law_(!it.pieces.empty(), "a run that is stored has pieces");
+    const Geometry& geometry = geometry_of(it.body);
+    law_(it.pieces.end <= geometry.segment_end(it.pieces.begin), "a run is inside of a segment");
+    if (it.stream == 0) {
+      law_(body.jobs.count(it.job.value) > 0, "a reply is there while it is stored");
+      law_(it.pieces.end <= body.jobs[it.job.value].next, "what is stored of a reply was checked");
+    } else {
+      const Stream& stream = open_stream(it.stream);
+      law_(it.pieces.begin >= stream.keep && it.pieces.end <= stream.next,
+           "the stream keeps what is stored");
+    }
+    return "store " + name(it.body) + " " + text(it.pieces) + (it.fits ? "" : " without room");
+  }
+  std::string perform(const command::OpenStream& it) {
+    const Body& body = open_body(it.body);
+    const Geometry& geometry = geometry_of(it.body);
+    law_(!it.pieces.empty() && it.pieces.end <= geometry.count(), "what is asked for is there");
+    law_(!it.whole || it.pieces == geometry.all(), "only the whole is asked for as a whole");
+    const bool is_new = streams
+                            .emplace(it.stream, Stream{body.exchange, it.pieces, it.whole,
+                                                       it.reload, now + it.wait})
+                            .second;
+    law_(is_new, "a stream has a number of its own");
+    streams[it.stream].next = it.pieces.begin;
+    std::string words =
+        "open " + name(it.stream) + " of " + name(it.body) + " for " + text(it.pieces);
+    if (it.whole) words += " whole";
+    if (it.reload) words += " reload";
+    if (it.wait > Duration(0)) words += " after " + std::to_string(it.wait.count() / 1000);
+    return words;
+  }
+  std::string perform(const command::Accept& it) {
+    Stream& stream = open_stream(it.stream);
+    law_(stream.has_head && !stream.is_passed, "an answer that came is accepted");
+    stream.until = it.until;
+    stream.keep = std::max(stream.keep, it.keep);
+    return {};
+  }
+  std::string perform(const command::PassStream& it) {
+    Request& request = open_request(it.exchange);
+    Stream& stream = open_stream(it.stream);
+    law_(stream.has_head, "an answer that is passed on came");
+    law_(stream.until == 0, "nothing of an answer that is passed on was read");
+    if (it.get != GetId{}) settle(request, it.get);
+    std::string words = "pass " + name(it.stream) + " to " + name(it.exchange) +
+                        (it.get == GetId{} ? "" : " " + name(it.get)) +
+                        (it.shared ? " shared" : "");
+    stream.is_passed = true;
+    if (!it.shared) streams.erase(it.stream);
+    return words;
+  }
+  std::string perform(const command::CloseStream& it) {
+    known_body(it.body);
+    open_stream(it.stream);
+    streams.erase(it.stream);
+    return "close " + name(it.stream);
+  }
+  std::string perform(const command::FetchManifest&) {
+    law_(!is_fetching_manifest, "the manifest is fetched once at a time");
+    is_fetching_manifest = true;
+    return "fetch manifest";
+  }
+  std::string perform(const command::ListStore&) {
+    is_listing_store = true;
+    return "list store";
+  }
+  std::string perform(const command::DropUnlisted&) { return "drop unlisted"; }
+  std::string perform(const command::Busy& it) {
+    law_((busy == 0) == (it.open > 0), "the first response is told, and the last one");
+    busy = it.open;
+    return {};
+  }
+
+  Law law_;
+  std::vector<std::string> said_;
+  std::optional<std::pair<BodyId, PieceIndex>> arriving_;
+  Names exchange_names_;
+  Names body_names_;
+  Names get_names_;
+  Names stream_names_;
+};
+
+}  // namespace peer_cdn
