@@ -335,7 +335,10 @@ void Part::perform(const Body::Close& close, Instant now) {
   if (stream == 0) return;
   leave(close.job, stream);
   fetches_.erase(std::find(fetches_.begin(), fetches_.end(), std::pair(close.job, stream)));
-  if (!commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
+  // Another job of this part may have read it too.
+  const bool is_last = std::none_of(fetches_.begin(), fetches_.end(),
+                                    [stream](const auto& each) { return each.second == stream; });
+  if (is_last && !commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
 }
 
 void Part::perform(const Body::Enqueue& enqueue, Instant now) {
