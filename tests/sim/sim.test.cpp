@@ -246,6 +246,32 @@ TEST_CASE("small files are as soon with peers as from the network alone") {
   });
 }
 
+TEST_CASE("fetches of one file by one visitor take a copy of the origin between them") {
+  for_seeds(40, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    world.origin.bytes_per_second = (1 + random.below(8)) * limits::mib;
+    const std::uint64_t bytes = 2 * limits::mib + random.below(10 * limits::mib);
+    const File& file = world.file(bytes, 128 * limits::kib);
+    Visitor& visitor = world.add();
+    std::vector<const Request*> requests;
+    for (int i = 0; i < 4; ++i) {
+      settle(world, random.between(0ms, 2s));
+      requests.push_back(&visitor.fetch(file));
+    }
+    CHECK(world.run(10min, [&] {
+      return std::all_of(requests.begin(), requests.end(), [](auto* each) { return each->done(); });
+    }));
+    // Whoever has it can read it again.
+    settle(world, 1s);
+    requests.push_back(&visitor.fetch(file));
+    CHECK(world.run(10min, [&] { return requests.back()->done(); }));
+    for (const Request* request : requests) CHECK(request->passed == bytes);
+    CHECK(world.origin.bytes_sent == bytes);
+    check_world(world);
+  });
+}
+
 TEST_CASE("a crowd that the origin is much too slow for shares what it sends") {
   Plan plan;
   plan.visitors = 30;
