@@ -80,13 +80,17 @@ void Visitor::close(std::size_t reader) {
   world_.step(*this, [&](Visitor&) { close(ReaderId{static_cast<std::uint32_t>(reader + 1)}); });
 }
 
-Request& Visitor::fetch(const File& file) {
+Request& Visitor::fetch(const File& file, std::uint64_t bytes_per_second) {
   Request* request = nullptr;
   world_.step(*this, [&](Visitor&) {
     if (!worker) worker = std::make_unique<Worker>(world_, *this, world_.files());
-    request = &worker->fetch(file);
+    request = &worker->fetch(file, bytes_per_second);
   });
   return *request;
+}
+
+void Visitor::abort(Request& request) {
+  world_.step(*this, [&](Visitor&) { worker->abort(request); });
 }
 
 void Visitor::warm_up(const std::vector<const File*>& files) {

@@ -75,7 +75,8 @@ class Visitor {
                    swarm::OriginUse origin = {});
   void close(std::size_t reader);
   // Through a worker, which also has the origin.
-  Request& fetch(const File& file);
+  Request& fetch(const File& file, std::uint64_t bytes_per_second = 0);
+  void abort(Request& request);
   // From now on, when the page has nothing else to do, connections are made for what is listed.
   void warm_up(const std::vector<const File*>& files);
   bool reading() const;

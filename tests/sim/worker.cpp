@@ -93,8 +93,8 @@ void Worker::never() {
 
 // --- A request -----------------------------------------------------------------------------------
 
-Request& Worker::fetch(const File& file) {
-  requests.push_back(std::make_unique<Request>(Request{file, world_.now()}));
+Request& Worker::fetch(const File& file, std::uint64_t bytes_per_second) {
+  requests.push_back(std::make_unique<Request>(Request{file, world_.now(), bytes_per_second}));
   Request& request = *requests.back();
   const std::string path = path_of(file);
   FetchEvent event;
@@ -109,6 +109,12 @@ Request& Worker::fetch(const File& file) {
     exchanges_[*id] = &request;
   });
   return request;
+}
+
+void Worker::abort(Request& request) {
+  if (request.done() || request.answer == BodyId{}) return;
+  request.is_aborted = true;
+  tell_part(request.answer, [](Part& part, Instant now) { part.cancel(now); });
 }
 
 void Worker::perform(const command::FallThrough& fall) {
@@ -181,10 +187,23 @@ void Worker::perform(const command::Take& take) {
 void Worker::perform(const command::Enqueue& enqueue) {
   Gathering& body = bodies_.at(enqueue.body);
   world_.check(body.kept.erase(enqueue.piece) == 1, "only what is kept is passed on");
-  body.passed += enqueue.end - enqueue.begin;
+  const std::uint32_t bytes = enqueue.end - enqueue.begin;
+  body.passed += bytes;
   show(enqueue.body);
-  tell_part(enqueue.body,
-            [](Part& part, Instant now) { part.handle_pull(limits::stream_bytes, now); });
+  body.unread += bytes;
+  const std::uint64_t rate = body.request->bytes_per_second;
+  if (rate == 0) return handle_read(enqueue.body, bytes);
+  body.read_at = std::max(body.read_at, world_.now()) + World::span(bytes, rate);
+  world_.at(body.read_at, visitor_.id,
+            [this, id = enqueue.body, bytes](Visitor&) { handle_read(id, bytes); });
+}
+
+void Worker::handle_read(BodyId id, std::uint32_t bytes) {
+  const auto body = bodies_.find(id);
+  if (body == bodies_.end()) return;
+  body->second.unread -= bytes;
+  const auto takes = limits::stream_bytes - static_cast<std::int64_t>(body->second.unread);
+  tell_part(id, [takes](Part& part, Instant now) { part.handle_pull(takes, now); });
 }
 
 void Worker::perform(const command::Finish& finish) {
@@ -337,52 +356,67 @@ void Worker::handle_end(const swarm::End& output) {
 // --- The origin ----------------------------------------------------------------------------------
 
 void Worker::perform(const command::OpenStream& open) {
-  answers_[open.stream] = {0, open.pieces.begin, open.pieces.begin};
-  world_.after(open.wait, visitor_.id, [this, open, &file = file_of(open.body)](Visitor&) {
-    if (answers_.count(open.stream) > 0) ask(open, file);
+  answers_[open.stream] = {&file_of(open.body), 0, open.pieces.begin, open.pieces.begin};
+  world_.after(open.wait, visitor_.id, [this, open](Visitor&) {
+    if (answers_.count(open.stream) > 0) ask(open);
   });
 }
 
-void Worker::ask(const command::OpenStream& open, const File& file) {
+void Worker::ask(const command::OpenStream& open) {
   const peer_cdn::StreamId stream = open.stream;
+  Answer& answer = answers_.at(stream);
   Origin::Sink sink;
-  sink.head = [this, open, &file](Visitor&) {
-    OriginAnswer answer;
-    answer.type = "basic";
-    answer.status = open.whole ? 200 : 206;
+  sink.head = [this, open, &file = *answer.file](Visitor&) {
+    OriginAnswer head;
+    head.type = "basic";
+    head.status = open.whole ? 200 : 206;
     if (!open.whole) {
-      answer.content_range =
+      head.content_range =
           content_range(file.geometry.range_of(open.pieces), file.geometry.bytes());
     }
-    tell([&](Instant now) { engine_.handle_stream_head(open.stream, answer, now); });
+    tell([&](Instant now) { engine_.handle_stream_head(open.stream, head, now); });
   };
   sink.bytes = [this, stream](Visitor&, std::uint32_t bytes) {
     answers_.at(stream).arrived += bytes;
   };
-  sink.piece = [this, stream, &file](Visitor&, PieceIndex piece, bool right) {
-    handle_cut(stream, file, piece, right);
+  sink.piece = [this, stream](Visitor&, PieceIndex, bool right) {
+    answers_.at(stream).came.push_back(right);
+    cut(stream);
   };
   sink.end = [this, stream](Visitor&, bool all) {
-    const Error error = all ? Error::none : Error::origin_unreachable;
-    tell([&](Instant now) { engine_.handle_stream_end(stream, error, now); });
+    const auto ended = answers_.find(stream);
+    if (ended == answers_.end()) return;
+    ended->second.ended = all ? Error::none : Error::origin_unreachable;
+    cut(stream);
   };
-  answers_.at(stream).id = world_.origin.open(visitor_, file, open.pieces, std::move(sink));
+  answer.id = world_.origin.open(visitor_, *answer.file, open.pieces, std::move(sink));
 }
 
-void Worker::handle_cut(peer_cdn::StreamId stream, const File& file, PieceIndex piece, bool right) {
-  Tags tags = file.tags(piece);
-  if (!right) tags[0] ^= 1;
-  answers_.at(stream).cut = piece + 1;
-  tell([&](Instant now) {
-    engine_.handle_stream_piece(stream, piece, file.geometry.bytes_of(piece), digest_of(tags), now);
-  });
-  // What comes after a pause waited here, and says nothing of the origin's rate.
-  const auto found = answers_.find(stream);
-  if (found == answers_.end()) return;
-  Answer& answer = found->second;
-  if (answer.is_rated || answer.cut < answer.until) return;
-  answer.is_rated = true;
-  engine_.handle_stream_rate(stream, answer.arrived, world_.now());
+// Hands in what came, as far as it is accepted.
+void Worker::cut(peer_cdn::StreamId stream) {
+  for (;;) {
+    const auto found = answers_.find(stream);
+    if (found == answers_.end()) return;
+    Answer& answer = found->second;
+    // What comes after a pause waited here, and says nothing of the origin's rate.
+    if (answer.cut >= answer.until && !std::exchange(answer.is_rated, true)) {
+      engine_.handle_stream_rate(stream, answer.arrived, world_.now());
+    }
+    if (answer.came.empty()) {
+      const auto ended = std::exchange(answer.ended, std::nullopt);
+      if (!ended) return;
+      return tell([&](Instant now) { engine_.handle_stream_end(stream, *ended, now); });
+    }
+    if (answer.cut >= answer.until) return;
+    const PieceIndex piece = answer.cut++;
+    Tags tags = answer.file->tags(piece);
+    if (!answer.came.front()) tags[0] ^= 1;
+    answer.came.pop_front();
+    const std::uint32_t bytes = answer.file->geometry.bytes_of(piece);
+    tell([&](Instant now) {
+      engine_.handle_stream_piece(stream, piece, bytes, digest_of(tags), now);
+    });
+  }
 }
 
 void Worker::perform(const command::Accept& accept) {
@@ -390,6 +424,8 @@ void Worker::perform(const command::Accept& accept) {
   answer.keep = std::max(answer.keep, accept.keep);
   answer.until = accept.until;
   world_.origin.pace(answer.id, accept.until);
+  if (answer.came.empty()) return;
+  world_.after(Duration(0), visitor_.id, [this, stream = accept.stream](Visitor&) { cut(stream); });
 }
 
 void Worker::perform(const command::CloseStream& close) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,11 +28,13 @@ struct Request {
 
   const File& file;
   Instant opened;
+  std::uint64_t bytes_per_second = 0;  // it reads; 0: all that is there at once
   std::optional<Instant> ended_at{};
   std::optional<Instant> first_byte{};
   std::uint64_t passed = 0;
   bool fell_through = false;  // the origin's own answer is the response
-  BodyId answer{};            // whose response the page reads
+  bool is_aborted = false;
+  BodyId answer{};  // whose response the page reads
 };
 
 class Worker {
@@ -41,7 +44,9 @@ class Worker {
          bool disabled = false);
 
   // All of this is called inside a step of the visitor.
-  Request& fetch(const File& file);
+  Request& fetch(const File& file, std::uint64_t bytes_per_second = 0);
+  // The page does not want the rest of its response.
+  void abort(Request& request);
   void handle_present(const std::vector<Mark>& add, const std::vector<Mark>& remove);
   void handle_company(const Root& root);
   void handle_stored(const Root& root, PieceRange run);
@@ -57,14 +62,19 @@ class Worker {
     Request* request;
     std::set<PieceIndex> kept{};
     std::uint64_t passed = 0;
+    std::uint64_t unread = 0;
+    Instant read_at{};  // the last of them
     bool is_over = false;
   };
-  // Its pieces [keep, cut) are kept.
+  // An answer of the origin. Its pieces [keep, cut) are kept.
   struct Answer {
+    const File* file;
     sim::StreamId id;  // at the origin; 0 before it is asked
     PieceIndex keep;
     PieceIndex cut;
     PieceIndex until = 0;
+    std::deque<bool> came{};       // pieces from `cut` on, right or not, which wait in the socket
+    std::optional<Error> ended{};  // behind these
     std::uint64_t arrived = 0;
     bool is_rated = false;
   };
@@ -123,12 +133,13 @@ class Worker {
 
   void read_run(const command::Read& read, const File& file);
   void say_alive(Errand errand);
-  void ask(const command::OpenStream& open, const File& file);
-  void handle_cut(peer_cdn::StreamId stream, const File& file, PieceIndex piece, bool right);
+  void ask(const command::OpenStream& open);
+  void cut(peer_cdn::StreamId stream);
   // The origin's own answer, of this plugin or of nobody.
   void pass_through(Request& request, ExchangeId exchange, std::optional<std::uint32_t> plugin);
   // The page takes all that is there.
   void show(BodyId body);
+  void handle_read(BodyId body, std::uint32_t bytes);
   void end(Request& request);
   const File& file_of(BodyId body) const { return bodies_.at(body).request->file; }
   double wall() const;
