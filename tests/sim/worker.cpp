@@ -1,6 +1,7 @@
 #include "worker.hpp"
 
 #include <algorithm>
+#include <string>
 
 #include "base/limits.hpp"
 #include "base/range.hpp"
@@ -367,13 +368,12 @@ void Worker::ask(const command::OpenStream& open) {
   Answer& answer = answers_.at(stream);
   Origin::Sink sink;
   sink.head = [this, open, &file = *answer.file](Visitor&) {
+    const std::string range =
+        content_range(file.geometry.range_of(open.pieces), file.geometry.bytes());
     OriginAnswer head;
     head.type = "basic";
     head.status = open.whole ? 200 : 206;
-    if (!open.whole) {
-      head.content_range =
-          content_range(file.geometry.range_of(open.pieces), file.geometry.bytes());
-    }
+    if (!open.whole) head.content_range = range;
     tell([&](Instant now) { engine_.handle_stream_head(open.stream, head, now); });
   };
   sink.bytes = [this, stream](Visitor&, std::uint32_t bytes) {
