@@ -332,10 +332,16 @@ void Part::perform(const Body::Close& close, Instant now) {
   const StreamId stream = stream_of(close.job);
   if (stream == 0) return;
   leave(close.job, stream);
+  // Another job of this part may have read it too.
+  bool is_last = true;
   for (std::size_t i = fetches_.size(); i-- > 0;) {
-    if (fetches_[i].job == close.job) fetches_.erase(i);
+    if (fetches_[i].job == close.job) {
+      fetches_.erase(i);
+    } else if (fetches_[i].stream == stream) {
+      is_last = false;
+    }
   }
-  if (!commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
+  if (is_last && !commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
 }
 
 void Part::perform(const Body::Enqueue& enqueue, Instant now) {

@@ -125,13 +125,21 @@ TEST_CASE("a fetch through the worker ends, and with all of it where the origin 
       settle(world, random.between(0ms, 2s));
       Visitor& visitor = *world.visitors[random.below(world.visitors.size())];
       if (random.chance(0.03)) visitor.die();
-      if (visitor.alive) visitor.fetch(*files[random.below(4)]);
+      if (!visitor.alive || world.now() < visitor.asleep_until) continue;
+      const bool is_slow = random.chance(0.3);
+      visitor.fetch(*files[random.below(4)],
+                    is_slow ? limits::reader_rate_min + random.below(limits::mib) : 0);
+      if (random.chance(0.05)) visitor.sleep(random.between(100ms, 1min));
+      if (world.now() < visitor.asleep_until || random.chance(0.8)) continue;
+      const auto& requests = visitor.worker->requests;
+      settle(world, random.between(0ms, 500ms));
+      visitor.abort(*requests[random.below(requests.size())]);
     }
     CHECK(world.run(5min, [&] { return !is_fetching(world); }));
     for (const auto& visitor : world.visitors) {
       if (!visitor->alive || !visitor->worker || !good) continue;
       for (const auto& request : visitor->worker->requests) {
-        CHECK(request->passed == request->file.geometry.bytes());
+        CHECK((request->is_aborted || request->passed == request->file.geometry.bytes()));
       }
     }
     check_world(world);

@@ -246,6 +246,44 @@ TEST_CASE("small files are as soon with peers as from the network alone") {
   });
 }
 
+// Some four of them, fast and slow, and another one after them. What the origin sent beyond a copy.
+std::uint64_t beyond_a_copy(std::uint64_t seed, bool one_leaves) {
+  Random random(seed);
+  World world(seed, network_of(random));
+  world.origin.bytes_per_second = (1 + random.below(8)) * limits::mib;
+  const std::uint64_t bytes = 2 * limits::mib + random.below(10 * limits::mib);
+  const File& file = world.file(bytes, 128 * limits::kib);
+  Visitor& visitor = world.add();
+  std::vector<Request*> requests;
+  const auto all_done = [&] {
+    return std::all_of(requests.begin(), requests.end(), [](auto* each) { return each->done(); });
+  };
+  for (int i = 0; i < 4; ++i) {
+    settle(world, random.between(0ms, 2s));
+    const std::uint64_t slow = limits::mib / 4 + random.below(4 * limits::mib);
+    requests.push_back(&visitor.fetch(file, random.chance(0.5) ? slow : 0));
+  }
+  if (one_leaves) {
+    settle(world, random.between(0ms, 1s));
+    visitor.abort(*requests[random.below(requests.size())]);
+  }
+  CHECK(world.run(10min, all_done));
+  settle(world, 1s);
+  requests.push_back(&visitor.fetch(file));
+  CHECK(world.run(10min, all_done));
+  for (const Request* each : requests) CHECK((each->is_aborted || each->passed == bytes));
+  check_world(world);
+  return world.origin.bytes_sent - bytes;
+}
+
+TEST_CASE("fetches of one file by one visitor take one copy of the origin between them") {
+  for_seeds(40, [](std::uint64_t seed) { CHECK(beyond_a_copy(seed, false) == 0); });
+}
+
+TEST_CASE("of fetches of one file one leaves, and the others have it for hardly more than a copy") {
+  for_seeds(40, [](std::uint64_t seed) { CHECK(beyond_a_copy(seed, true) <= limits::mib); });
+}
+
 TEST_CASE("a crowd that the origin is much too slow for shares what it sends") {
   Plan plan;
   plan.visitors = 30;

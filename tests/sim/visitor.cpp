@@ -39,7 +39,7 @@ std::size_t Visitor::read(const File& file, PieceRange pieces, std::uint64_t byt
                           swarm::OriginHelp help) {
   ReaderId reader;
   world_.step(*this, [&](Visitor&) {
-    reader = open(file, pieces, help, nullptr);
+    reader = open(file, pieces, help, false);
     readings.back().bytes_per_second = bytes_per_second;
     grant(reader, limits::mib);
   });
@@ -47,13 +47,13 @@ std::size_t Visitor::read(const File& file, PieceRange pieces, std::uint64_t byt
 }
 
 ReaderId Visitor::open(const File& file, PieceRange pieces, swarm::OriginHelp help,
-                       Request* request) {
+                       bool of_worker) {
   Reading reading;
   reading.file = &file;
   reading.pieces = pieces;
   reading.next = pieces.begin;
   reading.opened = reading.heard = world_.now();
-  reading.request = request;
+  reading.of_worker = of_worker;
   reading.origin_helps = help.slower > 0;
   readings.push_back(reading);
   const ReaderId reader{static_cast<std::uint32_t>(readings.size())};
@@ -80,13 +80,17 @@ void Visitor::close(std::size_t reader) {
   world_.step(*this, [&](Visitor&) { close(ReaderId{static_cast<std::uint32_t>(reader + 1)}); });
 }
 
-Request& Visitor::fetch(const File& file) {
+Request& Visitor::fetch(const File& file, std::uint64_t bytes_per_second) {
   Request* request = nullptr;
   world_.step(*this, [&](Visitor&) {
     if (!worker) worker = std::make_unique<Worker>(world_, *this, world_.files());
-    request = &worker->fetch(file);
+    request = &worker->fetch(file, bytes_per_second);
   });
   return *request;
+}
+
+void Visitor::abort(Request& request) {
+  world_.step(*this, [&](Visitor&) { worker->abort(request); });
 }
 
 void Visitor::warm_up(const std::vector<const File*>& files) {
@@ -106,10 +110,7 @@ void Visitor::handle_message(const signal::Message& message) {
   if (!marks_) marks_.emplace();
   for (const signal::Mark mark : present->add) marks_->insert(mark);
   for (const signal::Mark mark : present->remove) marks_->erase(mark);
-}
-
-bool Visitor::may_be_present(const Root& root) const {
-  return !marks_ || marks_->count(signal::mark_of(root)) > 0;
+  if (worker) worker->handle_present(present->add, present->remove);
 }
 
 bool Visitor::reading() const {
@@ -323,7 +324,7 @@ void Visitor::perform(swarm::FetchDigests& output) {
 
 void Visitor::perform(swarm::Deliver& output) {
   Reading& reading = readings[output.reader.value - 1];
-  if (reading.request != nullptr && reading.closed) return;
+  if (reading.of_worker && reading.closed) return;
   const File& file = world_.file_of(output.root);
   const std::uint32_t bytes = file.geometry.bytes_of(output.piece);
   world_.check(!reading.ended && !reading.closed, "nothing follows the end");
@@ -336,7 +337,7 @@ void Visitor::perform(swarm::Deliver& output) {
   ++reading.next;
   reading.heard = world_.now();
   if (output.from == PieceSource::origin) reading.from_origin += bytes;
-  if (reading.request != nullptr) return reading.request->handle_delivered(output);
+  if (reading.of_worker) return worker->handle_delivered(output);
   const Duration consume =
       reading.bytes_per_second == 0
           ? Duration(0)
@@ -348,18 +349,18 @@ void Visitor::perform(swarm::Deliver& output) {
 void Visitor::perform(swarm::Pending& output) {
   Reading& reading = readings[output.reader.value - 1];
   reading.pending = true;
-  if (reading.request != nullptr) reading.request->handle_pending(output.warm);
+  if (reading.of_worker) worker->handle_pending(output);
 }
 
 void Visitor::perform(swarm::End& output) {
   Reading& reading = readings[output.reader.value - 1];
-  if (reading.request != nullptr && reading.closed) return;  // what was on its way already
+  if (reading.of_worker && reading.closed) return;  // what was on its way already
   world_.check(!reading.ended && !reading.closed, "a reader ends once");
   world_.check(output.error != Error::none || reading.next == reading.pieces.end,
                "the end without an error is the end");
   reading.ended = output.error;
   reading.ended_at = world_.now();
-  if (reading.request != nullptr) reading.request->handle_end(output);
+  if (reading.of_worker) worker->handle_end(output);
 }
 
 void Visitor::perform(swarm::StoreRun& output) {
@@ -375,13 +376,19 @@ void Visitor::perform(swarm::StoreRun& output) {
       return peer.swarm().handle_store_failed(output.root, output.pieces, world_.now());
     }
     handle_stored(file, output.pieces);
-    if (worker != nullptr) worker->handle_held(output.root, output.pieces);
+    if (worker != nullptr) worker->handle_stored(output.root, output.pieces);
   });
 }
 
 void Visitor::handle_stored(const File& file, PieceRange pieces) {
   store_.emplace(file.root, PieceSet(file.geometry.count())).first->second.add(pieces);
   peer.swarm().handle_held(file.root, file.geometry, pieces, world_.now());
+}
+
+// As web/page.js hears it.
+void Visitor::handle_transfer(const File& file, std::uint64_t from_origin, bool done) {
+  if (!done && from_origin == 0) return;
+  peer.swarm().handle_transfer(file.root, done, world_.now());
 }
 
 void Visitor::perform(swarm::Forget& output) {

@@ -16,7 +16,7 @@
 namespace peer_cdn::sim {
 
 class World;
-class Request;
+struct Request;
 class Worker;
 using VisitorId = std::uint32_t;  // its place in World::visitors
 
@@ -60,7 +60,7 @@ struct Reading {
   Instant opened{}, heard{}, ended_at{};
   std::uint64_t bytes_per_second = 0;  // it consumes; 0: at once
   std::uint64_t from_origin = 0;
-  Request* request = nullptr;  // it reads for this one
+  bool of_worker = false;
 };
 
 class Visitor {
@@ -75,11 +75,10 @@ class Visitor {
                    swarm::OriginHelp help = {});
   void close(std::size_t reader);
   // Through a worker, which also has the origin.
-  Request& fetch(const File& file);
+  Request& fetch(const File& file, std::uint64_t bytes_per_second = 0);
+  void abort(Request& request);
   // From now on, when the page has nothing else to do, connections are made for what is listed.
   void warm_up(const std::vector<const File*>& files);
-  // As the worker knows it from the page: somebody has it, or nothing is known yet.
-  bool may_be_present(const Root& root) const;
   bool reading() const;
   // Its tab is closed. The others' connections notice after a while.
   void die();
@@ -109,7 +108,7 @@ class Visitor {
 
  private:
   friend class World;
-  friend class Request;
+  friend class Worker;
   void perform(signal::OpenSocket& output);
   void perform(signal::CloseSocket& output);
   void perform(signal::SendMessage& output);
@@ -134,10 +133,12 @@ class Visitor {
   void perform(swarm::Report& output);
 
   // Inside of a step.
-  ReaderId open(const File& file, PieceRange pieces, swarm::OriginHelp help, Request* request);
+  ReaderId open(const File& file, PieceRange pieces, swarm::OriginHelp help, bool of_worker);
   void grant(ReaderId reader, std::uint64_t bytes);
   void close(ReaderId reader);
   void handle_stored(const File& file, PieceRange pieces);
+  // How a response of the worker goes.
+  void handle_transfer(const File& file, std::uint64_t from_origin, bool done);
 
   void handle_message(const signal::Message& message);
   void idle();

@@ -1,5 +1,8 @@
 #include "worker.hpp"
 
+#include <algorithm>
+#include <string>
+
 #include "base/limits.hpp"
 #include "base/range.hpp"
 #include "world.hpp"
@@ -7,10 +10,13 @@
 namespace peer_cdn::sim {
 namespace {
 
-// In the route: the store would be the first of three, and has nothing of what is fetched once.
-constexpr std::uint32_t delegate = 0, network = 1;
 // DelegatePlugin's timeoutAfter.
 constexpr Duration timeout_after = 5s;
+// How long the browser needs to read a run, and to write one.
+constexpr Duration read_time = 2ms;
+constexpr Duration write_time = 5ms;
+// The only page that the worker knows.
+constexpr PageId page{1};
 
 std::string path_of(const File& file) {
   return "/" + to_hex(file.root);
@@ -18,12 +24,15 @@ std::string path_of(const File& file) {
 
 }  // namespace
 
-// What is known of the origin is how long the manifest took.
+// The manifest has just come, and how long it took is what is known of the origin. The route is
+// that of the README.
 Worker::Worker(World& world, Visitor& visitor, const std::vector<const File*>& files, bool disabled)
     : world_(world), visitor_(visitor) {
-  const auto route =
-      engine.add_route("/", Strategy::ordered, {PluginKind::delegate, PluginKind::network});
-  world.check(static_cast<bool>(route), "the route can be added");
+  const auto route = engine_.add_route("/", Strategy::ordered,
+                                       {{PluginKind::cache},
+                                        {PluginKind::delegate, timeout_after, limits::patience},
+                                        {PluginKind::network}});
+  world_.check(static_cast<bool>(route), "the route can be added");
   for (const File* file : files) {
     ResourceFields fields;
     fields.path = path_of(*file);
@@ -31,348 +40,414 @@ Worker::Worker(World& world, Visitor& visitor, const std::vector<const File*>& f
     fields.piece_bytes = file->geometry.piece_bytes();
     fields.root = to_hex(file->root);
     fields.type = "video/mp4";
-    world.check(engine.add_resource(fields) == Error::none, "the file can be listed");
+    world_.check(engine_.add_resource(fields) == Error::none, "the file can be listed");
   }
-  engine.commit_manifest(disabled);
-  engine.network().handle_first(2 * world.to_server(visitor), world.now());
+  engine_.commit_manifest(disabled);
+  const Instant now = world_.now();
+  engine_.handle_manifest_loaded(wall(), now);
+  engine_.handle_origin_answered(2 * world_.to_server(visitor_), now);
+  engine_.handle_hello(page, now);
+  if (const auto& marks = visitor.marks_) handle_present({marks->begin(), marks->end()}, {});
 }
 
-Request& Worker::fetch(const File& file) {
-  requests.push_back(std::make_unique<Request>(*this, file));
+double Worker::wall() const {
+  return to_ms(world_.now());
+}
+
+template <class F>
+void Worker::tell(F event) {
+  event(world_.now());
+  if (is_draining_) return;
+  is_draining_ = true;
+  for (;;) {
+    const List<Command> commands = engine_.take_commands(world_.now());
+    if (commands.empty()) break;
+    for (const Command& each : commands) {
+      std::visit([this](const auto& it) { this->perform(it); }, each);
+    }
+  }
+  is_draining_ = false;
+  wake();
+}
+
+template <class F>
+void Worker::tell_part(BodyId body, F event) {
+  tell([&](Instant now) {
+    if (Part* part = engine_.part(body)) event(*part, now);
+  });
+}
+
+// One timer: a later deadline than the one that is set is looked at when that one comes.
+void Worker::wake() {
+  const auto next = engine_.next_timeout();
+  if (!next || (woken_at_ && *woken_at_ <= *next)) return;
+  woken_at_ = next;
+  world_.at(std::max(*next, world_.now() + Duration(1)), visitor_.id,
+            [this, when = *next](Visitor&) {
+              if (woken_at_ != when) return;
+              woken_at_.reset();
+              tell([this](Instant now) { engine_.handle_timeout(now); });
+            });
+}
+
+void Worker::never() {
+  world_.check(false, "the worker is not told to do what its world has not");
+}
+
+// --- A request -----------------------------------------------------------------------------------
+
+Request& Worker::fetch(const File& file, std::uint64_t bytes_per_second) {
+  requests.push_back(std::make_unique<Request>(Request{file, world_.now(), bytes_per_second}));
   Request& request = *requests.back();
-  request.start();
+  const std::string path = path_of(file);
+  FetchEvent event;
+  event.fields.method = "GET";
+  event.fields.same_origin = true;
+  event.path = path;
+  event.page = page;
+  tell([&](Instant now) {
+    const auto id = engine_.open(
+        event, [](auto...) { return false; }, now, wall());
+    if (!id) return pass_through(request, {}, std::nullopt);
+    exchanges_[*id] = &request;
+  });
   return request;
 }
 
+void Worker::abort(Request& request) {
+  if (request.done() || request.answer == BodyId{}) return;
+  request.is_aborted = true;
+  tell_part(request.answer, [](Part& part, Instant now) { part.cancel(now); });
+}
+
+void Worker::perform(const command::FallThrough& fall) {
+  pass_through(*exchanges_.at(fall.exchange), fall.exchange, std::nullopt);
+}
+
+void Worker::perform(const command::Through& through) {
+  pass_through(*exchanges_.at(through.exchange), through.exchange, through.plugin);
+}
+
+void Worker::pass_through(Request& request, ExchangeId exchange,
+                          std::optional<std::uint32_t> plugin) {
+  request.fell_through = true;
+  Origin::Sink sink;
+  sink.head = [this, exchange, plugin](Visitor&) {
+    if (!plugin) return;
+    tell([&](Instant now) {
+      Exchange* asked = engine_.exchange(exchange);
+      const bool is_used = asked != nullptr && asked->handle_answer(*plugin, true, {}, now);
+      world_.check(is_used, "the network is not asked beside who answers");
+    });
+  };
+  sink.bytes = [this, &request](Visitor&, std::uint32_t bytes) {
+    request.passed += bytes;
+    if (!request.first_byte) request.first_byte = world_.now();
+  };
+  sink.end = [this, &request](Visitor&, bool) { end(request); };
+  world_.origin.open(visitor_, request.file, request.file.geometry.all(), std::move(sink));
+}
+
+void Worker::perform(const command::Respond& respond) {
+  exchanges_.at(respond.exchange)->answer = respond.body;
+  if (respond.body != BodyId{}) show(respond.body);
+}
+
+void Worker::perform(const command::Over& over) {
+  const Request* request = exchanges_.at(over.exchange);
+  exchanges_.erase(over.exchange);
+  std::erase_if(bodies_, [request](const auto& each) { return each.second.request == request; });
+}
+
+void Worker::perform(const command::NeedList& need) {
+  const File& file = exchanges_.at(need.exchange)->file;
+  const std::string_view list(reinterpret_cast<const char*>(file.digests.data()),
+                              file.digests.size());
+  const Error error = engine_.handle_list(file.root, 200, file.root, list);
+  world_.check(error == Error::none, "the digest list is good");
+}
+
+void Worker::end(Request& request) {
+  if (request.done()) return;
+  request.ended_at = world_.now();
+  if (world_.on_done) world_.on_done(visitor_, request);
+}
+
+// --- A body --------------------------------------------------------------------------------------
+
+void Worker::perform(const command::Gather& gather) {
+  bodies_[gather.body] = {exchanges_.at(gather.exchange)};
+}
+
+void Worker::perform(const command::Take& take) {
+  bodies_.at(take.body).kept.insert(take.piece);
+  if (take.stream == 0) return;
+  const Answer& answer = answers_.at(take.stream);
+  world_.check(take.piece >= answer.keep && take.piece < answer.cut,
+               "what is taken of a stream is kept by it");
+}
+
+void Worker::perform(const command::Enqueue& enqueue) {
+  Gathering& body = bodies_.at(enqueue.body);
+  world_.check(body.kept.erase(enqueue.piece) == 1, "only what is kept is passed on");
+  const std::uint32_t bytes = enqueue.end - enqueue.begin;
+  body.passed += bytes;
+  show(enqueue.body);
+  body.unread += bytes;
+  const std::uint64_t rate = body.request->bytes_per_second;
+  if (rate == 0) return handle_read(enqueue.body, bytes);
+  body.read_at = std::max(body.read_at, world_.now()) + World::span(bytes, rate);
+  world_.at(body.read_at, visitor_.id,
+            [this, id = enqueue.body, bytes](Visitor&) { handle_read(id, bytes); });
+}
+
+void Worker::handle_read(BodyId id, std::uint32_t bytes) {
+  const auto body = bodies_.find(id);
+  if (body == bodies_.end()) return;
+  body->second.unread -= bytes;
+  const auto takes = limits::stream_bytes - static_cast<std::int64_t>(body->second.unread);
+  tell_part(id, [takes](Part& part, Instant now) { part.handle_pull(takes, now); });
+}
+
+void Worker::perform(const command::Finish& finish) {
+  Gathering& body = bodies_.at(finish.body);
+  world_.check(body.passed == body.request->file.geometry.bytes(),
+               "a body that is done passed on all of it");
+  body.is_over = true;
+  show(finish.body);
+}
+
+void Worker::perform(const command::Break& ended) {
+  bodies_.at(ended.body).is_over = true;
+  show(ended.body);
+}
+
+void Worker::show(BodyId id) {
+  const Gathering& body = bodies_.at(id);
+  Request& request = *body.request;
+  if (request.answer != id) return;
+  request.passed = body.passed;
+  if (!request.first_byte) request.first_byte = world_.now();
+  if (body.is_over) end(request);
+}
+
+void Worker::perform(const command::Transfer& transfer) {
+  visitor_.handle_transfer(file_of(transfer.body), transfer.from_origin, transfer.done);
+}
+
+// --- The store -----------------------------------------------------------------------------------
+
+void Worker::perform(const command::Read& read) {
+  errands_[{read.body, read.job}] = {};
+  world_.after(read_time, visitor_.id,
+               [this, read, &file = file_of(read.body)](Visitor&) { read_run(read, file); });
+}
+
+void Worker::read_run(const command::Read& read, const File& file) {
+  const auto is_closed = [&] { return errands_.count({read.body, read.job}) == 0; };
+  if (is_closed()) return;
+  const bool is_found = runs_.count({file.root, read.run.begin, read.run.end}) > 0 &&
+                        !world_.random.chance(visitor_.faults.loses);
+  tell_part(read.body,
+            [&](Part& part, Instant now) { part.handle_run(read.job, is_found, {}, now); });
+  if (!is_found) return;
+  for (PieceIndex piece = read.pieces.begin; piece < read.pieces.end && !is_closed(); ++piece) {
+    tell_part(read.body, [&](Part& part, Instant now) {
+      part.handle_digest(read.job, piece, file.geometry.bytes_of(piece),
+                         digest_of(file.tags(piece)), now);
+    });
+  }
+}
+
+void Worker::perform(const command::DropRun& drop) {
+  runs_.erase({file_of(drop.body).root, drop.run.begin, drop.run.end});
+}
+
+void Worker::perform(const command::Store& store) {
+  const Answer& answer = answers_.at(store.stream);
+  world_.check(store.pieces.begin >= answer.keep && store.pieces.end <= answer.cut,
+               "what is stored of a stream is kept by it");
+  world_.check(store.fits, "a store without a quota has room");
+  const File& file = file_of(store.body);
+  runs_.insert({file.root, store.pieces.begin, store.pieces.end});
+  world_.after(write_time, visitor_.id, [this, store, &file](Visitor& visitor) {
+    engine_.handle_store_done(store.body, file.root, store.pieces, true);
+    visitor.handle_stored(file, store.pieces);
+  });
+}
+
+void Worker::perform(const command::ListStore&) {
+  engine_.handle_store_begin(true, 0, 0);
+  tell([this](Instant now) { engine_.handle_store_listed(true, now); });
+}
+
+// The page stored it.
+void Worker::handle_stored(const Root& root, PieceRange run) {
+  runs_.insert({root, run.begin, run.end});
+  tell([&](Instant) { engine_.handle_stored(root, run); });
+}
+
+// --- The page ------------------------------------------------------------------------------------
+
+void Worker::handle_present(const std::vector<Mark>& add, const std::vector<Mark>& remove) {
+  const auto list_of = [](const std::vector<Mark>& marks) {
+    List<Mark> list;
+    for (const Mark mark : marks) list.push_back(mark);
+    return list;
+  };
+  engine_.pages().handle_present(page, list_of(add), list_of(remove));
+}
+
 void Worker::handle_company(const Root& root) {
-  for (const auto& request : requests) {
-    if (request->file.root == root) request->handle_company();
+  tell([&](Instant now) { engine_.handle_company(root, now); });
+}
+
+void Worker::perform(const command::AskPage& ask) {
+  const Errand errand{ask.body, ask.job};
+  errands_[errand] = visitor_.open(file_of(ask.body), ask.pieces, {ask.slower, ask.patience}, true);
+  say_alive(errand);
+}
+
+// As web/bridge.js does: when it is asked, and again as long as it is.
+void Worker::say_alive(Errand errand) {
+  if (errands_.count(errand) == 0) return;
+  tell_part(errand.first,
+            [&](Part& part, Instant now) { part.handle_page_alive(errand.second, now); });
+  world_.after(limits::bridge_alive, visitor_.id, [this, errand](Visitor&) { say_alive(errand); });
+}
+
+void Worker::perform(const command::Grant& grant) {
+  const auto errand = errands_.find({grant.body, grant.job});
+  if (errand != errands_.end()) visitor_.grant(errand->second, grant.bytes);
+}
+
+void Worker::perform(const command::Close& close) {
+  const auto errand = errands_.find({close.body, close.job});
+  if (errand == errands_.end()) return;
+  const ReaderId reader = errand->second;
+  errands_.erase(errand);
+  if (reader != ReaderId{}) visitor_.close(reader);
+}
+
+const Worker::Errand* Worker::errand_of(ReaderId reader) const {
+  for (const auto& [errand, of] : errands_) {
+    if (of == reader) return &errand;
   }
+  return nullptr;
 }
 
-void Worker::handle_held(const Root& root, PieceRange pieces) {
-  for (const auto& request : requests) {
-    if (request->file.root == root) request->handle_held(pieces);
-  }
-}
-
-Request::Request(Worker& worker, const File& what)
-    : file(what),
-      opened(worker.world_.now()),
-      worker_(worker),
-      world_(worker.world_),
-      visitor_(worker.visitor_),
-      told_(opened) {}
-
-void Request::start() {
-  const std::string path = path_of(file);
-  RequestFields fields;
-  fields.method = "GET";
-  fields.same_origin = true;
-  const Routed routed = worker_.engine.route(fields, path, [](auto...) { return false; });
-  if (routed.whose != Routed::Whose::ours) return fall_through();
-  exchange_ = worker_.engine.open(routed.id, path, {}, {});
-  in_chain([this](Chain& chain) { chain.start(world_.now()); });
-}
-
-template <class F>
-void Request::in_chain(F event) {
-  Exchange* exchange = worker_.engine.exchange(exchange_);
-  if (exchange == nullptr) return;
-  event(exchange->chain);
-  drain_chain();
-}
-
-void Request::drain_chain() {
-  Engine& engine = worker_.engine;
-  while (Exchange* exchange = engine.exchange(exchange_)) {
-    const auto output = exchange->chain.poll_output();
-    if (!output) break;
-    if (const auto* started = std::get_if<Chain::Start>(&*output)) start(started->plugin);
-    if (std::holds_alternative<Chain::FallThrough>(*output)) fall_through();
-  }
-  const Exchange* exchange = engine.exchange(exchange_);
-  const auto next = exchange != nullptr ? exchange->chain.next_timeout() : std::nullopt;
-  if (!next || chain_woken_at_ == next) return;
-  chain_woken_at_ = next;
-  world_.at(*next, visitor_.id, [this](Visitor&) {
-    in_chain([this](Chain& chain) { chain.handle_timeout(world_.now()); });
+void Worker::handle_pending(const swarm::Pending& output) {
+  const Errand* found = errand_of(output.reader);
+  if (found == nullptr) return;
+  tell_part(found->first, [&, job = found->second](Part& part, Instant) {
+    part.handle_page_pending(job, output.warm);
   });
 }
 
-template <class F>
-void Request::in_body(BodyId id, F event) {
-  if (body_ == nullptr || body_id_ != id) return;
-  event(*body_);
-  drain_body();
-}
-
-template <class F>
-void Request::after(Duration wait, F event) {
-  world_.after(wait, visitor_.id, [this, id = body_id_, event](Visitor&) { in_body(id, event); });
-}
-
-void Request::start(std::uint32_t plugin) {
-  Engine& engine = worker_.engine;
-  const Instant now = world_.now();
-  if (plugin == network) {
-    if (body_ == nullptr) return open_body(PluginKind::network);
-    // The delegate's, which waits for peers: the origin begins in the same body.
-    hedged_ = true;
-    return in_body(body_id_, [now](Body& body) { body.handle_hedge(now); });
-  }
-  if (!engine.asks_peers(exchange_, visitor_.may_be_present(file.root), limits::patience, now)) {
-    return in_chain([now](Chain& chain) { chain.handle_answer(delegate, Answer::null, now); });
-  }
-  open_body(PluginKind::delegate);
-  engine.handle_asked(exchange_, delegate, now);
-  after(timeout_after, [this](Body& body) {
-    if (hedged_ || first_byte) return;
-    body.handle_cancel();
-    drain_body();
-    fail();
+void Worker::handle_delivered(const swarm::Deliver& output) {
+  const Errand* found = errand_of(output.reader);
+  if (found == nullptr) return;
+  const std::uint32_t bytes = file_of(found->first).geometry.bytes_of(output.piece);
+  tell_part(found->first, [&, job = found->second](Part& part, Instant now) {
+    part.handle_page_piece(job, output.piece, bytes, output.from, 0, now);
   });
 }
 
-void Request::open_body(PluginKind opener) {
-  const Geometry& geometry = file.geometry;
-  opener_ = opener;
-  const auto id = worker_.engine.open_body(exchange_, opener, PieceSet(geometry.count()), true);
-  if (!id) return fall_through();
-  body_id_ = *id;
-  body_ = worker_.engine.body(body_id_);
-  body_->handle_digests(*DigestList::parse(geometry, file.digests));
-  in_body(body_id_, [this](Body& body) { body.start(world_.now()); });
-}
-
-void Request::close_body() {
-  worker_.engine.close(body_id_);
-  body_ = nullptr;
-  body_woken_at_.reset();
-}
-
-void Request::drain_body() {
-  bool passed_on = true;
-  while (body_ != nullptr && passed_on) {
-    passed_on = false;
-    while (body_ != nullptr) {
-      const auto output = body_->poll_output();
-      if (!output) break;
-      passed_on |= std::holds_alternative<Body::Enqueue>(*output);
-      std::visit([this](const auto& o) { perform(o); }, *output);
-    }
-    // The reader takes all at once.
-    if (body_ != nullptr && passed_on) body_->handle_pull(limits::stream_bytes, world_.now());
-  }
-  if (body_ != nullptr) watch();
-}
-
-void Request::watch() {
-  const auto next = body_->next_timeout();
-  if (!next || (body_woken_at_ && *body_woken_at_ <= *next)) return;
-  body_woken_at_ = next;
-  after(*next - world_.now(), [this, when = *next](Body& body) {
-    if (body_woken_at_ != when) return;
-    body_woken_at_.reset();
-    body.handle_timeout(world_.now());
+void Worker::handle_end(const swarm::End& output) {
+  const Errand* found = errand_of(output.reader);
+  if (found == nullptr) return;
+  tell_part(found->first, [&, job = found->second](Part& part, Instant now) {
+    part.handle_end(job, output.error, now);
   });
 }
 
-// Nothing was passed on yet: the next plugin, or the network as it is. Else the page's fetch fails.
-void Request::fail() {
-  const bool was_hedged = std::exchange(hedged_, false);
-  close_body();
-  if (passed > 0) return end();
-  if (opener_ == PluginKind::network) return fall_through();
-  in_chain([this](Chain& chain) { chain.handle_answer(delegate, Answer::null, world_.now()); });
-  if (was_hedged) open_body(PluginKind::network);
-}
+// --- The origin ----------------------------------------------------------------------------------
 
-// --- What the page says --------------------------------------------------------------------------
-
-void Request::handle_pending(bool warm) {
-  warm_ = warm;
-  worker_.engine.handle_pending(exchange_, delegate, warm, world_.now());
-  drain_chain();
-}
-
-void Request::handle_delivered(const swarm::Deliver& output) {
-  if (!peers_ || output.reader != reader_) return;
-  if (output.from == PieceSource::peers) {
-    note_peers(false);
-    worker_.engine.handle_warm();
-  }
-  warm_ = false;
-  in_body(body_id_, [&](Body& body) {
-    body.handle_piece(*peers_, output.piece, file.geometry.bytes_of(output.piece), output.from,
-                      world_.now());
+void Worker::perform(const command::OpenStream& open) {
+  answers_[open.stream] = {&file_of(open.body), 0, open.pieces.begin, open.pieces.begin};
+  world_.after(open.wait, visitor_.id, [this, open](Visitor&) {
+    if (answers_.count(open.stream) > 0) ask(open);
   });
 }
 
-void Request::handle_end(const swarm::End& output) {
-  if (!peers_ || output.reader != reader_) return;
-  in_body(body_id_, [&](Body& body) { body.handle_end(*peers_, output.error, world_.now()); });
-}
-
-void Request::handle_company() {
-  in_body(body_id_, [this](Body& body) { body.handle_company(world_.now()); });
-}
-
-void Request::handle_held(PieceRange pieces) {
-  if (body_ != nullptr) body_->handle_held(pieces);
-}
-
-// How long a page that was connected needed for its first piece.
-void Request::note_peers(bool in_vain) {
-  Estimate& peers = worker_.engine.peers();
-  const Duration wait = world_.now() - asked_;
-  if (!warm_) return;
-  in_vain ? peers.handle_given_up(wait, world_.now()) : peers.handle_first(wait, world_.now());
-}
-
-// --- What the body wants -------------------------------------------------------------------------
-
-void Request::perform(const Body::Read& read) {
-  after(2ms, [this, read](Body& body) {
-    for (PieceIndex piece = read.pieces.begin; piece < read.pieces.end; ++piece) {
-      body.handle_digest(read.job, piece, file.geometry.bytes_of(piece),
-                         digest_of(file.tags(piece)), world_.now());
-    }
-    body.handle_end(read.job, Error::none, world_.now());
-  });
-}
-
-void Request::perform(const Body::OpenPeers& open) {
-  const Terms terms = worker_.engine.terms(*worker_.engine.exchange(exchange_));
-  peers_ = open.job;
-  asked_ = world_.now();
-  warm_ = false;
-  reader_ = visitor_.open(file, open.pieces, {terms.origin, terms.patience}, this);
-  say_alive(open.job);
-}
-
-// As web/bridge.js does.
-void Request::say_alive(JobId job) {
-  after(limits::bridge_alive, [this, job](Body& body) {
-    if (peers_ != job) return;
-    body.handle_alive(job, world_.now());
-    say_alive(job);
-  });
-}
-
-void Request::perform(const Body::Grant& grant) {
-  if (peers_ == grant.job) visitor_.grant(reader_, grant.bytes);
-}
-
-// Each reads for itself: the requests of a visitor share no stream here.
-void Request::perform(const Body::Fetch& fetch) {
-  fetches_[fetch.job] = 0;
-  if (fetch.wait == Duration(0)) return fetch_now(fetch);
-  after(fetch.wait, [this, fetch](Body&) {
-    if (fetches_.count(fetch.job) > 0) fetch_now(fetch);
-  });
-}
-
-void Request::fetch_now(const Body::Fetch& fetch) {
-  const BodyId id = body_id_;
-  const JobId job = fetch.job;
-  const auto head_at = std::make_shared<Instant>();
+void Worker::ask(const command::OpenStream& open) {
+  const peer_cdn::StreamId stream = open.stream;
+  Answer& answer = answers_.at(stream);
   Origin::Sink sink;
-  sink.head = [this, id, fetch, head_at, asked = world_.now()](Visitor&) {
-    *head_at = world_.now();
-    worker_.engine.network().handle_first(world_.now() - asked, world_.now());
-    const std::string text =
-        content_range(file.geometry.range_of(fetch.asked), file.geometry.bytes());
-    OriginAnswer answer;
-    answer.type = "basic";
-    answer.status = fetch.whole ? 200 : 206;
-    if (!fetch.whole) answer.content_range = text;
-    in_body(id, [&](Body& body) { body.handle_head(fetch.job, answer, world_.now()); });
+  sink.head = [this, open, &file = *answer.file](Visitor&) {
+    const std::string range =
+        content_range(file.geometry.range_of(open.pieces), file.geometry.bytes());
+    OriginAnswer head;
+    head.type = "basic";
+    head.status = open.whole ? 200 : 206;
+    if (!open.whole) head.content_range = range;
+    tell([&](Instant now) { engine_.handle_stream_head(open.stream, head, now); });
   };
-  sink.piece = [this, id, job](Visitor&, PieceIndex piece, bool right) {
-    Tags tags = file.tags(piece);
-    if (!right) tags[0] ^= 1;
-    in_body(id, [&](Body& body) {
-      body.handle_digest(job, piece, file.geometry.bytes_of(piece), digest_of(tags), world_.now());
+  sink.bytes = [this, stream](Visitor&, std::uint32_t bytes) {
+    answers_.at(stream).arrived += bytes;
+  };
+  sink.piece = [this, stream](Visitor&, PieceIndex, bool right) {
+    answers_.at(stream).came.push_back(right);
+    cut(stream);
+  };
+  sink.end = [this, stream](Visitor&, bool all) {
+    const auto ended = answers_.find(stream);
+    if (ended == answers_.end()) return;
+    ended->second.ended = all ? Error::none : Error::origin_unreachable;
+    cut(stream);
+  };
+  answer.id = world_.origin.open(visitor_, *answer.file, open.pieces, std::move(sink));
+}
+
+// Hands in what came, as far as it is accepted.
+void Worker::cut(peer_cdn::StreamId stream) {
+  for (;;) {
+    const auto found = answers_.find(stream);
+    if (found == answers_.end()) return;
+    Answer& answer = found->second;
+    // What comes after a pause waited here, and says nothing of the origin's rate.
+    if (answer.cut >= answer.until && !std::exchange(answer.is_rated, true)) {
+      engine_.handle_stream_rate(stream, answer.arrived, world_.now());
+    }
+    if (answer.came.empty()) {
+      const auto ended = std::exchange(answer.ended, std::nullopt);
+      if (!ended) return;
+      return tell([&](Instant now) { engine_.handle_stream_end(stream, *ended, now); });
+    }
+    if (answer.cut >= answer.until) return;
+    const PieceIndex piece = answer.cut++;
+    Tags tags = answer.file->tags(piece);
+    if (!answer.came.front()) tags[0] ^= 1;
+    answer.came.pop_front();
+    const std::uint32_t bytes = answer.file->geometry.bytes_of(piece);
+    tell([&](Instant now) {
+      engine_.handle_stream_piece(stream, piece, bytes, digest_of(tags), now);
     });
-  };
-  sink.end = [this, id, job, head_at, pieces = fetch.pieces](Visitor&, bool all) {
-    const std::uint64_t bytes = file.geometry.range_of(pieces).bytes();
-    if (all) worker_.engine.network().handle_body(bytes, *head_at, world_.now());
-    if (body_id_ == id) fetches_.erase(job);
-    in_body(id, [&](Body& body) {
-      body.handle_end(job, all ? Error::none : Error::origin_unreachable, world_.now());
-    });
-  };
-  fetches_[job] = world_.origin.open(visitor_, file, fetch.pieces, std::move(sink));
-}
-
-void Request::perform(const Body::Accept& accept) {
-  world_.origin.pace(fetches_[accept.job], accept.until);
-}
-
-void Request::perform(const Body::Store& store) {
-  world_.after(5ms, visitor_.id,
-               [this, store](Visitor& visitor) { visitor.handle_stored(file, store.pieces); });
-}
-
-void Request::perform(const Body::Close& close) {
-  if (peers_ == close.job) {
-    visitor_.close(reader_);
-    note_peers(true);
-    peers_.reset();
   }
-  const auto fetch = fetches_.find(close.job);
-  if (fetch == fetches_.end()) return;
-  world_.origin.close(fetch->second);
-  fetches_.erase(fetch);
 }
 
-// The first one is the response of whichever plugin is asked.
-void Request::perform(const Body::Enqueue& enqueue) {
-  passed += enqueue.end - enqueue.begin;
-  if (!first_byte) {
-    first_byte = world_.now();
-    const std::uint32_t plugin = opener_ == PluginKind::delegate ? delegate : network;
-    in_chain([&](Chain& chain) { chain.handle_answer(plugin, Answer::response, world_.now()); });
-  }
-  if (world_.now() - told_ < limits::progress_wait) return;
-  told_ = world_.now();
-  tell(false);
+void Worker::perform(const command::Accept& accept) {
+  Answer& answer = answers_.at(accept.stream);
+  answer.keep = std::max(answer.keep, accept.keep);
+  answer.until = accept.until;
+  world_.origin.pace(answer.id, accept.until);
+  if (answer.came.empty()) return;
+  world_.after(Duration(0), visitor_.id, [this, stream = accept.stream](Visitor&) { cut(stream); });
 }
 
-void Request::tell(bool done) {
-  if (!done && body_->counts().from_origin == 0) return;
-  visitor_.peer.swarm().handle_transfer(file.root, done, world_.now());
+void Worker::perform(const command::CloseStream& close) {
+  world_.origin.close(answers_.at(close.stream).id);
+  answers_.erase(close.stream);
 }
 
-void Request::perform(const Body::Done&) {
-  const std::uint64_t bytes = file.geometry.bytes();
-  world_.check(passed == bytes, "a body that is done passed on all of it");
-  if (body_->counts().from_peers == bytes && bytes <= limits::unattended_bytes) {
-    worker_.engine.peers().handle_body(bytes, opened, world_.now());
-  }
-  close_body();
-  tell(true);
-  end();
-}
+// --- The manifest --------------------------------------------------------------------------------
 
-void Request::fall_through() {
-  fell_through = true;
-  Origin::Sink sink;
-  sink.bytes = [this](Visitor&, std::uint32_t bytes) {
-    passed += bytes;
-    if (!first_byte) first_byte = world_.now();
-  };
-  sink.end = [this](Visitor&, bool) { end(); };
-  world_.origin.open(visitor_, file, file.geometry.all(), std::move(sink));
-}
-
-void Request::end() {
-  if (ended_at) return;
-  ended_at = world_.now();
-  worker_.engine.close(exchange_);
-  if (world_.on_done) world_.on_done(visitor_, *this);
+// It is fresh.
+void Worker::perform(const command::FetchManifest&) {
+  tell([this](Instant now) {
+    engine_.handle_origin_answered(2 * world_.to_server(visitor_), now);
+    engine_.handle_manifest_fetched(true, false, wall(), now);
+  });
 }
 
 }  // namespace peer_cdn::sim
