@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { documentedWorker, randomBytes, sha256, until, within } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
-/** DESIGN.md section 3, the page, as written; the import's path and the iceServers are filled in. */
+/** The page of the README, as written; the import's path and the iceServers are filled in. */
 const documentedPage = `import { PeerPlugin, CachePlugin } from '/peer-cdn/index.js';
 const peerPlugin = new PeerPlugin({
   cacheName: CachePlugin.peerFetch + 1, timeoutAfter: 3000,

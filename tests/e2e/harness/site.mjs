@@ -20,7 +20,7 @@ export function randomBytes(seed, bytes) {
 /** Lower-case hex SHA-256. @param {crypto.BinaryLike} bytes */
 export const sha256 = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
 
-/** DESIGN.md section 3, the worker, as written; only the route and more options of the delegate are filled in. */
+/** The worker of the README, as written; only the route and more options of the delegate are filled in. */
 export const documentedWorker = (route = '/static', options = '') => `
 importScripts('/peer-cdn/sw.js');
 const { CachePlugin, DelegatePlugin, NetworkPlugin, strategies: { ordered } } = PeerCDN;
