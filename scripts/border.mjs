@@ -1,7 +1,7 @@
 // Makes build/border.js, and its types, of what build/wasm/border.cjs prints (src/bind/border.def): constants that the bundler
 // puts in their places, and the types that a misspelt call, field or code does not pass.
 
-const camel = (name) => name[0].toLowerCase() + name.slice(1);
+const _camel = (name) => name[0].toLowerCase() + name.slice(1);
 const lines = (list) => list.map((line) => `${line}\n`).join('');
 
 /** "(unsigned id, text code)" as [['id', 'number'], ['code', 'text']]. */

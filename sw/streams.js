@@ -128,8 +128,9 @@ export class Stream {
   // Cuts the body. Digests run beside the reading, and are told in order.
   async #pump(/** @type {number} */ skip) {
     const { bytes, pieceBytes, begin } = this.#request;
-    const reader = /** @type {ReadableStream<Uint8Array>} */ (this.#response?.body).getReader();
-    const isWhole = this.#response?.status === 200;
+    const { body, status } = /** @type {Response} */ (this.#response);
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
+    const isWhole = status === 200;
     /** @type {ArrayBuffer | undefined} */
     let last;
     let piece = begin;

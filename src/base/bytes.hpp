@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -14,6 +15,11 @@ namespace peer_cdn {
 
 using Bytes = std::vector<std::uint8_t>;
 using ByteSpan = std::span<const std::uint8_t>;
+
+// The bytes of what came as a text.
+inline ByteSpan bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 // Takes numbers off the front of a frame. A read past the end gives zeros, and ok() is false from
 // then on. So a parser reads all its fields and checks once.

@@ -133,7 +133,7 @@ Resource* Manifest::find(const Root& root) const {
   return at != by_root_.end() && (*at)->root == root ? *at : nullptr;
 }
 
-Result<DigestList> DigestList::parse(const Geometry& geometry, std::string_view bytes) {
+Result<DigestList> DigestList::parse(const Geometry& geometry, ByteSpan bytes) {
   if (bytes.size() != std::size_t{geometry.count()} * Digest::bytes_size) {
     return Error::digests_mismatch;
   }

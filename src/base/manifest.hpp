@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "base/result.hpp"
@@ -80,11 +81,7 @@ class DigestList {
  public:
   // The list of a resource of one piece is the root itself. digests_mismatch if the length is not
   // 32 bytes for each piece.
-  static Result<DigestList> parse(const Geometry& geometry, std::string_view bytes);
-  static Result<DigestList> parse(const Geometry& geometry,
-                                  const std::vector<std::uint8_t>& bytes) {
-    return parse(geometry, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-  }
+  static Result<DigestList> parse(const Geometry& geometry, ByteSpan bytes);
   const Digest& operator[](PieceIndex piece) const { return digests_[piece]; }
   std::size_t size() const { return digests_.size(); }
 

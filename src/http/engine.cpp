@@ -235,7 +235,7 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
   Commons::Digests* list = commons_.list_of(root);
   for (Part* each : commons_.parts) {
     if (each->root() != root) continue;
-    auto digests = DigestList::parse(each->body().geometry(), bytes);
+    auto digests = DigestList::parse(each->body().geometry(), bytes_of(bytes));
     if (!digests) return digests.error();
     // Another request for it, which nobody waited for any more, may have come to nothing.
     if (!list) list = &commons_.lists.add(new Commons::Digests{root, std::nullopt});

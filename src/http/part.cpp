@@ -43,8 +43,7 @@ Part::Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, b
   push(command::Gather{asked.exchange, id});
   // Of one piece the root is the list.
   if (geometry().count() == 1) {
-    const auto* digest = reinterpret_cast<const char*>(root().bytes.data());
-    body_.handle_digests(*DigestList::parse(geometry(), {digest, Digest::bytes_size}));
+    body_.handle_digests(*DigestList::parse(geometry(), root().bytes));
   } else if (const Commons::Digests* list = commons.list_of(root()); list && list->list) {
     body_.handle_digests(*list->list);
   }

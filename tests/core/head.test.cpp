@@ -1,11 +1,11 @@
 #include "http/head.hpp"
 
-#include "base/text.hpp"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <string>
+
+#include "base/text.hpp"
 
 using namespace peer_cdn;
 

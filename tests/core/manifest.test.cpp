@@ -75,50 +75,21 @@ TEST_CASE("a resource out of limits or of form is refused") {
       {"a long type", [](ResourceFields& f) { f.type.assign(limits::type_bytes + 1, 'a'); }},
       {"a line break in the type", [](ResourceFields& f) { f.type = "text/html\r\nx: y"; }},
       {"any query of one query", [](ResourceFields& f) { f.path = "/a?b", f.any_query = true; }},
-      {"a header without a name",
-       [](ResourceFields& f) {
-         f.headers = "\nx";
-       }},
-      {"a header's name with a colon",
-       [](ResourceFields& f) {
-         f.headers = "a:\nx";
-       }},
-      {"a line break in a header",
-       [](ResourceFields& f) {
-         f.headers = "a\nx\ny: z";
-       }},
+      {"a header without a name", [](ResourceFields& f) { f.headers = "\nx"; }},
+      {"a header's name with a colon", [](ResourceFields& f) { f.headers = "a:\nx"; }},
+      {"a line break in a header", [](ResourceFields& f) { f.headers = "a\nx\ny: z"; }},
       {"a long header",
-       [](ResourceFields& f) {
-         f.headers = "a\n" + std::string(limits::header_bytes, 'x');
-       }},
+       [](ResourceFields& f) { f.headers = "a\n" + std::string(limits::header_bytes, 'x'); }},
       {"many headers",
        [](ResourceFields& f) {
          for (std::size_t i = 0; i <= limits::headers_per_resource; ++i) f.headers += "a\nb\n";
        }},
-      {"the body's length",
-       [](ResourceFields& f) {
-         f.headers = "Content-Length\n5";
-       }},
-      {"the body's encoding",
-       [](ResourceFields& f) {
-         f.headers = "content-encoding\ngzip";
-       }},
-      {"the body's range",
-       [](ResourceFields& f) {
-         f.headers = "content-range\nx";
-       }},
-      {"the body's type",
-       [](ResourceFields& f) {
-         f.headers = "CONTENT-TYPE\ntext/html";
-       }},
-      {"the body's etag",
-       [](ResourceFields& f) {
-         f.headers = "ETag\n\"x\"";
-       }},
-      {"a cookie",
-       [](ResourceFields& f) {
-         f.headers = "set-cookie\na=b";
-       }},
+      {"the body's length", [](ResourceFields& f) { f.headers = "Content-Length\n5"; }},
+      {"the body's encoding", [](ResourceFields& f) { f.headers = "content-encoding\ngzip"; }},
+      {"the body's range", [](ResourceFields& f) { f.headers = "content-range\nx"; }},
+      {"the body's type", [](ResourceFields& f) { f.headers = "CONTENT-TYPE\ntext/html"; }},
+      {"the body's etag", [](ResourceFields& f) { f.headers = "ETag\n\"x\""; }},
+      {"a cookie", [](ResourceFields& f) { f.headers = "set-cookie\na=b"; }},
   };
   CHECK(parse_resource(fields()));
   for (const Row& row : rows) {

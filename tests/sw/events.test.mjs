@@ -134,7 +134,7 @@ test('a body that was given up before it had a byte is no transfer', async () =>
 
 test('what is told of transfers waits while a response waits for its first byte, a second at most', async () => {
   const at = await scene({ bytes: 50_000, more: ['/static/b.bin'], script: network });
-  at.origin.always('/static/b.bin', async (request, serve) => (await at.clock.after(5000), serve()));
+  at.origin.always('/static/b.bin', async (_request, serve) => (await at.clock.after(5000), serve()));
   const waits = at.worker.fetch('/static/b.bin');
   const begun = at.clock.now;
   await at.fetchAll();

@@ -213,12 +213,12 @@ test('what cannot be used passes through untouched, range and all', async () => 
   const answers = {
     'less than a piece': atMost(60_000),
     'several parts': usualBut({ headers: { 'content-type': 'multipart/byteranges; boundary=x' } }),
-    'no word on which part': async (request, serve) => {
+    'no word on which part': async (_request, serve) => {
       const answer = await serve();
       delete answer.headers['content-range'];
       return answer;
     },
-    'another part': async (request, serve) => {
+    'another part': async (_request, serve) => {
       const answer = await serve();
       return { ...answer, headers: { ...answer.headers, 'content-range': 'bytes 7-9/5000000' } };
     },
@@ -322,7 +322,7 @@ test('a server that allows few requests a second is waited for: the file comes w
   for (const headers of [{}, { 'retry-after': '2' }]) {
     const { origin, page, file, clock, worker } = await scene({ bytes: 30 * MIB, page: true });
     const allowed = [];
-    origin.always(url, (request, serve) => {
+    origin.always(url, (_request, serve) => {
       while (allowed.length > 0 && allowed[0] <= clock.now - 1000) allowed.shift();
       if (allowed.length >= 3) return status(429, headers)();
       allowed.push(clock.now);

@@ -67,7 +67,7 @@ test('nothing is written while a response waits for its first byte, for a second
     at.caches.faults.put = (about) => {
       if (isRun(about)) wroteAt ||= at.clock.now;
     };
-    at.origin.always(b, async (request, serve) => (await at.clock.after(wait), serve()));
+    at.origin.always(b, async (_request, serve) => (await at.clock.after(wait), serve()));
     const waits = at.worker.fetch(b);
     const begun = at.clock.now;
     await (await at.worker.fetch(url)).bytes();
@@ -83,7 +83,7 @@ test('more than eight megabytes do not wait to be written', async () => {
   at.caches.faults.put = (about) => {
     if (isRun(about)) written.push(at.clock.now);
   };
-  at.origin.always(b, async (request, serve) => (await at.clock.after(900), serve()));
+  at.origin.always(b, async (_request, serve) => (await at.clock.after(900), serve()));
   const waits = at.page.fetch(b, { headers: { range: 'bytes=0-9' } });
   const begun = at.clock.now;
   await (await at.page.fetch(url)).bytes();

@@ -8,13 +8,13 @@ export const status =
   () => ({ status: code, headers, body: encoder.encode(text) });
 
 /** The usual answer. */
-export const usual = (request, serve) => serve();
+export const usual = (_request, serve) => serve();
 
 /** The usual answer with other fields: `type`, `breaks`, `ends`, `stalls`, `pace`, `chunk`, `status`, `body`. */
-export const usualBut = (fields) => async (request, serve) => ({ ...(await serve()), ...fields });
+export const usualBut = (fields) => async (_request, serve) => ({ ...(await serve()), ...fields });
 
 /** The usual answer with more headers. */
-export const withHeaders = (headers) => async (request, serve) => {
+export const withHeaders = (headers) => async (_request, serve) => {
   const answer = await serve();
   return { ...answer, headers: { ...answer.headers, ...headers } };
 };
@@ -32,7 +32,7 @@ export const whole = (request, serve) => {
 };
 
 /** Other bytes of the same length: one of them, at this place of the file, is changed. */
-export const spoilt = (at) => async (request, serve) => {
+export const spoilt = (at) => async (_request, serve) => {
   const answer = await serve();
   const begin = +(/^bytes (\d+)/.exec(answer.headers['content-range'] ?? '')?.[1] ?? 0);
   const body = answer.body.slice();
