@@ -53,6 +53,9 @@ const flagged = [
   [FLAG_CONDITION, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
 ];
 
+/** By the core's number of the route. @type {MiddlewareFactory[][]} */
+const routes = [];
+
 /** Transfers of other workers have other ids. */
 const tag = Math.random().toString(36).slice(2, 8);
 
@@ -67,8 +70,6 @@ class PeerCDN extends EventTarget {
   static strategies = strategies;
 
   #manifest;
-  /** @type {MiddlewareFactory[][]} by the core's number of the route */
-  #routes = [];
   #storage = new StoreKeeper();
   #open = 0; // responses
 
@@ -115,7 +116,7 @@ class PeerCDN extends EventTarget {
     }
     const id = call(ADD_ROUTE, path, number);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
-    this.#routes[id] = factories;
+    routes[id] = factories;
     regexps.length = 0;
     for (const pattern of callText(PATTERNS).split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return this;
@@ -173,7 +174,7 @@ class PeerCDN extends EventTarget {
     return {
       ...exchanges,
       ...bodies,
-      [DO_ASK]: (id, route, plugin) => void exchanges.ask(id, plugin, this.#routes[route][plugin]),
+      [DO_ASK]: (id, route, plugin) => void exchanges.ask(id, plugin, routes[route][plugin]),
       [DO_PUT]: (...put) => void exchanges.put(...put),
       [DO_ASK_PAGE]: (...asked) => bodies.askPage(asked, this.#manifest.digests),
       [DO_NEED_LIST]: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),

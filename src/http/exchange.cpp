@@ -223,9 +223,7 @@ bool Exchange::follow(Part& part, Instant now) {
 
 bool Exchange::settle(Instant now) {
   // What one of them gave may open another.
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    if (follow(parts_[i], now)) i = 0;
-  }
+  for (std::size_t i = 0; i < parts_.size();) i = follow(parts_[i], now) ? 0 : i + 1;
   for (std::size_t i = parts_.size(); i-- > 0;) {
     if (!parts_[i].is_over()) continue;
     if (parts_[i].id() == answer_) {
