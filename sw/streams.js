@@ -176,7 +176,7 @@ export class Stream {
       const digest = await digesting;
       const code = await listOf(this.#request.root);
       if (this.#isClosed || this.#isOver) return;
-      if (code) return this.#end(code);
+      if (code) return tell(STREAM_END, code, this.#id);
       this.#passed += buffer.byteLength;
       this.#kept.set(piece, buffer);
       tell(STREAM_PIECE, digest, this.#id, piece, buffer.byteLength);

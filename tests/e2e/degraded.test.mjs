@@ -126,8 +126,11 @@ const cases = [
   { name: 'the manifest is not JSON', origin: (origin) => origin.rule(MANIFEST_PATH, { body: '<html>404</html>' }) },
   {
     name: 'digest lists cannot be had',
-    origin: (origin) => origin.rule(new RegExp(`^${DIGESTS_PATH}`), { body: 'no such thing' }),
-    // The first windows are under way by the time that it is known: what they brought is lost.
+    origin: (origin) => {
+      origin.rule(new RegExp(`^${DIGESTS_PATH}`), { body: 'no such thing' });
+      origin.pace(4_000_000);
+    },
+    // The answer is under way by the time that it is known: what it brought is lost.
     spare: 2 << 20,
   },
 ];

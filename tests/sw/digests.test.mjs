@@ -138,6 +138,16 @@ test('a list that does not match its root makes the manifest old: it is asked fo
   }
 });
 
+test('a list that cannot be had ends the request that is on its way, and the file passes through', async () => {
+  const { origin, page, file } = await scene({ bytes: 8 << 20, page: true });
+  origin.always(listOf(file), status(404));
+  origin.always('/static/a.bin', usualBut({ pace: 50 }));
+  const response = await page.fetch('/static/a.bin');
+  assert.deepEqual(await response.bytes(), file.body);
+  const [first, second, ...more] = origin.requests('/static/a.bin');
+  assert.deepEqual([first.aborted, second.range, more.length], [true, null, 0]);
+});
+
 test('a list that could not be stored is used all the same', async () => {
   const { caches, fetchAll, file, clock, worker } = await scene({ bytes: 300_000 });
   caches.faults.put = (about) => {
