@@ -6,7 +6,7 @@ import { CACHE_PREFIX, firstSocketWait, idleInterval, uploadBytes, uploadRate } 
 import { Store } from '../sw/store.js';
 import { adopt, idle } from './adopt.js';
 import { Bridge, stream } from './bridge.js';
-import { Origin } from './origin.js';
+import { Fetches } from './fetches.js';
 import { Pieces } from './pieces.js';
 import { Readers } from './readers.js';
 import { Resources } from './resources.js';
@@ -57,7 +57,7 @@ export class Page {
   #bridge;
   #socket;
   #pieces;
-  #origin;
+  #fetches;
   /** @type {Set<RTCPeerConnection>} */
   #connections = new Set();
   #store;
@@ -91,7 +91,7 @@ export class Page {
       (root, begin, end) => this.#stopped || this.#bridge.broadcast({ type: 'stored', root, begin, end }),
     );
     this.readers = new Readers(engine, this.#pieces);
-    this.#origin = new Origin(engine, this.resources, this.#pieces);
+    this.#fetches = new Fetches(engine, this.resources, this.#pieces);
     this.#socket = new Socket(engine, socket, listener.report, (message) => this.#bridge.present(message));
     const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store, this.#pieces)));
     const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
@@ -197,7 +197,7 @@ export class Page {
   #end(code) {
     clearTimeout(this.#timer);
     this.readers?.endAll(code);
-    this.#origin?.cancelAll();
+    this.#fetches?.cancelAll();
     this.#socket?.close();
     for (const connection of this.#connections) connection.close();
     this.#connections.clear();
@@ -278,7 +278,7 @@ export class Page {
 
   /** @param {Seeder} seeder @returns {import('./engine.js').Host} */
   #host(seeder) {
-    const [origin, pieces, readers, socket] = [this.#origin, this.#pieces, this.readers, this.#socket];
+    const [origin, pieces, readers, socket] = [this.#fetches, this.#pieces, this.readers, this.#socket];
     return {
       openSocket: () => socket.open(),
       closeSocket: () => socket.close(),

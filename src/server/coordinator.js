@@ -4,7 +4,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { SOCKET_PATH } from '../../build/border.js';
 import { Coordinator } from './engine.js';
 import * as limits from './limits.js';
-import { allowedOrigin, refuse } from './origin.js';
+import { allowedOrigin, refuse } from './admission.js';
 import { upgradesOf } from './upgrades.js';
 
 /**

@@ -1,7 +1,7 @@
 // Upgrades of one http server, which we share with whoever else listens: our paths first, whatever the order.
 import { ServerResponse } from 'node:http';
 import * as limits from './limits.js';
-import { refuse } from './origin.js';
+import { refuse } from './admission.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:stream').Duplex} Duplex */

@@ -6,7 +6,7 @@ import { BYPASS_HEADER, pieceBytesMin } from '../../build/border.js';
 import { install } from './page-fakes.mjs';
 
 install();
-const { Origin } = await import('../../web/origin.js');
+const { Fetches } = await import('../../web/fetches.js');
 const { Pieces } = await import('../../web/pieces.js');
 
 const pieceBytes = pieceBytesMin;
@@ -36,7 +36,7 @@ beforeEach(() => {
   };
   const resources = { get: () => resource };
   pieces = new Pieces(engine, resources, Promise.resolve(null), () => {});
-  origin = new Origin(engine, resources, pieces);
+  origin = new Fetches(engine, resources, pieces);
 });
 
 /** An answer of the origin's, as the browser gives it. */

@@ -26,7 +26,7 @@ function judge(response, from, to, bytes) {
   return part[2] === '*' || Number(part[2]) === bytes ? '' : 'origin-changed';
 }
 
-export class Origin {
+export class Fetches {
   #engine;
   #resources;
   #pieces;
