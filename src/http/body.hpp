@@ -1,10 +1,9 @@
 // The bytes of one asked range, gathered piece by piece from the store, peers and the origin.
 //
-//   pieces   |  held   |   missing                |  held   |  missing      |
-//   jobs     | read    |  peers, or the origin    | read    |  ...              at most a few at
-//   once
-//                 ^ next piece to pass on              ^ limits::body_ahead_bytes further: no job
-//                 yet
+//   pieces   |  held   |   missing              |  held   |  missing      |
+//   jobs     | read    |  peers, or the origin  | read    |  ...
+//                 ^ next piece to pass on            ^ limits::body_ahead_bytes further:
+//                                                      no job yet
 //
 // Pieces are passed on strictly in order, each whole and verified, and only as many as the reader
 // asks for. A source that breaks off leaves its pieces free, and the next source takes them: at
