@@ -265,6 +265,7 @@ void Part::need_list() {
 void Part::perform(const Body::Read& read, Instant now) {
   need_list();  // beside the first run
   read_ = read;
+  run_ = {};
   read_on(read.pieces.begin, now);
 }
 
@@ -323,7 +324,8 @@ void Part::perform(const Body::Store& store, Instant /*now*/) {
 }
 
 void Part::perform(const Body::Close& close, Instant now) {
-  if (peers_.job == close.job || read_.job == close.job) push(command::Close{id_, close.job});
+  const bool is_read = read_.job == close.job && !run_.empty();
+  if (peers_.job == close.job || is_read) push(command::Close{id_, close.job});
   if (read_.job == close.job) read_ = {};
   if (peers_.job == close.job) {
     note_peers(true, now);

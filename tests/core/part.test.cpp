@@ -89,6 +89,19 @@ TEST_CASE("a run that is gone is not held any more, and another one that has the
   CHECK(site.said() == "need list x2; read b2 run 0-3 for 0-3");
 }
 
+TEST_CASE("what another body found to be gone is not read: nothing is said of it to the store") {
+  Stored site;
+  site.open("/f", "bytes=1048576-");
+  CHECK(site.said() == "read b2 run 16-32 for 16-32");
+  site.read(site.body(1));
+  CHECK(site.said() == "open b1; respond x1 plugin 0 with b1; read b1 run 4-16 for 4-16");
+  site.run_read(site.body(2), site.store_job(site.body(2)), false);
+  site.said();
+  site.read(site.body(1));
+  CHECK(site.said() == "close b1 job 1; read b1 run 32-40 for 32-40");
+  site.cancel(site.body(1));
+}
+
 TEST_CASE("what the store lost before the first byte is asked of the next plugin") {
   Stored site;
   site.run_read(site.body(1), site.store_job(site.body(1)), false);
