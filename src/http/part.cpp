@@ -337,7 +337,10 @@ void Part::perform(const Body::Close& close, Instant now) {
   if (stream == 0) return;
   leave(close.job, stream);
   fetches_.erase(std::find(fetches_.begin(), fetches_.end(), std::pair(close.job, stream)));
-  if (!commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
+  // Another job may read it, or its answer may be what the page gets.
+  const bool is_needed = std::any_of(fetches_.begin(), fetches_.end(),
+                                     [stream](const auto& each) { return each.second == stream; });
+  if (!is_needed && !commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
 }
 
 void Part::perform(const Body::Enqueue& enqueue, Instant now) {

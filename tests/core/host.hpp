@@ -729,9 +729,9 @@ class Host {
   }
   std::string perform(const command::CloseStream& it) {
     known_body(it.body);
-    law_(stream_names_.count(it.stream) > 0, "a stream that was opened");
-    // Two jobs of a body may have read it: it is closed with each.
-    return streams.erase(it.stream) == 0 ? std::string() : "close " + name(it.stream);
+    open_stream(it.stream);
+    streams.erase(it.stream);
+    return "close " + name(it.stream);
   }
   std::string perform(const command::FetchManifest&) {
     law_(!is_fetching_manifest, "the manifest is fetched once at a time");

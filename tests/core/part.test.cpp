@@ -415,6 +415,24 @@ TEST_CASE("a reader that goes leaves the answer to the others") {
   CHECK(site.counts == "0 cache, 0 peers, 2521440 origin, 0 wasted");
 }
 
+TEST_CASE("an answer that a body reads on both sides of what is stored is closed once") {
+  Site site({network}, file_of(10));
+  site.open("/f");
+  site.stored('a', {2, 3});
+  site.open("/f");
+  CHECK(site.said() == "open s1 of b1 for 0-10 whole; need list x1; read b2 run 2-3 for 2-3");
+  SUBCASE("it is refused, and goes to both pages") {
+    site.head(site.stream(1), 429);
+    CHECK(has(site.said(), "pass s1 to x2; "));
+  }
+  SUBCASE("it breaks off") {
+    site.stream_end(site.stream(1), Error::origin_unreachable);
+    CHECK(has(site.said(), "close s1; "));
+    for (auto& [id, request] : site.requests) site.answer({id}, 0, true);
+  }
+  CHECK(site.is_empty());
+}
+
 TEST_CASE(
     "an answer whose bytes are wrong is another file: once more past the HTTP cache, and lost") {
   Site site({network}, file_of(4));
