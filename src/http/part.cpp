@@ -280,8 +280,8 @@ void Part::read_on(PieceIndex piece, Instant now) {
 
 // A body of the network turns to peers when there is company, if its route knows any.
 void Part::perform(const Body::OpenPeers& open, Instant now) {
-  const auto page =
-      has_page_ && asked_.has_delegate ? commons_.pages.choose(asked_.page) : std::nullopt;
+  const bool knows_peers = asked_.has_delegate || opener_ == PluginKind::delegate;
+  const auto page = has_page_ && knows_peers ? commons_.pages.choose(asked_.page) : std::nullopt;
   if (!page) return body_.handle_end(open.job, Error::no_page, now);
   peers_ = open;
   ask_page(*page, now);

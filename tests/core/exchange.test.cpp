@@ -382,6 +382,20 @@ TEST_CASE("a get() after the exchange is over says nothing") {
   CHECK(site.said().empty());
 }
 
+TEST_CASE("a middleware's get() of the delegate asks a page, on a route without a delegate too") {
+  Site site({user}, file_of(40));
+  tell_present(site, true);
+  const ExchangeId id = site.open("/f");
+  site.get(id, {delegate});
+  CHECK(site.said() == "ask x1 plugin 0; ask page 7 of b1 for 0-40");
+  site.page_end(site.body(1), Error::nobody_has_it);
+  CHECK(site.said() ==
+        "close b1 job 1; break b1 nobody-has-it; settle g1 with null; drop unlisted");
+  site.answer(id, 0, false);
+  CHECK(site.said() == "fall through x1; over x1");
+  CHECK(site.is_empty());
+}
+
 TEST_CASE("a get() that can give nothing is null, and the network's is passed on") {
   struct Case {
     const char* path;
