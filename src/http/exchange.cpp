@@ -256,7 +256,13 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
     return;
   }
   if (part && part->passed()) {
-    const bool is_shared = commons_.streams.find(*part->passed()) != nullptr;
+    // Other bodies read it, or other gets have joined this one. Of the chain's own gets one is
+    // answered.
+    const bool is_shared =
+        commons_.streams.find(*part->passed()) ||
+        std::any_of(gets_.begin(), gets_.end(), [&](const Get& each) {
+          return each.body == part->id() && (get.id != GetId{} || each.id != GetId{});
+        });
     commands.push_back(command::PassStream{id, *part->passed(), get.plugin, get.id, is_shared});
     if (get.id == GetId{}) chain_.handle_answer(get.plugin, Answer::response, now);
     return;
