@@ -29,6 +29,8 @@
 #define TEXT_FIRST(name) unsigned name##_bytes,
 #define TEXT_ONLY(name) unsigned name##_bytes
 #include "bind/border.def"
+// A definition with other parameters would be a function of its own, which nobody exports.
+#pragma clang diagnostic error "-Wmissing-prototypes"
 
 // Whether the host's compiled regexp with that number matches a segment.
 extern "C" __attribute__((import_module("env"), import_name("host_test"))) int host_test(
