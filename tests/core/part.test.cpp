@@ -210,6 +210,7 @@ TEST_CASE("a page that goes before the first piece: another one is asked for the
   site.page_alive(site.body(1));
   site.gone(page);
   CHECK(site.said() == "close b1 job 1; ask page 8 of b1 for 0-40");
+  CHECK(site.find(site.body(1), site.page_job(site.body(1)))->credit == limits::bridge_bytes);
   // That one has its own time to say that it got it.
   site.wait(limits::busy_ack_wait);
   CHECK(has(site.said(), "break b1 no-page"));
