@@ -108,13 +108,13 @@ Plugin plugin_of(unsigned kind, double timeout, double patience) {
 
 // Of a listed resource: root and type, a line each.
 std::string resource_of(ExchangeId id) {
-  const Resource& resource = *engine.named(id).asked().resource;
+  const Resource& resource = *engine.exchange(id)->asked().resource;
   return to_hex(resource.root) + '\n' + resource.type;
 }
 
 // The response's status, then name and value of each header; a line each.
 std::string head_of(ExchangeId id) {
-  const ResponseHead head = engine.named(id).head();
+  const ResponseHead head = engine.exchange(id)->head();
   std::string all = head.status == 206 ? "206" : "200";
   for (const auto& [name, value] : head.headers) (((all += '\n') += name) += '\n') += value;
   return all;

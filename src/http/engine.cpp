@@ -213,17 +213,12 @@ void Engine::go_on(Instant now) {
 }
 
 Exchange* Engine::exchange(ExchangeId id) {
-  for (const auto& each : exchanges_) {
-    if (each->exchange.asked().exchange == id) return &each->exchange;
+  for (const auto* list : {&exchanges_, &over_}) {
+    for (const auto& each : *list) {
+      if (each->exchange.asked().exchange == id) return &each->exchange;
+    }
   }
   return nullptr;
-}
-
-const Exchange& Engine::named(ExchangeId id) const {
-  const auto is_it = [id](const auto& each) { return each->exchange.asked().exchange == id; };
-  const auto open = std::find_if(exchanges_.begin(), exchanges_.end(), is_it);
-  if (open != exchanges_.end()) return (*open)->exchange;
-  return (*std::find_if(over_.begin(), over_.end(), is_it))->exchange;
 }
 
 Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& actual,

@@ -114,10 +114,7 @@ class Engine {
   void handle_company(const Root& root, Instant now);
 
   // --- Exchanges
-  // One that is not over: null of any other.
   Exchange* exchange(ExchangeId id);
-  // One that the commands name: it may be over by now.
-  const Exchange& named(ExchangeId id) const;
   // Tells a part something, and does what follows. False if it is over.
   template <class F>
   bool with(BodyId body, Instant now, F&& tell) {

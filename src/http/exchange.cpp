@@ -54,6 +54,7 @@ bool Exchange::handle_answer(std::uint32_t plugin, bool has_response, BodyId mad
 }
 
 GetId Exchange::handle_get(const Plugin& what, Instant now) {
+  if (is_over_) return {};
   const GetId id{++commons_.ids};
   Get get;
   get.id = id;
@@ -349,7 +350,7 @@ bool Exchange::tidy() {
   parts_.erase(std::remove_if(parts_.begin(), parts_.end(),
                               [](const auto& part) { return part->is_over(); }),
                parts_.end());
-  return is_answered_ && parts_.empty() && gets_.empty() && puts_.empty();
+  return is_over_ = is_answered_ && parts_.empty() && gets_.empty() && puts_.empty();
 }
 
 }  // namespace peer_cdn

@@ -43,7 +43,7 @@ class Exchange {
   // A site's middleware, or Through, gave something. `made`: the part whose response it is, or 0.
   // False: another one was sooner, and nobody will read it.
   bool handle_answer(std::uint32_t plugin, bool has_response, BodyId made, Instant now);
-  // A site's middleware calls get() of a plugin of ours.
+  // A site's middleware calls get() of a plugin of ours. 0: it comes too late.
   GetId handle_get(const Plugin& what, Instant now);
 
   // Tells a part something, and does what follows.
@@ -123,6 +123,7 @@ class Exchange {
   Asked asked_;
   unsigned aborted_ = 0;  // kinds of plugins that lost
   bool is_answered_ = false;
+  bool is_over_ = false;
   bool has_lost_origin_ = false;
   BodyId answer_{};              // the part whose response the page gets
   std::vector<BodyId> answers_;  // by plugin, the part whose response it gave

@@ -498,7 +498,7 @@ class Host {
 
   std::string perform(const command::Begin& it) {
     Request& request = open_request(it.exchange);
-    const Resource& resource = *engine.named(it.exchange).asked().resource;
+    const Resource& resource = *engine.exchange(it.exchange)->asked().resource;
     request.root = resource.root;
     request.geometry = resource.geometry;
     request.length = it.length;
@@ -579,7 +579,7 @@ class Host {
   }
   std::string perform(const command::Gather& it) {
     const Request& request = open_request(it.exchange);
-    const ByteRange range = engine.named(it.exchange).asked().range();
+    const ByteRange range = engine.exchange(it.exchange)->asked().range();
     law_(request.geometry.has_value(), "a body is of a listed resource");
     law_(bodies.emplace(it.body.value, Body{it.exchange, range, range.begin}).second,
          "a body has a number of its own");
