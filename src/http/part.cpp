@@ -295,12 +295,14 @@ void Part::perform(const Body::Grant& grant, Instant /*now*/) {
 }
 
 void Part::perform(const Body::Fetch& fetch, Instant now) {
+  Stream* stream = commons_.streams.find(fetch.stream);
+  // What it joined just before gives this too, and so the body has closed it already.
+  if (!stream) return;
   fetches_.emplace_back(fetch.job, fetch.stream);
-  Stream& stream = commons_.streams.at(fetch.stream);
-  stream.listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});
-  if (stream.asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
-  stream.asked_for = true;
-  stream.asked_at = now + fetch.wait;
+  stream->listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});
+  if (stream->asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
+  stream->asked_for = true;
+  stream->asked_at = now + fetch.wait;
   // After it, but beside it: a connection that is open is the stream's.
   push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole, fetch.reload, fetch.wait});
   need_list();

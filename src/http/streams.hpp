@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -96,8 +97,9 @@ class Streams {
   }
   // Requires an open one: it is, as long as it has a reader.
   Stream& at(StreamId id) {
-    return *std::find_if(streams_.begin(), streams_.end(),
-                         [id](const Stream& each) { return each.id == id; });
+    Stream* stream = find(id);
+    assert(stream);
+    return *stream;
   }
   // Returns the reader's number, for leave().
   std::uint32_t join(Stream& stream) {
