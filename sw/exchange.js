@@ -133,8 +133,10 @@ export const exchangePerformer = (report) => ({
     made.set(bodyOf(number).open({ status: Number(status), headers }), number);
   },
 
-  [DO_SETTLE]: (/** @type {number} */ id, /** @type {number} */ number, /** @type {number} */ body) =>
-    exchangeOf(id).gets.get(number)?.(body ? bodyOf(body).response : null),
+  [DO_SETTLE]: (/** @type {number[]} */ ...[id, number, body, copy]) => {
+    const response = body ? bodyOf(body).response : null;
+    exchangeOf(id).gets.get(number)?.(copy ? response?.clone() : response);
+  },
 
   [DO_RESPOND]: (/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) => {
     const exchange = exchangeOf(id);

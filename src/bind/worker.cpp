@@ -31,6 +31,8 @@
 #define TEXT_FIRST(name) unsigned name##_bytes,
 #define TEXT_ONLY(name) unsigned name##_bytes
 #include "bind/border.def"
+// A definition with other parameters would be a function of its own, which nobody exports.
+#pragma clang diagnostic error "-Wmissing-prototypes"
 
 // Whether the host's compiled regexp with that number matches a segment.
 extern "C" __attribute__((import_module("env"), import_name("host_test"))) int host_test(
@@ -343,7 +345,7 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
 
 // Of a listed resource: root and type, a line each.
 unsigned resource(unsigned id) {
-  const Exchange* exchange = engine.named({id});
+  const Exchange* exchange = engine.exchange({id});
   const Resource* listed = exchange ? exchange->asked().resource : nullptr;
   return listed ? give(to_hex(listed->root) + '\n' + listed->type) : 0;
 }
@@ -351,7 +353,7 @@ unsigned resource(unsigned id) {
 // The response's status, then name and value of each header; a line each. The origin's answer may
 // change them until the first byte.
 unsigned head(unsigned id) {
-  const Exchange* exchange = engine.named({id});
+  const Exchange* exchange = engine.exchange({id});
   if (!exchange || !exchange->asked().resource) return 0;
   const ResponseHead head = exchange->head();
   return give((head.status == 206 ? "206\n" : "200\n") + head.headers);

@@ -58,11 +58,12 @@ struct Respond {
   std::uint32_t plugin;
   BodyId body;
 };
-// A get() has its result: the response of this body, or (0) null.
+// A get() has its result: the response of this body, a copy if others get it too; or (0) null.
 struct Settle {
   ExchangeId exchange;
   GetId get;
   BodyId body;
+  bool copy;
 };
 // Call put() of this middleware: with the response of this body, or (0) a copy of the answer.
 struct Put {

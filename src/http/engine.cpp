@@ -206,15 +206,8 @@ void Engine::go_on(Instant now) {
 }
 
 Exchange* Engine::exchange(ExchangeId id) {
-  for (Open& each : exchanges_) {
-    if (each.exchange.asked().exchange == id) return &each.exchange;
-  }
-  return nullptr;
-}
-
-const Exchange* Engine::named(ExchangeId id) const {
-  for (const auto* list : {&exchanges_, &over_}) {
-    for (const Open& each : *list) {
+  for (auto* list : {&exchanges_, &over_}) {
+    for (Open& each : *list) {
       if (each.exchange.asked().exchange == id) return &each.exchange;
     }
   }

@@ -112,10 +112,7 @@ class Engine {
   void handle_company(const Root& root, Instant now);
 
   // --- Exchanges
-  // One that is not over: null of any other.
   Exchange* exchange(ExchangeId id);
-  // One that the commands name: it may be over by now.
-  const Exchange* named(ExchangeId id) const;
   // The part that has this body; null if it is over.
   Part* part(BodyId body);
   // What the origin, or the store (200), gave as the digest list of a resource, and its digest. The

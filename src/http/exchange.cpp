@@ -49,6 +49,7 @@ bool Exchange::handle_answer(std::uint32_t plugin, bool has_response, BodyId mad
 }
 
 GetId Exchange::handle_get(const Plugin& what, Instant now) {
+  if (is_over_) return {};
   const GetId id{++commons_.ids};
   Get get;
   get.id = id;
@@ -233,7 +234,7 @@ bool Exchange::settle(Instant now) {
     parts_.erase(i);
   }
   begin_puts(now);
-  return is_answered_ && parts_.empty() && gets_.empty() && puts_.empty();
+  return is_over_ = is_answered_ && parts_.empty() && gets_.empty() && puts_.empty();
 }
 
 // The delegate's own get before that of the network which has joined it.
@@ -262,7 +263,11 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
   }
   if (has_body) {
     if (get.id != GetId{}) {
-      commands.push_back(command::Settle{id, get.id, part->id()});
+      // The origin's own answer is there once.
+      bool is_wanted = false;
+      for (const Get& each : gets_) is_wanted |= each.body == part->id();
+      for (const BodyId each : answers_) is_wanted |= each == part->id();
+      commands.push_back(command::Settle{id, get.id, part->id(), is_wanted && part->has_passed()});
       return;
     }
     answers_[get.plugin] = part->id();
@@ -285,7 +290,7 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
     commands.push_back(
         command::Through{id, get.plugin, get.id, is_ours, asked_.resource != nullptr});
   } else if (get.id != GetId{}) {
-    commands.push_back(command::Settle{id, get.id, {}});
+    commands.push_back(command::Settle{id, get.id, {}, false});
   } else {
     chain_.handle_answer(get.plugin, Answer::null, now);
   }

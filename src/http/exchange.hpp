@@ -42,7 +42,7 @@ class Exchange {
   // A site's middleware, or Through, gave something. `made`: the part whose response it is, or 0.
   // False: another one was sooner, and nobody will read it.
   bool handle_answer(std::uint32_t plugin, bool has_response, BodyId made, Instant now);
-  // A site's middleware calls get() of a plugin of ours.
+  // A site's middleware calls get() of a plugin of ours. 0: it comes too late.
   GetId handle_get(const Plugin& what, Instant now);
 
   // A page said hello.
@@ -94,6 +94,7 @@ class Exchange {
   Asked asked_;
   unsigned aborted_ = 0;  // kinds of plugins that lost
   bool is_answered_ = false;
+  bool is_over_ = false;
   bool has_lost_origin_ = false;
   BodyId answer_{};       // the part whose response the page gets
   List<BodyId> answers_;  // by plugin, the part whose response it gave

@@ -168,6 +168,7 @@ void Part::handle_page_gone(PageId page, Instant now) {
   if (!other || has_brought_) return handle_end(peers_.job, Error::no_page, now);
   push(command::Close{id_, peers_.job});
   ask_page(*other, now);
+  push(command::Grant{id_, peers_.job, granted_});
 }
 
 // How long a page that was connected needed for its first piece.
@@ -262,6 +263,7 @@ void Part::need_list() {
 void Part::perform(const Body::Read& read, Instant now) {
   need_list();  // beside the first run
   read_ = read;
+  run_ = {};
   read_on(read.pieces.begin, now);
 }
 
@@ -276,24 +278,28 @@ void Part::read_on(PieceIndex piece, Instant now) {
 
 // A body of the network turns to peers when there is company, if its route knows any.
 void Part::perform(const Body::OpenPeers& open, Instant now) {
-  const auto page =
-      has_page_ && asked_.has_delegate ? commons_.pages.choose(asked_.page) : std::nullopt;
+  const bool knows_peers = asked_.has_delegate || opener_ == PluginKind::delegate;
+  const auto page = has_page_ && knows_peers ? commons_.pages.choose(asked_.page) : std::nullopt;
   if (!page) return body_.handle_end(open.job, Error::no_page, now);
   peers_ = open;
   ask_page(*page, now);
 }
 
 void Part::perform(const Body::Grant& grant, Instant /*now*/) {
-  if (peers_.job == grant.job) push(command::Grant{id_, grant.job, grant.bytes});
+  if (peers_.job != grant.job) return;
+  granted_ = grant.bytes;
+  push(command::Grant{id_, grant.job, grant.bytes});
 }
 
 void Part::perform(const Body::Fetch& fetch, Instant now) {
+  Stream* stream = commons_.streams.find(fetch.stream);
+  // What it joined just before gives this too, and so the body has closed it already.
+  if (!stream) return;
   fetches_.push_back({fetch.job, fetch.stream});
-  Stream& stream = commons_.streams.at(fetch.stream);
-  stream.listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});
-  if (stream.asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
-  stream.asked_for = true;
-  stream.asked_at = now + fetch.wait;
+  stream->listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});
+  if (stream->asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
+  stream->asked_for = true;
+  stream->asked_at = now + fetch.wait;
   // After it, but beside it: a connection that is open is the stream's.
   push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole, fetch.reload, fetch.wait});
   need_list();
@@ -320,7 +326,8 @@ void Part::perform(const Body::Store& store, Instant /*now*/) {
 }
 
 void Part::perform(const Body::Close& close, Instant now) {
-  if (peers_.job == close.job || read_.job == close.job) push(command::Close{id_, close.job});
+  const bool is_read = read_.job == close.job && !run_.empty();
+  if (peers_.job == close.job || is_read) push(command::Close{id_, close.job});
   if (read_.job == close.job) read_ = {};
   if (peers_.job == close.job) {
     note_peers(true, now);

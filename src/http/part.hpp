@@ -186,8 +186,9 @@ class Part {
   Body::OpenPeers peers_{};
   PageId page_{};
   Instant asked_at_{};
-  bool is_warm_ = false;      // it has an open pair, and brought nothing yet
-  bool has_brought_ = false;  // something
+  std::uint64_t granted_ = 0;  // the last time: all that it may send, if it has brought nothing
+  bool is_warm_ = false;       // it has an open pair, and brought nothing yet
+  bool has_brought_ = false;   // something
   std::optional<Instant> ack_until_;
   // The run that is read.
   Body::Read read_{};

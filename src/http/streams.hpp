@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <optional>
 
@@ -94,7 +95,11 @@ class Streams {
     return nullptr;
   }
   // Requires an open one: it is, as long as it has a reader.
-  Stream& at(StreamId id) { return *find(id); }
+  Stream& at(StreamId id) {
+    Stream* stream = find(id);
+    assert(stream);
+    return *stream;
+  }
   // Returns the reader's number, for leave().
   std::uint32_t join(Stream& stream) {
     ++stream.readers;

@@ -382,6 +382,20 @@ TEST_CASE("a get() after the exchange is over says nothing") {
   CHECK(site.said().empty());
 }
 
+TEST_CASE("a middleware's get() of the delegate asks a page, on a route without a delegate too") {
+  Site site({user}, file_of(40));
+  tell_present(site, true);
+  const ExchangeId id = site.open("/f");
+  site.get(id, {delegate});
+  CHECK(site.said() == "ask x1 plugin 0; ask page 7 of b1 for 0-40");
+  site.page_end(site.body(1), Error::nobody_has_it);
+  CHECK(site.said() ==
+        "close b1 job 1; break b1 nobody-has-it; settle g1 with null; drop unlisted");
+  site.answer(id, 0, false);
+  CHECK(site.said() == "fall through x1; over x1");
+  CHECK(site.is_empty());
+}
+
 TEST_CASE("a get() that can give nothing is null, and the network's is passed on") {
   struct Case {
     const char* path;
@@ -414,6 +428,34 @@ TEST_CASE("the origin's refusal is the result of a get()") {
   CHECK(site.said() == "lose x1 origin-unusable; pass s1 to x1 g1; drop unlisted");
   site.answer(id, 0, true);
   CHECK(site.said() == "respond x1 plugin 0; put x1 plugin 0; over x1");
+  CHECK(site.is_empty());
+}
+
+TEST_CASE(
+    "a refusal is the result of all gets that have joined, and the last one's is the original") {
+  Site site({user, network}, file_of(1));
+  tell_present(site, true);
+  const ExchangeId id = site.open("/f");
+  site.get(id, {delegate, {}, 1});
+  site.get(id, {network});
+  CHECK(site.said() == "ask x1 plugin 0; ask page 7 of b1 for 0-1; open s1 of b1 for 0-1 whole");
+  SUBCASE("two of a middleware's") {
+    site.head(site.stream(1), 429);
+    site.page_end(site.body(1), Error::nobody_has_it);
+    CHECK(site.said() ==
+          "close b1 job 1; lose x1 origin-unreachable; pass s1 to x1 g1 shared; "
+          "pass s1 to x1 g2; drop unlisted");
+    site.answer(id, 0, true);
+  }
+  SUBCASE("and the chain's") {
+    site.answer(id, 0, false);
+    site.head(site.stream(1), 429);
+    site.page_end(site.body(1), Error::nobody_has_it);
+    CHECK(site.said() ==
+          "close b1 job 1; lose x1 origin-unreachable; pass s1 to x1 g1 shared; "
+          "pass s1 to x1 g2 shared; pass s1 to x1; respond x1 plugin 1; "
+          "put x1 plugin 0; over x1; drop unlisted");
+  }
   CHECK(site.is_empty());
 }
 

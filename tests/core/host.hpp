@@ -54,6 +54,7 @@ class Host {
     PieceIndex until = 0;
     PieceIndex next = 0;
     PieceIndex keep = 0;
+    PieceIndex last = 0;  // the end of what its body holds
   };
   struct Request {
     Root root{};
@@ -178,7 +179,7 @@ class Host {
 
   // The digest list of a resource: the right one.
   Error list_came(ExchangeId id, std::uint32_t status = 200) {
-    lists.erase(std::remove(lists.begin(), lists.end(), id.value), lists.end());
+    take_list(id, true);
     const Request& request = requests.at(id.value);
     std::string bytes;
     for (PieceIndex piece = 0; piece < request.geometry->count(); ++piece) {
@@ -190,9 +191,18 @@ class Host {
     return error;
   }
   void no_list(ExchangeId id) {
-    lists.erase(std::remove(lists.begin(), lists.end(), id.value), lists.end());
+    take_list(id, false);
     engine.handle_no_list(requests.at(id.value).root);
     hear();
+  }
+
+  // Whether the last request for a list brought it; nothing while that is on its way. The glue
+  // waits for it with what it digests.
+  std::optional<bool> has_list(ExchangeId id) const {
+    const Request& request = requests.at(id.value);
+    if (request.geometry->count() == 1) return true;
+    const auto at = last_lists_.find(request.root);
+    return at == last_lists_.end() ? std::nullopt : at->second.second;
   }
 
   // 206, of what was asked for.
@@ -213,7 +223,11 @@ class Host {
     answer.content_range = content_range;
     answer.content_type = type;
     answer.cache_control = cache_control;
-    if (streams.count(id) > 0) streams[id].has_head = true;
+    if (const auto at = streams.find(id); at != streams.end()) {
+      const Geometry& geometry = *requests.at(at->second.exchange.value).geometry;
+      at->second.has_head = true;
+      at->second.last = status == 200 ? geometry.count() : at->second.pieces.end;
+    }
     engine.handle_stream_head(id, answer, now);
     hear();
   }
@@ -233,7 +247,7 @@ class Host {
     while (pieces-- > 0 && bring_one(id)) {
     }
     const auto at = streams.find(id);
-    if (at == streams.end() || at->second.next < at->second.pieces.end) return;
+    if (at == streams.end() || at->second.next < at->second.last) return;
     stream_end(id, Error::none);
   }
   void stream_piece(StreamId id, PieceIndex piece, int version) {
@@ -434,6 +448,12 @@ class Host {
     return {};
   }
 
+  void take_list(ExchangeId id, bool is_good) {
+    lists.erase(std::remove(lists.begin(), lists.end(), id.value), lists.end());
+    auto& last = last_lists_[requests.at(id.value).root];
+    if (last.first == id.value) last.second = is_good;
+  }
+
   template <class Tell>
   void hand_in(BodyId body, JobId job, PieceIndex piece, Tell&& tell) {
     if (Job* of = find(body, job)) of->next = piece + 1;
@@ -478,7 +498,7 @@ class Host {
 
   std::string perform(const command::Begin& it) {
     Request& request = open_request(it.exchange);
-    const Resource& resource = *engine.named(it.exchange).asked().resource;
+    const Resource& resource = *engine.exchange(it.exchange)->asked().resource;
     request.root = resource.root;
     request.geometry = resource.geometry;
     request.length = it.length;
@@ -554,11 +574,12 @@ class Host {
   std::string perform(const command::NeedList& it) {
     open_request(it.exchange);
     lists.push_back(it.exchange.value);
+    last_lists_[requests.at(it.exchange.value).root] = {it.exchange.value, std::nullopt};
     return "need list " + name(it.exchange);
   }
   std::string perform(const command::Gather& it) {
     const Request& request = open_request(it.exchange);
-    const ByteRange range = engine.named(it.exchange).asked().range();
+    const ByteRange range = engine.exchange(it.exchange)->asked().range();
     law_(request.geometry.has_value(), "a body is of a listed resource");
     law_(bodies.emplace(it.body.value, Body{it.exchange, range, range.begin}).second,
          "a body has a number of its own");
@@ -601,7 +622,10 @@ class Host {
   std::string perform(const command::Transfer& it) {
     Body& body = known_body(it.body);
     const std::uint64_t sum = it.from_cache + it.from_peers + it.from_origin;
-    law_(sum == body.at - body.range.begin, "the sources add up to what was passed on");
+    // While it goes on, it may count what is passed on right after.
+    const std::uint64_t passed = body.at - body.range.begin;
+    law_(it.done ? sum == passed : sum >= passed, "the sources add up to what was passed on");
+    law_(sum <= body.range.bytes(), "no more is passed on than was asked for");
     law_(sum >= body.told && it.took >= Duration(0), "what was passed on only grows");
     law_(it.done == body.is_over, "the last word comes when it is over");
     body.told = sum;
@@ -728,6 +752,8 @@ class Host {
   Law law_;
   std::vector<std::string> said_;
   std::optional<std::pair<BodyId, PieceIndex>> arriving_;
+  // By root: the exchange that asked for its list last, and whether it came.
+  std::map<Root, std::pair<std::uint32_t, std::optional<bool>>> last_lists_;
   Names exchange_names_;
   Names body_names_;
   Names get_names_;

@@ -57,6 +57,22 @@ struct Stored : Site {
   }
 };
 
+// Readers read, the origin and the store give what they are asked for, until nothing is left.
+void finish(Site& site) {
+  for (int turn = 0; turn < 200 && !site.is_empty(); ++turn) {
+    for (std::uint32_t number = 1; site.body(number) != BodyId{}; ++number) {
+      site.pull(site.body(number), 4 * limits::mib);
+      if (site.store_job(site.body(number)) != JobId{}) site.read(site.body(number));
+    }
+    for (std::uint32_t number = 1; site.stream(number) != 0; ++number) {
+      const auto at = site.streams.find(site.stream(number));
+      if (at != site.streams.end() && !at->second.has_head) site.head(site.stream(number));
+      site.bring(site.stream(number));
+    }
+  }
+  CHECK(site.is_empty());
+}
+
 }  // namespace
 
 // --- The store -----------------------------------------------------------------------------------
@@ -87,6 +103,19 @@ TEST_CASE("a run that is gone is not held any more, and another one that has the
   site.said();
   site.open("/f");
   CHECK(site.said() == "need list x2; read b2 run 0-3 for 0-3");
+}
+
+TEST_CASE("what another body found to be gone is not read: nothing is said of it to the store") {
+  Stored site;
+  site.open("/f", "bytes=1048576-");
+  CHECK(site.said() == "read b2 run 16-32 for 16-32");
+  site.read(site.body(1));
+  CHECK(site.said() == "open b1; respond x1 plugin 0 with b1; read b1 run 4-16 for 4-16");
+  site.run_read(site.body(2), site.store_job(site.body(2)), false);
+  site.said();
+  site.read(site.body(1));
+  CHECK(site.said() == "close b1 job 1; read b1 run 32-40 for 32-40");
+  site.cancel(site.body(1));
 }
 
 TEST_CASE("what the store lost before the first byte is asked of the next plugin") {
@@ -197,6 +226,7 @@ TEST_CASE("a page that goes before the first piece: another one is asked for the
   site.page_alive(site.body(1));
   site.gone(page);
   CHECK(site.said() == "close b1 job 1; ask page 8 of b1 for 0-40");
+  CHECK(site.find(site.body(1), site.page_job(site.body(1)))->credit == limits::bridge_bytes);
   // That one has its own time to say that it got it.
   site.wait(limits::busy_ack_wait);
   CHECK(has(site.said(), "break b1 no-page"));
@@ -377,14 +407,7 @@ TEST_CASE("a reader that comes late is given what came already") {
     site.open("/f", "bytes=2500000-2500009");
     CHECK(site.said().empty());
   }
-  for (int turn = 0; turn < 80 && !site.is_empty(); ++turn) {
-    for (const std::uint32_t number : {1U, 2U}) {
-      site.pull(site.body(number), 4 * limits::mib);
-      if (site.store_job(site.body(number)) != JobId{}) site.read(site.body(number));
-    }
-    site.bring(site.stream(1));
-  }
-  CHECK(site.is_empty());
+  finish(site);
 }
 
 TEST_CASE("a reader that goes leaves the answer to the others") {
@@ -394,12 +417,44 @@ TEST_CASE("a reader that goes leaves the answer to the others") {
   site.said();
   site.cancel(site.body(1));
   CHECK(site.said() == "store b1 0-2; break b1 cancelled; over x1");
-  for (int turn = 0; turn < 40 && !site.is_empty(); ++turn) {
-    site.pull(site.body(2), 4 * limits::mib);
-    site.bring(site.stream(1));
+  finish(site);
+  CHECK(site.counts == "0 cache, 0 peers, 2521440 origin, 0 wasted");
+}
+
+TEST_CASE("an answer that a body reads on both sides of what is stored is closed once") {
+  Site site({network}, file_of(10));
+  site.open("/f");
+  site.stored('a', {2, 3});
+  site.open("/f");
+  CHECK(site.said() == "open s1 of b1 for 0-10 whole; need list x1; read b2 run 2-3 for 2-3");
+  SUBCASE("it is refused, and goes to both pages") {
+    site.head(site.stream(1), 429);
+    CHECK(has(site.said(), "pass s1 to x2; "));
+  }
+  SUBCASE("it breaks off") {
+    site.stream_end(site.stream(1), Error::origin_unreachable);
+    CHECK(has(site.said(), "close s1; "));
+    for (auto& [id, request] : site.requests) site.answer({id}, 0, true);
   }
   CHECK(site.is_empty());
-  CHECK(site.counts == "0 cache, 0 peers, 2521440 origin, 0 wasted");
+}
+
+TEST_CASE("a request that turns out not to be needed in the moment it was planned is not made") {
+  Site site({network}, file_of(160));
+  site.hello(page);
+  const ExchangeId id = site.open("/f");
+  // The origin does not know ranges: this answer gives all that is left.
+  site.head(site.stream(1), 200);
+  site.list_came(id);
+  for (const PieceRange run : {PieceRange{52, 64}, {64, 80}, {80, 96}, {96, 100}}) {
+    site.stored('a', run);
+  }
+  site.said();
+  // It joins that answer, would read what is stored, and ask for what is far ahead.
+  site.open("/f", "bytes=3276800-");
+  CHECK(site.said() == "read b2 run 52-64 for 52-64; close b2 job 2");
+  CHECK(site.streams.size() == 1);
+  finish(site);
 }
 
 TEST_CASE(
@@ -486,16 +541,7 @@ TEST_CASE("a run that somebody else stored is read, and not fetched") {
   site.bring(site.stream(1), 1);
   site.said();
   site.stored('a', {16, 32});
-  for (int turn = 0; turn < 40 && !site.is_empty(); ++turn) {
-    site.pull(site.body(1), 4 * limits::mib);
-    for (const std::uint32_t number : {1U, 2U}) {
-      if (site.streams.count(site.stream(number)) == 0) continue;
-      if (!site.streams.at(site.stream(number)).has_head) site.head(site.stream(number));
-      site.bring(site.stream(number));
-    }
-    if (site.store_job(site.body(1)) != JobId{}) site.read(site.body(1));
-  }
-  CHECK(site.is_empty());
+  finish(site);
   CHECK(site.counts == "1048576 cache, 0 peers, 1572864 origin, 0 wasted");
 }
 
