@@ -77,6 +77,8 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, PieceSo
                       : from == PieceSource::origin ? State::page_fetched
                                                     : State::from_peers;
   const bool keep = take_piece(*job, piece, ready);
+  // What nobody reads is not passed on either.
+  if (!keep) grant(*job, bytes);
   advance(now);
   return keep;
 }
@@ -401,12 +403,7 @@ void Body::pass_on() {
                  static_cast<std::uint32_t>(end - piece.begin)});
     if (is != State::from_store && is != State::from_origin) {
       for (Job& job : jobs_) {
-        if (job.source != Source::peers) continue;
-        job.passed += piece.bytes();
-        if (job.passed < limits::grant_bytes) continue;
-        job.owed += job.passed;
-        push(Grant{job.id, job.passed});
-        job.passed = 0;
+        if (job.source == Source::peers) grant(job, piece.bytes());
       }
     }
     state(next_) = State::passed;
@@ -415,6 +412,15 @@ void Body::pass_on() {
     ++next_;
   }
   extend();
+}
+
+// The page may send as much again.
+void Body::grant(Job& job, std::uint64_t bytes) {
+  job.passed += bytes;
+  if (job.passed < limits::grant_bytes) return;
+  job.owed += job.passed;
+  push(Grant{job.id, job.passed});
+  job.passed = 0;
 }
 
 // An answer is read as far as its reader may gather.

@@ -230,7 +230,7 @@ class Body {
     bool rest = false;         // the origin answered 200: all that is left comes in one body
     PieceIndex until = 0;      // of Accept
     std::uint64_t owed = 0;    // of peers: bytes granted that have not come
-    std::uint64_t passed = 0;  // of peers: bytes passed on since the last grant
+    std::uint64_t passed = 0;  // of peers: bytes passed on, or dropped, since the last grant
   };
 
   // An answer of the origin that was not taken.
@@ -254,6 +254,7 @@ class Body {
 
   void advance(Instant now);  // passes on what is ready, then gives out jobs
   void pass_on();
+  void grant(Job& job, std::uint64_t bytes);
   void plan();
   void free_hedged();
   PieceIndex assign(PieceIndex from);

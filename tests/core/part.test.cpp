@@ -371,6 +371,32 @@ TEST_CASE("a page is given credit, a quarter of a megabyte at a time as it is pa
   CHECK(site.is_empty());
 }
 
+TEST_CASE("pieces of a page that came for nothing give their credit back") {
+  Delegated site;
+  site.page_alive(site.body(1));
+  // The origin helps out behind two pieces that the store turns out not to have.
+  site.stored('a', {0, 2});
+  site.page_pending(site.body(1), false);
+  site.wait(5s);
+  site.list_came(site.id);
+  for (std::uint32_t number = 1; number < 4; ++number) {
+    site.head(site.stream(number));
+    site.bring(site.stream(number));
+  }
+  site.run_read(site.body(1), site.store_job(site.body(1)), false);
+  const auto is_sending = [&site] {
+    const Host::Job* job = site.find(site.body(1), site.page_job(site.body(1)));
+    return job && job->next < job->pieces.end && job->credit >= 65536;
+  };
+  while (is_sending()) {
+    Host::Job& job = *site.find(site.body(1), site.page_job(site.body(1)));
+    job.credit -= 65536;
+    site.page_piece(site.body(1), job.next);
+    site.pull(site.body(1), 4 * limits::mib);
+  }
+  CHECK(site.is_empty());
+}
+
 // --- Answers of the origin
 // ------------------------------------------------------------------------
 
