@@ -140,7 +140,7 @@ export const exchangePerformer = (report) => ({
 
   [DO_RESPOND]: (/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) => {
     const exchange = exchangeOf(id);
-    const answer = /** @type {Response} */ (body ? bodyOf(body).response : exchange.answers[plugin]);
+    const answer = /** @type {Response} */ (exchange.answers[plugin] ?? bodyOf(body).response);
     exchange.answer = answer;
     // After the puts of the same drain, which may clone it.
     queueMicrotask(() => exchange.respond(answer));

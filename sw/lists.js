@@ -16,7 +16,10 @@ export const listOf = (/** @type {string} */ root) => lists.get(root);
 export function needList(root, url, store) {
   const list = load(root, url, store).catch(() => 'origin-unreachable');
   lists.set(root, list);
-  void list.then((code) => code && isOn() && call(NO_LIST, root));
+  void list.then((code) => {
+    // Unless it was asked for anew meanwhile.
+    if (code && isOn() && lists.get(root) === list) call(NO_LIST, root);
+  });
 }
 
 /** @type {(root: string, url: string, store: import('./store.js').Store | null) => Promise<string>} */

@@ -89,6 +89,12 @@ class List : public RawList {
   const T* begin() const { return static_cast<const T*>(data_); }
   const T* end() const { return begin() + size_; }
   T& back() { return end()[-1]; }
+  bool operator==(const List& other) const {
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (size() != other.size() || !(begin()[i] == other.begin()[i])) return false;
+    }
+    return size() == other.size();
+  }
 };
 
 // Things that do not move: they are made where they stay, and erased with their place.

@@ -105,7 +105,7 @@ void Exchange::perform(const Chain::Respond& respond, Instant /*now*/) {
   is_answered_ = true;
   const BodyId body = answers_[respond.plugin];
   const Part* part = find(body);
-  if (part && part->has_begun()) answer_ = body;
+  if (!part || !part->has_passed()) answer_ = body;
   commons_.commands.push_back(command::Respond{asked_.exchange, respond.plugin, body});
 }
 

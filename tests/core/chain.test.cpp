@@ -12,6 +12,12 @@
 namespace peer_cdn {
 namespace {
 
+Chain chain_of(Strategy strategy, const std::vector<PluginKind>& kinds) {
+  Chain chain(strategy);
+  for (const PluginKind kind : kinds) chain.add(kind);
+  return chain;
+}
+
 std::string text(const Chain::Output& output) {
   struct Name {
     std::string operator()(const Chain::Start& o) { return "start " + std::to_string(o.plugin); }
@@ -54,7 +60,8 @@ TEST_CASE("a request goes through its plugins as the documentation promises") {
     CAPTURE(row["case"].get<std::string>());
     std::vector<PluginKind> plugins;
     for (const auto& name : row["plugins"]) plugins.push_back(kind(name.get<std::string>()));
-    Chain chain(row["strategy"] == "ordered" ? Strategy::ordered : Strategy::fastest, plugins);
+    Chain chain =
+        chain_of(row["strategy"] == "ordered" ? Strategy::ordered : Strategy::fastest, plugins);
     double at = 0;
     for (const auto& step : row["steps"]) {
       at = step.value("at", at);
@@ -80,7 +87,7 @@ TEST_CASE("whatever the plugins do, a request ends once and leaves nothing runni
     const Strategy strategy = upto(2) == 0 ? Strategy::ordered : Strategy::fastest;
     std::vector<PluginKind> plugins(upto(5));
     for (auto& plugin : plugins) plugin = static_cast<PluginKind>(upto(4));
-    Chain chain(strategy, plugins);
+    Chain chain = chain_of(strategy, plugins);
     std::vector<bool> running(plugins.size()), started(plugins.size());
     int ended = 0;
     double at = 0;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/limits.hpp"
+#include "base/text.hpp"
 #include "site.hpp"
 
 using namespace peer_cdn;
@@ -41,9 +42,11 @@ struct Listed : Site {
 TEST_CASE("a route needs a plugin, and not too many") {
   Engine engine;
   CHECK(engine.add_route("/", Strategy::ordered, {}).error() == Error::malformed_route);
-  const std::vector<Plugin> many(limits::plugins_per_route + 1);
+  List<Plugin> many;
+  for (std::size_t i = 0; i <= limits::plugins_per_route; ++i) many.push_back({});
   CHECK(engine.add_route("/", Strategy::ordered, many).error() == Error::malformed_route);
-  CHECK(engine.add_route("/", Strategy::ordered, {many.begin() + 1, many.end()}));
+  many.pop_back();
+  CHECK(engine.add_route("/", Strategy::ordered, many));
 }
 
 TEST_CASE("the site's own manifest path is reserved") {
@@ -239,8 +242,11 @@ TEST_CASE("the origin's type is a response's where it was seen, and decides who 
   Listed site({fields});
   const auto type_now = [&site] {
     const ExchangeId id = site.open("/app.dat");
-    for (const auto& [name, value] : site.engine.exchange(id)->head().headers) {
-      if (name == "content-type") return value;
+    const std::string headers = site.engine.exchange(id)->head().headers;
+    for (std::string_view rest = headers; !rest.empty();) {
+      const std::string_view name = take_line(rest);
+      const std::string_view value = take_line(rest);
+      if (name == "content-type") return std::string(value);
     }
     return std::string("(none)");
   };
@@ -438,11 +444,11 @@ TEST_CASE("what is not listed any more may go, unless a body reads it") {
   site.list({Host::file("/c", 5, 'c')});
   site.manifest_fetched(true, true);
   CHECK(site.said() == "drop unlisted");
-  CHECK(site.engine.drop_unlisted() == std::vector<Root>{Host::root_of('a')});
+  CHECK(site.engine.drop_unlisted() == List<Root>{Host::root_of('a')});
   // What was open is dropped when nothing is any more.
   site.cancel(site.body(1));
   CHECK(site.said().find("drop unlisted") != std::string::npos);
-  CHECK(site.engine.drop_unlisted() == std::vector<Root>{Host::root_of('b')});
+  CHECK(site.engine.drop_unlisted() == List<Root>{Host::root_of('b')});
 }
 
 TEST_CASE("a manifest that lists nothing drops nothing") {
@@ -462,7 +468,7 @@ TEST_CASE("what a response has open is never dropped for another") {
   CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false).error() == Error::storage_full);
   site.cancel(site.body(1));
   CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false).value() ==
-        std::vector<Root>{Host::root_of('a')});
+        List<Root>{Host::root_of('a')});
 }
 
 TEST_CASE("a store that is full is told of once, until something is stored again") {

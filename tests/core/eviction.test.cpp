@@ -25,7 +25,7 @@ StoredRoot entry(std::uint8_t n, std::uint64_t bytes, Listed is_listed, Open is_
   return {root(n), bytes, is_listed == listed, is_open == open, order};
 }
 
-using Roots = std::vector<Root>;
+using Roots = List<Root>;
 
 TEST_CASE("the quota is what the site says, or half of what the browser offers within a limit") {
   struct Case {
@@ -54,9 +54,9 @@ TEST_CASE("nothing is dropped while it fits") {
 }
 
 TEST_CASE("what is no longer listed goes first, then the oldest, until it fits") {
-  const std::vector<StoredRoot> stored = {
-      entry(1, 10, listed, closed, 1), entry(2, 10, listed, closed, 2),
-      entry(3, 10, unlisted, closed, 9), entry(4, 10, unlisted, closed, 8)};
+  const List<StoredRoot> stored = {entry(1, 10, listed, closed, 1), entry(2, 10, listed, closed, 2),
+                                   entry(3, 10, unlisted, closed, 9),
+                                   entry(4, 10, unlisted, closed, 8)};
   CHECK(roots_to_drop(stored, 40, 1).value() == Roots{root(4)});
   CHECK(roots_to_drop(stored, 40, 10).value() == Roots{root(4)});
   CHECK(roots_to_drop(stored, 40, 11).value() == Roots{root(4), root(3)});
@@ -65,8 +65,8 @@ TEST_CASE("what is no longer listed goes first, then the oldest, until it fits")
 }
 
 TEST_CASE("an open one is never dropped") {
-  const std::vector<StoredRoot> stored = {entry(1, 50, unlisted, open, 1),
-                                          entry(2, 50, listed, closed, 2)};
+  const List<StoredRoot> stored = {entry(1, 50, unlisted, open, 1),
+                                   entry(2, 50, listed, closed, 2)};
   CHECK(roots_to_drop(stored, 100, 50).value() == Roots{root(2)});
   CHECK(roots_to_drop(stored, 100, 51).error() == Error::storage_full);
 }
@@ -87,7 +87,7 @@ TEST_CASE("any store can be brought below its quota, or is said to be full") {
   CAPTURE(seed);
   std::mt19937 random(seed);
   for (int round = 0; round < 500; ++round) {
-    std::vector<StoredRoot> stored;
+    List<StoredRoot> stored;
     std::uint64_t used = 0, fixed = 0;
     const auto count = static_cast<std::uint8_t>(random() % 12);
     for (std::uint8_t i = 0; i < count; ++i) {
@@ -106,7 +106,7 @@ TEST_CASE("any store can be brought below its quota, or is said to be full") {
       REQUIRE(found != stored.end());
       CHECK(!found->open);
       used -= found->bytes;
-      stored.erase(found);
+      stored.erase(static_cast<std::size_t>(found - stored.begin()));
     }
     CHECK(used + needed <= quota);
   }

@@ -23,7 +23,7 @@ constexpr PageId page{7};
 // The page was told that somebody has the file of root a..., or that nobody has anything.
 void tell_present(Site& site, bool known) {
   site.hello(page);
-  std::vector<Mark> marks;
+  List<Mark> marks;
   if (known) marks.push_back(mark_of(Host::root_of('a')));
   site.engine.pages().handle_present(page, marks, {});
   site.said();
@@ -242,7 +242,7 @@ TEST_CASE("what nobody is known to have is asked of a page and of the origin at 
 }
 
 TEST_CASE("a delegate that takes longer than it may is given up, and the network begins") {
-  Site site(std::vector<Plugin>{{delegate, 500ms}, {network}}, file_of(40));
+  Site site(List<Plugin>{{delegate, 500ms}, {network}}, file_of(40));
   tell_present(site, true);
   const ExchangeId id = site.open("/f");
   site.page_alive(site.body(1));
@@ -259,7 +259,7 @@ TEST_CASE("a delegate that takes longer than it may is given up, and the network
 
 TEST_CASE("a delegate's time is no bound once it has begun, or once the network has joined it") {
   SUBCASE("begun") {
-    Site site(std::vector<Plugin>{{delegate, 500ms}, {network}}, file_of(40));
+    Site site(List<Plugin>{{delegate, 500ms}, {network}}, file_of(40));
     tell_present(site, true);
     site.open("/f");
     site.page_piece(site.body(1), 0);
@@ -270,7 +270,7 @@ TEST_CASE("a delegate's time is no bound once it has begun, or once the network 
     CHECK(site.is_empty());
   }
   SUBCASE("joined") {
-    Site site(std::vector<Plugin>{{delegate, 5s}, {network}}, file_of(40));
+    Site site(List<Plugin>{{delegate, 5s}, {network}}, file_of(40));
     tell_present(site, true);
     site.open("/f");
     site.page_alive(site.body(1));
@@ -425,7 +425,7 @@ TEST_CASE("the origin's refusal is the result of a get()") {
   site.get(id, {network});
   site.said();
   site.head(site.stream(1), 403);
-  CHECK(site.said() == "lose x1 origin-unusable; pass s1 to x1 g1; drop unlisted");
+  CHECK(site.said() == "pass s1 as b1; lose x1 origin-unusable; settle g1 with b1; drop unlisted");
   site.answer(id, 0, true);
   CHECK(site.said() == "respond x1 plugin 0; put x1 plugin 0; over x1");
   CHECK(site.is_empty());
@@ -443,8 +443,8 @@ TEST_CASE(
     site.head(site.stream(1), 429);
     site.page_end(site.body(1), Error::nobody_has_it);
     CHECK(site.said() ==
-          "close b1 job 1; lose x1 origin-unreachable; pass s1 to x1 g1 shared; "
-          "pass s1 to x1 g2; drop unlisted");
+          "close b1 job 1; pass s1 as b1; lose x1 origin-unreachable; settle g1 with b1 copied; "
+          "settle g2 with b1; drop unlisted");
     site.answer(id, 0, true);
   }
   SUBCASE("and the chain's") {
@@ -452,9 +452,9 @@ TEST_CASE(
     site.head(site.stream(1), 429);
     site.page_end(site.body(1), Error::nobody_has_it);
     CHECK(site.said() ==
-          "close b1 job 1; lose x1 origin-unreachable; pass s1 to x1 g1 shared; "
-          "pass s1 to x1 g2 shared; pass s1 to x1; respond x1 plugin 1; "
-          "put x1 plugin 0; over x1; drop unlisted");
+          "close b1 job 1; pass s1 as b1; lose x1 origin-unreachable; settle g1 with b1 copied; "
+          "settle g2 with b1 copied; respond x1 plugin 1 with b1; put x1 plugin 0; over x1; "
+          "drop unlisted");
   }
   CHECK(site.is_empty());
 }
@@ -545,8 +545,9 @@ TEST_CASE("a refusal goes to each of its readers untouched, and the last one get
   CHECK(site.said() == "open s1 of b1 for 0-4 whole; need list x1");
   site.head(site.stream(1), 403);
   CHECK(site.said() ==
-        "lose x1 origin-unusable; pass s1 to x1 shared; respond x1 plugin 0; "
-        "pass s1 to x2; respond x2 plugin 0; over x1; over x2; drop unlisted");
+        "pass s1 as b1 shared; lose x1 origin-unusable; pass s1 as b2; "
+        "respond x1 plugin 0 with b1; over x1; respond x2 plugin 0 with b2; over x2; "
+        "drop unlisted");
   CHECK(site.is_empty());
 }
 
@@ -561,7 +562,7 @@ TEST_CASE("a refusal that one reader does not need any more is there for the oth
   site.page_piece(site.body(1), 0);
   CHECK(site.said() == "open b1; respond x1 plugin 0 with b1");
   site.page_end(site.body(2), Error::nobody_has_it);
-  CHECK(site.said().find("pass s1 to x2; ") != std::string::npos);
+  CHECK(site.said().find("pass s1 as b2; ") != std::string::npos);
   site.cancel(site.body(1));
   CHECK(site.is_empty());
 }

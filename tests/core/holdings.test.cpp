@@ -12,7 +12,7 @@ using namespace peer_cdn;
 
 namespace {
 
-using Roots = std::vector<Root>;
+using Roots = List<Root>;
 
 Root root_of(char digit) {
   return *parse_digest(std::string(64, digit));

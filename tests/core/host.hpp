@@ -85,11 +85,11 @@ class Host {
 
   void route(std::initializer_list<PluginKind> kinds, Strategy strategy = Strategy::ordered,
              std::string_view path = "/") {
-    std::vector<Plugin> plugins;
+    List<Plugin> plugins;
     for (const PluginKind kind : kinds) plugins.push_back({kind});
     route(std::move(plugins), strategy, path);
   }
-  void route(std::vector<Plugin> plugins, Strategy strategy = Strategy::ordered,
+  void route(List<Plugin> plugins, Strategy strategy = Strategy::ordered,
              std::string_view path = "/") {
     law_(static_cast<bool>(engine.add_route(path, strategy, std::move(plugins))), "a good route");
   }
@@ -166,11 +166,11 @@ class Host {
     return get;
   }
   void pull(BodyId body, std::int64_t bytes) {
-    engine.with(body, now, [&](Part& part) { part.handle_pull(bytes, now); });
+    if (Part* part = engine.part(body)) part->handle_pull(bytes, now);
     hear();
   }
   void cancel(BodyId body) {
-    engine.with(body, now, [&](Part& part) { part.cancel(now); });
+    if (Part* part = engine.part(body)) part->cancel(now);
     hear();
   }
 
@@ -285,26 +285,26 @@ class Host {
   }
   void page_pending(BodyId body, bool warm) {
     const JobId job = page_job(body);
-    engine.with(body, now, [&](Part& part) { part.handle_page_pending(job, warm); });
+    if (Part* part = engine.part(body)) part->handle_page_pending(job, warm);
     hear();
   }
   void page_alive(BodyId body) {
     const JobId job = page_job(body);
-    engine.with(body, now, [&](Part& part) { part.handle_page_alive(job, now); });
+    if (Part* part = engine.part(body)) part->handle_page_alive(job, now);
     hear();
   }
   void page_reply(BodyId body, std::uint64_t bytes) {
     const JobId job = page_job(body);
-    engine.with(body, now, [&](Part& part) { part.handle_page_reply(job, bytes, now); });
+    if (Part* part = engine.part(body)) part->handle_page_reply(job, bytes, now);
     hear();
   }
   void end(BodyId body, JobId job, Error error) {
-    engine.with(body, now, [&](Part& part) { part.handle_end(job, error, now); });
+    if (Part* part = engine.part(body)) part->handle_end(job, error, now);
     hear();
   }
   void page_end(BodyId body, Error error) { end(body, page_job(body), error); }
   void run_read(BodyId body, JobId job, bool is_found, std::string_view path_and_type = {}) {
-    engine.with(body, now, [&](Part& part) { part.handle_run(job, is_found, path_and_type, now); });
+    if (Part* part = engine.part(body)) part->handle_run(job, is_found, path_and_type, now);
     hear();
   }
   // The run that a body reads is there, and good.
@@ -335,7 +335,7 @@ class Host {
     hear();
   }
   void stored(char digit, PieceRange run) {
-    engine.handle_stored(root_of(digit), run, now);
+    engine.handle_stored(root_of(digit), run);
     hear();
   }
 
@@ -458,7 +458,7 @@ class Host {
   void hand_in(BodyId body, JobId job, PieceIndex piece, Tell&& tell) {
     if (Job* of = find(body, job)) of->next = piece + 1;
     arriving_ = {body, piece};
-    engine.with(body, now, tell);
+    if (Part* part = engine.part(body)) tell(*part);
     hear();
     arriving_.reset();
   }
@@ -537,7 +537,7 @@ class Host {
     settle(open_request(it.exchange), it.get);
     if (it.body != BodyId{}) law_(known_body(it.body).has_begun, "a response that was made");
     return "settle " + name(it.get) + " with " +
-           (it.body == BodyId{} ? std::string("null") : name(it.body));
+           (it.body == BodyId{} ? std::string("null") : name(it.body)) + (it.copy ? " copied" : "");
   }
   std::string perform(const command::Put& it) {
     law_(open_request(it.exchange).is_answered, "a put comes after the answer");
@@ -715,14 +715,13 @@ class Host {
     return {};
   }
   std::string perform(const command::PassStream& it) {
-    Request& request = open_request(it.exchange);
     Stream& stream = open_stream(it.stream);
     law_(stream.has_head, "an answer that is passed on came");
     law_(stream.until == 0, "nothing of an answer that is passed on was read");
-    if (it.get != GetId{}) settle(request, it.get);
-    std::string words = "pass " + name(it.stream) + " to " + name(it.exchange) +
-                        (it.get == GetId{} ? "" : " " + name(it.get)) +
-                        (it.shared ? " shared" : "");
+    Body& body = known_body(it.body);
+    body.has_begun = body.is_over = true;
+    std::string words =
+        "pass " + name(it.stream) + " as " + name(it.body) + (it.shared ? " shared" : "");
     stream.is_passed = true;
     if (!it.shared) streams.erase(it.stream);
     return words;

@@ -26,8 +26,7 @@ struct Site : Host {
     start(files);
     said();
   }
-  Site(const std::vector<Plugin>& plugins, const std::vector<ResourceFields>& files)
-      : Host(must_hold) {
+  Site(const List<Plugin>& plugins, const std::vector<ResourceFields>& files) : Host(must_hold) {
     route(plugins);
     start(files);
     said();

@@ -35,7 +35,7 @@ constexpr auto delegate = PluginKind::delegate;
 constexpr auto network = PluginKind::network;
 
 // The documented ones, and what a site may make of them.
-const std::vector<std::vector<Plugin>> routes = {
+const std::vector<List<Plugin>> routes = {
     {{cache}, {delegate}, {network}},
     {{delegate}, {network}},
     {{delegate, 300ms}, {network}},
@@ -62,7 +62,7 @@ struct World : Host {
   std::vector<StreamId> old_streams;
   std::vector<std::pair<BodyId, JobId>> old_jobs;
 
-  const std::vector<Plugin>& plugins;
+  const List<Plugin>& plugins;
 
   explicit World(std::size_t number) : Host(must_hold), plugins(routes[number % routes.size()]) {}
 
@@ -351,15 +351,15 @@ struct World : Host {
     const auto [body, job] =
         old_jobs.empty() ? std::pair(BodyId{99}, JobId{99}) : old_jobs[what % old_jobs.size()];
     if (!find(body, job)) {
-      engine.with(body, now, [&, late = job](Part& part) {
-        part.handle_page_pending(late, true);
-        part.handle_page_alive(late, now);
-        part.handle_page_reply(late, 5000, now);
-        part.handle_page_piece(late, what, 65536, PieceSource::peers, 1, now);
-        part.handle_digest(late, what, 65536, Digest(), now);
-        part.handle_run(late, false, {}, now);
-        part.handle_end(late, Error::none, now);
-      });
+      if (Part* part = engine.part(body)) {
+        part->handle_page_pending(job, true);
+        part->handle_page_alive(job, now);
+        part->handle_page_reply(job, 5000, now);
+        part->handle_page_piece(job, what, 65536, PieceSource::peers, 1, now);
+        part->handle_digest(job, what, 65536, Digest(), now);
+        part->handle_run(job, false, {}, now);
+        part->handle_end(job, Error::none, now);
+      }
     }
     hear();
   }
