@@ -9,7 +9,14 @@ import { startCore } from '../../sw/core.js';
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url)));
 const { PLUGIN_CACHE, PLUGIN_NETWORK, PLUGIN_USER } = border;
 /** The names of commands by their numbers. */
-const names = border.performers(new Proxy({}, { get: (_, name) => name }));
+const names = [];
+for (const [name, number] of Object.entries(border)) {
+  if (name.startsWith('DO_'))
+    names[number] = name
+      .slice(3)
+      .toLowerCase()
+      .replace(/_./g, (each) => each[1].toUpperCase());
+}
 const exported = { ...border };
 const root = 'ab'.repeat(32);
 const zeros = new ArrayBuffer(32);
@@ -46,13 +53,37 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
     call('manifest_loaded', wall, host.now);
     call('store_begin', true, 0, 0);
     call('store_listed', true, host.now);
-    core.takeCommands();
+    host.take();
     return codes;
   };
   host.open = (path, { method = 'GET', destination = '', cache = 'default', range = '', ifRange = '', flags = 1 } = {}) =>
     call('open_exchange', [method, destination, cache, range, ifRange, path].join('\n'), flags, 1, host.now, wall);
-  /** What the core said since it was last asked: name, then fields. */
-  host.take = () => core.takeCommands().map(([number, ...fields]) => [names[number], ...fields]);
+  /** What the core said since it was last asked: name, then fields; of a head its text is the last, of an error its code. */
+  host.take = () => {
+    const said = [];
+    const hear = (number, fields) => {
+      const name = names[number];
+      if (name === 'open') fields.push(callText('head', fields[0]));
+      if (name === 'begin') fields.push(callText('resource', fields[0]));
+      if (['break', 'transfer', 'lose'].includes(name)) {
+        const error = fields.pop();
+        fields.push(error ? callText('error_code', error) : '');
+      }
+      said.push([name, ...fields]);
+    };
+    core.perform(
+      new Proxy(
+        {},
+        {
+          get:
+            (_, number) =>
+            (...fields) =>
+              hear(Number(number), fields),
+        },
+      ),
+    );
+    return said;
+  };
 
   /** Performs what the core decides until nothing is left to do; gives all that it said. */
   host.run = (path) => {
