@@ -45,7 +45,7 @@ class Engine {
  public:
   // --- Routes: added while the worker's script first runs.
   Result<RouteId> add_route(std::string_view path, Strategy strategy, List<Plugin> plugins);
-  const std::vector<std::string>& patterns() const { return router_.patterns(); }
+  const OwnedList<std::string>& patterns() const { return router_.patterns(); }
   void set_manifest_path(std::string path) { manifest_path_ = std::move(path); }
 
   // Whose request this is. `test` as in Router::match. Where all plugins of a route are ours, the

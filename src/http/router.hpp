@@ -15,7 +15,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/ids.hpp"
 #include "base/list.hpp"
@@ -38,7 +37,7 @@ class Router {
   // The regexps, by number, as written between the parentheses. The host compiles them anchored:
   // ^(?:pattern)$. A regexp engine of our own would be a third of the worker's size budget, and the
   // host has one.
-  const std::vector<std::string>& patterns() const { return patterns_; }
+  const OwnedList<std::string>& patterns() const { return patterns_; }
 
   // The route for a request's method and path (no query). `test(pattern, segment)` asks the host,
   // with the number of a pattern and a std::string_view, whether the regexp matches; only
@@ -55,7 +54,7 @@ class Router {
   enum class Kind : std::uint8_t { literal, regexp, any };
   struct Step {
     Kind kind = Kind::literal;
-    std::string text;  // of a literal, percent-encoded; of a regexp, its pattern
+    std::string_view text;  // of a literal or a regexp, as it is written
   };
   // Nodes and routes hold numbers only: tables of them grow with the least of code.
   struct Node {
@@ -77,8 +76,8 @@ class Router {
 
   // Takes the next segment off the front, without the slashes around it.
   static bool take_segment(std::string_view& rest, std::string_view& segment);
-  // The same in a route, where a regexp may contain slashes. Nothing: it is malformed.
-  static std::optional<Step> take_step(std::string_view& rest);
+  // The same in a route, where a regexp may contain slashes. False: it is malformed.
+  static bool take_step(std::string_view& rest, Step& step);
   std::uint32_t child(std::uint32_t parent, const Step& step);
   void note(std::uint32_t node, std::size_t depth, Search& search) const;
 
@@ -99,8 +98,8 @@ class Router {
 
   List<Node> nodes_{Node{}};  // 0 is the root
   List<Route> routes_;
-  std::vector<std::string> texts_;
-  std::vector<std::string> patterns_;
+  OwnedList<std::string> texts_;  // of literals, percent-encoded; and of methods
+  OwnedList<std::string> patterns_;
   std::uint32_t routes_added_ = 0;
 };
 
