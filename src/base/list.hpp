@@ -30,15 +30,17 @@ class RawList {
     std::swap(size_, other.size_);
     std::swap(room_, other.room_);
   }
-  // Room for one more at the end.
-  [[gnu::noinline]] void* add(std::size_t item_bytes) {
-    if (size_ == room_) {
-      room_ = room_ == 0 ? 4 : 2 * room_;
+  // Room for more at the end.
+  [[gnu::noinline]] void* add(std::size_t item_bytes, std::size_t count = 1) {
+    if (room_ - size_ < count) {
+      room_ = 2 * room_ + 3 + count;
       void* larger = ::operator new(room_* item_bytes);
       if (size_ > 0) std::memcpy(larger, data_, size_ * item_bytes);
       ::operator delete(std::exchange(data_, larger));
     }
-    return static_cast<std::byte*>(data_) + size_++ * item_bytes;
+    void* first = static_cast<std::byte*>(data_) + size_ * item_bytes;
+    size_ += count;
+    return first;
   }
   [[gnu::noinline]] void remove(std::size_t index, std::size_t item_bytes) {
     std::byte* at = static_cast<std::byte*>(data_) + index * item_bytes;

@@ -67,11 +67,12 @@ Result<Geometry> parse_geometry(double bytes, double piece_bytes) {
                          whole(piece_bytes, limits::piece_bytes_max));
 }
 
-Result<Resource> parse_resource(const ResourceFields& fields) {
+Result<Resource> parse_resource(ResourceFields fields) {
   if (!is_path(fields.path)) return Error::malformed_manifest;
   // any_query looks up a path without its query, which a path with a query never equals.
-  if (fields.any_query && fields.path.find('?') != std::string::npos)
+  if (fields.any_query && std::string_view(fields.path).find('?') != std::string_view::npos) {
     return Error::malformed_manifest;
+  }
   const auto geometry = parse_geometry(fields.bytes, fields.piece_bytes);
   if (!geometry) return geometry.error();
   const auto root = parse_digest(fields.root);
@@ -79,8 +80,7 @@ Result<Resource> parse_resource(const ResourceFields& fields) {
   if (fields.type.size() > limits::type_bytes || !is_field_value(fields.type)) {
     return Error::malformed_manifest;
   }
-  Resource resource{fields.path, *geometry, *root, fields.type, fields.any_query, fields.headers};
-  std::string_view rest = resource.headers;
+  std::string_view rest = fields.headers;
   for (std::size_t count = 0; !rest.empty(); ++count) {
     const std::string_view name = take_line(rest);
     const bool has_value = rest.data() != nullptr;
@@ -88,13 +88,14 @@ Result<Resource> parse_resource(const ResourceFields& fields) {
     if (!has_value || count == limits::headers_per_resource) return Error::malformed_manifest;
     if (name.size() + value.size() > limits::header_bytes) return Error::malformed_manifest;
     if (!is_token(name) || !is_field_value(value)) return Error::malformed_manifest;
-    char* letters = resource.headers.data() + (name.data() - resource.headers.data());
+    char* letters = fields.headers.begin() + (name.data() - fields.headers.begin());
     for (std::size_t i = 0; i < name.size(); ++i) letters[i] = to_lower(letters[i]);
     if (std::find(owned_headers.begin(), owned_headers.end(), name) != owned_headers.end()) {
       return Error::malformed_manifest;
     }
   }
-  return resource;
+  return Resource{std::move(fields.path), *geometry,        *root,
+                  std::move(fields.type), fields.any_query, std::move(fields.headers)};
 }
 
 Result<Resource*> Manifest::add(Resource resource) {

@@ -8,43 +8,43 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "base/result.hpp"
+#include "base/text.hpp"
 
 namespace peer_cdn {
 
 // One listed file, valid by construction.
 struct Resource {
-  std::string path;  // "/static/app.wasm", with "?query" where the entry has one
+  Text path;  // "/static/app.wasm", with "?query" where the entry has one
   Geometry geometry;
   Root root;
-  std::string type;          // the manifest's, until the origin's was seen
+  Text type;                 // the manifest's, until the origin's was seen
   bool any_query = false;    // a request's query is ignored when the resource is looked up
-  std::string headers;       // a lower-case name and a value, a line each
+  Text headers;              // a lower-case name and a value, a line each
   Error lost = Error::none;  // why the origin's last answer could not be used, if so
 };
 
 // What a manifest's JSON says of one path, before it is checked.
 struct ResourceFields {
-  std::string path;
+  Text path;
   double bytes = 0;
   double piece_bytes = 0;
-  std::string root;
-  std::string type;
+  Text root;
+  Text type;
   bool any_query = false;
-  std::string headers;  // a name and a value, a line each
+  Text headers;  // a name and a value, a line each
 };
 
 // Refused with malformed_manifest: a path that is not absolute or is too long; a fraction, or a
 // number out of limits; a root that is not a digest; a type or header that is too long or is not
 // printable ASCII; a header that the worker sets itself (content-length, etag, ...); any_query with
 // a path that has a query.
-Result<Resource> parse_resource(const ResourceFields& fields);
+Result<Resource> parse_resource(ResourceFields fields);
 
 // Refused with malformed_manifest: a fraction, and what Geometry::parse() refuses.
 Result<Geometry> parse_geometry(double bytes, double piece_bytes);

@@ -1,11 +1,46 @@
-// The few kinds of characters of HTTP's grammar (RFC 9110 section 5.6). ASCII only, whatever the
-// locale.
+// Texts, and the few kinds of characters of HTTP's grammar (RFC 9110 section 5.6). ASCII only,
+// whatever the locale.
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
+
+#include "base/list.hpp"
 
 namespace peer_cdn {
+
+// A text that somebody owns. std::string keeps short texts inside of itself, and so has two forms
+// wherever one is read, grown, moved or let go of.
+class Text : public List<char> {
+ public:
+  Text() = default;
+  template <class T>
+  requires std::is_convertible_v<const T&, std::string_view> Text(const T& text) {  // NOLINT
+    *this += std::string_view(text);
+  }
+  Text(Text&&) = default;
+  Text(const Text& other) : Text(std::string_view(other)) {}
+  Text& operator=(Text other) noexcept {
+    swap(other);
+    return *this;
+  }
+  Text& operator+=(std::string_view more) {
+    if (!more.empty()) std::memcpy(add(1, more.size()), more.data(), more.size());
+    return *this;
+  }
+  // Grows, with what is left as it is, unless it has as many bytes.
+  void grow_to(std::size_t bytes) {
+    if (bytes > size_) add(1, bytes - size_);
+  }
+  operator std::string_view() const { return {begin(), size()}; }  // NOLINT: implicit
+  template <class T>
+  requires std::is_convertible_v<const T&, std::string_view>
+  bool operator==(const T& other) const {
+    return std::string_view(*this) == std::string_view(other);
+  }
+};
 
 constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';

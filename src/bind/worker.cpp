@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -41,8 +40,8 @@ namespace {
 using namespace peer_cdn;
 
 Engine engine;
-// The text of this call, or what it gave; room for what is usual.
-std::string text(1024, '\0');
+// The text of this call, or what it gave.
+Text text;
 List<Plugin> plugins;  // of the route that is added
 
 // sw/core.js reads it by these places, as 32-bit numbers but for the first.
@@ -66,13 +65,13 @@ std::string_view text_of(unsigned bytes) {
 }
 
 void show_text() {
-  box.text = text.data();
+  box.text = text.begin();
   box.text_room = static_cast<std::uint32_t>(text.size());
 }
 
 // Leaves a text for JavaScript; returns its length.
 unsigned give(std::string_view what) {
-  if (text.size() < what.size()) text.resize(what.size());
+  text.grow_to(what.size());
   std::copy(what.begin(), what.end(), text.begin());
   show_text();
   return static_cast<unsigned>(what.size());
@@ -80,8 +79,8 @@ unsigned give(std::string_view what) {
 
 // The roots, 64 digits each, one after another.
 unsigned give(const List<Root>& roots) {
-  std::string all;
-  for (const Root& root : roots) all += to_hex(root);
+  Text all;
+  for (const Root& root : roots) append_hex(all, root);
   return give(all);
 }
 
@@ -116,9 +115,9 @@ const void* mailbox() {
 }
 
 char* text_in(unsigned bytes) {
-  text.resize(std::max<std::size_t>(text.size(), bytes));
+  text.grow_to(bytes);
   show_text();
-  return text.data();
+  return text.begin();
 }
 
 unsigned error_code(unsigned error) {
@@ -142,13 +141,13 @@ int add_route(unsigned bytes, unsigned strategy) {
 
 // The regexps of all routes, each behind a line end.
 unsigned patterns() {
-  std::string all;
-  for (const std::string& pattern : engine.patterns()) (all += '\n') += pattern;
+  Text all;
+  for (const Text& pattern : engine.patterns()) (all += "\n") += pattern;
   return give(all);
 }
 
 void set_manifest_path(unsigned bytes) {
-  engine.set_manifest_path(std::string(text_of(bytes)));
+  engine.set_manifest_path(text_of(bytes));
 }
 
 // Text: destination and Content-Type of an answer that we only pass on, a line each.
@@ -294,7 +293,7 @@ void page_present(unsigned bytes, unsigned page, unsigned added) {
   List<Mark> gone;
   for (std::size_t at = 0; at + sizeof(Mark) <= bytes; at += sizeof(Mark)) {
     Mark mark;
-    std::memcpy(&mark, text.data() + at, sizeof mark);
+    std::memcpy(&mark, text.begin() + at, sizeof mark);
     (at < added * sizeof mark ? come : gone).push_back(mark);
   }
   engine.pages().handle_present({page}, come, gone);
@@ -345,7 +344,11 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
 unsigned resource(unsigned id) {
   const Exchange* exchange = engine.named({id});
   const Resource* listed = exchange ? exchange->asked().resource : nullptr;
-  return listed ? give(to_hex(listed->root) + '\n' + listed->type) : 0;
+  if (!listed) return 0;
+  Text all;
+  append_hex(all, listed->root);
+  (all += "\n") += listed->type;
+  return give(all);
 }
 
 // The response's status, then name and value of each header; a line each. The origin's answer may
@@ -354,7 +357,8 @@ unsigned head(unsigned id) {
   const Exchange* exchange = engine.named({id});
   if (!exchange || !exchange->asked().resource) return 0;
   const ResponseHead head = exchange->head();
-  return give((head.status == 206 ? "206\n" : "200\n") + head.headers);
+  Text all = head.status == 206 ? "206\n" : "200\n";
+  return give(all += head.headers);
 }
 
 // Of a middleware of the site's. False: it is too late, and nobody will read it.

@@ -147,10 +147,9 @@ void Engine::handle_company(const Root& root, Instant now) {
 ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   const ExchangeId id{++commons_.ids};
   const Route& known = routes_[route.value];
-  Asked asked{id, route, std::string(event.path), std::string(event.fields.destination),
-              event.page};
-  go_on(exchanges_.add(new Open{std::string(event.range),
-                                std::string(event.if_range),
+  Asked asked{id, route, event.path, event.fields.destination, event.page};
+  go_on(exchanges_.add(new Open{event.range,
+                                event.if_range,
                                 Stage::manifest,
                                 {},
                                 {commons_, known.strategy, known.plugins, std::move(asked)}}),

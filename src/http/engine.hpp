@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -45,8 +44,8 @@ class Engine {
  public:
   // --- Routes: added while the worker's script first runs.
   Result<RouteId> add_route(std::string_view path, Strategy strategy, List<Plugin> plugins);
-  const OwnedList<std::string>& patterns() const { return router_.patterns(); }
-  void set_manifest_path(std::string path) { manifest_path_ = std::move(path); }
+  const OwnedList<Text>& patterns() const { return router_.patterns(); }
+  void set_manifest_path(std::string_view path) { manifest_path_ = path; }
 
   // Whose request this is. `test` as in Router::match. Where all plugins of a route are ours, the
   // browser itself does what we would only pass on: what the manifest does not list, and what
@@ -162,8 +161,8 @@ class Engine {
   // What a request waits for before its chain begins.
   enum class Stage : std::uint8_t { manifest, freshness, store, begun };
   struct Open {
-    std::string range;
-    std::string if_range;
+    Text range;
+    Text if_range;
     Stage stage = Stage::manifest;
     std::optional<Instant> until{};  // for a newer manifest
     Exchange exchange;
@@ -185,7 +184,7 @@ class Engine {
 
   Router router_;
   OwnedList<Route> routes_;  // by RouteId
-  std::string manifest_path_{names::manifest_path};
+  Text manifest_path_{names::manifest_path};
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.
   OwnedList<Manifest> retired_;

@@ -243,7 +243,7 @@ void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
 }
 
 void Part::learn_type(std::string_view type) {
-  if (asked_.resource->type != type) asked_.resource->type = std::string(type);
+  if (asked_.resource->type != type) asked_.resource->type = type;
 }
 
 // --- What the body decides -----------------------------------------------------------------------

@@ -4,13 +4,13 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/list.hpp"
 #include "base/manifest.hpp"
+#include "base/text.hpp"
 #include "http/body.hpp"
 #include "http/command.hpp"
 #include "http/holdings.hpp"
@@ -64,8 +64,8 @@ struct Commons {
 struct Asked {
   ExchangeId exchange;
   RouteId route;
-  std::string path;                 // with its query
-  std::string destination;          // Request.destination
+  Text path;                        // with its query
+  Text destination;                 // Request.destination
   PageId page{};                    // of the requester, if it said hello
   Resource* resource = nullptr;     // none: the origin answers for itself
   std::optional<ByteRange> part{};  // by a Range header that counts

@@ -32,9 +32,9 @@ std::size_t closing(std::string_view text, std::size_t open) {
 }
 
 // The URL standard's path percent-encode set, so that a route may be written as people read it.
-std::string encode(std::string_view segment) {
+Text encode(std::string_view segment) {
   constexpr char digits[] = "0123456789ABCDEF";
-  std::string text;
+  Text text;
   for (const char c : segment) {
     const bool plain =
         c > ' ' && c < '\x7f' && std::string_view("\"<>^`{}").find(c) == std::string_view::npos;
@@ -51,10 +51,10 @@ std::string encode(std::string_view segment) {
 }
 
 // Where a text is in a table, to which it is added if it is new.
-std::uint32_t place_of(std::string_view text, OwnedList<std::string>& table) {
+std::uint32_t place_of(std::string_view text, OwnedList<Text>& table) {
   std::uint32_t at = 0;
   while (at < table.size() && table[at] != text) ++at;
-  if (at == table.size()) table.add(new std::string(text));
+  if (at == table.size()) table.add(new Text(text));
   return at;
 }
 

@@ -13,12 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "base/ids.hpp"
 #include "base/list.hpp"
 #include "base/result.hpp"
+#include "base/text.hpp"
 
 namespace peer_cdn {
 
@@ -37,7 +37,7 @@ class Router {
   // The regexps, by number, as written between the parentheses. The host compiles them anchored:
   // ^(?:pattern)$. A regexp engine of our own would be a third of the worker's size budget, and the
   // host has one.
-  const OwnedList<std::string>& patterns() const { return patterns_; }
+  const OwnedList<Text>& patterns() const { return patterns_; }
 
   // The route for a request's method and path (no query). `test(pattern, segment)` asks the host,
   // with the number of a pattern and a std::string_view, whether the regexp matches; only
@@ -98,8 +98,8 @@ class Router {
 
   List<Node> nodes_{Node{}};  // 0 is the root
   List<Route> routes_;
-  OwnedList<std::string> texts_;  // of literals, percent-encoded; and of methods
-  OwnedList<std::string> patterns_;
+  OwnedList<Text> texts_;  // of literals, percent-encoded; and of methods
+  OwnedList<Text> patterns_;
   std::uint32_t routes_added_ = 0;
 };
 
