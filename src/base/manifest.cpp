@@ -45,6 +45,27 @@ bool is_field_value(std::string_view value) {
                      [](char c) { return c == '\t' || (c >= ' ' && c < '\x7f'); });
 }
 
+// A name and a value, a line each. Makes the names lower-case. False: they cannot be used.
+bool take_headers(Text& headers) {
+  std::string_view rest = headers;
+  for (std::size_t count = 0; !rest.empty(); ++count) {
+    char* letters = headers.begin() + (headers.size() - rest.size());
+    const std::string_view name = take_line(rest);
+    const bool has_value = rest.data() != nullptr;
+    const std::string_view value = take_line(rest);
+    if (!has_value || count == limits::headers_per_resource ||
+        name.size() + value.size() > limits::header_bytes || !is_token(name) ||
+        !is_field_value(value)) {
+      return false;
+    }
+    for (std::size_t i = 0; i < name.size(); ++i) letters[i] = to_lower(letters[i]);
+    if (std::find(owned_headers.begin(), owned_headers.end(), name) != owned_headers.end()) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // A whole number from 1 to max, else 0.
 std::uint64_t whole(double value, std::uint64_t max) {
   if (!(value >= 1 && value <= static_cast<double>(max))) return 0;
@@ -68,31 +89,15 @@ Result<Geometry> parse_geometry(double bytes, double piece_bytes) {
 }
 
 Result<Resource> parse_resource(ResourceFields fields) {
-  if (!is_path(fields.path)) return Error::malformed_manifest;
   // any_query looks up a path without its query, which a path with a query never equals.
-  if (fields.any_query && std::string_view(fields.path).find('?') != std::string_view::npos) {
-    return Error::malformed_manifest;
-  }
+  const bool is_ambiguous =
+      fields.any_query && std::string_view(fields.path).find('?') != std::string_view::npos;
   const auto geometry = parse_geometry(fields.bytes, fields.piece_bytes);
-  if (!geometry) return geometry.error();
   const auto root = parse_digest(fields.root);
-  if (!root) return Error::malformed_manifest;
-  if (fields.type.size() > limits::type_bytes || !is_field_value(fields.type)) {
+  if (!is_path(fields.path) || is_ambiguous || !geometry || !root ||
+      fields.type.size() > limits::type_bytes || !is_field_value(fields.type) ||
+      !take_headers(fields.headers)) {
     return Error::malformed_manifest;
-  }
-  std::string_view rest = fields.headers;
-  for (std::size_t count = 0; !rest.empty(); ++count) {
-    const std::string_view name = take_line(rest);
-    const bool has_value = rest.data() != nullptr;
-    const std::string_view value = take_line(rest);
-    if (!has_value || count == limits::headers_per_resource) return Error::malformed_manifest;
-    if (name.size() + value.size() > limits::header_bytes) return Error::malformed_manifest;
-    if (!is_token(name) || !is_field_value(value)) return Error::malformed_manifest;
-    char* letters = fields.headers.begin() + (name.data() - fields.headers.begin());
-    for (std::size_t i = 0; i < name.size(); ++i) letters[i] = to_lower(letters[i]);
-    if (std::find(owned_headers.begin(), owned_headers.end(), name) != owned_headers.end()) {
-      return Error::malformed_manifest;
-    }
   }
   return Resource{std::move(fields.path), *geometry,        *root,
                   std::move(fields.type), fields.any_query, std::move(fields.headers)};

@@ -22,9 +22,12 @@ class Text : public List<char> {
   }
   Text(Text&&) = default;
   Text(const Text& other) : Text(std::string_view(other)) {}
-  Text& operator=(Text other) noexcept {
-    swap(other);
-    return *this;
+  Text& operator=(Text&&) = default;
+  Text& operator=(const Text& other) { return *this = Text(other); }
+  template <class T>
+  requires std::is_convertible_v<const T&, std::string_view> Text& operator=(const T& text) {
+    clear();
+    return *this += std::string_view(text);
   }
   Text& operator+=(std::string_view more) {
     if (!more.empty()) std::memcpy(add(1, more.size()), more.data(), more.size());

@@ -174,7 +174,7 @@ unsigned manifest_add(unsigned bytes_of_text, double bytes, double piece_bytes, 
   resource.piece_bytes = piece_bytes;
   resource.any_query = any_query;
   resource.headers = rest;
-  return static_cast<unsigned>(engine.add_resource(resource));
+  return static_cast<unsigned>(engine.add_resource(std::move(resource)));
 }
 
 void manifest_commit(bool disabled) {

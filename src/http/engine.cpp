@@ -46,8 +46,8 @@ Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
 
 // --- The manifest --------------------------------------------------------------------------------
 
-Error Engine::add_resource(const ResourceFields& fields) {
-  auto resource = parse_resource(fields);
+Error Engine::add_resource(ResourceFields fields) {
+  auto resource = parse_resource(std::move(fields));
   if (!resource) return resource.error();
   return next_manifest_.add(std::move(resource.value())).error();
 }
