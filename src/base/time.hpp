@@ -1,8 +1,10 @@
 // Time as the core knows it. The host tells it with every event; the core never asks for it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace peer_cdn {
 
@@ -18,6 +20,28 @@ struct Clock {
 
 using Duration = Clock::duration;
 using Instant = Clock::time_point;
+
+// Until when something is waited for, if anything is. Half of what an optional Instant takes, and
+// the sooner of two, or whether it has passed, is one comparison.
+class Deadline {
+ public:
+  constexpr Deadline() = default;
+  constexpr Deadline(Instant at) : at_(at) {}     // NOLINT: implicit, as std::optional's
+  constexpr Deadline(std::nullopt_t /*none*/) {}  // NOLINT: the same
+  constexpr explicit operator bool() const { return has_value(); }
+  constexpr bool has_value() const { return at_ != Instant::max(); }
+  constexpr Instant operator*() const { return at_; }
+  constexpr void reset() { at_ = Instant::max(); }
+  constexpr bool has_passed(Instant now) const { return now >= at_; }
+  friend constexpr Deadline sooner(Deadline a, Deadline b) { return std::min(a.at_, b.at_); }
+  constexpr bool operator==(const Deadline&) const = default;
+  constexpr operator std::optional<Instant>() const {  // NOLINT: implicit
+    return has_value() ? std::optional(at_) : std::nullopt;
+  }
+
+ private:
+  Instant at_ = Instant::max();  // none: never
+};
 
 // JavaScript's times are milliseconds as a double (performance.now()).
 constexpr Instant instant_from_ms(double ms) {

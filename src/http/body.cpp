@@ -307,7 +307,7 @@ void Body::handle_cancel() {
 }
 
 void Body::handle_timeout(Instant now) {
-  if (finished_ || !stalls_at_ || now < *stalls_at_) return;
+  if (finished_ || !stalls_at_.has_passed(now)) return;
   for (Job& job : jobs_) {
     if (job.source != Source::peers) continue;
     lose_peers(job, Error::peer_stalled);

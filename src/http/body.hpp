@@ -192,7 +192,7 @@ class Body {
   void handle_timeout(Instant now);
 
   std::optional<Output> poll_output();
-  std::optional<Instant> next_timeout() const { return stalls_at_; }
+  Deadline next_timeout() const { return stalls_at_; }
 
   bool finished() const { return finished_; }
   // Why the origin could not be used, if that ended the body: before the first byte (the request
@@ -320,7 +320,7 @@ class Body {
   std::optional<Job> refusal_;
   bool passed_any_ = false;
   bool finished_ = false;
-  std::optional<Instant> stalls_at_;
+  Deadline stalls_at_;
   List<Output> outputs_;
   std::size_t polled_ = 0;
   Counts counts_;

@@ -27,13 +27,13 @@ void Chain::handle_pending(std::uint32_t plugin, Duration wait, Instant now) {
   const bool followed =
       plugin + 1 == next_ && next_ < plugins_.size() && plugins_[next_].kind == PluginKind::network;
   const Instant at = plugins_[plugin].started + wait;
-  if (!followed || (hedge_at_ && *hedge_at_ <= at)) return;
+  if (!followed || hedge_at_.has_passed(at)) return;
   hedge_at_ = at;
   handle_timeout(now);
 }
 
 void Chain::handle_timeout(Instant now) {
-  if (!hedge_at_ || now < *hedge_at_) return;
+  if (!hedge_at_.has_passed(now)) return;
   hedge_at_.reset();
   start_next(now);
 }

@@ -173,7 +173,7 @@ void Engine::go_on(Open& open, Instant now) {
     }
   }
   if (open.stage == Stage::freshness) {
-    if (open.until && freshness_.is_fetching() && now < *open.until) return;
+    if (open.until && freshness_.is_fetching() && !open.until.has_passed(now)) return;
     open.until.reset();
     open.stage = Stage::store;
   }
@@ -301,15 +301,11 @@ void Engine::handle_timeout(Instant now) {
   }
 }
 
-std::optional<Instant> Engine::next_timeout() const {
-  std::optional<Instant> next;
-  const auto add = [&next](std::optional<Instant> at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  for (const Part* each : commons_.parts) add(each->next_timeout());
+Deadline Engine::next_timeout() const {
+  Deadline next;
+  for (const Part* each : commons_.parts) next = sooner(next, each->next_timeout());
   for (const Open& each : exchanges_) {
-    add(each.exchange.next_timeout());
-    add(each.until);
+    next = sooner(next, sooner(each.exchange.next_timeout(), each.until));
   }
   return next;
 }

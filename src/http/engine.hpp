@@ -138,7 +138,7 @@ class Engine {
   Outlook& outlook() { return commons_.outlook; }
 
   void handle_timeout(Instant now);
-  std::optional<Instant> next_timeout() const;
+  Deadline next_timeout() const;
   // What follows from an event. To be called after each one.
   void settle(Instant now);
   // What the host is to do, in order. An exchange that is over is there until the host has emptied
@@ -164,7 +164,7 @@ class Engine {
     Text range;
     Text if_range;
     Stage stage = Stage::manifest;
-    std::optional<Instant> until{};  // for a newer manifest
+    Deadline until{};  // for a newer manifest
     Exchange exchange;
   };
 

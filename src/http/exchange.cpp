@@ -158,8 +158,8 @@ void Exchange::begin(Get get, Instant now) {
 
 void Exchange::go_on(Instant now, bool has_hello) {
   for (std::size_t i = 0; i < gets_.size();) {
-    const auto until = gets_[i].page_until;
-    if (!until || (!has_hello && now < *until)) {
+    const Deadline until = gets_[i].page_until;
+    if (!until || !(has_hello || until.has_passed(now))) {
       ++i;
       continue;
     }
@@ -324,19 +324,15 @@ void Exchange::handle_timeout(Instant now) {
   go_on(now, false);
   chain_.handle_timeout(now);
   run_chain(now);
-  if (puts_until_ && now >= *puts_until_) {
+  if (puts_until_.has_passed(now)) {
     puts_until_.reset();
     puts_.clear();
   }
 }
 
-std::optional<Instant> Exchange::next_timeout() const {
-  std::optional<Instant> next = chain_.next_timeout();
-  const auto add = [&next](std::optional<Instant> at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  for (const Get& get : gets_) add(get.page_until);
-  add(puts_until_);
+Deadline Exchange::next_timeout() const {
+  Deadline next = sooner(chain_.next_timeout(), puts_until_);
+  for (const Get& get : gets_) next = sooner(next, get.page_until);
   return next;
 }
 

@@ -47,7 +47,7 @@ class Exchange {
   // A page said hello.
   void handle_hello(Instant now) { go_on(now, true); }
   void handle_timeout(Instant now);
-  std::optional<Instant> next_timeout() const;
+  Deadline next_timeout() const;
 
   const Asked& asked() const { return asked_; }
   ResponseHead head() const { return response_head(*asked_.resource, asked_.part); }
@@ -61,8 +61,8 @@ class Exchange {
     std::uint32_t plugin = 0;  // of the chain, or whose put() it is for
     Plugin what{};
     bool is_put = false;
-    BodyId body{};                        // once there is one
-    std::optional<Instant> page_until{};  // it waits for a hello
+    BodyId body{};          // once there is one
+    Deadline page_until{};  // it waits for a hello
   };
 
   Part* find(BodyId body);
@@ -99,7 +99,7 @@ class Exchange {
   List<Get> gets_;
   OwnedList<Part> parts_;
   List<std::uint32_t> puts_;  // plugins that are to get what was stored
-  std::optional<Instant> puts_until_;
+  Deadline puts_until_;
 };
 
 }  // namespace peer_cdn

@@ -412,8 +412,8 @@ void Part::finish(bool complete, Error error, Instant now) {
 
 void Part::handle_timeout(Instant now) {
   if (is_over_) return;
-  if (gives_up_at_ && now >= *gives_up_at_) return cancel(now);
-  if (ack_until_ && now >= *ack_until_) {
+  if (gives_up_at_.has_passed(now)) return cancel(now);
+  if (ack_until_.has_passed(now)) {
     commons_.pages.handle_silent(page_);
     handle_end(peers_.job, Error::no_page, now);
   }
@@ -421,13 +421,9 @@ void Part::handle_timeout(Instant now) {
   drain(now);
 }
 
-std::optional<Instant> Part::next_timeout() const {
-  if (is_over_) return std::nullopt;
-  std::optional<Instant> next = body_.next_timeout();
-  for (const auto& each : {gives_up_at_, ack_until_}) {
-    if (each && (!next || *each < *next)) next = each;
-  }
-  return next;
+Deadline Part::next_timeout() const {
+  if (is_over_) return {};
+  return sooner(body_.next_timeout(), sooner(gives_up_at_, ack_until_));
 }
 
 }  // namespace peer_cdn

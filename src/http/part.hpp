@@ -117,7 +117,7 @@ class Part {
   void handle_stream_piece(JobId job, StreamId stream, PieceIndex piece, std::uint64_t bytes,
                            const Digest& digest, Instant now);
   void handle_timeout(Instant now);
-  std::optional<Instant> next_timeout() const;
+  Deadline next_timeout() const;
 
   BodyId id() const { return id_; }
   PluginKind opener() const { return opener_; }
@@ -171,8 +171,8 @@ class Part {
   Commons& commons_;
   Body body_;
   Instant began_;
-  Instant told_;                        // when it was last said how it goes
-  std::optional<Instant> gives_up_at_;  // before the first byte
+  Instant told_;          // when it was last said how it goes
+  Deadline gives_up_at_;  // before the first byte
   bool has_page_;
   bool has_begun_ = false;
   bool is_hedged_ = false;
@@ -188,7 +188,7 @@ class Part {
   Instant asked_at_{};
   bool is_warm_ = false;      // it has an open pair, and brought nothing yet
   bool has_brought_ = false;  // something
-  std::optional<Instant> ack_until_;
+  Deadline ack_until_;
   // The run that is read.
   Body::Read read_{};
   PieceRange run_{};
