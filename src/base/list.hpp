@@ -74,6 +74,11 @@ class List : public RawList {
     const T copy = item;  // it may be one of ours
     std::memcpy(add(sizeof(T)), static_cast<const void*>(&copy), sizeof(T));
   }
+  // Of what an item is made of, in its place. Not of what is in the list.
+  template <class U>
+  void emplace_back(const U& from) {
+    ::new (add(sizeof(T))) T(from);
+  }
   void pop_back() { --size_; }
   // What is behind its place moves on.
   void insert(std::size_t index, T item) {

@@ -638,7 +638,7 @@ void Body::close(JobId id) {
   const bool is_kept = refusal_ && refusal_->id == id;
   if (job->source == Source::origin && !is_kept) streams_->leave(job->stream, job->reader);
   if (!is_kept) push(Close{id});
-  jobs_.erase(job);
+  jobs_.erase(static_cast<std::size_t>(job - jobs_.begin()));
   retake();
 }
 

@@ -287,7 +287,7 @@ class Body {
   bool is_page_answer(bool asked_whole, const OriginAnswer& answer, Verdict verdict) const;
   void release_refusal();
   void fail(Error error);
-  void push(Output output) { outputs_.push_back(std::move(output)); }
+  void push(const auto& output) { outputs_.emplace_back(output); }
 
   Geometry geometry_;
   ByteRange range_;
@@ -295,7 +295,7 @@ class Body {
   PieceSet held_;
   std::vector<State> states_;  // of pieces_
   std::optional<DigestList> digests_;
-  std::vector<Job> jobs_;
+  List<Job> jobs_;
   PieceIndex next_;          // the first piece that was not passed on
   std::int64_t demand_ = 0;  // bytes the reader still takes
   std::uint32_t job_count_ = 0;

@@ -73,7 +73,7 @@ void Engine::handle_manifest_loaded(double fetched_wall, Instant now) {
 void Engine::fetch_manifest(Instant now) {
   if (freshness_.is_fetching()) return;
   freshness_.handle_fetch(now);
-  commons_.commands.push_back(command::FetchManifest{});
+  commons_.commands.emplace_back(command::FetchManifest{});
 }
 
 void Engine::handle_manifest_fetched(bool ok, bool changed, double wall, Instant now) {
@@ -82,7 +82,7 @@ void Engine::handle_manifest_fetched(bool ok, bool changed, double wall, Instant
     // One that lists nothing (switched off, or lost in a deployment) stops all sharing, but what is
     // held is kept: switching on again must not be a flash crowd at the origin.
     may_hold_unlisted_ = commons_.manifest.size() > 0;
-    if (may_hold_unlisted_) commons_.commands.push_back(command::DropUnlisted{});
+    if (may_hold_unlisted_) commons_.commands.emplace_back(command::DropUnlisted{});
   }
   go_on(now);
 }
@@ -185,7 +185,7 @@ void Engine::go_on(Open& open, Instant now) {
   Resource* resource = find(asked.path, asked.destination);
   if (resource && !is_store_listed_) {
     if (!std::exchange(is_store_asked_, true)) {
-      commons_.commands.push_back(command::ListStore{});
+      commons_.commands.emplace_back(command::ListStore{});
     }
     return;
   }
@@ -325,7 +325,7 @@ void Engine::settle(Instant now) {
       ++i;
       continue;
     }
-    commons_.commands.push_back(command::Over{exchanges_[i].exchange.asked().exchange});
+    commons_.commands.emplace_back(command::Over{exchanges_[i].exchange.asked().exchange});
     over_.add(exchanges_.release(i));
   }
   // The manifest is known to be old where the origin has other bytes.
@@ -339,9 +339,9 @@ void Engine::settle(Instant now) {
   const auto open = static_cast<std::uint32_t>(open_bodies());
   if ((open > 0) == is_busy_) return;
   is_busy_ = open > 0;
-  commons_.commands.push_back(command::Busy{open});
+  commons_.commands.emplace_back(command::Busy{open});
   if (is_busy_ || !std::exchange(may_hold_unlisted_, false)) return;
-  commons_.commands.push_back(command::DropUnlisted{});
+  commons_.commands.emplace_back(command::DropUnlisted{});
 }
 
 }  // namespace peer_cdn

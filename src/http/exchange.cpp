@@ -25,7 +25,7 @@ void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant 
   asked_.part = part;
   if (resource) {
     const Geometry& geometry = resource->geometry;
-    commons_.commands.push_back(command::Begin{asked_.exchange, geometry.bytes(),
+    commons_.commands.emplace_back(command::Begin{asked_.exchange, geometry.bytes(),
                                                geometry.piece_bytes(), asked_.range().bytes()});
   }
   chain_.start(now);
@@ -34,7 +34,7 @@ void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant 
 
 void Exchange::fall_through() {
   is_answered_ = true;
-  commons_.commands.push_back(command::FallThrough{asked_.exchange});
+  commons_.commands.emplace_back(command::FallThrough{asked_.exchange});
 }
 
 bool Exchange::handle_answer(std::uint32_t plugin, bool has_response, BodyId made, Instant now) {
@@ -76,7 +76,7 @@ void Exchange::run_chain(Instant now) {
 void Exchange::perform(const Chain::Start& start, Instant now) {
   const Plugin& plugin = plugins_[start.plugin];
   if (plugin.kind == PluginKind::user) {
-    commons_.commands.push_back(command::Ask{asked_.exchange, asked_.route, start.plugin});
+    commons_.commands.emplace_back(command::Ask{asked_.exchange, asked_.route, start.plugin});
     return;
   }
   Get get;
@@ -105,7 +105,7 @@ void Exchange::perform(const Chain::Respond& respond, Instant /*now*/) {
   const BodyId body = answers_[respond.plugin];
   const Part* part = find(body);
   if (part && part->has_begun()) answer_ = body;
-  commons_.commands.push_back(command::Respond{asked_.exchange, respond.plugin, body});
+  commons_.commands.emplace_back(command::Respond{asked_.exchange, respond.plugin, body});
 }
 
 // Never a copy of a stream of ours, which would be pulled whole into memory: it is read back from
@@ -116,7 +116,7 @@ void Exchange::perform(const Chain::Put& put, Instant /*now*/) {
   if (answer_ != BodyId{}) {
     puts_.push_back(put.plugin);
   } else {
-    commons_.commands.push_back(command::Put{asked_.exchange, put.plugin, {}});
+    commons_.commands.emplace_back(command::Put{asked_.exchange, put.plugin, {}});
   }
 }
 
@@ -259,12 +259,12 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
   const ExchangeId id = asked_.exchange;
   const bool has_body = part && (part->has_begun() || part->has_passed());
   if (get.is_put) {
-    if (has_body) commands.push_back(command::Put{id, get.plugin, part->id()});
+    if (has_body) commands.emplace_back(command::Put{id, get.plugin, part->id()});
     return;
   }
   if (has_body) {
     if (get.id != GetId{}) {
-      commands.push_back(command::Settle{id, get.id, part->id()});
+      commands.emplace_back(command::Settle{id, get.id, part->id()});
       return;
     }
     answers_[get.plugin] = part->id();
@@ -284,10 +284,10 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
     const bool is_ours = std::none_of(plugins_.begin(), plugins_.end(), [](const Plugin& each) {
       return each.kind == PluginKind::user;
     });
-    commands.push_back(
+    commands.emplace_back(
         command::Through{id, get.plugin, get.id, is_ours, asked_.resource != nullptr});
   } else if (get.id != GetId{}) {
-    commands.push_back(command::Settle{id, get.id, {}});
+    commands.emplace_back(command::Settle{id, get.id, {}});
   } else {
     chain_.handle_answer(get.plugin, Answer::null, now);
   }

@@ -136,7 +136,7 @@ class Part {
   bool is_settled = false;
 
  private:
-  void push(const Command& command) { commons_.commands.push_back(command); }
+  void push(const auto& command) { commons_.commands.emplace_back(command); }
   const Geometry& geometry() const { return asked_.resource->geometry; }
 
   void drain(Instant now);
