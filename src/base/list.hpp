@@ -61,6 +61,9 @@ class List : public RawList {
   List(std::initializer_list<T> items) {
     for (const T& each : items) push_back(each);
   }
+  List(std::size_t count, const T& item) {
+    while (count-- > 0) push_back(item);
+  }
   List(List&&) = default;
   List& operator=(List&&) = default;
   List(const List& other) { *this = other; }

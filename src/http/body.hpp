@@ -293,7 +293,7 @@ class Body {
   ByteRange range_;
   PieceRange pieces_;
   PieceSet held_;
-  std::vector<State> states_;  // of pieces_
+  List<State> states_;  // of pieces_
   std::optional<DigestList> digests_;
   List<Job> jobs_;
   PieceIndex next_;          // the first piece that was not passed on
