@@ -39,7 +39,7 @@ namespace {
 
 using namespace peer_cdn;
 
-Engine engine;
+constinit Engine engine;  // so that the module has no code that makes it
 // The text of this call, or what it gave.
 Text text;
 List<Plugin> plugins;  // of the route that is added

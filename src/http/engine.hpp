@@ -54,7 +54,7 @@ class Engine {
   template <class Test>
   Routed route(const RequestFields& request, std::string_view path_and_query, Test&& test) const {
     const std::string_view path = path_and_query.substr(0, path_and_query.find('?'));
-    if (disabled_ || !may_route(request) || is_reserved(path, manifest_path_)) return {};
+    if (disabled_ || !may_route(request) || is_reserved(path, manifest_path())) return {};
     const auto id = router_.match(request.method, path, test);
     if (!id) return {};
     return {whose(*id, path_and_query, request.destination), *id};
@@ -168,6 +168,9 @@ class Engine {
     Exchange exchange;
   };
 
+  std::string_view manifest_path() const {
+    return manifest_path_.empty() ? names::manifest_path : std::string_view(manifest_path_);
+  }
   Routed::Whose whose(RouteId id, std::string_view path_and_query,
                       std::string_view destination) const;
   // The entry of a path, unless the origin has to answer for itself.
@@ -184,7 +187,7 @@ class Engine {
 
   Router router_;
   OwnedList<Route> routes_;  // by RouteId
-  Text manifest_path_{names::manifest_path};
+  Text manifest_path_;       // none: names::manifest_path
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.
   OwnedList<Manifest> retired_;

@@ -26,7 +26,7 @@ void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant 
   if (resource) {
     const Geometry& geometry = resource->geometry;
     commons_.commands.emplace_back(command::Begin{asked_.exchange, geometry.bytes(),
-                                               geometry.piece_bytes(), asked_.range().bytes()});
+                                                  geometry.piece_bytes(), asked_.range().bytes()});
   }
   chain_.start(now);
   run_chain(now);

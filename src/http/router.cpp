@@ -107,6 +107,7 @@ Result<RouteId> Router::add(std::string_view method, std::string_view path) {
       return Error::malformed_route;
     }
   }
+  if (nodes_.empty()) nodes_.push_back({});
   std::uint32_t at = 0;
   for (; count > 0; --count) {
     take_step(path, step);

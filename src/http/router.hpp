@@ -45,7 +45,7 @@ class Router {
   template <class Test>
   std::optional<RouteId> match(std::string_view method, std::string_view path, Test&& test) const {
     Search search{method, {}, 0};
-    visit(0, path, 1, search, test);
+    if (!nodes_.empty()) visit(0, path, 1, search, test);
     return search.best;
   }
 
@@ -96,7 +96,7 @@ class Router {
     }
   }
 
-  List<Node> nodes_{Node{}};  // 0 is the root
+  List<Node> nodes_;  // 0 is the root, which comes with the first route
   List<Route> routes_;
   OwnedList<Text> texts_;  // of literals, percent-encoded; and of methods
   OwnedList<Text> patterns_;
