@@ -42,6 +42,12 @@ class RawList {
     size_ += count;
     return first;
   }
+  [[gnu::noinline]] void copy(const RawList& other, std::size_t item_bytes) {
+    if (this == &other) return;
+    clear();
+    if (other.empty()) return;
+    std::memcpy(add(item_bytes, other.size_), other.data_, other.size_ * item_bytes);
+  }
   [[gnu::noinline]] void remove(std::size_t index, std::size_t item_bytes) {
     std::byte* at = static_cast<std::byte*>(data_) + index * item_bytes;
     --size_;
@@ -66,11 +72,9 @@ class List : public RawList {
   }
   List(List&&) = default;
   List& operator=(List&&) = default;
-  List(const List& other) { *this = other; }
+  List(const List& other) { copy(other, sizeof(T)); }
   List& operator=(const List& other) {
-    if (this == &other) return *this;
-    clear();
-    for (const T& each : other) push_back(each);
+    copy(other, sizeof(T));
     return *this;
   }
   void push_back(const T& item) {

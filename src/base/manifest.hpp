@@ -85,7 +85,12 @@ class DigestList {
                                   const std::vector<std::uint8_t>& bytes) {
     return parse(geometry, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
+  DigestList() = default;
+  // Of a resource of one piece.
+  explicit DigestList(const Root& root) { digests_.push_back(root); }
   const Digest& operator[](PieceIndex piece) const { return digests_[piece]; }
+  // One that is not there yet: a list has a digest at the least.
+  bool empty() const { return digests_.empty(); }
   std::size_t size() const { return digests_.size(); }
 
  private:

@@ -21,9 +21,9 @@ class Text : public List<char> {
     *this += std::string_view(text);
   }
   Text(Text&&) = default;
-  Text(const Text& other) : Text(std::string_view(other)) {}
+  Text(const Text&) = default;
   Text& operator=(Text&&) = default;
-  Text& operator=(const Text& other) { return *this = Text(other); }
+  Text& operator=(const Text&) = default;
   template <class T>
   requires std::is_convertible_v<const T&, std::string_view> Text& operator=(const T& text) {
     clear();

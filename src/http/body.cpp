@@ -95,9 +95,9 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
     advance(now);
     return false;
   }
-  assert(digests_ || geometry_.count() == 1);
-  if (piece != job->next || bytes != geometry_.bytes_of(piece) || !digests_ ||
-      (*digests_)[piece] != digest) {
+  assert(!digests_.empty() || geometry_.count() == 1);
+  if (piece != job->next || bytes != geometry_.bytes_of(piece) || digests_.empty() ||
+      digests_[piece] != digest) {
     counts_.wasted += bytes;
     if (job->source == Source::store) push(Drop{id});
     handle_end(id, Error::wrong_digest, now);

@@ -154,7 +154,7 @@ class Body {
 
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
-  void handle_digests(DigestList digests) { digests_ = std::move(digests); }
+  void handle_digests(const DigestList& digests) { digests_ = digests; }
   // Peers that have it take long to begin: the origin gives the first bytes, window by window,
   // until they do. Then they go on where it is.
   void handle_hedge(Instant now);
@@ -294,7 +294,7 @@ class Body {
   PieceRange pieces_;
   PieceSet held_;
   List<State> states_;  // of pieces_
-  std::optional<DigestList> digests_;
+  DigestList digests_;
   List<Job> jobs_;
   PieceIndex next_;          // the first piece that was not passed on
   std::int64_t demand_ = 0;  // bytes the reader still takes

@@ -237,16 +237,16 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
     auto digests = DigestList::parse(each->body().geometry(), bytes);
     if (!digests) return digests.error();
     // Another request for it, which nobody waited for any more, may have come to nothing.
-    if (!list) list = &commons_.lists.add(new Commons::Digests{root, std::nullopt});
+    if (!list) list = &commons_.lists.add(new Commons::Digests{root, {}});
     list->list = std::move(digests.value());
-    each->handle_list(*list->list);
+    each->handle_list(list->list);
   }
   return Error::none;
 }
 
 void Engine::handle_no_list(const Root& root) {
   const Commons::Digests* list = commons_.list_of(root);
-  if (!list || list->list) return;
+  if (!list || !list->list.empty()) return;
   for (std::size_t i = commons_.lists.size(); i-- > 0;) {
     if (commons_.lists[i].root == root) commons_.lists.erase(i);
   }

@@ -132,7 +132,7 @@ void Exchange::begin(Get get, Instant now) {
   if (kind == PluginKind::delegate) {
     asked_.known = commons_.pages.may_be_present(asked_.resource->root);
     asked_.patience = get.what.patience;
-    if (!commons_.outlook.asks_peers(commons_.add_before(asked_.wish()), now)) {
+    if (!commons_.outlook.asks_peers(wish(), now)) {
       return settle(get, nullptr, now);
     }
   }
@@ -196,8 +196,7 @@ void Exchange::open_part(Get get, bool has_page, Instant now) {
   const bool is_of_chain = get.id == GetId{};
   if (kind != PluginKind::delegate || !is_of_chain || Outlook::waits_for_word(asked_.wish()))
     return;
-  chain_.handle_pending(get.plugin, commons_.outlook.hedge_wait(commons_.add_before(asked_.wish())),
-                        now);
+  chain_.handle_pending(get.plugin, commons_.outlook.hedge_wait(wish()), now);
 }
 
 bool Exchange::follow(Part& part, Instant now) {
@@ -207,8 +206,7 @@ bool Exchange::follow(Part& part, Instant now) {
     for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i].handle_known(now);
     for (std::uint32_t plugin = 0; plugin < plugins_.size(); ++plugin) {
       if (plugins_[plugin].kind != PluginKind::delegate) continue;
-      chain_.handle_pending(plugin, commons_.outlook.hedge_wait(commons_.add_before(asked_.wish())),
-                            now);
+      chain_.handle_pending(plugin, commons_.outlook.hedge_wait(wish()), now);
       break;
     }
     run_chain(now);

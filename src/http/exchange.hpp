@@ -66,6 +66,8 @@ class Exchange {
   };
 
   Part* find(BodyId body);
+  // For its bytes, with what others wait for before them.
+  Wish wish() const { return commons_.add_before(asked_.wish()); }
   bool lost(PluginKind kind) const { return (aborted_ >> static_cast<unsigned>(kind) & 1) != 0; }
   // What the chain decided.
   void run_chain(Instant now);

@@ -43,10 +43,9 @@ Part::Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, b
   push(command::Gather{asked.exchange, id});
   // Of one piece the root is the list.
   if (geometry().count() == 1) {
-    const auto* digest = reinterpret_cast<const char*>(root().bytes.data());
-    body_.handle_digests(*DigestList::parse(geometry(), {digest, Digest::bytes_size}));
-  } else if (const Commons::Digests* list = commons.list_of(root()); list && list->list) {
-    body_.handle_digests(*list->list);
+    body_.handle_digests(DigestList(root()));
+  } else if (const Commons::Digests* list = commons.list_of(root())) {
+    body_.handle_digests(list->list);
   }
 }
 
@@ -236,7 +235,7 @@ void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
   const Commons::Digests* list = commons_.list_of(root());
   for (PieceIndex piece = came.begin; piece < came.end && stream_of(job) == id; ++piece) {
     // It was the right one when it came, or the stream would be over.
-    const Digest digest = list && list->list ? (*list->list)[piece] : root();
+    const Digest digest = list && !list->list.empty() ? list->list[piece] : root();
     handle_stream_piece(job, id, piece, geometry().bytes_of(piece), digest, now);
   }
   if (ended && stream_of(job) == id) handle_end(job, *ended, now);
@@ -256,7 +255,7 @@ void Part::drain(Instant now) {
 
 void Part::need_list() {
   if (geometry().count() == 1 || commons_.list_of(root())) return;
-  commons_.lists.add(new Commons::Digests{root(), std::nullopt});
+  commons_.lists.add(new Commons::Digests{root(), {}});
   push(command::NeedList{asked_.exchange});
 }
 

@@ -31,7 +31,7 @@ struct Commons {
   // The digests of a resource that somebody has open; none until they are there.
   struct Digests {
     Root root;
-    std::optional<DigestList> list;
+    DigestList list;
   };
 
   Outlook outlook;
