@@ -30,13 +30,14 @@ class Deadline {
   constexpr Deadline(std::nullopt_t /*none*/) {}  // NOLINT: the same
   constexpr explicit operator bool() const { return has_value(); }
   constexpr bool has_value() const { return at_ != never; }
-  constexpr Instant operator*() const { return Instant(Duration(static_cast<Duration::rep>(at_))); }
+  constexpr Instant value() const { return Instant(Duration(static_cast<Duration::rep>(at_))); }
+  constexpr Instant operator*() const { return value(); }
   constexpr void reset() { at_ = never; }
   constexpr bool has_passed(Instant now) const { return Deadline(now).at_ >= at_; }
   friend constexpr Deadline sooner(Deadline a, Deadline b) { return a.at_ < b.at_ ? a : b; }
   constexpr bool operator==(const Deadline&) const = default;
   constexpr operator std::optional<Instant>() const {  // NOLINT: implicit
-    return has_value() ? std::optional(**this) : std::nullopt;
+    return has_value() ? std::optional(value()) : std::nullopt;
   }
 
  private:
