@@ -1,7 +1,6 @@
 #include "base/manifest.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "base/limits.hpp"
@@ -11,25 +10,24 @@ namespace peer_cdn {
 namespace {
 
 // Headers that the worker sets itself, and those that hold for one connection or one visitor only.
-constexpr std::array owned_headers = {
-    std::string_view("accept-ranges"),
-    std::string_view("age"),
-    std::string_view("connection"),
-    std::string_view("content-encoding"),
-    std::string_view("content-length"),
-    std::string_view("content-range"),
-    std::string_view("content-type"),
-    std::string_view("date"),
-    std::string_view("etag"),
-    std::string_view("keep-alive"),
-    std::string_view("last-modified"),
-    std::string_view("set-cookie"),
-    std::string_view("set-cookie2"),
-    std::string_view("trailer"),
-    std::string_view("transfer-encoding"),
-    std::string_view("upgrade"),
-    std::string_view("x-content-type-options"),
-};
+constexpr std::string_view owned_headers =
+    "accept-ranges\n"
+    "age\n"
+    "connection\n"
+    "content-encoding\n"
+    "content-length\n"
+    "content-range\n"
+    "content-type\n"
+    "date\n"
+    "etag\n"
+    "keep-alive\n"
+    "last-modified\n"
+    "set-cookie\n"
+    "set-cookie2\n"
+    "trailer\n"
+    "transfer-encoding\n"
+    "upgrade\n"
+    "x-content-type-options\n";
 
 // An absolute path as URL.pathname + URL.search give it: nothing in it that a URL parser would read
 // as another host, a fragment or another path.
@@ -59,9 +57,7 @@ bool take_headers(Text& headers) {
       return false;
     }
     for (std::size_t i = 0; i < name.size(); ++i) letters[i] = to_lower(letters[i]);
-    if (std::find(owned_headers.begin(), owned_headers.end(), name) != owned_headers.end()) {
-      return false;
-    }
+    if (has_line(owned_headers, name)) return false;
   }
   return true;
 }

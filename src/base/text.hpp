@@ -84,6 +84,18 @@ constexpr std::string_view take_line(std::string_view& rest) {
   return line;
 }
 
+// Which of the lines it is, from 0 on; npos if it is none. A table of texts is such lines: an array
+// of views would be eight bytes more for each.
+constexpr std::size_t line_of(std::string_view lines, std::string_view line) {
+  for (std::size_t at = 0; !lines.empty(); ++at) {
+    if (take_line(lines) == line) return at;
+  }
+  return std::string_view::npos;
+}
+constexpr bool has_line(std::string_view lines, std::string_view line) {
+  return line_of(lines, line) != std::string_view::npos;
+}
+
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
