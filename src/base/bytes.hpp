@@ -1,10 +1,11 @@
-// Reads and writes little-endian frames. The one place that turns bytes into numbers.
+// Reads and writes little-endian frames. The one place that turns bytes into numbers and texts.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -14,6 +15,10 @@ namespace peer_cdn {
 
 using Bytes = std::vector<std::uint8_t>;
 using ByteSpan = std::span<const std::uint8_t>;
+
+inline std::string_view as_text(ByteSpan bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 // Takes numbers off the front of a frame. A read past the end gives zeros, and ok() is false from
 // then on. So a parser reads all its fields and checks once.

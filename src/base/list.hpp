@@ -1,5 +1,5 @@
-// A vector of things that are copied as bytes: all instances share one growth and one erasure,
-// where std::vector has its own for each type, some 200 bytes that every visitor downloads.
+// A vector of things that are copied as bytes: all instances share one growth, one erasure and one
+// copy, where std::vector has its own for each type, some 200 bytes that every visitor downloads.
 #pragma once
 
 #include <cstddef>

@@ -7,10 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "base/result.hpp"
@@ -83,7 +83,7 @@ class DigestList {
   static Result<DigestList> parse(const Geometry& geometry, std::string_view bytes);
   static Result<DigestList> parse(const Geometry& geometry,
                                   const std::vector<std::uint8_t>& bytes) {
-    return parse(geometry, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    return parse(geometry, as_text(bytes));
   }
   DigestList() = default;
   // Of a resource of one piece.

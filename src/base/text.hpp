@@ -11,8 +11,8 @@
 
 namespace peer_cdn {
 
-// A text that somebody owns. std::string keeps short texts inside of itself, and so has two forms
-// wherever one is read, grown, moved or let go of.
+// A text that somebody owns. std::string keeps short texts inside of itself, so whoever reads,
+// grows or moves one has code for two forms: 1.8 KB gzip of the worker.
 class Text : public List<char> {
  public:
   Text() = default;
@@ -29,11 +29,12 @@ class Text : public List<char> {
     clear();
     return *this += std::string_view(text);
   }
+  // Not of its own bytes, which may move.
   Text& operator+=(std::string_view more) {
     if (!more.empty()) std::memcpy(add(1, more.size()), more.data(), more.size());
     return *this;
   }
-  // Grows, with what is left as it is, unless it has as many bytes.
+  // Makes it so long at the least. The bytes that it gains are not set.
   void grow_to(std::size_t bytes) {
     if (bytes > size_) add(1, bytes - size_);
   }

@@ -7,14 +7,10 @@
 // call: a whole request of one small file crosses the border a few times. JavaScript passes numbers
 // that we issued, and texts that a parser takes.
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
-#include <optional>
 #include <string_view>
 #include <utility>
-#include <variant>
-#include <vector>
 
 #include "base/limits.hpp"
 #include "base/list.hpp"

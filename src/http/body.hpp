@@ -22,7 +22,6 @@
 #include <optional>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 #include "base/judge.hpp"
 #include "base/limits.hpp"

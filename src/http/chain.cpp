@@ -1,7 +1,6 @@
 #include "http/chain.hpp"
 
 #include <cassert>
-#include <utility>
 
 #include "base/limits.hpp"
 

@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "base/limits.hpp"
 #include "http/chain.hpp"
