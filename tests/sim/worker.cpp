@@ -281,7 +281,8 @@ void Request::fetch_now(const Body::Fetch& fetch) {
   sink.head = [this, id, fetch, head_at, asked = world_.now()](Visitor&) {
     *head_at = world_.now();
     worker_.engine.network().handle_first(world_.now() - asked, world_.now());
-    const Text text = content_range(file.geometry.range_of(fetch.asked), file.geometry.bytes());
+    const std::string text =
+        content_range(file.geometry.range_of(fetch.asked), file.geometry.bytes());
     OriginAnswer answer;
     answer.type = "basic";
     answer.status = fetch.whole ? 200 : 206;
