@@ -29,11 +29,11 @@ export function startCore(wasm, test) {
   const core = exports;
   core._initialize();
   const box = core[MAILBOX]();
-  const view = () => new DataView(core.memory.buffer, box);
-  const number = (/** @type {number} */ place) => view().getUint32(place, true);
+  const memory = () => new DataView(core.memory.buffer);
+  const word = (/** @type {number} */ at) => memory().getUint32(at, true);
   const putText = (/** @type {string | ArrayBuffer} */ text) => {
     const bytes = typeof text === 'string' ? encoder.encode(text) : new Uint8Array(text);
-    const at = bytes.length > number(TEXT_ROOM) ? core[TEXT_IN](bytes.length) : number(TEXT);
+    const at = bytes.length > word(box + TEXT_ROOM) ? core[TEXT_IN](bytes.length) : word(box + TEXT);
     new Uint8Array(core.memory.buffer).set(bytes, at);
     return bytes.length;
   };
@@ -47,35 +47,35 @@ export function startCore(wasm, test) {
     /** The same, of one that gives a text. */
     callText(/** @type {string} */ name, /** @type {Argument[]} */ args) {
       const length = call(name, args);
-      return read(number(TEXT), length);
+      return read(word(box + TEXT), length);
     },
     /**
      * Performs the commands in the mailbox, in order, also those that come meanwhile.
      * @param {Record<number, (...fields: number[]) => void>} performer
      */
     perform(performer) {
-      const list = number(COMMANDS);
-      const word = (/** @type {number} */ at) => new DataView(core.memory.buffer).getUint32(at, true);
+      const list = word(box + COMMANDS);
       for (let i = 0; i < word(list + 4); i++) {
         const command = word(list) + i * commandBytes;
-        const fields = new DataView(core.memory.buffer, command, commandBytes);
-        const kind = fields.getUint8(commandKindAt);
+        const data = memory();
+        const kind = data.getUint8(command + commandKindAt);
         performer[kind](
           ...commandFields[kind].map((field) => {
-            const at = field >> 2;
-            if ((field & 3) === BYTE) return fields.getUint8(at);
-            if ((field & 3) === WORD) return fields.getUint32(at, true);
-            const wide = Number(fields.getBigInt64(at, true));
-            return (field & 3) === TIME ? wide / 1000 : wide;
+            const at = command + (field >> 2);
+            const type = field & 3;
+            if (type === BYTE) return data.getUint8(at);
+            if (type === WORD) return data.getUint32(at, true);
+            const wide = Number(data.getBigInt64(at, true));
+            return type === TIME ? wide / 1000 : wide;
           }),
         );
       }
-      new DataView(core.memory.buffer).setUint32(list + 4, 0, true);
+      memory().setUint32(list + 4, 0, true);
     },
     /** When the core is to be told of the time, or a negative number. */
-    timeout: () => view().getFloat64(0, true),
+    timeout: () => memory().getFloat64(box, true),
     /** Responses without a first byte. */
-    waiting: () => number(WAITING),
+    waiting: () => word(box + WAITING),
     /** Bytes of memory, which never shrinks. */
     size: () => core.memory.buffer.byteLength,
   };

@@ -1,4 +1,4 @@
-// Reads and writes little-endian frames. The one place that turns bytes into numbers.
+// Reads and writes little-endian frames. The one place that turns bytes into numbers and texts.
 #pragma once
 
 #include <cstddef>
@@ -16,9 +16,12 @@ namespace peer_cdn {
 using Bytes = std::vector<std::uint8_t>;
 using ByteSpan = std::span<const std::uint8_t>;
 
-// The bytes of what came as a text.
+// The bytes of what came as a text, and the text of what came as bytes.
 inline ByteSpan bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+inline std::string_view as_text(ByteSpan bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // Takes numbers off the front of a frame. A read past the end gives zeros, and ok() is false from

@@ -26,12 +26,16 @@ std::optional<Digest> parse_digest(std::string_view hex) {
 }
 
 std::string to_hex(const Digest& digest) {
-  std::string hex(2 * Digest::bytes_size, '0');
-  for (std::size_t i = 0; i < hex.size(); ++i) {
-    const std::uint8_t byte = digest.bytes[i / 2];
-    hex[i] = digits[i % 2 == 0 ? byte >> 4 : byte & 15];
+  Text hex;
+  append_hex(hex, digest);
+  return std::string(std::string_view(hex));
+}
+
+void append_hex(Text& text, const Digest& digest) {
+  for (const std::uint8_t byte : digest.bytes) {
+    text.push_back(digits[byte >> 4]);
+    text.push_back(digits[byte & 15]);
   }
-  return hex;
 }
 
 }  // namespace peer_cdn

@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.hpp"
+
 namespace peer_cdn {
 
 template <class Tag>
@@ -41,6 +43,7 @@ using Root = Digest;
 // Exactly 64 lower-case hex digits, or nothing.
 std::optional<Digest> parse_digest(std::string_view hex);
 std::string to_hex(const Digest& digest);
+void append_hex(Text& text, const Digest& digest);
 
 }  // namespace peer_cdn
 

@@ -1,5 +1,5 @@
-// A vector of things that are copied as bytes: all instances share one growth and one erasure,
-// where std::vector has its own for each type, some 200 bytes that every visitor downloads.
+// A vector of things that are copied as bytes: all instances share one growth, one erasure and one
+// copy, where std::vector has its own for each type, some 200 bytes that every visitor downloads.
 #pragma once
 
 #include <cstddef>
@@ -30,15 +30,23 @@ class RawList {
     std::swap(size_, other.size_);
     std::swap(room_, other.room_);
   }
-  // Room for one more at the end.
-  [[gnu::noinline]] void* add(std::size_t item_bytes) {
-    if (size_ == room_) {
-      room_ = room_ == 0 ? 4 : 2 * room_;
+  // Room for more at the end.
+  [[gnu::noinline]] void* add(std::size_t item_bytes, std::size_t count = 1) {
+    if (room_ - size_ < count) {
+      room_ = 2 * room_ + 3 + count;
       void* larger = ::operator new(room_* item_bytes);
       if (size_ > 0) std::memcpy(larger, data_, size_ * item_bytes);
       ::operator delete(std::exchange(data_, larger));
     }
-    return static_cast<std::byte*>(data_) + size_++ * item_bytes;
+    void* first = static_cast<std::byte*>(data_) + size_ * item_bytes;
+    size_ += count;
+    return first;
+  }
+  [[gnu::noinline]] void copy(const RawList& other, std::size_t item_bytes) {
+    if (this == &other) return;
+    clear();
+    if (other.empty()) return;
+    std::memcpy(add(item_bytes, other.size_), other.data_, other.size_ * item_bytes);
   }
   [[gnu::noinline]] void remove(std::size_t index, std::size_t item_bytes) {
     std::byte* at = static_cast<std::byte*>(data_) + index * item_bytes;
@@ -59,18 +67,24 @@ class List : public RawList {
   List(std::initializer_list<T> items) {
     for (const T& each : items) push_back(each);
   }
+  List(std::size_t count, const T& item) {
+    while (count-- > 0) push_back(item);
+  }
   List(List&&) = default;
   List& operator=(List&&) = default;
-  List(const List& other) { *this = other; }
+  List(const List& other) { copy(other, sizeof(T)); }
   List& operator=(const List& other) {
-    if (this == &other) return *this;
-    clear();
-    for (const T& each : other) push_back(each);
+    copy(other, sizeof(T));
     return *this;
   }
   void push_back(const T& item) {
     const T copy = item;  // it may be one of ours
     std::memcpy(add(sizeof(T)), static_cast<const void*>(&copy), sizeof(T));
+  }
+  // Of what an item is made of, in its place. Not of what is in the list.
+  template <class U>
+  void emplace_back(const U& from) {
+    ::new (add(sizeof(T))) T(from);
   }
   void pop_back() { --size_; }
   // What is behind its place moves on.

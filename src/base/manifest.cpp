@@ -1,7 +1,6 @@
 #include "base/manifest.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "base/limits.hpp"
@@ -11,25 +10,24 @@ namespace peer_cdn {
 namespace {
 
 // Headers that the worker sets itself, and those that hold for one connection or one visitor only.
-constexpr std::array owned_headers = {
-    std::string_view("accept-ranges"),
-    std::string_view("age"),
-    std::string_view("connection"),
-    std::string_view("content-encoding"),
-    std::string_view("content-length"),
-    std::string_view("content-range"),
-    std::string_view("content-type"),
-    std::string_view("date"),
-    std::string_view("etag"),
-    std::string_view("keep-alive"),
-    std::string_view("last-modified"),
-    std::string_view("set-cookie"),
-    std::string_view("set-cookie2"),
-    std::string_view("trailer"),
-    std::string_view("transfer-encoding"),
-    std::string_view("upgrade"),
-    std::string_view("x-content-type-options"),
-};
+constexpr std::string_view owned_headers =
+    "accept-ranges\n"
+    "age\n"
+    "connection\n"
+    "content-encoding\n"
+    "content-length\n"
+    "content-range\n"
+    "content-type\n"
+    "date\n"
+    "etag\n"
+    "keep-alive\n"
+    "last-modified\n"
+    "set-cookie\n"
+    "set-cookie2\n"
+    "trailer\n"
+    "transfer-encoding\n"
+    "upgrade\n"
+    "x-content-type-options\n";
 
 // An absolute path as URL.pathname + URL.search give it: nothing in it that a URL parser would read
 // as another host, a fragment or another path.
@@ -43,6 +41,25 @@ bool is_path(std::string_view path) {
 bool is_field_value(std::string_view value) {
   return std::all_of(value.begin(), value.end(),
                      [](char c) { return c == '\t' || (c >= ' ' && c < '\x7f'); });
+}
+
+// A name and a value, a line each. Makes the names lower-case. False: they cannot be used.
+bool take_headers(Text& headers) {
+  std::string_view rest = headers;
+  for (std::size_t count = 0; !rest.empty(); ++count) {
+    char* letters = headers.begin() + (headers.size() - rest.size());
+    const std::string_view name = take_line(rest);
+    const bool has_value = rest.data() != nullptr;
+    const std::string_view value = take_line(rest);
+    if (!has_value || count == limits::headers_per_resource ||
+        name.size() + value.size() > limits::header_bytes || !is_token(name) ||
+        !is_field_value(value)) {
+      return false;
+    }
+    for (std::size_t i = 0; i < name.size(); ++i) letters[i] = to_lower(letters[i]);
+    if (has_line(owned_headers, name)) return false;
+  }
+  return true;
 }
 
 // A whole number from 1 to max, else 0.
@@ -67,34 +84,19 @@ Result<Geometry> parse_geometry(double bytes, double piece_bytes) {
                          whole(piece_bytes, limits::piece_bytes_max));
 }
 
-Result<Resource> parse_resource(const ResourceFields& fields) {
-  if (!is_path(fields.path)) return Error::malformed_manifest;
+Result<Resource> parse_resource(ResourceFields fields) {
   // any_query looks up a path without its query, which a path with a query never equals.
-  if (fields.any_query && fields.path.find('?') != std::string::npos)
-    return Error::malformed_manifest;
+  const bool is_ambiguous =
+      fields.any_query && std::string_view(fields.path).find('?') != std::string_view::npos;
   const auto geometry = parse_geometry(fields.bytes, fields.piece_bytes);
-  if (!geometry) return geometry.error();
   const auto root = parse_digest(fields.root);
-  if (!root) return Error::malformed_manifest;
-  if (fields.type.size() > limits::type_bytes || !is_field_value(fields.type)) {
+  if (!is_path(fields.path) || is_ambiguous || !geometry || !root ||
+      fields.type.size() > limits::type_bytes || !is_field_value(fields.type) ||
+      !take_headers(fields.headers)) {
     return Error::malformed_manifest;
   }
-  Resource resource{fields.path, *geometry, *root, fields.type, fields.any_query, fields.headers};
-  std::string_view rest = resource.headers;
-  for (std::size_t count = 0; !rest.empty(); ++count) {
-    const std::string_view name = take_line(rest);
-    const bool has_value = rest.data() != nullptr;
-    const std::string_view value = take_line(rest);
-    if (!has_value || count == limits::headers_per_resource) return Error::malformed_manifest;
-    if (name.size() + value.size() > limits::header_bytes) return Error::malformed_manifest;
-    if (!is_token(name) || !is_field_value(value)) return Error::malformed_manifest;
-    char* letters = resource.headers.data() + (name.data() - resource.headers.data());
-    for (std::size_t i = 0; i < name.size(); ++i) letters[i] = to_lower(letters[i]);
-    if (std::find(owned_headers.begin(), owned_headers.end(), name) != owned_headers.end()) {
-      return Error::malformed_manifest;
-    }
-  }
-  return resource;
+  return Resource{std::move(fields.path), *geometry,        *root,
+                  std::move(fields.type), fields.any_query, std::move(fields.headers)};
 }
 
 Result<Resource*> Manifest::add(Resource resource) {

@@ -7,8 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,36 +14,37 @@
 #include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "base/result.hpp"
+#include "base/text.hpp"
 
 namespace peer_cdn {
 
 // One listed file, valid by construction.
 struct Resource {
-  std::string path;  // "/static/app.wasm", with "?query" where the entry has one
+  Text path;  // "/static/app.wasm", with "?query" where the entry has one
   Geometry geometry;
   Root root;
-  std::string type;          // the manifest's, until the origin's was seen
+  Text type;                 // the manifest's, until the origin's was seen
   bool any_query = false;    // a request's query is ignored when the resource is looked up
-  std::string headers;       // a lower-case name and a value, a line each
+  Text headers;              // a lower-case name and a value, a line each
   Error lost = Error::none;  // why the origin's last answer could not be used, if so
 };
 
 // What a manifest's JSON says of one path, before it is checked.
 struct ResourceFields {
-  std::string path;
+  Text path;
   double bytes = 0;
   double piece_bytes = 0;
-  std::string root;
-  std::string type;
+  Text root;
+  Text type;
   bool any_query = false;
-  std::string headers;  // a name and a value, a line each
+  Text headers;  // a name and a value, a line each
 };
 
 // Refused with malformed_manifest: a path that is not absolute or is too long; a fraction, or a
 // number out of limits; a root that is not a digest; a type or header that is too long or is not
 // printable ASCII; a header that the worker sets itself (content-length, etag, ...); any_query with
 // a path that has a query.
-Result<Resource> parse_resource(const ResourceFields& fields);
+Result<Resource> parse_resource(ResourceFields fields);
 
 // Refused with malformed_manifest: a fraction, and what Geometry::parse() refuses.
 Result<Geometry> parse_geometry(double bytes, double piece_bytes);
@@ -82,7 +81,12 @@ class DigestList {
   // The list of a resource of one piece is the root itself. digests_mismatch if the length is not
   // 32 bytes for each piece.
   static Result<DigestList> parse(const Geometry& geometry, ByteSpan bytes);
+  DigestList() = default;
+  // Of a resource of one piece.
+  explicit DigestList(const Root& root) { digests_.push_back(root); }
   const Digest& operator[](PieceIndex piece) const { return digests_[piece]; }
+  // One that is not there yet: a list has a digest at the least.
+  bool empty() const { return digests_.empty(); }
   std::size_t size() const { return digests_.size(); }
 
  private:

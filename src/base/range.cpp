@@ -55,21 +55,11 @@ std::optional<std::string_view> only_member(std::string_view list) {
   }
 }
 
-void append(std::string& text, std::uint64_t number) {
-  char digits[20];
-  std::size_t count = 0;
-  do {
-    digits[count++] = static_cast<char>('0' + number % 10);
-    number /= 10;
-  } while (number != 0);
-  while (count > 0) text.push_back(digits[--count]);
-}
-
-void append(std::string& text, ByteRange range) {
+void append(Text& text, ByteRange range) {
   assert(range.begin < range.end);
-  append(text, range.begin);
+  append_decimal(text, range.begin);
   text.push_back('-');
-  append(text, range.end - 1);
+  append_decimal(text, range.end - 1);
 }
 
 }  // namespace
@@ -133,17 +123,22 @@ std::optional<std::uint64_t> parse_length(std::string_view header) {
   return text.empty() ? length : std::nullopt;
 }
 
-std::string range_header(ByteRange range) {
-  std::string text = "bytes=";
+void append_decimal(Text& text, std::uint64_t number) {
+  if (number >= 10) append_decimal(text, number / 10);
+  text.push_back(static_cast<char>('0' + number % 10));
+}
+
+Text range_header(ByteRange range) {
+  Text text = "bytes=";
   append(text, range);
   return text;
 }
 
-std::string content_range(ByteRange range, std::uint64_t total) {
-  std::string text = "bytes ";
+Text content_range(ByteRange range, std::uint64_t total) {
+  Text text = "bytes ";
   append(text, range);
   text.push_back('/');
-  append(text, total);
+  append_decimal(text, total);
   return text;
 }
 

@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "base/pieces.hpp"
 #include "base/result.hpp"
+#include "base/text.hpp"
 
 namespace peer_cdn {
 
@@ -37,9 +37,11 @@ Result<ContentRange> parse_content_range(std::string_view header);
 // A Content-Length, which is only digits (RFC 9110 8.6).
 std::optional<std::uint64_t> parse_length(std::string_view header);
 
+// std::to_string would bring in the machinery of formatting.
+void append_decimal(Text& text, std::uint64_t number);
 // The Range header "bytes=0-5". Requires that the range is not empty.
-std::string range_header(ByteRange range);
+Text range_header(ByteRange range);
 // The Content-Range header "bytes 0-5/100". Requires that the range is not empty.
-std::string content_range(ByteRange range, std::uint64_t total);
+Text content_range(ByteRange range, std::uint64_t total);
 
 }  // namespace peer_cdn

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace peer_cdn {
 
@@ -18,6 +19,32 @@ struct Clock {
 
 using Duration = Clock::duration;
 using Instant = Clock::time_point;
+
+// Until when something is waited for, if anything is. Half of what an optional Instant takes, and
+// the sooner of two, or whether it has passed, is one comparison. No clock of ours goes below 0.
+class Deadline {
+ public:
+  constexpr Deadline() = default;
+  constexpr Deadline(Instant at)  // NOLINT: implicit, as std::optional's
+      : at_(static_cast<std::uint64_t>(at.time_since_epoch().count())) {}
+  constexpr Deadline(std::nullopt_t /*none*/) {}  // NOLINT: the same
+  constexpr explicit operator bool() const { return has_value(); }
+  constexpr bool has_value() const { return at_ != never; }
+  constexpr Instant value() const { return Instant(Duration(static_cast<Duration::rep>(at_))); }
+  constexpr Instant operator*() const { return value(); }
+  constexpr void reset() { at_ = never; }
+  constexpr bool has_passed(Instant now) const { return Deadline(now).at_ >= at_; }
+  friend constexpr Deadline sooner(Deadline a, Deadline b) { return a.at_ < b.at_ ? a : b; }
+  constexpr bool operator==(const Deadline&) const = default;
+  constexpr operator std::optional<Instant>() const {  // NOLINT: implicit
+    return has_value() ? std::optional(value()) : std::nullopt;
+  }
+
+ private:
+  // Later than any time, and one byte of wasm.
+  static constexpr std::uint64_t never = ~std::uint64_t{0};
+  std::uint64_t at_ = never;
+};
 
 // JavaScript's times are milliseconds as a double (performance.now()).
 constexpr Instant instant_from_ms(double ms) {

@@ -7,15 +7,10 @@
 // call: a whole request of one small file crosses the border a few times. JavaScript passes numbers
 // that we issued, and texts that a parser takes.
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
-#include <optional>
-#include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
-#include <vector>
 
 #include "base/limits.hpp"
 #include "base/list.hpp"
@@ -42,9 +37,9 @@ namespace {
 
 using namespace peer_cdn;
 
-Engine engine;
-// The text of this call, or what it gave; room for what is usual.
-std::string text(1024, '\0');
+constinit Engine engine;  // so that the module has no code that makes it
+// The text of this call, or what it gave.
+Text text;
 List<Plugin> plugins;  // of the route that is added
 
 // sw/core.js reads it by these places, as 32-bit numbers but for the first.
@@ -68,13 +63,13 @@ std::string_view text_of(unsigned bytes) {
 }
 
 void show_text() {
-  box.text = text.data();
+  box.text = text.begin();
   box.text_room = static_cast<std::uint32_t>(text.size());
 }
 
 // Leaves a text for JavaScript; returns its length.
 unsigned give(std::string_view what) {
-  if (text.size() < what.size()) text.resize(what.size());
+  text.grow_to(what.size());
   std::copy(what.begin(), what.end(), text.begin());
   show_text();
   return static_cast<unsigned>(what.size());
@@ -82,8 +77,8 @@ unsigned give(std::string_view what) {
 
 // The roots, 64 digits each, one after another.
 unsigned give(const List<Root>& roots) {
-  std::string all;
-  for (const Root& root : roots) all += to_hex(root);
+  Text all;
+  for (const Root& root : roots) append_hex(all, root);
   return give(all);
 }
 
@@ -118,9 +113,9 @@ const void* mailbox() {
 }
 
 char* text_in(unsigned bytes) {
-  text.resize(std::max<std::size_t>(text.size(), bytes));
+  text.grow_to(bytes);
   show_text();
-  return text.data();
+  return text.begin();
 }
 
 unsigned error_code(unsigned error) {
@@ -144,13 +139,13 @@ int add_route(unsigned bytes, unsigned strategy) {
 
 // The regexps of all routes, each behind a line end.
 unsigned patterns() {
-  std::string all;
-  for (const std::string& pattern : engine.patterns()) (all += '\n') += pattern;
+  Text all;
+  for (const Text& pattern : engine.patterns()) (all += "\n") += pattern;
   return give(all);
 }
 
 void set_manifest_path(unsigned bytes) {
-  engine.set_manifest_path(std::string(text_of(bytes)));
+  engine.set_manifest_path(text_of(bytes));
 }
 
 // Text: destination and Content-Type of an answer that we only pass on, a line each.
@@ -177,7 +172,7 @@ unsigned manifest_add(unsigned bytes_of_text, double bytes, double piece_bytes, 
   resource.piece_bytes = piece_bytes;
   resource.any_query = any_query;
   resource.headers = rest;
-  return static_cast<unsigned>(engine.add_resource(resource));
+  return static_cast<unsigned>(engine.add_resource(std::move(resource)));
 }
 
 void manifest_commit(bool disabled) {
@@ -296,7 +291,7 @@ void page_present(unsigned bytes, unsigned page, unsigned added) {
   List<Mark> gone;
   for (std::size_t at = 0; at + sizeof(Mark) <= bytes; at += sizeof(Mark)) {
     Mark mark;
-    std::memcpy(&mark, text.data() + at, sizeof mark);
+    std::memcpy(&mark, text.begin() + at, sizeof mark);
     (at < added * sizeof mark ? come : gone).push_back(mark);
   }
   engine.pages().handle_present({page}, come, gone);
@@ -347,7 +342,11 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
 unsigned resource(unsigned id) {
   const Exchange* exchange = engine.exchange({id});
   const Resource* listed = exchange ? exchange->asked().resource : nullptr;
-  return listed ? give(to_hex(listed->root) + '\n' + listed->type) : 0;
+  if (!listed) return 0;
+  Text all;
+  append_hex(all, listed->root);
+  (all += "\n") += listed->type;
+  return give(all);
 }
 
 // The response's status, then name and value of each header; a line each. The origin's answer may
@@ -356,7 +355,8 @@ unsigned head(unsigned id) {
   const Exchange* exchange = engine.exchange({id});
   if (!exchange || !exchange->asked().resource) return 0;
   const ResponseHead head = exchange->head();
-  return give((head.status == 206 ? "206\n" : "200\n") + head.headers);
+  Text all = head.status == 206 ? "206\n" : "200\n";
+  return give(all += head.headers);
 }
 
 // Of a middleware of the site's. False: it is too late, and nobody will read it.

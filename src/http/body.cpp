@@ -97,9 +97,9 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
     advance(now);
     return false;
   }
-  assert(digests_ || geometry_.count() == 1);
-  if (piece != job->next || bytes != geometry_.bytes_of(piece) || !digests_ ||
-      (*digests_)[piece] != digest) {
+  assert(!digests_.empty() || geometry_.count() == 1);
+  if (piece != job->next || bytes != geometry_.bytes_of(piece) || digests_.empty() ||
+      digests_[piece] != digest) {
     counts_.wasted += bytes;
     if (job->source == Source::store) push(Drop{id});
     handle_end(id, Error::wrong_digest, now);
@@ -309,7 +309,7 @@ void Body::handle_cancel() {
 }
 
 void Body::handle_timeout(Instant now) {
-  if (finished_ || !stalls_at_ || now < *stalls_at_) return;
+  if (finished_ || !stalls_at_.has_passed(now)) return;
   for (Job& job : jobs_) {
     if (job.source != Source::peers) continue;
     lose_peers(job, Error::peer_stalled);
@@ -644,7 +644,7 @@ void Body::close(JobId id) {
   const bool is_kept = refusal_ && refusal_->id == id;
   if (job->source == Source::origin && !is_kept) streams_->leave(job->stream, job->reader);
   if (!is_kept) push(Close{id});
-  jobs_.erase(job);
+  jobs_.erase(static_cast<std::size_t>(job - jobs_.begin()));
   retake();
 }
 

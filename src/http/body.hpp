@@ -21,7 +21,6 @@
 #include <optional>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 #include "base/judge.hpp"
 #include "base/limits.hpp"
@@ -153,7 +152,7 @@ class Body {
 
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
-  void handle_digests(DigestList digests) { digests_ = std::move(digests); }
+  void handle_digests(const DigestList& digests) { digests_ = digests; }
   // Peers that have it take long to begin: the origin gives the first bytes, window by window,
   // until they do. Then they go on where it is.
   void handle_hedge(Instant now);
@@ -191,7 +190,7 @@ class Body {
   void handle_timeout(Instant now);
 
   std::optional<Output> poll_output();
-  std::optional<Instant> next_timeout() const { return stalls_at_; }
+  Deadline next_timeout() const { return stalls_at_; }
 
   bool finished() const { return finished_; }
   // Why the origin could not be used, if that ended the body: before the first byte (the request
@@ -287,15 +286,15 @@ class Body {
   bool is_page_answer(bool asked_whole, const OriginAnswer& answer, Verdict verdict) const;
   void release_refusal();
   void fail(Error error);
-  void push(Output output) { outputs_.push_back(std::move(output)); }
+  void push(const auto& output) { outputs_.emplace_back(output); }
 
   Geometry geometry_;
   ByteRange range_;
   PieceRange pieces_;
   PieceSet held_;
-  std::vector<State> states_;  // of pieces_
-  std::optional<DigestList> digests_;
-  std::vector<Job> jobs_;
+  List<State> states_;  // of pieces_
+  DigestList digests_;
+  List<Job> jobs_;
   PieceIndex next_;          // the first piece that was not passed on
   std::int64_t demand_ = 0;  // bytes the reader still takes
   std::uint32_t job_count_ = 0;
@@ -320,7 +319,7 @@ class Body {
   std::optional<Job> refusal_;
   bool passed_any_ = false;
   bool finished_ = false;
-  std::optional<Instant> stalls_at_;
+  Deadline stalls_at_;
   List<Output> outputs_;
   std::size_t polled_ = 0;
   Counts counts_;

@@ -1,7 +1,6 @@
 #include "http/chain.hpp"
 
 #include <cassert>
-#include <utility>
 
 #include "base/limits.hpp"
 
@@ -27,13 +26,13 @@ void Chain::handle_pending(std::uint32_t plugin, Duration wait, Instant now) {
   const bool followed =
       plugin + 1 == next_ && next_ < plugins_.size() && plugins_[next_].kind == PluginKind::network;
   const Instant at = plugins_[plugin].started + wait;
-  if (!followed || (hedge_at_ && *hedge_at_ <= at)) return;
+  if (!followed || hedge_at_.has_passed(at)) return;
   hedge_at_ = at;
   handle_timeout(now);
 }
 
 void Chain::handle_timeout(Instant now) {
-  if (!hedge_at_ || now < *hedge_at_) return;
+  if (!hedge_at_.has_passed(now)) return;
   hedge_at_.reset();
   start_next(now);
 }
@@ -60,20 +59,20 @@ std::optional<Chain::Output> Chain::poll_output() {
 void Chain::start_next(Instant now) {
   plugins_[next_].state = State::running;
   plugins_[next_].started = now;
-  outputs_.push_back(Start{next_++});
+  outputs_.emplace_back(Start{next_++});
 }
 
 void Chain::respond(std::uint32_t plugin, Answer answer) {
   done_ = true;
   hedge_at_.reset();
-  outputs_.push_back(Respond{plugin});
+  outputs_.emplace_back(Respond{plugin});
   abort_running();
   // Ordered: those that were asked before it, nearest first. Fastest: all were asked.
   const bool ordered = strategy_ == Strategy::ordered;
   auto at = static_cast<std::uint32_t>(ordered ? plugin + 1 : plugins_.size());
   while (at-- > 0) {
     if (at == plugin && answer == Answer::stored_response) continue;
-    outputs_.push_back(Put{at});
+    outputs_.emplace_back(Put{at});
   }
 }
 
@@ -83,14 +82,14 @@ void Chain::go_on(Instant now) {
   }
   if (next_ < plugins_.size()) return start_next(now);
   done_ = true;
-  outputs_.push_back(FallThrough{});
+  outputs_.emplace_back(FallThrough{});
 }
 
 void Chain::abort_running() {
   for (std::uint32_t i = 0; i < plugins_.size(); ++i) {
     if (!is_running(i)) continue;
     plugins_[i].state = State::over;
-    outputs_.push_back(Abort{i});
+    outputs_.emplace_back(Abort{i});
   }
 }
 

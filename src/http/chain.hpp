@@ -63,7 +63,7 @@ class Chain {
   void handle_timeout(Instant now);
 
   std::optional<Output> poll_output();
-  std::optional<Instant> next_timeout() const { return hedge_at_; }
+  Deadline next_timeout() const { return hedge_at_; }
   // Whether the network may help out peers in the body of a delegate.
   bool is_hedged() const;
   // Responded or fallen through.
@@ -87,7 +87,7 @@ class Chain {
   Strategy strategy_;
   List<Plugin> plugins_;
   std::uint32_t next_ = 0;  // the first plugin that was not started
-  std::optional<Instant> hedge_at_;
+  Deadline hedge_at_;
   List<Output> outputs_;
   std::size_t polled_ = 0;  // of outputs_, how many were taken
   bool done_ = false;

@@ -46,8 +46,8 @@ Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
 
 // --- The manifest --------------------------------------------------------------------------------
 
-Error Engine::add_resource(const ResourceFields& fields) {
-  auto resource = parse_resource(fields);
+Error Engine::add_resource(ResourceFields fields) {
+  auto resource = parse_resource(std::move(fields));
   if (!resource) return resource.error();
   return next_manifest_.add(std::move(resource.value())).error();
 }
@@ -73,7 +73,7 @@ void Engine::handle_manifest_loaded(double fetched_wall, Instant now) {
 void Engine::fetch_manifest(Instant now) {
   if (freshness_.is_fetching()) return;
   freshness_.handle_fetch(now);
-  commons_.commands.push_back(command::FetchManifest{});
+  commons_.commands.emplace_back(command::FetchManifest{});
 }
 
 void Engine::handle_manifest_fetched(bool ok, bool changed, double wall, Instant now) {
@@ -82,7 +82,7 @@ void Engine::handle_manifest_fetched(bool ok, bool changed, double wall, Instant
     // One that lists nothing (switched off, or lost in a deployment) stops all sharing, but what is
     // held is kept: switching on again must not be a flash crowd at the origin.
     may_hold_unlisted_ = commons_.manifest.size() > 0;
-    if (may_hold_unlisted_) commons_.commands.push_back(command::DropUnlisted{});
+    if (may_hold_unlisted_) commons_.commands.emplace_back(command::DropUnlisted{});
   }
   go_on(now);
 }
@@ -147,10 +147,9 @@ void Engine::handle_company(const Root& root, Instant now) {
 ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   const ExchangeId id{++commons_.ids};
   const Route& known = routes_[route.value];
-  Asked asked{id, route, std::string(event.path), std::string(event.fields.destination),
-              event.page};
-  go_on(exchanges_.add(new Open{std::string(event.range),
-                                std::string(event.if_range),
+  Asked asked{id, route, event.path, event.fields.destination, event.page};
+  go_on(exchanges_.add(new Open{event.range,
+                                event.if_range,
                                 Stage::manifest,
                                 {},
                                 {commons_, known.strategy, known.plugins, std::move(asked)}}),
@@ -174,7 +173,7 @@ void Engine::go_on(Open& open, Instant now) {
     }
   }
   if (open.stage == Stage::freshness) {
-    if (open.until && freshness_.is_fetching() && now < *open.until) return;
+    if (open.until && freshness_.is_fetching() && !open.until.has_passed(now)) return;
     open.until.reset();
     open.stage = Stage::store;
   }
@@ -186,7 +185,7 @@ void Engine::go_on(Open& open, Instant now) {
   Resource* resource = find(asked.path, asked.destination);
   if (resource && !is_store_listed_) {
     if (!std::exchange(is_store_asked_, true)) {
-      commons_.commands.push_back(command::ListStore{});
+      commons_.commands.emplace_back(command::ListStore{});
     }
     return;
   }
@@ -231,16 +230,16 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
     auto digests = DigestList::parse(each->body().geometry(), bytes_of(bytes));
     if (!digests) return digests.error();
     // Another request for it, which nobody waited for any more, may have come to nothing.
-    if (!list) list = &commons_.lists.add(new Commons::Digests{root, std::nullopt});
+    if (!list) list = &commons_.lists.add(new Commons::Digests{root, {}});
     list->list = std::move(digests.value());
-    each->handle_list(*list->list);
+    each->handle_list(list->list);
   }
   return Error::none;
 }
 
 void Engine::handle_no_list(const Root& root) {
   const Commons::Digests* list = commons_.list_of(root);
-  if (!list || list->list) return;
+  if (!list || !list->list.empty()) return;
   for (std::size_t i = commons_.lists.size(); i-- > 0;) {
     if (commons_.lists[i].root == root) commons_.lists.erase(i);
   }
@@ -295,15 +294,11 @@ void Engine::handle_timeout(Instant now) {
   }
 }
 
-std::optional<Instant> Engine::next_timeout() const {
-  std::optional<Instant> next;
-  const auto add = [&next](std::optional<Instant> at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  for (const Part* each : commons_.parts) add(each->next_timeout());
+Deadline Engine::next_timeout() const {
+  Deadline next;
+  for (const Part* each : commons_.parts) next = sooner(next, each->next_timeout());
   for (const Open& each : exchanges_) {
-    add(each.exchange.next_timeout());
-    add(each.until);
+    next = sooner(next, sooner(each.exchange.next_timeout(), each.until));
   }
   return next;
 }
@@ -323,7 +318,7 @@ void Engine::settle(Instant now) {
       ++i;
       continue;
     }
-    commons_.commands.push_back(command::Over{exchanges_[i].exchange.asked().exchange});
+    commons_.commands.emplace_back(command::Over{exchanges_[i].exchange.asked().exchange});
     over_.add(exchanges_.release(i));
   }
   // The manifest is known to be old where the origin has other bytes.
@@ -337,9 +332,9 @@ void Engine::settle(Instant now) {
   const auto open = static_cast<std::uint32_t>(open_bodies());
   if ((open > 0) == is_busy_) return;
   is_busy_ = open > 0;
-  commons_.commands.push_back(command::Busy{open});
+  commons_.commands.emplace_back(command::Busy{open});
   if (is_busy_ || !std::exchange(may_hold_unlisted_, false)) return;
-  commons_.commands.push_back(command::DropUnlisted{});
+  commons_.commands.emplace_back(command::DropUnlisted{});
 }
 
 }  // namespace peer_cdn

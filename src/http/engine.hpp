@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -45,8 +44,8 @@ class Engine {
  public:
   // --- Routes: added while the worker's script first runs.
   Result<RouteId> add_route(std::string_view path, Strategy strategy, List<Plugin> plugins);
-  const std::vector<std::string>& patterns() const { return router_.patterns(); }
-  void set_manifest_path(std::string path) { manifest_path_ = std::move(path); }
+  const OwnedList<Text>& patterns() const { return router_.patterns(); }
+  void set_manifest_path(std::string_view path) { manifest_path_ = path; }
 
   // Whose request this is. `test` as in Router::match. Where all plugins of a route are ours, the
   // browser itself does what we would only pass on: what the manifest does not list, and what
@@ -55,7 +54,7 @@ class Engine {
   template <class Test>
   Routed route(const RequestFields& request, std::string_view path_and_query, Test&& test) const {
     const std::string_view path = path_and_query.substr(0, path_and_query.find('?'));
-    if (disabled_ || !may_route(request) || is_reserved(path, manifest_path_)) return {};
+    if (disabled_ || !may_route(request) || is_reserved(path, manifest_path())) return {};
     const auto id = router_.match(request.method, path, test);
     if (!id) return {};
     return {whose(*id, path_and_query, request.destination), *id};
@@ -74,7 +73,7 @@ class Engine {
 
   // --- The manifest: gathered entry by entry, and used when all of it is good.
   void begin_manifest() { next_manifest_ = Manifest(); }
-  Error add_resource(const ResourceFields& fields);
+  Error add_resource(ResourceFields fields);
   // `disabled`: the site's switch. Nothing is routed until a later manifest says otherwise.
   void commit_manifest(bool disabled);
   // A worker before this one was told so of the origin of a resource that is listed.
@@ -136,7 +135,7 @@ class Engine {
   Outlook& outlook() { return commons_.outlook; }
 
   void handle_timeout(Instant now);
-  std::optional<Instant> next_timeout() const;
+  Deadline next_timeout() const;
   // What follows from an event. To be called after each one.
   void settle(Instant now);
   // What the host is to do, in order. An exchange that is over is there until the host has emptied
@@ -159,13 +158,16 @@ class Engine {
   // What a request waits for before its chain begins.
   enum class Stage : std::uint8_t { manifest, freshness, store, begun };
   struct Open {
-    std::string range;
-    std::string if_range;
+    Text range;
+    Text if_range;
     Stage stage = Stage::manifest;
-    std::optional<Instant> until{};  // for a newer manifest
+    Deadline until{};  // for a newer manifest
     Exchange exchange;
   };
 
+  std::string_view manifest_path() const {
+    return manifest_path_.empty() ? names::manifest_path : std::string_view(manifest_path_);
+  }
   Routed::Whose whose(RouteId id, std::string_view path_and_query,
                       std::string_view destination) const;
   // The entry of a path, unless the origin has to answer for itself.
@@ -182,7 +184,7 @@ class Engine {
 
   Router router_;
   OwnedList<Route> routes_;  // by RouteId
-  std::string manifest_path_{names::manifest_path};
+  Text manifest_path_;       // none: names::manifest_path
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.
   OwnedList<Manifest> retired_;

@@ -25,8 +25,8 @@ void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant 
   asked_.part = part;
   if (resource) {
     const Geometry& geometry = resource->geometry;
-    commons_.commands.push_back(command::Begin{asked_.exchange, geometry.bytes(),
-                                               geometry.piece_bytes(), asked_.range().bytes()});
+    commons_.commands.emplace_back(command::Begin{asked_.exchange, geometry.bytes(),
+                                                  geometry.piece_bytes(), asked_.range().bytes()});
   }
   chain_.start(now);
   run_chain(now);
@@ -34,7 +34,7 @@ void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant 
 
 void Exchange::fall_through() {
   is_answered_ = true;
-  commons_.commands.push_back(command::FallThrough{asked_.exchange});
+  commons_.commands.emplace_back(command::FallThrough{asked_.exchange});
 }
 
 bool Exchange::handle_answer(std::uint32_t plugin, bool has_response, BodyId made, Instant now) {
@@ -77,7 +77,7 @@ void Exchange::run_chain(Instant now) {
 void Exchange::perform(const Chain::Start& start, Instant now) {
   const Plugin& plugin = plugins_[start.plugin];
   if (plugin.kind == PluginKind::user) {
-    commons_.commands.push_back(command::Ask{asked_.exchange, asked_.route, start.plugin});
+    commons_.commands.emplace_back(command::Ask{asked_.exchange, asked_.route, start.plugin});
     return;
   }
   Get get;
@@ -106,7 +106,7 @@ void Exchange::perform(const Chain::Respond& respond, Instant /*now*/) {
   const BodyId body = answers_[respond.plugin];
   const Part* part = find(body);
   if (!part || !part->has_passed()) answer_ = body;
-  commons_.commands.push_back(command::Respond{asked_.exchange, respond.plugin, body});
+  commons_.commands.emplace_back(command::Respond{asked_.exchange, respond.plugin, body});
 }
 
 // Never a copy of a stream of ours, which would be pulled whole into memory: it is read back from
@@ -117,7 +117,7 @@ void Exchange::perform(const Chain::Put& put, Instant /*now*/) {
   if (answer_ != BodyId{}) {
     puts_.push_back(put.plugin);
   } else {
-    commons_.commands.push_back(command::Put{asked_.exchange, put.plugin, {}});
+    commons_.commands.emplace_back(command::Put{asked_.exchange, put.plugin, {}});
   }
 }
 
@@ -133,7 +133,7 @@ void Exchange::begin(Get get, Instant now) {
   if (kind == PluginKind::delegate) {
     asked_.known = commons_.pages.may_be_present(asked_.resource->root);
     asked_.patience = get.what.patience;
-    if (!commons_.outlook.asks_peers(commons_.add_before(asked_.wish()), now)) {
+    if (!commons_.outlook.asks_peers(wish(), now)) {
       return settle(get, nullptr, now);
     }
   }
@@ -159,8 +159,8 @@ void Exchange::begin(Get get, Instant now) {
 
 void Exchange::go_on(Instant now, bool has_hello) {
   for (std::size_t i = 0; i < gets_.size();) {
-    const auto until = gets_[i].page_until;
-    if (!until || (!has_hello && now < *until)) {
+    const Deadline until = gets_[i].page_until;
+    if (!until || !(has_hello || until.has_passed(now))) {
       ++i;
       continue;
     }
@@ -197,8 +197,7 @@ void Exchange::open_part(Get get, bool has_page, Instant now) {
   const bool is_of_chain = get.id == GetId{};
   if (kind != PluginKind::delegate || !is_of_chain || Outlook::waits_for_word(asked_.wish()))
     return;
-  chain_.handle_pending(get.plugin, commons_.outlook.hedge_wait(commons_.add_before(asked_.wish())),
-                        now);
+  chain_.handle_pending(get.plugin, commons_.outlook.hedge_wait(wish()), now);
 }
 
 bool Exchange::follow(Part& part, Instant now) {
@@ -208,8 +207,7 @@ bool Exchange::follow(Part& part, Instant now) {
     for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i].handle_known(now);
     for (std::uint32_t plugin = 0; plugin < plugins_.size(); ++plugin) {
       if (plugins_[plugin].kind != PluginKind::delegate) continue;
-      chain_.handle_pending(plugin, commons_.outlook.hedge_wait(commons_.add_before(asked_.wish())),
-                            now);
+      chain_.handle_pending(plugin, commons_.outlook.hedge_wait(wish()), now);
       break;
     }
     run_chain(now);
@@ -258,7 +256,7 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
   const ExchangeId id = asked_.exchange;
   const bool has_body = part && (part->has_begun() || part->has_passed());
   if (get.is_put) {
-    if (has_body) commands.push_back(command::Put{id, get.plugin, part->id()});
+    if (has_body) commands.emplace_back(command::Put{id, get.plugin, part->id()});
     return;
   }
   if (has_body) {
@@ -267,7 +265,8 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
       bool is_wanted = false;
       for (const Get& each : gets_) is_wanted |= each.body == part->id();
       for (const BodyId each : answers_) is_wanted |= each == part->id();
-      commands.push_back(command::Settle{id, get.id, part->id(), is_wanted && part->has_passed()});
+      commands.emplace_back(
+          command::Settle{id, get.id, part->id(), is_wanted && part->has_passed()});
       return;
     }
     answers_[get.plugin] = part->id();
@@ -287,10 +286,10 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
     const bool is_ours = std::none_of(plugins_.begin(), plugins_.end(), [](const Plugin& each) {
       return each.kind == PluginKind::user;
     });
-    commands.push_back(
+    commands.emplace_back(
         command::Through{id, get.plugin, get.id, is_ours, asked_.resource != nullptr});
   } else if (get.id != GetId{}) {
-    commands.push_back(command::Settle{id, get.id, {}, false});
+    commands.emplace_back(command::Settle{id, get.id, {}, false});
   } else {
     chain_.handle_answer(get.plugin, Answer::null, now);
   }
@@ -327,19 +326,15 @@ void Exchange::handle_timeout(Instant now) {
   go_on(now, false);
   chain_.handle_timeout(now);
   run_chain(now);
-  if (puts_until_ && now >= *puts_until_) {
+  if (puts_until_.has_passed(now)) {
     puts_until_.reset();
     puts_.clear();
   }
 }
 
-std::optional<Instant> Exchange::next_timeout() const {
-  std::optional<Instant> next = chain_.next_timeout();
-  const auto add = [&next](std::optional<Instant> at) {
-    if (at && (!next || *at < *next)) next = at;
-  };
-  for (const Get& get : gets_) add(get.page_until);
-  add(puts_until_);
+Deadline Exchange::next_timeout() const {
+  Deadline next = sooner(chain_.next_timeout(), puts_until_);
+  for (const Get& get : gets_) next = sooner(next, get.page_until);
   return next;
 }
 

@@ -11,8 +11,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "base/limits.hpp"
 #include "http/chain.hpp"
@@ -48,7 +46,7 @@ class Exchange {
   // A page said hello.
   void handle_hello(Instant now) { go_on(now, true); }
   void handle_timeout(Instant now);
-  std::optional<Instant> next_timeout() const;
+  Deadline next_timeout() const;
 
   const Asked& asked() const { return asked_; }
   ResponseHead head() const { return response_head(*asked_.resource, asked_.part); }
@@ -62,11 +60,13 @@ class Exchange {
     std::uint32_t plugin = 0;  // of the chain, or whose put() it is for
     Plugin what{};
     bool is_put = false;
-    BodyId body{};                        // once there is one
-    std::optional<Instant> page_until{};  // it waits for a hello
+    BodyId body{};          // once there is one
+    Deadline page_until{};  // it waits for a hello
   };
 
   Part* find(BodyId body);
+  // For its bytes, with what others wait for before them.
+  Wish wish() const { return commons_.add_before(asked_.wish()); }
   bool lost(PluginKind kind) const { return (aborted_ >> static_cast<unsigned>(kind) & 1) != 0; }
   // What the chain decided.
   void run_chain(Instant now);
@@ -101,7 +101,7 @@ class Exchange {
   List<Get> gets_;
   OwnedList<Part> parts_;
   List<std::uint32_t> puts_;  // plugins that are to get what was stored
-  std::optional<Instant> puts_until_;
+  Deadline puts_until_;
 };
 
 }  // namespace peer_cdn

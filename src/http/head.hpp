@@ -3,20 +3,20 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
+#include "base/text.hpp"
 
 namespace peer_cdn {
 
 struct ResponseHead {
   std::uint32_t status = 200;
-  std::string headers;  // a lower-case name and a value, a line each
+  Text headers;  // a lower-case name and a value, a line each
 };
 
 // The strong entity tag of a resource: its root in quotes (RFC 9110 8.8.3).
-std::string entity_tag(const Resource& resource);
+Text entity_tag(const Resource& resource);
 
 // 200 with the whole resource, or 206 with that range of it. Nothing that the origin may not have
 // sent is added: a `nosniff` of our own would block what the manifest lists under a type that no

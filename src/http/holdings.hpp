@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "base/ids.hpp"
 #include "base/limits.hpp"

@@ -56,8 +56,8 @@ std::optional<PageId> Pages::choose(PageId requester) const {
   return pages_[0].id;
 }
 
-std::optional<Instant> Pages::hello_until(Instant now) const {
-  if (!pages_.empty() || now >= answers_until_) return std::nullopt;
+Deadline Pages::hello_until(Instant now) const {
+  if (!pages_.empty() || now >= answers_until_) return {};
   return answers_until_;
 }
 

@@ -38,7 +38,7 @@ class Pages {
   std::optional<PageId> choose(PageId requester) const;
   // Until when a hello may be on its way: in the first moments of the worker's life, as long as no
   // page is known.
-  std::optional<Instant> hello_until(Instant now) const;
+  Deadline hello_until(Instant now) const;
   // How long it may take to say that it got a request.
   Duration ack_wait(PageId page, Instant now) const;
   // Whether somebody may have it, by all that the pages told. A page that told nothing yet may know

@@ -43,9 +43,9 @@ Part::Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, b
   push(command::Gather{asked.exchange, id});
   // Of one piece the root is the list.
   if (geometry().count() == 1) {
-    body_.handle_digests(*DigestList::parse(geometry(), root().bytes));
-  } else if (const Commons::Digests* list = commons.list_of(root()); list && list->list) {
-    body_.handle_digests(*list->list);
+    body_.handle_digests(DigestList(root()));
+  } else if (const Commons::Digests* list = commons.list_of(root())) {
+    body_.handle_digests(list->list);
   }
 }
 
@@ -236,14 +236,14 @@ void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
   const Commons::Digests* list = commons_.list_of(root());
   for (PieceIndex piece = came.begin; piece < came.end && stream_of(job) == id; ++piece) {
     // It was the right one when it came, or the stream would be over.
-    const Digest digest = list && list->list ? (*list->list)[piece] : root();
+    const Digest digest = list && !list->list.empty() ? list->list[piece] : root();
     handle_stream_piece(job, id, piece, geometry().bytes_of(piece), digest, now);
   }
   if (ended && stream_of(job) == id) handle_end(job, *ended, now);
 }
 
 void Part::learn_type(std::string_view type) {
-  if (asked_.resource->type != type) asked_.resource->type = std::string(type);
+  if (asked_.resource->type != type) asked_.resource->type = type;
 }
 
 // --- What the body decides -----------------------------------------------------------------------
@@ -256,7 +256,7 @@ void Part::drain(Instant now) {
 
 void Part::need_list() {
   if (geometry().count() == 1 || commons_.list_of(root())) return;
-  commons_.lists.add(new Commons::Digests{root(), std::nullopt});
+  commons_.lists.add(new Commons::Digests{root(), {}});
   push(command::NeedList{asked_.exchange});
 }
 
@@ -424,8 +424,8 @@ void Part::finish(bool complete, Error error, Instant now) {
 
 void Part::handle_timeout(Instant now) {
   if (is_over_) return;
-  if (gives_up_at_ && now >= *gives_up_at_) return cancel(now);
-  if (ack_until_ && now >= *ack_until_) {
+  if (gives_up_at_.has_passed(now)) return cancel(now);
+  if (ack_until_.has_passed(now)) {
     commons_.pages.handle_silent(page_);
     handle_end(peers_.job, Error::no_page, now);
   }
@@ -433,13 +433,9 @@ void Part::handle_timeout(Instant now) {
   drain(now);
 }
 
-std::optional<Instant> Part::next_timeout() const {
-  if (is_over_) return std::nullopt;
-  std::optional<Instant> next = body_.next_timeout();
-  for (const auto& each : {gives_up_at_, ack_until_}) {
-    if (each && (!next || *each < *next)) next = each;
-  }
-  return next;
+Deadline Part::next_timeout() const {
+  if (is_over_) return {};
+  return sooner(body_.next_timeout(), sooner(gives_up_at_, ack_until_));
 }
 
 }  // namespace peer_cdn

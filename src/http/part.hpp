@@ -4,13 +4,13 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/list.hpp"
 #include "base/manifest.hpp"
+#include "base/text.hpp"
 #include "http/body.hpp"
 #include "http/command.hpp"
 #include "http/holdings.hpp"
@@ -31,7 +31,7 @@ struct Commons {
   // The digests of a resource that somebody has open; none until they are there.
   struct Digests {
     Root root;
-    std::optional<DigestList> list;
+    DigestList list;
   };
 
   Outlook outlook;
@@ -64,8 +64,8 @@ struct Commons {
 struct Asked {
   ExchangeId exchange;
   RouteId route;
-  std::string path;                 // with its query
-  std::string destination;          // Request.destination
+  Text path;                        // with its query
+  Text destination;                 // Request.destination
   PageId page{};                    // of the requester, if it said hello
   Resource* resource = nullptr;     // none: the origin answers for itself
   std::optional<ByteRange> part{};  // by a Range header that counts
@@ -117,7 +117,7 @@ class Part {
   void handle_stream_piece(JobId job, StreamId stream, PieceIndex piece, std::uint64_t bytes,
                            const Digest& digest, Instant now);
   void handle_timeout(Instant now);
-  std::optional<Instant> next_timeout() const;
+  Deadline next_timeout() const;
 
   BodyId id() const { return id_; }
   PluginKind opener() const { return opener_; }
@@ -136,7 +136,7 @@ class Part {
   bool is_settled = false;
 
  private:
-  void push(const Command& command) { commons_.commands.push_back(command); }
+  void push(const auto& command) { commons_.commands.emplace_back(command); }
   const Geometry& geometry() const { return asked_.resource->geometry; }
 
   void drain(Instant now);
@@ -171,8 +171,8 @@ class Part {
   Commons& commons_;
   Body body_;
   Instant began_;
-  Instant told_;                        // when it was last said how it goes
-  std::optional<Instant> gives_up_at_;  // before the first byte
+  Instant told_;          // when it was last said how it goes
+  Deadline gives_up_at_;  // before the first byte
   bool has_page_;
   bool has_begun_ = false;
   bool is_hedged_ = false;
@@ -189,7 +189,7 @@ class Part {
   std::uint64_t granted_ = 0;  // the last time: all that it may send, if it has brought nothing
   bool is_warm_ = false;       // it has an open pair, and brought nothing yet
   bool has_brought_ = false;   // something
-  std::optional<Instant> ack_until_;
+  Deadline ack_until_;
   // The run that is read.
   Body::Read read_{};
   PieceRange run_{};

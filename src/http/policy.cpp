@@ -6,16 +6,15 @@ namespace peer_cdn {
 namespace {
 
 bool is_worker(std::string_view destination) {
-  return destination == "worker" || destination == "sharedworker" || destination == "serviceworker";
+  return has_line("worker\nsharedworker\nserviceworker", destination);
 }
 
 bool is_document(std::string_view destination) {
-  return destination == "document" || destination == "iframe" || destination == "frame" ||
-         destination == "embed" || destination == "object";
+  return has_line("document\niframe\nframe\nembed\nobject", destination);
 }
 
 bool is_script(std::string_view destination) {
-  return destination == "script" || destination == "audioworklet" || destination == "paintworklet";
+  return has_line("script\naudioworklet\npaintworklet", destination);
 }
 
 // "text/css" of "text/CSS; charset=utf-8".

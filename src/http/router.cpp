@@ -32,9 +32,9 @@ std::size_t closing(std::string_view text, std::size_t open) {
 }
 
 // The URL standard's path percent-encode set, so that a route may be written as people read it.
-std::string encode(std::string_view segment) {
+Text encode(std::string_view segment) {
   constexpr char digits[] = "0123456789ABCDEF";
-  std::string text;
+  Text text;
   for (const char c : segment) {
     const bool plain =
         c > ' ' && c < '\x7f' && std::string_view("\"<>^`{}").find(c) == std::string_view::npos;
@@ -51,10 +51,10 @@ std::string encode(std::string_view segment) {
 }
 
 // Where a text is in a table, to which it is added if it is new.
-std::uint32_t place_of(std::string_view text, std::vector<std::string>& table) {
+std::uint32_t place_of(std::string_view text, OwnedList<Text>& table) {
   std::uint32_t at = 0;
   while (at < table.size() && table[at] != text) ++at;
-  if (at == table.size()) table.emplace_back(text);
+  if (at == table.size()) table.add(new Text(text));
   return at;
 }
 
@@ -74,28 +74,25 @@ bool Router::take_segment(std::string_view& rest, std::string_view& segment) {
   return true;
 }
 
-std::optional<Router::Step> Router::take_step(std::string_view& rest) {
+bool Router::take_step(std::string_view& rest, Step& step) {
   const std::size_t begin = rest.find_first_not_of('/');
   if (rest[begin] == ':') {
     std::size_t end = begin + 1;
     while (end < rest.size() && (is_alphanumeric(rest[end]) || rest[end] == '_')) ++end;
-    if (end == begin + 1) return std::nullopt;
-    Step step{Kind::any, {}};
+    if (end == begin + 1) return false;
+    step.kind = Kind::any;
     if (end < rest.size() && rest[end] == '(') {
       const std::size_t close = closing(rest, end);
-      if (close == std::string_view::npos || close == end + 1) return std::nullopt;
-      step = {Kind::regexp, std::string(rest.substr(end + 1, close - end - 1))};
+      if (close == std::string_view::npos || close == end + 1) return false;
+      step = {Kind::regexp, rest.substr(end + 1, close - end - 1)};
       end = close + 1;
     }
     rest.remove_prefix(end);
-    if (!rest.empty() && rest.front() != '/') return std::nullopt;
-    return step;
+    return rest.empty() || rest.front() == '/';
   }
-  std::string_view segment;
-  take_segment(rest, segment);
-  if (segment == "*") return Step{Kind::any, {}};
-  if (segment.find_first_of("*?#") != std::string_view::npos) return std::nullopt;
-  return Step{Kind::literal, encode(segment)};
+  take_segment(rest, step.text);
+  step.kind = step.text == "*" ? Kind::any : Kind::literal;
+  return step.kind == Kind::any || step.text.find_first_of("*?#") == std::string_view::npos;
 }
 
 Result<RouteId> Router::add(std::string_view method, std::string_view path) {
@@ -103,12 +100,19 @@ Result<RouteId> Router::add(std::string_view method, std::string_view path) {
     return Error::malformed_route;
   }
   // All of it is read before any of it is added.
+  Step step;
   std::size_t count = 0;
   for (std::string_view rest = path; rest.find_first_not_of('/') != std::string_view::npos;) {
-    if (!take_step(rest) || ++count > limits::segments_per_route) return Error::malformed_route;
+    if (!take_step(rest, step) || ++count > limits::segments_per_route) {
+      return Error::malformed_route;
+    }
   }
+  if (nodes_.empty()) nodes_.push_back({});
   std::uint32_t at = 0;
-  for (; count > 0; --count) at = child(at, *take_step(path));
+  for (; count > 0; --count) {
+    take_step(path, step);
+    at = child(at, step);
+  }
 
   const RouteId id{routes_added_++};
   const std::uint32_t name = place_of(method, texts_);
@@ -125,9 +129,9 @@ Result<RouteId> Router::add(std::string_view method, std::string_view path) {
 
 // The child of that step, which is made if there is none.
 std::uint32_t Router::child(std::uint32_t parent, const Step& step) {
-  const std::uint32_t text =
-      step.kind == Kind::any ? 0
-                             : place_of(step.text, step.kind == Kind::regexp ? patterns_ : texts_);
+  const std::uint32_t text = step.kind == Kind::any      ? 0
+                             : step.kind == Kind::regexp ? place_of(step.text, patterns_)
+                                                         : place_of(encode(step.text), texts_);
   const auto made = static_cast<std::uint32_t>(nodes_.size());
   nodes_.push_back({step.kind, text, 0, 0});
   // In order of preference: behind those of its kind.

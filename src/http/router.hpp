@@ -13,13 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/ids.hpp"
 #include "base/list.hpp"
 #include "base/result.hpp"
+#include "base/text.hpp"
 
 namespace peer_cdn {
 
@@ -38,7 +37,7 @@ class Router {
   // The regexps, by number, as written between the parentheses. The host compiles them anchored:
   // ^(?:pattern)$. A regexp engine of our own would be a third of the worker's size budget, and the
   // host has one.
-  const std::vector<std::string>& patterns() const { return patterns_; }
+  const OwnedList<Text>& patterns() const { return patterns_; }
 
   // The route for a request's method and path (no query). `test(pattern, segment)` asks the host,
   // with the number of a pattern and a std::string_view, whether the regexp matches; only
@@ -46,7 +45,7 @@ class Router {
   template <class Test>
   std::optional<RouteId> match(std::string_view method, std::string_view path, Test&& test) const {
     Search search{method, {}, 0};
-    visit(0, path, 1, search, test);
+    if (!nodes_.empty()) visit(0, path, 1, search, test);
     return search.best;
   }
 
@@ -55,7 +54,7 @@ class Router {
   enum class Kind : std::uint8_t { literal, regexp, any };
   struct Step {
     Kind kind = Kind::literal;
-    std::string text;  // of a literal, percent-encoded; of a regexp, its pattern
+    std::string_view text;  // of a literal or a regexp, as it is written
   };
   // Nodes and routes hold numbers only: tables of them grow with the least of code.
   struct Node {
@@ -77,8 +76,8 @@ class Router {
 
   // Takes the next segment off the front, without the slashes around it.
   static bool take_segment(std::string_view& rest, std::string_view& segment);
-  // The same in a route, where a regexp may contain slashes. Nothing: it is malformed.
-  static std::optional<Step> take_step(std::string_view& rest);
+  // The same in a route, where a regexp may contain slashes. False: it is malformed.
+  static bool take_step(std::string_view& rest, Step& step);
   std::uint32_t child(std::uint32_t parent, const Step& step);
   void note(std::uint32_t node, std::size_t depth, Search& search) const;
 
@@ -97,10 +96,10 @@ class Router {
     }
   }
 
-  List<Node> nodes_{Node{}};  // 0 is the root
+  List<Node> nodes_;  // 0 is the root, which comes with the first route
   List<Route> routes_;
-  std::vector<std::string> texts_;
-  std::vector<std::string> patterns_;
+  OwnedList<Text> texts_;  // of literals, percent-encoded; and of methods
+  OwnedList<Text> patterns_;
   std::uint32_t routes_added_ = 0;
 };
 

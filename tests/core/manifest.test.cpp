@@ -72,7 +72,7 @@ TEST_CASE("a resource out of limits or of form is refused") {
       {"2^32 more", [](ResourceFields& f) { f.piece_bytes = 4294967296.0 + 65536; }},
       {"no root", [](ResourceFields& f) { f.root = ""; }},
       {"upper-case digits", [](ResourceFields& f) { f.root = std::string(64, 'A'); }},
-      {"a long type", [](ResourceFields& f) { f.type.assign(limits::type_bytes + 1, 'a'); }},
+      {"a long type", [](ResourceFields& f) { f.type = std::string(limits::type_bytes + 1, 'a'); }},
       {"a line break in the type", [](ResourceFields& f) { f.type = "text/html\r\nx: y"; }},
       {"any query of one query", [](ResourceFields& f) { f.path = "/a?b", f.any_query = true; }},
       {"a header without a name", [](ResourceFields& f) { f.headers = "\nx"; }},

@@ -17,7 +17,8 @@ namespace {
 std::optional<RouteId> match(const Router& router, std::string_view path,
                              std::string_view method = "GET") {
   return router.match(method, path, [&](std::uint32_t pattern, std::string_view segment) {
-    return std::regex_match(std::string(segment), std::regex(router.patterns()[pattern]));
+    return std::regex_match(std::string(segment),
+                            std::regex(std::string(router.patterns()[pattern])));
   });
 }
 
@@ -90,7 +91,9 @@ TEST_CASE("a regexp that is used twice is compiled once") {
   Router router;
   REQUIRE(router.add("GET", "/a/:x([0-9]+)"));
   REQUIRE(router.add("GET", "/b/:y([0-9]+)/:z([a-z])"));
-  CHECK(router.patterns() == std::vector<std::string>{"[0-9]+", "[a-z]"});
+  REQUIRE(router.patterns().size() == 2);
+  CHECK(router.patterns()[0] == "[0-9]+");
+  CHECK(router.patterns()[1] == "[a-z]");
 }
 
 TEST_CASE("only candidates are asked about") {
@@ -190,7 +193,7 @@ TEST_CASE("any routes serve any path as the documentation says, with a trie or w
         if (model.serves(i, path) && (!best || model.is_better(i, *best))) best = i;
       }
       const auto found = router.match("GET", text, [&](std::uint32_t p, std::string_view segment) {
-        return router.patterns()[p].find(segment) != std::string::npos;
+        return std::string_view(router.patterns()[p]).find(segment) != std::string::npos;
       });
       REQUIRE(found.has_value() == best.has_value());
       if (best) CHECK(found->value == *best);

@@ -30,5 +30,16 @@ TEST_CASE("case is ignored for ASCII letters alone") {
   CHECK(!equals_ignoring_case("a", "ab"));
 }
 
+TEST_CASE("a table of lines is searched for whole lines only") {
+  CHECK(line_of("a\nbc\nd", "a") == 0);
+  CHECK(line_of("a\nbc\nd\n", "d") == 2);
+  for (const std::string_view line : {"", "b", "c", "bcd", "a\nbc", "\n"}) {
+    CAPTURE(line);
+    CHECK(line_of("a\nbc\nd\n", line) == std::string_view::npos);
+    CHECK_FALSE(has_line("a\nbc\nd", line));
+  }
+  CHECK_FALSE(has_line("", ""));
+}
+
 }  // namespace
 }  // namespace peer_cdn

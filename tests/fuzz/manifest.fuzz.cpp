@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/limits.hpp"
+#include "base/text.hpp"
 
 using namespace peer_cdn;
 
@@ -31,12 +32,6 @@ double take_double(std::string_view& rest) {
     rest.remove_prefix(sizeof number);
   }
   return number;
-}
-
-std::string take_line(std::string_view& rest) {
-  const std::string line(rest.substr(0, rest.find('\n')));
-  rest.remove_prefix(line.size() < rest.size() ? line.size() + 1 : rest.size());
-  return line;
 }
 
 void check_geometry(const Geometry& geometry) {
@@ -79,13 +74,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   check(parsed->path == fields.path && parsed->path.size() <= limits::path_bytes);
-  check(parsed->path[0] == '/' && parsed->path.substr(0, 2) != "//");
+  check(parsed->path[0] == '/' && std::string_view(parsed->path).substr(0, 2) != "//");
   check(static_cast<double>(parsed->geometry.bytes()) == fields.bytes);
   check(to_hex(parsed->root) == fields.root);
   check(parsed->headers.size() == fields.headers.size());
   for (std::string_view headers = parsed->headers; !headers.empty();) {
-    const std::string name = take_line(headers);
-    const std::string value = take_line(headers);
+    const std::string name(take_line(headers));
+    const std::string value(take_line(headers));
     check(name != "content-length" && name != "content-encoding" && name != "set-cookie");
     check((name + value).find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
   }
@@ -95,7 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto added = manifest.add(*parsed);
   check(static_cast<bool>(added));
   check(manifest.find(fields.path) == *added && manifest.find(parsed->root) == *added);
-  if (fields.any_query) check(manifest.find(fields.path + "?x") == *added);
+  if (fields.any_query) check(manifest.find(std::string(fields.path) + "?x") == *added);
   check(!manifest.add(*parsed));
   return 0;
 }
