@@ -88,8 +88,7 @@ Digest digest_of(const val& array) {
 }
 
 val text(Error error) {
-  // A code is a literal, so it ends in NUL.
-  return error == Error::none ? val::null() : val(code(error).data());
+  return error == Error::none ? val::null() : val(std::string(code(error)));
 }
 
 // Calls the host with numbers. All such calls have one signature, because each signature costs a
