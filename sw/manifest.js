@@ -45,15 +45,18 @@ export class ManifestKeeper {
     this.#report = report;
   }
 
-  /** What is being asked of the site; resolves in any case. @type {Promise<void> | undefined} */
+  /** What is being asked of the site; resolves in any case. @type {Promise<{ ok: boolean, changed: boolean }> | undefined} */
   fetching;
 
-  /** Asks the site. */
+  /** Asks the site, and tells the core whether it answered, and whether another one is in use. */
   fetch() {
     this.fetching = this.#fetch()
       .catch(() => ({ ok: false, changed: false }))
-      .then(({ ok, changed }) => tell(MANIFEST_FETCHED, ok, changed, Date.now()))
-      .finally(() => (this.fetching = undefined));
+      .then((got) => {
+        this.fetching = undefined;
+        tell(MANIFEST_FETCHED, got.ok, got.changed, Date.now());
+        return got;
+      });
   }
 
   /** Resolves when the manifest that the last worker stored is in use, if there is one. */

@@ -242,8 +242,8 @@ TEST_CASE("the origin's type is a response's where it was seen, and decides who 
   Listed site({fields});
   const auto type_now = [&site] {
     const ExchangeId id = site.open("/app.dat");
-    const std::string headers = site.engine.exchange(id)->head().headers;
-    for (std::string_view rest = headers; !rest.empty();) {
+    const ResponseHead head = site.engine.exchange(id)->head();
+    for (std::string_view rest = head.headers; !rest.empty();) {
       const std::string_view name = take_line(rest);
       const std::string_view value = take_line(rest);
       if (name == "content-type") return std::string(value);

@@ -375,7 +375,7 @@ void Worker::ask(const command::OpenStream& open) {
   Answer& answer = answers_.at(stream);
   Origin::Sink sink;
   sink.head = [this, open, &file = *answer.file](Visitor&) {
-    const std::string range =
+    const Text range =
         content_range(file.geometry.range_of(open.pieces), file.geometry.bytes());
     OriginAnswer head;
     head.type = "basic";

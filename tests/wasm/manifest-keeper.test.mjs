@@ -3,32 +3,31 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   ADD_ROUTE,
-  CLOSE_EXCHANGE,
+  DO_DROP_UNLISTED,
+  FLAG_SAME_ORIGIN,
   MANIFEST_PATH,
   manifestEntries,
   manifestVersion,
   OPEN_EXCHANGE,
   pieceBytesMin,
   PLUGIN_NETWORK,
+  ROUTE_PLUGIN,
   STRATEGY_ORDERED,
 } from '../../build/border.js';
-import { call, fields } from '../../sw/engine.js';
+import { call, drain, setPerformer } from '../../sw/engine.js';
 import { ManifestKeeper } from '../../sw/manifest.js';
 import { badEntries, badForTheWorker } from '../vectors/entries.mjs';
 
 const root = 'ab'.repeat(32);
 const good = { bytes: 5, pieceBytes: pieceBytesMin, root, type: 'a/b' };
-const route = call(ADD_ROUTE, `${PLUGIN_NETWORK}\n/`, STRATEGY_ORDERED);
+call(ROUTE_PLUGIN, PLUGIN_NETWORK, 0, 0);
+call(ADD_ROUTE, '/', STRATEGY_ORDERED);
 
-/** Whether the core, which all tests here share, lists a path. */
-function isListed(path) {
-  const id = call(OPEN_EXCHANGE, route, [path, '', '', 'image'].join('\n'));
-  const [listed] = fields();
-  call(CLOSE_EXCHANGE, id);
-  return listed === 1;
-}
+/** Whether the core, which all tests here share, lists a path: of what it does not, the browser does all. */
+const isListed = (path) =>
+  call(OPEN_EXCHANGE, ['GET', 'image', 'default', '', '', path].join('\n'), FLAG_SAME_ORIGIN, 0, 0, 0) > 0;
 
-/** A keeper whose site sends one text after another. */
+/** A keeper whose site sends one text after another. `changes`: of each new manifest, whether it lists anything. */
 function keeper() {
   const reports = [];
   const changes = [];
@@ -36,12 +35,18 @@ function keeper() {
     MANIFEST_PATH,
     async () => null,
     (code, url) => reports.push([code, url]),
-    (lists) => changes.push(lists),
   );
-  const read = (manifest) => {
+  const read = async (manifest) => {
     const text = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
     globalThis.fetch = async () => new Response(text);
-    return kept.revalidate();
+    let lists = false;
+    setPerformer(new Proxy({ [DO_DROP_UNLISTED]: () => (lists = true) }, { get: (own, kind) => own[kind] ?? (() => {}) }));
+    drain();
+    lists = false;
+    kept.fetch();
+    const { ok, changed } = await kept.fetching;
+    if (changed) changes.push(lists);
+    return ok;
   };
   return { kept, reports, changes, read };
 }
