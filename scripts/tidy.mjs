@@ -87,7 +87,7 @@ function findingsIn(path) {
 
 // An error code is part of the interface: README's table names each of them, and no other.
 function codeFindings() {
-  const known = [...readFileSync(join(root, 'src/base/error.cpp'), 'utf8').matchAll(/string_view\("([a-z-]+)"\)/g)]
+  const known = [...readFileSync(join(root, 'src/base/error.cpp'), 'utf8').matchAll(/^ +"([a-z-]+)(?:\\n)?"/gm)]
     .map(([, code]) => code)
     .filter((code) => code !== 'none');
   const table = readFileSync(join(root, 'README.md'), 'utf8').split('| code | meaning |')[1].split('\n\n')[0];

@@ -72,7 +72,7 @@ class List : public RawList {
   }
   List(List&&) = default;
   List& operator=(List&&) = default;
-  List(const List& other) { copy(other, sizeof(T)); }
+  List(const List& other) : RawList() { copy(other, sizeof(T)); }
   List& operator=(const List& other) {
     copy(other, sizeof(T));
     return *this;

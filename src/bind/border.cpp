@@ -136,6 +136,12 @@ void print_functions() {
 #include "bind/border.def"
 }
 
+// A command that the list has not would come out without a place for its fields.
+#define COMMAND(type, ...) +1
+static_assert(
+#include "bind/border.def"
+    == std::variant_size_v<Command>, "the list has every command");
+
 // How JavaScript reads a field: the last two bits of what is printed.
 template <class T>
 constexpr unsigned type_of() {

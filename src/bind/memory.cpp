@@ -15,6 +15,7 @@ struct Block {
 };
 constexpr std::size_t head_bytes = 8;  // in front of a block: which size it has
 constexpr std::size_t page_bytes = 65536;
+constexpr std::size_t bytes_max = std::size_t{1} << 30;  // of one block: nothing comes near
 
 Block* unused[32];  // by the size's logarithm
 std::uintptr_t top = 0;
@@ -23,6 +24,7 @@ std::uintptr_t end = 0;
 }  // namespace
 
 void* operator new(std::size_t bytes) {
+  if (bytes > bytes_max) std::abort();
   const auto size = static_cast<unsigned>(32 - __builtin_clz((bytes + head_bytes - 1) | 15));
   if (Block* block = unused[size]) {
     unused[size] = block->next;

@@ -436,8 +436,9 @@ void job_end(unsigned bytes, unsigned body, unsigned job, double now) {
 void page_piece(unsigned body, unsigned job, unsigned piece, double bytes, unsigned from,
                 double wasted, double now) {
   if (Part* part = engine.part({body})) {
-    part->handle_page_piece({job}, piece, static_cast<std::uint64_t>(bytes),
-                            static_cast<PieceSource>(from), static_cast<std::uint64_t>(wasted),
+    part->handle_page_piece({job},
+                            {piece, static_cast<std::uint64_t>(bytes),
+                             static_cast<PieceSource>(from), static_cast<std::uint64_t>(wasted)},
                             at(now));
   }
   post(now);

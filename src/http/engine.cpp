@@ -264,7 +264,7 @@ void Engine::handle_stream_piece(StreamId id, PieceIndex piece, std::uint64_t by
   stream->told = piece + 1;
   for (const Stream::Listener& each : List(stream->listeners)) {
     Part* told = piece < each.begin ? nullptr : part({each.body});
-    if (told) told->handle_stream_piece({each.job}, id, piece, bytes, digest, now);
+    if (told) told->handle_stream_piece({each.job}, id, {piece, bytes, digest}, now);
   }
 }
 

@@ -191,7 +191,7 @@ void Exchange::open_part(Get get, bool has_page, Instant now) {
   }
   get.body = {++commons_.ids};
   gets_.push_back(get);
-  parts_.add(new Part(get.body, kind, asked_, commons_, has_page, get.what.timeout, now))
+  parts_.add(new Part({get.body, kind, has_page, get.what.timeout}, asked_, commons_, now))
       .start(now);
   // The network does not wait for a page's word when nothing says that peers are sooner.
   const bool is_of_chain = get.id == GetId{};

@@ -25,22 +25,21 @@ Wish Commons::add_before(Wish wish) const {
   return wish;
 }
 
-Part::Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, bool has_page,
-           Duration timeout, Instant now)
-    : id_(id),
-      opener_(opener),
+Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Instant now)
+    : id_(beginning.id),
+      opener_(beginning.opener),
       asked_(asked),
       commons_(commons),
       body_(asked.resource->geometry, asked.range(),
             commons.holdings.pieces(asked.resource->root, asked.resource->geometry.count()),
-            {opener, !asked.part, commons.outlook.second_window(), asked.known, &commons.streams,
-             asked.resource}),
+            {beginning.opener, !asked.part, commons.outlook.second_window(), asked.known,
+             &commons.streams, asked.resource}),
       began_(now),
       told_(now),  // most are over before there is progress to tell
-      has_page_(has_page) {
-  if (timeout > Duration(0)) gives_up_at_ = now + timeout;
+      has_page_(beginning.has_page) {
+  if (beginning.timeout > Duration(0)) gives_up_at_ = now + beginning.timeout;
   commons.parts.push_back(this);
-  push(command::Gather{asked.exchange, id});
+  push(command::Gather{asked.exchange, id_});
   // Of one piece the root is the list.
   if (geometry().count() == 1) {
     body_.handle_digests(DigestList(root()));
@@ -123,17 +122,18 @@ void Part::handle_end(JobId job, Error error, Instant now) {
 
 // --- A page --------------------------------------------------------------------------------------
 
-void Part::handle_page_piece(JobId job, PieceIndex piece, std::uint64_t bytes, PieceSource from,
-                             std::uint64_t wasted, Instant now) {
+void Part::handle_page_piece(JobId job, const PagePiece& it, Instant now) {
   if (peers_.job == job) {
     ack_until_.reset();
-    if (from == PieceSource::peers) note_peers(false, now);
+    if (it.from == PieceSource::peers) note_peers(false, now);
     is_warm_ = false;
     has_brought_ = true;
   }
-  if (from == PieceSource::peers) commons_.outlook.handle_warm(true);
-  body_.handle_wasted(wasted);
-  if (body_.handle_piece(job, piece, bytes, from, now)) push(command::Take{id_, piece, 0});
+  if (it.from == PieceSource::peers) commons_.outlook.handle_warm(true);
+  body_.handle_wasted(it.wasted);
+  if (body_.handle_piece(job, it.piece, it.bytes, it.from, now)) {
+    push(command::Take{id_, it.piece, 0});
+  }
   drain(now);
 }
 
@@ -199,9 +199,10 @@ bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now
   return taken;
 }
 
-void Part::handle_stream_piece(JobId job, StreamId stream, PieceIndex piece, std::uint64_t bytes,
-                               const Digest& digest, Instant now) {
-  if (body_.handle_digest(job, piece, bytes, digest, now)) push(command::Take{id_, piece, stream});
+void Part::handle_stream_piece(JobId job, StreamId stream, const DigestedPiece& it, Instant now) {
+  if (body_.handle_digest(job, it.piece, it.bytes, it.digest, now)) {
+    push(command::Take{id_, it.piece, stream});
+  }
   drain(now);
 }
 
@@ -237,7 +238,7 @@ void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
   for (PieceIndex piece = came.begin; piece < came.end && stream_of(job) == id; ++piece) {
     // It was the right one when it came, or the stream would be over.
     const Digest digest = list && !list->list.empty() ? list->list[piece] : root();
-    handle_stream_piece(job, id, piece, geometry().bytes_of(piece), digest, now);
+    handle_stream_piece(job, id, {piece, geometry().bytes_of(piece), digest}, now);
   }
   if (ended && stream_of(job) == id) handle_end(job, *ended, now);
 }

@@ -79,11 +79,32 @@ struct Asked {
   Wish wish() const { return {range().bytes(), patience, known, is_hedged}; }
 };
 
+// How a part begins.
+struct Beginning {
+  BodyId id;
+  PluginKind opener;
+  bool has_page;     // one may be asked, and keeps the worker alive
+  Duration timeout;  // until the first byte; none: as long as it takes
+};
+
+// A piece that a page has verified, with what came for nothing since the last one.
+struct PagePiece {
+  PieceIndex piece;
+  std::uint64_t bytes;
+  PieceSource from;
+  std::uint64_t wasted;
+};
+
+// A piece of an answer of the origin.
+struct DigestedPiece {
+  PieceIndex piece;
+  std::uint64_t bytes;
+  Digest digest;
+};
+
 class Part {
  public:
-  // `has_page`: one that may be asked, and keeps the worker alive.
-  Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, bool has_page,
-       Duration timeout, Instant now);
+  Part(const Beginning& beginning, const Asked& asked, Commons& commons, Instant now);
   Part(const Part&) = delete;
   ~Part() { leave_commons(); }
   void start(Instant now);
@@ -104,8 +125,7 @@ class Part {
   void handle_run(JobId job, bool found, std::string_view path_and_type, Instant now);
   void handle_end(JobId job, Error error, Instant now);
   // The page that was asked: verified a piece, knows somebody, is at it, gave the whole resource.
-  void handle_page_piece(JobId job, PieceIndex piece, std::uint64_t bytes, PieceSource from,
-                         std::uint64_t wasted, Instant now);
+  void handle_page_piece(JobId job, const PagePiece& piece, Instant now);
   void handle_page_pending(JobId job, bool warm);
   void handle_page_alive(JobId job, Instant now);
   void handle_page_reply(JobId job, std::uint64_t bytes, Instant now);
@@ -114,8 +134,7 @@ class Part {
   void handle_store_failed() { stores_ = false; }
   // What a stream brought. True if its head was taken: its body is the resource's.
   bool handle_stream_head(JobId job, const OriginAnswer& answer, Instant now);
-  void handle_stream_piece(JobId job, StreamId stream, PieceIndex piece, std::uint64_t bytes,
-                           const Digest& digest, Instant now);
+  void handle_stream_piece(JobId job, StreamId stream, const DigestedPiece& piece, Instant now);
   void handle_timeout(Instant now);
   Deadline next_timeout() const;
 

@@ -269,8 +269,9 @@ class Host {
   // A page verified a piece, or a piece of a run was digested.
   void page_piece(BodyId body, JobId job, PieceIndex piece, std::uint64_t bytes,
                   PieceSource from = PieceSource::peers, std::uint64_t wasted = 0) {
-    hand_in(body, job, piece,
-            [&](Part& part) { part.handle_page_piece(job, piece, bytes, from, wasted, now); });
+    hand_in(body, job, piece, [&](Part& part) {
+      part.handle_page_piece(job, {piece, bytes, from, wasted}, now);
+    });
   }
   void page_piece(BodyId body, PieceIndex piece, PieceSource from = PieceSource::peers,
                   std::uint64_t wasted = 0) {

@@ -355,7 +355,7 @@ struct World : Host {
         part->handle_page_pending(job, true);
         part->handle_page_alive(job, now);
         part->handle_page_reply(job, 5000, now);
-        part->handle_page_piece(job, what, 65536, PieceSource::peers, 1, now);
+        part->handle_page_piece(job, {what, 65536, PieceSource::peers, 1}, now);
         part->handle_digest(job, what, 65536, Digest(), now);
         part->handle_run(job, false, {}, now);
         part->handle_end(job, Error::none, now);

@@ -349,7 +349,7 @@ void Worker::handle_delivered(const swarm::Deliver& output) {
   if (found == nullptr) return;
   const std::uint32_t bytes = file_of(found->first).geometry.bytes_of(output.piece);
   tell_part(found->first, [&, job = found->second](Part& part, Instant now) {
-    part.handle_page_piece(job, output.piece, bytes, output.from, 0, now);
+    part.handle_page_piece(job, {output.piece, bytes, output.from, 0}, now);
   });
 }
 
@@ -375,8 +375,7 @@ void Worker::ask(const command::OpenStream& open) {
   Answer& answer = answers_.at(stream);
   Origin::Sink sink;
   sink.head = [this, open, &file = *answer.file](Visitor&) {
-    const Text range =
-        content_range(file.geometry.range_of(open.pieces), file.geometry.bytes());
+    const Text range = content_range(file.geometry.range_of(open.pieces), file.geometry.bytes());
     OriginAnswer head;
     head.type = "basic";
     head.status = open.whole ? 200 : 206;
