@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <new>
@@ -33,6 +34,7 @@ class RawList {
   // Room for more at the end.
   [[gnu::noinline]] void* add(std::size_t item_bytes, std::size_t count = 1) {
     if (room_ - size_ < count) {
+      if (count > items_max) std::abort();
       room_ = 2 * room_ + 3 + count;
       void* larger = ::operator new(room_* item_bytes);
       if (size_ > 0) std::memcpy(larger, data_, size_ * item_bytes);
@@ -53,6 +55,8 @@ class RawList {
     --size_;
     std::memmove(at, at + item_bytes, (size_ - index) * item_bytes);
   }
+  // Of what is added at once: the sum below does not wrap around.
+  static constexpr std::size_t items_max = std::size_t{1} << 28;
   void* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t room_ = 0;

@@ -64,7 +64,7 @@ test('the worker works as before with all of that in another order, and by the l
   const border = readFileSync(join(folder, 'build/border.js'), 'utf8');
   assert.match(border, /export const PLUGIN_NETWORK = 0;/);
   assert.match(border, /export const streamBytes = 307200;/);
-  assert.match(border, /performers = \(perform\) => \[perform\.enqueue, perform\.begin,/);
+  assert.match(border, /export const DO_ENQUEUE = 0;\nexport const DO_BEGIN = 1;/);
   for (const file of ['tests/sw/plugins.test.mjs', 'tests/sw/delegate.test.mjs', 'tests/wasm/worker.test.mjs']) {
     const { code, output } = await node('--test', file);
     assert.equal(code, 0, output.slice(-3000));
