@@ -292,6 +292,9 @@ void Part::perform(const Body::Grant& grant, Instant /*now*/) {
 }
 
 void Part::perform(const Body::Fetch& fetch, Instant now) {
+  // An answer that was joined just before this one may hold all that is left: then this job is
+  // over, and its stream is gone.
+  if (!body_.has(fetch.job)) return;
   fetches_.push_back({fetch.job, fetch.stream});
   Stream& stream = commons_.streams.at(fetch.stream);
   stream.listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});

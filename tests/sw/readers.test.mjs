@@ -1,7 +1,7 @@
 // Several responses of one file at once, which nobody has: they share what is on its way from the origin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { broken, chain, scene, status, usualBut } from './harness/index.mjs';
+import { broken, chain, scene, status, usualBut, whole } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -147,4 +147,18 @@ test('two listed paths with the same bytes do not share an answer: one of them m
   const [good, refused] = await clock.until(Promise.all([page.fetch(url), page.fetch('/static/same.bin')]));
   assert.deepEqual(await clock.until(good.bytes()), file.body);
   assert.equal(refused.status, 403);
+});
+
+test('a reader that joins an answer which turns out to hold all that is left asks for nothing beside it', async () => {
+  const { origin, worker, file, clock, caches } = await scene({ bytes: 8 * MIB, script: network });
+  caches.hold(file, 32, 80);
+  const page = await worker.page();
+  // An origin without ranges that has just begun: what the reader wants lies far ahead of what came.
+  origin.always(url, async (request, serve) => ({ ...(await whole(request, serve)), pace: 200 }));
+  const begin = 31 * 65_536;
+  const first = await page.fetch(url);
+  const [late] = await clock.until(all(page, [`bytes=${begin}-`]));
+  assert.deepEqual(late, file.body.slice(begin));
+  assert.deepEqual(await clock.until(first.bytes()), file.body);
+  assert.equal(origin.requests(url).length, 1);
 });
