@@ -416,6 +416,8 @@ void Part::finish(bool complete, Error error, Instant now) {
   has_lost_origin_ = true;
   if (asked_.resource->lost == lost) return;
   asked_.resource->lost = lost;
+  // Of a manifest that is out of use nothing is kept: the one in use has another entry, or none.
+  if (commons_.manifest.find(asked_.path) != asked_.resource) return;
   commons_.is_manifest_wrong |= lost == Error::origin_changed || lost == Error::digests_mismatch;
   push(command::Lose{asked_.exchange, lost});
 }
