@@ -255,10 +255,12 @@ void Body::handle_end(JobId id, Error error, Instant now) {
 }
 
 void Body::handle_hedge(Instant now) {
+  if (finished_) return;
+  // Peers that are not asked yet, because the store has what comes first, are helped out too if the
+  // store turns out to have less.
+  hedged_ = origin_may_begin_ = true;
   const Job* peers = job_of(Source::peers);
-  if (finished_ || !peers || peers->next != peers->pieces.begin) return;
-  find(peers->id)->hedged = true;
-  origin_may_begin_ = true;
+  if (peers && peers->next == peers->pieces.begin) find(peers->id)->hedged = true;
   advance(now);
 }
 
@@ -497,7 +499,7 @@ PieceIndex Body::assign(PieceIndex from) {
   if (held && job_of(Source::store)) return end;
   if (held) return add_job(Source::store, {from, std::min(end, geometry_.segment_end(from))});
   const Job* peers = job_of(Source::peers);
-  if (peers_may_ && !peers) return add_job(Source::peers, {from, end});
+  if (peers_may_ && !peers) return ask_peers(from);
   // What a window of a hedge is not needed for waits for the peers; but what lies before theirs,
   // and was lost by another source, they will never bring.
   const bool awaited = peers_may_ && from >= peers->pieces.begin;
@@ -505,12 +507,8 @@ PieceIndex Body::assign(PieceIndex from) {
   if (!passed_any_ && peers && !awaited) {
     // The store had less than it said: peers are asked anew, from its beginning on, beside the
     // origin if it was asked to help.
-    const bool hedged = peers->hedged;
     close_all();
-    add_job(Source::peers, {from, end_of_stretch(from, false)});
-    jobs_.back().hedged = hedged;
-    free_hedged();
-    return next_;
+    return ask_peers(from);
   }
   if (!passed_any_ && !origin_may_begin_) {
     fail(Error::storage_lost);
@@ -534,6 +532,13 @@ PieceIndex Body::end_of_stretch(PieceIndex from, bool held) {
   PieceIndex end = from + 1;
   while (end < pieces_.end && state(end) == State::free && held_.has(end) == held) ++end;
   return end;
+}
+
+PieceIndex Body::ask_peers(PieceIndex from) {
+  add_job(Source::peers, {from, end_of_stretch(from, false)});
+  jobs_.back().hedged = hedged_ && !passed_any_;
+  free_hedged();
+  return next_;
 }
 
 PieceIndex Body::add_job(Source source, PieceRange pieces) {

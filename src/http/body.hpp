@@ -259,6 +259,7 @@ class Body {
   void plan();
   void free_hedged();
   PieceIndex assign(PieceIndex from);
+  PieceIndex ask_peers(PieceIndex from);
   PieceIndex add_job(Source source, PieceRange pieces);
   PieceIndex fetch(PieceRange pieces);
   PieceIndex join(Stream& stream, PieceRange pieces);
@@ -313,6 +314,7 @@ class Body {
   bool peers_may_;
   bool peers_lost_ = false;
   bool origin_may_begin_;
+  bool hedged_ = false;  // the origin helps out peers that have not begun
   bool whole_;
   bool reload_ = false;
   Error origin_error_ = Error::none;  // it is not asked any more
