@@ -96,6 +96,8 @@ export class Stream {
   /** Nobody reads it. Gives the bytes that came for nobody. */
   close() {
     this.#close();
+    // Pages were given clones of it. It would gather in memory all that they read.
+    if (this.#isPassed) void this.#response?.body?.cancel().catch(() => {});
     if (this.#isOver) return 0;
     const { bytes, pieceBytes, end } = this.#request;
     const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : end;
