@@ -412,6 +412,26 @@ test('a lasting refusal is asked once more at the most, and then left to the bro
   }
 });
 
+test('a part that goes on behind what it says is cut off there, and its connection is let go of', async () => {
+  for (const bytes of sizes.slice(1)) {
+    const { page, origin, file, clock } = await scene({ bytes, page: true });
+    origin.always(url, async (request, serve) => {
+      const answer = await serve();
+      return { ...answer, body: Buffer.concat([answer.body, Buffer.alloc(4 * MIB)]) };
+    });
+    for (const range of ['bytes=0-199999', `bytes=100000-${bytes - 1}`]) {
+      const [from, to] = range.slice(6).split('-').map(Number);
+      const response = await page.fetch(url, { headers: { range } });
+      assert.deepEqual(await response.bytes(), file.body.slice(from, to + 1), `${bytes}, ${range}`);
+    }
+    await clock.pass(1000);
+    assert.ok(
+      origin.requests(url).every(({ aborted, ended }) => aborted || ended),
+      `${bytes}`,
+    );
+  }
+});
+
 test('a reader of the manifest before this one that finds another file says nothing of what this one lists', async () => {
   const place = await scene({ bytes: 24 * MIB, page: true });
   const { page, origin, clock, worker } = place;
