@@ -415,7 +415,7 @@ test('a lasting refusal is asked once more at the most, and then left to the bro
 test('a part that goes on behind what it says is cut off there, and its connection is let go of', async () => {
   for (const bytes of sizes.slice(1)) {
     const { page, origin, file, clock } = await scene({ bytes, page: true });
-    origin.always(url, async (request, serve) => {
+    origin.always(url, async (_request, serve) => {
       const answer = await serve();
       return { ...answer, body: Buffer.concat([answer.body, Buffer.alloc(4 * MIB)]) };
     });
