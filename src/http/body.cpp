@@ -25,6 +25,10 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening)
       origin_may_begin_(opening.opener == PluginKind::network),
       whole_(opening.whole) {}
 
+Duration Body::piece_time(const Geometry& geometry) {
+  return Duration(std::uint64_t{geometry.piece_bytes()} * 1'000'000 / limits::reader_rate_min);
+}
+
 void Body::start(Instant now) {
   advance(now);
 }
@@ -700,13 +704,11 @@ void Body::watch(Instant now) {
       i = jobs_.size();
     }
   }
-  // Like the page itself, longer for a large piece: only whole ones come over.
-  const Duration piece_time(std::uint64_t{geometry_.piece_bytes()} * 1'000'000 /
-                            limits::reader_rate_min);
+  // Like the page itself, longer for a large piece.
   for (const Job& job : jobs_) {
     const bool counts = passed_any_ || origin_may_begin_;
     if (counts && job.source == Source::peers && job.owed > 0 && !stalls_at_) {
-      stalls_at_ = now + limits::bridge_stall + piece_time;
+      stalls_at_ = now + limits::bridge_stall + piece_time(geometry_);
     }
   }
 }

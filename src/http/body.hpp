@@ -151,6 +151,9 @@ class Body {
   // `range` is not empty and inside the resource.
   Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening);
 
+  // How long a piece may take: only whole ones come.
+  static Duration piece_time(const Geometry& geometry);
+
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
   void handle_digests(DigestList digests) { digests_ = std::move(digests); }

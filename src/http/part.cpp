@@ -50,6 +50,8 @@ Part::Part(BodyId id, PluginKind opener, const Asked& asked, Commons& commons, b
 }
 
 void Part::start(Instant now) {
+  const Duration silence = limits::stream_silence + Body::piece_time(geometry());
+  commons_.streams.forsake_silent(asked_.resource, silence, now);
   body_.start(now);
   drain(now);
 }
@@ -306,10 +308,11 @@ void Part::perform(const Body::Fetch& fetch, Instant now) {
   need_list();
 }
 
-void Part::perform(const Body::Accept& accept, Instant /*now*/) {
+void Part::perform(const Body::Accept& accept, Instant now) {
   const StreamId id = stream_of(accept.job);
   Stream* stream = commons_.streams.find(id);
   if (!stream) return;
+  if (stream->told >= stream->until()) stream->heard_at = now;
   for (Stream::Listener& each : stream->listeners) {
     if (each.body == id_.value && each.job == accept.job.value) each.until = accept.until;
   }

@@ -49,6 +49,7 @@ struct Stream {
   List<Listener> listeners{};
   bool asked_for = false;  // of the host
   Instant asked_at{};
+  Instant heard_at{};  // brought something, or was told to go on
   std::optional<Instant> head_at{};
   bool is_all = false;      // it was answered with the whole resource, from its first byte on
   PieceIndex held_end = 0;  // of what the answer holds, whatever is wanted of it
@@ -95,6 +96,16 @@ class Streams {
   }
   // Requires an open one: it is, as long as it has a reader.
   Stream& at(StreamId id) { return *find(id); }
+  // Nobody joins those any more that brought nothing for so long, though their readers wait.
+  void forsake_silent(const Resource* of, Duration silence, Instant now) {
+    for (Stream& each : streams_) {
+      const bool is_paused = each.head_at && each.told >= each.until();
+      const Instant heard_at = std::max(each.asked_at, each.heard_at);
+      if (each.of == of && each.asked_for && !is_paused && now - heard_at > silence) {
+        each.over = true;
+      }
+    }
+  }
   // Returns the reader's number, for leave().
   std::uint32_t join(Stream& stream) {
     ++stream.readers;

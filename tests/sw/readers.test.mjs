@@ -1,7 +1,7 @@
 // Several responses of one file at once, which nobody has: they share what is on its way from the origin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { broken, chain, scene, status, usualBut, whole } from './harness/index.mjs';
+import { broken, chain, scene, silent, stalled, status, usualBut, whole } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -181,4 +181,34 @@ test('an answer that only pages read, each a copy, ends when they have gone', as
   const [shared] = origin.requests(url);
   assert.equal(shared.aborted, true);
   assert.ok(shared.sent < MIB, `${shared.sent} bytes`);
+});
+
+test('an answer that brings nothing any more holds up who waits for it, and nobody who comes later', async () => {
+  for (const [what, step] of Object.entries({ 'no head': silent, 'no more': stalled(2 * MIB) })) {
+    for (const bytes of [300_000, 5 * MIB]) {
+      const { origin, page, file, clock, worker } = await scene({ bytes, script: documented, page: true });
+      origin.script(url, bytes > MIB || step === silent ? step : stalled(100_000));
+      void page
+        .fetch(url)
+        .then((response) => response.bytes())
+        .catch(() => {});
+      await clock.pass(60_000);
+      const begun = clock.now;
+      assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, `${what}, ${bytes}`);
+      assert.ok(clock.now - begun < 5000, `${what}, ${bytes}: ${clock.now - begun} ms`);
+      assert.deepEqual(worker.events.error, []);
+    }
+  }
+});
+
+test('an answer that waits for its reader is joined by others, however long it waited', async () => {
+  const { origin, page, file, clock } = await scene({ bytes: 16 * MIB, script: network, page: true });
+  const paused = (await page.fetch(url)).body.getReader();
+  const { value } = await clock.until(paused.read());
+  await clock.pass(60_000);
+  const other = (await page.fetch(url)).body.getReader();
+  const first = await clock.until(other.read());
+  assert.deepEqual(await readOn(clock, other, [first.value]), file.body);
+  assert.deepEqual(await readOn(clock, paused, [value]), file.body);
+  assert.ok(origin.sentBytes(url) <= 1.01 * file.bytes, `${origin.sentBytes(url) / file.bytes} copies`);
 });
