@@ -134,7 +134,10 @@ export class Stream {
     const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
     const isWhole = status === 200;
     // What goes on behind the last piece would hold its connection, read or not.
-    const leave = (code = '') => (void reader.cancel().catch(() => {}), code);
+    const leave = (code = '') => {
+      void reader.cancel().catch(() => {});
+      return code;
+    };
     /** @type {ArrayBuffer | undefined} */
     let last;
     let piece = begin;
