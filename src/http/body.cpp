@@ -341,10 +341,6 @@ bool Body::is_ready(PieceIndex piece) {
   return is != State::free && is != State::taken && is != State::passed;
 }
 
-bool Body::has(JobId id) const {
-  return std::any_of(jobs_.begin(), jobs_.end(), [id](const Job& job) { return job.id == id; });
-}
-
 Body::Job* Body::find(JobId id) {
   if (finished_) return nullptr;
   for (Job& job : jobs_) {

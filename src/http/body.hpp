@@ -197,8 +197,6 @@ class Body {
   std::optional<Instant> next_timeout() const { return stalls_at_; }
 
   bool finished() const { return finished_; }
-  // The job is not over.
-  bool has(JobId id) const;
   // Why the origin could not be used, if that ended the body: before the first byte (the request
   // goes to the network as it is), or in the middle.
   Error origin_error() const { return finished_ ? origin_error_ : Error::none; }

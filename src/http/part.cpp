@@ -170,7 +170,6 @@ void Part::handle_page_gone(PageId page, Instant now) {
   if (!other || has_brought_) return handle_end(peers_.job, Error::no_page, now);
   push(command::Close{id_, peers_.job});
   ask_page(*other, now);
-  push(command::Grant{id_, peers_.job, granted_});
 }
 
 // How long a page that was connected needed for its first piece.
@@ -283,20 +282,14 @@ void Part::perform(const Body::OpenPeers& open, Instant now) {
       has_page_ && asked_.has_delegate ? commons_.pages.choose(asked_.page) : std::nullopt;
   if (!page) return body_.handle_end(open.job, Error::no_page, now);
   peers_ = open;
-  granted_ = 0;
   ask_page(*page, now);
 }
 
 void Part::perform(const Body::Grant& grant, Instant /*now*/) {
-  if (peers_.job != grant.job) return;
-  granted_ += grant.bytes;
-  push(command::Grant{id_, grant.job, grant.bytes});
+  if (peers_.job == grant.job) push(command::Grant{id_, grant.job, grant.bytes});
 }
 
 void Part::perform(const Body::Fetch& fetch, Instant now) {
-  // An answer that was joined just before this one may hold all that is left: then this job is
-  // over, and its stream is gone.
-  if (!body_.has(fetch.job)) return;
   fetches_.push_back({fetch.job, fetch.stream});
   Stream& stream = commons_.streams.at(fetch.stream);
   stream.listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});

@@ -185,7 +185,6 @@ class Part {
   // The page that is asked.
   Body::OpenPeers peers_{};
   PageId page_{};
-  std::uint64_t granted_ = 0;
   Instant asked_at_{};
   bool is_warm_ = false;      // it has an open pair, and brought nothing yet
   bool has_brought_ = false;  // something
