@@ -78,6 +78,16 @@ class Streams {
     }
     return nullptr;
   }
+  // Nobody joins those any more that brought nothing for so long, though their readers wait.
+  void forsake_silent(const Resource* of, Duration silence, Instant now) {
+    for (Stream& each : streams_) {
+      const bool is_paused = each.head_at && each.told >= each.until();
+      const Instant heard_at = std::max(each.asked_at, each.heard_at);
+      if (each.of == of && each.asked_for && !is_paused && now - heard_at > silence) {
+        each.over = true;
+      }
+    }
+  }
   // Where the first of those begins that bring at least `few` pieces behind `piece`; `end` if none.
   PieceIndex next_begin(const Resource* of, PieceIndex piece, bool reload, std::uint32_t few,
                         PieceIndex end) const {
@@ -96,16 +106,6 @@ class Streams {
   }
   // Requires an open one: it is, as long as it has a reader.
   Stream& at(StreamId id) { return *find(id); }
-  // Nobody joins those any more that brought nothing for so long, though their readers wait.
-  void forsake_silent(const Resource* of, Duration silence, Instant now) {
-    for (Stream& each : streams_) {
-      const bool is_paused = each.head_at && each.told >= each.until();
-      const Instant heard_at = std::max(each.asked_at, each.heard_at);
-      if (each.of == of && each.asked_for && !is_paused && now - heard_at > silence) {
-        each.over = true;
-      }
-    }
-  }
   // Returns the reader's number, for leave().
   std::uint32_t join(Stream& stream) {
     ++stream.readers;
