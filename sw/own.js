@@ -14,7 +14,7 @@ export async function passThrough(request, isListed = false) {
   const isAnswer = answer instanceof Response;
   if (isAnswer && (isListed || isUsable(request, answer))) return answer;
   const own = await soon(stored(request), null);
-  if (isAnswer && own) void answer.body?.cancel();
+  if (isAnswer && own) void answer.body?.cancel().catch(() => {});
   if (own || isAnswer) return own ?? /** @type {Response} */ (answer);
   throw answer.error;
 }
