@@ -58,6 +58,10 @@ export class Exchange {
   answer;
   /** By number: get()s of ours that have no result yet. @type {Map<number, (result: any) => void>} */
   gets = new Map();
+  /** Middlewares of the site's that are asked and did not answer yet. */
+  asked = 0;
+  /** What get()s of ours gave them. @type {Response[]} */
+  given = [];
 
   /**
    * @param {number} id the core's
@@ -76,6 +80,13 @@ export class Exchange {
     byEvent.set(event, this);
   }
 
+  /** What the site's middlewares got of ours, and neither read nor passed on, would stay open for ever. */
+  leaveGiven() {
+    if (this.asked > 0 || this.given.length === 0) return;
+    const given = this.given.splice(0);
+    setTimeout(() => given.filter((each) => each !== this.answer).forEach(leave), putWait);
+  }
+
   /** What a middleware gave. */
   tell(/** @type {number} */ plugin, /** @type {Response | null} */ response) {
     if (!isOn()) return;
@@ -86,6 +97,10 @@ export class Exchange {
     drain();
   }
 }
+
+const leave = (/** @type {Response} */ response) => {
+  if (!response.bodyUsed && !response.body?.locked) response.body?.cancel().catch(() => {});
+};
 
 export const exchangeOf = (/** @type {number} */ id) => /** @type {Exchange} */ (exchanges.get(id));
 
@@ -103,7 +118,10 @@ export async function get(event, kind, timeout = 0, patience = 0) {
   if (!exchange || !number) return kind === PLUGIN_NETWORK ? fetch(event.request) : null;
   const result = new Promise((resolve) => exchange.gets.set(number, resolve));
   drain();
-  return result;
+  const response = await result;
+  if (response) exchange.given.push(response);
+  exchange.leaveGiven();
+  return response;
 }
 
 /** @param {(code: string, url: string, error: unknown) => void} report */
@@ -156,6 +174,7 @@ export const exchangePerformer = (report) => ({
   /** @param {number} id @param {number} plugin @param {MiddlewareFactory} factory */
   async ask(id, plugin, factory) {
     const exchange = exchangeOf(id);
+    exchange.asked++;
     try {
       const middleware = factory(exchange.event);
       exchange.middlewares[plugin] = middleware;
@@ -166,22 +185,21 @@ export const exchangePerformer = (report) => ({
       report('plugin-failed', exchange.url, error);
       exchange.tell(plugin, null);
     }
+    exchange.asked--;
+    exchange.leaveGiven();
   },
 
   async put(/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) {
     const { middlewares, answer, url } = exchangeOf(id);
     const response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
-    // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
-    // opens its cache before it reads.
-    const leave = () => {
-      if (!response.bodyUsed && !response.body?.locked) response.body?.cancel().catch(() => {});
-    };
     try {
       await middlewares[plugin]?.put?.(response);
     } catch (error) {
       report('plugin-failed', url, error);
     }
-    setTimeout(leave, putWait);
+    // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
+    // opens its cache before it reads.
+    setTimeout(leave, putWait, response);
   },
 });
 

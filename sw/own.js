@@ -1,7 +1,7 @@
 // Requests that we only pass on. The site's own listeners do not see them any more, so what its own caches hold (a precached
 // app, say) is asked here before such a request fails: nobody is worse off for our having answered.
 import { USABLE } from '../build/border.js';
-import { call } from './engine.js';
+import { call, soon } from './engine.js';
 
 /**
  * The network's answer; the site's own where there is none, or where it is of no use. Rejects as fetch() does.
@@ -13,8 +13,8 @@ export async function passThrough(request, isListed = false) {
   const answer = await fetch(request).catch((/** @type {unknown} */ error) => ({ error }));
   const isAnswer = answer instanceof Response;
   if (isAnswer && (isListed || isUsable(request, answer))) return answer;
-  const own = await stored(request);
-  if (isAnswer && own) void answer.body?.cancel();
+  const own = await soon(stored(request), null);
+  if (isAnswer && own) void answer.body?.cancel().catch(() => {});
   if (own || isAnswer) return own ?? /** @type {Response} */ (answer);
   throw answer.error;
 }

@@ -96,6 +96,8 @@ export class Stream {
   /** Nobody reads it. Gives the bytes that came for nobody. */
   close() {
     this.#close();
+    // Pages were given clones of it. It would gather in memory all that they read.
+    if (this.#isPassed) void this.#response?.body?.cancel().catch(() => {});
     if (this.#isOver) return 0;
     const { bytes, pieceBytes, end } = this.#request;
     const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : end;
@@ -131,6 +133,11 @@ export class Stream {
     const { body, status } = /** @type {Response} */ (this.#response);
     const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
     const isWhole = status === 200;
+    // What goes on behind the last piece would hold its connection, read or not.
+    const leave = (code = '') => {
+      void reader.cancel().catch(() => {});
+      return code;
+    };
     /** @type {ArrayBuffer | undefined} */
     let last;
     let piece = begin;
@@ -138,15 +145,15 @@ export class Stream {
     let filled = 0;
     for (;;) {
       const { value, done } = await reader.read();
-      if (this.#isClosed) return '';
       if (done) break;
+      if (this.#isClosed) return leave();
       this.#arrived += value.byteLength;
       let at = Math.min(skip, value.byteLength);
       skip -= at;
       while (at < value.byteLength && piece * pieceBytes < bytes) {
         if (filled === 0) {
           while (!this.#isClosed && piece >= this.#until) await this.#pause();
-          if (this.#isClosed) return '';
+          if (this.#isClosed) return leave();
           buffer = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));
         }
         const part = value.subarray(at, at + buffer.byteLength - filled);
@@ -160,10 +167,7 @@ export class Stream {
         else this.#tell(piece, buffer.buffer);
         this.#cut = ++piece;
       }
-      if (isWhole && at < value.byteLength) {
-        void reader.cancel();
-        return 'wrong-length';
-      }
+      if (isWhole && at < value.byteLength) return leave('wrong-length');
     }
     if (last) this.#tell(piece - 1, last);
     this.#tellRate();

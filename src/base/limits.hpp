@@ -142,6 +142,10 @@ static_assert(origin_busy_wait <= origin_busy_wait_max);
 // The worker remembers so many resources that their origin cannot give, beyond its own death. If
 // more go wrong the manifest is wrong; then the oldest resource is asked for once more.
 inline constexpr std::size_t lost_resources = 64;
+// An answer of the origin that has brought nothing for so long, and for the time of a piece at
+// reader_rate_min, may be dead: whoever opens the resource then asks anew. Without us each request
+// would have a connection of its own.
+inline constexpr Duration stream_silence = 10s;
 // Browsers end a worker that no event reaches for this time. Firefox then ends the body of a
 // response cleanly and short.
 inline constexpr Duration worker_idle = 30s;

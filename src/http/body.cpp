@@ -25,6 +25,10 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening)
       origin_may_begin_(opening.opener == PluginKind::network),
       whole_(opening.whole) {}
 
+Duration Body::piece_time(const Geometry& geometry) {
+  return Duration(std::uint64_t{geometry.piece_bytes()} * 1'000'000 / limits::reader_rate_min);
+}
+
 void Body::start(Instant now) {
   advance(now);
 }
@@ -257,10 +261,12 @@ void Body::handle_end(JobId id, Error error, Instant now) {
 }
 
 void Body::handle_hedge(Instant now) {
+  if (finished_) return;
+  // Peers that are not asked yet, because the store has what comes first, are helped out too if the
+  // store turns out to have less.
+  hedged_ = origin_may_begin_ = true;
   const Job* peers = job_of(Source::peers);
-  if (finished_ || !peers || peers->next != peers->pieces.begin) return;
-  find(peers->id)->hedged = true;
-  origin_may_begin_ = true;
+  if (peers && peers->next == peers->pieces.begin) find(peers->id)->hedged = true;
   advance(now);
 }
 
@@ -499,7 +505,7 @@ PieceIndex Body::assign(PieceIndex from) {
   if (held && job_of(Source::store)) return end;
   if (held) return add_job(Source::store, {from, std::min(end, geometry_.segment_end(from))});
   const Job* peers = job_of(Source::peers);
-  if (peers_may_ && !peers) return add_job(Source::peers, {from, end});
+  if (peers_may_ && !peers) return ask_peers(from);
   // What a window of a hedge is not needed for waits for the peers; but what lies before theirs,
   // and was lost by another source, they will never bring.
   const bool awaited = peers_may_ && from >= peers->pieces.begin;
@@ -507,12 +513,8 @@ PieceIndex Body::assign(PieceIndex from) {
   if (!passed_any_ && peers && !awaited) {
     // The store had less than it said: peers are asked anew, from its beginning on, beside the
     // origin if it was asked to help.
-    const bool hedged = peers->hedged;
     close_all();
-    add_job(Source::peers, {from, end_of_stretch(from, false)});
-    jobs_.back().hedged = hedged;
-    free_hedged();
-    return next_;
+    return ask_peers(from);
   }
   if (!passed_any_ && !origin_may_begin_) {
     fail(Error::storage_lost);
@@ -536,6 +538,13 @@ PieceIndex Body::end_of_stretch(PieceIndex from, bool held) {
   PieceIndex end = from + 1;
   while (end < pieces_.end && state(end) == State::free && held_.has(end) == held) ++end;
   return end;
+}
+
+PieceIndex Body::ask_peers(PieceIndex from) {
+  add_job(Source::peers, {from, end_of_stretch(from, false)});
+  jobs_.back().hedged = hedged_ && !passed_any_;
+  free_hedged();
+  return next_;
 }
 
 PieceIndex Body::add_job(Source source, PieceRange pieces) {
@@ -697,13 +706,11 @@ void Body::watch(Instant now) {
       i = jobs_.size();
     }
   }
-  // Like the page itself, longer for a large piece: only whole ones come over.
-  const Duration piece_time(std::uint64_t{geometry_.piece_bytes()} * 1'000'000 /
-                            limits::reader_rate_min);
+  // Like the page itself, longer for a large piece.
   for (const Job& job : jobs_) {
     const bool counts = passed_any_ || origin_may_begin_;
     if (counts && job.source == Source::peers && job.owed > 0 && !stalls_at_) {
-      stalls_at_ = now + limits::bridge_stall + piece_time;
+      stalls_at_ = now + limits::bridge_stall + piece_time(geometry_);
     }
   }
 }

@@ -150,6 +150,9 @@ class Body {
   // `range` is not empty and inside the resource.
   Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening);
 
+  // How long a piece may take: only whole ones come.
+  static Duration piece_time(const Geometry& geometry);
+
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
   void handle_digests(const DigestList& digests) { digests_ = digests; }
@@ -257,6 +260,7 @@ class Body {
   void plan();
   void free_hedged();
   PieceIndex assign(PieceIndex from);
+  PieceIndex ask_peers(PieceIndex from);
   PieceIndex add_job(Source source, PieceRange pieces);
   PieceIndex fetch(PieceRange pieces);
   PieceIndex join(Stream& stream, PieceRange pieces);
@@ -311,6 +315,7 @@ class Body {
   bool peers_may_;
   bool peers_lost_ = false;
   bool origin_may_begin_;
+  bool hedged_ = false;  // the origin helps out peers that have not begun
   bool whole_;
   bool reload_ = false;
   Error origin_error_ = Error::none;  // it is not asked any more

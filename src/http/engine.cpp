@@ -248,7 +248,7 @@ void Engine::handle_no_list(const Root& root) {
 void Engine::handle_stream_head(StreamId id, const OriginAnswer& answer, Instant now) {
   Stream* stream = commons_.streams.find(id);
   if (!stream) return;
-  stream->head_at = now;
+  stream->head_at = stream->heard_at = now;
   commons_.outlook.network().handle_first(now - stream->asked_at, now);
   stream->told = stream->asked.begin;
   // Whoever is told may leave, or end the stream for all.
@@ -262,6 +262,7 @@ void Engine::handle_stream_piece(StreamId id, PieceIndex piece, std::uint64_t by
   Stream* stream = commons_.streams.find(id);
   if (!stream) return;
   stream->told = piece + 1;
+  stream->heard_at = now;
   for (const Stream::Listener& each : List(stream->listeners)) {
     Part* told = piece < each.begin ? nullptr : part({each.body});
     if (told) told->handle_stream_piece({each.job}, id, {piece, bytes, digest}, now);

@@ -49,6 +49,8 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
 }
 
 void Part::start(Instant now) {
+  const Duration silence = limits::stream_silence + Body::piece_time(geometry());
+  commons_.streams.forsake_silent(asked_.resource, silence, now);
   body_.start(now);
   drain(now);
 }
@@ -306,10 +308,11 @@ void Part::perform(const Body::Fetch& fetch, Instant now) {
   need_list();
 }
 
-void Part::perform(const Body::Accept& accept, Instant /*now*/) {
+void Part::perform(const Body::Accept& accept, Instant now) {
   const StreamId id = stream_of(accept.job);
   Stream* stream = commons_.streams.find(id);
   if (!stream) return;
+  if (stream->told >= stream->until()) stream->heard_at = now;
   for (Stream::Listener& each : stream->listeners) {
     if (each.body == id_.value && each.job == accept.job.value) each.until = accept.until;
   }
@@ -417,6 +420,8 @@ void Part::finish(bool complete, Error error, Instant now) {
   has_lost_origin_ = true;
   if (asked_.resource->lost == lost) return;
   asked_.resource->lost = lost;
+  // Of a manifest that is out of use nothing is kept: the one in use has another entry, or none.
+  if (commons_.manifest.find(asked_.path) != asked_.resource) return;
   commons_.is_manifest_wrong |= lost == Error::origin_changed || lost == Error::digests_mismatch;
   push(command::Lose{asked_.exchange, lost});
 }

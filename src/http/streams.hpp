@@ -50,6 +50,7 @@ struct Stream {
   List<Listener> listeners{};
   bool asked_for = false;  // of the host
   Instant asked_at{};
+  Instant heard_at{};  // brought something, or was told to go on
   std::optional<Instant> head_at{};
   bool is_all = false;      // it was answered with the whole resource, from its first byte on
   PieceIndex held_end = 0;  // of what the answer holds, whatever is wanted of it
@@ -77,6 +78,16 @@ class Streams {
       if (piece >= each.kept && piece < each.end && piece <= each.next + ahead) return &each;
     }
     return nullptr;
+  }
+  // Nobody joins those any more that brought nothing for so long, though their readers wait.
+  void forsake_silent(const Resource* of, Duration silence, Instant now) {
+    for (Stream& each : streams_) {
+      const bool is_paused = each.head_at && each.told >= each.until();
+      const Instant heard_at = std::max(each.asked_at, each.heard_at);
+      if (each.of == of && each.asked_for && !is_paused && now - heard_at > silence) {
+        each.over = true;
+      }
+    }
   }
   // Where the first of those begins that bring at least `few` pieces behind `piece`; `end` if none.
   PieceIndex next_begin(const Resource* of, PieceIndex piece, bool reload, std::uint32_t few,

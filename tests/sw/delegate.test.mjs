@@ -384,3 +384,16 @@ test('a page that says nonsense is answered by nothing, and costs nobody a byte'
   assert.deepEqual(await response.bytes(), at.file.body);
   assert.deepEqual(at.worker.thrown, []);
 });
+
+test('a page that is asked in place of one that was closed gets the credit of that one', async () => {
+  const script = chain('ordered', 'cache', ['delegate', { patience: 1 }], 'network');
+  const at = await place({ script });
+  const other = (await at.worker.page()).answers(serving(at.file));
+  at.page.answers((ask) => {
+    ask.ack().pending(true);
+    at.page.close();
+  });
+  assert.deepEqual(await at.fetchAll(), at.file.body);
+  assert.equal(other.asks.length, 1);
+  assert.ok((await counts(at)).fromPeers > 0);
+});

@@ -239,3 +239,24 @@ test('company in a route that has no delegate changes nothing', async () => {
   assert.equal(at.page.asks.length, 0);
   assert.equal((await counts(at)).fromOrigin, 3 * MIB);
 });
+
+test('peers that are asked after the network, because the store had less than it said, are helped out', async () => {
+  for (const bytes of [60_000, 300_000, 3 * MIB]) {
+    const at = await scene({ bytes, script: chain('ordered', 'delegate', 'network') });
+    const { caches, clock, file, worker, origin } = at;
+    caches.hold(file);
+    for (const run of caches.runs(file)) caches.take(`/peer-cdn/store/${file.root}?${run}`);
+    // The store is listed as it was before the browser took the runs away, and is slow to say that they are gone.
+    caches.hold(file);
+    caches.faults.match = (about) => (about.includes('/store/') ? clock.after(2000) : undefined);
+    const page = await worker.page();
+    page.answers((ask) => void ask.ack().pending(true));
+    const response = page.fetch(url);
+    await clock.pass(100);
+    for (const run of caches.runs(file)) caches.take(`/peer-cdn/store/${file.root}?${run}`);
+    assert.deepEqual(await (await response).bytes(), file.body, `${bytes}`);
+    assert.equal(origin.sentBytes(url), bytes, `${bytes}`);
+    await clock.pass(1000);
+    assert.equal(worker.told('busy').at(-1).open, 0);
+  }
+});

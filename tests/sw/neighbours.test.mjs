@@ -126,3 +126,13 @@ test('a page that is open sees a new file of a deployment within the age of a ma
   assert.equal(response.answered, true);
   assert.deepEqual(await response.bytes(), file.body);
 });
+
+test('a Cache Storage that does not answer holds up what is only passed on for some seconds, not for ever', async () => {
+  for (const fault of ['match', 'names', 'keys']) {
+    const { worker, origin, caches, clock } = await scene({ page: true });
+    await caches.open('app');
+    offline(origin, '/static/a.bin');
+    caches.faults[fault] = () => clock.after(3_600_000);
+    await assert.rejects(worker.fetch('/static/a.bin'), ({ cause }) => !/waited/.test(cause.message), fault);
+  }
+});

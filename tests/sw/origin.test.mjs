@@ -411,3 +411,45 @@ test('a lasting refusal is asked once more at the most, and then left to the bro
     }
   }
 });
+
+test('a part that goes on behind what it says is cut off there, and its connection is let go of', async () => {
+  for (const bytes of sizes.slice(1)) {
+    const { page, origin, file, clock } = await scene({ bytes, page: true });
+    origin.always(url, async (_request, serve) => {
+      const answer = await serve();
+      return { ...answer, body: Buffer.concat([answer.body, Buffer.alloc(4 * MIB)]) };
+    });
+    for (const range of ['bytes=0-199999', `bytes=100000-${bytes - 1}`]) {
+      const [from, to] = range.slice(6).split('-').map(Number);
+      const response = await page.fetch(url, { headers: { range } });
+      assert.deepEqual(await response.bytes(), file.body.slice(from, to + 1), `${bytes}, ${range}`);
+    }
+    await clock.pass(1000);
+    assert.ok(
+      origin.requests(url).every(({ aborted, ended }) => aborted || ended),
+      `${bytes}`,
+    );
+  }
+});
+
+test('a reader of the manifest before this one that finds another file says nothing of what this one lists', async () => {
+  const place = await scene({ bytes: 24 * MIB, page: true });
+  const { page, origin, clock, worker } = place;
+  origin.always(url, usualBut({ pace: 5 }));
+  const reader = (await page.fetch(url)).body.getReader();
+  await clock.until(reader.read());
+  const body = place.file.body.map((byte) => byte ^ 1);
+  redeploy(place, body);
+  const now = origin.add(url, body);
+  await worker.fetch('/', { mode: 'navigate', destination: 'document' });
+  await clock.pass(1000);
+  await assert.rejects(async () => {
+    while (!(await clock.until(reader.read())).done);
+  }, /origin-changed/);
+  await clock.pass(2000);
+  assert.deepEqual(worker.events.error, [], 'the manifest and the origin agree');
+  const next = await worker.restart();
+  const response = await (await next.page()).fetch(url);
+  assert.equal(response.answered, true);
+  assert.deepEqual(await response.bytes(), now.body);
+});

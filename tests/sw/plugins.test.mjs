@@ -331,3 +331,46 @@ test('what is no response, or one that was read already, is told, and counts as 
     }
   }
 });
+
+test('what a middleware got of ours, and neither read nor passed on, is let go of', async () => {
+  const kinds = {
+    'it is not good enough': async (get) => void (await get()),
+    'it gives its own': async (get) => (await get(), text('own')),
+    'it throws': async (get) => {
+      await get();
+      throw new Error('no');
+    },
+    'it does not wait for it': (get) => void get(),
+  };
+  for (const [name, own] of Object.entries(kinds)) {
+    const script = ({ PeerCDN, NetworkPlugin }) => {
+      const network = new NetworkPlugin().getMiddleware;
+      const wrapper = (event) => ({ get: () => own(() => network(event).get()) });
+      return new PeerCDN().GET('/static', 'ordered', wrapper, network).register();
+    };
+    const { worker, page, file, clock } = await scene({ bytes: 3 << 20, page: true, script });
+    const body = await (await page.fetch('/static/a.bin')).bytes();
+    assert.deepEqual(body, name === 'it gives its own' ? new TextEncoder().encode('own') : file.body, name);
+    await clock.pass(5000);
+    assert.equal(worker.told('busy').at(-1).open, 0, name);
+  }
+});
+
+test('what a middleware passes on in a response of its own is read to the end, however late the page begins', async () => {
+  const script = ({ PeerCDN, NetworkPlugin }) => {
+    const network = new NetworkPlugin().getMiddleware;
+    const wrapper = (event) => ({
+      get: async () => {
+        const response = await network(event).get();
+        await world.clock.after(10_000);
+        return new Response(response.body, { headers: { 'x-own': 'yes' } });
+      },
+    });
+    return new PeerCDN().GET('/static', 'ordered', wrapper, network).register();
+  };
+  const world = {};
+  Object.assign(world, await scene({ bytes: 3 << 20, page: true, script }));
+  const response = await world.page.fetch('/static/a.bin');
+  assert.equal(response.headers.get('x-own'), 'yes');
+  assert.deepEqual(await response.bytes(), world.file.body);
+});

@@ -1,7 +1,7 @@
 // Several responses of one file at once, which nobody has: they share what is on its way from the origin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { broken, chain, scene, status, usualBut } from './harness/index.mjs';
+import { broken, chain, scene, silent, stalled, status, usualBut, whole } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -147,4 +147,68 @@ test('two listed paths with the same bytes do not share an answer: one of them m
   const [good, refused] = await clock.until(Promise.all([page.fetch(url), page.fetch('/static/same.bin')]));
   assert.deepEqual(await clock.until(good.bytes()), file.body);
   assert.equal(refused.status, 403);
+});
+
+test('a reader that joins an answer which turns out to hold all that is left asks for nothing beside it', async () => {
+  const { origin, worker, file, clock, caches } = await scene({ bytes: 8 * MIB, script: network });
+  caches.hold(file, 32, 80);
+  const page = await worker.page();
+  // An origin without ranges that has just begun: what the reader wants lies far ahead of what came.
+  origin.always(url, async (request, serve) => ({ ...(await whole(request, serve)), pace: 200 }));
+  const begin = 31 * 65_536;
+  const first = await page.fetch(url);
+  const [late] = await clock.until(all(page, [`bytes=${begin}-`]));
+  assert.deepEqual(late, file.body.slice(begin));
+  assert.deepEqual(await clock.until(first.bytes()), file.body);
+  assert.equal(origin.requests(url).length, 1);
+});
+
+test('an answer that only pages read, each a copy, ends when they have gone', async () => {
+  const { origin, page, clock } = await scene({ bytes: 300_000, pieceBytes: 1 << 20, script: network, page: true });
+  const long = new Uint8Array(20 * MIB);
+  origin.always(url, () => ({ status: 404, headers: {}, body: long, pace: 5 }));
+  // The same answer is the page's for the first two, and not for the third, which asks for a range.
+  const [first, second] = await clock.until(
+    Promise.all([page.fetch(url), page.fetch(url), page.fetch(url, ranged('bytes=5-10'))]),
+  );
+  for (const response of [first, second]) {
+    assert.equal(response.status, 404);
+    const reader = response.body.getReader();
+    await clock.until(reader.read());
+    void reader.cancel();
+  }
+  await clock.pass(1000);
+  const [shared] = origin.requests(url);
+  assert.equal(shared.aborted, true);
+  assert.ok(shared.sent < MIB, `${shared.sent} bytes`);
+});
+
+test('an answer that brings nothing any more holds up who waits for it, and nobody who comes later', async () => {
+  for (const [what, step] of Object.entries({ 'no head': silent, 'no more': stalled(2 * MIB) })) {
+    for (const bytes of [300_000, 5 * MIB]) {
+      const { origin, page, file, clock, worker } = await scene({ bytes, script: documented, page: true });
+      origin.script(url, bytes > MIB || step === silent ? step : stalled(100_000));
+      void page
+        .fetch(url)
+        .then((response) => response.bytes())
+        .catch(() => {});
+      await clock.pass(60_000);
+      const begun = clock.now;
+      assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, `${what}, ${bytes}`);
+      assert.ok(clock.now - begun < 5000, `${what}, ${bytes}: ${clock.now - begun} ms`);
+      assert.deepEqual(worker.events.error, []);
+    }
+  }
+});
+
+test('an answer that waits for its reader is joined by others, however long it waited', async () => {
+  const { origin, page, file, clock } = await scene({ bytes: 16 * MIB, script: network, page: true });
+  const paused = (await page.fetch(url)).body.getReader();
+  const { value } = await clock.until(paused.read());
+  await clock.pass(60_000);
+  const other = (await page.fetch(url)).body.getReader();
+  const first = await clock.until(other.read());
+  assert.deepEqual(await readOn(clock, other, [first.value]), file.body);
+  assert.deepEqual(await readOn(clock, paused, [value]), file.body);
+  assert.ok(origin.sentBytes(url) <= 1.01 * file.bytes, `${origin.sentBytes(url) / file.bytes} copies`);
 });
