@@ -19,8 +19,6 @@ export function startCore(wasm, test) {
     env: {
       host_test: (/** @type {number} */ pattern, /** @type {number} */ at, /** @type {number} */ length) =>
         test(pattern, read(at, length)),
-      // Views of the memory are made anew each time.
-      emscripten_notify_memory_growth() {},
     },
     // abort() ends here; a trap follows.
     wasi_snapshot_preview1: { proc_exit() {} },

@@ -1,8 +1,5 @@
 // What a manifest's JSON says, read alike by the worker and the pages. Whether an entry is good the core decides.
-import { DIGESTS_PATH, manifestVersion } from '../build/border.js';
-
-/** So many bad entries of one manifest are named: its author sees what is wrong, and a page is not flooded. */
-const namedEntries = 20;
+import { DIGESTS_PATH, manifestVersion, namedEntries } from '../build/border.js';
 
 const isRecord = (/** @type {unknown} */ value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText = (/** @type {unknown} */ value) => typeof value === 'string';

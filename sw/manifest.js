@@ -9,7 +9,7 @@ import {
   MANIFEST_COMMIT,
   MANIFEST_FETCHED,
   MANIFEST_LOADED,
-  manifestWait,
+  manifestFetchWait,
 } from '../build/border.js';
 import { ask, call, isOn, soon, tell } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
@@ -101,7 +101,7 @@ export class ManifestKeeper {
     const response = await ask(this.#url, {
       cache: 'no-cache',
       headers: { [BYPASS_HEADER]: 'bypass' },
-      signal: AbortSignal.timeout(manifestWait * 4),
+      signal: AbortSignal.timeout(manifestFetchWait),
     });
     // A site that took its manifest away shares nothing.
     const gone = response.status === 404 || response.status === 410;

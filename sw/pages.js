@@ -7,6 +7,7 @@ import {
   PAGE_HELLO,
   PAGE_PRESENT,
   PAGES_START,
+  pageLookWait,
   protocolVersion,
   replyBytes,
 } from '../build/border.js';
@@ -121,7 +122,7 @@ export function askPage(page, request, reader) {
     reader.end(code);
   };
   const look = () => void lookFor(page);
-  const watch = setInterval(look, 1000);
+  const watch = setInterval(look, pageLookWait);
   look();
   // Both forms say at once that they got the request, the stream's again and again; the long form then answers whenever
   // it is ready.

@@ -18,6 +18,9 @@ import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { Store } from './store.js';
 
+// Roots whose runs cross the border in one call: the core keeps room for the longest text that it was given.
+const ROOTS_AT_ONCE = 256;
+
 // What the browser offers; 0 if it does not say: not every one has the API, and some keep it from private windows. Then
 // the core's own bound holds, and the browser refuses what is too much for it.
 async function browserQuota() {
@@ -95,8 +98,7 @@ export class StoreKeeper {
     const [quota, roots] = await Promise.all([browserQuota(), store.roots()]);
     call(STORE_BEGIN, true, currentQuota(), quota);
     const lines = [...roots].map(([root, runs]) => [root, ...runs.flat()].join(' '));
-    // Not more at a time than what a store of many files needs anyway.
-    for (let at = 0; at < lines.length; at += 256) call(STORE_RUNS, lines.slice(at, at + 256).join('\n'));
+    for (let at = 0; at < lines.length; at += ROOTS_AT_ONCE) call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'));
   }
 
   /**

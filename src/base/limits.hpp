@@ -165,6 +165,13 @@ static_assert(ack_wait < busy_ack_wait);
 static_assert(busy_ack_wait < hedge_delay, "a page that answers late can still be first");
 // If a new manifest takes longer, the stored one is used.
 inline constexpr Duration manifest_wait = 3s;
+// A request for one is given up after this, and the next one may be made.
+inline constexpr Duration manifest_fetch_wait = 4 * manifest_wait;
+// So many bad entries of one manifest are named: its author sees what is wrong, and a page is not
+// flooded.
+inline constexpr std::size_t named_entries = 20;
+// Nothing tells a worker that a tab was closed: it looks so often for the page that it asks.
+inline constexpr Duration page_look_wait = 1s;
 // A digest list has at most 64 KiB. An origin that takes longer for it has trouble with everything.
 inline constexpr Duration digests_wait = 12s;
 inline constexpr Duration progress_wait = 250ms;

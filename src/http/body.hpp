@@ -160,14 +160,14 @@ class Body {
   // until they do. Then they go on where it is.
   void handle_hedge(Instant now);
   // Somebody turned out to have it, or to want it too: of an answer that was to give all of it a
-  // window is left beside the peers. No output comes of it.
+  // window is left beside the peers.
   void handle_known();
   // Others have it, or want it too: what is free from here on is asked of a page, which shares the
   // work with them and with the origin. Not after peers have broken off.
   void handle_company(Instant now);
   // So many bytes came to the host and were of no use.
   void handle_wasted(std::uint64_t bytes) { counts_.wasted += bytes; }
-  // Somebody else stored these pieces: they need not be fetched any more. No output comes of it.
+  // Somebody else stored these pieces: they need not be fetched any more.
   void handle_held(PieceRange pieces);
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
   void handle_pull(std::int64_t bytes, Instant now);
