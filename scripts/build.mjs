@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds everything that is built: the wasm modules (CMake's preset `wasm`), their text form, the bundles (esbuild) and the
 // types (tsc).
-//   node scripts/build.mjs [--clean] [--only worker|page|coordinator|bundle|types]
+//   node scripts/build.mjs [--clean] [--only worker|peer|rtc|coordinator|bundle|types]
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,7 +15,7 @@ import { root, run, say, seconds } from './run.mjs';
 const build = join(root, 'build');
 const dist = join(root, 'dist');
 
-const modules = ['worker', 'page', 'coordinator'];
+const modules = ['worker', 'peer', 'rtc', 'coordinator'];
 
 function writeIfChanged(path, content) {
   if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;
@@ -56,7 +56,10 @@ const banner = '/*! peer-cdn, MIT licence */';
 const bundles = [
   ['sw/classic.js', 'sw.js', { format: 'iife' }],
   ['sw/index.js', 'sw.mjs', { format: 'esm' }],
-  ['web/index.js', 'index.js', { format: 'esm' }],
+  // What a page loads: at once, for its first engine, and as the engine's worker (or in the page, where that cannot be).
+  ['web/index.js', 'index.js', { format: 'esm', external: ['./page.js'] }],
+  ['web/page.js', 'page.js', { format: 'esm', external: ['./engine.js'] }],
+  ['web/engine.js', 'engine.js', { format: 'esm' }],
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];

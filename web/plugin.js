@@ -16,13 +16,17 @@ export class CachePlugin {
  * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
  * @property {boolean | Partial<import('./settings.js').Upload>} [upload] the most that the visitor may choose
  * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
+ * @property {string | URL} [engine] the engine's script (or a TrustedScriptURL of it); beside ours, or /peer-cdn/engine.js
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
  */
+
+/** @typedef {{ code: import('../build/border.js').ErrorCode, url?: string, message?: string, options?: string[] }} ErrorDetail */
+/** @typedef {{ peers: number, sent: number, received: number, engine: 'worker' | 'page' | null }} Stats */
 
 /**
  * @typedef {object} PeerEvents
  * @property {CustomEvent<Omit<import('./bridge.js').Transfer, 'type'>>} transfer
- * @property {CustomEvent<{ code: import('../build/border.js').ErrorCode, url?: string, options?: string[] }>} error
+ * @property {CustomEvent<ErrorDetail>} error
  * @property {CustomEvent<{ count: number }>} peers
  */
 
@@ -78,9 +82,13 @@ export class PeerPlugin extends EventTarget {
     return this.#shared.informed();
   }
 
-  /** Open pairs, and payload bytes to and from peers, of the page. */
+  /**
+   * Open pairs, and payload bytes to and from peers, of the page; and where its engine runs: in a `worker` of its own, in the
+   * `page`, or nowhere (null).
+   * @returns {Stats}
+   */
   get stats() {
-    return this.#isOpen ? this.#shared.stats : { peers: 0, sent: 0, received: 0 };
+    return this.#isOpen ? this.#shared.stats : { peers: 0, sent: 0, received: 0, engine: null };
   }
 
   /**

@@ -1,5 +1,6 @@
 // The site's service worker, as a page waits for it.
 import { controllerWait, registrationWait, workerWait } from '../build/border.js';
+import { trusted } from './trusted.js';
 import { within } from './within.js';
 
 /**
@@ -27,7 +28,7 @@ export async function isControlled(registering) {
 /** @param {ServiceWorkerContainer} container @param {Registering} registering */
 async function comes(container, { worker, scope, workerType }) {
   const registration = worker
-    ? await container.register(worker, { type: workerType, ...(scope && { scope }) })
+    ? await container.register(trusted(worker), { type: workerType, ...(scope && { scope }) })
     : ((await within(registrationWait, container.ready)) ?? ((await container.getRegistration()) && (await container.ready)));
   if (container.controller) return true;
   // The worker claims the pages of its scope before it is activated. After a forced reload it does not have this one.

@@ -1,10 +1,8 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
-import { Page } from './page.js';
-import { differences, engineOptions, isSameWorker, unbounded } from './options.js';
+import { differences, engineOptions, isSameWorker } from './options.js';
 import { isControlled } from './registration.js';
 import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
-import { readWhole } from './whole.js';
-import { CHANNEL } from '../build/border.js';
+import { CHANNEL, uploadBytes, uploadRate } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
@@ -14,6 +12,7 @@ const VERSION = 1;
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 /** @typedef {import('./bridge.js').Form} Form */
+/** @typedef {import('./page.js').Page} Page */
 /** @typedef {import('./registration.js').Registering} Registering */
 /** @typedef {keyof import('./plugin.js').PeerEvents} EventType */
 
@@ -26,6 +25,11 @@ const VERSION = 1;
 
 /** @type {typeof globalThis & { [KEY]?: Shared }} */
 const here = globalThis;
+
+/** What a page that says nothing uploads at the most. */
+const usual = { on: true, bytesPerSecond: uploadRate, bytes: uploadBytes };
+/** @type {import('./plugin.js').Stats} */
+const nothing = { peers: 0, sent: 0, received: 0, engine: null };
 
 /** What the page has, or null if it has none, or one that speaks another version. @returns {Shared | null} */
 export const sharedHere = () => (here[KEY]?.version === VERSION ? here[KEY] : null);
@@ -47,6 +51,10 @@ export class Shared {
   #worker;
   /** @type {Page | null} */
   #page = null;
+  /** Resolves when the engine runs, or is off. */
+  #opened = Promise.resolve();
+  /** Channels could not be transferred: the engine runs in the page. */
+  #inPage = false;
   /** @type {ErrorCode | null} */
   #reason = null;
   #choice = storedUpload();
@@ -68,13 +76,15 @@ export class Shared {
   async informed() {
     let page;
     do {
+      await this.#opened;
       page = this.#page;
       await page?.informed;
     } while (page !== this.#page);
   }
 
+  /** @returns {import('./plugin.js').Stats} */
   get stats() {
-    return this.#page?.stats ?? { peers: 0, sent: 0, received: 0 };
+    return this.#page?.stats ?? nothing;
   }
 
   /**
@@ -83,7 +93,7 @@ export class Shared {
    */
   uploadOf({ options }) {
     const allowed = bothAllow(options.upload, this.#choice);
-    return this.#page?.uploadOf(allowed) ?? uploadOf(allowed, unbounded);
+    return uploadOf(allowed, usual);
   }
 
   /** The visitor's choice. @param {import('./settings.js').Choice} choice */
@@ -95,7 +105,8 @@ export class Shared {
 
   /** @param {Request} request @param {number} timeoutAfter */
   async read(request, timeoutAfter) {
-    return this.#page ? readWhole(this.#page, request, timeoutAfter) : null;
+    await this.#opened;
+    return this.#page?.read(request, timeoutAfter) ?? null;
   }
 
   /** @param {Instance} instance */
@@ -131,9 +142,10 @@ export class Shared {
       this.#worker ??= { ...given, worker };
       if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
     }
-    const controlled = isControlled(this.#worker ?? given);
+    const isServed = await isControlled(this.#worker ?? given);
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
-    if (this.#page && (await controlled)) await this.informed();
+    if (isServed) await this.informed();
+    else await this.#opened;
   }
 
   /** @param {Instance} instance */
@@ -150,27 +162,42 @@ export class Shared {
     globalThis[method]?.('storage', this.#onStorage);
   }
 
+  // What only an engine needs is loaded for the first one.
   #open() {
-    const { cacheName, servers, socket } = engineOptions(this.#options);
-    const [form, orFetch] = [this.#form, this.#has('reply')];
-    try {
-      this.#page = new Page({ cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket }, this.#allowed, {
-        report: (code, url) => this.#emit('error', url ? { code, url } : { code }),
-        peers: (count) => this.#emit('peers', { count }),
-        tell: (message) => this.#tell(message),
-        disabled: () => this.#wait(),
-        failed: () => this.#fail(),
-      });
-      this.#reason = null;
-    } catch {
-      this.#fail();
-    }
+    const opened = import('./page.js')
+      .then(({ Page }) => {
+        if (opened === this.#opened) return this.#start(Page);
+      })
+      .catch(() => this.#fail());
+    this.#opened = opened;
+  }
+
+  /** @param {typeof import('./page.js').Page} Page */
+  #start(Page) {
+    const { cacheName, servers, socket, engine: script } = engineOptions(this.#options);
+    const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
+    const options = { cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket, script, inPage };
+    const page = new Page(options, uploadOf(this.#allowed, usual), {
+      report: (code, more) => this.#emit('error', { code, ...more }),
+      peers: (count) => this.#emit('peers', { count }),
+      tell: (message) => this.#tell(message),
+      disabled: (manifest) => this.#wait(manifest),
+      failed: () => this.#fail(),
+      untransferable: () => {
+        this.#inPage = true;
+        this.#reopen();
+      },
+    });
+    this.#page = page;
+    this.#reason = null;
+    return page.start();
   }
 
   /** @param {ErrorCode} reason */
   #close(reason) {
     const page = this.#page;
     this.#page = null;
+    this.#opened = Promise.resolve();
     this.#reason = reason;
     this.#waiting?.close();
     this.#waiting = null;
@@ -184,7 +211,7 @@ export class Shared {
   }
 
   // Until there is another manifest. The worker may have told of it before we wait here: then it is in the store.
-  #wait() {
+  #wait(/** @type {string} */ manifest) {
     const page = this.#page;
     this.#close('cancelled');
     if (typeof BroadcastChannel !== 'function') return;
@@ -194,7 +221,7 @@ export class Shared {
       if (data?.type === 'manifest') this.#reopen();
     };
     page
-      ?.isStale()
+      ?.isStale(manifest)
       .then((isStale) => isStale && waiting === this.#waiting && this.#reopen())
       .catch(() => {});
   }
@@ -232,7 +259,7 @@ export class Shared {
 
   // Who takes part has changed, or what they allow.
   #agree() {
-    this.#page?.setUpload(this.#allowed);
+    this.#page?.setUpload(uploadOf(this.#allowed, usual));
     this.#page?.setForm(this.#form);
   }
 

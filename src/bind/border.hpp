@@ -1,4 +1,4 @@
-// The words that only the worker's border has, beside those of the core: border.def lists both.
+// The words that only the borders have, beside those of the core: border.def lists both.
 #pragma once
 
 // An export by its number: the __COUNTER__ of whoever includes border.def before anything else
@@ -18,5 +18,9 @@ enum class RequestFlag : unsigned {
   condition = 8,
   navigation = 16,
 };
+
+// What the browser says of a page's connection. Refused: it would not make it, or not take a
+// description.
+enum class PathState : unsigned { found, lost, failed, refused };
 
 }  // namespace peer_cdn

@@ -136,7 +136,7 @@ for (const [name, open] of Object.entries(ways)) {
       gone.close();
       assert.equal(gone.active, false);
       assert.equal(gone.reason, 'cancelled');
-      assert.deepEqual(gone.stats, { peers: 0, sent: 0, received: 0 });
+      assert.deepEqual(gone.stats, { peers: 0, sent: 0, received: 0, engine: null });
       for (const plugin of plugins) await checkTakesPart(plugin, container);
     }
     assert.equal(FakeSocket.all.length, 1, 'it is the same engine to the end');
@@ -388,7 +388,7 @@ test('beside a copy that speaks another version an instance takes no part, and s
       assert.deepEqual(errors, [{ code: 'version-mismatch' }]);
       assert.equal(await plugin.getMiddleware({ request: { url: request.url, method: 'GET' } }).get(), null);
       assert.equal(plugin.upload.on, true);
-      assert.deepEqual(plugin.stats, { peers: 0, sent: 0, received: 0 });
+      assert.deepEqual(plugin.stats, { peers: 0, sent: 0, received: 0, engine: null });
       await plugin.informed;
       plugin.close();
     }
