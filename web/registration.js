@@ -10,9 +10,13 @@ import { within } from './within.js';
  * @property {WorkerType} workerType
  */
 
+/** Whether a worker can ever control this page: not over plain HTTP, nor in a frame whose sandbox has no origin. */
+export const isPossible = () => globalThis.isSecureContext !== false && globalThis.origin !== 'null';
+
 /**
  * Whether the worker controls this page, as soon as that is known, or after limits::worker_wait. A worker that comes later is
- * met by `controllerchange` (bridge.js).
+ * met by `controllerchange` (bridge.js). Null if none comes by this: there are no service workers here, or the script is
+ * refused.
  * @param {Registering} registering
  */
 export async function isControlled(registering) {
@@ -20,7 +24,14 @@ export async function isControlled(registering) {
     const container = navigator.serviceWorker;
     return Boolean(await within(workerWait, comes(container, registering)));
   } catch {
-    // No service workers here, a private window, a script that does not load: the site works as without us.
+    return hasController() ? true : null;
+  }
+}
+
+function hasController() {
+  try {
+    return Boolean(navigator.serviceWorker.controller);
+  } catch {
     return false;
   }
 }

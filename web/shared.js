@@ -1,6 +1,6 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
 import { differences, engineOptions, isSameWorker } from './options.js';
-import { isControlled } from './registration.js';
+import { isControlled, isPossible } from './registration.js';
 import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
 import { CHANNEL, uploadBytes, uploadRate } from '../build/border.js';
 
@@ -143,6 +143,10 @@ export class Shared {
       if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
     }
     const isServed = await isControlled(this.#worker ?? given);
+    // Nobody would ask this page for anything: it holds no socket, no connection, no worker.
+    if (isServed === null && !this.#has('reply')) return this.#close('no-worker');
+    // One before had no worker, and this one has.
+    if (isServed && !this.#page && this.#reason === 'no-worker') this.#open();
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
     if (isServed) await this.informed();
     else await this.#opened;
@@ -164,6 +168,7 @@ export class Shared {
 
   // What only an engine needs is loaded for the first one.
   #open() {
+    if (!isPossible()) return void (this.#reason = 'no-worker');
     const opened = import('./page.js')
       .then(({ Page }) => {
         if (opened === this.#opened) return this.#start(Page);
@@ -178,7 +183,8 @@ export class Shared {
     const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
     const options = { cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket, script, inPage };
     const page = new Page(options, uploadOf(this.#allowed, usual), {
-      report: (code, more) => this.#emit('error', { code, ...more }),
+      // What is said once, and of the site's own options or files, waits for whoever listens after start().
+      report: (code, more) => this.#emit('error', { code, ...more }, code === 'no-thread' || code === 'no-webrtc'),
       peers: (count) => this.#emit('peers', { count }),
       tell: (message) => this.#tell(message),
       disabled: (manifest) => this.#wait(manifest),
