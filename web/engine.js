@@ -28,9 +28,11 @@ import {
   OUT_SEND_MESSAGE,
   OUT_STORE_RUN,
   OUT_TAKE_BLOCK,
+  PEER_AHEAD,
   PEER_HIDDEN,
   PEER_IDLE,
   PEER_LEADING,
+  PEER_LIST_COMPLETE,
   PEER_LOCAL_CANDIDATE,
   PEER_LOCAL_DESCRIPTION,
   PEER_NETWORK_CHANGED,
@@ -71,7 +73,6 @@ export class Head {
   #manifest = Promise.resolve();
   #over = new AbortController();
   #isStopped = false;
-  #isIdle = false;
   #isAdopting = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #counting;
@@ -86,7 +87,7 @@ export class Head {
    * @param {ToHand} hand
    * @param {HeadOptions} options
    */
-  constructor(hand, { cacheName, orFetch, socket, browser, hasWebRtc, upload }) {
+  constructor(hand, { ahead, cacheName, orFetch, socket, browser, hasWebRtc, upload }) {
     this.#hand = hand;
     const core = new Core(
       this.#performer(),
@@ -108,6 +109,7 @@ export class Head {
     this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(CHANNEL) : null;
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
     core.tell(PEER_START, browser, Math.floor(Math.random() * 2 ** 48), hasWebRtc);
+    core.tell(PEER_AHEAD, ...ahead);
     this.upload(upload);
     this.#socket.settled.then(() => hand('informed', []));
     if (!hasWebRtc) hand('informed', []);
@@ -136,10 +138,9 @@ export class Head {
     this.#core.tell(PEER_UPLOAD, on, bytesPerSecond, bytes);
   }
 
-  /** The page has nothing else to do: connections may be made before they are needed. */
-  idle() {
-    this.#isIdle = true;
-    this.#core.tell(PEER_IDLE);
+  /** The page has nothing else to do: connections may be made before they are needed. @param {boolean} savesData */
+  idle(isHidden = false, savesData = false) {
+    this.#core.tell(PEER_IDLE, isHidden, savesData);
   }
 
   /** Nobody sees the page: it may be gone any time. */
@@ -205,8 +206,7 @@ export class Head {
         if (this.resources.disabled) return this.#hand('disabled', [this.resources.text ?? '']);
         this.resources.list();
         await this.resources.announce(store);
-        // The page was idle before it was known what is listed.
-        if (this.#isIdle) this.#core.tell(PEER_IDLE);
+        this.#core.tell(PEER_LIST_COMPLETE);
         this.#adopt();
       })
       .catch(() => this.#hand('report', ['malformed-manifest']));

@@ -5,6 +5,8 @@
 
 /**
  * @typedef {object} HeadOptions
+ * @property {[word: number, permission: number, isMac: boolean]} ahead by which the core decides whether connections may be
+ *   made before a file is wanted (src/peer/ahead.hpp)
  * @property {string | null} cacheName the store's name; null where Cache Storage is denied
  * @property {boolean} orFetch the manifest may be the origin's
  * @property {string} socket the coordinator's WebSocket

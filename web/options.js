@@ -23,9 +23,10 @@ const isSame = (one, other) => one === other || JSON.stringify(one, sorted) === 
  * What the engine is made with, written alike wherever it means the same.
  * @param {import('./plugin.js').PeerOptions} options
  */
-export const engineOptions = ({ cacheName, engine, servers, socket, upload }) => ({
+export const engineOptions = ({ cacheName, engine, idle, servers, socket, upload }) => ({
   cacheName,
   engine,
+  idle,
   servers: { iceServers: [], ...servers },
   socket: href(socket ?? SOCKET_PATH).replace(/^http/, 'ws'),
   upload: uploadOf(upload, unbounded),

@@ -1,6 +1,7 @@
 // One life of a page, from start to pagehide: the engine's hand (web/head.js), which does what only a page can do. It makes
 // connections, says hello to the worker, and sees whether the page is idle and which network it is on.
 import { CACHE_PREFIX, firstSocketWait, idleInterval, MANIFEST_PATH } from '../build/border.js';
+import { askedAhead } from './ahead.js';
 import { Answer } from './answer.js';
 import { Bridge } from './bridge.js';
 import { Connections } from './connections.js';
@@ -32,6 +33,7 @@ async function guessName() {
  * @property {string} socket the coordinator's WebSocket
  * @property {unknown} [script] the engine's, where the site says it
  * @property {boolean} [inPage] the engine runs in the page
+ * @property {boolean} [idle] the site's word on connections that nobody needs yet
  */
 
 /**
@@ -165,7 +167,7 @@ export class Page {
 
   async #begin() {
     const { servers, socket, orFetch = this.#options.form === 'reply', script, inPage = false } = this.#options;
-    const cacheName = await this.cacheName;
+    const [cacheName, ahead] = await Promise.all([this.cacheName, askedAhead(this.#options.idle)]);
     if (this.#isStopped) return;
     const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
     const connections = new Connections(servers ?? {}, call, {
@@ -175,7 +177,7 @@ export class Page {
     });
     this.#connections = connections;
     const hasWebRtc = typeof RTCPeerConnection === 'function';
-    const options = { cacheName, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload };
+    const options = { ahead, cacheName, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload };
     const running = await startHead({ script, inPage }, this.#hand(connections), options);
     if (this.#isStopped) return running.call('stop', ['cancelled']);
     this.#running = running;
@@ -268,7 +270,7 @@ export class Page {
     await this.informed;
     while (!this.#isStopped) {
       await idle();
-      if (!document.hidden && !networkHere()?.saveData) this.#call('idle', []);
+      this.#call('idle', [document.hidden, Boolean(networkHere()?.saveData)]);
       await after(idleInterval);
     }
   }

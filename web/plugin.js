@@ -17,6 +17,8 @@ export class CachePlugin {
  * @property {boolean | Partial<import('./settings.js').Upload>} [upload] the most that the visitor may choose
  * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
  * @property {string | URL} [engine] the engine's script (or a TrustedScriptURL of it); beside ours, or /peer-cdn/engine.js
+ * @property {boolean} [idle] whether an idle page may make connections before it needs them; else where no visitor is asked
+ *   for a permission by that
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
  */
 

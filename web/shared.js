@@ -179,9 +179,9 @@ export class Shared {
 
   /** @param {typeof import('./page.js').Page} Page */
   #start(Page) {
-    const { cacheName, servers, socket, engine: script } = engineOptions(this.#options);
+    const { cacheName, idle, servers, socket, engine: script } = engineOptions(this.#options);
     const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
-    const options = { cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket, script, inPage };
+    const options = { cacheName: cacheName ?? this.#cacheName, form, idle, orFetch, servers, socket, script, inPage };
     const page = new Page(options, uploadOf(this.#allowed, usual), {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
       report: (code, more) => this.#emit('error', { code, ...more }, code === 'no-thread' || code === 'no-webrtc'),

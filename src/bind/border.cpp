@@ -14,10 +14,13 @@
 #include "base/pieces.hpp"
 #include "http/chain.hpp"
 #include "http/command.hpp"
+#include "peer/ahead.hpp"
 
 namespace {
 
 using namespace peer_cdn;
+using peer::Permission;
+using peer::Word;
 namespace all = peer_cdn::limits;
 
 double to_number(Duration duration) {

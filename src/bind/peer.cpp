@@ -22,6 +22,7 @@
 #include "base/variant.hpp"
 #include "bind/border.hpp"
 #include "bind/fields.hpp"
+#include "peer/ahead.hpp"
 #include "peer/waking.hpp"
 #include "swarm/wire.hpp"
 
@@ -318,6 +319,10 @@ void listed(unsigned resource, double now) {
   if (event) self->peer.handle_listed(event.known->root, event.known->geometry, event.at);
 }
 
+void list_complete(double now) {
+  if (const Event event(now); event) self->peer.handle_list_complete(event.at);
+}
+
 void leading(bool on, double now) {
   if (const Event event(now); event) self->peer.handle_leading(on, event.at);
 }
@@ -330,12 +335,18 @@ void upload(bool on, double bytes_per_second, double bytes, double now) {
   }
 }
 
-void idle(double now) {
-  if (const Event event(now); event) self->peer.handle_idle(event.at);
+void ahead(unsigned word, unsigned permission, bool is_mac, double now) {
+  const bool may =
+      may_connect_ahead(static_cast<Word>(word), static_cast<Permission>(permission), is_mac);
+  if (const Event event(now); event) self->peer.handle_ahead(may, event.at);
+}
+
+void idle(bool is_hidden, bool save_data, double now) {
+  if (const Event event(now); event) self->peer.handle_idle(is_hidden, save_data, event.at);
 }
 
 void hidden(double now) {
-  if (const Event event(now); event) self->peer.swarm().handle_hidden(event.at);
+  if (const Event event(now); event) self->peer.handle_hidden(event.at);
 }
 
 void network_changed(double now) {

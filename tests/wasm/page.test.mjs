@@ -289,6 +289,57 @@ test('a browser without WebRTC, or one that refuses our servers, answers none an
   assert.equal(await without.read(request, withinMs), null);
 });
 
+test('a page that was idle before it knew what is listed is connected as soon as it knows', async (t) => {
+  const file = makeFile(3 * pieceBytes);
+  const [a, b] = [nextName(), nextName()];
+  await fill(a, file);
+  await openPage(t, a);
+  await announced(file.root);
+  const page = await openInformed(t, b);
+  page.head.idle();
+  assert.equal(FakeConnection.made.length, 0);
+  await fill(b, file, { held: false });
+  page.manifest();
+  await until('a pair is open', () => page.stats.peers === 1);
+});
+
+test('nothing is connected ahead where the visitor would be asked, or the site says no; what is wanted is', async (t) => {
+  const file = makeFile(3 * pieceBytes);
+  const query =
+    (state) =>
+    async ({ name }) => {
+      if (name !== 'local-network' || !state) throw new TypeError(name);
+      return { state };
+    };
+  for (const [platform, state, idle, isAhead] of [
+    ['Linux x86_64', null, undefined, true],
+    ['Win32', 'prompt', undefined, false],
+    ['Win32', 'denied', undefined, false],
+    ['MacIntel', null, undefined, false],
+    ['MacIntel', 'granted', undefined, true],
+    ['MacIntel', 'prompt', true, true],
+    ['Linux x86_64', null, false, false],
+  ]) {
+    install();
+    FakeSocket.reset();
+    FakeConnection.reset();
+    globalThis.navigator = { platform, permissions: { query: query(state) } };
+    const [a, b] = [nextName(), nextName()];
+    await fill(a, file);
+    await fill(b, file, { held: false });
+    const first = await openFakePage(t, { cacheName: a, idle: true });
+    await announced(file.root);
+    const page = await openFakePage(t, { cacheName: b, idle });
+    await Promise.all([page.head.ready(), page.informed]);
+    page.head.idle();
+    if (isAhead) await until('a pair is open', () => page.stats.peers === 1);
+    else assert.ok(!FakeSocket.messages.some(({ type }) => type === 'ask'), `${platform} ${state} ${idle}`);
+    const answer = await page.read(request, withinMs);
+    assert.ok(Buffer.from(answer.body).equals(file.body));
+    for (const each of [page, first]) each.stop();
+  }
+});
+
 test('what is not listed in the manifest is never offered', async (t) => {
   const [listed, unlisted] = [makeFile(2 * pieceBytes), makeFile(2 * pieceBytes)];
   const name = nextName();
