@@ -58,8 +58,8 @@ const bundles = [
   ['sw/index.js', 'sw.mjs', { format: 'esm' }],
   // What a page loads: at once, for its first engine, and as the engine's worker (or in the page, where that cannot be).
   ['web/index.js', 'index.js', { format: 'esm', external: ['./page.js'] }],
-  ['web/page.js', 'page.js', { format: 'esm', external: ['./engine.js'] }],
-  ['web/engine.js', 'engine.js', { format: 'esm' }],
+  ['web/page.js', 'page.js', { format: 'esm', external: ['./engine.js'], inject: ['build/rtc.wasm.js'] }],
+  ['web/engine.js', 'engine.js', { format: 'esm', inject: ['build/peer.wasm.js'] }],
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];

@@ -3,7 +3,6 @@ import {
   firstSocketWait,
   PERMISSION_DENIED,
   PERMISSION_GRANTED,
-  PERMISSION_PROMPT,
   PERMISSION_UNKNOWN,
   WORD_NO,
   WORD_UNSAID,
@@ -12,9 +11,9 @@ import {
 import { within } from './within.js';
 
 /** @type {Record<string, number>} */
-const permissions = { granted: PERMISSION_GRANTED, prompt: PERMISSION_PROMPT, denied: PERMISSION_DENIED };
+const permissions = { granted: PERMISSION_GRANTED, denied: PERMISSION_DENIED };
 
-// Browsers without that permission refuse its name; one that does not answer has none for us.
+// Browsers without that permission refuse its name; of one that does not answer nothing is known.
 async function localNetwork() {
   try {
     const query = navigator.permissions.query(/** @type {any} */ ({ name: 'local-network' }));

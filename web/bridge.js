@@ -41,6 +41,7 @@ import { acknowledge } from './stream.js';
  * @property {() => MessagePort} meet a port to the engine, by which the worker asks it from now on
  * @property {(request: Delegation, port: MessagePort) => void} delegate a worker of another release asks the page
  * @property {(news: News | null) => void} tell
+ * @property {() => void} controlled a worker has come to control the page, or another one
  */
 
 export class Bridge {
@@ -63,7 +64,7 @@ export class Bridge {
   /** Says hello, and from now on is heard. */
   open() {
     this.#container?.addEventListener('message', this.#onMessage);
-    this.#container?.addEventListener('controllerchange', this.#hello);
+    this.#container?.addEventListener('controllerchange', this.#meetWorker);
     this.#container?.startMessages();
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
     this.#hello();
@@ -99,7 +100,7 @@ export class Bridge {
     this.#post('bye');
     if (!this.#alive) this.#leave();
     this.#container?.removeEventListener('message', this.#onMessage);
-    this.#container?.removeEventListener('controllerchange', this.#hello);
+    this.#container?.removeEventListener('controllerchange', this.#meetWorker);
   }
 
   /**
@@ -116,6 +117,11 @@ export class Bridge {
     if (!this.controlled) return;
     this.#post('hello', { form: this.#form }, this.#form === 'stream' ? [this.#listener.meet()] : []);
     if (this.#isInformed) this.#post('present', { add: [...this.#marks], remove: [] });
+  };
+
+  #meetWorker = () => {
+    this.#hello();
+    this.#listener.controlled();
   };
 
   /** @param {MessageEvent} event */

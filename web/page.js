@@ -43,6 +43,7 @@ async function guessName() {
  * @property {(news: import('./bridge.js').News | null) => void} tell what the worker said
  * @property {(manifest: string) => void} disabled this manifest turns it all off
  * @property {() => void} failed the engine is gone; everything has ended
+ * @property {() => void} changed the page may be served by a worker now, or not any more
  * @property {() => void} untransferable the engine is to be started again, in the page
  */
 
@@ -89,6 +90,7 @@ export class Page {
       meet: () => this.#meet(),
       delegate: (request, port) => this.#call('delegate', [request, port], [port]),
       tell: (message) => this.#hear(message),
+      controlled: () => this.#listener.changed(),
     });
   }
 

@@ -22,7 +22,8 @@ export class CachePlugin {
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
  */
 
-/** @typedef {{ code: import('../build/border.js').ErrorCode, url?: string, message?: string, options?: string[] }} ErrorDetail */
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {{ code: ErrorCode, url?: string, message?: string, options?: string[] }} ErrorDetail */
 /** @typedef {{ peers: number, sent: number, received: number, engine: 'worker' | 'page' | null }} Stats */
 
 /**
@@ -30,6 +31,7 @@ export class CachePlugin {
  * @property {CustomEvent<Omit<import('./bridge.js').Transfer, 'type'>>} transfer
  * @property {CustomEvent<ErrorDetail>} error
  * @property {CustomEvent<{ count: number }>} peers
+ * @property {CustomEvent<{ active: boolean, reason: ErrorCode | null }>} state
  */
 
 /**
@@ -38,8 +40,9 @@ export class CachePlugin {
  */
 
 /**
- * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code) and
- * `peers` (detail.count). All instances in a page share one engine: it is made with the options of the first.
+ * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code), `peers`
+ * (detail.count) and `state` (detail.active and detail.reason, whenever they change). All instances in a page share one
+ * engine: it is made with the options of the first.
  */
 export class PeerPlugin extends EventTarget {
   /** @type {import('./shared.js').Instance} */

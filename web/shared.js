@@ -58,6 +58,8 @@ export class Shared {
   /** @type {ErrorCode | null} */
   #reason = null;
   #choice = storedUpload();
+  /** What was last told of the state. */
+  #told = '';
   /** @type {string | undefined} the name of the worker's Cache, once it was told */
   #cacheName;
   /** @type {BroadcastChannel | null} while the manifest turns it all off */
@@ -70,6 +72,14 @@ export class Shared {
 
   get reason() {
     return this.active ? null : (this.#reason ?? 'no-worker');
+  }
+
+  #tellState() {
+    const { active, reason } = this;
+    const state = `${active} ${reason}`;
+    if (state === this.#told) return;
+    this.#told = state;
+    this.#emit('state', { active, reason });
   }
 
   /** Resolves when it is known who has what. */
@@ -189,6 +199,7 @@ export class Shared {
       tell: (message) => this.#tell(message),
       disabled: (manifest) => this.#wait(manifest),
       failed: () => this.#fail(),
+      changed: () => this.#tellState(),
       untransferable: () => {
         this.#inPage = true;
         this.#reopen();
@@ -196,7 +207,7 @@ export class Shared {
     });
     this.#page = page;
     this.#reason = null;
-    return page.start();
+    return page.start().then(() => this.#tellState());
   }
 
   /** @param {ErrorCode} reason */
@@ -208,6 +219,7 @@ export class Shared {
     this.#waiting?.close();
     this.#waiting = null;
     page?.stop(reason);
+    this.#tellState();
   }
 
   #fail() {

@@ -46,12 +46,11 @@ TEST_CASE("the site's word holds, then the browser's, and a Mac may ask") {
   using enum Word;
   using enum Permission;
   for (const bool is_mac : {false, true}) {
-    for (const Permission permission : {unknown, granted, prompt, denied}) {
+    for (const Permission permission : {unknown, granted, denied}) {
       CHECK(may_connect_ahead(yes, permission, is_mac));
       CHECK_FALSE(may_connect_ahead(no, permission, is_mac));
     }
     CHECK(may_connect_ahead(unsaid, granted, is_mac));
-    CHECK_FALSE(may_connect_ahead(unsaid, prompt, is_mac));
     CHECK_FALSE(may_connect_ahead(unsaid, denied, is_mac));
     CHECK(may_connect_ahead(unsaid, unknown, is_mac) == !is_mac);
   }

@@ -34,7 +34,7 @@ function edit(file, from, to) {
 /** Of each project: what it says, and what somebody wrote instead. */
 const misspelt = {
   web: {
-    'a call of the core': ['web/engine.js', 'this.#core.tell(PEER_IDLE)', "this.#core.tell('PEER_IDLE')"],
+    'a call of the core': ['web/engine.js', 'this.#core.tell(PEER_HIDDEN)', "this.#core.tell('PEER_HIDDEN')"],
     'the arguments of a call': ['web/resources.js', 'tell(PEER_HELD, handle, begin, end)', 'tell(PEER_HELD, handle, begin)'],
     'what the core asks for': ['web/engine.js', '[OUT_COMPANY]: (handle) =>', '[OUT_COMPANIES]: (handle) =>'],
     'an error code': ['web/readers.js', "'not-in-manifest'", "'not-in-the-manifest'"],
@@ -47,7 +47,7 @@ const misspelt = {
       '{ begin, end, origins, patience }',
     ],
     "a call of the page's": ['web/engine.js', "hand('restart', [pair])", "hand('restart', [pair, 1, 2])"],
-    'a call of the engine': ['web/page.js', "this.#call('idle', [])", "this.#call('idles', [])"],
+    'a call of the engine': ['web/page.js', "this.#call('networkChanged', [])", "this.#call('networkChange', [])"],
     'a limit': ['web/seeder.js', 'segmentBytes } from', 'segmentByte } from'],
     'an event': ['web/shared.js', "this.#emit('peers'", "this.#emit('peer'"],
   },

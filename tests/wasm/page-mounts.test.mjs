@@ -482,6 +482,34 @@ for (const [name, [state, options]] of Object.entries(late)) {
   });
 }
 
+test('every change of the state is told, once', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('activated');
+  const tell = fakeWorkerChannel(t);
+  const store = await Store.open(`${CACHE_PREFIX}1`);
+  const plugin = close(await start());
+  const states = [];
+  plugin.addEventListener('state', ({ detail }) => states.push(detail));
+  const untilTold = (count) => until(`${count} changes are told`, () => states.length === count);
+  assert.deepEqual([plugin.active, plugin.reason], [false, 'no-worker']);
+  container.control();
+  await untilTold(1);
+  container.control();
+  await store.putManifest(JSON.stringify({ version: manifestVersion, disabled: true }), Date.now());
+  tell({ type: 'manifest' });
+  await untilTold(2);
+  await fill();
+  tell({ type: 'manifest' });
+  await untilTold(3);
+  plugin.close();
+  assert.deepEqual(states, [
+    { active: true, reason: null },
+    { active: false, reason: 'cancelled' },
+    { active: true, reason: null },
+    { active: false, reason: 'cancelled' },
+  ]);
+});
+
 test('a worker that fails, and one that leaves the page alone, are not waited for', async (t) => {
   const close = closing(t);
   t.mock.timers.enable({ apis: ['setTimeout'] });

@@ -313,7 +313,8 @@ test('nothing is connected ahead where the visitor would be asked, or the site s
     };
   for (const [platform, state, idle, isAhead] of [
     ['Linux x86_64', null, undefined, true],
-    ['Win32', 'prompt', undefined, false],
+    ['Win32', 'prompt', undefined, true],
+    ['MacIntel', 'prompt', undefined, false],
     ['Win32', 'denied', undefined, false],
     ['MacIntel', null, undefined, false],
     ['MacIntel', 'granted', undefined, true],
