@@ -228,3 +228,43 @@ for (const browser of ['chromium', 'firefox']) {
     assert.equal((await second.sources(film, other)).fromPeers, files[film].length);
   });
 }
+
+for (const browser of ['chromium', 'firefox']) {
+  test(`${browser}: what was delivered is in the store after a page that goes away in the middle`, async (t) => {
+    const open = scene(t);
+    const large = '/static/large.bin';
+    const bytes = 12_000_001;
+    const s = await open.site({
+      [large]: randomBytes('outlives', bytes),
+      '/still.html': '<!doctype html><link rel="icon" href="data:,"><title>no script</title>',
+      // So that it lasts some seconds.
+      '/slow.html': '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/slow.js"></script>',
+      '/slow.js': page(`{ worker: '/sw.js', upload: { bytesPerSecond: 2_000_000 } }`),
+    });
+    const [first, second] = [await open.chromium(), await open[browser]()];
+    await first.visit(`${s.url}/slow.html`);
+    await first.fetch(large);
+    await s.origin.untilShared(await s.root(large));
+    await second.visit(s.url);
+    await until('a pair is open', () => second.run(() => window.peerCdn.stats.peers === 1));
+    s.origin.recede();
+    const delivered = await second.run(async (url) => {
+      const reader = (await fetch(url)).body.getReader();
+      let come = 0;
+      while (come < 6_000_000) come += (await reader.read()).value.length;
+      return come;
+    }, large);
+    await second.page.goto(`${s.url}/still.html`);
+    const { root, pieceBytes } = (await s.manifest()).resources[large];
+    await until('it is stored', async () => {
+      const pieces = new Set();
+      for (const key of await second.stored()) {
+        const [, begin, end] = new RegExp(`${root}\\?(\\d+)-(\\d+)$`).exec(key) ?? [];
+        for (let piece = Number(begin); piece < Number(end); piece++) pieces.add(piece);
+      }
+      let whole = 0;
+      while (pieces.has(whole)) whole++;
+      return whole * pieceBytes >= delivered - pieceBytes;
+    });
+  });
+}
