@@ -23,11 +23,11 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
 
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
- *   answerHeaders: string[], codes: string[], functions: [string, string, string, string][],
+ *   codes: string[], functions: [string, string, string, string][],
  *   commands: [string, number, Record<string, number>][], commandLayout: {bytes: number, kind: number}}} border
  * @returns {{module: string, types: string}}
  */
-export function borderModule({ enums, limits, names, answerHeaders, codes, functions, commands, commandLayout }) {
+export function borderModule({ enums, limits, names, codes, functions, commands, commandLayout }) {
   const ordered = [...commands].sort((a, b) => a[1] - b[1]);
   const performed = (type) => `DO_${type.replace(/(?!^)[A-Z]/g, '_$&').toUpperCase()}`;
   const constants = [
@@ -45,7 +45,6 @@ export function borderModule({ enums, limits, names, answerHeaders, codes, funct
     note +
     lines([
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
-      `export const answerHeaders = ${JSON.stringify(answerHeaders)};`,
       `export const commandFields = ${JSON.stringify(ordered.map(([, , fields]) => Object.values(fields)))};`,
     ]);
   const types =
@@ -56,8 +55,6 @@ export function borderModule({ enums, limits, names, answerHeaders, codes, funct
         .map(([name, value]) => `export declare const ${name}: ${JSON.stringify(value)};`),
       "/** The exports of the worker's module: what the wasm calls them is nobody's business. */",
       ...functions.map(([, name]) => `export declare const ${name.toUpperCase()}: '${keyOf(name)}';`),
-      '/** The headers that the judge of answers reads, in its order. */',
-      'export declare const answerHeaders: readonly string[];',
       "/** Every code of README.md's table. */",
       `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
       '/** What the host does of what the core decides (src/http/command.hpp). */',

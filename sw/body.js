@@ -15,6 +15,7 @@ import {
   DO_OPEN_STREAM,
   DO_PASS_STREAM,
   DO_READ,
+  DO_SPILL,
   DO_TAKE,
   JOB_END,
   PAGE_ALIVE,
@@ -60,6 +61,9 @@ export class Body {
   wasted = 0;
   /** @type {Response | undefined} */
   response;
+  hasBegun = false;
+  /** @type {AsyncGenerator<Uint8Array, void> | undefined} */
+  spilt;
   /** @type {ReadableStreamDefaultController<Uint8Array> | undefined} */
   controller;
 
@@ -78,15 +82,38 @@ export class Body {
     const stream = new ReadableStream(
       {
         start: (controller) => void (this.controller = controller),
-        pull: ({ desiredSize }) => tell(PULL, this.id, desiredSize ?? 0),
+        pull: ({ desiredSize }) => {
+          if (this.spilt) return this.#pour();
+          // Before the first byte the core knows.
+          if (this.hasBegun) tell(PULL, this.id, desiredSize ?? 0);
+        },
         cancel: () => {
           this.controller = undefined;
+          void this.spilt?.return();
           tell(CANCEL, this.id);
         },
       },
       { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength },
     );
     return (this.response = new Response(stream, head));
+  }
+
+  /** What comes from there is the rest of the response. */
+  spill(/** @type {AsyncGenerator<Uint8Array, void>} */ chunks) {
+    this.spilt = chunks;
+    void this.#pour();
+  }
+
+  async #pour() {
+    try {
+      while ((this.controller?.desiredSize ?? 0) > 0) {
+        const { value, done } = await /** @type {AsyncGenerator<Uint8Array, void>} */ (this.spilt).next();
+        if (done) return this.controller?.close();
+        this.controller?.enqueue(value);
+      }
+    } catch (error) {
+      this.controller?.error(error);
+    }
   }
 
   /** Of what the page replied, these pieces. */
@@ -132,9 +159,11 @@ export const bodyPerformer = (currentStore) => ({
     void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
 
   [DO_ENQUEUE]: (/** @type {number[]} */ ...[id, piece, begin, end]) => {
-    const { pieces, controller } = bodyOf(id);
+    const body = bodyOf(id);
+    const { pieces, controller } = body;
     const buffer = /** @type {ArrayBuffer} */ (pieces.get(piece));
     pieces.delete(piece);
+    body.hasBegun = true;
     controller?.enqueue(new Uint8Array(buffer, begin, end - begin));
   },
 
@@ -151,13 +180,13 @@ export const bodyPerformer = (currentStore) => ({
     jobs.set(job, reading);
     const isClosed = () => jobs.get(job) !== reading;
     try {
-      const read = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
+      const run = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
       if (isClosed()) return;
-      tell(RUN_READ, read?.type ?? '', id, job, read !== null);
-      if (!read || isClosed()) return;
+      tell(RUN_READ, id, job, run !== null);
+      if (!run || isClosed()) return;
       const code = await listOf(exchange.root);
       if (code && !isClosed()) tell(JOB_END, code, id, job);
-      if (!isClosed()) await body.digest(job, begin, cut(read.buffer, runBegin, begin, end, exchange));
+      if (!isClosed()) await body.digest(job, begin, cut(run, runBegin, begin, end, exchange));
     } catch {
       // What cannot be read is not held.
       if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
@@ -214,14 +243,16 @@ export const bodyPerformer = (currentStore) => ({
   },
 
   [DO_OPEN_STREAM]: (/** @type {number[]} */ ...[body, id, begin, end, whole, reload, wait]) => {
-    const { url, path, root, bytes, pieceBytes } = bodyOf(body).exchange;
-    new Stream(id, { url, path, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
+    const { url, root, bytes, pieceBytes } = bodyOf(body).exchange;
+    new Stream(id, { url, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
   },
 
   [DO_PASS_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream, /** @type {number} */ shared) =>
     void (bodyOf(body).response = streamOf(stream).pass(shared > 0)),
 
-  [DO_ACCEPT]: (/** @type {number[]} */ ...[stream, skip, until, keep]) => streamOf(stream)?.accept(skip, until, keep),
+  [DO_ACCEPT]: (/** @type {number[]} */ ...[stream, until, keep]) => streamOf(stream)?.accept(until, keep),
+
+  [DO_SPILL]: (/** @type {number} */ body, /** @type {number} */ stream) => bodyOf(body).spill(streamOf(stream).spill()),
 
   [DO_CLOSE_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream) =>
     void (bodyOf(body).wasted += streamOf(stream)?.close() ?? 0),

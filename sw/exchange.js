@@ -1,6 +1,7 @@
 // Requests: performs what the core decides of each, by its number. The core owns one from the routed event to its last byte.
 import {
   ANSWER,
+  DO_ANSWER_EMPTY,
   DO_BEGIN,
   DO_FALL_THROUGH,
   DO_OPEN,
@@ -10,13 +11,15 @@ import {
   DO_THROUGH,
   GET,
   HEAD,
+  PASSED,
   PLUGIN_NETWORK,
   putWait,
   RESOURCE,
 } from '../build/border.js';
 import { bodyOf, letGo } from './body.js';
-import { call, callText, drain, isOn, onFailure } from './engine.js';
+import { call, callText, drain, isOn, onFailure, tell } from './engine.js';
 import { passThrough } from './own.js';
+import { headOf } from './streams.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
@@ -124,6 +127,15 @@ export async function get(event, kind, timeout = 0, patience = 0) {
   return response;
 }
 
+/** The head that the core gives the response of this exchange. @returns {ResponseInit} */
+function headFor(/** @type {number} */ id) {
+  const [status, ...pairs] = callText(HEAD, id).split('\n');
+  /** @type {[string, string][]} */
+  const headers = [];
+  for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
+  return { status: Number(status), headers };
+}
+
 /** @param {(code: string, url: string, error: unknown) => void} report */
 export const exchangePerformer = (report) => ({
   [DO_BEGIN]: (/** @type {number[]} */ ...[id, bytes, pieceBytes, length]) => {
@@ -135,6 +147,7 @@ export const exchangePerformer = (report) => ({
     const exchange = exchangeOf(id);
     const { request } = exchange.event;
     const answer = own ? passThrough(request, listed > 0) : fetch(request);
+    if (listed) answer.then((response) => tell(PASSED, headOf(response), id, response.status)).catch(() => {});
     if (number) return exchange.gets.get(number)?.(answer);
     // Being offline is no fault of a plugin.
     answer.then(
@@ -143,12 +156,12 @@ export const exchangePerformer = (report) => ({
     );
   },
 
-  [DO_OPEN]: (/** @type {number} */ id, /** @type {number} */ number) => {
-    const [status, ...pairs] = callText(HEAD, id).split('\n');
-    /** @type {[string, string][]} */
-    const headers = [];
-    for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
-    made.set(bodyOf(number).open({ status: Number(status), headers }), number);
+  [DO_OPEN]: (/** @type {number} */ id, /** @type {number} */ number) => void made.set(bodyOf(number).open(headFor(id)), number),
+
+  [DO_ANSWER_EMPTY]: (/** @type {number} */ id) => {
+    const exchange = exchangeOf(id);
+    exchange.answer = new Response(null, headFor(id));
+    exchange.respond(exchange.answer);
   },
 
   [DO_SETTLE]: (/** @type {number[]} */ ...[id, number, body, copy]) => {

@@ -7,16 +7,17 @@ import {
   DO_BUSY,
   DO_DROP_UNLISTED,
   DO_FETCH_MANIFEST,
+  DO_KEEP_RECORD,
   DO_LIST_STORE,
   DO_LOSE,
   DO_NEED_LIST,
+  DO_NEED_RECORD,
   DO_PUT,
   DO_STORE,
   DO_TRANSFER,
   ERROR_CODE,
   FLAG_AUTHORIZATION,
   FLAG_BYPASS,
-  FLAG_CONDITION,
   FLAG_NAVIGATION,
   FLAG_SAME_ORIGIN,
   MANIFEST_FETCH,
@@ -46,12 +47,8 @@ import { streamOf } from './streams.js';
 /** How the middlewares of a route are asked: one after another, or all at once. */
 const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** @type {Strategy} */ ('fastest') };
 
-/** Request headers that the core is told of. @type {[number, string[]][]} */
-const flagged = [
-  [FLAG_AUTHORIZATION, ['authorization']],
-  [FLAG_BYPASS, [BYPASS_HEADER]],
-  [FLAG_CONDITION, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
-];
+/** Request headers whose values the core is told, in its order (src/http/conditions.hpp). */
+const conditions = ['range', 'if-range', 'if-match', 'if-unmodified-since', 'if-none-match', 'if-modified-since'];
 
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
@@ -150,12 +147,11 @@ class PeerCDN extends EventTarget {
     if (!isOn()) return;
     let flags = url.startsWith(`${location.origin}/`) ? FLAG_SAME_ORIGIN : 0;
     if (request.mode === 'navigate') flags |= FLAG_NAVIGATION;
-    for (const [flag, names] of flagged) {
-      if (names.some((name) => headers.has(name))) flags |= flag;
-    }
+    if (headers.has('authorization')) flags |= FLAG_AUTHORIZATION;
+    if (headers.has(BYPASS_HEADER)) flags |= FLAG_BYPASS;
     const { pathname, search } = new URL(url);
-    const words = [request.method, request.destination, request.cache];
-    const text = [...words, headers.get('range') ?? '', headers.get('if-range') ?? '', pathname + search].join('\n');
+    const words = [request.method, request.destination, request.cache, pathname + search];
+    const text = [...words, ...conditions.map((name) => headers.get(name) ?? '')].join('\n');
     try {
       const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
       if (id) event.respondWith(new Exchange(id, event).response);
@@ -178,12 +174,13 @@ class PeerCDN extends EventTarget {
       [DO_PUT]: (...put) => void exchanges.put(...put),
       [DO_ASK_PAGE]: (...asked) => bodies.askPage(asked, this.#manifest.digests),
       [DO_NEED_LIST]: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
-      [DO_LOSE]: (id, error) => {
-        const { url } = exchangeOf(id);
-        const code = codeOf(error);
-        this.#report(code, url);
-        void this.#manifest.lose(code, url);
+      [DO_LOSE]: (id, error, kept) => {
+        const { url, path } = exchangeOf(id);
+        if (error) this.#report(codeOf(error), url);
+        void this.#manifest.lose(codeOf(kept), path);
       },
+      [DO_NEED_RECORD]: (id) => void storage.readRecord(id),
+      [DO_KEEP_RECORD]: (id) => storage.keepRecord(id),
       // The core may be gone by then, and told so.
       [DO_STORE]: (...store) => void this.#store(...store).catch(() => {}),
       [DO_TRANSFER]: (...transfer) => this.#transfer(...transfer),
@@ -202,8 +199,7 @@ class PeerCDN extends EventTarget {
     const body = bodyOf(id);
     const { root, url } = body.exchange;
     const buffers = stream ? streamOf(stream).buffers(begin, end) : body.slices(job, begin, end);
-    const type = stream ? streamOf(stream).type : undefined;
-    const { ok, isToBeTold } = await this.#storage.put(root, begin, end, buffers, { type, fits: fits > 0, body: id });
+    const { ok, isToBeTold } = await this.#storage.put(root, begin, end, buffers, { fits: fits > 0, body: id });
     if (ok) this.#emit('stored', { root, begin, end });
     // The stream goes on without it.
     if (isToBeTold) this.#report('storage-full', url);

@@ -4,6 +4,8 @@ import {
   calmWait,
   DROP_UNLISTED,
   manifestWait,
+  RECORD,
+  RECORD_READ,
   STORE_BEGIN,
   STORE_DONE,
   STORE_FITS,
@@ -107,10 +109,10 @@ export class StoreKeeper {
    * @param {number} begin
    * @param {number} end
    * @param {ArrayBuffer[]} buffers
-   * @param {{ type?: string, fits: boolean, body: number }} options `type`: path and type, if the origin sent it
+   * @param {{ fits: boolean, body: number }} options
    * @returns {Promise<{ ok: boolean, isToBeTold: boolean }>}
    */
-  async put(root, begin, end, buffers, { type, fits, body }) {
+  async put(root, begin, end, buffers, { fits, body }) {
     const store = /** @type {Store} */ (this.current);
     const put = () => {
       const bytes = buffers.length * buffers[0].byteLength;
@@ -118,7 +120,7 @@ export class StoreKeeper {
       // is lost with the worker meanwhile is fetched again.
       const turn = this.#unwritten > unwrittenBytes ? undefined : this.#writes.then(calm);
       this.#unwritten += bytes;
-      const written = store.putRun(root, begin, end, buffers, { type, turn }).finally(() => (this.#unwritten -= bytes));
+      const written = store.putRun(root, begin, end, buffers, turn).finally(() => (this.#unwritten -= bytes));
       this.#writes = written.catch(() => {});
       return written;
     };
@@ -141,6 +143,25 @@ export class StoreKeeper {
     }
     const isToBeTold = isOn() && call(STORE_DONE, root, body, begin, end, ok) > 0;
     return { ok, isToBeTold };
+  }
+
+  /** Tells the core how the origin sent the resource of this exchange. */
+  async readRecord(/** @type {number} */ exchange) {
+    const [key] = callText(RECORD, exchange).split('\n');
+    const text = await soon(
+      this.current?.record(key).catch(() => ''),
+      '',
+    );
+    tell(RECORD_READ, text ?? '', exchange);
+  }
+
+  /** Stores how it does. */
+  keepRecord(/** @type {number} */ exchange) {
+    const text = callText(RECORD, exchange);
+    const end = text.indexOf('\n');
+    void calm()
+      .then(() => this.current?.putRecord(text.slice(0, end), text.slice(end + 1)))
+      .catch(() => {});
   }
 
   /** A page stored a run: something else may have to go. The manifest is loaded. */

@@ -1,12 +1,11 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
-import { answerHeaders, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
+import { STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
 import { call, isOn, tell } from './engine.js';
 import { listOf } from './lists.js';
 
 /**
  * @typedef {object} StreamRequest
  * @property {string} url
- * @property {string} path with its query
  * @property {string} root
  * @property {number} bytes of the resource
  * @property {number} pieceBytes
@@ -20,6 +19,9 @@ import { listOf } from './lists.js';
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
 
+/** What the core reads of an answer: its type, then name and value of each header, a line each. */
+export const headOf = (/** @type {Response} */ { type, headers }) => [type, ...[...headers].flat()].join('\n');
+
 export const streamOf = (/** @type {number} */ id) => /** @type {Stream} */ (streams.get(id));
 
 export class Stream {
@@ -32,11 +34,17 @@ export class Stream {
   #kept = new Map();
   #begun = false;
   #isPassed = false;
+  #isSpilt = false;
+  /** What came before a piece was told. @type {Uint8Array[]} */
+  #raw = [];
+  /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
+  #reader;
+  /** @type {Promise<string> | undefined} */
+  #pumping;
   #told = Promise.resolve();
   #isClosed = false;
   #isOver = false;
   #until = 0;
-  #cut = 0; // pieces before this one were cut
   #isRated = false;
   #arrived = 0; // bytes of the body that came
   #passed = 0; // of these, what the core was told
@@ -53,11 +61,6 @@ export class Stream {
     void this.#run();
   }
 
-  /** The path and the type that the origin sent. */
-  get type() {
-    return `${this.#request.path} ${this.#response?.headers.get('content-type') ?? ''}`;
-  }
-
   /** Of pieces that are kept. */
   buffers(/** @type {number} */ begin, /** @type {number} */ end) {
     const buffers = [];
@@ -66,22 +69,42 @@ export class Stream {
   }
 
   /**
-   * The head is good: skip so many bytes, cut pieces up to `until`, and keep those from `keep` on.
-   * @param {number} skip
+   * The head is good: cut pieces up to `until`, and keep those from `keep` on.
    * @param {number} until
    * @param {number} keep
    */
-  accept(skip, until, keep) {
+  accept(until, keep) {
     this.#until = until;
     for (const piece of this.#kept.keys()) if (piece < keep) this.#kept.delete(piece);
     if (!this.#begun) {
       this.#begun = true;
+      this.#pumping = this.#pump().catch(() => 'origin-unreachable');
       // What came before it broke off is good: it is told first.
-      void this.#pump(skip)
-        .catch(() => 'origin-unreachable')
-        .then((code) => this.#told.then(() => this.#end(code)));
+      void this.#pumping.then((code) => this.#told.then(() => this.#end(code)));
     }
     this.#goOn();
+  }
+
+  /** All bytes of the answer, whatever they are. Nothing of it was told. */
+  spill() {
+    this.#isSpilt = true;
+    this.#goOn();
+    return this.#spill();
+  }
+
+  async *#spill() {
+    const reader = /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.#reader);
+    await this.#pumping;
+    try {
+      yield* this.#raw;
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      void reader.cancel().catch(() => {});
+    }
   }
 
   /** The answer as it is, for a page; `shared`: the bodies that read it go on. Nothing of it was read. */
@@ -99,10 +122,11 @@ export class Stream {
     // Pages were given clones of it. It would gather in memory all that they read.
     if (this.#isPassed) void this.#response?.body?.cancel().catch(() => {});
     if (this.#isOver) return 0;
-    const { bytes, pieceBytes, end } = this.#request;
-    const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : end;
-    // A body that was read to its end is left alone: aborting would take it from the HTTP cache. So is one that a page reads.
-    if (this.#cut < last && !this.#isPassed) this.#abort.abort();
+    // One that a page reads is left alone.
+    if (!this.#isPassed && !this.#isSpilt) {
+      if (this.#reader) void this.#reader.cancel().catch(() => {});
+      else this.#abort.abort();
+    }
     this.#goOn();
     return this.#arrived - this.#passed;
   }
@@ -120,40 +144,35 @@ export class Stream {
         signal: this.#abort.signal,
       });
       this.#response = response;
-      const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');
-      tell(STREAM_HEAD, [response.type, ...texts].join('\n'), this.#id, response.status);
+      tell(STREAM_HEAD, headOf(response), this.#id, response.status);
     } catch {
       this.#end('origin-unreachable');
     }
   }
 
   // Cuts the body. Digests run beside the reading, and are told in order.
-  async #pump(/** @type {number} */ skip) {
+  async #pump() {
     const { bytes, pieceBytes, begin } = this.#request;
     const { body, status } = /** @type {Response} */ (this.#response);
     const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
     const isWhole = status === 200;
-    // What goes on behind the last piece would hold its connection, read or not.
-    const leave = (code = '') => {
-      void reader.cancel().catch(() => {});
-      return code;
-    };
+    this.#reader = reader;
     /** @type {ArrayBuffer | undefined} */
     let last;
-    let piece = begin;
+    let piece = isWhole ? 0 : begin;
     let buffer = new Uint8Array(0);
     let filled = 0;
     for (;;) {
       const { value, done } = await reader.read();
       if (done) break;
-      if (this.#isClosed) return leave();
       this.#arrived += value.byteLength;
-      let at = Math.min(skip, value.byteLength);
-      skip -= at;
+      if (this.#kept.size === 0) this.#raw.push(value);
+      if (this.#isClosed || this.#isSpilt) return '';
+      let at = 0;
       while (at < value.byteLength && piece * pieceBytes < bytes) {
         if (filled === 0) {
-          while (!this.#isClosed && piece >= this.#until) await this.#pause();
-          if (this.#isClosed) return leave();
+          while (!this.#isClosed && !this.#isSpilt && piece >= this.#until) await this.#pause();
+          if (this.#isClosed || this.#isSpilt) return '';
           buffer = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));
         }
         const part = value.subarray(at, at + buffer.byteLength - filled);
@@ -165,9 +184,9 @@ export class Stream {
         // Of a whole answer the last piece waits for the end: one that goes on is another file.
         if (isWhole && (piece + 1) * pieceBytes >= bytes) last = buffer.buffer;
         else this.#tell(piece, buffer.buffer);
-        this.#cut = ++piece;
+        ++piece;
       }
-      if (isWhole && at < value.byteLength) return leave('wrong-length');
+      if (isWhole && at < value.byteLength) return 'wrong-length';
     }
     if (last) this.#tell(piece - 1, last);
     this.#tellRate();

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/pieces.hpp"
+#include "base/time.hpp"
 
 namespace peer_cdn {
 
@@ -24,6 +25,8 @@ struct OriginAnswer {
   std::string_view content_length;
   std::string_view content_type;
   std::string_view retry_after;
+  std::string_view accept_ranges;
+  std::string_view headers;  // all of them, a lower-case name and a value, a line each
 };
 
 // What was asked of the origin, and what the manifest says of the resource.
@@ -53,6 +56,17 @@ struct Judgement {
 // do not say the total ("bytes 0-5/*"); then it is the manifest's. Another total, or a whole answer
 // of another length, is another file.
 Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked);
+
+// Whether this status says of trouble that passes.
+bool is_busy(std::uint32_t status);
+
+// How long an origin that is busy asks to be left alone: the seconds of its Retry-After (RFC 9110
+// 10.2.3), at most `most`; `otherwise` where it does not say. A date is as good as none.
+Duration busy_time(std::string_view retry_after, Duration otherwise, Duration most);
+
+// What is told of an error that is remembered: whoever reads a file is told of the file, not of a
+// piece or a part.
+Error told(Error error);
 
 // The error that says why an answer was not taken; Error::none for one that was.
 Error error_of(Verdict verdict);

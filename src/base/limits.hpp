@@ -134,14 +134,22 @@ static_assert(3 * bridge_alive < bridge_stall, "one late message does not end a 
 inline constexpr std::uint32_t origin_retries = 2;
 inline constexpr Duration origin_retry_wait = 250ms;
 // An origin that is busy in the middle of a body is asked again when it says so (Retry-After), but
-// no later than the reader would give up. If it does not say when: after one second, the time in
-// which most servers count requests.
-inline constexpr Duration origin_busy_wait = 1s;
-inline constexpr std::chrono::seconds origin_busy_wait_max = 10s;
-static_assert(origin_busy_wait <= origin_busy_wait_max);
+// no later than the reader would give up; if it does not say when, like one that failed.
+inline constexpr Duration origin_busy_wait_max = 10s;
 // The worker remembers so many resources that their origin cannot give, beyond its own death. If
 // more go wrong the manifest is wrong; then the oldest resource is asked for once more.
 inline constexpr std::size_t lost_resources = 64;
+// What is kept of the headers with which an origin sends a resource, and of the validators that it
+// ever gave. Servers refuse requests with much more; a response with more is described by the
+// manifest.
+inline constexpr std::size_t record_bytes = 4 * kib;
+// A file whose bytes were not the manifest's passes through as the origin has it, and up to this
+// size is compared on the way: the browser keeps what its page has yet to read.
+inline constexpr std::uint64_t checked_bytes = 32 * mib;
+// An origin that was busy (429, 5xx) is asked no more than the page asks, for as long as it said,
+// or so long; for an hour at most.
+inline constexpr Duration busy_memory = 60s;
+inline constexpr Duration busy_memory_max = 3600s;
 // An answer of the origin that has brought nothing for so long, and for the time of a piece at
 // reader_rate_min, may be dead: whoever opens the resource then asks anew. Without us each request
 // would have a connection of its own.

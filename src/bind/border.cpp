@@ -105,14 +105,6 @@ void print_names() {
 #include "bind/border.def"
 }
 
-void print_headers() {
-  Object object("answerHeaders", '[', ']');
-#define ANSWER_HEADER(member, header) \
-  object.next();                      \
-  std::printf("%s", quoted(header).c_str());
-#include "bind/border.def"
-}
-
 void print_codes() {
   Object object("codes", '[', ']');
   for (unsigned error = 1; error <= static_cast<unsigned>(last_error); ++error) {
@@ -193,7 +185,6 @@ int main() {
   print_enums();
   print_limits();
   print_names();
-  print_headers();
   print_codes();
   print_functions();
   print_commands();

@@ -15,8 +15,7 @@ enum class RequestFlag : unsigned {
   same_origin = 1,
   authorization = 2,
   bypass = 4,
-  condition = 8,
-  navigation = 16,
+  navigation = 8,
 };
 
 }  // namespace peer_cdn

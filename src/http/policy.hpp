@@ -14,17 +14,20 @@ struct RequestFields {
   std::string_view cache;        // "default", "no-store", "only-if-cached", ...
   bool has_authorization = false;
   bool has_bypass = false;     // the header x-peer-cdn: the page's own reads of the origin
-  bool has_condition = false;  // If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since
+  bool has_condition = false;  // one that may be the whole answer: http/conditions.hpp
 };
 
 // Whether the router is asked at all. If not, there is no respondWith.
 //
-// Not: other methods than GET, other origins, Authorization, our bypass header, the scripts of
-// workers, conditional requests (the page wants to see a 304, which only the origin can give), and
-// "only-if-cached", which must not cause traffic. Other cache modes and navigations are routed:
-// they speak of the HTTP cache, a service worker comes before it, and what we answer from is
-// checked against a manifest of at most limits::manifest_age.
+// Not: other methods than GET and HEAD, other origins, Authorization, our bypass header, the
+// scripts of workers, and "only-if-cached", which must not cause traffic. Other cache modes and
+// navigations are routed: they speak of the HTTP cache, a service worker comes before it, and what
+// we answer from is checked against a manifest of at most limits::manifest_age.
 bool may_route(const RequestFields& request);
+
+// Whether it asks for a body, whatever the client has. Others are answered only where the manifest
+// in memory lists them, and a site's middlewares never see them.
+bool is_plain(const RequestFields& request);
 
 // Whether a listed resource is answered by the manifest. What becomes a document of its own (a
 // page, a frame, an SVG or PDF that is opened) is taken as not listed: the head that the origin
@@ -37,6 +40,10 @@ bool may_answer(std::string_view destination);
 // it would block is left to the origin, which sends another one (Fetch, "should response to request
 // be blocked due to its MIME type"; HTML, "fetch a single module script").
 bool suits(std::string_view destination, std::string_view type);
+
+// Whether an origin is likely to compress what it sends under this type: texts, and what is as
+// good as text.
+bool is_compressible(std::string_view type);
 
 // Whether a page can use what the network answered to a request that we only passed on: if not, the
 // site's own caches may have something better. HTML for a script is what a server says of a path

@@ -44,7 +44,6 @@ struct Stream {
   struct Listener {
     std::uint32_t body;
     std::uint32_t job;
-    PieceIndex begin;      // the first piece that it wants
     PieceIndex until = 0;  // how far it takes them now
   };
   List<Listener> listeners{};
@@ -57,6 +56,7 @@ struct Stream {
   PieceIndex told = 0;      // pieces before this one came
   std::optional<Error> ended{};
   bool is_sampled = false;
+  bool is_learned = false;  // its head
 
   PieceIndex until() const {
     PieceIndex until = 0;
@@ -75,7 +75,17 @@ class Streams {
   Stream* find(const Resource* of, PieceIndex piece, bool reload, std::uint32_t ahead) {
     for (Stream& each : streams_) {
       if (each.of != of || each.over || (reload && !each.reload)) continue;
-      if (piece >= each.kept && piece < each.end && piece <= each.next + ahead) return &each;
+      const bool is_near = each.is_all || piece <= each.next + ahead;
+      if (is_near && piece >= each.kept && piece < each.end) return &each;
+    }
+    return nullptr;
+  }
+  // Another than this one that brings all of the resource, and this piece is yet to come.
+  const Stream* find_all(const Resource* of, const Stream& one, PieceIndex piece) const {
+    for (const Stream& each : streams_) {
+      if (each.of == of && each.is_all && !each.over && each.id != one.id && piece >= each.kept) {
+        return &each;
+      }
     }
     return nullptr;
   }
