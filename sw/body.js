@@ -214,8 +214,9 @@ export const bodyPerformer = (currentStore) => ({
   },
 
   [DO_OPEN_STREAM]: (/** @type {number[]} */ ...[body, id, begin, end, whole, reload, wait]) => {
-    const { url, path, root, bytes, pieceBytes } = bodyOf(body).exchange;
-    new Stream(id, { url, path, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
+    const { event, path, root, bytes, pieceBytes } = bodyOf(body).exchange;
+    const { request } = event;
+    new Stream(id, { request, path, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
   },
 
   [DO_PASS_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream, /** @type {number} */ shared) =>

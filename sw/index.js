@@ -18,6 +18,7 @@ import {
   FLAG_BYPASS,
   FLAG_CONDITION,
   FLAG_NAVIGATION,
+  FLAG_REDIRECT,
   FLAG_SAME_ORIGIN,
   MANIFEST_FETCH,
   MANIFEST_PATH,
@@ -38,7 +39,7 @@ import { broadcast, handleMessage, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
 import { calm, StoreKeeper } from './storage.js';
-import { streamOf } from './streams.js';
+import { RANGES, streamOf } from './streams.js';
 
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 /** @typedef {'ordered' | 'fastest'} Strategy */
@@ -146,16 +147,20 @@ class PeerCDN extends EventTarget {
 
   #handleFetch(/** @type {FetchEvent} */ event) {
     const { request } = event;
-    const { url, headers } = request;
+    const { url, headers, mode } = request;
     if (!isOn()) return;
     let flags = url.startsWith(`${location.origin}/`) ? FLAG_SAME_ORIGIN : 0;
-    if (request.mode === 'navigate') flags |= FLAG_NAVIGATION;
+    if (mode === 'navigate') flags |= FLAG_NAVIGATION;
+    if (request.redirect !== 'follow') flags |= FLAG_REDIRECT;
     for (const [flag, names] of flagged) {
       if (names.some((name) => headers.has(name))) flags |= flag;
     }
     const { pathname, search } = new URL(url);
-    const words = [request.method, request.destination, request.cache];
-    const text = [...words, headers.get('range') ?? '', headers.get('if-range') ?? '', pathname + search].join('\n');
+    const { method, destination, cache, credentials, referrerPolicy } = request;
+    const ranges = RANGES.map((name) => headers.get(name) ?? '');
+    const own = [...headers].filter(([name]) => !RANGES.includes(name));
+    const manner = [cache, mode, credentials, referrerPolicy, ...own];
+    const text = [method, destination, cache, ...ranges, pathname + search, ...manner].join('\n');
     try {
       const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
       if (id) event.respondWith(new Exchange(id, event).response);

@@ -5,7 +5,7 @@ import { listOf } from './lists.js';
 
 /**
  * @typedef {object} StreamRequest
- * @property {string} url
+ * @property {Request} request of the page that was first to want it
  * @property {string} path with its query
  * @property {string} root
  * @property {number} bytes of the resource
@@ -16,6 +16,9 @@ import { listOf } from './lists.js';
  * @property {boolean} reload past the HTTP cache
  * @property {number} wait milliseconds before it is asked
  */
+
+/** Headers of a page that count for its own response only: the worker asks for ranges of its own. */
+export const RANGES = ['range', 'if-range'];
 
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
@@ -108,20 +111,31 @@ export class Stream {
   }
 
   async #run() {
-    const { url, bytes, pieceBytes, begin, end, whole, reload, wait } = this.#request;
+    const { request, bytes, pieceBytes, begin, end, whole, reload, wait } = this.#request;
     const last = Math.min(bytes, end * pieceBytes) - 1;
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#isClosed) return;
     try {
+      const { url, mode, cache, credentials, referrer, referrerPolicy } = request;
+      const headers = new Headers(request.headers);
+      for (const name of RANGES) headers.delete(name);
+      if (!whole) headers.set('range', `bytes=${begin * pieceBytes}-${last}`);
+      // As the page asked. Its own Request cannot be changed so without losing what tells of the page. An answer to a range
+      // is of use only where it was asked for, and the mode "no-cors" has no ranges.
       const response = await fetch(url, {
-        headers: whole ? {} : { range: `bytes=${begin * pieceBytes}-${last}` },
-        cache: reload ? 'reload' : whole ? 'default' : 'no-store',
-        mode: 'same-origin',
+        headers,
+        credentials,
+        referrer,
+        referrerPolicy,
+        cache: reload ? 'reload' : whole ? cache : 'no-store',
+        mode: whole ? mode : 'same-origin',
+        redirect: whole ? 'follow' : 'manual',
         signal: this.#abort.signal,
       });
       this.#response = response;
       const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');
-      tell(STREAM_HEAD, [response.type, ...texts].join('\n'), this.#id, response.status);
+      const type = response.redirected ? 'redirected' : response.type;
+      tell(STREAM_HEAD, [type, ...texts].join('\n'), this.#id, response.status);
     } catch {
       this.#end('origin-unreachable');
     }

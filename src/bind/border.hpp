@@ -17,6 +17,7 @@ enum class RequestFlag : unsigned {
   bypass = 4,
   condition = 8,
   navigation = 16,
+  redirect = 32,
 };
 
 }  // namespace peer_cdn

@@ -28,8 +28,9 @@ Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy, List
   return *id;
 }
 
-Resource* Engine::find(std::string_view path_and_query, std::string_view destination) const {
-  if (!may_answer(destination)) return nullptr;
+Resource* Engine::find(std::string_view path_and_query, std::string_view destination,
+                       bool may_answer) const {
+  if (!may_answer) return nullptr;
   Resource* resource = commons_.manifest.find(path_and_query);
   if (!resource || !suits(destination, resource->type) || is_lasting(resource->lost))
     return nullptr;
@@ -37,11 +38,20 @@ Resource* Engine::find(std::string_view path_and_query, std::string_view destina
 }
 
 Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
-                            std::string_view destination) const {
+                            std::string_view destination, bool may_answer) const {
   if (!routes_[id.value].is_ours) return Routed::Whose::ours;
-  if (!may_answer(destination)) return Routed::Whose::browser;
-  return has_manifest_ && !find(path_and_query, destination) ? Routed::Whose::unlisted
-                                                             : Routed::Whose::ours;
+  if (!may_answer) return Routed::Whose::browser;
+  return has_manifest_ && !find(path_and_query, destination, true) ? Routed::Whose::unlisted
+                                                                   : Routed::Whose::ours;
+}
+
+// Equal texts of open requests have equal numbers. A stream is open no longer than one of its
+// readers, so it never meets a text that got its number later.
+std::uint32_t Engine::number_of(std::string_view manner) {
+  for (const Open& each : exchanges_) {
+    if (each.manner == manner) return each.exchange.asked().manner;
+  }
+  return ++commons_.ids;
 }
 
 // --- The manifest --------------------------------------------------------------------------------
@@ -148,8 +158,11 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   const ExchangeId id{++commons_.ids};
   const Route& known = routes_[route.value];
   Asked asked{id, route, event.path, event.fields.destination, event.page};
+  asked.manner = number_of(event.manner);
+  asked.may_answer = may_answer(event.fields);
   go_on(exchanges_.add(new Open{event.range,
                                 event.if_range,
+                                event.manner,
                                 Stage::manifest,
                                 {},
                                 {commons_, known.strategy, known.plugins, std::move(asked)}}),
@@ -160,12 +173,13 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
 // A request waits until the stored manifest is in memory, then for a newer one if that is old, and,
 // if it is listed, for what the store holds.
 void Engine::go_on(Open& open, Instant now) {
+  if (open.stage == Stage::begun) return;
   const Asked& asked = open.exchange.asked();
+  const bool is_ours = !disabled_ && whose(asked.route, asked.path, asked.destination,
+                                           asked.may_answer) == Routed::Whose::ours;
   if (open.stage == Stage::manifest) {
     if (!freshness_.is_loaded()) return;
     open.stage = Stage::freshness;
-    const bool is_ours =
-        !disabled_ && whose(asked.route, asked.path, asked.destination) == Routed::Whose::ours;
     if (is_ours && is_manifest_old(now)) {
       const bool waits = freshness_.may_ask(now) || freshness_.is_fetching();
       if (freshness_.may_ask(now)) fetch_manifest(now);
@@ -178,11 +192,11 @@ void Engine::go_on(Open& open, Instant now) {
     open.stage = Stage::store;
   }
   if (open.stage != Stage::store) return;
-  if (disabled_ || whose(asked.route, asked.path, asked.destination) != Routed::Whose::ours) {
+  if (!is_ours) {
     open.stage = Stage::begun;
     return open.exchange.fall_through();
   }
-  Resource* resource = find(asked.path, asked.destination);
+  Resource* resource = find(asked.path, asked.destination, asked.may_answer);
   if (resource && !is_store_listed_) {
     if (!std::exchange(is_store_asked_, true)) {
       commons_.commands.emplace_back(command::ListStore{});

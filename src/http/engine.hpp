@@ -36,6 +36,9 @@ struct FetchEvent {
   std::string_view path;  // with its query
   std::string_view range;
   std::string_view if_range;
+  // What of it the origin is told besides: credentials mode, own headers, ... Two requests with the
+  // same text would have the same answer.
+  std::string_view manner;
   bool is_navigation = false;
   PageId page{};  // of the requester, if it said hello
 };
@@ -57,7 +60,7 @@ class Engine {
     if (disabled_ || !may_route(request) || is_reserved(path, manifest_path())) return {};
     const auto id = router_.match(request.method, path, test);
     if (!id) return {};
-    return {whose(*id, path_and_query, request.destination), *id};
+    return {whose(*id, path_and_query, request.destination, may_answer(request)), *id};
   }
   // Opens an exchange if the request is ours. `wall`: milliseconds of the computer's clock.
   template <class Test>
@@ -160,6 +163,7 @@ class Engine {
   struct Open {
     Text range;
     Text if_range;
+    Text manner;
     Stage stage = Stage::manifest;
     Deadline until{};  // for a newer manifest
     Exchange exchange;
@@ -168,10 +172,12 @@ class Engine {
   std::string_view manifest_path() const {
     return manifest_path_.empty() ? names::manifest_path : std::string_view(manifest_path_);
   }
-  Routed::Whose whose(RouteId id, std::string_view path_and_query,
-                      std::string_view destination) const;
+  Routed::Whose whose(RouteId id, std::string_view path_and_query, std::string_view destination,
+                      bool may_answer) const;
   // The entry of a path, unless the origin has to answer for itself.
-  Resource* find(std::string_view path_and_query, std::string_view destination) const;
+  Resource* find(std::string_view path_and_query, std::string_view destination,
+                 bool may_answer) const;
+  std::uint32_t number_of(std::string_view manner);
   ExchangeId open(RouteId route, const FetchEvent& event, Instant now);
   // Whoever is told may be over then, and leave the list.
   template <class F>

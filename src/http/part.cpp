@@ -33,7 +33,7 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
       body_(asked.resource->geometry, asked.range(),
             commons.holdings.pieces(asked.resource->root, asked.resource->geometry.count()),
             {beginning.opener, !asked.part, commons.outlook.second_window(), asked.known,
-             &commons.streams, asked.resource}),
+             &commons.streams, asked.subject()}),
       began_(now),
       told_(now),  // most are over before there is progress to tell
       has_page_(beginning.has_page) {
@@ -50,7 +50,7 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
 
 void Part::start(Instant now) {
   const Duration silence = limits::stream_silence + Body::piece_time(geometry());
-  commons_.streams.forsake_silent(asked_.resource, silence, now);
+  commons_.streams.forsake_silent(asked_.subject(), silence, now);
   body_.start(now);
   drain(now);
 }

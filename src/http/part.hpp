@@ -67,6 +67,8 @@ struct Asked {
   Text path;                        // with its query
   Text destination;                 // Request.destination
   PageId page{};                    // of the requester, if it said hello
+  std::uint32_t manner = 0;         // how the page asked
+  bool may_answer = true;           // a listed resource, by the manifest (http/policy.hpp)
   Resource* resource = nullptr;     // none: the origin answers for itself
   std::optional<ByteRange> part{};  // by a Range header that counts
   bool has_delegate = false;        // its route
@@ -76,6 +78,7 @@ struct Asked {
 
   // Requires a listed resource.
   ByteRange range() const { return part ? *part : ByteRange{0, resource->geometry.bytes()}; }
+  Subject subject() const { return {resource, manner}; }
   Wish wish() const { return {range().bytes(), patience, known, is_hedged}; }
 };
 

@@ -35,8 +35,8 @@ bool may_route(const RequestFields& request) {
          request.cache != "only-if-cached";
 }
 
-bool may_answer(std::string_view destination) {
-  return !is_document(destination);
+bool may_answer(const RequestFields& request) {
+  return request.is_followed && !is_document(request.destination);
 }
 
 bool suits(std::string_view destination, std::string_view type) {

@@ -15,6 +15,7 @@ struct RequestFields {
   bool has_authorization = false;
   bool has_bypass = false;     // the header x-peer-cdn: the page's own reads of the origin
   bool has_condition = false;  // If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since
+  bool is_followed = true;     // its redirect mode is "follow"
 };
 
 // Whether the router is asked at all. If not, there is no respondWith.
@@ -29,8 +30,9 @@ bool may_route(const RequestFields& request);
 // Whether a listed resource is answered by the manifest. What becomes a document of its own (a
 // page, a frame, an SVG or PDF that is opened) is taken as not listed: the head that the origin
 // sends with it, its Content-Security-Policy, Content-Disposition or Cross-Origin-*, guards the
-// site, and the manifest does not know it. Users' middlewares still run.
-bool may_answer(std::string_view destination);
+// site, and the manifest does not know it. The same holds where the page wants to know of redirects
+// ("error", "manual"), because only the origin can tell. Users' middlewares still run.
+bool may_answer(const RequestFields& request);
 
 // Whether a browser takes this type for that destination: a script that is no JavaScript, or a
 // style that is no CSS, is blocked. The manifest's type may be a guess by the file's name, so what
