@@ -127,7 +127,7 @@ export class Stream {
         credentials,
         referrer,
         referrerPolicy,
-        cache: reload ? 'reload' : whole ? cache : 'no-store',
+        cache: whole && cache !== 'no-store' ? (reload ? 'reload' : cache) : 'no-store',
         mode: whole ? mode : 'same-origin',
         redirect: whole ? 'follow' : 'manual',
         signal: this.#abort.signal,

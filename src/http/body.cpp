@@ -23,7 +23,8 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening)
       known_(opening.known),
       peers_may_(opening.opener == PluginKind::delegate),
       origin_may_begin_(opening.opener == PluginKind::network),
-      whole_(opening.whole) {}
+      whole_(opening.whole),
+      reload_(opening.reload) {}
 
 Duration Body::piece_time(const Geometry& geometry) {
   return Duration(std::uint64_t{geometry.piece_bytes()} * 1'000'000 / limits::reader_rate_min);

@@ -49,6 +49,7 @@ struct Opening {
   bool known = true;
   Streams* streams = nullptr;  // what it shares with the other bodies; outlives the body
   Subject of{};
+  bool reload = false;  // the page wants it past the browser's HTTP cache
 };
 
 class Body {
@@ -315,7 +316,7 @@ class Body {
   bool origin_may_begin_;
   bool hedged_ = false;  // the origin helps out peers that have not begun
   bool whole_;
-  bool reload_ = false;
+  bool reload_;
   Error origin_error_ = Error::none;  // it is not asked any more
   // This job's answer may be the page's, if peers do not come. The body stays its reader until
   // then.

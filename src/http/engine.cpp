@@ -160,6 +160,7 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   Asked asked{id, route, event.path, event.fields.destination, event.page};
   asked.manner = number_of(event.manner);
   asked.may_answer = may_answer(event.fields);
+  asked.cache = cache_use(event.fields.cache);
   go_on(exchanges_.add(new Open{event.range,
                                 event.if_range,
                                 event.manner,
@@ -180,7 +181,7 @@ void Engine::go_on(Open& open, Instant now) {
   if (open.stage == Stage::manifest) {
     if (!freshness_.is_loaded()) return;
     open.stage = Stage::freshness;
-    if (is_ours && is_manifest_old(now)) {
+    if (is_ours && (asked.cache.validates || is_manifest_old(now))) {
       const bool waits = freshness_.may_ask(now) || freshness_.is_fetching();
       if (freshness_.may_ask(now)) fetch_manifest(now);
       if (waits && freshness_.is_worth_waiting()) open.until = now + limits::manifest_wait;

@@ -23,6 +23,10 @@ Exchange::Exchange(Commons& commons, Strategy strategy, const List<Plugin>& plug
 void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant now) {
   asked_.resource = resource;
   asked_.part = part;
+  // A page gives what it has stored before it asks anybody.
+  if (resource && !asked_.cache.takes_held && commons_.holdings.holds(resource->root)) {
+    asked_.cache.asks_peers = false;
+  }
   if (resource) {
     const Geometry& geometry = resource->geometry;
     commons_.commands.emplace_back(command::Begin{asked_.exchange, geometry.bytes(),
@@ -129,7 +133,10 @@ void Exchange::perform(const Chain::FallThrough& /*none*/, Instant /*now*/) {
 
 void Exchange::begin(Get get, Instant now) {
   const PluginKind kind = get.what.kind;
-  if (!asked_.resource) return settle(get, nullptr, now);
+  const bool may = kind == PluginKind::cache      ? asked_.cache.takes_held
+                   : kind == PluginKind::delegate ? asked_.cache.asks_peers
+                                                  : true;
+  if (!asked_.resource || !may) return settle(get, nullptr, now);
   if (kind == PluginKind::delegate) {
     asked_.known = commons_.pages.may_be_present(asked_.resource->root);
     asked_.patience = get.what.patience;

@@ -39,6 +39,12 @@ bool may_answer(const RequestFields& request) {
   return request.is_followed && !is_document(request.destination);
 }
 
+CacheUse cache_use(std::string_view mode) {
+  const bool is_reload = mode == "reload";
+  const bool is_no_store = mode == "no-store";
+  return {!is_reload && !is_no_store, !is_reload, !is_no_store, mode == "no-cache"};
+}
+
 bool suits(std::string_view destination, std::string_view type) {
   if (is_script(destination)) return is_javascript(type);
   if (destination == "style") return is_essence(type, "text/css");

@@ -22,9 +22,7 @@ struct RequestFields {
 //
 // Not: other methods than GET, other origins, Authorization, our bypass header, the scripts of
 // workers, conditional requests (the page wants to see a 304, which only the origin can give), and
-// "only-if-cached", which must not cause traffic. Other cache modes and navigations are routed:
-// they speak of the HTTP cache, a service worker comes before it, and what we answer from is
-// checked against a manifest of at most limits::manifest_age.
+// "only-if-cached", which must not cause traffic.
 bool may_route(const RequestFields& request);
 
 // Whether a listed resource is answered by the manifest. What becomes a document of its own (a
@@ -33,6 +31,16 @@ bool may_route(const RequestFields& request);
 // site, and the manifest does not know it. The same holds where the page wants to know of redirects
 // ("error", "manual"), because only the origin can tell. Users' middlewares still run.
 bool may_answer(const RequestFields& request);
+
+// What a cache mode means for what we hold. The HTTP cache has the same words (Fetch, "request's
+// cache mode").
+struct CacheUse {
+  bool takes_held = true;  // from the store, and from what a page has stored
+  bool asks_peers = true;  // other visitors
+  bool stores = true;      // what comes
+  bool validates = false;  // against a manifest that was asked for after the request
+};
+CacheUse cache_use(std::string_view mode);
 
 // Whether a browser takes this type for that destination: a script that is no JavaScript, or a
 // style that is no CSS, is blocked. The manifest's type may be a guess by the file's name, so what

@@ -1,7 +1,7 @@
 // What the origin is asked for a listed file: the request that the page made, as far as a worker can repeat it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, redirect, scene, user } from './harness/index.mjs';
+import { chain, redirect, scene, serving, user } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -28,6 +28,18 @@ test('credentials mode, referrer and own headers are those of the page, in windo
         }
       }
     }
+  }
+});
+
+test("a page is not to ask the origin for a request that tells it less than the page's own would", async () => {
+  for (const [init, slower] of [
+    [{}, 1],
+    [{ credentials: 'omit' }, 0],
+    [{ referrer: '', referrerPolicy: 'no-referrer' }, 0],
+  ]) {
+    const { page, file } = await scene({ bytes: 3 * MIB, page: true, script: all });
+    assert.deepEqual(await (await page.fetch(url, init)).bytes(), file.body);
+    assert.equal(page.asks[0].request.origin, slower);
   }
 });
 
@@ -153,4 +165,77 @@ test("a redirect to another origin reaches the page in the mode of the page's re
     if (type === 'cors') assert.equal(await response.text(), 'elsewhere');
     assert.equal(origin.requests(url).length, 1, mode);
   }
+});
+
+// --- Cache modes ---------------------------------------------------------------------------------
+
+test('reload asks the origin past the HTTP cache, though all is held and peers have it, and stores what comes', async () => {
+  for (const bytes of [7000, 3 * MIB]) {
+    const { page, origin, clock, file } = await scene({ bytes, page: true, script: all });
+    await (await page.fetch(url)).bytes();
+    await clock.pass(2000);
+    const asks = page.asks.length;
+    origin.log.length = 0;
+    const got = await page.fetch(url, { cache: 'reload' });
+    assert.deepEqual(await got.bytes(), file.body);
+    assert.equal(origin.sentBytes(url), bytes);
+    assert.equal(page.asks.length, asks);
+    const past = bytes > MIB ? 'no-store' : 'reload';
+    assert.deepEqual(new Set(asked(origin, ({ cache }) => cache)), new Set([past]));
+    await clock.pass(2000);
+    origin.log.length = 0;
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
+    assert.equal(origin.requests(url).length, 0);
+  }
+});
+
+test('no-store takes nothing from what is held, and nothing of what comes is stored', async () => {
+  for (const bytes of [7000, 3 * MIB]) {
+    const script = chain('ordered', 'cache', 'network');
+    const { page, origin, clock, file, worker } = await scene({ bytes, page: true, script });
+    for (let turn = 1; turn < 3; turn++) {
+      assert.deepEqual(await (await page.fetch(url, { cache: 'no-store' })).bytes(), file.body);
+      await clock.pass(2000);
+      assert.equal(origin.sentBytes(url), turn * bytes);
+    }
+    assert.deepEqual(new Set(asked(origin, ({ cache }) => cache)), new Set(['no-store']));
+    assert.deepEqual(worker.told('stored'), []);
+    await (await page.fetch(url)).bytes();
+    await clock.pass(2000);
+    assert.deepEqual(await (await page.fetch(url, { cache: 'no-store' })).bytes(), file.body);
+    assert.equal(origin.sentBytes(url), 4 * bytes);
+  }
+});
+
+test('no-store may come from peers, where nothing of it is held', async () => {
+  const { page, origin, file } = await scene({ bytes: 3 * MIB, page: true, script: all });
+  page.answers(serving(file));
+  assert.deepEqual(await (await page.fetch(url, { cache: 'no-store' })).bytes(), file.body);
+  assert.equal(origin.requests(url).length, 0);
+  assert.equal(page.asks.at(-1).request.cache, 'no-store');
+});
+
+test('no-cache asks for the manifest first: what it still lists is good, and comes from the store', async () => {
+  const { page, origin, clock, file } = await scene({ bytes: 7000, page: true, script: all });
+  await (await page.fetch(url)).bytes();
+  await clock.pass(2000);
+  origin.log.length = 0;
+  assert.deepEqual(await (await page.fetch(url, { cache: 'no-cache' })).bytes(), file.body);
+  assert.deepEqual(
+    origin.log.map(({ path }) => path),
+    ['/peer-cdn.json'],
+  );
+  const other = origin.add(url, 'changed');
+  assert.deepEqual(await (await page.fetch(url, { cache: 'no-cache' })).bytes(), other.body);
+});
+
+test("force-cache is the HTTP cache's word to the origin's answer, and an old one is asked for once more", async () => {
+  const { worker, origin, file } = await scene({ bytes: 7000, script: network });
+  const old = () => ({ status: 200, headers: {}, body: new Uint8Array(7000) });
+  origin.always(url, (request, serve) => (request.cache === 'force-cache' ? old() : serve()));
+  assert.deepEqual(await (await worker.fetch(url, { cache: 'force-cache' })).bytes(), file.body);
+  assert.deepEqual(
+    asked(origin, ({ cache }) => cache),
+    ['force-cache', 'reload'],
+  );
 });
