@@ -201,12 +201,15 @@ export const bodyPerformer = (currentStore) => ({
   /** @param {string} digests where the site has lists */
   askPage(/** @type {number[]} */ [id, job, page, begin, end, slower, patience], /** @type {string} */ digests) {
     const body = bodyOf(id);
-    const { url, range, root, bytes, pieceBytes, contentType } = body.exchange;
-    const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, begin, end };
+    const { url, range, root, bytes, pieceBytes, contentType, event } = body.exchange;
+    const { cache, credentials, referrer } = event.request;
+    const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, begin, end, cache };
+    // The page would ask the origin with its cookies, and say where it is.
+    const isPlain = credentials !== 'omit' && referrer !== '';
     /** @type {Job} */
     const asking = askPage(
       page,
-      { ...asked, origin: slower, patience },
+      { ...asked, origin: isPlain ? slower : 0, patience },
       {
         piece: (piece, buffer, from, wasted) => {
           arriving = buffer;
@@ -243,8 +246,9 @@ export const bodyPerformer = (currentStore) => ({
   },
 
   [DO_OPEN_STREAM]: (/** @type {number[]} */ ...[body, id, begin, end, whole, reload, wait]) => {
-    const { url, root, bytes, pieceBytes } = bodyOf(body).exchange;
-    new Stream(id, { url, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
+    const { event, root, bytes, pieceBytes } = bodyOf(body).exchange;
+    const { request } = event;
+    new Stream(id, { request, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
   },
 
   [DO_PASS_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream, /** @type {number} */ shared) =>

@@ -19,6 +19,7 @@ import {
   FLAG_AUTHORIZATION,
   FLAG_BYPASS,
   FLAG_NAVIGATION,
+  FLAG_REDIRECT,
   FLAG_SAME_ORIGIN,
   MANIFEST_FETCH,
   MANIFEST_PATH,
@@ -39,16 +40,13 @@ import { broadcast, handleMessage, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
 import { calm, StoreKeeper } from './storage.js';
-import { streamOf } from './streams.js';
+import { CONDITIONS, streamOf } from './streams.js';
 
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 /** @typedef {'ordered' | 'fastest'} Strategy */
 
 /** How the middlewares of a route are asked: one after another, or all at once. */
 const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** @type {Strategy} */ ('fastest') };
-
-/** Request headers whose values the core is told, in its order (src/http/conditions.hpp). */
-const conditions = ['range', 'if-range', 'if-match', 'if-unmodified-since', 'if-none-match', 'if-modified-since'];
 
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
@@ -143,15 +141,18 @@ class PeerCDN extends EventTarget {
 
   #handleFetch(/** @type {FetchEvent} */ event) {
     const { request } = event;
-    const { url, headers } = request;
+    const { url, headers, mode } = request;
     if (!isOn()) return;
     let flags = url.startsWith(`${location.origin}/`) ? FLAG_SAME_ORIGIN : 0;
-    if (request.mode === 'navigate') flags |= FLAG_NAVIGATION;
+    if (mode === 'navigate') flags |= FLAG_NAVIGATION;
+    if (request.redirect !== 'follow') flags |= FLAG_REDIRECT;
     if (headers.has('authorization')) flags |= FLAG_AUTHORIZATION;
     if (headers.has(BYPASS_HEADER)) flags |= FLAG_BYPASS;
     const { pathname, search } = new URL(url);
-    const words = [request.method, request.destination, request.cache, pathname + search];
-    const text = [...words, ...conditions.map((name) => headers.get(name) ?? '')].join('\n');
+    const { method, destination, cache, credentials, referrerPolicy } = request;
+    const words = [method, destination, cache, pathname + search, ...CONDITIONS.map((name) => headers.get(name) ?? '')];
+    const own = [...headers].filter(([name]) => !CONDITIONS.includes(name));
+    const text = [...words, cache, mode, credentials, referrerPolicy, ...own].join('\n');
     try {
       const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
       if (id) event.respondWith(new Exchange(id, event).response);

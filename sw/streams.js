@@ -5,7 +5,7 @@ import { listOf } from './lists.js';
 
 /**
  * @typedef {object} StreamRequest
- * @property {string} url
+ * @property {Request} request of the page that was first to want it
  * @property {string} root
  * @property {number} bytes of the resource
  * @property {number} pieceBytes
@@ -16,11 +16,18 @@ import { listOf } from './lists.js';
  * @property {number} wait milliseconds before it is asked
  */
 
+/**
+ * Headers of a page that count for its own response only, in the core's order (src/http/conditions.hpp): the worker asks for
+ * ranges of its own.
+ */
+export const CONDITIONS = ['range', 'if-range', 'if-match', 'if-unmodified-since', 'if-none-match', 'if-modified-since'];
+
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
 
 /** What the core reads of an answer: its type, then name and value of each header, a line each. */
-export const headOf = (/** @type {Response} */ { type, headers }) => [type, ...[...headers].flat()].join('\n');
+export const headOf = (/** @type {Response} */ { type, headers, redirected }) =>
+  [redirected ? 'redirected' : type, ...[...headers].flat()].join('\n');
 
 export const streamOf = (/** @type {number} */ id) => /** @type {Stream} */ (streams.get(id));
 
@@ -132,15 +139,25 @@ export class Stream {
   }
 
   async #run() {
-    const { url, bytes, pieceBytes, begin, end, whole, reload, wait } = this.#request;
+    const { request, bytes, pieceBytes, begin, end, whole, reload, wait } = this.#request;
     const last = Math.min(bytes, end * pieceBytes) - 1;
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#isClosed) return;
     try {
+      const { url, mode, cache, credentials, referrer, referrerPolicy } = request;
+      const headers = new Headers(request.headers);
+      for (const name of CONDITIONS) headers.delete(name);
+      if (!whole) headers.set('range', `bytes=${begin * pieceBytes}-${last}`);
+      // As the page asked. Its own Request cannot be changed so without losing what tells of the page. An answer to a range
+      // is of use only where it was asked for, and the mode "no-cors" has no ranges.
       const response = await fetch(url, {
-        headers: whole ? {} : { range: `bytes=${begin * pieceBytes}-${last}` },
-        cache: reload ? 'reload' : whole ? 'default' : 'no-store',
-        mode: 'same-origin',
+        headers,
+        credentials,
+        referrer,
+        referrerPolicy,
+        cache: whole && cache !== 'no-store' ? (reload ? 'reload' : cache) : 'no-store',
+        mode: whole ? mode : 'same-origin',
+        redirect: whole ? 'follow' : 'manual',
         signal: this.#abort.signal,
       });
       this.#response = response;

@@ -259,7 +259,9 @@ export class Page {
   /** @param {import('./bridge.js').Delegation} request @param {MessagePort} port */
   #delegate(request, port) {
     if (this.#stopped) return port.postMessage({ type: 'none', code: 'engine-failed' });
-    stream(this.readers, this.resources.handle(request), request, port);
+    const handle = this.resources.handle(request);
+    this.#pieces.unstored[request.cache === 'no-store' ? 'add' : 'delete'](handle);
+    stream(this.readers, handle, request, port);
   }
 
   /** @param {import('./bridge.js').News | null} message */

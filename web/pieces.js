@@ -23,6 +23,8 @@ export class Pieces {
   #stored;
   /** @type {Map<number, Map<number, Piece>>} handle, piece */
   #pieces = new Map();
+  /** Resources of which nothing is stored: the last request for them said so (`no-store`). @type {Set<number>} */
+  unstored = new Set();
   /** Payload bytes that came from peers. */
   received = 0;
   /** Bytes that came for nothing since somebody was last told. */
@@ -96,9 +98,10 @@ export class Pieces {
     const parts = [];
     for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
     try {
+      if (this.unstored.has(handle)) throw 0;
       await /** @type {Store} */ (await this.#store).putRun(root, begin, end, parts);
     } catch {
-      // Full, or there is no store at all.
+      // Full, or there is no store at all, or none is wanted.
       return this.#engine.storeFailed(handle, begin, end);
     }
     // What is listed no more was wanted by a reader only: nothing waits for it now.

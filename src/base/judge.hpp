@@ -17,7 +17,8 @@ namespace peer_cdn {
 // An answer of the origin: its status and the headers that count. Absent headers are empty.
 struct OriginAnswer {
   std::uint32_t status = 0;
-  std::string_view type;  // Response.type: "basic", "cors", "opaque", ...
+  // Response.type: "basic", "cors", "opaque", ... "redirected" of what another URL gave.
+  std::string_view type;
   std::string_view cache_control;
   std::string_view vary;
   std::string_view content_range;
@@ -72,10 +73,10 @@ Error told(Error error);
 Error error_of(Verdict verdict);
 
 // A site opts into sharing by its manifest alone. These are the conditions on top of that. Refused:
-// a status other than 200 and 206; a type other than "basic" (opaque, or redirected to another
-// origin); Cache-Control private or no-store, in any form, or one that cannot be parsed (RFC 9111
-// 5.2.2); Vary beyond Accept-Encoding (RFC 9110 12.5.5). No worker can see Set-Cookie. A site that
-// lists a resource says that it is the same for every visitor.
+// a status other than 200 and 206; a type other than "basic" (opaque, or redirected); Cache-Control
+// private or no-store, in any form, or one that cannot be parsed (RFC 9111 5.2.2); Vary beyond
+// Accept-Encoding (RFC 9110 12.5.5). No worker can see Set-Cookie. A site that lists a resource
+// says that it is the same for every visitor.
 bool may_share(const OriginAnswer& answer);
 
 }  // namespace peer_cdn

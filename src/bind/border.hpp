@@ -16,6 +16,7 @@ enum class RequestFlag : unsigned {
   authorization = 2,
   bypass = 4,
   navigation = 8,
+  redirect = 16,
 };
 
 }  // namespace peer_cdn

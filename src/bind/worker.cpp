@@ -323,7 +323,8 @@ void company(unsigned bytes, double now) {
 // --- Requests ------------------------------------------------------------------------------------
 
 // Text: method, destination, cache mode, path with query, and conditions (http/conditions.hpp), a
-// line each. The exchange, or 0: the browser does it. `wall`: Date.now().
+// line each, then in what manner it asks. The exchange, or 0: the browser does it. `wall`:
+// Date.now().
 unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now, double wall) {
   std::string_view rest = text_of(bytes);
   const auto has = [flags](RequestFlag flag) { return (flags & static_cast<unsigned>(flag)) != 0; };
@@ -334,10 +335,13 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
   event.fields.same_origin = has(RequestFlag::same_origin);
   event.fields.has_authorization = has(RequestFlag::authorization);
   event.fields.has_bypass = has(RequestFlag::bypass);
+  event.fields.is_followed = !has(RequestFlag::redirect);
   event.is_navigation = has(RequestFlag::navigation);
   event.path = take_line(rest);
-  event.conditions = rest;
-  event.fields.has_condition = Conditions::of(rest).any();
+  event.manner = rest;
+  for (unsigned each = 0; each < Conditions::lines; ++each) take_line(event.manner);
+  event.conditions = rest.substr(0, rest.size() - event.manner.size());
+  event.fields.has_condition = Conditions::of(event.conditions).any();
   event.page = {page};
   const auto id = engine.open(
       event,

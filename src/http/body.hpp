@@ -53,10 +53,8 @@ struct Opening {
   bool reload = false;
   // Somebody may have it. Where nobody is known to, a page that is asked only looks out for others.
   bool known = true;
-  // What it shares with the other bodies of this resource. A path's answers are not those of
-  // another path that has the same bytes: that one's may be refused.
-  Streams* streams = nullptr;  // outlives the body
-  const Resource* of = nullptr;
+  Streams* streams = nullptr;  // what it shares with the other bodies; outlives the body
+  Subject of{};
 };
 
 class Body {
@@ -326,7 +324,7 @@ class Body {
   std::uint64_t next_window_;
   std::uint64_t window_max_ = limits::window_bytes_max;  // less where the origin sends less at once
   Streams* streams_;
-  const Resource* of_;
+  Subject of_;
   bool known_;
   PieceIndex at_once_ = limits::pieces_per_resource;  // what the origin sends in one answer
   bool peers_may_;

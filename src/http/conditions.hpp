@@ -10,6 +10,7 @@ namespace peer_cdn {
 
 // As the request has them; empty if it has not.
 struct Conditions {
+  static constexpr unsigned lines = 6;
   // A line each, in this order.
   static Conditions of(std::string_view lines);
 

@@ -29,18 +29,29 @@ Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy, List
   return *id;
 }
 
-Resource* Engine::find(std::string_view path_and_query, std::string_view destination) const {
-  if (!may_answer(destination)) return nullptr;
+Resource* Engine::find(std::string_view path_and_query, std::string_view destination,
+                       bool may_answer) const {
+  if (!may_answer) return nullptr;
   Resource* resource = commons_.manifest.find(path_and_query);
   return resource && suits(destination, resource->type) ? resource : nullptr;
 }
 
 Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
-                            std::string_view destination, bool is_plain) const {
+                            std::string_view destination, bool may_answer, bool is_plain) const {
   const bool is_ours = routes_[id.value].is_ours;
-  if (is_ours ? !may_answer(destination) : !is_plain) return Routed::Whose::browser;
+  if (is_ours ? !may_answer : !is_plain) return Routed::Whose::browser;
   if (is_plain && !(is_ours && has_manifest_)) return Routed::Whose::ours;
-  return find(path_and_query, destination) ? Routed::Whose::ours : Routed::Whose::unlisted;
+  return find(path_and_query, destination, may_answer) ? Routed::Whose::ours
+                                                       : Routed::Whose::unlisted;
+}
+
+// Equal texts of open requests have equal numbers. A stream is open no longer than one of its
+// readers, so it never meets a text that got its number later.
+std::uint32_t Engine::number_of(std::string_view manner) {
+  for (const Open& each : exchanges_) {
+    if (each.manner == manner) return each.exchange.asked().manner;
+  }
+  return ++commons_.ids;
 }
 
 // --- The manifest --------------------------------------------------------------------------------
@@ -156,7 +167,11 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   const ExchangeId id{++commons_.ids};
   const Route& known = routes_[route.value];
   Asked asked{id, route, event.path, event.fields.destination, event.page};
+  asked.manner = number_of(event.manner);
+  asked.may_answer = may_answer(event.fields);
+  asked.cache = cache_use(event.fields.cache);
   go_on(exchanges_.add(new Open{event.conditions,
+                                event.manner,
                                 is_plain(event.fields),
                                 event.fields.method == "HEAD",
                                 Stage::manifest,
@@ -169,12 +184,14 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
 // A request waits until the stored manifest is in memory, then for a newer one if that is old, and,
 // if it is listed, for what the store holds and says of it.
 void Engine::go_on(Open& open, Instant now) {
+  if (open.stage == Stage::begun) return;
   const Asked& asked = open.exchange.asked();
+  const bool is_ours = !disabled_ && whose(asked.route, asked.path, asked.destination,
+                                           asked.may_answer, open.is_plain) == Routed::Whose::ours;
   if (open.stage == Stage::manifest) {
     if (!freshness_.is_loaded()) return;
     open.stage = Stage::freshness;
-    const bool counts = !disabled_ && is_ours(open);
-    if (counts && is_manifest_old(now)) {
+    if (is_ours && (asked.cache.validates || is_manifest_old(now))) {
       const bool waits = freshness_.may_ask(now) || freshness_.is_fetching();
       if (freshness_.may_ask(now)) fetch_manifest(now);
       if (waits && freshness_.is_worth_waiting()) open.until = now + limits::manifest_wait;
@@ -185,12 +202,11 @@ void Engine::go_on(Open& open, Instant now) {
     open.until.reset();
     open.stage = Stage::store;
   }
-  if (open.stage == Stage::begun) return;
-  if (disabled_ || !is_ours(open)) {
+  if (!is_ours) {
     open.stage = Stage::begun;
     return open.exchange.fall_through();
   }
-  Resource* resource = find(asked.path, asked.destination);
+  Resource* resource = find(asked.path, asked.destination, asked.may_answer);
   if (resource && !is_store_listed_) {
     if (!std::exchange(is_store_asked_, true)) {
       commons_.commands.emplace_back(command::ListStore{});
@@ -217,6 +233,8 @@ void Engine::begin(Open& open, Resource* resource, Instant now) {
   const auto range = parse_range(asked.range, resource->geometry.bytes());
   // What lies behind the end is the origin's to refuse: the file may have grown.
   bool passes = is_lasting(resource->lost) || condition == Condition::origin || !range;
+  // Nothing else than what is held says it.
+  passes |= !open.is_plain && !open.exchange.asked().cache.takes_held;
   if (!passes && condition == Condition::not_modified) {
     return open.exchange.answer_empty(*resource, 304);
   }

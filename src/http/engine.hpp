@@ -36,6 +36,9 @@ struct FetchEvent {
   RequestFields fields;
   std::string_view path;        // with its query
   std::string_view conditions;  // its Range among them (http/conditions.hpp), a line each
+  // What of it the origin is told besides: credentials mode, own headers, ... Two requests with the
+  // same text would have the same answer.
+  std::string_view manner;
   bool is_navigation = false;
   PageId page{};  // of the requester, if it said hello
 };
@@ -57,7 +60,8 @@ class Engine {
     if (disabled_ || !may_route(request) || is_reserved(path, manifest_path())) return {};
     const auto id = router_.match("GET", path, test);
     if (!id) return {};
-    return {whose(*id, path_and_query, request.destination, is_plain(request)), *id};
+    return {whose(*id, path_and_query, request.destination, may_answer(request), is_plain(request)),
+            *id};
   }
   // Opens an exchange if the request is ours. `wall`: milliseconds of the computer's clock.
   template <class Test>
@@ -167,6 +171,7 @@ class Engine {
   enum class Stage : std::uint8_t { manifest, freshness, store, record, begun };
   struct Open {
     Text conditions;
+    Text manner;
     bool is_plain;
     bool is_head;
     Stage stage = Stage::manifest;
@@ -178,18 +183,16 @@ class Engine {
     return manifest_path_.empty() ? names::manifest_path : std::string_view(manifest_path_);
   }
   Routed::Whose whose(RouteId id, std::string_view path_and_query, std::string_view destination,
-                      bool is_plain) const;
+                      bool may_answer, bool is_plain) const;
   // The entry of a path, unless the origin has to answer for itself.
-  Resource* find(std::string_view path_and_query, std::string_view destination) const;
+  Resource* find(std::string_view path_and_query, std::string_view destination,
+                 bool may_answer) const;
+  std::uint32_t number_of(std::string_view manner);
   ExchangeId open(RouteId route, const FetchEvent& event, Instant now);
   // Whoever is told may be over then, and leave the list.
   template <class F>
   void for_each_part(F tell) {
     for (std::size_t i = commons_.parts.size(); i-- > 0;) tell(*commons_.parts[i]);
-  }
-  bool is_ours(const Open& open) const {
-    const Asked& asked = open.exchange.asked();
-    return whose(asked.route, asked.path, asked.destination, open.is_plain) == Routed::Whose::ours;
   }
   void go_on(Open& open, Instant now);
   void begin(Open& open, Resource* resource, Instant now);

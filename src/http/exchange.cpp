@@ -26,6 +26,10 @@ void Exchange::start(Resource* resource, std::optional<ByteRange> part, bool is_
   is_listed_ = is_listed;
   asked_.resource = resource;
   asked_.part = part;
+  // A page gives what it has stored before it asks anybody.
+  if (resource && !asked_.cache.takes_held && commons_.holdings.holds(resource->root)) {
+    asked_.cache.asks_peers = false;
+  }
   if (resource) {
     const Geometry& geometry = resource->geometry;
     commons_.commands.emplace_back(command::Begin{asked_.exchange, geometry.bytes(),
@@ -139,8 +143,11 @@ void Exchange::perform(const Chain::FallThrough& /*none*/, Instant /*now*/) {
 
 void Exchange::begin(Get get, Instant now) {
   const PluginKind kind = get.what.kind;
-  const bool is_origins = asked_.checks && kind != PluginKind::network;
-  if (!asked_.resource || is_origins) return settle(get, nullptr, now);
+  const bool may = kind == PluginKind::network    ? true
+                   : asked_.checks                ? false
+                   : kind == PluginKind::delegate ? asked_.cache.asks_peers
+                                                  : asked_.cache.takes_held;
+  if (!asked_.resource || !may) return settle(get, nullptr, now);
   if (kind == PluginKind::delegate) {
     asked_.known = commons_.pages.may_be_present(asked_.resource->root);
     asked_.patience = get.what.patience;

@@ -67,13 +67,17 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
       asked_(asked),
       commons_(commons),
       body_(asked.resource->geometry, asked.range(),
-            commons.holdings.pieces(asked.resource->root, asked.resource->geometry.count()),
+            takes_held()
+                ? commons.holdings.pieces(asked.resource->root, asked.resource->geometry.count())
+                : PieceSet(),
             {beginning.opener, !asked.part, commons.outlook.second_window(), packs(*asked.resource),
-             asked.checks, asked.checks && !std::exchange(asked.resource->is_rechecked, true),
-             asked.known, &commons.streams, asked.resource}),
+             asked.checks,
+             asked.checks ? !std::exchange(asked.resource->is_rechecked, true) : !takes_held(),
+             asked.known, &commons.streams, asked.subject()}),
       began_(now),
       told_(now),  // most are over before there is progress to tell
-      has_page_(beginning.has_page) {
+      has_page_(beginning.has_page),
+      stores_(asked.cache.stores) {
   if (beginning.timeout > Duration(0)) gives_up_at_ = now + beginning.timeout;
   commons.parts.push_back(this);
   push(command::Gather{asked.exchange, id_});
@@ -85,9 +89,14 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
   }
 }
 
+// A put() gets what was stored, however its request was asked.
+bool Part::takes_held() const {
+  return asked_.cache.takes_held || opener_ == PluginKind::cache;
+}
+
 void Part::start(Instant now) {
   const Duration silence = limits::stream_silence + Body::piece_time(geometry());
-  commons_.streams.forsake_silent(asked_.resource, silence, now);
+  commons_.streams.forsake_silent(asked_.subject(), silence, now);
   body_.start(now);
   drain(now);
 }
@@ -124,7 +133,7 @@ void Part::handle_company(Instant now) {
 }
 
 void Part::handle_stored(PieceRange run, Instant now) {
-  body_.handle_held(run);
+  if (takes_held()) body_.handle_held(run);
   drain(now);
 }
 
@@ -310,7 +319,8 @@ void Part::read_on(PieceIndex piece, Instant now) {
 
 // A body of the network turns to peers when there is company, if its route knows any.
 void Part::perform(const Body::OpenPeers& open, Instant now) {
-  const bool knows_peers = asked_.has_delegate || opener_ == PluginKind::delegate;
+  const bool knows_peers =
+      asked_.cache.asks_peers && (asked_.has_delegate || opener_ == PluginKind::delegate);
   const auto page = has_page_ && knows_peers ? commons_.pages.choose(asked_.page) : std::nullopt;
   if (!page) return body_.handle_end(open.job, Error::no_page, now);
   peers_ = open;

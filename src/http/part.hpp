@@ -16,6 +16,7 @@
 #include "http/holdings.hpp"
 #include "http/outlook.hpp"
 #include "http/pages.hpp"
+#include "http/policy.hpp"
 #include "http/streams.hpp"
 
 namespace peer_cdn {
@@ -73,9 +74,12 @@ struct Commons {
 struct Asked {
   ExchangeId exchange;
   RouteId route;
-  Text path;                        // with its query
-  Text destination;                 // Request.destination
-  PageId page{};                    // of the requester, if it said hello
+  Text path;                 // with its query
+  Text destination;          // Request.destination
+  PageId page{};             // of the requester, if it said hello
+  std::uint32_t manner = 0;  // how the page asked
+  bool may_answer = true;    // a listed resource, by the manifest (http/policy.hpp)
+  CacheUse cache{};
   Resource* resource = nullptr;     // none: the origin answers for itself
   std::optional<ByteRange> part{};  // by a Range header that counts
   bool has_delegate = false;        // its route
@@ -86,6 +90,7 @@ struct Asked {
 
   // Requires a listed resource.
   ByteRange range() const { return part ? *part : ByteRange{0, resource->geometry.bytes()}; }
+  Subject subject() const { return {resource, manner}; }
   Wish wish() const { return {range().bytes(), patience, known, is_hedged}; }
 };
 
@@ -184,6 +189,7 @@ class Part {
   void perform(const Body::Spill& spill, Instant now);
 
   void open();
+  bool takes_held() const;
   void leave_commons();
   void need_list();
   void read_on(PieceIndex piece, Instant now);
@@ -206,7 +212,7 @@ class Part {
   bool has_page_;
   bool has_begun_ = false;
   bool is_hedged_ = false;
-  bool stores_ = true;
+  bool stores_;
   bool is_over_ = false;
   bool is_complete_ = false;
   bool has_lost_origin_ = false;

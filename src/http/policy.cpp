@@ -39,8 +39,14 @@ bool is_plain(const RequestFields& request) {
   return request.method == "GET" && !request.has_condition;
 }
 
-bool may_answer(std::string_view destination) {
-  return !is_document(destination);
+bool may_answer(const RequestFields& request) {
+  return request.is_followed && !is_document(request.destination);
+}
+
+CacheUse cache_use(std::string_view mode) {
+  const bool is_reload = mode == "reload";
+  const bool is_no_store = mode == "no-store";
+  return {!is_reload && !is_no_store, !is_reload, !is_no_store, mode == "no-cache"};
 }
 
 bool suits(std::string_view destination, std::string_view type) {

@@ -24,7 +24,8 @@ struct Listed : Site {
                                                              PluginKind::network})
       : Site(kinds, files) {}
   Whose whose(std::string_view path, std::string_view destination = {}) const {
-    const RequestFields request = {"GET", true, destination, "default", false, false, false};
+    RequestFields request = asks.fields;
+    request.destination = destination;
     return engine.route(request, path, no_regexps).whose;
   }
   // Whether a request is answered by the manifest's entry.
@@ -108,6 +109,30 @@ TEST_CASE("what need not be answered is the browser's") {
     CHECK(site.try_open(each.path, {}, {}, each.destination).has_value() ==
           (each.whose == Whose::ours));
   }
+}
+
+TEST_CASE(
+    "a request that is not to follow redirects is the browser's, or passes through as it is") {
+  Listed site({Host::file("/a", 5)});
+  site.route({PluginKind::user, PluginKind::network}, Strategy::ordered, "/own");
+  site.list({Host::file("/a", 5), Host::file("/own/a", 5)});
+  site.asks.fields.is_followed = false;
+  CHECK(site.whose("/a") == Whose::browser);
+  CHECK(site.whose("/own/a") == Whose::ours);
+  CHECK_FALSE(site.is_listed("/own/a"));
+  Site fresh;
+  fresh.route({PluginKind::cache, PluginKind::network});
+  fresh.asks.fields.is_followed = false;
+  CHECK_FALSE(fresh.try_open("/a"));
+}
+
+TEST_CASE("no-cache waits for a manifest that is asked for now, however young the one in use is") {
+  Listed site({Host::file("/a", 5)});
+  site.asks.fields.cache = "no-cache";
+  site.open("/a");
+  CHECK(site.said() == "fetch manifest");
+  site.manifest_fetched(true, false);
+  CHECK(site.said().find("open s1") != std::string::npos);
 }
 
 // --- What is listed ------------------------------------------------------------------------------

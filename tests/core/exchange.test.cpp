@@ -68,6 +68,49 @@ TEST_CASE("what nobody has comes from the origin in one request, and is stored")
   CHECK(site.is_empty());
 }
 
+TEST_CASE("reload asks the origin, past all that is held, and stores what comes") {
+  for (const bool is_held : {true, false}) {
+    Site site({cache, delegate, network}, file_of(4));
+    tell_present(site, true);
+    if (is_held) site.hold('a', {0, 4});
+    site.asks.fields.cache = "reload";
+    const ExchangeId id = site.open("/f");
+    CHECK(site.said() == "open s1 of b1 for 0-4 whole reload; need list x1");
+    answer_first(site, id);
+    site.bring(site.stream(1));
+    CHECK(site.said().find("store b1 0-4") != std::string::npos);
+    CHECK(site.counts == "0 cache, 0 peers, 262144 origin, 0 wasted");
+    CHECK(site.is_empty());
+  }
+}
+
+TEST_CASE("no-store may come from peers, but not from what is held, and nothing of it is stored") {
+  Site site(List<Plugin>{{cache}, {delegate, {}, 1}, {network}}, file_of(4));
+  tell_present(site, true);
+  site.asks.fields.cache = "no-store";
+  const ExchangeId first = site.open("/f");
+  CHECK(site.said() == "ask page 7 of b1 for 0-4");
+  site.page_end(site.body(1), Error::nobody_has_it);
+  CHECK(site.said() ==
+        "close b1 job 1; break b1 nobody-has-it; open s1 of b2 for 0-4 whole reload; need list x1");
+  answer_first(site, first);
+  site.bring(site.stream(1));
+  CHECK(site.said().find("store") == std::string::npos);
+  site.hold('a', {0, 4});
+  site.open("/f");
+  CHECK(site.said().find("open s2 of b3 for 0-4 whole reload") != std::string::npos);
+}
+
+TEST_CASE("a put() of a request that reloads gets what was stored") {
+  Site site({user, network}, file_of(4));
+  site.asks.fields.cache = "reload";
+  const ExchangeId id = site.open("/f");
+  site.answer(id, 0, false);
+  answer_first(site, id);
+  site.bring(site.stream(1));
+  CHECK(site.said().find("read b2 run 0-4 for 0-4") != std::string::npos);
+}
+
 TEST_CASE("of a range only the pieces that hold it are asked for, and only its bytes passed on") {
   Site site({network}, file_of(4));
   const ExchangeId id = site.open("/f", "bytes=65530-65539");
@@ -579,4 +622,18 @@ TEST_CASE(
   site.answer(id, 0, false);
   CHECK(site.said() == "fall through x1; over x1");
   CHECK(site.is_empty());
+}
+
+TEST_CASE("bodies share an answer only where their pages asked in the same manner") {
+  Site site({network}, file_of(4));
+  site.open("/f");
+  CHECK(site.said() == "open s1 of b1 for 0-4 whole; need list x1");
+  site.asks.manner = "omit";
+  site.open("/f");
+  CHECK(site.said() == "open s2 of b2 for 0-4 whole");
+  site.open("/f");
+  CHECK(site.said() == "");
+  site.asks.manner = {};
+  site.open("/f");
+  CHECK(site.said() == "");
 }

@@ -128,6 +128,9 @@ class Host {
 
   // --- Requests ----------------------------------------------------------------------------------
 
+  // What else the next requests say.
+  FetchEvent asks{{"GET", true, {}, "default", false, false, false}, {}, {}, {}, {}};
+
   ExchangeId open(std::string_view path, std::string_view range = {}, PageId page = {},
                   std::string_view destination = {}) {
     const auto id = try_open(path, range, page, destination);
@@ -137,8 +140,8 @@ class Host {
   std::optional<ExchangeId> try_open(std::string_view path, std::string_view range = {},
                                      PageId page = {}, std::string_view destination = {},
                                      bool is_navigation = false) {
-    FetchEvent event;
-    event.fields = {"GET", true, destination, "default", false, false, false};
+    FetchEvent event = asks;
+    event.fields.destination = destination;
     event.path = path;
     event.range = range;
     event.page = page;

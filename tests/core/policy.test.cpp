@@ -34,7 +34,7 @@ TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") 
       {"fetch()", [](RequestFields& r) { r.destination = ""; }, true},
       {"a script", [](RequestFields& r) { r.destination = "script"; }, true},
       {"a document", [](RequestFields& r) { r.destination = "document"; }, true},
-      {"no-store speaks of the HTTP cache", [](RequestFields& r) { r.cache = "no-store"; }, true},
+      {"no-store", [](RequestFields& r) { r.cache = "no-store"; }, true},
       {"no-cache", [](RequestFields& r) { r.cache = "no-cache"; }, true},
       {"reload", [](RequestFields& r) { r.cache = "reload"; }, true},
   };
@@ -43,6 +43,40 @@ TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") 
     RequestFields request = plain();
     row.change(request);
     CHECK(may_route(request) == row.routed);
+  }
+}
+
+TEST_CASE("a listed resource is not answered where only the origin can tell what the page asks") {
+  CHECK(may_answer(plain()));
+  for (const std::string_view destination : {"document", "iframe", "frame", "embed", "object"}) {
+    CAPTURE(destination);
+    RequestFields request = plain();
+    request.destination = destination;
+    CHECK_FALSE(may_answer(request));
+  }
+  RequestFields unfollowed = plain();
+  unfollowed.is_followed = false;
+  CHECK(may_route(unfollowed));
+  CHECK_FALSE(may_answer(unfollowed));
+}
+
+TEST_CASE("a cache mode says of what we hold what it says of the HTTP cache") {
+  struct Row {
+    std::string_view mode;
+    CacheUse use;
+  };
+  const Row rows[] = {
+      {"default", {true, true, true, false}},  {"force-cache", {true, true, true, false}},
+      {"no-cache", {true, true, true, true}},  {"no-store", {false, true, false, false}},
+      {"reload", {false, false, true, false}},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.mode);
+    const CacheUse use = cache_use(row.mode);
+    CHECK(use.takes_held == row.use.takes_held);
+    CHECK(use.asks_peers == row.use.asks_peers);
+    CHECK(use.stores == row.use.stores);
+    CHECK(use.validates == row.use.validates);
   }
 }
 

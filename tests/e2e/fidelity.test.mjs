@@ -1,0 +1,88 @@
+// What the origin is asked for a listed file, and what a page sees of its answer: as without a worker, in both engines.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { documentedWorker, randomBytes, sha256 } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
+
+const files = {
+  '/static/small.bin': randomBytes('small', 7000),
+  '/static/large.bin': randomBytes('large', 3_000_000),
+  '/sw.js': documentedWorker(),
+};
+const urls = Object.keys(files).slice(0, 2);
+
+for (const kind of ['chromium', 'firefox']) {
+  test(`${kind}: cookies, the referrer and own headers reach the origin as the page says`, async (t) => {
+    const at = scene(t);
+    const s = await at.site(files);
+    const visitor = await at[kind]();
+    await visitor.visit(s.url);
+    await visitor.run(() => void (document.cookie = 'who=me'));
+    const cases = [
+      [{}, { cookie: 'who=me', referer: `${s.url}/` }],
+      [{ credentials: 'omit' }, { cookie: undefined, referer: `${s.url}/` }],
+      [{ referrerPolicy: 'no-referrer' }, { cookie: 'who=me', referer: undefined }],
+      [{ referrerPolicy: 'origin' }, { cookie: 'who=me', referer: `${s.url}/` }],
+      [{ headers: { 'x-own': 'yes' } }, { cookie: 'who=me', 'x-own': 'yes' }],
+    ];
+    for (const url of urls) {
+      for (const [init, expected] of cases) {
+        s.origin.requests = [];
+        const got = await visitor.fetch(url, { init: { ...init, cache: 'reload' } });
+        assert.equal(got.sha256, sha256(files[url]));
+        const asked = s.origin.requests.filter((request) => request.url === url);
+        assert.ok(asked.length > 0);
+        for (const { headers } of asked) {
+          for (const [name, value] of Object.entries(expected)) {
+            assert.equal(headers[name], value, `${JSON.stringify(init)} ${url} ${name}`);
+          }
+        }
+      }
+    }
+  });
+
+  test(`${kind}: a redirect is seen by the page as without us, and costs as many requests`, async (t) => {
+    const at = scene(t);
+    const s = await at.site({ ...files, '/moved/small.bin': files[urls[0]] });
+    const visitor = await at[kind]();
+    await visitor.visit(s.url);
+    s.origin.rule(urls[0], { status: 302, headers: { location: '/moved/small.bin' } });
+    const look = (init) =>
+      visitor.run(
+        async ([path, how]) => {
+          try {
+            const { type, status, redirected, url } = await fetch(path, how);
+            return [type, status, redirected, new URL(url || location.href).pathname];
+          } catch (error) {
+            return error.name;
+          }
+        },
+        [urls[0], init],
+      );
+    assert.deepEqual(await look({ redirect: 'manual' }), ['opaqueredirect', 0, false, urls[0]]);
+    assert.deepEqual(await look({ redirect: 'error' }), 'TypeError');
+    s.origin.requests = [];
+    assert.deepEqual(await look({}), ['basic', 200, true, '/moved/small.bin']);
+    assert.equal(s.origin.requests.filter((request) => request.url === urls[0]).length, 1);
+    assert.equal(s.origin.requests.filter((request) => request.url === '/moved/small.bin').length, 1);
+  });
+}
+
+test('a listed module that is redirected takes the target for the base of its imports', async (t) => {
+  const { site, chromium } = scene(t);
+  const module = "import { name } from './name.mjs'; window.from_ = name;";
+  const modules = {
+    '/static/app.mjs': module,
+    '/static/name.mjs': "export const name = 'asked';",
+    '/moved/app.mjs': module,
+    '/moved/name.mjs': "export const name = 'moved';",
+  };
+  const s = await site({ ...modules, '/sw.js': documentedWorker() }, { serve: { include: ['**/app.mjs'] } });
+  assert.ok(await s.root('/static/app.mjs'));
+  s.origin.rule('/static/app.mjs', { status: 302, headers: { location: '/moved/app.mjs' } });
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  await visitor.run(() => import('/static/app.mjs').then(() => {}));
+  assert.equal(await visitor.run(() => window.from_), 'moved');
+});
