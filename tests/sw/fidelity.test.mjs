@@ -61,7 +61,7 @@ test('the mode of a request for the whole is that of the page; a window has one 
       asked(small.origin, (each) => each.mode),
       [mode],
     );
-    const large = await scene({ bytes: 3 * MIB, page: true, script: network });
+    const large = await scene({ bytes: 9 * MIB, page: true, script: network });
     assert.deepEqual(await (await large.page.fetch(url, { mode })).bytes(), large.file.body);
     assert.deepEqual(new Set(asked(large.origin, (each) => each.mode)), new Set(['same-origin']));
   }
@@ -120,7 +120,6 @@ test('a redirect on the same origin reaches the page as one, in one request, and
     assert.deepEqual(await response.bytes(), file.body);
     assert.equal(response.redirected, true);
     assert.equal(response.url, 'https://site.test/moved/a.bin');
-    assert.equal(response.answered, turn === 0, "it is the browser's own from then on");
     assert.equal(origin.requests(url).length, turn + 1);
     assert.equal(origin.requests('/moved/a.bin').length, turn + 1);
   }
@@ -138,7 +137,7 @@ test('a redirect on the same origin reaches the page as one, in one request, and
 
 test('of a large file that is redirected no window is read: the page gets the redirect, and its bytes once', async () => {
   for (const target of ['/moved/a.bin', 'https://cdn.test/a.bin']) {
-    const { page, origin, file } = await scene({ bytes: 3 * MIB, page: true, script: network });
+    const { page, origin, file } = await scene({ bytes: 9 * MIB, page: true, script: network });
     origin.add(target, file.body, { listed: false });
     origin.always(url, redirect(target));
     for (let turn = 0; turn < 2; turn++) {
@@ -180,8 +179,7 @@ test('reload asks the origin past the HTTP cache, though all is held and peers h
     assert.deepEqual(await got.bytes(), file.body);
     assert.equal(origin.sentBytes(url), bytes);
     assert.equal(page.asks.length, asks);
-    const past = bytes > MIB ? 'no-store' : 'reload';
-    assert.deepEqual(new Set(asked(origin, ({ cache }) => cache)), new Set([past]));
+    assert.deepEqual(new Set(asked(origin, ({ cache }) => cache)), new Set(['reload']));
     await clock.pass(2000);
     origin.log.length = 0;
     assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
@@ -229,13 +227,13 @@ test('no-cache asks for the manifest first: what it still lists is good, and com
   assert.deepEqual(await (await page.fetch(url, { cache: 'no-cache' })).bytes(), other.body);
 });
 
-test("force-cache is the HTTP cache's word to the origin's answer, and an old one is asked for once more", async () => {
+test("force-cache is the HTTP cache's word to the origin's answer, and an old one is not asked for once more", async () => {
   const { worker, origin, file } = await scene({ bytes: 7000, script: network });
   const old = () => ({ status: 200, headers: {}, body: new Uint8Array(7000) });
   origin.always(url, (request, serve) => (request.cache === 'force-cache' ? old() : serve()));
-  assert.deepEqual(await (await worker.fetch(url, { cache: 'force-cache' })).bytes(), file.body);
+  assert.deepEqual(await (await worker.fetch(url, { cache: 'force-cache' })).bytes(), new Uint8Array(file.bytes));
   assert.deepEqual(
     asked(origin, ({ cache }) => cache),
-    ['force-cache', 'reload'],
+    ['force-cache'],
   );
 });
