@@ -13,6 +13,8 @@ import { fileOf, sizes } from './files.mjs';
 
 /** How long an answer is held back for a page that never says it may go on. */
 const holdMs = 3000;
+/** How long a page waits at the most until its request is here: connections may be taken by those that are held. */
+const arrivalMs = 10_000;
 const sliceBytes = 16 * 1024;
 const modified = 'Thu, 01 Oct 2026 10:00:00 GMT';
 
@@ -339,7 +341,7 @@ export class Origin {
   /** What a page asks of the suite itself: that a request has arrived, and that a held answer may go on. */
   async #control(url, response) {
     const [, word, key] = url.pathname.slice(1).split('/');
-    if (word === 'arrived') await Promise.race([this.#arrivalOf(key).promise, delay(holdMs, undefined, { ref: false })]);
+    if (word === 'arrived') await Promise.race([this.#arrivalOf(key).promise, delay(arrivalMs, undefined, { ref: false })]);
     if (word === 'release') this.#releases.get(key)?.();
     response.writeHead(200, { 'access-control-allow-origin': '*', 'cache-control': 'no-store' }).end();
   }

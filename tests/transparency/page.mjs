@@ -352,13 +352,15 @@ async function media(combination, seen, _places, url) {
     if (!element.error) {
       const tenths = (value) => Math.round(value * 10) / 10;
       seen.tell('duration', tenths(element.duration));
-      if (combination.element === 'video') seen.tell('size', [element.videoWidth, element.videoHeight]);
       if (element.readyState < 2) await next(element, ['loadeddata', 'error']);
       const over = next(element, ['seeked', 'error']);
       element.currentTime = element.duration * 0.8;
       seen.tell('seeked', await over);
       seen.tell('at', tenths(element.currentTime));
-      if (combination.element === 'video') seen.tell('readable', isReadable(element, 1, 1)?.length);
+      if (combination.element === 'video') {
+        seen.tell('size', [element.videoWidth, element.videoHeight]);
+        seen.tell('readable', isReadable(element, 1, 1)?.length);
+      }
     }
     element.removeAttribute('src');
     element.load();
