@@ -47,7 +47,7 @@ export function compare(engine, combinations, { ours, control, again }, table) {
     let isUnstable = false;
     let isDocumented = false;
     // Where the origin was not asked at all, the headers of a request that was not made tell nothing more.
-    const isUnasked = [ours, control].some((side) => side[key]['origin: requests'] === '0');
+    const isUnasked = [ours, control].some((side) => side[key]['origin: what'] === 'none');
     for (const observable of namesOf(ours[key], control[key], again[key])) {
       if (isUnasked && /^origin: [a-z-]+$/.test(observable) && !questions.has(observable)) continue;
       const [here, there, there2] = [ours, control, again].map((side) => side[key][observable] ?? missing);

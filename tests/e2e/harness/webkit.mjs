@@ -14,7 +14,7 @@ function miniBrowser() {
     const file = `/usr/lib/${folder}/webkit2gtk-4.1/MiniBrowser`;
     if (fs.existsSync(file)) return file;
   }
-  throw new Error('MiniBrowser is missing: node scripts/setup.mjs --for all installs it');
+  throw new Error('MiniBrowser is missing: node scripts/setup.mjs all installs it');
 }
 
 async function freePort() {
