@@ -62,7 +62,7 @@ export class Body {
   /** @type {Response | undefined} */
   response;
   hasBegun = false;
-  /** @type {AsyncGenerator<Uint8Array, void> | undefined} */
+  /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
   spilt;
   /** @type {ReadableStreamDefaultController<Uint8Array> | undefined} */
   controller;
@@ -89,7 +89,7 @@ export class Body {
         },
         cancel: () => {
           this.controller = undefined;
-          void this.spilt?.return();
+          void this.spilt?.cancel().catch(() => {});
           tell(CANCEL, this.id);
         },
       },
@@ -99,7 +99,7 @@ export class Body {
   }
 
   /** What comes from there is the rest of the response. */
-  spill(/** @type {AsyncGenerator<Uint8Array, void>} */ chunks) {
+  spill(/** @type {ReadableStreamDefaultReader<Uint8Array>} */ chunks) {
     this.spilt = chunks;
     void this.#pour();
   }
@@ -107,7 +107,7 @@ export class Body {
   async #pour() {
     try {
       while ((this.controller?.desiredSize ?? 0) > 0) {
-        const { value, done } = await /** @type {AsyncGenerator<Uint8Array, void>} */ (this.spilt).next();
+        const { value, done } = await /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.spilt).read();
         if (done) return this.controller?.close();
         this.controller?.enqueue(value);
       }

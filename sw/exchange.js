@@ -61,6 +61,8 @@ export class Exchange {
   answer;
   /** By number: get()s of ours that have no result yet. @type {Map<number, (result: any) => void>} */
   gets = new Map();
+  /** How the network failed, if so. @type {Promise<Response> | undefined} */
+  failed;
   /** Middlewares of the site's that are asked and did not answer yet. */
   asked = 0;
   /** What get()s of ours gave them. @type {Response[]} */
@@ -129,11 +131,11 @@ export async function get(event, kind, timeout = 0, patience = 0) {
 
 /** The head that the core gives the response of this exchange. @returns {ResponseInit} */
 function headFor(/** @type {number} */ id) {
-  const [status, ...pairs] = callText(HEAD, id).split('\n');
+  const [line, ...pairs] = callText(HEAD, id).split('\n');
   /** @type {[string, string][]} */
   const headers = [];
   for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
-  return { status: Number(status), headers };
+  return { status: Number(line.slice(0, 3)), statusText: line.slice(4), headers };
 }
 
 /** @param {(code: string, url: string, error: unknown) => void} report */
@@ -152,7 +154,11 @@ export const exchangePerformer = (report) => ({
     // Being offline is no fault of a plugin.
     answer.then(
       (response) => exchange.tell(plugin, response),
-      () => exchange.tell(plugin, null),
+      () => {
+        // Nobody asks it again.
+        exchange.failed = answer;
+        exchange.tell(plugin, null);
+      },
     );
   },
 
@@ -216,7 +222,7 @@ export const exchangePerformer = (report) => ({
   },
 });
 
-const fallThrough = (/** @type {Exchange} */ { event, respond }) => respond(passThrough(event.request));
+const fallThrough = (/** @type {Exchange} */ { event, respond, failed }) => respond(failed ?? passThrough(event.request));
 
 onFailure(() => {
   for (const each of exchanges.values()) {

@@ -25,9 +25,9 @@ export const CONDITIONS = ['range', 'if-range', 'if-match', 'if-unmodified-since
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
 
-/** What the core reads of an answer: its type, then name and value of each header, a line each. */
-export const headOf = (/** @type {Response} */ { type, headers, redirected }) =>
-  [redirected ? 'redirected' : type, ...[...headers].flat()].join('\n');
+/** What the core reads of an answer: its type and the phrase of its status, then name and value of each header, a line each. */
+export const headOf = (/** @type {Response} */ { type, statusText, headers, redirected }) =>
+  [redirected ? 'redirected' : type, statusText, ...[...headers].flat()].join('\n');
 
 export const streamOf = (/** @type {number} */ id) => /** @type {Stream} */ (streams.get(id));
 
@@ -41,7 +41,8 @@ export class Stream {
   #kept = new Map();
   #begun = false;
   #isPassed = false;
-  #isSpilt = false;
+  /** Its bytes as they are, for who comes yet. @type {ReadableStream<Uint8Array> | undefined} */
+  #spilt;
   /** What came before a piece was told. @type {Uint8Array[]} */
   #raw = [];
   /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
@@ -94,9 +95,21 @@ export class Stream {
 
   /** All bytes of the answer, whatever they are. Nothing of it was told. */
   spill() {
-    this.#isSpilt = true;
-    this.#goOn();
-    return this.#spill();
+    if (!this.#spilt) {
+      const bytes = this.#spill();
+      this.#spilt = new ReadableStream({
+        pull: async (controller) => {
+          const { value, done } = await bytes.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+        cancel: () => void bytes.return(),
+      });
+      this.#goOn();
+    }
+    const [one, other] = this.#spilt.tee();
+    this.#spilt = other;
+    return one.getReader();
   }
 
   async *#spill() {
@@ -130,7 +143,7 @@ export class Stream {
     if (this.#isPassed) void this.#response?.body?.cancel().catch(() => {});
     if (this.#isOver) return 0;
     // One that a page reads is left alone.
-    if (!this.#isPassed && !this.#isSpilt) {
+    if (!this.#isPassed && !this.#spilt) {
       if (this.#reader) void this.#reader.cancel().catch(() => {});
       else this.#abort.abort();
     }
@@ -184,12 +197,12 @@ export class Stream {
       if (done) break;
       this.#arrived += value.byteLength;
       if (this.#kept.size === 0) this.#raw.push(value);
-      if (this.#isClosed || this.#isSpilt) return '';
+      if (this.#isClosed || this.#spilt) return '';
       let at = 0;
       while (at < value.byteLength && piece * pieceBytes < bytes) {
         if (filled === 0) {
-          while (!this.#isClosed && !this.#isSpilt && piece >= this.#until) await this.#pause();
-          if (this.#isClosed || this.#isSpilt) return '';
+          while (!this.#isClosed && !this.#spilt && piece >= this.#until) await this.#pause();
+          if (this.#isClosed || this.#spilt) return '';
           buffer = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));
         }
         const part = value.subarray(at, at + buffer.byteLength - filled);

@@ -31,8 +31,7 @@ struct Resource {
   // What was learned of its origin. Why its last answer could not be used: wrong_digest where only
   // the bytes were others.
   Error lost = Error::none;
-  bool is_rechecked = false;  // past the browser's HTTP cache
-  Deadline busy_until{};      // it is not asked more than the page asks
+  Deadline busy_until{};  // it is not asked more than the page asks
   Record record{};
   bool is_record_read = false;  // from the store, or it has none
 

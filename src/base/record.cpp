@@ -26,14 +26,14 @@ std::string_view Record::line(unsigned number) const {
   return take_line(from);
 }
 
-void Record::write(std::string_view etag, std::string_view date, std::string_view others,
-                   bool whole, std::string_view headers) {
-  Text text = whole ? "1" : "0";
+void Record::write(std::string_view flags, std::string_view etag, std::string_view date,
+                   std::string_view others, std::string_view headers) {
+  Text text = flags;
   for (const std::string_view each : {etag, date, others, headers}) (text += "\n") += each;
   text_ = std::move(text);
 }
 
-void Record::learn(std::string_view seen, bool whole) {
+void Record::learn(std::string_view seen, bool whole, bool has_reason) {
   // A part says nothing of the whole's length and encoding.
   const bool is_kept = is_whole() && !whole;
   const std::string_view tag = header_of(seen, "etag");
@@ -45,13 +45,15 @@ void Record::learn(std::string_view seen, bool whole) {
     (others += "\t") += each;
   }
   if (seen.size() > limits::record_bytes) seen = {};
-  write(is_given() ? etag() : tag, is_given() ? date() : modified, others, whole || is_kept,
+  Text flags = whole || is_kept ? "1" : "0";
+  flags.push_back(has_reason ? '1' : '0');
+  write(flags, is_given() ? etag() : tag, is_given() ? date() : modified, others,
         is_kept ? headers() : seen);
 }
 
 bool Record::give(std::string_view own_etag) {
   if (is_given()) return false;
-  write(own_etag, {}, {}, false, {});
+  write({}, own_etag, {}, {}, {});
   return true;
 }
 

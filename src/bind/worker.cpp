@@ -103,6 +103,7 @@ OriginAnswer answer_of(unsigned bytes, unsigned status) {
   OriginAnswer answer;
   answer.status = status;
   answer.type = take_line(rest);
+  answer.has_reason = !take_line(rest).empty();
   answer.headers = rest;
 #define ANSWER_HEADER(member, header) answer.member = header_of(rest, header);
 #include "bind/border.def"
@@ -364,15 +365,15 @@ unsigned resource(unsigned id) {
   return give(all);
 }
 
-// The response's status, then name and value of each header; a line each. The origin's answer may
-// change them until the first byte.
+// The response's status with its phrase, then name and value of each header; a line each. The
+// origin's answer may change them until the first byte.
 unsigned head(unsigned id) {
   const Exchange* exchange = engine.exchange({id});
   if (!exchange || !exchange->asked().resource) return 0;
   const ResponseHead head = exchange->head();
   Text all;
   append_decimal(all, head.status);
-  return give((all += "\n") += head.headers);
+  return give(((all += head.reason) += "\n") += head.headers);
 }
 
 // Of its resource the key in the store (root and path) and the record, a line end between.
@@ -498,7 +499,7 @@ void page_reply(unsigned body, unsigned job, double bytes, double now) {
 
 // --- Answers of the origin -----------------------------------------------------------------------
 
-// Text: Response.type, then name and value of each header, a line each.
+// Text: Response.type and statusText, then name and value of each header, a line each.
 void stream_head(unsigned bytes, unsigned stream, unsigned status, double now) {
   engine.handle_stream_head(stream, answer_of(bytes, status), at(now));
   post(now);

@@ -153,7 +153,7 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   Verdict verdict = judgement.verdict;
   if (verdict == Verdict::take && !takes_all && held.empty()) verdict = Verdict::unusable;
   if (verdict != Verdict::take) {
-    const bool is_answer = is_page_answer(stream.whole, answer, verdict);
+    const bool is_answer = is_page_answer(stream.whole, answer);
     if (verdict == Verdict::busy) {
       busy_wait_ = busy_time(answer.retry_after, {}, limits::origin_busy_wait_max);
     }
@@ -219,12 +219,12 @@ void Body::take_part(Job& job, PieceRange held) {
   if (Job* taken = find(id)) accept(*taken);
 }
 
-// Whether the page would have got the same answer without us. 429 and 503 say the same to a range
-// and to the whole; other errors may be about the range.
-bool Body::is_page_answer(bool asked_whole, const OriginAnswer& answer, Verdict verdict) const {
+// Whether the page would have got the same answer without us: most errors say the same to a range
+// and to the whole.
+bool Body::is_page_answer(bool asked_whole, const OriginAnswer& answer) const {
   if (is_head_sent_ || passed_any_ || refusal_) return false;
-  const bool is_refusal = answer.status == 429 || answer.status == 503;
-  if (verdict == Verdict::busy && (is_refusal || asked_whole == whole_)) return true;
+  // 400 and 416 may be about the range.
+  if (answer.status > 400 && answer.status != 416) return true;
   return whole_ && (asked_whole || answer.status == 200);
 }
 
@@ -763,7 +763,7 @@ void Body::lose_origin(Job& job, Error error, Refused refused) {
   const JobId id = job.id;
   streams_->at(job.stream).over = true;
   const bool counts = id.value > failed_before_;
-  const bool again = counts && refused.may_be_old && asks_again(job, error);
+  const bool again = counts && refused.may_be_old && !refused.is_answer && asks_again(job, error);
   if (refused.is_answer && !again) refusal_ = job;
   close(id);
   if (!counts) return;

@@ -300,7 +300,7 @@ class Body {
   void give_up_origin(Error error);
   void end_without_origin();
   bool asks_again(const Job& job, Error error);
-  bool is_page_answer(bool asked_whole, const OriginAnswer& answer, Verdict verdict) const;
+  bool is_page_answer(bool asked_whole, const OriginAnswer& answer) const;
   void release_refusal();
   bool is_untouched(const Job& job) const;
   void spill(const Job& job, Error error);

@@ -30,7 +30,7 @@ std::string_view take_tag(std::string_view& list) {
 
 // Whether one of them was given for these bytes. Weak ones are the same tag where `weak`.
 bool has_given(std::string_view list, bool weak, const Resource& resource) {
-  if (list == "*") return true;
+  if (list == "*") return resource.record.is_given();
   while (!list.empty()) {
     const std::string_view tag = take_tag(list);
     const std::string_view strong = is_weak(tag) ? tag.substr(2) : tag;

@@ -21,7 +21,10 @@ Text entity_tag(const Resource& resource) {
 ResponseHead response_head(const Resource& resource, std::uint32_t status,
                            const std::optional<ByteRange>& range) {
   const Record& record = resource.record;
-  ResponseHead head{status, {}};
+  ResponseHead head{status, {}, {}};
+  if (record.has_reason()) {
+    head.reason = status == 200 ? " OK" : status == 206 ? " Partial Content" : " Not Modified";
+  }
   const auto add = [&head](std::string_view name, std::string_view value) {
     if (value.empty()) return;
     if (!head.headers.empty()) head.headers.push_back('\n');

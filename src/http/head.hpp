@@ -13,6 +13,8 @@ namespace peer_cdn {
 
 struct ResponseHead {
   std::uint32_t status = 200;
+  std::string_view
+      reason;    // its phrase (RFC 9112 section 4) behind a space, where the origin sends any
   Text headers;  // a lower-case name and a value, a line each
 };
 

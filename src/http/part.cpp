@@ -19,7 +19,7 @@ std::size_t Commons::waiting() const {
 }
 
 void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer) {
-  resource.record.learn(answer.headers, answer.status == 200);
+  resource.record.learn(answer.headers, answer.status == 200, answer.has_reason);
   resource.learn_type();
   resource.busy_until.reset();
   keep_record(exchange);
@@ -71,9 +71,8 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
                 ? commons.holdings.pieces(asked.resource->root, asked.resource->geometry.count())
                 : PieceSet(),
             {beginning.opener, !asked.part, commons.outlook.second_window(), packs(*asked.resource),
-             asked.checks,
-             asked.checks ? !std::exchange(asked.resource->is_rechecked, true) : !takes_held(),
-             asked.known, &commons.streams, asked.subject()}),
+             asked.checks, !asked.checks && !takes_held(), asked.known, &commons.streams,
+             asked.subject()}),
       began_(now),
       told_(now),  // most are over before there is progress to tell
       has_page_(beginning.has_page),
