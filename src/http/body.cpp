@@ -176,7 +176,9 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
       close(id);
     } else {
       if (checks_) push(Pass{id});
-      if (takes_all && !checks_ && !std::exchange(is_head_sent_, true)) push(Head{});
+      // A part has a head of our own making, under which the whole could not follow.
+      const bool is_head_known = takes_all && whole_ && !checks_;
+      if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
       take(*job);
     }
   }
@@ -813,6 +815,7 @@ bool Body::is_untouched(const Job& job) const {
 // The page has the head of this answer, and gets its bytes, whatever they are.
 void Body::spill(const Job& job, Error error) {
   origin_error_ = error;
+  streams_->at(job.stream).over = true;
   push(Spill{job.id});
   fail(Error::origin_changed);
 }

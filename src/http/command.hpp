@@ -83,9 +83,8 @@ struct Over {
 struct AnswerEmpty {
   ExchangeId exchange;
 };
-// The origin's answers to this resource cannot be used (or none: they can again). Tell the site's
-// developer the error, and remember the other one with the manifest; none: forget what is
-// remembered.
+// The origin's answers to this resource cannot be used. Tell the site's developer the error (none:
+// it was told), and remember the other one with the manifest; none: forget what is remembered.
 struct Lose {
   ExchangeId exchange;
   Error error;

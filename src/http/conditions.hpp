@@ -14,12 +14,12 @@ struct Conditions {
   // A line each, in this order.
   static Conditions of(std::string_view lines);
 
-  std::string_view range;
-  std::string_view if_range;
-  std::string_view if_match;
-  std::string_view if_unmodified_since;
-  std::string_view if_none_match;
-  std::string_view if_modified_since;
+  std::string_view range{};
+  std::string_view if_range{};
+  std::string_view if_match{};
+  std::string_view if_unmodified_since{};
+  std::string_view if_none_match{};
+  std::string_view if_modified_since{};
 
   // Those but If-Range, of which each may be the whole answer.
   bool any() const {

@@ -23,8 +23,10 @@ void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer&
   resource.learn_type();
   resource.busy_until.reset();
   keep_record(exchange);
-  // Right bytes are another matter.
-  if (told(resource.lost) == resource.lost && resource.lost != Error::digests_mismatch) {
+  // Right bytes are another matter, and that parts are of no use only a part denies.
+  const bool is_of_parts = resource.lost == Error::malformed_message;
+  const bool is_denied = is_of_parts ? answer.status == 206 : told(resource.lost) == resource.lost;
+  if (is_denied && resource.lost != Error::digests_mismatch) {
     lose(resource, exchange, Error::none);
   }
 }
@@ -33,14 +35,14 @@ void Commons::lose(Resource& resource, ExchangeId exchange, Error error) {
   if (resource.lost == error) return;
   // Why the bytes must not be used stays known, also where the origin has no time.
   if (error == Error::origin_unreachable && resource.lost != Error::none) return;
-  resource.lost = error;
+  const Error before = told(std::exchange(resource.lost, error));
   // Of a manifest that is out of use nothing is kept: the one in use has another entry, or none.
   if (manifest.find(resource.path) != &resource) return;
   const Error word = told(error);
   is_manifest_wrong |= word == Error::origin_changed || word == Error::digests_mismatch;
   // Trouble that passes is not kept.
   const Error kept = error == Error::origin_unreachable ? Error::none : error;
-  commands.emplace_back(command::Lose{exchange, word, kept});
+  commands.emplace_back(command::Lose{exchange, word == before ? Error::none : word, kept});
 }
 
 Wish Commons::add_before(Wish wish) const {

@@ -12,7 +12,7 @@ RequestFields plain() {
   return {"GET", true, "image", "default", false, false, false};
 }
 
-TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") {
+TEST_CASE("a same-origin GET or HEAD may be routed, and nothing that is not one") {
   CHECK(may_route(plain()));
   struct Row {
     std::string_view name;
@@ -21,11 +21,11 @@ TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") 
   };
   const Row rows[] = {
       {"POST", [](RequestFields& r) { r.method = "POST"; }, false},
-      {"HEAD", [](RequestFields& r) { r.method = "HEAD"; }, false},
+      {"HEAD", [](RequestFields& r) { r.method = "HEAD"; }, true},
       {"another origin", [](RequestFields& r) { r.same_origin = false; }, false},
       {"Authorization", [](RequestFields& r) { r.has_authorization = true; }, false},
       {"our bypass header", [](RequestFields& r) { r.has_bypass = true; }, false},
-      {"If-None-Match", [](RequestFields& r) { r.has_condition = true; }, false},
+      {"If-None-Match", [](RequestFields& r) { r.has_condition = true; }, true},
       {"a worker's script", [](RequestFields& r) { r.destination = "worker"; }, false},
       {"a shared worker's script", [](RequestFields& r) { r.destination = "sharedworker"; }, false},
       {"a service worker's script", [](RequestFields& r) { r.destination = "serviceworker"; },
@@ -77,6 +77,28 @@ TEST_CASE("a cache mode says of what we hold what it says of the HTTP cache") {
     CHECK(use.asks_peers == row.use.asks_peers);
     CHECK(use.stores == row.use.stores);
     CHECK(use.validates == row.use.validates);
+  }
+}
+
+TEST_CASE("only a GET without a condition asks for a body, whatever the client has") {
+  CHECK(is_plain(plain()));
+  RequestFields head = plain();
+  head.method = "HEAD";
+  CHECK_FALSE(is_plain(head));
+  RequestFields conditional = plain();
+  conditional.has_condition = true;
+  CHECK_FALSE(is_plain(conditional));
+}
+
+TEST_CASE("texts, and what is as good as text, are likely to be compressed") {
+  for (const char* each : {"text/html", "application/json", "text/javascript", "image/svg+xml",
+                           "application/wasm", "font/ttf", "application/ld+json"}) {
+    CAPTURE(each);
+    CHECK(is_compressible(each));
+  }
+  for (const char* each : {"", "video/mp4", "image/webp", "font/woff2", "application/zip"}) {
+    CAPTURE(each);
+    CHECK_FALSE(is_compressible(each));
   }
 }
 
