@@ -54,6 +54,10 @@ const flagged = [
   [FLAG_CONDITION, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
 ];
 
+// Browsers ask a worker for requests only where its script listened while it first ran: before any timer.
+let isLate = false;
+setTimeout(() => (isLate = true));
+
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
 
@@ -73,6 +77,7 @@ class PeerCDN extends EventTarget {
   #manifest;
   #storage = new StoreKeeper();
   #open = 0; // responses
+  #code = ''; // why the browser asks us for nothing
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin
@@ -125,6 +130,11 @@ class PeerCDN extends EventTarget {
 
   /** Listens. To be called while the worker's script first runs. */
   register() {
+    if (isLate) {
+      this.#code = 'registered-late';
+      // Pages hear it in the answer to their hello.
+      queueMicrotask(() => this.#tell(this.#code, ''));
+    }
     startPages((root, begin, end) => {
       tell(STORED, root, begin, end);
       this.#manifest
@@ -137,12 +147,18 @@ class PeerCDN extends EventTarget {
       event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.fetching]));
     });
     scope.addEventListener('message', (event) => {
-      if (handleMessage(event)) broadcast('busy', { open: this.#open, cache: currentCache() });
+      if (handleMessage(event)) this.#answerHello();
     });
+    // To pages that it does not control, and that say no hello.
+    if (isLate) this.#answerHello();
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners.
     void this.#manifest.load();
     return this;
+  }
+
+  #answerHello() {
+    broadcast('busy', { open: this.#open, cache: currentCache(), code: this.#code });
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {
@@ -229,6 +245,10 @@ class PeerCDN extends EventTarget {
 
   #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
     broadcast('error', { code, url });
+    this.#tell(code, url, error);
+  }
+
+  #tell(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
     this.dispatchEvent(new CustomEvent('error', { detail: { code, url, error } }));
   }
 }
