@@ -75,6 +75,8 @@ class PeerCDN extends EventTarget {
   static strategies = strategies;
 
   #manifest;
+  /** @type {string[]} of the routes */
+  #paths = [];
   #storage = new StoreKeeper();
   #open = 0; // responses
   #code = ''; // why the browser asks us for nothing
@@ -123,13 +125,34 @@ class PeerCDN extends EventTarget {
     const id = call(ADD_ROUTE, path, number);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     routes[id] = factories;
+    this.#paths.push(path);
     regexps.length = 0;
     for (const pattern of callText(PATTERNS).split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return this;
   }
 
-  /** Listens. To be called while the worker's script first runs. */
-  register() {
+  /**
+   * For `InstallEvent.addRoutes`, where a browser has it: what no route of this site can take goes to the network, and the
+   * worker is neither started nor asked. The site's other `fetch` listeners do not see it then, nor does Workbox.
+   */
+  staticRoutes() {
+    // Wider than ours where the API has no words: a regexp and what follows it, and empty segments, which do not count.
+    const patterns = this.#paths.map((path) => {
+      const [known] = path.split(/(?:^|\/):\w+\(/);
+      const segments = known.split('/').filter(Boolean);
+      const texts = segments.map((each, i) => (/^[*:]/.test(each) ? `:s${i}` : each.replace(/[+:?{}()\\]/g, '\\$&')));
+      return ['', ...texts].join('/');
+    });
+    const taken = [...patterns.map((each) => `${each}{/*}?`), '*//*'].map((pathname) => ({ urlPattern: { pathname } }));
+    const methods = ['GET', 'HEAD'].map((requestMethod) => ({ requestMethod }));
+    return [methods, taken].map((or) => ({ condition: { not: { or } }, source: 'network' }));
+  }
+
+  /**
+   * Listens. To be called while the worker's script first runs.
+   * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
+   */
+  register({ staticRoutes = false } = {}) {
     if (isLate) {
       this.#code = 'registered-late';
       // Pages hear it in the answer to their hello.
@@ -142,6 +165,11 @@ class PeerCDN extends EventTarget {
         .then(() => this.#storage.handleStored(root))
         .catch(() => {});
     });
+    if (staticRoutes) {
+      // A browser that cannot read such rules does without them.
+      const add = (/** @type {any} */ event) => event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {}));
+      scope.addEventListener('install', add);
+    }
     scope.addEventListener('activate', (event) => {
       tell(MANIFEST_FETCH);
       event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.fetching]));
