@@ -75,6 +75,8 @@ export class Body {
     this.id = id;
     this.exchange = exchange;
     bodies.set(id, this);
+    // Where a browser tells of it: none that we know does before the first byte, and after that they cancel the stream.
+    exchange.event.request.signal.addEventListener('abort', () => tell(CANCEL, id));
   }
 
   /** Makes its response. */

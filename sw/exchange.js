@@ -13,6 +13,7 @@ import {
   HEAD,
   PASSED,
   PLUGIN_NETWORK,
+  pluginWait,
   putWait,
   RESOURCE,
 } from '../build/border.js';
@@ -31,8 +32,12 @@ const byEvent = new WeakMap();
 /** Responses that are made of pieces: the body's number. @type {WeakMap<Response, number>} */
 const made = new WeakMap();
 
+/** What middlewares of the site's gave: a response is good for one request. @type {WeakSet<Response>} */
+const taken = new WeakSet();
+
+// A network error is no answer either: another plugin may have one.
 const isReadable = (/** @type {unknown} */ response) =>
-  response instanceof Response && !response.bodyUsed && !response.body?.locked;
+  response instanceof Response && response.type !== 'error' && !response.bodyUsed && !response.body?.locked;
 
 /** What the page asked for, and what the plugins of its route gave. */
 export class Exchange {
@@ -194,31 +199,45 @@ export const exchangePerformer = (report) => ({
   async ask(id, plugin, factory) {
     const exchange = exchangeOf(id);
     exchange.asked++;
+    let hasFailed = false;
+    const fail = (/** @type {unknown} */ error) => {
+      if (!hasFailed) report('plugin-failed', exchange.url, error);
+      hasFailed = true;
+      exchange.tell(plugin, null);
+    };
+    // One that lost to another may take as long as it likes.
+    const timer = setTimeout(() => exchange.answer || fail(new Error('get() gave nothing')), pluginWait);
     try {
       const middleware = factory(exchange.event);
       exchange.middlewares[plugin] = middleware;
       const response = await middleware.get();
-      if (response && !isReadable(response)) throw new TypeError('not a response to be read');
+      if (response) {
+        if (!isReadable(response) || taken.has(response)) throw new TypeError('not a response to be read');
+        taken.add(response);
+      }
       exchange.tell(plugin, response || null);
     } catch (error) {
-      report('plugin-failed', exchange.url, error);
-      exchange.tell(plugin, null);
+      fail(error);
     }
+    clearTimeout(timer);
     exchange.asked--;
     exchange.leaveGiven();
   },
 
   async put(/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) {
     const { middlewares, answer, url } = exchangeOf(id);
-    const response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
+    /** @type {Response | undefined} */
+    let response;
     try {
+      // It may have kept its answer, and be reading it.
+      response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
       await middlewares[plugin]?.put?.(response);
     } catch (error) {
       report('plugin-failed', url, error);
     }
     // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
     // opens its cache before it reads.
-    setTimeout(leave, putWait, response);
+    if (response) setTimeout(leave, putWait, response);
   },
 });
 

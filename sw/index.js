@@ -48,6 +48,10 @@ import { CONDITIONS, streamOf } from './streams.js';
 /** How the middlewares of a route are asked: one after another, or all at once. */
 const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** @type {Strategy} */ ('fastest') };
 
+// Browsers ask a worker for requests only where its script listened while it first ran: before any timer.
+let isLate = false;
+setTimeout(() => (isLate = true));
+
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
 
@@ -65,8 +69,11 @@ class PeerCDN extends EventTarget {
   static strategies = strategies;
 
   #manifest;
+  /** @type {string[]} of the routes */
+  #paths = [];
   #storage = new StoreKeeper();
   #open = 0; // responses
+  #code = ''; // why the browser asks us for nothing
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin
@@ -112,13 +119,39 @@ class PeerCDN extends EventTarget {
     const id = call(ADD_ROUTE, path, number);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     routes[id] = factories;
+    this.#paths.push(path);
     regexps.length = 0;
     for (const pattern of callText(PATTERNS).split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return this;
   }
 
-  /** Listens. To be called while the worker's script first runs. */
-  register() {
+  /**
+   * For `InstallEvent.addRoutes`, where a browser has it: what no route of this site can take goes to the network, and the
+   * worker is neither started nor asked. The site's other `fetch` listeners do not see it then, nor does Workbox.
+   */
+  staticRoutes() {
+    // Wider than ours where the API has no words: a regexp and what follows it, and empty segments, which do not count.
+    const patterns = this.#paths.map((path) => {
+      const [known] = path.split(/(?:^|\/):\w+\(/);
+      const segments = known.split('/').filter(Boolean);
+      const texts = segments.map((each, i) => (/^[*:]/.test(each) ? `:s${i}` : each.replace(/[+:?{}()\\]/g, '\\$&')));
+      return ['', ...texts].join('/');
+    });
+    const taken = [...patterns.map((each) => `${each}{/*}?`), '*//*'].map((pathname) => ({ urlPattern: { pathname } }));
+    const methods = ['GET', 'HEAD'].map((requestMethod) => ({ requestMethod }));
+    return [methods, taken].map((or) => ({ condition: { not: { or } }, source: 'network' }));
+  }
+
+  /**
+   * Listens. To be called while the worker's script first runs.
+   * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
+   */
+  register({ staticRoutes = false } = {}) {
+    if (isLate) {
+      this.#code = 'registered-late';
+      // Pages hear it in the answer to their hello.
+      queueMicrotask(() => this.#tell(this.#code, ''));
+    }
     startPages((root, begin, end) => {
       tell(STORED, root, begin, end);
       this.#manifest
@@ -126,17 +159,28 @@ class PeerCDN extends EventTarget {
         .then(() => this.#storage.handleStored(root))
         .catch(() => {});
     });
+    if (staticRoutes) {
+      // A browser that cannot read such rules does without them.
+      const add = (/** @type {any} */ event) => event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {}));
+      scope.addEventListener('install', add);
+    }
     scope.addEventListener('activate', (event) => {
       tell(MANIFEST_FETCH);
       event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.fetching]));
     });
     scope.addEventListener('message', (event) => {
-      if (handleMessage(event)) broadcast('busy', { open: this.#open, cache: currentCache() });
+      if (handleMessage(event)) this.#answerHello();
     });
+    // To pages that it does not control, and that say no hello.
+    if (isLate) this.#answerHello();
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners.
     void this.#manifest.load();
     return this;
+  }
+
+  #answerHello() {
+    broadcast('busy', { open: this.#open, cache: currentCache(), code: this.#code });
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {
@@ -221,6 +265,10 @@ class PeerCDN extends EventTarget {
 
   #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
     broadcast('error', { code, url });
+    this.#tell(code, url, error);
+  }
+
+  #tell(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
     this.dispatchEvent(new CustomEvent('error', { detail: { code, url, error } }));
   }
 }

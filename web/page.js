@@ -65,6 +65,7 @@ export class Page {
   #timer = 0;
   #over = new AbortController();
   #stopped = false;
+  #heard = (/** @type {unknown} */ _) => {};
   #adopted = false;
   /** @type {Set<string>} what was malformed */
   #named = new Set();
@@ -95,14 +96,16 @@ export class Page {
     this.#socket = new Socket(engine, socket, listener.report, (message) => this.#bridge.present(message));
     const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store, this.#pieces)));
     const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
-    /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */
-    this.informed = webrtc ? within(firstSocketWait, this.#socket.settled) : Promise.resolve();
     this.setUpload(upload);
     if (this.#stopped) throw new Error('engine-failed');
     this.#bridge = new Bridge(form, {
       delegate: (request, port) => this.#delegate(request, port),
       tell: (message) => this.#hear(message),
     });
+    const heard = new Promise((resolve) => (this.#heard = resolve));
+    const waits = [this.#bridge.hears && heard, webrtc && this.#socket.settled];
+    /** Resolves when the worker has answered and it is known who has what, or when that takes too long to be waited for. */
+    this.informed = within(firstSocketWait, Promise.all(waits));
     this.#lead();
     this.manifest(orFetch);
     this.#watchNetwork();
@@ -267,6 +270,7 @@ export class Page {
   /** @param {import('./bridge.js').News | null} message */
   #hear(message) {
     if (message?.type === 'manifest') this.manifest();
+    if (message?.type === 'busy' && message.cache) this.#heard(null);
     if (message?.type === 'stored') {
       this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
     }

@@ -49,19 +49,23 @@ export class Shared {
   #page = null;
   /** @type {ErrorCode | null} */
   #reason = null;
+  /** Why the worker answers nothing, by its own word. @type {ErrorCode | '' | undefined} */
+  #idle;
+  #onIdle = (/** @type {boolean} */ _) => {};
+  #idling = new Promise((resolve) => (this.#onIdle = resolve));
   #choice = storedUpload();
   /** @type {string | undefined} the name of the worker's Cache, once it was told */
   #cacheName;
   /** @type {BroadcastChannel | null} while the manifest turns it all off */
   #waiting = null;
 
-  /** Whether the engine runs, and the worker controls the page. */
+  /** Whether the engine runs, and the worker controls the page and answers its requests. */
   get active() {
-    return Boolean(this.#page?.controlled);
+    return Boolean(this.#page?.controlled && !this.#idle);
   }
 
   get reason() {
-    return this.active ? null : (this.#reason ?? 'no-worker');
+    return this.active ? null : (this.#reason ?? (this.#idle || 'no-worker'));
   }
 
   /** Resolves when it is known who has what. */
@@ -131,7 +135,7 @@ export class Shared {
       this.#worker ??= { ...given, worker };
       if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
     }
-    const controlled = isControlled(this.#worker ?? given);
+    const controlled = Promise.race([isControlled(this.#worker ?? given), this.#idling]);
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
     if (this.#page && (await controlled)) await this.informed();
   }
@@ -258,9 +262,17 @@ export class Shared {
   /** @param {import('./bridge.js').News | null} news */
   #tell(news) {
     if (news?.type === 'busy') void this.#useCache(news.cache);
+    if (news?.type === 'busy' && news.cache) this.#hear(news.code);
     if (news?.type !== 'transfer' && news?.type !== 'error') return;
     const { type, ...detail } = news;
     this.#emit(type, detail);
+  }
+
+  /** What the worker says of itself. @param {ErrorCode | '' | undefined} code */
+  #hear(code) {
+    if (code && code !== this.#idle) this.#emit('error', { code }, true);
+    this.#idle = code;
+    if (code) this.#onIdle(false);
   }
 
   /** @param {EventType} type @param {object} detail */

@@ -190,6 +190,9 @@ inline constexpr Duration calm_wait = 1s;
 static_assert(calm_step < calm_wait);
 // What waits in the worker's memory to be written: a gallery.
 inline constexpr std::uint64_t unwritten_bytes = 8 * mib;
+// A middleware of the site's that has not answered for so long never will, and counts as null. A
+// slow server has answered by then, and no browser has ended the worker yet.
+inline constexpr Duration plugin_wait = worker_idle;
 // When a user's put() is over, what it left unread is taken back after this wait. A Cache opens in
 // some milliseconds, on a busy disk in less than this.
 inline constexpr Duration put_wait = 2s;

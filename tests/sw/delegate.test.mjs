@@ -37,6 +37,7 @@ test('a page is asked with all that it needs, and what peers bring is the whole 
     cache: 'default',
     begin: 0,
     end: 48,
+    cache: 'default',
     digests: `/peer-cdn/digests/${file.root}`,
   });
   assert.equal(mayFetch, 1);

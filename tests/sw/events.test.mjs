@@ -172,3 +172,43 @@ test('a worker that never registers answers nothing, and does not ask who is the
   assert.equal((await at.worker.fetch(url)).answered, false);
   assert.deepEqual(at.browser.broadcasts, []);
 });
+
+/** The documented worker, which registers only when something it awaits is there. */
+const late = (given) => {
+  const { PeerCDN, CachePlugin, NetworkPlugin, self } = given;
+  const cdn = new PeerCDN();
+  cdn.GET('/static', 'ordered', new CachePlugin().getMiddleware, new NetworkPlugin().getMiddleware);
+  self.setTimeout(() => cdn.register(), 50);
+  return cdn;
+};
+
+test('a register() that comes late is told in the worker, and to pages: at once, and in the answer to each hello', async () => {
+  const { worker, clock, browser } = await scene({ script: late });
+  const codes = () => worker.told('busy').map(({ code }) => code);
+  await clock.pass(100);
+  assert.deepEqual(
+    worker.events.error.map(({ code }) => code),
+    ['registered-late'],
+  );
+  assert.deepEqual(codes(), ['registered-late']);
+  await worker.page();
+  assert.deepEqual(codes(), ['registered-late', 'registered-late']);
+  const next = await worker.restart();
+  browser.broadcasts.length = 0;
+  await clock.pass(100);
+  assert.deepEqual(codes(), ['registered-late']);
+  assert.equal(next.events.error.length, 1);
+});
+
+test('a register() in a microtask of the first run is not late', async () => {
+  const { worker } = await scene({
+    script: ({ PeerCDN, NetworkPlugin }) => {
+      const cdn = new PeerCDN().GET('/static', 'ordered', new NetworkPlugin().getMiddleware);
+      void Promise.resolve().then(() => cdn.register());
+      return cdn;
+    },
+  });
+  await worker.page();
+  assert.deepEqual(worker.events.error, []);
+  assert.equal(worker.told('busy').at(-1).code, '');
+});

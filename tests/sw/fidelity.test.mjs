@@ -1,7 +1,7 @@
 // What the origin is asked for a listed file: the request that the page made, as far as a worker can repeat it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, redirect, scene, serving, user } from './harness/index.mjs';
+import { chain, redirect, scene, serving, silent, user } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -236,4 +236,37 @@ test("force-cache is the HTTP cache's word to the origin's answer, and an old on
     asked(origin, ({ cache }) => cache),
     ['force-cache'],
   );
+});
+
+// --- Aborts --------------------------------------------------------------------------------------
+
+test('a request that its page gives up before the first byte is given up at the origin, and nothing is asked again', async () => {
+  for (const bytes of [7000, 3 * MIB]) {
+    const { page, worker, origin, clock } = await scene({ bytes, page: true, script: network });
+    origin.always(url, silent);
+    const abort = new AbortController();
+    const fetching = page.fetch(url, { signal: abort.signal });
+    await clock.when(() => origin.requests(url).length > 0);
+    abort.abort();
+    await assert.rejects(fetching, /Failed to fetch/);
+    assert.deepEqual(
+      asked(origin, ({ aborted }) => aborted),
+      [true],
+      `${bytes} bytes`,
+    );
+    assert.equal(worker.told('busy').at(-1).open, 0);
+    assert.deepEqual(worker.events.error, []);
+  }
+});
+
+test('one of two readers that gives up takes nothing from the other', async () => {
+  const { page, origin, clock, file } = await scene({ bytes: 3 * MIB, page: true, script: network });
+  origin.latency = 100;
+  const abort = new AbortController();
+  const [first, second] = [page.fetch(url, { signal: abort.signal }), page.fetch(url)];
+  await clock.when(() => origin.requests(url).length > 0);
+  abort.abort();
+  await assert.rejects(first, /Failed to fetch/);
+  assert.deepEqual(await (await second).bytes(), file.body);
+  assert.equal(origin.requests(url).length, 1);
 });

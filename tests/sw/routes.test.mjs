@@ -195,3 +195,39 @@ test('a page that was closed, and one that is no window, are not asked', async (
   await (await worker.fetch('/static/a.bin')).bytes();
   assert.equal(closed.asks.length + other.asks.length, 0);
 });
+
+/** Installs a worker whose install event has this addRoutes(). */
+async function installing(addRoutes, options) {
+  const origin = new Origin();
+  const script = ({ PeerCDN, NetworkPlugin }) => {
+    const cdn = new PeerCDN();
+    for (const path of ['/static', '/img/:id([0-9]+)/large', '/a(1)/*/:b', '/']) {
+      cdn.GET(path, 'ordered', new NetworkPlugin().getMiddleware);
+    }
+    return cdn.register(options);
+  };
+  const worker = await startWorker({ origin, script, isInstalled: true });
+  const event = worker.dispatch('install', addRoutes ? { addRoutes } : {});
+  await worker.clock.until(event.over());
+  assert.deepEqual(worker.thrown, []);
+}
+
+test('static routes are given to the browser where the site asks for them, and only there', async () => {
+  const given = [];
+  const addRoutes = async (rules) => void given.push(rules);
+  await installing(addRoutes);
+  assert.deepEqual(given, []);
+  await installing(addRoutes, { staticRoutes: true });
+  const paths = ['/static{/*}?', '/img{/*}?', '/a\\(1\\)/:s1/:s2{/*}?', '{/*}?', '*//*'];
+  assert.deepEqual(given, [
+    [
+      { condition: { not: { or: [{ requestMethod: 'GET' }, { requestMethod: 'HEAD' }] } }, source: 'network' },
+      { condition: { not: { or: paths.map((pathname) => ({ urlPattern: { pathname } })) } }, source: 'network' },
+    ],
+  ]);
+});
+
+test('a browser without static routes, or one that cannot read ours, does without them', async () => {
+  await installing(undefined, { staticRoutes: true });
+  await installing(async () => Promise.reject(new TypeError('no such condition')), { staticRoutes: true });
+});

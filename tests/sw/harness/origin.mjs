@@ -140,6 +140,7 @@ export class Origin {
     };
     if (request.mode === 'same-origin' && !isOurs) throw new TypeError('Failed to fetch');
     if (request.cache === 'only-if-cached') throw new TypeError('Failed to fetch');
+    if (request.signal.aborted) throw request.signal.reason;
     this.log.push(entry);
     // The signal that was given: a Request's own one follows it only as long as that Request is not collected.
     const signal = init?.signal ?? request.signal;
