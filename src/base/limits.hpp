@@ -60,8 +60,8 @@ static_assert(segment_bytes % piece_bytes_min == 0);
 inline constexpr std::uint64_t store_bytes = 2 * gib;
 
 // --- Requests in the worker ---------------------------------------------------------------------
-// A site has a handful of routes. The bound is on the work that a fetch event may cause.
-inline constexpr std::size_t routes = 256;
+// A site has a handful of routes; a generated list of them has more.
+inline constexpr std::size_t routes = 1024;
 // The router recurses once a segment, so this bounds its stack. Real paths have fewer than ten.
 inline constexpr std::size_t segments_per_route = 32;
 inline constexpr std::size_t plugins_per_route = 16;
