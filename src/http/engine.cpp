@@ -20,7 +20,7 @@ bool is_lasting(Error error) {
 
 Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy, List<Plugin> plugins) {
   if (plugins.empty() || plugins.size() > limits::plugins_per_route) return Error::malformed_route;
-  const auto id = router_.add("GET", path);
+  const auto id = router_.add(path);
   if (!id) return id.error();
   bool is_ours = true;
   for (const Plugin& each : plugins) is_ours &= each.kind != PluginKind::user;

@@ -25,18 +25,23 @@ const sections = Array.from({ length: count }, (_, i) => `/section-${i}`);
 const paths = sections.map((_, i) => `${sections[(i * 617) % count]}/page-${i}`);
 const nowhere = '/elsewhere/page';
 
-/** Our own: gives the core's number of the exchange, 0 where no route takes the path. */
-function ours() {
+/** A core with the routes. Gives the number of the request that it answers, or 0. */
+function openCore() {
   const core = startCore(readFileSync(new URL('../../build/worker.wasm', import.meta.url)), () => false);
   for (const each of sections) {
     core.call(ROUTE_PLUGIN, [PLUGIN_NETWORK, 0, 0]);
     core.call(ADD_ROUTE, [`${each}/:page`, STRATEGY_ORDERED]);
   }
-  const find = (path) => core.call(OPEN_EXCHANGE, [`GET\n\ndefault\n\n\n${path}`, FLAG_SAME_ORIGIN, 0, 0, 0]);
-  // Before there is a manifest the core answers whatever a route takes. With one that lists nothing it finds the route, and the
-  // request is the browser's.
-  for (const path of paths) if (find(path) === 0) throw new Error(`our router found nothing for ${path}`);
-  if (find(nowhere) !== 0) throw new Error(`our router found something for ${nowhere}`);
+  return { core, find: (path) => core.call(OPEN_EXCHANGE, [`GET\n\ndefault\n\n\n${path}`, FLAG_SAME_ORIGIN, 0, 0, 0]) };
+}
+
+function ours() {
+  // Before there is a manifest the core answers whatever a route takes.
+  const { find: answer } = openCore();
+  for (const path of paths) if (answer(path) === 0) throw new Error(`our router found nothing for ${path}`);
+  if (answer(nowhere) !== 0) throw new Error(`our router found something for ${nowhere}`);
+  // With one that lists nothing it finds the route, and leaves the request to the browser.
+  const { core, find } = openCore();
   core.call(MANIFEST_BEGIN, []);
   core.call(MANIFEST_COMMIT, [false]);
   return find;
