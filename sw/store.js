@@ -7,10 +7,12 @@ import { DIGESTS_PATH, MANIFEST_PATH, STORE_PATH } from '../build/border.js';
 export const FETCHED = 'x-peer-cdn-fetched';
 export const LOST = 'x-peer-cdn-lost';
 // The path and the type with which the origin sent what a run holds; none on one that came from peers.
-const TYPE = 'x-peer-cdn-type';
+export const TYPE = 'x-peer-cdn-type';
 
-const octets = (/** @type {BlobPart[]} */ parts, /** @type {Record<string, string>} */ headers = {}) =>
-  new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream', ...headers } });
+function octets(/** @type {BlobPart[]} */ parts, /** @type {string | null} */ type = null) {
+  const headers = { 'content-type': 'application/octet-stream', ...(type === null ? {} : { [TYPE]: type }) };
+  return new Response(new Blob(parts), { headers });
+}
 
 export class Store {
   /** @type {Cache} */
@@ -36,18 +38,16 @@ export class Store {
   }
 
   /**
-   * The bytes of one run as roots() names it; null when it is gone (the browser may take entries away).
+   * A run as roots() names it; null when it is gone (the browser may take entries away).
    * @param {string} root
    * @param {number} begin
    * @param {number} end
-   * @returns {Promise<{ buffer: ArrayBuffer, type: string | null } | null>} `type`: path and type, where the origin's was seen
+   * @returns {Promise<Response | null>} its header TYPE: path and type, where the origin's was seen
    */
   async readRun(root, begin, end) {
     const url = `${STORE_PATH}${root}?${begin}-${end}`;
     const writing = this.#writing.get(url);
-    if (writing) return { buffer: await new Blob(writing.buffers).arrayBuffer(), type: writing.type };
-    const response = await this.#cache.match(url);
-    return response ? { buffer: await response.arrayBuffer(), type: response.headers.get(TYPE) } : null;
+    return writing ? octets(writing.buffers, writing.type) : ((await this.#cache.match(url)) ?? null);
   }
 
   /**
@@ -65,7 +65,7 @@ export class Store {
     this.#writing.set(url, run);
     try {
       await turn;
-      await this.#cache.put(url, octets(buffers, type === null ? {} : { [TYPE]: type }));
+      await this.#cache.put(url, octets(buffers, type));
     } finally {
       if (this.#writing.get(url) === run) this.#writing.delete(url);
     }

@@ -1,5 +1,6 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
 import { answerHeaders, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
+import { piecesOf } from './cut.js';
 import { call, isOn, tell } from './engine.js';
 import { listOf } from './lists.js';
 
@@ -131,46 +132,31 @@ export class Stream {
   async #pump(/** @type {number} */ skip) {
     const { bytes, pieceBytes, begin } = this.#request;
     const { body, status } = /** @type {Response} */ (this.#response);
-    const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
     const isWhole = status === 200;
-    // What goes on behind the last piece would hold its connection, read or not.
-    const leave = (code = '') => {
-      void reader.cancel().catch(() => {});
-      return code;
+    const arrived = async (/** @type {number} */ at, /** @type {number} */ length) => {
+      this.#arrived += length;
+      while (!this.#isClosed && at >= this.#until && at * pieceBytes < bytes) await this.#pause();
+      return this.#isClosed;
     };
     /** @type {ArrayBuffer | undefined} */
     let last;
-    let piece = begin;
-    let buffer = new Uint8Array(0);
-    let filled = 0;
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      if (this.#isClosed) return leave();
-      this.#arrived += value.byteLength;
-      let at = Math.min(skip, value.byteLength);
-      skip -= at;
-      while (at < value.byteLength && piece * pieceBytes < bytes) {
-        if (filled === 0) {
-          while (!this.#isClosed && piece >= this.#until) await this.#pause();
-          if (this.#isClosed) return leave();
-          buffer = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));
-        }
-        const part = value.subarray(at, at + buffer.byteLength - filled);
-        buffer.set(part, filled);
-        filled += part.byteLength;
-        at += part.byteLength;
-        if (filled < buffer.byteLength) continue;
-        filled = 0;
-        // Of a whole answer the last piece waits for the end: one that goes on is another file.
-        if (isWhole && (piece + 1) * pieceBytes >= bytes) last = buffer.buffer;
-        else this.#tell(piece, buffer.buffer);
-        this.#cut = ++piece;
+    let piece = begin - skip / pieceBytes;
+    for await (const buffer of piecesOf(/** @type {any} */ (body), piece, this.#request, arrived)) {
+      if (!buffer.byteLength) break;
+      // What goes on behind the last piece is another file. It would hold its connection, read or not.
+      if (piece * pieceBytes >= bytes) {
+        this.#abort.abort();
+        return isWhole ? 'wrong-length' : '';
       }
-      if (isWhole && at < value.byteLength) return leave('wrong-length');
+      const at = piece++;
+      if (at < begin) continue;
+      this.#cut = piece;
+      // Of a whole answer the last piece waits for the end.
+      if (isWhole && piece * pieceBytes >= bytes) last = buffer;
+      else this.#tell(at, buffer);
     }
     if (last) this.#tell(piece - 1, last);
-    this.#tellRate();
+    if (!this.#isClosed) this.#tellRate();
     return '';
   }
 
