@@ -172,8 +172,12 @@ inline constexpr Duration manifest_fetch_wait = 4 * manifest_wait;
 inline constexpr std::size_t named_entries = 20;
 // Nothing tells a worker that a tab was closed: it looks so often for the page that it asks.
 inline constexpr Duration page_look_wait = 1s;
-// A digest list has at most 64 KiB. An origin that takes longer for it has trouble with everything.
+// Digest lists that nobody reads by at the moment, so that the next request for the same file need
+// not read and check its list again. A list has at most 64 KiB.
+inline constexpr std::size_t lists_kept = 8;
+// An origin that takes longer for a list has trouble with everything.
 inline constexpr Duration digests_wait = 12s;
+// Pages hear so often of transfers, and whether the worker is busy.
 inline constexpr Duration progress_wait = 250ms;
 // Writing to the store and news to the pages wait while a response has not begun. The worker looks
 // again after each step, and waits no longer than `calm_wait` if there is always such a response.
