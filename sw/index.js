@@ -23,6 +23,7 @@ import {
   MANIFEST_PATH,
   OPEN_EXCHANGE,
   PATTERNS,
+  progressWait,
   ROUTE_PLUGIN,
   SET_MANIFEST_PATH,
   STORED,
@@ -72,6 +73,10 @@ class PeerCDN extends EventTarget {
   #manifest;
   #storage = new StoreKeeper();
   #open = 0; // responses
+  #isSaidBusy = false;
+  /** Of transfers, what was not told yet. @type {object[]} */
+  #news = [];
+  #telling = 0; // a timer
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin
@@ -154,11 +159,12 @@ class PeerCDN extends EventTarget {
       if (names.some((name) => headers.has(name))) flags |= flag;
     }
     const { pathname, search } = new URL(url);
-    const words = [request.method, request.destination, request.cache];
-    const text = [...words, headers.get('range') ?? '', headers.get('if-range') ?? '', pathname + search].join('\n');
+    const path = pathname + search;
+    const { method, destination, cache } = request;
+    const text = [method, destination, cache, headers.get('range'), headers.get('if-range'), path].join('\n');
     try {
       const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
-      if (id) event.respondWith(new Exchange(id, event).response);
+      if (id) event.respondWith(new Exchange(id, event, path).response);
       drain();
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.
@@ -192,8 +198,7 @@ class PeerCDN extends EventTarget {
       [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
       [DO_BUSY]: (open) => {
         this.#open = open;
-        // Pages want to know whether, not how many: a gallery would wake all of them for each image.
-        broadcast('busy', { open });
+        this.#tellSoon();
       },
     };
   }
@@ -204,7 +209,7 @@ class PeerCDN extends EventTarget {
     const buffers = stream ? streamOf(stream).buffers(begin, end) : body.slices(job, begin, end);
     const type = stream ? streamOf(stream).type : undefined;
     const { ok, isToBeTold } = await this.#storage.put(root, begin, end, buffers, { type, fits: fits > 0, body: id });
-    if (ok) this.#emit('stored', { root, begin, end });
+    if (ok) broadcast('stored', { root, begin, end });
     // The stream goes on without it.
     if (isToBeTold) this.#report('storage-full', url);
   }
@@ -214,17 +219,32 @@ class PeerCDN extends EventTarget {
     const { url, root, length } = body.exchange;
     const counts = { bytes: length, fromCache, fromPeers, fromOrigin, wasted: wasted + body.wasted };
     const detail = { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code: codeOf(error) };
-    void calm().then(() => this.#emit('transfer', detail));
+    this.#news.push(detail);
+    this.#tellSoon();
   }
 
-  #emit(/** @type {string} */ type, /** @type {object} */ detail) {
-    broadcast(type, detail);
-    if (type === 'transfer') this.dispatchEvent(new CustomEvent(type, { detail }));
+  // Each message takes time of the worker and of every page: they go out together, when no response waits. Whether the worker
+  // is busy is told if it lasts, because most responses are over by then.
+  #tellSoon() {
+    this.#telling ||= setTimeout(async () => {
+      await calm();
+      this.#telling = 0;
+      for (const each of this.#news.splice(0)) this.#say('transfer', each);
+      const open = this.#open;
+      if (open > 0 === this.#isSaidBusy) return;
+      this.#isSaidBusy = open > 0;
+      broadcast('busy', { open });
+    }, progressWait);
   }
 
   #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
-    broadcast('error', { code, url });
-    this.dispatchEvent(new CustomEvent('error', { detail: { code, url, error } }));
+    this.#say('error', { code, url }, { error });
+  }
+
+  // `own`: what a message cannot carry.
+  #say(/** @type {string} */ type, /** @type {object} */ detail, /** @type {object} */ own = {}) {
+    broadcast(type, detail);
+    this.dispatchEvent(new CustomEvent(type, { detail: { ...detail, ...own } }));
   }
 }
 
