@@ -26,10 +26,12 @@ import {
   RUN_READ,
   streamBytes,
 } from '../build/border.js';
+import { piecesOf } from './cut.js';
 import { codeOf, onFailure, soon, tell } from './engine.js';
 import { exchangeOf } from './exchange.js';
 import { listOf } from './lists.js';
 import { askPage } from './pages.js';
+import { TYPE } from './store.js';
 import { Stream, streamOf } from './streams.js';
 
 /** @typedef {import('./exchange.js').Exchange} Exchange */
@@ -121,31 +123,40 @@ export class Body {
   /** Of what the page replied, these pieces. */
   slices(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
     const { whole } = /** @type {Job} */ (this.jobs.get(job));
-    return cut(/** @type {ArrayBuffer} */ (whole), 0, begin, end, this.exchange);
-  }
-
-  /** Hands in pieces, digested beside each other, in order; until the job is closed. */
-  async digest(/** @type {number} */ id, /** @type {number} */ begin, /** @type {ArrayBuffer[]} */ pieces) {
-    const job = this.jobs.get(id);
-    const digests = pieces.map((piece) => crypto.subtle.digest('SHA-256', piece));
-    for (const [i, piece] of pieces.entries()) {
-      const digest = await digests[i];
-      if (this.jobs.get(id) !== job) return;
-      arriving = piece;
-      tell(DIGEST, digest, this.id, id, begin + i, piece.byteLength);
+    const { bytes, pieceBytes } = this.exchange;
+    const pieces = [];
+    // One copy of the bytes: slices, because the whole would stay as long as any piece.
+    for (let at = begin * pieceBytes; at < Math.min(bytes, end * pieceBytes); at += pieceBytes) {
+      pieces.push(/** @type {ArrayBuffer} */ (whole).slice(at, Math.min(bytes, at + pieceBytes)));
     }
+    return pieces;
   }
-}
 
-// One copy of the bytes, cut as it is passed on: slices, because the whole would stay as long as any piece.
-/** @type {(buffer: ArrayBuffer, first: number, begin: number, end: number, of: Exchange) => ArrayBuffer[]} */
-function cut(buffer, first, begin, end, { bytes, pieceBytes }) {
-  const from = first * pieceBytes;
-  const pieces = [];
-  for (let at = begin * pieceBytes; at < Math.min(bytes, end * pieceBytes); at += pieceBytes) {
-    pieces.push(buffer.slice(at - from, Math.min(bytes, at + pieceBytes) - from));
+  /**
+   * Hands in the pieces [begin, end), digested beside each other, in order; until the job is closed.
+   * @param {number} id
+   * @param {number} first what `pieces` begin with
+   * @param {number[]} range
+   * @param {Iterable<ArrayBuffer> | AsyncIterable<ArrayBuffer>} pieces
+   */
+  async digest(id, first, [begin, end], pieces) {
+    const job = this.jobs.get(id);
+    let next = first;
+    let told = Promise.resolve();
+    for await (const buffer of pieces) {
+      const piece = next++;
+      if (piece < begin) continue;
+      const digesting = crypto.subtle.digest('SHA-256', buffer);
+      told = told.then(async () => {
+        const digest = await digesting;
+        if (this.jobs.get(id) !== job) return;
+        arriving = buffer;
+        tell(DIGEST, digest, this.id, id, piece, buffer.byteLength);
+      });
+      if (next >= end || this.jobs.get(id) !== job) break;
+    }
+    await told;
   }
-  return pieces;
 }
 
 /** Nothing more will be said of its bodies. */
@@ -185,10 +196,10 @@ export const bodyPerformer = (currentStore) => ({
       const run = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
       if (isClosed()) return;
       tell(RUN_READ, id, job, run !== null);
-      if (!run || isClosed()) return;
+      if (!run?.body || isClosed()) return;
       const code = await listOf(exchange.root);
       if (code && !isClosed()) tell(JOB_END, code, id, job);
-      if (!isClosed()) await body.digest(job, begin, cut(run, runBegin, begin, end, exchange));
+      if (!isClosed()) await body.digest(job, runBegin, [begin, end], piecesOf(run.body, runBegin, exchange));
     } catch {
       // What cannot be read is not held.
       if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
@@ -236,7 +247,7 @@ export const bodyPerformer = (currentStore) => ({
     const body = bodyOf(id);
     const asking = body.jobs.get(job);
     const code = (await listOf(body.exchange.root)) ?? '';
-    if (!code && body.jobs.get(job) === asking) await body.digest(job, begin, body.slices(job, begin, end));
+    if (!code && body.jobs.get(job) === asking) await body.digest(job, begin, [begin, end], body.slices(job, begin, end));
     if (body.jobs.get(job) === asking) tell(JOB_END, code, id, job);
   },
 

@@ -76,14 +76,14 @@ export class Exchange {
   /**
    * @param {number} id the core's
    * @param {FetchEvent} event
+   * @param {string} path
    */
-  constructor(id, event) {
+  constructor(id, event, path) {
     const { url, headers } = event.request;
-    const { pathname, search } = new URL(url);
     this.id = id;
     this.event = event;
     this.url = url;
-    this.path = pathname + search;
+    this.path = path;
     this.range = headers.get('range');
     this.response = new Promise((resolve) => (this.respond = resolve));
     exchanges.set(id, this);

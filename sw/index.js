@@ -25,6 +25,7 @@ import {
   MANIFEST_PATH,
   OPEN_EXCHANGE,
   PATTERNS,
+  progressWait,
   ROUTE_PLUGIN,
   SET_MANIFEST_PATH,
   STORED,
@@ -74,6 +75,10 @@ class PeerCDN extends EventTarget {
   #storage = new StoreKeeper();
   #open = 0; // responses
   #code = ''; // why the browser asks us for nothing
+  #isSaidBusy = false;
+  /** Of transfers, what was not told yet. @type {object[]} */
+  #news = [];
+  #telling = 0; // a timer
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin
@@ -193,13 +198,14 @@ class PeerCDN extends EventTarget {
     if (headers.has('authorization')) flags |= FLAG_AUTHORIZATION;
     if (headers.has(BYPASS_HEADER)) flags |= FLAG_BYPASS;
     const { pathname, search } = new URL(url);
+    const path = pathname + search;
     const { method, destination, cache, credentials, referrerPolicy } = request;
-    const words = [method, destination, cache, pathname + search, ...CONDITIONS.map((name) => headers.get(name) ?? '')];
+    const words = [method, destination, cache, path, ...CONDITIONS.map((name) => headers.get(name))];
     const own = [...headers].filter(([name]) => !CONDITIONS.includes(name));
     const text = [...words, cache, mode, credentials, referrerPolicy, ...own].join('\n');
     try {
       const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
-      if (id) event.respondWith(new Exchange(id, event).response);
+      if (id) event.respondWith(new Exchange(id, event, path).response);
       drain();
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.
@@ -234,8 +240,7 @@ class PeerCDN extends EventTarget {
       [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
       [DO_BUSY]: (open) => {
         this.#open = open;
-        // Pages want to know whether, not how many: a gallery would wake all of them for each image.
-        broadcast('busy', { open });
+        this.#tellSoon();
       },
     };
   }
@@ -245,7 +250,7 @@ class PeerCDN extends EventTarget {
     const { root, url } = body.exchange;
     const buffers = stream ? streamOf(stream).buffers(begin, end) : body.slices(job, begin, end);
     const { ok, isToBeTold } = await this.#storage.put(root, begin, end, buffers, { fits: fits > 0, body: id });
-    if (ok) this.#emit('stored', { root, begin, end });
+    if (ok) broadcast('stored', { root, begin, end });
     // The stream goes on without it.
     if (isToBeTold) this.#report('storage-full', url);
   }
@@ -255,12 +260,25 @@ class PeerCDN extends EventTarget {
     const { url, root, length } = body.exchange;
     const counts = { bytes: length, fromCache, fromPeers, fromOrigin, wasted: wasted + body.wasted };
     const detail = { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code: codeOf(error) };
-    void calm().then(() => this.#emit('transfer', detail));
+    this.#news.push(detail);
+    this.#tellSoon();
   }
 
-  #emit(/** @type {string} */ type, /** @type {object} */ detail) {
-    broadcast(type, detail);
-    if (type === 'transfer') this.dispatchEvent(new CustomEvent(type, { detail }));
+  // Each message takes time of the worker and of every page: they go out together, when no response waits. Whether the worker
+  // is busy is told if it lasts, because most responses are over by then.
+  #tellSoon() {
+    this.#telling ||= setTimeout(async () => {
+      await calm();
+      this.#telling = 0;
+      for (const detail of this.#news.splice(0)) {
+        broadcast('transfer', detail);
+        this.dispatchEvent(new CustomEvent('transfer', { detail }));
+      }
+      const open = this.#open;
+      if (open > 0 === this.#isSaidBusy) return;
+      this.#isSaidBusy = open > 0;
+      broadcast('busy', { open });
+    }, progressWait);
   }
 
   #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {

@@ -34,18 +34,16 @@ export class Store {
   }
 
   /**
-   * The bytes of one run as roots() names it; null when it is gone (the browser may take entries away).
+   * A run as roots() names it; null when it is gone (the browser may take entries away).
    * @param {string} root
    * @param {number} begin
    * @param {number} end
-   * @returns {Promise<ArrayBuffer | null>}
+   * @returns {Promise<Response | null>}
    */
   async readRun(root, begin, end) {
     const url = `${STORE_PATH}${root}?${begin}-${end}`;
     const writing = this.#writing.get(url);
-    if (writing) return new Blob(writing).arrayBuffer();
-    const response = await this.#cache.match(url);
-    return response ? response.arrayBuffer() : null;
+    return writing ? octets(writing) : ((await this.#cache.match(url)) ?? null);
   }
 
   /**

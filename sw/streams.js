@@ -1,5 +1,6 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
 import { STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
+import { piecesOf } from './cut.js';
 import { call, isOn, tell } from './engine.js';
 import { listOf } from './lists.js';
 
@@ -43,10 +44,12 @@ export class Stream {
   #isPassed = false;
   /** Its bytes as they are, for who comes yet. @type {ReadableStream<Uint8Array> | undefined} */
   #spilt;
-  /** What came before a piece was told. @type {Uint8Array[]} */
+  /** What came before a piece was told. @type {ArrayBuffer[]} */
   #raw = [];
-  /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
-  #reader;
+  /** @type {AsyncGenerator<ArrayBuffer, void> | undefined} */
+  #pieces;
+  #cut = 0; // pieces before this one were cut
+  #isLong = false; // its body goes on behind the last one
   /** @type {Promise<string> | undefined} */
   #pumping;
   #told = Promise.resolve();
@@ -101,7 +104,7 @@ export class Stream {
         pull: async (controller) => {
           const { value, done } = await bytes.next();
           if (done) controller.close();
-          else controller.enqueue(value);
+          else if (value.length) controller.enqueue(value);
         },
         cancel: () => void bytes.return(),
       });
@@ -113,18 +116,9 @@ export class Stream {
   }
 
   async *#spill() {
-    const reader = /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.#reader);
     await this.#pumping;
-    try {
-      yield* this.#raw;
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) return;
-        yield value;
-      }
-    } finally {
-      void reader.cancel().catch(() => {});
-    }
+    for (const buffer of this.#raw) yield new Uint8Array(buffer);
+    for await (const buffer of /** @type {AsyncGenerator<ArrayBuffer, void>} */ (this.#pieces)) yield new Uint8Array(buffer);
   }
 
   /** The answer as it is, for a page; `shared`: the bodies that read it go on. Nothing of it was read. */
@@ -142,11 +136,10 @@ export class Stream {
     // Pages were given clones of it. It would gather in memory all that they read.
     if (this.#isPassed) void this.#response?.body?.cancel().catch(() => {});
     if (this.#isOver) return 0;
-    // One that a page reads is left alone.
-    if (!this.#isPassed && !this.#spilt) {
-      if (this.#reader) void this.#reader.cancel().catch(() => {});
-      else this.#abort.abort();
-    }
+    const { bytes, pieceBytes, end } = this.#request;
+    const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : end;
+    // A body that was read to its end is left alone: aborting would take it from the HTTP cache. So is one that a page reads.
+    if ((this.#cut < last || this.#isLong) && !this.#isPassed && !this.#spilt) this.#abort.abort();
     this.#goOn();
     return this.#arrived - this.#passed;
   }
@@ -184,42 +177,36 @@ export class Stream {
   async #pump() {
     const { bytes, pieceBytes, begin } = this.#request;
     const { body, status } = /** @type {Response} */ (this.#response);
-    const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
     const isWhole = status === 200;
-    this.#reader = reader;
+    const arrived = async (/** @type {number} */ at, /** @type {number} */ length) => {
+      this.#arrived += length;
+      while (!this.#isClosed && !this.#spilt && at >= this.#until && at * pieceBytes < bytes) await this.#pause();
+      return this.#isClosed;
+    };
     /** @type {ArrayBuffer | undefined} */
     let last;
     let piece = isWhole ? 0 : begin;
-    let buffer = new Uint8Array(0);
-    let filled = 0;
+    this.#pieces = piecesOf(/** @type {any} */ (body), piece, this.#request, arrived, () => Boolean(this.#spilt));
     for (;;) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      this.#arrived += value.byteLength;
-      if (this.#kept.size === 0) this.#raw.push(value);
-      if (this.#isClosed || this.#spilt) return '';
-      let at = 0;
-      while (at < value.byteLength && piece * pieceBytes < bytes) {
-        if (filled === 0) {
-          while (!this.#isClosed && !this.#spilt && piece >= this.#until) await this.#pause();
-          if (this.#isClosed || this.#spilt) return '';
-          buffer = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));
-        }
-        const part = value.subarray(at, at + buffer.byteLength - filled);
-        buffer.set(part, filled);
-        filled += part.byteLength;
-        at += part.byteLength;
-        if (filled < buffer.byteLength) continue;
-        filled = 0;
-        // Of a whole answer the last piece waits for the end: one that goes on is another file.
-        if (isWhole && (piece + 1) * pieceBytes >= bytes) last = buffer.buffer;
-        else this.#tell(piece, buffer.buffer);
-        ++piece;
+      const { value: buffer } = await this.#pieces.next();
+      if (!buffer) break;
+      if (this.#passed === 0) this.#raw.push(buffer);
+      if (this.#spilt) return '';
+      const left = bytes - piece * pieceBytes;
+      // What goes on behind the last piece is another file.
+      if (left <= 0) {
+        this.#isLong = buffer.byteLength > 0;
+        if (isWhole && this.#isLong) return 'wrong-length';
+        break;
       }
-      if (isWhole && at < value.byteLength) return 'wrong-length';
+      if (buffer.byteLength < Math.min(pieceBytes, left)) break;
+      this.#cut = ++piece;
+      // Of a whole answer the last piece waits for the end.
+      if (isWhole && piece * pieceBytes >= bytes) last = buffer;
+      else this.#tell(piece - 1, buffer);
     }
     if (last) this.#tell(piece - 1, last);
-    this.#tellRate();
+    if (!this.#isClosed) this.#tellRate();
     return '';
   }
 
@@ -231,6 +218,7 @@ export class Stream {
       if (this.#isClosed || this.#isOver) return;
       if (code) return tell(STREAM_END, code, this.#id);
       this.#passed += buffer.byteLength;
+      this.#raw = [];
       this.#kept.set(piece, buffer);
       tell(STREAM_PIECE, digest, this.#id, piece, buffer.byteLength);
     });

@@ -60,8 +60,8 @@ static_assert(segment_bytes % piece_bytes_min == 0);
 inline constexpr std::uint64_t store_bytes = 2 * gib;
 
 // --- Requests in the worker ---------------------------------------------------------------------
-// A site has a handful of routes. The bound is on the work that a fetch event may cause.
-inline constexpr std::size_t routes = 256;
+// A site has a handful of routes; a generated list of them has more.
+inline constexpr std::size_t routes = 1024;
 // The router recurses once a segment, so this bounds its stack. Real paths have fewer than ten.
 inline constexpr std::size_t segments_per_route = 32;
 inline constexpr std::size_t plugins_per_route = 16;
@@ -180,8 +180,12 @@ inline constexpr Duration manifest_fetch_wait = 4 * manifest_wait;
 inline constexpr std::size_t named_entries = 20;
 // Nothing tells a worker that a tab was closed: it looks so often for the page that it asks.
 inline constexpr Duration page_look_wait = 1s;
-// A digest list has at most 64 KiB. An origin that takes longer for it has trouble with everything.
+// Digest lists that nobody reads by at the moment, so that the next request for the same file need
+// not read and check its list again. A list has at most 64 KiB.
+inline constexpr std::size_t lists_kept = 8;
+// An origin that takes longer for a list has trouble with everything.
 inline constexpr Duration digests_wait = 12s;
+// Pages hear so often of transfers, and whether the worker is busy.
 inline constexpr Duration progress_wait = 250ms;
 // Writing to the store and news to the pages wait while a response has not begun. The worker looks
 // again after each step, and waits no longer than `calm_wait` if there is always such a response.

@@ -21,7 +21,7 @@ bool is_lasting(Error error) {
 
 Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy, List<Plugin> plugins) {
   if (plugins.empty() || plugins.size() > limits::plugins_per_route) return Error::malformed_route;
-  const auto id = router_.add("GET", path);
+  const auto id = router_.add(path);
   if (!id) return id.error();
   bool is_ours = true;
   for (const Plugin& each : plugins) is_ours &= each.kind != PluginKind::user;
@@ -414,8 +414,14 @@ void Engine::settle(Instant now) {
     freshness_.expire();
     fetch_manifest(now);
   }
-  for (std::size_t i = commons_.lists.size(); i-- > 0;) {
-    if (!commons_.is_open(commons_.lists[i].root)) commons_.lists.erase(i);
+  auto& lists = commons_.lists;
+  for (std::size_t i = 0; i < lists.size();) {
+    const bool is_kept = lists.size() <= limits::lists_kept && !lists[i].list.empty();
+    if (is_kept || commons_.is_open(lists[i].root)) {
+      ++i;
+    } else {
+      lists.erase(i);
+    }
   }
   const auto open = static_cast<std::uint32_t>(open_bodies());
   if ((open > 0) == is_busy_) return;

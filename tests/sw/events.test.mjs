@@ -35,29 +35,43 @@ test('a hello is answered with what is open and the name of the store', async ()
 });
 
 test('pages are told when the worker begins to be busy and when it ends, and not of each response', async () => {
-  const at = await scene({ bytes: 300_000, more: ['/static/b.bin', '/static/c.bin'], script: network });
-  const all = await Promise.all([url, '/static/b.bin', '/static/c.bin'].map((path) => at.worker.fetch(path)));
+  const at = await scene({ bytes: 3 * MIB, more: ['/static/b.bin', '/static/c.bin'], script: network, page: true });
+  at.browser.broadcasts.length = 0;
+  const all = await Promise.all([url, '/static/b.bin', '/static/c.bin'].map((path) => at.page.fetch(path)));
+  await at.clock.pass(500);
   assert.deepEqual(
     at.worker.told('busy').map(({ open }) => open > 0),
     [true],
   );
   for (const response of all) await response.bytes();
-  await at.clock.settle();
+  await at.clock.pass(500);
   assert.deepEqual(
     at.worker.told('busy').map(({ open }) => open > 0),
     [true, false],
   );
 });
 
+test('of responses that are over at once pages hear together, and not that the worker was busy', async () => {
+  const at = await scene({ bytes: 20_000, more: ['/static/b.bin', '/static/c.bin'], script: network });
+  for (const path of [url, '/static/b.bin', '/static/c.bin']) await (await at.worker.fetch(path)).bytes();
+  await at.clock.pass(1000);
+  assert.deepEqual(at.worker.told('busy'), []);
+  const times = at.worker.told('transfer').map((each) => each.at);
+  assert.equal(times.length, 3);
+  assert.equal(new Set(times).size, 1);
+});
+
 test('a response that was given up, or that failed, makes nobody busy for ever', async () => {
   const at = await scene({ bytes: 3 * MIB, script: network, page: true });
   const response = await at.page.fetch(url);
+  await at.clock.pass(500);
+  assert.equal(last(at.worker.told('busy')).open, 1);
   await response.body.cancel();
-  await at.clock.settle();
+  await at.clock.pass(500);
   assert.equal(last(at.worker.told('busy')).open, 0);
   at.origin.always(url, unreachable);
   await at.page.fetch(url, { headers: { range: 'bytes=2999999-' } }).catch(() => {});
-  await at.clock.settle();
+  await at.clock.pass(500);
   assert.equal(last(at.worker.told('busy')).open, 0);
 });
 
