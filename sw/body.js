@@ -31,7 +31,6 @@ import { codeOf, onFailure, soon, tell } from './engine.js';
 import { exchangeOf } from './exchange.js';
 import { listOf } from './lists.js';
 import { askPage } from './pages.js';
-import { TYPE } from './store.js';
 import { Stream, streamOf } from './streams.js';
 
 /** @typedef {import('./exchange.js').Exchange} Exchange */

@@ -44,7 +44,7 @@ export class Stream {
   #isPassed = false;
   /** Its bytes as they are, for who comes yet. @type {ReadableStream<Uint8Array> | undefined} */
   #spilt;
-  /** What came before a piece was told. @type {ArrayBuffer[]} */
+  /** What came before a piece turned out right. @type {ArrayBuffer[] | null} */
   #raw = [];
   /** @type {AsyncGenerator<ArrayBuffer, void> | undefined} */
   #pieces;
@@ -104,7 +104,7 @@ export class Stream {
         pull: async (controller) => {
           const { value, done } = await bytes.next();
           if (done) controller.close();
-          else if (value.length) controller.enqueue(value);
+          else controller.enqueue(value);
         },
         cancel: () => void bytes.return(),
       });
@@ -117,8 +117,11 @@ export class Stream {
 
   async *#spill() {
     await this.#pumping;
-    for (const buffer of this.#raw) yield new Uint8Array(buffer);
-    for await (const buffer of /** @type {AsyncGenerator<ArrayBuffer, void>} */ (this.#pieces)) yield new Uint8Array(buffer);
+    const pieces = /** @type {AsyncGenerator<ArrayBuffer, void>} */ (this.#pieces);
+    const came = /** @type {ArrayBuffer[]} */ (this.#raw);
+    for (let buffer; (buffer = came.shift() ?? (await pieces.next()).value); ) {
+      if (buffer.byteLength > 0) yield new Uint8Array(buffer);
+    }
   }
 
   /** The answer as it is, for a page; `shared`: the bodies that read it go on. Nothing of it was read. */
@@ -181,7 +184,7 @@ export class Stream {
     const arrived = async (/** @type {number} */ at, /** @type {number} */ length) => {
       this.#arrived += length;
       while (!this.#isClosed && !this.#spilt && at >= this.#until && at * pieceBytes < bytes) await this.#pause();
-      return this.#isClosed;
+      return this.#isClosed && !this.#spilt;
     };
     /** @type {ArrayBuffer | undefined} */
     let last;
@@ -190,7 +193,7 @@ export class Stream {
     for (;;) {
       const { value: buffer } = await this.#pieces.next();
       if (!buffer) break;
-      if (this.#passed === 0) this.#raw.push(buffer);
+      this.#raw?.push(buffer);
       if (this.#spilt) return '';
       const left = bytes - piece * pieceBytes;
       // What goes on behind the last piece is another file.
@@ -218,9 +221,9 @@ export class Stream {
       if (this.#isClosed || this.#isOver) return;
       if (code) return tell(STREAM_END, code, this.#id);
       this.#passed += buffer.byteLength;
-      this.#raw = [];
       this.#kept.set(piece, buffer);
       tell(STREAM_PIECE, digest, this.#id, piece, buffer.byteLength);
+      if (!this.#spilt) this.#raw = null;
     });
   }
 
