@@ -1,3 +1,159 @@
 // What differs and will: each kind with its sentence in README's Limits, and a test as narrow as it can be.
-/** @type {{ kind: string, limit: string, applies: (difference: any) => boolean }[]} */
-export const documented = [];
+
+/**
+ * @typedef {object} Difference
+ * @property {string} engine
+ * @property {string} observable
+ * @property {string} with
+ * @property {string} without
+ * @property {import('./combinations.mjs').Combination} of
+ * @property {Record<string, string>} ours all that was seen with peer-cdn
+ * @property {Record<string, string>} control and without it
+ */
+
+const valuesOf = (text = '') => (text === 'none' ? [] : text.split(' | ').filter((value) => value !== '-'));
+const isOf = (difference, ...names) => names.map((name) => `origin: ${name}`).includes(difference.observable);
+const isOfOrigin = ({ observable }) => observable.startsWith('origin: ');
+const rangesOf = (seen) => valuesOf(seen['origin: range']);
+const requestsOf = (seen) => valuesOf(seen['origin: what']).length;
+const bodyOf = ({ 'body length': length, 'body digest': digest, 'body error': error }) => [length, digest, error].join();
+
+/** Everything that the page saw is what it sees without us. */
+const isSameToPage = ({ ours, control }) =>
+  Object.keys({ ...ours, ...control }).every((name) => name.startsWith('origin: ') || ours[name] === control[name]);
+
+/** Bytes of an own window: [begin, last], or null if the header says something else. */
+const windowOf = (range) => {
+  const found = range.match(/^bytes=(\d+)-(\d+)$/);
+  return found ? [Number(found[1]), Number(found[2])] : null;
+};
+
+const pieceBytes = 64 * 1024;
+const isWhole = ({ of }) => !of.init?.headers?.range && of.probe !== 'media';
+
+/** We asked for whole pieces of a listed file. */
+function hasWindows({ ours, control, of }) {
+  const own = rangesOf(ours).filter((range) => !rangesOf(control).includes(range));
+  const isWindow = (range) => {
+    const window = windowOf(range);
+    return window !== null && window[0] % pieceBytes === 0;
+  };
+  return of.file.isListed && own.length > 0 && own.every(isWindow);
+}
+
+/** Without us the origin was asked for a part, and with us for all: the file is one piece, or the header asks for no one range. */
+const hasWholeForPart = ({ ours, control, of }) =>
+  of.file.isListed && rangesOf(control).length > 0 && rangesOf(ours).length === 0 && requestsOf(ours) > 0;
+
+const isSubset = (difference) => {
+  const without = valuesOf(difference.without);
+  return valuesOf(difference.with).every((value) => without.includes(value));
+};
+
+/** @type {{ kind: string, limit: string, applies: (difference: Difference) => boolean }[]} */
+export const documented = [
+  {
+    kind: 'destination',
+    limit: 'The origin sees `Sec-Fetch-Dest: empty` for a listed file: no worker can say what a file is for.',
+    applies: (difference) =>
+      difference.of.file.isListed &&
+      isOf(difference, 'sec-fetch-dest') &&
+      valuesOf(difference.with).every((value) => value === 'empty' || valuesOf(difference.without).includes(value)),
+  },
+  {
+    kind: 'whole pieces',
+    limit:
+      'A part of a listed file is asked of the origin in whole pieces, because only those can be verified: of a file of one piece, all.',
+    applies: (difference) =>
+      !isWhole(difference) &&
+      isOf(difference, 'range', 'body bytes', 'status', 'accept-encoding') &&
+      requestsOf(difference.ours) <= requestsOf(difference.control) &&
+      (hasWindows(difference) || hasWholeForPart(difference)),
+  },
+  {
+    kind: 'stretches',
+    limit: 'A listed file over 8 MiB is asked of the origin in up to three ranges.',
+    applies: (difference) =>
+      difference.of.file.size === 'huge' &&
+      isWhole(difference) &&
+      hasWindows(difference) &&
+      requestsOf(difference.ours) <= 3 &&
+      isOf(difference, 'range', 'status', 'requests', 'what', 'accept-encoding'),
+  },
+  {
+    kind: 'past the HTTP cache',
+    limit: 'Ranges of a listed file bypass the HTTP cache, so the origin sees `Cache-Control: no-cache` and `Pragma: no-cache`.',
+    applies: (difference) =>
+      hasWindows(difference) &&
+      isOf(difference, 'cache-control', 'pragma') &&
+      valuesOf(difference.with).every((value) => value === 'no-cache' || valuesOf(difference.without).includes(value)),
+  },
+  {
+    kind: 'mode of ranges',
+    limit:
+      'Ranges of a listed file that an element asks for have `Sec-Fetch-Mode: same-origin`: a worker may give no Range to `no-cors`.',
+    applies: (difference) =>
+      difference.without === 'no-cors' &&
+      difference.with === 'same-origin' &&
+      hasWindows(difference) &&
+      isOf(difference, 'sec-fetch-mode'),
+  },
+  {
+    kind: 'asked less',
+    limit: 'What the worker holds, or fetches for another reader, is not asked of the origin again, nor is it revalidated.',
+    applies: (difference) =>
+      difference.of.file.isListed &&
+      !['reload', 'no-store'].includes(difference.of.init?.cache) &&
+      isOfOrigin(difference) &&
+      requestsOf(difference.ours) < requestsOf(difference.control) &&
+      isSameToPage(difference) &&
+      (isOf(difference, 'requests', 'body bytes') ? Number(difference.with) < Number(difference.without) : isSubset(difference)),
+  },
+  {
+    kind: 'asked again where it broke off',
+    limit:
+      'Where a body breaks off, the rest is asked for, three times at most: the page gets more than without us, and may get all.',
+    applies: (difference) =>
+      difference.of.file.kind === 'cut off' &&
+      difference.of.file.isListed &&
+      (isOfOrigin(difference) ? requestsOf(difference.ours) <= requestsOf(difference.control) + 4 : isMore(difference)),
+  },
+  {
+    kind: 'known total',
+    limit: 'Where the origin does not say how long a file is, the page is told what the manifest says.',
+    applies: ({ of, observable, ours, control, with: value }) =>
+      of.file.kind === 'unknown total' &&
+      of.file.isListed &&
+      (of.probe === 'media'
+        ? ours.event === 'loadedmetadata' && !('error code' in control && ours['error code'] !== '0')
+        : value !== 'none') &&
+      (of.probe === 'media' ? ['duration', 'seeked', 'at', 'end'] : ['header content-range']).includes(observable),
+  },
+  {
+    kind: 'found out late',
+    limit: 'A reader who has got some of a file when it turns out to be another one gets the error `origin-changed`, once.',
+    applies: (difference) =>
+      difference.of.file.kind.startsWith('changed') &&
+      difference.of.file.size === 'large' &&
+      difference.of.stage === 'first' &&
+      difference.of.probe !== 'media' &&
+      'body error' in difference.ours &&
+      ['body error', 'body length', 'body digest'].includes(difference.observable),
+  },
+  {
+    kind: 'abort for error',
+    limit:
+      'A body that breaks off is an `abort` event to XMLHttpRequest in Chromium, and an `AbortError` in Firefox, behind any worker.',
+    applies: ({ engine, observable, with: ours, without }) =>
+      engine === 'chromium'
+        ? observable === 'events' && /"abort","loadend"/.test(ours) && /"error","loadend"/.test(without)
+        : engine === 'firefox' && observable === 'body error' && ours === 'AbortError' && without === 'TypeError',
+  },
+];
+
+/** More of a body came than without us. */
+function isMore({ ours, control }) {
+  if (ours['body error'] === undefined && control['body error'] !== undefined) return true;
+  const loaded = (seen) => Number(seen['progress loaded'] ?? seen['body length'] ?? 0);
+  return ours.event === 'load' ? control.event === 'error' : loaded(ours) > loaded(control) && bodyOf(ours) !== bodyOf(control);
+}
