@@ -31,7 +31,7 @@ const windowOf = (range) => {
 const pieceBytes = 64 * 1024;
 const isWhole = ({ of }) => !of.init?.headers?.range && of.probe !== 'media';
 
-/** We asked for whole pieces of a listed file. */
+/** We asked for ranges of our own, in whole pieces, of a listed file. */
 function hasWindows({ ours, control, of }) {
   const own = rangesOf(ours).filter((range) => !rangesOf(control).includes(range));
   const isWindow = (range) => {
@@ -41,7 +41,7 @@ function hasWindows({ ours, control, of }) {
   return of.file.isListed && own.length > 0 && own.every(isWindow);
 }
 
-/** Without us the origin was asked for a part, and with us for all: the file is one piece, or the header asks for no one range. */
+/** Without us the origin was asked for a part, with us for all: the file is one piece, or the header is good for no range. */
 const hasWholeForPart = ({ ours, control, of }) =>
   of.file.isListed && rangesOf(control).length > 0 && rangesOf(ours).length === 0 && requestsOf(ours) > 0;
 
@@ -62,8 +62,7 @@ export const documented = [
   },
   {
     kind: 'whole pieces',
-    limit:
-      'A part of a listed file is asked of the origin in whole pieces, because only those can be verified: of a file of one piece, all.',
+    limit: 'A part of a listed file is asked of the origin in whole pieces, because only those can be verified.',
     applies: (difference) =>
       !isWhole(difference) &&
       isOf(difference, 'range', 'body bytes', 'status', 'accept-encoding') &&
@@ -90,8 +89,7 @@ export const documented = [
   },
   {
     kind: 'mode of ranges',
-    limit:
-      'Ranges of a listed file that an element asks for have `Sec-Fetch-Mode: same-origin`: a worker may give no Range to `no-cors`.',
+    limit: 'Ranges for an element have `Sec-Fetch-Mode: same-origin`, because a worker may give a `no-cors` request no Range.',
     applies: (difference) =>
       difference.without === 'no-cors' &&
       difference.with === 'same-origin' &&
@@ -143,7 +141,7 @@ export const documented = [
   {
     kind: 'abort for error',
     limit:
-      'A body that breaks off is an `abort` event to XMLHttpRequest in Chromium, and an `AbortError` in Firefox, behind any worker.',
+      'Behind any worker a body that breaks off is an `abort` event of XMLHttpRequest in Chromium, an `AbortError` in Firefox.',
     applies: ({ engine, observable, with: ours, without }) =>
       engine === 'chromium'
         ? observable === 'events' && /"abort","loadend"/.test(ours) && /"error","loadend"/.test(without)
