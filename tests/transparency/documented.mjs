@@ -11,12 +11,15 @@
  * @property {Record<string, string>} control and without it
  */
 
-const valuesOf = (text = '') => (text === 'none' ? [] : text.split(' | ').filter((value) => value !== '-'));
+const valuesOf = (text = 'none') => text.split(' | ').filter((value) => value !== '-' && value !== 'none');
 const isOf = (difference, ...names) => names.map((name) => `origin: ${name}`).includes(difference.observable);
 const isOfOrigin = ({ observable }) => observable.startsWith('origin: ');
 const rangesOf = (seen) => valuesOf(seen['origin: range']);
 const requestsOf = (seen) => valuesOf(seen['origin: what']).length;
 const bodyOf = ({ 'body length': length, 'body digest': digest, 'body error': error }) => [length, digest, error].join();
+
+const partly = 'status, statusText, body length, body digest, header content-range, header content-length, header accept-ranges';
+const isOfPart = (observable) => partly.split(', ').includes(observable);
 
 /** Everything that the page saw is what it sees without us. */
 const isSameToPage = ({ ours, control }) =>
@@ -49,6 +52,9 @@ const isSubset = (difference) => {
   const without = valuesOf(difference.without);
   return valuesOf(difference.with).every((value) => without.includes(value));
 };
+
+const isUnusable = (kind) =>
+  /^(private|no-store|changed|grown|shrunk|varies|redirect here|redirect to|redirect elsewhere)/.test(kind);
 
 /** @type {{ kind: string, limit: string, applies: (difference: Difference) => boolean }[]} */
 export const documented = [
@@ -106,6 +112,40 @@ export const documented = [
       requestsOf(difference.ours) < requestsOf(difference.control) &&
       isSameToPage(difference) &&
       (isOf(difference, 'requests', 'body bytes') ? Number(difference.with) < Number(difference.without) : isSubset(difference)),
+  },
+  {
+    kind: 'window in vain',
+    limit:
+      'A part of a listed file that turns out not to be shareable is asked for twice: in whole pieces, then as the page asked.',
+    applies: (difference) =>
+      isUnusable(difference.of.file.kind) &&
+      hasWindows(difference) &&
+      isSameToPage(difference) &&
+      requestsOf(difference.ours) === requestsOf(difference.control) + 1 &&
+      isOf(difference, 'requests', 'what', 'range', 'status', 'body bytes'),
+  },
+  {
+    kind: 'conditions',
+    limit: 'A condition is not sent to the origin where the worker knows what the origin said of these bytes.',
+    applies: (difference) =>
+      difference.of.file.isListed &&
+      /^origin: if-/.test(difference.observable) &&
+      isSameToPage(difference) &&
+      isSubset(difference),
+  },
+  {
+    kind: 'ranges where there are none',
+    limit: 'A part of a listed file is given as 206 also where the origin has no ranges, and a film of it can be wound.',
+    applies: ({ of, observable, ours }) =>
+      ['no ranges', 'chunked'].includes(of.file.kind) &&
+      of.file.isListed &&
+      (of.probe === 'media' ? observable === 'at' && ours.seeked === 'seeked' : ours.status === '206' && isOfPart(observable)),
+  },
+  {
+    kind: 'just started',
+    limit: 'What is asked of a worker that has just started is answered by us, listed or not: `Sec-Fetch-Dest` is `empty`.',
+    applies: (difference) =>
+      difference.of.stage === 'stopped' && isOf(difference, 'sec-fetch-dest') && difference.with === 'empty',
   },
   {
     kind: 'asked again where it broke off',
