@@ -53,8 +53,7 @@ const isSubset = (difference) => {
   return valuesOf(difference.with).every((value) => without.includes(value));
 };
 
-const isUnusable = (kind) =>
-  /^(private|no-store|changed|grown|shrunk|varies|redirect here|redirect to|redirect elsewhere)/.test(kind);
+const isUnusable = (kind) => /^(private|no-store|changed|grown|shrunk|varies|redirect)/.test(kind);
 
 /** @type {{ kind: string, limit: string, applies: (difference: Difference) => boolean }[]} */
 export const documented = [
@@ -115,8 +114,7 @@ export const documented = [
   },
   {
     kind: 'window in vain',
-    limit:
-      'A part of a listed file that turns out not to be shareable is asked for twice: in whole pieces, then as the page asked.',
+    limit: 'A part of a listed file that cannot be shared after all is asked for twice: in whole pieces, then as the page asked.',
     applies: (difference) =>
       isUnusable(difference.of.file.kind) &&
       hasWindows(difference) &&
