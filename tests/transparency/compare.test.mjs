@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { compare, observablesOf } from './compare.mjs';
+import { compare, missing, observablesOf } from './compare.mjs';
 
 const combination = { key: 'a', name: 'fetch', probe: 'fetch', file: { kind: 'plain' } };
 
@@ -25,8 +25,8 @@ test('what differs from a control that agrees with itself is different, and told
 });
 
 test('an observable that only one side has is different', () => {
-  assert.equal(judge({}, { 'header date': 'there' }, { 'header date': 'there' }).different[0].with, 'none');
-  assert.equal(judge({ error: 'TypeError' }, {}, {}).different[0].without, 'none');
+  assert.equal(judge({}, { 'header date': 'there' }, { 'header date': 'there' }).different[0].with, missing);
+  assert.equal(judge({ error: 'TypeError' }, {}, {}).different[0].without, missing);
 });
 
 test('where the control differs from itself nothing is different, and the combination is unstable', () => {

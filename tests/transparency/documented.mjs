@@ -1,5 +1,7 @@
 // What differs and will: each kind with its sentence in README's Limits, and a test as narrow as it can be.
 
+import { missing } from './compare.mjs';
+
 /**
  * @typedef {object} Difference
  * @property {string} engine
@@ -11,7 +13,7 @@
  * @property {Record<string, string>} control and without it
  */
 
-const valuesOf = (text = 'none') => text.split(' | ').filter((value) => value !== '-' && value !== 'none');
+const valuesOf = (text = missing) => text.split(' | ').filter((value) => value !== '-' && value !== missing);
 const isOf = (difference, ...names) => names.map((name) => `origin: ${name}`).includes(difference.observable);
 const isOfOrigin = ({ observable }) => observable.startsWith('origin: ');
 const rangesOf = (seen) => valuesOf(seen['origin: range']);
@@ -162,7 +164,7 @@ export const documented = [
       of.file.isListed &&
       (of.probe === 'media'
         ? ours.event === 'loadedmetadata' && !('error code' in control && ours['error code'] !== '0')
-        : value !== 'none') &&
+        : value !== missing) &&
       (of.probe === 'media' ? ['duration', 'seeked', 'at', 'end'] : ['header content-range']).includes(observable),
   },
   {
@@ -175,6 +177,49 @@ export const documented = [
       difference.of.probe !== 'media' &&
       'body error' in difference.ours &&
       ['body error', 'body length', 'body digest'].includes(difference.observable),
+  },
+  {
+    kind: 'unpacked progress',
+    limit: 'Behind any worker the progress of XMLHttpRequest counts unpacked bytes of a packed body in Firefox.',
+    applies: ({ engine, of, observable }) => engine === 'firefox' && of.file.kind === 'gzip' && observable === 'progress loaded',
+  },
+  {
+    kind: 'storage access',
+    limit: 'Behind any worker Firefox sends no `Sec-Fetch-Storage-Access` where a listed file redirects to another site.',
+    applies: (difference) =>
+      difference.engine === 'firefox' &&
+      difference.of.file.kind.startsWith('redirect elsewhere') &&
+      isOf(difference, 'sec-fetch-storage-access') &&
+      difference.with === missing,
+  },
+  {
+    kind: 'packed films',
+    limit: 'Behind any worker WebKit offers the origin of a film packing, which it does not without.',
+    applies: (difference) =>
+      difference.engine === 'webkit' &&
+      difference.of.probe === 'media' &&
+      isOf(difference, 'accept-encoding') &&
+      difference.without === missing,
+  },
+  {
+    kind: 'no preflight',
+    limit: 'Behind any worker WebKit sends no preflight before a request to another origin.',
+    applies: (difference) =>
+      difference.engine === 'webkit' &&
+      difference.of.isElsewhere === true &&
+      difference.control['origin: what'].includes('OPTIONS') &&
+      isOfOrigin(difference) &&
+      isSameToPage(difference),
+  },
+  {
+    kind: 'headers of another origin',
+    limit: 'Behind any worker XMLHttpRequest shows all headers of an answer that came from another origin in WebKit.',
+    applies: ({ engine, of, observable, without }) =>
+      engine === 'webkit' &&
+      of.probe === 'xhr' &&
+      of.file.kind === 'redirect elsewhere' &&
+      observable.startsWith('header ') &&
+      without === missing,
   },
   {
     kind: 'abort for error',
