@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { engineNames } from '../tests/transparency/engines.mjs';
 import { inParallel, root, run, say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
 
@@ -274,7 +275,7 @@ const all = [
   { name: 'setup', run: setupStep('all') },
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
-  { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium', 'firefox', 'webkit'], false) },
+  { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
 ];
 
 const steps = process.argv.includes('--all') ? all : usual;

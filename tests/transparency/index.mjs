@@ -2,9 +2,8 @@
 import { combinations } from './combinations.mjs';
 import { compare } from './compare.mjs';
 import { documented } from './documented.mjs';
-import { engineNames, possible, runEngine } from './run.mjs';
-
-export { engineNames };
+import { engineNames } from './engines.mjs';
+import { possible, runEngine } from './run.mjs';
 
 const grouped = (list, of) => {
   const groups = new Map();

@@ -30,8 +30,6 @@ const engines = {
   webkit: { open: () => openWebKit() },
 };
 
-export const engineNames = Object.keys(engines);
-
 /** The combinations that an engine can be asked for. */
 export const possible = (engine, combinations) =>
   combinations.filter(({ stage }) => engines[engine].stop || !stage.includes('stopped'));
