@@ -55,6 +55,13 @@ const isSubset = (difference) => {
   return valuesOf(difference.with).every((value) => without.includes(value));
 };
 
+/** We answered it: what is listed, and all that a worker is asked that has just started. */
+const isAnswered = ({ of }) => of.file.isListed || of.stage === 'stopped';
+const isStaying = (difference) => isOf(difference, 'client') && difference.with === 'stays';
+/** XMLHttpRequest ended before it got a byte. */
+const isNothingYet = ({ ours, observable }) =>
+  ours['progress loaded'] === '0' && ['events', 'states', 'progress totals', 'progress loaded'].includes(observable);
+
 const isUnusable = (kind) => /^(private|no-store|changed|grown|shrunk|varies|redirect)/.test(kind);
 
 /** @type {{ kind: string, limit: string, applies: (difference: Difference) => boolean }[]} */
@@ -177,6 +184,32 @@ export const documented = [
       difference.of.probe !== 'media' &&
       'body error' in difference.ours &&
       ['body error', 'body length', 'body digest'].includes(difference.observable),
+  },
+  {
+    kind: 'given up before the head',
+    limit: 'What a page gives up before the head has come goes on at the origin: no browser tells a worker of it.',
+    applies: (difference) =>
+      isAnswered(difference) &&
+      difference.of.file.kind === 'held before the head' &&
+      (isStaying(difference) || (isOf(difference, 'status') && difference.without === '0')),
+  },
+  {
+    kind: 'given up in the middle',
+    limit: 'What a page gives up in the middle of a body goes on at the origin in Firefox, and if it is aborted in WebKit.',
+    applies: (difference) =>
+      isAnswered(difference) &&
+      difference.of.file.kind === 'held in the middle' &&
+      (difference.engine === 'firefox' || (difference.engine === 'webkit' && difference.of.read !== 'cancel')) &&
+      isStaying(difference),
+  },
+  {
+    kind: 'piece by piece',
+    limit: 'The bytes of a piece reach the page when all of it is there and verified: nothing of one that breaks off.',
+    applies: (difference) =>
+      difference.of.file.isListed &&
+      (difference.of.file.kind === 'cut off'
+        ? difference.of.probe === 'xhr' && isNothingYet(difference)
+        : difference.of.file.kind === 'held in the middle' && difference.of.file.size === 'small' && isStaying(difference)),
   },
   {
     kind: 'unpacked progress',
