@@ -186,6 +186,16 @@ export const documented = [
       ['body error', 'body length', 'body digest'].includes(difference.observable),
   },
   {
+    kind: 'unpacked ranges',
+    limit: 'A part of a packed file that is stored is one of its unpacked bytes; without us it would be one of the packed.',
+    applies: (difference) =>
+      difference.of.file.kind === 'gzip' &&
+      difference.of.file.isListed &&
+      difference.of.stage === 'second' &&
+      difference.of.init?.headers?.range !== undefined &&
+      difference.ours['body error'] === undefined,
+  },
+  {
     kind: 'given up before the head',
     limit: 'What a page gives up before the head has come goes on at the origin: no browser tells a worker of it.',
     applies: (difference) =>
