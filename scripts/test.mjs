@@ -268,6 +268,7 @@ const usual = [
     run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: [...waiting, 'webkit'] }),
   },
   { name: 'compare', needs: ['build'], run: () => nodeStep('tests/transparency', minute) },
+  { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
 ];
 
 /** What the usual steps have not: every combination in every engine, and WebKit. */
