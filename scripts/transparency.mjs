@@ -2,6 +2,7 @@
 // npm run transparency: the same requests in a page with peer-cdn and in one without it, and what differs.
 //   node scripts/transparency.mjs [--engine chromium|firefox|webkit]... [--only TEXT] [--short] [--json]
 import { parseArgs } from 'node:util';
+import { engineNames } from '../tests/transparency/engines.mjs';
 import { buildAll } from './build.mjs';
 import { say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
@@ -14,27 +15,28 @@ const options = {
 };
 const usage = 'usage: npm run transparency [-- [--engine chromium|firefox|webkit]... [--only TEXT] [--short] [--json]]';
 
+function refuse(why) {
+  say(`${why}\n${usage}`);
+  process.exit(2);
+}
+
 function read(args) {
   try {
-    return { ...parseArgs({ args, options }).values };
+    return parseArgs({ args, options }).values;
   } catch (error) {
-    say(`${error.message}\n${usage}`);
-    process.exit(2);
+    return refuse(error.message);
   }
 }
 
-const { engine: engines, only, short: isShort, json: asJson } = read(process.argv.slice(2));
+const { engine: engines = engineNames, only, short: isShort, json: asJson } = read(process.argv.slice(2));
+const unknown = engines.filter((name) => !engineNames.includes(name));
+if (unknown.length > 0) refuse(`no engine is called ${unknown.join(', ')}`);
 const started = performance.now();
-await setup();
+await setup(engines.includes('webkit') ? 'all' : 'test');
 await buildAll();
-const { transparency, engineNames } = await import('../tests/transparency/index.mjs');
-const chosen = engines ?? engineNames;
-const unknown = chosen.filter((name) => !engineNames.includes(name));
-if (unknown.length > 0) {
-  say(`no engine is called ${unknown.join(', ')}\n${usage}`);
-  process.exit(2);
-}
-const { result, report } = await transparency({ engines: chosen, only, isShort, say });
+const { transparency } = await import('../tests/transparency/index.mjs');
+const { result, report } = await transparency({ engines, only, isShort, say });
+if (result.compared + result.unstable === 0) say(`no combination has "${only}" in its name`);
 say(report);
 say(`${seconds(started)} in all`);
 const { compared, same, documented, unstable, different } = result;

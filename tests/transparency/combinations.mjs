@@ -439,6 +439,12 @@ add('frame', 'iframe of .html', { extension: 'html' }, { stage: 'second' });
 add('frame', 'object of .png', { extension: 'png' }, { element: 'object' });
 add('frame', 'iframe of .txt', { extension: 'txt', isListed: false });
 
+for (const file of [{}, unlisted, { kind: 'redirect here' }, { kind: '404' }, { kind: 'many headers' }, { kind: 'private' }]) {
+  add('navigation', 'navigation', { extension: 'html', ...file });
+}
+for (const file of [{}, unlisted]) add('navigation', 'navigation to .svg', { extension: 'svg', ...file });
+add('navigation', 'navigation', { extension: 'html' }, { stage: 'second', isShort: true });
+
 for (const file of [{}, unlisted]) {
   add('link', 'link preload as fetch', file, { attributes: { rel: 'preload', as: 'fetch', crossorigin: 'anonymous' } });
   add('link', 'link preload as image', picture(file), { attributes: { rel: 'preload', as: 'image' } });
@@ -502,6 +508,7 @@ const restarted = [
   ['script', 'module script', { ...nested, ...unlisted }, { isModule: true }],
   ['style', 'style sheet', { extension: 'css', isListed: false }, {}],
   ['frame', 'iframe of .html', { extension: 'html', isListed: false }, {}],
+  ['navigation', 'navigation', { extension: 'html', isListed: false }, {}],
   ['worker', 'worker', { ...worker, isListed: false }, {}],
   ['xhr', 'XHR', unlisted, {}],
 ];

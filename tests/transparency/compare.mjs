@@ -1,7 +1,9 @@
 // Two lists of observables side by side, and the control beside itself.
 
 const rangeStart = ({ headers }) => Number(headers.range?.match(/\d+/)?.[0] ?? -1);
-const listed = (values) => values.join(' | ') || 'none';
+/** The value of what is not there. No header says so. */
+export const missing = '(nothing)';
+const listed = (values) => values.join(' | ') || missing;
 
 /** What an origin's log says of one combination, as observables. */
 export function observablesOf(entries, { file, abort, read, probe }) {
@@ -25,7 +27,6 @@ export function observablesOf(entries, { file, abort, read, probe }) {
   return seen;
 }
 
-const missing = 'none';
 const questions = new Set(['origin: requests', 'origin: what', 'origin: client']);
 const namesOf = (...lists) => [...new Set(lists.flatMap((list) => Object.keys(list)))];
 
@@ -47,7 +48,7 @@ export function compare(engine, combinations, { ours, control, again }, table) {
     let isUnstable = false;
     let isDocumented = false;
     // Where the origin was not asked at all, the headers of a request that was not made tell nothing more.
-    const isUnasked = [ours, control].some((side) => side[key]['origin: what'] === 'none');
+    const isUnasked = [ours, control].some((side) => side[key]['origin: what'] === missing);
     for (const observable of namesOf(ours[key], control[key], again[key])) {
       if (isUnasked && /^origin: [a-z-]+$/.test(observable) && !questions.has(observable)) continue;
       const [here, there, there2] = [ours, control, again].map((side) => side[key][observable] ?? missing);

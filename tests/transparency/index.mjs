@@ -2,9 +2,8 @@
 import { combinations } from './combinations.mjs';
 import { compare } from './compare.mjs';
 import { documented } from './documented.mjs';
-import { engineNames, possible, runEngine } from './run.mjs';
-
-export { engineNames };
+import { engineNames } from './engines.mjs';
+import { possible, runEngine } from './run.mjs';
 
 const grouped = (list, of) => {
   const groups = new Map();
@@ -14,7 +13,7 @@ const grouped = (list, of) => {
 
 const cut = (text) => (text.length > 120 ? `${text.slice(0, 117)}...` : text);
 
-function describe({ different, unstable, kinds }) {
+function describe({ different, unstable, kinds, unmet }) {
   const lines = [];
   for (const [observable, list] of grouped(different, (each) => each.observable)) {
     lines.push(`different: ${observable} (${list.length})`);
@@ -26,6 +25,7 @@ function describe({ different, unstable, kinds }) {
     lines.push(`unstable: ${engine}: ${combination}: ${observable}: ${cut(without)} / ${cut(again)}`);
   }
   for (const [kind, count] of kinds) lines.push(`documented: ${kind} (${count})`);
+  for (const kind of unmet) lines.push(`documented, but not met: ${kind}`);
   return lines.join('\n');
 }
 
@@ -50,5 +50,8 @@ export async function transparency({ engines, only = '', isShort = false, say })
     for (const [kind, count] of found.kinds) kinds.set(kind, (kinds.get(kind) ?? 0) + count);
   }
   result.kinds = kinds.size;
-  return { result, report: describe({ different: result.different, unstable, kinds }) };
+  // Only a run of everything shows that a line of the table is of no use any more.
+  const isAll = !isShort && only === '' && engineNames.every((engine) => engines.includes(engine));
+  const unmet = isAll ? documented.map(({ kind }) => kind).filter((kind) => !kinds.has(kind)) : [];
+  return { result, report: describe({ different: result.different, unstable, kinds, unmet }) };
 }

@@ -12,7 +12,7 @@ import { documentedWorker } from '../e2e/harness/site.mjs';
 import { fileOf, sizes } from './files.mjs';
 
 /** How long an answer is held back for a page that never says it may go on. */
-const holdMs = 3000;
+const holdMs = 6000;
 /** How long a page waits at the most until its request is here: connections may be taken by those that are held. */
 const arrivalMs = 10_000;
 const sliceBytes = 16 * 1024;

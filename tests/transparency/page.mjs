@@ -2,7 +2,7 @@
 // It never rejects, and what it tells has no time in it.
 
 /** A combination that is not over by then is told as one that hangs. */
-const withinMs = 15_000;
+const withinMs = 30_000;
 
 const isWindow = 'document' in globalThis;
 
@@ -339,6 +339,11 @@ async function background(_combination, seen, _places, url) {
   });
 }
 
+/** WebKitGTK knows how large a picture is some time after it has one, and tells it by no event that can be relied on. */
+async function hasSize(video) {
+  for (let turn = 0; turn < 60 && video.videoWidth === 0; ++turn) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
 async function media(combination, seen, _places, url) {
   const element = attributesOf(document.createElement(combination.element), combination.attributes);
   element.muted = true;
@@ -358,6 +363,7 @@ async function media(combination, seen, _places, url) {
       seen.tell('seeked', await over);
       seen.tell('at', tenths(element.currentTime));
       if (combination.element === 'video') {
+        await hasSize(element);
         seen.tell('size', [element.videoWidth, element.videoHeight]);
         seen.tell('readable', isReadable(element, 1, 1)?.length);
       }

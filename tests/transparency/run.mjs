@@ -30,8 +30,6 @@ const engines = {
   webkit: { open: () => openWebKit() },
 };
 
-export const engineNames = Object.keys(engines);
-
 /** The combinations that an engine can be asked for. */
 export const possible = (engine, combinations) =>
   combinations.filter(({ stage }) => engines[engine].stop || !stage.includes('stopped'));
@@ -39,6 +37,13 @@ export const possible = (engine, combinations) =>
 /** In the page. */
 const observeAll = ({ list, places, width }) =>
   globalThis.suite.each(list, width, (each) => globalThis.suite.observe(each, places));
+const observeDocument = () => ({
+  title: document.title,
+  root: document.documentElement.localName,
+  url: location.pathname.replace(/.*\//, '') + location.search,
+  referrer: document.referrer,
+  type: document.contentType,
+});
 const warmAll = ({ list, width }) => globalThis.suite.each(list, width, globalThis.suite.warm).then(() => true);
 const lifeOfWorker = () =>
   new Promise((resolve) => {
@@ -91,7 +96,24 @@ class Side {
 
   async measure(list, atOnce = width) {
     this.origin.mark(list.map(({ key }) => key));
-    Object.assign(this.seen, await this.visitor.run(observeAll, { list, places: this.#places, width: atOnce }));
+    const isNavigation = ({ probe }) => probe === 'navigation';
+    const asked = list.filter((each) => !isNavigation(each));
+    Object.assign(this.seen, await this.visitor.run(observeAll, { list: asked, places: this.#places, width: atOnce }));
+    for (const combination of list.filter(isNavigation)) await this.#navigate(combination);
+  }
+
+  /** What a whole tab shows: no page can ask for that. */
+  async #navigate({ key, file }) {
+    const tab = await this.visitor.newTab();
+    try {
+      await tab.goto(`${this.origin.url}/c/${key}/file.${file.extension}`);
+      const seen = await this.visitor.run(observeDocument, undefined, tab);
+      this.seen[key] = Object.fromEntries(Object.entries(seen).map(([name, value]) => [`document ${name}`, String(value)]));
+    } catch (error) {
+      this.seen[key] = { error: error.name };
+    } finally {
+      await tab.close();
+    }
   }
 
   /** One after the other, each as the first that a new worker is asked. */

@@ -124,10 +124,13 @@ export async function launchWebKit(profile, init) {
       return mine;
     };
     const tab = (handle) => new Tab(driver, handle, turn, init);
+    const first = await driver.getWindowHandle();
     return {
-      page: tab(await driver.getWindowHandle()),
+      page: tab(first),
       newPage: () =>
         turn(async () => {
+          // The last one that was used may be closed.
+          await driver.switchTo().window(first);
           await driver.switchTo().newWindow('tab');
           return tab(await driver.getWindowHandle());
         }),
