@@ -163,8 +163,9 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
                 {is_answer, answer.status == 200});
   } else {
     Stream& taken = streams_->at(job->stream);
-    // Whether it can be cut, and the rest be asked for later.
-    const bool has_ranges = taken.whole && equals_ignoring_case(answer.accept_ranges, "bytes") &&
+    // Whether it can be cut, and the rest be asked for later. Of a small one nobody else is needed.
+    const bool has_ranges = taken.whole && !is_small() &&
+                            equals_ignoring_case(answer.accept_ranges, "bytes") &&
                             answer.content_encoding.empty();
     taken.is_all = takes_all && !has_ranges;
     taken.held_end = takes_all ? geometry_.count() : held.end;
@@ -298,7 +299,7 @@ void Body::handle_hedge(Instant now) {
 }
 
 void Body::handle_known() {
-  if (finished_ || known_) return;
+  if (finished_ || checks_ || known_) return;
   known_ = true;
   for (const Job& job : jobs_) {
     const bool is_long = job.source == Source::origin && !job.rest;
@@ -307,7 +308,7 @@ void Body::handle_known() {
 }
 
 void Body::handle_company(Instant now) {
-  if (finished_ || peers_lost_ || job_of(Source::peers)) return;
+  if (finished_ || checks_ || peers_lost_ || job_of(Source::peers)) return;
   for (const Job& job : jobs_) {
     // An origin that does not know Range gives all that is left: a page could not share that work.
     if (job.rest) return;
@@ -471,8 +472,8 @@ bool Body::is_alone() const {
 
 // Where a request ends that begins at a free piece with nobody else to serve what lies behind it.
 PieceIndex Body::stretch_end(PieceIndex from, PieceIndex end) const {
-  // One that is compressed has no parts.
-  if (packs_ && from == 0) return end;
+  // One that is compressed has no parts, and one that is compared is the page's.
+  if ((packs_ || checks_) && from == 0) return end;
   const auto first = static_cast<PieceIndex>(limits::stretch_bytes_min / geometry_.piece_bytes());
   const PieceIndex later = limits::stretch_factor * (from - pieces_.begin);
   return std::min({end, from + at_once_, from + std::max({1U, first, later})});
@@ -599,8 +600,7 @@ PieceIndex Body::fetch(PieceRange pieces) {
   next_window_ = std::min(2 * next_window_, window_max_);
   // All of it is asked for as the page would: compressed if the origin does that, and from the
   // browser's HTTP cache if it is there.
-  const bool is_small = geometry_.bytes() <= limits::small_bytes || geometry_.count() == 1;
-  const bool whole = pieces == geometry_.all() && (whole_ || is_small);
+  const bool whole = pieces == geometry_.all() && (whole_ || is_small());
   Stream& stream =
       streams_->open(of_, pieces, whole, reload_,
                      std::max<Duration>(attempts_ * limits::origin_retry_wait, busy_wait_));
@@ -771,7 +771,9 @@ void Body::lose_origin(Job& job, Error error, Refused refused) {
   if (!counts) return;
   failed_before_ = job_count_;
   // Before the first byte the request can still go to the network as it is, and fail as it would.
-  const bool may_pass_off = error == Error::origin_unreachable && (passed_any_ || is_head_sent_);
+  // The page's own answer broke off where one that is compared does.
+  const bool has_begun = !checks_ && (passed_any_ || is_head_sent_);
+  const bool may_pass_off = error == Error::origin_unreachable && has_begun;
   if (again || (may_pass_off && ++attempts_ <= limits::origin_retries)) return;
   give_up_origin(error);
 }

@@ -266,6 +266,9 @@ class Body {
   PieceIndex stretch_end(PieceIndex from, PieceIndex end) const;
   PieceIndex first_window_end(PieceIndex from) const;
   bool is_alone() const;
+  bool is_small() const {
+    return geometry_.bytes() <= limits::small_bytes || geometry_.count() == 1;
+  }
   PieceIndex window_end(PieceIndex from, PieceIndex end) const;
 
   void advance(Instant now);  // passes on what is ready, then gives out jobs

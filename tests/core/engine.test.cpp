@@ -356,6 +356,33 @@ TEST_CASE("a file with other bytes passes through, and is compared until they ar
   CHECK(site.said_of("/a") == "need list x2; read b2 run 0-4 for 0-4");
 }
 
+TEST_CASE("an answer that is compared is asked for as the page asks, and once") {
+  Listed site({Host::file("/a", 200 * 65536)}, {PluginKind::cache, PluginKind::network});
+  site.engine.lose("/a", Error::wrong_digest);
+  site.hold('a', {0, 16});
+  site.hello({1});
+  const ExchangeId id = site.open("/a");
+  CHECK(site.said() == "open s1 of b1 for 0-200 whole reload; need list x1");
+  site.list_came(id);
+  site.head(site.stream(1));
+  CHECK(site.said() == "pass s1 as b1 shared; respond x1 plugin 1 with b1");
+  SUBCASE("company does not cut it") {
+    site.bring(site.stream(1), 4);
+    site.company('a');
+    site.bring(site.stream(1));
+    CHECK(site.said().find("finish b1; forget x1; over x1") != std::string::npos);
+  }
+  SUBCASE("where it breaks off, the page's does") {
+    site.bring(site.stream(1), 4);
+    site.stream_end(site.stream(1), Error::origin_unreachable);
+    CHECK(site.said().find("open s2") == std::string::npos);
+  }
+  SUBCASE("the page goes away") {
+    site.cancel(site.body(1));
+  }
+  CHECK(site.is_empty());
+}
+
 // --- Validators ----------------------------------------------------------------------------------
 
 TEST_CASE("tag and date stay as this browser gave them first, whatever the origin gives later") {

@@ -65,6 +65,7 @@ class Host {
     Root root{};
     std::optional<Geometry> geometry{};  // of a listed resource
     std::uint64_t length = 0;
+    unsigned manifest = 0;  // that it began with
     bool is_answered = false;
     bool is_over = false;
     bool is_listed_on = false;             // passed on, and the network's word is to be told
@@ -118,7 +119,7 @@ class Host {
       law_(engine.add_resource(each) == Error::none, "a good entry of the manifest");
     }
     engine.commit_manifest(disabled);
-    std::erase_if(given_, [this](const auto& each) { return !is_listed(each.first); });
+    ++manifests_;
   }
   // The manifest is in memory and new, the store is listed and empty, and there is a store.
   void start(const std::vector<ResourceFields>& files) {
@@ -492,10 +493,6 @@ class Host {
   static std::string key_of(const Resource& resource) {
     return text_of(resource.root) + "?" + std::string(std::string_view(resource.path));
   }
-  bool is_listed(const std::string& key) const {
-    const Resource* resource = engine.resource(key.substr(key.find('?') + 1));
-    return resource && key_of(*resource) == key;
-  }
   static std::string text_of(const Root& root) {
     Text text;
     append_hex(text, root);
@@ -554,10 +551,11 @@ class Host {
       law_(length == std::to_string(exchange->asked().range().bytes()),
            "the length is the response's");
     }
-    // As long as the manifest lists it.
+    // As long as the manifest is the same: what is open stays with the one that it began with.
     const std::string tag = std::string(header_of(lines, "etag")) + "\n" +
                             std::string(header_of(lines, "last-modified"));
-    const auto given = given_.emplace(key_of(resource), tag).first;
+    const auto key = std::pair(requests.at(id.value).manifest, key_of(resource));
+    const auto given = given_.emplace(key, tag).first;
     law_(given->second == tag, "tag and date are given as they were first");
   }
 
@@ -613,6 +611,7 @@ class Host {
     Request& request = open_request(it.exchange);
     const Resource& resource = *engine.exchange(it.exchange)->asked().resource;
     request.root = resource.root;
+    request.manifest = manifests_;
     request.geometry = resource.geometry;
     request.length = it.length;
     law_(it.bytes == resource.geometry.bytes() && it.length <= it.bytes,
@@ -670,6 +669,7 @@ class Host {
     Request& request = open_request(it.exchange);
     law_(!request.is_answered, "a page gets one answer");
     request.is_answered = true;
+    request.manifest = manifests_;
     see_head(it.exchange);
     return "answer " + name(it.exchange) + " empty " +
            std::to_string(engine.exchange(it.exchange)->head().status);
@@ -922,8 +922,9 @@ class Host {
   // By root: the exchange that asked for its list last, and whether it came.
   std::map<Root, std::pair<std::uint32_t, std::optional<bool>>> last_lists_;
   std::uint64_t turn_ = 0;
-  // By root and path: what pages were given as tag and date.
-  std::map<std::string, std::string> given_;
+  // By manifest, root and path: what pages were given as tag and date.
+  std::map<std::pair<unsigned, std::string>, std::string> given_;
+  unsigned manifests_ = 0;
   Names exchange_names_;
   Names body_names_;
   Names get_names_;
