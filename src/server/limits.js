@@ -20,6 +20,10 @@ export const closeMs = 1000;
 export const unansweredMs = 10_000;
 /** The folder is looked through again at most so often. */
 export const rescanMs = 1000;
+/** What is read of a file to see whether it is data or code. */
+export const firstLookBytes = 1024;
+/** Servers leave shorter files as they are. */
+export const compressedBytes = 1024;
 /** What is read of a file at once. */
 export const readBytes = 1024 * 1024;
 /** Files that are not listed are named up to here; then it is said how many more there are. */
