@@ -3,10 +3,13 @@
 // --check` and `doctor`. It is part of the coordinator's module, the one that Node has.
 #include <emscripten/bind.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/error.hpp"
+#include "base/judge.hpp"
 #include "base/manifest.hpp"
 
 namespace {
@@ -44,6 +47,27 @@ class Listing {
   std::vector<Added> added_;
 };
 
+// Why an answer of the origin cannot be shared, by the bytes that were asked for; '' if it can.
+std::string judge_answer(std::uint32_t status, const std::string& cache_control,
+                         const std::string& vary, const std::string& content_range,
+                         const std::string& content_encoding, const std::string& content_length,
+                         double total, double begin) {
+  OriginAnswer answer;
+  answer.status = status;
+  answer.type = "basic";
+  answer.cache_control = cache_control;
+  answer.vary = vary;
+  answer.content_range = content_range;
+  answer.content_encoding = content_encoding;
+  answer.content_length = content_length;
+  const auto bytes = static_cast<std::uint64_t>(total);
+  const auto from = static_cast<std::uint64_t>(begin);
+  const Judgement judgement = judge(answer, {bytes, {from, bytes}, from == 0});
+  Error error = error_of(judgement.verdict);
+  if (error == Error::none && !may_share(answer)) error = Error::origin_unusable;
+  return error == Error::none ? std::string() : std::string(code(error));
+}
+
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(peer_cdn_listing) {
@@ -51,4 +75,5 @@ EMSCRIPTEN_BINDINGS(peer_cdn_listing) {
       .constructor<>()
       .function("add", &Listing::add)
       .function("find", &Listing::find);
+  emscripten::function("judgeAnswer", &judge_answer);
 }

@@ -46,3 +46,9 @@ const core = create({ wasmBinary });
 export const Coordinator = core.Coordinator;
 /** @type {new () => Listing} */
 export const Listing = core.Listing;
+/**
+ * Why an answer of the origin cannot be shared, where the bytes from `begin` on were asked for; '' if it can.
+ * @type {(status: number, cacheControl: string, vary: string, contentRange: string, contentEncoding: string,
+ *     contentLength: string, total: number, begin: number) => import('../../build/border.js').ErrorCode | ''}
+ */
+export const judge = core.judgeAnswer;

@@ -1,6 +1,6 @@
 // Manifests as browsers read them: the same JavaScript, and the same core.
 import { listEntries, readManifest } from '../../sw/listing.js';
-import { Listing } from './engine.js';
+import { judge, Listing } from './engine.js';
 import * as limits from './limits.js';
 
 /** @typedef {import('./manifest.js').ManifestResource} ManifestResource */
@@ -41,4 +41,16 @@ export function checkHeaders(all) {
     throw new RangeError(`a manifest cannot set the header '${name}: ${value}'`);
   }
   listing.delete();
+}
+
+/**
+ * Why an answer of the origin cannot be shared; '' if it can.
+ * @param {{ status: number, headers: Headers }} answer
+ * @param {number} total bytes of the resource
+ * @param {number} [begin] of the range that was asked for; without: all of it was
+ */
+export function judgeAnswer({ status, headers }, total, begin = 0) {
+  const names = ['cache-control', 'vary', 'content-range', 'content-encoding', 'content-length'];
+  const [control, vary, range, encoding, length] = names.map((name) => headers.get(name) ?? '');
+  return judge(status, control, vary, range, encoding, length, total, begin);
 }
