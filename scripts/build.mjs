@@ -117,31 +117,101 @@ async function buildBundles() {
   chmodSync(join(dist, 'cli.js'), 0o755);
 }
 
-/** dist/types mirrors the sources; dist/<entry>.d.ts name its doors. */
+/**
+ * dist/types mirrors the sources; dist/<entry>.d.ts name its doors: what a module exports, and the types that its signatures
+ * need.
+ */
 const doors = [
-  ['index.d.ts', 'web/index.js'],
-  ['sw.d.ts', 'sw/index.js'],
-  ['server.d.ts', 'src/server/index.js'],
+  [
+    'index.d.ts',
+    'web/index.js',
+    {
+      'web/plugin.js': ['PeerEvents', 'PeerOptions'],
+      'web/settings.js': ['Upload'],
+      'sw/worker-types.js': ['Transfer'],
+      'build/border.js': ['ErrorCode'],
+    },
+  ],
+  [
+    'sw.d.ts',
+    'sw/index.js',
+    {
+      'sw/plugins.js': ['Middleware'],
+      'sw/worker-types.js': ['CdnEvents', 'FetchEvent', 'Transfer'],
+      'build/border.js': ['ErrorCode'],
+    },
+  ],
+  [
+    'server.d.ts',
+    'src/server/index.js',
+    {
+      'src/server/coordinator.js': ['AttachOptions', 'CoordinatorStats'],
+      'src/server/handler.js': ['Handle', 'HandlerOptions'],
+      'src/server/manifest.js': ['Made', 'Manifest', 'ManifestOptions', 'ManifestProgress', 'ManifestResource'],
+      'src/server/serve.js': ['ListenOptions', 'Served', 'ServeOptions'],
+      'src/server/warnings.js': ['ManifestWarning'],
+    },
+  ],
 ];
 
 // A service worker's own types are in TypeScript's lib `webworker`, which excludes lib `dom`; a site compiles with one of
-// them. So ours come along, as much of them as our signatures need.
-const workerTypes = `export interface FetchEvent extends Event {
+// them. So where they are not, ours are used, as much of them as our signatures need.
+const workerTypes = `import type { ErrorCode } from '../build/border.js';
+type Known<Name extends string, Else> =
+  typeof globalThis extends { [Key in Name]: { prototype: infer Instance } } ? Instance : Else;
+export type FetchEvent = Known<'FetchEvent', Event & {
   readonly request: Request;
   readonly clientId: string;
   readonly resultingClientId: string;
   respondWith(response: Response | PromiseLike<Response>): void;
   waitUntil(promise: Promise<any>): void;
-}
-export interface Client {
+}>;
+export type Client = Known<'Client', {
   readonly id: string;
   readonly url: string;
   postMessage(message: any, transfer?: Transferable[]): void;
+}>;
+/**
+ * What a response took from where, so far. It is told up to four times a second, and once more with done when the response is
+ * over: to add up all responses, take those alone.
+ */
+export interface Transfer {
+  id: string;
+  url: string;
+  root: string;
+  bytes: number;
+  fromCache: number;
+  fromPeers: number;
+  fromOrigin: number;
+  wasted: number;
+  ms: number;
+  done: boolean;
+  code: ErrorCode | null;
+}
+export interface CdnEvents {
+  error: CustomEvent<{ code: ErrorCode; url: string; error?: unknown }>;
+  transfer: CustomEvent<Transfer>;
 }
 `;
 
+// What the class has from EventTarget, under the types of its events: in the sources it would cost the worker bytes.
+const listening = ['add', 'remove']
+  .map(
+    (verb) => `    ${verb}EventListener<Type extends keyof CdnEvents>(
+        type: Type,
+        listener: ((event: CdnEvents[Type]) => void) | { handleEvent: (event: CdnEvents[Type]) => void } | null,
+        options?: boolean | ${verb === 'add' ? 'AddEventListenerOptions' : 'EventListenerOptions'},
+    ): void;
+`,
+  )
+  .join('');
+const withListening = (text) => text.replace('declare class PeerCDN extends EventTarget {\n', (start) => start + listening);
+
+// What a classic worker has after importScripts(), for its `/// <reference types="peer-cdn/sw.js" />`.
+const globalTypes = "declare const PeerCDN: typeof import('./types/sw/index.js').default;\n";
+
 function withWorkerTypes(text) {
-  const used = ['FetchEvent', 'Client'].filter((type) => new RegExp(`\\b${type}\\b`).test(text));
+  const used = ['FetchEvent', 'Client', 'CdnEvents'].filter((type) => new RegExp(`\\b${type}\\b`).test(text));
   return used.length > 0 ? `import type { ${used.join(', ')} } from './worker-types.js';\n${text}` : text;
 }
 
@@ -159,7 +229,7 @@ async function buildTypes() {
   const typesIn = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.d.ts'));
   const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
   for (const [path, text] of files) {
-    if (path.startsWith('sw/')) files.set(path, withWorkerTypes(text));
+    if (path.startsWith('sw/')) files.set(path, withWorkerTypes(withListening(text)));
   }
   files.set('sw/worker-types.d.ts', workerTypes);
   files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
@@ -168,10 +238,13 @@ async function buildTypes() {
   for (const path of typesIn(types)) {
     if (!files.has(path)) rmSync(join(types, path));
   }
-  for (const [door, entry] of doors) {
+  writeIfChanged(join(dist, 'sw-global.d.ts'), globalTypes);
+  for (const [door, entry, named] of doors) {
     const path = `./types/${entry}`;
     const hasDefault = /export default |export \{[^}]*\bdefault\b|as default/.test(files.get(entry.replace(/\.js$/, '.d.ts')));
-    writeIfChanged(join(dist, door), `export * from '${path}';\n${hasDefault ? `export { default } from '${path}';\n` : ''}`);
+    const lines = [`export * from '${path}';`, ...(hasDefault ? [`export { default } from '${path}';`] : [])];
+    for (const [file, names] of Object.entries(named)) lines.push(`export type { ${names.join(', ')} } from './types/${file}';`);
+    writeIfChanged(join(dist, door), `${lines.join('\n')}\n`);
   }
 }
 

@@ -13,6 +13,7 @@ import wasmBinary from '../build/page.wasm.js';
  * @property {() => void} stop
  * @property {(root: string, bytes: number, pieceBytes: number) => number | undefined} resource its handle, or 0
  * @property {(root: string, bytes: number, pieceBytes: number) => boolean | undefined} isResource
+ * @property {(pathAndQuery: string) => string | undefined} pathKey the key by which paths are compared
  * @property {(on: boolean) => void} leading
  * @property {(on: boolean, bytesPerSecond: number, bytes: number) => void} upload
  * @property {() => void} timeout

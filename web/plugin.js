@@ -40,7 +40,7 @@ export class PeerPlugin extends EventTarget {
   #instance;
   #shared;
   #isOpen = false;
-  /** Why this instance itself takes no part. @type {string | null} */
+  /** Why this instance itself takes no part. @type {import('../build/border.js').ErrorCode | null} */
   #reason = null;
   /** What was said before anybody could listen; null once somebody does. @type {object[] | null} */
   #early = [];
@@ -68,7 +68,7 @@ export class PeerPlugin extends EventTarget {
     return this.#isOpen && this.#shared.active;
   }
 
-  /** Why it does not, as an error code; null while it does. @returns {string | null} */
+  /** Why it does not, as an error code; null while it does. @returns {import('../build/border.js').ErrorCode | null} */
   get reason() {
     return this.#reason ?? this.#shared.reason;
   }

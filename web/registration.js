@@ -2,9 +2,11 @@
 import { controllerWait, registrationWait, workerWait } from '../build/border.js';
 import { within } from './within.js';
 
+/** A TrustedScriptURL has such members too. @typedef {string | URL | { toJSON(): string, toString(): string }} ScriptUrl */
+
 /**
  * @typedef {object} Registering
- * @property {string} [worker] the script; without it the site registers one itself
+ * @property {ScriptUrl} [worker] the script; without it the site registers one itself
  * @property {string} [scope]
  * @property {WorkerType} workerType
  */
@@ -27,7 +29,7 @@ export async function isControlled(registering) {
 /** @param {ServiceWorkerContainer} container @param {Registering} registering */
 async function comes(container, { worker, scope, workerType }) {
   const registration = worker
-    ? await container.register(worker, { type: workerType, ...(scope && { scope }) })
+    ? await container.register(/** @type {string | URL} */ (worker), { type: workerType, ...(scope && { scope }) })
     : ((await within(registrationWait, container.ready)) ?? ((await container.getRegistration()) && (await container.ready)));
   if (container.controller) return true;
   // The worker claims the pages of its scope before it is activated. After a forced reload it does not have this one.

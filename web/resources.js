@@ -37,7 +37,7 @@ export class Resources {
   #engine;
   /** @type {Map<number, Known>} */
   #byHandle = new Map();
-  /** @type {Map<string, Resource>} path and query */
+  /** @type {Map<string, Resource>} by the key of path and query */
   #listed = new Map();
   /** @type {Map<string, Resource>} */
   #byRoot = new Map();
@@ -104,8 +104,10 @@ export class Resources {
   #add(path, resource) {
     const { root, bytes, pieceBytes } = resource;
     const twin = this.#byRoot.get(root);
+    const key = this.#key(path);
     if (this.#engine.isResource(root, bytes, pieceBytes) === false || (twin && twin.bytes !== bytes)) return false;
-    this.#listed.set(path, resource);
+    if (this.#listed.has(key)) return false;
+    this.#listed.set(key, resource);
     if (!twin) this.#byRoot.set(root, resource);
     return true;
   }
@@ -179,13 +181,21 @@ export class Resources {
     return this.#held.has(root);
   }
 
-  /** The entry of a URL: path and query exactly, or the path alone if its entry says anyQuery. @param {string} url */
+  /** An engine that is off compares nothing. @param {string} path */
+  #key(path) {
+    return this.#engine.pathKey(path) ?? path;
+  }
+
+  /**
+   * The entry of a URL, however its path is spelled: that of path and query, or of the path alone if its entry says anyQuery.
+   * @param {string} url
+   */
   find(url) {
     if (!url.startsWith(`${location.origin}/`)) return null;
     const { pathname, search } = new URL(url);
-    const exact = this.#listed.get(pathname + search);
+    const exact = this.#listed.get(this.#key(pathname + search));
     if (exact) return exact;
-    const any = this.#listed.get(pathname);
+    const any = this.#listed.get(this.#key(pathname));
     return any?.anyQuery ? any : null;
   }
 }

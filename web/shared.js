@@ -43,7 +43,7 @@ export class Shared {
   #instances = new Set();
   /** The first instance's: they hold for all. @type {import('./plugin.js').PeerOptions} */
   #options = {};
-  /** The first worker that start() was given. @type {Registering & { worker: string } | undefined} */
+  /** The first worker that start() was given. @type {import('./options.js').WithWorker | undefined} */
   #worker;
   /** @type {Page | null} */
   #page = null;

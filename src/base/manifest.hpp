@@ -22,7 +22,8 @@ namespace peer_cdn {
 
 // One listed file, valid by construction.
 struct Resource {
-  Text path;  // "/static/app.wasm", with "?query" where the entry has one
+  Text
+      path;  // the key of "/static/app.wasm", with "?query" where the entry has one (base/path.hpp)
   Geometry geometry;
   Root root;
   Text type;               // the manifest's, until the origin's was seen
@@ -72,8 +73,8 @@ class Manifest {
   // Refused with malformed_manifest: one entry too many (limits::manifest_entries), a path that is
   // listed already, a root that is listed with another length.
   Result<Resource*> add(Resource resource);
-  // The entry for a request's path and query ("/a?b"): the exact one, or one of that path that has
-  // any_query.
+  // The entry for a request's path and query ("/a?b"), however they are spelled: the exact one, or
+  // one of that path that has any_query.
   Resource* find(std::string_view path_and_query) const;
   Resource* find(const Root& root) const;
   // The entry of exactly this path.

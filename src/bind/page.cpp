@@ -14,6 +14,7 @@
 #include "base/flat.hpp"
 #include "base/limits.hpp"
 #include "base/manifest.hpp"
+#include "base/path.hpp"
 #include "base/variant.hpp"
 #include "bind/convert.hpp"
 #include "bind/rtc.hpp"
@@ -247,6 +248,11 @@ bool is_resource(std::string hex, double bytes, double piece_bytes) {
   return parse_digest(hex) && parse_geometry(bytes, piece_bytes);
 }
 
+// The key by which a URL's path and query are compared with the manifest's.
+std::string key_of(std::string path_and_query) {
+  return std::string(std::string_view(path_key(path_and_query)));
+}
+
 // A handle for a root; 0 if these numbers cannot be a resource.
 ResourceHandle resource(std::string hex, double bytes, double piece_bytes) {
   const auto root = parse_digest(hex);
@@ -402,6 +408,7 @@ EMSCRIPTEN_BINDINGS(page) {
   emscripten::function("stop", &stop);
   emscripten::function("resource", &resource);
   emscripten::function("isResource", &is_resource);
+  emscripten::function("pathKey", &key_of);
   emscripten::function("leading", &leading);
   emscripten::function("upload", &upload);
   emscripten::function("timeout", &timeout);

@@ -3,8 +3,9 @@
 /**
  * @typedef {object} ManifestWarning
  * @property {string} path of the file, or of the folder (it ends in a slash), that is not listed though it was to be
- * @property {string} code 'not-readable', 'not-a-file', 'path-too-long', 'too-large', 'too-many-files', 'changed',
- *     'same-root'; or 'more-warnings' of all that are not named, 'manifest-kept' of a folder that cannot be read any more
+ * @property {string} code 'not-readable', 'not-a-file', 'link-outside', 'link-loop', 'path-too-long', 'too-large',
+ *     'too-many-files', 'changed', 'same-root'; or 'more-warnings' of all that are not named, 'manifest-kept' of a folder that
+ *     cannot be read any more, 'unused-glob' of a glob that no file has
  * @property {string} message a line of text that names it and says why
  */
 
