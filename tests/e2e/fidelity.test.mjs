@@ -68,6 +68,23 @@ for (const kind of ['chromium', 'firefox']) {
   });
 }
 
+test('reload and no-store take nothing from the store, and the origin is asked; the rest comes from the store', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site(files);
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  for (const url of urls) {
+    await visitor.fetch(url);
+    await visitor.untilStored((await s.manifest()).resources[url]);
+    for (const [cache, times] of Object.entries({ reload: 1, 'no-store': 1, 'no-cache': 0, 'force-cache': 0, default: 0 })) {
+      s.origin.requests = [];
+      const got = await visitor.fetch(url, { init: { cache } });
+      assert.equal(got.sha256, sha256(files[url]), cache);
+      assert.equal(s.origin.sent(url), times * files[url].length, `${cache} ${url}`);
+    }
+  }
+});
+
 test('a listed module that is redirected takes the target for the base of its imports', async (t) => {
   const { site, chromium } = scene(t);
   const module = "import { name } from './name.mjs'; window.from_ = name;";
