@@ -18,7 +18,6 @@ import {
 import { bodyOf, letGo } from './body.js';
 import { call, callText, drain, isOn, onFailure } from './engine.js';
 import { passThrough } from './own.js';
-import { RANGES } from './streams.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
@@ -37,23 +36,10 @@ const taken = new WeakSet();
 const isReadable = (/** @type {unknown} */ response) =>
   response instanceof Response && response.type !== 'error' && !response.bodyUsed && !response.body?.locked;
 
-/** @typedef {{ number: number, text: string }} Manner what the origin is told of a request, besides its range */
-let manners = 0;
-
-/** Equal ones of open requests have equal numbers. @returns {Manner} */
-export function mannerOf(/** @type {Request} */ { cache, mode, credentials, referrerPolicy, headers }) {
-  const own = [...headers].filter(([name]) => !RANGES.includes(name));
-  const text = [cache, mode, credentials, referrerPolicy, ...own].join('\n');
-  for (const { manner } of exchanges.values()) if (manner.text === text) return manner;
-  return { number: ++manners, text };
-}
-
 /** What the page asked for, and what the plugins of its route gave. */
 export class Exchange {
   id;
   event;
-  /** How. */
-  manner;
   url;
   /** With its query. */
   path;
@@ -85,14 +71,12 @@ export class Exchange {
   /**
    * @param {number} id the core's
    * @param {FetchEvent} event
-   * @param {Manner} manner
    */
-  constructor(id, event, manner) {
+  constructor(id, event) {
     const { url, headers } = event.request;
     const { pathname, search } = new URL(url);
     this.id = id;
     this.event = event;
-    this.manner = manner;
     this.url = url;
     this.path = pathname + search;
     this.range = headers.get('range');

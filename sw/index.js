@@ -32,7 +32,7 @@ import {
 } from '../build/border.js';
 import { bodyOf, bodyPerformer } from './body.js';
 import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, tell } from './engine.js';
-import { Exchange, exchangeOf, exchangePerformer, mannerOf } from './exchange.js';
+import { Exchange, exchangeOf, exchangePerformer } from './exchange.js';
 import { needList } from './lists.js';
 import { ManifestKeeper } from './manifest.js';
 import { broadcast, handleMessage, numberOf, startPages } from './pages.js';
@@ -200,13 +200,14 @@ class PeerCDN extends EventTarget {
       if (names.some((name) => headers.has(name))) flags |= flag;
     }
     const { pathname, search } = new URL(url);
-    const { method, destination, cache } = request;
+    const { method, destination, cache, credentials, referrerPolicy } = request;
     const ranges = RANGES.map((name) => headers.get(name) ?? '');
-    const text = [method, destination, cache, ...ranges, pathname + search].join('\n');
-    const manner = mannerOf(request);
+    const own = [...headers].filter(([name]) => !RANGES.includes(name));
+    const manner = [cache, mode, credentials, referrerPolicy, ...own];
+    const text = [method, destination, cache, ...ranges, pathname + search, ...manner].join('\n');
     try {
-      const id = call(OPEN_EXCHANGE, text, flags, manner.number, numberOf(event.clientId), performance.now(), Date.now());
-      if (id) event.respondWith(new Exchange(id, event, manner).response);
+      const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
+      if (id) event.respondWith(new Exchange(id, event).response);
       drain();
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.

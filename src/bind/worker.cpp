@@ -310,10 +310,9 @@ void company(unsigned bytes, double now) {
 
 // --- Requests ------------------------------------------------------------------------------------
 
-// Text: method, destination, cache mode, Range, If-Range and path with query, a line each. The
-// exchange, or 0: the browser does it. `wall`: Date.now().
-unsigned open_exchange(unsigned bytes, unsigned flags, unsigned manner, unsigned page, double now,
-                       double wall) {
+// Text: method, destination, cache mode, Range, If-Range and path with query, a line each, then in
+// what manner it asks. The exchange, or 0: the browser does it. `wall`: Date.now().
+unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now, double wall) {
   std::string_view rest = text_of(bytes);
   const auto has = [flags](RequestFlag flag) { return (flags & static_cast<unsigned>(flag)) != 0; };
   FetchEvent event;
@@ -328,8 +327,8 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned manner, unsigned
   event.is_navigation = has(RequestFlag::navigation);
   event.range = take_line(rest);
   event.if_range = take_line(rest);
-  event.path = rest;
-  event.manner = manner;
+  event.path = take_line(rest);
+  event.manner = rest;
   event.page = {page};
   const auto id = engine.open(
       event,

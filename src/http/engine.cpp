@@ -45,6 +45,15 @@ Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
                                                                    : Routed::Whose::ours;
 }
 
+// Equal texts of open requests have equal numbers. A stream is open no longer than one of its
+// readers, so it never meets a text that got its number later.
+std::uint32_t Engine::number_of(std::string_view manner) {
+  for (const Open& each : exchanges_) {
+    if (each.manner == manner) return each.exchange.asked().manner;
+  }
+  return ++commons_.ids;
+}
+
 // --- The manifest --------------------------------------------------------------------------------
 
 Error Engine::add_resource(ResourceFields fields) {
@@ -149,11 +158,12 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   const ExchangeId id{++commons_.ids};
   const Route& known = routes_[route.value];
   Asked asked{id, route, event.path, event.fields.destination, event.page};
-  asked.manner = event.manner;
+  asked.manner = number_of(event.manner);
   asked.may_answer = may_answer(event.fields);
   asked.cache = cache_use(event.fields.cache);
   go_on(exchanges_.add(new Open{event.range,
                                 event.if_range,
+                                event.manner,
                                 Stage::manifest,
                                 {},
                                 {commons_, known.strategy, known.plugins, std::move(asked)}}),

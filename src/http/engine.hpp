@@ -36,9 +36,9 @@ struct FetchEvent {
   std::string_view path;  // with its query
   std::string_view range;
   std::string_view if_range;
-  // What else of it the origin is told: credentials mode, own headers, ... The host numbers it;
-  // requests that are open have the same number where the origin is told the same.
-  std::uint32_t manner = 0;
+  // What of it the origin is told besides: credentials mode, own headers, ... Two requests with the
+  // same text would have the same answer.
+  std::string_view manner;
   bool is_navigation = false;
   PageId page{};  // of the requester, if it said hello
 };
@@ -163,6 +163,7 @@ class Engine {
   struct Open {
     Text range;
     Text if_range;
+    Text manner;
     Stage stage = Stage::manifest;
     Deadline until{};  // for a newer manifest
     Exchange exchange;
@@ -176,6 +177,7 @@ class Engine {
   // The entry of a path, unless the origin has to answer for itself.
   Resource* find(std::string_view path_and_query, std::string_view destination,
                  bool may_answer) const;
+  std::uint32_t number_of(std::string_view manner);
   ExchangeId open(RouteId route, const FetchEvent& event, Instant now);
   // Whoever is told may be over then, and leave the list.
   template <class F>

@@ -133,10 +133,10 @@ void Exchange::perform(const Chain::FallThrough& /*none*/, Instant /*now*/) {
 
 void Exchange::begin(Get get, Instant now) {
   const PluginKind kind = get.what.kind;
-  if (!asked_.resource || (kind == PluginKind::cache && !asked_.cache.takes_held) ||
-      (kind == PluginKind::delegate && !asked_.cache.asks_peers)) {
-    return settle(get, nullptr, now);
-  }
+  const bool may = kind == PluginKind::cache      ? asked_.cache.takes_held
+                   : kind == PluginKind::delegate ? asked_.cache.asks_peers
+                                                  : true;
+  if (!asked_.resource || !may) return settle(get, nullptr, now);
   if (kind == PluginKind::delegate) {
     asked_.known = commons_.pages.may_be_present(asked_.resource->root);
     asked_.patience = get.what.patience;

@@ -31,7 +31,7 @@ struct Resource;
 // origin may refuse that one.
 struct Subject {
   const Resource* of = nullptr;
-  std::uint32_t manner = 0;  // how the page asked (FetchEvent)
+  std::uint32_t manner = 0;  // how the page asked, as Engine numbers it
   bool operator==(const Subject&) const = default;
 };
 

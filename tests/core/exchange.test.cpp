@@ -628,12 +628,12 @@ TEST_CASE("bodies share an answer only where their pages asked in the same manne
   Site site({network}, file_of(4));
   site.open("/f");
   CHECK(site.said() == "open s1 of b1 for 0-4 whole; need list x1");
-  site.asks.manner = 1;
+  site.asks.manner = "omit";
   site.open("/f");
   CHECK(site.said() == "open s2 of b2 for 0-4 whole");
   site.open("/f");
   CHECK(site.said() == "");
-  site.asks.manner = 0;
+  site.asks.manner = {};
   site.open("/f");
   CHECK(site.said() == "");
 }

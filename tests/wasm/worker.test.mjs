@@ -57,7 +57,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
     return codes;
   };
   host.open = (path, { method = 'GET', destination = '', cache = 'default', range = '', ifRange = '', flags = 1 } = {}) =>
-    call('open_exchange', [method, destination, cache, range, ifRange, path].join('\n'), flags, 1, 1, host.now, wall);
+    call('open_exchange', [method, destination, cache, range, ifRange, path].join('\n'), flags, 1, host.now, wall);
   /** What the core said since it was last asked: name, then fields; of a head its text is the last, of an error its code. */
   host.take = () => {
     const said = [];
@@ -380,7 +380,7 @@ test('the core says when it is to be told of the time', () => {
   const host = start();
   host.begin(['/f', 5]);
   host.now += 60_000;
-  host.call('open_exchange', 'GET\n\ndefault\n\n\n/f', 1, 1, 0, host.now, wall + 60_000);
+  host.call('open_exchange', 'GET\n\ndefault\n\n\n/f', 1, 0, host.now, wall + 60_000);
   assert.deepEqual(host.take(), [['fetchManifest']]);
   assert.equal(host.timeout(), host.now + border.manifestWait);
   host.call('timeout', host.timeout());
