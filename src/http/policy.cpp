@@ -44,9 +44,9 @@ bool may_answer(const RequestFields& request) {
 }
 
 CacheUse cache_use(std::string_view mode) {
-  const bool is_reload = mode == "reload";
-  const bool is_no_store = mode == "no-store";
-  return {!is_reload && !is_no_store, !is_reload, !is_no_store, mode == "no-cache"};
+  enum { reload, no_store, no_cache };
+  const std::size_t which = line_of("reload\nno-store\nno-cache", mode);
+  return {which > no_store, which != reload, which != no_store, which == no_cache};
 }
 
 bool suits(std::string_view destination, std::string_view type) {
