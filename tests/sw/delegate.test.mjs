@@ -34,7 +34,6 @@ test('a page is asked with all that it needs, and what peers bring is the whole 
     bytes: file.bytes,
     pieceBytes: 65_536,
     contentType: 'video/mp4',
-    cache: 'default',
     begin: 0,
     end: 48,
     cache: 'default',
