@@ -400,6 +400,16 @@ TEST_CASE("tag and date stay as this browser gave them first, whatever the origi
   }
 }
 
+TEST_CASE("a tag that went with a 304 stays too") {
+  Listed site({Host::file("/a", 5)}, {PluginKind::network});
+  const ExchangeId id = site.ask("GET", "/a", "\n\n\n\n*");
+  CHECK(site.said() == "answer x1 empty 304; over x1");
+  const std::string own(header_of(site.engine.exchange(id)->head().headers, "etag"));
+  const ExchangeId next = site.open("/a");
+  site.head_of(site.stream(1), 200, "etag\n\"one\"");
+  CHECK(header_of(site.engine.exchange(next)->head().headers, "etag") == own);
+}
+
 TEST_CASE("HEAD of what was never seen, and what is not listed, are the origin's") {
   Listed site({Host::file("/a", 5)});
   site.ask("HEAD", "/a");
