@@ -23,10 +23,8 @@ void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer&
   resource.learn_type();
   resource.busy_until.reset();
   keep_record(exchange);
-  // Right bytes are another matter, and that parts are of no use only a part denies.
-  const bool is_of_parts = resource.lost == Error::malformed_message;
-  const bool is_denied = is_of_parts ? answer.status == 206 : told(resource.lost) == resource.lost;
-  if (is_denied && resource.lost != Error::digests_mismatch) {
+  // Right bytes are another matter, and so are parts that hold no whole piece.
+  if (told(resource.lost) == resource.lost && resource.lost != Error::digests_mismatch) {
     lose(resource, exchange, Error::none);
   }
 }
