@@ -43,6 +43,7 @@ void Exchange::answer_empty(Resource& resource, std::uint32_t status) {
   asked_.resource = &resource;
   status_ = status;
   is_answered_ = true;
+  if (resource.record.give(entity_tag(resource))) commons_.keep_record(asked_.exchange);
   commons_.commands.emplace_back(command::AnswerEmpty{asked_.exchange});
 }
 

@@ -23,7 +23,7 @@ void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer&
   resource.learn_type();
   resource.busy_until.reset();
   keep_record(exchange);
-  // Right bytes are another matter, and that parts are of no use a whole answer does not deny.
+  // Right bytes are another matter, and so are parts that hold no whole piece.
   if (told(resource.lost) == resource.lost && resource.lost != Error::digests_mismatch) {
     lose(resource, exchange, Error::none);
   }
