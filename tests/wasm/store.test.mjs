@@ -55,7 +55,7 @@ test('a run waits for its turn, and is held meanwhile', async () => {
   const cache = new SlowCache();
   const store = new Store(cache);
   let begin = () => {};
-  const put = store.putRun(root, 0, 1, [new Uint8Array([7])], { turn: new Promise((resolve) => (begin = resolve)) });
+  const put = store.putRun(root, 0, 1, [new Uint8Array([7])], new Promise((resolve) => (begin = resolve)));
   assert.deepEqual(await runs(store, root), [[0, 1]]);
   assert.deepEqual(new Uint8Array(await (await store.readRun(root, 0, 1)).arrayBuffer()), new Uint8Array([7]));
   assert.equal(cache.waiting.length, 0);
