@@ -34,7 +34,7 @@ const windowOf = (range) => {
 };
 
 const pieceBytes = 64 * 1024;
-/** Of what breaks off: the first, and three more. The browser's HTTP cache may make several requests of each. */
+/** Of what breaks off: the first, and three more. Chromium's HTTP cache asks for one byte before each. */
 const askings = 4;
 const isWhole = ({ of }) => !of.init?.headers?.range && of.probe !== 'media';
 
@@ -163,7 +163,7 @@ export const documented = [
     applies: (difference) =>
       difference.of.file.kind === 'cut off' &&
       difference.of.file.isListed &&
-      (isOfOrigin(difference) ? requestsOf(difference.ours) <= askings * requestsOf(difference.control) : isMore(difference)),
+      (isOfOrigin(difference) ? requestsOf(difference.ours) <= 2 * askings : isMore(difference)),
   },
   {
     kind: 'known total',
