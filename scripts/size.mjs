@@ -10,9 +10,9 @@ const kib = 1024;
 
 /** Bytes after gzip, everything inside. */
 export const budgets = [
-  // The goal is 30 KiB. One judge of the origin's answers and a border with names took the rest (CHANGELOG.md).
-  { file: 'dist/sw.js', bytes: 32 * kib },
-  { file: 'dist/sw.mjs', bytes: 32 * kib },
+  // The goal is 32 KiB. Records, validators, conditions, and what is learned of origins took the rest (CHANGELOG.md).
+  { file: 'dist/sw.js', bytes: 38 * kib },
+  { file: 'dist/sw.mjs', bytes: 38 * kib },
   // The goal is 40 KiB; this is what was reached (CHANGELOG.md says what costs how much).
   { file: 'dist/index.js', bytes: 58 * kib },
 ];
