@@ -65,13 +65,12 @@ for (const kind of ['chromium', 'firefox']) {
     assert.deepEqual(await look({}), ['basic', 200, true, '/moved/small.bin']);
     assert.equal(s.origin.log(urls[0]).length, 1);
     assert.equal(s.origin.log('/moved/small.bin').length, 1);
-    // The first word of a large one is asked for as a range, which no page would get: that redirect is not followed.
     s.origin.rule(urls[1], { status: 302, headers: { location: '/moved/large.bin' } });
-    for (const requests of [2, 3]) {
+    for (const requests of [1, 2]) {
       const got = await visitor.fetch(urls[1]);
       assert.equal(got.sha256, sha256(files[urls[1]]));
       assert.equal(s.origin.log(urls[1]).length, requests);
-      assert.equal(s.origin.log('/moved/large.bin').length, requests - 1);
+      assert.equal(s.origin.log('/moved/large.bin').length, requests);
     }
   });
 }
