@@ -66,19 +66,24 @@ const bundles = [
 
 // Names of our own that no site, no message and no browser knows: esbuild shortens them, as it does Embind's.
 const ownProperties = [
+  'answers',
   'callText',
   'dropRun',
   'dropUnlisted',
+  'early',
   'exchange',
   'fetching',
+  'given',
   'handleStored',
   'isToBeTold',
   'leaveGiven',
   'middlewares',
+  'perform',
   'putDigests',
   'putManifest',
   'putRun',
   'readRun',
+  'slices',
 ];
 const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 

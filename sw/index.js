@@ -129,7 +129,11 @@ class PeerCDN extends EventTarget {
 
   /** Listens. To be called while the worker's script first runs. */
   register() {
+    // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
+    // else, because the browser reads while we go on.
+    void this.#manifest.load();
     startPages((root, begin, end) => {
+      this.#storage.early = undefined;
       tell(STORED, root, begin, end);
       this.#manifest
         .load()
@@ -144,8 +148,6 @@ class PeerCDN extends EventTarget {
       if (handleMessage(event)) broadcast('busy', { open: this.#open, cache: currentCache() });
     });
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
-    // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners.
-    void this.#manifest.load();
     return this;
   }
 

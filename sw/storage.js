@@ -32,6 +32,8 @@ async function browserQuota() {
   }
 }
 
+const look = (/** @type {Store} */ store) => Promise.all([browserQuota(), store.roots()]);
+
 /** @type {Promise<void> | undefined} */
 let calming;
 
@@ -49,6 +51,11 @@ export class StoreKeeper {
   current = null;
   /** @type {Promise<Store | null> | undefined} */
   #store;
+  /**
+   * What it held as it was opened, for the first list: looked for beside the manifest. Not of use when somebody stored since.
+   * @type {ReturnType<typeof look> | undefined}
+   */
+  early;
   /** @type {Promise<void>} one after another: what one drops is room for the next */
   #making = Promise.resolve();
   #drops = 0;
@@ -69,6 +76,8 @@ export class StoreKeeper {
         (store) => {
           this.current = store;
           this.#store = opening;
+          this.early = look(store);
+          this.early.catch(() => {});
         },
         () => (this.#store = undefined),
       );
@@ -95,7 +104,9 @@ export class StoreKeeper {
   }
 
   async #list(/** @type {Store} */ store) {
-    const [quota, roots] = await Promise.all([browserQuota(), store.roots()]);
+    const looked = this.early ?? look(store);
+    this.early = undefined;
+    const [quota, roots] = await looked;
     call(STORE_BEGIN, true, currentQuota(), quota);
     const lines = [...roots].map(([root, runs]) => [root, ...runs.flat()].join(' '));
     for (let at = 0; at < lines.length; at += ROOTS_AT_ONCE) call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'));

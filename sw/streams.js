@@ -156,7 +156,7 @@ export class Stream {
       else this.#tell(at, buffer);
     }
     if (last) this.#tell(piece - 1, last);
-    if (!this.#isClosed) this.#tellRate();
+    this.#tellRate();
     return '';
   }
 
