@@ -66,7 +66,10 @@ const bundles = [
 
 // Names of our own that no site, no message and no browser knows: esbuild shortens them, as it does Embind's.
 const ownProperties = [
+  'accept',
   'answers',
+  'asked',
+  'buffers',
   'callText',
   'dropRun',
   'dropUnlisted',
@@ -76,6 +79,7 @@ const ownProperties = [
   'given',
   'handleStored',
   'isToBeTold',
+  'jobs',
   'leaveGiven',
   'middlewares',
   'perform',

@@ -72,7 +72,6 @@ class PeerCDN extends EventTarget {
 
   #manifest;
   #storage = new StoreKeeper();
-  #open = 0; // responses
   #isSaidBusy = false;
   /** Of transfers, what was not told yet. @type {object[]} */
   #news = [];
@@ -145,7 +144,7 @@ class PeerCDN extends EventTarget {
       event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.fetching]));
     });
     scope.addEventListener('message', (event) => {
-      if (handleMessage(event)) broadcast('busy', { open: this.#open, cache: currentCache() });
+      if (handleMessage(event)) broadcast('busy', { open: this.#storage.busy, cache: currentCache() });
     });
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
     return this;
@@ -199,7 +198,7 @@ class PeerCDN extends EventTarget {
       [DO_LIST_STORE]: () => void storage.list(),
       [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
       [DO_BUSY]: (open) => {
-        this.#open = open;
+        storage.busy = open;
         this.#tellSoon();
       },
     };
@@ -232,7 +231,7 @@ class PeerCDN extends EventTarget {
       await calm();
       this.#telling = 0;
       for (const each of this.#news.splice(0)) this.#say('transfer', each);
-      const open = this.#open;
+      const open = this.#storage.busy;
       if (open > 0 === this.#isSaidBusy) return;
       this.#isSaidBusy = open > 0;
       broadcast('busy', { open });

@@ -38,10 +38,10 @@ const look = (/** @type {Store} */ store) => Promise.all([browserQuota(), store.
 let calming;
 
 /** Resolves when no response waits for its first byte, or while one always does, after a while. */
-export const calm = () => (calming ??= untilCalm().finally(() => (calming = undefined)));
+export const calm = () => (calming ??= until(() => waiting() === 0).finally(() => (calming = undefined)));
 
-async function untilCalm() {
-  for (const end = performance.now() + calmWait; performance.now() < end && waiting() > 0; ) {
+async function until(/** @type {() => boolean} */ isSo) {
+  for (const end = performance.now() + calmWait; performance.now() < end && !isSo(); ) {
     await new Promise((resolve) => setTimeout(resolve, calmStep));
   }
 }
@@ -59,6 +59,8 @@ export class StoreKeeper {
   /** @type {Promise<void>} one after another: what one drops is room for the next */
   #making = Promise.resolve();
   #drops = 0;
+  /** Responses that are open. */
+  busy = 0;
   /** @type {Promise<unknown>} */
   #writes = Promise.resolve();
   #unwritten = 0;
@@ -125,9 +127,9 @@ export class StoreKeeper {
     const store = /** @type {Store} */ (this.current);
     const put = () => {
       const bytes = buffers.length * buffers[0].byteLength;
-      // Writing keeps the worker's thread and the browser from answering: one after another, when no response waits. What
-      // is lost with the worker meanwhile is fetched again.
-      const turn = this.#unwritten > unwrittenBytes ? undefined : this.#writes.then(calm);
+      // Writing keeps the worker's thread and the browser from answering: one after another, when no response is open, or a
+      // while later. What is lost with the worker meanwhile is fetched again.
+      const turn = this.#unwritten > unwrittenBytes ? undefined : this.#writes.then(() => until(() => !this.busy));
       this.#unwritten += bytes;
       const written = store.putRun(root, begin, end, buffers, { type, turn }).finally(() => (this.#unwritten -= bytes));
       this.#writes = written.catch(() => {});
