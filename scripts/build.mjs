@@ -66,19 +66,28 @@ const bundles = [
 
 // Names of our own that no site, no message and no browser knows: esbuild shortens them, as it does Embind's.
 const ownProperties = [
+  'accept',
+  'answers',
+  'asked',
+  'buffers',
   'callText',
   'dropRun',
   'dropUnlisted',
+  'early',
   'exchange',
   'fetching',
+  'given',
   'handleStored',
   'isToBeTold',
+  'jobs',
   'leaveGiven',
   'middlewares',
+  'perform',
   'putDigests',
   'putManifest',
   'putRun',
   'readRun',
+  'slices',
 ];
 const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 

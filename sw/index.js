@@ -73,7 +73,6 @@ class PeerCDN extends EventTarget {
   /** @type {string[]} of the routes */
   #paths = [];
   #storage = new StoreKeeper();
-  #open = 0; // responses
   #code = ''; // why the browser asks us for nothing
   #isSaidBusy = false;
   /** Of transfers, what was not told yet. @type {object[]} */
@@ -157,7 +156,11 @@ class PeerCDN extends EventTarget {
       // Pages hear it in the answer to their hello.
       queueMicrotask(() => this.#tell(this.#code, ''));
     }
+    // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
+    // else, because the browser reads while we go on.
+    void this.#manifest.load();
     startPages((root, begin, end) => {
+      this.#storage.early = undefined;
       tell(STORED, root, begin, end);
       this.#manifest
         .load()
@@ -179,13 +182,11 @@ class PeerCDN extends EventTarget {
     // To pages that it does not control, and that say no hello.
     if (isLate) this.#answerHello();
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
-    // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners.
-    void this.#manifest.load();
     return this;
   }
 
   #answerHello() {
-    broadcast('busy', { open: this.#open, cache: currentCache(), code: this.#code });
+    broadcast('busy', { open: this.#storage.busy, cache: currentCache(), code: this.#code });
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {
@@ -239,7 +240,7 @@ class PeerCDN extends EventTarget {
       [DO_LIST_STORE]: () => void storage.list(),
       [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
       [DO_BUSY]: (open) => {
-        this.#open = open;
+        storage.busy = open;
         this.#tellSoon();
       },
     };
@@ -274,7 +275,7 @@ class PeerCDN extends EventTarget {
         broadcast('transfer', detail);
         this.dispatchEvent(new CustomEvent('transfer', { detail }));
       }
-      const open = this.#open;
+      const open = this.#storage.busy;
       if (open > 0 === this.#isSaidBusy) return;
       this.#isSaidBusy = open > 0;
       broadcast('busy', { open });

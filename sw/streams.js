@@ -209,7 +209,7 @@ export class Stream {
       else this.#tell(piece - 1, buffer);
     }
     if (last) this.#tell(piece - 1, last);
-    if (!this.#isClosed) this.#tellRate();
+    this.#tellRate();
     return '';
   }
 

@@ -187,13 +187,15 @@ inline constexpr std::size_t lists_kept = 8;
 inline constexpr Duration digests_wait = 12s;
 // Pages hear so often of transfers, and whether the worker is busy.
 inline constexpr Duration progress_wait = 250ms;
-// Writing to the store and news to the pages wait while a response has not begun. The worker looks
-// again after each step, and waits no longer than `calm_wait` if there is always such a response.
+// News to the pages wait while a response has not begun, and writing to the store while one is
+// open. The worker looks again after each step, and waits no longer than `calm_wait` if there is
+// always such a response.
 inline constexpr Duration calm_step = 20ms;
 inline constexpr Duration calm_wait = 1s;
 static_assert(calm_step < calm_wait);
-// What waits in the worker's memory to be written: a gallery.
-inline constexpr std::uint64_t unwritten_bytes = 8 * mib;
+// What waits in the worker's memory to be written: a gallery, or all of a large file. Writing 30 MB
+// while they come takes two thirds as long again.
+inline constexpr std::uint64_t unwritten_bytes = 32 * mib;
 // A middleware of the site's that has not answered for so long never will, and counts as null. A
 // slow server has answered by then, and no browser has ended the worker yet.
 inline constexpr Duration plugin_wait = worker_idle;

@@ -102,7 +102,7 @@ TEST_CASE("a run that is gone is not held any more, and another one that has the
   site.cancel(site.body(1));
   site.said();
   site.open("/f");
-  CHECK(site.said() == "need list x2; read b2 run 0-3 for 0-3");
+  CHECK(site.said() == "read b2 run 0-3 for 0-3");
 }
 
 TEST_CASE("what another body found to be gone is not read: nothing is said of it to the store") {
@@ -204,7 +204,7 @@ TEST_CASE("a page that does not say that it got a request is given up, sooner th
   // It may be frozen.
   site.said();
   site.open("/f");
-  CHECK(site.said() == "need list x2; read b3 run 0-1 for 0-1; ask page 7 of b3 for 1-40");
+  CHECK(site.said() == "read b3 run 0-1 for 0-1; ask page 7 of b3 for 1-40");
   site.wait(limits::ack_wait);
   CHECK(has(site.said(), "break b3 no-page"));
 }
@@ -631,7 +631,7 @@ TEST_CASE("a run that somebody else stored is read, and not fetched") {
 
 // --- Digest lists --------------------------------------------------------------------------------
 
-TEST_CASE("a digest list is asked for once by all who have its resource open, and then anew") {
+TEST_CASE("a digest list is asked for once by all who want its resource, at once or later") {
   Site site({network}, file_of(4));
   const ExchangeId first = site.open("/f");
   CHECK(has(site.said(), "need list x1"));
@@ -645,7 +645,34 @@ TEST_CASE("a digest list is asked for once by all who have its resource open, an
   CHECK(site.is_empty());
   site.said();
   site.open("/f", "bytes=0-9");
-  CHECK(has(site.said(), "need list x4"));
+  CHECK(!has(site.said(), "need list"));
+}
+
+TEST_CASE("a digest list that had not come when everybody left is asked for anew") {
+  Site site({network}, file_of(4));
+  const ExchangeId first = site.open("/f");
+  site.cancel(site.body(1));
+  site.list_came(first);
+  site.said();
+  site.open("/f");
+  CHECK(has(site.said(), "need list x2"));
+}
+
+TEST_CASE("of the digest lists that nobody reads by, the oldest are asked for anew") {
+  std::vector<ResourceFields> files;
+  for (std::size_t i = 0; i <= limits::lists_kept; ++i) {
+    files.push_back(Host::file("/" + std::to_string(i), 4 * 65536, "0123456789abcdef"[i]));
+  }
+  Site site({network}, files);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    site.list_came(site.open(std::string_view(files[i].path)));
+    site.cancel(site.body(static_cast<std::uint32_t>(i + 1)));
+  }
+  site.said();
+  site.open("/1");
+  CHECK(!has(site.said(), "need list"));
+  site.open("/0");
+  CHECK(has(site.said(), "need list"));
 }
 
 TEST_CASE("one piece is its own list") {

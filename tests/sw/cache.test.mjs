@@ -180,21 +180,32 @@ test('a run that goes bad after the first byte was passed on is replaced from th
 });
 
 test('of runs that overlap any may be read, and the bytes are right', async () => {
-  const { fetchAll, file, caches, origin } = await held({ bytes: 300_000, begin: 0, end: 2 });
+  const { worker: first, file, caches, origin } = await held({ bytes: 300_000, begin: 0, end: 2 });
   caches.hold(file, 1, 5);
   caches.hold(file, 0, 1);
+  const worker = await first.restart();
+  assert.deepEqual(await (await worker.fetch('/static/a.bin')).bytes(), file.body);
+  assert.equal(origin.requests('/static/a.bin').length, 0);
+});
+
+test('what a page stores after the worker has started is read, listed or not by then', async () => {
+  const { fetchAll, file, caches, origin, browser, clock } = await held({ bytes: 300_000, begin: 0, end: 0 });
+  await clock.pass(1000);
+  caches.hold(file, 0, 5);
+  await browser.broadcast({ type: 'stored', root: file.root, begin: 0, end: 5 });
   assert.deepEqual(await fetchAll(), file.body);
   assert.equal(origin.requests('/static/a.bin').length, 0);
 });
 
 test('entries that are no runs of ours are no runs', async () => {
-  const { fetchAll, file, caches } = await held({ bytes: 300_000, begin: 0, end: 0 });
+  const { worker: first, file, caches } = await held({ bytes: 300_000, begin: 0, end: 0 });
   const cache = await caches.open('peer-cdn-v1');
   const { root } = file;
   for (const path of [`/peer-cdn/store/${root}`, `/peer-cdn/store/${root}?0`, '/peer-cdn/store/x?0-5', `/x/${root}?0-5`]) {
     await cache.put(`https://site.test${path}`, new Response('x'));
   }
-  assert.deepEqual(await fetchAll(), file.body);
+  const worker = await first.restart();
+  assert.deepEqual(await (await worker.fetch('/static/a.bin')).bytes(), file.body);
 });
 
 test('what a page has stored is read from the store, by the next request and by one that is open', async () => {
