@@ -1,5 +1,6 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
 import { segmentBytes } from '../build/border.js';
+import { recordOf } from '../sw/store.js';
 import { Piece } from './piece.js';
 import { bypass } from './resources.js';
 
@@ -122,9 +123,10 @@ export class Pieces {
    * Stores a whole resource that this page had already, if every piece of it matches.
    * @param {import('./resources.js').Resource} resource
    * @param {Uint8Array<ArrayBuffer>} body
-   * @param {string} type its path and the origin's type
+   * @param {string} url
+   * @param {Response} response as the origin sent it
    */
-  async adopt(resource, body, type) {
+  async adopt(resource, body, url, response) {
     const store = await this.#store;
     const handle = this.#resources.handle(resource);
     if (!store || !handle) return;
@@ -143,10 +145,14 @@ export class Pieces {
         const digest = await sha256(bytes.subarray(at, at + pieceBytes));
         if (digest.some((byte, i) => byte !== list[piece * 32 + i])) return;
       }
-      await store.putRun(root, begin, end, [bytes], { type });
+      await store.putRun(root, begin, end, [bytes]);
       this.#resources.held(root, begin, end);
       this.#stored(root, begin, end);
     }
+    // The page has seen these validators.
+    const { pathname, search } = new URL(url);
+    const key = `${root}?${pathname}${search}`;
+    if (list && !(await store.record(key))) await store.putRecord(key, recordOf(response));
   }
 
   /**
