@@ -56,12 +56,13 @@ for (const [neighbour, script, answer] of [
       await visitor.visit(s.url);
       const read = (url, init) => visitor.run(async ([path, how]) => (await fetch(path, how)).text(), [url, init]);
       const isOff = way === 'off';
+      // What is listed is known from here on.
+      assert.equal((await visitor.fetch(listed)).sha256, sha256(files[listed]));
+      assert.equal((await visitor.sources(listed)).fromOrigin, files[listed].length, 'what is listed is ours');
       assert.equal(await read('/other.txt'), isOff ? answer : files['/other.txt']);
       assert.equal(await read('/static/unlisted.txt'), answer, 'below a route of ours, and not listed: it reaches the neighbour');
       assert.equal(await read('/static/unlisted.txt?as=.txt'), answer, 'and so it does with a query');
       assert.equal(await read('/x//other.txt'), answer, 'a path that the rules cannot say reaches the worker');
-      assert.equal((await visitor.fetch(listed)).sha256, sha256(files[listed]));
-      assert.equal((await visitor.sources(listed)).fromOrigin, files[listed].length, 'what is listed is ours');
     });
   }
 }
