@@ -383,6 +383,9 @@ inline constexpr Duration controller_wait = 3s;
 
 // --- With the coordinator -----------------------------------------------------------------------
 inline constexpr std::size_t signal_bytes = 16 * kib;
+// Messages that came in one turn of the server's event loop cross the border together.
+inline constexpr std::size_t inbox_bytes = 256 * kib;
+static_assert(inbox_bytes > signal_bytes + 64);
 inline constexpr std::size_t roots_per_message = 100;
 static_assert(2 * roots_per_message * (2 * Digest::bytes_size + 3) + 1 * kib <= signal_bytes,
               "a root is 67 bytes of JSON: two full lists and the rest of a message fit");
@@ -393,6 +396,10 @@ static_assert(marks_per_message * 11 <= 12 * kib, "a mark is 11 bytes of JSON");
 inline constexpr std::size_t sdp_bytes = 12 * kib;
 inline constexpr std::size_t candidate_bytes = 1 * kib;
 inline constexpr std::size_t candidate_mid_bytes = 64;
+// A candidate as JSON: every byte of it may be escaped, and browsers add a member or two.
+inline constexpr std::size_t candidate_text_bytes = 2 * kib;
+// Arrays and objects inside each other. Ours have three.
+inline constexpr std::size_t json_depth = 16;
 inline constexpr std::size_t error_code_bytes = 64;
 static_assert(sdp_bytes < signal_bytes && candidate_bytes + candidate_mid_bytes < signal_bytes);
 // Two manifests' worth: what is deployed now, and what was deployed before. Every newcomer is told
@@ -449,6 +456,12 @@ inline constexpr Duration word_wait = 3s;
 static_assert(answer_wait <= word_wait);
 // What a page stored in one go is announced in one go.
 inline constexpr Duration announce_wait = 100ms;
+// A browser tells its own addresses one by one within milliseconds. One message carries them.
+inline constexpr Duration candidates_wait = 10ms;
+inline constexpr std::size_t candidates_per_message = 8;
+static_assert(candidates_per_message * (candidate_bytes + candidate_mid_bytes) + sdp_bytes / 2 <
+                  signal_bytes,
+              "beside a description of the usual length");
 inline constexpr Duration welcome_wait = 10s;
 // The wait for the next try doubles each time, from the first to the last.
 inline constexpr Duration reconnect_min = 1s;

@@ -2,7 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { WebSocket, WebSocketServer } from 'ws';
 import { SOCKET_PATH } from '../../build/border.js';
-import { Coordinator } from './engine.js';
+import { Engine } from './engine.js';
 import * as limits from './limits.js';
 import { allowedOrigin, refuse } from './admission.js';
 import { upgradesOf } from './upgrades.js';
@@ -29,9 +29,18 @@ import { upgradesOf } from './upgrades.js';
  */
 
 /** @typedef {import('../../build/border.js').ErrorCode} ErrorCode */
-/** @typedef {import('./engine.js').Engine} Engine */
 /** @typedef {import('./upgrades.js').Take} Take */
-/** @typedef {WebSocket & { alive?: boolean, peer?: number }} Socket once it is seated it has a peer's number */
+/** @typedef {import('node:stream').Duplex} Duplex */
+
+/**
+ * A visitor's socket. `ws` reads it; we write to its connection ourselves, because the core makes whole frames.
+ * @typedef {WebSocket & { connection: Duplex, alive: boolean, beat: number, peer: number }} Socket
+ *   `peer` is 0 until it is seated, `beat` the step of the heartbeat at which it is pinged
+ */
+
+/** A ping without a payload. */
+const pingFrame = Buffer.from([0x89, 0]);
+const nothing = Buffer.alloc(0);
 
 /** What attach() gives. */
 export class AttachedCoordinator {
@@ -52,6 +61,8 @@ export class AttachedCoordinator {
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
   #timerAt = Infinity;
+  #beats = 0;
+  #isTaking = false;
   #counters = { originsRefused: 0, slow: 0 };
   /** @type {Promise<void> | undefined} */
   #closed;
@@ -70,8 +81,8 @@ export class AttachedCoordinator {
     this.#upgrades = upgradesOf(server);
     this.#upgrades.add(this.#path, this.#upgrade);
     const [high, low] = randomFillSync(new Uint32Array(2));
-    this.#engine = new Coordinator(high, low);
-    this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs).unref();
+    this.#engine = new Engine(high, low);
+    this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs / limits.heartbeatSteps).unref();
   }
 
   /** Counters, as cheap as they look. @returns {CoordinatorStats} */
@@ -96,7 +107,6 @@ export class AttachedCoordinator {
     this.#engine = null;
     try {
       this.#last = engine?.stats() ?? this.#last;
-      engine?.delete();
     } catch {
       // It trapped before: what it still counted is lost with it.
     }
@@ -120,15 +130,21 @@ export class AttachedCoordinator {
   }
 
   /**
-   * Calls into the engine, and does all that it wants done. Nothing else calls it.
+   * Calls into the engine, and does all that it wants done. What waits in its inbox goes first. Nothing else calls it.
    * @template Result
    * @param {(engine: Engine, now: number) => Result} work
    */
   #enter(work) {
     if (!this.#engine) return undefined;
     try {
-      const result = work(this.#engine, performance.now());
-      this.#drain(this.#engine);
+      const now = performance.now();
+      if (this.#engine.hasMail) {
+        this.#engine.take(now);
+        this.#engine.perform(this.#host);
+      }
+      const result = work(this.#engine, now);
+      this.#engine.perform(this.#host);
+      this.#schedule(this.#engine.timeout);
       return result;
     } catch (error) {
       // A trap: this is our own bug, and no reason to take the host's server down.
@@ -136,30 +152,6 @@ export class AttachedCoordinator {
       this.#options.onError?.(/** @type {Error} */ (error));
       return undefined;
     }
-  }
-
-  /** @param {Engine} engine */
-  #drain(engine) {
-    const outputs = engine.outputs();
-    for (let i = 0; i < outputs.length; i += 3) {
-      const [kind, peer, what] = /** @type {import('./engine.js').Output} */ (outputs.slice(i, i + 3));
-      if (kind === 'tell') {
-        this.#send(peer, what);
-      } else if (kind === 'tellAll') {
-        for (const each of peer) this.#send(each, what);
-      } else if (kind === 'renumber') {
-        const socket = this.#peers.get(peer);
-        this.#peers.delete(peer);
-        if (socket) this.#seat(socket, what);
-      } else if (kind === 'close') {
-        const socket = this.#peers.get(peer);
-        this.#peers.delete(peer);
-        if (socket) this.#end(socket, what);
-      } else {
-        throw new Error(`unknown output ${kind}`);
-      }
-    }
-    this.#schedule(engine.nextTimeout());
   }
 
   /** @param {number} at */
@@ -170,7 +162,7 @@ export class AttachedCoordinator {
     this.#timer = setTimeout(
       () => {
         this.#timerAt = Infinity;
-        this.#enter((engine, now) => engine.timeout(now));
+        this.#enter((engine, now) => engine.wake(now));
       },
       Math.max(0, Math.ceil(at - performance.now())),
     ).unref();
@@ -182,12 +174,34 @@ export class AttachedCoordinator {
     this.#peers.set(peer, socket);
   }
 
-  /** @param {number} peer @param {string} text */
-  #send(peer, text) {
+  /** @param {number} peer @returns {Socket | undefined} */
+  #unseat(peer) {
     const socket = this.#peers.get(peer);
-    if (!socket || socket.readyState !== WebSocket.OPEN) return;
-    socket.send(text);
-    if (socket.bufferedAmount > limits.bufferedBytes) this.#drop(socket);
+    this.#peers.delete(peer);
+    return socket;
+  }
+
+  /** @type {import('./engine.js').SocketHost} */
+  #host = {
+    send: (peer, frames) => this.#write(this.#peers.get(peer), frames),
+    sendAll: (peers, frames) => {
+      for (const peer of peers) this.#write(this.#peers.get(peer), frames);
+    },
+    renumber: (from, to) => {
+      const socket = this.#unseat(from);
+      if (socket) this.#seat(socket, to);
+    },
+    close: (peer, code) => {
+      const socket = this.#unseat(peer);
+      if (socket) this.#end(socket, code);
+    },
+  };
+
+  /** @param {Socket | undefined} socket @param {Buffer} frames */
+  #write(socket, frames) {
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    socket.connection.write(frames);
+    if (socket.connection.writableLength > limits.bufferedBytes) this.#drop(socket);
   }
 
   /** @param {Socket} socket @param {ErrorCode} reason */
@@ -208,14 +222,17 @@ export class AttachedCoordinator {
     socket.terminate();
   }
 
+  /** Pings a share of the sockets, and ends those that were silent since the last time. */
   #beat() {
+    const beat = this.#beats++ % limits.heartbeatSteps;
     for (const socket of this.#peers.values()) {
-      if (socket.alive === false) {
+      if (socket.beat !== beat) continue;
+      if (!socket.alive) {
         this.#drop(socket);
         continue;
       }
       socket.alive = false;
-      socket.ping();
+      this.#write(socket, pingFrame);
     }
   }
 
@@ -227,12 +244,14 @@ export class AttachedCoordinator {
       refuse(socket, '403 Forbidden', 'origin-refused');
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, origin));
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#accept(Object.assign(webSocket, { connection: socket, alive: true, beat: 0, peer: 0 }), origin);
+    });
   };
 
   /** @param {Socket} socket @param {string} origin */
   #accept(socket, origin) {
-    const peer = this.#enter((engine, now) => engine.connect(origin, now));
+    const peer = this.#enter((engine, now) => engine.join(origin, now));
     // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the
     // visitor has closed its side too, which it may never do.
     socket.on('error', () => {
@@ -244,26 +263,43 @@ export class AttachedCoordinator {
       return;
     }
     this.#seat(socket, peer);
+    // So that not all of a crowd that came at once are pinged at once.
+    socket.beat = peer % limits.heartbeatSteps;
     socket.on('pong', () => {
       socket.alive = true;
     });
-    socket.on('message', (data, isBinary) => {
-      socket.alive = true;
-      // The core may have given the peer another number since it connected.
-      const { peer } = socket;
-      if (!peer || this.#peers.get(peer) !== socket) return;
-      const text = isBinary ? '' : data.toString();
-      this.#enter((engine, now) => engine.message(peer, text, now));
-    });
+    socket.on('message', (data, isBinary) => this.#hear(socket, isBinary ? nothing : /** @type {Buffer} */ (data)));
     socket.on('close', () => this.#leave(socket));
+  }
+
+  /**
+   * The texts of one turn of the event loop cross the border together, and what follows of them for a socket is one write.
+   * @param {Socket} socket
+   * @param {Buffer} text
+   */
+  #hear(socket, text) {
+    socket.alive = true;
+    if (!this.#engine || this.#peers.get(socket.peer) !== socket) return;
+    if (!this.#engine.fits(text.length)) this.#take();
+    this.#engine?.put(socket.peer, text);
+    if (this.#isTaking) return;
+    this.#isTaking = true;
+    setImmediate(() => {
+      this.#isTaking = false;
+      this.#take();
+    });
+  }
+
+  #take() {
+    this.#enter(() => {});
   }
 
   /** @param {Socket} socket */
   #leave(socket) {
     const { peer } = socket;
-    if (!peer || this.#peers.get(peer) !== socket) return;
+    if (this.#peers.get(peer) !== socket) return;
     this.#peers.delete(peer);
-    this.#enter((engine, now) => engine.disconnect(peer, now));
+    this.#enter((engine, now) => engine.leave(peer, now));
   }
 }
 

@@ -14,6 +14,8 @@ export {
 export const bufferedBytes = 1024 * 1024;
 /** Proxies drop sockets that are idle for a minute. */
 export const heartbeatMs = 30_000;
+/** The pings of a heartbeat are spread over it in so many steps. */
+export const heartbeatSteps = 30;
 /** For a socket to finish its closing handshake. */
 export const closeMs = 1000;
 /** An upgrade of a path that is not ours, while others listen too: whoever wants it has written something by then. */

@@ -51,11 +51,12 @@ void Coordinator::handle_message(PeerId id, const Message& message, Instant now)
 void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now) {
   if (hello.version != version) return refuse(id, Error::version_mismatch, now);
   peer.browser = hello.browser;
+  peer.lean = hello.lean;
   peer.paired.assign(hello.peers.begin(), hello.peers.end());
   id = renumber(id, hello.peer, now);
   peer.position = static_cast<std::uint32_t>(peer.site->members.size());
   peer.site->members.push_back(id);
-  tell(id, Welcome{version, id});
+  tell(id, Welcome{version, id, peer.lean});
   tell_marks(id, *peer.site);
   resume(id, peer);
 }
@@ -123,6 +124,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
 void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
   Answer answer;
   for (const Root& root : ask.roots) {
+    const std::size_t before = answer.introduced.size();
     std::size_t known = 0;
     for (const auto& [other, introduction] : asker.introductions) {
       if (asker.site->directory.holds(other, root)) ++known;
@@ -130,10 +132,15 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
     if (known < limits::introductions_per_root) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
-      known += introduce(id, asker, {root}, more, now);
+      introduce(id, asker, {root}, more, now, answer.introduced);
+      known += answer.introduced.size() - before;
     }
     answer.roots.push_back(root);
     answer.peers.push_back(static_cast<std::uint32_t>(known));
+  }
+  // A client of version 1's beginning looks for whom it was introduced to in messages of their own.
+  if (!asker.lean) {
+    for (const PeerId holder : std::exchange(answer.introduced, {})) tell(id, Introduce{holder});
   }
   tell(id, std::move(answer));
 }
@@ -144,7 +151,25 @@ void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
     return;
   }
   ++stats_.relayed;
-  tell(signal.peer, Signal{id, signal.what});
+  if (find(signal.peer)->lean) return tell(signal.peer, Signal{id, signal.what});
+  relay_apart(id, signal);
+}
+
+// The same to a client that wants one thing in each message.
+void Coordinator::relay_apart(PeerId from, const Signal& signal) {
+  if (const auto* relayed = get_if<Relayed>(&signal.what)) {
+    if (!relayed->description.empty()) {
+      tell(signal.peer, Signal{from, Relayed{relayed->description, {}}});
+    }
+    for (const std::string& candidate : relayed->candidates) {
+      tell(signal.peer, Signal{from, Relayed{{}, {candidate}}});
+    }
+  } else if (const auto* bundle = get_if<Bundle>(&signal.what)) {
+    if (bundle->description) tell(signal.peer, Signal{from, *bundle->description});
+    for (const Candidate& each : bundle->candidates) tell(signal.peer, Signal{from, each});
+  } else {
+    tell(signal.peer, Signal{from, signal.what});
+  }
 }
 
 // A holder that declines is replaced, once. An asker that declines wants no other.
@@ -159,7 +184,9 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
   part(id, peer, decline.peer, other, now);
   tell(decline.peer, Gone{id});
   if (introduction.holder && !introduction.second) {
-    introduce(decline.peer, other, {introduction.root, false, true}, 1, now);
+    std::vector<PeerId> others;
+    introduce(decline.peer, other, {introduction.root, false, true}, 1, now, others);
+    for (const PeerId holder : others) tell(decline.peer, Introduce{holder});
   }
 }
 
@@ -209,28 +236,25 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
   return peers;
 }
 
-// The asker is told first, so that it knows the holder when its offer comes.
-std::size_t Coordinator::introduce(PeerId id, Peer& asker, const Introduction& asked,
-                                   std::size_t wanted, Instant now) {
-  std::size_t done = 0;
-  if (asker.introductions.size() >= limits::introductions_per_peer) return done;
+void Coordinator::introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted,
+                            Instant now, std::vector<PeerId>& found) {
+  if (asker.introductions.size() >= limits::introductions_per_peer) return;
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
                                    now);
   for (const PeerId holder_id : candidates(id, asker, asked.root, now)) {
-    if (done == wanted || asker.introductions.size() >= limits::introductions_per_peer ||
+    if (wanted == 0 || asker.introductions.size() >= limits::introductions_per_peer ||
         !asker.asked_introductions.spend(1)) {
       break;
     }
+    --wanted;
     Peer& holder = *find(holder_id);
     asker.introductions.emplace(holder_id, asked);
     holder.introductions.emplace(id, Introduction{asked.root, true, asked.second});
     holder.introduced_at = now;
-    tell(id, Introduce{holder_id, false});
     tell(holder_id, Introduce{id, true});
+    found.push_back(holder_id);
     ++stats_.introductions;
-    ++done;
   }
-  return done;
 }
 
 Coordinator::Peer* Coordinator::find(PeerId id) {

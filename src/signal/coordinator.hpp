@@ -96,6 +96,7 @@ class Coordinator {
   struct Peer {
     Site* site = nullptr;
     std::string browser;         // empty until hello
+    bool lean = false;           // understands what version 1 began without
     std::uint32_t position = 0;  // in site->members
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
@@ -125,10 +126,12 @@ class Coordinator {
   void forget(PeerId id, Instant now);
   PeerId renumber(PeerId id, PeerId wanted, Instant now);
   void resume(PeerId id, Peer& peer);
+  void relay_apart(PeerId from, const Signal& signal);
   void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
-  // Introduces up to `wanted` holders that the asker does not know yet. Returns how many it found.
-  std::size_t introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted,
-                        Instant now);
+  // Introduces up to `wanted` holders that the asker does not know yet. The holders are told, the
+  // asker is not. Appends whom it found.
+  void introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted, Instant now,
+                 std::vector<PeerId>& found);
   std::vector<PeerId> candidates(PeerId id, Peer& asker, const Root& root, Instant now);
   void note(Site& site, Mark mark, bool came, Instant now);
   void tell_marks(PeerId id, const Site& site);

@@ -3,8 +3,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import create from '../../build/coordinator.mjs';
-import wasmBinary from '../../build/coordinator.wasm.js';
 import { crowdOf } from './coordinator/load.mjs';
 import { lookUps } from './coordinator/look-ups.mjs';
 import { rivals } from './rivals.mjs';
@@ -128,7 +126,7 @@ export async function measure({ say, runs = 3 }) {
     more[held] = Math.round((await weigh('ours', path, { held, pool, count })).bytes);
   }
   say(`with so many roots: ${JSON.stringify(more)}`);
-  const lookup = lookUps(create({ wasmBinary }).Coordinator);
+  const lookup = lookUps();
   return {
     json: {
       vsBittorrentTracker: ratio(of('ours', 'perSecond'), of('tracker', 'perSecond')),

@@ -117,6 +117,38 @@ TEST_CASE("an asker and a holder are introduced, the asker first, and the holder
   CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, Description{true, "v=0"}}});
 }
 
+TEST_CASE("a lean asker is told whom it meets in the answer, and lean peers get signals whole") {
+  Table t;
+  const PeerId ann = t.connect(), bob = t.connect();
+  t.say(ann, Hello{version, std::string(32, 'a'), PeerId{}, {}, true});
+  t.say(bob, Hello{version, std::string(32, 'b'), PeerId{}, {}, true});
+  CHECK(t.take<Welcome>(ann) == std::vector<Welcome>{Welcome{version, ann, true}});
+  t.say(ann, Have{{root_of(1)}, {}});
+  t.inbox.clear();
+  t.say(bob, Ask{{root_of(1), root_of(2)}});
+  CHECK(t.inbox[ann.value] == std::vector<Message>{Introduce{bob, true}});
+  CHECK(t.inbox[bob.value] ==
+        std::vector<Message>{Answer{{root_of(1), root_of(2)}, {1, 0}, {ann}}});
+  const Relayed whole{"{}", {"{}", "{}"}};
+  t.say(ann, Signal{bob, whole});
+  CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, whole}});
+}
+
+TEST_CASE("a peer of version 1's beginning gets a signal in its parts") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId bob = t.join('b');
+  CHECK(t.asked(bob, 1) == 1);
+  t.say(ann, Signal{bob, Relayed{"d", {"c1", "c2"}}});
+  CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, Relayed{"d", {}}},
+                                                   Signal{ann, Relayed{{}, {"c1"}}},
+                                                   Signal{ann, Relayed{{}, {"c2"}}}});
+  const Description offer{true, "v=0"};
+  t.say(ann, Signal{bob, Bundle{offer, {Candidate{"c1", "", 0}}}});
+  CHECK(t.take<Signal>(bob) ==
+        std::vector<Signal>{Signal{ann, offer}, Signal{ann, Candidate{"c1", "", 0}}});
+}
+
 TEST_CASE("nobody has it is an answer") {
   Table t;
   const PeerId ann = t.holder('a', {root_of(1)});
