@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <type_traits>
 #include <unordered_map>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "base/text.hpp"
 #include "bind/border.hpp"
 #include "signal/coordinator.hpp"
 #include "signal/json.hpp"
@@ -35,7 +35,7 @@ using namespace peer_cdn;
 
 std::optional<signal::Coordinator> coordinator;
 alignas(4) char inbox[limits::inbox_bytes];
-std::string outbox;
+Text outbox;
 
 constexpr std::size_t statistics = 0
 #define STATISTIC(name, member) +1
@@ -61,47 +61,48 @@ std::uint32_t word_at(std::size_t at) {
 // --- What comes out ------------------------------------------------------------------------------
 
 void put(std::uint32_t word) {
-  outbox.append(reinterpret_cast<const char*>(&word), sizeof word);
+  outbox += std::string_view(reinterpret_cast<const char*>(&word), sizeof word);
 }
 void put(SocketOrder order, std::size_t count) {
   put(static_cast<std::uint32_t>(order));
   put(static_cast<std::uint32_t>(count));
 }
 void put_bytes(std::string_view bytes) {
-  outbox.append(bytes);
-  outbox.append(-bytes.size() & 3, '\0');
+  outbox += bytes;
+  outbox += std::string_view("\0\0\0", -bytes.size() & 3);
 }
 
 // A text frame (RFC 6455, 5.2): last of its message, not masked.
-void append_frame(std::string& to, const signal::Message& message) {
-  constexpr std::size_t head = 4;
-  constexpr std::size_t short_max = 125;
+void append_frame(Text& to, const signal::Message& message) {
+  constexpr std::size_t head = 4, short_head = 2, short_max = 125;
   const std::size_t begin = to.size();
-  to.append(head, '\0');
+  to.grow_to(begin + head);
   signal::append_text(to, message);
   const std::size_t bytes = to.size() - begin - head;
   static_assert(limits::signal_bytes < 65536, "a longer frame has another head");
-  to[begin] = '\x81';
+  char* const frame = to.begin() + begin;
+  frame[0] = '\x81';
   if (bytes > short_max) {
-    to[begin + 1] = 126;
-    to[begin + 2] = static_cast<char>(bytes >> 8);
-    to[begin + 3] = static_cast<char>(bytes);
-  } else {
-    to[begin + 1] = static_cast<char>(bytes);
-    to.erase(begin + 2, 2);
+    frame[1] = 126;
+    frame[2] = static_cast<char>(bytes >> 8);
+    frame[3] = static_cast<char>(bytes);
+    return;
   }
+  frame[1] = static_cast<char>(bytes);
+  std::memmove(frame + short_head, frame + head, bytes);
+  for (std::size_t i = short_head; i < head; ++i) to.pop_back();
 }
 
 // What is to be written to each socket, so far in this call.
 struct Letter {
   PeerId peer;
-  std::string frames;
+  Text frames;
 };
-std::vector<Letter> letters;  // its strings keep their room from call to call
+std::vector<Letter> letters;  // its texts keep their room from call to call
 std::size_t letter_count = 0;
 std::unordered_map<PeerId, std::size_t> letter_of;
 
-std::string& frames_for(PeerId peer) {
+Text& frames_for(PeerId peer) {
   const auto [found, is_new] = letter_of.emplace(peer, letter_count);
   if (!is_new) return letters[found->second].frames;
   if (letters.size() == letter_count) letters.emplace_back();
@@ -131,7 +132,7 @@ void perform(const signal::Tell& tell) {
 // What concerns whole sockets comes after what was to be written before.
 void perform(const signal::TellAll& tell) {
   post_letters();
-  std::string frame;
+  Text frame;
   append_frame(frame, tell.message);
   put(SocketOrder::send_all, frame.size());
   put(static_cast<std::uint32_t>(tell.peers.size()));
@@ -166,7 +167,7 @@ void post() {
   renumbered.clear();
   const auto timeout = coordinator->next_timeout();
   box.timeout = timeout ? to_ms(*timeout) : -1;
-  box.outbox = outbox.data();
+  box.outbox = outbox.begin();
   box.outbox_bytes = static_cast<std::uint32_t>(outbox.size());
 }
 

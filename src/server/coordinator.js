@@ -200,8 +200,10 @@ export class AttachedCoordinator {
   /** @param {Socket | undefined} socket @param {Buffer} frames */
   #write(socket, frames) {
     if (socket?.readyState !== WebSocket.OPEN) return;
-    socket.connection.write(frames);
-    if (socket.connection.writableLength > limits.bufferedBytes) this.#drop(socket);
+    const { connection } = socket;
+    // Whoever reads slowly must not keep alive what was sent to others in the same turn.
+    connection.write(connection.writableLength > 0 ? Buffer.from(frames) : frames);
+    if (connection.writableLength > limits.bufferedBytes) this.#drop(socket);
   }
 
   /** @param {Socket} socket @param {ErrorCode} reason */

@@ -26,7 +26,7 @@ const COUNTERS = 24;
 /**
  * What the coordinator wants done with sockets.
  * @typedef {object} SocketHost
- * @property {(peer: number, frames: Buffer) => void} send the frames are the host's to keep
+ * @property {(peer: number, frames: Buffer) => void} send the frames share their memory with those for others
  * @property {(peers: Uint32Array, frames: Buffer) => void} sendAll
  * @property {(from: number, to: number) => void} renumber
  * @property {(peer: number, code: import('../../build/border.js').ErrorCode) => void} close
@@ -117,12 +117,17 @@ export class Engine {
   perform(host) {
     const data = this.#data;
     const word = (/** @type {number} */ at) => data.getUint32(at, true);
+    const bytes = word(this.#box + OUTBOX_BYTES);
+    if (bytes === 0) return;
     let at = word(this.#box + OUTBOX);
-    const end = at + word(this.#box + OUTBOX_BYTES);
+    const begin = at;
+    const end = at + bytes;
     data.setUint32(this.#box + OUTBOX_BYTES, 0, true);
+    // One copy for all of them.
+    const copy = Buffer.allocUnsafe(bytes);
+    this.#bytes.copy(copy, 0, begin, end);
     const take = (/** @type {number} */ count) => {
-      const frames = Buffer.allocUnsafe(count);
-      this.#bytes.copy(frames, 0, at, at + count);
+      const frames = copy.subarray(at - begin, at - begin + count);
       at += padded(count);
       return frames;
     };

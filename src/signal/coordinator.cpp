@@ -82,7 +82,7 @@ PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
 
 // Introduces this peer again to each peer of which both sides say that they have a pair.
 void Coordinator::resume(PeerId id, Peer& peer) {
-  const std::deque<PeerId> paired = std::move(peer.paired);
+  const std::vector<PeerId> paired = std::move(peer.paired);
   peer.paired.clear();
   for (const PeerId other_id : paired) {
     Peer* const other = find(other_id);
@@ -193,7 +193,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
 void Coordinator::part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now) {
   const auto remember = [now](Peer& side, PeerId declined) {
     side.introductions.erase(declined);
-    if (side.declined.size() >= limits::declines_per_peer) side.declined.pop_front();
+    if (side.declined.size() >= limits::declines_per_peer) side.declined.erase(side.declined.begin());
     side.declined.push_back(Declined{declined, now + limits::decline_wait});
   };
   remember(peer, other_id);
@@ -203,7 +203,8 @@ void Coordinator::part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Inst
 // Holders that may be introduced: those with the fewest introductions first, then those whose last
 // one is the longest ago. Equals come in random order.
 std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& root, Instant now) {
-  while (!asker.declined.empty() && asker.declined.front().until <= now) asker.declined.pop_front();
+  while (!asker.declined.empty() && asker.declined.front().until <= now)
+    asker.declined.erase(asker.declined.begin());
   const auto declined = [&](PeerId holder) {
     return std::any_of(asker.declined.begin(), asker.declined.end(),
                        [holder](const Declined& d) { return d.peer == holder; });
@@ -304,7 +305,7 @@ void Coordinator::forget(PeerId id, Instant now) {
   for (const auto& [other_id, introduction] : peer.introductions) {
     Peer& other = *find(other_id);
     other.introductions.erase(id);
-    if (other.paired.size() >= limits::pairs_per_page) other.paired.pop_front();
+    if (other.paired.size() >= limits::pairs_per_page) other.paired.erase(other.paired.begin());
     other.paired.push_back(id);
     tell(other_id, Gone{id});
   }

@@ -105,8 +105,8 @@ class Coordinator {
     std::unordered_map<PeerId, Introduction> introductions;
     // Peers whose sockets went, oldest first, but with which this peer may still have a pair: its
     // hello said so, or they were introduced.
-    std::deque<PeerId> paired;
-    std::deque<Declined> declined;  // oldest first
+    std::vector<PeerId> paired;
+    std::vector<Declined> declined;  // oldest first
   };
 
   void handle(PeerId id, Peer& peer, const Hello& hello, Instant now);

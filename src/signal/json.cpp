@@ -337,108 +337,89 @@ Result<Message> parse_relayed(const std::optional<double>& peer, std::string_vie
 
 // --- Writing -------------------------------------------------------------------------------------
 
-void append_string(std::string& to, std::string_view text) {
-  to.push_back('"');
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      to.push_back('\\');
-      to.push_back(c);
-    } else if (byte < 0x20) {
-      constexpr char digits[] = "0123456789abcdef";
-      to.append("\\u00");
-      to.push_back(digits[byte >> 4]);
-      to.push_back(digits[byte & 15]);
-    } else {
-      to.push_back(c);
-    }
-  }
-  to.push_back('"');
+void append(Text& to, std::uint32_t number) {
+  char digits[10];
+  char* const end = digits + sizeof digits;
+  char* at = end;
+  do {
+    *--at = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  to += std::string_view(at, static_cast<std::size_t>(end - at));
 }
-
-void append_value(std::string& to, const std::string& text) {
-  append_string(to, text);
+void append(Text& to, PeerId peer) {
+  append(to, peer.value);
 }
-// All numbers that we write are whole (message.cpp, fill).
-void append_value(std::string& to, double number) {
-  to.append(std::to_string(static_cast<std::uint32_t>(number)));
+void append(Text& to, const Root& root) {
+  to += "\"";
+  append_hex(to, root);
+  to += "\"";
 }
-void append_value(std::string& to, bool value) {
-  to.append(value ? "true" : "false");
+void append(Text& to, std::string_view raw) {
+  to += raw;
 }
-void append_value(std::string& to, const CandidateFields& fields);
 template <class T>
-void append_value(std::string& to, const std::vector<T>& list) {
-  to.push_back('[');
+void append_list(Text& to, const std::vector<T>& list) {
+  to += "[";
   for (const T& each : list) {
-    if (to.back() != '[') to.push_back(',');
-    append_value(to, each);
+    if (&each != &list.front()) to += ",";
+    append(to, each);
   }
-  to.push_back(']');
+  to += "]";
 }
 
-// Members of an object, with commas between. The braces are the caller's.
-template <class T>
-void append_member(std::string& to, std::string_view name, const std::optional<T>& value) {
-  if (!value) return;
-  if (to.back() != '{') to.push_back(',');
-  append_string(to, name);
-  to.push_back(':');
-  append_value(to, *value);
+// Writers of the messages, without the brace at the end, in the order of the table in src/README.md.
+void write(Text& to, const Welcome& welcome) {
+  append(to += R"({"type":"welcome","version":)", welcome.version);
+  append(to += R"(,"peer":)", welcome.peer);
+  if (welcome.lean) to += R"(,"lean":true)";
 }
-
-void append_value(std::string& to, const CandidateFields& fields) {
-  to.push_back('{');
-  append_member(to, "candidate", fields.candidate);
-  append_member(to, "sdpMid", fields.mid);
-  append_member(to, "sdpMLineIndex", fields.line);
-  to.push_back('}');
+void append(Text& to, const std::vector<Mark>& marks) {
+  to += "[";
+  for (const Mark& mark : marks) {
+    to += &mark == &marks.front() ? "\"" : ",\"";
+    to += to_hex(mark);
+    to += "\"";
+  }
+  to += "]";
 }
-
-void append_fields(std::string& to, const Fields& fields) {
-  to.push_back('{');
-  append_member(to, "type", fields.type);
-  append_member(to, "browser", fields.browser);
-  append_member(to, "code", fields.code);
-  append_member(to, "version", fields.version);
-  append_member(to, "peer", fields.peer);
-  append_member(to, "offer", fields.offer);
-  append_member(to, "lean", fields.lean);
-  append_member(to, "add", fields.add);
-  append_member(to, "remove", fields.remove);
-  append_member(to, "roots", fields.roots);
-  append_member(to, "peers", fields.peers);
-  append_member(to, "introduced", fields.introduced);
-  if (fields.description_type) {
-    to.append(",\"description\":{");
-    append_member(to, "type", fields.description_type);
-    append_member(to, "sdp", fields.description_sdp);
-    to.push_back('}');
-  }
-  if (fields.candidate.candidate) {
-    append_member(to, "candidate", std::optional<CandidateFields>(fields.candidate));
-  }
-  append_member(to, "candidates", fields.candidates);
-  to.push_back('}');
+void write(Text& to, const Present& present) {
+  append(to += R"({"type":"present","add":)", present.add);
+  append(to += R"(,"remove":)", present.remove);
 }
-
-void append_relayed(std::string& to, PeerId from, const Relayed& relayed) {
-  to.append("{\"type\":\"signal\",\"peer\":").append(std::to_string(from.value));
-  if (!relayed.description.empty()) {
-    to.append(",\"description\":").append(relayed.description);
-  }
-  if (relayed.description.empty() && relayed.candidates.size() == 1) {
-    to.append(",\"candidate\":").append(relayed.candidates.front());
-  } else if (!relayed.candidates.empty()) {
-    to.append(",\"candidates\":[");
-    for (const std::string& candidate : relayed.candidates) {
-      if (to.back() != '[') to.push_back(',');
-      to.append(candidate);
-    }
-    to.push_back(']');
-  }
-  to.push_back('}');
+void write(Text& to, const Answer& answer) {
+  append_list(to += R"({"type":"answer","roots":)", answer.roots);
+  append_list(to += R"(,"peers":)", answer.peers);
+  if (!answer.introduced.empty()) append_list(to += R"(,"introduced":)", answer.introduced);
 }
+void write(Text& to, const Introduce& introduce) {
+  append(to += R"({"type":"introduce","peer":)", introduce.peer);
+  to += introduce.offer ? R"(,"offer":true)" : R"(,"offer":false)";
+}
+void write(Text& to, const Signal& signal) {
+  const Relayed* const relayed = get_if<Relayed>(&signal.what);
+  if (!relayed) return;
+  append(to += R"({"type":"signal","peer":)", signal.peer);
+  if (!relayed->description.empty()) (to += R"(,"description":)") += relayed->description;
+  if (relayed->description.empty() && relayed->candidates.size() == 1) {
+    (to += R"(,"candidate":)") += relayed->candidates.front();
+  } else if (!relayed->candidates.empty()) {
+    append_list(to += R"(,"candidates":)", relayed->candidates);
+  }
+}
+void write(Text& to, const Gone& gone) {
+  append(to += R"({"type":"gone","peer":)", gone.peer);
+}
+void write(Text& to, const Resume& resume) {
+  append(to += R"({"type":"resume","peer":)", resume.peer);
+}
+// A code has nothing that JSON escapes.
+void write(Text& to, const Refusal& refusal) {
+  ((to += R"({"type":"error","code":")") += refusal.code) += "\"";
+}
+// Clients say the others.
+template <class Other>
+void write(Text&, const Other&) {}
 
 }  // namespace
 
@@ -483,13 +464,10 @@ Result<Message> parse_text(std::string_view text) {
   return parse_message(fields);
 }
 
-void append_text(std::string& to, const Message& message) {
-  if (const auto* signal = get_if<Signal>(&message)) {
-    if (const auto* relayed = get_if<Relayed>(&signal->what)) {
-      return append_relayed(to, signal->peer, *relayed);
-    }
-  }
-  append_fields(to, to_fields(message));
+void append_text(Text& to, const Message& message) {
+  const std::size_t before = to.size();
+  match(message, [&to](const auto& m) { write(to, m); });
+  if (to.size() > before) to += "}";
 }
 
 }  // namespace peer_cdn::signal

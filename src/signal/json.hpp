@@ -2,10 +2,10 @@
 // neither by a library that builds a tree. It relays what peers signal without reading it.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "base/result.hpp"
+#include "base/text.hpp"
 #include "signal/message.hpp"
 
 namespace peer_cdn::signal {
@@ -14,7 +14,7 @@ namespace peer_cdn::signal {
 // parse_message().
 Result<Message> parse_text(std::string_view text);
 
-// Appends the message. Text that is not valid UTF-8 stays as it is.
-void append_text(std::string& to, const Message& message);
+// Appends a message that a coordinator says: nothing, if only clients say it.
+void append_text(Text& to, const Message& message);
 
 }  // namespace peer_cdn::signal

@@ -14,9 +14,9 @@ using namespace peer_cdn::signal;
 namespace {
 
 std::string text_of(const Message& message) {
-  std::string text;
+  Text text;
   append_text(text, message);
-  return text;
+  return std::string(std::string_view(text));
 }
 
 Error refusal_of(const std::string& text) {
@@ -33,20 +33,16 @@ bool is_json(const std::string& value) {
 
 }  // namespace
 
-TEST_CASE("every message of the server is JSON that says what the message says") {
+TEST_CASE("every message of a coordinator is JSON that says what the message says") {
   const Root digest = *parse_digest(root);
   const std::vector<Message> messages = {
       Welcome{1, PeerId{7}, true},
       Present{{1, 0xffffffff}, {2}},
-      Have{{digest, digest}, {}},
-      Ask{{digest}},
       Answer{{digest}, {4294967295u}, {PeerId{3}, PeerId{4}}},
       Introduce{PeerId{4294967295u}, true},
-      Decline{PeerId{1}},
       Gone{PeerId{2}},
       Resume{PeerId{3}},
       Refusal{"rate-limited"},
-      Hello{1, std::string(32, 'b'), PeerId{5}, {PeerId{6}}, true},
   };
   for (const Message& message : messages) {
     CAPTURE(text_of(message));
@@ -55,6 +51,7 @@ TEST_CASE("every message of the server is JSON that says what the message says")
     REQUIRE(again);
     CHECK(*again == message);
   }
+  CHECK(text_of(Ask{{digest}}).empty());
 }
 
 TEST_CASE("a signal is relayed letter by letter") {

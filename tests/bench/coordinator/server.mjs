@@ -46,6 +46,6 @@ process.on('disconnect', () => process.exit());
 process.on('message', (what) => {
   if (what === 'collect') globalThis.gc?.();
   const { user, system } = process.cpuUsage();
-  process.send({ cpuMicros: user + system, rss: process.memoryUsage.rss() });
+  process.send({ cpuMicros: user + system, user, system, rss: process.memoryUsage.rss() });
 });
 process.send({ port });
