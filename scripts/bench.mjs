@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // npm run bench: ours and the others side by side, in one go on one machine; every figure is a ratio of medians.
-//   node scripts/bench.mjs [transfer] [latency] [crowd] [nobody] [small] [page] [lone] [readers] [coordinator] [ladder] [--json] [--runs=N]
+//   node scripts/bench.mjs [transfer] [latency] [crowd] [nobody] [small] [page] [lone] [readers] [coordinator] [ladder]
+//     [--json] [--runs=N]
 // None named: all but the ladder.
 // Standard output gets the result (with --json one object and nothing else); progress and raw runs go to standard error.
 import { buildAll } from './build.mjs';

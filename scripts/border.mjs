@@ -87,8 +87,7 @@ export function borderModule(border) {
       '  memory: WebAssembly.Memory;',
       '  _initialize(): void;',
       ...coordinatorFunctions.map(
-        ([result, name, spelt]) =>
-          `  ${name}(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,
+        ([result, name, spelt]) => `  ${name}(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,
       ),
       '}',
       "/** The coordinator's counters, in the order in which its mailbox has them. */",

@@ -139,9 +139,9 @@ void print_functions() {
 void print_coordinator() {
   {
     Object object("coordinatorFunctions", '[', ']');
-#define COORDINATOR_FUNCTION(result, name, parameters)                                        \
-  object.next();                                                                              \
-  std::printf("[%s, %s, %s]", quoted(#result).c_str(), quoted(#name).c_str(),                 \
+#define COORDINATOR_FUNCTION(result, name, parameters)                        \
+  object.next();                                                              \
+  std::printf("[%s, %s, %s]", quoted(#result).c_str(), quoted(#name).c_str(), \
               quoted(SPELL_EXPANDED(parameters)).c_str());
 #include "bind/border.def"
   }

@@ -8,6 +8,8 @@
 //   renumber  count: 0; from, to
 //   close     count: bytes of the code; the peer, the code
 // The bytes of a socket are whole WebSocket frames, and are padded to four.
+#include "signal/coordinator.hpp"
+
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -20,12 +22,12 @@
 #include "base/limits.hpp"
 #include "base/text.hpp"
 #include "bind/border.hpp"
-#include "signal/coordinator.hpp"
 #include "signal/json.hpp"
 
 // Every export, so that one which the list has otherwise does not compile.
-#define COORDINATOR_FUNCTION(result, name, parameters)                                             \
-  extern "C" __attribute__((used, visibility("default"), export_name(#name))) result name parameters;
+#define COORDINATOR_FUNCTION(result, name, parameters)                        \
+  extern "C" __attribute__((used, visibility("default"), export_name(#name))) \
+  result name parameters;
 #include "bind/border.def"
 #pragma clang diagnostic error "-Wmissing-prototypes"
 
@@ -189,9 +191,9 @@ const void* mailbox() {
   return &box;
 }
 
-unsigned join(unsigned site_bytes, double now) {
+unsigned join(unsigned site_bytes, unsigned place, double now) {
   outbox.clear();
-  const auto peer = coordinator->handle_connect({inbox, site_bytes}, instant_from_ms(now));
+  const auto peer = coordinator->handle_connect({inbox, site_bytes}, instant_from_ms(now), place);
   post();
   return peer ? peer->value : 0;
 }

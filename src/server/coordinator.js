@@ -4,15 +4,22 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { SOCKET_PATH } from '../../build/border.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
+import { isForwarded, visitorOf } from './address.js';
 import { allowedOrigin, refuse } from './admission.js';
 import { upgradesOf } from './upgrades.js';
+import { Visitors } from './visitors.js';
+import { warnProcess } from './warnings.js';
 
 /**
  * @typedef {object} AttachOptions
  * @property {string} [path] where clients connect; default '/peer-cdn/ws'
  * @property {string[]} [origins] sites that may use it, as 'https://example.com'; default: only pages of the host that
  *     the request names
- * @property {boolean} [trustProxy] take the host from X-Forwarded-Host, which a proxy in front must set; default false
+ * @property {boolean | number} [trustProxy] how many proxies stand in front (true is 1): the host is taken from
+ *     X-Forwarded-Host, the visitor's address from X-Forwarded-For or Forwarded, which the proxies must set; default 0
+ * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
+ * @property {(warning: { code: string, message: string }) => void} [onWarning] what an operator should know; default: a
+ *     warning of the process
  * @property {(error: Error) => void} [onError] the coordinator failed and is closed; the server lives on
  */
 
@@ -25,6 +32,7 @@ import { upgradesOf } from './upgrades.js';
  * @property {number} notIntroduced messages to somebody never introduced, ignored
  * @property {number} refused peers told off and closed
  * @property {number} originsRefused handshakes answered with 403
+ * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
  * @property {number} slow sockets ended because they did not read or answer
  */
 
@@ -34,7 +42,8 @@ import { upgradesOf } from './upgrades.js';
 
 /**
  * A visitor's socket. `ws` reads it; we write to its connection ourselves, because the core makes whole frames.
- * @typedef {WebSocket & { connection: Duplex, alive: boolean, beat: number, peer: number }} Socket
+ * @typedef {WebSocket & { connection: Duplex, alive: boolean, beat: number, peer: number,
+ *   coordinator?: AttachedCoordinator }} Socket
  *   `peer` is 0 until it is seated, `beat` the step of the heartbeat at which it is pinged
  */
 
@@ -63,7 +72,10 @@ export class AttachedCoordinator {
   #timerAt = Infinity;
   #beats = 0;
   #isTaking = false;
-  #counters = { originsRefused: 0, slow: 0 };
+  #counters = { originsRefused: 0, addressesRefused: 0, slow: 0 };
+  #visitors;
+  #hops;
+  #isProxyTold = false;
   /** @type {Promise<void> | undefined} */
   #closed;
   #last = { peers: 0, sites: 0, introductions: 0, relayed: 0, notIntroduced: 0, refused: 0 };
@@ -78,6 +90,11 @@ export class AttachedCoordinator {
     this.#options = options;
     this.#path = options.path ?? SOCKET_PATH;
     if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
+    this.#hops = Number(options.trustProxy ?? 0);
+    if (!Number.isInteger(this.#hops) || this.#hops < 0) {
+      throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
+    }
+    this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
     this.#upgrades = upgradesOf(server);
     this.#upgrades.add(this.#path, this.#upgrade);
     const [high, low] = randomFillSync(new Uint32Array(2));
@@ -246,14 +263,36 @@ export class AttachedCoordinator {
       refuse(socket, '403 Forbidden', 'origin-refused');
       return;
     }
+    const network = visitorOf(request, this.#hops);
+    if (!network) this.#tellOfProxy(request);
+    if (!this.#visitors.admits(network)) {
+      this.#counters.addressesRefused++;
+      refuse(socket, '429 Too Many Requests', 'rate-limited');
+      return;
+    }
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#accept(Object.assign(webSocket, { connection: socket, alive: true, beat: 0, peer: 0 }), origin);
+      this.#accept(Object.assign(webSocket, { connection: socket, alive: true, beat: 0, peer: 0 }), origin, network);
     });
   };
 
-  /** @param {Socket} socket @param {string} origin */
-  #accept(socket, origin) {
-    const peer = this.#enter((engine, now) => engine.join(origin, now));
+  /**
+   * Without it every visitor would have the proxy's address: nobody would be near anybody, and no limit would hold.
+   * @param {import('node:http').IncomingMessage} request
+   */
+  #tellOfProxy(request) {
+    if (this.#isProxyTold || this.#hops > 0 || !isForwarded(request)) return;
+    this.#isProxyTold = true;
+    const message =
+      'a proxy stands in front, so the addresses of visitors are not known: set trustProxy to the number of proxies ' +
+      'that add to X-Forwarded-For or Forwarded';
+    (this.#options.onWarning ?? warnProcess)({ code: 'proxy-not-trusted', message });
+  }
+
+  /** @param {Socket} socket @param {string} origin @param {string | null} network */
+  #accept(socket, origin, network) {
+    const place = this.#visitors.enter(network);
+    socket.connection.once('close', () => this.#visitors.leave(network));
+    const peer = this.#enter((engine, now) => engine.join(origin, place, now));
     // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the
     // visitor has closed its side too, which it may never do.
     socket.on('error', () => {
@@ -267,11 +306,24 @@ export class AttachedCoordinator {
     this.#seat(socket, peer);
     // So that not all of a crowd that came at once are pinged at once.
     socket.beat = peer % limits.heartbeatSteps;
-    socket.on('pong', () => {
-      socket.alive = true;
-    });
-    socket.on('message', (data, isBinary) => this.#hear(socket, isBinary ? nothing : /** @type {Buffer} */ (data)));
-    socket.on('close', () => this.#leave(socket));
+    socket.coordinator = this;
+    socket.on('pong', AttachedCoordinator.#onPong);
+    socket.on('message', AttachedCoordinator.#onMessage);
+    socket.on('close', AttachedCoordinator.#onClose);
+  }
+
+  // The same functions for all sockets: a crowd has many.
+  /** @this {Socket} */
+  static #onPong() {
+    this.alive = true;
+  }
+  /** @this {Socket} @param {import('ws').RawData} data @param {boolean} isBinary */
+  static #onMessage(data, isBinary) {
+    this.coordinator?.#hear(this, isBinary ? nothing : /** @type {Buffer} */ (data));
+  }
+  /** @this {Socket} */
+  static #onClose() {
+    this.coordinator?.#leave(this);
   }
 
   /**

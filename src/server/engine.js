@@ -92,10 +92,15 @@ export class Engine {
     this.#core.take(used, now);
   }
 
-  /** The inbox must be empty. The peer's number, or 0: there are too many. @param {string} site @param {number} now */
-  join(site, now) {
+  /**
+   * The inbox must be empty. The peer's number, or 0: there are too many.
+   * @param {string} site
+   * @param {number} place the same for peers that are near each other; 0: not known
+   * @param {number} now
+   */
+  join(site, place, now) {
     const bytes = this.#bytes.write(site, this.#inbox, inboxBytes);
-    return this.#core.join(bytes, now) >>> 0;
+    return this.#core.join(bytes, place, now) >>> 0;
   }
 
   /** @param {number} peer @param {number} now */

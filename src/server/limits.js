@@ -12,6 +12,8 @@ export {
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
 export const bufferedBytes = 1024 * 1024;
+/** Sockets of one visitor's network: a school or a company behind one address. */
+export const socketsPerAddress = 500;
 /** Proxies drop sockets that are idle for a minute. */
 export const heartbeatMs = 30_000;
 /** The pings of a heartbeat are spread over it in so many steps. */

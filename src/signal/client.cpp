@@ -152,8 +152,7 @@ void Client::handle(const Signal& signal, Instant) {
   const Bundle* const bundle = get_if<Bundle>(&signal.what);
   if (!bundle) return outputs_.push(Signalled{signal});
   if (bundle->description) outputs_.push(Signalled{{signal.peer, *bundle->description}});
-  for (const Candidate& each : bundle->candidates)
-    outputs_.push(Signalled{{signal.peer, each}});
+  for (const Candidate& each : bundle->candidates) outputs_.push(Signalled{{signal.peer, each}});
 }
 
 void Client::handle(const Gone& gone, Instant) {

@@ -10,7 +10,8 @@ namespace peer_cdn::signal {
 Coordinator::Coordinator(std::uint64_t seed)
     : random_(seed), next_peer_(static_cast<std::uint32_t>(random_.next())) {}
 
-Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant now) {
+Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant now,
+                                           std::uint32_t place) {
   if (peers_.size() >= limits::peers_per_coordinator) return Error::too_many_peers;
   auto found = sites_.find(std::string(site_name));
   if (found == sites_.end()) {
@@ -24,6 +25,7 @@ Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant n
   const PeerId id{next_peer_++};
   Peer& peer = peers_[id];
   peer.site = &site;
+  peer.place = place;
   peer.messages.reckoned = peer.asked_introductions.reckoned = peer.changes.reckoned = now;
   ++site.sockets;
   greetings_.emplace_back(now + limits::hello_wait, id);
@@ -193,15 +195,16 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
 void Coordinator::part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now) {
   const auto remember = [now](Peer& side, PeerId declined) {
     side.introductions.erase(declined);
-    if (side.declined.size() >= limits::declines_per_peer) side.declined.erase(side.declined.begin());
+    if (side.declined.size() >= limits::declines_per_peer)
+      side.declined.erase(side.declined.begin());
     side.declined.push_back(Declined{declined, now + limits::decline_wait});
   };
   remember(peer, other_id);
   remember(other, id);
 }
 
-// Holders that may be introduced: those with the fewest introductions first, then those whose last
-// one is the longest ago. Equals come in random order.
+// Holders that may be introduced: those that are near first, then those with the fewest
+// introductions, then those whose last one is the longest ago. Equals come in random order.
 std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& root, Instant now) {
   while (!asker.declined.empty() && asker.declined.front().until <= now)
     asker.declined.erase(asker.declined.begin());
@@ -211,6 +214,7 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
   };
   const std::vector<PeerId>& holders = asker.site->directory.holders(root);
   struct Holder {
+    bool far;
     std::size_t introductions;
     Instant introduced_at;
     PeerId peer;
@@ -226,9 +230,11 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
         peer.introductions.size() >= limits::introductions_per_peer) {
       continue;
     }
-    found.push_back({peer.introductions.size(), peer.introduced_at, holder});
+    const bool far = asker.place == 0 || peer.place != asker.place;
+    found.push_back({far, peer.introductions.size(), peer.introduced_at, holder});
   }
   std::stable_sort(found.begin(), found.end(), [](const Holder& a, const Holder& b) {
+    if (a.far != b.far) return b.far;
     if (a.introductions != b.introductions) return a.introductions < b.introductions;
     return a.introduced_at < b.introduced_at;
   });

@@ -47,8 +47,8 @@ class Coordinator {
 
   // A page of this site (its Origin header) opened a socket. No page can remember the number that
   // it gets as that of another peer, even from a coordinator of before. too_many_peers: close the
-  // socket without a word.
-  Result<PeerId> handle_connect(std::string_view site, Instant now);
+  // socket without a word. `place`: the same for peers that are near each other; 0: not known.
+  Result<PeerId> handle_connect(std::string_view site, Instant now, std::uint32_t place = 0);
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
   // What came is no message: the peer is told so, and closed.
@@ -98,6 +98,7 @@ class Coordinator {
     std::string browser;         // empty until hello
     bool lean = false;           // understands what version 1 began without
     std::uint32_t position = 0;  // in site->members
+    std::uint32_t place = 0;     // of handle_connect()
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
     Bucket changes{limits::changes_burst};  // of the roots that it has

@@ -11,8 +11,8 @@
 
 namespace peer_cdn::signal {
 
-// The places of one peer in the lists of holders, by the numbers of the roots: a hash table of eight
-// bytes an entry, because a crowd has a hundred of them for each visitor.
+// The places of one peer in the lists of holders, by the numbers of the roots: a hash table of
+// eight bytes an entry, because a crowd has a hundred of them for each visitor.
 class Places {
  public:
   // Null if the root is not there. Valid until the next insert or erase.

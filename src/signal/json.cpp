@@ -368,7 +368,8 @@ void append_list(Text& to, const std::vector<T>& list) {
   to += "]";
 }
 
-// Writers of the messages, without the brace at the end, in the order of the table in src/README.md.
+// Writers of the messages, without the brace at the end, in the order of the table in
+// src/README.md.
 void write(Text& to, const Welcome& welcome) {
   append(to += R"({"type":"welcome","version":)", welcome.version);
   append(to += R"(,"peer":)", welcome.peer);

@@ -1,5 +1,5 @@
-// The messages as JSON text, for the coordinator: it reads and writes thousands a second, so it does
-// neither by a library that builds a tree. It relays what peers signal without reading it.
+// The messages as JSON text, for the coordinator: it reads and writes thousands a second, so it
+// does neither by a library that builds a tree. It relays what peers signal without reading it.
 #pragma once
 
 #include <string_view>

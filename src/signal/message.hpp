@@ -1,7 +1,7 @@
 // The messages between a client and the coordinator (src/README.md, With the coordinator).
 //
-// The page's border turns JSON text into Fields by JSON.parse, the coordinator's by signal/json.hpp.
-// parse_message() is the one validator of both.
+// The page's border turns JSON text into Fields by JSON.parse, the coordinator's by
+// signal/json.hpp. parse_message() is the one validator of both.
 #pragma once
 
 #include <cstdint>

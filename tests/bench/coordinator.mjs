@@ -111,7 +111,7 @@ async function weigh(kind, path, { count = sockets, held = 100, pool = 1000, isI
 export async function measure({ say, runs = 3 }) {
   const path = await rivals(say);
   const told = (name, { perSecond, messagesIn, messagesOut }) =>
-    say(`${name}: ${Math.round(perSecond)} introductions a processor-second, ${rounded(messagesIn)} in, ${rounded(messagesOut)} out`);
+    say(`${name}: ${Math.round(perSecond)} introductions a second, ${rounded(messagesIn)} in, ${rounded(messagesOut)} out`);
   const kinds = Object.fromEntries(Object.keys(contenders).map((kind) => [kind, () => runOnce(kind, path)]));
   const rates = await interleave(kinds, runs, told);
   const of = (kind, what) => rates[kind].map((run) => run[what]);

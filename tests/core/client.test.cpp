@@ -68,7 +68,8 @@ TEST_CASE("there is no socket before start, and hello is the first word") {
   host.client.start(host.now);
   CHECK(host.take<OpenSocket>().size() == 1);
   host.client.handle_socket_open(host.now);
-  CHECK(host.sent() == std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{}, {}, true}});
+  CHECK(host.sent() ==
+        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{}, {}, true}});
   CHECK_FALSE(host.client.connected());
 }
 
@@ -341,8 +342,7 @@ TEST_CASE("after a reconnect a page says who it was and with whom it has pairs, 
   host.pass(limits::reconnect_max);
   host.client.handle_socket_open(host.now, {PeerId{5}});
   CHECK(host.sent() ==
-        std::vector<Message>{
-            Hello{version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}, true}});
+        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}, true}});
   host.hear(Resume{PeerId{5}});
   CHECK(host.drain().empty());
   host.hear(Welcome{version, PeerId{100}});
@@ -454,5 +454,6 @@ TEST_CASE("an answer introduces, and a signal may have many parts") {
   host.hear(Signal{PeerId{6}, Bundle{offer, {candidate, candidate}}});
   std::vector<Signal> heard;
   for (const Signalled& each : host.take<Signalled>()) heard.push_back(each.signal);
-  CHECK(heard == std::vector<Signal>{{PeerId{6}, offer}, {PeerId{6}, candidate}, {PeerId{6}, candidate}});
+  CHECK(heard ==
+        std::vector<Signal>{{PeerId{6}, offer}, {PeerId{6}, candidate}, {PeerId{6}, candidate}});
 }

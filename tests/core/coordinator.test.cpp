@@ -233,6 +233,29 @@ TEST_CASE("a peer that asks again gets more holders, as far as more are faster")
   CHECK(t.coordinator.stats().introductions == limits::introductions_per_root);
 }
 
+TEST_CASE("holders that are near come first, and nobody is near whose place is not known") {
+  Table t;
+  const auto join_at = [&t](char browser, std::uint32_t place) {
+    const auto peer = t.coordinator.handle_connect("https://a.example", t.now, place);
+    REQUIRE(peer);
+    t.say(*peer, Hello{version, std::string(32, browser)});
+    return *peer;
+  };
+  std::vector<PeerId> near;
+  for (char browser = 'a'; browser <= 'h'; ++browser) {
+    const bool is_near = browser >= 'e';
+    const PeerId holder = join_at(browser, is_near ? 7 : browser == 'a' ? 0 : 8);
+    t.say(holder, Have{{root_of(1)}, {}});
+    if (is_near) near.push_back(holder);
+  }
+  const PeerId asker = join_at('9', 7);
+  CHECK(t.asked(asker, 1) == limits::introductions_per_ask);
+  for (const PeerId holder : near) CHECK(t.take<Introduce>(holder).size() == 1);
+  // Nor do two whose places are both unknown count as near.
+  const PeerId stranger = join_at('8', 0);
+  CHECK(t.asked(stranger, 1) == limits::introductions_per_ask);
+}
+
 TEST_CASE("a holder that declines is replaced once, and not named again for a while") {
   Table t;
   const PeerId ann = t.holder('a', {root_of(1)});

@@ -93,9 +93,23 @@ TEST_CASE("a signal that is none is refused for what it is") {
 
 TEST_CASE("what is JSON is taken, and what is not is refused") {
   const std::vector<std::string> good = {
-      "0", "-0", "10", "1.5", "1e5", "1E+5", "-1.25e-7", "true", "false", "null", "\"\"",
-      "\"\\u00e4\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "[]", "{}", "[1, 2 ,3]",
-      "{\"a\" : [ {\"b\":null} ] }", "\"long enough for a step of eight characters \\n and more\"",
+      "0",
+      "-0",
+      "10",
+      "1.5",
+      "1e5",
+      "1E+5",
+      "-1.25e-7",
+      "true",
+      "false",
+      "null",
+      "\"\"",
+      "\"\\u00e4\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+      "[]",
+      "{}",
+      "[1, 2 ,3]",
+      "{\"a\" : [ {\"b\":null} ] }",
+      "\"long enough for a step of eight characters \\n and more\"",
   };
   for (const std::string& value : good) {
     CAPTURE(value);
@@ -103,10 +117,41 @@ TEST_CASE("what is JSON is taken, and what is not is refused") {
     CHECK(nlohmann::json::accept(value));
   }
   const std::vector<std::string> bad = {
-      "", "01", "-", "1.", ".5", "1e", "+1", "0x1", "tru", "True", "nul", "NaN", "\"", "\"\\x\"",
-      "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\n\"", "[1,]", "[", "[1 2]",
-      "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "{\"a\" 1}", "]", "1 2", "'a'", "\"\\", "\"\\u",
-      std::string("\"a\0b\"", 5), std::string("\"\\\0\"", 4), "\"12345678\x01\"",
+      "",
+      "01",
+      "-",
+      "1.",
+      ".5",
+      "1e",
+      "+1",
+      "0x1",
+      "tru",
+      "True",
+      "nul",
+      "NaN",
+      "\"",
+      "\"\\x\"",
+      "\"\\u12\"",
+      "\"\\ud800\"",
+      "\"\\ud800\\u0041\"",
+      "\"\\udc00\"",
+      "\"\n\"",
+      "[1,]",
+      "[",
+      "[1 2]",
+      "{\"a\"}",
+      "{\"a\":}",
+      "{a:1}",
+      "{\"a\":1,}",
+      "{\"a\" 1}",
+      "]",
+      "1 2",
+      "'a'",
+      "\"\\",
+      "\"\\u",
+      std::string("\"a\0b\"", 5),
+      std::string("\"\\\0\"", 4),
+      "\"12345678\x01\"",
   };
   for (const std::string& value : bad) {
     CAPTURE(value);
@@ -129,7 +174,8 @@ TEST_CASE("nesting is bounded") {
   CHECK_FALSE(is_json(std::string(limits::signal_bytes / 2, '[')));
 }
 
-TEST_CASE("a member of another type is absent, the last of two counts, and a name may have escapes") {
+TEST_CASE(
+    "a member of another type is absent, the last of two counts, and a name may have escapes") {
   CHECK(*parse_text(R"({"type":"have","add":[1],"remove":"x"})") == Message{Have{}});
   CHECK(*parse_text(R"({"type":"have","peer":1,"t\u0079pe":"decline"})") ==
         Message{Decline{PeerId{1}}});

@@ -90,7 +90,8 @@ Fields introduce(std::optional<bool> offer) {
 TEST_CASE("a bundle has a description, candidates, or both") {
   Fields bundle = about("signal", 7);
   bundle.candidates.emplace(2, CandidateFields{"c", std::nullopt, std::nullopt});
-  CHECK(*parse_message(bundle) == Message{Signal{PeerId{7}, Bundle{std::nullopt, {{"c", "", 0}, {"c", "", 0}}}}});
+  CHECK(*parse_message(bundle) ==
+        Message{Signal{PeerId{7}, Bundle{std::nullopt, {{"c", "", 0}, {"c", "", 0}}}}});
   bundle.description_type = "offer";
   CHECK(parse_message(bundle).error() == Error::malformed_message);
   bundle.description_sdp = "v=0";

@@ -6,8 +6,7 @@ import { Engine } from '../../src/server/engine.js';
 
 const root = 'ab'.repeat(32);
 const site = 'https://a.example';
-const helloOf = (digit, more) =>
-  JSON.stringify({ type: 'hello', version: protocolVersion, browser: digit.repeat(32), ...more });
+const helloOf = (digit, more) => JSON.stringify({ type: 'hello', version: protocolVersion, browser: digit.repeat(32), ...more });
 
 /** The texts of whole frames, as a server sends them: not masked, one for each message. */
 function textsOf(frames) {
@@ -47,7 +46,7 @@ function open() {
       engine.put(peer, Buffer.from(text));
       done(engine.take(now));
     },
-    join: (now = 1) => done(engine.join(site, now)),
+    join: (now = 1) => done(engine.join(site, 0, now)),
     leave: (peer, now = 1) => done(engine.leave(peer, now)),
     wake: (now) => done(engine.wake(now)),
     fits: (bytes) => engine.fits(bytes),
@@ -71,7 +70,7 @@ test('numbers of peers are unsigned and the same in both directions', () => {
   const peers = new Set();
   for (let seed = 0; seed < 50; seed++) {
     const engine = new Engine(seed, 0xffffffff - seed);
-    const peer = engine.join(site, 1);
+    const peer = engine.join(site, 0, 1);
     assert(Number.isInteger(peer) && peer > 0 && peer <= 0xffffffff);
     engine.put(peer, Buffer.from(helloOf('a')));
     engine.take(1);
@@ -101,9 +100,7 @@ test('a whole introduction, in the words that version 1 began with', () => {
     { kind: 'send', peer: bob, text: { type: 'answer', roots: [root], peers: [1] } },
   ]);
   engine.wake(engine.timeout());
-  assert.deepEqual(engine.take(), [
-    { kind: 'sendAll', peers: [ann, bob], text: { type: 'present', add: [mark], remove: [] } },
-  ]);
+  assert.deepEqual(engine.take(), [{ kind: 'sendAll', peers: [ann, bob], text: { type: 'present', add: [mark], remove: [] } }]);
   engine.leave(ann, 2000);
   assert.deepEqual(engine.take(), [{ kind: 'send', peer: bob, text: { type: 'gone', peer: ann } }]);
 });
@@ -121,8 +118,8 @@ test('a lean asker is introduced in its answer', () => {
 
 test('what one turn brings for a socket is one write, in order', () => {
   const engine = new Engine(1, 2);
-  const ann = engine.join(site, 1);
-  const bob = engine.join(site, 1);
+  const ann = engine.join(site, 0, 1);
+  const bob = engine.join(site, 0, 1);
   engine.put(ann, Buffer.from(helloOf('a')));
   engine.put(bob, Buffer.from(helloOf('b')));
   engine.put(ann, Buffer.from('{"type":"ask"}'));

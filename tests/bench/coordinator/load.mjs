@@ -96,7 +96,8 @@ class Ours extends Crowd {
     this.say(id, JSON.stringify(this.lean ? { ...hello, lean: true } : hello));
     const joined = new Promise((resolve) => this.#joined.set(id, resolve));
     const add = [rootOf(id), ...Array.from({ length: this.held }, (_, i) => rootOf(`pool ${(id * 7 + i) % this.pool}`))];
-    for (let i = 0; i < add.length; i += 100) this.say(id, JSON.stringify({ type: 'have', add: add.slice(i, i + 100), remove: [] }));
+    for (let i = 0; i < add.length; i += 100)
+      this.say(id, JSON.stringify({ type: 'have', add: add.slice(i, i + 100), remove: [] }));
     // Its answer says that all of it was read.
     this.say(id, JSON.stringify({ type: 'ask', roots: [] }));
     return joined;

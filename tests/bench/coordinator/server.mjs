@@ -11,7 +11,8 @@ const listen = (server) => new Promise((done) => server.listen(0, '127.0.0.1', (
 async function openRelay() {
   const server = createServer();
   const sockets = [];
-  const numberAt = (data, at) => (data[at] - 48) * 1000 + (data[at + 1] - 48) * 100 + (data[at + 2] - 48) * 10 + data[at + 3] - 48;
+  const numberAt = (data, at) =>
+    (data[at] - 48) * 1000 + (data[at + 1] - 48) * 100 + (data[at + 2] - 48) * 10 + data[at + 3] - 48;
   const webSockets = new WebSocketServer({ server, clientTracking: false, perMessageDeflate: false });
   webSockets.on('connection', (socket) => {
     // The first message is the socket's own number.
@@ -46,6 +47,6 @@ process.on('disconnect', () => process.exit());
 process.on('message', (what) => {
   if (what === 'collect') globalThis.gc?.();
   const { user, system } = process.cpuUsage();
-  process.send({ cpuMicros: user + system, user, system, rss: process.memoryUsage.rss() });
+  process.send({ cpuMicros: user + system, user, system, ...process.memoryUsage() });
 });
 process.send({ port });

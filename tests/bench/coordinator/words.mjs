@@ -29,7 +29,8 @@ export const sdp = [
 
 /** Beside the description, or where the contender has no such place, in it. */
 export const candidates = ['192.0.2.17', '198.51.100.4', '203.0.113.9'].map(
-  (address, i) => `candidate:${842163049 + i} 1 udp ${2122260223 - i} ${address} ${50000 + i} typ host generation 0 ufrag 4ZcD network-id 1`,
+  (address, i) =>
+    `candidate:${842163049 + i} 1 udp ${2122260223 - i} ${address} ${50000 + i} typ host generation 0 ufrag 4ZcD network-id 1`,
 );
 export const sdpWithCandidates = `${sdp}${candidates.map((candidate) => `a=${candidate}\r\n`).join('')}`;
 
