@@ -448,6 +448,10 @@ inline constexpr Duration hello_wait = 10s;
 inline constexpr Duration presence_wait = 250ms;
 inline constexpr Duration answer_wait = 1s;
 static_assert(answer_wait > 300ms, "a round trip to the far side of the world is 0.3 s");
+// An answer that only names peers who were introduced just now waits for the first of their offers,
+// which needs it, but not longer: some readers look elsewhere when nobody is named.
+inline constexpr Duration answer_hold = 50ms;
+static_assert(answer_hold < answer_wait / 10);
 inline constexpr std::size_t asks_waiting = 1000;
 // After so many asks without a word from the coordinator its socket is taken for dead.
 inline constexpr std::uint32_t silent_asks = 3;

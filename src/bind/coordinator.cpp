@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/text.hpp"
 #include "bind/border.hpp"
 #include "signal/json.hpp"
@@ -69,17 +70,18 @@ void put(SocketOrder order, std::size_t count) {
   put(static_cast<std::uint32_t>(order));
   put(static_cast<std::uint32_t>(count));
 }
+void pad() {
+  outbox += std::string_view("\0\0\0", -outbox.size() & 3);
+}
 void put_bytes(std::string_view bytes) {
   outbox += bytes;
-  outbox += std::string_view("\0\0\0", -bytes.size() & 3);
+  pad();
 }
 
-// A text frame (RFC 6455, 5.2): last of its message, not masked.
-void append_frame(Text& to, const signal::Message& message) {
-  constexpr std::size_t head = 4, short_head = 2, short_max = 125;
-  const std::size_t begin = to.size();
-  to.grow_to(begin + head);
-  signal::append_text(to, message);
+// Ends a text frame (RFC 6455, 5.2) whose text follows `head` bytes at `begin`: the last of its
+// message, not masked.
+constexpr std::size_t head = 4, short_head = 2, short_max = 125;
+void end_frame(Text& to, std::size_t begin) {
   const std::size_t bytes = to.size() - begin - head;
   static_assert(limits::signal_bytes < 65536, "a longer frame has another head");
   char* const frame = to.begin() + begin;
@@ -95,31 +97,63 @@ void append_frame(Text& to, const signal::Message& message) {
   for (std::size_t i = short_head; i < head; ++i) to.pop_back();
 }
 
-// What is to be written to each socket, so far in this call.
+// What is to be written to each socket, so far in this call: texts, one after another.
 struct Letter {
   PeerId peer;
-  Text frames;
+  Text texts;
+  List<std::uint32_t> ends;
 };
-std::vector<Letter> letters;  // its texts keep their room from call to call
+std::vector<Letter> letters;  // its lists keep their room from call to call
 std::size_t letter_count = 0;
 std::unordered_map<PeerId, std::size_t> letter_of;
 
-Text& frames_for(PeerId peer) {
+Letter& letter_for(PeerId peer) {
   const auto [found, is_new] = letter_of.emplace(peer, letter_count);
-  if (!is_new) return letters[found->second].frames;
+  if (!is_new) return letters[found->second];
   if (letters.size() == letter_count) letters.emplace_back();
   Letter& letter = letters[letter_count++];
   letter.peer = peer;
-  letter.frames.clear();
-  return letter.frames;
+  letter.texts.clear();
+  letter.ends.clear();
+  return letter;
+}
+
+// Appends the frames of a letter. A lean peer takes several messages as one, a list, as long as it
+// is no longer than a message may be.
+void append_frames(Text& to, const Letter& letter) {
+  const bool is_lean = letter.ends.size() > 1 && coordinator->is_lean(letter.peer);
+  const std::string_view texts = letter.texts;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < letter.ends.size();) {
+    const std::size_t begin = to.size();
+    to.grow_to(begin + head);
+    std::size_t count = 1;
+    while (is_lean && i + count < letter.ends.size() &&
+           letter.ends[i + count] - at + count + 2 < limits::signal_bytes) {
+      ++count;
+    }
+    if (count > 1) to += "[";
+    for (std::size_t j = 0; j < count; ++j, ++i) {
+      if (j > 0) to += ",";
+      to += texts.substr(at, letter.ends[i] - at);
+      at = letter.ends[i];
+    }
+    if (count > 1) to += "]";
+    end_frame(to, begin);
+  }
 }
 
 void post_letters() {
   for (std::size_t i = 0; i < letter_count; ++i) {
     const Letter& letter = letters[i];
-    put(SocketOrder::send, letter.frames.size());
+    put(SocketOrder::send, 0);
+    const std::size_t count_at = outbox.size() - sizeof(std::uint32_t);
     put(letter.peer.value);
-    put_bytes(letter.frames);
+    const std::size_t begin = outbox.size();
+    append_frames(outbox, letter);
+    const auto bytes = static_cast<std::uint32_t>(outbox.size() - begin);
+    std::memcpy(outbox.begin() + count_at, &bytes, sizeof bytes);
+    pad();
   }
   letter_count = 0;
   letter_of.clear();
@@ -129,13 +163,17 @@ void post_letters() {
 std::vector<std::pair<PeerId, PeerId>> renumbered;
 
 void perform(const signal::Tell& tell) {
-  append_frame(frames_for(tell.peer), tell.message);
+  Letter& letter = letter_for(tell.peer);
+  signal::append_text(letter.texts, tell.message);
+  letter.ends.push_back(static_cast<std::uint32_t>(letter.texts.size()));
 }
 // What concerns whole sockets comes after what was to be written before.
 void perform(const signal::TellAll& tell) {
   post_letters();
   Text frame;
-  append_frame(frame, tell.message);
+  frame.grow_to(head);
+  signal::append_text(frame, tell.message);
+  end_frame(frame, 0);
   put(SocketOrder::send_all, frame.size());
   put(static_cast<std::uint32_t>(tell.peers.size()));
   for (const PeerId peer : tell.peers) put(peer.value);
@@ -207,18 +245,18 @@ void leave(unsigned peer, double now) {
 void take(unsigned bytes, double now) {
   outbox.clear();
   const Instant at = instant_from_ms(now);
-  constexpr std::size_t head = 8;
-  for (std::size_t i = 0; i + head <= bytes;) {
+  constexpr std::size_t record_head = 8;
+  for (std::size_t i = 0; i + record_head <= bytes;) {
     const PeerId peer = number_of(word_at(i));
     const std::size_t length = word_at(i + 4);
-    const auto message = signal::parse_text({inbox + i + head, length});
+    const auto message = signal::parse_text({inbox + i + record_head, length});
     if (message) {
       coordinator->handle_message(peer, *message, at);
     } else {
       coordinator->handle_malformed(peer, message.error(), at);
     }
     drain();
-    i += head + length + (-length & 3);
+    i += record_head + length + (-length & 3);
   }
   post();
 }

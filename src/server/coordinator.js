@@ -18,8 +18,8 @@ import { warnProcess } from './warnings.js';
  * @property {boolean | number} [trustProxy] how many proxies stand in front (true is 1): the host is taken from
  *     X-Forwarded-Host, the visitor's address from X-Forwarded-For or Forwarded, which the proxies must set; default 0
  * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
- * @property {(warning: { code: string, message: string }) => void} [onWarning] what an operator should know; default: a
- *     warning of the process
+ * @property {(warning: any) => void} [onWarning] `{ code, message }`: what an operator should know; default: a warning of the
+ *     process
  * @property {(error: Error) => void} [onError] the coordinator failed and is closed; the server lives on
  */
 
@@ -42,14 +42,31 @@ import { warnProcess } from './warnings.js';
 
 /**
  * A visitor's socket. `ws` reads it; we write to its connection ourselves, because the core makes whole frames.
- * @typedef {WebSocket & { connection: Duplex, alive: boolean, beat: number, peer: number,
- *   coordinator?: AttachedCoordinator }} Socket
+ * @typedef {WebSocket & { connection: Duplex, alive: boolean, beat: number, peer: number }} Socket
  *   `peer` is 0 until it is seated, `beat` the step of the heartbeat at which it is pinged
  */
 
 /** A ping without a payload. */
 const pingFrame = Buffer.from([0x89, 0]);
 const nothing = Buffer.alloc(0);
+
+/**
+ * The same functions for all sockets of a coordinator, because a crowd has many.
+ * @param {(socket: Socket, text: Buffer) => void} hear
+ * @param {(socket: Socket) => void} leave
+ * @returns {Record<'pong' | 'message' | 'close', (this: any, data?: any, isBinary?: boolean) => void>} called on a Socket
+ */
+const listenersOf = (hear, leave) => ({
+  pong() {
+    this.alive = true;
+  },
+  message(data, isBinary) {
+    hear(this, isBinary ? nothing : data);
+  },
+  close() {
+    leave(this);
+  },
+});
 
 /** What attach() gives. */
 export class AttachedCoordinator {
@@ -198,6 +215,10 @@ export class AttachedCoordinator {
     return socket;
   }
 
+  #listeners = listenersOf(
+    (socket, text) => this.#hear(socket, text),
+    (socket) => this.#leave(socket),
+  );
   /** @type {import('./engine.js').SocketHost} */
   #host = {
     send: (peer, frames) => this.#write(this.#peers.get(peer), frames),
@@ -306,24 +327,9 @@ export class AttachedCoordinator {
     this.#seat(socket, peer);
     // So that not all of a crowd that came at once are pinged at once.
     socket.beat = peer % limits.heartbeatSteps;
-    socket.coordinator = this;
-    socket.on('pong', AttachedCoordinator.#onPong);
-    socket.on('message', AttachedCoordinator.#onMessage);
-    socket.on('close', AttachedCoordinator.#onClose);
-  }
-
-  // The same functions for all sockets: a crowd has many.
-  /** @this {Socket} */
-  static #onPong() {
-    this.alive = true;
-  }
-  /** @this {Socket} @param {import('ws').RawData} data @param {boolean} isBinary */
-  static #onMessage(data, isBinary) {
-    this.coordinator?.#hear(this, isBinary ? nothing : /** @type {Buffer} */ (data));
-  }
-  /** @this {Socket} */
-  static #onClose() {
-    this.coordinator?.#leave(this);
+    socket.on('pong', this.#listeners.pong);
+    socket.on('message', this.#listeners.message);
+    socket.on('close', this.#listeners.close);
   }
 
   /**

@@ -125,6 +125,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
 // A peer that was introduced before and holds the root counts too, because it costs nothing.
 void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
   Answer answer;
+  bool is_news = ask.roots.empty();  // something that the asker can use before an offer comes
   for (const Root& root : ask.roots) {
     const std::size_t before = answer.introduced.size();
     std::size_t known = 0;
@@ -135,8 +136,10 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
       introduce(id, asker, {root}, more, now, answer.introduced);
-      known += answer.introduced.size() - before;
     }
+    const std::size_t found = answer.introduced.size() - before;
+    if (found == 0 || known > 0) is_news = true;
+    known += found;
     answer.roots.push_back(root);
     answer.peers.push_back(static_cast<std::uint32_t>(known));
   }
@@ -144,7 +147,31 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
   if (!asker.lean) {
     for (const PeerId holder : std::exchange(answer.introduced, {})) tell(id, Introduce{holder});
   }
+  if (asker.lean && !is_news) return hold(id, asker, std::move(answer), now);
   tell(id, std::move(answer));
+}
+
+void Coordinator::tell(PeerId id, Message message) {
+  if (!holds_.empty()) release(id);
+  outputs_.push_back(Tell{id, std::move(message)});
+}
+
+void Coordinator::hold(PeerId id, Peer& asker, Answer answer, Instant now) {
+  if (asker.held) release(id);
+  asker.held = std::move(answer);
+  holds_.emplace_back(now + limits::answer_hold, id);
+}
+
+void Coordinator::release(PeerId id) {
+  Peer* const asker = find(id);
+  if (!asker || !asker->held) return;
+  outputs_.push_back(Tell{id, std::move(*asker->held)});
+  asker->held.reset();
+}
+
+bool Coordinator::is_lean(PeerId id) const {
+  const auto found = peers_.find(id);
+  return found != peers_.end() && found->second.lean;
 }
 
 void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
@@ -378,6 +405,11 @@ void Coordinator::handle_timeout(Instant now) {
     const Peer* const peer = find(id);
     if (peer && peer->browser.empty()) refuse(id, Error::timed_out, now);
   }
+  while (!holds_.empty() && holds_.front().first <= now) {
+    const PeerId id = holds_.front().second;
+    holds_.pop_front();
+    release(id);
+  }
   while (!batches_.empty() && batches_.front().first <= now) {
     const auto [due, name] = std::move(batches_.front());
     batches_.pop_front();
@@ -390,6 +422,7 @@ std::optional<Instant> Coordinator::next_timeout() const {
   std::optional<Instant> next;
   if (!greetings_.empty()) next = greetings_.front().first;
   if (!batches_.empty() && (!next || batches_.front().first < *next)) next = batches_.front().first;
+  if (!holds_.empty() && (!next || holds_.front().first < *next)) next = holds_.front().first;
   return next;
 }
 

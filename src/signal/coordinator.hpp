@@ -51,6 +51,8 @@ class Coordinator {
   Result<PeerId> handle_connect(std::string_view site, Instant now, std::uint32_t place = 0);
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
+  // Whether a text for the peer may be a list of messages.
+  bool is_lean(PeerId peer) const;
   // What came is no message: the peer is told so, and closed.
   void handle_malformed(PeerId peer, Error error, Instant now);
   void handle_timeout(Instant now);
@@ -103,6 +105,8 @@ class Coordinator {
     Bucket asked_introductions{limits::introductions_burst};
     Bucket changes{limits::changes_burst};  // of the roots that it has
     Instant introduced_at{};
+    // Tells only of peers whose offers are on their way: it goes with the first of them.
+    std::optional<Answer> held;
     std::unordered_map<PeerId, Introduction> introductions;
     // Peers whose sockets went, oldest first, but with which this peer may still have a pair: its
     // hello said so, or they were introduced.
@@ -137,7 +141,9 @@ class Coordinator {
   void note(Site& site, Mark mark, bool came, Instant now);
   void tell_marks(PeerId id, const Site& site);
   void tell_changes(Site& site);
-  void tell(PeerId id, Message message) { outputs_.push_back(Tell{id, std::move(message)}); }
+  void tell(PeerId id, Message message);
+  void hold(PeerId id, Peer& asker, Answer answer, Instant now);
+  void release(PeerId id);
 
   Random random_;
   std::uint32_t next_peer_;
@@ -147,6 +153,7 @@ class Coordinator {
   // peer or site that it names.
   std::deque<std::pair<Instant, PeerId>> greetings_;
   std::deque<std::pair<Instant, std::string>> batches_;
+  std::deque<std::pair<Instant, PeerId>> holds_;
   std::deque<CoordinatorOutput> outputs_;
   Stats stats_;
 };

@@ -127,11 +127,48 @@ TEST_CASE("a lean asker is told whom it meets in the answer, and lean peers get 
   t.inbox.clear();
   t.say(bob, Ask{{root_of(1), root_of(2)}});
   CHECK(t.inbox[ann.value] == std::vector<Message>{Introduce{bob, true}});
-  CHECK(t.inbox[bob.value] ==
-        std::vector<Message>{Answer{{root_of(1), root_of(2)}, {1, 0}, {ann}}});
+  CHECK(t.take<Answer>(bob) ==
+        std::vector<Answer>{Answer{{root_of(1), root_of(2)}, {1, 0}, {ann}}});
   const Relayed whole{"{}", {"{}", "{}"}};
   t.say(ann, Signal{bob, whole});
   CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, whole}});
+}
+
+TEST_CASE("an answer that only introduces waits for the offer, and not for long") {
+  Table t;
+  std::vector<PeerId> peers;
+  for (char browser = 'a'; browser <= 'c'; ++browser) {
+    peers.push_back(t.connect());
+    t.say(peers.back(), Hello{version, std::string(32, browser), PeerId{}, {}, true});
+  }
+  const PeerId ann = peers[0], bob = peers[1], cat = peers[2];
+  t.say(ann, Have{{root_of(1), root_of(2)}, {}});
+  t.pass(1s);
+  t.inbox.clear();
+  const Answer introduction{{root_of(1)}, {1}, {ann}};
+  t.say(bob, Ask{{root_of(1)}});
+  CHECK(t.inbox[bob.value].empty());
+  t.say(ann, Signal{bob, Relayed{"{}", {}}});
+  CHECK(t.inbox[bob.value] == std::vector<Message>{introduction, Signal{ann, Relayed{"{}", {}}}});
+  t.inbox.clear();
+  // It knows her already, and can ask her at once.
+  t.say(bob, Ask{{root_of(2)}});
+  CHECK(t.take<Answer>(bob) == std::vector<Answer>{Answer{{root_of(2)}, {1}, {}}});
+  // An ask without roots is there to be answered.
+  t.say(bob, Ask{});
+  CHECK(t.take<Answer>(bob).size() == 1);
+  t.say(cat, Ask{{root_of(1)}});
+  CHECK(t.inbox[cat.value].empty());
+  t.pass(limits::answer_hold);
+  CHECK(t.inbox[cat.value] == std::vector<Message>{introduction});
+  t.inbox.clear();
+  // A holder that declines is told of after it was introduced.
+  const PeerId dan = t.connect();
+  t.say(dan, Hello{version, std::string(32, 'd'), PeerId{}, {}, true});
+  t.inbox.clear();
+  t.say(dan, Ask{{root_of(1)}});
+  t.say(ann, Decline{dan});
+  CHECK(t.inbox[dan.value] == std::vector<Message>{introduction, Gone{ann}});
 }
 
 TEST_CASE("a peer of version 1's beginning gets a signal in its parts") {

@@ -105,15 +105,49 @@ test('a whole introduction, in the words that version 1 began with', () => {
   assert.deepEqual(engine.take(), [{ kind: 'send', peer: bob, text: { type: 'gone', peer: ann } }]);
 });
 
-test('a lean asker is introduced in its answer', () => {
+test('a lean asker is introduced in its answer, which comes with the offer', () => {
   const engine = open();
   const { ann, bob } = pairOf(engine, { lean: true });
   const orders = engine.take();
-  assert.deepEqual(orders[0].text, { type: 'welcome', version: protocolVersion, peer: ann, lean: true });
-  assert.deepEqual(orders.slice(-2), [
-    { kind: 'send', peer: ann, text: { type: 'introduce', peer: bob, offer: true } },
-    { kind: 'send', peer: bob, text: { type: 'answer', roots: [root], peers: [1], introduced: [ann] } },
+  assert.deepEqual(orders[0].text[0], { type: 'welcome', version: protocolVersion, peer: ann, lean: true });
+  assert.deepEqual(orders.at(-1), { kind: 'send', peer: ann, text: { type: 'introduce', peer: bob, offer: true } });
+  const description = { type: 'offer', sdp: 'v=0' };
+  engine.say(ann, JSON.stringify({ type: 'signal', peer: bob, description }), 2);
+  assert.deepEqual(engine.take(), [
+    {
+      kind: 'send',
+      peer: bob,
+      text: [
+        { type: 'answer', roots: [root], peers: [1], introduced: [ann] },
+        { type: 'signal', peer: ann, description },
+      ],
+    },
   ]);
+});
+
+test('several messages for a lean peer are one, a list, as long as it is short enough', () => {
+  const engine = open();
+  const { ann, bob } = pairOf(engine, { lean: true });
+  engine.wake(1000);
+  engine.take();
+  engine.put(ann, '{"type":"ask"}');
+  engine.put(bob, '{"type":"ask"}');
+  engine.put(bob, '{"type":"ask"}');
+  engine.flush();
+  const answer = { type: 'answer', roots: [], peers: [] };
+  assert.deepEqual(engine.take(), [
+    { kind: 'send', peer: ann, text: answer },
+    { kind: 'send', peer: bob, text: [answer, answer] },
+  ]);
+  const sdp = 'v'.repeat(7000);
+  for (let i = 0; i < 5; i++) {
+    engine.put(ann, JSON.stringify({ type: 'signal', peer: bob, description: { type: 'offer', sdp } }));
+  }
+  engine.flush();
+  assert.deepEqual(
+    engine.take().map(({ text }) => text.length),
+    [2, 2, undefined],
+  );
 });
 
 test('what one turn brings for a socket is one write, in order', () => {
