@@ -7,6 +7,7 @@ import * as limits from './limits.js';
 import { isForwarded, visitorOf } from './address.js';
 import { allowedOrigin, refuse } from './admission.js';
 import { upgradesOf } from './upgrades.js';
+import { metricsOf } from './metrics.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
 
@@ -93,6 +94,7 @@ export class AttachedCoordinator {
   #visitors;
   #hops;
   #isProxyTold = false;
+  #isDraining = false;
   /** @type {Promise<void> | undefined} */
   #closed;
   #last = { peers: 0, sites: 0, introductions: 0, relayed: 0, notIntroduced: 0, refused: 0 };
@@ -123,6 +125,37 @@ export class AttachedCoordinator {
   stats() {
     if (this.#engine) this.#last = this.#engine.stats();
     return { ...this.#last, ...this.#counters };
+  }
+
+  /** Whether visitors may come. False from the first word of an end on. */
+  get isReady() {
+    return this.#engine !== null && !this.#isDraining;
+  }
+
+  /** The counters, and what the process takes, as Prometheus reads it: no address, no root, no site. */
+  metrics() {
+    return metricsOf(this.stats(), this.isReady);
+  }
+
+  /**
+   * Lets visitors go elsewhere: nobody comes in any more, and sockets are closed one after another (1001, shutting-down), so
+   * that their pages do not all come to the others at once. What peers hand each other goes on. Resolves when all are closed.
+   * @param {number} [ms] over how long
+   */
+  async drain(ms = limits.drainMs) {
+    this.#isDraining = true;
+    const until = performance.now() + ms;
+    while (this.#peers.size > 0 && this.#engine) {
+      const left = Math.max(1, Math.ceil((until - performance.now()) / limits.drainStepMs));
+      const step = [...this.#peers.values()].slice(0, Math.ceil(this.#peers.size / left));
+      for (const socket of step) {
+        socket.close(1001, 'shutting-down');
+        this.#leave(socket);
+        this.#endLate(socket);
+      }
+      if (this.#peers.size > 0) await new Promise((go) => setTimeout(go, limits.drainStepMs));
+    }
+    await this.close();
   }
 
   /** Closes every socket (1001, shutting-down) and leaves the server. Resolves when they are closed. */
@@ -211,6 +244,8 @@ export class AttachedCoordinator {
   /** @param {number} peer @returns {Socket | undefined} */
   #unseat(peer) {
     const socket = this.#peers.get(peer);
+    if (!socket) return undefined;
+    socket.peer = 0;
     this.#peers.delete(peer);
     return socket;
   }
@@ -284,6 +319,10 @@ export class AttachedCoordinator {
       refuse(socket, '403 Forbidden', 'origin-refused');
       return;
     }
+    if (!this.isReady) {
+      refuse(socket, '503 Service Unavailable', 'shutting-down');
+      return;
+    }
     const network = visitorOf(request, this.#hops);
     if (!network) this.#tellOfProxy(request);
     if (!this.#visitors.admits(network)) {
@@ -339,7 +378,7 @@ export class AttachedCoordinator {
    */
   #hear(socket, text) {
     socket.alive = true;
-    if (!this.#engine || this.#peers.get(socket.peer) !== socket) return;
+    if (!this.#engine || socket.peer === 0) return;
     if (!this.#engine.fits(text.length)) this.#take();
     this.#engine?.put(socket.peer, text);
     if (this.#isTaking) return;
@@ -357,8 +396,8 @@ export class AttachedCoordinator {
   /** @param {Socket} socket */
   #leave(socket) {
     const { peer } = socket;
-    if (this.#peers.get(peer) !== socket) return;
-    this.#peers.delete(peer);
+    if (peer === 0) return;
+    this.#unseat(peer);
     this.#enter((engine, now) => engine.leave(peer, now));
   }
 }

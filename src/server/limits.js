@@ -18,6 +18,9 @@ export const socketsPerAddress = 500;
 export const heartbeatMs = 30_000;
 /** The pings of a heartbeat are spread over it in so many steps. */
 export const heartbeatSteps = 30;
+/** A coordinator that drains closes its sockets over so long, in steps. */
+export const drainMs = 10_000;
+export const drainStepMs = 100;
 /** For a socket to finish its closing handshake. */
 export const closeMs = 1000;
 /** An upgrade of a path that is not ours, while others listen too: whoever wants it has written something by then. */

@@ -365,8 +365,8 @@ void Coordinator::forget(PeerId id, Instant now) {
 void Coordinator::note(Site& site, Mark mark, bool came, Instant now) {
   site.changes[mark] = came;
   if (site.changes_due) return;
-  site.changes_due = now + limits::presence_wait;
-  batches_.emplace_back(*site.changes_due, site.name);
+  site.changes_due = std::max<Instant>(now + limits::presence_wait, site.next_batch);
+  batches_.emplace(*site.changes_due, site.name);
 }
 
 // Sends at least one message, even if nobody has anything: it says that all marks are told.
@@ -383,19 +383,26 @@ void Coordinator::tell_marks(PeerId id, const Site& site) {
   } while (told < marks.size());
 }
 
-void Coordinator::tell_changes(Site& site) {
+// What it costs does not depend on how many visitors there are, nor on how much changes: the more
+// there is to send, the later is the next batch.
+void Coordinator::tell_changes(Site& site, Instant now) {
   Present present;
   std::size_t told = 0;
+  std::size_t sent = 0;
   for (const auto& [mark, came] : site.changes) {
     (came ? present.add : present.remove).push_back(mark);
     ++told;
     if (told % limits::marks_per_message == 0 || told == site.changes.size()) {
       if (!site.members.empty()) outputs_.push_back(TellAll{site.members, std::move(present)});
+      sent += site.members.size();
       present = Present{};
     }
   }
   site.changes.clear();
   site.changes_due.reset();
+  const double seconds = static_cast<double>(sent) / limits::presence_sends_per_second;
+  site.next_batch =
+      now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
 void Coordinator::handle_timeout(Instant now) {
@@ -410,18 +417,21 @@ void Coordinator::handle_timeout(Instant now) {
     holds_.pop_front();
     release(id);
   }
-  while (!batches_.empty() && batches_.front().first <= now) {
-    const auto [due, name] = std::move(batches_.front());
-    batches_.pop_front();
-    const auto site = sites_.find(name);
-    if (site != sites_.end() && site->second.changes_due == due) tell_changes(site->second);
+  while (!batches_.empty() && batches_.begin()->first <= now) {
+    const auto batch = batches_.extract(batches_.begin());
+    const auto site = sites_.find(batch.mapped());
+    if (site != sites_.end() && site->second.changes_due == batch.key()) {
+      tell_changes(site->second, now);
+    }
   }
 }
 
 std::optional<Instant> Coordinator::next_timeout() const {
   std::optional<Instant> next;
   if (!greetings_.empty()) next = greetings_.front().first;
-  if (!batches_.empty() && (!next || batches_.front().first < *next)) next = batches_.front().first;
+  if (!batches_.empty() && (!next || batches_.begin()->first < *next)) {
+    next = batches_.begin()->first;
+  }
   if (!holds_.empty() && (!next || holds_.front().first < *next)) next = holds_.front().first;
   return next;
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -94,6 +95,7 @@ class Coordinator {
     std::uint32_t sockets = 0;               // of members, and of peers that said nothing yet
     std::unordered_map<Mark, bool> changes;  // true: the mark came since the last batch; else went
     std::optional<Instant> changes_due;
+    Instant next_batch{};  // the changes before it were told to so many that it is not sooner
   };
   struct Peer {
     Site* site = nullptr;
@@ -140,7 +142,7 @@ class Coordinator {
   std::vector<PeerId> candidates(PeerId id, Peer& asker, const Root& root, Instant now);
   void note(Site& site, Mark mark, bool came, Instant now);
   void tell_marks(PeerId id, const Site& site);
-  void tell_changes(Site& site);
+  void tell_changes(Site& site, Instant now);
   void tell(PeerId id, Message message);
   void hold(PeerId id, Peer& asker, Answer answer, Instant now);
   void release(PeerId id);
@@ -152,8 +154,8 @@ class Coordinator {
   // Entries of one queue wait equally long, so the oldest is always first. An entry may outlive the
   // peer or site that it names.
   std::deque<std::pair<Instant, PeerId>> greetings_;
-  std::deque<std::pair<Instant, std::string>> batches_;
   std::deque<std::pair<Instant, PeerId>> holds_;
+  std::multimap<Instant, std::string> batches_;  // when a site's changes are due
   std::deque<CoordinatorOutput> outputs_;
   Stats stats_;
 };

@@ -593,3 +593,34 @@ TEST_CASE("a number is taken over from one's own dead socket, from nobody else's
   t.leave(other);
   CHECK(t.coordinator.stats().peers == 0);
 }
+
+TEST_CASE("what presence costs is bounded, however many there are and however much changes") {
+  Table t;
+  std::vector<PeerId> crowd;
+  constexpr std::size_t visitors = 4000;
+  for (std::size_t i = 0; i < visitors; ++i) {
+    const PeerId peer = t.connect();
+    std::string browser = std::to_string(i);
+    browser.insert(0, 32 - browser.size(), '0');
+    t.say(peer, Hello{version, browser});
+    crowd.push_back(peer);
+  }
+  t.inbox.clear();
+  // The first news comes soon.
+  t.say(crowd[0], Have{{root_of(1)}, {}});
+  t.pass(limits::presence_wait);
+  CHECK(t.take<Present>(crowd[9]) == std::vector<Present>{Present{{1}, {}}});
+  // From then on something changes all the time.
+  t.inbox.clear();
+  constexpr int seconds = 20;
+  for (int i = 0; i < 10 * seconds; ++i) {
+    const std::vector<Root> root{root_of(static_cast<std::uint32_t>(2 + i / 2))};
+    const PeerId peer = crowd[static_cast<std::size_t>(i / 2)];
+    t.say(peer, i % 2 == 0 ? Have{root, {}} : Have{{}, root});
+    t.pass(100ms);
+  }
+  std::size_t sent = 0;
+  for (const auto& [peer, messages] : t.inbox) sent += messages.size();
+  CHECK(sent > 0);
+  CHECK(static_cast<double>(sent) <= seconds * limits::presence_sends_per_second + visitors);
+}
