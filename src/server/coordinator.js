@@ -6,6 +6,7 @@ import { Engine } from './engine.js';
 import * as limits from './limits.js';
 import { isForwarded, visitorOf } from './address.js';
 import { allowedOrigin, refuse } from './admission.js';
+import { checkToken } from './tokens.js';
 import { upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
 import { Visitors } from './visitors.js';
@@ -21,6 +22,8 @@ import { warnProcess } from './warnings.js';
  * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
  * @property {(warning: any) => void} [onWarning] `{ code, message }`: what an operator should know; default: a warning of the
  *     process
+ * @property {string | string[]} [tokenKeys] only pages with a token may come: one that mintToken() made with any of these keys,
+ *     as `?token=` of the socket's URL; default: any page of an allowed origin
  * @property {(error: Error) => void} [onError] the coordinator failed and is closed; the server lives on
  */
 
@@ -33,6 +36,7 @@ import { warnProcess } from './warnings.js';
  * @property {number} notIntroduced messages to somebody never introduced, ignored
  * @property {number} refused peers told off and closed
  * @property {number} originsRefused handshakes answered with 403
+ * @property {number} tokensRefused handshakes answered with 401, because of their token
  * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
  * @property {number} slow sockets ended because they did not read or answer
  */
@@ -90,7 +94,7 @@ export class AttachedCoordinator {
   #timerAt = Infinity;
   #beats = 0;
   #isTaking = false;
-  #counters = { originsRefused: 0, addressesRefused: 0, slow: 0 };
+  #counters = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0, slow: 0 };
   #visitors;
   #hops;
   #isProxyTold = false;
@@ -109,6 +113,7 @@ export class AttachedCoordinator {
     this.#options = options;
     this.#path = options.path ?? SOCKET_PATH;
     if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
+    if (options.tokenKeys !== undefined) checkToken(options.tokenKeys, '', '');
     this.#hops = Number(options.trustProxy ?? 0);
     if (!Number.isInteger(this.#hops) || this.#hops < 0) {
       throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
@@ -319,6 +324,11 @@ export class AttachedCoordinator {
       refuse(socket, '403 Forbidden', 'origin-refused');
       return;
     }
+    if (!this.#hasToken(request, origin)) {
+      this.#counters.tokensRefused++;
+      refuse(socket, '401 Unauthorized', 'token-refused');
+      return;
+    }
     if (!this.isReady) {
       refuse(socket, '503 Service Unavailable', 'shutting-down');
       return;
@@ -334,6 +344,14 @@ export class AttachedCoordinator {
       this.#accept(Object.assign(webSocket, { connection: socket, alive: true, beat: 0, peer: 0 }), origin, network);
     });
   };
+
+  /** @param {import('node:http').IncomingMessage} request @param {string} origin */
+  #hasToken(request, origin) {
+    const { tokenKeys } = this.#options;
+    if (tokenKeys === undefined) return true;
+    const token = new URLSearchParams(String(request.url).split('?')[1]).get('token');
+    return token !== null && checkToken(tokenKeys, token, origin) === 'good';
+  }
 
   /**
    * Without it every visitor would have the proxy's address: nobody would be near anybody, and no limit would hold.

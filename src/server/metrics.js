@@ -9,6 +9,7 @@ const described = {
   notIntroduced: ['not_introduced_total', 'Signals to somebody never introduced, ignored', 'counter'],
   refused: ['refused_total', 'Peers told off and closed', 'counter'],
   originsRefused: ['origins_refused_total', 'Handshakes refused because of their Origin', 'counter'],
+  tokensRefused: ['tokens_refused_total', 'Handshakes refused because of their token', 'counter'],
   addressesRefused: ['addresses_refused_total', 'Handshakes refused because their address has too many sockets', 'counter'],
   slow: ['slow_total', 'Sockets ended because they did not read or answer', 'counter'],
 };
