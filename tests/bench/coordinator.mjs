@@ -11,9 +11,14 @@ import { interleave, median, percentile, ratio, rounded } from './stats.mjs';
 const serverPath = fileURLToPath(new URL('coordinator/server.mjs', import.meta.url));
 const sockets = 1000;
 const atOnce = 64;
-/** Rounds of a run, in each of which every socket asks once. Partners differ, because nobody is introduced twice. */
-const [warmUp, timed, paced] = [2, 6, 3];
+/**
+ * Rounds of a crowd, in each of which every socket asks once. Partners differ, because nobody is introduced twice. A first crowd
+ * goes before what is measured is compiled.
+ */
+const [warmUp, timed, paced] = [10, 9, 3];
 const idleMs = 31_000;
+/** The heap's first growth is the server's own: what the sockets beyond take is weighed. */
+const weighed = { from: 1000, to: 3000 };
 const contenders = { ours: 'ours', ours1: 'ours', tracker: 'tracker', relay: 'relay' };
 
 async function openServer(kind, path) {
@@ -59,50 +64,58 @@ async function askPaced(crowd, from, count, perSecond) {
 /** One run of one contender, in a process of its own. */
 async function runOnce(kind, path) {
   const server = await openServer(kind, path);
+  const first = crowdOf(kind, server.port);
   const crowd = crowdOf(kind, server.port);
   try {
+    await first.open(sockets);
+    await ask(first, 0, warmUp);
+    first.close();
     await crowd.open(sockets);
-    await ask(crowd, 0, warmUp);
+    // What the joining of a crowd is told of is over.
+    await new Promise((go) => setTimeout(go, 1000));
     [crowd.messagesIn, crowd.messagesOut] = [0, 0];
     const before = await server.use('cpu');
     const began = performance.now();
-    await ask(crowd, warmUp, warmUp + timed);
+    await ask(crowd, 0, timed);
     const after = await server.use('cpu');
     const introductions = timed * sockets;
     const wallPerSecond = (introductions * 1000) / (performance.now() - began);
     const perSecond = introductions / ((after.cpuMicros - before.cpuMicros) / 1e6);
     const [messagesIn, messagesOut] = [crowd.messagesIn / introductions, crowd.messagesOut / introductions];
     if (kind !== 'ours') return { perSecond, messagesIn, messagesOut };
-    const from = warmUp + timed;
+    const from = timed;
     const idle = await askPaced(crowd, from, 300, 100);
     const half = await askPaced(crowd, from + 1, paced * sockets, wallPerSecond / 2);
     return { perSecond, messagesIn, messagesOut, p99Idle: percentile(idle, 0.99), p99Half: percentile(half, 0.99) };
   } finally {
+    first.close();
     crowd.close();
     server.close();
   }
 }
 
 /** Bytes of a socket that holds so many of the pool's roots, and what it takes of the processor while it says nothing. */
-async function weigh(kind, path, { count = sockets, held = 100, pool = 1000, isIdle = false } = {}) {
+async function weigh(kind, path, { from = weighed.from, to = weighed.to, held = 100, pool = 1000, isIdle = false } = {}) {
   const server = await openServer(kind, path);
-  const first = crowdOf(kind, server.port, { held: 0, pool });
   const crowd = crowdOf(kind, server.port, { held, pool });
-  try {
-    await first.open(1);
-    const empty = await server.use('collect');
-    await crowd.open(count);
+  const collect = async () => {
     await new Promise((go) => setTimeout(go, 1000));
-    const full = await server.use('collect');
-    const bytes = (full.rss - empty.rss) / count;
+    await server.use('collect');
+    return server.use('collect');
+  };
+  try {
+    await crowd.open(from);
+    const before = await collect();
+    await crowd.open(to);
+    const after = await collect();
+    const bytes = (after.rss - before.rss) / (to - from);
     if (!isIdle) return { bytes };
     const began = performance.now();
     await new Promise((go) => setTimeout(go, idleMs));
     const { cpuMicros } = await server.use('cpu');
-    return { bytes, idle: (cpuMicros - full.cpuMicros) / count / ((performance.now() - began) / 1000) };
+    return { bytes, idle: (cpuMicros - after.cpuMicros) / to / ((performance.now() - began) / 1000) };
   } finally {
     crowd.close();
-    first.close();
     server.close();
   }
 }
@@ -115,15 +128,18 @@ export async function measure({ say, runs = 3 }) {
   const kinds = Object.fromEntries(Object.keys(contenders).map((kind) => [kind, () => runOnce(kind, path)]));
   const rates = await interleave(kinds, runs, told);
   const of = (kind, what) => rates[kind].map((run) => run[what]);
-  const [ours, tracker] = await Promise.all(['ours', 'tracker'].map((kind) => weigh(kind, path, { isIdle: true })));
-  say(`a socket with 100 roots: ours ${Math.round(ours.bytes)} bytes, the tracker's ${Math.round(tracker.bytes)}`);
+  const [ours, tracker, relay] = await Promise.all(
+    ['ours', 'tracker', 'relay'].map((kind) => weigh(kind, path, { isIdle: true, held: kind === 'ours' ? 100 : 0 })),
+  );
+  const bytes = { ours: ours.bytes, tracker: tracker.bytes, relay: relay.bytes };
+  say(`bytes of a socket, ours with 100 roots, the others without any: ${JSON.stringify(bytes)}`);
   const more = {};
-  for (const [held, pool, count] of [
-    [0, 1, 1000],
-    [1000, 2000, 500],
-    [1999, 2000, 400],
+  for (const [held, pool, to] of [
+    [0, 1, weighed.to],
+    [1000, 2000, 900],
+    [1999, 2000, 450],
   ]) {
-    more[held] = Math.round((await weigh('ours', path, { held, pool, count })).bytes);
+    more[held] = Math.round((await weigh('ours', path, { held, pool, from: to / 3, to })).bytes);
   }
   say(`with so many roots: ${JSON.stringify(more)}`);
   const lookup = lookUps();
@@ -142,7 +158,8 @@ export async function measure({ say, runs = 3 }) {
     raw: {
       perSecond: Object.fromEntries(Object.keys(rates).map((kind) => [kind, of(kind, 'perSecond').map(Math.round)])),
       p99Ms: { idle: of('ours', 'p99Idle').map(rounded), half: of('ours', 'p99Half').map(rounded) },
-      tracker: { bytes: Math.round(tracker.bytes), idleMicros: rounded(tracker.idle) },
+      bytes,
+      idleMicros: { ours: rounded(ours.idle), tracker: rounded(tracker.idle), relay: rounded(relay.idle) },
       bytesByRoots: more,
       askMicros: { hundred: rounded(lookup.hundred), million: rounded(lookup.million) },
     },

@@ -223,7 +223,11 @@ class Relay extends Crowd {
   }
 }
 
-/** @param {string} kind @param {number} port @param {object} [options] */
+/**
+ * @param {string} kind 'ours', 'ours1' (as version 1 began), 'tracker' or 'relay'
+ * @param {number} port
+ * @param {{ held?: number, pool?: number }} [options] how many roots each socket holds beside its own, of how many there are
+ */
 export function crowdOf(kind, port, options = {}) {
   if (kind === 'tracker') return new Tracker(port, options);
   if (kind === 'relay') return new Relay(port);
