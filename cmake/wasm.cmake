@@ -26,8 +26,8 @@ target_compile_options(smallest INTERFACE -mbulk-memory)
 target_link_options(smallest INTERFACE -mbulk-memory)
 target_link_libraries(smallest INTERFACE small)
 add_library(fast INTERFACE)
-target_compile_options(fast INTERFACE -O2)
-target_link_options(fast INTERFACE -O2)
+target_compile_options(fast INTERFACE -O2 -mbulk-memory)
+target_link_options(fast INTERFACE -O2 -mbulk-memory)
 
 add_library(module INTERFACE)
 target_link_options(module INTERFACE

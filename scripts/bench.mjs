@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 // npm run bench: ours and the others side by side, in one go on one machine; every figure is a ratio of medians.
 //   node scripts/bench.mjs [transfer] [latency] [crowd] [nobody] [small] [page] [lone] [readers] [worker] [routes]
-//     [ladder] [--json] [--runs=N]
+//     [coordinator] [ladder] [--json] [--runs=N]
 // None named: all but the ladder.
 // Standard output gets the result (with --json one object and nothing else); progress and raw runs go to standard error.
 import { buildAll } from './build.mjs';
 import { say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
 
-const parts = ['transfer', 'latency', 'crowd', 'nobody', 'small', 'page', 'lone', 'readers', 'worker', 'routes'];
+const parts = ['transfer', 'latency', 'crowd', 'nobody', 'small', 'page', 'lone', 'readers', 'worker', 'routes', 'coordinator'];
 // The ladder explains `transfer`, and runs only when it is named.
 const known = [...parts, 'ladder'];
 const usage = `usage: npm run bench [-- ${known.map((part) => `[${part}]`).join(' ')} [--json] [--runs N]]`;

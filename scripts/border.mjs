@@ -24,10 +24,13 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
  *   codes: string[], functions: [string, string, string, string][],
+ *   coordinatorFunctions: [string, string, string][], coordinatorStatistics: string[],
  *   commands: [string, number, Record<string, number>][], commandLayout: {bytes: number, kind: number}}} border
  * @returns {{module: string, types: string}}
  */
-export function borderModule({ enums, limits, names, codes, functions, commands, commandLayout }) {
+export function borderModule(border) {
+  const { enums, limits, names, codes, functions, commands, commandLayout } = border;
+  const { coordinatorFunctions, coordinatorStatistics } = border;
   const ordered = [...commands].sort((a, b) => a[1] - b[1]);
   const performed = (type) => `DO_${type.replace(/(?!^)[A-Z]/g, '_$&').toUpperCase()}`;
   const constants = [
@@ -45,6 +48,7 @@ export function borderModule({ enums, limits, names, codes, functions, commands,
     note +
     lines([
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
+      `export const coordinatorStatistics = ${JSON.stringify(coordinatorStatistics)};`,
       `export const commandFields = ${JSON.stringify(ordered.map(([, , fields]) => Object.values(fields)))};`,
     ]);
   const types =
@@ -75,6 +79,16 @@ export function borderModule({ enums, limits, names, codes, functions, commands,
           `  '${keyOf(name)}'(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,
       ),
       '}',
+      "/** The exports of the coordinator's module, as src/server/engine.js calls them. */",
+      'export interface CoordinatorCore {',
+      '  memory: WebAssembly.Memory;',
+      '  _initialize(): void;',
+      ...coordinatorFunctions.map(
+        ([result, name, spelt]) => `  ${name}(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,
+      ),
+      '}',
+      "/** The coordinator's counters, in the order in which its mailbox has them. */",
+      `export declare const coordinatorStatistics: readonly [${coordinatorStatistics.map((name) => `'${name}'`).join(', ')}];`,
     ]);
   return { module, types };
 }

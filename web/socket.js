@@ -74,6 +74,11 @@ export class Socket {
     } catch {
       // null is no object: C++ finds no type in it and refuses it.
     }
+    for (const each of Array.isArray(message) ? message : [message]) this.#take(each);
+  }
+
+  /** @param {any} message */
+  #take(message) {
     const refused = this.#engine.message(message);
     if (refused) this.#report(refused);
     else if (message.type === 'present') {

@@ -128,6 +128,22 @@ void print_functions() {
 #include "bind/border.def"
 }
 
+void print_coordinator() {
+  {
+    Object object("coordinatorFunctions", '[', ']');
+#define COORDINATOR_FUNCTION(result, name, parameters)                        \
+  object.next();                                                              \
+  std::printf("[%s, %s, %s]", quoted(#result).c_str(), quoted(#name).c_str(), \
+              quoted(SPELL_EXPANDED(parameters)).c_str());
+#include "bind/border.def"
+  }
+  Object object("coordinatorStatistics", '[', ']');
+#define STATISTIC(name, member) \
+  object.next();                \
+  std::printf("%s", quoted(#name).c_str());
+#include "bind/border.def"
+}
+
 // A command that the list has not would come out without a place for its fields.
 #define COMMAND(type, ...) +1
 static_assert(
@@ -187,6 +203,7 @@ int main() {
   print_names();
   print_codes();
   print_functions();
+  print_coordinator();
   print_commands();
   print_command_layout();
   std::printf("}\n");

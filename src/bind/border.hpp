@@ -1,4 +1,4 @@
-// The words that only the worker's border has, beside those of the core: border.def lists both.
+// The words that only the borders have, beside those of the core: border.def lists both.
 #pragma once
 
 // An export by its number: the __COUNTER__ of whoever includes border.def before anything else
@@ -17,6 +17,14 @@ enum class RequestFlag : unsigned {
   bypass = 4,
   navigation = 8,
   redirect = 16,
+};
+
+// What the coordinator's host does with a socket.
+enum class SocketOrder : unsigned {
+  send,      // a peer's number, and bytes for its socket
+  send_all,  // several peers, and the same bytes for all of them
+  renumber,  // a peer's number, and another one that it has from now on
+  close,     // a peer's number, and the code that says why
 };
 
 }  // namespace peer_cdn

@@ -17,6 +17,7 @@ void take(const val& from, std::optional<double>& to) {
 void take(const val& from, std::optional<bool>& to) {
   if (from.isTrue() || from.isFalse()) to = from.isTrue();
 }
+void take(const val& from, std::optional<signal::CandidateFields>& to);
 template <class T>
 void take(const val& from, std::optional<std::vector<T>>& to) {
   if (!from.isArray()) return;
@@ -44,6 +45,23 @@ bool is_object(const val& value) {
   return !value.isNull() && value.typeOf() == val("object");
 }
 
+// An element that is no object has none of the members, so that parse_message() refuses it.
+void take(const val& from, std::optional<signal::CandidateFields>& to) {
+  to.emplace();
+  if (!is_object(from)) return;
+  take(from["candidate"], to->candidate);
+  take(from["sdpMid"], to->mid);
+  take(from["sdpMLineIndex"], to->line);
+}
+
+val object_of(const signal::CandidateFields& fields) {
+  val object = val::object();
+  put(object, "candidate", fields.candidate);
+  put(object, "sdpMid", fields.mid);
+  put(object, "sdpMLineIndex", fields.line);
+  return object;
+}
+
 }  // namespace
 
 signal::Fields fields_of(const val& object) {
@@ -55,19 +73,22 @@ signal::Fields fields_of(const val& object) {
   take(object["version"], fields.version);
   take(object["peer"], fields.peer);
   take(object["offer"], fields.offer);
+  take(object["lean"], fields.lean);
   take(object["add"], fields.add);
   take(object["remove"], fields.remove);
   take(object["roots"], fields.roots);
   take(object["peers"], fields.peers);
+  take(object["introduced"], fields.introduced);
   if (const val description = object["description"]; is_object(description)) {
     take(description["type"], fields.description_type);
     take(description["sdp"], fields.description_sdp);
   }
   if (const val candidate = object["candidate"]; is_object(candidate)) {
-    take(candidate["candidate"], fields.candidate);
-    take(candidate["sdpMid"], fields.candidate_mid);
-    take(candidate["sdpMLineIndex"], fields.candidate_line);
+    std::optional<signal::CandidateFields> taken;
+    take(candidate, taken);
+    fields.candidate = std::move(*taken);
   }
+  take(object["candidates"], fields.candidates);
   return fields;
 }
 
@@ -79,22 +100,23 @@ val object_of(const signal::Fields& fields) {
   put(object, "version", fields.version);
   put(object, "peer", fields.peer);
   put(object, "offer", fields.offer);
+  put(object, "lean", fields.lean);
   put(object, "add", fields.add);
   put(object, "remove", fields.remove);
   put(object, "roots", fields.roots);
   put(object, "peers", fields.peers);
+  put(object, "introduced", fields.introduced);
   if (fields.description_type || fields.description_sdp) {
     val description = val::object();
     put(description, "type", fields.description_type);
     put(description, "sdp", fields.description_sdp);
     object.set("description", description);
   }
-  if (fields.candidate) {
-    val candidate = val::object();
-    put(candidate, "candidate", fields.candidate);
-    put(candidate, "sdpMid", fields.candidate_mid);
-    put(candidate, "sdpMLineIndex", fields.candidate_line);
-    object.set("candidate", candidate);
+  if (fields.candidate.candidate) object.set("candidate", object_of(fields.candidate));
+  if (fields.candidates) {
+    val list = val::array();
+    for (const auto& each : *fields.candidates) list.call<void>("push", object_of(each));
+    object.set("candidates", list);
   }
   return object;
 }

@@ -1,6 +1,5 @@
 // A manifest as browsers read it, for those who look at one from outside: the command line's
-// `manifest
-// --check` and `doctor`. It is part of the coordinator's module, the one that Node has.
+// `manifest --check` and `doctor`.
 #include <emscripten/bind.h>
 
 #include <cstdint>

@@ -12,8 +12,15 @@ export {
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
 export const bufferedBytes = 1024 * 1024;
+/** Sockets of one visitor's network: a school or a company behind one address. */
+export const socketsPerAddress = 500;
 /** Proxies drop sockets that are idle for a minute. */
 export const heartbeatMs = 30_000;
+/** The pings of a heartbeat are spread over it in so many steps. */
+export const heartbeatSteps = 30;
+/** A coordinator that drains closes its sockets over so long, in steps. */
+export const drainMs = 10_000;
+export const drainStepMs = 100;
 /** For a socket to finish its closing handshake. */
 export const closeMs = 1000;
 /** An upgrade of a path that is not ours, while others listen too: whoever wants it has written something by then. */

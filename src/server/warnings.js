@@ -49,5 +49,5 @@ export function warningOf(path, { code, message }) {
   return { path, code, message: `${shown} is not listed: ${message}` };
 }
 
-/** Told where nobody asked to be. @param {ManifestWarning} warning */
+/** Told where nobody asked to be. @param {{ code: string, message: string }} warning */
 export const warnProcess = ({ code, message }) => process.emitWarning(message, { type: 'peer-cdn', code });
