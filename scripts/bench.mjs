@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 // npm run bench: ours and the others side by side, in one go on one machine; every figure is a ratio of medians.
-//   node scripts/bench.mjs [transfer] [latency] [crowd] [nobody] [small] [page] [lone] [readers] [ladder] [--json] [--runs=N]
+//   node scripts/bench.mjs [transfer] [latency] [crowd] [nobody] [small] [page] [lone] [readers] [worker] [routes]
+//     [coordinator] [ladder] [--json] [--runs=N]
 // None named: all but the ladder.
 // Standard output gets the result (with --json one object and nothing else); progress and raw runs go to standard error.
 import { buildAll } from './build.mjs';
 import { say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
 
-const parts = ['transfer', 'latency', 'crowd', 'nobody', 'small', 'page', 'lone', 'readers'];
+const parts = ['transfer', 'latency', 'crowd', 'nobody', 'small', 'page', 'lone', 'readers', 'worker', 'routes', 'coordinator'];
 // The ladder explains `transfer`, and runs only when it is named.
 const known = [...parts, 'ladder'];
 const usage = `usage: npm run bench [-- ${known.map((part) => `[${part}]`).join(' ')} [--json] [--runs N]]`;
@@ -24,6 +25,8 @@ function read(args) {
       out.asJson = true;
     } else if (known.includes(args[i])) {
       out.named.push(args[i]);
+      // What a worker costs a request begins with finding its route.
+      if (args[i] === 'worker') out.named.push('routes');
     } else {
       return { wrong: args[i] === '--help' ? '' : `unknown argument ${args[i]}` };
     }

@@ -27,13 +27,15 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
 
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
- *   answerHeaders: string[], codes: string[], functions: [string, string, string, string][],
+ *   codes: string[], functions: [string, string, string, string][],
  *   peerFunctions: [string, string, string, string][], outputs: [string, number, string[], [string, string] | null][],
+ *   coordinatorFunctions: [string, string, string][], coordinatorStatistics: string[],
  *   commands: [string, number, Record<string, number>][], commandLayout: {bytes: number, kind: number}}} border
  * @returns {{module: string, types: string}}
  */
 export function borderModule(border) {
-  const { enums, limits, names, answerHeaders, codes, functions, peerFunctions, outputs, commands, commandLayout } = border;
+  const { enums, limits, names, codes, functions, peerFunctions, outputs, commands, commandLayout } = border;
+  const { coordinatorFunctions, coordinatorStatistics } = border;
   const ordered = [...commands].sort((a, b) => a[1] - b[1]);
   const performed = (type, prefix = 'DO') =>
     `${prefix}_${bare(type)
@@ -64,7 +66,7 @@ export function borderModule(border) {
     note +
     lines([
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
-      `export const answerHeaders = ${JSON.stringify(answerHeaders)};`,
+      `export const coordinatorStatistics = ${JSON.stringify(coordinatorStatistics)};`,
       `export const commandFields = ${JSON.stringify(ordered.map(([, , fields]) => Object.values(fields)))};`,
       `export const outputFields = ${JSON.stringify(outputs.map(([, , fields, last]) => fields.length * 4 + lastOf(last)))};`,
     ]);
@@ -78,8 +80,6 @@ export function borderModule(border) {
       ...functions.map(([, name]) => `export declare const ${name.toUpperCase()}: '${keyOf(name)}';`),
       '/** The same of the module of a page. */',
       ...peerFunctions.map(([, name]) => `export declare const ${peerCall(name)}: '${keyOf(name)}';`),
-      '/** The headers that the judge of answers reads, in its order. */',
-      'export declare const answerHeaders: readonly string[];',
       "/** Every code of README.md's table. */",
       `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
       '/** What the host does of what the core decides (src/http/command.hpp). */',
@@ -113,6 +113,16 @@ export function borderModule(border) {
       '}',
       "/** By an output's number less 1: how many numbers it has, times four; 1 if a text follows them, 2 if bytes do. */",
       'export declare const outputFields: readonly number[];',
+      "/** The exports of the coordinator's module, as src/server/engine.js calls them. */",
+      'export interface CoordinatorCore {',
+      '  memory: WebAssembly.Memory;',
+      '  _initialize(): void;',
+      ...coordinatorFunctions.map(
+        ([result, name, spelt]) => `  ${name}(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,
+      ),
+      '}',
+      "/** The coordinator's counters, in the order in which its mailbox has them. */",
+      `export declare const coordinatorStatistics: readonly [${coordinatorStatistics.map((name) => `'${name}'`).join(', ')}];`,
     ]);
   return { module, types };
 }

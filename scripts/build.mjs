@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds everything that is built: the wasm modules (CMake's preset `wasm`), their text form, the bundles (esbuild) and the
 // types (tsc).
-//   node scripts/build.mjs [--clean] [--only worker|peer|rtc|coordinator|bundle|types]
+//   node scripts/build.mjs [--clean] [--only worker|peer|rtc|coordinator|listing|bundle|types]
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,7 +15,7 @@ import { root, run, say, seconds } from './run.mjs';
 const build = join(root, 'build');
 const dist = join(root, 'dist');
 
-const modules = ['worker', 'peer', 'rtc', 'coordinator'];
+const modules = ['worker', 'peer', 'rtc', 'coordinator', 'listing'];
 
 function writeIfChanged(path, content) {
   if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;
@@ -52,10 +52,13 @@ async function buildBorder() {
 
 const banner = '/*! peer-cdn, MIT licence */';
 
-/** dist/: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would double in ASCII. */
+/**
+ * dist/: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would double in ASCII. It is injected, so that it
+ * comes first: what stands before and behind it is too far apart for gzip to see that it is alike.
+ */
 const bundles = [
-  ['sw/classic.js', 'sw.js', { format: 'iife' }],
-  ['sw/index.js', 'sw.mjs', { format: 'esm' }],
+  ['sw/classic.js', 'sw.js', { format: 'iife', inject: ['build/worker.wasm.js'] }],
+  ['sw/index.js', 'sw.mjs', { format: 'esm', inject: ['build/worker.wasm.js'] }],
   // What a page loads: at once, for its first engine, and as the engine's worker (or in the page, where that cannot be).
   ['web/index.js', 'index.js', { format: 'esm', external: ['./page.js'] }],
   ['web/page.js', 'page.js', { format: 'esm', external: ['./engine.js'], inject: ['build/rtc.wasm.js'] }],
@@ -63,6 +66,33 @@ const bundles = [
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];
+
+// Names of our own that no site, no message and no browser knows: esbuild shortens them, as it does Embind's.
+const ownProperties = [
+  'accept',
+  'answers',
+  'asked',
+  'buffers',
+  'callText',
+  'dropRun',
+  'dropUnlisted',
+  'early',
+  'exchange',
+  'fetching',
+  'given',
+  'handleStored',
+  'isToBeTold',
+  'jobs',
+  'leaveGiven',
+  'middlewares',
+  'perform',
+  'putDigests',
+  'putManifest',
+  'putRun',
+  'readRun',
+  'slices',
+];
+const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 
 async function buildBundles() {
   const esbuild = await import('esbuild');
@@ -80,7 +110,7 @@ async function buildBundles() {
         legalComments: 'none',
         banner: { js: banner },
         plugins: [wasmPlugin],
-        mangleProps: innerProperties,
+        mangleProps: shortened,
         mangleQuoted: true,
         write: false,
         logLevel: 'silent',
@@ -99,31 +129,101 @@ async function buildBundles() {
   chmodSync(join(dist, 'cli.js'), 0o755);
 }
 
-/** dist/types mirrors the sources; dist/<entry>.d.ts name its doors. */
+/**
+ * dist/types mirrors the sources; dist/<entry>.d.ts name its doors: what a module exports, and the types that its signatures
+ * need.
+ */
 const doors = [
-  ['index.d.ts', 'web/index.js'],
-  ['sw.d.ts', 'sw/index.js'],
-  ['server.d.ts', 'src/server/index.js'],
+  [
+    'index.d.ts',
+    'web/index.js',
+    {
+      'web/plugin.js': ['PeerEvents', 'PeerOptions'],
+      'web/settings.js': ['Upload'],
+      'sw/worker-types.js': ['Transfer'],
+      'build/border.js': ['ErrorCode'],
+    },
+  ],
+  [
+    'sw.d.ts',
+    'sw/index.js',
+    {
+      'sw/plugins.js': ['Middleware'],
+      'sw/worker-types.js': ['CdnEvents', 'FetchEvent', 'Transfer'],
+      'build/border.js': ['ErrorCode'],
+    },
+  ],
+  [
+    'server.d.ts',
+    'src/server/index.js',
+    {
+      'src/server/coordinator.js': ['AttachOptions', 'CoordinatorStats'],
+      'src/server/handler.js': ['Handle', 'HandlerOptions'],
+      'src/server/manifest.js': ['Made', 'Manifest', 'ManifestOptions', 'ManifestProgress', 'ManifestResource'],
+      'src/server/serve.js': ['ListenOptions', 'Served', 'ServeOptions'],
+      'src/server/warnings.js': ['ManifestWarning'],
+    },
+  ],
 ];
 
 // A service worker's own types are in TypeScript's lib `webworker`, which excludes lib `dom`; a site compiles with one of
-// them. So ours come along, as much of them as our signatures need.
-const workerTypes = `export interface FetchEvent extends Event {
+// them. So where they are not, ours are used, as much of them as our signatures need.
+const workerTypes = `import type { ErrorCode } from '../build/border.js';
+type Known<Name extends string, Else> =
+  typeof globalThis extends { [Key in Name]: { prototype: infer Instance } } ? Instance : Else;
+export type FetchEvent = Known<'FetchEvent', Event & {
   readonly request: Request;
   readonly clientId: string;
   readonly resultingClientId: string;
   respondWith(response: Response | PromiseLike<Response>): void;
   waitUntil(promise: Promise<any>): void;
-}
-export interface Client {
+}>;
+export type Client = Known<'Client', {
   readonly id: string;
   readonly url: string;
   postMessage(message: any, transfer?: Transferable[]): void;
+}>;
+/**
+ * What a response took from where, so far. It is told up to four times a second, and once more with done when the response is
+ * over: to add up all responses, take those alone.
+ */
+export interface Transfer {
+  id: string;
+  url: string;
+  root: string;
+  bytes: number;
+  fromCache: number;
+  fromPeers: number;
+  fromOrigin: number;
+  wasted: number;
+  ms: number;
+  done: boolean;
+  code: ErrorCode | null;
+}
+export interface CdnEvents {
+  error: CustomEvent<{ code: ErrorCode; url: string; error?: unknown }>;
+  transfer: CustomEvent<Transfer>;
 }
 `;
 
+// What the class has from EventTarget, under the types of its events: in the sources it would cost the worker bytes.
+const listening = ['add', 'remove']
+  .map(
+    (verb) => `    ${verb}EventListener<Type extends keyof CdnEvents>(
+        type: Type,
+        listener: ((event: CdnEvents[Type]) => void) | { handleEvent: (event: CdnEvents[Type]) => void } | null,
+        options?: boolean | ${verb === 'add' ? 'AddEventListenerOptions' : 'EventListenerOptions'},
+    ): void;
+`,
+  )
+  .join('');
+const withListening = (text) => text.replace('declare class PeerCDN extends EventTarget {\n', (start) => start + listening);
+
+// What a classic worker has after importScripts(), for its `/// <reference types="peer-cdn/sw.js" />`.
+const globalTypes = "declare const PeerCDN: typeof import('./types/sw/index.js').default;\n";
+
 function withWorkerTypes(text) {
-  const used = ['FetchEvent', 'Client'].filter((type) => new RegExp(`\\b${type}\\b`).test(text));
+  const used = ['FetchEvent', 'Client', 'CdnEvents'].filter((type) => new RegExp(`\\b${type}\\b`).test(text));
   return used.length > 0 ? `import type { ${used.join(', ')} } from './worker-types.js';\n${text}` : text;
 }
 
@@ -141,7 +241,7 @@ async function buildTypes() {
   const typesIn = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.d.ts'));
   const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
   for (const [path, text] of files) {
-    if (path.startsWith('sw/')) files.set(path, withWorkerTypes(text));
+    if (path.startsWith('sw/')) files.set(path, withWorkerTypes(withListening(text)));
   }
   files.set('sw/worker-types.d.ts', workerTypes);
   files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
@@ -150,10 +250,13 @@ async function buildTypes() {
   for (const path of typesIn(types)) {
     if (!files.has(path)) rmSync(join(types, path));
   }
-  for (const [door, entry] of doors) {
+  writeIfChanged(join(dist, 'sw-global.d.ts'), globalTypes);
+  for (const [door, entry, named] of doors) {
     const path = `./types/${entry}`;
     const hasDefault = /export default |export \{[^}]*\bdefault\b|as default/.test(files.get(entry.replace(/\.js$/, '.d.ts')));
-    writeIfChanged(join(dist, door), `export * from '${path}';\n${hasDefault ? `export { default } from '${path}';\n` : ''}`);
+    const lines = [`export * from '${path}';`, ...(hasDefault ? [`export { default } from '${path}';`] : [])];
+    for (const [file, names] of Object.entries(named)) lines.push(`export type { ${names.join(', ')} } from './types/${file}';`);
+    writeIfChanged(join(dist, door), `${lines.join('\n')}\n`);
   }
 }
 

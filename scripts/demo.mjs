@@ -42,7 +42,7 @@ async function demo(asJson) {
     });
   }
   try {
-    await setup();
+    await setup('demo');
     await buildAll();
     process.exitCode = (await run(asJson, open)) ? 0 : 1;
   } catch (error) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Installs what is missing, and nothing else: Debian packages by apt, npm packages by `npm ci`. Done in milliseconds when
 // nothing is. Everything else that scripts/ does starts here, so this imports nothing from npm.
+//   node scripts/setup.mjs [demo|test|all]
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -50,26 +51,39 @@ function missingRuntime() {
 const program = (name) => () => which(name) !== null;
 const file = (path) => () => existsSync(path);
 
-/** Debian package -> whether what we need of it is there, from Debian or not. */
-const needs = [
-  ['cmake', program('cmake')],
-  ['ninja-build', program('ninja')],
-  ['g++', program('g++')],
-  ['clang', program('clang++')],
-  ['clang-format', program('clang-format')],
-  ['clang-tidy', program('clang-tidy')],
-  ['lld', program('ld.lld')],
-  ['emscripten', hasEm],
-  ['nlohmann-json3-dev', file('/usr/include/nlohmann/json.hpp')],
-  ['doctest-dev', file('/usr/include/doctest/doctest.h')],
-  ['chromium', program('chromium')],
-  ['firefox-esr', program('firefox-esr')],
-  ['ffmpeg', program('ffmpeg')],
-];
+/** What a machine is set up for. Each needs what those before it need. */
+export const purposes = ['demo', 'test', 'all'];
 
-export function missingPackages() {
-  const missing = needs.filter(([, isThere]) => !isThere()).map(([name]) => name);
-  const runtime = missingRuntime();
+/** By purpose, Debian package -> whether what we need of it is there, from Debian or not. */
+const needs = {
+  demo: [
+    ['cmake', program('cmake')],
+    ['ninja-build', program('ninja')],
+    ['emscripten', hasEm],
+    ['nlohmann-json3-dev', file('/usr/include/nlohmann/json.hpp')],
+    ['chromium', program('chromium')],
+    ['ffmpeg', program('ffmpeg')],
+  ],
+  test: [
+    ['g++', program('g++')],
+    ['clang', program('clang++')],
+    ['clang-format', program('clang-format')],
+    ['clang-tidy', program('clang-tidy')],
+    ['lld', program('ld.lld')],
+    ['doctest-dev', file('/usr/include/doctest/doctest.h')],
+    ['firefox-esr', program('firefox-esr')],
+  ],
+  all: [
+    ['webkit2gtk-driver', program('WebKitWebDriver')],
+    ['xvfb', program('Xvfb')],
+  ],
+};
+
+/** @param {string} purpose one of `purposes` */
+export function missingPackages(purpose) {
+  const wanted = purposes.slice(0, purposes.indexOf(purpose) + 1);
+  const missing = wanted.flatMap((each) => needs[each].filter(([, isThere]) => !isThere()).map(([name]) => name));
+  const runtime = wanted.includes('test') ? missingRuntime() : null;
   return runtime ? [...missing, runtime] : missing;
 }
 
@@ -126,13 +140,16 @@ function lockAgrees() {
   return same('dependencies') && same('devDependencies');
 }
 
-/** Makes everything there. Resolves when it is; rejects with what to do by hand. */
-export async function setup() {
+/**
+ * Makes everything there that a purpose needs. Resolves when it is; rejects with what to do by hand.
+ * @param {string} [purpose] one of `purposes`
+ */
+export async function setup(purpose = 'test') {
   const started = performance.now();
   if (Number(process.versions.node.split('.')[0]) < 20) {
     throw new Error(`Node 20 or newer is needed, this is ${process.version}.`);
   }
-  const packages = missingPackages();
+  const packages = missingPackages(purpose);
   if (packages.length > 0) await installPackages(packages);
   const agrees = lockAgrees();
   if (!agrees || !hasModules()) {
@@ -142,13 +159,18 @@ export async function setup() {
     const { code, output } = await run('npm', args, { echo: true, env: { npm_config_dry_run: 'false' } });
     if (code !== 0) throw new Error(`npm ${args[0]} failed:\n${output.split('\n').slice(-15).join('\n')}`);
   }
-  const still = missingPackages();
+  const still = missingPackages(purpose);
   if (still.length > 0) throw new Error(`Still missing after the installation: ${still.join(', ')}`);
   say(`setup: everything is there (${seconds(started)})`);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  setup().catch((error) => {
+  const [purpose = 'test', ...more] = process.argv.slice(2);
+  if (!purposes.includes(purpose) || more.length > 0) {
+    say(`usage: node scripts/setup.mjs [${purposes.join('|')}]`);
+    process.exit(2);
+  }
+  setup(purpose).catch((error) => {
     say(error.message);
     process.exit(1);
   });

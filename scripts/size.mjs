@@ -12,9 +12,9 @@ const kib = 1024;
 
 /** Bytes after gzip, everything inside. `files`: each is a download of its own. */
 export const budgets = [
-  // The goal is 30 KiB. One judge of the origin's answers and a border with names took the rest (CHANGELOG.md).
-  { name: 'worker', files: ['dist/sw.js'], bytes: 32 * kib },
-  { name: 'workerModule', files: ['dist/sw.mjs'], bytes: 32 * kib },
+  // The goal is 32 KiB. Records, validators, conditions, and what is learned of origins took the rest (CHANGELOG.md).
+  { name: 'worker', files: ['dist/sw.js'], bytes: 38 * kib },
+  { name: 'workerModule', files: ['dist/sw.mjs'], bytes: 38 * kib },
   // Before start() is called; then on the main thread; then all of it.
   { name: 'pageInitial', files: ['dist/index.js'], bytes: 6 * kib },
   { name: 'pageMain', files: ['dist/index.js', 'dist/page.js'], bytes: 22 * kib },

@@ -15,7 +15,7 @@ const wanted = Number(
 );
 
 try {
-  await setup();
+  await setup('demo');
   await buildAll();
   const { makeSite } = await import('./demo/assets.mjs');
   const { Origin, serveFolder, strictPolicy } = await import('../tests/e2e/harness/index.mjs');

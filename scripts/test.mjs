@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // Everything that guards the project, from nothing: installs what is missing, builds, and runs every kind of test. The
-// last line is `N passed, N failed`.
-//   node scripts/test.mjs [--only <step>[,<step>]]
+// last line is `N passed, N failed`. With --all what takes too long for that (npm run test:all).
+//   node scripts/test.mjs [--all] [--only <step>[,<step>]]
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { engineNames } from '../tests/transparency/engines.mjs';
 import { inParallel, root, run, say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
 
@@ -215,14 +216,33 @@ async function nodeStep(folder, timeoutMs, { width = 1, first = [], leave = [], 
   return sum(results);
 }
 
+// What a page and the origin see with us and without us, a fact for each combination of each engine.
+async function transparencyStep(engines, isShort) {
+  const { transparency } = await import('../tests/transparency/index.mjs');
+  const results = [];
+  for (const engine of engines) {
+    const { result, report } = await transparency({ engines: [engine], isShort, say: (text) => say(`  ${text}`) });
+    const { compared, same, documented, unstable } = result;
+    const passed = same + documented;
+    const word = compared === passed ? 'ok' : 'FAILED';
+    say(`  ${word} ${engine}: of ${compared} combinations ${same} are the same, ${documented} differ as documented`);
+    if (compared > passed) say(indent(report));
+    results.push({ passed, failed: compared - passed });
+    results.push(fact(`${engine}: at most 2 % are unstable`, compared > 0 && unstable <= compared / 50, report));
+  }
+  return sum(results);
+}
+
 // A response of 320 s, one of 90 s, a deployment that is seen within 60 s and pages that connect when they are idle do nothing
 // most of the time: they run beside all that follows the build. Of the others two at a time: browsers take all of two cores,
 // and more of them only wait for each other.
 const waiting = ['long', 'firefox', 'pairs', 'deployment'];
 
+const setupStep = (purpose) => async () => fact('everything is there', true, await setup(purpose));
+
 /** In order; `needs` names steps without whose success there is nothing to run. */
-const steps = [
-  { name: 'setup', run: async () => fact('everything is there', true, await setup()) },
+const usual = [
+  { name: 'setup', run: setupStep('test') },
   { name: 'tidy', needs: ['setup'], run: tidyStep },
   { name: 'biome', needs: ['setup'], run: biomeStep },
   { name: 'build', needs: ['setup'], run: buildStep },
@@ -245,9 +265,21 @@ const steps = [
   {
     name: 'e2e',
     needs: ['build'],
-    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: waiting }),
+    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: [...waiting, 'webkit'] }),
   },
+  { name: 'compare', needs: ['build'], run: () => nodeStep('tests/transparency', minute) },
+  { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
 ];
+
+/** What the usual steps have not: every combination in every engine, and WebKit. */
+const all = [
+  { name: 'setup', run: setupStep('all') },
+  { name: 'build', needs: ['setup'], run: buildStep },
+  { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
+  { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
+];
+
+const steps = process.argv.includes('--all') ? all : usual;
 
 function chosen() {
   const at = process.argv.indexOf('--only');

@@ -15,6 +15,7 @@ import {
   DO_OPEN_STREAM,
   DO_PASS_STREAM,
   DO_READ,
+  DO_SPILL,
   DO_TAKE,
   JOB_END,
   PAGE_ALIVE,
@@ -25,6 +26,7 @@ import {
   RUN_READ,
   streamBytes,
 } from '../build/border.js';
+import { piecesOf } from './cut.js';
 import { codeOf, onFailure, soon, tell } from './engine.js';
 import { exchangeOf } from './exchange.js';
 import { listOf } from './lists.js';
@@ -60,6 +62,9 @@ export class Body {
   wasted = 0;
   /** @type {Response | undefined} */
   response;
+  hasBegun = false;
+  /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
+  spilt;
   /** @type {ReadableStreamDefaultController<Uint8Array> | undefined} */
   controller;
 
@@ -71,6 +76,8 @@ export class Body {
     this.id = id;
     this.exchange = exchange;
     bodies.set(id, this);
+    // Where a browser tells of it: none that we know does before the first byte, and after that they cancel the stream.
+    exchange.event.request.signal.addEventListener('abort', () => tell(CANCEL, id));
   }
 
   /** Makes its response. */
@@ -78,9 +85,14 @@ export class Body {
     const stream = new ReadableStream(
       {
         start: (controller) => void (this.controller = controller),
-        pull: ({ desiredSize }) => tell(PULL, this.id, desiredSize ?? 0),
+        pull: ({ desiredSize }) => {
+          if (this.spilt) return this.#pour();
+          // Before the first byte the core knows.
+          if (this.hasBegun) tell(PULL, this.id, desiredSize ?? 0);
+        },
         cancel: () => {
           this.controller = undefined;
+          void this.spilt?.cancel().catch(() => {});
           tell(CANCEL, this.id);
         },
       },
@@ -89,34 +101,61 @@ export class Body {
     return (this.response = new Response(stream, head));
   }
 
+  /** What comes from there is the rest of the response. */
+  spill(/** @type {ReadableStreamDefaultReader<Uint8Array>} */ chunks) {
+    this.spilt = chunks;
+    void this.#pour();
+  }
+
+  async #pour() {
+    try {
+      while ((this.controller?.desiredSize ?? 0) > 0) {
+        const { value, done } = await /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.spilt).read();
+        if (done) return this.controller?.close();
+        this.controller?.enqueue(value);
+      }
+    } catch (error) {
+      this.controller?.error(error);
+    }
+  }
+
   /** Of what the page replied, these pieces. */
   slices(/** @type {number} */ job, /** @type {number} */ begin, /** @type {number} */ end) {
     const { whole } = /** @type {Job} */ (this.jobs.get(job));
-    return cut(/** @type {ArrayBuffer} */ (whole), 0, begin, end, this.exchange);
-  }
-
-  /** Hands in pieces, digested beside each other, in order; until the job is closed. */
-  async digest(/** @type {number} */ id, /** @type {number} */ begin, /** @type {ArrayBuffer[]} */ pieces) {
-    const job = this.jobs.get(id);
-    const digests = pieces.map((piece) => crypto.subtle.digest('SHA-256', piece));
-    for (const [i, piece] of pieces.entries()) {
-      const digest = await digests[i];
-      if (this.jobs.get(id) !== job) return;
-      arriving = piece;
-      tell(DIGEST, digest, this.id, id, begin + i, piece.byteLength);
+    const { bytes, pieceBytes } = this.exchange;
+    const pieces = [];
+    // One copy of the bytes: slices, because the whole would stay as long as any piece.
+    for (let at = begin * pieceBytes; at < Math.min(bytes, end * pieceBytes); at += pieceBytes) {
+      pieces.push(/** @type {ArrayBuffer} */ (whole).slice(at, Math.min(bytes, at + pieceBytes)));
     }
+    return pieces;
   }
-}
 
-// One copy of the bytes, cut as it is passed on: slices, because the whole would stay as long as any piece.
-/** @type {(buffer: ArrayBuffer, first: number, begin: number, end: number, of: Exchange) => ArrayBuffer[]} */
-function cut(buffer, first, begin, end, { bytes, pieceBytes }) {
-  const from = first * pieceBytes;
-  const pieces = [];
-  for (let at = begin * pieceBytes; at < Math.min(bytes, end * pieceBytes); at += pieceBytes) {
-    pieces.push(buffer.slice(at - from, Math.min(bytes, at + pieceBytes) - from));
+  /**
+   * Hands in the pieces [begin, end), digested beside each other, in order; until the job is closed.
+   * @param {number} id
+   * @param {number} first what `pieces` begin with
+   * @param {number[]} range
+   * @param {Iterable<ArrayBuffer> | AsyncIterable<ArrayBuffer>} pieces
+   */
+  async digest(id, first, [begin, end], pieces) {
+    const job = this.jobs.get(id);
+    let next = first;
+    let told = Promise.resolve();
+    for await (const buffer of pieces) {
+      const piece = next++;
+      if (piece < begin) continue;
+      const digesting = crypto.subtle.digest('SHA-256', buffer);
+      told = told.then(async () => {
+        const digest = await digesting;
+        if (this.jobs.get(id) !== job) return;
+        arriving = buffer;
+        tell(DIGEST, digest, this.id, id, piece, buffer.byteLength);
+      });
+      if (next >= end || this.jobs.get(id) !== job) break;
+    }
+    await told;
   }
-  return pieces;
 }
 
 /** Nothing more will be said of its bodies. */
@@ -132,9 +171,11 @@ export const bodyPerformer = (currentStore) => ({
     void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
 
   [DO_ENQUEUE]: (/** @type {number[]} */ ...[id, piece, begin, end]) => {
-    const { pieces, controller } = bodyOf(id);
+    const body = bodyOf(id);
+    const { pieces, controller } = body;
     const buffer = /** @type {ArrayBuffer} */ (pieces.get(piece));
     pieces.delete(piece);
+    body.hasBegun = true;
     controller?.enqueue(new Uint8Array(buffer, begin, end - begin));
   },
 
@@ -151,13 +192,13 @@ export const bodyPerformer = (currentStore) => ({
     jobs.set(job, reading);
     const isClosed = () => jobs.get(job) !== reading;
     try {
-      const read = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
+      const run = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
       if (isClosed()) return;
-      tell(RUN_READ, read?.type ?? '', id, job, read !== null);
-      if (!read || isClosed()) return;
+      tell(RUN_READ, id, job, run !== null);
+      if (!run?.body || isClosed()) return;
       const code = await listOf(exchange.root);
       if (code && !isClosed()) tell(JOB_END, code, id, job);
-      if (!isClosed()) await body.digest(job, begin, cut(read.buffer, runBegin, begin, end, exchange));
+      if (!isClosed()) await body.digest(job, runBegin, [begin, end], piecesOf(run.body, runBegin, exchange));
     } catch {
       // What cannot be read is not held.
       if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
@@ -172,12 +213,15 @@ export const bodyPerformer = (currentStore) => ({
   /** @param {string} digests where the site has lists */
   askPage(/** @type {number[]} */ [id, job, page, begin, end, slower, patience], /** @type {string} */ digests) {
     const body = bodyOf(id);
-    const { url, range, root, bytes, pieceBytes, contentType } = body.exchange;
-    const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, begin, end };
+    const { url, range, root, bytes, pieceBytes, contentType, event } = body.exchange;
+    const { cache, credentials, referrer } = event.request;
+    const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, begin, end, cache };
+    // The page would ask the origin with its cookies, and say where it is.
+    const isPlain = credentials !== 'omit' && referrer !== '';
     /** @type {Job} */
     const asking = askPage(
       page,
-      { ...asked, origin: slower, patience },
+      { ...asked, origin: isPlain ? slower : 0, patience },
       {
         piece: (piece, buffer, from, wasted) => {
           arriving = buffer;
@@ -202,7 +246,7 @@ export const bodyPerformer = (currentStore) => ({
     const body = bodyOf(id);
     const asking = body.jobs.get(job);
     const code = (await listOf(body.exchange.root)) ?? '';
-    if (!code && body.jobs.get(job) === asking) await body.digest(job, begin, body.slices(job, begin, end));
+    if (!code && body.jobs.get(job) === asking) await body.digest(job, begin, [begin, end], body.slices(job, begin, end));
     if (body.jobs.get(job) === asking) tell(JOB_END, code, id, job);
   },
 
@@ -214,14 +258,17 @@ export const bodyPerformer = (currentStore) => ({
   },
 
   [DO_OPEN_STREAM]: (/** @type {number[]} */ ...[body, id, begin, end, whole, reload, wait]) => {
-    const { url, path, root, bytes, pieceBytes } = bodyOf(body).exchange;
-    new Stream(id, { url, path, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
+    const { event, root, bytes, pieceBytes } = bodyOf(body).exchange;
+    const { request } = event;
+    new Stream(id, { request, root, bytes, pieceBytes, begin, end, whole: whole > 0, reload: reload > 0, wait });
   },
 
   [DO_PASS_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream, /** @type {number} */ shared) =>
     void (bodyOf(body).response = streamOf(stream).pass(shared > 0)),
 
-  [DO_ACCEPT]: (/** @type {number[]} */ ...[stream, skip, until, keep]) => streamOf(stream)?.accept(skip, until, keep),
+  [DO_ACCEPT]: (/** @type {number[]} */ ...[stream, until, keep]) => streamOf(stream)?.accept(until, keep),
+
+  [DO_SPILL]: (/** @type {number} */ body, /** @type {number} */ stream) => bodyOf(body).spill(streamOf(stream).spill()),
 
   [DO_CLOSE_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream) =>
     void (bodyOf(body).wasted += streamOf(stream)?.close() ?? 0),

@@ -13,8 +13,10 @@ const decoder = new TextDecoder();
  * @param {(pattern: number, segment: string) => boolean} test whether the regexp with that number matches
  */
 export function startCore(wasm, test) {
-  const read = (/** @type {number} */ at, /** @type {number} */ length) =>
-    decoder.decode(new Uint8Array(core.memory.buffer, at, length));
+  const read = (/** @type {number} */ at, /** @type {number} */ length) => {
+    memory();
+    return decoder.decode(bytes.subarray(at, at + length));
+  };
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
     env: {
       host_test: (/** @type {number} */ pattern, /** @type {number} */ at, /** @type {number} */ length) =>
@@ -27,13 +29,27 @@ export function startCore(wasm, test) {
   const core = exports;
   core._initialize();
   const box = core[MAILBOX]();
-  const memory = () => new DataView(core.memory.buffer);
+  /** @type {Uint8Array} */
+  let bytes;
+  /** @type {DataView} */
+  let view;
+  // Views of the core's memory, made anew when it has grown: the buffer of the old ones is taken away then.
+  const memory = () => {
+    if (!bytes?.length) {
+      bytes = new Uint8Array(core.memory.buffer);
+      view = new DataView(bytes.buffer);
+    }
+    return view;
+  };
   const word = (/** @type {number} */ at) => memory().getUint32(at, true);
   const putText = (/** @type {string | ArrayBuffer} */ text) => {
-    const bytes = typeof text === 'string' ? encoder.encode(text) : new Uint8Array(text);
-    const at = bytes.length > word(box + TEXT_ROOM) ? core[TEXT_IN](bytes.length) : word(box + TEXT);
-    new Uint8Array(core.memory.buffer).set(bytes, at);
-    return bytes.length;
+    // A character of a string has at most three bytes.
+    const most = typeof text === 'string' ? 3 * text.length : text.byteLength;
+    const at = most > word(box + TEXT_ROOM) ? core[TEXT_IN](most) : word(box + TEXT);
+    memory();
+    if (typeof text === 'string') return encoder.encodeInto(text, bytes.subarray(at)).written;
+    bytes.set(new Uint8Array(text), at);
+    return most;
   };
   const call = (/** @type {string} */ name, /** @type {Argument[]} */ args) =>
     /** @type {number} */ (

@@ -1,6 +1,7 @@
 // Requests: performs what the core decides of each, by its number. The core owns one from the routed event to its last byte.
 import {
   ANSWER,
+  DO_ANSWER_EMPTY,
   DO_BEGIN,
   DO_FALL_THROUGH,
   DO_OPEN,
@@ -10,13 +11,16 @@ import {
   DO_THROUGH,
   GET,
   HEAD,
+  PASSED,
   PLUGIN_NETWORK,
+  pluginWait,
   putWait,
   RESOURCE,
 } from '../build/border.js';
 import { bodyOf, letGo } from './body.js';
-import { call, callText, drain, isOn, onFailure } from './engine.js';
+import { call, callText, drain, isOn, onFailure, tell } from './engine.js';
 import { passThrough } from './own.js';
+import { headOf } from './streams.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
@@ -28,8 +32,12 @@ const byEvent = new WeakMap();
 /** Responses that are made of pieces: the body's number. @type {WeakMap<Response, number>} */
 const made = new WeakMap();
 
+/** What middlewares of the site's gave: a response is good for one request. @type {WeakSet<Response>} */
+const taken = new WeakSet();
+
+// A network error is no answer either: another plugin may have one.
 const isReadable = (/** @type {unknown} */ response) =>
-  response instanceof Response && !response.bodyUsed && !response.body?.locked;
+  response instanceof Response && response.type !== 'error' && !response.bodyUsed && !response.body?.locked;
 
 /** What the page asked for, and what the plugins of its route gave. */
 export class Exchange {
@@ -58,6 +66,8 @@ export class Exchange {
   answer;
   /** By number: get()s of ours that have no result yet. @type {Map<number, (result: any) => void>} */
   gets = new Map();
+  /** How the network failed, if so. @type {Promise<Response> | undefined} */
+  failed;
   /** Middlewares of the site's that are asked and did not answer yet. */
   asked = 0;
   /** What get()s of ours gave them. @type {Response[]} */
@@ -66,14 +76,14 @@ export class Exchange {
   /**
    * @param {number} id the core's
    * @param {FetchEvent} event
+   * @param {string} path
    */
-  constructor(id, event) {
+  constructor(id, event, path) {
     const { url, headers } = event.request;
-    const { pathname, search } = new URL(url);
     this.id = id;
     this.event = event;
     this.url = url;
-    this.path = pathname + search;
+    this.path = path;
     this.range = headers.get('range');
     this.response = new Promise((resolve) => (this.respond = resolve));
     exchanges.set(id, this);
@@ -124,6 +134,15 @@ export async function get(event, kind, timeout = 0, patience = 0) {
   return response;
 }
 
+/** The head that the core gives the response of this exchange. @returns {ResponseInit} */
+function headFor(/** @type {number} */ id) {
+  const [line, ...pairs] = callText(HEAD, id).split('\n');
+  /** @type {[string, string][]} */
+  const headers = [];
+  for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
+  return { status: Number(line.slice(0, 3)), statusText: line.slice(4), headers };
+}
+
 /** @param {(code: string, url: string, error: unknown) => void} report */
 export const exchangePerformer = (report) => ({
   [DO_BEGIN]: (/** @type {number[]} */ ...[id, bytes, pieceBytes, length]) => {
@@ -135,20 +154,25 @@ export const exchangePerformer = (report) => ({
     const exchange = exchangeOf(id);
     const { request } = exchange.event;
     const answer = own ? passThrough(request, listed > 0) : fetch(request);
+    if (listed) answer.then((response) => tell(PASSED, headOf(response), id, response.status)).catch(() => {});
     if (number) return exchange.gets.get(number)?.(answer);
     // Being offline is no fault of a plugin.
     answer.then(
       (response) => exchange.tell(plugin, response),
-      () => exchange.tell(plugin, null),
+      () => {
+        // Nobody asks it again.
+        exchange.failed = answer;
+        exchange.tell(plugin, null);
+      },
     );
   },
 
-  [DO_OPEN]: (/** @type {number} */ id, /** @type {number} */ number) => {
-    const [status, ...pairs] = callText(HEAD, id).split('\n');
-    /** @type {[string, string][]} */
-    const headers = [];
-    for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
-    made.set(bodyOf(number).open({ status: Number(status), headers }), number);
+  [DO_OPEN]: (/** @type {number} */ id, /** @type {number} */ number) => void made.set(bodyOf(number).open(headFor(id)), number),
+
+  [DO_ANSWER_EMPTY]: (/** @type {number} */ id) => {
+    const exchange = exchangeOf(id);
+    exchange.answer = new Response(null, headFor(id));
+    exchange.respond(exchange.answer);
   },
 
   [DO_SETTLE]: (/** @type {number[]} */ ...[id, number, body, copy]) => {
@@ -175,35 +199,49 @@ export const exchangePerformer = (report) => ({
   async ask(id, plugin, factory) {
     const exchange = exchangeOf(id);
     exchange.asked++;
+    let hasFailed = false;
+    const fail = (/** @type {unknown} */ error) => {
+      if (!hasFailed) report('plugin-failed', exchange.url, error);
+      hasFailed = true;
+      exchange.tell(plugin, null);
+    };
+    // One that lost to another may take as long as it likes.
+    const timer = setTimeout(() => exchange.answer || fail(new Error('get() gave nothing')), pluginWait);
     try {
       const middleware = factory(exchange.event);
       exchange.middlewares[plugin] = middleware;
       const response = await middleware.get();
-      if (response && !isReadable(response)) throw new TypeError('not a response to be read');
+      if (response) {
+        if (!isReadable(response) || taken.has(response)) throw new TypeError('not a response to be read');
+        taken.add(response);
+      }
       exchange.tell(plugin, response || null);
     } catch (error) {
-      report('plugin-failed', exchange.url, error);
-      exchange.tell(plugin, null);
+      fail(error);
     }
+    clearTimeout(timer);
     exchange.asked--;
     exchange.leaveGiven();
   },
 
   async put(/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) {
     const { middlewares, answer, url } = exchangeOf(id);
-    const response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
+    /** @type {Response | undefined} */
+    let response;
     try {
+      // It may have kept its answer, and be reading it.
+      response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
       await middlewares[plugin]?.put?.(response);
     } catch (error) {
       report('plugin-failed', url, error);
     }
     // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
     // opens its cache before it reads.
-    setTimeout(leave, putWait, response);
+    if (response) setTimeout(leave, putWait, response);
   },
 });
 
-const fallThrough = (/** @type {Exchange} */ { event, respond }) => respond(passThrough(event.request));
+const fallThrough = (/** @type {Exchange} */ { event, respond, failed }) => respond(failed ?? passThrough(event.request));
 
 onFailure(() => {
   for (const each of exchanges.values()) {

@@ -7,22 +7,25 @@ import {
   DO_BUSY,
   DO_DROP_UNLISTED,
   DO_FETCH_MANIFEST,
+  DO_KEEP_RECORD,
   DO_LIST_STORE,
   DO_LOSE,
   DO_NEED_LIST,
+  DO_NEED_RECORD,
   DO_PUT,
   DO_STORE,
   DO_TRANSFER,
   ERROR_CODE,
   FLAG_AUTHORIZATION,
   FLAG_BYPASS,
-  FLAG_CONDITION,
   FLAG_NAVIGATION,
+  FLAG_REDIRECT,
   FLAG_SAME_ORIGIN,
   MANIFEST_FETCH,
   MANIFEST_PATH,
   OPEN_EXCHANGE,
   PATTERNS,
+  progressWait,
   ROUTE_PLUGIN,
   SET_MANIFEST_PATH,
   STORED,
@@ -38,7 +41,7 @@ import { broadcast, handleMessage, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
 import { calm, StoreKeeper } from './storage.js';
-import { streamOf } from './streams.js';
+import { CONDITIONS, streamOf } from './streams.js';
 
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 /** @typedef {'ordered' | 'fastest'} Strategy */
@@ -46,12 +49,9 @@ import { streamOf } from './streams.js';
 /** How the middlewares of a route are asked: one after another, or all at once. */
 const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** @type {Strategy} */ ('fastest') };
 
-/** Request headers that the core is told of. @type {[number, string[]][]} */
-const flagged = [
-  [FLAG_AUTHORIZATION, ['authorization']],
-  [FLAG_BYPASS, [BYPASS_HEADER]],
-  [FLAG_CONDITION, ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']],
-];
+// Browsers ask a worker for requests only where its script listened while it first ran: before any timer.
+let isLate = false;
+setTimeout(() => (isLate = true));
 
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
@@ -70,8 +70,14 @@ class PeerCDN extends EventTarget {
   static strategies = strategies;
 
   #manifest;
+  /** @type {string[]} of the routes */
+  #paths = [];
   #storage = new StoreKeeper();
-  #open = 0; // responses
+  #code = ''; // why the browser asks us for nothing
+  #isSaidBusy = false;
+  /** Of transfers, what was not told yet. @type {object[]} */
+  #news = [];
+  #telling = 0; // a timer
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin
@@ -117,48 +123,90 @@ class PeerCDN extends EventTarget {
     const id = call(ADD_ROUTE, path, number);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     routes[id] = factories;
+    this.#paths.push(path);
     regexps.length = 0;
     for (const pattern of callText(PATTERNS).split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return this;
   }
 
-  /** Listens. To be called while the worker's script first runs. */
-  register() {
+  /**
+   * For `InstallEvent.addRoutes`, where a browser has it: what no route of this site can take goes to the network, and the
+   * worker is neither started nor asked. The site's other `fetch` listeners do not see it then, nor does Workbox.
+   */
+  staticRoutes() {
+    // Wider than ours where the API has no words: a regexp and what follows it, and empty segments, which do not count.
+    const patterns = this.#paths.map((path) => {
+      const [known] = path.split(/(?:^|\/):\w+\(/);
+      const segments = known.split('/').filter(Boolean);
+      const texts = segments.map((each, i) => (/^[*:]/.test(each) ? `:s${i}` : each.replace(/[+:?{}()\\]/g, '\\$&')));
+      return ['', ...texts].join('/');
+    });
+    const taken = [...patterns.map((each) => `${each}{/*}?`), '*//*'].map((pathname) => ({ urlPattern: { pathname } }));
+    const methods = ['GET', 'HEAD'].map((requestMethod) => ({ requestMethod }));
+    return [methods, taken].map((or) => ({ condition: { not: { or } }, source: 'network' }));
+  }
+
+  /**
+   * Listens. To be called while the worker's script first runs.
+   * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
+   */
+  register({ staticRoutes = false } = {}) {
+    if (isLate) {
+      this.#code = 'registered-late';
+      // Pages hear it in the answer to their hello.
+      queueMicrotask(() => this.#tell(this.#code, ''));
+    }
+    // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
+    // else, because the browser reads while we go on.
+    void this.#manifest.load();
     startPages((root, begin, end) => {
+      this.#storage.early = undefined;
       tell(STORED, root, begin, end);
       this.#manifest
         .load()
         .then(() => this.#storage.handleStored(root))
         .catch(() => {});
     });
+    if (staticRoutes) {
+      // A browser that cannot read such rules does without them.
+      const add = (/** @type {any} */ event) => event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {}));
+      scope.addEventListener('install', add);
+    }
     scope.addEventListener('activate', (event) => {
       tell(MANIFEST_FETCH);
       event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.fetching]));
     });
     scope.addEventListener('message', (event) => {
-      if (handleMessage(event)) broadcast('busy', { open: this.#open, cache: currentCache() });
+      if (handleMessage(event)) this.#answerHello();
     });
+    // To pages that it does not control, and that say no hello.
+    if (isLate) this.#answerHello();
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
-    // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners.
-    void this.#manifest.load();
     return this;
+  }
+
+  #answerHello() {
+    broadcast('busy', { open: this.#storage.busy, cache: currentCache(), code: this.#code });
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {
     const { request } = event;
-    const { url, headers } = request;
+    const { url, headers, mode } = request;
     if (!isOn()) return;
     let flags = url.startsWith(`${location.origin}/`) ? FLAG_SAME_ORIGIN : 0;
-    if (request.mode === 'navigate') flags |= FLAG_NAVIGATION;
-    for (const [flag, names] of flagged) {
-      if (names.some((name) => headers.has(name))) flags |= flag;
-    }
+    if (mode === 'navigate') flags |= FLAG_NAVIGATION;
+    if (request.redirect !== 'follow') flags |= FLAG_REDIRECT;
+    if (headers.has('authorization')) flags |= FLAG_AUTHORIZATION;
+    if (headers.has(BYPASS_HEADER)) flags |= FLAG_BYPASS;
     const { pathname, search } = new URL(url);
-    const words = [request.method, request.destination, request.cache];
-    const text = [...words, headers.get('range') ?? '', headers.get('if-range') ?? '', pathname + search].join('\n');
+    const path = pathname + search;
+    const { method, destination, cache, credentials, referrerPolicy } = request;
+    const words = [method, destination, cache, path, ...CONDITIONS.map((name) => headers.get(name))];
+    const own = [...headers].filter(([name]) => !CONDITIONS.includes(name));
+    const text = [...words, cache, mode, credentials, referrerPolicy, ...own].join('\n');
     try {
       const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
-      if (id) event.respondWith(new Exchange(id, event).response);
+      if (id) event.respondWith(new Exchange(id, event, path).response);
       drain();
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.
@@ -178,12 +226,13 @@ class PeerCDN extends EventTarget {
       [DO_PUT]: (...put) => void exchanges.put(...put),
       [DO_ASK_PAGE]: (...asked) => bodies.askPage(asked, this.#manifest.digests),
       [DO_NEED_LIST]: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
-      [DO_LOSE]: (id, error) => {
-        const { url } = exchangeOf(id);
-        const code = codeOf(error);
-        this.#report(code, url);
-        void this.#manifest.lose(code, url);
+      [DO_LOSE]: (id, error, kept) => {
+        const { url, path } = exchangeOf(id);
+        if (error) this.#report(codeOf(error), url);
+        void this.#manifest.lose(codeOf(kept), path);
       },
+      [DO_NEED_RECORD]: (id) => void storage.readRecord(id),
+      [DO_KEEP_RECORD]: (id) => storage.keepRecord(id),
       // The core may be gone by then, and told so.
       [DO_STORE]: (...store) => void this.#store(...store).catch(() => {}),
       [DO_TRANSFER]: (...transfer) => this.#transfer(...transfer),
@@ -191,9 +240,8 @@ class PeerCDN extends EventTarget {
       [DO_LIST_STORE]: () => void storage.list(),
       [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
       [DO_BUSY]: (open) => {
-        this.#open = open;
-        // Pages want to know whether, not how many: a gallery would wake all of them for each image.
-        broadcast('busy', { open });
+        storage.busy = open;
+        this.#tellSoon();
       },
     };
   }
@@ -202,9 +250,8 @@ class PeerCDN extends EventTarget {
     const body = bodyOf(id);
     const { root, url } = body.exchange;
     const buffers = stream ? streamOf(stream).buffers(begin, end) : body.slices(job, begin, end);
-    const type = stream ? streamOf(stream).type : undefined;
-    const { ok, isToBeTold } = await this.#storage.put(root, begin, end, buffers, { type, fits: fits > 0, body: id });
-    if (ok) this.#emit('stored', { root, begin, end });
+    const { ok, isToBeTold } = await this.#storage.put(root, begin, end, buffers, { fits: fits > 0, body: id });
+    if (ok) broadcast('stored', { root, begin, end });
     // The stream goes on without it.
     if (isToBeTold) this.#report('storage-full', url);
   }
@@ -214,16 +261,33 @@ class PeerCDN extends EventTarget {
     const { url, root, length } = body.exchange;
     const counts = { bytes: length, fromCache, fromPeers, fromOrigin, wasted: wasted + body.wasted };
     const detail = { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code: codeOf(error) };
-    void calm().then(() => this.#emit('transfer', detail));
+    this.#news.push(detail);
+    this.#tellSoon();
   }
 
-  #emit(/** @type {string} */ type, /** @type {object} */ detail) {
-    broadcast(type, detail);
-    if (type === 'transfer') this.dispatchEvent(new CustomEvent(type, { detail }));
+  // Each message takes time of the worker and of every page: they go out together, when no response waits. Whether the worker
+  // is busy is told if it lasts, because most responses are over by then.
+  #tellSoon() {
+    this.#telling ||= setTimeout(async () => {
+      await calm();
+      this.#telling = 0;
+      for (const detail of this.#news.splice(0)) {
+        broadcast('transfer', detail);
+        this.dispatchEvent(new CustomEvent('transfer', { detail }));
+      }
+      const open = this.#storage.busy;
+      if (open > 0 === this.#isSaidBusy) return;
+      this.#isSaidBusy = open > 0;
+      broadcast('busy', { open });
+    }, progressWait);
   }
 
   #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
     broadcast('error', { code, url });
+    this.#tell(code, url, error);
+  }
+
+  #tell(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
     this.dispatchEvent(new CustomEvent('error', { detail: { code, url, error } }));
   }
 }

@@ -78,13 +78,14 @@ export class ManifestKeeper {
   }
 
   /**
-   * What the origin turned out to be is remembered with the manifest, until there is another one.
+   * What the origin turned out to be is remembered with the manifest, until there is another one; or forgotten ('').
    * @param {string} code
-   * @param {string} url
+   * @param {string} path
    */
-  async lose(code, url) {
-    const { pathname, search } = new URL(url);
-    this.#lost = [...this.#lost, `${code} ${pathname}${search}`].slice(-lostResources);
+  async lose(code, path) {
+    const others = this.#lost.filter((each) => !each.endsWith(` ${path}`));
+    if (!code && others.length === this.#lost.length) return;
+    this.#lost = code ? [...others, `${code} ${path}`].slice(-lostResources) : others;
     await this.#keep(/** @type {string} */ (this.#text));
   }
 

@@ -3,7 +3,12 @@
 import { CACHE_PREFIX, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, usualPatience } from '../build/border.js';
 import { get } from './exchange.js';
 
-/** @typedef {{ get: () => Promise<Response | null> | Response | null, put?: (response: Response) => unknown }} Middleware */
+/**
+ * `get` gives null or nothing where the next one is to be asked.
+ * @typedef {object} Middleware
+ * @property {() => Promise<Response | null | undefined> | Response | null | undefined} get
+ * @property {(response: Response) => unknown} [put]
+ */
 /** @typedef {(event: FetchEvent) => Middleware} MiddlewareFactory */
 
 /**

@@ -4,6 +4,8 @@ import {
   calmWait,
   DROP_UNLISTED,
   manifestWait,
+  RECORD,
+  RECORD_READ,
   STORE_BEGIN,
   STORE_DONE,
   STORE_FITS,
@@ -32,14 +34,16 @@ async function browserQuota() {
   }
 }
 
+const look = (/** @type {Store} */ store) => Promise.all([browserQuota(), store.roots()]);
+
 /** @type {Promise<void> | undefined} */
 let calming;
 
 /** Resolves when no response waits for its first byte, or while one always does, after a while. */
-export const calm = () => (calming ??= untilCalm().finally(() => (calming = undefined)));
+export const calm = () => (calming ??= until(() => waiting() === 0).finally(() => (calming = undefined)));
 
-async function untilCalm() {
-  for (const end = performance.now() + calmWait; performance.now() < end && waiting() > 0; ) {
+async function until(/** @type {() => boolean} */ isSo) {
+  for (const end = performance.now() + calmWait; performance.now() < end && !isSo(); ) {
     await new Promise((resolve) => setTimeout(resolve, calmStep));
   }
 }
@@ -49,9 +53,16 @@ export class StoreKeeper {
   current = null;
   /** @type {Promise<Store | null> | undefined} */
   #store;
+  /**
+   * What it held as it was opened, for the first list: looked for beside the manifest. Not of use when somebody stored since.
+   * @type {ReturnType<typeof look> | undefined}
+   */
+  early;
   /** @type {Promise<void>} one after another: what one drops is room for the next */
   #making = Promise.resolve();
   #drops = 0;
+  /** Responses that are open. */
+  busy = 0;
   /** @type {Promise<unknown>} */
   #writes = Promise.resolve();
   #unwritten = 0;
@@ -69,6 +80,8 @@ export class StoreKeeper {
         (store) => {
           this.current = store;
           this.#store = opening;
+          this.early = look(store);
+          this.early.catch(() => {});
         },
         () => (this.#store = undefined),
       );
@@ -95,7 +108,9 @@ export class StoreKeeper {
   }
 
   async #list(/** @type {Store} */ store) {
-    const [quota, roots] = await Promise.all([browserQuota(), store.roots()]);
+    const looked = this.early ?? look(store);
+    this.early = undefined;
+    const [quota, roots] = await looked;
     call(STORE_BEGIN, true, currentQuota(), quota);
     const lines = [...roots].map(([root, runs]) => [root, ...runs.flat()].join(' '));
     for (let at = 0; at < lines.length; at += ROOTS_AT_ONCE) call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'));
@@ -107,18 +122,18 @@ export class StoreKeeper {
    * @param {number} begin
    * @param {number} end
    * @param {ArrayBuffer[]} buffers
-   * @param {{ type?: string, fits: boolean, body: number }} options `type`: path and type, if the origin sent it
+   * @param {{ fits: boolean, body: number }} options
    * @returns {Promise<{ ok: boolean, isToBeTold: boolean }>}
    */
-  async put(root, begin, end, buffers, { type, fits, body }) {
+  async put(root, begin, end, buffers, { fits, body }) {
     const store = /** @type {Store} */ (this.current);
     const put = () => {
       const bytes = buffers.length * buffers[0].byteLength;
-      // Writing keeps the worker's thread and the browser from answering: one after another, when no response waits. What
-      // is lost with the worker meanwhile is fetched again.
-      const turn = this.#unwritten > unwrittenBytes ? undefined : this.#writes.then(calm);
+      // Writing keeps the worker's thread and the browser from answering: one after another, when no response is open, or a
+      // while later. What is lost with the worker meanwhile is fetched again.
+      const turn = this.#unwritten > unwrittenBytes ? undefined : this.#writes.then(() => until(() => !this.busy));
       this.#unwritten += bytes;
-      const written = store.putRun(root, begin, end, buffers, { type, turn }).finally(() => (this.#unwritten -= bytes));
+      const written = store.putRun(root, begin, end, buffers, turn).finally(() => (this.#unwritten -= bytes));
       this.#writes = written.catch(() => {});
       return written;
     };
@@ -141,6 +156,25 @@ export class StoreKeeper {
     }
     const isToBeTold = isOn() && call(STORE_DONE, root, body, begin, end, ok) > 0;
     return { ok, isToBeTold };
+  }
+
+  /** Tells the core how the origin sent the resource of this exchange. */
+  async readRecord(/** @type {number} */ exchange) {
+    const [key] = callText(RECORD, exchange).split('\n');
+    const text = await soon(
+      this.current?.record(key).catch(() => ''),
+      '',
+    );
+    tell(RECORD_READ, text ?? '', exchange);
+  }
+
+  /** Stores how it does. */
+  keepRecord(/** @type {number} */ exchange) {
+    const text = callText(RECORD, exchange);
+    const end = text.indexOf('\n');
+    void calm()
+      .then(() => this.current?.putRecord(text.slice(0, end), text.slice(end + 1)))
+      .catch(() => {});
   }
 
   /** A page stored a run: something else may have to go. The manifest is loaded. */

@@ -2,15 +2,19 @@
 //
 // Every entry is whole and verified by whoever wrote it; begin and end are pieces, half-open.
 
-import { DIGESTS_PATH, MANIFEST_PATH, STORE_PATH } from '../build/border.js';
+import { DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, STORE_PATH } from '../build/border.js';
 
 export const FETCHED = 'x-peer-cdn-fetched';
 export const LOST = 'x-peer-cdn-lost';
-// The path and the type with which the origin sent what a run holds; none on one that came from peers.
-const TYPE = 'x-peer-cdn-type';
 
-const octets = (/** @type {BlobPart[]} */ parts, /** @type {Record<string, string>} */ headers = {}) =>
-  new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream', ...headers } });
+const octets = (/** @type {BlobPart[]} */ parts) =>
+  new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
+
+/** The record of a whole answer, as Record::text() has it (src/base/record.hpp). */
+export const recordOf = (/** @type {Response} */ { statusText, headers }) => {
+  const validators = ['etag', 'last-modified'].map((name) => headers.get(name) ?? '');
+  return [statusText ? '11' : '10', ...validators, '', ...[...headers].flat()].join('\n');
+};
 
 export class Store {
   /** @type {Cache} */
@@ -18,7 +22,7 @@ export class Store {
   /**
    * Runs that are being written, by URL. They are held, and read from here: a seek that comes before the disk must not
    * fetch again what has just come.
-   * @type {Map<string, { buffers: BlobPart[], type: string | null }>}
+   * @type {Map<string, BlobPart[]>}
    */
   #writing = new Map();
 
@@ -36,18 +40,16 @@ export class Store {
   }
 
   /**
-   * The bytes of one run as roots() names it; null when it is gone (the browser may take entries away).
+   * A run as roots() names it; null when it is gone (the browser may take entries away).
    * @param {string} root
    * @param {number} begin
    * @param {number} end
-   * @returns {Promise<{ buffer: ArrayBuffer, type: string | null } | null>} `type`: path and type, where the origin's was seen
+   * @returns {Promise<Response | null>}
    */
   async readRun(root, begin, end) {
     const url = `${STORE_PATH}${root}?${begin}-${end}`;
     const writing = this.#writing.get(url);
-    if (writing) return { buffer: await new Blob(writing.buffers).arrayBuffer(), type: writing.type };
-    const response = await this.#cache.match(url);
-    return response ? { buffer: await response.arrayBuffer(), type: response.headers.get(TYPE) } : null;
+    return writing ? octets(writing) : ((await this.#cache.match(url)) ?? null);
   }
 
   /**
@@ -56,19 +58,30 @@ export class Store {
    * @param {number} begin
    * @param {number} end
    * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes; not changed any more
-   * @param {{ type?: string | null, turn?: Promise<unknown> }} [options] `type`: path and type, if the origin sent it; `turn` is
-   *   awaited before
+   * @param {Promise<unknown>} [turn] awaited before
    */
-  async putRun(root, begin, end, buffers, { type = null, turn } = {}) {
+  async putRun(root, begin, end, buffers, turn) {
     const url = `${STORE_PATH}${root}?${begin}-${end}`;
-    const run = { buffers, type };
-    this.#writing.set(url, run);
+    this.#writing.set(url, buffers);
     try {
       await turn;
-      await this.#cache.put(url, octets(buffers, type === null ? {} : { [TYPE]: type }));
+      await this.#cache.put(url, octets(buffers));
     } finally {
-      if (this.#writing.get(url) === run) this.#writing.delete(url);
+      if (this.#writing.get(url) === buffers) this.#writing.delete(url);
     }
+  }
+
+  /**
+   * How the origin sends a resource, as the core writes it (src/base/record.hpp); '' if that is not known.
+   * @param {string} key root and path
+   */
+  async record(key) {
+    return (await this.#cache.match(RECORDS_PATH + key))?.text() ?? '';
+  }
+
+  /** @param {string} key @param {string} text */
+  putRecord(key, text) {
+    return this.#cache.put(RECORDS_PATH + key, new Response(text));
   }
 
   /**
@@ -105,7 +118,8 @@ export class Store {
    * @param {string} root
    */
   async drop(root) {
-    await Promise.all([this.#cache.delete(STORE_PATH + root, { ignoreSearch: true }), this.#cache.delete(DIGESTS_PATH + root)]);
+    const keys = [STORE_PATH, DIGESTS_PATH, RECORDS_PATH].map((path) => path + root);
+    await Promise.all(keys.map((key) => this.#cache.delete(key, { ignoreSearch: true })));
   }
 
   /**
@@ -117,7 +131,7 @@ export class Store {
     const roots = new Map();
     const written = (await this.#cache.keys()).map(({ url }) => url);
     for (const url of [...written, ...this.#writing.keys()]) {
-      const match = /\/peer-cdn\/(?:store|digests)\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?$/.exec(url);
+      const match = /\/peer-cdn\/(?:store|digests|records)\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?/.exec(url);
       if (!match) continue;
       const runs = roots.get(match[1]) ?? [];
       if (match[2]) runs.push([+match[2], +match[3]]);

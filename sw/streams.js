@@ -1,12 +1,12 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
-import { answerHeaders, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
+import { STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
+import { piecesOf } from './cut.js';
 import { call, isOn, tell } from './engine.js';
 import { listOf } from './lists.js';
 
 /**
  * @typedef {object} StreamRequest
- * @property {string} url
- * @property {string} path with its query
+ * @property {Request} request of the page that was first to want it
  * @property {string} root
  * @property {number} bytes of the resource
  * @property {number} pieceBytes
@@ -17,8 +17,18 @@ import { listOf } from './lists.js';
  * @property {number} wait milliseconds before it is asked
  */
 
+/**
+ * Headers of a page that count for its own response only, in the core's order (src/http/conditions.hpp): the worker asks for
+ * ranges of its own.
+ */
+export const CONDITIONS = ['range', 'if-range', 'if-match', 'if-unmodified-since', 'if-none-match', 'if-modified-since'];
+
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
+
+/** What the core reads of an answer: its type and the phrase of its status, then name and value of each header, a line each. */
+export const headOf = (/** @type {Response} */ { type, statusText, headers, redirected }) =>
+  [redirected ? 'redirected' : type, statusText, ...[...headers].flat()].join('\n');
 
 export const streamOf = (/** @type {number} */ id) => /** @type {Stream} */ (streams.get(id));
 
@@ -32,11 +42,20 @@ export class Stream {
   #kept = new Map();
   #begun = false;
   #isPassed = false;
+  /** Its bytes as they are, for who comes yet. @type {ReadableStream<Uint8Array> | undefined} */
+  #spilt;
+  /** What came before a piece turned out right. @type {ArrayBuffer[] | null} */
+  #raw = [];
+  /** @type {AsyncGenerator<ArrayBuffer, void> | undefined} */
+  #pieces;
+  #cut = 0; // pieces before this one were cut
+  #isLong = false; // its body goes on behind the last one
+  /** @type {Promise<string> | undefined} */
+  #pumping;
   #told = Promise.resolve();
   #isClosed = false;
   #isOver = false;
   #until = 0;
-  #cut = 0; // pieces before this one were cut
   #isRated = false;
   #arrived = 0; // bytes of the body that came
   #passed = 0; // of these, what the core was told
@@ -53,11 +72,6 @@ export class Stream {
     void this.#run();
   }
 
-  /** The path and the type that the origin sent. */
-  get type() {
-    return `${this.#request.path} ${this.#response?.headers.get('content-type') ?? ''}`;
-  }
-
   /** Of pieces that are kept. */
   buffers(/** @type {number} */ begin, /** @type {number} */ end) {
     const buffers = [];
@@ -66,22 +80,48 @@ export class Stream {
   }
 
   /**
-   * The head is good: skip so many bytes, cut pieces up to `until`, and keep those from `keep` on.
-   * @param {number} skip
+   * The head is good: cut pieces up to `until`, and keep those from `keep` on.
    * @param {number} until
    * @param {number} keep
    */
-  accept(skip, until, keep) {
+  accept(until, keep) {
     this.#until = until;
     for (const piece of this.#kept.keys()) if (piece < keep) this.#kept.delete(piece);
     if (!this.#begun) {
       this.#begun = true;
+      this.#pumping = this.#pump().catch(() => 'origin-unreachable');
       // What came before it broke off is good: it is told first.
-      void this.#pump(skip)
-        .catch(() => 'origin-unreachable')
-        .then((code) => this.#told.then(() => this.#end(code)));
+      void this.#pumping.then((code) => this.#told.then(() => this.#end(code)));
     }
     this.#goOn();
+  }
+
+  /** All bytes of the answer, whatever they are. Nothing of it was told. */
+  spill() {
+    if (!this.#spilt) {
+      const bytes = this.#spill();
+      this.#spilt = new ReadableStream({
+        pull: async (controller) => {
+          const { value, done } = await bytes.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+        cancel: () => void bytes.return(),
+      });
+      this.#goOn();
+    }
+    const [one, other] = this.#spilt.tee();
+    this.#spilt = other;
+    return one.getReader();
+  }
+
+  async *#spill() {
+    await this.#pumping;
+    const pieces = /** @type {AsyncGenerator<ArrayBuffer, void>} */ (this.#pieces);
+    const came = /** @type {ArrayBuffer[]} */ (this.#raw);
+    for (let buffer; (buffer = came.shift() ?? (await pieces.next()).value); ) {
+      if (buffer.byteLength > 0) yield new Uint8Array(buffer);
+    }
   }
 
   /** The answer as it is, for a page; `shared`: the bodies that read it go on. Nothing of it was read. */
@@ -102,72 +142,71 @@ export class Stream {
     const { bytes, pieceBytes, end } = this.#request;
     const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : end;
     // A body that was read to its end is left alone: aborting would take it from the HTTP cache. So is one that a page reads.
-    if (this.#cut < last && !this.#isPassed) this.#abort.abort();
+    if ((this.#cut < last || this.#isLong) && !this.#isPassed && !this.#spilt) this.#abort.abort();
     this.#goOn();
     return this.#arrived - this.#passed;
   }
 
   async #run() {
-    const { url, bytes, pieceBytes, begin, end, whole, reload, wait } = this.#request;
+    const { request, bytes, pieceBytes, begin, end, whole, reload, wait } = this.#request;
     const last = Math.min(bytes, end * pieceBytes) - 1;
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#isClosed) return;
     try {
+      const { url, mode, cache, credentials, referrer, referrerPolicy } = request;
+      const headers = new Headers(request.headers);
+      for (const name of CONDITIONS) headers.delete(name);
+      if (!whole) headers.set('range', `bytes=${begin * pieceBytes}-${last}`);
+      // As the page asked. Its own Request cannot be changed so without losing what tells of the page. An answer to a range
+      // is of use only where it was asked for, and the mode "no-cors" has no ranges.
       const response = await fetch(url, {
-        headers: whole ? {} : { range: `bytes=${begin * pieceBytes}-${last}` },
-        cache: reload ? 'reload' : whole ? 'default' : 'no-store',
-        mode: 'same-origin',
+        headers,
+        credentials,
+        referrer,
+        referrerPolicy,
+        cache: whole && cache !== 'no-store' ? (reload ? 'reload' : cache) : 'no-store',
+        mode: whole ? mode : 'same-origin',
+        redirect: whole ? 'follow' : 'manual',
         signal: this.#abort.signal,
       });
       this.#response = response;
-      const texts = answerHeaders.map((name) => response.headers.get(name) ?? '');
-      tell(STREAM_HEAD, [response.type, ...texts].join('\n'), this.#id, response.status);
+      tell(STREAM_HEAD, headOf(response), this.#id, response.status);
     } catch {
       this.#end('origin-unreachable');
     }
   }
 
   // Cuts the body. Digests run beside the reading, and are told in order.
-  async #pump(/** @type {number} */ skip) {
+  async #pump() {
     const { bytes, pieceBytes, begin } = this.#request;
     const { body, status } = /** @type {Response} */ (this.#response);
-    const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
     const isWhole = status === 200;
-    // What goes on behind the last piece would hold its connection, read or not.
-    const leave = (code = '') => {
-      void reader.cancel().catch(() => {});
-      return code;
+    const arrived = async (/** @type {number} */ at, /** @type {number} */ length) => {
+      this.#arrived += length;
+      while (!this.#isClosed && !this.#spilt && at >= this.#until && at * pieceBytes < bytes) await this.#pause();
+      return this.#isClosed && !this.#spilt;
     };
     /** @type {ArrayBuffer | undefined} */
     let last;
-    let piece = begin;
-    let buffer = new Uint8Array(0);
-    let filled = 0;
+    let piece = isWhole ? 0 : begin;
+    this.#pieces = piecesOf(/** @type {any} */ (body), piece, this.#request, arrived, () => Boolean(this.#spilt));
     for (;;) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      if (this.#isClosed) return leave();
-      this.#arrived += value.byteLength;
-      let at = Math.min(skip, value.byteLength);
-      skip -= at;
-      while (at < value.byteLength && piece * pieceBytes < bytes) {
-        if (filled === 0) {
-          while (!this.#isClosed && piece >= this.#until) await this.#pause();
-          if (this.#isClosed) return leave();
-          buffer = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));
-        }
-        const part = value.subarray(at, at + buffer.byteLength - filled);
-        buffer.set(part, filled);
-        filled += part.byteLength;
-        at += part.byteLength;
-        if (filled < buffer.byteLength) continue;
-        filled = 0;
-        // Of a whole answer the last piece waits for the end: one that goes on is another file.
-        if (isWhole && (piece + 1) * pieceBytes >= bytes) last = buffer.buffer;
-        else this.#tell(piece, buffer.buffer);
-        this.#cut = ++piece;
+      const { value: buffer } = await this.#pieces.next();
+      if (!buffer) break;
+      this.#raw?.push(buffer);
+      if (this.#spilt) return '';
+      const left = bytes - piece * pieceBytes;
+      // What goes on behind the last piece is another file.
+      if (left <= 0) {
+        this.#isLong = buffer.byteLength > 0;
+        if (isWhole && this.#isLong) return 'wrong-length';
+        break;
       }
-      if (isWhole && at < value.byteLength) return leave('wrong-length');
+      if (buffer.byteLength < Math.min(pieceBytes, left)) break;
+      this.#cut = ++piece;
+      // Of a whole answer the last piece waits for the end.
+      if (isWhole && piece * pieceBytes >= bytes) last = buffer;
+      else this.#tell(piece - 1, buffer);
     }
     if (last) this.#tell(piece - 1, last);
     this.#tellRate();
@@ -184,6 +223,7 @@ export class Stream {
       this.#passed += buffer.byteLength;
       this.#kept.set(piece, buffer);
       tell(STREAM_PIECE, digest, this.#id, piece, buffer.byteLength);
+      if (!this.#spilt) this.#raw = null;
     });
   }
 

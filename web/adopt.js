@@ -20,9 +20,7 @@ export async function adopt(resources, pieces, urls, stopped) {
       if (response.status !== 200 || !mayShare(response)) continue;
       const body = await response.arrayBuffer();
       const isRight = body.byteLength === resource.bytes;
-      const { pathname, search } = new URL(url);
-      const type = `${pathname}${search} ${response.headers.get('content-type') ?? ''}`;
-      if (isRight) await pieces.adopt(resource, new Uint8Array(body), type);
+      if (isRight) await pieces.adopt(resource, new Uint8Array(body), url, response);
     } catch {
       // Not in the HTTP cache any more: not worth a request.
     }

@@ -30,7 +30,7 @@ import { acknowledge } from './stream.js';
  * What the worker tells all pages, and pages tell each other. Scripts of the site may post anything else on the channel.
  * @typedef {Stored | Transfer
  *   | { type: 'who' }
- *   | { type: 'busy', open: number, cache?: string }
+ *   | { type: 'busy', open: number, cache?: string, code?: ErrorCode | '' }
  *   | { type: 'manifest' }
  *   | { type: 'dropped', root: string }
  *   | { type: 'error', code: ErrorCode, url: string }} News
@@ -72,6 +72,11 @@ export class Bridge {
 
   get controlled() {
     return Boolean(this.#container?.controller);
+  }
+
+  /** Whether the worker answers what it is told. */
+  get hears() {
+    return this.controlled && this.#channel !== null;
   }
 
   /** @param {Form} form */

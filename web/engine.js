@@ -171,7 +171,9 @@ export class Head {
   /** @param {import('./stream.js').Delegation} request @param {MessagePort} port */
   delegate(request, port) {
     if (this.#isStopped) return port.postMessage({ type: 'none', code: 'engine-failed' });
-    stream(this.readers, this.resources.handle(request), request, port);
+    const handle = this.resources.handle(request);
+    this.#pieces.unstored[request.cache === 'no-store' ? 'add' : 'delete'](handle);
+    stream(this.readers, handle, request, port);
   }
 
   /**

@@ -4,9 +4,11 @@ import { sharedHere } from './shared.js';
 
 export { CachePlugin, PeerPlugin };
 
+/** @typedef {import('./registration.js').ScriptUrl} ScriptUrl */
+
 /**
  * @typedef {object} StartOptions
- * @property {string} [worker] your service worker's script; registered unless you did it yourself
+ * @property {ScriptUrl} [worker] your service worker's script; registered unless you did it yourself
  * @property {string} [scope]
  * @property {WorkerType} [workerType] 'classic' or 'module'
  */

@@ -5,10 +5,10 @@ import { uploadOf } from './settings.js';
 /** No word of the page's against uploads. */
 export const unbounded = { on: true, bytesPerSecond: 0, bytes: 0 };
 
-/** A URL that cannot be read is refused by whoever opens it. @param {string} url */
+/** A URL that cannot be read is refused by whoever opens it. @param {import('./registration.js').ScriptUrl} url */
 function href(url) {
   try {
-    return new URL(url, location.href).href;
+    return new URL(/** @type {string | URL} */ (url), location.href).href;
   } catch {
     return String(url);
   }
@@ -43,7 +43,7 @@ export function differences(holding, given) {
   return names.filter((name) => given[name] !== undefined && !isSame(asked[name], held[name]));
 }
 
-/** @typedef {import('./registration.js').Registering & { worker: string }} WithWorker */
+/** @typedef {import('./registration.js').Registering & { worker: import('./registration.js').ScriptUrl }} WithWorker */
 /** @param {WithWorker} one @param {WithWorker} other */
 export const isSameWorker = (one, other) =>
   isSame({ ...one, worker: href(one.worker) }, { ...other, worker: href(other.worker) });

@@ -68,6 +68,10 @@ export class Page {
   #isRefused = false;
   #counts = { peers: 0, sent: 0, received: 0 };
   #informed = () => {};
+  /** It is known who has what, or cannot be known. */
+  #known = () => {};
+  /** The worker has answered. */
+  #heard = () => {};
   /** @type {Map<number, (whole: Whole | null) => void>} what is read for the page itself */
   #reads = new Map();
   #issued = 0;
@@ -84,7 +88,7 @@ export class Page {
     this.#upload = upload;
     /** The store's name; null where Cache Storage is denied. @type {Promise<string | null>} */
     this.cacheName = options.cacheName ? Promise.resolve(options.cacheName) : guessName().catch(() => null);
-    /** Resolves when it is known who has what, cannot be known, or takes too long to be waited for. */
+    /** Resolves when the worker has answered and it is known who has what, or when that takes too long to be waited for. */
     this.informed = new Promise((resolve) => (this.#informed = () => resolve(undefined)));
     this.#bridge = new Bridge(options.form, {
       meet: () => this.#meet(),
@@ -180,12 +184,14 @@ export class Page {
     this.#connections = connections;
     const hasWebRtc = typeof RTCPeerConnection === 'function';
     const options = { ahead, cacheName, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload };
+    const known = new Promise((resolve) => (this.#known = () => resolve(undefined)));
+    const heard = new Promise((resolve) => (this.#heard = () => resolve(undefined)));
     const running = await startHead({ script, inPage }, this.#hand(connections), options);
     if (this.#isStopped) return running.call('stop', ['cancelled']);
     this.#running = running;
     this.#call('upload', [this.#upload]);
-    within(firstSocketWait, this.informed).then(this.#informed);
     this.#bridge.open();
+    within(firstSocketWait, Promise.all([known, this.#bridge.hears && heard])).then(this.#informed);
     this.#watchNetwork();
     if (!globalThis.document) return;
     const { signal } = this.#over;
@@ -279,6 +285,7 @@ export class Page {
 
   /** @param {import('./bridge.js').News | null} message */
   #hear(message) {
+    if (message?.type === 'busy' && message.cache) this.#heard();
     if (message?.type === 'error' && message.code === 'malformed-manifest') return this.#name(message.url);
     this.#listener.tell(message);
   }
@@ -306,7 +313,7 @@ export class Page {
         this.#counts = { peers, sent, received };
         if (isOther) this.#listener.peers(peers);
       },
-      informed: () => this.#informed(),
+      informed: () => this.#known(),
       present: (change) => this.#bridge.present(change),
       company: (root) => this.#bridge.company(root),
       adopt: () => void this.#adopt().catch(() => {}),

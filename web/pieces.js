@@ -1,5 +1,6 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
 import { PEER_DIGEST, PEER_DIGESTS, PEER_DIGESTS_FAILED, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
+import { recordOf } from '../sw/store.js';
 import { Piece } from './piece.js';
 import { bypass } from './resources.js';
 
@@ -24,6 +25,8 @@ export class Pieces {
   #pieces = new Map();
   /** @type {Set<Promise<void>>} */
   #writes = new Set();
+  /** Resources of which nothing is stored: the last request for them said so (`no-store`). @type {Set<number>} */
+  unstored = new Set();
   /** Payload bytes that came from peers. */
   received = 0;
   /** Bytes that came for nothing since somebody was last told. */
@@ -115,9 +118,10 @@ export class Pieces {
     const parts = [];
     for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
     try {
+      if (this.unstored.has(handle)) throw 0;
       await /** @type {Store} */ (await this.#store).putRun(root, begin, end, parts);
     } catch {
-      // Full, or there is no store at all.
+      // Full, or there is no store at all, or none is wanted.
       return void this.#core.tell(PEER_STORE_FAILED, handle, begin, end);
     }
     // What is listed no more was wanted by a reader only: nothing waits for it now.
@@ -138,9 +142,10 @@ export class Pieces {
    * Stores a whole resource that this page had already, if every piece of it matches.
    * @param {import('./resources.js').Resource} resource
    * @param {Uint8Array<ArrayBuffer>} body
-   * @param {string} type its path and the origin's type
+   * @param {string} url
+   * @param {Response} response as the origin sent it
    */
-  async adopt(resource, body, type) {
+  async adopt(resource, body, url, response) {
     const store = await this.#store;
     const handle = this.#resources.handle(resource);
     if (!store || !handle) return;
@@ -159,10 +164,14 @@ export class Pieces {
         const digest = await sha256(bytes.subarray(at, at + pieceBytes));
         if (digest.some((byte, i) => byte !== list[piece * 32 + i])) return;
       }
-      await store.putRun(root, begin, end, [bytes], { type });
+      await store.putRun(root, begin, end, [bytes]);
       this.#resources.held(root, begin, end);
       this.#stored(root, begin, end);
     }
+    // The page has seen these validators.
+    const { pathname, search } = new URL(url);
+    const key = `${root}?${pathname}${search}`;
+    if (list && !(await store.record(key))) await store.putRecord(key, recordOf(response));
   }
 
   /**

@@ -16,7 +16,7 @@ export class CachePlugin {
  * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
  * @property {boolean | Partial<import('./settings.js').Upload>} [upload] the most that the visitor may choose
  * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
- * @property {string | URL} [engine] the engine's script (or a TrustedScriptURL of it); beside ours, or /peer-cdn/engine.js
+ * @property {import('./registration.js').ScriptUrl} [engine] the engine's script; beside ours, or /peer-cdn/engine.js
  * @property {boolean} [idle] whether an idle page may make connections before it needs them; else where no visitor is asked
  *   for a permission by that
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
@@ -49,7 +49,7 @@ export class PeerPlugin extends EventTarget {
   #instance;
   #shared;
   #isOpen = false;
-  /** Why this instance itself takes no part. @type {string | null} */
+  /** Why this instance itself takes no part. @type {import('../build/border.js').ErrorCode | null} */
   #reason = null;
   /** What was said before anybody could listen; null once somebody does. @type {object[] | null} */
   #early = [];
@@ -77,7 +77,7 @@ export class PeerPlugin extends EventTarget {
     return this.#isOpen && this.#shared.active;
   }
 
-  /** Why it does not, as an error code; null while it does. @returns {string | null} */
+  /** Why it does not, as an error code; null while it does. @returns {import('../build/border.js').ErrorCode | null} */
   get reason() {
     return this.#reason ?? this.#shared.reason;
   }

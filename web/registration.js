@@ -3,9 +3,11 @@ import { controllerWait, registrationWait, workerWait } from '../build/border.js
 import { trusted } from './trusted.js';
 import { within } from './within.js';
 
+/** A TrustedScriptURL has such members too. @typedef {string | URL | { toJSON(): string, toString(): string }} ScriptUrl */
+
 /**
  * @typedef {object} Registering
- * @property {string} [worker] the script; without it the site registers one itself
+ * @property {ScriptUrl} [worker] the script; without it the site registers one itself
  * @property {string} [scope]
  * @property {WorkerType} workerType
  */

@@ -9,6 +9,7 @@ import {
   PEER_HELD,
   PEER_IS_RESOURCE,
   PEER_LISTED,
+  PEER_PATH_KEY,
   PEER_RESOURCE,
 } from '../build/border.js';
 import { listEntries, readManifest } from '../sw/listing.js';
@@ -48,7 +49,7 @@ export class Resources {
   #core;
   /** @type {Map<number, Known>} */
   #byHandle = new Map();
-  /** @type {Map<string, Resource>} path and query */
+  /** @type {Map<string, Resource>} by the key of path and query */
   #listed = new Map();
   /** @type {Map<string, Resource>} */
   #byRoot = new Map();
@@ -115,8 +116,10 @@ export class Resources {
   #add(path, resource) {
     const { root, bytes, pieceBytes } = resource;
     const twin = this.#byRoot.get(root);
+    const key = this.#key(path);
     if (!this.#core.call(PEER_IS_RESOURCE, root, bytes, pieceBytes) || (twin && twin.bytes !== bytes)) return false;
-    this.#listed.set(path, resource);
+    if (this.#listed.has(key)) return false;
+    this.#listed.set(key, resource);
     if (!twin) this.#byRoot.set(root, resource);
     return true;
   }
@@ -190,13 +193,21 @@ export class Resources {
     return this.#held.has(root);
   }
 
-  /** The entry of a URL: path and query exactly, or the path alone if its entry says anyQuery. @param {string} url */
+  /** An engine that is off compares nothing. @param {string} path */
+  #key(path) {
+    return this.#core.callText(PEER_PATH_KEY, path) || path;
+  }
+
+  /**
+   * The entry of a URL, however its path is spelled: that of path and query, or of the path alone if its entry says anyQuery.
+   * @param {string} url
+   */
   find(url) {
     if (!url.startsWith(`${location.origin}/`)) return null;
     const { pathname, search } = new URL(url);
-    const exact = this.#listed.get(pathname + search);
+    const exact = this.#listed.get(this.#key(pathname + search));
     if (exact) return exact;
-    const any = this.#listed.get(pathname);
+    const any = this.#listed.get(this.#key(pathname));
     return any?.anyQuery ? any : null;
   }
 }

@@ -91,7 +91,7 @@ export class Seeder {
   async #read({ root }, piece) {
     const store = await this.#store;
     for (const run of this.#resources.runs(root, piece)) {
-      const buffer = (await store?.readRun(root, ...run))?.buffer;
+      const buffer = await (await store?.readRun(root, ...run))?.arrayBuffer();
       if (buffer) return { begin: run[0], buffer };
       this.#resources.lost(root, run);
     }

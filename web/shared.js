@@ -47,7 +47,7 @@ export class Shared {
   #instances = new Set();
   /** The first instance's: they hold for all. @type {import('./plugin.js').PeerOptions} */
   #options = {};
-  /** The first worker that start() was given. @type {Registering & { worker: string } | undefined} */
+  /** The first worker that start() was given. @type {import('./options.js').WithWorker | undefined} */
   #worker;
   /** @type {Page | null} */
   #page = null;
@@ -57,6 +57,10 @@ export class Shared {
   #inPage = false;
   /** @type {ErrorCode | null} */
   #reason = null;
+  /** Why the worker answers nothing, by its own word. @type {ErrorCode | '' | undefined} */
+  #idle;
+  #onIdle = (/** @type {boolean} */ _) => {};
+  #idling = new Promise((resolve) => (this.#onIdle = resolve));
   #choice = storedUpload();
   /** What was last told of the state. */
   #told = '';
@@ -65,13 +69,13 @@ export class Shared {
   /** @type {BroadcastChannel | null} while the manifest turns it all off */
   #waiting = null;
 
-  /** Whether the engine runs, and the worker controls the page. */
+  /** Whether the engine runs, and the worker controls the page and answers its requests. */
   get active() {
-    return Boolean(this.#page?.controlled);
+    return Boolean(this.#page?.controlled && !this.#idle);
   }
 
   get reason() {
-    return this.active ? null : (this.#reason ?? 'no-worker');
+    return this.active ? null : (this.#reason ?? (this.#idle || 'no-worker'));
   }
 
   #tellState() {
@@ -152,7 +156,7 @@ export class Shared {
       this.#worker ??= { ...given, worker };
       if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
     }
-    const isServed = await isControlled(this.#worker ?? given);
+    const isServed = await Promise.race([isControlled(this.#worker ?? given), this.#idling]);
     // Nobody would ask this page for anything: it holds no socket, no connection, no worker.
     if (isServed === null && !this.#has('reply')) return this.#close('no-worker');
     // One before had no worker, and this one has.
@@ -303,9 +307,19 @@ export class Shared {
   /** @param {import('./bridge.js').News | null} news */
   #tell(news) {
     if (news?.type === 'busy') void this.#useCache(news.cache);
+    if (news?.type === 'busy' && news.cache) this.#hear(news.code);
     if (news?.type !== 'transfer' && news?.type !== 'error') return;
     const { type, ...detail } = news;
     this.#emit(type, detail);
+  }
+
+  /** What the worker says of itself. @param {ErrorCode | '' | undefined} code */
+  #hear(code) {
+    const isNew = code !== this.#idle;
+    this.#idle = code;
+    if (code && isNew) this.#emit('error', { code }, true);
+    if (code) this.#onIdle(false);
+    this.#tellState();
   }
 
   /** @param {EventType} type @param {object} detail */

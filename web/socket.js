@@ -73,6 +73,11 @@ export class Socket {
     } catch {
       // null is no object: C++ finds no type in it and refuses it.
     }
+    for (const each of Array.isArray(message) ? message : [message]) this.#take(each);
+  }
+
+  /** @param {any} message */
+  #take(message) {
     const refused = this.#core.callText(PEER_MESSAGE, toText(message), performance.now());
     this.#core.drain();
     if (refused) this.#report(/** @type {import('../build/border.js').ErrorCode} */ (refused));

@@ -11,6 +11,7 @@ import { bridgeAlive, protocolVersion } from '../build/border.js';
  * @property {number} pieceBytes
  * @property {number} begin first piece
  * @property {number} end past the last
+ * @property {RequestCache} [cache] how the page's own request has it; with `no-store` nothing that comes is stored
  * @property {string} [digests] the URL of the digest list
  * @property {number | boolean} [origin] 0, or how many times slower than the origin peers may be; true, of an older worker, is 1
  * @property {number} [patience] milliseconds that peers may take to begin

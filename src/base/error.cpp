@@ -42,6 +42,7 @@ constexpr std::string_view codes =
     "engine-failed\n"
     "options-differ\n"
     "plugin-failed\n"
+    "registered-late\n"
     "cancelled\n"
     "origin-refused\n"
     "rate-limited\n"

@@ -48,6 +48,7 @@ enum class Error : std::uint8_t {
   engine_failed,
   options_differ,
   plugin_failed,
+  registered_late,
   cancelled,
   // The coordinator.
   origin_refused,

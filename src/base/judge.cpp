@@ -1,5 +1,6 @@
 #include "base/judge.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 
@@ -81,12 +82,6 @@ bool varies_by_encoding_only(std::string_view vary) {
   return !names.failed();
 }
 
-bool is_busy(std::uint32_t status) {
-  // A server will not learn what it cannot do.
-  const bool is_ability = status == 501 || status == 505;
-  return status == 408 || status == 425 || status == 429 || (status >= 500 && !is_ability);
-}
-
 bool is_identity(std::string_view encoding) {
   return encoding.empty() || equals_ignoring_case(encoding, "identity");
 }
@@ -121,6 +116,24 @@ Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked) {
   if (answer.status == status_partial) return judge_part(answer, asked);
   if (says_another_length(answer, asked.total)) return {Verdict::changed, {}};
   return {Verdict::take, {0, asked.total}};
+}
+
+bool is_busy(std::uint32_t status) {
+  // A server will not learn what it cannot do.
+  const bool is_ability = status == 501 || status == 505;
+  return status == 408 || status == 425 || status == 429 || (status >= 500 && !is_ability);
+}
+
+Duration busy_time(std::string_view retry_after, Duration otherwise, Duration most) {
+  const auto seconds = parse_length(retry_after);
+  if (!seconds) return otherwise;
+  const auto bound = static_cast<std::uint64_t>(most / std::chrono::seconds(1));
+  return std::chrono::seconds(std::min(*seconds, bound));
+}
+
+Error told(Error error) {
+  if (error == Error::wrong_digest) return Error::origin_changed;
+  return error == Error::malformed_message ? Error::origin_unusable : error;
 }
 
 Error error_of(Verdict verdict) {

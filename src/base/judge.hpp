@@ -10,13 +10,15 @@
 
 #include "base/error.hpp"
 #include "base/pieces.hpp"
+#include "base/time.hpp"
 
 namespace peer_cdn {
 
 // An answer of the origin: its status and the headers that count. Absent headers are empty.
 struct OriginAnswer {
   std::uint32_t status = 0;
-  std::string_view type;  // Response.type: "basic", "cors", "opaque", ...
+  // Response.type: "basic", "cors", "opaque", ... "redirected" of what another URL gave.
+  std::string_view type;
   std::string_view cache_control;
   std::string_view vary;
   std::string_view content_range;
@@ -24,6 +26,9 @@ struct OriginAnswer {
   std::string_view content_length;
   std::string_view content_type;
   std::string_view retry_after;
+  std::string_view accept_ranges;
+  bool has_reason = false;   // the status line had its phrase, which HTTP/2 has not
+  std::string_view headers;  // all of them, a lower-case name and a value, a line each
 };
 
 // What was asked of the origin, and what the manifest says of the resource.
@@ -54,14 +59,25 @@ struct Judgement {
 // of another length, is another file.
 Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked);
 
+// Whether this status says of trouble that passes.
+bool is_busy(std::uint32_t status);
+
+// How long an origin that is busy asks to be left alone: the seconds of its Retry-After (RFC 9110
+// 10.2.3), at most `most`; `otherwise` where it does not say. A date is as good as none.
+Duration busy_time(std::string_view retry_after, Duration otherwise, Duration most);
+
+// What is told of an error that is remembered: whoever reads a file is told of the file, not of a
+// piece or a part.
+Error told(Error error);
+
 // The error that says why an answer was not taken; Error::none for one that was.
 Error error_of(Verdict verdict);
 
 // A site opts into sharing by its manifest alone. These are the conditions on top of that. Refused:
-// a status other than 200 and 206; a type other than "basic" (opaque, or redirected to another
-// origin); Cache-Control private or no-store, in any form, or one that cannot be parsed (RFC 9111
-// 5.2.2); Vary beyond Accept-Encoding (RFC 9110 12.5.5). No worker can see Set-Cookie. A site that
-// lists a resource says that it is the same for every visitor.
+// a status other than 200 and 206; a type other than "basic" (opaque, or redirected); Cache-Control
+// private or no-store, in any form, or one that cannot be parsed (RFC 9111 5.2.2); Vary beyond
+// Accept-Encoding (RFC 9110 12.5.5). No worker can see Set-Cookie. A site that lists a resource
+// says that it is the same for every visitor.
 bool may_share(const OriginAnswer& answer);
 
 }  // namespace peer_cdn

@@ -60,8 +60,8 @@ static_assert(segment_bytes % piece_bytes_min == 0);
 inline constexpr std::uint64_t store_bytes = 2 * gib;
 
 // --- Requests in the worker ---------------------------------------------------------------------
-// A site has a handful of routes. The bound is on the work that a fetch event may cause.
-inline constexpr std::size_t routes = 256;
+// A site has a handful of routes; a generated list of them has more.
+inline constexpr std::size_t routes = 1024;
 // The router recurses once a segment, so this bounds its stack. Real paths have fewer than ten.
 inline constexpr std::size_t segments_per_route = 32;
 inline constexpr std::size_t plugins_per_route = 16;
@@ -134,14 +134,22 @@ static_assert(3 * bridge_alive < bridge_stall, "one late message does not end a 
 inline constexpr std::uint32_t origin_retries = 2;
 inline constexpr Duration origin_retry_wait = 250ms;
 // An origin that is busy in the middle of a body is asked again when it says so (Retry-After), but
-// no later than the reader would give up. If it does not say when: after one second, the time in
-// which most servers count requests.
-inline constexpr Duration origin_busy_wait = 1s;
-inline constexpr std::chrono::seconds origin_busy_wait_max = 10s;
-static_assert(origin_busy_wait <= origin_busy_wait_max);
+// no later than the reader would give up; if it does not say when, like one that failed.
+inline constexpr Duration origin_busy_wait_max = 10s;
 // The worker remembers so many resources that their origin cannot give, beyond its own death. If
 // more go wrong the manifest is wrong; then the oldest resource is asked for once more.
 inline constexpr std::size_t lost_resources = 64;
+// What is kept of the headers with which an origin sends a resource, and of the validators that it
+// ever gave. Servers refuse requests with much more; a response with more is described by the
+// manifest.
+inline constexpr std::size_t record_bytes = 4 * kib;
+// A file whose bytes were not the manifest's passes through as the origin has it, and up to this
+// size is compared on the way: the browser keeps what its page has yet to read.
+inline constexpr std::uint64_t checked_bytes = 32 * mib;
+// An origin that was busy (429, 5xx) is asked no more than the page asks, for as long as it said,
+// or so long; for an hour at most.
+inline constexpr Duration busy_memory = 60s;
+inline constexpr Duration busy_memory_max = 3600s;
 // An answer of the origin that has brought nothing for so long, and for the time of a piece at
 // reader_rate_min, may be dead: whoever opens the resource then asks anew. Without us each request
 // would have a connection of its own.
@@ -172,16 +180,25 @@ inline constexpr Duration manifest_fetch_wait = 4 * manifest_wait;
 inline constexpr std::size_t named_entries = 20;
 // Nothing tells a worker that a tab was closed: it looks so often for the page that it asks.
 inline constexpr Duration page_look_wait = 1s;
-// A digest list has at most 64 KiB. An origin that takes longer for it has trouble with everything.
+// Digest lists that nobody reads by at the moment, so that the next request for the same file need
+// not read and check its list again. A list has at most 64 KiB.
+inline constexpr std::size_t lists_kept = 8;
+// An origin that takes longer for a list has trouble with everything.
 inline constexpr Duration digests_wait = 12s;
+// Pages hear so often of transfers, and whether the worker is busy.
 inline constexpr Duration progress_wait = 250ms;
-// Writing to the store and news to the pages wait while a response has not begun. The worker looks
-// again after each step, and waits no longer than `calm_wait` if there is always such a response.
+// News to the pages wait while a response has not begun, and writing to the store while one is
+// open. The worker looks again after each step, and waits no longer than `calm_wait` if there is
+// always such a response.
 inline constexpr Duration calm_step = 20ms;
 inline constexpr Duration calm_wait = 1s;
 static_assert(calm_step < calm_wait);
-// What waits in the worker's memory to be written: a gallery.
-inline constexpr std::uint64_t unwritten_bytes = 8 * mib;
+// What waits in the worker's memory to be written: a gallery, or all of a large file. Writing 30 MB
+// while they come takes two thirds as long again.
+inline constexpr std::uint64_t unwritten_bytes = 32 * mib;
+// A middleware of the site's that has not answered for so long never will, and counts as null. A
+// slow server has answered by then, and no browser has ended the worker yet.
+inline constexpr Duration plugin_wait = worker_idle;
 // When a user's put() is over, what it left unread is taken back after this wait. A Cache opens in
 // some milliseconds, on a busy disk in less than this.
 inline constexpr Duration put_wait = 2s;
@@ -389,6 +406,9 @@ inline constexpr Duration controller_wait = 3s;
 
 // --- With the coordinator -----------------------------------------------------------------------
 inline constexpr std::size_t signal_bytes = 16 * kib;
+// Messages that came in one turn of the server's event loop cross the border together.
+inline constexpr std::size_t inbox_bytes = 256 * kib;
+static_assert(inbox_bytes > signal_bytes + 64);
 inline constexpr std::size_t roots_per_message = 100;
 static_assert(2 * roots_per_message * (2 * Digest::bytes_size + 3) + 1 * kib <= signal_bytes,
               "a root is 67 bytes of JSON: two full lists and the rest of a message fit");
@@ -399,6 +419,10 @@ static_assert(marks_per_message * 11 <= 12 * kib, "a mark is 11 bytes of JSON");
 inline constexpr std::size_t sdp_bytes = 12 * kib;
 inline constexpr std::size_t candidate_bytes = 1 * kib;
 inline constexpr std::size_t candidate_mid_bytes = 64;
+// A candidate as JSON: every byte of it may be escaped, and browsers add a member or two.
+inline constexpr std::size_t candidate_text_bytes = 2 * kib;
+// Arrays and objects inside each other. Ours have three.
+inline constexpr std::size_t json_depth = 16;
 inline constexpr std::size_t error_code_bytes = 64;
 static_assert(sdp_bytes < signal_bytes && candidate_bytes + candidate_mid_bytes < signal_bytes);
 // Two manifests' worth: what is deployed now, and what was deployed before. Every newcomer is told
@@ -445,8 +469,16 @@ inline constexpr std::size_t asked_roots_per_token = 25;
 inline constexpr Duration hello_wait = 10s;
 // Changes of the directory in this time are told together.
 inline constexpr Duration presence_wait = 250ms;
+// A write is some 8 us of the processor: 1.6 % of one for a site, however large its crowd is. News
+// reaches 1,000 visitors every half second, 10,000 every five. A page that misses them asks the
+// network, and is told by its neighbours (company).
+inline constexpr double presence_sends_per_second = 2000;
 inline constexpr Duration answer_wait = 1s;
 static_assert(answer_wait > 300ms, "a round trip to the far side of the world is 0.3 s");
+// An answer that only names peers who were introduced just now waits for the first of their offers,
+// which needs it, but not longer: some readers look elsewhere when nobody is named.
+inline constexpr Duration answer_hold = 50ms;
+static_assert(answer_hold < answer_wait / 10);
 inline constexpr std::size_t asks_waiting = 1000;
 // After so many asks without a word from the coordinator its socket is taken for dead.
 inline constexpr std::uint32_t silent_asks = 3;
@@ -455,6 +487,12 @@ inline constexpr Duration word_wait = 3s;
 static_assert(answer_wait <= word_wait);
 // What a page stored in one go is announced in one go.
 inline constexpr Duration announce_wait = 100ms;
+// A browser tells its own addresses one by one within milliseconds. One message carries them.
+inline constexpr Duration candidates_wait = 10ms;
+inline constexpr std::size_t candidates_per_message = 8;
+static_assert(candidates_per_message * (candidate_bytes + candidate_mid_bytes) + sdp_bytes / 2 <
+                  signal_bytes,
+              "beside a description of the usual length");
 inline constexpr Duration welcome_wait = 10s;
 // The wait for the next try doubles each time, from the first to the last.
 inline constexpr Duration reconnect_min = 1s;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/limits.hpp"
+#include "base/path.hpp"
 #include "base/text.hpp"
 
 namespace peer_cdn {
@@ -95,7 +96,7 @@ Result<Resource> parse_resource(ResourceFields fields) {
       !take_headers(fields.headers)) {
     return Error::malformed_manifest;
   }
-  return Resource{std::move(fields.path), *geometry,        *root,
+  return Resource{path_key(fields.path),  *geometry,        *root,
                   std::move(fields.type), fields.any_query, std::move(fields.headers)};
 }
 
@@ -123,10 +124,11 @@ Resource* Manifest::find_path(std::string_view path) const {
 }
 
 Resource* Manifest::find(std::string_view path_and_query) const {
-  if (Resource* exact = find_path(path_and_query)) return exact;
-  const std::size_t query = path_and_query.find('?');
+  const Text key = path_key(path_and_query);
+  if (Resource* exact = find_path(key)) return exact;
+  const std::size_t query = std::string_view(key).find('?');
   if (query == std::string_view::npos) return nullptr;
-  Resource* bare = find_path(path_and_query.substr(0, query));
+  Resource* bare = find_path(std::string_view(key).substr(0, query));
   return bare && bare->any_query ? bare : nullptr;
 }
 

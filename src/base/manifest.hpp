@@ -13,20 +13,34 @@
 #include "base/bytes.hpp"
 #include "base/list.hpp"
 #include "base/pieces.hpp"
+#include "base/record.hpp"
 #include "base/result.hpp"
 #include "base/text.hpp"
+#include "base/time.hpp"
 
 namespace peer_cdn {
 
 // One listed file, valid by construction.
 struct Resource {
-  Text path;  // "/static/app.wasm", with "?query" where the entry has one
+  Text
+      path;  // the key of "/static/app.wasm", with "?query" where the entry has one (base/path.hpp)
   Geometry geometry;
   Root root;
-  Text type;                 // the manifest's, until the origin's was seen
-  bool any_query = false;    // a request's query is ignored when the resource is looked up
-  Text headers;              // a lower-case name and a value, a line each
-  Error lost = Error::none;  // why the origin's last answer could not be used, if so
+  Text type;               // the manifest's, until the origin's was seen
+  bool any_query = false;  // a request's query is ignored when the resource is looked up
+  Text headers;            // a lower-case name and a value, a line each
+  // What was learned of its origin. Why its last answer could not be used: wrong_digest where only
+  // the bytes were others.
+  Error lost = Error::none;
+  Deadline busy_until{};  // it is not asked more than the page asks
+  Record record{};
+  bool is_record_read = false;  // from the store, or it has none
+
+  // What its origin sends as its type, where that was seen.
+  void learn_type() {
+    const std::string_view seen = header_of(record.headers(), "content-type");
+    if (!seen.empty()) type = seen;
+  }
 };
 
 // What a manifest's JSON says of one path, before it is checked.
@@ -59,15 +73,16 @@ class Manifest {
   // Refused with malformed_manifest: one entry too many (limits::manifest_entries), a path that is
   // listed already, a root that is listed with another length.
   Result<Resource*> add(Resource resource);
-  // The entry for a request's path and query ("/a?b"): the exact one, or one of that path that has
-  // any_query.
+  // The entry for a request's path and query ("/a?b"), however they are spelled: the exact one, or
+  // one of that path that has any_query.
   Resource* find(std::string_view path_and_query) const;
   Resource* find(const Root& root) const;
+  // The entry of exactly this path.
+  Resource* find_path(std::string_view path) const;
   std::size_t size() const { return by_path_.size(); }
+  OwnedList<Resource>& resources() { return resources_; }
 
  private:
-  Resource* find_path(std::string_view path) const;
-
   // Sorted pointers instead of hash tables: the worker is 2 KB gzip smaller, and a look-up copies
   // no path. A manifest's paths mostly come sorted, so they are appended.
   OwnedList<Resource> resources_;

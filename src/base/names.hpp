@@ -16,6 +16,7 @@ inline constexpr std::string_view own_path = "/peer-cdn/";
 // Where digest lists are, unless the manifest says otherwise; and their keys in the store.
 inline constexpr std::string_view digests_path = "/peer-cdn/digests/";
 inline constexpr std::string_view store_path = "/peer-cdn/store/";
+inline constexpr std::string_view records_path = "/peer-cdn/records/";
 // Where the coordinator listens, unless a site says otherwise.
 inline constexpr std::string_view socket_path = "/peer-cdn/ws";
 // The engine's script, where it is not beside the page's own.

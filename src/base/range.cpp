@@ -95,11 +95,6 @@ Result<std::optional<ByteRange>> parse_range(std::string_view header,
   return Whole(ByteRange{*first, final_byte + 1});
 }
 
-bool range_applies(std::string_view if_range, std::string_view etag) {
-  if_range = trim(if_range);
-  return if_range.empty() || if_range == etag;
-}
-
 Result<ContentRange> parse_content_range(std::string_view header) {
   std::string_view text = trim(header);
   if (!take_unit(text, ' ')) return Error::malformed_message;

@@ -20,11 +20,6 @@ namespace peer_cdn {
 //   range_not_satisfiable  well-formed, but no byte of the resource is in it (14.1.2), status 416
 Result<std::optional<ByteRange>> parse_range(std::string_view header, std::uint64_t resource_bytes);
 
-// Whether the Range header counts beside this If-Range (RFC 9110 13.1.5), which is empty if there
-// is none. `etag` is ours, quoted and strong. A date or a weak etag never matches, so the answer is
-// whole.
-bool range_applies(std::string_view if_range, std::string_view etag);
-
 struct ContentRange {
   ByteRange range;
   std::optional<std::uint64_t> total;  // bytes of the whole representation, if known

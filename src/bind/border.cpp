@@ -108,14 +108,6 @@ void print_names() {
 #include "bind/border.def"
 }
 
-void print_headers() {
-  Object object("answerHeaders", '[', ']');
-#define ANSWER_HEADER(member, header) \
-  object.next();                      \
-  std::printf("%s", quoted(header).c_str());
-#include "bind/border.def"
-}
-
 void print_codes() {
   Object object("codes", '[', ']');
   for (unsigned error = 1; error <= static_cast<unsigned>(last_error); ++error) {
@@ -170,6 +162,22 @@ void print_outputs() {
 #define FIELD(name, value) fields += (fields.empty() ? "" : ", ") + quoted(#name);
 #define TEXT(name, value) last = "[\"string\", " + quoted(#name) + "]";
 #define BYTES(name, value) last = "[\"Uint8Array<ArrayBuffer>\", " + quoted(#name) + "]";
+#include "bind/border.def"
+}
+
+void print_coordinator() {
+  {
+    Object object("coordinatorFunctions", '[', ']');
+#define COORDINATOR_FUNCTION(result, name, parameters)                        \
+  object.next();                                                              \
+  std::printf("[%s, %s, %s]", quoted(#result).c_str(), quoted(#name).c_str(), \
+              quoted(SPELL_EXPANDED(parameters)).c_str());
+#include "bind/border.def"
+  }
+  Object object("coordinatorStatistics", '[', ']');
+#define STATISTIC(name, member) \
+  object.next();                \
+  std::printf("%s", quoted(#name).c_str());
 #include "bind/border.def"
 }
 
@@ -230,11 +238,11 @@ int main() {
   print_enums();
   print_limits();
   print_names();
-  print_headers();
   print_codes();
   print_functions();
   print_peer_functions();
   print_outputs();
+  print_coordinator();
   print_commands();
   print_command_layout();
   std::printf("}\n");

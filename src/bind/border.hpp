@@ -15,8 +15,16 @@ enum class RequestFlag : unsigned {
   same_origin = 1,
   authorization = 2,
   bypass = 4,
-  condition = 8,
-  navigation = 16,
+  navigation = 8,
+  redirect = 16,
+};
+
+// What the coordinator's host does with a socket.
+enum class SocketOrder : unsigned {
+  send,      // a peer's number, and bytes for its socket
+  send_all,  // several peers, and the same bytes for all of them
+  renumber,  // a peer's number, and another one that it has from now on
+  close,     // a peer's number, and the code that says why
 };
 
 // What the browser says of a page's connection. Refused: it would not make it, or not take a

@@ -1,208 +1,275 @@
-// The coordinator for Node: text of sockets in, text for sockets out. JSON is parsed here, and
-// checked in signal/message.cpp.
+// The coordinator's border for Node: texts that came in one turn of the event loop go in together,
+// and what is to be written to each socket comes out in one piece. Plain C, as the worker's border.
+//
+// The inbox holds, for each message: the peer's number, the text's length, and the text, padded to
+// four bytes. The outbox holds, for each order: its kind (SocketOrder), a count, then
+//   send      count: bytes; the peer, the bytes
+//   send_all  count: bytes; how many peers, the peers, the bytes
+//   renumber  count: 0; from, to
+//   close     count: bytes of the code; the peer, the code
+// The bytes of a socket are whole WebSocket frames, and are padded to four.
 #include "signal/coordinator.hpp"
 
-#include <emscripten/bind.h>
-#include <emscripten/val.h>
-
 #include <cstdint>
-#include <nlohmann/json.hpp>
-#include <string>
+#include <cstring>
+#include <optional>
+#include <string_view>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "base/limits.hpp"
+#include "base/list.hpp"
+#include "base/text.hpp"
+#include "bind/border.hpp"
+#include "signal/json.hpp"
+
+// Every export, so that one which the list has otherwise does not compile.
+#define COORDINATOR_FUNCTION(result, name, parameters)                        \
+  extern "C" __attribute__((used, visibility("default"), export_name(#name))) \
+  result name parameters;
+#include "bind/border.def"
+#pragma clang diagnostic error "-Wmissing-prototypes"
+
 namespace {
 
-using emscripten::val;
-using nlohmann::json;
-using peer_cdn::Error;
-using peer_cdn::Instant;
-using peer_cdn::instant_from_ms;
-using peer_cdn::PeerId;
-using peer_cdn::Result;
-namespace limits = peer_cdn::limits;
-namespace signal = peer_cdn::signal;
+using namespace peer_cdn;
 
-// A member of an unexpected type counts as absent (message.hpp, Fields).
-template <class T>
-void take(const json& object, const char* name, std::optional<T>& field) {
-  const auto found = object.find(name);
-  if (found == object.end()) return;
-  if constexpr (std::is_same_v<T, bool>) {
-    if (found->is_boolean()) field = found->get<bool>();
-  } else if constexpr (std::is_same_v<T, double>) {
-    if (found->is_number()) field = found->get<double>();
-  } else {
-    if (found->is_string()) field = found->get_ref<const std::string&>();
-  }
+std::optional<signal::Coordinator> coordinator;
+alignas(4) char inbox[limits::inbox_bytes];
+Text outbox;
+
+constexpr std::size_t statistics = 0
+#define STATISTIC(name, member) +1
+#include "bind/border.def"
+    ;
+
+// src/server/engine.js reads it by these places.
+struct Mailbox {
+  double timeout = -1;  // when to call wake(), or never
+  const char* inbox = ::inbox;
+  const char* outbox = nullptr;
+  std::uint32_t outbox_bytes = 0;
+  std::uint32_t padding = 0;
+  double counters[statistics] = {};
+} box;
+
+std::uint32_t word_at(std::size_t at) {
+  std::uint32_t word = 0;
+  std::memcpy(&word, inbox + at, sizeof word);
+  return word;
 }
 
-void take_texts(const json& object, const char* name,
-                std::optional<std::vector<std::string>>& field) {
-  const auto found = object.find(name);
-  if (found == object.end() || !found->is_array()) return;
-  std::vector<std::string> texts;
-  for (const json& text : *found) {
-    if (!text.is_string()) return;
-    texts.push_back(text.get_ref<const std::string&>());
-  }
-  field = std::move(texts);
+// --- What comes out ------------------------------------------------------------------------------
+
+void put(std::uint32_t word) {
+  outbox += std::string_view(reinterpret_cast<const char*>(&word), sizeof word);
+}
+void put(SocketOrder order, std::size_t count) {
+  put(static_cast<std::uint32_t>(order));
+  put(static_cast<std::uint32_t>(count));
+}
+void pad() {
+  outbox += std::string_view("\0\0\0", -outbox.size() & 3);
+}
+void put_bytes(std::string_view bytes) {
+  outbox += bytes;
+  pad();
 }
 
-void take_numbers(const json& object, const char* name, std::optional<std::vector<double>>& field) {
-  const auto found = object.find(name);
-  if (found == object.end() || !found->is_array()) return;
-  std::vector<double> numbers;
-  for (const json& number : *found) {
-    if (!number.is_number()) return;
-    numbers.push_back(number.get<double>());
+// Ends a text frame (RFC 6455, 5.2) whose text follows `head` bytes at `begin`: the last of its
+// message, not masked.
+constexpr std::size_t head = 4, short_head = 2, short_max = 125;
+void end_frame(Text& to, std::size_t begin) {
+  const std::size_t bytes = to.size() - begin - head;
+  static_assert(limits::signal_bytes < 65536, "a longer frame has another head");
+  char* const frame = to.begin() + begin;
+  frame[0] = '\x81';
+  if (bytes > short_max) {
+    frame[1] = 126;
+    frame[2] = static_cast<char>(bytes >> 8);
+    frame[3] = static_cast<char>(bytes);
+    return;
   }
-  field = std::move(numbers);
+  frame[1] = static_cast<char>(bytes);
+  std::memmove(frame + short_head, frame + head, bytes);
+  for (std::size_t i = short_head; i < head; ++i) to.pop_back();
 }
 
-Result<signal::Message> parse_text(const std::string& text) {
-  if (text.size() > limits::signal_bytes) return Error::message_too_long;
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return Error::malformed_message;
-  signal::Fields fields;
-  take(object, "type", fields.type);
-  take(object, "browser", fields.browser);
-  take(object, "code", fields.code);
-  take(object, "version", fields.version);
-  take(object, "peer", fields.peer);
-  take(object, "offer", fields.offer);
-  take_texts(object, "add", fields.add);
-  take_texts(object, "remove", fields.remove);
-  take_texts(object, "roots", fields.roots);
-  take_numbers(object, "peers", fields.peers);
-  if (const auto found = object.find("description"); found != object.end() && found->is_object()) {
-    take(*found, "type", fields.description_type);
-    take(*found, "sdp", fields.description_sdp);
-  }
-  if (const auto found = object.find("candidate"); found != object.end() && found->is_object()) {
-    take(*found, "candidate", fields.candidate);
-    take(*found, "sdpMid", fields.candidate_mid);
-    take(*found, "sdpMLineIndex", fields.candidate_line);
-  }
-  return signal::parse_message(fields);
-}
-
-template <class T>
-void put(json& object, const char* name, const std::optional<T>& field) {
-  if (field) object[name] = *field;
-}
-
-void put(json& object, const char* name, const std::optional<double>& field) {
-  if (field) object[name] = static_cast<std::uint32_t>(*field);
-}
-
-std::string to_text(const signal::Message& message) {
-  const signal::Fields fields = signal::to_fields(message);
-  json object = json::object();
-  put(object, "type", fields.type);
-  put(object, "browser", fields.browser);
-  put(object, "code", fields.code);
-  put(object, "version", fields.version);
-  put(object, "peer", fields.peer);
-  put(object, "offer", fields.offer);
-  put(object, "add", fields.add);
-  put(object, "remove", fields.remove);
-  put(object, "roots", fields.roots);
-  if (fields.peers) {
-    json& peers = object["peers"] = json::array();
-    for (const double number : *fields.peers) peers.push_back(static_cast<std::uint32_t>(number));
-  }
-  if (fields.description_type) {
-    put(object["description"], "type", fields.description_type);
-    put(object["description"], "sdp", fields.description_sdp);
-  }
-  if (fields.candidate) {
-    put(object["candidate"], "candidate", fields.candidate);
-    put(object["candidate"], "sdpMid", fields.candidate_mid);
-    put(object["candidate"], "sdpMLineIndex", fields.candidate_line);
-  }
-  return object.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-// The class that src/server/coordinator.js drives. Times are milliseconds of one monotonic clock.
-class Coordinator {
- public:
-  Coordinator(std::uint32_t seed_high, std::uint32_t seed_low)
-      : coordinator_(std::uint64_t{seed_high} << 32 | seed_low) {}
-
-  // The peer's number (> 0), or 0 if there are too many.
-  std::uint32_t connect(const std::string& site, double now) {
-    const Result<PeerId> peer = coordinator_.handle_connect(site, instant_from_ms(now));
-    return peer ? peer->value : 0;
-  }
-  void disconnect(std::uint32_t peer, double now) {
-    coordinator_.handle_disconnect(PeerId{peer}, instant_from_ms(now));
-  }
-  void message(std::uint32_t peer, const std::string& text, double now) {
-    const Result<signal::Message> message = parse_text(text);
-    if (message) {
-      coordinator_.handle_message(PeerId{peer}, *message, instant_from_ms(now));
-    } else {
-      coordinator_.handle_malformed(PeerId{peer}, message.error(), instant_from_ms(now));
-    }
-  }
-  void timeout(double now) { coordinator_.handle_timeout(instant_from_ms(now)); }
-  // When to call timeout(); -1: not at all.
-  double next_timeout() const {
-    const auto next = coordinator_.next_timeout();
-    return next ? peer_cdn::to_ms(*next) : -1;
-  }
-  // A flat list with three entries for each output: 'tell', peer, text; 'tellAll', peers, text;
-  // 'renumber', from, to; 'close', peer, code.
-  val outputs() {
-    val list = val::array();
-    while (auto output = coordinator_.poll_output()) {
-      std::visit([&list](const auto& o) { push(list, o); }, *output);
-    }
-    return list;
-  }
-  val stats() const {
-    const signal::Coordinator::Stats stats = coordinator_.stats();
-    val object = val::object();
-    object.set("peers", stats.peers);
-    object.set("sites", stats.sites);
-    object.set("introductions", static_cast<double>(stats.introductions));
-    object.set("relayed", static_cast<double>(stats.relayed));
-    object.set("notIntroduced", static_cast<double>(stats.not_introduced));
-    object.set("refused", static_cast<double>(stats.refused));
-    return object;
-  }
-
- private:
-  static void push(val& list, const signal::Tell& tell) {
-    list.call<void>("push", val("tell"), tell.peer.value, to_text(tell.message));
-  }
-  static void push(val& list, const signal::TellAll& tell) {
-    val peers = val::array();
-    for (const PeerId peer : tell.peers) peers.call<void>("push", peer.value);
-    list.call<void>("push", val("tellAll"), peers, to_text(tell.message));
-  }
-  static void push(val& list, const signal::Renumber& renumber) {
-    list.call<void>("push", val("renumber"), renumber.from.value, renumber.to.value);
-  }
-  static void push(val& list, const signal::Close& close) {
-    list.call<void>("push", val("close"), close.peer.value, std::string(code(close.error)));
-  }
-
-  signal::Coordinator coordinator_;
+// What is to be written to each socket, so far in this call: texts, one after another.
+struct Letter {
+  PeerId peer;
+  Text texts;
+  List<std::uint32_t> ends;
 };
+std::vector<Letter> letters;  // its lists keep their room from call to call
+std::size_t letter_count = 0;
+std::unordered_map<PeerId, std::size_t> letter_of;
+
+Letter& letter_for(PeerId peer) {
+  const auto [found, is_new] = letter_of.emplace(peer, letter_count);
+  if (!is_new) return letters[found->second];
+  if (letters.size() == letter_count) letters.emplace_back();
+  Letter& letter = letters[letter_count++];
+  letter.peer = peer;
+  letter.texts.clear();
+  letter.ends.clear();
+  return letter;
+}
+
+// Appends the frames of a letter. A lean peer takes several messages as one, a list, as long as it
+// is no longer than a message may be.
+void append_frames(Text& to, const Letter& letter) {
+  const bool is_lean = letter.ends.size() > 1 && coordinator->is_lean(letter.peer);
+  const std::string_view texts = letter.texts;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < letter.ends.size();) {
+    const std::size_t begin = to.size();
+    to.grow_to(begin + head);
+    std::size_t count = 1;
+    while (is_lean && i + count < letter.ends.size() &&
+           letter.ends[i + count] - at + count + 2 < limits::signal_bytes) {
+      ++count;
+    }
+    if (count > 1) to += "[";
+    for (std::size_t j = 0; j < count; ++j, ++i) {
+      if (j > 0) to += ",";
+      to += texts.substr(at, letter.ends[i] - at);
+      at = letter.ends[i];
+    }
+    if (count > 1) to += "]";
+    end_frame(to, begin);
+  }
+}
+
+void post_letters() {
+  for (std::size_t i = 0; i < letter_count; ++i) {
+    const Letter& letter = letters[i];
+    put(SocketOrder::send, 0);
+    const std::size_t count_at = outbox.size() - sizeof(std::uint32_t);
+    put(letter.peer.value);
+    const std::size_t begin = outbox.size();
+    append_frames(outbox, letter);
+    const auto bytes = static_cast<std::uint32_t>(outbox.size() - begin);
+    std::memcpy(outbox.begin() + count_at, &bytes, sizeof bytes);
+    pad();
+  }
+  letter_count = 0;
+  letter_of.clear();
+}
+
+// Peers that got another number since the inbox was filled.
+std::vector<std::pair<PeerId, PeerId>> renumbered;
+
+void perform(const signal::Tell& tell) {
+  Letter& letter = letter_for(tell.peer);
+  signal::append_text(letter.texts, tell.message);
+  letter.ends.push_back(static_cast<std::uint32_t>(letter.texts.size()));
+}
+// What concerns whole sockets comes after what was to be written before.
+void perform(const signal::TellAll& tell) {
+  post_letters();
+  Text frame;
+  frame.grow_to(head);
+  signal::append_text(frame, tell.message);
+  end_frame(frame, 0);
+  put(SocketOrder::send_all, frame.size());
+  put(static_cast<std::uint32_t>(tell.peers.size()));
+  for (const PeerId peer : tell.peers) put(peer.value);
+  put_bytes(frame);
+}
+void perform(const signal::Renumber& renumber) {
+  post_letters();
+  put(SocketOrder::renumber, 0);
+  put(renumber.from.value);
+  put(renumber.to.value);
+  renumbered.emplace_back(renumber.from, renumber.to);
+}
+void perform(const signal::Close& close) {
+  post_letters();
+  const std::string_view why = code(close.error);
+  put(SocketOrder::close, why.size());
+  put(close.peer.value);
+  put_bytes(why);
+}
+
+void drain() {
+  while (auto output = coordinator->poll_output()) {
+    std::visit([](const auto& o) { perform(o); }, *output);
+  }
+}
+
+// Ends a call of the host's.
+void post() {
+  drain();
+  post_letters();
+  renumbered.clear();
+  const auto timeout = coordinator->next_timeout();
+  box.timeout = timeout ? to_ms(*timeout) : -1;
+  box.outbox = outbox.begin();
+  box.outbox_bytes = static_cast<std::uint32_t>(outbox.size());
+}
+
+PeerId number_of(std::uint32_t number) {
+  PeerId peer{number};
+  for (const auto& [from, to] : renumbered) {
+    if (peer == from) peer = to;
+  }
+  return peer;
+}
 
 }  // namespace
 
-EMSCRIPTEN_BINDINGS(peer_cdn_coordinator) {
-  emscripten::class_<Coordinator>("Coordinator")
-      .constructor<std::uint32_t, std::uint32_t>()
-      .function("connect", &Coordinator::connect)
-      .function("disconnect", &Coordinator::disconnect)
-      .function("message", &Coordinator::message)
-      .function("timeout", &Coordinator::timeout)
-      .function("nextTimeout", &Coordinator::next_timeout)
-      .function("outputs", &Coordinator::outputs)
-      .function("stats", &Coordinator::stats);
+void seed(unsigned high, unsigned low) {
+  coordinator.emplace(std::uint64_t{high} << 32 | low);
+}
+
+const void* mailbox() {
+  return &box;
+}
+
+unsigned join(unsigned site_bytes, unsigned place, double now) {
+  outbox.clear();
+  const auto peer = coordinator->handle_connect({inbox, site_bytes}, instant_from_ms(now), place);
+  post();
+  return peer ? peer->value : 0;
+}
+
+void leave(unsigned peer, double now) {
+  outbox.clear();
+  coordinator->handle_disconnect(PeerId{peer}, instant_from_ms(now));
+  post();
+}
+
+void take(unsigned bytes, double now) {
+  outbox.clear();
+  const Instant at = instant_from_ms(now);
+  constexpr std::size_t record_head = 8;
+  for (std::size_t i = 0; i + record_head <= bytes;) {
+    const PeerId peer = number_of(word_at(i));
+    const std::size_t length = word_at(i + 4);
+    const auto message = signal::parse_text({inbox + i + record_head, length});
+    if (message) {
+      coordinator->handle_message(peer, *message, at);
+    } else {
+      coordinator->handle_malformed(peer, message.error(), at);
+    }
+    drain();
+    i += record_head + length + (-length & 3);
+  }
+  post();
+}
+
+void wake(double now) {
+  outbox.clear();
+  coordinator->handle_timeout(instant_from_ms(now));
+  post();
+}
+
+void count() {
+  const signal::Coordinator::Stats stats = coordinator->stats();
+  double* next = box.counters;
+#define STATISTIC(name, member) *next++ = static_cast<double>(stats.member);
+#include "bind/border.def"
 }

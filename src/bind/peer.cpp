@@ -18,6 +18,7 @@
 #include "base/flat.hpp"
 #include "base/limits.hpp"
 #include "base/manifest.hpp"
+#include "base/path.hpp"
 #include "base/text.hpp"
 #include "base/variant.hpp"
 #include "bind/border.hpp"
@@ -29,6 +30,7 @@
 #define PEER_FUNCTION(result, name, parameters) \
   extern "C" BORDER_EXPORT(__COUNTER__) result name parameters;
 #define TEXT_FIRST(name) unsigned name##_bytes,
+#define TEXT_ONLY(name) unsigned name##_bytes
 #include "bind/border.def"
 #pragma clang diagnostic error "-Wmissing-prototypes"
 
@@ -295,6 +297,10 @@ void timeout(double now) {
 }
 
 // --- Resources -----------------------------------------------------------------------------------
+
+unsigned path_key(unsigned path_and_query_bytes) {
+  return give(peer_cdn::path_key(text_of(path_and_query_bytes)));
+}
 
 // Whether these numbers of a manifest's entry can be a resource.
 bool is_resource(unsigned root_bytes, double bytes, double piece_bytes) {

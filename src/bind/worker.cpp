@@ -14,6 +14,7 @@
 
 #include "base/limits.hpp"
 #include "base/list.hpp"
+#include "base/range.hpp"
 #include "base/text.hpp"
 #include "bind/border.hpp"
 #include "http/engine.hpp"
@@ -95,6 +96,18 @@ Digest digest_of(std::string_view bytes) {
 
 Plugin plugin_of(unsigned kind, double timeout, double patience) {
   return {static_cast<PluginKind>(kind), instant_from_ms(timeout).time_since_epoch(), patience};
+}
+
+OriginAnswer answer_of(unsigned bytes, unsigned status) {
+  std::string_view rest = text_of(bytes);
+  OriginAnswer answer;
+  answer.status = status;
+  answer.type = take_line(rest);
+  answer.has_reason = !take_line(rest).empty();
+  answer.headers = rest;
+#define ANSWER_HEADER(member, header) answer.member = header_of(rest, header);
+#include "bind/border.def"
+  return answer;
 }
 
 // What follows from an event: the commands lie in the engine's own list.
@@ -310,8 +323,9 @@ void company(unsigned bytes, double now) {
 
 // --- Requests ------------------------------------------------------------------------------------
 
-// Text: method, destination, cache mode, Range, If-Range and path with query, a line each. The
-// exchange, or 0: the browser does it. `wall`: Date.now().
+// Text: method, destination, cache mode, path with query, and conditions (http/conditions.hpp), a
+// line each, then in what manner it asks. The exchange, or 0: the browser does it. `wall`:
+// Date.now().
 unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now, double wall) {
   std::string_view rest = text_of(bytes);
   const auto has = [flags](RequestFlag flag) { return (flags & static_cast<unsigned>(flag)) != 0; };
@@ -322,11 +336,13 @@ unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now
   event.fields.same_origin = has(RequestFlag::same_origin);
   event.fields.has_authorization = has(RequestFlag::authorization);
   event.fields.has_bypass = has(RequestFlag::bypass);
-  event.fields.has_condition = has(RequestFlag::condition);
+  event.fields.is_followed = !has(RequestFlag::redirect);
   event.is_navigation = has(RequestFlag::navigation);
-  event.range = take_line(rest);
-  event.if_range = take_line(rest);
-  event.path = rest;
+  event.path = take_line(rest);
+  event.manner = rest;
+  for (unsigned each = 0; each < Conditions::lines; ++each) take_line(event.manner);
+  event.conditions = rest.substr(0, rest.size() - event.manner.size());
+  event.fields.has_condition = Conditions::of(event.conditions).any();
   event.page = {page};
   const auto id = engine.open(
       event,
@@ -349,14 +365,38 @@ unsigned resource(unsigned id) {
   return give(all);
 }
 
-// The response's status, then name and value of each header; a line each. The origin's answer may
-// change them until the first byte.
+// The response's status with its phrase, then name and value of each header; a line each. The
+// origin's answer may change them until the first byte.
 unsigned head(unsigned id) {
   const Exchange* exchange = engine.exchange({id});
   if (!exchange || !exchange->asked().resource) return 0;
   const ResponseHead head = exchange->head();
-  Text all = head.status == 206 ? "206\n" : "200\n";
-  return give(all += head.headers);
+  Text all;
+  append_decimal(all, head.status);
+  return give(((all += head.reason) += "\n") += head.headers);
+}
+
+// Of its resource the key in the store (root and path) and the record, a line end between.
+unsigned record(unsigned id) {
+  const Exchange* exchange = engine.exchange({id});
+  const Resource* resource = exchange ? engine.resource(exchange->asked().path) : nullptr;
+  if (!resource) return 0;
+  Text all;
+  append_hex(all, resource->root);
+  (((all += "?") += resource->path) += "\n") += resource->record.text();
+  return give(all);
+}
+
+// Text: what the store has as that record, or nothing.
+void record_read(unsigned bytes, unsigned id, double now) {
+  engine.handle_record({id}, text_of(bytes), at(now));
+  post(now);
+}
+
+// The network's answer to a listed resource. Text: as of stream_head().
+void passed(unsigned bytes, unsigned id, unsigned status, double now) {
+  engine.handle_passed({id}, answer_of(bytes, status), at(now));
+  post(now);
 }
 
 // Of a middleware of the site's. False: it is too late, and nobody will read it.
@@ -418,11 +458,8 @@ void digest(unsigned text_bytes, unsigned body, unsigned job, unsigned piece, do
   post(now);
 }
 
-// Text: path and type, or nothing.
-void run_read(unsigned bytes, unsigned body, unsigned job, bool found, double now) {
-  if (Part* part = engine.part({body})) {
-    part->handle_run({job}, found, text_of(bytes), at(now));
-  }
+void run_read(unsigned body, unsigned job, bool found, double now) {
+  if (Part* part = engine.part({body})) part->handle_run({job}, found, at(now));
   post(now);
 }
 
@@ -462,15 +499,9 @@ void page_reply(unsigned body, unsigned job, double bytes, double now) {
 
 // --- Answers of the origin -----------------------------------------------------------------------
 
-// Text: Response.type, then the headers that the list has, a line each.
+// Text: Response.type and statusText, then name and value of each header, a line each.
 void stream_head(unsigned bytes, unsigned stream, unsigned status, double now) {
-  std::string_view rest = text_of(bytes);
-  OriginAnswer answer;
-  answer.status = status;
-  answer.type = take_line(rest);
-#define ANSWER_HEADER(member, header) answer.member = take_line(rest);
-#include "bind/border.def"
-  engine.handle_stream_head(stream, answer, at(now));
+  engine.handle_stream_head(stream, answer_of(bytes, status), at(now));
   post(now);
 }
 

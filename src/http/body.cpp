@@ -23,7 +23,14 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening)
       known_(opening.known),
       peers_may_(opening.opener == PluginKind::delegate),
       origin_may_begin_(opening.opener == PluginKind::network),
-      whole_(opening.whole) {}
+      whole_(opening.whole),
+      packs_(opening.packs),
+      checks_(opening.checks),
+      reload_(opening.reload) {
+  if (!checks_) return;
+  held_ = PieceSet(geometry_.count());
+  demand_ = static_cast<std::int64_t>(limits::checked_bytes);
+}
 
 Duration Body::piece_time(const Geometry& geometry) {
   return Duration(std::uint64_t{geometry.piece_bytes()} * 1'000'000 / limits::reader_rate_min);
@@ -34,7 +41,7 @@ void Body::start(Instant now) {
 }
 
 void Body::handle_held(PieceRange pieces) {
-  if (finished_) return;
+  if (finished_ || checks_) return;
   held_.add(pieces);
   for (const Job& job : jobs_) {
     // An answer that did not get near ends there, and this body goes on in the store.
@@ -102,6 +109,8 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
     return false;
   }
   assert(!digests_.empty() || geometry_.count() == 1);
+  // Another reader wants what lies before.
+  if (job->source == Source::origin && piece < job->next) return false;
   if (piece != job->next || bytes != geometry_.bytes_of(piece) || digests_.empty() ||
       digests_[piece] != digest) {
     counts_.wasted += bytes;
@@ -121,7 +130,7 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
   const bool keep = take_piece(*job, piece, ready);
   if (job->source == Source::store || (job->source == Source::origin && !writes(*job, piece))) {
     job->stored = piece + 1;
-  } else if (!keep) {
+  } else if (!keep && piece >= pieces_.begin) {
     store_up_to(*job, piece);
     job->stored = piece + 1;
   } else if (job->next == job->pieces.end || job->next == geometry_.segment_end(piece) ||
@@ -144,14 +153,35 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   Verdict verdict = judgement.verdict;
   if (verdict == Verdict::take && !takes_all && held.empty()) verdict = Verdict::unusable;
   if (verdict != Verdict::take) {
-    const bool is_answer = is_page_answer(stream.whole, answer, verdict);
-    if (verdict == Verdict::busy) busy_wait_ = wait_of(answer.retry_after);
-    lose_origin(*job, error_of(verdict), {is_answer, answer.status == 200});
+    const bool is_answer = is_page_answer(stream.whole, answer);
+    if (verdict == Verdict::busy) {
+      busy_wait_ = busy_time(answer.retry_after, {}, limits::origin_busy_wait_max);
+    }
+    // An origin whose parts are of no use may still give the whole.
+    const bool is_part = verdict == Verdict::unusable && answer.status == 206 && may_share(answer);
+    lose_origin(*job, is_part ? Error::malformed_message : error_of(verdict),
+                {is_answer, answer.status == 200});
   } else {
     Stream& taken = streams_->at(job->stream);
-    taken.is_all = takes_all;
+    // Whether it can be cut, and the rest be asked for later. Of a small one nobody else is needed.
+    const bool has_ranges = taken.whole && !is_small() &&
+                            equals_ignoring_case(answer.accept_ranges, "bytes") &&
+                            answer.content_encoding.empty();
+    taken.is_all = takes_all && !has_ranges;
     taken.held_end = takes_all ? geometry_.count() : held.end;
-    take(*job);
+    if (taken.is_all) taken.next = taken.kept = 0;
+    const Stream* other =
+        taken.is_all ? streams_->find_all(of_, taken, job->pieces.begin) : nullptr;
+    if (other) {
+      // Two slices of one whole: it is read once.
+      close(id);
+    } else {
+      if (checks_) push(Pass{id});
+      // A part has a head of our own making, under which the whole could not follow.
+      const bool is_head_known = takes_all && whole_ && !checks_;
+      if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
+      take(*job);
+    }
   }
   advance(now);
   return verdict == Verdict::take;
@@ -176,14 +206,6 @@ PieceRange Body::whole_pieces(PieceRange asked, ByteRange held) const {
   return {asked.begin, static_cast<PieceIndex>(held.end / geometry_.piece_bytes())};
 }
 
-// The seconds of a Retry-After (RFC 9110 10.2.3); a date is as good as none.
-Duration Body::wait_of(std::string_view retry_after) {
-  const auto seconds = parse_length(retry_after);
-  if (!seconds) return limits::origin_busy_wait;
-  constexpr auto most = static_cast<std::uint64_t>(limits::origin_busy_wait_max.count());
-  return std::chrono::seconds(std::min(*seconds, most));
-}
-
 // A server that sends less at once than it is asked for is asked for the rest from there on.
 void Body::take_part(Job& job, PieceRange held) {
   Stream& stream = streams_->at(job.stream);
@@ -197,15 +219,15 @@ void Body::take_part(Job& job, PieceRange held) {
   job.accepted = true;
   const JobId id = job.id;
   shorten(id, held.end);
-  if (Job* taken = find(id)) accept(*taken, 0);
+  if (Job* taken = find(id)) accept(*taken);
 }
 
-// Whether the page would have got the same answer without us. 429 and 503 say the same to a range
-// and to the whole; other errors may be about the range.
-bool Body::is_page_answer(bool asked_whole, const OriginAnswer& answer, Verdict verdict) const {
-  if (passed_any_ || refusal_) return false;
-  const bool is_refusal = answer.status == 429 || answer.status == 503;
-  if (verdict == Verdict::busy && (is_refusal || asked_whole == whole_)) return true;
+// Whether the page would have got the same answer without us: most errors say the same to a range
+// and to the whole.
+bool Body::is_page_answer(bool asked_whole, const OriginAnswer& answer) const {
+  if (is_head_sent_ || passed_any_ || refusal_) return false;
+  // 400 and 416 may be about the range.
+  if (answer.status > 400 && answer.status != 416) return true;
   return whole_ && (asked_whole || answer.status == 200);
 }
 
@@ -220,13 +242,15 @@ void Body::take_rest(const Job& found) {
   stream.end = geometry_.count();
   job.accepted = true;
   job.rest = true;
-  job.pieces.end = pieces_.end;
-  for (PieceIndex piece = job.next; piece < pieces_.end; ++piece) {
+  // What comes before is verified on the way, and stored.
+  job.next = job.stored = std::min(stream.next, job.next);
+  job.pieces = {job.next, pieces_.end};
+  for (PieceIndex piece = std::max(job.next, pieces_.begin); piece < pieces_.end; ++piece) {
     if (state(piece) == State::free) state(piece) = State::taken;
   }
   Job& taken = *find(job.id);
   taken = job;
-  accept(taken, geometry_.range_of(stream.asked).begin);
+  accept(taken);
 }
 
 void Body::handle_end(JobId id, Error error, Instant now) {
@@ -242,16 +266,20 @@ void Body::handle_end(JobId id, Error error, Instant now) {
       lose_peers(*job, error);
       break;
     case Source::origin:
-      if (error == Error::digests_mismatch) {
+      if (error == Error::digests_mismatch && !is_untouched(*job)) {
         close(id);
         give_up_origin(error);
         break;
       }
       // Wrong bytes are another version, and so is a whole body that ends early by itself. A part
       // that does is a broken connection.
+      if (error == Error::wrong_digest || error == Error::digests_mismatch) {
+        lose_origin(*job, error, {false, true});
+        break;
+      }
       lose_origin(*job,
-                  error == Error::wrong_digest || error == Error::wrong_length ||
-                          (error == Error::none && job->rest)
+                  error == Error::wrong_length ||
+                          (error == Error::none && (job->rest || streams_->at(job->stream).whole))
                       ? Error::origin_changed
                       : Error::origin_unreachable,
                   {false, true});
@@ -271,7 +299,7 @@ void Body::handle_hedge(Instant now) {
 }
 
 void Body::handle_known() {
-  if (finished_ || known_) return;
+  if (finished_ || checks_ || known_) return;
   known_ = true;
   for (const Job& job : jobs_) {
     const bool is_long = job.source == Source::origin && !job.rest;
@@ -280,7 +308,7 @@ void Body::handle_known() {
 }
 
 void Body::handle_company(Instant now) {
-  if (finished_ || peers_lost_ || job_of(Source::peers)) return;
+  if (finished_ || checks_ || peers_lost_ || job_of(Source::peers)) return;
   for (const Job& job : jobs_) {
     // An origin that does not know Range gives all that is left: a page could not share that work.
     if (job.rest) return;
@@ -302,10 +330,6 @@ void Body::handle_alive(JobId id, Instant now) {
   if (!find(id)) return;
   stalls_at_.reset();
   watch(now);
-}
-
-void Body::handle_unfit(Instant /*now*/) {
-  if (!finished_ && !passed_any_) fail(Error::storage_lost);
 }
 
 void Body::handle_cancel() {
@@ -432,13 +456,13 @@ void Body::grant(Job& job, std::uint64_t bytes) {
 // An answer is read as far as its reader may gather.
 void Body::extend() {
   for (Job& job : jobs_) {
-    if (job.accepted && job.until < std::min(job.pieces.end, read_ahead_end())) accept(job, 0);
+    if (job.accepted && job.until < std::min(job.pieces.end, read_ahead_end())) accept(job);
   }
 }
 
-void Body::accept(Job& job, std::uint64_t skip) {
+void Body::accept(Job& job) {
   job.until = std::min(job.pieces.end, std::max(job.next, read_ahead_end()));
-  push(Accept{job.id, skip, job.until, streams_->at(job.stream).kept});
+  push(Accept{job.id, job.until, streams_->at(job.stream).kept});
 }
 
 // Nobody else is known to serve: windows would only be requests more.
@@ -448,6 +472,8 @@ bool Body::is_alone() const {
 
 // Where a request ends that begins at a free piece with nobody else to serve what lies behind it.
 PieceIndex Body::stretch_end(PieceIndex from, PieceIndex end) const {
+  // One that is compressed has no parts, and one that is compared is the page's.
+  if ((packs_ || checks_) && from == 0) return end;
   const auto first = static_cast<PieceIndex>(limits::stretch_bytes_min / geometry_.piece_bytes());
   const PieceIndex later = limits::stretch_factor * (from - pieces_.begin);
   return std::min({end, from + at_once_, from + std::max({1U, first, later})});
@@ -524,7 +550,9 @@ PieceIndex Body::assign(PieceIndex from) {
     if (!awaited) end_without_origin();
     return end;
   }
-  if (Stream* stream = streams_->find(of_, from, reload_, ahead_pieces())) {
+  // The answer itself is given once.
+  Stream* stream = checks_ ? nullptr : streams_->find(of_, from, reload_, ahead_pieces());
+  if (stream) {
     return join(*stream, {from, std::min(end, stream->end)});
   }
   if (!may_fetch(from)) return end;
@@ -570,11 +598,9 @@ PieceIndex Body::add_job(Source source, PieceRange pieces) {
 PieceIndex Body::fetch(PieceRange pieces) {
   window_bytes_ = next_window_;
   next_window_ = std::min(2 * next_window_, window_max_);
-  // A long one has a Range header even from the first byte to the last. The answer tells whether
-  // the origin knows ranges, as company will ask for them; it is never compressed; and it passes by
-  // the HTTP cache, which would write all of it to the disk a second time.
-  const bool is_small = geometry_.bytes() <= limits::small_bytes || geometry_.count() == 1;
-  const bool whole = is_small && pieces == geometry_.all();
+  // All of it is asked for as the page would: compressed if the origin does that, and from the
+  // browser's HTTP cache if it is there.
+  const bool whole = pieces == geometry_.all() && (whole_ || is_small());
   Stream& stream =
       streams_->open(of_, pieces, whole, reload_,
                      std::max<Duration>(attempts_ * limits::origin_retry_wait, busy_wait_));
@@ -598,6 +624,7 @@ PieceIndex Body::join(Stream& stream, PieceRange pieces) {
 // was faster. The job's last piece ends it.
 bool Body::take_piece(Job& job, PieceIndex piece, State ready) {
   job.next = piece + 1;
+  if (piece < pieces_.begin) return false;
   if (is_done(piece)) {
     counts_.wasted += geometry_.bytes_of(piece);
     return false;
@@ -645,7 +672,7 @@ void Body::close(JobId id) {
   const auto job =
       std::find_if(jobs_.begin(), jobs_.end(), [id](const Job& each) { return each.id == id; });
   assert(job != jobs_.end());
-  for (PieceIndex piece = job->next; piece < job->pieces.end; ++piece) {
+  for (PieceIndex piece = std::max(job->next, pieces_.begin); piece < job->pieces.end; ++piece) {
     if (state(piece) == State::taken) state(piece) = State::free;
   }
   store_up_to(*job, job->next);
@@ -676,7 +703,7 @@ void Body::shorten(JobId id, PieceIndex end) {
 // A window that helps peers out is inside of what they are asked for.
 void Body::retake() {
   for (const Job& job : jobs_) {
-    for (PieceIndex piece = job.next; piece < job.pieces.end; ++piece) {
+    for (PieceIndex piece = std::max(job.next, pieces_.begin); piece < job.pieces.end; ++piece) {
       if (state(piece) == State::free) state(piece) = State::taken;
     }
   }
@@ -730,17 +757,23 @@ void Body::lose_peers(Job& job, Error error) {
 
 // While peers may come yet, an answer that is the page's is kept.
 void Body::lose_origin(Job& job, Error error, Refused refused) {
+  // A broken connection is another matter.
+  if (is_untouched(job) && (error != Error::origin_unreachable || lacks_digests_)) {
+    return spill(job, error);
+  }
   // Of windows that ran side by side, one failure counts.
   const JobId id = job.id;
   streams_->at(job.stream).over = true;
   const bool counts = id.value > failed_before_;
-  const bool again = counts && refused.may_be_old && asks_again(job, error);
+  const bool again = counts && refused.may_be_old && !refused.is_answer && asks_again(job, error);
   if (refused.is_answer && !again) refusal_ = job;
   close(id);
   if (!counts) return;
   failed_before_ = job_count_;
   // Before the first byte the request can still go to the network as it is, and fail as it would.
-  const bool may_pass_off = error == Error::origin_unreachable && passed_any_;
+  // The page's own answer broke off where one that is compared does.
+  const bool has_begun = !checks_ && (passed_any_ || is_head_sent_);
+  const bool may_pass_off = error == Error::origin_unreachable && has_begun;
   if (again || (may_pass_off && ++attempts_ <= limits::origin_retries)) return;
   give_up_origin(error);
 }
@@ -748,7 +781,8 @@ void Body::lose_origin(Job& job, Error error, Refused refused) {
 // Whole answers may come from the browser's HTTP cache, which may be older than the manifest: once
 // past it. A reader that has begun is worth another question too.
 bool Body::asks_again(const Job& job, Error error) {
-  if (error != Error::origin_changed || reload_) return false;
+  const bool is_changed = error == Error::origin_changed || error == Error::wrong_digest;
+  if (!is_changed || reload_ || checks_) return false;
   if (!streams_->at(job.stream).whole && !passed_any_) return false;
   reload_ = true;
   return true;
@@ -764,12 +798,28 @@ void Body::give_up_origin(Error error) {
 }
 
 void Body::end_without_origin() {
-  if (!refusal_) return fail(origin_error_);
+  if (!refusal_) {
+    return fail(told(origin_error_));
+  }
   const Job answered = *std::exchange(refusal_, std::nullopt);
   streams_->leave(answered.stream, answered.reader);
   close_all();
   push(Pass{answered.id});
   finished_ = true;
+}
+
+// The page has the head of this whole answer, and nothing of its body.
+bool Body::is_untouched(const Job& job) const {
+  return is_head_sent_ && !passed_any_ && job.accepted && job.next == pieces_.begin &&
+         streams_->at(job.stream).whole;
+}
+
+// The page has the head of this answer, and gets its bytes, whatever they are.
+void Body::spill(const Job& job, Error error) {
+  origin_error_ = error;
+  streams_->at(job.stream).over = true;
+  push(Spill{job.id});
+  fail(Error::origin_changed);
 }
 
 void Body::fail(Error error) {

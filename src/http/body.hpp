@@ -45,12 +45,16 @@ struct Opening {
   bool whole = true;
   // In bytes: how long the second window is; at most limits::window_bytes_max.
   std::uint64_t second_window = 2 * limits::window_first_bytes;
+  // The origin compresses it, or is likely to.
+  bool packs = false;
+  // The page gets the origin's answer as it is; it is only compared, and stored if it is right.
+  bool checks = false;
+  // The origin is asked past the browser's HTTP cache.
+  bool reload = false;
   // Somebody may have it. Where nobody is known to, a page that is asked only looks out for others.
   bool known = true;
-  // What it shares with the other bodies of this resource. A path's answers are not those of
-  // another path that has the same bytes: that one's may be refused.
-  Streams* streams = nullptr;  // outlives the body
-  const Resource* of = nullptr;
+  Streams* streams = nullptr;  // what it shares with the other bodies; outlives the body
+  Subject of{};
 };
 
 class Body {
@@ -89,13 +93,13 @@ class Body {
     PieceRange asked;  // of the origin
     bool operator==(const Fetch&) const = default;
   };
-  // Skip so many bytes of the origin's body; cut the rest into pieces, up to the latest `until` of
-  // its readers, digest each and handle_digest() it in order. May come again with a later `until`.
+  // Cut the origin's body into pieces (a whole answer from the first on), up to the latest `until`
+  // of its readers, digest each and handle_digest() it in order. May come again with a later
+  // `until`.
   // Keep what comes for readers that join, but the pieces before `keep`. A body that goes on behind
   // the resource's last byte is another file: handle_end(wrong_length) instead of the last piece.
   struct Accept {
     JobId job;
-    std::uint64_t skip;
     PieceIndex until;
     PieceIndex keep;
     bool operator==(const Accept&) const = default;
@@ -137,8 +141,18 @@ class Body {
     JobId job;
     bool operator==(const Pass&) const = default;
   };
+  // The head of the response is known. Bytes follow, or Fail.
+  struct Head {
+    bool operator==(const Head&) const = default;
+  };
+  // The origin's answer to this job, whose head the page has, is no part of the resource after all:
+  // the page gets its bytes as they are. Nothing was passed on yet.
+  struct Spill {
+    JobId job;
+    bool operator==(const Spill&) const = default;
+  };
   using Output = std::variant<Read, OpenPeers, Grant, Fetch, Accept, Store, Close, Enqueue, Done,
-                              Fail, Drop, Pass>;
+                              Fail, Drop, Pass, Head, Spill>;
 
   struct Counts {
     std::uint64_t from_cache = 0;  // passed on, by where it came from
@@ -156,6 +170,8 @@ class Body {
   // The first jobs. Digests may come later, but before the first handle_digest().
   void start(Instant now);
   void handle_digests(const DigestList& digests) { digests_ = digests; }
+  // They cannot be had.
+  void handle_no_digests() { lacks_digests_ = true; }
   // Peers that have it take long to begin: the origin gives the first bytes, window by window,
   // until they do. Then they go on where it is.
   void handle_hedge(Instant now);
@@ -186,8 +202,6 @@ class Body {
   // The page that this job asks is there, and at it: what it owes comes when peers or the origin
   // bring it.
   void handle_alive(JobId job, Instant now);
-  // What the store has of it must not be the page's answer after all. Before the first byte only.
-  void handle_unfit(Instant now);
   // The reader went away.
   void handle_cancel();
   void handle_timeout(Instant now);
@@ -252,6 +266,9 @@ class Body {
   PieceIndex stretch_end(PieceIndex from, PieceIndex end) const;
   PieceIndex first_window_end(PieceIndex from) const;
   bool is_alone() const;
+  bool is_small() const {
+    return geometry_.bytes() <= limits::small_bytes || geometry_.count() == 1;
+  }
   PieceIndex window_end(PieceIndex from, PieceIndex end) const;
 
   void advance(Instant now);  // passes on what is ready, then gives out jobs
@@ -266,7 +283,7 @@ class Body {
   PieceIndex join(Stream& stream, PieceRange pieces);
   PieceIndex end_of_stretch(PieceIndex from, bool held);
   void extend();
-  void accept(Job& job, std::uint64_t skip);
+  void accept(Job& job);
   void take(Job& job);
   void take_rest(const Job& job);
   bool is_first_run(const Job& job) const;
@@ -280,15 +297,16 @@ class Body {
   void close_all();
   void watch(Instant now);
   void lose_peers(Job& job, Error error);
-  static Duration wait_of(std::string_view retry_after);
   PieceRange whole_pieces(PieceRange asked, ByteRange held) const;
   void take_part(Job& job, PieceRange held);
   void lose_origin(Job& job, Error error, Refused refused);
   void give_up_origin(Error error);
   void end_without_origin();
   bool asks_again(const Job& job, Error error);
-  bool is_page_answer(bool asked_whole, const OriginAnswer& answer, Verdict verdict) const;
+  bool is_page_answer(bool asked_whole, const OriginAnswer& answer) const;
   void release_refusal();
+  bool is_untouched(const Job& job) const;
+  void spill(const Job& job, Error error);
   void fail(Error error);
   void push(const auto& output) { outputs_.emplace_back(output); }
 
@@ -309,7 +327,7 @@ class Body {
   std::uint64_t next_window_;
   std::uint64_t window_max_ = limits::window_bytes_max;  // less where the origin sends less at once
   Streams* streams_;
-  const Resource* of_;
+  Subject of_;
   bool known_;
   PieceIndex at_once_ = limits::pieces_per_resource;  // what the origin sends in one answer
   bool peers_may_;
@@ -317,7 +335,11 @@ class Body {
   bool origin_may_begin_;
   bool hedged_ = false;  // the origin helps out peers that have not begun
   bool whole_;
-  bool reload_ = false;
+  bool packs_;
+  bool checks_;
+  bool reload_;
+  bool is_head_sent_ = false;
+  bool lacks_digests_ = false;
   Error origin_error_ = Error::none;  // it is not asked any more
   // This job's answer may be the page's, if peers do not come. The body stays its reader until
   // then.

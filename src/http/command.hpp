@@ -39,7 +39,7 @@ struct Ask {
 };
 // Pass the request on to the network. What comes back is the answer of this plugin, or of a get().
 // `own`: where the network has nothing of use, from the site's own caches. `listed`: the network's
-// word is the answer whatever it is.
+// word is the answer whatever it is, and is told: handle_passed().
 struct Through {
   ExchangeId exchange;
   std::uint32_t plugin;
@@ -79,11 +79,24 @@ struct FallThrough {
 struct Over {
   ExchangeId exchange;
 };
-// The origin's answers to this resource cannot be used: tell the site's developer, and remember it
-// with the manifest.
+// The answer has a head, by exchange_text(), and no body.
+struct AnswerEmpty {
+  ExchangeId exchange;
+};
+// The origin's answers to this resource cannot be used. Tell the site's developer the error (none:
+// it was told), and remember the other one with the manifest; none: forget what is remembered.
 struct Lose {
   ExchangeId exchange;
   Error error;
+  Error kept;
+};
+// What the store has as the record of this resource is needed: handle_record().
+struct NeedRecord {
+  ExchangeId exchange;
+};
+// Put the record of this resource into the store.
+struct KeepRecord {
+  ExchangeId exchange;
 };
 // The digest list is needed: handle_list().
 struct NeedList {
@@ -191,11 +204,10 @@ struct OpenStream {
   bool reload;
   Duration wait;
 };
-// Skip so many bytes, the first time; cut pieces up to `until`, digest each and hand it in, in
-// order: handle_stream_piece(). Let go of those before `keep`.
+// Cut pieces up to `until` (of a whole answer from the first one on), digest each and hand it in,
+// in order: handle_stream_piece(). Let go of those before `keep`.
 struct Accept {
   StreamId stream;
-  std::uint64_t skip;
   PieceIndex until;
   PieceIndex keep;
 };
@@ -204,6 +216,12 @@ struct PassStream {
   BodyId body;
   StreamId stream;
   bool shared;
+};
+// The answer is not what it should be, and its head is the response's: the rest of the response are
+// its bytes as they come, from the first one on.
+struct Spill {
+  BodyId body;
+  StreamId stream;
 };
 // Nobody reads it. What came and was of no use counts for this body.
 struct CloseStream {
@@ -225,12 +243,13 @@ struct Busy {
 
 using Command =
     std::variant<command::Begin, command::Ask, command::Through, command::Open, command::Respond,
-                 command::Settle, command::Put, command::FallThrough, command::Over, command::Lose,
+                 command::Settle, command::Put, command::FallThrough, command::Over,
+                 command::AnswerEmpty, command::Lose, command::NeedRecord, command::KeepRecord,
                  command::NeedList, command::Gather, command::Take, command::Enqueue,
                  command::Finish, command::Break, command::Transfer, command::Read,
                  command::DropRun, command::AskPage, command::Grant, command::Check, command::Close,
                  command::Store, command::OpenStream, command::Accept, command::PassStream,
-                 command::CloseStream, command::FetchManifest, command::ListStore,
+                 command::Spill, command::CloseStream, command::FetchManifest, command::ListStore,
                  command::DropUnlisted, command::Busy>;
 
 }  // namespace peer_cdn

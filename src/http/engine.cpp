@@ -11,6 +11,7 @@ namespace {
 // What the origin will answer the next time too. The trouble that it has may be over by then.
 bool is_lasting(Error error) {
   return error == Error::origin_changed || error == Error::origin_unusable ||
+         error == Error::wrong_digest || error == Error::malformed_message ||
          error == Error::digests_mismatch;
 }
 
@@ -20,7 +21,7 @@ bool is_lasting(Error error) {
 
 Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy, List<Plugin> plugins) {
   if (plugins.empty() || plugins.size() > limits::plugins_per_route) return Error::malformed_route;
-  const auto id = router_.add("GET", path);
+  const auto id = router_.add(path);
   if (!id) return id.error();
   bool is_ours = true;
   for (const Plugin& each : plugins) is_ours &= each.kind != PluginKind::user;
@@ -28,20 +29,29 @@ Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy, List
   return *id;
 }
 
-Resource* Engine::find(std::string_view path_and_query, std::string_view destination) const {
-  if (!may_answer(destination)) return nullptr;
+Resource* Engine::find(std::string_view path_and_query, std::string_view destination,
+                       bool may_answer) const {
+  if (!may_answer) return nullptr;
   Resource* resource = commons_.manifest.find(path_and_query);
-  if (!resource || !suits(destination, resource->type) || is_lasting(resource->lost))
-    return nullptr;
-  return resource;
+  return resource && suits(destination, resource->type) ? resource : nullptr;
 }
 
 Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
-                            std::string_view destination) const {
-  if (!routes_[id.value].is_ours) return Routed::Whose::ours;
-  if (!may_answer(destination)) return Routed::Whose::browser;
-  return has_manifest_ && !find(path_and_query, destination) ? Routed::Whose::unlisted
-                                                             : Routed::Whose::ours;
+                            std::string_view destination, bool may_answer, bool is_plain) const {
+  const bool is_ours = routes_[id.value].is_ours;
+  if (is_ours ? !may_answer : !is_plain) return Routed::Whose::browser;
+  if (is_plain && !(is_ours && has_manifest_)) return Routed::Whose::ours;
+  return find(path_and_query, destination, may_answer) ? Routed::Whose::ours
+                                                       : Routed::Whose::unlisted;
+}
+
+// Equal texts of open requests have equal numbers. A stream is open no longer than one of its
+// readers, so it never meets a text that got its number later.
+std::uint32_t Engine::number_of(std::string_view manner) {
+  for (const Open& each : exchanges_) {
+    if (each.manner == manner) return each.exchange.asked().manner;
+  }
+  return ++commons_.ids;
 }
 
 // --- The manifest --------------------------------------------------------------------------------
@@ -53,6 +63,15 @@ Error Engine::add_resource(ResourceFields fields) {
 }
 
 void Engine::commit_manifest(bool disabled) {
+  // What was learned of a resource holds for the manifest that it was learned with; how its origin
+  // sends it holds for its bytes.
+  for (Resource& each : next_manifest_.resources()) {
+    const Resource* before = commons_.manifest.find_path(each.path);
+    if (before && before->root == each.root && before->record.is_given()) {
+      each.record = before->record;
+      each.learn_type();
+    }
+  }
   if (!exchanges_.empty() || !over_.empty())
     retired_.add(new Manifest(std::move(commons_.manifest)));
   commons_.manifest = std::move(next_manifest_);
@@ -148,8 +167,13 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   const ExchangeId id{++commons_.ids};
   const Route& known = routes_[route.value];
   Asked asked{id, route, event.path, event.fields.destination, event.page};
-  go_on(exchanges_.add(new Open{event.range,
-                                event.if_range,
+  asked.manner = number_of(event.manner);
+  asked.may_answer = may_answer(event.fields);
+  asked.cache = cache_use(event.fields.cache);
+  go_on(exchanges_.add(new Open{event.conditions,
+                                event.manner,
+                                is_plain(event.fields),
+                                event.fields.method == "HEAD",
                                 Stage::manifest,
                                 {},
                                 {commons_, known.strategy, known.plugins, std::move(asked)}}),
@@ -158,15 +182,16 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
 }
 
 // A request waits until the stored manifest is in memory, then for a newer one if that is old, and,
-// if it is listed, for what the store holds.
+// if it is listed, for what the store holds and says of it.
 void Engine::go_on(Open& open, Instant now) {
+  if (open.stage == Stage::begun) return;
   const Asked& asked = open.exchange.asked();
+  const bool is_ours = !disabled_ && whose(asked.route, asked.path, asked.destination,
+                                           asked.may_answer, open.is_plain) == Routed::Whose::ours;
   if (open.stage == Stage::manifest) {
     if (!freshness_.is_loaded()) return;
     open.stage = Stage::freshness;
-    const bool is_ours =
-        !disabled_ && whose(asked.route, asked.path, asked.destination) == Routed::Whose::ours;
-    if (is_ours && is_manifest_old(now)) {
+    if (is_ours && (asked.cache.validates || is_manifest_old(now))) {
       const bool waits = freshness_.may_ask(now) || freshness_.is_fetching();
       if (freshness_.may_ask(now)) fetch_manifest(now);
       if (waits && freshness_.is_worth_waiting()) open.until = now + limits::manifest_wait;
@@ -177,27 +202,89 @@ void Engine::go_on(Open& open, Instant now) {
     open.until.reset();
     open.stage = Stage::store;
   }
-  if (open.stage != Stage::store) return;
-  if (disabled_ || whose(asked.route, asked.path, asked.destination) != Routed::Whose::ours) {
+  if (!is_ours) {
     open.stage = Stage::begun;
     return open.exchange.fall_through();
   }
-  Resource* resource = find(asked.path, asked.destination);
+  Resource* resource = find(asked.path, asked.destination, asked.may_answer);
   if (resource && !is_store_listed_) {
     if (!std::exchange(is_store_asked_, true)) {
       commons_.commands.emplace_back(command::ListStore{});
     }
     return;
   }
-  open.stage = Stage::begun;
-  std::optional<ByteRange> part;
-  if (resource && range_applies(open.if_range, entity_tag(*resource))) {
-    const auto range = parse_range(open.range, resource->geometry.bytes());
-    // What lies behind the end is the origin's to refuse: the file may have grown.
-    if (!range) resource = nullptr;
-    if (range) part = *range;
+  if (resource && !resource->is_record_read && commons_.holdings.holds(resource->root)) {
+    if (open.stage != Stage::record) {
+      commons_.commands.emplace_back(command::NeedRecord{asked.exchange});
+    }
+    open.stage = Stage::record;
+    return;
   }
-  open.exchange.start(resource, part, now);
+  open.stage = Stage::begun;
+  begin(open, resource, now);
+}
+
+// What the page gets of a listed resource, if it is ours to say.
+void Engine::begin(Open& open, Resource* resource, Instant now) {
+  if (!resource) return open.exchange.start(nullptr, {}, false, false, now);
+  resource->is_record_read = true;
+  const Conditions asked = Conditions::of(open.conditions);
+  const Condition condition = evaluate(asked, *resource);
+  const auto range = parse_range(asked.range, resource->geometry.bytes());
+  // What lies behind the end is the origin's to refuse: the file may have grown.
+  bool passes = is_lasting(resource->lost) || condition == Condition::origin || !range;
+  // Nothing else than what is held says it.
+  passes |= !open.is_plain && !open.exchange.asked().cache.takes_held;
+  if (!passes && condition == Condition::not_modified) {
+    return open.exchange.answer_empty(*resource, 304);
+  }
+  if (open.is_head) {
+    // Only what was seen can be said, and only of the whole.
+    passes |= resource->record.headers().empty() || !asked.range.empty();
+    if (!passes) return open.exchange.answer_empty(*resource, 200);
+  }
+  // Other bytes may have become the right ones.
+  const bool checks = resource->lost == Error::wrong_digest && open.is_plain && range && !*range &&
+                      resource->geometry.bytes() <= limits::checked_bytes;
+  if (passes && !checks) return open.exchange.start(nullptr, {}, true, false, now);
+  open.exchange.start(resource, *range, true, checks, now);
+}
+
+void Engine::handle_record(ExchangeId id, std::string_view text, Instant now) {
+  for (Open& each : exchanges_) {
+    const Asked& asked = each.exchange.asked();
+    Resource* resource = asked.exchange == id ? commons_.manifest.find(asked.path) : nullptr;
+    if (!resource) continue;
+    resource->is_record_read = true;
+    resource->record.read(text);
+    resource->learn_type();
+  }
+  go_on(now);
+}
+
+void Engine::handle_passed(ExchangeId id, const OriginAnswer& answer, Instant now) {
+  for (Open& each : exchanges_) {
+    const Asked& asked = each.exchange.asked();
+    Resource* resource = asked.exchange == id ? commons_.manifest.find(asked.path) : nullptr;
+    if (!resource) continue;
+    const std::uint64_t total = resource->geometry.bytes();
+    const bool is_part = answer.status == 206;
+    const auto held = parse_content_range(answer.content_range);
+    // Whatever was asked: of a part only the total counts.
+    const bool has_part = is_part && held && held->range.end <= total;
+    const Verdict verdict =
+        judge(answer, {total, has_part ? held->range : ByteRange{0, total}, !is_part}).verdict;
+    const bool is_whole = each.is_plain && Conditions::of(each.conditions).range.empty();
+    if (verdict == Verdict::take) {
+      commons_.learn(*resource, asked.exchange, answer);
+    } else if (verdict == Verdict::busy) {
+      resource->busy_until =
+          now + busy_time(answer.retry_after, limits::busy_memory, limits::busy_memory_max);
+      commons_.lose(*resource, asked.exchange, Error::origin_unreachable);
+    } else if (is_whole && answer.status >= 200) {
+      commons_.lose(*resource, asked.exchange, error_of(verdict));
+    }
+  }
 }
 
 void Engine::go_on(Instant now) {
@@ -250,7 +337,7 @@ void Engine::handle_stream_head(StreamId id, const OriginAnswer& answer, Instant
   if (!stream) return;
   stream->head_at = stream->heard_at = now;
   commons_.outlook.network().handle_first(now - stream->asked_at, now);
-  stream->told = stream->asked.begin;
+  stream->told = answer.status == 200 ? 0 : stream->asked.begin;
   // Whoever is told may leave, or end the stream for all.
   for (const Stream::Listener& each : List(stream->listeners)) {
     if (Part* told = part({each.body})) told->handle_stream_head({each.job}, answer, now);
@@ -264,8 +351,8 @@ void Engine::handle_stream_piece(StreamId id, PieceIndex piece, std::uint64_t by
   stream->told = piece + 1;
   stream->heard_at = now;
   for (const Stream::Listener& each : List(stream->listeners)) {
-    Part* told = piece < each.begin ? nullptr : part({each.body});
-    if (told) told->handle_stream_piece({each.job}, id, {piece, bytes, digest}, now);
+    if (Part* told = part({each.body}))
+      told->handle_stream_piece({each.job}, id, {piece, bytes, digest}, now);
   }
 }
 
@@ -327,8 +414,14 @@ void Engine::settle(Instant now) {
     freshness_.expire();
     fetch_manifest(now);
   }
-  for (std::size_t i = commons_.lists.size(); i-- > 0;) {
-    if (!commons_.is_open(commons_.lists[i].root)) commons_.lists.erase(i);
+  auto& lists = commons_.lists;
+  for (std::size_t i = 0; i < lists.size();) {
+    const bool is_kept = lists.size() <= limits::lists_kept && !lists[i].list.empty();
+    if (is_kept || commons_.is_open(lists[i].root)) {
+      ++i;
+    } else {
+      lists.erase(i);
+    }
   }
   const auto open = static_cast<std::uint32_t>(open_bodies());
   if ((open > 0) == is_busy_) return;

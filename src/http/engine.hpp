@@ -12,6 +12,7 @@
 #include "base/limits.hpp"
 #include "base/manifest.hpp"
 #include "base/names.hpp"
+#include "http/conditions.hpp"
 #include "http/exchange.hpp"
 #include "http/freshness.hpp"
 #include "http/policy.hpp"
@@ -33,9 +34,11 @@ struct Routed {
 // A request as the fetch event shows it.
 struct FetchEvent {
   RequestFields fields;
-  std::string_view path;  // with its query
-  std::string_view range;
-  std::string_view if_range;
+  std::string_view path;        // with its query
+  std::string_view conditions;  // its Range among them (http/conditions.hpp), a line each
+  // What of it the origin is told besides: credentials mode, own headers, ... Two requests with the
+  // same text would have the same answer.
+  std::string_view manner;
   bool is_navigation = false;
   PageId page{};  // of the requester, if it said hello
 };
@@ -55,9 +58,10 @@ class Engine {
   Routed route(const RequestFields& request, std::string_view path_and_query, Test&& test) const {
     const std::string_view path = path_and_query.substr(0, path_and_query.find('?'));
     if (disabled_ || !may_route(request) || is_reserved(path, manifest_path())) return {};
-    const auto id = router_.match(request.method, path, test);
+    const auto id = router_.match(path, test);
     if (!id) return {};
-    return {whose(*id, path_and_query, request.destination), *id};
+    return {whose(*id, path_and_query, request.destination, may_answer(request), is_plain(request)),
+            *id};
   }
   // Opens an exchange if the request is ours. `wall`: milliseconds of the computer's clock.
   template <class Test>
@@ -121,6 +125,14 @@ class Engine {
                     std::string_view bytes);
   // There is none: the next who needs it asks again, unless another request brought it.
   void handle_no_list(const Root& root);
+  // The entry of a path, if it is listed.
+  const Resource* resource(std::string_view path_and_query) const {
+    return commons_.manifest.find(path_and_query);
+  }
+  // What the store has as the record of this exchange's resource; empty if nothing.
+  void handle_record(ExchangeId id, std::string_view text, Instant now);
+  // The request of this exchange was passed on to the origin as the page made it, and was answered.
+  void handle_passed(ExchangeId id, const OriginAnswer& answer, Instant now);
   // What an answer of the origin brings.
   void handle_stream_head(StreamId stream, const OriginAnswer& answer, Instant now);
   void handle_stream_piece(StreamId stream, PieceIndex piece, std::uint64_t bytes,
@@ -156,10 +168,12 @@ class Engine {
     bool is_ours = true;  // none of the site's middlewares is in it
   };
   // What a request waits for before its chain begins.
-  enum class Stage : std::uint8_t { manifest, freshness, store, begun };
+  enum class Stage : std::uint8_t { manifest, freshness, store, record, begun };
   struct Open {
-    Text range;
-    Text if_range;
+    Text conditions;
+    Text manner;
+    bool is_plain;
+    bool is_head;
     Stage stage = Stage::manifest;
     Deadline until{};  // for a newer manifest
     Exchange exchange;
@@ -168,10 +182,12 @@ class Engine {
   std::string_view manifest_path() const {
     return manifest_path_.empty() ? names::manifest_path : std::string_view(manifest_path_);
   }
-  Routed::Whose whose(RouteId id, std::string_view path_and_query,
-                      std::string_view destination) const;
+  Routed::Whose whose(RouteId id, std::string_view path_and_query, std::string_view destination,
+                      bool may_answer, bool is_plain) const;
   // The entry of a path, unless the origin has to answer for itself.
-  Resource* find(std::string_view path_and_query, std::string_view destination) const;
+  Resource* find(std::string_view path_and_query, std::string_view destination,
+                 bool may_answer) const;
+  std::uint32_t number_of(std::string_view manner);
   ExchangeId open(RouteId route, const FetchEvent& event, Instant now);
   // Whoever is told may be over then, and leave the list.
   template <class F>
@@ -179,6 +195,7 @@ class Engine {
     for (std::size_t i = commons_.parts.size(); i-- > 0;) tell(*commons_.parts[i]);
   }
   void go_on(Open& open, Instant now);
+  void begin(Open& open, Resource* resource, Instant now);
   void go_on(Instant now);
   bool is_manifest_old(Instant now) const { return freshness_.is_old(to_ms(now) + wall_ms_); }
 

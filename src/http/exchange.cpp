@@ -20,9 +20,16 @@ Exchange::Exchange(Commons& commons, Strategy strategy, const List<Plugin>& plug
   asked_.is_hedged = chain_.is_hedged();
 }
 
-void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant now) {
+void Exchange::start(Resource* resource, std::optional<ByteRange> part, bool is_listed, bool checks,
+                     Instant now) {
+  asked_.checks = checks;
+  is_listed_ = is_listed;
   asked_.resource = resource;
   asked_.part = part;
+  // A page gives what it has stored before it asks anybody.
+  if (resource && !asked_.cache.takes_held && commons_.holdings.holds(resource->root)) {
+    asked_.cache.asks_peers = false;
+  }
   if (resource) {
     const Geometry& geometry = resource->geometry;
     commons_.commands.emplace_back(command::Begin{asked_.exchange, geometry.bytes(),
@@ -30,6 +37,14 @@ void Exchange::start(Resource* resource, std::optional<ByteRange> part, Instant 
   }
   chain_.start(now);
   run_chain(now);
+}
+
+void Exchange::answer_empty(Resource& resource, std::uint32_t status) {
+  asked_.resource = &resource;
+  status_ = status;
+  is_answered_ = true;
+  if (resource.record.give(entity_tag(resource))) commons_.keep_record(asked_.exchange);
+  commons_.commands.emplace_back(command::AnswerEmpty{asked_.exchange});
 }
 
 void Exchange::fall_through() {
@@ -129,13 +144,21 @@ void Exchange::perform(const Chain::FallThrough& /*none*/, Instant /*now*/) {
 
 void Exchange::begin(Get get, Instant now) {
   const PluginKind kind = get.what.kind;
-  if (!asked_.resource) return settle(get, nullptr, now);
+  const bool may = kind == PluginKind::network    ? true
+                   : asked_.checks                ? false
+                   : kind == PluginKind::delegate ? asked_.cache.asks_peers
+                                                  : asked_.cache.takes_held;
+  if (!asked_.resource || !may) return settle(get, nullptr, now);
   if (kind == PluginKind::delegate) {
     asked_.known = commons_.pages.may_be_present(asked_.resource->root);
     asked_.patience = get.what.patience;
     if (!commons_.outlook.asks_peers(wish(), now)) {
       return settle(get, nullptr, now);
     }
+  }
+  const Deadline busy = asked_.resource->busy_until;
+  if (kind == PluginKind::network && busy && !busy.has_passed(now)) {
+    return settle(get, nullptr, now);
   }
   if (kind == PluginKind::network && strategy_ == Strategy::ordered) {
     for (Part& part : parts_) {
@@ -214,7 +237,7 @@ bool Exchange::follow(Part& part, Instant now) {
     return true;
   }
   has_lost_origin_ |= part.has_lost_origin();
-  if (part.is_settled || !(part.has_begun() || part.is_over())) return false;
+  if (part.is_settled || !(part.has_begun() || part.has_passed() || part.is_over())) return false;
   part.is_settled = true;
   settle(part, now);
   return true;
@@ -286,8 +309,7 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
     const bool is_ours = std::none_of(plugins_.begin(), plugins_.end(), [](const Plugin& each) {
       return each.kind == PluginKind::user;
     });
-    commands.emplace_back(
-        command::Through{id, get.plugin, get.id, is_ours, asked_.resource != nullptr});
+    commands.emplace_back(command::Through{id, get.plugin, get.id, is_ours, is_listed_});
   } else if (get.id != GetId{}) {
     commands.emplace_back(command::Settle{id, get.id, {}, false});
   } else {

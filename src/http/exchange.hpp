@@ -31,9 +31,13 @@ class Exchange {
   Exchange(Commons& commons, Strategy strategy, const List<Plugin>& plugins, Asked asked);
   Exchange(const Exchange&) = delete;
 
-  // The manifest is as new as it gets: the listed resource, or none, and the chain begins. The
-  // exchange stays with the manifest that it began with.
-  void start(Resource* resource, std::optional<ByteRange> part, Instant now);
+  // The manifest is as new as it gets: the listed resource, or none if the origin is to answer for
+  // itself, and the chain begins. The exchange stays with the manifest that it began with.
+  // `checks`: as in Asked.
+  void start(Resource* resource, std::optional<ByteRange> part, bool is_listed, bool checks,
+             Instant now);
+  // There is no body in the answer.
+  void answer_empty(Resource& resource, std::uint32_t status);
   // It is not ours after all.
   void fall_through();
 
@@ -49,7 +53,9 @@ class Exchange {
   Deadline next_timeout() const;
 
   const Asked& asked() const { return asked_; }
-  ResponseHead head() const { return response_head(*asked_.resource, asked_.part); }
+  ResponseHead head() const {
+    return response_head(*asked_.resource, asked_.part ? 206 : status_, asked_.part);
+  }
   // What follows from what its parts were told, and lets go of those that are over. To be called
   // after each event. True if that was all.
   bool settle(Instant now);
@@ -96,6 +102,8 @@ class Exchange {
   bool is_answered_ = false;
   bool is_over_ = false;
   bool has_lost_origin_ = false;
+  bool is_listed_ = false;
+  std::uint32_t status_ = 200;
   BodyId answer_{};       // the part whose response the page gets
   List<BodyId> answers_;  // by plugin, the part whose response it gave
   List<Get> gets_;

@@ -3,6 +3,14 @@
 #include "base/range.hpp"
 
 namespace peer_cdn {
+namespace {
+
+// What a head says of its own body (RFC 9110 section 8).
+constexpr std::string_view of_body = "content-encoding\ncontent-length\ncontent-range\n";
+constexpr std::string_view validators = "etag\nlast-modified\n";
+
+}  // namespace
+
 Text entity_tag(const Resource& resource) {
   Text tag = "\"";
   append_hex(tag, resource.root);
@@ -10,23 +18,43 @@ Text entity_tag(const Resource& resource) {
   return tag;
 }
 
-ResponseHead response_head(const Resource& resource, const std::optional<ByteRange>& range) {
-  ResponseHead head;
-  Text& lines = head.headers;
-  lines += resource.headers;
-  const auto add = [&lines](std::string_view name_and_line_end) -> Text& {
-    if (!lines.empty() && lines.back() != '\n') lines.push_back('\n');
-    return lines += name_and_line_end;
-  };
-  const std::uint64_t total = resource.geometry.bytes();
-  append_decimal(add("content-length\n"), range ? range->bytes() : total);
-  if (!resource.type.empty()) add("content-type\n") += resource.type;
-  add("accept-ranges\nbytes");
-  add("etag\n") += entity_tag(resource);
-  if (range) {
-    head.status = 206;
-    add("content-range\n") += content_range(*range, total);
+ResponseHead response_head(const Resource& resource, std::uint32_t status,
+                           const std::optional<ByteRange>& range) {
+  const Record& record = resource.record;
+  ResponseHead head{status, {}, {}};
+  if (record.has_reason()) {
+    head.reason = status == 200 ? " OK" : status == 206 ? " Partial Content" : " Not Modified";
   }
+  const auto add = [&head](std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    if (!head.headers.empty()) head.headers.push_back('\n');
+    ((head.headers += name) += "\n") += value;
+  };
+  const bool is_seen = !record.headers().empty();
+  // Of a whole answer that was seen all of it is repeated: one that was packed has another length,
+  // or none.
+  const bool is_repeated = is_seen && record.is_whole() && status == 200;
+  for (std::string_view rest = is_seen ? record.headers() : std::string_view(resource.headers);
+       !rest.empty();) {
+    const std::string_view name = take_line(rest);
+    const std::string_view value = take_line(rest);
+    if (has_line(validators, name) || (!is_repeated && has_line(of_body, name))) continue;
+    if (status == 304 && name.substr(0, 8) == "content-") continue;
+    add(name, value);
+  }
+  const Text own = entity_tag(resource);
+  add("etag", record.is_given() ? record.etag() : std::string_view(own));
+  add("last-modified", record.date());
+  if (!is_seen && status != 304) {
+    add("content-type", resource.type);
+    add("accept-ranges", "bytes");
+  }
+  if (is_repeated || status == 304) return head;
+  const std::uint64_t total = resource.geometry.bytes();
+  Text length;
+  append_decimal(length, range ? range->bytes() : total);
+  add("content-length", length);
+  if (range) add("content-range", content_range(*range, total));
   return head;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/variant.hpp"
+#include "http/head.hpp"
 #include "http/policy.hpp"
 
 namespace peer_cdn {
@@ -17,6 +18,31 @@ std::size_t Commons::waiting() const {
       parts.begin(), parts.end(), [](const Part* part) { return !part->has_begun(); }));
 }
 
+void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer) {
+  resource.record.learn(answer.headers, answer.status == 200, answer.has_reason);
+  resource.learn_type();
+  resource.busy_until.reset();
+  keep_record(exchange);
+  // Right bytes are another matter, and so are parts that hold no whole piece.
+  if (told(resource.lost) == resource.lost && resource.lost != Error::digests_mismatch) {
+    lose(resource, exchange, Error::none);
+  }
+}
+
+void Commons::lose(Resource& resource, ExchangeId exchange, Error error) {
+  if (resource.lost == error) return;
+  // Why the bytes must not be used stays known, also where the origin has no time.
+  if (error == Error::origin_unreachable && resource.lost != Error::none) return;
+  const Error before = told(std::exchange(resource.lost, error));
+  // Of a manifest that is out of use nothing is kept: the one in use has another entry, or none.
+  if (manifest.find(resource.path) != &resource) return;
+  const Error word = told(error);
+  is_manifest_wrong |= word == Error::origin_changed || word == Error::digests_mismatch;
+  // Trouble that passes is not kept.
+  const Error kept = error == Error::origin_unreachable ? Error::none : error;
+  commands.emplace_back(command::Lose{exchange, word == before ? Error::none : word, kept});
+}
+
 Wish Commons::add_before(Wish wish) const {
   for (const Part* part : parts) {
     const std::uint64_t bytes = std::min(part->body().range().bytes(), wish.bytes);
@@ -25,18 +51,32 @@ Wish Commons::add_before(Wish wish) const {
   return wish;
 }
 
+namespace {
+
+// Whether the origin compresses it, as far as can be told before it is asked.
+bool packs(const Resource& resource) {
+  return is_compressible(resource.type) ||
+         !header_of(resource.record.headers(), "content-encoding").empty();
+}
+
+}  // namespace
+
 Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Instant now)
     : id_(beginning.id),
       opener_(beginning.opener),
       asked_(asked),
       commons_(commons),
       body_(asked.resource->geometry, asked.range(),
-            commons.holdings.pieces(asked.resource->root, asked.resource->geometry.count()),
-            {beginning.opener, !asked.part, commons.outlook.second_window(), asked.known,
-             &commons.streams, asked.resource}),
+            takes_held()
+                ? commons.holdings.pieces(asked.resource->root, asked.resource->geometry.count())
+                : PieceSet(),
+            {beginning.opener, !asked.part, commons.outlook.second_window(), packs(*asked.resource),
+             asked.checks, !asked.checks && !takes_held(), asked.known, &commons.streams,
+             asked.subject()}),
       began_(now),
       told_(now),  // most are over before there is progress to tell
-      has_page_(beginning.has_page) {
+      has_page_(beginning.has_page),
+      stores_(asked.cache.stores) {
   if (beginning.timeout > Duration(0)) gives_up_at_ = now + beginning.timeout;
   commons.parts.push_back(this);
   push(command::Gather{asked.exchange, id_});
@@ -48,9 +88,14 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
   }
 }
 
+// A put() gets what was stored, however its request was asked.
+bool Part::takes_held() const {
+  return asked_.cache.takes_held || opener_ == PluginKind::cache;
+}
+
 void Part::start(Instant now) {
   const Duration silence = limits::stream_silence + Body::piece_time(geometry());
-  commons_.streams.forsake_silent(asked_.resource, silence, now);
+  commons_.streams.forsake_silent(asked_.subject(), silence, now);
   body_.start(now);
   drain(now);
 }
@@ -87,7 +132,7 @@ void Part::handle_company(Instant now) {
 }
 
 void Part::handle_stored(PieceRange run, Instant now) {
-  body_.handle_held(run);
+  if (takes_held()) body_.handle_held(run);
   drain(now);
 }
 
@@ -99,25 +144,14 @@ void Part::handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const
   if (is_last_of_run && read_.job == job && piece + 1 < read_.pieces.end) read_on(piece + 1, now);
 }
 
-void Part::handle_run(JobId job, bool found, std::string_view path_and_type, Instant now) {
-  if (read_.job != job || is_over_) return;
-  if (!found) {
-    commons_.holdings.forget(root(), run_);
-    return read_on(read_.pieces.begin, now);
-  }
-  // Of this path: the same bytes may have another type at another one.
-  const std::size_t space = path_and_type.find(' ');
-  if (has_begun_ || path_and_type.substr(0, space) != asked_.path) return;
-  const std::string_view type = path_and_type.substr(space + 1);
-  learn_type(type);
-  if (suits(asked_.destination, type)) return;
-  // Where the type does not suit the request, the origin answers for itself: it may have mended it.
-  has_lost_origin_ = true;
-  body_.handle_unfit(now);
-  drain(now);
+void Part::handle_run(JobId job, bool found, Instant now) {
+  if (read_.job != job || is_over_ || found) return;
+  commons_.holdings.forget(root(), run_);
+  read_on(read_.pieces.begin, now);
 }
 
 void Part::handle_end(JobId job, Error error, Instant now) {
+  if (geometry().count() > 1 && !commons_.list_of(root())) body_.handle_no_digests();
   body_.handle_end(job, error, now);
   drain(now);
 }
@@ -194,7 +228,14 @@ void Part::ask_page(PageId page, Instant now) {
 
 bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now) {
   const bool taken = body_.handle_head(job, answer, now);
-  if (taken) learn_type(answer.content_type);
+  Stream* stream = commons_.streams.find(stream_of(job));
+  if (taken && stream && !std::exchange(stream->is_learned, true)) {
+    commons_.learn(*asked_.resource, asked_.exchange, answer);
+  }
+  if (is_busy(answer.status)) {
+    asked_.resource->busy_until =
+        now + busy_time(answer.retry_after, limits::busy_memory, limits::busy_memory_max);
+  }
   // What was refused may be the page's answer yet, but nothing of it is read.
   if (!taken) leave(job, stream_of(job));
   drain(now);
@@ -225,7 +266,7 @@ void Part::leave(JobId job, StreamId id) {
   }
   // Nobody is ahead any more.
   if (stream->head_at && stream->until() < until) {
-    push(command::Accept{id, 0, stream->until(), stream->kept});
+    push(command::Accept{id, stream->until(), stream->kept});
   }
 }
 
@@ -243,10 +284,6 @@ void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
     handle_stream_piece(job, id, {piece, geometry().bytes_of(piece), digest}, now);
   }
   if (ended && stream_of(job) == id) handle_end(job, *ended, now);
-}
-
-void Part::learn_type(std::string_view type) {
-  if (asked_.resource->type != type) asked_.resource->type = type;
 }
 
 // --- What the body decides -----------------------------------------------------------------------
@@ -281,7 +318,8 @@ void Part::read_on(PieceIndex piece, Instant now) {
 
 // A body of the network turns to peers when there is company, if its route knows any.
 void Part::perform(const Body::OpenPeers& open, Instant now) {
-  const bool knows_peers = asked_.has_delegate || opener_ == PluginKind::delegate;
+  const bool knows_peers =
+      asked_.cache.asks_peers && (asked_.has_delegate || opener_ == PluginKind::delegate);
   const auto page = has_page_ && knows_peers ? commons_.pages.choose(asked_.page) : std::nullopt;
   if (!page) return body_.handle_end(open.job, Error::no_page, now);
   peers_ = open;
@@ -299,7 +337,7 @@ void Part::perform(const Body::Fetch& fetch, Instant now) {
   // What it joined just before gives this too, and so the body has closed it already.
   if (!stream) return;
   fetches_.push_back({fetch.job, fetch.stream});
-  stream->listeners.push_back({id_.value, fetch.job.value, fetch.pieces.begin});
+  stream->listeners.push_back({id_.value, fetch.job.value});
   if (stream->asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
   stream->asked_for = true;
   stream->asked_at = now + fetch.wait;
@@ -316,7 +354,7 @@ void Part::perform(const Body::Accept& accept, Instant now) {
   for (Stream::Listener& each : stream->listeners) {
     if (each.body == id_.value && each.job == accept.job.value) each.until = accept.until;
   }
-  push(command::Accept{id, accept.skip, stream->until(), accept.keep});
+  push(command::Accept{id, stream->until(), accept.keep});
 }
 
 void Part::perform(const Body::Store& store, Instant /*now*/) {
@@ -354,10 +392,22 @@ void Part::perform(const Body::Close& close, Instant now) {
   if (is_last && !commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
 }
 
-void Part::perform(const Body::Enqueue& enqueue, Instant now) {
-  if (!has_begun_) push(command::Open{asked_.exchange, id_});
-  has_begun_ = true;
+// A page sees the head from here on.
+void Part::open() {
+  if (std::exchange(has_begun_, true)) return;
   gives_up_at_.reset();
+  if (asked_.resource->record.give(entity_tag(*asked_.resource))) {
+    commons_.keep_record(asked_.exchange);
+  }
+  push(command::Open{asked_.exchange, id_});
+}
+
+void Part::perform(const Body::Head& /*head*/, Instant /*now*/) {
+  open();
+}
+
+void Part::perform(const Body::Enqueue& enqueue, Instant now) {
+  if (!has_passed_) open();
   push(command::Enqueue{id_, enqueue.piece, enqueue.begin, enqueue.end});
   if (now - told_ < limits::progress_wait) return;
   told_ = now;
@@ -370,7 +420,7 @@ void Part::perform(const Body::Done& /*done*/, Instant now) {
 }
 
 void Part::perform(const Body::Fail& fail, Instant now) {
-  push(command::Break{id_, fail.error});
+  if (!is_spilt_) push(command::Break{id_, fail.error});
   finish(false, fail.error, now);
 }
 
@@ -383,13 +433,19 @@ void Part::perform(const Body::Drop& /*drop*/, Instant /*now*/) {
 void Part::perform(const Body::Pass& pass, Instant now) {
   const StreamId stream = stream_of(pass.job);
   has_passed_ = true;
-  leave(pass.job, stream);
+  if (body_.finished()) leave(pass.job, stream);
   push(command::PassStream{id_, stream, commons_.streams.find(stream) != nullptr});
-  finish(false, Error::none, now);
+  if (body_.finished()) finish(false, Error::none, now);
+}
+
+void Part::perform(const Body::Spill& spill, Instant /*now*/) {
+  is_spilt_ = true;
+  push(command::Spill{id_, stream_of(spill.job)});
 }
 
 void Part::transfer(bool done, Error error, Instant now) {
   const Body::Counts& counts = body_.counts();
+  if (has_passed_) return;
   if (counts.from_cache + counts.from_peers + counts.from_origin == 0) return;
   push(command::Transfer{id_, counts.from_cache, counts.from_peers, counts.from_origin,
                          counts.wasted, now - began_, done, error});
@@ -415,15 +471,13 @@ void Part::finish(bool complete, Error error, Instant now) {
   }
   // What its origin turned out to be is remembered until the manifest changes, and told once for
   // each resource.
+  if (complete && asked_.checks) {
+    commons_.lose(*asked_.resource, asked_.exchange, Error::none);
+  }
   const Error lost = body_.origin_error();
   if (lost == Error::none) return;
   has_lost_origin_ = true;
-  if (asked_.resource->lost == lost) return;
-  asked_.resource->lost = lost;
-  // Of a manifest that is out of use nothing is kept: the one in use has another entry, or none.
-  if (commons_.manifest.find(asked_.path) != asked_.resource) return;
-  commons_.is_manifest_wrong |= lost == Error::origin_changed || lost == Error::digests_mismatch;
-  push(command::Lose{asked_.exchange, lost});
+  commons_.lose(*asked_.resource, asked_.exchange, lost);
 }
 
 // --- Time ----------------------------------------------------------------------------------------

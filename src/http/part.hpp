@@ -16,6 +16,7 @@
 #include "http/holdings.hpp"
 #include "http/outlook.hpp"
 #include "http/pages.hpp"
+#include "http/policy.hpp"
 #include "http/streams.hpp"
 
 namespace peer_cdn {
@@ -52,6 +53,15 @@ struct Commons {
   std::size_t waiting() const;  // for their first byte
   // What the open parts have yet to bring, each at most as much as is wished for.
   Wish add_before(Wish wish) const;
+  // An answer of the origin to this exchange was this resource.
+  void learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer);
+  // The origin's answer could not be used. It is told once for each resource; what lasts is
+  // remembered until the manifest changes.
+  void lose(Resource& resource, ExchangeId exchange, Error error);
+  // Its record has changed.
+  void keep_record(ExchangeId exchange) {
+    if (has_store) commands.emplace_back(command::KeepRecord{exchange});
+  }
   Digests* list_of(const Root& root) {
     for (Digests& each : lists) {
       if (each.root == root) return &each;
@@ -64,18 +74,23 @@ struct Commons {
 struct Asked {
   ExchangeId exchange;
   RouteId route;
-  Text path;                        // with its query
-  Text destination;                 // Request.destination
-  PageId page{};                    // of the requester, if it said hello
+  Text path;                 // with its query
+  Text destination;          // Request.destination
+  PageId page{};             // of the requester, if it said hello
+  std::uint32_t manner = 0;  // how the page asked
+  bool may_answer = true;    // a listed resource, by the manifest (http/policy.hpp)
+  CacheUse cache{};
   Resource* resource = nullptr;     // none: the origin answers for itself
   std::optional<ByteRange> part{};  // by a Range header that counts
   bool has_delegate = false;        // its route
   bool is_hedged = false;           // the network may help peers out in the same body
+  bool checks = false;              // the origin's answer is the page's, and is only compared
   double patience = limits::patience;
   bool known = true;  // by all that was told, somebody may have it
 
   // Requires a listed resource.
   ByteRange range() const { return part ? *part : ByteRange{0, resource->geometry.bytes()}; }
+  Subject subject() const { return {resource, manner}; }
   Wish wish() const { return {range().bytes(), patience, known, is_hedged}; }
 };
 
@@ -120,9 +135,8 @@ class Part {
   // Of a run of the store, or of a page's reply: a piece that the host digested.
   void handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
                      Instant now);
-  // The run that was to be read is there or not; the path and the type with which the origin sent
-  // it, with a space between, if it came from there.
-  void handle_run(JobId job, bool found, std::string_view path_and_type, Instant now);
+  // The run that was to be read is there or not.
+  void handle_run(JobId job, bool found, Instant now);
   void handle_end(JobId job, Error error, Instant now);
   // The page that was asked: verified a piece, knows somebody, is at it, gave the whole resource.
   void handle_page_piece(JobId job, const PagePiece& piece, Instant now);
@@ -171,7 +185,11 @@ class Part {
   void perform(const Body::Fail& fail, Instant now);
   void perform(const Body::Drop& drop, Instant now);
   void perform(const Body::Pass& pass, Instant now);
+  void perform(const Body::Head& head, Instant now);
+  void perform(const Body::Spill& spill, Instant now);
 
+  void open();
+  bool takes_held() const;
   void leave_commons();
   void need_list();
   void read_on(PieceIndex piece, Instant now);
@@ -180,7 +198,6 @@ class Part {
   StreamId stream_of(JobId job) const;
   void catch_up(JobId job, StreamId stream, PieceIndex first, Instant now);
   void leave(JobId job, StreamId stream);
-  void learn_type(std::string_view type);
   void transfer(bool done, Error error, Instant now);
   void finish(bool complete, Error error, Instant now);
 
@@ -195,11 +212,12 @@ class Part {
   bool has_page_;
   bool has_begun_ = false;
   bool is_hedged_ = false;
-  bool stores_ = true;
+  bool stores_;
   bool is_over_ = false;
   bool is_complete_ = false;
   bool has_lost_origin_ = false;
   bool has_passed_ = false;
+  bool is_spilt_ = false;
   std::optional<bool> pending_;
   // The page that is asked.
   Body::OpenPeers peers_{};

@@ -30,13 +30,23 @@ bool is_javascript(std::string_view type) {
 }  // namespace
 
 bool may_route(const RequestFields& request) {
-  return request.method == "GET" && request.same_origin && !request.has_authorization &&
-         !request.has_bypass && !request.has_condition && !is_worker(request.destination) &&
+  return (request.method == "GET" || request.method == "HEAD") && request.same_origin &&
+         !request.has_authorization && !request.has_bypass && !is_worker(request.destination) &&
          request.cache != "only-if-cached";
 }
 
-bool may_answer(std::string_view destination) {
-  return !is_document(destination);
+bool is_plain(const RequestFields& request) {
+  return request.method == "GET" && !request.has_condition;
+}
+
+bool may_answer(const RequestFields& request) {
+  return request.is_followed && !is_document(request.destination);
+}
+
+CacheUse cache_use(std::string_view mode) {
+  enum { reload, no_store, no_cache };
+  const std::size_t which = line_of("reload\nno-store\nno-cache", mode);
+  return {which > no_store, which != reload, which != no_store, which == no_cache};
 }
 
 bool suits(std::string_view destination, std::string_view type) {
@@ -44,6 +54,14 @@ bool suits(std::string_view destination, std::string_view type) {
   if (destination == "style") return is_essence(type, "text/css");
   if (destination == "json") return type.find("json") != std::string_view::npos;
   return true;
+}
+
+bool is_compressible(std::string_view type) {
+  std::string_view words = "text/\njson\njavascript\nxml\nwasm\nfont/ttf\nfont/otf\n";
+  while (!words.empty()) {
+    if (type.find(take_line(words)) != std::string_view::npos) return true;
+  }
+  return false;
 }
 
 bool is_usable(std::uint32_t status, std::string_view destination, std::string_view type) {

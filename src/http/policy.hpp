@@ -14,29 +14,46 @@ struct RequestFields {
   std::string_view cache;        // "default", "no-store", "only-if-cached", ...
   bool has_authorization = false;
   bool has_bypass = false;     // the header x-peer-cdn: the page's own reads of the origin
-  bool has_condition = false;  // If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since
+  bool has_condition = false;  // one that may be the whole answer: http/conditions.hpp
+  bool is_followed = true;     // its redirect mode is "follow"
 };
 
 // Whether the router is asked at all. If not, there is no respondWith.
 //
-// Not: other methods than GET, other origins, Authorization, our bypass header, the scripts of
-// workers, conditional requests (the page wants to see a 304, which only the origin can give), and
-// "only-if-cached", which must not cause traffic. Other cache modes and navigations are routed:
-// they speak of the HTTP cache, a service worker comes before it, and what we answer from is
-// checked against a manifest of at most limits::manifest_age.
+// Not: other methods than GET and HEAD, other origins, Authorization, our bypass header, the
+// scripts of workers, and "only-if-cached", which must not cause traffic. Navigations are routed.
 bool may_route(const RequestFields& request);
+
+// Whether it asks for a body, whatever the client has. Others are answered only where the manifest
+// in memory lists them, and a site's middlewares never see them.
+bool is_plain(const RequestFields& request);
 
 // Whether a listed resource is answered by the manifest. What becomes a document of its own (a
 // page, a frame, an SVG or PDF that is opened) is taken as not listed: the head that the origin
 // sends with it, its Content-Security-Policy, Content-Disposition or Cross-Origin-*, guards the
-// site, and the manifest does not know it. Users' middlewares still run.
-bool may_answer(std::string_view destination);
+// site, and the manifest does not know it. The same holds where the page wants to know of redirects
+// ("error", "manual"), because only the origin can tell. Users' middlewares still run.
+bool may_answer(const RequestFields& request);
+
+// What a cache mode means for what we hold. The HTTP cache has the same words (Fetch, "request's
+// cache mode").
+struct CacheUse {
+  bool takes_held = true;  // from the store, and from what a page has stored
+  bool asks_peers = true;  // other visitors
+  bool stores = true;      // what comes
+  bool validates = false;  // against a manifest that was asked for after the request
+};
+CacheUse cache_use(std::string_view mode);
 
 // Whether a browser takes this type for that destination: a script that is no JavaScript, or a
 // style that is no CSS, is blocked. The manifest's type may be a guess by the file's name, so what
 // it would block is left to the origin, which sends another one (Fetch, "should response to request
 // be blocked due to its MIME type"; HTML, "fetch a single module script").
 bool suits(std::string_view destination, std::string_view type);
+
+// Whether an origin is likely to compress what it sends under this type: texts, and what is as
+// good as text.
+bool is_compressible(std::string_view type);
 
 // Whether a page can use what the network answered to a request that we only passed on: if not, the
 // site's own caches may have something better. HTML for a script is what a server says of a path

@@ -1,6 +1,7 @@
 #include "http/router.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/limits.hpp"
 #include "base/names.hpp"
@@ -50,14 +51,6 @@ Text encode(std::string_view segment) {
   return text;
 }
 
-// Where a text is in a table, to which it is added if it is new.
-std::uint32_t place_of(std::string_view text, OwnedList<Text>& table) {
-  std::uint32_t at = 0;
-  while (at < table.size() && table[at] != text) ++at;
-  if (at == table.size()) table.add(new Text(text));
-  return at;
-}
-
 }  // namespace
 
 bool is_reserved(std::string_view path, std::string_view manifest_path) {
@@ -95,8 +88,8 @@ bool Router::take_step(std::string_view& rest, Step& step) {
   return step.kind == Kind::any || step.text.find_first_of("*?#") == std::string_view::npos;
 }
 
-Result<RouteId> Router::add(std::string_view method, std::string_view path) {
-  if (path.size() > limits::path_bytes || routes_added_ >= limits::routes || !is_token(method)) {
+Result<RouteId> Router::add(std::string_view path) {
+  if (path.size() > limits::path_bytes || routes_added_ >= limits::routes) {
     return Error::malformed_route;
   }
   // All of it is read before any of it is added.
@@ -107,52 +100,58 @@ Result<RouteId> Router::add(std::string_view method, std::string_view path) {
       return Error::malformed_route;
     }
   }
-  if (nodes_.empty()) nodes_.push_back({});
+  if (nodes_.empty()) {
+    nodes_.push_back({});
+    buckets_ = List<std::uint32_t>(limits::routes, 0);
+  }
   std::uint32_t at = 0;
   for (; count > 0; --count) {
     take_step(path, step);
     at = child(at, step);
   }
+  return *(nodes_[at].route = RouteId{routes_added_++});
+}
 
-  const RouteId id{routes_added_++};
-  const std::uint32_t name = place_of(method, texts_);
-  const auto same = std::find_if(routes_.begin(), routes_.end(), [&](const Route& route) {
-    return route.node == at && route.method == name;
-  });
-  if (same != routes_.end()) {
-    same->id = id;
-  } else {
-    routes_.push_back({at, name, id});
+std::uint32_t Router::bucket(std::uint32_t parent, std::string_view text) {
+  // FNV-1a.
+  std::uint32_t hash = parent;
+  for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619;
+  return hash % limits::routes;
+}
+
+std::uint32_t Router::literal(std::uint32_t parent, std::string_view text) const {
+  std::uint32_t at = buckets_[bucket(parent, text)];
+  while (at != 0 && (nodes_[at].parent != parent || texts_[nodes_[at].text] != text)) {
+    at = nodes_[at].next;
   }
-  return id;
+  return at;
 }
 
 // The child of that step, which is made if there is none.
 std::uint32_t Router::child(std::uint32_t parent, const Step& step) {
-  const std::uint32_t text = step.kind == Kind::any      ? 0
-                             : step.kind == Kind::regexp ? place_of(step.text, patterns_)
-                                                         : place_of(encode(step.text), texts_);
+  std::uint32_t text = 0;
+  std::uint32_t* link;
+  if (step.kind == Kind::literal) {
+    const Text encoded = encode(step.text);
+    if (const std::uint32_t same = literal(parent, encoded)) return same;
+    text = static_cast<std::uint32_t>(texts_.size());
+    texts_.add(new Text(encoded));
+    link = &buckets_[bucket(parent, encoded)];
+  } else {
+    if (step.kind == Kind::regexp) {
+      while (text < patterns_.size() && patterns_[text] != step.text) ++text;
+      if (text == patterns_.size()) patterns_.add(new Text(step.text));
+    }
+    // In order of preference: behind those of its kind.
+    link = &nodes_[parent].first_child;
+    for (; *link != 0 && nodes_[*link].kind <= step.kind; link = &nodes_[*link].next) {
+      if (nodes_[*link].kind == step.kind && nodes_[*link].text == text) return *link;
+    }
+  }
   const auto made = static_cast<std::uint32_t>(nodes_.size());
-  nodes_.push_back({step.kind, text, 0, 0});
-  // In order of preference: behind those of its kind.
-  std::uint32_t* link = &nodes_[parent].first_child;
-  for (; *link != 0 && nodes_[*link].kind <= step.kind; link = &nodes_[*link].next) {
-    if (nodes_[*link].kind != step.kind || nodes_[*link].text != text) continue;
-    nodes_.pop_back();
-    return *link;
-  }
-  nodes_[made].next = *link;
-  *link = made;
+  const std::uint32_t next = std::exchange(*link, made);
+  nodes_.push_back({step.kind, text, parent, 0, next, {}});
   return made;
-}
-
-void Router::note(std::uint32_t node, std::size_t depth, Search& search) const {
-  if (depth <= search.best_depth) return;
-  for (const Route& route : routes_) {
-    if (route.node != node || texts_[route.method] != search.method) continue;
-    search.best = route.id;
-    search.best_depth = depth;
-  }
 }
 
 }  // namespace peer_cdn

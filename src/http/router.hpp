@@ -29,22 +29,22 @@ bool is_reserved(std::string_view path, std::string_view manifest_path);
 
 class Router {
  public:
-  // Adds a route and names it; the same method and path again replaces the older one. Refused as
+  // Adds a route and names it; the same path again replaces the older one. Refused as
   // malformed_route: too long or too many (limits), "?" or "#" outside a regexp, "*" inside a
   // segment, ":" without a name, an unclosed or empty "(...)".
-  Result<RouteId> add(std::string_view method, std::string_view path);
+  Result<RouteId> add(std::string_view path);
 
   // The regexps, by number, as written between the parentheses. The host compiles them anchored:
   // ^(?:pattern)$. A regexp engine of our own would be a third of the worker's size budget, and the
   // host has one.
   const OwnedList<Text>& patterns() const { return patterns_; }
 
-  // The route for a request's method and path (no query). `test(pattern, segment)` asks the host,
-  // with the number of a pattern and a std::string_view, whether the regexp matches; only
-  // candidates are asked about. Visits each node of the trie at most once.
+  // The route for a request's path (no query). `test(pattern, segment)` asks the host, with the
+  // number of a pattern and a std::string_view, whether the regexp matches; only candidates are
+  // asked about. Visits each node of the trie at most once.
   template <class Test>
-  std::optional<RouteId> match(std::string_view method, std::string_view path, Test&& test) const {
-    Search search{method, {}, 0};
+  std::optional<RouteId> match(std::string_view path, Test&& test) const {
+    Search search;
     if (!nodes_.empty()) visit(0, path, 1, search, test);
     return search.best;
   }
@@ -56,22 +56,19 @@ class Router {
     Kind kind = Kind::literal;
     std::string_view text;  // of a literal or a regexp, as it is written
   };
-  // Nodes and routes hold numbers only: tables of them grow with the least of code.
+  // Nodes hold numbers only: a table of them grows with the least of code. 0 is no node, because
+  // nobody's child is the root.
   struct Node {
     Kind kind = Kind::literal;
-    std::uint32_t text = 0;         // of a literal, its place in texts_; of a regexp, in patterns_
-    std::uint32_t first_child = 0;  // children in order of preference; 0: none
-    std::uint32_t next = 0;         // of the same parent
-  };
-  struct Route {
-    std::uint32_t node;
-    std::uint32_t method;  // its place in texts_
-    RouteId id;
+    std::uint32_t text = 0;  // of a literal, its place in texts_; of a regexp, in patterns_
+    std::uint32_t parent = 0;
+    std::uint32_t first_child = 0;  // of those that are no literals, in order of preference
+    std::uint32_t next = 0;         // of a literal, in its bucket; of others, of the same parent
+    std::optional<RouteId> route;
   };
   struct Search {
-    std::string_view method;
     std::optional<RouteId> best;
-    std::size_t best_depth;  // 1 is the root's, so that 0 is none
+    std::size_t best_depth = 0;  // 1 is the root's, so that 0 is none
   };
 
   // Takes the next segment off the front, without the slashes around it.
@@ -79,26 +76,28 @@ class Router {
   // The same in a route, where a regexp may contain slashes. False: it is malformed.
   static bool take_step(std::string_view& rest, Step& step);
   std::uint32_t child(std::uint32_t parent, const Step& step);
-  void note(std::uint32_t node, std::size_t depth, Search& search) const;
+  static std::uint32_t bucket(std::uint32_t parent, std::string_view text);
+  // The literal child of that text, or 0.
+  std::uint32_t literal(std::uint32_t parent, std::string_view text) const;
 
   template <class Test>
   void visit(std::uint32_t at, std::string_view rest, std::size_t depth, Search& search,
              Test& test) const {
-    note(at, depth, search);
+    if (nodes_[at].route && depth > search.best_depth) search = {nodes_[at].route, depth};
     std::string_view segment;
     if (!take_segment(rest, segment)) return;
+    if (const std::uint32_t same = literal(at, segment)) visit(same, rest, depth + 1, search, test);
     for (at = nodes_[at].first_child; at != 0; at = nodes_[at].next) {
       const Node& node = nodes_[at];
-      const bool matches = node.kind == Kind::any ||
-                           (node.kind == Kind::literal && texts_[node.text] == segment) ||
-                           (node.kind == Kind::regexp && test(node.text, segment));
-      if (matches) visit(at, rest, depth + 1, search, test);
+      if (node.kind == Kind::any || test(node.text, segment)) {
+        visit(at, rest, depth + 1, search, test);
+      }
     }
   }
 
-  List<Node> nodes_;  // 0 is the root, which comes with the first route
-  List<Route> routes_;
-  OwnedList<Text> texts_;  // of literals, percent-encoded; and of methods
+  List<Node> nodes_;             // 0 is the root, which comes with the first route
+  List<std::uint32_t> buckets_;  // by hash of parent and text: the first literal of each
+  OwnedList<Text> texts_;        // of literals, percent-encoded
   OwnedList<Text> patterns_;
   std::uint32_t routes_added_ = 0;
 };

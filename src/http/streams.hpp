@@ -1,5 +1,7 @@
 // What is on its way from the origin to the open bodies: each answer is read once, and shared by
-// all bodies of its resource that want its pieces, whatever ranges they were asked for.
+// all bodies of its resource that want its pieces, whatever ranges they were asked for. Only bodies
+// whose pages asked in the same manner share: the origin is asked with their credentials mode and
+// their headers.
 //
 //   asked    |  let go of   |  kept by the host  |  yet to come                      |
 //                           ^ kept               ^ next                              ^ end
@@ -25,10 +27,18 @@ using StreamId = std::uint32_t;  // counts up from 1, over all resources
 
 struct Resource;
 
+// What an answer is of. A path's answers are not those of another path that has the same bytes: the
+// origin may refuse that one.
+struct Subject {
+  const Resource* of = nullptr;
+  std::uint32_t manner = 0;  // how the page asked, as Engine numbers it
+  bool operator==(const Subject&) const = default;
+};
+
 // One request to the origin, from the question to its last reader.
 struct Stream {
   StreamId id = 0;
-  const Resource* of = nullptr;
+  Subject of;
   PieceRange asked;
   bool whole = false;   // asked without a Range header
   bool reload = false;  // past the browser's HTTP cache
@@ -44,7 +54,6 @@ struct Stream {
   struct Listener {
     std::uint32_t body;
     std::uint32_t job;
-    PieceIndex begin;      // the first piece that it wants
     PieceIndex until = 0;  // how far it takes them now
   };
   List<Listener> listeners{};
@@ -57,6 +66,7 @@ struct Stream {
   PieceIndex told = 0;      // pieces before this one came
   std::optional<Error> ended{};
   bool is_sampled = false;
+  bool is_learned = false;  // its head
 
   PieceIndex until() const {
     PieceIndex until = 0;
@@ -67,20 +77,30 @@ struct Stream {
 
 class Streams {
  public:
-  Stream& open(const Resource* of, PieceRange asked, bool whole, bool reload, Duration wait) {
+  Stream& open(const Subject& of, PieceRange asked, bool whole, bool reload, Duration wait) {
     return streams_.add(
         new Stream{++ids_, of, asked, whole, reload, wait, asked.end, asked.begin, asked.begin});
   }
   // One that has this piece, or will have it at most `ahead` pieces from now.
-  Stream* find(const Resource* of, PieceIndex piece, bool reload, std::uint32_t ahead) {
+  Stream* find(const Subject& of, PieceIndex piece, bool reload, std::uint32_t ahead) {
     for (Stream& each : streams_) {
       if (each.of != of || each.over || (reload && !each.reload)) continue;
-      if (piece >= each.kept && piece < each.end && piece <= each.next + ahead) return &each;
+      const bool is_near = each.is_all || piece <= each.next + ahead;
+      if (is_near && piece >= each.kept && piece < each.end) return &each;
+    }
+    return nullptr;
+  }
+  // Another than this one that brings all of the resource, and this piece is yet to come.
+  const Stream* find_all(const Subject& of, const Stream& one, PieceIndex piece) const {
+    for (const Stream& each : streams_) {
+      if (each.of == of && each.is_all && !each.over && each.id != one.id && piece >= each.kept) {
+        return &each;
+      }
     }
     return nullptr;
   }
   // Nobody joins those any more that brought nothing for so long, though their readers wait.
-  void forsake_silent(const Resource* of, Duration silence, Instant now) {
+  void forsake_silent(const Subject& of, Duration silence, Instant now) {
     for (Stream& each : streams_) {
       const bool is_paused = each.head_at && each.told >= each.until();
       const Instant heard_at = std::max(each.asked_at, each.heard_at);
@@ -90,7 +110,7 @@ class Streams {
     }
   }
   // Where the first of those begins that bring at least `few` pieces behind `piece`; `end` if none.
-  PieceIndex next_begin(const Resource* of, PieceIndex piece, bool reload, std::uint32_t few,
+  PieceIndex next_begin(const Subject& of, PieceIndex piece, bool reload, std::uint32_t few,
                         PieceIndex end) const {
     for (const Stream& each : streams_) {
       if (each.of != of || each.over || (reload && !each.reload)) continue;

@@ -23,7 +23,7 @@ function hostOf(request, protocol, trustProxy) {
 /**
  * The origin of the page that asks, or null if it may not.
  * @param {import('node:http').IncomingMessage} request
- * @param {{origins?: string[], trustProxy?: boolean}} options
+ * @param {{origins?: string[], trustProxy?: boolean | number}} options
  * @returns {string | null}
  */
 export function allowedOrigin(request, { origins, trustProxy = false }) {
@@ -35,7 +35,7 @@ export function allowedOrigin(request, { origins, trustProxy = false }) {
   }
   if (origin.protocol !== 'http:' && origin.protocol !== 'https:') return null;
   if (origins) return origins.some((each) => new URL(each).origin === origin.origin) ? origin.origin : null;
-  return origin.host === hostOf(request, origin.protocol, trustProxy) ? origin.origin : null;
+  return origin.host === hostOf(request, origin.protocol, Number(trustProxy) > 0) ? origin.origin : null;
 }
 
 /**

@@ -1,48 +1,68 @@
 #!/usr/bin/env node
-// The command `peer-cdn`: the manifest of a folder, or the folder as a site.
+// The command `peer-cdn`.
 import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { MANIFEST_PATH } from '../../build/border.js';
+import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
+import { CliError, explain, usage, WRONG_USAGE, wholeNumber } from './cli-errors.js';
 import { packageFolder } from './files.js';
 import * as limits from './limits.js';
-import { makeManifest, writeManifest } from './manifest.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
 
   peer-cdn manifest <folder> [-o file]   write the manifest, and digest lists beside it
   peer-cdn serve <folder> [--port N]     serve the folder with all that peer-cdn needs
+  peer-cdn coordinator [--port N]        serve the coordinator alone, at ${SOCKET_PATH}
+  peer-cdn doctor <url>                  look at a site from outside, and say what is wrong
 
-Both
+manifest and serve
   --include <glob>      list these files too (scripts, styles, documents); may be repeated
   --exclude <glob>      do not list these; may be repeated
+  --any-query <glob>    these are the same whatever the query (?v=2); may be repeated
+  --header <header>     a response header, as 'cache-control: max-age=600', or for some files
+                        only, as '*.glb cache-control: max-age=600'; may be repeated
   --piece-bytes <n>     size of a piece, a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}
 manifest
   -o, --output <file>   default: <folder>${MANIFEST_PATH}
-  --base <path>         where the folder will be served; default /
-serve
+  --base <path>         where the folder will be served, a path or a URL; default /
+  --check               write nothing: compare the folder with its manifest, by the same options;
+                        or, with the URL of a site for the folder, all its files with its manifest
+  --watch               go on, and write again when the folder changes
+serve and coordinator
   --port <n>            default 8080; 0 for any that is free
   --host <address>      default 127.0.0.1; 0.0.0.0 to be reached from elsewhere
-  --origin <origin>     sites that may use the coordinator; default: this one; may be repeated
+  --origin <origin>     sites that may use the coordinator; serve: this one by default; may be repeated
   --trust-proxy         believe X-Forwarded-Host
+serve
+  --quiet               no line for each request
+doctor
+  --worker <path>       the service worker's script; default: what the page names, else /sw.js
+  --ice <url>           an ICE server to try (stun:host:port); may be repeated
+  --timeout <seconds>   for all of it; default ${limits.doctorMs / 1000}
 
+  --json                one object a line on standard output, also of an error (not serve)
   --help, --version
+
+Exit codes: 0 done, also when some files were left out; 1 nothing was written, or something is wrong; 2 wrong usage
 `;
 
 const many = /** @type {const} */ ({ type: 'string', multiple: true });
 const one = /** @type {const} */ ({ type: 'string' });
 const flag = /** @type {const} */ ({ type: 'boolean' });
-const both = {
-  include: many,
-  exclude: many,
-  'piece-bytes': one,
-  help: { ...flag, short: 'h' },
-  version: { ...flag, short: 'v' },
-};
+const all = { help: { ...flag, short: 'h' }, version: { ...flag, short: 'v' } };
+const json = flag;
+const listing = { include: many, exclude: many, 'any-query': many, header: many, 'piece-bytes': one };
+const listening = { port: one, host: one, origin: many, 'trust-proxy': flag };
 const commands = {
-  manifest: { run: runManifest, options: { ...both, output: { ...one, short: 'o' }, base: one } },
-  serve: { run: runServe, options: { ...both, port: one, host: one, origin: many, 'trust-proxy': flag } },
+  manifest: {
+    takes: 'one folder',
+    run: runManifestCommand,
+    options: { ...all, ...listing, json, output: { ...one, short: 'o' }, base: one, watch: flag, check: flag },
+  },
+  serve: { takes: 'one folder', run: runServeCommand, options: { ...all, ...listing, ...listening, quiet: flag } },
+  coordinator: { takes: '', run: runCoordinatorCommand, options: { ...all, ...listening, json } },
+  doctor: { takes: 'one URL', run: runDoctorCommand, options: { ...all, json, worker: one, ice: many, timeout: one } },
 };
 
 /**
@@ -50,37 +70,25 @@ const commands = {
  * @typedef {object} Values
  * @property {string[]} [include]
  * @property {string[]} [exclude]
+ * @property {string[]} [any-query]
+ * @property {string[]} [header]
  * @property {string} [piece-bytes]
  * @property {string} [output]
  * @property {string} [base]
+ * @property {boolean} [watch]
+ * @property {boolean} [check]
  * @property {string} [port]
  * @property {string} [host]
  * @property {string[]} [origin]
  * @property {boolean} [trust-proxy]
+ * @property {boolean} [quiet]
+ * @property {string} [worker]
+ * @property {string[]} [ice]
+ * @property {string} [timeout]
+ * @property {boolean} [json]
  * @property {boolean} [help]
  * @property {boolean} [version]
  */
-
-/** An error of the user's, with the code that stands before its text. */
-class CliError extends Error {
-  /** @param {string} code @param {string} message @param {number} [status] of the process */
-  constructor(code, message, status = 1) {
-    super(message);
-    this.code = code;
-    this.status = status;
-  }
-}
-
-const usage = (/** @type {string} */ code, /** @type {string} */ message) =>
-  new CliError(code, `${message}\nTry: peer-cdn --help`, 2);
-
-/** @param {string} name @param {string | undefined} text @param {number} max */
-function wholeNumber(name, text, max) {
-  if (text === undefined) return undefined;
-  const number = Number(text);
-  if (!/^\d+$/.test(text) || number > max) throw usage('bad-value', `--${name} takes a whole number up to ${max}, not '${text}'`);
-  return number;
-}
 
 /**
  * What is told on a stream while a folder is read. Hashing a large one takes a while: that is said in place on a terminal, in
@@ -111,102 +119,142 @@ function tellOn(stream) {
   return { onProgress, onWarning, end };
 }
 
-/** @param {Values} values @param {ReturnType<typeof tellOn>} told */
-function commonOptions(values, { onProgress, onWarning }) {
-  return {
-    include: values.include ?? [],
-    exclude: values.exclude ?? [],
-    pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], limits.pieceBytesMax),
-    onProgress,
-    onWarning,
+/** On standard output: a text for people, or an object for machines. @param {Values} values */
+const printerOf = (values) => (/** @type {string} */ text, /** @type {object} */ object) =>
+  void process.stdout.write(values.json ? `${JSON.stringify(object)}\n` : text);
+
+/** Of `[<glob> ]<name>: <value>`, by glob. @param {string[]} texts */
+function headersOf(texts) {
+  /** @type {Record<string, Record<string, string>>} */
+  const headers = {};
+  for (const text of texts) {
+    const found = text.match(/^(?:(.*?\S)\s+)??([^\s:]+):\s*(.*?)\s*$/);
+    if (!found) throw usage('bad-value', `--header takes 'name: value' or '<glob> name: value', not '${text}'`);
+    const [, glob = '*', name, value] = found;
+    headers[glob] = { ...headers[glob], [name]: value };
+  }
+  return headers;
+}
+
+/** @param {Values} values */
+const listingOptions = (values) => ({
+  include: values.include,
+  exclude: values.exclude,
+  anyQuery: values['any-query'],
+  headers: values.header && headersOf(values.header),
+  pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], limits.pieceBytesMax),
+});
+
+/** Ends when the process is told to. */
+function untilStopped() {
+  const stopped = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stopped.abort());
+  return stopped.signal;
+}
+
+/** @param {string} folder */
+async function checkFolderIsThere(folder) {
+  if (!(await stat(folder)).isDirectory()) throw new CliError('not-a-folder', `${folder} is not a folder`);
+}
+
+/** @param {string} folder @param {Values} values */
+async function runManifestCommand(folder, values) {
+  const { checkManifestCommand, runManifest } = await import('./cli-manifest.js');
+  checkManifestCommand(values);
+  if (values.check && /^https?:\/\//i.test(folder)) return (await import('./cli-doctor.js')).checkSite(folder, printerOf(values));
+  const options = listingOptions(values);
+  await checkFolderIsThere(folder);
+  const told = tellOn(process.stderr);
+  /** @type {import('./warnings.js').ManifestWarning[]} */
+  const warnings = [];
+  const onWarning = (/** @type {import('./warnings.js').ManifestWarning} */ warning) =>
+    values.json ? void warnings.push(warning) : told.onWarning(warning);
+  const onProgress = (/** @type {import('./manifest.js').ManifestProgress} */ progress) =>
+    values.json || told.onProgress(progress);
+  const print = (/** @type {string} */ text, /** @type {object} */ object) => {
+    told.end();
+    printerOf(values)(text, { ...object, warnings: warnings.splice(0) });
   };
+  const signal = values.watch ? untilStopped() : undefined;
+  return runManifest(folder, values, { ...options, onProgress, onWarning }, { print, signal }).finally(told.end);
+}
+
+const engineFailed = (/** @type {Error} */ error) =>
+  void process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`);
+
+/** @param {Values} values */
+const listeningOptions = (values) => ({
+  port: wholeNumber('port', values.port, 65535),
+  host: values.host,
+  origins: values.origin,
+  trustProxy: values['trust-proxy'],
+  onError: engineFailed,
+});
+
+/** @param {{ close: () => Promise<void> }} served */
+function closeWhenStopped(served) {
+  untilStopped().addEventListener('abort', () => void served.close().then(() => process.exit(0)));
 }
 
 /** @param {string} folder @param {Values} values */
-async function runManifest(folder, values) {
+async function runServeCommand(folder, values) {
+  const options = { ...listingOptions(values), ...listeningOptions(values) };
+  await checkFolderIsThere(folder);
   const told = tellOn(process.stderr);
-  const options = { ...commonOptions(values, told), base: values.base };
-  const output = values.output ?? join(folder, MANIFEST_PATH);
-  const made = await makeManifest(folder, options).finally(told.end);
-  await writeManifest(output, made);
-  const resources = Object.values(made.manifest.resources);
-  const bytes = resources.reduce((sum, resource) => sum + resource.bytes, 0);
-  process.stdout.write(`${output}: ${resources.length} files, ${bytes} bytes\n`);
-}
-
-/** @param {string} folder @param {Values} values */
-async function runServe(folder, values) {
-  const told = tellOn(process.stderr);
-  const port = wholeNumber('port', values.port, 65535);
+  const { onProgress, onWarning } = told;
+  /** @type {import('./handler.js').HandlerExtras['onResponse']} */
+  const onResponse = ({ method, path, status, bytes, request }) => {
+    const { range } = request.headers;
+    process.stdout.write(`${method} ${path} ${status} ${bytes} bytes${range ? ` (${range})` : ''}\n`);
+  };
   // The coordinator's wasm is compiled only by the command that needs it.
   const { serve } = await import('./serve.js');
-  const served = await serve(folder, {
-    ...commonOptions(values, told),
-    port,
-    host: values.host,
-    origins: values.origin,
-    trustProxy: values['trust-proxy'],
-    onError: (error) => process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`),
-  }).finally(told.end);
+  const heard = { onProgress, onWarning, onResponse: values.quiet ? undefined : onResponse };
+  const served = await serve(folder, { ...options, ...heard }).finally(told.end);
   process.stdout.write(`peer-cdn serving ${folder} at ${served.url}\n`);
-  const stop = () => served.close().then(() => process.exit(0));
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  closeWhenStopped(served);
+  return 0;
 }
 
-/**
- * An error of Node's, with the members that some of them have.
- * @typedef {NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string, input?: string }} NodeError
- */
-
-/** Node's errors, in the words of somebody who typed a command. @param {NodeError} error */
-function explain(error) {
-  if (error instanceof CliError) return error;
-  const where = error.path ?? error.address ?? '';
-  switch (error.code) {
-    case 'ENOENT':
-      return new CliError('not-found', `there is no ${where}`);
-    case 'ENOTDIR':
-      return new CliError('not-a-folder', `${where} is not a folder`);
-    case 'EACCES':
-    case 'EPERM':
-      return error.syscall === 'listen'
-        ? new CliError('port-refused', `not allowed to listen on port ${error.port}`)
-        : new CliError('not-readable', `not allowed to read or write ${where}`);
-    case 'EISDIR':
-      return new CliError('is-a-folder', `${where || 'the output'} is a folder`);
-    case 'EIO':
-      return new CliError('not-readable', `cannot read ${where}`);
-    case 'EADDRINUSE':
-      return new CliError('port-in-use', `port ${error.port} is in use: try --port 0`);
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, 2);
-    case 'ERR_INVALID_URL':
-      return usage('bad-value', `not an origin: ${error.input}`);
-    default:
-      if (error instanceof RangeError) return usage('bad-value', error.message);
-      return new CliError('failed', error.stack ?? String(error));
-  }
+/** @param {string} _ @param {Values} values */
+async function runCoordinatorCommand(_, values) {
+  const options = listeningOptions(values);
+  if (!options.origins)
+    throw usage('bad-arguments', 'peer-cdn coordinator takes the sites that may use it: --origin https://example.org');
+  const { serveCoordinator } = await import('./serve.js');
+  const served = await serveCoordinator(options);
+  const { url } = served;
+  const socket = new URL(SOCKET_PATH, url).href.replace(/^http/, 'ws');
+  printerOf(values)(
+    `peer-cdn coordinator at ${socket}\nIn the page: start({ socket: 'wss://<this host as visitors reach it>${SOCKET_PATH}' })\n`,
+    { socket, origins: options.origins },
+  );
+  closeWhenStopped(served);
+  return 0;
 }
 
-/** @param {string[]} args */
+/** @param {string} url @param {Values} values */
+async function runDoctorCommand(url, values) {
+  const timeout = wholeNumber('timeout', values.timeout, limits.doctorMs);
+  const { runDoctor } = await import('./cli-doctor.js');
+  const timeoutMs = timeout === undefined ? undefined : timeout * 1000;
+  return runDoctor(url, { worker: values.worker, ice: values.ice, timeoutMs }, printerOf(values));
+}
+
+/** @param {string[]} args @returns {Promise<number>} the status of the process */
 async function main(args) {
   const name = args.find((arg) => !arg.startsWith('-'));
   if (!name) {
-    const { values } = parse(args, { help: both.help, version: both.version });
+    const { values } = parse(args, { ...all, json });
     return values.version ? printVersion() : printHelp(values.help === true);
   }
   if (!Object.hasOwn(commands, name)) throw usage('unknown-command', `there is no command '${name}'`);
-  const command = commands[/** @type {keyof typeof commands} */ (name)];
-  const { values, positionals } = parse(args, command.options);
+  const { options, run, takes } = commands[/** @type {keyof typeof commands} */ (name)];
+  const { values, positionals } = parse(args, options);
   if (values.help) return printHelp(true);
   if (values.version) return printVersion();
-  if (positionals.length !== 2) throw usage('bad-arguments', `peer-cdn ${name} takes one folder`);
-  const folder = positionals[1];
-  const stats = await stat(folder);
-  if (!stats.isDirectory()) throw new CliError('not-a-folder', `${folder} is not a folder`);
-  return command.run(folder, values);
+  if (positionals.length !== (takes ? 2 : 1)) throw usage('bad-arguments', `peer-cdn ${name} takes ${takes || 'options only'}`);
+  return run(positionals[1], values);
 }
 
 /**
@@ -225,17 +273,26 @@ function parse(args, options) {
 
 /** @param {boolean} isAsked */
 function printHelp(isAsked) {
-  if (!isAsked) throw new CliError('bad-arguments', `a command is missing\n\n${help}`, 2);
+  if (!isAsked) throw new CliError('bad-arguments', `a command is missing\n\n${help}`, WRONG_USAGE);
   process.stdout.write(help);
+  return 0;
 }
 
 function printVersion() {
   const { version } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
   process.stdout.write(`${version}\n`);
+  return 0;
 }
 
-main(process.argv.slice(2)).catch((error) => {
-  const { code, message, status } = explain(error);
-  process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
-  process.exitCode = status;
-});
+const args = process.argv.slice(2);
+main(args).then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error) => {
+    const { code, message, status } = explain(error);
+    if (args.includes('--json')) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    else process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
+    process.exitCode = status;
+  },
+);

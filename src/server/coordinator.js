@@ -2,17 +2,28 @@
 import { randomFillSync } from 'node:crypto';
 import { WebSocket, WebSocketServer } from 'ws';
 import { SOCKET_PATH } from '../../build/border.js';
-import { Coordinator } from './engine.js';
+import { Engine } from './engine.js';
 import * as limits from './limits.js';
+import { isForwarded, visitorOf } from './address.js';
 import { allowedOrigin, refuse } from './admission.js';
+import { checkToken } from './tokens.js';
 import { upgradesOf } from './upgrades.js';
+import { metricsOf } from './metrics.js';
+import { Visitors } from './visitors.js';
+import { warnProcess } from './warnings.js';
 
 /**
  * @typedef {object} AttachOptions
  * @property {string} [path] where clients connect; default '/peer-cdn/ws'
  * @property {string[]} [origins] sites that may use it, as 'https://example.com'; default: only pages of the host that
  *     the request names
- * @property {boolean} [trustProxy] take the host from X-Forwarded-Host, which a proxy in front must set; default false
+ * @property {boolean | number} [trustProxy] how many proxies stand in front (true is 1): the host is taken from
+ *     X-Forwarded-Host, the visitor's address from X-Forwarded-For or Forwarded, which the proxies must set; default 0
+ * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
+ * @property {(warning: any) => void} [onWarning] `{ code, message }`: what an operator should know; default: a warning of the
+ *     process
+ * @property {string | string[]} [tokenKeys] only pages with a token may come: one that mintToken() made with any of these keys,
+ *     as `?token=` of the socket's URL; default: any page of an allowed origin
  * @property {(error: Error) => void} [onError] the coordinator failed and is closed; the server lives on
  */
 
@@ -25,13 +36,42 @@ import { upgradesOf } from './upgrades.js';
  * @property {number} notIntroduced messages to somebody never introduced, ignored
  * @property {number} refused peers told off and closed
  * @property {number} originsRefused handshakes answered with 403
+ * @property {number} tokensRefused handshakes answered with 401, because of their token
+ * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
  * @property {number} slow sockets ended because they did not read or answer
  */
 
 /** @typedef {import('../../build/border.js').ErrorCode} ErrorCode */
-/** @typedef {import('./engine.js').Engine} Engine */
 /** @typedef {import('./upgrades.js').Take} Take */
-/** @typedef {WebSocket & { alive?: boolean, peer?: number }} Socket once it is seated it has a peer's number */
+/** @typedef {import('node:stream').Duplex} Duplex */
+
+/**
+ * A visitor's socket. `ws` reads it; we write to its connection ourselves, because the core makes whole frames.
+ * @typedef {WebSocket & { connection: Duplex, alive: boolean, beat: number, peer: number }} Socket
+ *   `peer` is 0 until it is seated, `beat` the step of the heartbeat at which it is pinged
+ */
+
+/** A ping without a payload. */
+const pingFrame = Buffer.from([0x89, 0]);
+const nothing = Buffer.alloc(0);
+
+/**
+ * The same functions for all sockets of a coordinator, because a crowd has many.
+ * @param {(socket: Socket, text: Buffer) => void} hear
+ * @param {(socket: Socket) => void} leave
+ * @returns {Record<'pong' | 'message' | 'close', (this: any, data?: any, isBinary?: boolean) => void>} called on a Socket
+ */
+const listenersOf = (hear, leave) => ({
+  pong() {
+    this.alive = true;
+  },
+  message(data, isBinary) {
+    hear(this, isBinary ? nothing : data);
+  },
+  close() {
+    leave(this);
+  },
+});
 
 /** What attach() gives. */
 export class AttachedCoordinator {
@@ -52,7 +92,13 @@ export class AttachedCoordinator {
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
   #timerAt = Infinity;
-  #counters = { originsRefused: 0, slow: 0 };
+  #beats = 0;
+  #isTaking = false;
+  #counters = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0, slow: 0 };
+  #visitors;
+  #hops;
+  #isProxyTold = false;
+  #isDraining = false;
   /** @type {Promise<void> | undefined} */
   #closed;
   #last = { peers: 0, sites: 0, introductions: 0, relayed: 0, notIntroduced: 0, refused: 0 };
@@ -67,17 +113,54 @@ export class AttachedCoordinator {
     this.#options = options;
     this.#path = options.path ?? SOCKET_PATH;
     if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
+    if (options.tokenKeys !== undefined) checkToken(options.tokenKeys, '', '');
+    this.#hops = Number(options.trustProxy ?? 0);
+    if (!Number.isInteger(this.#hops) || this.#hops < 0) {
+      throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
+    }
+    this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
     this.#upgrades = upgradesOf(server);
     this.#upgrades.add(this.#path, this.#upgrade);
     const [high, low] = randomFillSync(new Uint32Array(2));
-    this.#engine = new Coordinator(high, low);
-    this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs).unref();
+    this.#engine = new Engine(high, low);
+    this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs / limits.heartbeatSteps).unref();
   }
 
   /** Counters, as cheap as they look. @returns {CoordinatorStats} */
   stats() {
     if (this.#engine) this.#last = this.#engine.stats();
     return { ...this.#last, ...this.#counters };
+  }
+
+  /** Whether visitors may come. False from the first word of an end on. */
+  get isReady() {
+    return this.#engine !== null && !this.#isDraining;
+  }
+
+  /** The counters, and what the process takes, as Prometheus reads it: no address, no root, no site. */
+  metrics() {
+    return metricsOf(this.stats(), this.isReady);
+  }
+
+  /**
+   * Lets visitors go elsewhere: nobody comes in any more, and sockets are closed one after another (1001, shutting-down), so
+   * that their pages do not all come to the others at once. What peers hand each other goes on. Resolves when all are closed.
+   * @param {number} [ms] over how long
+   */
+  async drain(ms = limits.drainMs) {
+    this.#isDraining = true;
+    const until = performance.now() + ms;
+    while (this.#peers.size > 0 && this.#engine) {
+      const left = Math.max(1, Math.ceil((until - performance.now()) / limits.drainStepMs));
+      const step = [...this.#peers.values()].slice(0, Math.ceil(this.#peers.size / left));
+      for (const socket of step) {
+        socket.close(1001, 'shutting-down');
+        this.#leave(socket);
+        this.#endLate(socket);
+      }
+      if (this.#peers.size > 0) await new Promise((go) => setTimeout(go, limits.drainStepMs));
+    }
+    await this.close();
   }
 
   /** Closes every socket (1001, shutting-down) and leaves the server. Resolves when they are closed. */
@@ -96,7 +179,6 @@ export class AttachedCoordinator {
     this.#engine = null;
     try {
       this.#last = engine?.stats() ?? this.#last;
-      engine?.delete();
     } catch {
       // It trapped before: what it still counted is lost with it.
     }
@@ -120,15 +202,21 @@ export class AttachedCoordinator {
   }
 
   /**
-   * Calls into the engine, and does all that it wants done. Nothing else calls it.
+   * Calls into the engine, and does all that it wants done. What waits in its inbox goes first. Nothing else calls it.
    * @template Result
    * @param {(engine: Engine, now: number) => Result} work
    */
   #enter(work) {
     if (!this.#engine) return undefined;
     try {
-      const result = work(this.#engine, performance.now());
-      this.#drain(this.#engine);
+      const now = performance.now();
+      if (this.#engine.hasMail) {
+        this.#engine.take(now);
+        this.#engine.perform(this.#host);
+      }
+      const result = work(this.#engine, now);
+      this.#engine.perform(this.#host);
+      this.#schedule(this.#engine.timeout);
       return result;
     } catch (error) {
       // A trap: this is our own bug, and no reason to take the host's server down.
@@ -136,30 +224,6 @@ export class AttachedCoordinator {
       this.#options.onError?.(/** @type {Error} */ (error));
       return undefined;
     }
-  }
-
-  /** @param {Engine} engine */
-  #drain(engine) {
-    const outputs = engine.outputs();
-    for (let i = 0; i < outputs.length; i += 3) {
-      const [kind, peer, what] = /** @type {import('./engine.js').Output} */ (outputs.slice(i, i + 3));
-      if (kind === 'tell') {
-        this.#send(peer, what);
-      } else if (kind === 'tellAll') {
-        for (const each of peer) this.#send(each, what);
-      } else if (kind === 'renumber') {
-        const socket = this.#peers.get(peer);
-        this.#peers.delete(peer);
-        if (socket) this.#seat(socket, what);
-      } else if (kind === 'close') {
-        const socket = this.#peers.get(peer);
-        this.#peers.delete(peer);
-        if (socket) this.#end(socket, what);
-      } else {
-        throw new Error(`unknown output ${kind}`);
-      }
-    }
-    this.#schedule(engine.nextTimeout());
   }
 
   /** @param {number} at */
@@ -170,7 +234,7 @@ export class AttachedCoordinator {
     this.#timer = setTimeout(
       () => {
         this.#timerAt = Infinity;
-        this.#enter((engine, now) => engine.timeout(now));
+        this.#enter((engine, now) => engine.wake(now));
       },
       Math.max(0, Math.ceil(at - performance.now())),
     ).unref();
@@ -182,12 +246,42 @@ export class AttachedCoordinator {
     this.#peers.set(peer, socket);
   }
 
-  /** @param {number} peer @param {string} text */
-  #send(peer, text) {
+  /** @param {number} peer @returns {Socket | undefined} */
+  #unseat(peer) {
     const socket = this.#peers.get(peer);
-    if (!socket || socket.readyState !== WebSocket.OPEN) return;
-    socket.send(text);
-    if (socket.bufferedAmount > limits.bufferedBytes) this.#drop(socket);
+    if (!socket) return undefined;
+    socket.peer = 0;
+    this.#peers.delete(peer);
+    return socket;
+  }
+
+  #listeners = listenersOf(
+    (socket, text) => this.#hear(socket, text),
+    (socket) => this.#leave(socket),
+  );
+  /** @type {import('./engine.js').SocketHost} */
+  #host = {
+    send: (peer, frames) => this.#write(this.#peers.get(peer), frames),
+    sendAll: (peers, frames) => {
+      for (const peer of peers) this.#write(this.#peers.get(peer), frames);
+    },
+    renumber: (from, to) => {
+      const socket = this.#unseat(from);
+      if (socket) this.#seat(socket, to);
+    },
+    close: (peer, code) => {
+      const socket = this.#unseat(peer);
+      if (socket) this.#end(socket, code);
+    },
+  };
+
+  /** @param {Socket | undefined} socket @param {Buffer} frames */
+  #write(socket, frames) {
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    const { connection } = socket;
+    // Whoever reads slowly must not keep alive what was sent to others in the same turn.
+    connection.write(connection.writableLength > 0 ? Buffer.from(frames) : frames);
+    if (connection.writableLength > limits.bufferedBytes) this.#drop(socket);
   }
 
   /** @param {Socket} socket @param {ErrorCode} reason */
@@ -208,14 +302,17 @@ export class AttachedCoordinator {
     socket.terminate();
   }
 
+  /** Pings a share of the sockets, and ends those that were silent since the last time. */
   #beat() {
+    const beat = this.#beats++ % limits.heartbeatSteps;
     for (const socket of this.#peers.values()) {
-      if (socket.alive === false) {
+      if (socket.beat !== beat) continue;
+      if (!socket.alive) {
         this.#drop(socket);
         continue;
       }
       socket.alive = false;
-      socket.ping();
+      this.#write(socket, pingFrame);
     }
   }
 
@@ -227,12 +324,53 @@ export class AttachedCoordinator {
       refuse(socket, '403 Forbidden', 'origin-refused');
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, origin));
+    if (!this.#hasToken(request, origin)) {
+      this.#counters.tokensRefused++;
+      refuse(socket, '401 Unauthorized', 'token-refused');
+      return;
+    }
+    if (!this.isReady) {
+      refuse(socket, '503 Service Unavailable', 'shutting-down');
+      return;
+    }
+    const network = visitorOf(request, this.#hops);
+    if (!network) this.#tellOfProxy(request);
+    if (!this.#visitors.admits(network)) {
+      this.#counters.addressesRefused++;
+      refuse(socket, '429 Too Many Requests', 'rate-limited');
+      return;
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#accept(Object.assign(webSocket, { connection: socket, alive: true, beat: 0, peer: 0 }), origin, network);
+    });
   };
 
-  /** @param {Socket} socket @param {string} origin */
-  #accept(socket, origin) {
-    const peer = this.#enter((engine, now) => engine.connect(origin, now));
+  /** @param {import('node:http').IncomingMessage} request @param {string} origin */
+  #hasToken(request, origin) {
+    const { tokenKeys } = this.#options;
+    if (tokenKeys === undefined) return true;
+    const token = new URLSearchParams(String(request.url).split('?')[1]).get('token');
+    return token !== null && checkToken(tokenKeys, token, origin) === 'good';
+  }
+
+  /**
+   * Without it every visitor would have the proxy's address: nobody would be near anybody, and no limit would hold.
+   * @param {import('node:http').IncomingMessage} request
+   */
+  #tellOfProxy(request) {
+    if (this.#isProxyTold || this.#hops > 0 || !isForwarded(request)) return;
+    this.#isProxyTold = true;
+    const message =
+      'a proxy stands in front, so the addresses of visitors are not known: set trustProxy to the number of proxies ' +
+      'that add to X-Forwarded-For or Forwarded';
+    (this.#options.onWarning ?? warnProcess)({ code: 'proxy-not-trusted', message });
+  }
+
+  /** @param {Socket} socket @param {string} origin @param {string | null} network */
+  #accept(socket, origin, network) {
+    const place = this.#visitors.enter(network);
+    socket.connection.once('close', () => this.#visitors.leave(network));
+    const peer = this.#enter((engine, now) => engine.join(origin, place, now));
     // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the
     // visitor has closed its side too, which it may never do.
     socket.on('error', () => {
@@ -244,26 +382,41 @@ export class AttachedCoordinator {
       return;
     }
     this.#seat(socket, peer);
-    socket.on('pong', () => {
-      socket.alive = true;
+    // So that not all of a crowd that came at once are pinged at once.
+    socket.beat = peer % limits.heartbeatSteps;
+    socket.on('pong', this.#listeners.pong);
+    socket.on('message', this.#listeners.message);
+    socket.on('close', this.#listeners.close);
+  }
+
+  /**
+   * The texts of one turn of the event loop cross the border together, and what follows of them for a socket is one write.
+   * @param {Socket} socket
+   * @param {Buffer} text
+   */
+  #hear(socket, text) {
+    socket.alive = true;
+    if (!this.#engine || socket.peer === 0) return;
+    if (!this.#engine.fits(text.length)) this.#take();
+    this.#engine?.put(socket.peer, text);
+    if (this.#isTaking) return;
+    this.#isTaking = true;
+    setImmediate(() => {
+      this.#isTaking = false;
+      this.#take();
     });
-    socket.on('message', (data, isBinary) => {
-      socket.alive = true;
-      // The core may have given the peer another number since it connected.
-      const { peer } = socket;
-      if (!peer || this.#peers.get(peer) !== socket) return;
-      const text = isBinary ? '' : data.toString();
-      this.#enter((engine, now) => engine.message(peer, text, now));
-    });
-    socket.on('close', () => this.#leave(socket));
+  }
+
+  #take() {
+    this.#enter(() => {});
   }
 
   /** @param {Socket} socket */
   #leave(socket) {
     const { peer } = socket;
-    if (!peer || this.#peers.get(peer) !== socket) return;
-    this.#peers.delete(peer);
-    this.#enter((engine, now) => engine.disconnect(peer, now));
+    if (peer === 0) return;
+    this.#unseat(peer);
+    this.#enter((engine, now) => engine.leave(peer, now));
   }
 }
 

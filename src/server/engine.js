@@ -1,35 +1,167 @@
-// The coordinator's C++, ready on import. The one place that knows how it was built.
-import create from '../../build/coordinator.mjs';
+// The coordinator's C++ (src/bind/coordinator.cpp): texts of sockets in, bytes for sockets out. The one place that knows where
+// they lie in its memory.
+import {
+  coordinatorStatistics,
+  inboxBytes,
+  SOCKET_CLOSE,
+  SOCKET_RENUMBER,
+  SOCKET_SEND,
+  SOCKET_SEND_ALL,
+} from '../../build/border.js';
 import wasmBinary from '../../build/coordinator.wasm.js';
 
-/**
- * What is to be done: a text for a peer or for several, another number for a peer, or its end.
- * @typedef {['tell', peer: number, text: string] | ['tellAll', peers: number[], text: string]
- *   | ['renumber', from: number, to: number] | ['close', peer: number, code: import('../../build/border.js').ErrorCode]} Output
- */
+/** Compiled once; each coordinator is an instance of its own, so that a trap of one harms no other. */
+const module = new WebAssembly.Module(wasmBinary);
+
+/** In front of a text in the inbox: whose it is, and its length. */
+const headBytes = 8;
+const padded = (/** @type {number} */ bytes) => (bytes + 3) & ~3;
+
+// The places of the mailbox.
+const INBOX = 8;
+const OUTBOX = 12;
+const OUTBOX_BYTES = 16;
+const COUNTERS = 24;
 
 /**
- * The coordinator as src/bind/coordinator.cpp binds it. Times are milliseconds of one clock.
- * @typedef {object} Engine
- * @property {(site: string, now: number) => number} connect the peer's number, or 0: there are too many
- * @property {(peer: number, now: number) => void} disconnect
- * @property {(peer: number, text: string, now: number) => void} message
- * @property {(now: number) => void} timeout
- * @property {() => number} nextTimeout when to call timeout(), or -1
- * @property {() => (string | number | number[])[]} outputs one after another, each an Output's three members
- * @property {() => EngineStats} stats
- * @property {() => void} delete
+ * What the coordinator wants done with sockets.
+ * @typedef {object} SocketHost
+ * @property {(peer: number, frames: Buffer) => void} send the frames share their memory with those for others
+ * @property {(peers: Uint32Array, frames: Buffer) => void} sendAll
+ * @property {(from: number, to: number) => void} renumber
+ * @property {(peer: number, code: import('../../build/border.js').ErrorCode) => void} close
  */
 
-/**
- * @typedef {object} EngineStats
- * @property {number} peers
- * @property {number} sites
- * @property {number} introductions
- * @property {number} relayed
- * @property {number} notIntroduced
- * @property {number} refused
- */
+/** @typedef {Record<typeof coordinatorStatistics[number], number>} EngineStats */
 
-/** Made of a seed in two halves. @type {new (high: number, low: number) => Engine} */
-export const Coordinator = create({ wasmBinary }).Coordinator;
+/** Times are milliseconds of one clock. After each call perform() has what follows of it. */
+export class Engine {
+  /** @type {import('../../build/border.js').CoordinatorCore} */
+  #core;
+  #box;
+  #inbox;
+  #used = 0;
+  // Views end when the memory grows.
+  #bytes = Buffer.alloc(0);
+  #data = new DataView(new ArrayBuffer(0));
+
+  /** @param {number} high @param {number} low a seed in two halves */
+  constructor(high, low) {
+    const { exports } = new WebAssembly.Instance(module, {
+      env: { emscripten_notify_memory_growth: () => this.#look() },
+      // abort() ends here; a trap follows.
+      wasi_snapshot_preview1: { proc_exit() {} },
+    });
+    this.#core = /** @type {any} */ (exports);
+    this.#look();
+    this.#core._initialize();
+    this.#core.seed(high, low);
+    this.#box = this.#core.mailbox();
+    this.#inbox = this.#data.getUint32(this.#box + INBOX, true);
+  }
+
+  #look() {
+    const { buffer } = this.#core.memory;
+    this.#bytes = Buffer.from(buffer);
+    this.#data = new DataView(buffer);
+  }
+
+  /** Whether messages wait for take(). */
+  get hasMail() {
+    return this.#used > 0;
+  }
+
+  /** Whether a text of so many bytes finds room. @param {number} bytes */
+  fits(bytes) {
+    return this.#used + headBytes + padded(bytes) <= inboxBytes;
+  }
+
+  /** Puts a socket's text into the inbox, where it fits. @param {number} peer @param {Buffer} text */
+  put(peer, text) {
+    const at = this.#inbox + this.#used;
+    this.#data.setUint32(at, peer, true);
+    this.#data.setUint32(at + 4, text.length, true);
+    text.copy(this.#bytes, at + headBytes);
+    this.#used += headBytes + padded(text.length);
+  }
+
+  /** All that is in the inbox has come. @param {number} now */
+  take(now) {
+    const used = this.#used;
+    this.#used = 0;
+    this.#core.take(used, now);
+  }
+
+  /**
+   * The inbox must be empty. The peer's number, or 0: there are too many.
+   * @param {string} site
+   * @param {number} place the same for peers that are near each other; 0: not known
+   * @param {number} now
+   */
+  join(site, place, now) {
+    const bytes = this.#bytes.write(site, this.#inbox, inboxBytes);
+    return this.#core.join(bytes, place, now) >>> 0;
+  }
+
+  /** @param {number} peer @param {number} now */
+  leave(peer, now) {
+    this.#core.leave(peer, now);
+  }
+
+  /** @param {number} now */
+  wake(now) {
+    this.#core.wake(now);
+  }
+
+  /** When to call wake(), or -1. */
+  get timeout() {
+    return this.#data.getFloat64(this.#box, true);
+  }
+
+  /** Does what the last call left to do. @param {SocketHost} host */
+  perform(host) {
+    const data = this.#data;
+    const word = (/** @type {number} */ at) => data.getUint32(at, true);
+    const bytes = word(this.#box + OUTBOX_BYTES);
+    if (bytes === 0) return;
+    let at = word(this.#box + OUTBOX);
+    const begin = at;
+    const end = at + bytes;
+    data.setUint32(this.#box + OUTBOX_BYTES, 0, true);
+    // One copy for all of them.
+    const copy = Buffer.allocUnsafe(bytes);
+    this.#bytes.copy(copy, 0, begin, end);
+    const take = (/** @type {number} */ count) => {
+      const frames = copy.subarray(at - begin, at - begin + count);
+      at += padded(count);
+      return frames;
+    };
+    while (at < end) {
+      const order = word(at);
+      const count = word(at + 4);
+      const peer = word(at + 8);
+      at += 12;
+      if (order === SOCKET_SEND) {
+        host.send(peer, take(count));
+      } else if (order === SOCKET_SEND_ALL) {
+        const peers = new Uint32Array(data.buffer.slice(at, at + 4 * peer));
+        at += 4 * peer;
+        host.sendAll(peers, take(count));
+      } else if (order === SOCKET_RENUMBER) {
+        host.renumber(peer, word(at));
+        at += 4;
+      } else if (order === SOCKET_CLOSE) {
+        host.close(peer, /** @type {import('../../build/border.js').ErrorCode} */ (take(count).toString()));
+      } else {
+        throw new Error(`unknown order ${order}`);
+      }
+    }
+  }
+
+  /** @returns {EngineStats} */
+  stats() {
+    this.#core.count();
+    const counters = coordinatorStatistics.map((name, i) => [name, this.#data.getFloat64(this.#box + COUNTERS + 8 * i, true)]);
+    return Object.fromEntries(counters);
+  }
+}

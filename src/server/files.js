@@ -1,10 +1,10 @@
-// The files of a folder as a site's visitors name them, and which of them are worth sharing.
+// The files of a folder, and the paths by which a site's visitors name them.
 import { existsSync, readFileSync } from 'node:fs';
-import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import mime from 'mime-types';
 import picomatch from 'picomatch';
+import { Unlisted } from './warnings.js';
 
 /** This package's own folder, whether we run from src/server/ or from dist/. */
 export const packageFolder = (() => {
@@ -15,101 +15,27 @@ export const packageFolder = (() => {
   }
 })();
 
-/** The type that `send` gives a file, so that the manifest and the origin agree. @param {string} path */
-export function typeOf(path) {
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  const dot = name.lastIndexOf('.');
-  return (dot > 0 && mime.contentType(name.slice(dot))) || 'application/octet-stream';
-}
-
-/** Shared without being asked for: what is heavy, and the same for everybody. */
-const sharedTypes = /^(?:image|video|audio|font|model)\/|^application\/(?:wasm|vnd\.ms-fontobject)/;
-/** Data of games, models, maps and archives, most of which have no type of their own. */
-const sharedExtensions = new Set([
-  'bin',
-  'dat',
-  'data',
-  'pak',
-  'pck',
-  'unityweb',
-  'bundle',
-  'glb',
-  'gltf',
-  'ktx',
-  'ktx2',
-  'basis',
-  'drc',
-  'hdr',
-  'exr',
-  'onnx',
-  'safetensors',
-  'gguf',
-  'ggml',
-  'tflite',
-  'npy',
-  'npz',
-  'parquet',
-  'arrow',
-  'pmtiles',
-  'mbtiles',
-  'pbf',
-  'laz',
-  'copc',
-  'zip',
-  '7z',
-  'tar',
-  'gz',
-  'tgz',
-  'xz',
-  'zst',
-  'iso',
-  'img',
-  'm4s',
-  'cmfv',
-  'cmfa',
-]);
-
-const extensionOf = (/** @type {string} */ path) => path.slice(path.lastIndexOf('.') + 1).toLowerCase();
-
-/**
- * `.ts` is a part of a video or a TypeScript source: only its first byte tells (ISO/IEC 13818-1: every packet begins with
- * 0x47).
- */
-const isVideoOrSource = (/** @type {string} */ path) => ['ts', 'mts'].includes(extensionOf(path));
-
-/** Whether a file is listed when nobody says so, as far as its name tells. @param {string} path relative, with slashes */
-export function mayBeShared(path) {
-  const extension = extensionOf(path);
-  return isVideoOrSource(path) || sharedExtensions.has(extension) || sharedTypes.test(typeOf(path));
-}
-
-/**
- * Whether a file is listed when nobody says so.
- * @param {string} path relative, with slashes
- * @param {string} file where it is
- */
-export async function isShared(path, file) {
-  return mayBeShared(path) && (!isVideoOrSource(path) || (await firstByte(file)) === 0x47);
-}
-
-/** @param {string} file */
-async function firstByte(file) {
-  const handle = await open(file);
-  try {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(1), 0, 1, 0);
-    return bytesRead ? buffer[0] : -1;
-  } finally {
-    await handle.close();
-  }
-}
-
 // What a URL parser would end a path at, strip from it or read as another character.
 const encoded = (/** @type {string} */ path) => path.replace(/[\0-\x20%?#\\]/g, encodeURIComponent);
 
-/** Where a folder is served, as `URL.pathname` shows it, with a slash at both ends. @param {string} base may be encoded */
+/**
+ * Where a folder is served, as `URL.pathname` shows it, with a slash at both ends. RangeError if it cannot be such a path.
+ * @param {string} base a path, which may be encoded, or a URL, whose path is taken
+ */
 export function publicBase(base) {
-  const path = `/${base}/`.replace(/\/+/g, '/').replace(/[^%]+/g, encoded);
-  return new URL(`http://host${path}`).pathname;
+  const refuse = (/** @type {string} */ why) =>
+    new RangeError(`base must be where the folder is served, as /app/: '${base}' ${why}`);
+  const isUrl = /^https?:\/\//i.test(base);
+  if (isUrl && !URL.canParse(base)) throw refuse('is no URL');
+  if (/[?#]/.test(base)) throw refuse('has a query or a fragment, which no folder has');
+  const path = isUrl ? new URL(base).pathname : base;
+  if (/^[a-z]:[/\\]/i.test(path)) throw refuse('is a path of Windows (of Git Bash: set MSYS_NO_PATHCONV=1)');
+  if (/^[a-z][a-z\d+.-]*:/i.test(path)) throw refuse('is a URL, but not of a site');
+  if (path.startsWith('//')) throw refuse('names another host');
+  if (path.includes('\\')) throw refuse('has a backslash');
+  if (path.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))) throw refuse('has a step that leads elsewhere');
+  const slashed = `/${path}/`.replace(/\/+/g, '/').replace(/[^%]+/g, encoded);
+  return new URL(`http://host${slashed}`).pathname;
 }
 
 /** A relative path as `URL.pathname` shows it under a base. @param {string} base @param {string} path */
@@ -117,14 +43,33 @@ export function publicPath(base, path) {
   return new URL(`http://host${base}${encoded(path)}`).pathname;
 }
 
-/**
- * Globs of relative paths; one without a slash is about names in any folder, as in .gitignore.
- * @param {string[]} globs
- * @returns {(path: string) => boolean}
- */
-export function matcher(globs) {
-  if (globs.length === 0) return () => false;
-  return picomatch(globs.map((glob) => (glob.includes('/') ? glob.replace(/^\.?\//, '') : `**/${glob}`)));
+/** Globs of relative paths; one without a slash is about names in any folder, as in .gitignore. */
+export class Globs {
+  #globs;
+
+  /** @param {string[]} globs */
+  constructor(globs) {
+    this.#globs = globs.map((glob) => {
+      const isMatch = picomatch([glob.includes('/') ? glob.replace(/^\.?\//, '') : `**/${glob}`]);
+      return { glob, isMatch, isUsed: false };
+    });
+  }
+
+  /** Whether one of them is about it. @param {string} path */
+  has(path) {
+    let has = false;
+    for (const each of this.#globs) {
+      if (!each.isMatch(path)) continue;
+      has = true;
+      each.isUsed = true;
+    }
+    return has;
+  }
+
+  /** Those that were about no path. */
+  get unused() {
+    return this.#globs.filter(({ isUsed }) => !isUsed).map(({ glob }) => glob);
+  }
 }
 
 /** @param {string} folder @param {string} path */
@@ -137,7 +82,7 @@ export function isInside(folder, path) {
  * @property {string} path relative, with slashes; a folder's ends in one
  * @property {string} file where it is
  * @property {import('node:fs').Stats} [stats] of a file, or of whatever else is no folder
- * @property {NodeJS.ErrnoException} [error] instead of them: it cannot be looked at
+ * @property {Error} [error] instead of them: it cannot be looked at, or leads elsewhere
  */
 
 /**
@@ -150,8 +95,8 @@ export function isOfProcess(error) {
 }
 
 /**
- * All that is below a folder. Skips dotfiles, node_modules and links that lead out of the folder or back into a folder
- * above themselves. Whatever cannot be looked at is given with its error; throws if that is the folder itself.
+ * All that is below a folder. Skips dotfiles and node_modules. Whatever cannot be looked at, and links that lead out of the
+ * folder or back into a folder above themselves, are given with the error; throws if that is the folder itself.
  * @param {string} folder
  * @returns {AsyncGenerator<Found>}
  */
@@ -182,18 +127,18 @@ async function* walkBelow(top, entries, folder, prefix, above) {
     let below;
     try {
       if (entry.isSymbolicLink()) file = await realpath(file);
-      if (!isInside(top, file)) continue;
       const stats = await stat(file);
+      if (stats.isDirectory()) path += '/';
+      if (!isInside(top, file)) throw new Unlisted('link-outside', 'it is a link that leads out of the folder');
       if (!stats.isDirectory()) {
         yield { path, file, stats };
         continue;
       }
-      if (above.includes(file)) continue;
-      path += '/';
+      if (above.includes(file)) throw new Unlisted('link-loop', 'it is a link to a folder that it is in');
       below = await entriesOf(file);
     } catch (error) {
-      if (isOfProcess(error)) throw error;
-      yield { path, file, error: /** @type {NodeJS.ErrnoException} */ (error) };
+      if (!(error instanceof Unlisted) && isOfProcess(error)) throw error;
+      yield { path, file, error: /** @type {Error} */ (error) };
       continue;
     }
     yield* walkBelow(top, below, file, path, [...above, file]);

@@ -12,14 +12,25 @@ export {
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
 export const bufferedBytes = 1024 * 1024;
+/** Sockets of one visitor's network: a school or a company behind one address. */
+export const socketsPerAddress = 500;
 /** Proxies drop sockets that are idle for a minute. */
 export const heartbeatMs = 30_000;
+/** The pings of a heartbeat are spread over it in so many steps. */
+export const heartbeatSteps = 30;
+/** A coordinator that drains closes its sockets over so long, in steps. */
+export const drainMs = 10_000;
+export const drainStepMs = 100;
 /** For a socket to finish its closing handshake. */
 export const closeMs = 1000;
 /** An upgrade of a path that is not ours, while others listen too: whoever wants it has written something by then. */
 export const unansweredMs = 10_000;
 /** The folder is looked through again at most so often. */
 export const rescanMs = 1000;
+/** What is read of a file to see whether it is data or code. */
+export const firstLookBytes = 1024;
+/** Servers leave shorter files as they are. */
+export const compressedBytes = 1024;
 /** What is read of a file at once. */
 export const readBytes = 1024 * 1024;
 /** Files that are not listed are named up to here; then it is said how many more there are. */
@@ -29,3 +40,18 @@ export const piecesUsual = 128;
 export const pieceBytesUsual = 128 * 1024;
 /** Up to here a file is one piece: nothing of it is shown before all of it is there, 0.1 s at 2 MB/s. */
 export const onePieceBytes = 256 * 1024;
+/** All that `peer-cdn doctor` asks of a site. */
+export const doctorMs = 45_000;
+/** One answer that it waits for. */
+export const doctorAnswerMs = 15_000;
+/** The files that it reads whole, and how long one may be. */
+export const doctorFiles = 5;
+export const doctorFileBytes = 16 * 1024 * 1024;
+/** The scripts of a page, or of a worker, that it reads. */
+export const doctorScripts = 30;
+/** One answer that `peer-cdn manifest <url> --check` waits for: it reads all files, however large. */
+export const checkAnswerMs = 600_000;
+/** For a STUN server to answer: browsers repeat their question within that time too. */
+export const doctorIceMs = 3000;
+/** A manifest that is kept for longer holds up deployments. Browsers ask for it each minute. */
+export const manifestKeptSeconds = 60;

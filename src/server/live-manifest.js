@@ -1,15 +1,15 @@
 // The manifest of a folder that changes while it is served.
 import { createHash } from 'node:crypto';
 import * as limits from './limits.js';
-import { makeManifest } from './manifest.js';
+import { emptyManifest, makeManifest } from './manifest.js';
 import { warnProcess } from './warnings.js';
 
 /** Looks through the folder again when it is asked for, at most once a second. */
 export class LiveManifest {
   #folder;
   #options;
-  /** @type {{ text: string, etag: string, digests: import('./manifest.js').Made['digests'] }} */
-  #current = { text: '', etag: '', digests: new Map() };
+  /** @type {{ text: string, etag: string } & import('./manifest.js').Made} */
+  #current = { text: '', etag: '', manifest: emptyManifest, digests: new Map() };
   /** @type {import('./manifest.js').Made['digests']} */
   #earlier = new Map();
   /** @type {Promise<void> | null} */
@@ -27,7 +27,7 @@ export class LiveManifest {
     this.#options = { ...options, cache: options.cache ?? new Map() };
   }
 
-  /** @returns {Promise<{text: string, etag: string}>} */
+  /** @returns {Promise<{ text: string, etag: string } & import('./manifest.js').Made>} */
   async current() {
     if (!this.#scanning && performance.now() - this.#scannedAt >= limits.rescanMs) {
       this.#scanning = this.#scan().finally(() => {
@@ -70,6 +70,6 @@ export class LiveManifest {
     const text = JSON.stringify(manifest);
     if (text === this.#current.text) return;
     this.#earlier = this.#current.digests;
-    this.#current = { text, etag: `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`, digests };
+    this.#current = { text, etag: `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`, manifest, digests };
   }
 }

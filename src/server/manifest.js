@@ -1,10 +1,11 @@
 // The manifest of a folder (src/README.md, Manifest): which files are shared, and the digests they are checked by.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
-import { isOfProcess, isShared, matcher, mayBeShared, publicBase, publicPath, typeOf, walk } from './files.js';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { DIGESTS_PATH } from '../../build/border.js';
+import { Globs, isOfProcess, publicBase, publicPath, walk } from './files.js';
+import { isShared, isUsuallyCompressed, mayBeShared, typeOf } from './kinds.js';
 import * as limits from './limits.js';
 import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
 
@@ -21,6 +22,9 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
 /** @typedef {{version: typeof limits.manifestVersion, digests: string, resources: Record<string, ManifestResource>}} Manifest */
 
 /** @typedef {{manifest: Manifest, digests: Map<string, Buffer>}} Made a manifest, and digest lists by root */
+
+/** Lists nothing. @type {Manifest} */
+export const emptyManifest = { version: limits.manifestVersion, digests: DIGESTS_PATH, resources: {} };
 
 /**
  * @typedef {object} Described one file
@@ -41,9 +45,12 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
 
 /**
  * @typedef {object} ManifestOptions
- * @property {string} [base] where the folder is served; default '/'
+ * @property {string} [base] where the folder is served, a path or a URL; default '/'
  * @property {string[]} [include] globs of more files to list: scripts, styles, documents
  * @property {string[]} [exclude] globs of files not to list
+ * @property {string[]} [anyQuery] globs of files that are the same whatever the query of a request (`?v=2`)
+ * @property {Record<string, Record<string, string>>} [headers] by glob: headers of responses, beside those that a browser has
+ *     seen from the origin
  * @property {number} [pieceBytes] a power of two from 64 KiB to 16 MiB; default: the smallest up to 128 KiB that gives at
  *     most 128 pieces, or any that gives at most 2,048; but one piece for a file of at most 256 KiB
  * @property {string} [digestsBase] where the digest lists are served; default base + 'peer-cdn/digests/'
@@ -147,6 +154,9 @@ class Making {
   #options;
   #base;
   #included;
+  #anyQuery;
+  /** @type {{ files: Globs, headers: Record<string, string> }[]} */
+  #headers;
   /** @type {Made['digests']} */
   #digests = new Map();
   /** Paths in the folder. */
@@ -161,10 +171,20 @@ class Making {
     pieceBytesOf(1, options.pieceBytes);
     this.#options = options;
     this.#base = publicBase(options.base ?? '/');
-    this.#included = matcher(options.include ?? []);
+    this.#included = new Globs(options.include ?? []);
+    this.#anyQuery = new Globs(options.anyQuery ?? []);
+    this.#headers = Object.entries(options.headers ?? {}).map(([glob, headers]) => ({
+      files: new Globs([glob]),
+      headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+    }));
     const digests = options.digestsBase ?? this.#base + digestsBelow;
     if (!/^\/(?![/\\])/.test(digests)) throw new RangeError(`digestsBase must be a path on this site, not ${digests}`);
     this.#manifest = { version: limits.manifestVersion, digests, resources: {} };
+  }
+
+  /** Globs of files to list, or of what is said of files, that no listed file has. */
+  get unusedGlobs() {
+    return [this.#included, this.#anyQuery, ...this.#headers.map(({ files }) => files)].flatMap(({ unused }) => unused);
   }
 
   get made() {
@@ -173,7 +193,7 @@ class Making {
 
   /** Whether it would be listed, as far as its name tells: nobody misses what would not. @param {string} path */
   mayList(path) {
-    return path.endsWith('/') || this.#included(path) || mayBeShared(path);
+    return path.endsWith('/') || this.#included.has(path) || mayBeShared(path);
   }
 
   /** Lists a file, unless it is empty or a script. Throws if it was to be listed and cannot be. @param {Found} found */
@@ -181,7 +201,7 @@ class Making {
     if (error) throw error;
     // A pipe would never end, and a device is nobody's file.
     if (!stats?.isFile()) throw new Unlisted('not-a-file', 'it is no file, but a pipe, a socket or a device');
-    if (stats.size === 0 || !(this.#included(path) || (await isShared(path, file)))) return;
+    if (stats.size === 0 || !(this.#included.has(path) || (await isShared(path, file)))) return;
     if (this.listed.size >= limits.manifestEntries) {
       throw new Unlisted('too-many-files', `${limits.manifestEntries} others are, and more may not be: exclude some`);
     }
@@ -195,8 +215,17 @@ class Making {
     if (twin && twin.bytes !== resource.bytes) throw new Unlisted('same-root', `its root is that of ${twin.path}`);
     this.#roots.set(root, { path, bytes: resource.bytes });
     this.listed.add(path);
-    this.#manifest.resources[url] = resource;
+    this.#manifest.resources[url] = { ...resource, ...this.#saidOf(path) };
     if (digests) this.#digests.set(root, digests);
+  }
+
+  /** What the options say of a file. @param {string} path @returns {Partial<ManifestResource>} */
+  #saidOf(path) {
+    const headers = Object.assign({}, ...this.#headers.filter(({ files }) => files.has(path)).map((each) => each.headers));
+    return {
+      ...(this.#anyQuery.has(path) && { anyQuery: true }),
+      ...(Object.keys(headers).length > 0 && { headers }),
+    };
   }
 }
 
@@ -210,15 +239,16 @@ class Making {
  * @returns {Promise<Made>}
  */
 export async function makeManifest(folder, options = {}) {
+  if (options.headers) (await import('./listing.js')).checkHeaders(Object.values(options.headers));
   const making = new Making(options);
-  const excluded = matcher(options.exclude ?? []);
+  const excluded = new Globs(options.exclude ?? []);
   const onWarning = options.onWarning ?? warnProcess;
   let warnings = 0;
   for await (const found of walk(folder)) {
     const { path } = found;
-    // Our own files are not part of the site.
-    if (path === MANIFEST_PATH.slice(1) || path.startsWith('peer-cdn/')) continue;
-    if (excluded(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
+    // Our own files are not part of the site, wherever they were written.
+    if (/(?:^|\/)peer-cdn(?:\.json$|\/)/.test(path)) continue;
+    if (excluded.has(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
     try {
       await making.add(found);
     } catch (error) {
@@ -226,6 +256,7 @@ export async function makeManifest(folder, options = {}) {
       if (++warnings <= limits.warningsPerManifest) onWarning(warningOf(path, unlisted(error, path)));
     }
   }
+  for (const glob of making.unusedGlobs) onWarning({ path: '', code: 'unused-glob', message: `no file is listed by '${glob}'` });
   const unnamed = warnings - limits.warningsPerManifest;
   if (unnamed > 0) onWarning({ path: '', code: 'more-warnings', message: `${unnamed} more are not listed` });
   for (const path of options.cache?.keys() ?? []) {
@@ -234,14 +265,39 @@ export async function makeManifest(folder, options = {}) {
   return making.made;
 }
 
+/** The paths of what a manifest lists that servers usually compress on its way. @param {Manifest} manifest */
+export const usuallyCompressed = ({ resources }) =>
+  Object.entries(resources)
+    .filter(([, { bytes, type }]) => bytes >= limits.compressedBytes && isUsuallyCompressed(type))
+    .map(([path]) => path);
+
+/**
+ * Where a manifest is served that is written somewhere in its folder, or apart from it, and where its digest lists are then.
+ * @param {string} folder
+ * @param {string} output
+ * @param {string} [base] as it was given
+ * @returns {{ manifest: string, digests: string }} paths on the site
+ */
+export function servedAt(folder, output, base = '/') {
+  const site = publicBase(base);
+  const below = relative(resolve(folder), resolve(output)).split(sep).join('/');
+  const path = below.startsWith('../') || isAbsolute(below) ? basename(output) : below;
+  const within = path.slice(0, path.lastIndexOf('/') + 1);
+  return { manifest: publicPath(site, path), digests: publicPath(site, within + digestsBelow) };
+}
+
+/** Where the digest lists of a manifest are written. @param {string} output */
+export const digestsFolder = (output) => join(dirname(output), digestsBelow);
+
 /**
  * Writes a manifest, and its digest lists into peer-cdn/digests/ beside it. The lists first: whoever sees the new manifest
- * finds them. Lists of earlier manifests stay, for the visitors that still have those.
+ * finds them. Lists of earlier manifests stay, for the visitors that still have those. Rejects with an error whose `path` is
+ * what could not be written; no half-written file is left then.
  * @param {string} output
  * @param {Made} made by makeManifest
  */
 export async function writeManifest(output, { manifest, digests }) {
-  const folder = join(dirname(output), digestsBelow);
+  const folder = digestsFolder(output);
   await mkdir(folder, { recursive: true });
   for (const [root, list] of digests) await replaceFile(join(folder, root), list);
   await replaceFile(output, `${JSON.stringify(manifest, null, 1)}\n`);
@@ -249,6 +305,13 @@ export async function writeManifest(output, { manifest, digests }) {
 
 /** @param {string} path @param {string | Buffer} content */
 async function replaceFile(path, content) {
-  await writeFile(`${path}.new`, content);
-  await rename(`${path}.new`, path);
+  // Two processes may write at once.
+  const draft = `${path}.${process.pid}.new`;
+  try {
+    await writeFile(draft, content);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw Object.assign(/** @type {Error} */ (error), { path });
+  }
 }

@@ -28,3 +28,17 @@ declare module 'send' {
   }
   export default function send(request: IncomingMessage, path: string, options: SendOptions): SendStream;
 }
+
+/** Node has it; its types come only with those of a browser. */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Instance {
+    constructor(module: Module, imports: Record<string, Record<string, () => void>>);
+    exports: object;
+  }
+  interface Memory {
+    buffer: ArrayBuffer;
+  }
+}

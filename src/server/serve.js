@@ -7,11 +7,24 @@ import { handlerOf, Site } from './handler.js';
 /** @typedef {import('./handler.js').Handle} Handle */
 
 /**
- * @typedef {object} ServeExtras
+ * @typedef {object} ListenOptions
  * @property {number} [port] default 8080; 0 for any that is free
  * @property {string} [host] the address to listen on; default 127.0.0.1
+ */
+
+/**
+ * @typedef {object} Served
+ * @property {string} url
+ * @property {import('node:http').Server} server
+ * @property {import('./coordinator.js').AttachedCoordinator} coordinator
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * @typedef {object} ServeExtras
  * @property {(handle: Handle) => Handle} [wrap] goes around the handler: to shape, count or add to it
- * @typedef {import('./handler.js').HandlerOptions & import('./coordinator.js').AttachOptions & ServeExtras} ServeOptions
+ * @typedef {import('./handler.js').HandlerOptions & import('./coordinator.js').AttachOptions & ListenOptions &
+ *   ServeExtras} ServeOptions
  */
 
 /** @param {import('node:http').Server} server @param {number} port @param {string} host */
@@ -25,20 +38,13 @@ const listen = (server, port, host) =>
   });
 
 /**
- * Serves a folder. Resolves when the files are digested and the port is open; rejects with Node's own errors (`ENOENT`,
- * `ENOTDIR`, `EADDRINUSE`, ...).
- * @param {string} folder
- * @param {ServeOptions} [options]
- * @returns {Promise<{url: string, server: import('node:http').Server, coordinator:
- *     import('./coordinator.js').AttachedCoordinator, close: () => Promise<void>}>}
+ * A server with a coordinator, listening. Rejects with Node's own errors (`EADDRINUSE`, ...).
+ * @param {Handle} handle
+ * @param {ListenOptions & import('./coordinator.js').AttachOptions} options
+ * @returns {Promise<Served>}
  */
-export async function serve(folder, options = {}) {
-  if (!(await stat(folder)).isDirectory()) {
-    throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR', path: folder });
-  }
-  const site = new Site(folder, options);
-  const handle = handlerOf(site, options);
-  const server = createServer(options.wrap ? options.wrap(handle) : handle);
+async function listenWith(handle, options) {
+  const server = createServer(handle);
   const host = options.host ?? '127.0.0.1';
   const coordinator = attach(server, options);
   const close = async () => {
@@ -48,9 +54,7 @@ export async function serve(folder, options = {}) {
     await closed;
   };
   try {
-    // The port first: whether it is free is known at once.
     await listen(server, options.port ?? 8080, host);
-    await site.live.current();
   } catch (error) {
     await close();
     throw error;
@@ -59,4 +63,39 @@ export async function serve(folder, options = {}) {
   const isLocal = ['127.0.0.1', '::1', '::', '0.0.0.0'].includes(host);
   const name = isLocal ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   return { url: `http://${name}:${port}/`, server, coordinator, close };
+}
+
+/**
+ * Serves a folder. Resolves when the files are digested and the port is open; rejects with Node's own errors (`ENOENT`,
+ * `ENOTDIR`, `EADDRINUSE`, ...).
+ * @param {string} folder
+ * @param {ServeOptions} [options]
+ * @returns {Promise<Served>}
+ */
+export async function serve(folder, options = {}) {
+  if (!(await stat(folder)).isDirectory()) {
+    throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR', path: folder });
+  }
+  const site = new Site(folder, options);
+  const handle = handlerOf(site, options);
+  // The port first: whether it is free is known at once.
+  const served = await listenWith(options.wrap ? options.wrap(handle) : handle, options);
+  try {
+    await site.live.current();
+  } catch (error) {
+    await served.close();
+    throw error;
+  }
+  return served;
+}
+
+/**
+ * Serves the coordinator alone, for sites that are served from elsewhere: `origins` names them.
+ * @param {ListenOptions & import('./coordinator.js').AttachOptions} [options]
+ * @returns {Promise<Served>}
+ */
+export function serveCoordinator(options = {}) {
+  return listenWith((_, response) => {
+    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('not-found\n');
+  }, options);
 }

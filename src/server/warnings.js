@@ -3,8 +3,9 @@
 /**
  * @typedef {object} ManifestWarning
  * @property {string} path of the file, or of the folder (it ends in a slash), that is not listed though it was to be
- * @property {string} code 'not-readable', 'not-a-file', 'path-too-long', 'too-large', 'too-many-files', 'changed',
- *     'same-root'; or 'more-warnings' of all that are not named, 'manifest-kept' of a folder that cannot be read any more
+ * @property {string} code 'not-readable', 'not-a-file', 'link-outside', 'link-loop', 'path-too-long', 'too-large',
+ *     'too-many-files', 'changed', 'same-root'; or 'more-warnings' of all that are not named, 'manifest-kept' of a folder that
+ *     cannot be read any more, 'unused-glob' of a glob that no file has
  * @property {string} message a line of text that names it and says why
  */
 
@@ -48,5 +49,5 @@ export function warningOf(path, { code, message }) {
   return { path, code, message: `${shown} is not listed: ${message}` };
 }
 
-/** Told where nobody asked to be. @param {ManifestWarning} warning */
+/** Told where nobody asked to be. @param {{ code: string, message: string }} warning */
 export const warnProcess = ({ code, message }) => process.emitWarning(message, { type: 'peer-cdn', code });

@@ -42,7 +42,7 @@ void Client::handle_socket_open(Instant now, std::vector<PeerId> paired) {
   if (state_ != State::opening) return;
   state_ = State::greeting;
   state_expires_ = now + limits::welcome_wait;
-  send(Hello{version, browser_, number_, std::move(paired)});
+  send(Hello{version, browser_, number_, std::move(paired), true});
 }
 
 void Client::handle_socket_closed(Instant now) {
@@ -80,6 +80,8 @@ void Client::forget_session(bool report) {
   for (const PeerId peer : introduced_) outputs_.push(Left{peer});
   asked_.clear();
   introduced_.clear();
+  candidates_.clear();
+  candidates_due_.reset();
   present_.clear();
   silent_asks_ = 0;
   word_expires_.reset();
@@ -106,6 +108,7 @@ void Client::handle(const Welcome& welcome, Instant now) {
   state_ = State::welcomed;
   welcomed_at_ = now;
   number_ = welcome.peer;
+  lean_ = welcome.lean;
   for (auto& [root, announcement] : announcements_) {
     announcement.queued = true;
     changed_.push_back(root);
@@ -123,7 +126,8 @@ void Client::handle(const Present& present, Instant) {
   }
 }
 
-void Client::handle(const Answer& answer, Instant) {
+void Client::handle(const Answer& answer, Instant now) {
+  for (const PeerId peer : answer.introduced) handle(Introduce{peer}, now);
   for (std::size_t i = 0; i < answer.roots.size(); ++i) {
     const auto asked = std::find_if(asked_.begin(), asked_.end(),
                                     [&](const Asked& a) { return a.root == answer.roots[i]; });
@@ -144,12 +148,17 @@ void Client::handle(const Introduce& introduce, Instant) {
 }
 
 void Client::handle(const Signal& signal, Instant) {
-  if (introduced(signal.peer)) outputs_.push(Signalled{signal});
+  if (!introduced(signal.peer)) return;
+  const Bundle* const bundle = get_if<Bundle>(&signal.what);
+  if (!bundle) return outputs_.push(Signalled{signal});
+  if (bundle->description) outputs_.push(Signalled{{signal.peer, *bundle->description}});
+  for (const Candidate& each : bundle->candidates) outputs_.push(Signalled{{signal.peer, each}});
 }
 
 void Client::handle(const Gone& gone, Instant) {
   if (!introduced(gone.peer)) return;
   introduced_.erase(std::find(introduced_.begin(), introduced_.end(), gone.peer));
+  take_candidates(gone.peer);
   outputs_.push(Left{gone.peer});
 }
 
@@ -237,14 +246,44 @@ void Client::send_asks() {
   if (!ask.roots.empty()) send(std::move(ask));
 }
 
-void Client::signal(Signal signal, Instant) {
-  if (introduced(signal.peer)) send(std::move(signal));
+void Client::signal(Signal signal, Instant now) {
+  if (!introduced(signal.peer)) return;
+  if (!lean_) return send(std::move(signal));
+  if (auto* candidate = get_if<Candidate>(&signal.what)) {
+    const auto at = std::find_if(candidates_.begin(), candidates_.end(),
+                                 [&](const Candidates& c) { return c.peer == signal.peer; });
+    Candidates& waiting =
+        at != candidates_.end() ? *at : candidates_.emplace_back(Candidates{signal.peer, {}});
+    waiting.list.push_back(std::move(*candidate));
+    if (!candidates_due_) candidates_due_ = now + limits::candidates_wait;
+    if (waiting.list.size() == limits::candidates_per_message) send_candidates();
+  } else if (auto* description = get_if<Description>(&signal.what)) {
+    const bool fits = description->sdp.size() <= limits::sdp_bytes / 2;
+    auto candidates = fits ? take_candidates(signal.peer) : std::vector<Candidate>();
+    send(Signal{signal.peer, Bundle{std::move(*description), std::move(candidates)}});
+  }
+}
+
+std::vector<Candidate> Client::take_candidates(PeerId peer) {
+  const auto at = std::find_if(candidates_.begin(), candidates_.end(),
+                               [peer](const Candidates& c) { return c.peer == peer; });
+  if (at == candidates_.end()) return {};
+  std::vector<Candidate> list = std::move(at->list);
+  candidates_.erase(at);
+  return list;
+}
+
+void Client::send_candidates() {
+  for (Candidates& each : std::exchange(candidates_, {}))
+    send(Signal{each.peer, Bundle{std::nullopt, std::move(each.list)}});
+  candidates_due_.reset();
 }
 
 void Client::decline(PeerId peer, Instant) {
   const auto it = std::find(introduced_.begin(), introduced_.end(), peer);
   if (it == introduced_.end()) return;
   introduced_.erase(it);
+  take_candidates(peer);
   send(Decline{peer});
 }
 
@@ -273,6 +312,7 @@ void Client::handle_timeout(Instant now) {
       (state_ == State::opening || state_ == State::greeting) && state_expires_ <= now;
   if (late || (word_expires_ && *word_expires_ <= now)) drop(Error::no_coordinator, now);
   if (changes_due_ && *changes_due_ <= now) send_changes();
+  if (candidates_due_ && *candidates_due_ <= now) send_candidates();
   bool silent = false;
   while (!asked_.empty() && asked_.front().expires <= now) {
     outputs_.push(Answered{asked_.front().root, 0});
@@ -292,6 +332,7 @@ std::optional<Instant> Client::next_timeout() const {
   const auto sooner = [&next](Instant at) {
     if (!next || at < *next) next = at;
   };
+  if (candidates_due_) sooner(*candidates_due_);
   if (!asked_.empty()) sooner(asked_.front().expires);
   if (word_expires_) sooner(*word_expires_);
   if (state_ == State::waiting || state_ == State::opening || state_ == State::greeting) {

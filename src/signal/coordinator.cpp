@@ -10,7 +10,8 @@ namespace peer_cdn::signal {
 Coordinator::Coordinator(std::uint64_t seed)
     : random_(seed), next_peer_(static_cast<std::uint32_t>(random_.next())) {}
 
-Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant now) {
+Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant now,
+                                           std::uint32_t place) {
   if (peers_.size() >= limits::peers_per_coordinator) return Error::too_many_peers;
   auto found = sites_.find(std::string(site_name));
   if (found == sites_.end()) {
@@ -24,6 +25,7 @@ Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant n
   const PeerId id{next_peer_++};
   Peer& peer = peers_[id];
   peer.site = &site;
+  peer.place = place;
   peer.messages.reckoned = peer.asked_introductions.reckoned = peer.changes.reckoned = now;
   ++site.sockets;
   greetings_.emplace_back(now + limits::hello_wait, id);
@@ -51,11 +53,12 @@ void Coordinator::handle_message(PeerId id, const Message& message, Instant now)
 void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now) {
   if (hello.version != version) return refuse(id, Error::version_mismatch, now);
   peer.browser = hello.browser;
+  peer.lean = hello.lean;
   peer.paired.assign(hello.peers.begin(), hello.peers.end());
   id = renumber(id, hello.peer, now);
   peer.position = static_cast<std::uint32_t>(peer.site->members.size());
   peer.site->members.push_back(id);
-  tell(id, Welcome{version, id});
+  tell(id, Welcome{version, id, peer.lean});
   tell_marks(id, *peer.site);
   resume(id, peer);
 }
@@ -81,7 +84,7 @@ PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
 
 // Introduces this peer again to each peer of which both sides say that they have a pair.
 void Coordinator::resume(PeerId id, Peer& peer) {
-  const std::deque<PeerId> paired = std::move(peer.paired);
+  const std::vector<PeerId> paired = std::move(peer.paired);
   peer.paired.clear();
   for (const PeerId other_id : paired) {
     Peer* const other = find(other_id);
@@ -122,7 +125,9 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
 // A peer that was introduced before and holds the root counts too, because it costs nothing.
 void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
   Answer answer;
+  bool is_news = ask.roots.empty();  // something that the asker can use before an offer comes
   for (const Root& root : ask.roots) {
+    const std::size_t before = answer.introduced.size();
     std::size_t known = 0;
     for (const auto& [other, introduction] : asker.introductions) {
       if (asker.site->directory.holds(other, root)) ++known;
@@ -130,12 +135,43 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
     if (known < limits::introductions_per_root) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
-      known += introduce(id, asker, {root}, more, now);
+      introduce(id, asker, {root}, more, now, answer.introduced);
     }
+    const std::size_t found = answer.introduced.size() - before;
+    if (found == 0 || known > 0) is_news = true;
+    known += found;
     answer.roots.push_back(root);
     answer.peers.push_back(static_cast<std::uint32_t>(known));
   }
+  // A client of version 1's beginning looks for whom it was introduced to in messages of their own.
+  if (!asker.lean) {
+    for (const PeerId holder : std::exchange(answer.introduced, {})) tell(id, Introduce{holder});
+  }
+  if (asker.lean && !is_news) return hold(id, asker, std::move(answer), now);
   tell(id, std::move(answer));
+}
+
+void Coordinator::tell(PeerId id, Message message) {
+  if (!holds_.empty()) release(id);
+  outputs_.push_back(Tell{id, std::move(message)});
+}
+
+void Coordinator::hold(PeerId id, Peer& asker, Answer answer, Instant now) {
+  if (asker.held) release(id);
+  asker.held = std::move(answer);
+  holds_.emplace_back(now + limits::answer_hold, id);
+}
+
+void Coordinator::release(PeerId id) {
+  Peer* const asker = find(id);
+  if (!asker || !asker->held) return;
+  outputs_.push_back(Tell{id, std::move(*asker->held)});
+  asker->held.reset();
+}
+
+bool Coordinator::is_lean(PeerId id) const {
+  const auto found = peers_.find(id);
+  return found != peers_.end() && found->second.lean;
 }
 
 void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
@@ -144,7 +180,25 @@ void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
     return;
   }
   ++stats_.relayed;
-  tell(signal.peer, Signal{id, signal.what});
+  if (find(signal.peer)->lean) return tell(signal.peer, Signal{id, signal.what});
+  relay_apart(id, signal);
+}
+
+// The same to a client that wants one thing in each message.
+void Coordinator::relay_apart(PeerId from, const Signal& signal) {
+  if (const auto* relayed = get_if<Relayed>(&signal.what)) {
+    if (!relayed->description.empty()) {
+      tell(signal.peer, Signal{from, Relayed{relayed->description, {}}});
+    }
+    for (const std::string& candidate : relayed->candidates) {
+      tell(signal.peer, Signal{from, Relayed{{}, {candidate}}});
+    }
+  } else if (const auto* bundle = get_if<Bundle>(&signal.what)) {
+    if (bundle->description) tell(signal.peer, Signal{from, *bundle->description});
+    for (const Candidate& each : bundle->candidates) tell(signal.peer, Signal{from, each});
+  } else {
+    tell(signal.peer, Signal{from, signal.what});
+  }
 }
 
 // A holder that declines is replaced, once. An asker that declines wants no other.
@@ -159,30 +213,35 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
   part(id, peer, decline.peer, other, now);
   tell(decline.peer, Gone{id});
   if (introduction.holder && !introduction.second) {
-    introduce(decline.peer, other, {introduction.root, false, true}, 1, now);
+    std::vector<PeerId> others;
+    introduce(decline.peer, other, {introduction.root, false, true}, 1, now, others);
+    for (const PeerId holder : others) tell(decline.peer, Introduce{holder});
   }
 }
 
 void Coordinator::part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now) {
   const auto remember = [now](Peer& side, PeerId declined) {
     side.introductions.erase(declined);
-    if (side.declined.size() >= limits::declines_per_peer) side.declined.pop_front();
+    if (side.declined.size() >= limits::declines_per_peer)
+      side.declined.erase(side.declined.begin());
     side.declined.push_back(Declined{declined, now + limits::decline_wait});
   };
   remember(peer, other_id);
   remember(other, id);
 }
 
-// Holders that may be introduced: those with the fewest introductions first, then those whose last
-// one is the longest ago. Equals come in random order.
+// Holders that may be introduced: those that are near first, then those with the fewest
+// introductions, then those whose last one is the longest ago. Equals come in random order.
 std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& root, Instant now) {
-  while (!asker.declined.empty() && asker.declined.front().until <= now) asker.declined.pop_front();
+  while (!asker.declined.empty() && asker.declined.front().until <= now)
+    asker.declined.erase(asker.declined.begin());
   const auto declined = [&](PeerId holder) {
     return std::any_of(asker.declined.begin(), asker.declined.end(),
                        [holder](const Declined& d) { return d.peer == holder; });
   };
   const std::vector<PeerId>& holders = asker.site->directory.holders(root);
   struct Holder {
+    bool far;
     std::size_t introductions;
     Instant introduced_at;
     PeerId peer;
@@ -198,9 +257,11 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
         peer.introductions.size() >= limits::introductions_per_peer) {
       continue;
     }
-    found.push_back({peer.introductions.size(), peer.introduced_at, holder});
+    const bool far = asker.place == 0 || peer.place != asker.place;
+    found.push_back({far, peer.introductions.size(), peer.introduced_at, holder});
   }
   std::stable_sort(found.begin(), found.end(), [](const Holder& a, const Holder& b) {
+    if (a.far != b.far) return b.far;
     if (a.introductions != b.introductions) return a.introductions < b.introductions;
     return a.introduced_at < b.introduced_at;
   });
@@ -209,28 +270,25 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
   return peers;
 }
 
-// The asker is told first, so that it knows the holder when its offer comes.
-std::size_t Coordinator::introduce(PeerId id, Peer& asker, const Introduction& asked,
-                                   std::size_t wanted, Instant now) {
-  std::size_t done = 0;
-  if (asker.introductions.size() >= limits::introductions_per_peer) return done;
+void Coordinator::introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted,
+                            Instant now, std::vector<PeerId>& found) {
+  if (asker.introductions.size() >= limits::introductions_per_peer) return;
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
                                    now);
   for (const PeerId holder_id : candidates(id, asker, asked.root, now)) {
-    if (done == wanted || asker.introductions.size() >= limits::introductions_per_peer ||
+    if (wanted == 0 || asker.introductions.size() >= limits::introductions_per_peer ||
         !asker.asked_introductions.spend(1)) {
       break;
     }
+    --wanted;
     Peer& holder = *find(holder_id);
     asker.introductions.emplace(holder_id, asked);
     holder.introductions.emplace(id, Introduction{asked.root, true, asked.second});
     holder.introduced_at = now;
-    tell(id, Introduce{holder_id, false});
     tell(holder_id, Introduce{id, true});
+    found.push_back(holder_id);
     ++stats_.introductions;
-    ++done;
   }
-  return done;
 }
 
 Coordinator::Peer* Coordinator::find(PeerId id) {
@@ -280,7 +338,7 @@ void Coordinator::forget(PeerId id, Instant now) {
   for (const auto& [other_id, introduction] : peer.introductions) {
     Peer& other = *find(other_id);
     other.introductions.erase(id);
-    if (other.paired.size() >= limits::pairs_per_page) other.paired.pop_front();
+    if (other.paired.size() >= limits::pairs_per_page) other.paired.erase(other.paired.begin());
     other.paired.push_back(id);
     tell(other_id, Gone{id});
   }
@@ -307,8 +365,8 @@ void Coordinator::forget(PeerId id, Instant now) {
 void Coordinator::note(Site& site, Mark mark, bool came, Instant now) {
   site.changes[mark] = came;
   if (site.changes_due) return;
-  site.changes_due = now + limits::presence_wait;
-  batches_.emplace_back(*site.changes_due, site.name);
+  site.changes_due = std::max<Instant>(now + limits::presence_wait, site.next_batch);
+  batches_.emplace(*site.changes_due, site.name);
 }
 
 // Sends at least one message, even if nobody has anything: it says that all marks are told.
@@ -325,19 +383,26 @@ void Coordinator::tell_marks(PeerId id, const Site& site) {
   } while (told < marks.size());
 }
 
-void Coordinator::tell_changes(Site& site) {
+// What it costs does not depend on how many visitors there are, nor on how much changes: the more
+// there is to send, the later is the next batch.
+void Coordinator::tell_changes(Site& site, Instant now) {
   Present present;
   std::size_t told = 0;
+  std::size_t sent = 0;
   for (const auto& [mark, came] : site.changes) {
     (came ? present.add : present.remove).push_back(mark);
     ++told;
     if (told % limits::marks_per_message == 0 || told == site.changes.size()) {
       if (!site.members.empty()) outputs_.push_back(TellAll{site.members, std::move(present)});
+      sent += site.members.size();
       present = Present{};
     }
   }
   site.changes.clear();
   site.changes_due.reset();
+  const double seconds = static_cast<double>(sent) / limits::presence_sends_per_second;
+  site.next_batch =
+      now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
 void Coordinator::handle_timeout(Instant now) {
@@ -347,18 +412,27 @@ void Coordinator::handle_timeout(Instant now) {
     const Peer* const peer = find(id);
     if (peer && peer->browser.empty()) refuse(id, Error::timed_out, now);
   }
-  while (!batches_.empty() && batches_.front().first <= now) {
-    const auto [due, name] = std::move(batches_.front());
-    batches_.pop_front();
-    const auto site = sites_.find(name);
-    if (site != sites_.end() && site->second.changes_due == due) tell_changes(site->second);
+  while (!holds_.empty() && holds_.front().first <= now) {
+    const PeerId id = holds_.front().second;
+    holds_.pop_front();
+    release(id);
+  }
+  while (!batches_.empty() && batches_.begin()->first <= now) {
+    const auto batch = batches_.extract(batches_.begin());
+    const auto site = sites_.find(batch.mapped());
+    if (site != sites_.end() && site->second.changes_due == batch.key()) {
+      tell_changes(site->second, now);
+    }
   }
 }
 
 std::optional<Instant> Coordinator::next_timeout() const {
   std::optional<Instant> next;
   if (!greetings_.empty()) next = greetings_.front().first;
-  if (!batches_.empty() && (!next || batches_.front().first < *next)) next = batches_.front().first;
+  if (!batches_.empty() && (!next || batches_.begin()->first < *next)) {
+    next = batches_.begin()->first;
+  }
+  if (!holds_.empty() && (!next || holds_.front().first < *next)) next = holds_.front().first;
   return next;
 }
 

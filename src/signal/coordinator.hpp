@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,10 +48,12 @@ class Coordinator {
 
   // A page of this site (its Origin header) opened a socket. No page can remember the number that
   // it gets as that of another peer, even from a coordinator of before. too_many_peers: close the
-  // socket without a word.
-  Result<PeerId> handle_connect(std::string_view site, Instant now);
+  // socket without a word. `place`: the same for peers that are near each other; 0: not known.
+  Result<PeerId> handle_connect(std::string_view site, Instant now, std::uint32_t place = 0);
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
+  // Whether a text for the peer may be a list of messages.
+  bool is_lean(PeerId peer) const;
   // What came is no message: the peer is told so, and closed.
   void handle_malformed(PeerId peer, Error error, Instant now);
   void handle_timeout(Instant now);
@@ -92,20 +95,25 @@ class Coordinator {
     std::uint32_t sockets = 0;               // of members, and of peers that said nothing yet
     std::unordered_map<Mark, bool> changes;  // true: the mark came since the last batch; else went
     std::optional<Instant> changes_due;
+    Instant next_batch{};  // the changes before it were told to so many that it is not sooner
   };
   struct Peer {
     Site* site = nullptr;
     std::string browser;         // empty until hello
+    bool lean = false;           // understands what version 1 began without
     std::uint32_t position = 0;  // in site->members
+    std::uint32_t place = 0;     // of handle_connect()
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
     Bucket changes{limits::changes_burst};  // of the roots that it has
     Instant introduced_at{};
+    // Tells only of peers whose offers are on their way: it goes with the first of them.
+    std::optional<Answer> held;
     std::unordered_map<PeerId, Introduction> introductions;
     // Peers whose sockets went, oldest first, but with which this peer may still have a pair: its
     // hello said so, or they were introduced.
-    std::deque<PeerId> paired;
-    std::deque<Declined> declined;  // oldest first
+    std::vector<PeerId> paired;
+    std::vector<Declined> declined;  // oldest first
   };
 
   void handle(PeerId id, Peer& peer, const Hello& hello, Instant now);
@@ -125,15 +133,19 @@ class Coordinator {
   void forget(PeerId id, Instant now);
   PeerId renumber(PeerId id, PeerId wanted, Instant now);
   void resume(PeerId id, Peer& peer);
+  void relay_apart(PeerId from, const Signal& signal);
   void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
-  // Introduces up to `wanted` holders that the asker does not know yet. Returns how many it found.
-  std::size_t introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted,
-                        Instant now);
+  // Introduces up to `wanted` holders that the asker does not know yet. The holders are told, the
+  // asker is not. Appends whom it found.
+  void introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted, Instant now,
+                 std::vector<PeerId>& found);
   std::vector<PeerId> candidates(PeerId id, Peer& asker, const Root& root, Instant now);
   void note(Site& site, Mark mark, bool came, Instant now);
   void tell_marks(PeerId id, const Site& site);
-  void tell_changes(Site& site);
-  void tell(PeerId id, Message message) { outputs_.push_back(Tell{id, std::move(message)}); }
+  void tell_changes(Site& site, Instant now);
+  void tell(PeerId id, Message message);
+  void hold(PeerId id, Peer& asker, Answer answer, Instant now);
+  void release(PeerId id);
 
   Random random_;
   std::uint32_t next_peer_;
@@ -142,7 +154,8 @@ class Coordinator {
   // Entries of one queue wait equally long, so the oldest is always first. An entry may outlive the
   // peer or site that it names.
   std::deque<std::pair<Instant, PeerId>> greetings_;
-  std::deque<std::pair<Instant, std::string>> batches_;
+  std::deque<std::pair<Instant, PeerId>> holds_;
+  std::multimap<Instant, std::string> batches_;  // when a site's changes are due
   std::deque<CoordinatorOutput> outputs_;
   Stats stats_;
 };

@@ -18,14 +18,6 @@ bool is_hex(std::string_view text) {
   return true;
 }
 
-// JSON's numbers are doubles. Ours are whole, and fit into 32 bits.
-std::optional<std::uint32_t> whole(const std::optional<double>& number) {
-  if (!number || !(*number >= 0 && *number <= 4294967295.0)) return std::nullopt;
-  const auto value = static_cast<std::uint32_t>(*number);
-  if (static_cast<double>(value) != *number) return std::nullopt;
-  return value;
-}
-
 // A list that is absent is an empty list.
 using Texts = std::optional<std::vector<std::string>>;
 
@@ -53,38 +45,48 @@ Error parse_marks(const Texts& texts, std::vector<Mark>& marks) {
   return Error::none;
 }
 
+Error parse_peers(const std::optional<std::vector<double>>& numbers, std::size_t most,
+                  std::vector<PeerId>& peers) {
+  if (!numbers) return Error::none;
+  if (numbers->size() > most) return Error::message_too_long;
+  peers.reserve(numbers->size());
+  for (const double number : *numbers) {
+    const auto peer = whole_number(number);
+    if (!peer) return Error::malformed_message;
+    peers.push_back(PeerId{*peer});
+  }
+  return Error::none;
+}
+
 // Of a hello of another version only the version is read, so that the client can be told.
 Result<Message> parse_hello(const Fields& fields) {
-  const auto number = whole(fields.version);
+  const auto number = whole_number(fields.version);
   if (!number) return Error::malformed_message;
   if (*number != version) return Message(Hello{*number, {}});
   if (!fields.browser || fields.browser->size() != browser_digits || !is_hex(*fields.browser)) {
     return Error::malformed_message;
   }
   Hello hello{*number, *fields.browser};
+  hello.lean = fields.lean.value_or(false);
   if (fields.peer) {
-    const auto peer = whole(fields.peer);
+    const auto peer = whole_number(fields.peer);
     if (!peer) return Error::malformed_message;
     hello.peer = PeerId{*peer};
   }
   // The two sides of a pair know each other by number, so a page without a number has no pairs.
-  if (!fields.peers || hello.peer.value == 0) return Message(std::move(hello));
-  if (fields.peers->size() > limits::pairs_per_page) return Error::message_too_long;
-  for (const double each : *fields.peers) {
-    const auto peer = whole(each);
-    if (!peer) return Error::malformed_message;
-    hello.peers.push_back(PeerId{*peer});
-  }
+  if (hello.peer.value == 0) return Message(std::move(hello));
+  const Error error = parse_peers(fields.peers, limits::pairs_per_page, hello.peers);
+  if (error != Error::none) return error;
   return Message(std::move(hello));
 }
 
 Result<Message> parse_welcome(const Fields& fields) {
-  const auto number = whole(fields.version);
-  const auto peer = whole(fields.peer);
+  const auto number = whole_number(fields.version);
+  const auto peer = whole_number(fields.peer);
   if (!number) return Error::malformed_message;
   if (*number != version) return Message(Welcome{*number, PeerId{}});
   if (!peer) return Error::malformed_message;
-  return Message(Welcome{*number, PeerId{*peer}});
+  return Message(Welcome{*number, PeerId{*peer}, fields.lean.value_or(false)});
 }
 
 Result<Message> parse_present(const Fields& fields) {
@@ -118,37 +120,64 @@ Result<Message> parse_answer(const Fields& fields) {
   if (count != answer.roots.size()) return Error::malformed_message;
   answer.peers.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    const auto peers = whole((*fields.peers)[i]);
+    const auto peers = whole_number((*fields.peers)[i]);
     if (!peers) return Error::malformed_message;
     answer.peers.push_back(*peers);
   }
+  const Error introduced =
+      parse_peers(fields.introduced, limits::introductions_per_peer, answer.introduced);
+  if (introduced != Error::none) return introduced;
   return Message(std::move(answer));
 }
 
-Result<Message> parse_description(PeerId peer, const Fields& fields) {
+Result<Description> parse_description(const Fields& fields) {
   if (!fields.description_type || !fields.description_sdp) return Error::malformed_message;
   const bool offer = *fields.description_type == "offer";
   if (!offer && *fields.description_type != "answer") return Error::malformed_message;
   if (fields.description_sdp->size() > limits::sdp_bytes) return Error::message_too_long;
-  return Message(Signal{peer, Description{offer, *fields.description_sdp}});
+  return Description{offer, *fields.description_sdp};
 }
 
 // Browsers may leave out sdpMid and sdpMLineIndex (RTCIceCandidateInit). Then they are "" and 0.
-Result<Message> parse_candidate(PeerId peer, const Fields& fields) {
+Result<Candidate> parse_candidate(const CandidateFields& fields) {
+  if (!fields.candidate) return Error::malformed_message;
   if (fields.candidate->size() > limits::candidate_bytes ||
-      (fields.candidate_mid && fields.candidate_mid->size() > limits::candidate_mid_bytes)) {
+      (fields.mid && fields.mid->size() > limits::candidate_mid_bytes)) {
     return Error::message_too_long;
   }
-  const auto line = fields.candidate_line ? whole(fields.candidate_line) : 0;
+  const auto line = fields.line ? whole_number(fields.line) : 0;
   if (!line) return Error::malformed_message;
-  return Message(
-      Signal{peer, Candidate{*fields.candidate, fields.candidate_mid.value_or(""), *line}});
+  return Candidate{*fields.candidate, fields.mid.value_or(""), *line};
+}
+
+Result<Message> parse_bundle(PeerId peer, const Fields& fields, bool described) {
+  if (fields.candidates->size() > limits::candidates_waiting) return Error::message_too_long;
+  Bundle bundle;
+  if (described) {
+    auto description = parse_description(fields);
+    if (!description) return description.error();
+    bundle.description = std::move(description.value());
+  }
+  for (const CandidateFields& each : *fields.candidates) {
+    auto candidate = parse_candidate(each);
+    if (!candidate) return candidate.error();
+    bundle.candidates.push_back(std::move(candidate.value()));
+  }
+  return Message(Signal{peer, std::move(bundle)});
 }
 
 Result<Message> parse_signal(PeerId peer, const Fields& fields) {
-  const bool description = fields.description_type || fields.description_sdp;
-  if (description == fields.candidate.has_value()) return Error::malformed_message;
-  return description ? parse_description(peer, fields) : parse_candidate(peer, fields);
+  const bool described = fields.description_type || fields.description_sdp;
+  if (fields.candidates) return parse_bundle(peer, fields, described);
+  if (described == fields.candidate.candidate.has_value()) return Error::malformed_message;
+  if (described) {
+    auto description = parse_description(fields);
+    if (!description) return description.error();
+    return Message(Signal{peer, std::move(description.value())});
+  }
+  auto candidate = parse_candidate(fields.candidate);
+  if (!candidate) return candidate.error();
+  return Message(Signal{peer, std::move(candidate.value())});
 }
 
 Result<Message> parse_refusal(const Fields& fields) {
@@ -176,11 +205,13 @@ std::vector<std::string> texts_of(const std::vector<Mark>& marks) {
   return texts;
 }
 
-// A fill() for each message, in the order of the table in src/README.md.
+// A fill() for each message, in the order of the table in src/README.md. Relayed is text already:
+// signal/json.cpp writes it.
 void fill(Fields& fields, const Hello& hello) {
   fields.type = "hello";
   fields.version = hello.version;
   fields.browser = hello.browser;
+  if (hello.lean) fields.lean = true;
   if (hello.peer.value == 0) return;
   fields.peer = hello.peer.value;
   fields.peers.emplace();
@@ -190,6 +221,7 @@ void fill(Fields& fields, const Welcome& welcome) {
   fields.type = "welcome";
   fields.version = welcome.version;
   fields.peer = welcome.peer.value;
+  if (welcome.lean) fields.lean = true;
 }
 void fill(Fields& fields, const Present& present) {
   fields.type = "present";
@@ -210,22 +242,33 @@ void fill(Fields& fields, const Answer& answer) {
   fields.roots = texts_of(answer.roots);
   fields.peers.emplace();
   for (const std::uint32_t peers : answer.peers) fields.peers->push_back(peers);
+  if (answer.introduced.empty()) return;
+  fields.introduced.emplace();
+  for (const PeerId peer : answer.introduced) fields.introduced->push_back(peer.value);
 }
 void fill(Fields& fields, const Introduce& introduce) {
   fields.type = "introduce";
   fields.peer = introduce.peer.value;
   fields.offer = introduce.offer;
 }
+void fill(Fields& fields, const Description& description) {
+  fields.description_type = description.offer ? "offer" : "answer";
+  fields.description_sdp = description.sdp;
+}
+CandidateFields fields_of(const Candidate& candidate) {
+  return {candidate.candidate, candidate.sdp_mid, candidate.sdp_m_line_index};
+}
 void fill(Fields& fields, const Signal& signal) {
   fields.type = "signal";
   fields.peer = signal.peer.value;
   if (const auto* description = get_if<Description>(&signal.what)) {
-    fields.description_type = description->offer ? "offer" : "answer";
-    fields.description_sdp = description->sdp;
+    fill(fields, *description);
   } else if (const auto* candidate = get_if<Candidate>(&signal.what)) {
-    fields.candidate = candidate->candidate;
-    fields.candidate_mid = candidate->sdp_mid;
-    fields.candidate_line = candidate->sdp_m_line_index;
+    fields.candidate = fields_of(*candidate);
+  } else if (const auto* bundle = get_if<Bundle>(&signal.what)) {
+    if (bundle->description) fill(fields, *bundle->description);
+    fields.candidates.emplace();
+    for (const Candidate& each : bundle->candidates) fields.candidates->push_back(fields_of(each));
   }
 }
 void fill(Fields& fields, const Decline& decline) {
@@ -246,6 +289,13 @@ void fill(Fields& fields, const Refusal& refusal) {
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> whole_number(const std::optional<double>& number) {
+  if (!number || !(*number >= 0 && *number <= 4294967295.0)) return std::nullopt;
+  const auto value = static_cast<std::uint32_t>(*number);
+  if (static_cast<double>(value) != *number) return std::nullopt;
+  return value;
+}
 
 Mark mark_of(const Root& root) {
   Mark mark = 0;
@@ -281,7 +331,7 @@ Result<Message> parse_message(const Fields& fields) {
   if (!introduce && !signal && !decline && !gone && type != "resume") {
     return Error::unknown_message;
   }
-  const auto peer = whole(fields.peer);
+  const auto peer = whole_number(fields.peer);
   if (!peer) return Error::malformed_message;
   if (signal) return parse_signal(PeerId{*peer}, fields);
   if (decline) return Message(Decline{PeerId{*peer}});

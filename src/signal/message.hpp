@@ -1,7 +1,7 @@
 // The messages between a client and the coordinator (src/README.md, With the coordinator).
 //
-// The border turns JSON text into Fields (JSON.parse in browsers, nlohmann/json in Node and
-// natively). parse_message() is the one validator of all builds.
+// The page's border turns JSON text into Fields by JSON.parse, the coordinator's by
+// signal/json.hpp. parse_message() is the one validator of both.
 #pragma once
 
 #include <cstdint>
@@ -38,16 +38,33 @@ struct Candidate {
   bool operator==(const Candidate&) const = default;
 };
 
+// A description and candidates in one message: only between clients and a coordinator that both
+// said that they are lean.
+struct Bundle {
+  std::optional<Description> description;
+  std::vector<Candidate> candidates;
+  bool operator==(const Bundle&) const = default;
+};
+// A signal as the coordinator relays it: JSON texts that it has checked for their syntax and their
+// length, and not read.
+struct Relayed {
+  std::string description;  // empty: none
+  std::vector<std::string> candidates;
+  bool operator==(const Relayed&) const = default;
+};
+
 struct Hello {
   std::uint32_t version = 0;
   std::string browser;             // 32 lower-case hex digits; empty if the version is not ours
   PeerId peer = {};                // after a reconnect: the number of before; 0 is none
   std::vector<PeerId> peers = {};  // the peers with which pairs are still open
+  bool lean = false;               // understands Bundle, and introductions inside an Answer
   bool operator==(const Hello&) const = default;
 };
 struct Welcome {
   std::uint32_t version = 0;
   PeerId peer;
+  bool lean = false;  // so does this coordinator; said only to a lean client
   bool operator==(const Welcome&) const = default;
 };
 struct Present {
@@ -67,6 +84,8 @@ struct Ask {
 struct Answer {
   std::vector<Root> roots;
   std::vector<std::uint32_t> peers;  // a number for each root; 0: nobody has it
+  // To a lean client: who was introduced to it by this ask, in place of an Introduce for each.
+  std::vector<PeerId> introduced = {};
   bool operator==(const Answer&) const = default;
 };
 struct Introduce {
@@ -76,7 +95,7 @@ struct Introduce {
 };
 struct Signal {
   PeerId peer;
-  Variant<Description, Candidate> what;
+  Variant<Description, Candidate, Bundle, Relayed> what;
   bool operator==(const Signal&) const = default;
 };
 struct Decline {
@@ -101,16 +120,23 @@ using Message = Variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, S
 
 // A JSON object's members as they came, before they are checked. A member of another JSON type than
 // the one named here counts as absent. Numbers are doubles, because JSON has no others.
+struct CandidateFields {
+  std::optional<std::string> candidate, mid;
+  std::optional<double> line;
+};
 struct Fields {
   std::optional<std::string> type, browser, code;
   std::optional<double> version, peer;
-  std::optional<bool> offer;
+  std::optional<bool> offer, lean;
   std::optional<std::vector<std::string>> add, remove, roots;
-  std::optional<std::vector<double>> peers;
+  std::optional<std::vector<double>> peers, introduced;
   std::optional<std::string> description_type, description_sdp;
-  std::optional<std::string> candidate, candidate_mid;
-  std::optional<double> candidate_line;
+  CandidateFields candidate;
+  std::optional<std::vector<CandidateFields>> candidates;
 };
+
+// JSON's numbers are doubles. Ours are whole, and fit into 32 bits.
+std::optional<std::uint32_t> whole_number(const std::optional<double>& number);
 
 // Errors: malformed_message, unknown_message, message_too_long (a list or text beyond its limit).
 Result<Message> parse_message(const Fields& fields);

@@ -12,7 +12,7 @@ const runsOf = (name, runs) => (name === 'small' ? runs : Math.ceil(runs / 3));
 /** In the page: the time to the first byte of a body, and to its last one. */
 async function firstByte(url) {
   const began = performance.now();
-  const reader = (await fetch(url, { cache: 'no-store' })).body.getReader();
+  const reader = (await fetch(url)).body.getReader();
   let first = 0;
   for (;;) {
     const { done } = await reader.read();

@@ -2,11 +2,17 @@
 // with the fewest lines that pass requests on, or verify what comes before they pass it on.
 import { documentedWorker, openSite } from '../e2e/harness/index.mjs';
 
-// A route as ours has it, and nothing else: what the platform itself takes for a worker on the way.
-const workerThat = (answer) => `addEventListener('install', () => skipWaiting());
+/**
+ * A route as ours has it, and nothing else: what the platform itself takes for a worker on the way.
+ * @param {string} answer a function of the request, as text
+ * @param {string[]} [routes]
+ */
+export const workerThat = (answer, routes = ['/static/']) => `const answer = ${answer};
+addEventListener('install', () => skipWaiting());
 addEventListener('activate', (event) => event.waitUntil(clients.claim()));
 addEventListener('fetch', (event) => {
-  if (new URL(event.request.url).pathname.startsWith('/static/')) event.respondWith((${answer})(event.request));
+  const { pathname } = new URL(event.request.url);
+  if (${JSON.stringify(routes)}.some((route) => pathname.startsWith(route))) event.respondWith(answer(event.request));
 });`;
 // What verifying costs at the least: to read all of it, to digest it, and to answer with it.
 const verify = `async (request) => {
@@ -21,12 +27,18 @@ if (!navigator.serviceWorker.controller) {
 }
 document.documentElement.dataset.state = 'ready';`;
 
+/** The files of a site whose page has this worker, or none. @param {string} [worker] */
+export const pageThat = (worker) =>
+  worker === undefined
+    ? { '/page.js': "document.documentElement.dataset.state = 'ready';" }
+    : { '/page.js': relayScript, '/sw.js': worker };
+
 /** The files of each site beside those that are measured. */
 const kinds = {
   ours: { '/sw.js': documentedWorker() },
-  relay: { '/page.js': relayScript, '/sw.js': workerThat('fetch') },
-  verifier: { '/page.js': relayScript, '/sw.js': workerThat(verify) },
-  network: { '/page.js': "document.documentElement.dataset.state = 'ready';" },
+  relay: pageThat(workerThat('(request) => fetch(request)')),
+  verifier: pageThat(workerThat(verify)),
+  network: pageThat(),
 };
 
 /**

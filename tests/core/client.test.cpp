@@ -68,7 +68,8 @@ TEST_CASE("there is no socket before start, and hello is the first word") {
   host.client.start(host.now);
   CHECK(host.take<OpenSocket>().size() == 1);
   host.client.handle_socket_open(host.now);
-  CHECK(host.sent() == std::vector<Message>{Hello{version, std::string(32, 'a')}});
+  CHECK(host.sent() ==
+        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{}, {}, true}});
   CHECK_FALSE(host.client.connected());
 }
 
@@ -341,7 +342,7 @@ TEST_CASE("after a reconnect a page says who it was and with whom it has pairs, 
   host.pass(limits::reconnect_max);
   host.client.handle_socket_open(host.now, {PeerId{5}});
   CHECK(host.sent() ==
-        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}}});
+        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}, true}});
   host.hear(Resume{PeerId{5}});
   CHECK(host.drain().empty());
   host.hear(Welcome{version, PeerId{100}});
@@ -379,4 +380,80 @@ TEST_CASE("on another network the socket is opened at once, or must answer soon"
     host.pass(limits::reconnect_min);
     CHECK(host.take<OpenSocket>().size() == 1);
   }
+}
+
+TEST_CASE("a lean coordinator is sent a description at once, and candidates together") {
+  Host host;
+  host.client.start(host.now);
+  host.client.handle_socket_open(host.now);
+  host.hear(Welcome{version, PeerId{100}, true});
+  host.hear(Present{});
+  host.hear(Introduce{PeerId{5}, true});
+  host.drain();
+  const Description offer{true, "v=0"};
+  const Candidate one{"c1", "0", 0}, two{"c2", "0", 0}, three{"c3", "0", 0};
+  host.client.signal({PeerId{5}, one}, host.now);
+  host.client.signal({PeerId{5}, offer}, host.now);
+  CHECK(host.sent() == std::vector<Message>{Signal{PeerId{5}, Bundle{offer, {one}}}});
+  host.client.signal({PeerId{5}, two}, host.now);
+  host.client.signal({PeerId{5}, three}, host.now);
+  CHECK(host.sent().empty());
+  host.pass(limits::candidates_wait);
+  CHECK(host.sent() == std::vector<Message>{Signal{PeerId{5}, Bundle{std::nullopt, {two, three}}}});
+  CHECK_FALSE(host.client.next_timeout());
+  for (std::size_t i = 0; i < limits::candidates_per_message; ++i) {
+    host.client.signal({PeerId{5}, one}, host.now);
+  }
+  CHECK(host.sent().size() == 1);
+  host.client.signal({PeerId{5}, one}, host.now);
+  host.client.decline(PeerId{5}, host.now);
+  host.pass(limits::candidates_wait);
+  CHECK(host.sent() == std::vector<Message>{Decline{PeerId{5}}});
+}
+
+TEST_CASE("a long description goes without candidates, so that the message stays short") {
+  Host host;
+  host.client.start(host.now);
+  host.client.handle_socket_open(host.now);
+  host.hear(Welcome{version, PeerId{100}, true});
+  host.hear(Introduce{PeerId{5}, true});
+  host.drain();
+  const Description offer{true, std::string(limits::sdp_bytes, 'v')};
+  host.client.signal({PeerId{5}, Candidate{"c", "", 0}}, host.now);
+  host.client.signal({PeerId{5}, offer}, host.now);
+  CHECK(host.sent() == std::vector<Message>{Signal{PeerId{5}, Bundle{offer, {}}}});
+  host.pass(limits::candidates_wait);
+  CHECK(host.sent().size() == 1);
+}
+
+TEST_CASE("another coordinator is sent one thing in each message, as version 1 began") {
+  Host host;
+  host.connect();
+  host.hear(Introduce{PeerId{5}, true});
+  host.drain();
+  const Signal candidate{PeerId{5}, Candidate{"c1", "0", 0}};
+  const Signal description{PeerId{5}, Description{true, "v=0"}};
+  host.client.signal(candidate, host.now);
+  host.client.signal(description, host.now);
+  CHECK(host.sent() == std::vector<Message>{candidate, description});
+}
+
+TEST_CASE("an answer introduces, and a signal may have many parts") {
+  Host host;
+  host.connect();
+  host.client.ask(root_of(1), host.now);
+  host.drain();
+  host.hear(Answer{{root_of(1)}, {2}, {PeerId{5}, PeerId{6}}});
+  const auto outputs = host.drain();
+  REQUIRE(outputs.size() == 3);
+  CHECK(get<Introduced>(outputs[0]).peer == PeerId{5});
+  CHECK_FALSE(get<Introduced>(outputs[1]).offer);
+  CHECK(get<Answered>(outputs[2]).peers == 2);
+  const Description offer{true, "v=0"};
+  const Candidate candidate{"c1", "0", 0};
+  host.hear(Signal{PeerId{6}, Bundle{offer, {candidate, candidate}}});
+  std::vector<Signal> heard;
+  for (const Signalled& each : host.take<Signalled>()) heard.push_back(each.signal);
+  CHECK(heard ==
+        std::vector<Signal>{{PeerId{6}, offer}, {PeerId{6}, candidate}, {PeerId{6}, candidate}});
 }

@@ -117,6 +117,75 @@ TEST_CASE("an asker and a holder are introduced, the asker first, and the holder
   CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, Description{true, "v=0"}}});
 }
 
+TEST_CASE("a lean asker is told whom it meets in the answer, and lean peers get signals whole") {
+  Table t;
+  const PeerId ann = t.connect(), bob = t.connect();
+  t.say(ann, Hello{version, std::string(32, 'a'), PeerId{}, {}, true});
+  t.say(bob, Hello{version, std::string(32, 'b'), PeerId{}, {}, true});
+  CHECK(t.take<Welcome>(ann) == std::vector<Welcome>{Welcome{version, ann, true}});
+  t.say(ann, Have{{root_of(1)}, {}});
+  t.inbox.clear();
+  t.say(bob, Ask{{root_of(1), root_of(2)}});
+  CHECK(t.inbox[ann.value] == std::vector<Message>{Introduce{bob, true}});
+  CHECK(t.take<Answer>(bob) ==
+        std::vector<Answer>{Answer{{root_of(1), root_of(2)}, {1, 0}, {ann}}});
+  const Relayed whole{"{}", {"{}", "{}"}};
+  t.say(ann, Signal{bob, whole});
+  CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, whole}});
+}
+
+TEST_CASE("an answer that only introduces waits for the offer, and not for long") {
+  Table t;
+  std::vector<PeerId> peers;
+  for (char browser = 'a'; browser <= 'c'; ++browser) {
+    peers.push_back(t.connect());
+    t.say(peers.back(), Hello{version, std::string(32, browser), PeerId{}, {}, true});
+  }
+  const PeerId ann = peers[0], bob = peers[1], cat = peers[2];
+  t.say(ann, Have{{root_of(1), root_of(2)}, {}});
+  t.pass(1s);
+  t.inbox.clear();
+  const Answer introduction{{root_of(1)}, {1}, {ann}};
+  t.say(bob, Ask{{root_of(1)}});
+  CHECK(t.inbox[bob.value].empty());
+  t.say(ann, Signal{bob, Relayed{"{}", {}}});
+  CHECK(t.inbox[bob.value] == std::vector<Message>{introduction, Signal{ann, Relayed{"{}", {}}}});
+  t.inbox.clear();
+  // It knows her already, and can ask her at once.
+  t.say(bob, Ask{{root_of(2)}});
+  CHECK(t.take<Answer>(bob) == std::vector<Answer>{Answer{{root_of(2)}, {1}, {}}});
+  // An ask without roots is there to be answered.
+  t.say(bob, Ask{});
+  CHECK(t.take<Answer>(bob).size() == 1);
+  t.say(cat, Ask{{root_of(1)}});
+  CHECK(t.inbox[cat.value].empty());
+  t.pass(limits::answer_hold);
+  CHECK(t.inbox[cat.value] == std::vector<Message>{introduction});
+  t.inbox.clear();
+  // A holder that declines is told of after it was introduced.
+  const PeerId dan = t.connect();
+  t.say(dan, Hello{version, std::string(32, 'd'), PeerId{}, {}, true});
+  t.inbox.clear();
+  t.say(dan, Ask{{root_of(1)}});
+  t.say(ann, Decline{dan});
+  CHECK(t.inbox[dan.value] == std::vector<Message>{introduction, Gone{ann}});
+}
+
+TEST_CASE("a peer of version 1's beginning gets a signal in its parts") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId bob = t.join('b');
+  CHECK(t.asked(bob, 1) == 1);
+  t.say(ann, Signal{bob, Relayed{"d", {"c1", "c2"}}});
+  CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, Relayed{"d", {}}},
+                                                   Signal{ann, Relayed{{}, {"c1"}}},
+                                                   Signal{ann, Relayed{{}, {"c2"}}}});
+  const Description offer{true, "v=0"};
+  t.say(ann, Signal{bob, Bundle{offer, {Candidate{"c1", "", 0}}}});
+  CHECK(t.take<Signal>(bob) ==
+        std::vector<Signal>{Signal{ann, offer}, Signal{ann, Candidate{"c1", "", 0}}});
+}
+
 TEST_CASE("nobody has it is an answer") {
   Table t;
   const PeerId ann = t.holder('a', {root_of(1)});
@@ -199,6 +268,29 @@ TEST_CASE("a peer that asks again gets more holders, as far as more are faster")
   CHECK(t.asked(asker, 1) == limits::introductions_per_root);
   CHECK(t.asked(asker, 1) == limits::introductions_per_root);
   CHECK(t.coordinator.stats().introductions == limits::introductions_per_root);
+}
+
+TEST_CASE("holders that are near come first, and nobody is near whose place is not known") {
+  Table t;
+  const auto join_at = [&t](char browser, std::uint32_t place) {
+    const auto peer = t.coordinator.handle_connect("https://a.example", t.now, place);
+    REQUIRE(peer);
+    t.say(*peer, Hello{version, std::string(32, browser)});
+    return *peer;
+  };
+  std::vector<PeerId> near;
+  for (char browser = 'a'; browser <= 'h'; ++browser) {
+    const bool is_near = browser >= 'e';
+    const PeerId holder = join_at(browser, is_near ? 7 : browser == 'a' ? 0 : 8);
+    t.say(holder, Have{{root_of(1)}, {}});
+    if (is_near) near.push_back(holder);
+  }
+  const PeerId asker = join_at('9', 7);
+  CHECK(t.asked(asker, 1) == limits::introductions_per_ask);
+  for (const PeerId holder : near) CHECK(t.take<Introduce>(holder).size() == 1);
+  // Nor do two whose places are both unknown count as near.
+  const PeerId stranger = join_at('8', 0);
+  CHECK(t.asked(stranger, 1) == limits::introductions_per_ask);
 }
 
 TEST_CASE("a holder that declines is replaced once, and not named again for a while") {
@@ -500,4 +592,35 @@ TEST_CASE("a number is taken over from one's own dead socket, from nobody else's
   t.leave(ann);
   t.leave(other);
   CHECK(t.coordinator.stats().peers == 0);
+}
+
+TEST_CASE("what presence costs is bounded, however many there are and however much changes") {
+  Table t;
+  std::vector<PeerId> crowd;
+  constexpr std::size_t visitors = 4000;
+  for (std::size_t i = 0; i < visitors; ++i) {
+    const PeerId peer = t.connect();
+    std::string browser = std::to_string(i);
+    browser.insert(0, 32 - browser.size(), '0');
+    t.say(peer, Hello{version, browser});
+    crowd.push_back(peer);
+  }
+  t.inbox.clear();
+  // The first news comes soon.
+  t.say(crowd[0], Have{{root_of(1)}, {}});
+  t.pass(limits::presence_wait);
+  CHECK(t.take<Present>(crowd[9]) == std::vector<Present>{Present{{1}, {}}});
+  // From then on something changes all the time.
+  t.inbox.clear();
+  constexpr int seconds = 20;
+  for (int i = 0; i < 10 * seconds; ++i) {
+    const std::vector<Root> root{root_of(static_cast<std::uint32_t>(2 + i / 2))};
+    const PeerId peer = crowd[static_cast<std::size_t>(i / 2)];
+    t.say(peer, i % 2 == 0 ? Have{root, {}} : Have{{}, root});
+    t.pass(100ms);
+  }
+  std::size_t sent = 0;
+  for (const auto& [peer, messages] : t.inbox) sent += messages.size();
+  CHECK(sent > 0);
+  CHECK(static_cast<double>(sent) <= seconds * limits::presence_sends_per_second + visitors);
 }

@@ -104,3 +104,30 @@ TEST_CASE("a directory agrees with a plain map after any changes") {
     REQUIRE(std::set<Mark>(told.begin(), told.end()) == marks);
   }
 }
+
+TEST_CASE("the places of a peer are what a map would say, whatever comes and goes") {
+  Places places;
+  std::map<std::uint32_t, std::uint32_t> model;
+  Random random(7);
+  for (int i = 0; i < 20000; ++i) {
+    // At first more come than go, then more go than come.
+    const auto root = static_cast<std::uint32_t>(random.below(500));
+    const bool goes = random.below(100) < (i < 10000 ? 40u : 65u);
+    const auto known = model.find(root);
+    if (goes && known != model.end()) {
+      model.erase(known);
+      places.erase(root);
+    } else if (!goes && known == model.end()) {
+      model.emplace(root, static_cast<std::uint32_t>(i));
+      places.insert(root, static_cast<std::uint32_t>(i));
+    }
+    REQUIRE(places.size() == model.size());
+    const auto now = model.find(root);
+    const std::uint32_t* const found = places.find(root);
+    REQUIRE((found != nullptr) == (now != model.end()));
+    if (found) REQUIRE(*found == now->second);
+  }
+  std::map<std::uint32_t, std::uint32_t> all;
+  places.each([&](std::uint32_t root, std::uint32_t place) { all.emplace(root, place); });
+  CHECK(all == model);
+}

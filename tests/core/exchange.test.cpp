@@ -29,11 +29,12 @@ void tell_present(Site& site, bool known) {
   site.said();
 }
 
-// The digest list and the head of the first stream.
-void answer_first(Site& site, ExchangeId id) {
+// The digest list and the head of the first stream. What was said of the head.
+std::string answer_first(Site& site, ExchangeId id) {
   site.list_came(id);
-  site.head(site.stream(1));
   site.said();
+  site.head(site.stream(1));
+  return site.said();
 }
 
 }  // namespace
@@ -66,6 +67,49 @@ TEST_CASE("what nobody has comes from the origin in one request, and is stored")
         "drop unlisted");
   CHECK(site.counts == "0 cache, 0 peers, 262144 origin, 0 wasted");
   CHECK(site.is_empty());
+}
+
+TEST_CASE("reload asks the origin, past all that is held, and stores what comes") {
+  for (const bool is_held : {true, false}) {
+    Site site({cache, delegate, network}, file_of(4));
+    tell_present(site, true);
+    if (is_held) site.hold('a', {0, 4});
+    site.asks.fields.cache = "reload";
+    const ExchangeId id = site.open("/f");
+    CHECK(site.said() == "open s1 of b1 for 0-4 whole reload; need list x1");
+    answer_first(site, id);
+    site.bring(site.stream(1));
+    CHECK(site.said().find("store b1 0-4") != std::string::npos);
+    CHECK(site.counts == "0 cache, 0 peers, 262144 origin, 0 wasted");
+    CHECK(site.is_empty());
+  }
+}
+
+TEST_CASE("no-store may come from peers, but not from what is held, and nothing of it is stored") {
+  Site site(List<Plugin>{{cache}, {delegate, {}, 1}, {network}}, file_of(4));
+  tell_present(site, true);
+  site.asks.fields.cache = "no-store";
+  const ExchangeId first = site.open("/f");
+  CHECK(site.said() == "ask page 7 of b1 for 0-4");
+  site.page_end(site.body(1), Error::nobody_has_it);
+  CHECK(site.said() ==
+        "close b1 job 1; break b1 nobody-has-it; open s1 of b2 for 0-4 whole reload; need list x1");
+  answer_first(site, first);
+  site.bring(site.stream(1));
+  CHECK(site.said().find("store") == std::string::npos);
+  site.hold('a', {0, 4});
+  site.open("/f");
+  CHECK(site.said().find("open s2 of b3 for 0-4 whole reload") != std::string::npos);
+}
+
+TEST_CASE("a put() of a request that reloads gets what was stored") {
+  Site site({user, network}, file_of(4));
+  site.asks.fields.cache = "reload";
+  const ExchangeId id = site.open("/f");
+  site.answer(id, 0, false);
+  answer_first(site, id);
+  site.bring(site.stream(1));
+  CHECK(site.said().find("read b2 run 0-4 for 0-4") != std::string::npos);
 }
 
 TEST_CASE("of a range only the pieces that hold it are asked for, and only its bytes passed on") {
@@ -122,16 +166,14 @@ TEST_CASE("fastest: all are asked, the first one answers, and the others are bro
   Site site({delegate, network}, file_of(40), Strategy::fastest);
   tell_present(site, true);
   const ExchangeId id = site.open("/f");
-  CHECK(site.said() == "ask page 7 of b1 for 0-40; open s1 of b2 for 0-40; need list x1");
+  CHECK(site.said() == "ask page 7 of b1 for 0-40; open s1 of b2 for 0-40 whole; need list x1");
   SUBCASE("peers") {
     site.page_piece(site.body(1), 0);
     CHECK(site.said() == "open b1; respond x1 plugin 0 with b1; close s1; break b2 cancelled");
     site.cancel(site.body(1));
   }
   SUBCASE("the network") {
-    answer_first(site, id);
-    site.bring(site.stream(1), 1);
-    CHECK(site.said() ==
+    CHECK(answer_first(site, id) ==
           "open b2; respond x1 plugin 1 with b2; close b1 job 1; break b1 cancelled");
     site.cancel(site.body(2));
   }
@@ -202,10 +244,10 @@ TEST_CASE(
   site.page_alive(site.body(1));
   site.page_pending(site.body(1), false);
   site.wait(10s);
-  site.head(site.stream(1), 403);
+  site.head(site.stream(1), 400);
   site.said();
   site.page_end(site.body(1), Error::peer_gone);
-  // It said 403 to a range, which says little of the whole.
+  // It said 400 to a range, which says little of the whole.
   CHECK(site.said() ==
         "close b1 job 1; break b1 origin-unusable; lose x1 origin-unusable; "
         "through x1 plugin 1 own listed; drop unlisted");
@@ -249,10 +291,9 @@ TEST_CASE("a delegate that takes longer than it may is given up, and the network
   site.wait(499ms);
   CHECK(site.said() == "ask page 7 of b1 for 0-40");
   site.wait(1ms);
-  CHECK(site.said() == "close b1 job 1; break b1 cancelled; open s1 of b2 for 0-40; need list x1");
-  answer_first(site, id);
-  site.bring(site.stream(1), 1);
-  CHECK(site.said() == "open b2; respond x1 plugin 1 with b2");
+  CHECK(site.said() ==
+        "close b1 job 1; break b1 cancelled; open s1 of b2 for 0-40 whole; need list x1");
+  CHECK(answer_first(site, id) == "open b2; respond x1 plugin 1 with b2");
   site.cancel(site.body(2));
   CHECK(site.is_empty());
 }
@@ -310,7 +351,7 @@ TEST_CASE("a long response waits for a hello that may be on its way, and no long
     site.wait(limits::ack_wait - 1us);
     site.hello(page);
     // By all that was told until then nobody has it.
-    CHECK(site.said() == "ask page 7 of b1 for 0-40; open s1 of b1 for 0-40; need list x1");
+    CHECK(site.said() == "ask page 7 of b1 for 0-40; open s1 of b1 for 0-40 whole; need list x1");
     site.page_piece(site.body(1), 0);
     site.cancel(site.body(1));
   }
@@ -340,9 +381,8 @@ TEST_CASE("a middleware calls get() of ours, and gives its response") {
   const ExchangeId id = site.open("/f");
   site.get(id, {network});
   CHECK(site.said() == "ask x1 plugin 0; open s1 of b1 for 0-8 whole; need list x1");
-  answer_first(site, id);
+  CHECK(answer_first(site, id) == "open b1; settle g1 with b1");
   site.bring(site.stream(1), 1);
-  CHECK(site.said() == "open b1; settle g1 with b1");
   CHECK(site.answer(id, 0, true, site.body(1)));
   CHECK(site.said() == "respond x1 plugin 0 with b1");
   site.pull(site.body(1), limits::mib);
@@ -443,8 +483,8 @@ TEST_CASE(
     site.head(site.stream(1), 429);
     site.page_end(site.body(1), Error::nobody_has_it);
     CHECK(site.said() ==
-          "close b1 job 1; pass s1 as b1; lose x1 origin-unreachable; settle g1 with b1 copied; "
-          "settle g2 with b1; drop unlisted");
+          "close b1 job 1; pass s1 as b1; lose x1 origin-unreachable for now; settle g1 with b1 "
+          "copied; settle g2 with b1; drop unlisted");
     site.answer(id, 0, true);
   }
   SUBCASE("and the chain's") {
@@ -452,9 +492,9 @@ TEST_CASE(
     site.head(site.stream(1), 429);
     site.page_end(site.body(1), Error::nobody_has_it);
     CHECK(site.said() ==
-          "close b1 job 1; pass s1 as b1; lose x1 origin-unreachable; settle g1 with b1 copied; "
-          "settle g2 with b1 copied; respond x1 plugin 1 with b1; put x1 plugin 0; over x1; "
-          "drop unlisted");
+          "close b1 job 1; pass s1 as b1; lose x1 origin-unreachable for now; settle g1 with b1 "
+          "copied; settle g2 with b1 copied; respond x1 plugin 1 with b1; put x1 plugin 0; over "
+          "x1; drop unlisted");
   }
   CHECK(site.is_empty());
 }
@@ -469,8 +509,7 @@ TEST_CASE("a put() gets what was passed on, read back from the store") {
   answer_first(site, id);
   site.bring(site.stream(1));
   CHECK(site.said() ==
-        "open b1; respond x1 plugin 2 with b1; store b1 0-4; close s1; finish b1; "
-        "read b2 run 0-4 for 0-4; read b3 run 0-4 for 0-4");
+        "store b1 0-4; close s1; finish b1; read b2 run 0-4 for 0-4; read b3 run 0-4 for 0-4");
   site.read(site.body(2));
   site.read(site.body(3));
   CHECK(site.said() ==
@@ -530,9 +569,7 @@ TEST_CASE("a put() of a body that breaks off does not come") {
   answer_first(site, id);
   site.bring(site.stream(1), 2);
   site.cancel(site.body(1));
-  CHECK(site.said() ==
-        "open b1; respond x1 plugin 1 with b1; store b1 0-2; close s1; "
-        "break b1 cancelled; over x1; drop unlisted");
+  CHECK(site.said() == "store b1 0-2; close s1; break b1 cancelled; over x1; drop unlisted");
   CHECK(site.is_empty());
 }
 
@@ -573,10 +610,23 @@ TEST_CASE(
   const ExchangeId id = site.open("/f");
   site.stream_end(site.stream(1), Error::origin_unreachable);
   CHECK(site.said() ==
-        "open s1 of b1 for 0-4 whole; need list x1; close s1; "
-        "break b1 origin-unreachable; lose x1 origin-unreachable; "
-        "through x1 plugin 0 own listed; drop unlisted");
+        "open s1 of b1 for 0-4 whole; need list x1; close s1; break b1 origin-unreachable; lose x1 "
+        "origin-unreachable for now; through x1 plugin 0 own listed; drop unlisted");
   site.answer(id, 0, false);
   CHECK(site.said() == "fall through x1; over x1");
   CHECK(site.is_empty());
+}
+
+TEST_CASE("bodies share an answer only where their pages asked in the same manner") {
+  Site site({network}, file_of(4));
+  site.open("/f");
+  CHECK(site.said() == "open s1 of b1 for 0-4 whole; need list x1");
+  site.asks.manner = "omit";
+  site.open("/f");
+  CHECK(site.said() == "open s2 of b2 for 0-4 whole");
+  site.open("/f");
+  CHECK(site.said() == "");
+  site.asks.manner = {};
+  site.open("/f");
+  CHECK(site.said() == "");
 }

@@ -34,7 +34,7 @@ std::string value_of(const ResponseHead& head, std::string_view name) {
 }  // namespace
 
 TEST_CASE("a whole answer has the manifest's length, type, tag and headers, and no encoding") {
-  const ResponseHead head = response_head(resource(), std::nullopt);
+  const ResponseHead head = response_head(resource(), 200, std::nullopt);
   CHECK(head.status == 200);
   CHECK(value_of(head, "content-length") == "1000");
   CHECK(value_of(head, "content-type") == "video/mp4");
@@ -47,7 +47,7 @@ TEST_CASE("a whole answer has the manifest's length, type, tag and headers, and 
 }
 
 TEST_CASE("a part says which part of how much") {
-  const ResponseHead head = response_head(resource(), ByteRange{10, 20});
+  const ResponseHead head = response_head(resource(), 206, ByteRange{10, 20});
   CHECK(head.status == 206);
   CHECK(value_of(head, "content-length") == "10");
   CHECK(value_of(head, "content-range") == "bytes 10-19/1000");
@@ -56,5 +56,5 @@ TEST_CASE("a part says which part of how much") {
 TEST_CASE("without a type there is none") {
   Resource nameless = resource();
   nameless.type.clear();
-  CHECK(value_of(response_head(nameless, std::nullopt), "content-type") == "(none)");
+  CHECK(value_of(response_head(nameless, 200, std::nullopt), "content-type") == "(none)");
 }

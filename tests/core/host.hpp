@@ -38,6 +38,7 @@ class Host {
     std::uint64_t at = 0;  // the next byte that is passed on
     bool has_begun = false;
     bool is_over = false;
+    bool is_passed = false;  // the origin's own answer is the response
     std::uint64_t told = 0;  // bytes, by its last Transfer
     std::set<PieceIndex> kept{};
     std::map<std::uint32_t, Job> jobs{};
@@ -51,6 +52,10 @@ class Host {
     bool has_head = false;
     bool is_ended = false;
     bool is_passed = false;  // the page reads the answer itself
+    bool is_read = false;    // a body reads it beside the page, and compares
+    bool is_spilt = false;   // pages read it from its first byte on
+    std::uint64_t spilt_at = 0;
+    std::uint32_t status = 0;
     PieceIndex until = 0;
     PieceIndex next = 0;
     PieceIndex keep = 0;
@@ -60,8 +65,10 @@ class Host {
     Root root{};
     std::optional<Geometry> geometry{};  // of a listed resource
     std::uint64_t length = 0;
+    unsigned manifest = 0;  // that it began with
     bool is_answered = false;
     bool is_over = false;
+    bool is_listed_on = false;             // passed on, and the network's word is to be told
     std::vector<std::uint32_t> asked{};    // plugins of the site's
     std::map<std::uint32_t, bool> gets{};  // whether it has its result
     std::vector<std::pair<std::uint32_t, GetId>>
@@ -76,7 +83,10 @@ class Host {
   std::map<std::uint32_t, Request> requests;
   std::map<std::uint32_t, Body> bodies;
   std::map<std::uint32_t, Stream> streams;
-  std::vector<std::uint32_t> lists;  // exchanges whose digest list is on its way
+  std::vector<std::uint32_t> lists;            // exchanges whose digest list is on its way
+  std::vector<std::uint32_t> reads;            // exchanges whose record is being read
+  bool reads_records = true;                   // at once
+  std::map<std::string, std::string> records;  // of the store
   bool is_fetching_manifest = false;
   bool is_listing_store = false;
   std::uint32_t busy = 0;
@@ -109,6 +119,7 @@ class Host {
       law_(engine.add_resource(each) == Error::none, "a good entry of the manifest");
     }
     engine.commit_manifest(disabled);
+    ++manifests_;
   }
   // The manifest is in memory and new, the store is listed and empty, and there is a store.
   void start(const std::vector<ResourceFields>& files) {
@@ -128,6 +139,9 @@ class Host {
 
   // --- Requests ----------------------------------------------------------------------------------
 
+  // What else the next requests say.
+  FetchEvent asks{{"GET", true, {}, "default", false, false, false}, {}, {}, {}, {}};
+
   ExchangeId open(std::string_view path, std::string_view range = {}, PageId page = {},
                   std::string_view destination = {}) {
     const auto id = try_open(path, range, page, destination);
@@ -137,18 +151,49 @@ class Host {
   std::optional<ExchangeId> try_open(std::string_view path, std::string_view range = {},
                                      PageId page = {}, std::string_view destination = {},
                                      bool is_navigation = false) {
-    FetchEvent event;
-    event.fields = {"GET", true, destination, "default", false, false, false};
+    FetchEvent event = asks;
+    event.fields.destination = destination;
     event.path = path;
-    event.range = range;
+    event.conditions = range;
     event.page = page;
     event.is_navigation = is_navigation;
+    return try_open(event);
+  }
+  // Of a GET, unless the event says what else.
+  std::optional<ExchangeId> try_open(FetchEvent event) {
+    if (event.fields.method.empty()) event.fields.method = "GET";
+    event.fields.same_origin = true;
+    if (event.fields.cache.empty()) event.fields.cache = "default";
+    event.fields.has_condition = Conditions::of(event.conditions).any();
     const auto none = [](std::uint32_t, std::string_view) { return false; };
     const auto id = engine.open(event, none, now, wall + to_ms(now));
     if (id) requests[id->value];
     if (id) name(*id);
     hear();
     return id;
+  }
+  // By its method and the six lines of its conditions.
+  ExchangeId ask(std::string_view method, std::string_view path, std::string_view conditions = {}) {
+    FetchEvent event;
+    event.fields.method = method;
+    event.path = path;
+    event.conditions = conditions;
+    const auto id = try_open(event);
+    law_(id.has_value(), "the request is ours");
+    return *id;
+  }
+  // What the store has as the record of an exchange's resource came.
+  void record_came(ExchangeId id) {
+    const auto at = std::find(reads.begin(), reads.end(), id.value);
+    law_(at != reads.end(), "a record that was asked for");
+    reads.erase(at);
+    engine.handle_record(id, records[key_of(id)], now);
+    hear();
+  }
+  // The network answered to what was passed on, and this plugin gives that.
+  void passed(ExchangeId id, std::uint32_t status, std::string_view headers = {}) {
+    engine.handle_passed(id, answer_of(status, headers), now);
+    hear();
   }
   // What a middleware of the site's gave, or what came of a Through of a plugin.
   bool answer(ExchangeId id, std::uint32_t plugin, bool has_response, BodyId made = {}) {
@@ -205,11 +250,11 @@ class Host {
     return at == last_lists_.end() ? std::nullopt : at->second.second;
   }
 
-  // 206, of what was asked for.
+  // Of what was asked for, by an origin that knows ranges.
   void head(StreamId id) {
     const Stream& stream = streams.at(id);
     const Geometry& geometry = *requests.at(stream.exchange.value).geometry;
-    if (stream.whole) return head(id, 200);
+    if (stream.whole) return head_of(id, 200, "content-type\na/b\naccept-ranges\nbytes");
     const ByteRange range = geometry.range_of(stream.pieces);
     head(id, 206,
          "bytes " + std::to_string(range.begin) + "-" + std::to_string(range.end - 1) + "/" +
@@ -217,30 +262,53 @@ class Host {
   }
   void head(StreamId id, std::uint32_t status, const std::string& content_range = {},
             const std::string& type = "a/b", const std::string& cache_control = {}) {
+    std::string headers = "content-type\n" + type;
+    if (!content_range.empty()) headers += "\ncontent-range\n" + content_range;
+    if (!cache_control.empty()) headers += "\ncache-control\n" + cache_control;
+    head_of(id, status, headers);
+  }
+  // `headers`: a name and a value, a line each.
+  void head_of(StreamId id, std::uint32_t status, std::string_view headers) {
+    if (const auto at = streams.find(id); at != streams.end()) {
+      Stream& stream = at->second;
+      const Geometry& geometry = *requests.at(stream.exchange.value).geometry;
+      stream.has_head = true;
+      stream.status = status;
+      stream.last = status == 200 ? geometry.count() : stream.pieces.end;
+      stream.next = status == 200 ? 0 : stream.pieces.begin;
+    }
+    engine.handle_stream_head(id, answer_of(status, headers), now);
+    hear();
+  }
+  // As the border makes it of what a Response has (src/bind/worker.cpp).
+  static OriginAnswer answer_of(std::uint32_t status, std::string_view headers) {
     OriginAnswer answer;
     answer.status = status;
     answer.type = "basic";
-    answer.content_range = content_range;
-    answer.content_type = type;
-    answer.cache_control = cache_control;
-    if (const auto at = streams.find(id); at != streams.end()) {
-      const Geometry& geometry = *requests.at(at->second.exchange.value).geometry;
-      at->second.has_head = true;
-      at->second.last = status == 200 ? geometry.count() : at->second.pieces.end;
-    }
-    engine.handle_stream_head(id, answer, now);
-    hear();
+    answer.cache_control = header_of(headers, "cache-control");
+    answer.vary = header_of(headers, "vary");
+    answer.content_range = header_of(headers, "content-range");
+    answer.content_encoding = header_of(headers, "content-encoding");
+    answer.content_length = header_of(headers, "content-length");
+    answer.content_type = header_of(headers, "content-type");
+    answer.retry_after = header_of(headers, "retry-after");
+    answer.accept_ranges = header_of(headers, "accept-ranges");
+    answer.headers = headers;
+    return answer;
   }
   // The next piece of a stream, if the core takes one more.
   bool bring_one(StreamId id) {
     const auto at = streams.find(id);
     if (at == streams.end()) return false;
     Stream& stream = at->second;
-    if (!stream.has_head || stream.is_ended || stream.is_passed || stream.next >= stream.until) {
-      return false;
-    }
+    if (!may_bring(stream) || stream.next >= stream.until) return false;
     stream_piece(id, stream.next, 1);
     return true;
+  }
+  // The host cuts it.
+  static bool may_bring(const Stream& stream) {
+    return stream.has_head && !stream.is_ended && !stream.is_spilt &&
+           (!stream.is_passed || stream.is_read);
   }
   // What the core takes of a stream now, at most so many pieces; and its end, if that was all.
   void bring(StreamId id, std::uint32_t pieces = limits::pieces_per_resource) {
@@ -304,14 +372,14 @@ class Host {
     hear();
   }
   void page_end(BodyId body, Error error) { end(body, page_job(body), error); }
-  void run_read(BodyId body, JobId job, bool is_found, std::string_view path_and_type = {}) {
-    if (Part* part = engine.part(body)) part->handle_run(job, is_found, path_and_type, now);
+  void run_read(BodyId body, JobId job, bool is_found) {
+    if (Part* part = engine.part(body)) part->handle_run(job, is_found, now);
     hear();
   }
   // The run that a body reads is there, and good.
-  void read(BodyId body, std::string_view path_and_type = {}) {
+  void read(BodyId body) {
     const JobId job = store_job(body);
-    run_read(body, job, true, path_and_type);
+    run_read(body, job, true);
     digest_all(body, job);
   }
   // The pieces that a job still owes, one after another; of a run that is read, those of that run.
@@ -401,9 +469,11 @@ class Host {
 
   // What the host is to do, and what it must not be told.
   void hear() {
+    ++turn_;
     for (const Command& each : engine.take_commands(now)) {
       said_.push_back(std::visit([this](const auto& it) { return perform(it); }, each));
     }
+    if (reads_records && !reads.empty()) record_came({reads.front()});
   }
 
   Digest digest_of(const Request& request, PieceIndex piece, int version = 1) const {
@@ -413,6 +483,20 @@ class Host {
     digest.bytes[2] = static_cast<std::uint8_t>(piece >> 8);
     digest.bytes[3] = static_cast<std::uint8_t>(version);
     return digest;
+  }
+  // Where the store has the record of an exchange's resource.
+  std::string key_of(ExchangeId id) {
+    const Exchange* exchange = engine.exchange(id);
+    const Resource* resource = exchange ? engine.resource(exchange->asked().path) : nullptr;
+    return resource ? key_of(*resource) : "";
+  }
+  static std::string key_of(const Resource& resource) {
+    return text_of(resource.root) + "?" + std::string(std::string_view(resource.path));
+  }
+  static std::string text_of(const Root& root) {
+    Text text;
+    append_hex(text, root);
+    return std::string(std::string_view(text));
   }
   const Geometry& geometry_of(BodyId body) const {
     return *requests.at(bodies.at(body.value).exchange.value).geometry;
@@ -447,6 +531,32 @@ class Host {
       if ((job.page != PageId{}) == is_of_page) return {id};
     }
     return {};
+  }
+
+  // A page sees this head.
+  void see_head(ExchangeId id) {
+    const Exchange* exchange = engine.exchange(id);
+    law_(exchange != nullptr, "an exchange is there while it is performed");
+    const ResponseHead head = exchange->head();
+    const std::string_view lines = head.headers;
+    const Resource& resource = *exchange->asked().resource;
+    const bool is_part = head.status == 206;
+    law_(is_part || head.status == 200 || head.status == 304, "a head of ours has a status");
+    law_(is_part == !header_of(lines, "content-range").empty(), "a part says where it lies");
+    law_(head.status == 304 || is_part == exchange->asked().part.has_value(),
+         "who asks for a part gets a part");
+    const std::string length(header_of(lines, "content-length"));
+    const bool is_ours = is_part || !resource.record.is_whole();
+    if (head.status != 304 && is_ours) {
+      law_(length == std::to_string(exchange->asked().range().bytes()),
+           "the length is the response's");
+    }
+    // As long as the manifest is the same: what is open stays with the one that it began with.
+    const std::string tag = std::string(header_of(lines, "etag")) + "\n" +
+                            std::string(header_of(lines, "last-modified"));
+    const auto key = std::pair(requests.at(id.value).manifest, key_of(resource));
+    const auto given = given_.emplace(key, tag).first;
+    law_(given->second == tag, "tag and date are given as they were first");
   }
 
   void take_list(ExchangeId id, bool is_good) {
@@ -501,6 +611,7 @@ class Host {
     Request& request = open_request(it.exchange);
     const Resource& resource = *engine.exchange(it.exchange)->asked().resource;
     request.root = resource.root;
+    request.manifest = manifests_;
     request.geometry = resource.geometry;
     request.length = it.length;
     law_(it.bytes == resource.geometry.bytes() && it.length <= it.bytes,
@@ -515,6 +626,7 @@ class Host {
     Request& request = open_request(it.exchange);
     if (it.get != GetId{}) settle(request, it.get);
     if (it.get == GetId{}) request.on.emplace_back(it.plugin, it.get);
+    request.is_listed_on |= it.listed;
     return "through " + name(it.exchange) +
            (it.get == GetId{} ? " plugin " + std::to_string(it.plugin) : " " + name(it.get)) +
            (it.own ? " own" : "") + (it.listed ? " listed" : "");
@@ -524,6 +636,7 @@ class Host {
     Body& body = open_body(it.body);
     law_(!body.has_begun, "a response is made once");
     body.has_begun = true;
+    see_head(it.exchange);
     return "open " + name(it.body);
   }
   std::string perform(const command::Respond& it) {
@@ -552,6 +665,31 @@ class Host {
     request.is_answered = true;
     return "fall through " + name(it.exchange);
   }
+  std::string perform(const command::AnswerEmpty& it) {
+    Request& request = open_request(it.exchange);
+    law_(!request.is_answered, "a page gets one answer");
+    request.is_answered = true;
+    request.manifest = manifests_;
+    see_head(it.exchange);
+    return "answer " + name(it.exchange) + " empty " +
+           std::to_string(engine.exchange(it.exchange)->head().status);
+  }
+  std::string perform(const command::NeedRecord& it) {
+    const Request& request = open_request(it.exchange);
+    law_(!request.is_answered && !request.geometry, "a record is read before anything else");
+    law_(std::count(reads.begin(), reads.end(), it.exchange.value) == 0, "a record is read once");
+    reads.push_back(it.exchange.value);
+    return reads_records ? "" : "need record " + name(it.exchange);
+  }
+  std::string perform(const command::KeepRecord& it) {
+    open_request(it.exchange);
+    const Exchange* exchange = engine.exchange(it.exchange);
+    const Resource* resource = engine.resource(exchange->asked().path);
+    if (resource && resource->record.is_given()) {
+      records[key_of(it.exchange)] = std::string_view(resource->record.text());
+    }
+    return {};
+  }
   std::string perform(const command::Over& it) {
     Request& request = open_request(it.exchange);
     law_(request.is_answered, "a request is answered before it is over");
@@ -569,8 +707,15 @@ class Host {
   }
   std::string perform(const command::Lose& it) {
     open_request(it.exchange);
-    law_(it.error != Error::none, "what is lost has a code");
-    return "lose " + name(it.exchange) + " " + text(it.error);
+    law_(told(it.error) == it.error, "what is told is of the file");
+    // One that was told before is not told again.
+    if (it.error == Error::none && it.kept != Error::none) {
+      return "keep " + name(it.exchange) + " " + text(it.kept);
+    }
+    law_(it.kept == Error::none || told(it.kept) == it.error, "what is kept is what was told");
+    if (it.error == Error::none) return "forget " + name(it.exchange);
+    return "lose " + name(it.exchange) + " " + text(it.error) +
+           (it.kept == Error::none ? " for now" : "");
   }
   std::string perform(const command::NeedList& it) {
     open_request(it.exchange);
@@ -622,6 +767,7 @@ class Host {
   }
   std::string perform(const command::Transfer& it) {
     Body& body = known_body(it.body);
+    law_(!body.is_passed, "the origin's own answer is no transfer");
     const std::uint64_t sum = it.from_cache + it.from_peers + it.from_origin;
     // While it goes on, it may count what is passed on right after.
     const std::uint64_t passed = body.at - body.range.begin;
@@ -710,7 +856,8 @@ class Host {
   }
   std::string perform(const command::Accept& it) {
     Stream& stream = open_stream(it.stream);
-    law_(stream.has_head && !stream.is_passed, "an answer that came is accepted");
+    law_(stream.has_head && (!stream.is_passed || stream.is_read),
+         "an answer that came is accepted");
     stream.until = it.until;
     stream.keep = std::max(stream.keep, it.keep);
     return {};
@@ -719,13 +866,33 @@ class Host {
     Stream& stream = open_stream(it.stream);
     law_(stream.has_head, "an answer that is passed on came");
     law_(stream.until == 0, "nothing of an answer that is passed on was read");
-    Body& body = known_body(it.body);
-    body.has_begun = body.is_over = true;
+    Body& body = open_body(it.body);
+    law_(!body.has_begun, "a response is made once");
+    body.has_begun = body.is_passed = true;
+    // One that is compared goes on.
+    body.is_over = engine.part(it.body) == nullptr;
+    law_(body.is_over || it.shared, "an answer that is compared is shared with the page");
     std::string words =
         "pass " + name(it.stream) + " as " + name(it.body) + (it.shared ? " shared" : "");
     stream.is_passed = true;
+    stream.is_read = !body.is_over;
     if (!it.shared) streams.erase(it.stream);
     return words;
+  }
+  std::string perform(const command::Spill& it) {
+    Body& body = open_body(it.body);
+    Stream& stream = open_stream(it.stream);
+    law_(body.has_begun && !body.is_passed && body.at == body.range.begin,
+         "what is spilt has a head, and nothing else");
+    law_(stream.has_head && stream.status == 200 && stream.whole && stream.until > 0,
+         "what is spilt is a whole answer that is read");
+    law_(body.range == ByteRange{0, geometry_of(it.body).bytes()}, "who gets all asked for all");
+    law_(!stream.is_passed, "an answer is passed on or spilt");
+    law_(!stream.is_spilt || stream.spilt_at == turn_, "who is spilt an answer is told at once");
+    stream.is_spilt = true;
+    stream.spilt_at = turn_;
+    body.is_over = true;
+    return "spill " + name(it.stream) + " to " + name(it.body);
   }
   std::string perform(const command::CloseStream& it) {
     known_body(it.body);
@@ -754,6 +921,10 @@ class Host {
   std::optional<std::pair<BodyId, PieceIndex>> arriving_;
   // By root: the exchange that asked for its list last, and whether it came.
   std::map<Root, std::pair<std::uint32_t, std::optional<bool>>> last_lists_;
+  std::uint64_t turn_ = 0;
+  // By manifest, root and path: what pages were given as tag and date.
+  std::map<std::pair<unsigned, std::string>, std::string> given_;
+  unsigned manifests_ = 0;
   Names exchange_names_;
   Names body_names_;
   Names get_names_;

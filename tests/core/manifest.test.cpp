@@ -117,6 +117,21 @@ TEST_CASE("a request is looked up with its query") {
   CHECK(manifest.find("?") == nullptr);
 }
 
+TEST_CASE("a path is found in whatever spelling, and listed once") {
+  Manifest manifest;
+  REQUIRE(manifest.add(resource("/%40scope/caf%c3%a9.bin", 'a')));
+  CHECK(manifest.find("/@scope/caf%C3%A9.bin")->path == "/@scope/caf%c3%a9.bin");
+  CHECK(manifest.find("/@s%63ope/caf%C3%A9%2ebin") != nullptr);
+  CHECK(manifest.find("/@scope%2Fcaf%C3%A9.bin") == nullptr);
+  CHECK(manifest.find("/@scope//caf%C3%A9.bin") == nullptr);
+  CHECK(manifest.add(resource("/@scope/caf%C3%A9.bin", 'b')).error() == Error::malformed_manifest);
+  REQUIRE(manifest.add(resource("/%61ny", 'c', true)));
+  CHECK(manifest.find("/an%79?x=%61")->path == "/any");
+  REQUIRE(manifest.add(resource("/q?%61=%62", 'd')));
+  CHECK(manifest.find("/q?a=b") == nullptr);
+  CHECK(manifest.find("/%71?%61=%62") != nullptr);
+}
+
 TEST_CASE("a root is found by the first path that has it") {
   Manifest manifest;
   REQUIRE(manifest.add(resource("/a", 'a')));

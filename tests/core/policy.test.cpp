@@ -12,7 +12,7 @@ RequestFields plain() {
   return {"GET", true, "image", "default", false, false, false};
 }
 
-TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") {
+TEST_CASE("a same-origin GET or HEAD may be routed, and nothing that is not one") {
   CHECK(may_route(plain()));
   struct Row {
     std::string_view name;
@@ -21,11 +21,11 @@ TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") 
   };
   const Row rows[] = {
       {"POST", [](RequestFields& r) { r.method = "POST"; }, false},
-      {"HEAD", [](RequestFields& r) { r.method = "HEAD"; }, false},
+      {"HEAD", [](RequestFields& r) { r.method = "HEAD"; }, true},
       {"another origin", [](RequestFields& r) { r.same_origin = false; }, false},
       {"Authorization", [](RequestFields& r) { r.has_authorization = true; }, false},
       {"our bypass header", [](RequestFields& r) { r.has_bypass = true; }, false},
-      {"If-None-Match", [](RequestFields& r) { r.has_condition = true; }, false},
+      {"If-None-Match", [](RequestFields& r) { r.has_condition = true; }, true},
       {"a worker's script", [](RequestFields& r) { r.destination = "worker"; }, false},
       {"a shared worker's script", [](RequestFields& r) { r.destination = "sharedworker"; }, false},
       {"a service worker's script", [](RequestFields& r) { r.destination = "serviceworker"; },
@@ -34,7 +34,7 @@ TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") 
       {"fetch()", [](RequestFields& r) { r.destination = ""; }, true},
       {"a script", [](RequestFields& r) { r.destination = "script"; }, true},
       {"a document", [](RequestFields& r) { r.destination = "document"; }, true},
-      {"no-store speaks of the HTTP cache", [](RequestFields& r) { r.cache = "no-store"; }, true},
+      {"no-store", [](RequestFields& r) { r.cache = "no-store"; }, true},
       {"no-cache", [](RequestFields& r) { r.cache = "no-cache"; }, true},
       {"reload", [](RequestFields& r) { r.cache = "reload"; }, true},
   };
@@ -43,6 +43,62 @@ TEST_CASE("a plain same-origin GET may be routed, and nothing that is not one") 
     RequestFields request = plain();
     row.change(request);
     CHECK(may_route(request) == row.routed);
+  }
+}
+
+TEST_CASE("a listed resource is not answered where only the origin can tell what the page asks") {
+  CHECK(may_answer(plain()));
+  for (const std::string_view destination : {"document", "iframe", "frame", "embed", "object"}) {
+    CAPTURE(destination);
+    RequestFields request = plain();
+    request.destination = destination;
+    CHECK_FALSE(may_answer(request));
+  }
+  RequestFields unfollowed = plain();
+  unfollowed.is_followed = false;
+  CHECK(may_route(unfollowed));
+  CHECK_FALSE(may_answer(unfollowed));
+}
+
+TEST_CASE("a cache mode says of what we hold what it says of the HTTP cache") {
+  struct Row {
+    std::string_view mode;
+    CacheUse use;
+  };
+  const Row rows[] = {
+      {"default", {true, true, true, false}},  {"force-cache", {true, true, true, false}},
+      {"no-cache", {true, true, true, true}},  {"no-store", {false, true, false, false}},
+      {"reload", {false, false, true, false}},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.mode);
+    const CacheUse use = cache_use(row.mode);
+    CHECK(use.takes_held == row.use.takes_held);
+    CHECK(use.asks_peers == row.use.asks_peers);
+    CHECK(use.stores == row.use.stores);
+    CHECK(use.validates == row.use.validates);
+  }
+}
+
+TEST_CASE("only a GET without a condition asks for a body, whatever the client has") {
+  CHECK(is_plain(plain()));
+  RequestFields head = plain();
+  head.method = "HEAD";
+  CHECK_FALSE(is_plain(head));
+  RequestFields conditional = plain();
+  conditional.has_condition = true;
+  CHECK_FALSE(is_plain(conditional));
+}
+
+TEST_CASE("texts, and what is as good as text, are likely to be compressed") {
+  for (const char* each : {"text/html", "application/json", "text/javascript", "image/svg+xml",
+                           "application/wasm", "font/ttf", "application/ld+json"}) {
+    CAPTURE(each);
+    CHECK(is_compressible(each));
+  }
+  for (const char* each : {"", "video/mp4", "image/webp", "font/woff2", "application/zip"}) {
+    CAPTURE(each);
+    CHECK_FALSE(is_compressible(each));
   }
 }
 

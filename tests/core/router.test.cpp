@@ -14,9 +14,8 @@ namespace peer_cdn {
 namespace {
 
 // The host's half: whole-segment regexps, in the ECMAScript grammar that JavaScript has too.
-std::optional<RouteId> match(const Router& router, std::string_view path,
-                             std::string_view method = "GET") {
-  return router.match(method, path, [&](std::uint32_t pattern, std::string_view segment) {
+std::optional<RouteId> match(const Router& router, std::string_view path) {
+  return router.match(path, [&](std::uint32_t pattern, std::string_view segment) {
     return std::regex_match(std::string(segment),
                             std::regex(std::string(router.patterns()[pattern])));
   });
@@ -29,7 +28,7 @@ TEST_CASE("a path is served by the route that the documentation promises") {
     std::vector<std::string> routes;
     for (const auto& route : row["routes"]) {
       routes.push_back(route.get<std::string>());
-      const auto id = router.add("GET", routes.back());
+      const auto id = router.add(routes.back());
       REQUIRE(id);
       CHECK(id->value + 1 == routes.size());
     }
@@ -48,14 +47,12 @@ TEST_CASE("a malformed route is refused and changes nothing") {
   Router router;
   for (const auto& route : read_vectors("routes", "refused")) {
     CAPTURE(route.get<std::string>());
-    CHECK(router.add("GET", route.get<std::string>()).error() == Error::malformed_route);
-    CHECK(router.add("GET", "/x/:n(r)" + route.get<std::string>()).error() ==
-          Error::malformed_route);
+    CHECK(router.add(route.get<std::string>()).error() == Error::malformed_route);
+    CHECK(router.add("/x/:n(r)" + route.get<std::string>()).error() == Error::malformed_route);
   }
-  CHECK(router.add("", "/").error() == Error::malformed_route);
   CHECK(router.patterns().empty());
   CHECK(!match(router, "/x/r"));
-  CHECK(router.add("GET", "/")->value == 0);
+  CHECK(router.add("/")->value == 0);
 }
 
 TEST_CASE("what is ours is never routed") {
@@ -67,30 +64,18 @@ TEST_CASE("what is ours is never routed") {
   }
 }
 
-TEST_CASE("methods are routed apart") {
-  Router router;
-  const auto get = router.add("GET", "/a");
-  const auto head = router.add("HEAD", "/a/b");
-  REQUIRE(get);
-  REQUIRE(head);
-  CHECK(match(router, "/a/b") == *get);
-  CHECK(match(router, "/a/b", "HEAD") == *head);
-  CHECK(!match(router, "/a", "HEAD"));
-  CHECK(!match(router, "/a", "get"));
-}
-
 TEST_CASE("the same route added again replaces the older one") {
   Router router;
-  REQUIRE(router.add("GET", "/a/:x"));
-  const auto again = router.add("GET", "/a/:other/");
+  REQUIRE(router.add("/a/:x"));
+  const auto again = router.add("/a/:other/");
   REQUIRE(again);
   CHECK(match(router, "/a/b") == *again);
 }
 
 TEST_CASE("a regexp that is used twice is compiled once") {
   Router router;
-  REQUIRE(router.add("GET", "/a/:x([0-9]+)"));
-  REQUIRE(router.add("GET", "/b/:y([0-9]+)/:z([a-z])"));
+  REQUIRE(router.add("/a/:x([0-9]+)"));
+  REQUIRE(router.add("/b/:y([0-9]+)/:z([a-z])"));
   REQUIRE(router.patterns().size() == 2);
   CHECK(router.patterns()[0] == "[0-9]+");
   CHECK(router.patterns()[1] == "[a-z]");
@@ -98,18 +83,18 @@ TEST_CASE("a regexp that is used twice is compiled once") {
 
 TEST_CASE("only candidates are asked about") {
   Router router;
-  REQUIRE(router.add("GET", "/img/:id([0-9]+)"));
-  REQUIRE(router.add("GET", "/static"));
+  REQUIRE(router.add("/img/:id([0-9]+)"));
+  REQUIRE(router.add("/static"));
   int asked = 0;
   const auto count = [&](std::uint32_t, std::string_view segment) {
     ++asked;
     CHECK(segment == "42");
     return true;
   };
-  CHECK(router.match("GET", "/static/42", count));
-  CHECK(router.match("GET", "/img", count) == std::nullopt);
+  CHECK(router.match("/static/42", count));
+  CHECK(router.match("/img", count) == std::nullopt);
   CHECK(asked == 0);
-  CHECK(router.match("GET", "/img/42/43", count));
+  CHECK(router.match("/img/42/43", count));
   CHECK(asked == 1);
 }
 
@@ -117,15 +102,20 @@ TEST_CASE("a route has limits, and so has their number") {
   std::string deep;
   for (std::size_t i = 0; i < limits::segments_per_route; ++i) deep += "/a";
   Router router;
-  CHECK(router.add("GET", deep));
+  CHECK(router.add(deep));
   CHECK(match(router, deep + deep));
-  CHECK(router.add("GET", deep + "/a").error() == Error::malformed_route);
-  CHECK(router.add("GET", "/" + std::string(limits::path_bytes, 'a')).error() ==
-        Error::malformed_route);
+  CHECK(router.add(deep + "/a").error() == Error::malformed_route);
+  CHECK(router.add("/" + std::string(limits::path_bytes, 'a')).error() == Error::malformed_route);
   for (std::size_t i = 1; i < limits::routes; ++i) {
-    REQUIRE(router.add("GET", "/r" + std::to_string(i)));
+    REQUIRE(router.add("/r" + std::to_string(i)));
   }
-  CHECK(router.add("GET", "/one-more").error() == Error::malformed_route);
+  CHECK(router.add("/one-more").error() == Error::malformed_route);
+  for (std::size_t i = 1; i < limits::routes; ++i) {
+    const auto id = match(router, "/r" + std::to_string(i) + "/a");
+    REQUIRE(id.has_value());
+    CHECK(id->value == i);
+  }
+  CHECK(!match(router, "/r0"));
 }
 
 // A route as the documentation describes it, without a trie.
@@ -178,7 +168,7 @@ TEST_CASE("any routes serve any path as the documentation says, with a trie or w
         step = steps[random() % std::size(steps)];
         route += "/" + step;
       }
-      REQUIRE(router.add("GET", route)->value == i);
+      REQUIRE(router.add(route)->value == i);
     }
     for (int asked = 0; asked < 20; ++asked) {
       std::vector<std::string> path(random() % 5);
@@ -192,7 +182,7 @@ TEST_CASE("any routes serve any path as the documentation says, with a trie or w
       for (std::size_t i = 0; i < model.routes.size(); ++i) {
         if (model.serves(i, path) && (!best || model.is_better(i, *best))) best = i;
       }
-      const auto found = router.match("GET", text, [&](std::uint32_t p, std::string_view segment) {
+      const auto found = router.match(text, [&](std::uint32_t p, std::string_view segment) {
         return std::string_view(router.patterns()[p]).find(segment) != std::string::npos;
       });
       REQUIRE(found.has_value() == best.has_value());
@@ -206,14 +196,14 @@ TEST_CASE("matching visits a node once, however many names there are") {
   Router router;
   std::string path;
   for (int i = 0; i < 20; ++i) {
-    REQUIRE(router.add("GET", path + "/a/:x([ab])"));
-    REQUIRE(router.add("GET", path + "/:y"));
+    REQUIRE(router.add(path + "/a/:x([ab])"));
+    REQUIRE(router.add(path + "/:y"));
     path += "/a";
   }
   int asked = 0;
   std::string request;
   for (int i = 0; i < 500; ++i) request += "/a";
-  CHECK(router.match("GET", request, [&](std::uint32_t, std::string_view) { return ++asked > 0; }));
+  CHECK(router.match(request, [&](std::uint32_t, std::string_view) { return ++asked > 0; }));
   CHECK(asked <= 20);
 }
 

@@ -1,46 +1,15 @@
 // A large file and a slow reader: what runs ahead of the reader goes to storage, not to memory.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { randomBytes, sha256 } from './harness/index.mjs';
+import { privateBytes } from './harness/memory.mjs';
 import { scene } from './harness/scene.mjs';
 
 const url = '/static/world.bin';
 // More than what it may take of memory at any time.
 const size = 600_000_000;
-
-/**
- * Memory that is this browser's own: the private pages of all processes that carry its profile, or descend from one.
- */
-function privateBytes(profile) {
-  const processes = new Map();
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1];
-      processes.set(pid, { parent, command: readFileSync(`/proc/${pid}/cmdline`, 'utf8') });
-    } catch {
-      // Ended meanwhile.
-    }
-  }
-  const isOurs = (pid) => {
-    for (let at = processes.get(pid); at; at = processes.get(at.parent)) if (at.command.includes(profile)) return true;
-    return false;
-  };
-  let sum = 0;
-  for (const pid of processes.keys()) {
-    if (!isOurs(pid)) continue;
-    try {
-      const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-      for (const name of ['Private_Clean', 'Private_Dirty'])
-        sum += 1024 * Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-    } catch {
-      // Ended meanwhile.
-    }
-  }
-  return sum;
-}
 
 /** In the page: opens the body and reads `bytes` of it, digesting every MiB in one buffer; the rest waits. */
 async function readSome({ path, bytes }) {

@@ -20,9 +20,9 @@ ${route}
 cdn.register();
 `;
 
-/** Remembers how many responses the worker says are open. */
+/** Remembers how many responses the worker says are open: it does where that lasts. */
 const listen = (channel) => {
-  window.open_ = -1;
+  window.open_ = 0;
   window.lengths = [];
   new BroadcastChannel(channel).addEventListener('message', ({ data }) => {
     if (data.type === 'busy') window.open_ = data.open;

@@ -30,8 +30,11 @@ void check(bool law) {
 
 constexpr std::uint32_t piece_bytes = 64 * 1024;
 
-// What the readers of each stream let go of.
-using Forgotten = std::map<StreamId, PieceIndex>;
+// What the readers of each stream let go of, and with which status one was taken.
+struct Shared {
+  std::map<StreamId, PieceIndex> forgotten{};
+  std::map<StreamId, std::uint32_t> taken{};
+};
 
 struct Host {
   // What the host was asked for and did not end yet.
@@ -51,10 +54,14 @@ struct Host {
   std::set<PieceIndex> kept;
   std::uint64_t at;  // the next byte
   bool over = false;
-  Forgotten& forgotten;
+  bool has_head = false;
+  bool is_passed = false;
+  bool is_spilt = false;
+  Shared& shared;
+  std::uint32_t status = 0;  // of the head that is told
 
-  Host(Geometry cut, Body made, Forgotten& shared)
-      : geometry(cut), body(std::move(made)), at(body.range().begin), forgotten(shared) {}
+  Host(Geometry cut, Body made, Shared& with)
+      : geometry(cut), body(std::move(made)), at(body.range().begin), shared(with) {}
 
   void drain() {
     while (const auto output = body.poll_output()) {
@@ -73,21 +80,26 @@ struct Host {
                                   true,
                                   geometry.range_of(fetch->asked),
                                   fetch->stream};
-        check(fetch->pieces.begin >= forgotten[fetch->stream]);
+        check(fetch->pieces.begin >= shared.forgotten[fetch->stream]);
       }
       if (const auto* grant = std::get_if<Body::Grant>(&*output)) {
         jobs.at(grant->job.value).credit += grant->bytes;
       }
       if (const auto* accept = std::get_if<Body::Accept>(&*output)) {
-        jobs.at(accept->job.value).until = accept->until;
-        jobs.at(accept->job.value).answered = true;
-        PieceIndex& gone = forgotten[jobs.at(accept->job.value).stream];
+        Job& job = jobs.at(accept->job.value);
+        const bool is_first = job.until == 0;
+        job.until = accept->until;
+        job.answered = true;
+        // A whole answer is told from its first piece on.
+        const bool is_whole = shared.taken.emplace(job.stream, status).first->second == 200;
+        if (is_first && is_whole) job.next = 0;
+        PieceIndex& gone = shared.forgotten[job.stream];
         gone = std::max(gone, accept->keep);
       }
       if (const auto* store = std::get_if<Body::Store>(&*output)) {
         const Job& job = jobs.at(store->job.value);
         check(!store->pieces.empty());
-        if (job.window) check(store->pieces.begin >= forgotten[job.stream]);
+        if (job.window) check(store->pieces.begin >= shared.forgotten[job.stream]);
       }
       if (const auto* close = std::get_if<Body::Close>(&*output)) {
         check(jobs.erase(close->job.value) == 1);
@@ -95,6 +107,7 @@ struct Host {
       if (const auto* enqueue = std::get_if<Body::Enqueue>(&*output)) {
         check(kept.erase(enqueue->piece) == 1);
         const std::uint64_t begin = std::uint64_t{enqueue->piece} * piece_bytes;
+        check(!is_spilt);
         check(begin + enqueue->begin == at && enqueue->begin < enqueue->end);
         at = begin + enqueue->end;
       }
@@ -103,9 +116,21 @@ struct Host {
         over = true;
       }
       if (std::holds_alternative<Body::Fail>(*output)) over = true;
+      if (std::holds_alternative<Body::Head>(*output)) {
+        check(!has_head && !is_passed);
+        has_head = true;
+      }
       if (const auto* pass = std::get_if<Body::Pass>(&*output)) {
         check(jobs.at(pass->job.value).window && at == body.range().begin);
-        over = true;
+        check(!has_head && !is_passed);
+        is_passed = true;
+        // One that is compared goes on.
+        over = body.finished();
+      }
+      if (const auto* spill = std::get_if<Body::Spill>(&*output)) {
+        check(jobs.at(spill->job.value).until > 0 && has_head && !is_spilt);
+        check(at == body.range().begin && body.range() == ByteRange{0, geometry.bytes()});
+        is_spilt = true;
       }
     }
   }
@@ -126,6 +151,16 @@ struct Host {
     drain();
   }
 
+  void head(JobId id, const Job& job, std::uint32_t with, std::string_view range, Instant now) {
+    // Another body was told the same answer.
+    if (shared.taken.count(job.stream) > 0) return body.handle_joined(id, now);
+    OriginAnswer answer;
+    answer.status = status = with;
+    answer.type = "basic";
+    answer.content_range = range;
+    body.handle_head(id, answer, now);
+  }
+
   // One job does the next thing that it was told to, if it may.
   bool work(std::uint32_t id, Job& job, Instant now) {
     if (job.window && !job.answered) {
@@ -136,7 +171,7 @@ struct Host {
       const std::string range = "bytes " + std::to_string(job.bytes.begin) + "-" +
                                 std::to_string(end - 1) + "/" + std::to_string(geometry.bytes());
       job.answered = true;
-      body.handle_head(JobId{id}, {206, "basic", {}, {}, range, {}, {}, {}, {}}, now);
+      head(JobId{id}, job, 206, range, now);
       return true;
     }
     if (job.next >= job.until) return false;
@@ -180,16 +215,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   PieceSet held(geometry->count());
   held.add(PieceRange{data[3], static_cast<PieceIndex>(data[3] + data[4] % 32)});
   const auto opener = static_cast<PluginKind>(1 + data[5] % 3);
-  Forgotten forgotten;
+  Shared shared;
   Streams streams;
   Opening opening{opener, data[5] % 2 == 0};
   opening.known = data[5] < 128;
   opening.streams = &streams;
   Opening network{PluginKind::network};
   network.streams = &streams;
+  network.checks = data[5] >= 224;
   Host hosts[] = {
-      {*geometry, Body(*geometry, {begin, end}, held, opening), forgotten},
-      {*geometry, Body(*geometry, {0, bytes}, PieceSet(geometry->count()), network), forgotten}};
+      {*geometry, Body(*geometry, {begin, end}, held, opening), shared},
+      {*geometry, Body(*geometry, {0, bytes}, PieceSet(geometry->count()), network), shared}};
   bool cancelled[] = {false, false};
   Instant now{};
   for (Host& each : hosts) each.start(now);
@@ -218,9 +254,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           host.work(job.value, known->second, now);
           break;
         }
-        if (known != host.jobs.end()) known->second.answered = true;
-        host.body.handle_head(
-            job, {data[i + 1] < 9 ? 500U : 200U, "basic", {}, {}, {}, {}, {}, {}, {}}, now);
+        if (known == host.jobs.end() || !known->second.window) break;
+        known->second.answered = true;
+        host.head(job, known->second, data[i + 1] < 9 ? 500 : 200, {}, now);
         break;
       case 4:
         host.body.handle_end(job, data[i + 1] % 2 ? Error::none : Error::peer_gone, now);

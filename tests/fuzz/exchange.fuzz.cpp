@@ -73,7 +73,46 @@ struct World : Host {
     static constexpr const char* paths[] = {"/small", "/large", "/large", "/other"};
     static constexpr const char* ranges[] = {"", "bytes=100000-", "bytes=2000000-2100000",
                                              "bytes=0-9"};
-    if (requests.size() < 12) try_open(paths[what % 4], ranges[what / 4 % 4], {what / 16U % 4});
+    if (requests.size() >= 12) return;
+    FetchEvent event;
+    event.path = paths[what % 4];
+    event.conditions = ranges[what / 4 % 4];
+    event.page = {what / 16U % 4};
+    try_open(event);
+  }
+  // What a validator, and HEAD, may ask for.
+  void open_other(std::uint8_t what) {
+    static constexpr const char* conditions[] = {"",
+                                                 "\n\n\n\n\"1\"",
+                                                 "\n\n\n\n\"0\", W/\"1\"",
+                                                 "\n\n\n\n\n1",
+                                                 "bytes=0-9",
+                                                 "bytes=0-9\n\"1\"",
+                                                 "\n\n\"1\"",
+                                                 "\n\n\n\n*"};
+    if (requests.size() >= 12) return;
+    FetchEvent event;
+    event.fields.method = what % 2 ? "HEAD" : "GET";
+    event.path = what / 2 % 2 ? "/small" : "/large";
+    event.conditions = conditions[what / 4 % 8];
+    try_open(event);
+  }
+  void tell_record(std::uint8_t what) {
+    if (reads.empty()) return;
+    const ExchangeId id{reads[what % reads.size()]};
+    if (what >= 192) records[key_of(id)] = std::string(what % 8, '\n') + "\"2\"";
+    record_came(id);
+  }
+  // The network's word on what was passed on.
+  void tell_passed(std::uint8_t what) {
+    const auto at = nth(requests, what % 16);
+    if (at == requests.end() || !at->second.is_listed_on) return;
+    static constexpr const char* headers[] = {
+        "content-type\na/b\netag\n\"1\"",   "etag\n\"2\"\nlast-modified\n1",
+        "cache-control\nprivate",           "content-length\n7",
+        "content-range\nbytes 0-9/2621445", "retry-after\n3"};
+    static constexpr std::uint32_t statuses[] = {200, 206, 304, 404, 429, 500, 403, 0};
+    passed({at->first}, statuses[what / 16 % 8], headers[what % 6]);
   }
 
   void tell_pages(std::uint8_t what) {
@@ -112,6 +151,12 @@ struct World : Host {
         return head(id, 206, "bytes 5-9/10");
       case 6:
         return head(id, 200);
+      case 9:
+        return head_of(id, 200, "content-encoding\ngzip\naccept-ranges\nbytes\netag\n\"2\"");
+      case 10:
+        return head_of(id, 503, "retry-after\n100");
+      case 11:
+        return head_of(id, 200, "accept-ranges\nbytes\netag\n\"1\"\nlast-modified\n1");
       case 7:
         return stream_end(id, Error::origin_unreachable);
       case 8: {
@@ -132,7 +177,7 @@ struct World : Host {
     if (at == streams.end()) return;
     const StreamId id = at->first;
     const Stream& stream = at->second;
-    if (!stream.has_head || stream.is_ended || stream.is_passed || stream.until == 0) return;
+    if (!may_bring(stream) || stream.until == 0) return;
     if (!may_digest(stream.exchange)) return;
     switch (what / 8) {
       case 0:
@@ -155,6 +200,7 @@ struct World : Host {
   void end_stream(StreamId id) {
     const auto at = streams.find(id);
     if (at == streams.end() || at->second.is_ended || at->second.next < at->second.last) return;
+    if (at->second.is_spilt) return;
     stream_end(id, Error::none);
   }
 
@@ -244,7 +290,7 @@ struct World : Host {
     if (!asked) return false;
     if (!asked->is_found) {
       asked->is_found = true;
-      run_read(body, job, true, "/large a/b");
+      run_read(body, job, true);
       return true;
     }
     const ExchangeId id = bodies.at(body.value).exchange;
@@ -335,6 +381,12 @@ struct World : Host {
       case 11:
         try_open("/", {}, {}, "document", true);
         return;
+      case 12:
+        return open_other(static_cast<std::uint8_t>(what / 16 * 17));
+      case 13:
+        return tell_record(what);
+      case 14:
+        return tell_passed(what);
       default:
         return;
     }
@@ -344,7 +396,7 @@ struct World : Host {
   void tell_late(std::uint8_t what) {
     const StreamId stream = old_streams.empty() ? 99 : old_streams[what % old_streams.size()];
     if (streams.count(stream) == 0) {
-      engine.handle_stream_head(stream, {200, "basic", {}, {}, {}, {}, {}, {}, {}}, now);
+      engine.handle_stream_head(stream, answer_of(200, {}), now);
       engine.handle_stream_piece(stream, what, 65536, Digest(), now);
       engine.handle_stream_end(stream, Error::none, now);
     }
@@ -357,7 +409,7 @@ struct World : Host {
         part->handle_page_reply(job, 5000, now);
         part->handle_page_piece(job, {what, 65536, PieceSource::peers, 1}, now);
         part->handle_digest(job, what, 65536, Digest(), now);
-        part->handle_run(job, false, {}, now);
+        part->handle_run(job, false, now);
         part->handle_end(job, Error::none, now);
       }
     }
@@ -406,6 +458,7 @@ struct World : Host {
       engine.handle_store_listed(true, now);
       return hear(), true;
     }
+    if (!reads.empty()) return record_came({reads.front()}), true;
     if (!lists.empty()) return list_came({lists.front()}), true;
     for (auto& [id, request] : requests) {
       if (!request.on.empty()) {
@@ -420,8 +473,11 @@ struct World : Host {
       }
     }
     for (const auto& [id, stream] : streams) {
-      if (stream.is_ended || stream.is_passed || now < stream.asked_at) continue;
+      if (stream.is_ended || now < stream.asked_at) continue;
       if (!stream.has_head) return head(id), true;
+      // Others than the pages that read it see its end.
+      if (stream.is_spilt) return stream_end(id, Error::none), true;
+      if (!may_bring(stream)) continue;
       if (has_no_list(stream.exchange) && stream.until > 0) {
         return stream_end(id, Error::digests_mismatch), true;
       }
@@ -456,6 +512,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   World world(data[0]);
   running = &world;
   world.route(world.plugins, data[0] < 192 ? Strategy::ordered : Strategy::fastest);
+  world.reads_records = false;
   world.engine.pages().handle_start(world.now);
   world.start(files('a', 'b'));
   for (PieceIndex i = 0; i < 8; ++i) {

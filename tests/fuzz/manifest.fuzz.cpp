@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/limits.hpp"
+#include "base/path.hpp"
 #include "base/text.hpp"
 
 using namespace peer_cdn;
@@ -73,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(parsed.error() == Error::malformed_manifest);
     return 0;
   }
-  check(parsed->path == fields.path && parsed->path.size() <= limits::path_bytes);
+  check(parsed->path == path_key(fields.path) && parsed->path.size() <= limits::path_bytes);
   check(parsed->path[0] == '/' && std::string_view(parsed->path).substr(0, 2) != "//");
   check(static_cast<double>(parsed->geometry.bytes()) == fields.bytes);
   check(to_hex(parsed->root) == fields.root);

@@ -16,6 +16,8 @@ const npm = async (args, cwd = root) => {
   return output;
 };
 
+const tool = (script, ...args) => run(process.execPath, [join(root, 'node_modules', script), ...args]);
+
 // What a bundle exports, by its last statement: sw and index want a browser, so they are not imported here.
 async function exportsOf(file) {
   const text = await readFile(join(root, file), 'utf8');
@@ -54,6 +56,23 @@ describe('the package', () => {
       .map((path) => path.replace(/^\.\//, ''));
     const inside = new Set(packed.files.map(({ path }) => path));
     for (const name of [...names, 'README.md', 'LICENSE', 'CHANGELOG.md']) assert.ok(inside.has(name), name);
+  });
+
+  test('publint finds nothing wrong', async () => {
+    const { code, output } = await tool('publint/src/cli.js', 'run', '--strict', join(folder, packed.filename));
+    assert.equal(code, 0, output);
+  });
+
+  test('attw finds nothing wrong with the types', async () => {
+    // sw.js is a script, for importScripts(). A CommonJS module gets ours by import(), or by require() of Node 22.
+    const asIs = ['--ignore-rules', 'cjs-resolves-to-esm', '--exclude-entrypoints', './sw.js', './package.json'];
+    const { code, output } = await tool(
+      '@arethetypeswrong/cli/dist/index.js',
+      join(folder, packed.filename),
+      '--no-emoji',
+      ...asIs,
+    );
+    assert.equal(code, 0, output);
   });
 
   test('nothing else is inside', () => {

@@ -1,7 +1,7 @@
 // The command as a user types it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
 import { asNobody, bytesOf, makeFolder } from './folder.mjs';
+import { Visitor } from './visitor.mjs';
 
 const cli = fileURLToPath(new URL('../../src/server/cli.js', import.meta.url));
 
@@ -28,6 +29,19 @@ const wrong = [
   [['dance'], 2, 'unknown-command'],
   [['serve'], 2, 'bad-arguments'],
   [['manifest', 'a', 'b'], 2, 'bad-arguments'],
+  [['manifest', '.', '--check', '--watch'], 2, 'bad-arguments'],
+  [['manifest', '.', '-o', ''], 2, 'bad-value'],
+  [['manifest', '.', '--base', '/repo?x'], 2, 'bad-value'],
+  [['manifest', '.', '--header', 'nonsense'], 2, 'bad-value'],
+  [['manifest', '.', '--header', 'etag: "x"'], 2, 'bad-value'],
+  [['manifest', 'tests', '--check', '-o', '/nowhere/at.json'], 1, 'not-found'],
+  [['coordinator'], 2, 'bad-arguments'],
+  [['coordinator', '.', '--origin', 'https://example.org'], 2, 'bad-arguments'],
+  [['coordinator', '--port', '0', '--origin', 'example.com'], 2, 'bad-value'],
+  [['doctor'], 2, 'bad-arguments'],
+  [['doctor', 'ftp://example.org'], 2, 'bad-value'],
+  [['doctor', 'https://'], 2, 'bad-value'],
+  [['doctor', 'localhost:1', '--timeout', 'soon'], 2, 'bad-value'],
   [['serve', '.', '--prot', '1'], 2, 'unknown-option'],
   [['manifest', '.', '--port', '1'], 2, 'unknown-option'],
   [['serve', '.', '--port'], 2, 'bad-arguments'],
@@ -89,7 +103,7 @@ test('a file that cannot be listed costs itself and a line, the rest is listed',
     'peer-cdn: not-readable: shut/ is not listed: it may not be read',
     '',
   ]);
-  assert.match(ended.stdout, /: 1 files, 1 bytes\n$/);
+  assert.match(ended.stdout, /: 1 files, 1 bytes; 0 digest lists in /);
 });
 
 test('a folder that cannot be read is an error', async (t) => {
@@ -120,24 +134,179 @@ test('serve says once of each file that it is not listed, and goes on', async (t
   assert.deepEqual([status, stderr], [0, lines.join('')]);
 });
 
+const read = (...path) => JSON.parse(readFileSync(join(...path), 'utf8'));
+
+test('an error is one object with --json', async () => {
+  for (const args of [['manifest', '/nowhere/at/all', '--json'], ['--json'], ['dance', '--json']]) {
+    const { stdout, stderr } = await run(...args);
+    assert.equal(typeof JSON.parse(stdout).error.code, 'string');
+    assert.equal(stderr, '');
+  }
+});
+
+test('--json says what was written and what was left out', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': bytesOf('a', 600_000), 'b.bin': 'b' });
+  symlinkSync('nothing', join(folder, 'broken.png'));
+  const { stdout, stderr, status } = await run('manifest', folder, '--json', '--base', 'https://u.example/repo/');
+  assert.deepEqual([stderr, status], ['', 0]);
+  const { warnings, ...written } = JSON.parse(stdout);
+  assert.deepEqual(written, {
+    output: join(folder, MANIFEST_PATH),
+    manifest: '/repo/peer-cdn.json',
+    digests: '/repo/peer-cdn/digests/',
+    digestsFolder: join(folder, DIGESTS_PATH),
+    files: 2,
+    bytes: 600_001,
+  });
+  assert.deepEqual(
+    warnings.map(({ path, code }) => [path, code]),
+    [['broken.png', 'not-readable']],
+  );
+});
+
+test('manifest and digest lists are looked for where they were written', async (t) => {
+  const folder = makeFolder(t, { 'assets/a.bin': bytesOf('a', 600_000) });
+  const cases = [
+    [[], 'peer-cdn.json', '/', ''],
+    [['-o', join(folder, 'assets/peer-cdn.json')], 'assets/peer-cdn.json', '/assets/', '/assets/peer-cdn.json'],
+    [['-o', join(folder, 'x y/m.json'), '--base', '/r'], 'x y/m.json', '/r/x%20y/', '/r/x%20y/m.json'],
+    [['-o', join(folder, '../m.json'), '--base', '/r'], '../m.json', '/r/', '/r/m.json'],
+  ];
+  for (const [args, file, base, pasted] of cases) {
+    const { stdout, status, stderr } = await run('manifest', folder, ...args);
+    assert.equal(status, 0, stderr);
+    t.after(() => rmSync(join(folder, file), { force: true }));
+    const { digests, resources } = read(folder, file);
+    assert.equal(digests, `${base}peer-cdn/digests/`);
+    const [{ root }] = Object.values(resources);
+    assert.equal(Object.keys(resources).length, 1);
+    assert(existsSync(join(folder, file, '..', DIGESTS_PATH, root)), file);
+    assert.equal(stdout.includes(`new PeerCDN({ manifest: '${pasted}' })`), pasted !== '');
+  }
+  rmSync(join(folder, '../peer-cdn'), { recursive: true });
+});
+
+test('headers and any query are said by glob', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a', 'img/b c.png': 'b' });
+  const headers = [
+    '--header',
+    'Cache-Control: max-age=600',
+    '--header',
+    'img/b c.png x-a: b: c',
+    '--header',
+    'x-empty:',
+    '--header',
+    'link: </a:b>; c: d',
+  ];
+  const { status, stderr } = await run('manifest', folder, ...headers, '--any-query', '*.png');
+  assert.deepEqual([status, stderr], [0, '']);
+  const [a, b] = Object.values(read(folder, MANIFEST_PATH).resources);
+  assert.deepEqual([a.headers, a.anyQuery], [{ 'cache-control': 'max-age=600', 'x-empty': '', link: '</a:b>; c: d' }, undefined]);
+  assert.deepEqual([b.headers['x-a'], b.headers['cache-control'], b.anyQuery], ['b: c', 'max-age=600', true]);
+});
+
+test('what servers usually compress is told in one line, and so is a manifest of nothing', async (t) => {
+  const heavy = bytesOf('svg', 2000);
+  const advice = "'peer-cdn doctor' says whether yours does, and what that costs";
+  const folder = makeFolder(t, { 'a.svg': heavy, 'b.wasm': heavy, 'c.ttf': heavy, 'd.svg': heavy, 'e.png': heavy, 'f.svg': 'f' });
+  assert.deepEqual((await run('manifest', folder)).stderr.split('\n'), [
+    `peer-cdn: usually-compressed: servers usually compress /a.svg, /b.wasm, /c.ttf, ...: ${advice}`,
+    '',
+  ]);
+  const empty = await run('manifest', makeFolder(t, { 'app.js': 'js' }));
+  assert.equal(empty.status, 0);
+  assert.match(empty.stderr, /^peer-cdn: nothing-listed: /);
+});
+
+test('--check says what is not as the manifest says, and writes nothing', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': bytesOf('a', 600_000), 'b.bin': 'b', 'c.bin': 'c' });
+  await run('manifest', folder);
+  const same = await run('manifest', folder, '--check');
+  assert.deepEqual([same.status, same.stderr], [0, '']);
+  const before = readFileSync(join(folder, MANIFEST_PATH), 'utf8');
+  writeFileSync(join(folder, 'b.bin'), 'x');
+  writeFileSync(join(folder, 'd.bin'), 'd');
+  rmSync(join(folder, 'c.bin'));
+  const { root } = read(folder, MANIFEST_PATH).resources['/a.bin'];
+  writeFileSync(join(folder, DIGESTS_PATH, root), 'x');
+  const check = async (...args) => {
+    const { status, stdout } = await run('manifest', folder, '--check', '--json', ...args);
+    return [
+      status,
+      JSON.parse(stdout)
+        .differences.map(({ code, path }) => `${code} ${path}`)
+        .sort(),
+    ];
+  };
+  assert.deepEqual(await check(), [1, ['changed /b.bin', 'gone /c.bin', 'new /d.bin', 'no-list /a.bin']]);
+  assert.equal(readFileSync(join(folder, MANIFEST_PATH), 'utf8'), before);
+  const text = await run('manifest', folder, '--check');
+  assert.match(text.stdout, /^changed: \/b\.bin is not as the manifest says$/m);
+  const manifest = JSON.parse(before);
+  manifest.resources['/b.bin'].root = 'none';
+  writeFileSync(join(folder, MANIFEST_PATH), JSON.stringify(manifest));
+  assert((await check())[1].includes('bad-entry /b.bin'));
+  writeFileSync(join(folder, MANIFEST_PATH), '{"version":1,"disabled":true}');
+  assert.deepEqual(await check(), [1, ['disabled ']]);
+  writeFileSync(join(folder, MANIFEST_PATH), '<!doctype html>');
+  assert.deepEqual(await check(), [1, ['malformed-manifest ']]);
+});
+
+test('--watch writes again when the folder changes, and ends when told to', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a' });
+  const watching = start('manifest', folder, '--watch');
+  const files = () => existsSync(join(folder, MANIFEST_PATH)) && Object.keys(read(folder, MANIFEST_PATH).resources);
+  await until('it is written', () => watching.stdout.includes('1 files'));
+  writeFileSync(join(folder, 'b.bin'), 'b');
+  await until('it is written again', () => watching.stdout.includes('2 files'));
+  assert.deepEqual(files(), ['/a.bin', '/b.bin']);
+  watching.child.kill('SIGTERM');
+  const { status, stdout, stderr } = await watching.ended;
+  assert.deepEqual([status, stdout.trim().split('\n').length, stderr], [0, 2, '']);
+});
+
+test('the coordinator alone serves the sites that it is told of', async (t) => {
+  const served = start('coordinator', '--port', '0', '--origin', 'https://example.org', '--json');
+  t.after(() => served.child.kill('SIGTERM'));
+  await until('it listens', () => served.stdout.includes('\n'));
+  const { socket, origins } = JSON.parse(served.stdout);
+  assert.deepEqual(origins, ['https://example.org']);
+  await new Visitor(socket, { origin: 'https://example.org' }).next('welcome');
+  await assert.rejects(new Visitor(socket, { origin: 'https://other.example' }).opened, { status: 403 });
+  served.child.kill('SIGTERM');
+  assert.equal((await served.ended).status, 0);
+});
+
 test('an output that is a folder is refused', async (t) => {
   const folder = makeFolder(t, { 'a.png': 'a' });
   mkdirSync(join(folder, 'out'));
-  const ended = await run('manifest', folder, '-o', join(folder, 'out'));
-  assert.equal(ended.status, 1);
-  assert.match(ended.stderr, /^peer-cdn: is-a-folder: /);
+  for (const output of [join(folder, 'out'), folder]) {
+    const ended = await run('manifest', folder, '-o', output);
+    assert.equal(ended.status, 1);
+    assert.equal(ended.stderr, `peer-cdn: is-a-folder: ${output} is a folder\n`);
+  }
+  assert.deepEqual(readdirSync(folder), ['a.png', 'out']);
 });
 
-test('serve prints one line when it is ready, and ends when told to', async (t) => {
+test('serve prints one line when it is ready and one for each request, and ends when told to', async (t) => {
   const folder = makeFolder(t, { 'index.html': '<p>hi', 'a.png': 'a' });
   const served = start('serve', folder, '--port', '0');
   await new Promise((resolve) => served.child.stdout.once('data', resolve));
   const [, url] = served.stdout.match(/^peer-cdn serving .+ at (http:\/\/localhost:\d+\/)\n$/);
   assert.equal(await (await fetch(url)).text(), '<p>hi');
-  assert.deepEqual(Object.keys((await (await fetch(new URL(MANIFEST_PATH, url))).json()).resources), ['/a.png']);
+  const manifest = await (await fetch(new URL(MANIFEST_PATH, url))).text();
+  const bytes = manifest.length;
+  assert.deepEqual(Object.keys(JSON.parse(manifest).resources), ['/a.png']);
+  await until('both requests are told', () => served.stdout.trim().split('\n').length === 3);
   served.child.kill('SIGTERM');
   const { status, stderr, stdout } = await served.ended;
-  assert.deepEqual([status, stderr, stdout.split('\n').length], [0, '', 2]);
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.deepEqual(stdout.trim().split('\n').slice(1).sort(), ['GET / 200 5 bytes', `GET ${MANIFEST_PATH} 200 ${bytes} bytes`]);
+  const quiet = start('serve', folder, '--port', '0', '--quiet');
+  await new Promise((resolve) => quiet.child.stdout.once('data', resolve));
+  await (await fetch(quiet.stdout.match(/http:\S+/)[0])).text();
+  quiet.child.kill('SIGTERM');
+  assert.equal((await quiet.ended).stdout.split('\n').length, 2);
 });
 
 test('a port in use is said to be', async (t) => {

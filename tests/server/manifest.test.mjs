@@ -225,7 +225,7 @@ test('browsers take every file that is listed, whatever its name', async (t) => 
   ].map((name) => `${name}.bin`);
   // Its end is a space, which URL parsers strip.
   const folder = makeFolder(t, Object.fromEntries([...names, 'a.bin '].map((name) => [name, name])));
-  for (const base of ['/', '/a b/', '/q?x=1', '/h#a', '/caf%C3%A9/', 'd\u00e9', '/back\\slash/']) {
+  for (const base of ['/', '/a b/', '/caf%C3%A9/', 'd\u00e9', 'https://u.example/repo/']) {
     const { paths, manifest, warnings } = await made(folder, { base, include: ['*'] });
     assert.deepEqual(warnings, []);
     assert.equal(paths.length, names.length + 1, base);
@@ -236,6 +236,84 @@ test('browsers take every file that is listed, whatever its name', async (t) => 
   assert.deepEqual(
     (await made(folder)).paths.filter((path) => /^.a%0/.test(path)),
     ['/a%09b.bin', '/a%0Ab.bin'],
+  );
+});
+
+test('a base that is no folder of a site is an error that says why', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a' });
+  const bad = {
+    '/repo?x': 'has a query',
+    '/repo#x': 'has a query or a fragment',
+    'https://u.example/repo/?x': 'has a query',
+    './': 'leads elsewhere',
+    '/../x/': 'leads elsewhere',
+    '/a/%2E%2e/': 'leads elsewhere',
+    '..': 'leads elsewhere',
+    'C:/x': 'Windows',
+    'c:\\x\\': 'Windows',
+    '/a\\b/': 'backslash',
+    '//cdn.example/x': 'another host',
+    'file:///srv/site': 'not of a site',
+    'ftp://u.example/': 'not of a site',
+    'https://': 'is no URL',
+  };
+  for (const [base, why] of Object.entries(bad)) {
+    await assert.rejects(makeManifest(folder, { base }), (error) => {
+      assert(error instanceof RangeError && error.message.includes(`'${base}'`) && error.message.includes(why), error.message);
+      return true;
+    });
+  }
+  const paths = async (base) => Object.keys((await makeManifest(folder, { base })).manifest.resources);
+  for (const base of ['https://u.example/repo/', '/repo/', '/repo', 'repo', 'http://localhost:1234/repo']) {
+    assert.deepEqual(await paths(base), ['/repo/a.bin'], base);
+  }
+  for (const base of ['', '/', 'https://u.example']) assert.deepEqual(await paths(base), ['/a.bin'], base);
+});
+
+test('what a server may send as a script, or compressed as it lies there, is listed only when included', async (t) => {
+  const script = 'export const answer = 42;\n';
+  const unlisted = ['app.bundle', 'app.dat', 'app.js.gz', 'style.css.br', 'logo.svgz', 'main.wasm.gz', 'x.json.zst', 'a.svg.gz'];
+  const listed = ['brain.nii.gz', 'genes.csv.gz', 'site.tar.gz', 'Build.data.gz'];
+  const names = [...unlisted, ...listed];
+  const folder = makeFolder(t, {
+    ...Object.fromEntries(names.map((name) => [name, script])),
+    'level.bundle': Buffer.from('UnityFS\0'),
+    'world.dat': bytesOf('world', 2000),
+  });
+  const { paths, warnings } = await made(folder);
+  assert.deepEqual(paths.sort(), [...listed, 'level.bundle', 'world.dat'].map((name) => `/${name}`).sort());
+  assert.deepEqual(warnings, []);
+  assert.equal((await made(folder, { include: ['app.*'] })).paths.length, 9);
+});
+
+test('options say what is the same for any query, and which headers go with a file', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a', 'img/b.png': 'b', 'img/c.png': 'c' });
+  const options = {
+    anyQuery: ['img/**'],
+    headers: { '*': { 'Cache-Control': 'max-age=600' }, 'c.png': { 'cache-control': 'no-cache', 'X-A': 'b' } },
+  };
+  const { manifest, warnings } = await made(folder, options);
+  const said = Object.values(manifest.resources).map(({ anyQuery, headers }) => [anyQuery, headers]);
+  const usual = { 'cache-control': 'max-age=600' };
+  assert.deepEqual(said, [
+    [undefined, usual],
+    [true, usual],
+    [true, { 'cache-control': 'no-cache', 'x-a': 'b' }],
+  ]);
+  assert.deepEqual(warnings, []);
+  assert.equal(taken(manifest), 3);
+  for (const headers of [{ etag: '"x"' }, { 'content-type': 'a/b' }, { 'a b': 'c' }, { a: 'b\nc: d' }, { a: '\u00e9' }]) {
+    await assert.rejects(made(folder, { headers: { '*': headers } }), /^RangeError: a manifest cannot set the header '/);
+  }
+});
+
+test('a glob that no listed file has is named', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a', 'app.js': 'b' });
+  const options = { include: ['*.js', '*.css'], exclude: ['*.map'], anyQuery: ['b.bin'], headers: { 'img/**': { a: 'b' } } };
+  const { warnings } = await made(folder, options);
+  assert.deepEqual(
+    warnings.map(({ code, message }) => [code, message]),
+    ['*.css', 'b.bin', 'img/**'].map((glob) => ['unused-glob', `no file is listed by '${glob}'`]),
   );
 });
 
@@ -326,8 +404,17 @@ test('links are followed inside the folder and nowhere else', async (t) => {
   symlinkSync('real', join(folder, 'alias'));
   symlinkSync('..', join(folder, 'real', 'loop'));
   symlinkSync('self.png', join(folder, 'self.png'));
-  const { manifest } = await makeManifest(folder);
-  assert.deepEqual(Object.keys(manifest.resources), ['/alias/a.png', '/real/a.png']);
+  symlinkSync(join(outside, 'nothing.html'), join(folder, 'page.html'));
+  const { paths, told } = await made(folder);
+  assert.deepEqual(paths, ['/alias/a.png', '/real/a.png']);
+  assert.deepEqual(told, {
+    'secret.png': 'link-outside',
+    'outside/': 'link-outside',
+    'broken.png': 'not-readable',
+    'self.png': 'not-readable',
+    'alias/loop/': 'link-loop',
+    'real/loop/': 'link-loop',
+  });
 });
 
 test('a small file is one piece; one of many pieces has larger ones, up to the usual size, or any if it must', () => {

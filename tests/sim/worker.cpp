@@ -128,6 +128,17 @@ void Worker::perform(const command::Through& through) {
   pass_through(*exchanges_.at(through.exchange), through.exchange, through.plugin);
 }
 
+// How the origin sends a file.
+OriginAnswer Worker::head_of(bool whole, std::string_view content_range) {
+  OriginAnswer head;
+  head.type = "basic";
+  head.status = whole ? 200 : 206;
+  head.accept_ranges = "bytes";
+  head.content_range = content_range;
+  head.headers = "content-type\nvideo/mp4\netag\n\"1\"";
+  return head;
+}
+
 void Worker::pass_through(Request& request, ExchangeId exchange,
                           std::optional<std::uint32_t> plugin) {
   request.fell_through = true;
@@ -136,6 +147,7 @@ void Worker::pass_through(Request& request, ExchangeId exchange,
     if (!plugin) return;
     tell([&](Instant now) {
       Exchange* asked = engine_.exchange(exchange);
+      engine_.handle_passed(exchange, head_of(true, {}), now);
       const bool is_used = asked != nullptr && asked->handle_answer(*plugin, true, {}, now);
       world_.check(is_used, "the network is not asked beside who answers");
     });
@@ -225,9 +237,9 @@ void Worker::perform(const command::Break& ended) {
 void Worker::show(BodyId id) {
   const Gathering& body = bodies_.at(id);
   Request& request = *body.request;
-  if (request.answer != id) return;
+  if (request.answer != id || request.fell_through) return;
   request.passed = body.passed;
-  if (!request.first_byte) request.first_byte = world_.now();
+  if (!request.first_byte && body.passed > 0) request.first_byte = world_.now();
   if (body.is_over) end(request);
 }
 
@@ -248,8 +260,7 @@ void Worker::read_run(const command::Read& read, const File& file) {
   if (is_closed()) return;
   const bool is_found = runs_.count({file.root, read.run.begin, read.run.end}) > 0 &&
                         !world_.random.chance(visitor_.faults.loses);
-  tell_part(read.body,
-            [&](Part& part, Instant now) { part.handle_run(read.job, is_found, {}, now); });
+  tell_part(read.body, [&](Part& part, Instant now) { part.handle_run(read.job, is_found, now); });
   if (!is_found) return;
   for (PieceIndex piece = read.pieces.begin; piece < read.pieces.end && !is_closed(); ++piece) {
     tell_part(read.body, [&](Part& part, Instant now) {
@@ -273,6 +284,13 @@ void Worker::perform(const command::Store& store) {
   world_.after(write_time, visitor_.id, [this, store, &file](Visitor& visitor) {
     engine_.handle_store_done(store.body, file.root, store.pieces, true);
     visitor.handle_stored(file, store.pieces);
+  });
+}
+
+// It is as new as the visit.
+void Worker::perform(const command::NeedRecord& need) {
+  world_.after(read_time, visitor_.id, [this, need](Visitor&) {
+    tell([&](Instant now) { engine_.handle_record(need.exchange, {}, now); });
   });
 }
 
@@ -376,14 +394,17 @@ void Worker::ask(const command::OpenStream& open) {
   Origin::Sink sink;
   sink.head = [this, open, &file = *answer.file](Visitor&) {
     const Text range = content_range(file.geometry.range_of(open.pieces), file.geometry.bytes());
-    OriginAnswer head;
-    head.type = "basic";
-    head.status = open.whole ? 200 : 206;
-    if (!open.whole) head.content_range = range;
+    const OriginAnswer head =
+        head_of(open.whole, open.whole ? std::string_view() : std::string_view(range));
     tell([&](Instant now) { engine_.handle_stream_head(open.stream, head, now); });
   };
   sink.bytes = [this, stream](Visitor&, std::uint32_t bytes) {
-    answers_.at(stream).arrived += bytes;
+    Answer& of = answers_.at(stream);
+    of.arrived += bytes;
+    for (Request* each : of.pages) {
+      each->passed += bytes;
+      if (!each->first_byte) each->first_byte = world_.now();
+    }
   };
   sink.piece = [this, stream](Visitor&, PieceIndex, bool right) {
     answers_.at(stream).came.push_back(right);
@@ -392,6 +413,8 @@ void Worker::ask(const command::OpenStream& open) {
   sink.end = [this, stream](Visitor&, bool all) {
     const auto ended = answers_.find(stream);
     if (ended == answers_.end()) return;
+    for (Request* each : std::exchange(ended->second.pages, {})) end(*each);
+    if (ended->second.is_closed) return void(answers_.erase(ended));
     ended->second.ended = all ? Error::none : Error::origin_unreachable;
     cut(stream);
   };
@@ -402,7 +425,7 @@ void Worker::ask(const command::OpenStream& open) {
 void Worker::cut(peer_cdn::StreamId stream) {
   for (;;) {
     const auto found = answers_.find(stream);
-    if (found == answers_.end()) return;
+    if (found == answers_.end() || found->second.is_closed) return;
     Answer& answer = found->second;
     // What comes after a pause waited here, and says nothing of the origin's rate.
     if (answer.cut >= answer.until && !std::exchange(answer.is_rated, true)) {
@@ -429,13 +452,41 @@ void Worker::perform(const command::Accept& accept) {
   Answer& answer = answers_.at(accept.stream);
   answer.keep = std::max(answer.keep, accept.keep);
   answer.until = accept.until;
-  world_.origin.pace(answer.id, accept.until);
+  // A page takes all.
+  if (answer.pages.empty()) world_.origin.pace(answer.id, accept.until);
   if (answer.came.empty()) return;
   world_.after(Duration(0), visitor_.id, [this, stream = accept.stream](Visitor&) { cut(stream); });
 }
 
+// The page gets all of an answer, whatever it is.
+void Worker::hand_over(peer_cdn::StreamId stream, BodyId body) {
+  Answer& answer = answers_.at(stream);
+  Request& request = *bodies_.at(body).request;
+  world_.check(request.passed == 0, "nothing was passed on before");
+  request.fell_through = true;
+  request.passed = answer.arrived;
+  if (answer.arrived > 0) request.first_byte = world_.now();
+  // All of it has come.
+  if (answer.ended) return end(request);
+  answer.pages.push_back(&request);
+  world_.origin.pace(answer.id, answer.file->geometry.count());
+}
+
+void Worker::perform(const command::PassStream& pass) {
+  hand_over(pass.stream, pass.body);
+  if (!pass.shared) answers_.at(pass.stream).is_closed = true;
+}
+
+void Worker::perform(const command::Spill& spill) {
+  bodies_.at(spill.body).is_over = true;
+  hand_over(spill.stream, spill.body);
+}
+
 void Worker::perform(const command::CloseStream& close) {
-  world_.origin.close(answers_.at(close.stream).id);
+  Answer& answer = answers_.at(close.stream);
+  answer.is_closed = true;
+  if (!answer.pages.empty()) return;
+  world_.origin.close(answer.id);
   answers_.erase(close.stream);
 }
 

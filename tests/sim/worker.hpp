@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,7 +33,7 @@ struct Request {
   std::optional<Instant> ended_at{};
   std::optional<Instant> first_byte{};
   std::uint64_t passed = 0;
-  bool fell_through = false;  // the origin's own answer is the response
+  bool fell_through = false;  // the origin's own answer is the response, or the rest of it
   bool is_aborted = false;
   BodyId answer{};  // whose response the page reads
 };
@@ -77,6 +78,8 @@ class Worker {
     std::optional<Error> ended{};  // behind these
     std::uint64_t arrived = 0;
     bool is_rated = false;
+    std::vector<Request*> pages{};  // that read it as it is
+    bool is_closed = false;         // and nobody else reads it
   };
   using Errand = std::pair<BodyId, JobId>;
   struct Run {
@@ -102,6 +105,8 @@ class Worker {
   void perform(const command::FallThrough& fall);
   void perform(const command::Over& over);
   void perform(const command::Lose&) {}
+  void perform(const command::NeedRecord& need);
+  void perform(const command::KeepRecord&) {}
   void perform(const command::NeedList& need);
   void perform(const command::Gather& gather);
   void perform(const command::Take& take);
@@ -117,24 +122,27 @@ class Worker {
   void perform(const command::Store& store);
   void perform(const command::OpenStream& open);
   void perform(const command::Accept& accept);
+  void perform(const command::PassStream& pass);
+  void perform(const command::Spill& spill);
   void perform(const command::CloseStream& close);
   void perform(const command::FetchManifest&);
   void perform(const command::ListStore&);
   void perform(const command::DropUnlisted&) {}
   void perform(const command::Busy&) {}
-  // The route has no middleware of a site's, the page has the stream form, and the origin answers
-  // what it is asked.
+  // The route has no middleware of a site's, the page has the stream form and asks for all.
   void perform(const command::Ask&) { never(); }
   void perform(const command::Settle&) { never(); }
   void perform(const command::Put&) { never(); }
   void perform(const command::Check&) { never(); }
-  void perform(const command::PassStream&) { never(); }
+  void perform(const command::AnswerEmpty&) { never(); }
   void never();
 
   void read_run(const command::Read& read, const File& file);
   void say_alive(Errand errand);
+  static OriginAnswer head_of(bool whole, std::string_view content_range);
   void ask(const command::OpenStream& open);
   void cut(peer_cdn::StreamId stream);
+  void hand_over(peer_cdn::StreamId stream, BodyId body);
   // The origin's own answer, of this plugin or of nobody.
   void pass_through(Request& request, ExchangeId exchange, std::optional<std::uint32_t> plugin);
   // The page takes all that is there.

@@ -36,6 +36,7 @@ test('a page is asked with all that it needs, and what peers bring is the whole 
     contentType: 'video/mp4',
     begin: 0,
     end: 48,
+    cache: 'default',
     digests: `/peer-cdn/digests/${file.root}`,
   });
   assert.equal(mayFetch, 1);

@@ -80,7 +80,7 @@ test('without a good list the file passes through as it is, and nothing of it is
       assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, `${what}, ${name}`);
       await clock.pass(3000);
       assert.deepEqual(
-        caches.paths().filter((path) => path.includes(file.root)),
+        caches.paths().filter((path) => path.includes(file.root) && !path.includes('/records/')),
         [],
         `${what}, ${name}`,
       );
@@ -138,14 +138,16 @@ test('a list that does not match its root makes the manifest old: it is asked fo
   }
 });
 
-test('a list that cannot be had ends the request that is on its way, and the file passes through', async () => {
+test('a file whose list cannot be had passes through in the request that is on its way', async () => {
   const { origin, page, file } = await scene({ bytes: 8 << 20, page: true });
   origin.always(listOf(file), status(404));
   origin.always('/static/a.bin', usualBut({ pace: 50 }));
   const response = await page.fetch('/static/a.bin');
   assert.deepEqual(await response.bytes(), file.body);
-  const [first, second, ...more] = origin.requests('/static/a.bin');
-  assert.deepEqual([first.aborted, second.range, more.length], [true, null, 0]);
+  assert.deepEqual(
+    origin.requests('/static/a.bin').map(({ aborted, range }) => [aborted, range]),
+    [[false, null]],
+  );
 });
 
 test('a list that could not be stored is used all the same', async () => {

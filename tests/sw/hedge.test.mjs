@@ -1,7 +1,7 @@
 // Peers or the network: who is asked when, for small and large files, by what was learned and what the site says (patience).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, scene, serving, silent, usualBut } from './harness/index.mjs';
+import { chain, scene, serving, silent, usualBut, withHeaders } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -219,7 +219,11 @@ test('company is nothing to a body that was left by its peers, nor to one that r
 
 test('an origin without ranges is not shared with company', async () => {
   const at = await scene({ bytes: 3 * MIB, script: route(), page: true });
-  at.origin.always(url, (request, serve) => (request.headers.delete('range'), usualBut({ pace: 50 })(request, serve)));
+  const whole = withHeaders({ 'accept-ranges': 'none' });
+  at.origin.always(url, async (request, serve) => {
+    request.headers.delete('range');
+    return { ...(await whole(request, serve)), pace: 50 };
+  });
   const response = await at.page.fetch(url);
   const bytes = response.bytes();
   await at.clock.pass(300);

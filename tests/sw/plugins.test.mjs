@@ -374,3 +374,139 @@ test('what a middleware passes on in a response of its own is read to the end, h
   assert.equal(response.headers.get('x-own'), 'yes');
   assert.deepEqual(await response.bytes(), world.file.body);
 });
+
+test('a get() that never settles is told after half a minute, and counts as no answer', async () => {
+  for (const strategy of ['ordered', 'fastest']) {
+    const { worker, clock, file, origin } = await scene({ script: chain(strategy, user(never)) });
+    const fetching = worker.fetch('/static/a.bin');
+    await clock.pass(29_000);
+    assert.deepEqual(worker.events.error, [], strategy);
+    assert.equal(origin.requests('/static/a.bin').length, 0);
+    await clock.pass(1100);
+    assert.deepEqual(await (await fetching).bytes(), file.body);
+    assert.deepEqual(
+      worker.events.error.map(({ code, url }) => [code, url]),
+      [['plugin-failed', 'https://site.test/static/a.bin']],
+    );
+    assert.equal(worker.told('error').length, 1);
+  }
+});
+
+test('a plugin that answers slowly is waited for, and one that lost may take as long as it likes', async () => {
+  const world = {};
+  const slow = user(() => world.clock.after(25_000).then(() => text('slow')));
+  Object.assign(world, await scene({ script: chain('ordered', slow) }));
+  const fetching = world.worker.fetch('/static/a.bin');
+  await world.clock.pass(25_100);
+  assert.equal(await (await fetching).text(), 'slow');
+  const answers = user(() => text('quick'));
+  const { worker, clock } = await scene({ script: chain('fastest', user(never), answers) });
+  assert.equal(await (await worker.fetch('/static/a.bin')).text(), 'quick');
+  await clock.pass(40_000);
+  for (const each of [worker, world.worker]) assert.deepEqual(each.events.error, []);
+});
+
+test('what comes after its time changes nothing, whatever it is', async () => {
+  for (const later of [() => text('too late'), () => Promise.reject(new Error('too late')), () => 42]) {
+    const world = {};
+    const slow = user(() => world.clock.after(35_000).then(later));
+    Object.assign(world, await scene({ script: chain('ordered', slow, 'network') }));
+    const { worker, clock, file } = world;
+    const fetching = worker.fetch('/static/a.bin');
+    await clock.pass(31_000);
+    assert.deepEqual(await (await fetching).bytes(), file.body);
+    await clock.pass(10_000);
+    assert.deepEqual(worker.thrown, []);
+    assert.equal(worker.told('error').length, 1, 'told once');
+    assert.equal(worker.told('busy').at(-1)?.open ?? 0, 0);
+  }
+});
+
+test('promises and thenables of any kind settle once, as the first word of them says', async () => {
+  const wrong = new Error('wrong');
+  const fail = () => {
+    throw wrong;
+  };
+  const thenable = (value) => Object.defineProperty({}, 'then', { value });
+  const kinds = {
+    'resolves twice': [thenable((resolve) => (resolve(text('first')), resolve(text('second')))), 'first'],
+    'resolves, then rejects': [thenable((resolve, reject) => (resolve(text('first')), reject(wrong))), 'first'],
+    'resolves, then throws': [thenable((resolve) => (resolve(text('first')), fail())), 'first'],
+    'rejects, then resolves': [thenable((resolve, reject) => (reject(wrong), resolve(text('second')))), 'next'],
+    'rejects with nothing': [thenable((_, reject) => reject()), 'next'],
+    'throws as it is looked at': [Object.defineProperty({}, 'then', { get: fail }), 'next'],
+  };
+  for (const [name, [given, expected]] of Object.entries(kinds)) {
+    const script = chain(
+      'ordered',
+      user(() => given),
+      user(() => text('next')),
+    );
+    const { worker, clock } = await scene({ script });
+    assert.equal(await (await worker.fetch('/static/a.bin')).text(), expected, name);
+    await clock.settle();
+    const codes = worker.events.error.map(({ code }) => code);
+    assert.deepEqual(codes, expected === 'next' ? ['plugin-failed'] : [], name);
+    assert.deepEqual(worker.thrown, []);
+  }
+});
+
+test('a response is good for one request: given again, or a network error, it is no answer', async () => {
+  const kept = text('kept');
+  const { worker } = await scene({
+    script: chain(
+      'ordered',
+      user(() => kept),
+      user(() => text('next')),
+    ),
+  });
+  const fetches = [worker.fetch('/static/a.bin'), worker.fetch('/static/b.bin')];
+  const texts = await Promise.all(fetches.map(async (each) => (await each).text()));
+  assert.deepEqual(texts.sort(), ['kept', 'next']);
+  const failing = await scene({
+    script: chain(
+      'ordered',
+      user(() => Response.error()),
+      'network',
+    ),
+  });
+  assert.deepEqual(await failing.fetchAll(), failing.file.body);
+  for (const each of [worker, failing.worker]) {
+    assert.deepEqual(
+      each.events.error.map(({ code }) => code),
+      ['plugin-failed'],
+    );
+  }
+});
+
+test('the same response from two plugins of one route answers once, whole', async () => {
+  const one = text('one');
+  const { worker, clock } = await scene({
+    script: chain(
+      'fastest',
+      user(() => one),
+      user(() => one),
+    ),
+  });
+  assert.equal(await (await worker.fetch('/static/a.bin')).text(), 'one');
+  await clock.settle();
+  assert.deepEqual(worker.thrown, []);
+});
+
+test('a middleware that reads the answer that it gave keeps no put() from being told', async () => {
+  const own = user(
+    () => {
+      const response = text('x');
+      void Promise.resolve().then(() => response.body.cancel());
+      return response;
+    },
+    () => {
+      throw new Error('no');
+    },
+  );
+  const { worker, clock } = await scene({ script: chain('ordered', own) });
+  await worker.fetch('/static/x').catch(() => {});
+  await clock.settle();
+  assert.ok(worker.events.error.every(({ code }) => code === 'plugin-failed'));
+  assert.deepEqual(worker.thrown, []);
+});

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { documented, Origin, scene, serving, startWorker, unreachable } from './harness/index.mjs';
+import { chain, documented, Origin, scene, serving, startWorker, unreachable } from './harness/index.mjs';
 
 const { refused: refusedPaths } = JSON.parse(readFileSync(new URL('../vectors/routes.json', import.meta.url)));
 
@@ -36,13 +36,8 @@ test('requests that carry what only the browser can say are never answered', asy
   const url = '/static/a.bin';
   const never = {
     'a POST': { method: 'POST', body: 'x' },
-    'a HEAD': { method: 'HEAD' },
     'with Authorization': { headers: { authorization: 'Basic eDp5' } },
     "a page's own request to the origin": { headers: { 'x-peer-cdn': 'bypass' } },
-    'If-Match': { headers: { 'if-match': '"x"' } },
-    'If-None-Match': { headers: { 'if-none-match': '"x"' } },
-    'If-Modified-Since': { headers: { 'if-modified-since': 'Thu, 01 Jan 2026 00:00:00 GMT' } },
-    'If-Unmodified-Since': { headers: { 'if-unmodified-since': 'Thu, 01 Jan 2026 00:00:00 GMT' } },
     "a worker's script": { destination: 'worker' },
     "a shared worker's script": { destination: 'sharedworker' },
   };
@@ -181,11 +176,11 @@ test('a query names another file, unless the manifest says that any query does',
   assert.equal(origin.requests('/static/a.bin?v=3').length, 2, 'not listed, and so not stored');
 });
 
-test('the headers that the manifest gives a file come with it', async () => {
-  const origin = new Origin();
-  origin.add('/static/a.bin', 1000, { entry: { headers: { 'cache-control': 'max-age=600', 'x-own': 'a' } } });
-  const worker = await startWorker({ origin });
-  const { headers } = await worker.fetch('/static/a.bin');
+test('the headers that the manifest gives a file come with it where the origin is not asked', async () => {
+  const entry = { headers: { 'cache-control': 'max-age=600', 'x-own': 'a' } };
+  const at = await scene({ bytes: 1000, entry, script: chain('ordered', 'delegate', 'network'), page: true });
+  at.page.answers(serving(at.file));
+  const { headers } = await at.page.fetch('/static/a.bin');
   assert.equal(headers.get('cache-control'), 'max-age=600');
   assert.equal(headers.get('x-own'), 'a');
 });
@@ -199,4 +194,40 @@ test('a page that was closed, and one that is no window, are not asked', async (
   closed.close();
   await (await worker.fetch('/static/a.bin')).bytes();
   assert.equal(closed.asks.length + other.asks.length, 0);
+});
+
+/** Installs a worker whose install event has this addRoutes(). */
+async function installing(addRoutes, options) {
+  const origin = new Origin();
+  const script = ({ PeerCDN, NetworkPlugin }) => {
+    const cdn = new PeerCDN();
+    for (const path of ['/static', '/img/:id([0-9]+)/large', '/a(1)/*/:b', '/']) {
+      cdn.GET(path, 'ordered', new NetworkPlugin().getMiddleware);
+    }
+    return cdn.register(options);
+  };
+  const worker = await startWorker({ origin, script, isInstalled: true });
+  const event = worker.dispatch('install', addRoutes ? { addRoutes } : {});
+  await worker.clock.until(event.over());
+  assert.deepEqual(worker.thrown, []);
+}
+
+test('static routes are given to the browser where the site asks for them, and only there', async () => {
+  const given = [];
+  const addRoutes = async (rules) => void given.push(rules);
+  await installing(addRoutes);
+  assert.deepEqual(given, []);
+  await installing(addRoutes, { staticRoutes: true });
+  const paths = ['/static{/*}?', '/img{/*}?', '/a\\(1\\)/:s1/:s2{/*}?', '{/*}?', '*//*'];
+  assert.deepEqual(given, [
+    [
+      { condition: { not: { or: [{ requestMethod: 'GET' }, { requestMethod: 'HEAD' }] } }, source: 'network' },
+      { condition: { not: { or: paths.map((pathname) => ({ urlPattern: { pathname } })) } }, source: 'network' },
+    ],
+  ]);
+});
+
+test('a browser without static routes, or one that cannot read ours, does without them', async () => {
+  await installing(undefined, { staticRoutes: true });
+  await installing(async () => Promise.reject(new TypeError('no such condition')), { staticRoutes: true });
 });

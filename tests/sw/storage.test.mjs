@@ -77,8 +77,8 @@ test('nothing is written while a response waits for its first byte, for a second
   }
 });
 
-test('more than eight megabytes do not wait to be written', async () => {
-  const at = await scene({ bytes: 16 * MIB, more: [b], script: within(0), page: true });
+test('more than 32 megabytes do not wait to be written', async () => {
+  const at = await scene({ bytes: 48 * MIB, more: [b], script: within(0), page: true });
   const written = [];
   at.caches.faults.put = (about) => {
     if (isRun(about)) written.push(at.clock.now);
@@ -89,6 +89,23 @@ test('more than eight megabytes do not wait to be written', async () => {
   await (await at.page.fetch(url)).bytes();
   await waits;
   assert.ok(written.length > 0 && written[0] - begun < 900, `${written.length} runs`);
+});
+
+test('a file is written when its reader has all of it, or a second later', async () => {
+  const at = await scene({ bytes: 4 * MIB, more: [b], script: within(0), page: true });
+  const written = [];
+  at.caches.faults.put = (about) => {
+    if (isRun(about)) written.push(at.clock.now);
+  };
+  await (await at.page.fetch(url)).bytes();
+  assert.deepEqual(written, []);
+  await at.clock.pass(100);
+  assert.ok(written.length >= 4, `${written.length} runs`);
+  const begun = at.clock.now;
+  written.length = 0;
+  await at.page.fetch(b);
+  await at.clock.pass(1500);
+  assert.ok(written.length > 0 && written[0] - begun <= 1100, `${written.length} runs`);
 });
 
 test('beyond the quota of the site the oldest files go, and pages are told', async () => {

@@ -1,107 +1,218 @@
 // The coordinator's border: text in, text out, and nothing left behind.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { messageBytes, protocolVersion } from '../../build/border.js';
-import create from '../../build/coordinator.mjs';
-import wasmBinary from '../../build/coordinator.wasm.js';
-
-const engine = { wasmBinary };
-create(engine);
+import { inboxBytes, messageBytes, protocolVersion } from '../../build/border.js';
+import { Engine } from '../../src/server/engine.js';
 
 const root = 'ab'.repeat(32);
 const site = 'https://a.example';
-const helloOf = (digit) => JSON.stringify({ type: 'hello', version: protocolVersion, browser: digit.repeat(32) });
+const helloOf = (digit, more) => JSON.stringify({ type: 'hello', version: protocolVersion, browser: digit.repeat(32), ...more });
 
-/** The outputs as objects: what the server's drain sees, three entries each. */
-function take(coordinator) {
-  const flat = coordinator.outputs();
-  assert.equal(flat.length % 3, 0);
-  const outputs = [];
-  for (let i = 0; i < flat.length; i += 3) {
-    const [kind, peer, text] = flat.slice(i, i + 3);
-    outputs.push({ kind, peer, text: kind === 'close' ? text : JSON.parse(text) });
+/** The texts of whole frames, as a server sends them: not masked, one for each message. */
+function textsOf(frames) {
+  const texts = [];
+  for (let at = 0; at < frames.length; ) {
+    assert.equal(frames[at], 0x81);
+    assert(frames[at + 1] <= 126);
+    const isLong = frames[at + 1] === 126;
+    const length = isLong ? frames.readUInt16BE(at + 2) : frames[at + 1];
+    assert.equal(isLong, length > 125);
+    at += isLong ? 4 : 2;
+    assert(at + length <= frames.length);
+    texts.push(JSON.parse(frames.toString('utf8', at, at + length)));
+    at += length;
   }
-  return outputs;
+  return texts;
 }
 
-function withCoordinator(work) {
-  const coordinator = new engine.Coordinator(0x80000001, 7);
-  try {
-    return work(coordinator);
-  } finally {
-    coordinator.delete();
-  }
+/** An engine, and its orders as objects, one for each message, from when they were taken last. */
+function open() {
+  const engine = new Engine(0x80000001, 7);
+  const orders = [];
+  const host = {
+    send: (peer, frames) => orders.push(...textsOf(frames).map((text) => ({ kind: 'send', peer, text }))),
+    sendAll: (peers, frames) => orders.push(...textsOf(frames).map((text) => ({ kind: 'sendAll', peers: [...peers], text }))),
+    renumber: (from, to) => orders.push({ kind: 'renumber', from, to }),
+    close: (peer, code) => orders.push({ kind: 'close', peer, code }),
+  };
+  const done = (result) => {
+    engine.perform(host);
+    return result;
+  };
+  return {
+    put: (peer, text) => engine.put(peer, Buffer.from(text)),
+    flush: (now = 1) => done(engine.take(now)),
+    say(peer, text, now = 1) {
+      engine.put(peer, Buffer.from(text));
+      done(engine.take(now));
+    },
+    join: (now = 1) => done(engine.join(site, 0, now)),
+    leave: (peer, now = 1) => done(engine.leave(peer, now)),
+    wake: (now) => done(engine.wake(now)),
+    fits: (bytes) => engine.fits(bytes),
+    timeout: () => engine.timeout,
+    stats: () => engine.stats(),
+    take: () => orders.splice(0),
+  };
 }
 
-function pairOf(coordinator) {
-  const ann = coordinator.connect(site, 1);
-  coordinator.message(ann, helloOf('a'), 1);
-  coordinator.message(ann, JSON.stringify({ type: 'have', add: [root] }), 1);
-  const bob = coordinator.connect(site, 1);
-  coordinator.message(bob, helloOf('b'), 1);
-  coordinator.message(bob, JSON.stringify({ type: 'ask', roots: [root] }), 1);
+function pairOf(engine, more) {
+  const ann = engine.join();
+  engine.say(ann, helloOf('a', more));
+  engine.say(ann, JSON.stringify({ type: 'have', add: [root] }));
+  const bob = engine.join();
+  engine.say(bob, helloOf('b', more));
+  engine.say(bob, JSON.stringify({ type: 'ask', roots: [root] }));
   return { ann, bob };
 }
-
-test('ready when the factory returns', () => assert.equal(typeof engine.Coordinator, 'function'));
 
 test('numbers of peers are unsigned and the same in both directions', () => {
   const peers = new Set();
   for (let seed = 0; seed < 50; seed++) {
-    const coordinator = new engine.Coordinator(seed, 0xffffffff - seed);
-    const peer = coordinator.connect(site, 1);
+    const engine = new Engine(seed, 0xffffffff - seed);
+    const peer = engine.join(site, 0, 1);
     assert(Number.isInteger(peer) && peer > 0 && peer <= 0xffffffff);
-    coordinator.message(peer, helloOf('a'), 1);
-    const [welcome] = take(coordinator);
-    assert.equal(welcome.peer, peer);
-    assert.equal(welcome.text.peer, peer);
+    engine.put(peer, Buffer.from(helloOf('a')));
+    engine.take(1);
+    engine.perform({
+      send(to, frames) {
+        assert.equal(to, peer);
+        assert.equal(textsOf(frames)[0].peer, peer);
+      },
+    });
     peers.add(peer);
-    coordinator.delete();
   }
   assert([...peers].some((peer) => peer > 0x7fffffff));
 });
 
-test('a whole introduction, in the words of the protocol', () =>
-  withCoordinator((coordinator) => {
-    const { ann, bob } = pairOf(coordinator);
-    const mark = root.slice(0, 8);
-    assert.deepEqual(take(coordinator), [
-      { kind: 'tell', peer: ann, text: { type: 'welcome', version: protocolVersion, peer: ann } },
-      { kind: 'tell', peer: ann, text: { type: 'present', add: [], remove: [] } },
-      { kind: 'tell', peer: bob, text: { type: 'welcome', version: protocolVersion, peer: bob } },
-      { kind: 'tell', peer: bob, text: { type: 'present', add: [mark], remove: [] } },
-      { kind: 'tell', peer: bob, text: { type: 'introduce', peer: ann, offer: false } },
-      { kind: 'tell', peer: ann, text: { type: 'introduce', peer: bob, offer: true } },
-      { kind: 'tell', peer: bob, text: { type: 'answer', roots: [root], peers: [1] } },
-    ]);
-    coordinator.timeout(coordinator.nextTimeout());
-    assert.deepEqual(take(coordinator), [
-      { kind: 'tellAll', peer: [ann, bob], text: { type: 'present', add: [mark], remove: [] } },
-    ]);
-    coordinator.disconnect(ann, 2000);
-    assert.deepEqual(take(coordinator), [{ kind: 'tell', peer: bob, text: { type: 'gone', peer: ann } }]);
-  }));
+const mark = root.slice(0, 8);
 
-test('texts cross as they are', () =>
-  withCoordinator((coordinator) => {
-    const { ann, bob } = pairOf(coordinator);
-    for (const sdp of ['', 'v=0\r\n', '"\\\u0000\u001f</script>', 'caf\u00e9 \u2603 \ud83d\ude00', '\u0080\u07ff\uffff']) {
-      take(coordinator);
-      coordinator.message(ann, JSON.stringify({ type: 'signal', peer: bob, description: { type: 'offer', sdp } }), 2);
-      const text = { type: 'signal', peer: ann, description: { type: 'offer', sdp } };
-      assert.deepEqual(take(coordinator), [{ kind: 'tell', peer: bob, text }]);
-    }
-  }));
+test('a whole introduction, in the words that version 1 began with', () => {
+  const engine = open();
+  const { ann, bob } = pairOf(engine);
+  assert.deepEqual(engine.take(), [
+    { kind: 'send', peer: ann, text: { type: 'welcome', version: protocolVersion, peer: ann } },
+    { kind: 'send', peer: ann, text: { type: 'present', add: [], remove: [] } },
+    { kind: 'send', peer: bob, text: { type: 'welcome', version: protocolVersion, peer: bob } },
+    { kind: 'send', peer: bob, text: { type: 'present', add: [mark], remove: [] } },
+    { kind: 'send', peer: ann, text: { type: 'introduce', peer: bob, offer: true } },
+    { kind: 'send', peer: bob, text: { type: 'introduce', peer: ann, offer: false } },
+    { kind: 'send', peer: bob, text: { type: 'answer', roots: [root], peers: [1] } },
+  ]);
+  engine.wake(engine.timeout());
+  assert.deepEqual(engine.take(), [{ kind: 'sendAll', peers: [ann, bob], text: { type: 'present', add: [mark], remove: [] } }]);
+  engine.leave(ann, 2000);
+  assert.deepEqual(engine.take(), [{ kind: 'send', peer: bob, text: { type: 'gone', peer: ann } }]);
+});
 
-test('an absent and a null member of a candidate are their defaults', () =>
-  withCoordinator((coordinator) => {
-    const { ann, bob } = pairOf(coordinator);
-    for (const candidate of [{ candidate: '' }, { candidate: '', sdpMid: null, sdpMLineIndex: null, usernameFragment: 'x' }]) {
-      take(coordinator);
-      coordinator.message(ann, JSON.stringify({ type: 'signal', peer: bob, candidate }), 2);
-      assert.deepEqual(take(coordinator)[0].text.candidate, { candidate: '', sdpMid: '', sdpMLineIndex: 0 });
-    }
-  }));
+test('a lean asker is introduced in its answer, which comes with the offer', () => {
+  const engine = open();
+  const { ann, bob } = pairOf(engine, { lean: true });
+  const orders = engine.take();
+  assert.deepEqual(orders[0].text[0], { type: 'welcome', version: protocolVersion, peer: ann, lean: true });
+  assert.deepEqual(orders.at(-1), { kind: 'send', peer: ann, text: { type: 'introduce', peer: bob, offer: true } });
+  const description = { type: 'offer', sdp: 'v=0' };
+  engine.say(ann, JSON.stringify({ type: 'signal', peer: bob, description }), 2);
+  assert.deepEqual(engine.take(), [
+    {
+      kind: 'send',
+      peer: bob,
+      text: [
+        { type: 'answer', roots: [root], peers: [1], introduced: [ann] },
+        { type: 'signal', peer: ann, description },
+      ],
+    },
+  ]);
+});
+
+test('several messages for a lean peer are one, a list, as long as it is short enough', () => {
+  const engine = open();
+  const { ann, bob } = pairOf(engine, { lean: true });
+  engine.wake(1000);
+  engine.take();
+  engine.put(ann, '{"type":"ask"}');
+  engine.put(bob, '{"type":"ask"}');
+  engine.put(bob, '{"type":"ask"}');
+  engine.flush();
+  const answer = { type: 'answer', roots: [], peers: [] };
+  assert.deepEqual(engine.take(), [
+    { kind: 'send', peer: ann, text: answer },
+    { kind: 'send', peer: bob, text: [answer, answer] },
+  ]);
+  const sdp = 'v'.repeat(7000);
+  for (let i = 0; i < 5; i++) {
+    engine.put(ann, JSON.stringify({ type: 'signal', peer: bob, description: { type: 'offer', sdp } }));
+  }
+  engine.flush();
+  assert.deepEqual(
+    engine.take().map(({ text }) => text.length),
+    [2, 2, undefined],
+  );
+});
+
+test('what one turn brings for a socket is one write, in order', () => {
+  const engine = new Engine(1, 2);
+  const ann = engine.join(site, 0, 1);
+  const bob = engine.join(site, 0, 1);
+  engine.put(ann, Buffer.from(helloOf('a')));
+  engine.put(bob, Buffer.from(helloOf('b')));
+  engine.put(ann, Buffer.from('{"type":"ask"}'));
+  engine.put(bob, Buffer.from('{"type":"dance"}'));
+  engine.put(ann, Buffer.from('{"type":"ask"}'));
+  engine.take(1);
+  const done = [];
+  engine.perform({
+    send: (peer, frames) => done.push([peer, ...textsOf(frames).map(({ type }) => type)]),
+    close: (peer, code) => done.push([peer, code]),
+  });
+  assert.deepEqual(done, [
+    [ann, 'welcome', 'present', 'answer'],
+    [bob, 'welcome', 'present', 'error'],
+    [bob, 'unknown-message'],
+    [ann, 'answer'],
+  ]);
+});
+
+test('what a peer said in the turn in which it got its number of before is its own', () => {
+  const engine = open();
+  const ann = engine.join();
+  engine.put(ann, helloOf('a', { peer: 12345 }));
+  engine.put(ann, JSON.stringify({ type: 'ask', roots: [] }));
+  engine.flush();
+  const orders = engine.take();
+  assert.deepEqual(orders[0], { kind: 'renumber', from: ann, to: 12345 });
+  assert.deepEqual(
+    orders.slice(1).map(({ peer, text }) => [peer, text.type]),
+    [
+      [12345, 'welcome'],
+      [12345, 'present'],
+      [12345, 'answer'],
+    ],
+  );
+});
+
+test('the inbox says when it is full', () => {
+  const engine = open();
+  const peer = engine.join();
+  const text = `"${'x'.repeat(messageBytes - 2)}"`;
+  let count = 0;
+  for (; engine.fits(text.length); count++) engine.put(peer, text);
+  assert.equal(count, Math.floor(inboxBytes / (messageBytes + 8)));
+  engine.flush();
+  assert.equal(engine.take().length, 2);
+  assert(engine.fits(text.length));
+});
+
+test('texts cross as they are', () => {
+  const engine = open();
+  const { ann, bob } = pairOf(engine);
+  for (const sdp of ['', 'v=0\r\n', '"\\\u0000\u001f</script>', 'caf\u00e9 \u2603 \ud83d\ude00', '\u0080\u07ff\uffff']) {
+    engine.take();
+    engine.say(ann, JSON.stringify({ type: 'signal', peer: bob, description: { type: 'offer', sdp } }), 2);
+    const text = { type: 'signal', peer: ann, description: { type: 'offer', sdp } };
+    assert.deepEqual(engine.take(), [{ kind: 'send', peer: bob, text }]);
+  }
+});
 
 const refused = [
   ['', 'malformed-message'],
@@ -122,56 +233,42 @@ const refused = [
   ['[{"type":'.repeat(1500), 'malformed-message'],
   ['\ufeff{"type":"have"}', null],
 ];
-test('text that is no message is refused for what it is', () =>
-  withCoordinator((coordinator) => {
-    for (const [text, code] of refused) {
-      const peer = coordinator.connect(site, 1);
-      coordinator.message(peer, helloOf('a'), 1);
-      take(coordinator);
-      coordinator.message(peer, text, 1);
-      const expected = code
-        ? [
-            { kind: 'tell', peer, text: { type: 'error', code } },
-            { kind: 'close', peer, text: code },
-          ]
-        : [];
-      assert.deepEqual(take(coordinator), expected, text.slice(0, 60));
-    }
-  }));
+test('text that is no message is refused for what it is', () => {
+  const engine = open();
+  for (const [text, code] of refused) {
+    const peer = engine.join();
+    engine.say(peer, helloOf('a'));
+    engine.take();
+    engine.say(peer, text);
+    const expected = code
+      ? [
+          { kind: 'send', peer, text: { type: 'error', code } },
+          { kind: 'close', peer, code },
+        ]
+      : [];
+    assert.deepEqual(engine.take(), expected, text.slice(0, 60));
+  }
+});
 
-test('bits flipped in any message harm nobody', () =>
-  withCoordinator((coordinator) => {
-    let state = 20261122;
-    const random = (bound) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % bound;
-    const texts = [
-      helloOf('c'),
-      JSON.stringify({ type: 'have', add: [root], remove: [root] }),
-      JSON.stringify({ type: 'ask', roots: [root] }),
-      JSON.stringify({ type: 'signal', peer: 1, candidate: { candidate: 'c', sdpMid: '0', sdpMLineIndex: 0 } }),
-      JSON.stringify({ type: 'decline', peer: 5 }),
-    ];
-    for (let i = 0; i < 3000; i++) {
-      const bytes = Buffer.from(texts[random(texts.length)]);
-      for (let flips = random(3); flips >= 0; flips--) bytes[random(bytes.length)] ^= 1 << random(7);
-      const peer = coordinator.connect(site, i);
-      if (random(2)) coordinator.message(peer, helloOf('d'), i);
-      coordinator.message(peer, bytes.toString(), i);
-      coordinator.disconnect(peer, i);
-      take(coordinator);
-    }
-    assert.equal(coordinator.stats().peers, 0);
-  }));
-
-test('nothing is left in the table of values', () => {
-  const before = engine.count_emval_handles();
-  withCoordinator((coordinator) => {
-    for (let i = 0; i < 20; i++) {
-      pairOf(coordinator);
-      coordinator.stats();
-      take(coordinator);
-    }
-    coordinator.timeout(1e6);
-    take(coordinator);
-  });
-  assert.equal(engine.count_emval_handles(), before);
+test('bits flipped in any message harm nobody', () => {
+  const engine = open();
+  let state = 20261122;
+  const random = (bound) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % bound;
+  const texts = [
+    helloOf('c'),
+    JSON.stringify({ type: 'have', add: [root], remove: [root] }),
+    JSON.stringify({ type: 'ask', roots: [root] }),
+    JSON.stringify({ type: 'signal', peer: 1, candidate: { candidate: 'c', sdpMid: '0', sdpMLineIndex: 0 } }),
+    JSON.stringify({ type: 'decline', peer: 5 }),
+  ];
+  for (let i = 0; i < 3000; i++) {
+    const bytes = Buffer.from(texts[random(texts.length)]);
+    for (let flips = random(3); flips >= 0; flips--) bytes[random(bytes.length)] ^= 1 << random(7);
+    const peer = engine.join(i);
+    if (random(2)) engine.say(peer, helloOf('d'), i);
+    engine.say(peer, bytes.toString(), i);
+    engine.leave(peer, i);
+    engine.take();
+  }
+  assert.equal(engine.stats().peers, 0);
 });

@@ -25,7 +25,7 @@ call(ADD_ROUTE, '/', STRATEGY_ORDERED);
 
 /** Whether the core, which all tests here share, lists a path: of what it does not, the browser does all. */
 const isListed = (path) =>
-  call(OPEN_EXCHANGE, ['GET', 'image', 'default', '', '', path].join('\n'), FLAG_SAME_ORIGIN, 0, 0, 0) > 0;
+  call(OPEN_EXCHANGE, ['GET', 'image', 'default', path, '', '', '', '', '', ''].join('\n'), FLAG_SAME_ORIGIN, 0, 0, 0) > 0;
 
 /** A keeper whose site sends one text after another. `changes`: of each new manifest, whether it lists anything. */
 function keeper() {

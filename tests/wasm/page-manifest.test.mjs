@@ -1,6 +1,7 @@
 // What a page makes of a manifest: all that is good of it, as the worker does.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import { readFileSync } from 'node:fs';
 import { manifestVersion, pieceBytesMin } from '../../build/border.js';
 import { badEntries } from '../vectors/entries.mjs';
 import { FakeSocket, fakeWorkerChannel, install, openPage } from './page-fakes.mjs';
@@ -47,6 +48,24 @@ for (const [what, entry] of badEntries) {
     assert.equal(reports.length, 1);
   });
 }
+
+const { paths } = JSON.parse(readFileSync(new URL('../vectors/paths.json', import.meta.url), 'utf8'));
+
+test('a path is found in every spelling that file servers take for it', async (t) => {
+  const spelled = paths.filter(({ path }) => /^\/(?!\/)(?:[^?%]|%[\da-f]{2})+$/i.test(path));
+  for (const { path, key } of spelled) {
+    const { isListed } = await open(t, { version: manifestVersion, resources: { [path]: good } });
+    assert(isListed(path) && isListed(key), path);
+    assert(!isListed(`${key}x`), path);
+  }
+});
+
+test('two spellings of a path are one entry, and any query is of every spelling', async (t) => {
+  const resources = { '/%40a': good, '/@a': good, '/b': { ...good, anyQuery: true } };
+  const { reports, isListed } = await open(t, { version: manifestVersion, resources });
+  assert.deepEqual(reports, [['malformed-manifest', '/@a']]);
+  assert.deepEqual([isListed('/%62?v=1'), isListed('/%40a?v=1')], [true, false]);
+});
 
 test('a bad entry is named once, whether worker or page comes first', async (t) => {
   const tell = fakeWorkerChannel(t);

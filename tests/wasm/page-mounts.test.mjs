@@ -5,6 +5,7 @@ import {
   CACHE_PREFIX,
   controllerWait,
   DIGESTS_PATH,
+  firstSocketWait,
   manifestVersion,
   pieceBytesMin,
   SOCKET_PATH,
@@ -553,3 +554,45 @@ for (const options of [{ worker: '/sw.js' }, {}]) {
     await checkTakesPart(plugin, container);
   });
 }
+
+test('a worker that registered late is known at once on the first visit, and a mended one takes part', async (t) => {
+  const say = fakeWorkerChannel(t);
+  const close = closing(t);
+  const container = new FakeContainer('installing');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const starting = start({ worker: '/sw.js' });
+  await turn();
+  say({ type: 'busy', open: 0, cache: 'peer-cdn-v1', code: 'registered-late' });
+  const plugin = close(await starting);
+  const errors = [];
+  plugin.addEventListener('error', ({ detail }) => errors.push(detail));
+  await turn();
+  assert.deepEqual([plugin.active, plugin.reason, errors], [false, 'registered-late', [{ code: 'registered-late' }]]);
+  container.control();
+  assert.deepEqual([plugin.active, plugin.reason], [false, 'registered-late']);
+  say({ type: 'busy', open: 0, cache: 'peer-cdn-v1', code: 'registered-late' });
+  assert.equal(errors.length, 1, 'told once');
+  say({ type: 'busy', open: 0, cache: 'peer-cdn-v1', code: '' });
+  assert.deepEqual([plugin.active, plugin.reason], [true, null]);
+});
+
+test('start() on a controlled page waits for what the worker says of itself, half a second at most', async (t) => {
+  for (const code of ['registered-late', '', undefined]) {
+    const say = fakeWorkerChannel(t);
+    const container = new FakeContainer('controlling');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let plugin = null;
+    const starting = start({ worker: '/sw.js' }).then((one) => (plugin = one));
+    while (!container.knowsPage) await turn();
+    t.mock.timers.tick(firstSocketWait - 1);
+    await turn();
+    assert.equal(plugin, null);
+    if (code === undefined) t.mock.timers.tick(1);
+    else say({ type: 'busy', open: 0, cache: `${CACHE_PREFIX}1`, code });
+    await turn();
+    await starting;
+    assert.deepEqual([plugin.active, plugin.reason], code ? [false, code] : [true, null]);
+    plugin.close();
+    t.mock.timers.reset();
+  }
+});

@@ -107,7 +107,7 @@ test('a file goes from one visitor to the next, is stored there, and is announce
     const body = Buffer.alloc(file.bytes);
     const held = new Set();
     for (const [begin, end] of (await store.roots()).get(file.root) ?? []) {
-      body.set(new Uint8Array((await store.readRun(file.root, begin, end)).buffer), begin * pieceBytes);
+      body.set(new Uint8Array(await (await store.readRun(file.root, begin, end)).arrayBuffer()), begin * pieceBytes);
       for (let piece = begin; piece < end; piece++) held.add(piece);
     }
     return held.size === file.count && body.equals(file.body);
@@ -211,7 +211,7 @@ test('a flipped bit never reaches a reader or the store', async (t) => {
   assert.ok(reported.includes('wrong-digest'), reported.join());
   for (const [piece, digest] of delivered) assert.equal(digest, file.list.subarray(piece * 32, piece * 32 + 32).toString('hex'));
   for (const [begin, end] of (await store.roots()).get(file.root) ?? []) {
-    const run = Buffer.from((await store.readRun(file.root, begin, end)).buffer);
+    const run = Buffer.from(await (await store.readRun(file.root, begin, end)).arrayBuffer());
     assert.ok(run.equals(file.body.subarray(begin * pieceBytes, end * pieceBytes)));
   }
 });

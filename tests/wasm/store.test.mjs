@@ -34,11 +34,11 @@ test('a run that is being written is held, and can be read', async () => {
   const put = store.putRun(root, 2, 4, [new Uint8Array([1, 2, 3])]);
   assert.deepEqual(await runs(store, root), [[2, 4]]);
   assert.deepEqual(await runs(store, 'cd'.repeat(32)), []);
-  assert.deepEqual(new Uint8Array((await store.readRun(root, 2, 4)).buffer), new Uint8Array([1, 2, 3]));
+  assert.deepEqual(new Uint8Array(await (await store.readRun(root, 2, 4)).arrayBuffer()), new Uint8Array([1, 2, 3]));
   (await cache.untilWaiting()).resolve();
   await put;
   assert.deepEqual(await runs(store, root), [[2, 4]]);
-  assert.deepEqual(new Uint8Array((await store.readRun(root, 2, 4)).buffer), new Uint8Array([1, 2, 3]));
+  assert.deepEqual(new Uint8Array(await (await store.readRun(root, 2, 4)).arrayBuffer()), new Uint8Array([1, 2, 3]));
 });
 
 test('a run that could not be written is not there', async () => {
@@ -55,9 +55,9 @@ test('a run waits for its turn, and is held meanwhile', async () => {
   const cache = new SlowCache();
   const store = new Store(cache);
   let begin = () => {};
-  const put = store.putRun(root, 0, 1, [new Uint8Array([7])], { turn: new Promise((resolve) => (begin = resolve)) });
+  const put = store.putRun(root, 0, 1, [new Uint8Array([7])], new Promise((resolve) => (begin = resolve)));
   assert.deepEqual(await runs(store, root), [[0, 1]]);
-  assert.deepEqual(new Uint8Array((await store.readRun(root, 0, 1)).buffer), new Uint8Array([7]));
+  assert.deepEqual(new Uint8Array(await (await store.readRun(root, 0, 1)).arrayBuffer()), new Uint8Array([7]));
   assert.equal(cache.waiting.length, 0);
   begin();
   (await cache.untilWaiting()).resolve();

@@ -56,16 +56,22 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
     host.take();
     return codes;
   };
-  host.open = (path, { method = 'GET', destination = '', cache = 'default', range = '', ifRange = '', flags = 1 } = {}) =>
-    call('open_exchange', [method, destination, cache, range, ifRange, path].join('\n'), flags, 1, host.now, wall);
+  host.open = (
+    path,
+    { method = 'GET', destination = '', cache = 'default', range = '', ifRange = '', ifNoneMatch = '', flags = 1 } = {},
+  ) => {
+    const conditions = [range, ifRange, '', '', ifNoneMatch, ''];
+    return call('open_exchange', [method, destination, cache, path, ...conditions].join('\n'), flags, 1, host.now, wall);
+  };
   /** What the core said since it was last asked: name, then fields; of a head its text is the last, of an error its code. */
   host.take = () => {
     const said = [];
     const hear = (number, fields) => {
       const name = names[number];
-      if (name === 'open') fields.push(callText('head', fields[0]));
+      if (name === 'open' || name === 'answerEmpty') fields.push(callText('head', fields[0]));
       if (name === 'begin') fields.push(callText('resource', fields[0]));
-      if (['break', 'transfer', 'lose'].includes(name)) {
+      if (name === 'lose') fields.push(...fields.splice(1).map((each) => (each ? callText('error_code', each) : '')));
+      if (['break', 'transfer'].includes(name)) {
         const error = fields.pop();
         fields.push(error ? callText('error_code', error) : '');
       }
@@ -86,7 +92,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
   };
 
   /** Performs what the core decides until nothing is left to do; gives all that it said. */
-  host.run = (path) => {
+  host.run = (path, sent = {}) => {
     const { bytes, pieceBytes, type } = files.get(path);
     const count = Math.ceil(bytes / pieceBytes);
     const digest = count === 1 ? Uint8Array.from(Buffer.from(root, 'hex')).buffer : zeros;
@@ -98,6 +104,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
       if (batch.length === 0) return all;
       all.push(...batch);
       for (const [name, ...fields] of batch) {
+        if (name === 'needRecord') call('record_read', '', fields[0], host.now);
         if (name === 'needList') {
           const text = Buffer.concat([Buffer.from(root), Buffer.from(root, 'hex'), Buffer.alloc(32 * count)]);
           assert.equal(call('list', Uint8Array.from(text).buffer, 200), 0);
@@ -107,12 +114,11 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
           streams.set(stream, begin);
           const first = begin * pieceBytes;
           const range = `bytes ${first}-${Math.min(bytes, end * pieceBytes) - 1}/${bytes}`;
-          const headers = { 'content-type': type, 'content-range': whole ? '' : range };
-          const texts = border.answerHeaders.map((each) => headers[each] ?? '');
-          call('stream_head', ['basic', ...texts].join('\n'), stream, whole ? 200 : 206, host.now);
+          const headers = { 'content-type': type, ...sent, ...(whole ? {} : { 'content-range': range }) };
+          call('stream_head', ['basic', 'OK', ...Object.entries(headers).flat()].join('\n'), stream, whole ? 200 : 206, host.now);
         }
         if (name === 'accept') {
-          const [stream, , until] = fields;
+          const [stream, until] = fields;
           for (let piece = streams.get(stream); piece < until; piece++) {
             call('stream_piece', digest, stream, piece, length(piece), host.now);
           }
@@ -120,7 +126,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
         }
         if (name === 'read') {
           const [body, job, , , begin, end] = fields;
-          call('run_read', '', body, job, true, host.now);
+          call('run_read', body, job, true, host.now);
           for (let piece = begin; piece < end; piece++) call('digest', digest, body, job, piece, length(piece), host.now);
         }
         if (name === 'enqueue') call('pull', fields[0], 1 << 20, host.now);
@@ -134,10 +140,10 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
 const find = (commands, name) => commands.find(([each]) => each === name)?.slice(1);
 
 /** The head of the response, as the command has it. */
-function headOf(host, path, options) {
+function headOf(host, path, options, sent) {
   assert.ok(host.open(path, options) > 0);
-  const [status, ...pairs] = find(host.run(path), 'open')[2].split('\n');
-  return { status: Number(status), pairs, of: (name) => pairs[pairs.indexOf(name) + 1] };
+  const [status, ...pairs] = find(host.run(path, sent), 'open')[2].split('\n');
+  return { status: Number(status.slice(0, 3)), pairs, of: (name) => pairs[pairs.indexOf(name) + 1] };
 }
 
 test('every route of the vectors is found, and no other', () => {
@@ -175,7 +181,7 @@ test('requests that are never ours open nothing', () => {
     { flags: 0 },
     { flags: border.FLAG_SAME_ORIGIN | border.FLAG_AUTHORIZATION },
     { flags: border.FLAG_SAME_ORIGIN | border.FLAG_BYPASS },
-    { flags: border.FLAG_SAME_ORIGIN | border.FLAG_CONDITION },
+    { ifNoneMatch: '"1"' },
     { destination: 'worker' },
     { cache: 'only-if-cached' },
   ];
@@ -206,7 +212,7 @@ test('every Range header of the vectors gets its status, its Content-Range and i
       assert.equal(find(host.take(), 'begin'), undefined, `${name}: the origin answers`);
       continue;
     }
-    const head = headOf(host, '/f', { range: header });
+    const head = headOf(host, '/f', { range: header }, { 'content-length': String(bytes) });
     assert.equal(head.status, status, name);
     if (status === 206) assert.equal(head.of('content-range'), contentRange, name);
     if (status === 200) assert.equal(head.of('content-length'), String(bytes), name);
@@ -215,28 +221,37 @@ test('every Range header of the vectors gets its status, its Content-Range and i
   assert.ok(heads > 10, `${heads} heads`);
 });
 
-test("a head is the manifest's, and an If-Range that does not match makes the answer whole", () => {
+test("a head is the origin's where it was seen, and a validator that nobody gave is the origin's to judge", () => {
   const host = start();
   host.begin(['/f', 100000, { headers: '\ncache-control\nmax-age=5' }]);
-  const head = (range, ifRange) => headOf(host, '/f', { range, ifRange });
-  const { status, pairs } = head('bytes=0-1', `"${root}"`);
+  const sent = { etag: '"1"', 'x-own': 'yes' };
+  const { status, pairs } = headOf(host, '/f', { range: 'bytes=0-1', ifRange: `"${root}"` }, sent);
   assert.equal(status, 206);
   assert.deepEqual(pairs, [
-    'cache-control',
-    'max-age=5',
-    'content-length',
-    '2',
-    'content-type',
-    'a/b',
-    'accept-ranges',
-    'bytes',
-    'etag',
-    `"${root}"`,
-    'content-range',
-    'bytes 0-1/100000',
+    ...['content-type', 'a/b'],
+    ...['x-own', 'yes'],
+    ...['etag', '"1"'],
+    ...['content-length', '2'],
+    ...['content-range', 'bytes 0-1/100000'],
   ]);
-  assert.equal(head('bytes=0-1', '"other"').status, 200);
-  assert.equal(head('bytes=0-1', 'W/"x"').status, 200);
+  for (const ifRange of ['"other"', 'W/"1"']) {
+    assert.ok(host.open('/f', { range: 'bytes=0-1', ifRange }) > 0);
+    const said = host.take();
+    assert.equal(find(said, 'begin'), undefined, ifRange);
+    assert.equal(find(said, 'through').at(-1), 1, `${ifRange}: listed`);
+  }
+});
+
+test('a tag that was given makes a 304, and HEAD has the head that was seen', () => {
+  const host = start();
+  host.begin(['/f', 100]);
+  headOf(host, '/f', {}, { etag: '"1"', 'content-length': '100' });
+  const empty = (options) => {
+    assert.ok(host.open('/f', options) > 0);
+    return find(host.take(), 'answerEmpty')[1].split('\n');
+  };
+  assert.deepEqual(empty({ ifNoneMatch: 'W/"1"' }), ['304 Not Modified', 'etag', '"1"']);
+  assert.deepEqual(empty({ method: 'HEAD' }), ['200 OK', 'content-type', 'a/b', 'content-length', '100', 'etag', '"1"']);
 });
 
 test('a listed file that becomes a document is taken as not listed', () => {
@@ -380,7 +395,7 @@ test('the core says when it is to be told of the time', () => {
   const host = start();
   host.begin(['/f', 5]);
   host.now += 60_000;
-  host.call('open_exchange', 'GET\n\ndefault\n\n\n/f', 1, 0, host.now, wall + 60_000);
+  host.call('open_exchange', 'GET\n\ndefault\n/f', 1, 0, host.now, wall + 60_000);
   assert.deepEqual(host.take(), [['fetchManifest']]);
   assert.equal(host.timeout(), host.now + border.manifestWait);
   host.call('timeout', host.timeout());

@@ -293,8 +293,11 @@ async function visitorOf(context, init, profile) {
   });
 }
 
-/** A stock Firefox ESR with a fresh profile and default preferences, over WebDriver BiDi. */
-export async function openFirefox({ init } = {}) {
+/**
+ * A stock Firefox ESR with a fresh profile and default preferences, but for those that are given, over WebDriver BiDi.
+ * @param {{ init?: Function, preferences?: Record<string, unknown> }} [options]
+ */
+export async function openFirefox({ init, preferences = {} } = {}) {
   const { default: puppeteer } = await import('puppeteer-core');
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-visitor-'));
   const browser = await puppeteer.launch({
@@ -302,6 +305,7 @@ export async function openFirefox({ init } = {}) {
     executablePath: paths.firefox,
     headless: true,
     userDataDir: profile,
+    extraPrefsFirefox: preferences,
     protocolTimeout: 200_000,
     handleSIGINT: false,
     handleSIGTERM: false,
@@ -314,4 +318,12 @@ export async function openFirefox({ init } = {}) {
     return page;
   };
   return new Visitor({ kind: 'Firefox', profile, page: await newPage(), newPage, close: () => browser.close() });
+}
+
+/** WebKitGTK's own small browser with a fresh profile, over WebDriver. `init` runs when a page has loaded. */
+export async function openWebKit({ init } = {}) {
+  const { launchWebKit } = await import('./webkit.mjs');
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-visitor-'));
+  const { page, newPage, close } = await launchWebKit(profile, [[record, CHANNEL], ...(init ? [[init]] : [])]);
+  return new Visitor({ kind: 'WebKit', profile, page, newPage, close });
 }

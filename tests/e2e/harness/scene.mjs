@@ -1,7 +1,7 @@
 // What one test opens, closed again when it ends, however it ends.
 import { after } from 'node:test';
 
-import { openChromium, openFirefox } from './browsers.mjs';
+import { openChromium, openFirefox, openWebKit } from './browsers.mjs';
 import { openSite } from './site.mjs';
 
 /**
@@ -43,6 +43,7 @@ export function scene(t) {
      */
     chromium: ({ flags = [], init } = {}) => keep(flags.length > 0 ? openChromium({ flags, init }) : borrow(init)),
     firefox: (options) => keep(openFirefox(options)),
+    webkit: (options) => keep(openWebKit(options)),
     keep,
   };
 }

@@ -130,6 +130,9 @@ export class Origin {
       cache: request.cache,
       mode: request.mode,
       credentials: request.credentials,
+      referrer: request.referrer,
+      referrerPolicy: request.referrerPolicy,
+      redirect: request.redirect,
       status: 0,
       sent: 0,
       aborted: false,
@@ -137,6 +140,7 @@ export class Origin {
     };
     if (request.mode === 'same-origin' && !isOurs) throw new TypeError('Failed to fetch');
     if (request.cache === 'only-if-cached') throw new TypeError('Failed to fetch');
+    if (request.signal.aborted) throw request.signal.reason;
     this.log.push(entry);
     // The signal that was given: a Request's own one follows it only as long as that Request is not collected.
     const signal = init?.signal ?? request.signal;

@@ -1,0 +1,70 @@
+#include "base/record.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+
+namespace peer_cdn {
+
+std::string_view header_of(std::string_view lines, std::string_view name) {
+  while (!lines.empty()) {
+    const bool is_it = take_line(lines) == name;
+    const std::string_view value = take_line(lines);
+    if (is_it) return value;
+  }
+  return {};
+}
+
+std::string_view Record::rest(unsigned line) const {
+  std::string_view rest = text_;
+  while (line-- > 0) take_line(rest);
+  return rest;
+}
+
+std::string_view Record::line(unsigned number) const {
+  std::string_view from = rest(number);
+  return take_line(from);
+}
+
+void Record::write(std::string_view flags, std::string_view etag, std::string_view date,
+                   std::string_view others, std::string_view headers) {
+  Text text = flags;
+  for (const std::string_view each : {etag, date, others, headers}) (text += "\n") += each;
+  text_ = std::move(text);
+}
+
+void Record::learn(std::string_view seen, bool whole, bool has_reason) {
+  // A part says nothing of the whole's length and encoding.
+  const bool is_kept = is_whole() && !whole;
+  const std::string_view tag = header_of(seen, "etag");
+  const std::string_view modified = header_of(seen, "last-modified");
+  Text others = line(3);
+  for (const std::string_view each : {tag, modified}) {
+    if (!is_given() || knows(each)) continue;
+    if (others.size() + each.size() > limits::record_bytes) others.clear();
+    (others += "\t") += each;
+  }
+  if (seen.size() > limits::record_bytes) seen = {};
+  Text flags = whole || is_kept ? "1" : "0";
+  flags.push_back(has_reason ? '1' : '0');
+  write(flags, is_given() ? etag() : tag, is_given() ? date() : modified, others,
+        is_kept ? headers() : seen);
+}
+
+bool Record::give(std::string_view own_etag) {
+  if (is_given()) return false;
+  write({}, own_etag, {}, {}, {});
+  return true;
+}
+
+bool Record::knows(std::string_view validator) const {
+  for (std::string_view others = line(3); !others.empty();) {
+    others.remove_prefix(1);
+    const std::size_t end = std::min(others.find('\t'), others.size());
+    if (others.substr(0, end) == validator) return true;
+    others.remove_prefix(end);
+  }
+  return etag() == validator || date() == validator;
+}
+
+}  // namespace peer_cdn

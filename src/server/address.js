@@ -1,0 +1,72 @@
+// Where a visitor is, as far as the server knows: limits and closeness stand on it. Addresses stay in memory, and in no log.
+import { BlockList, isIP } from 'node:net';
+
+/** Addresses that tell nothing of a visitor: of this machine, or of a network that many have (RFC 6890). */
+const nobodys = new BlockList();
+for (const [net, bits] of /** @type {const} */ ([
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+])) {
+  nobodys.addSubnet(net, bits, 'ipv4');
+}
+for (const [net, bits] of /** @type {const} */ ([
+  ['::', 127],
+  ['fc00::', 7],
+  ['fe80::', 10],
+])) {
+  nobodys.addSubnet(net, bits, 'ipv6');
+}
+
+/** The first four groups of an IPv6 address: what a household or a company has for itself. @param {string} address */
+function prefixOf(address) {
+  const { hostname } = new URL(`http://[${address}]`);
+  const [head, tail] = hostname.slice(1, -1).split('::');
+  const groups = head ? head.split(':') : [];
+  const after = tail ? tail.split(':') : [];
+  const zeros = tail === undefined ? 0 : 8 - groups.length - after.length;
+  return [...groups, ...Array(zeros).fill('0'), ...after].slice(0, 4).join(':');
+}
+
+/**
+ * What sockets of one visitor's network have in common: an IPv4 address, or the first 64 bits of an IPv6 address. Null of what
+ * is no address, or says nothing.
+ * @param {string} text
+ */
+export function networkOf(text) {
+  const bare = text.trim().replace(/^"|"$/g, '');
+  // With a port: '192.0.2.1:80', '[2001:db8::1]:80'. Of a link it may have the interface too.
+  const host = bare
+    .replace(/^\[(.*)\](:\d+)?$/, '$1')
+    .replace(/^([\d.]+):\d+$/, '$1')
+    .replace(/%.*$/, '');
+  const address = host.replace(/^::ffff:(?=\d+\.)/i, '');
+  const family = isIP(address);
+  if (family === 0 || nobodys.check(address, family === 4 ? 'ipv4' : 'ipv6')) return null;
+  return family === 4 ? address : prefixOf(address);
+}
+
+/** The addresses that proxies saw, the visitor's own first. @param {import('node:http').IncomingHttpHeaders} headers */
+function forwardedFor(headers) {
+  const list = (/** @type {string | string[] | undefined} */ value) => String(value ?? '').split(',');
+  if (headers['x-forwarded-for'] !== undefined) return list(headers['x-forwarded-for']);
+  return list(headers.forwarded).map((hop) => /(?:^|;)\s*for=("[^"]*"|[^;]*)/i.exec(hop)?.[1] ?? '');
+}
+
+/** Whether a proxy says that it passed this on. @param {import('node:http').IncomingMessage} request */
+export const isForwarded = ({ headers }) => 'x-forwarded-for' in headers || 'forwarded' in headers || 'via' in headers;
+
+/**
+ * The network of the visitor that opened this request; null if it is not known: behind a proxy that is not trusted it would be
+ * the proxy's.
+ * @param {import('node:http').IncomingMessage} request
+ * @param {number} hops how many proxies stand before us, each of which adds the address that it sees
+ */
+export function visitorOf(request, hops) {
+  if (hops > 0) return networkOf(forwardedFor(request.headers).at(-hops) ?? '');
+  return isForwarded(request) ? null : networkOf(request.socket.remoteAddress ?? '');
+}

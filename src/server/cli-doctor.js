@@ -1,0 +1,43 @@
+// `peer-cdn doctor`: a table of what is right with a site and what is not.
+import { FAILED, usage } from './cli-errors.js';
+import { examine, examineFiles } from './doctor/index.js';
+
+const marks = { right: 'ok  ', wrong: 'WRONG', note: 'note', 'not checked': '-' };
+
+/** @param {import('./doctor/index.js').Finding[]} findings */
+function table(findings) {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  return findings
+    .map(({ check, state, what, todo }) => {
+      const line = `${marks[state].padEnd(5)} ${check.padEnd(width)}  ${state === 'not checked' ? 'not checked: ' : ''}${what}`;
+      return todo ? `${line}\n${' '.repeat(width + 8)}-> ${todo}` : line;
+    })
+    .join('\n');
+}
+
+/** @param {string} text */
+function siteUrl(text) {
+  const url = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `https://${text}`;
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
+  throw usage('bad-value', `this is to be the URL of a site: '${text}'`);
+}
+
+/** @typedef {(text: string, object: object) => void} Print */
+
+/**
+ * @param {Awaited<ReturnType<typeof examine>>} result
+ * @param {Print} print
+ * @returns {number} the status of the process
+ */
+function tell(result, print) {
+  const wrong = result.findings.filter(({ state }) => state === 'wrong').length;
+  const end = wrong === 0 ? 'Nothing is wrong.' : `${wrong} wrong.`;
+  print(`${result.url}\n\n${table(result.findings)}\n\n${end}\n`, result);
+  return result.ok ? 0 : FAILED;
+}
+
+/** @param {string} text @param {import('./doctor/index.js').DoctorOptions} options @param {Print} print */
+export const runDoctor = async (text, options, print) => tell(await examine(siteUrl(text), options), print);
+
+/** `peer-cdn manifest <url> --check`. @param {string} text @param {Print} print */
+export const checkSite = async (text, print) => tell(await examineFiles(siteUrl(text)), print);

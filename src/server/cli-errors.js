@@ -1,0 +1,67 @@
+// What the command line says when something is wrong: a code, a sentence, and the status of the process.
+
+/** Nothing was written, or something is wrong. */
+export const FAILED = 1;
+/** The command was not typed as it must be. */
+export const WRONG_USAGE = 2;
+
+/** An error of the user's, with the code that stands before its text. */
+export class CliError extends Error {
+  /** @param {string} code @param {string} message @param {number} [status] of the process */
+  constructor(code, message, status = FAILED) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+export const usage = (/** @type {string} */ code, /** @type {string} */ message) =>
+  new CliError(code, `${message}\nTry: peer-cdn --help`, WRONG_USAGE);
+
+/** @param {string} name @param {string | undefined} text @param {number} max */
+export function wholeNumber(name, text, max) {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number > max) throw usage('bad-value', `--${name} takes a whole number up to ${max}, not '${text}'`);
+  return number;
+}
+
+/**
+ * An error of Node's, with the members that some of them have.
+ * @typedef {NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string, input?: string }} NodeError
+ */
+
+/** Node's errors, in the words of somebody who typed a command. @param {NodeError} error */
+export function explain(error) {
+  if (error instanceof CliError) return error;
+  const where = error.path ?? error.address ?? '';
+  switch (error.code) {
+    case 'ENOENT':
+      return new CliError('not-found', `there is no ${where}`);
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return new CliError('not-a-folder', `${where} is not a folder`);
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return error.syscall === 'listen'
+        ? new CliError('port-refused', `not allowed to listen on port ${error.port}`)
+        : new CliError('not-readable', `not allowed to read or write ${where}`);
+    case 'ENOSPC':
+      return new CliError('disk-full', `there is no room for ${where}`);
+    case 'EISDIR':
+      return new CliError('is-a-folder', `${where || 'the output'} is a folder`);
+    case 'EIO':
+      return new CliError('not-readable', `cannot read ${where}`);
+    case 'EADDRINUSE':
+      return new CliError('port-in-use', `port ${error.port} is in use: try --port 0`);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, WRONG_USAGE);
+    case 'ERR_INVALID_URL':
+      return usage('bad-value', `not an origin: ${error.input}`);
+    default:
+      if (error instanceof RangeError) return usage('bad-value', error.message);
+      return new CliError('failed', error.stack ?? String(error));
+  }
+}

@@ -1,0 +1,95 @@
+// `peer-cdn manifest`: writes the manifest of a folder, again at each change with --watch; or compares it with --check.
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as after } from 'node:timers/promises';
+import { MANIFEST_PATH } from '../../build/border.js';
+import { FAILED, usage } from './cli-errors.js';
+import * as limits from './limits.js';
+import { LiveManifest } from './live-manifest.js';
+import { digestsFolder, servedAt, usuallyCompressed, writeManifest } from './manifest.js';
+
+/** @typedef {import('./warnings.js').ManifestWarning} ManifestWarning */
+
+/**
+ * @typedef {object} ManifestCommand
+ * @property {string} [output]
+ * @property {string} [base]
+ * @property {boolean} [watch]
+ * @property {boolean} [check]
+ */
+
+const sum = (/** @type {{ bytes: number }[]} */ resources) => resources.reduce((all, { bytes }) => all + bytes, 0);
+const count = (/** @type {number} */ number, /** @type {string} */ one) => `${number} ${one}${number === 1 ? '' : 's'}`;
+
+/** The line that a worker needs, if its manifest is not where it looks by itself. @param {string} path */
+const pasted = (path) => (path === MANIFEST_PATH ? '' : `In the service worker: new PeerCDN({ manifest: '${path}' })\n`);
+
+/** What else is to be known of what was written. @param {import('./manifest.js').Manifest} manifest */
+function remarks(manifest) {
+  if (Object.keys(manifest.resources).length === 0) {
+    return [{ path: '', code: 'nothing-listed', message: 'no file of the folder is listed: --include says which ones to list' }];
+  }
+  const compressed = usuallyCompressed(manifest);
+  if (compressed.length === 0) return [];
+  const some = compressed.slice(0, 3).join(', ') + (compressed.length > 3 ? ', ...' : '');
+  const message = `servers usually compress ${some}: 'peer-cdn doctor' says whether yours does, and what that costs`;
+  return [{ path: '', code: 'usually-compressed', message }];
+}
+
+/**
+ * Written beside the folder, or in the folder itself: whatever is wrong with the place is said before long work.
+ * @param {string} output
+ */
+async function checkOutput(output) {
+  const stats = await stat(output).catch(() => null);
+  if (stats?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR', path: output });
+}
+
+/**
+ * @param {string} folder
+ * @param {ManifestCommand} command
+ * @param {import('./manifest.js').ManifestOptions & { onWarning: (warning: ManifestWarning) => void }} options
+ * @param {{ print: (text: string, object: object) => void, signal: AbortSignal | undefined }} io
+ * @returns {Promise<number>} the status of the process
+ */
+export async function runManifest(folder, command, options, { print, signal }) {
+  const output = command.output ?? join(folder, MANIFEST_PATH);
+  const served = servedAt(folder, output, command.base);
+  const live = new LiveManifest(folder, { ...options, base: command.base, digestsBase: served.digests });
+  if (command.check) {
+    const { checkFolder } = await import('./check.js');
+    const differences = await checkFolder(output, await live.current());
+    const text = differences.map(({ code, message }) => `${code}: ${message}\n`).join('');
+    print(text || `${output} is of ${folder} as it is\n`, { output, differences });
+    return differences.length > 0 ? FAILED : 0;
+  }
+  await checkOutput(output);
+  let written = '';
+  do {
+    const { etag, ...made } = await live.current();
+    if (etag !== written) {
+      await writeManifest(output, made);
+      written = etag;
+      const resources = Object.values(made.manifest.resources);
+      for (const remark of remarks(made.manifest)) options.onWarning(remark);
+      const lists = `${count(made.digests.size, 'digest list')} in ${digestsFolder(output)}`;
+      const text = `${output}: ${resources.length} files, ${sum(resources)} bytes; ${lists}\n${pasted(served.manifest)}`;
+      print(text, {
+        output,
+        manifest: served.manifest,
+        digests: served.digests,
+        digestsFolder: digestsFolder(output),
+        files: resources.length,
+        bytes: sum(resources),
+      });
+    }
+    if (signal) await after(limits.rescanMs, undefined, { signal }).catch(() => {});
+  } while (signal && !signal.aborted);
+  return 0;
+}
+
+/** @param {ManifestCommand} command */
+export function checkManifestCommand({ check, watch, output }) {
+  if (check && watch) throw usage('bad-arguments', '--check looks once: it goes without --watch');
+  if (output === '') throw usage('bad-value', '--output takes a file');
+}

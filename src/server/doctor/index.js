@@ -1,0 +1,89 @@
+// Looks at a site from outside, as a visitor's browser would.
+import * as limits from '../limits.js';
+import { checkFiles, checkManifest } from './files.js';
+import { Findings, reasonOf } from './findings.js';
+import { checkIce, checkSocket, socketUrl } from './network.js';
+import { checkPage, checkPolicies, checkScript } from './page.js';
+import { checkRoutes, checkWorker, workerUrl } from './worker.js';
+
+/** @typedef {import('./findings.js').Finding} Finding */
+
+/**
+ * @typedef {object} DoctorOptions
+ * @property {string} [worker] the service worker's script; default: what the page's scripts name, else '/sw.js'
+ * @property {string[]} [ice] ICE servers to try
+ * @property {number} [timeoutMs] for all of it; default 45 s
+ */
+
+/** Every check, so that what was not reached is named. */
+const names = [
+  'page',
+  'page script',
+  'worker',
+  'scope',
+  'CSP',
+  'manifest',
+  'manifest is fresh',
+  'routes',
+  'digest lists',
+  'files',
+  'coordinator',
+  'ICE servers',
+];
+
+/**
+ * @param {string} url
+ * @param {import('./findings.js').Case['options']} options
+ * @param {AbortSignal} signal
+ * @param {import('./findings.js').Bounds} bounds
+ * @returns {import('./findings.js').Case}
+ */
+function caseOf(url, options, signal, bounds) {
+  const findings = new Findings();
+  return { page: new URL(url), findings, signal, options, bounds, html: '', policies: [], scripts: [], workerScripts: [] };
+}
+
+/**
+ * Compares all files of a live site with its manifest, however long that takes.
+ * @param {string} url of the site, or of its manifest
+ */
+export async function examineFiles(url) {
+  const bounds = { answerMs: limits.checkAnswerMs, files: limits.manifestEntries, fileBytes: Infinity };
+  const site = caseOf(url, {}, new AbortController().signal, bounds);
+  const path = site.page.pathname.endsWith('.json') ? site.page.pathname : undefined;
+  await checkFiles(site, await checkManifest(site, path));
+  return { url: site.page.href, ok: site.findings.all.every(({ state }) => state !== 'wrong'), findings: site.findings.all };
+}
+
+/**
+ * Never rejects, but for a URL that is none.
+ * @param {string} url
+ * @param {DoctorOptions} [options]
+ * @returns {Promise<{ url: string, ok: boolean, findings: Finding[] }>} ok: nothing is wrong
+ */
+export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } = {}) {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const bounds = { answerMs: limits.doctorAnswerMs, files: limits.doctorFiles, fileBytes: limits.doctorFileBytes };
+  const site = caseOf(url, { worker, ice }, signal, bounds);
+  const { findings } = site;
+  try {
+    if (await checkPage(site)) {
+      checkScript(site);
+      const script = workerUrl(site);
+      await checkWorker(site, script.url, script.from);
+      const socket = socketUrl(site);
+      checkPolicies(site, script.url, socket);
+      const listing = await checkManifest(site);
+      checkRoutes(site, listing);
+      await Promise.all([checkSocket(site, socket), checkIce(site)]);
+      await checkFiles(site, listing);
+    }
+  } catch (error) {
+    if (!signal.aborted) findings.wrong('page', reasonOf(error), 'This is a fault of peer-cdn doctor: please report it.');
+  }
+  const seen = new Set(findings.all.map(({ check }) => check));
+  const why = signal.aborted ? 'the time was over (--timeout)' : 'what comes before it is wrong';
+  for (const name of names) if (!seen.has(name)) findings.notChecked(name, why);
+  const all = findings.all.sort((a, b) => names.indexOf(a.check) - names.indexOf(b.check));
+  return { url: site.page.href, ok: all.every(({ state }) => state !== 'wrong'), findings: all };
+}

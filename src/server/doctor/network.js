@@ -1,0 +1,159 @@
+// The coordinator's WebSocket, and ICE servers.
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
+import { connect } from 'node:net';
+import { WebSocket } from 'ws';
+import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
+import * as limits from '../limits.js';
+
+/** @typedef {import('./findings.js').Case} Case */
+
+/** Where the page looks for the coordinator, as far as its scripts say so. @param {Case} site */
+export function socketUrl({ scripts, page }) {
+  const named = scripts.map(({ text }) => text.match(/\bsocket:\s*(["'`])([^"'`$]+)\1/)?.[2]).find(Boolean);
+  const url = new URL(named ?? SOCKET_PATH, page);
+  url.protocol = url.protocol.replace(/^http/, 'ws');
+  return url;
+}
+
+/** @typedef {{ welcome: true } | { status: number, body: string } | { error: string }} Reply */
+
+/** @param {Case} site @param {URL} url @returns {Promise<Reply>} */
+function knock({ page, signal }, url) {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, { origin: page.origin, handshakeTimeout: limits.doctorAnswerMs });
+    const end = (/** @type {Reply} */ reply) => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+      resolve(reply);
+      socket.terminate();
+    };
+    const stop = () => {
+      reject(signal.reason);
+      end({ error: '' });
+    };
+    const timer = setTimeout(() => end({ error: 'it did not answer in time' }), limits.doctorAnswerMs);
+    signal.addEventListener('abort', stop);
+    socket.on('open', () => {
+      socket.send(JSON.stringify({ type: 'hello', version: protocolVersion, browser: randomBytes(16).toString('hex') }));
+    });
+    socket.on('message', (data) => {
+      const text = data.toString();
+      end(/"welcome"/.test(text) ? { welcome: true } : { error: `it says ${text.slice(0, 100)}` });
+    });
+    socket.on('unexpected-response', (_, response) => {
+      let body = '';
+      response.on('data', (chunk) => (body += chunk));
+      response.on('error', () => {});
+      response.on('close', () => end({ status: response.statusCode ?? 0, body: body.slice(0, 100) }));
+    });
+    socket.on('error', (error) => end({ error: /** @type {NodeJS.ErrnoException} */ (error).code ?? error.message }));
+    socket.on('close', (status, reason) => end({ error: `it closes the connection (${status} ${reason})` }));
+  });
+}
+
+/** @param {Case} site @param {URL} url */
+export async function checkSocket(site, url) {
+  const { findings, page } = site;
+  if (page.protocol === 'https:' && url.protocol === 'ws:') {
+    findings.wrong(
+      'coordinator',
+      `${url.href} is not secure, and the page is`,
+      'Give start() a socket of wss: browsers refuse mixed content.',
+    );
+    return;
+  }
+  const reply = await knock(site, url);
+  if ('welcome' in reply) {
+    findings.right('coordinator', `${url.href} welcomes a visitor of ${page.origin}`);
+  } else if ('error' in reply) {
+    findings.wrong('coordinator', `${url.href}: ${reply.error}`, 'Run a coordinator: attach(server), or `peer-cdn coordinator`.');
+  } else if (reply.status === 403 && /origin-refused/.test(reply.body)) {
+    const todo = [
+      'Keep the Host header at the proxy (nginx: proxy_set_header Host $http_host),',
+      `or name the site: attach(server, { origins: ['${page.origin}'] }).`,
+    ].join(' ');
+    findings.wrong('coordinator', `${url.href} does not serve ${page.origin} (origin-refused)`, todo);
+  } else {
+    const todo = 'Forward WebSocket upgrades of that path to the server that has the coordinator.';
+    findings.wrong('coordinator', `${url.href} answers an upgrade with ${reply.status}`, todo);
+  }
+}
+
+/** A STUN binding request, and whether an answer is to it (RFC 8489). */
+function stunQuestion() {
+  const id = randomBytes(12);
+  const question = Buffer.concat([Buffer.from([0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]), id]);
+  return { question, isAnswer: (/** @type {Buffer} */ data) => data.length >= 20 && data.subarray(8, 20).equals(id) };
+}
+
+/** @param {string} host @param {number} port @param {AbortSignal} signal */
+async function askUdp(host, port, signal) {
+  const { address, family } = await lookup(host);
+  const { question, isAnswer } = stunQuestion();
+  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+  return new Promise((resolve, reject) => {
+    const again = setInterval(() => socket.send(question, port, address), limits.doctorIceMs / 6);
+    const end = (/** @type {Error | null} */ error) => {
+      clearInterval(again);
+      clearTimeout(timer);
+      signal.removeEventListener('abort', late);
+      socket.close();
+      if (error) reject(error);
+      else resolve(undefined);
+    };
+    const late = () => end(new Error('it does not answer by UDP'));
+    const timer = setTimeout(late, limits.doctorIceMs);
+    signal.addEventListener('abort', late);
+    socket.on('error', (error) => end(error));
+    socket.on('message', (data) => isAnswer(data) && end(null));
+    socket.send(question, port, address);
+  });
+}
+
+/** @param {string} host @param {number} port @param {AbortSignal} signal */
+function askTcp(host, port, signal) {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, timeout: limits.doctorIceMs, signal });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.on('timeout', () => socket.destroy(new Error('it does not answer by TCP')));
+    socket.on('error', reject);
+  });
+}
+
+/** @param {Case} site */
+export async function checkIce({ findings, options, signal }) {
+  if (!options.ice?.length) return findings.notChecked('ICE servers', 'none was given by --ice');
+  for (const text of options.ice) {
+    const found = text.match(/^(stuns?|turns?):(\[[^\]]+\]|[^:?]+)(?::(\d+))?(?:\?transport=(udp|tcp))?$/i);
+    if (!found || (text.startsWith('stun') && found[4])) {
+      findings.wrong(
+        'ICE servers',
+        `${text} is no URL of an ICE server`,
+        'Write stun:host:port or turn:host:port?transport=udp.',
+      );
+      continue;
+    }
+    const [, scheme, host, port, transport] = found;
+    const isSecure = scheme.toLowerCase().endsWith('s');
+    const at = Number(port ?? (isSecure ? 5349 : 3478));
+    const name = host.replace(/^\[|\]$/g, '');
+    try {
+      await (isSecure || transport === 'tcp' ? askTcp(name, at, signal) : askUdp(name, at, signal));
+      findings.right('ICE servers', `${text} answers`);
+    } catch (error) {
+      signal.throwIfAborted();
+      const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+      findings.wrong(
+        'ICE servers',
+        `${text}: ${code ?? message}`,
+        'Look whether it runs, and whether a firewall lets that port through.',
+      );
+    }
+  }
+}

@@ -1,0 +1,72 @@
+// Who may join: tokens that the site's own server makes for its visitors, and credentials for a TURN server.
+import { createHmac, timingSafeEqual } from 'node:crypto';
+
+/** Of this form; another one begins with another letter. */
+const form = 'a';
+/** A token is for a page that opens now, and for its reconnects. */
+export const tokenSeconds = 3600;
+
+/** @param {string} key @param {string} text */
+const sign = (key, text) => createHmac('sha256', key).update(text).digest('base64url');
+
+/** @param {string | string[]} keys */
+function listed(keys) {
+  const list = [keys].flat();
+  if (list.length === 0 || list.some((key) => typeof key !== 'string' || key.length < 16)) {
+    throw new TypeError('a key is a text of at least 16 characters');
+  }
+  return list;
+}
+
+/**
+ * @typedef {object} TokenOptions
+ * @property {string} site the origin whose pages may use it, as 'https://example.com'
+ * @property {number} [seconds] how long it may be used; default 3600
+ */
+
+/**
+ * Makes a token, with the first of the keys. To rotate keys, put a new one in front, and take the old one away when its last
+ * token has expired.
+ * @param {string | string[]} keys of at least 16 characters each
+ * @param {TokenOptions} options
+ */
+export function mintToken(keys, { site, seconds = tokenSeconds }) {
+  const [key] = listed(keys);
+  const claims = { site: new URL(site).origin, expires: Math.floor(Date.now() / 1000) + seconds };
+  const body = `${form}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
+  return `${body}.${sign(key, body)}`;
+}
+
+/**
+ * Whether a token lets a page of that origin in.
+ * @param {string | string[]} keys any of them may have signed it
+ * @param {string} token
+ * @param {string} site the page's origin
+ * @returns {'good' | 'forged' | 'expired' | 'of-another-site'}
+ */
+export function checkToken(keys, token, site) {
+  const known = listed(keys);
+  const [first, payload, signature, ...more] = token.split('.');
+  if (first !== form || !payload || !signature || more.length > 0) return 'forged';
+  const given = Buffer.from(signature);
+  const isSigned = known.some((key) => {
+    const expected = Buffer.from(sign(key, `${first}.${payload}`));
+    return expected.length === given.length && timingSafeEqual(expected, given);
+  });
+  if (!isSigned) return 'forged';
+  // Signed, so it is as mintToken() made it.
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
+  if (claims.site !== site) return 'of-another-site';
+  return claims.expires * 1000 > Date.now() ? 'good' : 'expired';
+}
+
+/**
+ * A visitor's name and password for a TURN server that shares a secret with us (coturn's `use-auth-secret`): one of the
+ * `iceServers`.
+ * @param {string} secret coturn's `static-auth-secret`
+ * @param {{ urls: string | string[], seconds?: number, visitor?: string }} options `visitor` stands in coturn's log
+ */
+export function turnCredentials(secret, { urls, seconds = tokenSeconds, visitor = 'peer-cdn' }) {
+  const username = `${Math.floor(Date.now() / 1000) + seconds}:${visitor}`;
+  return { urls, username, credential: createHmac('sha1', secret).update(username).digest('base64') };
+}

@@ -1,0 +1,20 @@
+// The messages as JSON text, for the coordinator: it reads and writes thousands a second, so it
+// does neither by a library that builds a tree. It relays what peers signal without reading it.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.hpp"
+#include "base/text.hpp"
+#include "signal/message.hpp"
+
+namespace peer_cdn::signal {
+
+// Requires valid UTF-8, as WebSocket has it. A signal comes out as Relayed. Errors: those of
+// parse_message().
+Result<Message> parse_text(std::string_view text);
+
+// Appends a message that a coordinator says: nothing, if only clients say it.
+void append_text(Text& to, const Message& message);
+
+}  // namespace peer_cdn::signal

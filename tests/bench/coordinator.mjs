@@ -1,0 +1,167 @@
+// The coordinator beside bittorrent-tracker and beside a bare `ws` relay: introductions for a second of the server's processor,
+// relay times, and what a socket takes. Each server is a process of its own; this one is the load.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { crowdOf } from './coordinator/load.mjs';
+import { lookUps } from './coordinator/look-ups.mjs';
+import { rivals } from './rivals.mjs';
+import { interleave, median, percentile, ratio, rounded } from './stats.mjs';
+
+const serverPath = fileURLToPath(new URL('coordinator/server.mjs', import.meta.url));
+const sockets = 1000;
+const atOnce = 64;
+/**
+ * Rounds of a crowd, in each of which every socket asks once. Partners differ, because nobody is introduced twice. A first crowd
+ * goes before what is measured is compiled.
+ */
+const [warmUp, timed, paced] = [10, 9, 3];
+const idleMs = 31_000;
+/** The heap's first growth is the server's own: what the sockets beyond take is weighed. */
+const weighed = { from: 1000, to: 3000 };
+const contenders = { ours: 'ours', ours1: 'ours', tracker: 'tracker', relay: 'relay' };
+
+async function openServer(kind, path) {
+  const child = fork(serverPath, [contenders[kind], path('bittorrent-tracker/server.js')], { execArgv: ['--expose-gc'] });
+  const [{ port }] = await once(child, 'message');
+  const use = async (what) => {
+    child.send(what);
+    return (await once(child, 'message'))[0];
+  };
+  return { port, use, close: () => child.kill() };
+}
+
+/** Asks round `from` to `to`, as many at once as are allowed. */
+async function ask(crowd, from, to) {
+  let next = from * sockets;
+  const worker = async () => {
+    while (next < to * sockets) {
+      const [round, asker] = [Math.floor(next / sockets), next % sockets];
+      next++;
+      await crowd.introduce(asker, (asker + 7 * (round + 1)) % sockets);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+/** Asks so many a second, whatever comes back; resolves to the relay times. */
+async function askPaced(crowd, from, count, perSecond) {
+  crowd.relayMs = [];
+  const began = performance.now();
+  const asked = [];
+  while (asked.length < count) {
+    await new Promise((go) => setTimeout(go, 1));
+    const due = Math.min(count, ((performance.now() - began) * perSecond) / 1000);
+    while (asked.length < due) {
+      const asker = asked.length % sockets;
+      asked.push(crowd.introduce(asker, (asker + 7 * (from + Math.floor(asked.length / sockets) + 1)) % sockets));
+    }
+  }
+  await Promise.all(asked);
+  return crowd.relayMs;
+}
+
+/** One run of one contender, in a process of its own. */
+async function runOnce(kind, path) {
+  const server = await openServer(kind, path);
+  const first = crowdOf(kind, server.port);
+  const crowd = crowdOf(kind, server.port);
+  try {
+    await first.open(sockets);
+    await ask(first, 0, warmUp);
+    first.close();
+    await crowd.open(sockets);
+    // What the joining of a crowd is told of is over.
+    await new Promise((go) => setTimeout(go, 1000));
+    [crowd.messagesIn, crowd.messagesOut] = [0, 0];
+    const before = await server.use('cpu');
+    const began = performance.now();
+    await ask(crowd, 0, timed);
+    const after = await server.use('cpu');
+    const introductions = timed * sockets;
+    const wallPerSecond = (introductions * 1000) / (performance.now() - began);
+    const perSecond = introductions / ((after.cpuMicros - before.cpuMicros) / 1e6);
+    const [messagesIn, messagesOut] = [crowd.messagesIn / introductions, crowd.messagesOut / introductions];
+    if (kind !== 'ours') return { perSecond, messagesIn, messagesOut };
+    const from = timed;
+    const idle = await askPaced(crowd, from, 300, 100);
+    const half = await askPaced(crowd, from + 1, paced * sockets, wallPerSecond / 2);
+    return { perSecond, messagesIn, messagesOut, p99Idle: percentile(idle, 0.99), p99Half: percentile(half, 0.99) };
+  } finally {
+    first.close();
+    crowd.close();
+    server.close();
+  }
+}
+
+/** Bytes of a socket that holds so many of the pool's roots, and what it takes of the processor while it says nothing. */
+async function weigh(kind, path, { from = weighed.from, to = weighed.to, held = 100, pool = 1000, isIdle = false } = {}) {
+  const server = await openServer(kind, path);
+  const crowd = crowdOf(kind, server.port, { held, pool });
+  const collect = async () => {
+    await new Promise((go) => setTimeout(go, 1000));
+    await server.use('collect');
+    return server.use('collect');
+  };
+  try {
+    await crowd.open(from);
+    const before = await collect();
+    await crowd.open(to);
+    const after = await collect();
+    const bytes = (after.rss - before.rss) / (to - from);
+    if (!isIdle) return { bytes };
+    const began = performance.now();
+    await new Promise((go) => setTimeout(go, idleMs));
+    const { cpuMicros } = await server.use('cpu');
+    return { bytes, idle: (cpuMicros - after.cpuMicros) / to / ((performance.now() - began) / 1000) };
+  } finally {
+    crowd.close();
+    server.close();
+  }
+}
+
+/** @param {{ say: (text: string) => void, runs?: number }} how */
+export async function measure({ say, runs = 3 }) {
+  const path = await rivals(say);
+  const told = (name, { perSecond, messagesIn, messagesOut }) =>
+    say(`${name}: ${Math.round(perSecond)} introductions a second, ${rounded(messagesIn)} in, ${rounded(messagesOut)} out`);
+  const kinds = Object.fromEntries(Object.keys(contenders).map((kind) => [kind, () => runOnce(kind, path)]));
+  const rates = await interleave(kinds, runs, told);
+  const of = (kind, what) => rates[kind].map((run) => run[what]);
+  const [ours, tracker, relay] = await Promise.all(
+    ['ours', 'tracker', 'relay'].map((kind) => weigh(kind, path, { isIdle: true, held: kind === 'ours' ? 100 : 0 })),
+  );
+  const bytes = { ours: ours.bytes, tracker: tracker.bytes, relay: relay.bytes };
+  say(`bytes of a socket, ours with 100 roots, the others without any: ${JSON.stringify(bytes)}`);
+  const more = {};
+  for (const [held, pool, to] of [
+    [0, 1, weighed.to],
+    [1000, 2000, 900],
+    [1999, 2000, 450],
+  ]) {
+    more[held] = Math.round((await weigh('ours', path, { held, pool, from: to / 3, to })).bytes);
+  }
+  say(`with so many roots: ${JSON.stringify(more)}`);
+  const lookup = lookUps();
+  return {
+    json: {
+      vsBittorrentTracker: ratio(of('ours', 'perSecond'), of('tracker', 'perSecond')),
+      vsRelay: ratio(of('ours', 'perSecond'), of('relay', 'perSecond')),
+      version1VsBittorrentTracker: ratio(of('ours1', 'perSecond'), of('tracker', 'perSecond')),
+      messagesIn: rounded(median(of('ours', 'messagesIn'))),
+      messagesOut: rounded(median(of('ours', 'messagesOut'))),
+      p99VsIdle: rounded(median(of('ours', 'p99Half')) / median(of('ours', 'p99Idle'))),
+      bytesPerSocket: Math.round(ours.bytes),
+      idleMicrosPerSocketSecond: rounded(ours.idle),
+      lookup1mVs100: rounded(lookup.million / lookup.hundred),
+    },
+    raw: {
+      perSecond: Object.fromEntries(Object.keys(rates).map((kind) => [kind, of(kind, 'perSecond').map(Math.round)])),
+      p99Ms: { idle: of('ours', 'p99Idle').map(rounded), half: of('ours', 'p99Half').map(rounded) },
+      bytes,
+      idleMicros: { ours: rounded(ours.idle), tracker: rounded(tracker.idle), relay: rounded(relay.idle) },
+      bytesByRoots: more,
+      askMicros: { hundred: rounded(lookup.hundred), million: rounded(lookup.million) },
+    },
+  };
+}

@@ -1,0 +1,235 @@
+// A crowd of sockets, each contender's in its own words. An introduction is an offer and an answer that the server relayed.
+import { WebSocket } from 'ws';
+import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
+import { askBytes, browserOf, candidates, rootOf, sdp, sdpWithCandidates } from './words.mjs';
+
+/** How many sockets are opened at a time. */
+const openingAtOnce = 50;
+
+class Crowd {
+  path = '/';
+  sockets = [];
+  messagesIn = 0;
+  messagesOut = 0;
+  /** Milliseconds from a socket to another, of what was relayed. @type {number[]} */
+  relayMs = [];
+  #waiting = new Map();
+  #sentAt = new Map();
+
+  constructor(port) {
+    this.port = port;
+  }
+
+  async open(count) {
+    for (let i = this.sockets.length; i < count; i += openingAtOnce) {
+      await Promise.all(Array.from({ length: Math.min(openingAtOnce, count - i) }, (_, k) => this.#openOne(i + k)));
+    }
+  }
+
+  async #openOne(id) {
+    const socket = new WebSocket(`ws://127.0.0.1:${this.port}${this.path}`, {
+      origin: 'http://a.example',
+      perMessageDeflate: false,
+    });
+    this.sockets[id] = socket;
+    socket.on('message', (data) => {
+      this.messagesOut++;
+      this.hear(id, data);
+    });
+    await new Promise((resolve, reject) => {
+      socket.once('open', resolve).once('error', reject);
+      socket.once('close', (status, reason) => reject(new Error(`socket ${id} was closed: ${status} ${reason}`)));
+    });
+    await this.join(id);
+  }
+
+  say(id, text) {
+    this.messagesIn++;
+    this.sockets[id].send(text);
+  }
+
+  /** Resolves when the second of two descriptions has come to whom it is for. */
+  introduce(asker, holder) {
+    return new Promise((resolve) => {
+      const before = this.#waiting.get(asker);
+      if (before) before.push(resolve);
+      else this.#waiting.set(asker, [resolve]);
+      this.ask(asker, holder);
+    });
+  }
+
+  left(from, to) {
+    this.#sentAt.set(from * 1e5 + to, performance.now());
+  }
+  arrived(from, to) {
+    const key = from * 1e5 + to;
+    const at = this.#sentAt.get(key);
+    if (at === undefined) return;
+    this.#sentAt.delete(key);
+    this.relayMs.push(performance.now() - at);
+  }
+  done(asker) {
+    this.#waiting.get(asker)?.shift()?.();
+  }
+
+  close() {
+    for (const socket of this.sockets) socket.terminate();
+  }
+}
+
+/** Ours: `lean` as a page of this version speaks, else as one of version 2.0.0-alpha.1. */
+class Ours extends Crowd {
+  path = SOCKET_PATH;
+  #numbers = [];
+  #ids = new Map();
+  #joined = new Map();
+
+  constructor(port, { lean, held = 0, pool = 0 }) {
+    super(port);
+    this.lean = lean;
+    this.held = held;
+    this.pool = pool;
+  }
+
+  join(id) {
+    const hello = { type: 'hello', version: protocolVersion, browser: browserOf(id) };
+    this.say(id, JSON.stringify(this.lean ? { ...hello, lean: true } : hello));
+    const joined = new Promise((resolve) => this.#joined.set(id, resolve));
+    const add = [rootOf(id), ...Array.from({ length: this.held }, (_, i) => rootOf(`pool ${(id * 7 + i) % this.pool}`))];
+    for (let i = 0; i < add.length; i += 100)
+      this.say(id, JSON.stringify({ type: 'have', add: add.slice(i, i + 100), remove: [] }));
+    // Its answer says that all of it was read.
+    this.say(id, JSON.stringify({ type: 'ask', roots: [] }));
+    return joined;
+  }
+
+  ask(asker, holder) {
+    this.say(asker, JSON.stringify({ type: 'ask', roots: [rootOf(holder)] }));
+  }
+
+  #describe(from, to, type) {
+    this.left(from, to);
+    const signal = { type: 'signal', peer: this.#numbers[to] };
+    const description = { type, sdp: this.lean ? sdp : sdpWithCandidates };
+    const beside = candidates.map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 }));
+    this.say(from, JSON.stringify(this.lean ? { ...signal, description, candidates: beside } : { ...signal, description }));
+  }
+
+  hear(id, data) {
+    const said = JSON.parse(data.toString());
+    for (const message of Array.isArray(said) ? said : [said]) this.#take(id, message);
+  }
+
+  #take(id, message) {
+    if (message.type === 'welcome') {
+      this.#numbers[id] = message.peer;
+      this.#ids.set(message.peer, id);
+    } else if (message.type === 'answer') {
+      this.#joined.get(id)?.();
+      this.#joined.delete(id);
+    } else if (message.type === 'introduce' && message.offer) {
+      this.#describe(id, this.#ids.get(message.peer), 'offer');
+    } else if (message.type === 'signal') {
+      const from = this.#ids.get(message.peer);
+      this.arrived(from, id);
+      if (message.description.type === 'offer') this.#describe(id, from, 'answer');
+      else this.done(from);
+    } else if (message.type === 'error') {
+      throw new Error(`socket ${id}: ${message.code}`);
+    }
+  }
+}
+
+/** bittorrent-tracker in swarms of ten, as its published client speaks: who asks sends its offer along. */
+class Tracker extends Crowd {
+  #joined = new Map();
+  #began = new Map();
+  static #name = (text) => text.slice(0, 20);
+  #hashOf = (id) => Tracker.#name(rootOf(Math.floor(id / 10)));
+  #peerOf = (id) => Tracker.#name(`-WW0007-${browserOf(id)}`);
+  #ids = new Map();
+
+  constructor(port, { held = 0, pool = 0 }) {
+    super(port);
+    this.held = held;
+    this.pool = pool;
+  }
+
+  #announce(id, more, hash = this.#hashOf(id)) {
+    const common = { action: 'announce', info_hash: hash, peer_id: this.#peerOf(id), uploaded: 0, downloaded: 0 };
+    this.say(id, JSON.stringify({ ...common, ...more }));
+  }
+
+  join(id) {
+    this.#ids.set(this.#peerOf(id), id);
+    const joined = new Promise((resolve) => this.#joined.set(id, resolve));
+    const seed = { event: 'started', left: 0, numwant: 0, offers: [] };
+    for (let i = 0; i < this.held; i++) this.#announce(id, seed, Tracker.#name(rootOf(`pool ${(id * 7 + i) % this.pool}`)));
+    this.#announce(id, seed);
+    return joined;
+  }
+
+  ask(asker) {
+    const offer = { offer_id: Tracker.#name(browserOf(`offer ${asker}`)), offer: { type: 'offer', sdp: sdpWithCandidates } };
+    this.#began.set(asker, performance.now());
+    this.#announce(asker, { left: 1, numwant: 1, offers: [offer] });
+  }
+
+  hear(id, data) {
+    const message = JSON.parse(data.toString());
+    if (message.offer) {
+      const from = this.#ids.get(message.peer_id);
+      this.relayMs.push(performance.now() - this.#began.get(from));
+      const answer = { type: 'answer', sdp: sdpWithCandidates };
+      this.left(id, from);
+      this.#announce(id, { to_peer_id: message.peer_id, answer, offer_id: message.offer_id }, message.info_hash);
+    } else if (message.answer) {
+      this.arrived(this.#ids.get(message.peer_id), id);
+      this.done(id);
+    } else if (message.info_hash === this.#hashOf(id)) {
+      this.#joined.get(id)?.();
+      this.#joined.delete(id);
+    } else if (message['failure reason']) {
+      throw new Error(`socket ${id}: ${message['failure reason']}`);
+    }
+  }
+}
+
+/** The bare relay, with as many messages as ours and of the same lengths. */
+class Relay extends Crowd {
+  static #number = (id) => String(id).padStart(4, '0');
+  static #rest = JSON.stringify({ type: 'signal', peer: 4294967295, description: { type: 'answer', sdp: sdpWithCandidates } });
+
+  join(id) {
+    this.sockets[id].send(Relay.#number(id));
+  }
+
+  ask(asker, holder) {
+    this.say(asker, `${Relay.#number(asker)}${Relay.#number(holder)}`.padEnd(askBytes, '.'));
+  }
+
+  hear(id, data) {
+    const [first, second] = [data.toString('latin1', 0, 4), data.toString('latin1', 4, 8)].map(Number);
+    if (data.length === askBytes) return; // its answer
+    if (first !== id) return this.#describe(id, first, 'o'); // an ask's holder
+    this.arrived(second, id);
+    if (String.fromCharCode(data[8]) === 'o') this.#describe(id, second, 'a');
+    else this.done(second);
+  }
+
+  #describe(from, to, kind) {
+    this.left(from, to);
+    this.say(from, `${Relay.#number(to)}${Relay.#number(from)}${kind}${Relay.#rest}`);
+  }
+}
+
+/**
+ * @param {string} kind 'ours', 'ours1' (as version 1 began), 'tracker' or 'relay'
+ * @param {number} port
+ * @param {{ held?: number, pool?: number }} [options] how many roots each socket holds beside its own, of how many there are
+ */
+export function crowdOf(kind, port, options = {}) {
+  if (kind === 'tracker') return new Tracker(port, options);
+  if (kind === 'relay') return new Relay(port);
+  return new Ours(port, { lean: kind === 'ours', ...options });
+}

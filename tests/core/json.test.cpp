@@ -1,0 +1,187 @@
+#include "signal/json.hpp"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+
+using namespace peer_cdn;
+using namespace peer_cdn::signal;
+
+namespace {
+
+std::string text_of(const Message& message) {
+  Text text;
+  append_text(text, message);
+  return std::string(std::string_view(text));
+}
+
+Error refusal_of(const std::string& text) {
+  const auto message = parse_text(text);
+  return message ? Error::none : message.error();
+}
+
+const std::string root(64, 'a');
+
+// The same text through both parsers: a type that nobody knows tells that it is JSON.
+bool is_json(const std::string& value) {
+  return refusal_of("{\"type\":\"none\",\"x\":" + value + "}") == Error::unknown_message;
+}
+
+}  // namespace
+
+TEST_CASE("every message of a coordinator is JSON that says what the message says") {
+  const Root digest = *parse_digest(root);
+  const std::vector<Message> messages = {
+      Welcome{1, PeerId{7}, true},
+      Present{{1, 0xffffffff}, {2}},
+      Answer{{digest}, {4294967295u}, {PeerId{3}, PeerId{4}}},
+      Introduce{PeerId{4294967295u}, true},
+      Gone{PeerId{2}},
+      Resume{PeerId{3}},
+      Refusal{"rate-limited"},
+  };
+  for (const Message& message : messages) {
+    CAPTURE(text_of(message));
+    CHECK(nlohmann::json::accept(text_of(message)));
+    const auto again = parse_text(text_of(message));
+    REQUIRE(again);
+    CHECK(*again == message);
+  }
+  CHECK(text_of(Ask{{digest}}).empty());
+}
+
+TEST_CASE("a signal is relayed letter by letter") {
+  const std::string description = R"({ "type":"offer", "sdp":"v=0\r\n\"\\\u0000\ud83d\ude00" })";
+  const std::string candidate = R"({"candidate":"c","sdpMid":null,"more":[1,{"a":2}]})";
+  const std::string one = R"({"type":"signal","peer":9,"description":)" + description + "}";
+  const auto described = parse_text(one);
+  REQUIRE(described);
+  CHECK(*described == Message{Signal{PeerId{9}, Relayed{description, {}}}});
+  CHECK(text_of(*described) == one);
+  const std::string other = R"({"type":"signal","peer":9,"candidate":)" + candidate + "}";
+  CHECK(text_of(*parse_text(other)) == other);
+  const std::string both = R"({"type":"signal","peer":9,"description":)" + description +
+                           R"(,"candidates":[)" + candidate + "," + candidate + "]}";
+  CHECK(text_of(*parse_text(both)) == both);
+}
+
+TEST_CASE("a signal that is none is refused for what it is") {
+  const auto refused = [](const std::string& members) {
+    return refusal_of(R"({"type":"signal",)" + members + "}");
+  };
+  CHECK(refused(R"("peer":1)") == Error::malformed_message);
+  CHECK(refused(R"("peer":1,"candidates":[])") == Error::malformed_message);
+  CHECK(refused(R"("peer":1,"candidates":{})") == Error::malformed_message);
+  CHECK(refused(R"("peer":1,"candidates":[1])") == Error::malformed_message);
+  CHECK(refused(R"("peer":1,"description":[])") == Error::malformed_message);
+  CHECK(refused(R"("peer":1,"description":{},"candidate":{})") == Error::malformed_message);
+  CHECK(refused(R"("peer":"1","description":{})") == Error::malformed_message);
+  CHECK(refused(R"("peer":-1,"description":{})") == Error::malformed_message);
+  CHECK(refused(R"("description":{})") == Error::malformed_message);
+  const std::string long_one(limits::candidate_text_bytes, 'c');
+  CHECK(refused(R"("peer":1,"candidate":{"candidate":")" + long_one + "\"}") ==
+        Error::message_too_long);
+  std::string many = R"("peer":1,"candidates":[{})";
+  for (std::size_t i = 0; i < limits::candidates_waiting; ++i) many += ",{}";
+  CHECK(refused(many + "]") == Error::message_too_long);
+  CHECK(refusal_of(std::string(limits::signal_bytes + 1, ' ')) == Error::message_too_long);
+}
+
+TEST_CASE("what is JSON is taken, and what is not is refused") {
+  const std::vector<std::string> good = {
+      "0",
+      "-0",
+      "10",
+      "1.5",
+      "1e5",
+      "1E+5",
+      "-1.25e-7",
+      "true",
+      "false",
+      "null",
+      "\"\"",
+      "\"\\u00e4\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+      "[]",
+      "{}",
+      "[1, 2 ,3]",
+      "{\"a\" : [ {\"b\":null} ] }",
+      "\"long enough for a step of eight characters \\n and more\"",
+  };
+  for (const std::string& value : good) {
+    CAPTURE(value);
+    CHECK(is_json(value));
+    CHECK(nlohmann::json::accept(value));
+  }
+  const std::vector<std::string> bad = {
+      "",
+      "01",
+      "-",
+      "1.",
+      ".5",
+      "1e",
+      "+1",
+      "0x1",
+      "tru",
+      "True",
+      "nul",
+      "NaN",
+      "\"",
+      "\"\\x\"",
+      "\"\\u12\"",
+      "\"\\ud800\"",
+      "\"\\ud800\\u0041\"",
+      "\"\\udc00\"",
+      "\"\n\"",
+      "[1,]",
+      "[",
+      "[1 2]",
+      "{\"a\"}",
+      "{\"a\":}",
+      "{a:1}",
+      "{\"a\":1,}",
+      "{\"a\" 1}",
+      "]",
+      "1 2",
+      "'a'",
+      "\"\\",
+      "\"\\u",
+      std::string("\"a\0b\"", 5),
+      std::string("\"\\\0\"", 4),
+      "\"12345678\x01\"",
+  };
+  for (const std::string& value : bad) {
+    CAPTURE(value);
+    CHECK_FALSE(is_json(value));
+    CHECK_FALSE(nlohmann::json::accept(value));
+  }
+  CHECK(refusal_of("") == Error::malformed_message);
+  CHECK(refusal_of("[]") == Error::malformed_message);
+  CHECK(refusal_of("null") == Error::malformed_message);
+  CHECK(refusal_of(R"({"type":"decline","peer":1} x)") == Error::malformed_message);
+  CHECK(refusal_of("\xef\xbb\xbf{\"type\":\"decline\",\"peer\":1}") == Error::none);
+}
+
+TEST_CASE("nesting is bounded") {
+  const auto nested = [](std::size_t depth) {
+    return std::string(depth, '[') + std::string(depth, ']');
+  };
+  CHECK(is_json(nested(limits::json_depth)));
+  CHECK_FALSE(is_json(nested(limits::json_depth + 1)));
+  CHECK_FALSE(is_json(std::string(limits::signal_bytes / 2, '[')));
+}
+
+TEST_CASE(
+    "a member of another type is absent, the last of two counts, and a name may have escapes") {
+  CHECK(*parse_text(R"({"type":"have","add":[1],"remove":"x"})") == Message{Have{}});
+  CHECK(*parse_text(R"({"type":"have","peer":1,"t\u0079pe":"decline"})") ==
+        Message{Decline{PeerId{1}}});
+  CHECK(*parse_text(R"({"peer":1e0,"type":"decline"})") == Message{Decline{PeerId{1}}});
+  CHECK(refusal_of(R"({"type":"decline","peer":1.5})") == Error::malformed_message);
+  CHECK(refusal_of(R"({"type":"decline","peer":1e999})") == Error::malformed_message);
+  CHECK(refusal_of(R"({"type":"decline","peer":4294967296})") == Error::malformed_message);
+  CHECK(refusal_of(R"({"type":"decline","peer":1,"type":2})") == Error::malformed_message);
+}

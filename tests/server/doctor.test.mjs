@@ -1,0 +1,344 @@
+// `peer-cdn doctor` on a site that is right, and on the same site with one thing wrong at a time.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
+import { examine } from '../../src/server/doctor/index.js';
+import { attach, handler } from '../../src/server/index.js';
+import { bytesOf, makeFolder } from './folder.mjs';
+
+const worker = `importScripts('/peer-cdn/sw.js');
+const cdn = new PeerCDN();
+cdn.GET('/static', PeerCDN.strategies.ordered);
+cdn.register();
+`;
+const page = `<!doctype html><script type="module">
+import { start } from '/peer-cdn/index.js';
+await start({ worker: '/sw.js' });
+</script>`;
+const files = {
+  'index.html': page,
+  'sw.js': worker,
+  'static/large.bin': bytesOf('large', 600_000),
+  'static/small.png': bytesOf('small', 5000),
+};
+
+/**
+ * A site with all that is needed. `rules` answer first, by path; a function gets request, response and what goes on.
+ * @returns its URL
+ */
+async function site(t, { rules = {}, socket = {}, changed = {}, options = {} } = {}) {
+  const folder = makeFolder(t, { ...files, ...changed });
+  const handle = handler(folder, options);
+  const server = createServer((request, response) => {
+    const rule = rules[request.url];
+    if (typeof rule === 'function') rule(request, response, () => handle(request, response));
+    else if (rule) response.writeHead(rule.status ?? 200, rule.headers).end(rule.body);
+    else handle(request, response);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const coordinator = socket && attach(server, socket);
+  t.after(async () => {
+    await coordinator?.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://localhost:${server.address().port}/`;
+}
+
+const statesOf = ({ findings }) => Object.fromEntries(findings.map(({ check, state }) => [check, state]));
+
+test('a site that is right is right in all that can be seen', async (t) => {
+  const result = await examine(await site(t));
+  assert.deepEqual(statesOf(result), {
+    page: 'right',
+    'page script': 'right',
+    worker: 'right',
+    scope: 'right',
+    CSP: 'right',
+    manifest: 'right',
+    'manifest is fresh': 'right',
+    routes: 'right',
+    'digest lists': 'right',
+    files: 'right',
+    coordinator: 'right',
+    'ICE servers': 'not checked',
+  });
+  assert(result.ok);
+});
+
+const html = { headers: { 'content-type': 'text/html; charset=utf-8' }, body: '<!doctype html><title>App</title>' };
+const withHeader = (name, value) => (_request, response, go) => {
+  response.setHeader(name, value);
+  go();
+};
+/** A file of the folder, in another form. */
+const answers = (headers, body) => ({ headers: { 'content-type': 'application/octet-stream', ...headers }, body });
+const large = files['static/large.bin'];
+const changedByte = Buffer.from(large);
+changedByte[300_000] ^= 1;
+const csp = (policy) => withHeader('content-security-policy', policy);
+const manifestOf = (text) => ({ headers: { 'content-type': 'application/json' }, body: text });
+const entry = { bytes: 5, pieceBytes: 65536, root: 'ab'.repeat(32), type: 'a/b' };
+
+/** What is broken: [the check that finds it, what it says, the site]. */
+const broken = {
+  'the page is not there': ['page', /answers 404/, { rules: { '/': { status: 404 } } }],
+  'the worker was not deployed': ['worker', /answers 404/, { rules: { '/sw.js': { status: 404 } } }],
+  'an app answers with its page for the worker': ['worker', /is a page/, { rules: { '/sw.js': html } }],
+  'the worker has a type that browsers refuse': [
+    'worker',
+    /of type text\/plain/,
+    { rules: { '/sw.js': { headers: { 'content-type': 'text/plain' }, body: worker } } },
+  ],
+  'the worker is a redirect': [
+    'worker',
+    /redirect/,
+    { rules: { '/sw.js': { status: 302, headers: { location: '/other.js' } } } },
+  ],
+  'our script was not copied': [
+    'worker',
+    /sw\.js, which the worker imports, answers 404/,
+    { rules: { '/peer-cdn/sw.js': { status: 404 } } },
+  ],
+  'an app answers with its page for our script': ['worker', /is a page/, { rules: { '/peer-cdn/sw.js': html } }],
+  'the worker is another one': ['worker', /no peer-cdn/, { changed: { 'sw.js': 'self.onfetch = () => {};' } }],
+  'the worker may not control the page': [
+    'scope',
+    /below \/js\//,
+    { changed: { 'index.html': page.replace('/sw.js', '/js/sw.js'), 'js/sw.js': worker } },
+  ],
+  'a scope that is more than the worker may have': [
+    'scope',
+    /is more than/,
+    {
+      changed: {
+        'index.html': page.replace("worker: '/sw.js'", "worker: '/js/sw.js', scope: '/'"),
+        'js/sw.js': worker,
+      },
+    },
+  ],
+  'the CSP of the page forbids wasm': ['CSP', /page may not compile/, { rules: { '/': csp("script-src 'self'") } }],
+  "helmet's CSP forbids wasm": ['CSP', /page may not compile/, { rules: { '/': csp("default-src 'self';base-uri 'self'") } }],
+  'a meta element forbids wasm': [
+    'CSP',
+    /page may not compile/,
+    {
+      changed: { 'index.html': `<meta http-equiv="Content-Security-Policy" content="script-src 'self' 'unsafe-inline'">${page}` },
+    },
+  ],
+  'the CSP of the worker forbids wasm': ['CSP', /worker may not compile/, { rules: { '/sw.js': csp("default-src 'self'") } }],
+  'the CSP forbids the worker': ['CSP', /may not use the worker/, { rules: { '/': csp("worker-src 'none'") } }],
+  'the CSP forbids the socket': ['CSP', /may not connect/, { rules: { '/': csp('connect-src https://api.example') } }],
+  'the CSP forbids WebRTC': ['CSP', /WebRTC/, { rules: { '/': csp("webrtc 'block'") } }],
+  'there is no manifest': ['manifest', /answers 404/, { rules: { [MANIFEST_PATH]: { status: 404 } } }],
+  'an app answers with its page for the manifest': ['manifest', /is a page/, { rules: { [MANIFEST_PATH]: html } }],
+  'the manifest is none': ['manifest', /no manifest/, { rules: { [MANIFEST_PATH]: manifestOf('{"version":2}') } }],
+  'sharing is switched off': [
+    'manifest',
+    /turns sharing off/,
+    { rules: { [MANIFEST_PATH]: manifestOf('{"version":1,"disabled":true}') } },
+  ],
+  'the manifest lists nothing': [
+    'manifest',
+    /lists no file/,
+    { rules: { [MANIFEST_PATH]: manifestOf('{"version":1,"resources":{}}') } },
+  ],
+  'an entry is bad': [
+    'manifest',
+    /skip 1 entries: \/b/,
+    { rules: { [MANIFEST_PATH]: manifestOf(JSON.stringify({ version: 1, resources: { '/static/a': entry, '/b': {} } })) } },
+  ],
+  'the manifest is kept for a day': [
+    'manifest is fresh',
+    /86400 s/,
+    {
+      rules: {
+        [MANIFEST_PATH]: {
+          headers: { 'content-type': 'application/json', 'cache-control': 'public, max-age=86400' },
+          body: JSON.stringify({ version: 1, resources: { '/static/a': entry } }),
+        },
+      },
+    },
+  ],
+  'no listed file is below a route': ['routes', /no listed file/, { changed: { 'sw.js': worker.replace('/static', '/assets') } }],
+  'a listed file is not there': ['files', /answers 404/, { rules: { '/static/small.png': { status: 404 } } }],
+  'a listed file is a redirect': [
+    'files',
+    /redirect to/,
+    { rules: { '/static/small.png': { status: 301, headers: { location: 'https://cdn.example/small.png' } } } },
+  ],
+  'an app answers with its page for a listed file': ['files', /is a page/, { rules: { '/static/small.png': html } }],
+  'a listed file has other bytes': [
+    'files',
+    /other bytes than the manifest says, from 262144/,
+    { rules: { '/static/large.bin': answers({}, changedByte) } },
+  ],
+  'a listed file has grown': [
+    'files',
+    /600001 bytes/,
+    { rules: { '/static/large.bin': answers({}, Buffer.concat([large, Buffer.alloc(1)])) } },
+  ],
+  'a listed file is private': ['files', /private/, { rules: { '/static/large.bin': withHeader('cache-control', 'private') } }],
+  'a listed file varies by visitor': ['files', /vary: Cookie/, { rules: { '/static/large.bin': withHeader('vary', 'Cookie') } }],
+  'a listed file sets a cookie': ['files', /cookie/, { rules: { '/static/large.bin': withHeader('set-cookie', 'a=b') } }],
+  'ranges are of other bytes': [
+    'files',
+    /Range request with 206/,
+    {
+      rules: {
+        '/static/large.bin': (request, response, go) => {
+          if (!request.headers.range) return go();
+          const headers = { 'content-range': `bytes 300000-599999/${large.length}`, 'content-length': 300_000 };
+          return response.writeHead(206, headers).end(large.subarray(0, 300_000));
+        },
+      },
+    },
+  ],
+  'there is no coordinator': ['coordinator', /with 404|with 200/, { socket: null }],
+  'the coordinator does not know the site': ['coordinator', /origin-refused/, { socket: { origins: ['https://other.example'] } }],
+  'the coordinator is elsewhere, and not there': [
+    'coordinator',
+    /ECONNREFUSED/,
+    { changed: { 'index.html': page.replace("worker: '/sw.js'", "worker: '/sw.js', socket: 'ws://127.0.0.1:1/peer-cdn/ws'") } },
+  ],
+  'no digest list was deployed': ['digest lists', /answers 404/, { digests: { status: 404 } }],
+  'a digest list is another': ['digest lists', /other bytes/, { digests: { body: 'x' } }],
+};
+
+for (const [what, [check, said, { digests, ...rest }]] of Object.entries(broken)) {
+  test(`doctor finds: ${what}`, async (t) => {
+    const rules = { ...rest.rules };
+    if (digests) {
+      const { makeManifest } = await import('../../src/server/index.js');
+      const { manifest } = await makeManifest(makeFolder(t, files));
+      rules[`/peer-cdn/digests/${manifest.resources['/static/large.bin'].root}`] = digests;
+    }
+    const { ok, findings } = await examine(await site(t, { ...rest, rules }));
+    const wrong = findings.filter(({ state }) => state === 'wrong');
+    assert(!ok && wrong.some((each) => each.check === check && said.test(each.what)), JSON.stringify(wrong, null, 1));
+    for (const { todo } of wrong) assert(todo);
+  });
+}
+
+const fine = {
+  'a CSP that allows what is needed': { rules: { '/': csp("default-src 'self'; script-src 'self' 'wasm-unsafe-eval'") } },
+  'helmet with the line of the README': {
+    rules: { '/': csp("default-src 'self';script-src 'self' 'wasm-unsafe-eval';object-src 'none';upgrade-insecure-requests") },
+  },
+  'a file that comes compressed': {
+    rules: {
+      '/static/large.bin': (request, response, go) => {
+        if (request.headers.range) return go();
+        const headers = { 'content-encoding': 'gzip', vary: 'accept-encoding', 'content-type': 'application/octet-stream' };
+        return response.writeHead(200, headers).end(gzipSync(large));
+      },
+    },
+  },
+  'a server without ranges': { rules: { '/static/large.bin': answers({}, large) } },
+  'a worker that is bundled': {
+    changed: { 'sw.js': `${readFileSync('dist/sw.js', 'utf8')};${worker.split('\n').slice(1).join('\n')}` },
+  },
+  'a worker of a folder that may control more': {
+    changed: { 'index.html': page.replace('/sw.js', '/js/sw.js'), 'js/sw.js': worker },
+    rules: { '/js/sw.js': withHeader('service-worker-allowed', '/') },
+  },
+};
+fine['a worker of a folder that may control more'].changed['index.html'] = page.replace("'/sw.js'", "'/js/sw.js', scope: '/'");
+for (const [what, given] of Object.entries(fine)) {
+  test(`doctor finds nothing wrong: ${what}`, async (t) => {
+    const { ok, findings } = await examine(await site(t, given));
+    assert(ok, JSON.stringify(findings.filter(({ state }) => state === 'wrong')));
+  });
+}
+
+test('a site that does not answer is said to, within the time, and the rest is not checked', async (t) => {
+  const url = await site(t, { rules: { '/sw.js': () => {} } });
+  const { ok, findings } = await examine(url, { timeoutMs: 2000 });
+  assert(ok);
+  const { page: pageState, worker: workerState, coordinator } = statesOf({ findings });
+  assert.deepEqual([pageState, workerState, coordinator], ['right', 'not checked', 'not checked']);
+  const gone = await examine('http://127.0.0.1:1/');
+  assert.equal(statesOf(gone).page, 'wrong');
+  assert.match(gone.findings[0].what, /^http:\/\/127\.0\.0\.1:1\/: ./);
+});
+
+test('an ICE server that answers is told from one that does not', async (t) => {
+  const server = createSocket('udp4');
+  server.bind(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  server.on('message', (question, { port, address }) => {
+    const answer = Buffer.concat([Buffer.from([1, 1, 0, 0]), question.subarray(4, 20)]);
+    server.send(answer, port, address);
+  });
+  const url = await site(t);
+  const iceOf = async (ice) => (await examine(url, { ice: [ice] })).findings.find(({ check }) => check === 'ICE servers');
+  assert.equal((await iceOf(`stun:127.0.0.1:${server.address().port}`)).state, 'right');
+  assert.equal((await iceOf('turn:127.0.0.1:1?transport=tcp')).state, 'wrong');
+  assert.equal((await iceOf('stun.example.org')).state, 'wrong');
+  const { port } = new URL(url);
+  assert.equal((await iceOf(`turn:127.0.0.1:${port}?transport=tcp`)).state, 'right');
+});
+
+const cli = fileURLToPath(new URL('../../src/server/cli.js', import.meta.url));
+
+async function run(...args) {
+  const child = spawn(process.execPath, [cli, 'doctor', ...args]);
+  let stdout = '';
+  child.stdout.on('data', (data) => (stdout += data));
+  const [status] = await once(child, 'close');
+  return { status, stdout };
+}
+
+test('the command prints a table, or one object, and its status says whether something is wrong', async (t) => {
+  const good = await site(t);
+  const table = await run(good);
+  assert.equal(table.status, 0, table.stdout);
+  assert.match(table.stdout, /^ok {4}manifest .*lists 2 files$/m);
+  assert.match(table.stdout, /^- {5}ICE servers .*not checked/m);
+  const bad = await site(t, { socket: null });
+  const json = await run(bad, '--json');
+  assert.equal(json.status, 1);
+  const { ok, url, findings } = JSON.parse(json.stdout);
+  assert.deepEqual([ok, url], [false, bad]);
+  assert(findings.some(({ check, todo }) => check === 'coordinator' && todo));
+  assert.equal(JSON.parse((await run('http://127.0.0.1:1/', '--json')).stdout).ok, false);
+});
+
+test('manifest --check of a URL reads every listed file', async (t) => {
+  const many = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`static/${i}.bin`, bytesOf(`${i}`, 70_000 + i)]));
+  const options = (rules) => ({ changed: many, rules });
+  const check = async (url) => {
+    const child = spawn(process.execPath, [cli, 'manifest', url, '--check']);
+    let stdout = '';
+    child.stdout.on('data', (data) => (stdout += data));
+    return [(await once(child, 'close'))[0], stdout];
+  };
+  const [good, goodText] = await check(await site(t, options({})));
+  assert.equal(good, 0, goodText);
+  assert.match(goodText, /11 of 11 were read whole/);
+  const url = await site(t, options({ '/static/5.bin': answers({}, bytesOf('6', 70_005)) }));
+  const [bad, badText] = await check(`${url}peer-cdn.json`);
+  assert.equal(bad, 1);
+  assert.match(badText, /^WRONG files +\/static\/5\.bin has other bytes/m);
+});
+
+test('the socket and the manifest are looked for where the scripts say', async (t) => {
+  const url = await site(t, {
+    changed: {
+      'sw.js': worker.replace('new PeerCDN()', "new PeerCDN({ manifest: '/assets/m.json' })"),
+      'index.html': page.replace("worker: '/sw.js'", `worker: '/sw.js', socket: '/other${SOCKET_PATH}'`),
+    },
+    socket: { path: `/other${SOCKET_PATH}` },
+  });
+  const { findings } = await examine(url);
+  assert.equal(statesOf({ findings }).coordinator, 'right');
+  assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/assets\/m\.json/);
+});

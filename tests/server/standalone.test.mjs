@@ -1,0 +1,57 @@
+// A coordinator without a site, as an operator's tools see it, and its end.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SOCKET_PATH } from '../../build/border.js';
+import { serveCoordinator } from '../../src/server/index.js';
+import { Visitor } from './visitor.mjs';
+
+async function open(t, options) {
+  const served = await serveCoordinator({ port: 0, origins: ['https://a.example'], ...options });
+  t.after(() => served.close());
+  const url = `http://127.0.0.1:${served.port}`;
+  const visit = (browser) => new Visitor(url + SOCKET_PATH, { browser, origin: 'https://a.example' });
+  return { ...served, url, visit };
+}
+
+const statusOf = async (url, options) => (await fetch(url, options)).status;
+
+test('live and ready are apart, and nothing else is answered', async (t) => {
+  const { url } = await open(t);
+  assert.equal(await (await fetch(`${url}/health/live`)).text(), 'live\n');
+  for (const path of ['/health', '/health/ready', '/health?x']) assert.equal(await statusOf(url + path), 200, path);
+  assert.equal(await statusOf(`${url}/`), 404);
+  assert.equal(await statusOf(`${url}/metrics`, { method: 'POST' }), 405);
+});
+
+test('the metrics count what happened, and name nobody', async (t) => {
+  const { url, visit } = await open(t);
+  const visitor = visit('ann');
+  await visitor.next('welcome');
+  const text = await (await fetch(`${url}/metrics`)).text();
+  for (const line of text.trim().split('\n')) assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+ [0-9.e+-]+)$/);
+  assert.match(text, /^peer_cdn_sockets 1$/m);
+  assert.match(text, /^peer_cdn_ready 1$/m);
+  assert.doesNotMatch(text, /example|127\.0/);
+});
+
+test('a coordinator that drains says so first, takes nobody in, and lets its visitors go one after another', async (t) => {
+  const { url, coordinator, visit, drain } = await open(t);
+  const visitors = ['ann', 'bob', 'cat'].map(visit);
+  for (const visitor of visitors) await visitor.next('welcome');
+  const order = [];
+  const closed = visitors.map((visitor) => visitor.closed.then((why) => order.push(why) && why));
+  const draining = drain(3000);
+  assert.equal(await statusOf(`${url}/health`), 503);
+  assert.equal(await statusOf(`${url}/health/live`), 200);
+  await assert.rejects(visit('dan').opened, { status: 503, body: 'shutting-down' });
+  await Promise.race(closed);
+  assert.equal(order.length < 3, true);
+  await draining;
+  for (const why of await Promise.all(closed)) assert.deepEqual(why, { status: 1001, reason: 'shutting-down' });
+  assert.equal(coordinator.stats().peers, 0);
+});
+
+test('a port in use is an error of Node', async (t) => {
+  const { port } = await open(t);
+  await assert.rejects(serveCoordinator({ port }), { code: 'EADDRINUSE' });
+});

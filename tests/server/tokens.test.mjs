@@ -1,0 +1,67 @@
+// Tokens: who may join where a site says so.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { test } from 'node:test';
+import { mintToken, turnCredentials } from '../../src/server/index.js';
+import { checkToken } from '../../src/server/tokens.js';
+import { coordinatorFor, Visitor } from './visitor.mjs';
+
+const key = 'a key of the site';
+const site = 'https://a.example';
+
+test('a token is good for its site and its time, by any of the keys', (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1e12 });
+  const token = mintToken(key, { site, seconds: 60 });
+  assert.equal(checkToken(key, token, site), 'good');
+  assert.equal(checkToken(['a newer key of it', key], token, site), 'good');
+  assert.equal(checkToken(key, token, 'https://b.example'), 'of-another-site');
+  assert.equal(checkToken('another key of it', token, site), 'forged');
+  t.mock.timers.tick(60_000);
+  assert.equal(checkToken(key, token, site), 'expired');
+});
+
+test('what is no token of ours is forged, whatever it is', () => {
+  const token = mintToken(key, { site });
+  const [form, claims, signature] = token.split('.');
+  const more = Buffer.from(JSON.stringify({ site: 'https://b.example', expires: 9e9 })).toString('base64url');
+  for (const bad of [
+    '',
+    '.',
+    '..',
+    form,
+    `${form}.${claims}`,
+    `${form}.${claims}.`,
+    `${form}.${claims}.${signature}.x`,
+    `b.${claims}.${signature}`,
+    `${form}.${more}.${signature}`,
+    `${form}.${claims}.${signature.slice(1)}`,
+    `${form}.${claims}.${signature}A`,
+    `${token} `,
+  ]) {
+    assert.equal(checkToken(key, bad, site), 'forged', bad);
+  }
+});
+
+test('keys that are too short are refused when the server starts', async (t) => {
+  for (const tokenKeys of ['short', [], ['']]) await assert.rejects(coordinatorFor(t, { tokenKeys }), TypeError);
+});
+
+test('where tokens are asked for, a page without a good one is refused, and counted', async (t) => {
+  const { coordinator, url } = await coordinatorFor(t, { origins: [site, 'https://b.example'], tokenKeys: [key] });
+  const token = mintToken(key, { site });
+  await new Visitor(`${url}?token=${token}`, { origin: site }).next('welcome');
+  const refused = { status: 401, body: 'token-refused' };
+  await assert.rejects(new Visitor(url, { origin: site }).opened, refused);
+  await assert.rejects(new Visitor(`${url}?token=${token}x`, { origin: site }).opened, refused);
+  await assert.rejects(new Visitor(`${url}?token=${token}`, { origin: 'https://b.example' }).opened, refused);
+  const { tokensRefused, peers } = coordinator.stats();
+  assert.deepEqual({ tokensRefused, peers }, { tokensRefused: 3, peers: 1 });
+});
+
+test('TURN credentials are what coturn computes from the shared secret', (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1e12 });
+  const { urls, username, credential } = turnCredentials('secret', { urls: 'turn:turn.example', seconds: 60, visitor: 'ann' });
+  assert.equal(urls, 'turn:turn.example');
+  assert.equal(username, '1000000060:ann');
+  assert.equal(credential, createHmac('sha1', 'secret').update('1000000060:ann').digest('base64'));
+});
