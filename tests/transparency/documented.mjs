@@ -188,6 +188,16 @@ export const documented = [
       ['body error', 'body length', 'body digest'].includes(difference.observable),
   },
   {
+    kind: 'whole from the HTTP cache',
+    limit: 'The range `bytes=0-` of a stored file is a 206 with all of it; the HTTP cache of Firefox makes it a 200.',
+    applies: ({ engine, of, observable, ours }) =>
+      engine === 'firefox' &&
+      of.init?.headers?.range === 'bytes=0-' &&
+      of.stage === 'second' &&
+      ours.status === '206' &&
+      ['status', 'statusText', 'header content-range'].includes(observable),
+  },
+  {
     kind: 'unpacked ranges',
     limit: 'A part of a packed file that is stored is one of its unpacked bytes; without us it would be one of the packed.',
     applies: (difference) =>
@@ -209,10 +219,12 @@ export const documented = [
     kind: 'given up in the middle',
     limit: 'What a page gives up in the middle of a body goes on at the origin in Firefox, and if it is aborted in WebKit.',
     applies: (difference) =>
-      isAnswered(difference) &&
       difference.of.file.kind === 'held in the middle' &&
-      (difference.engine === 'firefox' || (difference.engine === 'webkit' && difference.of.read !== 'cancel')) &&
-      isStaying(difference),
+      isOf(difference, 'client') &&
+      // Without any worker too, Firefox gives up at the origin what was cancelled, or does not, by chance.
+      (difference.engine === 'firefox'
+        ? isAnswered(difference) || difference.of.read === 'cancel'
+        : difference.engine === 'webkit' && isAnswered(difference) && difference.of.read !== 'cancel' && isStaying(difference)),
   },
   {
     kind: 'piece by piece',
