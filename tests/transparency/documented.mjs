@@ -24,8 +24,14 @@ const partly = 'status, statusText, body length, body digest, header content-ran
 const isOfPart = (observable) => partly.split(', ').includes(observable);
 
 /** Everything that the page saw is what it sees without us. */
-const isSameToPage = ({ ours, control }) =>
-  Object.keys({ ...ours, ...control }).every((name) => name.startsWith('origin: ') || ours[name] === control[name]);
+const isSameToPage = ({ engine, of, ours, control }) =>
+  Object.keys({ ...ours, ...control }).every(
+    (name) => name.startsWith('origin: ') || ours[name] === control[name] || isAbortByChance({ engine, of, observable: name }),
+  );
+
+/** How WebKit ends a body that is aborted. */
+const isAbortByChance = ({ engine, of, observable }) =>
+  engine === 'webkit' && of.abort === 'middle' && observable === 'body error';
 
 /** Bytes of an own window: [begin, last], or null if the header says something else. */
 const windowOf = (range) => {
@@ -234,6 +240,11 @@ export const documented = [
       (difference.of.file.kind === 'cut off'
         ? difference.of.probe === 'xhr' && isNothingYet(difference)
         : difference.of.file.kind === 'held in the middle' && difference.of.file.size === 'small' && isStaying(difference)),
+  },
+  {
+    kind: 'abort by chance',
+    limit: 'Behind any worker WebKit ends a body that is aborted with an `AbortError` or as if it were over, by chance.',
+    applies: (difference) => isAnswered(difference) && isAbortByChance(difference),
   },
   {
     kind: 'unpacked progress',
