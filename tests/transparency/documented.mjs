@@ -24,8 +24,14 @@ const partly = 'status, statusText, body length, body digest, header content-ran
 const isOfPart = (observable) => partly.split(', ').includes(observable);
 
 /** Everything that the page saw is what it sees without us. */
-const isSameToPage = ({ ours, control }) =>
-  Object.keys({ ...ours, ...control }).every((name) => name.startsWith('origin: ') || ours[name] === control[name]);
+const isSameToPage = ({ engine, of, ours, control }) =>
+  Object.keys({ ...ours, ...control }).every(
+    (name) => name.startsWith('origin: ') || ours[name] === control[name] || isAbortByChance({ engine, of, observable: name }),
+  );
+
+/** How WebKit ends a body that is aborted. */
+const isAbortByChance = ({ engine, of, observable }) =>
+  engine === 'webkit' && of.abort === 'middle' && observable === 'body error';
 
 /** Bytes of an own window: [begin, last], or null if the header says something else. */
 const windowOf = (range) => {
@@ -188,6 +194,16 @@ export const documented = [
       ['body error', 'body length', 'body digest'].includes(difference.observable),
   },
   {
+    kind: 'whole from the HTTP cache',
+    limit: 'The range `bytes=0-` of a stored file is a 206 with all of it; the HTTP cache of Firefox makes it a 200.',
+    applies: ({ engine, of, observable, ours }) =>
+      engine === 'firefox' &&
+      of.init?.headers?.range === 'bytes=0-' &&
+      of.stage === 'second' &&
+      ours.status === '206' &&
+      ['status', 'statusText', 'header content-range'].includes(observable),
+  },
+  {
     kind: 'unpacked ranges',
     limit: 'A part of a packed file that is stored is one of its unpacked bytes; without us it would be one of the packed.',
     applies: (difference) =>
@@ -209,10 +225,12 @@ export const documented = [
     kind: 'given up in the middle',
     limit: 'What a page gives up in the middle of a body goes on at the origin in Firefox, and if it is aborted in WebKit.',
     applies: (difference) =>
-      isAnswered(difference) &&
       difference.of.file.kind === 'held in the middle' &&
-      (difference.engine === 'firefox' || (difference.engine === 'webkit' && difference.of.read !== 'cancel')) &&
-      isStaying(difference),
+      isOf(difference, 'client') &&
+      // Without any worker too, Firefox gives up at the origin what was cancelled, or does not, by chance.
+      (difference.engine === 'firefox'
+        ? isAnswered(difference) || difference.of.read === 'cancel'
+        : difference.engine === 'webkit' && isAnswered(difference) && difference.of.read !== 'cancel' && isStaying(difference)),
   },
   {
     kind: 'piece by piece',
@@ -222,6 +240,11 @@ export const documented = [
       (difference.of.file.kind === 'cut off'
         ? difference.of.probe === 'xhr' && isNothingYet(difference)
         : difference.of.file.kind === 'held in the middle' && difference.of.file.size === 'small' && isStaying(difference)),
+  },
+  {
+    kind: 'abort by chance',
+    limit: 'Behind any worker WebKit ends a body that is aborted with an `AbortError` or as if it were over, by chance.',
+    applies: (difference) => isAnswered(difference) && isAbortByChance(difference),
   },
   {
     kind: 'unpacked progress',
