@@ -70,7 +70,7 @@ const isStaying = (difference) => isOf(difference, 'client') && difference.with 
 const isNothingYet = ({ ours, observable }) =>
   ours['progress loaded'] === '0' && ['events', 'states', 'progress totals', 'progress loaded'].includes(observable);
 
-const isUnusable = (kind) => /^(private|no-store|changed|grown|shrunk|varies|redirect)/.test(kind);
+const isUnusable = (kind) => /^(private|no-store|changed|grown|shrunk|emptied|204|varies|redirect)/.test(kind);
 
 /** @type {{ kind: string, limit: string, applies: (difference: Difference) => boolean }[]} */
 export const documented = [
@@ -202,6 +202,35 @@ export const documented = [
       of.stage === 'second' &&
       ours.status === '206' &&
       ['status', 'statusText', 'header content-range'].includes(observable),
+  },
+  {
+    kind: 'asked past the HTTP cache',
+    limit:
+      'Where a file turns out to be another one in the middle, its rest is asked for once, past the HTTP cache: it may have been old.',
+    applies: (difference) =>
+      difference.of.file.kind === 'changed late' &&
+      difference.of.file.size === 'large' &&
+      isOfOrigin(difference) &&
+      requestsOf(difference.ours) === requestsOf(difference.control) + 1,
+  },
+  {
+    kind: 'no answer at all',
+    limit: 'A listed file that was asked for and failed without an answer is asked for once more.',
+    applies: (difference) =>
+      difference.of.file.kind.startsWith('redirect elsewhere') &&
+      isOfOrigin(difference) &&
+      isSameToPage(difference) &&
+      requestsOf(difference.ours) === 2 * requestsOf(difference.control),
+  },
+  {
+    kind: 'origin of an element',
+    limit:
+      'The origin sees no `Origin` for a listed file that a `crossorigin` element asks for with `integrity`, or that is preloaded as `fetch`.',
+    applies: (difference) =>
+      isOf(difference, 'origin') &&
+      difference.of.file.isListed &&
+      (/integrity/.test(difference.of.name ?? '') || /preload/.test(difference.of.name ?? '')) &&
+      valuesOf(difference.with).every((value) => valuesOf(difference.without).includes(value)),
   },
   {
     kind: 'unpacked ranges',
