@@ -37,7 +37,11 @@ void check_text(const std::string& text) {
   if (!message) return;
   if (is_comparable(text)) check(nlohmann::json::accept(text));
   Text again;
-  append_text(again, *message);
+  if (const auto* signal = std::get_if<Relayed>(&*message)) {
+    append_text(again, signal->peer, *signal);
+  } else {
+    append_text(again, *std::get_if<Message>(&*message));
+  }
   if (again.empty()) return;
   const auto twice = parse_text(std::string_view(again));
   check(twice && *twice == *message);
