@@ -1,5 +1,5 @@
 // The WebSocket to the coordinator. The core says when to open and close it, and what to send.
-import { messageBytes } from '../build/border.js';
+import { candidatesPerMessage, messageBytes } from '../build/border.js';
 
 export class Socket {
   #engine;
@@ -8,6 +8,9 @@ export class Socket {
   #onPresent;
   /** @type {WebSocket | null} */
   #socket = null;
+  #isLean = false;
+  /** Candidates that go as soon as this turn is over. @type {any} */
+  #packed = null;
   #settle = () => {};
   /** Resolves when the coordinator has first said what anybody has, or the first socket has failed. */
   settled = new Promise((resolve) => {
@@ -33,6 +36,7 @@ export class Socket {
     this.close();
     try {
       const socket = new WebSocket(this.#url);
+      this.#isLean = false;
       this.#socket = socket;
       socket.onopen = () => this.#engine.socketOpen();
       socket.onmessage = ({ data }) => this.#receive(data);
@@ -48,9 +52,26 @@ export class Socket {
     }
   }
 
-  /** @param {object} message */
+  /** @param {any} message */
   send(message) {
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
+    const { type, peer, candidate } = message;
+    if (!this.#isLean || !candidate) return this.#post(message);
+    // A lean coordinator gets those that are sent in one go in one message for each peer.
+    if (this.#packed?.peer !== peer || this.#packed?.candidates.length === candidatesPerMessage) {
+      this.#post(null);
+      this.#packed = { type, peer, candidates: [] };
+      queueMicrotask(() => this.#post(null));
+    }
+    this.#packed.candidates.push(candidate);
+  }
+
+  /** Sends what was packed, then the message. @param {object | null} message */
+  #post(message) {
+    const packed = this.#packed;
+    this.#packed = null;
+    for (const each of [packed, message]) {
+      if (each && this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(each));
+    }
   }
 
   /** No socketClosed follows: this end was asked for. */
@@ -79,9 +100,20 @@ export class Socket {
 
   /** @param {any} message */
   #take(message) {
+    // The core wants each thing on its own.
+    const { type, peer, description, candidates, introduced } = message ?? {};
+    if (Array.isArray(candidates)) {
+      if (description) this.#take({ type, peer, description });
+      for (const candidate of candidates) this.#take({ type, peer, candidate });
+      return;
+    }
+    if (Array.isArray(introduced)) {
+      for (const each of introduced) this.#take({ type: 'introduce', peer: each, offer: false });
+    }
     const refused = this.#engine.message(message);
     if (refused) this.#report(refused);
-    else if (message.type === 'present') {
+    else if (type === 'welcome') this.#isLean = message.lean === true;
+    else if (type === 'present') {
       this.#settle();
       this.#onPresent(message);
     }

@@ -17,7 +17,6 @@ void take(const val& from, std::optional<double>& to) {
 void take(const val& from, std::optional<bool>& to) {
   if (from.isTrue() || from.isFalse()) to = from.isTrue();
 }
-void take(const val& from, std::optional<signal::CandidateFields>& to);
 template <class T>
 void take(const val& from, std::optional<std::vector<T>>& to) {
   if (!from.isArray()) return;
@@ -45,23 +44,6 @@ bool is_object(const val& value) {
   return !value.isNull() && value.typeOf() == val("object");
 }
 
-// An element that is no object has none of the members, so that parse_message() refuses it.
-void take(const val& from, std::optional<signal::CandidateFields>& to) {
-  to.emplace();
-  if (!is_object(from)) return;
-  take(from["candidate"], to->candidate);
-  take(from["sdpMid"], to->mid);
-  take(from["sdpMLineIndex"], to->line);
-}
-
-val object_of(const signal::CandidateFields& fields) {
-  val object = val::object();
-  put(object, "candidate", fields.candidate);
-  put(object, "sdpMid", fields.mid);
-  put(object, "sdpMLineIndex", fields.line);
-  return object;
-}
-
 }  // namespace
 
 signal::Fields fields_of(const val& object) {
@@ -78,17 +60,15 @@ signal::Fields fields_of(const val& object) {
   take(object["remove"], fields.remove);
   take(object["roots"], fields.roots);
   take(object["peers"], fields.peers);
-  take(object["introduced"], fields.introduced);
   if (const val description = object["description"]; is_object(description)) {
     take(description["type"], fields.description_type);
     take(description["sdp"], fields.description_sdp);
   }
   if (const val candidate = object["candidate"]; is_object(candidate)) {
-    std::optional<signal::CandidateFields> taken;
-    take(candidate, taken);
-    fields.candidate = std::move(*taken);
+    take(candidate["candidate"], fields.candidate);
+    take(candidate["sdpMid"], fields.candidate_mid);
+    take(candidate["sdpMLineIndex"], fields.candidate_line);
   }
-  take(object["candidates"], fields.candidates);
   return fields;
 }
 
@@ -105,18 +85,18 @@ val object_of(const signal::Fields& fields) {
   put(object, "remove", fields.remove);
   put(object, "roots", fields.roots);
   put(object, "peers", fields.peers);
-  put(object, "introduced", fields.introduced);
   if (fields.description_type || fields.description_sdp) {
     val description = val::object();
     put(description, "type", fields.description_type);
     put(description, "sdp", fields.description_sdp);
     object.set("description", description);
   }
-  if (fields.candidate.candidate) object.set("candidate", object_of(fields.candidate));
-  if (fields.candidates) {
-    val list = val::array();
-    for (const auto& each : *fields.candidates) list.call<void>("push", object_of(each));
-    object.set("candidates", list);
+  if (fields.candidate) {
+    val candidate = val::object();
+    put(candidate, "candidate", fields.candidate);
+    put(candidate, "sdpMid", fields.candidate_mid);
+    put(candidate, "sdpMLineIndex", fields.candidate_line);
+    object.set("candidate", candidate);
   }
   return object;
 }
