@@ -63,6 +63,7 @@ export class Body {
   /** @type {Response | undefined} */
   response;
   hasBegun = false;
+  isPouring = false;
   /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
   spilt;
   /** @type {ReadableStreamDefaultController<Uint8Array> | undefined} */
@@ -86,7 +87,7 @@ export class Body {
       {
         start: (controller) => void (this.controller = controller),
         pull: ({ desiredSize }) => {
-          if (this.spilt) return this.#pour();
+          if (this.spilt) return void this.#pour();
           // Before the first byte the core knows.
           if (this.hasBegun) tell(PULL, this.id, desiredSize ?? 0);
         },
@@ -108,6 +109,8 @@ export class Body {
   }
 
   async #pour() {
+    if (this.isPouring) return;
+    this.isPouring = true;
     try {
       while ((this.controller?.desiredSize ?? 0) > 0) {
         const { value, done } = await /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.spilt).read();
@@ -117,6 +120,7 @@ export class Body {
     } catch (error) {
       this.controller?.error(error);
     }
+    this.isPouring = false;
   }
 
   /** Of what the page replied, these pieces. */

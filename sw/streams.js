@@ -157,19 +157,28 @@ export class Stream {
       const headers = new Headers(request.headers);
       for (const name of CONDITIONS) headers.delete(name);
       if (!whole) headers.set('range', `bytes=${begin * pieceBytes}-${last}`);
-      // As the page asked. Its own Request cannot be changed so without losing what tells of the page. An answer to a range
-      // is of use only where it was asked for, and the mode "no-cors" has no ranges.
-      const response = await fetch(url, {
-        headers,
-        credentials,
-        referrer,
-        referrerPolicy,
-        cache: whole && cache !== 'no-store' ? (reload ? 'reload' : cache) : 'no-store',
-        mode: whole ? mode : 'same-origin',
-        redirect: whole ? 'follow' : 'manual',
-        signal: this.#abort.signal,
-      });
+      // As the page asked. Its own Request cannot be changed without losing what tells of the page, and only by itself it has
+      // the Origin of an element that is read across origins. An answer to a range is of use only where it was asked for, and
+      // the mode "no-cors" has no ranges.
+      const isOwn =
+        whole && !reload && mode === 'cors' && request.destination && !request.integrity && !request.headers.has('range');
+      const response = await fetch(
+        isOwn ? request : url,
+        isOwn
+          ? undefined
+          : {
+              headers,
+              credentials,
+              referrer,
+              referrerPolicy,
+              cache: whole && cache !== 'no-store' ? (reload ? 'reload' : cache) : 'no-store',
+              mode: whole || mode !== 'no-cors' ? mode : 'same-origin',
+              redirect: whole ? 'follow' : 'manual',
+              signal: this.#abort.signal,
+            },
+      );
       this.#response = response;
+      if (this.#isClosed) return void response.body?.cancel().catch(() => {});
       tell(STREAM_HEAD, headOf(response), this.#id, response.status);
     } catch {
       this.#end('origin-unreachable');

@@ -1,5 +1,5 @@
 // The WebSocket to the coordinator. The core says when to open and close it, and what to send.
-import { messageBytes, PEER_MESSAGE, PEER_SOCKET_CLOSED, PEER_SOCKET_OPEN } from '../build/border.js';
+import { candidatesPerMessage, messageBytes, PEER_MESSAGE, PEER_SOCKET_CLOSED, PEER_SOCKET_OPEN } from '../build/border.js';
 import { toObject, toText } from './fields.js';
 
 export class Socket {
@@ -9,6 +9,9 @@ export class Socket {
   #onPresent;
   /** @type {WebSocket | null} */
   #socket = null;
+  #isLean = false;
+  /** Candidates that go as soon as this turn is over. @type {any} */
+  #packed = null;
   #settle = () => {};
   /** Resolves when the coordinator has first said what anybody has, or the first socket has failed. */
   settled = new Promise((resolve) => {
@@ -32,6 +35,7 @@ export class Socket {
     this.close();
     try {
       const socket = new WebSocket(this.#url);
+      this.#isLean = false;
       this.#socket = socket;
       socket.onopen = () => this.#core.tell(PEER_SOCKET_OPEN);
       socket.onmessage = ({ data }) => this.#receive(data);
@@ -49,7 +53,25 @@ export class Socket {
 
   /** @param {string} fields */
   send(fields) {
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(toObject(fields)));
+    const message = toObject(fields);
+    const { type, peer, candidate } = message;
+    if (!this.#isLean || !candidate) return this.#post(message);
+    // A lean coordinator gets those that are sent in one go in one message for each peer.
+    if (this.#packed?.peer !== peer || this.#packed?.candidates.length === candidatesPerMessage) {
+      this.#post(null);
+      this.#packed = { type, peer, candidates: [] };
+      queueMicrotask(() => this.#post(null));
+    }
+    this.#packed.candidates.push(candidate);
+  }
+
+  /** Sends what was packed, then the message. @param {object | null} message */
+  #post(message) {
+    const packed = this.#packed;
+    this.#packed = null;
+    for (const each of [packed, message]) {
+      if (each && this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(each));
+    }
   }
 
   /** No socketClosed follows: this end was asked for. */
@@ -78,10 +100,21 @@ export class Socket {
 
   /** @param {any} message */
   #take(message) {
+    // The core wants each thing on its own.
+    const { type, peer, description, candidates, introduced } = message ?? {};
+    if (Array.isArray(candidates)) {
+      if (description) this.#take({ type, peer, description });
+      for (const candidate of candidates) this.#take({ type, peer, candidate });
+      return;
+    }
+    if (Array.isArray(introduced)) {
+      for (const each of introduced) this.#take({ type: 'introduce', peer: each, offer: false });
+    }
     const refused = this.#core.callText(PEER_MESSAGE, toText(message), performance.now());
     this.#core.drain();
     if (refused) this.#report(/** @type {import('../build/border.js').ErrorCode} */ (refused));
-    else if (message.type === 'present') {
+    else if (type === 'welcome') this.#isLean = message.lean === true;
+    else if (type === 'present') {
       this.#settle();
       this.#onPresent(message);
     }

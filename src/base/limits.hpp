@@ -490,9 +490,7 @@ inline constexpr Duration announce_wait = 100ms;
 // A browser tells its own addresses one by one within milliseconds. One message carries them.
 inline constexpr Duration candidates_wait = 10ms;
 inline constexpr std::size_t candidates_per_message = 8;
-static_assert(candidates_per_message * (candidate_bytes + candidate_mid_bytes) + sdp_bytes / 2 <
-                  signal_bytes,
-              "beside a description of the usual length");
+static_assert(candidates_per_message * (candidate_bytes + candidate_mid_bytes) < signal_bytes);
 inline constexpr Duration welcome_wait = 10s;
 // The wait for the next try doubles each time, from the first to the last.
 inline constexpr Duration reconnect_min = 1s;

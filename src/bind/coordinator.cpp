@@ -167,6 +167,11 @@ void perform(const signal::Tell& tell) {
   signal::append_text(letter.texts, tell.message);
   letter.ends.push_back(static_cast<std::uint32_t>(letter.texts.size()));
 }
+void perform(const signal::Relay& relay) {
+  Letter& letter = letter_for(relay.signal.peer);
+  signal::append_text(letter.texts, relay.from, relay.signal);
+  letter.ends.push_back(static_cast<std::uint32_t>(letter.texts.size()));
+}
 // What concerns whole sockets comes after what was to be written before.
 void perform(const signal::TellAll& tell) {
   post_letters();
@@ -249,11 +254,13 @@ void take(unsigned bytes, double now) {
   for (std::size_t i = 0; i + record_head <= bytes;) {
     const PeerId peer = number_of(word_at(i));
     const std::size_t length = word_at(i + 4);
-    const auto message = signal::parse_text({inbox + i + record_head, length});
-    if (message) {
-      coordinator->handle_message(peer, *message, at);
+    auto said = signal::parse_text({inbox + i + record_head, length});
+    if (!said) {
+      coordinator->handle_malformed(peer, said.error(), at);
+    } else if (auto* relayed = std::get_if<signal::Relayed>(&said.value())) {
+      coordinator->handle_signal(peer, std::move(*relayed), at);
     } else {
-      coordinator->handle_malformed(peer, message.error(), at);
+      coordinator->handle_message(peer, *std::get_if<signal::Message>(&said.value()), at);
     }
     drain();
     i += record_head + length + (-length & 3);

@@ -20,16 +20,11 @@ void each_member(Fields& fields, F f) {
   f("remove", fields.remove);
   f("roots", fields.roots);
   f("peers", fields.peers);
-  f("introduced", fields.introduced);
   f("description.type", fields.description_type);
   f("description.sdp", fields.description_sdp);
-  f("candidates", fields.candidates);
-}
-template <class Fields, class F>
-void each_member_of_candidate(Fields& candidate, F f) {
-  f("candidate", candidate.candidate);
-  f("sdpMid", candidate.mid);
-  f("sdpMLineIndex", candidate.line);
+  f("candidate.candidate", fields.candidate);
+  f("candidate.sdpMid", fields.candidate_mid);
+  f("candidate.sdpMLineIndex", fields.candidate_line);
 }
 
 double to_number(std::string_view digits) {
@@ -58,10 +53,6 @@ void take(char type, std::string_view value, std::optional<double>& to) {
 void take(char type, std::string_view value, std::optional<bool>& to) {
   if (type == 'b') to = value == "1";
 }
-// Whatever the element is: its members follow, and what has none is no candidate.
-void take(char, std::string_view, std::optional<signal::CandidateFields>& to) {
-  to.emplace();
-}
 template <class T>
 void take(char type, std::string_view value, std::optional<std::vector<T>>& to) {
   if (type != 'l') return;
@@ -69,8 +60,7 @@ void take(char type, std::string_view value, std::optional<std::vector<T>>& to) 
   while (!value.empty()) {
     std::string_view element = take_until(value, '\1');
     std::optional<T> taken;
-    const char element_type = element.empty() ? '\0' : element.front();
-    take(element_type, element.substr(element.empty() ? 0 : 1), taken);
+    if (!element.empty()) take(element.front(), element.substr(1), taken);
     if (!taken) return;
     list.push_back(std::move(*taken));
   }
@@ -86,9 +76,6 @@ std::string valued(double value) {
 std::string valued(bool value) {
   return value ? "b1" : "b0";
 }
-std::string valued(const signal::CandidateFields&) {
-  return {};
-}
 template <class T>
 std::string valued(const std::vector<T>& list) {
   std::string all = "l";
@@ -96,56 +83,28 @@ std::string valued(const std::vector<T>& list) {
   return all;
 }
 
-// The candidate that has this member, or null. Leaves the member's own name.
-signal::CandidateFields* candidate_of(signal::Fields& fields, std::string_view& name) {
-  std::string_view rest = name;
-  const std::string_view object = take_until(rest, '.');
-  if (object == "candidate") {
-    name = rest;
-    return &fields.candidate;
-  }
-  if (object != "candidates" || !fields.candidates) return nullptr;
-  const double index = to_number(take_until(rest, '.'));
-  if (!(index >= 0 && index < static_cast<double>(fields.candidates->size()))) return nullptr;
-  name = rest;
-  return &(*fields.candidates)[static_cast<std::size_t>(index)];
-}
-
 }  // namespace
 
 signal::Fields to_fields(std::string_view text) {
   signal::Fields fields;
   while (!text.empty()) {
-    std::string_view name = take_until(text, '\0');
+    const std::string_view name = take_until(text, '\0');
     const std::string_view value = take_until(text, '\0');
     if (value.empty()) continue;
-    const auto take_named = [&](std::string_view each, auto& member) {
+    each_member(fields, [&](std::string_view each, auto& member) {
       if (each == name) take(value.front(), value.substr(1), member);
-    };
-    if (auto* candidate = candidate_of(fields, name)) {
-      each_member_of_candidate(*candidate, take_named);
-    } else {
-      each_member(fields, take_named);
-    }
+    });
   }
   return fields;
 }
 
 std::string to_text(const signal::Fields& fields) {
   std::string all;
-  std::string object;
-  const auto put = [&](std::string_view name, const auto& member) {
+  each_member(fields, [&](std::string_view name, const auto& member) {
     if (!member) return;
-    ((all += object) += name) += '\0';
+    (all += name) += '\0';
     (all += valued(*member)) += '\0';
-  };
-  each_member(fields, put);
-  object = "candidate.";
-  each_member_of_candidate(fields.candidate, put);
-  for (std::size_t i = 0; fields.candidates && i < fields.candidates->size(); ++i) {
-    object = "candidates." + std::to_string(i) + '.';
-    each_member_of_candidate((*fields.candidates)[i], put);
-  }
+  });
   return all;
 }
 

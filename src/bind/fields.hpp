@@ -3,8 +3,7 @@
 //
 // For each member its name and its value, each with a NUL behind it. A value begins with the letter
 // of its type: s, a text; n, decimal digits; b, 0 or 1; l, a list whose elements have U+0001 behind
-// them. A member of an object has its name behind that of the object: "description.sdp". An object
-// in a list is an empty element, and its members follow the list: "candidates.0.sdpMid".
+// them. A member of an object has its name behind that of the object: "description.sdp".
 #pragma once
 
 #include <string>

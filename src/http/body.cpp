@@ -190,6 +190,8 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
 void Body::handle_joined(JobId id, Instant now) {
   Job* job = find(id);
   if (!job || job->accepted) return;
+  const bool is_head_known = streams_->at(job->stream).whole && whole_;
+  if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
   take(*job);
   advance(now);
 }

@@ -80,7 +80,8 @@ void Client::forget_session(bool report) {
   for (const PeerId peer : introduced_) outputs_.push(Left{peer});
   asked_.clear();
   introduced_.clear();
-  candidates_.clear();
+  while (candidates_.poll()) {
+  }
   candidates_due_.reset();
   present_.clear();
   silent_asks_ = 0;
@@ -148,17 +149,12 @@ void Client::handle(const Introduce& introduce, Instant) {
 }
 
 void Client::handle(const Signal& signal, Instant) {
-  if (!introduced(signal.peer)) return;
-  const Bundle* const bundle = get_if<Bundle>(&signal.what);
-  if (!bundle) return outputs_.push(Signalled{signal});
-  if (bundle->description) outputs_.push(Signalled{{signal.peer, *bundle->description}});
-  for (const Candidate& each : bundle->candidates) outputs_.push(Signalled{{signal.peer, each}});
+  if (introduced(signal.peer)) outputs_.push(Signalled{signal});
 }
 
 void Client::handle(const Gone& gone, Instant) {
   if (!introduced(gone.peer)) return;
   introduced_.erase(std::find(introduced_.begin(), introduced_.end(), gone.peer));
-  take_candidates(gone.peer);
   outputs_.push(Left{gone.peer});
 }
 
@@ -248,42 +244,15 @@ void Client::send_asks() {
 
 void Client::signal(Signal signal, Instant now) {
   if (!introduced(signal.peer)) return;
-  if (!lean_) return send(std::move(signal));
-  if (auto* candidate = get_if<Candidate>(&signal.what)) {
-    const auto at = std::find_if(candidates_.begin(), candidates_.end(),
-                                 [&](const Candidates& c) { return c.peer == signal.peer; });
-    Candidates& waiting =
-        at != candidates_.end() ? *at : candidates_.emplace_back(Candidates{signal.peer, {}});
-    waiting.list.push_back(std::move(*candidate));
-    if (!candidates_due_) candidates_due_ = now + limits::candidates_wait;
-    if (waiting.list.size() == limits::candidates_per_message) send_candidates();
-  } else if (auto* description = get_if<Description>(&signal.what)) {
-    const bool fits = description->sdp.size() <= limits::sdp_bytes / 2;
-    auto candidates = fits ? take_candidates(signal.peer) : std::vector<Candidate>();
-    send(Signal{signal.peer, Bundle{std::move(*description), std::move(candidates)}});
-  }
-}
-
-std::vector<Candidate> Client::take_candidates(PeerId peer) {
-  const auto at = std::find_if(candidates_.begin(), candidates_.end(),
-                               [peer](const Candidates& c) { return c.peer == peer; });
-  if (at == candidates_.end()) return {};
-  std::vector<Candidate> list = std::move(at->list);
-  candidates_.erase(at);
-  return list;
-}
-
-void Client::send_candidates() {
-  for (Candidates& each : std::exchange(candidates_, {}))
-    send(Signal{each.peer, Bundle{std::nullopt, std::move(each.list)}});
-  candidates_due_.reset();
+  const bool waits = lean_ && holds_alternative<Candidate>(signal.what);
+  (waits ? candidates_ : outputs_).push(SendMessage{std::move(signal)});
+  if (waits && !candidates_due_) candidates_due_ = now + limits::candidates_wait;
 }
 
 void Client::decline(PeerId peer, Instant) {
   const auto it = std::find(introduced_.begin(), introduced_.end(), peer);
   if (it == introduced_.end()) return;
   introduced_.erase(it);
-  take_candidates(peer);
   send(Decline{peer});
 }
 
@@ -312,7 +281,10 @@ void Client::handle_timeout(Instant now) {
       (state_ == State::opening || state_ == State::greeting) && state_expires_ <= now;
   if (late || (word_expires_ && *word_expires_ <= now)) drop(Error::no_coordinator, now);
   if (changes_due_ && *changes_due_ <= now) send_changes();
-  if (candidates_due_ && *candidates_due_ <= now) send_candidates();
+  if (candidates_due_ && *candidates_due_ <= now) {
+    while (auto waiting = candidates_.poll()) outputs_.push(std::move(*waiting));
+    candidates_due_.reset();
+  }
   bool silent = false;
   while (!asked_.empty() && asked_.front().expires <= now) {
     outputs_.push(Answered{asked_.front().root, 0});

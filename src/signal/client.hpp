@@ -75,7 +75,7 @@ class Client {
   // SignalReport follows. Without a socket, and if none is being opened, both follow at once.
   void ask(const Root& root, Instant now);
   // The signal is dropped unless the peer was introduced and has not left. Candidates wait a moment
-  // for others, if the coordinator is lean.
+  // for others, if the coordinator is lean: what is sent in one go is one message for each peer.
   void signal(Signal signal, Instant now);
   // This page makes no pair with the peer now, or has closed it. The peer may be introduced again
   // later.
@@ -103,11 +103,6 @@ class Client {
     bool sent = false;
   };
 
-  struct Candidates {  // of one peer, not sent yet
-    PeerId peer;
-    std::vector<Candidate> list;
-  };
-
   bool welcomed() const { return state_ >= State::welcomed; }
   void handle(const Hello&, Instant) {}
   void handle(const Have&, Instant) {}
@@ -128,8 +123,6 @@ class Client {
   void change(const Root& root, bool held, Instant now);
   void send_changes();
   void send_asks();
-  std::vector<Candidate> take_candidates(PeerId peer);
-  void send_candidates();
   void send(Message message) { outputs_.push(SendMessage{std::move(message)}); }
 
   std::string browser_;
@@ -147,8 +140,8 @@ class Client {
   std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word
   FlatSet<Mark> present_;
   std::vector<PeerId> introduced_;
-  bool lean_ = false;  // the coordinator said so in its welcome
-  std::vector<Candidates> candidates_;
+  bool lean_ = false;               // the coordinator said so in its welcome
+  Queue<ClientOutput> candidates_;  // messages that wait a moment
   std::optional<Instant> candidates_due_;
   Queue<ClientOutput> outputs_;
 };

@@ -174,31 +174,31 @@ bool Coordinator::is_lean(PeerId id) const {
   return found != peers_.end() && found->second.lean;
 }
 
-void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
-  if (peer.introductions.count(signal.peer) == 0) {
-    ++stats_.not_introduced;
-    return;
-  }
-  ++stats_.relayed;
-  if (find(signal.peer)->lean) return tell(signal.peer, Signal{id, signal.what});
-  relay_apart(id, signal);
+bool Coordinator::may_signal(const Peer& peer, PeerId to) {
+  const bool may = peer.introductions.count(to) > 0;
+  ++(may ? stats_.relayed : stats_.not_introduced);
+  return may;
 }
 
-// The same to a client that wants one thing in each message.
-void Coordinator::relay_apart(PeerId from, const Signal& signal) {
-  if (const auto* relayed = get_if<Relayed>(&signal.what)) {
-    if (!relayed->description.empty()) {
-      tell(signal.peer, Signal{from, Relayed{relayed->description, {}}});
-    }
-    for (const std::string& candidate : relayed->candidates) {
-      tell(signal.peer, Signal{from, Relayed{{}, {candidate}}});
-    }
-  } else if (const auto* bundle = get_if<Bundle>(&signal.what)) {
-    if (bundle->description) tell(signal.peer, Signal{from, *bundle->description});
-    for (const Candidate& each : bundle->candidates) tell(signal.peer, Signal{from, each});
-  } else {
-    tell(signal.peer, Signal{from, signal.what});
-  }
+void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
+  if (may_signal(peer, signal.peer)) tell(signal.peer, Signal{id, signal.what});
+}
+
+// A client that is not lean wants one thing in each message.
+void Coordinator::handle_signal(PeerId id, Relayed signal, Instant now) {
+  Peer* const peer = find(id);
+  if (!peer) return;
+  if (!spend(*peer, now)) return refuse(id, Error::rate_limited, now);
+  if (peer->browser.empty()) return refuse(id, Error::malformed_message, now);
+  if (!may_signal(*peer, signal.peer)) return;
+  if (!holds_.empty()) release(signal.peer);
+  if (find(signal.peer)->lean) return outputs_.push_back(Relay{id, std::move(signal)});
+  const auto relay = [&](std::string description, std::vector<std::string> candidates) {
+    outputs_.push_back(
+        Relay{id, Relayed{signal.peer, std::move(description), std::move(candidates)}});
+  };
+  if (!signal.description.empty()) relay(std::move(signal.description), {});
+  for (std::string& candidate : signal.candidates) relay({}, {std::move(candidate)});
 }
 
 // A holder that declines is replaced, once. An asker that declines wants no other.
@@ -305,6 +305,11 @@ bool Coordinator::Bucket::spend(double cost) {
   if (tokens < cost) return false;
   tokens -= cost;
   return true;
+}
+
+bool Coordinator::spend(Peer& peer, Instant now) {
+  peer.messages.refill(limits::messages_per_second, limits::messages_burst, now);
+  return peer.messages.spend(1);
 }
 
 bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {

@@ -23,9 +23,21 @@
 
 namespace peer_cdn::signal {
 
+// A signal as the coordinator relays it: JSON objects of which it knows no more than that.
+struct Relayed {
+  PeerId peer;              // whom it is for
+  std::string description;  // empty: none
+  std::vector<std::string> candidates;
+  bool operator==(const Relayed&) const = default;
+};
+
 struct Tell {
   PeerId peer;
   Message message;
+};
+struct Relay {
+  PeerId from;
+  Relayed signal;
 };
 struct TellAll {  // the same text to each
   std::vector<PeerId> peers;
@@ -39,7 +51,7 @@ struct Close {  // close the peer's socket; the refusal was told before
   PeerId peer;
   Error error = Error::none;
 };
-using CoordinatorOutput = std::variant<Tell, TellAll, Renumber, Close>;
+using CoordinatorOutput = std::variant<Tell, Relay, TellAll, Renumber, Close>;
 
 class Coordinator {
  public:
@@ -52,6 +64,7 @@ class Coordinator {
   Result<PeerId> handle_connect(std::string_view site, Instant now, std::uint32_t place = 0);
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
+  void handle_signal(PeerId peer, Relayed signal, Instant now);
   // Whether a text for the peer may be a list of messages.
   bool is_lean(PeerId peer) const;
   // What came is no message: the peer is told so, and closed.
@@ -128,12 +141,13 @@ class Coordinator {
   }
 
   Peer* find(PeerId id);
+  static bool spend(Peer& peer, Instant now);
   static bool spend(Peer& peer, const Message& message, Instant now);
   void refuse(PeerId id, Error error, Instant now);
   void forget(PeerId id, Instant now);
   PeerId renumber(PeerId id, PeerId wanted, Instant now);
   void resume(PeerId id, Peer& peer);
-  void relay_apart(PeerId from, const Signal& signal);
+  bool may_signal(const Peer& peer, PeerId to);
   void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
   // Introduces up to `wanted` holders that the asker does not know yet. The holders are told, the
   // asker is not. Appends whom it found.

@@ -13,6 +13,8 @@
 namespace peer_cdn::signal {
 namespace {
 
+using Said = std::variant<Message, Relayed>;
+
 // --- Reading -------------------------------------------------------------------------------------
 
 int digit_of(char c) {
@@ -300,11 +302,11 @@ Error check_relayed(std::string_view raw, std::size_t most) {
   return raw.size() > most ? Error::message_too_long : Error::none;
 }
 
-Result<Message> parse_relayed(const std::optional<double>& peer, std::string_view description,
-                              std::string_view candidate, std::string_view candidates) {
+Result<Said> parse_relayed(const std::optional<double>& peer, std::string_view description,
+                           std::string_view candidate, std::string_view candidates) {
   const std::optional<std::uint32_t> to = whole_number(peer);
   if (!to) return Error::malformed_message;
-  Relayed relayed;
+  Relayed relayed{PeerId{*to}, {}, {}};
   if (!description.empty()) {
     const Error error = check_relayed(description, limits::signal_bytes);
     if (error != Error::none) return error;
@@ -332,7 +334,7 @@ Result<Message> parse_relayed(const std::optional<double>& peer, std::string_vie
   const bool both = !description.empty() && !candidate.empty();
   if (both || (relayed.description.empty() && relayed.candidates.empty()))
     return Error::malformed_message;
-  return Message(Signal{PeerId{*to}, std::move(relayed)});
+  return Said(std::move(relayed));
 }
 
 // --- Writing -------------------------------------------------------------------------------------
@@ -355,7 +357,7 @@ void append(Text& to, const Root& root) {
   append_hex(to, root);
   to += "\"";
 }
-void append(Text& to, std::string_view raw) {
+void append(Text& to, const std::string& raw) {
   to += raw;
 }
 template <class T>
@@ -397,17 +399,6 @@ void write(Text& to, const Introduce& introduce) {
   append(to += R"({"type":"introduce","peer":)", introduce.peer);
   to += introduce.offer ? R"(,"offer":true)" : R"(,"offer":false)";
 }
-void write(Text& to, const Signal& signal) {
-  const Relayed* const relayed = get_if<Relayed>(&signal.what);
-  if (!relayed) return;
-  append(to += R"({"type":"signal","peer":)", signal.peer);
-  if (!relayed->description.empty()) (to += R"(,"description":)") += relayed->description;
-  if (relayed->description.empty() && relayed->candidates.size() == 1) {
-    (to += R"(,"candidate":)") += relayed->candidates.front();
-  } else if (!relayed->candidates.empty()) {
-    append_list(to += R"(,"candidates":)", relayed->candidates);
-  }
-}
 void write(Text& to, const Gone& gone) {
   append(to += R"({"type":"gone","peer":)", gone.peer);
 }
@@ -424,7 +415,7 @@ void write(Text&, const Other&) {}
 
 }  // namespace
 
-Result<Message> parse_text(std::string_view text) {
+Result<Said> parse_text(std::string_view text) {
   if (text.size() > limits::signal_bytes) return Error::message_too_long;
   constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
   if (text.substr(0, byte_order_mark.size()) == byte_order_mark) {
@@ -452,7 +443,6 @@ Result<Message> parse_text(std::string_view text) {
     if (key == "remove") fields.remove = list_of<std::string>(raw, string_of);
     if (key == "roots") fields.roots = list_of<std::string>(raw, string_of);
     if (key == "peers") fields.peers = list_of<double>(raw, number_of);
-    if (key == "introduced") fields.introduced = list_of<double>(raw, number_of);
     for (const auto& [name, member] : relayed) {
       if (key == name) *member = raw == "null" ? std::string_view() : raw;
     }
@@ -462,13 +452,26 @@ Result<Message> parse_text(std::string_view text) {
   if (fields.type == "signal") {
     return parse_relayed(fields.peer, description, candidate, candidates);
   }
-  return parse_message(fields);
+  auto message = parse_message(fields);
+  if (!message) return message.error();
+  return Said(std::move(message.value()));
 }
 
 void append_text(Text& to, const Message& message) {
   const std::size_t before = to.size();
   match(message, [&to](const auto& m) { write(to, m); });
   if (to.size() > before) to += "}";
+}
+
+void append_text(Text& to, PeerId from, const Relayed& signal) {
+  append(to += R"({"type":"signal","peer":)", from);
+  if (!signal.description.empty()) (to += R"(,"description":)") += signal.description;
+  if (signal.description.empty() && signal.candidates.size() == 1) {
+    (to += R"(,"candidate":)") += signal.candidates.front();
+  } else if (!signal.candidates.empty()) {
+    append_list(to += R"(,"candidates":)", signal.candidates);
+  }
+  to += "}";
 }
 
 }  // namespace peer_cdn::signal

@@ -3,18 +3,21 @@
 #pragma once
 
 #include <string_view>
+#include <variant>
 
 #include "base/result.hpp"
 #include "base/text.hpp"
+#include "signal/coordinator.hpp"
 #include "signal/message.hpp"
 
 namespace peer_cdn::signal {
 
 // Requires valid UTF-8, as WebSocket has it. A signal comes out as Relayed. Errors: those of
 // parse_message().
-Result<Message> parse_text(std::string_view text);
+Result<std::variant<Message, Relayed>> parse_text(std::string_view text);
 
 // Appends a message that a coordinator says: nothing, if only clients say it.
 void append_text(Text& to, const Message& message);
+void append_text(Text& to, PeerId from, const Relayed& signal);
 
 }  // namespace peer_cdn::signal

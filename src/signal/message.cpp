@@ -45,19 +45,6 @@ Error parse_marks(const Texts& texts, std::vector<Mark>& marks) {
   return Error::none;
 }
 
-Error parse_peers(const std::optional<std::vector<double>>& numbers, std::size_t most,
-                  std::vector<PeerId>& peers) {
-  if (!numbers) return Error::none;
-  if (numbers->size() > most) return Error::message_too_long;
-  peers.reserve(numbers->size());
-  for (const double number : *numbers) {
-    const auto peer = whole_number(number);
-    if (!peer) return Error::malformed_message;
-    peers.push_back(PeerId{*peer});
-  }
-  return Error::none;
-}
-
 // Of a hello of another version only the version is read, so that the client can be told.
 Result<Message> parse_hello(const Fields& fields) {
   const auto number = whole_number(fields.version);
@@ -74,9 +61,13 @@ Result<Message> parse_hello(const Fields& fields) {
     hello.peer = PeerId{*peer};
   }
   // The two sides of a pair know each other by number, so a page without a number has no pairs.
-  if (hello.peer.value == 0) return Message(std::move(hello));
-  const Error error = parse_peers(fields.peers, limits::pairs_per_page, hello.peers);
-  if (error != Error::none) return error;
+  if (!fields.peers || hello.peer.value == 0) return Message(std::move(hello));
+  if (fields.peers->size() > limits::pairs_per_page) return Error::message_too_long;
+  for (const double each : *fields.peers) {
+    const auto peer = whole_number(each);
+    if (!peer) return Error::malformed_message;
+    hello.peers.push_back(PeerId{*peer});
+  }
   return Message(std::move(hello));
 }
 
@@ -124,60 +115,33 @@ Result<Message> parse_answer(const Fields& fields) {
     if (!peers) return Error::malformed_message;
     answer.peers.push_back(*peers);
   }
-  const Error introduced =
-      parse_peers(fields.introduced, limits::introductions_per_peer, answer.introduced);
-  if (introduced != Error::none) return introduced;
   return Message(std::move(answer));
 }
 
-Result<Description> parse_description(const Fields& fields) {
+Result<Message> parse_description(PeerId peer, const Fields& fields) {
   if (!fields.description_type || !fields.description_sdp) return Error::malformed_message;
   const bool offer = *fields.description_type == "offer";
   if (!offer && *fields.description_type != "answer") return Error::malformed_message;
   if (fields.description_sdp->size() > limits::sdp_bytes) return Error::message_too_long;
-  return Description{offer, *fields.description_sdp};
+  return Message(Signal{peer, Description{offer, *fields.description_sdp}});
 }
 
 // Browsers may leave out sdpMid and sdpMLineIndex (RTCIceCandidateInit). Then they are "" and 0.
-Result<Candidate> parse_candidate(const CandidateFields& fields) {
-  if (!fields.candidate) return Error::malformed_message;
+Result<Message> parse_candidate(PeerId peer, const Fields& fields) {
   if (fields.candidate->size() > limits::candidate_bytes ||
-      (fields.mid && fields.mid->size() > limits::candidate_mid_bytes)) {
+      (fields.candidate_mid && fields.candidate_mid->size() > limits::candidate_mid_bytes)) {
     return Error::message_too_long;
   }
-  const auto line = fields.line ? whole_number(fields.line) : 0;
+  const auto line = fields.candidate_line ? whole_number(fields.candidate_line) : 0;
   if (!line) return Error::malformed_message;
-  return Candidate{*fields.candidate, fields.mid.value_or(""), *line};
-}
-
-Result<Message> parse_bundle(PeerId peer, const Fields& fields, bool described) {
-  if (fields.candidates->size() > limits::candidates_waiting) return Error::message_too_long;
-  Bundle bundle;
-  if (described) {
-    auto description = parse_description(fields);
-    if (!description) return description.error();
-    bundle.description = std::move(description.value());
-  }
-  for (const CandidateFields& each : *fields.candidates) {
-    auto candidate = parse_candidate(each);
-    if (!candidate) return candidate.error();
-    bundle.candidates.push_back(std::move(candidate.value()));
-  }
-  return Message(Signal{peer, std::move(bundle)});
+  return Message(
+      Signal{peer, Candidate{*fields.candidate, fields.candidate_mid.value_or(""), *line}});
 }
 
 Result<Message> parse_signal(PeerId peer, const Fields& fields) {
-  const bool described = fields.description_type || fields.description_sdp;
-  if (fields.candidates) return parse_bundle(peer, fields, described);
-  if (described == fields.candidate.candidate.has_value()) return Error::malformed_message;
-  if (described) {
-    auto description = parse_description(fields);
-    if (!description) return description.error();
-    return Message(Signal{peer, std::move(description.value())});
-  }
-  auto candidate = parse_candidate(fields.candidate);
-  if (!candidate) return candidate.error();
-  return Message(Signal{peer, std::move(candidate.value())});
+  const bool description = fields.description_type || fields.description_sdp;
+  if (description == fields.candidate.has_value()) return Error::malformed_message;
+  return description ? parse_description(peer, fields) : parse_candidate(peer, fields);
 }
 
 Result<Message> parse_refusal(const Fields& fields) {
@@ -205,8 +169,7 @@ std::vector<std::string> texts_of(const std::vector<Mark>& marks) {
   return texts;
 }
 
-// A fill() for each message, in the order of the table in src/README.md. Relayed is text already:
-// signal/json.cpp writes it.
+// A fill() for each message, in the order of the table in src/README.md.
 void fill(Fields& fields, const Hello& hello) {
   fields.type = "hello";
   fields.version = hello.version;
@@ -242,33 +205,22 @@ void fill(Fields& fields, const Answer& answer) {
   fields.roots = texts_of(answer.roots);
   fields.peers.emplace();
   for (const std::uint32_t peers : answer.peers) fields.peers->push_back(peers);
-  if (answer.introduced.empty()) return;
-  fields.introduced.emplace();
-  for (const PeerId peer : answer.introduced) fields.introduced->push_back(peer.value);
 }
 void fill(Fields& fields, const Introduce& introduce) {
   fields.type = "introduce";
   fields.peer = introduce.peer.value;
   fields.offer = introduce.offer;
 }
-void fill(Fields& fields, const Description& description) {
-  fields.description_type = description.offer ? "offer" : "answer";
-  fields.description_sdp = description.sdp;
-}
-CandidateFields fields_of(const Candidate& candidate) {
-  return {candidate.candidate, candidate.sdp_mid, candidate.sdp_m_line_index};
-}
 void fill(Fields& fields, const Signal& signal) {
   fields.type = "signal";
   fields.peer = signal.peer.value;
   if (const auto* description = get_if<Description>(&signal.what)) {
-    fill(fields, *description);
+    fields.description_type = description->offer ? "offer" : "answer";
+    fields.description_sdp = description->sdp;
   } else if (const auto* candidate = get_if<Candidate>(&signal.what)) {
-    fields.candidate = fields_of(*candidate);
-  } else if (const auto* bundle = get_if<Bundle>(&signal.what)) {
-    if (bundle->description) fill(fields, *bundle->description);
-    fields.candidates.emplace();
-    for (const Candidate& each : bundle->candidates) fields.candidates->push_back(fields_of(each));
+    fields.candidate = candidate->candidate;
+    fields.candidate_mid = candidate->sdp_mid;
+    fields.candidate_line = candidate->sdp_m_line_index;
   }
 }
 void fill(Fields& fields, const Decline& decline) {

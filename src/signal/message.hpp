@@ -38,27 +38,12 @@ struct Candidate {
   bool operator==(const Candidate&) const = default;
 };
 
-// A description and candidates in one message: only between clients and a coordinator that both
-// said that they are lean.
-struct Bundle {
-  std::optional<Description> description;
-  std::vector<Candidate> candidates;
-  bool operator==(const Bundle&) const = default;
-};
-// A signal as the coordinator relays it: JSON texts that it has checked for their syntax and their
-// length, and not read.
-struct Relayed {
-  std::string description;  // empty: none
-  std::vector<std::string> candidates;
-  bool operator==(const Relayed&) const = default;
-};
-
 struct Hello {
   std::uint32_t version = 0;
   std::string browser;             // 32 lower-case hex digits; empty if the version is not ours
   PeerId peer = {};                // after a reconnect: the number of before; 0 is none
   std::vector<PeerId> peers = {};  // the peers with which pairs are still open
-  bool lean = false;               // understands Bundle, and introductions inside an Answer
+  bool lean = false;               // understands lists, and introductions inside an Answer
   bool operator==(const Hello&) const = default;
 };
 struct Welcome {
@@ -84,7 +69,8 @@ struct Ask {
 struct Answer {
   std::vector<Root> roots;
   std::vector<std::uint32_t> peers;  // a number for each root; 0: nobody has it
-  // To a lean client: who was introduced to it by this ask, in place of an Introduce for each.
+  // To a lean client: who was introduced to it by this ask, in place of an Introduce for each. A
+  // page's socket makes such messages of it (web/socket.js), so that Fields have no such list.
   std::vector<PeerId> introduced = {};
   bool operator==(const Answer&) const = default;
 };
@@ -95,7 +81,7 @@ struct Introduce {
 };
 struct Signal {
   PeerId peer;
-  Variant<Description, Candidate, Bundle, Relayed> what;
+  Variant<Description, Candidate> what;
   bool operator==(const Signal&) const = default;
 };
 struct Decline {
@@ -120,19 +106,15 @@ using Message = Variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, S
 
 // A JSON object's members as they came, before they are checked. A member of another JSON type than
 // the one named here counts as absent. Numbers are doubles, because JSON has no others.
-struct CandidateFields {
-  std::optional<std::string> candidate, mid;
-  std::optional<double> line;
-};
 struct Fields {
   std::optional<std::string> type, browser, code;
   std::optional<double> version, peer;
   std::optional<bool> offer, lean;
   std::optional<std::vector<std::string>> add, remove, roots;
-  std::optional<std::vector<double>> peers, introduced;
+  std::optional<std::vector<double>> peers;
   std::optional<std::string> description_type, description_sdp;
-  CandidateFields candidate;
-  std::optional<std::vector<CandidateFields>> candidates;
+  std::optional<std::string> candidate, candidate_mid;
+  std::optional<double> candidate_line;
 };
 
 // JSON's numbers are doubles. Ours are whole, and fit into 32 bits.

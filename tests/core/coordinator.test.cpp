@@ -25,11 +25,15 @@ struct Table {
   Instant now{1h};
   std::map<std::uint32_t, std::vector<Message>> inbox;
   std::map<std::uint32_t, Error> closed;
+  std::map<std::uint32_t, std::vector<Relayed>> relayed;  // whom it is for: who it is from
 
   void drain() {
     while (auto output = coordinator.poll_output()) {
       if (auto* tell = get_if<Tell>(&*output)) {
         inbox[tell->peer.value].push_back(tell->message);
+      } else if (auto* relay = get_if<Relay>(&*output)) {
+        Relayed& signal = relayed[relay->signal.peer.value].emplace_back(relay->signal);
+        signal.peer = relay->from;
       } else if (auto* all = get_if<TellAll>(&*output)) {
         for (const PeerId peer : all->peers) inbox[peer.value].push_back(all->message);
       } else if (auto* close = get_if<Close>(&*output)) {
@@ -62,6 +66,10 @@ struct Table {
   }
   void say(PeerId peer, Message message) {
     coordinator.handle_message(peer, message, now);
+    drain();
+  }
+  void signal(PeerId peer, Relayed what) {
+    coordinator.handle_signal(peer, std::move(what), now);
     drain();
   }
   void pass(Duration duration) {
@@ -129,9 +137,8 @@ TEST_CASE("a lean asker is told whom it meets in the answer, and lean peers get 
   CHECK(t.inbox[ann.value] == std::vector<Message>{Introduce{bob, true}});
   CHECK(t.take<Answer>(bob) ==
         std::vector<Answer>{Answer{{root_of(1), root_of(2)}, {1, 0}, {ann}}});
-  const Relayed whole{"{}", {"{}", "{}"}};
-  t.say(ann, Signal{bob, whole});
-  CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, whole}});
+  t.signal(ann, {bob, "{}", {"{}", "{}"}});
+  CHECK(t.relayed[bob.value] == std::vector<Relayed>{{ann, "{}", {"{}", "{}"}}});
 }
 
 TEST_CASE("an answer that only introduces waits for the offer, and not for long") {
@@ -148,8 +155,9 @@ TEST_CASE("an answer that only introduces waits for the offer, and not for long"
   const Answer introduction{{root_of(1)}, {1}, {ann}};
   t.say(bob, Ask{{root_of(1)}});
   CHECK(t.inbox[bob.value].empty());
-  t.say(ann, Signal{bob, Relayed{"{}", {}}});
-  CHECK(t.inbox[bob.value] == std::vector<Message>{introduction, Signal{ann, Relayed{"{}", {}}}});
+  t.signal(ann, {bob, "{}", {}});
+  CHECK(t.inbox[bob.value] == std::vector<Message>{introduction});
+  CHECK(t.relayed[bob.value].size() == 1);
   t.inbox.clear();
   // It knows her already, and can ask her at once.
   t.say(bob, Ask{{root_of(2)}});
@@ -176,14 +184,23 @@ TEST_CASE("a peer of version 1's beginning gets a signal in its parts") {
   const PeerId ann = t.holder('a', {root_of(1)});
   const PeerId bob = t.join('b');
   CHECK(t.asked(bob, 1) == 1);
-  t.say(ann, Signal{bob, Relayed{"d", {"c1", "c2"}}});
-  CHECK(t.take<Signal>(bob) == std::vector<Signal>{Signal{ann, Relayed{"d", {}}},
-                                                   Signal{ann, Relayed{{}, {"c1"}}},
-                                                   Signal{ann, Relayed{{}, {"c2"}}}});
-  const Description offer{true, "v=0"};
-  t.say(ann, Signal{bob, Bundle{offer, {Candidate{"c1", "", 0}}}});
-  CHECK(t.take<Signal>(bob) ==
-        std::vector<Signal>{Signal{ann, offer}, Signal{ann, Candidate{"c1", "", 0}}});
+  t.signal(ann, {bob, "d", {"c1", "c2"}});
+  CHECK(t.relayed[bob.value] ==
+        std::vector<Relayed>{{ann, "d", {}}, {ann, {}, {"c1"}}, {ann, {}, {"c2"}}});
+}
+
+TEST_CASE("a signal that is not read has the rules of every message") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1)});
+  const PeerId bob = t.join('b');
+  t.signal(bob, {ann, "d", {}});
+  CHECK(t.relayed.empty());
+  CHECK(t.coordinator.stats().not_introduced == 1);
+  const PeerId silent = t.connect();
+  t.signal(silent, {ann, "d", {}});
+  CHECK(t.closed[silent.value] == Error::malformed_message);
+  for (int i = 0; i < limits::messages_burst; ++i) t.signal(bob, {ann, "d", {}});
+  CHECK(t.closed[bob.value] == Error::rate_limited);
 }
 
 TEST_CASE("nobody has it is an answer") {

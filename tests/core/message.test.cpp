@@ -50,8 +50,8 @@ Fields description(std::string type, std::string sdp) {
 
 Fields candidate(std::string text, std::optional<double> line) {
   Fields fields = about("signal", 7);
-  fields.candidate.candidate = std::move(text);
-  fields.candidate.line = line;
+  fields.candidate = std::move(text);
+  fields.candidate_line = line;
   return fields;
 }
 
@@ -87,28 +87,11 @@ Fields introduce(std::optional<bool> offer) {
 
 }  // namespace
 
-TEST_CASE("a bundle has a description, candidates, or both") {
-  Fields bundle = about("signal", 7);
-  bundle.candidates.emplace(2, CandidateFields{"c", std::nullopt, std::nullopt});
-  CHECK(*parse_message(bundle) ==
-        Message{Signal{PeerId{7}, Bundle{std::nullopt, {{"c", "", 0}, {"c", "", 0}}}}});
-  bundle.description_type = "offer";
-  CHECK(parse_message(bundle).error() == Error::malformed_message);
-  bundle.description_sdp = "v=0";
-  const auto whole = parse_message(bundle);
-  REQUIRE(whole);
-  CHECK(get<Bundle>(get<Signal>(*whole).what).description == Description{true, "v=0"});
-  bundle.candidates->back().candidate.reset();
-  CHECK(parse_message(bundle).error() == Error::malformed_message);
-  bundle.candidates.emplace(limits::candidates_waiting + 1, CandidateFields{"c", {}, {}});
-  CHECK(parse_message(bundle).error() == Error::message_too_long);
-}
-
 TEST_CASE("a message is refused for what is wrong with it") {
   const double nan = std::nan("");
   const double infinity = std::numeric_limits<double>::infinity();
   Fields both = description("offer", "v=0");
-  both.candidate.candidate = "";
+  both.candidate = "";
   const struct {
     const char* what;
     Fields fields;

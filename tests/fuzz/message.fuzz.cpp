@@ -71,22 +71,16 @@ void member(Fields& fields, char name, std::string text) {
       fields.description_sdp = text;
       break;
     case 'k':
-      fields.candidate.candidate = text;
+      fields.candidate = text;
       break;
     case 'm':
-      fields.candidate.mid = text;
+      fields.candidate_mid = text;
       break;
     case 'l':
-      fields.candidate.line = number(text);
-      break;
-    case 'i':
-      append(fields.introduced, number(text));
+      fields.candidate_line = number(text);
       break;
     case 'e':
       fields.lean = text == "1";
-      break;
-    case 'K':
-      append(fields.candidates, CandidateFields{std::move(text), std::nullopt, std::nullopt});
       break;
     default:
       break;
@@ -105,15 +99,12 @@ void check_limits(const Message& message) {
   } else if (const auto* answer = get_if<Answer>(&message)) {
     check(answer->roots.size() <= limits::roots_per_message);
     check(answer->roots.size() == answer->peers.size());
-    check(answer->introduced.size() <= limits::introductions_per_peer);
   } else if (const auto* signal = get_if<Signal>(&message)) {
     if (const auto* description = get_if<Description>(&signal->what)) {
       check(description->sdp.size() <= limits::sdp_bytes);
     } else if (const auto* candidate = get_if<Candidate>(&signal->what)) {
       check(candidate->candidate.size() <= limits::candidate_bytes);
       check(candidate->sdp_mid.size() <= limits::candidate_mid_bytes);
-    } else if (const auto* bundle = get_if<Bundle>(&signal->what)) {
-      check(bundle->candidates.size() <= limits::candidates_waiting);
     }
   } else if (const auto* refusal = get_if<Refusal>(&message)) {
     check(refusal->code.size() <= limits::error_code_bytes);

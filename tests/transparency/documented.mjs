@@ -24,8 +24,14 @@ const partly = 'status, statusText, body length, body digest, header content-ran
 const isOfPart = (observable) => partly.split(', ').includes(observable);
 
 /** Everything that the page saw is what it sees without us. */
-const isSameToPage = ({ ours, control }) =>
-  Object.keys({ ...ours, ...control }).every((name) => name.startsWith('origin: ') || ours[name] === control[name]);
+const isSameToPage = ({ engine, of, ours, control }) =>
+  Object.keys({ ...ours, ...control }).every(
+    (name) => name.startsWith('origin: ') || ours[name] === control[name] || isAbortByChance({ engine, of, observable: name }),
+  );
+
+/** How WebKit ends a body that is aborted. */
+const isAbortByChance = ({ engine, of, observable }) =>
+  engine === 'webkit' && of.abort === 'middle' && observable === 'body error';
 
 /** Bytes of an own window: [begin, last], or null if the header says something else. */
 const windowOf = (range) => {
@@ -64,7 +70,7 @@ const isStaying = (difference) => isOf(difference, 'client') && difference.with 
 const isNothingYet = ({ ours, observable }) =>
   ours['progress loaded'] === '0' && ['events', 'states', 'progress totals', 'progress loaded'].includes(observable);
 
-const isUnusable = (kind) => /^(private|no-store|changed|grown|shrunk|varies|redirect)/.test(kind);
+const isUnusable = (kind) => /^(private|no-store|changed|grown|shrunk|emptied|204|varies|redirect)/.test(kind);
 
 /** @type {{ kind: string, limit: string, applies: (difference: Difference) => boolean }[]} */
 export const documented = [
@@ -188,6 +194,45 @@ export const documented = [
       ['body error', 'body length', 'body digest'].includes(difference.observable),
   },
   {
+    kind: 'whole from the HTTP cache',
+    limit: 'The range `bytes=0-` of a stored file is a 206 with all of it; the HTTP cache of Firefox makes it a 200.',
+    applies: ({ engine, of, observable, ours }) =>
+      engine === 'firefox' &&
+      of.init?.headers?.range === 'bytes=0-' &&
+      of.stage === 'second' &&
+      ours.status === '206' &&
+      ['status', 'statusText', 'header content-range'].includes(observable),
+  },
+  {
+    kind: 'asked past the HTTP cache',
+    limit:
+      'Where a file turns out to be another one in the middle, its rest is asked for once, past the HTTP cache: it may have been old.',
+    applies: (difference) =>
+      difference.of.file.kind === 'changed late' &&
+      difference.of.file.size === 'large' &&
+      isOfOrigin(difference) &&
+      requestsOf(difference.ours) === requestsOf(difference.control) + 1,
+  },
+  {
+    kind: 'no answer at all',
+    limit: 'A listed file that was asked for and failed without an answer is asked for once more.',
+    applies: (difference) =>
+      difference.of.file.kind.startsWith('redirect elsewhere') &&
+      isOfOrigin(difference) &&
+      isSameToPage(difference) &&
+      requestsOf(difference.ours) === 2 * requestsOf(difference.control),
+  },
+  {
+    kind: 'origin of an element',
+    limit:
+      'The origin sees no `Origin` for a listed file that a `crossorigin` element asks for with `integrity`, or that is preloaded as `fetch`.',
+    applies: (difference) =>
+      isOf(difference, 'origin') &&
+      difference.of.file.isListed &&
+      (/integrity/.test(difference.of.name ?? '') || /preload/.test(difference.of.name ?? '')) &&
+      valuesOf(difference.with).every((value) => valuesOf(difference.without).includes(value)),
+  },
+  {
     kind: 'unpacked ranges',
     limit: 'A part of a packed file that is stored is one of its unpacked bytes; without us it would be one of the packed.',
     applies: (difference) =>
@@ -209,10 +254,12 @@ export const documented = [
     kind: 'given up in the middle',
     limit: 'What a page gives up in the middle of a body goes on at the origin in Firefox, and if it is aborted in WebKit.',
     applies: (difference) =>
-      isAnswered(difference) &&
       difference.of.file.kind === 'held in the middle' &&
-      (difference.engine === 'firefox' || (difference.engine === 'webkit' && difference.of.read !== 'cancel')) &&
-      isStaying(difference),
+      isOf(difference, 'client') &&
+      // Without any worker too, Firefox gives up at the origin what was cancelled, or does not, by chance.
+      (difference.engine === 'firefox'
+        ? isAnswered(difference) || difference.of.read === 'cancel'
+        : difference.engine === 'webkit' && isAnswered(difference) && difference.of.read !== 'cancel' && isStaying(difference)),
   },
   {
     kind: 'piece by piece',
@@ -222,6 +269,11 @@ export const documented = [
       (difference.of.file.kind === 'cut off'
         ? difference.of.probe === 'xhr' && isNothingYet(difference)
         : difference.of.file.kind === 'held in the middle' && difference.of.file.size === 'small' && isStaying(difference)),
+  },
+  {
+    kind: 'abort by chance',
+    limit: 'Behind any worker WebKit ends a body that is aborted with an `AbortError` or as if it were over, by chance.',
+    applies: (difference) => isAnswered(difference) && isAbortByChance(difference),
   },
   {
     kind: 'unpacked progress',

@@ -7,6 +7,8 @@ import { makeFolder, Origin } from './origin.mjs';
 
 /** Combinations at the same time in one page: fewer than the connections that a browser opens to one host. */
 const width = 4;
+/** Of those whose answers are held back: each keeps its connection for seconds. */
+const heldWidth = 2;
 /** In one call of a page. */
 const batch = 60;
 /** Firefox stops a worker that has had nothing to do for so long, where a test says so. */
@@ -97,8 +99,14 @@ class Side {
   async measure(list, atOnce = width) {
     this.origin.mark(list.map(({ key }) => key));
     const isNavigation = ({ probe }) => probe === 'navigation';
+    const isHeld = ({ file }) => file.kind.startsWith('held');
     const asked = list.filter((each) => !isNavigation(each));
-    Object.assign(this.seen, await this.visitor.run(observeAll, { list: asked, places: this.#places, width: atOnce }));
+    for (const [some, most] of [
+      [asked.filter((each) => !isHeld(each)), atOnce],
+      [asked.filter(isHeld), Math.min(atOnce, heldWidth)],
+    ]) {
+      Object.assign(this.seen, await this.visitor.run(observeAll, { list: some, places: this.#places, width: most }));
+    }
     for (const combination of list.filter(isNavigation)) await this.#navigate(combination);
   }
 

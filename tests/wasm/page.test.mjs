@@ -5,6 +5,7 @@ import { beforeEach, test } from 'node:test';
 import {
   BYPASS_HEADER,
   manifestVersion,
+  messageBytes,
   OUT_CLOSE_PAIR,
   OUT_OPEN_SOCKET,
   PATH_FAILED,
@@ -394,6 +395,14 @@ test('messages that the coordinator cannot have meant are refused with a code, m
     { type: 'answer', roots: ['ab'.repeat(32)], peers: [0] },
   ];
   for (const message of taken) assert.equal(core.callText(PEER_MESSAGE, toText(message), performance.now()), '');
+  core.stop();
+});
+
+test('a message of lists that lie deep inside each other is refused as any other', () => {
+  const core = startCore();
+  const deep = '['.repeat(messageBytes / 2 - 20) + ']'.repeat(messageBytes / 2 - 20);
+  const message = { type: 'welcome', version: 1, peer: JSON.parse(deep) };
+  assert.equal(core.callText(PEER_MESSAGE, toText(message), performance.now()), 'malformed-message');
   core.stop();
 });
 

@@ -1,0 +1,114 @@
+// Validators and headers: a page gets those of its origin, the same ever after, and conditions mean what they meant.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { scene, serving, withHeaders } from './harness/index.mjs';
+
+const url = '/static/a.bin';
+const own = {
+  'cache-control': 'public, max-age=600',
+  'content-disposition': 'attachment; filename="a.bin"',
+  'cross-origin-resource-policy': 'cross-origin',
+  etag: '"one"',
+  'last-modified': 'Wed, 21 Oct 2015 07:28:00 GMT',
+  link: '</b>; rel=preload',
+  'x-own': 'a b',
+};
+
+const pick = (headers) => Object.fromEntries(Object.keys(own).map((name) => [name, headers.get(name)]));
+
+/** A site whose origin has such headers. */
+async function site(options = {}) {
+  const at = await scene({ bytes: 300_000, page: true, ...options });
+  at.origin.always(url, withHeaders(own));
+  return at;
+}
+
+test("headers are the origin's at first, and later from the store, in another worker too", async () => {
+  const { page, worker, clock, origin } = await site();
+  const first = await page.fetch(url);
+  await first.bytes();
+  await clock.pass(2000);
+  const second = await page.fetch(url);
+  await second.bytes();
+  await clock.pass(2000);
+  const next = await worker.restart();
+  const third = await (await next.page()).fetch(url);
+  await third.bytes();
+  for (const { headers } of [first, second, third]) assert.deepEqual(pick(headers), own);
+  assert.equal(origin.requests(url).length, 1);
+});
+
+test('HEAD has the head that was seen, and asks the origin only for what was not', async () => {
+  const { page, origin, clock } = await site();
+  assert.deepEqual(pick((await page.fetch(url, { method: 'HEAD' })).headers), own);
+  await clock.pass(1000);
+  origin.log.length = 0;
+  const head = await page.fetch(url, { method: 'HEAD' });
+  assert.deepEqual([head.status, pick(head.headers), (await head.bytes()).length], [200, own, 0]);
+  assert.deepEqual(origin.requests(url), []);
+});
+
+test("a range counts with every validator that the file ever had, and is the origin's to judge with another", async () => {
+  const { page, worker, clock, file, origin } = await site();
+  const part = async (from, ifRange) => {
+    const response = await from.fetch(url, { headers: { range: 'bytes=0-99', 'if-range': ifRange } });
+    return [response.status, (await response.bytes()).length];
+  };
+  // Of a HEAD, before anything was held.
+  const seen = await page.fetch(url, { method: 'HEAD' });
+  await clock.pass(1000);
+  for (const name of ['etag', 'last-modified']) assert.deepEqual(await part(page, seen.headers.get(name)), [206, 100], name);
+  await (await page.fetch(url)).bytes();
+  origin.always(url, withHeaders({ ...own, etag: '"two"' }));
+  await (await page.fetch(url, { cache: 'reload' })).bytes();
+  await clock.pass(2000);
+  const next = await (await worker.restart()).page();
+  for (const validator of ['"one"', '"two"', own['last-modified']])
+    assert.deepEqual(await part(next, validator), [206, 100], validator);
+  assert.equal((await next.fetch(url)).headers.get('etag'), '"one"', 'given first, and ever after');
+  origin.log.length = 0;
+  await part(next, '"three"');
+  assert.deepEqual(
+    origin.requests(url).map(({ headers }) => headers['if-range']),
+    ['"three"'],
+  );
+  assert.equal(file.bytes, 300_000);
+});
+
+test('conditions are answered where their validators are known, and asked of the origin where not', async () => {
+  const { page, origin, clock } = await site();
+  await (await page.fetch(url)).bytes();
+  await clock.pass(2000);
+  origin.log.length = 0;
+  const status = async (headers) => {
+    const response = await page.fetch(url, { headers });
+    await response.bytes();
+    return response.status;
+  };
+  assert.equal(await status({ 'if-none-match': '"one"' }), 304);
+  assert.equal(await status({ 'if-none-match': 'W/"one", "x"' }), 304);
+  assert.equal(await status({ 'if-modified-since': own['last-modified'] }), 304);
+  assert.equal(await status({ 'if-match': '"one"' }), 200);
+  assert.equal(await status({ 'if-unmodified-since': own['last-modified'] }), 200);
+  assert.deepEqual(origin.requests(url), []);
+  await status({ 'if-match': '"other"' });
+  assert.equal(origin.requests(url).length, 1);
+});
+
+test("what peers gave first has our own tag ever after, and the origin's counts too", async () => {
+  const { page, origin, file, clock } = await site({ bytes: 3 << 20 });
+  page.answers(serving(file));
+  const tag = (await page.fetch(url)).headers.get('etag');
+  assert.equal(tag, `"${file.root}"`);
+  await clock.pass(2000);
+  page.answers((ask) => ask.ack().none?.());
+  const reloaded = await page.fetch(url, { cache: 'reload' });
+  await reloaded.bytes();
+  assert.equal(reloaded.headers.get('etag'), tag);
+  assert.equal(reloaded.headers.get('x-own'), 'a b', "headers are the origin's where it was seen");
+  for (const each of [tag, '"one"']) {
+    const response = await page.fetch(url, { headers: { range: 'bytes=0-9', 'if-range': each } });
+    assert.deepEqual([response.status, (await response.bytes()).length], [206, 10]);
+  }
+  assert.ok(origin.requests(url).length >= 1);
+});
