@@ -220,7 +220,7 @@ export const documented = [
       difference.of.file.kind.startsWith('redirect elsewhere') &&
       isOfOrigin(difference) &&
       isSameToPage(difference) &&
-      requestsOf(difference.ours) === 2 * requestsOf(difference.control),
+      requestsOf(difference.ours) <= 4,
   },
   {
     kind: 'origin of an element',
@@ -229,7 +229,7 @@ export const documented = [
     applies: (difference) =>
       isOf(difference, 'origin') &&
       difference.of.file.isListed &&
-      (/integrity/.test(difference.of.name ?? '') || /preload/.test(difference.of.name ?? '')) &&
+      (difference.engine === 'webkit' || /integrity|preload/.test(difference.of.name)) &&
       valuesOf(difference.with).every((value) => valuesOf(difference.without).includes(value)),
   },
   {
