@@ -225,7 +225,8 @@ export const documented = [
   {
     kind: 'origin of an element',
     limit:
-      'The origin sees no `Origin` for a listed file that a `crossorigin` element asks for with `integrity`, or that is preloaded as `fetch`.',
+      'The origin sees no `Origin` for a listed file of a `crossorigin` element with `integrity`, nor of a preload as `fetch`; ' +
+      'in WebKit of no element.',
     applies: (difference) =>
       isOf(difference, 'origin') &&
       difference.of.file.isListed &&
