@@ -206,7 +206,8 @@ export const documented = [
   {
     kind: 'asked past the HTTP cache',
     limit:
-      'Where a file turns out to be another one in the middle, its rest is asked for once, past the HTTP cache: it may have been old.',
+      'Where a file turns out to be another one in the middle, its rest is asked for once more, past the HTTP cache: ' +
+      'what came may have been old.',
     applies: (difference) =>
       difference.of.file.kind === 'changed late' &&
       difference.of.file.size === 'large' &&
