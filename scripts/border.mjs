@@ -115,7 +115,7 @@ export function borderModule(border) {
       'export declare const outputFields: readonly number[];',
       "/** The exports of the coordinator's module, as src/server/engine.js calls them. */",
       'export interface CoordinatorCore {',
-      '  memory: WebAssembly.Memory;',
+      '  memory: { readonly buffer: ArrayBuffer };',
       '  _initialize(): void;',
       ...coordinatorFunctions.map(
         ([result, name, spelt]) => `  ${name}(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,

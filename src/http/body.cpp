@@ -190,7 +190,7 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
 void Body::handle_joined(JobId id, Instant now) {
   Job* job = find(id);
   if (!job || job->accepted) return;
-  const bool is_head_known = streams_->at(job->stream).whole && whole_;
+  const bool is_head_known = streams_->at(job->stream).whole && whole_ && !checks_;
   if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
   take(*job);
   advance(now);
