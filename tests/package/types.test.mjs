@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root, run } from '../../scripts/run.mjs';
-import { Coordinator } from '../../src/server/engine.js';
 
 let folder;
 
@@ -52,9 +51,10 @@ const misspelt = {
     'an event': ['web/shared.js', "this.#emit('peers'", "this.#emit('peer'"],
   },
   'src/server': {
-    'a call of the core': ['src/server/coordinator.js', 'engine.timeout(now)', 'engine.timedOut(now)'],
-    'the arguments of a call': ['src/server/coordinator.js', 'engine.message(peer, text, now)', 'engine.message(peer, now)'],
-    'an output': ['src/server/coordinator.js', "kind === 'renumber'", "kind === 'renumbered'"],
+    'a call of the engine': ['src/server/coordinator.js', 'engine.wake(now)', 'engine.awake(now)'],
+    'the arguments of a call': ['src/server/coordinator.js', 'engine.join(origin, place, now)', 'engine.join(origin, place)'],
+    'a call of the core': ['src/server/engine.js', 'this.#core.wake(now)', 'this.#core.awake(now)'],
+    'an output': ['src/server/engine.js', 'order === SOCKET_RENUMBER)', 'order === SOCKET_RENUMBERED)'],
     'an error code': ['src/server/coordinator.js', "'too-many-peers'", "'too-many'"],
     'a limit': ['src/server/manifest.js', 'limits.manifestEntries) {', 'limits.manifestEntry) {'],
     'a field of a manifest': ['src/server/manifest.js', 'this.#manifest.resources[url]', 'this.#manifest.resource[url]'],
@@ -78,15 +78,3 @@ for (const [project, cases] of Object.entries(misspelt)) {
     });
   }
 }
-
-/** The members of the type Engine in a file. */
-function membersOf(file) {
-  const typedef = readFileSync(join(root, file), 'utf8').split('@typedef {object} Engine\n')[1].split('*/')[0];
-  return [...typedef.matchAll(/@property \{.*\} (\w+)/g)].map(([, name]) => name).sort();
-}
-
-test('the types of the coordinator name what its module has, and nothing else', () => {
-  const own = ['constructor', 'clone', 'deleteLater', 'isAliasOf', 'isDeleted'];
-  const bound = [Coordinator.prototype, Object.getPrototypeOf(Coordinator.prototype)].flatMap(Object.getOwnPropertyNames);
-  assert.deepEqual(membersOf('src/server/engine.js'), bound.filter((name) => !own.includes(name)).sort());
-});
