@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root, run } from '../../scripts/run.mjs';
-import { Coordinator } from '../../src/server/engine.js';
 import { createEngine } from '../../web/engine.js';
 
 let folder;
@@ -51,9 +50,10 @@ const misspelt = {
     'an event': ['web/shared.js', "this.#emit('peers'", "this.#emit('peer'"],
   },
   'src/server': {
-    'a call of the core': ['src/server/coordinator.js', 'engine.timeout(now)', 'engine.timedOut(now)'],
-    'the arguments of a call': ['src/server/coordinator.js', 'engine.message(peer, text, now)', 'engine.message(peer, now)'],
-    'an output': ['src/server/coordinator.js', "kind === 'renumber'", "kind === 'renumbered'"],
+    'a call of the engine': ['src/server/coordinator.js', 'engine.wake(now)', 'engine.awake(now)'],
+    'the arguments of a call': ['src/server/coordinator.js', 'engine.join(origin, place, now)', 'engine.join(origin, place)'],
+    'a call of the core': ['src/server/engine.js', 'this.#core.wake(now)', 'this.#core.awake(now)'],
+    'an output': ['src/server/engine.js', 'order === SOCKET_RENUMBER)', 'order === SOCKET_RENUMBERED)'],
     'an error code': ['src/server/coordinator.js', "'too-many-peers'", "'too-many'"],
     'a limit': ['src/server/manifest.js', 'limits.manifestEntries) {', 'limits.manifestEntry) {'],
     'a field of a manifest': ['src/server/manifest.js', 'this.#manifest.resources[url]', 'this.#manifest.resource[url]'],
@@ -89,10 +89,4 @@ test("the types of the page's core name what its module has, and nothing else", 
   // Emscripten's own begin otherwise, and callbacks of connections are not for us.
   const bound = Object.keys(engine).filter((name) => typeof engine[name] === 'function' && /^(?!rtc|count_)[a-z]/.test(name));
   assert.deepEqual(membersOf('web/engine.js'), bound.sort());
-});
-
-test('the types of the coordinator name what its module has, and nothing else', () => {
-  const own = ['constructor', 'clone', 'deleteLater', 'isAliasOf', 'isDeleted'];
-  const bound = [Coordinator.prototype, Object.getPrototypeOf(Coordinator.prototype)].flatMap(Object.getOwnPropertyNames);
-  assert.deepEqual(membersOf('src/server/engine.js'), bound.filter((name) => !own.includes(name)).sort());
 });
