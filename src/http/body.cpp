@@ -151,7 +151,10 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   const bool takes_all = answer.status == 200;
   const PieceRange held = whole_pieces(stream.asked, judgement.range);
   Verdict verdict = judgement.verdict;
-  if (verdict == Verdict::take && !takes_all && held.empty()) verdict = Verdict::unusable;
+  // Only all of it can be compared: a part that nobody asked for is the page's as it is.
+  if (verdict == Verdict::take && !takes_all && (held.empty() || checks_)) {
+    verdict = Verdict::unusable;
+  }
   if (verdict != Verdict::take) {
     const bool is_answer = is_page_answer(stream.whole, answer);
     if (verdict == Verdict::busy) {

@@ -206,7 +206,7 @@ void append_utf8(std::string& to, std::uint32_t point) {
   push(0x80 | (point & 0x3f));
 }
 
-// The character of an escape "uXXXX", or of the two of a pair; `at` is behind it then.
+// The character of an escape of four digits, or of the two of a pair; `at` is behind it then.
 std::uint32_t take_point(std::string_view inside, std::size_t& at) {
   const auto unit_at = [inside](std::size_t from) {
     std::uint32_t unit = 0;

@@ -153,7 +153,8 @@ function startWorker({ worker: { default: PeerCDN, CachePlugin, NetworkPlugin } 
     globalThis.addEventListener = addEventListener;
   }
   const errors = [];
-  cdn.addEventListener('error', ({ detail }) => errors.push(detail.code));
+  // Here the script ran long ago.
+  cdn.addEventListener('error', ({ detail }) => detail.code !== 'registered-late' && errors.push(detail.code));
   const ask = async (url) => {
     const transfer = new Promise((resolve) => {
       cdn.addEventListener('transfer', ({ detail }) => detail.done && resolve(detail));
