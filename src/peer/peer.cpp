@@ -179,10 +179,12 @@ void Peer::handle_listed(const Root& root, const Geometry& geometry, Instant now
     listed_.erase(listed_.begin());
   }
   listed_.push_back(listed);
+  is_list_complete_ = false;
 }
 
 void Peer::handle_list_complete(Instant now) {
   now_ = now;
+  is_list_complete_ = true;
   warm_if_idle();
 }
 
@@ -203,11 +205,14 @@ void Peer::handle_hidden(Instant now) {
 }
 
 void Peer::warm_if_idle() {
-  if (idle_ && ahead_ && !warming_ && now_ >= warm_next_) warm();
+  if (idle_ && ahead_ && is_list_complete_ && !warming_ && now_ >= warm_next_) warm();
 }
 
 // Asks for the listed file of which most is missing here; of equals for the one told last.
 void Peer::warm() {
+  // Who reads has its own asks, and the peers that others introduce then: more pairs with the first
+  // few that have something make a worse crowd.
+  if (swarm_.is_reading()) return;
   if (swarm_.pairs() + expected_.size() >= limits::pairs_warm_min || !swarm_.is_reachable(now())) {
     return;
   }

@@ -72,7 +72,8 @@ class Peer {
   // A file that this page may want one day; the likeliest is told last. Beyond limits::listed_roots
   // the one that was told first is forgotten.
   void handle_listed(const Root& root, const Geometry& geometry, Instant now);
-  // All files of the manifest were told.
+  // All files of the manifest were told, and what of them is held. Before that nothing is asked for
+  // ahead of need: it might be here.
   void handle_list_complete(Instant now);
   // Whether pairs may be made before a file is wanted here (peer/ahead.hpp). Until it is told, they
   // may.
@@ -130,8 +131,9 @@ class Peer {
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;
-  bool ahead_ = true;               // pairs may be made before a file is wanted
-  bool wanted_ = false;             // a file was wanted
+  bool ahead_ = true;    // pairs may be made before a file is wanted
+  bool wanted_ = false;  // a file was wanted
+  bool is_list_complete_ = false;
   bool idle_ = false;               // the page was idle, and is seen
   FlatSet<Root> announced_;         // announced while leading
   std::vector<Expected> expected_;  // introduced peers whose offer is awaited, oldest first

@@ -20,6 +20,7 @@ struct Fixture {
     peer.handle_message(signal::Welcome{1, PeerId{5}}, start);
     peer.handle_message(signal::Present{{signal::mark_of(root)}, {}}, start);
     peer.handle_listed(root, geometry, start);
+    peer.handle_list_complete(start);
     said();
   }
   // Which of these came out: A, an ask; C, a connection; D, a decline.
@@ -116,12 +117,14 @@ TEST_CASE("what is known late is acted on at once: the page was idle before") {
   }
   SUBCASE("the coordinator answered last") {
     peer.handle_listed(f.root, f.geometry, start);
+    peer.handle_list_complete(start);
     CHECK_FALSE(asks());
     know();
     CHECK(asks());
   }
   SUBCASE("but not when it is hidden by then") {
     peer.handle_listed(f.root, f.geometry, start);
+    peer.handle_list_complete(start);
     peer.handle_hidden(start);
     know();
     CHECK_FALSE(asks());

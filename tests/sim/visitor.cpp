@@ -95,6 +95,7 @@ void Visitor::abort(Request& request) {
 
 void Visitor::warm_up(const std::vector<const File*>& files) {
   for (const File* file : files) peer.handle_listed(file->root, file->geometry, world_.now());
+  peer.handle_list_complete(world_.now());
   idle();
 }
 
