@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds everything that is built: the wasm modules (CMake's preset `wasm`), their text form, the bundles (esbuild) and the
 // types (tsc).
-//   node scripts/build.mjs [--clean] [--only worker|page|coordinator|listing|bundle|types]
+//   node scripts/build.mjs [--clean] [--only worker|peer|rtc|coordinator|listing|bundle|types]
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,7 +15,7 @@ import { root, run, say, seconds } from './run.mjs';
 const build = join(root, 'build');
 const dist = join(root, 'dist');
 
-const modules = ['worker', 'page', 'coordinator', 'listing'];
+const modules = ['worker', 'peer', 'rtc', 'coordinator', 'listing'];
 
 function writeIfChanged(path, content) {
   if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;
@@ -59,7 +59,10 @@ const banner = '/*! peer-cdn, MIT licence */';
 const bundles = [
   ['sw/classic.js', 'sw.js', { format: 'iife', inject: ['build/worker.wasm.js'] }],
   ['sw/index.js', 'sw.mjs', { format: 'esm', inject: ['build/worker.wasm.js'] }],
-  ['web/index.js', 'index.js', { format: 'esm', inject: ['build/page.wasm.js'] }],
+  // What a page loads: at once, for its first engine, and as the engine's worker (or in the page, where that cannot be).
+  ['web/index.js', 'index.js', { format: 'esm', external: ['./page.js'] }],
+  ['web/page.js', 'page.js', { format: 'esm', external: ['./engine.js'], inject: ['build/rtc.wasm.js'] }],
+  ['web/engine.js', 'engine.js', { format: 'esm', inject: ['build/peer.wasm.js'] }],
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];

@@ -23,6 +23,8 @@ const scripts = new Map([
   ['/peer-cdn/sw.js', 'sw.js'],
   ['/peer-cdn/sw.mjs', 'sw.mjs'],
   ['/peer-cdn/index.js', 'index.js'],
+  ['/peer-cdn/page.js', 'page.js'],
+  ['/peer-cdn/engine.js', 'engine.js'],
 ]);
 
 /**

@@ -72,6 +72,8 @@ class Swarm {
   void close(ReaderId reader, Instant now);
   // Nobody had this root a moment ago. Others may come at any time, before a mark says so.
   bool watches(const Root& root) { return find_watch(root) != nullptr; }
+  // Somebody reads here, from peers or, as nobody has it, from the origin.
+  bool is_reading() const { return !downloads_.empty() || !watches_.empty(); }
   // The answer to AskFor: how many peers were introduced for this root. 0: nobody has it.
   void handle_answered(const Root& root, std::uint32_t peers, Instant now);
 
@@ -98,6 +100,8 @@ class Swarm {
 
   // The page ends: verified pieces that are not stored yet are stored now.
   void handle_stop();
+  // Nobody sees the page now, and it may be gone any time: the same.
+  void handle_hidden(Instant now);
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
   std::optional<Output> poll_output() { return outputs_.poll(); }

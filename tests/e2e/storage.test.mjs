@@ -68,6 +68,7 @@ test('a file that is open is not dropped; one that is larger than the quota come
   await visitor.visit(s.url);
   await visitor.run(listenForDropped, CHANNEL);
   await visitor.fetch('/static/a.bin');
+  await until('the first is stored', async () => (await stored(visitor))[a] === 2_000_000);
   const got = await visitor.fetch('/static/big.bin');
   assert.equal(got.error, null);
   assert.equal(got.sha256, sha256(files['/static/big.bin']));

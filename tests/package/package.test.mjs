@@ -85,7 +85,7 @@ describe('the package', () => {
   });
 
   test('the scripts carry their wasm inside and name no file beside them', async () => {
-    for (const file of ['dist/sw.js', 'dist/sw.mjs', 'dist/index.js', 'dist/server.js', 'dist/cli.js']) {
+    for (const file of ['dist/sw.js', 'dist/sw.mjs', 'dist/page.js', 'dist/engine.js', 'dist/server.js', 'dist/cli.js']) {
       const text = await readFile(join(root, file), 'utf8');
       assert.ok(!text.includes('@wasm '), `${file} has its wasm`);
       assert.doesNotMatch(text, /from\s*["']\.|import\s*["']\./, file);
@@ -94,7 +94,7 @@ describe('the package', () => {
   });
 
   test("the browsers' scripts need no eval, so that a CSP of wasm-unsafe-eval is enough", async () => {
-    for (const file of ['dist/sw.js', 'dist/sw.mjs', 'dist/index.js']) {
+    for (const file of ['dist/sw.js', 'dist/sw.mjs', 'dist/index.js', 'dist/page.js', 'dist/engine.js']) {
       const text = await readFile(join(root, file), 'utf8');
       assert.doesNotMatch(text, /\beval\s*\(|new Function\s*\(/, file);
     }

@@ -95,11 +95,12 @@ void Visitor::abort(Request& request) {
 
 void Visitor::warm_up(const std::vector<const File*>& files) {
   for (const File* file : files) peer.handle_listed(file->root, file->geometry, world_.now());
+  peer.handle_list_complete(world_.now());
   idle();
 }
 
 void Visitor::idle() {
-  peer.handle_idle(world_.now());
+  peer.handle_idle(false, false, world_.now());
   world_.after(limits::idle_interval, id, [](Visitor& v) { v.idle(); });
 }
 
