@@ -59,6 +59,8 @@ const bundles = [
   ['web/index.js', 'index.js', { format: 'esm' }],
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
+  ['src/server/build.js', 'build.js', { format: 'esm', platform: 'node', packages: 'external' }],
+  ['src/server/vite.js', 'vite.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];
 
 async function buildBundles() {
@@ -131,6 +133,8 @@ const doors = [
       'src/server/warnings.js': ['ManifestWarning'],
     },
   ],
+  ['build.d.ts', 'src/server/build.js', {}],
+  ['vite.d.ts', 'src/server/vite.js', {}],
 ];
 
 // A service worker's own types are in TypeScript's lib `webworker`, which excludes lib `dom`; a site compiles with one of
@@ -207,6 +211,8 @@ async function buildTypes() {
   if (code !== 0) throw new Error(`tsc failed\n${output.trim()}`);
   const typesIn = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.d.ts'));
   const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
+  // Before TypeScript 5.7 views had no parameter.
+  for (const [path, text] of files) files.set(path, text.replace(/\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g, '$1'));
   for (const [path, text] of files) {
     if (path.startsWith('sw/')) files.set(path, withWorkerTypes(withListening(text)));
   }

@@ -105,7 +105,8 @@ export class Site {
   /** @param {string} folder @param {import('./manifest.js').ManifestOptions} options */
   constructor(folder, options) {
     this.#folder = folder;
-    this.#live = new LiveManifest(folder, { ...options, base: '/', digestsBase: DIGESTS_PATH });
+    // `base` is where a router has mounted us: it takes that off each request's path.
+    this.#live = new LiveManifest(folder, options);
   }
 
   get live() {

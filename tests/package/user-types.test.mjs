@@ -141,6 +141,15 @@ const cases = {
     await coordinator.close();
     export { one, stats };`,
   ],
+  'a build calls the plugin or the function': [
+    'server',
+    `import { build, type BuildOptions, type Built } from 'peer-cdn/build';
+    import peerCdn, { type PeerCdnOptions } from 'peer-cdn/vite';
+    const options: BuildOptions = { base: '/', worker: false };
+    const built: Built = await build('dist', options);
+    const ofVite: PeerCdnOptions = { include: ['*.js'] };
+    export const name: string = peerCdn(ofVite).name + built.files;`,
+  ],
 };
 for (const [what, [place, text]] of Object.entries(cases)) {
   test(`compiles: ${what}`, async () => assert.equal(await compile(place, text), ''));
