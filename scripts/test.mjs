@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Everything that guards the project, from nothing: installs what is missing, builds, and runs every kind of test. The
 // last line is `N passed, N failed`.
-//   node scripts/test.mjs [--only <step>[,<step>]]
+//   node scripts/test.mjs [--all] [--only <step>[,<step>]]     --all: also what takes long
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -215,6 +215,17 @@ async function nodeStep(folder, timeoutMs, { width = 1, first = [], leave = [], 
   return sum(results);
 }
 
+// The packages that we are tried beside have a lock of their own, so that npm ci stays small.
+async function integrationStep() {
+  const { code, output } = await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: join(root, 'tests/integration') });
+  if (code !== 0) return fact('npm ci in tests/integration', false, output);
+  return sum([
+    await nodeStep('tests/integration', 10 * minute),
+    // Again, now that an old TypeScript is there.
+    await nodeStep('tests/package', 10 * minute, { only: ['user-types'] }),
+  ]);
+}
+
 // A response of 320 s, one of 90 s, a deployment that is seen within 60 s and pages that connect when they are idle do nothing
 // most of the time: they run beside all that follows the build. Of the others two at a time: browsers take all of two cores,
 // and more of them only wait for each other.
@@ -247,11 +258,12 @@ const steps = [
     needs: ['build'],
     run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: waiting }),
   },
+  { name: 'integration', needs: ['build'], isLong: true, run: integrationStep },
 ];
 
 function chosen() {
   const at = process.argv.indexOf('--only');
-  if (at < 0) return steps;
+  if (at < 0) return process.argv.includes('--all') ? steps : steps.filter(({ isLong }) => !isLong);
   const names = (process.argv[at + 1] ?? '').split(',');
   const unknown = names.filter((name) => !steps.some((step) => step.name === name));
   if (unknown.length > 0) {
