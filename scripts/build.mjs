@@ -52,11 +52,14 @@ async function buildBorder() {
 
 const banner = '/*! peer-cdn, MIT licence */';
 
-/** dist/: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would double in ASCII. */
+/**
+ * dist/, with a folder for what a site serves: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would
+ * double in ASCII.
+ */
 const bundles = [
-  ['sw/classic.js', 'sw.js', { format: 'iife' }],
-  ['sw/index.js', 'sw.mjs', { format: 'esm' }],
-  ['web/index.js', 'index.js', { format: 'esm' }],
+  ['sw/classic.js', 'browser/sw.js', { format: 'iife' }],
+  ['sw/index.js', 'browser/sw.mjs', { format: 'esm' }],
+  ['web/index.js', 'browser/index.js', { format: 'esm' }],
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/build.js', 'build.js', { format: 'esm', platform: 'node', packages: 'external' }],
@@ -95,6 +98,12 @@ async function buildBundles() {
     writeIfChanged(join(dist, output), text);
   }
   if (failures.length > 0) throw new Error(failures.join('\n'));
+  // What an earlier build made and this one does not would be packed with it.
+  const outputs = new Set(bundles.map(([, output]) => join(dist, output)));
+  for (const folder of [dist, join(dist, 'browser')]) {
+    const made = readdirSync(folder).filter((name) => /\.m?js$/.test(name));
+    for (const file of made.map((name) => join(folder, name))) if (!outputs.has(file)) rmSync(file);
+  }
   chmodSync(join(dist, 'cli.js'), 0o755);
 }
 

@@ -25,7 +25,7 @@ import { warnProcess } from './warnings.js';
 const scripts = { 'peer-cdn/sw.js': 'sw.js', 'peer-cdn/index.js': 'index.js' };
 
 /** Where a script of ours is. @param {string} name */
-export const scriptFile = (name) => join(packageFolder, 'dist', name);
+export const scriptFile = (name) => join(packageFolder, 'dist/browser', name);
 
 /** A worker that shares what the manifest lists, and leaves all else alone. @param {string} base where it is served */
 export function workerText(base) {

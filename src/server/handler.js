@@ -126,7 +126,7 @@ export class Site {
     const script = scripts.get(path);
     if (script) {
       const headers = { 'service-worker-allowed': '/', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' };
-      return sendFile(request, response, `/${script}`, join(packageFolder, 'dist'), {}, headers);
+      return sendFile(request, response, `/${script}`, join(packageFolder, 'dist/browser'), {}, headers);
     }
     const top = await realpath(this.#folder);
     if (!(await staysInside(top, path))) return fail(request, response, 403, 'forbidden');
