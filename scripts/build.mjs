@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds everything that is built: the wasm modules (CMake's preset `wasm`), their text form, the bundles (esbuild) and the
 // types (tsc).
-//   node scripts/build.mjs [--clean] [--only worker|page|coordinator|bundle|types]
+//   node scripts/build.mjs [--clean] [--only worker|page|coordinator|listing|bundle|types]
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,7 +15,7 @@ import { root, run, say, seconds } from './run.mjs';
 const build = join(root, 'build');
 const dist = join(root, 'dist');
 
-const modules = ['worker', 'page', 'coordinator'];
+const modules = ['worker', 'page', 'coordinator', 'listing'];
 
 function writeIfChanged(path, content) {
   if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;

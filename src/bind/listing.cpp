@@ -1,6 +1,6 @@
 // A manifest as browsers read it, for those who look at one from outside: the command line's
 // `manifest
-// --check` and `doctor`. It is part of the coordinator's module, the one that Node has.
+// --check` and `doctor`; and what the judge says of answers.
 #include <emscripten/bind.h>
 
 #include <cstdint>

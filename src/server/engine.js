@@ -31,24 +31,5 @@ import wasmBinary from '../../build/coordinator.wasm.js';
  * @property {number} refused
  */
 
-/**
- * A manifest as browsers read it (src/bind/listing.cpp).
- * @typedef {object} Listing
- * @property {(path: string, bytes: number, pieceBytes: number, root: string, type: string, anyQuery: boolean,
- *     headers: string) => boolean} add whether browsers take the entry
- * @property {(pathAndQuery: string) => string} find the entry's path, or ''
- * @property {() => void} delete
- */
-
-const core = create({ wasmBinary });
-
 /** Made of a seed in two halves. @type {new (high: number, low: number) => Engine} */
-export const Coordinator = core.Coordinator;
-/** @type {new () => Listing} */
-export const Listing = core.Listing;
-/**
- * Why an answer of the origin cannot be shared, where the bytes from `begin` on were asked for; '' if it can.
- * @type {(status: number, cacheControl: string, vary: string, contentRange: string, contentEncoding: string,
- *     contentLength: string, total: number, begin: number) => import('../../build/border.js').ErrorCode | ''}
- */
-export const judge = core.judgeAnswer;
+export const Coordinator = create({ wasmBinary }).Coordinator;

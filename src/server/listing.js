@@ -1,9 +1,29 @@
 // Manifests as browsers read them: the same JavaScript, and the same core.
 import { listEntries, readManifest } from '../../sw/listing.js';
-import { judge, Listing } from './engine.js';
+import create from '../../build/listing.mjs';
+import wasmBinary from '../../build/listing.wasm.js';
 import * as limits from './limits.js';
 
 /** @typedef {import('./manifest.js').ManifestResource} ManifestResource */
+
+/**
+ * A manifest as browsers read it (src/bind/listing.cpp).
+ * @typedef {object} Listing
+ * @property {(path: string, bytes: number, pieceBytes: number, root: string, type: string, anyQuery: boolean,
+ *     headers: string) => boolean} add whether browsers take the entry
+ * @property {(pathAndQuery: string) => string} find the entry's path, or ''
+ * @property {() => void} delete
+ */
+
+const core = create({ wasmBinary });
+/** @type {new () => Listing} */
+const Listing = core.Listing;
+/**
+ * Why an answer of the origin cannot be shared, where the bytes from `begin` on were asked for; '' if it can.
+ * @type {(status: number, cacheControl: string, vary: string, contentRange: string, contentEncoding: string,
+ *     contentLength: string, total: number, begin: number) => import('../../build/border.js').ErrorCode | ''}
+ */
+const judge = core.judgeAnswer;
 
 const headerLines = (/** @type {Record<string, string>} */ headers) => Object.entries(headers).flat().join('\n');
 
