@@ -8,6 +8,7 @@ import { build, createLogger, createServer, preview } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
 import { WebSocket } from 'ws';
 import { root, run } from '../../scripts/run.mjs';
+import { examine } from '../../src/server/doctor/index.js';
 import { randomBytes, sha256 } from '../e2e/harness/index.mjs';
 import { scene } from '../e2e/harness/scene.mjs';
 import { userFolder } from './folder.mjs';
@@ -48,8 +49,14 @@ async function pluginOf(folder) {
   return (await import(pathToFileURL(path.join(folder, 'node_modules/peer-cdn/dist/vite.js')))).default;
 }
 
-/** The second visitor's bytes come from the first. */
+/** The doctor finds nothing wrong, and the second visitor's bytes come from the first. */
 async function share(t, url, file) {
+  const { findings } = await examine(url);
+  const wrong = findings.filter((each) => each.state === 'wrong');
+  assert.deepEqual(wrong, []);
+  for (const check of ['worker', 'scope', 'routes', 'files', 'coordinator']) {
+    assert.equal(findings.find((each) => each.check === check).state, 'right', check);
+  }
   const { chromium } = scene(t);
   const [first, second] = [await chromium(), await chromium()];
   await first.visit(url);
