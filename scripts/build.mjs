@@ -53,15 +53,18 @@ async function buildBorder() {
 const banner = '/*! peer-cdn, MIT licence */';
 
 /**
- * dist/: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would double in ASCII. It is injected, so that it
- * comes first: what stands before and behind it is too far apart for gzip to see that it is alike.
+ * dist/, with a folder for what a site serves: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would
+ * double in ASCII. It is injected, so that it comes first: what stands before and behind it is too far apart for gzip to see that
+ * it is alike.
  */
 const bundles = [
-  ['sw/classic.js', 'sw.js', { format: 'iife', inject: ['build/worker.wasm.js'] }],
-  ['sw/index.js', 'sw.mjs', { format: 'esm', inject: ['build/worker.wasm.js'] }],
-  ['web/index.js', 'index.js', { format: 'esm', inject: ['build/page.wasm.js'] }],
+  ['sw/classic.js', 'browser/sw.js', { format: 'iife', inject: ['build/worker.wasm.js'] }],
+  ['sw/index.js', 'browser/sw.mjs', { format: 'esm', inject: ['build/worker.wasm.js'] }],
+  ['web/index.js', 'browser/index.js', { format: 'esm', inject: ['build/page.wasm.js'] }],
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
+  ['src/server/build.js', 'build.js', { format: 'esm', platform: 'node', packages: 'external' }],
+  ['src/server/vite.js', 'vite.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];
 
 // Names of our own that no site, no message and no browser knows: esbuild shortens them, as it does Embind's.
@@ -123,6 +126,12 @@ async function buildBundles() {
     writeIfChanged(join(dist, output), text);
   }
   if (failures.length > 0) throw new Error(failures.join('\n'));
+  // What an earlier build made and this one does not would be packed with it.
+  const outputs = new Set(bundles.map(([, output]) => join(dist, output)));
+  for (const folder of [dist, join(dist, 'browser')]) {
+    const made = readdirSync(folder).filter((name) => /\.m?js$/.test(name));
+    for (const file of made.map((name) => join(folder, name))) if (!outputs.has(file)) rmSync(file);
+  }
   chmodSync(join(dist, 'cli.js'), 0o755);
 }
 
@@ -161,6 +170,8 @@ const doors = [
       'src/server/warnings.js': ['ManifestWarning'],
     },
   ],
+  ['build.d.ts', 'src/server/build.js', {}],
+  ['vite.d.ts', 'src/server/vite.js', {}],
 ];
 
 // A service worker's own types are in TypeScript's lib `webworker`, which excludes lib `dom`; a site compiles with one of
@@ -237,6 +248,8 @@ async function buildTypes() {
   if (code !== 0) throw new Error(`tsc failed\n${output.trim()}`);
   const typesIn = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.d.ts'));
   const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
+  // Before TypeScript 5.7 views had no parameter.
+  for (const [path, text] of files) files.set(path, text.replace(/\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g, '$1'));
   for (const [path, text] of files) {
     if (path.startsWith('sw/')) files.set(path, withWorkerTypes(withListening(text)));
   }

@@ -11,10 +11,10 @@ const kib = 1024;
 /** Bytes after gzip, everything inside. */
 export const budgets = [
   // The goal is 32 KiB. Records, validators, conditions, and what is learned of origins took the rest (CHANGELOG.md).
-  { file: 'dist/sw.js', bytes: 38 * kib },
-  { file: 'dist/sw.mjs', bytes: 38 * kib },
+  { file: 'dist/browser/sw.js', bytes: 38 * kib },
+  { file: 'dist/browser/sw.mjs', bytes: 38 * kib },
   // The goal is 40 KiB; this is what was reached (CHANGELOG.md says what costs how much).
-  { file: 'dist/index.js', bytes: 58 * kib },
+  { file: 'dist/browser/index.js', bytes: 58 * kib },
 ];
 
 /** [{ file, bytes (the budget), raw, gzip, brotli, ok }]; a missing file is not ok. */

@@ -105,7 +105,8 @@ export class Site {
   /** @param {string} folder @param {import('./manifest.js').ManifestOptions} options */
   constructor(folder, options) {
     this.#folder = folder;
-    this.#live = new LiveManifest(folder, { ...options, base: '/', digestsBase: DIGESTS_PATH });
+    // `base` is where a router has mounted us: it takes that off each request's path.
+    this.#live = new LiveManifest(folder, options);
   }
 
   get live() {
@@ -125,7 +126,7 @@ export class Site {
     const script = scripts.get(path);
     if (script) {
       const headers = { 'service-worker-allowed': '/', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' };
-      return sendFile(request, response, `/${script}`, join(packageFolder, 'dist'), {}, headers);
+      return sendFile(request, response, `/${script}`, join(packageFolder, 'dist/browser'), {}, headers);
     }
     const top = await realpath(this.#folder);
     if (!(await staysInside(top, path))) return fail(request, response, 403, 'forbidden');

@@ -79,7 +79,7 @@ describe('the build of the wasm', () => {
   test('refuses a part that it does not know, and names those that it does', async () => {
     const { code, output } = await run(process.execPath, ['scripts/build.mjs', '--only', 'pages']);
     assert.equal(code, 2);
-    assert.match(output, /worker, page, coordinator, bundle, types/);
+    assert.match(output, /worker, page, coordinator, listing, bundle, types/);
   });
 });
 
