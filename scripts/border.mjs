@@ -1,7 +1,6 @@
 // Makes build/border.js, and its types, of what build/wasm/border.cjs prints (src/bind/border.def): constants that the bundler
 // puts in their places, and the types that a misspelt call, field or code does not pass.
 
-const _camel = (name) => name[0].toLowerCase() + name.slice(1);
 const lines = (list) => list.map((line) => `${line}\n`).join('');
 
 /** "(unsigned id, text code)" as [['id', 'number'], ['code', 'text']]. */
@@ -19,30 +18,49 @@ function parametersOf(spelt) {
 
 // A type of its own, so that no text passes for it.
 const keyOf = (name) => `export ${name}`;
+const peerCall = (name) => `PEER_${name.toUpperCase()}`;
+const bare = (type) => type.replace(/^.*::/, '');
+const lastOf = (last) => ({ string: 1, 'Uint8Array<ArrayBuffer>': 2 })[last?.[0]] ?? 0;
+const method = ([result, name, spelt]) =>
+  `  '${keyOf(name)}'(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`;
 const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${type}`).join(', ');
 
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
  *   codes: string[], functions: [string, string, string, string][],
+ *   peerFunctions: [string, string, string, string][], outputs: [string, number, string[], [string, string] | null][],
  *   coordinatorFunctions: [string, string, string][], coordinatorStatistics: string[],
  *   commands: [string, number, Record<string, number>][], commandLayout: {bytes: number, kind: number}}} border
  * @returns {{module: string, types: string}}
  */
 export function borderModule(border) {
-  const { enums, limits, names, codes, functions, commands, commandLayout } = border;
+  const { enums, limits, names, codes, functions, peerFunctions, outputs, commands, commandLayout } = border;
   const { coordinatorFunctions, coordinatorStatistics } = border;
   const ordered = [...commands].sort((a, b) => a[1] - b[1]);
-  const performed = (type) => `DO_${type.replace(/(?!^)[A-Z]/g, '_$&').toUpperCase()}`;
+  const performed = (type, prefix = 'DO') =>
+    `${prefix}_${bare(type)
+      .replace(/(?!^)[A-Z]/g, '_$&')
+      .toUpperCase()}`;
+  const calls = [
+    ...functions.map(([, name, , exported]) => [name.toUpperCase(), exported]),
+    ...peerFunctions.map(([, name, , exported]) => [peerCall(name), exported]),
+  ];
+  // sw/core.js loads both modules, and knows these two.
+  for (const name of ['mailbox', 'text_in']) {
+    const [worker, page] = [functions, peerFunctions].map((list) => list.find((each) => each[1] === name)?.[3]);
+    if (worker !== page) throw new Error(`border.def: ${name} is ${worker} in the worker's module, ${page} in the page's`);
+  }
   const constants = [
     ...Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value]),
     ...Object.entries(limits),
     ...Object.entries(names),
-    ...functions.map(([, name, , exported]) => [name.toUpperCase(), exported]),
+    ...calls,
     ...ordered.map(([type, kind]) => [performed(type), kind]),
+    ...outputs.map(([type, kind]) => [performed(type, 'OUT'), kind]),
     ['commandBytes', commandLayout.bytes],
     ['commandKindAt', commandLayout.kind],
   ];
-  const keys = new Set(functions.map(([, name]) => name.toUpperCase()));
+  const keys = new Set(calls.map(([name]) => name));
   const note = '// Made by scripts/border.mjs of src/bind/border.def.\n';
   const module =
     note +
@@ -50,6 +68,7 @@ export function borderModule(border) {
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
       `export const coordinatorStatistics = ${JSON.stringify(coordinatorStatistics)};`,
       `export const commandFields = ${JSON.stringify(ordered.map(([, , fields]) => Object.values(fields)))};`,
+      `export const outputFields = ${JSON.stringify(outputs.map(([, , fields, last]) => fields.length * 4 + lastOf(last)))};`,
     ]);
   const types =
     note +
@@ -59,6 +78,8 @@ export function borderModule(border) {
         .map(([name, value]) => `export declare const ${name}: ${JSON.stringify(value)};`),
       "/** The exports of the worker's module: what the wasm calls them is nobody's business. */",
       ...functions.map(([, name]) => `export declare const ${name.toUpperCase()}: '${keyOf(name)}';`),
+      '/** The same of the module of a page. */',
+      ...peerFunctions.map(([, name]) => `export declare const ${peerCall(name)}: '${keyOf(name)}';`),
       "/** Every code of README.md's table. */",
       `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
       '/** What the host does of what the core decides (src/http/command.hpp). */',
@@ -74,14 +95,27 @@ export function borderModule(border) {
       'export declare const commandFields: readonly number[][];',
       "/** The exports of the worker's module, as sw/core.js calls them: a text crosses by itself. */",
       'export interface WorkerCore {',
-      ...functions.map(
-        ([result, name, spelt]) =>
-          `  '${keyOf(name)}'(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,
+      ...functions.map(method),
+      '}',
+      '/** The same of the module of a page. */',
+      'export interface PeerCore {',
+      ...peerFunctions.map(method),
+      '}',
+      "/** What the host does of what a page's engine decides (src/peer/peer.hpp). */",
+      'export interface PeerPerformer {',
+      ...outputs.map(
+        ([type, kind, fields, last]) =>
+          `  /** ${performed(type, 'OUT')} */ ${kind}(${[
+            ...fields.map((field) => `${field}: number`),
+            ...(last ? [`${last[1]}: ${last[0]}`] : []),
+          ].join(', ')}): void;`,
       ),
       '}',
+      "/** By an output's number less 1: how many numbers it has, times four; 1 if a text follows them, 2 if bytes do. */",
+      'export declare const outputFields: readonly number[];',
       "/** The exports of the coordinator's module, as src/server/engine.js calls them. */",
       'export interface CoordinatorCore {',
-      '  memory: WebAssembly.Memory;',
+      '  memory: { readonly buffer: ArrayBuffer };',
       '  _initialize(): void;',
       ...coordinatorFunctions.map(
         ([result, name, spelt]) => `  ${name}(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`,

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds everything that is built: the wasm modules (CMake's preset `wasm`), their text form, the bundles (esbuild) and the
 // types (tsc).
-//   node scripts/build.mjs [--clean] [--only worker|page|coordinator|listing|bundle|types]
+//   node scripts/build.mjs [--clean] [--only worker|peer|rtc|coordinator|listing|bundle|types]
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,7 +15,7 @@ import { root, run, say, seconds } from './run.mjs';
 const build = join(root, 'build');
 const dist = join(root, 'dist');
 
-const modules = ['worker', 'page', 'coordinator', 'listing'];
+const modules = ['worker', 'peer', 'rtc', 'coordinator', 'listing'];
 
 function writeIfChanged(path, content) {
   if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;
@@ -60,7 +60,10 @@ const banner = '/*! peer-cdn, MIT licence */';
 const bundles = [
   ['sw/classic.js', 'browser/sw.js', { format: 'iife', inject: ['build/worker.wasm.js'] }],
   ['sw/index.js', 'browser/sw.mjs', { format: 'esm', inject: ['build/worker.wasm.js'] }],
-  ['web/index.js', 'browser/index.js', { format: 'esm', inject: ['build/page.wasm.js'] }],
+  // What a page loads: at once, for its first engine, and as the engine's worker (or in the page, where that cannot be).
+  ['web/index.js', 'browser/index.js', { format: 'esm', external: ['./page.js'] }],
+  ['web/page.js', 'browser/page.js', { format: 'esm', external: ['./engine.js'], inject: ['build/rtc.wasm.js'] }],
+  ['web/engine.js', 'browser/engine.js', { format: 'esm', inject: ['build/peer.wasm.js'] }],
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/build.js', 'build.js', { format: 'esm', platform: 'node', packages: 'external' }],
@@ -110,8 +113,10 @@ async function buildBundles() {
         legalComments: 'none',
         banner: { js: banner },
         plugins: [wasmPlugin],
-        mangleProps: shortened,
-        mangleQuoted: true,
+        // What tsconfig.json says is for the type checker: 'peer-cdn/server' stays a module of its own.
+        tsconfigRaw: '{}',
+        // On a server nobody waits for bytes, and the names of others' modules are among ours.
+        ...(!forNode && { mangleProps: shortened, mangleQuoted: true }),
         write: false,
         logLevel: 'silent',
         ...options,
@@ -248,13 +253,13 @@ async function buildTypes() {
   if (code !== 0) throw new Error(`tsc failed\n${output.trim()}`);
   const typesIn = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.d.ts'));
   const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
+  files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
   // Before TypeScript 5.7 views had no parameter.
   for (const [path, text] of files) files.set(path, text.replace(/\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g, '$1'));
   for (const [path, text] of files) {
     if (path.startsWith('sw/')) files.set(path, withWorkerTypes(withListening(text)));
   }
   files.set('sw/worker-types.d.ts', workerTypes);
-  files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
   const types = join(dist, 'types');
   for (const [path, text] of files) writeIfChanged(join(types, path), text);
   for (const path of typesIn(types)) {

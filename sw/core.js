@@ -90,8 +90,8 @@ export function startCore(wasm, test) {
     timeout: () => memory().getFloat64(box, true),
     /** Responses without a first byte. */
     waiting: () => word(box + WAITING),
-    /** Bytes of memory, which never shrinks. */
-    size: () => core.memory.buffer.byteLength,
+    /** Where the core's texts and commands lie; another buffer once it has grown. @returns {ArrayBuffer} */
+    memory: () => core.memory.buffer,
   };
 }
 

@@ -30,7 +30,10 @@ let channel;
 
 /** Numbers of the pages that said hello, by client id. They are not used again. @type {Map<string, number>} */
 const numbers = new Map();
-/** By number. @type {Map<number, Client>} */
+/**
+ * By number: the page's id, and how the page is asked: by a port of its engine's own, if it gave one.
+ * @type {Map<number, { id: string, way: Client | MessagePort }>}
+ */
 const clients = new Map();
 let count = 0;
 
@@ -64,7 +67,7 @@ export function startPages(onStored) {
  * A message of a page. True if it is a hello, from a page that is to be told how things are.
  * @param {ExtendableMessageEvent} event
  */
-export function handleMessage({ data, source }) {
+export function handleMessage({ data, source, ports: [port] }) {
   if (data?.peerCdn !== protocolVersion || !isOn()) return false;
   if (data.type === 'company') tell(COMPANY, String(data.root));
   if (!(source instanceof Client) || source.type !== 'window') return false;
@@ -74,7 +77,7 @@ export function handleMessage({ data, source }) {
   if (data.type !== 'hello') return false;
   const number = page || ++count;
   numbers.set(source.id, number);
-  clients.set(number, source);
+  clients.set(number, { id: source.id, way: port ?? source });
   tell(PAGE_HELLO, number);
   for (const each of clients.keys()) void lookFor(each); // forgets those that went
   return true;
@@ -147,6 +150,6 @@ export function askPage(page, request, reader) {
       }
     }
   };
-  clients.get(page)?.postMessage({ peerCdn: protocolVersion, ...request }, [port2]);
+  clients.get(page)?.way.postMessage({ peerCdn: protocolVersion, ...request }, [port2]);
   return { close, grant: (/** @type {number} */ bytes) => port.postMessage({ type: 'grant', bytes }) };
 }

@@ -106,8 +106,10 @@ export class Stream {
           if (done) controller.close();
           else controller.enqueue(value);
         },
-        cancel: () => void bytes.return(),
+        cancel: () => this.#abort.abort(),
       });
+      // All who read it are told in one go. What is left for nobody would gather in memory.
+      queueMicrotask(() => void this.#spilt?.cancel());
       this.#goOn();
     }
     const [one, other] = this.#spilt.tee();

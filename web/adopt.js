@@ -1,25 +1,17 @@
 // Adoption: listed files that this page had already loaded, before the worker was there, are read again from
 // the HTTP cache, never from the origin, so that a first visitor can share them too.
 import { wholeBytes } from '../build/border.js';
+import { idle } from './idle.js';
 import { bypass, mayShare } from './resources.js';
-
-/** Resolves when the page has nothing else to do. */
-export const idle = () =>
-  new Promise((resolve) => {
-    if (typeof requestIdleCallback === 'function') requestIdleCallback(resolve, { timeout: 10000 });
-    else setTimeout(resolve, 2000);
-  });
 
 /**
  * @param {import('./resources.js').Resources} resources
  * @param {import('./pieces.js').Pieces} pieces
+ * @param {string[]} urls
  * @param {() => boolean} stopped
  */
-export async function adopt(resources, pieces, stopped) {
-  if (!globalThis.performance?.getEntriesByType || resources.listed.size === 0) return;
-  await idle();
-  const urls = new Set(performance.getEntriesByType('resource').map(({ name }) => name));
-  for (const url of urls) {
+export async function adopt(resources, pieces, urls, stopped) {
+  for (const url of new Set(urls)) {
     const resource = resources.find(url);
     if (!resource || !(resource.bytes <= wholeBytes) || resources.isHeld(resource.root)) continue;
     if (stopped()) return;
@@ -32,6 +24,7 @@ export async function adopt(resources, pieces, stopped) {
     } catch {
       // Not in the HTTP cache any more: not worth a request.
     }
-    await idle();
+    // A worker of its own keeps nobody waiting.
+    if (globalThis.document) await idle();
   }
 }

@@ -1,26 +1,12 @@
-// The page's side of the contract with the worker (src/README.md, Bridge).
-import { aliveInterval, bridgeAlive, CHANNEL, protocolVersion } from '../build/border.js';
+// The page's side of the contract with the worker (src/README.md, Bridge), of which only a page can do its part: it says hello,
+// and keeps the worker alive.
+import { aliveInterval, CHANNEL, protocolVersion } from '../build/border.js';
+import { acknowledge } from './stream.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 /** @typedef {'stream' | 'reply'} Form who answers the worker: the engine, or a listener of the page's own */
 /** @typedef {{ add?: string[], remove?: string[] }} Change marks that somebody has now, and that nobody has any more */
-
-/**
- * A request that the worker delegates. A worker of another release may leave out what is optional.
- * @typedef {object} Delegation
- * @property {number} peerCdn the protocol's version
- * @property {string} url
- * @property {string} root
- * @property {number} bytes
- * @property {number} pieceBytes
- * @property {number} begin first piece
- * @property {number} end past the last
- * @property {RequestCache} [cache] how the page's own request has it; with `no-store` nothing that comes is stored
- * @property {string} [digests] the URL of the digest list
- * @property {number | boolean} [origin] 0, or how many times slower than the origin peers may be; true, of an older worker, is 1
- * @property {number} [patience] milliseconds that peers may take to begin
- */
-
+/** @typedef {import('./stream.js').Delegation} Delegation */
 /** @typedef {{ type: 'stored', root: string, begin: number, end: number }} Stored a run is in the store */
 
 /**
@@ -50,6 +36,14 @@ import { aliveInterval, bridgeAlive, CHANNEL, protocolVersion } from '../build/b
  *   | { type: 'error', code: ErrorCode, url: string }} News
  */
 
+/**
+ * @typedef {object} Listener
+ * @property {() => MessagePort} meet a port to the engine, by which the worker asks it from now on
+ * @property {(request: Delegation, port: MessagePort) => void} delegate a worker of another release asks the page
+ * @property {(news: News | null) => void} tell
+ * @property {() => void} controlled a worker has come to control the page, or another one
+ */
+
 export class Bridge {
   #form;
   #listener;
@@ -61,15 +55,16 @@ export class Bridge {
   #marks = new Set();
   #isInformed = false;
 
-  /**
-   * @param {Form} form
-   * @param {{ delegate: (request: Delegation, port: MessagePort) => void, tell: (news: News | null) => void }} listener
-   */
+  /** @param {Form} form @param {Listener} listener */
   constructor(form, listener) {
     this.#form = form;
     this.#listener = listener;
+  }
+
+  /** Says hello, and from now on is heard. */
+  open() {
     this.#container?.addEventListener('message', this.#onMessage);
-    this.#container?.addEventListener('controllerchange', this.#hello);
+    this.#container?.addEventListener('controllerchange', this.#meetWorker);
     this.#container?.startMessages();
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
     this.#hello();
@@ -91,11 +86,6 @@ export class Bridge {
     this.#hello();
   }
 
-  /** To the worker and to the other pages. @param {Stored} message */
-  broadcast(message) {
-    this.#channel?.postMessage(message);
-  }
-
   /** Somebody else wants or has it too: what the worker fetches of it alone can be shared. @param {string} root */
   company(root) {
     this.#post('company', { root });
@@ -115,26 +105,35 @@ export class Bridge {
     this.#post('bye');
     if (!this.#alive) this.#leave();
     this.#container?.removeEventListener('message', this.#onMessage);
-    this.#container?.removeEventListener('controllerchange', this.#hello);
+    this.#container?.removeEventListener('controllerchange', this.#meetWorker);
   }
 
-  /** @param {'hello' | 'alive' | 'company' | 'present' | 'bye'} type @param {object} [more] */
-  #post(type, more) {
-    this.#container?.controller?.postMessage({ peerCdn: protocolVersion, type, ...more });
+  /**
+   * @param {'hello' | 'alive' | 'company' | 'present' | 'bye'} type
+   * @param {object} [more]
+   * @param {MessagePort[]} [ports]
+   */
+  #post(type, more, ports = []) {
+    this.#container?.controller?.postMessage({ peerCdn: protocolVersion, type, ...more }, ports);
   }
 
+  // A worker that has started anew knows no port of before.
   #hello = () => {
-    this.#post('hello', { form: this.#form });
+    if (!this.controlled) return;
+    this.#post('hello', { form: this.#form }, this.#form === 'stream' ? [this.#listener.meet()] : []);
     if (this.#isInformed) this.#post('present', { add: [...this.#marks], remove: [] });
+  };
+
+  #meetWorker = () => {
+    this.#hello();
+    this.#listener.controlled();
   };
 
   /** @param {MessageEvent} event */
   #onMessage = ({ data, ports: [port] }) => {
     if (!port || typeof data?.peerCdn !== 'number') return;
-    if (data.peerCdn !== protocolVersion) return port.postMessage(null);
-    port.postMessage({ type: 'ack' });
     // In the long form the user's own listener replies.
-    if (this.#form === 'stream') this.#listener.delegate(data, port);
+    if (acknowledge(data, port) && this.#form === 'stream') this.#listener.delegate(data, port);
   };
 
   #leave() {
@@ -168,52 +167,4 @@ export class Bridge {
     clearInterval(this.#alive);
     this.#alive = on ? setInterval(() => this.#post('alive'), aliveInterval) : 0;
   }
-}
-
-/**
- * Answers one delegation on its port.
- * @param {import('./readers.js').Readers} readers
- * @param {number} handle
- * @param {Delegation} request
- * @param {MessagePort} port
- */
-export function stream(readers, handle, { begin, end, origin, patience }, port) {
-  // The page's own listener may answer the same request (the long form): then only this answer is sent.
-  const post = port.postMessage.bind(port);
-  port.postMessage = () => {};
-  let promised = false;
-  const promise = (/** @type {boolean} */ warm) => {
-    if (!promised) post({ type: 'pending', warm });
-    promised = true;
-  };
-  const alive = setInterval(() => post({ type: 'ack' }), bridgeAlive);
-  const close = () => {
-    clearInterval(alive);
-    port.close();
-  };
-  const reader = readers.open(
-    handle,
-    begin,
-    end,
-    {
-      pending: promise,
-      piece(piece, buffer, from) {
-        promise(true);
-        post({ type: 'piece', piece, buffer, from, wasted: readers.takeWasted() }, [buffer]);
-      },
-      end(code) {
-        post({ type: promised ? 'end' : 'none', code: code ?? undefined });
-        close();
-      },
-    },
-    Number(origin) || 0,
-    Number(patience) || 0,
-  );
-  port.onmessage = ({ data }) => {
-    if (data?.type === 'grant') readers.grant(reader, data.bytes);
-    if (data?.type === 'close') {
-      readers.close(reader);
-      close();
-    }
-  };
 }

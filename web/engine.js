@@ -1,106 +1,371 @@
-// The wasm, and the fence around it: a trap in C++ or a throw in the host ends the engine, not the page.
-import createModule from '../build/page.mjs';
-import wasmBinary from '../build/page.wasm.js';
+// A page's engine but for what only a page can do: it decides, by its core, and does all that is done with bytes. It runs in a
+// worker of its own, where it is the worker's script, or else in the page. The page (web/page.js) is its hand.
+
+// Before all others: a compressor that sees 32 KB at once sees the JavaScript together, behind the wasm (0.8 KB gzip).
+import { Core } from './core.js';
+import {
+  CHANNEL,
+  countsInterval,
+  OUT_CANCEL_FETCH,
+  OUT_CLOSE_PAIR,
+  OUT_CLOSE_SOCKET,
+  OUT_COMPANY,
+  OUT_CREATE_PAIR,
+  OUT_DELIVER,
+  OUT_DIGEST_PIECE,
+  OUT_END,
+  OUT_FETCH_DIGESTS,
+  OUT_FETCH_PIECES,
+  OUT_FORGET,
+  OUT_OPEN_SOCKET,
+  OUT_PENDING,
+  OUT_REMOTE_CANDIDATE,
+  OUT_REMOTE_DESCRIPTION,
+  OUT_REPORT,
+  OUT_RESTART_PAIR,
+  OUT_SEND_BLOCK,
+  OUT_SEND_CONTROL,
+  OUT_SEND_MESSAGE,
+  OUT_STORE_RUN,
+  OUT_TAKE_BLOCK,
+  PEER_AHEAD,
+  PEER_HIDDEN,
+  PEER_IDLE,
+  PEER_LEADING,
+  PEER_LIST_COMPLETE,
+  PEER_LOCAL_CANDIDATE,
+  PEER_LOCAL_DESCRIPTION,
+  PEER_NETWORK_CHANGED,
+  PEER_PATH,
+  PEER_START,
+  PEER_TRANSFER,
+  PEER_UNREADABLE,
+  PEER_UPLOAD,
+} from '../build/border.js';
+import { Store } from '../sw/store.js';
+import { adopt } from './adopt.js';
+import { Channels } from './channels.js';
+import { Fetches } from './fetches.js';
+import { listenHere } from './link.js';
+import { Pieces } from './pieces.js';
+import { Readers } from './readers.js';
+import { Resources } from './resources.js';
+import { Seeder } from './seeder.js';
+import { Socket } from './socket.js';
+import { acknowledge, stream } from './stream.js';
+import { gather } from './whole.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {import('./link.js').ToHand} ToHand */
+/** @typedef {import('./link.js').HeadOptions} HeadOptions */
 
-/**
- * The functions that src/bind/page.cpp binds. Once the engine is off they do nothing, and return undefined. A handle is the
- * core's number for a resource; pieces, readers, fetches and tokens are numbers too.
- * @typedef {object} Engine
- * @property {(host: Host, browser: string, seed: number, configuration: RTCConfiguration) => boolean | undefined} start
- *   whether there is WebRTC
- * @property {() => void} stop
- * @property {(root: string, bytes: number, pieceBytes: number) => number | undefined} resource its handle, or 0
- * @property {(root: string, bytes: number, pieceBytes: number) => boolean | undefined} isResource
- * @property {(pathAndQuery: string) => string | undefined} pathKey the key by which paths are compared
- * @property {(on: boolean) => void} leading
- * @property {(on: boolean, bytesPerSecond: number, bytes: number) => void} upload
- * @property {() => void} timeout
- * @property {() => void} networkChanged
- * @property {(handle: number) => void} listed
- * @property {() => void} idle
- * @property {() => void} socketOpen
- * @property {() => void} socketClosed
- * @property {(message: unknown) => ErrorCode | null | undefined} message why it is refused
- * @property {(reader: number, handle: number, begin: number, end: number, origin: number, patience: number) => void} open
- * @property {(reader: number, bytes: number) => void} grant
- * @property {(reader: number) => void} close
- * @property {(handle: number, begin: number, end: number) => void} held
- * @property {(handle: number, begin: number, end: number) => void} storeFailed
- * @property {(handle: number) => void} dropped
- * @property {(handle: number, list: Uint8Array, digest: Uint8Array) => boolean | undefined} digests whether the list is the
- *   resource's
- * @property {(handle: number) => void} digestsFailed
- * @property {(fetch: number, handle: number, piece: number) => void} fetched
- * @property {(fetch: number, code: ErrorCode | '') => void} fetchEnd
- * @property {(handle: number, over: boolean) => void} transfer
- * @property {(handle: number, piece: number, digest: Uint8Array) => void} digest
- * @property {(token: number, payload: Uint8Array | null) => void} blockReady
- * @property {() => number | undefined} sent
- */
+/** What the page calls, perhaps from another thread: results come by other calls. */
+export class Head {
+  #hand;
+  #core;
+  #channels;
+  #pieces;
+  #fetches;
+  #socket;
+  #seeder;
+  #store;
+  #channel;
+  #manifest = Promise.resolve();
+  #over = new AbortController();
+  #isStopped = false;
+  #isAdopting = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #counting;
+  #peers = 0;
+  /** @type {MessagePort | null} the service worker's */
+  #worker = null;
+  /** @type {Map<number, AbortController>} the page's own reads */
+  #reads = new Map();
 
-/**
- * What the core asks for by name (src/bind/page.cpp, perform; src/bind/rtc.cpp). Booleans come as numbers.
- * @typedef {object} Host
- * @property {() => void} openSocket
- * @property {() => void} closeSocket
- * @property {(message: object) => void} sendMessage
- * @property {(configuration: RTCConfiguration) => RTCPeerConnection | null} connect
- * @property {(connection: RTCPeerConnection) => void} disconnect
- * @property {(channel: RTCDataChannel, message: Uint8Array<ArrayBuffer>) => boolean} send
- * @property {(handle: number, piece: number, offset: number, bytes: number, message: ArrayBuffer) => void} takeBlock
- * @property {(bytes: number) => void} waste
- * @property {(fetch: number, handle: number, begin: number, end: number) => void} fetchPieces
- * @property {(fetch: number) => void} cancelFetch
- * @property {(handle: number, piece: number) => void} takeFetched
- * @property {(handle: number) => void} company
- * @property {(handle: number, piece: number) => void} digest
- * @property {(handle: number, piece: number) => void} forget
- * @property {(handle: number) => void} fetchDigests
- * @property {(handle: number, begin: number, end: number) => void} storeRun
- * @property {(token: number, handle: number, piece: number, offset: number, bytes: number, inMemory: number) => void} readBlock
- * @property {(reader: number, handle: number, piece: number, from: number) => void} deliver
- * @property {(reader: number, warm: number) => void} pending
- * @property {(reader: number, code: ErrorCode | null) => void} end
- * @property {(code: ErrorCode) => void} report
- * @property {(count: number) => void} peers
- * @property {(ms: number) => void} setTimer
- */
+  /**
+   * Throws where wasm is refused.
+   * @param {ToHand} hand
+   * @param {HeadOptions} options
+   */
+  constructor(hand, { ahead, cacheName, orFetch, socket, browser, hasWebRtc, upload }) {
+    this.#hand = hand;
+    const core = new Core(
+      this.#performer(),
+      (peers) => this.#tellCounts(peers),
+      () => this.#fail(),
+    );
+    this.#core = core;
+    const report = (/** @type {ErrorCode} */ code) => hand('report', [code]);
+    this.#store = cacheName ? Store.open(cacheName).catch(() => null) : Promise.resolve(null);
+    this.resources = new Resources(core);
+    this.#pieces = new Pieces(core, this.resources, this.#store, (root, begin, end) => {
+      if (!this.#isStopped) this.#broadcast(root, begin, end);
+    });
+    this.readers = new Readers(core, this.#pieces);
+    this.#fetches = new Fetches(core, this.resources, this.#pieces);
+    this.#channels = new Channels(core, (bytes) => void (this.#pieces.wasted += bytes));
+    this.#seeder = new Seeder(this.resources, this.#store, this.#pieces);
+    this.#socket = new Socket(core, socket, report, (change) => hand('present', [change]));
+    this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(CHANNEL) : null;
+    if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
+    core.tell(PEER_START, browser, Math.floor(Math.random() * 2 ** 48), hasWebRtc);
+    core.tell(PEER_AHEAD, ...ahead);
+    this.upload(upload);
+    this.#socket.settled.then(() => hand('informed', []));
+    if (!hasWebRtc) hand('informed', []);
+    this.#lead();
+    this.manifest(orFetch);
+  }
 
-/**
- * Compiles the engine, ready on return. Throws where wasm is refused (a CSP without 'wasm-unsafe-eval').
- * @param {() => void} onFailure called once; from then on every function does nothing and returns undefined
- * @returns {{ engine: Engine, guardHost: (host: Host) => Host }}
- */
-export function createEngine(onFailure) {
-  let dead = false;
-  const guard =
-    (/** @type {Function} */ call) =>
-    (/** @type {unknown[]} */ ...args) => {
-      if (dead) return undefined;
-      try {
-        return call(...args);
-      } catch {
-        dead = true;
-        onFailure();
-        return undefined;
-      }
-    };
-  /** @param {object} from @param {Record<string, unknown>} to */
-  const guardAll = (from, to) => {
-    for (const [name, value] of Object.entries(from)) {
-      to[name] = typeof value === 'function' ? guard(value) : value;
+  // --- The page's life ---------------------------------------------------------------------------
+
+  /**
+   * Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes.
+   * @param {ErrorCode} code
+   * @returns {Promise<unknown>} resolves when it is written
+   */
+  stop(code) {
+    if (!this.#isStopped) {
+      this.#isStopped = true;
+      this.#core.stop();
+      this.#end(code);
     }
-    return to;
-  };
-  const module = { wasmBinary };
-  createModule(module);
-  // Callbacks of connections come straight from the browser: C++ finds them as properties of the module.
-  const callbacks = Object.entries(module).filter(([name]) => name.startsWith('rtc'));
-  guardAll(Object.fromEntries(callbacks), module);
-  return {
-    engine: /** @type {Engine} */ (guardAll(module, {})),
-    guardHost: (host) => /** @type {Host} */ (guardAll(host, {})),
-  };
+    return this.#pieces.written();
+  }
+
+  /** @param {import('./settings.js').Upload} upload */
+  upload({ on, bytesPerSecond, bytes }) {
+    this.#core.tell(PEER_UPLOAD, on, bytesPerSecond, bytes);
+  }
+
+  /** The page has nothing else to do: connections may be made before they are needed. @param {boolean} savesData */
+  idle(isHidden = false, savesData = false) {
+    this.#core.tell(PEER_IDLE, isHidden, savesData);
+  }
+
+  /** Nobody sees the page: it may be gone any time. */
+  hidden() {
+    this.#core.tell(PEER_HIDDEN);
+  }
+
+  networkChanged() {
+    this.#core.tell(PEER_NETWORK_CHANGED);
+  }
+
+  /** @param {string[]} urls what the page had loaded before the worker was there */
+  loaded(urls) {
+    return adopt(this.resources, this.#pieces, urls, () => this.#isStopped).catch(() => {});
+  }
+
+  // --- Requests ----------------------------------------------------------------------------------
+
+  /** The service worker's requests come by this port from now on. @param {MessagePort} port */
+  meet(port) {
+    this.#worker?.close();
+    this.#worker = port;
+    port.onmessage = ({ data, ports: [answers] }) => {
+      if (answers && acknowledge(data, answers)) this.delegate(data, answers);
+    };
+  }
+
+  /** @param {import('./stream.js').Delegation} request @param {MessagePort} port */
+  delegate(request, port) {
+    if (this.#isStopped) return port.postMessage({ type: 'none', code: 'engine-failed' });
+    const handle = this.resources.handle(request);
+    this.#pieces.unstored[request.cache === 'no-store' ? 'add' : 'delete'](handle);
+    stream(this.readers, handle, request, port);
+  }
+
+  /**
+   * The page reads a whole resource itself (the long form); `whole` follows, unless it is given up.
+   * @param {number} id
+   * @param {string} url
+   * @param {number} timeoutAfter
+   */
+  async read(id, url, timeoutAfter) {
+    const abort = new AbortController();
+    this.#reads.set(id, abort);
+    const whole = await gather(this, url, timeoutAfter, abort.signal);
+    if (this.#reads.delete(id)) this.#hand('whole', [id, whole], whole ? [whole.body] : []);
+  }
+
+  /** @param {number} id */
+  unread(id) {
+    this.#reads.get(id)?.abort();
+    this.#reads.delete(id);
+  }
+
+  // --- The manifest ------------------------------------------------------------------------------
+
+  /** Reads the manifest (again), and tells the core what is held. */
+  manifest(orFetch = false) {
+    this.#manifest = this.#manifest
+      .then(async () => {
+        const store = await this.#store;
+        const bad = await this.resources.load(store, orFetch);
+        if (this.#isStopped) return;
+        for (const path of bad) this.#hand('report', ['malformed-manifest', path]);
+        if (this.resources.disabled) return this.#hand('disabled', [this.resources.text ?? '']);
+        this.resources.list();
+        await this.resources.announce(store);
+        this.#core.tell(PEER_LIST_COMPLETE);
+        this.#adopt();
+      })
+      .catch(() => this.#hand('report', ['malformed-manifest']));
+    return this.#manifest;
+  }
+
+  /** Resolves when the manifest that is known was read. */
+  ready() {
+    return this.#manifest;
+  }
+
+  // --- Connections, as the page has them ---------------------------------------------------------
+
+  /** @param {number} pair @param {RTCDataChannel} control @param {RTCDataChannel} data */
+  channels(pair, control, data) {
+    this.#channels.add(pair, control, data);
+  }
+
+  /** @param {number} pair @param {boolean} isOffer @param {string} sdp */
+  localDescription(pair, isOffer, sdp) {
+    this.#core.tell(PEER_LOCAL_DESCRIPTION, sdp, pair, isOffer);
+  }
+
+  /** @param {number} pair @param {string} midAndCandidate a line each @param {number} line */
+  localCandidate(pair, midAndCandidate, line) {
+    this.#core.tell(PEER_LOCAL_CANDIDATE, midAndCandidate, pair, line);
+  }
+
+  /** @param {number} pair @param {number} state a PathState (src/bind/border.hpp) */
+  path(pair, state) {
+    this.#core.tell(PEER_PATH, pair, state);
+  }
+
+  // -----------------------------------------------------------------------------------------------
+
+  #fail() {
+    this.#isStopped = true;
+    this.#end('engine-failed');
+    this.#hand('failed', []);
+  }
+
+  /** @param {ErrorCode} code */
+  #end(code) {
+    this.#tellCounts();
+    this.readers?.endAll(code);
+    this.#fetches?.cancelAll();
+    this.#socket?.close();
+    this.#channel?.close();
+    this.#worker?.close();
+    for (const abort of this.#reads.values()) abort.abort();
+    this.#over.abort();
+  }
+
+  /**
+   * A run is in the store: the worker and the other pages are told.
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   */
+  #broadcast(root, begin, end) {
+    this.#channel?.postMessage({ type: 'stored', root, begin, end });
+  }
+
+  // Once, and only when it is known what is listed.
+  #adopt() {
+    if (this.#isAdopting || this.resources.listed.size === 0) return;
+    this.#isAdopting = true;
+    this.#hand('adopt', []);
+  }
+
+  // One tab of a browser announces what it can serve, and owns the budget of uploads.
+  #lead() {
+    if (!globalThis.navigator?.locks) return void this.#core.tell(PEER_LEADING, true);
+    const { signal } = this.#over;
+    const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    navigator.locks
+      .request('peer-cdn', { signal }, () => {
+        this.#core.tell(PEER_LEADING, true);
+        return released;
+      })
+      .catch(() => {});
+  }
+
+  /** @param {import('./bridge.js').News | null} message */
+  #hear(message) {
+    if (message?.type === 'manifest') this.manifest();
+    if (message?.type === 'stored') {
+      this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
+    }
+    if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
+    if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {
+      this.#core.tell(PEER_TRANSFER, this.resources.handleOf(message.root), message.done);
+    }
+  }
+
+  /** How many pairs there are is told at once, how many bytes at an interval. */
+  #tellCounts(peers = this.#peers) {
+    this.#peers = peers;
+    clearTimeout(this.#counting);
+    this.#counting = undefined;
+    this.#hand('counts', [peers, this.#channels.sent, this.#pieces.received]);
+  }
+
+  #count() {
+    this.#counting ??= setTimeout(() => this.#tellCounts(), countsInterval);
+  }
+
+  /** What the core decides. @returns {import('../build/border.js').PeerPerformer} */
+  #performer() {
+    const hand = this.#hand;
+    const rootOf = (/** @type {number} */ handle) => this.resources.get(handle).root;
+    return {
+      [OUT_OPEN_SOCKET]: () => this.#socket.open(),
+      [OUT_CLOSE_SOCKET]: () => this.#socket.close(),
+      [OUT_SEND_MESSAGE]: (fields) => this.#socket.send(fields),
+      [OUT_CREATE_PAIR]: (pair, isOffer) => hand('create', [pair, isOffer > 0]),
+      [OUT_REMOTE_DESCRIPTION]: (pair, isOffer, sdp) => hand('describe', [pair, isOffer > 0, sdp]),
+      [OUT_REMOTE_CANDIDATE]: (pair, line, midAndCandidate) => hand('candidate', [pair, line, midAndCandidate]),
+      [OUT_RESTART_PAIR]: (pair) => hand('restart', [pair]),
+      [OUT_CLOSE_PAIR]: (pair) => {
+        this.#channels.drop(pair);
+        hand('close', [pair]);
+      },
+      [OUT_SEND_CONTROL]: (pair, frame) => this.#channels.sendControl(pair, frame),
+      [OUT_SEND_BLOCK]: (pair, handle, piece, offset, bytes, inMemory, header) => {
+        const kept = header.slice();
+        this.#seeder.read(handle, piece, offset, bytes, inMemory, (payload) => {
+          if (payload) this.#channels.sendBlock(pair, kept, payload);
+          else this.#core.tell(PEER_UNREADABLE, pair, handle, piece);
+          this.#count();
+        });
+      },
+      [OUT_TAKE_BLOCK]: (handle, piece, offset, bytes) => {
+        this.#pieces.take(handle, piece, offset, bytes, this.#channels.takeMessage());
+        this.#count();
+      },
+      [OUT_DIGEST_PIECE]: (handle, piece) => this.#pieces.digest(handle, piece),
+      [OUT_FETCH_DIGESTS]: (handle) => void this.#pieces.fetchDigests(handle),
+      [OUT_DELIVER]: (...delivery) => this.readers.deliver(...delivery),
+      [OUT_PENDING]: (reader, warm) => this.readers.pending(reader, warm),
+      [OUT_END]: (reader, code) => {
+        // Whoever has the last byte may look at once.
+        this.#tellCounts();
+        this.readers.end(reader, /** @type {ErrorCode | ''} */ (code) || null);
+      },
+      [OUT_STORE_RUN]: (handle, begin, end) => {
+        this.#pieces.storeRun(handle, begin, end);
+        // Of a page that closes: it is written, but nobody will be here to tell of it then.
+        if (this.#isStopped) this.#broadcast(rootOf(handle), begin, end);
+      },
+      [OUT_FORGET]: (handle, piece) => this.#pieces.forget(handle, piece),
+      [OUT_FETCH_PIECES]: (...fetch) => this.#fetches.fetch(...fetch),
+      [OUT_CANCEL_FETCH]: (fetch) => this.#fetches.cancel(fetch),
+      [OUT_COMPANY]: (handle) => hand('company', [rootOf(handle)]),
+      [OUT_REPORT]: (code) => hand('report', [/** @type {ErrorCode} */ (code)]),
+    };
+  }
 }
+
+listenHere(Head);

@@ -1,5 +1,6 @@
 // The origin as one more source beside the peers: stretches of pieces by Range, cut as they come. Which ones, and what
 // follows when one fails, the core decides.
+import { PEER_FETCH_END, PEER_FETCHED } from '../build/border.js';
 import { bypass, mayShare } from './resources.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
@@ -27,28 +28,29 @@ function judge(response, from, to, bytes) {
 }
 
 export class Fetches {
-  #engine;
+  #core;
   #resources;
   #pieces;
   /** @type {Map<number, AbortController>} */
   #fetches = new Map();
-  /** The piece that the core is being told of. @type {Uint8Array<ArrayBuffer> | null} */
-  #arrived = null;
 
   /**
-   * @param {import('./engine.js').Engine} engine
+   * @param {import('./core.js').Core} core
    * @param {import('./resources.js').Resources} resources
    * @param {import('./pieces.js').Pieces} pieces
    */
-  constructor(engine, resources, pieces) {
-    this.#engine = engine;
+  constructor(core, resources, pieces) {
+    this.#core = core;
     this.#resources = resources;
     this.#pieces = pieces;
   }
 
   /**
-   * Tells engine.fetched() of each piece, then engine.fetchEnd(), unless it is cancelled.
-   * @type {import('./engine.js').Host['fetchPieces']}
+   * Tells the core of each piece, and of the end, unless it is cancelled.
+   * @param {number} id
+   * @param {number} handle
+   * @param {number} begin
+   * @param {number} end
    */
   fetch(id, handle, begin, end) {
     const abort = new AbortController();
@@ -57,7 +59,7 @@ export class Fetches {
       .catch(() => /** @type {const} */ ('origin-unreachable'))
       .then((code) => {
         abort.abort();
-        if (this.#fetches.delete(id)) this.#engine.fetchEnd(id, code);
+        if (this.#fetches.delete(id)) this.#core.tell(PEER_FETCH_END, code, id);
       });
   }
 
@@ -69,12 +71,6 @@ export class Fetches {
 
   cancelAll() {
     for (const id of [...this.#fetches.keys()]) this.cancel(id);
-  }
-
-  /** The core takes the piece that it is being told of. @param {number} handle @param {number} piece */
-  take(handle, piece) {
-    if (this.#arrived) this.#pieces.put(handle, piece, this.#arrived);
-    this.#arrived = null;
   }
 
   /**
@@ -130,8 +126,10 @@ export class Fetches {
 
   /** @param {number} id @param {number} handle @param {number} piece @param {Uint8Array<ArrayBuffer>} bytes */
   #tell(id, handle, piece, bytes) {
-    this.#arrived = bytes;
-    if (this.#fetches.has(id)) this.#engine.fetched(id, handle, piece);
-    if (this.#arrived) this.#pieces.wasted += bytes.length;
+    // The core is not asked what it decides before the bytes are in their place.
+    const isNeeded = this.#fetches.has(id) && this.#core.call(PEER_FETCHED, id, handle, piece, performance.now());
+    if (isNeeded) this.#pieces.put(handle, piece, bytes);
+    else this.#pieces.wasted += bytes.length;
+    this.#core.drain();
   }
 }

@@ -17,14 +17,16 @@ function href(url) {
 /** Members in one order, so that equal options have equal texts. @param {string} _key @param {any} value */
 const sorted = (_key, value) => (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
 /** @param {unknown} one @param {unknown} other */
-const isSame = (one, other) => JSON.stringify(one, sorted) === JSON.stringify(other, sorted);
+const isSame = (one, other) => one === other || JSON.stringify(one, sorted) === JSON.stringify(other, sorted);
 
 /**
  * What the engine is made with, written alike wherever it means the same.
  * @param {import('./plugin.js').PeerOptions} options
  */
-export const engineOptions = ({ cacheName, servers, socket, upload }) => ({
+export const engineOptions = ({ cacheName, engine, idle, servers, socket, upload }) => ({
   cacheName,
+  engine,
+  idle,
   servers: { iceServers: [], ...servers },
   socket: href(socket ?? SOCKET_PATH).replace(/^http/, 'ws'),
   upload: uploadOf(upload, unbounded),

@@ -1,32 +1,28 @@
-// One life of a page, from start to pagehide: the engine and the parts that do what it decides.
-
-// Before all others: a compressor that sees 32 KB at once sees the JavaScript together, behind the wasm (0.8 KB gzip).
-import { createEngine } from './engine.js';
-import { CACHE_PREFIX, firstSocketWait, idleInterval, uploadBytes, uploadRate } from '../build/border.js';
-import { Store } from '../sw/store.js';
-import { adopt, idle } from './adopt.js';
-import { Bridge, stream } from './bridge.js';
-import { Fetches } from './fetches.js';
-import { Pieces } from './pieces.js';
-import { Readers } from './readers.js';
-import { Resources } from './resources.js';
-import { Seeder } from './seeder.js';
-import { browserId, uploadOf } from './settings.js';
-import { Socket } from './socket.js';
+// One life of a page, from start to pagehide: the engine's hand (web/head.js), which does what only a page can do. It makes
+// connections, says hello to the worker, and sees whether the page is idle and which network it is on.
+import { CACHE_PREFIX, firstSocketWait, idleInterval, MANIFEST_PATH } from '../build/border.js';
+import { askedAhead } from './ahead.js';
+import { Answer } from './answer.js';
+import { Bridge } from './bridge.js';
+import { Connections } from './connections.js';
+import { idle } from './idle.js';
+import { browserId } from './settings.js';
+import { startHead } from './thread.js';
 import { within } from './within.js';
+
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {import('./bridge.js').Form} Form */
+/** @typedef {import('./settings.js').Upload} Upload */
+/** @typedef {import('./whole.js').Whole} Whole */
+/** @typedef {EventTarget & { type?: string, saveData?: boolean }} NetworkInformation of Chromium alone */
+
+/** The network that the browser is on, where it says so. */
+const networkHere = () => /** @type {Navigator & { connection?: NetworkInformation }} */ (globalThis.navigator)?.connection;
 
 // The worker has one store, of its version: until it has told the name, the one that is there.
 async function guessName() {
   return (await caches.keys()).find((each) => each.startsWith(CACHE_PREFIX)) ?? `${CACHE_PREFIX}1`;
 }
-
-/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
-/** @typedef {import('./bridge.js').Form} Form */
-/** @typedef {import('./settings.js').Choice} Choice */
-/** @typedef {EventTarget & { type?: string, saveData?: boolean }} NetworkInformation of Chromium alone */
-
-/** The network that the browser is on, where it says so. */
-const networkHere = () => /** @type {Navigator & { connection?: NetworkInformation }} */ (globalThis.navigator)?.connection;
 
 /**
  * @typedef {object} PageOptions
@@ -35,15 +31,20 @@ const networkHere = () => /** @type {Navigator & { connection?: NetworkInformati
  * @property {boolean} [orFetch] the manifest may be the origin's
  * @property {RTCConfiguration} [servers]
  * @property {string} socket the coordinator's WebSocket
+ * @property {unknown} [script] the engine's, where the site says it
+ * @property {boolean} [inPage] the engine runs in the page
+ * @property {boolean} [idle] the site's word on connections that nobody needs yet
  */
 
 /**
  * @typedef {object} Listener
- * @property {(code: ErrorCode, url?: string) => void} report something went wrong, and was dealt with
+ * @property {(code: ErrorCode, more?: { url?: string, message?: string }) => void} report something went wrong, and was met
  * @property {(count: number) => void} peers how many pairs are open
  * @property {(news: import('./bridge.js').News | null) => void} tell what the worker said
- * @property {() => void} disabled the manifest turns it all off
+ * @property {(manifest: string) => void} disabled this manifest turns it all off
  * @property {() => void} failed the engine is gone; everything has ended
+ * @property {() => void} changed the page may be served by a worker now, or not any more
+ * @property {() => void} untransferable the engine is to be started again, in the page
  */
 
 const after = (/** @type {number} */ ms) =>
@@ -52,126 +53,111 @@ const after = (/** @type {number} */ ms) =>
   });
 
 export class Page {
-  #engine;
+  #options;
   #listener;
   #bridge;
-  #socket;
-  #pieces;
-  #fetches;
-  /** @type {Set<RTCPeerConnection>} */
-  #connections = new Set();
-  #store;
-  #manifest = Promise.resolve();
-  #timer = 0;
+  #upload;
+  /** @type {import('./thread.js').Running | null} */
+  #running = null;
+  /** @type {Connections | null} */
+  #connections = null;
   #over = new AbortController();
-  #stopped = false;
-  #heard = (/** @type {unknown} */ _) => {};
-  #adopted = false;
-  /** @type {Set<string>} what was malformed */
+  #isStopped = false;
+  /** @type {Set<string | undefined>} what was malformed */
   #named = new Set();
-  #peers = 0;
+  #isRefused = false;
+  #counts = { peers: 0, sent: 0, received: 0 };
+  #informed = () => {};
+  /** It is known who has what, or cannot be known. */
+  #known = () => {};
+  /** The worker has answered. */
+  #heard = () => {};
+  /** @type {Map<number, (whole: Whole | null) => void>} what is read for the page itself */
+  #reads = new Map();
+  #issued = 0;
 
   /**
-   * Throws if the engine cannot start.
+   * Nothing is begun yet: start() does it.
    * @param {PageOptions} options
-   * @param {Choice} upload
+   * @param {Upload} upload
    * @param {Listener} listener
    */
-  constructor({ cacheName, form, orFetch = form === 'reply', servers, socket }, upload, listener) {
+  constructor(options, upload, listener) {
+    this.#options = options;
     this.#listener = listener;
-    const { engine, guardHost } = createEngine(() => this.#fail());
-    this.#engine = engine;
-    /** The store's name; null where Cache Storage is denied. */
-    this.cacheName = cacheName ? Promise.resolve(cacheName) : guessName().catch(() => null);
-    this.#store = this.cacheName.then((name) => (name ? Store.open(name) : null)).catch(() => null);
-    this.resources = new Resources(engine);
-    this.#pieces = new Pieces(
-      engine,
-      this.resources,
-      this.#store,
-      (root, begin, end) => this.#stopped || this.#bridge.broadcast({ type: 'stored', root, begin, end }),
-    );
-    this.readers = new Readers(engine, this.#pieces);
-    this.#fetches = new Fetches(engine, this.resources, this.#pieces);
-    this.#socket = new Socket(engine, socket, listener.report, (message) => this.#bridge.present(message));
-    const host = guardHost(this.#host(new Seeder(engine, this.resources, this.#store, this.#pieces)));
-    const webrtc = engine.start(host, browserId(), Math.floor(Math.random() * 2 ** 48), servers ?? {});
-    this.setUpload(upload);
-    if (this.#stopped) throw new Error('engine-failed');
-    this.#bridge = new Bridge(form, {
-      delegate: (request, port) => this.#delegate(request, port),
-      tell: (message) => this.#hear(message),
-    });
-    const heard = new Promise((resolve) => (this.#heard = resolve));
-    const waits = [this.#bridge.hears && heard, webrtc && this.#socket.settled];
+    this.#upload = upload;
+    /** The store's name; null where Cache Storage is denied. @type {Promise<string | null>} */
+    this.cacheName = options.cacheName ? Promise.resolve(options.cacheName) : guessName().catch(() => null);
     /** Resolves when the worker has answered and it is known who has what, or when that takes too long to be waited for. */
-    this.informed = within(firstSocketWait, Promise.all(waits));
-    this.#lead();
-    this.manifest(orFetch);
-    this.#watchNetwork();
-    if (globalThis.document) this.#warm();
+    this.informed = new Promise((resolve) => (this.#informed = () => resolve(undefined)));
+    this.#bridge = new Bridge(options.form, {
+      meet: () => this.#meet(),
+      delegate: (request, port) => this.#call('delegate', [request, port], [port]),
+      tell: (message) => this.#hear(message),
+      controlled: () => this.#listener.changed(),
+    });
+  }
+
+  /** Resolves when the engine runs, or is off. */
+  async start() {
+    try {
+      await this.#begin();
+    } catch {
+      this.#fail();
+    }
   }
 
   get controlled() {
-    return this.#bridge.controlled;
+    return this.#running !== null && this.#bridge.controlled;
   }
 
-  /** The wasm's functions. */
-  get engine() {
-    return this.#engine;
+  /** The engine itself where it runs in the page. */
+  get head() {
+    return this.#running?.head ?? null;
   }
 
+  /** @returns {import('./plugin.js').Stats} */
   get stats() {
-    return { peers: this.#peers, sent: this.#engine.sent() ?? 0, received: this.#pieces.received };
+    return { ...this.#counts, engine: this.#running && (this.#running.head ? 'page' : 'worker') };
   }
 
-  /** Resolves when the manifest was read (again) and C++ knows what is held. */
+  /** The manifest is read again. */
   manifest(orFetch = false) {
-    this.#manifest = this.#manifest
-      .then(async () => {
-        const store = await this.#store;
-        const bad = await this.resources.load(store, orFetch);
-        if (this.#stopped) return;
-        for (const path of bad) this.#name(path);
-        if (this.resources.disabled) return this.#listener.disabled();
-        this.resources.list();
-        await this.resources.announce(store);
-        this.#adopt();
-      })
-      .catch(() => this.#listener.report('malformed-manifest'));
-    return this.#manifest;
+    this.#call('manifest', [orFetch]);
+  }
+
+  /** Whether the store has another manifest by now than the one that was read. @param {string} read */
+  async isStale(read) {
+    const cache = await caches.open((await this.cacheName) ?? '');
+    const text = await (await cache.match(MANIFEST_PATH))?.text();
+    return text !== undefined && text !== read;
   }
 
   /**
-   * The worker finds the same entries bad each time that it reads the manifest: whoever is first, each is named once.
-   * @param {string} path
+   * One whole resource, of peers.
+   * @param {Request} request
+   * @param {number} timeoutAfter milliseconds until the first piece
+   * @returns {Promise<Answer | null>} null if it is not listed, too large for one answer, or nobody has all of it
    */
-  #name(path) {
-    if (this.#named.has(path)) return;
-    this.#named.add(path);
-    this.#listener.report('malformed-manifest', path);
+  async read({ url, method, signal }, timeoutAfter) {
+    if (method !== 'GET' || signal?.aborted) return null;
+    if (!this.#running) return null;
+    const id = ++this.#issued;
+    const whole = await new Promise((/** @type {(whole: Whole | null) => void} */ resolve) => {
+      this.#reads.set(id, resolve);
+      this.#call('read', [id, url, timeoutAfter]);
+      signal?.addEventListener('abort', () => {
+        this.#call('unread', [id]);
+        this.#answer(id, null);
+      });
+    });
+    return whole && new Answer(whole);
   }
 
-  /** Resolves when the manifest that is known was read. */
-  ready() {
-    return this.#manifest;
-  }
-
-  /** Whether the store has another manifest by now than the one that was read. */
-  async isStale() {
-    const text = (await (await this.#store)?.manifest())?.text;
-    return text !== undefined && text !== this.resources.text;
-  }
-
-  /** @param {Choice} options @returns {import('./settings.js').Upload} */
-  uploadOf(options) {
-    return uploadOf(options, { on: true, bytesPerSecond: uploadRate, bytes: uploadBytes });
-  }
-
-  /** @param {Choice} options */
-  setUpload(options) {
-    this.upload = this.uploadOf(options);
-    this.#engine.upload(this.upload.on, this.upload.bytesPerSecond, this.upload.bytes);
+  /** @param {Upload} upload */
+  setUpload(upload) {
+    this.#upload = upload;
+    this.#call('upload', [upload]);
   }
 
   /** @param {Form} form */
@@ -179,53 +165,90 @@ export class Page {
     this.#bridge.setForm(form);
   }
 
-  /**
-   * Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes.
-   * @param {ErrorCode} code
-   */
+  /** Ends everything. @param {ErrorCode} code */
   stop(code = 'cancelled') {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    this.#engine.stop();
+    if (this.#isStopped) return;
     this.#end(code);
   }
 
+  async #begin() {
+    const { servers, socket, orFetch = this.#options.form === 'reply', script, inPage = false } = this.#options;
+    const [cacheName, ahead] = await Promise.all([this.cacheName, askedAhead(this.#options.idle)]);
+    if (this.#isStopped) return;
+    const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
+    const connections = new Connections(servers ?? {}, call, {
+      failed: () => this.#fail(),
+      refused: (message) => this.#refuse(message),
+      untransferable: () => this.#listener.untransferable(),
+    });
+    this.#connections = connections;
+    const hasWebRtc = typeof RTCPeerConnection === 'function';
+    const options = { ahead, cacheName, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload };
+    const known = new Promise((resolve) => (this.#known = () => resolve(undefined)));
+    const heard = new Promise((resolve) => (this.#heard = () => resolve(undefined)));
+    const running = await startHead({ script, inPage }, this.#hand(connections), options);
+    if (this.#isStopped) return running.call('stop', ['cancelled']);
+    this.#running = running;
+    this.#call('upload', [this.#upload]);
+    this.#bridge.open();
+    within(firstSocketWait, Promise.all([known, this.#bridge.hears && heard])).then(this.#informed);
+    this.#watchNetwork();
+    if (!globalThis.document) return;
+    const { signal } = this.#over;
+    document.addEventListener('visibilitychange', () => document.hidden && this.#call('hidden', []), { signal });
+    this.#warm().catch(() => {});
+  }
+
+  /** @type {import('./link.js').ToHead} */
+  #call = (name, args, transfer) => this.#running?.call(name, args, transfer);
+
+  /** @param {number} id @param {Whole | null} whole */
+  #answer(id, whole) {
+    const resolve = this.#reads.get(id);
+    this.#reads.delete(id);
+    resolve?.(whole);
+  }
+
   #fail() {
-    this.#stopped = true;
+    if (this.#isStopped) return;
     this.#end('engine-failed');
     this.#listener.failed();
   }
 
   /** @param {ErrorCode} code */
   #end(code) {
-    clearTimeout(this.#timer);
-    this.readers?.endAll(code);
-    this.#fetches?.cancelAll();
-    this.#socket?.close();
-    for (const connection of this.#connections) connection.close();
-    this.#connections.clear();
-    this.#bridge?.close();
+    this.#isStopped = true;
+    this.#call('stop', [code]);
+    this.#running = null;
+    this.#connections?.closeAll();
+    this.#bridge.close();
     this.#over.abort();
+    this.#informed();
+    for (const id of [...this.#reads.keys()]) this.#answer(id, null);
   }
 
-  // Once, and only when it is known what is listed.
-  #adopt() {
-    if (this.#adopted || this.resources.listed.size === 0) return;
-    this.#adopted = true;
-    adopt(this.resources, this.#pieces, () => this.#stopped).catch(() => {});
+  /** A port by which the worker asks the engine, past the page. */
+  #meet() {
+    const { port1, port2 } = new MessageChannel();
+    this.#call('meet', [port1], [port1]);
+    return port2;
   }
 
-  // One tab of a browser announces what it can serve, and owns the budget of uploads.
-  #lead() {
-    if (!globalThis.navigator?.locks) return this.#engine.leading(true);
-    const { signal } = this.#over;
-    const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
-    navigator.locks
-      .request('peer-cdn', { signal }, () => {
-        this.#engine.leading(true);
-        return released;
-      })
-      .catch(() => {});
+  /**
+   * The worker finds the same entries bad each time that it reads the manifest: whoever is first, each is named once.
+   * @param {string} [url]
+   */
+  #name(url) {
+    if (url !== undefined && this.#named.has(url)) return;
+    this.#named.add(url);
+    this.#listener.report('malformed-manifest', url === undefined ? {} : { url });
+  }
+
+  /** The site's `servers`, mostly: each connection would be refused alike. @param {string} message */
+  #refuse(message) {
+    if (this.#isRefused) return;
+    this.#isRefused = true;
+    this.#listener.report('no-webrtc', { message });
   }
 
   // On another network connections are made to find their way at once, not when they are missed.
@@ -233,14 +256,15 @@ export class Page {
     const { signal } = this.#over;
     const connection = networkHere();
     let type = connection?.type;
-    globalThis.addEventListener?.('online', () => this.#engine.networkChanged(), { signal });
+    const changed = () => this.#call('networkChanged', []);
+    globalThis.addEventListener?.('online', changed, { signal });
     // It also fires for every estimate of speed.
     connection?.addEventListener?.(
       'change',
       () => {
         if (type === connection.type) return;
         type = connection.type;
-        this.#engine.networkChanged();
+        changed();
       },
       { signal },
     );
@@ -251,95 +275,51 @@ export class Page {
     if (document.readyState !== 'complete') {
       await new Promise((resolve) => addEventListener('load', resolve, { once: true }));
     }
-    await Promise.all([this.informed, this.#manifest]);
-    while (!this.#stopped) {
+    await this.informed;
+    while (!this.#isStopped) {
       await idle();
-      if (!document.hidden && !networkHere()?.saveData) this.#engine.idle();
+      this.#call('idle', [document.hidden, Boolean(networkHere()?.saveData)]);
       await after(idleInterval);
     }
   }
 
-  /** @param {import('./bridge.js').Delegation} request @param {MessagePort} port */
-  #delegate(request, port) {
-    if (this.#stopped) return port.postMessage({ type: 'none', code: 'engine-failed' });
-    const handle = this.resources.handle(request);
-    this.#pieces.unstored[request.cache === 'no-store' ? 'add' : 'delete'](handle);
-    stream(this.readers, handle, request, port);
-  }
-
   /** @param {import('./bridge.js').News | null} message */
   #hear(message) {
-    if (message?.type === 'manifest') this.manifest();
-    if (message?.type === 'busy' && message.cache) this.#heard(null);
-    if (message?.type === 'stored') {
-      this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
-    }
-    if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
-    if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {
-      this.#engine.transfer(this.resources.handleOf(message.root), message.done);
-    }
+    if (message?.type === 'busy' && message.cache) this.#heard();
     if (message?.type === 'error' && message.code === 'malformed-manifest') return this.#name(message.url);
     this.#listener.tell(message);
   }
 
-  /** @param {Seeder} seeder @returns {import('./engine.js').Host} */
-  #host(seeder) {
-    const [origin, pieces, readers, socket] = [this.#fetches, this.#pieces, this.readers, this.#socket];
-    return {
-      openSocket: () => socket.open(),
-      closeSocket: () => socket.close(),
-      sendMessage: (message) => socket.send(message),
-      connect: (configuration) => this.#connect(configuration),
-      disconnect: (connection) => {
-        connection.close();
-        this.#connections.delete(connection);
-      },
-      send: (channel, message) => {
-        try {
-          channel.send(message);
-          return true;
-        } catch {
-          return false;
-        }
-      },
-      takeBlock: (...block) => pieces.take(...block),
-      waste: (bytes) => void (pieces.wasted += bytes),
-      fetchPieces: (...fetch) => origin.fetch(...fetch),
-      cancelFetch: (fetch) => origin.cancel(fetch),
-      takeFetched: (handle, piece) => origin.take(handle, piece),
-      company: (handle) => this.#bridge.company(this.resources.get(handle).root),
-      digest: (handle, piece) => pieces.digest(handle, piece),
-      forget: (handle, piece) => pieces.forget(handle, piece),
-      fetchDigests: (handle) => void pieces.fetchDigests(handle),
-      storeRun: (handle, begin, end) => {
-        void pieces.storeRun(handle, begin, end);
-        // Of a page that closes: it is written, but nobody will be here to tell of it then.
-        if (this.#stopped) this.#bridge.broadcast({ type: 'stored', root: this.resources.get(handle).root, begin, end });
-      },
-      readBlock: (...block) => seeder.read(...block),
-      deliver: (...delivery) => readers.deliver(...delivery),
-      pending: (reader, warm) => readers.pending(reader, warm),
-      end: (reader, code) => readers.end(reader, code),
-      report: (code) => this.#listener.report(code),
-      peers: (count) => {
-        this.#peers = count;
-        this.#listener.peers(count);
-      },
-      setTimer: (ms) => {
-        clearTimeout(this.#timer);
-        if (ms >= 0) this.#timer = setTimeout(() => this.#engine.timeout(), ms);
-      },
-    };
+  // What the page had loaded before the worker was there.
+  async #adopt() {
+    if (!globalThis.performance?.getEntriesByType) return;
+    await idle();
+    const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType('resource'));
+    // What came through a worker is not in the HTTP cache, and looking for it there would be an error on the console.
+    this.#call('loaded', [entries.filter(({ workerStart }) => !workerStart).map(({ name }) => name)]);
   }
 
-  /** @param {RTCConfiguration} configuration */
-  #connect(configuration) {
-    try {
-      const connection = new RTCPeerConnection(configuration);
-      this.#connections.add(connection);
-      return connection;
-    } catch {
-      return null;
-    }
+  /** @param {Connections} connections @returns {import('./link.js').HandCalls} */
+  #hand(connections) {
+    return {
+      create: (pair, isOffer) => connections.create(pair, isOffer),
+      describe: (pair, isOffer, sdp) => connections.describe(pair, isOffer, sdp),
+      candidate: (pair, line, midAndCandidate) => connections.candidate(pair, line, midAndCandidate),
+      restart: (pair) => connections.restart(pair),
+      close: (pair) => connections.close(pair),
+      report: (code, url) => (code === 'malformed-manifest' ? this.#name(url) : this.#listener.report(code)),
+      counts: (peers, sent, received) => {
+        const isOther = peers !== this.#counts.peers;
+        this.#counts = { peers, sent, received };
+        if (isOther) this.#listener.peers(peers);
+      },
+      informed: () => this.#known(),
+      present: (change) => this.#bridge.present(change),
+      company: (root) => this.#bridge.company(root),
+      adopt: () => void this.#adopt().catch(() => {}),
+      whole: (id, whole) => this.#answer(id, whole),
+      disabled: (manifest) => this.#listener.disabled(manifest),
+      failed: () => this.#fail(),
+    };
   }
 }

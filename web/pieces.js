@@ -1,10 +1,9 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
-import { segmentBytes } from '../build/border.js';
+import { PEER_DIGEST, PEER_DIGESTS, PEER_DIGESTS_FAILED, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
 import { recordOf } from '../sw/store.js';
 import { Piece } from './piece.js';
 import { bypass } from './resources.js';
 
-/** @typedef {import('./engine.js').Host} Host */
 /** @typedef {import('../sw/store.js').Store} Store */
 
 const sha256 = async (/** @type {Uint8Array<ArrayBuffer>} */ bytes) =>
@@ -18,12 +17,14 @@ async function fetchList(url) {
 }
 
 export class Pieces {
-  #engine;
+  #core;
   #resources;
   #store;
   #stored;
   /** @type {Map<number, Map<number, Piece>>} handle, piece */
   #pieces = new Map();
+  /** @type {Set<Promise<void>>} */
+  #writes = new Set();
   /** Resources of which nothing is stored: the last request for them said so (`no-store`). @type {Set<number>} */
   unstored = new Set();
   /** Payload bytes that came from peers. */
@@ -32,19 +33,26 @@ export class Pieces {
   wasted = 0;
 
   /**
-   * @param {import('./engine.js').Engine} engine
+   * @param {import('./core.js').Core} core
    * @param {import('./resources.js').Resources} resources
    * @param {Promise<Store | null>} store
    * @param {(root: string, begin: number, end: number) => void} stored told when a run is in the store
    */
-  constructor(engine, resources, store, stored) {
-    this.#engine = engine;
+  constructor(core, resources, store, stored) {
+    this.#core = core;
     this.#resources = resources;
     this.#store = store;
     this.#stored = stored;
   }
 
-  /** The last `bytes` of a message are a block of a piece. @type {Host['takeBlock']} */
+  /**
+   * The last `bytes` of a message are a block of a piece.
+   * @param {number} handle
+   * @param {number} piece
+   * @param {number} offset
+   * @param {number} bytes
+   * @param {ArrayBuffer} message
+   */
   take(handle, piece, offset, bytes, message) {
     const pieces = this.#of(handle);
     let target = pieces.get(piece);
@@ -81,20 +89,31 @@ export class Pieces {
     return this.#get(handle, piece).give();
   }
 
-  /** @type {Host['digest']} */
+  /** @param {number} handle @param {number} piece */
   digest(handle, piece) {
-    sha256(this.#get(handle, piece).bytes).then((digest) => this.#engine.digest(handle, piece, digest));
+    sha256(this.#get(handle, piece).bytes).then((digest) => this.#core.tell(PEER_DIGEST, digest.buffer, handle, piece));
   }
 
-  /** @type {Host['forget']} */
+  /** @param {number} handle @param {number} piece */
   forget(handle, piece) {
     const pieces = this.#pieces.get(handle);
     pieces?.delete(piece);
     if (pieces?.size === 0) this.#pieces.delete(handle);
   }
 
+  /** Resolves when nothing is being written. */
+  written() {
+    return Promise.allSettled([...this.#writes]);
+  }
+
   /** @param {number} handle @param {number} begin @param {number} end */
-  async storeRun(handle, begin, end) {
+  storeRun(handle, begin, end) {
+    const writing = this.#write(handle, begin, end).finally(() => this.#writes.delete(writing));
+    this.#writes.add(writing);
+  }
+
+  /** @param {number} handle @param {number} begin @param {number} end */
+  async #write(handle, begin, end) {
     const { root } = this.#resources.get(handle);
     const parts = [];
     for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
@@ -103,10 +122,10 @@ export class Pieces {
       await /** @type {Store} */ (await this.#store).putRun(root, begin, end, parts);
     } catch {
       // Full, or there is no store at all, or none is wanted.
-      return this.#engine.storeFailed(handle, begin, end);
+      return void this.#core.tell(PEER_STORE_FAILED, handle, begin, end);
     }
     // What is listed no more was wanted by a reader only: nothing waits for it now.
-    if (!this.#resources.held(root, begin, end)) this.#engine.storeFailed(handle, begin, end);
+    if (!this.#resources.held(root, begin, end)) this.#core.tell(PEER_STORE_FAILED, handle, begin, end);
     this.#stored(root, begin, end);
   }
 
@@ -115,7 +134,7 @@ export class Pieces {
     try {
       await this.#digestList(handle);
     } catch {
-      this.#engine.digestsFailed(handle);
+      this.#core.tell(PEER_DIGESTS_FAILED, handle);
     }
   }
 
@@ -164,7 +183,10 @@ export class Pieces {
     const store = await this.#store;
     const kept = await store?.digests(root).catch(() => null);
     const list = new Uint8Array(kept ?? (await fetchList(digests)));
-    if (!this.#engine.digests(handle, list, await sha256(list))) return null;
+    const digestAndList = new Uint8Array(32 + list.length);
+    digestAndList.set(await sha256(list));
+    digestAndList.set(list, 32);
+    if (!this.#core.tell(PEER_DIGESTS, digestAndList.buffer, handle)) return null;
     if (!kept) await store?.putDigests(root, list).catch(() => {});
     return list;
   }

@@ -16,14 +16,22 @@ export class CachePlugin {
  * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
  * @property {boolean | Partial<import('./settings.js').Upload>} [upload] the most that the visitor may choose
  * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
+ * @property {import('./registration.js').ScriptUrl} [engine] the engine's script; beside ours, or /peer-cdn/engine.js
+ * @property {boolean} [idle] whether an idle page may make connections before it needs them; else where no visitor is asked
+ *   for a permission by that
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
  */
+
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+/** @typedef {{ code: ErrorCode, url?: string, message?: string, options?: string[] }} ErrorDetail */
+/** @typedef {{ peers: number, sent: number, received: number, engine: 'worker' | 'page' | null }} Stats */
 
 /**
  * @typedef {object} PeerEvents
  * @property {CustomEvent<Omit<import('./bridge.js').Transfer, 'type'>>} transfer
- * @property {CustomEvent<{ code: import('../build/border.js').ErrorCode, url?: string, options?: string[] }>} error
+ * @property {CustomEvent<ErrorDetail>} error
  * @property {CustomEvent<{ count: number }>} peers
+ * @property {CustomEvent<{ active: boolean, reason: ErrorCode | null }>} state
  */
 
 /**
@@ -32,8 +40,9 @@ export class CachePlugin {
  */
 
 /**
- * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code) and
- * `peers` (detail.count). All instances in a page share one engine: it is made with the options of the first.
+ * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code), `peers`
+ * (detail.count) and `state` (detail.active and detail.reason, whenever they change). All instances in a page share one
+ * engine: it is made with the options of the first.
  */
 export class PeerPlugin extends EventTarget {
   /** @type {import('./shared.js').Instance} */
@@ -78,9 +87,13 @@ export class PeerPlugin extends EventTarget {
     return this.#shared.informed();
   }
 
-  /** Open pairs, and payload bytes to and from peers, of the page. */
+  /**
+   * Open pairs, and payload bytes to and from peers, of the page; and where its engine runs: in a `worker` of its own, in the
+   * `page`, or nowhere (null).
+   * @returns {Stats}
+   */
   get stats() {
-    return this.#isOpen ? this.#shared.stats : { peers: 0, sent: 0, received: 0 };
+    return this.#isOpen ? this.#shared.stats : { peers: 0, sent: 0, received: 0, engine: null };
   }
 
   /**

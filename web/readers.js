@@ -1,4 +1,5 @@
 // Who waits for pieces: each reader is one range of one resource, and where its pieces go.
+import { PEER_CLOSE_READER, PEER_GRANT, PEER_OPEN_READER } from '../build/border.js';
 
 /**
  * @typedef {object} Sink
@@ -9,21 +10,20 @@
  */
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
-/** @typedef {import('./engine.js').Host} Host */
 
 export class Readers {
-  #engine;
+  #core;
   #pieces;
   /** @type {Map<number, Sink>} */
   #sinks = new Map();
   #issued = 0;
 
   /**
-   * @param {import('./engine.js').Engine} engine
+   * @param {import('./core.js').Core} core
    * @param {import('./pieces.js').Pieces} pieces
    */
-  constructor(engine, pieces) {
-    this.#engine = engine;
+  constructor(core, pieces) {
+    this.#core = core;
     this.#pieces = pieces;
   }
 
@@ -40,19 +40,19 @@ export class Readers {
   open(handle, begin, end, sink, origin = 0, patience = 0) {
     const reader = ++this.#issued;
     this.#sinks.set(reader, sink);
-    if (handle) this.#engine.open(reader, handle, begin, end, origin, patience);
+    if (handle) this.#core.tell(PEER_OPEN_READER, reader, handle, begin, end, origin, patience);
     else this.end(reader, 'not-in-manifest');
     return reader;
   }
 
   /** @param {number} reader @param {number} bytes */
   grant(reader, bytes) {
-    if (this.#sinks.has(reader)) this.#engine.grant(reader, bytes);
+    if (this.#sinks.has(reader)) this.#core.tell(PEER_GRANT, reader, bytes);
   }
 
   /** @param {number} reader */
   close(reader) {
-    if (this.#sinks.delete(reader)) this.#engine.close(reader);
+    if (this.#sinks.delete(reader)) this.#core.tell(PEER_CLOSE_READER, reader);
   }
 
   /** How many bytes came for nothing since this was last asked. */
@@ -62,17 +62,17 @@ export class Readers {
     return wasted;
   }
 
-  /** @type {Host['pending']} */
+  /** @param {number} reader @param {number} warm */
   pending(reader, warm) {
     this.#sinks.get(reader)?.pending(Boolean(warm));
   }
 
-  /** @type {Host['deliver']} */
+  /** @param {number} reader @param {number} handle @param {number} piece @param {number} from */
   deliver(reader, handle, piece, from) {
     this.#sinks.get(reader)?.piece(piece, this.#pieces.give(handle, piece), from);
   }
 
-  /** @type {Host['end']} */
+  /** @param {number} reader @param {ErrorCode | null} code */
   end(reader, code) {
     const sink = this.#sinks.get(reader);
     this.#sinks.delete(reader);

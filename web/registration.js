@@ -1,5 +1,6 @@
 // The site's service worker, as a page waits for it.
 import { controllerWait, registrationWait, workerWait } from '../build/border.js';
+import { trusted } from './trusted.js';
 import { within } from './within.js';
 
 /** A TrustedScriptURL has such members too. @typedef {string | URL | { toJSON(): string, toString(): string }} ScriptUrl */
@@ -11,9 +12,13 @@ import { within } from './within.js';
  * @property {WorkerType} workerType
  */
 
+/** Whether a worker can ever control this page: not over plain HTTP, nor in a frame whose sandbox has no origin. */
+export const isPossible = () => globalThis.isSecureContext !== false && globalThis.origin !== 'null';
+
 /**
  * Whether the worker controls this page, as soon as that is known, or after limits::worker_wait. A worker that comes later is
- * met by `controllerchange` (bridge.js).
+ * met by `controllerchange` (bridge.js). Null if none comes by this: there are no service workers here, or the script is
+ * refused.
  * @param {Registering} registering
  */
 export async function isControlled(registering) {
@@ -21,7 +26,14 @@ export async function isControlled(registering) {
     const container = navigator.serviceWorker;
     return Boolean(await within(workerWait, comes(container, registering)));
   } catch {
-    // No service workers here, a private window, a script that does not load: the site works as without us.
+    return hasController() ? true : null;
+  }
+}
+
+function hasController() {
+  try {
+    return Boolean(navigator.serviceWorker.controller);
+  } catch {
     return false;
   }
 }
@@ -29,7 +41,7 @@ export async function isControlled(registering) {
 /** @param {ServiceWorkerContainer} container @param {Registering} registering */
 async function comes(container, { worker, scope, workerType }) {
   const registration = worker
-    ? await container.register(/** @type {string | URL} */ (worker), { type: workerType, ...(scope && { scope }) })
+    ? await container.register(trusted(worker), { type: workerType, ...(scope && { scope }) })
     : ((await within(registrationWait, container.ready)) ?? ((await container.getRegistration()) && (await container.ready)));
   if (container.controller) return true;
   // The worker claims the pages of its scope before it is activated. After a forced reload it does not have this one.

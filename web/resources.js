@@ -1,5 +1,17 @@
 // The resources that this page knows: the manifest as the worker keeps it, and the handles that C++ issued.
-import { BYPASS_HEADER, DIGESTS_PATH, listedRoots, MANIFEST_PATH, manifestVersion } from '../build/border.js';
+import {
+  BYPASS_HEADER,
+  DIGESTS_PATH,
+  listedRoots,
+  MANIFEST_PATH,
+  manifestVersion,
+  PEER_DROPPED,
+  PEER_HELD,
+  PEER_IS_RESOURCE,
+  PEER_LISTED,
+  PEER_PATH_KEY,
+  PEER_RESOURCE,
+} from '../build/border.js';
 import { listEntries, readManifest } from '../sw/listing.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
@@ -34,7 +46,7 @@ export function mayShare({ type, redirected, headers }) {
 /** @typedef {Resource & { digests: string }} Known one that has a handle */
 
 export class Resources {
-  #engine;
+  #core;
   /** @type {Map<number, Known>} */
   #byHandle = new Map();
   /** @type {Map<string, Resource>} by the key of path and query */
@@ -48,14 +60,14 @@ export class Resources {
   /** @type {Map<string, Map<string, [number, number]>>} the runs in the store that C++ was told of, by root */
   #held = new Map();
 
-  /** @param {import('./engine.js').Engine} engine */
-  constructor(engine) {
-    this.#engine = engine;
+  /** @param {import('./core.js').Core} core */
+  constructor(core) {
+    this.#core = core;
   }
 
   /** A handle for C++; 0 if the numbers cannot be a resource. @param {Resource} resource */
   handle({ root, bytes, pieceBytes, url, digests = DIGESTS_PATH + root }) {
-    const handle = this.#engine.resource(String(root), Number(bytes), Number(pieceBytes)) || 0;
+    const handle = this.#core.call(PEER_RESOURCE, String(root), Number(bytes), Number(pieceBytes));
     if (handle) this.#byHandle.set(handle, { root, bytes, pieceBytes, url: url ?? this.#byHandle.get(handle)?.url, digests });
     return handle;
   }
@@ -105,7 +117,7 @@ export class Resources {
     const { root, bytes, pieceBytes } = resource;
     const twin = this.#byRoot.get(root);
     const key = this.#key(path);
-    if (this.#engine.isResource(root, bytes, pieceBytes) === false || (twin && twin.bytes !== bytes)) return false;
+    if (!this.#core.call(PEER_IS_RESOURCE, root, bytes, pieceBytes) || (twin && twin.bytes !== bytes)) return false;
     if (this.#listed.has(key)) return false;
     this.#listed.set(key, resource);
     if (!twin) this.#byRoot.set(root, resource);
@@ -118,7 +130,7 @@ export class Resources {
       .sort((a, b) => b.bytes - a.bytes)
       .slice(0, listedRoots)
       .reverse()
-      .forEach((resource) => this.#engine.listed(this.handle(resource)));
+      .forEach((resource) => this.#core.tell(PEER_LISTED, this.handle(resource)));
   }
 
   /**
@@ -137,7 +149,7 @@ export class Resources {
   /** Nothing of it is in the store any more. @param {string} root */
   dropped(root) {
     if (!this.#held.delete(root)) return;
-    this.#engine.dropped(this.handleOf(root));
+    this.#core.tell(PEER_DROPPED, this.handleOf(root));
   }
 
   /**
@@ -152,7 +164,7 @@ export class Resources {
     if (!handle) return false;
     const runs = this.#held.get(root) ?? new Map();
     this.#held.set(root, runs.set(`${begin}-${end}`, [begin, end]));
-    this.#engine.held(handle, begin, end);
+    this.#core.tell(PEER_HELD, handle, begin, end);
     return true;
   }
 
@@ -183,7 +195,7 @@ export class Resources {
 
   /** An engine that is off compares nothing. @param {string} path */
   #key(path) {
-    return this.#engine.pathKey(path) ?? path;
+    return this.#core.callText(PEER_PATH_KEY, path) || path;
   }
 
   /**

@@ -5,7 +5,6 @@ import { runsInMemory, segmentBytes } from '../build/border.js';
 /** @typedef {import('./resources.js').Resource} Resource */
 
 export class Seeder {
-  #engine;
   #resources;
   #store;
   #pieces;
@@ -15,29 +14,30 @@ export class Seeder {
   #waiting = null;
 
   /**
-   * @param {import('./engine.js').Engine} engine
    * @param {import('./resources.js').Resources} resources
    * @param {Promise<import('../sw/store.js').Store | null>} store
    * @param {import('./pieces.js').Pieces} pieces
    */
-  constructor(engine, resources, store, pieces) {
-    this.#engine = engine;
+  constructor(resources, store, pieces) {
     this.#resources = resources;
     this.#store = store;
     this.#pieces = pieces;
   }
 
   /**
-   * Answers with engine.blockReady(token, payload), in the order of the calls: the core tells answers apart by it.
-   * The payload is null if the store has lost the piece; `inMemory` if it need not be asked.
-   * @type {import('./engine.js').Host['readBlock']}
+   * Answers in the order of the calls, as the core wants it. The payload is null if the store has lost the piece.
+   * @param {number} handle
+   * @param {number} piece
+   * @param {number} offset
+   * @param {number} bytes
+   * @param {number} inMemory whether the store need not be asked
+   * @param {(payload: Uint8Array<ArrayBuffer> | null) => void} tell
    */
-  read(token, handle, piece, offset, bytes, inMemory) {
+  read(handle, piece, offset, bytes, inMemory, tell) {
     const resource = this.#resources.get(handle);
     const part = inMemory ? this.#pieces.part(handle, piece, offset, bytes) : null;
     const run = part ? null : this.#run(resource, piece);
-    const answer = (/** @type {Run | null} */ each) =>
-      this.#engine.blockReady(token, part ?? cut(resource, each, piece, offset, bytes));
+    const answer = (/** @type {Run | null} */ each) => tell(part ?? cut(resource, each, piece, offset, bytes));
     if (!(run instanceof Promise) && !this.#waiting) return answer(run);
     const turn = Promise.all([run, this.#waiting])
       .then(([each]) => answer(each))

@@ -1,10 +1,8 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
-import { Page } from './page.js';
-import { differences, engineOptions, isSameWorker, unbounded } from './options.js';
-import { isControlled } from './registration.js';
+import { differences, engineOptions, isSameWorker } from './options.js';
+import { isControlled, isPossible } from './registration.js';
 import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
-import { readWhole } from './whole.js';
-import { CHANNEL } from '../build/border.js';
+import { CHANNEL, uploadBytes, uploadRate } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
@@ -14,6 +12,7 @@ const VERSION = 1;
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 /** @typedef {import('./bridge.js').Form} Form */
+/** @typedef {import('./page.js').Page} Page */
 /** @typedef {import('./registration.js').Registering} Registering */
 /** @typedef {keyof import('./plugin.js').PeerEvents} EventType */
 
@@ -26,6 +25,11 @@ const VERSION = 1;
 
 /** @type {typeof globalThis & { [KEY]?: Shared }} */
 const here = globalThis;
+
+/** What a page that says nothing uploads at the most. */
+const usual = { on: true, bytesPerSecond: uploadRate, bytes: uploadBytes };
+/** @type {import('./plugin.js').Stats} */
+const nothing = { peers: 0, sent: 0, received: 0, engine: null };
 
 /** What the page has, or null if it has none, or one that speaks another version. @returns {Shared | null} */
 export const sharedHere = () => (here[KEY]?.version === VERSION ? here[KEY] : null);
@@ -47,6 +51,10 @@ export class Shared {
   #worker;
   /** @type {Page | null} */
   #page = null;
+  /** Resolves when the engine runs, or is off. */
+  #opened = Promise.resolve();
+  /** Channels could not be transferred: the engine runs in the page. */
+  #inPage = false;
   /** @type {ErrorCode | null} */
   #reason = null;
   /** Why the worker answers nothing, by its own word. @type {ErrorCode | '' | undefined} */
@@ -54,6 +62,8 @@ export class Shared {
   #onIdle = (/** @type {boolean} */ _) => {};
   #idling = new Promise((resolve) => (this.#onIdle = resolve));
   #choice = storedUpload();
+  /** What was last told of the state. */
+  #told = '';
   /** @type {string | undefined} the name of the worker's Cache, once it was told */
   #cacheName;
   /** @type {BroadcastChannel | null} while the manifest turns it all off */
@@ -68,17 +78,27 @@ export class Shared {
     return this.active ? null : (this.#reason ?? (this.#idle || 'no-worker'));
   }
 
+  #tellState() {
+    const { active, reason } = this;
+    const state = `${active} ${reason}`;
+    if (state === this.#told) return;
+    this.#told = state;
+    this.#emit('state', { active, reason });
+  }
+
   /** Resolves when it is known who has what. */
   async informed() {
     let page;
     do {
+      await this.#opened;
       page = this.#page;
       await page?.informed;
     } while (page !== this.#page);
   }
 
+  /** @returns {import('./plugin.js').Stats} */
   get stats() {
-    return this.#page?.stats ?? { peers: 0, sent: 0, received: 0 };
+    return this.#page?.stats ?? nothing;
   }
 
   /**
@@ -87,7 +107,7 @@ export class Shared {
    */
   uploadOf({ options }) {
     const allowed = bothAllow(options.upload, this.#choice);
-    return this.#page?.uploadOf(allowed) ?? uploadOf(allowed, unbounded);
+    return uploadOf(allowed, usual);
   }
 
   /** The visitor's choice. @param {import('./settings.js').Choice} choice */
@@ -99,7 +119,8 @@ export class Shared {
 
   /** @param {Request} request @param {number} timeoutAfter */
   async read(request, timeoutAfter) {
-    return this.#page ? readWhole(this.#page, request, timeoutAfter) : null;
+    await this.#opened;
+    return this.#page?.read(request, timeoutAfter) ?? null;
   }
 
   /** @param {Instance} instance */
@@ -135,9 +156,14 @@ export class Shared {
       this.#worker ??= { ...given, worker };
       if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
     }
-    const controlled = Promise.race([isControlled(this.#worker ?? given), this.#idling]);
+    const isServed = await Promise.race([isControlled(this.#worker ?? given), this.#idling]);
+    // Nobody would ask this page for anything: it holds no socket, no connection, no worker.
+    if (isServed === null && !this.#has('reply')) return this.#close('no-worker');
+    // One before had no worker, and this one has.
+    if (isServed && !this.#page && this.#reason === 'no-worker') this.#open();
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
-    if (this.#page && (await controlled)) await this.informed();
+    if (isServed) await this.informed();
+    else await this.#opened;
   }
 
   /** @param {Instance} instance */
@@ -154,31 +180,50 @@ export class Shared {
     globalThis[method]?.('storage', this.#onStorage);
   }
 
+  // What only an engine needs is loaded for the first one.
   #open() {
-    const { cacheName, servers, socket } = engineOptions(this.#options);
-    const [form, orFetch] = [this.#form, this.#has('reply')];
-    try {
-      this.#page = new Page({ cacheName: cacheName ?? this.#cacheName, form, orFetch, servers, socket }, this.#allowed, {
-        report: (code, url) => this.#emit('error', url ? { code, url } : { code }),
-        peers: (count) => this.#emit('peers', { count }),
-        tell: (message) => this.#tell(message),
-        disabled: () => this.#wait(),
-        failed: () => this.#fail(),
-      });
-      this.#reason = null;
-    } catch {
-      this.#fail();
-    }
+    if (!isPossible()) return void (this.#reason = 'no-worker');
+    const opened = import('./page.js')
+      .then(({ Page }) => {
+        if (opened === this.#opened) return this.#start(Page);
+      })
+      .catch(() => this.#fail());
+    this.#opened = opened;
+  }
+
+  /** @param {typeof import('./page.js').Page} Page */
+  #start(Page) {
+    const { cacheName, idle, servers, socket, engine: script } = engineOptions(this.#options);
+    const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
+    const options = { cacheName: cacheName ?? this.#cacheName, form, idle, orFetch, servers, socket, script, inPage };
+    const page = new Page(options, uploadOf(this.#allowed, usual), {
+      // What is said once, and of the site's own options or files, waits for whoever listens after start().
+      report: (code, more) => this.#emit('error', { code, ...more }, code === 'no-thread' || code === 'no-webrtc'),
+      peers: (count) => this.#emit('peers', { count }),
+      tell: (message) => this.#tell(message),
+      disabled: (manifest) => this.#wait(manifest),
+      failed: () => this.#fail(),
+      changed: () => this.#tellState(),
+      untransferable: () => {
+        this.#inPage = true;
+        this.#reopen();
+      },
+    });
+    this.#page = page;
+    this.#reason = null;
+    return page.start().then(() => this.#tellState());
   }
 
   /** @param {ErrorCode} reason */
   #close(reason) {
     const page = this.#page;
     this.#page = null;
+    this.#opened = Promise.resolve();
     this.#reason = reason;
     this.#waiting?.close();
     this.#waiting = null;
     page?.stop(reason);
+    this.#tellState();
   }
 
   #fail() {
@@ -188,7 +233,7 @@ export class Shared {
   }
 
   // Until there is another manifest. The worker may have told of it before we wait here: then it is in the store.
-  #wait() {
+  #wait(/** @type {string} */ manifest) {
     const page = this.#page;
     this.#close('cancelled');
     if (typeof BroadcastChannel !== 'function') return;
@@ -198,7 +243,7 @@ export class Shared {
       if (data?.type === 'manifest') this.#reopen();
     };
     page
-      ?.isStale()
+      ?.isStale(manifest)
       .then((isStale) => isStale && waiting === this.#waiting && this.#reopen())
       .catch(() => {});
   }
@@ -236,7 +281,7 @@ export class Shared {
 
   // Who takes part has changed, or what they allow.
   #agree() {
-    this.#page?.setUpload(this.#allowed);
+    this.#page?.setUpload(uploadOf(this.#allowed, usual));
     this.#page?.setForm(this.#form);
   }
 
@@ -270,9 +315,11 @@ export class Shared {
 
   /** What the worker says of itself. @param {ErrorCode | '' | undefined} code */
   #hear(code) {
-    if (code && code !== this.#idle) this.#emit('error', { code }, true);
+    const isNew = code !== this.#idle;
     this.#idle = code;
+    if (code && isNew) this.#emit('error', { code }, true);
     if (code) this.#onIdle(false);
+    this.#tellState();
   }
 
   /** @param {EventType} type @param {object} detail */

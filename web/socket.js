@@ -1,8 +1,9 @@
 // The WebSocket to the coordinator. The core says when to open and close it, and what to send.
-import { candidatesPerMessage, messageBytes } from '../build/border.js';
+import { candidatesPerMessage, messageBytes, PEER_MESSAGE, PEER_SOCKET_CLOSED, PEER_SOCKET_OPEN } from '../build/border.js';
+import { toObject, toText } from './fields.js';
 
 export class Socket {
-  #engine;
+  #core;
   #url;
   #report;
   #onPresent;
@@ -18,18 +19,16 @@ export class Socket {
   });
 
   /**
-   * @param {import('./engine.js').Engine} engine
-   * @param {string} path same-origin path, or a whole URL
+   * @param {import('./core.js').Core} core
+   * @param {string} url
    * @param {(code: import('../build/border.js').ErrorCode) => void} report
    * @param {(message: import('./bridge.js').Change) => void} onPresent the coordinator says what anybody has
    */
-  constructor(engine, path, report, onPresent) {
-    this.#engine = engine;
+  constructor(core, url, report, onPresent) {
+    this.#core = core;
     this.#report = report;
     this.#onPresent = onPresent;
-    const url = new URL(path, location.href);
-    url.protocol = url.protocol.replace('http', 'ws');
-    this.#url = url.href;
+    this.#url = url;
   }
 
   open() {
@@ -38,22 +37,23 @@ export class Socket {
       const socket = new WebSocket(this.#url);
       this.#isLean = false;
       this.#socket = socket;
-      socket.onopen = () => this.#engine.socketOpen();
+      socket.onopen = () => this.#core.tell(PEER_SOCKET_OPEN);
       socket.onmessage = ({ data }) => this.#receive(data);
       socket.onclose = () => {
         this.#socket = null;
-        this.#engine.socketClosed();
+        this.#core.tell(PEER_SOCKET_CLOSED);
         this.#settle();
       };
     } catch {
       this.#settle();
       // No WebSocket here. The core hears of it as of any other close, and waits longer each time.
-      queueMicrotask(() => this.#engine.socketClosed());
+      queueMicrotask(() => this.#core.tell(PEER_SOCKET_CLOSED));
     }
   }
 
-  /** @param {any} message */
-  send(message) {
+  /** @param {string} fields */
+  send(fields) {
+    const message = toObject(fields);
     const { type, peer, candidate } = message;
     if (!this.#isLean || !candidate) return this.#post(message);
     // A lean coordinator gets those that are sent in one go in one message for each peer.
@@ -110,8 +110,9 @@ export class Socket {
     if (Array.isArray(introduced)) {
       for (const each of introduced) this.#take({ type: 'introduce', peer: each, offer: false });
     }
-    const refused = this.#engine.message(message);
-    if (refused) this.#report(refused);
+    const refused = this.#core.callText(PEER_MESSAGE, toText(message), performance.now());
+    this.#core.drain();
+    if (refused) this.#report(/** @type {import('../build/border.js').ErrorCode} */ (refused));
     else if (type === 'welcome') this.#isLean = message.lean === true;
     else if (type === 'present') {
       this.#settle();

@@ -1,77 +1,50 @@
-// The long form's get(): one resource as one answer that can be cloned to the worker.
+// One whole resource, for the long form's get() (answer.js).
 import { wholeBytes } from '../build/border.js';
 import { within } from './within.js';
 
-/** Own data properties survive structured cloning; methods on the prototype do not get in its way. */
-export class Answer {
-  /**
-   * @param {import('./resources.js').Resource} resource
-   * @param {ArrayBuffer} body
-   */
-  constructor(resource, body) {
-    this.status = 200;
-    /** @type {[string, string][]} */
-    this.headers = [
-      ['content-length', `${body.byteLength}`],
-      ['etag', `"${resource.root}"`],
-    ];
-    if (resource.type) this.headers.push(['content-type', resource.type]);
-    this.body = body;
-  }
-
-  /** For pages that want it themselves. */
-  toResponse() {
-    return new Response(this.body, { status: this.status, headers: this.headers });
-  }
-}
+/**
+ * @typedef {object} Whole
+ * @property {string} root
+ * @property {string} [type]
+ * @property {ArrayBuffer} body
+ */
 
 /**
- * @param {import('./page.js').Page} page
- * @param {Request} request
+ * @param {import('./engine.js').Head} head
+ * @param {string} url
  * @param {number} timeoutAfter milliseconds until the first piece
- * @returns {Promise<Answer | null>} null if it is not listed, too large for one answer, or nobody has all of it
- */
-export async function readWhole(page, request, timeoutAfter) {
-  if (request.method !== 'GET') return null;
-  await within(timeoutAfter, page.ready());
-  const resource = page.resources.find(request.url);
-  if (!resource || !(resource.bytes <= wholeBytes)) return null;
-  const handle = page.resources.handle(resource);
-  return handle ? gather(page.readers, handle, resource, timeoutAfter, request.signal) : null;
-}
-
-/**
- * @param {import('./readers.js').Readers} readers
- * @param {number} handle
- * @param {import('./resources.js').Resource} resource
- * @param {number} timeoutAfter
  * @param {AbortSignal} signal
- * @returns {Promise<Answer | null>}
+ * @returns {Promise<Whole | null>} null if it is not listed, too large for one answer, or nobody has all of it
  */
-function gather(readers, handle, resource, timeoutAfter, signal) {
+export async function gather(head, url, timeoutAfter, signal) {
+  const { resources, readers } = head;
+  await within(timeoutAfter, head.ready());
+  const resource = resources.find(url);
+  const handle = resource && resource.bytes <= wholeBytes ? resources.handle(resource) : 0;
+  if (!resource || !handle || signal.aborted) return null;
   return new Promise((resolve) => {
-    const body = new Uint8Array(resource.bytes);
-    const count = Math.ceil(resource.bytes / resource.pieceBytes);
+    const { root, type, bytes, pieceBytes } = resource;
+    const body = new Uint8Array(bytes);
     let reader = 0;
-    const finish = (/** @type {Answer | null} */ answer) => {
+    const finish = (/** @type {Whole | null} */ whole) => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-      resolve(answer);
+      signal.removeEventListener('abort', abort);
+      resolve(whole);
     };
     const abort = () => {
       readers.close(reader);
       finish(null);
     };
     const timer = setTimeout(abort, timeoutAfter);
-    signal?.addEventListener('abort', abort);
-    reader = readers.open(handle, 0, count, {
+    signal.addEventListener('abort', abort);
+    reader = readers.open(handle, 0, Math.ceil(bytes / pieceBytes), {
       pending() {},
       piece(piece, buffer) {
         clearTimeout(timer);
-        body.set(new Uint8Array(buffer), piece * resource.pieceBytes);
+        body.set(new Uint8Array(buffer), piece * pieceBytes);
       },
-      end: (code) => finish(code ? null : new Answer(resource, body.buffer)),
+      end: (code) => finish(code ? null : { root, type, body: body.buffer }),
     });
-    readers.grant(reader, resource.bytes);
+    readers.grant(reader, bytes);
   });
 }

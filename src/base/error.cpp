@@ -29,6 +29,7 @@ constexpr std::string_view codes =
     "no-coordinator\n"
     "no-page\n"
     "no-worker\n"
+    "no-thread\n"
     "timed-out\n"
     "origin-changed\n"
     "origin-unreachable\n"

@@ -33,6 +33,7 @@ enum class Error : std::uint8_t {
   no_coordinator,
   no_page,
   no_worker,
+  no_thread,
   timed_out,
   // The origin.
   origin_changed,

@@ -247,9 +247,9 @@ inline constexpr std::uint64_t retained_bytes = 64 * mib;
 static_assert(read_ahead_bytes < retained_bytes);
 // A transfer takes all of two processors, and writing is a tenth of that. So verified pieces are
 // written when no reader waits for pieces that are on their way; but at the latest after
-// `store_wait`, or when so many bytes are in memory. A page that crashes may lose this much; a page
-// that closes writes it.
-inline constexpr Duration store_wait = 5s;
+// `store_wait`, when the page is hidden, or when so many bytes are in memory. A page that goes may
+// lose this much.
+inline constexpr Duration store_wait = 1s;
 inline constexpr std::uint64_t unstored_bytes = retained_bytes / 2;
 // A rate is measured over at least this span.
 inline constexpr Duration rate_span = 100ms;
@@ -393,6 +393,12 @@ inline constexpr Duration first_socket_wait = 500ms;
 // files. A worker that comes later is welcome. A script on a slow line takes some seconds, and so
 // does an install that fetches a site's shell.
 inline constexpr Duration worker_wait = 10s;
+// The engine's script comes beside the page's own, and starts in 10 to 30 ms. After this the page
+// runs the engine itself.
+inline constexpr Duration engine_wait = 5s;
+static_assert(engine_wait < worker_wait, "start() need not wait longer for it");
+// How often a page's engine tells the bytes that it sent and received, which `stats` shows.
+inline constexpr Duration counts_interval = 250ms;
 // start() without a script: the site registers its own worker in this time, or never.
 inline constexpr Duration registration_wait = 3s;
 // A worker claims its pages before it is activated, so the news of it is only a moment late.

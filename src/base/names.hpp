@@ -19,6 +19,8 @@ inline constexpr std::string_view store_path = "/peer-cdn/store/";
 inline constexpr std::string_view records_path = "/peer-cdn/records/";
 // Where the coordinator listens, unless a site says otherwise.
 inline constexpr std::string_view socket_path = "/peer-cdn/ws";
+// The engine's script, where it is not beside the page's own.
+inline constexpr std::string_view engine_path = "/peer-cdn/engine.js";
 // The BroadcastChannel between the worker and the pages.
 inline constexpr std::string_view channel = "peer-cdn";
 

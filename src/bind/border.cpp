@@ -14,10 +14,13 @@
 #include "base/pieces.hpp"
 #include "http/chain.hpp"
 #include "http/command.hpp"
+#include "peer/ahead.hpp"
 
 namespace {
 
 using namespace peer_cdn;
+using peer::Permission;
+using peer::Word;
 namespace all = peer_cdn::limits;
 
 double to_number(Duration duration) {
@@ -128,6 +131,40 @@ void print_functions() {
 #include "bind/border.def"
 }
 
+// A list that follows another one counts on.
+void print_peer_functions() {
+  Object object("peerFunctions", '[', ']');
+  constexpr int before = __COUNTER__;
+#define PEER_FUNCTION(result, name, parameters)                                       \
+  object.next();                                                                      \
+  std::printf("[%s, %s, %s, \"%d\"]", quoted(#result).c_str(), quoted(#name).c_str(), \
+              quoted(SPELL_EXPANDED(parameters)).c_str(), __COUNTER__ - before);
+#define TEXT_FIRST(name) text name,
+#define TEXT_ONLY(name) text name
+#include "bind/border.def"
+}
+
+// The outputs of a page's engine: name, number, the names of the numbers, and what follows them.
+void print_outputs() {
+  Object object("outputs", '[', ']');
+  constexpr int before = __COUNTER__;
+  std::string fields;
+  std::string last;
+#define OUTPUT(type, ...)                                                              \
+  {                                                                                    \
+    fields.clear();                                                                    \
+    last = "null";                                                                     \
+    __VA_ARGS__                                                                        \
+    object.next();                                                                     \
+    std::printf("[\"%s\", %d, [%s], %s]", #type, __COUNTER__ - before, fields.c_str(), \
+                last.c_str());                                                         \
+  }
+#define FIELD(name, value) fields += (fields.empty() ? "" : ", ") + quoted(#name);
+#define TEXT(name, value) last = "[\"string\", " + quoted(#name) + "]";
+#define BYTES(name, value) last = "[\"Uint8Array<ArrayBuffer>\", " + quoted(#name) + "]";
+#include "bind/border.def"
+}
+
 void print_coordinator() {
   {
     Object object("coordinatorFunctions", '[', ']');
@@ -203,6 +240,8 @@ int main() {
   print_names();
   print_codes();
   print_functions();
+  print_peer_functions();
+  print_outputs();
   print_coordinator();
   print_commands();
   print_command_layout();

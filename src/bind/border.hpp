@@ -27,4 +27,8 @@ enum class SocketOrder : unsigned {
   close,     // a peer's number, and the code that says why
 };
 
+// What the browser says of a page's connection. Refused: it would not make it, or not take a
+// description.
+enum class PathState : unsigned { found, lost, failed, refused };
+
 }  // namespace peer_cdn

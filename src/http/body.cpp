@@ -151,7 +151,10 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   const bool takes_all = answer.status == 200;
   const PieceRange held = whole_pieces(stream.asked, judgement.range);
   Verdict verdict = judgement.verdict;
-  if (verdict == Verdict::take && !takes_all && held.empty()) verdict = Verdict::unusable;
+  // Only all of it can be compared: a part that nobody asked for is the page's as it is.
+  if (verdict == Verdict::take && !takes_all && (held.empty() || checks_)) {
+    verdict = Verdict::unusable;
+  }
   if (verdict != Verdict::take) {
     const bool is_answer = is_page_answer(stream.whole, answer);
     if (verdict == Verdict::busy) {
@@ -190,7 +193,7 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
 void Body::handle_joined(JobId id, Instant now) {
   Job* job = find(id);
   if (!job || job->accepted) return;
-  const bool is_head_known = streams_->at(job->stream).whole && whole_;
+  const bool is_head_known = streams_->at(job->stream).whole && whole_ && !checks_;
   if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
   take(*job);
   advance(now);

@@ -33,6 +33,7 @@ void Peer::handle_socket_closed(Instant now) {
 void Peer::handle_message(const signal::Message& message, Instant now) {
   now_ = now;
   client_.handle_message(message, now);
+  if (holds_alternative<signal::Present>(message)) warm_if_idle();
 }
 
 void Peer::handle_local_description(PeerId peer, signal::Description description, Instant now) {
@@ -93,6 +94,7 @@ void Peer::open(ReaderId reader, const Root& root, const Geometry& geometry, swa
     ready_.push(swarm::End{reader, Error::no_webrtc});
     return;
   }
+  wanted_ = true;
   swarm_.open(reader, root, geometry, order, now);
 }
 
@@ -179,9 +181,29 @@ void Peer::handle_listed(const Root& root, const Geometry& geometry, Instant now
   listed_.push_back(listed);
 }
 
-void Peer::handle_idle(Instant now) {
+void Peer::handle_list_complete(Instant now) {
   now_ = now;
-  if (now >= warm_next_ && !warming_) warm();
+  warm_if_idle();
+}
+
+void Peer::handle_ahead(bool may, Instant now) {
+  now_ = now;
+  ahead_ = may;
+}
+
+void Peer::handle_idle(bool hidden, bool save_data, Instant now) {
+  now_ = now;
+  idle_ = !hidden && !save_data;
+  warm_if_idle();
+}
+
+void Peer::handle_hidden(Instant now) {
+  idle_ = false;
+  swarm_.handle_hidden(now);
+}
+
+void Peer::warm_if_idle() {
+  if (idle_ && ahead_ && !warming_ && now_ >= warm_next_) warm();
 }
 
 // Asks for the listed file of which most is missing here; of equals for the one told last.
@@ -233,7 +255,8 @@ void Peer::close_pair(PeerId peer, Error error) {
 void Peer::translate(signal::Introduced& introduced) {
   const PeerId peer = introduced.peer;
   if (swarm_.has_pair(peer)) close_pair(peer, Error::peer_gone);
-  if (introduced.offer) return create(peer, true);
+  if (introduced.offer && (ahead_ || wanted_)) return create(peer, true);
+  if (introduced.offer) return client_.decline(peer, now());
   if (swarm_.is_banned(peer)) return client_.decline(peer, now());
   if (expected_.size() >= limits::introductions_waiting) {
     client_.decline(expected_.front().peer, now());

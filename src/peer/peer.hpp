@@ -72,9 +72,17 @@ class Peer {
   // A file that this page may want one day; the likeliest is told last. Beyond limits::listed_roots
   // the one that was told first is forgotten.
   void handle_listed(const Root& root, const Geometry& geometry, Instant now);
+  // All files of the manifest were told.
+  void handle_list_complete(Instant now);
+  // Whether pairs may be made before a file is wanted here (peer/ahead.hpp). Until it is told, they
+  // may.
+  void handle_ahead(bool may, Instant now);
   // The page has nothing else to do; told every limits::idle_interval. While few pairs are open,
-  // one is made with a peer that has a listed file that is missing here.
-  void handle_idle(Instant now);
+  // one is made with a peer that has a listed file that is missing here. If that is not known yet,
+  // it is made as soon as it is.
+  void handle_idle(bool hidden, bool save_data, Instant now);
+  // Nobody sees the page now, and it may be gone any time: what is verified is stored.
+  void handle_hidden(Instant now);
 
   // The host calls the swarm itself for the rest. Its outputs are polled here too.
   swarm::Swarm& swarm() { return swarm_; }
@@ -86,6 +94,7 @@ class Peer {
  private:
   Instant now() const { return std::max(now_, swarm_.told()); }
   void ask(const Root& root);
+  void warm_if_idle();
   void warm();
   void close_pair(PeerId peer, Error error);
   bool expects(PeerId peer);
@@ -121,6 +130,9 @@ class Peer {
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;
+  bool ahead_ = true;               // pairs may be made before a file is wanted
+  bool wanted_ = false;             // a file was wanted
+  bool idle_ = false;               // the page was idle, and is seen
   FlatSet<Root> announced_;         // announced while leading
   std::vector<Expected> expected_;  // introduced peers whose offer is awaited, oldest first
   std::vector<Listed> listed_;

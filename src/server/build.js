@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { makeManifest, writeManifest } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
-import { packageFolder, publicBase } from './files.js';
+import { publicBase, scriptFolder, scriptNames } from './files.js';
 import { warnProcess } from './warnings.js';
 
 /**
@@ -20,12 +20,6 @@ import { warnProcess } from './warnings.js';
  * @property {number} bytes of them all
  * @property {string[]} doubled listed paths that a precache list of Workbox has too
  */
-
-/** Our scripts, and where pages and workers look for them below the base. */
-const scripts = { 'peer-cdn/sw.js': 'sw.js', 'peer-cdn/index.js': 'index.js' };
-
-/** Where a script of ours is. @param {string} name */
-export const scriptFile = (name) => join(packageFolder, 'dist/browser', name);
 
 /** A worker that shares what the manifest lists, and leaves all else alone. @param {string} base where it is served */
 export function workerText(base) {
@@ -64,7 +58,7 @@ export async function build(folder, { worker = 'sw.js', ...options } = {}) {
   const made = await makeManifest(folder, options);
   await writeManifest(join(folder, MANIFEST_PATH), made);
   await mkdir(join(folder, 'peer-cdn'), { recursive: true });
-  for (const [path, name] of Object.entries(scripts)) await copyFile(scriptFile(name), join(folder, path));
+  for (const name of scriptNames) await copyFile(join(scriptFolder, name), join(folder, 'peer-cdn', name));
   if (worker !== false) {
     await writeFile(join(folder, worker), workerText(base), { flag: 'wx' }).catch((error) => {
       if (error.code !== 'EEXIST') throw error;

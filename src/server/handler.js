@@ -3,7 +3,7 @@ import { realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import send from 'send';
 import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
-import { isInside, packageFolder } from './files.js';
+import { isInside, scriptFolder, scriptNames } from './files.js';
 import { LiveManifest } from './live-manifest.js';
 import { warnProcess } from './warnings.js';
 
@@ -19,11 +19,7 @@ import { warnProcess } from './warnings.js';
 /** @typedef {import('node:http').ServerResponse} Response */
 /** @typedef {(request: Request, response: Response) => void} Handle */
 
-const scripts = new Map([
-  ['/peer-cdn/sw.js', 'sw.js'],
-  ['/peer-cdn/sw.mjs', 'sw.mjs'],
-  ['/peer-cdn/index.js', 'index.js'],
-]);
+const scripts = new Map(scriptNames.map((name) => [`/peer-cdn/${name}`, `/${name}`]));
 
 /**
  * @param {Request} request
@@ -126,7 +122,7 @@ export class Site {
     const script = scripts.get(path);
     if (script) {
       const headers = { 'service-worker-allowed': '/', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' };
-      return sendFile(request, response, `/${script}`, join(packageFolder, 'dist/browser'), {}, headers);
+      return sendFile(request, response, script, scriptFolder, {}, headers);
     }
     const top = await realpath(this.#folder);
     if (!(await staysInside(top, path))) return fail(request, response, 403, 'forbidden');

@@ -73,7 +73,7 @@ export default function peerCdn({ worker = 'sw.js', ...options } = {}) {
     name: 'peer-cdn',
     // Before whoever else serves listed files.
     enforce: /** @type {const} */ ('pre'),
-    // It is one module already, with its wasm inside.
+    // Its modules find each other, and the engine's script, by where they lie.
     config: () => ({ optimizeDeps: { exclude: ['peer-cdn'] } }),
     configResolved(/** @type {Config} */ resolved) {
       config = resolved;

@@ -135,7 +135,7 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
     if (known < limits::introductions_per_root) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
-      introduce(id, asker, {root}, more, now, answer.introduced);
+      introduce(id, {root}, more, now, answer.introduced);
     }
     const std::size_t found = answer.introduced.size() - before;
     if (found == 0 || known > 0) is_news = true;
@@ -214,7 +214,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
   tell(decline.peer, Gone{id});
   if (introduction.holder && !introduction.second) {
     std::vector<PeerId> others;
-    introduce(decline.peer, other, {introduction.root, false, true}, 1, now, others);
+    introduce(decline.peer, {introduction.root, false, true}, 1, now, others);
     for (const PeerId holder : others) tell(decline.peer, Introduce{holder});
   }
 }
@@ -270,8 +270,9 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
   return peers;
 }
 
-void Coordinator::introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted,
-                            Instant now, std::vector<PeerId>& found) {
+void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wanted, Instant now,
+                            std::vector<PeerId>& found) {
+  Peer& asker = *find(id);
   if (asker.introductions.size() >= limits::introductions_per_peer) return;
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
                                    now);

@@ -151,7 +151,7 @@ class Coordinator {
   void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
   // Introduces up to `wanted` holders that the asker does not know yet. The holders are told, the
   // asker is not. Appends whom it found.
-  void introduce(PeerId id, Peer& asker, const Introduction& asked, std::size_t wanted, Instant now,
+  void introduce(PeerId id, const Introduction& asked, std::size_t wanted, Instant now,
                  std::vector<PeerId>& found);
   std::vector<PeerId> candidates(PeerId id, Peer& asker, const Root& root, Instant now);
   void note(Site& site, Mark mark, bool came, Instant now);

@@ -206,15 +206,24 @@ void append_utf8(std::string& to, std::uint32_t point) {
   push(0x80 | (point & 0x3f));
 }
 
+// The character of an escape of four digits, or of the two of a pair; `at` is behind it then.
+std::uint32_t take_point(std::string_view inside, std::size_t& at) {
+  const auto unit_at = [inside](std::size_t from) {
+    std::uint32_t unit = 0;
+    for (std::size_t i = 0; i < 4; ++i)
+      unit = unit * 16 + static_cast<std::uint32_t>(digit_of(inside[from + i]));
+    return unit;
+  };
+  const std::uint32_t unit = unit_at(at);
+  at += 4;
+  if (unit < 0xd800 || unit >= 0xdc00) return unit;
+  at += 6;
+  return 0x10000 + ((unit - 0xd800) << 10) + (unit_at(at - 4) - 0xdc00);
+}
+
 // What stands between a string's quotes, once the Scanner has found it good.
 std::string unescape(std::string_view inside) {
   std::string text;
-  const auto unit_at = [inside](std::size_t at) {
-    std::uint32_t unit = 0;
-    for (std::size_t i = 0; i < 4; ++i)
-      unit = unit * 16 + static_cast<std::uint32_t>(digit_of(inside[at + i]));
-    return unit;
-  };
   std::size_t at = 0;
   for (;;) {
     const std::size_t plain = std::min(inside.find('\\', at), inside.size());
@@ -237,16 +246,9 @@ std::string unescape(std::string_view inside) {
       case 't':
         text.push_back('\t');
         break;
-      case 'u': {
-        std::uint32_t point = unit_at(at);
-        at += 4;
-        if (point >= 0xd800 && point < 0xdc00) {
-          point = 0x10000 + ((point - 0xd800) << 10) + (unit_at(at + 2) - 0xdc00);
-          at += 6;
-        }
-        append_utf8(text, point);
+      case 'u':
+        append_utf8(text, take_point(inside, at));
         break;
-      }
       default:
         text.push_back(c);
     }

@@ -325,6 +325,11 @@ void Swarm::handle_stop() {
   for (auto& download : downloads_) download->write_all(outputs_);
 }
 
+void Swarm::handle_hidden(Instant now) {
+  handle_stop();
+  settle(now);
+}
+
 // --- Time ----------------------------------------------------------------------------------------
 
 void Swarm::settle(Instant now) {

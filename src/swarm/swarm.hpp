@@ -98,6 +98,8 @@ class Swarm {
 
   // The page ends: verified pieces that are not stored yet are stored now.
   void handle_stop();
+  // Nobody sees the page now, and it may be gone any time: the same.
+  void handle_hidden(Instant now);
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
   std::optional<Output> poll_output() { return outputs_.poll(); }

@@ -22,9 +22,10 @@ async function drain(url) {
  * @param {number} count
  * @param {number} bytes
  * @param {object} [options] openSite()'s
+ * @param {Record<string, Buffer | string>} [more] files
  */
-export function openFiles(count, bytes, options) {
-  const files = { '/static/warm.bin': randomBytes('warm', 2 * 1024 * 1024) };
+export function openFiles(count, bytes, options, more = {}) {
+  const files = { '/static/warm.bin': randomBytes('warm', 2 * 1024 * 1024), ...more };
   for (let i = 0; i < count; ++i) files[fileUrl(i)] = randomBytes(`file ${i}`, bytes);
   return openSite(files, options);
 }
@@ -55,8 +56,8 @@ export async function warmUp(site, reader) {
  * A seeder that holds a file of so many bytes for each run, so that every one comes from it, and a reader with an open
  * connection to it, in two processes. `keep` is told of what is open as it opens.
  */
-export async function openPair(runs, bytes, keep) {
-  const site = await keep(openFiles(runs, bytes));
+export async function openPair(runs, bytes, keep, more = {}) {
+  const site = await keep(openFiles(runs, bytes, {}, more));
   const seeder = await keep(openChromium());
   const reader = await keep(openChromium());
   await seed(site, seeder, ['/static/warm.bin', ...Array.from({ length: runs }, (_, i) => fileUrl(i))]);
@@ -64,8 +65,11 @@ export async function openPair(runs, bytes, keep) {
   site.origin.recede();
   await warmUp(site, reader);
   for (const visitor of [seeder, reader]) await unwatch(visitor);
-  return { seeder, reader };
+  return { seeder, reader, site };
 }
+
+/** Fetches and counts in a visitor's page, as transferOurs(), whoever answers. */
+export const read = (visitor, url) => visitor.run(drain, url);
 
 /** Has the debugger not told of every chunk of a response: a tenth of a second for 32 MiB that no visitor has to pay. */
 export async function unwatch({ page }) {

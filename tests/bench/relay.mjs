@@ -84,11 +84,22 @@ export class Relay {
   /** A message to the coordinator (Origin.rewrite); null: not to be passed on. */
   async message(message) {
     if (message.type !== 'signal') return message;
-    const { description, candidate } = message;
-    if (description) return { ...message, description: { ...description, sdp: await this.sdp(description.sdp) } };
-    if (!candidate?.candidate) return message;
-    const text = await this.candidate(candidate.candidate);
-    return text && { ...message, candidate: { ...candidate, candidate: text } };
+    const { description, candidate, candidates = [] } = message;
+    const seen = async (each) => {
+      const text = each.candidate && (await this.candidate(each.candidate));
+      return text === null ? null : { ...each, candidate: text };
+    };
+    if (candidate) {
+      const other = await seen(candidate);
+      return other && { ...message, candidate: other };
+    }
+    const others = (await Promise.all(candidates.map(seen))).filter(Boolean);
+    if (!description && others.length === 0) return null;
+    return {
+      ...message,
+      ...(description && { description: { ...description, sdp: await this.sdp(description.sdp) } }),
+      ...(others.length > 0 && { candidates: others }),
+    };
   }
 
   async close() {

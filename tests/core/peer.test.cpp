@@ -193,10 +193,10 @@ TEST_CASE(
   f.peer.handle_listed(f.root, f.geometry, start);
   f.peer.handle_listed(f.other, large, start);
   f.peer.handle_listed(unheard, large, start);
-  f.peer.handle_idle(start);
+  f.peer.handle_idle(false, false, start);
   CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
   SUBCASE("one at a time, the next when nobody answers") {
-    f.peer.handle_idle(start + limits::idle_interval);
+    f.peer.handle_idle(false, false, start + limits::idle_interval);
     CHECK_FALSE(f.told<signal::Ask>());
     f.peer.handle_message(signal::Answer{{f.other}, {0}}, start);
     CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
@@ -205,14 +205,14 @@ TEST_CASE(
   }
   SUBCASE("no root twice in a while, and ever more slowly") {
     f.peer.handle_message(signal::Answer{{f.other}, {1}}, start);
-    f.peer.handle_idle(start + limits::idle_interval - 1ms);
+    f.peer.handle_idle(false, false, start + limits::idle_interval - 1ms);
     CHECK_FALSE(f.told<signal::Ask>());
-    f.peer.handle_idle(start + limits::idle_interval);
+    f.peer.handle_idle(false, false, start + limits::idle_interval);
     CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
     f.peer.handle_message(signal::Answer{{f.root}, {1}}, start);
-    f.peer.handle_idle(start + 10 * limits::idle_interval);
+    f.peer.handle_idle(false, false, start + 10 * limits::idle_interval);
     CHECK_FALSE(f.told<signal::Ask>());
-    f.peer.handle_idle(start + limits::warm_wait_max);
+    f.peer.handle_idle(false, false, start + limits::warm_wait_max);
     CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
   }
   SUBCASE("until some are there") {
@@ -225,14 +225,14 @@ TEST_CASE(
       f.peer.handle_pair_open({60 + i}, start);
     }
     f.drain();
-    f.peer.handle_idle(start + limits::idle_interval);
+    f.peer.handle_idle(false, false, start + limits::idle_interval);
     CHECK_FALSE(f.told<signal::Ask>());
   }
   SUBCASE("what is held is not asked for") {
     f.peer.handle_message(signal::Answer{{f.other}, {1}}, start);
     f.peer.swarm().handle_held(f.root, f.geometry, f.geometry.all(), start);
     f.drain();
-    f.peer.handle_idle(start + limits::idle_interval);
+    f.peer.handle_idle(false, false, start + limits::idle_interval);
     CHECK_FALSE(f.told<signal::Ask>());
   }
 }
@@ -246,10 +246,10 @@ TEST_CASE("the list is bounded: the file that was told first goes") {
     root.bytes.fill(static_cast<std::uint8_t>(100 + i));
     f.peer.handle_listed(root, f.geometry, start);
   }
-  f.peer.handle_idle(start);
+  f.peer.handle_idle(false, false, start);
   CHECK_FALSE(f.told<signal::Ask>());
   f.peer.handle_listed(f.root, f.geometry, start);
-  f.peer.handle_idle(start);
+  f.peer.handle_idle(false, false, start);
   CHECK(f.told<signal::Ask>());
 }
 

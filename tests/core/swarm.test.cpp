@@ -233,6 +233,36 @@ TEST_CASE("a peer that sent a wrong piece is closed and never let in again") {
   CHECK(f.closed() == Error::too_many_peers);
 }
 
+TEST_CASE("what is verified is written when the page is hidden, though a reader waits for more") {
+  Fixture f(2);
+  f.connect();
+  f.swarm.open({1}, f.root, f.geometry, {{0, 2}, {}}, start);
+  f.swarm.grant({1}, limits::resource_bytes_max, start);
+  const wire::Handle handle = find<wire::Want>(f.heard())->handle;
+  f.swarm.handle_digests(f.root, *DigestList::parse(f.geometry, Bytes(64, 5)), start);
+  f.say(wire::Have{handle, {3}});
+  const auto asked = f.heard();
+  for (const wire::Block& block : find<wire::Request>(asked)->blocks) {
+    if (block.piece == 0) f.block({handle, block}, wire::block_header_bytes + block.bytes);
+  }
+  f.drain();
+  Digest digest;
+  digest.bytes.fill(5);
+  f.swarm.handle_digest(f.root, 0, digest, start);
+  const auto stored = [&f] {
+    PieceRange pieces{};
+    for (const Output& output : f.drain()) {
+      if (const auto* o = get_if<StoreRun>(&output)) pieces = o->pieces;
+    }
+    return pieces;
+  };
+  CHECK(stored() == PieceRange{});
+  f.swarm.handle_hidden(start);
+  CHECK(stored() == PieceRange{0, 1});
+  f.swarm.handle_hidden(start);
+  CHECK(stored() == PieceRange{});
+}
+
 TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last closed") {
   Fixture f;
   f.connect();

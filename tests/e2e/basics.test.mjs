@@ -102,7 +102,7 @@ test('the short form: second visit from the first visitor, third from the store,
   }
 });
 
-test('nobody has it: a small file is asked of no page and no coordinator, and the origin sends each once', async (t) => {
+test('nobody has it: a small file is asked of no coordinator, and the origin sends each once', async (t) => {
   const { site, chromium } = scene(t);
   const rounds = 5;
   const files = { '/static/large.bin': randomBytes('large', 3_000_000) };
@@ -127,7 +127,8 @@ test('nobody has it: a small file is asked of no page and no coordinator, and th
   );
   const asked = s.origin.signals.filter(({ message }) => message.type === 'ask').flatMap(({ message }) => message.roots);
   assert.deepEqual([...new Set(asked)], [large]);
-  assert.deepEqual(await visitor.run(() => window.asked), [large]);
+  // The worker asks the page's engine by a port of its own: no request waits for the page's event loop.
+  assert.deepEqual(await visitor.run(() => window.asked), []);
 });
 
 // Alone, its requests find no page that said hello. With another tab, that one is asked for them, and its peers have them.
@@ -184,7 +185,8 @@ for (const otherTab of [false, true]) {
           const duration = (path) => performance.getEntriesByName(`${location.origin}${path}`)[0]?.duration;
           return {
             state: document.readyState,
-            ran: window.blocked < window.after,
+            // A clock of 0.1 ms may not tell them apart.
+            ran: window.blocked <= window.after,
             script: duration('/static/block.js'),
             image: duration('/static/dot.png'),
             controls: ['/plain/control.js', '/plain/after.js', '/plain/dot.png'].map(duration),

@@ -68,10 +68,19 @@ const cases = [
       delete globalThis.webkitRTCPeerConnection;
     },
   },
-  { name: 'WebSocket is removed', init: () => delete globalThis.WebSocket },
+  { name: 'dedicated workers are removed', init: () => delete globalThis.Worker },
+  // Without a worker of its own the engine runs in the page, where its globals can be taken away.
+  {
+    name: 'WebSocket is removed',
+    init: () => {
+      delete globalThis.Worker;
+      delete globalThis.WebSocket;
+    },
+  },
   {
     name: 'WebSocket throws, as a policy may make it',
     init: () => {
+      delete globalThis.Worker;
       globalThis.WebSocket = class {
         constructor() {
           throw new DOMException('blocked', 'SecurityError');

@@ -25,13 +25,14 @@ test('within the stated bound all open pages get the new bytes, never a mixture'
   await Promise.all(
     visitors.map(async (visitor, i) => {
       for (;;) {
+        // The bound is on looks that begin after it: how long one takes is the machine's.
+        const began = performance.now() - deployed;
         const got = await visitor.fetch(url);
         const which = got.sha256 === sha256(before) ? 'old' : got.sha256 === sha256(after) ? 'new' : 'neither';
-        results.push({ visitor: i, which, error: got.error, at: Math.round(performance.now() - deployed) });
+        results.push({ visitor: i, which, error: got.error, began: Math.round(began) });
         if (which === 'neither') assert.notEqual(got.error, null, 'a body that is neither must be an error');
         if (which === 'new') return;
-        // Half a second between looks; the bound itself is 60 s, plus the look.
-        assert.ok(performance.now() - deployed < 63_000, 'still the old bytes after 63 s');
+        assert.ok(began < 60_000, 'still the old bytes after 60 s');
         await delay(500);
       }
     }),

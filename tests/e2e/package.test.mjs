@@ -53,6 +53,8 @@ test('packed and installed: imports, types, the command, and two browsers that e
     'dist/browser/sw.js',
     'dist/browser/sw.mjs',
     'dist/browser/index.js',
+    'dist/browser/page.js',
+    'dist/browser/engine.js',
     'dist/server.js',
     'dist/cli.js',
     'dist/index.d.ts',

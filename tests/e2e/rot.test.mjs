@@ -9,6 +9,16 @@ import { scene } from './harness/scene.mjs';
 /** The store of the documented worker, and the path of its runs. */
 const store = { cacheName: `${CACHE_PREFIX}1`, path: STORE_PATH };
 
+/** Bytes of all runs that the visitor's store holds. */
+const storedBytes = (visitor) =>
+  visitor.run(async ({ cacheName, path }) => {
+    const cache = await caches.open(cacheName);
+    const runs = (await cache.keys()).filter((request) => request.url.includes(path));
+    const bodies = await Promise.all(runs.map((run) => cache.match(run)));
+    const sizes = await Promise.all(bodies.map(async (body) => (body ? (await body.arrayBuffer()).byteLength : 0)));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  }, store);
+
 test("wrong and short runs of the store are replaced by the origin's, in the middle of a body", async (t) => {
   const { site, chromium } = scene(t);
   const url = '/static/data.bin';
@@ -17,6 +27,8 @@ test("wrong and short runs of the store are replaced by the origin's, in the mid
   const visitor = await chromium();
   await visitor.visit(s.url);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
+  // What is read is written a moment later.
+  await until('the whole file is stored', async () => (await storedBytes(visitor)) === bytes.length);
   const spoilt = await visitor.run(async ({ cacheName, path }) => {
     const cache = await caches.open(cacheName);
     const runs = (await cache.keys()).filter((request) => request.url.includes(path));
@@ -38,6 +50,7 @@ test("wrong and short runs of the store are replaced by the origin's, in the mid
   assert.ok(again > 0 && again <= 2 * 1024 * 1024, `${again} bytes from the origin`);
   // What the origin gave instead is stored, and right. The good pieces of a run that was dropped are asked for once more.
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));
+  await until('the whole file is stored again', async () => (await storedBytes(visitor)) === bytes.length);
   const all = s.origin.sent(url);
   assert.ok(all - before <= 2 * 1024 * 1024, `${all - before} bytes from the origin`);
   assert.equal((await visitor.fetch(url)).sha256, sha256(bytes));

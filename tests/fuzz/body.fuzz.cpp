@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <set>
@@ -24,8 +25,10 @@ using namespace peer_cdn;
 
 namespace {
 
-void check(bool law) {
-  if (!law) std::abort();
+void check(bool holds, int line = __builtin_LINE()) {
+  if (holds) return;
+  std::fprintf(stderr, "the law of line %d does not hold\n", line);
+  std::abort();
 }
 
 constexpr std::uint32_t piece_bytes = 64 * 1024;
@@ -217,7 +220,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto opener = static_cast<PluginKind>(1 + data[5] % 3);
   Shared shared;
   Streams streams;
-  Opening opening{opener, data[5] % 2 == 0};
+  Opening opening{opener, data[5] % 2 == 0 && begin == 0 && end == bytes};
   opening.known = data[5] < 128;
   opening.streams = &streams;
   Opening network{PluginKind::network};

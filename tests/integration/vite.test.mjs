@@ -65,6 +65,8 @@ async function share(t, url, file) {
   assert.equal((await second.fetch(file)).sha256, sha256(model));
   const from = await second.sources(file);
   assert.ok(from.fromPeers > model.length / 2, JSON.stringify(from));
+  // Vite has put the engine's script where ours finds it.
+  assert.equal(await second.run(() => window.peerCdn.stats.engine), 'worker');
 }
 
 test('in dev all is served by the dev server', { timeout: 240_000 }, async (t) => {

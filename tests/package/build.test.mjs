@@ -79,7 +79,7 @@ describe('the build of the wasm', () => {
   test('refuses a part that it does not know, and names those that it does', async () => {
     const { code, output } = await run(process.execPath, ['scripts/build.mjs', '--only', 'pages']);
     assert.equal(code, 2);
-    assert.match(output, /worker, page, coordinator, listing, bundle, types/);
+    assert.match(output, /worker, peer, rtc, coordinator, listing, bundle, types/);
   });
 });
 
@@ -92,7 +92,7 @@ describe('the JavaScript of em++ 3.1.6', () => {
   });
 
   test('is refused when it was trimmed already', async () => {
-    const trimmed = await readFile(join(root, 'build/page.mjs'), 'utf8');
+    const trimmed = await readFile(join(root, 'build/rtc.mjs'), 'utf8');
     assert.throws(() => trimGlue(trimmed), /not the JavaScript of em\+\+ 3\.1\.6/);
   });
 });

@@ -6,8 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root, run } from '../../scripts/run.mjs';
-import { Coordinator } from '../../src/server/engine.js';
-import { createEngine } from '../../web/engine.js';
 
 let folder;
 
@@ -35,25 +33,28 @@ function edit(file, from, to) {
 /** Of each project: what it says, and what somebody wrote instead. */
 const misspelt = {
   web: {
-    'a call of the core': ['web/page.js', 'this.#engine.networkChanged()', 'this.#engine.networkChange()'],
-    'the arguments of a call': ['web/resources.js', 'this.#engine.held(handle, begin, end)', 'this.#engine.held(handle, begin)'],
-    'what the core asks for': ['web/page.js', 'forget: (handle, piece) =>', 'forgets: (handle, piece) =>'],
+    'a call of the core': ['web/engine.js', 'this.#core.tell(PEER_HIDDEN)', "this.#core.tell('PEER_HIDDEN')"],
+    'the arguments of a call': ['web/resources.js', 'tell(PEER_HELD, handle, begin, end)', 'tell(PEER_HELD, handle, begin)'],
+    'what the core asks for': ['web/engine.js', '[OUT_COMPANY]: (handle) =>', '[OUT_COMPANIES]: (handle) =>'],
     'an error code': ['web/readers.js', "'not-in-manifest'", "'not-in-the-manifest'"],
     'a code that the page judges by': ['web/page.js', "message.code === 'malformed-manifest'", "message.code === 'malformed'"],
     'a field of a message of the worker': ['web/shared.js', 'news.cache', 'news.cacheName'],
     'a message to the worker': ['web/bridge.js', "this.#post('company'", "this.#post('companies'"],
     'a field of a request of the worker': [
-      'web/bridge.js',
+      'web/stream.js',
       '{ begin, end, origin, patience }',
       '{ begin, end, origins, patience }',
     ],
+    "a call of the page's": ['web/engine.js', "hand('restart', [pair])", "hand('restart', [pair, 1, 2])"],
+    'a call of the engine': ['web/page.js', "this.#call('networkChanged', [])", "this.#call('networkChange', [])"],
     'a limit': ['web/seeder.js', 'segmentBytes } from', 'segmentByte } from'],
     'an event': ['web/shared.js', "this.#emit('peers'", "this.#emit('peer'"],
   },
   'src/server': {
-    'a call of the core': ['src/server/coordinator.js', 'engine.timeout(now)', 'engine.timedOut(now)'],
-    'the arguments of a call': ['src/server/coordinator.js', 'engine.message(peer, text, now)', 'engine.message(peer, now)'],
-    'an output': ['src/server/coordinator.js', "kind === 'renumber'", "kind === 'renumbered'"],
+    'a call of the engine': ['src/server/coordinator.js', 'engine.wake(now)', 'engine.awake(now)'],
+    'the arguments of a call': ['src/server/coordinator.js', 'engine.join(origin, place, now)', 'engine.join(origin, place)'],
+    'a call of the core': ['src/server/engine.js', 'this.#core.wake(now)', 'this.#core.awake(now)'],
+    'an output': ['src/server/engine.js', 'order === SOCKET_RENUMBER)', 'order === SOCKET_RENUMBERED)'],
     'an error code': ['src/server/coordinator.js', "'too-many-peers'", "'too-many'"],
     'a limit': ['src/server/manifest.js', 'limits.manifestEntries) {', 'limits.manifestEntry) {'],
     'a field of a manifest': ['src/server/manifest.js', 'this.#manifest.resources[url]', 'this.#manifest.resource[url]'],
@@ -77,22 +78,3 @@ for (const [project, cases] of Object.entries(misspelt)) {
     });
   }
 }
-
-/** The members of the type Engine in a file. */
-function membersOf(file) {
-  const typedef = readFileSync(join(root, file), 'utf8').split('@typedef {object} Engine\n')[1].split('*/')[0];
-  return [...typedef.matchAll(/@property \{.*\} (\w+)/g)].map(([, name]) => name).sort();
-}
-
-test("the types of the page's core name what its module has, and nothing else", () => {
-  const { engine } = createEngine(() => {});
-  // Emscripten's own begin otherwise, and callbacks of connections are not for us.
-  const bound = Object.keys(engine).filter((name) => typeof engine[name] === 'function' && /^(?!rtc|count_)[a-z]/.test(name));
-  assert.deepEqual(membersOf('web/engine.js'), bound.sort());
-});
-
-test('the types of the coordinator name what its module has, and nothing else', () => {
-  const own = ['constructor', 'clone', 'deleteLater', 'isAliasOf', 'isDeleted'];
-  const bound = [Coordinator.prototype, Object.getPrototypeOf(Coordinator.prototype)].flatMap(Object.getOwnPropertyNames);
-  assert.deepEqual(membersOf('src/server/engine.js'), bound.filter((name) => !own.includes(name)).sort());
-});

@@ -50,7 +50,7 @@ void something_happens(World& world, Visitor& visitor, const File& file) {
   if (random.chance(0.2)) {
     return world.step(visitor, [&](Visitor& v) {
       v.peer.handle_listed(file.root, file.geometry, world.now());
-      v.peer.handle_idle(world.now());
+      v.peer.handle_idle(false, false, world.now());
     });
   }
   if (!visitor.readings.empty() && random.chance(0.2)) {
@@ -279,7 +279,7 @@ TEST_CASE("a page that is idle has pairs before it asks for anything") {
     for (int i = 0; i < 6; ++i) {
       world.step(idler, [&](Visitor& v) {
         v.peer.handle_listed(file.root, file.geometry, world.now());
-        v.peer.handle_idle(world.now());
+        v.peer.handle_idle(false, false, world.now());
       });
       settle(world, limits::idle_interval);
     }

@@ -99,7 +99,7 @@ void Visitor::warm_up(const std::vector<const File*>& files) {
 }
 
 void Visitor::idle() {
-  peer.handle_idle(world_.now());
+  peer.handle_idle(false, false, world_.now());
   world_.after(limits::idle_interval, id, [](Visitor& v) { v.idle(); });
 }
 

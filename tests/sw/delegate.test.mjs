@@ -274,13 +274,31 @@ test('messages that are not for us, or not from a window, are no hello', async (
   const at = await place({ page: false });
   const page = await at.worker.page({ hello: false });
   for (const more of [{ peerCdn: 2 }, { peerCdn: undefined }, { type: 'wave' }]) await page.tell({ type: 'hello', ...more });
-  at.worker.dispatch('message', { data: null, source: page.client });
-  at.worker.dispatch('message', { data: { peerCdn: 1, type: 'hello' }, source: null });
-  at.worker.dispatch('message', { data: { peerCdn: 1, type: 'hello' }, source: { id: 'x', type: 'window' } });
+  at.worker.message(null, page.client);
+  at.worker.message({ peerCdn: 1, type: 'hello' }, null);
+  at.worker.message({ peerCdn: 1, type: 'hello' }, { id: 'x', type: 'window' });
+  await at.clock.settle();
   assert.deepEqual(at.worker.thrown, []);
   await (await at.worker.fetch(url)).bytes();
   assert.equal(page.asks.length, 0);
 });
+
+for (const [said, hello, byPort] of [
+  ["with a port of the page's engine", (page) => page.helloWithPort(), true],
+  ['again, without the port that it had', (page) => page.helloWithPort().then(() => page.hello()), false],
+]) {
+  test(`after a hello ${said}, what is asked goes ${byPort ? 'there' : 'to the page'}`, async () => {
+    const at = await place();
+    at.page.answers(serving(at.file));
+    await hello(at.page);
+    assert.deepEqual(await (await at.page.fetch(url)).bytes(), at.file.body);
+    assert.deepEqual(
+      at.page.asks.map((ask) => ask.byPort === true),
+      [byPort],
+    );
+    assert.equal((await counts(at)).fromPeers, 3 * MIB);
+  });
+}
 
 test('a large request at the start of a worker waits fifty milliseconds for a hello that is on its way', async () => {
   const at = await place();

@@ -206,7 +206,8 @@ export const documented = [
   {
     kind: 'asked past the HTTP cache',
     limit:
-      'Where a file turns out to be another one in the middle, its rest is asked for once, past the HTTP cache: it may have been old.',
+      'Where a file turns out to be another one in the middle, its rest is asked for once more, past the HTTP cache: ' +
+      'what came may have been old.',
     applies: (difference) =>
       difference.of.file.kind === 'changed late' &&
       difference.of.file.size === 'large' &&
@@ -220,16 +221,17 @@ export const documented = [
       difference.of.file.kind.startsWith('redirect elsewhere') &&
       isOfOrigin(difference) &&
       isSameToPage(difference) &&
-      requestsOf(difference.ours) === 2 * requestsOf(difference.control),
+      requestsOf(difference.ours) <= 4,
   },
   {
     kind: 'origin of an element',
     limit:
-      'The origin sees no `Origin` for a listed file that a `crossorigin` element asks for with `integrity`, or that is preloaded as `fetch`.',
+      'The origin sees no `Origin` for a listed file of a `crossorigin` element with `integrity`, nor of a preload as `fetch`; ' +
+      'in WebKit of no element.',
     applies: (difference) =>
       isOf(difference, 'origin') &&
       difference.of.file.isListed &&
-      (/integrity/.test(difference.of.name ?? '') || /preload/.test(difference.of.name ?? '')) &&
+      (difference.engine === 'webkit' || /integrity|preload/.test(difference.of.name)) &&
       valuesOf(difference.with).every((value) => valuesOf(difference.without).includes(value)),
   },
   {

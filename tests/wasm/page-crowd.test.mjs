@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
-import { manifestVersion, pieceBytesMin, SOCKET_PATH } from '../../build/border.js';
-import { FakeConnection, FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
+import { manifestVersion, pieceBytesMin } from '../../build/border.js';
+import { FakeConnection, FakeSocket, fakeWorkerChannel, install, openPage } from './page-fakes.mjs';
 
 install();
-const { Page } = await import('../../web/page.js');
 const { Store } = await import('../../sw/store.js');
 
 const pieceBytes = pieceBytesMin;
@@ -63,7 +62,7 @@ class SlowOrigin {
 
 let names = 0;
 
-async function openPage(t) {
+async function openInformed(t) {
   const cacheName = `crowd-${++names}`;
   const store = await Store.open(cacheName);
   await store.putManifest(
@@ -71,15 +70,8 @@ async function openPage(t) {
     Date.now(),
   );
   await store.putDigests(root, list);
-  const page = new Page({ cacheName, form: 'stream', socket: SOCKET_PATH }, undefined, {
-    report() {},
-    peers() {},
-    tell() {},
-    failed() {},
-    disabled() {},
-  });
-  t.after(() => page.stop());
-  await Promise.all([page.ready(), page.informed]);
+  const page = await openPage(t, { cacheName });
+  await Promise.all([page.head.ready(), page.informed]);
   return page;
 }
 
@@ -89,8 +81,8 @@ function read(page, { origin = true, begin = 0 } = {}) {
   const from = { origin: 0, peers: 0 };
   let tell;
   const ended = new Promise((resolve) => (tell = resolve));
-  const reader = page.readers.open(
-    page.resources.handle(resource),
+  const reader = page.head.readers.open(
+    page.head.resources.handle(resource),
     begin,
     count,
     {
@@ -98,14 +90,14 @@ function read(page, { origin = true, begin = 0 } = {}) {
       piece(_piece, buffer, isOrigins) {
         pieces.push(Buffer.from(buffer));
         ++from[isOrigins ? 'origin' : 'peers'];
-        page.readers.grant(reader, buffer.byteLength);
+        page.head.readers.grant(reader, buffer.byteLength);
       },
       end: (code) => tell(code),
     },
     origin,
     50,
   );
-  page.readers.grant(reader, 16 * pieceBytes);
+  page.head.readers.grant(reader, 16 * pieceBytes);
   return { ended, pieces, from };
 }
 
@@ -134,7 +126,7 @@ test('four pages share what they take from the origin: about one copy, and every
   const tell = fakeWorkerChannel(t);
   const origin = new SlowOrigin(15);
   globalThis.fetch = origin.fetch;
-  const pages = await Promise.all([1, 2, 3, 4].map(() => openPage(t)));
+  const pages = await Promise.all([1, 2, 3, 4].map(() => openInformed(t)));
   const told = company();
   const alone = pages.map((page) => read(page));
   for (const { ended } of alone) assert.equal(await ended, 'nobody-has-it');
@@ -152,7 +144,7 @@ test('four pages share what they take from the origin: about one copy, and every
 test('without leave to use the origin a page asks peers only', async (t) => {
   const tell = fakeWorkerChannel(t);
   globalThis.fetch = () => assert.fail('asked the origin');
-  const pages = await Promise.all([1, 2].map(() => openPage(t)));
+  const pages = await Promise.all([1, 2].map(() => openInformed(t)));
   const told = company();
   const readAll = () => Promise.all(pages.map((page) => read(page, { origin: false }).ended));
   for (const code of await readAll()) assert.match(code, /^(nobody-has-it|peer-gone)$/);
@@ -166,7 +158,7 @@ test('an origin that fails ends the readers with its code: the worker knows what
   const origin = new SlowOrigin(1);
   origin.broken = true;
   globalThis.fetch = origin.fetch;
-  const pages = await Promise.all([1, 2].map(() => openPage(t)));
+  const pages = await Promise.all([1, 2].map(() => openInformed(t)));
   const told = company();
   for (const { ended } of pages.map((page) => read(page))) await ended;
   tell(begun);

@@ -1,5 +1,5 @@
 // A browser's worth of fakes for web/ in Node: Cache Storage, connections, and a coordinator that introduces everybody.
-import { protocolVersion } from '../../build/border.js';
+import { protocolVersion, SOCKET_PATH } from '../../build/border.js';
 
 /** Cache Storage in memory, one Cache a name; no expiry, no quota. */
 export class FakeCaches {
@@ -280,4 +280,24 @@ export class FakeContainer extends EventTarget {
     if (type === 'hello') [this.knowsPage, this.form] = [true, form];
     if (type === 'bye') this.knowsPage = false;
   }
+}
+
+/**
+ * A page whose engine runs in it, as in every browser without workers that channels can be transferred to.
+ * @param {import('node:test').TestContext} t
+ * @param {object} options of Page
+ * @param {object} [listener]
+ */
+export async function openPage(t, options, listener = {}, upload = { on: true, bytesPerSecond: 0, bytes: 0 }) {
+  const { Page } = await import('../../web/page.js');
+  const silent = Object.fromEntries(
+    ['report', 'peers', 'tell', 'disabled', 'failed', 'changed', 'untransferable'].map((name) => [name, () => {}]),
+  );
+  const page = new Page({ form: 'stream', socket: `wss://site.test${SOCKET_PATH}`, ...options }, upload, {
+    ...silent,
+    ...listener,
+  });
+  t.after(() => page.stop());
+  await page.start();
+  return page;
 }

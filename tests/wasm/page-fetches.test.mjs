@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
-import { BYPASS_HEADER, pieceBytesMin } from '../../build/border.js';
+import { BYPASS_HEADER, PEER_FETCH_END, PEER_FETCHED, pieceBytesMin } from '../../build/border.js';
 import { install } from './page-fakes.mjs';
 
 install();
@@ -13,10 +13,10 @@ const pieceBytes = pieceBytesMin;
 const body = randomBytes(5 * pieceBytes + 100);
 const resource = { url: '/big.bin', root: 'ab', bytes: body.length, pieceBytes };
 
-let engine;
+let core;
 let pieces;
 let origin;
-/** What the engine was told. @type {any[]} */
+/** What the core was told. @type {any[]} */
 let told;
 let ended;
 /** The pieces that the core has no use for. */
@@ -27,16 +27,21 @@ beforeEach(() => {
   refused = new Set();
   let resolve;
   ended = new Promise((done) => (resolve = done));
-  engine = {
-    fetched(id, handle, piece) {
+  core = {
+    call(event, id, _handle, piece) {
+      assert.equal(event, PEER_FETCHED);
       told.push([id, piece]);
-      if (!refused.has(piece)) origin.take(handle, piece);
+      return refused.has(piece) ? 0 : 1;
     },
-    fetchEnd: (...end) => resolve(end),
+    tell(event, code, id) {
+      assert.equal(event, PEER_FETCH_END);
+      resolve([id, code]);
+    },
+    drain() {},
   };
   const resources = { get: () => resource };
-  pieces = new Pieces(engine, resources, Promise.resolve(null), () => {});
-  origin = new Fetches(engine, resources, pieces);
+  pieces = new Pieces(core, resources, Promise.resolve(null), () => {});
+  origin = new Fetches(core, resources, pieces);
 });
 
 /** An answer of the origin's, as the browser gives it. */
@@ -163,12 +168,8 @@ test('a fetch that is cancelled is aborted, and nothing more is told of it', asy
     signal.addEventListener('abort', cancelled);
     return answer(from, to);
   };
-  const { fetched } = engine;
-  engine.fetched = (...piece) => {
-    fetched(...piece);
-    origin.cancel(1);
-  };
-  engine.fetchEnd = () => assert.fail('told of the end');
+  core.drain = () => origin.cancel(1);
+  core.tell = () => assert.fail('told of the end');
   origin.fetch(1, 7, 1, 3);
   await over;
   await new Promise((resolve) => setTimeout(resolve, 20));

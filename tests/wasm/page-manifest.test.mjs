@@ -1,13 +1,12 @@
 // What a page makes of a manifest: all that is good of it, as the worker does.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { manifestVersion, pieceBytesMin, SOCKET_PATH } from '../../build/border.js';
 import { readFileSync } from 'node:fs';
+import { manifestVersion, pieceBytesMin } from '../../build/border.js';
 import { badEntries } from '../vectors/entries.mjs';
-import { FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
+import { FakeSocket, fakeWorkerChannel, install, openPage } from './page-fakes.mjs';
 
 install();
-const { Page } = await import('../../web/page.js');
 const { Store } = await import('../../sw/store.js');
 
 const root = 'ab'.repeat(32);
@@ -26,16 +25,13 @@ async function open(t, manifest) {
   const store = await Store.open(cacheName);
   await store.putManifest(typeof manifest === 'string' ? manifest : JSON.stringify(manifest), Date.now());
   const reports = [];
-  const page = new Page({ cacheName, form: 'stream', socket: SOCKET_PATH }, undefined, {
-    report: (...report) => reports.push(report),
-    tell: (message) => reports.push(message),
-    peers() {},
-    failed() {},
-    disabled() {},
-  });
-  t.after(() => page.stop());
-  await page.ready();
-  const isListed = (path) => page.resources.find(`https://site.test${path}`) !== null;
+  const page = await openPage(
+    t,
+    { cacheName },
+    { report: (code, { url }) => reports.push(url ? [code, url] : [code]), tell: (message) => reports.push(message) },
+  );
+  await page.head.ready();
+  const isListed = (path) => page.head.resources.find(`https://site.test${path}`) !== null;
   return { page, store, reports, isListed };
 }
 
@@ -47,8 +43,8 @@ for (const [what, entry] of badEntries) {
     assert.deepEqual([isListed('/first'), isListed('/bad'), isListed('/last')], [true, false, true]);
     // What the store has of the good ones is offered.
     await store.putRun(root, 0, 1, [new Uint8Array(5)]);
-    await page.manifest();
-    assert(page.resources.isHeld(root));
+    await page.head.manifest();
+    assert(page.head.resources.isHeld(root));
     assert.equal(reports.length, 1);
   });
 }
@@ -80,7 +76,7 @@ test('a bad entry is named once, whether worker or page comes first', async (t) 
   tell(ofWorker('/b'));
   await store.putManifest(JSON.stringify({ version: manifestVersion, resources: { '/b': null, '/c': null } }), Date.now());
   tell({ type: 'manifest' });
-  await page.ready();
+  await page.head.ready();
   assert.deepEqual(
     reports.filter(Array.isArray).map(([, url]) => url),
     ['/a', '/b', '/c'],
@@ -93,7 +89,7 @@ test('of two lengths of one root the first is used', async (t) => {
     resources: { '/a': good, '/b': { ...good, bytes: 70_000 }, '/c': good },
   });
   assert.deepEqual(['/a', '/b', '/c'].map(isListed), [true, false, true]);
-  assert.equal(page.resources.get(page.resources.handle(good)).bytes, 5);
+  assert.equal(page.head.resources.get(page.head.resources.handle(good)).bytes, 5);
 });
 
 test('what is no manifest is told, and the one before stays in use', async (t) => {
@@ -102,7 +98,7 @@ test('what is no manifest is told, and the one before stays in use', async (t) =
   for (const text of none) {
     reports.length = 0;
     await store.putManifest(text, Date.now());
-    await page.manifest();
+    await page.head.manifest();
     assert.deepEqual(reports, [['malformed-manifest']], text);
     assert(isListed('/a'));
   }
@@ -110,15 +106,8 @@ test('what is no manifest is told, and the one before stays in use', async (t) =
 
 test('without a manifest nothing is listed, and nothing is wrong', async (t) => {
   const reports = [];
-  const page = new Page({ cacheName: 'empty', form: 'stream', socket: SOCKET_PATH }, undefined, {
-    report: (...report) => reports.push(report),
-    peers() {},
-    tell() {},
-    failed() {},
-    disabled() {},
-  });
-  t.after(() => page.stop());
-  await page.ready();
+  const page = await openPage(t, { cacheName: 'empty' }, { report: (...report) => reports.push(report) });
+  await page.head.ready();
   assert.deepEqual(reports, []);
-  assert.equal(page.resources.listed.size, 0);
+  assert.equal(page.head.resources.listed.size, 0);
 });

@@ -137,7 +137,7 @@ for (const [name, open] of Object.entries(ways)) {
       gone.close();
       assert.equal(gone.active, false);
       assert.equal(gone.reason, 'cancelled');
-      assert.deepEqual(gone.stats, { peers: 0, sent: 0, received: 0 });
+      assert.deepEqual(gone.stats, { peers: 0, sent: 0, received: 0, engine: null });
       for (const plugin of plugins) await checkTakesPart(plugin, container);
     }
     assert.equal(FakeSocket.all.length, 1, 'it is the same engine to the end');
@@ -389,7 +389,7 @@ test('beside a copy that speaks another version an instance takes no part, and s
       assert.deepEqual(errors, [{ code: 'version-mismatch' }]);
       assert.equal(await plugin.getMiddleware({ request: { url: request.url, method: 'GET' } }).get(), null);
       assert.equal(plugin.upload.on, true);
-      assert.deepEqual(plugin.stats, { peers: 0, sent: 0, received: 0 });
+      assert.deepEqual(plugin.stats, { peers: 0, sent: 0, received: 0, engine: null });
       await plugin.informed;
       plugin.close();
     }
@@ -483,6 +483,34 @@ for (const [name, [state, options]] of Object.entries(late)) {
   });
 }
 
+test('every change of the state is told, once', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('activated');
+  const tell = fakeWorkerChannel(t);
+  const store = await Store.open(`${CACHE_PREFIX}1`);
+  const plugin = close(await start());
+  const states = [];
+  plugin.addEventListener('state', ({ detail }) => states.push(detail));
+  const untilTold = (count) => until(`${count} changes are told`, () => states.length === count);
+  assert.deepEqual([plugin.active, plugin.reason], [false, 'no-worker']);
+  container.control();
+  await untilTold(1);
+  container.control();
+  await store.putManifest(JSON.stringify({ version: manifestVersion, disabled: true }), Date.now());
+  tell({ type: 'manifest' });
+  await untilTold(2);
+  await fill();
+  tell({ type: 'manifest' });
+  await untilTold(3);
+  plugin.close();
+  assert.deepEqual(states, [
+    { active: true, reason: null },
+    { active: false, reason: 'cancelled' },
+    { active: true, reason: null },
+    { active: false, reason: 'cancelled' },
+  ]);
+});
+
 test('a worker that fails, and one that leaves the page alone, are not waited for', async (t) => {
   const close = closing(t);
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -551,10 +579,11 @@ test('a worker that registered late is known at once on the first visit, and a m
 test('start() on a controlled page waits for what the worker says of itself, half a second at most', async (t) => {
   for (const code of ['registered-late', '', undefined]) {
     const say = fakeWorkerChannel(t);
-    new FakeContainer('controlling');
+    const container = new FakeContainer('controlling');
     t.mock.timers.enable({ apis: ['setTimeout'] });
     let plugin = null;
     const starting = start({ worker: '/sw.js' }).then((one) => (plugin = one));
+    while (!container.knowsPage) await turn();
     t.mock.timers.tick(firstSocketWait - 1);
     await turn();
     assert.equal(plugin, null);

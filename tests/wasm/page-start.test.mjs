@@ -268,7 +268,8 @@ test('words of the worker do not put off what keeps it alive', async (t) => {
   const posted = [];
   container.controller.postMessage = ({ type }) => posted.push(type);
   const tell = fakeWorkerChannel(t);
-  const bridge = new Bridge('stream', { delegate() {}, tell() {} });
+  const bridge = new Bridge('stream', { meet: () => new MessageChannel().port1, delegate() {}, tell() {}, controlled() {} });
+  bridge.open();
   t.after(() => bridge.close());
   t.mock.timers.enable({ apis: ['setInterval'] });
   for (let i = 0; i < 10; i++) {

@@ -32,7 +32,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
   const call = (name, ...args) => core.call(exported[name.toUpperCase()], args);
   const callText = (name, ...args) => core.callText(exported[name.toUpperCase()], args);
   const files = new Map();
-  const host = { now: 1000, call, callText, size: core.size, timeout: core.timeout, waiting: core.waiting };
+  const host = { now: 1000, call, callText, memory: core.memory, timeout: core.timeout, waiting: core.waiting };
 
   host.addRoute = (route, kinds = [PLUGIN_USER], how = border.STRATEGY_ORDERED) => {
     for (const kind of kinds) call('route_plugin', kind, 0, 0.2);
@@ -351,9 +351,9 @@ test('a request goes from the origin to the store through the border, and leaves
     assert.equal(host.timeout(), -1);
     // It could not be stored, or the next one would be read from there.
     host.call('store_done', root, body, 0, 4, false);
-    if (round === 20) size = host.size();
+    if (round === 20) size = host.memory().byteLength;
   }
-  assert.equal(host.size(), size, 'the heap does not grow');
+  assert.equal(host.memory().byteLength, size, 'the heap does not grow');
 });
 
 test('what is stored is read from the store', () => {

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { CHANNEL, STORE_PATH } from '../../../build/border.js';
+import { CHANNEL, progressWait, STORE_PATH } from '../../../build/border.js';
 import { until, within } from './until.mjs';
 
 const chromiumFlags = [
@@ -160,9 +160,12 @@ export class Visitor {
 
   /** Sums of what the worker reported for a path: where the bytes came from. Waits until all of it is reported done. */
   async sources(url, page = this.page) {
+    // The worker tells of transfers together, some time after the last byte: nothing says that there is no more to tell.
     const list = await until(`transfers of ${url} to end`, async () => {
+      const { length } = await this.transfers(url, page);
+      await new Promise((resolve) => setTimeout(resolve, 3 * progressWait));
       const all = await this.transfers(url, page);
-      return all.length > 0 && all.every(({ done }) => done) ? all : null;
+      return length > 0 && all.length === length && all.every(({ done }) => done) ? all : null;
     });
     const sum = (name) => list.reduce((total, one) => total + (one[name] ?? 0), 0);
     return {

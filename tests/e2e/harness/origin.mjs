@@ -393,7 +393,8 @@ export class Origin {
       const reader = (from) =>
         new FrameReader((text) => {
           try {
-            this.signals.push({ from, socket: id, message: JSON.parse(text) });
+            // What a lean page gets in one turn is a list.
+            for (const message of [JSON.parse(text)].flat()) this.signals.push({ from, socket: id, message });
           } catch {
             this.signals.push({ from, socket: id, message: { type: 'not-json', text } });
           }

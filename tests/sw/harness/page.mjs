@@ -1,5 +1,5 @@
 // A page of the site, as the worker sees it: a Client that says hello and is asked for pieces.
-import { delivered } from './platform.mjs';
+import { channelOf, delivered } from './platform.mjs';
 
 /** The scope's own Client, and what `instanceof` looks at. */
 export class FakeClient {
@@ -30,13 +30,8 @@ export class FakePage {
     this.#worker = worker;
     this.#browser = browser;
     this.id = id;
-    this.client = new FakeClient(id, 'https://site.test/', ({ data, ports }) =>
-      browser.clock.task(() => {
-        if (!browser.clients.has(id)) return;
-        const ask = new Ask(data, ports[0], this);
-        this.asks.push(ask);
-        void this.#answer(ask);
-      }),
+    this.client = new FakeClient(id, 'https://site.test/', (message) =>
+      browser.clock.task(() => browser.clients.has(id) && this.#hear(message)),
     );
     browser.clients.set(id, this.client);
   }
@@ -47,10 +42,26 @@ export class FakePage {
     return this;
   }
 
+  #hear({ data, ports }) {
+    const ask = new Ask(data, ports[0], this);
+    this.asks.push(ask);
+    void this.#answer(ask);
+  }
+
   /** A message to the worker that runs now, as the bridge sends it. */
-  async tell(message) {
-    this.#worker().message({ peerCdn: 1, ...message }, this.client);
+  async tell(message, ports) {
+    this.#worker().message({ peerCdn: 1, ...message }, this.client, ports);
     await this.#browser.clock.settle();
+  }
+
+  /** A hello with a port to the page's engine. What is asked there is `asks` too, each with `byPort`. */
+  helloWithPort() {
+    const { port1, port2 } = new (channelOf(this.#browser.clock))();
+    port1.onmessage = (message) => {
+      this.#hear(message);
+      this.asks.at(-1).byPort = true;
+    };
+    return this.tell({ type: 'hello', form: 'stream' }, [port2]);
   }
 
   hello(form = 'stream') {

@@ -43,7 +43,8 @@ class Port {
   postMessage(data, transfer = []) {
     const copy = clone(data, Array.isArray(transfer) ? transfer : (transfer.transfer ?? []));
     if (this.closed) return;
-    this.#clock.task(() => this.twin.closed || this.twin.onmessage?.({ data: copy, ports: [] }));
+    const ports = transfer.filter?.((each) => each instanceof Port) ?? [];
+    this.#clock.task(() => this.twin.closed || this.twin.onmessage?.({ data: copy, ports }));
   }
 
   // What was posted before is delivered, as browsers do.

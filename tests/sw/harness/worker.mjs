@@ -194,8 +194,8 @@ export class Worker {
   }
 
   /** A message of a client. */
-  message(data, source) {
-    this.clock.task(() => this.dispatch('message', { data, source, ports: [], origin: ORIGIN }));
+  message(data, source, ports = []) {
+    this.clock.task(() => this.dispatch('message', { data, source, ports, origin: ORIGIN }));
   }
 
   /**

@@ -1,0 +1,111 @@
+#include "bind/fields.hpp"
+
+#include <limits>
+#include <utility>
+
+namespace peer_cdn::bind {
+namespace {
+
+// The members by their names.
+template <class Fields, class F>
+void each_member(Fields& fields, F f) {
+  f("type", fields.type);
+  f("browser", fields.browser);
+  f("code", fields.code);
+  f("version", fields.version);
+  f("peer", fields.peer);
+  f("offer", fields.offer);
+  f("lean", fields.lean);
+  f("add", fields.add);
+  f("remove", fields.remove);
+  f("roots", fields.roots);
+  f("peers", fields.peers);
+  f("description.type", fields.description_type);
+  f("description.sdp", fields.description_sdp);
+  f("candidate.candidate", fields.candidate);
+  f("candidate.sdpMid", fields.candidate_mid);
+  f("candidate.sdpMLineIndex", fields.candidate_line);
+}
+
+double to_number(std::string_view digits) {
+  double number = digits.empty() ? std::numeric_limits<double>::quiet_NaN() : 0;
+  for (const char c : digits) number = number * 10 + (c - '0');
+  return number;
+}
+// Numbers that the core sends are whole.
+std::string to_digits(double number) {
+  return std::to_string(static_cast<std::uint64_t>(number));
+}
+
+std::string_view take_until(std::string_view& rest, char end) {
+  const std::size_t at = rest.find(end);
+  const std::string_view taken = rest.substr(0, at);
+  rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 1);
+  return taken;
+}
+
+void take(char type, std::string_view value, std::optional<std::string>& to) {
+  if (type == 's') to = std::string(value);
+}
+void take(char type, std::string_view value, std::optional<double>& to) {
+  if (type == 'n') to = to_number(value);
+}
+void take(char type, std::string_view value, std::optional<bool>& to) {
+  if (type == 'b') to = value == "1";
+}
+template <class T>
+void take(char type, std::string_view value, std::optional<std::vector<T>>& to) {
+  if (type != 'l') return;
+  std::vector<T> list;
+  while (!value.empty()) {
+    std::string_view element = take_until(value, '\1');
+    std::optional<T> taken;
+    if (!element.empty()) take(element.front(), element.substr(1), taken);
+    if (!taken) return;
+    list.push_back(std::move(*taken));
+  }
+  to = std::move(list);
+}
+
+std::string valued(const std::string& value) {
+  return 's' + value;
+}
+std::string valued(double value) {
+  return 'n' + to_digits(value);
+}
+std::string valued(bool value) {
+  return value ? "b1" : "b0";
+}
+template <class T>
+std::string valued(const std::vector<T>& list) {
+  std::string all = "l";
+  for (const T& each : list) (all += valued(each)) += '\1';
+  return all;
+}
+
+}  // namespace
+
+signal::Fields to_fields(std::string_view text) {
+  signal::Fields fields;
+  while (!text.empty()) {
+    const std::string_view name = take_until(text, '\0');
+    const std::string_view value = take_until(text, '\0');
+    if (value.empty()) continue;
+    each_member(fields, [&](std::string_view each, auto& member) {
+      if (each == name) take(value.front(), value.substr(1), member);
+    });
+  }
+  return fields;
+}
+
+std::string to_text(const signal::Fields& fields) {
+  std::string all;
+  each_member(fields, [&](std::string_view name, const auto& member) {
+    if (!member) return;
+    (all += name) += '\0';
+    (all += valued(*member)) += '\0';
+  });
+  return all;
+}
+
+}  // namespace peer_cdn::bind

@@ -1,0 +1,100 @@
+// The page knows what is the case: where nobody can ask it for anything it says so, and holds nothing; what the browser refuses
+// is said once, in the browser's own words.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
+
+const film = '/static/film.bin';
+const files = { [film]: randomBytes('truth', 1_500_001) };
+
+/** Runs in every page and frame before its scripts: keeps what it opens. */
+function keep() {
+  globalThis.opened = [];
+  for (const name of ['WebSocket', 'Worker']) {
+    globalThis[name] = new Proxy(globalThis[name], {
+      construct(Real, args) {
+        const made = new Real(...args);
+        globalThis.opened.push({ name, end: () => made.readyState === 3 });
+        return made;
+      },
+    });
+  }
+}
+
+const page = (options) => `import { start } from '/peer-cdn/index.js';
+window.errors = [];
+window.peerCdn = await start(${options});
+peerCdn.addEventListener('error', ({ detail }) => errors.push(detail));
+document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + peerCdn.reason;
+`;
+const short = page(`{ worker: '/sw.js' }`);
+
+async function checkIsOff(visitor, frame = visitor.page) {
+  const { active, reason, engine } = await frame.evaluate(() => {
+    const { active, reason, stats } = window.peerCdn;
+    return { active, reason, engine: stats.engine };
+  });
+  assert.deepEqual({ active, reason, engine }, { active: false, reason: 'no-worker', engine: null });
+}
+
+const greetings = (s) => s.origin.signals.filter(({ message }) => message.type === 'hello').length;
+
+test('a frame whose sandbox has no origin: no worker, and nothing is tried', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({
+    ...files,
+    '/page.js': short,
+    '/outer.html': '<!doctype html><link rel="icon" href="data:,"><iframe sandbox="allow-scripts" src="/index.html"></iframe>',
+  });
+  s.origin.rule(/\.js$/, { headers: { 'access-control-allow-origin': '*' } });
+  const visitor = await chromium({ init: keep });
+  const lines = [];
+  visitor.page.on('console', (line) => line.type() === 'error' && lines.push(line.text()));
+  await visitor.visit(`${s.url}/outer.html`, { ready: false });
+  const frame = await until('the frame', () => visitor.page.frames().find((each) => each.url().endsWith('/index.html')));
+  await until('start() in the frame', () => frame.evaluate(() => document.documentElement.dataset.state));
+  await checkIsOff(visitor, frame);
+  assert.equal(await frame.evaluate(() => window.opened.length), 0);
+  assert.equal(greetings(s), 0);
+  assert.deepEqual(lines, []);
+});
+
+test('an insecure origin: no worker, and nothing is tried', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({ ...files, '/page.js': short });
+  const visitor = await chromium({ init: keep, flags: ['--host-resolver-rules=MAP plain.test 127.0.0.1'] });
+  await visitor.visit(s.url.replace(/\/\/[^:/]+/, '//plain.test'), { ready: 'settled' });
+  await checkIsOff(visitor);
+  assert.equal(await visitor.run(() => window.opened.length), 0);
+  assert.equal(greetings(s), 0);
+});
+
+test('a policy that forbids workers: said at once, and what was opened meanwhile is closed', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({ ...files, '/page.js': short }, { headers: { 'content-security-policy': "worker-src 'none'" } });
+  const visitor = await chromium({ init: keep });
+  await visitor.visit(s.url, { ready: 'settled' });
+  await checkIsOff(visitor);
+  const sockets = () => visitor.run(() => window.opened.filter(({ name, end }) => name === 'WebSocket' && !end()).length);
+  await until('no socket is open', async () => (await sockets()) === 0);
+});
+
+test('servers that the browser refuses are said once, in its own words, and the site works', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({ ...files, '/page.js': page(`{ worker: '/sw.js', servers: { iceServers: [{ urls: 'nonsense' }] } }`) });
+  const [first, second] = [await chromium(), await chromium()];
+  await first.visit(s.url);
+  await first.fetch(film);
+  await s.origin.untilShared(await s.root(film));
+  await second.visit(s.url);
+  const said = await until('the refusal is said', async () => {
+    const errors = (await Promise.all([first, second].map((visitor) => visitor.run(() => window.errors)))).flat();
+    return errors.some(({ code }) => code === 'no-webrtc') && errors;
+  });
+  const refusals = said.filter(({ code }) => code === 'no-webrtc');
+  assert.ok(refusals.length <= 2, 'once a page');
+  assert.match(refusals[0].message, /nonsense/);
+  assert.equal((await second.fetch(film)).sha256, sha256(files[film]));
+});

@@ -1,0 +1,140 @@
+// The page's RTCPeerConnections, driven by src/bind/rtc.cpp: the engine says which there are to be, and gets their channels.
+import createModule from '../build/rtc.mjs';
+import wasmBinary from '../build/rtc.wasm.js';
+
+/**
+ * What src/bind/rtc.cpp binds. A pair is the engine's number of a connection.
+ * @typedef {object} Rtc
+ * @property {(host: object, configuration: RTCConfiguration) => void} start
+ * @property {() => void} stop
+ * @property {(pair: number, isOffer: boolean) => void} create
+ * @property {(pair: number, isOffer: boolean, description: RTCSessionDescriptionInit) => void} describe
+ * @property {(pair: number, candidate: RTCIceCandidateInit) => void} candidate
+ * @property {(pair: number) => void} restart
+ * @property {(pair: number) => void} close
+ * @property {() => number} count_emval_handles
+ */
+
+/**
+ * @typedef {object} Listener
+ * @property {() => void} failed the module is gone
+ * @property {(message: string) => void} refused the browser makes no connection, and says why
+ * @property {() => void} untransferable channels stay in the page
+ */
+
+export class Connections {
+  #call;
+  #listener;
+  /** @type {Rtc} */
+  #rtc;
+  #isDead = false;
+  /** @type {Set<RTCPeerConnection>} */
+  #open = new Set();
+
+  /**
+   * Throws where wasm is refused.
+   * @param {RTCConfiguration} configuration
+   * @param {import('./link.js').ToHead} call
+   * @param {Listener} listener
+   */
+  constructor(configuration, call, listener) {
+    this.#call = call;
+    this.#listener = listener;
+    /** @type {any} */
+    const module = { wasmBinary };
+    createModule(module);
+    // Callbacks of connections come straight from the browser: C++ finds them as properties of the module.
+    for (const [name, value] of Object.entries(module)) {
+      if (typeof value === 'function' && !name.startsWith('_')) module[name] = this.#guard(value);
+    }
+    this.#rtc = module;
+    this.#rtc.start(this.#host(), configuration);
+  }
+
+  /** How many of JavaScript's values the module holds. */
+  handles() {
+    return this.#rtc.count_emval_handles();
+  }
+
+  /** @param {number} pair @param {boolean} isOffer */
+  create(pair, isOffer) {
+    this.#rtc.create(pair, isOffer);
+  }
+
+  /** @param {number} pair @param {boolean} isOffer @param {string} sdp */
+  describe(pair, isOffer, sdp) {
+    this.#rtc.describe(pair, isOffer, { type: isOffer ? 'offer' : 'answer', sdp });
+  }
+
+  /** @param {number} pair @param {number} sdpMLineIndex @param {string} midAndCandidate a line each */
+  candidate(pair, sdpMLineIndex, midAndCandidate) {
+    const at = midAndCandidate.indexOf('\n');
+    const [sdpMid, candidate] = [midAndCandidate.slice(0, at), midAndCandidate.slice(at + 1)];
+    this.#rtc.candidate(pair, { candidate, sdpMid, sdpMLineIndex });
+  }
+
+  /** @param {number} pair */
+  restart(pair) {
+    this.#rtc.restart(pair);
+  }
+
+  /** @param {number} pair */
+  close(pair) {
+    this.#rtc.close(pair);
+  }
+
+  /** Nobody is left who would use them: a channel whose worker has ended would swallow what comes. */
+  closeAll() {
+    this.#rtc.stop();
+    for (const connection of this.#open) connection.close();
+    this.#open.clear();
+  }
+
+  /** What src/bind/rtc.cpp calls by name. */
+  #host() {
+    const call = this.#call;
+    return {
+      connect: (/** @type {RTCConfiguration} */ configuration) => {
+        try {
+          const connection = new RTCPeerConnection(configuration);
+          this.#open.add(connection);
+          return connection;
+        } catch (error) {
+          this.#listener.refused(String(/** @type {any} */ (error)?.message ?? error));
+          return null;
+        }
+      },
+      disconnect: (/** @type {RTCPeerConnection} */ connection) => {
+        connection.close();
+        this.#open.delete(connection);
+      },
+      channels: (/** @type {number} */ pair, /** @type {RTCDataChannel} */ control, /** @type {RTCDataChannel} */ data) => {
+        try {
+          // Only in this task may they be transferred.
+          call('channels', [pair, control, data], /** @type {any[]} */ ([control, data]));
+        } catch {
+          this.#listener.untransferable();
+        }
+      },
+      localDescription: (/** @type {number} */ pair, /** @type {RTCSessionDescription} */ { type, sdp }) =>
+        call('localDescription', [pair, type === 'offer', sdp]),
+      localCandidate: (/** @type {number} */ pair, /** @type {RTCIceCandidate} */ { candidate, sdpMid, sdpMLineIndex }) =>
+        call('localCandidate', [pair, `${sdpMid ?? ''}\n${candidate}`, sdpMLineIndex ?? 0]),
+      path: (/** @type {number} */ pair, /** @type {number} */ state) => call('path', [pair, state]),
+    };
+  }
+
+  /** A trap in C++ or a throw in the host ends the engine, not the page. @param {Function} call */
+  #guard(call) {
+    return (/** @type {unknown[]} */ ...args) => {
+      if (this.#isDead) return undefined;
+      try {
+        return call(...args);
+      } catch {
+        this.#isDead = true;
+        this.#listener.failed();
+        return undefined;
+      }
+    };
+  }
+}
