@@ -53,18 +53,21 @@ async function buildBorder() {
 const banner = '/*! peer-cdn, MIT licence */';
 
 /**
- * dist/: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would double in ASCII. It is injected, so that it
- * comes first: what stands before and behind it is too far apart for gzip to see that it is alike.
+ * dist/, with a folder for what a site serves: [entry, output, options]. Bundles are UTF-8: the text form of the wasm would
+ * double in ASCII. It is injected, so that it comes first: what stands before and behind it is too far apart for gzip to see that
+ * it is alike.
  */
 const bundles = [
-  ['sw/classic.js', 'sw.js', { format: 'iife', inject: ['build/worker.wasm.js'] }],
-  ['sw/index.js', 'sw.mjs', { format: 'esm', inject: ['build/worker.wasm.js'] }],
+  ['sw/classic.js', 'browser/sw.js', { format: 'iife', inject: ['build/worker.wasm.js'] }],
+  ['sw/index.js', 'browser/sw.mjs', { format: 'esm', inject: ['build/worker.wasm.js'] }],
   // What a page loads: at once, for its first engine, and as the engine's worker (or in the page, where that cannot be).
-  ['web/index.js', 'index.js', { format: 'esm', external: ['./page.js'] }],
-  ['web/page.js', 'page.js', { format: 'esm', external: ['./engine.js'], inject: ['build/rtc.wasm.js'] }],
-  ['web/engine.js', 'engine.js', { format: 'esm', inject: ['build/peer.wasm.js'] }],
+  ['web/index.js', 'browser/index.js', { format: 'esm', external: ['./page.js'] }],
+  ['web/page.js', 'browser/page.js', { format: 'esm', external: ['./engine.js'], inject: ['build/rtc.wasm.js'] }],
+  ['web/engine.js', 'browser/engine.js', { format: 'esm', inject: ['build/peer.wasm.js'] }],
   ['src/server/index.js', 'server.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/cli.js', 'cli.js', { format: 'esm', platform: 'node', packages: 'external' }],
+  ['src/server/build.js', 'build.js', { format: 'esm', platform: 'node', packages: 'external' }],
+  ['src/server/vite.js', 'vite.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];
 
 // Names of our own that no site, no message and no browser knows: esbuild shortens them, as it does Embind's.
@@ -110,8 +113,10 @@ async function buildBundles() {
         legalComments: 'none',
         banner: { js: banner },
         plugins: [wasmPlugin],
-        mangleProps: shortened,
-        mangleQuoted: true,
+        // What tsconfig.json says is for the type checker: 'peer-cdn/server' stays a module of its own.
+        tsconfigRaw: '{}',
+        // On a server nobody waits for bytes, and the names of others' modules are among ours.
+        ...(!forNode && { mangleProps: shortened, mangleQuoted: true }),
         write: false,
         logLevel: 'silent',
         ...options,
@@ -126,6 +131,12 @@ async function buildBundles() {
     writeIfChanged(join(dist, output), text);
   }
   if (failures.length > 0) throw new Error(failures.join('\n'));
+  // What an earlier build made and this one does not would be packed with it.
+  const outputs = new Set(bundles.map(([, output]) => join(dist, output)));
+  for (const folder of [dist, join(dist, 'browser')]) {
+    const made = readdirSync(folder).filter((name) => /\.m?js$/.test(name));
+    for (const file of made.map((name) => join(folder, name))) if (!outputs.has(file)) rmSync(file);
+  }
   chmodSync(join(dist, 'cli.js'), 0o755);
 }
 
@@ -164,6 +175,8 @@ const doors = [
       'src/server/warnings.js': ['ManifestWarning'],
     },
   ],
+  ['build.d.ts', 'src/server/build.js', {}],
+  ['vite.d.ts', 'src/server/vite.js', {}],
 ];
 
 // A service worker's own types are in TypeScript's lib `webworker`, which excludes lib `dom`; a site compiles with one of
@@ -240,11 +253,13 @@ async function buildTypes() {
   if (code !== 0) throw new Error(`tsc failed\n${output.trim()}`);
   const typesIn = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.d.ts'));
   const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
+  files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
+  // Before TypeScript 5.7 views had no parameter.
+  for (const [path, text] of files) files.set(path, text.replace(/\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g, '$1'));
   for (const [path, text] of files) {
     if (path.startsWith('sw/')) files.set(path, withWorkerTypes(withListening(text)));
   }
   files.set('sw/worker-types.d.ts', workerTypes);
-  files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
   const types = join(dist, 'types');
   for (const [path, text] of files) writeIfChanged(join(types, path), text);
   for (const path of typesIn(types)) {

@@ -233,6 +233,17 @@ async function transparencyStep(engines, isShort) {
   return sum(results);
 }
 
+// The packages that we are tried beside have a lock of their own, so that npm ci stays small.
+async function integrationStep() {
+  const { code, output } = await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: join(root, 'tests/integration') });
+  if (code !== 0) return fact('npm ci in tests/integration', false, output);
+  return sum([
+    await nodeStep('tests/integration', 10 * minute),
+    // Again, now that an old TypeScript is there.
+    await nodeStep('tests/package', 10 * minute, { only: ['user-types'] }),
+  ]);
+}
+
 // A response of 320 s, one of 90 s, a deployment that is seen within 60 s and pages that connect when they are idle do nothing
 // most of the time: they run beside all that follows the build. Of the others two at a time: browsers take all of two cores,
 // and more of them only wait for each other.
@@ -277,6 +288,7 @@ const all = [
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
+  { name: 'integration', needs: ['build'], run: integrationStep },
 ];
 
 const steps = process.argv.includes('--all') ? all : usual;

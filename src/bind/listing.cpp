@@ -1,5 +1,5 @@
 // A manifest as browsers read it, for those who look at one from outside: the command line's
-// `manifest --check` and `doctor`.
+// `manifest --check` and `doctor`; and what the judge says of answers.
 #include <emscripten/bind.h>
 
 #include <cstdint>

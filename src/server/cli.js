@@ -30,7 +30,7 @@ manifest
                         or, with the URL of a site for the folder, all its files with its manifest
   --watch               go on, and write again when the folder changes
 serve and coordinator
-  --port <n>            default 8080; 0 for any that is free
+  --port <n>            default 8080, for coordinator 8081; 0 for any that is free
   --host <address>      default 127.0.0.1; 0.0.0.0 to be reached from elsewhere
   --origin <origin>     sites that may use the coordinator; serve: this one by default; may be repeated
   --trust-proxy         believe X-Forwarded-Host
@@ -221,10 +221,10 @@ async function runCoordinatorCommand(_, values) {
   const options = listeningOptions(values);
   if (!options.origins)
     throw usage('bad-arguments', 'peer-cdn coordinator takes the sites that may use it: --origin https://example.org');
-  const { serveCoordinator } = await import('./serve.js');
+  const { serveCoordinator } = await import('./standalone.js');
   const served = await serveCoordinator(options);
-  const { url } = served;
-  const socket = new URL(SOCKET_PATH, url).href.replace(/^http/, 'ws');
+  const host = options.host?.includes(':') ? `[${options.host}]` : (options.host ?? '127.0.0.1');
+  const socket = `ws://${host}:${served.port}${SOCKET_PATH}`;
   printerOf(values)(
     `peer-cdn coordinator at ${socket}\nIn the page: start({ socket: 'wss://<this host as visitors reach it>${SOCKET_PATH}' })\n`,
     { socket, origins: options.origins },

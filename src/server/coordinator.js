@@ -104,7 +104,7 @@ export class AttachedCoordinator {
   #last = { peers: 0, sites: 0, introductions: 0, relayed: 0, notIntroduced: 0, refused: 0 };
 
   /**
-   * @param {import('node:http').Server | import('node:https').Server} server
+   * @param {import('node:http').Server | import('node:https').Server | null} server
    * @param {AttachOptions} options
    */
   constructor(server, options) {
@@ -119,8 +119,8 @@ export class AttachedCoordinator {
       throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
     }
     this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
-    this.#upgrades = upgradesOf(server);
-    this.#upgrades.add(this.#path, this.#upgrade);
+    this.#upgrades = server === null ? null : upgradesOf(server);
+    this.#upgrades?.add(this.#path, this.#upgrade);
     const [high, low] = randomFillSync(new Uint32Array(2));
     this.#engine = new Engine(high, low);
     this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs / limits.heartbeatSteps).unref();
@@ -163,6 +163,14 @@ export class AttachedCoordinator {
     await this.close();
   }
 
+  /**
+   * Takes an upgrade that the host routes by itself, whatever its path.
+   * @type {Take}
+   */
+  handleUpgrade(request, socket, head) {
+    this.#upgrade(request, socket, head);
+  }
+
   /** Closes every socket (1001, shutting-down) and leaves the server. Resolves when they are closed. */
   close() {
     return (this.#closed ??= this.#shutDown(1001, 'shutting-down'));
@@ -170,7 +178,7 @@ export class AttachedCoordinator {
 
   /** @param {number} status @param {ErrorCode} reason */
   async #shutDown(status, reason) {
-    this.#upgrades.remove(this.#path);
+    this.#upgrades?.remove(this.#path);
     clearInterval(this.#heartbeat);
     clearTimeout(this.#timer);
     const peers = [...this.#peers.values()];
@@ -423,7 +431,8 @@ export class AttachedCoordinator {
 /**
  * Adds the coordinator to a server: WebSockets at `/peer-cdn/ws`. Upgrades of other paths are left to others, and get a
  * 404 if nobody answers them. Throws if that path of the server has a coordinator already.
- * @param {import('node:http').Server | import('node:https').Server} server
+ * @param {import('node:http').Server | import('node:https').Server | null} server null: you route upgrades to its
+ *     handleUpgrade() yourself
  * @param {AttachOptions} [options]
  * @returns {AttachedCoordinator}
  */

@@ -15,6 +15,10 @@ export const packageFolder = (() => {
   }
 })();
 
+/** What browsers load of us: a site serves the folder at /peer-cdn/. */
+export const scriptFolder = join(packageFolder, 'dist/browser');
+export const scriptNames = ['sw.js', 'sw.mjs', 'index.js', 'page.js', 'engine.js'];
+
 // What a URL parser would end a path at, strip from it or read as another character.
 const encoded = (/** @type {string} */ path) => path.replace(/[\0-\x20%?#\\]/g, encodeURIComponent);
 

@@ -3,7 +3,7 @@ import { realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import send from 'send';
 import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
-import { isInside, packageFolder } from './files.js';
+import { isInside, scriptFolder, scriptNames } from './files.js';
 import { LiveManifest } from './live-manifest.js';
 import { warnProcess } from './warnings.js';
 
@@ -19,13 +19,7 @@ import { warnProcess } from './warnings.js';
 /** @typedef {import('node:http').ServerResponse} Response */
 /** @typedef {(request: Request, response: Response) => void} Handle */
 
-const scripts = new Map([
-  ['/peer-cdn/sw.js', 'sw.js'],
-  ['/peer-cdn/sw.mjs', 'sw.mjs'],
-  ['/peer-cdn/index.js', 'index.js'],
-  ['/peer-cdn/page.js', 'page.js'],
-  ['/peer-cdn/engine.js', 'engine.js'],
-]);
+const scripts = new Map(scriptNames.map((name) => [`/peer-cdn/${name}`, `/${name}`]));
 
 /**
  * @param {Request} request
@@ -107,7 +101,8 @@ export class Site {
   /** @param {string} folder @param {import('./manifest.js').ManifestOptions} options */
   constructor(folder, options) {
     this.#folder = folder;
-    this.#live = new LiveManifest(folder, { ...options, base: '/', digestsBase: DIGESTS_PATH });
+    // `base` is where a router has mounted us: it takes that off each request's path.
+    this.#live = new LiveManifest(folder, options);
   }
 
   get live() {
@@ -127,7 +122,7 @@ export class Site {
     const script = scripts.get(path);
     if (script) {
       const headers = { 'service-worker-allowed': '/', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' };
-      return sendFile(request, response, `/${script}`, join(packageFolder, 'dist'), {}, headers);
+      return sendFile(request, response, script, scriptFolder, {}, headers);
     }
     const top = await realpath(this.#folder);
     if (!(await staysInside(top, path))) return fail(request, response, 403, 'forbidden');

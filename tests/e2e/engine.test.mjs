@@ -151,7 +151,7 @@ test('trusted types are demanded: the policy `peer-cdn` is all that is needed', 
 });
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const dist = (name) => fs.readFileSync(`${root}/dist/${name}`);
+const dist = (name) => fs.readFileSync(`${root}/dist/browser/${name}`);
 
 test("the scripts lie together below a sub-path: the engine's is found beside the others", async (t) => {
   const { site, chromium } = scene(t);
@@ -169,7 +169,7 @@ for (const isThere of [true, false]) {
     const { build } = await import('esbuild');
     const { outputFiles } = await build({
       stdin: {
-        contents: page(`{ worker: '/sw.js' }`, './dist/index.js'),
+        contents: page(`{ worker: '/sw.js' }`, './dist/browser/index.js'),
         resolveDir: fileURLToPath(new URL('../..', import.meta.url)),
       },
       bundle: true,

@@ -8,7 +8,7 @@ import { randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
-const dist = (name) => fs.readFileSync(new URL(`../../dist/${name}`, import.meta.url));
+const dist = (name) => fs.readFileSync(new URL(`../../dist/browser/${name}`, import.meta.url));
 
 /** A page's script: `body` leaves the instance that is used in `window.peerCdn`. Every event of all instances is kept. */
 const script = (body) => `import { start, PeerPlugin } from '/peer-cdn/index.js';

@@ -50,9 +50,11 @@ test('packed and installed: imports, types, the command, and two browsers that e
   for (const name of names)
     assert.match(name, /^(dist\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/, `${name} is of no use to a user`);
   for (const name of [
-    'dist/sw.js',
-    'dist/sw.mjs',
-    'dist/index.js',
+    'dist/browser/sw.js',
+    'dist/browser/sw.mjs',
+    'dist/browser/index.js',
+    'dist/browser/page.js',
+    'dist/browser/engine.js',
     'dist/server.js',
     'dist/cli.js',
     'dist/index.d.ts',

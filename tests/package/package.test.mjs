@@ -8,7 +8,9 @@ import { after, before, describe, test } from 'node:test';
 import { root, run } from '../../scripts/run.mjs';
 
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-const doors = { 'peer-cdn': 'dist/index.js', 'peer-cdn/sw': 'dist/sw.mjs', 'peer-cdn/server': 'dist/server.js' };
+const doors = { 'peer-cdn': 'dist/browser/index.js', 'peer-cdn/sw': 'dist/browser/sw.mjs', 'peer-cdn/server': 'dist/server.js' };
+const browserFiles = ['engine.js', 'index.js', 'page.js', 'sw.js', 'sw.mjs'].map((name) => `dist/browser/${name}`);
+const nodeFiles = ['build.js', 'cli.js', 'server.js', 'vite.js'].map((name) => `dist/${name}`);
 
 const npm = async (args, cwd = root) => {
   const { code, output } = await run('npm', [...args, '--loglevel=error', '--no-audit', '--no-fund'], { cwd });
@@ -76,7 +78,7 @@ describe('the package', () => {
   });
 
   test('nothing else is inside', () => {
-    const built = /^dist\/([\w-]+\.(js|mjs|d\.ts)|types\/[\w/-]+\.d\.ts)$/;
+    const built = /^dist\/((browser\/)?[\w-]+\.(js|mjs|d\.ts)|types\/[\w/-]+\.d\.ts)$/;
     const others = packed.files
       .map(({ path }) => path)
       .filter((path) => !built.test(path))
@@ -84,8 +86,13 @@ describe('the package', () => {
     assert.deepEqual(others, ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
   });
 
-  test('the scripts carry their wasm inside and name no file beside them', async () => {
-    for (const file of ['dist/sw.js', 'dist/sw.mjs', 'dist/page.js', 'dist/engine.js', 'dist/server.js', 'dist/cli.js']) {
+  test('what a browser needs is in a folder of its own, and nothing else is there', () => {
+    const inside = packed.files.map(({ path }) => path).filter((path) => path.startsWith('dist/browser/'));
+    assert.deepEqual(inside.sort(), browserFiles);
+  });
+
+  test('the scripts carry their wasm inside and need no file beside them, but for what a page loads later', async () => {
+    for (const file of [...browserFiles, ...nodeFiles]) {
       const text = await readFile(join(root, file), 'utf8');
       assert.ok(!text.includes('@wasm '), `${file} has its wasm`);
       assert.doesNotMatch(text, /from\s*["']\.|import\s*["']\./, file);
@@ -93,8 +100,14 @@ describe('the package', () => {
     }
   });
 
+  test('what a build uses is one module with the server, so that a process has one coordinator', async () => {
+    for (const file of ['dist/build.js', 'dist/vite.js']) {
+      assert.match(await readFile(join(root, file), 'utf8'), /from\s*"peer-cdn\/server"/, file);
+    }
+  });
+
   test("the browsers' scripts need no eval, so that a CSP of wasm-unsafe-eval is enough", async () => {
-    for (const file of ['dist/sw.js', 'dist/sw.mjs', 'dist/index.js', 'dist/page.js', 'dist/engine.js']) {
+    for (const file of browserFiles) {
       const text = await readFile(join(root, file), 'utf8');
       assert.doesNotMatch(text, /\beval\s*\(|new Function\s*\(/, file);
     }

@@ -8,11 +8,18 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root, run } from '../../scripts/run.mjs';
 
+/** Of other packages, what the snippets use. */
+const around = `declare module 'helmet' { export default function helmet(options: { contentSecurityPolicy: object }): unknown }
+declare module 'vite' { export function defineConfig(config: { plugins: object[] }): object }
+interface ImportMeta { readonly env: { BASE_URL: string } }
+`;
+
 let folder;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'peer-cdn-user-'));
   await mkdir(join(folder, 'node_modules/@types'), { recursive: true });
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+  await writeFile(join(folder, 'around.d.ts'), around);
   await symlink(root, join(folder, 'node_modules/peer-cdn'));
   await symlink(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'));
 });
@@ -141,6 +148,15 @@ const cases = {
     await coordinator.close();
     export { one, stats };`,
   ],
+  'a build calls the plugin or the function': [
+    'server',
+    `import { build, type BuildOptions, type Built } from 'peer-cdn/build';
+    import peerCdn, { type PeerCdnOptions } from 'peer-cdn/vite';
+    const options: BuildOptions = { base: '/', worker: false };
+    const built: Built = await build('dist', options);
+    const ofVite: PeerCdnOptions = { include: ['*.js'] };
+    export const name: string = peerCdn(ofVite).name + built.files;`,
+  ],
 };
 for (const [what, [place, text]] of Object.entries(cases)) {
   test(`compiles: ${what}`, async () => assert.equal(await compile(place, text), ''));
@@ -182,15 +198,15 @@ async function snippets(file) {
 function aroundOf(code) {
   if (/importScripts\(/.test(code)) return ['worker', '/// <reference types="peer-cdn/sw.js" />\n'];
   if (/peer-cdn\/sw'/.test(code)) return ['worker', ''];
-  if (/peer-cdn\/(?:server|vite|build)'|node:/.test(code)) {
-    return ['server', "declare const app: import('node:http').RequestListener;\n"];
+  if (/peer-cdn\/(?:server|vite|build)'|node:|helmet/.test(code)) {
+    return ['server', "declare const app: import('node:http').RequestListener & { use(middleware: unknown): void };\n"];
   }
   return ['page', code.includes("'peer-cdn'") ? '' : "declare const peers: import('peer-cdn').PeerPlugin;\n"];
 }
 
 for (const { name, code } of await snippets('README.md')) {
   test(`${name} compiles`, async () => {
-    const [place, around] = aroundOf(code);
-    assert.equal(await compile(place, `${around}${code}export {};\n`), '', code);
+    const [place, ahead] = aroundOf(code);
+    assert.equal(await compile(place, `/// <reference path="./around.d.ts" />\n${ahead}${code}export {};\n`), '', code);
   });
 }

@@ -19,7 +19,10 @@ const name = 'big.bin';
 const body = bytesOf(name, 700_000);
 
 const load = async (folder) => {
-  const door = (file) => import(pathToFileURL(join(folder, 'dist', file)).href);
+  // The doors, wherever a release has them.
+  const { exports } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  const doors = { 'index.js': '.', 'sw.mjs': './sw', 'server.js': './server' };
+  const door = (file) => import(pathToFileURL(join(folder, exports[doors[file]].default)).href);
   return { page: await door('index.js'), worker: await door('sw.mjs'), server: await door('server.js') };
 };
 

@@ -243,7 +243,7 @@ const fine = {
   },
   'a server without ranges': { rules: { '/static/large.bin': answers({}, large) } },
   'a worker that is bundled': {
-    changed: { 'sw.js': `${readFileSync('dist/sw.js', 'utf8')};${worker.split('\n').slice(1).join('\n')}` },
+    changed: { 'sw.js': `${readFileSync('dist/browser/sw.js', 'utf8')};${worker.split('\n').slice(1).join('\n')}` },
   },
   'a worker of a folder that may control more': {
     changed: { 'index.html': page.replace('/sw.js', '/js/sw.js'), 'js/sw.js': worker },

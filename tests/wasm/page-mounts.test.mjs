@@ -18,7 +18,7 @@ install();
 const { start, PeerPlugin } = await import('../../web/index.js');
 const { Store } = await import('../../sw/store.js');
 // Another copy of the package, as another bundle of the page brings it.
-const other = await import('../../dist/index.js');
+const other = await import('../../dist/browser/index.js');
 
 const KEY = Symbol.for('peer-cdn');
 const root = 'ab'.repeat(32);

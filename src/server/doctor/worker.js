@@ -28,7 +28,7 @@ async function read(site, url, isImport) {
     return null;
   };
   const there = isImport
-    ? 'Copy node_modules/peer-cdn/dist/sw.js to where the worker imports it from.'
+    ? 'Copy node_modules/peer-cdn/dist/browser/sw.js to where the worker imports it from.'
     : 'Deploy the worker there, or say where it is: --worker <path>.';
   const answer = await answerOf(site, url, { headers: { 'service-worker': 'script' }, redirect: 'manual' });
   if (typeof answer === 'string') return wrong(`is not to be had: ${answer}`, there);

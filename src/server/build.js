@@ -1,0 +1,77 @@
+// What a site needs beside its own files, put into a built folder: `import { build } from 'peer-cdn/build'`.
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeManifest, writeManifest } from 'peer-cdn/server';
+import { MANIFEST_PATH } from '../../build/border.js';
+import { publicBase, scriptFolder, scriptNames } from './files.js';
+import { warnProcess } from './warnings.js';
+
+/**
+ * @typedef {object} BuildExtras
+ * @property {string | false} [worker] the service worker in the folder; it is written if there is none; default 'sw.js'. False:
+ *     the site has its own, bundled with 'peer-cdn/sw'
+ * @typedef {import('./manifest.js').ManifestOptions & BuildExtras} BuildOptions
+ */
+
+/**
+ * @typedef {object} Built
+ * @property {import('./manifest.js').Manifest} manifest
+ * @property {number} files how many it lists
+ * @property {number} bytes of them all
+ * @property {string[]} doubled listed paths that a precache list of Workbox has too
+ */
+
+/** A worker that shares what the manifest lists, and leaves all else alone. @param {string} base where it is served */
+export function workerText(base) {
+  return `importScripts('./peer-cdn/sw.js');
+const { CachePlugin, DelegatePlugin, NetworkPlugin, strategies } = PeerCDN;
+const cdn = new PeerCDN({ manifest: ${JSON.stringify(base + MANIFEST_PATH.slice(1))} });
+const plugins = [new CachePlugin({ version: 1 }), new DelegatePlugin(), new NetworkPlugin()];
+cdn.GET(${JSON.stringify(base)}, strategies.ordered, ...plugins.map(({ getMiddleware }) => getMiddleware));
+cdn.register();
+`;
+}
+
+/**
+ * The paths that a precache list of Workbox in a worker names.
+ * @param {string} folder
+ * @param {string} base
+ */
+async function precached(folder, base) {
+  const names = (await readdir(folder)).filter((name) => /\.m?js$/.test(name));
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  const entries = texts.flatMap((text) => text.match(/\{[^{}]*\brevision\b[^{}]*\}/g) ?? []);
+  const urls = entries.flatMap((entry) => entry.match(/\burl["']?\s*:\s*["']([^"']+)["']/)?.[1] ?? []);
+  return new Set(urls.map((url) => new URL(url, `http://host${base}`).pathname));
+}
+
+/**
+ * Writes manifest, digest lists and scripts into a built folder, and a service worker if it has none. Call it when all else is
+ * written.
+ * @param {string} folder
+ * @param {BuildOptions} [options]
+ * @returns {Promise<Built>}
+ */
+export async function build(folder, { worker = 'sw.js', ...options } = {}) {
+  const base = publicBase(options.base ?? '/');
+  const onWarning = options.onWarning ?? warnProcess;
+  const made = await makeManifest(folder, options);
+  await writeManifest(join(folder, MANIFEST_PATH), made);
+  await mkdir(join(folder, 'peer-cdn'), { recursive: true });
+  for (const name of scriptNames) await copyFile(join(scriptFolder, name), join(folder, 'peer-cdn', name));
+  if (worker !== false) {
+    await writeFile(join(folder, worker), workerText(base), { flag: 'wx' }).catch((error) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  }
+  const { resources } = made.manifest;
+  const paths = await precached(folder, base);
+  const doubled = Object.keys(resources).filter((path) => paths.has(path));
+  if (doubled.length > 0) {
+    const some = doubled.slice(0, 3).join(', ') + (doubled.length > 3 ? ', ...' : '');
+    const message = `${doubled.length} listed files are precached too, so each visitor fetches them twice (${some})`;
+    onWarning({ path: '', code: 'precached-too', message: `${message}: exclude them here or there` });
+  }
+  const bytes = Object.values(resources).reduce((sum, resource) => sum + resource.bytes, 0);
+  return { manifest: made.manifest, files: Object.keys(resources).length, bytes, doubled };
+}

@@ -1,0 +1,118 @@
+// The Vite plugin: `import peerCdn from 'peer-cdn/vite'`, `plugins: [peerCdn()]`.
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { attach, handler } from 'peer-cdn/server';
+import { MANIFEST_PATH } from '../../build/border.js';
+import { build, workerText } from './build.js';
+
+/** @typedef {import('./build.js').BuildOptions} BuildOptions */
+/** @typedef {Omit<BuildOptions, 'base' | 'onWarning' | 'onProgress' | 'cache' | 'digestsBase'>} PeerCdnOptions */
+/** @typedef {import('./handler.js').Request} Request */
+/** @typedef {import('./handler.js').Response} Response */
+
+/**
+ * What we use of Vite's own types, which its users have.
+ * @typedef {object} Config
+ * @property {string} base
+ * @property {string} root
+ * @property {string} publicDir '' if there is none
+ * @property {{ outDir: string, ssr: boolean | string }} build
+ * @property {{ info: (text: string) => void, warn: (text: string) => void }} logger
+ */
+
+/** @typedef {(request: Request, response: Response, next: () => void) => void} Middleware of Connect */
+
+/**
+ * @typedef {object} DevServer
+ * @property {{ use: (path: string, middleware: Middleware) => unknown }} middlewares
+ * @property {object | null} httpServer null if Vite is a middleware of another server
+ */
+
+/** The base as a path of the site. @param {Config} config */
+function siteBase({ base, logger }) {
+  // Relative: the folder may be anywhere.
+  if (base === '' || base.startsWith('.')) {
+    logger.warn(`peer-cdn: with base '${base}' the manifest is of a site at /: give the path where it will be`);
+    return '/';
+  }
+  if (/^(?:https?:)?\/\//.test(base)) {
+    logger.warn(`peer-cdn: base ${base} names a host: visitors share only what is of the page's own origin`);
+  }
+  return new URL(base, 'http://host').pathname;
+}
+
+/**
+ * Vite sends `Vary: Origin` with everything, because of its CORS. To the page itself all is the same, and is shared.
+ * @type {Middleware}
+ */
+function unvary(request, response, next) {
+  if (!request.headers.origin) response.removeHeader('vary');
+  next();
+}
+
+/** The coordinator for a server of Vite's. @param {DevServer} server @param {Config} config */
+function coordinate({ httpServer }, { logger }) {
+  if (!httpServer) return logger.warn("peer-cdn: Vite has no server of its own here: attach() the coordinator to the site's");
+  const server = /** @type {import('node:http').Server} */ (httpServer);
+  const coordinator = attach(server);
+  server.once('close', () => void coordinator.close());
+}
+
+/**
+ * In dev the manifest of the public folder, our scripts, a service worker and the coordinator are served by the dev server. In
+ * build they are written beside the bundle; the coordinator is yours to run there.
+ * @param {PeerCdnOptions} [options]
+ */
+export default function peerCdn({ worker = 'sw.js', ...options } = {}) {
+  /** @type {Config} */
+  let config;
+  let isWritten = false;
+  const onWarning = (/** @type {import('./warnings.js').ManifestWarning} */ { code, message }) =>
+    config.logger.warn(`peer-cdn: ${code}: ${message}`);
+  return {
+    name: 'peer-cdn',
+    // Before whoever else serves listed files.
+    enforce: /** @type {const} */ ('pre'),
+    // Its modules find each other, and the engine's script, by where they lie.
+    config: () => ({ optimizeDeps: { exclude: ['peer-cdn'] } }),
+    configResolved(/** @type {Config} */ resolved) {
+      config = resolved;
+    },
+    configureServer(/** @type {DevServer} */ server) {
+      const base = siteBase(config);
+      const { publicDir } = config;
+      const folder = existsSync(publicDir) ? publicDir : null;
+      const handle = handler(folder ?? config.root, { ...options, base, onWarning, ...(!folder && { exclude: ['**'] }) });
+      const text = workerText(base);
+      const isOwn = worker === false || (folder !== null && existsSync(join(folder, worker)));
+      server.middlewares.use(base.replace(/\/$/, '') || '/', (request, response, next) => {
+        const path = String(request.url).split('?', 1)[0];
+        if (path === MANIFEST_PATH || path.startsWith('/peer-cdn/')) return handle(request, response);
+        if (isOwn || path !== `/${worker}`) return unvary(request, response, next);
+        return response
+          .writeHead(200, { 'content-type': 'text/javascript; charset=utf-8', 'cache-control': 'no-cache' })
+          .end(text);
+      });
+      coordinate(server, config);
+    },
+    configurePreviewServer(/** @type {DevServer} */ server) {
+      server.middlewares.use('/', unvary);
+      coordinate(server, config);
+    },
+    writeBundle() {
+      isWritten = true;
+    },
+    closeBundle: {
+      order: /** @type {const} */ ('post'),
+      sequential: true,
+      async handler() {
+        // Not of what failed, nor of the server's half of a site.
+        if (!isWritten || config.build.ssr) return;
+        isWritten = false;
+        const folder = resolve(config.root, config.build.outDir);
+        const { files, bytes } = await build(folder, { ...options, worker, base: siteBase(config), onWarning });
+        config.logger.info(`peer-cdn: ${files} files, ${bytes} bytes in ${MANIFEST_PATH.slice(1)}`);
+      },
+    },
+  };
+}

@@ -1,0 +1,90 @@
+// `import { build } from 'peer-cdn/build'`: what a built folder gets beside its own files. It imports the package by its name.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runInNewContext } from 'node:vm';
+import { MANIFEST_PATH } from '../../build/border.js';
+import { build, workerText } from '../../src/server/build.js';
+import { handler } from '../../src/server/index.js';
+import { bytesOf, makeFolder } from './folder.mjs';
+
+test('a folder gets manifest, lists, scripts and a worker for its base', async (t) => {
+  const folder = makeFolder(t, { 'static/a.bin': bytesOf('a', 600_000), 'app.js': 'js' });
+  const { files, bytes, doubled, manifest } = await build(folder, { base: '/shop/' });
+  assert.deepEqual([files, bytes, doubled], [1, 600_000, []]);
+  assert.deepEqual(JSON.parse(readFileSync(join(folder, MANIFEST_PATH), 'utf8')), manifest);
+  assert.deepEqual(Object.keys(manifest.resources), ['/shop/static/a.bin']);
+  for (const name of ['sw.js', 'index.js']) assert(existsSync(join(folder, 'peer-cdn', name)));
+  assert.equal(readFileSync(join(folder, 'sw.js'), 'utf8'), workerText('/shop/'));
+  // Once more, over what is there: the same.
+  assert.deepEqual((await build(folder, { base: '/shop/' })).manifest, manifest);
+});
+
+test('the worker that is written takes what is below its base', () => {
+  const calls = [];
+  class Plugin {
+    getMiddleware = this.constructor.name;
+  }
+  class CachePlugin extends Plugin {}
+  class DelegatePlugin extends Plugin {}
+  class NetworkPlugin extends Plugin {}
+  class PeerCDN {
+    constructor(options) {
+      calls.push(JSON.stringify(options));
+    }
+    GET(...route) {
+      calls.push(route.join(' '));
+    }
+    register() {
+      calls.push('register');
+    }
+  }
+  Object.assign(PeerCDN, { CachePlugin, DelegatePlugin, NetworkPlugin, strategies: { ordered: 'ordered' } });
+  runInNewContext(workerText('/a "b"/'), { importScripts: (path) => calls.push(path), PeerCDN });
+  assert.deepEqual(calls, [
+    './peer-cdn/sw.js',
+    '{"manifest":"/a \\"b\\"/peer-cdn.json"}',
+    '/a "b"/ ordered CachePlugin DelegatePlugin NetworkPlugin',
+    'register',
+  ]);
+});
+
+test("a site's own worker stays, and none is written where it is to bring its own", async (t) => {
+  const own = makeFolder(t, { 'sw.js': 'own' });
+  await build(own);
+  assert.equal(readFileSync(join(own, 'sw.js'), 'utf8'), 'own');
+  const bundled = makeFolder(t, { 'a.bin': 'a' });
+  await build(bundled, { worker: false });
+  assert(!existsSync(join(bundled, 'sw.js')));
+});
+
+test('what a precache list of Workbox has too is named', async (t) => {
+  const precache =
+    's.precacheAndRoute([{url:"a.png",revision:"1"},{"revision":null,"url":"/x/b.png"},{url:"index.html",revision:"2"}],{});';
+  const folder = makeFolder(t, { 'sw.js': precache, 'a.png': 'a', 'b.png': 'b', 'c.png': 'c' });
+  const warnings = [];
+  const { doubled } = await build(folder, { base: '/x/', onWarning: (warning) => warnings.push(warning) });
+  assert.deepEqual(doubled, ['/x/a.png', '/x/b.png']);
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['precached-too'],
+  );
+});
+
+test('a handler that a router has mounted answers below its base', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': bytesOf('a', 600_000) });
+  const handle = handler(folder, { base: '/shop/' });
+  const server = createServer((request, response) => {
+    request.url = request.url.replace(/^\/shop/, '');
+    handle(request, response);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const get = (path) => fetch(`http://localhost:${server.address().port}${path}`, { headers: { connection: 'close' } });
+  const { digests, resources } = await (await get(`/shop${MANIFEST_PATH}`)).json();
+  const [[path, { root }]] = Object.entries(resources);
+  assert.deepEqual([path, digests], ['/shop/a.bin', '/shop/peer-cdn/digests/']);
+  for (const each of [path, digests + root]) assert.equal((await get(each)).status, 200);
+});
