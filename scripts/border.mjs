@@ -80,7 +80,7 @@ export function borderModule(border) {
       ...functions.map(([, name]) => `export declare const ${name.toUpperCase()}: '${keyOf(name)}';`),
       '/** The same of the module of a page. */',
       ...peerFunctions.map(([, name]) => `export declare const ${peerCall(name)}: '${keyOf(name)}';`),
-      "/** Every code of README.md's table. */",
+      '/** Every code of docs/errors.md. */',
       `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
       '/** What the host does of what the core decides (src/http/command.hpp). */',
       'export interface Performer {',

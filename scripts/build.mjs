@@ -109,7 +109,7 @@ async function buildBundles() {
         bundle: true,
         minify: true,
         charset: 'utf8',
-        target: forNode ? 'node20' : 'es2022',
+        target: forNode ? 'node22' : 'es2022',
         legalComments: 'none',
         banner: { js: banner },
         plugins: [wasmPlugin],

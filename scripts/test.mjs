@@ -176,9 +176,9 @@ function testFiles(folder) {
 /**
  * `node --test`, a process a file, `width` at a time; files named in `first` begin first. All but those to `leave`, or `only`
  * some.
- * @param {{ width?: number, first?: string[], leave?: string[], only?: string[] }} [options]
+ * @param {{ node?: string, width?: number, first?: string[], leave?: string[], only?: string[] }} [options]
  */
-async function nodeStep(folder, timeoutMs, { width = 1, first = [], leave = [], only } = {}) {
+async function nodeStep(folder, timeoutMs, { node = process.execPath, width = 1, first = [], leave = [], only } = {}) {
   const isOneOf = (stems, file) => stems.some((stem) => file.includes(`/${stem}.`));
   const files = testFiles(folder).filter((file) => (only ? isOneOf(only, file) : !isOneOf(leave, file)));
   if (files.length === 0) return fact(`${folder} has tests`, false);
@@ -191,7 +191,7 @@ async function nodeStep(folder, timeoutMs, { width = 1, first = [], leave = [], 
       const found = line.match(/^\s*(not ok|ok) \d+ - (.*)$/);
       if (found && !found[2].endsWith(file)) say(`  ${found[1] === 'ok' ? 'ok' : 'FAILED'} ${found[2]}`);
     };
-    const { code, output } = await run(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=tap', file], {
+    const { code, output } = await run(node, ['--test', '--test-concurrency=1', '--test-reporter=tap', file], {
       timeoutMs,
       onLine,
     });
@@ -234,9 +234,28 @@ async function transparencyStep(engines, isShort) {
 }
 
 // The packages that we are tried beside have a lock of their own, so that npm ci stays small.
-async function integrationStep() {
+async function installStep() {
   const { code, output } = await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: join(root, 'tests/integration') });
-  if (code !== 0) return fact('npm ci in tests/integration', false, output);
+  return fact('npm ci in tests/integration', code === 0, output);
+}
+
+/** The versions of Node that are maintained, but for the machine's own, where npm has them for this machine. */
+async function nodesStep() {
+  const counts = [];
+  for (const version of ['22', '24', '26']) {
+    const node = join(root, `tests/integration/node_modules/node-${version}/bin/node`);
+    if (process.versions.node.startsWith(`${version}.`)) continue;
+    if (!existsSync(node)) {
+      say(`  Node ${version}: not run, because npm has none for this machine`);
+      continue;
+    }
+    say(`  Node ${version}`);
+    for (const folder of ['tests/server', 'tests/wasm']) counts.push(await nodeStep(folder, 5 * minute, { node }));
+  }
+  return sum(counts);
+}
+
+async function integrationStep() {
   return sum([
     await nodeStep('tests/integration', 10 * minute),
     // Again, now that an old TypeScript is there.
@@ -288,7 +307,9 @@ const all = [
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
-  { name: 'integration', needs: ['build'], run: integrationStep },
+  { name: 'install', needs: ['setup'], run: installStep },
+  { name: 'nodes', needs: ['build', 'install'], run: nodesStep },
+  { name: 'integration', needs: ['build', 'install'], run: integrationStep },
 ];
 
 const steps = process.argv.includes('--all') ? all : usual;

@@ -73,21 +73,22 @@ class PeerCDN extends EventTarget {
   /** @type {string[]} of the routes */
   #paths = [];
   #storage = new StoreKeeper();
-  #code = ''; // why the browser asks us for nothing
+  #isLate = false; // the browser asks us for nothing
   #isSaidBusy = false;
   /** Of transfers, what was not told yet. @type {object[]} */
   #news = [];
   #telling = 0; // a timer
 
   /**
-   * @param {{ manifest?: string }} [options] where the manifest is, on this origin
+   * @param {{ manifest?: string }} [options] where the manifest is, on this origin; default: peer-cdn.json at the scope
    */
-  constructor({ manifest = MANIFEST_PATH } = {}) {
+  constructor({ manifest = new URL(MANIFEST_PATH.slice(1), scope.registration.scope).pathname } = {}) {
     super();
     this.#manifest = new ManifestKeeper(
       manifest,
       () => this.#storage.open(),
       (code, url) => this.#report(code, url),
+      () => this.#answerHello(),
     );
     setPerformer(this.#performer());
     onFailure((error) =>
@@ -152,9 +153,9 @@ class PeerCDN extends EventTarget {
    */
   register({ staticRoutes = false } = {}) {
     if (isLate) {
-      this.#code = 'registered-late';
+      this.#isLate = true;
       // Pages hear it in the answer to their hello.
-      queueMicrotask(() => this.#tell(this.#code, ''));
+      queueMicrotask(() => this.#tell('registered-late', ''));
     }
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
     // else, because the browser reads while we go on.
@@ -186,7 +187,8 @@ class PeerCDN extends EventTarget {
   }
 
   #answerHello() {
-    broadcast('busy', { open: this.#storage.busy, cache: currentCache(), code: this.#code });
+    const code = this.#isLate ? 'registered-late' : this.#manifest.isMissing ? 'no-manifest' : '';
+    broadcast('busy', { open: this.#storage.busy, cache: currentCache(), code });
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {

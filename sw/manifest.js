@@ -18,6 +18,9 @@ import { FETCHED, LOST } from './store.js';
 
 /** @typedef {import('./store.js').Store} Store */
 
+/** In use where the site has no manifest. */
+const nothing = '{"version":1,"resources":{}}';
+
 export class ManifestKeeper {
   /** Where digest lists are: a path, to which the root is added. */
   /** @type {string} */
@@ -26,8 +29,12 @@ export class ManifestKeeper {
   #url;
   #store;
   #report;
+  #onMissing;
   /** @type {string | null} */
   #text = null;
+  /** The site has answered, with a manifest or without. */
+  #isAnswered = false;
+  #wasMissing = false;
   #fetched = 0;
   /** Codes and paths: resources whose origin could not be used, as the core told it. @type {string[]} */
   #lost = [];
@@ -38,11 +45,24 @@ export class ManifestKeeper {
    * @param {string} url
    * @param {() => Promise<Store | null>} store
    * @param {(code: string, url: string) => void} report
+   * @param {() => void} onMissing `isMissing` has changed
    */
-  constructor(url, store, report) {
+  constructor(url, store, report, onMissing) {
     this.#url = url;
     this.#store = store;
     this.#report = report;
+    this.#onMissing = onMissing;
+  }
+
+  /** Whether the site has none, as far as is known. */
+  get isMissing() {
+    return this.#text === nothing || (this.#isAnswered && this.#text === null);
+  }
+
+  #look() {
+    if (this.isMissing === this.#wasMissing) return;
+    this.#wasMissing = this.isMissing;
+    this.#onMissing();
   }
 
   /** What is being asked of the site; resolves in any case. @type {Promise<{ ok: boolean, changed: boolean }> | undefined} */
@@ -54,6 +74,7 @@ export class ManifestKeeper {
       .catch(() => ({ ok: false, changed: false }))
       .then((got) => {
         this.fetching = undefined;
+        this.#look();
         tell(MANIFEST_FETCHED, got.ok, got.changed, Date.now());
         return got;
       });
@@ -72,6 +93,7 @@ export class ManifestKeeper {
         this.#lost = stored.headers.get(LOST)?.match(/\S+ \S+/g) ?? [];
         for (const each of this.#lost) call(LOSE, each);
       }
+      this.#look();
       tell(MANIFEST_LOADED, this.#fetched);
     })();
     return this.#loading;
@@ -104,10 +126,11 @@ export class ManifestKeeper {
       headers: { [BYPASS_HEADER]: 'bypass' },
       signal: AbortSignal.timeout(manifestFetchWait),
     });
+    this.#isAnswered = true;
     // A site that took its manifest away shares nothing.
     const gone = response.status === 404 || response.status === 410;
     if (!response.ok && !gone) return { ok: false, changed: false };
-    const text = gone ? '{"version":1,"resources":{}}' : await response.text();
+    const text = gone ? nothing : await response.text();
     const changed = text !== this.#text;
     if (changed && !this.#use(text)) return { ok: false, changed: false };
     this.#fetched = Date.now();

@@ -17,18 +17,24 @@ export const isPossible = () => globalThis.isSecureContext !== false && globalTh
 
 /**
  * Whether the worker controls this page, as soon as that is known, or after limits::worker_wait. A worker that comes later is
- * met by `controllerchange` (bridge.js). Null if none comes by this: there are no service workers here, or the script is
+ * met by `controllerchange` (bridge.js). Rejects if none comes by this: there are no service workers here, or the script is
  * refused.
  * @param {Registering} registering
  */
 export async function isControlled(registering) {
   try {
+    if (!isPossible()) throw new Error('the page needs https or localhost, and no sandbox');
     const container = navigator.serviceWorker;
+    if (!container) throw new Error('this browser has no service workers here');
     return Boolean(await within(workerWait, comes(container, registering)));
-  } catch {
-    return hasController() ? true : null;
+  } catch (error) {
+    if (hasController()) return true;
+    throw error;
   }
 }
+
+/** Whether anybody has registered a worker for this page. */
+export const isRegistered = () => navigator.serviceWorker.getRegistration().then(Boolean, () => false);
 
 function hasController() {
   try {

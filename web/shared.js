@@ -1,6 +1,7 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
 import { differences, engineOptions, isSameWorker } from './options.js';
-import { isControlled, isPossible } from './registration.js';
+import { Advice } from './advice.js';
+import { isControlled, isPossible, isRegistered } from './registration.js';
 import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
 import { CHANNEL, uploadBytes, uploadRate } from '../build/border.js';
 
@@ -62,6 +63,7 @@ export class Shared {
   #onIdle = (/** @type {boolean} */ _) => {};
   #idling = new Promise((resolve) => (this.#onIdle = resolve));
   #choice = storedUpload();
+  #advice = new Advice();
   /** What was last told of the state. */
   #told = '';
   /** @type {string | undefined} the name of the worker's Cache, once it was told */
@@ -156,9 +158,15 @@ export class Shared {
       this.#worker ??= { ...given, worker };
       if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
     }
-    const isServed = await Promise.race([isControlled(this.#worker ?? given), this.#idling]);
+    const isServed = await Promise.race([isControlled(this.#worker ?? given), this.#idling]).catch((error) => {
+      this.#emit('error', { code: 'no-worker', message: error?.message }, true);
+      return null;
+    });
     // Nobody would ask this page for anything: it holds no socket, no connection, no worker.
     if (isServed === null && !this.#has('reply')) return this.#close('no-worker');
+    if (isServed === false && !this.#idle && !(await isRegistered())) {
+      this.#emit('error', { code: 'no-worker', message: 'none is registered' }, true);
+    }
     // One before had no worker, and this one has.
     if (isServed && !this.#page && this.#reason === 'no-worker') this.#open();
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
@@ -324,6 +332,7 @@ export class Shared {
 
   /** @param {EventType} type @param {object} detail */
   #emit(type, detail, isKept = false) {
+    if (type === 'error' && this.#options.warn !== false) this.#advice.tell(/** @type {any} */ (detail));
     for (const { tell } of this.#instances) tell(type, { ...detail }, isKept);
   }
 

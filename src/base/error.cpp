@@ -30,6 +30,7 @@ constexpr std::string_view codes =
     "no-page\n"
     "no-worker\n"
     "no-thread\n"
+    "no-manifest\n"
     "timed-out\n"
     "origin-changed\n"
     "origin-unreachable\n"

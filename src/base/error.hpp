@@ -34,6 +34,7 @@ enum class Error : std::uint8_t {
   no_page,
   no_worker,
   no_thread,
+  no_manifest,
   timed_out,
   // The origin.
   origin_changed,

@@ -1,41 +1,96 @@
 // Which pages may use a coordinator: those of the site that it is served from, or those it names. The others are told so.
 import * as limits from './limits.js';
 
+/** @typedef {import('node:http').IncomingMessage} Request */
+
+/** What a list of proxies says first: the one that the client met. @param {string | string[] | undefined} value */
+const firstOf = (value) =>
+  String(value ?? '')
+    .split(',', 1)[0]
+    .trim();
+
 /**
- * The host that the client named, as a URL writes it (default ports left out).
- * @param {import('node:http').IncomingMessage} request
- * @param {string} protocol 'http:' or 'https:', for the default port
- * @param {boolean} trustProxy
+ * The host by which the client came, as a proxy that is trusted says it, else as the request does.
+ * @param {Request} request
+ * @param {boolean} isTrusted
  */
-function hostOf(request, protocol, trustProxy) {
-  const forwarded = trustProxy
-    ? String(request.headers['x-forwarded-host'] ?? '')
-        .split(',')[0]
-        .trim()
-    : '';
-  try {
-    return new URL(`${protocol}//${forwarded || request.headers.host}`).host;
-  } catch {
-    return '';
+function namedHost({ headers }, isTrusted) {
+  const forwarded = /(?:^|;)\s*host=(?:"([^"]*)"|([^;]*))/i.exec(firstOf(headers.forwarded));
+  const named = firstOf(headers['x-forwarded-host']) || (forwarded?.[1] ?? forwarded?.[2] ?? '').trim();
+  return (isTrusted && named) || String(headers.host);
+}
+
+/**
+ * The hosts that a page of this request may be of, as URLs write them (default ports left out). Some proxies say the port apart.
+ * @param {Request} request
+ * @param {string} protocol 'http:' or 'https:', for the default port
+ * @param {boolean} isTrusted
+ */
+function hostsOf(request, protocol, isTrusted) {
+  const host = namedHost(request, isTrusted);
+  const port = isTrusted && !/:\d+$/.test(host) ? firstOf(request.headers['x-forwarded-port']) : '';
+  const urls = [`${protocol}//${host}`, ...(port ? [`${protocol}//${host}:${port}`] : [])];
+  return urls.filter((url) => URL.canParse(url)).map((url) => new URL(url).host);
+}
+
+/**
+ * Sites that may come, as `https://example.org`, or `https://*.example.org` for what is below. Throws of what no page's origin
+ * can be, and says what to write instead.
+ * @param {string[]} origins
+ */
+export function readOrigins(origins) {
+  for (const text of origins) {
+    const url = URL.canParse(text) ? new URL(text) : null;
+    const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:';
+    if (isWeb && /^https?:\/\/(\*\.)?[^*/?#@]+\/?$/i.test(text)) continue;
+    const example = isWeb ? url.origin.replace(/\*\.?/g, '') : `https://${/^[\w.-]+(:\d+)?$/.test(text) ? text : 'example.org'}`;
+    throw new RangeError(`origins takes sites as '${example}' (or 'https://*.example.org'), not '${text}'`);
   }
+  return origins.map((text) => new URL(text).origin);
+}
+
+/** @param {string} allowed @param {string} origin */
+function isSite(allowed, origin) {
+  const [before, below] = allowed.split('*');
+  return below === undefined ? allowed === origin : origin.startsWith(before) && origin.endsWith(below);
+}
+
+/** The origin of a page, or null of what none has. @param {Request} request */
+function originOf({ headers }) {
+  const text = headers.origin ?? '';
+  if (!URL.canParse(text)) return null;
+  const { protocol, origin } = new URL(text);
+  return protocol === 'http:' || protocol === 'https:' ? origin : null;
 }
 
 /**
  * The origin of the page that asks, or null if it may not.
- * @param {import('node:http').IncomingMessage} request
- * @param {{origins?: string[], trustProxy?: boolean | number}} options
+ * @param {Request} request
+ * @param {string[] | null} sites of readOrigins(); null: pages of the host that the request names
+ * @param {boolean} isTrusted whether a proxy's word counts
  * @returns {string | null}
  */
-export function allowedOrigin(request, { origins, trustProxy = false }) {
-  let origin;
-  try {
-    origin = new URL(request.headers.origin ?? '');
-  } catch {
-    return null;
-  }
-  if (origin.protocol !== 'http:' && origin.protocol !== 'https:') return null;
-  if (origins) return origins.some((each) => new URL(each).origin === origin.origin) ? origin.origin : null;
-  return origin.host === hostOf(request, origin.protocol, Number(trustProxy) > 0) ? origin.origin : null;
+export function allowedOrigin(request, sites, isTrusted) {
+  const origin = originOf(request);
+  if (origin === null) return null;
+  if (sites) return sites.some((site) => isSite(site, origin)) ? origin : null;
+  const { host, protocol } = new URL(origin);
+  return hostsOf(request, protocol, isTrusted).includes(host) ? origin : null;
+}
+
+/**
+ * What an operator is told of a page that may not come: both values, and what helps.
+ * @param {Request} request
+ * @param {string[] | null} sites
+ * @param {boolean} isTrusted
+ */
+export function refusalOf(request, sites, isTrusted) {
+  const origin = String(request.headers.origin).slice(0, limits.toldBytes);
+  if (sites) return `a page of ${origin} was refused: origins names ${sites.join(', ').slice(0, limits.toldBytes)}`;
+  const host = namedHost(request, isTrusted).slice(0, limits.toldBytes);
+  const proxy = isTrusted ? 'let the proxy send X-Forwarded-Host' : 'keep the Host header at the proxy';
+  const todo = `${proxy} with its port (nginx: $http_host), or name the site in origins`;
+  return `a page of ${origin} was refused, because the request names the host ${host}: ${todo}`;
 }
 
 /**

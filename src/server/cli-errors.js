@@ -28,7 +28,7 @@ export function wholeNumber(name, text, max) {
 
 /**
  * An error of Node's, with the members that some of them have.
- * @typedef {NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string, input?: string }} NodeError
+ * @typedef {NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string }} NodeError
  */
 
 /** Node's errors, in the words of somebody who typed a command. @param {NodeError} error */
@@ -58,8 +58,6 @@ export function explain(error) {
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, WRONG_USAGE);
-    case 'ERR_INVALID_URL':
-      return usage('bad-value', `not an origin: ${error.input}`);
     default:
       if (error instanceof RangeError) return usage('bad-value', error.message);
       return new CliError('failed', error.stack ?? String(error));

@@ -22,7 +22,11 @@ const sum = (/** @type {{ bytes: number }[]} */ resources) => resources.reduce((
 const count = (/** @type {number} */ number, /** @type {string} */ one) => `${number} ${one}${number === 1 ? '' : 's'}`;
 
 /** The line that a worker needs, if its manifest is not where it looks by itself. @param {string} path */
-const pasted = (path) => (path === MANIFEST_PATH ? '' : `In the service worker: new PeerCDN({ manifest: '${path}' })\n`);
+function pasted(path) {
+  if (path === MANIFEST_PATH) return '';
+  const scope = path.endsWith(MANIFEST_PATH) ? `, unless its scope is ${path.slice(0, 1 - MANIFEST_PATH.length)}` : '';
+  return `In the service worker${scope}: new PeerCDN({ manifest: '${path}' })\n`;
+}
 
 /** What else is to be known of what was written. @param {import('./manifest.js').Manifest} manifest */
 function remarks(manifest) {

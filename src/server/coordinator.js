@@ -1,13 +1,14 @@
 // Sockets for the coordinator on any Node http server. Who meets whom is decided in src/signal.
+import cluster from 'node:cluster';
 import { randomFillSync } from 'node:crypto';
 import { WebSocket, WebSocketServer } from 'ws';
 import { SOCKET_PATH } from '../../build/border.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
 import { isForwarded, visitorOf } from './address.js';
-import { allowedOrigin, refuse } from './admission.js';
+import { allowedOrigin, readOrigins, refusalOf, refuse } from './admission.js';
 import { checkToken } from './tokens.js';
-import { upgradesOf } from './upgrades.js';
+import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
@@ -15,8 +16,8 @@ import { warnProcess } from './warnings.js';
 /**
  * @typedef {object} AttachOptions
  * @property {string} [path] where clients connect; default '/peer-cdn/ws'
- * @property {string[]} [origins] sites that may use it, as 'https://example.com'; default: only pages of the host that
- *     the request names
+ * @property {string[]} [origins] sites that may use it, as 'https://example.com' or 'https://*.example.com'; default: only
+ *     pages of the host that the request names
  * @property {boolean | number} [trustProxy] how many proxies stand in front (true is 1): the host is taken from
  *     X-Forwarded-Host, the visitor's address from X-Forwarded-For or Forwarded, which the proxies must set; default 0
  * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
@@ -78,6 +79,8 @@ export class AttachedCoordinator {
   #upgrades;
   #path;
   #options;
+  #sites;
+  #refusalToldAt = -Infinity;
   /** Null once it is closed. @type {Engine | null} */
   #engine;
   #sockets = new WebSocketServer({
@@ -109,7 +112,8 @@ export class AttachedCoordinator {
    */
   constructor(server, options) {
     // Fails here rather than at the first visitor.
-    for (const origin of options.origins ?? []) new URL(origin);
+    if (server !== null) checkServer(server);
+    this.#sites = options.origins ? readOrigins(options.origins) : null;
     this.#options = options;
     this.#path = options.path ?? SOCKET_PATH;
     if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
@@ -124,6 +128,12 @@ export class AttachedCoordinator {
     const [high, low] = randomFillSync(new Uint32Array(2));
     this.#engine = new Engine(high, low);
     this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs / limits.heartbeatSteps).unref();
+    if (cluster.isWorker) {
+      const message =
+        'this process is one of several (cluster, PM2): visitors of one never meet those of another. Run one coordinator ' +
+        'for all: peer-cdn coordinator';
+      this.#warn('several-processes', message);
+    }
   }
 
   /** Counters, as cheap as they look. @returns {CoordinatorStats} */
@@ -326,10 +336,10 @@ export class AttachedCoordinator {
 
   /** @type {Take} */
   #upgrade = (request, socket, head) => {
-    const origin = allowedOrigin(request, this.#options);
+    const origin = allowedOrigin(request, this.#sites, this.#hops > 0);
     if (!origin) {
       this.#counters.originsRefused++;
-      refuse(socket, '403 Forbidden', 'origin-refused');
+      this.#refuseOrigin(request, socket, head);
       return;
     }
     if (!this.#hasToken(request, origin)) {
@@ -353,6 +363,30 @@ export class AttachedCoordinator {
     });
   };
 
+  /**
+   * No browser shows a page the status of a handshake. So the page is let in, told, and let out.
+   * @type {Take}
+   */
+  #refuseOrigin(request, socket, head) {
+    const code = 'origin-refused';
+    if (request.headers.origin === undefined) return refuse(socket, '403 Forbidden', code);
+    const now = performance.now();
+    if (now >= this.#refusalToldAt + limits.refusalToldMs) {
+      this.#refusalToldAt = now;
+      this.#warn(code, refusalOf(request, this.#sites, this.#hops > 0));
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      webSocket.on('error', () => {});
+      webSocket.send(JSON.stringify({ type: 'error', code }));
+      this.#end(/** @type {Socket} */ (webSocket), code);
+    });
+  }
+
+  /** @param {string} code @param {string} message */
+  #warn(code, message) {
+    (this.#options.onWarning ?? warnProcess)({ code, message });
+  }
+
   /** @param {import('node:http').IncomingMessage} request @param {string} origin */
   #hasToken(request, origin) {
     const { tokenKeys } = this.#options;
@@ -371,7 +405,7 @@ export class AttachedCoordinator {
     const message =
       'a proxy stands in front, so the addresses of visitors are not known: set trustProxy to the number of proxies ' +
       'that add to X-Forwarded-For or Forwarded';
-    (this.#options.onWarning ?? warnProcess)({ code: 'proxy-not-trusted', message });
+    this.#warn('proxy-not-trusted', message);
   }
 
   /** @param {Socket} socket @param {string} origin @param {string | null} network */

@@ -23,6 +23,9 @@ export const drainMs = 10_000;
 export const drainStepMs = 100;
 /** For a socket to finish its closing handshake. */
 export const closeMs = 1000;
+/** An operator is told of pages that may not come so often at most, and so much of what they say of themselves. */
+export const refusalToldMs = 60_000;
+export const toldBytes = 200;
 /** An upgrade of a path that is not ours, while others listen too: whoever wants it has written something by then. */
 export const unansweredMs = 10_000;
 /** The folder is looked through again at most so often. */

@@ -1,5 +1,6 @@
 // Upgrades of one http server, which we share with whoever else listens: our paths first, whatever the order.
 import { ServerResponse } from 'node:http';
+import { Server } from 'node:net';
 import * as limits from './limits.js';
 import { refuse } from './admission.js';
 
@@ -164,6 +165,24 @@ class Upgrades {
       refuse(socket, '404 Not Found', 'not-found');
     }, limits.unansweredMs).unref();
     socket.once('close', () => clearTimeout(timer));
+  }
+}
+
+/**
+ * Throws, with the sentence that helps, of what would never give us an upgrade.
+ * @param {any} server what was given to attach()
+ */
+export function checkServer(server) {
+  const refuseServer = (/** @type {string} */ what) => {
+    throw new TypeError(`attach() takes the http server, ${what}`);
+  };
+  if (server?.server instanceof Server) refuseServer('not the app around it: attach(app.server)');
+  if (!(server instanceof Server)) {
+    refuseServer('not an app: const server = createServer(app); attach(server); server.listen(8080)');
+  }
+  // Node's servers for HTTP/1 have it, and so has one for HTTP/2 that takes both.
+  if (!('headersTimeout' in server)) {
+    refuseServer('and this one speaks HTTP/2 alone, or no HTTP: http2.createSecureServer({ allowHTTP1: true, ... })');
   }
 }
 

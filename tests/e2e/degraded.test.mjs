@@ -130,9 +130,14 @@ const cases = [
   { name: 'the manifest is cut off', origin: (origin) => origin.rule(MANIFEST_PATH, { cutAfter: 0 }) },
   {
     name: 'the manifest is missing: 404',
+    ready: 'settled',
     origin: (origin) => origin.rule(MANIFEST_PATH, { status: 404, body: 'no such file' }),
   },
-  { name: 'the manifest is not JSON', origin: (origin) => origin.rule(MANIFEST_PATH, { body: '<html>404</html>' }) },
+  {
+    name: 'the manifest is not JSON',
+    ready: 'settled',
+    origin: (origin) => origin.rule(MANIFEST_PATH, { body: '<html>404</html>' }),
+  },
   {
     name: 'digest lists cannot be had',
     origin: (origin) => {

@@ -1,5 +1,5 @@
-// From an empty folder with nothing but the README: plain HTML behind nginx with the coordinator apart, and Express with helmet.
-// Each ends with a second visitor's bytes from the first, and with a doctor who finds nothing wrong.
+// From an empty folder with nothing but the README and docs/deploying.md: plain HTML behind nginx with the coordinator apart,
+// and Express with helmet. Each ends with a second visitor's bytes from the first, and a doctor who finds nothing wrong.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -13,13 +13,13 @@ import { scene } from '../e2e/harness/scene.mjs';
 import { userFolder } from './folder.mjs';
 import { debianTool } from './tools.mjs';
 
-const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8');
+const readme = ['README.md', 'docs/deploying.md'].map((file) => fs.readFileSync(path.join(root, file), 'utf8')).join('\n');
 
-/** A block of the README, by what is in it. */
+/** A block of the README or the guide, by what is in it. */
 function block(language, part) {
   const blocks = [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, text]) => text);
   const found = blocks.find((text) => text.includes(part));
-  assert.ok(found, `the README has a block with ${part}`);
+  assert.ok(found, `there is a block with ${part}`);
   return found;
 }
 

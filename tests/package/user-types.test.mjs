@@ -2,7 +2,7 @@
 // the README, and what issues of users were about.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -197,14 +197,15 @@ async function snippets(file) {
 /** Where a block runs, by what it uses; and what a reader has around it. */
 function aroundOf(code) {
   if (/importScripts\(/.test(code)) return ['worker', '/// <reference types="peer-cdn/sw.js" />\n'];
-  if (/peer-cdn\/sw'/.test(code)) return ['worker', ''];
+  if (/peer-cdn\/sw'|in your service worker/.test(code)) return ['worker', ''];
   if (/peer-cdn\/(?:server|vite|build)'|node:|helmet/.test(code)) {
     return ['server', "declare const app: import('node:http').RequestListener & { use(middleware: unknown): void };\n"];
   }
   return ['page', code.includes("'peer-cdn'") ? '' : "declare const peers: import('peer-cdn').PeerPlugin;\n"];
 }
 
-for (const { name, code } of await snippets('README.md')) {
+const guides = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
+for (const { name, code } of (await Promise.all(['README.md', ...guides].map(snippets))).flat()) {
   test(`${name} compiles`, async () => {
     const [place, ahead] = aroundOf(code);
     assert.equal(await compile(place, `/// <reference path="./around.d.ts" />\n${ahead}${code}export {};\n`), '', code);

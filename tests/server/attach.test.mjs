@@ -1,11 +1,17 @@
 // The coordinator behind real sockets.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { createSecureServer } from 'node:http2';
+import { connect, createServer as createTcpServer } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { messageBytes, protocolVersion, SOCKET_PATH } from '../../build/border.js';
+import { attach } from '../../src/server/index.js';
 import { heartbeatMs } from '../../src/server/limits.js';
+import { makeFolder } from './folder.mjs';
 import { coordinatorFor, rootOf, Visitor } from './visitor.mjs';
 
 /** A WebSocket that is open, and of which nothing is done by itself. */
@@ -103,30 +109,74 @@ test('a holder that declines is replaced', async (t) => {
   assert.equal(new Set([...named, fifth]).size, 5);
 });
 
+/** A page of another site gets the reason in words: no browser shows it the status of a handshake. */
+async function isRefused(url, options) {
+  const visitor = new Visitor(url, options);
+  assert.deepEqual(await visitor.next('error'), { type: 'error', code: 'origin-refused' });
+  assert.deepEqual(await visitor.closed, { status: 1008, reason: 'origin-refused' });
+}
+
 test('pages of other origins are refused, and told why', async (t) => {
-  const { coordinator, url, origin } = await coordinatorFor(t);
-  for (const other of ['https://evil.example', 'null', 'http://localhost:1', origin.replace('http', 'ftp'), '']) {
-    const visitor = new Visitor(url, { origin: other });
-    await assert.rejects(visitor.opened, { status: 403, body: 'origin-refused' }, other);
+  const { coordinator, url, origin } = await coordinatorFor(t, { onWarning: () => {} });
+  for (const other of ['https://evil.example', 'null', 'http://localhost:1', origin.replace('http', 'ftp')]) {
+    await isRefused(url, { origin: other });
   }
-  assert.equal(coordinator.stats().originsRefused, 5);
+  assert.deepEqual([coordinator.stats().originsRefused, coordinator.stats().peers], [4, 0]);
+});
+
+test('who names no origin is no page, and gets a status', async (t) => {
+  const { coordinator, url } = await coordinatorFor(t);
+  await assert.rejects(new Visitor(url, { origin: '' }).opened, { status: 403, body: 'origin-refused' });
+  assert.equal(coordinator.stats().originsRefused, 1);
 });
 
 test('origins that are named may come, and only those', async (t) => {
-  const { url, origin } = await coordinatorFor(t, { origins: ['https://a.example', 'https://b.example:443/'] });
-  for (const origin of ['https://a.example', 'https://b.example']) await new Visitor(url, { origin }).next('welcome');
-  for (const other of ['https://c.example', 'http://a.example', origin]) {
-    await assert.rejects(new Visitor(url, { origin: other }).opened, { status: 403 });
-  }
+  const origins = ['https://a.example', 'https://b.example:443/', 'https://*.c.example', 'http://*.d.example:81'];
+  const { url, origin } = await coordinatorFor(t, { origins, onWarning: () => {} });
+  const good = [
+    'https://a.example',
+    'https://b.example',
+    'https://x.c.example',
+    'https://y.x.c.example',
+    'http://x.d.example:81',
+  ];
+  for (const each of good) await new Visitor(url, { origin: each }).next('welcome');
+  const bad = ['https://e.example', 'http://a.example', origin, 'https://c.example', 'https://xc.example', 'http://x.d.example'];
+  for (const each of bad) await isRefused(url, { origin: each });
 });
 
-test('a forwarded host counts only when the proxy is trusted', async (t) => {
-  const headers = { 'x-forwarded-host': 'site.example' };
-  const visitor = { origin: 'https://site.example', headers };
-  const trusting = await coordinatorFor(t, { trustProxy: true });
-  await new Visitor(trusting.url, visitor).next('welcome');
-  const careful = await coordinatorFor(t);
-  await assert.rejects(new Visitor(careful.url, visitor).opened, { status: 403 });
+/** What proxies make of a request of https://site.example:8443, which they forward to us by another name. */
+const forwarded = {
+  'nginx with $http_host, Caddy, Apache': { 'x-forwarded-host': 'site.example:8443' },
+  'nginx with $host and the port apart': { host: 'site.example', 'x-forwarded-port': '8443' },
+  'Traefik, a load balancer': { 'x-forwarded-host': 'site.example', 'x-forwarded-port': '8443', 'x-forwarded-proto': 'https' },
+  'HAProxy, by RFC 7239': { forwarded: 'for=192.0.2.1;host="site.example:8443";proto=https' },
+  'RFC 7239, the host first, of several proxies': {
+    forwarded: 'Host="site.example:8443";for=192.0.2.1, for=10.0.0.1;host=inner',
+  },
+  'several proxies': { 'x-forwarded-host': 'site.example:8443, inner.example' },
+};
+for (const [name, headers] of Object.entries(forwarded)) {
+  test(`a forwarded host counts only when the proxy is trusted: ${name}`, async (t) => {
+    const visitor = { origin: 'https://site.example:8443', headers };
+    const trusting = await coordinatorFor(t, { trustProxy: true });
+    await new Visitor(trusting.url, visitor).next('welcome');
+    const careful = await coordinatorFor(t, { onWarning: () => {} });
+    await isRefused(careful.url, visitor);
+  });
+}
+
+test('an operator is told of a refused origin with both values, once a minute at most', async (t) => {
+  const told = [];
+  const { url } = await coordinatorFor(t, { onWarning: ({ code, message }) => told.push([code, message]) });
+  const visitor = { origin: 'http://site.example:8080', headers: { host: 'site.example' } };
+  for (let i = 0; i < 3; i++) await isRefused(url, visitor);
+  assert.equal(told.length, 1);
+  assert.equal(told[0][0], 'origin-refused');
+  assert.match(told[0][1], /a page of http:\/\/site\.example:8080 .* host site\.example: keep the Host header .*\$http_host/);
+  const named = await coordinatorFor(t, { origins: ['https://a.example'], onWarning: ({ message }) => told.push(message) });
+  await isRefused(named.url, visitor);
+  assert.match(told[1], /a page of http:\/\/site\.example:8080 .*origins names https:\/\/a\.example/);
 });
 
 test('sites are apart', async (t) => {
@@ -277,6 +327,50 @@ test('a socket that is silent when pinged is ended, one that answers is not', as
   dead.socket.terminate();
 });
 
-test('an option that cannot be an origin is refused at once', async (t) => {
-  await assert.rejects(coordinatorFor(t, { origins: ['example.com'] }), { code: 'ERR_INVALID_URL' });
+const noOrigins = {
+  'example.com': 'https://example.com',
+  'localhost:8080': 'https://localhost:8080',
+  'https://example.com/app/': 'https://example.com',
+  'https://a.example?x': 'https://a.example',
+  'https://user@a.example': 'https://a.example',
+  'https://a.*.example': 'https://',
+  'https://*': 'https://',
+  'ftp://a.example': 'https://example.org',
+  null: 'https://null',
+  '*': 'https://example.org',
+  '': 'https://example.org',
+};
+for (const [text, instead] of Object.entries(noOrigins)) {
+  test(`'${text}' is no origin, and that is said at once`, () => {
+    const refused = (error) =>
+      error instanceof RangeError && error.message.includes(`as '${instead}`) && error.message.includes(text);
+    assert.throws(() => attach(null, { origins: [text] }), refused);
+  });
+}
+
+const noServers = {
+  'an app of Express': [Object.assign(() => {}, { listen() {}, on() {} }), /createServer\(app\)/],
+  'an app of Fastify': [{ server: createServer(), listen() {} }, /attach\(app\.server\)/],
+  'an app of Koa': [{ listen() {}, callback() {} }, /createServer\(app\)/],
+  nothing: [undefined, /createServer\(app\)/],
+  'a server of HTTP/2 alone': [createSecureServer(), /allowHTTP1/],
+  'a server of TCP': [createTcpServer(), /allowHTTP1/],
+};
+for (const [what, [server, said]] of Object.entries(noServers)) {
+  test(`${what} is no http server, and that is said at once`, () => {
+    assert.throws(() => attach(server), { name: 'TypeError', message: said });
+  });
+}
+
+test('a process of a cluster is told that its visitors never meet those of another', { timeout: 30_000 }, async (t) => {
+  const script = `import cluster from 'node:cluster';
+    import { attach } from '${new URL('../../src/server/index.js', import.meta.url).href}';
+    if (cluster.isPrimary) cluster.fork();
+    else attach(null).close().then(() => cluster.worker.disconnect());`;
+  const folder = makeFolder(t, { 'server.mjs': script });
+  const child = spawn(process.execPath, [join(folder, 'server.mjs')]);
+  let said = '';
+  child.stderr.on('data', (data) => (said += data));
+  await once(child, 'close');
+  assert.match(said, /several-processes.* never meet/);
 });

@@ -342,3 +342,11 @@ test('the socket and the manifest are looked for where the scripts say', async (
   assert.equal(statesOf({ findings }).coordinator, 'right');
   assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/assets\/m\.json/);
 });
+
+test('the manifest is looked for at the scope of the worker', async (t) => {
+  const url = await site(t, {
+    changed: { 'shop/index.html': page.replace('/sw.js', '/shop/sw.js'), 'shop/sw.js': worker.replace("'/static'", "'/shop'") },
+  });
+  const { findings } = await examine(`${url}shop/`);
+  assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/shop\/peer-cdn\.json answers 404/);
+});

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, ServerResponse } from 'node:http';
+import { createSecureServer as createHttp2Server } from 'node:http2';
 import { createServer as createSecureServer } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -65,7 +66,7 @@ const others = {
 async function listening(t, server = createServer((_request, response) => response.end('site'))) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {
-    server.closeAllConnections();
+    server.closeAllConnections?.();
     server.close();
   });
   const origin = `http://localhost:${server.address().port}`;
@@ -115,50 +116,55 @@ for (const [name, register] of Object.entries(others)) {
         visitor.say({ type: 'ask', roots: [] });
         await visitor.next('answer');
       }
-      await assert.rejects(new Visitor(url, { origin: 'https://evil.example' }).opened, { status: 403, body: 'origin-refused' });
+      await new Visitor(url, { origin: 'https://evil.example' }).next('error');
       assert.equal(coordinator.stats().peers, 2);
     });
   }
 }
 
-test('both work over https too', async (t) => {
-  const folder = makeFolder(t, {});
-  const [keyFile, certFile] = ['key', 'cert'].map((name) => join(folder, name));
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      '/CN=localhost',
-      '-keyout',
-      keyFile,
-      '-out',
-      certFile,
-    ],
-    { stdio: 'ignore' },
-  );
-  const server = createSecureServer({ key: readFileSync(keyFile), cert: readFileSync(certFile) });
-  const { origin } = await listening(t, server);
-  const secure = origin.replace('http', 'https');
-  const options = { rejectUnauthorized: false, origin: secure };
-  new WebSocketServer({ server, path: '/early' }).on('connection', say);
-  attached(t, server);
-  assert.equal(await hear(`${secure}/early`, options), 'chat');
-  const socket = new WebSocket(secure.replace('http', 'ws') + SOCKET_PATH, options);
-  await once(socket, 'open');
-  socket.send(JSON.stringify({ type: 'hello', version: protocolVersion, browser: 'ab'.repeat(16) }));
-  const [welcome] = await once(socket, 'message');
-  assert.equal(JSON.parse(welcome).type, 'welcome');
-  socket.terminate();
-});
+const secureServers = {
+  https: createSecureServer,
+  'http2 that takes HTTP/1 too': (options) => createHttp2Server({ ...options, allowHTTP1: true }),
+};
+for (const [name, create] of Object.entries(secureServers))
+  test(`both work over ${name}`, async (t) => {
+    const folder = makeFolder(t, {});
+    const [keyFile, certFile] = ['key', 'cert'].map((name) => join(folder, name));
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '2',
+        '-subj',
+        '/CN=localhost',
+        '-keyout',
+        keyFile,
+        '-out',
+        certFile,
+      ],
+      { stdio: 'ignore' },
+    );
+    const server = create({ key: readFileSync(keyFile), cert: readFileSync(certFile) });
+    const { origin } = await listening(t, server);
+    const secure = origin.replace('http', 'https');
+    const options = { rejectUnauthorized: false, origin: secure };
+    new WebSocketServer({ server, path: '/early' }).on('connection', say);
+    attached(t, server);
+    assert.equal(await hear(`${secure}/early`, options), 'chat');
+    const socket = new WebSocket(secure.replace('http', 'ws') + SOCKET_PATH, options);
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ type: 'hello', version: protocolVersion, browser: 'ab'.repeat(16) }));
+    const [welcome] = await once(socket, 'message');
+    assert.equal(JSON.parse(welcome).type, 'welcome');
+    socket.terminate();
+  });
 
 test('a second coordinator at the same path is an error at once, at another path it works', async (t) => {
   const { server, origin, url } = await listening(t);

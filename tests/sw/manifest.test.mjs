@@ -1,7 +1,19 @@
 // The manifest: when it is asked for, how long it is used, and what one that is late, wrong or gone does.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { broken, chain, late, redirect, scene, silent, status, unreachable, usualBut, withHeaders } from './harness/index.mjs';
+import {
+  broken,
+  chain,
+  late,
+  redirect,
+  scene,
+  silent,
+  status,
+  unreachable,
+  usual,
+  usualBut,
+  withHeaders,
+} from './harness/index.mjs';
 
 const url = '/static/a.bin';
 const path = '/peer-cdn.json';
@@ -258,4 +270,46 @@ test('a manifest of thousands of files is used whole', async () => {
   await at.clock.pass(61_000);
   assert.equal(isOurs(await at.worker.fetch(url)), true);
   assert.deepEqual(at.worker.events.error, []);
+});
+
+test('pages are told of a site that has no manifest, and of one that has got one', async () => {
+  for (const answer of [status(404), usualBut({ body: '<!doctype html>' })]) {
+    const at = await scene({ script, isInstalled: true });
+    at.origin.always(path, answer);
+    const codes = () => at.worker.told('busy').map(({ code }) => code);
+    await at.worker.page();
+    assert.deepEqual(codes(), [''], 'nothing is known before the site has answered');
+    await at.worker.fetch(url);
+    assert.deepEqual(codes(), ['', 'no-manifest']);
+    at.browser.broadcasts.length = 0;
+    const next = await at.worker.restart();
+    await next.fetch(url);
+    assert.equal(codes().at(-1), 'no-manifest', 'a worker that was started anew knows it too');
+    at.origin.always(path, usual);
+    await at.clock.pass(61_000);
+    await next.fetch(url);
+    await at.clock.pass(1000);
+    assert.equal(codes().at(-1), '');
+  }
+});
+
+test('a network that is down says nothing of the manifest', async () => {
+  const at = await scene({ script, isInstalled: true });
+  at.origin.always(path, unreachable);
+  await at.worker.page();
+  await at.worker.fetch(url);
+  assert.deepEqual(
+    at.worker.told('busy').map(({ code }) => code),
+    [''],
+  );
+});
+
+test('the manifest is looked for at the scope of the worker', async () => {
+  const script = ({ PeerCDN, NetworkPlugin, self }) => {
+    self.registration.scope = new URL('/shop/', self.location.href).href;
+    return new PeerCDN().GET('/shop', 'ordered', new NetworkPlugin().getMiddleware).register();
+  };
+  const at = await scene({ script });
+  assert.equal(at.origin.requests('/shop/peer-cdn.json').length, 1);
+  assert.equal(asked(at), 0);
 });

@@ -1,4 +1,4 @@
-// What differs and will: each kind with its sentence in README's Limits, and a test as narrow as it can be.
+// What differs and will: each kind with its sentence in docs/limits.md, and a test as narrow as it can be.
 
 import { missing } from './compare.mjs';
 

@@ -596,3 +596,56 @@ test('start() on a controlled page waits for what the worker says of itself, hal
     t.mock.timers.reset();
   }
 });
+
+/** What the console is told of us. */
+function warnings(t) {
+  const warned = t.mock.method(console, 'warn', () => {});
+  return () => warned.mock.calls.map(({ arguments: [text] }) => text);
+}
+
+test('a worker that cannot be registered is told at once: on the console once, and in an event each time', async (t) => {
+  const close = closing(t);
+  const warned = warnings(t);
+  const container = new FakeContainer('loading');
+  container.register = () => Promise.reject(new TypeError('sw.js has the type text/html'));
+  for (let i = 0; i < 2; i++) {
+    const plugin = close(await start({ worker: '/sw.js' }));
+    const errors = [];
+    plugin.addEventListener('error', ({ detail }) => errors.push(detail));
+    await turn();
+    assert.deepEqual([plugin.active, plugin.reason], [false, 'no-worker']);
+    assert.deepEqual(errors, [{ code: 'no-worker', message: 'sw.js has the type text/html' }]);
+  }
+  assert.equal(warned().length, 1);
+  assert.match(warned()[0], /^peer-cdn: no-worker: .*\(sw\.js has the type text\/html\)/);
+});
+
+test('a site without a manifest is told of, and a page that wants no warning gets none', async (t) => {
+  for (const warn of [undefined, false]) {
+    const say = fakeWorkerChannel(t);
+    const warned = warnings(t);
+    new FakeContainer('controlling');
+    const starting = start({ worker: '/sw.js', warn });
+    await turn();
+    say({ type: 'busy', open: 0, cache: `${CACHE_PREFIX}1`, code: 'no-manifest' });
+    const plugin = await starting;
+    assert.deepEqual([plugin.active, plugin.reason], [false, 'no-manifest']);
+    assert.equal(warned().filter((text) => text.includes('no-manifest')).length, warn === false ? 0 : 1);
+    plugin.close();
+    console.warn.mock.restore();
+  }
+});
+
+test('a page for which nobody registers a worker is told so', async (t) => {
+  const close = closing(t);
+  const warned = warnings(t);
+  new FakeContainer('loading');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const starting = start();
+  for (let i = 0; i < 10; i++) {
+    t.mock.timers.tick(workerWait);
+    await turn();
+  }
+  close(await starting);
+  assert.match(warned()[0], /no-worker: .*\(none is registered\)/);
+});

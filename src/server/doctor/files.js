@@ -12,12 +12,12 @@ import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
 const sha256 = (/** @type {Uint8Array} */ bytes) => createHash('sha256').update(bytes).digest();
 
 /** Where the worker looks for the manifest, as far as its script says so. @param {Case} site */
-export function manifestPath({ workerScripts }) {
+export function manifestPath({ workerScripts, scope }) {
   for (const { text } of workerScripts) {
     const found = text.match(/\bmanifest:\s*(["'`])(\/[^"'`]*)\1/);
     if (found) return found[2];
   }
-  return MANIFEST_PATH;
+  return scope.replace(/\/*$/, MANIFEST_PATH);
 }
 
 /** @param {Case} site @returns {Promise<Listing | null>} */

@@ -45,6 +45,7 @@ export class Findings {
  * @property {string} html of the page
  * @property {Policy[]} policies of the page
  * @property {Script[]} scripts that the page names, on its own origin
+ * @property {string} scope of the worker
  * @property {Script[]} workerScripts the worker's, and all that it imports
  */
 

@@ -39,8 +39,8 @@ const names = [
  * @returns {import('./findings.js').Case}
  */
 function caseOf(url, options, signal, bounds) {
-  const findings = new Findings();
-  return { page: new URL(url), findings, signal, options, bounds, html: '', policies: [], scripts: [], workerScripts: [] };
+  const seen = { html: '', policies: [], scripts: [], scope: '/', workerScripts: [] };
+  return { page: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
 }
 
 /**

@@ -41,7 +41,8 @@ function knock({ page, signal }, url) {
     });
     socket.on('message', (data) => {
       const text = data.toString();
-      end(/"welcome"/.test(text) ? { welcome: true } : { error: `it says ${text.slice(0, 100)}` });
+      if (/"origin-refused"/.test(text)) end({ status: 403, body: text.slice(0, 100) });
+      else end(/"welcome"/.test(text) ? { welcome: true } : { error: `it says ${text.slice(0, 100)}` });
     });
     socket.on('unexpected-response', (_, response) => {
       let body = '';

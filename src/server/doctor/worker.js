@@ -92,10 +92,12 @@ export async function checkWorker(site, url, from = '') {
 }
 
 /** @param {Case} site @param {URL} url @param {string | null} allowed */
-function checkScope({ findings, page, scripts }, url, allowed) {
+function checkScope(site, url, allowed) {
+  const { findings, page, scripts } = site;
   const most = allowed === null ? new URL('./', url).pathname : new URL(allowed, url).pathname;
   const asked = scripts.map(({ text }) => text.match(/\bscope:\s*(["'`])([^"'`]+)\1/)?.[2]).find(Boolean);
   const scope = asked ? new URL(asked, page).pathname : new URL('./', url).pathname;
+  site.scope = scope;
   if (!scope.startsWith(most)) {
     findings.wrong(
       'scope',

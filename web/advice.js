@@ -1,0 +1,29 @@
+// Says on the console why nothing is shared, where nothing is at all: a developer who sees nothing looks for an hour.
+
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+
+/** What keeps sharing from working at all, and is the site's to mend. @type {Partial<Record<ErrorCode, string>>} */
+const advice = {
+  'engine-failed': "WebAssembly is refused: script-src of the CSP needs 'wasm-unsafe-eval'",
+  'no-coordinator': 'no coordinator answers: attach(server), and the proxy forwards WebSocket upgrades',
+  'no-manifest': 'the worker finds no manifest: `npx peer-cdn manifest <folder>` writes it',
+  'no-worker': 'no service worker controls this page',
+  'origin-refused': 'the coordinator does not serve this site: its log says why',
+  'registered-late': 'the worker calls cdn.register() after its script first ran',
+};
+
+/** Tells each thing once. */
+export class Advice {
+  /** @type {Set<ErrorCode>} */
+  #told = new Set();
+
+  /** @param {{ code: ErrorCode, message?: string }} problem */
+  tell({ code, message }) {
+    // Without a network nobody expects to share.
+    const isAway = code === 'no-coordinator' && globalThis.navigator?.onLine === false;
+    if (!advice[code] || isAway || this.#told.has(code)) return;
+    this.#told.add(code);
+    const why = message ? ` (${message})` : '';
+    console.warn(`peer-cdn: ${code}: ${advice[code]}${why}. Nothing is shared; start({ warn: false }) hides this`);
+  }
+}
