@@ -27,7 +27,6 @@ import {
   PATTERNS,
   progressWait,
   ROUTE_PLUGIN,
-  SET_MANIFEST_PATH,
   STORED,
   STRATEGY_FASTEST,
   STRATEGY_ORDERED,
@@ -37,9 +36,10 @@ import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, 
 import { Exchange, exchangeOf, exchangePerformer } from './exchange.js';
 import { needList } from './lists.js';
 import { ManifestKeeper } from './manifest.js';
-import { broadcast, handleMessage, numberOf, startPages } from './pages.js';
+import { broadcast, handleMessage, introduce, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
+import { nameSite, siteEnd } from './site.js';
 import { calm, StoreKeeper } from './storage.js';
 import { CONDITIONS, streamOf } from './streams.js';
 
@@ -70,6 +70,7 @@ class PeerCDN extends EventTarget {
   static strategies = strategies;
 
   #manifest;
+  #path; // of the manifest
   /** @type {string[]} of the routes */
   #paths = [];
   #storage = new StoreKeeper();
@@ -89,15 +90,19 @@ class PeerCDN extends EventTarget {
       () => this.#storage.open(),
       (code, url) => this.#report(code, url),
     );
+    const { pathname, search } = new URL(manifest, location.href);
+    this.#path = pathname + search;
     setPerformer(this.#performer());
     onFailure((error) =>
       queueMicrotask(() => {
-        this.#report('engine-failed', '', error);
-        broadcast('busy', { open: 0 });
+        this.#code = 'engine-failed';
+        this.#storage.busy = 0;
+        this.#tell(this.#code, '', error);
+        this.#answerHello();
       }),
     );
     try {
-      call(SET_MANIFEST_PATH, new URL(manifest, location.href).pathname);
+      nameSite(this.#path);
     } catch {
       // Off: the site goes on as without us.
     }
@@ -186,7 +191,9 @@ class PeerCDN extends EventTarget {
   }
 
   #answerHello() {
-    broadcast('busy', { open: this.#storage.busy, cache: currentCache(), code: this.#code });
+    const detail = { open: this.#storage.busy, cache: currentCache(), code: this.#code, end: siteEnd() };
+    introduce({ ...detail, manifest: this.#path });
+    if (isOn()) broadcast('busy', detail);
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {

@@ -2,10 +2,16 @@
 //
 // Every entry is whole and verified by whoever wrote it; begin and end are pieces, half-open.
 
-import { DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, STORE_PATH } from '../build/border.js';
+import { CACHE_PREFIX, DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, STORE_PATH } from '../build/border.js';
 
 export const FETCHED = 'x-peer-cdn-fetched';
 export const LOST = 'x-peer-cdn-lost';
+
+/**
+ * How the name of a store's Cache ends, which says whose it is (src/base/site.hpp); undefined of another Cache.
+ * @param {string} name
+ */
+export const endOf = (name) => (name.startsWith(CACHE_PREFIX) ? name.match(/( \/\S*)*$/)?.[0] : undefined);
 
 const octets = (/** @type {BlobPart[]} */ parts) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });

@@ -53,6 +53,8 @@ export class Resources {
   #listed = new Map();
   /** @type {Map<string, Resource>} */
   #byRoot = new Map();
+  /** Where the origin has the manifest. */
+  path = `${MANIFEST_PATH}`;
   /** The manifest as it was last read. @type {string | undefined} */
   text;
   /** The manifest turns it all off. */
@@ -97,7 +99,7 @@ export class Resources {
   async load(store, orFetch) {
     let text = (await store?.manifest())?.text;
     if (text === undefined && orFetch) {
-      const response = await fetch(MANIFEST_PATH, { headers: bypass, cache: 'no-cache' }).catch(() => null);
+      const response = await fetch(this.path, { headers: bypass, cache: 'no-cache' }).catch(() => null);
       if (response?.ok) text = await response.text();
     }
     this.text = text;
