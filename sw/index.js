@@ -73,7 +73,10 @@ class PeerCDN extends EventTarget {
   #path; // of the manifest
   /** @type {string[]} of the routes */
   #paths = [];
-  #storage = new StoreKeeper();
+  #storage = new StoreKeeper(() => {
+    broadcast('emptied');
+    this.#renew();
+  });
   #code = ''; // why the browser asks us for nothing
   #isSaidBusy = false;
   /** Of transfers, what was not told yet. @type {object[]} */
@@ -171,7 +174,7 @@ class PeerCDN extends EventTarget {
         .load()
         .then(() => this.#storage.handleStored(root))
         .catch(() => {});
-    });
+    }, this.#renew);
     if (staticRoutes) {
       // A browser that cannot read such rules does without them.
       const add = (/** @type {any} */ event) => event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {}));
@@ -189,6 +192,12 @@ class PeerCDN extends EventTarget {
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
     return this;
   }
+
+  // The site's own code deletes Caches, ours too.
+  #renew = () => {
+    const renewed = this.#storage.renew().then(() => this.#manifest.restore());
+    renewed.catch(() => {});
+  };
 
   #answerHello() {
     const detail = { open: this.#storage.busy, cache: currentCache(), code: this.#code, end: siteEnd() };

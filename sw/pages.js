@@ -61,8 +61,9 @@ export function broadcast(type, detail = {}) {
 /**
  * A worker that was stopped has forgotten who is there, and asks once, as it starts.
  * @param {(root: string, begin: number, end: number) => void} onStored a page stored a run
+ * @param {() => void} onEmptied a page found that the store was gone
  */
-export function startPages(onStored) {
+export function startPages(onStored, onEmptied) {
   if (typeof BroadcastChannel !== 'function') return;
   const end = siteEnd();
   lobby = new BroadcastChannel(CHANNEL);
@@ -70,6 +71,7 @@ export function startPages(onStored) {
   channel = end ? new BroadcastChannel(CHANNEL + end) : lobby;
   channel.onmessage = ({ data }) => {
     if (data?.type === 'stored') onStored(String(data.root), +data.begin, +data.end);
+    if (data?.type === 'emptied') onEmptied();
   };
   tell(PAGES_START);
   broadcast('who');

@@ -126,7 +126,10 @@ export class Head {
     this.resources.path = manifest;
     this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(this.#name) : null;
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
-    (cache ? Store.open(cache) : Promise.reject()).catch(() => null).then(this.#useStore);
+    const open = async () => (cache ? Store.open(cache, () => this.#emptied()) : null);
+    open()
+      .catch(() => null)
+      .then(this.#useStore);
     this.#lead();
     this.#onJoined();
   }
@@ -286,6 +289,16 @@ export class Head {
     this.#channel?.postMessage({ type: 'stored', root, begin, end });
   }
 
+  #emptied() {
+    this.#channel?.postMessage({ type: 'emptied' });
+    this.#forgetHeld();
+  }
+
+  /** The store was gone, and is another one now. */
+  #forgetHeld() {
+    if (this.resources.dropAll()) this.#hand('report', ['storage-lost']);
+  }
+
   // Once, and only when it is known what is listed.
   #adopt() {
     if (this.#isAdopting || this.resources.listed.size === 0) return;
@@ -311,6 +324,10 @@ export class Head {
     if (message?.type === 'manifest') this.manifest();
     if (message?.type === 'stored') {
       this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
+    }
+    if (message?.type === 'emptied') {
+      this.#store.then((store) => store?.reopen()).catch(() => {});
+      this.#manifest.then(() => this.#forgetHeld());
     }
     if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
     if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {

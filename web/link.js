@@ -36,8 +36,8 @@
 /** @typedef {import('./engine.js').Head} Head */
 /**
  * What the page calls.
- * @typedef {'join' | 'stop' | 'upload' | 'idle' | 'hidden' | 'networkChanged' | 'loaded' | 'meet' | 'delegate' | 'read' | 'unread'
- *   | 'manifest' | 'channels' | 'localDescription' | 'localCandidate' | 'path'} HeadCall
+ * @typedef {'join' | 'stop' | 'upload' | 'idle' | 'hidden' | 'networkChanged' | 'loaded' | 'meet' | 'delegate' | 'read'
+ *   | 'unread' | 'manifest' | 'channels' | 'localDescription' | 'localCandidate' | 'path'} HeadCall
  */
 /**
  * @typedef {<Name extends keyof HandCalls>(name: Name, args: Parameters<HandCalls[Name]>, transfer?: Transferable[]) => void

@@ -148,6 +148,13 @@ export class Resources {
     }
   }
 
+  /** Nothing is in the store any more. Whether anything was. */
+  dropAll() {
+    const roots = [...this.#held.keys()];
+    for (const root of roots) this.dropped(root);
+    return roots.length > 0;
+  }
+
   /** Nothing of it is in the store any more. @param {string} root */
   dropped(root) {
     if (!this.#held.delete(root)) return;

@@ -9,6 +9,10 @@ export class FakeCaches {
     return [...this.#caches.keys()];
   }
 
+  async has(name) {
+    return this.#caches.has(name);
+  }
+
   async match(request, { cacheName }) {
     return this.#caches.get(cacheName)?.match(request);
   }
