@@ -27,7 +27,6 @@ import {
   PATTERNS,
   progressWait,
   ROUTE_PLUGIN,
-  SET_MANIFEST_PATH,
   STORED,
   STRATEGY_FASTEST,
   STRATEGY_ORDERED,
@@ -37,9 +36,10 @@ import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, 
 import { Exchange, exchangeOf, exchangePerformer } from './exchange.js';
 import { needList } from './lists.js';
 import { ManifestKeeper } from './manifest.js';
-import { broadcast, handleMessage, numberOf, startPages } from './pages.js';
+import { broadcast, handleMessage, introduce, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
+import { nameSite, siteEnd } from './site.js';
 import { calm, StoreKeeper } from './storage.js';
 import { CONDITIONS, streamOf } from './streams.js';
 
@@ -70,9 +70,13 @@ class PeerCDN extends EventTarget {
   static strategies = strategies;
 
   #manifest;
+  #path; // of the manifest
   /** @type {string[]} of the routes */
   #paths = [];
-  #storage = new StoreKeeper();
+  #storage = new StoreKeeper(() => {
+    broadcast('emptied');
+    this.#renew();
+  });
   #isLate = false; // the browser asks us for nothing
   #isSaidBusy = false;
   /** Of transfers, what was not told yet. @type {object[]} */
@@ -90,15 +94,19 @@ class PeerCDN extends EventTarget {
       (code, url) => this.#report(code, url),
       () => this.#answerHello(),
     );
+    const { pathname, search } = new URL(manifest, location.href);
+    this.#path = pathname + search;
     setPerformer(this.#performer());
     onFailure((error) =>
       queueMicrotask(() => {
-        this.#report('engine-failed', '', error);
-        broadcast('busy', { open: 0 });
+        this.#code = 'engine-failed';
+        this.#storage.busy = 0;
+        this.#tell(this.#code, '', error);
+        this.#answerHello();
       }),
     );
     try {
-      call(SET_MANIFEST_PATH, new URL(manifest, location.href).pathname);
+      nameSite(this.#path);
     } catch {
       // Off: the site goes on as without us.
     }
@@ -167,7 +175,7 @@ class PeerCDN extends EventTarget {
         .load()
         .then(() => this.#storage.handleStored(root))
         .catch(() => {});
-    });
+    }, this.#renew);
     if (staticRoutes) {
       // A browser that cannot read such rules does without them.
       const add = (/** @type {any} */ event) => event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {}));
@@ -186,9 +194,17 @@ class PeerCDN extends EventTarget {
     return this;
   }
 
+  // The site's own code deletes Caches, ours too.
+  #renew = () => {
+    const renewed = this.#storage.renew().then(() => this.#manifest.restore());
+    renewed.catch(() => {});
+  };
+
   #answerHello() {
     const code = this.#isLate ? 'registered-late' : this.#manifest.isMissing ? 'no-manifest' : '';
-    broadcast('busy', { open: this.#storage.busy, cache: currentCache(), code });
+    const detail = { open: this.#storage.busy, cache: currentCache(), code, end: siteEnd() };
+    introduce({ ...detail, manifest: this.#path });
+    if (isOn()) broadcast('busy', detail);
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {

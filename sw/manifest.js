@@ -111,6 +111,13 @@ export class ManifestKeeper {
     await this.#keep(/** @type {string} */ (this.#text));
   }
 
+  /** The store is a new one: pages find the manifest there again. */
+  async restore() {
+    if (this.#text === null) return;
+    await this.#keep(this.#text);
+    broadcast('manifest');
+  }
+
   async #keep(/** @type {string} */ text) {
     const store = await this.#store();
     await soon(

@@ -13,6 +13,7 @@ import {
 } from '../build/border.js';
 import { call, isOn, tell } from './engine.js';
 import { scope } from './scope.js';
+import { scopeUrl, siteEnd } from './site.js';
 
 /**
  * What a page tells.
@@ -25,8 +26,10 @@ import { scope } from './scope.js';
  * @property {(code: string) => void} end
  */
 
-/** @type {BroadcastChannel | undefined} */
+/** The site's own. @type {BroadcastChannel | undefined} */
 let channel;
+/** The origin's, where a worker says to pages who it is. @type {BroadcastChannel | undefined} */
+let lobby;
 
 /** Numbers of the pages that said hello, by client id. They are not used again. @type {Map<string, number>} */
 const numbers = new Map();
@@ -41,7 +44,13 @@ let count = 0;
 export const numberOf = (/** @type {string} */ clientId) => numbers.get(clientId) ?? 0;
 
 /**
- * Tells all pages.
+ * Tells pages that may not know their site yet.
+ * @param {{ cache: string, code: string, end: string | undefined, manifest: string, open: number }} detail
+ */
+export const introduce = (detail) => lobby?.postMessage({ type: 'site', scope: scopeUrl(), ...detail });
+
+/**
+ * Tells all pages of the site.
  * @param {string} type
  * @param {object} detail
  */
@@ -52,12 +61,17 @@ export function broadcast(type, detail = {}) {
 /**
  * A worker that was stopped has forgotten who is there, and asks once, as it starts.
  * @param {(root: string, begin: number, end: number) => void} onStored a page stored a run
+ * @param {() => void} onEmptied a page found that the store was gone
  */
-export function startPages(onStored) {
+export function startPages(onStored, onEmptied) {
   if (typeof BroadcastChannel !== 'function') return;
-  channel = new BroadcastChannel(CHANNEL);
+  const end = siteEnd();
+  lobby = new BroadcastChannel(CHANNEL);
+  if (end === undefined) return;
+  channel = end ? new BroadcastChannel(CHANNEL + end) : lobby;
   channel.onmessage = ({ data }) => {
     if (data?.type === 'stored') onStored(String(data.root), +data.begin, +data.end);
+    if (data?.type === 'emptied') onEmptied();
   };
   tell(PAGES_START);
   broadcast('who');
@@ -68,7 +82,10 @@ export function startPages(onStored) {
  * @param {ExtendableMessageEvent} event
  */
 export function handleMessage({ data, source, ports: [port] }) {
-  if (data?.peerCdn !== protocolVersion || !isOn()) return false;
+  if (data?.peerCdn !== protocolVersion) return false;
+  if (!isOn()) return data.type === 'hello';
+  // A page of the release before this one cannot hear a site with names of its own, nor keep its worker alive.
+  if (data.type === 'hello' && siteEnd() && data.end === undefined) return false;
   if (data.type === 'company') tell(COMPANY, String(data.root));
   if (!(source instanceof Client) || source.type !== 'window') return false;
   const page = numberOf(source.id);

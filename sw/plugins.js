@@ -2,6 +2,8 @@
 // itself what a plugin of ours would; their get() is for a site's middlewares that wrap them.
 import { CACHE_PREFIX, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, usualPatience } from '../build/border.js';
 import { get } from './exchange.js';
+import { siteEnd } from './site.js';
+import { endOf } from './store.js';
 
 /**
  * `get` gives null or nothing where the next one is to be asked.
@@ -29,8 +31,8 @@ export const pluginOf = (/** @type {Function} */ factory) =>
 let cacheName = `${CACHE_PREFIX}1`;
 let quota = 0;
 
-/** The Cache of the newest CachePlugin. */
-export const currentCache = () => cacheName;
+/** The Cache of the newest CachePlugin, of this site. */
+export const currentCache = () => cacheName + (siteEnd() ?? '');
 
 /** The bytes that it may take; 0 if the site does not say. */
 export const currentQuota = () => quota;
@@ -51,7 +53,7 @@ function factoryOf(kind, timeout = 0, patience = 0) {
 
 /** Answers from what is stored; null unless all of the asked range is. */
 export class CachePlugin {
-  /** A store's Cache is named this + version. The pages use the same name. */
+  /** The name of a store's Cache begins with this + version. The pages use the same name. */
   static peerFetch = CACHE_PREFIX;
   /** The old spelling. */
   static peerfetch = CACHE_PREFIX;
@@ -92,10 +94,9 @@ export class NetworkPlugin {
   getMiddleware = factoryOf(PLUGIN_NETWORK);
 }
 
-/** Drops the stores of other versions. */
+/** Drops this site's stores of other versions. */
 export async function dropOldCaches() {
+  const end = siteEnd();
   const names = await caches.keys();
-  return Promise.all(
-    names.filter((name) => name.startsWith(CachePlugin.peerFetch) && name !== cacheName).map((name) => caches.delete(name)),
-  );
+  return Promise.all(names.filter((name) => endOf(name) === end && name !== currentCache()).map((name) => caches.delete(name)));
 }

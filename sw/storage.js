@@ -66,6 +66,12 @@ export class StoreKeeper {
   /** @type {Promise<unknown>} */
   #writes = Promise.resolve();
   #unwritten = 0;
+  #onNew;
+
+  /** @param {() => void} onNew the store is another one now, and empty */
+  constructor(onNew) {
+    this.#onNew = onNew;
+  }
 
   /**
    * Null where storage is denied, or does not answer (a damaged profile): we only do without it. A failed open is tried
@@ -73,7 +79,7 @@ export class StoreKeeper {
    */
   open() {
     if (!this.#store) {
-      const opening = Store.open(currentCache());
+      const opening = Store.open(currentCache(), () => this.#onNew());
       const late = new Promise((resolve) => setTimeout(resolve, manifestWait, null));
       this.#store = Promise.race([opening, late]);
       opening.then(
@@ -87,6 +93,15 @@ export class StoreKeeper {
       );
     }
     return this.#store.catch(() => null);
+  }
+
+  /** Somebody has opened the store, and it was gone: what was held is not there any more. */
+  async renew() {
+    const store = this.current;
+    if (!store) return;
+    this.early = undefined;
+    await store.reopen();
+    await this.#list(store);
   }
 
   /**

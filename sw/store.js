@@ -2,10 +2,16 @@
 //
 // Every entry is whole and verified by whoever wrote it; begin and end are pieces, half-open.
 
-import { DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, STORE_PATH } from '../build/border.js';
+import { CACHE_PREFIX, DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, STORE_PATH } from '../build/border.js';
 
 export const FETCHED = 'x-peer-cdn-fetched';
 export const LOST = 'x-peer-cdn-lost';
+
+/**
+ * How the name of a store's Cache ends, which says whose it is (src/base/site.hpp); undefined of another Cache.
+ * @param {string} name
+ */
+export const endOf = (name) => (name.startsWith(CACHE_PREFIX) ? name.match(/( \/\S*)*$/)?.[0] : undefined);
 
 const octets = (/** @type {BlobPart[]} */ parts) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
@@ -17,8 +23,10 @@ export const recordOf = (/** @type {Response} */ { statusText, headers }) => {
 };
 
 export class Store {
+  #name;
+  #onNew;
   /** @type {Cache} */
-  #cache;
+  #cache = /** @type {any} */ (null);
   /**
    * Runs that are being written, by URL. They are held, and read from here: a seek that comes before the disk must not
    * fetch again what has just come.
@@ -26,17 +34,39 @@ export class Store {
    */
   #writing = new Map();
 
-  /** @param {Cache} cache */
-  constructor(cache) {
-    this.#cache = cache;
+  /** @param {string} name @param {() => void} onNew */
+  constructor(name, onNew) {
+    this.#name = name;
+    this.#onNew = onNew;
   }
 
   /**
-   * Opens the Cache of that name, `CachePlugin.peerFetch + version`. Rejects where Cache Storage is denied.
-   * @param {string} cacheName
+   * Opens the Cache of that name. Rejects where Cache Storage is denied.
+   * @param {string} name begins with `CachePlugin.peerFetch + version`
+   * @param {() => void} [onNew] there was no such Cache, now or later: it is new, or the site's own code had deleted it. Others
+   *   who have the one before must open it anew: they would read and write what nobody else sees.
    */
-  static async open(cacheName) {
-    return new Store(await caches.open(cacheName));
+  static async open(name, onNew = () => {}) {
+    const store = new Store(name, onNew);
+    await store.#look();
+    return store;
+  }
+
+  async #look() {
+    const isThere = await caches.has(this.#name);
+    await this.reopen();
+    if (!isThere) this.#onNew();
+  }
+
+  /** The Cache of the name may be another one now. */
+  async reopen() {
+    this.#cache = await caches.open(this.#name);
+  }
+
+  /** @param {string} url @param {Response} response */
+  async #put(url, response) {
+    await this.#look();
+    await this.#cache.put(url, response);
   }
 
   /**
@@ -65,7 +95,7 @@ export class Store {
     this.#writing.set(url, buffers);
     try {
       await turn;
-      await this.#cache.put(url, octets(buffers));
+      await this.#put(url, octets(buffers));
     } finally {
       if (this.#writing.get(url) === buffers) this.#writing.delete(url);
     }
@@ -81,7 +111,7 @@ export class Store {
 
   /** @param {string} key @param {string} text */
   putRecord(key, text) {
-    return this.#cache.put(RECORDS_PATH + key, new Response(text));
+    return this.#put(RECORDS_PATH + key, new Response(text));
   }
 
   /**
@@ -110,7 +140,7 @@ export class Store {
    * @param {BlobPart} list
    */
   putDigests(root, list) {
-    return this.#cache.put(DIGESTS_PATH + root, octets([list]));
+    return this.#put(DIGESTS_PATH + root, octets([list]));
   }
 
   /**
@@ -155,6 +185,6 @@ export class Store {
    * @param {string} [lost] codes and paths of what its origin cannot give
    */
   putManifest(text, fetched, lost = '') {
-    return this.#cache.put(MANIFEST_PATH, new Response(text, { headers: { [FETCHED]: `${fetched}`, [LOST]: lost } }));
+    return this.#put(MANIFEST_PATH, new Response(text, { headers: { [FETCHED]: `${fetched}`, [LOST]: lost } }));
   }
 }

@@ -1,6 +1,6 @@
 // The page's side of the contract with the worker (src/README.md, Bridge), of which only a page can do its part: it says hello,
 // and keeps the worker alive.
-import { aliveInterval, CHANNEL, protocolVersion } from '../build/border.js';
+import { aliveInterval, CHANNEL, MANIFEST_PATH, protocolVersion } from '../build/border.js';
 import { acknowledge } from './stream.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
@@ -27,11 +27,20 @@ import { acknowledge } from './stream.js';
  */
 
 /**
+ * What a page shares with its worker, and other tabs of the site (src/base/site.hpp).
+ * @typedef {object} Site
+ * @property {string} end how its names end
+ * @property {string | null} cache the store's whole name; null where there is none
+ * @property {string} manifest the manifest's path
+ */
+
+/**
  * What the worker tells all pages, and pages tell each other. Scripts of the site may post anything else on the channel.
  * @typedef {Stored | Transfer
  *   | { type: 'who' }
- *   | { type: 'busy', open: number, cache?: string, code?: ErrorCode | '' }
- *   | { type: 'manifest' }
+ *   | { type: 'busy', open: number, cache?: string, code?: ErrorCode | '', end?: string }
+ *   | { type: 'site', scope: string, end?: string, cache: string, manifest: string, open: number, code: ErrorCode | '' }
+ *   | { type: 'manifest' } | { type: 'emptied' }
  *   | { type: 'dropped', root: string }
  *   | { type: 'error', code: ErrorCode, url: string }} News
  */
@@ -42,12 +51,23 @@ import { acknowledge } from './stream.js';
  * @property {(request: Delegation, port: MessagePort) => void} delegate a worker of another release asks the page
  * @property {(news: News | null) => void} tell
  * @property {() => void} controlled a worker has come to control the page, or another one
+ * @property {(site: Site) => void} site the worker says whose it is
  */
+
+/** @param {string} name */
+const channelOf = (name) => (typeof BroadcastChannel === 'function' ? new BroadcastChannel(name) : null);
 
 export class Bridge {
   #form;
   #listener;
-  #channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(CHANNEL) : null;
+  /** The origin's, on which a worker says whose it is. */
+  #lobby = channelOf(CHANNEL);
+  /** The site's own. @type {BroadcastChannel | null} */
+  #channel = null;
+  /** @type {string | null} how the site's names end */
+  #end = null;
+  /** The worker is of the release before this one, which knew of one site an origin. */
+  #isOld = false;
   #container = globalThis.navigator?.serviceWorker ?? null;
   #alive = 0;
   #closed = false;
@@ -66,17 +86,31 @@ export class Bridge {
     this.#container?.addEventListener('message', this.#onMessage);
     this.#container?.addEventListener('controllerchange', this.#meetWorker);
     this.#container?.startMessages();
-    if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
+    if (this.#lobby) this.#lobby.onmessage = ({ data }) => void this.#meetSite(data).catch(() => {});
     this.#hello();
+  }
+
+  /** From now on hears the worker and the other tabs of this site. @param {Site} site */
+  join({ end }) {
+    this.#end = end;
+    this.#channel = channelOf(CHANNEL + end);
+    if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
+    // What the worker said meanwhile nobody heard.
+    if (end) this.#hello();
   }
 
   get controlled() {
     return Boolean(this.#container?.controller);
   }
 
+  /** Whether a worker can say whose it is. */
+  get mayHear() {
+    return this.#container !== null && this.#lobby !== null;
+  }
+
   /** Whether the worker answers what it is told. */
   get hears() {
-    return this.controlled && this.#channel !== null;
+    return this.controlled && this.#lobby !== null;
   }
 
   /** @param {Form} form */
@@ -120,7 +154,7 @@ export class Bridge {
   // A worker that has started anew knows no port of before.
   #hello = () => {
     if (!this.controlled) return;
-    this.#post('hello', { form: this.#form }, this.#form === 'stream' ? [this.#listener.meet()] : []);
+    this.#post('hello', { form: this.#form, end: this.#end }, this.#form === 'stream' ? [this.#listener.meet()] : []);
     if (this.#isInformed) this.#post('present', { add: [...this.#marks], remove: [] });
   };
 
@@ -137,8 +171,28 @@ export class Bridge {
   };
 
   #leave() {
-    this.#channel?.close();
-    this.#channel = null;
+    for (const channel of [this.#lobby, this.#channel]) channel?.close();
+    this.#lobby = this.#channel = null;
+  }
+
+  /** Workers of all sites of the origin speak here. @param {News | null} message */
+  async #meetSite(message) {
+    if (this.#closed) return;
+    const isOld = message?.type === 'busy' && typeof message.cache === 'string' && message.end === undefined;
+    if (isOld && (this.#end === null || this.#isOld)) {
+      this.#isOld = true;
+      this.#listener.site({ end: '', cache: /** @type {string} */ (message.cache), manifest: MANIFEST_PATH });
+      this.#hear(message);
+    }
+    if (message?.type !== 'site') return;
+    // The page's own worker is the one whose scope is closest, whether it controls the page yet or not.
+    const registration = await this.#container?.getRegistration();
+    if (registration?.scope !== message.scope || this.#closed) return;
+    const { end, cache, manifest } = message;
+    this.#isOld = false;
+    // A worker that is off has no names.
+    if (end !== undefined) this.#listener.site({ end, cache, manifest });
+    this.#hear(message);
   }
 
   /** @param {News | null} message */
@@ -153,7 +207,7 @@ export class Bridge {
       this.#keepAlive(false);
       return this.#hello();
     }
-    if (message?.type === 'busy') this.#keepAlive(message.open > 0);
+    if (message?.type === 'busy' || message?.type === 'site') this.#keepAlive(message.open > 0);
     this.#listener.tell(message);
   }
 

@@ -69,8 +69,13 @@ export class Head {
   #socket;
   #seeder;
   #store;
-  #channel;
-  #manifest = Promise.resolve();
+  #useStore = (/** @type {Store | null} */ _) => {};
+  /** @type {BroadcastChannel | null} */
+  #channel = null;
+  /** The site's channel and lock are named alike. */
+  #name = `${CHANNEL}`;
+  #onJoined = () => {};
+  #manifest = new Promise((/** @type {(value: void) => void} */ resolve) => (this.#onJoined = resolve));
   #over = new AbortController();
   #isStopped = false;
   #isAdopting = false;
@@ -87,7 +92,7 @@ export class Head {
    * @param {ToHand} hand
    * @param {HeadOptions} options
    */
-  constructor(hand, { ahead, cacheName, orFetch, socket, browser, hasWebRtc, upload }) {
+  constructor(hand, { ahead, orFetch, socket, browser, hasWebRtc, upload }) {
     this.#hand = hand;
     const core = new Core(
       this.#performer(),
@@ -96,7 +101,7 @@ export class Head {
     );
     this.#core = core;
     const report = (/** @type {ErrorCode} */ code) => hand('report', [code]);
-    this.#store = cacheName ? Store.open(cacheName).catch(() => null) : Promise.resolve(null);
+    this.#store = new Promise((/** @type {(store: Store | null) => void} */ resolve) => (this.#useStore = resolve));
     this.resources = new Resources(core);
     this.#pieces = new Pieces(core, this.resources, this.#store, (root, begin, end) => {
       if (!this.#isStopped) this.#broadcast(root, begin, end);
@@ -106,15 +111,27 @@ export class Head {
     this.#channels = new Channels(core, (bytes) => void (this.#pieces.wasted += bytes));
     this.#seeder = new Seeder(this.resources, this.#store, this.#pieces);
     this.#socket = new Socket(core, socket, report, (change) => hand('present', [change]));
-    this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(CHANNEL) : null;
-    if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
     core.tell(PEER_START, browser, Math.floor(Math.random() * 2 ** 48), hasWebRtc);
     core.tell(PEER_AHEAD, ...ahead);
     this.upload(upload);
     this.#socket.settled.then(() => hand('informed', []));
     if (!hasWebRtc) hand('informed', []);
-    this.#lead();
     this.manifest(orFetch);
+  }
+
+  /** It is known whose page this is: now there are a store, a channel, a manifest. @param {import('./bridge.js').Site} site */
+  join({ end, cache, manifest }) {
+    if (this.#isStopped) return;
+    this.#name += end;
+    this.resources.path = manifest;
+    this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(this.#name) : null;
+    if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
+    const open = async () => (cache ? Store.open(cache, () => this.#emptied()) : null);
+    open()
+      .catch(() => null)
+      .then(this.#useStore);
+    this.#lead();
+    this.#onJoined();
   }
 
   // --- The page's life ---------------------------------------------------------------------------
@@ -272,6 +289,16 @@ export class Head {
     this.#channel?.postMessage({ type: 'stored', root, begin, end });
   }
 
+  #emptied() {
+    this.#channel?.postMessage({ type: 'emptied' });
+    this.#forgetHeld();
+  }
+
+  /** The store was gone, and is another one now. */
+  #forgetHeld() {
+    if (this.resources.dropAll()) this.#hand('report', ['storage-lost']);
+  }
+
   // Once, and only when it is known what is listed.
   #adopt() {
     if (this.#isAdopting || this.resources.listed.size === 0) return;
@@ -285,7 +312,7 @@ export class Head {
     const { signal } = this.#over;
     const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
     navigator.locks
-      .request('peer-cdn', { signal }, () => {
+      .request(this.#name, { signal }, () => {
         this.#core.tell(PEER_LEADING, true);
         return released;
       })
@@ -297,6 +324,10 @@ export class Head {
     if (message?.type === 'manifest') this.manifest();
     if (message?.type === 'stored') {
       this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
+    }
+    if (message?.type === 'emptied') {
+      this.#store.then((store) => store?.reopen()).catch(() => {});
+      this.#manifest.then(() => this.#forgetHeld());
     }
     if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
     if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {

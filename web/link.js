@@ -7,7 +7,6 @@
  * @typedef {object} HeadOptions
  * @property {[word: number, permission: number, isMac: boolean]} ahead by which the core decides whether connections may be
  *   made before a file is wanted (src/peer/ahead.hpp)
- * @property {string | null} cacheName the store's name; null where Cache Storage is denied
  * @property {boolean} orFetch the manifest may be the origin's
  * @property {string} socket the coordinator's WebSocket
  * @property {string} browser the browser's id
@@ -37,8 +36,8 @@
 /** @typedef {import('./engine.js').Head} Head */
 /**
  * What the page calls.
- * @typedef {'stop' | 'upload' | 'idle' | 'hidden' | 'networkChanged' | 'loaded' | 'meet' | 'delegate' | 'read' | 'unread'
- *   | 'manifest' | 'channels' | 'localDescription' | 'localCandidate' | 'path'} HeadCall
+ * @typedef {'join' | 'stop' | 'upload' | 'idle' | 'hidden' | 'networkChanged' | 'loaded' | 'meet' | 'delegate' | 'read'
+ *   | 'unread' | 'manifest' | 'channels' | 'localDescription' | 'localCandidate' | 'path'} HeadCall
  */
 /**
  * @typedef {<Name extends keyof HandCalls>(name: Name, args: Parameters<HandCalls[Name]>, transfer?: Transferable[]) => void

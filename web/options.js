@@ -1,5 +1,6 @@
 // What instances in one page ask for, and whether two of them ask for the same.
 import { SOCKET_PATH } from '../build/border.js';
+import { endOf } from '../sw/store.js';
 import { uploadOf } from './settings.js';
 
 /** No word of the page's against uploads. */
@@ -33,12 +34,22 @@ export const engineOptions = ({ cacheName, engine, idle, servers, socket, upload
 });
 
 /**
+ * The Cache that a page's option means: the published name is that of the site's own store.
+ * @param {string} name
+ * @param {string} end how the site's names end
+ */
+export const cacheOf = (name, end) => (endOf(name) === '' ? name + end : name);
+
+/**
  * The names of the options that are given and are not what holds.
  * @param {import('./plugin.js').PeerOptions} holding
  * @param {import('./plugin.js').PeerOptions} given
+ * @param {string} end how the site's names end
  */
-export function differences(holding, given) {
-  const [held, asked] = [holding, given].map(engineOptions);
+export function differences(holding, given, end) {
+  const named = (/** @type {import('./plugin.js').PeerOptions} */ options) =>
+    options.cacheName === undefined ? options : { ...options, cacheName: cacheOf(options.cacheName, end) };
+  const [held, asked] = [holding, given].map((options) => engineOptions(named(options)));
   const names = /** @type {(keyof typeof held)[]} */ (Object.keys(held));
   return names.filter((name) => given[name] !== undefined && !isSame(asked[name], held[name]));
 }

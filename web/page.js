@@ -1,17 +1,20 @@
 // One life of a page, from start to pagehide: the engine's hand (web/head.js), which does what only a page can do. It makes
 // connections, says hello to the worker, and sees whether the page is idle and which network it is on.
 import { CACHE_PREFIX, firstSocketWait, idleInterval, MANIFEST_PATH } from '../build/border.js';
+import { endOf } from '../sw/store.js';
 import { askedAhead } from './ahead.js';
 import { Answer } from './answer.js';
 import { Bridge } from './bridge.js';
 import { Connections } from './connections.js';
 import { idle } from './idle.js';
+import { cacheOf } from './options.js';
 import { browserId } from './settings.js';
 import { startHead } from './thread.js';
 import { within } from './within.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 /** @typedef {import('./bridge.js').Form} Form */
+/** @typedef {import('./bridge.js').Site} Site */
 /** @typedef {import('./settings.js').Upload} Upload */
 /** @typedef {import('./whole.js').Whole} Whole */
 /** @typedef {EventTarget & { type?: string, saveData?: boolean }} NetworkInformation of Chromium alone */
@@ -19,14 +22,16 @@ import { within } from './within.js';
 /** The network that the browser is on, where it says so. */
 const networkHere = () => /** @type {Navigator & { connection?: NetworkInformation }} */ (globalThis.navigator)?.connection;
 
-// The worker has one store, of its version: until it has told the name, the one that is there.
-async function guessName() {
-  return (await caches.keys()).find((each) => each.startsWith(CACHE_PREFIX)) ?? `${CACHE_PREFIX}1`;
+/** Where no worker says whose it is: the origin's, with the store that is there. @returns {Promise<Site>} */
+async function guessSite() {
+  const names = await caches.keys().catch(() => []);
+  return { end: '', cache: names.find((name) => endOf(name) === '') ?? `${CACHE_PREFIX}1`, manifest: MANIFEST_PATH };
 }
 
 /**
  * @typedef {object} PageOptions
- * @property {string} [cacheName] the store's name
+ * @property {string} [cacheName] the store's name, as the site's own or as its beginning
+ * @property {Site | null} [site] if the worker has said whose it is
  * @property {Form} form
  * @property {boolean} [orFetch] the manifest may be the origin's
  * @property {RTCConfiguration} [servers]
@@ -44,6 +49,9 @@ async function guessName() {
  * @property {(manifest: string) => void} disabled this manifest turns it all off
  * @property {() => void} failed the engine is gone; everything has ended
  * @property {() => void} changed the page may be served by a worker now, or not any more
+ * @property {(site: Site) => void} site the page's site is known
+ * @property {(site: Site) => void} moved the page belongs to another site, or its store to another version: nothing that was
+ *   read holds
  * @property {() => void} untransferable the engine is to be started again, in the page
  */
 
@@ -68,6 +76,7 @@ export class Page {
   #isRefused = false;
   #counts = { peers: 0, sent: 0, received: 0 };
   #informed = () => {};
+  #onJoined = (/** @type {Site | null} */ _) => {};
   /** It is known who has what, or cannot be known. */
   #known = () => {};
   /** The worker has answered. */
@@ -86,8 +95,9 @@ export class Page {
     this.#options = options;
     this.#listener = listener;
     this.#upload = upload;
-    /** The store's name; null where Cache Storage is denied. @type {Promise<string | null>} */
-    this.cacheName = options.cacheName ? Promise.resolve(options.cacheName) : guessName().catch(() => null);
+    /** Once the worker has said it. @type {Site | null} */
+    this.site = null;
+    this.joined = new Promise((/** @type {(site: Site | null) => void} */ resolve) => (this.#onJoined = resolve));
     /** Resolves when the worker has answered and it is known who has what, or when that takes too long to be waited for. */
     this.informed = new Promise((resolve) => (this.#informed = () => resolve(undefined)));
     this.#bridge = new Bridge(options.form, {
@@ -95,6 +105,7 @@ export class Page {
       delegate: (request, port) => this.#call('delegate', [request, port], [port]),
       tell: (message) => this.#hear(message),
       controlled: () => this.#listener.changed(),
+      site: (site) => this.#meetSite(site),
     });
   }
 
@@ -128,8 +139,7 @@ export class Page {
 
   /** Whether the store has another manifest by now than the one that was read. @param {string} read */
   async isStale(read) {
-    const cache = await caches.open((await this.cacheName) ?? '');
-    const text = await (await cache.match(MANIFEST_PATH))?.text();
+    const text = await (await caches.match(MANIFEST_PATH, { cacheName: this.site?.cache ?? '' }))?.text();
     return text !== undefined && text !== read;
   }
 
@@ -173,7 +183,7 @@ export class Page {
 
   async #begin() {
     const { servers, socket, orFetch = this.#options.form === 'reply', script, inPage = false } = this.#options;
-    const [cacheName, ahead] = await Promise.all([this.cacheName, askedAhead(this.#options.idle)]);
+    const ahead = await askedAhead(this.#options.idle);
     if (this.#isStopped) return;
     const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
     const connections = new Connections(servers ?? {}, call, {
@@ -183,7 +193,7 @@ export class Page {
     });
     this.#connections = connections;
     const hasWebRtc = typeof RTCPeerConnection === 'function';
-    const options = { ahead, cacheName, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload };
+    const options = { ahead, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload };
     const known = new Promise((resolve) => (this.#known = () => resolve(undefined)));
     const heard = new Promise((resolve) => (this.#heard = () => resolve(undefined)));
     const running = await startHead({ script, inPage }, this.#hand(connections), options);
@@ -191,12 +201,41 @@ export class Page {
     this.#running = running;
     this.#call('upload', [this.#upload]);
     this.#bridge.open();
+    this.#findSite(orFetch).catch(() => {});
     within(firstSocketWait, Promise.all([known, this.#bridge.hears && heard])).then(this.#informed);
     this.#watchNetwork();
     if (!globalThis.document) return;
     const { signal } = this.#over;
     document.addEventListener('visibilitychange', () => document.hidden && this.#call('hidden', []), { signal });
     this.#warm().catch(() => {});
+  }
+
+  /** A page that fetches the manifest itself need have no worker of ours. @param {boolean} orFetch */
+  async #findSite(orFetch) {
+    const { site } = this.#options;
+    if (site) return this.#meetSite(site);
+    if (this.#bridge.mayHear) {
+      if (!orFetch) return;
+      if (this.#bridge.controlled) await after(firstSocketWait);
+    }
+    const guessed = await guessSite();
+    if (!this.site) this.#meetSite(guessed);
+  }
+
+  /** @param {Site} met */
+  #meetSite(met) {
+    if (this.#isStopped) return;
+    const { cacheName } = this.#options;
+    const site = { ...met, cache: cacheName === undefined ? met.cache : cacheOf(cacheName, met.end) };
+    if (this.site) {
+      const isSame = site.end === this.site.end && site.cache === this.site.cache && site.manifest === this.site.manifest;
+      return isSame ? undefined : this.#listener.moved(met);
+    }
+    this.site = site;
+    this.#call('join', [site]);
+    this.#bridge.join(site);
+    this.#listener.site(met);
+    this.#onJoined(site);
   }
 
   /** @type {import('./link.js').ToHead} */
@@ -224,6 +263,7 @@ export class Page {
     this.#bridge.close();
     this.#over.abort();
     this.#informed();
+    this.#onJoined(null);
     for (const id of [...this.#reads.keys()]) this.#answer(id, null);
   }
 
@@ -285,7 +325,7 @@ export class Page {
 
   /** @param {import('./bridge.js').News | null} message */
   #hear(message) {
-    if (message?.type === 'busy' && message.cache) this.#heard();
+    if ((message?.type === 'busy' && message.cache) || message?.type === 'site') this.#heard();
     if (message?.type === 'error' && message.code === 'malformed-manifest') return this.#name(message.url);
     this.#listener.tell(message);
   }

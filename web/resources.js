@@ -53,6 +53,8 @@ export class Resources {
   #listed = new Map();
   /** @type {Map<string, Resource>} */
   #byRoot = new Map();
+  /** Where the origin has the manifest. */
+  path = `${MANIFEST_PATH}`;
   /** The manifest as it was last read. @type {string | undefined} */
   text;
   /** The manifest turns it all off. */
@@ -97,7 +99,7 @@ export class Resources {
   async load(store, orFetch) {
     let text = (await store?.manifest())?.text;
     if (text === undefined && orFetch) {
-      const response = await fetch(MANIFEST_PATH, { headers: bypass, cache: 'no-cache' }).catch(() => null);
+      const response = await fetch(this.path, { headers: bypass, cache: 'no-cache' }).catch(() => null);
       if (response?.ok) text = await response.text();
     }
     this.text = text;
@@ -144,6 +146,13 @@ export class Resources {
     for (const root of this.#held.keys()) {
       if (!this.#byRoot.has(root)) this.dropped(root);
     }
+  }
+
+  /** Nothing is in the store any more. Whether anything was. */
+  dropAll() {
+    const roots = [...this.#held.keys()];
+    for (const root of roots) this.dropped(root);
+    return roots.length > 0;
   }
 
   /** Nothing of it is in the store any more. @param {string} root */

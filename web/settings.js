@@ -1,4 +1,5 @@
-// What this site keeps about the visitor: the choice about uploads, and a browser id for a day.
+// What is kept about the visitor: a site's choice about uploads, and the browser's id for a day, which all sites of the origin
+// share. A site's names end as src/base/site.hpp says.
 const BROWSER = 'peer-cdn-browser';
 const UPLOAD = 'peer-cdn-upload';
 const DAY_MS = 86400000;
@@ -92,9 +93,13 @@ export function bothAllow(page, visitor) {
   };
 }
 
-/** The visitor's choice, or undefined. @returns {Partial<Upload> | undefined} */
-export const storedUpload = () => read(UPLOAD) ?? undefined;
-/** @param {Partial<Upload>} upload */
-export const storeUpload = (upload) => write(UPLOAD, upload);
+/**
+ * The visitor's choice, or undefined. What was chosen for the whole origin (by the release before this one, mostly) holds for a
+ * site in which nothing was chosen.
+ * @returns {Partial<Upload> | undefined}
+ */
+export const storedUpload = (end = '') => read(UPLOAD + end) ?? read(UPLOAD) ?? undefined;
+/** @param {Partial<Upload>} upload @param {string} end */
+export const storeUpload = (upload, end) => write(UPLOAD + end, upload);
 /** Whether a `storage` event says that another tab has changed the choice. @param {StorageEvent} event */
-export const isUploadChange = ({ key }) => key === UPLOAD || key === null;
+export const isUploadChange = ({ key }, end = '') => key === UPLOAD + end || key === UPLOAD || key === null;

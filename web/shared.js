@@ -62,12 +62,14 @@ export class Shared {
   #idle;
   #onIdle = (/** @type {boolean} */ _) => {};
   #idling = new Promise((resolve) => (this.#onIdle = resolve));
+  /** Whose the page is, once the worker has said it. @type {import('./bridge.js').Site | null} */
+  #site = null;
   #choice = storedUpload();
   #advice = new Advice();
+  /** The choice was made before it was known whose it is. */
+  #isToBeStored = false;
   /** What was last told of the state. */
   #told = '';
-  /** @type {string | undefined} the name of the worker's Cache, once it was told */
-  #cacheName;
   /** @type {BroadcastChannel | null} while the manifest turns it all off */
   #waiting = null;
 
@@ -115,7 +117,8 @@ export class Shared {
   /** The visitor's choice. @param {import('./settings.js').Choice} choice */
   choose(choice) {
     this.#choice = uploadOf(choice, uploadOf(this.#choice, unsaid));
-    storeUpload(this.#choice);
+    if (this.#site) storeUpload(this.#choice, this.#site.end);
+    else this.#isToBeStored = true;
     this.#agree();
   }
 
@@ -203,7 +206,7 @@ export class Shared {
   #start(Page) {
     const { cacheName, idle, servers, socket, engine: script } = engineOptions(this.#options);
     const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
-    const options = { cacheName: cacheName ?? this.#cacheName, form, idle, orFetch, servers, socket, script, inPage };
+    const options = { cacheName, form, idle, orFetch, servers, site: this.#site, socket, script, inPage };
     const page = new Page(options, uploadOf(this.#allowed, usual), {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
       report: (code, more) => this.#emit('error', { code, ...more }, code === 'no-thread' || code === 'no-webrtc'),
@@ -212,6 +215,11 @@ export class Shared {
       disabled: (manifest) => this.#wait(manifest),
       failed: () => this.#fail(),
       changed: () => this.#tellState(),
+      site: (site) => this.#meetSite(site),
+      moved: (site) => {
+        this.#meetSite(site);
+        this.#reopen();
+      },
       untransferable: () => {
         this.#inPage = true;
         this.#reopen();
@@ -245,7 +253,7 @@ export class Shared {
     const page = this.#page;
     this.#close('cancelled');
     if (typeof BroadcastChannel !== 'function') return;
-    const waiting = new BroadcastChannel(CHANNEL);
+    const waiting = new BroadcastChannel(CHANNEL + this.#site?.end);
     this.#waiting = waiting;
     waiting.onmessage = ({ data }) => {
       if (data?.type === 'manifest') this.#reopen();
@@ -261,16 +269,13 @@ export class Shared {
     this.#open();
   }
 
-  /**
-   * A store of another name is another page's life: nothing that was read from the first one holds.
-   * @param {string | undefined} name
-   */
-  async #useCache(name) {
-    const page = this.#page;
-    if (this.#options.cacheName || typeof name !== 'string' || name === this.#cacheName) return;
-    this.#cacheName = name;
-    const used = await page?.cacheName;
-    if (page && used !== name && page === this.#page) this.#reopen();
+  // The visitor's choice is the site's: what was chosen before it was known whose it is counts as chosen now.
+  #meetSite(/** @type {import('./bridge.js').Site} */ site) {
+    this.#site = site;
+    if (this.#isToBeStored && this.#choice) storeUpload(this.#choice, site.end);
+    else this.#choice = storedUpload(site.end);
+    this.#isToBeStored = false;
+    this.#agree();
   }
 
   /** @param {Form} form */
@@ -295,8 +300,9 @@ export class Shared {
 
   /** @param {Instance} instance */
   async #compare({ options }) {
-    const cacheName = this.#options.cacheName ?? (await this.#page?.cacheName) ?? undefined;
-    this.#differ(differences({ ...this.#options, cacheName }, options));
+    await this.#opened;
+    const cacheName = this.#options.cacheName ?? (options.cacheName && (await this.#page?.joined)?.cache) ?? undefined;
+    this.#differ(differences({ ...this.#options, cacheName }, options, this.#site?.end ?? ''));
   }
 
   /**
@@ -314,8 +320,7 @@ export class Shared {
 
   /** @param {import('./bridge.js').News | null} news */
   #tell(news) {
-    if (news?.type === 'busy') void this.#useCache(news.cache);
-    if (news?.type === 'busy' && news.cache) this.#hear(news.code);
+    if ((news?.type === 'busy' && news.cache) || news?.type === 'site') this.#hear(news.code);
     if (news?.type !== 'transfer' && news?.type !== 'error') return;
     const { type, ...detail } = news;
     this.#emit(type, detail);
@@ -340,14 +345,14 @@ export class Shared {
   #onHide = () => this.#close('cancelled');
 
   #onShow = (/** @type {Event} */ event) => {
-    this.#choice = storedUpload() ?? this.#choice;
+    this.#choice = storedUpload(this.#site?.end) ?? this.#choice;
     if (/** @type {PageTransitionEvent} */ (event).persisted && !this.#page) this.#open();
   };
 
   // The visitor chose in another tab.
   #onStorage = (/** @type {Event} */ event) => {
-    if (!isUploadChange(/** @type {StorageEvent} */ (event))) return;
-    this.#choice = storedUpload();
+    if (this.#isToBeStored || !isUploadChange(/** @type {StorageEvent} */ (event), this.#site?.end)) return;
+    this.#choice = storedUpload(this.#site?.end);
     this.#agree();
   };
 }

@@ -15,6 +15,7 @@
 #include "base/limits.hpp"
 #include "base/list.hpp"
 #include "base/range.hpp"
+#include "base/site.hpp"
 #include "base/text.hpp"
 #include "bind/border.hpp"
 #include "http/engine.hpp"
@@ -157,8 +158,12 @@ unsigned patterns() {
   return give(all);
 }
 
-void set_manifest_path(unsigned bytes) {
-  engine.set_manifest_path(text_of(bytes));
+// Whose worker this is, by its scope and its manifest, both as paths: how the site's names end.
+unsigned site(unsigned scope_and_manifest_bytes) {
+  std::string_view manifest = text_of(scope_and_manifest_bytes);
+  const std::string_view scope = take_line(manifest);
+  engine.set_manifest_path(manifest.substr(0, manifest.find('?')));
+  return give(site_end(scope, manifest));
 }
 
 // Text: destination and Content-Type of an answer that we only pass on, a line each.

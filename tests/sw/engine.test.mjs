@@ -15,8 +15,8 @@ test('where WebAssembly is forbidden nothing is answered, nothing is thrown, and
   assert.deepEqual(codes(at.worker), ['engine-failed']);
   assert.equal(at.worker.events.error[0].error.name, 'CompileError');
   assert.deepEqual(
-    at.worker.told('error').map(({ code }) => code),
-    ['engine-failed'],
+    at.worker.told('site').map(({ code, end }) => [code, end]),
+    [['engine-failed', undefined]],
   );
   const page = await at.worker.page();
   await page.tell({ type: 'company', root: at.file.root });

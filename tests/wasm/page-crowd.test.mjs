@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
 import { manifestVersion, pieceBytesMin } from '../../build/border.js';
-import { FakeConnection, FakeSocket, fakeWorkerChannel, install, openPage } from './page-fakes.mjs';
+import { FakeConnection, FakeSocket, fakeWorkerChannel, hearHello, install, openPage, SITE } from './page-fakes.mjs';
 
 install();
 const { Store } = await import('../../sw/store.js');
@@ -109,7 +109,13 @@ beforeEach(() => {
   FakeConnection.reset();
   companies = [];
   const serviceWorker = {
-    controller: { postMessage: ({ type, root }) => type === 'company' && companies.forEach((told) => told(root)) },
+    controller: {
+      postMessage({ type, root }) {
+        hearHello({ type });
+        if (type === 'company') companies.forEach((told) => told(root));
+      },
+    },
+    getRegistration: async () => ({ scope: SITE.scope }),
     addEventListener() {},
     removeEventListener() {},
     startMessages() {},

@@ -1,5 +1,5 @@
 // A browser's worth of fakes for web/ in Node: Cache Storage, connections, and a coordinator that introduces everybody.
-import { protocolVersion, SOCKET_PATH } from '../../build/border.js';
+import { CACHE_PREFIX, MANIFEST_PATH, protocolVersion, SOCKET_PATH } from '../../build/border.js';
 
 /** Cache Storage in memory, one Cache a name; no expiry, no quota. */
 export class FakeCaches {
@@ -7,6 +7,14 @@ export class FakeCaches {
 
   async keys() {
     return [...this.#caches.keys()];
+  }
+
+  async has(name) {
+    return this.#caches.has(name);
+  }
+
+  async match(request, { cacheName }) {
+    return this.#caches.get(cacheName)?.match(request);
   }
 
   async open(name) {
@@ -190,8 +198,27 @@ export function install() {
   });
 }
 
-/** BroadcastChannel between a test, as the worker, and the pages of this process. */
-export function fakeWorkerChannel(t) {
+/** What a worker answers to a hello: whose it is. Nothing, where a test's worker is to say it. */
+let introduce = () => {};
+export const SITE = {
+  type: 'site',
+  scope: 'https://site.test/',
+  end: '',
+  cache: `${CACHE_PREFIX}1`,
+  manifest: MANIFEST_PATH,
+  open: 0,
+  code: '',
+};
+
+/** The worker's side of a page's hello. */
+export const hearHello = ({ type }) => type === 'hello' && queueMicrotask(() => introduce());
+
+/**
+ * BroadcastChannel between a test, as the worker, and the pages of this process. The worker says whose it is.
+ * @param {import('node:test').TestContext} t
+ * @param {object | null} [site]
+ */
+export function fakeWorkerChannel(t, site = SITE) {
   const open = new Set();
   globalThis.BroadcastChannel = class {
     onmessage = null;
@@ -203,10 +230,13 @@ export function fakeWorkerChannel(t) {
       open.delete(this);
     }
   };
+  const tell = (data) => [...open].forEach((channel) => channel.onmessage?.({ data }));
+  introduce = () => site && tell(site);
   t.after(() => {
     globalThis.BroadcastChannel = undefined;
+    introduce = () => {};
   });
-  return (data) => [...open].forEach((channel) => channel.onmessage?.({ data }));
+  return tell;
 }
 
 /**
@@ -221,7 +251,7 @@ export class FakeContainer extends EventTarget {
   knowsPage = false;
   form = '';
   #worker = Object.assign(new EventTarget(), { state: 'installing', postMessage: (message) => this.#hear(message) });
-  #registration = { installing: this.#worker, waiting: null, active: null };
+  #registration = { scope: SITE.scope, installing: this.#worker, waiting: null, active: null };
   #isLoaded = false;
   #loaded;
   #load;
@@ -277,6 +307,7 @@ export class FakeContainer extends EventTarget {
     return answers;
   }
   #hear({ type, form }) {
+    hearHello({ type });
     if (type === 'hello') [this.knowsPage, this.form] = [true, form];
     if (type === 'bye') this.knowsPage = false;
   }

@@ -578,7 +578,7 @@ test('a worker that registered late is known at once on the first visit, and a m
 
 test('start() on a controlled page waits for what the worker says of itself, half a second at most', async (t) => {
   for (const code of ['registered-late', '', undefined]) {
-    const say = fakeWorkerChannel(t);
+    const say = fakeWorkerChannel(t, null);
     const container = new FakeContainer('controlling');
     t.mock.timers.enable({ apis: ['setTimeout'] });
     let plugin = null;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../e2e/harness/until.mjs';
-import { FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
+import { FakeSocket, fakeWorkerChannel, hearHello, install, SITE } from './page-fakes.mjs';
 import {
   aliveInterval,
   CACHE_PREFIX,
@@ -21,10 +21,10 @@ const { Store } = await import('../../sw/store.js');
 /** A service worker that controls the page at once, or none at all. */
 function fakeContainer({ controlled }) {
   const container = Object.assign(new EventTarget(), {
-    controller: controlled ? { postMessage() {} } : null,
+    controller: controlled ? { postMessage: hearHello } : null,
     ready: controlled ? Promise.resolve({ active: { state: 'activated' } }) : new Promise(() => {}),
     register: async () => ({ active: { state: 'activated' } }),
-    getRegistration: async () => undefined,
+    getRegistration: async () => (controlled ? { scope: SITE.scope } : undefined),
     startMessages() {},
   });
   globalThis.navigator = { serviceWorker: container };
@@ -167,7 +167,7 @@ test('the page shares what the worker keeps, whatever the version of its store',
   install();
   FakeSocket.reset();
   fakeContainer({ controlled: true });
-  const tell = fakeWorkerChannel(t);
+  const tell = fakeWorkerChannel(t, null);
   const announced = () => FakeSocket.messages.some(({ type, add }) => type === 'have' && add.includes('ab'.repeat(32)));
   const store = await Store.open(`${CACHE_PREFIX}2`);
   await store.putManifest(listing(), Date.now());
@@ -268,8 +268,10 @@ test('words of the worker do not put off what keeps it alive', async (t) => {
   const posted = [];
   container.controller.postMessage = ({ type }) => posted.push(type);
   const tell = fakeWorkerChannel(t);
-  const bridge = new Bridge('stream', { meet: () => new MessageChannel().port1, delegate() {}, tell() {}, controlled() {} });
+  const silent = { delegate() {}, tell() {}, controlled() {}, site() {} };
+  const bridge = new Bridge('stream', { meet: () => new MessageChannel().port1, ...silent });
   bridge.open();
+  bridge.join(SITE);
   t.after(() => bridge.close());
   t.mock.timers.enable({ apis: ['setInterval'] });
   for (let i = 0; i < 10; i++) {
