@@ -71,6 +71,7 @@ const bundles = [
 const ownProperties = [
   'accept',
   'answers',
+  'askPage',
   'asked',
   'buffers',
   'callText',
@@ -81,16 +82,22 @@ const ownProperties = [
   'fetching',
   'given',
   'handleStored',
-  'isToBeTold',
+  'hasBegun',
+  'isPouring',
   'jobs',
+  'keepRecord',
   'leaveGiven',
   'middlewares',
   'perform',
   'putDigests',
   'putManifest',
+  'putRecord',
   'putRun',
+  'readRecord',
   'readRun',
+  'sameOrigin',
   'slices',
+  'spill',
 ];
 const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 

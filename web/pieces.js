@@ -1,6 +1,6 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
-import { PEER_DIGEST, PEER_DIGESTS, PEER_DIGESTS_FAILED, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
-import { recordOf } from '../sw/store.js';
+import { PEER_DIGEST, PEER_DIGESTS, PEER_DIGESTS_FAILED, PEER_RECORD, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
+import { answerWords } from '../sw/words.js';
 import { Piece } from './piece.js';
 import { bypass } from './resources.js';
 
@@ -171,7 +171,8 @@ export class Pieces {
     // The page has seen these validators.
     const { pathname, search } = new URL(url);
     const key = `${root}?${pathname}${search}`;
-    if (list && !(await store.record(key))) await store.putRecord(key, recordOf(response));
+    const record = this.#core.callText(PEER_RECORD, answerWords(response));
+    if (list && record && !(await store.record(key))) await store.putRecord(key, record);
   }
 
   /**

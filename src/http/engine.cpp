@@ -170,6 +170,7 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   asked.manner = number_of(event.manner);
   asked.may_answer = may_answer(event.fields);
   asked.cache = cache_use(event.fields.cache);
+  asked.repeatable = Repeatable::of(event.fields);
   go_on(exchanges_.add(new Open{event.conditions,
                                 event.manner,
                                 is_plain(event.fields),

@@ -221,7 +221,8 @@ void Part::ask_page(PageId page, Instant now) {
   asked_at_ = now;
   is_warm_ = has_brought_ = false;
   ack_until_ = now + commons_.pages.ack_wait(page, now);
-  push(command::AskPage{id_, peers_.job, page, peers_.pieces, terms.slower, terms.patience});
+  const std::uint32_t slower = asked_.repeatable.is_discreet ? 0 : terms.slower;
+  push(command::AskPage{id_, peers_.job, page, peers_.pieces, slower, terms.patience});
 }
 
 // --- The origin ----------------------------------------------------------------------------------
@@ -342,7 +343,8 @@ void Part::perform(const Body::Fetch& fetch, Instant now) {
   stream->asked_for = true;
   stream->asked_at = now + fetch.wait;
   // After it, but beside it: a connection that is open is the stream's.
-  push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole, fetch.reload, fetch.wait});
+  push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole,
+                           asked_.repeatable.request(fetch.whole, fetch.reload), fetch.wait});
   need_list();
 }
 

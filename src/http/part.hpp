@@ -80,6 +80,7 @@ struct Asked {
   std::uint32_t manner = 0;  // how the page asked
   bool may_answer = true;    // a listed resource, by the manifest (http/policy.hpp)
   CacheUse cache{};
+  Repeatable repeatable{};
   Resource* resource = nullptr;     // none: the origin answers for itself
   std::optional<ByteRange> part{};  // by a Range header that counts
   bool has_delegate = false;        // its route
