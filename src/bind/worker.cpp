@@ -189,18 +189,20 @@ void manifest_begin() {
   engine.begin_manifest();
 }
 
-// Text: path, root and type, then name and value of each header; a line each. 0, or the Error.
+// Text: path, root, type and digests, then name and value of each header; a line each. 0, or the
+// Error.
 unsigned manifest_add(unsigned bytes_of_text, double bytes, double piece_bytes, bool any_query) {
   std::string_view rest = text_of(bytes_of_text);
   ResourceFields resource;
   resource.path = take_line(rest);
   resource.root = take_line(rest);
   resource.type = take_line(rest);
+  resource.digests = take_line(rest);
   resource.bytes = bytes;
   resource.piece_bytes = piece_bytes;
   resource.any_query = any_query;
   resource.headers = rest;
-  return static_cast<unsigned>(engine.add_resource(std::move(resource)));
+  return static_cast<unsigned>(engine.add_resource(resource));
 }
 
 void manifest_commit(bool disabled) {

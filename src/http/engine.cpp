@@ -56,8 +56,8 @@ std::uint32_t Engine::number_of(std::string_view manner) {
 
 // --- The manifest --------------------------------------------------------------------------------
 
-Error Engine::add_resource(ResourceFields fields) {
-  auto resource = parse_resource(std::move(fields));
+Error Engine::add_resource(const ResourceFields& fields) {
+  auto resource = parse_resource(fields);
   if (!resource) return resource.error();
   return next_manifest_.add(std::move(resource.value())).error();
 }

@@ -82,7 +82,7 @@ class Engine {
 
   // --- The manifest: gathered entry by entry, and used when all of it is good.
   void begin_manifest() { next_manifest_ = Manifest(); }
-  Error add_resource(ResourceFields fields);
+  Error add_resource(const ResourceFields& fields);
   // `disabled`: the site's switch. Nothing is routed until a later manifest says otherwise.
   void commit_manifest(bool disabled);
   // A worker before this one was told so of the origin of a resource that is listed.

@@ -43,6 +43,14 @@ void Commons::lose(Resource& resource, ExchangeId exchange, Error error) {
   commands.emplace_back(command::Lose{exchange, word == before ? Error::none : word, kept});
 }
 
+Commons::Digests* Commons::list_of(const Resource& resource) {
+  Digests* list = list_of(resource.root);
+  if (!list && !resource.digests.empty()) {
+    list = &lists.add(new Digests{resource.root, resource.digests});
+  }
+  return list;
+}
+
 Wish Commons::add_before(Wish wish) const {
   for (const Part* part : parts) {
     const std::uint64_t bytes = std::min(part->body().range().bytes(), wish.bytes);
@@ -83,7 +91,7 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
   // Of one piece the root is the list.
   if (geometry().count() == 1) {
     body_.handle_digests(DigestList(root()));
-  } else if (const Commons::Digests* list = commons.list_of(root())) {
+  } else if (const Commons::Digests* list = commons.list_of(*asked.resource)) {
     body_.handle_digests(list->list);
   }
 }

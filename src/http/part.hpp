@@ -62,6 +62,8 @@ struct Commons {
   void keep_record(ExchangeId exchange) {
     if (has_store) commands.emplace_back(command::KeepRecord{exchange});
   }
+  // The digests of a resource, if they are there or on their way: some manifests have them.
+  Digests* list_of(const Resource& resource);
   Digests* list_of(const Root& root) {
     for (Digests& each : lists) {
       if (each.root == root) return &each;

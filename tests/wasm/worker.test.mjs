@@ -43,7 +43,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
   };
   host.list = (path, bytes, { pieceBytes = 65536, headers = '', type = 'a/b', anyQuery = false } = {}) => {
     files.set(path, { bytes, pieceBytes, type });
-    return call('manifest_add', [path, root, type].join('\n') + headers, bytes, pieceBytes, anyQuery);
+    return call('manifest_add', [path, root, type, ''].join('\n') + headers, bytes, pieceBytes, anyQuery);
   };
   /** The manifest is in memory and new, and the store is listed. */
   host.begin = (...listed) => {
@@ -284,7 +284,7 @@ test('bad entries of a manifest are refused with a code', () => {
     list('/a', NaN),
     list('/a', 5, { pieceBytes: 1000 }),
     list('/a', 5, { headers: '\nset-cookie\nx' }),
-    call('manifest_add', ['/a', 'xyz', ''].join('\n'), 5, border.pieceBytesMin, false),
+    call('manifest_add', ['/a', 'xyz', '', ''].join('\n'), 5, border.pieceBytesMin, false),
   ];
   for (const code of codes) {
     assert.equal(callText('error_code', code), 'malformed-manifest');
