@@ -74,6 +74,7 @@ const bundles = [
 const ownProperties = [
   'accept',
   'answers',
+  'askPage',
   'asked',
   'buffers',
   'callText',
@@ -84,16 +85,22 @@ const ownProperties = [
   'fetching',
   'given',
   'handleStored',
-  'isToBeTold',
+  'hasBegun',
+  'isPouring',
   'jobs',
+  'keepRecord',
   'leaveGiven',
   'middlewares',
   'perform',
   'putDigests',
   'putManifest',
+  'putRecord',
   'putRun',
+  'readRecord',
   'readRun',
+  'sameOrigin',
   'slices',
+  'spill',
 ];
 const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 

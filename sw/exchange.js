@@ -10,17 +10,16 @@ import {
   DO_SETTLE,
   DO_THROUGH,
   GET,
-  HEAD,
   PASSED,
   PLUGIN_NETWORK,
   pluginWait,
   putWait,
   RESOURCE,
 } from '../build/border.js';
-import { bodyOf, letGo } from './body.js';
+import { bodyOf, headFor, letGo } from './body.js';
 import { call, callText, drain, isOn, onFailure, tell } from './engine.js';
 import { passThrough } from './own.js';
-import { headOf } from './streams.js';
+import { answerWords } from './words.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
@@ -134,15 +133,6 @@ export async function get(event, kind, timeout = 0, patience = 0) {
   return response;
 }
 
-/** The head that the core gives the response of this exchange. @returns {ResponseInit} */
-function headFor(/** @type {number} */ id) {
-  const [line, ...pairs] = callText(HEAD, id).split('\n');
-  /** @type {[string, string][]} */
-  const headers = [];
-  for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
-  return { status: Number(line.slice(0, 3)), statusText: line.slice(4), headers };
-}
-
 /** @param {(code: string, url: string, error: unknown) => void} report */
 export const exchangePerformer = (report) => ({
   [DO_BEGIN]: (/** @type {number[]} */ ...[id, bytes, pieceBytes, length]) => {
@@ -154,7 +144,7 @@ export const exchangePerformer = (report) => ({
     const exchange = exchangeOf(id);
     const { request } = exchange.event;
     const answer = own ? passThrough(request, listed > 0) : fetch(request);
-    if (listed) answer.then((response) => tell(PASSED, headOf(response), id, response.status)).catch(() => {});
+    if (listed) answer.then((response) => tell(PASSED, answerWords(response), id, response.status)).catch(() => {});
     if (number) return exchange.gets.get(number)?.(answer);
     // Being offline is no fault of a plugin.
     answer.then(

@@ -1,7 +1,6 @@
 // The service worker's entry: PeerCDN and its plugins.
 import {
   ADD_ROUTE,
-  BYPASS_HEADER,
   DO_ASK,
   DO_ASK_PAGE,
   DO_BUSY,
@@ -16,32 +15,32 @@ import {
   DO_STORE,
   DO_TRANSFER,
   ERROR_CODE,
-  FLAG_AUTHORIZATION,
-  FLAG_BYPASS,
-  FLAG_NAVIGATION,
-  FLAG_REDIRECT,
-  FLAG_SAME_ORIGIN,
   MANIFEST_FETCH,
   MANIFEST_PATH,
   OPEN_EXCHANGE,
   PATTERNS,
-  progressWait,
+  REGISTERED,
   ROUTE_PLUGIN,
+  SCRIPT_RAN,
   STORED,
   STRATEGY_FASTEST,
   STRATEGY_ORDERED,
+  URL_PATTERNS,
 } from '../build/border.js';
 import { bodyOf, bodyPerformer } from './body.js';
 import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, tell } from './engine.js';
 import { Exchange, exchangeOf, exchangePerformer } from './exchange.js';
+import { jobPerformer, slices } from './jobs.js';
 import { needList } from './lists.js';
 import { ManifestKeeper } from './manifest.js';
+import { newsOf, transferOf } from './news.js';
 import { broadcast, handleMessage, introduce, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
 import { nameSite, siteEnd } from './site.js';
-import { calm, StoreKeeper } from './storage.js';
-import { CONDITIONS, streamOf } from './streams.js';
+import { StoreKeeper } from './storage.js';
+import { streamOf } from './streams.js';
+import { requestWords } from './words.js';
 
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 /** @typedef {'ordered' | 'fastest'} Strategy */
@@ -49,15 +48,11 @@ import { CONDITIONS, streamOf } from './streams.js';
 /** How the middlewares of a route are asked: one after another, or all at once. */
 const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** @type {Strategy} */ ('fastest') };
 
-// Browsers ask a worker for requests only where its script listened while it first ran: before any timer.
-let isLate = false;
-setTimeout(() => (isLate = true));
+// No timer fires before the script has run once.
+setTimeout(() => isOn() && call(SCRIPT_RAN));
 
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
-
-/** Transfers of other workers have other ids. */
-const tag = Math.random().toString(36).slice(2, 8);
 
 /**
  * Routes of a site, and the plugins that answer for them. Events: 'error' ({ code, url }) and 'transfer', with
@@ -71,17 +66,15 @@ class PeerCDN extends EventTarget {
 
   #manifest;
   #path; // of the manifest
-  /** @type {string[]} of the routes */
-  #paths = [];
   #storage = new StoreKeeper(() => {
     broadcast('emptied');
     this.#renew();
   });
-  #isLate = false; // the browser asks us for nothing
-  #isSaidBusy = false;
-  /** Of transfers, what was not told yet. @type {object[]} */
-  #news = [];
-  #telling = 0; // a timer
+  #code = ''; // why the browser asks us for nothing
+  #news = newsOf(
+    () => this.#storage.busy,
+    (detail) => this.dispatchEvent(new CustomEvent('transfer', { detail })),
+  );
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin; default: peer-cdn.json at the scope
@@ -132,7 +125,6 @@ class PeerCDN extends EventTarget {
     const id = call(ADD_ROUTE, path, number);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     routes[id] = factories;
-    this.#paths.push(path);
     regexps.length = 0;
     for (const pattern of callText(PATTERNS).split('\n').slice(1)) regexps.push(new RegExp(`^(?:${pattern})$`));
     return this;
@@ -143,14 +135,10 @@ class PeerCDN extends EventTarget {
    * worker is neither started nor asked. The site's other `fetch` listeners do not see it then, nor does Workbox.
    */
   staticRoutes() {
-    // Wider than ours where the API has no words: a regexp and what follows it, and empty segments, which do not count.
-    const patterns = this.#paths.map((path) => {
-      const [known] = path.split(/(?:^|\/):\w+\(/);
-      const segments = known.split('/').filter(Boolean);
-      const texts = segments.map((each, i) => (/^[*:]/.test(each) ? `:s${i}` : each.replace(/[+:?{}()\\]/g, '\\$&')));
-      return ['', ...texts].join('/');
-    });
-    const taken = [...patterns.map((each) => `${each}{/*}?`), '*//*'].map((pathname) => ({ urlPattern: { pathname } }));
+    if (!isOn()) return [];
+    const taken = callText(URL_PATTERNS)
+      .split('\n')
+      .map((pathname) => ({ urlPattern: { pathname } }));
     const methods = ['GET', 'HEAD'].map((requestMethod) => ({ requestMethod }));
     return [methods, taken].map((or) => ({ condition: { not: { or } }, source: 'network' }));
   }
@@ -160,11 +148,9 @@ class PeerCDN extends EventTarget {
    * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
    */
   register({ staticRoutes = false } = {}) {
-    if (isLate) {
-      this.#isLate = true;
-      // Pages hear it in the answer to their hello.
-      queueMicrotask(() => this.#tell('registered-late', ''));
-    }
+    if (isOn()) this.#code = codeOf(call(REGISTERED));
+    // Pages hear it in the answer to their hello.
+    if (this.#code) queueMicrotask(() => this.#tell(this.#code, ''));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
     // else, because the browser reads while we go on.
     void this.#manifest.load();
@@ -189,7 +175,7 @@ class PeerCDN extends EventTarget {
       if (handleMessage(event)) this.#answerHello();
     });
     // To pages that it does not control, and that say no hello.
-    if (isLate) this.#answerHello();
+    if (this.#code) this.#answerHello();
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
     return this;
   }
@@ -201,29 +187,21 @@ class PeerCDN extends EventTarget {
   };
 
   #answerHello() {
-    const code = this.#isLate ? 'registered-late' : this.#manifest.isMissing ? 'no-manifest' : '';
+    const code = this.#code || (this.#manifest.isMissing ? 'no-manifest' : '');
     const detail = { open: this.#storage.busy, cache: currentCache(), code, end: siteEnd() };
     introduce({ ...detail, manifest: this.#path });
     if (isOn()) broadcast('busy', detail);
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {
-    const { request } = event;
-    const { url, headers, mode } = request;
     if (!isOn()) return;
-    let flags = url.startsWith(`${location.origin}/`) ? FLAG_SAME_ORIGIN : 0;
-    if (mode === 'navigate') flags |= FLAG_NAVIGATION;
-    if (request.redirect !== 'follow') flags |= FLAG_REDIRECT;
-    if (headers.has('authorization')) flags |= FLAG_AUTHORIZATION;
-    if (headers.has(BYPASS_HEADER)) flags |= FLAG_BYPASS;
+    const { url } = event.request;
     const { pathname, search } = new URL(url);
     const path = pathname + search;
-    const { method, destination, cache, credentials, referrerPolicy } = request;
-    const words = [method, destination, cache, path, ...CONDITIONS.map((name) => headers.get(name))];
-    const own = [...headers].filter(([name]) => !CONDITIONS.includes(name));
-    const text = [...words, cache, mode, credentials, referrerPolicy, ...own].join('\n');
     try {
-      const id = call(OPEN_EXCHANGE, text, flags, numberOf(event.clientId), performance.now(), Date.now());
+      const words = requestWords(event.request, path);
+      const page = numberOf(event.clientId);
+      const id = call(OPEN_EXCHANGE, words, url.startsWith(`${location.origin}/`), page, performance.now(), Date.now());
       if (id) event.respondWith(new Exchange(id, event, path).response);
       drain();
     } catch {
@@ -236,13 +214,14 @@ class PeerCDN extends EventTarget {
   #performer() {
     const storage = this.#storage;
     const exchanges = exchangePerformer((code, url, error) => this.#report(code, url, error));
-    const bodies = bodyPerformer(() => storage.current);
+    const jobs = jobPerformer(() => storage.current);
     return {
       ...exchanges,
-      ...bodies,
+      ...bodyPerformer,
+      ...jobs,
       [DO_ASK]: (id, route, plugin) => void exchanges.ask(id, plugin, routes[route][plugin]),
       [DO_PUT]: (...put) => void exchanges.put(...put),
-      [DO_ASK_PAGE]: (...asked) => bodies.askPage(asked, this.#manifest.digests),
+      [DO_ASK_PAGE]: (...asked) => jobs.askPage(asked, this.#manifest.digests),
       [DO_NEED_LIST]: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
       [DO_LOSE]: (id, error, kept) => {
         const { url, path } = exchangeOf(id);
@@ -253,13 +232,13 @@ class PeerCDN extends EventTarget {
       [DO_KEEP_RECORD]: (id) => storage.keepRecord(id),
       // The core may be gone by then, and told so.
       [DO_STORE]: (...store) => void this.#store(...store).catch(() => {}),
-      [DO_TRANSFER]: (...transfer) => this.#transfer(...transfer),
+      [DO_TRANSFER]: (...transfer) => this.#news(transferOf(transfer)),
       [DO_FETCH_MANIFEST]: () => this.#manifest.fetch(),
       [DO_LIST_STORE]: () => void storage.list(),
       [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
       [DO_BUSY]: (open) => {
         storage.busy = open;
-        this.#tellSoon();
+        this.#news();
       },
     };
   }
@@ -267,37 +246,9 @@ class PeerCDN extends EventTarget {
   async #store(/** @type {number[]} */ ...[id, job, stream, begin, end, fits]) {
     const body = bodyOf(id);
     const { root, url } = body.exchange;
-    const buffers = stream ? streamOf(stream).buffers(begin, end) : body.slices(job, begin, end);
-    const { ok, isToBeTold } = await this.#storage.put(root, begin, end, buffers, { fits: fits > 0, body: id });
-    if (ok) broadcast('stored', { root, begin, end });
+    const buffers = stream ? streamOf(stream).buffers(begin, end) : slices(body, job, begin, end);
     // The stream goes on without it.
-    if (isToBeTold) this.#report('storage-full', url);
-  }
-
-  #transfer(/** @type {number[]} */ ...[id, fromCache, fromPeers, fromOrigin, wasted, ms, done, error]) {
-    const body = bodyOf(id);
-    const { url, root, length } = body.exchange;
-    const counts = { bytes: length, fromCache, fromPeers, fromOrigin, wasted: wasted + body.wasted };
-    const detail = { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code: codeOf(error) };
-    this.#news.push(detail);
-    this.#tellSoon();
-  }
-
-  // Each message takes time of the worker and of every page: they go out together, when no response waits. Whether the worker
-  // is busy is told if it lasts, because most responses are over by then.
-  #tellSoon() {
-    this.#telling ||= setTimeout(async () => {
-      await calm();
-      this.#telling = 0;
-      for (const detail of this.#news.splice(0)) {
-        broadcast('transfer', detail);
-        this.dispatchEvent(new CustomEvent('transfer', { detail }));
-      }
-      const open = this.#storage.busy;
-      if (open > 0 === this.#isSaidBusy) return;
-      this.#isSaidBusy = open > 0;
-      broadcast('busy', { open });
-    }, progressWait);
+    if (await this.#storage.put(root, begin, end, buffers, { fits: fits > 0, body: id })) this.#report('storage-full', url);
   }
 
   #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {

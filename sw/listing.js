@@ -7,12 +7,13 @@ const isText = (/** @type {unknown} */ value) => typeof value === 'string';
 /** Has the form of an entry. A header's value may be a number. */
 function isEntry(/** @type {any} */ entry) {
   if (!isRecord(entry)) return false;
-  const { bytes, pieceBytes, root, type = '', anyQuery = false, headers = {} } = entry;
+  const { bytes, pieceBytes, root, type = '', pieces = '', anyQuery = false, headers = {} } = entry;
   return (
     typeof bytes === 'number' &&
     typeof pieceBytes === 'number' &&
     isText(root) &&
     isText(type) &&
+    isText(pieces) &&
     typeof anyQuery === 'boolean' &&
     isRecord(headers) &&
     Object.values(headers).every((value) => isText(value) || typeof value === 'number')

@@ -132,13 +132,13 @@ export class StoreKeeper {
   }
 
   /**
-   * Stores a run, and makes room for it if it does not fit; later, while responses wait. False if that cannot be done.
+   * Stores a run, and makes room for it if it does not fit; later, while responses wait. True if the site is to be told that it
+   * cannot be done.
    * @param {string} root
    * @param {number} begin
    * @param {number} end
    * @param {ArrayBuffer[]} buffers
    * @param {{ fits: boolean, body: number }} options
-   * @returns {Promise<{ ok: boolean, isToBeTold: boolean }>}
    */
   async put(root, begin, end, buffers, { fits, body }) {
     const store = /** @type {Store} */ (this.current);
@@ -169,8 +169,8 @@ export class StoreKeeper {
     } catch {
       ok = false;
     }
-    const isToBeTold = isOn() && call(STORE_DONE, root, body, begin, end, ok) > 0;
-    return { ok, isToBeTold };
+    if (ok) broadcast('stored', { root, begin, end });
+    return isOn() && call(STORE_DONE, root, body, begin, end, ok) > 0;
   }
 
   /** Tells the core how the origin sent the resource of this exchange. */

@@ -16,12 +16,6 @@ export const endOf = (name) => (name.startsWith(CACHE_PREFIX) ? name.match(/( \/
 const octets = (/** @type {BlobPart[]} */ parts) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
 
-/** The record of a whole answer, as Record::text() has it (src/base/record.hpp). */
-export const recordOf = (/** @type {Response} */ { statusText, headers }) => {
-  const validators = ['etag', 'last-modified'].map((name) => headers.get(name) ?? '');
-  return [statusText ? '11' : '10', ...validators, '', ...[...headers].flat()].join('\n');
-};
-
 export class Store {
   #name;
   #onNew;

@@ -1,8 +1,10 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
-import { STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
+import { CACHE_PAGE, CACHE_RELOAD, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
 import { piecesOf } from './cut.js';
 import { call, isOn, tell } from './engine.js';
 import { listOf } from './lists.js';
+import { spilt } from './spilt.js';
+import { answerWords, CONDITIONS } from './words.js';
 
 /**
  * @typedef {object} StreamRequest
@@ -13,22 +15,14 @@ import { listOf } from './lists.js';
  * @property {number} begin first piece
  * @property {number} end end piece
  * @property {boolean} whole the pieces are the resource: no Range header
- * @property {boolean} reload past the HTTP cache
+ * @property {boolean} own it is asked for by the page's own Request
+ * @property {number} cache CacheMode of the core
+ * @property {boolean} sameOrigin its mode, not the page's
  * @property {number} wait milliseconds before it is asked
  */
 
-/**
- * Headers of a page that count for its own response only, in the core's order (src/http/conditions.hpp): the worker asks for
- * ranges of its own.
- */
-export const CONDITIONS = ['range', 'if-range', 'if-match', 'if-unmodified-since', 'if-none-match', 'if-modified-since'];
-
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
-
-/** What the core reads of an answer: its type and the phrase of its status, then name and value of each header, a line each. */
-export const headOf = (/** @type {Response} */ { type, statusText, headers, redirected }) =>
-  [redirected ? 'redirected' : type, statusText, ...[...headers].flat()].join('\n');
 
 export const streamOf = (/** @type {number} */ id) => /** @type {Stream} */ (streams.get(id));
 
@@ -42,7 +36,7 @@ export class Stream {
   #kept = new Map();
   #begun = false;
   #isPassed = false;
-  /** Its bytes as they are, for who comes yet. @type {ReadableStream<Uint8Array> | undefined} */
+  /** Its bytes as they are, for who comes yet. @type {ReturnType<typeof spilt> | undefined} */
   #spilt;
   /** What came before a piece turned out right. @type {ArrayBuffer[] | null} */
   #raw = [];
@@ -98,23 +92,10 @@ export class Stream {
 
   /** All bytes of the answer, whatever they are. Nothing of it was told. */
   spill() {
-    if (!this.#spilt) {
-      const bytes = this.#spill();
-      this.#spilt = new ReadableStream({
-        pull: async (controller) => {
-          const { value, done } = await bytes.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        },
-        cancel: () => this.#abort.abort(),
-      });
-      // All who read it are told in one go. What is left for nobody would gather in memory.
-      queueMicrotask(() => void this.#spilt?.cancel());
-      this.#goOn();
-    }
-    const [one, other] = this.#spilt.tee();
-    this.#spilt = other;
-    return one.getReader();
+    // All who read it are told in one go.
+    this.#spilt ??= spilt(this.#spill(), () => this.#abort.abort());
+    this.#goOn();
+    return this.#spilt();
   }
 
   async *#spill() {
@@ -150,38 +131,30 @@ export class Stream {
   }
 
   async #run() {
-    const { request, bytes, pieceBytes, begin, end, whole, reload, wait } = this.#request;
+    const { request, bytes, pieceBytes, begin, end, whole, own, cache, sameOrigin, wait } = this.#request;
     const last = Math.min(bytes, end * pieceBytes) - 1;
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#isClosed) return;
     try {
-      const { url, mode, cache, credentials, referrer, referrerPolicy } = request;
+      const { url, mode, credentials, referrer, referrerPolicy } = request;
       const headers = new Headers(request.headers);
       for (const name of CONDITIONS) headers.delete(name);
       if (!whole) headers.set('range', `bytes=${begin * pieceBytes}-${last}`);
-      // As the page asked. Its own Request cannot be changed without losing what tells of the page, and only by itself it has
-      // the Origin of an element that is read across origins. An answer to a range is of use only where it was asked for, and
-      // the mode "no-cors" has no ranges.
-      const isOwn =
-        whole && !reload && mode === 'cors' && request.destination && !request.integrity && !request.headers.has('range');
-      const response = await fetch(
-        isOwn ? request : url,
-        isOwn
-          ? undefined
-          : {
-              headers,
-              credentials,
-              referrer,
-              referrerPolicy,
-              cache: whole && cache !== 'no-store' ? (reload ? 'reload' : cache) : 'no-store',
-              mode: whole || mode !== 'no-cors' ? mode : 'same-origin',
-              redirect: whole ? 'follow' : 'manual',
-              signal: this.#abort.signal,
-            },
-      );
+      const response = await (own
+        ? fetch(request)
+        : fetch(url, {
+            headers,
+            credentials,
+            referrer,
+            referrerPolicy,
+            cache: cache === CACHE_PAGE ? request.cache : cache === CACHE_RELOAD ? 'reload' : 'no-store',
+            mode: sameOrigin ? 'same-origin' : mode,
+            redirect: whole ? 'follow' : 'manual',
+            signal: this.#abort.signal,
+          }));
       this.#response = response;
       if (this.#isClosed) return void response.body?.cancel().catch(() => {});
-      tell(STREAM_HEAD, headOf(response), this.#id, response.status);
+      tell(STREAM_HEAD, answerWords(response), this.#id, response.status);
     } catch {
       this.#end('origin-unreachable');
     }

@@ -1,8 +1,8 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
-import { PEER_DIGEST, PEER_DIGESTS, PEER_DIGESTS_FAILED, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
-import { recordOf } from '../sw/store.js';
+import { PEER_DIGEST, PEER_DIGESTS, PEER_DIGESTS_FAILED, PEER_RECORD, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
+import { answerWords } from '../sw/words.js';
 import { Piece } from './piece.js';
-import { bypass } from './resources.js';
+import { bypass, bytesOf } from './resources.js';
 
 /** @typedef {import('../sw/store.js').Store} Store */
 
@@ -150,10 +150,7 @@ export class Pieces {
     const handle = this.#resources.handle(resource);
     if (!store || !handle) return;
     const { root, pieceBytes } = resource;
-    const list =
-      body.byteLength <= pieceBytes
-        ? Uint8Array.from(/** @type {string[]} */ (root.match(/../g)), (hex) => parseInt(hex, 16))
-        : await this.#digestList(handle);
+    const list = body.byteLength <= pieceBytes ? bytesOf(root) : await this.#digestList(handle);
     const perRun = Math.max(1, Math.floor(segmentBytes / pieceBytes));
     const count = Math.ceil(body.byteLength / pieceBytes);
     for (let begin = 0; list && begin < count; begin += perRun) {
@@ -171,17 +168,18 @@ export class Pieces {
     // The page has seen these validators.
     const { pathname, search } = new URL(url);
     const key = `${root}?${pathname}${search}`;
-    if (list && !(await store.record(key))) await store.putRecord(key, recordOf(response));
+    const record = this.#core.callText(PEER_RECORD, answerWords(response));
+    if (list && record && !(await store.record(key))) await store.putRecord(key, record);
   }
 
   /**
-   * From the store, else from the origin. Whether it is the root's is decided in C++: null if it is not.
+   * From the manifest or the store, else from the origin. Whether it is the root's is decided in C++: null if it is not.
    * @param {number} handle
    */
   async #digestList(handle) {
     const { root, digests } = this.#resources.get(handle);
     const store = await this.#store;
-    const kept = await store?.digests(root).catch(() => null);
+    const kept = this.#resources.listOf(root) ?? (await store?.digests(root).catch(() => null));
     const list = new Uint8Array(kept ?? (await fetchList(digests)));
     const digestAndList = new Uint8Array(32 + list.length);
     digestAndList.set(await sha256(list));

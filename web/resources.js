@@ -40,8 +40,12 @@ export function mayShare({ type, redirected, headers }) {
  * @property {number} pieceBytes
  * @property {string} [type]
  * @property {string} [digests] the URL of the digest list
+ * @property {string} [pieces] the list itself, in hex, if the manifest has it
  * @property {boolean} [anyQuery]
  */
+
+/** Of hex digits. @param {string} hex */
+export const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (digits) => parseInt(digits, 16));
 
 /** @typedef {Resource & { digests: string }} Known one that has a handle */
 
@@ -83,6 +87,12 @@ export class Resources {
   handleOf(root) {
     for (const [handle, known] of this.#byHandle) if (known.root === root) return handle;
     return 0;
+  }
+
+  /** Its digests, if the manifest has them. @param {string} root */
+  listOf(root) {
+    const { pieces } = this.#byRoot.get(root) ?? {};
+    return pieces ? bytesOf(pieces) : undefined;
   }
 
   get listed() {

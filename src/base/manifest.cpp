@@ -85,19 +85,22 @@ Result<Geometry> parse_geometry(double bytes, double piece_bytes) {
                          whole(piece_bytes, limits::piece_bytes_max));
 }
 
-Result<Resource> parse_resource(ResourceFields fields) {
+Result<Resource> parse_resource(const ResourceFields& fields) {
   // any_query looks up a path without its query, which a path with a query never equals.
   const bool is_ambiguous =
       fields.any_query && std::string_view(fields.path).find('?') != std::string_view::npos;
   const auto geometry = parse_geometry(fields.bytes, fields.piece_bytes);
   const auto root = parse_digest(fields.root);
   if (!is_path(fields.path) || is_ambiguous || !geometry || !root ||
-      fields.type.size() > limits::type_bytes || !is_field_value(fields.type) ||
-      !take_headers(fields.headers)) {
+      fields.type.size() > limits::type_bytes || !is_field_value(fields.type)) {
     return Error::malformed_manifest;
   }
-  return Resource{path_key(fields.path),  *geometry,        *root,
-                  std::move(fields.type), fields.any_query, std::move(fields.headers)};
+  Resource resource{path_key(fields.path), *geometry,        *root,
+                    fields.type,           fields.any_query, fields.headers};
+  if (!take_headers(resource.headers) || !resource.digests.read(*geometry, fields.digests)) {
+    return Error::malformed_manifest;
+  }
+  return resource;
 }
 
 Result<Resource*> Manifest::add(Resource resource) {
@@ -135,6 +138,16 @@ Resource* Manifest::find(std::string_view path_and_query) const {
 Resource* Manifest::find(const Root& root) const {
   const auto at = std::lower_bound(by_root_.begin(), by_root_.end(), root, is_before_root);
   return at != by_root_.end() && (*at)->root == root ? *at : nullptr;
+}
+
+bool DigestList::read(const Geometry& geometry, std::string_view hex) {
+  constexpr std::size_t digits = 2 * Digest::bytes_size;
+  for (; hex.size() >= digits; hex.remove_prefix(digits)) {
+    const auto digest = parse_digest(hex.substr(0, digits));
+    if (!digest) return false;
+    digests_.push_back(*digest);
+  }
+  return hex.empty() && (digests_.empty() || digests_.size() == geometry.count());
 }
 
 Result<DigestList> DigestList::parse(const Geometry& geometry, ByteSpan bytes) {

@@ -20,6 +20,26 @@
 
 namespace peer_cdn {
 
+// The digests of a resource's pieces. The caller of parse() has checked the list against the root.
+class DigestList {
+ public:
+  // The list of a resource of one piece is the root itself. digests_mismatch if the length is not
+  // 32 bytes for each piece.
+  static Result<DigestList> parse(const Geometry& geometry, ByteSpan bytes);
+  // The same of 64 hex digits for each piece, or of nothing. False if they are not as many.
+  bool read(const Geometry& geometry, std::string_view hex);
+  DigestList() = default;
+  // Of a resource of one piece.
+  explicit DigestList(const Root& root) { digests_.push_back(root); }
+  const Digest& operator[](PieceIndex piece) const { return digests_[piece]; }
+  // One that is not there yet: a list has a digest at the least.
+  bool empty() const { return digests_.empty(); }
+  std::size_t size() const { return digests_.size(); }
+
+ private:
+  List<Digest> digests_;
+};
+
 // One listed file, valid by construction.
 struct Resource {
   Text
@@ -29,6 +49,7 @@ struct Resource {
   Text type;               // the manifest's, until the origin's was seen
   bool any_query = false;  // a request's query is ignored when the resource is looked up
   Text headers;            // a lower-case name and a value, a line each
+  DigestList digests{};    // if the manifest has them
   // What was learned of its origin. Why its last answer could not be used: wrong_digest where only
   // the bytes were others.
   Error lost = Error::none;
@@ -51,14 +72,15 @@ struct ResourceFields {
   Text root;
   Text type;
   bool any_query = false;
-  Text headers;  // a name and a value, a line each
+  Text headers;    // a name and a value, a line each
+  Text digests{};  // of its pieces, 64 digits each; or nothing
 };
 
 // Refused with malformed_manifest: a path that is not absolute or is too long; a fraction, or a
 // number out of limits; a root that is not a digest; a type or header that is too long or is not
 // printable ASCII; a header that the worker sets itself (content-length, etag, ...); any_query with
-// a path that has a query.
-Result<Resource> parse_resource(ResourceFields fields);
+// a path that has a query; digests that are not one for each piece.
+Result<Resource> parse_resource(const ResourceFields& fields);
 
 // Refused with malformed_manifest: a fraction, and what Geometry::parse() refuses.
 Result<Geometry> parse_geometry(double bytes, double piece_bytes);
@@ -88,24 +110,6 @@ class Manifest {
   OwnedList<Resource> resources_;
   List<Resource*> by_path_;
   List<Resource*> by_root_;  // for each root the path that came first
-};
-
-// The digests of a resource's pieces. The caller of parse() has checked the list against the root.
-class DigestList {
- public:
-  // The list of a resource of one piece is the root itself. digests_mismatch if the length is not
-  // 32 bytes for each piece.
-  static Result<DigestList> parse(const Geometry& geometry, ByteSpan bytes);
-  DigestList() = default;
-  // Of a resource of one piece.
-  explicit DigestList(const Root& root) { digests_.push_back(root); }
-  const Digest& operator[](PieceIndex piece) const { return digests_[piece]; }
-  // One that is not there yet: a list has a digest at the least.
-  bool empty() const { return digests_.empty(); }
-  std::size_t size() const { return digests_.size(); }
-
- private:
-  List<Digest> digests_;
 };
 
 }  // namespace peer_cdn

@@ -15,6 +15,10 @@ std::string_view header_of(std::string_view lines, std::string_view name) {
   return {};
 }
 
+bool has_header(std::string_view lines, std::string_view name) {
+  return header_of(lines, name).data() != nullptr;
+}
+
 std::string_view Record::rest(unsigned line) const {
   std::string_view rest = text_;
   while (line-- > 0) take_line(rest);

@@ -9,9 +9,10 @@
 
 namespace peer_cdn {
 
-// The value of a header in lines of names (lower-case) and values, one after another; empty if it
-// is not there.
+// The value of a header in lines of names (lower-case) and values, one after another; nothing (no
+// data) if it is not there.
 std::string_view header_of(std::string_view lines, std::string_view name);
+bool has_header(std::string_view lines, std::string_view name);
 
 class Record {
  public:

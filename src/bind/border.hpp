@@ -10,15 +10,6 @@ static_assert(__COUNTER__ == 0, "the exports are counted from 1");
 
 namespace peer_cdn {
 
-// What a request has, as bits.
-enum class RequestFlag : unsigned {
-  same_origin = 1,
-  authorization = 2,
-  bypass = 4,
-  navigation = 8,
-  redirect = 16,
-};
-
 // What the coordinator's host does with a socket.
 enum class SocketOrder : unsigned {
   send,      // a peer's number, and bytes for its socket

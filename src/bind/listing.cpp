@@ -19,8 +19,10 @@ class Listing {
  public:
   // Whether browsers take the entry. Headers: a name and a value, a line each.
   bool add(const std::string& path, double bytes, double piece_bytes, const std::string& root,
-           const std::string& type, bool any_query, const std::string& headers) {
-    auto resource = parse_resource({path, bytes, piece_bytes, root, type, any_query, headers});
+           const std::string& type, bool any_query, const std::string& headers,
+           const std::string& digests) {
+    auto resource =
+        parse_resource({path, bytes, piece_bytes, root, type, any_query, headers, digests});
     if (!resource) return false;
     const auto added = manifest_.add(std::move(resource.value()));
     if (!added) return false;

@@ -19,6 +19,7 @@
 #include "base/limits.hpp"
 #include "base/manifest.hpp"
 #include "base/path.hpp"
+#include "base/record.hpp"
 #include "base/text.hpp"
 #include "base/variant.hpp"
 #include "bind/border.hpp"
@@ -300,6 +301,16 @@ void timeout(double now) {
 
 unsigned path_key(unsigned path_and_query_bytes) {
   return give(peer_cdn::path_key(text_of(path_and_query_bytes)));
+}
+
+// Text: as the worker's stream_head() has it.
+unsigned record(unsigned answer_bytes) {
+  std::string_view rest = text_of(answer_bytes);
+  take_line(rest);  // its type
+  const bool has_reason = !take_line(rest).empty();
+  Record record;
+  record.learn(rest, true, has_reason);
+  return give(record.text());
 }
 
 // Whether these numbers of a manifest's entry can be a resource.

@@ -166,6 +166,21 @@ unsigned site(unsigned scope_and_manifest_bytes) {
   return give(site_end(scope, manifest));
 }
 
+// The routes for InstallEvent.addRoutes, as pathnames of URLPattern, a line each.
+unsigned url_patterns() {
+  return give(engine.url_patterns());
+}
+
+// The worker's script has run once.
+void script_ran() {
+  engine.handle_script_ran();
+}
+
+// The site registers: 0, or the Error of what comes of it.
+unsigned registered() {
+  return static_cast<unsigned>(engine.handle_registered());
+}
+
 // Text: destination and Content-Type of an answer that we only pass on, a line each.
 bool usable(unsigned bytes, unsigned status) {
   std::string_view type = text_of(bytes);
@@ -179,18 +194,20 @@ void manifest_begin() {
   engine.begin_manifest();
 }
 
-// Text: path, root and type, then name and value of each header; a line each. 0, or the Error.
+// Text: path, root, type and digests, then name and value of each header; a line each. 0, or the
+// Error.
 unsigned manifest_add(unsigned bytes_of_text, double bytes, double piece_bytes, bool any_query) {
   std::string_view rest = text_of(bytes_of_text);
   ResourceFields resource;
   resource.path = take_line(rest);
   resource.root = take_line(rest);
   resource.type = take_line(rest);
+  resource.digests = take_line(rest);
   resource.bytes = bytes;
   resource.piece_bytes = piece_bytes;
   resource.any_query = any_query;
   resource.headers = rest;
-  return static_cast<unsigned>(engine.add_resource(std::move(resource)));
+  return static_cast<unsigned>(engine.add_resource(resource));
 }
 
 void manifest_commit(bool disabled) {
@@ -235,12 +252,9 @@ void store_begin(bool has_store, double asked_bytes, double browser_bytes) {
 void store_runs(unsigned bytes) {
   std::string_view rest = text_of(bytes);
   const auto number = [](std::string_view& line) {
-    std::uint32_t value = 0;
-    for (; !line.empty() && line.front() != ' '; line.remove_prefix(1)) {
-      value = value * 10 + static_cast<std::uint32_t>(line.front() - '0');
-    }
-    if (!line.empty()) line.remove_prefix(1);
-    return value;
+    const std::string_view digits = line.substr(0, line.find(' '));
+    line.remove_prefix(std::min(line.size(), digits.size() + 1));
+    return static_cast<PieceIndex>(parse_length(digits).value_or(0));
   };
   constexpr std::size_t digits = 2 * Digest::bytes_size;
   while (!rest.empty()) {
@@ -328,26 +342,35 @@ void company(unsigned bytes, double now) {
 
 // --- Requests ------------------------------------------------------------------------------------
 
-// Text: method, destination, cache mode, path with query, and conditions (http/conditions.hpp), a
-// line each, then in what manner it asks. The exchange, or 0: the browser does it. `wall`:
-// Date.now().
-unsigned open_exchange(unsigned bytes, unsigned flags, unsigned page, double now, double wall) {
+// Text: method, destination, redirect mode, whether it has integrity, path with query, and
+// conditions (http/conditions.hpp), a line each; then in what manner it asks: mode, cache mode,
+// credentials mode, whether it has a referrer, the referrer's policy, and name and value of each
+// header. The exchange, or 0: the browser does it. `wall`: Date.now().
+unsigned open_exchange(unsigned bytes, bool same_origin, unsigned page, double now, double wall) {
   std::string_view rest = text_of(bytes);
-  const auto has = [flags](RequestFlag flag) { return (flags & static_cast<unsigned>(flag)) != 0; };
   FetchEvent event;
-  event.fields.method = take_line(rest);
-  event.fields.destination = take_line(rest);
-  event.fields.cache = take_line(rest);
-  event.fields.same_origin = has(RequestFlag::same_origin);
-  event.fields.has_authorization = has(RequestFlag::authorization);
-  event.fields.has_bypass = has(RequestFlag::bypass);
-  event.fields.is_followed = !has(RequestFlag::redirect);
-  event.is_navigation = has(RequestFlag::navigation);
+  RequestFields& fields = event.fields;
+  fields.same_origin = same_origin;
+  fields.method = take_line(rest);
+  fields.destination = take_line(rest);
+  fields.is_followed = take_line(rest) == "follow";
+  fields.has_integrity = !take_line(rest).empty();
   event.path = take_line(rest);
   event.manner = rest;
   for (unsigned each = 0; each < Conditions::lines; ++each) take_line(event.manner);
   event.conditions = rest.substr(0, rest.size() - event.manner.size());
-  event.fields.has_condition = Conditions::of(event.conditions).any();
+  const Conditions conditions = Conditions::of(event.conditions);
+  fields.has_condition = conditions.any();
+  fields.has_range = !conditions.range.empty();
+  rest = event.manner;
+  fields.mode = take_line(rest);
+  fields.cache = take_line(rest);
+  const bool has_credentials = take_line(rest) != "omit";
+  const bool has_referrer = !take_line(rest).empty();
+  fields.is_discreet = !has_credentials || !has_referrer;
+  take_line(rest);  // the referrer's policy
+  fields.has_authorization = has_header(rest, "authorization");
+  fields.has_bypass = has_header(rest, names::bypass_header);
   event.page = {page};
   const auto id = engine.open(
       event,

@@ -30,6 +30,7 @@
 #include "base/time.hpp"
 #include "http/chain.hpp"
 #include "http/streams.hpp"
+#include "http/windows.hpp"
 
 namespace peer_cdn {
 
@@ -264,7 +265,6 @@ class Body {
   std::uint32_t ahead_pieces() const;
   PieceIndex read_ahead_end() const;
   PieceIndex stretch_end(PieceIndex from, PieceIndex end) const;
-  PieceIndex first_window_end(PieceIndex from) const;
   bool is_alone() const;
   bool is_small() const {
     return geometry_.bytes() <= limits::small_bytes || geometry_.count() == 1;
@@ -323,13 +323,10 @@ class Body {
   Duration busy_wait_{};             // what a busy origin asked for
   std::uint32_t attempts_ = 0;       // of the origin, without a good piece between
   std::uint32_t failed_before_ = 0;  // failures of jobs up to this one were counted
-  std::uint64_t window_bytes_ = limits::window_first_bytes;
-  std::uint64_t next_window_;
-  std::uint64_t window_max_ = limits::window_bytes_max;  // less where the origin sends less at once
+  Windows windows_;
   Streams* streams_;
   Subject of_;
   bool known_;
-  PieceIndex at_once_ = limits::pieces_per_resource;  // what the origin sends in one answer
   bool peers_may_;
   bool peers_lost_ = false;
   bool origin_may_begin_;

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/pieces.hpp"
 #include "http/body.hpp"
+#include "http/policy.hpp"
 #include "http/router.hpp"
 #include "http/streams.hpp"
 
@@ -195,13 +196,14 @@ struct Store {
 
 // --- An answer of the origin
 
-// Ask for these pieces after `wait`: handle_stream_head().
+// Ask for these pieces after `wait`: handle_stream_head(). `whole`: they are the resource, and it
+// is asked for without a Range header.
 struct OpenStream {
   BodyId body;
   StreamId stream;
   PieceRange pieces;
   bool whole;
-  bool reload;
+  OriginRequest how;
   Duration wait;
 };
 // Cut pieces up to `until` (of a whole answer from the first one on), digest each and hand it in,

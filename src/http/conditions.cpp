@@ -36,7 +36,7 @@ bool has_given(std::string_view list, bool weak, const Resource& resource) {
     const std::string_view strong = is_weak(tag) ? tag.substr(2) : tag;
     if (!weak && is_weak(tag)) continue;
     if (is_given(strong, resource)) return true;
-    Text weakened = "W/";
+    Text weakened = std::string_view("W/");
     if (weak && is_given(weakened += strong, resource)) return true;
   }
   return false;

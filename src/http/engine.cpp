@@ -56,8 +56,8 @@ std::uint32_t Engine::number_of(std::string_view manner) {
 
 // --- The manifest --------------------------------------------------------------------------------
 
-Error Engine::add_resource(ResourceFields fields) {
-  auto resource = parse_resource(std::move(fields));
+Error Engine::add_resource(const ResourceFields& fields) {
+  auto resource = parse_resource(fields);
   if (!resource) return resource.error();
   return next_manifest_.add(std::move(resource.value())).error();
 }
@@ -170,6 +170,7 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   asked.manner = number_of(event.manner);
   asked.may_answer = may_answer(event.fields);
   asked.cache = cache_use(event.fields.cache);
+  asked.repeatable = Repeatable::of(event.fields);
   go_on(exchanges_.add(new Open{event.conditions,
                                 event.manner,
                                 is_plain(event.fields),

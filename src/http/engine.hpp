@@ -39,7 +39,6 @@ struct FetchEvent {
   // What of it the origin is told besides: credentials mode, own headers, ... Two requests with the
   // same text would have the same answer.
   std::string_view manner;
-  bool is_navigation = false;
   PageId page{};  // of the requester, if it said hello
 };
 
@@ -48,6 +47,12 @@ class Engine {
   // --- Routes: added while the worker's script first runs.
   Result<RouteId> add_route(std::string_view path, Strategy strategy, List<Plugin> plugins);
   const OwnedList<Text>& patterns() const { return router_.patterns(); }
+  Text url_patterns() const { return router_.url_patterns(); }
+  // The worker's script has run once. A browser asks a worker for requests only where its script
+  // listened by then.
+  void handle_script_ran() { has_script_run_ = true; }
+  // The site registers us: registered_late if the browser will ask us for nothing.
+  Error handle_registered() const { return has_script_run_ ? Error::registered_late : Error::none; }
   void set_manifest_path(std::string_view path) { manifest_path_ = path; }
 
   // Whose request this is. `test` as in Router::match. Where all plugins of a route are ours, the
@@ -67,7 +72,7 @@ class Engine {
   template <class Test>
   std::optional<ExchangeId> open(const FetchEvent& event, Test&& test, Instant now, double wall) {
     wall_ms_ = wall - to_ms(now);
-    if (event.is_navigation) fetch_manifest(now);
+    if (event.fields.mode == "navigate") fetch_manifest(now);
     const Routed routed = route(event.fields, event.path, test);
     if (routed.whose == Routed::Whose::ours) return open(routed.id, event, now);
     const bool is_known = routed.whose == Routed::Whose::unlisted;
@@ -77,7 +82,7 @@ class Engine {
 
   // --- The manifest: gathered entry by entry, and used when all of it is good.
   void begin_manifest() { next_manifest_ = Manifest(); }
-  Error add_resource(ResourceFields fields);
+  Error add_resource(const ResourceFields& fields);
   // `disabled`: the site's switch. Nothing is routed until a later manifest says otherwise.
   void commit_manifest(bool disabled);
   // A worker before this one was told so of the origin of a resource that is listed.
@@ -207,6 +212,7 @@ class Engine {
   OwnedList<Manifest> retired_;
   bool has_manifest_ = false;
   bool disabled_ = false;
+  bool has_script_run_ = false;
   Freshness freshness_;
   double wall_ms_ = 0;  // what the computer's clock is ahead of ours
   Commons commons_;

@@ -12,7 +12,8 @@ constexpr std::string_view validators = "etag\nlast-modified\n";
 }  // namespace
 
 Text entity_tag(const Resource& resource) {
-  Text tag = "\"";
+  Text tag;
+  tag.push_back('"');
   append_hex(tag, resource.root);
   tag.push_back('"');
   return tag;
@@ -23,7 +24,10 @@ ResponseHead response_head(const Resource& resource, std::uint32_t status,
   const Record& record = resource.record;
   ResponseHead head{status, {}, {}};
   if (record.has_reason()) {
-    head.reason = status == 200 ? " OK" : status == 206 ? " Partial Content" : " Not Modified";
+    using namespace std::string_view_literals;
+    head.reason = status == 200   ? " OK"sv
+                  : status == 206 ? " Partial Content"sv
+                                  : " Not Modified"sv;
   }
   const auto add = [&head](std::string_view name, std::string_view value) {
     if (value.empty()) return;

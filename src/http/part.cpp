@@ -43,6 +43,14 @@ void Commons::lose(Resource& resource, ExchangeId exchange, Error error) {
   commands.emplace_back(command::Lose{exchange, word == before ? Error::none : word, kept});
 }
 
+Commons::Digests* Commons::list_of(const Resource& resource) {
+  Digests* list = list_of(resource.root);
+  if (!list && !resource.digests.empty()) {
+    list = &lists.add(new Digests{resource.root, resource.digests});
+  }
+  return list;
+}
+
 Wish Commons::add_before(Wish wish) const {
   for (const Part* part : parts) {
     const std::uint64_t bytes = std::min(part->body().range().bytes(), wish.bytes);
@@ -83,7 +91,7 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
   // Of one piece the root is the list.
   if (geometry().count() == 1) {
     body_.handle_digests(DigestList(root()));
-  } else if (const Commons::Digests* list = commons.list_of(root())) {
+  } else if (const Commons::Digests* list = commons.list_of(*asked.resource)) {
     body_.handle_digests(list->list);
   }
 }
@@ -221,7 +229,8 @@ void Part::ask_page(PageId page, Instant now) {
   asked_at_ = now;
   is_warm_ = has_brought_ = false;
   ack_until_ = now + commons_.pages.ack_wait(page, now);
-  push(command::AskPage{id_, peers_.job, page, peers_.pieces, terms.slower, terms.patience});
+  const std::uint32_t slower = asked_.repeatable.is_discreet ? 0 : terms.slower;
+  push(command::AskPage{id_, peers_.job, page, peers_.pieces, slower, terms.patience});
 }
 
 // --- The origin ----------------------------------------------------------------------------------
@@ -342,7 +351,8 @@ void Part::perform(const Body::Fetch& fetch, Instant now) {
   stream->asked_for = true;
   stream->asked_at = now + fetch.wait;
   // After it, but beside it: a connection that is open is the stream's.
-  push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole, fetch.reload, fetch.wait});
+  push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole,
+                           asked_.repeatable.request(fetch.whole, fetch.reload), fetch.wait});
   need_list();
 }
 

@@ -62,6 +62,8 @@ struct Commons {
   void keep_record(ExchangeId exchange) {
     if (has_store) commands.emplace_back(command::KeepRecord{exchange});
   }
+  // The digests of a resource, if they are there or on their way: some manifests have them.
+  Digests* list_of(const Resource& resource);
   Digests* list_of(const Root& root) {
     for (Digests& each : lists) {
       if (each.root == root) return &each;
@@ -80,6 +82,7 @@ struct Asked {
   std::uint32_t manner = 0;  // how the page asked
   bool may_answer = true;    // a listed resource, by the manifest (http/policy.hpp)
   CacheUse cache{};
+  Repeatable repeatable{};
   Resource* resource = nullptr;     // none: the origin answers for itself
   std::optional<ByteRange> part{};  // by a Range header that counts
   bool has_delegate = false;        // its route

@@ -49,6 +49,22 @@ CacheUse cache_use(std::string_view mode) {
   return {which > no_store, which != reload, which != no_store, which == no_cache};
 }
 
+Repeatable Repeatable::of(const RequestFields& request) {
+  return {request.mode == "cors" && !request.destination.empty() && !request.has_integrity &&
+              !request.has_range,
+          request.mode == "no-cors", request.cache == "no-store", request.is_discreet};
+}
+
+OriginRequest Repeatable::request(bool whole, bool reload) const {
+  if (!whole) return {false, CacheMode::no_store, is_no_cors};
+  const bool is_own = is_element && !reload;
+  return {is_own,
+          is_no_store ? CacheMode::no_store
+          : reload    ? CacheMode::reload
+                      : CacheMode::page,
+          false};
+}
+
 bool suits(std::string_view destination, std::string_view type) {
   if (is_script(destination)) return is_javascript(type);
   if (destination == "style") return is_essence(type, "text/css");

@@ -16,6 +16,10 @@ struct RequestFields {
   bool has_bypass = false;     // the header x-peer-cdn: the page's own reads of the origin
   bool has_condition = false;  // one that may be the whole answer: http/conditions.hpp
   bool is_followed = true;     // its redirect mode is "follow"
+  std::string_view mode{};     // "cors", "no-cors", "same-origin", "navigate"
+  bool has_range = false;
+  bool has_integrity = false;
+  bool is_discreet = false;  // without credentials, or without a referrer
 };
 
 // Whether the router is asked at all. If not, there is no respondWith.
@@ -44,6 +48,33 @@ struct CacheUse {
   bool validates = false;  // against a manifest that was asked for after the request
 };
 CacheUse cache_use(std::string_view mode);
+
+// How the origin is asked for something, in the words of Fetch's requests.
+enum class CacheMode : std::uint8_t {
+  page,  // the page's own
+  reload,
+  no_store,
+};
+struct OriginRequest {
+  // The page's Request itself, which says all.
+  bool is_own = false;
+  CacheMode cache = CacheMode::page;
+  bool is_same_origin = false;  // its mode, instead of the page's
+};
+
+// What of a page's request decides how the origin is asked.
+struct Repeatable {
+  bool is_element = false;  // of a page's element, across origins
+  bool is_no_cors = false;
+  bool is_no_store = false;
+  bool is_discreet = false;  // a page's own request would say more of the visitor
+  static Repeatable of(const RequestFields& request);
+  // As the page asked, as far as a worker can repeat it. Only the page's own Request has the Origin
+  // of an element that is read across origins, and a Request cannot be changed without losing what
+  // tells of the page. An answer to a range is of use only where it was asked for, so the HTTP
+  // cache is left out; and the mode "no-cors" has no ranges.
+  OriginRequest request(bool whole, bool reload) const;
+};
 
 // Whether a browser takes this type for that destination: a script that is no JavaScript, or a
 // style that is no CSS, is blocked. The manifest's type may be a guess by the file's name, so what

@@ -5,6 +5,7 @@
 
 #include "base/limits.hpp"
 #include "base/names.hpp"
+#include "base/range.hpp"
 #include "base/text.hpp"
 
 namespace peer_cdn {
@@ -110,6 +111,33 @@ Result<RouteId> Router::add(std::string_view path) {
     at = child(at, step);
   }
   return *(nodes_[at].route = RouteId{routes_added_++});
+}
+
+Text Router::url_patterns() const {
+  Text all;
+  for (std::uint32_t at = 0; at < nodes_.size(); ++at) {
+    if (!nodes_[at].route) continue;
+    write_url_pattern(at, all);
+    all += "{/*}?\n";
+  }
+  return all += "*//*";
+}
+
+bool Router::write_url_pattern(std::uint32_t at, Text& into) const {
+  if (at == 0) return true;
+  const Node& node = nodes_[at];
+  if (!write_url_pattern(node.parent, into) || node.kind == Kind::regexp) return false;
+  into += "/";
+  if (node.kind == Kind::any) {
+    into += ":s";
+    append_decimal(into, at);
+    return true;
+  }
+  for (const char c : std::string_view(texts_[node.text])) {
+    if (std::string_view("+:?{}()\\").find(c) != std::string_view::npos) into.push_back('\\');
+    into.push_back(c);
+  }
+  return true;
 }
 
 std::uint32_t Router::bucket(std::uint32_t parent, std::string_view text) {

@@ -39,6 +39,11 @@ class Router {
   // host has one.
   const OwnedList<Text>& patterns() const { return patterns_; }
 
+  // The routes as URLPattern has pathnames, a line each, for a browser that asks whether a path may
+  // be ours. They are wider than ours where URLPattern has no words: a regexp and what follows it.
+  // Empty segments, which do not count, are the last line.
+  Text url_patterns() const;
+
   // The route for a request's path (no query). `test(pattern, segment)` asks the host, with the
   // number of a pattern and a std::string_view, whether the regexp matches; only candidates are
   // asked about. Visits each node of the trie at most once.
@@ -76,6 +81,8 @@ class Router {
   // The same in a route, where a regexp may contain slashes. False: it is malformed.
   static bool take_step(std::string_view& rest, Step& step);
   std::uint32_t child(std::uint32_t parent, const Step& step);
+  // The steps to a node. False: a regexp ended it.
+  bool write_url_pattern(std::uint32_t at, Text& into) const;
   static std::uint32_t bucket(std::uint32_t parent, std::string_view text);
   // The literal child of that text, or 0.
   std::uint32_t literal(std::uint32_t parent, std::string_view text) const;

@@ -38,6 +38,12 @@ export const compressedBytes = 1024;
 export const readBytes = 1024 * 1024;
 /** Files that are not listed are named up to here; then it is said how many more there are. */
 export const warningsPerManifest = 100;
+/**
+ * Digests of a file's pieces that stand in the manifest itself, so that no list is fetched: of a file, and of all files. These
+ * are 128 KiB of a manifest, which every visitor loads.
+ */
+export const digestsPerFile = 8;
+export const digestsPerManifest = 2048;
 /** More pieces than this are made larger, but no larger than that. */
 export const piecesUsual = 128;
 export const pieceBytesUsual = 128 * 1024;

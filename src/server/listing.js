@@ -10,7 +10,7 @@ import * as limits from './limits.js';
  * A manifest as browsers read it (src/bind/listing.cpp).
  * @typedef {object} Listing
  * @property {(path: string, bytes: number, pieceBytes: number, root: string, type: string, anyQuery: boolean,
- *     headers: string) => boolean} add whether browsers take the entry
+ *     headers: string, digests: string) => boolean} add whether browsers take the entry
  * @property {(pathAndQuery: string) => string} find the entry's path, or ''
  * @property {() => void} delete
  */
@@ -38,10 +38,10 @@ export function readListing(text) {
   const listing = new Listing();
   const good = new Map();
   const bad = listEntries(entries, (path, entry) => {
-    const { bytes, pieceBytes, root, type = '', anyQuery = false, headers = {} } = entry;
+    const { bytes, pieceBytes, root, type = '', pieces = '', anyQuery = false, headers = {} } = entry;
     // A line end would part one text into two, as in the worker.
-    const hasLine = [path, root, type, ...Object.entries(headers).flat()].some((each) => `${each}`.includes('\n'));
-    const isGood = !hasLine && listing.add(path, bytes, pieceBytes, root, type, anyQuery, headerLines(headers));
+    const hasLine = [path, root, type, pieces, ...Object.entries(headers).flat()].some((each) => `${each}`.includes('\n'));
+    const isGood = !hasLine && listing.add(path, bytes, pieceBytes, root, type, anyQuery, headerLines(headers), pieces);
     if (isGood) good.set(path, entry);
     return isGood;
   });
@@ -57,7 +57,7 @@ export function checkHeaders(all) {
   const root = '0'.repeat(64);
   for (const [at, [name, value]] of all.flatMap(Object.entries).entries()) {
     const isOneLine = !`${name}${value}`.includes('\n');
-    if (isOneLine && listing.add(`/${at}`, 1, limits.pieceBytesMin, root, '', false, `${name}\n${value}`)) continue;
+    if (isOneLine && listing.add(`/${at}`, 1, limits.pieceBytesMin, root, '', false, `${name}\n${value}`, '')) continue;
     throw new RangeError(`a manifest cannot set the header '${name}: ${value}'`);
   }
   listing.delete();

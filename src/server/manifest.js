@@ -15,6 +15,7 @@ import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
  * @property {string} type
  * @property {number} pieceBytes
  * @property {string} root 64 hex digits
+ * @property {string} [pieces] the digests of its pieces, 64 hex digits each, if they are few
  * @property {boolean} [anyQuery]
  * @property {Record<string, string>} [headers]
  */
@@ -52,7 +53,8 @@ export const emptyManifest = { version: limits.manifestVersion, digests: DIGESTS
  * @property {Record<string, Record<string, string>>} [headers] by glob: headers of responses, beside those that a browser has
  *     seen from the origin
  * @property {number} [pieceBytes] a power of two from 64 KiB to 16 MiB; default: the smallest up to 128 KiB that gives at
- *     most 128 pieces, or any that gives at most 2,048; but one piece for a file of at most 256 KiB
+ *     most 128 pieces, or any that gives at most 2,048; but one piece for a file of at most 256 KiB whose digests have no room
+ *     in the manifest (2,048 have)
  * @property {string} [digestsBase] where the digest lists are served; default base + 'peer-cdn/digests/'
  * @property {(progress: ManifestProgress) => void} [onProgress]
  * @property {(warning: import('./warnings.js').ManifestWarning) => void} [onWarning] told of each file that is not listed
@@ -64,13 +66,14 @@ export const emptyManifest = { version: limits.manifestVersion, digests: DIGESTS
 const digestsBelow = DIGESTS_PATH.slice(1);
 
 /**
- * The cut of a file. A small one is one piece: its root is its digest, so that no list has to be fetched beside it, which
- * would be as many requests again as a gallery has images. Null if no piece size that is allowed
- * gives few enough pieces; RangeError if the size that is wanted is not allowed.
+ * The cut of a file. Beside a small one no list should have to be fetched: there would be as many requests again as a gallery
+ * has images. So its digests stand in the manifest, or it is one piece, whose digest is the root. Null if no piece size that is
+ * allowed gives few enough pieces; RangeError if the size that is wanted is not allowed.
  * @param {number} bytes
  * @param {number} [wanted]
+ * @param {number} [room] for digests in the manifest
  */
-export function pieceBytesOf(bytes, wanted) {
+export function pieceBytesOf(bytes, wanted, room = 0) {
   let size = wanted ?? limits.pieceBytesMin;
   const isPowerOfTwo = Number.isInteger(Math.log2(size));
   if (!isPowerOfTwo || size < limits.pieceBytesMin || size > limits.pieceBytesMax) {
@@ -78,7 +81,8 @@ export function pieceBytesOf(bytes, wanted) {
       `pieceBytes must be a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}, not ${wanted}`,
     );
   }
-  const most = wanted === undefined && bytes <= limits.onePieceBytes ? 1 : limits.piecesPerResource;
+  const isOne = wanted === undefined && bytes <= limits.onePieceBytes && bytes > size * room;
+  const most = isOne ? 1 : limits.piecesPerResource;
   while (bytes > size * most) size *= 2;
   // Each piece costs a digest, messages from page to worker and a turn of both. But a crowd shares whole pieces: larger ones
   // are more often under way twice, and the first one is there later.
@@ -128,10 +132,11 @@ async function digestPieces(file, bytes, pieceBytes, onBytes) {
  * @param {string} file
  * @param {import('node:fs').Stats} stats
  * @param {ManifestOptions} options
+ * @param {number} room for its digests in the manifest
  * @returns {Promise<Described>}
  */
-async function describe(path, file, stats, options) {
-  const pieceBytes = pieceBytesOf(stats.size, options.pieceBytes);
+async function describe(path, file, stats, options, room) {
+  const pieceBytes = pieceBytesOf(stats.size, options.pieceBytes, room);
   if (pieceBytes === null) throw new Unlisted('too-large', `it has ${stats.size} bytes, more than ${fileBytesMax / 2 ** 30} GiB`);
   // The time of a change of its mode counts too: a file that may not be read any more is no longer listed.
   const key = `${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}:${pieceBytes}`;
@@ -161,6 +166,7 @@ class Making {
   #digests = new Map();
   /** Paths in the folder. */
   listed = new Set();
+  #room = limits.digestsPerManifest;
   /** @type {Map<string, {path: string, bytes: number}>} by root */
   #roots = new Map();
   /** @type {Manifest} */
@@ -209,13 +215,17 @@ class Making {
     if (url.length > limits.pathBytes) {
       throw new Unlisted('path-too-long', `its URL has ${url.length} characters, more than ${limits.pathBytes}`);
     }
-    const { root, resource, digests } = await describe(path, file, stats, this.#options);
+    const room = Math.min(limits.digestsPerFile, this.#room);
+    const { root, resource, digests } = await describe(path, file, stats, this.#options, room);
     const twin = this.#roots.get(root);
     // A file that is the digest list of another has the other's root.
     if (twin && twin.bytes !== resource.bytes) throw new Unlisted('same-root', `its root is that of ${twin.path}`);
     this.#roots.set(root, { path, bytes: resource.bytes });
     this.listed.add(path);
-    this.#manifest.resources[url] = { ...resource, ...this.#saidOf(path) };
+    const count = (digests?.length ?? 0) / 32;
+    const pieces = count <= room ? digests?.toString('hex') : undefined;
+    if (pieces) this.#room -= count;
+    this.#manifest.resources[url] = { ...resource, ...(pieces && { pieces }), ...this.#saidOf(path) };
     if (digests) this.#digests.set(root, digests);
   }
 

@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs';
 import {
   ADD_ROUTE,
-  FLAG_SAME_ORIGIN,
   MANIFEST_BEGIN,
   MANIFEST_COMMIT,
   OPEN_EXCHANGE,
@@ -32,7 +31,10 @@ function openCore() {
     core.call(ROUTE_PLUGIN, [PLUGIN_NETWORK, 0, 0]);
     core.call(ADD_ROUTE, [`${each}/:page`, STRATEGY_ORDERED]);
   }
-  return { core, find: (path) => core.call(OPEN_EXCHANGE, [`GET\n\ndefault\n\n\n${path}`, FLAG_SAME_ORIGIN, 0, 0, 0]) };
+  return {
+    core,
+    find: (path) => core.call(OPEN_EXCHANGE, [`GET\n\nfollow\n\n${path}\n\n\n\n\n\n\ncors\ndefault`, true, 0, 0, 0]),
+  };
 }
 
 function ours() {

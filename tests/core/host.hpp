@@ -156,7 +156,7 @@ class Host {
     event.path = path;
     event.conditions = range;
     event.page = page;
-    event.is_navigation = is_navigation;
+    if (is_navigation) event.fields.mode = "navigate";
     return try_open(event);
   }
   // Of a GET, unless the event says what else.
@@ -841,16 +841,20 @@ class Host {
     const Geometry& geometry = geometry_of(it.body);
     law_(!it.pieces.empty() && it.pieces.end <= geometry.count(), "what is asked for is there");
     law_(!it.whole || it.pieces == geometry.all(), "only the whole is asked for as a whole");
-    const bool is_new = streams
-                            .emplace(it.stream, Stream{body.exchange, it.pieces, it.whole,
-                                                       it.reload, now + it.wait})
-                            .second;
+    const bool is_new =
+        streams
+            .emplace(it.stream, Stream{body.exchange, it.pieces, it.whole,
+                                       it.how.cache == CacheMode::reload, now + it.wait})
+            .second;
     law_(is_new, "a stream has a number of its own");
     streams[it.stream].next = it.pieces.begin;
     std::string words =
         "open " + name(it.stream) + " of " + name(it.body) + " for " + text(it.pieces);
     if (it.whole) words += " whole";
-    if (it.reload) words += " reload";
+    if (it.how.cache == CacheMode::reload) words += " reload";
+    if (it.whole && it.how.cache == CacheMode::no_store) words += " uncached";
+    if (it.how.is_same_origin) words += " same-origin";
+    if (it.how.is_own) words += " itself";
     if (it.wait > Duration(0)) words += " after " + std::to_string(it.wait.count() / 1000);
     return words;
   }

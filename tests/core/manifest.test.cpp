@@ -89,6 +89,9 @@ TEST_CASE("a resource out of limits or of form is refused") {
       {"the body's range", [](ResourceFields& f) { f.headers = "content-range\nx"; }},
       {"the body's type", [](ResourceFields& f) { f.headers = "CONTENT-TYPE\ntext/html"; }},
       {"the body's etag", [](ResourceFields& f) { f.headers = "ETag\n\"x\""; }},
+      {"digests of fewer pieces", [](ResourceFields& f) { f.digests = std::string(64, 'a'); }},
+      {"digests that end early",
+       [](ResourceFields& f) { f.digests = std::string(64 * 492 - 1, 'a'); }},
       {"a cookie", [](ResourceFields& f) { f.headers = "set-cookie\na=b"; }},
   };
   CHECK(parse_resource(fields()));
@@ -98,6 +101,17 @@ TEST_CASE("a resource out of limits or of form is refused") {
     row.change(from);
     CHECK(parse_resource(from).error() == Error::malformed_manifest);
   }
+}
+
+TEST_CASE("a manifest may have the digests of a resource's pieces") {
+  ResourceFields from = fields();
+  from.bytes = 3 * from.piece_bytes;
+  from.digests = std::string(64, 'a') + std::string(64, 'b') + std::string(64, 'c');
+  const auto parsed = parse_resource(from);
+  REQUIRE(parsed);
+  REQUIRE(parsed->digests.size() == 3);
+  CHECK(parsed->digests[1] == *parse_digest(std::string(64, 'b')));
+  CHECK(parse_resource(fields())->digests.empty());
 }
 
 TEST_CASE("a request is looked up with its query") {

@@ -546,7 +546,7 @@ TEST_CASE("a wrong piece behind the first one is asked for again, and ends the b
   site.bring(site.stream(1), 1);
   site.said();
   site.stream_piece(site.stream(1), 1, 2);
-  CHECK(site.said() == "store b1 0-1; close s1; open s2 of b1 for 1-4 reload");
+  CHECK(site.said() == "store b1 0-1; close s1; open s2 of b1 for 1-4");
   site.head(site.stream(2));
   site.stream_piece(site.stream(2), 1, 2);
   CHECK(site.said() ==

@@ -60,6 +60,70 @@ TEST_CASE("a listed resource is not answered where only the origin can tell what
   CHECK_FALSE(may_answer(unfollowed));
 }
 
+TEST_CASE("the origin is asked as the page asked, as far as a worker can repeat it") {
+  struct Row {
+    std::string_view name;
+    void (*change)(RequestFields&);
+    bool whole;
+    bool reload;
+    OriginRequest request;
+  };
+  const auto fetches = [](RequestFields& r) {
+    r.mode = "cors";
+    r.destination = "";
+  };
+  const auto element = [](RequestFields& r) {
+    r.mode = "cors";
+    r.destination = "image";
+  };
+  const Row rows[] = {
+      {"fetch() of all", fetches, true, false, {}},
+      {"a window", fetches, false, false, {false, CacheMode::no_store, false}},
+      {"past the HTTP cache", fetches, true, true, {false, CacheMode::reload, false}},
+      {"no-store",
+       [](RequestFields& r) { r.cache = "no-store"; },
+       true,
+       true,
+       {false, CacheMode::no_store, false}},
+      {"an image", [](RequestFields& r) { r.mode = "no-cors"; }, true, false, {}},
+      {"a window of a video",
+       [](RequestFields& r) { r.mode = "no-cors"; },
+       false,
+       false,
+       {false, CacheMode::no_store, true}},
+      {"an element across origins", element, true, false, {true, CacheMode::page, false}},
+      {"a window of that", element, false, false, {false, CacheMode::no_store, false}},
+      {"the same, reloaded", element, true, true, {false, CacheMode::reload, false}},
+      {"with integrity",
+       [](RequestFields& r) {
+         r.mode = "cors";
+         r.destination = "script";
+         r.has_integrity = true;
+       },
+       true,
+       false,
+       {}},
+      {"with a range",
+       [](RequestFields& r) {
+         r.mode = "cors";
+         r.destination = "video";
+         r.has_range = true;
+       },
+       true,
+       false,
+       {}},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.name);
+    RequestFields request = plain();
+    row.change(request);
+    const OriginRequest asked = Repeatable::of(request).request(row.whole, row.reload);
+    CHECK(asked.is_own == row.request.is_own);
+    CHECK(asked.cache == row.request.cache);
+    CHECK(asked.is_same_origin == row.request.is_same_origin);
+  }
+}
+
 TEST_CASE("a cache mode says of what we hold what it says of the HTTP cache") {
   struct Row {
     std::string_view mode;

@@ -191,6 +191,17 @@ TEST_CASE("any routes serve any path as the documentation says, with a trie or w
   }
 }
 
+TEST_CASE("routes as URLPattern has them are as wide, or wider") {
+  Router router;
+  CHECK(router.url_patterns() == "*//*");
+  for (const char* path :
+       {"/static", "/img/:id([0-9]+)/large", "/a(1)/*/:b", "//static/", "/ \xc3\xa4"}) {
+    REQUIRE(router.add(path));
+  }
+  CHECK(router.url_patterns() ==
+        "/static{/*}?\n/img{/*}?\n/a\\(1\\)/:s6/:s7{/*}?\n/%20%C3%A4{/*}?\n*//*");
+}
+
 TEST_CASE("matching visits a node once, however many names there are") {
   // Every level offers a literal and a name: 2^20 ways through, were they not cut at the trie.
   Router router;

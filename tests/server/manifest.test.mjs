@@ -47,10 +47,25 @@ test('a file of one piece is named by its digest, one of several by that of thei
     assert.equal(entry.pieceBytes, piece);
     assert.equal(entry.root, (isSingle ? list[0] : sha256(Buffer.concat(list))).toString('hex'), name);
     assert.deepEqual(digests.get(entry.root), isSingle ? undefined : Buffer.concat(list));
+    const isFew = list.length > 1 && list.length <= limits.digestsPerFile;
+    assert.equal(entry.pieces, isFew ? Buffer.concat(list).toString('hex') : undefined, name);
   }
   assert.equal(manifest.resources['/many.mp4'].type, 'video/mp4');
   assert.equal(manifest.resources['/tiny.woff2'].type, 'font/woff2');
   assert.equal(manifest.resources['/one.bin'].type, 'application/octet-stream');
+});
+
+test('digests stand in the manifest until its room for them is full; then a small file is one piece', async (t) => {
+  const { digestsPerManifest, onePieceBytes } = limits;
+  const last = digestsPerManifest / 4;
+  const small = bytesOf('small', onePieceBytes);
+  const files = Object.fromEntries(Array.from({ length: last + 1 }, (_, i) => [`${String(i).padStart(4, '0')}.bin`, small]));
+  const { resources } = (await makeManifest(makeFolder(t, files))).manifest;
+  const entries = Object.values(resources);
+  assert.equal(entries[last - 1].pieceBytes, piece);
+  assert.equal(entries[last - 1].pieces.length, 4 * 64);
+  assert.equal(entries[last].pieceBytes, onePieceBytes);
+  assert.equal(entries[last].pieces, undefined);
 });
 
 test('media, fonts, wasm and data are listed; what runs or is read only when included', async (t) => {
@@ -434,6 +449,8 @@ test('a small file is one piece; one of many pieces has larger ones, up to the u
     [pieceBytesMax * piecesPerResource + 1, null],
   ];
   for (const [bytes, expected] of cases) assert.equal(pieceBytesOf(bytes), expected);
+  assert.equal(pieceBytesOf(onePieceBytes, undefined, 4), pieceBytesMin, 'its digests have room in the manifest');
+  assert.equal(pieceBytesOf(onePieceBytes, undefined, 3), onePieceBytes);
   assert.equal(pieceBytesOf(1, 16 * pieceBytesMin), 16 * pieceBytesMin);
   const bad = [0, 1, pieceBytesMin - 1, 1.5 * pieceBytesMin, 2 * pieceBytesMax, NaN, -pieceBytesMin];
   for (const wanted of bad) assert.throws(() => pieceBytesOf(1, wanted), RangeError);

@@ -41,6 +41,30 @@ test('a file of one piece has none', async () => {
   assert.equal(origin.requests(listOf(file)).length, 0);
 });
 
+test('a list that the manifest has is fetched by nobody', async () => {
+  await everywhere(async ({ origin, clock, page, file, worker, list }, name) => {
+    origin.manifest.resources[url].pieces = file.list.toString('hex');
+    await clock.pass(61_000);
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, name);
+    await clock.pass(2000);
+    const next = await worker.restart();
+    assert.deepEqual(await (await next.fetch(url, { headers: { range: 'bytes=0-99' } })).bytes(), file.body.slice(0, 100));
+    assert.equal(origin.requests(list).length, 0, name);
+  });
+});
+
+test('digests in the manifest that are not one for each piece cost that entry, and are named', async () => {
+  for (const pieces of ['', 5, 'ab', 'g'.repeat(64 * 5), 'ab'.repeat(32 * 4)]) {
+    const { origin, clock, file, fetchAll, worker } = await scene({ bytes: 300_000 });
+    origin.manifest.resources[url].pieces = pieces;
+    await clock.pass(61_000);
+    assert.deepEqual(await fetchAll(), file.body);
+    const isGood = pieces === '';
+    const named = worker.events.error.filter(({ code }) => code === 'malformed-manifest').map((each) => each.url);
+    assert.deepEqual(named, isGood ? [] : [url], `${pieces}`.slice(0, 9));
+  }
+});
+
 test('bodies at once ask for it once', async () => {
   const { origin, page, file } = await scene({ bytes: 3 * MIB, script: chain('ordered', 'network'), page: true });
   origin.always(listOf(file), late(200));

@@ -4,7 +4,6 @@ import { test } from 'node:test';
 import {
   ADD_ROUTE,
   DO_DROP_UNLISTED,
-  FLAG_SAME_ORIGIN,
   MANIFEST_PATH,
   manifestEntries,
   manifestVersion,
@@ -24,8 +23,7 @@ call(ROUTE_PLUGIN, PLUGIN_NETWORK, 0, 0);
 call(ADD_ROUTE, '/', STRATEGY_ORDERED);
 
 /** Whether the core, which all tests here share, lists a path: of what it does not, the browser does all. */
-const isListed = (path) =>
-  call(OPEN_EXCHANGE, ['GET', 'image', 'default', path, '', '', '', '', '', ''].join('\n'), FLAG_SAME_ORIGIN, 0, 0, 0) > 0;
+const isListed = (path) => call(OPEN_EXCHANGE, `GET\nimage\nfollow\n\n${path}\n\n\n\n\n\n\nno-cors\ndefault`, true, 0, 0, 0) > 0;
 
 /** A keeper whose site sends one text after another. `changes`: of each new manifest, whether it lists anything. */
 function keeper() {

@@ -20,7 +20,7 @@ for (const [name, number] of Object.entries(border)) {
 const exported = { ...border };
 const root = 'ab'.repeat(32);
 const zeros = new ArrayBuffer(32);
-const wall = 1e12;
+const epoch = 1e12;
 
 /**
  * A core with a host around it, whose origin gives pieces that are as they should be: of one piece the root is the digest,
@@ -43,25 +43,26 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
   };
   host.list = (path, bytes, { pieceBytes = 65536, headers = '', type = 'a/b', anyQuery = false } = {}) => {
     files.set(path, { bytes, pieceBytes, type });
-    return call('manifest_add', [path, root, type].join('\n') + headers, bytes, pieceBytes, anyQuery);
+    return call('manifest_add', [path, root, type, ''].join('\n') + headers, bytes, pieceBytes, anyQuery);
   };
   /** The manifest is in memory and new, and the store is listed. */
   host.begin = (...listed) => {
     call('manifest_begin');
     const codes = listed.map((each) => host.list(...each));
     call('manifest_commit', false);
-    call('manifest_loaded', wall, host.now);
+    call('manifest_loaded', epoch, host.now);
     call('store_begin', true, 0, 0);
     call('store_listed', true, host.now);
     host.take();
     return codes;
   };
-  host.open = (
-    path,
-    { method = 'GET', destination = '', cache = 'default', range = '', ifRange = '', ifNoneMatch = '', flags = 1 } = {},
-  ) => {
+  host.open = (path, asked = {}) => {
+    const { method = 'GET', destination = '', cache = 'default', range = '', ifRange = '', ifNoneMatch = '' } = asked;
+    const { sameOrigin = true, own = [], page = 1, wall = epoch } = asked;
     const conditions = [range, ifRange, '', '', ifNoneMatch, ''];
-    return call('open_exchange', [method, destination, cache, path, ...conditions].join('\n'), flags, 1, host.now, wall);
+    const manner = ['cors', cache, 'same-origin', 1, '', ...own];
+    const words = [method, destination, 'follow', '', path, ...conditions, ...manner].join('\n');
+    return call('open_exchange', words, sameOrigin, page, host.now, wall);
   };
   /** What the core said since it was last asked: name, then fields; of a head its text is the last, of an error its code. */
   host.take = () => {
@@ -178,9 +179,9 @@ test('requests that are never ours open nothing', () => {
   const never = [
     { method: 'POST' },
     { method: 'HEAD' },
-    { flags: 0 },
-    { flags: border.FLAG_SAME_ORIGIN | border.FLAG_AUTHORIZATION },
-    { flags: border.FLAG_SAME_ORIGIN | border.FLAG_BYPASS },
+    { sameOrigin: false },
+    { own: ['authorization', ''] },
+    { own: ['accept', '*/*', border.BYPASS_HEADER, 'bypass'] },
     { ifNoneMatch: '"1"' },
     { destination: 'worker' },
     { cache: 'only-if-cached' },
@@ -283,7 +284,7 @@ test('bad entries of a manifest are refused with a code', () => {
     list('/a', NaN),
     list('/a', 5, { pieceBytes: 1000 }),
     list('/a', 5, { headers: '\nset-cookie\nx' }),
-    call('manifest_add', ['/a', 'xyz', ''].join('\n'), 5, border.pieceBytesMin, false),
+    call('manifest_add', ['/a', 'xyz', '', ''].join('\n'), 5, border.pieceBytesMin, false),
   ];
   for (const code of codes) {
     assert.equal(callText('error_code', code), 'malformed-manifest');
@@ -335,7 +336,7 @@ test('a request goes from the origin to the store through the border, and leaves
     assert.equal(host.waiting(), 1);
     const all = host.run('/f');
     const [body, stream, ...asked] = find(all, 'openStream');
-    assert.deepEqual(asked, [0, 4, 1, 0, 0]);
+    assert.deepEqual(asked, [0, 4, 1, 0, border.CACHE_PAGE, 0, 0]);
     assert.ok(!streams.has(stream), 'each has a number of its own');
     streams.add(stream);
     assert.deepEqual(find(all, 'respond'), [id, 1, body]);
@@ -395,7 +396,7 @@ test('the core says when it is to be told of the time', () => {
   const host = start();
   host.begin(['/f', 5]);
   host.now += 60_000;
-  host.call('open_exchange', 'GET\n\ndefault\n/f', 1, 0, host.now, wall + 60_000);
+  host.open('/f', { page: 0, wall: epoch + 60_000 });
   assert.deepEqual(host.take(), [['fetchManifest']]);
   assert.equal(host.timeout(), host.now + border.manifestWait);
   host.call('timeout', host.timeout());

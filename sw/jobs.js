@@ -1,0 +1,156 @@
+// Errands of bodies: reads runs of the store, asks pages, and digests what came.
+import {
+  DIGEST,
+  DO_CHECK,
+  DO_CLOSE,
+  DO_DROP_RUN,
+  DO_GRANT,
+  DO_READ,
+  DO_TAKE,
+  JOB_END,
+  PAGE_ALIVE,
+  PAGE_PENDING,
+  PAGE_PIECE,
+  PAGE_REPLY,
+  RUN_READ,
+} from '../build/border.js';
+import { bodyOf } from './body.js';
+import { piecesOf } from './cut.js';
+import { soon, tell } from './engine.js';
+import { listOf } from './lists.js';
+import { askPage } from './pages.js';
+import { streamOf } from './streams.js';
+
+/** @typedef {import('./body.js').Body} Body */
+
+/**
+ * An errand of the core: a run that is read, a page that is asked.
+ * @typedef {object} Job
+ * @property {() => void} close
+ * @property {(bytes: number) => void} [grant]
+ * @property {ArrayBuffer} [whole] what the page replied
+ */
+
+/** The buffer of the piece that the core is told of just now. @type {ArrayBuffer} */
+let arriving;
+
+/** Of what the page replied, these pieces. */
+export function slices(
+  /** @type {Body} */ body,
+  /** @type {number} */ job,
+  /** @type {number} */ begin,
+  /** @type {number} */ end,
+) {
+  const { whole } = /** @type {Job} */ (body.jobs.get(job));
+  const { bytes, pieceBytes } = body.exchange;
+  const pieces = [];
+  // One copy of the bytes: slices, because the whole would stay as long as any piece.
+  for (let at = begin * pieceBytes; at < Math.min(bytes, end * pieceBytes); at += pieceBytes) {
+    pieces.push(/** @type {ArrayBuffer} */ (whole).slice(at, Math.min(bytes, at + pieceBytes)));
+  }
+  return pieces;
+}
+
+/**
+ * Hands in the pieces [begin, end), digested beside each other, in order; until the job is closed.
+ * @param {Body} body
+ * @param {number} id
+ * @param {number} first what `pieces` begin with
+ * @param {number[]} range
+ * @param {Iterable<ArrayBuffer> | AsyncIterable<ArrayBuffer>} pieces
+ */
+async function digest(body, id, first, [begin, end], pieces) {
+  const job = body.jobs.get(id);
+  let next = first;
+  let told = Promise.resolve();
+  for await (const buffer of pieces) {
+    const piece = next++;
+    if (piece < begin) continue;
+    const digesting = crypto.subtle.digest('SHA-256', buffer);
+    told = told.then(async () => {
+      const digest = await digesting;
+      if (body.jobs.get(id) !== job) return;
+      arriving = buffer;
+      tell(DIGEST, digest, body.id, id, piece, buffer.byteLength);
+    });
+    if (next >= end || body.jobs.get(id) !== job) break;
+  }
+  await told;
+}
+
+/** @param {() => import('./store.js').Store | null} currentStore */
+export const jobPerformer = (currentStore) => ({
+  [DO_TAKE]: (/** @type {number} */ body, /** @type {number} */ piece, /** @type {number} */ stream) =>
+    void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
+
+  async [DO_READ](/** @type {number[]} */ ...[id, job, runBegin, runEnd, begin, end]) {
+    const body = bodyOf(id);
+    const { jobs, exchange } = body;
+    /** @type {Job} */
+    const reading = { close() {} };
+    jobs.set(job, reading);
+    const isClosed = () => jobs.get(job) !== reading;
+    try {
+      const run = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
+      if (isClosed()) return;
+      tell(RUN_READ, id, job, run !== null);
+      if (!run?.body || isClosed()) return;
+      const code = await listOf(exchange.root);
+      if (code && !isClosed()) tell(JOB_END, code, id, job);
+      if (!isClosed()) await digest(body, job, runBegin, [begin, end], piecesOf(run.body, runBegin, exchange));
+    } catch {
+      // What cannot be read is not held.
+      if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
+    }
+  },
+
+  [DO_DROP_RUN]: (/** @type {number} */ body, /** @type {number} */ begin, /** @type {number} */ end) =>
+    void currentStore()
+      ?.dropRun(bodyOf(body).exchange.root, begin, end)
+      .catch(() => {}),
+
+  /** @param {string} digests where the site has lists */
+  askPage(/** @type {number[]} */ [id, job, page, begin, end, slower, patience], /** @type {string} */ digests) {
+    const body = bodyOf(id);
+    const { url, range, root, bytes, pieceBytes, contentType, event } = body.exchange;
+    const { cache } = event.request;
+    const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, begin, end, cache };
+    /** @type {Job} */
+    const asking = askPage(
+      page,
+      { ...asked, origin: slower, patience },
+      {
+        piece: (piece, buffer, from, wasted) => {
+          arriving = buffer;
+          tell(PAGE_PIECE, id, job, piece, buffer.byteLength, from, wasted);
+        },
+        pending: (warm) => tell(PAGE_PENDING, id, job, warm),
+        alive: () => tell(PAGE_ALIVE, id, job),
+        reply: (whole) => {
+          asking.whole = whole;
+          tell(PAGE_REPLY, id, job, whole.byteLength);
+        },
+        end: (code) => tell(JOB_END, code, id, job),
+      },
+    );
+    body.jobs.set(job, asking);
+  },
+
+  [DO_GRANT]: (/** @type {number} */ id, /** @type {number} */ job, /** @type {number} */ bytes) =>
+    bodyOf(id).jobs.get(job)?.grant?.(bytes),
+
+  async [DO_CHECK](/** @type {number[]} */ ...[id, job, begin, end]) {
+    const body = bodyOf(id);
+    const asking = body.jobs.get(job);
+    const code = (await listOf(body.exchange.root)) ?? '';
+    if (!code && body.jobs.get(job) === asking) await digest(body, job, begin, [begin, end], slices(body, job, begin, end));
+    if (body.jobs.get(job) === asking) tell(JOB_END, code, id, job);
+  },
+
+  [DO_CLOSE]: (/** @type {number} */ id, /** @type {number} */ job) => {
+    const { jobs } = bodyOf(id);
+    const errand = jobs.get(job);
+    jobs.delete(job);
+    errand?.close();
+  },
+});
