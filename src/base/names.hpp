@@ -19,6 +19,9 @@ inline constexpr std::string_view store_path = "/peer-cdn/store/";
 inline constexpr std::string_view records_path = "/peer-cdn/records/";
 // Where the coordinator listens, unless a site says otherwise.
 inline constexpr std::string_view socket_path = "/peer-cdn/ws";
+// The channel of Redis on which coordinators reach all others. One alone is reached at this, a
+// colon and its name.
+inline constexpr std::string_view bus_channel = "peer-cdn:coordinators";
 // The BroadcastChannel between the worker and the pages.
 inline constexpr std::string_view channel = "peer-cdn";
 

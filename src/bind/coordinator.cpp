@@ -7,6 +7,7 @@
 //   send_all  count: bytes; how many peers, the peers, the bytes
 //   renumber  count: 0; from, to
 //   close     count: bytes of the code; the peer, the code
+//   publish   count: bytes; the sibling's name, its lower half first, the frame
 // The bytes of a socket are whole WebSocket frames, and are padded to four.
 #include "signal/coordinator.hpp"
 
@@ -59,6 +60,10 @@ std::uint32_t word_at(std::size_t at) {
   std::uint32_t word = 0;
   std::memcpy(&word, inbox + at, sizeof word);
   return word;
+}
+
+std::uint64_t joined(unsigned high, unsigned low) {
+  return std::uint64_t{high} << 32 | low;
 }
 
 // --- What comes out ------------------------------------------------------------------------------
@@ -205,10 +210,21 @@ void drain() {
   }
 }
 
+// Frames for siblings come last, so that they have all that the call said.
+void post_frames() {
+  while (auto publish = coordinator->poll_publish()) {
+    put(SocketOrder::publish, publish->frame.size());
+    put(static_cast<std::uint32_t>(publish->to));
+    put(static_cast<std::uint32_t>(publish->to >> 32));
+    put_bytes(publish->frame);
+  }
+}
+
 // Ends a call of the host's.
 void post() {
   drain();
   post_letters();
+  post_frames();
   renumbered.clear();
   const auto timeout = coordinator->next_timeout();
   box.timeout = timeout ? to_ms(*timeout) : -1;
@@ -227,7 +243,7 @@ PeerId number_of(std::uint32_t number) {
 }  // namespace
 
 void seed(unsigned high, unsigned low) {
-  coordinator.emplace(std::uint64_t{high} << 32 | low);
+  coordinator.emplace(joined(high, low));
 }
 
 const void* mailbox() {
@@ -271,6 +287,31 @@ void take(unsigned bytes, double now) {
 void wake(double now) {
   outbox.clear();
   coordinator->handle_timeout(instant_from_ms(now));
+  post();
+}
+
+void open_bus(unsigned high, unsigned low, double now) {
+  outbox.clear();
+  coordinator->handle_bus_open(joined(high, low), instant_from_ms(now));
+  post();
+}
+
+void close_bus() {
+  outbox.clear();
+  coordinator->handle_bus_closed();
+  post();
+}
+
+bool hear(unsigned bytes, double now) {
+  outbox.clear();
+  const Error error = coordinator->handle_frame(bytes_of({inbox, bytes}), instant_from_ms(now));
+  post();
+  return error == Error::none;
+}
+
+void leave_bus() {
+  outbox.clear();
+  coordinator->leave_bus();
   post();
 }
 

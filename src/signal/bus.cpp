@@ -256,7 +256,8 @@ Result<Frame> read_frame(ByteSpan bytes) {
   const auto to_all = from.number<std::uint8_t>();
   Frame frame;
   frame.head = {from.number<std::uint64_t>(), from.number<std::uint32_t>(), to_all == 1};
-  if (!from.ok() || to_all > 1 || bytes.size() > limits::bus_frame_bytes)
+  // No coordinator has the name 0.
+  if (!from.ok() || to_all > 1 || frame.head.from == 0 || bytes.size() > limits::bus_frame_bytes)
     return Error::malformed_message;
   while (from.remaining() > 0) {
     const auto kind = from.number<std::uint8_t>();

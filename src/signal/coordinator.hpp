@@ -75,7 +75,9 @@ class Coordinator {
   // then this coordinator serves its own peers.
   void handle_bus_open(bus::Name self, Instant now);
   void handle_bus_closed() { siblings_.close(); }
-  void handle_frame(ByteSpan bytes, Instant now);
+  // Errors: those of read_frame(); too_many_peers: there are more siblings than
+  // limits::siblings_max.
+  Error handle_frame(ByteSpan bytes, Instant now);
   // Siblings need not wait until we are silent.
   void leave_bus() { siblings_.tell_all(bus::Bye{}); }
   // For siblings. Asked for when all outputs of an event, or of some, were taken.
@@ -89,7 +91,7 @@ class Coordinator {
     std::uint64_t not_introduced = 0;  // signals and declines to peers never introduced: ignored
     std::uint64_t refused = 0;
     std::uint32_t siblings = 0;
-    std::uint64_t frames_refused = 0;  // that came over the bus and are not valid
+    std::uint64_t frames_refused = 0;  // that came over the bus and are of no use
   };
   Stats stats() const;
 

@@ -205,15 +205,14 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Again& again, Inst
 
 // --- Siblings ------------------------------------------------------------------------------------
 
-void Coordinator::handle_frame(ByteSpan bytes, Instant now) {
+Error Coordinator::handle_frame(ByteSpan bytes, Instant now) {
   const auto frame = bus::read_frame(bytes);
-  if (!frame) {
+  if (frame && (!siblings_.is_open() || frame->head.from == siblings_.name())) return Error::none;
+  const auto sibling = frame ? siblings_.number_of(frame->head.from, now) : std::nullopt;
+  if (!sibling) {
     ++stats_.frames_refused;
-    return;
+    return frame ? Error::too_many_peers : frame.error();
   }
-  if (!siblings_.is_open()) return;
-  const auto sibling = siblings_.number_of(frame->head.from, now);
-  if (!sibling) return;
   const bool was_synced = siblings_.is_synced(*sibling);
   const bool follows = siblings_.follows(*sibling, frame->head, now);
   if (was_synced && !follows) lose_track(*sibling);
@@ -227,8 +226,9 @@ void Coordinator::handle_frame(ByteSpan bytes, Instant now) {
                           std::holds_alternative<bus::Bye>(record);
     if (!is_first && !siblings_.is_synced(*sibling)) continue;
     std::visit([&](const auto& it) { handle(*sibling, it, now); }, record);
-    if (std::holds_alternative<bus::Bye>(record)) return;
+    if (std::holds_alternative<bus::Bye>(record)) break;
   }
+  return Error::none;
 }
 
 void Coordinator::handle_bus_open(bus::Name self, Instant now) {

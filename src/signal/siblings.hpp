@@ -39,8 +39,9 @@ class Siblings {
   // It is lost. What siblings hold is remembered until they have been silent for too long.
   void close();
   bool is_open() const { return open_; }
+  bus::Name name() const { return self_; }
 
-  // Whose frame it is: nobody's, if it is our own, or there are too many siblings.
+  // Whose frame it is: nobody's, if there are too many siblings. Not asked for our own.
   std::optional<Number> number_of(bus::Name name, Instant now);
   // A frame came. False: frames of before are missing, or nothing was heard of it yet.
   bool follows(Number sibling, const bus::Head& head, Instant now);
