@@ -58,6 +58,10 @@ export function explain(error) {
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, WRONG_USAGE);
+    case 'redis-missing':
+      return new CliError(error.code, error.message);
+    case 'bad-redis-url':
+      return usage('bad-value', `--${error.message}`);
     case 'ERR_INVALID_URL':
       return usage('bad-value', `not an origin: ${error.input}`);
     default:

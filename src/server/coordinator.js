@@ -2,6 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { WebSocket, WebSocketServer } from 'ws';
 import { SOCKET_PATH } from '../../build/border.js';
+import { Apart } from './apart.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
 import { isForwarded, visitorOf } from './address.js';
@@ -119,6 +120,7 @@ export class AttachedCoordinator {
   };
   /** @type {Redis | null} */
   #redis = null;
+  #apart = new Apart();
   #isFrameTold = false;
 
   /**
@@ -197,6 +199,7 @@ export class AttachedCoordinator {
     this.#peers.clear();
     if (status === 1001) this.#enter((engine) => engine.leaveBus());
     this.#redis?.close();
+    this.#apart.leave();
     const engine = this.#engine;
     this.#engine = null;
     try {
@@ -389,6 +392,16 @@ export class AttachedCoordinator {
     this.#warn({ code: 'proxy-not-trusted', message });
   }
 
+  /** @param {string} site */
+  #tellOfOthers(site) {
+    const [other] = this.#apart.enter(site);
+    if (other === undefined) return;
+    const message =
+      `process ${other} of this machine serves ${site} too, and visitors of the two never meet: give both the same redis ` +
+      '(attach(server, { redis }), --redis)';
+    this.#warn({ code: 'processes-apart', message });
+  }
+
   /** @param {{ code: string, message: string }} warning */
   #warn(warning) {
     (this.#options.onWarning ?? warnProcess)(warning);
@@ -425,6 +438,7 @@ export class AttachedCoordinator {
       return;
     }
     this.#seat(socket, peer);
+    if (!this.#redis) this.#tellOfOthers(origin);
     // So that not all of a crowd that came at once are pinged at once.
     socket.beat = peer % limits.heartbeatSteps;
     socket.on('pong', this.#listeners.pong);

@@ -40,7 +40,8 @@ function loadClient() {
 function checkUrl(text) {
   if (!URL.canParse(text) || !/^rediss?:$/.test(new URL(text).protocol)) {
     // Not the text itself: it may have a password.
-    throw new TypeError("redis takes a URL as 'redis://localhost:6379' or 'rediss://user:password@host:6380'");
+    const message = "redis takes a URL as 'redis://localhost:6379' or 'rediss://user:password@host:6380'";
+    throw Object.assign(new TypeError(message), { code: 'bad-redis-url' });
   }
 }
 

@@ -88,14 +88,3 @@ export async function serve(folder, options = {}) {
   }
   return served;
 }
-
-/**
- * Serves the coordinator alone, for sites that are served from elsewhere: `origins` names them.
- * @param {ListenOptions & import('./coordinator.js').AttachOptions} [options]
- * @returns {Promise<Served>}
- */
-export function serveCoordinator(options = {}) {
-  return listenWith((_, response) => {
-    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('not-found\n');
-  }, options);
-}

@@ -1,10 +1,13 @@
 // Two coordinators on one Redis, as their visitors and their operator see them.
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { createClient } from 'redis';
 import { BUS_CHANNEL, SOCKET_PATH } from '../../build/border.js';
+import { Apart } from '../../src/server/apart.js';
 import { attach, serveCoordinator } from '../../src/server/index.js';
 import { freePort, startRedis } from './debian.mjs';
 import { rootOf, Visitor } from './visitor.mjs';
@@ -185,6 +188,28 @@ test('a Redis that accepts and says nothing is no Redis, and the coordinator ser
   assert.equal(coordinator.stats().isRedisReached, false);
   visitor.socket.terminate();
   silent.close();
+});
+
+test('processes of one machine that serve one site without Redis say so, and those that are gone do not count', async (t) => {
+  const site = `https://${randomUUID()}.example`;
+  const other = async () => {
+    const child = fork(new URL('lone-coordinator.mjs', import.meta.url), [site]);
+    t.after(() => child.kill());
+    const [port] = await once(child, 'message');
+    const visitor = new Visitor(`http://127.0.0.1:${port}${SOCKET_PATH}`, { origin: site });
+    await visitor.next('welcome');
+    return { child, visitor };
+  };
+  const first = await other();
+  const warned = new Promise((told) => {
+    open(t, { origins: [site], onWarning: told }).then(({ url }) => new Visitor(url + SOCKET_PATH, { origin: site }));
+  });
+  const { code, message } = await warned;
+  assert.equal(code, 'processes-apart');
+  assert.match(message, new RegExp(`process ${first.child.pid} of this machine serves ${site} too.*redis`));
+  first.child.kill('SIGKILL');
+  await once(first.child, 'exit');
+  assert.deepEqual(new Apart().enter(site), []);
 });
 
 test('what is no URL of Redis is refused at once, and its password is not repeated', (t) => {
