@@ -309,9 +309,9 @@ bool hear(unsigned bytes, double now) {
   return error == Error::none;
 }
 
-void leave_bus() {
+void leave_bus(double now) {
   outbox.clear();
-  coordinator->leave_bus();
+  coordinator->leave_bus(instant_from_ms(now));
   post();
 }
 

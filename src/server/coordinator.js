@@ -197,7 +197,7 @@ export class AttachedCoordinator {
     clearTimeout(this.#timer);
     const peers = [...this.#peers.values()];
     this.#peers.clear();
-    if (status === 1001) this.#enter((engine) => engine.leaveBus());
+    if (status === 1001) this.#enter((engine, now) => engine.leaveBus(now));
     this.#redis?.close();
     this.#apart.leave();
     const engine = this.#engine;

@@ -124,9 +124,9 @@ export class Engine {
     this.#core.close_bus();
   }
 
-  /** Siblings need not wait until we are silent. */
-  leaveBus() {
-    this.#core.leave_bus();
+  /** Siblings need not wait until we are silent. @param {number} now */
+  leaveBus(now) {
+    this.#core.leave_bus(now);
   }
 
   /**

@@ -2,7 +2,8 @@
 
 /**
  * [name, help, type] of what stats() counts.
- * @type {Record<Exclude<keyof import('./coordinator.js').CoordinatorStats, 'isRedisReached'>, [string, string, 'gauge' | 'counter']>}
+ * @typedef {import('./coordinator.js').CoordinatorStats} CoordinatorStats
+ * @type {Record<Exclude<keyof CoordinatorStats, 'isRedisReached'>, [string, string, 'gauge' | 'counter']>}
  */
 const described = {
   peers: ['sockets', 'Sockets that are open', 'gauge'],

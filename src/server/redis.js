@@ -22,7 +22,7 @@ import * as limits from './limits.js';
  * @property {() => Promise<void>} close
  * @property {() => void} destroy
  * @property {() => void} unref
- * @property {(channels: string[], listener: (message: Buffer, channel: Buffer) => void, isBuffer: true) => Promise<void>} subscribe
+ * @property {(channels: string[], listener: (message: Buffer) => void, isBuffer: true) => Promise<void>} subscribe
  * @property {(channel: string, message: Buffer) => Promise<number>} publish
  */
 

@@ -62,7 +62,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
   tell_marks(id, *peer.site);
   resume(id, peer);
   // A sibling may have its socket of before, or those with which it has pairs.
-  if (hello.peer == id) siblings_.tell_all(seek_of(id, peer));
+  if (hello.peer == id) siblings_.tell_all(seek_of(id, peer), now);
 }
 
 // Pairs outlive the sockets, and the two sides know each other by number. So a page keeps its
@@ -236,7 +236,7 @@ void Coordinator::handle_signal(PeerId id, Relayed signal, Instant now) {
   const Introduction* const introduction = may_signal(id, signal.peer);
   if (!introduction) return;
   if (introduction->sibling == 0) return deliver(id, std::move(signal));
-  siblings_.tell(introduction->sibling, bus::Pass{id, std::move(signal)});
+  siblings_.tell(introduction->sibling, bus::Pass{id, std::move(signal)}, now);
 }
 
 // A client that is not lean wants one thing in each message.
@@ -262,7 +262,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
   peer.introductions.erase(found);
   remember_declined(peer, decline.peer, now);
   if (introduction.sibling != 0) {
-    return siblings_.tell(introduction.sibling, bus::Part{id, decline.peer, true});
+    return siblings_.tell(introduction.sibling, bus::Part{id, decline.peer, true}, now);
   }
   Peer& other = *find(decline.peer);
   other.introductions.erase(id);
@@ -415,7 +415,7 @@ void Coordinator::forget(PeerId id, Instant now) {
   }
   for (const auto& [other_id, introduction] : peer.introductions) {
     if (introduction.sibling != 0) {
-      siblings_.tell(introduction.sibling, bus::Part{id, other_id, false});
+      siblings_.tell(introduction.sibling, bus::Part{id, other_id, false}, now);
       continue;
     }
     Peer& other = *find(other_id);

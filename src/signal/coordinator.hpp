@@ -79,8 +79,8 @@ class Coordinator {
   // limits::siblings_max.
   Error handle_frame(ByteSpan bytes, Instant now);
   // Siblings need not wait until we are silent.
-  void leave_bus() { siblings_.tell_all(bus::Bye{}); }
-  // For siblings. Asked for when all outputs of an event, or of some, were taken.
+  void leave_bus(Instant now);
+  // For siblings. Asked for when all outputs of an event were taken.
   std::optional<Publish> poll_publish() { return siblings_.poll(); }
 
   struct Stats {

@@ -33,7 +33,7 @@ void Coordinator::ask_siblings(PeerId id, Peer& asker, bool second,
     for (const auto& [other, introduction] : asker.introductions) {
       if (introduction.sibling == sibling) look.known.push_back(other);
     }
-    siblings_.tell(sibling, look);
+    siblings_.tell(sibling, look, now);
   }
   if (second) return;
   pendings_.emplace(
@@ -63,7 +63,7 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Look& look, Instan
       found.holders.push_back({id, holder.browser});
     }
   }
-  siblings_.tell(sibling, seen);
+  siblings_.tell(sibling, seen, now);
 }
 
 // A holder that the asker cannot have any more is told so.
@@ -80,7 +80,7 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Seen& seen, Instan
                            asker->introductions.count(holder.peer) == 0 &&
                            asker->introductions.size() < limits::introductions_per_peer;
       if (!is_free || !asker->asked_introductions.spend(1)) {
-        siblings_.tell(sibling, bus::Part{seen.asker, holder.peer, false});
+        siblings_.tell(sibling, bus::Part{seen.asker, holder.peer, false}, now);
         continue;
       }
       asker->introductions.emplace(holder.peer, Introduction{found.root, false, seen.second,
@@ -182,11 +182,11 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Seek& seek, Instan
       peer->introductions.emplace(seek.peer, again);
       tell(id, Resume{seek.peer});
     }
-    siblings_.tell(sibling, bus::Again{id, seek.peer, peer->browser});
+    siblings_.tell(sibling, bus::Again{id, seek.peer, peer->browser}, now);
   }
 }
 
-void Coordinator::handle(Siblings::Number sibling, const bus::Again& again, Instant) {
+void Coordinator::handle(Siblings::Number sibling, const bus::Again& again, Instant now) {
   const Introduction* const known = introduction_of(again.to, again.from);
   if (known && known->sibling == sibling) return;
   Peer* const peer = known ? nullptr : find(again.to);
@@ -200,7 +200,7 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Again& again, Inst
       return tell(again.to, Resume{again.from});
     }
   }
-  siblings_.tell(sibling, bus::Part{again.to, again.from, false});
+  siblings_.tell(sibling, bus::Part{again.to, again.from, false}, now);
 }
 
 // --- Siblings ------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ Error Coordinator::handle_frame(ByteSpan bytes, Instant now) {
   const bool follows = siblings_.follows(*sibling, frame->head, now);
   if (was_synced && !follows) lose_track(*sibling);
   if (!siblings_.is_synced(*sibling) && siblings_.may_start(*sibling, now)) {
-    siblings_.tell(*sibling, bus::Start{});
+    siblings_.tell(*sibling, bus::Start{}, now);
   }
   for (const bus::Record& record : frame->records) {
     // Of one that is not in step only this is of use.
@@ -235,8 +235,13 @@ void Coordinator::handle_bus_open(bus::Name self, Instant now) {
   siblings_.open(self, now);
   for (const Siblings::Number sibling : siblings_.all()) {
     lose_track(sibling);
-    if (siblings_.may_start(sibling, now)) siblings_.tell(sibling, bus::Start{});
+    if (siblings_.may_start(sibling, now)) siblings_.tell(sibling, bus::Start{}, now);
   }
+}
+
+void Coordinator::leave_bus(Instant now) {
+  siblings_.tell_all(bus::Bye{}, now);
+  siblings_.flush();
 }
 
 void Coordinator::lose_track(Siblings::Number sibling) {
@@ -273,7 +278,7 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Start&, Instant no
   lose_track(sibling);
   siblings_.set_synced(sibling, was_synced);
   bus::All all{true, false, {}, {}};
-  const auto tell_part = [&] { siblings_.tell(sibling, std::exchange(all, bus::All{})); };
+  const auto tell_part = [&] { siblings_.tell(sibling, std::exchange(all, bus::All{}), now); };
   for (const auto& [name, site] : sites_) {
     for (const Mark mark : site.directory.marks()) {
       all.site = name;
@@ -296,7 +301,8 @@ void Coordinator::handle(Siblings::Number sibling, const bus::All& all, Instant 
   if (siblings_.is_synced(sibling)) return;
   siblings_.set_synced(sibling, true);
   for (const auto& [id, peer] : peers_) {
-    if (!peer.paired.empty() && !peer.browser.empty()) siblings_.tell(sibling, seek_of(id, peer));
+    if (!peer.paired.empty() && !peer.browser.empty())
+      siblings_.tell(sibling, seek_of(id, peer), now);
   }
 }
 

@@ -26,6 +26,7 @@ void Siblings::open(bus::Name self, Instant now) {
 void Siblings::close() {
   open_ = false;
   building_.clear();
+  frames_due_.reset();
   for (Sibling& sibling : list_) sibling.building.clear();
   ready_.clear();
 }
@@ -158,7 +159,8 @@ void Siblings::note(const std::string& site, Mark mark, bool came, Instant now) 
   if (!noted_due_) noted_due_ = now + limits::presence_wait;
 }
 
-void Siblings::append(Text& building, Number sibling, const bus::Record& record) {
+void Siblings::append(Text& building, Number sibling, const bus::Record& record, Instant now) {
+  if (!frames_due_) frames_due_ = now + limits::bus_wait;
   const std::size_t before = building.size();
   if (before == 0) building.grow_to(bus::head_bytes);
   bus::append_record(building, record);
@@ -180,12 +182,21 @@ void Siblings::finish(Text& building, Number sibling) {
   ready_.push_back({to_all ? 0 : list_[sibling].name, std::exchange(building, Text())});
 }
 
-void Siblings::tell(Number sibling, const bus::Record& record) {
-  if (open_) append(list_[sibling].building, sibling, record);
+void Siblings::tell(Number sibling, const bus::Record& record, Instant now) {
+  if (open_) append(list_[sibling].building, sibling, record, now);
 }
 
-void Siblings::tell_all(const bus::Record& record) {
-  if (open_) append(building_, 0, record);
+void Siblings::tell_all(const bus::Record& record, Instant now) {
+  if (open_) append(building_, 0, record, now);
+}
+
+// What is for all goes first, so that what is for one has its number.
+void Siblings::flush() {
+  frames_due_.reset();
+  if (!building_.empty()) finish(building_, 0);
+  for (const Number number : all()) {
+    if (!list_[number].building.empty()) finish(list_[number].building, number);
+  }
 }
 
 void Siblings::handle_timeout(Instant now) {
@@ -195,32 +206,31 @@ void Siblings::handle_timeout(Instant now) {
       for (const auto& [mark, came] : noted.changes) {
         (came ? changes.add : changes.remove).push_back(mark);
         if (changes.add.size() + changes.remove.size() < limits::marks_per_record) continue;
-        tell_all(std::exchange(changes, {site, {}, {}}));
+        tell_all(std::exchange(changes, {site, {}, {}}), now);
       }
-      if (!changes.add.empty() || !changes.remove.empty()) tell_all(changes);
+      if (!changes.add.empty() || !changes.remove.empty()) tell_all(changes, now);
     }
     noted_.clear();
     noted_due_.reset();
   }
-  if (!heartbeat_due_ || *heartbeat_due_ > now) return;
-  heartbeat_due_.reset();
-  if (open_ && building_.empty()) building_.grow_to(bus::head_bytes);
-  if (open_ || !all().empty()) heartbeat_due_ = now + limits::sibling_heartbeat;
+  if (heartbeat_due_ && *heartbeat_due_ <= now) {
+    heartbeat_due_.reset();
+    if (open_ && building_.empty()) building_.grow_to(bus::head_bytes);
+    if (open_ || !all().empty()) heartbeat_due_ = now + limits::sibling_heartbeat;
+    flush();
+  }
+  if (frames_due_ && *frames_due_ <= now) flush();
 }
 
 std::optional<Instant> Siblings::next_timeout() const {
-  if (noted_due_ && (!heartbeat_due_ || *noted_due_ < *heartbeat_due_)) return noted_due_;
-  return heartbeat_due_;
+  std::optional<Instant> next = heartbeat_due_;
+  for (const auto& due : {noted_due_, frames_due_}) {
+    if (due && (!next || *due < *next)) next = due;
+  }
+  return next;
 }
 
-// What is for all goes first, so that what is for one has its number.
 std::optional<Publish> Siblings::poll() {
-  if (ready_.empty()) {
-    if (!building_.empty()) finish(building_, 0);
-    for (const Number number : all()) {
-      if (!list_[number].building.empty()) finish(list_[number].building, number);
-    }
-  }
   if (ready_.empty()) return std::nullopt;
   Publish next = std::move(ready_.front());
   ready_.pop_front();

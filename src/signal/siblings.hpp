@@ -74,12 +74,15 @@ class Siblings {
   // A visitor of ours came to be the first that can serve a mark, or was the last.
   void note(const std::string& site, Mark mark, bool came, Instant now);
 
-  void tell(Number sibling, const bus::Record& record);
-  void tell_all(const bus::Record& record);
+  void tell(Number sibling, const bus::Record& record, Instant now);
+  void tell_all(const bus::Record& record, Instant now);
+  // What waits for more waits no longer.
+  void flush();
   // Tells what was noted, and that we are there, when it is time.
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
-  // Asked for when all records of an event were told: those for one sibling share a frame.
+  // Records for one sibling share a frame, which is given when it is full or has waited long
+  // enough.
   std::optional<Publish> poll();
 
  private:
@@ -101,7 +104,7 @@ class Siblings {
 
   Bits bits_of(const std::string& site, Mark mark) const;
   static Bits bit(Number sibling) { return Bits{1} << (sibling - 1); }
-  void append(Text& building, Number sibling, const bus::Record& record);
+  void append(Text& building, Number sibling, const bus::Record& record, Instant now);
   void finish(Text& building, Number sibling);
 
   bool open_ = false;
@@ -114,6 +117,7 @@ class Siblings {
   std::unordered_map<std::string, Noted> noted_;
   std::optional<Instant> noted_due_;
   std::optional<Instant> heartbeat_due_;
+  std::optional<Instant> frames_due_;  // when something is being built
   std::deque<Publish> ready_;
 };
 

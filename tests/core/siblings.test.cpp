@@ -71,6 +71,10 @@ struct World {
   void settle() {
     for (bool is_busy = true; is_busy;) {
       is_busy = false;
+      now += limits::bus_wait;
+      for (const auto& process : processes) {
+        if (process->is_alive) process->coordinator.handle_timeout(now);
+      }
       for (const auto& from : processes) {
         if (!from->is_alive) continue;
         drain(*from);
@@ -102,7 +106,7 @@ struct World {
       }
       settle();
     }
-    now = until;
+    now = std::max(now, until);
     settle();
   }
 
@@ -294,7 +298,7 @@ TEST_CASE("a sibling that is killed is forgotten within seconds, one that says g
     w.say(1, bob, Ask{{root_of(1)}});
     w.clear();
     if (!is_killed) {
-      w.at(0).coordinator.leave_bus();
+      w.at(0).coordinator.leave_bus(w.now);
       w.settle();
     }
     w.at(0).is_alive = false;

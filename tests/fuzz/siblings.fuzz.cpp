@@ -143,7 +143,6 @@ class World {
 
   void pass(Duration duration) {
     now_ += duration;
-    for (const auto& each : list_) each->handle_timeout(now_);
     settle();
   }
 
@@ -192,6 +191,8 @@ class World {
   void settle() {
     for (bool is_busy = true; is_busy;) {
       is_busy = false;
+      now_ += limits::bus_wait;
+      for (const auto& each : list_) each->handle_timeout(now_);
       for (std::size_t i = 0; i < processes; ++i) {
         drain(i);
         while (auto publish = list_[i]->poll_publish()) {

@@ -81,7 +81,7 @@ test('visitors of two processes meet, signal, and hear when the other goes', asy
   assert.match(text, /^peer_cdn_siblings 1$/m);
 });
 
-test('a process that closes says so: its visitors are gone at once, and one that comes back elsewhere keeps its pair', async (t) => {
+test('the visitors of a process that closes are gone at once, and one that comes back elsewhere keeps its pair', async (t) => {
   const redis = await redisFor(t);
   if (!redis) return;
   const both = [await open(t, { redis: redis.url }), await open(t, { redis: redis.url })];
