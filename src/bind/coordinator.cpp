@@ -211,8 +211,8 @@ void drain() {
 }
 
 // Frames for siblings come last, so that they have all that the call said.
-void post_frames() {
-  while (auto publish = coordinator->poll_publish()) {
+void post_frames(Instant now) {
+  while (auto publish = coordinator->poll_publish(now)) {
     put(SocketOrder::publish, publish->frame.size());
     put(static_cast<std::uint32_t>(publish->to));
     put(static_cast<std::uint32_t>(publish->to >> 32));
@@ -221,10 +221,10 @@ void post_frames() {
 }
 
 // Ends a call of the host's.
-void post() {
+void post(double now) {
   drain();
   post_letters();
-  post_frames();
+  post_frames(instant_from_ms(now));
   renumbered.clear();
   const auto timeout = coordinator->next_timeout();
   box.timeout = timeout ? to_ms(*timeout) : -1;
@@ -253,14 +253,14 @@ const void* mailbox() {
 unsigned join(unsigned site_bytes, unsigned place, double now) {
   outbox.clear();
   const auto peer = coordinator->handle_connect({inbox, site_bytes}, instant_from_ms(now), place);
-  post();
+  post(now);
   return peer ? peer->value : 0;
 }
 
 void leave(unsigned peer, double now) {
   outbox.clear();
   coordinator->handle_disconnect(PeerId{peer}, instant_from_ms(now));
-  post();
+  post(now);
 }
 
 void take(unsigned bytes, double now) {
@@ -281,38 +281,38 @@ void take(unsigned bytes, double now) {
     drain();
     i += record_head + length + (-length & 3);
   }
-  post();
+  post(now);
 }
 
 void wake(double now) {
   outbox.clear();
   coordinator->handle_timeout(instant_from_ms(now));
-  post();
+  post(now);
 }
 
 void open_bus(unsigned high, unsigned low, double now) {
   outbox.clear();
   coordinator->handle_bus_open(joined(high, low), instant_from_ms(now));
-  post();
+  post(now);
 }
 
-void close_bus() {
+void close_bus(double now) {
   outbox.clear();
   coordinator->handle_bus_closed();
-  post();
+  post(now);
 }
 
 bool hear(unsigned bytes, double now) {
   outbox.clear();
   const Error error = coordinator->handle_frame(bytes_of({inbox, bytes}), instant_from_ms(now));
-  post();
+  post(now);
   return error == Error::none;
 }
 
 void leave_bus(double now) {
   outbox.clear();
   coordinator->leave_bus(instant_from_ms(now));
-  post();
+  post(now);
 }
 
 void count() {

@@ -410,7 +410,7 @@ export class AttachedCoordinator {
   /** @type {import('./redis.js').RedisHost} */
   #siblings = {
     onOpen: (high, low) => this.#enter((engine, now) => engine.openBus(high, low, now)),
-    onClose: () => this.#enter((engine) => engine.closeBus()),
+    onClose: () => this.#enter((engine, now) => engine.closeBus(now)),
     onFrame: (frame) => {
       if (this.#enter((engine, now) => engine.hear(frame, now)) !== false || this.#isFrameTold) return;
       this.#isFrameTold = true;

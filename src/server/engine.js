@@ -120,8 +120,9 @@ export class Engine {
     this.#core.open_bus(high, low, now);
   }
 
-  closeBus() {
-    this.#core.close_bus();
+  /** @param {number} now */
+  closeBus(now) {
+    this.#core.close_bus(now);
   }
 
   /** Siblings need not wait until we are silent. @param {number} now */

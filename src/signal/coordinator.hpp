@@ -80,8 +80,8 @@ class Coordinator {
   Error handle_frame(ByteSpan bytes, Instant now);
   // Siblings need not wait until we are silent.
   void leave_bus(Instant now);
-  // For siblings. Asked for when all outputs of an event were taken.
-  std::optional<Publish> poll_publish() { return siblings_.poll(); }
+  // For siblings. Asked for when all outputs of an event, or a timeout, were taken.
+  std::optional<Publish> poll_publish(Instant now) { return siblings_.poll(now); }
 
   struct Stats {
     std::uint32_t peers = 0;

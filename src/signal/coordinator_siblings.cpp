@@ -241,7 +241,7 @@ void Coordinator::handle_bus_open(bus::Name self, Instant now) {
 
 void Coordinator::leave_bus(Instant now) {
   siblings_.tell_all(bus::Bye{}, now);
-  siblings_.flush();
+  siblings_.flush(now);
 }
 
 void Coordinator::lose_track(Siblings::Number sibling) {

@@ -160,7 +160,7 @@ void Siblings::note(const std::string& site, Mark mark, bool came, Instant now) 
 }
 
 void Siblings::append(Text& building, Number sibling, const bus::Record& record, Instant now) {
-  if (!frames_due_) frames_due_ = now + limits::bus_wait;
+  if (!frames_due_) frames_due_ = std::max(now, next_frames_);
   const std::size_t before = building.size();
   if (before == 0) building.grow_to(bus::head_bytes);
   bus::append_record(building, record);
@@ -191,8 +191,9 @@ void Siblings::tell_all(const bus::Record& record, Instant now) {
 }
 
 // What is for all goes first, so that what is for one has its number.
-void Siblings::flush() {
+void Siblings::flush(Instant now) {
   frames_due_.reset();
+  next_frames_ = now + limits::bus_wait;
   if (!building_.empty()) finish(building_, 0);
   for (const Number number : all()) {
     if (!list_[number].building.empty()) finish(list_[number].building, number);
@@ -217,9 +218,8 @@ void Siblings::handle_timeout(Instant now) {
     heartbeat_due_.reset();
     if (open_ && building_.empty()) building_.grow_to(bus::head_bytes);
     if (open_ || !all().empty()) heartbeat_due_ = now + limits::sibling_heartbeat;
-    flush();
+    flush(now);
   }
-  if (frames_due_ && *frames_due_ <= now) flush();
 }
 
 std::optional<Instant> Siblings::next_timeout() const {
@@ -230,7 +230,8 @@ std::optional<Instant> Siblings::next_timeout() const {
   return next;
 }
 
-std::optional<Publish> Siblings::poll() {
+std::optional<Publish> Siblings::poll(Instant now) {
+  if (ready_.empty() && frames_due_ && *frames_due_ <= now) flush(now);
   if (ready_.empty()) return std::nullopt;
   Publish next = std::move(ready_.front());
   ready_.pop_front();

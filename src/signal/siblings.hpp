@@ -77,13 +77,13 @@ class Siblings {
   void tell(Number sibling, const bus::Record& record, Instant now);
   void tell_all(const bus::Record& record, Instant now);
   // What waits for more waits no longer.
-  void flush();
+  void flush(Instant now);
   // Tells what was noted, and that we are there, when it is time.
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
-  // Records for one sibling share a frame, which is given when it is full or has waited long
-  // enough.
-  std::optional<Publish> poll();
+  // Records for one sibling share a frame, which is given when it is full, or some time after the
+  // frames before.
+  std::optional<Publish> poll(Instant now);
 
  private:
   // A bit for each sibling.
@@ -118,6 +118,7 @@ class Siblings {
   std::optional<Instant> noted_due_;
   std::optional<Instant> heartbeat_due_;
   std::optional<Instant> frames_due_;  // when something is being built
+  Instant next_frames_{};              // not before this
   std::deque<Publish> ready_;
 };
 

@@ -32,7 +32,7 @@ void check_text(const Text& text) {
 }
 
 // Nothing that the bus says reaches anybody who is not here.
-void drain(Coordinator& coordinator, const std::vector<PeerId>& peers) {
+void drain(Coordinator& coordinator, const std::vector<PeerId>& peers, Instant now) {
   const auto is_here = [&](PeerId peer) {
     check(std::find(peers.begin(), peers.end(), peer) != peers.end());
   };
@@ -52,7 +52,7 @@ void drain(Coordinator& coordinator, const std::vector<PeerId>& peers) {
     }
     check_text(text);
   }
-  while (auto publish = coordinator.poll_publish()) {
+  while (auto publish = coordinator.poll_publish(now)) {
     check(publish->frame.size() <= limits::bus_frame_bytes);
     check(static_cast<bool>(bus::read_frame(bytes_of(publish->frame))));
   }
@@ -89,7 +89,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     peers.push_back(*peer);
     if (browser != 'c') coordinator.handle_message(hello.peer, Have{{root}, {}}, now);
   }
-  drain(coordinator, peers);
+  drain(coordinator, peers, now);
   for (std::size_t at = 0; at < size;) {
     const std::size_t count = std::min(size - at - 1, std::size_t{4} * data[at]);
     std::vector<std::uint8_t> frame(data + at + 1, data + at + 1 + count);
@@ -106,10 +106,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     coordinator.handle_frame(frame, now);
     coordinator.handle_message(PeerId{'a'}, Ask{{root}}, now);
     coordinator.handle_timeout(now);
-    drain(coordinator, peers);
+    drain(coordinator, peers, now);
   }
   for (const PeerId peer : peers) coordinator.handle_disconnect(peer, now);
-  drain(coordinator, peers);
+  drain(coordinator, peers, now);
   check(coordinator.stats().peers == 0);
   return 0;
 }

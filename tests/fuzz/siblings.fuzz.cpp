@@ -195,7 +195,7 @@ class World {
       for (const auto& each : list_) each->handle_timeout(now_);
       for (std::size_t i = 0; i < processes; ++i) {
         drain(i);
-        while (auto publish = list_[i]->poll_publish()) {
+        while (auto publish = list_[i]->poll_publish(now_)) {
           is_busy = true;
           if (!is_up_[i]) continue;
           if (loses_ > 0 && loser_ == i) {
