@@ -498,6 +498,34 @@ inline constexpr Duration reconnect_max = 60s;
 inline constexpr std::uint32_t reconnect_doublings = 6;
 static_assert(reconnect_min * (1 << reconnect_doublings) >= reconnect_max);
 
+// --- Between coordinators (src/signal/bus.hpp) ---------------------------------------------------
+inline constexpr std::uint32_t bus_version = 1;
+inline constexpr std::size_t bus_frame_bytes = 64 * kib;
+static_assert(bus_frame_bytes <= inbox_bytes && signal_bytes + 1 * kib <= bus_frame_bytes);
+// Frames go out at most so often, because each costs Node and Redis as much as several records.
+// Where there is little to say nothing waits.
+inline constexpr Duration bus_wait = 5ms;
+inline constexpr std::size_t marks_per_record = 7000;
+static_assert(2 * marks_per_record * sizeof(std::uint32_t) + 1 * kib <= bus_frame_bytes);
+// An origin: a host has at most 253 characters.
+inline constexpr std::size_t site_bytes = 512;
+// One that is lost is forgotten after some seconds. Longer than a busy machine holds one up.
+inline constexpr Duration sibling_heartbeat = 1s;
+inline constexpr Duration sibling_silence = 4s;
+static_assert(sibling_silence >= 3 * sibling_heartbeat, "one lost heartbeat loses nobody");
+// A bit for each says who has a mark. Each hears each.
+inline constexpr std::size_t siblings_max = 64;
+// What others have, of all sites and siblings: some 50 bytes each.
+inline constexpr std::size_t marks_elsewhere = 1000000;
+// One that missed something asks for all again, not sooner than this.
+inline constexpr Duration sibling_start_wait = 1s;
+// Of those that have what is asked for so many are asked; there are more only in large crowds, in
+// which the asker's own coordinator has holders.
+inline constexpr std::size_t siblings_asked = 2;
+// A visitor's answer waits so long for siblings. Over Redis they take some milliseconds.
+inline constexpr Duration sibling_answer_wait = 250ms;
+static_assert(sibling_answer_wait <= answer_wait / 2);
+
 // --- A page's connections and files (src/bind, web) ---------------------------------------------
 // ICE over a TURN server takes up to some seconds. A peer that is not there by then will not come.
 inline constexpr Duration pair_open_wait = 10s;

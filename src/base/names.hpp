@@ -21,6 +21,9 @@ inline constexpr std::string_view records_path = "/peer-cdn/records/";
 inline constexpr std::string_view socket_path = "/peer-cdn/ws";
 // The engine's script, where it is not beside the page's own.
 inline constexpr std::string_view engine_path = "/peer-cdn/engine.js";
+// The channel of Redis on which coordinators reach all others. One alone is reached at this, a
+// colon and its name.
+inline constexpr std::string_view bus_channel = "peer-cdn:coordinators";
 // The BroadcastChannel between the worker and the pages.
 inline constexpr std::string_view channel = "peer-cdn";
 

@@ -16,6 +16,7 @@ enum class SocketOrder : unsigned {
   send_all,  // several peers, and the same bytes for all of them
   renumber,  // a peer's number, and another one that it has from now on
   close,     // a peer's number, and the code that says why
+  publish,   // a sibling's name in two halves, or 0 for all, and a frame for the bus
 };
 
 // What the browser says of a page's connection. Refused: it would not make it, or not take a

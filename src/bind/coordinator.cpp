@@ -7,6 +7,7 @@
 //   send_all  count: bytes; how many peers, the peers, the bytes
 //   renumber  count: 0; from, to
 //   close     count: bytes of the code; the peer, the code
+//   publish   count: bytes; the sibling's name, its lower half first, the frame
 // The bytes of a socket are whole WebSocket frames, and are padded to four.
 #include "signal/coordinator.hpp"
 
@@ -59,6 +60,10 @@ std::uint32_t word_at(std::size_t at) {
   std::uint32_t word = 0;
   std::memcpy(&word, inbox + at, sizeof word);
   return word;
+}
+
+std::uint64_t joined(unsigned high, unsigned low) {
+  return std::uint64_t{high} << 32 | low;
 }
 
 // --- What comes out ------------------------------------------------------------------------------
@@ -205,10 +210,21 @@ void drain() {
   }
 }
 
+// Frames for siblings come last, so that they have all that the call said.
+void post_frames(Instant now) {
+  while (auto publish = coordinator->poll_publish(now)) {
+    put(SocketOrder::publish, publish->frame.size());
+    put(static_cast<std::uint32_t>(publish->to));
+    put(static_cast<std::uint32_t>(publish->to >> 32));
+    put_bytes(publish->frame);
+  }
+}
+
 // Ends a call of the host's.
-void post() {
+void post(double now) {
   drain();
   post_letters();
+  post_frames(instant_from_ms(now));
   renumbered.clear();
   const auto timeout = coordinator->next_timeout();
   box.timeout = timeout ? to_ms(*timeout) : -1;
@@ -227,7 +243,7 @@ PeerId number_of(std::uint32_t number) {
 }  // namespace
 
 void seed(unsigned high, unsigned low) {
-  coordinator.emplace(std::uint64_t{high} << 32 | low);
+  coordinator.emplace(joined(high, low));
 }
 
 const void* mailbox() {
@@ -237,14 +253,14 @@ const void* mailbox() {
 unsigned join(unsigned site_bytes, unsigned place, double now) {
   outbox.clear();
   const auto peer = coordinator->handle_connect({inbox, site_bytes}, instant_from_ms(now), place);
-  post();
+  post(now);
   return peer ? peer->value : 0;
 }
 
 void leave(unsigned peer, double now) {
   outbox.clear();
   coordinator->handle_disconnect(PeerId{peer}, instant_from_ms(now));
-  post();
+  post(now);
 }
 
 void take(unsigned bytes, double now) {
@@ -265,13 +281,38 @@ void take(unsigned bytes, double now) {
     drain();
     i += record_head + length + (-length & 3);
   }
-  post();
+  post(now);
 }
 
 void wake(double now) {
   outbox.clear();
   coordinator->handle_timeout(instant_from_ms(now));
-  post();
+  post(now);
+}
+
+void open_bus(unsigned high, unsigned low, double now) {
+  outbox.clear();
+  coordinator->handle_bus_open(joined(high, low), instant_from_ms(now));
+  post(now);
+}
+
+void close_bus(double now) {
+  outbox.clear();
+  coordinator->handle_bus_closed();
+  post(now);
+}
+
+bool hear(unsigned bytes, double now) {
+  outbox.clear();
+  const Error error = coordinator->handle_frame(bytes_of({inbox, bytes}), instant_from_ms(now));
+  post(now);
+  return error == Error::none;
+}
+
+void leave_bus(double now) {
+  outbox.clear();
+  coordinator->leave_bus(instant_from_ms(now));
+  post(now);
 }
 
 void count() {

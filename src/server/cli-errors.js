@@ -58,6 +58,10 @@ export function explain(error) {
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, WRONG_USAGE);
+    case 'redis-missing':
+      return new CliError(error.code, error.message);
+    case 'bad-redis-url':
+      return usage('bad-value', `--${error.message}`);
     default:
       if (error instanceof RangeError) return usage('bad-value', error.message);
       return new CliError('failed', error.stack ?? String(error));

@@ -34,6 +34,8 @@ serve and coordinator
   --host <address>      default 127.0.0.1; 0.0.0.0 to be reached from elsewhere
   --origin <origin>     sites that may use the coordinator; serve: this one by default; may be repeated
   --trust-proxy         believe X-Forwarded-Host
+  --redis <url>         processes on one Redis act as one; needs the package redis. Or the variable
+                        PEER_CDN_REDIS, which does not show a password to who lists processes
 serve
   --quiet               no line for each request
 doctor
@@ -53,7 +55,7 @@ const flag = /** @type {const} */ ({ type: 'boolean' });
 const all = { help: { ...flag, short: 'h' }, version: { ...flag, short: 'v' } };
 const json = flag;
 const listing = { include: many, exclude: many, 'any-query': many, header: many, 'piece-bytes': one };
-const listening = { port: one, host: one, origin: many, 'trust-proxy': flag };
+const listening = { port: one, host: one, origin: many, 'trust-proxy': flag, redis: one };
 const commands = {
   manifest: {
     takes: 'one folder',
@@ -81,6 +83,7 @@ const commands = {
  * @property {string} [host]
  * @property {string[]} [origin]
  * @property {boolean} [trust-proxy]
+ * @property {string} [redis]
  * @property {boolean} [quiet]
  * @property {string} [worker]
  * @property {string[]} [ice]
@@ -188,8 +191,12 @@ const listeningOptions = (values) => ({
   host: values.host,
   origins: values.origin,
   trustProxy: values['trust-proxy'],
+  redis: values.redis ?? (process.env.PEER_CDN_REDIS || undefined),
   onError: engineFailed,
 });
+
+/** A line on standard error. @param {{ code: string, message: string }} warning */
+const warned = ({ code, message }) => void process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
 
 /** @param {{ close: () => Promise<void> }} served */
 function closeWhenStopped(served) {
@@ -218,7 +225,7 @@ async function runServeCommand(folder, values) {
 
 /** @param {string} _ @param {Values} values */
 async function runCoordinatorCommand(_, values) {
-  const options = listeningOptions(values);
+  const options = { ...listeningOptions(values), onWarning: warned };
   if (!options.origins)
     throw usage('bad-arguments', 'peer-cdn coordinator takes the sites that may use it: --origin https://example.org');
   const { serveCoordinator } = await import('./standalone.js');
@@ -229,7 +236,10 @@ async function runCoordinatorCommand(_, values) {
     `peer-cdn coordinator at ${socket}\nIn the page: start({ socket: 'wss://<this host as visitors reach it>${SOCKET_PATH}' })\n`,
     { socket, origins: options.origins },
   );
-  closeWhenStopped(served);
+  const end = () => process.exit(0);
+  process.once('SIGINT', () => void served.close().then(end));
+  // Of an operator's tools, which wait: visitors go elsewhere one after another. At a second signal the process ends at once.
+  process.once('SIGTERM', () => void served.drain().then(end));
   return 0;
 }
 

@@ -1,8 +1,8 @@
 // Sockets for the coordinator on any Node http server. Who meets whom is decided in src/signal.
-import cluster from 'node:cluster';
 import { randomFillSync } from 'node:crypto';
 import { WebSocket, WebSocketServer } from 'ws';
 import { SOCKET_PATH } from '../../build/border.js';
+import { Apart } from './apart.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
 import { isForwarded, visitorOf } from './address.js';
@@ -10,6 +10,7 @@ import { allowedOrigin, readOrigins, refusalOf, refuse } from './admission.js';
 import { checkToken } from './tokens.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
+import { Redis } from './redis.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
 
@@ -25,6 +26,8 @@ import { warnProcess } from './warnings.js';
  *     process
  * @property {string | string[]} [tokenKeys] only pages with a token may come: one that mintToken() made with any of these keys,
  *     as `?token=` of the socket's URL; default: any page of an allowed origin
+ * @property {string} [redis] a URL, as 'redis://localhost:6379' or 'rediss://user:password@host:6380': coordinators on one Redis
+ *     act as one, behind any load balancer. Needs the package `redis`
  * @property {(error: Error) => void} [onError] the coordinator failed and is closed; the server lives on
  */
 
@@ -36,6 +39,9 @@ import { warnProcess } from './warnings.js';
  * @property {number} relayed descriptions and candidates relayed
  * @property {number} notIntroduced messages to somebody never introduced, ignored
  * @property {number} refused peers told off and closed
+ * @property {number} siblings other coordinators that are reached over Redis
+ * @property {number} framesRefused what came over Redis and cannot be used
+ * @property {boolean} isRedisReached whether Redis is reached; false without one
  * @property {number} originsRefused handshakes answered with 403
  * @property {number} tokensRefused handshakes answered with 401, because of their token
  * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
@@ -104,7 +110,20 @@ export class AttachedCoordinator {
   #isDraining = false;
   /** @type {Promise<void> | undefined} */
   #closed;
-  #last = { peers: 0, sites: 0, introductions: 0, relayed: 0, notIntroduced: 0, refused: 0 };
+  #last = {
+    peers: 0,
+    sites: 0,
+    introductions: 0,
+    relayed: 0,
+    notIntroduced: 0,
+    refused: 0,
+    siblings: 0,
+    framesRefused: 0,
+  };
+  /** @type {Redis | null} */
+  #redis = null;
+  #apart = new Apart();
+  #isFrameTold = false;
 
   /**
    * @param {import('node:http').Server | import('node:https').Server | null} server
@@ -123,23 +142,19 @@ export class AttachedCoordinator {
       throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
     }
     this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
+    if (options.redis !== undefined) this.#redis = new Redis(options.redis, this.#siblings);
     this.#upgrades = server === null ? null : upgradesOf(server);
     this.#upgrades?.add(this.#path, this.#upgrade);
     const [high, low] = randomFillSync(new Uint32Array(2));
     this.#engine = new Engine(high, low);
     this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs / limits.heartbeatSteps).unref();
-    if (cluster.isWorker) {
-      const message =
-        'this process is one of several (cluster, PM2): visitors of one never meet those of another. Run one coordinator ' +
-        'for all: peer-cdn coordinator';
-      this.#warn('several-processes', message);
-    }
+    this.#redis?.start();
   }
 
   /** Counters, as cheap as they look. @returns {CoordinatorStats} */
   stats() {
     if (this.#engine) this.#last = this.#engine.stats();
-    return { ...this.#last, ...this.#counters };
+    return { ...this.#last, ...this.#counters, isRedisReached: this.#redis?.isOpen ?? false };
   }
 
   /** Whether visitors may come. False from the first word of an end on. */
@@ -149,7 +164,7 @@ export class AttachedCoordinator {
 
   /** The counters, and what the process takes, as Prometheus reads it: no address, no root, no site. */
   metrics() {
-    return metricsOf(this.stats(), this.isReady);
+    return metricsOf(this.stats(), this.isReady, this.#redis !== null);
   }
 
   /**
@@ -193,6 +208,9 @@ export class AttachedCoordinator {
     clearTimeout(this.#timer);
     const peers = [...this.#peers.values()];
     this.#peers.clear();
+    if (status === 1001) this.#enter((engine, now) => engine.leaveBus(now));
+    this.#redis?.close();
+    this.#apart.leave();
     const engine = this.#engine;
     this.#engine = null;
     try {
@@ -200,7 +218,7 @@ export class AttachedCoordinator {
     } catch {
       // It trapped before: what it still counted is lost with it.
     }
-    this.#last = { ...this.#last, peers: 0, sites: 0 };
+    this.#last = { ...this.#last, peers: 0, sites: 0, siblings: 0 };
     await Promise.all(
       peers.map(
         (socket) =>
@@ -291,6 +309,7 @@ export class AttachedCoordinator {
       const socket = this.#unseat(peer);
       if (socket) this.#end(socket, code);
     },
+    publish: (high, low, frame) => this.#redis?.publish(high, low, frame),
   };
 
   /** @param {Socket | undefined} socket @param {Buffer} frames */
@@ -408,6 +427,31 @@ export class AttachedCoordinator {
     this.#warn('proxy-not-trusted', message);
   }
 
+  /** @param {string} site */
+  #tellOfOthers(site) {
+    const [other] = this.#apart.enter(site);
+    if (other === undefined) return;
+    const message =
+      `process ${other} of this machine serves ${site} too, and visitors of the two never meet: give both the same redis ` +
+      '(attach(server, { redis }), --redis)';
+    this.#warn('processes-apart', message);
+  }
+
+  /** @type {import('./redis.js').RedisHost} */
+  #siblings = {
+    onOpen: (high, low) => this.#enter((engine, now) => engine.openBus(high, low, now)),
+    onClose: () => this.#enter((engine, now) => engine.closeBus(now)),
+    onFrame: (frame) => {
+      if (this.#enter((engine, now) => engine.hear(frame, now)) !== false || this.#isFrameTold) return;
+      this.#isFrameTold = true;
+      const message =
+        'what came over Redis cannot be used: something else writes to our channels, or a coordinator of another version, or ' +
+        'there are too many coordinators';
+      this.#warn('frame-refused', message);
+    },
+    onWarning: ({ code, message }) => this.#warn(code, message),
+  };
+
   /** @param {Socket} socket @param {string} origin @param {string | null} network */
   #accept(socket, origin, network) {
     const place = this.#visitors.enter(network);
@@ -424,6 +468,7 @@ export class AttachedCoordinator {
       return;
     }
     this.#seat(socket, peer);
+    if (!this.#redis) this.#tellOfOthers(origin);
     // So that not all of a crowd that came at once are pinged at once.
     socket.beat = peer % limits.heartbeatSteps;
     socket.on('pong', this.#listeners.pong);

@@ -4,6 +4,7 @@ import {
   coordinatorStatistics,
   inboxBytes,
   SOCKET_CLOSE,
+  SOCKET_PUBLISH,
   SOCKET_RENUMBER,
   SOCKET_SEND,
   SOCKET_SEND_ALL,
@@ -30,6 +31,7 @@ const COUNTERS = 24;
  * @property {(peers: Uint32Array, frames: Buffer) => void} sendAll
  * @property {(from: number, to: number) => void} renumber
  * @property {(peer: number, code: import('../../build/border.js').ErrorCode) => void} close
+ * @property {(high: number, low: number, frame: Buffer) => void} publish to the sibling of that name, or to all: 0, 0
  */
 
 /** @typedef {Record<typeof coordinatorStatistics[number], number>} EngineStats */
@@ -113,6 +115,32 @@ export class Engine {
     this.#core.wake(now);
   }
 
+  /** The bus to siblings is reached, under a name of two halves. @param {number} high @param {number} low @param {number} now */
+  openBus(high, low, now) {
+    this.#core.open_bus(high, low, now);
+  }
+
+  /** @param {number} now */
+  closeBus(now) {
+    this.#core.close_bus(now);
+  }
+
+  /** Siblings need not wait until we are silent. @param {number} now */
+  leaveBus(now) {
+    this.#core.leave_bus(now);
+  }
+
+  /**
+   * A frame came over the bus. The inbox must be empty. False: it cannot be used.
+   * @param {Buffer} frame
+   * @param {number} now
+   */
+  hear(frame, now) {
+    // What is too long is refused for its length, and need not be there whole.
+    frame.copy(this.#bytes, this.#inbox, 0, inboxBytes);
+    return Boolean(this.#core.hear(Math.min(frame.length, inboxBytes), now));
+  }
+
   /** When to call wake(), or -1. */
   get timeout() {
     return this.#data.getFloat64(this.#box, true);
@@ -152,6 +180,10 @@ export class Engine {
         at += 4;
       } else if (order === SOCKET_CLOSE) {
         host.close(peer, /** @type {import('../../build/border.js').ErrorCode} */ (take(count).toString()));
+      } else if (order === SOCKET_PUBLISH) {
+        const high = word(at);
+        at += 4;
+        host.publish(high, peer, take(count));
       } else {
         throw new Error(`unknown order ${order}`);
       }

@@ -1,5 +1,7 @@
 // Bounds that only the server's sockets and files have. The protocol's are in src/base/limits.hpp.
 
+import { siblingSilence } from '../../build/border.js';
+
 export {
   manifestEntries,
   manifestVersion,
@@ -21,6 +23,13 @@ export const heartbeatSteps = 30;
 /** A coordinator that drains closes its sockets over so long, in steps. */
 export const drainMs = 10_000;
 export const drainStepMs = 100;
+/** For a connection to Redis. */
+export const redisConnectMs = 5000;
+/** The next try follows after this, then after twice as long, and so on; a random half of it is taken off. */
+export const redisRetryMs = 250;
+export const redisRetryMostMs = 5000;
+/** Our own heartbeat comes back over Redis each second. Where it does not, Redis is lost, though its connections seem open. */
+export const redisSilenceMs = siblingSilence;
 /** For a socket to finish its closing handshake. */
 export const closeMs = 1000;
 /** An operator is told of pages that may not come so often at most, and so much of what they say of themselves. */

@@ -1,6 +1,10 @@
 // The coordinator's counters in the text format of Prometheus. Few and fixed names: no address, root or site is in them.
 
-/** [name, help, type] of what stats() counts. @type {Record<string, [string, string, 'gauge' | 'counter']>} */
+/**
+ * [name, help, type] of what stats() counts.
+ * @typedef {import('./coordinator.js').CoordinatorStats} CoordinatorStats
+ * @type {Record<Exclude<keyof CoordinatorStats, 'isRedisReached'>, [string, string, 'gauge' | 'counter']>}
+ */
 const described = {
   peers: ['sockets', 'Sockets that are open', 'gauge'],
   sites: ['sites', 'Origins that they belong to', 'gauge'],
@@ -11,18 +15,33 @@ const described = {
   originsRefused: ['origins_refused_total', 'Handshakes refused because of their Origin', 'counter'],
   tokensRefused: ['tokens_refused_total', 'Handshakes refused because of their token', 'counter'],
   addressesRefused: ['addresses_refused_total', 'Handshakes refused because their address has too many sockets', 'counter'],
+  siblings: ['siblings', 'Other coordinators that are reached over Redis', 'gauge'],
+  framesRefused: ['frames_refused_total', 'What came over Redis and cannot be used', 'counter'],
   slow: ['slow_total', 'Sockets ended because they did not read or answer', 'counter'],
 };
 
-/** @param {Record<string, number>} stats @param {boolean} isReady */
-export function metricsOf(stats, isReady) {
+/** @param {boolean} isReached @returns {[string, string, string, number]} */
+const redisLine = (isReached) => ['peer_cdn_redis_reached', 'Whether Redis is reached', 'gauge', Number(isReached)];
+
+/**
+ * @param {import('./coordinator.js').CoordinatorStats} stats
+ * @param {boolean} isReady
+ * @param {boolean} hasRedis whether it is to use Redis
+ */
+export function metricsOf(stats, isReady, hasRedis) {
   const { user, system } = process.cpuUsage();
   /** @type {[string, string, string, number][]} */
   const lines = [
     ['peer_cdn_ready', 'Whether visitors may come', 'gauge', Number(isReady)],
+    ...(hasRedis ? [redisLine(stats.isRedisReached)] : []),
     ...Object.entries(described).map(
       ([key, [name, help, type]]) =>
-        /** @type {[string, string, string, number]} */ ([`peer_cdn_${name}`, help, type, stats[key]]),
+        /** @type {[string, string, string, number]} */ ([
+          `peer_cdn_${name}`,
+          help,
+          type,
+          stats[/** @type {keyof typeof described} */ (key)],
+        ]),
     ),
     ['process_cpu_seconds_total', 'Processor time of this process', 'counter', (user + system) / 1e6],
     ['process_resident_memory_bytes', 'Memory of this process', 'gauge', process.memoryUsage.rss()],

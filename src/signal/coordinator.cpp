@@ -61,6 +61,8 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
   tell(id, Welcome{version, id, peer.lean});
   tell_marks(id, *peer.site);
   resume(id, peer);
+  // A sibling may have its socket of before, or those with which it has pairs.
+  if (hello.peer == id) siblings_.tell_all(seek_of(id, peer), now);
 }
 
 // Pairs outlive the sockets, and the two sides know each other by number. So a page keeps its
@@ -92,58 +94,87 @@ void Coordinator::resume(PeerId id, Peer& peer) {
       peer.paired.push_back(other_id);
       continue;
     }
-    const auto at = std::find(other->paired.begin(), other->paired.end(), id);
-    if (at == other->paired.end() || other->site != peer.site || other->browser == peer.browser ||
+    if (other->site != peer.site || other->browser == peer.browser ||
         peer.introductions.count(other_id) > 0 ||
-        peer.introductions.size() >= limits::introductions_per_peer ||
-        other->introductions.size() >= limits::introductions_per_peer) {
+        peer.introductions.size() >= limits::introductions_per_peer) {
       continue;
     }
-    other->paired.erase(at);
     const Introduction again{Root{}, false, true};
+    const auto known = other->introductions.find(id);
+    if (known != other->introductions.end()) {
+      // It was a sibling's until now, and its neighbours need not be told.
+      if (known->second.sibling == 0 || known->second.browser != tag_of(peer.browser)) continue;
+      known->second = again;
+    } else {
+      const auto at = std::find(other->paired.begin(), other->paired.end(), id);
+      if (at == other->paired.end() ||
+          other->introductions.size() >= limits::introductions_per_peer) {
+        continue;
+      }
+      other->paired.erase(at);
+      other->introductions.emplace(id, again);
+      tell(other_id, Resume{id});
+    }
     peer.introductions.emplace(other_id, again);
-    other->introductions.emplace(id, again);
     tell(id, Resume{other_id});
-    tell(other_id, Resume{id});
   }
+}
+
+bus::Seek Coordinator::seek_of(PeerId id, const Peer& peer) {
+  return {peer.site->name, id, peer.browser, peer.paired};
 }
 
 void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
   Site& site = *peer.site;
   for (const Root& root : have.remove) {
     if (site.directory.remove(id, root) == Directory::Change::mark_went) {
-      note(site, mark_of(root), false, now);
+      change(site, mark_of(root), false, now);
     }
   }
   for (const Root& root : have.add) {
     if (site.directory.add(id, root) == Directory::Change::mark_came) {
-      note(site, mark_of(root), true, now);
+      change(site, mark_of(root), true, now);
     }
   }
 }
 
-// A peer that was introduced before and holds the root counts too, because it costs nothing.
+// A peer that was introduced before and holds the root counts too, because it costs nothing. What
+// siblings are asked for is answered apart, so that the rest need not wait.
 void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
-  Answer answer;
+  Answer answer, waiting;
+  std::vector<bus::Wanted> wanted;
   bool is_news = ask.roots.empty();  // something that the asker can use before an offer comes
   for (const Root& root : ask.roots) {
-    const std::size_t before = answer.introduced.size();
     std::size_t known = 0;
     for (const auto& [other, introduction] : asker.introductions) {
-      if (asker.site->directory.holds(other, root)) ++known;
+      if (introduction.sibling == 0 && asker.site->directory.holds(other, root)) ++known;
     }
+    std::vector<PeerId> found;
     if (known < limits::introductions_per_root) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
-      introduce(id, {root}, more, now, answer.introduced);
+      introduce(id, {root}, more, now, found);
     }
-    const std::size_t found = answer.introduced.size() - before;
-    if (found == 0 || known > 0) is_news = true;
-    known += found;
-    answer.roots.push_back(root);
-    answer.peers.push_back(static_cast<std::uint32_t>(known));
+    const std::size_t count = known + found.size();
+    // Ours come first: a page whose download is long asks again, and then siblings have their turn.
+    const bool is_enough = !found.empty() || count >= limits::introductions_per_ask ||
+                           siblings_.holders(asker.site->name, mark_of(root)).empty();
+    if (is_enough && (found.empty() || known > 0)) is_news = true;
+    Answer& to = is_enough ? answer : waiting;
+    to.roots.push_back(root);
+    to.peers.push_back(static_cast<std::uint32_t>(count));
+    to.introduced.insert(to.introduced.end(), found.begin(), found.end());
+    if (is_enough) continue;
+    wanted.push_back({root, static_cast<std::uint8_t>(limits::introductions_per_ask - count)});
   }
-  // A client of version 1's beginning looks for whom it was introduced to in messages of their own.
+  if (!wanted.empty()) ask_siblings(id, asker, false, wanted, std::move(waiting), now);
+  if (!answer.roots.empty() || wanted.empty()) {
+    complete(id, asker, std::move(answer), is_news, now);
+  }
+}
+
+// A client of version 1's beginning looks for whom it was introduced to in messages of their own.
+void Coordinator::complete(PeerId id, Peer& asker, Answer answer, bool is_news, Instant now) {
   if (!asker.lean) {
     for (const PeerId holder : std::exchange(answer.introduced, {})) tell(id, Introduce{holder});
   }
@@ -152,8 +183,13 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
 }
 
 void Coordinator::tell(PeerId id, Message message) {
-  if (!holds_.empty()) release(id);
+  tell_before(id);
   outputs_.push_back(Tell{id, std::move(message)});
+}
+
+void Coordinator::tell_before(PeerId id) {
+  if (!holds_.empty()) release(id);
+  if (!pendings_.empty()) tell_introduced(id);
 }
 
 void Coordinator::hold(PeerId id, Peer& asker, Answer answer, Instant now) {
@@ -174,28 +210,43 @@ bool Coordinator::is_lean(PeerId id) const {
   return found != peers_.end() && found->second.lean;
 }
 
-bool Coordinator::may_signal(const Peer& peer, PeerId to) {
-  const bool may = peer.introductions.count(to) > 0;
-  ++(may ? stats_.relayed : stats_.not_introduced);
-  return may;
+const Coordinator::Introduction* Coordinator::introduction_of(PeerId id, PeerId to) {
+  const Peer* const peer = find(id);
+  if (!peer) return nullptr;
+  const auto found = peer->introductions.find(to);
+  return found == peer->introductions.end() ? nullptr : &found->second;
 }
 
-void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
-  if (may_signal(peer, signal.peer)) tell(signal.peer, Signal{id, signal.what});
+const Coordinator::Introduction* Coordinator::may_signal(PeerId id, PeerId to) {
+  const Introduction* const introduction = introduction_of(id, to);
+  ++(introduction ? stats_.relayed : stats_.not_introduced);
+  return introduction;
 }
 
-// A client that is not lean wants one thing in each message.
+// Hosts without texts (the simulator) have one coordinator.
+void Coordinator::handle(PeerId id, Peer&, const Signal& signal, Instant) {
+  const Introduction* const introduction = may_signal(id, signal.peer);
+  if (introduction && introduction->sibling == 0) tell(signal.peer, Signal{id, signal.what});
+}
+
 void Coordinator::handle_signal(PeerId id, Relayed signal, Instant now) {
   Peer* const peer = find(id);
   if (!peer) return;
   if (!spend(*peer, now)) return refuse(id, Error::rate_limited, now);
   if (peer->browser.empty()) return refuse(id, Error::malformed_message, now);
-  if (!may_signal(*peer, signal.peer)) return;
-  if (!holds_.empty()) release(signal.peer);
-  if (find(signal.peer)->lean) return outputs_.push_back(Relay{id, std::move(signal)});
+  const Introduction* const introduction = may_signal(id, signal.peer);
+  if (!introduction) return;
+  if (introduction->sibling == 0) return deliver(id, std::move(signal));
+  siblings_.tell(introduction->sibling, bus::Pass{id, std::move(signal)}, now);
+}
+
+// A client that is not lean wants one thing in each message.
+void Coordinator::deliver(PeerId from, Relayed signal) {
+  tell_before(signal.peer);
+  if (find(signal.peer)->lean) return outputs_.push_back(Relay{from, std::move(signal)});
   const auto relay = [&](std::string description, std::vector<std::string> candidates) {
     outputs_.push_back(
-        Relay{id, Relayed{signal.peer, std::move(description), std::move(candidates)}});
+        Relay{from, Relayed{signal.peer, std::move(description), std::move(candidates)}});
   };
   if (!signal.description.empty()) relay(std::move(signal.description), {});
   for (std::string& candidate : signal.candidates) relay({}, {std::move(candidate)});
@@ -209,37 +260,47 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
     return;
   }
   const Introduction introduction = found->second;
-  Peer& other = *find(decline.peer);
-  part(id, peer, decline.peer, other, now);
-  tell(decline.peer, Gone{id});
-  if (introduction.holder && !introduction.second) {
-    std::vector<PeerId> others;
-    introduce(decline.peer, {introduction.root, false, true}, 1, now, others);
-    for (const PeerId holder : others) tell(decline.peer, Introduce{holder});
+  peer.introductions.erase(found);
+  remember_declined(peer, decline.peer, now);
+  if (introduction.sibling != 0) {
+    return siblings_.tell(introduction.sibling, bus::Part{id, decline.peer, true}, now);
   }
+  Peer& other = *find(decline.peer);
+  other.introductions.erase(id);
+  remember_declined(other, id, now);
+  tell(decline.peer, Gone{id});
+  if (introduction.holder && !introduction.second) replace(decline.peer, introduction.root, now);
 }
 
-void Coordinator::part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now) {
-  const auto remember = [now](Peer& side, PeerId declined) {
-    side.introductions.erase(declined);
-    if (side.declined.size() >= limits::declines_per_peer)
-      side.declined.erase(side.declined.begin());
-    side.declined.push_back(Declined{declined, now + limits::decline_wait});
-  };
-  remember(peer, other_id);
-  remember(other, id);
+void Coordinator::replace(PeerId id, const Root& root, Instant now) {
+  std::vector<PeerId> others;
+  introduce(id, {root, false, true}, 1, now, others);
+  for (const PeerId holder : others) tell(id, Introduce{holder});
+  if (others.empty()) ask_siblings(id, *find(id), true, {{root, 1}}, {}, now);
+}
+
+void Coordinator::remember_declined(Peer& peer, PeerId declined, Instant now) {
+  if (peer.declined.size() >= limits::declines_per_peer) peer.declined.erase(peer.declined.begin());
+  peer.declined.push_back(Declined{declined, now + limits::decline_wait});
+}
+
+void Coordinator::remember_paired(Peer& peer, PeerId other) {
+  if (peer.paired.size() >= limits::pairs_per_page) peer.paired.erase(peer.paired.begin());
+  peer.paired.push_back(other);
 }
 
 // Holders that may be introduced: those that are near first, then those with the fewest
 // introductions, then those whose last one is the longest ago. Equals come in random order.
-std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& root, Instant now) {
-  while (!asker.declined.empty() && asker.declined.front().until <= now)
-    asker.declined.erase(asker.declined.begin());
-  const auto declined = [&](PeerId holder) {
-    return std::any_of(asker.declined.begin(), asker.declined.end(),
-                       [holder](const Declined& d) { return d.peer == holder; });
+std::vector<PeerId> Coordinator::candidates(const Asker& asker, const Site& site, const Root& root,
+                                            Instant now) {
+  // Both sides remember who declined.
+  const auto declined = [&](const Peer& holder, PeerId holder_id) {
+    const auto& list = asker.peer ? asker.peer->declined : holder.declined;
+    const PeerId other = asker.peer ? holder_id : asker.id;
+    return std::any_of(list.begin(), list.end(),
+                       [&](const Declined& d) { return d.peer == other && d.until > now; });
   };
-  const std::vector<PeerId>& holders = asker.site->directory.holders(root);
+  const std::vector<PeerId>& holders = site.directory.holders(root);
   struct Holder {
     bool far;
     std::size_t introductions;
@@ -252,12 +313,13 @@ std::vector<PeerId> Coordinator::candidates(PeerId id, Peer& asker, const Root& 
   for (std::size_t i = 0; i < count; ++i) {
     const PeerId holder = holders[(start + i) % holders.size()];
     const Peer& peer = *find(holder);
-    if (holder == id || peer.browser == asker.browser || declined(holder) ||
-        asker.introductions.count(holder) > 0 ||
-        peer.introductions.size() >= limits::introductions_per_peer) {
+    if (holder == asker.id || peer.browser == asker.browser || declined(peer, holder) ||
+        peer.introductions.count(asker.id) > 0 ||
+        peer.introductions.size() >= limits::introductions_per_peer ||
+        (asker.peer && asker.peer->introductions.count(holder) > 0)) {
       continue;
     }
-    const bool far = asker.place == 0 || peer.place != asker.place;
+    const bool far = !asker.peer || asker.peer->place == 0 || peer.place != asker.peer->place;
     found.push_back({far, peer.introductions.size(), peer.introduced_at, holder});
   }
   std::stable_sort(found.begin(), found.end(), [](const Holder& a, const Holder& b) {
@@ -276,7 +338,10 @@ void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wa
   if (asker.introductions.size() >= limits::introductions_per_peer) return;
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
                                    now);
-  for (const PeerId holder_id : candidates(id, asker, asked.root, now)) {
+  while (!asker.declined.empty() && asker.declined.front().until <= now)
+    asker.declined.erase(asker.declined.begin());
+  const Asker wants{id, asker.browser, 0, &asker};
+  for (const PeerId holder_id : candidates(wants, *asker.site, asked.root, now)) {
     if (wanted == 0 || asker.introductions.size() >= limits::introductions_per_peer ||
         !asker.asked_introductions.spend(1)) {
       break;
@@ -290,6 +355,11 @@ void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wa
     found.push_back(holder_id);
     ++stats_.introductions;
   }
+}
+
+Coordinator::Site* Coordinator::site_of(const std::string& name) {
+  const auto found = sites_.find(name);
+  return found == sites_.end() ? nullptr : &found->second;
 }
 
 Coordinator::Peer* Coordinator::find(PeerId id) {
@@ -341,18 +411,20 @@ void Coordinator::forget(PeerId id, Instant now) {
   if (found == peers_.end()) return;
   const Peer peer = std::move(found->second);
   peers_.erase(found);
+  if (peer.pending > 0) {
+    std::erase_if(pendings_, [id](const auto& pending) { return pending.second.asker == id; });
+  }
   for (const auto& [other_id, introduction] : peer.introductions) {
+    if (introduction.sibling != 0) {
+      siblings_.tell(introduction.sibling, bus::Part{id, other_id, false}, now);
+      continue;
+    }
     Peer& other = *find(other_id);
     other.introductions.erase(id);
-    if (other.paired.size() >= limits::pairs_per_page) other.paired.erase(other.paired.begin());
-    other.paired.push_back(id);
+    remember_paired(other, id);
     tell(other_id, Gone{id});
   }
   Site& site = *peer.site;
-  if (--site.sockets == 0) {
-    sites_.erase(std::string(site.name));
-    return;
-  }
   if (!peer.browser.empty()) {
     const PeerId last = site.members.back();
     if (last != id) {
@@ -363,7 +435,18 @@ void Coordinator::forget(PeerId id, Instant now) {
   }
   std::vector<Mark> went;
   site.directory.remove(id, went);
-  for (const Mark mark : went) note(site, mark, false, now);
+  for (const Mark mark : went) change(site, mark, false, now);
+  if (--site.sockets == 0) sites_.erase(std::string(site.name));
+}
+
+// What siblings have counts as much as what our own peers have.
+void Coordinator::change(Site& site, Mark mark, bool came, Instant now) {
+  siblings_.note(site.name, mark, came, now);
+  if (!siblings_.has(site.name, mark)) note(site, mark, came, now);
+}
+void Coordinator::change_elsewhere(const std::string& name, Mark mark, bool came, Instant now) {
+  Site* const site = site_of(name);
+  if (site && !site->directory.has(mark)) note(*site, mark, came, now);
 }
 
 // If a mark came and went within one batch it is told as gone, because a newcomer may have been
@@ -377,7 +460,10 @@ void Coordinator::note(Site& site, Mark mark, bool came, Instant now) {
 
 // Sends at least one message, even if nobody has anything: it says that all marks are told.
 void Coordinator::tell_marks(PeerId id, const Site& site) {
-  const std::vector<Mark> marks = site.directory.marks();
+  std::vector<Mark> marks = site.directory.marks();
+  for (const Mark mark : siblings_.marks(site.name)) {
+    if (!site.directory.has(mark)) marks.push_back(mark);
+  }
   std::size_t told = 0;
   do {
     const std::size_t end = std::min(marks.size(), told + limits::marks_per_message);
@@ -423,6 +509,9 @@ void Coordinator::handle_timeout(Instant now) {
     holds_.pop_front();
     release(id);
   }
+  while (!pendings_.empty() && pendings_.begin()->second.due <= now) {
+    finish(pendings_.begin()->first, now);
+  }
   while (!batches_.empty() && batches_.begin()->first <= now) {
     const auto batch = batches_.extract(batches_.begin());
     const auto site = sites_.find(batch.mapped());
@@ -430,15 +519,21 @@ void Coordinator::handle_timeout(Instant now) {
       tell_changes(site->second, now);
     }
   }
+  const auto due = siblings_.next_timeout();
+  if (!due || *due > now) return;
+  for (const Siblings::Number sibling : siblings_.silent(now)) forget(sibling, now);
+  siblings_.handle_timeout(now);
 }
 
 std::optional<Instant> Coordinator::next_timeout() const {
-  std::optional<Instant> next;
-  if (!greetings_.empty()) next = greetings_.front().first;
-  if (!batches_.empty() && (!next || batches_.begin()->first < *next)) {
-    next = batches_.begin()->first;
-  }
-  if (!holds_.empty() && (!next || holds_.front().first < *next)) next = holds_.front().first;
+  std::optional<Instant> next = siblings_.next_timeout();
+  const auto sooner = [&next](Instant at) {
+    if (!next || at < *next) next = at;
+  };
+  if (!greetings_.empty()) sooner(greetings_.front().first);
+  if (!batches_.empty()) sooner(batches_.begin()->first);
+  if (!holds_.empty()) sooner(holds_.front().first);
+  if (!pendings_.empty()) sooner(pendings_.begin()->second.due);
   return next;
 }
 
@@ -453,6 +548,7 @@ Coordinator::Stats Coordinator::stats() const {
   Stats stats = stats_;
   stats.peers = static_cast<std::uint32_t>(peers_.size());
   stats.sites = static_cast<std::uint32_t>(sites_.size());
+  stats.siblings = siblings_.synced_count();
   return stats;
 }
 

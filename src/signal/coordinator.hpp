@@ -3,6 +3,11 @@
 //
 // It sees roots, never bytes. A peer that it refuses is told why (Refusal) and closed. What comes
 // from the peer after that is ignored.
+//
+// Coordinators of the same sites, siblings, may share a bus (signal/bus.hpp). Each knows its own
+// peers, and which marks the peers of each sibling have. If its own peers are not enough for an
+// asker, it asks siblings to introduce theirs. A pair that two coordinators have introduced is
+// known to both.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +25,9 @@
 #include "signal/directory.hpp"
 #include "signal/message.hpp"
 #include "signal/random.hpp"
+#include "signal/siblings.hpp"
 
 namespace peer_cdn::signal {
-
-// A signal as the coordinator relays it: JSON objects of which it knows no more than that.
-struct Relayed {
-  PeerId peer;              // whom it is for
-  std::string description;  // empty: none
-  std::vector<std::string> candidates;
-  bool operator==(const Relayed&) const = default;
-};
 
 struct Tell {
   PeerId peer;
@@ -73,6 +71,18 @@ class Coordinator {
   std::optional<Instant> next_timeout() const;
   std::optional<CoordinatorOutput> poll_output();
 
+  // The bus to the siblings is reached, or reached again, under a name of our own; or it is lost:
+  // then this coordinator serves its own peers.
+  void handle_bus_open(bus::Name self, Instant now);
+  void handle_bus_closed() { siblings_.close(); }
+  // Errors: those of read_frame(); too_many_peers: there are more siblings than
+  // limits::siblings_max.
+  Error handle_frame(ByteSpan bytes, Instant now);
+  // Siblings need not wait until we are silent.
+  void leave_bus(Instant now);
+  // For siblings. Asked for when all outputs of an event, or a timeout, were taken.
+  std::optional<Publish> poll_publish(Instant now) { return siblings_.poll(now); }
+
   struct Stats {
     std::uint32_t peers = 0;
     std::uint32_t sites = 0;
@@ -80,15 +90,34 @@ class Coordinator {
     std::uint64_t relayed = 0;
     std::uint64_t not_introduced = 0;  // signals and declines to peers never introduced: ignored
     std::uint64_t refused = 0;
+    std::uint32_t siblings = 0;
+    std::uint64_t frames_refused = 0;  // that came over the bus and are of no use
   };
   Stats stats() const;
 
  private:
+  struct Peer;
   // One side of two peers that were introduced.
   struct Introduction {
     Root root;            // for which the two were introduced
     bool holder = false;  // this side has the root, and was told to offer
     bool second = false;  // a holder that declines is replaced once: this is its replacement
+    Siblings::Number sibling = 0;  // whose peer the other one is
+    std::uint64_t browser = 0;     // of a sibling's peer: says that it is the same one (see tag_of)
+  };
+  // Who wants holders: a peer of ours, or of a sibling.
+  struct Asker {
+    PeerId id;
+    std::string_view browser;
+    Siblings::Number sibling = 0;
+    Peer* peer = nullptr;  // null: a sibling's
+  };
+  // An answer that waits for siblings. It has what was found so far.
+  struct Pending {
+    PeerId asker;
+    Answer answer;
+    std::size_t siblings = 0;  // that have not answered yet
+    Instant due;
   };
   // A token bucket: how many tokens are left, and when that was reckoned.
   struct Bucket {
@@ -122,6 +151,7 @@ class Coordinator {
     Instant introduced_at{};
     // Tells only of peers whose offers are on their way: it goes with the first of them.
     std::optional<Answer> held;
+    std::uint32_t pending = 0;  // how many of its answers wait for siblings
     std::unordered_map<PeerId, Introduction> introductions;
     // Peers whose sockets went, oldest first, but with which this peer may still have a pair: its
     // hello said so, or they were introduced.
@@ -140,26 +170,62 @@ class Coordinator {
     refuse(id, Error::unknown_message, now);
   }
 
+  // What siblings say.
+  void handle(Siblings::Number sibling, const bus::Changes& changes, Instant now);
+  void handle(Siblings::Number sibling, const bus::Seek& seek, Instant now);
+  void handle(Siblings::Number sibling, const bus::Bye&, Instant now);
+  void handle(Siblings::Number sibling, const bus::Start&, Instant now);
+  void handle(Siblings::Number sibling, const bus::All& all, Instant now);
+  void handle(Siblings::Number sibling, const bus::Look& look, Instant now);
+  void handle(Siblings::Number sibling, const bus::Seen& seen, Instant now);
+  void handle(Siblings::Number sibling, const bus::Pass& pass, Instant now);
+  void handle(Siblings::Number sibling, const bus::Part& part, Instant now);
+  void handle(Siblings::Number sibling, const bus::Again& again, Instant now);
+
   Peer* find(PeerId id);
+  Site* site_of(const std::string& name);
   static bool spend(Peer& peer, Instant now);
   static bool spend(Peer& peer, const Message& message, Instant now);
   void refuse(PeerId id, Error error, Instant now);
   void forget(PeerId id, Instant now);
   PeerId renumber(PeerId id, PeerId wanted, Instant now);
   void resume(PeerId id, Peer& peer);
-  bool may_signal(const Peer& peer, PeerId to);
-  void part(PeerId id, Peer& peer, PeerId other_id, Peer& other, Instant now);
+  static bus::Seek seek_of(PeerId id, const Peer& peer);
+  void deliver(PeerId from, Relayed signal);
+  const Introduction* introduction_of(PeerId id, PeerId to);
+  const Introduction* may_signal(PeerId id, PeerId to);
+  static void remember_declined(Peer& peer, PeerId declined, Instant now);
+  static void remember_paired(Peer& peer, PeerId other);
+  void replace(PeerId id, const Root& root, Instant now);
   // Introduces up to `wanted` holders that the asker does not know yet. The holders are told, the
   // asker is not. Appends whom it found.
   void introduce(PeerId id, const Introduction& asked, std::size_t wanted, Instant now,
                  std::vector<PeerId>& found);
-  std::vector<PeerId> candidates(PeerId id, Peer& asker, const Root& root, Instant now);
+  std::vector<PeerId> candidates(const Asker& asker, const Site& site, const Root& root,
+                                 Instant now);
+  // Asks siblings for what is wanted beside what the answer says already. The answer waits for
+  // them; where a holder that declined is replaced there is none.
+  void ask_siblings(PeerId id, Peer& asker, bool second, const std::vector<bus::Wanted>& wanted,
+                    Answer answer, Instant now);
+  void complete(PeerId id, Peer& asker, Answer answer, bool is_news, Instant now);
+  // A pending answer has all that it waits for, or has waited long enough.
+  void finish(std::uint32_t pending, Instant now);
+  // Tells whom a pending answer names, because something else is told of them.
+  void tell_introduced(PeerId id);
+  // The bus may have lost what this sibling said.
+  void lose_track(Siblings::Number sibling);
+  void forget(Siblings::Number sibling, Instant now);
+  // A peer of ours came to be the first that has a mark, or was the last; or a sibling's.
+  void change(Site& site, Mark mark, bool came, Instant now);
+  void change_elsewhere(const std::string& site, Mark mark, bool came, Instant now);
   void note(Site& site, Mark mark, bool came, Instant now);
   void tell_marks(PeerId id, const Site& site);
   void tell_changes(Site& site, Instant now);
   void tell(PeerId id, Message message);
   void hold(PeerId id, Peer& asker, Answer answer, Instant now);
   void release(PeerId id);
+  // What a peer must know before anything else is told to it.
+  void tell_before(PeerId id);
 
   Random random_;
   std::uint32_t next_peer_;
@@ -170,6 +236,9 @@ class Coordinator {
   std::deque<std::pair<Instant, PeerId>> greetings_;
   std::deque<std::pair<Instant, PeerId>> holds_;
   std::multimap<Instant, std::string> batches_;  // when a site's changes are due
+  Siblings siblings_;
+  std::map<std::uint32_t, Pending> pendings_;  // by number: the oldest first
+  std::uint32_t next_pending_ = 0;
   std::deque<CoordinatorOutput> outputs_;
   Stats stats_;
 };

@@ -417,6 +417,30 @@ void write(Text&, const Other&) {}
 
 }  // namespace
 
+bool is_utf8(std::string_view text) {
+  const auto byte_at = [&](std::size_t at) {
+    return at < text.size() ? static_cast<std::uint8_t>(text[at]) : std::uint8_t{0};
+  };
+  for (std::size_t at = 0; at < text.size();) {
+    const std::uint8_t first = byte_at(at);
+    if (first < 0x80) {
+      ++at;
+      continue;
+    }
+    // How many bytes follow, and what the first of them may be.
+    const std::size_t more = first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+    const std::uint8_t least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    const std::uint8_t most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (first < 0xc2 || first > 0xf4 || byte_at(at + 1) < least || byte_at(at + 1) > most)
+      return false;
+    for (std::size_t i = 2; i <= more; ++i) {
+      if ((byte_at(at + i) & 0xc0) != 0x80) return false;
+    }
+    at += more + 1;
+  }
+  return true;
+}
+
 Result<Said> parse_text(std::string_view text) {
   if (text.size() > limits::signal_bytes) return Error::message_too_long;
   constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";

@@ -7,10 +7,12 @@
 
 #include "base/result.hpp"
 #include "base/text.hpp"
-#include "signal/coordinator.hpp"
 #include "signal/message.hpp"
 
 namespace peer_cdn::signal {
+
+// Well-formed (RFC 3629): no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text);
 
 // Requires valid UTF-8, as WebSocket has it. A signal comes out as Relayed. Errors: those of
 // parse_message().

@@ -84,6 +84,13 @@ struct Signal {
   Variant<Description, Candidate> what;
   bool operator==(const Signal&) const = default;
 };
+// A signal as a coordinator relays it: JSON objects of which it knows no more than that.
+struct Relayed {
+  PeerId peer;              // whom it is for
+  std::string description;  // empty: none
+  std::vector<std::string> candidates;
+  bool operator==(const Relayed&) const = default;
+};
 struct Decline {
   PeerId peer;
   bool operator==(const Decline&) const = default;

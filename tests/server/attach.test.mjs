@@ -361,16 +361,3 @@ for (const [what, [server, said]] of Object.entries(noServers)) {
     assert.throws(() => attach(server), { name: 'TypeError', message: said });
   });
 }
-
-test('a process of a cluster is told that its visitors never meet those of another', { timeout: 30_000 }, async (t) => {
-  const script = `import cluster from 'node:cluster';
-    import { attach } from '${new URL('../../src/server/index.js', import.meta.url).href}';
-    if (cluster.isPrimary) cluster.fork();
-    else attach(null).close().then(() => cluster.worker.disconnect());`;
-  const folder = makeFolder(t, { 'server.mjs': script });
-  const child = spawn(process.execPath, [join(folder, 'server.mjs')]);
-  let said = '';
-  child.stderr.on('data', (data) => (said += data));
-  await once(child, 'close');
-  assert.match(said, /several-processes.* never meet/);
-});

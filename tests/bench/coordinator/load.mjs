@@ -16,8 +16,9 @@ class Crowd {
   #waiting = new Map();
   #sentAt = new Map();
 
-  constructor(port) {
-    this.port = port;
+  /** @param {number | number[]} ports of servers that are one: the sockets go to them in turn */
+  constructor(ports) {
+    this.ports = [ports].flat();
   }
 
   async open(count) {
@@ -27,7 +28,7 @@ class Crowd {
   }
 
   async #openOne(id) {
-    const socket = new WebSocket(`ws://127.0.0.1:${this.port}${this.path}`, {
+    const socket = new WebSocket(`ws://127.0.0.1:${this.ports[id % this.ports.length]}${this.path}`, {
       origin: 'http://a.example',
       perMessageDeflate: false,
     });
@@ -95,13 +96,19 @@ class Ours extends Crowd {
     const hello = { type: 'hello', version: protocolVersion, browser: browserOf(id) };
     this.say(id, JSON.stringify(this.lean ? { ...hello, lean: true } : hello));
     const joined = new Promise((resolve) => this.#joined.set(id, resolve));
-    const add = [rootOf(id), ...Array.from({ length: this.held }, (_, i) => rootOf(`pool ${(id * 7 + i) % this.pool}`))];
+    const add = [...this.holds(id), ...Array.from({ length: this.held }, (_, i) => rootOf(`pool ${(id * 7 + i) % this.pool}`))];
     for (let i = 0; i < add.length; i += 100)
       this.say(id, JSON.stringify({ type: 'have', add: add.slice(i, i + 100), remove: [] }));
     // Its answer says that all of it was read.
     this.say(id, JSON.stringify({ type: 'ask', roots: [] }));
     return joined;
   }
+
+  holds(id) {
+    return [rootOf(id)];
+  }
+
+  named() {}
 
   ask(asker, holder) {
     this.say(asker, JSON.stringify({ type: 'ask', roots: [rootOf(holder)] }));
@@ -127,8 +134,10 @@ class Ours extends Crowd {
     } else if (message.type === 'answer') {
       this.#joined.get(id)?.();
       this.#joined.delete(id);
-    } else if (message.type === 'introduce' && message.offer) {
-      this.#describe(id, this.#ids.get(message.peer), 'offer');
+      this.named(id, message.introduced?.length ?? 0, message.roots.length > 0);
+    } else if (message.type === 'introduce') {
+      if (message.offer) this.#describe(id, this.#ids.get(message.peer), 'offer');
+      else this.named(id, 1, false);
     } else if (message.type === 'signal') {
       const from = this.#ids.get(message.peer);
       this.arrived(from, id);
@@ -137,6 +146,52 @@ class Ours extends Crowd {
     } else if (message.type === 'error') {
       throw new Error(`socket ${id}: ${message.code}`);
     }
+  }
+}
+
+/** Ours, where each root has several holders: an ask introduces all of them. */
+class Shared extends Ours {
+  #holders = 3;
+  #asks = new Map();
+  introductions = 0;
+
+  constructor(ports, options) {
+    super(ports, { lean: true, ...options });
+    this.count = options.count;
+  }
+
+  /** Spread as if by chance, so that they are at any of the servers. */
+  holds(id) {
+    const step = 7919;
+    return Array.from({ length: this.#holders }, (_, i) => rootOf((id + i * (step + 2 * i)) % this.count));
+  }
+
+  /** Resolves when every holder that was named has got its answer. */
+  introduce(asker, root) {
+    return new Promise((resolve) => {
+      this.#asks.set(asker, { named: 0, done: 0, isAnswered: false, resolve });
+      this.ask(asker, root);
+    });
+  }
+
+  named(asker, count, isAnswered) {
+    const ask = this.#asks.get(asker);
+    if (!ask) return;
+    ask.named += count;
+    ask.isAnswered ||= isAnswered;
+    this.#settle(asker, ask);
+  }
+  done(asker) {
+    this.introductions++;
+    const ask = this.#asks.get(asker);
+    if (!ask) return;
+    ask.done++;
+    this.#settle(asker, ask);
+  }
+  #settle(asker, { named, done, isAnswered, resolve }) {
+    if (!isAnswered || done < named) return;
+    this.#asks.delete(asker);
+    resolve();
   }
 }
 
@@ -224,12 +279,14 @@ class Relay extends Crowd {
 }
 
 /**
- * @param {string} kind 'ours', 'ours1' (as version 1 began), 'tracker' or 'relay'
- * @param {number} port
- * @param {{ held?: number, pool?: number }} [options] how many roots each socket holds beside its own, of how many there are
+ * @param {string} kind 'ours', 'ours1' (as version 1 began), 'shared', 'tracker' or 'relay'
+ * @param {number | number[]} port
+ * @param {{ held?: number, pool?: number, count?: number }} [options] how many roots each socket holds beside its own, of how
+ *     many there are; 'shared': how many sockets there will be
  */
 export function crowdOf(kind, port, options = {}) {
   if (kind === 'tracker') return new Tracker(port, options);
+  if (kind === 'shared') return new Shared(port, options);
   if (kind === 'relay') return new Relay(port);
   return new Ours(port, { lean: kind === 'ours', ...options });
 }

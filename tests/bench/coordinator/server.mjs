@@ -1,5 +1,5 @@
 // One server of the coordinator's benchmark, in a process of its own, which tells its parent what it uses.
-//   node --expose-gc server.mjs <kind> [path of bittorrent-tracker's server]
+//   node --expose-gc server.mjs <kind> [path of bittorrent-tracker's server, or ours' URL of Redis]
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { attach } from '../../../src/server/index.js';
@@ -35,9 +35,9 @@ async function openTracker(path) {
   return new Promise((done) => tracker.listen(0, '127.0.0.1', () => done(tracker.http.address().port)));
 }
 
-async function openOurs() {
+async function openOurs(redis) {
   const server = createServer();
-  attach(server, { origins: ['http://a.example'] });
+  attach(server, { origins: ['http://a.example'], redis });
   return listen(server);
 }
 

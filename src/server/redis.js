@@ -1,0 +1,201 @@
+// Redis as the bus between coordinators (src/signal/bus.hpp): two channels of its publish and subscribe. It stores nothing.
+import { randomFillSync } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { BUS_CHANNEL } from '../../build/border.js';
+import * as limits from './limits.js';
+
+/**
+ * What is told of Redis. Its own words, as onFrame has them, may be anything.
+ * @typedef {object} RedisHost
+ * @property {(high: number, low: number) => void} onOpen it is reached, under a name of two halves
+ * @property {() => void} onClose it is lost
+ * @property {(frame: Buffer) => void} onFrame
+ * @property {(warning: { code: string, message: string }) => void} onWarning
+ */
+
+/**
+ * What we use of a client of the package `redis`.
+ * @typedef {object} Client
+ * @property {(event: string, listener: (error: Error) => void) => void} on
+ * @property {() => Client} duplicate
+ * @property {() => Promise<unknown>} connect
+ * @property {() => Promise<void>} close
+ * @property {() => void} destroy
+ * @property {() => void} unref
+ * @property {(channels: string[], listener: (message: Buffer) => void, isBuffer: true) => Promise<void>} subscribe
+ * @property {(channel: string, message: Buffer) => Promise<number>} publish
+ */
+
+/** The package is loaded by whoever has Redis, and by nobody else. @returns {{ createClient(options: object): Client }} */
+function loadClient() {
+  try {
+    return createRequire(import.meta.url)('redis');
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'MODULE_NOT_FOUND') throw error;
+    throw Object.assign(new Error('coordinators on Redis need the package redis: npm install redis'), { code: 'redis-missing' });
+  }
+}
+
+/** @param {string} text */
+function checkUrl(text) {
+  if (!URL.canParse(text) || !/^rediss?:$/.test(new URL(text).protocol)) {
+    // Not the text itself: it may have a password.
+    const message = "redis takes a URL as 'redis://localhost:6379' or 'rediss://user:password@host:6380'";
+    throw Object.assign(new TypeError(message), { code: 'bad-redis-url' });
+  }
+}
+
+/** The two connections, whose life is one: if either fails both are closed and opened anew. */
+export class Redis {
+  #url;
+  #host;
+  #createClient;
+  /** Our name on the bus. */
+  #name = randomFillSync(new Uint32Array(2));
+  /** Of the connections that are open or being opened. @type {Client[]} */
+  #clients = [];
+  /** Null while Redis is not reached. @type {Client | null} */
+  #publisher = null;
+  #tries = 0;
+  #isTold = false;
+  #heardAt = 0;
+  #isClosed = false;
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
+
+  /**
+   * Throws if the URL is none, or the package is not there.
+   * @param {string} url
+   * @param {RedisHost} host
+   */
+  constructor(url, host) {
+    checkUrl(url);
+    this.#url = url;
+    this.#host = host;
+    this.#createClient = loadClient().createClient;
+    this.#name[1] ||= 1;
+  }
+
+  /** Connects, now and whenever Redis was lost. */
+  start() {
+    this.#open().catch((error) => this.#lose(error));
+  }
+
+  get isOpen() {
+    return this.#publisher !== null;
+  }
+
+  /** @param {number} high @param {number} low @param {Buffer} frame */
+  publish(high, low, frame) {
+    const publisher = this.#publisher;
+    if (!publisher) return;
+    const isForAll = high === 0 && low === 0;
+    publisher.publish(isForAll ? BUS_CHANNEL : channelOf(high, low), frame).catch((error) => {
+      if (publisher === this.#publisher) this.#lose(error);
+    });
+  }
+
+  /** What was published before still goes out. */
+  close() {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    const publisher = this.#publisher;
+    this.#publisher = null;
+    const clients = this.#clients;
+    this.#clients = [];
+    const end = () => {
+      for (const client of clients) destroy(client);
+    };
+    if (!publisher) return end();
+    const timer = setTimeout(end, limits.closeMs).unref();
+    publisher
+      .close()
+      .catch(() => {})
+      .then(() => {
+        clearTimeout(timer);
+        end();
+      });
+  }
+
+  async #open() {
+    const publisher = this.#createClient({
+      url: this.#url,
+      name: 'peer-cdn',
+      disableOfflineQueue: true,
+      socket: { connectTimeout: limits.redisConnectMs, reconnectStrategy: false },
+    });
+    const subscriber = publisher.duplicate();
+    const clients = [publisher, subscriber];
+    this.#clients = clients;
+    for (const client of clients) {
+      client.on('error', (error) => {
+        if (this.#clients === clients) this.#lose(error);
+      });
+      client.on('end', () => {
+        if (this.#clients === clients) this.#lose(new Error('the connection was closed'));
+      });
+    }
+    await Promise.all(clients.map((client) => client.connect()));
+    // The host's process ends when the host's own work ends.
+    for (const client of clients) client.unref();
+    await subscriber.subscribe([BUS_CHANNEL, channelOf(this.#name[0], this.#name[1])], (frame) => this.#hear(frame), true);
+    if (this.#clients !== clients) return;
+    this.#publisher = publisher;
+    this.#tries = 0;
+    this.#heardAt = performance.now();
+    this.#watch();
+    if (this.#isTold) this.#host.onWarning({ code: 'redis-back', message: 'Redis is reached again' });
+    this.#isTold = false;
+    this.#host.onOpen(this.#name[0], this.#name[1]);
+  }
+
+  /** @param {Buffer} frame */
+  #hear(frame) {
+    this.#heardAt = performance.now();
+    if (this.isOpen) this.#host.onFrame(frame);
+  }
+
+  /** A network that is split closes no connection. */
+  #watch() {
+    const look = () => {
+      if (performance.now() - this.#heardAt > limits.redisSilenceMs) this.#lose(new Error('it is silent'));
+      else this.#watch();
+    };
+    // What came while this process was held up is read first.
+    this.#timer = setTimeout(() => setImmediate(() => this.#publisher && look()), limits.redisSilenceMs / 2).unref();
+  }
+
+  /** @param {Error} error */
+  #lose(error) {
+    if (this.#isClosed) return;
+    const clients = this.#clients;
+    this.#clients = [];
+    for (const client of clients) destroy(client);
+    clearTimeout(this.#timer);
+    if (this.#publisher) {
+      this.#publisher = null;
+      this.#host.onClose();
+    }
+    if (!this.#isTold) {
+      this.#isTold = true;
+      const { host } = new URL(this.#url);
+      const why = /** @type {NodeJS.ErrnoException} */ (error).code ?? error.message;
+      const message = `Redis at ${host} is not reached (${why}): until it is, visitors meet only those of the same process`;
+      this.#host.onWarning({ code: 'redis-lost', message });
+    }
+    const most = Math.min(limits.redisRetryMostMs, limits.redisRetryMs * 2 ** this.#tries++);
+    this.#timer = setTimeout(() => this.start(), most * (0.5 + Math.random() / 2)).unref();
+  }
+}
+
+/** @param {number} high @param {number} low */
+const channelOf = (high, low) => `${BUS_CHANNEL}:${[high, low].map((half) => half.toString(16).padStart(8, '0')).join('')}`;
+
+/** @param {Client} client */
+function destroy(client) {
+  try {
+    client.destroy();
+  } catch {
+    // It was closed before it was open.
+  }
+}

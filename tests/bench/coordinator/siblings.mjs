@@ -1,0 +1,102 @@
+// Three coordinators on one Redis beside one alone: introductions for a second of a processor.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { startRedis } from '../../server/debian.mjs';
+import { interleave, median, rounded } from '../stats.mjs';
+import { crowdOf } from './load.mjs';
+
+const serverPath = fileURLToPath(new URL('server.mjs', import.meta.url));
+const sockets = 1000;
+const atOnce = 64;
+/** Of a socket's 30 introductions each round takes about six. A crowd that warms up goes before. */
+const rounds = 4;
+/** What siblings tell each other of a crowd that has joined. */
+const settleMs = 3000;
+const clockTicks = 100;
+
+/** Seconds of the processor that a process has taken. */
+function cpuOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / clockTicks;
+}
+
+async function openServer(redis) {
+  const child = fork(serverPath, ['ours', ...(redis ? [redis] : [])], { execArgv: ['--expose-gc'] });
+  const [{ port }] = await once(child, 'message');
+  const cpu = async () => {
+    child.send('cpu');
+    return (await once(child, 'message'))[0].cpuMicros / 1e6;
+  };
+  return { port, cpu, close: () => child.kill() };
+}
+
+async function ask(crowd) {
+  let next = 0;
+  const worker = async () => {
+    while (next < rounds * sockets) {
+      const [round, asker] = [Math.floor(next / sockets), next % sockets];
+      next++;
+      await crowd.introduce(asker, (asker + 131 * (round + 1)) % sockets);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+async function runOnce(count, redis) {
+  const servers = await Promise.all(Array.from({ length: count }, () => openServer(redis?.url)));
+  const ports = servers.map(({ port }) => port);
+  const crowds = [crowdOf('shared', ports, { count: sockets }), crowdOf('shared', ports, { count: sockets })];
+  try {
+    for (const crowd of crowds) {
+      await crowd.open(sockets);
+      await new Promise((go) => setTimeout(go, settleMs));
+      if (crowd === crowds[0]) {
+        await ask(crowd);
+        crowd.close();
+        await new Promise((go) => setTimeout(go, settleMs));
+      }
+    }
+    const sum = async () => (await Promise.all(servers.map(({ cpu }) => cpu()))).reduce((a, b) => a + b);
+    const before = await sum();
+    const redisBefore = redis ? cpuOf(redis.redis.child.pid) : 0;
+    await ask(crowds[1]);
+    const cpu = (await sum()) - before;
+    const { introductions } = crowds[1];
+    // Each of the processes has a processor of its own where it counts.
+    return {
+      perSecond: (introductions / cpu) * count,
+      introductions,
+      redisCpuShare: redis ? (cpuOf(redis.redis.child.pid) - redisBefore) / cpu : 0,
+    };
+  } finally {
+    for (const crowd of crowds) crowd.close();
+    for (const server of servers) server.close();
+  }
+}
+
+/** @param {{ say: (text: string) => void, runs: number }} how */
+export async function siblings({ say, runs }) {
+  const closing = [];
+  const redis = await startRedis({ after: (end) => closing.push(end) });
+  if (!redis) {
+    say('there is no redis-server, nor a Debian to fetch it from: redis3VsOne is left out');
+    return null;
+  }
+  try {
+    const found = await interleave({ one: () => runOnce(1), three: () => runOnce(3, redis) }, runs, (name, run) =>
+      say(
+        `${name}: ${Math.round(run.perSecond)} a second, ${run.introductions} introductions, Redis ${rounded(run.redisCpuShare)}`,
+      ),
+    );
+    const of = (name, what) => found[name].map((run) => run[what]);
+    return {
+      redis3VsOne: rounded(median(of('three', 'perSecond')) / median(of('one', 'perSecond'))),
+      redisOfProcessors: rounded(median(of('three', 'redisCpuShare'))),
+      perSecond: { one: of('one', 'perSecond').map(Math.round), three: of('three', 'perSecond').map(Math.round) },
+    };
+  } finally {
+    for (const end of closing) await end();
+  }
+}

@@ -1,0 +1,224 @@
+// Two coordinators on one Redis, as their visitors and their operator see them.
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { createClient } from 'redis';
+import { BUS_CHANNEL, SOCKET_PATH } from '../../build/border.js';
+import { Apart } from '../../src/server/apart.js';
+import { attach, serveCoordinator } from '../../src/server/index.js';
+import { freePort, startRedis } from './debian.mjs';
+import { rootOf, Visitor } from './visitor.mjs';
+
+const origin = 'https://a.example';
+
+async function open(t, options) {
+  const warnings = [];
+  let tell = () => {};
+  const onWarning = (warning) => {
+    warnings.push(warning.code);
+    tell();
+  };
+  const served = await serveCoordinator({ port: 0, origins: [origin], onWarning, ...options });
+  t.after(() => served.close());
+  const url = `http://127.0.0.1:${served.port}`;
+  const visit = (browser, again) => new Visitor(url + SOCKET_PATH, { browser, origin, again });
+  const warned = async (code) => {
+    while (!warnings.includes(code)) await new Promise((go) => (tell = go));
+  };
+  return { ...served, url, visit, warnings, warned };
+}
+
+/** Resolves when so many coordinators know each other. */
+async function met(...coordinators) {
+  while (!coordinators.every(({ coordinator }) => coordinator.stats().siblings === coordinators.length - 1)) {
+    await new Promise((go) => setTimeout(go, 10));
+  }
+}
+
+/** Resolves to an answer that names somebody: what others have is known a moment later. */
+async function askUntilFound(visitor, root) {
+  for (;;) {
+    visitor.say({ type: 'ask', roots: [root] });
+    const answer = await visitor.next('answer');
+    if (answer.peers[0] > 0) return answer;
+    await new Promise((go) => setTimeout(go, 20));
+  }
+}
+
+/** A holder at one and an asker at the other, introduced. */
+async function introduced(t, [one, other]) {
+  const holder = one.visit('ann');
+  const asker = other.visit('bob');
+  const [{ peer: ann }, { peer: bob }] = await Promise.all([holder.next('welcome'), asker.next('welcome')]);
+  holder.say({ type: 'have', add: [rootOf('film')], remove: [] });
+  await askUntilFound(asker, rootOf('film'));
+  assert.deepEqual(await holder.next('introduce'), { type: 'introduce', peer: bob, offer: true });
+  t.after(() => [holder, asker].forEach(({ socket }) => socket.terminate()));
+  return { holder, asker, ann, bob };
+}
+
+const redisFor = async (t) => (await startRedis(t)) ?? t.skip('there is no redis-server, nor a Debian to fetch it from');
+
+test('visitors of two processes meet, signal, and hear when the other goes', async (t) => {
+  const redis = await redisFor(t);
+  if (!redis) return;
+  const both = [await open(t, { redis: redis.url }), await open(t, { redis: redis.url })];
+  await met(...both);
+  const { holder, asker, ann, bob } = await introduced(t, both);
+  const description = { type: 'offer', sdp: 'v=0\r\n\u00e9 "quoted"' };
+  holder.say({ type: 'signal', peer: bob, description });
+  assert.deepEqual(await asker.next('signal'), { type: 'signal', peer: ann, description });
+  const candidate = { candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: 0 };
+  asker.say({ type: 'signal', peer: ann, candidate });
+  assert.deepEqual(await holder.next('signal'), { type: 'signal', peer: bob, candidate });
+  holder.socket.close();
+  assert.deepEqual(await asker.next('gone'), { type: 'gone', peer: ann });
+  const text = await (await fetch(`${both[1].url}/metrics`)).text();
+  assert.match(text, /^peer_cdn_redis_reached 1$/m);
+  assert.match(text, /^peer_cdn_siblings 1$/m);
+});
+
+test('the visitors of a process that closes are gone at once, and one that comes back elsewhere keeps its pair', async (t) => {
+  const redis = await redisFor(t);
+  if (!redis) return;
+  const both = [await open(t, { redis: redis.url }), await open(t, { redis: redis.url })];
+  await met(...both);
+  const { holder, asker, ann, bob } = await introduced(t, both);
+  await both[0].close();
+  await holder.closed;
+  assert.deepEqual(await asker.next('gone'), { type: 'gone', peer: ann });
+  assert.equal(both[1].coordinator.stats().siblings, 0);
+  const third = await open(t, { redis: redis.url });
+  await met(third, both[1]);
+  const back = third.visit('ann', { peer: ann, peers: [bob] });
+  assert.equal((await back.next('welcome')).peer, ann);
+  assert.deepEqual(await back.next('resume'), { type: 'resume', peer: bob });
+  assert.deepEqual(await asker.next('resume'), { type: 'resume', peer: ann });
+});
+
+test('while Redis is gone each serves its own, and both say so; when it is back they are one again', async (t) => {
+  const redis = await redisFor(t);
+  if (!redis) return;
+  const both = [await open(t, { redis: redis.url }), await open(t, { redis: redis.url })];
+  await met(...both);
+  const { holder, asker, ann, bob } = await introduced(t, both);
+  await redis.redis.kill();
+  await Promise.all(both.map(({ warned }) => warned('redis-lost')));
+  const neighbour = both[1].visit('cat');
+  await neighbour.next('welcome');
+  neighbour.say({ type: 'have', add: [rootOf('song')], remove: [] });
+  await askUntilFound(asker, rootOf('song'));
+  await neighbour.next('introduce');
+  assert.match(await (await fetch(`${both[1].url}/metrics`)).text(), /^peer_cdn_redis_reached 0$/m);
+  assert.equal((await fetch(`${both[1].url}/health/ready`)).status, 200);
+  await redis.open();
+  await Promise.all(both.map(({ warned }) => warned('redis-back')));
+  await met(...both);
+  // What they signal reaches them again.
+  const candidate = { candidate: 'candidate:2', sdpMid: '0', sdpMLineIndex: 0 };
+  for (const [from, to, peer] of [
+    [asker, holder, ann],
+    [holder, asker, bob],
+  ]) {
+    const came = to.next('signal');
+    let isThere = false;
+    came.then(() => (isThere = true));
+    while (!isThere) {
+      from.say({ type: 'signal', peer, candidate });
+      await new Promise((go) => setTimeout(go, 50));
+    }
+  }
+  neighbour.socket.terminate();
+});
+
+test('a coordinator starts without Redis, and finds it later', async (t) => {
+  const port = await freePort();
+  const { warned, coordinator, visit } = await open(t, { redis: `redis://:secret@127.0.0.1:${port}` });
+  await warned('redis-lost');
+  const visitor = visit('ann');
+  await visitor.next('welcome');
+  assert.equal(coordinator.stats().isRedisReached, false);
+  visitor.socket.terminate();
+});
+
+test('whatever is written to the channels harms nobody, and is told once', async (t) => {
+  const redis = await redisFor(t);
+  if (!redis) return;
+  const both = [await open(t, { redis: redis.url }), await open(t, { redis: redis.url })];
+  await met(...both);
+  const vandal = createClient({ url: redis.url, socket: { reconnectStrategy: false } }).on('error', () => {});
+  await vandal.connect();
+  t.after(() => vandal.destroy());
+  const listener = vandal.duplicate().on('error', () => {});
+  await listener.connect();
+  t.after(() => listener.destroy());
+  const seen = [];
+  await listener.pSubscribe(`${BUS_CHANNEL}*`, (frame, channel) => seen.push([channel.toString(), frame]), true);
+  const { holder, asker } = await introduced(t, both);
+  const junk = [Buffer.alloc(0), Buffer.from('hello'), Buffer.alloc(1e6, 1), Buffer.alloc(70_000, 255)];
+  for (const frame of junk) await vandal.publish(BUS_CHANNEL, frame);
+  // Frames of before, cut and changed, to whom they were for.
+  for (const [channel, frame] of seen.slice(0)) {
+    for (let i = 0; i < 40; i++) {
+      const copy = Buffer.from(frame);
+      copy[(i * 37) % copy.length] ^= 1 << (i % 8);
+      await vandal.publish(channel, i % 2 ? copy : copy.subarray(0, (i * 31) % copy.length));
+    }
+  }
+  await Promise.all(both.map(({ warned }) => warned('frame-refused')));
+  await met(...both);
+  await askUntilFound(asker, rootOf('film'));
+  holder.say({ type: 'ask', roots: [] });
+  await holder.next('answer');
+  for (const { coordinator, warnings } of both) {
+    assert.equal(coordinator.stats().framesRefused >= junk.length, true);
+    assert.equal(warnings.filter((code) => code === 'frame-refused').length, 1);
+  }
+});
+
+test('a Redis that accepts and says nothing is no Redis, and the coordinator serves', async (t) => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { coordinator, visit } = await open(t, { redis: `redis://127.0.0.1:${silent.address().port}` });
+  const visitor = visit('ann');
+  await visitor.next('welcome');
+  assert.equal(coordinator.stats().isRedisReached, false);
+  visitor.socket.terminate();
+  silent.close();
+});
+
+test('processes of one machine that serve one site without Redis say so, and those that are gone do not count', async (t) => {
+  const site = `https://${randomUUID()}.example`;
+  const other = async () => {
+    const child = fork(new URL('lone-coordinator.mjs', import.meta.url), [site]);
+    t.after(() => child.kill());
+    const [port] = await once(child, 'message');
+    const visitor = new Visitor(`http://127.0.0.1:${port}${SOCKET_PATH}`, { origin: site });
+    await visitor.next('welcome');
+    return { child, visitor };
+  };
+  const first = await other();
+  const warned = new Promise((told) => {
+    open(t, { origins: [site], onWarning: told }).then(({ url }) => new Visitor(url + SOCKET_PATH, { origin: site }));
+  });
+  const { code, message } = await warned;
+  assert.equal(code, 'processes-apart');
+  assert.match(message, new RegExp(`process ${first.child.pid} of this machine serves ${site} too.*redis`));
+  first.child.kill('SIGKILL');
+  await once(first.child, 'exit');
+  assert.deepEqual(new Apart().enter(site), []);
+});
+
+test('what is no URL of Redis is refused at once, and its password is not repeated', (t) => {
+  const server = createServer();
+  t.after(() => server.close());
+  for (const redis of ['localhost:6379', 'http://:secret@localhost', '']) {
+    assert.throws(
+      () => attach(server, { redis }),
+      (error) => error instanceof TypeError && !error.message.includes('secret'),
+    );
+  }
+});
