@@ -5,13 +5,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { connect, createServer as createTcpServer } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { messageBytes, protocolVersion, SOCKET_PATH } from '../../build/border.js';
 import { attach } from '../../src/server/index.js';
 import { heartbeatMs } from '../../src/server/limits.js';
-import { makeFolder } from './folder.mjs';
 import { coordinatorFor, rootOf, Visitor } from './visitor.mjs';
 
 /** A WebSocket that is open, and of which nothing is done by itself. */
