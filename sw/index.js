@@ -66,9 +66,9 @@ class PeerCDN extends EventTarget {
 
   #manifest;
   #path; // of the manifest
-  #storage = new StoreKeeper(() => {
-    broadcast('emptied');
-    this.#renew();
+  #storage = new StoreKeeper((cache) => {
+    broadcast('emptied', { cache });
+    this.#renew(cache);
   });
   #code = ''; // why the browser asks us for nothing
   #news = newsOf(
@@ -180,8 +180,9 @@ class PeerCDN extends EventTarget {
     return this;
   }
 
-  // The site's own code deletes Caches, ours too.
-  #renew = () => {
+  // The site's own code deletes Caches, ours too. A worker of another version has another one.
+  #renew = (/** @type {string} */ cache) => {
+    if (cache !== currentCache()) return;
     const renewed = this.#storage.renew().then(() => this.#manifest.restore());
     renewed.catch(() => {});
   };

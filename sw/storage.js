@@ -68,7 +68,7 @@ export class StoreKeeper {
   #unwritten = 0;
   #onNew;
 
-  /** @param {() => void} onNew the store is another one now, and empty */
+  /** @param {(name: string) => void} onNew the store of that name is another one now, and empty */
   constructor(onNew) {
     this.#onNew = onNew;
   }
@@ -79,7 +79,7 @@ export class StoreKeeper {
    */
   open() {
     if (!this.#store) {
-      const opening = Store.open(currentCache(), () => this.#onNew());
+      const opening = Store.open(currentCache(), this.#onNew);
       const late = new Promise((resolve) => setTimeout(resolve, manifestWait, null));
       this.#store = Promise.race([opening, late]);
       opening.then(

@@ -28,7 +28,7 @@ export class Store {
    */
   #writing = new Map();
 
-  /** @param {string} name @param {() => void} onNew */
+  /** @param {string} name @param {(name: string) => void} onNew */
   constructor(name, onNew) {
     this.#name = name;
     this.#onNew = onNew;
@@ -37,8 +37,8 @@ export class Store {
   /**
    * Opens the Cache of that name. Rejects where Cache Storage is denied.
    * @param {string} name begins with `CachePlugin.peerFetch + version`
-   * @param {() => void} [onNew] there was no such Cache, now or later: it is new, or the site's own code had deleted it. Others
-   *   who have the one before must open it anew: they would read and write what nobody else sees.
+   * @param {(name: string) => void} [onNew] there was no such Cache, now or later: it is new, or the site's own code had
+   *   deleted it. Others who have the one before must open it anew: they would read and write what nobody else sees.
    */
   static async open(name, onNew = () => {}) {
     const store = new Store(name, onNew);
@@ -49,7 +49,7 @@ export class Store {
   async #look() {
     const isThere = await caches.has(this.#name);
     await this.reopen();
-    if (!isThere) this.#onNew();
+    if (!isThere) this.#onNew(this.#name);
   }
 
   /** The Cache of the name may be another one now. */

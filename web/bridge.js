@@ -40,7 +40,7 @@ import { acknowledge } from './stream.js';
  *   | { type: 'who' }
  *   | { type: 'busy', open: number, cache?: string, code?: ErrorCode | '', end?: string }
  *   | { type: 'site', scope: string, end?: string, cache: string, manifest: string, open: number, code: ErrorCode | '' }
- *   | { type: 'manifest' } | { type: 'emptied' }
+ *   | { type: 'manifest' } | { type: 'emptied', cache: string }
  *   | { type: 'dropped', root: string }
  *   | { type: 'error', code: ErrorCode, url: string }} News
  */

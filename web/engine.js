@@ -74,6 +74,8 @@ export class Head {
   #channel = null;
   /** The site's channel and lock are named alike. */
   #name = `${CHANNEL}`;
+  /** The store's name. @type {string | null} */
+  #cache = null;
   #onJoined = () => {};
   #manifest = new Promise((/** @type {(value: void) => void} */ resolve) => (this.#onJoined = resolve));
   #over = new AbortController();
@@ -123,10 +125,11 @@ export class Head {
   join({ end, cache, manifest }) {
     if (this.#isStopped) return;
     this.#name += end;
+    this.#cache = cache;
     this.resources.path = manifest;
     this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(this.#name) : null;
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
-    const open = async () => (cache ? Store.open(cache, () => this.#emptied()) : null);
+    const open = async () => (cache ? Store.open(cache, () => this.#emptied(cache)) : null);
     open()
       .catch(() => null)
       .then(this.#useStore);
@@ -289,8 +292,9 @@ export class Head {
     this.#channel?.postMessage({ type: 'stored', root, begin, end });
   }
 
-  #emptied() {
-    this.#channel?.postMessage({ type: 'emptied' });
+  /** @param {string} cache */
+  #emptied(cache) {
+    this.#channel?.postMessage({ type: 'emptied', cache });
     this.#forgetHeld();
   }
 
@@ -325,7 +329,7 @@ export class Head {
     if (message?.type === 'stored') {
       this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
     }
-    if (message?.type === 'emptied') {
+    if (message?.type === 'emptied' && message.cache === this.#cache) {
       this.#store.then((store) => store?.reopen()).catch(() => {});
       this.#manifest.then(() => this.#forgetHeld());
     }

@@ -25,12 +25,18 @@ class SlowCache {
   }
 }
 
+/** The store on such a Cache, which is there. @param {SlowCache} cache */
+function storeOn(cache) {
+  globalThis.caches = { has: async () => true, open: async () => cache };
+  return Store.open('peer-cdn-v1');
+}
+
 const root = 'ab'.repeat(32);
 const runs = async (store, root) => (await store.roots()).get(root) ?? [];
 
 test('a run that is being written is held, and can be read', async () => {
   const cache = new SlowCache();
-  const store = new Store(cache);
+  const store = await storeOn(cache);
   const put = store.putRun(root, 2, 4, [new Uint8Array([1, 2, 3])]);
   assert.deepEqual(await runs(store, root), [[2, 4]]);
   assert.deepEqual(await runs(store, 'cd'.repeat(32)), []);
@@ -43,7 +49,7 @@ test('a run that is being written is held, and can be read', async () => {
 
 test('a run that could not be written is not there', async () => {
   const cache = new SlowCache();
-  const store = new Store(cache);
+  const store = await storeOn(cache);
   const put = store.putRun(root, 0, 1, [new Uint8Array(1)]);
   (await cache.untilWaiting()).reject(new DOMException('full', 'QuotaExceededError'));
   await assert.rejects(put, { name: 'QuotaExceededError' });
@@ -53,7 +59,7 @@ test('a run that could not be written is not there', async () => {
 
 test('a run waits for its turn, and is held meanwhile', async () => {
   const cache = new SlowCache();
-  const store = new Store(cache);
+  const store = await storeOn(cache);
   let begin = () => {};
   const put = store.putRun(root, 0, 1, [new Uint8Array([7])], new Promise((resolve) => (begin = resolve)));
   assert.deepEqual(await runs(store, root), [[0, 1]]);
