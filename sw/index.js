@@ -37,7 +37,7 @@ import { newsOf, transferOf } from './news.js';
 import { broadcast, handleMessage, introduce, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
-import { nameSite, siteEnd } from './site.js';
+import { nameSite, scopeUrl, siteEnd } from './site.js';
 import { StoreKeeper } from './storage.js';
 import { streamOf } from './streams.js';
 import { requestWords } from './words.js';
@@ -79,7 +79,7 @@ class PeerCDN extends EventTarget {
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin; default: peer-cdn.json at the scope
    */
-  constructor({ manifest = new URL(MANIFEST_PATH.slice(1), scope.registration.scope).pathname } = {}) {
+  constructor({ manifest = new URL(MANIFEST_PATH.slice(1), scopeUrl()).pathname } = {}) {
     super();
     this.#manifest = new ManifestKeeper(
       manifest,

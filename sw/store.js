@@ -42,14 +42,10 @@ export class Store {
    */
   static async open(name, onNew = () => {}) {
     const store = new Store(name, onNew);
-    await store.#look();
+    const isThere = await caches.has(name);
+    await store.reopen();
+    if (!isThere) onNew(name);
     return store;
-  }
-
-  async #look() {
-    const isThere = await caches.has(this.#name);
-    await this.reopen();
-    if (!isThere) this.#onNew(this.#name);
   }
 
   /** The Cache of the name may be another one now. */
@@ -57,10 +53,20 @@ export class Store {
     this.#cache = await caches.open(this.#name);
   }
 
-  /** @param {string} url @param {Response} response */
+  /**
+   * Writes in the same task: a page that goes has no other. Then it looks whether that was still the Cache of the name.
+   * @param {string} url
+   * @param {() => Response} response
+   */
   async #put(url, response) {
-    await this.#look();
-    await this.#cache.put(url, response);
+    const cache = this.#cache;
+    const [written] = await Promise.allSettled([cache.put(url, response())]);
+    if (!(await caches.has(this.#name))) {
+      await this.reopen();
+      this.#onNew(this.#name);
+    }
+    if (this.#cache !== cache) return this.#cache.put(url, response());
+    if (written.status === 'rejected') throw written.reason;
   }
 
   /**
@@ -88,8 +94,8 @@ export class Store {
     const url = `${STORE_PATH}${root}?${begin}-${end}`;
     this.#writing.set(url, buffers);
     try {
-      await turn;
-      await this.#put(url, octets(buffers));
+      if (turn) await turn;
+      await this.#put(url, () => octets(buffers));
     } finally {
       if (this.#writing.get(url) === buffers) this.#writing.delete(url);
     }
@@ -105,7 +111,7 @@ export class Store {
 
   /** @param {string} key @param {string} text */
   putRecord(key, text) {
-    return this.#put(RECORDS_PATH + key, new Response(text));
+    return this.#put(RECORDS_PATH + key, () => new Response(text));
   }
 
   /**
@@ -134,7 +140,7 @@ export class Store {
    * @param {BlobPart} list
    */
   putDigests(root, list) {
-    return this.#put(DIGESTS_PATH + root, octets([list]));
+    return this.#put(DIGESTS_PATH + root, () => octets([list]));
   }
 
   /**
@@ -179,6 +185,7 @@ export class Store {
    * @param {string} [lost] codes and paths of what its origin cannot give
    */
   putManifest(text, fetched, lost = '') {
-    return this.#put(MANIFEST_PATH, new Response(text, { headers: { [FETCHED]: `${fetched}`, [LOST]: lost } }));
+    const headers = { [FETCHED]: `${fetched}`, [LOST]: lost };
+    return this.#put(MANIFEST_PATH, () => new Response(text, { headers }));
   }
 }
