@@ -80,6 +80,7 @@ const ownProperties = [
   'early',
   'exchange',
   'fetching',
+  'gets',
   'given',
   'handleStored',
   'hasBegun',
@@ -87,6 +88,7 @@ const ownProperties = [
   'jobs',
   'keepRecord',
   'leaveGiven',
+  'lose',
   'middlewares',
   'perform',
   'putDigests',
@@ -95,9 +97,11 @@ const ownProperties = [
   'putRun',
   'readRecord',
   'readRun',
+  'respond',
   'sameOrigin',
   'slices',
   'spill',
+  'spilt',
 ];
 const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 
