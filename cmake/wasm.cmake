@@ -55,10 +55,10 @@ if(is_tuned)
   # Across files, inline only what makes its caller smaller.
   target_link_options(small INTERFACE -Wl,-mllvm,-inline-threshold=-50)
   # A second run of wasm-opt finds another percent, one more where it rebuilds the control flow, which -Oz does not do by
-  # itself, and half of one more in what comes of that.
+  # itself, and half of one more in what comes of that, and a quarter in the parameters that are left.
   set(features --enable-sign-ext --enable-nontrapping-float-to-int --enable-bulk-memory)
   set(small_passes ${features} --flatten --rereloop -Oz --converge --flatten -Oz --converge)
-  set(smallest_passes ${small_passes})
+  set(smallest_passes ${small_passes} --dae-optimizing -Oz --converge)
   set(fast_passes ${features} -O2 --converge)
   # -lembind links all of libembind, our own list of types (src/bind/types.cpp) only what crosses our borders.
   target_compile_definitions(embind INTERFACE PEER_CDN_OWN_TYPES)

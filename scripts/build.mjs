@@ -83,6 +83,7 @@ const ownProperties = [
   'early',
   'exchange',
   'fetching',
+  'gets',
   'given',
   'handleStored',
   'hasBegun',
@@ -90,6 +91,7 @@ const ownProperties = [
   'jobs',
   'keepRecord',
   'leaveGiven',
+  'lose',
   'middlewares',
   'perform',
   'putDigests',
@@ -98,9 +100,11 @@ const ownProperties = [
   'putRun',
   'readRecord',
   'readRun',
+  'respond',
   'sameOrigin',
   'slices',
   'spill',
+  'spilt',
 ];
 const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 

@@ -141,7 +141,7 @@ export async function ask(url, init) {
 /**
  * What Cache Storage gives, or the other value if it does not settle (a damaged profile, a full disk): the site goes on.
  * @template T, O
- * @param {Promise<T> | undefined} promise
+ * @param {Promise<T> | T | undefined} promise
  * @param {O} otherwise
  * @returns {Promise<T | O>}
  */

@@ -6,6 +6,7 @@ import {
   DO_FALL_THROUGH,
   DO_OPEN,
   DO_OVER,
+  DO_PUT,
   DO_RESPOND,
   DO_SETTLE,
   DO_THROUGH,
@@ -214,7 +215,7 @@ export const exchangePerformer = (report) => ({
     exchange.leaveGiven();
   },
 
-  async put(/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) {
+  async [DO_PUT](/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) {
     const { middlewares, answer, url } = exchangeOf(id);
     /** @type {Response | undefined} */
     let response;

@@ -11,7 +11,6 @@ import {
   DO_LOSE,
   DO_NEED_LIST,
   DO_NEED_RECORD,
-  DO_PUT,
   DO_STORE,
   DO_TRANSFER,
   ERROR_CODE,
@@ -221,7 +220,6 @@ class PeerCDN extends EventTarget {
       ...bodyPerformer,
       ...jobs,
       [DO_ASK]: (id, route, plugin) => void exchanges.ask(id, plugin, routes[route][plugin]),
-      [DO_PUT]: (...put) => void exchanges.put(...put),
       [DO_ASK_PAGE]: (...asked) => jobs.askPage(asked, this.#manifest.digests),
       [DO_NEED_LIST]: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
       [DO_LOSE]: (id, error, kept) => {
@@ -244,12 +242,12 @@ class PeerCDN extends EventTarget {
     };
   }
 
-  async #store(/** @type {number[]} */ ...[id, job, stream, begin, end, fits]) {
+  async #store(/** @type {number[]} */ ...[id, job, stream, begin, end, fits, waits]) {
     const body = bodyOf(id);
     const { root, url } = body.exchange;
     const buffers = stream ? streamOf(stream).buffers(begin, end) : slices(body, job, begin, end);
     // The stream goes on without it.
-    if (await this.#storage.put(root, begin, end, buffers, { fits: fits > 0, body: id })) this.#report('storage-full', url);
+    if (await this.#storage.put(root, begin, end, buffers, { fits, waits, body: id })) this.#report('storage-full', url);
   }
 
   #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {

@@ -13,7 +13,6 @@ import {
   STORE_MAKE_ROOM,
   STORE_RUNS,
   STORED,
-  unwrittenBytes,
 } from '../build/border.js';
 import { call, callText, isOn, soon, tell, waiting } from './engine.js';
 import { broadcast } from './pages.js';
@@ -65,7 +64,6 @@ export class StoreKeeper {
   busy = 0;
   /** @type {Promise<unknown>} */
   #writes = Promise.resolve();
-  #unwritten = 0;
   #onNew;
 
   /** @param {(name: string) => void} onNew the store of that name is another one now, and empty */
@@ -110,16 +108,8 @@ export class StoreKeeper {
    */
   async list() {
     const store = await this.open();
-    const isListed =
-      store &&
-      (await soon(
-        this.#list(store).then(
-          () => true,
-          () => false,
-        ),
-        false,
-      ));
-    tell(STORE_LISTED, isListed === true);
+    const listing = store ? this.#list(store).catch(() => false) : false;
+    tell(STORE_LISTED, await soon(listing, false));
   }
 
   async #list(/** @type {Store} */ store) {
@@ -129,6 +119,7 @@ export class StoreKeeper {
     call(STORE_BEGIN, true, currentQuota(), quota);
     const lines = [...roots].map(([root, runs]) => [root, ...runs.flat()].join(' '));
     for (let at = 0; at < lines.length; at += ROOTS_AT_ONCE) call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'));
+    return true;
   }
 
   /**
@@ -138,17 +129,15 @@ export class StoreKeeper {
    * @param {number} begin
    * @param {number} end
    * @param {ArrayBuffer[]} buffers
-   * @param {{ fits: boolean, body: number }} options
+   * @param {{ fits: number, waits: number, body: number }} options as the core says
    */
-  async put(root, begin, end, buffers, { fits, body }) {
+  async put(root, begin, end, buffers, { fits, waits, body }) {
     const store = /** @type {Store} */ (this.current);
     const put = () => {
-      const bytes = buffers.length * buffers[0].byteLength;
       // Writing keeps the worker's thread and the browser from answering: one after another, when no response is open, or a
       // while later. What is lost with the worker meanwhile is fetched again.
-      const turn = this.#unwritten > unwrittenBytes ? undefined : this.#writes.then(() => until(() => !this.busy));
-      this.#unwritten += bytes;
-      const written = store.putRun(root, begin, end, buffers, turn).finally(() => (this.#unwritten -= bytes));
+      const turn = waits ? this.#writes.then(() => until(() => !this.busy)) : undefined;
+      const written = store.putRun(root, begin, end, buffers, turn);
       this.#writes = written.catch(() => {});
       return written;
     };

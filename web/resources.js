@@ -28,7 +28,7 @@ export function mayShare({ type, redirected, headers }) {
     type === 'basic' &&
     !redirected &&
     !/private|no-store/i.test(headers.get('cache-control') ?? '') &&
-    vary.every((name) => name === '' || name === 'accept-encoding')
+    vary.every((name) => /^(?:|accept-encoding|origin|access-control-request-(?:headers|method))$/.test(name))
   );
 }
 

@@ -74,10 +74,16 @@ bool is_public(std::string_view cache_control) {
   return !directives.failed();
 }
 
-bool varies_by_encoding_only(std::string_view vary) {
+// Only by the encoding, which the browser takes off, or by what no GET of this origin has: servers
+// that know CORS name it to all.
+bool varies_for_nobody(std::string_view vary) {
+  constexpr std::string_view preflight = "access-control-request-";
   Directives names(vary);
   for (auto name = names.next(); !name.empty(); name = names.next()) {
-    if (!equals_ignoring_case(name, "accept-encoding")) return false;
+    if (!equals_ignoring_case(name, "accept-encoding") && !equals_ignoring_case(name, "origin") &&
+        !equals_ignoring_case(name.substr(0, preflight.size()), preflight)) {
+      return false;
+    }
   }
   return !names.failed();
 }
@@ -153,7 +159,7 @@ Error error_of(Verdict verdict) {
 bool may_share(const OriginAnswer& answer) {
   return (answer.status == status_ok || answer.status == status_partial) &&
          answer.type == "basic" && is_public(answer.cache_control) &&
-         varies_by_encoding_only(answer.vary);
+         varies_for_nobody(answer.vary);
 }
 
 }  // namespace peer_cdn

@@ -75,9 +75,10 @@ Error error_of(Verdict verdict);
 
 // A site opts into sharing by its manifest alone. These are the conditions on top of that. Refused:
 // a status other than 200 and 206; a type other than "basic" (opaque, or redirected); Cache-Control
-// private or no-store, in any form, or one that cannot be parsed (RFC 9111 5.2.2); Vary beyond
-// Accept-Encoding (RFC 9110 12.5.5). No worker can see Set-Cookie. A site that lists a resource
-// says that it is the same for every visitor.
+// private or no-store, in any form, or one that cannot be parsed (RFC 9111 5.2.2); Vary (RFC 9110
+// 12.5.5) beyond Accept-Encoding, Origin and the headers of a preflight, which no GET of this
+// origin has. No worker can see Set-Cookie. A site that lists a resource says that it is the same
+// for every visitor.
 bool may_share(const OriginAnswer& answer);
 
 }  // namespace peer_cdn

@@ -196,6 +196,9 @@ static_assert(calm_step < calm_wait);
 // What waits in the worker's memory to be written: a gallery, or all of a large file. Writing 30 MB
 // while they come takes two thirds as long again.
 inline constexpr std::uint64_t unwritten_bytes = 32 * mib;
+// Where the origin is faster than the disk, what comes beyond this is passed on and not stored.
+// Waiting for the disk would keep the reader from what is there.
+inline constexpr std::uint64_t unwritten_bytes_max = unwritten_bytes + piece_bytes_max;
 // A middleware of the site's that has not answered for so long never will, and counts as null. A
 // slow server has answered by then, and no browser has ended the worker yet.
 inline constexpr Duration plugin_wait = worker_idle;

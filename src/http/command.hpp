@@ -185,13 +185,14 @@ struct Close {
   JobId job;
 };
 // Put these pieces into the store: of what a stream keeps, or (0) of a reply. `fits`: into the
-// quota; else room is to be made first.
+// quota; else room is to be made first. `waits`: until no response is open, or a while.
 struct Store {
   BodyId body;
   JobId job;
   StreamId stream;
   PieceRange pieces;
   bool fits;
+  bool waits;
 };
 
 // --- An answer of the origin

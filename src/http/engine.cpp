@@ -137,6 +137,7 @@ List<Root> Engine::drop_unlisted() {
 }
 
 bool Engine::handle_store_done(BodyId body, const Root& root, PieceRange run, bool ok) {
+  if (commons_.unwritten > 0) --commons_.unwritten;
   if (ok) return is_store_full_ = false;
   commons_.holdings.forget(root, run);
   if (Part* failed = part(body)) failed->handle_store_failed();

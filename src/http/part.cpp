@@ -368,9 +368,16 @@ void Part::perform(const Body::Accept& accept, Instant now) {
 }
 
 void Part::perform(const Body::Store& store, Instant /*now*/) {
-  if (!stores_ || !commons_.has_store) return;
+  // As if all were as long as the longest of this resource.
+  const std::uint32_t unwritten =
+      (commons_.unwritten + 1) * std::max(limits::segment_bytes, geometry().piece_bytes());
+  if (!stores_ || !commons_.has_store || unwritten > limits::unwritten_bytes_max) return;
+  ++commons_.unwritten;
   const bool fits = commons_.holdings.fits(root(), store.pieces, commons_.manifest);
-  push(command::Store{id_, store.job, stream_of(store.job), store.pieces, fits});
+  // Not of a long response, which would fill the memory before it ends.
+  const bool waits =
+      unwritten <= limits::unwritten_bytes && asked_.range().bytes() <= limits::unwritten_bytes;
+  push(command::Store{id_, store.job, stream_of(store.job), store.pieces, fits, waits});
   // Others read it from the host's memory until it is written.
   if (!fits) return;
   commons_.holdings.add(root(), store.pieces, commons_.manifest);

@@ -47,6 +47,7 @@ struct Commons {
   List<Part*> parts;  // that are not over
   std::uint32_t ids = 0;
   bool has_store = false;
+  std::uint32_t unwritten = 0;     // runs that the host was told to store, and has not written
   bool is_manifest_wrong = false;  // the origin has other bytes
 
   bool is_open(const Root& root) const;

@@ -93,7 +93,8 @@ TEST_CASE("a public answer may be shared, a personal one never") {
   }
 }
 
-TEST_CASE("an answer that varies by more than its encoding is never shared") {
+TEST_CASE(
+    "an answer that varies by more than its encoding, and by what no GET has, is never shared") {
   struct Row {
     std::string_view vary;
     bool shared;
@@ -106,7 +107,11 @@ TEST_CASE("an answer that varies by more than its encoding is never shared") {
       {"Cookie", false},
       {"Accept-Encoding, Cookie", false},
       {"Accept-Encoding, *", false},
-      {"Origin", false},
+      {"Origin", true},
+      {"accept-encoding, Origin, Access-Control-Request-Headers,access-control-request-method",
+       true},
+      {"Origin, Cookie", false},
+      {"X-Origin", false},
       {"Accept Encoding", false},
       {"Accept-Encoding;", false},
   };

@@ -590,6 +590,18 @@ TEST_CASE("what is said of a stream that was closed, or never opened, is not hea
   CHECK(site.is_empty());
 }
 
+TEST_CASE("what comes faster than it is written is passed on, and not all of it is stored") {
+  Site site({network}, file_of(1600));
+  site.hello(page);
+  site.list_came(site.open("/f"));
+  finish(site);
+  const std::string said = site.said();
+  CHECK(has(said, "finish b1"));
+  std::size_t stored = 0;
+  for (std::size_t at = 0; (at = said.find("store b1", at)) != std::string::npos; ++at) ++stored;
+  CHECK(stored == limits::unwritten_bytes_max / limits::segment_bytes);
+}
+
 TEST_CASE("what a store cannot take is not put there by this body any more") {
   Alone site;
   site.bring(site.stream(1), 4);

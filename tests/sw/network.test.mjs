@@ -126,7 +126,12 @@ test('answers that are not for everybody pass through, and are never stored', as
 });
 
 test('what varies by encoding only, or is public, is stored', async () => {
-  const shared = [{ vary: 'Accept-Encoding' }, { 'cache-control': 'public, max-age=600' }, { 'cache-control': 'no-cache' }];
+  const shared = [
+    { vary: 'Accept-Encoding' },
+    { vary: 'Origin, access-control-request-headers' },
+    { 'cache-control': 'public, max-age=600' },
+    { 'cache-control': 'no-cache' },
+  ];
   for (const headers of shared) {
     const { fetchAll, origin, clock, caches, file } = await scene({ script: network });
     origin.always(url, withHeaders(headers));

@@ -221,6 +221,8 @@ const adoptions = [
   [{ 'cache-control': 'max-age=60', vary: 'Accept-Encoding' }, {}, true],
   [{}, {}, true],
   [{ vary: ' accept-encoding ,' }, {}, true],
+  [{ vary: 'Origin, Access-Control-Request-Method,Access-Control-Request-Headers' }, {}, true],
+  [{ vary: 'Origin, X-Origin' }, {}, false],
   [{ 'cache-control': 'private, max-age=60' }, {}, false],
   [{ 'cache-control': 'max-age=60, PRIVATE="x-name"' }, {}, false],
   [{ 'cache-control': 'No-Store' }, {}, false],

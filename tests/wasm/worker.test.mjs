@@ -345,7 +345,7 @@ test('a request goes from the origin to the store through the border, and leaves
       [0, 1, 2, 3].map((piece) => [body, piece, 0, piece < 3 ? 65536 : 5]),
     );
     const job = find(all, 'store')[1];
-    assert.deepEqual(find(all, 'store'), [body, job, stream, 0, 4, 1]);
+    assert.deepEqual(find(all, 'store'), [body, job, stream, 0, 4, 1, 1]);
     assert.deepEqual(find(all, 'transfer').toSpliced(5, 1), [body, 0, 0, bytes, 0, 1, '']);
     assert.deepEqual(find(all, 'over'), [id]);
     assert.equal(host.waiting(), 0);

@@ -145,7 +145,7 @@ async function checkFile(site, [path, resource], digests) {
     const why = ['cache-control', 'vary'].map((name) => headers.get(name) && `${name}: ${headers.get(name)}`).filter(Boolean);
     wrong(
       `is not shared, because of ${why.join(', ')}`,
-      'Send listed files without private, no-store, or Vary beyond Accept-Encoding.',
+      'Send listed files without private, no-store, or Vary beyond Accept-Encoding and Origin.',
     );
   }
   if (headers.getSetCookie().length > 0) {
