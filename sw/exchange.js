@@ -20,7 +20,7 @@ import {
 import { bodyOf, letGo } from './body.js';
 import { call, callText, drain, isOn, onFailure, tell } from './engine.js';
 import { passThrough } from './own.js';
-import { headOf } from './streams.js';
+import { headOf } from './store.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */

@@ -74,7 +74,7 @@ class PeerCDN extends EventTarget {
   /** @type {string[]} of the routes */
   #paths = [];
   #storage = new StoreKeeper(() => {
-    broadcast('emptied');
+    broadcast('emptied', { cache: currentCache() });
     this.#renew();
   });
   #code = ''; // why the browser asks us for nothing
@@ -194,7 +194,8 @@ class PeerCDN extends EventTarget {
   }
 
   // The site's own code deletes Caches, ours too.
-  #renew = () => {
+  #renew = (cache = currentCache()) => {
+    if (cache !== currentCache()) return;
     const renewed = this.#storage.renew().then(() => this.#manifest.restore());
     renewed.catch(() => {});
   };

@@ -61,7 +61,7 @@ export function broadcast(type, detail = {}) {
 /**
  * A worker that was stopped has forgotten who is there, and asks once, as it starts.
  * @param {(root: string, begin: number, end: number) => void} onStored a page stored a run
- * @param {() => void} onEmptied a page found that the store was gone
+ * @param {(cache: string) => void} onEmptied a page found that this store was gone
  */
 export function startPages(onStored, onEmptied) {
   if (typeof BroadcastChannel !== 'function') return;
@@ -71,7 +71,7 @@ export function startPages(onStored, onEmptied) {
   channel = end ? new BroadcastChannel(CHANNEL + end) : lobby;
   channel.onmessage = ({ data }) => {
     if (data?.type === 'stored') onStored(String(data.root), +data.begin, +data.end);
-    if (data?.type === 'emptied') onEmptied();
+    if (data?.type === 'emptied') onEmptied(data.cache);
   };
   tell(PAGES_START);
   broadcast('who');

@@ -16,6 +16,10 @@ export const endOf = (name) => (name.startsWith(CACHE_PREFIX) ? name.match(/( \/
 const octets = (/** @type {BlobPart[]} */ parts) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
 
+/** What the core reads of an answer: its type and the phrase of its status, then name and value of each header, a line each. */
+export const headOf = (/** @type {Response} */ { type, statusText, headers, redirected }) =>
+  [redirected ? 'redirected' : type, statusText, ...[...headers].flat()].join('\n');
+
 /** The record of a whole answer, as Record::text() has it (src/base/record.hpp). */
 export const recordOf = (/** @type {Response} */ { statusText, headers }) => {
   const validators = ['etag', 'last-modified'].map((name) => headers.get(name) ?? '');

@@ -3,6 +3,7 @@ import { STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/bor
 import { piecesOf } from './cut.js';
 import { call, isOn, tell } from './engine.js';
 import { listOf } from './lists.js';
+import { headOf } from './store.js';
 
 /**
  * @typedef {object} StreamRequest
@@ -25,10 +26,6 @@ export const CONDITIONS = ['range', 'if-range', 'if-match', 'if-unmodified-since
 
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
-
-/** What the core reads of an answer: its type and the phrase of its status, then name and value of each header, a line each. */
-export const headOf = (/** @type {Response} */ { type, statusText, headers, redirected }) =>
-  [redirected ? 'redirected' : type, statusText, ...[...headers].flat()].join('\n');
 
 export const streamOf = (/** @type {number} */ id) => /** @type {Stream} */ (streams.get(id));
 

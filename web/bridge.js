@@ -30,7 +30,7 @@ import { acknowledge } from './stream.js';
  * What a page shares with its worker, and other tabs of the site (src/base/site.hpp).
  * @typedef {object} Site
  * @property {string} end how its names end
- * @property {string | null} cache the store's whole name; null where there is none
+ * @property {string} cache the store's whole name
  * @property {string} manifest the manifest's path
  */
 
@@ -40,7 +40,7 @@ import { acknowledge } from './stream.js';
  *   | { type: 'who' }
  *   | { type: 'busy', open: number, cache?: string, code?: ErrorCode | '', end?: string }
  *   | { type: 'site', scope: string, end?: string, cache: string, manifest: string, open: number, code: ErrorCode | '' }
- *   | { type: 'manifest' } | { type: 'emptied' }
+ *   | { type: 'manifest' } | { type: 'emptied', cache: string }
  *   | { type: 'dropped', root: string }
  *   | { type: 'error', code: ErrorCode, url: string }} News
  */

@@ -27,7 +27,7 @@ for (const kind of ['chromium', 'firefox']) {
   // Chromium lets a test stop a worker.
   for (const stops of kind === 'chromium' ? [true, false] : [false]) {
     const how = stops ? ' and then the worker is stopped' : '';
-    test(`${kind}: our Cache is deleted${how}: each file is fetched once more at most, kept, shared, and it is said`, async (t) => {
+    test(`${kind}: our Cache is deleted${how}: each file is fetched once at most, kept, shared, and said`, async (t) => {
       const at = scene(t);
       const s = await at.site({ ...files, '/page.js': page });
       const visitor = await at[kind]();
