@@ -282,12 +282,20 @@ TEST_CASE(
   CHECK(cancelled);
   CHECK(f.swarm.answering() == 0);
   // It stalls whenever it is asked: the pair is closed, and a new one would show that it answers.
-  std::optional<Error> closed;
-  for (Duration after = 2s; !closed && after < 2min; after += 1s) {
-    f.swarm.handle_timeout(start + after);
-    closed = f.closed();
+  Instant now = start + limits::peer_stall;
+  for (std::uint32_t stalls = 1; stalls < limits::peer_stalls_max; ++stalls) {
+    f.drain();
+    now += limits::peer_stall_pause;
+    f.swarm.handle_timeout(now);
+    CHECK(f.swarm.answering() == 1);
+    f.swarm.open({1 + stalls}, f.root, f.geometry, {{0, 4}, {}}, now);
+    const auto wants = f.heard();
+    if (const auto* want = find<wire::Want>(wants)) f.say(wire::Have{want->handle, {15}}, now);
+    f.drain();
+    now += limits::peer_stall;
+    f.swarm.handle_timeout(now);
   }
-  CHECK(closed == Error::peer_stalled);
+  CHECK(f.closed() == Error::peer_stalled);
   CHECK_FALSE(f.swarm.is_banned(peer));
 }
 

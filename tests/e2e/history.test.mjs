@@ -20,9 +20,9 @@ document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + pe
 async function awayAndBack(visitor, url) {
   await visitor.page.goto(`${url}/other.html`);
   await visitor.page.goBack({ waitUntil: 'commit' }).catch(() => {});
-  return until('the page is shown again', () => visitor.run(() => window.shown?.at(-1)).catch(() => undefined)).catch(
-    () => false,
-  );
+  const shown = () => visitor.run(() => window.shown?.at(-1)).catch(() => undefined);
+  await until('the page is shown again', async () => (await shown()) !== undefined);
+  return shown();
 }
 
 for (const kind of ['chromium', 'firefox']) {

@@ -51,13 +51,20 @@ test('start() resolves when the coordinator has said who has what', async (t) =>
 
 test('start() waits half a second for a coordinator that does not answer, and not for one that is not there', async (t) => {
   install();
+  await list();
   fakeContainer({ controlled: true });
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  globalThis.WebSocket = class {
-    close() {}
-  };
+  const opened = new Promise((resolve) => {
+    globalThis.WebSocket = class {
+      constructor() {
+        resolve(undefined);
+      }
+      close() {}
+    };
+  });
   let silent = null;
   const starting = start({ worker: '/sw.js' }).then((plugin) => (silent = plugin));
+  await opened;
   await new Promise(setImmediate);
   t.mock.timers.tick(firstSocketWait - 1);
   await new Promise(setImmediate);
