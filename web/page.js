@@ -28,6 +28,15 @@ async function guessSite() {
   return { end: '', cache: names.find((name) => endOf(name) === '') ?? `${CACHE_PREFIX}1`, manifest: MANIFEST_PATH };
 }
 
+// A site whose worker is no longer registered left its store here.
+async function sweep() {
+  const scopes = (await navigator.serviceWorker.getRegistrations()).map(({ scope }) => scope);
+  for (const name of await caches.keys()) {
+    const path = endOf(name)?.split(' ')[1];
+    if (path && !scopes.includes(location.origin + path)) await caches.delete(name);
+  }
+}
+
 /**
  * @typedef {object} PageOptions
  * @property {string} [cacheName] the store's name, as the site's own or as its beginning
@@ -329,6 +338,7 @@ export class Page {
       await new Promise((resolve) => addEventListener('load', resolve, { once: true }));
     }
     await this.informed;
+    sweep().catch(() => {});
     while (!this.#isStopped) {
       await idle();
       this.#call('idle', [document.hidden, Boolean(networkHere()?.saveData)]);

@@ -112,3 +112,21 @@ test("the published name of a store means the store of the page's own site", asy
   assert.match(names[0], /^peer-cdn-v1 /);
   assert.deepEqual(await visitor.run(() => window.errors), []);
 });
+
+test('a store whose site has no worker any more is removed by a page of another site', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site(twoSites());
+  const visitor = await chromium();
+  for (const name of ['a', 'b']) {
+    await visitor.visit(`${s.url}/${name}/`);
+    await visitor.fetch(fileOf(name));
+    await until('it is stored', async () => Object.values(await stores(visitor)).filter((runs) => runs === 1).length > 0);
+  }
+  await visitor.run(async () => {
+    const registrations = await navigator.serviceWorker.getRegistrations();
+    await registrations.find(({ scope }) => scope.endsWith('/a/')).unregister();
+  });
+  await visitor.visit(`${s.url}/b/`);
+  await until("a's is gone", async () => Object.keys(await stores(visitor)).every((name) => !name.includes('/a/')));
+  assert.equal(Object.keys(await stores(visitor)).length, 1, "b's is there");
+});
