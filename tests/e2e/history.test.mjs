@@ -1,7 +1,7 @@
 // The back/forward cache: a page that holds nothing yet may enter it, and a page in it leads nobody.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { until } from './harness/index.mjs';
+import { randomBytes, until } from './harness/index.mjs';
 import { backForwardCache } from './harness/browsers.mjs';
 import { scene } from './harness/scene.mjs';
 
@@ -38,3 +38,30 @@ for (const kind of ['chromium', 'firefox']) {
     await until('it takes part', () => visitor.run(() => window.peerCdn.active));
   });
 }
+
+test('chromium: a leader in the back/forward cache leads nobody, and leads again as others do when it is back', async (t) => {
+  const at = scene(t);
+  const film = '/static/film.bin';
+  const s = await at.site(page({ [film]: randomBytes('history', 900_000) }));
+  const visitor = await at.chromium({ flags: [backForwardCache] });
+  await visitor.visit(s.url);
+  await visitor.fetch(film);
+  const root = await s.root(film);
+  await s.origin.untilShared(root);
+  const announcing = () =>
+    new Set(
+      s.origin.signals
+        .filter(({ from, message }) => from === 'client' && message.type === 'have' && message.add?.includes(root))
+        .map(({ socket }) => socket),
+    );
+  const tab = await visitor.newTab();
+  await visitor.visit(s.url, { page: tab });
+  assert.equal(announcing().size, 1, 'one of two tabs leads');
+  await visitor.page.goto(`${s.url}/other.html`);
+  await until('the other tab leads', () => announcing().size === 2);
+  const locks = await visitor.run(async () => (await navigator.locks.query()).held.length, undefined, tab);
+  assert.equal(locks, 1);
+  await visitor.page.goBack({ waitUntil: 'commit' }).catch(() => {});
+  await until('it takes part', () => visitor.run(() => window.peerCdn?.active).catch(() => false));
+  assert.equal((await visitor.fetch(film)).bytes, 900_000);
+});
