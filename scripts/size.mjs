@@ -16,9 +16,9 @@ export const budgets = [
   { name: 'worker', files: ['dist/sw.js'], bytes: 38 * kib },
   { name: 'workerModule', files: ['dist/sw.mjs'], bytes: 38 * kib },
   // Before start() is called; then on the main thread; then all of it.
-  { name: 'pageInitial', files: ['dist/index.js'], bytes: 6 * kib },
-  { name: 'pageMain', files: ['dist/index.js', 'dist/page.js'], bytes: 22 * kib },
-  // The goal is 54 KiB. The swarm's core alone is 37 KiB; three files compress worse than one.
+  { name: 'pageInitial', files: ['dist/index.js'], bytes: 4 * kib },
+  { name: 'pageMain', files: ['dist/index.js', 'dist/page.js'], bytes: 16 * kib },
+  // The goal is 54 KiB. The swarm's core alone is 39 KiB, Embind and what it binds 8; three files compress worse than one.
   { name: 'pageAll', files: ['dist/index.js', 'dist/page.js', 'dist/engine.js'], bytes: 65 * kib },
 ];
 

@@ -53,15 +53,22 @@ const stores = (visitor) =>
     return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await runs(name)])));
   });
 
-for (const kind of ['chromium', 'firefox']) {
-  test(`${kind}: visits of one site leave the other's store alone, whatever the versions`, async (t) => {
+// In each browser, and where the page runs its engine itself.
+const engines = [
+  ['chromium', {}],
+  ['firefox', {}],
+  ['chromium', { init: () => delete globalThis.Worker }],
+];
+for (const [kind, options] of engines) {
+  const where = options.init ? 'the engine in the page' : kind;
+  test(`${where}: visits of one site leave the other's store alone, whatever the versions`, async (t) => {
     for (const versions of [
       { a: 1, b: 1 },
       { a: 1, b: 2 },
     ]) {
       const at = scene(t);
       const s = await at.site(twoSites(versions));
-      const visitor = await at[kind]();
+      const visitor = await at[kind](options);
       for (const name of ['a', 'b', 'a', 'b']) {
         await visitor.visit(`${s.url}/${name}/`);
         assert.equal((await visitor.fetch(fileOf(name))).sha256, sha256(bodies[name]));

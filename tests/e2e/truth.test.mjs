@@ -100,7 +100,7 @@ test('servers that the browser refuses are said once, in its own words, and the 
 });
 
 for (const kind of ['chromium', 'firefox']) {
-  test(`${kind}: a policy that forbids wasm in the worker alone: the page knows it from the worker, also at the next visit`, async (t) => {
+  test(`${kind}: a policy that forbids wasm in the worker alone is known to the page, also at the next visit`, async (t) => {
     const at = scene(t);
     const s = await at.site({ ...files, '/page.js': short });
     s.origin.rule('/sw.js', { headers: { 'content-security-policy': "script-src 'self'" } });
