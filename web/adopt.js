@@ -1,23 +1,26 @@
 // Adoption: listed files that this page had already loaded, before the worker was there, are read again from
 // the HTTP cache, never from the origin, so that a first visitor can share them too.
-import { wholeBytes } from '../build/border.js';
+import { PEER_JUDGE, wholeBytes } from '../build/border.js';
+import { answerWords } from '../sw/words.js';
 import { idle } from './idle.js';
-import { bypass, mayShare } from './resources.js';
+import { bypass } from './resources.js';
 
 /**
+ * @param {import('./core.js').Core} core
  * @param {import('./resources.js').Resources} resources
  * @param {import('./pieces.js').Pieces} pieces
  * @param {string[]} urls
  * @param {() => boolean} stopped
  */
-export async function adopt(resources, pieces, urls, stopped) {
+export async function adopt(core, resources, pieces, urls, stopped) {
   for (const url of new Set(urls)) {
     const resource = resources.find(url);
     if (!resource || !(resource.bytes <= wholeBytes) || resources.isHeld(resource.root)) continue;
     if (stopped()) return;
     try {
       const response = await fetch(url, { cache: 'only-if-cached', mode: 'same-origin', headers: bypass });
-      if (response.status !== 200 || !mayShare(response)) continue;
+      const { status } = response;
+      if (core.callText(PEER_JUDGE, answerWords(response), status, resource.bytes, 0, resource.bytes)) continue;
       const body = await response.arrayBuffer();
       const isRight = body.byteLength === resource.bytes;
       if (isRight) await pieces.adopt(resource, new Uint8Array(body), url, response);

@@ -30,7 +30,7 @@ import { acknowledge } from './stream.js';
  * What a page shares with its worker, and other tabs of the site (src/base/site.hpp).
  * @typedef {object} Site
  * @property {string} end how its names end
- * @property {string | null} cache the store's whole name; null where there is none
+ * @property {string} cache the store's whole name
  * @property {string} manifest the manifest's path
  */
 

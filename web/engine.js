@@ -74,13 +74,14 @@ export class Head {
   #channel = null;
   /** The site's channel and lock are named alike. */
   #name = `${CHANNEL}`;
-  /** The store's name. @type {string | null} */
-  #cache = null;
+  /** The store's name. */
+  #cache = '';
   #onJoined = () => {};
   #manifest = new Promise((/** @type {(value: void) => void} */ resolve) => (this.#onJoined = resolve));
   #over = new AbortController();
   #isStopped = false;
   #isAdopting = false;
+  #isLeading = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #counting;
   #peers = 0;
@@ -129,11 +130,9 @@ export class Head {
     this.resources.path = manifest;
     this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(this.#name) : null;
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
-    const open = async () => (cache ? Store.open(cache, () => this.#emptied(cache)) : null);
-    open()
+    Store.open(cache, () => this.#emptied())
       .catch(() => null)
       .then(this.#useStore);
-    this.#lead();
     this.#onJoined();
   }
 
@@ -174,7 +173,7 @@ export class Head {
 
   /** @param {string[]} urls what the page had loaded before the worker was there */
   loaded(urls) {
-    return adopt(this.resources, this.#pieces, urls, () => this.#isStopped).catch(() => {});
+    return adopt(this.#core, this.resources, this.#pieces, urls, () => this.#isStopped).catch(() => {});
   }
 
   // --- Requests ----------------------------------------------------------------------------------
@@ -230,6 +229,8 @@ export class Head {
         await this.resources.announce(store);
         this.#core.tell(PEER_LIST_COMPLETE);
         this.#adopt();
+        // Where nothing is listed there is nothing to wait for.
+        if (this.resources.text !== undefined && this.resources.listed.size === 0) this.#hand('informed', []);
       })
       .catch(() => this.#hand('report', ['malformed-manifest']));
     return this.#manifest;
@@ -292,9 +293,8 @@ export class Head {
     this.#channel?.postMessage({ type: 'stored', root, begin, end });
   }
 
-  /** @param {string} cache */
-  #emptied(cache) {
-    this.#channel?.postMessage({ type: 'emptied', cache });
+  #emptied() {
+    this.#channel?.postMessage({ type: 'emptied', cache: this.#cache });
     this.#forgetHeld();
   }
 
@@ -310,8 +310,11 @@ export class Head {
     this.#hand('adopt', []);
   }
 
-  // One tab of a browser announces what it can serve, and owns the budget of uploads.
+  // One tab of a browser announces what it can serve, and owns the budget of uploads. A page without a socket leads nobody: in
+  // Firefox a lock keeps it out of the back/forward cache, as a socket does.
   #lead() {
+    if (this.#isLeading) return;
+    this.#isLeading = true;
     if (!globalThis.navigator?.locks) return void this.#core.tell(PEER_LEADING, true);
     const { signal } = this.#over;
     const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
@@ -356,7 +359,10 @@ export class Head {
     const hand = this.#hand;
     const rootOf = (/** @type {number} */ handle) => this.resources.get(handle).root;
     return {
-      [OUT_OPEN_SOCKET]: () => this.#socket.open(),
+      [OUT_OPEN_SOCKET]: () => {
+        this.#lead();
+        this.#socket.open();
+      },
       [OUT_CLOSE_SOCKET]: () => this.#socket.close(),
       [OUT_SEND_MESSAGE]: (fields) => this.#socket.send(fields),
       [OUT_CREATE_PAIR]: (pair, isOffer) => hand('create', [pair, isOffer > 0]),

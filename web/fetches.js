@@ -1,31 +1,10 @@
 // The origin as one more source beside the peers: stretches of pieces by Range, cut as they come. Which ones, and what
 // follows when one fails, the core decides.
-import { PEER_FETCH_END, PEER_FETCHED } from '../build/border.js';
-import { bypass, mayShare } from './resources.js';
+import { PEER_FETCH_END, PEER_FETCHED, PEER_JUDGE } from '../build/border.js';
+import { answerWords } from '../sw/words.js';
+import { bypass } from './resources.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
-
-// As judge() in src/base/judge.cpp: 1.6 KB of the page's budget if it were that one.
-/**
- * Why these are not the bytes asked for; '' if they are.
- * @param {Response} response
- * @param {number} from
- * @param {number} to
- * @param {number} bytes of the resource
- * @returns {ErrorCode | ''}
- */
-function judge(response, from, to, bytes) {
-  const { status, headers } = response;
-  if ([404, 410, 416].includes(status)) return 'origin-changed';
-  if (status !== 206 && status !== 200) return status === 429 || status >= 500 ? 'origin-unreachable' : 'origin-unusable';
-  if (!mayShare(response)) return 'origin-unusable';
-  // A whole answer reaches us decoded, a part of an encoded one cannot be decoded.
-  if (status === 200) return to - from === bytes ? '' : 'origin-unusable';
-  const part = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get('content-range') ?? '');
-  const isPlain = (headers.get('content-encoding') ?? 'identity') === 'identity';
-  if (!part || !isPlain || Number(part[1]) !== from) return 'origin-unusable';
-  return part[2] === '*' || Number(part[2]) === bytes ? '' : 'origin-changed';
-}
 
 export class Fetches {
   #core;
@@ -92,8 +71,8 @@ export class Fetches {
       mode: 'same-origin',
       signal,
     });
-    const refused = judge(response, from, to, bytes);
-    if (refused) return refused;
+    const refused = this.#core.callText(PEER_JUDGE, answerWords(response), response.status, bytes, from, to);
+    if (refused) return /** @type {ErrorCode} */ (refused);
     const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body).getReader();
     let [piece, filled] = [begin, 0];
     let target = new Uint8Array(0);

@@ -62,7 +62,7 @@ export function listenHere(Head) {
     if (name !== 'start') return head?.[name](...args);
     try {
       // Where channels cannot be transferred a worker does not know them.
-      if (args[0].hasWebRtc && typeof scope.RTCDataChannel !== 'function') throw new Error('no channels here');
+      if (args[0].hasWebRtc && typeof scope.RTCDataChannel !== 'function') throw 0;
       head = new Head(post, args[0]);
     } catch {
       // The page runs the engine itself, and finds out whether that can be.

@@ -21,11 +21,18 @@ const sorted = (_key, value) => (value?.constructor === Object ? Object.fromEntr
 const isSame = (one, other) => one === other || JSON.stringify(one, sorted) === JSON.stringify(other, sorted);
 
 /**
+ * The Cache that a page's option means: the published name is that of the site's own store.
+ * @param {string} name
+ * @param {string} end how the site's names end
+ */
+export const cacheOf = (name, end) => (endOf(name) === '' ? name + end : name);
+
+/**
  * What the engine is made with, written alike wherever it means the same.
  * @param {import('./plugin.js').PeerOptions} options
  */
-export const engineOptions = ({ cacheName, engine, idle, servers, socket, upload }) => ({
-  cacheName,
+export const engineOptions = ({ cacheName, engine, idle, servers, socket, upload }, end = '') => ({
+  cacheName: cacheName && cacheOf(cacheName, end),
   engine,
   idle,
   servers: { iceServers: [], ...servers },
@@ -34,22 +41,13 @@ export const engineOptions = ({ cacheName, engine, idle, servers, socket, upload
 });
 
 /**
- * The Cache that a page's option means: the published name is that of the site's own store.
- * @param {string} name
- * @param {string} end how the site's names end
- */
-export const cacheOf = (name, end) => (endOf(name) === '' ? name + end : name);
-
-/**
  * The names of the options that are given and are not what holds.
  * @param {import('./plugin.js').PeerOptions} holding
  * @param {import('./plugin.js').PeerOptions} given
  * @param {string} end how the site's names end
  */
 export function differences(holding, given, end) {
-  const named = (/** @type {import('./plugin.js').PeerOptions} */ options) =>
-    options.cacheName === undefined ? options : { ...options, cacheName: cacheOf(options.cacheName, end) };
-  const [held, asked] = [holding, given].map((options) => engineOptions(named(options)));
+  const [held, asked] = [holding, given].map((options) => engineOptions(options, end));
   const names = /** @type {(keyof typeof held)[]} */ (Object.keys(held));
   return names.filter((name) => given[name] !== undefined && !isSame(asked[name], held[name]));
 }

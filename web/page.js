@@ -28,6 +28,15 @@ async function guessSite() {
   return { end: '', cache: names.find((name) => endOf(name) === '') ?? `${CACHE_PREFIX}1`, manifest: MANIFEST_PATH };
 }
 
+// A site whose worker is no longer registered left its store here.
+async function sweep() {
+  const scopes = (await navigator.serviceWorker.getRegistrations()).map(({ scope }) => scope);
+  for (const name of await caches.keys()) {
+    const path = endOf(name)?.split(' ')[1];
+    if (path && !scopes.includes(location.origin + path)) await caches.delete(name);
+  }
+}
+
 /**
  * @typedef {object} PageOptions
  * @property {string} [cacheName] the store's name, as the site's own or as its beginning
@@ -75,12 +84,17 @@ export class Page {
   #named = new Set();
   #isRefused = false;
   #counts = { peers: 0, sent: 0, received: 0 };
-  #informed = () => {};
   #onJoined = (/** @type {Site | null} */ _) => {};
+  /** Once it is known that there is a worker. @type {Promise<unknown> | null} */
+  #informed = null;
+  #onEnd = () => {};
+  #ended = new Promise((resolve) => (this.#onEnd = () => resolve(undefined)));
   /** It is known who has what, or cannot be known. */
-  #known = () => {};
+  #onKnown = () => {};
+  #known = new Promise((resolve) => (this.#onKnown = () => resolve(undefined)));
   /** The worker has answered. */
-  #heard = () => {};
+  #onHeard = () => {};
+  #heard = new Promise((resolve) => (this.#onHeard = () => resolve(undefined)));
   /** @type {Map<number, (whole: Whole | null) => void>} what is read for the page itself */
   #reads = new Map();
   #issued = 0;
@@ -98,8 +112,6 @@ export class Page {
     /** Once the worker has said it. @type {Site | null} */
     this.site = null;
     this.joined = new Promise((/** @type {(site: Site | null) => void} */ resolve) => (this.#onJoined = resolve));
-    /** Resolves when the worker has answered and it is known who has what, or when that takes too long to be waited for. */
-    this.informed = new Promise((resolve) => (this.#informed = () => resolve(undefined)));
     this.#bridge = new Bridge(options.form, {
       meet: () => this.#meet(),
       delegate: (request, port) => this.#call('delegate', [request, port], [port]),
@@ -120,6 +132,19 @@ export class Page {
 
   get controlled() {
     return this.#running !== null && this.#bridge.controlled;
+  }
+
+  /**
+   * Resolves when the worker has answered and it is known who has what, or when that takes too long to be waited for. A page
+   * that has just got its worker knows neither yet.
+   */
+  get informed() {
+    if (this.#informed) return this.#informed;
+    const { controlled, hears } = this.#bridge;
+    const all = Promise.all([this.#known, hears && this.#heard]);
+    const informed = within(firstSocketWait, Promise.race([this.#ended, all]));
+    if (controlled) this.#informed = informed;
+    return informed;
   }
 
   /** The engine itself where it runs in the page. */
@@ -194,15 +219,12 @@ export class Page {
     this.#connections = connections;
     const hasWebRtc = typeof RTCPeerConnection === 'function';
     const options = { ahead, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload };
-    const known = new Promise((resolve) => (this.#known = () => resolve(undefined)));
-    const heard = new Promise((resolve) => (this.#heard = () => resolve(undefined)));
     const running = await startHead({ script, inPage }, this.#hand(connections), options);
     if (this.#isStopped) return running.call('stop', ['cancelled']);
     this.#running = running;
     this.#call('upload', [this.#upload]);
     this.#bridge.open();
     this.#findSite(orFetch).catch(() => {});
-    within(firstSocketWait, Promise.all([known, this.#bridge.hears && heard])).then(this.#informed);
     this.#watchNetwork();
     if (!globalThis.document) return;
     const { signal } = this.#over;
@@ -262,7 +284,7 @@ export class Page {
     this.#connections?.closeAll();
     this.#bridge.close();
     this.#over.abort();
-    this.#informed();
+    this.#onEnd();
     this.#onJoined(null);
     for (const id of [...this.#reads.keys()]) this.#answer(id, null);
   }
@@ -316,6 +338,7 @@ export class Page {
       await new Promise((resolve) => addEventListener('load', resolve, { once: true }));
     }
     await this.informed;
+    sweep().catch(() => {});
     while (!this.#isStopped) {
       await idle();
       this.#call('idle', [document.hidden, Boolean(networkHere()?.saveData)]);
@@ -325,7 +348,7 @@ export class Page {
 
   /** @param {import('./bridge.js').News | null} message */
   #hear(message) {
-    if ((message?.type === 'busy' && message.cache) || message?.type === 'site') this.#heard();
+    if ((message?.type === 'busy' && message.cache) || message?.type === 'site') this.#onHeard();
     if (message?.type === 'error' && message.code === 'malformed-manifest') return this.#name(message.url);
     this.#listener.tell(message);
   }
@@ -353,7 +376,7 @@ export class Page {
         this.#counts = { peers, sent, received };
         if (isOther) this.#listener.peers(peers);
       },
-      informed: () => this.#known(),
+      informed: () => this.#onKnown(),
       present: (change) => this.#bridge.present(change),
       company: (root) => this.#bridge.company(root),
       adopt: () => void this.#adopt().catch(() => {}),

@@ -12,7 +12,7 @@ const sha256 = async (/** @type {Uint8Array<ArrayBuffer>} */ bytes) =>
 /** @param {string} url */
 async function fetchList(url) {
   const response = await fetch(url, { headers: bypass });
-  if (!response.ok) throw new Error(String(response.status));
+  if (!response.ok) throw response.status;
   return response.arrayBuffer();
 }
 

@@ -18,21 +18,6 @@ import { listEntries, readManifest } from '../sw/listing.js';
 export const bypass = { [BYPASS_HEADER]: 'bypass' };
 
 /**
- * Whether an answer may be stored for others, by what its headers say: as may_share() in src/base/judge.cpp, but
- * `private` and `no-store` anywhere in Cache-Control refuse it, whatever they belong to.
- * @param {Response} response
- */
-export function mayShare({ type, redirected, headers }) {
-  const vary = (headers.get('vary') ?? '').split(',').map((name) => name.trim().toLowerCase());
-  return (
-    type === 'basic' &&
-    !redirected &&
-    !/private|no-store/i.test(headers.get('cache-control') ?? '') &&
-    vary.every((name) => /^(?:|accept-encoding|origin|access-control-request-(?:headers|method))$/.test(name))
-  );
-}
-
-/**
  * @typedef {object} Resource
  * @property {string} root 64 hex digits
  * @property {string} [url] where the origin has it

@@ -1,5 +1,4 @@
-// The judge of what the origin answered to the worker: windows and whole answers.
-// web/fetches.js and web/adopt.js still judge for the page.
+// The judge of what the origin answered, to the worker and to a page's engine.
 //
 //   judge(answer, asked)   what an answer is good for, by what was asked and what the manifest says
 //   may_share(answer)      whether it may be read as a listed resource, stored and offered to peers

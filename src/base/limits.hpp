@@ -301,14 +301,15 @@ inline constexpr Duration want_wait = 1s;
 // The last peer went in the middle of a body. The wait is short because the origin is near.
 inline constexpr Duration resume_wait = 1s;
 static_assert(want_wait < introduction_wait && resume_wait < introduction_wait);
-// A peer that brings no bytes for `peer_stall` is dropped for a pause. A peer that stalls too often
-// is dropped for good; one whose machine is busy now and then is not.
+// A peer that brings no bytes for `peer_stall` is asked for nothing for a pause. The pair with a
+// peer that stalls too often is closed, because the peer may be gone; a new one shows that it
+// answers.
 inline constexpr Duration peer_stall = 2s;
 inline constexpr Duration peer_stall_pause = 10s;
 inline constexpr std::uint32_t peer_stalls_max = 3;
 inline constexpr Duration peer_stall_memory = 5min;
 static_assert(peer_stalls_max * (peer_stall + peer_stall_pause) < peer_stall_memory,
-              "a peer that stalls whenever it is asked is dropped for good");
+              "a peer that stalls whenever it is asked is given up");
 static_assert(peer_stall < bridge_stall, "the peer is dropped before the page is");
 // A reader that got no piece for this time, or less than this rate for this time, is better off
 // elsewhere. A large piece may take longer.

@@ -22,6 +22,7 @@
 #include "base/record.hpp"
 #include "base/text.hpp"
 #include "base/variant.hpp"
+#include "bind/answer.hpp"
 #include "bind/border.hpp"
 #include "bind/fields.hpp"
 #include "peer/ahead.hpp"
@@ -69,6 +70,7 @@ struct Page {
   std::vector<PeerId> ended;  // whose connections the host is to close
   WakingClock clock;
   std::optional<Instant> woken_at;  // when the timer is due
+  bool connected = false;           // the coordinator was asked for
   double told_host = 0;             // the time of the last event, by the host's clock
   Instant told;                     // and by the core's
 };
@@ -86,7 +88,7 @@ struct Mailbox {
   const void* unused = nullptr;
   char* text = nullptr;
   std::uint32_t text_room = 0;
-  std::uint32_t pairs = 0;      // that are open
+  std::uint32_t pairs = 0;      // open ones, whose peer answers
   double numbers[numbers_max];  // of the output that was polled
   std::uint32_t text_bytes = 0;
 } box;
@@ -205,6 +207,13 @@ class Event {
   bool open_;
 };
 
+// A page that lists, holds and wants nothing has no socket: one would keep it out of Firefox's
+// back/forward cache.
+void connect(Instant now) {
+  if (std::exchange(self->connected, true)) return;
+  self->peer.start(now);
+}
+
 // A timer that fires too soon finds nothing to do and is set again. That costs less than to set one
 // for every block that puts the next timeout off.
 void set_timer() {
@@ -269,8 +278,7 @@ unsigned poll() {
   if (auto output = self->peer.poll_output()) match(*output, [&](auto& it) { kind = write(it); });
   if (kind != 0) return kind;
   set_timer();
-  box.pairs = static_cast<std::uint32_t>(std::count_if(self->pairs.begin(), self->pairs.end(),
-                                                       [](const Pair& pair) { return pair.open; }));
+  box.pairs = static_cast<std::uint32_t>(self->peer.swarm().answering());
   return 0;
 }
 
@@ -281,7 +289,6 @@ void start(unsigned browser_bytes, double seed, bool has_webrtc, double now) {
       std::make_unique<Page>(std::string(text_of(browser_bytes)), static_cast<std::uint64_t>(seed));
   const Event event(now);
   if (!has_webrtc) self->peer.handle_no_webrtc(event.at);
-  self->peer.start(event.at);
 }
 
 // Closes every pair and the socket, and has what is verified stored.
@@ -313,6 +320,19 @@ unsigned record(unsigned answer_bytes) {
   return give(record.text());
 }
 
+// A page reads a stretch from its first byte on, and a whole answer only where it asked for all.
+unsigned judge(unsigned answer_bytes, unsigned status, double total, double begin, double end) {
+  OriginQuestion asked;
+  asked.total = static_cast<std::uint64_t>(total);
+  asked.range = {static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(end)};
+  const auto [verdict, range] = judge(bind::answer_of(text_of(answer_bytes), status), asked);
+  const bool is_whole = range.begin == 0 && range.end == asked.total;
+  if (verdict == Verdict::take && is_whole && asked.range != range) {
+    return give(code(Error::origin_unusable));
+  }
+  return give(code_or_nothing(error_of(verdict)));
+}
+
 // Whether these numbers of a manifest's entry can be a resource.
 bool is_resource(unsigned root_bytes, double bytes, double piece_bytes) {
   return parse_digest(text_of(root_bytes)) && parse_geometry(bytes, piece_bytes);
@@ -333,7 +353,9 @@ unsigned resource(unsigned root_bytes, double bytes, double piece_bytes) {
 
 void listed(unsigned resource, double now) {
   const Event event(now, resource);
-  if (event) self->peer.handle_listed(event.known->root, event.known->geometry, event.at);
+  if (!event) return;
+  connect(event.at);
+  self->peer.handle_listed(event.known->root, event.known->geometry, event.at);
 }
 
 void list_complete(double now) {
@@ -501,6 +523,7 @@ void open_reader(unsigned reader, unsigned resource, unsigned begin, unsigned en
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
   const swarm::OriginHelp help{static_cast<std::uint32_t>(slower),
                                instant_from_ms(patience).time_since_epoch()};
+  connect(event.at);
   self->peer.open({reader}, known.root, known.geometry, {pieces, help}, event.at);
 }
 
@@ -522,6 +545,7 @@ void held(unsigned resource, unsigned begin, unsigned end, double now) {
   if (!event) return;
   const Known& known = *event.known;
   const PieceRange pieces{begin, std::min(end, known.geometry.count())};
+  connect(event.at);
   self->peer.swarm().handle_held(known.root, known.geometry, pieces, event.at);
 }
 

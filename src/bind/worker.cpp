@@ -17,6 +17,7 @@
 #include "base/range.hpp"
 #include "base/site.hpp"
 #include "base/text.hpp"
+#include "bind/answer.hpp"
 #include "bind/border.hpp"
 #include "http/engine.hpp"
 
@@ -100,15 +101,7 @@ Plugin plugin_of(unsigned kind, double timeout, double patience) {
 }
 
 OriginAnswer answer_of(unsigned bytes, unsigned status) {
-  std::string_view rest = text_of(bytes);
-  OriginAnswer answer;
-  answer.status = status;
-  answer.type = take_line(rest);
-  answer.has_reason = !take_line(rest).empty();
-  answer.headers = rest;
-#define ANSWER_HEADER(member, header) answer.member = header_of(rest, header);
-#include "bind/border.def"
-  return answer;
+  return bind::answer_of(text_of(bytes), status);
 }
 
 // What follows from an event: the commands lie in the engine's own list.

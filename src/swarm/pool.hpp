@@ -42,7 +42,7 @@ class Pool {
   bool is_reachable(Instant now) const;
 
   // No pair with this peer again in the life of this page: it sent wrong bytes, broke the protocol,
-  // stalled too often, or speaks another version.
+  // or speaks another version.
   void ban(PeerId peer);
   bool is_banned(PeerId peer) const;
 

@@ -96,6 +96,12 @@ void Swarm::handle_network_changed(Instant now) {
   settle(now);
 }
 
+std::size_t Swarm::answering() const {
+  return static_cast<std::size_t>(std::count_if(pairs_.begin(), pairs_.end(), [](const auto& pair) {
+    return !pair->closed && !pair->session.stalled();
+  }));
+}
+
 void Swarm::forget_pair(Pair& pair) {
   pair.closed = true;
   pool_.handle_closed(pair.session.peer(), told_);  // it was open: no failure
@@ -105,8 +111,13 @@ void Swarm::forget_pair(Pair& pair) {
 // A peer that is cut off is banned, because it would do the same again.
 void Swarm::close_pair(Pair& pair, Error error) {
   if (pair.closed) return;
-  forget_pair(pair);
   pool_.ban(pair.session.peer());
+  give_up_pair(pair, error);
+}
+
+// A pair that is made anew later opens only if the peer answers.
+void Swarm::give_up_pair(Pair& pair, Error error) {
+  forget_pair(pair);
   outputs_.push(Report{error, pair.session.peer()});
   outputs_.push(ClosePair{pair.session.peer(), error});
 }
@@ -372,7 +383,7 @@ void Swarm::settle_pairs(Instant now) {
     const PeerId peer = pair->session.peer();
     if (pair->session.stalls(now)) {
       if (pair->session.stalls() >= limits::peer_stalls_max) {
-        close_pair(*pair, Error::peer_stalled);
+        give_up_pair(*pair, Error::peer_stalled);
         continue;
       }
       outputs_.push(Report{Error::peer_stalled, peer});

@@ -41,6 +41,8 @@ class Swarm {
   bool is_open(PeerId peer) const { return pool_.is_open(peer); }
   std::vector<PeerId> open_pairs() const { return pool_.open_pairs(); }
   std::size_t pairs() const { return pool_.size(); }  // open or not yet
+  // Open pairs whose peer answers, as far as is known.
+  std::size_t answering() const;
   // After ClosePair the pair is forgotten, and what the host still says of it is ignored.
   void handle_pair_open(PeerId peer, Instant now);
   void handle_pair_closed(PeerId peer, Instant now);
@@ -145,6 +147,7 @@ class Swarm {
 
   void send(Pair& pair, const wire::Message& message, Instant now);
   void close_pair(Pair& pair, Error error);
+  void give_up_pair(Pair& pair, Error error);
   void forget_pair(Pair& pair);
   void withdraw_requests(Pair& pair, Instant now);
   void mark_stalled(const Pair& pair);

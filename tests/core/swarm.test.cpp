@@ -263,7 +263,8 @@ TEST_CASE("what is verified is written when the page is hidden, though a reader 
   CHECK(stored() == PieceRange{});
 }
 
-TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last closed") {
+TEST_CASE(
+    "a stalled peer is asked for nothing, reported, not counted, and may come again at last") {
   Fixture f;
   f.connect();
   f.swarm.open({1}, f.root, f.geometry, {{0, 4}, {}}, start);
@@ -279,6 +280,23 @@ TEST_CASE("a stalled peer's requests are withdrawn, it is reported, and at last 
   }
   CHECK(reported);
   CHECK(cancelled);
+  CHECK(f.swarm.answering() == 0);
+  // It stalls whenever it is asked: the pair is closed, and a new one would show that it answers.
+  Instant now = start + limits::peer_stall;
+  for (std::uint32_t stalls = 1; stalls < limits::peer_stalls_max; ++stalls) {
+    f.drain();
+    now += limits::peer_stall_pause;
+    f.swarm.handle_timeout(now);
+    CHECK(f.swarm.answering() == 1);
+    f.swarm.open({1 + stalls}, f.root, f.geometry, {{0, 4}, {}}, now);
+    const auto wants = f.heard();
+    if (const auto* want = find<wire::Want>(wants)) f.say(wire::Have{want->handle, {15}}, now);
+    f.drain();
+    now += limits::peer_stall;
+    f.swarm.handle_timeout(now);
+  }
+  CHECK(f.closed() == Error::peer_stalled);
+  CHECK_FALSE(f.swarm.is_banned(peer));
 }
 
 TEST_CASE("a peer whose path is gone is asked for nothing until it is back, on the same session") {

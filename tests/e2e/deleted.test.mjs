@@ -23,14 +23,21 @@ const stored = (visitor, root) =>
     return (await (await caches.open(name)).keys()).filter(({ url }) => url.includes(`/store/${part}`)).length;
   }, root);
 
-for (const kind of ['chromium', 'firefox']) {
+// In each browser, and where the page runs its engine itself.
+const engines = [
+  ['chromium', {}],
+  ['firefox', {}],
+  ['chromium', { init: () => delete globalThis.Worker }],
+];
+for (const [kind, options] of engines) {
+  const where = options.init ? 'the engine in the page' : kind;
   // Chromium lets a test stop a worker.
   for (const stops of kind === 'chromium' ? [true, false] : [false]) {
     const how = stops ? ' and then the worker is stopped' : '';
-    test(`${kind}: our Cache goes${how}: a file comes once more at most, is kept and shared, and it is said`, async (t) => {
+    test(`${where}: our Cache is deleted${how}: each file is fetched once at most, kept, shared, and said`, async (t) => {
       const at = scene(t);
       const s = await at.site({ ...files, '/page.js': page });
-      const visitor = await at[kind]();
+      const visitor = await at[kind](options);
       await visitor.visit(s.url);
       await visitor.fetch(before);
       await s.origin.untilShared(await s.root(before));

@@ -53,15 +53,22 @@ const stores = (visitor) =>
     return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await runs(name)])));
   });
 
-for (const kind of ['chromium', 'firefox']) {
-  test(`${kind}: visits of one site leave the other's store alone, whatever the versions`, async (t) => {
+// In each browser, and where the page runs its engine itself.
+const engines = [
+  ['chromium', {}],
+  ['firefox', {}],
+  ['chromium', { init: () => delete globalThis.Worker }],
+];
+for (const [kind, options] of engines) {
+  const where = options.init ? 'the engine in the page' : kind;
+  test(`${where}: visits of one site leave the other's store alone, whatever the versions`, async (t) => {
     for (const versions of [
       { a: 1, b: 1 },
       { a: 1, b: 2 },
     ]) {
       const at = scene(t);
       const s = await at.site(twoSites(versions));
-      const visitor = await at[kind]();
+      const visitor = await at[kind](options);
       for (const name of ['a', 'b', 'a', 'b']) {
         await visitor.visit(`${s.url}/${name}/`);
         assert.equal((await visitor.fetch(fileOf(name))).sha256, sha256(bodies[name]));
@@ -111,4 +118,22 @@ test("the published name of a store means the store of the page's own site", asy
   assert.equal(names.length, 1);
   assert.match(names[0], /^peer-cdn-v1 /);
   assert.deepEqual(await visitor.run(() => window.errors), []);
+});
+
+test('a store whose site has no worker any more is removed by a page of another site', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site(twoSites());
+  const visitor = await chromium();
+  for (const name of ['a', 'b']) {
+    await visitor.visit(`${s.url}/${name}/`);
+    await visitor.fetch(fileOf(name));
+    await until('it is stored', async () => Object.values(await stores(visitor)).filter((runs) => runs === 1).length > 0);
+  }
+  await visitor.run(async () => {
+    const registrations = await navigator.serviceWorker.getRegistrations();
+    await registrations.find(({ scope }) => scope.endsWith('/a/')).unregister();
+  });
+  await visitor.visit(`${s.url}/b/`);
+  await until("a's is gone", async () => Object.keys(await stores(visitor)).every((name) => !name.includes('/a/')));
+  assert.equal(Object.keys(await stores(visitor)).length, 1, "b's is there");
 });

@@ -98,3 +98,19 @@ test('servers that the browser refuses are said once, in its own words, and the 
   assert.match(refusals[0].message, /nonsense/);
   assert.equal((await second.fetch(film)).sha256, sha256(files[film]));
 });
+
+for (const kind of ['chromium', 'firefox']) {
+  test(`${kind}: a policy that forbids wasm in the worker alone is known to the page, also at the next visit`, async (t) => {
+    const at = scene(t);
+    const s = await at.site({ ...files, '/page.js': short });
+    s.origin.rule('/sw.js', { headers: { 'content-security-policy': "script-src 'self'" } });
+    const visitor = await at[kind]();
+    for (const visit of ['the first', 'the second']) {
+      await visitor.visit(s.url, { ready: 'settled' });
+      await until('the worker has said it', () => visitor.run(() => window.peerCdn.reason === 'engine-failed'));
+      assert.equal(await visitor.run(() => window.peerCdn.active), false, visit);
+      assert.deepEqual(await visitor.run(() => window.errors.map(({ code }) => code)), ['engine-failed'], visit);
+      assert.equal((await visitor.fetch(film)).sha256, sha256(files[film]));
+    }
+  });
+}

@@ -6,12 +6,20 @@ import { BYPASS_HEADER, PEER_FETCH_END, PEER_FETCHED, pieceBytesMin } from '../.
 import { install } from './page-fakes.mjs';
 
 install();
+const { Core } = await import('../../web/core.js');
 const { Fetches } = await import('../../web/fetches.js');
 const { Pieces } = await import('../../web/pieces.js');
 
 const pieceBytes = pieceBytesMin;
 const body = randomBytes(5 * pieceBytes + 100);
 const resource = { url: '/big.bin', root: 'ab', bytes: body.length, pieceBytes };
+
+// Answers are judged by the core itself.
+const judge = new Core(
+  {},
+  () => {},
+  () => {},
+);
 
 let core;
 let pieces;
@@ -38,6 +46,7 @@ beforeEach(() => {
       resolve([id, code]);
     },
     drain() {},
+    callText: (...asked) => judge.callText(...asked),
   };
   const resources = { get: () => resource };
   pieces = new Pieces(core, resources, Promise.resolve(null), () => {});
@@ -54,7 +63,7 @@ function answer(begin, end, { status = 206, headers = {}, bytes = body.subarray(
     },
   });
   const range = status === 206 ? { 'content-range': `bytes ${begin}-${end - 1}/${body.length}` } : {};
-  return { status, type, redirected: false, headers: new Headers({ ...range, ...headers }), body: stream };
+  return { status, statusText: '', type, redirected: false, headers: new Headers({ ...range, ...headers }), body: stream };
 }
 
 const same = (piece) => Buffer.from(pieces.give(7, piece)).equals(body.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));

@@ -25,11 +25,17 @@ const root = 'ab'.repeat(32);
 const openSockets = () => FakeSocket.all.filter(({ readyState }) => readyState < 2).length;
 const turn = () => new Promise(setImmediate);
 
-/** A manifest with one file that this visitor has. */
-async function fill(name = `${CACHE_PREFIX}1`) {
+/** A manifest with one file. */
+async function list(name = `${CACHE_PREFIX}1`) {
   const store = await Store.open(name);
   const resources = { '/a.bin': { bytes: 5, type: 'text/plain', pieceBytes: pieceBytesMin, root } };
   await store.putManifest(JSON.stringify({ version: manifestVersion, resources }), Date.now());
+  return store;
+}
+
+/** The same, and this visitor has the file. */
+async function fill(name) {
+  const store = await list(name);
   await store.putRun(root, 0, 1, ['abcde']);
 }
 const request = {
@@ -93,9 +99,11 @@ function checkIsOff(plugin, container) {
   assert.equal(globalThis[KEY], undefined, 'nothing is left of it');
 }
 
-beforeEach(() => {
+// Without a listed file a page has no socket.
+beforeEach(async () => {
   install();
   FakeSocket.reset();
+  await list();
 });
 
 // --- One engine a page ---------------------------------------------------------------------------
@@ -281,6 +289,7 @@ for (const [name, [first, second, options]] of Object.entries(differing)) {
   test(`${name}: the first one's hold, and every instance says it, once`, async (t) => {
     const close = closing(t);
     const container = new FakeContainer('controlling');
+    if (first.cacheName) await list(first.cacheName);
     const one = close(await start(first));
     const said = [errorsOf(one)];
     for (let i = 0; i < 2; i++) said.push(errorsOf(close(await other.start(second))));
@@ -587,9 +596,10 @@ test('start() on a controlled page waits for what the worker says of itself, hal
     t.mock.timers.tick(firstSocketWait - 1);
     await turn();
     assert.equal(plugin, null);
-    if (code === undefined) t.mock.timers.tick(1);
-    else say({ type: 'busy', open: 0, cache: `${CACHE_PREFIX}1`, code });
+    if (code !== undefined) say({ type: 'busy', open: 0, cache: `${CACHE_PREFIX}1`, code });
     await turn();
+    // By then it is also known who has what, or the half second is over.
+    t.mock.timers.tick(1);
     await starting;
     assert.deepEqual([plugin.active, plugin.reason], code ? [false, code] : [true, null]);
     plugin.close();

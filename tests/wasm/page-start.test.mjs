@@ -31,8 +31,15 @@ function fakeContainer({ controlled }) {
   return container;
 }
 
+/** A page has a socket where a file is listed. */
+async function list(name = `${CACHE_PREFIX}1`) {
+  const store = await Store.open(name);
+  await store.putManifest(listing(), Date.now());
+}
+
 test('start() resolves when the coordinator has said who has what', async (t) => {
   install();
+  await list();
   FakeSocket.reset();
   fakeContainer({ controlled: true });
   const plugin = await start({ worker: '/sw.js' });
@@ -44,13 +51,20 @@ test('start() resolves when the coordinator has said who has what', async (t) =>
 
 test('start() waits half a second for a coordinator that does not answer, and not for one that is not there', async (t) => {
   install();
+  await list();
   fakeContainer({ controlled: true });
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  globalThis.WebSocket = class {
-    close() {}
-  };
+  const opened = new Promise((resolve) => {
+    globalThis.WebSocket = class {
+      constructor() {
+        resolve(undefined);
+      }
+      close() {}
+    };
+  });
   let silent = null;
   const starting = start({ worker: '/sw.js' }).then((plugin) => (silent = plugin));
+  await opened;
   await new Promise(setImmediate);
   t.mock.timers.tick(firstSocketWait - 1);
   await new Promise(setImmediate);
@@ -182,8 +196,25 @@ test('the page shares what the worker keeps, whatever the version of its store',
   assert.ok(plugin.active);
 });
 
+test('a page where nothing is listed holds no socket, and start() does not wait for one', async (t) => {
+  install();
+  FakeSocket.reset();
+  fakeContainer({ controlled: true });
+  const store = await Store.open(`${CACHE_PREFIX}1`);
+  await store.putManifest(JSON.stringify({ version: manifestVersion, resources: {} }), Date.now());
+  const tell = fakeWorkerChannel(t);
+  const plugin = await start({ worker: '/sw.js' });
+  t.after(() => plugin.close());
+  assert.ok(plugin.active);
+  assert.equal(FakeSocket.all.length, 0);
+  await store.putManifest(listing(), Date.now());
+  tell({ type: 'manifest' });
+  await until('a file is listed now', () => FakeSocket.all.length === 1);
+});
+
 test('a name that the page itself gives is kept', async (t) => {
   install();
+  await list('mine');
   FakeSocket.reset();
   fakeContainer({ controlled: true });
   const tell = fakeWorkerChannel(t);
@@ -245,6 +276,7 @@ test('a manifest that turns it all on, and comes while the one that turned it of
 
 test('a listener may close the plugin from within an event', async (t) => {
   install();
+  await list();
   FakeSocket.reset();
   fakeContainer({ controlled: true });
   const plugin = new PeerPlugin({ servers: {} });

@@ -15,6 +15,7 @@ import {
   PEER_DIGESTS,
   PEER_HELD,
   PEER_IDLE,
+  PEER_LISTED,
   PEER_MESSAGE,
   PEER_OPEN_READER,
   PEER_PAIR_CLOSED,
@@ -471,6 +472,7 @@ test('a host that throws ends the engine, once, and nothing after it throws', ()
     },
     () => failed++,
   );
+  core.tell(PEER_LISTED, core.call(PEER_RESOURCE, 'ab'.repeat(32), 5, pieceBytes));
   assert.equal(failed, 1);
   assert.equal(core.tell(PEER_IDLE), 0);
   assert.equal(core.callText(PEER_MESSAGE, '', 0), '');

@@ -25,10 +25,10 @@ class SlowCache {
   }
 }
 
-/** The store on such a Cache, which is there. @param {SlowCache} cache */
-function storeOn(cache) {
+/** A store on this Cache, or on whatever Cache Storage has by then. */
+function openStore(cache, onNew) {
   globalThis.caches = { has: async () => true, open: async () => cache };
-  return Store.open('peer-cdn-v1');
+  return Store.open('store', onNew);
 }
 
 const root = 'ab'.repeat(32);
@@ -36,7 +36,7 @@ const runs = async (store, root) => (await store.roots()).get(root) ?? [];
 
 test('a run that is being written is held, and can be read', async () => {
   const cache = new SlowCache();
-  const store = await storeOn(cache);
+  const store = await openStore(cache);
   const put = store.putRun(root, 2, 4, [new Uint8Array([1, 2, 3])]);
   assert.deepEqual(await runs(store, root), [[2, 4]]);
   assert.deepEqual(await runs(store, 'cd'.repeat(32)), []);
@@ -49,7 +49,7 @@ test('a run that is being written is held, and can be read', async () => {
 
 test('a run that could not be written is not there', async () => {
   const cache = new SlowCache();
-  const store = await storeOn(cache);
+  const store = await openStore(cache);
   const put = store.putRun(root, 0, 1, [new Uint8Array(1)]);
   (await cache.untilWaiting()).reject(new DOMException('full', 'QuotaExceededError'));
   await assert.rejects(put, { name: 'QuotaExceededError' });
@@ -59,7 +59,7 @@ test('a run that could not be written is not there', async () => {
 
 test('a run waits for its turn, and is held meanwhile', async () => {
   const cache = new SlowCache();
-  const store = await storeOn(cache);
+  const store = await openStore(cache);
   let begin = () => {};
   const put = store.putRun(root, 0, 1, [new Uint8Array([7])], new Promise((resolve) => (begin = resolve)));
   assert.deepEqual(await runs(store, root), [[0, 1]]);
@@ -69,4 +69,28 @@ test('a run waits for its turn, and is held meanwhile', async () => {
   (await cache.untilWaiting()).resolve();
   await put;
   assert.equal(cache.entries.size, 1);
+});
+
+test('a Cache that somebody deleted is opened anew by the next that writes, who is told, once', async () => {
+  let told = 0;
+  const first = new SlowCache();
+  const store = await openStore(first, () => told++);
+  const second = new SlowCache();
+  let isThere = false;
+  globalThis.caches = {
+    has: async () => isThere,
+    async open() {
+      isThere = true;
+      return second;
+    },
+  };
+  for (const begin of [0, 1]) {
+    const put = store.putRun(root, begin, begin + 1, [new Uint8Array([7])]);
+    // Written at once, and then where others look.
+    if (begin === 0) (await first.untilWaiting()).resolve();
+    (await second.untilWaiting()).resolve();
+    await put;
+  }
+  assert.equal(told, 1);
+  assert.deepEqual([first.entries.size, second.entries.size], [1, 2]);
 });

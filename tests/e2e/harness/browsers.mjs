@@ -19,6 +19,9 @@ const chromiumFlags = [
   '--mute-audio',
 ];
 
+/** A flag for visitors that go back to a page as they left it. */
+export const backForwardCache = '--enable-features=BackForwardCache';
+
 const viewport = { width: 1280, height: 900 };
 
 /** Where Debian puts them; the environment may say otherwise. */
@@ -271,6 +274,8 @@ export async function openChromium({ flags = [], init } = {}) {
     executablePath: paths.chromium,
     headless: false,
     args: [...chromiumFlags, ...flags],
+    // What playwright takes away unless a test asks for it.
+    ignoreDefaultArgs: flags.includes(backForwardCache) ? ['--disable-back-forward-cache'] : [],
     timeout: 60_000,
     viewport,
     handleSIGINT: false,
