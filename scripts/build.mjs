@@ -150,6 +150,7 @@ const doors = [
     'web/index.js',
     {
       'web/plugin.js': ['PeerEvents', 'PeerOptions'],
+      'web/diagnosis.js': ['Diagnosis'],
       'web/settings.js': ['Upload'],
       'sw/worker-types.js': ['Transfer'],
       'build/border.js': ['ErrorCode'],

@@ -3,7 +3,7 @@ import { differences, engineOptions, isSameWorker } from './options.js';
 import { Advice } from './advice.js';
 import { isControlled, isPossible, isRegistered } from './registration.js';
 import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
-import { CHANNEL, uploadBytes, uploadRate } from '../build/border.js';
+import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
@@ -64,6 +64,8 @@ export class Shared {
   #idling = new Promise((resolve) => (this.#onIdle = resolve));
   #choice = storedUpload();
   #advice = new Advice();
+  /** The last that are over. @type {import('./diagnosis.js').Diagnosed[]} */
+  #responses = [];
   /** What was last told of the state. */
   #told = '';
   /** @type {string | undefined} the name of the worker's Cache, once it was told */
@@ -101,6 +103,16 @@ export class Shared {
   /** @returns {import('./plugin.js').Stats} */
   get stats() {
     return this.#page?.stats ?? nothing;
+  }
+
+  /** @returns {Promise<import('./diagnosis.js').Diagnosis>} */
+  async diagnose() {
+    await this.#opened;
+    const page = this.#page;
+    const peers = (await page?.reached()) ?? { tried: 0, paths: [] };
+    const { active, reason } = this;
+    const missing = [...new Set([...(reason ? [reason] : []), ...(page?.missing ?? [])])];
+    return { active, missing, engine: this.stats.engine, peers, responses: [...this.#responses] };
   }
 
   /**
@@ -318,7 +330,14 @@ export class Shared {
     if (news?.type === 'busy' && news.cache) this.#hear(news.code);
     if (news?.type !== 'transfer' && news?.type !== 'error') return;
     const { type, ...detail } = news;
+    if (news.type === 'transfer' && news.done) this.#note(news);
     this.#emit(type, detail);
+  }
+
+  /** @param {import('./bridge.js').Transfer} transfer */
+  #note({ url, bytes, fromCache, fromPeers, fromOrigin, code }) {
+    this.#responses.push({ url, bytes, fromCache, fromPeers, fromOrigin, code: code || null });
+    if (this.#responses.length > diagnosedResponses) this.#responses.shift();
   }
 
   /** What the worker says of itself. @param {ErrorCode | '' | undefined} code */
