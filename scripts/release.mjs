@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // npm run release: publishes the package with what owner.json says of its home, and with provenance, as
-// .github/workflows/release.yml does for a tag. Nothing is invented: while a field is empty, or the version is not that of CHANGELOG.md, it refuses.
+// .github/workflows/release.yml does for a tag. Nothing is invented: while a field is empty, or the version is not the newest of
+// CHANGELOG.md, it refuses.
 //   node scripts/release.mjs [--dry-run]
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
