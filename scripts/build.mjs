@@ -9,6 +9,7 @@ import { borderModule } from './border.mjs';
 import { buildPreset } from './cmake.mjs';
 import { encodeText, fillIn, textModule, wasmPlugin } from './encode.mjs';
 import { innerProperties } from './glue.mjs';
+import { notices } from './notices.mjs';
 import { setup } from './setup.mjs';
 import { root, run, say, seconds } from './run.mjs';
 
@@ -169,6 +170,7 @@ async function buildBundles() {
     for (const file of made.map((name) => join(folder, name))) if (!outputs.has(file)) rmSync(file);
   }
   chmodSync(join(dist, 'cli.js'), 0o755);
+  writeIfChanged(join(root, 'THIRD_PARTY_NOTICES'), notices());
 }
 
 /**
@@ -181,6 +183,7 @@ const doors = [
     'web/index.js',
     {
       'web/plugin.js': ['PeerEvents', 'PeerOptions'],
+      'web/diagnosis.js': ['Diagnosis'],
       'web/settings.js': ['Upload'],
       'sw/worker-types.js': ['Transfer'],
       'build/border.js': ['ErrorCode'],

@@ -5,7 +5,7 @@
 /** What keeps sharing from working at all, and is the site's to mend. @type {Partial<Record<ErrorCode, string>>} */
 const advice = {
   'engine-failed': "WebAssembly is refused: script-src of the CSP needs 'wasm-unsafe-eval'",
-  'no-coordinator': 'no coordinator answers: attach(server), and the proxy forwards WebSocket upgrades',
+  'no-coordinator': 'no coordinator answers: attach(server), and forward WebSocket upgrades',
   'no-manifest': 'the worker finds no manifest: `npx peer-cdn manifest <folder>` writes it',
   'no-worker': 'no service worker controls this page',
   'origin-refused': 'the coordinator does not serve this site: its log says why',
@@ -24,6 +24,6 @@ export class Advice {
     if (!advice[code] || isAway || this.#told.has(code)) return;
     this.#told.add(code);
     const why = message ? ` (${message})` : '';
-    console.warn(`peer-cdn: ${code}: ${advice[code]}${why}. Nothing is shared; start({ warn: false }) hides this`);
+    console.warn(`peer-cdn: ${code}: ${advice[code]}${why}; start({ warn: false }) hides this`);
   }
 }

@@ -1,6 +1,7 @@
 // The page's RTCPeerConnections, driven by src/bind/rtc.cpp: the engine says which there are to be, and gets their channels.
 import createModule from '../build/rtc.mjs';
 import wasmBinary from '../build/rtc.wasm.js';
+import { pathOf } from './diagnosis.js';
 
 /**
  * What src/bind/rtc.cpp binds. A pair is the engine's number of a connection.
@@ -30,6 +31,7 @@ export class Connections {
   #isDead = false;
   /** @type {Set<RTCPeerConnection>} */
   #open = new Set();
+  #tried = 0;
 
   /**
    * Throws where wasm is refused.
@@ -54,6 +56,12 @@ export class Connections {
   /** How many of JavaScript's values the module holds. */
   handles() {
     return this.#rtc.count_emval_handles();
+  }
+
+  /** @returns {Promise<import('./diagnosis.js').Reached>} */
+  async reached() {
+    const paths = await Promise.all([...this.#open].map((each) => pathOf(each).catch(() => null)));
+    return { tried: this.#tried, paths: paths.filter((path) => path !== null) };
   }
 
   /** @param {number} pair @param {boolean} isOffer */
@@ -98,6 +106,7 @@ export class Connections {
         try {
           const connection = new RTCPeerConnection(configuration);
           this.#open.add(connection);
+          this.#tried++;
           return connection;
         } catch (error) {
           this.#listener.refused(String(/** @type {any} */ (error)?.message ?? error));

@@ -6,6 +6,7 @@ import { askedAhead } from './ahead.js';
 import { Answer } from './answer.js';
 import { Bridge } from './bridge.js';
 import { Connections } from './connections.js';
+import { isOfCoordinator } from './diagnosis.js';
 import { idle } from './idle.js';
 import { cacheOf } from './options.js';
 import { browserId } from './settings.js';
@@ -83,6 +84,8 @@ export class Page {
   /** @type {Set<string | undefined>} what was malformed */
   #named = new Set();
   #isRefused = false;
+  /** Why no coordinator helps; null once one has spoken. @type {ErrorCode | null} */
+  #coordinator = null;
   #counts = { peers: 0, sent: 0, received: 0 };
   #onJoined = (/** @type {Site | null} */ _) => {};
   /** Once it is known that there is a worker. @type {Promise<unknown> | null} */
@@ -155,6 +158,16 @@ export class Page {
   /** @returns {import('./plugin.js').Stats} */
   get stats() {
     return { ...this.#counts, engine: this.#running && (this.#running.head ? 'page' : 'worker') };
+  }
+
+  /** What is not there, of what this page needs. @returns {ErrorCode[]} */
+  get missing() {
+    return /** @type {ErrorCode[]} */ ([this.#isRefused ? 'no-webrtc' : null, this.#coordinator].filter(Boolean));
+  }
+
+  /** Who could be reached. */
+  async reached() {
+    return (await this.#connections?.reached()) ?? { tried: 0, paths: [] };
   }
 
   /** The manifest is read again. */
@@ -370,14 +383,22 @@ export class Page {
       candidate: (pair, line, midAndCandidate) => connections.candidate(pair, line, midAndCandidate),
       restart: (pair) => connections.restart(pair),
       close: (pair) => connections.close(pair),
-      report: (code, url) => (code === 'malformed-manifest' ? this.#name(url) : this.#listener.report(code)),
+      report: (code, url) => {
+        if (code === 'malformed-manifest') return this.#name(url);
+        if (code === 'no-webrtc') this.#isRefused = true;
+        if (isOfCoordinator(code)) this.#coordinator = code;
+        this.#listener.report(code);
+      },
       counts: (peers, sent, received) => {
         const isOther = peers !== this.#counts.peers;
         this.#counts = { peers, sent, received };
         if (isOther) this.#listener.peers(peers);
       },
       informed: () => this.#onKnown(),
-      present: (change) => this.#bridge.present(change),
+      present: (change) => {
+        this.#coordinator = null;
+        this.#bridge.present(change);
+      },
       company: (root) => this.#bridge.company(root),
       adopt: () => void this.#adopt().catch(() => {}),
       whole: (id, whole) => this.#answer(id, whole),

@@ -113,6 +113,15 @@ export class PeerPlugin extends EventTarget {
   }
 
   /**
+   * Which part is missing, who could be reached by which way, and where the last responses came from. `npx peer-cdn doctor` asks
+   * the same from outside.
+   * @returns {Promise<import('./diagnosis.js').Diagnosis>}
+   */
+  diagnose() {
+    return this.#shared.diagnose();
+  }
+
+  /**
    * `get()` resolves to an answer that survives structured cloning (status, headers, body), or to null.
    * @param {{ request: Request }} event
    */

@@ -3,7 +3,7 @@ import { differences, engineOptions, isSameWorker } from './options.js';
 import { Advice } from './advice.js';
 import { isControlled, isPossible, isRegistered } from './registration.js';
 import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
-import { CHANNEL, uploadBytes, uploadRate } from '../build/border.js';
+import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
@@ -68,6 +68,8 @@ export class Shared {
   #advice = new Advice();
   /** The choice was made before it was known whose it is. */
   #isToBeStored = false;
+  /** The last that are over. @type {import('./diagnosis.js').Diagnosed[]} */
+  #responses = [];
   /** What was last told of the state. */
   #told = '';
   /** @type {BroadcastChannel | null} while the manifest turns it all off */
@@ -103,6 +105,16 @@ export class Shared {
   /** @returns {import('./plugin.js').Stats} */
   get stats() {
     return this.#page?.stats ?? nothing;
+  }
+
+  /** @returns {Promise<import('./diagnosis.js').Diagnosis>} */
+  async diagnose() {
+    await this.#opened;
+    const page = this.#page;
+    const peers = (await page?.reached()) ?? { tried: 0, paths: [] };
+    const { active, reason } = this;
+    const missing = [...new Set([...(reason ? [reason] : []), ...(page?.missing ?? [])])];
+    return { active, missing, engine: this.stats.engine, peers, responses: [...this.#responses] };
   }
 
   /**
@@ -323,7 +335,14 @@ export class Shared {
     if ((news?.type === 'busy' && news.cache) || news?.type === 'site') this.#hear(news.code);
     if (news?.type !== 'transfer' && news?.type !== 'error') return;
     const { type, ...detail } = news;
+    if (news.type === 'transfer' && news.done) this.#note(news);
     this.#emit(type, detail);
+  }
+
+  /** @param {import('./bridge.js').Transfer} transfer */
+  #note({ url, bytes, fromCache, fromPeers, fromOrigin, code }) {
+    this.#responses.push({ url, bytes, fromCache, fromPeers, fromOrigin, code: code || null });
+    if (this.#responses.length > diagnosedResponses) this.#responses.shift();
   }
 
   /** What the worker says of itself. @param {ErrorCode | '' | undefined} code */

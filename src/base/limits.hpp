@@ -228,6 +228,8 @@ inline constexpr std::size_t pairs_warm_min = 4;
 static_assert(pairs_warm_min <= pairs_warm && pairs_warm <= pairs_per_page);
 // The page tells the core at this interval that it is idle.
 inline constexpr Duration idle_interval = 10s;
+// The last responses of which diagnose() tells.
+inline constexpr std::size_t diagnosed_responses = 20;
 // Each ask of the warm pool waits twice as long as the one before, up to this. So holders that
 // close idle pairs are not asked again and again. The same root is not asked for sooner either.
 inline constexpr Duration warm_wait_max = 5min;

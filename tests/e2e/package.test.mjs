@@ -48,7 +48,11 @@ test('packed and installed: imports, types, the command, and two browsers that e
   const [packed] = Object.values(JSON.parse(stdout));
   const names = packed.files.map((file) => file.path);
   for (const name of names)
-    assert.match(name, /^(dist\/|docs\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/, `${name} is of no use to a user`);
+    assert.match(
+      name,
+      /^(dist\/|docs\/|package\.json$|README\.md$|LICENSE$|THIRD_PARTY_NOTICES$|CHANGELOG\.md$)/,
+      `${name} is of no use to a user`,
+    );
   for (const name of [
     'dist/browser/sw.js',
     'dist/browser/sw.mjs',

@@ -17,8 +17,7 @@ const model = randomBytes('vite', 4_000_000);
 const site = {
   'index.html': '<!doctype html><script type="module" src="/src/main.js"></script>',
   'src/main.js': `import { start } from 'peer-cdn';
-    const base = import.meta.env.BASE_URL;
-    window.peerCdn = await start({ worker: base + 'sw.js' });
+    window.peerCdn = await start({ worker: \`\${import.meta.env.BASE_URL}sw.js\` });
     document.documentElement.dataset.state = window.peerCdn.active ? 'ready' : 'off';`,
   'public/static/model.bin': model,
 };
@@ -54,7 +53,7 @@ async function share(t, url, file) {
   const { findings } = await examine(url);
   const wrong = findings.filter((each) => each.state === 'wrong');
   assert.deepEqual(wrong, []);
-  for (const check of ['worker', 'scope', 'routes', 'files', 'coordinator']) {
+  for (const check of ['page script', 'worker', 'scope', 'routes', 'files', 'coordinator']) {
     assert.equal(findings.find((each) => each.check === check).state, 'right', check);
   }
   const { chromium } = scene(t);

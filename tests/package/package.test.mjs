@@ -77,13 +77,15 @@ describe('the package', () => {
     assert.equal(code, 0, output);
   });
 
-  test('nothing else is inside', () => {
+  test('nothing else is inside, but for the licences of what is', async () => {
     const built = /^(dist\/((browser\/)?[\w-]+\.(js|mjs|d\.ts)|types\/[\w/-]+\.d\.ts)|docs\/[\w-]+\.md)$/;
     const others = packed.files
       .map(({ path }) => path)
       .filter((path) => !built.test(path))
       .sort();
-    assert.deepEqual(others, ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
+    assert.deepEqual(others, ['CHANGELOG.md', 'LICENSE', 'README.md', 'THIRD_PARTY_NOTICES', 'package.json']);
+    const licences = await readFile(join(root, 'THIRD_PARTY_NOTICES'), 'utf8');
+    for (const work of ['Emscripten', 'musl', 'libc++']) assert.ok(licences.includes(work), work);
   });
 
   test('what a browser needs is in a folder of its own, and nothing else is there', () => {

@@ -36,6 +36,7 @@ before(async () => {
   // What the workers find on their global scope.
   globalThis.Client = class {};
   globalThis.clients = { get: async () => undefined, claim: async () => {} };
+  globalThis.registration = { scope: new URL('/', globalThis.location.href).href };
   modules.before = await load(release.folder);
   modules.now = await load(root);
 });

@@ -350,3 +350,11 @@ test('the manifest is looked for at the scope of the worker', async (t) => {
   const { findings } = await examine(`${url}shop/`);
   assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/shop\/peer-cdn\.json answers 404/);
 });
+
+test("a worker's name that begins with a base of Vite is looked for beside the page", async (t) => {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a script
+  for (const name of ['${import.meta.env.BASE_URL}sw.js', '${base}/sw.js', '${base}${name}.js']) {
+    const url = await site(t, { changed: { 'index.html': page.replace("'/sw.js'", `\`${name}\``) } });
+    assert.equal(statesOf(await examine(url)).worker, 'right', name);
+  }
+});

@@ -127,5 +127,6 @@ export function secondsKept({ headers }) {
   return age ? Number(age[1]) : 0;
 }
 
-/** Our own scripts have these names inside, however they were bundled. @param {string} text */
-export const isOurs = (text) => text.includes('x-peer-cdn') && text.includes('peer-cdn-v');
+/** Our own scripts have these names inside, however they were bundled: a worker's, and a page's. */
+export const isOurs = (/** @type {string} */ text) => text.includes('x-peer-cdn') && text.includes('peer-cdn-v');
+export const isOurPage = (/** @type {string} */ text) => text.includes('peer-cdn.policy') && text.includes('/peer-cdn/ws');

@@ -1,6 +1,6 @@
 // The page of a site: whether a browser may start there, and what its Content-Security-Policy allows.
 import * as limits from '../limits.js';
-import { answerOf, ask, isOurs, isScript } from './findings.js';
+import { answerOf, ask, isOurPage, isScript } from './findings.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Policy} Policy */
@@ -160,7 +160,7 @@ async function scriptsOf(site) {
 
 /** Whether the page has our script, as far as one can see it. @param {Case} site */
 export function checkScript({ findings, scripts, page }) {
-  if (scripts.some(({ text }) => isOurs(text) || /peer-cdn\/index\.js/.test(text))) {
+  if (scripts.some(({ text }) => isOurPage(text) || /peer-cdn\/index\.js/.test(text))) {
     findings.right('page script', 'the page loads peer-cdn');
   } else {
     findings.notChecked(

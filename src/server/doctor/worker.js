@@ -11,11 +11,12 @@ export function workerUrl({ options, scripts, page }) {
   const pattern = /(?:serviceWorker\s*\.\s*register\(\s*|\bworker:\s*)(?:new URL\(\s*)?(["'`])([^"'`]+)\1/;
   for (const { text, url } of scripts) {
     const found = text.match(pattern);
-    if (found && URL.canParse(found[2], page.href))
-      return {
-        url: new URL(found[2], url.pathname.endsWith('.js') && found[0].includes('new URL') ? url : page),
-        from: "the page's scripts",
-      };
+    if (!found) continue;
+    // What a template begins with is a base, of Vite mostly: the folder of the page.
+    const name = found[2].replace(/^\$\{[^}]*\}\/?/, './');
+    if (name.includes('${') || !URL.canParse(name, page.href)) continue;
+    const isBeside = url.pathname.endsWith('.js') && found[0].includes('new URL');
+    return { url: new URL(name, isBeside ? url : page), from: "the page's scripts" };
   }
   return { url: new URL('/sw.js', page), from: 'the usual name' };
 }

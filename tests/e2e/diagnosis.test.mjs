@@ -1,0 +1,61 @@
+// diagnose(): what a page says of itself when somebody asks why nothing is shared.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MANIFEST_PATH } from '../../build/border.js';
+import { randomBytes, sha256, until } from './harness/index.mjs';
+import { scene } from './harness/scene.mjs';
+
+const url = '/static/data.bin';
+const bytes = randomBytes('diagnosis', 2_000_000);
+const diagnosis = (visitor) => visitor.run(() => window.peerCdn.diagnose());
+
+for (const browser of ['chromium', 'firefox']) {
+  test(`${browser}: a page that shares says who it reached, and where its responses came from`, async (t) => {
+    const open = scene(t);
+    const s = await open.site({ [url]: bytes });
+    const [first, second] = [await open.chromium(), await open[browser]()];
+    await first.visit(s.url);
+    await first.fetch(url);
+    await s.origin.untilShared(await s.root(url));
+    await second.visit(s.url);
+    assert.equal((await s.origin.away(() => second.fetch(url))).sha256, sha256(bytes));
+    const told = await until('the response is told', async () => {
+      const each = await diagnosis(second);
+      return each.responses.length > 0 && each;
+    });
+    const sums = { bytes: bytes.length, fromCache: 0, fromPeers: bytes.length, fromOrigin: 0 };
+    const { responses, peers, ...rest } = told;
+    assert.deepEqual(rest, { active: true, missing: [], engine: 'worker' });
+    assert.ok(peers.tried >= 1);
+    assert.deepEqual(peers.paths, ['local']);
+    assert.deepEqual(responses, [{ url: new URL(url, s.url).href, ...sums, code: null }]);
+  });
+}
+
+const script = { 'content-type': 'text/javascript' };
+const page = (socket) => `import { start } from '/peer-cdn/index.js';
+window.peerCdn = await start({ worker: '/sw.js', socket: '${socket}' });
+document.documentElement.dataset.state = 'settled';`;
+
+/** What is broken, and what is then said to be missing. */
+const broken = {
+  'there is no manifest': [(origin) => origin.rule(MANIFEST_PATH, { status: 404, body: 'none' }), 'no-manifest'],
+  'the worker is a page of the app': [
+    (origin) => origin.rule('/sw.js', { body: '<!doctype html>', headers: { 'content-type': 'text/html' } }),
+    'no-worker',
+  ],
+  'no coordinator answers': [(origin) => origin.rule('/page.js', { body: page('/nowhere'), headers: script }), 'no-coordinator'],
+};
+for (const [what, [change, code]] of Object.entries(broken)) {
+  test(`${what}: the page says so, and the console too`, async (t) => {
+    const { site, chromium } = scene(t);
+    const s = await site({ [url]: bytes });
+    change(s.origin);
+    const visitor = await chromium();
+    const warned = [];
+    visitor.page.on('console', (message) => message.type() === 'warning' && warned.push(message.text()));
+    await visitor.visit(s.url, { ready: 'settled' });
+    await until(`${code} is missing`, async () => (await diagnosis(visitor)).missing.includes(code));
+    await until('the console is told', () => warned.some((text) => text.startsWith(`peer-cdn: ${code}: `)));
+  });
+}

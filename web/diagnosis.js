@@ -1,0 +1,50 @@
+// What diagnose() answers: which part is missing, who could be reached by which way, and where the last responses came from.
+
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
+
+/**
+ * How a peer is reached: in the same network, straight through the internet, or by a TURN server.
+ * @typedef {'local' | 'direct' | 'relayed'} Path
+ */
+
+/**
+ * @typedef {object} Reached
+ * @property {number} tried connections that this page has made
+ * @property {Path[]} paths of those that are open now
+ */
+
+/**
+ * @typedef {object} Diagnosed
+ * @property {string} url
+ * @property {number} bytes
+ * @property {number} fromCache
+ * @property {number} fromPeers
+ * @property {number} fromOrigin
+ * @property {ErrorCode | null} code why peers did not give all of it, or why it broke off
+ */
+
+/**
+ * @typedef {object} Diagnosis
+ * @property {boolean} active
+ * @property {ErrorCode[]} missing the parts that are not there or refuse, the worst first
+ * @property {'worker' | 'page' | null} engine where it runs
+ * @property {Reached} peers
+ * @property {Diagnosed[]} responses the last ones that are over, the newest last
+ */
+
+/** Whether a code says why no coordinator helps this page. @param {ErrorCode} code */
+export const isOfCoordinator = (code) => /no-coord|origin-ref|rate-|too-many|shutting/.test(code);
+
+/**
+ * By which way a connection goes, or null if it is not open.
+ * @param {RTCPeerConnection} connection
+ * @returns {Promise<Path | null>}
+ */
+export async function pathOf(connection) {
+  if (connection.connectionState !== 'connected') return null;
+  const stats = /** @type {Map<string, any>} */ (await connection.getStats());
+  const [pair] = [...stats.values()].filter(({ type, nominated }) => type === 'candidate-pair' && nominated);
+  const types = [pair?.localCandidateId, pair?.remoteCandidateId].map((id) => stats.get(id)?.candidateType);
+  if (types.includes('relay')) return 'relayed';
+  return types.every((type) => type === 'host') ? 'local' : 'direct';
+}
