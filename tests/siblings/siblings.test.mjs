@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createClient } from 'redis';
 import { SOCKET_PATH } from '../../build/border.js';
 import { root } from '../../scripts/run.mjs';
 import { debianTool, freePort, listening, start, startRedis } from '../server/debian.mjs';
@@ -137,6 +138,36 @@ class Page {
     this.visitor.socket.terminate();
   }
 }
+
+test('coordinators at different nodes of a Redis Cluster are one', { timeout: 120_000 }, async (t) => {
+  const nodes = [];
+  for (const slots of [
+    [0, 8000],
+    [8001, 16383],
+  ]) {
+    const busPort = await freePort();
+    const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-redis-'));
+    const node = await startRedis(t, ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--dir', folder]);
+    if (!node) return t.skip('there is no redis-server, nor a Debian to fetch it from');
+    const client = createClient({ url: node.url, socket: { reconnectStrategy: false } }).on('error', () => {});
+    await client.connect();
+    t.after(() => client.destroy());
+    await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', ...slots.map(String)]);
+    nodes.push({ ...node, busPort, client });
+  }
+  await nodes[0].client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(nodes[1].port), String(nodes[1].busPort)]);
+  await until(async () => String(await nodes[0].client.sendCommand(['CLUSTER', 'INFO'])).includes('cluster_state:ok'));
+  const ports = [await freePort(), await freePort()];
+  const coordinators = await Promise.all(ports.map((port, i) => startCoordinator(t, nodes[i].url, port)));
+  await until(async () => (await Promise.all(coordinators.map(({ metric }) => metric('siblings')))).every((each) => each === 1));
+  const pages = ports.map((port, i) => new Page(`http://127.0.0.1:${port}${SOCKET_PATH}`, `visitor ${i}`));
+  t.after(() => pages.forEach((page) => page.close()));
+  await until(() => {
+    pages[0].ask();
+    return pages.every((page) => page.introduced.size === 1);
+  });
+  assert.equal(await reachAll(pages), 2);
+});
 
 let texts = 0;
 /** Resolves when each pair can signal both ways. */
