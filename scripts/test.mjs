@@ -275,9 +275,9 @@ const usual = [
 const all = [
   { name: 'setup', run: setupStep('all') },
   { name: 'build', needs: ['setup'], run: buildStep },
+  { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings', 5 * minute) },
   { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
-  { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings', 5 * minute) },
 ];
 
 const steps = process.argv.includes('--all') ? all : usual;
