@@ -301,10 +301,11 @@ const usual = [
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
 ];
 
-/** What the usual steps have not: every combination in every engine, and WebKit. */
+/** What the usual steps have not: every combination in every engine, WebKit, and coordinators on one Redis. */
 const all = [
   { name: 'setup', run: setupStep('all') },
   { name: 'build', needs: ['setup'], run: buildStep },
+  { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings', 5 * minute) },
   { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
   { name: 'install', needs: ['setup'], run: installStep },

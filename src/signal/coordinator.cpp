@@ -12,6 +12,7 @@ Coordinator::Coordinator(std::uint64_t seed)
 
 Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant now,
                                            std::uint32_t place) {
+  if (site_name.size() > limits::site_bytes) return Error::message_too_long;
   if (peers_.size() >= limits::peers_per_coordinator) return Error::too_many_peers;
   auto found = sites_.find(std::string(site_name));
   if (found == sites_.end()) {
@@ -54,7 +55,10 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
   if (hello.version != version) return refuse(id, Error::version_mismatch, now);
   peer.browser = hello.browser;
   peer.lean = hello.lean;
-  peer.paired.assign(hello.peers.begin(), hello.peers.end());
+  // Nobody has the number 0, and siblings would refuse what names it.
+  for (const PeerId other : hello.peers) {
+    if (other.value != 0) remember_paired(peer, other);
+  }
   id = renumber(id, hello.peer, now);
   peer.position = static_cast<std::uint32_t>(peer.site->members.size());
   peer.site->members.push_back(id);
@@ -167,7 +171,7 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
     if (is_enough) continue;
     wanted.push_back({root, static_cast<std::uint8_t>(limits::introductions_per_ask - count)});
   }
-  if (!wanted.empty()) ask_siblings(id, asker, false, wanted, std::move(waiting), now);
+  if (!wanted.empty()) ask_siblings(id, false, wanted, std::move(waiting), now);
   if (!answer.roots.empty() || wanted.empty()) {
     complete(id, asker, std::move(answer), is_news, now);
   }
@@ -276,7 +280,7 @@ void Coordinator::replace(PeerId id, const Root& root, Instant now) {
   std::vector<PeerId> others;
   introduce(id, {root, false, true}, 1, now, others);
   for (const PeerId holder : others) tell(id, Introduce{holder});
-  if (others.empty()) ask_siblings(id, *find(id), true, {{root, 1}}, {}, now);
+  if (others.empty()) ask_siblings(id, true, {{root, 1}}, {}, now);
 }
 
 void Coordinator::remember_declined(Peer& peer, PeerId declined, Instant now) {

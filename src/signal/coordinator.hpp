@@ -57,8 +57,9 @@ class Coordinator {
   explicit Coordinator(std::uint64_t seed);
 
   // A page of this site (its Origin header) opened a socket. No page can remember the number that
-  // it gets as that of another peer, even from a coordinator of before. too_many_peers: close the
-  // socket without a word. `place`: the same for peers that are near each other; 0: not known.
+  // it gets as that of another peer, even from a coordinator of before. too_many_peers, or
+  // message_too_long: close the socket without a word. `place`: the same for peers that are near
+  // each other; 0: not known.
   Result<PeerId> handle_connect(std::string_view site, Instant now, std::uint32_t place = 0);
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
@@ -203,10 +204,12 @@ class Coordinator {
                  std::vector<PeerId>& found);
   std::vector<PeerId> candidates(const Asker& asker, const Site& site, const Root& root,
                                  Instant now);
+  std::map<Siblings::Number, std::vector<bus::Wanted>> shares_of(
+      Peer& asker, const std::vector<bus::Wanted>& wanted, Instant now);
   // Asks siblings for what is wanted beside what the answer says already. The answer waits for
   // them; where a holder that declined is replaced there is none.
-  void ask_siblings(PeerId id, Peer& asker, bool second, const std::vector<bus::Wanted>& wanted,
-                    Answer answer, Instant now);
+  void ask_siblings(PeerId id, bool second, const std::vector<bus::Wanted>& wanted, Answer answer,
+                    Instant now);
   void complete(PeerId id, Peer& asker, Answer answer, bool is_news, Instant now);
   // A pending answer has all that it waits for, or has waited long enough.
   void finish(std::uint32_t pending, Instant now);

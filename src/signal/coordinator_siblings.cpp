@@ -8,11 +8,11 @@ namespace peer_cdn::signal {
 // --- Asking --------------------------------------------------------------------------------------
 
 // Siblings that may have a root get a share of what is wanted of it, each sibling in one record.
-void Coordinator::ask_siblings(PeerId id, Peer& asker, bool second,
-                               const std::vector<bus::Wanted>& wanted, Answer answer, Instant now) {
+std::map<Siblings::Number, std::vector<bus::Wanted>> Coordinator::shares_of(
+    Peer& asker, const std::vector<bus::Wanted>& wanted, Instant now) {
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
                                    now);
-  std::map<Siblings::Number, std::vector<bus::Wanted>> asked;
+  std::map<Siblings::Number, std::vector<bus::Wanted>> shares;
   const auto may = static_cast<std::size_t>(asker.asked_introductions.tokens);
   std::size_t left = std::min(may, limits::introductions_per_peer - asker.introductions.size());
   for (const bus::Wanted& each : wanted) {
@@ -21,12 +21,19 @@ void Coordinator::ask_siblings(PeerId id, Peer& asker, bool second,
     for (std::size_t i = std::min(holders.size(), limits::siblings_asked); i > 0; --i) {
       const auto at = static_cast<std::size_t>(random_.below(holders.size()));
       const std::size_t share = std::min((count + i - 1) / i, left);
-      asked[holders[at]].push_back({each.root, static_cast<std::uint8_t>(share)});
+      shares[holders[at]].push_back({each.root, static_cast<std::uint8_t>(share)});
       holders.erase(holders.begin() + static_cast<std::ptrdiff_t>(at));
       count -= std::min(count, share);
       left -= share;
     }
   }
+  return shares;
+}
+
+void Coordinator::ask_siblings(PeerId id, bool second, const std::vector<bus::Wanted>& wanted,
+                               Answer answer, Instant now) {
+  Peer& asker = *find(id);
+  auto asked = shares_of(asker, wanted, now);
   const std::uint32_t number = next_pending_++;
   for (auto& [sibling, roots] : asked) {
     bus::Look look{number, second, asker.site->name, id, asker.browser, {}, std::move(roots)};

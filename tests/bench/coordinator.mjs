@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { crowdOf } from './coordinator/load.mjs';
 import { lookUps } from './coordinator/look-ups.mjs';
+import { siblings } from './coordinator/siblings.mjs';
 import { rivals } from './rivals.mjs';
 import { interleave, median, percentile, ratio, rounded } from './stats.mjs';
 
@@ -143,6 +144,7 @@ export async function measure({ say, runs = 3 }) {
   }
   say(`with so many roots: ${JSON.stringify(more)}`);
   const lookup = lookUps();
+  const three = await siblings({ say, runs });
   return {
     json: {
       vsBittorrentTracker: ratio(of('ours', 'perSecond'), of('tracker', 'perSecond')),
@@ -154,6 +156,7 @@ export async function measure({ say, runs = 3 }) {
       bytesPerSocket: Math.round(ours.bytes),
       idleMicrosPerSocketSecond: rounded(ours.idle),
       lookup1mVs100: rounded(lookup.million / lookup.hundred),
+      redis3VsOne: three?.redis3VsOne ?? null,
     },
     raw: {
       perSecond: Object.fromEntries(Object.keys(rates).map((kind) => [kind, of(kind, 'perSecond').map(Math.round)])),
@@ -161,6 +164,7 @@ export async function measure({ say, runs = 3 }) {
       bytes,
       idleMicros: { ours: rounded(ours.idle), tracker: rounded(tracker.idle), relay: rounded(relay.idle) },
       bytesByRoots: more,
+      redis: three,
       askMicros: { hundred: rounded(lookup.hundred), million: rounded(lookup.million) },
     },
   };

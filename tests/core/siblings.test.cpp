@@ -432,6 +432,22 @@ TEST_CASE("a frame that is not valid changes nothing and is counted") {
   CHECK(w.at(0).coordinator.stats().siblings == 1);
 }
 
+TEST_CASE("what a visitor says of its pairs cannot make siblings refuse what else is said") {
+  World w(2);
+  const PeerId ann = w.holder(0, 'a', {root_of(1)});
+  const PeerId before{77};
+  w.join(1, 'b', Hello{0, {}, before, {PeerId{0}, ann}, false});
+  w.at(1).coordinator.handle_bus_closed();
+  w.at(1).coordinator.handle_bus_open(w.at(1).name, w.now);
+  w.pass(3s);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(w.at(i).coordinator.stats().frames_refused == 0);
+    CHECK(w.at(i).coordinator.stats().siblings == 1);
+  }
+  const std::string long_site(limits::site_bytes + 1, 'a');
+  CHECK(w.at(0).coordinator.handle_connect(long_site, w.now).error() == Error::message_too_long);
+}
+
 TEST_CASE("more siblings than there are bits for are left out") {
   Siblings siblings;
   siblings.open(1, Instant{1h});

@@ -1,12 +1,14 @@
 // Law: whatever peers do at three coordinators, and whatever the bus between them loses before a
 // connection to it is known to be broken, a signal reaches only a peer that was told of its sender
 // and has not been told that it is gone. When the bus is back and all have settled, both sides of a
-// pair know of it, or neither does. When all have left nothing is kept.
+// pair know of it, or neither does, and nobody knows one who left. When all have left nothing is
+// kept.
 //
 // Input: two bytes a step. The first is the action (low three bits) and the seat that acts (the
 // rest), the second is the action's argument. Seat n is at coordinator n modulo three.
 #include "signal/siblings.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -109,6 +111,9 @@ class World {
         check(table_[i].known.count(table_[j].peer) == table_[j].known.count(table_[i].peer));
       }
     }
+    for (const Seat& seat : table_) {
+      for (const PeerId known : seat.known) check(is_somebody(known));
+    }
     for (std::size_t at = 0; at < seats; ++at) leave(at);
     settle();
     for (const auto& each : list_) {
@@ -118,6 +123,10 @@ class World {
   }
 
  private:
+  bool is_somebody(PeerId peer) const {
+    return std::any_of(table_.begin(), table_.end(),
+                       [&](const Seat& seat) { return seat.peer == peer; });
+  }
   // Two visitors at different coordinators may have one number.
   bool is_alone(std::size_t at) const {
     std::size_t count = 0;

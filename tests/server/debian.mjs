@@ -86,13 +86,17 @@ export function start(t, { path, env = {} }, args) {
   return { child, exited, kill, output: () => output };
 }
 
-/** A Redis on a free port, or null where there is none. It keeps nothing. @param {import('node:test').TestContext} t */
-export async function startRedis(t) {
+/**
+ * A Redis on a free port, or null where there is none. It keeps nothing.
+ * @param {import('node:test').TestContext} t
+ * @param {string[]} [more] arguments
+ */
+export async function startRedis(t, more = []) {
   const tool = await debianTool('redis-server', 'usr/bin/redis-server', ['redis-tools', 'libjemalloc2', 'liblzf1']);
   if (!tool) return null;
   const port = await freePort();
   const open = async () => {
-    const redis = start(t, tool, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']);
+    const redis = start(t, tool, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more]);
     await listening(port);
     return redis;
   };

@@ -99,6 +99,19 @@ test('the visitors of a process that closes are gone at once, and one that comes
   assert.deepEqual(await asker.next('resume'), { type: 'resume', peer: ann });
 });
 
+test('a user of Redis that may only publish and subscribe at our channels is enough', async (t) => {
+  const redis = await redisFor(t);
+  if (!redis) return;
+  const admin = createClient({ url: redis.url, socket: { reconnectStrategy: false } }).on('error', () => {});
+  await admin.connect();
+  // As docs/coordinator.md says.
+  const rights = 'on >password resetchannels &peer-cdn:coordinators* +publish +subscribe +client';
+  await admin.sendCommand(['ACL', 'SETUSER', 'coordinator', ...rights.split(' ')]);
+  admin.destroy();
+  const url = redis.url.replace('//', '//coordinator:password@');
+  await met(await open(t, { redis: url }), await open(t, { redis: url }));
+});
+
 test('while Redis is gone each serves its own, and both say so; when it is back they are one again', async (t) => {
   const redis = await redisFor(t);
   if (!redis) return;

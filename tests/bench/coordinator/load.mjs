@@ -166,12 +166,14 @@ class Shared extends Ours {
     return Array.from({ length: this.#holders }, (_, i) => rootOf((id + i * (step + 2 * i)) % this.count));
   }
 
-  /** Resolves when every holder that was named has got its answer. */
-  introduce(asker, root) {
-    return new Promise((resolve) => {
-      this.#asks.set(asker, { named: 0, done: 0, isAnswered: false, resolve });
-      this.ask(asker, root);
-    });
+  /** Resolves when every holder that was named has got its answer. An asker asks one thing after another. */
+  async introduce(asker, root) {
+    while (this.#asks.has(asker)) await this.#asks.get(asker).over;
+    let resolve = () => {};
+    const over = new Promise((go) => (resolve = go));
+    this.#asks.set(asker, { named: 0, done: 0, isAnswered: false, resolve, over });
+    this.ask(asker, root);
+    return over;
   }
 
   named(asker, count, isAnswered) {

@@ -9,7 +9,11 @@ import { crowdOf } from './load.mjs';
 
 const serverPath = fileURLToPath(new URL('server.mjs', import.meta.url));
 const sockets = 1000;
-const atOnce = 64;
+/**
+ * Of each process: as many as one load process bears for three. The load must be the same for each, because the busier a process
+ * is, the more messages share a turn of its event loop.
+ */
+const asksPerSecond = 600;
 /** Of a socket's 30 introductions each round takes about six. A crowd that warms up goes before. */
 const rounds = 4;
 /** What siblings tell each other of a crowd that has joined. */
@@ -32,16 +36,19 @@ async function openServer(redis) {
   return { port, cpu, close: () => child.kill() };
 }
 
-async function ask(crowd) {
-  let next = 0;
-  const worker = async () => {
-    while (next < rounds * sockets) {
-      const [round, asker] = [Math.floor(next / sockets), next % sockets];
-      next++;
-      await crowd.introduce(asker, (asker + 131 * (round + 1)) % sockets);
+/** Every socket asks once a round. */
+async function ask(crowd, perSecond) {
+  const began = performance.now();
+  const asked = [];
+  while (asked.length < rounds * sockets) {
+    await new Promise((go) => setTimeout(go, 1));
+    const due = Math.min(rounds * sockets, ((performance.now() - began) * perSecond) / 1000);
+    while (asked.length < due) {
+      const [round, asker] = [Math.floor(asked.length / sockets), asked.length % sockets];
+      asked.push(crowd.introduce(asker, (asker + 131 * (round + 1)) % sockets));
     }
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
+  }
+  await Promise.all(asked);
 }
 
 async function runOnce(count, redis) {
@@ -53,7 +60,7 @@ async function runOnce(count, redis) {
       await crowd.open(sockets);
       await new Promise((go) => setTimeout(go, settleMs));
       if (crowd === crowds[0]) {
-        await ask(crowd);
+        await ask(crowd, count * asksPerSecond);
         crowd.close();
         await new Promise((go) => setTimeout(go, settleMs));
       }
@@ -61,7 +68,7 @@ async function runOnce(count, redis) {
     const sum = async () => (await Promise.all(servers.map(({ cpu }) => cpu()))).reduce((a, b) => a + b);
     const before = await sum();
     const redisBefore = redis ? cpuOf(redis.redis.child.pid) : 0;
-    await ask(crowds[1]);
+    await ask(crowds[1], count * asksPerSecond);
     const cpu = (await sum()) - before;
     const { introductions } = crowds[1];
     // Each of the processes has a processor of its own where it counts.

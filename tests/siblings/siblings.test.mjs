@@ -1,0 +1,257 @@
+// Three coordinators of the command line on a real Redis, behind a real nginx that sends each socket to the next of them.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createClient } from 'redis';
+import { SOCKET_PATH } from '../../build/border.js';
+import { root } from '../../scripts/run.mjs';
+import { debianTool, freePort, listening, start, startRedis } from '../server/debian.mjs';
+import { rootOf, Visitor } from '../server/visitor.mjs';
+
+const origin = 'https://a.example';
+const film = rootOf('film');
+const pause = (ms) => new Promise((go) => setTimeout(go, ms));
+
+/** Resolves when it is so. The test's own time limits it. */
+async function until(isSo) {
+  while (!(await isSo())) await pause(50);
+}
+
+/** A way to Redis that can be split: what comes is kept, and no connection is closed. */
+async function lineTo(t, port) {
+  const pairs = [];
+  let isSplit = false;
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    pairs.push([near, far]);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ]) {
+      from.on('error', () => {});
+      from.on('close', () => to.destroy());
+      from.pipe(to);
+      if (isSplit) from.pause();
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const split = (is) => {
+    isSplit = is;
+    for (const socket of pairs.flat()) is ? socket.unpipe() && socket.pause() : socket.destroy();
+    if (!is) pairs.splice(0);
+  };
+  return { url: `redis://127.0.0.1:${server.address().port}`, split };
+}
+
+async function startCoordinator(t, redis, port) {
+  const args = ['coordinator', '--port', String(port), '--origin', origin, '--redis', redis];
+  const process = start(t, { path: globalThis.process.execPath }, [join(root, 'src/server/cli.js'), ...args]);
+  await listening(port);
+  const metric = async (name) => {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    return Number(text.match(new RegExp(`^peer_cdn_${name} (\\d+)$`, 'm'))[1]);
+  };
+  return { ...process, port, metric };
+}
+
+async function startNginx(t, tool, ports) {
+  const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-nginx-'));
+  const port = await freePort();
+  const config = join(folder, 'nginx.conf');
+  const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${folder}/${name};`)
+    .join(' ');
+  writeFileSync(
+    config,
+    `daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr; events {}
+     http { access_log off; ${places}
+       upstream coordinators { ${ports.map((each) => `server 127.0.0.1:${each} max_fails=1 fail_timeout=1s;`).join(' ')} }
+       server { listen 127.0.0.1:${port}; location ${SOCKET_PATH} {
+         proxy_pass http://coordinators; proxy_http_version 1.1; proxy_next_upstream error timeout http_503;
+         proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_set_header Host $http_host;
+         proxy_read_timeout 120s; } } }`,
+  );
+  start(t, tool, ['-c', config, '-p', folder]);
+  await listening(port);
+  return `http://127.0.0.1:${port}${SOCKET_PATH}`;
+}
+
+/** A page: it comes back under its number, with its pairs, as src/signal/client.cpp does. */
+class Page {
+  /** Those to whom signals go now. */
+  introduced = new Set();
+  /** Those with whom it has a connection, which no coordinator's end breaks. */
+  pairs = new Set();
+  number = 0;
+  #heard = new Set();
+  #isOver = false;
+
+  constructor(url, browser) {
+    this.url = url;
+    this.browser = browser;
+    this.#open();
+  }
+
+  #open() {
+    if (this.#isOver) return;
+    this.introduced.clear();
+    const again = this.number ? { peer: this.number, peers: [...this.pairs] } : {};
+    const visitor = new Visitor(this.url, { origin, browser: this.browser, again });
+    this.visitor = visitor;
+    visitor.socket.on('message', (data) => this.#take(JSON.parse(data)));
+    visitor.socket.on('error', () => {});
+    visitor.socket.on('close', () => setTimeout(() => this.#open(), 200));
+  }
+
+  #take({ type, peer, roots, candidate }) {
+    if (type === 'welcome') {
+      this.number = peer;
+      this.say({ type: 'have', add: [film], remove: [] });
+    } else if (type === 'introduce' || type === 'resume') {
+      this.introduced.add(peer);
+      this.pairs.add(peer);
+    } else if (type === 'gone') {
+      this.introduced.delete(peer);
+    } else if (type === 'signal') {
+      this.#heard.add(candidate.candidate);
+    } else if (type === 'answer' && roots.length > 0) {
+      this.answers = (this.answers ?? 0) + 1;
+    }
+  }
+
+  say(message) {
+    if (this.visitor.socket.readyState === 1) this.visitor.say(message);
+  }
+  ask() {
+    this.say({ type: 'ask', roots: [film] });
+  }
+  hears(text) {
+    return this.#heard.has(text);
+  }
+  close() {
+    this.#isOver = true;
+    this.visitor.socket.terminate();
+  }
+}
+
+test('coordinators at different nodes of a Redis Cluster are one', { timeout: 120_000 }, async (t) => {
+  const nodes = [];
+  for (const slots of [
+    [0, 8000],
+    [8001, 16383],
+  ]) {
+    const busPort = await freePort();
+    const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-redis-'));
+    const node = await startRedis(t, ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--dir', folder]);
+    if (!node) return t.skip('there is no redis-server, nor a Debian to fetch it from');
+    const client = createClient({ url: node.url, socket: { reconnectStrategy: false } }).on('error', () => {});
+    await client.connect();
+    t.after(() => client.destroy());
+    await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', ...slots.map(String)]);
+    nodes.push({ ...node, busPort, client });
+  }
+  await nodes[0].client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(nodes[1].port), String(nodes[1].busPort)]);
+  await until(async () => String(await nodes[0].client.sendCommand(['CLUSTER', 'INFO'])).includes('cluster_state:ok'));
+  const ports = [await freePort(), await freePort()];
+  const coordinators = await Promise.all(ports.map((port, i) => startCoordinator(t, nodes[i].url, port)));
+  await until(async () => (await Promise.all(coordinators.map(({ metric }) => metric('siblings')))).every((each) => each === 1));
+  const pages = ports.map((port, i) => new Page(`http://127.0.0.1:${port}${SOCKET_PATH}`, `visitor ${i}`));
+  t.after(() => pages.forEach((page) => page.close()));
+  await until(() => {
+    pages[0].ask();
+    return pages.every((page) => page.introduced.size === 1);
+  });
+  assert.equal(await reachAll(pages), 2);
+});
+
+let texts = 0;
+/** Resolves when each pair can signal both ways. */
+async function reachAll(pages) {
+  const byNumber = new Map(pages.map((page) => [page.number, page]));
+  const ways = pages.flatMap((from) => [...from.pairs].map((number) => [from, byNumber.get(number)]));
+  await Promise.all(
+    ways.map(async ([from, to]) => {
+      const text = `candidate:${texts++}`;
+      await until(() => {
+        const candidate = { candidate: text, sdpMid: '0', sdpMLineIndex: 0 };
+        if (from.introduced.has(to.number)) from.say({ type: 'signal', peer: to.number, candidate });
+        return to.hears(text);
+      });
+    }),
+  );
+  return ways.length;
+}
+
+test('whatever ends of three coordinators, Redis and the way to it, every pair can signal again', {
+  timeout: 240_000,
+}, async (t) => {
+  const redis = await startRedis(t);
+  const nginx = await debianTool('nginx', 'usr/sbin/nginx', ['libpcre2-8-0', 'libssl3', 'zlib1g']);
+  if (!redis || !nginx) return t.skip('there is no redis-server or nginx, nor a Debian to fetch them from');
+  const line = await lineTo(t, redis.port);
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const urls = [redis.url, redis.url, line.url];
+  const coordinators = await Promise.all(ports.map((port, i) => startCoordinator(t, urls[i], port)));
+  const siblings = (count) =>
+    until(async () => (await Promise.all(coordinators.map(({ metric }) => metric('siblings')))).every((each) => each === count));
+  await siblings(2);
+  const url = await startNginx(t, nginx, ports);
+
+  const pages = [];
+  for (let i = 0; i < 9; i++) {
+    pages.push(new Page(url, `visitor ${i}`));
+    await pages[i].visitor.opened;
+  }
+  t.after(() => pages.forEach((page) => page.close()));
+  for (const { metric } of coordinators) assert.equal(await metric('sockets'), 3);
+  // Nobody has more than three at its own coordinator, and each asks for four.
+  await until(() => {
+    for (const page of pages) if (page.introduced.size < 4) page.ask();
+    return pages.every((page) => page.introduced.size >= 4);
+  });
+  const numbers = pages.map(({ number }) => number);
+  assert.equal((await reachAll(pages)) >= 36, true);
+
+  await t.test('one is killed', async () => {
+    await coordinators[1].kill('SIGKILL');
+    assert.equal((await reachAll(pages)) >= 36, true);
+    coordinators[1] = await startCoordinator(t, redis.url, ports[1]);
+    await siblings(2);
+  });
+
+  await t.test('one is drained', async () => {
+    coordinators[0].child.kill('SIGTERM');
+    await coordinators[0].exited;
+    assert.equal(coordinators[0].child.exitCode, 0);
+    assert.equal((await reachAll(pages)) >= 36, true);
+    coordinators[0] = await startCoordinator(t, redis.url, ports[0]);
+    await siblings(2);
+  });
+
+  await t.test('Redis stops and starts', async () => {
+    await redis.redis.kill();
+    await siblings(0);
+    await redis.open();
+    await siblings(2);
+    assert.equal((await reachAll(pages)) >= 36, true);
+  });
+
+  await t.test('one is split from Redis, and no connection says so', async () => {
+    line.split(true);
+    await until(async () => (await coordinators[2].metric('redis_reached')) === 0);
+    await until(async () => (await coordinators[0].metric('siblings')) === 1);
+    line.split(false);
+    await siblings(2);
+    assert.equal((await reachAll(pages)) >= 36, true);
+  });
+
+  assert.deepEqual(
+    pages.map(({ number }) => number),
+    numbers,
+  );
+});
