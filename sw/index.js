@@ -154,7 +154,7 @@ class PeerCDN extends EventTarget {
     // else, because the browser reads while we go on.
     void this.#manifest.load();
     startPages((root, begin, end) => {
-      this.#storage.early = undefined;
+      this.#storage.note(root, begin, end);
       tell(STORED, root, begin, end);
       this.#manifest
         .load()

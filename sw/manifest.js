@@ -133,11 +133,12 @@ export class ManifestKeeper {
       headers: { [BYPASS_HEADER]: 'bypass' },
       signal: AbortSignal.timeout(manifestFetchWait),
     });
-    this.#isAnswered = true;
     // A site that took its manifest away shares nothing.
     const gone = response.status === 404 || response.status === 410;
+    const text = response.ok ? await response.text() : nothing;
+    // Not before its text is there: a page that asks meanwhile would hear that there is none.
+    this.#isAnswered = true;
     if (!response.ok && !gone) return { ok: false, changed: false };
-    const text = gone ? nothing : await response.text();
     const changed = text !== this.#text;
     if (changed && !this.#use(text)) return { ok: false, changed: false };
     this.#fetched = Date.now();

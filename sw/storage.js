@@ -47,6 +47,8 @@ async function until(/** @type {() => boolean} */ isSo) {
   }
 }
 
+/** @typedef {[root: string, begin: number, end: number]} Run */
+
 export class StoreKeeper {
   /** The open store. @type {Store | null} */
   current = null;
@@ -64,6 +66,8 @@ export class StoreKeeper {
   busy = 0;
   /** @type {Promise<unknown>} */
   #writes = Promise.resolve();
+  /** For each list that is being made, what was stored since it began. @type {Set<Run[]>} */
+  #lists = new Set();
   #onNew;
 
   /** @param {(name: string) => void} onNew the store of that name is another one now, and empty */
@@ -115,11 +119,25 @@ export class StoreKeeper {
   async #list(/** @type {Store} */ store) {
     const looked = this.early ?? look(store);
     this.early = undefined;
-    const [quota, roots] = await looked;
-    call(STORE_BEGIN, true, currentQuota(), quota);
-    const lines = [...roots].map(([root, runs]) => [root, ...runs.flat()].join(' '));
-    for (let at = 0; at < lines.length; at += ROOTS_AT_ONCE) call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'));
+    /** @type {Run[]} */
+    const since = [];
+    this.#lists.add(since);
+    try {
+      const [quota, roots] = await looked;
+      call(STORE_BEGIN, true, currentQuota(), quota);
+      const lines = [...roots].map(([root, runs]) => [root, ...runs.flat()].join(' '));
+      for (let at = 0; at < lines.length; at += ROOTS_AT_ONCE) call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'));
+    } finally {
+      this.#lists.delete(since);
+    }
+    for (const run of since) tell(STORED, ...run);
     return true;
+  }
+
+  /** A run is in the store, or on its way there: what is being listed may not have it. @param {Run} run */
+  note(...run) {
+    this.early = undefined;
+    for (const since of this.#lists) since.push(run);
   }
 
   /**
@@ -133,6 +151,7 @@ export class StoreKeeper {
    */
   async put(root, begin, end, buffers, { fits, waits, body }) {
     const store = /** @type {Store} */ (this.current);
+    this.note(root, begin, end);
     const put = () => {
       // Writing keeps the worker's thread and the browser from answering: one after another, when no response is open, or a
       // while later. What is lost with the worker meanwhile is fetched again.

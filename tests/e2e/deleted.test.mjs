@@ -53,6 +53,8 @@ for (const [kind, options] of engines) {
       for (const url of [after, before]) assert.ok(s.origin.sent(url) <= files[url].length, `${url} came once at most`);
       assert.deepEqual(await visitor.run(() => window.errors), ['storage-lost']);
 
+      // The new tab would hear of transfers that are told late.
+      await visitor.sources(before);
       const tab = await visitor.newTab();
       await visitor.visit(s.url, { page: tab });
       assert.equal((await visitor.fetch(before, { page: tab })).sha256, sha256(files[before]));

@@ -8,6 +8,7 @@ import {
   redirect,
   scene,
   silent,
+  stalled,
   status,
   unreachable,
   usual,
@@ -273,13 +274,14 @@ test('a manifest of thousands of files is used whole', async () => {
 });
 
 test('pages are told of a site that has no manifest, and of one that has got one', async () => {
-  for (const answer of [status(404), usualBut({ body: '<!doctype html>' })]) {
+  for (const answer of [status(404), status(200, { 'content-type': 'text/html' }, '<!doctype html>')]) {
     const at = await scene({ script, isInstalled: true });
     at.origin.always(path, answer);
     const codes = () => at.worker.told('busy').map(({ code }) => code);
     await at.worker.page();
     assert.deepEqual(codes(), [''], 'nothing is known before the site has answered');
     await at.worker.fetch(url);
+    await at.clock.when(() => codes().length > 1);
     assert.deepEqual(codes(), ['', 'no-manifest']);
     at.browser.broadcasts.length = 0;
     const next = await at.worker.restart();
@@ -291,6 +293,19 @@ test('pages are told of a site that has no manifest, and of one that has got one
     await at.clock.pass(1000);
     assert.equal(codes().at(-1), '');
   }
+});
+
+test('a page that comes while the manifest is on its way hears nothing of it', async () => {
+  const at = await scene({ script, isInstalled: true });
+  at.origin.always(path, stalled(10));
+  const fetching = at.worker.fetch(url);
+  await at.clock.when(() => at.origin.sentBytes(path) > 0);
+  await at.worker.page();
+  assert.deepEqual(
+    at.worker.told('busy').map(({ code }) => code),
+    [''],
+  );
+  await fetching;
 });
 
 test('a network that is down says nothing of the manifest', async () => {
