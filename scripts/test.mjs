@@ -288,9 +288,9 @@ const usual = [
   { name: 'sim', needs: ['native'], run: simStep },
   { name: 'lint', needs: ['setup'], run: lintStep },
   { name: 'fuzz', needs: ['setup'], run: fuzzStep },
-  { name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute) },
-  { name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute) },
-  { name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute) },
+  { name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute, { width: 2 }) },
+  { name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute, { width: 2 }) },
+  { name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute, { width: 2 }) },
   { name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute) },
   {
     name: 'e2e',
