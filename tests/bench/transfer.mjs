@@ -27,9 +27,14 @@ export function measure({ say, runs = 5 }) {
     });
     const each = (take) => Object.fromEntries(Object.entries(results).map(([name, list]) => [name, list.map(take)]));
     const rates = each(({ result }) => rate(result));
+    const cpuMs = each((one) => one.cpuMs);
     return {
-      json: { vsRaw: ratio(rates.ours, rates.raw), vsWebTorrent: ratio(rates.ours, rates.webTorrent) },
-      raw: { mbPerSecond: rates, cpuMs: each(({ cpuMs }) => cpuMs) },
+      json: {
+        vsRaw: ratio(rates.ours, rates.raw),
+        vsWebTorrent: ratio(rates.ours, rates.webTorrent),
+        cpuVsRaw: ratio(cpuMs.ours, cpuMs.raw),
+      },
+      raw: { mbPerSecond: rates, cpuMs },
     };
   });
 }
