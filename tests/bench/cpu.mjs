@@ -1,5 +1,6 @@
 // What a browser's processes take of the processors, by kind of process and thread: Linux only, where /proc says so.
 import { readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 
 const read = (path) => {
   try {
@@ -47,14 +48,24 @@ function snapshot(profile) {
   return times;
 }
 
+/** Of all processors of this machine: milliseconds idle and in all since it began. */
+function processors() {
+  const times = cpus().map((each) => each.times);
+  const idle = times.reduce((sum, each) => sum + each.idle, 0);
+  return { idle, all: times.reduce((sum, { user, nice, sys, idle, irq }) => sum + user + nice + sys + idle + irq, 0) };
+}
+
 /**
- * What visitors took while `work` ran: `{ result, cpuMs, threads }`, each sum rounded, threads of 10 ms and more.
+ * What visitors took while `work` ran: `{ result, cpuMs, threads, idle }`, each sum rounded, threads of 10 ms and more, and
+ * `idle` the share of this machine's processors that nobody took.
  * @param {import('../e2e/harness/browsers.mjs').Visitor[]} visitors
  * @param {() => Promise<unknown>} work
  */
 export async function withCpu(visitors, work) {
   const before = visitors.map(({ profile }) => snapshot(profile));
+  const began = processors();
   const result = await work();
+  const ended = processors();
   const sums = {};
   visitors.forEach(({ profile }, i) => {
     for (const [task, { name, ms }] of snapshot(profile)) {
@@ -63,5 +74,6 @@ export async function withCpu(visitors, work) {
   });
   const list = Object.entries(sums).sort((a, b) => b[1] - a[1]);
   const threads = Object.fromEntries(list.filter(([, ms]) => ms >= 10).map(([name, ms]) => [name, Math.round(ms)]));
-  return { result, cpuMs: Math.round(list.reduce((sum, [, ms]) => sum + ms, 0)), threads };
+  const idle = (ended.idle - began.idle) / (ended.all - began.all || 1);
+  return { result, cpuMs: Math.round(list.reduce((sum, [, ms]) => sum + ms, 0)), threads, idle };
 }

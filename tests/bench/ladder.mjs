@@ -119,24 +119,34 @@ const steps = {
   store: [1, { ...respond, store: true }],
 };
 
+/**
+ * Two pages with the channels of the ladder: `step(name)` makes one timed run of that step, with the processor's time.
+ * @param {<T>(opening: Promise<T>) => Promise<T>} keep
+ */
+export async function openLadder(keep) {
+  const site = await keep(openSite({ '/sw.js': worker, '/page.js': page }));
+  const [seeder, reader] = [await keep(openChromium()), await keep(openChromium())];
+  for (const visitor of [seeder, reader]) await visitor.visit(`${site.url}/`);
+  const sizes = { bytes, pieceBytes: 256 * 1024, segment: 1 << 20 };
+  await connectRaw(seeder, reader);
+  await connectRaw(seeder, reader, { index: 1 });
+  await seeder.run(serveStored, { ...sizes, message: 65536, low: 1 << 20, high: 4 << 20 });
+  await reader.run(receive, { index: 0, ...sizes });
+  for (const visitor of [seeder, reader]) await unwatch(visitor);
+  return {
+    step: (name) => {
+      const [index, options] = steps[name];
+      return withCpu([seeder, reader], () => reader.run(receive, { index, ...sizes, ...options }));
+    },
+  };
+}
+
 export function measure({ say, runs = 5 }) {
   return closing(async (keep) => {
-    const site = await keep(openSite({ '/sw.js': worker, '/page.js': page }));
-    const [seeder, reader] = [await keep(openChromium()), await keep(openChromium())];
-    for (const visitor of [seeder, reader]) await visitor.visit(`${site.url}/`);
-    const sizes = { bytes, pieceBytes: 256 * 1024, segment: 1 << 20 };
-    await connectRaw(seeder, reader);
-    await connectRaw(seeder, reader, { index: 1 });
-    await seeder.run(serveStored, { ...sizes, message: 65536, low: 1 << 20, high: 4 << 20 });
-    await reader.run(receive, { index: 0, ...sizes });
-    for (const visitor of [seeder, reader]) await unwatch(visitor);
+    const ladder = await openLadder(keep);
     const ours = await openPair(runs, bytes, keep);
-    const step =
-      ([index, options]) =>
-      () =>
-        withCpu([seeder, reader], () => reader.run(receive, { index, ...sizes, ...options }));
     const contenders = {
-      ...Object.fromEntries(Object.entries(steps).map(([name, each]) => [name, step(each)])),
+      ...Object.fromEntries(Object.keys(steps).map((name) => [name, () => ladder.step(name)])),
       ours: (run) => withCpu([ours.seeder, ours.reader], async () => (await transferOurs(ours.reader, fileUrl(run))).ms),
     };
     const results = await interleave(contenders, runs, (name, { result, cpuMs, threads }) => {

@@ -142,7 +142,8 @@ export async function readOurs({ site, reader, relay }, count, bytes) {
   const ms = await reader.run(readInPage, { url, bytes });
   const relayed = (await relay.stats()).sentBytes - before;
   const { fromPeers } = await reader.sources(url);
-  if (fromPeers < bytes * 0.95) throw new Error(`only ${fromPeers} of ${bytes} bytes came from peers`);
+  // What a slow peer leaves open for long is asked of the origin too: the rate counts what peers sent.
+  if (fromPeers < bytes * 0.9) throw new Error(`only ${fromPeers} of ${bytes} bytes came from peers`);
   if (relayed < fromPeers) throw new Error(`only ${relayed} bytes went through the relay`);
   await forget(site, reader, url);
   return fromPeers / 1000 / ms;
@@ -166,7 +167,7 @@ export async function measureOne(field, { ms, loss, bytes }, runs, say) {
 
 /**
  * @param {{ say: (text: string) => void, runs?: number }} how
- * @returns {Promise<{ json: Record<string, { peers8vs1: number, vsRaw1: number }>, raw: object }>}
+ * @returns {Promise<{ json: Record<string, { peers8vs1: number, raw8vs1: number, vsRaw1: number }>, raw: object }>}
  */
 export async function measure({ say, runs = 3 }) {
   const field = await openField({ say });
@@ -175,7 +176,11 @@ export async function measure({ say, runs = 3 }) {
     for (const [name, condition] of Object.entries(conditions)) {
       say(`${condition.ms} ms, ${condition.loss * 100} % loss, ${condition.bytes / mib} MiB`);
       const rates = (raw[name] = await measureOne(field, condition, runs, say));
-      json[name] = { peers8vs1: ratio(rates['peers 8'], rates['peers 1']), vsRaw1: ratio(rates['peers 1'], rates['raw 1']) };
+      json[name] = {
+        peers8vs1: ratio(rates['peers 8'], rates['peers 1']),
+        raw8vs1: ratio(rates['raw 8'], rates['raw 1']),
+        vsRaw1: ratio(rates['peers 1'], rates['raw 1']),
+      };
       for (const each of Object.keys(rates)) {
         say(`median ${each}: ${rounded(median(rates[each]))} MB/s`);
         rates[each] = rates[each].map(rounded);

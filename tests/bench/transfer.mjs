@@ -1,9 +1,10 @@
-// 32 MiB between two browser processes over an open connection: a raw data channel, ours from the seeder's store to
-// fetch(), and WebTorrent.
+// 32 MiB between two browser processes over an open connection: a raw data channel, what a verified response out of a store
+// takes in the fewest lines (the ladder's `read`), ours from the seeder's store to fetch(), and WebTorrent.
 import { withCpu } from './cpu.mjs';
+import { openLadder } from './ladder.mjs';
 import { closing, fileUrl, openPair, transferOurs } from './ours.mjs';
 import { connectRaw } from './raw.mjs';
-import { interleave, ratio, rounded } from './stats.mjs';
+import { interleave, median, ratio, rounded } from './stats.mjs';
 import { openWebTorrent } from './webtorrent.mjs';
 
 const bytes = 32 * 1024 * 1024;
@@ -16,10 +17,12 @@ export function measure({ say, runs = 5 }) {
     await raw.transfer(bytes);
     const webTorrent = await keep(openWebTorrent(bytes, say));
     await webTorrent.transfer();
+    const ladder = await openLadder(keep);
     const pair = [seeder, reader];
     const contenders = {
       raw: () => withCpu(pair, () => raw.transfer(bytes)),
       ours: (run) => withCpu(pair, async () => (await transferOurs(reader, fileUrl(run))).ms),
+      ladder: () => ladder.step('read'),
       webTorrent: () => withCpu([webTorrent.seeder, webTorrent.reader], webTorrent.transfer),
     };
     const results = await interleave(contenders, runs, (name, { result, cpuMs, threads }) => {
@@ -31,8 +34,11 @@ export function measure({ say, runs = 5 }) {
     return {
       json: {
         vsRaw: ratio(rates.ours, rates.raw),
+        vsLadder: ratio(rates.ours, rates.ladder),
         vsWebTorrent: ratio(rates.ours, rates.webTorrent),
         cpuVsRaw: ratio(cpuMs.ours, cpuMs.raw),
+        // Of the processors while ours ran.
+        idle: rounded(median(results.ours.map(({ idle }) => idle))),
       },
       raw: { mbPerSecond: rates, cpuMs },
     };

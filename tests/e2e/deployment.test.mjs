@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { randomBytes, sha256, until } from './harness/index.mjs';
+import { patientWorker, randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
 const url = '/static/app.bin';
@@ -107,3 +107,42 @@ test('offline: what is stored is served, and a deployment is noticed afterwards'
     return digest === sha256(after);
   });
 });
+
+// What a worker's fetch prints is not told to whoever watches the page: the engine in the page shows it.
+for (const [where, init] of [
+  ['in a worker', undefined],
+  ['in the page', () => delete globalThis.Worker],
+]) {
+  test(`a new version of the store while pages are open: no line on the console, engine ${where}`, async (t) => {
+    const { site, chromium } = scene(t);
+    const urls = [1, 2, 3, 4].map((n) => `/static/${n}.bin`);
+    const s = await site(Object.fromEntries(urls.map((each) => [each, randomBytes(each, 300_000)])));
+    const visitor = await chromium({ init });
+    const lines = [];
+    visitor.page.on('console', (line) => lines.push(`${line.type()}: ${line.text()}`));
+    await visitor.visit(s.url);
+    for (const each of urls.slice(0, 3)) {
+      await visitor.fetch(each);
+      await s.origin.untilShared(await s.root(each));
+    }
+    // What came through the worker is not in the HTTP cache, or may go from there at any time.
+    const session = await visitor.page.context().newCDPSession(visitor.page);
+    await session.send('Network.clearBrowserCache');
+    s.write('/sw.js', `skipWaiting();${patientWorker().replace('version: 1', 'version: 2')}`);
+    await visitor.run(async () => void (await (await navigator.serviceWorker.ready).update()));
+    // Chromium keeps the old worker, whoever's it is, where requests come while the new one is to take over.
+    await until('the new worker has taken over', () =>
+      visitor.run(async () => {
+        const { installing, waiting } = await navigator.serviceWorker.getRegistration();
+        return !installing && !waiting && (await caches.keys()).some((name) => name.startsWith('peer-cdn-v2'));
+      }),
+    );
+    // It does so once it has met the new store, and looks for what it had loaded in that turn.
+    const have = () => s.origin.signals.filter(({ from, message }) => from === 'client' && message.type === 'have').length;
+    const before = have();
+    await visitor.fetch(urls[3]);
+    await until('the page announces what it has in the new store', () => have() > before);
+    assert.deepEqual(lines, []);
+    assert.equal(await visitor.run(() => window.peerCdn.active), true);
+  });
+}

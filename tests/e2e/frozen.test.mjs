@@ -29,12 +29,19 @@ function signalBrowser(visitor, signal) {
 
 const peers = (visitor) => visitor.run(() => window.peerCdn.stats.peers);
 
-for (const kind of ['chromium', 'firefox']) {
-  test(`${kind}: a seeder that is frozen is not counted, and serves again when it goes on`, { timeout: 150_000 }, async (t) => {
+// In each browser, and where the pages run their engines themselves.
+const engines = [
+  ['chromium', {}],
+  ['firefox', {}],
+  ['chromium', { init: () => delete globalThis.Worker }],
+];
+for (const [kind, options] of engines) {
+  const where = options.init ? 'the engine in the page' : kind;
+  test(`${where}: a seeder that is frozen is not counted, and serves again when it goes on`, { timeout: 150_000 }, async (t) => {
     const at = scene(t);
     const s = await at.site(files);
-    const seeder = await at.chromium({ flags: ['--disable-component-update'] });
-    const reader = await at[kind]();
+    const seeder = await at.chromium({ flags: ['--disable-component-update'], ...options });
+    const reader = await at[kind](options);
     t.after(() => {
       try {
         signalBrowser(seeder, 'SIGCONT');

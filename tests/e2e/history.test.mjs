@@ -25,11 +25,19 @@ async function awayAndBack(visitor, url) {
   return shown();
 }
 
-for (const kind of ['chromium', 'firefox']) {
-  test(`${kind}: a page where nothing is listed comes back as it was, and takes part`, async (t) => {
+// In each browser, and where the page runs its engine itself.
+const engines = [
+  ['chromium', {}],
+  ['firefox', {}],
+  ['chromium', { init: () => delete globalThis.Worker }],
+];
+const nameOf = ([kind, { init }]) => (init ? 'the engine in the page' : kind);
+for (const engine of engines) {
+  const [kind, options] = engine;
+  test(`${nameOf(engine)}: a page where nothing is listed comes back as it was, and takes part`, async (t) => {
     const at = scene(t);
     const s = await at.site(page({}));
-    const visitor = await at[kind]({ flags: [backForwardCache] });
+    const visitor = await at[kind]({ flags: [backForwardCache], ...options });
     await visitor.visit(s.url);
     // The manifest is read, and lists nothing.
     await visitor.run(() => window.peerCdn.informed);
@@ -39,29 +47,31 @@ for (const kind of ['chromium', 'firefox']) {
   });
 }
 
-test('chromium: a leader in the back/forward cache leads nobody, and leads again as others do when it is back', async (t) => {
-  const at = scene(t);
-  const film = '/static/film.bin';
-  const s = await at.site(page({ [film]: randomBytes('history', 900_000) }));
-  const visitor = await at.chromium({ flags: [backForwardCache] });
-  await visitor.visit(s.url);
-  await visitor.fetch(film);
-  const root = await s.root(film);
-  await s.origin.untilShared(root);
-  const announcing = () =>
-    new Set(
-      s.origin.signals
-        .filter(({ from, message }) => from === 'client' && message.type === 'have' && message.add?.includes(root))
-        .map(({ socket }) => socket),
-    );
-  const tab = await visitor.newTab();
-  await visitor.visit(s.url, { page: tab });
-  assert.equal(announcing().size, 1, 'one of two tabs leads');
-  await visitor.page.goto(`${s.url}/other.html`);
-  await until('the other tab leads', () => announcing().size === 2);
-  const locks = await visitor.run(async () => (await navigator.locks.query()).held.length, undefined, tab);
-  assert.equal(locks, 1);
-  await visitor.page.goBack({ waitUntil: 'commit' }).catch(() => {});
-  await until('it takes part', () => visitor.run(() => window.peerCdn?.active).catch(() => false));
-  assert.equal((await visitor.fetch(film)).bytes, 900_000);
-});
+for (const engine of engines.filter(([kind]) => kind === 'chromium')) {
+  test(`${nameOf(engine)}: a leader in the back/forward cache leads nobody, and leads again when it is back`, async (t) => {
+    const at = scene(t);
+    const film = '/static/film.bin';
+    const s = await at.site(page({ [film]: randomBytes('history', 900_000) }));
+    const visitor = await at.chromium({ flags: [backForwardCache], ...engine[1] });
+    await visitor.visit(s.url);
+    await visitor.fetch(film);
+    const root = await s.root(film);
+    await s.origin.untilShared(root);
+    const announcing = () =>
+      new Set(
+        s.origin.signals
+          .filter(({ from, message }) => from === 'client' && message.type === 'have' && message.add?.includes(root))
+          .map(({ socket }) => socket),
+      );
+    const tab = await visitor.newTab();
+    await visitor.visit(s.url, { page: tab });
+    assert.equal(announcing().size, 1, 'one of two tabs leads');
+    await visitor.page.goto(`${s.url}/other.html`);
+    await until('the other tab leads', () => announcing().size === 2);
+    const locks = await visitor.run(async () => (await navigator.locks.query()).held.length, undefined, tab);
+    assert.equal(locks, 1);
+    await visitor.page.goBack({ waitUntil: 'commit' }).catch(() => {});
+    await until('it takes part', () => visitor.run(() => window.peerCdn?.active).catch(() => false));
+    assert.equal((await visitor.fetch(film)).bytes, 900_000);
+  });
+}
