@@ -301,11 +301,12 @@ const usual = [
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
 ];
 
-/** What the usual steps have not: every combination in every engine, WebKit, and coordinators on one Redis. */
+/** What the usual steps have not: every combination in every engine, WebKit, coordinators on one Redis, what hours leave. */
 const all = [
   { name: 'setup', run: setupStep('all') },
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings', 5 * minute) },
+  { name: 'soak', needs: ['build'], run: () => nodeStep('tests/soak', 10 * minute) },
   { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
   { name: 'install', needs: ['setup'], run: installStep },

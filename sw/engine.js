@@ -145,5 +145,13 @@ export async function ask(url, init) {
  * @param {O} otherwise
  * @returns {Promise<T | O>}
  */
-export const soon = (promise, otherwise) =>
-  Promise.race([promise ?? otherwise, new Promise((resolve) => setTimeout(resolve, manifestWait, otherwise))]);
+export async function soon(promise, otherwise) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, manifestWait, otherwise)));
+  try {
+    return await Promise.race([promise ?? otherwise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,6 +1,6 @@
 // How peers add up when they are far away: 1, 2, 4 and 8 of them over a relay that delays and drops, against one raw
 // RTCDataChannel on the same way. One reader in a browser of its own, eight seeders in two others, all pairs open.
-import { CHANNEL, pieceBytesMin, STORE_PATH } from '../../build/border.js';
+import { pieceBytesMin } from '../../build/border.js';
 import { openChromium, openSite, randomBytes, until } from '../e2e/harness/index.mjs';
 import { connectRaw } from './raw.mjs';
 import { Relay, relayFlags } from './relay.mjs';
@@ -41,21 +41,6 @@ async function readInPage({ url, bytes }) {
   if (got !== bytes) throw new Error(`${got} of ${bytes} bytes of ${url}`);
   return performance.now() - began;
 }
-
-/** The store forgets a file as the worker's eviction would. */
-async function forgetInPage({ root, path, name }) {
-  for (const each of await caches.keys()) {
-    const cache = await caches.open(each);
-    for (const key of await cache.keys()) if (key.url.includes(path + root)) await cache.delete(key);
-  }
-  const channel = new BroadcastChannel(name);
-  channel.postMessage({ type: 'dropped', root });
-  channel.close();
-}
-
-/** What the reader has of it. */
-const forget = async (site, reader, url) =>
-  reader.run(forgetInPage, { root: await site.root(url), path: STORE_PATH, name: CHANNEL });
 
 // --- The field ---------------------------------------------------------------------------------------------------------
 
@@ -119,7 +104,7 @@ async function warm(site, reader) {
   }
   for (const url of counts.map(fileOf)) {
     await reader.run(readInPage, { url, bytes: pieceBytesMin });
-    await forget(site, reader, url);
+    await reader.drop(await site.root(url));
   }
   await until(`${seeders} open pairs`, async () => (await reader.run(() => peerCdn.stats.peers)) >= seeders);
 }
@@ -145,7 +130,7 @@ export async function readOurs({ site, reader, relay }, count, bytes) {
   // What a slow peer leaves open for long is asked of the origin too: the rate counts what peers sent.
   if (fromPeers < bytes * 0.9) throw new Error(`only ${fromPeers} of ${bytes} bytes came from peers`);
   if (relayed < fromPeers) throw new Error(`only ${relayed} bytes went through the relay`);
-  await forget(site, reader, url);
+  await reader.drop(await site.root(url));
   return fromPeers / 1000 / ms;
 }
 

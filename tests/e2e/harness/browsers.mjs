@@ -47,6 +47,17 @@ function record(name) {
   }
 }
 
+/** In the page: what Visitor.drop() does. */
+async function dropInPage({ root, path, name }) {
+  for (const each of await caches.keys()) {
+    const cache = await caches.open(each);
+    for (const key of await cache.keys()) if (key.url.includes(path + root)) await cache.delete(key);
+  }
+  const channel = new BroadcastChannel(name);
+  channel.postMessage({ type: 'dropped', root });
+  channel.close();
+}
+
 /** In the page: fetches, and says exactly what came, also before an error. Never rejects. */
 async function fetchInPage({ url, init, abortAfter }) {
   const began = performance.now();
@@ -197,6 +208,11 @@ export class Visitor {
   /** Forgets earlier transfers, so that sums are of what comes next. */
   forget(page = this.page) {
     return this.run(() => globalThis.e2e.transfers.clear(), undefined, page);
+  }
+
+  /** The store loses a file, as the worker's eviction would have it. @param {string} root */
+  drop(root, page = this.page) {
+    return this.run(dropInPage, { root, path: STORE_PATH, name: CHANNEL }, page);
   }
 
   /** The keys of everything in Cache Storage. */
