@@ -83,6 +83,33 @@ test('a hidden page, and one that is to save data, make no pair of their own acc
   for (const visitor of [thrifty, hidden]) assert.equal(await open(visitor), 0);
 });
 
+test('local network access is checked: nobody who has refused it is connected ahead, and everything still arrives', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site(files);
+  // The page counts as one of the public network, so that its peers are more private than it is.
+  const flags = [
+    '--enable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebRTC,LocalNetworkAccessChecksWebSockets',
+    `--ip-address-space-overrides=127.0.0.1:${new URL(s.url).port}=public`,
+  ];
+  const come = async (setting) => {
+    const visitor = await chromium({ ...options, flags });
+    const session = await visitor.page.context().newCDPSession(visitor.page);
+    for (const name of ['local-network', 'loopback-network'])
+      await session.send('Browser.setPermission', { permission: { name }, setting, origin: s.url });
+    await visitor.visit(s.url);
+    return visitor;
+  };
+  const first = await come('granted');
+  await first.fetch(film);
+  await s.origin.untilShared(await s.root(film));
+  const refusing = await come('denied');
+  const allowing = await come('granted');
+  await untilOpen(allowing);
+  assert.equal(await made(refusing), 0);
+  for (const visitor of [refusing, allowing]) await same(visitor, film);
+  assert.ok((await allowing.sources(film)).fromPeers > 0);
+});
+
 test('a coordinator that restarts: pairs serve on, asks work again, and no pair is made twice', async (t) => {
   const { s, first, second } = await two(t, { urls: [film, song, book] });
   await untilOpen(second);
