@@ -16,6 +16,9 @@ function parametersOf(spelt) {
     });
 }
 
+// The type of a field that is a bool (src/bind/border.cpp).
+const BOOL = 4;
+
 // A type of its own, so that no text passes for it.
 const keyOf = (name) => `export ${name}`;
 const peerCall = (name) => `PEER_${name.toUpperCase()}`;
@@ -67,7 +70,7 @@ export function borderModule(border) {
     lines([
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
       `export const coordinatorStatistics = ${JSON.stringify(coordinatorStatistics)};`,
-      `export const commandFields = ${JSON.stringify(ordered.map(([, , fields]) => Object.values(fields)))};`,
+      `export const commandFields = ${JSON.stringify(ordered.map(([, , fields]) => fields))};`,
       `export const outputFields = ${JSON.stringify(outputs.map(([, , fields, last]) => fields.length * 4 + lastOf(last)))};`,
     ]);
   const types =
@@ -82,17 +85,21 @@ export function borderModule(border) {
       ...peerFunctions.map(([, name]) => `export declare const ${peerCall(name)}: '${keyOf(name)}';`),
       '/** Every code of docs/errors.md. */',
       `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
-      '/** What the host does of what the core decides (src/http/command.hpp). */',
-      'export interface Performer {',
+      '/** What the core decides, by its name (src/http/command.hpp). */',
+      'export interface Commands {',
       ...ordered.map(
-        ([type, kind, fields]) =>
-          `  /** ${performed(type)} */ ${kind}(${Object.keys(fields)
-            .map((field) => `${field}: number`)
-            .join(', ')}): void;`,
+        ([type, , fields]) =>
+          `  ${type}: { ${Object.entries(fields)
+            .map(([name, field]) => `${name}: ${(field & 7) === BOOL ? 'boolean' : 'number'}`)
+            .join('; ')} };`,
       ),
       '}',
-      '/** By the number of a command: of each field its place in it, in bytes, times four, and its type (sw/core.js). */',
-      'export declare const commandFields: readonly number[][];',
+      '/** What the host does of it. */',
+      'export interface Performer {',
+      ...ordered.map(([type, kind]) => `  /** ${performed(type)} */ ${kind}(it: Commands['${type}']): void;`),
+      '}',
+      '/** By the number of a command: of each field its place in it, in bytes, times eight, and its type (sw/core.js). */',
+      'export declare const commandFields: readonly Record<string, number>[];',
       "/** The exports of the worker's module, as sw/core.js calls them: a text crosses by itself. */",
       'export interface WorkerCore {',
       ...functions.map(method),

@@ -1,6 +1,7 @@
 // The one place that starts the wasm core, calls into it, and performs what it decides.
 import { ERROR_CODE, manifestWait, ORIGIN_ANSWERED, TIMEOUT } from '../build/border.js';
 import wasm from '../build/worker.wasm.js';
+import { perform } from './commands.js';
 import { startCore } from './core.js';
 
 /** The regexps of the routes, by the core's numbers. @type {RegExp[]} */
@@ -106,7 +107,7 @@ export function drain() {
   if (isDraining) return;
   isDraining = true;
   try {
-    guard((running) => running.perform(/** @type {any} */ (performer)));
+    guard((running) => perform(running, performer));
   } finally {
     isDraining = false;
   }

@@ -1,8 +1,6 @@
 // The service worker's entry: PeerCDN and its plugins.
 import {
   ADD_ROUTE,
-  DO_ASK,
-  DO_ASK_PAGE,
   DO_BUSY,
   DO_DROP_UNLISTED,
   DO_FETCH_MANIFEST,
@@ -213,36 +211,35 @@ class PeerCDN extends EventTarget {
   /** @returns {import('../build/border.js').Performer} */
   #performer() {
     const storage = this.#storage;
-    const exchanges = exchangePerformer((code, url, error) => this.#report(code, url, error));
-    const jobs = jobPerformer(() => storage.current);
+    const report = (/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error) =>
+      this.#report(code, url, error);
+    const currentStore = () => storage.current;
     return {
-      ...exchanges,
+      ...exchangePerformer(report, routes),
       ...bodyPerformer,
-      ...jobs,
-      [DO_ASK]: (id, route, plugin) => void exchanges.ask(id, plugin, routes[route][plugin]),
-      [DO_ASK_PAGE]: (...asked) => jobs.askPage(asked, this.#manifest.digests),
-      [DO_NEED_LIST]: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
-      [DO_LOSE]: (id, error, kept) => {
-        const { url, path } = exchangeOf(id);
+      ...jobPerformer(currentStore, () => this.#manifest.digests),
+      [DO_NEED_LIST]: ({ exchange }) => needList(exchangeOf(exchange).root, this.#manifest.digests, storage.current),
+      [DO_LOSE]: ({ exchange, error, kept }) => {
+        const { url, path } = exchangeOf(exchange);
         if (error) this.#report(codeOf(error), url);
         void this.#manifest.lose(codeOf(kept), path);
       },
-      [DO_NEED_RECORD]: (id) => void storage.readRecord(id),
-      [DO_KEEP_RECORD]: (id) => storage.keepRecord(id),
+      [DO_NEED_RECORD]: ({ exchange }) => void storage.readRecord(exchange),
+      [DO_KEEP_RECORD]: ({ exchange }) => storage.keepRecord(exchange),
       // The core may be gone by then, and told so.
-      [DO_STORE]: (...store) => void this.#store(...store).catch(() => {}),
-      [DO_TRANSFER]: (...transfer) => this.#news(transferOf(transfer)),
+      [DO_STORE]: (store) => void this.#store(store).catch(() => {}),
+      [DO_TRANSFER]: (transfer) => this.#news(transferOf(transfer)),
       [DO_FETCH_MANIFEST]: () => this.#manifest.fetch(),
       [DO_LIST_STORE]: () => void storage.list(),
       [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
-      [DO_BUSY]: (open) => {
+      [DO_BUSY]: ({ open }) => {
         storage.busy = open;
         this.#news();
       },
     };
   }
 
-  async #store(/** @type {number[]} */ ...[id, job, stream, begin, end, fits, waits]) {
+  async #store(/** @type {import('./storage.js').StoreRun} */ { body: id, job, stream, begin, end, fits, waits }) {
     const body = bodyOf(id);
     const { root, url } = body.exchange;
     const buffers = stream ? streamOf(stream).buffers(begin, end) : slices(body, job, begin, end);

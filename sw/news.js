@@ -7,15 +7,16 @@ import { codeOf } from './engine.js';
 import { broadcast } from './pages.js';
 import { calm } from './storage.js';
 
+/** @typedef {import('../build/border.js').Commands['Transfer']} Transfer */
+
 /** Transfers of other workers have other ids. */
 const tag = Math.random().toString(36).slice(2, 8);
 
 /** What the core says of how a body goes, as pages and the site are told it. */
-export function transferOf(/** @type {number[]} */ [id, fromCache, fromPeers, fromOrigin, wasted, ms, done, error]) {
+export function transferOf(/** @type {Transfer} */ { body: id, error, ...counts }) {
   const body = bodyOf(id);
   const { url, root, length } = body.exchange;
-  const counts = { bytes: length, fromCache, fromPeers, fromOrigin, wasted: wasted + body.wasted };
-  return { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code: codeOf(error) };
+  return { id: `${tag}-${id}`, url, root, bytes: length, ...counts, wasted: counts.wasted + body.wasted, code: codeOf(error) };
 }
 
 /**

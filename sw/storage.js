@@ -48,6 +48,7 @@ async function until(/** @type {() => boolean} */ isSo) {
 }
 
 /** @typedef {[root: string, begin: number, end: number]} Run */
+/** @typedef {import('../build/border.js').Commands['Store']} StoreRun */
 
 export class StoreKeeper {
   /** The open store. @type {Store | null} */
@@ -147,7 +148,7 @@ export class StoreKeeper {
    * @param {number} begin
    * @param {number} end
    * @param {ArrayBuffer[]} buffers
-   * @param {{ fits: number, waits: number, body: number }} options as the core says
+   * @param {{ fits: boolean, waits: boolean, body: number }} options as the core says
    */
   async put(root, begin, end, buffers, { fits, waits, body }) {
     const store = /** @type {Store} */ (this.current);

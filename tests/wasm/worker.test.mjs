@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import * as border from '../../build/border.js';
 import wasm from '../../build/worker.wasm.js';
+import { perform } from '../../sw/commands.js';
 import { startCore } from '../../sw/core.js';
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url)));
@@ -78,14 +79,12 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
       }
       said.push([name, ...fields]);
     };
-    core.perform(
+    perform(
+      core,
       new Proxy(
         {},
         {
-          get:
-            (_, number) =>
-            (...fields) =>
-              hear(Number(number), fields),
+          get: (_, number) => (fields) => hear(Number(number), Object.values(fields).map(Number)),
         },
       ),
     );
