@@ -1,35 +1,40 @@
 // Reads what the core decided where it lies in the core's memory, and has it performed.
 import { commandBytes, commandFields, commandKindAt } from '../build/border.js';
 
-/** @typedef {ReturnType<typeof import('./core.js').startCore>} Core */
-
 // The place of the list of commands in the mailbox.
 const COMMANDS = 8;
 
-// The types of fields: of 4 bytes, of 1, times in microseconds, and bools; others are numbers of 8.
-const WORD = 0;
+// The forms of fields: a bool, and a time in microseconds. The others are the sizes of numbers.
+const BOOL = 0;
 const BYTE = 1;
-const TIME = 3;
-const BOOL = 4;
+const WORD = 4;
+const WIDE = 8;
+const TIME = 9;
 
 /**
+ * The fields of a command that lies there: each behind the one before, at a multiple of its own size.
  * @param {DataView} memory
- * @param {number} command where it lies
- * @param {number} form of a field: its place in the command, and its type
+ * @param {number} at
+ * @param {Record<string, number>} forms
  */
-function read(memory, command, form) {
-  const at = command + (form >> 3);
-  const type = form & 7;
-  if (type === WORD) return memory.getUint32(at, true);
-  if (type === BYTE) return memory.getUint8(at);
-  if (type === BOOL) return memory.getUint8(at) > 0;
-  const wide = Number(memory.getBigInt64(at, true));
-  return type === TIME ? wide / 1000 : wide;
+function read(memory, at, forms) {
+  /** @type {Record<string, number | boolean>} */
+  const fields = {};
+  for (const name in forms) {
+    const form = forms[name];
+    const size = Math.min(form || BYTE, WIDE);
+    at = Math.ceil(at / size) * size;
+    if (form === WORD) fields[name] = memory.getUint32(at, true);
+    else if (form < WORD) fields[name] = form === BOOL ? memory.getUint8(at) > 0 : memory.getUint8(at);
+    else fields[name] = Number(memory.getBigInt64(at, true)) / (form === TIME ? 1000 : 1);
+    at += size;
+  }
+  return fields;
 }
 
 /**
  * Performs the commands in the mailbox, in order, also those that come meanwhile.
- * @param {Core} core
+ * @param {ReturnType<typeof import('./core.js').startCore>} core
  * @param {import('../build/border.js').Performer} performer
  */
 export function perform({ memory, mailbox }, performer) {
@@ -38,10 +43,7 @@ export function perform({ memory, mailbox }, performer) {
   for (let i = 0; i < word(list + 4); i++) {
     const command = word(list) + i * commandBytes;
     const kind = memory().getUint8(command + commandKindAt);
-    /** @type {Record<string, number | boolean>} */
-    const fields = {};
-    for (const name in commandFields[kind]) fields[name] = read(memory(), command, commandFields[kind][name]);
-    /** @type {any} */ (performer)[kind](fields);
+    /** @type {any} */ (performer)[kind](read(memory(), command, commandFields[kind]));
   }
   memory().setUint32(list + 4, 0, true);
 }

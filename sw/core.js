@@ -67,8 +67,6 @@ export function startCore(wasm, test) {
     },
     /** When the core is to be told of the time, or a negative number. */
     timeout: () => memory().getFloat64(box, true),
-    /** Responses without a first byte. */
-    waiting: () => word(box + WAITING),
     /** Where the core's texts and commands lie; another view once it has grown. @type {() => DataView} */
     memory,
   };
@@ -77,4 +75,3 @@ export function startCore(wasm, test) {
 // The places of the mailbox.
 const TEXT = 12;
 const TEXT_ROOM = 16;
-const WAITING = 20;

@@ -127,9 +127,6 @@ function ring() {
 /** The code of an error that the core gave by its number; '' of none. */
 export const codeOf = (/** @type {number} */ error) => (error ? callText(ERROR_CODE, error) : '');
 
-/** How many responses wait for their first byte. */
-export const waiting = () => core?.waiting() ?? 0;
-
 /** A request of our own to the origin, which tells the core how long it took to answer. @type {typeof fetch} */
 export async function ask(url, init) {
   const began = performance.now();
@@ -140,11 +137,15 @@ export async function ask(url, init) {
 }
 
 /**
- * What Cache Storage gives, or the other value if it does not settle (a damaged profile, a full disk): the site goes on.
+ * What the browser's storage gives, or the other value if it fails, or does not settle (a damaged profile, a full disk): the
+ * site goes on.
  * @template T, O
- * @param {Promise<T> | T | undefined} promise
+ * @param {Promise<T> | undefined} promise
  * @param {O} otherwise
  * @returns {Promise<T | O>}
  */
 export const soon = (promise, otherwise) =>
-  Promise.race([promise ?? otherwise, new Promise((resolve) => setTimeout(resolve, manifestWait, otherwise))]);
+  new Promise((resolve) => {
+    setTimeout(resolve, manifestWait, otherwise);
+    Promise.resolve(promise ?? otherwise).then(resolve, () => resolve(otherwise));
+  });

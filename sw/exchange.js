@@ -47,8 +47,6 @@ export class Exchange {
   url;
   /** With its query. */
   path;
-  /** The Range header. */
-  range;
   // Of a listed resource:
   root = '';
   contentType = '';
@@ -80,12 +78,11 @@ export class Exchange {
    * @param {string} path
    */
   constructor(id, event, path) {
-    const { url, headers } = event.request;
+    const { url } = event.request;
     this.id = id;
     this.event = event;
     this.url = url;
     this.path = path;
-    this.range = headers.get('range');
     this.response = new Promise((resolve) => (this.respond = resolve));
     exchanges.set(id, this);
     byEvent.set(event, this);

@@ -116,8 +116,9 @@ export const jobPerformer = (currentStore, digests) =>
 
     [DO_ASK_PAGE]: ({ body: id, job, page, slower, ...rest }) => {
       const body = bodyOf(id);
-      const { url, range, root, bytes, pieceBytes, contentType, event } = body.exchange;
-      const { cache } = event.request;
+      const { url, root, bytes, pieceBytes, contentType, event } = body.exchange;
+      const { cache, headers } = event.request;
+      const range = headers.get('range');
       const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests() + root, cache };
       /** @type {Job} */
       const asking = askPage(

@@ -15,6 +15,7 @@ import { startCore } from '../sw/core.js';
 
 // The places of an output in the mailbox (src/bind/peer.cpp).
 const TEXT = 12;
+const PAIRS = 20;
 const NUMBERS = 24;
 const TEXT_BYTES = 72;
 
@@ -91,7 +92,7 @@ export class Core {
     this.#isDraining = true;
     this.#guard((core) => {
       for (let kind = core.call(PEER_POLL, []); kind; kind = core.call(PEER_POLL, [])) this.#perform(core, kind);
-      this.#tellPairs(core.waiting());
+      this.#tellPairs(core.memory().getUint32(core.mailbox + PAIRS, true));
       this.#setTimer(core.timeout());
     });
     this.#isDraining = false;

@@ -15,6 +15,8 @@
 #include "base/pieces.hpp"
 #include "http/chain.hpp"
 #include "http/command.hpp"
+#include "http/site_manifest.hpp"
+#include "http/writes.hpp"
 #include "peer/ahead.hpp"
 
 namespace {
@@ -188,13 +190,13 @@ static_assert(
 #include "bind/border.def"
     == std::variant_size_v<Command>, "the list has every command");
 
-// How JavaScript reads a field: the last three bits of what is printed.
+// How JavaScript reads a field (sw/commands.js): a number by its bytes, a bool as 0, a time as 9.
 template <class T>
-constexpr unsigned type_of() {
-  if constexpr (std::is_same_v<T, Duration>) return 3;
-  if constexpr (std::is_same_v<T, bool>) return 4;
+constexpr unsigned form_of() {
+  if constexpr (std::is_same_v<T, Duration>) return 9;
+  if constexpr (std::is_same_v<T, bool>) return 0;
   static_assert(std::is_same_v<T, Duration> || sizeof(T) == 1 || sizeof(T) == 4 || sizeof(T) == 8);
-  return sizeof(T) == 4 ? 0 : sizeof(T) == 1 ? 1 : 2;
+  return sizeof(T);
 }
 
 // How many members an aggregate has.
@@ -216,7 +218,7 @@ std::string member_of(std::string_view value) {
   return std::string(value.substr(0, value.find('.', value.find('.') + 1)));
 }
 
-// "name": its place in the command, and its type. False: the list has not every member of a
+// "name": its form, and its place in the command. False: the list has not every member of a
 // command.
 bool print_commands() {
   Object object("commands", '[', ']');
@@ -239,11 +241,12 @@ bool print_commands() {
                 static_cast<unsigned>(place_in<command::type>(static_cast<Command*>(nullptr))), \
                 fields.c_str());                                                                \
   }
-#define FIELD(name, value)                                                                         \
-  members.insert(member_of(#value));                                                               \
-  fields += (fields.empty() ? "" : ", ") + quoted(#name) + ": " +                                  \
-            std::to_string(static_cast<unsigned>(reinterpret_cast<const char*>(&value) - at) * 8 + \
-                           type_of<std::remove_cv_t<std::remove_reference_t<decltype(value)>>>());
+#define FIELD(name, value)                                                                    \
+  members.insert(member_of(#value));                                                          \
+  fields +=                                                                                   \
+      (fields.empty() ? "" : ", ") + quoted(#name) + ": [" +                                  \
+      std::to_string(form_of<std::remove_cv_t<std::remove_reference_t<decltype(value)>>>()) + \
+      ", " + std::to_string(reinterpret_cast<const char*>(&value) - at) + "]";
 #include "bind/border.def"
   return is_complete;
 }
