@@ -16,6 +16,23 @@ function parametersOf(spelt) {
     });
 }
 
+/**
+ * By name the forms of a command's fields (form_of() in src/bind/border.cpp). Each field lies where sw/commands.js looks for it:
+ * behind the one before, at a multiple of its own size.
+ */
+function formsOf(type, fields) {
+  let end = 0;
+  const forms = {};
+  for (const [name, [form, place]] of Object.entries(fields)) {
+    const size = Math.min(form || 1, 8);
+    const at = Math.ceil(end / size) * size;
+    if (at !== place) throw new Error(`border.def: ${type}.${name} lies at ${place}, and is looked for at ${at}`);
+    end = at + size;
+    forms[name] = form;
+  }
+  return forms;
+}
+
 // A type of its own, so that no text passes for it.
 const keyOf = (name) => `export ${name}`;
 const peerCall = (name) => `PEER_${name.toUpperCase()}`;
@@ -30,7 +47,7 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
  *   codes: string[], functions: [string, string, string, string][],
  *   peerFunctions: [string, string, string, string][], outputs: [string, number, string[], [string, string] | null][],
  *   coordinatorFunctions: [string, string, string][], coordinatorStatistics: string[],
- *   commands: [string, number, Record<string, number>][], commandLayout: {bytes: number, kind: number}}} border
+ *   commands: [string, number, Record<string, [number, number]>][], commandLayout: {bytes: number, kind: number}}} border
  * @returns {{module: string, types: string}}
  */
 export function borderModule(border) {
@@ -67,7 +84,7 @@ export function borderModule(border) {
     lines([
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
       `export const coordinatorStatistics = ${JSON.stringify(coordinatorStatistics)};`,
-      `export const commandFields = ${JSON.stringify(ordered.map(([, , fields]) => Object.values(fields)))};`,
+      `export const commandFields = ${JSON.stringify(ordered.map(([type, , fields]) => formsOf(type, fields)))};`,
       `export const outputFields = ${JSON.stringify(outputs.map(([, , fields, last]) => fields.length * 4 + lastOf(last)))};`,
     ]);
   const types =
@@ -82,17 +99,21 @@ export function borderModule(border) {
       ...peerFunctions.map(([, name]) => `export declare const ${peerCall(name)}: '${keyOf(name)}';`),
       '/** Every code of docs/errors.md. */',
       `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
-      '/** What the host does of what the core decides (src/http/command.hpp). */',
-      'export interface Performer {',
+      '/** What the core decides, by its name (src/http/command.hpp). */',
+      'export interface Commands {',
       ...ordered.map(
-        ([type, kind, fields]) =>
-          `  /** ${performed(type)} */ ${kind}(${Object.keys(fields)
-            .map((field) => `${field}: number`)
-            .join(', ')}): void;`,
+        ([type, , fields]) =>
+          `  ${type}: { ${Object.entries(fields)
+            .map(([name, [form]]) => `${name}: ${form === 0 ? 'boolean' : 'number'}`)
+            .join('; ')} };`,
       ),
       '}',
-      '/** By the number of a command: of each field its place in it, in bytes, times four, and its type (sw/core.js). */',
-      'export declare const commandFields: readonly number[][];',
+      '/** What the host does of it. */',
+      'export interface Performer {',
+      ...ordered.map(([type, kind]) => `  /** ${performed(type)} */ ${kind}(it: Commands['${type}']): void;`),
+      '}',
+      '/** By the number of a command: of each field how it is read (sw/commands.js). */',
+      'export declare const commandFields: readonly Record<string, number>[];',
       "/** The exports of the worker's module, as sw/core.js calls them: a text crosses by itself. */",
       'export interface WorkerCore {',
       ...functions.map(method),

@@ -41,7 +41,7 @@ export class Body {
   /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
   spilt;
   /** @type {ReadableStreamDefaultController<Uint8Array> | undefined} */
-  controller;
+  sink;
 
   /**
    * @param {number} id the core's
@@ -59,14 +59,14 @@ export class Body {
   open(/** @type {ResponseInit} */ head) {
     const stream = new ReadableStream(
       {
-        start: (controller) => void (this.controller = controller),
+        start: (sink) => void (this.sink = sink),
         pull: ({ desiredSize }) => {
           if (this.spilt) return void this.#pour();
           // Before the first byte the core knows.
           if (this.hasBegun) tell(PULL, this.id, desiredSize ?? 0);
         },
         cancel: () => {
-          this.controller = undefined;
+          this.sink = undefined;
           void this.spilt?.cancel().catch(() => {});
           tell(CANCEL, this.id);
         },
@@ -86,13 +86,13 @@ export class Body {
     if (this.isPouring) return;
     this.isPouring = true;
     try {
-      while ((this.controller?.desiredSize ?? 0) > 0) {
+      while ((this.sink?.desiredSize ?? 0) > 0) {
         const { value, done } = await /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.spilt).read();
-        if (done) return this.controller?.close();
-        this.controller?.enqueue(value);
+        if (done) return this.sink?.close();
+        this.sink?.enqueue(value);
       }
     } catch (error) {
-      this.controller?.error(error);
+      this.sink?.error(error);
     }
     this.isPouring = false;
   }
@@ -112,46 +112,39 @@ export function letGo(/** @type {Exchange} */ exchange) {
   for (const [id, body] of bodies) if (body.exchange === exchange) bodies.delete(id);
 }
 
+/** @satisfies {Partial<import('../build/border.js').Performer>} */
 export const bodyPerformer = {
-  [DO_GATHER]: (/** @type {number} */ exchange, /** @type {number} */ id) => void new Body(id, exchangeOf(exchange)),
+  [DO_GATHER]: ({ exchange, body }) => void new Body(body, exchangeOf(exchange)),
 
-  [DO_ENQUEUE]: (/** @type {number[]} */ ...[id, piece, begin, end]) => {
+  [DO_ENQUEUE]: ({ body: id, piece, begin, end }) => {
     const body = bodyOf(id);
-    const { pieces, controller } = body;
+    const { pieces, sink } = body;
     const buffer = /** @type {ArrayBuffer} */ (pieces.get(piece));
     pieces.delete(piece);
     body.hasBegun = true;
-    controller?.enqueue(new Uint8Array(buffer, begin, end - begin));
+    sink?.enqueue(new Uint8Array(buffer, begin, end - begin));
   },
 
-  [DO_FINISH]: (/** @type {number} */ id) => bodyOf(id).controller?.close(),
+  [DO_FINISH]: ({ body }) => bodyOf(body).sink?.close(),
 
-  [DO_BREAK]: (/** @type {number} */ id, /** @type {number} */ error) =>
-    bodyOf(id).controller?.error(new TypeError(`peer-cdn: ${codeOf(error)}`)),
+  [DO_BREAK]: ({ body, error }) => bodyOf(body).sink?.error(new TypeError(`peer-cdn: ${codeOf(error)}`)),
 
-  [DO_OPEN_STREAM]: (/** @type {number[]} */ ...[body, id, begin, end, whole, own, cache, sameOrigin, wait]) => {
-    const { event, root, bytes, pieceBytes } = bodyOf(body).exchange;
-    const { request } = event;
-    const how = { whole: whole > 0, own: own > 0, cache, sameOrigin: sameOrigin > 0, wait };
-    new Stream(id, { request, root, bytes, pieceBytes, begin, end, ...how });
-  },
+  [DO_OPEN_STREAM]: ({ body, stream, ...how }) => void new Stream(stream, bodyOf(body).exchange, how),
 
-  [DO_PASS_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream, /** @type {number} */ shared) =>
-    void (bodyOf(body).response = streamOf(stream).pass(shared > 0)),
+  [DO_PASS_STREAM]: ({ body, stream, shared }) => void (bodyOf(body).response = streamOf(stream).pass(shared)),
 
-  [DO_ACCEPT]: (/** @type {number[]} */ ...[stream, until, keep]) => streamOf(stream)?.accept(until, keep),
+  [DO_ACCEPT]: ({ stream, until, keep }) => streamOf(stream)?.accept(until, keep),
 
-  [DO_SPILL]: (/** @type {number} */ body, /** @type {number} */ stream) => bodyOf(body).spill(streamOf(stream).spill()),
+  [DO_SPILL]: ({ body, stream }) => bodyOf(body).spill(streamOf(stream).spill()),
 
-  [DO_CLOSE_STREAM]: (/** @type {number} */ body, /** @type {number} */ stream) =>
-    void (bodyOf(body).wasted += streamOf(stream)?.close() ?? 0),
+  [DO_CLOSE_STREAM]: ({ body, stream }) => void (bodyOf(body).wasted += streamOf(stream)?.close() ?? 0),
 };
 
 // The core is gone: an error, never a truncation.
 onFailure((error) => {
-  for (const { jobs, controller } of bodies.values()) {
+  for (const { jobs, sink } of bodies.values()) {
     for (const job of jobs.values()) job.close();
-    controller?.error(error);
+    sink?.error(error);
   }
   bodies.clear();
 });

@@ -1,5 +1,5 @@
 // Loads the wasm core, and passes numbers and texts over its border (src/bind/worker.cpp). Knows nothing else of it.
-import { commandBytes, commandFields, commandKindAt, MAILBOX, TEXT_IN } from '../build/border.js';
+import { MAILBOX, TEXT_IN } from '../build/border.js';
 
 /** @typedef {number | boolean | string | ArrayBuffer} Argument */
 
@@ -56,6 +56,8 @@ export function startCore(wasm, test) {
       core[name](...args.map((each) => (typeof each === 'string' || each instanceof ArrayBuffer ? putText(each) : each)))
     );
   return {
+    /** Where the module's mailbox is. @type {number} */
+    mailbox: box,
     /** Calls a function of the core, with at most one text. @type {typeof call} */
     call,
     /** The same, of one that gives a text. */
@@ -63,45 +65,13 @@ export function startCore(wasm, test) {
       const length = call(name, args);
       return read(word(box + TEXT), length);
     },
-    /**
-     * Performs the commands in the mailbox, in order, also those that come meanwhile.
-     * @param {Record<number, (...fields: number[]) => void>} performer
-     */
-    perform(performer) {
-      const list = word(box + COMMANDS);
-      for (let i = 0; i < word(list + 4); i++) {
-        const command = word(list) + i * commandBytes;
-        const data = memory();
-        const kind = data.getUint8(command + commandKindAt);
-        performer[kind](
-          ...commandFields[kind].map((field) => {
-            const at = command + (field >> 2);
-            const type = field & 3;
-            if (type === BYTE) return data.getUint8(at);
-            if (type === WORD) return data.getUint32(at, true);
-            const wide = Number(data.getBigInt64(at, true));
-            return type === TIME ? wide / 1000 : wide;
-          }),
-        );
-      }
-      memory().setUint32(list + 4, 0, true);
-    },
     /** When the core is to be told of the time, or a negative number. */
     timeout: () => memory().getFloat64(box, true),
-    /** Responses without a first byte. */
-    waiting: () => word(box + WAITING),
-    /** Where the core's texts and commands lie; another buffer once it has grown. @returns {ArrayBuffer} */
-    memory: () => core.memory.buffer,
+    /** Where the core's texts and commands lie; another view once it has grown. @type {() => DataView} */
+    memory,
   };
 }
 
 // The places of the mailbox.
-const COMMANDS = 8;
 const TEXT = 12;
 const TEXT_ROOM = 16;
-const WAITING = 20;
-
-// The types of fields: of 4 bytes, of 1, and times in microseconds; others are numbers of 8.
-const WORD = 0;
-const BYTE = 1;
-const TIME = 3;

@@ -1,6 +1,7 @@
 // The one place that starts the wasm core, calls into it, and performs what it decides.
 import { ERROR_CODE, manifestWait, ORIGIN_ANSWERED, TIMEOUT } from '../build/border.js';
 import wasm from '../build/worker.wasm.js';
+import { perform } from './commands.js';
 import { startCore } from './core.js';
 
 /** The regexps of the routes, by the core's numbers. @type {RegExp[]} */
@@ -106,7 +107,7 @@ export function drain() {
   if (isDraining) return;
   isDraining = true;
   try {
-    guard((running) => running.perform(/** @type {any} */ (performer)));
+    guard((running) => perform(running, performer));
   } finally {
     isDraining = false;
   }
@@ -126,9 +127,6 @@ function ring() {
 /** The code of an error that the core gave by its number; '' of none. */
 export const codeOf = (/** @type {number} */ error) => (error ? callText(ERROR_CODE, error) : '');
 
-/** How many responses wait for their first byte. */
-export const waiting = () => core?.waiting() ?? 0;
-
 /** A request of our own to the origin, which tells the core how long it took to answer. @type {typeof fetch} */
 export async function ask(url, init) {
   const began = performance.now();
@@ -139,19 +137,19 @@ export async function ask(url, init) {
 }
 
 /**
- * What Cache Storage gives, or the other value if it does not settle (a damaged profile, a full disk): the site goes on.
+ * What the browser's storage gives, or the other value if it fails, or does not settle (a damaged profile, a full disk): the
+ * site goes on.
  * @template T, O
- * @param {Promise<T> | T | undefined} promise
+ * @param {Promise<T> | undefined} promise
  * @param {O} otherwise
  * @returns {Promise<T | O>}
  */
-export async function soon(promise, otherwise) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, manifestWait, otherwise)));
-  try {
-    return await Promise.race([promise ?? otherwise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+export const soon = (promise, otherwise) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, manifestWait, otherwise);
+    const settle = (/** @type {T | O} */ value) => {
+      clearTimeout(timer);
+      resolve(value);
+    };
+    Promise.resolve(promise ?? otherwise).then(settle, () => settle(otherwise));
+  });

@@ -2,6 +2,7 @@
 import {
   ANSWER,
   DO_ANSWER_EMPTY,
+  DO_ASK,
   DO_BEGIN,
   DO_FALL_THROUGH,
   DO_OPEN,
@@ -46,8 +47,6 @@ export class Exchange {
   url;
   /** With its query. */
   path;
-  /** The Range header. */
-  range;
   // Of a listed resource:
   root = '';
   contentType = '';
@@ -79,12 +78,11 @@ export class Exchange {
    * @param {string} path
    */
   constructor(id, event, path) {
-    const { url, headers } = event.request;
+    const { url } = event.request;
     this.id = id;
     this.event = event;
     this.url = url;
     this.path = path;
-    this.range = headers.get('range');
     this.response = new Promise((resolve) => (this.respond = resolve));
     exchanges.set(id, this);
     byEvent.set(event, this);
@@ -134,103 +132,106 @@ export async function get(event, kind, timeout = 0, patience = 0) {
   return response;
 }
 
-/** @param {(code: string, url: string, error: unknown) => void} report */
-export const exchangePerformer = (report) => ({
-  [DO_BEGIN]: (/** @type {number[]} */ ...[id, bytes, pieceBytes, length]) => {
-    const [root, contentType] = callText(RESOURCE, id).split('\n');
-    Object.assign(exchangeOf(id), { root, contentType, bytes, pieceBytes, length });
-  },
+/**
+ * @param {(code: string, url: string, error: unknown) => void} report
+ * @param {MiddlewareFactory[][]} routes by the core's number
+ */
+export const exchangePerformer = (report, routes) =>
+  /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
+    [DO_BEGIN]: ({ exchange: id, ...sizes }) => {
+      const [root, contentType] = callText(RESOURCE, id).split('\n');
+      Object.assign(exchangeOf(id), { root, contentType, ...sizes });
+    },
 
-  [DO_THROUGH]: (/** @type {number[]} */ ...[id, plugin, number, own, listed]) => {
-    const exchange = exchangeOf(id);
-    const { request } = exchange.event;
-    const answer = own ? passThrough(request, listed > 0) : fetch(request);
-    if (listed) answer.then((response) => tell(PASSED, answerWords(response), id, response.status)).catch(() => {});
-    if (number) return exchange.gets.get(number)?.(answer);
-    // Being offline is no fault of a plugin.
-    answer.then(
-      (response) => exchange.tell(plugin, response),
-      () => {
-        // Nobody asks it again.
-        exchange.failed = answer;
+    [DO_THROUGH]: ({ exchange: id, plugin, get: number, own, listed }) => {
+      const exchange = exchangeOf(id);
+      const { request } = exchange.event;
+      const answer = own ? passThrough(request, listed) : fetch(request);
+      if (listed) answer.then((response) => tell(PASSED, answerWords(response), id, response.status)).catch(() => {});
+      if (number) return exchange.gets.get(number)?.(answer);
+      // Being offline is no fault of a plugin.
+      answer.then(
+        (response) => exchange.tell(plugin, response),
+        () => {
+          // Nobody asks it again.
+          exchange.failed = answer;
+          exchange.tell(plugin, null);
+        },
+      );
+    },
+
+    [DO_OPEN]: ({ exchange, body }) => void made.set(bodyOf(body).open(headFor(exchange)), body),
+
+    [DO_ANSWER_EMPTY]: ({ exchange: id }) => {
+      const exchange = exchangeOf(id);
+      exchange.answer = new Response(null, headFor(id));
+      exchange.respond(exchange.answer);
+    },
+
+    [DO_SETTLE]: ({ exchange, get: number, body, copy }) => {
+      const response = body ? bodyOf(body).response : null;
+      exchangeOf(exchange).gets.get(number)?.(copy ? response?.clone() : response);
+    },
+
+    [DO_RESPOND]: ({ exchange: id, plugin, body }) => {
+      const exchange = exchangeOf(id);
+      const answer = /** @type {Response} */ (exchange.answers[plugin] ?? bodyOf(body).response);
+      exchange.answer = answer;
+      // After the puts of the same drain, which may clone it.
+      queueMicrotask(() => exchange.respond(answer));
+    },
+
+    [DO_FALL_THROUGH]: ({ exchange }) => fallThrough(exchangeOf(exchange)),
+
+    [DO_OVER]: ({ exchange: id }) => {
+      letGo(exchangeOf(id));
+      exchanges.delete(id);
+    },
+
+    async [DO_ASK]({ exchange: id, route, plugin }) {
+      const exchange = exchangeOf(id);
+      exchange.asked++;
+      let hasFailed = false;
+      const fail = (/** @type {unknown} */ error) => {
+        if (!hasFailed) report('plugin-failed', exchange.url, error);
+        hasFailed = true;
         exchange.tell(plugin, null);
-      },
-    );
-  },
-
-  [DO_OPEN]: (/** @type {number} */ id, /** @type {number} */ number) => void made.set(bodyOf(number).open(headFor(id)), number),
-
-  [DO_ANSWER_EMPTY]: (/** @type {number} */ id) => {
-    const exchange = exchangeOf(id);
-    exchange.answer = new Response(null, headFor(id));
-    exchange.respond(exchange.answer);
-  },
-
-  [DO_SETTLE]: (/** @type {number[]} */ ...[id, number, body, copy]) => {
-    const response = body ? bodyOf(body).response : null;
-    exchangeOf(id).gets.get(number)?.(copy ? response?.clone() : response);
-  },
-
-  [DO_RESPOND]: (/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) => {
-    const exchange = exchangeOf(id);
-    const answer = /** @type {Response} */ (exchange.answers[plugin] ?? bodyOf(body).response);
-    exchange.answer = answer;
-    // After the puts of the same drain, which may clone it.
-    queueMicrotask(() => exchange.respond(answer));
-  },
-
-  [DO_FALL_THROUGH]: (/** @type {number} */ id) => fallThrough(exchangeOf(id)),
-
-  [DO_OVER]: (/** @type {number} */ id) => {
-    letGo(exchangeOf(id));
-    exchanges.delete(id);
-  },
-
-  /** @param {number} id @param {number} plugin @param {MiddlewareFactory} factory */
-  async ask(id, plugin, factory) {
-    const exchange = exchangeOf(id);
-    exchange.asked++;
-    let hasFailed = false;
-    const fail = (/** @type {unknown} */ error) => {
-      if (!hasFailed) report('plugin-failed', exchange.url, error);
-      hasFailed = true;
-      exchange.tell(plugin, null);
-    };
-    // One that lost to another may take as long as it likes.
-    const timer = setTimeout(() => exchange.answer || fail(new Error('get() gave nothing')), pluginWait);
-    try {
-      const middleware = factory(exchange.event);
-      exchange.middlewares[plugin] = middleware;
-      const response = await middleware.get();
-      if (response) {
-        if (!isReadable(response) || taken.has(response)) throw new TypeError('not a response to be read');
-        taken.add(response);
+      };
+      // One that lost to another may take as long as it likes.
+      const timer = setTimeout(() => exchange.answer || fail(new Error('get() gave nothing')), pluginWait);
+      try {
+        const middleware = routes[route][plugin](exchange.event);
+        exchange.middlewares[plugin] = middleware;
+        const response = await middleware.get();
+        if (response) {
+          if (!isReadable(response) || taken.has(response)) throw new TypeError('not a response to be read');
+          taken.add(response);
+        }
+        exchange.tell(plugin, response || null);
+      } catch (error) {
+        fail(error);
       }
-      exchange.tell(plugin, response || null);
-    } catch (error) {
-      fail(error);
-    }
-    clearTimeout(timer);
-    exchange.asked--;
-    exchange.leaveGiven();
-  },
+      clearTimeout(timer);
+      exchange.asked--;
+      exchange.leaveGiven();
+    },
 
-  async [DO_PUT](/** @type {number} */ id, /** @type {number} */ plugin, /** @type {number} */ body) {
-    const { middlewares, answer, url } = exchangeOf(id);
-    /** @type {Response | undefined} */
-    let response;
-    try {
-      // It may have kept its answer, and be reading it.
-      response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
-      await middlewares[plugin]?.put?.(response);
-    } catch (error) {
-      report('plugin-failed', url, error);
-    }
-    // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
-    // opens its cache before it reads.
-    if (response) setTimeout(leave, putWait, response);
-  },
-});
+    async [DO_PUT]({ exchange, plugin, body }) {
+      const { middlewares, answer, url } = exchangeOf(exchange);
+      /** @type {Response | undefined} */
+      let response;
+      try {
+        // It may have kept its answer, and be reading it.
+        response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
+        await middlewares[plugin]?.put?.(response);
+      } catch (error) {
+        report('plugin-failed', url, error);
+      }
+      // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
+      // opens its cache before it reads.
+      if (response) setTimeout(leave, putWait, response);
+    },
+  });
 
 const fallThrough = (/** @type {Exchange} */ { event, respond, failed }) => respond(failed ?? passThrough(event.request));
 

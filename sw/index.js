@@ -1,18 +1,19 @@
 // The service worker's entry: PeerCDN and its plugins.
 import {
   ADD_ROUTE,
-  DO_ASK,
-  DO_ASK_PAGE,
-  DO_BUSY,
+  DO_ANNOUNCE,
   DO_DROP_UNLISTED,
   DO_FETCH_MANIFEST,
+  DO_KEEP_MANIFEST,
   DO_KEEP_RECORD,
   DO_LIST_STORE,
-  DO_LOSE,
+  DO_MAKE_ROOM,
   DO_NEED_LIST,
   DO_NEED_RECORD,
+  DO_REPORT,
   DO_STORE,
-  DO_TRANSFER,
+  DO_TELL_NEWS,
+  DO_WRITE_NEXT,
   ERROR_CODE,
   MANIFEST_FETCH,
   MANIFEST_PATH,
@@ -21,6 +22,7 @@ import {
   REGISTERED,
   ROUTE_PLUGIN,
   SCRIPT_RAN,
+  STORE_RENEWED,
   STORED,
   STRATEGY_FASTEST,
   STRATEGY_ORDERED,
@@ -32,7 +34,7 @@ import { Exchange, exchangeOf, exchangePerformer } from './exchange.js';
 import { jobPerformer, slices } from './jobs.js';
 import { needList } from './lists.js';
 import { ManifestKeeper } from './manifest.js';
-import { newsOf, transferOf } from './news.js';
+import { newsPerformer, tellNews } from './news.js';
 import { broadcast, handleMessage, introduce, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
 import { scope } from './scope.js';
@@ -50,6 +52,9 @@ const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** 
 // No timer fires before the script has run once.
 setTimeout(() => isOn() && call(SCRIPT_RAN));
 
+/** Why a worker whose core has failed answers nothing. */
+const OFF = 'engine-failed';
+
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
 
@@ -63,38 +68,30 @@ class PeerCDN extends EventTarget {
   static NetworkPlugin = NetworkPlugin;
   static strategies = strategies;
 
+  #report = (/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) => {
+    broadcast('error', { code, url });
+    this.#tell(code, url, error);
+  };
   #manifest;
   #path; // of the manifest
   #storage = new StoreKeeper((cache) => {
     broadcast('emptied', { cache });
     this.#renew(cache);
-  });
-  #code = ''; // why the browser asks us for nothing
-  #news = newsOf(
-    () => this.#storage.busy,
-    (detail) => this.dispatchEvent(new CustomEvent('transfer', { detail })),
-  );
+  }, this.#report);
 
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin; default: peer-cdn.json at the scope
    */
   constructor({ manifest = new URL(MANIFEST_PATH.slice(1), scopeUrl()).pathname } = {}) {
     super();
-    this.#manifest = new ManifestKeeper(
-      manifest,
-      () => this.#storage.open(),
-      (code, url) => this.#report(code, url),
-      () => this.#answerHello(),
-    );
+    this.#manifest = new ManifestKeeper(manifest, () => this.#storage.open(), this.#report);
     const { pathname, search } = new URL(manifest, location.href);
     this.#path = pathname + search;
     setPerformer(this.#performer());
     onFailure((error) =>
       queueMicrotask(() => {
-        this.#code = 'engine-failed';
-        this.#storage.busy = 0;
-        this.#tell(this.#code, '', error);
-        this.#answerHello();
+        this.#tell(OFF, '', error);
+        this.#announce(0, OFF);
       }),
     );
     try {
@@ -147,19 +144,14 @@ class PeerCDN extends EventTarget {
    * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
    */
   register({ staticRoutes = false } = {}) {
-    if (isOn()) this.#code = codeOf(call(REGISTERED));
-    // Pages hear it in the answer to their hello.
-    if (this.#code) queueMicrotask(() => this.#tell(this.#code, ''));
+    const code = isOn() && codeOf(call(REGISTERED));
+    if (code) queueMicrotask(() => this.#tell(code, ''));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
     // else, because the browser reads while we go on.
     void this.#manifest.load();
     startPages((root, begin, end) => {
       this.#storage.note(root, begin, end);
       tell(STORED, root, begin, end);
-      this.#manifest
-        .load()
-        .then(() => this.#storage.handleStored(root))
-        .catch(() => {});
     }, this.#renew);
     if (staticRoutes) {
       // A browser that cannot read such rules does without them.
@@ -171,10 +163,9 @@ class PeerCDN extends EventTarget {
       event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.fetching]));
     });
     scope.addEventListener('message', (event) => {
-      if (handleMessage(event)) this.#answerHello();
+      if (isOn()) handleMessage(event);
+      else if (event.data?.type === 'hello') this.#announce(0, OFF);
     });
-    // To pages that it does not control, and that say no hello.
-    if (this.#code) this.#answerHello();
     scope.addEventListener('fetch', (event) => this.#handleFetch(event));
     return this;
   }
@@ -182,13 +173,12 @@ class PeerCDN extends EventTarget {
   // The site's own code deletes Caches, ours too. A worker of another version has another one.
   #renew = (/** @type {string} */ cache) => {
     if (cache !== currentCache()) return;
-    const renewed = this.#storage.renew().then(() => this.#manifest.restore());
+    const renewed = this.#storage.renew().then(() => tell(STORE_RENEWED));
     renewed.catch(() => {});
   };
 
-  #answerHello() {
-    const code = this.#code || (this.#manifest.isMissing ? 'no-manifest' : '');
-    const detail = { open: this.#storage.busy, cache: currentCache(), code, end: siteEnd() };
+  #announce(/** @type {number} */ open, /** @type {string} */ code) {
+    const detail = { open, cache: currentCache(), code, end: siteEnd() };
     introduce({ ...detail, manifest: this.#path });
     if (isOn()) broadcast('busy', detail);
   }
@@ -213,46 +203,34 @@ class PeerCDN extends EventTarget {
   /** @returns {import('../build/border.js').Performer} */
   #performer() {
     const storage = this.#storage;
-    const exchanges = exchangePerformer((code, url, error) => this.#report(code, url, error));
-    const jobs = jobPerformer(() => storage.current);
+    const currentStore = () => storage.current;
     return {
-      ...exchanges,
+      ...exchangePerformer(this.#report, routes),
       ...bodyPerformer,
-      ...jobs,
-      [DO_ASK]: (id, route, plugin) => void exchanges.ask(id, plugin, routes[route][plugin]),
-      [DO_ASK_PAGE]: (...asked) => jobs.askPage(asked, this.#manifest.digests),
-      [DO_NEED_LIST]: (id) => needList(exchangeOf(id).root, this.#manifest.digests, storage.current),
-      [DO_LOSE]: (id, error, kept) => {
-        const { url, path } = exchangeOf(id);
-        if (error) this.#report(codeOf(error), url);
-        void this.#manifest.lose(codeOf(kept), path);
+      ...jobPerformer(currentStore, () => this.#manifest.digests),
+      ...newsPerformer,
+      [DO_NEED_LIST]: ({ exchange }) => needList(exchangeOf(exchange).root, this.#manifest.digests, storage.current),
+      [DO_REPORT]: ({ exchange, error }) => this.#report(codeOf(error), exchangeOf(exchange).url),
+      [DO_NEED_RECORD]: ({ exchange }) => void storage.readRecord(exchange),
+      [DO_KEEP_RECORD]: ({ exchange }) => storage.keepRecord(exchange),
+      [DO_STORE]: ({ body: id, job, stream, begin, end, fits }) => {
+        const body = bodyOf(id);
+        const { root, url } = body.exchange;
+        const buffers = stream ? streamOf(stream).buffers(begin, end) : slices(body, job, begin, end);
+        storage.put({ run: [root, begin, end], fits, buffers, body: id, url });
       },
-      [DO_NEED_RECORD]: (id) => void storage.readRecord(id),
-      [DO_KEEP_RECORD]: (id) => storage.keepRecord(id),
-      // The core may be gone by then, and told so.
-      [DO_STORE]: (...store) => void this.#store(...store).catch(() => {}),
-      [DO_TRANSFER]: (...transfer) => this.#news(transferOf(transfer)),
+      [DO_WRITE_NEXT]: () => storage.writeNext(),
+      [DO_MAKE_ROOM]: () => void storage.makeRoom().catch(() => {}),
+      [DO_TELL_NEWS]: () => {
+        tellNews((detail) => this.dispatchEvent(new CustomEvent('transfer', { detail })));
+        storage.writeRecords();
+      },
       [DO_FETCH_MANIFEST]: () => this.#manifest.fetch(),
+      [DO_KEEP_MANIFEST]: (notes) => this.#manifest.keep(notes),
+      [DO_ANNOUNCE]: ({ open, error }) => this.#announce(open, codeOf(error)),
       [DO_LIST_STORE]: () => void storage.list(),
       [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
-      [DO_BUSY]: (open) => {
-        storage.busy = open;
-        this.#news();
-      },
     };
-  }
-
-  async #store(/** @type {number[]} */ ...[id, job, stream, begin, end, fits, waits]) {
-    const body = bodyOf(id);
-    const { root, url } = body.exchange;
-    const buffers = stream ? streamOf(stream).buffers(begin, end) : slices(body, job, begin, end);
-    // The stream goes on without it.
-    if (await this.#storage.put(root, begin, end, buffers, { fits, waits, body: id })) this.#report('storage-full', url);
-  }
-
-  #report(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
-    broadcast('error', { code, url });
-    this.#tell(code, url, error);
   }
 
   #tell(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {

@@ -1,6 +1,7 @@
 // Errands of bodies: reads runs of the store, asks pages, and digests what came.
 import {
   DIGEST,
+  DO_ASK_PAGE,
   DO_CHECK,
   DO_CLOSE,
   DO_DROP_RUN,
@@ -78,79 +79,82 @@ async function digest(body, id, first, [begin, end], pieces) {
   await told;
 }
 
-/** @param {() => import('./store.js').Store | null} currentStore */
-export const jobPerformer = (currentStore) => ({
-  [DO_TAKE]: (/** @type {number} */ body, /** @type {number} */ piece, /** @type {number} */ stream) =>
-    void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
+/**
+ * @param {() => import('./store.js').Store | null} currentStore
+ * @param {() => string} digests where the site has lists
+ */
+export const jobPerformer = (currentStore, digests) =>
+  /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
+    [DO_TAKE]: ({ body, piece, stream }) =>
+      void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
 
-  async [DO_READ](/** @type {number[]} */ ...[id, job, runBegin, runEnd, begin, end]) {
-    const body = bodyOf(id);
-    const { jobs, exchange } = body;
-    /** @type {Job} */
-    const reading = { close() {} };
-    jobs.set(job, reading);
-    const isClosed = () => jobs.get(job) !== reading;
-    try {
-      const run = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
-      if (isClosed()) return;
-      tell(RUN_READ, id, job, run !== null);
-      if (!run?.body || isClosed()) return;
-      const code = await listOf(exchange.root);
-      if (code && !isClosed()) tell(JOB_END, code, id, job);
-      if (!isClosed()) await digest(body, job, runBegin, [begin, end], piecesOf(run.body, runBegin, exchange));
-    } catch {
-      // What cannot be read is not held.
-      if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
-    }
-  },
+    async [DO_READ]({ body: id, job, runBegin, runEnd, begin, end }) {
+      const body = bodyOf(id);
+      const { jobs, exchange } = body;
+      /** @type {Job} */
+      const reading = { close() {} };
+      jobs.set(job, reading);
+      const isClosed = () => jobs.get(job) !== reading;
+      try {
+        const run = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
+        if (isClosed()) return;
+        tell(RUN_READ, id, job, run !== null);
+        if (!run?.body || isClosed()) return;
+        const code = await listOf(exchange.root);
+        if (code && !isClosed()) tell(JOB_END, code, id, job);
+        if (!isClosed()) await digest(body, job, runBegin, [begin, end], piecesOf(run.body, runBegin, exchange));
+      } catch {
+        // What cannot be read is not held.
+        if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
+      }
+    },
 
-  [DO_DROP_RUN]: (/** @type {number} */ body, /** @type {number} */ begin, /** @type {number} */ end) =>
-    void currentStore()
-      ?.dropRun(bodyOf(body).exchange.root, begin, end)
-      .catch(() => {}),
+    [DO_DROP_RUN]: ({ body, begin, end }) =>
+      void currentStore()
+        ?.dropRun(bodyOf(body).exchange.root, begin, end)
+        .catch(() => {}),
 
-  /** @param {string} digests where the site has lists */
-  askPage(/** @type {number[]} */ [id, job, page, begin, end, slower, patience], /** @type {string} */ digests) {
-    const body = bodyOf(id);
-    const { url, range, root, bytes, pieceBytes, contentType, event } = body.exchange;
-    const { cache } = event.request;
-    const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests + root, begin, end, cache };
-    /** @type {Job} */
-    const asking = askPage(
-      page,
-      { ...asked, origin: slower, patience },
-      {
-        piece: (piece, buffer, from, wasted) => {
-          arriving = buffer;
-          tell(PAGE_PIECE, id, job, piece, buffer.byteLength, from, wasted);
+    [DO_ASK_PAGE]: ({ body: id, job, page, slower, ...rest }) => {
+      const body = bodyOf(id);
+      const { url, root, bytes, pieceBytes, contentType, event } = body.exchange;
+      const { cache, headers } = event.request;
+      const range = headers.get('range');
+      const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests() + root, cache };
+      /** @type {Job} */
+      const asking = askPage(
+        page,
+        { ...asked, origin: slower, ...rest },
+        {
+          piece: (piece, buffer, from, wasted) => {
+            arriving = buffer;
+            tell(PAGE_PIECE, id, job, piece, buffer.byteLength, from, wasted);
+          },
+          pending: (warm) => tell(PAGE_PENDING, id, job, warm),
+          alive: () => tell(PAGE_ALIVE, id, job),
+          reply: (whole) => {
+            asking.whole = whole;
+            tell(PAGE_REPLY, id, job, whole.byteLength);
+          },
+          end: (code) => tell(JOB_END, code, id, job),
         },
-        pending: (warm) => tell(PAGE_PENDING, id, job, warm),
-        alive: () => tell(PAGE_ALIVE, id, job),
-        reply: (whole) => {
-          asking.whole = whole;
-          tell(PAGE_REPLY, id, job, whole.byteLength);
-        },
-        end: (code) => tell(JOB_END, code, id, job),
-      },
-    );
-    body.jobs.set(job, asking);
-  },
+      );
+      body.jobs.set(job, asking);
+    },
 
-  [DO_GRANT]: (/** @type {number} */ id, /** @type {number} */ job, /** @type {number} */ bytes) =>
-    bodyOf(id).jobs.get(job)?.grant?.(bytes),
+    [DO_GRANT]: ({ body, job, bytes }) => bodyOf(body).jobs.get(job)?.grant?.(bytes),
 
-  async [DO_CHECK](/** @type {number[]} */ ...[id, job, begin, end]) {
-    const body = bodyOf(id);
-    const asking = body.jobs.get(job);
-    const code = (await listOf(body.exchange.root)) ?? '';
-    if (!code && body.jobs.get(job) === asking) await digest(body, job, begin, [begin, end], slices(body, job, begin, end));
-    if (body.jobs.get(job) === asking) tell(JOB_END, code, id, job);
-  },
+    async [DO_CHECK]({ body: id, job, begin, end }) {
+      const body = bodyOf(id);
+      const asking = body.jobs.get(job);
+      const code = (await listOf(body.exchange.root)) ?? '';
+      if (!code && body.jobs.get(job) === asking) await digest(body, job, begin, [begin, end], slices(body, job, begin, end));
+      if (body.jobs.get(job) === asking) tell(JOB_END, code, id, job);
+    },
 
-  [DO_CLOSE]: (/** @type {number} */ id, /** @type {number} */ job) => {
-    const { jobs } = bodyOf(id);
-    const errand = jobs.get(job);
-    jobs.delete(job);
-    errand?.close();
-  },
-});
+    [DO_CLOSE]: ({ body, job }) => {
+      const { jobs } = bodyOf(body);
+      const errand = jobs.get(job);
+      jobs.delete(job);
+      errand?.close();
+    },
+  });

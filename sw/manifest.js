@@ -1,17 +1,24 @@
 // Keeps the manifest: fetched from the site, remembered in the store, handed to the core entry by entry.
 import {
+  ANSWER_NONE,
+  ANSWER_UNUSABLE,
   BYPASS_HEADER,
   DIGESTS_PATH,
-  LOSE,
-  lostResources,
+  FETCH_FAILED,
+  FETCH_MALFORMED,
+  FETCH_OTHER,
+  FETCH_SAME,
+  FETCH_UNUSABLE,
   MANIFEST_ADD,
+  MANIFEST_ANSWER,
   MANIFEST_BEGIN,
   MANIFEST_COMMIT,
   MANIFEST_FETCHED,
   MANIFEST_LOADED,
+  MANIFEST_LOSSES,
   manifestFetchWait,
 } from '../build/border.js';
-import { ask, call, isOn, soon, tell } from './engine.js';
+import { ask, call, callText, isOn, soon, tell } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
 import { broadcast } from './pages.js';
 import { FETCHED, LOST } from './store.js';
@@ -22,108 +29,64 @@ import { FETCHED, LOST } from './store.js';
 const nothing = '{"version":1,"resources":{}}';
 
 export class ManifestKeeper {
-  /** Where digest lists are: a path, to which the root is added. */
-  /** @type {string} */
+  /** Where digest lists are: a path, to which the root is added. @type {string} */
   digests = DIGESTS_PATH;
 
   #url;
   #store;
   #report;
-  #onMissing;
   /** @type {string | null} */
   #text = null;
-  /** The site has answered, with a manifest or without. */
-  #isAnswered = false;
-  #wasMissing = false;
-  #fetched = 0;
-  /** Codes and paths: resources whose origin could not be used, as the core told it. @type {string[]} */
-  #lost = [];
   /** @type {Promise<void> | undefined} */
   #loading;
+  /** @type {Promise<void> | undefined} */
+  #keeping;
 
   /**
    * @param {string} url
    * @param {() => Promise<Store | null>} store
    * @param {(code: string, url: string) => void} report
-   * @param {() => void} onMissing `isMissing` has changed
    */
-  constructor(url, store, report, onMissing) {
+  constructor(url, store, report) {
     this.#url = url;
     this.#store = store;
     this.#report = report;
-    this.#onMissing = onMissing;
   }
 
-  /** Whether the site has none, as far as is known. */
-  get isMissing() {
-    return this.#text === nothing || (this.#isAnswered && this.#text === null);
-  }
-
-  #look() {
-    if (this.isMissing === this.#wasMissing) return;
-    this.#wasMissing = this.isMissing;
-    this.#onMissing();
-  }
-
-  /** What is being asked of the site; resolves in any case. @type {Promise<{ ok: boolean, changed: boolean }> | undefined} */
+  /** What is being asked of the site; resolves in any case, when what it gave is stored. @type {Promise<number> | undefined} */
   fetching;
 
-  /** Asks the site, and tells the core whether it answered, and whether another one is in use. */
+  /** Asks the site, and tells the core what came of it. */
   fetch() {
-    this.fetching = this.#fetch()
-      .catch(() => ({ ok: false, changed: false }))
-      .then((got) => {
-        this.fetching = undefined;
-        this.#look();
-        tell(MANIFEST_FETCHED, got.ok, got.changed, Date.now());
-        return got;
+    const fetching = this.#fetch()
+      .catch(() => FETCH_FAILED)
+      .then(async (fetched) => {
+        tell(MANIFEST_FETCHED, fetched, Date.now());
+        await this.#keeping;
+        if (this.fetching === fetching) this.fetching = undefined;
+        return fetched;
       });
+    this.fetching = fetching;
   }
 
   /** Resolves when the manifest that the last worker stored is in use, if there is one. */
   load() {
     this.#loading ??= (async () => {
       const store = await this.#store();
-      const stored = await soon(
-        store?.manifest().catch(() => null),
-        null,
-      );
-      if (stored && this.#text === null && this.#use(stored.text)) {
-        this.#fetched = Number(stored.headers.get(FETCHED));
-        this.#lost = stored.headers.get(LOST)?.match(/\S+ \S+/g) ?? [];
-        for (const each of this.#lost) call(LOSE, each);
-      }
-      this.#look();
-      tell(MANIFEST_LOADED, this.#fetched);
+      const stored = await soon(store?.manifest(), null);
+      const fetched = stored ? this.#use(stored.text) : FETCH_FAILED;
+      const lost = stored?.headers.get(LOST) ?? '';
+      tell(MANIFEST_LOADED, lost.replaceAll(' ', '\n'), fetched, Number(stored?.headers.get(FETCHED)));
     })();
     return this.#loading;
   }
 
-  /**
-   * What the origin turned out to be is remembered with the manifest, until there is another one; or forgotten ('').
-   * @param {string} code
-   * @param {string} path
-   */
-  async lose(code, path) {
-    const others = this.#lost.filter((each) => !each.endsWith(` ${path}`));
-    if (!code && others.length === this.#lost.length) return;
-    this.#lost = code ? [...others, `${code} ${path}`].slice(-lostResources) : others;
-    await this.#keep(/** @type {string} */ (this.#text));
-  }
-
-  /** The store is a new one: pages find the manifest there again. */
-  async restore() {
-    if (this.#text === null) return;
-    await this.#keep(this.#text);
-    broadcast('manifest');
-  }
-
-  async #keep(/** @type {string} */ text) {
-    const store = await this.#store();
-    await soon(
-      store?.putManifest(text, this.#fetched, this.#lost.join(' ')).catch(() => {}),
-      undefined,
-    );
+  /** Stores it with what the core notes of it. @param {import('../build/border.js').Commands['KeepManifest']} notes */
+  keep({ fetched, isNew }) {
+    const text = /** @type {string} */ (this.#text);
+    const lost = callText(MANIFEST_LOSSES).replaceAll('\n', ' ');
+    const kept = this.#store().then((store) => store?.putManifest(text, fetched, lost));
+    this.#keeping = soon(kept, undefined).then(() => void (isNew && broadcast('manifest')));
   }
 
   async #fetch() {
@@ -133,35 +96,26 @@ export class ManifestKeeper {
       headers: { [BYPASS_HEADER]: 'bypass' },
       signal: AbortSignal.timeout(manifestFetchWait),
     });
-    // A site that took its manifest away shares nothing.
-    const gone = response.status === 404 || response.status === 410;
-    const text = response.ok ? await response.text() : nothing;
-    // Not before its text is there: a page that asks meanwhile would hear that there is none.
-    this.#isAnswered = true;
-    if (!response.ok && !gone) return { ok: false, changed: false };
-    const changed = text !== this.#text;
-    if (changed && !this.#use(text)) return { ok: false, changed: false };
-    this.#fetched = Date.now();
-    await this.#keep(text);
-    if (changed) broadcast('manifest');
-    return { ok: true, changed };
+    const answer = call(MANIFEST_ANSWER, response.status);
+    if (answer === ANSWER_UNUSABLE) return FETCH_UNUSABLE;
+    return this.#use(answer === ANSWER_NONE ? nothing : await response.text());
   }
 
   // A bad entry costs only itself, and is named.
   #use(/** @type {string} */ text) {
+    if (text === this.#text) return FETCH_SAME;
     try {
       const { digests, disabled, entries } = readManifest(text);
       call(MANIFEST_BEGIN);
       const bad = listEntries(entries, (path, entry) => this.#add(path, entry));
-      call(MANIFEST_COMMIT, disabled);
+      call(MANIFEST_COMMIT, disabled, text === nothing);
       this.#text = text;
-      this.#lost = [];
       this.digests = digests;
       for (const path of bad) this.#report('malformed-manifest', path);
-      return true;
+      return FETCH_OTHER;
     } catch {
       if (isOn()) this.#report('malformed-manifest', this.#url);
-      return false;
+      return FETCH_MALFORMED;
     }
   }
 

@@ -1,47 +1,31 @@
-// News of responses, for the pages and for the site's own listeners. Each message takes time of the worker and of every page:
-// they go out together, when no response waits. Whether the worker is busy is told if it lasts, because most responses are over
-// by then.
-import { progressWait } from '../build/border.js';
+// News of responses, for the pages and for the site's own listeners. The core says when they are told.
+import { DO_BUSY, DO_TRANSFER } from '../build/border.js';
 import { bodyOf } from './body.js';
 import { codeOf } from './engine.js';
 import { broadcast } from './pages.js';
-import { calm } from './storage.js';
 
 /** Transfers of other workers have other ids. */
 const tag = Math.random().toString(36).slice(2, 8);
+/** Of transfers. @type {object[]} */
+const untold = [];
 
-/** What the core says of how a body goes, as pages and the site are told it. */
-export function transferOf(/** @type {number[]} */ [id, fromCache, fromPeers, fromOrigin, wasted, ms, done, error]) {
-  const body = bodyOf(id);
-  const { url, root, length } = body.exchange;
-  const counts = { bytes: length, fromCache, fromPeers, fromOrigin, wasted: wasted + body.wasted };
-  return { id: `${tag}-${id}`, url, root, ...counts, ms, done: done > 0, code: codeOf(error) };
-}
+/** @satisfies {Partial<import('../build/border.js').Performer>} */
+export const newsPerformer = {
+  [DO_TRANSFER]: ({ body: id, error, ...counts }) => {
+    const { exchange, wasted } = bodyOf(id);
+    const { url, root, length } = exchange;
+    const told = { id: `${tag}-${id}`, url, root, bytes: length, ...counts, code: codeOf(error) };
+    told.wasted += wasted;
+    untold.push(told);
+  },
 
-/**
- * @param {() => number} openResponses how many there are
- * @param {(detail: object) => void} tellSite of a transfer
- * @returns {(transfer?: object) => void} how a transfer goes; or whether the worker is busy may have changed
- */
-export function newsOf(openResponses, tellSite) {
-  /** Of transfers. @type {object[]} */
-  const untold = [];
-  let isSaidBusy = false;
-  let timer = 0;
-  return (transfer) => {
-    if (transfer) untold.push(transfer);
-    if (timer) return;
-    timer = setTimeout(async () => {
-      await calm();
-      timer = 0;
-      for (const detail of untold.splice(0)) {
-        broadcast('transfer', detail);
-        tellSite(detail);
-      }
-      const open = openResponses();
-      if (open > 0 === isSaidBusy) return;
-      isSaidBusy = open > 0;
-      broadcast('busy', { open });
-    }, progressWait);
-  };
+  [DO_BUSY]: ({ open }) => broadcast('busy', { open }),
+};
+
+/** @param {(detail: object) => void} tellSite of a transfer */
+export function tellNews(tellSite) {
+  for (const detail of untold.splice(0)) {
+    broadcast('transfer', detail);
+    tellSite(detail);
+  }
 }

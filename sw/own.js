@@ -31,22 +31,18 @@ function isUsable(/** @type {Request} */ { destination }, /** @type {Response} *
 // answer.
 async function stored(/** @type {Request} */ request) {
   if (request.method !== 'GET') return null;
-  try {
-    const exact = await caches.match(request);
-    if (exact) return exact;
-    for (const name of await caches.keys()) {
-      const cache = await caches.open(name);
-      for (const key of await cache.keys(request, { ignoreSearch: true })) {
-        // As Workbox makes its keys.
-        const revision = new URL(key.url).searchParams.get(REVISION);
-        const wanted = new URL(request.url);
-        wanted.searchParams.set(REVISION, `${revision}`);
-        wanted.hash = '';
-        if (revision !== null && wanted.href === key.url) return (await cache.match(key)) ?? null;
-      }
+  const exact = await caches.match(request);
+  if (exact) return exact;
+  for (const name of await caches.keys()) {
+    const cache = await caches.open(name);
+    for (const key of await cache.keys(request, { ignoreSearch: true })) {
+      // As Workbox makes its keys.
+      const revision = new URL(key.url).searchParams.get(REVISION);
+      const wanted = new URL(request.url);
+      wanted.searchParams.set(REVISION, `${revision}`);
+      wanted.hash = '';
+      if (revision !== null && wanted.href === key.url) return (await cache.match(key)) ?? null;
     }
-  } catch {
-    // No Cache Storage here: the network's word stands.
   }
   return null;
 }

@@ -78,26 +78,24 @@ export function startPages(onStored, onEmptied) {
 }
 
 /**
- * A message of a page. True if it is a hello, from a page that is to be told how things are.
+ * A message of a page.
  * @param {ExtendableMessageEvent} event
  */
 export function handleMessage({ data, source, ports: [port] }) {
-  if (data?.peerCdn !== protocolVersion) return false;
-  if (!isOn()) return data.type === 'hello';
+  if (data?.peerCdn !== protocolVersion) return;
   // A page of the release before this one cannot hear a site with names of its own, nor keep its worker alive.
-  if (data.type === 'hello' && siteEnd() && data.end === undefined) return false;
+  if (data.type === 'hello' && siteEnd() && data.end === undefined) return;
   if (data.type === 'company') tell(COMPANY, String(data.root));
-  if (!(source instanceof Client) || source.type !== 'window') return false;
+  if (!(source instanceof Client) || source.type !== 'window') return;
   const page = numberOf(source.id);
   if (data.type === 'bye') forget(source.id, page);
   if (data.type === 'present') handlePresent(page, data);
-  if (data.type !== 'hello') return false;
+  if (data.type !== 'hello') return;
   const number = page || ++count;
   numbers.set(source.id, number);
   clients.set(number, { id: source.id, way: port ?? source });
   tell(PAGE_HELLO, number);
   for (const each of clients.keys()) void lookFor(each); // forgets those that went
-  return true;
 }
 
 function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {

@@ -1,20 +1,19 @@
 // Performs what the core decides of the store: lists it, writes runs, makes room by dropping the roots that the core names.
 import {
-  calmStep,
-  calmWait,
   DROP_UNLISTED,
   manifestWait,
   RECORD,
   RECORD_READ,
-  STORE_BEGIN,
   STORE_DONE,
-  STORE_FITS,
+  STORE_FAILED,
+  STORE_FULL,
   STORE_LISTED,
   STORE_MAKE_ROOM,
   STORE_RUNS,
+  STORE_STORED,
   STORED,
 } from '../build/border.js';
-import { call, callText, isOn, soon, tell, waiting } from './engine.js';
+import { call, callText, codeOf, drain, soon, tell } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { Store } from './store.js';
@@ -24,30 +23,20 @@ const ROOTS_AT_ONCE = 256;
 
 // What the browser offers; 0 if it does not say: not every one has the API, and some keep it from private windows. Then
 // the core's own bound holds, and the browser refuses what is too much for it.
-async function browserQuota() {
-  try {
-    const { quota } = (await soon(navigator.storage.estimate(), undefined)) ?? {};
-    return quota ?? 0;
-  } catch {
-    return 0;
-  }
-}
+const browserQuota = async () => (await navigator.storage.estimate()).quota ?? 0;
 
-const look = (/** @type {Store} */ store) => Promise.all([browserQuota(), store.roots()]);
-
-/** @type {Promise<void> | undefined} */
-let calming;
-
-/** Resolves when no response waits for its first byte, or while one always does, after a while. */
-export const calm = () => (calming ??= until(() => waiting() === 0).finally(() => (calming = undefined)));
-
-async function until(/** @type {() => boolean} */ isSo) {
-  for (const end = performance.now() + calmWait; performance.now() < end && !isSo(); ) {
-    await new Promise((resolve) => setTimeout(resolve, calmStep));
-  }
-}
+const look = (/** @type {Store} */ store) => Promise.all([soon(browserQuota(), 0), store.roots()]);
 
 /** @typedef {[root: string, begin: number, end: number]} Run */
+/**
+ * What is to be written.
+ * @typedef {object} Held
+ * @property {Run} run
+ * @property {boolean} fits into the quota, as the core says
+ * @property {ArrayBuffer[]} buffers
+ * @property {number} body that it is of
+ * @property {string} url of the request that brought it
+ */
 
 export class StoreKeeper {
   /** The open store. @type {Store | null} */
@@ -62,17 +51,22 @@ export class StoreKeeper {
   /** @type {Promise<void>} one after another: what one drops is room for the next */
   #making = Promise.resolve();
   #drops = 0;
-  /** Responses that are open. */
-  busy = 0;
-  /** @type {Promise<unknown>} */
-  #writes = Promise.resolve();
+  /** What waits for its turn. @type {Held[]} */
+  #waiting = [];
+  /** Keys and texts of records that are to be written. @type {string[][]} */
+  #records = [];
   /** For each list that is being made, what was stored since it began. @type {Set<Run[]>} */
   #lists = new Set();
   #onNew;
+  #report;
 
-  /** @param {(name: string) => void} onNew the store of that name is another one now, and empty */
-  constructor(onNew) {
+  /**
+   * @param {(name: string) => void} onNew the store of that name is another one now, and empty
+   * @param {(code: string, url: string) => void} report
+   */
+  constructor(onNew, report) {
     this.#onNew = onNew;
+    this.#report = report;
   }
 
   /**
@@ -112,8 +106,7 @@ export class StoreKeeper {
    */
   async list() {
     const store = await this.open();
-    const listing = store ? this.#list(store).catch(() => false) : false;
-    tell(STORE_LISTED, await soon(listing, false));
+    tell(STORE_LISTED, await soon(store ? this.#list(store) : undefined, false));
   }
 
   async #list(/** @type {Store} */ store) {
@@ -124,9 +117,10 @@ export class StoreKeeper {
     this.#lists.add(since);
     try {
       const [quota, roots] = await looked;
-      call(STORE_BEGIN, true, currentQuota(), quota);
       const lines = [...roots].map(([root, runs]) => [root, ...runs.flat()].join(' '));
-      for (let at = 0; at < lines.length; at += ROOTS_AT_ONCE) call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'));
+      for (let at = 0; at === 0 || at < lines.length; at += ROOTS_AT_ONCE) {
+        call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'), at === 0, currentQuota(), quota);
+      }
     } finally {
       this.#lists.delete(since);
     }
@@ -140,70 +134,53 @@ export class StoreKeeper {
     for (const since of this.#lists) since.push(run);
   }
 
-  /**
-   * Stores a run, and makes room for it if it does not fit; later, while responses wait. True if the site is to be told that it
-   * cannot be done.
-   * @param {string} root
-   * @param {number} begin
-   * @param {number} end
-   * @param {ArrayBuffer[]} buffers
-   * @param {{ fits: number, waits: number, body: number }} options as the core says
-   */
-  async put(root, begin, end, buffers, { fits, waits, body }) {
-    const store = /** @type {Store} */ (this.current);
-    this.note(root, begin, end);
-    const put = () => {
-      // Writing keeps the worker's thread and the browser from answering: one after another, when no response is open, or a
-      // while later. What is lost with the worker meanwhile is fetched again.
-      const turn = waits ? this.#writes.then(() => until(() => !this.busy)) : undefined;
-      const written = store.putRun(root, begin, end, buffers, turn);
-      this.#writes = written.catch(() => {});
-      return written;
-    };
-    const putAnew = () => {
-      const written = put();
-      tell(STORED, root, begin, end);
-      return written;
-    };
-    let ok = true;
-    try {
-      if (!fits) await this.#makeRoom(store, root, begin, end);
-      const drops = this.#drops;
-      await (fits ? put() : putAnew()).catch(async (error) => {
-        if (error.name !== 'QuotaExceededError') throw error;
-        await this.#makeRoom(store, root, begin, end, drops);
-        await putAnew();
+  /** Keeps a run until it is written. */
+  put(/** @type {Held} */ held) {
+    this.note(...held.run);
+    this.#waiting.push(held);
+    if (held.fits) this.current?.hold(...held.run, held.buffers);
+  }
+
+  /** Writes the run that has waited longest. The core may be gone by then, and told so. */
+  writeNext() {
+    void this.#write(/** @type {Held} */ (this.#waiting.shift())).catch(() => {});
+  }
+
+  async #write(/** @type {Held} */ { run, fits, buffers, body, url }) {
+    const [root, begin, end] = run;
+    let drops = 0;
+    let told = -1;
+    for (let attempts = 1; told < 0; attempts++) {
+      const isFull = attempts > 1;
+      const room = fits && !isFull ? Promise.resolve() : this.makeRoom(run, isFull, drops);
+      const put = room.then(() => {
+        drops = this.#drops;
+        return this.current?.putRun(...run, buffers);
       });
-    } catch {
-      ok = false;
+      const outcome = await put.then(
+        () => STORE_STORED,
+        ({ name }) => (name === 'QuotaExceededError' ? STORE_FULL : STORE_FAILED),
+      );
+      if (outcome === STORE_STORED) broadcast('stored', { root, begin, end });
+      told = call(STORE_DONE, root, body, begin, end, outcome, attempts, performance.now());
     }
-    if (ok) broadcast('stored', { root, begin, end });
-    return isOn() && call(STORE_DONE, root, body, begin, end, ok) > 0;
+    if (told > 0) this.#report(codeOf(told), url);
+    drain();
   }
 
   /** Tells the core how the origin sent the resource of this exchange. */
   async readRecord(/** @type {number} */ exchange) {
     const [key] = callText(RECORD, exchange).split('\n');
-    const text = await soon(
-      this.current?.record(key).catch(() => ''),
-      '',
-    );
-    tell(RECORD_READ, text ?? '', exchange);
+    tell(RECORD_READ, await soon(this.current?.record(key), ''), exchange);
   }
 
-  /** Stores how it does. */
+  /** How it does now is written with the news. */
   keepRecord(/** @type {number} */ exchange) {
-    const text = callText(RECORD, exchange);
-    const end = text.indexOf('\n');
-    void calm()
-      .then(() => this.current?.putRecord(text.slice(0, end), text.slice(end + 1)))
-      .catch(() => {});
+    this.#records.push(callText(RECORD, exchange).split(/\n(.*)/s));
   }
 
-  /** A page stored a run: something else may have to go. The manifest is loaded. */
-  async handleStored(/** @type {string} */ root) {
-    const store = await this.open();
-    if (store && !call(STORE_FITS, root, 0, 0)) await this.#makeRoom(store, root, 0, 0);
+  writeRecords() {
+    for (const [key, text] of this.#records.splice(0)) void this.current?.putRecord(key, text).catch(() => {});
   }
 
   /** Drops what the manifest does not list any more. */
@@ -215,19 +192,18 @@ export class StoreKeeper {
   }
 
   /**
-   * @param {Store} store
-   * @param {string} root
-   * @param {number} begin
-   * @param {number} end
-   * @param {number} [drops] as they were when the browser was full: what was dropped since is room already
+   * Drops what the core names, so that this run, or what is there already, fits.
+   * @param {Run} [run]
+   * @param {boolean} [isFull] the browser had no room for it
+   * @param {number} [drops] as they were then
    */
-  #makeRoom(store, root, begin, end, drops) {
+  makeRoom(run = ['', 0, 0], isFull = false, drops = 0) {
     const made = this.#making.then(async () => {
-      const isFull = drops !== undefined;
-      if (isFull && drops !== this.#drops) return;
+      const store = await this.open();
+      if (!store) return;
       // Listed anew: the browser and the pages take entries away without a word.
       await this.#list(store);
-      const named = callText(STORE_MAKE_ROOM, root, begin, end, isFull);
+      const named = callText(STORE_MAKE_ROOM, ...run, isFull, drops !== this.#drops);
       if (named === 'storage-full') throw new Error(named);
       await this.#drop(store, named);
     });

@@ -83,18 +83,28 @@ export class Store {
   }
 
   /**
+   * A run that is written later: it is read from here until then. Gives its URL.
+   * @param {string} root
+   * @param {number} begin
+   * @param {number} end
+   * @param {BlobPart[]} buffers
+   */
+  hold(root, begin, end, buffers) {
+    const url = `${STORE_PATH}${root}?${begin}-${end}`;
+    this.#writing.set(url, buffers);
+    return url;
+  }
+
+  /**
    * Stores the pieces [begin, end), all inside one segment. Rejects (QuotaExceededError) when storage is full.
    * @param {string} root
    * @param {number} begin
    * @param {number} end
    * @param {BlobPart[]} buffers one buffer a piece, or any other cut of the same bytes; not changed any more
-   * @param {Promise<unknown>} [turn] awaited before
    */
-  async putRun(root, begin, end, buffers, turn) {
-    const url = `${STORE_PATH}${root}?${begin}-${end}`;
-    this.#writing.set(url, buffers);
+  async putRun(root, begin, end, buffers) {
+    const url = this.hold(root, begin, end, buffers);
     try {
-      if (turn) await turn;
       await this.#put(url, () => octets(buffers));
     } finally {
       if (this.#writing.get(url) === buffers) this.#writing.delete(url);
@@ -182,9 +192,9 @@ export class Store {
   /**
    * @param {string} text the manifest's JSON
    * @param {number} fetched Date.now() when it came
-   * @param {string} [lost] codes and paths of what its origin cannot give
+   * @param {string} lost codes and paths of what its origin cannot give
    */
-  putManifest(text, fetched, lost = '') {
+  putManifest(text, fetched, lost) {
     const headers = { [FETCHED]: `${fetched}`, [LOST]: lost };
     return this.#put(MANIFEST_PATH, () => new Response(text, { headers }));
   }

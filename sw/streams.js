@@ -6,20 +6,8 @@ import { listOf } from './lists.js';
 import { spilt } from './spilt.js';
 import { answerWords, CONDITIONS } from './words.js';
 
-/**
- * @typedef {object} StreamRequest
- * @property {Request} request of the page that was first to want it
- * @property {string} root
- * @property {number} bytes of the resource
- * @property {number} pieceBytes
- * @property {number} begin first piece
- * @property {number} end end piece
- * @property {boolean} whole the pieces are the resource: no Range header
- * @property {boolean} own it is asked for by the page's own Request
- * @property {number} cache CacheMode of the core
- * @property {boolean} sameOrigin its mode, not the page's
- * @property {number} wait milliseconds before it is asked
- */
+/** @typedef {import('./exchange.js').Exchange} Exchange */
+/** @typedef {import('../build/border.js').Commands['OpenStream']} OpenStream */
 
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
@@ -27,7 +15,8 @@ const streams = new Map();
 export const streamOf = (/** @type {number} */ id) => /** @type {Stream} */ (streams.get(id));
 
 export class Stream {
-  #request;
+  #resource;
+  #how;
   #id;
   #abort = new AbortController();
   /** @type {Response | undefined} */
@@ -57,11 +46,13 @@ export class Stream {
 
   /**
    * @param {number} id the core's
-   * @param {StreamRequest} request
+   * @param {Exchange} exchange of the page that was first to want it
+   * @param {Omit<OpenStream, 'body' | 'stream'>} how as src/http/command.hpp says
    */
-  constructor(id, request) {
+  constructor(id, exchange, how) {
     this.#id = id;
-    this.#request = request;
+    this.#resource = exchange;
+    this.#how = how;
     streams.set(id, this);
     void this.#run();
   }
@@ -122,8 +113,8 @@ export class Stream {
     // Pages were given clones of it. It would gather in memory all that they read.
     if (this.#isPassed) void this.#response?.body?.cancel().catch(() => {});
     if (this.#isOver) return 0;
-    const { bytes, pieceBytes, end } = this.#request;
-    const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : end;
+    const { bytes, pieceBytes } = this.#resource;
+    const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : this.#how.end;
     // A body that was read to its end is left alone: aborting would take it from the HTTP cache. So is one that a page reads.
     if ((this.#cut < last || this.#isLong) && !this.#isPassed && !this.#spilt) this.#abort.abort();
     this.#goOn();
@@ -131,7 +122,9 @@ export class Stream {
   }
 
   async #run() {
-    const { request, bytes, pieceBytes, begin, end, whole, own, cache, sameOrigin, wait } = this.#request;
+    const { bytes, pieceBytes, event } = this.#resource;
+    const { request } = event;
+    const { begin, end, whole, own, cache, sameOrigin, wait } = this.#how;
     const last = Math.min(bytes, end * pieceBytes) - 1;
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#isClosed) return;
@@ -162,7 +155,7 @@ export class Stream {
 
   // Cuts the body. Digests run beside the reading, and are told in order.
   async #pump() {
-    const { bytes, pieceBytes, begin } = this.#request;
+    const { bytes, pieceBytes } = this.#resource;
     const { body, status } = /** @type {Response} */ (this.#response);
     const isWhole = status === 200;
     const arrived = async (/** @type {number} */ at, /** @type {number} */ length) => {
@@ -172,8 +165,8 @@ export class Stream {
     };
     /** @type {ArrayBuffer | undefined} */
     let last;
-    let piece = isWhole ? 0 : begin;
-    this.#pieces = piecesOf(/** @type {any} */ (body), piece, this.#request, arrived, () => Boolean(this.#spilt));
+    let piece = isWhole ? 0 : this.#how.begin;
+    this.#pieces = piecesOf(/** @type {any} */ (body), piece, this.#resource, arrived, () => Boolean(this.#spilt));
     for (;;) {
       const { value: buffer } = await this.#pieces.next();
       if (!buffer) break;
@@ -201,7 +194,7 @@ export class Stream {
     const digesting = crypto.subtle.digest('SHA-256', buffer);
     this.#told = this.#told.then(async () => {
       const digest = await digesting;
-      const code = await listOf(this.#request.root);
+      const code = await listOf(this.#resource.root);
       if (this.#isClosed || this.#isOver) return;
       if (code) return tell(STREAM_END, code, this.#id);
       this.#passed += buffer.byteLength;

@@ -1,6 +1,6 @@
 // The one place that starts the core of a page's engine, calls into it, and performs what it decides. A trap in C++ or a throw
 // in the host ends the engine, not the page.
-import { outputFields, PEER_MAILBOX, PEER_POLL, PEER_STOP, PEER_TIMEOUT } from '../build/border.js';
+import { outputFields, PEER_POLL, PEER_STOP, PEER_TIMEOUT } from '../build/border.js';
 import wasm from '../build/peer.wasm.js';
 import { startCore } from '../sw/core.js';
 
@@ -15,6 +15,7 @@ import { startCore } from '../sw/core.js';
 
 // The places of an output in the mailbox (src/bind/peer.cpp).
 const TEXT = 12;
+const PAIRS = 20;
 const NUMBERS = 24;
 const TEXT_BYTES = 72;
 
@@ -23,7 +24,6 @@ const decoder = new TextDecoder();
 export class Core {
   /** Null when it is off. @type {ReturnType<typeof startCore> | null} */
   #core = startCore(wasm, () => false);
-  #box = this.#core?.call(PEER_MAILBOX, []) ?? 0;
   #performer;
   #onFailure;
   #onPairs;
@@ -92,7 +92,7 @@ export class Core {
     this.#isDraining = true;
     this.#guard((core) => {
       for (let kind = core.call(PEER_POLL, []); kind; kind = core.call(PEER_POLL, [])) this.#perform(core, kind);
-      this.#tellPairs(core.waiting());
+      this.#tellPairs(core.memory().getUint32(core.mailbox + PAIRS, true));
       this.#setTimer(core.timeout());
     });
     this.#isDraining = false;
@@ -102,11 +102,11 @@ export class Core {
   #perform(core, kind) {
     const form = outputFields[kind - 1];
     const memory = core.memory();
+    const box = core.mailbox;
     /** @type {unknown[]} */
-    const fields = [...new Float64Array(memory, this.#box + NUMBERS, form >> 2)];
+    const fields = [...new Float64Array(memory.buffer, box + NUMBERS, form >> 2)];
     if (form & 3) {
-      const places = new DataView(memory, this.#box);
-      const bytes = new Uint8Array(memory, places.getUint32(TEXT, true), places.getUint32(TEXT_BYTES, true));
+      const bytes = new Uint8Array(memory.buffer, memory.getUint32(box + TEXT, true), memory.getUint32(box + TEXT_BYTES, true));
       // Bytes are a view: whoever wants them later takes a copy.
       fields.push((form & 3) === 1 ? decoder.decode(bytes) : bytes);
     }

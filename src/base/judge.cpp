@@ -116,12 +116,16 @@ Judgement judge_part(const OriginAnswer& answer, const OriginQuestion& asked) {
 Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked) {
   if (is_busy(answer.status)) return {Verdict::busy, {}};
   // A 416 to a question without a range says nothing about the resource's length.
-  const bool is_gone = answer.status == 404 || answer.status == 410;
-  if (is_gone || (answer.status == 416 && !asked.whole)) return {Verdict::changed, {}};
+  if (is_gone(answer.status) || (answer.status == 416 && !asked.whole))
+    return {Verdict::changed, {}};
   if (!may_share(answer)) return {Verdict::unusable, {}};
   if (answer.status == status_partial) return judge_part(answer, asked);
   if (says_another_length(answer, asked.total)) return {Verdict::changed, {}};
   return {Verdict::take, {0, asked.total}};
+}
+
+bool is_gone(std::uint32_t status) {
+  return status == 404 || status == 410;
 }
 
 bool is_busy(std::uint32_t status) {

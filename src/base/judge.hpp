@@ -58,6 +58,9 @@ struct Judgement {
 // of another length, is another file.
 Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked);
 
+// Whether this status says that there is nothing at this URL any more.
+bool is_gone(std::uint32_t status);
+
 // Whether this status says of trouble that passes.
 bool is_busy(std::uint32_t status);
 

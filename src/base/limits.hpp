@@ -137,7 +137,7 @@ inline constexpr Duration origin_retry_wait = 250ms;
 // no later than the reader would give up; if it does not say when, like one that failed.
 inline constexpr Duration origin_busy_wait_max = 10s;
 // The worker remembers so many resources that their origin cannot give, beyond its own death. If
-// more go wrong the manifest is wrong; then the oldest resource is asked for once more.
+// more go wrong the manifest is wrong; then those that it lists last are asked for once more.
 inline constexpr std::size_t lost_resources = 64;
 // What is kept of the headers with which an origin sends a resource, and of the validators that it
 // ever gave. Servers refuse requests with much more; a response with more is described by the
@@ -188,11 +188,8 @@ inline constexpr Duration digests_wait = 12s;
 // Pages hear so often of transfers, and whether the worker is busy.
 inline constexpr Duration progress_wait = 250ms;
 // News to the pages wait while a response has not begun, and writing to the store while one is
-// open. The worker looks again after each step, and waits no longer than `calm_wait` if there is
-// always such a response.
-inline constexpr Duration calm_step = 20ms;
+// open; no longer than this if there is always such a response.
 inline constexpr Duration calm_wait = 1s;
-static_assert(calm_step < calm_wait);
 // What waits in the worker's memory to be written: a gallery, or all of a large file. Writing 30 MB
 // while they come takes two thirds as long again.
 inline constexpr std::uint64_t unwritten_bytes = 32 * mib;

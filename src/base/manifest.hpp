@@ -103,6 +103,7 @@ class Manifest {
   Resource* find_path(std::string_view path) const;
   std::size_t size() const { return by_path_.size(); }
   OwnedList<Resource>& resources() { return resources_; }
+  const OwnedList<Resource>& resources() const { return resources_; }
 
  private:
   // Sorted pointers instead of hash tables: the worker is 2 KB gzip smaller, and a look-up copies

@@ -4,6 +4,7 @@
 #include "bind/border.hpp"
 
 #include <cstdio>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -14,6 +15,8 @@
 #include "base/pieces.hpp"
 #include "http/chain.hpp"
 #include "http/command.hpp"
+#include "http/site_manifest.hpp"
+#include "http/writes.hpp"
 #include "peer/ahead.hpp"
 
 namespace {
@@ -187,34 +190,65 @@ static_assert(
 #include "bind/border.def"
     == std::variant_size_v<Command>, "the list has every command");
 
-// How JavaScript reads a field: the last two bits of what is printed.
+// How JavaScript reads a field (sw/commands.js): a number by its bytes, a bool as 0, a time as 9.
 template <class T>
-constexpr unsigned type_of() {
-  if constexpr (std::is_same_v<T, Duration>) return 3;
+constexpr unsigned form_of() {
+  if constexpr (std::is_same_v<T, Duration>) return 9;
+  if constexpr (std::is_same_v<T, bool>) return 0;
   static_assert(std::is_same_v<T, Duration> || sizeof(T) == 1 || sizeof(T) == 4 || sizeof(T) == 8);
-  return sizeof(T) == 4 ? 0 : sizeof(T) == 1 ? 1 : 2;
+  return sizeof(T);
 }
 
-// "name": its place in the command, and its type.
-void print_commands() {
+// How many members an aggregate has.
+struct Anything {
+  template <class T>
+  operator T() const;  // NOLINT: implicit, and never called
+};
+template <class T, class... Members>
+constexpr std::size_t members_of() {
+  if constexpr (requires { T{Members{}..., Anything{}}; }) {
+    return members_of<T, Members..., Anything>();
+  } else {
+    return sizeof...(Members);
+  }
+}
+
+// The member of which a field is: "it.run" of "it.run.begin".
+std::string member_of(std::string_view value) {
+  return std::string(value.substr(0, value.find('.', value.find('.') + 1)));
+}
+
+// "name": its form, and its place in the command. False: the list has not every member of a
+// command.
+bool print_commands() {
   Object object("commands", '[', ']');
   std::string fields;
+  std::set<std::string> members;
+  bool is_complete = true;
 #define COMMAND(type, ...)                                                                      \
   {                                                                                             \
     static const command::type it{};                                                            \
     [[maybe_unused]] const auto* at = reinterpret_cast<const char*>(&it);                       \
     fields.clear();                                                                             \
+    members.clear();                                                                            \
     __VA_ARGS__                                                                                 \
+    if (members.size() != members_of<command::type>()) {                                        \
+      std::fprintf(stderr, "error: border.def has not every member of command::%s\n", #type);   \
+      is_complete = false;                                                                      \
+    }                                                                                           \
     object.next();                                                                              \
     std::printf("[\"%s\", %u, {%s}]", #type,                                                    \
                 static_cast<unsigned>(place_in<command::type>(static_cast<Command*>(nullptr))), \
                 fields.c_str());                                                                \
   }
-#define FIELD(name, value)                                                                         \
-  fields += (fields.empty() ? "" : ", ") + quoted(#name) + ": " +                                  \
-            std::to_string(static_cast<unsigned>(reinterpret_cast<const char*>(&value) - at) * 4 + \
-                           type_of<std::remove_cv_t<std::remove_reference_t<decltype(value)>>>());
+#define FIELD(name, value)                                                                    \
+  members.insert(member_of(#value));                                                          \
+  fields +=                                                                                   \
+      (fields.empty() ? "" : ", ") + quoted(#name) + ": [" +                                  \
+      std::to_string(form_of<std::remove_cv_t<std::remove_reference_t<decltype(value)>>>()) + \
+      ", " + std::to_string(reinterpret_cast<const char*>(&value) - at) + "]";
 #include "bind/border.def"
+  return is_complete;
 }
 
 // Where std::variant keeps its number: the byte that differs between two that are alike otherwise.
@@ -243,7 +277,8 @@ int main() {
   print_peer_functions();
   print_outputs();
   print_coordinator();
-  print_commands();
+  const bool is_complete = print_commands();
   print_command_layout();
   std::printf("}\n");
+  return is_complete ? 0 : 1;
 }

@@ -53,7 +53,6 @@ struct Mailbox {
   const RawList* commands = &engine.commands();
   char* text;  // where a text goes in, and where one comes out
   std::uint32_t text_room;
-  std::uint32_t waiting;  // responses without a first byte
 } box;
 
 [[gnu::noinline]] Instant at(double now) {
@@ -109,7 +108,6 @@ void post(double now) {
   engine.settle(at(now));
   const auto timeout = engine.next_timeout();
   box.timeout = timeout ? to_ms(*timeout) : -1;
-  box.waiting = static_cast<std::uint32_t>(engine.waiting());
 }
 
 }  // namespace
@@ -203,23 +201,15 @@ unsigned manifest_add(unsigned bytes_of_text, double bytes, double piece_bytes, 
   return static_cast<unsigned>(engine.add_resource(resource));
 }
 
-void manifest_commit(bool disabled) {
-  engine.commit_manifest(disabled);
+void manifest_commit(bool disabled, bool is_none) {
+  engine.commit_manifest(disabled, is_none);
 }
 
-// Text: a code and a path, with a space between: what a worker before this one was told of its
-// origin.
-void lose(unsigned bytes) {
-  const std::string_view all = text_of(bytes);
-  const std::size_t space = all.find(' ');
-  if (space != std::string_view::npos) {
-    engine.lose(all.substr(space + 1), error_of(all.substr(0, space)));
-  }
-}
-
-// When the stored manifest came (Date.now()), 0 if there is none.
-void manifest_loaded(double fetched_wall, double now) {
-  engine.handle_manifest_loaded(fetched_wall, at(now));
+// What came of reading the stored manifest. Text: what was lost, as of manifest_losses(); and
+// when the manifest came (Date.now()).
+void manifest_loaded(unsigned bytes, unsigned fetch, double fetched_wall, double now) {
+  engine.handle_manifest_loaded(static_cast<ManifestFetch>(fetch), fetched_wall, text_of(bytes),
+                                at(now));
   post(now);
 }
 
@@ -228,21 +218,28 @@ void manifest_fetch(double now) {
   post(now);
 }
 
-void manifest_fetched(bool ok, bool changed, double wall, double now) {
-  engine.handle_manifest_fetched(ok, changed, wall, at(now));
+// A ManifestAnswer.
+unsigned manifest_answer(unsigned status) {
+  return static_cast<unsigned>(judge_manifest(status));
+}
+
+void manifest_fetched(unsigned fetch, double wall, double now) {
+  engine.handle_manifest_fetched(static_cast<ManifestFetch>(fetch), wall, at(now));
   post(now);
+}
+
+// What the store keeps beside the manifest: a code and a path of each that is lost, a line each.
+unsigned manifest_losses() {
+  return give(engine.manifest_losses());
 }
 
 // --- The store -----------------------------------------------------------------------------------
 
-// Before store_runs(), in the order of the store's keys.
-void store_begin(bool has_store, double asked_bytes, double browser_bytes) {
-  engine.handle_store_begin(has_store, asked_bytes, browser_bytes);
-}
-
-// Text: of each root its 64 digits, then begin and end of each run, with spaces between; a line a
-// root.
-void store_runs(unsigned bytes) {
+// What the store holds, in the order of its keys, in one call or more. Text: of each root its 64
+// digits, then begin and end of each run, with spaces between; a line a root. And the bytes that
+// the site lets it take, and those that the browser offers; 0 if it does not say.
+void store_runs(unsigned bytes, bool is_first, double asked_bytes, double browser_bytes) {
+  if (is_first) engine.handle_store_begin(asked_bytes, browser_bytes);
   std::string_view rest = text_of(bytes);
   const auto number = [](std::string_view& line) {
     const std::string_view digits = line.substr(0, line.find(' '));
@@ -268,20 +265,25 @@ void store_listed(bool ok, double now) {
   post(now);
 }
 
-// A run was stored, by a page or by a body of ours. Text: the root.
+// The site's own code had deleted the store: it is a new one.
+void store_renewed(double now) {
+  engine.handle_store_renewed();
+  post(now);
+}
+
+// A page stored a run. Text: the root.
 void stored(unsigned bytes, unsigned begin, unsigned end, double now) {
   engine.handle_stored(root_of(text_of(bytes)), {begin, end});
   post(now);
 }
 
-// Text: the root.
-bool store_fits(unsigned bytes, unsigned begin, unsigned end) {
-  return engine.fits(root_of(text_of(bytes)), {begin, end});
-}
-
-// Text: the root. Leaves the roots to drop before the run fits (64 digits each), or a code.
-unsigned store_make_room(unsigned bytes, unsigned begin, unsigned end, bool is_full) {
-  const auto dropped = engine.make_room(root_of(text_of(bytes)), {begin, end}, is_full);
+// Text: the root; or nothing, of what is there already. Leaves the roots to drop before the run
+// fits (64 digits each), or a code.
+unsigned store_make_room(unsigned bytes, unsigned begin, unsigned end, bool is_full,
+                         bool has_dropped) {
+  // What was dropped since the browser was full is room already.
+  const auto dropped =
+      engine.make_room(root_of(text_of(bytes)), {begin, end}, is_full && !has_dropped);
   return dropped ? give(*dropped) : error_code(static_cast<unsigned>(dropped.error()));
 }
 
@@ -290,15 +292,21 @@ unsigned drop_unlisted() {
   return give(engine.drop_unlisted());
 }
 
-// Text: the root. Whether that it failed is to be told.
-bool store_done(unsigned bytes, unsigned body, unsigned begin, unsigned end, bool ok) {
-  return engine.handle_store_done({body}, root_of(text_of(bytes)), {begin, end}, ok);
+// Text: the root. The Error that is to be told, or 0; -1 if the run is written again.
+int store_done(unsigned bytes, unsigned body, unsigned begin, unsigned end, unsigned outcome,
+               unsigned attempts, double now) {
+  const auto what = static_cast<StoreOutcome>(outcome);
+  if (is_written_again(what, attempts)) return -1;
+  const Error told = engine.handle_store_done({body}, root_of(text_of(bytes)), {begin, end}, what);
+  post(now);
+  return static_cast<int>(told);
 }
 
 // --- Pages ---------------------------------------------------------------------------------------
 
 void pages_start(double now) {
   engine.pages().handle_start(at(now));
+  post(now);
 }
 
 void page_hello(unsigned page, double now) {

@@ -84,18 +84,16 @@ struct Over {
 struct AnswerEmpty {
   ExchangeId exchange;
 };
-// The origin's answers to this resource cannot be used. Tell the site's developer the error (none:
-// it was told), and remember the other one with the manifest; none: forget what is remembered.
-struct Lose {
+// Tell the site's developer, and the pages, what went wrong with this request's file.
+struct Report {
   ExchangeId exchange;
   Error error;
-  Error kept;
 };
 // What the store has as the record of this resource is needed: handle_record().
 struct NeedRecord {
   ExchangeId exchange;
 };
-// Put the record of this resource into the store.
+// Put the record of this resource, as it is now, into the store at the next TellNews.
 struct KeepRecord {
   ExchangeId exchange;
 };
@@ -133,7 +131,8 @@ struct Break {
   BodyId body;
   Error error;
 };
-// How it goes: counts in bytes passed on. Error::none while it goes on, and of a complete one.
+// How it goes, to be told at the next TellNews: counts in bytes passed on. Error::none while it
+// goes on, and of a complete one.
 struct Transfer {
   BodyId body;
   std::uint64_t from_cache;
@@ -184,15 +183,14 @@ struct Close {
   BodyId body;
   JobId job;
 };
-// Put these pieces into the store: of what a stream keeps, or (0) of a reply. `fits`: into the
-// quota; else room is to be made first. `waits`: until no response is open, or a while.
+// Keep these pieces for the store, of what a stream keeps, or (0) of a reply, until WriteNext. What
+// fits into its quota is read from memory until then.
 struct Store {
   BodyId body;
   JobId job;
   StreamId stream;
   PieceRange pieces;
   bool fits;
-  bool waits;
 };
 
 // --- An answer of the origin
@@ -234,25 +232,44 @@ struct CloseStream {
 
 // --- The worker
 
+// Ask the site for its manifest: handle_manifest_fetched().
 struct FetchManifest {};
+// Put the manifest in use into the store, with when it came (by the computer's clock) and with
+// manifest_losses(). Then, if it is new there, tell the pages.
+struct KeepManifest {
+  std::uint64_t fetched_wall;
+  bool is_new;
+};
+// Tell the pages how many responses are open, and why the worker answers nothing, if so.
+struct Announce {
+  std::uint32_t open;
+  Error error;
+};
 struct ListStore {};
 struct DropUnlisted {};
-// How many responses are open: said when the first one is, and when none is any more.
+// Write the run that has waited longest: handle_store_done(). If it does not fit, what make_room()
+// names is dropped first.
+struct WriteNext {};
+// A page stored a run: drop what make_room() names.
+struct MakeRoom {};
+// Tell the pages and the site what Transfer said since, and write the records of KeepRecord.
+struct TellNews {};
+// Tell the pages how many responses are open: whether any is has changed, for longer than a moment.
 struct Busy {
   std::uint32_t open;
 };
 
 }  // namespace command
 
-using Command =
-    std::variant<command::Begin, command::Ask, command::Through, command::Open, command::Respond,
-                 command::Settle, command::Put, command::FallThrough, command::Over,
-                 command::AnswerEmpty, command::Lose, command::NeedRecord, command::KeepRecord,
-                 command::NeedList, command::Gather, command::Take, command::Enqueue,
-                 command::Finish, command::Break, command::Transfer, command::Read,
-                 command::DropRun, command::AskPage, command::Grant, command::Check, command::Close,
-                 command::Store, command::OpenStream, command::Accept, command::PassStream,
-                 command::Spill, command::CloseStream, command::FetchManifest, command::ListStore,
-                 command::DropUnlisted, command::Busy>;
+using Command = std::variant<
+    command::Begin, command::Ask, command::Through, command::Open, command::Respond,
+    command::Settle, command::Put, command::FallThrough, command::Over, command::AnswerEmpty,
+    command::Report, command::NeedRecord, command::KeepRecord, command::NeedList, command::Gather,
+    command::Take, command::Enqueue, command::Finish, command::Break, command::Transfer,
+    command::Read, command::DropRun, command::AskPage, command::Grant, command::Check,
+    command::Close, command::Store, command::OpenStream, command::Accept, command::PassStream,
+    command::Spill, command::CloseStream, command::FetchManifest, command::KeepManifest,
+    command::Announce, command::ListStore, command::DropUnlisted, command::WriteNext,
+    command::MakeRoom, command::TellNews, command::Busy>;
 
 }  // namespace peer_cdn

@@ -6,16 +6,6 @@
 #include "base/range.hpp"
 
 namespace peer_cdn {
-namespace {
-
-// What the origin will answer the next time too. The trouble that it has may be over by then.
-bool is_lasting(Error error) {
-  return error == Error::origin_changed || error == Error::origin_unusable ||
-         error == Error::wrong_digest || error == Error::malformed_message ||
-         error == Error::digests_mismatch;
-}
-
-}  // namespace
 
 // --- Routes --------------------------------------------------------------------------------------
 
@@ -40,7 +30,7 @@ Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
                             std::string_view destination, bool may_answer, bool is_plain) const {
   const bool is_ours = routes_[id.value].is_ours;
   if (is_ours ? !may_answer : !is_plain) return Routed::Whose::browser;
-  if (is_plain && !(is_ours && has_manifest_)) return Routed::Whose::ours;
+  if (is_plain && !(is_ours && site_manifest_.is_used())) return Routed::Whose::ours;
   return find(path_and_query, destination, may_answer) ? Routed::Whose::ours
                                                        : Routed::Whose::unlisted;
 }
@@ -62,7 +52,7 @@ Error Engine::add_resource(const ResourceFields& fields) {
   return next_manifest_.add(std::move(resource.value())).error();
 }
 
-void Engine::commit_manifest(bool disabled) {
+void Engine::commit_manifest(bool disabled, bool is_none) {
   // What was learned of a resource holds for the manifest that it was learned with; how its origin
   // sends it holds for its bytes.
   for (Resource& each : next_manifest_.resources()) {
@@ -77,15 +67,14 @@ void Engine::commit_manifest(bool disabled) {
   commons_.manifest = std::move(next_manifest_);
   next_manifest_ = Manifest();
   disabled_ = disabled;
-  has_manifest_ = true;
+  site_manifest_.handle_used(is_none);
 }
 
-void Engine::lose(std::string_view path_and_query, Error error) {
-  if (Resource* resource = commons_.manifest.find(path_and_query)) resource->lost = error;
-}
-
-void Engine::handle_manifest_loaded(double fetched_wall, Instant now) {
-  freshness_.handle_loaded(fetched_wall);
+void Engine::handle_manifest_loaded(ManifestFetch fetch, double fetched_wall, std::string_view lost,
+                                    Instant now) {
+  const bool is_used = fetch == ManifestFetch::other;
+  freshness_.handle_loaded(is_used ? fetched_wall : 0);
+  if (is_used) read_losses(lost, commons_.manifest);
   go_on(now);
 }
 
@@ -95,9 +84,13 @@ void Engine::fetch_manifest(Instant now) {
   commons_.commands.emplace_back(command::FetchManifest{});
 }
 
-void Engine::handle_manifest_fetched(bool ok, bool changed, double wall, Instant now) {
-  freshness_.handle_fetched(ok, wall);
-  if (ok && changed) {
+void Engine::handle_manifest_fetched(ManifestFetch fetch, double wall, Instant now) {
+  const bool is_other = fetch == ManifestFetch::other;
+  const bool is_known = is_other || fetch == ManifestFetch::same;
+  site_manifest_.handle_fetched(fetch);
+  freshness_.handle_fetched(is_known, wall);
+  if (is_known) keep_manifest(is_other);
+  if (is_other) {
     // One that lists nothing (switched off, or lost in a deployment) stops all sharing, but what is
     // held is kept: switching on again must not be a flash crowd at the origin.
     may_hold_unlisted_ = commons_.manifest.size() > 0;
@@ -106,10 +99,30 @@ void Engine::handle_manifest_fetched(bool ok, bool changed, double wall, Instant
   go_on(now);
 }
 
+void Engine::keep_manifest(bool is_new) {
+  const auto fetched = static_cast<std::uint64_t>(freshness_.fetched_wall());
+  commons_.commands.emplace_back(command::KeepManifest{fetched, is_new});
+}
+
+Error Engine::standing() const {
+  if (is_late_) return Error::registered_late;
+  return site_manifest_.is_missing() ? Error::no_manifest : Error::none;
+}
+
+void Engine::announce() {
+  announced_ = standing();
+  const auto open = static_cast<std::uint32_t>(open_bodies());
+  commons_.commands.emplace_back(command::Announce{open, announced_});
+}
+
 // --- The store -----------------------------------------------------------------------------------
 
-void Engine::handle_store_begin(bool has_store, double asked_bytes, double browser_bytes) {
-  commons_.has_store = has_store;
+void Engine::handle_store_renewed() {
+  if (site_manifest_.is_used()) keep_manifest(true);
+}
+
+void Engine::handle_store_begin(double asked_bytes, double browser_bytes) {
+  commons_.has_store = true;
   commons_.holdings.set_quota(asked_bytes, browser_bytes);
   commons_.holdings.clear();
 }
@@ -122,13 +135,20 @@ void Engine::handle_store_listed(bool ok, Instant now) {
 }
 
 void Engine::handle_stored(const Root& root, PieceRange run) {
-  add_stored(root, run);
-  commons_.stored.push_back({root, run});
+  commons_.hold(root, run);
+  // Before there is a manifest nobody knows what may go.
+  if (freshness_.is_loaded() && commons_.holdings.is_over_quota()) {
+    commons_.commands.emplace_back(command::MakeRoom{});
+  }
 }
 
 Result<List<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
-  return commons_.holdings.make_room(root, run, is_full, commons_.manifest,
-                                     [this](const Root& each) { return commons_.is_open(each); });
+  auto dropped =
+      commons_.holdings.make_room(root, run, is_full, commons_.manifest,
+                                  [this](const Root& each) { return commons_.is_open(each); });
+  // Others read it from memory until it is written.
+  if (dropped && !run.empty()) commons_.hold(root, run);
+  return dropped;
 }
 
 List<Root> Engine::drop_unlisted() {
@@ -136,12 +156,15 @@ List<Root> Engine::drop_unlisted() {
       commons_.manifest, [this](const Root& each) { return commons_.is_open(each); });
 }
 
-bool Engine::handle_store_done(BodyId body, const Root& root, PieceRange run, bool ok) {
-  if (commons_.unwritten > 0) --commons_.unwritten;
-  if (ok) return is_store_full_ = false;
+Error Engine::handle_store_done(BodyId body, const Root& root, PieceRange run,
+                                StoreOutcome outcome) {
+  commons_.writes.handle_done();
+  const bool has_failed = outcome != StoreOutcome::stored;
+  const bool was_full = std::exchange(is_store_full_, has_failed);
+  if (!has_failed) return Error::none;
   commons_.holdings.forget(root, run);
   if (Part* failed = part(body)) failed->handle_store_failed();
-  return !std::exchange(is_store_full_, true);
+  return was_full ? Error::none : Error::storage_full;
 }
 
 // --- Pages ---------------------------------------------------------------------------------------
@@ -149,6 +172,7 @@ bool Engine::handle_store_done(BodyId body, const Root& root, PieceRange run, bo
 void Engine::handle_hello(PageId page, Instant now) {
   commons_.pages.handle_hello(page, now);
   for (Open& each : exchanges_) each.exchange.handle_hello(now);
+  announce();
 }
 
 void Engine::handle_page_gone(PageId page, Instant now) {
@@ -385,7 +409,7 @@ void Engine::handle_timeout(Instant now) {
 }
 
 Deadline Engine::next_timeout() const {
-  Deadline next;
+  Deadline next = sooner(commons_.writes.next_timeout(), news_.next_timeout());
   for (const Part* each : commons_.parts) next = sooner(next, each->next_timeout());
   for (const Open& each : exchanges_) {
     next = sooner(next, sooner(each.exchange.next_timeout(), each.until));
@@ -411,6 +435,8 @@ void Engine::settle(Instant now) {
     commons_.commands.emplace_back(command::Over{exchanges_[i].exchange.asked().exchange});
     over_.add(exchanges_.release(i));
   }
+  if (standing() != announced_) announce();
+  if (std::exchange(commons_.has_lost, false)) keep_manifest(false);
   // The manifest is known to be old where the origin has other bytes.
   if (std::exchange(commons_.is_manifest_wrong, false)) {
     freshness_.expire();
@@ -426,11 +452,20 @@ void Engine::settle(Instant now) {
     }
   }
   const auto open = static_cast<std::uint32_t>(open_bodies());
-  if ((open > 0) == is_busy_) return;
-  is_busy_ = open > 0;
-  commons_.commands.emplace_back(command::Busy{open});
-  if (is_busy_ || !std::exchange(may_hold_unlisted_, false)) return;
-  commons_.commands.emplace_back(command::DropUnlisted{});
+  if ((open > 0) != is_busy_) {
+    is_busy_ = open > 0;
+    commons_.has_news = true;
+    if (!is_busy_ && std::exchange(may_hold_unlisted_, false)) {
+      commons_.commands.emplace_back(command::DropUnlisted{});
+    }
+  }
+  if (commons_.writes.next(!is_busy_, now)) commons_.commands.emplace_back(command::WriteNext{});
+  if (std::exchange(commons_.has_news, false)) news_.handle(now);
+  if (!news_.goes_out(waiting() == 0, now)) return;
+  commons_.commands.emplace_back(command::TellNews{});
+  if (std::exchange(is_told_busy_, is_busy_) != is_busy_) {
+    commons_.commands.emplace_back(command::Busy{open});
+  }
 }
 
 }  // namespace peer_cdn

@@ -15,8 +15,11 @@
 #include "http/conditions.hpp"
 #include "http/exchange.hpp"
 #include "http/freshness.hpp"
+#include "http/losses.hpp"
+#include "http/news.hpp"
 #include "http/policy.hpp"
 #include "http/router.hpp"
+#include "http/site_manifest.hpp"
 
 namespace peer_cdn {
 
@@ -52,7 +55,10 @@ class Engine {
   // listened by then.
   void handle_script_ran() { has_script_run_ = true; }
   // The site registers us: registered_late if the browser will ask us for nothing.
-  Error handle_registered() const { return has_script_run_ ? Error::registered_late : Error::none; }
+  Error handle_registered() {
+    is_late_ = has_script_run_;
+    return is_late_ ? Error::registered_late : Error::none;
+  }
   void set_manifest_path(std::string_view path) { manifest_path_ = path; }
 
   // Whose request this is. `test` as in Router::match. Where all plugins of a route are ours, the
@@ -84,34 +90,36 @@ class Engine {
   void begin_manifest() { next_manifest_ = Manifest(); }
   Error add_resource(const ResourceFields& fields);
   // `disabled`: the site's switch. Nothing is routed until a later manifest says otherwise.
-  void commit_manifest(bool disabled);
-  // A worker before this one was told so of the origin of a resource that is listed.
-  void lose(std::string_view path_and_query, Error error);
-  // The stored manifest is in use, fetched when the computer's clock was `fetched_wall`; or there
-  // is none (0).
-  void handle_manifest_loaded(double fetched_wall, Instant now);
+  // `is_none`: the manifest stands for that the site has none.
+  void commit_manifest(bool disabled, bool is_none);
+  // What came of reading the stored manifest: it was fetched when the computer's clock was
+  // `fetched_wall`, and this was lost then.
+  void handle_manifest_loaded(ManifestFetch fetch, double fetched_wall, std::string_view lost,
+                              Instant now);
   // It is to be asked for now.
   void fetch_manifest(Instant now);
-  // The site answered or not; `changed`: another one is in use, and stored.
-  void handle_manifest_fetched(bool ok, bool changed, double wall, Instant now);
+  // What came of that.
+  void handle_manifest_fetched(ManifestFetch fetch, double wall, Instant now);
+  // What its origin cannot give, to be stored with the manifest (http/losses.hpp).
+  Text manifest_losses() const { return losses_of(commons_.manifest); }
 
   // --- The store
-  void handle_store_begin(bool has_store, double asked_bytes, double browser_bytes);
+  void handle_store_begin(double asked_bytes, double browser_bytes);
   void add_stored(const Root& root, PieceRange run) {
     commons_.holdings.add(root, run, commons_.manifest);
   }
   // All of it is listed, or cannot be: then we do without it.
   void handle_store_listed(bool ok, Instant now);
-  // A page, or one of our own bodies, stored a run.
+  // It is another one now, and empty.
+  void handle_store_renewed();
+  // A page stored a run.
   void handle_stored(const Root& root, PieceRange run);
-  bool fits(const Root& root, PieceRange run) const {
-    return commons_.holdings.fits(root, run, commons_.manifest);
-  }
+  // The roots to drop, so that this run (empty: what is there already) fits. `is_full`: the browser
+  // had no room for it, and nothing was dropped since.
   Result<List<Root>> make_room(const Root& root, PieceRange run, bool is_full);
   List<Root> drop_unlisted();
-  // A run was put into the store, or could not be. True if that is to be told: once, until
-  // something is stored again.
-  bool handle_store_done(BodyId body, const Root& root, PieceRange run, bool ok);
+  // What came of Store. The error that is to be told: once, until something is stored again.
+  Error handle_store_done(BodyId body, const Root& root, PieceRange run, StoreOutcome outcome);
 
   // --- Pages
   Pages& pages() { return commons_.pages; }
@@ -202,6 +210,10 @@ class Engine {
   void go_on(Open& open, Instant now);
   void begin(Open& open, Resource* resource, Instant now);
   void go_on(Instant now);
+  // Why the worker answers nothing, if so.
+  Error standing() const;
+  void announce();
+  void keep_manifest(bool is_new);
   bool is_manifest_old(Instant now) const { return freshness_.is_old(to_ms(now) + wall_ms_); }
 
   Router router_;
@@ -210,9 +222,11 @@ class Engine {
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.
   OwnedList<Manifest> retired_;
-  bool has_manifest_ = false;
   bool disabled_ = false;
   bool has_script_run_ = false;
+  bool is_late_ = false;           // the site registered us when its script had run
+  Error announced_ = Error::none;  // to the pages
+  SiteManifest site_manifest_;
   Freshness freshness_;
   double wall_ms_ = 0;  // what the computer's clock is ahead of ours
   Commons commons_;
@@ -222,6 +236,8 @@ class Engine {
   bool is_store_listed_ = false;
   bool is_store_full_ = false;
   bool is_busy_ = false;
+  bool is_told_busy_ = false;
+  News news_;
   // What was open when a manifest came, perhaps to the worker before this one, may be unlisted and
   // stored.
   bool may_hold_unlisted_ = true;

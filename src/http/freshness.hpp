@@ -13,7 +13,7 @@ class Freshness {
   // The stored manifest is in use, or there is none (fetched_at: 0).
   void handle_loaded(double fetched_wall) {
     is_loaded_ = true;
-    fetched_wall_ = fetched_wall;
+    fetched_wall_ = fetched_wall > 0 ? fetched_wall : 0;  // nor if it is no number
   }
   void handle_fetch(Instant now) {
     is_fetching_ = true;
@@ -24,6 +24,8 @@ class Freshness {
     has_failed_ = !ok;
     if (ok) fetched_wall_ = wall;
   }
+  // When the manifest came; 0 if it is known to be old.
+  double fetched_wall() const { return fetched_wall_; }
   // The manifest is known to be old: the origin has other bytes.
   void expire() { fetched_wall_ = 0; }
 

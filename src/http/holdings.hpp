@@ -30,7 +30,8 @@ class Holdings {
   PieceSet pieces(const Root& root, std::uint32_t count) const;
   // The run that holds this piece and reaches furthest.
   std::optional<PieceRange> run_with(const Root& root, PieceIndex piece) const;
-  // Whether that run (empty: what is there already) fits.
+  bool is_over_quota() const { return used_bytes_ > quota_bytes_; }
+  // Whether that run fits.
   bool fits(const Root& root, PieceRange run, const Manifest& manifest) const;
   // The roots to drop, and forgotten here, so that the run fits. `is_full`: the browser refused it,
   // whatever the quota. `is_open` says which roots a response has open. storage_full if that cannot

@@ -4,6 +4,7 @@
 
 #include "base/variant.hpp"
 #include "http/head.hpp"
+#include "http/losses.hpp"
 #include "http/policy.hpp"
 
 namespace peer_cdn {
@@ -33,14 +34,14 @@ void Commons::lose(Resource& resource, ExchangeId exchange, Error error) {
   if (resource.lost == error) return;
   // Why the bytes must not be used stays known, also where the origin has no time.
   if (error == Error::origin_unreachable && resource.lost != Error::none) return;
-  const Error before = told(std::exchange(resource.lost, error));
+  const Error before = std::exchange(resource.lost, error);
   // Of a manifest that is out of use nothing is kept: the one in use has another entry, or none.
   if (manifest.find(resource.path) != &resource) return;
   const Error word = told(error);
   is_manifest_wrong |= word == Error::origin_changed || word == Error::digests_mismatch;
-  // Trouble that passes is not kept.
-  const Error kept = error == Error::origin_unreachable ? Error::none : error;
-  commands.emplace_back(command::Lose{exchange, word == before ? Error::none : word, kept});
+  if (word != told(before) && word != Error::none)
+    commands.emplace_back(command::Report{exchange, word});
+  has_lost |= is_lasting(before) || is_lasting(error);
 }
 
 Commons::Digests* Commons::list_of(const Resource& resource) {
@@ -369,19 +370,18 @@ void Part::perform(const Body::Accept& accept, Instant now) {
 
 void Part::perform(const Body::Store& store, Instant /*now*/) {
   // As if all were as long as the longest of this resource.
-  const std::uint32_t unwritten =
-      (commons_.unwritten + 1) * std::max(limits::segment_bytes, geometry().piece_bytes());
+  const std::size_t unwritten =
+      (commons_.writes.size() + 1) * std::max(limits::segment_bytes, geometry().piece_bytes());
   if (!stores_ || !commons_.has_store || unwritten > limits::unwritten_bytes_max) return;
-  ++commons_.unwritten;
   const bool fits = commons_.holdings.fits(root(), store.pieces, commons_.manifest);
   // Not of a long response, which would fill the memory before it ends.
   const bool waits =
       unwritten <= limits::unwritten_bytes && asked_.range().bytes() <= limits::unwritten_bytes;
-  push(command::Store{id_, store.job, stream_of(store.job), store.pieces, fits, waits});
+  push(command::Store{id_, store.job, stream_of(store.job), store.pieces, fits});
+  commons_.writes.add(waits);
+  if (!waits) push(command::WriteNext{});
   // Others read it from the host's memory until it is written.
-  if (!fits) return;
-  commons_.holdings.add(root(), store.pieces, commons_.manifest);
-  commons_.stored.push_back({root(), store.pieces});
+  if (fits) commons_.hold(root(), store.pieces);
 }
 
 void Part::perform(const Body::Close& close, Instant now) {
@@ -464,6 +464,7 @@ void Part::transfer(bool done, Error error, Instant now) {
   const Body::Counts& counts = body_.counts();
   if (has_passed_) return;
   if (counts.from_cache + counts.from_peers + counts.from_origin == 0) return;
+  commons_.has_news = true;
   push(command::Transfer{id_, counts.from_cache, counts.from_peers, counts.from_origin,
                          counts.wasted, now - began_, done, error});
 }

@@ -18,6 +18,7 @@
 #include "http/pages.hpp"
 #include "http/policy.hpp"
 #include "http/streams.hpp"
+#include "http/writes.hpp"
 
 namespace peer_cdn {
 
@@ -38,6 +39,7 @@ struct Commons {
   Outlook outlook;
   Streams streams;
   Holdings holdings;
+  Writes writes;
   Pages pages;
   Manifest manifest;
   OwnedList<Digests> lists;
@@ -47,10 +49,16 @@ struct Commons {
   List<Part*> parts;  // that are not over
   std::uint32_t ids = 0;
   bool has_store = false;
-  std::uint32_t unwritten = 0;     // runs that the host was told to store, and has not written
+  bool has_news = false;           // for the pages, or for the store's records
   bool is_manifest_wrong = false;  // the origin has other bytes
+  bool has_lost = false;           // what is kept with the manifest has changed
 
   bool is_open(const Root& root) const;
+  // This run is in the store, or read from memory until it is.
+  void hold(const Root& root, PieceRange run) {
+    holdings.add(root, run, manifest);
+    stored.push_back({root, run});
+  }
   std::size_t waiting() const;  // for their first byte
   // What the open parts have yet to bring, each at most as much as is wished for.
   Wish add_before(Wish wish) const;
@@ -61,7 +69,9 @@ struct Commons {
   void lose(Resource& resource, ExchangeId exchange, Error error);
   // Its record has changed.
   void keep_record(ExchangeId exchange) {
-    if (has_store) commands.emplace_back(command::KeepRecord{exchange});
+    if (!has_store) return;
+    commands.emplace_back(command::KeepRecord{exchange});
+    has_news = true;
   }
   // The digests of a resource, if they are there or on their way: some manifests have them.
   Digests* list_of(const Resource& resource);

@@ -40,9 +40,7 @@ struct Listed : Site {
     last = open(path, range);
     if (!is_fetching_manifest) return said();
     said();
-    is_fetching_manifest = false;
-    engine.handle_manifest_fetched(true, false, wall + to_ms(now), now);
-    hear();
+    manifest_fetched(true, false);
     return said();
   }
   ExchangeId last{};
@@ -218,8 +216,8 @@ TEST_CASE("what an origin turned out to be is told once, and lasts until the man
       {"gone", 404, "", "origin-changed", true, true},
       {"refused", 403, "", "origin-unusable", true, false},
       {"private", 200, "cache-control\nprivate", "origin-unusable", true, false},
-      {"too many requests", 429, "", "origin-unreachable for now", false, false},
-      {"in trouble", 500, "", "origin-unreachable for now", false, false},
+      {"too many requests", 429, "", "origin-unreachable", false, false},
+      {"in trouble", 500, "", "origin-unreachable", false, false},
   };
   for (const Case& each : cases) {
     CAPTURE(each.name);
@@ -231,7 +229,8 @@ TEST_CASE("what an origin turned out to be is told once, and lasts until the man
     }
     CHECK(site.requests.at(id.value).is_over);
     const std::string first = site.said();
-    CHECK(first.find(std::string("lose x1 ") + each.code) != std::string::npos);
+    CHECK(first.find(std::string("report x1 ") + each.code) != std::string::npos);
+    CHECK((first.find("keep manifest") != std::string::npos) == each.lasts);
     CHECK(first.find("pass s") != std::string::npos);
     CHECK((first.find("fetch manifest") != std::string::npos) == each.is_old);
     CHECK(site.whose("/a") == Whose::ours);
@@ -249,9 +248,9 @@ TEST_CASE("what an origin turned out to be is told once, and lasts until the man
 
 TEST_CASE("what a worker before this one was told of an origin holds") {
   Listed site({Host::file("/a", 5), Host::file("/b", 5, 'b')});
-  site.engine.lose("/a", Error::origin_changed);
-  site.engine.lose("/b", Error::origin_unreachable);
-  site.engine.lose("/not-listed", Error::origin_changed);
+  site.lose("/a", Error::origin_changed);
+  site.lose("/b", Error::origin_unreachable);
+  site.lose("/not-listed", Error::origin_changed);
   site.open("/a");
   CHECK(site.said() == "through x1 plugin 1 own listed");
   site.open("/b");
@@ -259,16 +258,15 @@ TEST_CASE("what a worker before this one was told of an origin holds") {
 }
 
 TEST_CASE("what was learned of an origin is forgotten by the opposite of what made it") {
-  for (const Error error :
-       {Error::origin_changed, Error::origin_unusable, Error::origin_unreachable}) {
+  for (const Error error : {Error::origin_changed, Error::origin_unusable}) {
     CAPTURE(code(error));
     Listed site({Host::file("/a", 5)}, {PluginKind::network});
-    site.engine.lose("/a", error);
-    const ExchangeId id = site.open("/a", error == Error::origin_unreachable ? "bytes=9-" : "");
+    site.lose("/a", error);
+    const ExchangeId id = site.open("/a");
     CHECK(site.said() == "through x1 plugin 0 own listed");
     SUBCASE("a good answer") {
       site.passed(id, 200, "content-length\n5");
-      CHECK(site.said() == "forget x1");
+      CHECK(site.said() == "keep manifest");
       site.open("/a");
       CHECK(site.said() == "open s1 of b1 for 0-1 whole");
     }
@@ -282,7 +280,7 @@ TEST_CASE("what was learned of an origin is forgotten by the opposite of what ma
 
 TEST_CASE("that parts are of no use is not denied by a part, which may hold no whole piece") {
   Listed site({Host::file("/a", 5)}, {PluginKind::network});
-  site.engine.lose("/a", Error::malformed_message);
+  site.lose("/a", Error::malformed_message);
   CHECK(site.said_of("/a", "bytes=0-1") == "through x1 plugin 0 own listed");
   site.passed(site.last, 206, "content-range\nbytes 0-1/5");
   CHECK(site.said().empty());
@@ -293,14 +291,14 @@ TEST_CASE("that parts are of no use is not denied by a part, which may hold no w
 
 TEST_CASE("one word on a resource is told once, whatever was behind it") {
   Listed site({Host::file("/a", 5)}, {PluginKind::network});
-  site.engine.lose("/a", Error::wrong_digest);
+  site.lose("/a", Error::wrong_digest);
   CHECK(site.said_of("/a", "bytes=0-1") == "through x1 plugin 0 own listed");
   site.answer(site.last, 0, true);
-  site.engine.lose("/a", Error::malformed_message);
+  site.lose("/a", Error::malformed_message);
   CHECK(site.said_of("/a") == "through x2 plugin 0 own listed");
   site.passed(site.last, 403);
   // What is kept is another matter.
-  CHECK(site.said() == "keep x2 origin-unusable");
+  CHECK(site.said() == "keep manifest");
 }
 
 TEST_CASE("a busy origin is left alone as long as it says, and no longer than an hour") {
@@ -327,7 +325,7 @@ TEST_CASE("a busy origin is left alone as long as it says, and no longer than an
 
 TEST_CASE("a file with other bytes passes through, and is compared until they are the right ones") {
   Listed site({Host::file("/a", 4 * 65536)}, {PluginKind::network});
-  site.engine.lose("/a", Error::wrong_digest);
+  site.lose("/a", Error::wrong_digest);
   ExchangeId id = site.open("/a");
   CHECK(site.said() == "open s1 of b1 for 0-4 whole; need list x1");
   site.list_came(id);
@@ -335,7 +333,8 @@ TEST_CASE("a file with other bytes passes through, and is compared until they ar
   CHECK(site.said() == "pass s1 as b1 shared; respond x1 plugin 0 with b1");
   SUBCASE("they are: it is stored, and shared from here on") {
     site.bring(site.stream(1));
-    CHECK(site.said() == "store b1 0-4; close s1; finish b1; forget x1; over x1; drop unlisted");
+    CHECK(site.said() ==
+          "store b1 0-4; close s1; finish b1; over x1; keep manifest; drop unlisted");
   }
   SUBCASE("they are not: nothing is said, and the page has its answer") {
     site.stream_piece(site.stream(1), 0, 2);
@@ -356,7 +355,7 @@ TEST_CASE("a file with other bytes passes through, and is compared until they ar
 
 TEST_CASE("an answer that is compared is asked for as the page asks, and once") {
   Listed site({Host::file("/a", 200 * 65536)}, {PluginKind::cache, PluginKind::network});
-  site.engine.lose("/a", Error::wrong_digest);
+  site.lose("/a", Error::wrong_digest);
   site.hold('a', {0, 16});
   site.hello({1});
   const ExchangeId id = site.open("/a");
@@ -368,7 +367,7 @@ TEST_CASE("an answer that is compared is asked for as the page asks, and once") 
     site.bring(site.stream(1), 4);
     site.company('a');
     site.bring(site.stream(1));
-    CHECK(site.said().find("finish b1; forget x1; over x1") != std::string::npos);
+    CHECK(site.said().find("finish b1; over x1; keep manifest") != std::string::npos);
   }
   SUBCASE("where it breaks off, the page's does") {
     site.bring(site.stream(1), 4);
@@ -574,13 +573,14 @@ TEST_CASE("who may open a body") {
 TEST_CASE("a request waits until the stored manifest is in memory") {
   Site host;
   host.route({PluginKind::network});
-  host.engine.handle_store_begin(true, 0, 0);
+  host.engine.handle_store_begin(0, 0);
   host.open("/a");
   host.open("/other");
   host.wait(1h);
   CHECK(host.said().empty());
   host.list({Host::file("/a", 5)});
-  host.engine.handle_manifest_loaded(host.wall + to_ms(host.now), host.now);
+  host.engine.handle_manifest_loaded(ManifestFetch::other, host.wall + to_ms(host.now), {},
+                                     host.now);
   host.hear();
   // What is listed waits for what is stored, what is not turns out to be the browser's.
   CHECK(host.said() == "list store; fall through x2; over x2");
@@ -594,7 +594,7 @@ TEST_CASE("a request of a switched-off site goes to the network as it is") {
   host.route({PluginKind::user, PluginKind::network});
   host.open("/a");
   host.list({}, true);
-  host.engine.handle_manifest_loaded(host.wall, host.now);
+  host.engine.handle_manifest_loaded(ManifestFetch::other, host.wall, {}, host.now);
   host.hear();
   CHECK(host.said() == "fall through x1; over x1");
   CHECK(host.is_empty());
@@ -676,7 +676,7 @@ TEST_CASE("the store is listed for the first listed request, and again if it cou
   Site host;
   host.route({PluginKind::network});
   host.list({Host::file("/a", 5), Host::file("/b", 5, 'b')});
-  host.engine.handle_manifest_loaded(host.wall, host.now);
+  host.engine.handle_manifest_loaded(ManifestFetch::other, host.wall, {}, host.now);
   host.hear();
   host.open("/a");
   host.open("/b");
@@ -720,7 +720,7 @@ TEST_CASE("a manifest that lists nothing drops nothing") {
 TEST_CASE("what a response has open is never dropped for another") {
   Listed site({Host::file("/a", 655360, 'a'), Host::file("/b", 655360, 'b')},
               {PluginKind::network});
-  site.engine.handle_store_begin(true, 20 * 65536, 0);
+  site.engine.handle_store_begin(20 * 65536, 0);
   site.hold('a', {0, 10});
   site.hold('b', {0, 10});
   site.open("/a");
@@ -730,13 +730,58 @@ TEST_CASE("what a response has open is never dropped for another") {
         List<Root>{Host::root_of('a')});
 }
 
+TEST_CASE("room for what the browser refused is made once, whoever made it") {
+  Listed site({Host::file("/a", 655360, 'a'), Host::file("/b", 655360, 'b')},
+              {PluginKind::network});
+  site.hold('a', {0, 10});
+  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false).value().empty());
+  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, true).value() ==
+        List<Root>{Host::root_of('a')});
+}
+
 TEST_CASE("a store that is full is told of once, until something is stored again") {
   Listed site({Host::file("/a", 5)});
-  const auto done = [&site](bool ok) {
-    return site.engine.handle_store_done({}, Host::root_of('a'), {0, 1}, ok);
+  const auto done = [&site](StoreOutcome outcome) {
+    return site.engine.handle_store_done({}, Host::root_of('a'), {0, 1}, outcome);
   };
-  CHECK(done(false));
-  CHECK_FALSE(done(false));
-  CHECK_FALSE(done(true));
-  CHECK(done(false));
+  CHECK(done(StoreOutcome::failed) == Error::storage_full);
+  CHECK(done(StoreOutcome::full) == Error::none);
+  CHECK(done(StoreOutcome::stored) == Error::none);
+  CHECK(done(StoreOutcome::full) == Error::storage_full);
+}
+
+TEST_CASE("what a page stores makes others go, where the manifest says which") {
+  Site host;
+  host.route({PluginKind::network});
+  host.engine.handle_store_begin(10 * 65536, 0);
+  host.stored('a', {0, 10});
+  CHECK(host.said().empty());
+  // Of what no manifest lists a run takes a segment.
+  host.list({Host::file("/a", 5)});
+  host.engine.handle_manifest_loaded(ManifestFetch::other, host.wall, {}, host.now);
+  host.hear();
+  CHECK(host.said().empty());
+  host.stored('a', {10, 12});
+  CHECK(host.said() == "make room");
+}
+
+TEST_CASE("pages are told why the worker answers nothing, when that changes") {
+  Site host;
+  host.route({PluginKind::network});
+  host.engine.handle_manifest_loaded(ManifestFetch::failed, 0, {}, host.now);
+  host.hear();
+  CHECK(host.said().empty());
+  host.engine.fetch_manifest(host.now);
+  host.hear();
+  CHECK(host.said() == "fetch manifest");
+  host.engine.handle_manifest_fetched(ManifestFetch::unusable, host.wall, host.now);
+  host.is_fetching_manifest = false;
+  host.hear();
+  CHECK(host.said() == "announce no-manifest");
+  host.hello({1});
+  CHECK(host.said() == "announce no-manifest");
+  host.engine.handle_script_ran();
+  CHECK(host.engine.handle_registered() == Error::registered_late);
+  host.hear();
+  CHECK(host.said() == "announce registered-late");
 }

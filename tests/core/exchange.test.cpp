@@ -250,8 +250,8 @@ TEST_CASE(
   site.page_end(site.body(1), Error::peer_gone);
   // It said 400 to a range, which says little of the whole.
   CHECK(site.said() ==
-        "close b1 job 1; break b1 origin-unusable; lose x1 origin-unusable; "
-        "through x1 plugin 1 own listed; drop unlisted");
+        "close b1 job 1; break b1 origin-unusable; report x1 origin-unusable; through x1 "
+        "plugin 1 own listed; keep manifest; drop unlisted");
   site.answer(id, 1, true);
   CHECK(site.said() == "respond x1 plugin 1; over x1");
   CHECK(site.is_empty());
@@ -466,7 +466,9 @@ TEST_CASE("the origin's refusal is the result of a get()") {
   site.get(id, {network});
   site.said();
   site.head(site.stream(1), 403);
-  CHECK(site.said() == "pass s1 as b1; lose x1 origin-unusable; settle g1 with b1; drop unlisted");
+  CHECK(site.said() ==
+        "pass s1 as b1; report x1 origin-unusable; settle g1 with b1; keep manifest; drop "
+        "unlisted");
   site.answer(id, 0, true);
   CHECK(site.said() == "respond x1 plugin 0; put x1 plugin 0; over x1");
   CHECK(site.is_empty());
@@ -484,7 +486,7 @@ TEST_CASE(
     site.head(site.stream(1), 429);
     site.page_end(site.body(1), Error::nobody_has_it);
     CHECK(site.said() ==
-          "close b1 job 1; pass s1 as b1; lose x1 origin-unreachable for now; settle g1 with b1 "
+          "close b1 job 1; pass s1 as b1; report x1 origin-unreachable; settle g1 with b1 "
           "copied; settle g2 with b1; drop unlisted");
     site.answer(id, 0, true);
   }
@@ -493,7 +495,7 @@ TEST_CASE(
     site.head(site.stream(1), 429);
     site.page_end(site.body(1), Error::nobody_has_it);
     CHECK(site.said() ==
-          "close b1 job 1; pass s1 as b1; lose x1 origin-unreachable for now; settle g1 with b1 "
+          "close b1 job 1; pass s1 as b1; report x1 origin-unreachable; settle g1 with b1 "
           "copied; settle g2 with b1 copied; respond x1 plugin 1 with b1; put x1 plugin 0; over "
           "x1; drop unlisted");
   }
@@ -583,9 +585,8 @@ TEST_CASE("a refusal goes to each of its readers untouched, and the last one get
   CHECK(site.said() == "open s1 of b1 for 0-4 whole; need list x1");
   site.head(site.stream(1), 403);
   CHECK(site.said() ==
-        "pass s1 as b1 shared; lose x1 origin-unusable; pass s1 as b2; "
-        "respond x1 plugin 0 with b1; over x1; respond x2 plugin 0 with b2; over x2; "
-        "drop unlisted");
+        "pass s1 as b1 shared; report x1 origin-unusable; pass s1 as b2; respond x1 plugin 0 "
+        "with b1; over x1; respond x2 plugin 0 with b2; over x2; keep manifest; drop unlisted");
   CHECK(site.is_empty());
 }
 
@@ -610,9 +611,10 @@ TEST_CASE(
   Site site({network}, file_of(4));
   const ExchangeId id = site.open("/f");
   site.stream_end(site.stream(1), Error::origin_unreachable);
-  CHECK(site.said() ==
-        "open s1 of b1 for 0-4 whole; need list x1; close s1; break b1 origin-unreachable; lose x1 "
-        "origin-unreachable for now; through x1 plugin 0 own listed; drop unlisted");
+  CHECK(
+      site.said() ==
+      "open s1 of b1 for 0-4 whole; need list x1; close s1; break b1 origin-unreachable; report x1 "
+      "origin-unreachable; through x1 plugin 0 own listed; drop unlisted");
   site.answer(id, 0, false);
   CHECK(site.said() == "fall through x1; over x1");
   CHECK(site.is_empty());

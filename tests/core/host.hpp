@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <initializer_list>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -118,20 +120,33 @@ class Host {
     for (const auto& each : files) {
       law_(engine.add_resource(each) == Error::none, "a good entry of the manifest");
     }
-    engine.commit_manifest(disabled);
+    engine.commit_manifest(disabled, false);
     ++manifests_;
   }
   // The manifest is in memory and new, the store is listed and empty, and there is a store.
   void start(const std::vector<ResourceFields>& files) {
     list(files);
-    engine.handle_manifest_loaded(wall, now);
-    engine.handle_store_begin(true, 0, 0);
+    engine.handle_manifest_loaded(ManifestFetch::other, wall, {}, now);
+    engine.handle_store_begin(0, 0);
     engine.handle_store_listed(true, now);
     hear();
   }
+  // Whoever is told so puts it into the store anew, and says so if it is another one.
   void manifest_fetched(bool ok, bool changed) {
     is_fetching_manifest = false;
-    engine.handle_manifest_fetched(ok, changed, wall + to_ms(now), now);
+    const auto fetch = !ok       ? ManifestFetch::failed
+                       : changed ? ManifestFetch::other
+                                 : ManifestFetch::same;
+    kept_manifest_ = changed;
+    engine.handle_manifest_fetched(fetch, wall + to_ms(now), now);
+    hear();
+    law_(!ok || !kept_manifest_, "a manifest that came is kept");
+    kept_manifest_.reset();
+  }
+  // A worker before this one was told so of the origin of this path.
+  void lose(std::string_view path, Error error) {
+    const std::string lost = std::string(code(error)) + "\n" + std::string(path);
+    engine.handle_manifest_loaded(ManifestFetch::other, wall + to_ms(now), lost, now);
     hear();
   }
   // A run that a worker before this one stored.
@@ -459,12 +474,15 @@ class Host {
     return of.at - of.range.begin;
   }
   // Nothing is left of any request, here and there.
-  bool is_empty() const {
+  bool is_empty() {
     for (const auto& [id, request] : requests) {
       if (!request.is_over) return false;
     }
-    return bodies.empty() && streams.empty() && engine.open_bodies() == 0 &&
-           engine.waiting() == 0 && !engine.next_timeout() && busy == 0;
+    if (!bodies.empty() || !streams.empty() || engine.open_bodies() + engine.waiting() > 0) {
+      return false;
+    }
+    wait(limits::progress_wait);  // for the news
+    return !engine.next_timeout() && busy == 0;
   }
 
   // What the host is to do, and what it must not be told.
@@ -705,17 +723,19 @@ class Host {
     }
     return "over " + name(it.exchange);
   }
-  std::string perform(const command::Lose& it) {
+  std::string perform(const command::Report& it) {
     open_request(it.exchange);
-    law_(told(it.error) == it.error, "what is told is of the file");
-    // One that was told before is not told again.
-    if (it.error == Error::none && it.kept != Error::none) {
-      return "keep " + name(it.exchange) + " " + text(it.kept);
-    }
-    law_(it.kept == Error::none || told(it.kept) == it.error, "what is kept is what was told");
-    if (it.error == Error::none) return "forget " + name(it.exchange);
-    return "lose " + name(it.exchange) + " " + text(it.error) +
-           (it.kept == Error::none ? " for now" : "");
+    law_(it.error != Error::none && told(it.error) == it.error, "what is told is of the file");
+    return "report " + name(it.exchange) + " " + text(it.error);
+  }
+  std::string perform(const command::KeepManifest& it) {
+    if (!kept_manifest_) return "keep manifest";
+    law_(*kept_manifest_ == it.is_new, "pages are told of another manifest");
+    kept_manifest_.reset();
+    return {};
+  }
+  std::string perform(const command::Announce& it) {
+    return it.error == Error::none ? "" : "announce " + text(it.error);
   }
   std::string perform(const command::NeedList& it) {
     open_request(it.exchange);
@@ -834,6 +854,7 @@ class Host {
       law_(it.pieces.begin >= stream.keep && it.pieces.end <= stream.next,
            "the stream keeps what is stored");
     }
+    held_.emplace_back(it.body, requests.at(body.exchange.value).root, it.pieces);
     return "store " + name(it.body) + " " + text(it.pieces) + (it.fits ? "" : " without room");
   }
   std::string perform(const command::OpenStream& it) {
@@ -914,6 +935,14 @@ class Host {
     return "list store";
   }
   std::string perform(const command::DropUnlisted&) { return "drop unlisted"; }
+  std::string perform(const command::MakeRoom&) { return "make room"; }
+  std::string perform(const command::WriteNext&) {
+    law_(!held_.empty(), "what is written was kept");
+    written_.push_back(held_.front());
+    held_.pop_front();
+    return {};
+  }
+  std::string perform(const command::TellNews&) { return {}; }
   std::string perform(const command::Busy& it) {
     law_((busy == 0) == (it.open > 0), "the first response is told, and the last one");
     busy = it.open;
@@ -922,7 +951,11 @@ class Host {
 
   Law law_;
   std::vector<std::string> said_;
+  // Runs that wait, and those that are being written, with their bodies.
+  std::deque<std::tuple<BodyId, Root, PieceRange>> held_;
+  std::deque<std::tuple<BodyId, Root, PieceRange>> written_;
   std::optional<std::pair<BodyId, PieceIndex>> arriving_;
+  std::optional<bool> kept_manifest_;  // the manifest came just now; whether it is another one
   // By root: the exchange that asked for its list last, and whether it came.
   std::map<Root, std::pair<std::uint32_t, std::optional<bool>>> last_lists_;
   std::uint64_t turn_ = 0;

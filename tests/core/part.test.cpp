@@ -492,7 +492,8 @@ TEST_CASE("a whole answer whose first piece is wrong is the page's as it is, und
   CHECK(site.said() == "open b1; respond x1 plugin 0 with b1");
   site.stream_piece(site.stream(1), 0, 2);
   CHECK(site.said() ==
-        "spill s1 to b1; close s1; lose x1 origin-changed; over x1; fetch manifest; drop unlisted");
+        "spill s1 to b1; close s1; report x1 origin-changed; over x1; keep manifest; fetch "
+        "manifest; drop unlisted");
   CHECK(site.is_empty());
 }
 
@@ -510,8 +511,8 @@ TEST_CASE("all who have the head of an answer that turns out wrong get its bytes
     site.stream_end(site.stream(1), Error::wrong_length);
   }
   CHECK(site.said() ==
-        "spill s1 to b1; lose x1 origin-changed; spill s1 to b2; close s1; over x1; over x2; "
-        "fetch manifest; drop unlisted");
+        "spill s1 to b1; report x1 origin-changed; spill s1 to b2; close s1; over x1; over "
+        "x2; keep manifest; fetch manifest; drop unlisted");
   CHECK(site.is_empty());
 }
 
@@ -531,8 +532,8 @@ TEST_CASE("who asked for a part has no head before the bytes, and is never given
     site.head(site.stream(2));
     site.stream_piece(site.stream(2), 0, 2);
     CHECK(site.said() ==
-          "close s2; break b1 origin-changed; lose x1 origin-changed; "
-          "through x1 plugin 0 own listed; fetch manifest; drop unlisted");
+          "close s2; break b1 origin-changed; report x1 origin-changed; through x1 plugin 0 "
+          "own listed; keep manifest; fetch manifest; drop unlisted");
     site.answer(id, 0, true);
   }
   CHECK(site.is_empty());
@@ -550,8 +551,8 @@ TEST_CASE("a wrong piece behind the first one is asked for again, and ends the b
   site.head(site.stream(2));
   site.stream_piece(site.stream(2), 1, 2);
   CHECK(site.said() ==
-        "close s2; break b1 origin-changed; lose x1 origin-changed; over x1; fetch manifest; "
-        "drop unlisted");
+        "close s2; break b1 origin-changed; report x1 origin-changed; over x1; keep "
+        "manifest; fetch manifest; drop unlisted");
   CHECK(site.is_empty());
 }
 
@@ -567,7 +568,7 @@ TEST_CASE("an answer that breaks off is asked for again at that very byte, a few
   site.wait(500ms);
   site.stream_end(site.stream(3), Error::origin_unreachable);
   CHECK(site.said() ==
-        "close s3; break b1 origin-unreachable; lose x1 origin-unreachable for now; over x1; drop "
+        "close s3; break b1 origin-unreachable; report x1 origin-unreachable; over x1; drop "
         "unlisted");
   CHECK(site.is_empty());
 }
@@ -606,7 +607,7 @@ TEST_CASE("what a store cannot take is not put there by this body any more") {
   Alone site;
   site.bring(site.stream(1), 4);
   CHECK(has(site.said(), "store b1 0-4"));
-  site.engine.handle_store_done(site.body(1), Host::root_of('a'), {0, 4}, false);
+  site.engine.handle_store_done(site.body(1), Host::root_of('a'), {0, 4}, StoreOutcome::failed);
   site.pull(site.body(1), 4 * limits::mib);
   site.bring(site.stream(1));
   CHECK(site.said() == "close s1; finish b1; over x1; drop unlisted");
@@ -619,7 +620,7 @@ TEST_CASE("what a store cannot take is not put there by this body any more") {
 TEST_CASE("what does not fit is stored once there is room, and not read before") {
   Site site({network}, file_of(40));
   site.hello(page);
-  site.engine.handle_store_begin(true, 65536 * 10, 0);
+  site.engine.handle_store_begin(65536 * 10, 0);
   const ExchangeId id = site.open("/f");
   site.list_came(id);
   site.head(site.stream(1));
@@ -729,8 +730,8 @@ TEST_CASE("without a list nothing can be checked: the origin answers for itself"
   site.no_list(id);
   site.stream_end(site.stream(1), Error::digests_mismatch);
   CHECK(site.said() ==
-        "spill s1 to b1; close s1; lose x1 digests-mismatch; over x1; fetch manifest; "
-        "drop unlisted");
+        "spill s1 to b1; close s1; report x1 digests-mismatch; over x1; keep manifest; fetch "
+        "manifest; drop unlisted");
   CHECK(site.is_empty());
   // It is asked for again by the next who needs it, under a manifest that may be another one.
   site.list(file_of(4));
@@ -760,7 +761,7 @@ TEST_CASE("a list that could not be had when nobody waited for it any more is no
   // Who joins is told again what came.
   site.open("/f");
   site.bring(site.stream(2));
-  CHECK(site.said().find("lose x") == std::string::npos);
+  CHECK(site.said().find("report x") == std::string::npos);
   CHECK(site.is_empty());
 }
 

@@ -355,7 +355,8 @@ struct World : Host {
       case 3: {
         const auto at = nth(bodies, what / 16);
         const BodyId body{at == bodies.end() ? 0 : at->first};
-        engine.handle_store_done(body, root_of('b'), {begin, begin + 4}, what < 128);
+        engine.handle_store_done(body, root_of('b'), {begin, begin + 4},
+                                 static_cast<StoreOutcome>(what / 16 % 3));
         return;
       }
       case 4:
@@ -372,7 +373,7 @@ struct World : Host {
       case 8:
         return list({}, what < 64);
       case 9:
-        engine.handle_store_begin(what < 128, what < 64 ? 65536 * 8 : 0, 0);
+        engine.handle_store_begin(what < 64 ? 65536 * 8 : 0, 0);
         return;
       case 10:
         is_listing_store = false;

@@ -81,7 +81,11 @@ test('a call, a field or a constant that the list has not is no type', async () 
     ['sw/exchange.js', 'call(ANSWER, this.id, plugin, response !== null, body,', 'call(ANSWER, this.id, plugin, body,'],
     // Commands
     ['sw/body.js', '[DO_GATHER]: (', '[DO_GATHERS]: ('],
-    ['sw/index.js', '[DO_BUSY]: (open) => {', '[DO_BUSY]: (open, again, more) => {'],
+    ['sw/body.js', '[DO_ENQUEUE]: ({ body: id, piece, ', '[DO_ENQUEUE]: ({ body: id, peice, '],
+    ['sw/body.js', '[DO_CLOSE_STREAM]: ({ body, stream })', '[DO_CLOSE_STREAM]: ({ exchange: body, stream })'],
+    ['sw/index.js', '[DO_BUSY]: ({ open }) => {', '[DO_BUSY]: ({ open, more }) => {'],
+    ['sw/streams.js', 'const { begin, end, whole, own,', 'const { begin, end, hole, own,'],
+    ['sw/news.js', '{ body: id, error, ...counts }', '{ body: id, errors, ...counts }'],
     ['sw/index.js', '[DO_LIST_STORE]: () => void storage.list(),', ''],
     // Constants
     ['sw/exchange.js', '  PLUGIN_NETWORK,\n', '  PLUGIN_NETWORKS,\n'],
@@ -110,6 +114,7 @@ test('a command that the list lacks, or has with another field, does not compile
       'FUNCTION(void, page_gone, (unsigned page))',
     ],
     ['src/bind/border.def', 'VALUE(Strategy, ordered) ', ''],
+    ['src/bind/border.def', 'FIELD(copy, it.copy)', ''],
   ];
   for (const [file, from, to] of wrong) {
     edit(file, from, to || '/* gone */');

@@ -42,9 +42,9 @@ Worker::Worker(World& world, Visitor& visitor, const std::vector<const File*>& f
     fields.type = "video/mp4";
     world_.check(engine_.add_resource(fields) == Error::none, "the file can be listed");
   }
-  engine_.commit_manifest(disabled);
+  engine_.commit_manifest(disabled, false);
   const Instant now = world_.now();
-  engine_.handle_manifest_loaded(wall(), now);
+  engine_.handle_manifest_loaded(ManifestFetch::other, wall(), {}, now);
   engine_.handle_origin_answered(2 * world_.to_server(visitor_), now);
   engine_.handle_hello(page, now);
   if (const auto& marks = visitor.marks_) handle_present({marks->begin(), marks->end()}, {});
@@ -281,9 +281,18 @@ void Worker::perform(const command::Store& store) {
   world_.check(store.fits, "a store without a quota has room");
   const File& file = file_of(store.body);
   runs_.insert({file.root, store.pieces.begin, store.pieces.end});
-  world_.after(write_time, visitor_.id, [this, store, &file](Visitor& visitor) {
-    engine_.handle_store_done(store.body, file.root, store.pieces, true);
-    visitor.handle_stored(file, store.pieces);
+  held_.push_back({store, &file});
+}
+
+void Worker::perform(const command::WriteNext& /*write*/) {
+  const Held held = held_.front();
+  held_.pop_front();
+  world_.after(write_time, visitor_.id, [this, held](Visitor& visitor) {
+    visitor.handle_stored(*held.file, held.store.pieces);
+    tell([&](Instant) {
+      engine_.handle_store_done(held.store.body, held.file->root, held.store.pieces,
+                                StoreOutcome::stored);
+    });
   });
 }
 
@@ -295,7 +304,7 @@ void Worker::perform(const command::NeedRecord& need) {
 }
 
 void Worker::perform(const command::ListStore&) {
-  engine_.handle_store_begin(true, 0, 0);
+  engine_.handle_store_begin(0, 0);
   tell([this](Instant now) { engine_.handle_store_listed(true, now); });
 }
 
@@ -496,7 +505,7 @@ void Worker::perform(const command::CloseStream& close) {
 void Worker::perform(const command::FetchManifest&) {
   tell([this](Instant now) {
     engine_.handle_origin_answered(2 * world_.to_server(visitor_), now);
-    engine_.handle_manifest_fetched(true, false, wall(), now);
+    engine_.handle_manifest_fetched(ManifestFetch::same, wall(), now);
   });
 }
 

@@ -104,7 +104,9 @@ class Worker {
   void perform(const command::Respond& respond);
   void perform(const command::FallThrough& fall);
   void perform(const command::Over& over);
-  void perform(const command::Lose&) {}
+  void perform(const command::Report&) {}
+  void perform(const command::KeepManifest&) {}
+  void perform(const command::Announce&) {}
   void perform(const command::NeedRecord& need);
   void perform(const command::KeepRecord&) {}
   void perform(const command::NeedList& need);
@@ -128,6 +130,9 @@ class Worker {
   void perform(const command::FetchManifest&);
   void perform(const command::ListStore&);
   void perform(const command::DropUnlisted&) {}
+  void perform(const command::MakeRoom&) {}
+  void perform(const command::WriteNext& write);
+  void perform(const command::TellNews&) {}
   void perform(const command::Busy&) {}
   // The route has no middleware of a site's, the page has the stream form and asks for all.
   void perform(const command::Ask&) { never(); }
@@ -162,6 +167,11 @@ class Worker {
   std::map<Errand, ReaderId> errands_;  // no reader: a run is read
   std::map<peer_cdn::StreamId, Answer> answers_;
   std::set<Run> runs_;  // in the store, or on their way to it
+  struct Held {
+    command::Store store;
+    const File* file;
+  };
+  std::deque<Held> held_;  // not written yet
 };
 
 }  // namespace peer_cdn::sim

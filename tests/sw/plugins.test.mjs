@@ -1,7 +1,7 @@
 // Chains of plugins, of a site's own above all: who is asked, whose answer counts, what put() gets, and what a bad one does.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, scene, startWorker, unreachable, user } from './harness/index.mjs';
+import { chain, scene, startWorker, status, unreachable, user } from './harness/index.mjs';
 
 const never = () => new Promise(() => {});
 const text = (value) => new Response(value);
@@ -509,4 +509,23 @@ test('a middleware that reads the answer that it gave keeps no put() from being 
   await clock.settle();
   assert.ok(worker.events.error.every(({ code }) => code === 'plugin-failed'));
   assert.deepEqual(worker.thrown, []);
+});
+
+test('two get()s of one answer that only passes through have each a response of their own to read', async () => {
+  const script = ({ PeerCDN, DelegatePlugin, NetworkPlugin }) => {
+    const [delegate, network] = [new DelegatePlugin({ patience: 1 }), new NetworkPlugin()];
+    const both = (event) => ({
+      async get() {
+        const [first, second] = await Promise.all([delegate, network].map(({ getMiddleware }) => getMiddleware(event).get()));
+        const texts = await Promise.all([first.text(), second.text()]);
+        return text(texts.join('|'));
+      },
+    });
+    return new PeerCDN().GET('/static', 'ordered', both).register();
+  };
+  const { origin, page, clock } = await scene({ script, page: true });
+  origin.always('/static/a.bin', status(403, {}, 'refused'));
+  page.answers(async (ask) => (ask.ack(), await clock.after(500), ask.none()));
+  assert.equal(await (await page.fetch('/static/a.bin')).text(), 'refused|refused');
+  assert.equal(origin.requests('/static/a.bin').length, 1);
 });

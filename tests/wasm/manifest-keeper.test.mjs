@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import {
   ADD_ROUTE,
   DO_DROP_UNLISTED,
+  FETCH_MALFORMED,
+  FETCH_OTHER,
   MANIFEST_PATH,
   manifestEntries,
   manifestVersion,
@@ -42,9 +44,9 @@ function keeper() {
     drain();
     lists = false;
     kept.fetch();
-    const { ok, changed } = await kept.fetching;
-    if (changed) changes.push(lists);
-    return ok;
+    const fetched = await kept.fetching;
+    if (fetched === FETCH_OTHER) changes.push(lists);
+    return fetched !== FETCH_MALFORMED;
   };
   return { kept, reports, changes, read };
 }

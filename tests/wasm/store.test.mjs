@@ -57,15 +57,15 @@ test('a run that could not be written is not there', async () => {
   assert.deepEqual(await runs(store, root), []);
 });
 
-test('a run waits for its turn, and is held meanwhile', async () => {
+test('a run that waits to be written is held meanwhile', async () => {
   const cache = new SlowCache();
   const store = await openStore(cache);
-  let begin = () => {};
-  const put = store.putRun(root, 0, 1, [new Uint8Array([7])], new Promise((resolve) => (begin = resolve)));
+  const run = [root, 0, 1, [new Uint8Array([7])]];
+  store.hold(...run);
   assert.deepEqual(await runs(store, root), [[0, 1]]);
   assert.deepEqual(new Uint8Array(await (await store.readRun(root, 0, 1)).arrayBuffer()), new Uint8Array([7]));
   assert.equal(cache.waiting.length, 0);
-  begin();
+  const put = store.putRun(...run);
   (await cache.untilWaiting()).resolve();
   await put;
   assert.equal(cache.entries.size, 1);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import * as border from '../../build/border.js';
 import wasm from '../../build/worker.wasm.js';
+import { perform } from '../../sw/commands.js';
 import { startCore } from '../../sw/core.js';
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url)));
@@ -32,7 +33,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
   const call = (name, ...args) => core.call(exported[name.toUpperCase()], args);
   const callText = (name, ...args) => core.callText(exported[name.toUpperCase()], args);
   const files = new Map();
-  const host = { now: 1000, call, callText, memory: core.memory, timeout: core.timeout, waiting: core.waiting };
+  const host = { now: 1000, call, callText, memory: core.memory, timeout: core.timeout };
 
   host.addRoute = (route, kinds = [PLUGIN_USER], how = border.STRATEGY_ORDERED) => {
     for (const kind of kinds) call('route_plugin', kind, 0, 0.2);
@@ -49,9 +50,9 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
   host.begin = (...listed) => {
     call('manifest_begin');
     const codes = listed.map((each) => host.list(...each));
-    call('manifest_commit', false);
-    call('manifest_loaded', epoch, host.now);
-    call('store_begin', true, 0, 0);
+    call('manifest_commit', false, false);
+    call('manifest_loaded', '', border.FETCH_OTHER, epoch, host.now);
+    call('store_runs', '', true, 0, 0);
     call('store_listed', true, host.now);
     host.take();
     return codes;
@@ -71,21 +72,18 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
       const name = names[number];
       if (name === 'open' || name === 'answerEmpty') fields.push(callText('head', fields[0]));
       if (name === 'begin') fields.push(callText('resource', fields[0]));
-      if (name === 'lose') fields.push(...fields.splice(1).map((each) => (each ? callText('error_code', each) : '')));
-      if (['break', 'transfer'].includes(name)) {
+      if (['break', 'transfer', 'report'].includes(name)) {
         const error = fields.pop();
         fields.push(error ? callText('error_code', error) : '');
       }
       said.push([name, ...fields]);
     };
-    core.perform(
+    perform(
+      core,
       new Proxy(
         {},
         {
-          get:
-            (_, number) =>
-            (...fields) =>
-              hear(Number(number), fields),
+          get: (_, number) => (fields) => hear(Number(number), Object.values(fields).map(Number)),
         },
       ),
     );
@@ -195,7 +193,7 @@ test('a disabled manifest routes nothing, and a later one does again', () => {
   const { call, begin, open } = start();
   begin();
   call('manifest_begin');
-  call('manifest_commit', true);
+  call('manifest_commit', true, false);
   assert.equal(open('/a'), 0);
   begin(['/a', 5]);
   assert.ok(open('/a') > 0);
@@ -333,7 +331,6 @@ test('a request goes from the origin to the store through the border, and leaves
   let size = 0;
   for (let round = 0; round < 200; round++) {
     const id = host.open('/f');
-    assert.equal(host.waiting(), 1);
     const all = host.run('/f');
     const [body, stream, ...asked] = find(all, 'openStream');
     assert.deepEqual(asked, [0, 4, 1, 0, border.CACHE_PAGE, 0, 0]);
@@ -345,13 +342,20 @@ test('a request goes from the origin to the store through the border, and leaves
       [0, 1, 2, 3].map((piece) => [body, piece, 0, piece < 3 ? 65536 : 5]),
     );
     const job = find(all, 'store')[1];
-    assert.deepEqual(find(all, 'store'), [body, job, stream, 0, 4, 1, 1]);
+    assert.deepEqual(find(all, 'store'), [body, job, stream, 0, 4, 1]);
+    assert.ok(all.some(([name]) => name === 'writeNext'));
     assert.deepEqual(find(all, 'transfer').toSpliced(5, 1), [body, 0, 0, bytes, 0, 1, '']);
     assert.deepEqual(find(all, 'over'), [id]);
-    assert.equal(host.waiting(), 0);
-    assert.equal(host.timeout(), -1);
     // It could not be stored, or the next one would be read from there.
-    host.call('store_done', root, body, 0, 4, false);
+    assert.equal(host.call('store_done', root, body, 0, 4, border.STORE_FULL, 1, host.now), -1);
+    const told = host.call('store_done', root, body, 0, 4, border.STORE_FULL, 2, host.now);
+    assert.equal(told && host.callText('error_code', told), round === 0 ? 'storage-full' : 0);
+    // News are told a moment later.
+    assert.ok(host.timeout() > host.now);
+    host.now = host.timeout();
+    host.call('timeout', host.now);
+    assert.deepEqual(host.take(), [['tellNews']]);
+    assert.equal(host.timeout(), -1);
     if (round === 20) size = host.memory().byteLength;
   }
   assert.equal(host.memory().byteLength, size, 'the heap does not grow');
@@ -360,7 +364,7 @@ test('a request goes from the origin to the store through the border, and leaves
 test('what is stored is read from the store', () => {
   const host = start({ plugins: [PLUGIN_CACHE, PLUGIN_NETWORK] });
   host.begin(['/f', 3 * 65536]);
-  host.call('store_runs', [root, 0, 2, 2, 3].join(' '));
+  host.call('store_runs', [root, 0, 2, 2, 3].join(' '), true, 0, 0);
   host.open('/f');
   const all = host.run('/f');
   assert.deepEqual(
@@ -377,18 +381,16 @@ test('the store is counted and makes room through the border', () => {
   const { call, callText, list } = start();
   call('manifest_begin');
   assert.equal(list('/f', 3 * border.pieceBytesMin), 0);
-  call('manifest_commit', false);
+  call('manifest_commit', false, false);
   const old = 'cd'.repeat(32);
-  call('store_begin', true, 3 * 65536 + 1048576, 0);
   // What is not listed counts as a segment.
-  call('store_runs', `${root} 0 3\n${old} 0 1`);
-  assert.equal(call('store_fits', root, 0, 0), 1);
-  assert.equal(call('store_fits', root, 0, 1), 0);
-  assert.equal(callText('store_make_room', root, 0, 1, false), old);
-  assert.equal(call('store_fits', root, 0, 1), 1);
+  call('store_runs', `${root} 0 3\n${old} 0 1`, true, 3 * 65536 + 1048576, 0);
+  assert.equal(callText('store_make_room', '', 0, 0, false, false), '');
+  assert.equal(callText('store_make_room', root, 0, 1, false, false), old);
   // What is being stored does not give way to itself.
-  assert.equal(callText('store_make_room', root, 0, 1, true), 'storage-full');
-  call('store_runs', `${old} 0 1`);
+  assert.equal(callText('store_make_room', root, 0, 1, true, false), 'storage-full');
+  assert.equal(callText('store_make_room', root, 0, 1, true, true), '', 'something was dropped meanwhile');
+  call('store_runs', `${old} 0 1`, false, 0, 0);
   assert.equal(callText('drop_unlisted'), old);
 });
 
@@ -401,6 +403,11 @@ test('the core says when it is to be told of the time', () => {
   assert.equal(host.timeout(), host.now + border.manifestWait);
   host.call('timeout', host.timeout());
   assert.ok(find(host.take(), 'openStream'));
+  // Pages hear that the worker is busy, a while later because a response waits for its first byte.
+  host.call('timeout', host.timeout());
+  assert.deepEqual(host.take(), []);
+  host.call('timeout', host.timeout());
+  assert.deepEqual(host.take(), [['tellNews'], ['busy', 1]]);
   assert.equal(host.timeout(), -1);
 });
 

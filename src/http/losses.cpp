@@ -1,0 +1,35 @@
+#include "http/losses.hpp"
+
+#include "base/limits.hpp"
+
+namespace peer_cdn {
+
+bool is_lasting(Error error) {
+  return error == Error::origin_changed || error == Error::origin_unusable ||
+         error == Error::wrong_digest || error == Error::malformed_message ||
+         error == Error::digests_mismatch;
+}
+
+Text losses_of(const Manifest& manifest) {
+  Text all;
+  std::size_t left = limits::lost_resources;
+  for (const Resource& each : manifest.resources()) {
+    if (!is_lasting(each.lost) || left == 0) continue;
+    --left;
+    all += code(each.lost);
+    all.push_back('\n');
+    all += each.path;
+    all.push_back('\n');
+  }
+  return all;
+}
+
+void read_losses(std::string_view kept, const Manifest& manifest) {
+  while (!kept.empty()) {
+    const Error error = error_of(take_line(kept));
+    Resource* resource = manifest.find(take_line(kept));
+    if (resource && is_lasting(error)) resource->lost = error;
+  }
+}
+
+}  // namespace peer_cdn

@@ -1,0 +1,45 @@
+// Whether the site has a manifest, by what its answers and the store say.
+#pragma once
+
+#include <cstdint>
+
+namespace peer_cdn {
+
+// What the site's answer to the manifest's path is good for.
+enum class ManifestAnswer : std::uint8_t {
+  read,      // its text is the manifest
+  none,      // the site has none, or has taken it away: then it shares nothing
+  unusable,  // the site is ill, or refuses it: what is in use stays
+};
+ManifestAnswer judge_manifest(std::uint32_t status);
+
+// What came of asking for the manifest, or of reading the stored one.
+enum class ManifestFetch : std::uint8_t {
+  failed,     // no answer, or it broke off; or nothing is stored
+  unusable,   // as in ManifestAnswer
+  malformed,  // its text is no manifest
+  same,       // it is the one in use
+  other,      // it is in use now
+};
+
+class SiteManifest {
+ public:
+  // Another one is in use. `is_none`: it stands for that the site has none.
+  void handle_used(bool is_none) { state_ = is_none ? State::none : State::some; }
+  void handle_fetched(ManifestFetch fetch) {
+    // A network that is down says nothing of the site. The word of a site counts where nothing is
+    // in use.
+    if (fetch != ManifestFetch::failed && state_ == State::unknown) state_ = State::refused;
+  }
+
+  // Whether one is in use; it may stand for none.
+  bool is_used() const { return state_ == State::some || state_ == State::none; }
+  // The site has none, as far as is known.
+  bool is_missing() const { return state_ == State::none || state_ == State::refused; }
+
+ private:
+  enum class State : std::uint8_t { unknown, refused, none, some };
+  State state_ = State::unknown;
+};
+
+}  // namespace peer_cdn

@@ -1,0 +1,49 @@
+// Reads what the core decided where it lies in the core's memory, and has it performed.
+import { commandBytes, commandFields, commandKindAt } from '../build/border.js';
+
+// The place of the list of commands in the mailbox.
+const COMMANDS = 8;
+
+// The forms of fields: a bool, and a time in microseconds. The others are the sizes of numbers.
+const BOOL = 0;
+const BYTE = 1;
+const WORD = 4;
+const WIDE = 8;
+const TIME = 9;
+
+/**
+ * The fields of a command that lies there: each behind the one before, at a multiple of its own size.
+ * @param {DataView} memory
+ * @param {number} at
+ * @param {Record<string, number>} forms
+ */
+function read(memory, at, forms) {
+  /** @type {Record<string, number | boolean>} */
+  const fields = {};
+  for (const name in forms) {
+    const form = forms[name];
+    const size = Math.min(form || BYTE, WIDE);
+    at = Math.ceil(at / size) * size;
+    if (form === WORD) fields[name] = memory.getUint32(at, true);
+    else if (form < WORD) fields[name] = form === BOOL ? memory.getUint8(at) > 0 : memory.getUint8(at);
+    else fields[name] = Number(memory.getBigInt64(at, true)) / (form === TIME ? 1000 : 1);
+    at += size;
+  }
+  return fields;
+}
+
+/**
+ * Performs the commands in the mailbox, in order, also those that come meanwhile.
+ * @param {ReturnType<typeof import('./core.js').startCore>} core
+ * @param {import('../build/border.js').Performer} performer
+ */
+export function perform({ memory, mailbox }, performer) {
+  const word = (/** @type {number} */ at) => memory().getUint32(at, true);
+  const list = word(mailbox + COMMANDS);
+  for (let i = 0; i < word(list + 4); i++) {
+    const command = word(list) + i * commandBytes;
+    const kind = memory().getUint8(command + commandKindAt);
+    /** @type {any} */ (performer)[kind](read(memory(), command, commandFields[kind]));
+  }
+  memory().setUint32(list + 4, 0, true);
+}

@@ -1,0 +1,70 @@
+#include "http/site_manifest.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using namespace peer_cdn;
+
+namespace {
+
+TEST_CASE(
+    "a good status is a manifest to be read, one that is gone is none, and all else says nothing") {
+  struct Case {
+    std::uint32_t status;
+    ManifestAnswer answer;
+  };
+  const Case cases[] = {
+      {200, ManifestAnswer::read},     {203, ManifestAnswer::read},
+      {404, ManifestAnswer::none},     {410, ManifestAnswer::none},
+      {0, ManifestAnswer::unusable},   {304, ManifestAnswer::unusable},
+      {400, ManifestAnswer::unusable}, {401, ManifestAnswer::unusable},
+      {403, ManifestAnswer::unusable}, {416, ManifestAnswer::unusable},
+      {429, ManifestAnswer::unusable}, {451, ManifestAnswer::unusable},
+      {500, ManifestAnswer::unusable}, {503, ManifestAnswer::unusable},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.status);
+    CHECK(judge_manifest(each.status) == each.answer);
+  }
+}
+
+TEST_CASE("a site has no manifest when it said so, or when it answered and nothing is in use") {
+  using Fetch = ManifestFetch;
+  struct Case {
+    std::string name;
+    std::vector<int> used;  // 0: nothing came into use; 1: a manifest; 2: one that stands for none
+    std::vector<Fetch> fetches;
+    bool is_missing;
+  };
+  const Case cases[] = {
+      {"nothing is known", {}, {}, false},
+      {"offline, with nothing stored", {0}, {Fetch::failed}, false},
+      {"a page of HTML, with nothing stored", {0}, {Fetch::malformed}, true},
+      {"a refusal, with nothing stored", {0}, {Fetch::unusable}, true},
+      {"a refusal, then a manifest", {0, 1}, {Fetch::unusable, Fetch::other}, false},
+      {"gone", {2}, {Fetch::other}, true},
+      {"gone, and offline since", {2, 0}, {Fetch::other, Fetch::failed}, true},
+      {"gone, and still so", {2, 0}, {Fetch::other, Fetch::same}, true},
+      {"gone, and back", {2, 1}, {Fetch::other, Fetch::other}, false},
+      {"a manifest, then a refusal", {1, 0}, {Fetch::other, Fetch::unusable}, false},
+      {"a manifest, then a page of HTML", {1, 0}, {Fetch::other, Fetch::malformed}, false},
+      {"a manifest, then none", {1, 2}, {Fetch::other, Fetch::other}, true},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.name);
+    SiteManifest site;
+    for (std::size_t i = 0; i < each.fetches.size(); ++i) {
+      if (each.used[i] > 0) site.handle_used(each.used[i] == 2);
+      site.handle_fetched(each.fetches[i]);
+    }
+    CHECK(site.is_missing() == each.is_missing);
+    const bool is_used =
+        std::any_of(each.used.begin(), each.used.end(), [](int it) { return it > 0; });
+    CHECK(site.is_used() == is_used);
+  }
+}
+
+}  // namespace
