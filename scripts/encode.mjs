@@ -119,7 +119,7 @@ export function withoutSizes(wasm) {
 
 const own = Array.from({ length: 0x100 }, (_, byte) => byte);
 
-/** Bytes to text that a double-quoted string holds as it is. */
+/** A module to a double-quoted string, as it stands in JavaScript. Throws if the bytes are no module. */
 export function encodeText(wasm) {
   const bytes = withoutSizes(wasm);
   const streams = ['', '', '', '', ''];
@@ -140,12 +140,12 @@ export function encodeText(wasm) {
   };
   const places = streams.map((_, stream) => stream << 24);
   unpack(text, own, places, new Uint8Array(2 * wasm.length));
-  return streams.join(divider);
+  return `"${streams.join(divider)}"`;
 }
 
-/** An ES module whose default export is the module that `text` stands for. */
-export function textModule(text) {
-  return `const text = "${text}";
+/** An ES module whose default export is the module that `literal` stands for. */
+export function textModule(literal) {
+  return `const text = ${literal};
 const codes = Uint8Array.from({ length: 0x200 }, (_, code) => code);
 for (let i = 0; i < ${rare.length}; i++) codes["${rare}".charCodeAt(i)] = ${JSON.stringify(unquotable)}.charCodeAt(i);
 const places = [0];
@@ -154,17 +154,15 @@ export default (${unpack})(text, codes, places, new Uint8Array(2 * text.length))
 `;
 }
 
-const placeholder = (name) => `@wasm ${name}@`;
-
 /**
- * esbuild writes control characters as escapes of four bytes, so it gets a placeholder, and `fillIn` puts the text where
- * that ended up.
+ * Minifiers write control characters as escapes of four bytes, so they get a name instead of the text, and `fillIn` puts the text
+ * where that ended up. A string would not do: they would replace its length by a number.
  */
 export const wasmPlugin = {
   name: 'wasm',
   setup(build) {
     build.onLoad({ filter: /\.wasm\.js$/ }, ({ path }) => ({
-      contents: textModule(placeholder(path.match(/([^/\\]+)\.wasm\.js$/)[1])),
+      contents: textModule(`TEXT_OF_${path.match(/([^/\\]+)\.wasm\.js$/)[1]}`),
       loader: 'js',
     }));
   },
@@ -172,5 +170,5 @@ export const wasmPlugin = {
 
 /** `bytesOf(name)` gives a module's bytes. */
 export function fillIn(script, bytesOf) {
-  return script.replace(/["'`]@wasm (\w+)@["'`]/g, (_match, name) => `"${encodeText(bytesOf(name))}"`);
+  return script.replace(/\bTEXT_OF_(\w+)/g, (_match, name) => encodeText(bytesOf(name)));
 }
