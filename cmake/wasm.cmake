@@ -47,6 +47,9 @@ target_link_options(embind INTERFACE
   -sMODULARIZE -sEXPORT_ES6 -sUSE_ES6_IMPORT_META=0 -sENVIRONMENT=web,worker -sWASM_ASYNC_COMPILATION=0
   -sDYNAMIC_EXECUTION=0 -sTEXTDECODER=2 -sINCOMING_MODULE_JS_API=wasmBinary)
 
+# For a module that passes numbers and JavaScript's values only.
+add_library(embind_few INTERFACE)
+
 if(is_tuned)
   find_program(WASM_OPT wasm-opt REQUIRED)
   find_program(NODE NAMES node REQUIRED)
@@ -70,6 +73,12 @@ if(is_tuned)
     ${CMAKE_SOURCE_DIR}/cmake/embind-unused.js)
   list(TRANSFORM embind_libraries PREPEND "SHELL:--js-library " OUTPUT_VARIABLE embind_options)
   target_link_options(embind INTERFACE ${embind_options} -sEXPORTED_FUNCTIONS=_malloc,_free)
+  set(few ${CMAKE_SOURCE_DIR}/cmake/embind-few.js)
+  # src/bind/memory.cpp is its allocator. The memory does not grow, because nothing would tell the JavaScript: a megabyte holds
+  # many times the connections that src/base/limits.hpp allows.
+  target_link_options(embind_few INTERFACE
+    "SHELL:--js-library ${few}" -sALLOW_MEMORY_GROWTH=0 -sMALLOC=none -sEXPORTED_FUNCTIONS=[])
+  set_property(TARGET embind_few PROPERTY INTERFACE_LINK_DEPENDS ${few})
 else()
   target_link_options(embind INTERFACE -lembind)
 endif()
@@ -111,8 +120,9 @@ function(wasm_module name variant border)
   if(NOT is_tuned)
     return()
   endif()
+  # No engine uses the alignment that is written beside each offset. Where all are alike gzip has less.
   add_custom_command(TARGET ${name} POST_BUILD
-    COMMAND ${WASM_OPT} ${output}.wasm ${${variant}_passes} ${${name}_passes} -o ${output}.wasm ${byproducts} VERBATIM)
+    COMMAND ${WASM_OPT} ${output}.wasm ${${variant}_passes} ${${name}_passes} --dealign -o ${output}.wasm ${byproducts} VERBATIM)
   if(border STREQUAL embind)
     set(trim ${CMAKE_SOURCE_DIR}/scripts/glue.mjs)
     set_target_properties(${name} PROPERTIES LINK_DEPENDS "${trim};${CMAKE_SOURCE_DIR}/cmake/embind-unused.js")

@@ -15,6 +15,10 @@ const edits = [
   // Only the wasm's own constructors are to be called, and at once.
   ['var __ATPRERUN__=', 'function abort(what){', 'var __ATINIT__=[];function addOnInit(cb){__ATINIT__.push(cb)}'],
   ['what+=". Build with', 'var e=new WebAssembly', ''],
+  // Nobody waits: the module is ready when its factory returns.
+  ['var readyPromiseResolve', 'var moduleOverrides', ''],
+  ['readyPromiseReject(e);', 'throw e', ''],
+  ['function callRuntimeCallbacks(', 'function getWasmTableEntry', ''],
   ['var dataURIPrefix=', 'function createWasm(){', ''],
   ['removeRunDependency("wasm-instantiate")', '}', ''],
   [
@@ -22,12 +26,12 @@ const edits = [
     'return Module["asm"]}',
     'receiveInstance(new WebAssembly.Instance(new WebAssembly.Module(wasmBinary),info));',
   ],
-  ['var calledRun;', '\n', 'callRuntimeCallbacks(__ATINIT__);readyPromiseResolve(Module);'],
+  ['var calledRun;', '\n', 'for(var each of __ATINIT__)each();'],
 ];
 
 /** The glue of one module, trimmed. Throws if it is not as 3.1.6 writes it: half of these would not be a program. */
 export function trimGlue(text) {
-  return edits.reduce((trimmed, [from, to, replacement]) => {
+  const trimmed = edits.reduce((trimmed, [from, to, replacement]) => {
     const begin = trimmed.indexOf(from);
     const end = trimmed.indexOf(to, begin + from.length);
     if (begin < 0 || end < 0 || trimmed.indexOf(from, begin + 1) >= 0) {
@@ -35,6 +39,10 @@ export function trimGlue(text) {
     }
     return trimmed.slice(0, begin) + replacement + trimmed.slice(end);
   }, text);
+  // What the module exports to its own glue, and its memory, are nothing that the host reads.
+  const own = trimmed.replace(/Module\["(?:_\w+|HEAP\w+)"\]=/g, '');
+  // A view of the memory that is declared and made, and not read.
+  return own.replace(/(HEAPU?F?\d+)=new \w+\(buf\);?/g, (made, name) => (own.split(name).length > 3 ? made : ''));
 }
 
 /** Embind's inner properties: esbuild may shorten them (`mangleProps` with `mangleQuoted`), nobody outside sees them. */

@@ -30,11 +30,22 @@ void register_integer(const char* name) {
 
 extern "C" {
 
+#ifdef PEER_CDN_FEW_TYPES
+// em++ exports these two whether or not anybody calls them. Its own would bring their whole
+// allocator, beside the one of src/bind/memory.cpp.
+void* malloc(std::size_t bytes) {
+  return ::operator new(bytes);
+}
+void free(void* block) {
+  ::operator delete(block);
+}
+#else
 // Embind asks for this only for the text of an error about a type that was not registered. Its
 // JavaScript frees the text.
 EMSCRIPTEN_KEEPALIVE char* __getTypeName(const std::type_info*) {
   return static_cast<char*>(std::calloc(1, 1));
 }
+#endif
 
 EMSCRIPTEN_KEEPALIVE __attribute__((constructor)) void
 __embind_register_native_and_builtin_types() {
