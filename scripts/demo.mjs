@@ -1,27 +1,28 @@
 #!/usr/bin/env node
 // npm run demo: four visitors in four Chromium processes share a site's heavy files; the origin sends them about once.
 //   node scripts/demo.mjs [--json]     exits 0 only if every byte was right and the origin sent one copy
+//   node scripts/demo.mjs --picture    the same, and draws docs/demo.svg of it
 //   node scripts/demo.mjs --serve      the same site for a person (npm start)
 import crypto from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildAll } from './build.mjs';
-import { say, seconds } from './run.mjs';
+import { root, say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
 
 const args = process.argv.slice(2);
-const unknown = args.find((arg) => !['--json', '--serve', '--help'].includes(arg) && !/^--port=\d+$/.test(arg));
+const unknown = args.find((arg) => !['--json', '--picture', '--serve', '--help'].includes(arg) && !/^--port=\d+$/.test(arg));
 if (unknown || args.includes('--help')) {
-  say(`${unknown ? `unknown option ${unknown}\n` : ''}usage: npm run demo [-- --json]`);
+  say(`${unknown ? `unknown option ${unknown}\n` : ''}usage: npm run demo [-- --json | --picture]`);
   process.exit(unknown ? 2 : 0);
 }
 if (args.includes('--serve')) {
   await import('./start.mjs');
 } else {
-  await demo(args.includes('--json'));
+  await demo(args.includes('--json'), args.includes('--picture'));
 }
 
-async function demo(asJson) {
+async function demo(asJson, draws) {
   const started = performance.now();
   const open = [];
   let isClosing = false;
@@ -44,7 +45,7 @@ async function demo(asJson) {
   try {
     await setup('demo');
     await buildAll();
-    process.exitCode = (await run(asJson, open)) ? 0 : 1;
+    process.exitCode = (await run(asJson, draws, open)) ? 0 : 1;
   } catch (error) {
     if (!isClosing) {
       say(`demo failed: ${error.stack ?? error}`);
@@ -60,11 +61,12 @@ async function demo(asJson) {
 }
 
 /** The visits and the verdict. */
-async function run(asJson, open) {
+async function run(asJson, draws, open) {
   const { heavyUrls, makeSite } = await import('./demo/assets.mjs');
   const { Origin, openChromium, serveFolder, strictPolicy } = await import('../tests/e2e/harness/index.mjs');
   const { Progress, table } = await import('./demo/report.mjs');
   const { visit } = await import('./demo/visit.mjs');
+  const { picture } = await import('./demo/picture.mjs');
 
   say('demo site');
   const folder = await makeSite();
@@ -122,6 +124,8 @@ async function run(asJson, open) {
   result.ok = failures.length === 0;
 
   const report = table(result, { films, shape: shapeText, heavyBytes, counted, failures });
+  // Only a run that was right is shown.
+  if (draws && result.ok) writeFileSync(join(root, 'docs/demo.svg'), picture(result, { heavyBytes, shape: shapeText }));
   if (asJson) {
     say(report);
     process.stdout.write(`${JSON.stringify(result)}\n`);

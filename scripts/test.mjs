@@ -301,7 +301,7 @@ const usual = [
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
 ];
 
-/** What the usual steps have not: every combination in every engine, WebKit, coordinators on one Redis, what hours leave. */
+/** What the usual steps have not: every combination in every engine, WebKit, several coordinators, hours, and the examples. */
 const all = [
   { name: 'setup', run: setupStep('all') },
   { name: 'build', needs: ['setup'], run: buildStep },
@@ -312,6 +312,7 @@ const all = [
   { name: 'install', needs: ['setup'], run: installStep },
   { name: 'nodes', needs: ['build', 'install'], run: nodesStep },
   { name: 'integration', needs: ['build', 'install'], run: integrationStep },
+  { name: 'examples', needs: ['build'], run: () => nodeStep('tests/examples', 15 * minute) },
 ];
 
 const steps = process.argv.includes('--all') ? all : usual;

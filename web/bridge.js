@@ -22,7 +22,7 @@ import { acknowledge } from './stream.js';
  * @property {number} fromOrigin
  * @property {number} wasted
  * @property {number} ms
- * @property {boolean} done
+ * @property {boolean} done the last event of this response, with its final sums; those before it are progress
  * @property {ErrorCode | null} [code]
  */
 

@@ -371,8 +371,10 @@ export class Page {
     if (!globalThis.performance?.getEntriesByType) return;
     await idle();
     const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType('resource'));
-    // What came through a worker is not in the HTTP cache, and looking for it there would be an error on the console.
-    this.#call('loaded', [entries.filter(({ workerStart }) => !workerStart).map(({ name }) => name)]);
+    // The HTTP cache does not have what came through a worker, nor all of a 206, nor an error's file. Looking for such a file
+    // there would be an error on the console. An old browser does not tell the status.
+    const mayBeCached = entries.filter(({ workerStart, responseStatus }) => !workerStart && (responseStatus ?? 200) === 200);
+    this.#call('loaded', [mayBeCached.map(({ name }) => name)]);
   }
 
   /** @param {Connections} connections @returns {import('./link.js').HandCalls} */

@@ -94,17 +94,20 @@ export function refusalOf(request, sites, isTrusted) {
 }
 
 /**
- * Answers an upgrade that will be none, and ends its socket though the other side does not.
+ * Answers an upgrade that will be none with the reason, and ends its socket though the other side does not.
  * @param {import('node:stream').Duplex} socket
  * @param {string} status
- * @param {string} code
+ * @param {string} reason the code, and what it means, for whoever tries it by hand or reads a proxy's log
+ * @param {{ isForNow?: boolean }} [options] `isForNow`: it may be otherwise later
  */
-export function refuse(socket, status, code) {
+export function refuse(socket, status, reason, { isForNow = false } = {}) {
   socket.on('error', () => {});
   // What comes meanwhile is read, or the socket would end with a reset that may overtake the answer.
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), limits.closeMs).unref();
   socket.once('close', () => clearTimeout(timer));
-  const head = ['Connection: close', 'Content-Type: text/plain', `Content-Length: ${code.length}`];
-  socket.end(`HTTP/1.1 ${status}\r\n${head.join('\r\n')}\r\n\r\n${code}`);
+  const body = `${reason}\n`;
+  const head = ['Connection: close', 'Content-Type: text/plain; charset=utf-8', `Content-Length: ${Buffer.byteLength(body)}`];
+  if (isForNow) head.push(`Retry-After: ${limits.retryAfterSeconds}`);
+  socket.end(`HTTP/1.1 ${status}\r\n${head.join('\r\n')}\r\n\r\n${body}`);
 }

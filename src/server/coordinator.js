@@ -363,18 +363,19 @@ export class AttachedCoordinator {
     }
     if (!this.#hasToken(request, origin)) {
       this.#counters.tokensRefused++;
-      refuse(socket, '401 Unauthorized', 'token-refused');
+      refuse(socket, '401 Unauthorized', "token-refused: the socket's URL takes ?token=, of this site and not too old");
       return;
     }
     if (!this.isReady) {
-      refuse(socket, '503 Service Unavailable', 'shutting-down');
+      refuse(socket, '503 Service Unavailable', 'shutting-down: this coordinator ends', { isForNow: true });
       return;
     }
     const network = visitorOf(request, this.#hops);
     if (!network) this.#tellOfProxy(request);
     if (!this.#visitors.admits(network)) {
       this.#counters.addressesRefused++;
-      refuse(socket, '429 Too Many Requests', 'rate-limited');
+      const reason = `rate-limited: this address has ${this.#visitors.most} sockets open, the most that one may have`;
+      refuse(socket, '429 Too Many Requests', reason, { isForNow: true });
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
@@ -388,7 +389,10 @@ export class AttachedCoordinator {
    */
   #refuseOrigin(request, socket, head) {
     const code = 'origin-refused';
-    if (request.headers.origin === undefined) return refuse(socket, '403 Forbidden', code);
+    if (request.headers.origin === undefined) {
+      const reason = `${code}: only pages may come, and they name their site in the header Origin`;
+      return refuse(socket, '403 Forbidden', reason);
+    }
     const now = performance.now();
     if (now >= this.#refusalToldAt + limits.refusalToldMs) {
       this.#refusalToldAt = now;

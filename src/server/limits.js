@@ -14,6 +14,8 @@ export {
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
 export const bufferedBytes = 1024 * 1024;
+/** Who is refused for now is asked to come back after this, the longest that pages wait (reconnect_max). */
+export const retryAfterSeconds = 60;
 /** Sockets of one visitor's network: a school or a company behind one address. */
 export const socketsPerAddress = 500;
 /** Proxies drop sockets that are idle for a minute. */

@@ -18,6 +18,8 @@ import { refuse } from './admission.js';
 /** Shared by every copy of this module: two of them on one server must not take each other's upgrades for nobody's. */
 const key = Symbol.for('peer-cdn.upgrades');
 
+const nobodys = 'not-found: nobody here takes an upgrade of this path';
+
 const pathOf = (/** @type {Request} */ request) => String(request.url).split('?', 1)[0];
 
 /**
@@ -116,7 +118,7 @@ class Upgrades {
       take(request, socket, head);
     } else if (this.#server.listenerCount('upgrade') === 1) {
       if (isPlain(request)) this.#serve(request, socket);
-      else refuse(socket, '404 Not Found', 'not-found');
+      else refuse(socket, '404 Not Found', nobodys);
     } else {
       this.#watch(request, socket);
       return false;
@@ -162,7 +164,7 @@ class Upgrades {
     const timer = setTimeout(() => {
       const isRead = socket.listenerCount('data') + socket.listenerCount('readable') > 0;
       if (isRead || !socket.writable || request.socket.bytesWritten !== written) return;
-      refuse(socket, '404 Not Found', 'not-found');
+      refuse(socket, '404 Not Found', nobodys);
     }, limits.unansweredMs).unref();
     socket.once('close', () => clearTimeout(timer));
   }

@@ -1,19 +1,18 @@
 // How many sockets each visitor's network has, and a number for it: the core compares numbers, and never sees an address.
 
 export class Visitors {
-  #most;
   /** @type {Map<string, { place: number, sockets: number }>} */
   #networks = new Map();
   #places = 0;
 
   /** @param {number} most sockets of one network */
   constructor(most) {
-    this.#most = most;
+    this.most = most;
   }
 
   /** Whether one more socket may come. @param {string | null} network null: it is not known, and nothing limits it */
   admits(network) {
-    return !network || (this.#networks.get(network)?.sockets ?? 0) < this.#most;
+    return !network || (this.#networks.get(network)?.sockets ?? 0) < this.most;
   }
 
   /** A socket came. Gives the network's number, 0 if it is not known. @param {string | null} network */

@@ -58,3 +58,30 @@ test('a first visitor shares what its HTML loaded, but not what the origin calls
   assert.equal(got.sha256, sha256(picture));
   assert.equal(s.origin.sent('/static/picture.bmp'), picture.length, 'the origin served it once');
 });
+
+test('what the HTTP cache has in parts, or not at all, is not looked for there: no line on the console', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({
+    '/index.html': `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
+<video src="/static/film.webm"></video><img src="/static/gone.bmp"><img src="/static/picture.bmp">
+<script type="module" src="/page.js"></script>`,
+    '/static/film.webm': randomBytes('film', 900_000),
+    '/static/gone.bmp': mine,
+    '/static/picture.bmp': picture,
+  });
+  s.origin.rule(/^\/static\//, { headers: { 'cache-control': 'max-age=600' } });
+  s.origin.rule('/static/gone.bmp', { status: 404, headers: { 'cache-control': 'no-store' } });
+  // No test hears what a browser says of a worker's requests: this page has its engine in itself.
+  const visitor = await chromium({ init: () => (globalThis.Worker = undefined) });
+  const said = [];
+  visitor.page.on('console', (message) => said.push(message.text()));
+  await visitor.visit(s.url);
+  // All three are in the page's one list, and the picture is looked for.
+  await s.origin.untilShared(await s.root('/static/picture.bmp'));
+  const statuses = (path) => s.origin.log(path).map(({ status }) => status);
+  assert.deepEqual([statuses('/static/film.webm')[0], statuses('/static/gone.bmp')], [206, [404]]);
+  assert.deepEqual(
+    said.filter((text) => text.includes('ERR_CACHE_MISS')),
+    [],
+  );
+});

@@ -243,3 +243,26 @@ test('a fetch from a dedicated worker, which is no page, is answered from peers 
   assert.equal(from.fromPeers, bytes.length, JSON.stringify(from));
   assert.equal(s.origin.sent('/static/x.bin'), 0);
 });
+
+for (const [what, script] of Object.entries({
+  'a URL': "new URL('./sw.js', import.meta.url)",
+  'a TrustedScriptURL where the policy asks for one':
+    "trustedTypes.createPolicy('site', { createScriptURL: (url) => url }).createScriptURL('/sw.js')",
+})) {
+  test(`start() takes ${what} for its worker, and shares`, async (t) => {
+    const { site, chromium } = scene(t);
+    const bytes = randomBytes('named', 300_000);
+    const page = `import { start } from '/peer-cdn/index.js';
+      const peers = await start({ worker: ${script} });
+      document.documentElement.dataset.state = peers.active ? 'ready' : String(peers.reason);`;
+    const s = await site({ '/page.js': page, '/static/a.bin': bytes });
+    if (what !== 'a URL') {
+      const policy = "require-trusted-types-for 'script'; trusted-types site";
+      s.origin.rule('/', { headers: { 'content-security-policy': policy } });
+    }
+    const visitor = await chromium();
+    await visitor.visit(s.url);
+    assert.equal((await visitor.fetch('/static/a.bin')).sha256, sha256(bytes));
+    await s.origin.untilShared(await s.root('/static/a.bin'));
+  });
+}

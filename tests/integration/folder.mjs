@@ -9,14 +9,22 @@ const repository = path.resolve(import.meta.dirname, '../..');
 const execute = promisify(execFile);
 const npm = (args, cwd) => execute('npm', [...args, '--loglevel=error'], { cwd, timeout: 120_000, maxBuffer: 1 << 26 });
 
+/** Packs the package as npm would publish it. The build is there. @param {string} folder for it @returns the archive's path */
+export async function pack(folder) {
+  await npm(['pack', '--ignore-scripts', '--pack-destination', folder], repository);
+  return path.join(
+    folder,
+    fs.readdirSync(folder).find((name) => name.endsWith('.tgz')),
+  );
+}
+
 /** @returns its path */
 export async function userFolder(t, files) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-cdn-user-'));
   t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
-  await npm(['pack', '--ignore-scripts', '--pack-destination', folder], repository);
-  const packed = fs.readdirSync(folder).find((name) => name.endsWith('.tgz'));
+  const packed = await pack(folder);
   fs.writeFileSync(path.join(folder, 'package.json'), '{"name": "a-site", "private": true, "type": "module"}');
-  await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', path.join(folder, packed)], folder);
+  await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', packed], folder);
   // Not beside the site's own packages: npm would take them out.
   const beside = path.join(import.meta.dirname, 'node_modules');
   for (const name of fs.readdirSync(beside)) {

@@ -1,18 +1,19 @@
-// From an empty folder with nothing but the README and docs/deploying.md: plain HTML behind nginx with the coordinator apart,
-// and Express with helmet. Each ends with a second visitor's bytes from the first, and a doctor who finds nothing wrong.
+// From an empty folder with nothing but the README and docs/deploying.md: plain HTML, Express with helmet, Vite, plain HTML
+// behind nginx with the coordinator apart, and a PWA plugin's app that goes offline and is deployed anew. Each is timed, and
+// ends with a second visitor's bytes from the first and a doctor who finds nothing wrong.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { root } from '../../scripts/run.mjs';
+import { root, run, seconds } from '../../scripts/run.mjs';
 import { examine } from '../../src/server/doctor/index.js';
 import { randomBytes, sha256, until } from '../e2e/harness/index.mjs';
-import { scene } from '../e2e/harness/scene.mjs';
+import { freePort, listening, nginxTool, start } from '../server/debian.mjs';
 import { userFolder } from './folder.mjs';
-import { debianTool } from './tools.mjs';
+import { inFront, share } from './two-visitors.mjs';
 
+/** What the README promises is a matter of minutes: with the package's installation and both browsers. */
+const timeout = 5 * 60_000;
 const readme = ['README.md', 'docs/deploying.md'].map((file) => fs.readFileSync(path.join(root, file), 'utf8')).join('\n');
 
 /** A block of the README or the guide, by what is in it. */
@@ -23,71 +24,76 @@ function block(language, part) {
   return found;
 }
 
+/** A command of the README: `npx peer-cdn ...` with its arguments, without its comment. */
+function command(begin) {
+  const line = readme.split('\n').find((each) => each.startsWith(begin));
+  assert.ok(line, `there is a line with ${begin}`);
+  return line.replace(/\s+#.*$/, '').split(' ');
+}
+
 const model = randomBytes('readme', 3_000_000);
-const page = block('js', "worker: '/sw.js'").replace("'peer-cdn'", "'/peer-cdn/index.js'");
+const modelPath = '/static/model.bin';
 const state = "document.documentElement.dataset.state = peers.active ? 'ready' : 'off';";
+// A STUN server that is an example answers nobody.
+const page = block('js', "worker: '/sw.js'").replace(/, servers: \{.*\}\] \}/, '');
 const site = {
   'site/index.html': `<!doctype html><script type="module" src="/page.js"></script>`,
-  // A STUN server that is an example answers nobody.
-  'site/page.js': `${page.replace(/, servers: \{.*\}\] \}/, '')}${state}`,
+  'site/page.js': `${page.replace("'peer-cdn'", "'/peer-cdn/index.js'")}${state}`,
   'site/sw.js': block('js', 'importScripts'),
-  'site/static/model.bin': model,
+  [`site${modelPath}`]: model,
 };
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+/** @param {string} folder */
+const commandIn = (folder) => path.join(folder, 'node_modules/.bin/peer-cdn');
+
+/** The scripts of a folder that is served as it is, and its manifest: the README's two lines. */
+async function prepare(folder) {
+  const [copy, ...copied] = command('cp -r node_modules/peer-cdn');
+  for (const [name, args] of [
+    [copy, copied],
+    [commandIn(folder), command('npx peer-cdn manifest site').slice(2)],
+  ]) {
+    const { code, output } = await run(name, args, { cwd: folder });
+    assert.equal(code, 0, output);
+  }
 }
 
-/** Starts a program that ends with the test. */
-function start(t, command, args, options) {
-  const child = spawn(command, args, options);
-  const said = { text: '' };
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said.text += data));
-  t.after(() => child.kill('SIGTERM'));
-  return said;
+/** Loads the model as a page would. */
+async function load(visitor, url, bytes = model) {
+  await visitor.visit(url);
+  assert.equal((await visitor.fetch(modelPath)).sha256, sha256(bytes));
 }
 
-/** @param {string} url of the site */
-async function works(t, url) {
-  await until(`${url} answers`, () =>
-    fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    ),
-  );
-  const { findings } = await examine(url);
+/** Doctor and two visitors, at a server that listens at `port` or soon will. */
+async function works(t, port, outerPort, began) {
+  await listening(port);
+  const origin = await inFront(t, port, outerPort);
+  const { findings } = await examine(origin.url);
   assert.deepEqual(
     findings.filter((each) => each.state === 'wrong'),
     [],
   );
-  const { chromium } = scene(t);
-  const [first, second] = [await chromium(), await chromium()];
-  await first.visit(url);
-  assert.equal((await first.fetch('/static/model.bin')).sha256, sha256(model));
-  await second.visit(url);
-  assert.equal((await second.fetch('/static/model.bin')).sha256, sha256(model));
-  const from = await second.sources('/static/model.bin');
-  assert.ok(from.fromPeers > 0, JSON.stringify(from));
+  const visitors = await share(t, origin, (visitor) => load(visitor, origin.url));
+  t.diagnostic(`${seconds(began)} from an empty folder to the second visitor's bytes`);
+  return { origin, visitors };
 }
 
-/** The scripts of a folder that is served as it is, and its manifest. */
-async function prepare(folder) {
-  fs.cpSync(path.join(folder, 'node_modules/peer-cdn/dist/browser'), path.join(folder, 'site/peer-cdn'), { recursive: true });
-  const child = spawn(path.join(folder, 'node_modules/.bin/peer-cdn'), ['manifest', 'site'], { cwd: folder });
-  assert.equal(await new Promise((resolve) => child.once('close', resolve)), 0);
-}
+test('plain HTML, by peer-cdn serve', { timeout }, async (t) => {
+  const began = performance.now();
+  const folder = await userFolder(t, site);
+  const [port, outerPort] = [await freePort(), await freePort()];
+  const args = command('npx peer-cdn serve').slice(2);
+  start(t, { path: commandIn(folder) }, [...args, '--port', String(port)], { cwd: folder });
+  await works(t, port, outerPort, began);
+});
 
-test('plain HTML behind nginx, the coordinator a process of its own', { timeout: 240_000 }, async (t) => {
-  const nginx = await debianTool('nginx', 'usr/sbin/nginx');
+test('plain HTML behind nginx, the coordinator a process of its own', { timeout }, async (t) => {
+  const nginx = await nginxTool();
   if (!nginx) return t.skip('nginx is not to be had here');
+  const began = performance.now();
   const folder = await userFolder(t, site);
   await prepare(folder);
-  const [port, socketPort] = [await freePort(), await freePort()];
-  const url = `http://localhost:${port}/`;
+  const [port, outerPort, socketPort] = [await freePort(), await freePort(), await freePort()];
   const types = 'text/html html; text/javascript js mjs; application/json json;';
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`);
   fs.writeFileSync(
@@ -99,16 +105,19 @@ test('plain HTML behind nginx, the coordinator a process of its own', { timeout:
   );
   // Workers of nginx that root starts are somebody else.
   fs.chmodSync(folder, 0o755);
-  start(t, nginx, ['-p', folder, '-c', path.join(folder, 'nginx.conf')]);
-  const command = path.join(folder, 'node_modules/.bin/peer-cdn');
-  const said = start(t, command, ['coordinator', '--port', String(socketPort), '--origin', new URL(url).origin]);
-  await until('the coordinator is there', () => said.text.includes('peer-cdn coordinator at'));
-  await works(t, url);
+  start(t, nginx, ['-p', folder, '-c', path.join(folder, 'nginx.conf')], { asGroup: true });
+  const args = command('npx peer-cdn coordinator').slice(2);
+  const origin = `http://localhost:${outerPort}`;
+  const ours = args.map((each) => each.replace('https://example.org', origin));
+  start(t, { path: commandIn(folder) }, [...ours, '--port', String(socketPort)]);
+  await listening(socketPort);
+  await works(t, port, outerPort, began);
   return undefined;
 });
 
-test('Express with helmet', { timeout: 240_000 }, async (t) => {
-  const port = await freePort();
+test('Express with helmet', { timeout }, async (t) => {
+  const began = performance.now();
+  const [port, outerPort] = [await freePort(), await freePort()];
   const policy = block('js', 'helmet').replace("import helmet from 'helmet';\n", '');
   const folder = await userFolder(t, {
     ...site,
@@ -120,8 +129,87 @@ test('Express with helmet', { timeout: 240_000 }, async (t) => {
       ${block('js', "from 'peer-cdn/server'").replace('8080', String(port))}`,
   });
   await prepare(folder);
-  const said = start(t, process.execPath, ['server.js'], { cwd: folder });
-  await works(t, `http://localhost:${port}/`).catch((error) => {
-    throw new Error(`${error.message}\n${said.text}`, { cause: error });
+  const { output } = start(t, { path: process.execPath }, ['server.js'], { cwd: folder });
+  await works(t, port, outerPort, began).catch((error) => {
+    throw new Error(`${error.message}\n${output()}`, { cause: error });
   });
+});
+
+const viteSite = {
+  'index.html': '<!doctype html><script type="module" src="/src/main.js"></script>',
+  'src/main.js': `${block('js', 'import.meta.env.BASE_URL')}${state}`,
+  'vite.config.js': block('js', 'peer-cdn/vite'),
+  [`public${modelPath}`]: model,
+};
+
+/** Vite of the folder, as `npx vite` would. */
+const vite = (folder) => path.join(folder, 'node_modules/vite/bin/vite.js');
+const hostOf = (port) => ['--host', '127.0.0.1', '--port', String(port), '--strictPort'];
+
+test('Vite, its dev server', { timeout }, async (t) => {
+  const began = performance.now();
+  const folder = await userFolder(t, viteSite);
+  const [port, outerPort] = [await freePort(), await freePort()];
+  start(t, { path: process.execPath }, [vite(folder), ...hostOf(port)], { cwd: folder });
+  await works(t, port, outerPort, began);
+});
+
+/** The README's worker without its first line, which the PWA plugin writes. */
+const cdn = block('js', 'importScripts').split('\n').slice(2).join('\n');
+const mainOf = (build) => `import { start } from 'peer-cdn';
+  document.documentElement.dataset.build = '${build}';
+  const peers = await start();
+  ${state}`;
+
+test("a PWA plugin's app shares, works offline, and is deployed anew", { timeout }, async (t) => {
+  const began = performance.now();
+  const folder = await userFolder(t, {
+    ...viteSite,
+    // The plugin writes its own script before the end of the head.
+    'index.html': '<!doctype html><html><head></head><body><script type="module" src="/src/main.js"></script></body></html>',
+    'src/main.js': mainOf('first'),
+    'public/cdn.js': cdn,
+    'vite.config.js': `import { defineConfig } from 'vite';
+      import { VitePWA } from 'vite-plugin-pwa';
+      import peerCdn from 'peer-cdn/vite';
+      const pwa = VitePWA({ registerType: 'autoUpdate', workbox: { importScripts: ['/peer-cdn/sw.js', '/cdn.js'] } });
+      export default defineConfig({ plugins: [peerCdn({ worker: false }), pwa] });`,
+  });
+  const build = async () => {
+    const { code, output } = await run(process.execPath, [vite(folder), 'build'], { cwd: folder });
+    assert.equal(code, 0, output);
+  };
+  await build();
+  const [port, outerPort] = [await freePort(), await freePort()];
+  start(t, { path: process.execPath }, [vite(folder), 'preview', ...hostOf(port)], { cwd: folder });
+  const { origin, visitors } = await works(t, port, outerPort, began);
+  const [first, second] = visitors;
+  const buildOf = (visitor) => visitor.run(() => document.documentElement.dataset.build);
+
+  const { resources } = await (await fetch(`${origin.url}/peer-cdn.json`)).json();
+  await second.untilStored(resources[modelPath]);
+  origin.goDown();
+  await second.visit(origin.url, { ready: 'settled' });
+  assert.equal(await buildOf(second), 'first', 'the app runs offline');
+  assert.equal((await second.fetch(modelPath)).sha256, sha256(model));
+  origin.isDown = false;
+
+  const anew = randomBytes('readme anew', model.length);
+  fs.writeFileSync(path.join(folder, 'src/main.js'), mainOf('second'));
+  fs.writeFileSync(path.join(folder, `public${modelPath}`), anew);
+  await build();
+  // As Workbox does it: the app is the old one until its new worker is there.
+  for (const visitor of visitors) {
+    const isNew = async () => {
+      await visitor.visit(origin.url, { ready: false });
+      return (await until('the app runs', () => buildOf(visitor))) === 'second';
+    };
+    // Chromium looks for a new worker when a page has been loaded and quiet for a second.
+    await until('the app is the new one, and never blank', isNew, { everyMs: 3000 });
+  }
+  const fresh = async (visitor) => {
+    await visitor.visit(origin.url);
+    await until('the model is the new one', async () => (await visitor.fetch(modelPath)).sha256 === sha256(anew));
+  };
+  await share(t, origin, fresh, { visitors: [first, second] });
 });

@@ -1,8 +1,10 @@
 // The coordinator on the servers that people have, with their own WebSockets beside it: the real packages.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { test } from 'node:test';
 import { SOCKET_PATH } from '../../build/border.js';
 import { attach } from '../../src/server/index.js';
@@ -100,6 +102,37 @@ for (const order of ['before', 'after']) {
     await coordinator.close();
   });
 }
+
+/** A site of Next beside the packages that it needs: it looks for them above its folder. */
+function nextSite(t) {
+  const made = path.join(import.meta.dirname, 'build');
+  fs.mkdirSync(made, { recursive: true });
+  const dir = fs.mkdtempSync(path.join(made, 'next-'));
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  fs.mkdirSync(path.join(dir, 'app/hello'), { recursive: true });
+  fs.writeFileSync(path.join(dir, 'app/hello/route.js'), "export const GET = () => new Response('hello');");
+  return dir;
+}
+
+test("Next's custom server, which listens for upgrades from its first request on", { timeout: 120_000 }, async (t) => {
+  process.env.NEXT_TELEMETRY_DISABLED = '1';
+  const server = createServer((request, response) => answer(request, response));
+  const url = await listening(t, server);
+  const app = require('next')({ dev: true, quiet: true, dir: nextSite(t), hostname: 'localhost', port: server.address().port });
+  t.after(() => app.close());
+  await app.prepare();
+  const answer = app.getRequestHandler();
+  // Once before Next listens for upgrades, once after.
+  for (let i = 0; i < 2; i++) {
+    const coordinator = attach(server);
+    await worksBeside(url);
+    // Next's own socket, by which it tells pages of changed files.
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/_next/hmr?id=1`);
+    await once(socket, 'message');
+    socket.terminate();
+    await coordinator.close();
+  }
+});
 
 test('behind http-proxy-middleware that proxies WebSockets', async (t) => {
   const express = require('express');

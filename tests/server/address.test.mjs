@@ -71,7 +71,8 @@ test('an address that has all its sockets is refused with rate-limited, others a
   const { coordinator, url } = await coordinatorFor(t, { trustProxy: 1, socketsPerAddress: 2 });
   const visitors = [1, 2].map(() => new Visitor(url, from('203.0.113.7')));
   for (const visitor of visitors) await visitor.next('welcome');
-  await assert.rejects(new Visitor(url, from('203.0.113.7')).opened, { status: 429, body: 'rate-limited' });
+  const body = 'rate-limited: this address has 2 sockets open, the most that one may have\n';
+  await assert.rejects(new Visitor(url, from('203.0.113.7')).opened, { status: 429, body, retryAfter: '60' });
   await new Visitor(url, from('203.0.113.8')).next('welcome');
   // An address that says nothing is not limited.
   for (let i = 0; i < 4; i++) await new Visitor(url, from('10.0.0.1')).next('welcome');

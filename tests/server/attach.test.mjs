@@ -123,7 +123,10 @@ test('pages of other origins are refused, and told why', async (t) => {
 
 test('who names no origin is no page, and gets a status', async (t) => {
   const { coordinator, url } = await coordinatorFor(t);
-  await assert.rejects(new Visitor(url, { origin: '' }).opened, { status: 403, body: 'origin-refused' });
+  await assert.rejects(new Visitor(url, { origin: '' }).opened, {
+    status: 403,
+    body: 'origin-refused: only pages may come, and they name their site in the header Origin\n',
+  });
   assert.equal(coordinator.stats().originsRefused, 1);
 });
 

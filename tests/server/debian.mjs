@@ -46,6 +46,9 @@ export async function debianTool(name, file, libraries = []) {
   return code === 0 && !output.includes('not found') ? found : null;
 }
 
+/** The machine's own nginx, or Debian's. Null where there is none. */
+export const nginxTool = () => debianTool('nginx', 'usr/sbin/nginx', ['libpcre2-8-0', 'libssl3', 'zlib1g']);
+
 /** @returns {Promise<number>} */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
@@ -72,14 +75,16 @@ export async function listening(port) {
  * @param {import('node:test').TestContext} t
  * @param {{ path: string, env?: Record<string, string> }} tool
  * @param {string[]} args
+ * @param {{ cwd?: string, asGroup?: boolean }} [options] `asGroup`: what it starts itself (npm, nginx) is killed with it
  */
-export function start(t, { path, env = {} }, args) {
-  const child = spawn(path, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+export function start(t, { path, env = {} }, args, { cwd, asGroup = false } = {}) {
+  const stdio = ['ignore', 'pipe', 'pipe'];
+  const child = spawn(path, args, { cwd, env: { ...process.env, ...env }, stdio, detached: asGroup });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
   const exited = once(child, 'exit');
   const kill = async (signal = 'SIGKILL') => {
-    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    if (child.exitCode === null && child.signalCode === null) process.kill(asGroup ? -child.pid : child.pid, signal);
     await exited;
   };
   t.after(() => kill());

@@ -43,7 +43,11 @@ test('a coordinator that drains says so first, takes nobody in, and lets its vis
   const draining = drain(3000);
   assert.equal(await statusOf(`${url}/health`), 503);
   assert.equal(await statusOf(`${url}/health/live`), 200);
-  await assert.rejects(visit('dan').opened, { status: 503, body: 'shutting-down' });
+  await assert.rejects(visit('dan').opened, {
+    status: 503,
+    body: 'shutting-down: this coordinator ends\n',
+    retryAfter: '60',
+  });
   await Promise.race(closed);
   assert.equal(order.length < 3, true);
   await draining;

@@ -50,7 +50,10 @@ test('where tokens are asked for, a page without a good one is refused, and coun
   const { coordinator, url } = await coordinatorFor(t, { origins: [site, 'https://b.example'], tokenKeys: [key] });
   const token = mintToken(key, { site });
   await new Visitor(`${url}?token=${token}`, { origin: site }).next('welcome');
-  const refused = { status: 401, body: 'token-refused' };
+  const refused = {
+    status: 401,
+    body: "token-refused: the socket's URL takes ?token=, of this site and not too old\n",
+  };
   await assert.rejects(new Visitor(url, { origin: site }).opened, refused);
   await assert.rejects(new Visitor(`${url}?token=${token}x`, { origin: site }).opened, refused);
   await assert.rejects(new Visitor(`${url}?token=${token}`, { origin: 'https://b.example' }).opened, refused);

@@ -247,7 +247,7 @@ test('an upgrade that every listener leaves to the others is answered 404 after 
   t.mock.timers.tick(unansweredMs);
   t.mock.timers.reset();
   const answer = await closed;
-  assert.match(answer, /^HTTP\/1\.1 404 Not Found\r\n.*\r\n\r\nnot-found$/s);
+  assert.match(answer, /^HTTP\/1\.1 404 Not Found\r\n.*\r\n\r\nnot-found: nobody here takes an upgrade of this path\n$/s);
 });
 
 test("an upgrade that is nobody's is answered though its visitor never closes, and then ended", async (t) => {

@@ -23,7 +23,9 @@ export class Visitor {
       this.socket.once('unexpected-response', async (request, response) => {
         let body = '';
         for await (const chunk of response) body += chunk;
-        reject(Object.assign(new Error('refused'), { status: response.statusCode, body }));
+        reject(
+          Object.assign(new Error('refused'), { status: response.statusCode, body, retryAfter: response.headers['retry-after'] }),
+        );
         request.destroy();
       });
       this.socket.once('error', reject);

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { createClient } from 'redis';
 import { SOCKET_PATH } from '../../build/border.js';
 import { root } from '../../scripts/run.mjs';
-import { debianTool, freePort, listening, start, startRedis } from '../server/debian.mjs';
+import { freePort, listening, nginxTool, start, startRedis } from '../server/debian.mjs';
 import { rootOf, Visitor } from '../server/visitor.mjs';
 
 const origin = 'https://a.example';
@@ -76,7 +76,7 @@ async function startNginx(t, tool, ports) {
          proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_set_header Host $http_host;
          proxy_read_timeout 120s; } } }`,
   );
-  start(t, tool, ['-c', config, '-p', folder]);
+  start(t, tool, ['-c', config, '-p', folder], { asGroup: true });
   await listening(port);
   return `http://127.0.0.1:${port}${SOCKET_PATH}`;
 }
@@ -191,7 +191,7 @@ test('whatever ends of three coordinators, Redis and the way to it, every pair c
   timeout: 240_000,
 }, async (t) => {
   const redis = await startRedis(t);
-  const nginx = await debianTool('nginx', 'usr/sbin/nginx', ['libpcre2-8-0', 'libssl3', 'zlib1g']);
+  const nginx = await nginxTool();
   if (!redis || !nginx) return t.skip('there is no redis-server or nginx, nor a Debian to fetch them from');
   const line = await lineTo(t, redis.port);
   const ports = [await freePort(), await freePort(), await freePort()];

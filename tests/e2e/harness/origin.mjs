@@ -174,8 +174,8 @@ export class Origin {
    * @param {() => Promise<T>} work
    * @returns {Promise<T>}
    */
-  async away(work, withinMs = 20_000) {
-    const comeBack = this.recede();
+  async away(work, withinMs = 20_000, files = undefined) {
+    const comeBack = this.recede(files);
     const working = work();
     await Promise.race([working.catch(() => {}), delay(withinMs, undefined, { ref: false })]);
     comeBack();
