@@ -504,6 +504,11 @@ inline constexpr Duration reconnect_max = 60s;
 inline constexpr std::uint32_t reconnect_doublings = 6;
 static_assert(reconnect_min * (1 << reconnect_doublings) >= reconnect_max);
 
+// What a balancer says in front of a connection (signal/proxy_header.hpp): two addresses, and what
+// some clouds add. nginx reads as much.
+inline constexpr std::size_t proxy_header_bytes = 4 * kib;
+static_assert(proxy_header_bytes <= inbox_bytes);
+
 // --- Between coordinators (src/signal/bus.hpp) ---------------------------------------------------
 inline constexpr std::uint32_t bus_version = 1;
 inline constexpr std::size_t bus_frame_bytes = 64 * kib;

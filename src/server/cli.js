@@ -33,7 +33,10 @@ serve and coordinator
   --port <n>            default 8080, for coordinator 8081; 0 for any that is free
   --host <address>      default 127.0.0.1; 0.0.0.0 to be reached from elsewhere
   --origin <origin>     sites that may use the coordinator; serve: this one by default; may be repeated
-  --trust-proxy         believe X-Forwarded-Host
+  --trust-proxy         a proxy in front says by X-Forwarded-For and X-Forwarded-Host who came where
+  --proxy-protocol      a balancer in front says whose each connection is (PROXY protocol, 1 or 2)
+  --proxy <address>     who may say so, as 192.0.2.1 or 192.0.2.0/24; may be repeated; default:
+                        this machine and private networks
   --redis <url>         processes on one Redis act as one; needs the package redis. Or the variable
                         PEER_CDN_REDIS, which does not show a password to who lists processes
 serve
@@ -55,7 +58,7 @@ const flag = /** @type {const} */ ({ type: 'boolean' });
 const all = { help: { ...flag, short: 'h' }, version: { ...flag, short: 'v' } };
 const json = flag;
 const listing = { include: many, exclude: many, 'any-query': many, header: many, 'piece-bytes': one };
-const listening = { port: one, host: one, origin: many, 'trust-proxy': flag, redis: one };
+const listening = { port: one, host: one, origin: many, 'trust-proxy': flag, 'proxy-protocol': flag, proxy: many, redis: one };
 const commands = {
   manifest: {
     takes: 'one folder',
@@ -83,6 +86,8 @@ const commands = {
  * @property {string} [host]
  * @property {string[]} [origin]
  * @property {boolean} [trust-proxy]
+ * @property {boolean} [proxy-protocol]
+ * @property {string[]} [proxy]
  * @property {string} [redis]
  * @property {boolean} [quiet]
  * @property {string} [worker]
@@ -191,6 +196,8 @@ const listeningOptions = (values) => ({
   host: values.host,
   origins: values.origin,
   trustProxy: values['trust-proxy'],
+  proxyProtocol: values['proxy-protocol'],
+  proxies: values.proxy,
   redis: values.redis ?? (process.env.PEER_CDN_REDIS || undefined),
   onError: engineFailed,
 });

@@ -10,6 +10,7 @@ import { allowedOrigin, readOrigins, refusalOf, refuse } from './admission.js';
 import { checkToken } from './tokens.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
+import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
 import { Redis } from './redis.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
@@ -21,6 +22,9 @@ import { warnProcess } from './warnings.js';
  *     pages of the host that the request names
  * @property {boolean | number} [trustProxy] how many proxies stand in front (true is 1): the host is taken from
  *     X-Forwarded-Host, the visitor's address from X-Forwarded-For or Forwarded, which the proxies must set; default 0
+ * @property {boolean} [proxyProtocol] a balancer in front says whose each connection is (the PROXY protocol, version 1 or 2), on
+ *     the whole server and as long as it lives: connections without that are refused; default false
+ * @property {string[]} [proxies] who may say so, as '192.0.2.1' or '192.0.2.0/24'; default: this machine and private networks
  * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
  * @property {(warning: any) => void} [onWarning] `{ code, message }`: what an operator should know; default: a warning of the
  *     process
@@ -45,6 +49,7 @@ import { warnProcess } from './warnings.js';
  * @property {number} originsRefused handshakes answered with 403
  * @property {number} tokensRefused handshakes answered with 401, because of their token
  * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
+ * @property {number} proxyHeadersRefused connections closed, because they did not begin with what a proxy says of them
  * @property {number} slow sockets ended because they did not read or answer
  */
 
@@ -103,10 +108,13 @@ export class AttachedCoordinator {
   #timerAt = Infinity;
   #beats = 0;
   #isTaking = false;
-  #counters = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0, slow: 0 };
+  #counters = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0, proxyHeadersRefused: 0, slow: 0 };
   #visitors;
   #hops;
   #isProxyTold = false;
+  /** Whether the connections' addresses are what a balancer says. */
+  #isTold;
+  #ignoreProxies = () => {};
   #isDraining = false;
   /** @type {Promise<void> | undefined} */
   #closed;
@@ -141,10 +149,14 @@ export class AttachedCoordinator {
     if (!Number.isInteger(this.#hops) || this.#hops < 0) {
       throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
     }
+    this.#isTold = Boolean(options.proxyProtocol);
+    const isProxy = readProxies(options.proxies);
+    if (this.#isTold) checkPlain(server);
     this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
     if (options.redis !== undefined) this.#redis = new Redis(options.redis, this.#siblings);
     this.#upgrades = server === null ? null : upgradesOf(server);
     this.#upgrades?.add(this.#path, this.#upgrade);
+    if (server && this.#isTold) this.#ignoreProxies = takeProxyHeaders(server, isProxy, (why) => this.#refuseProxy(why));
     const [high, low] = randomFillSync(new Uint32Array(2));
     this.#engine = new Engine(high, low);
     this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs / limits.heartbeatSteps).unref();
@@ -204,6 +216,7 @@ export class AttachedCoordinator {
   /** @param {number} status @param {ErrorCode} reason */
   async #shutDown(status, reason) {
     this.#upgrades?.remove(this.#path);
+    this.#ignoreProxies();
     clearInterval(this.#heartbeat);
     clearTimeout(this.#timer);
     const peers = [...this.#peers.values()];
@@ -370,8 +383,8 @@ export class AttachedCoordinator {
       refuse(socket, '503 Service Unavailable', 'shutting-down');
       return;
     }
-    const network = visitorOf(request, this.#hops);
-    if (!network) this.#tellOfProxy(request);
+    const network = visitorOf(request, this.#hops, this.#isTold);
+    if (!network && !this.#isTold) this.#tellOfProxy(request);
     if (!this.#visitors.admits(network)) {
       this.#counters.addressesRefused++;
       refuse(socket, '429 Too Many Requests', 'rate-limited');
@@ -399,6 +412,15 @@ export class AttachedCoordinator {
       webSocket.send(JSON.stringify({ type: 'error', code }));
       this.#end(/** @type {Socket} */ (webSocket), code);
     });
+  }
+
+  /** @param {string} why */
+  #refuseProxy(why) {
+    if (this.#counters.proxyHeadersRefused++ > 0) return;
+    const message =
+      `a header of the PROXY protocol was refused, because ${why}: let the balancer send it (HAProxy: send-proxy-v2), name the ` +
+      'balancer in proxies, and let tools that ask for /health or /metrics come by another port (metricsPort)';
+    this.#warn('proxy-header-refused', message);
   }
 
   /** @param {string} code @param {string} message */

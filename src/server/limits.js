@@ -14,6 +14,8 @@ export {
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
 export const bufferedBytes = 1024 * 1024;
+/** For a connection's header of the PROXY protocol: a packet that was lost is sent again within 3 s. */
+export const proxyHeaderMs = 5000;
 /** Sockets of one visitor's network: a school or a company behind one address. */
 export const socketsPerAddress = 500;
 /** Proxies drop sockets that are idle for a minute. */

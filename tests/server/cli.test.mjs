@@ -39,6 +39,7 @@ const wrong = [
   [['coordinator', '.', '--origin', 'https://example.org'], 2, 'bad-arguments'],
   [['coordinator', '--port', '0', '--origin', 'example.com'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--redis', 'localhost:6379'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--proxy', 'balancer'], 2, 'bad-value'],
   [['doctor'], 2, 'bad-arguments'],
   [['doctor', 'ftp://example.org'], 2, 'bad-value'],
   [['doctor', 'https://'], 2, 'bad-value'],
