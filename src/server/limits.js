@@ -22,6 +22,14 @@ export const socketsPerAddress = 500;
 export const heartbeatMs = 30_000;
 /** The pings of a heartbeat are spread over it in so many steps. */
 export const heartbeatSteps = 30;
+/** What an operator may say: proxies that stand one behind the other, and sockets of one address. */
+export const proxyHops = 10;
+export const socketsPerAddressMax = 1_000_000;
+/** A file of settings. */
+export const configBytes = 64 * 1024;
+/** The shortest lifetime that an operator may give to sockets, in seconds, and the longest: a week. */
+export const lifetimeSecondsMin = 60;
+export const lifetimeSecondsMax = 7 * 24 * 3600;
 /** A coordinator that drains closes its sockets over so long, in steps. */
 export const drainMs = 10_000;
 export const drainStepMs = 100;

@@ -324,6 +324,33 @@ test('a socket that is silent when pinged is ended, one that answers is not', as
   dead.socket.terminate();
 });
 
+test('a socket that has lived long enough is let go, and its visitor comes again under its number', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { coordinator, url } = await coordinatorFor(t, { maxLifetime: 4 * (heartbeatMs / 1000) });
+  const ann = new Visitor(url, { browser: 'ann' });
+  const { peer } = await ann.next('welcome');
+  let beats = 0;
+  const closed = ann.closed.then((why) => ({ why, beats }));
+  let isClosed = false;
+  closed.then(() => (isClosed = true));
+  while (!isClosed) {
+    t.mock.timers.tick(heartbeatMs);
+    beats++;
+    // Said again after each ping, so that nothing but its age ends it.
+    if (ann.socket.readyState === 1) ann.say({ type: 'ask', roots: [] });
+    await Promise.race([closed, ann.next('answer').catch(() => {})]);
+  }
+  assert.deepEqual((await closed).why, { status: 1001, reason: 'timed-out' });
+  assert.equal((await closed).beats >= 2 && (await closed).beats <= 5, true);
+  const again = new Visitor(url, { browser: 'ann', again: { peer } });
+  assert.equal((await again.next('welcome')).peer, peer);
+  assert.equal(coordinator.stats().slow, 0);
+});
+
+test('maxLifetime is a number of seconds within bounds', () => {
+  for (const maxLifetime of [0, 59, 1e9, Number.NaN, 'x']) assert.throws(() => attach(null, { maxLifetime }), RangeError);
+});
+
 const noOrigins = {
   'example.com': 'https://example.com',
   'localhost:8080': 'https://localhost:8080',
