@@ -8,6 +8,7 @@ import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { CliError, explain, usage, WRONG_USAGE, wholeNumber } from './cli-errors.js';
 import { packageFolder } from './files.js';
 import * as limits from './limits.js';
+import { flagsFor, readSettings, withBareFlags } from './settings.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
 
@@ -29,16 +30,25 @@ manifest
   --check               write nothing: compare the folder with its manifest, by the same options;
                         or, with the URL of a site for the folder, all its files with its manifest
   --watch               go on, and write again when the folder changes
-serve and coordinator
+serve and coordinator: each also by the environment, as PEER_CDN_MAX_LIFETIME, or in a file, as maxLifetime
+  --config <file>       a file of settings, JSON. What a flag or the environment says goes before it
   --port <n>            default 8080, for coordinator 8081; 0 for any that is free
   --host <address>      default 127.0.0.1; 0.0.0.0 to be reached from elsewhere
   --origin <origin>     sites that may use the coordinator; serve: this one by default; may be repeated
-  --trust-proxy         a proxy in front says by X-Forwarded-For and X-Forwarded-Host who came where
+                        (PEER_CDN_ORIGINS, origins)
+  --trust-proxy[=n]     one proxy in front, or n, say by X-Forwarded-For and X-Forwarded-Host who
+                        came where
   --proxy-protocol      a balancer in front says whose each connection is (PROXY protocol, 1 or 2)
   --proxy <address>     who may say so, as 192.0.2.1 or 192.0.2.0/24; may be repeated; default:
-                        this machine and private networks
-  --redis <url>         processes on one Redis act as one; needs the package redis. Or the variable
-                        PEER_CDN_REDIS, which does not show a password to who lists processes
+                        this machine and private networks (PEER_CDN_PROXIES, proxies)
+  --sockets-per-address <n>  sockets of one address; default 500
+  --max-lifetime <s>    seconds after which a socket is closed, so that visitors spread anew
+  --token-key <key>     only pages with a token of one of these keys; may be repeated
+                        (PEER_CDN_TOKEN_KEYS, tokenKeys, which show it to nobody who lists processes)
+  --redis <url>         processes on one Redis act as one; needs the package redis
+                        (PEER_CDN_REDIS does not show a password to who lists processes)
+coordinator
+  --metrics-port <n>    /metrics is answered at this port only, and health there too
 serve
   --quiet               no line for each request
 doctor
@@ -58,20 +68,19 @@ const flag = /** @type {const} */ ({ type: 'boolean' });
 const all = { help: { ...flag, short: 'h' }, version: { ...flag, short: 'v' } };
 const json = flag;
 const listing = { include: many, exclude: many, 'any-query': many, header: many, 'piece-bytes': one };
-const listening = { port: one, host: one, origin: many, 'trust-proxy': flag, 'proxy-protocol': flag, proxy: many, redis: one };
 const commands = {
   manifest: {
     takes: 'one folder',
     run: runManifestCommand,
     options: { ...all, ...listing, json, output: { ...one, short: 'o' }, base: one, watch: flag, check: flag },
   },
-  serve: { takes: 'one folder', run: runServeCommand, options: { ...all, ...listing, ...listening, quiet: flag } },
-  coordinator: { takes: '', run: runCoordinatorCommand, options: { ...all, ...listening, json } },
+  serve: { takes: 'one folder', run: runServeCommand, options: { ...all, ...listing, ...flagsFor(false), quiet: flag } },
+  coordinator: { takes: '', run: runCoordinatorCommand, options: { ...all, ...flagsFor(true), json } },
   doctor: { takes: 'one URL', run: runDoctorCommand, options: { ...all, json, worker: one, ice: many, timeout: one } },
 };
 
 /**
- * The options of a command line. Each command takes some of them.
+ * The options of a command line. Each command takes some of them; settings.js has those of a server.
  * @typedef {object} Values
  * @property {string[]} [include]
  * @property {string[]} [exclude]
@@ -82,13 +91,6 @@ const commands = {
  * @property {string} [base]
  * @property {boolean} [watch]
  * @property {boolean} [check]
- * @property {string} [port]
- * @property {string} [host]
- * @property {string[]} [origin]
- * @property {boolean} [trust-proxy]
- * @property {boolean} [proxy-protocol]
- * @property {string[]} [proxy]
- * @property {string} [redis]
  * @property {boolean} [quiet]
  * @property {string} [worker]
  * @property {string[]} [ice]
@@ -190,17 +192,8 @@ async function runManifestCommand(folder, values) {
 const engineFailed = (/** @type {Error} */ error) =>
   void process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`);
 
-/** @param {Values} values */
-const listeningOptions = (values) => ({
-  port: wholeNumber('port', values.port, 65535),
-  host: values.host,
-  origins: values.origin,
-  trustProxy: values['trust-proxy'],
-  proxyProtocol: values['proxy-protocol'],
-  proxies: values.proxy,
-  redis: values.redis ?? (process.env.PEER_CDN_REDIS || undefined),
-  onError: engineFailed,
-});
+/** @param {Values} values @param {boolean} isLone */
+const listeningOptions = (values, isLone) => ({ ...readSettings({ ...values }, isLone), onError: engineFailed });
 
 /** A line on standard error. @param {{ code: string, message: string }} warning */
 const warned = ({ code, message }) => void process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
@@ -212,7 +205,7 @@ function closeWhenStopped(served) {
 
 /** @param {string} folder @param {Values} values */
 async function runServeCommand(folder, values) {
-  const options = { ...listingOptions(values), ...listeningOptions(values) };
+  const options = { ...listingOptions(values), ...listeningOptions(values, false) };
   await checkFolderIsThere(folder);
   const told = tellOn(process.stderr);
   const { onProgress, onWarning } = told;
@@ -232,7 +225,7 @@ async function runServeCommand(folder, values) {
 
 /** @param {string} _ @param {Values} values */
 async function runCoordinatorCommand(_, values) {
-  const options = { ...listeningOptions(values), onWarning: warned };
+  const options = { ...listeningOptions(values, true), onWarning: warned };
   if (!options.origins)
     throw usage('bad-arguments', 'peer-cdn coordinator takes the sites that may use it: --origin https://example.org');
   const { serveCoordinator } = await import('./standalone.js');
@@ -281,7 +274,7 @@ async function main(args) {
  */
 function parse(args, options) {
   try {
-    return parseArgs({ args, options, allowPositionals: true });
+    return parseArgs({ args: withBareFlags(args), options, allowPositionals: true });
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     throw usage(code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments', message.split('. To specify')[0]);
