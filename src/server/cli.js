@@ -5,7 +5,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
-import { CliError, explain, usage, WRONG_USAGE, wholeNumber } from './cli-errors.js';
+import { CliError, explain, FAILED, usage, WRONG_USAGE, wholeNumber } from './cli-errors.js';
 import { packageFolder } from './files.js';
 import * as limits from './limits.js';
 import { flagsFor, readSettings, withBareFlags } from './settings.js';
@@ -15,6 +15,7 @@ const help = `peer-cdn: visitors of a site hand each other its heavy files
   peer-cdn manifest <folder> [-o file]   write the manifest, and digest lists beside it
   peer-cdn serve <folder> [--port N]     serve the folder with all that peer-cdn needs
   peer-cdn coordinator [--port N]        serve the coordinator alone, at ${SOCKET_PATH}
+  peer-cdn load <url>                    open many sockets at a coordinator, and say what it bears
   peer-cdn doctor <url>                  look at a site from outside, and say what is wrong
 
 manifest and serve
@@ -51,6 +52,12 @@ coordinator
   --metrics-port <n>    /metrics is answered at this port only, and health there too
 serve
   --quiet               no line for each request
+load
+  --sockets <n>         default 100
+  --asks <n>            introductions asked for a second, of all sockets; default a fifth of the sockets
+  --seconds <n>         default 10
+  --origin <origin>     of the pages that the sockets pretend to be; default: the URL's own
+  --metrics <url>       the coordinator's /metrics: introductions for a second of its processor
 doctor
   --worker <path>       the service worker's script; default: what the page names, else /sw.js
   --ice <url>           an ICE server to try (stun:host:port); may be repeated
@@ -76,6 +83,11 @@ const commands = {
   },
   serve: { takes: 'one folder', run: runServeCommand, options: { ...all, ...listing, ...flagsFor(false), quiet: flag } },
   coordinator: { takes: '', run: runCoordinatorCommand, options: { ...all, ...flagsFor(true), json } },
+  load: {
+    takes: 'one URL',
+    run: runLoadCommand,
+    options: { ...all, json, sockets: one, asks: one, seconds: one, origin: one, metrics: one },
+  },
   doctor: { takes: 'one URL', run: runDoctorCommand, options: { ...all, json, worker: one, ice: many, timeout: one } },
 };
 
@@ -92,6 +104,11 @@ const commands = {
  * @property {boolean} [watch]
  * @property {boolean} [check]
  * @property {boolean} [quiet]
+ * @property {string} [sockets]
+ * @property {string} [asks]
+ * @property {string} [seconds]
+ * @property {string} [origin]
+ * @property {string} [metrics]
  * @property {string} [worker]
  * @property {string[]} [ice]
  * @property {string} [timeout]
@@ -241,6 +258,16 @@ async function runCoordinatorCommand(_, values) {
   // Of an operator's tools, which wait: visitors go elsewhere one after another. At a second signal the process ends at once.
   process.once('SIGTERM', () => void served.drain().then(end));
   return 0;
+}
+
+/** @param {string} url @param {Values} values */
+async function runLoadCommand(url, values) {
+  const { loadOptions, describeLoad } = await import('./cli-load.js');
+  const options = loadOptions(url, values);
+  const { measureLoad } = await import('./load.js');
+  const result = await measureLoad({ ...options, signal: untilStopped() });
+  printerOf(values)(describeLoad(result), result);
+  return Object.keys(result.failures).length > 0 ? FAILED : 0;
 }
 
 /** @param {string} url @param {Values} values */

@@ -25,6 +25,16 @@ export const heartbeatSteps = 30;
 /** What an operator may say: proxies that stand one behind the other, and sockets of one address. */
 export const proxyHops = 10;
 export const socketsPerAddressMax = 1_000_000;
+/** A load: sockets, how many open at a time, for how long one may take, and how long all may ask. */
+export const loadSockets = 50_000;
+export const loadOpening = 50;
+export const loadOpenMs = 10_000;
+export const loadSeconds = 24 * 3600;
+/** It asks in steps, and what is under way at its end has so long. */
+export const loadStepMs = 5;
+export const loadEndMs = 1000;
+/** A coordinator introduces an asker once in 2 s, when its first 60 introductions are used up. */
+export const loadAsksPerSocketSecond = 0.5;
 /** A file of settings. */
 export const configBytes = 64 * 1024;
 /** The shortest lifetime that an operator may give to sockets, in seconds, and the longest: a week. */
