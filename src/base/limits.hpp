@@ -499,7 +499,20 @@ inline constexpr Duration welcome_wait = 10s;
 inline constexpr Duration reconnect_min = 1s;
 inline constexpr Duration reconnect_max = 60s;
 inline constexpr std::uint32_t reconnect_doublings = 6;
+// Whoever had a session comes back at any time within this: the 10,000 visitors of a coordinator
+// that is started again make 2,000 handshakes a second, of which a processor bears twice as many.
+inline constexpr Duration reconnect_spread = 5s;
+// The coordinator remembers so long what a visitor announced whose socket went, of all visitors so
+// many roots (16 MB), and forgets the oldest first.
+inline constexpr Duration session_wait = 60s;
+inline constexpr std::size_t session_roots = 500000;
+static_assert(2 * reconnect_spread < session_wait);
 static_assert(reconnect_min * (1 << reconnect_doublings) >= reconnect_max);
+
+// What a balancer says in front of a connection (signal/proxy_header.hpp): two addresses, and what
+// some clouds add. nginx reads as much.
+inline constexpr std::size_t proxy_header_bytes = 4 * kib;
+static_assert(proxy_header_bytes <= inbox_bytes);
 
 // --- Between coordinators (src/signal/bus.hpp) ---------------------------------------------------
 inline constexpr std::uint32_t bus_version = 1;

@@ -25,6 +25,7 @@
 #include "base/text.hpp"
 #include "bind/border.hpp"
 #include "signal/json.hpp"
+#include "signal/proxy_header.hpp"
 
 // Every export, so that one which the list has otherwise does not compile.
 #define COORDINATOR_FUNCTION(result, name, parameters)                        \
@@ -313,6 +314,18 @@ void leave_bus(double now) {
   outbox.clear();
   coordinator->leave_bus(instant_from_ms(now));
   post(now);
+}
+
+int read_proxy_header(unsigned bytes) {
+  outbox.clear();
+  box.outbox_bytes = 0;
+  const auto header = signal::read_proxy_header(bytes_of({inbox, bytes}));
+  if (!header) return -1;
+  if (!*header) return 0;
+  outbox += (*header)->address;
+  box.outbox = outbox.begin();
+  box.outbox_bytes = static_cast<std::uint32_t>(outbox.size());
+  return static_cast<int>((*header)->bytes);
 }
 
 void count() {

@@ -12,10 +12,12 @@ void each_member(Fields& fields, F f) {
   f("type", fields.type);
   f("browser", fields.browser);
   f("code", fields.code);
+  f("held", fields.held);
   f("version", fields.version);
   f("peer", fields.peer);
   f("offer", fields.offer);
   f("lean", fields.lean);
+  f("kept", fields.kept);
   f("add", fields.add);
   f("remove", fields.remove);
   f("roots", fields.roots);

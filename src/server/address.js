@@ -22,6 +22,12 @@ for (const [net, bits] of /** @type {const} */ ([
   nobodys.addSubnet(net, bits, 'ipv6');
 }
 
+/** An IPv4 address as it is, though a socket for both families has it. @param {string} address */
+export const unmapped = (address) => address.replace(/^::ffff:(?=\d+\.)/i, '');
+
+/** Whether an address is this machine's own, or one of a private network. @param {string} address */
+export const isOfNobody = (address) => nobodys.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+
 /** The first four groups of an IPv6 address: what a household or a company has for itself. @param {string} address */
 function prefixOf(address) {
   const { hostname } = new URL(`http://[${address}]`);
@@ -44,9 +50,9 @@ export function networkOf(text) {
     .replace(/^\[(.*)\](:\d+)?$/, '$1')
     .replace(/^([\d.]+):\d+$/, '$1')
     .replace(/%.*$/, '');
-  const address = host.replace(/^::ffff:(?=\d+\.)/i, '');
+  const address = unmapped(host);
   const family = isIP(address);
-  if (family === 0 || nobodys.check(address, family === 4 ? 'ipv4' : 'ipv6')) return null;
+  if (family === 0 || isOfNobody(address)) return null;
   return family === 4 ? address : prefixOf(address);
 }
 
@@ -65,8 +71,10 @@ export const isForwarded = ({ headers }) => 'x-forwarded-for' in headers || 'for
  * the proxy's.
  * @param {import('node:http').IncomingMessage} request
  * @param {number} hops how many proxies stand before us, each of which adds the address that it sees
+ * @param {boolean} isTold whether the connection's own address is what a balancer said of it: then whatever the visitor writes
+ *     into its request hides nothing
  */
-export function visitorOf(request, hops) {
+export function visitorOf(request, hops, isTold = false) {
   if (hops > 0) return networkOf(forwardedFor(request.headers).at(-hops) ?? '');
-  return isForwarded(request) ? null : networkOf(request.socket.remoteAddress ?? '');
+  return isForwarded(request) && !isTold ? null : networkOf(request.socket.remoteAddress ?? '');
 }

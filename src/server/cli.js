@@ -5,15 +5,17 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
-import { CliError, explain, usage, WRONG_USAGE, wholeNumber } from './cli-errors.js';
+import { CliError, explain, FAILED, usage, WRONG_USAGE, wholeNumber } from './cli-errors.js';
 import { packageFolder } from './files.js';
 import * as limits from './limits.js';
+import { flagsFor, readSettings, withBareFlags } from './settings.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
 
   peer-cdn manifest <folder> [-o file]   write the manifest, and digest lists beside it
   peer-cdn serve <folder> [--port N]     serve the folder with all that peer-cdn needs
   peer-cdn coordinator [--port N]        serve the coordinator alone, at ${SOCKET_PATH}
+  peer-cdn load <url>                    open many sockets at a coordinator, and say what it bears
   peer-cdn doctor <url>                  look at a site from outside, and say what is wrong
 
 manifest and serve
@@ -29,15 +31,33 @@ manifest
   --check               write nothing: compare the folder with its manifest, by the same options;
                         or, with the URL of a site for the folder, all its files with its manifest
   --watch               go on, and write again when the folder changes
-serve and coordinator
+serve and coordinator: each also by the environment, as PEER_CDN_MAX_LIFETIME, or in a file, as maxLifetime
+  --config <file>       a file of settings, JSON. What a flag or the environment says goes before it
   --port <n>            default 8080, for coordinator 8081; 0 for any that is free
   --host <address>      default 127.0.0.1; 0.0.0.0 to be reached from elsewhere
   --origin <origin>     sites that may use the coordinator; serve: this one by default; may be repeated
-  --trust-proxy         believe X-Forwarded-Host
-  --redis <url>         processes on one Redis act as one; needs the package redis. Or the variable
-                        PEER_CDN_REDIS, which does not show a password to who lists processes
+                        (PEER_CDN_ORIGINS, origins)
+  --trust-proxy[=n]     one proxy in front, or n, say by X-Forwarded-For and X-Forwarded-Host who
+                        came where
+  --proxy-protocol      a balancer in front says whose each connection is (PROXY protocol, 1 or 2)
+  --proxy <address>     who may say so, as 192.0.2.1 or 192.0.2.0/24; may be repeated; default:
+                        this machine and private networks (PEER_CDN_PROXIES, proxies)
+  --sockets-per-address <n>  sockets of one address; default 500
+  --max-lifetime <s>    seconds after which a socket is closed, so that visitors spread anew
+  --token-key <key>     only pages with a token of one of these keys; may be repeated
+                        (PEER_CDN_TOKEN_KEYS, tokenKeys, which show it to nobody who lists processes)
+  --redis <url>         processes on one Redis act as one; needs the package redis
+                        (PEER_CDN_REDIS does not show a password to who lists processes)
+coordinator
+  --metrics-port <n>    /metrics is answered at this port only, and health there too
 serve
   --quiet               no line for each request
+load
+  --sockets <n>         default 100
+  --asks <n>            introductions asked for a second, of all sockets; default a fifth of the sockets
+  --seconds <n>         default 10
+  --origin <origin>     of the pages that the sockets pretend to be; default: the URL's own
+  --metrics <url>       the coordinator's /metrics: introductions for a second of its processor
 doctor
   --worker <path>       the service worker's script; default: what the page names, else /sw.js
   --ice <url>           an ICE server to try (stun:host:port); may be repeated
@@ -55,20 +75,24 @@ const flag = /** @type {const} */ ({ type: 'boolean' });
 const all = { help: { ...flag, short: 'h' }, version: { ...flag, short: 'v' } };
 const json = flag;
 const listing = { include: many, exclude: many, 'any-query': many, header: many, 'piece-bytes': one };
-const listening = { port: one, host: one, origin: many, 'trust-proxy': flag, redis: one };
 const commands = {
   manifest: {
     takes: 'one folder',
     run: runManifestCommand,
     options: { ...all, ...listing, json, output: { ...one, short: 'o' }, base: one, watch: flag, check: flag },
   },
-  serve: { takes: 'one folder', run: runServeCommand, options: { ...all, ...listing, ...listening, quiet: flag } },
-  coordinator: { takes: '', run: runCoordinatorCommand, options: { ...all, ...listening, json } },
+  serve: { takes: 'one folder', run: runServeCommand, options: { ...all, ...listing, ...flagsFor(false), quiet: flag } },
+  coordinator: { takes: '', run: runCoordinatorCommand, options: { ...all, ...flagsFor(true), json } },
+  load: {
+    takes: 'one URL',
+    run: runLoadCommand,
+    options: { ...all, json, sockets: one, asks: one, seconds: one, origin: one, metrics: one },
+  },
   doctor: { takes: 'one URL', run: runDoctorCommand, options: { ...all, json, worker: one, ice: many, timeout: one } },
 };
 
 /**
- * The options of a command line. Each command takes some of them.
+ * The options of a command line. Each command takes some of them; settings.js has those of a server.
  * @typedef {object} Values
  * @property {string[]} [include]
  * @property {string[]} [exclude]
@@ -79,12 +103,12 @@ const commands = {
  * @property {string} [base]
  * @property {boolean} [watch]
  * @property {boolean} [check]
- * @property {string} [port]
- * @property {string} [host]
- * @property {string[]} [origin]
- * @property {boolean} [trust-proxy]
- * @property {string} [redis]
  * @property {boolean} [quiet]
+ * @property {string} [sockets]
+ * @property {string} [asks]
+ * @property {string} [seconds]
+ * @property {string} [origin]
+ * @property {string} [metrics]
  * @property {string} [worker]
  * @property {string[]} [ice]
  * @property {string} [timeout]
@@ -185,15 +209,8 @@ async function runManifestCommand(folder, values) {
 const engineFailed = (/** @type {Error} */ error) =>
   void process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`);
 
-/** @param {Values} values */
-const listeningOptions = (values) => ({
-  port: wholeNumber('port', values.port, 65535),
-  host: values.host,
-  origins: values.origin,
-  trustProxy: values['trust-proxy'],
-  redis: values.redis ?? (process.env.PEER_CDN_REDIS || undefined),
-  onError: engineFailed,
-});
+/** @param {Values} values @param {boolean} isLone */
+const listeningOptions = (values, isLone) => ({ ...readSettings({ ...values }, isLone), onError: engineFailed });
 
 /** A line on standard error. @param {{ code: string, message: string }} warning */
 const warned = ({ code, message }) => void process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
@@ -205,7 +222,7 @@ function closeWhenStopped(served) {
 
 /** @param {string} folder @param {Values} values */
 async function runServeCommand(folder, values) {
-  const options = { ...listingOptions(values), ...listeningOptions(values) };
+  const options = { ...listingOptions(values), ...listeningOptions(values, false) };
   await checkFolderIsThere(folder);
   const told = tellOn(process.stderr);
   const { onProgress, onWarning } = told;
@@ -225,7 +242,7 @@ async function runServeCommand(folder, values) {
 
 /** @param {string} _ @param {Values} values */
 async function runCoordinatorCommand(_, values) {
-  const options = { ...listeningOptions(values), onWarning: warned };
+  const options = { ...listeningOptions(values, true), onWarning: warned };
   if (!options.origins)
     throw usage('bad-arguments', 'peer-cdn coordinator takes the sites that may use it: --origin https://example.org');
   const { serveCoordinator } = await import('./standalone.js');
@@ -241,6 +258,16 @@ async function runCoordinatorCommand(_, values) {
   // Of an operator's tools, which wait: visitors go elsewhere one after another. At a second signal the process ends at once.
   process.once('SIGTERM', () => void served.drain().then(end));
   return 0;
+}
+
+/** @param {string} url @param {Values} values */
+async function runLoadCommand(url, values) {
+  const { loadOptions, describeLoad } = await import('./cli-load.js');
+  const options = loadOptions(url, values);
+  const { measureLoad } = await import('./load.js');
+  const result = await measureLoad({ ...options, signal: untilStopped() });
+  printerOf(values)(describeLoad(result), result);
+  return Object.keys(result.failures).length > 0 ? FAILED : 0;
 }
 
 /** @param {string} url @param {Values} values */
@@ -274,7 +301,7 @@ async function main(args) {
  */
 function parse(args, options) {
   try {
-    return parseArgs({ args, options, allowPositionals: true });
+    return parseArgs({ args: withBareFlags(args), options, allowPositionals: true });
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     throw usage(code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments', message.split('. To specify')[0]);

@@ -10,6 +10,7 @@ import { allowedOrigin, readOrigins, refusalOf, refuse } from './admission.js';
 import { checkToken } from './tokens.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
+import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
 import { Redis } from './redis.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
@@ -21,7 +22,12 @@ import { warnProcess } from './warnings.js';
  *     pages of the host that the request names
  * @property {boolean | number} [trustProxy] how many proxies stand in front (true is 1): the host is taken from
  *     X-Forwarded-Host, the visitor's address from X-Forwarded-For or Forwarded, which the proxies must set; default 0
+ * @property {boolean} [proxyProtocol] a balancer in front says whose each connection is (the PROXY protocol, version 1 or 2), on
+ *     the whole server and as long as it lives: connections without that are refused; default false
+ * @property {string[]} [proxies] who may say so, as '192.0.2.1' or '192.0.2.0/24'; default: this machine and private networks
  * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
+ * @property {number} [maxLifetime] seconds until a socket is closed, so that visitors spread over processes that came later:
+ *     each lives for at least half of that, by chance. At least 60; default: none is closed
  * @property {(warning: any) => void} [onWarning] `{ code, message }`: what an operator should know; default: a warning of the
  *     process
  * @property {string | string[]} [tokenKeys] only pages with a token may come: one that mintToken() made with any of these keys,
@@ -45,6 +51,7 @@ import { warnProcess } from './warnings.js';
  * @property {number} originsRefused handshakes answered with 403
  * @property {number} tokensRefused handshakes answered with 401, because of their token
  * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
+ * @property {number} proxyHeadersRefused connections closed, because they did not begin with what a proxy says of them
  * @property {number} slow sockets ended because they did not read or answer
  */
 
@@ -54,13 +61,23 @@ import { warnProcess } from './warnings.js';
 
 /**
  * A visitor's socket. `ws` reads it; we write to its connection ourselves, because the core makes whole frames.
- * @typedef {WebSocket & { connection: Duplex, alive: boolean, beat: number, peer: number }} Socket
- *   `peer` is 0 until it is seated, `beat` the step of the heartbeat at which it is pinged
+ * @typedef {WebSocket & { connection: Duplex, alive: boolean, beat: number, beatsLeft: number, peer: number }} Socket
+ *   `peer` is 0 until it is seated, `beat` the step of the heartbeat at which it is pinged, `beatsLeft` how often it still is
  */
 
 /** A ping without a payload. */
 const pingFrame = Buffer.from([0x89, 0]);
 const nothing = Buffer.alloc(0);
+
+/** How many heartbeats a socket has at most. @param {number | undefined} seconds */
+function beatsOf(seconds) {
+  if (seconds === undefined) return Infinity;
+  if (!(seconds >= limits.lifetimeSecondsMin && seconds <= limits.lifetimeSecondsMax)) {
+    const message = `maxLifetime takes seconds from ${limits.lifetimeSecondsMin} to ${limits.lifetimeSecondsMax}, not ${seconds}`;
+    throw new RangeError(message);
+  }
+  return (seconds * 1000) / limits.heartbeatMs;
+}
 
 /**
  * The same functions for all sockets of a coordinator, because a crowd has many.
@@ -102,11 +119,15 @@ export class AttachedCoordinator {
   #timer;
   #timerAt = Infinity;
   #beats = 0;
+  #beatsMost;
   #isTaking = false;
-  #counters = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0, slow: 0 };
+  #counters = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0, proxyHeadersRefused: 0, slow: 0 };
   #visitors;
   #hops;
   #isProxyTold = false;
+  /** Whether the connections' addresses are what a balancer says. */
+  #isTold;
+  #ignoreProxies = () => {};
   #isDraining = false;
   /** @type {Promise<void> | undefined} */
   #closed;
@@ -141,10 +162,15 @@ export class AttachedCoordinator {
     if (!Number.isInteger(this.#hops) || this.#hops < 0) {
       throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
     }
+    this.#isTold = Boolean(options.proxyProtocol);
+    const isProxy = readProxies(options.proxies);
+    if (this.#isTold) checkPlain(server);
+    this.#beatsMost = beatsOf(options.maxLifetime);
     this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
     if (options.redis !== undefined) this.#redis = new Redis(options.redis, this.#siblings);
     this.#upgrades = server === null ? null : upgradesOf(server);
     this.#upgrades?.add(this.#path, this.#upgrade);
+    if (server && this.#isTold) this.#ignoreProxies = takeProxyHeaders(server, isProxy, (why) => this.#refuseProxy(why));
     const [high, low] = randomFillSync(new Uint32Array(2));
     this.#engine = new Engine(high, low);
     this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeatMs / limits.heartbeatSteps).unref();
@@ -178,11 +204,7 @@ export class AttachedCoordinator {
     while (this.#peers.size > 0 && this.#engine) {
       const left = Math.max(1, Math.ceil((until - performance.now()) / limits.drainStepMs));
       const step = [...this.#peers.values()].slice(0, Math.ceil(this.#peers.size / left));
-      for (const socket of step) {
-        socket.close(1001, 'shutting-down');
-        this.#leave(socket);
-        this.#endLate(socket);
-      }
+      for (const socket of step) this.#sendAway(socket, 'shutting-down');
       if (this.#peers.size > 0) await new Promise((go) => setTimeout(go, limits.drainStepMs));
     }
     await this.close();
@@ -204,6 +226,7 @@ export class AttachedCoordinator {
   /** @param {number} status @param {ErrorCode} reason */
   async #shutDown(status, reason) {
     this.#upgrades?.remove(this.#path);
+    this.#ignoreProxies();
     clearInterval(this.#heartbeat);
     clearTimeout(this.#timer);
     const peers = [...this.#peers.values()];
@@ -327,6 +350,13 @@ export class AttachedCoordinator {
     this.#endLate(socket);
   }
 
+  /** Lets a visitor go, who may come again, here or elsewhere. @param {Socket} socket @param {ErrorCode} reason */
+  #sendAway(socket, reason) {
+    socket.close(1001, reason);
+    this.#leave(socket);
+    this.#endLate(socket);
+  }
+
   /** Ends a socket that is being closed, if the visitor does not. @param {Socket} socket */
   #endLate(socket) {
     const timer = setTimeout(() => socket.terminate(), limits.closeMs).unref();
@@ -339,13 +369,17 @@ export class AttachedCoordinator {
     socket.terminate();
   }
 
-  /** Pings a share of the sockets, and ends those that were silent since the last time. */
+  /** Pings a share of the sockets, and ends those that were silent since the last time, or have lived long enough. */
   #beat() {
     const beat = this.#beats++ % limits.heartbeatSteps;
     for (const socket of this.#peers.values()) {
       if (socket.beat !== beat) continue;
       if (!socket.alive) {
         this.#drop(socket);
+        continue;
+      }
+      if (--socket.beatsLeft <= 0) {
+        this.#sendAway(socket, 'timed-out');
         continue;
       }
       socket.alive = false;
@@ -370,8 +404,8 @@ export class AttachedCoordinator {
       refuse(socket, '503 Service Unavailable', 'shutting-down: this coordinator ends', { isForNow: true });
       return;
     }
-    const network = visitorOf(request, this.#hops);
-    if (!network) this.#tellOfProxy(request);
+    const network = visitorOf(request, this.#hops, this.#isTold);
+    if (!network && !this.#isTold) this.#tellOfProxy(request);
     if (!this.#visitors.admits(network)) {
       this.#counters.addressesRefused++;
       const reason = `rate-limited: this address has ${this.#visitors.most} sockets open, the most that one may have`;
@@ -379,7 +413,11 @@ export class AttachedCoordinator {
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#accept(Object.assign(webSocket, { connection: socket, alive: true, beat: 0, peer: 0 }), origin, network);
+      this.#accept(
+        Object.assign(webSocket, { connection: socket, alive: true, beat: 0, beatsLeft: Infinity, peer: 0 }),
+        origin,
+        network,
+      );
     });
   };
 
@@ -403,6 +441,15 @@ export class AttachedCoordinator {
       webSocket.send(JSON.stringify({ type: 'error', code }));
       this.#end(/** @type {Socket} */ (webSocket), code);
     });
+  }
+
+  /** @param {string} why */
+  #refuseProxy(why) {
+    if (this.#counters.proxyHeadersRefused++ > 0) return;
+    const message =
+      `a header of the PROXY protocol was refused, because ${why}: let the balancer send it (HAProxy: send-proxy-v2), name the ` +
+      'balancer in proxies, and let tools that ask for /health or /metrics come by another port (metricsPort)';
+    this.#warn('proxy-header-refused', message);
   }
 
   /** @param {string} code @param {string} message */
@@ -475,6 +522,7 @@ export class AttachedCoordinator {
     if (!this.#redis) this.#tellOfOthers(origin);
     // So that not all of a crowd that came at once are pinged at once.
     socket.beat = peer % limits.heartbeatSteps;
+    socket.beatsLeft = Math.ceil(this.#beatsMost * (0.5 + Math.random() / 2));
     socket.on('pong', this.#listeners.pong);
     socket.on('message', this.#listeners.message);
     socket.on('close', this.#listeners.close);

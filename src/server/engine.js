@@ -3,6 +3,7 @@
 import {
   coordinatorStatistics,
   inboxBytes,
+  proxyHeaderBytes,
   SOCKET_CLOSE,
   SOCKET_PUBLISH,
   SOCKET_RENUMBER,
@@ -139,6 +140,23 @@ export class Engine {
     // What is too long is refused for its length, and need not be there whole.
     frame.copy(this.#bytes, this.#inbox, 0, inboxBytes);
     return Boolean(this.#core.hear(Math.min(frame.length, inboxBytes), now));
+  }
+
+  /**
+   * The header of the PROXY protocol with which a connection begins, and the visitor's address, '' if that is not known. Null: it
+   * goes on. False: it is none. The inbox must be empty.
+   * @param {Buffer} got what the connection has sent so far
+   */
+  readProxyHeader(got) {
+    // More than one may have is refused for its length, and need not be there whole.
+    const bytes = got.copy(this.#bytes, this.#inbox, 0, proxyHeaderBytes + 1);
+    const length = this.#core.read_proxy_header(bytes);
+    if (length <= 0) return length === 0 ? null : false;
+    const at = this.#data.getUint32(this.#box + OUTBOX, true);
+    return {
+      bytes: length,
+      address: this.#bytes.toString('latin1', at, at + this.#data.getUint32(this.#box + OUTBOX_BYTES, true)),
+    };
   }
 
   /** When to call wake(), or -1. */

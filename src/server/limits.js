@@ -16,12 +16,32 @@ export {
 export const bufferedBytes = 1024 * 1024;
 /** Who is refused for now is asked to come back after this, the longest that pages wait (reconnect_max). */
 export const retryAfterSeconds = 60;
+/** For a connection's header of the PROXY protocol: a packet that was lost is sent again within 3 s. */
+export const proxyHeaderMs = 5000;
 /** Sockets of one visitor's network: a school or a company behind one address. */
 export const socketsPerAddress = 500;
 /** Proxies drop sockets that are idle for a minute. */
 export const heartbeatMs = 30_000;
 /** The pings of a heartbeat are spread over it in so many steps. */
 export const heartbeatSteps = 30;
+/** What an operator may say: proxies that stand one behind the other, and sockets of one address. */
+export const proxyHops = 10;
+export const socketsPerAddressMax = 1_000_000;
+/** A load: sockets, how many open at a time, for how long one may take, and how long all may ask. */
+export const loadSockets = 50_000;
+export const loadOpening = 50;
+export const loadOpenMs = 10_000;
+export const loadSeconds = 24 * 3600;
+/** It asks in steps, and what is under way at its end has so long. */
+export const loadStepMs = 5;
+export const loadEndMs = 1000;
+/** A coordinator introduces an asker once in 2 s, when its first 60 introductions are used up. */
+export const loadAsksPerSocketSecond = 0.5;
+/** A file of settings. */
+export const configBytes = 64 * 1024;
+/** The shortest lifetime that an operator may give to sockets, in seconds, and the longest: a week. */
+export const lifetimeSecondsMin = 60;
+export const lifetimeSecondsMax = 7 * 24 * 3600;
 /** A coordinator that drains closes its sockets over so long, in steps. */
 export const drainMs = 10_000;
 export const drainStepMs = 100;

@@ -15,6 +15,11 @@ const described = {
   originsRefused: ['origins_refused_total', 'Handshakes refused because of their Origin', 'counter'],
   tokensRefused: ['tokens_refused_total', 'Handshakes refused because of their token', 'counter'],
   addressesRefused: ['addresses_refused_total', 'Handshakes refused because their address has too many sockets', 'counter'],
+  proxyHeadersRefused: [
+    'proxy_headers_refused_total',
+    'Connections refused, because no proxy that is trusted said whose they are',
+    'counter',
+  ],
   siblings: ['siblings', 'Other coordinators that are reached over Redis', 'gauge'],
   framesRefused: ['frames_refused_total', 'What came over Redis and cannot be used', 'counter'],
   slow: ['slow_total', 'Sockets ended because they did not read or answer', 'counter'],

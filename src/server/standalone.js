@@ -5,17 +5,20 @@ import { attach } from './coordinator.js';
 /**
  * @typedef {object} StandaloneExtras
  * @property {number} [port] default 8081; 0 for any that is free
+ * @property {number} [metricsPort] a port for `/metrics` alone, and for what is asked of our health; then the other port does not
+ *     answer `/metrics`. 0 for any that is free; default: one port for all
  * @property {string} [host] the address to listen on; default 127.0.0.1
  * @typedef {import('./coordinator.js').AttachOptions & StandaloneExtras} StandaloneOptions
  */
 
 /**
- * Opens a coordinator on a port of its own. Beside the sockets it answers `/health/live`, `/health/ready` (503 from the first
- * word of drain() on; `/health` is the same) and `/metrics`. Rejects with Node's own errors (`EADDRINUSE`, ...).
- * @param {StandaloneOptions} [options]
+ * Answers what an operator's tools ask for.
+ * @param {() => import('./coordinator.js').AttachedCoordinator} coordinatorOf
+ * @param {boolean} hasMetrics
  */
-export async function serveCoordinator(options = {}) {
-  const server = createServer((request, response) => {
+const toolsServer = (coordinatorOf, hasMetrics) =>
+  createServer((request, response) => {
+    const coordinator = coordinatorOf();
     const path = String(request.url).split('?', 1)[0];
     const give = (/** @type {number} */ status, /** @type {string} */ text) => {
       response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
@@ -25,33 +28,52 @@ export async function serveCoordinator(options = {}) {
     else if (path === '/health/live') give(200, 'live\n');
     else if (path === '/health' || path === '/health/ready') {
       give(coordinator.isReady ? 200 : 503, coordinator.isReady ? 'ready\n' : 'shutting-down\n');
-    } else if (path === '/metrics') give(200, coordinator.metrics());
+    } else if (path === '/metrics' && hasMetrics) give(200, coordinator.metrics());
     else give(404, 'not-found\n');
   });
+
+/** @param {import('node:http').Server} server @param {number} port @param {string} host @returns {Promise<number>} its port */
+const listen = (server, port, host) =>
+  new Promise((done, failed) => {
+    server.once('error', failed);
+    server.listen(port, host, () => done(/** @type {import('node:net').AddressInfo} */ (server.address()).port));
+  });
+
+/** @param {import('node:http').Server} server */
+async function closeServer(server) {
+  const closed = new Promise((done) => server.close(done));
+  server.closeAllConnections();
+  await closed;
+}
+
+/**
+ * Opens a coordinator on a port of its own. Beside the sockets it answers `/health/live`, `/health/ready` (503 from the first
+ * word of drain() on; `/health` is the same) and `/metrics`. Rejects with Node's own errors (`EADDRINUSE`, ...).
+ * @param {StandaloneOptions} [options]
+ */
+export async function serveCoordinator(options = {}) {
+  const { port = 8081, metricsPort, host = '127.0.0.1' } = options;
+  const isApart = metricsPort !== undefined;
+  const server = toolsServer(() => coordinator, !isApart);
   const coordinator = attach(server, options);
-  const host = options.host ?? '127.0.0.1';
+  const servers = isApart ? [server, toolsServer(() => coordinator, true)] : [server];
+  const end = () => Promise.all(servers.map(closeServer));
   try {
-    await new Promise((done, failed) => {
-      server.once('error', failed);
-      server.listen(options.port ?? 8081, host, () => done(undefined));
-    });
+    const [main, metrics] = await Promise.all(servers.map((each, i) => listen(each, i === 0 ? port : Number(metricsPort), host)));
+    return {
+      port: main,
+      /** The same port, where none was given. */
+      metricsPort: metrics ?? main,
+      server,
+      coordinator,
+      /** At once. */
+      close: () => coordinator.close().then(end),
+      /** Without haste: AttachedCoordinator.drain(). @param {number} [ms] */
+      drain: (/** @type {number | undefined} */ ms) => coordinator.drain(ms).then(end),
+    };
   } catch (error) {
     await coordinator.close();
+    await end();
     throw error;
   }
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  const end = async () => {
-    const closed = new Promise((done) => server.close(done));
-    server.closeAllConnections();
-    await closed;
-  };
-  return {
-    port,
-    server,
-    coordinator,
-    /** At once. */
-    close: () => coordinator.close().then(end),
-    /** Without haste: AttachedCoordinator.drain(). @param {number} [ms] */
-    drain: (ms) => coordinator.drain(ms).then(end),
-  };
 }

@@ -13,7 +13,7 @@ const sign = (key, text) => createHmac('sha256', key).update(text).digest('base6
 function listed(keys) {
   const list = [keys].flat();
   if (list.length === 0 || list.some((key) => typeof key !== 'string' || key.length < 16)) {
-    throw new TypeError('a key is a text of at least 16 characters');
+    throw Object.assign(new TypeError('a key is a text of at least 16 characters'), { code: 'bad-token-keys' });
   }
   return list;
 }

@@ -42,7 +42,11 @@ void Client::handle_socket_open(Instant now, std::vector<PeerId> paired) {
   if (state_ != State::opening) return;
   state_ = State::greeting;
   state_expires_ = now + limits::welcome_wait;
-  send(Hello{version, browser_, number_, std::move(paired), true});
+  std::uint64_t held = 0;
+  for (const auto& [root, announcement] : announcements_) {
+    if (announcement.told) held += summand_of(root);
+  }
+  send(Hello{version, browser_, number_, std::move(paired), true, held});
 }
 
 void Client::handle_socket_closed(Instant now) {
@@ -59,21 +63,23 @@ void Client::drop(Error error, Instant now) {
   forget_session(false);
 }
 
-// The wait doubles while sessions do not last. A random part of its upper half is taken off, so
-// that the many clients of a coordinator that restarts do not all come back at once.
+// The wait doubles while sessions do not last. A random part of its upper half is taken off, and
+// whoever had a session may wait longer, so that the many clients of a coordinator that restarts do
+// not all come back at once.
 void Client::schedule_reconnect(Instant now) {
   if (welcomed() && now - welcomed_at_ >= limits::reconnect_max) attempts_ = 0;
   const Duration wait = std::min<Duration>(
       limits::reconnect_min * (1 << std::min(attempts_, limits::reconnect_doublings)),
       limits::reconnect_max);
   ++attempts_;
-  const auto half = static_cast<std::uint64_t>(wait.count() / 2);
+  const Duration longest = welcomed() ? std::max<Duration>(wait, limits::reconnect_spread) : wait;
+  const auto span = static_cast<std::uint64_t>((longest - wait / 2).count());
   state_ = State::waiting;
-  state_expires_ = now + wait - Duration(static_cast<Duration::rep>(random_.below(half + 1)));
+  state_expires_ = now + longest - Duration(static_cast<Duration::rep>(random_.below(span + 1)));
 }
 
 // Forgets all that belonged to the socket: asks without an answer, introductions, and the marks of
-// what others have.
+// what others have. What the coordinator was told it may know still.
 void Client::forget_session(bool report) {
   if (report) outputs_.push(SignalReport{Error::no_coordinator});
   for (const Asked& asked : asked_) outputs_.push(Answered{asked.root, 0});
@@ -88,8 +94,7 @@ void Client::forget_session(bool report) {
   word_expires_.reset();
   changes_due_.reset();
   changed_.clear();
-  announcements_.erase_if([](const Announcement& announcement) { return !announcement.held; });
-  for (auto& [root, announcement] : announcements_) announcement.told = announcement.queued = false;
+  for (auto& [root, announcement] : announcements_) announcement.queued = false;
 }
 
 void Client::handle_message(const Message& message, Instant now) {
@@ -111,6 +116,7 @@ void Client::handle(const Welcome& welcome, Instant now) {
   number_ = welcome.peer;
   lean_ = welcome.lean;
   for (auto& [root, announcement] : announcements_) {
+    if (!welcome.kept) announcement.told = false;
     announcement.queued = true;
     changed_.push_back(root);
   }
@@ -188,7 +194,7 @@ void Client::change(const Root& root, bool held, Instant now) {
   if (announcement->held == held) return;
   announcement->held = held;
   if (!welcomed()) {
-    if (!held) announcements_.erase(root);
+    if (!held && !announcement->told) announcements_.erase(root);
     return;
   }
   if (!std::exchange(announcement->queued, true)) changed_.push_back(root);

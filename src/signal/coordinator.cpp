@@ -34,6 +34,7 @@ Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant n
 }
 
 void Coordinator::handle_disconnect(PeerId id, Instant now) {
+  if (const Peer* const peer = find(id)) keep_session(id, *peer, now);
   forget(id, now);
 }
 
@@ -62,7 +63,9 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
   id = renumber(id, hello.peer, now);
   peer.position = static_cast<std::uint32_t>(peer.site->members.size());
   peer.site->members.push_back(id);
-  tell(id, Welcome{version, id, peer.lean});
+  const std::vector<Root> kept = take_session(id, peer, hello.held, now);
+  tell(id, Welcome{version, id, peer.lean, !kept.empty()});
+  add(id, *peer.site, kept, now);
   tell_marks(id, *peer.site);
   resume(id, peer);
   // A sibling may have its socket of before, or those with which it has pairs.
@@ -79,6 +82,7 @@ PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
   if (const Peer* const before = find(wanted)) {
     const Peer& peer = *find(id);
     if (before->browser != peer.browser || before->site != peer.site) return id;
+    keep_session(wanted, *before, now);
     refuse(wanted, Error::timed_out, now);
   }
   auto node = peers_.extract(id);  // its address stays
@@ -86,6 +90,48 @@ PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
   peers_.insert(std::move(node));
   outputs_.push_back(Renumber{id, wanted});
   return wanted;
+}
+
+// Whoever was refused has to say everything again.
+void Coordinator::keep_session(PeerId id, const Peer& peer, Instant now) {
+  std::vector<Root> roots = peer.site->directory.roots_of(id);
+  if (roots.empty()) return;
+  drop_session(id);
+  session_roots_ += roots.size();
+  const Instant until = now + limits::session_wait;
+  sessions_[id] = {peer.site->name, peer.browser, std::move(roots), until};
+  session_ends_.emplace_back(until, id);
+  while (session_ends_.front().first <= now || session_roots_ > limits::session_roots) {
+    // One that was kept anew has a later end.
+    const auto [end, oldest] = session_ends_.front();
+    const auto found = sessions_.find(oldest);
+    if (found != sessions_.end() && found->second.until == end) drop_session(oldest);
+    session_ends_.pop_front();
+  }
+}
+
+void Coordinator::drop_session(PeerId id) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return;
+  session_roots_ -= found->second.roots.size();
+  sessions_.erase(found);
+}
+
+std::vector<Root> Coordinator::take_session(PeerId id, const Peer& peer, std::uint64_t held,
+                                            Instant now) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end() || found->second.browser != peer.browser ||
+      found->second.site != peer.site->name) {
+    return {};
+  }
+  const bool lives = found->second.until > now;
+  std::vector<Root> roots = std::move(found->second.roots);
+  session_roots_ -= roots.size();
+  sessions_.erase(found);
+  std::uint64_t sum = 0;
+  for (const Root& root : roots) sum += summand_of(root);
+  if (!lives || sum != held) roots.clear();
+  return roots;
 }
 
 // Introduces this peer again to each peer of which both sides say that they have a pair.
@@ -135,7 +181,11 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
       change(site, mark_of(root), false, now);
     }
   }
-  for (const Root& root : have.add) {
+  add(id, site, have.add, now);
+}
+
+void Coordinator::add(PeerId id, Site& site, const std::vector<Root>& roots, Instant now) {
+  for (const Root& root : roots) {
     if (site.directory.add(id, root) == Directory::Change::mark_came) {
       change(site, mark_of(root), true, now);
     }

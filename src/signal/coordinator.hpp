@@ -131,6 +131,13 @@ class Coordinator {
     PeerId peer;
     Instant until;
   };
+  // What a visitor had announced whose socket went: it may come back, and need not say it again.
+  struct Session {
+    std::string site;
+    std::string browser;
+    std::vector<Root> roots;
+    Instant until;
+  };
   struct Site {
     std::string name;
     Directory directory;
@@ -189,7 +196,12 @@ class Coordinator {
   static bool spend(Peer& peer, const Message& message, Instant now);
   void refuse(PeerId id, Error error, Instant now);
   void forget(PeerId id, Instant now);
+  void add(PeerId id, Site& site, const std::vector<Root>& roots, Instant now);
   PeerId renumber(PeerId id, PeerId wanted, Instant now);
+  void keep_session(PeerId id, const Peer& peer, Instant now);
+  void drop_session(PeerId id);
+  // The roots of the session that the peer goes on with, if it means the same ones.
+  std::vector<Root> take_session(PeerId id, const Peer& peer, std::uint64_t held, Instant now);
   void resume(PeerId id, Peer& peer);
   static bus::Seek seek_of(PeerId id, const Peer& peer);
   void deliver(PeerId from, Relayed signal);
@@ -238,6 +250,9 @@ class Coordinator {
   // peer or site that it names.
   std::deque<std::pair<Instant, PeerId>> greetings_;
   std::deque<std::pair<Instant, PeerId>> holds_;
+  std::unordered_map<PeerId, Session> sessions_;
+  std::deque<std::pair<Instant, PeerId>> session_ends_;
+  std::size_t session_roots_ = 0;
   std::multimap<Instant, std::string> batches_;  // when a site's changes are due
   Siblings siblings_;
   std::map<std::uint32_t, Pending> pendings_;  // by number: the oldest first

@@ -149,6 +149,16 @@ bool Directory::holds(PeerId peer, const Root& root) const {
   return places != places_.end() && places->second.find(number->second) != nullptr;
 }
 
+std::vector<Root> Directory::roots_of(PeerId peer) const {
+  std::vector<Root> roots;
+  const auto places = places_.find(peer);
+  if (places == places_.end()) return roots;
+  roots.reserve(places->second.size());
+  places->second.each(
+      [&](std::uint32_t number, std::uint32_t) { roots.push_back(held_[number].root); });
+  return roots;
+}
+
 std::vector<Mark> Directory::marks() const {
   std::vector<Mark> marks;
   marks.reserve(marks_.size());

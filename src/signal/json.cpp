@@ -378,6 +378,7 @@ void write(Text& to, const Welcome& welcome) {
   append(to += R"({"type":"welcome","version":)", welcome.version);
   append(to += R"(,"peer":)", welcome.peer);
   if (welcome.lean) to += R"(,"lean":true)";
+  if (welcome.kept) to += R"(,"kept":true)";
 }
 void append(Text& to, const std::vector<Mark>& marks) {
   to += "[";
@@ -465,6 +466,8 @@ Result<Said> parse_text(std::string_view text) {
     if (key == "peer") fields.peer = number_of(raw);
     if (key == "offer") fields.offer = bool_of(raw);
     if (key == "lean") fields.lean = bool_of(raw);
+    if (key == "kept") fields.kept = bool_of(raw);
+    if (key == "held") fields.held = string_of(raw);
     if (key == "add") fields.add = list_of<std::string>(raw, string_of);
     if (key == "remove") fields.remove = list_of<std::string>(raw, string_of);
     if (key == "roots") fields.roots = list_of<std::string>(raw, string_of);

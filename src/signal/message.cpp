@@ -45,6 +45,17 @@ Error parse_marks(const Texts& texts, std::vector<Mark>& marks) {
   return Error::none;
 }
 
+std::string sum_text(std::uint64_t sum) {
+  return to_hex(static_cast<Mark>(sum >> 32)) + to_hex(static_cast<Mark>(sum));
+}
+std::optional<std::uint64_t> parse_sum(std::string_view hex) {
+  if (hex.size() != 2 * mark_digits) return std::nullopt;
+  const auto high = parse_mark(hex.substr(0, mark_digits));
+  const auto low = parse_mark(hex.substr(mark_digits));
+  if (!high || !low) return std::nullopt;
+  return std::uint64_t{*high} << 32 | *low;
+}
+
 // Of a hello of another version only the version is read, so that the client can be told.
 Result<Message> parse_hello(const Fields& fields) {
   const auto number = whole_number(fields.version);
@@ -59,6 +70,11 @@ Result<Message> parse_hello(const Fields& fields) {
     const auto peer = whole_number(fields.peer);
     if (!peer) return Error::malformed_message;
     hello.peer = PeerId{*peer};
+  }
+  if (fields.held && hello.peer.value != 0) {
+    const auto held = parse_sum(*fields.held);
+    if (!held) return Error::malformed_message;
+    hello.held = *held;
   }
   // The two sides of a pair know each other by number, so a page without a number has no pairs.
   if (!fields.peers || hello.peer.value == 0) return Message(std::move(hello));
@@ -77,7 +93,8 @@ Result<Message> parse_welcome(const Fields& fields) {
   if (!number) return Error::malformed_message;
   if (*number != version) return Message(Welcome{*number, PeerId{}});
   if (!peer) return Error::malformed_message;
-  return Message(Welcome{*number, PeerId{*peer}, fields.lean.value_or(false)});
+  return Message(
+      Welcome{*number, PeerId{*peer}, fields.lean.value_or(false), fields.kept.value_or(false)});
 }
 
 Result<Message> parse_present(const Fields& fields) {
@@ -177,6 +194,7 @@ void fill(Fields& fields, const Hello& hello) {
   if (hello.lean) fields.lean = true;
   if (hello.peer.value == 0) return;
   fields.peer = hello.peer.value;
+  if (hello.held != 0) fields.held = sum_text(hello.held);
   fields.peers.emplace();
   for (const PeerId peer : hello.peers) fields.peers->push_back(peer.value);
 }
@@ -185,6 +203,7 @@ void fill(Fields& fields, const Welcome& welcome) {
   fields.version = welcome.version;
   fields.peer = welcome.peer.value;
   if (welcome.lean) fields.lean = true;
+  if (welcome.kept) fields.kept = true;
 }
 void fill(Fields& fields, const Present& present) {
   fields.type = "present";
@@ -253,6 +272,12 @@ Mark mark_of(const Root& root) {
   Mark mark = 0;
   for (std::size_t i = 0; i < mark_digits / 2; ++i) mark = mark << 8 | root.bytes[i];
   return mark;
+}
+
+std::uint64_t summand_of(const Root& root) {
+  std::uint64_t summand = 0;
+  for (std::size_t i = 0; i < sizeof summand; ++i) summand = summand << 8 | root.bytes[i];
+  return summand;
 }
 
 std::optional<Mark> parse_mark(std::string_view hex) {

@@ -25,6 +25,10 @@ Mark mark_of(const Root& root);
 std::optional<Mark> parse_mark(std::string_view hex);
 std::string to_hex(Mark mark);
 
+// Sums of roots, by which a client and a coordinator see whether they mean the same ones. A root is
+// a digest, so its first eight bytes will do.
+std::uint64_t summand_of(const Root& root);
+
 struct Description {
   bool offer = false;  // else an answer
   std::string sdp;
@@ -44,12 +48,15 @@ struct Hello {
   PeerId peer = {};                // after a reconnect: the number of before; 0 is none
   std::vector<PeerId> peers = {};  // the peers with which pairs are still open
   bool lean = false;               // understands lists, and introductions inside an Answer
+  // After a reconnect: the sum of the roots that it had announced; 0 is none.
+  std::uint64_t held = 0;
   bool operator==(const Hello&) const = default;
 };
 struct Welcome {
   std::uint32_t version = 0;
   PeerId peer;
   bool lean = false;  // so does this coordinator; said only to a lean client
+  bool kept = false;  // what Hello::held says is known still, and need not be announced again
   bool operator==(const Welcome&) const = default;
 };
 struct Present {
@@ -114,9 +121,9 @@ using Message = Variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, S
 // A JSON object's members as they came, before they are checked. A member of another JSON type than
 // the one named here counts as absent. Numbers are doubles, because JSON has no others.
 struct Fields {
-  std::optional<std::string> type, browser, code;
+  std::optional<std::string> type, browser, code, held;
   std::optional<double> version, peer;
-  std::optional<bool> offer, lean;
+  std::optional<bool> offer, lean, kept;
   std::optional<std::vector<std::string>> add, remove, roots;
   std::optional<std::vector<double>> peers;
   std::optional<std::string> description_type, description_sdp;

@@ -122,6 +122,75 @@ TEST_CASE("after a reconnect every root that a page can serve is announced again
   CHECK(host.sent() == std::vector<Message>{Have{{root_of(2)}, {}}});
 }
 
+TEST_CASE("what the coordinator knows still is not announced again, only what changed since") {
+  Host host;
+  host.connect();
+  for (std::uint32_t n = 1; n <= 3; ++n) host.client.announce(root_of(n), host.now);
+  host.pass(limits::announce_wait);
+  // Not told any more, though it was held: it counts for nothing.
+  host.client.announce(root_of(4), host.now);
+  host.client.handle_socket_closed(host.now);
+  host.client.withdraw(root_of(2), host.now);
+  host.client.withdraw(root_of(4), host.now);
+  host.client.announce(root_of(5), host.now);
+  host.pass(limits::reconnect_max);
+  host.drain();
+  host.client.handle_socket_open(host.now);
+  const std::uint64_t held =
+      summand_of(root_of(1)) + summand_of(root_of(2)) + summand_of(root_of(3));
+  CHECK(host.sent() ==
+        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{100}, {}, true, held}});
+  SUBCASE("it knows them") {
+    host.hear(Welcome{version, PeerId{100}, true, true});
+    CHECK(host.sent() == std::vector<Message>{Have{{root_of(5)}, {root_of(2)}}});
+  }
+  SUBCASE("it does not") {
+    host.hear(Welcome{version, PeerId{100}, true});
+    CHECK(host.sent() == std::vector<Message>{Have{{root_of(1), root_of(3), root_of(5)}, {}}});
+  }
+  SUBCASE("nothing changed") {
+    host.client.announce(root_of(2), host.now);
+    host.client.withdraw(root_of(5), host.now);
+    host.hear(Welcome{version, PeerId{100}, true, true});
+    CHECK(host.sent().empty());
+  }
+}
+
+TEST_CASE("ten thousand clients of a coordinator that is started again come back spread") {
+  constexpr std::size_t count = 10000;
+  constexpr Duration step = 100ms;
+  std::vector<Client> clients;
+  for (std::size_t i = 0; i < count; ++i) clients.emplace_back(std::string(32, 'a'), i);
+  Instant now{1h};
+  const auto opens = [](Client& client) {
+    std::size_t opened = 0;
+    while (const auto output = client.poll_output()) {
+      if (holds_alternative<OpenSocket>(*output)) ++opened;
+    }
+    return opened;
+  };
+  for (Client& client : clients) {
+    client.start(now);
+    client.handle_socket_open(now);
+    client.handle_message(Welcome{version, PeerId{1}}, now);
+    opens(client);
+  }
+  for (Client& client : clients) client.handle_socket_closed(now);
+  std::size_t all = 0, most = 0;
+  for (const Instant begin = now; now - begin <= limits::reconnect_spread; now += step) {
+    std::size_t opened = 0;
+    for (Client& client : clients) {
+      client.handle_timeout(now);
+      opened += opens(client);
+    }
+    all += opened;
+    most = std::max(most, opened);
+  }
+  CHECK(all == count);
+  // 222 in a tenth of a second, if they were spread evenly.
+  CHECK(most <= 300);
+}
+
 TEST_CASE("ten thousand roots are announced in messages that fit") {
   Host host;
   for (std::uint32_t i = 0; i < limits::roots_per_peer + 5; ++i)
@@ -281,7 +350,7 @@ TEST_CASE("attempts to connect come ever more slowly, spread, and never stop") {
   host.hear(Welcome{version, PeerId{1}});
   host.now += limits::reconnect_max;
   host.client.handle_socket_closed(host.now);
-  CHECK(*host.client.next_timeout() - host.now <= limits::reconnect_min);
+  CHECK(*host.client.next_timeout() - host.now <= limits::reconnect_spread);
 }
 
 TEST_CASE("a socket that never opens, or never welcomes, is given up") {
@@ -377,7 +446,7 @@ TEST_CASE("on another network the socket is opened at once, or must answer soon"
     CHECK(host.client.next_timeout() == host.now + limits::word_wait);
     host.pass(limits::word_wait);
     CHECK(host.take<CloseSocket>().size() == 1);
-    host.pass(limits::reconnect_min);
+    host.pass(limits::reconnect_spread);
     CHECK(host.take<OpenSocket>().size() == 1);
   }
 }

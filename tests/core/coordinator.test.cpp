@@ -584,6 +584,89 @@ TEST_CASE("a peer that comes back keeps its number, and its pairs are introduced
   }
 }
 
+TEST_CASE("a peer that comes back within a minute has announced what it had, by one sum") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(1), root_of(2)});
+  const PeerId bob = t.join('b');
+  const std::uint64_t held = summand_of(root_of(1)) + summand_of(root_of(2));
+  const auto back = [&](char browser, std::uint64_t sum, const char* site = "https://a.example") {
+    const PeerId peer = t.connect(site);
+    t.inbox.clear();
+    t.say(peer, Hello{version, std::string(32, browser), ann, {}, true, sum});
+    const auto welcomes = t.take<Welcome>(ann);
+    return !welcomes.empty() && welcomes[0].kept;
+  };
+  SUBCASE("it is told so, and is a holder again") {
+    t.leave(ann);
+    CHECK(t.asked(bob, 1) == 0);
+    t.pass(limits::session_wait - 1ms);
+    CHECK(back('a', held));
+    CHECK(t.asked(bob, 2) == 1);
+    t.say(ann, Have{{}, {root_of(2)}});
+    CHECK(t.asked(bob, 2) == 0);
+    // Once: what is kept the next time is what it has then.
+    t.leave(ann);
+    CHECK_FALSE(back('a', held));
+  }
+  SUBCASE("also while its dead socket is open") {
+    CHECK(back('a', held));
+    CHECK(t.asked(bob, 1) == 1);
+  }
+  SUBCASE("not after the minute") {
+    t.leave(ann);
+    t.pass(limits::session_wait);
+    CHECK_FALSE(back('a', held));
+  }
+  SUBCASE("not if it means other roots, or none") {
+    t.leave(ann);
+    SUBCASE("none") {
+      CHECK_FALSE(back('a', 0));
+    }
+    SUBCASE("others") {
+      CHECK_FALSE(back('a', held - 1));
+    }
+    CHECK(t.asked(bob, 1) == 0);
+  }
+  SUBCASE("not to another browser, nor at another site") {
+    t.leave(ann);
+    CHECK_FALSE(back('c', held));
+    t.leave(ann);
+    CHECK_FALSE(back('a', held, "https://b.example"));
+  }
+  SUBCASE("not if it was refused") {
+    t.coordinator.handle_malformed(ann, Error::malformed_message, t.now);
+    t.drain();
+    CHECK_FALSE(back('a', held));
+  }
+}
+
+TEST_CASE("what is remembered of those who left is bounded, and the oldest goes first") {
+  Table t;
+  std::vector<Root> all;
+  for (std::uint32_t n = 1; n <= limits::roots_per_peer; ++n) all.push_back(root_of(n));
+  std::uint64_t held = 0;
+  for (const Root& root : all) held += summand_of(root);
+  const std::size_t visitors = limits::session_roots / limits::roots_per_peer + 1;
+  std::vector<PeerId> left;
+  for (std::size_t i = 0; i < visitors; ++i) {
+    const PeerId peer = t.join('a');
+    for (std::size_t at = 0; at < all.size(); at += limits::roots_per_message) {
+      const auto begin = all.begin() + static_cast<std::ptrdiff_t>(at);
+      const std::size_t count = std::min(limits::roots_per_message, all.size() - at);
+      t.say(peer, Have{{begin, begin + static_cast<std::ptrdiff_t>(count)}, {}});
+    }
+    t.leave(peer);
+    t.inbox.clear();
+    left.push_back(peer);
+  }
+  const auto is_kept = [&](PeerId peer) {
+    t.say(t.connect(), Hello{version, std::string(32, 'a'), peer, {}, true, held});
+    return t.take<Welcome>(peer).at(0).kept;
+  };
+  CHECK_FALSE(is_kept(left.front()));
+  CHECK(is_kept(left.back()));
+}
+
 TEST_CASE("a coordinator that was started again gives everybody the number of before") {
   Table t;
   CHECK(t.rejoin('a', PeerId{1001}, {PeerId{1002}}) == PeerId{1001});

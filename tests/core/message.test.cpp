@@ -165,6 +165,8 @@ TEST_CASE("a message survives the way to fields and back") {
   const Message messages[] = {
       Hello{version, browser},
       Hello{version, browser, PeerId{7}, {PeerId{8}, PeerId{9}}},
+      Hello{version, browser, PeerId{7}, {}, true, 0x0123456789abcdef},
+      Welcome{version, PeerId{7}, true, true},
       Resume{PeerId{7}},
       Hello{7, ""},
       Welcome{version, PeerId{4294967295}},

@@ -93,6 +93,8 @@ class World {
     // The peer that had this seat is back, or says so, and names its neighbours.
     Hello hello{version, std::string(32, static_cast<char>('a' + seat.browser % 6))};
     if (with & 32) hello.peer = seat.before;
+    // It had announced one root, if any.
+    if (with & 64) hello.held = summand_of(root_of(with));
     for (const Seat& other : table_) hello.peers.push_back(other.before);
     say(seat, hello);
   }

@@ -82,6 +82,12 @@ void member(Fields& fields, char name, std::string text) {
     case 'e':
       fields.lean = text == "1";
       break;
+    case 'h':
+      fields.held = text;
+      break;
+    case 'K':
+      fields.kept = text == "1";
+      break;
     default:
       break;
   }

@@ -327,6 +327,58 @@ test('a socket that is silent when pinged is ended, one that answers is not', as
   dead.socket.terminate();
 });
 
+test('who comes back has announced what it had, by one sum', async (t) => {
+  const { url } = await coordinatorFor(t);
+  const roots = ['a', 'b', 'c'].map(rootOf);
+  const ann = new Visitor(url, { browser: 'ann' });
+  const { peer } = await ann.next('welcome');
+  ann.say({ type: 'have', add: roots, remove: [] });
+  ann.say({ type: 'ask', roots: [] });
+  await ann.next('answer');
+  const sum = roots.reduce((all, root) => (all + BigInt(`0x${root.slice(0, 16)}`)) & 0xffffffffffffffffn, 0n);
+  const held = sum.toString(16).padStart(16, '0');
+  ann.socket.terminate();
+  await ann.closed;
+  const again = new Visitor(url, { browser: 'ann', again: { peer, held } });
+  assert.equal((await again.next('welcome')).kept, true);
+  const bob = new Visitor(url, { browser: 'bob' });
+  await bob.next('welcome');
+  bob.say({ type: 'ask', roots: [roots[1]] });
+  assert.deepEqual((await bob.next('answer')).peers, [1]);
+  // Other roots, no session, and what is no sum.
+  const other = new Visitor(url, { browser: 'cat', again: { peer: 7, held } });
+  assert.equal((await other.next('welcome')).kept, undefined);
+  const wrong = new Visitor(url, { browser: 'dan', again: { peer: 8, held: 'x' } });
+  assert.equal((await wrong.next('error')).code, 'malformed-message');
+});
+
+test('a socket that has lived long enough is let go, and its visitor comes again under its number', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { coordinator, url } = await coordinatorFor(t, { maxLifetime: 4 * (heartbeatMs / 1000) });
+  const ann = new Visitor(url, { browser: 'ann' });
+  const { peer } = await ann.next('welcome');
+  let beats = 0;
+  const closed = ann.closed.then((why) => ({ why, beats }));
+  let isClosed = false;
+  closed.then(() => (isClosed = true));
+  while (!isClosed) {
+    t.mock.timers.tick(heartbeatMs);
+    beats++;
+    // Said again after each ping, so that nothing but its age ends it.
+    if (ann.socket.readyState === 1) ann.say({ type: 'ask', roots: [] });
+    await Promise.race([closed, ann.next('answer').catch(() => {})]);
+  }
+  assert.deepEqual((await closed).why, { status: 1001, reason: 'timed-out' });
+  assert.equal((await closed).beats >= 2 && (await closed).beats <= 5, true);
+  const again = new Visitor(url, { browser: 'ann', again: { peer } });
+  assert.equal((await again.next('welcome')).peer, peer);
+  assert.equal(coordinator.stats().slow, 0);
+});
+
+test('maxLifetime is a number of seconds within bounds', () => {
+  for (const maxLifetime of [0, 59, 1e9, Number.NaN, 'x']) assert.throws(() => attach(null, { maxLifetime }), RangeError);
+});
+
 const noOrigins = {
   'example.com': 'https://example.com',
   'localhost:8080': 'https://localhost:8080',

@@ -39,6 +39,13 @@ const wrong = [
   [['coordinator', '.', '--origin', 'https://example.org'], 2, 'bad-arguments'],
   [['coordinator', '--port', '0', '--origin', 'example.com'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--redis', 'localhost:6379'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--proxy', 'balancer'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--trust-proxy=11'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--token-key', 'short'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--max-lifetime', '59'], 2, 'bad-value'],
+  [['coordinator', '--config', '/nowhere/at.json'], 1, 'not-found'],
+  [['coordinator', '--config', cli], 2, 'bad-value'],
+  [['serve', '.', '--metrics-port', '1'], 2, 'unknown-option'],
   [['doctor'], 2, 'bad-arguments'],
   [['doctor', 'ftp://example.org'], 2, 'bad-value'],
   [['doctor', 'https://'], 2, 'bad-value'],
@@ -63,6 +70,15 @@ for (const [args, status, code] of wrong) {
     assert.equal(ended.stdout, '');
   });
 }
+
+test('a coordinator takes its settings from a file and the environment, and says where it is', async (t) => {
+  const folder = makeFolder(t, { 'config.json': JSON.stringify({ port: 0, origins: ['https://a.example'], trustProxy: 1 }) });
+  const env = { ...process.env, PEER_CDN_CONFIG: join(folder, 'config.json'), PEER_CDN_ORIGINS: 'https://b.example' };
+  const started = startAs({ env }, 'coordinator', '--json');
+  t.after(() => started.child.kill());
+  await until('it says where it is', () => started.stdout.includes('\n'));
+  assert.deepEqual(JSON.parse(started.stdout).origins, ['https://b.example']);
+});
 
 test('help and version are asked for, and go to standard output', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));

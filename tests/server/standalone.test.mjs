@@ -55,7 +55,19 @@ test('a coordinator that drains says so first, takes nobody in, and lets its vis
   assert.equal(coordinator.stats().peers, 0);
 });
 
+test('a port of their own has the metrics, and health too, also where the other one speaks the PROXY protocol', async (t) => {
+  const { url, metricsPort } = await open(t, { metricsPort: 0, proxyProtocol: true });
+  const tools = `http://127.0.0.1:${metricsPort}`;
+  assert.match(await (await fetch(`${tools}/metrics`)).text(), /^peer_cdn_sockets 0$/m);
+  assert.equal(await statusOf(`${tools}/health/ready`), 200);
+  await assert.rejects(fetch(`${url}/health`));
+  const other = await open(t, { metricsPort: 0 });
+  assert.equal(await statusOf(`${other.url}/metrics`), 404);
+  assert.equal(await statusOf(`${other.url}/health`), 200);
+});
+
 test('a port in use is an error of Node', async (t) => {
   const { port } = await open(t);
   await assert.rejects(serveCoordinator({ port }), { code: 'EADDRINUSE' });
+  await assert.rejects(serveCoordinator({ port: 0, metricsPort: port }), { code: 'EADDRINUSE' });
 });

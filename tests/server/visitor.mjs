@@ -12,9 +12,10 @@ export class Visitor {
   #messages = [];
   #waiting = [];
 
-  constructor(url, { origin, browser = 'a', isSilent = false, headers, again = {} } = {}) {
+  constructor(url, { origin, browser = 'a', isSilent = false, headers, createConnection, again = {} } = {}) {
     const { protocol, host } = new URL(url);
-    this.socket = new WebSocket(url.replace(/^http/, 'ws'), { origin: origin ?? `${protocol}//${host}`, headers });
+    const options = { origin: origin ?? `${protocol}//${host}`, headers, createConnection };
+    this.socket = new WebSocket(url.replace(/^http/, 'ws'), options);
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', () => {
         if (!isSilent) this.say({ type: 'hello', version: protocolVersion, browser: browserOf(browser), ...again });

@@ -1,0 +1,62 @@
+// `peer-cdn load`: its options, and its result for people.
+import { SOCKET_PATH } from '../../build/border.js';
+import { usage, wholeNumber } from './cli-errors.js';
+import * as limits from './limits.js';
+
+const protocols = { 'ws:': 'http:', 'wss:': 'https:', 'http:': 'http:', 'https:': 'https:' };
+
+/**
+ * @param {string} text of the socket's URL; its path may be left out
+ * @param {{ sockets?: string, asks?: string, seconds?: string, origin?: string, metrics?: string }} values
+ */
+export function loadOptions(text, values) {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const protocol = protocols[/** @type {keyof typeof protocols} */ (url?.protocol ?? '')];
+  if (!url || !protocol) throw usage('bad-value', `load takes the URL of a coordinator, as wss://example.org, not '${text}'`);
+  if (url.pathname === '/') url.pathname = SOCKET_PATH;
+  for (const name of /** @type {const} */ (['origin', 'metrics'])) {
+    const given = values[name];
+    if (given !== undefined && !/^https?:$/.test(URL.canParse(given) ? new URL(given).protocol : '')) {
+      throw usage('bad-value', `--${name} takes a URL, as https://example.org, not '${given}'`);
+    }
+  }
+  const sockets = wholeNumber('sockets', values.sockets, limits.loadSockets) ?? 100;
+  if (sockets < 2) throw usage('bad-value', `--sockets takes at least 2, because they are introduced to each other`);
+  const most = Math.max(1, Math.floor(sockets * limits.loadAsksPerSocketSecond));
+  const perSecond = wholeNumber('asks', values.asks, most) ?? Math.ceil(sockets / 5);
+  const seconds = wholeNumber('seconds', values.seconds, limits.loadSeconds) ?? 10;
+  const origin = new URL(values.origin ?? `${protocol}//${url.host}`).origin;
+  return {
+    url: url.href.replace(/^http/, 'ws'),
+    origin,
+    sockets,
+    perSecond: Math.min(perSecond, most),
+    seconds,
+    metrics: values.metrics,
+  };
+}
+
+/** What helps against a failure. @type {Record<string, string>} */
+const advice = {
+  401: 'the coordinator wants a token: add ?token= to the URL',
+  404: 'there is no coordinator at this path',
+  429: 'all come from this address: raise --sockets-per-address at the coordinator',
+  503: 'the coordinator ends',
+  'origin-refused': 'the coordinator does not serve this site: say --origin',
+  EMFILE: 'this process may not open so many files: raise ulimit -n',
+  EADDRNOTAVAIL: 'this machine has no more ports to one address: load from several machines',
+};
+
+/** @param {Awaited<ReturnType<typeof import('./load.js').measureLoad>>} result */
+export function describeLoad(result) {
+  const times = Object.entries(result.ms).map(([name, { p50, p99 }]) => `${name} ${p50 ?? '-'} / ${p99 ?? '-'}`);
+  const failures = Object.entries(result.failures).map(
+    ([code, count]) => `${count} sockets failed: ${code}${advice[code] ? ` (${advice[code]})` : ''}\n`,
+  );
+  const processor = result.perProcessorSecond === null ? '' : `, ${result.perProcessorSecond} for a second of its processor`;
+  return (
+    `${result.sockets} sockets opened in ${result.openSeconds} s\n` +
+    `${result.introductions} introductions of ${result.asked} asked for in ${result.seconds} s: ${result.perSecond} a second` +
+    `${processor}\nmilliseconds, median / 99th: ${times.join(', ')}\n${failures.join('')}`
+  );
+}

@@ -1,0 +1,162 @@
+// What an operator may set of a server: by a flag, else by the environment, else by a file. One table is for all three.
+import { readFileSync, statSync } from 'node:fs';
+import { usage } from './cli-errors.js';
+import * as limits from './limits.js';
+
+/**
+ * @typedef {object} Setting
+ * @property {'text' | 'number' | 'list' | 'flag'} kind
+ * @property {string} flag
+ * @property {number} [most] of a number
+ * @property {string} [bare] what the flag alone says; otherwise it needs a value
+ * @property {true} [lone] only of a coordinator alone
+ */
+
+/**
+ * By the name that it has in a file and in the options of attach() and serveCoordinator(). The environment's name is made of it:
+ * `maxLifetime` is PEER_CDN_MAX_LIFETIME.
+ * @satisfies {Record<string, Setting>}
+ */
+export const settings = {
+  port: { kind: 'number', flag: 'port', most: 65535 },
+  host: { kind: 'text', flag: 'host' },
+  metricsPort: { kind: 'number', flag: 'metrics-port', most: 65535, lone: true },
+  origins: { kind: 'list', flag: 'origin' },
+  trustProxy: { kind: 'number', flag: 'trust-proxy', most: limits.proxyHops, bare: '1' },
+  proxyProtocol: { kind: 'flag', flag: 'proxy-protocol' },
+  proxies: { kind: 'list', flag: 'proxy' },
+  socketsPerAddress: { kind: 'number', flag: 'sockets-per-address', most: limits.socketsPerAddressMax },
+  maxLifetime: { kind: 'number', flag: 'max-lifetime', most: limits.lifetimeSecondsMax },
+  tokenKeys: { kind: 'list', flag: 'token-key' },
+  redis: { kind: 'text', flag: 'redis' },
+};
+
+/** @typedef {import('./standalone.js').StandaloneOptions} Options */
+/** @typedef {keyof typeof settings} Name */
+
+/** @type {[Name, Setting][]} */
+const table = /** @type {any} */ (Object.entries(settings));
+
+/** The settings of a command. @param {boolean} isLone whether it is a coordinator alone */
+const settingsFor = (isLone) => table.filter(([, { lone }]) => isLone || !lone);
+
+/** As parseArgs() takes them. @param {boolean} isLone */
+export function flagsFor(isLone) {
+  const options = settingsFor(isLone).map(([, { kind, flag }]) => [
+    flag,
+    { type: kind === 'flag' ? 'boolean' : 'string', multiple: kind === 'list' },
+  ]);
+  return { ...Object.fromEntries(options), config: { type: /** @type {const} */ ('string') } };
+}
+
+/** Flags that need no value get the one that they stand for. @param {string[]} args */
+export const withBareFlags = (args) =>
+  args.map((arg) => {
+    const bare = table.find(([, { flag, bare }]) => bare && arg === `--${flag}`)?.[1].bare;
+    return bare === undefined ? arg : `${arg}=${bare}`;
+  });
+
+const prefix = 'PEER_CDN_';
+const variableOf = (/** @type {string} */ name) => prefix + name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+const CONFIG = 'PEER_CDN_CONFIG';
+
+/**
+ * A text, of a flag or of the environment, as the value that it means.
+ * @param {Setting} setting
+ * @param {string} text
+ * @param {string} where it stands
+ */
+function meaningOf({ kind, most = 0 }, text, where) {
+  if (kind === 'number') {
+    if (!/^\d+$/.test(text) || Number(text) > most) throw wrong(where, `a whole number up to ${most}`, text);
+    return Number(text);
+  }
+  if (kind === 'flag') {
+    if (!/^(true|false|1|0)$/.test(text)) throw wrong(where, 'true or false', text);
+    return text === 'true' || text === '1';
+  }
+  return kind === 'list' ? text.split(/[\s,]+/).filter(Boolean) : text;
+}
+
+/** @param {string} where @param {string} what @param {unknown} given */
+const wrong = (where, what, given) =>
+  usage('bad-value', `${where} takes ${what}, not ${typeof given === 'string' ? `'${given}'` : JSON.stringify(given)}`);
+
+/** What the environment says. @param {NodeJS.ProcessEnv} environment @param {[Name, Setting][]} known */
+function fromEnvironment(environment, known) {
+  /** @type {Record<string, unknown>} */
+  const found = {};
+  for (const [variable, text] of Object.entries(environment)) {
+    // An empty one is none. Kubernetes makes others of every service, and one may be named peer-cdn.
+    const isOfKubernetes = /^PEER_CDN_(SERVICE|PORT)_/.test(variable) || /^(tcp|udp):\/\//.test(text ?? '');
+    if (!variable.startsWith(prefix) || variable === CONFIG || !text || isOfKubernetes) continue;
+    const entry = table.find(([name]) => variableOf(name) === variable);
+    if (!entry) {
+      const variables = known.map(([name]) => variableOf(name)).join(', ');
+      throw usage('unknown-option', `there is no setting ${variable}: the environment may have ${variables}, ${CONFIG}`);
+    }
+    // What is of the other command only is not of this one.
+    if (known.includes(entry)) found[entry[0]] = meaningOf(entry[1], text, variable);
+  }
+  return found;
+}
+
+/** Whether a file's value is of a setting's kind. @type {Record<Setting['kind'], (value: any, most: number) => boolean>} */
+const isOfKind = {
+  text: (value) => typeof value === 'string',
+  number: (value, most) => Number.isInteger(value) && value >= 0 && value <= most,
+  flag: (value) => typeof value === 'boolean',
+  list: (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'),
+};
+const kindName = (/** @type {Setting} */ { kind, most }) =>
+  ({ text: 'a text', number: `a whole number up to ${most}`, flag: 'true or false', list: 'a list of texts' })[kind];
+
+/** What a file says. @param {string} file @param {[Name, Setting][]} known */
+function fromFile(file, known) {
+  if (statSync(file).size > limits.configBytes) {
+    throw usage('bad-value', `${file} is no configuration: it has more than ${limits.configBytes} bytes`);
+  }
+  let said;
+  try {
+    said = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    // V8 repeats what stands there, which may be a key.
+    const place = /position \d+/.exec(error.message)?.[0];
+    throw usage('bad-value', `${file} is not JSON${place ? `, at ${place}` : ''}`);
+  }
+  if (typeof said !== 'object' || said === null || Array.isArray(said)) {
+    throw usage('bad-value', `${file} must have one object, as {"port": 8081, "origins": ["https://example.org"]}`);
+  }
+  for (const [name, value] of Object.entries(said)) {
+    const setting = known.find(([each]) => each === name)?.[1];
+    if (!setting) {
+      const names = known.map(([each]) => each).join(', ');
+      throw usage('unknown-option', `there is no setting '${name}' in ${file}: it may have ${names}`);
+    }
+    if (!isOfKind[setting.kind](value, setting.most ?? 0)) {
+      // Not the value itself: it may be a password.
+      throw usage('bad-value', `${name} in ${file} takes ${kindName(setting)}`);
+    }
+  }
+  return said;
+}
+
+/**
+ * The options that were set: by the flags, else by the environment, else by the file of --config or PEER_CDN_CONFIG.
+ * @param {Record<string, unknown>} flags as parseArgs() gives them
+ * @param {boolean} isLone whether the command is a coordinator alone
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {Options}
+ */
+export function readSettings(flags, isLone, environment = process.env) {
+  const known = settingsFor(isLone);
+  const file = /** @type {string | undefined} */ (flags.config) ?? environment[CONFIG];
+  const said = known
+    .filter(([, { flag }]) => flags[flag] !== undefined)
+    .map(([name, setting]) => {
+      const value = flags[setting.flag];
+      return [name, typeof value === 'string' ? meaningOf(setting, value, `--${setting.flag}`) : value];
+    });
+  return { ...(file ? fromFile(file, known) : {}), ...fromEnvironment(environment, known), ...Object.fromEntries(said) };
+}

@@ -1,0 +1,75 @@
+// `peer-cdn load`, as an operator types it.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { describeLoad, loadOptions } from '../../src/server/cli-load.js';
+import { serveCoordinator } from '../../src/server/index.js';
+
+const cli = fileURLToPath(new URL('../../src/server/cli.js', import.meta.url));
+
+async function open(t, options) {
+  const served = await serveCoordinator({ port: 0, origins: ['https://a.example'], onWarning: () => {}, ...options });
+  t.after(() => served.close());
+  return served;
+}
+
+const load = (port, ...more) =>
+  new Promise((done) => {
+    const args = [cli, 'load', `ws://127.0.0.1:${port}`, '--json', '--seconds', '2', ...more];
+    execFile(process.execPath, args, (error, stdout) => done({ status: error?.code ?? 0, result: JSON.parse(stdout) }));
+  });
+
+test('sockets open, are introduced and signal, and the figures say how soon', async (t) => {
+  const { port, coordinator } = await open(t);
+  const metrics = `http://127.0.0.1:${port}/metrics`;
+  const { status, result } = await load(port, '--origin', 'https://a.example', '--sockets', '20', '--metrics', metrics);
+  assert.equal(status, 0, JSON.stringify(result));
+  assert.equal(result.sockets, 20);
+  assert.equal(result.introductions > 0 && result.introductions <= result.asked, true);
+  assert.equal(result.introductions, coordinator.stats().introductions);
+  assert.equal(result.perProcessorSecond > 0, true);
+  for (const { p50, p99 } of Object.values(result.ms)) assert.equal(p50 > 0 && p99 >= p50, true);
+  assert.match(
+    describeLoad(result),
+    /^20 sockets opened in .* s\n\d+ introductions of \d+ asked for in .* a second of its processor\n/,
+  );
+});
+
+test('sockets that are refused are counted by their code, and fail the command', async (t) => {
+  const { port } = await open(t, { tokenKeys: 'a key of sixteen characters' });
+  const { status, result } = await load(port, '--origin', 'https://a.example', '--sockets', '3');
+  assert.deepEqual([status, result.sockets, result.failures], [1, 0, { 401: 3 }]);
+  assert.match(describeLoad(result), /3 sockets failed: 401 \(the coordinator wants a token/);
+  const other = await load(port, '--sockets', '2');
+  assert.deepEqual(other.result.failures, { 'origin-refused': 2 });
+});
+
+test('a URL may be without a path, and its own site is the usual one', () => {
+  const options = loadOptions('wss://example.org:8443', {});
+  assert.deepEqual(options, {
+    url: 'wss://example.org:8443/peer-cdn/ws',
+    origin: 'https://example.org:8443',
+    sockets: 100,
+    perSecond: 20,
+    seconds: 10,
+    metrics: undefined,
+  });
+  assert.equal(loadOptions('https://example.org/ws?token=a', {}).url, 'wss://example.org/ws?token=a');
+});
+
+const wrong = [
+  ['localhost:8081', {}],
+  ['ftp://example.org', {}],
+  ['ws://a', { sockets: '1' }],
+  ['ws://a', { sockets: '1000000' }],
+  ['ws://a', { sockets: '10', asks: '6' }],
+  ['ws://a', { seconds: 'long' }],
+  ['ws://a', { origin: 'a.example' }],
+  ['ws://a', { metrics: 'file:///etc' }],
+];
+for (const [url, values] of wrong) {
+  test(`${url} ${JSON.stringify(values)} is refused`, () => {
+    assert.throws(() => loadOptions(url, values), { code: 'bad-value' });
+  });
+}

@@ -1,0 +1,96 @@
+// Settings of a server: by flag, environment and file, in that order.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { configBytes } from '../../src/server/limits.js';
+import { readSettings, settings } from '../../src/server/settings.js';
+import { makeFolder } from './folder.mjs';
+
+function fileOf(t, content) {
+  const text = typeof content === 'string' ? content : JSON.stringify(content);
+  return join(makeFolder(t, { 'config.json': text }), 'config.json');
+}
+
+test('a flag goes before the environment, and the environment before the file', (t) => {
+  const config = fileOf(t, { port: 1, host: 'file', maxLifetime: 60, proxyProtocol: true });
+  const environment = { PEER_CDN_PORT: '2', PEER_CDN_HOST: 'environment', PATH: '/bin' };
+  assert.deepEqual(readSettings({ config, port: '3' }, true, environment), {
+    port: 3,
+    host: 'environment',
+    maxLifetime: 60,
+    proxyProtocol: true,
+  });
+  assert.deepEqual(readSettings({}, true, { PEER_CDN_CONFIG: config, PEER_CDN_PROXY_PROTOCOL: 'false' }).proxyProtocol, false);
+});
+
+/** One value of each kind, as a flag, as the environment and as a file have it. */
+const samples = {
+  text: ['a', 'a', 'a'],
+  number: ['61', '61', 61],
+  list: [['a', 'b'], 'a, b', ['a', 'b']],
+  flag: [true, 'true', true],
+};
+for (const [name, { kind, flag, most = 0 }] of Object.entries(settings)) {
+  test(`${name} is the same by flag, environment and file`, (t) => {
+    const [byFlag, byVariable, byFile] = kind === 'number' && most < 61 ? ['2', '2', 2] : samples[kind];
+    const variable = `PEER_CDN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+    const said = { [name]: byFile };
+    assert.deepEqual(readSettings({ [flag]: byFlag }, true, {}), said);
+    assert.deepEqual(readSettings({}, true, { [variable]: byVariable }), said);
+    assert.deepEqual(readSettings({ config: fileOf(t, said) }, true, {}), said);
+  });
+}
+
+const refused = [
+  ['an unknown key of a file', { file: { prot: 1 } }, 'unknown-option', /'prot' in .*config\.json.*port/],
+  ['an inherited name', { file: '{"__proto__": {}}' }, 'unknown-option', /'__proto__'/],
+  ['a number that is a text', { file: { port: '1' } }, 'bad-value', /port in .* takes a whole number up to 65535/],
+  ['a number that is too large', { file: { port: 65536 } }, 'bad-value', /port/],
+  ['a list that is a text', { file: { origins: 'https://a.example' } }, 'bad-value', /origins in .* takes a list of texts/],
+  ['a text that is null', { file: { redis: null } }, 'bad-value', /redis in .* takes a text/],
+  ['a flag that is a number', { file: { proxyProtocol: 1 } }, 'bad-value', /true or false/],
+  ['a file that is a list', { file: [] }, 'bad-value', /must have one object/],
+  ['a file that is no JSON', { file: '{"tokenKeys": ["secret"' }, 'bad-value', /is not JSON/],
+  ['an empty file', { file: '' }, 'bad-value', /is not JSON/],
+  ['a huge file', { file: ' '.repeat(configBytes + 1) }, 'bad-value', /more than/],
+  ['an unknown variable', { variables: { PEER_CDN_PROT: '1' } }, 'unknown-option', /PEER_CDN_PROT: .*PEER_CDN_PORT/],
+  ['a variable that is no number', { variables: { PEER_CDN_PORT: 'x' } }, 'bad-value', /PEER_CDN_PORT takes a whole number/],
+  ['a variable that is neither true nor false', { variables: { PEER_CDN_PROXY_PROTOCOL: 'yes' } }, 'bad-value', /true or false/],
+];
+for (const [what, { file, variables = {} }, code, message] of refused) {
+  test(`${what} is refused by its name`, (t) => {
+    const flags = file === undefined ? {} : { config: fileOf(t, file) };
+    assert.throws(
+      () => readSettings(flags, true, variables),
+      (error) => error.code === code && message.test(error.message) && !error.message.includes('secret'),
+    );
+  });
+}
+
+test('a file that is not there is said so', () => {
+  assert.throws(() => readSettings({ config: '/nowhere/at.json' }, true, {}), { code: 'ENOENT' });
+});
+
+test('what Kubernetes puts into the environment of a service named peer-cdn is no setting', () => {
+  const environment = {
+    PEER_CDN_SERVICE_HOST: '10.0.0.1',
+    PEER_CDN_SERVICE_PORT: '8081',
+    PEER_CDN_PORT: 'tcp://10.0.0.1:8081',
+    PEER_CDN_PORT_8081_TCP_ADDR: '10.0.0.1',
+    PEER_CDN_HOST: '',
+  };
+  assert.deepEqual(readSettings({}, true, environment), {});
+});
+
+test('serve leaves alone what only a coordinator has, of the environment they share', () => {
+  assert.deepEqual(readSettings({}, false, { PEER_CDN_METRICS_PORT: '1' }), {});
+});
+
+test('the guide has every setting', () => {
+  const guide = readFileSync(new URL('../../docs/coordinator.md', import.meta.url), 'utf8');
+  for (const [name, { flag }] of Object.entries(settings)) {
+    const variable = `PEER_CDN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+    assert.match(guide, new RegExp(`^\\| \`--${flag}[[ \`].*\\| \`${variable}\` \\| \`${name}\` \\|`, 'm'), name);
+  }
+});
