@@ -83,7 +83,9 @@ export class ManifestKeeper {
 
   /** Stores it with what the core notes of it. @param {import('../build/border.js').Commands['KeepManifest']} notes */
   keep({ fetched, isNew }) {
-    const text = /** @type {string} */ (this.#text);
+    const text = this.#text;
+    // Another PeerCDN of this worker has it.
+    if (text === null) return;
     const lost = callText(MANIFEST_LOSSES).replaceAll('\n', ' ');
     const kept = this.#store().then((store) => store?.putManifest(text, fetched, lost));
     this.#keeping = soon(kept, undefined).then(() => void (isNew && broadcast('manifest')));
