@@ -1,8 +1,10 @@
 // 32 MiB between two browser processes over an open connection: a raw data channel, what a verified response out of a store
-// takes in the fewest lines (the ladder's `read`), ours from the seeder's store to fetch(), and WebTorrent.
+// takes in the fewest lines (the ladder's `read`), ours from the seeder's store to fetch(), and WebTorrent; and to a reader in
+// Firefox, whose channels are slower, raw and ours.
+import { openFirefox } from '../e2e/harness/index.mjs';
 import { withCpu } from './cpu.mjs';
 import { openLadder } from './ladder.mjs';
-import { closing, fileUrl, openPair, transferOurs } from './ours.mjs';
+import { closing, fileUrl, openPair, transferOurs, warmUp } from './ours.mjs';
 import { connectRaw } from './raw.mjs';
 import { interleave, median, ratio, rounded } from './stats.mjs';
 import { openWebTorrent } from './webtorrent.mjs';
@@ -12,9 +14,13 @@ const rate = (ms) => rounded(bytes / 1000 / ms); // MB/s
 
 export function measure({ say, runs = 5 }) {
   return closing(async (keep) => {
-    const { seeder, reader } = await openPair(runs, bytes, keep);
+    const { seeder, reader, site } = await openPair(runs, bytes, keep);
     const raw = await connectRaw(seeder, reader);
     await raw.transfer(bytes);
+    const other = await keep(openFirefox());
+    await warmUp(site, other);
+    const otherRaw = await connectRaw(seeder, other, { index: 1 });
+    await otherRaw.transfer(bytes);
     const webTorrent = await keep(openWebTorrent(bytes, say));
     await webTorrent.transfer();
     const ladder = await openLadder(keep);
@@ -23,6 +29,8 @@ export function measure({ say, runs = 5 }) {
       raw: () => withCpu(pair, () => raw.transfer(bytes)),
       ours: (run) => withCpu(pair, async () => (await transferOurs(reader, fileUrl(run))).ms),
       ladder: () => ladder.step('read'),
+      firefoxRaw: () => withCpu([seeder, other], () => otherRaw.transfer(bytes)),
+      firefoxOurs: (run) => withCpu([seeder, other], async () => (await transferOurs(other, fileUrl(run))).ms),
       webTorrent: () => withCpu([webTorrent.seeder, webTorrent.reader], webTorrent.transfer),
     };
     const results = await interleave(contenders, runs, (name, { result, cpuMs, threads }) => {
@@ -37,6 +45,8 @@ export function measure({ say, runs = 5 }) {
         vsLadder: ratio(rates.ours, rates.ladder),
         vsWebTorrent: ratio(rates.ours, rates.webTorrent),
         cpuVsRaw: ratio(cpuMs.ours, cpuMs.raw),
+        // The reader in Firefox.
+        firefox: { vsRaw: ratio(rates.firefoxOurs, rates.firefoxRaw), cpuVsRaw: ratio(cpuMs.firefoxOurs, cpuMs.firefoxRaw) },
         // Of the processors while ours ran.
         idle: rounded(median(results.ours.map(({ idle }) => idle))),
       },
