@@ -1,15 +1,15 @@
 // Sockets for the coordinator on any Node http server. Who meets whom is decided in src/signal.
 import { randomFillSync } from 'node:crypto';
 import { WebSocket, WebSocketServer } from 'ws';
-import { SOCKET_PATH } from '../../build/border.js';
 import { Apart } from './apart.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
 import { isForwarded, visitorOf } from './address.js';
-import { allowedOrigin, readOrigins, refusalOf, refuse } from './admission.js';
+import { allowedOrigin, refusalOf, refuse } from './admission.js';
 import { checkToken } from './tokens.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
+import { readOptions } from './options.js';
 import { Redis } from './redis.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
@@ -132,16 +132,12 @@ export class AttachedCoordinator {
   constructor(server, options) {
     // Fails here rather than at the first visitor.
     if (server !== null) checkServer(server);
-    this.#sites = options.origins ? readOrigins(options.origins) : null;
+    const { path, sites, hops, socketsPerAddress } = readOptions(options);
     this.#options = options;
-    this.#path = options.path ?? SOCKET_PATH;
-    if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
-    if (options.tokenKeys !== undefined) checkToken(options.tokenKeys, '', '');
-    this.#hops = Number(options.trustProxy ?? 0);
-    if (!Number.isInteger(this.#hops) || this.#hops < 0) {
-      throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
-    }
-    this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
+    this.#path = path;
+    this.#sites = sites;
+    this.#hops = hops;
+    this.#visitors = new Visitors(socketsPerAddress);
     if (options.redis !== undefined) this.#redis = new Redis(options.redis, this.#siblings);
     this.#upgrades = server === null ? null : upgradesOf(server);
     this.#upgrades?.add(this.#path, this.#upgrade);

@@ -187,7 +187,10 @@ test('a second coordinator at the same path is an error at once, at another path
 
 test('a path that no request can have is an error at once', async (t) => {
   const { server } = await listening(t);
-  for (const path of ['', SOCKET_PATH.slice(1), '/ws?a=b', '/ws#a', 5]) assert.throws(() => attach(server, { path }), TypeError);
+  for (const path of ['', SOCKET_PATH.slice(1), '/ws?a=b', '/ws#a', '//ws', '/a/../ws', '/a b', 5]) {
+    assert.throws(() => attach(server, { path }), TypeError, String(path));
+  }
+  assert.throws(() => attach(server, { path: '/\u00e4' }), /not '\/\u00e4': browsers send '\/%C3%A4'/);
   assert.equal(server.listenerCount('upgrade'), 0);
 });
 
