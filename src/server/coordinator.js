@@ -86,7 +86,8 @@ export class AttachedCoordinator {
   #path;
   #options;
   #sites;
-  #refusalToldAt = -Infinity;
+  /** When an operator was told last of a refusal, by its code. @type {Map<string, number>} */
+  #refusalsTold = new Map();
   /** Null once it is closed. @type {Engine | null} */
   #engine;
   #sockets = new WebSocketServer({
@@ -359,6 +360,8 @@ export class AttachedCoordinator {
     }
     if (!this.#hasToken(request, origin)) {
       this.#counters.tokensRefused++;
+      const what = `a page of ${origin} was refused: its token is missing, made with another key or for another site, or too old`;
+      this.#warnOfRefusal('token-refused', what);
       refuse(socket, '401 Unauthorized', "token-refused: the socket's URL takes ?token=, of this site and not too old");
       return;
     }
@@ -370,6 +373,9 @@ export class AttachedCoordinator {
     if (!network) this.#tellOfProxy(request);
     if (!this.#visitors.admits(network)) {
       this.#counters.addressesRefused++;
+      const what = `an address that has ${this.#visitors.most} sockets open was refused one more`;
+      const todo = 'if many visitors share it, raise socketsPerAddress; if it is a proxy of yours, count it in trustProxy';
+      this.#warnOfRefusal('rate-limited', `${what}: ${todo}`);
       const reason = `rate-limited: this address has ${this.#visitors.most} sockets open, the most that one may have`;
       refuse(socket, '429 Too Many Requests', reason, { isForNow: true });
       return;
@@ -389,16 +395,20 @@ export class AttachedCoordinator {
       const reason = `${code}: only pages may come, and they name their site in the header Origin`;
       return refuse(socket, '403 Forbidden', reason);
     }
-    const now = performance.now();
-    if (now >= this.#refusalToldAt + limits.refusalToldMs) {
-      this.#refusalToldAt = now;
-      this.#warn(code, refusalOf(request, this.#sites, this.#hops > 0));
-    }
+    this.#warnOfRefusal(code, refusalOf(request, this.#sites, this.#hops > 0));
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       webSocket.on('error', () => {});
       webSocket.send(JSON.stringify({ type: 'error', code }));
       this.#end(/** @type {Socket} */ (webSocket), code);
     });
+  }
+
+  /** A crowd repeats a refusal, so the operator is told of it once a minute. @param {string} code @param {string} message */
+  #warnOfRefusal(code, message) {
+    const now = performance.now();
+    if (now < (this.#refusalsTold.get(code) ?? -Infinity) + limits.refusalToldMs) return;
+    this.#refusalsTold.set(code, now);
+    this.#warn(code, message);
   }
 
   /** @param {string} code @param {string} message */
