@@ -61,6 +61,15 @@ const others = {
       });
     });
   },
+  'sockjs, which takes the place of all listeners, and calls them for what is not its own': (server) => {
+    const sockets = new WebSocketServer({ noServer: true });
+    const before = server.listeners('upgrade');
+    server.removeAllListeners('upgrade');
+    server.on('upgrade', (request, socket, head) => {
+      if (request.url === '/chat') return sockets.handleUpgrade(request, socket, head, say);
+      for (const each of before) each.call(server, request, socket, head);
+    });
+  },
 };
 
 async function listening(t, server = createServer((_request, response) => response.end('site'))) {
