@@ -43,7 +43,8 @@ export function readOrigins(origins) {
     const url = URL.canParse(text) ? new URL(text) : null;
     const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:';
     if (isWeb && /^https?:\/\/(\*\.)?[^*/?#@]+\/?$/i.test(text)) continue;
-    const example = isWeb ? url.origin.replace(/\*\.?/g, '') : `https://${/^[\w.-]+(:\d+)?$/.test(text) ? text : 'example.org'}`;
+    const host = isWeb ? url.host.replace(/\*\.?/g, '') : text;
+    const example = `${isWeb ? url.protocol : 'https:'}//${/^[\w.-]+(:\d+)?$/.test(host) ? host : 'example.org'}`;
     throw new RangeError(`origins takes sites as '${example}' (or 'https://*.example.org'), not '${text}'`);
   }
   return origins.map((text) => new URL(text).origin);

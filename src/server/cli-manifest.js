@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { MANIFEST_PATH } from '../../build/border.js';
-import { FAILED, usage } from './cli-errors.js';
+import { CliError, FAILED, usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { LiveManifest } from './live-manifest.js';
 import { digestsFolder, servedAt, usuallyCompressed, writeManifest } from './manifest.js';
@@ -47,6 +47,8 @@ function remarks(manifest) {
 async function checkOutput(output) {
   const stats = await stat(output).catch(() => null);
   if (stats?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR', path: output });
+  // A file that takes the place of /dev/null would take it from the whole machine.
+  if (stats && !stats.isFile()) throw new CliError('not-a-file', `${output} is a pipe, a socket or a device`);
 }
 
 /**

@@ -1,16 +1,19 @@
 // Sockets for the coordinator on any Node http server. Who meets whom is decided in src/signal.
 import { randomFillSync } from 'node:crypto';
 import { WebSocket, WebSocketServer } from 'ws';
-import { SOCKET_PATH } from '../../build/border.js';
 import { Apart } from './apart.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
 import { isForwarded, visitorOf } from './address.js';
-import { allowedOrigin, readOrigins, refusalOf, refuse } from './admission.js';
+import { allowedOrigin, refusalOf, refuse } from './admission.js';
 import { checkToken } from './tokens.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
+<<<<<<< ours
 import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
+=======
+import { readOptions } from './options.js';
+>>>>>>> theirs
 import { Redis } from './redis.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
@@ -103,7 +106,8 @@ export class AttachedCoordinator {
   #path;
   #options;
   #sites;
-  #refusalToldAt = -Infinity;
+  /** When an operator was told last of a refusal, by its code. @type {Map<string, number>} */
+  #refusalsTold = new Map();
   /** Null once it is closed. @type {Engine | null} */
   #engine;
   #sockets = new WebSocketServer({
@@ -153,8 +157,9 @@ export class AttachedCoordinator {
   constructor(server, options) {
     // Fails here rather than at the first visitor.
     if (server !== null) checkServer(server);
-    this.#sites = options.origins ? readOrigins(options.origins) : null;
+    const { path, sites, hops, socketsPerAddress } = readOptions(options);
     this.#options = options;
+<<<<<<< ours
     this.#path = options.path ?? SOCKET_PATH;
     if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
     if (options.tokenKeys !== undefined) checkToken(options.tokenKeys, '', '');
@@ -167,6 +172,12 @@ export class AttachedCoordinator {
     if (this.#isTold) checkPlain(server);
     this.#beatsMost = beatsOf(options.maxLifetime);
     this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
+=======
+    this.#path = path;
+    this.#sites = sites;
+    this.#hops = hops;
+    this.#visitors = new Visitors(socketsPerAddress);
+>>>>>>> theirs
     if (options.redis !== undefined) this.#redis = new Redis(options.redis, this.#siblings);
     this.#upgrades = server === null ? null : upgradesOf(server);
     this.#upgrades?.add(this.#path, this.#upgrade);
@@ -397,6 +408,8 @@ export class AttachedCoordinator {
     }
     if (!this.#hasToken(request, origin)) {
       this.#counters.tokensRefused++;
+      const what = `a page of ${origin} was refused: its token is missing, made with another key or for another site, or too old`;
+      this.#warnOfRefusal('token-refused', what);
       refuse(socket, '401 Unauthorized', "token-refused: the socket's URL takes ?token=, of this site and not too old");
       return;
     }
@@ -408,6 +421,9 @@ export class AttachedCoordinator {
     if (!network && !this.#isTold) this.#tellOfProxy(request);
     if (!this.#visitors.admits(network)) {
       this.#counters.addressesRefused++;
+      const what = `an address that has ${this.#visitors.most} sockets open was refused one more`;
+      const todo = 'if many visitors share it, raise socketsPerAddress; if it is a proxy of yours, count it in trustProxy';
+      this.#warnOfRefusal('rate-limited', `${what}: ${todo}`);
       const reason = `rate-limited: this address has ${this.#visitors.most} sockets open, the most that one may have`;
       refuse(socket, '429 Too Many Requests', reason, { isForNow: true });
       return;
@@ -431,11 +447,7 @@ export class AttachedCoordinator {
       const reason = `${code}: only pages may come, and they name their site in the header Origin`;
       return refuse(socket, '403 Forbidden', reason);
     }
-    const now = performance.now();
-    if (now >= this.#refusalToldAt + limits.refusalToldMs) {
-      this.#refusalToldAt = now;
-      this.#warn(code, refusalOf(request, this.#sites, this.#hops > 0));
-    }
+    this.#warnOfRefusal(code, refusalOf(request, this.#sites, this.#hops > 0));
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       webSocket.on('error', () => {});
       webSocket.send(JSON.stringify({ type: 'error', code }));
@@ -443,6 +455,7 @@ export class AttachedCoordinator {
     });
   }
 
+<<<<<<< ours
   /** @param {string} why */
   #refuseProxy(why) {
     if (this.#counters.proxyHeadersRefused++ > 0) return;
@@ -450,12 +463,19 @@ export class AttachedCoordinator {
       `a header of the PROXY protocol was refused, because ${why}: let the balancer send it (HAProxy: send-proxy-v2), name the ` +
       'balancer in proxies, and let tools that ask for /health or /metrics come by another port (metricsPort)';
     this.#warn('proxy-header-refused', message);
+=======
+  /** A crowd repeats a refusal, so the operator is told of it once a minute. @param {string} code @param {string} message */
+  #warnOfRefusal(code, message) {
+    const now = performance.now();
+    if (now < (this.#refusalsTold.get(code) ?? -Infinity) + limits.refusalToldMs) return;
+    this.#refusalsTold.set(code, now);
+    this.#warn(code, message);
+>>>>>>> theirs
   }
 
   /** @param {string} code @param {string} message */
-  #warn(code, message) {
+  #warn(code, message) 
     (this.#options.onWarning ?? warnProcess)({ code, message });
-  }
 
   /** @param {import('node:http').IncomingMessage} request @param {string} origin */
   #hasToken(request, origin) {
@@ -533,7 +553,7 @@ export class AttachedCoordinator {
    * @param {Socket} socket
    * @param {Buffer} text
    */
-  #hear(socket, text) {
+  #hear(socket, text) 
     socket.alive = true;
     if (!this.#engine || socket.peer === 0) return;
     if (!this.#engine.fits(text.length)) this.#take();
@@ -544,7 +564,6 @@ export class AttachedCoordinator {
       this.#isTaking = false;
       this.#take();
     });
-  }
 
   #take() {
     this.#enter(() => {});

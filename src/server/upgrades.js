@@ -105,6 +105,11 @@ class Upgrades {
     if (this.#isUpgrade) server.shouldUpgradeCallback = this.#isUpgrade;
   }
 
+  /** Whether nobody else listens. */
+  get #isAlone() {
+    return this.#server.listeners('upgrade').every((each) => each === this.#listen);
+  }
+
   /**
    * Whether it is over: taken by one of ours, or nobody's.
    * @param {Request} request
@@ -116,7 +121,7 @@ class Upgrades {
     const take = this.#takers.get(pathOf(request));
     if (take) {
       take(request, socket, head);
-    } else if (this.#server.listenerCount('upgrade') === 1) {
+    } else if (this.#isAlone) {
       if (isPlain(request)) this.#serve(request, socket);
       else refuse(socket, '404 Not Found', nobodys);
     } else {
@@ -147,8 +152,9 @@ class Upgrades {
    * @type {Take}
    */
   #listen = (request, socket, head) => {
-    if (this.#seen.has(request)) return;
-    if (this.#server.listenerCount('upgrade') === 1) this.#handle(request, socket, head);
+    // Whoever has put itself in the place of all listeners calls us even when we have left.
+    if (this.#seen.has(request) || !this.#emit) return;
+    if (this.#isAlone) this.#handle(request, socket, head);
     else this.#watch(request, socket);
   };
 

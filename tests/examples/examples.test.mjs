@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { root } from '../../scripts/run.mjs';
 import { until } from '../e2e/harness/index.mjs';
 import { pack } from '../integration/folder.mjs';
-import { inFront, share } from '../integration/two-visitors.mjs';
+import { inFront, isRight, share } from '../integration/two-visitors.mjs';
 import { freePort, listening, nginxTool, start } from '../server/debian.mjs';
 
 const execute = promisify(execFile);
@@ -79,6 +79,7 @@ for (const [name, { begin, needs, flags = [], shows = () => true }] of Object.en
     const isOver = new Promise((_, reject) => child.once('exit', () => reject(new Error(`it ended:\n${output()}`))));
     await Promise.race([listening(port), isOver]);
     const origin = await inFront(t, port, outerPort);
+    await isRight(url);
     const errors = [];
     const [, second] = await share(t, origin, (visitor) => visitor.visit(url, { ready: false }), { flags, errors });
     await until('the page says where its bytes came from', () =>

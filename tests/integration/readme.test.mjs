@@ -6,11 +6,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { root, run, seconds } from '../../scripts/run.mjs';
-import { examine } from '../../src/server/doctor/index.js';
 import { randomBytes, sha256, until } from '../e2e/harness/index.mjs';
 import { freePort, listening, nginxTool, start } from '../server/debian.mjs';
 import { userFolder } from './folder.mjs';
-import { inFront, share } from './two-visitors.mjs';
+import { inFront, isRight, share } from './two-visitors.mjs';
 
 /** What the README promises is a matter of minutes: with the package's installation and both browsers. */
 const timeout = 5 * 60_000;
@@ -68,11 +67,7 @@ async function load(visitor, url, bytes = model) {
 async function works(t, port, outerPort, began) {
   await listening(port);
   const origin = await inFront(t, port, outerPort);
-  const { findings } = await examine(origin.url);
-  assert.deepEqual(
-    findings.filter((each) => each.state === 'wrong'),
-    [],
-  );
+  await isRight(origin.url);
   const visitors = await share(t, origin, (visitor) => load(visitor, origin.url));
   t.diagnostic(`${seconds(began)} from an empty folder to the second visitor's bytes`);
   return { origin, visitors };
@@ -154,62 +149,81 @@ test('Vite, its dev server', { timeout }, async (t) => {
   await works(t, port, outerPort, began);
 });
 
-/** The README's worker without its first line, which the PWA plugin writes. */
+/** The README's worker, but for the lines that bring `PeerCDN`. */
 const cdn = block('js', 'importScripts').split('\n').slice(2).join('\n');
 const mainOf = (build) => `import { start } from 'peer-cdn';
   document.documentElement.dataset.build = '${build}';
   const peers = await start();
   ${state}`;
 
-test("a PWA plugin's app shares, works offline, and is deployed anew", { timeout }, async (t) => {
-  const began = performance.now();
-  const folder = await userFolder(t, {
-    ...viteSite,
-    // The plugin writes its own script before the end of the head.
-    'index.html': '<!doctype html><html><head></head><body><script type="module" src="/src/main.js"></script></body></html>',
-    'src/main.js': mainOf('first'),
-    'public/cdn.js': cdn,
-    'vite.config.js': `import { defineConfig } from 'vite';
+/** How the app's worker comes to be, by the README: the plugin's options, and the files that this needs. */
+const pwaKinds = {
+  'a worker that Workbox writes': [
+    "{ registerType: 'autoUpdate', workbox: { importScripts: ['/peer-cdn/sw.js', '/cdn.js'] } }",
+    { 'public/cdn.js': cdn },
+  ],
+  "the app's own worker": [
+    "{ registerType: 'autoUpdate', strategies: 'injectManifest', srcDir: 'src', filename: 'sw.js' }",
+    {
+      'src/sw.js': `import PeerCDN from 'peer-cdn/sw';
+        import { precacheAndRoute } from 'workbox-precaching';
+        ${cdn}
+        precacheAndRoute(self.__WB_MANIFEST);
+        self.skipWaiting();`,
+    },
+  ],
+};
+
+for (const [kind, [options, files]] of Object.entries(pwaKinds)) {
+  test(`a PWA plugin's app shares, works offline, and is deployed anew: ${kind}`, { timeout }, async (t) => {
+    const began = performance.now();
+    const folder = await userFolder(t, {
+      ...viteSite,
+      ...files,
+      // The plugin writes its own script before the end of the head.
+      'index.html': '<!doctype html><html><head></head><body><script type="module" src="/src/main.js"></script></body></html>',
+      'src/main.js': mainOf('first'),
+      'vite.config.js': `import { defineConfig } from 'vite';
       import { VitePWA } from 'vite-plugin-pwa';
       import peerCdn from 'peer-cdn/vite';
-      const pwa = VitePWA({ registerType: 'autoUpdate', workbox: { importScripts: ['/peer-cdn/sw.js', '/cdn.js'] } });
-      export default defineConfig({ plugins: [peerCdn({ worker: false }), pwa] });`,
-  });
-  const build = async () => {
-    const { code, output } = await run(process.execPath, [vite(folder), 'build'], { cwd: folder });
-    assert.equal(code, 0, output);
-  };
-  await build();
-  const [port, outerPort] = [await freePort(), await freePort()];
-  start(t, { path: process.execPath }, [vite(folder), 'preview', ...hostOf(port)], { cwd: folder });
-  const { origin, visitors } = await works(t, port, outerPort, began);
-  const [first, second] = visitors;
-  const buildOf = (visitor) => visitor.run(() => document.documentElement.dataset.build);
-
-  const { resources } = await (await fetch(`${origin.url}/peer-cdn.json`)).json();
-  await second.untilStored(resources[modelPath]);
-  origin.goDown();
-  await second.visit(origin.url, { ready: 'settled' });
-  assert.equal(await buildOf(second), 'first', 'the app runs offline');
-  assert.equal((await second.fetch(modelPath)).sha256, sha256(model));
-  origin.isDown = false;
-
-  const anew = randomBytes('readme anew', model.length);
-  fs.writeFileSync(path.join(folder, 'src/main.js'), mainOf('second'));
-  fs.writeFileSync(path.join(folder, `public${modelPath}`), anew);
-  await build();
-  // As Workbox does it: the app is the old one until its new worker is there.
-  for (const visitor of visitors) {
-    const isNew = async () => {
-      await visitor.visit(origin.url, { ready: false });
-      return (await until('the app runs', () => buildOf(visitor))) === 'second';
+      export default defineConfig({ plugins: [peerCdn({ worker: false }), VitePWA(${options})] });`,
+    });
+    const build = async () => {
+      const { code, output } = await run(process.execPath, [vite(folder), 'build'], { cwd: folder });
+      assert.equal(code, 0, output);
     };
-    // Chromium looks for a new worker when a page has been loaded and quiet for a second.
-    await until('the app is the new one, and never blank', isNew, { everyMs: 3000 });
-  }
-  const fresh = async (visitor) => {
-    await visitor.visit(origin.url);
-    await until('the model is the new one', async () => (await visitor.fetch(modelPath)).sha256 === sha256(anew));
-  };
-  await share(t, origin, fresh, { visitors: [first, second] });
-});
+    await build();
+    const [port, outerPort] = [await freePort(), await freePort()];
+    start(t, { path: process.execPath }, [vite(folder), 'preview', ...hostOf(port)], { cwd: folder });
+    const { origin, visitors } = await works(t, port, outerPort, began);
+    const [first, second] = visitors;
+    const buildOf = (visitor) => visitor.run(() => document.documentElement.dataset.build);
+
+    const { resources } = await (await fetch(`${origin.url}/peer-cdn.json`)).json();
+    await second.untilStored(resources[modelPath]);
+    origin.goDown();
+    await second.visit(origin.url, { ready: 'settled' });
+    assert.equal(await buildOf(second), 'first', 'the app runs offline');
+    assert.equal((await second.fetch(modelPath)).sha256, sha256(model));
+    origin.isDown = false;
+
+    const anew = randomBytes('readme anew', model.length);
+    fs.writeFileSync(path.join(folder, 'src/main.js'), mainOf('second'));
+    fs.writeFileSync(path.join(folder, `public${modelPath}`), anew);
+    await build();
+    // As Workbox does it: the app is the old one until its new worker is there.
+    for (const visitor of visitors) {
+      const isNew = async () => {
+        await visitor.visit(origin.url, { ready: false });
+        return (await until('the app runs', () => buildOf(visitor))) === 'second';
+      };
+      // Chromium looks for a new worker when a page has been loaded and quiet for a second.
+      await until('the app is the new one, and never blank', isNew, { everyMs: 3000 });
+    }
+    const fresh = async (visitor) => {
+      await visitor.visit(origin.url);
+      await until('the model is the new one', async () => (await visitor.fetch(modelPath)).sha256 === sha256(anew));
+    };
+    await share(t, origin, fresh, { visitors: [first, second] });
+  });
+}

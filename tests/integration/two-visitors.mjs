@@ -1,6 +1,7 @@
 // Two visitors of a site in two browsers, one after the other, and an origin that counts.
 import assert from 'node:assert/strict';
 import { MANIFEST_PATH } from '../../build/border.js';
+import { examine } from '../../src/server/doctor/index.js';
 import { Origin } from '../e2e/harness/index.mjs';
 import { scene } from '../e2e/harness/scene.mjs';
 
@@ -14,6 +15,15 @@ import { scene } from '../e2e/harness/scene.mjs';
 export function inFront(t, port, outerPort) {
   const server = { address: () => ({ port }) };
   return scene(t).keep(Origin.start({ server, stop: () => {}, port: outerPort, bytesPerSecond: 20_000_000 }));
+}
+
+/** Doctor finds nothing wrong. @param {string} url of a site */
+export async function isRight(url) {
+  const { findings } = await examine(url);
+  assert.deepEqual(
+    findings.filter((each) => each.state === 'wrong'),
+    [],
+  );
 }
 
 /**

@@ -400,6 +400,24 @@ for (const [text, instead] of Object.entries(noOrigins)) {
   });
 }
 
+const noOptions = {
+  'a text for the list of origins': [
+    { origins: 'https://a.example' },
+    /origins takes a list of sites.*not 'https:\/\/a\.example'/,
+  ],
+  'an empty list of origins': [{ origins: [] }, /origins takes a list of sites/],
+  'no number of sockets': [{ socketsPerAddress: 'x' }, /socketsPerAddress takes a whole number from 1, not x/],
+  'fewer than one socket': [{ socketsPerAddress: 0 }, /socketsPerAddress/],
+  'a listener that cannot be called': [{ onWarning: 'log' }, /onWarning takes a function, not log/],
+  'another one': [{ onError: {} }, /onError takes a function/],
+  'no options': [null, /attach\(\) takes its options as an object, not null/],
+};
+for (const [what, [options, said]] of Object.entries(noOptions)) {
+  test(`${what} is refused at once`, () => {
+    assert.throws(() => attach(createServer(), options), { name: 'TypeError', message: said });
+  });
+}
+
 const noServers = {
   'an app of Express': [Object.assign(() => {}, { listen() {}, on() {} }), /createServer\(app\)/],
   'an app of Fastify': [{ server: createServer(), listen() {} }, /attach\(app\.server\)/],

@@ -1,7 +1,17 @@
 // The command as a user types it.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -303,6 +313,16 @@ test('an output that is a folder is refused', async (t) => {
     assert.equal(ended.stderr, `peer-cdn: is-a-folder: ${output} is a folder\n`);
   }
   assert.deepEqual(readdirSync(folder), ['a.png', 'out']);
+});
+
+test('an output that is no file, as a device, is refused and stays what it is', { timeout: 30_000 }, async (t) => {
+  const folder = makeFolder(t, { 'a.png': 'a' });
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const ended = await run('manifest', folder, '-o', pipe);
+  assert.deepEqual([ended.status, ended.stderr], [1, `peer-cdn: not-a-file: ${pipe} is a pipe, a socket or a device\n`]);
+  assert.ok(lstatSync(pipe).isFIFO());
+  assert.deepEqual(readdirSync(folder), ['a.png', 'pipe']);
 });
 
 test('serve prints one line when it is ready and one for each request, and ends when told to', async (t) => {

@@ -61,6 +61,15 @@ const others = {
       });
     });
   },
+  'sockjs, which takes the place of all listeners, and calls them for what is not its own': (server) => {
+    const sockets = new WebSocketServer({ noServer: true });
+    const before = server.listeners('upgrade');
+    server.removeAllListeners('upgrade');
+    server.on('upgrade', (request, socket, head) => {
+      if (request.url === '/chat') return sockets.handleUpgrade(request, socket, head, say);
+      for (const each of before) each.call(server, request, socket, head);
+    });
+  },
 };
 
 async function listening(t, server = createServer((_request, response) => response.end('site'))) {
@@ -187,7 +196,10 @@ test('a second coordinator at the same path is an error at once, at another path
 
 test('a path that no request can have is an error at once', async (t) => {
   const { server } = await listening(t);
-  for (const path of ['', SOCKET_PATH.slice(1), '/ws?a=b', '/ws#a', 5]) assert.throws(() => attach(server, { path }), TypeError);
+  for (const path of ['', SOCKET_PATH.slice(1), '/ws?a=b', '/ws#a', '//ws', '/a/../ws', '/a b', 5]) {
+    assert.throws(() => attach(server, { path }), TypeError, String(path));
+  }
+  assert.throws(() => attach(server, { path: '/\u00e4' }), /not '\/\u00e4': browsers send '\/%C3%A4'/);
   assert.equal(server.listenerCount('upgrade'), 0);
 });
 
