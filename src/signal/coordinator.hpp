@@ -227,6 +227,8 @@ class Coordinator {
   void finish(std::uint32_t pending, Instant now);
   // Tells whom a pending answer names, because something else is told of them.
   void tell_introduced(PeerId id);
+  bool settle_crossed(Siblings::Number sibling, PeerId id, Peer& asker, const bus::Holder& holder,
+                      const Root& root);
   // The bus may have lost what this sibling said.
   void lose_track(Siblings::Number sibling);
   void forget(Siblings::Number sibling, Instant now);

@@ -73,6 +73,27 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Look& look, Instan
   siblings_.tell(sibling, seen, now);
 }
 
+// Two visitors may ask for each other at once, and then each of their coordinators has told its own
+// to offer. The offer of the lower number stands; the other side is told that it is the one that
+// asked. Whether the two crossed so.
+bool Coordinator::settle_crossed(Siblings::Number sibling, PeerId id, Peer& asker,
+                                 const bus::Holder& holder, const Root& root) {
+  const auto known = asker.introductions.find(holder.peer);
+  if (known == asker.introductions.end()) return false;
+  Introduction& introduction = known->second;
+  if (!introduction.holder || introduction.sibling != sibling ||
+      introduction.browser != tag_of(holder.browser)) {
+    return false;
+  }
+  if (id.value < holder.peer.value) return true;
+  introduction.root = root;
+  introduction.holder = false;
+  ++stats_.introductions;
+  tell(id, Gone{holder.peer});
+  tell(id, Introduce{holder.peer});
+  return true;
+}
+
 // A holder that the asker cannot have any more is told so.
 void Coordinator::handle(Siblings::Number sibling, const bus::Seen& seen, Instant now) {
   Peer* const asker = find(seen.asker);
@@ -82,6 +103,10 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Seen& seen, Instan
   for (const bus::Found& found : seen.found) {
     std::size_t introduced = 0;
     for (const bus::Holder& holder : found.holders) {
+      if (asker && settle_crossed(sibling, seen.asker, *asker, holder, found.root)) {
+        ++introduced;
+        continue;
+      }
       const bool is_free = asker && !asker->browser.empty() && holder.peer != seen.asker &&
                            holder.browser != asker->browser &&
                            asker->introductions.count(holder.peer) == 0 &&

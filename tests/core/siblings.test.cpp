@@ -186,6 +186,29 @@ TEST_CASE("a lean asker's answer names a sibling's holders and waits for an offe
   CHECK(w.inbox(1, bob) == std::vector<Message>{Answer{{root_of(1)}, {1}, {ann}}});
 }
 
+TEST_CASE("two who ask for each other at once are introduced, and one of them offers") {
+  World w(2);
+  const PeerId ann = w.holder(0, 'a', {root_of(1)}), bob = w.holder(1, 'b', {root_of(1)});
+  w.clear();
+  w.at(0).coordinator.handle_message(ann, Ask{{root_of(1)}}, w.now);
+  w.at(1).coordinator.handle_message(bob, Ask{{root_of(1)}}, w.now);
+  w.settle();
+  w.pass(limits::sibling_answer_wait);
+  const bool ann_offers = ann.value < bob.value;
+  const std::size_t offerer = ann_offers ? 0 : 1;
+  const PeerId from = ann_offers ? ann : bob, to = ann_offers ? bob : ann;
+  CHECK(w.take<Introduce>(offerer, from) == std::vector<Introduce>{Introduce{to, true}});
+  const std::vector<Message> heard = w.inbox(1 - offerer, to);
+  CHECK(std::count(heard.begin(), heard.end(), Message(Gone{from})) == 1);
+  CHECK(w.take<Introduce>(1 - offerer, to) ==
+        std::vector<Introduce>{Introduce{from, true}, Introduce{from}});
+  w.signal(offerer, from, {to, "{}", {}});
+  w.signal(1 - offerer, to, {from, "{}", {}});
+  CHECK(w.at(0).relayed[ann.value].size() == 1);
+  CHECK(w.at(1).relayed[bob.value].size() == 1);
+  CHECK(w.at(0).coordinator.stats().introductions + w.at(1).coordinator.stats().introductions == 1);
+}
+
 TEST_CASE("our own holders come first, and siblings are asked for the rest") {
   World w(3);
   std::vector<PeerId> holders;
