@@ -9,11 +9,8 @@ import { allowedOrigin, refusalOf, refuse } from './admission.js';
 import { checkToken } from './tokens.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
-<<<<<<< ours
 import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
-=======
 import { readOptions } from './options.js';
->>>>>>> theirs
 import { Redis } from './redis.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
@@ -159,25 +156,14 @@ export class AttachedCoordinator {
     if (server !== null) checkServer(server);
     const { path, sites, hops, socketsPerAddress } = readOptions(options);
     this.#options = options;
-<<<<<<< ours
-    this.#path = options.path ?? SOCKET_PATH;
-    if (!/^\/[^?#]*$/.test(this.#path)) throw new TypeError(`path must begin with / and have no query, not ${this.#path}`);
-    if (options.tokenKeys !== undefined) checkToken(options.tokenKeys, '', '');
-    this.#hops = Number(options.trustProxy ?? 0);
-    if (!Number.isInteger(this.#hops) || this.#hops < 0) {
-      throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
-    }
+    this.#path = path;
+    this.#sites = sites;
+    this.#hops = hops;
     this.#isTold = Boolean(options.proxyProtocol);
     const isProxy = readProxies(options.proxies);
     if (this.#isTold) checkPlain(server);
     this.#beatsMost = beatsOf(options.maxLifetime);
-    this.#visitors = new Visitors(options.socketsPerAddress ?? limits.socketsPerAddress);
-=======
-    this.#path = path;
-    this.#sites = sites;
-    this.#hops = hops;
     this.#visitors = new Visitors(socketsPerAddress);
->>>>>>> theirs
     if (options.redis !== undefined) this.#redis = new Redis(options.redis, this.#siblings);
     this.#upgrades = server === null ? null : upgradesOf(server);
     this.#upgrades?.add(this.#path, this.#upgrade);
@@ -455,7 +441,6 @@ export class AttachedCoordinator {
     });
   }
 
-<<<<<<< ours
   /** @param {string} why */
   #refuseProxy(why) {
     if (this.#counters.proxyHeadersRefused++ > 0) return;
@@ -463,14 +448,14 @@ export class AttachedCoordinator {
       `a header of the PROXY protocol was refused, because ${why}: let the balancer send it (HAProxy: send-proxy-v2), name the ` +
       'balancer in proxies, and let tools that ask for /health or /metrics come by another port (metricsPort)';
     this.#warn('proxy-header-refused', message);
-=======
+  }
+
   /** A crowd repeats a refusal, so the operator is told of it once a minute. @param {string} code @param {string} message */
   #warnOfRefusal(code, message) {
     const now = performance.now();
     if (now < (this.#refusalsTold.get(code) ?? -Infinity) + limits.refusalToldMs) return;
     this.#refusalsTold.set(code, now);
     this.#warn(code, message);
->>>>>>> theirs
   }
 
   /** @param {string} code @param {string} message */
