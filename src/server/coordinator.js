@@ -459,8 +459,9 @@ export class AttachedCoordinator {
   }
 
   /** @param {string} code @param {string} message */
-  #warn(code, message) 
+  #warn(code, message) {
     (this.#options.onWarning ?? warnProcess)({ code, message });
+  }
 
   /** @param {import('node:http').IncomingMessage} request @param {string} origin */
   #hasToken(request, origin) {
@@ -538,7 +539,7 @@ export class AttachedCoordinator {
    * @param {Socket} socket
    * @param {Buffer} text
    */
-  #hear(socket, text) 
+  #hear(socket, text) {
     socket.alive = true;
     if (!this.#engine || socket.peer === 0) return;
     if (!this.#engine.fits(text.length)) this.#take();
@@ -549,6 +550,7 @@ export class AttachedCoordinator {
       this.#isTaking = false;
       this.#take();
     });
+  }
 
   #take() {
     this.#enter(() => {});
