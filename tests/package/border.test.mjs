@@ -100,6 +100,13 @@ test('a call, a field or a constant that the list has not is no type', async () 
   }
 });
 
+test("a field that an output of a page's engine has not is no type", async () => {
+  edit('web/engine.js', '[OUT_SEND_CONTROL]: ({ pair, frame })', '[OUT_SEND_CONTROL]: ({ pair, frames: frame })');
+  const { output } = await node('node_modules/typescript/bin/tsc', '-p', 'web');
+  // The page's modules are not built here, so that is not the only one.
+  assert.match(output, /engine\.js.*'frames' does not exist/);
+});
+
 test('a command that the list lacks, or has with another field, does not compile, nor does an enum without a name', async () => {
   const wrong = [
     ['src/bind/border.def', 'COMMAND(DropUnlisted, )', ''],
