@@ -520,9 +520,9 @@ void page_alive(unsigned body, unsigned job, double now) {
   post(now);
 }
 
-void page_reply(unsigned body, unsigned job, double bytes, double now) {
+void page_reply(unsigned body, unsigned job, unsigned status, double bytes, double now) {
   if (Part* part = engine.part({body}))
-    part->handle_page_reply({job}, static_cast<std::uint64_t>(bytes), at(now));
+    part->handle_page_reply({job}, status, static_cast<std::uint64_t>(bytes), at(now));
   post(now);
 }
 

@@ -377,9 +377,9 @@ class Host {
     if (Part* part = engine.part(body)) part->handle_page_alive(job, now);
     hear();
   }
-  void page_reply(BodyId body, std::uint64_t bytes) {
+  void page_reply(BodyId body, std::uint64_t bytes, std::uint32_t status = 200) {
     const JobId job = page_job(body);
-    if (Part* part = engine.part(body)) part->handle_page_reply(job, bytes, now);
+    if (Part* part = engine.part(body)) part->handle_page_reply(job, status, bytes, now);
     hear();
   }
   void end(BodyId body, JobId job, Error error) {
