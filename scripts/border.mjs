@@ -37,7 +37,11 @@ function formsOf(type, fields) {
 const keyOf = (name) => `export ${name}`;
 const peerCall = (name) => `PEER_${name.toUpperCase()}`;
 const bare = (type) => type.replace(/^.*::/, '');
-const lastOf = (last) => ({ string: 1, 'Uint8Array<ArrayBuffer>': 2 })[last?.[0]] ?? 0;
+/** By name how web/core.js reads the fields of an output: 0, the next number; then perhaps 1, a text, or 2, bytes. */
+const readersOf = (fields, last) => ({
+  ...Object.fromEntries(fields.map((name) => [name, 0])),
+  ...(last && { [last[1]]: last[0] === 'string' ? 1 : 2 }),
+});
 const method = ([result, name, spelt]) =>
   `  '${keyOf(name)}'(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`;
 const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${type}`).join(', ');
@@ -85,7 +89,7 @@ export function borderModule(border) {
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
       `export const coordinatorStatistics = ${JSON.stringify(coordinatorStatistics)};`,
       `export const commandFields = ${JSON.stringify(ordered.map(([type, , fields]) => formsOf(type, fields)))};`,
-      `export const outputFields = ${JSON.stringify(outputs.map(([, , fields, last]) => fields.length * 4 + lastOf(last)))};`,
+      `export const outputFields = ${JSON.stringify(outputs.map(([, , fields, last]) => readersOf(fields, last)))};`,
     ]);
   const types =
     note +
@@ -122,18 +126,21 @@ export function borderModule(border) {
       'export interface PeerCore {',
       ...peerFunctions.map(method),
       '}',
-      "/** What the host does of what a page's engine decides (src/peer/peer.hpp). */",
-      'export interface PeerPerformer {',
+      "/** What a page's engine decides, by its name (src/peer/peer.hpp). */",
+      'export interface Outputs {',
       ...outputs.map(
-        ([type, kind, fields, last]) =>
-          `  /** ${performed(type, 'OUT')} */ ${kind}(${[
-            ...fields.map((field) => `${field}: number`),
-            ...(last ? [`${last[1]}: ${last[0]}`] : []),
-          ].join(', ')}): void;`,
+        ([type, , fields, last]) =>
+          `  ${bare(type)}: { ${[...fields.map((name) => [name, 'number']), ...(last ? [[last[1], last[0]]] : [])]
+            .map(([name, of]) => `${name}: ${of}`)
+            .join('; ')} };`,
       ),
       '}',
-      "/** By an output's number less 1: how many numbers it has, times four; 1 if a text follows them, 2 if bytes do. */",
-      'export declare const outputFields: readonly number[];',
+      '/** What the host does of it. */',
+      'export interface PeerPerformer {',
+      ...outputs.map(([type, kind]) => `  /** ${performed(type, 'OUT')} */ ${kind}(it: Outputs['${bare(type)}']): void;`),
+      '}',
+      "/** By an output's number less 1: of each field how it is read (web/core.js). */",
+      'export declare const outputFields: readonly Record<string, number>[];',
       "/** The exports of the coordinator's module, as src/server/engine.js calls them. */",
       'export interface CoordinatorCore {',
       '  memory: { readonly buffer: ArrayBuffer };',

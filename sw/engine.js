@@ -75,16 +75,19 @@ export const call = (name, ...args) => guard((running) => running.call(name, arg
 export const callText = (name, ...args) => guard((running) => running.callText(name, args));
 
 /**
- * Tells the core of an event, now, and performs what it decides. Nothing when it is off: whoever waits was told.
+ * Tells the core of an event, now, and performs what it decides. Gives what the core says; nothing when it is off: whoever
+ * waits was told.
  * @template {keyof WorkerCore} Name
  * @param {Name} name
  * @param {EventArguments<Name>} args
+ * @returns {number | undefined}
  */
 export function tell(name, ...args) {
   if (!core) return;
   try {
-    /** @type {Function} */ (call)(name, ...args, performance.now());
+    const said = /** @type {Function} */ (call)(name, ...args, performance.now());
     drain();
+    return said;
   } catch {
     // It failed just now, and told so.
   }

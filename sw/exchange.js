@@ -97,12 +97,10 @@ export class Exchange {
 
   /** What a middleware gave. */
   tell(/** @type {number} */ plugin, /** @type {Response | null} */ response) {
-    if (!isOn()) return;
     if (response) this.answers[plugin] = response;
     const body = (response && made.get(response)) ?? 0;
-    const isUsed = call(ANSWER, this.id, plugin, response !== null, body, performance.now());
-    if (!isUsed) void response?.body?.cancel().catch(() => {});
-    drain();
+    const isUsed = tell(ANSWER, this.id, plugin, response !== null, body);
+    if (isUsed === 0) void response?.body?.cancel().catch(() => {});
   }
 }
 

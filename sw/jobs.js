@@ -131,9 +131,9 @@ export const jobPerformer = (currentStore, digests) =>
           },
           pending: (warm) => tell(PAGE_PENDING, id, job, warm),
           alive: () => tell(PAGE_ALIVE, id, job),
-          reply: (whole) => {
+          reply: (status, whole) => {
             asking.whole = whole;
-            tell(PAGE_REPLY, id, job, whole.byteLength);
+            tell(PAGE_REPLY, id, job, status, whole.byteLength);
           },
           end: (code) => tell(JOB_END, code, id, job),
         },

@@ -9,7 +9,6 @@ import {
   PAGES_START,
   pageLookWait,
   protocolVersion,
-  replyBytes,
 } from '../build/border.js';
 import { call, isOn, tell } from './engine.js';
 import { scope } from './scope.js';
@@ -20,7 +19,7 @@ import { scopeUrl, siteEnd } from './site.js';
  * @typedef {object} PageReader
  * @property {(piece: number, buffer: ArrayBuffer, from: number, wasted: number) => void} piece verified by the page; from: 0 it
  *   had it, 1 peers, 2 the origin; bytes that came twice since the last one
- * @property {(whole: ArrayBuffer) => void} reply the whole resource, not verified
+ * @property {(status: number, whole: ArrayBuffer) => void} reply the whole resource, not verified
  * @property {(warm: boolean) => void} pending somebody has it; whether the page is connected to one
  * @property {() => void} alive it is there, and at it
  * @property {(code: string) => void} end
@@ -160,8 +159,7 @@ export function askPage(page, request, reader) {
         return reader.alive();
       default: {
         const { status, body } = data ?? {};
-        if (status === 200 && body instanceof ArrayBuffer && body.byteLength <= replyBytes) return reader.reply(body);
-        return finish('nobody-has-it');
+        return body instanceof ArrayBuffer ? reader.reply(Number(status), body) : finish('nobody-has-it');
       }
     }
   };

@@ -1,6 +1,14 @@
 // The plugins of the worker: factories of middlewares, { get, put }, for the chain of a route. In a route the core does
 // itself what a plugin of ours would; their get() is for a site's middlewares that wrap them.
-import { CACHE_PREFIX, PLUGIN_CACHE, PLUGIN_DELEGATE, PLUGIN_NETWORK, PLUGIN_USER, usualPatience } from '../build/border.js';
+import {
+  CACHE_PREFIX,
+  delegateTimeout,
+  PLUGIN_CACHE,
+  PLUGIN_DELEGATE,
+  PLUGIN_NETWORK,
+  PLUGIN_USER,
+  usualPatience,
+} from '../build/border.js';
 import { get } from './exchange.js';
 import { siteEnd } from './site.js';
 import { endOf } from './store.js';
@@ -82,7 +90,7 @@ export class DelegatePlugin {
    *   as well; 0.2. Less is sooner, more is less from the origin. From 1 on, small files wait for peers too, and
    *   peers may be so many times slower than the origin (at most 4) before it helps them.
    */
-  constructor({ timeoutAfter = 5000, patience = usualPatience } = {}) {
+  constructor({ timeoutAfter = delegateTimeout, patience = usualPatience } = {}) {
     if (typeof patience !== 'number' || !(patience >= 0)) throw new TypeError('peer-cdn: patience is a number from 0 on');
     this.getMiddleware = factoryOf(PLUGIN_DELEGATE, timeoutAfter, patience);
   }

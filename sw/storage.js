@@ -1,7 +1,6 @@
 // Performs what the core decides of the store: lists it, writes runs, makes room by dropping the roots that the core names.
 import {
   DROP_UNLISTED,
-  manifestWait,
   RECORD,
   RECORD_READ,
   STORE_DONE,
@@ -13,7 +12,7 @@ import {
   STORE_STORED,
   STORED,
 } from '../build/border.js';
-import { call, callText, codeOf, drain, soon, tell } from './engine.js';
+import { call, callText, codeOf, soon, tell } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { Store } from './store.js';
@@ -48,8 +47,7 @@ export class StoreKeeper {
    * @type {ReturnType<typeof look> | undefined}
    */
   early;
-  /** @type {Promise<void>} one after another: what one drops is room for the next */
-  #making = Promise.resolve();
+  #dropping = Promise.resolve();
   #drops = 0;
   /** What waits for its turn. @type {Held[]} */
   #waiting = [];
@@ -76,8 +74,7 @@ export class StoreKeeper {
   open() {
     if (!this.#store) {
       const opening = Store.open(currentCache(), this.#onNew);
-      const late = new Promise((resolve) => setTimeout(resolve, manifestWait, null));
-      this.#store = Promise.race([opening, late]);
+      this.#store = soon(opening, null);
       opening.then(
         (store) => {
           this.current = store;
@@ -88,7 +85,7 @@ export class StoreKeeper {
         () => (this.#store = undefined),
       );
     }
-    return this.#store.catch(() => null);
+    return this.#store;
   }
 
   /** Somebody has opened the store, and it was gone: what was held is not there any more. */
@@ -141,9 +138,9 @@ export class StoreKeeper {
     if (held.fits) this.current?.hold(...held.run, held.buffers);
   }
 
-  /** Writes the run that has waited longest. The core may be gone by then, and told so. */
+  /** Writes the run that has waited longest. */
   writeNext() {
-    void this.#write(/** @type {Held} */ (this.#waiting.shift())).catch(() => {});
+    void this.#write(/** @type {Held} */ (this.#waiting.shift()));
   }
 
   async #write(/** @type {Held} */ { run, fits, buffers, body, url }) {
@@ -162,10 +159,9 @@ export class StoreKeeper {
         ({ name }) => (name === 'QuotaExceededError' ? STORE_FULL : STORE_FAILED),
       );
       if (outcome === STORE_STORED) broadcast('stored', { root, begin, end });
-      told = call(STORE_DONE, root, body, begin, end, outcome, attempts, performance.now());
+      told = tell(STORE_DONE, root, body, begin, end, outcome, attempts) ?? 0;
     }
     if (told > 0) this.#report(codeOf(told), url);
-    drain();
   }
 
   /** Tells the core how the origin sent the resource of this exchange. */
@@ -184,11 +180,8 @@ export class StoreKeeper {
   }
 
   /** Drops what the manifest does not list any more. */
-  async dropUnlisted() {
-    const store = await this.open();
-    if (!store) return;
-    await this.#list(store);
-    await this.#drop(store, callText(DROP_UNLISTED));
+  dropUnlisted() {
+    return this.#drop(() => callText(DROP_UNLISTED));
   }
 
   /**
@@ -198,26 +191,27 @@ export class StoreKeeper {
    * @param {number} [drops] as they were then
    */
   makeRoom(run = ['', 0, 0], isFull = false, drops = 0) {
-    const made = this.#making.then(async () => {
+    return this.#drop(() => callText(STORE_MAKE_ROOM, ...run, isFull, drops !== this.#drops));
+  }
+
+  /** Drops the roots that the core names, one after another: what one call drops is room for the next. */
+  #drop(/** @type {() => string} */ name) {
+    const dropped = this.#dropping.then(async () => {
       const store = await this.open();
       if (!store) return;
       // Listed anew: the browser and the pages take entries away without a word.
       await this.#list(store);
-      const named = callText(STORE_MAKE_ROOM, ...run, isFull, drops !== this.#drops);
+      const named = name();
       if (named === 'storage-full') throw new Error(named);
-      await this.#drop(store, named);
+      await Promise.all(
+        (named.match(/.{64}/g) ?? []).map(async (root) => {
+          await store.drop(root);
+          this.#drops++;
+          broadcast('dropped', { root });
+        }),
+      );
     });
-    this.#making = made.catch(() => {});
-    return made;
-  }
-
-  async #drop(/** @type {Store} */ store, /** @type {string} */ named) {
-    await Promise.all(
-      (named.match(/.{64}/g) ?? []).map(async (root) => {
-        await store.drop(root);
-        this.#drops++;
-        broadcast('dropped', { root });
-      }),
-    );
+    this.#dropping = dropped.catch(() => {});
+    return dropped;
   }
 }

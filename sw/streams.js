@@ -196,7 +196,7 @@ export class Stream {
       const digest = await digesting;
       const code = await listOf(this.#resource.root);
       if (this.#isClosed || this.#isOver) return;
-      if (code) return tell(STREAM_END, code, this.#id);
+      if (code) return void tell(STREAM_END, code, this.#id);
       this.#passed += buffer.byteLength;
       this.#kept.set(piece, buffer);
       tell(STREAM_PIECE, digest, this.#id, piece, buffer.byteLength);

@@ -19,6 +19,10 @@ const PAIRS = 20;
 const NUMBERS = 24;
 const TEXT_BYTES = 72;
 
+// How a field of an output is read; else it is a text.
+const NUMBER = 0;
+const BYTES = 2;
+
 const decoder = new TextDecoder();
 
 export class Core {
@@ -100,17 +104,23 @@ export class Core {
 
   /** @param {ReturnType<typeof startCore>} core @param {number} kind */
   #perform(core, kind) {
-    const form = outputFields[kind - 1];
     const memory = core.memory();
     const box = core.mailbox;
-    /** @type {unknown[]} */
-    const fields = [...new Float64Array(memory.buffer, box + NUMBERS, form >> 2)];
-    if (form & 3) {
-      const bytes = new Uint8Array(memory.buffer, memory.getUint32(box + TEXT, true), memory.getUint32(box + TEXT_BYTES, true));
-      // Bytes are a view: whoever wants them later takes a copy.
-      fields.push((form & 3) === 1 ? decoder.decode(bytes) : bytes);
+    const forms = outputFields[kind - 1];
+    /** @type {Record<string, unknown>} */
+    const fields = {};
+    let at = box + NUMBERS;
+    for (const name in forms) {
+      if (forms[name] === NUMBER) {
+        fields[name] = memory.getFloat64(at, true);
+        at += 8;
+      } else {
+        // Bytes are a view: whoever wants them later takes a copy.
+        const bytes = new Uint8Array(memory.buffer, memory.getUint32(box + TEXT, true), memory.getUint32(box + TEXT_BYTES, true));
+        fields[name] = forms[name] === BYTES ? bytes : decoder.decode(bytes);
+      }
     }
-    /** @type {any} */ (this.#performer)[kind](...fields);
+    /** @type {any} */ (this.#performer)[kind](fields);
   }
 
   /** @param {number} pairs */

@@ -364,17 +364,17 @@ export class Head {
         this.#socket.open();
       },
       [OUT_CLOSE_SOCKET]: () => this.#socket.close(),
-      [OUT_SEND_MESSAGE]: (fields) => this.#socket.send(fields),
-      [OUT_CREATE_PAIR]: (pair, isOffer) => hand('create', [pair, isOffer > 0]),
-      [OUT_REMOTE_DESCRIPTION]: (pair, isOffer, sdp) => hand('describe', [pair, isOffer > 0, sdp]),
-      [OUT_REMOTE_CANDIDATE]: (pair, line, midAndCandidate) => hand('candidate', [pair, line, midAndCandidate]),
-      [OUT_RESTART_PAIR]: (pair) => hand('restart', [pair]),
-      [OUT_CLOSE_PAIR]: (pair) => {
+      [OUT_SEND_MESSAGE]: ({ fields }) => this.#socket.send(fields),
+      [OUT_CREATE_PAIR]: ({ pair, offer }) => hand('create', [pair, offer > 0]),
+      [OUT_REMOTE_DESCRIPTION]: ({ pair, offer, sdp }) => hand('describe', [pair, offer > 0, sdp]),
+      [OUT_REMOTE_CANDIDATE]: ({ pair, line, midAndCandidate }) => hand('candidate', [pair, line, midAndCandidate]),
+      [OUT_RESTART_PAIR]: ({ pair }) => hand('restart', [pair]),
+      [OUT_CLOSE_PAIR]: ({ pair }) => {
         this.#channels.drop(pair);
         hand('close', [pair]);
       },
-      [OUT_SEND_CONTROL]: (pair, frame) => this.#channels.sendControl(pair, frame),
-      [OUT_SEND_BLOCK]: (pair, handle, piece, offset, bytes, inMemory, header) => {
+      [OUT_SEND_CONTROL]: ({ pair, frame }) => this.#channels.sendControl(pair, frame),
+      [OUT_SEND_BLOCK]: ({ pair, resource: handle, piece, offset, bytes, inMemory, header }) => {
         const kept = header.slice();
         this.#seeder.read(handle, piece, offset, bytes, inMemory, (payload) => {
           if (payload) this.#channels.sendBlock(pair, kept, payload);
@@ -382,29 +382,29 @@ export class Head {
           this.#count();
         });
       },
-      [OUT_TAKE_BLOCK]: (handle, piece, offset, bytes) => {
+      [OUT_TAKE_BLOCK]: ({ resource: handle, piece, offset, bytes }) => {
         this.#pieces.take(handle, piece, offset, bytes, this.#channels.takeMessage());
         this.#count();
       },
-      [OUT_DIGEST_PIECE]: (handle, piece) => this.#pieces.digest(handle, piece),
-      [OUT_FETCH_DIGESTS]: (handle) => void this.#pieces.fetchDigests(handle),
-      [OUT_DELIVER]: (...delivery) => this.readers.deliver(...delivery),
-      [OUT_PENDING]: (reader, warm) => this.readers.pending(reader, warm),
-      [OUT_END]: (reader, code) => {
+      [OUT_DIGEST_PIECE]: ({ resource, piece }) => this.#pieces.digest(resource, piece),
+      [OUT_FETCH_DIGESTS]: ({ resource }) => void this.#pieces.fetchDigests(resource),
+      [OUT_DELIVER]: ({ reader, resource, piece, from }) => this.readers.deliver(reader, resource, piece, from),
+      [OUT_PENDING]: ({ reader, warm }) => this.readers.pending(reader, warm),
+      [OUT_END]: ({ reader, code }) => {
         // Whoever has the last byte may look at once.
         this.#tellCounts();
         this.readers.end(reader, /** @type {ErrorCode | ''} */ (code) || null);
       },
-      [OUT_STORE_RUN]: (handle, begin, end) => {
+      [OUT_STORE_RUN]: ({ resource: handle, begin, end }) => {
         this.#pieces.storeRun(handle, begin, end);
         // Of a page that closes: it is written, but nobody will be here to tell of it then.
         if (this.#isStopped) this.#broadcast(rootOf(handle), begin, end);
       },
-      [OUT_FORGET]: (handle, piece) => this.#pieces.forget(handle, piece),
-      [OUT_FETCH_PIECES]: (...fetch) => this.#fetches.fetch(...fetch),
-      [OUT_CANCEL_FETCH]: (fetch) => this.#fetches.cancel(fetch),
-      [OUT_COMPANY]: (handle) => hand('company', [rootOf(handle)]),
-      [OUT_REPORT]: (code) => hand('report', [/** @type {ErrorCode} */ (code)]),
+      [OUT_FORGET]: ({ resource, piece }) => this.#pieces.forget(resource, piece),
+      [OUT_FETCH_PIECES]: ({ fetch, resource, begin, end }) => this.#fetches.fetch(fetch, resource, begin, end),
+      [OUT_CANCEL_FETCH]: ({ fetch }) => this.#fetches.cancel(fetch),
+      [OUT_COMPANY]: ({ resource }) => hand('company', [rootOf(resource)]),
+      [OUT_REPORT]: ({ code }) => hand('report', [/** @type {ErrorCode} */ (code)]),
     };
   }
 }

@@ -1,5 +1,5 @@
 // PeerPlugin, what a page holds of us; and the page side of CachePlugin, a name.
-import { CACHE_PREFIX } from '../build/border.js';
+import { CACHE_PREFIX, readTimeout } from '../build/border.js';
 import { Shared, share, sharedHere } from './shared.js';
 
 /** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
@@ -126,7 +126,7 @@ export class PeerPlugin extends EventTarget {
    * @param {{ request: Request }} event
    */
   getMiddleware({ request }) {
-    const { timeoutAfter = 3000 } = this.#instance.options;
+    const { timeoutAfter = readTimeout } = this.#instance.options;
     return { get: async () => (this.#isOpen ? this.#shared.read(request, timeoutAfter) : null) };
   }
 

@@ -73,6 +73,11 @@ inline constexpr Duration hedge_delay = 1500ms;
 // the site says otherwise (DelegatePlugin's patience). A visitor does not feel a fifth, and on most
 // lines a connection comes up within it for every file that is worth a connection.
 inline constexpr double patience = 0.2;
+// How long a page may take until the first byte, unless the site says otherwise: as the worker's
+// DelegatePlugin (timeoutAfter), and as a page that reads for itself (PeerPlugin's).
+inline constexpr Duration delegate_timeout = 5s;
+inline constexpr Duration read_timeout = 3s;
+static_assert(hedge_delay < read_timeout && read_timeout <= delegate_timeout);
 // The network delivers a response of this size before a connection is up. So only peers that are
 // ready are asked for it, and the network does not wait for them.
 inline constexpr std::uint64_t small_bytes = 1 * mib;
@@ -223,6 +228,11 @@ inline constexpr std::size_t pairs_warm = 8;
 // 80 KB a round trip, and four fill most lines.
 inline constexpr std::size_t pairs_warm_min = 4;
 static_assert(pairs_warm_min <= pairs_warm && pairs_warm <= pairs_per_page);
+// A page that is never idle is taken for idle after `idle_wait`; where the browser does not say,
+// after `idle_guess`.
+inline constexpr Duration idle_wait = 10s;
+inline constexpr Duration idle_guess = 2s;
+static_assert(idle_guess <= idle_wait);
 // The page tells the core at this interval that it is idle.
 inline constexpr Duration idle_interval = 10s;
 // The last responses of which diagnose() tells.

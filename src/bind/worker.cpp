@@ -292,7 +292,8 @@ unsigned drop_unlisted() {
   return give(engine.drop_unlisted());
 }
 
-// Text: the root. The Error that is to be told, or 0; -1 if the run is written again.
+// Text: the root. The Error that is to be told, or 0; -1 if the run is written
+// again, after what store_make_room() names was dropped.
 int store_done(unsigned bytes, unsigned body, unsigned begin, unsigned end, unsigned outcome,
                unsigned attempts, double now) {
   const auto what = static_cast<StoreOutcome>(outcome);
@@ -520,9 +521,9 @@ void page_alive(unsigned body, unsigned job, double now) {
   post(now);
 }
 
-void page_reply(unsigned body, unsigned job, double bytes, double now) {
+void page_reply(unsigned body, unsigned job, unsigned status, double bytes, double now) {
   if (Part* part = engine.part({body}))
-    part->handle_page_reply({job}, static_cast<std::uint64_t>(bytes), at(now));
+    part->handle_page_reply({job}, status, static_cast<std::uint64_t>(bytes), at(now));
   post(now);
 }
 

@@ -198,9 +198,12 @@ void Part::handle_page_alive(JobId job, Instant now) {
 }
 
 // The long form: the page gives the whole resource, and the worker verifies what it takes of it.
-void Part::handle_page_reply(JobId job, std::uint64_t bytes, Instant now) {
+void Part::handle_page_reply(JobId job, std::uint32_t status, std::uint64_t bytes, Instant now) {
   if (peers_.job != job) return;
   ack_until_.reset();
+  if (status != 200 || bytes > limits::reply_bytes) {
+    return handle_end(job, Error::nobody_has_it, now);
+  }
   has_brought_ = true;
   if (bytes != geometry().bytes()) return handle_end(job, Error::wrong_length, now);
   need_list();

@@ -156,7 +156,7 @@ class Part {
   void handle_page_piece(JobId job, const PagePiece& piece, Instant now);
   void handle_page_pending(JobId job, bool warm);
   void handle_page_alive(JobId job, Instant now);
-  void handle_page_reply(JobId job, std::uint64_t bytes, Instant now);
+  void handle_page_reply(JobId job, std::uint32_t status, std::uint64_t bytes, Instant now);
   void handle_page_gone(PageId page, Instant now);
   // The store did not take what was put there: nothing more is.
   void handle_store_failed() { stores_ = false; }

@@ -5,14 +5,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <initializer_list>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -377,9 +375,9 @@ class Host {
     if (Part* part = engine.part(body)) part->handle_page_alive(job, now);
     hear();
   }
-  void page_reply(BodyId body, std::uint64_t bytes) {
+  void page_reply(BodyId body, std::uint64_t bytes, std::uint32_t status = 200) {
     const JobId job = page_job(body);
-    if (Part* part = engine.part(body)) part->handle_page_reply(job, bytes, now);
+    if (Part* part = engine.part(body)) part->handle_page_reply(job, status, bytes, now);
     hear();
   }
   void end(BodyId body, JobId job, Error error) {
@@ -854,7 +852,7 @@ class Host {
       law_(it.pieces.begin >= stream.keep && it.pieces.end <= stream.next,
            "the stream keeps what is stored");
     }
-    held_.emplace_back(it.body, requests.at(body.exchange.value).root, it.pieces);
+    ++held_;
     return "store " + name(it.body) + " " + text(it.pieces) + (it.fits ? "" : " without room");
   }
   std::string perform(const command::OpenStream& it) {
@@ -937,9 +935,8 @@ class Host {
   std::string perform(const command::DropUnlisted&) { return "drop unlisted"; }
   std::string perform(const command::MakeRoom&) { return "make room"; }
   std::string perform(const command::WriteNext&) {
-    law_(!held_.empty(), "what is written was kept");
-    written_.push_back(held_.front());
-    held_.pop_front();
+    law_(held_ > 0, "what is written was kept");
+    --held_;
     return {};
   }
   std::string perform(const command::TellNews&) { return {}; }
@@ -951,9 +948,7 @@ class Host {
 
   Law law_;
   std::vector<std::string> said_;
-  // Runs that wait, and those that are being written, with their bodies.
-  std::deque<std::tuple<BodyId, Root, PieceRange>> held_;
-  std::deque<std::tuple<BodyId, Root, PieceRange>> written_;
+  unsigned held_ = 0;  // runs that wait to be written
   std::optional<std::pair<BodyId, PieceIndex>> arriving_;
   std::optional<bool> kept_manifest_;  // the manifest came just now; whether it is another one
   // By root: the exchange that asked for its list last, and whether it came.

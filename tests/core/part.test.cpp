@@ -179,7 +179,7 @@ TEST_CASE("what is said of a job that was closed, or never given, is not heard")
     if (Part* part = site.engine.part(site.body(1))) {
       part->handle_page_pending(late, true);
       part->handle_page_alive(late, site.now);
-      part->handle_page_reply(late, 40 * 65536, site.now);
+      part->handle_page_reply(late, 200, 40 * 65536, site.now);
     }
     site.hear();
   }
@@ -337,6 +337,12 @@ TEST_CASE("a reply of another length, and one whose bytes are wrong, are of no u
   }
   SUBCASE("longer") {
     site.page_reply(site.body(1), 40 * 65536 + 1);
+  }
+  SUBCASE("of another status") {
+    site.page_reply(site.body(1), 40 * 65536, 404);
+  }
+  SUBCASE("larger than a reply may be") {
+    site.page_reply(site.body(1), limits::reply_bytes + 1);
   }
   SUBCASE("wrong") {
     site.page_reply(site.body(1), 40 * 65536);

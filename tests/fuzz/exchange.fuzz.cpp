@@ -226,7 +226,8 @@ struct World : Host {
       case 4:
         return page_end(body, more % 2 ? Error::nobody_has_it : Error::peer_gone);
       case 5:
-        if (!asked.is_found) page_reply(body, geometry_of(body).bytes() - more % 2);
+        if (!asked.is_found)
+          page_reply(body, geometry_of(body).bytes() - more % 2, more % 8 < 7 ? 200 : 404);
         return;
       case 6:
         return page_piece(body, job, 4000000000U, bytes, from);
@@ -407,7 +408,7 @@ struct World : Host {
       if (Part* part = engine.part(body)) {
         part->handle_page_pending(job, true);
         part->handle_page_alive(job, now);
-        part->handle_page_reply(job, 5000, now);
+        part->handle_page_reply(job, 200, 5000, now);
         part->handle_page_piece(job, {what, 65536, PieceSource::peers, 1}, now);
         part->handle_digest(job, what, 65536, Digest(), now);
         part->handle_run(job, false, now);

@@ -10,8 +10,6 @@
 namespace peer_cdn::sim {
 namespace {
 
-// DelegatePlugin's timeoutAfter.
-constexpr Duration timeout_after = 5s;
 // How long the browser needs to read a run, and to write one.
 constexpr Duration read_time = 2ms;
 constexpr Duration write_time = 5ms;
@@ -28,10 +26,11 @@ std::string path_of(const File& file) {
 // that of the README.
 Worker::Worker(World& world, Visitor& visitor, const std::vector<const File*>& files, bool disabled)
     : world_(world), visitor_(visitor) {
-  const auto route = engine_.add_route("/", Strategy::ordered,
-                                       {{PluginKind::cache},
-                                        {PluginKind::delegate, timeout_after, limits::patience},
-                                        {PluginKind::network}});
+  const auto route =
+      engine_.add_route("/", Strategy::ordered,
+                        {{PluginKind::cache},
+                         {PluginKind::delegate, limits::delegate_timeout, limits::patience},
+                         {PluginKind::network}});
   world_.check(static_cast<bool>(route), "the route can be added");
   for (const File* file : files) {
     ResourceFields fields;

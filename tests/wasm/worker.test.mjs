@@ -441,7 +441,7 @@ test('what is told of numbers that are not open any more, or never were, says no
     host.call('page_piece', number, 1, 0, 5, border.SOURCE_PEERS, 0, host.now);
     host.call('page_pending', number, 1, true, host.now);
     host.call('page_alive', number, 1, host.now);
-    host.call('page_reply', number, 1, 5, host.now);
+    host.call('page_reply', number, 1, 200, 5, host.now);
     host.call('page_gone', number, host.now);
     host.call('stream_head', 'basic', number, 200, host.now);
     host.call('stream_piece', zeros, number, 0, 5, host.now);
