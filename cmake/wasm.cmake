@@ -63,7 +63,7 @@ if(is_tuned)
   set(features --enable-sign-ext --enable-nontrapping-float-to-int --enable-bulk-memory)
   set(small_passes ${features} --low-memory-unused --flatten --rereloop -Oz --converge --flatten -Oz --converge)
   set(smallest_passes ${small_passes} --dae-optimizing -Oz --converge)
-  # A third run finds something in a page's engine only. So does this order of functions, which gzip likes (0.7 KB in all).
+  # A third run finds something in a page's engine only. So does this order of functions, which gzip likes (0.1 KB in all).
   set(peer_passes -Oz --converge --reorder-functions -Oz)
   set(fast_passes ${features} -O2 --converge)
   # -lembind links all of libembind, our own list of types (src/bind/types.cpp) only what crosses our borders.

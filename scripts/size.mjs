@@ -13,13 +13,13 @@ const kib = 1024;
 /** Bytes after gzip, everything inside. `files`: each is a download of its own. */
 export const budgets = [
   // The goal is 32 KiB. Records, validators, conditions, and what is learned of origins took the rest (CHANGELOG.md).
-  { name: 'worker', files: ['dist/browser/sw.js'], bytes: 39 * kib },
-  { name: 'workerModule', files: ['dist/browser/sw.mjs'], bytes: 39 * kib },
+  { name: 'worker', files: ['dist/browser/sw.js'], bytes: 37 * kib },
+  { name: 'workerModule', files: ['dist/browser/sw.mjs'], bytes: 37 * kib },
   // Before start() is called; then on the main thread; then all of it.
   { name: 'pageInitial', files: ['dist/browser/index.js'], bytes: 5 * kib },
-  { name: 'pageMain', files: ['dist/browser/index.js', 'dist/browser/page.js'], bytes: 17 * kib },
-  // The goal is 54 KiB. The swarm's core alone is 39 KiB, Embind and what it binds 8; three files compress worse than one.
-  { name: 'pageAll', files: ['dist/browser/index.js', 'dist/browser/page.js', 'dist/browser/engine.js'], bytes: 67 * kib },
+  { name: 'pageMain', files: ['dist/browser/index.js', 'dist/browser/page.js'], bytes: 14 * kib },
+  // The goal is 54 KiB. The engine's core is 34 of it, Embind and what it binds 5; three files compress worse than one.
+  { name: 'pageAll', files: ['dist/browser/index.js', 'dist/browser/page.js', 'dist/browser/engine.js'], bytes: 56 * kib },
 ];
 
 const gzipped = (content) => gzipSync(content, { level: 9 }).length;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/list.hpp"
+
 namespace peer_cdn {
 
 // vector::insert() would be several times as much code.
@@ -65,7 +67,9 @@ class FlatSet {
   }
   void insert(const Key& key) {
     const auto at = std::lower_bound(keys_.begin(), keys_.end(), key);
-    if (at == keys_.end() || key < *at) insert_at(keys_, at - keys_.begin(), key);
+    if (at == keys_.end() || key < *at) {
+      keys_.insert(static_cast<std::size_t>(at - keys_.begin()), key);
+    }
   }
   void erase(const Key& key) {
     const auto at = std::lower_bound(keys_.begin(), keys_.end(), key);
@@ -77,7 +81,7 @@ class FlatSet {
   auto end() const { return keys_.end(); }
 
  private:
-  std::vector<Key> keys_;
+  List<Key> keys_;
 };
 
 }  // namespace peer_cdn

@@ -2,10 +2,12 @@
 // copy, where std::vector has its own for each type, some 200 bytes that every visitor downloads.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <iterator>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -100,12 +102,21 @@ class List : public RawList {
   }
   // What is behind it moves up.
   void erase(std::size_t index) { remove(index, sizeof(T)); }
+  void erase(T* item) { erase(static_cast<std::size_t>(item - begin())); }
+  template <class F>
+  void erase_if(F condition) {
+    size_ = static_cast<std::size_t>(std::remove_if(begin(), end(), condition) - begin());
+  }
   T& operator[](std::size_t index) { return begin()[index]; }
   const T& operator[](std::size_t index) const { return begin()[index]; }
-  T* begin() { return static_cast<T*>(data_); }
+  T* data() { return static_cast<T*>(data_); }
+  const T* data() const { return static_cast<const T*>(data_); }
+  T* begin() { return data(); }
   T* end() { return begin() + size_; }
-  const T* begin() const { return static_cast<const T*>(data_); }
+  const T* begin() const { return data(); }
   const T* end() const { return begin() + size_; }
+  T& front() { return *begin(); }
+  const T& front() const { return *begin(); }
   T& back() { return end()[-1]; }
   bool operator==(const List& other) const {
     for (std::size_t i = 0; i < size(); ++i) {
@@ -138,19 +149,28 @@ class OwnedList : List<T*> {
     return item;
   }
   void erase(std::size_t index) { delete release(index); }
+  // Of what is in the list.
+  void erase(const T& item) {
+    erase(static_cast<std::size_t>(std::find(Base::begin(), Base::end(), &item) - Base::begin()));
+  }
   void clear() {
     while (!empty()) erase(size() - 1);
   }
   T& operator[](std::size_t index) { return *Base::operator[](index); }
   const T& operator[](std::size_t index) const { return *Base::operator[](index); }
   struct Iterator {
+    using iterator_category = std::input_iterator_tag;
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using pointer = T*;
+    using reference = T&;
     T* const* at;
     T& operator*() const { return **at; }
     Iterator& operator++() {
       ++at;
       return *this;
     }
-    bool operator!=(const Iterator& other) const { return at != other.at; }
+    bool operator==(const Iterator&) const = default;
   };
   Iterator begin() const { return {Base::begin()}; }
   Iterator end() const { return {Base::end()}; }

@@ -1,32 +1,28 @@
-// A first-in-first-out queue in one vector. It frees its room only when it is empty, so it is for
-// queues that are drained before they are filled again.
+// A first-in-first-out queue, for a few things that are drained before more come. All instances
+// share the code of one list of pointers, where a std::vector of each type has code of its own.
 #pragma once
 
-#include <cstddef>
+#include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
+
+#include "base/list.hpp"
 
 namespace peer_cdn {
 
 template <class T>
 class Queue {
  public:
-  void push(T item) { items_.push_back(std::move(item)); }
+  void push(T item) { items_.add(new T(std::move(item))); }
   bool empty() const { return items_.empty(); }
   std::optional<T> poll() {
     if (items_.empty()) return std::nullopt;
-    std::optional<T> first = std::move(items_[next_]);
-    if (++next_ == items_.size()) {
-      items_.clear();
-      next_ = 0;
-    }
-    return first;
+    const std::unique_ptr<T> first(items_.release(0));
+    return std::move(*first);
   }
 
  private:
-  std::vector<T> items_;
-  std::size_t next_ = 0;
+  OwnedList<T> items_;
 };
 
 }  // namespace peer_cdn

@@ -64,10 +64,10 @@ struct Page {
   Page(std::string browser, std::uint64_t seed) : peer(std::move(browser), seed) {}
 
   Peer peer;
-  std::vector<Known> known;
+  List<Known> known;
   FlatMap<Root, ResourceHandle> handles;
   std::vector<Pair> pairs;
-  std::vector<PeerId> ended;  // whose connections the host is to close
+  List<PeerId> ended;  // whose connections the host is to close
   WakingClock clock;
   std::optional<Instant> woken_at;  // when the timer is due
   bool connected = false;           // the coordinator was asked for

@@ -422,7 +422,7 @@ void Engine::settle(Instant now) {
   if (exchanges_.empty() && over_.empty()) retired_.clear();
   while (!commons_.stored.empty()) {
     const Commons::Stored stored = commons_.stored[0];
-    commons_.stored.erase(0);
+    commons_.stored.erase(commons_.stored.begin());
     for_each_part([&](Part& part) {
       if (part.root() == stored.root) part.handle_stored(stored.run, now);
     });

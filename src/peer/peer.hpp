@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "base/list.hpp"
 #include "signal/client.hpp"
 #include "swarm/swarm.hpp"
 
@@ -134,10 +134,10 @@ class Peer {
   bool ahead_ = true;    // pairs may be made before a file is wanted
   bool wanted_ = false;  // a file was wanted
   bool is_list_complete_ = false;
-  bool idle_ = false;               // the page was idle, and is seen
-  FlatSet<Root> announced_;         // announced while leading
-  std::vector<Expected> expected_;  // introduced peers whose offer is awaited, oldest first
-  std::vector<Listed> listed_;
+  bool idle_ = false;        // the page was idle, and is seen
+  FlatSet<Root> announced_;  // announced while leading
+  List<Expected> expected_;  // introduced peers whose offer is awaited, oldest first
+  List<Listed> listed_;
   std::optional<Root> warming_;  // the warm pool has asked for it
   Duration warm_wait_{};
   Instant warm_next_{};

@@ -8,6 +8,7 @@
 
 #include "base/flat.hpp"
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/queue.hpp"
 #include "base/time.hpp"
 #include "base/variant.hpp"
@@ -134,12 +135,12 @@ class Client {
   PeerId number_;                        // this page's, by the last welcome
   std::optional<Instant> word_expires_;  // when the coordinator must have said something
   FlatMap<Root, Announcement> announcements_;
-  std::vector<Root> changed_;  // announcements to tell, each once
+  List<Root> changed_;  // announcements to tell, each once
   std::optional<Instant> changes_due_;
-  std::vector<Asked> asked_;       // oldest first: all wait equally long
+  List<Asked> asked_;              // oldest first: all wait equally long
   std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word
   FlatSet<Mark> present_;
-  std::vector<PeerId> introduced_;
+  List<PeerId> introduced_;
   bool lean_ = false;               // the coordinator said so in its welcome
   Queue<ClientOutput> candidates_;  // messages that wait a moment
   std::optional<Instant> candidates_due_;

@@ -130,11 +130,11 @@ std::optional<wire::Block> Download::ask_more(Active& active, std::size_t slot) 
 std::optional<wire::Block> Download::join(PieceIndex piece, PeerId peer, std::size_t slot) {
   Active* at = active(piece);
   if (at == nullptr) {
-    actives_.emplace_back();
-    at = &actives_.back();
+    at = &actives_.add(new Active());
     at->piece = piece;
     const std::uint32_t bytes = geometry_.bytes_of(piece);
-    at->blocks.assign((bytes + limits::block_bytes - 1) / limits::block_bytes, 0);
+    const std::size_t blocks = (bytes + limits::block_bytes - 1) / limits::block_bytes;
+    at->blocks = List<std::uint8_t>(blocks, 0);
     at->untaken = static_cast<std::uint32_t>(at->blocks.size());
     pieces_[piece].state = State::in_flight;
   }
@@ -228,19 +228,18 @@ void Download::withdraw(const Active& active) {
 
 // Blocks of the piece that are in flight are cancelled. Blocks that were taken are forgotten,
 // because a part of a piece is of no use to anybody.
-void Download::drop(std::size_t index, Outputs& out) {
-  const Active& active = actives_[index];
+void Download::drop(const Active& active, Outputs& out) {
   withdraw(active);
   if (active.fetched || !active.senders.empty()) out.push(Forget{root_, active.piece});
   picker_.set(active.piece, PiecePicker::State::missing);
   pieces_[active.piece].state = State::missing;
-  actives_.erase(actives_.begin() + static_cast<std::ptrdiff_t>(index));
+  actives_.erase(active);
 }
 
 void Download::drop_unwanted(Outputs& out) {
   for (std::size_t i = actives_.size(); i-- > 0;) {
     const PieceIndex piece = actives_[i].piece;
-    if (pieces_[piece].state != State::digesting && !wanted(piece)) drop(i, out);
+    if (pieces_[piece].state != State::digesting && !wanted(piece)) drop(actives_[i], out);
   }
 }
 

@@ -31,9 +31,7 @@ void Swarm::unwatch(Root root) {
   const Watch* watch = find_watch(root);
   if (watch == nullptr) return;
   const bool offered = watch->offered;
-  watches_.erase(std::remove_if(watches_.begin(), watches_.end(),
-                                [&](const Watch& each) { return each.root == root; }),
-                 watches_.end());
+  watches_.erase_if([&](const Watch& each) { return each.root == root; });
   if (offered && serving_ && holdings_.find(root) == nullptr) outputs_.push(Announce{root, false});
 }
 

@@ -7,7 +7,10 @@
 
 namespace peer_cdn::swarm {
 Download::Download(const Root& root, const Geometry& geometry, std::uint64_t seed)
-    : root_(root), geometry_(geometry), picker_(geometry.count(), seed), pieces_(geometry.count()) {
+    : root_(root),
+      geometry_(geometry),
+      picker_(geometry.count(), seed),
+      pieces_(geometry.count(), Piece()) {
   if (geometry.count() > 1) return;
   if (auto list = DigestList::parse(geometry, Bytes(root.bytes.begin(), root.bytes.end()))) {
     digests_ = std::move(list.value());
@@ -226,7 +229,7 @@ void Download::settle(Instant now, Outputs& out) {
       nobody_ |= error == Error::nobody_has_it;
     }
     out.push(End{reader.id, error});
-    readers_.erase(readers_.begin() + static_cast<std::ptrdiff_t>(i));
+    readers_.erase(i);
     ended = true;
   }
   if (ended) after_reader(out);
@@ -266,8 +269,7 @@ Download::Holder* Download::holder(PeerId peer) {
 void Download::add_holder(PeerId peer, wire::Handle handle, Instant now) {
   Holder* known = holder(peer);
   if (known == nullptr) {
-    holders_.emplace_back();
-    known = &holders_.back();
+    known = &holders_.add(new Holder());
     known->peer = peer;
     known->have = PieceSet(geometry_.count());
     picker_.add_peer(known->have);
@@ -282,7 +284,7 @@ void Download::remove_holder(PeerId peer) {
     if (holders_[i].peer != peer) continue;
     picker_.remove_peer(holders_[i].have);
     release(peer);
-    holders_.erase(holders_.begin() + static_cast<std::ptrdiff_t>(i));
+    holders_.erase(i);
     return;
   }
 }
@@ -331,11 +333,10 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
   if (piece >= geometry_.count() || pieces_[piece].state != State::digesting) return std::nullopt;
   Active* at = active(piece);
   assert(at != nullptr);
-  const auto index = static_cast<std::size_t>(at - actives_.data());
   if (digest == (*digests_)[piece]) {
     pieces_[piece].from = at->fetched ? PieceSource::origin : PieceSource::peers;
     fresh_.push_back(piece);
-    actives_.erase(actives_.begin() + static_cast<std::ptrdiff_t>(index));
+    actives_.erase(*at);
     pieces_[piece].state = State::verified;
     ++verified_;
     store_ready(piece);
@@ -343,7 +344,7 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
     return std::nullopt;
   }
   if (at->fetched) {
-    drop(index, out);
+    drop(*at, out);
     give_up_origin(Error::origin_changed, out);
     return std::nullopt;
   }
@@ -352,7 +353,7 @@ std::optional<PeerId> Download::handle_digest(PieceIndex piece, const Digest& di
   std::optional<PeerId> liar;
   if (at->senders.size() == 1) liar = at->senders.front();
   if (liar || !wanted(piece)) {
-    drop(index, out);
+    drop(*at, out);
   } else {
     at->alone = true;
     pieces_[piece].state = State::in_flight;

@@ -18,9 +18,9 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
@@ -79,7 +79,7 @@ class Download {
     PieceRange lane;         // the segment that it is asked for beyond the urgent part
     PieceSet have;
   };
-  const std::vector<Holder>& holders() const { return holders_; }
+  const OwnedList<Holder>& holders() const { return holders_; }
   Holder* holder(PeerId peer);
   void add_holder(PeerId peer, wire::Handle handle, Instant now);
   void remove_holder(PeerId peer);
@@ -103,7 +103,7 @@ class Download {
     PeerId peer;
     wire::Block block;
   };
-  std::vector<Unneeded> take_unneeded() { return std::move(unneeded_); }
+  List<Unneeded> take_unneeded() { return std::move(unneeded_); }
 
   // --- Fetches: pieces that this page gets from the origin --------------------------------------
   // Begins fetches for pieces that nobody near has or fetches, and for pieces that keep a reader
@@ -123,9 +123,9 @@ class Download {
   };
   void handle_claim(const Claim& claim, Instant now);
   // Claims that other pages should hear of, since the last call.
-  std::vector<Claim> take_claims() { return std::move(claims_); }
+  List<Claim> take_claims() { return std::move(claims_); }
   // All claims that hold now.
-  std::vector<Claim> claims(Instant now) const;
+  List<Claim> claims(Instant now) const;
 
   // --- The host's answers -----------------------------------------------------------------------
   void handle_digests(DigestList digests, Outputs& out);
@@ -143,9 +143,9 @@ class Download {
   void write_all(Outputs& out);
   // Pieces that were verified since the last call. Others can be served from them: the host reads
   // them from memory, and later from the store.
-  std::vector<PieceIndex> take_verified() { return std::move(fresh_); }
+  List<PieceIndex> take_verified() { return std::move(fresh_); }
   // Pieces that the host forgot since the last call, and that are not in the store.
-  std::vector<PieceIndex> take_gone() { return std::move(gone_); }
+  List<PieceIndex> take_gone() { return std::move(gone_); }
 
   // Hands pieces to readers, and ends those that cannot go on.
   void settle(Instant now, Outputs& out);
@@ -204,8 +204,8 @@ class Download {
     bool alone = false;    // several peers sent it and it was wrong: now one peer sends all of it
     bool fetched = false;  // the origin sent it whole, so it has no blocks
     std::array<Assignee, 2> assignees;
-    std::vector<PeerId> senders;       // of blocks that were taken
-    std::vector<std::uint8_t> blocks;  // asked of assignee 0 or 1 (bits 0, 1), taken (bit 2)
+    List<PeerId> senders;       // of blocks that were taken
+    List<std::uint8_t> blocks;  // asked of assignee 0 or 1 (bits 0, 1), taken (bit 2)
     std::uint32_t untaken = 0;
     Instant moved{};  // when its last block came
   };
@@ -219,7 +219,7 @@ class Download {
   std::optional<wire::Block> ask_more(Active& active, std::size_t slot);
   std::optional<wire::Block> join(PieceIndex piece, PeerId peer, std::size_t slot);
   void leave(Active& active, std::size_t slot);
-  void drop(std::size_t index, Outputs& out);
+  void drop(const Active& active, Outputs& out);
   void drop_unwanted(Outputs& out);
   void receive(PieceIndex piece, Outputs& out);
   bool wanted(PieceIndex piece) const;
@@ -249,7 +249,7 @@ class Download {
   void give_up_origin(Error error, Outputs& out);
   void note_due(Instant now, Instant at);
   void withdraw(const Active& active);
-  static void add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint32_t rank);
+  static void add_claim(List<Claim>& claims, PieceIndex piece, std::uint32_t rank);
   void store_ready(PieceIndex piece);
   void write_segment(PieceIndex begin, Outputs& out);
   void forget_ready(PieceIndex piece, Outputs& out);
@@ -264,13 +264,13 @@ class Download {
   Root root_;
   Geometry geometry_;
   PiecePicker picker_;
-  std::vector<Piece> pieces_;
-  std::vector<Active> actives_;
-  std::vector<Reader> readers_;
-  std::vector<Holder> holders_;
-  std::vector<Unneeded> unneeded_;
-  std::vector<ReadAhead> aheads_;  // filled anew by each next_block(); kept to allocate once
-  std::vector<PieceRange> lanes_;  // likewise
+  List<Piece> pieces_;
+  OwnedList<Active> actives_;
+  List<Reader> readers_;
+  OwnedList<Holder> holders_;
+  List<Unneeded> unneeded_;
+  List<ReadAhead> aheads_;  // filled anew by each next_block(); kept to allocate once
+  List<PieceRange> lanes_;  // likewise
   std::optional<DigestList> digests_;
   bool list_asked_ = false;
   Answer answer_ = Answer::waiting;
@@ -278,16 +278,16 @@ class Download {
   Instant ask_at_{};
   Duration ask_wait_{};
   bool nobody_ = false;
-  std::vector<PieceIndex> fresh_, gone_;
-  std::vector<Fetch> fetches_;
-  std::vector<Claim> claims_;
+  List<PieceIndex> fresh_, gone_;
+  List<Fetch> fetches_;
+  List<Claim> claims_;
   std::uint32_t let_down_ = 0;        // how often claimed pieces did not come
   Error origin_error_ = Error::none;  // why the origin is not asked any more
   Rate origin_rate_;
   Instant fetches_due_ = Instant::max();
   Instant fetched_at_{};  // when a fetch was last under way
   std::uint32_t verified_ = 0;
-  std::vector<PieceIndex> unstored_;   // segments to be written, by their first piece
+  List<PieceIndex> unstored_;          // segments to be written, by their first piece
   Instant store_at_ = Instant::max();  // when they are written at the latest
   std::uint32_t storing_ = 0;          // pieces that the host is writing
 };

@@ -180,7 +180,7 @@ void Download::settle_fetches(Instant now, bool ahead, FetchId& last, Outputs& o
     if (fetch.rest.empty()) {
       const Fetch over = fetch;
       if (over.rest.begin < over.end) out.push(CancelFetch{over.id});
-      fetches_.erase(fetches_.begin() + static_cast<std::ptrdiff_t>(i));
+      fetches_.erase(i);
       fetch_on(over, now, last, out);
       continue;
     }
@@ -293,8 +293,7 @@ bool Download::handle_fetched(FetchId id, PieceIndex piece, Instant now, Outputs
   if (pieces_[piece].state > State::in_flight || !wanted(piece)) return false;
   Active* at = active(piece);
   if (at == nullptr) {
-    actives_.emplace_back();
-    at = &actives_.back();
+    at = &actives_.add(new Active());
   } else {
     withdraw(*at);
     *at = Active{};
@@ -350,7 +349,7 @@ void Download::handle_claim(const Claim& claim, Instant now) {
   }
 }
 
-void Download::add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint32_t rank) {
+void Download::add_claim(List<Claim>& claims, PieceIndex piece, std::uint32_t rank) {
   if (!claims.empty() && claims.back().rank == rank && claims.back().pieces.end == piece) {
     ++claims.back().pieces.end;
   } else {
@@ -358,8 +357,8 @@ void Download::add_claim(std::vector<Claim>& claims, PieceIndex piece, std::uint
   }
 }
 
-std::vector<Download::Claim> Download::claims(Instant now) const {
-  std::vector<Claim> claims;
+List<Download::Claim> Download::claims(Instant now) const {
+  List<Claim> claims;
   for (PieceIndex i = 0; i < geometry_.count(); ++i) {
     const Piece& piece = pieces_[i];
     if (piece.kept || piece.state > State::in_flight || piece.claimed_until <= now) continue;

@@ -16,8 +16,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
+#include "base/list.hpp"
 #include "base/pieces.hpp"
 
 namespace peer_cdn::swarm {
@@ -70,8 +70,8 @@ class PiecePicker {
   std::optional<PieceIndex> first(State state, const PieceSet& have, PieceRange pieces) const;
   std::uint64_t sort_key(PieceIndex piece, const Lanes& lanes) const;
 
-  std::vector<State> states_;
-  std::vector<std::uint16_t> availability_;
+  List<State> states_;
+  List<std::uint16_t> availability_;
   std::uint32_t peers_ = 0;
   std::uint32_t salt_;
 };

@@ -53,9 +53,7 @@ void Pool::handle_closed(PeerId peer, Instant now) {
   const Pair* closed = find(peer);
   if (closed == nullptr) return;
   const bool failed = !closed->open && closed->asked;
-  pairs_.erase(std::remove_if(pairs_.begin(), pairs_.end(),
-                              [&](const Pair& pair) { return pair.peer == peer; }),
-               pairs_.end());
+  pairs_.erase_if([&](const Pair& pair) { return pair.peer == peer; });
   if (!failed || ++failures_ < limits::unreachable_failures || now < paused_until_) return;
   pause_ = std::clamp<Duration>(2 * pause_, limits::unreachable_pause_min,
                                 limits::unreachable_pause_max);

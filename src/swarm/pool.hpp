@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/list.hpp"
 #include "base/time.hpp"
 
 namespace peer_cdn::swarm {
@@ -65,12 +66,12 @@ class Pool {
   Pair* find(PeerId peer);
   Instant expiry(const Pair& pair) const;
 
-  std::vector<Pair> pairs_;
-  std::vector<Instant> tries_;  // since the last pair that opened
-  std::size_t failures_ = 0;    // of pairs that we asked for, since the last pair that opened
-  Duration pause_{};            // how long the last pause is
-  Instant paused_until_{};      // when it ends
-  std::vector<PeerId> banned_;
+  List<Pair> pairs_;
+  List<Instant> tries_;       // since the last pair that opened
+  std::size_t failures_ = 0;  // of pairs that we asked for, since the last pair that opened
+  Duration pause_{};          // how long the last pause is
+  Instant paused_until_{};    // when it ends
+  List<PeerId> banned_;
 };
 
 }  // namespace peer_cdn::swarm

@@ -7,7 +7,7 @@
 namespace peer_cdn::swarm {
 namespace {
 
-bool take(std::vector<Session::Awaited>& from, const Session::Awaited& asked) {
+bool take(List<Session::Awaited>& from, const Session::Awaited& asked) {
   const auto at = std::find(from.begin(), from.end(), asked);
   if (at == from.end()) return false;
   from.erase(at);
@@ -80,8 +80,8 @@ bool Session::cancel(wire::Handle handle, const wire::Block& block) {
   return true;
 }
 
-std::vector<Session::Awaited> Session::abandon(std::optional<wire::Handle> handle) {
-  std::vector<Awaited> gone;
+List<Session::Awaited> Session::abandon(std::optional<wire::Handle> handle) {
+  List<Awaited> gone;
   for (std::size_t i = 0; i < asked_.size();) {
     if (handle && asked_[i].handle != *handle) {
       ++i;
@@ -89,7 +89,7 @@ std::vector<Session::Awaited> Session::abandon(std::optional<wire::Handle> handl
     }
     gone.push_back(asked_[i]);
     cancelled_.push_back(asked_[i]);
-    asked_.erase(asked_.begin() + static_cast<std::ptrdiff_t>(i));
+    asked_.erase(i);
   }
   return gone;
 }

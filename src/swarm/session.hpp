@@ -9,8 +9,8 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
+#include "base/list.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "swarm/rate.hpp"
@@ -48,7 +48,7 @@ class Session {
   // True if the block was in flight: the caller tells the peer.
   bool cancel(wire::Handle handle, const wire::Block& block);
   // Cancels all blocks in flight, or those of one handle. Returns them.
-  std::vector<Awaited> abandon(std::optional<wire::Handle> handle);
+  List<Awaited> abandon(std::optional<wire::Handle> handle);
 
   // No bytes came for limits::peer_stall with requests in flight. True once per stall.
   bool stalls(Instant now);
@@ -69,8 +69,8 @@ class Session {
   PeerId peer_;
   bool greeted_ = false;
   wire::Handle last_handle_ = 0;
-  std::vector<Awaited> asked_;
-  std::vector<Awaited> cancelled_;
+  List<Awaited> asked_;
+  List<Awaited> cancelled_;
   Rate rate_;
   Instant last_block_{};
   std::uint32_t stalls_ = 0;

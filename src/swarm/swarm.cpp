@@ -415,7 +415,7 @@ void Swarm::settle_downloads(Instant now) {
     if (download->take_nobody()) watch(download->root(), download->geometry(), now);
     if (download->readers() > 0) continue;
     while (!download->holders().empty()) {
-      const Download::Holder& holder = download->holders().front();
+      const Download::Holder& holder = download->holders()[0];
       const PeerId peer = holder.peer;
       Pair* pair = find(peer);
       if (pair != nullptr && holder.handle != 0) send(*pair, wire::Done{holder.handle}, now);

@@ -13,6 +13,7 @@
 #include "base/bytes.hpp"
 #include "base/flat.hpp"
 #include "base/ids.hpp"
+#include "base/list.hpp"
 #include "base/manifest.hpp"
 #include "base/pieces.hpp"
 #include "base/time.hpp"
@@ -186,7 +187,7 @@ class Swarm {
   std::vector<std::unique_ptr<Pair>> pairs_;
   std::vector<std::unique_ptr<Download>> downloads_;
   FlatMap<Root, Holding> holdings_;
-  std::vector<Watch> watches_;
+  List<Watch> watches_;
   FetchId last_fetch_;
   Pool pool_;
   Upload upload_;

@@ -68,7 +68,7 @@ void SendBuffer::release(const Requested& requested, Instant now) {
 
 void SendBuffer::take_out(std::size_t index) {
   with_host_bytes_ -= with_host_[index].block.bytes;
-  with_host_.erase(with_host_.begin() + static_cast<std::ptrdiff_t>(index));
+  with_host_.erase(index);
 }
 
 void SendBuffer::drained(std::uint64_t before, std::uint64_t buffered, Instant now) {
@@ -122,9 +122,7 @@ const Root* Asker::root_of(wire::Handle handle) const {
 }
 
 void Asker::done(wire::Handle handle) {
-  wants_.erase(std::remove_if(wants_.begin(), wants_.end(),
-                              [&](const Want& want) { return want.handle == handle; }),
-               wants_.end());
+  wants_.erase_if([&](const Want& want) { return want.handle == handle; });
 }
 
 bool Asker::queue(const Requested& requested) {
@@ -143,21 +141,21 @@ Requested Asker::take() {
 bool Asker::cancel(wire::Handle handle, const wire::Block& block) {
   for (std::size_t i = 0; i < queue_.size(); ++i) {
     if (queue_[i].handle != handle || !(queue_[i].block == block)) continue;
-    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
+    queue_.erase(i);
     return true;
   }
   return false;
 }
 
-std::vector<wire::Block> Asker::take_all(wire::Handle handle) {
-  std::vector<wire::Block> blocks;
+List<wire::Block> Asker::take_all(wire::Handle handle) {
+  List<wire::Block> blocks;
   for (std::size_t i = 0; i < queue_.size();) {
     if (queue_[i].handle != handle) {
       ++i;
       continue;
     }
     blocks.push_back(queue_[i].block);
-    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
+    queue_.erase(i);
   }
   return blocks;
 }

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/time.hpp"
 #include "swarm/rate.hpp"
 #include "swarm/wire.hpp"
@@ -63,7 +63,7 @@ class SendBuffer {
   void take_out(std::size_t index);
   void drained(std::uint64_t before, std::uint64_t buffered, Instant now);
 
-  std::vector<Requested> with_host_;  // oldest first
+  List<Requested> with_host_;  // oldest first
   std::uint64_t with_host_bytes_ = 0;
   std::uint64_t buffered_ = 0;
   Rate rate_;
@@ -82,7 +82,7 @@ class Asker {
   bool want(wire::Handle handle, const Root& root, Instant now);
   const Root* root_of(wire::Handle handle) const;
   void done(wire::Handle handle);
-  const std::vector<Want>& wants() const { return wants_; }
+  const List<Want>& wants() const { return wants_; }
 
   // False: the peer has more requests here than an honest peer sends.
   bool queue(const Requested& requested);
@@ -91,13 +91,13 @@ class Asker {
   // True if the block was still queued.
   bool cancel(wire::Handle handle, const wire::Block& block);
   // Takes all blocks of one handle out of the queue.
-  std::vector<wire::Block> take_all(wire::Handle handle);
+  List<wire::Block> take_all(wire::Handle handle);
 
   SendBuffer buffer;
 
  private:
-  std::vector<Want> wants_;
-  std::vector<Requested> queue_;
+  List<Want> wants_;
+  List<Requested> queue_;
   std::uint32_t want_tokens_ = limits::wants_burst;
   Instant refilled_{};
 };

@@ -16,7 +16,7 @@ enum Type : std::uint8_t {
   claim,
 };
 
-void write(FrameWriter& writer, const std::vector<Block>& blocks) {
+void write(FrameWriter& writer, const List<Block>& blocks) {
   for (const Block& block : blocks) {
     writer.number(block.piece).number(block.offset).number(block.bytes);
   }
@@ -76,8 +76,7 @@ Result<Message> parse_message(ByteSpan frame) {
     default: {
       const std::size_t count = reader.remaining() / block_reference_bytes;
       if (count == 0 || count > blocks_max) return Error::malformed_message;
-      std::vector<Block> blocks;
-      blocks.reserve(count);
+      List<Block> blocks;
       for (std::size_t i = 0; i < count; ++i) blocks.push_back(read_block(reader));
       if (type == Type::request) {
         message = Request{number, std::move(blocks)};

@@ -22,11 +22,11 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "base/result.hpp"
 #include "base/variant.hpp"
@@ -80,15 +80,15 @@ struct Claim {
 };
 struct Request {
   Handle handle = 0;
-  std::vector<Block> blocks;
+  List<Block> blocks;
 };
 struct Cancel {
   Handle handle = 0;
-  std::vector<Block> blocks;
+  List<Block> blocks;
 };
 struct Reject {
   Handle handle = 0;
-  std::vector<Block> blocks;
+  List<Block> blocks;
 };
 struct Done {
   Handle handle = 0;

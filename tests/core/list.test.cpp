@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,29 @@ TEST_CASE("a text is what was put into it, whatever its length") {
   CHECK(text.empty());
   text.grow_to(7);
   CHECK(text.size() == 7);
+}
+
+TEST_CASE("items are erased by where they are, and by what they are") {
+  List<int> list{1, 2, 3, 4, 5, 6};
+  list.erase(std::find(list.begin(), list.end(), 3));
+  CHECK(list == List<int>{1, 2, 4, 5, 6});
+  list.erase_if([](int each) { return each % 2 == 0; });
+  CHECK(list == List<int>{1, 5});
+  CHECK(list.front() == 1);
+  list.erase_if([](int) { return true; });
+  CHECK(list.empty());
+}
+
+TEST_CASE("of things that do not move, the one that is erased is gone, and the others stay") {
+  OwnedList<int> list;
+  int& first = list.add(new int(1));
+  int& second = list.add(new int(2));
+  const int& third = list.add(new int(3));
+  list.erase(second);
+  REQUIRE(list.size() == 2);
+  CHECK(&list[0] == &first);
+  CHECK(&list[1] == &third);
+  CHECK(std::count_if(list.begin(), list.end(), [](int each) { return each > 1; }) == 1);
 }
 
 }  // namespace

@@ -139,9 +139,9 @@ TEST_CASE("a flood of requests closes the pair") {
   f.swarm.handle_held(f.root, f.geometry, {0, 4}, start);
   f.say(wire::Want{1, f.root});
   f.drain();
-  f.say(wire::Request{1, std::vector<wire::Block>(limits::requests_from_peer, {0, 0, full})});
+  f.say(wire::Request{1, List<wire::Block>(limits::requests_from_peer, {0, 0, full})});
   CHECK(f.blocks_sent() == limits::buffered_min / full);
-  f.say(wire::Request{1, std::vector<wire::Block>(limits::requests_from_peer, {0, 0, full})});
+  f.say(wire::Request{1, List<wire::Block>(limits::requests_from_peer, {0, 0, full})});
   CHECK(f.closed() == Error::request_flood);
   CHECK(f.swarm.is_banned(peer));
 }
@@ -155,7 +155,7 @@ TEST_CASE(
   f.drain();
   f.say(wire::Request{1, {{3, 0, full}}});
   CHECK(find<wire::Reject>(f.heard())->blocks[0].piece == 3);
-  std::vector<wire::Block> all;
+  List<wire::Block> all;
   for (PieceIndex piece = 0; piece < 3; ++piece) {
     all.push_back({piece, 0, full});
     all.push_back({piece, full, full});
@@ -165,7 +165,7 @@ TEST_CASE(
   f.say(wire::Cancel{1, {all[0], all[5]}});  // one is out already, one is queued
   auto heard = f.heard();
   REQUIRE(find<wire::Reject>(heard));
-  CHECK(find<wire::Reject>(heard)->blocks == std::vector<wire::Block>{all[5]});
+  CHECK(find<wire::Reject>(heard)->blocks == List<wire::Block>{all[5]});
   f.swarm.handle_unreadable(peer, f.root, 0, start);
   heard = f.heard();
   CHECK(find<wire::Reject>(heard)->blocks[0].piece == 0);
