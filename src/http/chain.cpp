@@ -12,6 +12,13 @@ void Chain::start(Instant now) {
   while (next_ < plugins_.size()) start_next(now);
 }
 
+void Chain::start_again(std::uint32_t plugin, Instant now) {
+  assert(done_ && !is_running(plugin));
+  done_ = false;
+  plugins_[plugin].state = State::running;
+  plugins_[plugin].started = now;
+}
+
 void Chain::handle_answer(std::uint32_t plugin, Answer answer, Instant now) {
   if (!is_running(plugin)) return;
   plugins_[plugin].state = State::over;

@@ -53,6 +53,8 @@ class Chain {
   void add(PluginKind kind) { plugins_.push_back({kind, State::idle, {}}); }
 
   void start(Instant now);
+  // This one once more, after all were null.
+  void start_again(std::uint32_t plugin, Instant now);
   // Each started plugin answers once; one that fails has given null. What comes later, from a
   // loser, is ignored.
   void handle_answer(std::uint32_t plugin, Answer answer, Instant now);

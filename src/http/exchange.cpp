@@ -136,8 +136,24 @@ void Exchange::perform(const Chain::Put& put, Instant /*now*/) {
   }
 }
 
-void Exchange::perform(const Chain::FallThrough& /*none*/, Instant /*now*/) {
-  fall_through();
+// What the network cannot give is read from the store, though no page keeps the worker alive for so
+// long a body: it may end early, but else there is none.
+void Exchange::perform(const Chain::FallThrough& /*none*/, Instant now) {
+  const std::uint32_t cache = plugin_of(PluginKind::cache);
+  const bool has_failed = plugin_of(PluginKind::network) < plugins_.size();
+  if (is_last_ || !has_failed || cache == plugins_.size()) return fall_through();
+  is_last_ = true;
+  Get get;
+  get.plugin = cache;
+  get.what = plugins_[cache];
+  chain_.start_again(cache, now);
+  begin(get, now);
+}
+
+std::uint32_t Exchange::plugin_of(PluginKind kind) const {
+  std::uint32_t at = 0;
+  while (at < plugins_.size() && plugins_[at].kind != kind) ++at;
+  return at;
 }
 
 // --- Plugins of ours -----------------------------------------------------------------------------
@@ -207,7 +223,7 @@ void Exchange::open_part(Get get, bool has_page, Instant now) {
                        ? commons_.holdings.pieces(asked_.resource->root, geometry.count())
                              .has_all(geometry.covering(range))
                        : true;
-  const bool is_attended = has_page || range.bytes() <= limits::unattended_bytes;
+  const bool is_attended = has_page || is_last_ || range.bytes() <= limits::unattended_bytes;
   // The network makes the page's answer of the origin's first one, not of two.
   if (!can || !is_attended || has_lost_origin_ || (lost(kind) && !get.is_put)) {
     return settle(get, nullptr, now);

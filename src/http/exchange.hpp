@@ -74,6 +74,8 @@ class Exchange {
   // For its bytes, with what others wait for before them.
   Wish wish() const { return commons_.add_before(asked_.wish()); }
   bool lost(PluginKind kind) const { return (aborted_ >> static_cast<unsigned>(kind) & 1) != 0; }
+  // The first of this kind in the route; their number if there is none.
+  std::uint32_t plugin_of(PluginKind kind) const;
   // What the chain decided.
   void run_chain(Instant now);
   void perform(const Chain::Start& start, Instant now);
@@ -103,6 +105,7 @@ class Exchange {
   bool is_over_ = false;
   bool has_lost_origin_ = false;
   bool is_listed_ = false;
+  bool is_last_ = false;  // all were null: the store is asked once more, and then nobody
   std::uint32_t status_ = 200;
   BodyId answer_{};       // the part whose response the page gets
   List<BodyId> answers_;  // by plugin, the part whose response it gave

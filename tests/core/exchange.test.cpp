@@ -365,6 +365,23 @@ TEST_CASE("a long response waits for a hello that may be on its way, and no long
   CHECK(site.is_empty());
 }
 
+TEST_CASE("a long response of the store that no page attends is given where nobody else gives any") {
+  Site site({cache, network}, file_of(40));
+  site.hold('a', {0, 40});
+  const ExchangeId id = site.open("/f");
+  CHECK(site.said() == "through x1 plugin 1 own listed");
+  SUBCASE("the network gives it") {
+    site.answer(id, 1, true);
+    CHECK(site.said() == "respond x1 plugin 1; over x1");
+  }
+  SUBCASE("the network fails") {
+    site.answer(id, 1, false);
+    CHECK(site.said() == "need list x1; read b1 run 0-40 for 0-16");
+    site.cancel(site.body(1));
+  }
+  CHECK(site.is_empty());
+}
+
 TEST_CASE("a short response does not wait for a page") {
   Site site({network}, file_of(2));
   site.engine.pages().handle_start(site.now);

@@ -331,3 +331,22 @@ test('a file that is stored is answered when the origin is away', async () => {
   for (const path of ['/static/a.bin', '/peer-cdn.json', `/peer-cdn/digests/${file.root}`]) origin.always(path, unreachable);
   assert.deepEqual(await fetchAll(), file.body);
 });
+
+test('a stored file over 1 MiB is answered when the origin is away, though no page has said hello', async () => {
+  for (const script of [chain('ordered', 'cache', 'network'), chain('fastest', 'cache', 'network')]) {
+    const { worker, page, file, origin } = await held({ bytes: 2 * MIB, script });
+    page.close();
+    origin.always('/static/a.bin', unreachable);
+    const next = await worker.restart();
+    assert.deepEqual(await (await next.fetch('/static/a.bin')).bytes(), file.body);
+    await assert.rejects(next.fetch('/static/a.bin', { headers: { 'if-none-match': '"other"' } }));
+  }
+});
+
+test('of a stored file over 1 MiB that lacks a piece nothing is answered when the origin is away', async () => {
+  const { worker, page, origin } = await held({ bytes: 2 * MIB, begin: 0, end: 20 });
+  page.close();
+  origin.always('/static/a.bin', unreachable);
+  const next = await worker.restart();
+  await assert.rejects(next.fetch('/static/a.bin'));
+});
