@@ -74,11 +74,12 @@ if(is_tuned)
   list(TRANSFORM embind_libraries PREPEND "SHELL:--js-library " OUTPUT_VARIABLE embind_options)
   target_link_options(embind INTERFACE ${embind_options} -sEXPORTED_FUNCTIONS=_malloc,_free)
   set(few ${CMAKE_SOURCE_DIR}/cmake/embind-few.js)
-  # src/bind/memory.cpp is its allocator. The memory does not grow, because nothing would tell the JavaScript: a megabyte holds
-  # many times the connections that src/base/limits.hpp allows.
+  # src/bind/memory.cpp is the allocator of such a module. The memory does not grow, because nothing would tell the JavaScript;
+  # a megabyte holds many times the connections that src/base/limits.hpp allows.
   target_link_options(embind_few INTERFACE
     "SHELL:--js-library ${few}" -sALLOW_MEMORY_GROWTH=0 -sMALLOC=none -sEXPORTED_FUNCTIONS=[])
   set_property(TARGET embind_few PROPERTY INTERFACE_LINK_DEPENDS ${few})
+  set(few_memory src/bind/memory.cpp)
 else()
   target_link_options(embind INTERFACE -lembind)
 endif()

@@ -18,8 +18,8 @@ export const budgets = [
   // Before start() is called; then on the main thread; then all of it.
   { name: 'pageInitial', files: ['dist/browser/index.js'], bytes: 5 * kib },
   { name: 'pageMain', files: ['dist/browser/index.js', 'dist/browser/page.js'], bytes: 14 * kib },
-  // The goal is 54 KiB. The engine's core is 34 of it, Embind and what it binds 5; three files compress worse than one.
-  { name: 'pageAll', files: ['dist/browser/index.js', 'dist/browser/page.js', 'dist/browser/engine.js'], bytes: 56 * kib },
+  // 54 KiB, which is the goal, and a KiB of room. The engine's core is 32 of it, Embind and what it binds 5.
+  { name: 'pageAll', files: ['dist/browser/index.js', 'dist/browser/page.js', 'dist/browser/engine.js'], bytes: 55 * kib },
 ];
 
 const gzipped = (content) => gzipSync(content, { level: 9 }).length;

@@ -105,7 +105,9 @@ class List : public RawList {
   void erase(T* item) { erase(static_cast<std::size_t>(item - begin())); }
   template <class F>
   void erase_if(F condition) {
-    size_ = static_cast<std::size_t>(std::remove_if(begin(), end(), condition) - begin());
+    for (std::size_t i = size_; i-- > 0;) {
+      if (condition(begin()[i])) erase(i);
+    }
   }
   T& operator[](std::size_t index) { return begin()[index]; }
   const T& operator[](std::size_t index) const { return begin()[index]; }
@@ -152,6 +154,12 @@ class OwnedList : List<T*> {
   // Of what is in the list.
   void erase(const T& item) {
     erase(static_cast<std::size_t>(std::find(Base::begin(), Base::end(), &item) - Base::begin()));
+  }
+  template <class F>
+  void erase_if(F condition) {
+    for (std::size_t i = size(); i-- > 0;) {
+      if (condition((*this)[i])) erase(i);
+    }
   }
   void clear() {
     while (!empty()) erase(size() - 1);

@@ -3,6 +3,9 @@
 #include <limits>
 #include <utility>
 
+#include "base/range.hpp"
+#include "base/text.hpp"
+
 namespace peer_cdn::bind {
 namespace {
 
@@ -33,10 +36,6 @@ double to_number(std::string_view digits) {
   double number = digits.empty() ? std::numeric_limits<double>::quiet_NaN() : 0;
   for (const char c : digits) number = number * 10 + (c - '0');
   return number;
-}
-// Numbers that the core sends are whole.
-std::string to_digits(double number) {
-  return std::to_string(static_cast<std::uint64_t>(number));
 }
 
 std::string_view take_until(std::string_view& rest, char end) {
@@ -72,8 +71,11 @@ void take(char type, std::string_view value, std::optional<std::vector<T>>& to) 
 std::string valued(const std::string& value) {
   return 's' + value;
 }
+// Numbers that the core sends are whole. std::to_string() would bring tables of its own.
 std::string valued(double value) {
-  return 'n' + to_digits(value);
+  Text text("n");
+  append_decimal(text, static_cast<std::uint64_t>(value));
+  return std::string(std::string_view(text));
 }
 std::string valued(bool value) {
   return value ? "b1" : "b0";

@@ -66,7 +66,7 @@ struct Page {
   Peer peer;
   List<Known> known;
   FlatMap<Root, ResourceHandle> handles;
-  std::vector<Pair> pairs;
+  OwnedList<Pair> pairs;
   List<PeerId> ended;  // whose connections the host is to close
   WakingClock clock;
   std::optional<Instant> woken_at;  // when the timer is due
@@ -134,29 +134,29 @@ ResourceHandle handle_of(const Root& root) {
 
 Pair* find_pair(std::uint32_t id) {
   if (!self) return nullptr;
-  const auto at = std::find_if(self->pairs.begin(), self->pairs.end(),
-                               [id](const Pair& pair) { return pair.id == id; });
-  return at == self->pairs.end() ? nullptr : &*at;
+  for (Pair& pair : self->pairs) {
+    if (pair.id == id) return &pair;
+  }
+  return nullptr;
 }
 
 // 0 if there is none: then the host finds none either.
 std::uint32_t pair_of(PeerId peer) {
-  const auto at = std::find_if(self->pairs.begin(), self->pairs.end(),
-                               [peer](const Pair& pair) { return pair.peer == peer; });
-  return at == self->pairs.end() ? 0 : at->id;
+  for (const Pair& pair : self->pairs) {
+    if (pair.peer == peer) return pair.id;
+  }
+  return 0;
 }
 
 std::uint32_t drop_pair(PeerId peer) {
   const std::uint32_t id = pair_of(peer);
-  self->pairs.erase(std::remove_if(self->pairs.begin(), self->pairs.end(),
-                                   [id](const Pair& pair) { return pair.id == id; }),
-                    self->pairs.end());
+  self->pairs.erase_if([id](const Pair& pair) { return pair.id == id; });
   return id;
 }
 
 std::uint32_t create_pair(PeerId peer) {
   drop_pair(peer);
-  self->pairs.push_back({++pairs_issued, peer, false, {}});
+  self->pairs.add(new Pair{++pairs_issued, peer, false, {}});
   return pairs_issued;
 }
 

@@ -9,13 +9,13 @@
 #include <emscripten/bind.h>
 #include <emscripten/val.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "bind/border.hpp"
 
 namespace peer_cdn::bind::rtc {
@@ -34,13 +34,14 @@ struct Connection {
 // One page has one engine, so these belong to the module.
 std::optional<val> host;
 std::optional<val> configuration;
-std::vector<Connection> connections;
+OwnedList<Connection> connections;
 
 // A callback that comes after the connection's end finds nothing.
 Connection* find(std::uint32_t id) {
-  const auto at = std::find_if(connections.begin(), connections.end(),
-                               [id](const Connection& c) { return c.id == id; });
-  return at == connections.end() ? nullptr : &*at;
+  for (Connection& each : connections) {
+    if (each.id == id) return &each;
+  }
+  return nullptr;
 }
 
 // A JavaScript function that calls the bound function `name` with this id before its own argument.
@@ -53,7 +54,7 @@ void close(std::uint32_t id) {
   const Connection* found = find(id);
   if (!found) return;
   val connection = found->connection;
-  connections.erase(connections.begin() + (found - connections.data()));
+  connections.erase(*found);
   connection.set("onicecandidate", val::null());
   connection.set("onconnectionstatechange", val::null());
   host->call<void>("disconnect", connection);
@@ -139,21 +140,18 @@ void start(val the_host, val the_configuration) {
 }
 
 void stop() {
-  while (!connections.empty()) close(connections.back().id);
+  while (!connections.empty()) close(connections[connections.size() - 1].id);
 }
 
 // The host gets the channels in this task, the only one in which they can be transferred.
 void create(std::uint32_t id, bool offer) {
-  Connection made;
-  made.connection = host->call<val>("connect", *configuration);
-  if (made.connection.isNull()) return tell(id, PathState::refused);
-  made.id = id;
-  made.offered = offer;
-  made.connection.set("onicecandidate", callback("rtcCandidate", id));
-  made.connection.set("onconnectionstatechange", callback("rtcState", id));
-  const val control = channel(made.connection, "control", 0);
-  const val data = channel(made.connection, "data", 1);
-  connections.push_back(std::move(made));
+  val connection = host->call<val>("connect", *configuration);
+  if (connection.isNull()) return tell(id, PathState::refused);
+  connection.set("onicecandidate", callback("rtcCandidate", id));
+  connection.set("onconnectionstatechange", callback("rtcState", id));
+  const val control = channel(connection, "control", 0);
+  const val data = channel(connection, "data", 1);
+  connections.add(new Connection{id, std::move(connection), offer, false, {}});
   host->call<void>("channels", id, control, data);
   if (const Connection* there = find(id); there && offer) set_local(*there);
 }

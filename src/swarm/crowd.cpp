@@ -80,8 +80,8 @@ Instant Swarm::watches_due() const {
 // --- Fetches and claims --------------------------------------------------------------------------
 
 Download* Swarm::download_of(FetchId fetch) {
-  for (auto& download : downloads_) {
-    if (download->has_fetch(fetch)) return download.get();
+  for (Download& download : downloads_) {
+    if (download.has_fetch(fetch)) return &download;
   }
   return nullptr;
 }
@@ -112,12 +112,12 @@ void Swarm::handle(Pair& pair, const wire::Claim& claim, Instant now) {
 
 void Swarm::tell_claims(Download& download, Instant now) {
   const auto claims = download.take_claims();
-  for (auto& pair : pairs_) {
-    if (pair->closed) continue;
-    for (const Asker::Want& want : pair->asker.wants()) {
+  for (Pair& pair : pairs_) {
+    if (pair.closed) continue;
+    for (const Asker::Want& want : pair.asker.wants()) {
       if (want.root != download.root()) continue;
       for (const auto& [pieces, rank] : claims) {
-        send(*pair, wire::Claim{want.handle, pieces, rank}, now);
+        send(pair, wire::Claim{want.handle, pieces, rank}, now);
       }
     }
   }
@@ -125,9 +125,9 @@ void Swarm::tell_claims(Download& download, Instant now) {
 
 void Swarm::settle_fetches(Instant now) {
   const bool ahead = has_memory();
-  for (auto& download : downloads_) {
-    download->settle_fetches(now, ahead, last_fetch_, outputs_);
-    tell_claims(*download, now);
+  for (Download& download : downloads_) {
+    download.settle_fetches(now, ahead, last_fetch_, outputs_);
+    tell_claims(download, now);
   }
 }
 

@@ -38,10 +38,10 @@ void Swarm::hold(const Root& root, const Geometry& geometry, PieceRange pieces, 
   const bool first = holding->pieces.empty();
   if (!holding->pieces.add(pieces)) return;
   if (first && serving_) outputs_.push(Announce{root, true});
-  for (auto& pair : pairs_) {
-    if (pair->closed) continue;
-    for (const Asker::Want& want : pair->asker.wants()) {
-      if (want.root == root) send(*pair, wire::Update{want.handle, pieces}, now);
+  for (Pair& pair : pairs_) {
+    if (pair.closed) continue;
+    for (const Asker::Want& want : pair.asker.wants()) {
+      if (want.root == root) send(pair, wire::Update{want.handle, pieces}, now);
     }
   }
 }
@@ -65,10 +65,10 @@ void Swarm::handle_dropped(const Root& root, Instant now) {
     holdings_.erase(root);
     if (serving_) outputs_.push(Announce{root, false});
   }
-  for (auto& pair : pairs_) {
-    const auto wants = pair->asker.wants();
+  for (Pair& pair : pairs_) {
+    const auto wants = pair.asker.wants();
     for (const Asker::Want& want : wants) {
-      if (want.root == root) end_serving(*pair, want.handle, true, now);
+      if (want.root == root) end_serving(pair, want.handle, true, now);
     }
   }
   settle(now);
@@ -89,9 +89,9 @@ void Swarm::switch_serving(Instant now) {
   }
   if (serving_) return;
   outputs_.push(Report{Error::upload_off, std::nullopt});
-  for (auto& pair : pairs_) {
-    const auto wants = pair->asker.wants();
-    for (const Asker::Want& want : wants) end_serving(*pair, want.handle, true, now);
+  for (Pair& pair : pairs_) {
+    const auto wants = pair.asker.wants();
+    for (const Asker::Want& want : wants) end_serving(pair, want.handle, true, now);
   }
 }
 
@@ -194,7 +194,7 @@ void Swarm::pump(Instant now) {
   while (sent) {
     sent = false;
     for (std::size_t i = 0; i < pairs_.size(); ++i) {
-      Pair& pair = *pairs_[(turn_ + i) % pairs_.size()];
+      Pair& pair = pairs_[(turn_ + i) % pairs_.size()];
       if (pair.closed || pair.asker.empty() || !pair.asker.buffer.has_room()) continue;
       if (!upload_.ready(now)) return;
       const Requested next = pair.asker.take();

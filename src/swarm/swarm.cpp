@@ -10,24 +10,24 @@ namespace peer_cdn::swarm {
 Swarm::Swarm(std::uint64_t seed) : seed_(seed) {}
 
 Swarm::Pair* Swarm::find(PeerId peer) {
-  for (auto& pair : pairs_) {
-    if (pair->session.peer() == peer && !pair->closed) return pair.get();
+  for (Pair& pair : pairs_) {
+    if (pair.session.peer() == peer && !pair.closed) return &pair;
   }
   return nullptr;
 }
 
 Download* Swarm::find_download(const Root& root) {
-  for (auto& download : downloads_) {
-    if (download->root() == root) return download.get();
+  for (Download& download : downloads_) {
+    if (download.root() == root) return &download;
   }
   return nullptr;
 }
 
 Download* Swarm::download_of(const Pair& pair, wire::Handle handle) {
   if (handle == 0) return nullptr;
-  for (auto& download : downloads_) {
-    const Download::Holder* holder = download->holder(pair.session.peer());
-    if (holder != nullptr && holder->handle == handle) return download.get();
+  for (Download& download : downloads_) {
+    const Download::Holder* holder = download.holder(pair.session.peer());
+    if (holder != nullptr && holder->handle == handle) return &download;
   }
   return nullptr;
 }
@@ -53,11 +53,10 @@ void Swarm::handle_pair_open(PeerId peer, Instant now) {
     return settle(now);
   }
   pool_.handle_open(peer, now);
-  pairs_.push_back(std::make_unique<Pair>(peer));
-  Pair& pair = *pairs_.back();
+  Pair& pair = pairs_.add(new Pair(peer));
   send(pair, wire::Hello{wire::version}, now);
-  for (auto& download : downloads_) {
-    if (download->readers() > 0) want(pair, *download, now);
+  for (Download& download : downloads_) {
+    if (download.readers() > 0) want(pair, download, now);
   }
   settle(now);
 }
@@ -97,15 +96,15 @@ void Swarm::handle_network_changed(Instant now) {
 }
 
 std::size_t Swarm::answering() const {
-  return static_cast<std::size_t>(std::count_if(pairs_.begin(), pairs_.end(), [](const auto& pair) {
-    return !pair->closed && !pair->session.stalled();
+  return static_cast<std::size_t>(std::count_if(pairs_.begin(), pairs_.end(), [](const Pair& pair) {
+    return !pair.closed && !pair.session.stalled();
   }));
 }
 
 void Swarm::forget_pair(Pair& pair) {
   pair.closed = true;
   pool_.handle_closed(pair.session.peer(), told_);  // it was open: no failure
-  for (auto& download : downloads_) download->remove_holder(pair.session.peer());
+  for (Download& download : downloads_) download.remove_holder(pair.session.peer());
 }
 
 // A peer that is cut off is banned, because it would do the same again.
@@ -152,9 +151,9 @@ void Swarm::want(Pair& pair, Download& download, Instant now) {
 
 // Asks every connected peer that was not asked yet, or said that it had nothing.
 void Swarm::want_all(Download& download, Instant now) {
-  for (auto& pair : pairs_) {
-    const Download::Holder* holder = download.holder(pair->session.peer());
-    if (!pair->closed && (holder == nullptr || holder->handle == 0)) want(*pair, download, now);
+  for (Pair& pair : pairs_) {
+    const Download::Holder* holder = download.holder(pair.session.peer());
+    if (!pair.closed && (holder == nullptr || holder->handle == 0)) want(pair, download, now);
   }
 }
 
@@ -220,7 +219,7 @@ void Swarm::cancel_unneeded(Download& download, Instant now) {
 
 std::uint64_t Swarm::retained_bytes() const {
   std::uint64_t retained = 0;
-  for (const auto& download : downloads_) retained += download->retained_bytes();
+  for (const Download& download : downloads_) retained += download.retained_bytes();
   return retained;
 }
 
@@ -228,7 +227,7 @@ void Swarm::fill(Pair& pair, Instant now) {
   if (!pair.session.is_due()) return;
   const bool ahead = has_memory();
   for (std::size_t i = 0; i < downloads_.size() && pair.session.has_room(); ++i) {
-    Download& download = *downloads_[(i + turn_) % downloads_.size()];
+    Download& download = downloads_[(i + turn_) % downloads_.size()];
     Download::Holder* holder = download.holder(pair.session.peer());
     if (holder == nullptr || holder->handle == 0) continue;
     holder->rate = pair.session.rate().per_second();
@@ -249,7 +248,7 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Or
                  Instant now) {
   Download* download = find_download(root);
   std::size_t readers = 0;
-  for (const auto& other : downloads_) readers += other->readers();
+  for (const Download& other : downloads_) readers += other.readers();
   Error error = Error::none;
   if (order.pieces.empty() || order.pieces.end > geometry.count() ||
       (download != nullptr && !(download->geometry() == geometry))) {
@@ -263,8 +262,7 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Or
     return settle(now);
   }
   if (download == nullptr) {
-    downloads_.push_back(std::make_unique<Download>(root, geometry, seed_));
-    download = downloads_.back().get();
+    download = &downloads_.add(new Download(root, geometry, seed_));
     if (const Holding* holding = holdings_.find(root)) {
       for (PieceIndex piece = 0; piece < geometry.count(); ++piece) {
         if (holding->pieces.has(piece)) download->handle_kept({piece, piece + 1}, true, outputs_);
@@ -283,15 +281,15 @@ void Swarm::open(ReaderId reader, const Root& root, const Geometry& geometry, Or
 }
 
 void Swarm::grant(ReaderId reader, std::uint64_t bytes, Instant now) {
-  for (auto& download : downloads_) {
-    if (download->grant(reader, bytes, now)) break;
+  for (Download& download : downloads_) {
+    if (download.grant(reader, bytes, now)) break;
   }
   settle(now);
 }
 
 void Swarm::close(ReaderId reader, Instant now) {
-  for (auto& download : downloads_) {
-    if (download->close(reader, outputs_)) break;
+  for (Download& download : downloads_) {
+    if (download.close(reader, outputs_)) break;
   }
   settle(now);
 }
@@ -333,7 +331,7 @@ void Swarm::handle_store_failed(const Root& root, PieceRange pieces, Instant now
 }
 
 void Swarm::handle_stop() {
-  for (auto& download : downloads_) download->write_all(outputs_);
+  for (Download& download : downloads_) download.write_all(outputs_);
 }
 
 void Swarm::handle_hidden(Instant now) {
@@ -348,16 +346,14 @@ void Swarm::settle(Instant now) {
   settle_pairs(now);
   settle_downloads(now);
   settle_watches(now);
-  for (auto& pair : pairs_) {
-    if (!pair->closed) fill(*pair, now);
+  for (Pair& pair : pairs_) {
+    if (!pair.closed) fill(pair, now);
   }
   settle_fetches(now);
   const bool tight = retained_bytes() > limits::unstored_bytes;
-  for (auto& download : downloads_) download->write_back(now, tight, outputs_);
+  for (Download& download : downloads_) download.write_back(now, tight, outputs_);
   pump(now);
-  pairs_.erase(
-      std::remove_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return pair->closed; }),
-      pairs_.end());
+  pairs_.erase_if([](const Pair& pair) { return pair.closed; });
 }
 
 // Cancels all that this peer was asked for, so that other peers are asked.
@@ -365,31 +361,31 @@ void Swarm::withdraw_requests(Pair& pair, Instant now) {
   for (const auto& [handle, block] : pair.session.abandon(std::nullopt)) {
     send(pair, wire::Cancel{handle, {block}}, now);
   }
-  for (auto& download : downloads_) download->release(pair.session.peer());
+  for (Download& download : downloads_) download.release(pair.session.peer());
   mark_stalled(pair);
 }
 
 void Swarm::mark_stalled(const Pair& pair) {
-  for (auto& download : downloads_) {
-    if (auto* holder = download->holder(pair.session.peer())) {
+  for (Download& download : downloads_) {
+    if (auto* holder = download.holder(pair.session.peer())) {
       holder->stalled = pair.session.stalled();
     }
   }
 }
 
 void Swarm::settle_pairs(Instant now) {
-  for (auto& pair : pairs_) {
-    if (pair->closed) continue;
-    const PeerId peer = pair->session.peer();
-    if (pair->session.stalls(now)) {
-      if (pair->session.stalls() >= limits::peer_stalls_max) {
-        give_up_pair(*pair, Error::peer_stalled);
+  for (Pair& pair : pairs_) {
+    if (pair.closed) continue;
+    const PeerId peer = pair.session.peer();
+    if (pair.session.stalls(now)) {
+      if (pair.session.stalls() >= limits::peer_stalls_max) {
+        give_up_pair(pair, Error::peer_stalled);
         continue;
       }
       outputs_.push(Report{Error::peer_stalled, peer});
-      withdraw_requests(*pair, now);
-    } else if (pair->session.recovers(now)) {
-      mark_stalled(*pair);
+      withdraw_requests(pair, now);
+    } else if (pair.session.recovers(now)) {
+      mark_stalled(pair);
     }
   }
   while (const auto peer = pool_.take_restart(now)) outputs_.push(RestartPair{*peer});
@@ -402,29 +398,27 @@ void Swarm::settle_pairs(Instant now) {
 }
 
 void Swarm::settle_downloads(Instant now) {
-  for (auto& download : downloads_) {
-    download->settle(now, outputs_);
-    cancel_unneeded(*download, now);
-    for (const PieceIndex piece : download->take_verified()) {
-      if (!download->is_verified(piece)) continue;
-      hold(download->root(), download->geometry(), {piece, piece + 1}, now);
+  for (Download& download : downloads_) {
+    download.settle(now, outputs_);
+    cancel_unneeded(download, now);
+    for (const PieceIndex piece : download.take_verified()) {
+      if (!download.is_verified(piece)) continue;
+      hold(download.root(), download.geometry(), {piece, piece + 1}, now);
     }
-    for (const PieceIndex piece : download->take_gone()) {
-      lose(download->root(), {piece, piece + 1});
+    for (const PieceIndex piece : download.take_gone()) {
+      lose(download.root(), {piece, piece + 1});
     }
-    if (download->take_nobody()) watch(download->root(), download->geometry(), now);
-    if (download->readers() > 0) continue;
-    while (!download->holders().empty()) {
-      const Download::Holder& holder = download->holders()[0];
+    if (download.take_nobody()) watch(download.root(), download.geometry(), now);
+    if (download.readers() > 0) continue;
+    while (!download.holders().empty()) {
+      const Download::Holder& holder = download.holders()[0];
       const PeerId peer = holder.peer;
       Pair* pair = find(peer);
       if (pair != nullptr && holder.handle != 0) send(*pair, wire::Done{holder.handle}, now);
-      download->remove_holder(peer);
+      download.remove_holder(peer);
     }
   }
-  downloads_.erase(std::remove_if(downloads_.begin(), downloads_.end(),
-                                  [](const auto& download) { return download->finished(); }),
-                   downloads_.end());
+  downloads_.erase_if([](const Download& download) { return download.finished(); });
 }
 
 void Swarm::handle_timeout(Instant now) {
@@ -437,11 +431,11 @@ std::optional<Instant> Swarm::next_timeout() const {
     if (other && (!next || *other < *next)) next = other;
   };
   bool queued = false;
-  for (const auto& pair : pairs_) {
-    sooner(pair->session.next_timeout());
-    queued |= !pair->asker.empty() && pair->asker.buffer.has_room();
+  for (const Pair& pair : pairs_) {
+    sooner(pair.session.next_timeout());
+    queued |= !pair.asker.empty() && pair.asker.buffer.has_room();
   }
-  for (const auto& download : downloads_) sooner(download->next_timeout());
+  for (const Download& download : downloads_) sooner(download.next_timeout());
   if (!watches_.empty()) sooner(watches_due());
   if (queued) sooner(upload_.next_ready());
   return next;

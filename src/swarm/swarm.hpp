@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <vector>
 
@@ -184,8 +183,8 @@ class Swarm {
 
   std::uint64_t seed_;
   Instant told_{};
-  std::vector<std::unique_ptr<Pair>> pairs_;
-  std::vector<std::unique_ptr<Download>> downloads_;
+  OwnedList<Pair> pairs_;
+  OwnedList<Download> downloads_;
   FlatMap<Root, Holding> holdings_;
   List<Watch> watches_;
   FetchId last_fetch_;

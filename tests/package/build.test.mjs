@@ -39,7 +39,7 @@ async function pretend(folder, version) {
 }
 
 // What cmake/wasm.cmake does for 3.1.6 alone.
-const tuned = ['PEER_CDN_OWN_TYPES', 'embind-unused.js', 'glue.mjs', 'wasm-opt', '-inline-threshold'];
+const tuned = ['PEER_CDN_OWN_TYPES', 'embind-unused.js', 'embind-few.js', 'glue.mjs', 'wasm-opt', '-inline-threshold'];
 
 describe('the build of the wasm', () => {
   test('takes the em++ that PATH finds first, and what a newer one writes as it is', async (t) => {
