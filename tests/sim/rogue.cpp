@@ -83,7 +83,7 @@ void Visitor::ask_badly(PeerId to, const Root& root) {
     request.blocks.push_back({geometry.count(), 0, limits::block_bytes});
     return world_.send_control(*this, to, wire::encode(request), Error::piece_out_of_bounds);
   }
-  request.blocks.assign(wire::blocks_max, good);
+  request.blocks = List<swarm::wire::Block>(wire::blocks_max, good);
   for (const Error offence : {Error::none, Error::request_flood}) {
     world_.send_control(*this, to, wire::encode(request), offence);
   }
