@@ -365,7 +365,8 @@ TEST_CASE("a long response waits for a hello that may be on its way, and no long
   CHECK(site.is_empty());
 }
 
-TEST_CASE("a long response of the store that no page attends is given where nobody else gives any") {
+TEST_CASE(
+    "a long response of the store that no page attends is given where nobody else gives any") {
   Site site({cache, network}, file_of(40));
   site.hold('a', {0, 40});
   const ExchangeId id = site.open("/f");
