@@ -78,7 +78,7 @@ describe('the package', () => {
   });
 
   test('nothing else is inside, but for the licences of what is', async () => {
-    const built = /^(dist\/((browser\/)?[\w-]+\.(js|mjs|d\.ts)|types\/[\w/-]+\.d\.ts)|docs\/[\w-]+\.md)$/;
+    const built = /^(dist\/((browser\/)?[\w-]+\.(js|mjs|d\.ts)|types\/[\w/-]+\.d\.ts)|docs\/[\w-]+\.md|deploy\/[\w.@-]+)$/;
     const others = packed.files
       .map(({ path }) => path)
       .filter((path) => !built.test(path))

@@ -58,7 +58,7 @@ const misspelt = {
     'an error code': ['src/server/coordinator.js', "'too-many-peers'", "'too-many'"],
     'a limit': ['src/server/manifest.js', 'limits.manifestEntries) {', 'limits.manifestEntry) {'],
     'a field of a manifest': ['src/server/manifest.js', 'this.#manifest.resources[url]', 'this.#manifest.resource[url]'],
-    'an option of the command': ['src/server/cli.js', "values['trust-proxy']", "values['trustproxy']"],
+    'an option of the command': ['src/server/cli.js', "values['any-query']", "values['anyquery']"],
   },
 };
 
