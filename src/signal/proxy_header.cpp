@@ -184,7 +184,7 @@ constexpr std::size_t binary_head = 16;
 constexpr std::uint8_t command_local = 0x20, command_proxy = 0x21;
 // The family, and TCP.
 constexpr std::uint8_t over_v4 = 0x11, over_v6 = 0x21, over_unix = 0x31, unspecified = 0x00;
-constexpr std::size_t ports_bytes = 4, unix_bytes = 2 * 108;
+constexpr std::size_t ports_bytes = 4, unix_bytes = 216;
 
 template <class Address>
 Address address_at(ByteSpan bytes) {

@@ -50,7 +50,8 @@ const servers = {
     tool: () => debianTool('nginx', 'usr/sbin/nginx', ['libpcre2-8-0', 'libssl3', 'zlib1g']),
     args(text, folder) {
       const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`);
-      const around = `daemon off; pid ${folder}/pid; error_log stderr; events {}\nhttp { access_log off; ${places.join(' ')}\n`;
+      const main = `daemon off; master_process off; pid ${folder}/pid; error_log stderr; events {}`;
+      const around = `${main}\nhttp { access_log off; ${places.join(' ')}\n`;
       writeFileSync(join(folder, 'config'), `${around}${text}}`);
       return ['-c', join(folder, 'config'), '-p', folder];
     },

@@ -1,25 +1,19 @@
 // Three coordinators of the command line on a real Redis, behind a real nginx that sends each socket to the next of them.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createClient } from 'redis';
 import { SOCKET_PATH } from '../../build/border.js';
-import { root } from '../../scripts/run.mjs';
-import { freePort, listening, nginxTool, start, startRedis } from '../server/debian.mjs';
+import { freePort, nginxTool, startRedis } from '../server/debian.mjs';
 import { rootOf, Visitor } from '../server/visitor.mjs';
+import { startCoordinator, startNginx, until } from './cluster.mjs';
 
 const origin = 'https://a.example';
 const film = rootOf('film');
-const pause = (ms) => new Promise((go) => setTimeout(go, ms));
-
-/** Resolves when it is so. The test's own time limits it. */
-async function until(isSo) {
-  while (!(await isSo())) await pause(50);
-}
 
 /** A way to Redis that can be split: what comes is kept, and no connection is closed. */
 async function lineTo(t, port) {
@@ -46,39 +40,6 @@ async function lineTo(t, port) {
     if (!is) pairs.splice(0);
   };
   return { url: `redis://127.0.0.1:${server.address().port}`, split };
-}
-
-async function startCoordinator(t, redis, port) {
-  const args = ['coordinator', '--port', String(port), '--origin', origin, '--redis', redis];
-  const process = start(t, { path: globalThis.process.execPath }, [join(root, 'src/server/cli.js'), ...args]);
-  await listening(port);
-  const metric = async (name) => {
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-    return Number(text.match(new RegExp(`^peer_cdn_${name} (\\d+)$`, 'm'))[1]);
-  };
-  return { ...process, port, metric };
-}
-
-async function startNginx(t, tool, ports) {
-  const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-nginx-'));
-  const port = await freePort();
-  const config = join(folder, 'nginx.conf');
-  const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((name) => `${name}_temp_path ${folder}/${name};`)
-    .join(' ');
-  writeFileSync(
-    config,
-    `daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr; events {}
-     http { access_log off; ${places}
-       upstream coordinators { ${ports.map((each) => `server 127.0.0.1:${each} max_fails=1 fail_timeout=1s;`).join(' ')} }
-       server { listen 127.0.0.1:${port}; location ${SOCKET_PATH} {
-         proxy_pass http://coordinators; proxy_http_version 1.1; proxy_next_upstream error timeout http_503;
-         proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_set_header Host $http_host;
-         proxy_read_timeout 120s; } } }`,
-  );
-  start(t, tool, ['-c', config, '-p', folder], { asGroup: true });
-  await listening(port);
-  return `http://127.0.0.1:${port}${SOCKET_PATH}`;
 }
 
 /** A page: it comes back under its number, with its pairs, as src/signal/client.cpp does. */
@@ -158,7 +119,7 @@ test('coordinators at different nodes of a Redis Cluster are one', { timeout: 12
   await nodes[0].client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(nodes[1].port), String(nodes[1].busPort)]);
   await until(async () => String(await nodes[0].client.sendCommand(['CLUSTER', 'INFO'])).includes('cluster_state:ok'));
   const ports = [await freePort(), await freePort()];
-  const coordinators = await Promise.all(ports.map((port, i) => startCoordinator(t, nodes[i].url, port)));
+  const coordinators = await Promise.all(ports.map((port, i) => startCoordinator(t, { redis: nodes[i].url, port, origin })));
   await until(async () => (await Promise.all(coordinators.map(({ metric }) => metric('siblings')))).every((each) => each === 1));
   const pages = ports.map((port, i) => new Page(`http://127.0.0.1:${port}${SOCKET_PATH}`, `visitor ${i}`));
   t.after(() => pages.forEach((page) => page.close()));
@@ -196,7 +157,7 @@ test('whatever ends of three coordinators, Redis and the way to it, every pair c
   const line = await lineTo(t, redis.port);
   const ports = [await freePort(), await freePort(), await freePort()];
   const urls = [redis.url, redis.url, line.url];
-  const coordinators = await Promise.all(ports.map((port, i) => startCoordinator(t, urls[i], port)));
+  const coordinators = await Promise.all(ports.map((port, i) => startCoordinator(t, { redis: urls[i], port, origin })));
   const siblings = (count) =>
     until(async () => (await Promise.all(coordinators.map(({ metric }) => metric('siblings')))).every((each) => each === count));
   await siblings(2);
@@ -220,7 +181,7 @@ test('whatever ends of three coordinators, Redis and the way to it, every pair c
   await t.test('one is killed', async () => {
     await coordinators[1].kill('SIGKILL');
     assert.equal((await reachAll(pages)) >= 36, true);
-    coordinators[1] = await startCoordinator(t, redis.url, ports[1]);
+    coordinators[1] = await startCoordinator(t, { redis: redis.url, port: ports[1], origin });
     await siblings(2);
   });
 
@@ -229,7 +190,7 @@ test('whatever ends of three coordinators, Redis and the way to it, every pair c
     await coordinators[0].exited;
     assert.equal(coordinators[0].child.exitCode, 0);
     assert.equal((await reachAll(pages)) >= 36, true);
-    coordinators[0] = await startCoordinator(t, redis.url, ports[0]);
+    coordinators[0] = await startCoordinator(t, { redis: redis.url, port: ports[0], origin });
     await siblings(2);
   });
 
