@@ -23,7 +23,8 @@ const weighed = { from: 1000, to: 3000 };
 const contenders = { ours: 'ours', ours1: 'ours', tracker: 'tracker', relay: 'relay' };
 
 async function openServer(kind, path) {
-  const child = fork(serverPath, [contenders[kind], path('bittorrent-tracker/server.js')], { execArgv: ['--expose-gc'] });
+  const args = kind === 'tracker' ? [path('bittorrent-tracker/server.js')] : [];
+  const child = fork(serverPath, [contenders[kind], ...args], { execArgv: ['--expose-gc'] });
   const [{ port }] = await once(child, 'message');
   const use = async (what) => {
     child.send(what);
@@ -83,7 +84,8 @@ async function runOnce(kind, path) {
     const wallPerSecond = (introductions * 1000) / (performance.now() - began);
     const perSecond = introductions / ((after.cpuMicros - before.cpuMicros) / 1e6);
     const [messagesIn, messagesOut] = [crowd.messagesIn / introductions, crowd.messagesOut / introductions];
-    if (kind !== 'ours') return { perSecond, messagesIn, messagesOut };
+    // The relay's tells what of the wait is the load's own.
+    if (kind !== 'ours' && kind !== 'relay') return { perSecond, messagesIn, messagesOut };
     const from = timed;
     const idle = await askPaced(crowd, from, 300, 100);
     const half = await askPaced(crowd, from + 1, paced * sockets, wallPerSecond / 2);
@@ -129,6 +131,7 @@ export async function measure({ say, runs = 3 }) {
   const kinds = Object.fromEntries(Object.keys(contenders).map((kind) => [kind, () => runOnce(kind, path)]));
   const rates = await interleave(kinds, runs, told);
   const of = (kind, what) => rates[kind].map((run) => run[what]);
+  const p99Of = (kind) => ({ idle: of(kind, 'p99Idle').map(rounded), half: of(kind, 'p99Half').map(rounded) });
   const [ours, tracker, relay] = await Promise.all(
     ['ours', 'tracker', 'relay'].map((kind) => weigh(kind, path, { isIdle: true, held: kind === 'ours' ? 100 : 0 })),
   );
@@ -160,7 +163,7 @@ export async function measure({ say, runs = 3 }) {
     },
     raw: {
       perSecond: Object.fromEntries(Object.keys(rates).map((kind) => [kind, of(kind, 'perSecond').map(Math.round)])),
-      p99Ms: { idle: of('ours', 'p99Idle').map(rounded), half: of('ours', 'p99Half').map(rounded) },
+      p99Ms: { ours: p99Of('ours'), relay: p99Of('relay') },
       bytes,
       idleMicros: { ours: rounded(ours.idle), tracker: rounded(tracker.idle), relay: rounded(relay.idle) },
       bytesByRoots: more,
