@@ -160,6 +160,14 @@ Error error_of(Verdict verdict) {
   return Error::none;
 }
 
+// A body that goes on is another file, and so is a whole one that ends early. A part that ends
+// early is a broken connection.
+Error judge_end(Error seen, bool whole) {
+  if (seen == Error::wrong_length) return Error::origin_changed;
+  if (seen != Error::none) return seen;
+  return whole ? Error::origin_changed : Error::origin_unreachable;
+}
+
 bool may_share(const OriginAnswer& answer) {
   return (answer.status == status_ok || answer.status == status_partial) &&
          answer.type == "basic" && is_public(answer.cache_control) &&

@@ -75,6 +75,11 @@ Error told(Error error);
 // The error that says why an answer was not taken; Error::none for one that was.
 Error error_of(Verdict verdict);
 
+// Why the body of an answer that was taken did not bring what was wanted. `seen`: what the host saw
+// of its end. Error::none: it ended by itself; wrong_length: it goes on behind the last byte that
+// was wanted. Anything else is the reason as it is. `whole`: a 200.
+Error judge_end(Error seen, bool whole);
+
 // A site opts into sharing by its manifest alone. These are the conditions on top of that. Refused:
 // a status other than 200 and 206; a type other than "basic" (opaque, or redirected); Cache-Control
 // private or no-store, in any form, or one that cannot be parsed (RFC 9111 5.2.2); Vary (RFC 9110

@@ -595,9 +595,9 @@ bool fetched(unsigned fetch, unsigned resource, unsigned piece, double now) {
   return event && self->peer.swarm().handle_fetched({fetch}, piece, event.at);
 }
 
-// Text: why pieces are missing, or nothing.
-void fetch_end(unsigned code_bytes, unsigned fetch, double now) {
-  const Error error = error_of(text_of(code_bytes));
+// Text: what was seen of its end, for judge_end().
+void fetch_end(unsigned code_bytes, unsigned fetch, bool whole, double now) {
+  const Error error = judge_end(error_of(text_of(code_bytes)), whole);
   if (const Event event(now); event) {
     self->peer.swarm().handle_fetch_end({fetch}, error, event.at);
   }

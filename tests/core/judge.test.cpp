@@ -52,6 +52,28 @@ TEST_CASE("every answer of the vectors is judged as they say") {
   }
 }
 
+TEST_CASE("a body of another length than its answer's is another file, or a broken connection") {
+  struct Row {
+    Error seen;
+    bool whole;
+    Error means;
+  };
+  const Row rows[] = {
+      {Error::none, true, Error::origin_changed},
+      {Error::none, false, Error::origin_unreachable},
+      {Error::wrong_length, true, Error::origin_changed},
+      {Error::wrong_length, false, Error::origin_changed},
+      {Error::origin_unreachable, true, Error::origin_unreachable},
+      {Error::origin_unusable, false, Error::origin_unusable},
+      {Error::digests_mismatch, true, Error::digests_mismatch},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(code(row.seen));
+    CAPTURE(row.whole);
+    CHECK(judge_end(row.seen, row.whole) == row.means);
+  }
+}
+
 TEST_CASE("a public answer may be shared, a personal one never") {
   struct Row {
     std::string_view cache_control;
