@@ -128,6 +128,11 @@ bool is_gone(std::uint32_t status) {
   return status == 404 || status == 410;
 }
 
+ManifestAnswer judge_manifest(std::uint32_t status) {
+  if (is_gone(status)) return ManifestAnswer::none;
+  return status / 100 == 2 ? ManifestAnswer::read : ManifestAnswer::unusable;
+}
+
 bool is_busy(std::uint32_t status) {
   // A server will not learn what it cannot do.
   const bool is_ability = status == 501 || status == 505;

@@ -61,6 +61,14 @@ Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked);
 // Whether this status says that there is nothing at this URL any more.
 bool is_gone(std::uint32_t status);
 
+// What the site's answer to the manifest's path is good for.
+enum class ManifestAnswer : std::uint8_t {
+  read,      // its text is the manifest
+  none,      // the site has none, or has taken it away: then it shares nothing
+  unusable,  // the site is ill, or refuses it: what is in use stays
+};
+ManifestAnswer judge_manifest(std::uint32_t status);
+
 // Whether this status says of trouble that passes.
 bool is_busy(std::uint32_t status);
 

@@ -333,6 +333,11 @@ unsigned judge(unsigned answer_bytes, unsigned status, double total, double begi
   return give(code_or_nothing(error_of(verdict)));
 }
 
+// Whether an answer of this status is a manifest to be read.
+bool is_manifest(unsigned status) {
+  return judge_manifest(status) == ManifestAnswer::read;
+}
+
 // Whether these numbers of a manifest's entry can be a resource.
 bool is_resource(unsigned root_bytes, double bytes, double piece_bytes) {
   return parse_digest(text_of(root_bytes)) && parse_geometry(bytes, piece_bytes);

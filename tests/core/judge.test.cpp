@@ -74,6 +74,27 @@ TEST_CASE("a body of another length than its answer's is another file, or a brok
   }
 }
 
+TEST_CASE(
+    "a good status is a manifest to be read, one that is gone is none, and all else says nothing") {
+  struct Case {
+    std::uint32_t status;
+    ManifestAnswer answer;
+  };
+  const Case cases[] = {
+      {200, ManifestAnswer::read},     {203, ManifestAnswer::read},
+      {404, ManifestAnswer::none},     {410, ManifestAnswer::none},
+      {0, ManifestAnswer::unusable},   {304, ManifestAnswer::unusable},
+      {400, ManifestAnswer::unusable}, {401, ManifestAnswer::unusable},
+      {403, ManifestAnswer::unusable}, {416, ManifestAnswer::unusable},
+      {429, ManifestAnswer::unusable}, {451, ManifestAnswer::unusable},
+      {500, ManifestAnswer::unusable}, {503, ManifestAnswer::unusable},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.status);
+    CHECK(judge_manifest(each.status) == each.answer);
+  }
+}
+
 TEST_CASE("a public answer may be shared, a personal one never") {
   struct Row {
     std::string_view cache_control;
