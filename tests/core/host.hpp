@@ -638,6 +638,11 @@ class Host {
     open_request(it.exchange).asked.push_back(it.plugin);
     return "ask " + name(it.exchange) + " plugin " + std::to_string(it.plugin);
   }
+  std::string perform(const command::GiveUp& it) {
+    const std::vector<std::uint32_t>& asked = open_request(it.exchange).asked;
+    law_(std::count(asked.begin(), asked.end(), it.plugin) == 1, "who is given up was asked");
+    return "give up " + name(it.exchange) + " plugin " + std::to_string(it.plugin);
+  }
   std::string perform(const command::Through& it) {
     Request& request = open_request(it.exchange);
     if (it.get != GetId{}) settle(request, it.get);

@@ -136,6 +136,7 @@ class Worker {
   void perform(const command::Busy&) {}
   // The route has no middleware of a site's, the page has the stream form and asks for all.
   void perform(const command::Ask&) { never(); }
+  void perform(const command::GiveUp&) { never(); }
   void perform(const command::Settle&) { never(); }
   void perform(const command::Put&) { never(); }
   void perform(const command::Check&) { never(); }
