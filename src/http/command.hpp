@@ -172,6 +172,11 @@ struct AskPage {
                          // asks it too
   Duration patience;     // for peers that have not begun, before it does
 };
+// See whether this page is there: handle_page_gone() if it is not. Nothing tells that a tab was
+// closed.
+struct LookFor {
+  PageId page;
+};
 struct Grant {
   BodyId body;
   JobId job;
@@ -272,9 +277,9 @@ using Command = std::variant<
     command::Respond, command::Settle, command::Put, command::FallThrough, command::Over,
     command::AnswerEmpty, command::Report, command::NeedRecord, command::KeepRecord,
     command::NeedList, command::Gather, command::Take, command::Enqueue, command::Finish,
-    command::Break, command::Transfer, command::Read, command::DropRun, command::AskPage,
-    command::Grant, command::Check, command::Close, command::Store, command::OpenStream,
-    command::Accept, command::PassStream, command::Spill, command::CloseStream,
+    command::Break, command::Transfer, command::Read, command::DropRun, command::LookFor,
+    command::AskPage, command::Grant, command::Check, command::Close, command::Store,
+    command::OpenStream, command::Accept, command::PassStream, command::Spill, command::CloseStream,
     command::FetchManifest, command::KeepManifest, command::Announce, command::ListStore,
     command::DropUnlisted, command::WriteNext, command::MakeRoom, command::TellNews, command::Busy>;
 

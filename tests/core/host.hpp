@@ -453,6 +453,7 @@ class Host {
   // wasted.
   std::string counts;
   Terms terms{};  // of the last page that was asked
+  std::vector<PageId> looked_for;
 
   // Null if it is not open.
   Job* find(BodyId body, JobId job) {
@@ -822,6 +823,10 @@ class Host {
     terms = {it.slower, it.patience};
     return "ask page " + std::to_string(it.page.value) + " of " + name(it.body) + " for " +
            text(it.pieces);
+  }
+  std::string perform(const command::LookFor& it) {
+    looked_for.push_back(it.page);
+    return {};
   }
   std::string perform(const command::Grant& it) {
     open_body(it.body);

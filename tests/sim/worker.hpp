@@ -126,6 +126,7 @@ class Worker {
   void perform(const command::Accept& accept);
   void perform(const command::PassStream& pass);
   void perform(const command::Spill& spill);
+  void perform(const command::LookFor&) {}  // a visitor that leaves says so
   void perform(const command::CloseStream& close);
   void perform(const command::FetchManifest&);
   void perform(const command::ListStore&);
