@@ -5,6 +5,7 @@ import {
   DO_ASK,
   DO_BEGIN,
   DO_FALL_THROUGH,
+  DO_GIVE_UP,
   DO_OPEN,
   DO_OVER,
   DO_PUT,
@@ -14,7 +15,6 @@ import {
   GET,
   PASSED,
   PLUGIN_NETWORK,
-  pluginWait,
   putWait,
   RESOURCE,
 } from '../build/border.js';
@@ -67,6 +67,8 @@ export class Exchange {
   gets = new Map();
   /** How the network failed, if so. @type {Promise<Response> | undefined} */
   failed;
+  /** Plugins that were told of: one that was given up may throw yet. @type {Set<number>} */
+  faulty = new Set();
   /** Middlewares of the site's that are asked and did not answer yet. */
   asked = 0;
   /** What get()s of ours gave them. @type {Response[]} */
@@ -134,8 +136,12 @@ export async function get(event, kind, timeout = 0, patience = 0) {
  * @param {(code: string, url: string, error: unknown) => void} report
  * @param {MiddlewareFactory[][]} routes by the core's number
  */
-export const exchangePerformer = (report, routes) =>
-  /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
+export const exchangePerformer = (report, routes) => {
+  const fail = (/** @type {Exchange} */ exchange, /** @type {number} */ plugin, /** @type {unknown} */ error) => {
+    if (!exchange.faulty.has(plugin)) report('plugin-failed', exchange.url, error);
+    exchange.faulty.add(plugin);
+  };
+  return /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     [DO_BEGIN]: ({ exchange: id, ...sizes }) => {
       const [root, contentType] = callText(RESOURCE, id).split('\n');
       Object.assign(exchangeOf(id), { root, contentType, ...sizes });
@@ -189,14 +195,6 @@ export const exchangePerformer = (report, routes) =>
     async [DO_ASK]({ exchange: id, route, plugin }) {
       const exchange = exchangeOf(id);
       exchange.asked++;
-      let hasFailed = false;
-      const fail = (/** @type {unknown} */ error) => {
-        if (!hasFailed) report('plugin-failed', exchange.url, error);
-        hasFailed = true;
-        exchange.tell(plugin, null);
-      };
-      // One that lost to another may take as long as it likes.
-      const timer = setTimeout(() => exchange.answer || fail(new Error('get() gave nothing')), pluginWait);
       try {
         const middleware = routes[route][plugin](exchange.event);
         exchange.middlewares[plugin] = middleware;
@@ -207,12 +205,14 @@ export const exchangePerformer = (report, routes) =>
         }
         exchange.tell(plugin, response || null);
       } catch (error) {
-        fail(error);
+        fail(exchange, plugin, error);
+        exchange.tell(plugin, null);
       }
-      clearTimeout(timer);
       exchange.asked--;
       exchange.leaveGiven();
     },
+
+    [DO_GIVE_UP]: ({ exchange, plugin }) => fail(exchangeOf(exchange), plugin, new Error('get() gave nothing')),
 
     async [DO_PUT]({ exchange, plugin, body }) {
       const { middlewares, answer, url } = exchangeOf(exchange);
@@ -230,6 +230,7 @@ export const exchangePerformer = (report, routes) =>
       if (response) setTimeout(leave, putWait, response);
     },
   });
+};
 
 const fallThrough = (/** @type {Exchange} */ { event, respond, failed }) => respond(failed ?? passThrough(event.request));
 

@@ -6,6 +6,7 @@ import {
   DO_CLOSE,
   DO_DROP_RUN,
   DO_GRANT,
+  DO_LOOK_FOR,
   DO_READ,
   DO_TAKE,
   JOB_END,
@@ -19,7 +20,7 @@ import { bodyOf } from './body.js';
 import { piecesOf } from './cut.js';
 import { soon, tell } from './engine.js';
 import { listOf } from './lists.js';
-import { askPage } from './pages.js';
+import { askPage, lookFor } from './pages.js';
 import { streamOf } from './streams.js';
 
 /** @typedef {import('./body.js').Body} Body */
@@ -140,6 +141,8 @@ export const jobPerformer = (currentStore, digests) =>
       );
       body.jobs.set(job, asking);
     },
+
+    [DO_LOOK_FOR]: ({ page }) => void lookFor(page),
 
     [DO_GRANT]: ({ body, job, bytes }) => bodyOf(body).jobs.get(job)?.grant?.(bytes),
 

@@ -7,7 +7,6 @@ import {
   PAGE_HELLO,
   PAGE_PRESENT,
   PAGES_START,
-  pageLookWait,
   protocolVersion,
 } from '../build/border.js';
 import { call, isOn, tell } from './engine.js';
@@ -94,7 +93,6 @@ export function handleMessage({ data, source, ports: [port] }) {
   numbers.set(source.id, number);
   clients.set(number, { id: source.id, way: port ?? source });
   tell(PAGE_HELLO, number);
-  for (const each of clients.keys()) void lookFor(each); // forgets those that went
 }
 
 function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
@@ -110,8 +108,8 @@ function forget(/** @type {string} */ id, /** @type {number} */ page) {
   if (isOn()) call(PAGE_BYE, page);
 }
 
-// Nothing tells that a tab was closed.
-async function lookFor(/** @type {number} */ page) {
+/** Forgets a page whose tab was closed. */
+export async function lookFor(/** @type {number} */ page) {
   const id = clients.get(page)?.id ?? '';
   if ((await scope.clients.get(id))?.type === 'window') return;
   numbers.delete(id);
@@ -130,7 +128,6 @@ export function askPage(page, request, reader) {
   let isOver = false;
   const close = () => {
     isOver = true;
-    clearInterval(watch);
     port.postMessage({ type: 'close' });
     port.close();
   };
@@ -138,9 +135,6 @@ export function askPage(page, request, reader) {
     close();
     reader.end(code);
   };
-  const look = () => void lookFor(page);
-  const watch = setInterval(look, pageLookWait);
-  look();
   // Both forms say at once that they got the request, the stream's again and again; the long form then answers whenever
   // it is ready.
   port.onmessage = ({ data }) => {

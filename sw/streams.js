@@ -176,7 +176,7 @@ export class Stream {
       // What goes on behind the last piece is another file.
       if (left <= 0) {
         this.#isLong = buffer.byteLength > 0;
-        if (isWhole && this.#isLong) return 'wrong-length';
+        if (this.#isLong) return 'wrong-length';
         break;
       }
       if (buffer.byteLength < Math.min(pieceBytes, left)) break;

@@ -6,11 +6,17 @@ import { bypass } from './resources.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 
+/**
+ * @typedef {object} Fetch
+ * @property {AbortController} abort
+ * @property {boolean} isWhole the origin answered with all of the file
+ */
+
 export class Fetches {
   #core;
   #resources;
   #pieces;
-  /** @type {Map<number, AbortController>} */
+  /** @type {Map<number, Fetch>} */
   #fetches = new Map();
 
   /**
@@ -32,19 +38,19 @@ export class Fetches {
    * @param {number} end
    */
   fetch(id, handle, begin, end) {
-    const abort = new AbortController();
-    this.#fetches.set(id, abort);
-    this.#run(id, handle, begin, end, abort.signal)
+    const fetch = { abort: new AbortController(), isWhole: false };
+    this.#fetches.set(id, fetch);
+    this.#run(id, handle, begin, end, fetch)
       .catch(() => /** @type {const} */ ('origin-unreachable'))
       .then((code) => {
-        abort.abort();
-        if (this.#fetches.delete(id)) this.#core.tell(PEER_FETCH_END, code, id);
+        fetch.abort.abort();
+        if (this.#fetches.delete(id)) this.#core.tell(PEER_FETCH_END, code, id, fetch.isWhole);
       });
   }
 
   /** @param {number} id */
   cancel(id) {
-    this.#fetches.get(id)?.abort();
+    this.#fetches.get(id)?.abort.abort();
     this.#fetches.delete(id);
   }
 
@@ -57,10 +63,10 @@ export class Fetches {
    * @param {number} handle
    * @param {number} begin
    * @param {number} end
-   * @param {AbortSignal} signal
-   * @returns {Promise<ErrorCode | ''>}
+   * @param {Fetch} running
+   * @returns {Promise<ErrorCode | ''>} what was seen of its end
    */
-  async #run(id, handle, begin, end, signal) {
+  async #run(id, handle, begin, end, running) {
     const { url, bytes, pieceBytes } = this.#resources.get(handle);
     const from = begin * pieceBytes;
     const to = Math.min(bytes, end * pieceBytes);
@@ -69,10 +75,11 @@ export class Fetches {
       headers: { ...bypass, range: `bytes=${from}-${to - 1}` },
       cache: 'no-store',
       mode: 'same-origin',
-      signal,
+      signal: running.abort.signal,
     });
     const refused = this.#core.callText(PEER_JUDGE, answerWords(response), response.status, bytes, from, to);
     if (refused) return /** @type {ErrorCode} */ (refused);
+    running.isWhole = response.status === 200;
     const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body).getReader();
     let [piece, filled] = [begin, 0];
     let target = new Uint8Array(0);
@@ -81,8 +88,7 @@ export class Fetches {
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         for (let rest = next.value; rest.length > 0; ) {
-          // A part may go on behind what was asked for; a whole answer that does is another file.
-          if (piece === end) return response.status === 206 ? '' : 'origin-changed';
+          if (piece === end) return 'wrong-length';
           if (filled === 0) target = new Uint8Array(Math.min(pieceBytes, bytes - piece * pieceBytes));
           const part = rest.subarray(0, target.length - filled);
           target.set(part, filled);
@@ -91,7 +97,7 @@ export class Fetches {
           if (filled < target.length) continue;
           filled = 0;
           // Of a whole answer the last piece waits for the end: one that goes on is another file.
-          if (response.status === 200 && piece + 1 === end) last = target;
+          if (running.isWhole && piece + 1 === end) last = target;
           else this.#tell(id, handle, piece, target);
           piece++;
         }
@@ -100,7 +106,7 @@ export class Fetches {
       this.#pieces.wasted += filled;
     }
     if (last) this.#tell(id, handle, end - 1, last);
-    return piece === end ? '' : 'origin-unreachable';
+    return '';
   }
 
   /** @param {number} id @param {number} handle @param {number} piece @param {Uint8Array<ArrayBuffer>} bytes */

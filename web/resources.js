@@ -7,6 +7,7 @@ import {
   manifestVersion,
   PEER_DROPPED,
   PEER_HELD,
+  PEER_IS_MANIFEST,
   PEER_IS_RESOURCE,
   PEER_LISTED,
   PEER_PATH_KEY,
@@ -95,7 +96,7 @@ export class Resources {
     let text = (await store?.manifest())?.text;
     if (text === undefined && orFetch) {
       const response = await fetch(this.path, { headers: bypass, cache: 'no-cache' }).catch(() => null);
-      if (response?.ok) text = await response.text();
+      if (response && this.#core.call(PEER_IS_MANIFEST, response.status)) text = await response.text();
     }
     this.text = text;
     const { digests, disabled, entries } = readManifest(text ?? `{"version":${manifestVersion}}`);

@@ -128,6 +128,11 @@ bool is_gone(std::uint32_t status) {
   return status == 404 || status == 410;
 }
 
+ManifestAnswer judge_manifest(std::uint32_t status) {
+  if (is_gone(status)) return ManifestAnswer::none;
+  return status / 100 == 2 ? ManifestAnswer::read : ManifestAnswer::unusable;
+}
+
 bool is_busy(std::uint32_t status) {
   // A server will not learn what it cannot do.
   const bool is_ability = status == 501 || status == 505;
@@ -158,6 +163,14 @@ Error error_of(Verdict verdict) {
       return Error::origin_unreachable;
   }
   return Error::none;
+}
+
+// A body that goes on is another file, and so is a whole one that ends early. A part that ends
+// early is a broken connection.
+Error judge_end(Error seen, bool whole) {
+  if (seen == Error::wrong_length) return Error::origin_changed;
+  if (seen != Error::none) return seen;
+  return whole ? Error::origin_changed : Error::origin_unreachable;
 }
 
 bool may_share(const OriginAnswer& answer) {

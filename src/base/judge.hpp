@@ -61,6 +61,14 @@ Judgement judge(const OriginAnswer& answer, const OriginQuestion& asked);
 // Whether this status says that there is nothing at this URL any more.
 bool is_gone(std::uint32_t status);
 
+// What the site's answer to the manifest's path is good for.
+enum class ManifestAnswer : std::uint8_t {
+  read,      // its text is the manifest
+  none,      // the site has none, or has taken it away: then it shares nothing
+  unusable,  // the site is ill, or refuses it: what is in use stays
+};
+ManifestAnswer judge_manifest(std::uint32_t status);
+
 // Whether this status says of trouble that passes.
 bool is_busy(std::uint32_t status);
 
@@ -74,6 +82,11 @@ Error told(Error error);
 
 // The error that says why an answer was not taken; Error::none for one that was.
 Error error_of(Verdict verdict);
+
+// Why the body of an answer that was taken did not bring what was wanted. `seen`: what the host saw
+// of its end. Error::none: it ended by itself; wrong_length: it goes on behind the last byte that
+// was wanted. Anything else is the reason as it is. `whole`: a 200.
+Error judge_end(Error seen, bool whole);
 
 // A site opts into sharing by its manifest alone. These are the conditions on top of that. Refused:
 // a status other than 200 and 206; a type other than "basic" (opaque, or redirected); Cache-Control

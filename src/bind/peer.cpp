@@ -333,6 +333,11 @@ unsigned judge(unsigned answer_bytes, unsigned status, double total, double begi
   return give(code_or_nothing(error_of(verdict)));
 }
 
+// Whether an answer of this status is a manifest to be read.
+bool is_manifest(unsigned status) {
+  return judge_manifest(status) == ManifestAnswer::read;
+}
+
 // Whether these numbers of a manifest's entry can be a resource.
 bool is_resource(unsigned root_bytes, double bytes, double piece_bytes) {
   return parse_digest(text_of(root_bytes)) && parse_geometry(bytes, piece_bytes);
@@ -595,9 +600,9 @@ bool fetched(unsigned fetch, unsigned resource, unsigned piece, double now) {
   return event && self->peer.swarm().handle_fetched({fetch}, piece, event.at);
 }
 
-// Text: why pieces are missing, or nothing.
-void fetch_end(unsigned code_bytes, unsigned fetch, double now) {
-  const Error error = error_of(text_of(code_bytes));
+// Text: what was seen of its end, for judge_end().
+void fetch_end(unsigned code_bytes, unsigned fetch, bool whole, double now) {
+  const Error error = judge_end(error_of(text_of(code_bytes)), whole);
   if (const Event event(now); event) {
     self->peer.swarm().handle_fetch_end({fetch}, error, event.at);
   }

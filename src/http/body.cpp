@@ -154,25 +154,23 @@ void Body::handle_end(JobId id, Error error, Instant now) {
     case Source::peers:
       lose_peers(*job, error);
       break;
-    case Source::origin:
+    case Source::origin: {
       if (error == Error::digests_mismatch && !is_untouched(*job)) {
         close(id);
         give_up_origin(error);
         break;
       }
-      // Wrong bytes are another version, and so is a whole body that ends early by itself. A part
-      // that does is a broken connection.
       if (error == Error::wrong_digest || error == Error::digests_mismatch) {
         lose_origin(*job, error, {false, true});
         break;
       }
-      lose_origin(*job,
-                  error == Error::wrong_length ||
-                          (error == Error::none && (job->rest || streams_->at(job->stream).whole))
-                      ? Error::origin_changed
-                      : Error::origin_unreachable,
+      // What keeps its digest list from being read passes.
+      const bool is_whole = job->rest || streams_->at(job->stream).whole;
+      const bool is_changed = judge_end(error, is_whole) == Error::origin_changed;
+      lose_origin(*job, is_changed ? Error::origin_changed : Error::origin_unreachable,
                   {false, true});
       break;
+    }
   }
   advance(now);
 }

@@ -39,9 +39,21 @@ void Chain::handle_pending(std::uint32_t plugin, Duration wait, Instant now) {
 }
 
 void Chain::handle_timeout(Instant now) {
-  if (!hedge_at_.has_passed(now)) return;
-  hedge_at_.reset();
-  start_next(now);
+  if (hedge_at_.has_passed(now)) {
+    hedge_at_.reset();
+    start_next(now);
+  }
+  for (std::uint32_t i = 0; i < plugins_.size(); ++i) {
+    if (!gives_up_at(i).has_passed(now)) continue;
+    outputs_.emplace_back(GiveUp{i});
+    handle_answer(i, Answer::null, now);
+  }
+}
+
+Deadline Chain::next_timeout() const {
+  Deadline next = hedge_at_;
+  for (std::uint32_t i = 0; i < plugins_.size(); ++i) next = sooner(next, gives_up_at(i));
+  return next;
 }
 
 bool Chain::is_hedged() const {
@@ -102,6 +114,11 @@ void Chain::abort_running() {
 
 bool Chain::is_running(std::uint32_t plugin) const {
   return plugin < plugins_.size() && plugins_[plugin].state == State::running;
+}
+
+Deadline Chain::gives_up_at(std::uint32_t plugin) const {
+  if (!is_running(plugin) || plugins_[plugin].kind != PluginKind::user) return {};
+  return plugins_[plugin].started + limits::plugin_wait;
 }
 
 }  // namespace peer_cdn

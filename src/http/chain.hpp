@@ -42,11 +42,16 @@ class Chain {
     std::uint32_t plugin;
     bool operator==(const Put&) const = default;
   };
+  // A site's plugin has not answered for limits::plugin_wait: it counts as null.
+  struct GiveUp {
+    std::uint32_t plugin;
+    bool operator==(const GiveUp&) const = default;
+  };
   // All null: the request goes to the network untouched.
   struct FallThrough {
     bool operator==(const FallThrough&) const = default;
   };
-  using Output = std::variant<Start, Abort, Respond, Put, FallThrough>;
+  using Output = std::variant<Start, Abort, Respond, Put, GiveUp, FallThrough>;
 
   explicit Chain(Strategy strategy) : strategy_(strategy) {}
   // Before it starts. At most limits::plugins_per_route: whoever adds the route refuses more.
@@ -65,7 +70,7 @@ class Chain {
   void handle_timeout(Instant now);
 
   std::optional<Output> poll_output();
-  Deadline next_timeout() const { return hedge_at_; }
+  Deadline next_timeout() const;
   // Whether the network may help out peers in the body of a delegate.
   bool is_hedged() const;
   // Responded or fallen through.
@@ -85,6 +90,8 @@ class Chain {
   void go_on(Instant now);
   void abort_running();
   bool is_running(std::uint32_t plugin) const;
+  // None of a plugin of ours, which has its time in its own part (http/part.hpp).
+  Deadline gives_up_at(std::uint32_t plugin) const;
 
   Strategy strategy_;
   List<Plugin> plugins_;

@@ -38,6 +38,12 @@ struct Ask {
   RouteId route;
   std::uint32_t plugin;
 };
+// This middleware has not answered for limits::plugin_wait, and counts as null: tell the site's
+// developer.
+struct GiveUp {
+  ExchangeId exchange;
+  std::uint32_t plugin;
+};
 // Pass the request on to the network. What comes back is the answer of this plugin, or of a get().
 // `own`: where the network has nothing of use, from the site's own caches. `listed`: the network's
 // word is the answer whatever it is, and is told: handle_passed().
@@ -166,6 +172,11 @@ struct AskPage {
                          // asks it too
   Duration patience;     // for peers that have not begun, before it does
 };
+// See whether this page is there: handle_page_gone() if it is not. Nothing tells that a tab was
+// closed.
+struct LookFor {
+  PageId page;
+};
 struct Grant {
   BodyId body;
   JobId job;
@@ -262,14 +273,14 @@ struct Busy {
 }  // namespace command
 
 using Command = std::variant<
-    command::Begin, command::Ask, command::Through, command::Open, command::Respond,
-    command::Settle, command::Put, command::FallThrough, command::Over, command::AnswerEmpty,
-    command::Report, command::NeedRecord, command::KeepRecord, command::NeedList, command::Gather,
-    command::Take, command::Enqueue, command::Finish, command::Break, command::Transfer,
-    command::Read, command::DropRun, command::AskPage, command::Grant, command::Check,
-    command::Close, command::Store, command::OpenStream, command::Accept, command::PassStream,
-    command::Spill, command::CloseStream, command::FetchManifest, command::KeepManifest,
-    command::Announce, command::ListStore, command::DropUnlisted, command::WriteNext,
-    command::MakeRoom, command::TellNews, command::Busy>;
+    command::Begin, command::Ask, command::GiveUp, command::Through, command::Open,
+    command::Respond, command::Settle, command::Put, command::FallThrough, command::Over,
+    command::AnswerEmpty, command::Report, command::NeedRecord, command::KeepRecord,
+    command::NeedList, command::Gather, command::Take, command::Enqueue, command::Finish,
+    command::Break, command::Transfer, command::Read, command::DropRun, command::LookFor,
+    command::AskPage, command::Grant, command::Check, command::Close, command::Store,
+    command::OpenStream, command::Accept, command::PassStream, command::Spill, command::CloseStream,
+    command::FetchManifest, command::KeepManifest, command::Announce, command::ListStore,
+    command::DropUnlisted, command::WriteNext, command::MakeRoom, command::TellNews, command::Busy>;
 
 }  // namespace peer_cdn

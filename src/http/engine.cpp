@@ -172,6 +172,9 @@ Error Engine::handle_store_done(BodyId body, const Root& root, PieceRange run,
 void Engine::handle_hello(PageId page, Instant now) {
   commons_.pages.handle_hello(page, now);
   for (Open& each : exchanges_) each.exchange.handle_hello(now);
+  // Those that went make room.
+  commons_.pages.for_each(
+      [&](PageId each) { commons_.commands.emplace_back(command::LookFor{each}); });
   announce();
 }
 

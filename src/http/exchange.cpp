@@ -136,6 +136,10 @@ void Exchange::perform(const Chain::Put& put, Instant /*now*/) {
   }
 }
 
+void Exchange::perform(const Chain::GiveUp& give_up, Instant /*now*/) {
+  commons_.commands.emplace_back(command::GiveUp{asked_.exchange, give_up.plugin});
+}
+
 // What the network cannot give is read from the store, though no page keeps the worker alive for so
 // long a body: it may end early, but else there is none.
 void Exchange::perform(const Chain::FallThrough& /*none*/, Instant now) {

@@ -82,6 +82,7 @@ class Exchange {
   void perform(const Chain::Abort& abort, Instant now);
   void perform(const Chain::Respond& respond, Instant now);
   void perform(const Chain::Put& put, Instant now);
+  void perform(const Chain::GiveUp& give_up, Instant now);
   void perform(const Chain::FallThrough& none, Instant now);
   // What a part's outcome means for the others. True if it was new.
   bool follow(Part& part, Instant now);

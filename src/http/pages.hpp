@@ -36,6 +36,10 @@ class Pages {
 
   // The page that is asked: the requester, or the one that is there longest.
   std::optional<PageId> choose(PageId requester) const;
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const Page& each : pages_) visit(each.id);
+  }
   // Until when a hello may be on its way: in the first moments of the worker's life, as long as no
   // page is known.
   Deadline hello_until(Instant now) const;

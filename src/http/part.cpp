@@ -233,8 +233,14 @@ void Part::ask_page(PageId page, Instant now) {
   asked_at_ = now;
   is_warm_ = has_brought_ = false;
   ack_until_ = now + commons_.pages.ack_wait(page, now);
+  look_for_page(now);
   const std::uint32_t slower = asked_.repeatable.is_discreet ? 0 : terms.slower;
   push(command::AskPage{id_, peers_.job, page, peers_.pieces, slower, terms.patience});
+}
+
+void Part::look_for_page(Instant now) {
+  looks_at_ = now + limits::page_look_wait;
+  push(command::LookFor{page_});
 }
 
 // --- The origin ----------------------------------------------------------------------------------
@@ -396,6 +402,7 @@ void Part::perform(const Body::Close& close, Instant now) {
     is_warm_ = false;
     peers_ = {};
     ack_until_.reset();
+    looks_at_.reset();
   }
   const StreamId stream = stream_of(close.job);
   if (stream == 0) return;
@@ -485,6 +492,7 @@ void Part::finish(bool complete, Error error, Instant now) {
   is_complete_ = complete;
   gives_up_at_.reset();
   ack_until_.reset();
+  looks_at_.reset();
   transfer(true, error, now);
   const std::uint64_t bytes = asked_.range().bytes();
   if (complete && body_.counts().from_peers == bytes && bytes <= limits::unattended_bytes) {
@@ -510,13 +518,14 @@ void Part::handle_timeout(Instant now) {
     commons_.pages.handle_silent(page_);
     handle_end(peers_.job, Error::no_page, now);
   }
+  if (looks_at_.has_passed(now)) look_for_page(now);
   body_.handle_timeout(now);
   drain(now);
 }
 
 Deadline Part::next_timeout() const {
   if (is_over_) return {};
-  return sooner(body_.next_timeout(), sooner(gives_up_at_, ack_until_));
+  return sooner(sooner(body_.next_timeout(), looks_at_), sooner(gives_up_at_, ack_until_));
 }
 
 }  // namespace peer_cdn

@@ -208,6 +208,7 @@ class Part {
   void need_list();
   void read_on(PieceIndex piece, Instant now);
   void ask_page(PageId page, Instant now);
+  void look_for_page(Instant now);
   void note_peers(bool in_vain, Instant now);
   StreamId stream_of(JobId job) const;
   void catch_up(JobId job, StreamId stream, PieceIndex first, Instant now);
@@ -241,6 +242,7 @@ class Part {
   bool is_warm_ = false;       // it has an open pair, and brought nothing yet
   bool has_brought_ = false;   // something
   Deadline ack_until_;
+  Deadline looks_at_;  // for the page that is asked
   // The run that is read.
   Body::Read read_{};
   PieceRange run_{};

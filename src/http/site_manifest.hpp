@@ -5,18 +5,10 @@
 
 namespace peer_cdn {
 
-// What the site's answer to the manifest's path is good for.
-enum class ManifestAnswer : std::uint8_t {
-  read,      // its text is the manifest
-  none,      // the site has none, or has taken it away: then it shares nothing
-  unusable,  // the site is ill, or refuses it: what is in use stays
-};
-ManifestAnswer judge_manifest(std::uint32_t status);
-
 // What came of asking for the manifest, or of reading the stored one.
 enum class ManifestFetch : std::uint8_t {
   failed,     // no answer, or it broke off; or nothing is stored
-  unusable,   // as in ManifestAnswer
+  unusable,   // as in ManifestAnswer (base/judge.hpp)
   malformed,  // its text is no manifest
   same,       // it is the one in use
   other,      // it is in use now

@@ -26,6 +26,7 @@ std::string text(const Chain::Output& output) {
       return "respond " + std::to_string(o.plugin);
     }
     std::string operator()(const Chain::Put& o) { return "put " + std::to_string(o.plugin); }
+    std::string operator()(const Chain::GiveUp& o) { return "give-up " + std::to_string(o.plugin); }
     std::string operator()(const Chain::FallThrough&) { return "fall-through"; }
   };
   return std::visit(Name{}, output);
@@ -100,6 +101,9 @@ TEST_CASE("whatever the plugins do, a request ends once and leaves nothing runni
         } else if (const auto* abort = std::get_if<Chain::Abort>(&*output)) {
           CHECK(running[abort->plugin]);
           running[abort->plugin] = false;
+        } else if (const auto* give_up = std::get_if<Chain::GiveUp>(&*output)) {
+          CHECK(running[give_up->plugin]);
+          running[give_up->plugin] = false;
         } else if (std::holds_alternative<Chain::Respond>(*output) ||
                    std::holds_alternative<Chain::FallThrough>(*output)) {
           ++ended;
@@ -112,7 +116,7 @@ TEST_CASE("whatever the plugins do, a request ends once and leaves nothing runni
     chain.start(instant_from_ms(at));
     drain();
     while (!chain.done()) {
-      at += upto(1000);
+      at += upto(20'000);
       const Instant now = instant_from_ms(at);
       const std::uint32_t plugin = upto(static_cast<std::uint32_t>(plugins.size()));
       switch (upto(3)) {

@@ -138,6 +138,20 @@ TEST_CASE("middlewares of the site's are asked in order, and their answer goes t
   CHECK(site.is_empty());
 }
 
+TEST_CASE(
+    "a middleware that never answers is given up in time, and what it gives then is nobody's") {
+  Site site({user, network}, file_of(1));
+  const ExchangeId id = site.open("/other");
+  site.wait(limits::plugin_wait - 1us);
+  CHECK(site.said() == "ask x1 plugin 0");
+  site.wait(1us);
+  CHECK(site.said() == "give up x1 plugin 0; through x1 plugin 1");
+  CHECK(site.answer(id, 1, true));
+  CHECK(site.said() == "respond x1 plugin 1; put x1 plugin 0; over x1");
+  CHECK_FALSE(site.answer(id, 0, true));
+  CHECK(site.is_empty());
+}
+
 TEST_CASE("a middleware that answers under a number that the route has not is not heard") {
   Site site({user}, file_of(1));
   const ExchangeId id = site.open("/f");
@@ -422,7 +436,7 @@ TEST_CASE("a middleware that gives a response of ours when all of it came is put
   site.head(site.stream(1));
   site.bring(site.stream(1));
   site.said();
-  site.wait(1min);
+  site.wait(limits::plugin_wait - 1us);
   CHECK(site.answer(id, 0, true, site.body(1)));
   CHECK(site.said() == "respond x1 plugin 0 with b1; read b2 run 0-1 for 0-1");
   site.read(site.body(2));

@@ -453,6 +453,7 @@ class Host {
   // wasted.
   std::string counts;
   Terms terms{};  // of the last page that was asked
+  std::vector<PageId> looked_for;
 
   // Null if it is not open.
   Job* find(BodyId body, JobId job) {
@@ -638,6 +639,11 @@ class Host {
     open_request(it.exchange).asked.push_back(it.plugin);
     return "ask " + name(it.exchange) + " plugin " + std::to_string(it.plugin);
   }
+  std::string perform(const command::GiveUp& it) {
+    const std::vector<std::uint32_t>& asked = open_request(it.exchange).asked;
+    law_(std::count(asked.begin(), asked.end(), it.plugin) == 1, "who is given up was asked");
+    return "give up " + name(it.exchange) + " plugin " + std::to_string(it.plugin);
+  }
   std::string perform(const command::Through& it) {
     Request& request = open_request(it.exchange);
     if (it.get != GetId{}) settle(request, it.get);
@@ -817,6 +823,10 @@ class Host {
     terms = {it.slower, it.patience};
     return "ask page " + std::to_string(it.page.value) + " of " + name(it.body) + " for " +
            text(it.pieces);
+  }
+  std::string perform(const command::LookFor& it) {
+    looked_for.push_back(it.page);
+    return {};
   }
   std::string perform(const command::Grant& it) {
     open_body(it.body);

@@ -52,6 +52,49 @@ TEST_CASE("every answer of the vectors is judged as they say") {
   }
 }
 
+TEST_CASE("a body of another length than its answer's is another file, or a broken connection") {
+  struct Row {
+    Error seen;
+    bool whole;
+    Error means;
+  };
+  const Row rows[] = {
+      {Error::none, true, Error::origin_changed},
+      {Error::none, false, Error::origin_unreachable},
+      {Error::wrong_length, true, Error::origin_changed},
+      {Error::wrong_length, false, Error::origin_changed},
+      {Error::origin_unreachable, true, Error::origin_unreachable},
+      {Error::origin_unusable, false, Error::origin_unusable},
+      {Error::digests_mismatch, true, Error::digests_mismatch},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(code(row.seen));
+    CAPTURE(row.whole);
+    CHECK(judge_end(row.seen, row.whole) == row.means);
+  }
+}
+
+TEST_CASE(
+    "a good status is a manifest to be read, one that is gone is none, and all else says nothing") {
+  struct Case {
+    std::uint32_t status;
+    ManifestAnswer answer;
+  };
+  const Case cases[] = {
+      {200, ManifestAnswer::read},     {203, ManifestAnswer::read},
+      {404, ManifestAnswer::none},     {410, ManifestAnswer::none},
+      {0, ManifestAnswer::unusable},   {304, ManifestAnswer::unusable},
+      {400, ManifestAnswer::unusable}, {401, ManifestAnswer::unusable},
+      {403, ManifestAnswer::unusable}, {416, ManifestAnswer::unusable},
+      {429, ManifestAnswer::unusable}, {451, ManifestAnswer::unusable},
+      {500, ManifestAnswer::unusable}, {503, ManifestAnswer::unusable},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.status);
+    CHECK(judge_manifest(each.status) == each.answer);
+  }
+}
+
 TEST_CASE("a public answer may be shared, a personal one never") {
   struct Row {
     std::string_view cache_control;

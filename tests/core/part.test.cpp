@@ -214,7 +214,7 @@ TEST_CASE("a page that says that it is there is waited for") {
   site.page_alive(site.body(1));
   site.wait(1h);
   CHECK(site.said().empty());
-  CHECK_FALSE(site.engine.next_timeout());
+  CHECK(*site.engine.next_timeout() - site.now == limits::page_look_wait);
   site.page_piece(site.body(1), 0);
   site.cancel(site.body(1));
   CHECK(site.is_empty());
@@ -230,6 +230,31 @@ TEST_CASE("a page that goes before the first piece: another one is asked for the
   // That one has its own time to say that it got it.
   site.wait(limits::busy_ack_wait);
   CHECK(has(site.said(), "break b1 no-page"));
+}
+
+TEST_CASE("a page is looked for as it is asked, then each second as long as it is") {
+  Delegated site;
+  CHECK(site.looked_for.back() == page);
+  const auto looks = [&] { return std::exchange(site.looked_for, {}).size(); };
+  looks();
+  for (int second = 0; second < 3; ++second) {
+    site.page_alive(site.body(1));
+    site.wait(limits::page_look_wait - 1us);
+    CHECK(looks() == 0);
+    site.wait(1us);
+    CHECK(looks() == 1);
+  }
+  site.cancel(site.body(1));
+  site.wait(10 * limits::page_look_wait);
+  CHECK(looks() == 0);
+}
+
+TEST_CASE("each hello has all pages looked for: those that went make room") {
+  Site site({network}, file_of(1));
+  site.hello(page);
+  CHECK(site.looked_for == std::vector{page});
+  site.hello(other);
+  CHECK(site.looked_for == std::vector{page, page, other});
 }
 
 TEST_CASE("the last page that goes before the first piece: the network begins") {

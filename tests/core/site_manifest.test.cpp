@@ -10,27 +10,6 @@ using namespace peer_cdn;
 
 namespace {
 
-TEST_CASE(
-    "a good status is a manifest to be read, one that is gone is none, and all else says nothing") {
-  struct Case {
-    std::uint32_t status;
-    ManifestAnswer answer;
-  };
-  const Case cases[] = {
-      {200, ManifestAnswer::read},     {203, ManifestAnswer::read},
-      {404, ManifestAnswer::none},     {410, ManifestAnswer::none},
-      {0, ManifestAnswer::unusable},   {304, ManifestAnswer::unusable},
-      {400, ManifestAnswer::unusable}, {401, ManifestAnswer::unusable},
-      {403, ManifestAnswer::unusable}, {416, ManifestAnswer::unusable},
-      {429, ManifestAnswer::unusable}, {451, ManifestAnswer::unusable},
-      {500, ManifestAnswer::unusable}, {503, ManifestAnswer::unusable},
-  };
-  for (const Case& each : cases) {
-    CAPTURE(each.status);
-    CHECK(judge_manifest(each.status) == each.answer);
-  }
-}
-
 TEST_CASE("a site has no manifest when it said so, or when it answered and nothing is in use") {
   using Fetch = ManifestFetch;
   struct Case {

@@ -126,6 +126,7 @@ class Worker {
   void perform(const command::Accept& accept);
   void perform(const command::PassStream& pass);
   void perform(const command::Spill& spill);
+  void perform(const command::LookFor&) {}  // a visitor that leaves says so
   void perform(const command::CloseStream& close);
   void perform(const command::FetchManifest&);
   void perform(const command::ListStore&);
@@ -136,6 +137,7 @@ class Worker {
   void perform(const command::Busy&) {}
   // The route has no middleware of a site's, the page has the stream form and asks for all.
   void perform(const command::Ask&) { never(); }
+  void perform(const command::GiveUp&) { never(); }
   void perform(const command::Settle&) { never(); }
   void perform(const command::Put&) { never(); }
   void perform(const command::Check&) { never(); }

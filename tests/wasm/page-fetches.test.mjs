@@ -41,9 +41,9 @@ beforeEach(() => {
       told.push([id, piece]);
       return refused.has(piece) ? 0 : 1;
     },
-    tell(event, code, id) {
+    tell(event, code, id, isWhole) {
       assert.equal(event, PEER_FETCH_END);
-      resolve([id, code]);
+      resolve([id, code, isWhole]);
     },
     drain() {},
     callText: (...asked) => judge.callText(...asked),
@@ -75,7 +75,7 @@ test('a stretch is asked for once, past every cache and the worker, and cut into
     return answer(4 * pieceBytes, body.length, { cut: 60001 });
   };
   origin.fetch(3, 7, 4, 6);
-  assert.deepEqual(await ended, [3, '']);
+  assert.deepEqual(await ended, [3, '', false]);
   assert.deepEqual(asked, [['/big.bin', `bytes=${4 * pieceBytes}-${body.length - 1}`, 'bypass', 'no-store', 'same-origin']]);
   assert.deepEqual(told, [
     [3, 4],
@@ -88,7 +88,7 @@ test('a stretch is asked for once, past every cache and the worker, and cut into
 test('the whole resource may also come as a 200', async () => {
   globalThis.fetch = async () => answer(0, body.length, { status: 200 });
   origin.fetch(1, 7, 0, 6);
-  assert.deepEqual(await ended, [1, '']);
+  assert.deepEqual(await ended, [1, '', true]);
   assert.deepEqual(
     told.map(([, piece]) => piece),
     [0, 1, 2, 3, 4, 5],
@@ -121,7 +121,7 @@ for (const [name, give, code] of wrong) {
   test(`${name} is not taken: ${code}`, async () => {
     globalThis.fetch = async () => give();
     origin.fetch(1, 7, 1, 3);
-    assert.deepEqual(await ended, [1, code]);
+    assert.deepEqual(await ended, [1, code, false]);
     assert.deepEqual(told, []);
   });
 }
@@ -129,15 +129,15 @@ for (const [name, give, code] of wrong) {
 test('an answer that breaks off gives its whole pieces; what is left over counts as wasted', async () => {
   globalThis.fetch = async () => answer(from, to, { bytes: body.subarray(from, from + pieceBytes + 10) });
   origin.fetch(1, 7, 1, 3);
-  assert.deepEqual(await ended, [1, 'origin-unreachable']);
+  assert.deepEqual(await ended, [1, '', false]);
   assert.deepEqual(told, [[1, 1]]);
   assert.equal(pieces.wasted, 10);
 });
 
-test('a part that goes on behind what was asked for gives what was asked for', async () => {
+test('a part that goes on behind what was asked for gives what was asked for, and it is told', async () => {
   globalThis.fetch = async () => answer(from, to, { bytes: body.subarray(from, to + 1) });
   origin.fetch(1, 7, 1, 3);
-  assert.deepEqual(await ended, [1, '']);
+  assert.deepEqual(await ended, [1, 'wrong-length', false]);
   assert.deepEqual(told, [
     [1, 1],
     [1, 2],
@@ -148,14 +148,14 @@ test('less than was asked for, and a total that is not known, are taken for what
   const headers = { 'content-range': `bytes ${from}-${from + pieceBytes - 1}/*` };
   globalThis.fetch = async () => answer(from, to, { headers, bytes: body.subarray(from, from + pieceBytes) });
   origin.fetch(1, 7, 1, 3);
-  assert.deepEqual(await ended, [1, 'origin-unreachable']);
+  assert.deepEqual(await ended, [1, '', false]);
   assert.deepEqual(told, [[1, 1]]);
 });
 
 test('a whole answer that goes on is another file, and its last piece is not taken', async () => {
   globalThis.fetch = async () => answer(0, body.length, { status: 200, bytes: Buffer.concat([body, Buffer.from('x')]) });
   origin.fetch(1, 7, 0, 6);
-  assert.deepEqual(await ended, [1, 'origin-changed']);
+  assert.deepEqual(await ended, [1, 'wrong-length', true]);
   assert.equal(told.length, 5);
 });
 
@@ -163,7 +163,7 @@ test('a piece that peers were faster with is dropped, and counts as wasted', asy
   refused.add(1);
   globalThis.fetch = async () => answer(from, to);
   origin.fetch(1, 7, 1, 3);
-  assert.deepEqual(await ended, [1, '']);
+  assert.deepEqual(await ended, [1, '', false]);
   assert.equal(pieces.wasted, pieceBytes);
   assert.ok(same(2));
 });

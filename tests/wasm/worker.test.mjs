@@ -292,7 +292,7 @@ test('bad entries of a manifest are refused with a code', () => {
 });
 
 test('chains of middlewares go as the vectors say', () => {
-  const words = { ask: 'start', respond: 'respond', put: 'put', fallThrough: 'fall-through' };
+  const words = { ask: 'start', giveUp: 'give-up', respond: 'respond', put: 'put', fallThrough: 'fall-through' };
   let steps = 0;
   for (const { case: name, strategy, plugins, steps: script } of vectors('chains').chains) {
     // Where it matters whose plugin it is, C++ alone reads them.
