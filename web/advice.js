@@ -5,11 +5,11 @@
 /** What keeps sharing from working at all, and is the site's to mend. @type {Partial<Record<ErrorCode, string>>} */
 const advice = {
   'engine-failed': "WebAssembly is refused: script-src of the CSP needs 'wasm-unsafe-eval'",
-  'no-coordinator': 'no coordinator answers: attach(server), and forward WebSocket upgrades',
-  'no-manifest': 'the worker finds no manifest: `npx peer-cdn manifest <folder>` writes it',
+  'no-coordinator': 'no coordinator answers: attach(server), forward upgrades',
+  'no-manifest': 'no manifest: `npx peer-cdn manifest <folder>` writes it',
   'no-worker': 'no service worker controls this page',
   'origin-refused': 'the coordinator does not serve this site: its log says why',
-  'registered-late': 'the worker calls cdn.register() after its script first ran',
+  'registered-late': 'cdn.register() comes after the script first ran',
 };
 
 /** Tells each thing once. */

@@ -35,7 +35,7 @@ const misspelt = {
   web: {
     'a call of the core': ['web/engine.js', 'this.#core.tell(PEER_HIDDEN)', "this.#core.tell('PEER_HIDDEN')"],
     'the arguments of a call': ['web/resources.js', 'tell(PEER_HELD, handle, begin, end)', 'tell(PEER_HELD, handle, begin)'],
-    'what the core asks for': ['web/engine.js', '[OUT_COMPANY]: (handle) =>', '[OUT_COMPANIES]: (handle) =>'],
+    'what the core asks for': ['web/engine.js', '[OUT_COMPANY]: ({ resource }) =>', '[OUT_COMPANIES]: ({ resource }) =>'],
     'an error code': ['web/readers.js', "'not-in-manifest'", "'not-in-the-manifest'"],
     'a code that the page judges by': ['web/page.js', "message.code === 'malformed-manifest'", "message.code === 'malformed'"],
     'a field of a message of the worker': ['web/shared.js', 'news.cache', 'news.cacheName'],
