@@ -108,7 +108,10 @@ test('a connection that stays open asks again, and a long body follows the heade
 test('limits count the address that the balancer says, whatever the visitor writes into its request', async (t) => {
   const { visit, coordinator } = await open(t, { socketsPerAddress: 2 });
   for (let i = 0; i < 2; i++) await visit(line).next('welcome');
-  await assert.rejects(visit(line).opened, { status: 429, body: 'rate-limited: this address has 2 sockets open, the most that one may have\n' });
+  await assert.rejects(visit(line).opened, {
+    status: 429,
+    body: 'rate-limited: this address has 2 sockets open, the most that one may have\n',
+  });
   await visit(binary('198.51.100.9')).next('welcome');
   assert.equal(coordinator.stats().addressesRefused, 1);
 });
