@@ -45,7 +45,8 @@ async function buildModules(names) {
 // build/border.js: what border.def lists, with the compiler's numbers.
 async function buildBorder() {
   const { code, output } = await run(process.execPath, [join(build, 'wasm/border.cjs')]);
-  if (code !== 0) throw new Error(`border: ${output.slice(-500)}`);
+  // What is wrong stands before the list.
+  if (code !== 0) throw new Error(`border: ${output.match(/^error:.*$/gm)?.join('\n') ?? output.slice(-500)}`);
   const { module, types } = borderModule(JSON.parse(output));
   writeIfChanged(join(build, 'border.js'), module);
   writeIfChanged(join(build, 'border.d.ts'), types);

@@ -4,7 +4,7 @@
 
 /** What keeps sharing from working at all, and is the site's to mend. @type {Partial<Record<ErrorCode, string>>} */
 const advice = {
-  'engine-failed': "WebAssembly is refused: script-src of the CSP needs 'wasm-unsafe-eval'",
+  'engine-failed': "a script is missing, or the CSP lacks script-src 'wasm-unsafe-eval'",
   'no-coordinator': 'no coordinator answers: attach(server), forward upgrades',
   'no-manifest': 'no manifest: `npx peer-cdn manifest <folder>` writes it',
   'no-worker': 'no service worker controls this page',

@@ -124,10 +124,13 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
     stalls_at_.reset();
   } else if (job->source == Source::origin) {
     ready = State::from_origin;
+  }
+  const bool keep = take_piece(*job, piece, ready);
+  // An origin without ranges begins anew each time: what it had brought before is no progress.
+  if (keep && ready == State::from_origin) {
     attempts_ = 0;
     busy_wait_ = {};
   }
-  const bool keep = take_piece(*job, piece, ready);
   if (job->source == Source::store || (job->source == Source::origin && !writes(*job, piece))) {
     job->stored = piece + 1;
   } else if (!keep && piece >= pieces_.begin) {
@@ -167,7 +170,8 @@ void Body::handle_end(JobId id, Error error, Instant now) {
       // What keeps its digest list from being read passes.
       const bool is_whole = job->rest || streams_->at(job->stream).whole;
       const bool is_changed = judge_end(error, is_whole) == Error::origin_changed;
-      lose_origin(*job, is_changed ? Error::origin_changed : Error::origin_unreachable,
+      // What only reading showed only reading can take back.
+      lose_origin(*job, is_changed ? Error::wrong_digest : Error::origin_unreachable,
                   {false, true});
       break;
     }

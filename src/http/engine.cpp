@@ -227,7 +227,9 @@ void Engine::go_on(Open& open, Instant now) {
     }
   }
   if (open.stage == Stage::freshness) {
-    if (open.until && freshness_.is_fetching() && !open.until.has_passed(now)) return;
+    const bool is_silent = open.until && freshness_.is_fetching();
+    if (is_silent && !open.until.has_passed(now)) return;
+    if (is_silent) freshness_.handle_silent();
     open.until.reset();
     open.stage = Stage::store;
   }

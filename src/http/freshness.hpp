@@ -24,6 +24,8 @@ class Freshness {
     has_failed_ = !ok;
     if (ok) fetched_wall_ = wall;
   }
+  // Who waited for it waited long enough for all.
+  void handle_silent() { has_failed_ = true; }
   // When the manifest came; 0 if it is known to be old.
   double fetched_wall() const { return fetched_wall_; }
   // The manifest is known to be old: the origin has other bytes.

@@ -19,9 +19,9 @@ class SiteManifest {
   // Another one is in use. `is_none`: it stands for that the site has none.
   void handle_used(bool is_none) { state_ = is_none ? State::none : State::some; }
   void handle_fetched(ManifestFetch fetch) {
-    // A network that is down says nothing of the site. The word of a site counts where nothing is
-    // in use.
-    if (fetch != ManifestFetch::failed && state_ == State::unknown) state_ = State::refused;
+    // Where nothing is in use, and nothing came: also of a path that never answers, or breaks off.
+    const bool came = fetch == ManifestFetch::same || fetch == ManifestFetch::other;
+    if (!came && state_ == State::unknown) state_ = State::refused;
   }
 
   // Whether one is in use; it may stand for none.

@@ -843,6 +843,22 @@ TEST_CASE("an unreachable origin is asked again after a wait, and then the body 
   CHECK(waits == std::vector<Duration>{limits::origin_retry_wait, 2 * limits::origin_retry_wait});
 }
 
+TEST_CASE("an origin without ranges that breaks off at the same place is given up") {
+  Host host = whole(10, PluginKind::network);
+  host.pull(1 << 30);
+  unsigned asked = 0;
+  while (host.error == Error::none) {
+    REQUIRE(host.windows.size() == 1);
+    REQUIRE(++asked <= 1 + limits::origin_retries);
+    const std::uint32_t id = host.windows.begin()->first;
+    host.head(id, 200);
+    for (PieceIndex piece = 0; piece < 5; ++piece) host.digest(id, piece);
+    host.end(id, Error::origin_unreachable);
+  }
+  CHECK(asked == 1 + limits::origin_retries);
+  CHECK(host.error == Error::origin_unreachable);
+}
+
 TEST_CASE("an origin that is busy in the middle is asked again when it says so") {
   struct Case {
     const char* retry_after;

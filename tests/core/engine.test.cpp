@@ -635,6 +635,9 @@ TEST_CASE("a request that an old manifest lists waits for a newer one, but not f
     Old old;
     old.wait(limits::manifest_wait);
     CHECK(old.said() == "open s1 of b1 for 0-1 whole");
+    // And nobody after it waits for the same.
+    old.open("/a");
+    CHECK(old.bodies.size() == 2);
     old.manifest_fetched(true, false);
     CHECK(old.said().empty());
   }

@@ -10,7 +10,7 @@ using namespace peer_cdn;
 
 namespace {
 
-TEST_CASE("a site has no manifest when it said so, or when it answered and nothing is in use") {
+TEST_CASE("a site has no manifest when it said so, or when it was asked and nothing is in use") {
   using Fetch = ManifestFetch;
   struct Case {
     std::string name;
@@ -20,7 +20,7 @@ TEST_CASE("a site has no manifest when it said so, or when it answered and nothi
   };
   const Case cases[] = {
       {"nothing is known", {}, {}, false},
-      {"offline, with nothing stored", {0}, {Fetch::failed}, false},
+      {"no answer, with nothing stored", {0}, {Fetch::failed}, true},
       {"a page of HTML, with nothing stored", {0}, {Fetch::malformed}, true},
       {"a refusal, with nothing stored", {0}, {Fetch::unusable}, true},
       {"a refusal, then a manifest", {0, 1}, {Fetch::unusable, Fetch::other}, false},

@@ -308,15 +308,17 @@ test('a page that comes while the manifest is on its way hears nothing of it', a
   await fetching;
 });
 
-test('a network that is down says nothing of the manifest', async () => {
+test('where nothing is stored and the manifest does not come, there is none as far as is known', async () => {
   const at = await scene({ script, isInstalled: true });
   at.origin.always(path, unreachable);
   await at.worker.page();
   await at.worker.fetch(url);
-  assert.deepEqual(
-    at.worker.told('busy').map(({ code }) => code),
-    [''],
-  );
+  assert.equal(at.worker.told('busy').at(-1).code, 'no-manifest');
+  at.origin.always(path, null);
+  await at.clock.pass(4000);
+  await at.worker.fetch(url);
+  await at.clock.pass(1000);
+  assert.equal(at.worker.told('busy').at(-1).code, '');
 });
 
 test('the manifest is looked for at the scope of the worker', async () => {
