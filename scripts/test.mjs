@@ -291,7 +291,7 @@ const usual = [
   { name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute, { width: 2 }) },
   { name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute, { width: 2 }) },
   { name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute, { width: 2 }) },
-  { name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute) },
+  { name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute, { width: 2, first: ['border'] }) },
   {
     name: 'e2e',
     needs: ['build'],

@@ -50,7 +50,7 @@ test('packed and installed: imports, types, the command, and two browsers that e
   for (const name of names)
     assert.match(
       name,
-      /^(dist\/|docs\/|package\.json$|README\.md$|LICENSE$|THIRD_PARTY_NOTICES$|CHANGELOG\.md$)/,
+      /^(dist\/|docs\/|deploy\/|package\.json$|README\.md$|LICENSE$|THIRD_PARTY_NOTICES$|CHANGELOG\.md$)/,
       `${name} is of no use to a user`,
     );
   for (const name of [
