@@ -60,6 +60,8 @@ export function explain(error) {
       return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, WRONG_USAGE);
     case 'redis-missing':
       return new CliError(error.code, error.message);
+    case 'bad-option':
+      return usage('bad-value', error.message);
     case 'bad-token-keys':
       return usage('bad-value', `--token-key: ${error.message}`);
     case 'bad-redis-url':

@@ -4,14 +4,17 @@ import { readOrigins } from './admission.js';
 import * as limits from './limits.js';
 import { checkToken } from './tokens.js';
 
+/** By its code a command line knows what whoever wrote it can mend. @param {string} message */
+const wrong = (message) => Object.assign(new TypeError(message), { code: 'bad-option' });
+
 /** A path as requests name it. @param {unknown} path */
 function checkPath(path) {
   if (typeof path !== 'string' || !/^\/[^?#]*$/.test(path)) {
-    throw new TypeError(`path must begin with / and have no query, not ${path}`);
+    throw wrong(`path must begin with / and have no query, not ${path}`);
   }
   const { pathname } = new URL(`http://localhost${path}`);
   if (path.startsWith('//') || pathname !== path) {
-    throw new TypeError(`path must be as browsers send it, not '${path}': browsers send '${pathname.replace(/^\/+/, '/')}'`);
+    throw wrong(`path must be as browsers send it, not '${path}': browsers send '${pathname.replace(/^\/+/, '/')}'`);
   }
 }
 
@@ -21,28 +24,29 @@ function checkPath(path) {
  */
 export function readOptions(options) {
   if (options === null || typeof options !== 'object') {
-    throw new TypeError(`attach() takes its options as an object, not ${options}`);
+    throw wrong(`attach() takes its options as an object, not ${options}`);
   }
   const path = options.path ?? SOCKET_PATH;
   checkPath(path);
   const { origins, tokenKeys } = options;
   const isList = Array.isArray(origins) && origins.length > 0;
   if ((origins ?? undefined) !== undefined && !isList) {
-    throw new TypeError(`origins takes a list of sites, as ['https://example.org'], not '${origins}'`);
+    throw wrong(
+      `origins takes a list of sites, as ['https://example.org'], not ${typeof origins === 'string' ? `'${origins}'` : JSON.stringify(origins)}`,
+    );
   }
   if (tokenKeys !== undefined) checkToken(tokenKeys, '', '');
   const hops = Number(options.trustProxy ?? 0);
   if (!Number.isInteger(hops) || hops < 0) {
-    throw new TypeError(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
+    throw wrong(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
   }
   const socketsPerAddress = options.socketsPerAddress ?? limits.socketsPerAddress;
   if (!Number.isInteger(socketsPerAddress) || socketsPerAddress < 1) {
-    throw new TypeError(`socketsPerAddress takes a whole number from 1, not ${socketsPerAddress}`);
+    throw wrong(`socketsPerAddress takes a whole number from 1, not ${socketsPerAddress}`);
   }
   for (const name of /** @type {const} */ (['onWarning', 'onError'])) {
     const listener = options[name] ?? undefined;
-    if (listener !== undefined && typeof listener !== 'function')
-      throw new TypeError(`${name} takes a function, not ${listener}`);
+    if (listener !== undefined && typeof listener !== 'function') throw wrong(`${name} takes a function, not ${listener}`);
   }
   return { path, sites: isList ? readOrigins(origins) : null, hops, socketsPerAddress };
 }

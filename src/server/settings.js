@@ -75,6 +75,7 @@ function meaningOf({ kind, most = 0 }, text, where) {
     if (!/^(true|false|1|0)$/.test(text)) throw wrong(where, 'true or false', text);
     return text === 'true' || text === '1';
   }
+  if (text === '') throw wrong(where, 'a text', text);
   return kind === 'list' ? text.split(/[\s,]+/).filter(Boolean) : text;
 }
 
@@ -103,7 +104,7 @@ function fromEnvironment(environment, known) {
 
 /** Whether a file's value is of a setting's kind. @type {Record<Setting['kind'], (value: any, most: number) => boolean>} */
 const isOfKind = {
-  text: (value) => typeof value === 'string',
+  text: (value) => typeof value === 'string' && value !== '',
   number: (value, most) => Number.isInteger(value) && value >= 0 && value <= most,
   flag: (value) => typeof value === 'boolean',
   list: (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'),
@@ -113,12 +114,15 @@ const kindName = (/** @type {Setting} */ { kind, most }) =>
 
 /** What a file says. @param {string} file @param {[Name, Setting][]} known */
 function fromFile(file, known) {
-  if (statSync(file).size > limits.configBytes) {
+  const about = statSync(file);
+  if (about.isDirectory()) throw usage('bad-value', `${file} is a folder, not a configuration`);
+  if (about.size > limits.configBytes) {
     throw usage('bad-value', `${file} is no configuration: it has more than ${limits.configBytes} bytes`);
   }
   let said;
   try {
-    said = JSON.parse(readFileSync(file, 'utf8'));
+    // Editors of Windows begin a file with a mark.
+    said = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     // V8 repeats what stands there, which may be a key.

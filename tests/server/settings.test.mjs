@@ -94,3 +94,13 @@ test('the guide has every setting', () => {
     assert.match(guide, new RegExp(`^\\| \`--${flag}[[ \`].*\\| \`${variable}\` \\| \`${name}\` \\|`, 'm'), name);
   }
 });
+
+test('a file may begin with the mark of a Windows editor', (t) => {
+  assert.deepEqual(readSettings({ config: fileOf(t, '\ufeff{"port": 1}') }, true, {}), { port: 1 });
+});
+
+test('a folder is no configuration, and an empty text is no host', (t) => {
+  assert.throws(() => readSettings({ config: makeFolder(t, {}) }, true, {}), /is a folder, not a configuration/);
+  assert.throws(() => readSettings({ config: fileOf(t, { host: '' }) }, true, {}), /host .* takes a text/);
+  assert.throws(() => readSettings({ host: '' }, true, {}), /--host takes a text, not ''/);
+});
