@@ -127,7 +127,7 @@ const cases = [
         },
       }),
   },
-  { name: 'the manifest is cut off', origin: (origin) => origin.rule(MANIFEST_PATH, { cutAfter: 0 }) },
+  { name: 'the manifest is cut off', ready: 'settled', origin: (origin) => origin.rule(MANIFEST_PATH, { cutAfter: 0 }) },
   {
     name: 'the manifest is missing: 404',
     ready: 'settled',
