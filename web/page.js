@@ -351,8 +351,9 @@ export class Page {
       await new Promise((resolve) => addEventListener('load', resolve, { once: true }));
     }
     await this.informed;
-    sweep().catch(() => {});
     while (!this.#isStopped) {
+      // More than once: a worker that ends may write for a moment yet.
+      sweep().catch(() => {});
       await idle();
       this.#call('idle', [document.hidden, Boolean(networkHere()?.saveData)]);
       await after(idleInterval);
