@@ -178,7 +178,11 @@ function testFiles(folder) {
  * some.
  * @param {{ node?: string, width?: number, first?: string[], leave?: string[], only?: string[] }} [options]
  */
-async function nodeStep(folder, timeoutMs, { node = process.execPath, width = 1, first = [], leave = [], only } = {}) {
+async function nodeStep(
+  folder,
+  timeoutMs,
+  { node = process.execPath, flags = [], width = 1, first = [], leave = [], only } = {},
+) {
   const isOneOf = (stems, file) => stems.some((stem) => file.includes(`/${stem}.`));
   const files = testFiles(folder).filter((file) => (only ? isOneOf(only, file) : !isOneOf(leave, file)));
   if (files.length === 0) return fact(`${folder} has tests`, false);
@@ -191,7 +195,7 @@ async function nodeStep(folder, timeoutMs, { node = process.execPath, width = 1,
       const found = line.match(/^\s*(not ok|ok) \d+ - (.*)$/);
       if (found && !found[2].endsWith(file)) say(`  ${found[1] === 'ok' ? 'ok' : 'FAILED'} ${found[2]}`);
     };
-    const { code, output } = await run(node, ['--test', '--test-concurrency=1', '--test-reporter=tap', file], {
+    const { code, output } = await run(node, ['--test', '--test-concurrency=1', '--test-reporter=tap', ...flags, file], {
       timeoutMs,
       onLine,
     });
@@ -257,7 +261,8 @@ async function nodesStep() {
 
 async function integrationStep() {
   return sum([
-    await nodeStep('tests/integration', 10 * minute),
+    // Next goes on watching its folder when it is closed, and its process would not end.
+    await nodeStep('tests/integration', 10 * minute, { flags: ['--test-force-exit'] }),
     // Again, now that an old TypeScript is there.
     await nodeStep('tests/package', 10 * minute, { only: ['user-types'] }),
   ]);
