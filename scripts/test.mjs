@@ -176,7 +176,7 @@ function testFiles(folder) {
 /**
  * `node --test`, a process a file, `width` at a time; files named in `first` begin first. All but those to `leave`, or `only`
  * some.
- * @param {{ node?: string, width?: number, first?: string[], leave?: string[], only?: string[] }} [options]
+ * @param {{ node?: string, flags?: string[], width?: number, first?: string[], leave?: string[], only?: string[] }} [options]
  */
 async function nodeStep(
   folder,
