@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { randomBytes, sha256, until } from './harness/index.mjs';
-import { scene } from './harness/scene.mjs';
+import { engines, scene } from './harness/scene.mjs';
 
 const [before, after] = ['/static/before.bin', '/static/after.bin'];
 const files = { [before]: randomBytes('deleted', 1_500_000), [after]: randomBytes('after', 700_000) };
@@ -23,14 +23,7 @@ const stored = (visitor, root) =>
     return (await (await caches.open(name)).keys()).filter(({ url }) => url.includes(`/store/${part}`)).length;
   }, root);
 
-// In each browser, and where the page runs its engine itself.
-const engines = [
-  ['chromium', {}],
-  ['firefox', {}],
-  ['chromium', { init: () => delete globalThis.Worker }],
-];
-for (const [kind, options] of engines) {
-  const where = options.init ? 'the engine in the page' : kind;
+for (const { where, kind, options } of engines) {
   // Chromium lets a test stop a worker.
   for (const stops of kind === 'chromium' ? [true, false] : [false]) {
     const how = stops ? ' and then the worker is stopped' : '';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { randomBytes, sha256, until } from './harness/index.mjs';
-import { scene } from './harness/scene.mjs';
+import { engines, scene } from './harness/scene.mjs';
 
 const urls = [1, 2, 3].map((n) => `/static/${n}.bin`);
 const files = Object.fromEntries(urls.map((url) => [url, randomBytes(url, 2_000_001)]));
@@ -29,14 +29,7 @@ function signalBrowser(visitor, signal) {
 
 const peers = (visitor) => visitor.run(() => window.peerCdn.stats.peers);
 
-// In each browser, and where the pages run their engines themselves.
-const engines = [
-  ['chromium', {}],
-  ['firefox', {}],
-  ['chromium', { init: () => delete globalThis.Worker }],
-];
-for (const [kind, options] of engines) {
-  const where = options.init ? 'the engine in the page' : kind;
+for (const { where, kind, options } of engines) {
   test(`${where}: a seeder that is frozen is not counted, and serves again when it goes on`, { timeout: 150_000 }, async (t) => {
     const at = scene(t);
     const s = await at.site(files);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { randomBytes, until } from './harness/index.mjs';
 import { backForwardCache } from './harness/browsers.mjs';
-import { scene } from './harness/scene.mjs';
+import { engines, scene } from './harness/scene.mjs';
 
 const page = (files) => ({
   ...files,
@@ -25,16 +25,8 @@ async function awayAndBack(visitor, url) {
   return shown();
 }
 
-// In each browser, and where the page runs its engine itself.
-const engines = [
-  ['chromium', {}],
-  ['firefox', {}],
-  ['chromium', { init: () => delete globalThis.Worker }],
-];
-const nameOf = ([kind, { init }]) => (init ? 'the engine in the page' : kind);
-for (const engine of engines) {
-  const [kind, options] = engine;
-  test(`${nameOf(engine)}: a page where nothing is listed comes back as it was, and takes part`, async (t) => {
+for (const { where, kind, options } of engines) {
+  test(`${where}: a page where nothing is listed comes back as it was, and takes part`, async (t) => {
     const at = scene(t);
     const s = await at.site(page({}));
     const visitor = await at[kind]({ flags: [backForwardCache], ...options });
@@ -47,12 +39,12 @@ for (const engine of engines) {
   });
 }
 
-for (const engine of engines.filter(([kind]) => kind === 'chromium')) {
-  test(`${nameOf(engine)}: a leader in the back/forward cache leads nobody, and leads again when it is back`, async (t) => {
+for (const { where, options } of engines.filter(({ kind }) => kind === 'chromium')) {
+  test(`${where}: a leader in the back/forward cache leads nobody, and leads again when it is back`, async (t) => {
     const at = scene(t);
     const film = '/static/film.bin';
     const s = await at.site(page({ [film]: randomBytes('history', 900_000) }));
-    const visitor = await at.chromium({ flags: [backForwardCache], ...engine[1] });
+    const visitor = await at.chromium({ flags: [backForwardCache], ...options });
     await visitor.visit(s.url);
     await visitor.fetch(film);
     const root = await s.root(film);

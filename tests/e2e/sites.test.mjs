@@ -4,7 +4,7 @@ import crypto from 'node:crypto';
 import { test } from 'node:test';
 import { pieceBytesMin } from '../../build/border.js';
 import { randomBytes, sha256, until } from './harness/index.mjs';
-import { scene } from './harness/scene.mjs';
+import { engines, scene } from './harness/scene.mjs';
 
 const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="page.js"></script>';
 const script = (options = '') => `import { start } from '/peer-cdn/index.js';
@@ -53,14 +53,7 @@ const stores = (visitor) =>
     return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await runs(name)])));
   });
 
-// In each browser, and where the page runs its engine itself.
-const engines = [
-  ['chromium', {}],
-  ['firefox', {}],
-  ['chromium', { init: () => delete globalThis.Worker }],
-];
-for (const [kind, options] of engines) {
-  const where = options.init ? 'the engine in the page' : kind;
+for (const { where, kind, options } of engines) {
   test(`${where}: visits of one site leave the other's store alone, whatever the versions`, async (t) => {
     for (const versions of [
       { a: 1, b: 1 },

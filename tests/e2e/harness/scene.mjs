@@ -12,6 +12,13 @@ import { openSite } from './site.mjs';
 const idle = [];
 after(() => Promise.allSettled(idle.map((browser) => browser.close())));
 
+/** Where a page's engine runs: in each browser in a worker, and where there is none, in the page. `options` are a visitor's. */
+export const engines = [
+  { where: 'chromium', kind: 'chromium', options: {} },
+  { where: 'firefox', kind: 'firefox', options: {} },
+  { where: 'the engine in the page', kind: 'chromium', options: { init: () => delete globalThis.Worker } },
+];
+
 /** @param {import('node:test').TestContext} t */
 export function scene(t) {
   const open = [];
