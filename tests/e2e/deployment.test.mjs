@@ -130,13 +130,15 @@ for (const [where, init] of [
     await session.send('Network.clearBrowserCache');
     s.write('/sw.js', `skipWaiting();${patientWorker().replace('version: 1', 'version: 2')}`);
     await visitor.run(async () => void (await (await navigator.serviceWorker.ready).update()));
-    // Chromium keeps the old worker, whoever's it is, where requests come while the new one is to take over.
-    await until('the new worker has taken over', () =>
-      visitor.run(async () => {
+    // Chromium may keep the old worker for minutes, whoever's it is, where an event came as the new one was to take over.
+    await until('the new worker has taken over', async () => {
+      const isWaiting = await visitor.run(async () => Boolean((await navigator.serviceWorker.getRegistration()).waiting));
+      if (isWaiting) await visitor.stopWorkers();
+      return visitor.run(async () => {
         const { installing, waiting } = await navigator.serviceWorker.getRegistration();
         return !installing && !waiting && (await caches.keys()).some((name) => name.startsWith('peer-cdn-v2'));
-      }),
-    );
+      });
+    });
     // It does so once it has met the new store, and looks for what it had loaded in that turn.
     const have = () => s.origin.signals.filter(({ from, message }) => from === 'client' && message.type === 'have').length;
     const before = have();
