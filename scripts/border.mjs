@@ -16,31 +16,38 @@ function parametersOf(spelt) {
     });
 }
 
+/** How a command's field is read (form_of() in src/bind/border.cpp): a number by its bytes, a bool, a time in microseconds. */
+const forms = { BOOL: 0, BYTE: 1, WORD: 4, WIDE: 8, TIME: 9 };
+/** How an output's is: the next number; then perhaps a text, or bytes. */
+const readers = { NUMBER: 0, TEXT: 1, BYTES: 2 };
+const prefixed = (prefix, numbers) => Object.entries(numbers).map(([name, number]) => [`${prefix}_${name}`, number]);
+
 /**
- * By name the forms of a command's fields (form_of() in src/bind/border.cpp). Each field lies where sw/commands.js looks for it:
- * behind the one before, at a multiple of its own size.
+ * By name the forms of a command's fields. Each field lies where sw/commands.js looks for it: behind the one before, at a
+ * multiple of its own size.
  */
 function formsOf(type, fields) {
   let end = 0;
-  const forms = {};
-  for (const [name, [form, place]] of Object.entries(fields)) {
-    const size = Math.min(form || 1, 8);
+  const formOf = {};
+  for (const [name, [word, place]] of Object.entries(fields)) {
+    const form = forms[word];
+    const size = Math.min(form || forms.BYTE, forms.WIDE);
     const at = Math.ceil(end / size) * size;
     if (at !== place) throw new Error(`border.def: ${type}.${name} lies at ${place}, and is looked for at ${at}`);
     end = at + size;
-    forms[name] = form;
+    formOf[name] = form;
   }
-  return forms;
+  return formOf;
 }
 
 // A type of its own, so that no text passes for it.
 const keyOf = (name) => `export ${name}`;
 const peerCall = (name) => `PEER_${name.toUpperCase()}`;
 const bare = (type) => type.replace(/^.*::/, '');
-/** By name how web/core.js reads the fields of an output: 0, the next number; then perhaps 1, a text, or 2, bytes. */
+/** By name how web/core.js reads the fields of an output. */
 const readersOf = (fields, last) => ({
-  ...Object.fromEntries(fields.map((name) => [name, 0])),
-  ...(last && { [last[1]]: last[0] === 'string' ? 1 : 2 }),
+  ...Object.fromEntries(fields.map((name) => [name, readers.NUMBER])),
+  ...(last && { [last[1]]: last[0] === 'string' ? readers.TEXT : readers.BYTES }),
 });
 const method = ([result, name, spelt]) =>
   `  '${keyOf(name)}'(${signature(parametersOf(spelt))}): ${result === 'void' ? 'void' : 'number'};`;
@@ -48,14 +55,15 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
 
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
+ *   places: Record<string, number>,
  *   codes: string[], functions: [string, string, string, string][],
  *   peerFunctions: [string, string, string, string][], outputs: [string, number, string[], [string, string] | null][],
  *   coordinatorFunctions: [string, string, string][], coordinatorStatistics: string[],
- *   commands: [string, number, Record<string, [number, number]>][], commandLayout: {bytes: number, kind: number}}} border
+ *   commands: [string, number, Record<string, [string, number]>][], commandLayout: {bytes: number, kind: number}}} border
  * @returns {{module: string, types: string}}
  */
 export function borderModule(border) {
-  const { enums, limits, names, codes, functions, peerFunctions, outputs, commands, commandLayout } = border;
+  const { enums, limits, names, places, codes, functions, peerFunctions, outputs, commands, commandLayout } = border;
   const { coordinatorFunctions, coordinatorStatistics } = border;
   const ordered = [...commands].sort((a, b) => a[1] - b[1]);
   const performed = (type, prefix = 'DO') =>
@@ -75,6 +83,9 @@ export function borderModule(border) {
     ...Object.entries(enums).map(([name, value]) => [name.toUpperCase(), value]),
     ...Object.entries(limits),
     ...Object.entries(names),
+    ...Object.entries(places),
+    ...prefixed('FORM', forms),
+    ...prefixed('READ', readers),
     ...calls,
     ...ordered.map(([type, kind]) => [performed(type), kind]),
     ...outputs.map(([type, kind]) => [performed(type, 'OUT'), kind]),
@@ -108,7 +119,7 @@ export function borderModule(border) {
       ...ordered.map(
         ([type, , fields]) =>
           `  ${type}: { ${Object.entries(fields)
-            .map(([name, [form]]) => `${name}: ${form === 0 ? 'boolean' : 'number'}`)
+            .map(([name, [form]]) => `${name}: ${form === 'BOOL' ? 'boolean' : 'number'}`)
             .join('; ')} };`,
       ),
       '}',

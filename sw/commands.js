@@ -1,15 +1,15 @@
 // Reads what the core decided where it lies in the core's memory, and has it performed.
-import { commandBytes, commandFields, commandKindAt } from '../build/border.js';
-
-// The place of the list of commands in the mailbox.
-const COMMANDS = 8;
-
-// The forms of fields: a bool, and a time in microseconds. The others are the sizes of numbers.
-const BOOL = 0;
-const BYTE = 1;
-const WORD = 4;
-const WIDE = 8;
-const TIME = 9;
+import {
+  commandBytes,
+  commandFields,
+  commandKindAt,
+  FORM_BOOL,
+  FORM_BYTE,
+  FORM_TIME,
+  FORM_WIDE,
+  FORM_WORD,
+  MAILBOX_COMMANDS,
+} from '../build/border.js';
 
 /**
  * The fields of a command that lies there: each behind the one before, at a multiple of its own size.
@@ -22,11 +22,11 @@ function read(memory, at, forms) {
   const fields = {};
   for (const name in forms) {
     const form = forms[name];
-    const size = Math.min(form || BYTE, WIDE);
+    const size = Math.min(form || FORM_BYTE, FORM_WIDE);
     at = Math.ceil(at / size) * size;
-    if (form === WORD) fields[name] = memory.getUint32(at, true);
-    else if (form < WORD) fields[name] = form === BOOL ? memory.getUint8(at) > 0 : memory.getUint8(at);
-    else fields[name] = Number(memory.getBigInt64(at, true)) / (form === TIME ? 1000 : 1);
+    if (form === FORM_WORD) fields[name] = memory.getUint32(at, true);
+    else if (form < FORM_WORD) fields[name] = form === FORM_BOOL ? memory.getUint8(at) > 0 : memory.getUint8(at);
+    else fields[name] = Number(memory.getBigInt64(at, true)) / (form === FORM_TIME ? 1000 : 1);
     at += size;
   }
   return fields;
@@ -39,7 +39,7 @@ function read(memory, at, forms) {
  */
 export function perform({ memory, mailbox }, performer) {
   const word = (/** @type {number} */ at) => memory().getUint32(at, true);
-  const list = word(mailbox + COMMANDS);
+  const list = word(mailbox + MAILBOX_COMMANDS);
   for (let i = 0; i < word(list + 4); i++) {
     const command = word(list) + i * commandBytes;
     const kind = memory().getUint8(command + commandKindAt);

@@ -1,5 +1,5 @@
 // Loads the wasm core, and passes numbers and texts over its border (src/bind/worker.cpp). Knows nothing else of it.
-import { MAILBOX, TEXT_IN } from '../build/border.js';
+import { MAILBOX, MAILBOX_TEXT, MAILBOX_TEXT_ROOM, MAILBOX_TIMEOUT, TEXT_IN } from '../build/border.js';
 
 /** @typedef {number | boolean | string | ArrayBuffer} Argument */
 
@@ -45,7 +45,7 @@ export function startCore(wasm, test) {
   const putText = (/** @type {string | ArrayBuffer} */ text) => {
     // A character of a string has at most three bytes.
     const most = typeof text === 'string' ? 3 * text.length : text.byteLength;
-    const at = most > word(box + TEXT_ROOM) ? core[TEXT_IN](most) : word(box + TEXT);
+    const at = most > word(box + MAILBOX_TEXT_ROOM) ? core[TEXT_IN](most) : word(box + MAILBOX_TEXT);
     memory();
     if (typeof text === 'string') return encoder.encodeInto(text, bytes.subarray(at)).written;
     bytes.set(new Uint8Array(text), at);
@@ -63,15 +63,11 @@ export function startCore(wasm, test) {
     /** The same, of one that gives a text. */
     callText(/** @type {string} */ name, /** @type {Argument[]} */ args) {
       const length = call(name, args);
-      return read(word(box + TEXT), length);
+      return read(word(box + MAILBOX_TEXT), length);
     },
     /** When the core is to be told of the time, or a negative number. */
-    timeout: () => memory().getFloat64(box, true),
+    timeout: () => memory().getFloat64(box + MAILBOX_TIMEOUT, true),
     /** Where the core's texts and commands lie; another view once it has grown. @type {() => DataView} */
     memory,
   };
 }
-
-// The places of the mailbox.
-const TEXT = 12;
-const TEXT_ROOM = 16;

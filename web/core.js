@@ -1,6 +1,17 @@
 // The one place that starts the core of a page's engine, calls into it, and performs what it decides. A trap in C++ or a throw
 // in the host ends the engine, not the page.
-import { outputFields, PEER_POLL, PEER_STOP, PEER_TIMEOUT } from '../build/border.js';
+import {
+  MAILBOX_NUMBERS,
+  MAILBOX_PAIRS,
+  MAILBOX_TEXT,
+  MAILBOX_TEXT_BYTES,
+  outputFields,
+  PEER_POLL,
+  PEER_STOP,
+  PEER_TIMEOUT,
+  READ_BYTES,
+  READ_NUMBER,
+} from '../build/border.js';
 import wasm from '../build/peer.wasm.js';
 import { startCore } from '../sw/core.js';
 
@@ -12,16 +23,6 @@ import { startCore } from '../sw/core.js';
  * @template {keyof PeerCore} Name
  * @typedef {Parameters<PeerCore[Name]> extends [...infer Rest, any] ? Rest : never} EventArguments
  */
-
-// The places of an output in the mailbox (src/bind/peer.cpp).
-const TEXT = 12;
-const PAIRS = 20;
-const NUMBERS = 24;
-const TEXT_BYTES = 72;
-
-// How a field of an output is read; else it is a text.
-const NUMBER = 0;
-const BYTES = 2;
 
 const decoder = new TextDecoder();
 
@@ -96,7 +97,7 @@ export class Core {
     this.#isDraining = true;
     this.#guard((core) => {
       for (let kind = core.call(PEER_POLL, []); kind; kind = core.call(PEER_POLL, [])) this.#perform(core, kind);
-      this.#tellPairs(core.memory().getUint32(core.mailbox + PAIRS, true));
+      this.#tellPairs(core.memory().getUint32(core.mailbox + MAILBOX_PAIRS, true));
       this.#setTimer(core.timeout());
     });
     this.#isDraining = false;
@@ -109,15 +110,16 @@ export class Core {
     const forms = outputFields[kind - 1];
     /** @type {Record<string, unknown>} */
     const fields = {};
-    let at = box + NUMBERS;
+    let at = box + MAILBOX_NUMBERS;
     for (const name in forms) {
-      if (forms[name] === NUMBER) {
+      if (forms[name] === READ_NUMBER) {
         fields[name] = memory.getFloat64(at, true);
         at += 8;
       } else {
         // Bytes are a view: whoever wants them later takes a copy.
-        const bytes = new Uint8Array(memory.buffer, memory.getUint32(box + TEXT, true), memory.getUint32(box + TEXT_BYTES, true));
-        fields[name] = forms[name] === BYTES ? bytes : decoder.decode(bytes);
+        const word = (/** @type {number} */ place) => memory.getUint32(box + place, true);
+        const bytes = new Uint8Array(memory.buffer, word(MAILBOX_TEXT), word(MAILBOX_TEXT_BYTES));
+        fields[name] = forms[name] === READ_BYTES ? bytes : decoder.decode(bytes);
       }
     }
     /** @type {any} */ (this.#performer)[kind](fields);

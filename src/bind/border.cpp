@@ -13,6 +13,7 @@
 #include "base/limits.hpp"
 #include "base/names.hpp"
 #include "base/pieces.hpp"
+#include "bind/mailbox.hpp"
 #include "http/chain.hpp"
 #include "http/command.hpp"
 #include "http/site_manifest.hpp"
@@ -111,6 +112,20 @@ void print_names() {
 #include "bind/border.def"
 }
 
+// By an object, because offsetof is for types without a base.
+void print_places() {
+  Object object("places", '{', '}');
+#define PLACE(name, mailbox, member)                                               \
+  {                                                                                \
+    static const mailbox box{};                                                    \
+    object.next();                                                                 \
+    std::printf("\"%s\": %u", #name,                                               \
+                static_cast<unsigned>(reinterpret_cast<const char*>(&box.member) - \
+                                      reinterpret_cast<const char*>(&box)));       \
+  }
+#include "bind/border.def"
+}
+
 void print_codes() {
   Object object("codes", '[', ']');
   for (unsigned error = 1; error <= static_cast<unsigned>(last_error); ++error) {
@@ -190,13 +205,13 @@ static_assert(
 #include "bind/border.def"
     == std::variant_size_v<Command>, "the list has every command");
 
-// How JavaScript reads a field (sw/commands.js): a number by its bytes, a bool as 0, a time as 9.
+// How JavaScript reads a field: a form of scripts/border.mjs.
 template <class T>
-constexpr unsigned form_of() {
-  if constexpr (std::is_same_v<T, Duration>) return 9;
-  if constexpr (std::is_same_v<T, bool>) return 0;
+constexpr const char* form_of() {
+  if constexpr (std::is_same_v<T, Duration>) return "TIME";
+  if constexpr (std::is_same_v<T, bool>) return "BOOL";
   static_assert(std::is_same_v<T, Duration> || sizeof(T) == 1 || sizeof(T) == 4 || sizeof(T) == 8);
-  return sizeof(T);
+  return sizeof(T) == 1 ? "BYTE" : sizeof(T) == 4 ? "WORD" : "WIDE";
 }
 
 // How many members an aggregate has.
@@ -241,12 +256,11 @@ bool print_commands() {
                 static_cast<unsigned>(place_in<command::type>(static_cast<Command*>(nullptr))), \
                 fields.c_str());                                                                \
   }
-#define FIELD(name, value)                                                                    \
-  members.insert(member_of(#value));                                                          \
-  fields +=                                                                                   \
-      (fields.empty() ? "" : ", ") + quoted(#name) + ": [" +                                  \
-      std::to_string(form_of<std::remove_cv_t<std::remove_reference_t<decltype(value)>>>()) + \
-      ", " + std::to_string(reinterpret_cast<const char*>(&value) - at) + "]";
+#define FIELD(name, value)                                                                         \
+  members.insert(member_of(#value));                                                               \
+  fields += (fields.empty() ? "" : ", ") + quoted(#name) + ": [" +                                 \
+            quoted(form_of<std::remove_cv_t<std::remove_reference_t<decltype(value)>>>()) + ", " + \
+            std::to_string(reinterpret_cast<const char*>(&value) - at) + "]";
 #include "bind/border.def"
   return is_complete;
 }
@@ -272,6 +286,7 @@ int main() {
   print_enums();
   print_limits();
   print_names();
+  print_places();
   print_codes();
   print_functions();
   print_peer_functions();

@@ -24,6 +24,7 @@
 #include "base/list.hpp"
 #include "base/text.hpp"
 #include "bind/border.hpp"
+#include "bind/mailbox.hpp"
 #include "signal/json.hpp"
 #include "signal/proxy_header.hpp"
 
@@ -42,20 +43,7 @@ std::optional<signal::Coordinator> coordinator;
 alignas(4) char inbox[limits::inbox_bytes];
 Text outbox;
 
-constexpr std::size_t statistics = 0
-#define STATISTIC(name, member) +1
-#include "bind/border.def"
-    ;
-
-// src/server/engine.js reads it by these places.
-struct Mailbox {
-  double timeout = -1;  // when to call wake(), or never
-  const char* inbox = ::inbox;
-  const char* outbox = nullptr;
-  std::uint32_t outbox_bytes = 0;
-  std::uint32_t padding = 0;
-  double counters[statistics] = {};
-} box;
+CoordinatorMailbox box{.inbox = inbox};
 
 std::uint32_t word_at(std::size_t at) {
   std::uint32_t word = 0;

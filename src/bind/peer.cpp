@@ -25,6 +25,7 @@
 #include "bind/answer.hpp"
 #include "bind/border.hpp"
 #include "bind/fields.hpp"
+#include "bind/mailbox.hpp"
 #include "peer/ahead.hpp"
 #include "peer/waking.hpp"
 #include "swarm/wire.hpp"
@@ -80,18 +81,7 @@ std::unique_ptr<Page> self;
 std::uint32_t pairs_issued = 0;
 Text text;  // of this call, or of the output that was polled
 
-constexpr std::size_t numbers_max = 6;
-
-// web/engine.js reads it by these places, and sw/core.js the first five.
-struct Mailbox {
-  double timeout = -1;  // when to call timeout(), or never
-  const void* unused = nullptr;
-  char* text = nullptr;
-  std::uint32_t text_room = 0;
-  std::uint32_t pairs = 0;      // open ones, whose peer answers
-  double numbers[numbers_max];  // of the output that was polled
-  std::uint32_t text_bytes = 0;
-} box;
+PageMailbox box;
 
 void show_text() {
   box.text = text.begin();
@@ -236,7 +226,7 @@ double number(T value) {
 }
 
 // Writes an output into the mailbox, as the list says; a number for each type.
-#define OUTPUT(type, ...) static_assert(0 __VA_ARGS__ <= numbers_max);
+#define OUTPUT(type, ...) static_assert(0 __VA_ARGS__ <= output_numbers_max);
 #define FIELD(name, value) +1
 #include "bind/border.def"
 #define OUTPUT(type, ...)                      \

@@ -19,6 +19,7 @@
 #include "base/text.hpp"
 #include "bind/answer.hpp"
 #include "bind/border.hpp"
+#include "bind/mailbox.hpp"
 #include "http/engine.hpp"
 
 // Every export, so that one which the list has otherwise does not compile. Its name is its number
@@ -45,15 +46,7 @@ constinit Engine engine;  // so that the module has no code that makes it
 Text text;
 List<Plugin> plugins;  // of the route that is added
 
-// sw/core.js reads it by these places, as 32-bit numbers but for the first.
-struct Mailbox {
-  double timeout = -1;  // when to call timeout(), or never
-  // Where the commands lie, and how many (base/list.hpp). JavaScript performs them in order, also
-  // those that come meanwhile, and then sets their number to 0.
-  const RawList* commands = &engine.commands();
-  char* text;  // where a text goes in, and where one comes out
-  std::uint32_t text_room;
-} box;
+WorkerMailbox box{{}, &engine.commands()};
 
 [[gnu::noinline]] Instant at(double now) {
   return instant_from_ms(now);

@@ -1,6 +1,11 @@
 // The coordinator's C++ (src/bind/coordinator.cpp): texts of sockets in, bytes for sockets out. The one place that knows where
 // they lie in its memory.
 import {
+  COORDINATOR_COUNTERS,
+  COORDINATOR_INBOX,
+  COORDINATOR_OUTBOX,
+  COORDINATOR_OUTBOX_BYTES,
+  COORDINATOR_TIMEOUT,
   coordinatorStatistics,
   inboxBytes,
   proxyHeaderBytes,
@@ -18,12 +23,6 @@ const module = new WebAssembly.Module(wasmBinary);
 /** In front of a text in the inbox: whose it is, and its length. */
 const headBytes = 8;
 const padded = (/** @type {number} */ bytes) => (bytes + 3) & ~3;
-
-// The places of the mailbox.
-const INBOX = 8;
-const OUTBOX = 12;
-const OUTBOX_BYTES = 16;
-const COUNTERS = 24;
 
 /**
  * What the coordinator wants done with sockets.
@@ -60,7 +59,7 @@ export class Engine {
     this.#core._initialize();
     this.#core.seed(high, low);
     this.#box = this.#core.mailbox();
-    this.#inbox = this.#data.getUint32(this.#box + INBOX, true);
+    this.#inbox = this.#data.getUint32(this.#box + COORDINATOR_INBOX, true);
   }
 
   #look() {
@@ -152,28 +151,28 @@ export class Engine {
     const bytes = got.copy(this.#bytes, this.#inbox, 0, proxyHeaderBytes + 1);
     const length = this.#core.read_proxy_header(bytes);
     if (length <= 0) return length === 0 ? null : false;
-    const at = this.#data.getUint32(this.#box + OUTBOX, true);
+    const at = this.#data.getUint32(this.#box + COORDINATOR_OUTBOX, true);
     return {
       bytes: length,
-      address: this.#bytes.toString('latin1', at, at + this.#data.getUint32(this.#box + OUTBOX_BYTES, true)),
+      address: this.#bytes.toString('latin1', at, at + this.#data.getUint32(this.#box + COORDINATOR_OUTBOX_BYTES, true)),
     };
   }
 
   /** When to call wake(), or -1. */
   get timeout() {
-    return this.#data.getFloat64(this.#box, true);
+    return this.#data.getFloat64(this.#box + COORDINATOR_TIMEOUT, true);
   }
 
   /** Does what the last call left to do. @param {SocketHost} host */
   perform(host) {
     const data = this.#data;
     const word = (/** @type {number} */ at) => data.getUint32(at, true);
-    const bytes = word(this.#box + OUTBOX_BYTES);
+    const bytes = word(this.#box + COORDINATOR_OUTBOX_BYTES);
     if (bytes === 0) return;
-    let at = word(this.#box + OUTBOX);
+    let at = word(this.#box + COORDINATOR_OUTBOX);
     const begin = at;
     const end = at + bytes;
-    data.setUint32(this.#box + OUTBOX_BYTES, 0, true);
+    data.setUint32(this.#box + COORDINATOR_OUTBOX_BYTES, 0, true);
     // One copy for all of them.
     const copy = Buffer.allocUnsafe(bytes);
     this.#bytes.copy(copy, 0, begin, end);
@@ -211,7 +210,10 @@ export class Engine {
   /** @returns {EngineStats} */
   stats() {
     this.#core.count();
-    const counters = coordinatorStatistics.map((name, i) => [name, this.#data.getFloat64(this.#box + COUNTERS + 8 * i, true)]);
+    const counters = coordinatorStatistics.map((name, i) => [
+      name,
+      this.#data.getFloat64(this.#box + COORDINATOR_COUNTERS + 8 * i, true),
+    ]);
     return Object.fromEntries(counters);
   }
 }
