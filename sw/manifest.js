@@ -21,9 +21,8 @@ import {
 import { ask, call, callText, isOn, soon, tell } from './engine.js';
 import { listEntries, readManifest } from './listing.js';
 import { broadcast } from './pages.js';
-import { FETCHED, LOST } from './store.js';
-
-/** @typedef {import('./store.js').Store} Store */
+import { currentCache } from './plugins.js';
+import { FETCHED, LOST, Store } from './store.js';
 
 /** In use where the site has no manifest. */
 const nothing = '{"version":1,"resources":{}}';
@@ -72,8 +71,8 @@ export class ManifestKeeper {
   /** Resolves when the manifest that the last worker stored is in use, if there is one. */
   load() {
     this.#loading ??= (async () => {
-      const store = await this.#store();
-      const stored = await soon(store?.manifest(), null);
+      void this.#store();
+      const stored = await soon(Store.manifest(currentCache()), null);
       const fetched = stored ? this.#use(stored.text) : FETCH_FAILED;
       const lost = stored?.headers.get(LOST) ?? '';
       tell(MANIFEST_LOADED, lost.replaceAll(' ', '\n'), fetched, Number(stored?.headers.get(FETCHED)));

@@ -17,7 +17,8 @@ const octets = (/** @type {BlobPart[]} */ parts) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
 
 export class Store {
-  #name;
+  /** Of its Cache. */
+  name;
   #onNew;
   /** @type {Cache} */
   #cache = /** @type {any} */ (null);
@@ -30,7 +31,7 @@ export class Store {
 
   /** @param {string} name @param {(name: string) => void} onNew */
   constructor(name, onNew) {
-    this.#name = name;
+    this.name = name;
     this.#onNew = onNew;
   }
 
@@ -50,7 +51,7 @@ export class Store {
 
   /** The Cache of the name may be another one now. */
   async reopen() {
-    this.#cache = await caches.open(this.#name);
+    this.#cache = await caches.open(this.name);
   }
 
   /**
@@ -61,9 +62,9 @@ export class Store {
   async #put(url, response) {
     const cache = this.#cache;
     const [written] = await Promise.allSettled([cache.put(url, response())]);
-    if (!(await caches.has(this.#name))) {
+    if (!(await caches.has(this.name))) {
       await this.reopen();
-      this.#onNew(this.#name);
+      this.#onNew(this.name);
     }
     if (this.#cache !== cache) return this.#cache.put(url, response());
     if (written.status === 'rejected') throw written.reason;
@@ -181,11 +182,13 @@ export class Store {
   }
 
   /**
-   * The manifest as last fetched, with what putManifest() put beside it; null before the first fetch.
+   * The manifest as last fetched, with what putManifest() put beside it; null before the first fetch. Needs no open store, so
+   * that a worker that starts reads it while the store opens.
+   * @param {string} name as for open()
    * @returns {Promise<{ text: string, headers: Headers } | null>}
    */
-  async manifest() {
-    const response = await this.#cache.match(MANIFEST_PATH);
+  static async manifest(name) {
+    const response = await caches.match(MANIFEST_PATH, { cacheName: name });
     return response ? { text: await response.text(), headers: response.headers } : null;
   }
 

@@ -14,6 +14,7 @@ import {
   PEER_RESOURCE,
 } from '../build/border.js';
 import { listEntries, readManifest } from '../sw/listing.js';
+import { Store } from '../sw/store.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
 export const bypass = { [BYPASS_HEADER]: 'bypass' };
@@ -88,12 +89,12 @@ export class Resources {
   /**
    * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's. Rejects if it is none; a bad entry costs only
    * itself.
-   * @param {import('../sw/store.js').Store | null} store
+   * @param {Store | null} store
    * @param {boolean} orFetch
    * @returns {Promise<string[]>} the bad ones, to be named
    */
   async load(store, orFetch) {
-    let text = (await store?.manifest())?.text;
+    let text = store ? (await Store.manifest(store.name))?.text : undefined;
     if (text === undefined && orFetch) {
       const response = await fetch(this.path, { headers: bypass, cache: 'no-cache' }).catch(() => null);
       if (response && this.#core.call(PEER_IS_MANIFEST, response.status)) text = await response.text();
@@ -133,7 +134,7 @@ export class Resources {
 
   /**
    * Tells C++ what the store holds of what is listed, and what is listed no more.
-   * @param {import('../sw/store.js').Store | null} store
+   * @param {Store | null} store
    */
   async announce(store) {
     for (const [root, runs] of (await store?.roots()) ?? []) {

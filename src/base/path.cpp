@@ -1,8 +1,11 @@
 #include "base/path.hpp"
 
 namespace peer_cdn {
-
 namespace {
+
+bool is_hex_digit(char c) {
+  return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'f');
+}
 
 // The character that an escape at the front stands for, where it is decoded; else 0.
 char decoded(std::string_view rest) {
@@ -18,22 +21,23 @@ char decoded(std::string_view rest) {
 
 Text path_key(std::string_view rest) {
   Text key;
-  std::size_t digits = 0;  // of an escape that stays encoded
-  for (; !rest.empty() && rest[0] != '?'; rest.remove_prefix(1)) {
-    char c = rest[0];
-    if (digits > 0) {
-      --digits;
-      c = to_lower(c);
+  for (;;) {
+    std::size_t plain = 0;
+    while (plain < rest.size() && rest[plain] != '%' && rest[plain] != '?') ++plain;
+    key += {rest.data(), plain};
+    rest.remove_prefix(plain);
+    if (rest.empty() || rest[0] == '?') break;
+    if (const char c = decoded(rest)) {
+      key.push_back(c);
+      rest.remove_prefix(3);
+      continue;
     }
-    if (c == '%') {
-      const char plain = decoded(rest);
-      digits = plain ? 0 : 2;
-      if (plain) {
-        c = plain;
-        rest.remove_prefix(2);
-      }
+    key.push_back('%');
+    rest.remove_prefix(1);
+    for (int digit = 0; digit < 2 && !rest.empty() && is_hex_digit(rest[0]); ++digit) {
+      key.push_back(to_lower(rest[0]));
+      rest.remove_prefix(1);
     }
-    key.push_back(c);
   }
   key += rest;
   return key;

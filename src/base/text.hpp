@@ -78,10 +78,12 @@ constexpr std::string_view trim(std::string_view text) {
 }
 
 // Takes the next line off the front, without its end. "a\nb" is two lines, and so is "a\nb\n".
+// A loop of its own, because most lines are shorter than what find() and substr() take to begin.
 constexpr std::string_view take_line(std::string_view& rest) {
-  const std::size_t end = rest.find('\n');
-  const std::string_view line = rest.substr(0, end);
-  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  std::size_t size = 0;
+  while (size < rest.size() && rest[size] != '\n') ++size;
+  const std::string_view line(rest.data(), size);
+  rest.remove_prefix(size < rest.size() ? size + 1 : size);
   return line;
 }
 

@@ -352,9 +352,8 @@ unsigned open_exchange(unsigned bytes, bool same_origin, unsigned page, double n
   fields.has_integrity = !take_line(rest).empty();
   event.path = take_line(rest);
   event.manner = rest;
-  for (unsigned each = 0; each < Conditions::lines; ++each) take_line(event.manner);
+  const Conditions conditions = Conditions::take(event.manner);
   event.conditions = rest.substr(0, rest.size() - event.manner.size());
-  const Conditions conditions = Conditions::of(event.conditions);
   fields.has_condition = conditions.any();
   fields.has_range = !conditions.range.empty();
   rest = event.manner;
@@ -373,7 +372,7 @@ unsigned open_exchange(unsigned bytes, bool same_origin, unsigned page, double n
         return host_test(pattern, segment.data(), static_cast<unsigned>(segment.size())) != 0;
       },
       at(now), wall);
-  post(now);
+  if (id || !engine.commands().empty()) post(now);
   return id ? id->value : 0;
 }
 

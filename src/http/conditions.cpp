@@ -44,11 +44,11 @@ bool has_given(std::string_view list, bool weak, const Resource& resource) {
 
 }  // namespace
 
-Conditions Conditions::of(std::string_view text) {
+Conditions Conditions::take(std::string_view& rest) {
   Conditions of;
   for (std::string_view* each : {&of.range, &of.if_range, &of.if_match, &of.if_unmodified_since,
                                  &of.if_none_match, &of.if_modified_since}) {
-    *each = trim(take_line(text));
+    *each = trim(take_line(rest));
   }
   return of;
 }

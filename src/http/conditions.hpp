@@ -10,9 +10,9 @@ namespace peer_cdn {
 
 // As the request has them; empty if it has not.
 struct Conditions {
-  static constexpr unsigned lines = 6;
-  // A line each, in this order.
-  static Conditions of(std::string_view lines);
+  // Takes them off the front, a line each, in this order.
+  static Conditions take(std::string_view& rest);
+  static Conditions of(std::string_view lines) { return take(lines); }
 
   std::string_view range{};
   std::string_view if_range{};

@@ -60,12 +60,12 @@ bool is_reserved(std::string_view path, std::string_view manifest_path) {
 }
 
 bool Router::take_segment(std::string_view& rest, std::string_view& segment) {
-  const std::size_t begin = rest.find_first_not_of('/');
-  if (begin == std::string_view::npos) return false;
-  const std::size_t end = std::min(rest.find('/', begin), rest.size());
-  segment = rest.substr(begin, end - begin);
-  rest.remove_prefix(end);
-  return true;
+  while (!rest.empty() && rest.front() == '/') rest.remove_prefix(1);
+  std::size_t size = 0;
+  while (size < rest.size() && rest[size] != '/') ++size;
+  segment = {rest.data(), size};
+  rest.remove_prefix(size);
+  return size > 0;
 }
 
 bool Router::take_step(std::string_view& rest, Step& step) {

@@ -86,8 +86,9 @@ export class FakeCaches {
     return this.#caches.delete(name);
   }
 
-  async match(request, options) {
-    for (const cache of [...this.#caches.values()]) {
+  async match(request, { cacheName, ...options } = {}) {
+    for (const [name, cache] of [...this.#caches]) {
+      if (cacheName !== undefined && name !== cacheName) continue;
       const response = await cache.match(request, options);
       if (response) return response;
     }
