@@ -176,12 +176,13 @@ function testFiles(folder) {
 /**
  * `node --test`, a process a file, `width` at a time; files named in `first` begin first. All but those to `leave`, or `only`
  * some.
- * @param {{ node?: string, flags?: string[], width?: number, first?: string[], leave?: string[], only?: string[] }} [options]
+ * @param {{ node?: string, flags?: string[], env?: Record<string, string>, width?: number, first?: string[], leave?: string[],
+ *   only?: string[] }} [options]
  */
 async function nodeStep(
   folder,
   timeoutMs,
-  { node = process.execPath, flags = [], width = 1, first = [], leave = [], only } = {},
+  { node = process.execPath, flags = [], env = {}, width = 1, first = [], leave = [], only } = {},
 ) {
   const isOneOf = (stems, file) => stems.some((stem) => file.includes(`/${stem}.`));
   const files = testFiles(folder).filter((file) => (only ? isOneOf(only, file) : !isOneOf(leave, file)));
@@ -196,6 +197,7 @@ async function nodeStep(
       if (found && !found[2].endsWith(file)) say(`  ${found[1] === 'ok' ? 'ok' : 'FAILED'} ${found[2]}`);
     };
     const { code, output } = await run(node, ['--test', '--test-concurrency=1', '--test-reporter=tap', ...flags, file], {
+      env,
       timeoutMs,
       onLine,
     });
@@ -272,6 +274,8 @@ async function integrationStep() {
 // most of the time: they run beside all that follows the build. Of the others two at a time: browsers take all of two cores,
 // and more of them only wait for each other.
 const waiting = ['long', 'firefox', 'pairs', 'deployment'];
+/** Those that go through several browsers, and the engine in a worker and in the page (tests/e2e/harness/scene.mjs). */
+const manyEngines = ['deleted', 'diagnosis', 'engine', 'fidelity', 'frozen', 'history', 'late', 'sites', 'truth'];
 
 const setupStep = (purpose) => async () => fact('everything is there', true, await setup(purpose));
 
@@ -312,6 +316,11 @@ const all = [
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings', 5 * minute) },
   { name: 'soak', needs: ['build'], run: () => nodeStep('tests/soak', 10 * minute) },
+  {
+    name: 'engines',
+    needs: ['build'],
+    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, only: manyEngines, env: { PEER_CDN_ENGINES: 'all' } }),
+  },
   { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
   { name: 'install', needs: ['setup'], run: installStep },

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { randomBytes, sha256, until } from './harness/index.mjs';
-import { scene } from './harness/scene.mjs';
+import { browsers, scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
 const bytes = randomBytes('diagnosis', 2_000_000);
 const diagnosis = (visitor) => visitor.run(() => window.peerCdn.diagnose());
 
-for (const browser of ['chromium', 'firefox']) {
+for (const browser of browsers) {
   test(`${browser}: a page that shares says who it reached, and where its responses came from`, async (t) => {
     const open = scene(t);
     const s = await open.site({ [url]: bytes });

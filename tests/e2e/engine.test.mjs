@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { randomBytes, sha256, until } from './harness/index.mjs';
-import { scene } from './harness/scene.mjs';
+import { browsers, scene } from './harness/scene.mjs';
 
 const film = '/static/film.bin';
 const files = { [film]: randomBytes('engine', 6_000_001) };
@@ -33,7 +33,7 @@ async function share(s, first, second) {
   });
 }
 
-for (const browser of ['chromium', 'firefox']) {
+for (const browser of browsers) {
   test(`${browser}: the engine runs in a worker of its own, at both ends`, async (t) => {
     const open = scene(t);
     const s = await open.site(files);
@@ -126,14 +126,16 @@ test('the engine is started again in the page when the first channel shows that 
   assert.equal((await second.sources(song)).fromPeers, 2_000_001);
 });
 
-test('firefox: where there are no dedicated workers the engine runs in the page', async (t) => {
-  const { site, chromium, firefox } = scene(t);
-  const s = await site(files);
-  const init = () => delete globalThis.Worker;
-  const [first, second] = [await chromium(), await firefox({ init })];
-  await share(s, first, second);
-  assert.deepEqual([await engineOf(first), await engineOf(second)], ['worker', 'page']);
-});
+if (browsers.includes('firefox')) {
+  test('firefox: where there are no dedicated workers the engine runs in the page', async (t) => {
+    const { site, chromium, firefox } = scene(t);
+    const s = await site(files);
+    const init = () => delete globalThis.Worker;
+    const [first, second] = [await chromium(), await firefox({ init })];
+    await share(s, first, second);
+    assert.deepEqual([await engineOf(first), await engineOf(second)], ['worker', 'page']);
+  });
+}
 
 test('trusted types are demanded: the policy `peer-cdn` is all that is needed', async (t) => {
   const { site, chromium } = scene(t);
@@ -188,7 +190,7 @@ for (const isThere of [true, false]) {
   });
 }
 
-for (const browser of ['chromium', 'firefox']) {
+for (const browser of browsers) {
   test(`${browser}: neither a request nor a piece waits for the page, whose event loop stands still`, async (t) => {
     const open = scene(t);
     const s = await open.site({
@@ -229,7 +231,7 @@ for (const browser of ['chromium', 'firefox']) {
   });
 }
 
-for (const browser of ['chromium', 'firefox']) {
+for (const browser of browsers) {
   test(`${browser}: what was delivered is in the store after a page that goes away in the middle`, async (t) => {
     const open = scene(t);
     const large = '/static/large.bin';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { documentedWorker, randomBytes, sha256 } from './harness/index.mjs';
-import { scene } from './harness/scene.mjs';
+import { browsers, scene } from './harness/scene.mjs';
 
 const files = {
   '/static/small.bin': randomBytes('small', 7000),
@@ -12,7 +12,7 @@ const files = {
 };
 const urls = Object.keys(files).slice(0, 2);
 
-for (const kind of ['chromium', 'firefox']) {
+for (const kind of browsers) {
   test(`${kind}: cookies, the referrer and own headers reach the origin as the page says`, async (t) => {
     const at = scene(t);
     const s = await at.site(files, { headers: { 'set-cookie': 'who=me; Path=/' } });

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { controllerWait } from '../../build/border.js';
 import { documentedWorker, randomBytes } from './harness/index.mjs';
-import { scene } from './harness/scene.mjs';
+import { browsers, scene } from './harness/scene.mjs';
 
-for (const kind of ['chromium', 'firefox']) {
+for (const kind of browsers) {
   test(`${kind}: register() after an await is told at the first visit, at the next, and by a restarted worker`, async (t) => {
     const at = scene(t);
     const late = documentedWorker().replace('cdn.register();', 'setTimeout(() => cdn.register(), 50);');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { randomBytes, sha256, until } from './harness/index.mjs';
-import { scene } from './harness/scene.mjs';
+import { browsers, scene } from './harness/scene.mjs';
 
 const film = '/static/film.bin';
 const files = { [film]: randomBytes('truth', 1_500_001) };
@@ -99,7 +99,7 @@ test('servers that the browser refuses are said once, in its own words, and the 
   assert.equal((await second.fetch(film)).sha256, sha256(files[film]));
 });
 
-for (const kind of ['chromium', 'firefox']) {
+for (const kind of browsers) {
   test(`${kind}: a policy that forbids wasm in the worker alone is known to the page, also at the next visit`, async (t) => {
     const at = scene(t);
     const s = await at.site({ ...files, '/page.js': short });

@@ -12,12 +12,18 @@ import { openSite } from './site.mjs';
 const idle = [];
 after(() => Promise.allSettled(idle.map((browser) => browser.close())));
 
+// One of each is enough while somebody waits: the long run says PEER_CDN_ENGINES=all.
+const chosen = (list) => (process.env.PEER_CDN_ENGINES === 'all' ? list : list.slice(0, 1));
+
+/** The browsers that tests of both of them go through. */
+export const browsers = chosen(/** @type {const} */ (['chromium', 'firefox']));
+
 /** Where a page's engine runs: in each browser in a worker, and where there is none, in the page. `options` are a visitor's. */
-export const engines = [
+export const engines = chosen([
   { where: 'chromium', kind: 'chromium', options: {} },
   { where: 'firefox', kind: 'firefox', options: {} },
   { where: 'the engine in the page', kind: 'chromium', options: { init: () => delete globalThis.Worker } },
-];
+]);
 
 /** @param {import('node:test').TestContext} t */
 export function scene(t) {
