@@ -61,12 +61,10 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
     if (other.value != 0) remember_paired(peer, other);
   }
   id = renumber(id, hello.peer, now);
-  peer.position = static_cast<std::uint32_t>(peer.site->members.size());
-  peer.site->members.push_back(id);
   const std::vector<Root> kept = take_session(id, peer, hello.held, now);
   tell(id, Welcome{version, id, peer.lean, !kept.empty()});
   add(id, *peer.site, kept, now);
-  tell_marks(id, *peer.site);
+  if (!listen(id, peer, hello.wants ? &*hello.wants : nullptr, now)) return;
   resume(id, peer);
   // A sibling may have its socket of before, or those with which it has pairs.
   if (hello.peer == id) siblings_.tell_all(seek_of(id, peer), now);
@@ -190,6 +188,7 @@ bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {
     if (!peer.changes.spend(static_cast<double>(have->add.size() + have->remove.size())))
       return false;
   }
+  if (holds_alternative<Want>(message)) cost = limits::want_cost;
   return peer.messages.spend(cost);
 }
 
@@ -204,6 +203,7 @@ void Coordinator::refuse(PeerId id, Error error, Instant now) {
 void Coordinator::forget(PeerId id, Instant now) {
   const auto found = peers_.find(id);
   if (found == peers_.end()) return;
+  stop_listening(found->second);
   const Peer peer = std::move(found->second);
   peers_.erase(found);
   if (peer.pending > 0) {
@@ -220,14 +220,6 @@ void Coordinator::forget(PeerId id, Instant now) {
     tell(other_id, Gone{id});
   }
   Site& site = *peer.site;
-  if (!peer.browser.empty()) {
-    const PeerId last = site.members.back();
-    if (last != id) {
-      site.members[peer.position] = last;
-      find(last)->position = peer.position;
-    }
-    site.members.pop_back();
-  }
   std::vector<Mark> went;
   site.directory.remove(id, went);
   for (const Mark mark : went) change(site, mark, false, now);

@@ -1,8 +1,8 @@
 // Who meets whom.
-#include "signal/coordinator.hpp"
-
 #include <algorithm>
 #include <utility>
+
+#include "signal/coordinator.hpp"
 
 namespace peer_cdn::signal {
 

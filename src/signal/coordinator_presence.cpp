@@ -1,8 +1,8 @@
 // What anybody of a site has, as its visitors are told.
-#include "signal/coordinator.hpp"
-
 #include <algorithm>
 #include <utility>
+
+#include "signal/coordinator.hpp"
 
 namespace peer_cdn::signal {
 
@@ -26,16 +26,66 @@ void Coordinator::note(Site& site, Mark mark, bool came, Instant now) {
   batches_.emplace(*site.changes_due, site.name);
 }
 
-// Sends at least one message, even if nobody has anything: it says that all marks are told.
-void Coordinator::tell_marks(PeerId id, const Site& site) {
+void Coordinator::handle(PeerId id, Peer& peer, const Want& want, Instant now) {
+  listen(id, peer, &want.wants, now);
+}
+
+bool Coordinator::listen(PeerId id, Peer& peer, const std::string* wants, Instant now) {
+  stop_listening(peer);
+  Site& site = *peer.site;
+  peer.audience = &site.everyone;
+  if (wants != nullptr) {
+    auto found = site.audiences.find(*wants);
+    if (found == site.audiences.end()) {
+      auto list = read_wants(*wants);
+      if (!list) {
+        peer.audience = nullptr;
+        refuse(id, list.error(), now);
+        return false;
+      }
+      if (site.audiences.size() < limits::audiences_per_site) {
+        Audience audience(std::move(list.value()), presence_of(site));
+        found = site.audiences.emplace(*wants, std::move(audience)).first;
+      }
+    }
+    if (found != site.audiences.end()) peer.audience = &found->second;
+  }
+  peer.position = peer.audience->add(id);
+  tell_all(id, *peer.audience, wants != nullptr);
+  return true;
+}
+
+void Coordinator::stop_listening(Peer& peer) {
+  Audience* const audience = std::exchange(peer.audience, nullptr);
+  if (audience == nullptr) return;
+  find(audience->remove(peer.position))->position = peer.position;
+  if (audience == &peer.site->everyone || !audience->members().empty()) return;
+  std::erase_if(peer.site->audiences, [&](const auto& each) { return &each.second == audience; });
+}
+
+std::vector<Mark> Coordinator::marks_of(const Site& site) const {
   std::vector<Mark> marks = site.directory.marks();
   for (const Mark mark : siblings_.marks(site.name)) {
     if (!site.directory.has(mark)) marks.push_back(mark);
   }
+  return marks;
+}
+
+Presence Coordinator::presence_of(const Site& site) const {
+  Presence presence;
+  for (const Mark mark : marks_of(site)) presence.add(mark);
+  return presence;
+}
+
+// Sends at least one message, even if nobody has anything: it says that all is told.
+void Coordinator::tell_all(PeerId id, const Audience& audience, bool whole) {
+  if (!audience.wants_all()) return tell(id, Present{{}, {}, true, audience.all()});
+  const std::vector<Mark> marks = marks_of(*find(id)->site);
   std::size_t told = 0;
   do {
     const std::size_t end = std::min(marks.size(), told + limits::marks_per_message);
     Present present;
+    present.whole = whole && told == 0;
     present.add.assign(marks.begin() + static_cast<std::ptrdiff_t>(told),
                        marks.begin() + static_cast<std::ptrdiff_t>(end));
     tell(id, std::move(present));
@@ -46,16 +96,26 @@ void Coordinator::tell_marks(PeerId id, const Site& site) {
 // What it costs does not depend on how many visitors there are, nor on how much changes: the more
 // there is to send, the later is the next batch.
 void Coordinator::tell_changes(Site& site, Instant now) {
-  Present present;
-  std::size_t told = 0;
   std::size_t sent = 0;
-  for (const auto& [mark, came] : site.changes) {
-    (came ? present.add : present.remove).push_back(mark);
-    ++told;
-    if (told % limits::marks_per_message == 0 || told == site.changes.size()) {
-      if (!site.members.empty()) outputs_.push_back(TellAll{site.members, std::move(present)});
-      sent += site.members.size();
-      present = Present{};
+  const auto send = [&](const Audience& audience, Present present) {
+    outputs_.emplace_back(TellAll{audience.members(), std::move(present)});
+    sent += audience.members().size();
+  };
+  if (!site.everyone.members().empty()) {
+    Present present;
+    std::size_t told = 0;
+    for (const auto& [mark, came] : site.changes) {
+      (came ? present.add : present.remove).push_back(mark);
+      if (++told % limits::marks_per_message == 0 || told == site.changes.size()) {
+        send(site.everyone, std::exchange(present, Present{}));
+      }
+    }
+  }
+  if (!site.audiences.empty()) {
+    const Presence presence = presence_of(site);
+    for (auto& [wants, audience] : site.audiences) {
+      std::string set = audience.changes(presence);
+      if (!set.empty()) send(audience, Present{{}, {}, false, std::move(set)});
     }
   }
   site.changes.clear();

@@ -1,8 +1,8 @@
 // Visitors that come back: their numbers, their pairs, and what they had announced.
-#include "signal/coordinator.hpp"
-
 #include <algorithm>
 #include <utility>
+
+#include "signal/coordinator.hpp"
 
 namespace peer_cdn::signal {
 

@@ -724,3 +724,82 @@ TEST_CASE("what presence costs is bounded, however many there are and however mu
   CHECK(sent > 0);
   CHECK(static_cast<double>(sent) <= seconds * limits::presence_sends_per_second + visitors);
 }
+
+TEST_CASE("a page that says what it could want is told of nothing else, in bits") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(0), root_of(4097)});
+  // Of the cut marks 0 and 1: k = 0, gaps 0 and 1.
+  const std::string wants = "AX";
+  const PeerId bob = t.connect();
+  t.say(bob, Hello{version, std::string(32, 'b'), PeerId{}, {}, true, 0, wants});
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, true, "0:gAAA"}});
+  t.inbox.clear();
+  // Its second, by its first bits, and one that it does not list.
+  t.say(ann, Have{{root_of(2048), root_of(1u << 30)}, {root_of(0)}});
+  t.pass(1s);
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, false, "0:QAAA"}});
+  // What it could not want is no news.
+  t.say(ann, Have{{root_of(1u << 31)}, {root_of(1u << 30)}});
+  t.pass(1s);
+  CHECK(t.take<Present>(bob).empty());
+  // Another manifest: all is told anew.
+  t.say(bob, Want{""});
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, true, ""}});
+  t.say(bob, Want{wants});
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, true, "0:QAAA"}});
+  t.leave(ann);
+  t.pass(1s);
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, false, "0:AAAA"}});
+}
+
+TEST_CASE("pages of the same manifest are told together, and go one by one") {
+  Table t;
+  std::vector<PeerId> pages;
+  for (const char browser : {'b', 'c', 'd'}) {
+    pages.push_back(t.connect());
+    t.say(pages.back(), Hello{version, std::string(32, browser), PeerId{}, {}, true, 0, "AX"});
+  }
+  t.inbox.clear();
+  const PeerId ann = t.holder('a', {root_of(0)});
+  t.leave(pages[0]);
+  t.coordinator.handle_timeout(t.now += 1s);
+  std::vector<PeerId> told;
+  while (auto output = t.coordinator.poll_output()) {
+    const auto* all = get_if<TellAll>(&*output);
+    if (all && all->message != Message(Present{{0}, {}})) told = all->peers;
+  }
+  CHECK(told == std::vector<PeerId>{pages[2], pages[1]});
+  for (const PeerId page : {pages[2], pages[1]}) t.leave(page);
+  CHECK(t.asked(ann, 1) == 0);
+}
+
+TEST_CASE("a list that cannot be read closes its socket, and one list more is told of all") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(5)});
+  t.pass(1s);
+  for (std::size_t i = 0; i < limits::audiences_per_site; ++i) {
+    const PeerId page = t.connect();
+    t.say(
+        page,
+        Hello{version, std::string(32, 'b'), PeerId{}, {}, true, 0, "A" + std::string(i + 1, 'A')});
+    CHECK(t.take<Present>(page).front().set.has_value());
+  }
+  const PeerId late = t.connect();
+  t.say(late, Hello{version, std::string(32, 'c'), PeerId{}, {}, true, 0, "AX"});
+  CHECK(t.take<Present>(late) == std::vector<Present>{Present{{5}, {}, true}});
+  t.say(ann, Have{{root_of(6)}, {}});
+  t.pass(1s);
+  CHECK(t.take<Present>(late) == std::vector<Present>{Present{{6}, {}}});
+  const PeerId bad = t.connect();
+  t.say(bad, Hello{version, std::string(32, 'd'), PeerId{}, {}, true, 0, "no list"});
+  CHECK(t.closed[bad.value] == Error::malformed_message);
+  t.say(late, Want{"-"});
+  CHECK(t.closed[late.value] == Error::malformed_message);
+}
+
+TEST_CASE("a page that changes its list all the time is cut off") {
+  Table t;
+  const PeerId bob = t.join('b');
+  for (std::size_t i = 1; t.closed.empty() && i < 100; ++i) t.say(bob, Want{std::string(i, 'A')});
+  CHECK(t.closed[bob.value] == Error::rate_limited);
+}
