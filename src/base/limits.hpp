@@ -459,10 +459,11 @@ inline constexpr std::size_t roots_per_peer = roots_per_site / 10;
 // change of a mark is told to every visitor.
 inline constexpr double changes_burst = 2.0 * static_cast<double>(roots_per_peer);
 inline constexpr double changes_per_second = 40;
-// One entry of the directory is about 100 bytes: 100 MB a site.
-inline constexpr std::size_t holdings_per_site = 1000000;
-// An idle socket costs Node about 20 KiB.
-inline constexpr std::size_t peers_per_site = 10000;
+// A hundred for each visitor, of some 20 bytes.
+inline constexpr std::size_t holdings_per_site = 2000000;
+// 64 processes (siblings_max) bear a million visitors of one site. A socket that has announced a
+// hundred files takes about 11 KB (npm run bench -- coordinator).
+inline constexpr std::size_t peers_per_site = 20000;
 inline constexpr std::size_t peers_per_coordinator = 50000;
 static_assert(peers_per_site <= peers_per_coordinator);
 inline constexpr std::size_t sites_per_coordinator = 1000;
@@ -494,7 +495,7 @@ inline constexpr Duration hello_wait = 10s;
 // Changes of the directory in this time are told together.
 inline constexpr Duration presence_wait = 250ms;
 // A write is some 8 us of the processor: 1.6 % of one for a site, however large its crowd is. News
-// reaches 1,000 visitors every half second, 10,000 every five. A page that misses them asks the
+// reaches 1,000 visitors every half second, 20,000 every ten. A page that misses them asks the
 // network, and is told by its neighbours (company).
 inline constexpr double presence_sends_per_second = 2000;
 inline constexpr Duration answer_wait = 1s;
