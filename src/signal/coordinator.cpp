@@ -11,7 +11,7 @@ Coordinator::Coordinator(std::uint64_t seed)
     : random_(seed), next_peer_(static_cast<std::uint32_t>(random_.next())) {}
 
 Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant now,
-                                           std::uint32_t place) {
+                                           const Place& place) {
   if (site_name.size() > limits::site_bytes) return Error::message_too_long;
   if (peers_.size() >= limits::peers_per_coordinator) return Error::too_many_peers;
   auto found = sites_.find(std::string(site_name));

@@ -59,9 +59,8 @@ class Coordinator {
 
   // A page of this site (its Origin header) opened a socket. No page can remember the number that
   // it gets as that of another peer, even from a coordinator of before. too_many_peers, or
-  // message_too_long: close the socket without a word. `place`: the same for peers that are near
-  // each other; 0: not known.
-  Result<PeerId> handle_connect(std::string_view site, Instant now, std::uint32_t place = 0);
+  // message_too_long: close the socket without a word.
+  Result<PeerId> handle_connect(std::string_view site, Instant now, const Place& place = {});
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
   void handle_signal(PeerId peer, Relayed signal, Instant now);
@@ -111,6 +110,7 @@ class Coordinator {
   struct Asker {
     PeerId id;
     std::string_view browser;
+    Place place;
     Siblings::Number sibling = 0;
     Peer* peer = nullptr;  // null: a sibling's
   };
@@ -156,7 +156,7 @@ class Coordinator {
     bool lean = false;             // understands what version 1 began without
     Audience* audience = nullptr;  // null until hello
     std::uint32_t position = 0;    // in it
-    std::uint32_t place = 0;       // of handle_connect()
+    Place place;
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
     Bucket changes{limits::changes_burst};  // of the roots that it has

@@ -95,8 +95,8 @@ void Coordinator::remember_declined(Peer& peer, PeerId declined, Instant now) {
   peer.declined.push_back(Declined{declined, now + limits::decline_wait});
 }
 
-// Holders that may be introduced: those that are near first, then those with the fewest
-// introductions, then those whose last one is the longest ago. Equals come in random order.
+// Holders that may be introduced: the nearest first, then those with the fewest introductions, then
+// those whose last one is the longest ago. Equals come in random order.
 std::vector<PeerId> Coordinator::candidates(const Asker& asker, const Site& site, const Root& root,
                                             Instant now) {
   // Both sides remember who declined.
@@ -108,7 +108,7 @@ std::vector<PeerId> Coordinator::candidates(const Asker& asker, const Site& site
   };
   const std::vector<PeerId>& holders = site.directory.holders(root);
   struct Holder {
-    bool far;
+    int distance;
     std::size_t introductions;
     Instant introduced_at;
     PeerId peer;
@@ -125,11 +125,11 @@ std::vector<PeerId> Coordinator::candidates(const Asker& asker, const Site& site
         (asker.peer && asker.peer->introductions.count(holder) > 0)) {
       continue;
     }
-    const bool far = !asker.peer || asker.peer->place == 0 || peer.place != asker.peer->place;
-    found.push_back({far, peer.introductions.size(), peer.introduced_at, holder});
+    found.push_back(
+        {distance(asker.place, peer.place), peer.introductions.size(), peer.introduced_at, holder});
   }
   std::stable_sort(found.begin(), found.end(), [](const Holder& a, const Holder& b) {
-    if (a.far != b.far) return b.far;
+    if (a.distance != b.distance) return a.distance < b.distance;
     if (a.introductions != b.introductions) return a.introductions < b.introductions;
     return a.introduced_at < b.introduced_at;
   });
@@ -146,7 +146,7 @@ void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wa
                                    now);
   while (!asker.declined.empty() && asker.declined.front().until <= now)
     asker.declined.erase(asker.declined.begin());
-  const Asker wants{id, asker.browser, 0, &asker};
+  const Asker wants{id, asker.browser, asker.place, 0, &asker};
   for (const PeerId holder_id : candidates(wants, *asker.site, asked.root, now)) {
     if (wanted == 0 || asker.introductions.size() >= limits::introductions_per_peer ||
         !asker.asked_introductions.spend(1)) {

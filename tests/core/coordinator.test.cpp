@@ -289,8 +289,8 @@ TEST_CASE("a peer that asks again gets more holders, as far as more are faster")
 
 TEST_CASE("holders that are near come first, and nobody is near whose place is not known") {
   Table t;
-  const auto join_at = [&t](char browser, std::uint32_t place) {
-    const auto peer = t.coordinator.handle_connect("https://a.example", t.now, place);
+  const auto join_at = [&t](char browser, std::uint32_t network) {
+    const auto peer = t.coordinator.handle_connect("https://a.example", t.now, {{network, 0}, {}});
     REQUIRE(peer);
     t.say(*peer, Hello{version, std::string(32, browser)});
     return *peer;
@@ -802,4 +802,38 @@ TEST_CASE("a page that changes its list all the time is cut off") {
   const PeerId bob = t.join('b');
   for (std::size_t i = 1; t.closed.empty() && i < 100; ++i) t.say(bob, Want{std::string(i, 'A')});
   CHECK(t.closed[bob.value] == Error::rate_limited);
+}
+
+TEST_CASE(
+    "a holder of one's own network is asked first, then those of the same label, then others") {
+  Table t;
+  const auto join_at = [&t](char browser, Place place) {
+    const auto peer = t.coordinator.handle_connect("https://a.example", t.now, place);
+    REQUIRE(peer);
+    t.say(*peer, Hello{version, std::string(32, browser)});
+    return *peer;
+  };
+  const auto hold = [&](char browser, Place place) {
+    const PeerId peer = join_at(browser, place);
+    t.say(peer, Have{{root_of(1)}, {}});
+    return peer;
+  };
+  const PeerId far = hold('a', {{1, 0}, {4, 0}});
+  const PeerId unlabelled = hold('b', {{2, 0}, {0, 0}});
+  std::vector<PeerId> labelled;
+  for (char browser = 'c'; browser <= 'e'; ++browser)
+    labelled.push_back(hold(browser, {{0, 0}, {5, 0}}));
+  const PeerId home = hold('f', {{7, 0}, {4, 0}});
+  // Those that are near are busier than those that are far.
+  for (const char browser : {'1', '2', '3'}) {
+    const PeerId other = join_at(browser, {{7, 0}, {5, 0}});
+    CHECK(t.asked(other, 1) == 4);
+  }
+  CHECK(t.take<Introduce>(home).size() == 3);
+  for (const PeerId holder : labelled) CHECK(t.take<Introduce>(holder).size() == 3);
+  for (const PeerId holder : {far, unlabelled}) CHECK(t.take<Introduce>(holder).empty());
+  // Nor are two near whose labels are both unknown.
+  CHECK(t.asked(join_at('4', {}), 1) == 4);
+  CHECK(t.take<Introduce>(far).size() == 1);
+  CHECK(t.take<Introduce>(unlabelled).size() == 1);
 }

@@ -113,8 +113,8 @@ struct World {
     settle();
   }
 
-  PeerId join(std::size_t i, char browser, Hello hello = {}) {
-    const auto peer = at(i).coordinator.handle_connect(site, now);
+  PeerId join(std::size_t i, char browser, Hello hello = {}, Place place = {}) {
+    const auto peer = at(i).coordinator.handle_connect(site, now, place);
     REQUIRE(peer);
     hello.version = version;
     hello.browser = std::string(32, browser);
@@ -512,4 +512,24 @@ TEST_CASE("what siblings tell of comings and goings is bounded, and all of it co
   CHECK(w.take<Answer>(1, bob) ==
         std::vector<Answer>{Answer{{root_of(8)}, {0}}, Answer{{root_of(7)}, {1}}});
   CHECK(w.take<Introduce>(0, cat) == std::vector<Introduce>{Introduce{bob, true}});
+}
+
+TEST_CASE("a sibling's holders that are near the asker come first") {
+  World w(2);
+  std::vector<PeerId> near;
+  const std::string browsers = "0123456789ab";
+  for (std::size_t i = 0; i < browsers.size(); ++i) {
+    const bool is_near = i % 3 == 0;
+    const PeerId holder =
+        w.join(0, browsers[i], {}, is_near ? Place{{7, 6}, {}} : Place{{9, 8}, {}});
+    w.say(0, holder, Have{{root_of(1)}, {}});
+    if (is_near) near.push_back(holder);
+  }
+  w.pass(limits::presence_wait);
+  // It came a day later.
+  const PeerId asker = w.join(1, 'f', {}, {{17, 7}, {}});
+  w.clear();
+  w.say(1, asker, Ask{{root_of(1)}});
+  CHECK(w.take<Answer>(1, asker) == std::vector<Answer>{Answer{{root_of(1)}, {4}}});
+  for (const PeerId holder : near) CHECK(w.take<Introduce>(0, holder).size() == 1);
 }

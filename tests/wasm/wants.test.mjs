@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { manifestEntries, messageBytes, protocolVersion } from '../../build/border.js';
 import { Engine } from '../../src/server/engine.js';
+import { nowhere } from '../../src/server/places.js';
 import { Wants } from '../../web/wants.js';
 
 const rootOf = (text) => createHash('sha256').update(String(text)).digest('hex');
@@ -31,7 +32,7 @@ function open() {
   };
   return {
     join() {
-      const peer = engine.join('https://a.example', 0, now);
+      const peer = engine.join('https://a.example', nowhere, now);
       engine.perform(host);
       return peer;
     },
