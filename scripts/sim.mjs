@@ -15,6 +15,8 @@ const usage = `npm run sim -- [options]
   --over <seconds>    in which the visitors come, 600
   --idle <seconds>    how long they look around before they fetch, and make connections meanwhile, 0
   --stay <seconds>    how long they stay once they have it, on average, 60
+  --presence <n>      instead: what it costs to tell so many visitors what anybody has, while n files a second come and go;
+                      --files are listed, 10000
   --crowd             all at once, and nobody has it: --over 0
   --no-comparison     without the run of the same visitors without peers
   --json              one object for machines
@@ -30,6 +32,8 @@ const numbers = {
   idle: '0',
   stay: '60',
 };
+/** Listed, where presence is asked for. */
+const presenceFiles = '10000';
 const flags = ['crowd', 'no-comparison', 'json', 'help'];
 
 function refuse(text) {
@@ -41,11 +45,16 @@ function options() {
   const known = Object.fromEntries([
     ...Object.entries(numbers).map(([name, value]) => [name, { type: 'string', default: value }]),
     ...flags.map((name) => [name, { type: 'boolean', default: false }]),
+    ['presence', { type: 'string' }],
+    ['files', { type: 'string' }],
   ]);
   try {
     const { values } = parseArgs({ options: known, strict: true, allowPositionals: false });
+    values.files ??= values.presence === undefined ? numbers.files : presenceFiles;
+    if (values.presence !== undefined && !/^\d+$/.test(values.presence)) refuse('--presence takes a number');
     const bad = Object.keys(numbers).find((name) => !/^\d+(\.\d+)?$/.test(values[name]));
     if (bad) refuse(`--${bad} takes a number`);
+    if (values.presence !== undefined && Number(values.peers) < 200) refuse('--presence is for 200 visitors or more');
     const few = ['peers', 'bytes', 'files'].find((name) => Number(values[name]) < 1);
     if (few) refuse(`--${few} is at least 1`);
     return values;
@@ -77,6 +86,24 @@ function describe({ peers, alone }, values) {
   return rows.map(([name, value, note]) => `${name.padEnd(20)}${value.padStart(12)}  ${note}`.trimEnd()).join('\n');
 }
 
+function describePresence({ presence, version1 }) {
+  const rows = [
+    ['processes', ({ processes }) => processes],
+    ['bytes that a newcomer is told', ({ joinBytes }) => joinBytes],
+    ['bytes a second to a visitor, of changes', ({ visitorBytes }) => visitorBytes],
+    ['messages a second to a visitor', ({ visitorMessages }) => visitorMessages],
+    ['seconds between two batches', ({ batchSeconds }) => batchSeconds],
+    ['writes a second of a process', ({ processWrites }) => processWrites],
+    ['bytes a second of a process', ({ processBytes }) => processBytes],
+    ['microseconds a second of the core, in a process', ({ processUs }) => processUs],
+    ['bytes a second to each other process', ({ busBytes }) => busBytes],
+  ];
+  const line = (name, one, other) => `${name.padEnd(50)}${String(one).padStart(12)}${String(other).padStart(14)}`;
+  return [line('', 'this version', "version 1's"), ...rows.map(([name, of]) => line(name, of(presence), of(version1)))].join(
+    '\n',
+  );
+}
+
 const values = options();
 if (values.help) {
   process.stdout.write(`${usage}\n`);
@@ -85,10 +112,13 @@ if (values.help) {
 await buildPreset('sim');
 if (values.crowd) values.over = '0';
 const args = Object.keys(numbers).flatMap((name) => [`--${name}`, values[name]]);
+if (values.presence !== undefined) args.push('--presence', values.presence);
 if (values['no-comparison']) args.push('--no-comparison');
 const { code, output } = await run(`${root}/build/sim/sim`, args);
 if (code !== 0) {
   say(output);
   process.exit(1);
 }
-process.stdout.write(values.json ? output : `${describe(JSON.parse(output), values)}\n`);
+const told = JSON.parse(output);
+const text = () => (values.presence === undefined ? describe(told, values) : describePresence(told));
+process.stdout.write(values.json ? output : `${text()}\n`);

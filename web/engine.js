@@ -226,6 +226,7 @@ export class Head {
         for (const path of bad) this.#hand('report', ['malformed-manifest', path]);
         if (this.resources.disabled) return this.#hand('disabled', [this.resources.text ?? '']);
         this.resources.list();
+        this.#socket.want(this.resources.roots());
         await this.resources.announce(store);
         this.#core.tell(PEER_LIST_COMPLETE);
         this.#adopt();

@@ -86,6 +86,11 @@ export class Resources {
     return this.#listed;
   }
 
+  /** Of all that is listed, each once. */
+  roots() {
+    return this.#byRoot.keys();
+  }
+
   /**
    * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's. Rejects if it is none; a bad entry costs only
    * itself.

@@ -1,6 +1,7 @@
 // The WebSocket to the coordinator. The core says when to open and close it, and what to send.
 import { candidatesPerMessage, messageBytes, PEER_MESSAGE, PEER_SOCKET_CLOSED, PEER_SOCKET_OPEN } from '../build/border.js';
 import { toObject, toText } from './fields.js';
+import { Wants } from './wants.js';
 
 export class Socket {
   #core;
@@ -10,6 +11,9 @@ export class Socket {
   /** @type {WebSocket | null} */
   #socket = null;
   #isLean = false;
+  #wants = new Wants();
+  /** What the coordinator says of the list before the one that it was told last. */
+  #isStale = false;
   /** Candidates that go as soon as this turn is over. @type {any} */
   #packed = null;
   #settle = () => {};
@@ -22,7 +26,7 @@ export class Socket {
    * @param {import('./core.js').Core} core
    * @param {string} url
    * @param {(code: import('../build/border.js').ErrorCode) => void} report
-   * @param {(message: import('./bridge.js').Change) => void} onPresent the coordinator says what anybody has
+   * @param {(marks: import('./wants.js').Marks) => void} onPresent the coordinator says what anybody has
    */
   constructor(core, url, report, onPresent) {
     this.#core = core;
@@ -35,7 +39,7 @@ export class Socket {
     this.close();
     try {
       const socket = new WebSocket(this.#url);
-      this.#isLean = false;
+      this.#isLean = this.#isStale = false;
       this.#socket = socket;
       socket.onopen = () => this.#core.tell(PEER_SOCKET_OPEN);
       socket.onmessage = ({ data }) => this.#receive(data);
@@ -51,10 +55,18 @@ export class Socket {
     }
   }
 
+  /** What this page could want from now on: of nothing else it is told. @param {Iterable<string>} roots */
+  want(roots) {
+    if (!this.#wants.set(roots) || !this.#isLean) return;
+    this.#isStale = true;
+    this.#post({ type: 'want', wants: this.#wants.text });
+  }
+
   /** @param {string} fields */
   send(fields) {
     const message = toObject(fields);
     const { type, peer, candidate } = message;
+    if (type === 'hello') message.wants = this.#wants.text;
     if (!this.#isLean || !candidate) return this.#post(message);
     // A lean coordinator gets those that are sent in one go in one message for each peer.
     if (this.#packed?.peer !== peer || this.#packed?.candidates.length === candidatesPerMessage) {
@@ -110,13 +122,29 @@ export class Socket {
     if (Array.isArray(introduced)) {
       for (const each of introduced) this.#take({ type: 'introduce', peer: each, offer: false });
     }
+    if (type === 'present') return this.#takePresent(message);
+    if (this.#tell(message) && type === 'welcome') this.#isLean = message.lean === true;
+  }
+
+  /** @param {any} message */
+  #takePresent(message) {
+    if (message.whole === true) this.#isStale = false;
+    if (this.#isStale) return;
+    const changes = this.#wants.changes(message);
+    if (!changes) return this.#report('malformed-message');
+    for (const marks of changes) {
+      if (!this.#tell({ type: 'present', ...marks })) continue;
+      // Of a list that was empty, because no manifest was known, it says nothing.
+      if (message.set === undefined || this.#wants.text) this.#settle();
+      this.#onPresent(marks);
+    }
+  }
+
+  /** Whether the core could read it. @param {unknown} message */
+  #tell(message) {
     const refused = this.#core.callText(PEER_MESSAGE, toText(message), performance.now());
     this.#core.drain();
     if (refused) this.#report(/** @type {import('../build/border.js').ErrorCode} */ (refused));
-    else if (type === 'welcome') this.#isLean = message.lean === true;
-    else if (type === 'present') {
-      this.#settle();
-      this.#onPresent(message);
-    }
+    return !refused;
   }
 }

@@ -441,6 +441,17 @@ static_assert(sdp_bytes < signal_bytes && candidate_bytes + candidate_mid_bytes 
 // Two manifests' worth: what is deployed now, and what was deployed before. Every newcomer is told
 // the marks of all of them.
 inline constexpr std::size_t roots_per_site = 2 * manifest_entries;
+// What a page could want it says in so many bits of a file's mark: one in a hundred of its files
+// looks present though nobody has it, where all that a site may have is there.
+inline constexpr std::size_t wants_bits = 21;
+static_assert(100 * roots_per_site < std::size_t{1} << wants_bits);
+static_assert(2 + (wants_bits - 13 + 2) * manifest_entries / 6 < signal_bytes + 1 * kib,
+              "a Rice code takes some 1.5 bits more than log2 of the mean gap");
+// Pages of one site have a few manifests at a time: what is deployed, and what was before. Those
+// with one more are told of all.
+inline constexpr std::size_t audiences_per_site = 8;
+// To say what it could want costs a client as much as so many messages, because a list may be new.
+inline constexpr double want_cost = 20;
 // A tenth of the site's, so that one visitor's inventions do not keep others' files out of the
 // directory.
 inline constexpr std::size_t roots_per_peer = roots_per_site / 10;
@@ -448,10 +459,11 @@ inline constexpr std::size_t roots_per_peer = roots_per_site / 10;
 // change of a mark is told to every visitor.
 inline constexpr double changes_burst = 2.0 * static_cast<double>(roots_per_peer);
 inline constexpr double changes_per_second = 40;
-// One entry of the directory is about 100 bytes: 100 MB a site.
-inline constexpr std::size_t holdings_per_site = 1000000;
-// An idle socket costs Node about 20 KiB.
-inline constexpr std::size_t peers_per_site = 10000;
+// A hundred for each visitor, of some 20 bytes.
+inline constexpr std::size_t holdings_per_site = 2000000;
+// 64 processes (siblings_max) bear a million visitors of one site. A socket that has announced a
+// hundred files takes about 11 KB (npm run bench -- coordinator).
+inline constexpr std::size_t peers_per_site = 20000;
 inline constexpr std::size_t peers_per_coordinator = 50000;
 static_assert(peers_per_site <= peers_per_coordinator);
 inline constexpr std::size_t sites_per_coordinator = 1000;
@@ -483,7 +495,7 @@ inline constexpr Duration hello_wait = 10s;
 // Changes of the directory in this time are told together.
 inline constexpr Duration presence_wait = 250ms;
 // A write is some 8 us of the processor: 1.6 % of one for a site, however large its crowd is. News
-// reaches 1,000 visitors every half second, 10,000 every five. A page that misses them asks the
+// reaches 1,000 visitors every half second, 20,000 every ten. A page that misses them asks the
 // network, and is told by its neighbours (company).
 inline constexpr double presence_sends_per_second = 2000;
 inline constexpr Duration answer_wait = 1s;
@@ -533,6 +545,9 @@ static_assert(bus_frame_bytes <= inbox_bytes && signal_bytes + 1 * kib <= bus_fr
 inline constexpr Duration bus_wait = 10ms;
 inline constexpr std::size_t marks_per_record = 7000;
 static_assert(2 * marks_per_record * sizeof(std::uint32_t) + 1 * kib <= bus_frame_bytes);
+// Each process tells all others what came and went, on average not faster than this: 8 KB a second
+// to each.
+inline constexpr double bus_marks_per_second = 2000;
 // An origin: a host has at most 253 characters.
 inline constexpr std::size_t site_bytes = 512;
 // One that is lost is forgotten after some seconds. Longer than a busy machine holds one up.

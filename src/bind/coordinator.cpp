@@ -239,9 +239,11 @@ const void* mailbox() {
   return &box;
 }
 
-unsigned join(unsigned site_bytes, unsigned place, double now) {
+unsigned join(unsigned site_bytes, unsigned network, unsigned network_before, unsigned label,
+              unsigned label_before, double now) {
   outbox.clear();
-  const auto peer = coordinator->handle_connect({inbox, site_bytes}, instant_from_ms(now), place);
+  const auto peer = coordinator->handle_connect({inbox, site_bytes}, instant_from_ms(now),
+                                                {{network, network_before}, {label, label_before}});
   post(now);
   return peer ? peer->value : 0;
 }

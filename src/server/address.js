@@ -38,12 +38,8 @@ function prefixOf(address) {
   return [...groups, ...Array(zeros).fill('0'), ...after].slice(0, 4).join(':');
 }
 
-/**
- * What sockets of one visitor's network have in common: an IPv4 address, or the first 64 bits of an IPv6 address. Null of what
- * is no address, or says nothing.
- * @param {string} text
- */
-export function networkOf(text) {
+/** The address that a text names. Null of what is no address, or says nothing of a visitor. @param {string} text */
+function addressIn(text) {
   const bare = text.trim().replace(/^"|"$/g, '');
   // With a port: '192.0.2.1:80', '[2001:db8::1]:80'. Of a link it may have the interface too.
   const host = bare
@@ -51,9 +47,17 @@ export function networkOf(text) {
     .replace(/^([\d.]+):\d+$/, '$1')
     .replace(/%.*$/, '');
   const address = unmapped(host);
-  const family = isIP(address);
-  if (family === 0 || isOfNobody(address)) return null;
-  return family === 4 ? address : prefixOf(address);
+  return isIP(address) === 0 || isOfNobody(address) ? null : address;
+}
+
+/**
+ * What sockets of one visitor's network have in common: an IPv4 address, or the first 64 bits of an IPv6 address. Null of what
+ * is no address, or says nothing.
+ * @param {string} text
+ */
+export function networkOf(text) {
+  const address = addressIn(text);
+  return address === null || isIP(address) === 4 ? address : prefixOf(address);
 }
 
 /** The addresses that proxies saw, the visitor's own first. @param {import('node:http').IncomingHttpHeaders} headers */
@@ -67,14 +71,14 @@ function forwardedFor(headers) {
 export const isForwarded = ({ headers }) => 'x-forwarded-for' in headers || 'forwarded' in headers || 'via' in headers;
 
 /**
- * The network of the visitor that opened this request; null if it is not known: behind a proxy that is not trusted it would be
+ * The address of the visitor that opened this request; null if it is not known: behind a proxy that is not trusted it would be
  * the proxy's.
  * @param {import('node:http').IncomingMessage} request
  * @param {number} hops how many proxies stand before us, each of which adds the address that it sees
  * @param {boolean} isTold whether the connection's own address is what a balancer said of it: then whatever the visitor writes
  *     into its request hides nothing
  */
-export function visitorOf(request, hops, isTold = false) {
-  if (hops > 0) return networkOf(forwardedFor(request.headers).at(-hops) ?? '');
-  return isForwarded(request) && !isTold ? null : networkOf(request.socket.remoteAddress ?? '');
+export function addressOf(request, hops, isTold = false) {
+  if (hops > 0) return addressIn(forwardedFor(request.headers).at(-hops) ?? '');
+  return isForwarded(request) && !isTold ? null : addressIn(request.socket.remoteAddress ?? '');
 }

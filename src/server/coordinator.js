@@ -4,14 +4,16 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { Apart } from './apart.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
-import { isForwarded, visitorOf } from './address.js';
+import { addressOf, isForwarded, networkOf } from './address.js';
 import { allowedOrigin, refusalOf, refuse } from './admission.js';
 import { checkToken } from './tokens.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
 import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
 import { readOptions } from './options.js';
+import { Places } from './places.js';
 import { Redis } from './redis.js';
+import { Salt } from './salt.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
 
@@ -26,6 +28,9 @@ import { warnProcess } from './warnings.js';
  *     the whole server and as long as it lives: connections without that are refused; default false
  * @property {string[]} [proxies] who may say so, as '192.0.2.1' or '192.0.2.0/24'; default: this machine and private networks
  * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
+ * @property {(address: string) => string | null | undefined} [classify] a short label for a visitor's address (its AS number, its
+ *     country), at most 64 characters, asked once for each socket: visitors of one label are introduced first, after those of one
+ *     network. Null, undefined and '': not known
  * @property {number} [maxLifetime] seconds until a socket is closed, so that visitors spread over processes that came later:
  *     each lives for at least half of that, by chance. At least 60; default: none is closed
  * @property {(warning: any) => void} [onWarning] `{ code, message }`: what an operator should know; default: a warning of the
@@ -124,6 +129,8 @@ export class AttachedCoordinator {
   #isTaking = false;
   #counters = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0, proxyHeadersRefused: 0, slow: 0 };
   #visitors;
+  #salt = new Salt();
+  #places;
   #hops;
   #isProxyTold = false;
   /** Whether the connections' addresses are what a balancer says. */
@@ -164,6 +171,7 @@ export class AttachedCoordinator {
     if (this.#isTold) checkPlain(server);
     this.#beatsMost = beatsOf(options.maxLifetime);
     this.#visitors = new Visitors(socketsPerAddress);
+    this.#places = new Places(this.#salt, options.classify ?? undefined, (message) => this.#warn('classify-failed', message));
     if (options.redis !== undefined) this.#redis = new Redis(options.redis, this.#siblings);
     this.#upgrades = server === null ? null : upgradesOf(server);
     this.#upgrades?.add(this.#path, this.#upgrade);
@@ -403,7 +411,8 @@ export class AttachedCoordinator {
       refuse(socket, '503 Service Unavailable', 'shutting-down: this coordinator ends', { isForNow: true });
       return;
     }
-    const network = visitorOf(request, this.#hops, this.#isTold);
+    const address = addressOf(request, this.#hops, this.#isTold);
+    const network = address && networkOf(address);
     if (!network && !this.#isTold) this.#tellOfProxy(request);
     if (!this.#visitors.admits(network)) {
       this.#counters.addressesRefused++;
@@ -418,7 +427,7 @@ export class AttachedCoordinator {
       this.#accept(
         Object.assign(webSocket, { connection: socket, alive: true, beat: 0, beatsLeft: Infinity, peer: 0 }),
         origin,
-        network,
+        address,
       );
     });
   };
@@ -506,12 +515,16 @@ export class AttachedCoordinator {
         'there are too many coordinators';
       this.#warn('frame-refused', message);
     },
+    saltText: () => this.#salt.toText(),
+    onSalt: (text) => this.#salt.hear(text),
     onWarning: ({ code, message }) => this.#warn(code, message),
   };
 
-  /** @param {Socket} socket @param {string} origin @param {string | null} network */
-  #accept(socket, origin, network) {
-    const place = this.#visitors.enter(network);
+  /** @param {Socket} socket @param {string} origin @param {string | null} address */
+  #accept(socket, origin, address) {
+    const network = address && networkOf(address);
+    const place = this.#places.of(address);
+    this.#visitors.enter(network);
     socket.connection.once('close', () => this.#visitors.leave(network));
     const peer = this.#enter((engine, now) => engine.join(origin, place, now));
     // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the

@@ -97,12 +97,12 @@ export class Engine {
   /**
    * The inbox must be empty. The peer's number, or 0: there are too many.
    * @param {string} site
-   * @param {number} place the same for peers that are near each other; 0: not known
+   * @param {import('./places.js').Place} place
    * @param {number} now
    */
-  join(site, place, now) {
+  join(site, { network, label }, now) {
     const bytes = this.#bytes.write(site, this.#inbox, inboxBytes);
-    return this.#core.join(bytes, place, now) >>> 0;
+    return this.#core.join(bytes, network.today, network.before, label.today, label.before, now) >>> 0;
   }
 
   /** @param {number} peer @param {number} now */

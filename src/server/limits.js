@@ -20,6 +20,8 @@ export const retryAfterSeconds = 60;
 export const proxyHeaderMs = 5000;
 /** Sockets of one visitor's network: a school or a company behind one address. */
 export const socketsPerAddress = 500;
+/** A label that an operator's classifier gives to a visitor's address: 'AS64496', 'DE', ... */
+export const labelLength = 64;
 /** Proxies drop sockets that are idle for a minute. */
 export const heartbeatMs = 30_000;
 /** The pings of a heartbeat are spread over it in so many steps. */

@@ -44,7 +44,7 @@ export function readOptions(options) {
   if (!Number.isInteger(socketsPerAddress) || socketsPerAddress < 1) {
     throw wrong(`socketsPerAddress takes a whole number from 1, not ${socketsPerAddress}`);
   }
-  for (const name of /** @type {const} */ (['onWarning', 'onError'])) {
+  for (const name of /** @type {const} */ (['classify', 'onWarning', 'onError'])) {
     const listener = options[name] ?? undefined;
     if (listener !== undefined && typeof listener !== 'function') throw wrong(`${name} takes a function, not ${listener}`);
   }

@@ -1,4 +1,4 @@
-// Redis as the bus between coordinators (src/signal/bus.hpp): two channels of its publish and subscribe. It stores nothing.
+// Redis as the bus between coordinators (src/signal/bus.hpp): channels of its publish and subscribe. It stores nothing.
 import { randomFillSync } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { BUS_CHANNEL } from '../../build/border.js';
@@ -10,6 +10,8 @@ import * as limits from './limits.js';
  * @property {(high: number, low: number) => void} onOpen it is reached, under a name of two halves
  * @property {() => void} onClose it is lost
  * @property {(frame: Buffer) => void} onFrame
+ * @property {() => string} saltText our salt of the day, for the others
+ * @property {(text: Buffer) => boolean} onSalt another's. True: it must be told ours
  * @property {(warning: { code: string, message: string }) => void} onWarning
  */
 
@@ -87,10 +89,17 @@ export class Redis {
 
   /** @param {number} high @param {number} low @param {Buffer} frame */
   publish(high, low, frame) {
+    this.#publish(high === 0 && low === 0 ? BUS_CHANNEL : channelOf(high, low), frame);
+  }
+
+  #tellSalt() {
+    this.#publish(SALT_CHANNEL, Buffer.from(this.#host.saltText()));
+  }
+
+  /** @param {string} channel @param {Buffer} message */
+  #publish(channel, message) {
     const publisher = this.#publisher;
-    if (!publisher) return;
-    const isForAll = high === 0 && low === 0;
-    publisher.publish(isForAll ? BUS_CHANNEL : channelOf(high, low), frame).catch((error) => {
+    publisher?.publish(channel, message).catch((error) => {
       if (publisher === this.#publisher) this.#lose(error);
     });
   }
@@ -139,6 +148,7 @@ export class Redis {
     // The host's process ends when the host's own work ends.
     for (const client of clients) client.unref();
     await subscriber.subscribe([BUS_CHANNEL, channelOf(this.#name[0], this.#name[1])], (frame) => this.#hear(frame), true);
+    await subscriber.subscribe([SALT_CHANNEL], (text) => this.#host.onSalt(text) && this.#tellSalt(), true);
     if (this.#clients !== clients) return;
     this.#publisher = publisher;
     this.#tries = 0;
@@ -146,6 +156,7 @@ export class Redis {
     this.#watch();
     if (this.#isTold) this.#host.onWarning({ code: 'redis-back', message: 'Redis is reached again' });
     this.#isTold = false;
+    this.#tellSalt();
     this.#host.onOpen(this.#name[0], this.#name[1]);
   }
 
@@ -187,6 +198,9 @@ export class Redis {
     this.#timer = setTimeout(() => this.start(), most * (0.5 + Math.random() / 2)).unref();
   }
 }
+
+/** Where coordinators tell each other the salt of the day. */
+const SALT_CHANNEL = `${BUS_CHANNEL}:salt`;
 
 /** @param {number} high @param {number} low */
 const channelOf = (high, low) => `${BUS_CHANNEL}:${[high, low].map((half) => half.toString(16).padStart(8, '0')).join('')}`;

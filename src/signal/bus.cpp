@@ -35,6 +35,12 @@ void put(Text& to, const std::string& text) {
   put(to, static_cast<std::uint16_t>(text.size()));
   to += text;
 }
+void put(Text& to, const Place& place) {
+  for (const Salted& salted : {place.network, place.label}) {
+    put(to, salted.today);
+    put(to, salted.before);
+  }
+}
 void put(Text& to, const Wanted& wanted) {
   put(to, wanted.root);
   put(to, wanted.count);
@@ -70,7 +76,7 @@ void write(Text& to, const All& it) {
   put_all(to, it.first, it.last, it.site, it.marks);
 }
 void write(Text& to, const Look& it) {
-  put_all(to, it.number, it.second, it.site, it.asker, it.browser, it.known);
+  put_all(to, it.number, it.second, it.site, it.asker, it.browser, it.place, it.known);
   put(to, static_cast<std::uint16_t>(it.wanted.size()));
   for (const Wanted& wanted : it.wanted) put(to, wanted);
 }
@@ -110,6 +116,12 @@ class Reader {
   void get(PeerId& peer) {
     get(peer.value);
     if (peer.value == 0) ok_ = false;
+  }
+  void get(Place& place) {
+    for (Salted* const salted : {&place.network, &place.label}) {
+      get(salted->today);
+      get(salted->before);
+    }
   }
   void get(Root& root) { root = frame_.digest(); }
   void get(Wanted& wanted) {
@@ -177,6 +189,7 @@ void read(Reader& from, Look& it) {
   from.site(it.site);
   from.get(it.asker);
   from.browser(it.browser);
+  from.get(it.place);
   from.list(it.known, limits::introductions_per_peer);
   from.list(it.wanted, limits::roots_per_message);
 }

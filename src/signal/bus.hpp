@@ -16,6 +16,7 @@
 #include "base/result.hpp"
 #include "base/text.hpp"
 #include "signal/message.hpp"
+#include "signal/place.hpp"
 
 namespace peer_cdn::signal::bus {
 
@@ -65,6 +66,7 @@ struct Look {
   std::string site;
   PeerId asker;
   std::string browser;
+  Place place;                // of the asker
   std::vector<PeerId> known;  // visitors of yours to whom the asker is introduced
   std::vector<Wanted> wanted;
   bool operator==(const Look&) const = default;

@@ -106,6 +106,7 @@ class Client {
 
   bool welcomed() const { return state_ >= State::welcomed; }
   void handle(const Hello&, Instant) {}
+  void handle(const Want&, Instant) {}
   void handle(const Have&, Instant) {}
   void handle(const Ask&, Instant) {}
   void handle(const Decline&, Instant) {}

@@ -26,6 +26,7 @@
 #include "signal/message.hpp"
 #include "signal/random.hpp"
 #include "signal/siblings.hpp"
+#include "signal/wants.hpp"
 
 namespace peer_cdn::signal {
 
@@ -58,9 +59,8 @@ class Coordinator {
 
   // A page of this site (its Origin header) opened a socket. No page can remember the number that
   // it gets as that of another peer, even from a coordinator of before. too_many_peers, or
-  // message_too_long: close the socket without a word. `place`: the same for peers that are near
-  // each other; 0: not known.
-  Result<PeerId> handle_connect(std::string_view site, Instant now, std::uint32_t place = 0);
+  // message_too_long: close the socket without a word.
+  Result<PeerId> handle_connect(std::string_view site, Instant now, const Place& place = {});
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
   void handle_signal(PeerId peer, Relayed signal, Instant now);
@@ -110,6 +110,7 @@ class Coordinator {
   struct Asker {
     PeerId id;
     std::string_view browser;
+    Place place;
     Siblings::Number sibling = 0;
     Peer* peer = nullptr;  // null: a sibling's
   };
@@ -141,18 +142,21 @@ class Coordinator {
   struct Site {
     std::string name;
     Directory directory;
-    std::vector<PeerId> members;             // peers that said hello
-    std::uint32_t sockets = 0;               // of members, and of peers that said nothing yet
+    Audience everyone;  // peers that said hello, and not what they could want
+    // The others, by what they said. An Audience's address is stable while it is in here.
+    std::unordered_map<std::string, Audience> audiences;
+    std::uint32_t sockets = 0;               // of these, and of peers that said nothing yet
     std::unordered_map<Mark, bool> changes;  // true: the mark came since the last batch; else went
     std::optional<Instant> changes_due;
     Instant next_batch{};  // the changes before it were told to so many that it is not sooner
   };
   struct Peer {
     Site* site = nullptr;
-    std::string browser;         // empty until hello
-    bool lean = false;           // understands what version 1 began without
-    std::uint32_t position = 0;  // in site->members
-    std::uint32_t place = 0;     // of handle_connect()
+    std::string browser;           // empty until hello
+    bool lean = false;             // understands what version 1 began without
+    Audience* audience = nullptr;  // null until hello
+    std::uint32_t position = 0;    // in it
+    Place place;
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
     Bucket changes{limits::changes_burst};  // of the roots that it has
@@ -168,6 +172,7 @@ class Coordinator {
   };
 
   void handle(PeerId id, Peer& peer, const Hello& hello, Instant now);
+  void handle(PeerId id, Peer& peer, const Want& want, Instant now);
   void handle(PeerId id, Peer& peer, const Have& have, Instant now);
   void handle(PeerId id, Peer& peer, const Ask& ask, Instant now);
   void handle(PeerId id, Peer& peer, const Signal& signal, Instant now);
@@ -236,7 +241,13 @@ class Coordinator {
   void change(Site& site, Mark mark, bool came, Instant now);
   void change_elsewhere(const std::string& site, Mark mark, bool came, Instant now);
   void note(Site& site, Mark mark, bool came, Instant now);
-  void tell_marks(PeerId id, const Site& site);
+  // The peer is told what anybody has of what it could want, and its changes from then on.
+  // False: it said nothing that can be read, and is refused.
+  bool listen(PeerId id, Peer& peer, const std::string* wants, Instant now);
+  void stop_listening(Peer& peer);
+  std::vector<Mark> marks_of(const Site& site) const;
+  Presence presence_of(const Site& site) const;
+  void tell_all(PeerId id, const Audience& audience, bool whole);
   void tell_changes(Site& site, Instant now);
   void tell(PeerId id, Message message);
   void hold(PeerId id, Peer& asker, Answer answer, Instant now);

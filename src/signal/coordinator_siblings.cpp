@@ -36,7 +36,8 @@ void Coordinator::ask_siblings(PeerId id, bool second, const std::vector<bus::Wa
   auto asked = shares_of(asker, wanted, now);
   const std::uint32_t number = next_pending_++;
   for (auto& [sibling, roots] : asked) {
-    bus::Look look{number, second, asker.site->name, id, asker.browser, {}, std::move(roots)};
+    bus::Look look{number,      second, asker.site->name, id, asker.browser,
+                   asker.place, {},     std::move(roots)};
     for (const auto& [other, introduction] : asker.introductions) {
       if (introduction.sibling == sibling) look.known.push_back(other);
     }
@@ -58,7 +59,7 @@ void Coordinator::handle(Siblings::Number sibling, const bus::Look& look, Instan
     for (const PeerId known : look.known) {
       if (site->directory.holds(known, wanted.root)) ++found.known;
     }
-    const Asker asker{look.asker, look.browser, sibling, nullptr};
+    const Asker asker{look.asker, look.browser, look.place, sibling, nullptr};
     const std::size_t most = std::min<std::size_t>(wanted.count, limits::introductions_per_ask);
     for (const PeerId id : candidates(asker, *site, wanted.root, now)) {
       if (found.holders.size() >= most) break;

@@ -389,9 +389,16 @@ void append(Text& to, const std::vector<Mark>& marks) {
   }
   to += "]";
 }
+// A set has nothing that JSON escapes.
 void write(Text& to, const Present& present) {
+  if (present.set) {
+    ((to += R"({"type":"present","set":")") += *present.set) += "\"";
+    if (present.whole) to += R"(,"whole":true)";
+    return;
+  }
   append(to += R"({"type":"present","add":)", present.add);
   append(to += R"(,"remove":)", present.remove);
+  if (present.whole) to += R"(,"whole":true)";
 }
 void write(Text& to, const Answer& answer) {
   append_list(to += R"({"type":"answer","roots":)", answer.roots);
@@ -468,6 +475,7 @@ Result<Said> parse_text(std::string_view text) {
     if (key == "lean") fields.lean = bool_of(raw);
     if (key == "kept") fields.kept = bool_of(raw);
     if (key == "held") fields.held = string_of(raw);
+    if (key == "wants") fields.wants = string_of(raw);
     if (key == "add") fields.add = list_of<std::string>(raw, string_of);
     if (key == "remove") fields.remove = list_of<std::string>(raw, string_of);
     if (key == "roots") fields.roots = list_of<std::string>(raw, string_of);

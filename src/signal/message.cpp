@@ -76,6 +76,7 @@ Result<Message> parse_hello(const Fields& fields) {
     if (!held) return Error::malformed_message;
     hello.held = *held;
   }
+  hello.wants = fields.wants;
   // The two sides of a pair know each other by number, so a page without a number has no pairs.
   if (!fields.peers || hello.peer.value == 0) return Message(std::move(hello));
   if (fields.peers->size() > limits::pairs_per_page) return Error::message_too_long;
@@ -103,6 +104,11 @@ Result<Message> parse_present(const Fields& fields) {
   if (error == Error::none) error = parse_marks(fields.remove, present.remove);
   if (error != Error::none) return error;
   return Message(std::move(present));
+}
+
+Result<Message> parse_want(const Fields& fields) {
+  if (!fields.wants) return Error::malformed_message;
+  return Message(Want{*fields.wants});
 }
 
 Result<Message> parse_have(const Fields& fields) {
@@ -192,6 +198,7 @@ void fill(Fields& fields, const Hello& hello) {
   fields.version = hello.version;
   fields.browser = hello.browser;
   if (hello.lean) fields.lean = true;
+  fields.wants = hello.wants;
   if (hello.peer.value == 0) return;
   fields.peer = hello.peer.value;
   if (hello.held != 0) fields.held = sum_text(hello.held);
@@ -209,6 +216,10 @@ void fill(Fields& fields, const Present& present) {
   fields.type = "present";
   fields.add = texts_of(present.add);
   fields.remove = texts_of(present.remove);
+}
+void fill(Fields& fields, const Want& want) {
+  fields.type = "want";
+  fields.wants = want.wants;
 }
 void fill(Fields& fields, const Have& have) {
   fields.type = "have";
@@ -299,6 +310,7 @@ Result<Message> parse_message(const Fields& fields) {
   if (type == "hello") return parse_hello(fields);
   if (type == "welcome") return parse_welcome(fields);
   if (type == "present") return parse_present(fields);
+  if (type == "want") return parse_want(fields);
   if (type == "have") return parse_have(fields);
   if (type == "ask") return parse_ask(fields);
   if (type == "answer") return parse_answer(fields);

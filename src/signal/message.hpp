@@ -50,6 +50,8 @@ struct Hello {
   bool lean = false;               // understands lists, and introductions inside an Answer
   // After a reconnect: the sum of the roots that it had announced; 0 is none.
   std::uint64_t held = 0;
+  // What it could want (signal/wants.hpp). Without it the client is told of all.
+  std::optional<std::string> wants = {};
   bool operator==(const Hello&) const = default;
 };
 struct Welcome {
@@ -62,7 +64,17 @@ struct Welcome {
 struct Present {
   std::vector<Mark> add;
   std::vector<Mark> remove;
+  // What was told before counts no more.
+  bool whole = false;
+  // To a client that said what it could want, in place of the marks: the cells of its list that
+  // changed (signal/wants.hpp). A page's socket makes marks of them (web/wants.js), so that Fields
+  // have no such text.
+  std::optional<std::string> set = {};
   bool operator==(const Present&) const = default;
+};
+struct Want {  // what the client could want from now on: it has another manifest
+  std::string wants;
+  bool operator==(const Want&) const = default;
 };
 struct Have {
   std::vector<Root> add;
@@ -115,13 +127,13 @@ struct Refusal {
   bool operator==(const Refusal&) const = default;
 };
 
-using Message = Variant<Hello, Welcome, Present, Have, Ask, Answer, Introduce, Signal, Decline,
-                        Gone, Resume, Refusal>;
+using Message = Variant<Hello, Welcome, Present, Want, Have, Ask, Answer, Introduce, Signal,
+                        Decline, Gone, Resume, Refusal>;
 
 // A JSON object's members as they came, before they are checked. A member of another JSON type than
 // the one named here counts as absent. Numbers are doubles, because JSON has no others.
 struct Fields {
-  std::optional<std::string> type, browser, code, held;
+  std::optional<std::string> type, browser, code, held, wants;
   std::optional<double> version, peer;
   std::optional<bool> offer, lean, kept;
   std::optional<std::vector<std::string>> add, remove, roots;

@@ -156,7 +156,7 @@ std::vector<Mark> Siblings::marks(const std::string& site) const {
 void Siblings::note(const std::string& site, Mark mark, bool came, Instant now) {
   if (!open_) return;
   noted_[site].changes[mark] = came;
-  if (!noted_due_) noted_due_ = now + limits::presence_wait;
+  if (!noted_due_) noted_due_ = std::max<Instant>(now + limits::presence_wait, next_noted_);
 }
 
 void Siblings::append(Text& building, Number sibling, const bus::Record& record, Instant now) {
@@ -202,8 +202,10 @@ void Siblings::flush(Instant now) {
 
 void Siblings::handle_timeout(Instant now) {
   if (noted_due_ && *noted_due_ <= now) {
+    std::size_t told = 0;
     for (const auto& [site, noted] : noted_) {
       bus::Changes changes{site, {}, {}};
+      told += noted.changes.size();
       for (const auto& [mark, came] : noted.changes) {
         (came ? changes.add : changes.remove).push_back(mark);
         if (changes.add.size() + changes.remove.size() < limits::marks_per_record) continue;
@@ -213,6 +215,9 @@ void Siblings::handle_timeout(Instant now) {
     }
     noted_.clear();
     noted_due_.reset();
+    const double seconds = static_cast<double>(told) / limits::bus_marks_per_second;
+    next_noted_ =
+        now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
   }
   if (heartbeat_due_ && *heartbeat_due_ <= now) {
     heartbeat_due_.reset();

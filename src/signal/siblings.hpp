@@ -116,6 +116,7 @@ class Siblings {
   std::size_t marks_count_ = 0;
   std::unordered_map<std::string, Noted> noted_;
   std::optional<Instant> noted_due_;
+  Instant next_noted_{};  // so much was told that the next is not sooner
   std::optional<Instant> heartbeat_due_;
   std::optional<Instant> frames_due_;  // when something is being built
   Instant next_frames_{};              // not before this

@@ -289,8 +289,8 @@ TEST_CASE("a peer that asks again gets more holders, as far as more are faster")
 
 TEST_CASE("holders that are near come first, and nobody is near whose place is not known") {
   Table t;
-  const auto join_at = [&t](char browser, std::uint32_t place) {
-    const auto peer = t.coordinator.handle_connect("https://a.example", t.now, place);
+  const auto join_at = [&t](char browser, std::uint32_t network) {
+    const auto peer = t.coordinator.handle_connect("https://a.example", t.now, {{network, 0}, {}});
     REQUIRE(peer);
     t.say(*peer, Hello{version, std::string(32, browser)});
     return *peer;
@@ -723,4 +723,117 @@ TEST_CASE("what presence costs is bounded, however many there are and however mu
   for (const auto& [peer, messages] : t.inbox) sent += messages.size();
   CHECK(sent > 0);
   CHECK(static_cast<double>(sent) <= seconds * limits::presence_sends_per_second + visitors);
+}
+
+TEST_CASE("a page that says what it could want is told of nothing else, in bits") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(0), root_of(4097)});
+  // Of the cut marks 0 and 1: k = 0, gaps 0 and 1.
+  const std::string wants = "AX";
+  const PeerId bob = t.connect();
+  t.say(bob, Hello{version, std::string(32, 'b'), PeerId{}, {}, true, 0, wants});
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, true, "0:gAAA"}});
+  t.inbox.clear();
+  // Its second, by its first bits, and one that it does not list.
+  t.say(ann, Have{{root_of(2048), root_of(1u << 30)}, {root_of(0)}});
+  t.pass(1s);
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, false, "0:QAAA"}});
+  // What it could not want is no news.
+  t.say(ann, Have{{root_of(1u << 31)}, {root_of(1u << 30)}});
+  t.pass(1s);
+  CHECK(t.take<Present>(bob).empty());
+  // Another manifest: all is told anew.
+  t.say(bob, Want{""});
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, true, ""}});
+  t.say(bob, Want{wants});
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, true, "0:QAAA"}});
+  t.leave(ann);
+  t.pass(1s);
+  CHECK(t.take<Present>(bob) == std::vector<Present>{Present{{}, {}, false, "0:AAAA"}});
+}
+
+TEST_CASE("pages of the same manifest are told together, and go one by one") {
+  Table t;
+  std::vector<PeerId> pages;
+  for (const char browser : {'b', 'c', 'd'}) {
+    pages.push_back(t.connect());
+    t.say(pages.back(), Hello{version, std::string(32, browser), PeerId{}, {}, true, 0, "AX"});
+  }
+  t.inbox.clear();
+  const PeerId ann = t.holder('a', {root_of(0)});
+  t.leave(pages[0]);
+  t.coordinator.handle_timeout(t.now += 1s);
+  std::vector<PeerId> told;
+  while (auto output = t.coordinator.poll_output()) {
+    const auto* all = get_if<TellAll>(&*output);
+    if (all && all->message != Message(Present{{0}, {}})) told = all->peers;
+  }
+  CHECK(told == std::vector<PeerId>{pages[2], pages[1]});
+  for (const PeerId page : {pages[2], pages[1]}) t.leave(page);
+  CHECK(t.asked(ann, 1) == 0);
+}
+
+TEST_CASE("a list that cannot be read closes its socket, and one list more is told of all") {
+  Table t;
+  const PeerId ann = t.holder('a', {root_of(5)});
+  t.pass(1s);
+  for (std::size_t i = 0; i < limits::audiences_per_site; ++i) {
+    const PeerId page = t.connect();
+    t.say(
+        page,
+        Hello{version, std::string(32, 'b'), PeerId{}, {}, true, 0, "A" + std::string(i + 1, 'A')});
+    CHECK(t.take<Present>(page).front().set.has_value());
+  }
+  const PeerId late = t.connect();
+  t.say(late, Hello{version, std::string(32, 'c'), PeerId{}, {}, true, 0, "AX"});
+  CHECK(t.take<Present>(late) == std::vector<Present>{Present{{5}, {}, true}});
+  t.say(ann, Have{{root_of(6)}, {}});
+  t.pass(1s);
+  CHECK(t.take<Present>(late) == std::vector<Present>{Present{{6}, {}}});
+  const PeerId bad = t.connect();
+  t.say(bad, Hello{version, std::string(32, 'd'), PeerId{}, {}, true, 0, "no list"});
+  CHECK(t.closed[bad.value] == Error::malformed_message);
+  t.say(late, Want{"-"});
+  CHECK(t.closed[late.value] == Error::malformed_message);
+}
+
+TEST_CASE("a page that changes its list all the time is cut off") {
+  Table t;
+  const PeerId bob = t.join('b');
+  for (std::size_t i = 1; t.closed.empty() && i < 100; ++i) t.say(bob, Want{std::string(i, 'A')});
+  CHECK(t.closed[bob.value] == Error::rate_limited);
+}
+
+TEST_CASE(
+    "a holder of one's own network is asked first, then those of the same label, then others") {
+  Table t;
+  const auto join_at = [&t](char browser, Place place) {
+    const auto peer = t.coordinator.handle_connect("https://a.example", t.now, place);
+    REQUIRE(peer);
+    t.say(*peer, Hello{version, std::string(32, browser)});
+    return *peer;
+  };
+  const auto hold = [&](char browser, Place place) {
+    const PeerId peer = join_at(browser, place);
+    t.say(peer, Have{{root_of(1)}, {}});
+    return peer;
+  };
+  const PeerId far = hold('a', {{1, 0}, {4, 0}});
+  const PeerId unlabelled = hold('b', {{2, 0}, {0, 0}});
+  std::vector<PeerId> labelled;
+  for (char browser = 'c'; browser <= 'e'; ++browser)
+    labelled.push_back(hold(browser, {{0, 0}, {5, 0}}));
+  const PeerId home = hold('f', {{7, 0}, {4, 0}});
+  // Those that are near are busier than those that are far.
+  for (const char browser : {'1', '2', '3'}) {
+    const PeerId other = join_at(browser, {{7, 0}, {5, 0}});
+    CHECK(t.asked(other, 1) == 4);
+  }
+  CHECK(t.take<Introduce>(home).size() == 3);
+  for (const PeerId holder : labelled) CHECK(t.take<Introduce>(holder).size() == 3);
+  for (const PeerId holder : {far, unlabelled}) CHECK(t.take<Introduce>(holder).empty());
+  // Nor are two near whose labels are both unknown.
+  CHECK(t.asked(join_at('4', {}), 1) == 4);
+  CHECK(t.take<Introduce>(far).size() == 1);
+  CHECK(t.take<Introduce>(unlabelled).size() == 1);
 }

@@ -166,6 +166,8 @@ TEST_CASE("a message survives the way to fields and back") {
       Hello{version, browser},
       Hello{version, browser, PeerId{7}, {PeerId{8}, PeerId{9}}},
       Hello{version, browser, PeerId{7}, {}, true, 0x0123456789abcdef},
+      Hello{version, browser, PeerId{}, {}, true, 0, "CkZ"},
+      Want{"CkZ"},
       Welcome{version, PeerId{7}, true, true},
       Resume{PeerId{7}},
       Hello{7, ""},

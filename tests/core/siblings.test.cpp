@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "signal/coordinator.hpp"
@@ -41,6 +42,7 @@ struct World {
   std::vector<std::unique_ptr<Process>> processes;
   Instant now{1h};
   std::size_t frames = 0;
+  std::size_t frame_bytes = 0;
 
   explicit World(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -81,6 +83,7 @@ struct World {
         while (auto publish = from->coordinator.poll_publish(now)) {
           is_busy = true;
           ++frames;
+          frame_bytes += publish->frame.size();
           for (const auto& to : processes) {
             const bool is_for = publish->to == 0 || publish->to == to->name;
             if (!is_for || !to->is_alive || !from->reaches_bus || !to->reaches_bus) continue;
@@ -110,8 +113,8 @@ struct World {
     settle();
   }
 
-  PeerId join(std::size_t i, char browser, Hello hello = {}) {
-    const auto peer = at(i).coordinator.handle_connect(site, now);
+  PeerId join(std::size_t i, char browser, Hello hello = {}, Place place = {}) {
+    const auto peer = at(i).coordinator.handle_connect(site, now, place);
     REQUIRE(peer);
     hello.version = version;
     hello.browser = std::string(32, browser);
@@ -478,4 +481,55 @@ TEST_CASE("more siblings than there are bits for are left out") {
   for (bus::Name name = 2; name <= 100; ++name)
     known += siblings.number_of(name, Instant{1h}) ? 1 : 0;
   CHECK(known == limits::siblings_max);
+}
+
+TEST_CASE("what siblings tell of comings and goings is bounded, and all of it comes in the end") {
+  World w(2);
+  constexpr std::uint32_t files = 1000;
+  std::vector<Root> roots;
+  for (std::uint32_t i = 0; i < files; ++i) roots.push_back(root_of(i));
+  // Both have somebody who has all of it, by turns.
+  const PeerId ann = w.join(0, 'a');
+  w.say(0, ann, Have{roots, {}});
+  w.pass(limits::presence_wait);
+  std::size_t bytes = 0;
+  const Instant began = w.now;
+  for (int turn = 0; turn < 60; ++turn) {
+    w.at(0).coordinator.handle_disconnect(ann, w.now);
+    const PeerId next = w.join(0, 'a');
+    w.at(0).coordinator.handle_message(next, Have{roots, {}}, w.now);
+    w.at(0).coordinator.handle_disconnect(next, w.now);
+    w.pass(100ms);
+    bytes += std::exchange(w.frame_bytes, 0);
+  }
+  const double seconds = to_ms(w.now - began) / 1000;
+  CHECK(static_cast<double>(bytes) < 1.2 * 4 * limits::bus_marks_per_second * seconds + 4 * files);
+  const PeerId bob = w.join(1, 'b');
+  const PeerId cat = w.holder(0, 'c', {root_of(7)});
+  w.pass(1s);
+  w.clear();
+  w.say(1, bob, Ask{{root_of(7), root_of(8)}});
+  CHECK(w.take<Answer>(1, bob) ==
+        std::vector<Answer>{Answer{{root_of(8)}, {0}}, Answer{{root_of(7)}, {1}}});
+  CHECK(w.take<Introduce>(0, cat) == std::vector<Introduce>{Introduce{bob, true}});
+}
+
+TEST_CASE("a sibling's holders that are near the asker come first") {
+  World w(2);
+  std::vector<PeerId> near;
+  const std::string browsers = "0123456789ab";
+  for (std::size_t i = 0; i < browsers.size(); ++i) {
+    const bool is_near = i % 3 == 0;
+    const PeerId holder =
+        w.join(0, browsers[i], {}, is_near ? Place{{7, 6}, {}} : Place{{9, 8}, {}});
+    w.say(0, holder, Have{{root_of(1)}, {}});
+    if (is_near) near.push_back(holder);
+  }
+  w.pass(limits::presence_wait);
+  // It came a day later.
+  const PeerId asker = w.join(1, 'f', {}, {{17, 7}, {}});
+  w.clear();
+  w.say(1, asker, Ask{{root_of(1)}});
+  CHECK(w.take<Answer>(1, asker) == std::vector<Answer>{Answer{{root_of(1)}, {4}}});
+  for (const PeerId holder : near) CHECK(w.take<Introduce>(0, holder).size() == 1);
 }

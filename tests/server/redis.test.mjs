@@ -192,6 +192,50 @@ test('whatever is written to the channels harms nobody, and is told once', async
   }
 });
 
+test('a visitor meets those of its network at another process first, and Redis sees no address of theirs', async (t) => {
+  const redis = await redisFor(t);
+  if (!redis) return;
+  const spy = createClient({ url: redis.url }).on('error', () => {});
+  await spy.connect();
+  t.after(() => spy.destroy());
+  const seen = [];
+  await spy.pSubscribe(`${BUS_CHANNEL}*`, (frame) => seen.push(frame), true);
+  const options = { redis: redis.url, trustProxy: 1, classify: () => 'AS64496' };
+  const [one, other] = [await open(t, options), await open(t, options)];
+  await met(one, other);
+  const visitors = [];
+  const come = async ({ url }, address, name) => {
+    const headers = { 'x-forwarded-for': address };
+    const visitor = new Visitor(url + SOCKET_PATH, { browser: name, origin, headers });
+    visitors.push(visitor);
+    return { visitor, peer: (await visitor.next('welcome')).peer };
+  };
+  t.after(() => visitors.forEach(({ socket }) => socket.terminate()));
+  const near = [];
+  for (let i = 0; i < 12; i++) {
+    const isNear = i % 3 === 0;
+    const { visitor, peer } = await come(one, isNear ? `2001:db8:7:7::${i}` : `203.0.113.${i + 1}`, `holder ${i}`);
+    visitor.say({ type: 'have', add: [rootOf('film')], remove: [] });
+    visitor.say({ type: 'ask', roots: [] });
+    await visitor.next('answer');
+    if (isNear) near.push(peer);
+  }
+  const { visitor: asker } = await come(other, '2001:db8:7:7::ffff', 'asker');
+  // Its coordinator has heard that somebody has the film.
+  while (!(await asker.next('present')).add.includes(rootOf('film').slice(0, 8)));
+  asker.say({ type: 'ask', roots: [rootOf('film')] });
+  const peers = [];
+  for (let i = 0; i < 4; i++) peers.push((await asker.next('introduce')).peer);
+  assert.deepEqual(peers.sort(), near.sort());
+  const network = Buffer.from('20010db800070007', 'hex');
+  const four = Buffer.from([203, 0, 113]);
+  assert(seen.length > 0);
+  for (const frame of seen) {
+    assert.doesNotMatch(frame.toString('latin1'), /2001:db8|203\.0\.113|AS64496/);
+    for (const bytes of [network, Buffer.from(network).reverse(), four]) assert.equal(frame.includes(bytes), false);
+  }
+});
+
 test('a Redis that accepts and says nothing is no Redis, and the coordinator serves', async (t) => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1');
   await once(silent, 'listening');

@@ -48,7 +48,7 @@ class Action {
 
   void (*call_)(void*) = nullptr;
   void (*move_)(void*, void*) = nullptr;
-  alignas(std::max_align_t) std::byte bytes_[128];
+  alignas(std::max_align_t) std::byte bytes_[160];
 };
 
 class Events {

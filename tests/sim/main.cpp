@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "crowd.hpp"
+#include "presence.hpp"
 
 namespace {
 
@@ -55,20 +56,48 @@ bool print(const char* name, const Outcome& o) {
   return o.violations.empty();
 }
 
+void print(const char* name, const peer_cdn::sim::PresenceCost& c) {
+  std::printf("\"%s\":{\"processes\":%u,\"joinBytes\":%.0f,\"visitorBytes\":%.1f,", name,
+              c.processes, c.join_bytes, c.visitor_bytes);
+  std::printf("\"visitorMessages\":%.3f,\"processWrites\":%.0f,\"processBytes\":%.0f,",
+              c.visitor_messages, c.process_writes, c.process_bytes);
+  std::printf("\"processUs\":%.0f,\"busBytes\":%.0f,\"batchSeconds\":%.2f}", c.process_us,
+              c.bus_bytes, c.late_s);
+}
+
+int print_presence(const Plan& plan, double changes) {
+  peer_cdn::sim::PresencePlan presence;
+  presence.visitors = plan.visitors;
+  presence.files = plan.files;
+  presence.seed = plan.seed;
+  presence.changes = static_cast<std::uint32_t>(changes);
+  std::printf("{");
+  print("presence", presence_cost(presence));
+  presence.says_wants = false;
+  std::printf(",");
+  print("version1", presence_cost(presence));
+  std::printf("}\n");
+  return 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   Plan plan;
   bool alone = true;
+  const char* changes = nullptr;  // a second: what presence costs is asked for
   for (int i = 1; i < count; ++i) {
     if (std::string_view(arguments[i]) == "--no-comparison") {
       alone = false;
+    } else if (std::string_view(arguments[i]) == "--presence" && i + 1 < count) {
+      changes = arguments[++i];
     } else if (i + 1 == count || !set(plan, arguments[i], arguments[i + 1])) {
       return 2;
     } else {
       ++i;
     }
   }
+  if (changes != nullptr) return print_presence(plan, std::strtod(changes, nullptr));
   std::printf("{");
   bool holds = print("peers", simulate(plan));
   plan.peers = false;

@@ -1,6 +1,7 @@
 // Whole swarms on a virtual network, one story each. A failing run prints the one command that
 // repeats it; SIM_SEEDS=<n> tries the first so many.
 #include "crowd.hpp"
+#include "presence.hpp"
 #include "stories.hpp"
 #include "worker.hpp"
 
@@ -325,3 +326,26 @@ TEST_CASE("where no connection comes up, files are soon not held up by peers") {
 }
 
 }  // namespace peer_cdn::sim
+
+TEST_CASE("what presence costs a process does not grow with the crowd, nor with what changes") {
+  using namespace peer_cdn;
+  sim::PresencePlan plan;
+  plan.files = 1000;
+  for (const std::uint32_t visitors : {500u, 5000u}) {
+    for (const std::uint32_t changes : {100u, 1000u}) {
+      plan.visitors = visitors;
+      plan.changes = changes;
+      CAPTURE(visitors);
+      CAPTURE(changes);
+      const sim::PresenceCost cost = presence_cost(plan);
+      const double joins = visitors / 60.0;
+      // A batch at the end of the minute is paid for after it.
+      const double late = visitors / 60.0;
+      CHECK(cost.process_writes <= limits::presence_sends_per_second + joins + late);
+      CHECK(cost.join_bytes <= plan.files / 6 + 100);
+      CHECK(cost.visitor_messages <= 1000 / to_ms(limits::presence_wait));
+      CHECK(cost.visitor_bytes <= cost.visitor_messages * (plan.files / 6 + 100));
+      CHECK(cost.bus_bytes <= 4 * changes + 200);
+    }
+  }
+}

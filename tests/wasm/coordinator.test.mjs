@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inboxBytes, messageBytes, protocolVersion } from '../../build/border.js';
 import { Engine } from '../../src/server/engine.js';
+import { nowhere } from '../../src/server/places.js';
 
 const root = 'ab'.repeat(32);
 const site = 'https://a.example';
@@ -46,7 +47,7 @@ function open() {
       engine.put(peer, Buffer.from(text));
       done(engine.take(now));
     },
-    join: (now = 1) => done(engine.join(site, 0, now)),
+    join: (now = 1) => done(engine.join(site, nowhere, now)),
     leave: (peer, now = 1) => done(engine.leave(peer, now)),
     wake: (now) => done(engine.wake(now)),
     fits: (bytes) => engine.fits(bytes),
@@ -70,7 +71,7 @@ test('numbers of peers are unsigned and the same in both directions', () => {
   const peers = new Set();
   for (let seed = 0; seed < 50; seed++) {
     const engine = new Engine(seed, 0xffffffff - seed);
-    const peer = engine.join(site, 0, 1);
+    const peer = engine.join(site, nowhere, 1);
     assert(Number.isInteger(peer) && peer > 0 && peer <= 0xffffffff);
     engine.put(peer, Buffer.from(helloOf('a')));
     engine.take(1);
@@ -152,8 +153,8 @@ test('several messages for a lean peer are one, a list, as long as it is short e
 
 test('what one turn brings for a socket is one write, in order', () => {
   const engine = new Engine(1, 2);
-  const ann = engine.join(site, 0, 1);
-  const bob = engine.join(site, 0, 1);
+  const ann = engine.join(site, nowhere, 1);
+  const bob = engine.join(site, nowhere, 1);
   engine.put(ann, Buffer.from(helloOf('a')));
   engine.put(bob, Buffer.from(helloOf('b')));
   engine.put(ann, Buffer.from('{"type":"ask"}'));

@@ -1,6 +1,7 @@
 // What a whole `ask` takes of the processor, by how much is announced: text in, texts out, without sockets.
 import { protocolVersion } from '../../../build/border.js';
 import { Engine } from '../../../src/server/engine.js';
+import { nowhere } from '../../../src/server/places.js';
 import { median } from '../stats.mjs';
 import { browserOf, rootOf } from './words.mjs';
 
@@ -22,7 +23,7 @@ function fill(roots) {
   let announced = 0;
   for (let site = 0; site < sites; site++) {
     for (let i = 0; i < peersPerSite && announced < roots; i++) {
-      const peer = engine.join(`https://${site}.example`, 0, 1);
+      const peer = engine.join(`https://${site}.example`, nowhere, 1);
       say(peer, { type: 'hello', version: protocolVersion, browser: browserOf(`${site} ${i}`) });
       for (let held = 0; held < rootsPerPeer && announced < roots; held += 100) {
         const add = Array.from({ length: Math.min(100, roots - announced) }, (_, k) => rootOf(announced + k));
@@ -37,7 +38,7 @@ function fill(roots) {
 /** Microseconds of an ask that introduces one holder. */
 function time({ engine, say }, round) {
   const askers = Array.from({ length: asks / 25 }, (_, i) => {
-    const peer = engine.join('https://0.example', 0, 1);
+    const peer = engine.join('https://0.example', nowhere, 1);
     say(peer, { type: 'hello', version: protocolVersion, browser: browserOf(`asker ${round} ${i}`) });
     return peer;
   });

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import zlib from 'node:zlib';
 
 import { clientFrame, FrameReader } from './signals.mjs';
+import { Told } from './told.mjs';
 import { until } from './until.mjs';
 
 const sliceBytes = 16 * 1024;
@@ -86,6 +87,8 @@ export class Origin {
   requests = [];
   /** Coordinator messages in order. @type {{ from: 'client' | 'server', socket: number, message: any }[]} */
   signals = [];
+  /** What the pages of the coordinator's sockets were told that anybody has. @type {Map<number, Told>} */
+  #told = new Map();
   latencyMs = 0;
   isDown = false;
   isCoordinatorDown = false;
@@ -235,12 +238,14 @@ export class Origin {
     return new Set(offers.map(({ socket }) => socket));
   }
 
+  #log(from, socket, message) {
+    this.signals.push({ from, socket, message });
+    if (!this.#told.has(socket)) this.#told.set(socket, new Told());
+    this.#told.get(socket).hear(from, message);
+  }
+
   #isTold(root, test) {
-    const mark = root.slice(0, 8);
-    return this.signals.some(
-      ({ from, socket, message }) =>
-        from === 'server' && test(socket) && message.type === 'present' && message.add?.includes(mark),
-    );
+    return [...this.#told].some(([socket, told]) => test(socket) && told.has(root));
   }
 
   /** Resolves when the newest visitor, who has not got it, has been told that somebody has `root`. */
@@ -394,7 +399,7 @@ export class Origin {
         new FrameReader((text) => {
           try {
             // What a lean page gets in one turn is a list.
-            for (const message of [JSON.parse(text)].flat()) this.signals.push({ from, socket: id, message });
+            for (const message of [JSON.parse(text)].flat()) this.#log(from, id, message);
           } catch {
             this.signals.push({ from, socket: id, message: { type: 'not-json', text } });
           }

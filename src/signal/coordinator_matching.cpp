@@ -1,0 +1,166 @@
+// Who meets whom.
+#include <algorithm>
+#include <utility>
+
+#include "signal/coordinator.hpp"
+
+namespace peer_cdn::signal {
+
+// A peer that was introduced before and holds the root counts too, because it costs nothing. What
+// siblings are asked for is answered apart, so that the rest need not wait.
+void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
+  Answer answer, waiting;
+  std::vector<bus::Wanted> wanted;
+  bool is_news = ask.roots.empty();  // something that the asker can use before an offer comes
+  for (const Root& root : ask.roots) {
+    std::size_t known = 0;
+    for (const auto& [other, introduction] : asker.introductions) {
+      if (introduction.sibling == 0 && asker.site->directory.holds(other, root)) ++known;
+    }
+    std::vector<PeerId> found;
+    if (known < limits::introductions_per_root) {
+      const std::size_t more =
+          std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
+      introduce(id, {root}, more, now, found);
+    }
+    const std::size_t count = known + found.size();
+    // Ours come first: a page whose download is long asks again, and then siblings have their turn.
+    const bool is_enough = !found.empty() || count >= limits::introductions_per_ask ||
+                           siblings_.holders(asker.site->name, mark_of(root)).empty();
+    if (is_enough && (found.empty() || known > 0)) is_news = true;
+    Answer& to = is_enough ? answer : waiting;
+    to.roots.push_back(root);
+    to.peers.push_back(static_cast<std::uint32_t>(count));
+    to.introduced.insert(to.introduced.end(), found.begin(), found.end());
+    if (is_enough) continue;
+    wanted.push_back({root, static_cast<std::uint8_t>(limits::introductions_per_ask - count)});
+  }
+  if (!wanted.empty()) ask_siblings(id, false, wanted, std::move(waiting), now);
+  if (!answer.roots.empty() || wanted.empty()) {
+    complete(id, asker, std::move(answer), is_news, now);
+  }
+}
+
+// A client of version 1's beginning looks for whom it was introduced to in messages of their own.
+void Coordinator::complete(PeerId id, Peer& asker, Answer answer, bool is_news, Instant now) {
+  if (!asker.lean) {
+    for (const PeerId holder : std::exchange(answer.introduced, {})) tell(id, Introduce{holder});
+  }
+  if (asker.lean && !is_news) return hold(id, asker, std::move(answer), now);
+  tell(id, std::move(answer));
+}
+
+void Coordinator::hold(PeerId id, Peer& asker, Answer answer, Instant now) {
+  if (asker.held) release(id);
+  asker.held = std::move(answer);
+  holds_.emplace_back(now + limits::answer_hold, id);
+}
+
+void Coordinator::release(PeerId id) {
+  Peer* const asker = find(id);
+  if (!asker || !asker->held) return;
+  outputs_.push_back(Tell{id, std::move(*asker->held)});
+  asker->held.reset();
+}
+
+// A holder that declines is replaced, once. An asker that declines wants no other.
+void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant now) {
+  const auto found = peer.introductions.find(decline.peer);
+  if (found == peer.introductions.end()) {
+    ++stats_.not_introduced;
+    return;
+  }
+  const Introduction introduction = found->second;
+  peer.introductions.erase(found);
+  remember_declined(peer, decline.peer, now);
+  if (introduction.sibling != 0) {
+    return siblings_.tell(introduction.sibling, bus::Part{id, decline.peer, true}, now);
+  }
+  Peer& other = *find(decline.peer);
+  other.introductions.erase(id);
+  remember_declined(other, id, now);
+  tell(decline.peer, Gone{id});
+  if (introduction.holder && !introduction.second) replace(decline.peer, introduction.root, now);
+}
+
+void Coordinator::replace(PeerId id, const Root& root, Instant now) {
+  std::vector<PeerId> others;
+  introduce(id, {root, false, true}, 1, now, others);
+  for (const PeerId holder : others) tell(id, Introduce{holder});
+  if (others.empty()) ask_siblings(id, true, {{root, 1}}, {}, now);
+}
+
+void Coordinator::remember_declined(Peer& peer, PeerId declined, Instant now) {
+  if (peer.declined.size() >= limits::declines_per_peer) peer.declined.erase(peer.declined.begin());
+  peer.declined.push_back(Declined{declined, now + limits::decline_wait});
+}
+
+// Holders that may be introduced: the nearest first, then those with the fewest introductions, then
+// those whose last one is the longest ago. Equals come in random order.
+std::vector<PeerId> Coordinator::candidates(const Asker& asker, const Site& site, const Root& root,
+                                            Instant now) {
+  // Both sides remember who declined.
+  const auto declined = [&](const Peer& holder, PeerId holder_id) {
+    const auto& list = asker.peer ? asker.peer->declined : holder.declined;
+    const PeerId other = asker.peer ? holder_id : asker.id;
+    return std::any_of(list.begin(), list.end(),
+                       [&](const Declined& d) { return d.peer == other && d.until > now; });
+  };
+  const std::vector<PeerId>& holders = site.directory.holders(root);
+  struct Holder {
+    int distance;
+    std::size_t introductions;
+    Instant introduced_at;
+    PeerId peer;
+  };
+  std::vector<Holder> found;
+  const std::size_t count = std::min(holders.size(), limits::holders_looked_at);
+  const std::size_t start = count > 0 ? static_cast<std::size_t>(random_.below(holders.size())) : 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const PeerId holder = holders[(start + i) % holders.size()];
+    const Peer& peer = *find(holder);
+    if (holder == asker.id || peer.browser == asker.browser || declined(peer, holder) ||
+        peer.introductions.count(asker.id) > 0 ||
+        peer.introductions.size() >= limits::introductions_per_peer ||
+        (asker.peer && asker.peer->introductions.count(holder) > 0)) {
+      continue;
+    }
+    found.push_back(
+        {distance(asker.place, peer.place), peer.introductions.size(), peer.introduced_at, holder});
+  }
+  std::stable_sort(found.begin(), found.end(), [](const Holder& a, const Holder& b) {
+    if (a.distance != b.distance) return a.distance < b.distance;
+    if (a.introductions != b.introductions) return a.introductions < b.introductions;
+    return a.introduced_at < b.introduced_at;
+  });
+  std::vector<PeerId> peers;
+  for (const Holder& holder : found) peers.push_back(holder.peer);
+  return peers;
+}
+
+void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wanted, Instant now,
+                            std::vector<PeerId>& found) {
+  Peer& asker = *find(id);
+  if (asker.introductions.size() >= limits::introductions_per_peer) return;
+  asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
+                                   now);
+  while (!asker.declined.empty() && asker.declined.front().until <= now)
+    asker.declined.erase(asker.declined.begin());
+  const Asker wants{id, asker.browser, asker.place, 0, &asker};
+  for (const PeerId holder_id : candidates(wants, *asker.site, asked.root, now)) {
+    if (wanted == 0 || asker.introductions.size() >= limits::introductions_per_peer ||
+        !asker.asked_introductions.spend(1)) {
+      break;
+    }
+    --wanted;
+    Peer& holder = *find(holder_id);
+    asker.introductions.emplace(holder_id, asked);
+    holder.introductions.emplace(id, Introduction{asked.root, true, asked.second});
+    holder.introduced_at = now;
+    tell(holder_id, Introduce{id, true});
+    found.push_back(holder_id);
+    ++stats_.introductions;
+  }
+}
+
+}  // namespace peer_cdn::signal

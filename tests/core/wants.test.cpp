@@ -1,0 +1,69 @@
+#include "signal/wants.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace peer_cdn;
+using namespace peer_cdn::signal;
+
+namespace {
+
+// Marks that the cut leaves alone, so that a cut mark is its number.
+Mark mark_at(CutMark cut_mark) {
+  return cut_mark << (32 - limits::wants_bits);
+}
+
+Presence presence_of(const std::vector<CutMark>& marks) {
+  Presence presence;
+  for (const CutMark mark : marks) presence.add(mark_at(mark));
+  return presence;
+}
+
+}  // namespace
+
+TEST_CASE("a list of what a page could want is read as web/wants.js writes it") {
+  CHECK(read_wants("").value() == std::vector<CutMark>{});
+  // k = 2: 5 is 10 01, 5 again a gap of 0, 14 a gap of 9: 110 01. A digit of ones is left over.
+  // 1001 000 11001 -> 100100 011001
+  CHECK(read_wants("CkZ").value() == std::vector<CutMark>{5, 5, 14});
+  CHECK(read_wants("CkZ/").value() == std::vector<CutMark>{5, 5, 14});
+  // k = 0: each gap in ones.
+  CHECK(read_wants("AX").value() == std::vector<CutMark>{0, 1});
+}
+
+TEST_CASE("a list that cannot be read is refused, and one that is too long") {
+  for (const char* text : {"C-Z", "C ", "\"", "V", "/", "CkI"}) {
+    CAPTURE(text);
+    CHECK(read_wants(text).error() == Error::malformed_message);
+  }
+  // Beyond what a cut mark may be: 2^20 twice, and then one more.
+  CHECK(read_wants("U" + std::string(7, 'w') + "/").error() == Error::malformed_message);
+  // Zeros with k = 0: a file each.
+  const std::string whole(limits::manifest_entries / 6, 'A');
+  CHECK(read_wants("A" + whole).value().size() == whole.size() * 6);
+  CHECK(read_wants("AA" + whole).error() == Error::message_too_long);
+}
+
+TEST_CASE("an audience is told what changed, by the cells that it changed in") {
+  std::vector<CutMark> wanted;
+  for (CutMark i = 0; i < 100; ++i) wanted.push_back(10 * i);
+  Audience audience(wanted, presence_of({}));
+  CHECK(audience.all().empty());
+  CHECK(audience.changes(presence_of({5})).empty());  // nobody wants it
+  CHECK(audience.changes(presence_of({0, 5})) == "0:gAAA");
+  CHECK(audience.changes(presence_of({0, 5})).empty());
+  CHECK(audience.changes(presence_of({230, 240, 990})) == "0:AAABgAAA,4:EAAA");
+  CHECK(audience.all() == "0:AAABgAAA,4:EAAA");
+}
+
+TEST_CASE("of an audience one that goes leaves its place to the last") {
+  Audience audience;
+  CHECK(audience.wants_all());
+  CHECK(audience.add(PeerId{7}) == 0);
+  CHECK(audience.add(PeerId{8}) == 1);
+  CHECK(audience.add(PeerId{9}) == 2);
+  CHECK(audience.remove(0) == PeerId{9});
+  CHECK(audience.members() == std::vector<PeerId>{PeerId{9}, PeerId{8}});
+}
