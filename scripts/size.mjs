@@ -18,8 +18,9 @@ export const budgets = [
   // Before start() is called; then on the main thread; then all of it.
   { name: 'pageInitial', files: ['dist/browser/index.js'], bytes: 5 * kib },
   { name: 'pageMain', files: ['dist/browser/index.js', 'dist/browser/page.js'], bytes: 14 * kib },
-  // 54 KiB, which is the goal, and a KiB of room. The engine's core is 32 of it, Embind and what it binds 5.
-  { name: 'pageAll', files: ['dist/browser/index.js', 'dist/browser/page.js', 'dist/browser/engine.js'], bytes: 55 * kib },
+  // 54 KiB, which is the goal, a KiB of room, and one for what a page reports to its owner. The engine's core is 33 of it, Embind
+  // and what it binds 5.
+  { name: 'pageAll', files: ['dist/browser/index.js', 'dist/browser/page.js', 'dist/browser/engine.js'], bytes: 57 * kib },
 ];
 
 const gzipped = (content) => gzipSync(content, { level: 9 }).length;

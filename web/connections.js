@@ -1,5 +1,6 @@
 // The page's RTCPeerConnections, driven by src/bind/rtc.cpp: the engine says which there are to be, and gets their channels.
 import createModule from '../build/rtc.mjs';
+import { PATH_FOUND, routeWait } from '../build/border.js';
 import wasmBinary from '../build/rtc.wasm.js';
 import { pathOf } from './diagnosis.js';
 
@@ -21,6 +22,8 @@ import { pathOf } from './diagnosis.js';
  * @property {() => void} failed the module is gone
  * @property {(message: string) => void} refused the browser makes no connection, and says why
  * @property {() => void} untransferable channels stay in the page
+ * @property {((pair: number, route: import('./diagnosis.js').Path) => void) | null} routed a connection goes by this way, if
+ *   somebody wants to know
  */
 
 export class Connections {
@@ -29,9 +32,11 @@ export class Connections {
   /** @type {Rtc} */
   #rtc;
   #isDead = false;
-  /** @type {Set<RTCPeerConnection>} */
-  #open = new Set();
+  /** By its pair. @type {Map<number, RTCPeerConnection>} */
+  #open = new Map();
   #tried = 0;
+  /** The pair whose connection is being made. */
+  #making = 0;
 
   /**
    * Throws where wasm is refused.
@@ -60,12 +65,13 @@ export class Connections {
 
   /** @returns {Promise<import('./diagnosis.js').Reached>} */
   async reached() {
-    const paths = await Promise.all([...this.#open].map((each) => pathOf(each).catch(() => null)));
+    const paths = await Promise.all([...this.#open.values()].map((each) => pathOf(each).catch(() => null)));
     return { tried: this.#tried, paths: paths.filter((path) => path !== null) };
   }
 
   /** @param {number} pair @param {boolean} isOffer */
   create(pair, isOffer) {
+    this.#making = pair;
     this.#rtc.create(pair, isOffer);
   }
 
@@ -89,12 +95,13 @@ export class Connections {
   /** @param {number} pair */
   close(pair) {
     this.#rtc.close(pair);
+    this.#open.delete(pair);
   }
 
   /** Nobody is left who would use them: a channel whose worker has ended would swallow what comes. */
   closeAll() {
     this.#rtc.stop();
-    for (const connection of this.#open) connection.close();
+    for (const connection of this.#open.values()) connection.close();
     this.#open.clear();
   }
 
@@ -105,7 +112,7 @@ export class Connections {
       connect: (/** @type {RTCConfiguration} */ configuration) => {
         try {
           const connection = new RTCPeerConnection(configuration);
-          this.#open.add(connection);
+          this.#open.set(this.#making, connection);
           this.#tried++;
           return connection;
         } catch (error) {
@@ -113,10 +120,7 @@ export class Connections {
           return null;
         }
       },
-      disconnect: (/** @type {RTCPeerConnection} */ connection) => {
-        connection.close();
-        this.#open.delete(connection);
-      },
+      disconnect: (/** @type {RTCPeerConnection} */ connection) => connection.close(),
       channels: (/** @type {number} */ pair, /** @type {RTCDataChannel} */ control, /** @type {RTCDataChannel} */ data) => {
         try {
           // Only in this task may they be transferred.
@@ -129,8 +133,20 @@ export class Connections {
         call('localDescription', [pair, type === 'offer', sdp]),
       localCandidate: (/** @type {number} */ pair, /** @type {RTCIceCandidate} */ { candidate, sdpMid, sdpMLineIndex }) =>
         call('localCandidate', [pair, `${sdpMid ?? ''}\n${candidate}`, sdpMLineIndex ?? 0]),
-      path: (/** @type {number} */ pair, /** @type {number} */ state) => call('path', [pair, state]),
+      path: (/** @type {number} */ pair, /** @type {number} */ state) => {
+        call('path', [pair, state]);
+        if (state !== PATH_FOUND || !this.#listener.routed) return;
+        this.#tellRoute(pair);
+        setTimeout(() => this.#tellRoute(pair), routeWait);
+      },
     };
+  }
+
+  /** @param {number} pair */
+  async #tellRoute(pair) {
+    const connection = this.#open.get(pair);
+    const route = connection && (await pathOf(connection).catch(() => null));
+    if (route) this.#listener.routed?.(pair, route);
   }
 
   /** A trap in C++ or a throw in the host ends the engine, not the page. @param {Function} call */

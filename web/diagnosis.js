@@ -43,8 +43,13 @@ export const isOfCoordinator = (code) => /no-coord|origin-ref|rate-|too-many|shu
 export async function pathOf(connection) {
   if (connection.connectionState !== 'connected') return null;
   const stats = /** @type {Map<string, any>} */ (await connection.getStats());
-  const [pair] = [...stats.values()].filter(({ type, nominated }) => type === 'candidate-pair' && nominated);
-  const types = [pair?.localCandidateId, pair?.remoteCandidateId].map((id) => stats.get(id)?.candidateType);
+  const all = [...stats.values()];
+  const transport = all.find(({ selectedCandidatePairId }) => selectedCandidatePairId);
+  // Firefox names no pair of a transport, and Chromium may have nominated more than one.
+  const pair =
+    stats.get(transport?.selectedCandidatePairId) ?? all.find(({ type, nominated }) => type === 'candidate-pair' && nominated);
+  if (!pair) return null;
+  const types = [pair.localCandidateId, pair.remoteCandidateId].map((id) => stats.get(id)?.candidateType);
   if (types.includes('relay')) return 'relayed';
   return types.every((type) => type === 'host') ? 'local' : 'direct';
 }

@@ -29,6 +29,7 @@ import {
   OUT_STORE_RUN,
   OUT_TAKE_BLOCK,
   PEER_AHEAD,
+  PEER_COUNTING,
   PEER_HIDDEN,
   PEER_IDLE,
   PEER_LEADING,
@@ -37,8 +38,11 @@ import {
   PEER_LOCAL_DESCRIPTION,
   PEER_NETWORK_CHANGED,
   PEER_PATH,
+  PEER_REPORT,
+  PEER_ROUTE,
   PEER_START,
   PEER_TRANSFER,
+  PEER_TRANSFERRED,
   PEER_UNREADABLE,
   PEER_UPLOAD,
 } from '../build/border.js';
@@ -79,11 +83,13 @@ export class Head {
   #onJoined = () => {};
   #manifest = new Promise((/** @type {(value: void) => void} */ resolve) => (this.#onJoined = resolve));
   #over = new AbortController();
+  /** Until the page has reported. @type {AbortController | null} null: it does not report */
+  #counting = null;
   #isStopped = false;
   #isAdopting = false;
   #isLeading = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #counting;
+  #telling;
   #peers = 0;
   /** @type {MessagePort | null} the service worker's */
   #worker = null;
@@ -95,8 +101,9 @@ export class Head {
    * @param {ToHand} hand
    * @param {HeadOptions} options
    */
-  constructor(hand, { ahead, orFetch, socket, browser, hasWebRtc, upload }) {
+  constructor(hand, { ahead, orFetch, socket, browser, hasWebRtc, upload, reports }) {
     this.#hand = hand;
+    if (reports) this.#counting = new AbortController();
     const core = new Core(
       this.#performer(),
       (peers) => this.#tellCounts(peers),
@@ -133,6 +140,8 @@ export class Head {
     Store.open(cache, () => this.#emptied())
       .catch(() => null)
       .then(this.#useStore);
+    // All tabs hear of each transfer: one of them counts it.
+    if (this.#counting) this.#hold(`${this.#name} report`, this.#counting.signal, () => this.#core.call(PEER_COUNTING));
     this.#onJoined();
   }
 
@@ -165,6 +174,11 @@ export class Head {
   /** Nobody sees the page: it may be gone any time. */
   hidden() {
     this.#core.tell(PEER_HIDDEN);
+  }
+
+  /** The page has reported, and does so once: another tab counts from now on. */
+  reported() {
+    this.#counting?.abort();
   }
 
   networkChanged() {
@@ -264,6 +278,12 @@ export class Head {
     this.#core.tell(PEER_PATH, pair, state);
   }
 
+  /** @param {number} pair @param {import('./diagnosis.js').Path} route */
+  routed(pair, route) {
+    this.#core.call(PEER_ROUTE, route, pair);
+    this.#count();
+  }
+
   // -----------------------------------------------------------------------------------------------
 
   #fail() {
@@ -282,6 +302,7 @@ export class Head {
     this.#worker?.close();
     for (const abort of this.#reads.values()) abort.abort();
     this.#over.abort();
+    this.#counting?.abort();
   }
 
   /**
@@ -316,12 +337,21 @@ export class Head {
   #lead() {
     if (this.#isLeading) return;
     this.#isLeading = true;
-    if (!globalThis.navigator?.locks) return void this.#core.tell(PEER_LEADING, true);
-    const { signal } = this.#over;
+    this.#hold(this.#name, this.#over.signal, () => this.#core.tell(PEER_LEADING, true));
+  }
+
+  /**
+   * What one tab of a browser does at a time.
+   * @param {string} name
+   * @param {AbortSignal} signal
+   * @param {() => void} begin
+   */
+  #hold(name, signal, begin) {
+    if (!globalThis.navigator?.locks) return begin();
     const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
     navigator.locks
-      .request(this.#name, { signal }, () => {
-        this.#core.tell(PEER_LEADING, true);
+      .request(name, { signal }, () => {
+        begin();
         return released;
       })
       .catch(() => {});
@@ -338,6 +368,11 @@ export class Head {
       this.#manifest.then(() => this.#forgetHeld());
     }
     if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
+    if (message?.type === 'transfer' && this.#counting) {
+      const { id, fromPeers, fromOrigin, fromCache, wasted, done } = message;
+      this.#core.call(PEER_TRANSFERRED, id, fromPeers, fromOrigin, fromCache, wasted, done);
+      this.#count();
+    }
     if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {
       this.#core.tell(PEER_TRANSFER, this.resources.handleOf(message.root), message.done);
     }
@@ -346,13 +381,14 @@ export class Head {
   /** How many pairs there are is told at once, how many bytes at an interval. */
   #tellCounts(peers = this.#peers) {
     this.#peers = peers;
-    clearTimeout(this.#counting);
-    this.#counting = undefined;
-    this.#hand('counts', [peers, this.#channels.sent, this.#pieces.received]);
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    const report = this.#counting ? this.#core.callText(PEER_REPORT) : '';
+    this.#hand('counts', [peers, this.#channels.sent, this.#pieces.received, report]);
   }
 
   #count() {
-    this.#counting ??= setTimeout(() => this.#tellCounts(), countsInterval);
+    this.#telling ??= setTimeout(() => this.#tellCounts(), countsInterval);
   }
 
   /** What the core decides. @returns {import('../build/border.js').PeerPerformer} */

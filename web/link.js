@@ -12,6 +12,7 @@
  * @property {string} browser the browser's id
  * @property {boolean} hasWebRtc
  * @property {import('./settings.js').Upload} upload
+ * @property {boolean} reports the page is to tell the site's owner what the core counted
  */
 
 /**
@@ -23,7 +24,7 @@
  * @property {(pair: number) => void} restart
  * @property {(pair: number) => void} close
  * @property {(code: ErrorCode, url?: string) => void} report something went wrong, and was dealt with
- * @property {(peers: number, sent: number, received: number) => void} counts
+ * @property {(peers: number, sent: number, received: number, report: string) => void} counts
  * @property {() => void} informed it is known who has what, or cannot be known
  * @property {(change: import('./bridge.js').Change) => void} present what anybody has
  * @property {(root: string) => void} company somebody else wants or has what the worker fetches alone
@@ -37,7 +38,7 @@
 /**
  * What the page calls.
  * @typedef {'join' | 'stop' | 'upload' | 'idle' | 'hidden' | 'networkChanged' | 'loaded' | 'meet' | 'delegate' | 'read'
- *   | 'unread' | 'manifest' | 'channels' | 'localDescription' | 'localCandidate' | 'path'} HeadCall
+ *   | 'unread' | 'manifest' | 'channels' | 'localDescription' | 'localCandidate' | 'path' | 'routed' | 'reported'} HeadCall
  */
 /**
  * @typedef {<Name extends keyof HandCalls>(name: Name, args: Parameters<HandCalls[Name]>, transfer?: Transferable[]) => void

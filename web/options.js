@@ -31,10 +31,11 @@ export const cacheOf = (name, end) => (endOf(name) === '' ? name + end : name);
  * What the engine is made with, written alike wherever it means the same.
  * @param {import('./plugin.js').PeerOptions} options
  */
-export const engineOptions = ({ cacheName, engine, idle, servers, socket, upload }, end = '') => ({
+export const engineOptions = ({ cacheName, engine, idle, report, servers, socket, upload }, end = '') => ({
   cacheName: cacheName && cacheOf(cacheName, end),
   engine,
   idle,
+  report: report && href(report),
   servers: { iceServers: [], ...servers },
   socket: href(socket ?? SOCKET_PATH).replace(/^http/, 'ws'),
   upload: uploadOf(upload, unbounded),

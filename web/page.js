@@ -48,6 +48,7 @@ async function sweep() {
  * @property {string} socket the coordinator's WebSocket
  * @property {unknown} [script] the engine's, where the site says it
  * @property {boolean} [inPage] the engine runs in the page
+ * @property {string} [report] where the site's owner is told what this page counted
  * @property {boolean} [idle] the site's word on connections that nobody needs yet
  */
 
@@ -87,6 +88,8 @@ export class Page {
   /** Why no coordinator helps; null once one has spoken. @type {ErrorCode | null} */
   #coordinator = null;
   #counts = { peers: 0, sent: 0, received: 0 };
+  /** What the core has to report; nothing once it is sent. */
+  #report = '';
   #onJoined = (/** @type {Site | null} */ _) => {};
   /** Once it is known that there is a worker. @type {Promise<unknown> | null} */
   #informed = null;
@@ -213,6 +216,18 @@ export class Page {
     this.#bridge.setForm(form);
   }
 
+  /**
+   * Nobody sees the page, and it may be gone any time: its owner is told, once. What the core has counted in the last moment is
+   * not in it.
+   */
+  tellOwner() {
+    const { report: url } = this.#options;
+    if (!url || !this.#report) return;
+    this.#options.report = undefined;
+    this.#call('reported', []);
+    navigator.sendBeacon(url, this.#report);
+  }
+
   /** Ends everything. @param {ErrorCode} code */
   stop(code = 'cancelled') {
     if (this.#isStopped) return;
@@ -220,7 +235,7 @@ export class Page {
   }
 
   async #begin() {
-    const { servers, socket, orFetch = this.#options.form === 'reply', script, inPage = false } = this.#options;
+    const { servers, socket, report, orFetch = this.#options.form === 'reply', script, inPage = false } = this.#options;
     const ahead = await askedAhead(this.#options.idle);
     if (this.#isStopped) return;
     const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
@@ -228,10 +243,11 @@ export class Page {
       failed: () => this.#fail(),
       refused: (message) => this.#refuse(message),
       untransferable: () => this.#listener.untransferable(),
+      routed: report ? (pair, route) => this.#call('routed', [pair, route]) : null,
     });
     this.#connections = connections;
     const hasWebRtc = typeof RTCPeerConnection === 'function';
-    const options = { ahead, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload };
+    const options = { ahead, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload, reports: Boolean(report) };
     const running = await startHead({ script, inPage }, this.#hand(connections), options);
     if (this.#isStopped) return running.call('stop', ['cancelled']);
     this.#running = running;
@@ -241,8 +257,13 @@ export class Page {
     this.#watchNetwork();
     if (!globalThis.document) return;
     const { signal } = this.#over;
-    document.addEventListener('visibilitychange', () => document.hidden && this.#call('hidden', []), { signal });
+    document.addEventListener('visibilitychange', () => document.hidden && this.#hide(), { signal });
     this.#warm().catch(() => {});
+  }
+
+  #hide() {
+    this.#call('hidden', []);
+    this.tellOwner();
   }
 
   /** A page that fetches the manifest itself need have no worker of ours. @param {boolean} orFetch */
@@ -392,7 +413,8 @@ export class Page {
         if (isOfCoordinator(code)) this.#coordinator = code;
         this.#listener.report(code);
       },
-      counts: (peers, sent, received) => {
+      counts: (peers, sent, received, report) => {
+        this.#report = report;
         const isOther = peers !== this.#counts.peers;
         this.#counts = { peers, sent, received };
         if (isOther) this.#listener.peers(peers);

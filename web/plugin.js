@@ -19,6 +19,8 @@ export class CachePlugin {
  * @property {import('./registration.js').ScriptUrl} [engine] the engine's script; beside ours, or /peer-cdn/engine.js
  * @property {boolean} [idle] whether an idle page may make connections before it needs them; else where no visitor is asked
  *   for a permission by that
+ * @property {string} [report] the coordinator's /peer-cdn/report: when the page is hidden or ends, it says there, once, how many
+ *   bytes came from where and how many connections opened, of nobody; default: it says nothing
  * @property {boolean} [warn] whether the console says, once a page, what keeps sharing from working at all; true
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
  */

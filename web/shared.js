@@ -216,9 +216,9 @@ export class Shared {
 
   /** @param {typeof import('./page.js').Page} Page */
   #start(Page) {
-    const { cacheName, idle, servers, socket, engine: script } = engineOptions(this.#options);
+    const { cacheName, idle, report, servers, socket, engine: script } = engineOptions(this.#options);
     const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
-    const options = { cacheName, form, idle, orFetch, servers, site: this.#site, socket, script, inPage };
+    const options = { cacheName, form, idle, orFetch, report, servers, site: this.#site, socket, script, inPage };
     const page = new Page(options, uploadOf(this.#allowed, usual), {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
       report: (code, more) => this.#emit('error', { code, ...more }, code === 'no-thread' || code === 'no-webrtc'),
@@ -361,7 +361,13 @@ export class Shared {
   }
 
   // A page in the back/forward cache runs nothing, and its peers should not wait for it.
-  #onHide = () => this.#close('cancelled');
+  #onHide = () => {
+    try {
+      this.#page?.tellOwner();
+    } finally {
+      this.#close('cancelled');
+    }
+  };
 
   #onShow = (/** @type {Event} */ event) => {
     this.#choice = storedUpload(this.#site?.end) ?? this.#choice;

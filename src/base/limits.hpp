@@ -536,6 +536,26 @@ static_assert(reconnect_min * (1 << reconnect_doublings) >= reconnect_max);
 inline constexpr std::size_t proxy_header_bytes = 4 * kib;
 static_assert(proxy_header_bytes <= inbox_bytes);
 
+// --- What pages report (src/base/figures.hpp) ----------------------------------------------------
+inline constexpr std::uint32_t report_version = 1;
+// A report has ten numbers with their names.
+inline constexpr std::size_t report_bytes = 1 * kib;
+static_assert(report_bytes <= inbox_bytes);
+// What no page moves, and how many connections no page makes: a number beyond is none of a page's.
+inline constexpr std::uint64_t reported_bytes = std::uint64_t{1} << 40;
+inline constexpr std::uint64_t reported_connections = 10000;
+// A coordinator takes so many reports in this time, of all pages and of those of one network. A
+// network may have as many as its sockets, whose pages end together when a lesson does.
+inline constexpr Duration report_span = 60s;
+inline constexpr std::size_t reports_per_span = 60000;
+inline constexpr std::size_t reports_per_network = 600;
+// Responses that are under way at once, and counted as they go; those beyond are counted when they
+// are over.
+inline constexpr std::size_t counted_transfers = 100;
+// Browsers take a peer's own address for one that a NAT made until its candidate has come: so which
+// way a connection goes is looked at again.
+inline constexpr Duration route_wait = 2s;
+
 // --- Between coordinators (src/signal/bus.hpp) ---------------------------------------------------
 inline constexpr std::uint32_t bus_version = 1;
 inline constexpr std::size_t bus_frame_bytes = 64 * kib;

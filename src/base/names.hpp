@@ -19,6 +19,8 @@ inline constexpr std::string_view store_path = "/peer-cdn/store/";
 inline constexpr std::string_view records_path = "/peer-cdn/records/";
 // Where the coordinator listens, unless a site says otherwise.
 inline constexpr std::string_view socket_path = "/peer-cdn/ws";
+// Where pages of a site that asks for it report (base/figures.hpp).
+inline constexpr std::string_view report_path = "/peer-cdn/report";
 // The engine's script, where it is not beside the page's own.
 inline constexpr std::string_view engine_path = "/peer-cdn/engine.js";
 // The channel of Redis on which coordinators reach all others. One alone is reached at this, a

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/error.hpp"
+#include "base/figures.hpp"
 #include "base/limits.hpp"
 #include "base/names.hpp"
 #include "base/pieces.hpp"
@@ -193,10 +194,14 @@ void print_coordinator() {
 #include "bind/border.def"
   }
   Object object("coordinatorStatistics", '[', ']');
-#define STATISTIC(name, member) \
-  object.next();                \
-  std::printf("%s", quoted(#name).c_str());
+  const auto add = [&object](std::string_view name) {
+    object.next();
+    std::printf("%s", quoted(name).c_str());
+  };
+#define STATISTIC(name, member) add(#name);
+#define REPORT_STATISTIC(name, member) add(#name);
 #include "bind/border.def"
+  for (std::string_view names = figure_names; !names.empty();) add(take_line(names));
 }
 
 // A command that the list has not would come out without a place for its fields.

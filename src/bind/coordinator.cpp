@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/figures.hpp"
 #include "base/limits.hpp"
 #include "base/list.hpp"
 #include "base/text.hpp"
@@ -27,6 +28,7 @@
 #include "bind/mailbox.hpp"
 #include "signal/json.hpp"
 #include "signal/proxy_header.hpp"
+#include "signal/reports.hpp"
 
 // Every export, so that one which the list has otherwise does not compile.
 #define COORDINATOR_FUNCTION(result, name, parameters)                        \
@@ -40,6 +42,7 @@ namespace {
 using namespace peer_cdn;
 
 std::optional<signal::Coordinator> coordinator;
+signal::Reports reports;
 alignas(4) char inbox[limits::inbox_bytes];
 Text outbox;
 
@@ -221,6 +224,10 @@ void post(double now) {
   box.outbox_bytes = static_cast<std::uint32_t>(outbox.size());
 }
 
+std::string_view code_or_nothing(Error error) {
+  return error == Error::none ? std::string_view() : code(error);
+}
+
 PeerId number_of(std::uint32_t number) {
   PeerId peer{number};
   for (const auto& [from, to] : renumbered) {
@@ -318,9 +325,25 @@ int read_proxy_header(unsigned bytes) {
   return static_cast<int>((*header)->bytes);
 }
 
+// The host takes the code from the outbox by itself.
+unsigned report(unsigned bytes, unsigned network_bytes, double now) {
+  const std::string_view text{inbox, bytes};
+  const std::string_view network{inbox + bytes, network_bytes};
+  outbox = code_or_nothing(reports.handle_report(text, network, instant_from_ms(now)));
+  box.outbox = outbox.begin();
+  box.outbox_bytes = 0;
+  return static_cast<unsigned>(outbox.size());
+}
+
+void report_refused() {
+  reports.handle_refused();
+}
+
 void count() {
   const signal::Coordinator::Stats stats = coordinator->stats();
   double* next = box.counters;
 #define STATISTIC(name, member) *next++ = static_cast<double>(stats.member);
+#define REPORT_STATISTIC(name, member) *next++ = static_cast<double>(reports.stats().member);
 #include "bind/border.def"
+  for (const std::uint64_t figure : reports.stats().figures) *next++ = static_cast<double>(figure);
 }

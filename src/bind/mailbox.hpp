@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/figures.hpp"
 #include "base/list.hpp"
 
 namespace peer_cdn {
@@ -29,8 +30,9 @@ struct PageMailbox : TextMailbox {
   std::uint32_t text_bytes = 0;
 };
 
-inline constexpr std::size_t statistics = 0
+inline constexpr std::size_t statistics = figure_count
 #define STATISTIC(name, member) +1
+#define REPORT_STATISTIC(name, member) +1
 #include "bind/border.def"
     ;
 

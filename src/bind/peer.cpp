@@ -602,3 +602,29 @@ void transfer(unsigned resource, bool over, double now) {
   const Event event(now, resource);
   if (event) self->peer.swarm().handle_transfer(event.known->root, over, event.at);
 }
+
+// --- What the site's owner is told ---------------------------------------------------------------
+
+void counting() {
+  if (self) self->peer.account().handle_counting();
+}
+
+void transferred(unsigned id_bytes, double from_peers, double from_origin, double from_cache,
+                 double wasted, bool done) {
+  if (!self) return;
+  const Account::Sources sources{
+      static_cast<std::uint64_t>(from_peers), static_cast<std::uint64_t>(from_origin),
+      static_cast<std::uint64_t>(from_cache), static_cast<std::uint64_t>(wasted)};
+  self->peer.account().handle_transfer(text_of(id_bytes), sources, done);
+}
+
+void route(unsigned route_bytes, unsigned id) {
+  const Pair* pair = find_pair(id);
+  if (!pair) return;
+  const std::size_t route = line_of(route_names, text_of(route_bytes));
+  if (route < route_count) self->peer.account().handle_open(pair->peer, static_cast<Route>(route));
+}
+
+unsigned report() {
+  return self ? give(self->peer.account().report()) : 0;
+}

@@ -43,6 +43,7 @@ void Peer::handle_local_description(PeerId peer, signal::Description description
 
 void Peer::handle_local_candidate(PeerId peer, signal::Candidate candidate, Instant now) {
   now_ = now;
+  account_.handle_candidate(peer, true, candidate.candidate);
   if (swarm_.has_pair(peer)) client_.signal({peer, std::move(candidate)}, now);
 }
 
@@ -53,6 +54,7 @@ void Peer::handle_pair_open(PeerId peer, Instant now) {
 
 void Peer::handle_pair_closed(PeerId peer, Instant now) {
   now_ = now;
+  account_.handle_failed(peer);
   swarm_.handle_pair_closed(peer, now);
   client_.decline(peer, now);
 }
@@ -245,6 +247,7 @@ bool Peer::expects(PeerId peer) {
 
 void Peer::create(PeerId peer, bool offer) {
   if (swarm_.admit(peer, !offer, now())) {
+    account_.handle_try(peer);
     ready_.push(CreatePair{peer, offer});
   } else {
     client_.decline(peer, now());
@@ -252,6 +255,7 @@ void Peer::create(PeerId peer, bool offer) {
 }
 
 void Peer::close_pair(PeerId peer, Error error) {
+  account_.handle_over(peer);
   swarm_.handle_pair_closed(peer, now());
   ready_.push(swarm::ClosePair{peer, error});
 }
@@ -284,8 +288,9 @@ void Peer::translate(signal::Signalled& signalled) {
       ready_.push(RemoteDescription{peer, std::move(*description)});
     }
   } else if (swarm_.has_pair(peer)) {
-    ready_.push(
-        RemoteCandidate{peer, std::move(*get_if<signal::Candidate>(&signalled.signal.what))});
+    auto& candidate = *get_if<signal::Candidate>(&signalled.signal.what);
+    account_.handle_candidate(peer, false, candidate.candidate);
+    ready_.push(RemoteCandidate{peer, std::move(candidate)});
   }
 }
 
@@ -303,6 +308,8 @@ void Peer::translate(swarm::RestartPair& restart) {
 }
 
 void Peer::translate(swarm::ClosePair& close) {
+  if (close.error == Error::timed_out) account_.handle_failed(close.peer);
+  account_.handle_over(close.peer);
   client_.decline(close.peer, now());
   ready_.push(close);
 }

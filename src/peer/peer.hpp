@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/list.hpp"
+#include "peer/account.hpp"
 #include "signal/client.hpp"
 #include "swarm/swarm.hpp"
 
@@ -87,6 +88,8 @@ class Peer {
 
   // The host calls the swarm itself for the rest. Its outputs are polled here too.
   swarm::Swarm& swarm() { return swarm_; }
+  // What the site's owner is told. Peer tells it of connections, and the host of the rest.
+  Account& account() { return account_; }
 
   void handle_timeout(Instant now);
   std::optional<Instant> next_timeout() const;
@@ -128,6 +131,7 @@ class Peer {
 
   swarm::Swarm swarm_;
   signal::Client client_;
+  Account account_;
   Instant now_{};
   bool webrtc_ = true;
   bool leading_ = false;

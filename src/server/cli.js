@@ -8,6 +8,7 @@ import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { CliError, explain, FAILED, usage, WRONG_USAGE, wholeNumber } from './cli-errors.js';
 import { packageFolder } from './files.js';
 import * as limits from './limits.js';
+import { logOf } from './log.js';
 import { flagsFor, readSettings, withBareFlags } from './settings.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
@@ -46,6 +47,7 @@ serve and coordinator: each also by the environment, as PEER_CDN_MAX_LIFETIME, o
   --max-lifetime <s>    seconds after which a socket is closed, so that visitors spread anew
   --token-key <key>     only pages with a token of one of these keys; may be repeated
                         (PEER_CDN_TOKEN_KEYS, tokenKeys, which show it to nobody who lists processes)
+  --log <form>          plain, or json: one object a line on standard error, without addresses
   --redis <url>         processes on one Redis act as one; needs the package redis
                         (PEER_CDN_REDIS does not show a password to who lists processes)
 coordinator
@@ -206,14 +208,18 @@ async function runManifestCommand(folder, values) {
   return runManifest(folder, values, { ...options, onProgress, onWarning }, { print, signal }).finally(told.end);
 }
 
-const engineFailed = (/** @type {Error} */ error) =>
-  void process.stderr.write(`peer-cdn: engine-failed: the coordinator is closed: ${error.message}\n`);
+/** The log that the settings ask for: whatever is told from here on goes there. @type {import('./log.js').Log | undefined} */
+let log;
 
 /** @param {Values} values @param {boolean} isLone */
-const listeningOptions = (values, isLone) => ({ ...readSettings({ ...values }, isLone), onError: engineFailed });
-
-/** A line on standard error. @param {{ code: string, message: string }} warning */
-const warned = ({ code, message }) => void process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
+function listeningOptions(values, isLone) {
+  const { log: form, ...options } = readSettings({ ...values }, isLone);
+  const tell = logOf(form);
+  if (form === 'json') log = tell;
+  const onError = (/** @type {Error} */ { message }) =>
+    tell('error', { code: 'engine-failed', message: `the coordinator is closed: ${message}` });
+  return { tell, options: { ...options, onError } };
+}
 
 /** @param {{ close: () => Promise<void> }} served */
 function closeWhenStopped(served) {
@@ -222,41 +228,55 @@ function closeWhenStopped(served) {
 
 /** @param {string} folder @param {Values} values */
 async function runServeCommand(folder, values) {
-  const options = { ...listingOptions(values), ...listeningOptions(values, false) };
+  const listening = listeningOptions(values, false);
+  const options = { ...listingOptions(values), ...listening.options };
   await checkFolderIsThere(folder);
   const told = tellOn(process.stderr);
-  const { onProgress, onWarning } = told;
+  const onProgress = log ? undefined : told.onProgress;
+  const onWarning = log ? (/** @type {import('./log.js').Event} */ warning) => log?.('warn', warning) : told.onWarning;
   /** @type {import('./handler.js').HandlerExtras['onResponse']} */
   const onResponse = ({ method, path, status, bytes, request }) => {
     const { range } = request.headers;
+    if (log) return log('info', { code: 'answered', message: `${method} ${status}`, method, path, status, bytes, range });
     process.stdout.write(`${method} ${path} ${status} ${bytes} bytes${range ? ` (${range})` : ''}\n`);
   };
   // The coordinator's wasm is compiled only by the command that needs it.
   const { serve } = await import('./serve.js');
   const heard = { onProgress, onWarning, onResponse: values.quiet ? undefined : onResponse };
   const served = await serve(folder, { ...options, ...heard }).finally(told.end);
-  process.stdout.write(`peer-cdn serving ${folder} at ${served.url}\n`);
+  const message = `peer-cdn serving ${folder} at ${served.url}`;
+  if (log) log('info', { code: 'listening', message, url: served.url });
+  else process.stdout.write(`${message}\n`);
   closeWhenStopped(served);
   return 0;
 }
 
 /** @param {string} _ @param {Values} values */
 async function runCoordinatorCommand(_, values) {
-  const options = { ...listeningOptions(values, true), onWarning: warned };
+  const { tell, options: said } = listeningOptions(values, true);
+  const options = { ...said, onWarning: (/** @type {import('./log.js').Event} */ warning) => tell('warn', warning) };
   if (!options.origins)
     throw usage('bad-arguments', 'peer-cdn coordinator takes the sites that may use it: --origin https://example.org');
   const { serveCoordinator } = await import('./standalone.js');
   const served = await serveCoordinator(options);
   const host = options.host?.includes(':') ? `[${options.host}]` : (options.host ?? '127.0.0.1');
   const socket = `ws://${host}:${served.port}${SOCKET_PATH}`;
-  printerOf(values)(
-    `peer-cdn coordinator at ${socket}\nIn the page: start({ socket: 'wss://<this host as visitors reach it>${SOCKET_PATH}' })\n`,
-    { socket, origins: options.origins },
-  );
-  const end = () => process.exit(0);
+  const { port } = served;
+  const { origins } = options;
+  const metricsPort = options.metricsPort === undefined ? undefined : served.metricsPort;
+  tell('info', { code: 'listening', message: `peer-cdn coordinator at ${socket}`, port, metricsPort, origins });
+  const hint = `In the page: start({ socket: 'wss://<this host as visitors reach it>${SOCKET_PATH}' })`;
+  if (!log || values.json) printerOf(values)(`peer-cdn coordinator at ${socket}\n${hint}\n`, { socket, origins });
+  const end = () => {
+    tell('info', { code: 'ended', message: 'all sockets are closed' });
+    process.exit(0);
+  };
   process.once('SIGINT', () => void served.close().then(end));
   // Of an operator's tools, which wait: visitors go elsewhere one after another. At a second signal the process ends at once.
-  process.once('SIGTERM', () => void served.drain().then(end));
+  process.once('SIGTERM', () => {
+    tell('info', { code: 'draining', message: 'visitors go elsewhere', sockets: served.coordinator.stats().peers });
+    void served.drain().then(end);
+  });
   return 0;
 }
 
@@ -328,7 +348,8 @@ main(args).then(
   },
   (error) => {
     const { code, message, status } = explain(error);
-    if (args.includes('--json')) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    if (log) log('error', { code, message });
+    else if (args.includes('--json')) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
     else process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
     process.exitCode = status;
   },

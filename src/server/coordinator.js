@@ -2,6 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Apart } from './apart.js';
+import { coordinatorStatistics } from '../../build/border.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
 import { addressOf, isForwarded, networkOf } from './address.js';
@@ -13,6 +14,7 @@ import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
 import { readOptions } from './options.js';
 import { Places } from './places.js';
 import { Redis } from './redis.js';
+import { answerReport, readReport } from './reports.js';
 import { Salt } from './salt.js';
 import { Visitors } from './visitors.js';
 import { warnProcess } from './warnings.js';
@@ -33,8 +35,8 @@ import { warnProcess } from './warnings.js';
  *     network. Null, undefined and '': not known
  * @property {number} [maxLifetime] seconds until a socket is closed, so that visitors spread over processes that came later:
  *     each lives for at least half of that, by chance. At least 60; default: none is closed
- * @property {(warning: any) => void} [onWarning] `{ code, message }`: what an operator should know; default: a warning of the
- *     process
+ * @property {(warning: any) => void} [onWarning] `{ code, message }`, and more that fits, as `site`: what an operator should
+ *     know, as an entry of your own log. It names no address and no visitor; default: a warning of the process
  * @property {string | string[]} [tokenKeys] only pages with a token may come: one that mintToken() made with any of these keys,
  *     as `?token=` of the socket's URL; default: any page of an allowed origin
  * @property {string} [redis] a URL, as 'redis://localhost:6379' or 'rediss://user:password@host:6380': coordinators on one Redis
@@ -58,10 +60,24 @@ import { warnProcess } from './warnings.js';
  * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
  * @property {number} proxyHeadersRefused connections closed, because they did not begin with what a proxy says of them
  * @property {number} slow sockets ended because they did not read or answer
+ * @property {number} reports what pages reported of themselves (`start({ report })`), and what follows are the sums
+ * @property {number} reportsRefused
+ * @property {number} fromPeers bytes of responses, by their source
+ * @property {number} fromOrigin
+ * @property {number} fromCache
+ * @property {number} wasted bytes that came for nothing
+ * @property {number} localTried connections that could have gone inside one network, and those that did
+ * @property {number} localOpen
+ * @property {number} directTried the same, straight through the internet
+ * @property {number} directOpen
+ * @property {number} relayedTried the same, over a TURN server
+ * @property {number} relayedOpen
  */
 
 /** @typedef {import('../../build/border.js').ErrorCode} ErrorCode */
 /** @typedef {import('./upgrades.js').Take} Take */
+/** @typedef {import('./upgrades.js').Taker} Taker */
+/** @typedef {import('./engine.js').EngineStats} EngineStats */
 /** @typedef {import('node:stream').Duplex} Duplex */
 
 /**
@@ -139,16 +155,7 @@ export class AttachedCoordinator {
   #isDraining = false;
   /** @type {Promise<void> | undefined} */
   #closed;
-  #last = {
-    peers: 0,
-    sites: 0,
-    introductions: 0,
-    relayed: 0,
-    notIntroduced: 0,
-    refused: 0,
-    siblings: 0,
-    framesRefused: 0,
-  };
+  #last = /** @type {EngineStats} */ (Object.fromEntries(coordinatorStatistics.map((name) => [name, 0])));
   /** @type {Redis | null} */
   #redis = null;
   #apart = new Apart();
@@ -174,7 +181,7 @@ export class AttachedCoordinator {
     this.#places = new Places(this.#salt, options.classify ?? undefined, (message) => this.#warn('classify-failed', message));
     if (options.redis !== undefined) this.#redis = new Redis(options.redis, this.#siblings);
     this.#upgrades = server === null ? null : upgradesOf(server);
-    this.#upgrades?.add(this.#path, this.#upgrade);
+    this.#upgrades?.add(this.#path, this.#taker);
     if (server && this.#isTold) this.#ignoreProxies = takeProxyHeaders(server, isProxy, (why) => this.#refuseProxy(why));
     const [high, low] = randomFillSync(new Uint32Array(2));
     this.#engine = new Engine(high, low);
@@ -221,6 +228,14 @@ export class AttachedCoordinator {
    */
   handleUpgrade(request, socket, head) {
     this.#upgrade(request, socket, head);
+  }
+
+  /**
+   * Takes a report of a page that the host routes by itself, whatever its path; attach() takes those at /peer-cdn/report.
+   * @type {Taker['report']}
+   */
+  handleReport(request, response) {
+    this.#taker.report(request, response);
   }
 
   /** Closes every socket (1001, shutting-down) and leaves the server. Resolves when they are closed. */
@@ -403,7 +418,7 @@ export class AttachedCoordinator {
     if (!this.#hasToken(request, origin)) {
       this.#counters.tokensRefused++;
       const what = `a page of ${origin} was refused: its token is missing, made with another key or for another site, or too old`;
-      this.#warnOfRefusal('token-refused', what);
+      this.#warnOfRefusal('token-refused', what, { site: origin });
       refuse(socket, '401 Unauthorized', "token-refused: the socket's URL takes ?token=, of this site and not too old");
       return;
     }
@@ -418,7 +433,7 @@ export class AttachedCoordinator {
       this.#counters.addressesRefused++;
       const what = `an address that has ${this.#visitors.most} sockets open was refused one more`;
       const todo = 'if many visitors share it, raise socketsPerAddress; if it is a proxy of yours, count it in trustProxy';
-      this.#warnOfRefusal('rate-limited', `${what}: ${todo}`);
+      this.#warnOfRefusal('rate-limited', `${what}: ${todo}`, { site: origin, sockets: this.#visitors.most });
       const reason = `rate-limited: this address has ${this.#visitors.most} sockets open, the most that one may have`;
       refuse(socket, '429 Too Many Requests', reason, { isForNow: true });
       return;
@@ -431,6 +446,36 @@ export class AttachedCoordinator {
       );
     });
   };
+
+  /** @type {Taker} */
+  #taker = {
+    upgrade: (...upgrade) => this.#upgrade(...upgrade),
+    knows: (request) => allowedOrigin(request, this.#sites, this.#hops > 0) !== null,
+    report: (request, response) => {
+      if (this.#taker.knows(request)) return void this.#report(request, response);
+      if (request.headers.origin !== undefined) {
+        this.#warnOfRefusal('origin-refused', refusalOf(request, this.#sites, this.#hops > 0));
+      }
+      this.#refuseReport(request, response, 'origin-refused');
+    },
+  };
+
+  /** @type {(...report: Parameters<Taker['report']>) => Promise<void>} */
+  async #report(request, response) {
+    const address = addressOf(request, this.#hops, this.#isTold);
+    const network = address === null ? '' : (networkOf(address) ?? '');
+    const body = await readReport(request);
+    if (body === null) return this.#refuseReport(request, response, 'timed-out');
+    const code = this.#enter((engine, now) => engine.report(body, network, now));
+    // Nothing is said by an engine that is closed.
+    answerReport(request, response, code === undefined ? 'shutting-down' : code);
+  }
+
+  /** @type {(...refusal: [...Parameters<Taker['report']>, import('./reports.js').Refusal]) => void} */
+  #refuseReport(request, response, code) {
+    this.#enter((engine) => engine.refuseReport());
+    answerReport(request, response, code);
+  }
 
   /**
    * No browser shows a page the status of a handshake. So the page is let in, told, and let out.
@@ -459,17 +504,22 @@ export class AttachedCoordinator {
     this.#warn('proxy-header-refused', message);
   }
 
-  /** A crowd repeats a refusal, so the operator is told of it once a minute. @param {string} code @param {string} message */
-  #warnOfRefusal(code, message) {
+  /**
+   * A crowd repeats a refusal, so the operator is told of it once a minute.
+   * @param {string} code
+   * @param {string} message
+   * @param {object} [more] fields of the warning
+   */
+  #warnOfRefusal(code, message, more) {
     const now = performance.now();
     if (now < (this.#refusalsTold.get(code) ?? -Infinity) + limits.refusalToldMs) return;
     this.#refusalsTold.set(code, now);
-    this.#warn(code, message);
+    this.#warn(code, message, more);
   }
 
-  /** @param {string} code @param {string} message */
-  #warn(code, message) {
-    (this.#options.onWarning ?? warnProcess)({ code, message });
+  /** @param {string} code @param {string} message @param {object} [more] */
+  #warn(code, message, more) {
+    (this.#options.onWarning ?? warnProcess)({ ...more, code, message });
   }
 
   /** @param {import('node:http').IncomingMessage} request @param {string} origin */
@@ -500,7 +550,7 @@ export class AttachedCoordinator {
     const message =
       `process ${other} of this machine serves ${site} too, and visitors of the two never meet: give both the same redis ` +
       '(attach(server, { redis }), --redis)';
-    this.#warn('processes-apart', message);
+    this.#warn('processes-apart', message, { site, process: other });
   }
 
   /** @type {import('./redis.js').RedisHost} */

@@ -9,6 +9,7 @@ import {
   coordinatorStatistics,
   inboxBytes,
   proxyHeaderBytes,
+  reportBytes,
   SOCKET_CLOSE,
   SOCKET_PUBLISH,
   SOCKET_RENUMBER,
@@ -156,6 +157,28 @@ export class Engine {
       bytes: length,
       address: this.#bytes.toString('latin1', at, at + this.#data.getUint32(this.#box + COORDINATOR_OUTBOX_BYTES, true)),
     };
+  }
+
+  /**
+   * A page reports. The inbox must be empty. Null, or the code that refuses it.
+   * @param {Buffer} text
+   * @param {string} network the page's, '' if it is not known
+   * @param {number} now
+   */
+  report(text, network, now) {
+    // What is too long is refused for its length, and need not be there whole.
+    const bytes = text.copy(this.#bytes, this.#inbox, 0, reportBytes + 1);
+    const networkBytes = this.#bytes.write(network, this.#inbox + bytes, 'latin1');
+    const length = this.#core.report(bytes, networkBytes, now);
+    const at = this.#data.getUint32(this.#box + COORDINATOR_OUTBOX, true);
+    return /** @type {import('./reports.js').Refusal | null} */ (
+      length > 0 ? this.#bytes.toString('latin1', at, at + length) : null
+    );
+  }
+
+  /** A report that was refused before. */
+  refuseReport() {
+    this.#core.report_refused();
   }
 
   /** When to call wake(), or -1. */

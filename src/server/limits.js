@@ -10,12 +10,15 @@ export {
   pieceBytesMax,
   pieceBytesMin,
   piecesPerResource,
+  reportBytes,
 } from '../../build/border.js';
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
 export const bufferedBytes = 1024 * 1024;
 /** Who is refused for now is asked to come back after this, the longest that pages wait (reconnect_max). */
 export const retryAfterSeconds = 60;
+/** For a page's report to come whole: it is one packet. */
+export const reportMs = 10_000;
 /** For a connection's header of the PROXY protocol: a packet that was lost is sent again within 3 s. */
 export const proxyHeaderMs = 5000;
 /** Sockets of one visitor's network: a school or a company behind one address. */

@@ -1,7 +1,7 @@
 // The coordinator's counters in the text format of Prometheus. Few and fixed names: no address, root or site is in them.
 
 /**
- * [name, help, type] of what stats() counts.
+ * [name, help, type] of what stats() counts. What has a label follows what has the same name.
  * @typedef {import('./coordinator.js').CoordinatorStats} CoordinatorStats
  * @type {Record<Exclude<keyof CoordinatorStats, 'isRedisReached'>, [string, string, 'gauge' | 'counter']>}
  */
@@ -23,7 +23,35 @@ const described = {
   siblings: ['siblings', 'Other coordinators that are reached over Redis', 'gauge'],
   framesRefused: ['frames_refused_total', 'What came over Redis and cannot be used', 'counter'],
   slow: ['slow_total', 'Sockets ended because they did not read or answer', 'counter'],
+  reports: ['reports_total', 'Reports of pages that were taken', 'counter'],
+  reportsRefused: ['reports_refused_total', 'Reports of pages that were refused', 'counter'],
+  fromPeers: reportedBytes('peers'),
+  fromOrigin: reportedBytes('origin'),
+  fromCache: reportedBytes('cache'),
+  wasted: ['reported_wasted_bytes_total', 'Bytes that came for nothing, as pages reported them', 'counter'],
+  localTried: reportedTries('local'),
+  directTried: reportedTries('direct'),
+  relayedTried: reportedTries('relayed'),
+  localOpen: reportedConnections('local'),
+  directOpen: reportedConnections('direct'),
+  relayedOpen: reportedConnections('relayed'),
 };
+
+/** @param {string} source @returns {[string, string, 'counter']} */
+function reportedBytes(source) {
+  return [`reported_bytes_total{source="${source}"}`, 'Bytes of responses by their source, as pages reported them', 'counter'];
+}
+
+/** @param {string} route @returns {[string, string, 'counter']} */
+function reportedTries(route) {
+  const help = 'Connections that could have gone this way, as pages reported them';
+  return [`reported_connections_tried_total{route="${route}"}`, help, 'counter'];
+}
+
+/** @param {string} route @returns {[string, string, 'counter']} */
+function reportedConnections(route) {
+  return [`reported_connections_total{route="${route}"}`, 'Connections that opened, as pages reported them', 'counter'];
+}
 
 /** @param {boolean} isReached @returns {[string, string, string, number]} */
 const redisLine = (isReached) => ['peer_cdn_redis_reached', 'Whether Redis is reached', 'gauge', Number(isReached)];
@@ -51,5 +79,12 @@ export function metricsOf(stats, isReady, hasRedis) {
     ['process_cpu_seconds_total', 'Processor time of this process', 'counter', (user + system) / 1e6],
     ['process_resident_memory_bytes', 'Memory of this process', 'gauge', process.memoryUsage.rss()],
   ];
-  return lines.map(([name, help, type, value]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`).join('');
+  let before = '';
+  const texts = lines.map(([name, help, type, value]) => {
+    const bare = name.split('{', 1)[0];
+    const head = bare === before ? '' : `# HELP ${bare} ${help}\n# TYPE ${bare} ${type}\n`;
+    before = bare;
+    return `${head}${name} ${value}\n`;
+  });
+  return texts.join('');
 }

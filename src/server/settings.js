@@ -2,12 +2,14 @@
 import { readFileSync, statSync } from 'node:fs';
 import { usage } from './cli-errors.js';
 import * as limits from './limits.js';
+import { logForms } from './log.js';
 
 /**
  * @typedef {object} Setting
  * @property {'text' | 'number' | 'list' | 'flag'} kind
  * @property {string} flag
  * @property {number} [most] of a number
+ * @property {readonly string[]} [forms] what a text may be, where it is one of few
  * @property {string} [bare] what the flag alone says; otherwise it needs a value
  * @property {true} [lone] only of a coordinator alone
  */
@@ -29,9 +31,10 @@ export const settings = {
   maxLifetime: { kind: 'number', flag: 'max-lifetime', most: limits.lifetimeSecondsMax },
   tokenKeys: { kind: 'list', flag: 'token-key' },
   redis: { kind: 'text', flag: 'redis' },
+  log: { kind: 'text', flag: 'log', forms: logForms },
 };
 
-/** @typedef {import('./standalone.js').StandaloneOptions} Options */
+/** @typedef {import('./standalone.js').StandaloneOptions & { log?: string }} Options */
 /** @typedef {keyof typeof settings} Name */
 
 /** @type {[Name, Setting][]} */
@@ -66,7 +69,8 @@ const CONFIG = 'PEER_CDN_CONFIG';
  * @param {string} text
  * @param {string} where it stands
  */
-function meaningOf({ kind, most = 0 }, text, where) {
+function meaningOf({ kind, most = 0, forms }, text, where) {
+  if (forms && !forms.includes(text)) throw wrong(where, forms.join(' or '), text);
   if (kind === 'number') {
     if (!/^\d+$/.test(text) || Number(text) > most) throw wrong(where, `a whole number up to ${most}`, text);
     return Number(text);
@@ -109,8 +113,9 @@ const isOfKind = {
   flag: (value) => typeof value === 'boolean',
   list: (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'),
 };
-const kindName = (/** @type {Setting} */ { kind, most }) =>
-  ({ text: 'a text', number: `a whole number up to ${most}`, flag: 'true or false', list: 'a list of texts' })[kind];
+const kindName = (/** @type {Setting} */ { kind, most, forms }) =>
+  forms?.join(' or ') ??
+  { text: 'a text', number: `a whole number up to ${most}`, flag: 'true or false', list: 'a list of texts' }[kind];
 
 /** What a file says. @param {string} file @param {[Name, Setting][]} known */
 function fromFile(file, known) {
@@ -138,7 +143,7 @@ function fromFile(file, known) {
       const names = known.map(([each]) => each).join(', ');
       throw usage('unknown-option', `there is no setting '${name}' in ${file}: it may have ${names}`);
     }
-    if (!isOfKind[setting.kind](value, setting.most ?? 0)) {
+    if (!isOfKind[setting.kind](value, setting.most ?? 0) || !(setting.forms?.includes(value) ?? true)) {
       // Not the value itself: it may be a password.
       throw usage('bad-value', `${name} in ${file} takes ${kindName(setting)}`);
     }

@@ -1,12 +1,20 @@
-// Upgrades of one http server, which we share with whoever else listens: our paths first, whatever the order.
+// Upgrades and reports of one http server, which we share with whoever else listens: our paths first, whatever the order.
 import { ServerResponse } from 'node:http';
 import { Server } from 'node:net';
+import { REPORT_PATH } from '../../build/border.js';
 import * as limits from './limits.js';
 import { refuse } from './admission.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:stream').Duplex} Duplex */
 /** @typedef {(request: Request, socket: Duplex, head: Buffer) => void} Take */
+/** @typedef {import('node:http').ServerResponse} Response */
+/**
+ * @typedef {object} Taker
+ * @property {Take} upgrade
+ * @property {(request: Request) => boolean} knows whether the page that asks is one of its sites'
+ * @property {(request: Request, response: Response) => void} report a page reports
+ */
 /** @typedef {(name: string | symbol, ...args: unknown[]) => boolean} Emit */
 
 /**
@@ -39,7 +47,7 @@ function isPlain({ headers }) {
  */
 class Upgrades {
   #server;
-  /** @type {Map<string, Take>} */
+  /** @type {Map<string, Taker>} */
   #takers = new Map();
   /** @type {Emit | null} ours, while anything is taken */
   #emit = null;
@@ -58,16 +66,16 @@ class Upgrades {
   }
 
   /**
-   * Takes what comes for a path. Throws if it is taken already.
+   * Takes what comes for a path, and reports. Throws if the path is taken already.
    * @param {string} path
-   * @param {Take} take
+   * @param {Taker} taker
    */
-  add(path, take) {
+  add(path, taker) {
     if (this.#takers.has(path)) {
       const message = `this server has a coordinator at ${path} already: close that one first, or choose another path`;
       throw Object.assign(new Error(message), { code: 'path-in-use' });
     }
-    this.#takers.set(path, take);
+    this.#takers.set(path, taker);
     if (this.#takers.size === 1) this.#enter();
   }
 
@@ -82,6 +90,7 @@ class Upgrades {
     /** @type {Emit} */
     const emit = (name, ...args) => {
       if (name === 'upgrade' && this.#emit === emit && this.#handle(.../** @type {Parameters<Take>} */ (args))) return true;
+      if (name === 'request' && this.#emit === emit && this.#hear(.../** @type {[Request, Response]} */ (args))) return true;
       return below.call(server, name, ...args);
     };
     this.#wasOwn = Object.hasOwn(server, 'emit');
@@ -105,6 +114,18 @@ class Upgrades {
     if (this.#isUpgrade) server.shouldUpgradeCallback = this.#isUpgrade;
   }
 
+  /**
+   * Whether it was a report. Of several coordinators that one gets it whose site the page is of.
+   * @param {Request} request
+   * @param {Response} response
+   */
+  #hear(request, response) {
+    if (request.method !== 'POST' || pathOf(request) !== REPORT_PATH) return false;
+    const takers = [...this.#takers.values()];
+    (takers.find(({ knows }) => knows(request)) ?? takers[0]).report(request, response);
+    return true;
+  }
+
   /** Whether nobody else listens. */
   get #isAlone() {
     return this.#server.listeners('upgrade').every((each) => each === this.#listen);
@@ -118,9 +139,9 @@ class Upgrades {
    */
   #handle(request, socket, head) {
     this.#seen.add(request);
-    const take = this.#takers.get(pathOf(request));
-    if (take) {
-      take(request, socket, head);
+    const taker = this.#takers.get(pathOf(request));
+    if (taker) {
+      taker.upgrade(request, socket, head);
     } else if (this.#isAlone) {
       if (isPlain(request)) this.#serve(request, socket);
       else refuse(socket, '404 Not Found', nobodys);

@@ -16,7 +16,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
+import { DIGESTS_PATH, MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
 import { asNobody, bytesOf, makeFolder } from './folder.mjs';
 import { Visitor } from './visitor.mjs';
@@ -53,6 +53,7 @@ const wrong = [
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--trust-proxy=11'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--token-key', 'short'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--max-lifetime', '59'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--log', 'xml'], 2, 'bad-value'],
   [['coordinator', '--config', '/nowhere/at.json'], 1, 'not-found'],
   [['coordinator', '--config', cli], 2, 'bad-value'],
   [['serve', '.', '--metrics-port', '1'], 2, 'unknown-option'],
@@ -302,6 +303,64 @@ test('the coordinator alone serves the sites that it is told of', async (t) => {
   await new Visitor(socket, { origin: 'https://other.example' }).next('error');
   served.child.kill('SIGTERM');
   assert.equal((await served.ended).status, 0);
+});
+
+const lines = ({ stderr }) =>
+  stderr
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+test('with --log json whatever a coordinator tells is an object a line, and names no visitor', async (t) => {
+  const served = start('coordinator', '--port', '0', '--origin', 'https://example.org', '--log', 'json');
+  t.after(() => served.child.kill('SIGTERM'));
+  await until('it listens', () => served.stderr.includes('\n'));
+  const socket = `http://127.0.0.1:${lines(served)[0].port}${SOCKET_PATH}`;
+  const headers = { 'x-forwarded-for': '203.0.113.7' };
+  const visitor = new Visitor(socket, { origin: 'https://example.org', headers });
+  const { peer } = await visitor.next('welcome');
+  await new Visitor(socket, { origin: 'https://other.example', headers }).next('error');
+  served.child.kill('SIGTERM');
+  const { stderr, stdout } = await served.ended;
+  assert.equal(stdout, '');
+  assert.doesNotMatch(stderr, /203\.0|192\.168|"peer"/);
+  const told = lines({ stderr }).map(({ time, message, port, ...rest }) => {
+    assert.match(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    assert.equal(typeof message, 'string');
+    return rest;
+  });
+  assert.equal(peer > 0, true);
+  assert.deepEqual(told, [
+    { level: 'info', code: 'listening', origins: ['https://example.org'] },
+    { level: 'warn', code: 'proxy-not-trusted' },
+    { level: 'warn', code: 'origin-refused' },
+    { level: 'info', code: 'draining', sockets: 1 },
+    { level: 'info', code: 'ended' },
+  ]);
+});
+
+test('with --log json serve tells of requests and of its end in the same form', async (t) => {
+  const folder = makeFolder(t, { 'index.html': '<p>hi' });
+  const served = start('serve', folder, '--port', '0', '--log', 'json');
+  t.after(() => served.child.kill('SIGTERM'));
+  await until('it listens', () => served.stderr.includes('\n'));
+  const [{ level, code, url }] = lines(served);
+  assert.deepEqual([level, code], ['info', 'listening']);
+  await (await fetch(url)).text();
+  await until('it tells of the request', () => lines(served).length === 2);
+  const { time, message, ...request } = lines(served)[1];
+  assert.deepEqual(request, { level: 'info', code: 'answered', method: 'GET', path: '/', status: 200, bytes: 5 });
+  assert.equal(served.stdout, '');
+});
+
+test('with --log json an error that ends the process is an object too', async (t) => {
+  const other = createServer();
+  await new Promise((listening) => other.listen(0, '127.0.0.1', listening));
+  t.after(() => other.close());
+  const { port } = other.address();
+  const ended = await run('coordinator', '--port', String(port), '--origin', 'https://a.example', '--log', 'json');
+  const [{ level, code }] = lines(ended);
+  assert.deepEqual([ended.status, ended.stdout, level, code], [1, '', 'error', 'port-in-use']);
 });
 
 test('an output that is a folder is refused', async (t) => {

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { SOCKET_PATH } from '../../build/border.js';
+import { REPORT_PATH, SOCKET_PATH } from '../../build/border.js';
 import { root, which } from '../../scripts/run.mjs';
 import { serveCoordinator } from '../../src/server/index.js';
 import { readSettings, settings } from '../../src/server/settings.js';
@@ -55,7 +55,7 @@ test('flags and variables that the files name are there', () => {
 
 test('every balancer passes on the path of the sockets, and asks for health where it can', () => {
   for (const name of ['nginx.conf', 'haproxy.cfg', 'Caddyfile', 'apache.conf', 'traefik.yml']) {
-    assert.equal(read(name).includes(SOCKET_PATH), true, name);
+    for (const path of [SOCKET_PATH, REPORT_PATH]) assert.equal(read(name).includes(path), true, name);
   }
   for (const name of ['haproxy.cfg', 'haproxy-tcp.cfg', 'Caddyfile', 'apache.conf', 'traefik.yml']) {
     assert.match(read(name), /\/health\/ready/, name);

@@ -31,9 +31,10 @@ const samples = {
   list: [['a', 'b'], 'a, b', ['a', 'b']],
   flag: [true, 'true', true],
 };
-for (const [name, { kind, flag, most = 0 }] of Object.entries(settings)) {
+for (const [name, { kind, flag, most = 0, forms }] of Object.entries(settings)) {
   test(`${name} is the same by flag, environment and file`, (t) => {
-    const [byFlag, byVariable, byFile] = kind === 'number' && most < 61 ? ['2', '2', 2] : samples[kind];
+    const few = forms && [forms[0], forms[0], forms[0]];
+    const [byFlag, byVariable, byFile] = few ?? (kind === 'number' && most < 61 ? ['2', '2', 2] : samples[kind]);
     const variable = `PEER_CDN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
     const said = { [name]: byFile };
     assert.deepEqual(readSettings({ [flag]: byFlag }, true, {}), said);
@@ -93,6 +94,15 @@ test('the guide has every setting', () => {
     const variable = `PEER_CDN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
     assert.match(guide, new RegExp(`^\\| \`--${flag}[[ \`].*\\| \`${variable}\` \\| \`${name}\` \\|`, 'm'), name);
   }
+});
+
+test('a log has one of two forms, wherever it is said', (t) => {
+  const file = (log) => readSettings({ config: fileOf(t, { log }) }, true, {});
+  assert.deepEqual(file('json'), { log: 'json' });
+  assert.deepEqual(readSettings({}, false, { PEER_CDN_LOG: 'plain' }), { log: 'plain' });
+  for (const wrong of ['', 'JSON', 1, true]) assert.throws(() => file(wrong), /log in .* takes plain or json/, String(wrong));
+  assert.throws(() => readSettings({ log: 'xml' }, true, {}), /--log takes plain or json, not 'xml'/);
+  assert.throws(() => readSettings({}, true, { PEER_CDN_LOG: 'xml' }), /PEER_CDN_LOG takes plain or json/);
 });
 
 test('a file may begin with the mark of a Windows editor', (t) => {

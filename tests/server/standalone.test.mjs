@@ -28,7 +28,8 @@ test('the metrics count what happened, and name nobody', async (t) => {
   const visitor = visit('ann');
   await visitor.next('welcome');
   const text = await (await fetch(`${url}/metrics`)).text();
-  for (const line of text.trim().split('\n')) assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+ [0-9.e+-]+)$/);
+  for (const line of text.trim().split('\n'))
+    assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z]+="[a-z]+"\})? [0-9.e+-]+)$/);
   assert.match(text, /^peer_cdn_sockets 1$/m);
   assert.match(text, /^peer_cdn_ready 1$/m);
   assert.doesNotMatch(text, /example|127\.0/);

@@ -1,19 +1,16 @@
 // attach() beside whoever else listens for upgrades on the same server, in either order.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer, ServerResponse } from 'node:http';
 import { createSecureServer as createHttp2Server } from 'node:http2';
 import { createServer as createSecureServer } from 'node:https';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import { protocolVersion, SOCKET_PATH } from '../../build/border.js';
 import { attach } from '../../src/server/index.js';
 import { unansweredMs } from '../../src/server/limits.js';
-import { makeFolder } from './folder.mjs';
+import { certificateFor } from './certificate.mjs';
 import { Visitor } from './visitor.mjs';
 
 const say = (socket) => socket.send('chat');
@@ -137,30 +134,7 @@ const secureServers = {
 };
 for (const [name, create] of Object.entries(secureServers))
   test(`both work over ${name}`, async (t) => {
-    const folder = makeFolder(t, {});
-    const [keyFile, certFile] = ['key', 'cert'].map((name) => join(folder, name));
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        '/CN=localhost',
-        '-keyout',
-        keyFile,
-        '-out',
-        certFile,
-      ],
-      { stdio: 'ignore' },
-    );
-    const server = create({ key: readFileSync(keyFile), cert: readFileSync(certFile) });
+    const server = create(certificateFor(t));
     const { origin } = await listening(t, server);
     const secure = origin.replace('http', 'https');
     const options = { rejectUnauthorized: false, origin: secure };

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { root, which } from '../../scripts/run.mjs';
-import { SOCKET_PATH } from '../../build/border.js';
+import { REPORT_PATH, SOCKET_PATH } from '../../build/border.js';
 import { serveCoordinator } from '../../src/server/index.js';
 import { debianTool, freePort, listening, start } from '../server/debian.mjs';
 import { Visitor } from '../server/visitor.mjs';
@@ -155,13 +155,21 @@ for (const [name, { tool, args, proxyProtocol = false }] of Object.entries(serve
     const came = coordinators.flatMap((each) => each.came).map(({ address, forwarded }) => (proxyProtocol ? address : forwarded));
     assert.deepEqual([...new Set(came)].sort(), addresses);
 
-    // Operators' paths are not for visitors.
-    const answer = await new Promise((done) => {
-      const socket = connect({ port, host: '127.0.0.1', servername: host, rejectUnauthorized: false });
-      socket.end(`GET /metrics HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n\r\n`);
-      socket.once('data', (data) => done(data.toString('latin1')));
-    });
-    assert.match(answer, /^HTTP\/1\.1 404/);
+    // Operators' paths are not for visitors, and reports of pages are taken.
+    const ask = (line, more = '') =>
+      new Promise((done) => {
+        const socket = connect({ port, host: '127.0.0.1', servername: host, rejectUnauthorized: false });
+        socket.write(`${line} HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n${more || '\r\n'}`);
+        socket.once('data', (data) => done(data.toString('latin1')));
+      });
+    assert.match(await ask('GET /metrics'), /^HTTP\/1\.1 404/);
+    const report = '{"version":1,"wasted":7}';
+    const body = `Origin: ${origin}\r\nContent-Length: ${report.length}\r\n\r\n${report}`;
+    assert.match(await ask(`POST ${REPORT_PATH}`, body), /^HTTP\/1\.1 204/);
+    assert.equal(
+      coordinators.reduce((sum, { coordinator }) => sum + coordinator.stats().wasted, 0),
+      7,
+    );
 
     await coordinators[0].close();
     const before = coordinators[1].came.length;

@@ -83,6 +83,9 @@ export async function openSite(files, options = {}) {
     origin,
     write,
     url: origin.url,
+    get coordinator() {
+      return inner.coordinator;
+    },
     /** The manifest, as anybody gets it. */
     async manifest() {
       return (await fetch(origin.url + MANIFEST_PATH)).json();
@@ -107,6 +110,6 @@ export async function openSite(files, options = {}) {
 /** peer-cdn's own server for a folder, on a private port: what an Origin stands in front of. */
 export async function serveFolder(dir, options = {}) {
   const { serve } = await import('../../../src/server/index.js');
-  const { server, close } = await serve(dir, { port: 0, ...options });
-  return { server, stop: close };
+  const { server, coordinator, close } = await serve(dir, { port: 0, ...options });
+  return { server, coordinator, stop: close };
 }

@@ -1,0 +1,122 @@
+// What pages report to the site's owner, where the site asks for it: the sums are those of what really happened.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { REPORT_PATH } from '../../build/border.js';
+import { patientWorker, randomBytes, sha256, until } from './harness/index.mjs';
+import { engines, scene } from './harness/scene.mjs';
+
+const url = '/static/data.bin';
+const bytes = randomBytes('report', 3_000_000);
+const page = (options) => `import { start } from '/peer-cdn/index.js';
+window.peerCdn = await start({ worker: '/sw.js', ${options} });
+document.documentElement.dataset.state = peerCdn.active ? 'ready' : 'off: ' + peerCdn.reason;`;
+// Chromium loses some of the beacons of a page that ends while a worker looks at them. By static routes they pass it by.
+const worker = patientWorker().replace('cdn.register()', 'cdn.register({ staticRoutes: true })');
+const reporting = page(`report: '${REPORT_PATH}'`);
+
+const posts = (s) => s.origin.requests.filter(({ method }) => method === 'POST');
+/** The page ends, as by a link to elsewhere. */
+const leave = (visitor) => visitor.page.goto('about:blank');
+for (const { where, kind, options } of engines) {
+  test(`${where}: two visitors report what they did, and the coordinator sums it`, async (t) => {
+    const open = scene(t);
+    const s = await open.site({ [url]: bytes, '/page.js': reporting, '/sw.js': worker });
+    const [first, second] = [await open.chromium(), await open[kind](options)];
+    await first.visit(s.url);
+    assert.equal((await first.fetch(url)).sha256, sha256(bytes));
+    await s.origin.untilShared(await s.root(url));
+    await second.visit(s.url);
+    assert.equal((await s.origin.away(() => second.fetch(url))).sha256, sha256(bytes));
+    // From its own store.
+    assert.equal((await second.fetch(url)).sha256, sha256(bytes));
+    // By then the pages have what their engines counted.
+    const [one, other] = [await first.sources(url), await second.sources(url)];
+    const sent = s.origin.sent(url);
+    for (const visitor of [first, second]) await leave(visitor);
+    await until('both have reported', () => s.coordinator.stats().reports === 2);
+    const { reportsRefused, fromPeers, fromOrigin, fromCache, wasted, ...stats } = s.coordinator.stats();
+    assert.deepEqual(
+      { reportsRefused, fromPeers, fromOrigin, fromCache, wasted },
+      {
+        reportsRefused: 0,
+        fromPeers: bytes.length,
+        fromOrigin: sent,
+        fromCache: bytes.length,
+        wasted: one.wasted + other.wasted,
+      },
+    );
+    // Each of the two tells of the one connection. A browser that cannot resolve the other's name (mDNS) takes it for direct.
+    assert.deepEqual([stats.localTried, stats.localOpen + stats.directOpen, stats.relayedTried], [2, 2, 0]);
+  });
+}
+
+test('a page reports once, when it is hidden first, and says nothing of anybody', async (t) => {
+  const open = scene(t);
+  const s = await open.site({ [url]: bytes, '/page.js': reporting, '/sw.js': worker });
+  const visitor = await open.chromium();
+  await visitor.visit(`${s.url}?secret`);
+  // Nothing has happened yet that could be reported.
+  const hide = () =>
+    visitor.run(() => {
+      Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+  await hide();
+  await visitor.fetch(url);
+  await visitor.sources(url);
+  await hide();
+  await until('it has reported', () => s.coordinator.stats().reports === 1);
+  await visitor.fetch(url);
+  await visitor.sources(url);
+  await hide();
+  await leave(visitor);
+  // The next page of the same visitor is told of nothing that was before.
+  await visitor.visit(s.url);
+  await visitor.fetch(url);
+  await visitor.sources(url);
+  await leave(visitor);
+  await until('the other has reported', () => s.coordinator.stats().reports === 2);
+  assert.equal(posts(s).length, 2);
+  const { fromOrigin, fromCache, fromPeers } = s.coordinator.stats();
+  assert.deepEqual([fromOrigin, fromCache, fromPeers], [bytes.length, bytes.length, 0]);
+});
+
+test('of two tabs each response is counted once, whichever of them ends first', async (t) => {
+  const open = scene(t);
+  const s = await open.site({ [url]: bytes, '/page.js': reporting, '/sw.js': worker });
+  const visitor = await open.chromium();
+  await visitor.visit(s.url);
+  const tab = await visitor.page.context().newPage();
+  await visitor.visit(s.url, { page: tab });
+  await visitor.fetch(url);
+  await visitor.fetch(url, { page: tab });
+  await visitor.sources(url);
+  await leave(visitor);
+  await until('one has reported', () => s.coordinator.stats().reports === 1);
+  await visitor.fetch(url, { page: tab });
+  await visitor.sources(url, tab);
+  await tab.goto('about:blank');
+  await until('both have reported', () => s.coordinator.stats().reports === 2);
+  const { fromOrigin, fromCache } = s.coordinator.stats();
+  assert.deepEqual([fromOrigin, fromCache], [bytes.length, 2 * bytes.length]);
+});
+
+for (const [what, script, end] of [
+  ['that says nothing of it', page(''), leave],
+  ['whose visitor took the consent back', reporting, (visitor) => visitor.run(() => window.peerCdn.close())],
+]) {
+  test(`a page ${what} reports nothing`, async (t) => {
+    const open = scene(t);
+    const s = await open.site({ [url]: bytes, '/page.js': script, '/sw.js': worker });
+    const visitor = await open.chromium();
+    await visitor.visit(s.url);
+    await visitor.fetch(url);
+    await visitor.sources(url);
+    await end(visitor);
+    await leave(visitor);
+    // A request that comes later than any that the page could have sent.
+    await visitor.visit(`${s.url}/?again`);
+    assert.deepEqual(posts(s), []);
+    assert.equal(s.coordinator.stats().reports, 0);
+  });
+}
