@@ -4,6 +4,7 @@ import { MANIFEST_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { judgeAnswer, readListing } from '../listing.js';
 import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
+import { memberText } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {ReturnType<typeof readListing>} Listing */
@@ -12,13 +13,8 @@ import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
 const sha256 = (/** @type {Uint8Array} */ bytes) => createHash('sha256').update(bytes).digest();
 
 /** Where the worker looks for the manifest, as far as its script says so. @param {Case} site */
-export function manifestPath({ workerScripts, scope }) {
-  for (const { text } of workerScripts) {
-    const found = text.match(/\bmanifest:\s*(["'`])(\/[^"'`]*)\1/);
-    if (found) return found[2];
-  }
-  return scope.replace(/\/*$/, MANIFEST_PATH);
-}
+export const manifestPath = ({ workerScripts, scope }) =>
+  memberText(workerScripts, 'manifest', (text) => text.startsWith('/')) ?? scope.replace(/\/*$/, MANIFEST_PATH);
 
 /** @param {Case} site @returns {Promise<Listing | null>} */
 export async function checkManifest(site, path = manifestPath(site)) {
