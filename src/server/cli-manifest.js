@@ -1,12 +1,12 @@
 // `peer-cdn manifest`: writes the manifest of a folder, again at each change with --watch; or compares it with --check.
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { CliError, FAILED, usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { LiveManifest } from './live-manifest.js';
-import { digestsFolder, servedAt, usuallyCompressed, writeManifest } from './manifest.js';
+import { digestsFolder, makeFolder, servedAt, usuallyCompressed, writeManifest } from './manifest.js';
 
 /** @typedef {import('./warnings.js').ManifestWarning} ManifestWarning */
 
@@ -46,9 +46,10 @@ function remarks(manifest) {
  */
 async function checkOutput(output) {
   const stats = await stat(output).catch(() => null);
-  if (stats?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR', path: output });
+  if (stats?.isDirectory() || /[/\\]$/.test(output)) throw Object.assign(new Error(), { code: 'EISDIR', path: output });
   // A file that takes the place of /dev/null would take it from the whole machine.
   if (stats && !stats.isFile()) throw new CliError('not-a-file', `${output} is a pipe, a socket or a device`);
+  await makeFolder(digestsFolder(output));
 }
 
 /**
@@ -69,6 +70,8 @@ export async function runManifest(folder, command, options, { print, signal }) {
     print(text || `${output} is of ${folder} as it is\n`, { output, differences });
     return differences.length > 0 ? FAILED : 0;
   }
+  // A folder that cannot be read is said first: nothing would be written for it.
+  await access(folder, constants.R_OK);
   await checkOutput(output);
   let written = '';
   do {
