@@ -7,6 +7,7 @@ import { DIGESTS_PATH } from '../../build/border.js';
 import { Globs, isOfProcess, publicBase, publicPath, scriptNames, walk } from './files.js';
 import { isShared, isUsuallyCompressed, mayBeShared, typeOf } from './kinds.js';
 import * as limits from './limits.js';
+import { checkNames, manifestNames } from './names.js';
 import { neverListed, Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
 
 /**
@@ -261,6 +262,7 @@ function neverListedBy({ path, stats, skipped }) {
  * @returns {Promise<Made>}
  */
 export async function makeManifest(folder, options = {}) {
+  checkNames(options, [manifestNames], 'makeManifest()');
   if (options.headers) (await import('./listing.js')).checkHeaders(Object.values(options.headers));
   const making = new Making(options);
   const excluded = new Globs(options.exclude ?? []);
