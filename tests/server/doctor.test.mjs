@@ -243,7 +243,19 @@ const broken = {
   'the CSP forbids WebRTC': ['CSP', /WebRTC/, { rules: { '/': csp("webrtc 'block'") } }],
   'there is no manifest': ['manifest', /answers 404/, { rules: { [MANIFEST_PATH]: { status: 404 } } }],
   'an app answers with its page for the manifest': ['manifest', /is a page/, { rules: { [MANIFEST_PATH]: html } }],
-  'the manifest is none': ['manifest', /no manifest/, { rules: { [MANIFEST_PATH]: manifestOf('{"version":2}') } }],
+  'the manifest is of an unknown version': [
+    'manifest',
+    /no manifest of version 1, but of 2 \(malformed-manifest\)/,
+    { rules: { [MANIFEST_PATH]: manifestOf('{"version":2}') } },
+  ],
+  'the manifest has no version': ['manifest', /but of none/, { rules: { [MANIFEST_PATH]: manifestOf('[]') } }],
+  'the manifest is null': ['manifest', /but of none/, { rules: { [MANIFEST_PATH]: manifestOf('null') } }],
+  'the manifest is cut off': ['manifest', /is no JSON/, { rules: { [MANIFEST_PATH]: manifestOf('{"version":1,') } }],
+  'the manifest has no list of files': [
+    'manifest',
+    /is no manifest \(malformed/,
+    { rules: { [MANIFEST_PATH]: manifestOf('{"version":1,"resources":[]}') } },
+  ],
   'the manifest never comes': ['manifest', /did not answer in time/, { rules: { [MANIFEST_PATH]: () => {} }, timeoutMs: 3000 }],
   'the manifest never ends': [
     'manifest',
