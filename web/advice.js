@@ -5,9 +5,9 @@
 /** What keeps sharing from working at all, and is the site's to mend. @type {Partial<Record<ErrorCode, string>>} */
 const advice = {
   'engine-failed': "a script is missing, or the CSP lacks script-src 'wasm-unsafe-eval'",
-  'malformed-manifest': 'the manifest cannot be read: `npx peer-cdn manifest <folder>` writes it',
+  'malformed-manifest': 'no manifest can be read: `npx peer-cdn manifest <folder>` writes it',
   'no-coordinator': 'no coordinator answers: attach(server), forward upgrades',
-  'no-manifest': 'no manifest: `npx peer-cdn manifest <folder>` writes it',
+  'no-manifest': 'no manifest can be read: `npx peer-cdn manifest <folder>` writes it',
   'no-worker': 'no service worker with cdn.register() controls this page',
   'origin-refused': 'the coordinator does not serve this site: its log says why',
   'registered-late': 'cdn.register() comes after the script first ran',
