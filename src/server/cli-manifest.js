@@ -40,16 +40,12 @@ function remarks(manifest) {
   return [{ path: '', code: 'usually-compressed', message }];
 }
 
-/**
- * Written beside the folder, or in the folder itself: whatever is wrong with the place is said before long work.
- * @param {string} output
- */
-async function checkOutput(output) {
+/** A pipe or a device may never end, and is no place for a manifest. @param {string} output */
+async function checkIsFile(output) {
   const stats = await stat(output).catch(() => null);
   if (stats?.isDirectory() || /[/\\]$/.test(output)) throw Object.assign(new Error(), { code: 'EISDIR', path: output });
   // A file that takes the place of /dev/null would take it from the whole machine.
   if (stats && !stats.isFile()) throw new CliError('not-a-file', `${output} is a pipe, a socket or a device`);
-  await makeFolder(digestsFolder(output));
 }
 
 /**
@@ -63,6 +59,7 @@ export async function runManifest(folder, command, options, { print, signal }) {
   const output = command.output ?? join(folder, MANIFEST_PATH);
   const served = servedAt(folder, output, command.base);
   const live = new LiveManifest(folder, { ...options, base: command.base, digestsBase: served.digests });
+  await checkIsFile(output);
   if (command.check) {
     const { checkFolder } = await import('./check.js');
     const differences = await checkFolder(output, await live.current());
@@ -72,7 +69,8 @@ export async function runManifest(folder, command, options, { print, signal }) {
   }
   // A folder that cannot be read is said first: nothing would be written for it.
   await access(folder, constants.R_OK);
-  await checkOutput(output);
+  // Whatever is wrong with the place is said before long work.
+  await makeFolder(digestsFolder(output));
   let written = '';
   do {
     const { etag, ...made } = await live.current();

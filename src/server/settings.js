@@ -117,6 +117,8 @@ const kindName = (/** @type {Setting} */ { kind, most }) =>
 function fromFile(file, known) {
   const about = statSync(file);
   if (about.isDirectory()) throw usage('bad-value', `${file} is a folder, not a configuration`);
+  // A device may never end. A shell's <(command) is a pipe.
+  if (!about.isFile() && !about.isFIFO()) throw usage('bad-value', `${file} is a socket or a device, not a configuration`);
   if (about.size > limits.configBytes) {
     throw usage('bad-value', `${file} is no configuration: it has more than ${limits.configBytes} bytes`);
   }

@@ -55,6 +55,8 @@ const wrong = [
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--max-lifetime', '59'], 2, 'bad-value'],
   [['coordinator', '--config', '/nowhere/at.json'], 1, 'not-found'],
   [['coordinator', '--config', cli], 2, 'bad-value'],
+  [['coordinator', '--config', '/dev/zero'], 2, 'bad-value'],
+  [['manifest', 'tests/vectors', '--check', '-o', '/dev/zero'], 1, 'not-a-file'],
   [['serve', '.', '--metrics-port', '1'], 2, 'unknown-option'],
   [['doctor'], 2, 'bad-arguments'],
   [['doctor', 'ftp://example.org'], 2, 'bad-value'],
