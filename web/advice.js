@@ -5,9 +5,10 @@
 /** What keeps sharing from working at all, and is the site's to mend. @type {Partial<Record<ErrorCode, string>>} */
 const advice = {
   'engine-failed': "a script is missing, or the CSP lacks script-src 'wasm-unsafe-eval'",
+  'malformed-manifest': 'no manifest can be read: `npx peer-cdn manifest <folder>` writes it',
   'no-coordinator': 'no coordinator answers: attach(server), forward upgrades',
-  'no-manifest': 'no manifest: `npx peer-cdn manifest <folder>` writes it',
-  'no-worker': 'no service worker controls this page',
+  'no-manifest': 'no manifest can be read: `npx peer-cdn manifest <folder>` writes it',
+  'no-worker': 'no service worker with cdn.register() controls this page',
   'origin-refused': 'the coordinator does not serve this site: its log says why',
   'registered-late': 'cdn.register() comes after the script first ran',
 };
@@ -17,11 +18,11 @@ export class Advice {
   /** @type {Set<ErrorCode>} */
   #told = new Set();
 
-  /** @param {{ code: ErrorCode, message?: string }} problem */
-  tell({ code, message }) {
+  /** @param {{ code: ErrorCode, message?: string, url?: string }} problem with a URL: of that alone */
+  tell({ code, message, url }) {
     // Without a network nobody expects to share.
     const isAway = code === 'no-coordinator' && globalThis.navigator?.onLine === false;
-    if (!advice[code] || isAway || this.#told.has(code)) return;
+    if (!advice[code] || url || isAway || this.#told.has(code)) return;
     this.#told.add(code);
     const why = message ? ` (${message})` : '';
     console.warn(`peer-cdn: ${code}: ${advice[code]}${why}; start({ warn: false }) hides this`);

@@ -1,6 +1,6 @@
 // One life of a page, from start to pagehide: the engine's hand (web/head.js), which does what only a page can do. It makes
 // connections, says hello to the worker, and sees whether the page is idle and which network it is on.
-import { CACHE_PREFIX, firstSocketWait, idleInterval, MANIFEST_PATH } from '../build/border.js';
+import { CACHE_PREFIX, firstSocketWait, idleInterval, MANIFEST_PATH, workerWait } from '../build/border.js';
 import { endOf } from '../sw/store.js';
 import { askedAhead } from './ahead.js';
 import { Answer } from './answer.js';
@@ -59,6 +59,7 @@ async function sweep() {
  * @property {(news: import('./bridge.js').News | null) => void} tell what the worker said
  * @property {(manifest: string) => void} disabled this manifest turns it all off
  * @property {() => void} failed the engine is gone; everything has ended
+ * @property {() => void} unheard the worker that controls the page does not answer
  * @property {() => void} changed the page may be served by a worker now, or not any more
  * @property {(site: Site) => void} site the page's site is known
  * @property {(site: Site) => void} moved the page belongs to another site, or its store to another version: nothing that was
@@ -94,13 +95,13 @@ export class Page {
   /** Once it is known that there is a worker. @type {Promise<unknown> | null} */
   #informed = null;
   #onEnd = () => {};
-  #ended = new Promise((resolve) => (this.#onEnd = () => resolve(undefined)));
+  #ended = new Promise((resolve) => (this.#onEnd = () => resolve(true)));
   /** It is known who has what, or cannot be known. */
   #onKnown = () => {};
   #known = new Promise((resolve) => (this.#onKnown = () => resolve(undefined)));
   /** The worker has answered. */
   #onHeard = () => {};
-  #heard = new Promise((resolve) => (this.#onHeard = () => resolve(undefined)));
+  #heard = new Promise((resolve) => (this.#onHeard = () => resolve(true)));
   /** @type {Map<number, (whole: Whole | null) => void>} what is read for the page itself */
   #reads = new Map();
   #issued = 0;
@@ -122,7 +123,10 @@ export class Page {
       meet: () => this.#meet(),
       delegate: (request, port) => this.#call('delegate', [request, port], [port]),
       tell: (message) => this.#hear(message),
-      controlled: () => this.#listener.changed(),
+      controlled: () => {
+        this.#listener.changed();
+        this.#listen();
+      },
       site: (site) => this.#meetSite(site),
     });
   }
@@ -253,6 +257,7 @@ export class Page {
     this.#running = running;
     this.#call('upload', [this.#upload]);
     this.#bridge.open();
+    this.#listen();
     this.#findSite(orFetch).catch(() => {});
     this.#watchNetwork();
     if (!globalThis.document) return;
@@ -264,6 +269,13 @@ export class Page {
   #hide() {
     this.#call('hidden', []);
     this.tellOwner();
+  }
+
+  // A worker that says nothing has no peer-cdn in it, or never calls register(). If it speaks later, that counts.
+  async #listen() {
+    if (this.#options.form !== 'stream' || !this.#bridge.hears) return;
+    const isOver = await within(workerWait, Promise.race([this.#heard, this.#ended]));
+    if (!isOver) this.#listener.unheard();
   }
 
   /** A page that fetches the manifest itself need have no worker of ours. @param {boolean} orFetch */

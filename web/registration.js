@@ -16,9 +16,9 @@ import { within } from './within.js';
 export const isPossible = () => globalThis.isSecureContext !== false && globalThis.origin !== 'null';
 
 /**
- * Whether the worker controls this page, as soon as that is known, or after limits::worker_wait. A worker that comes later is
- * met by `controllerchange` (bridge.js). Rejects if none comes by this: there are no service workers here, or the script is
- * refused.
+ * Whether the worker controls this page, as soon as that is known; undefined after limits::worker_wait. A worker that comes
+ * later is met by `controllerchange` (bridge.js). Rejects if none comes by this: there are no service workers here, or the
+ * script is refused.
  * @param {Registering} registering
  */
 export async function isControlled(registering) {
@@ -26,7 +26,7 @@ export async function isControlled(registering) {
     if (!isPossible()) throw new Error('the page needs https or localhost, and no sandbox');
     const container = navigator.serviceWorker;
     if (!container) throw new Error('this browser has no service workers here');
-    return Boolean(await within(workerWait, comes(container, registering)));
+    return await within(workerWait, comes(container, registering));
   } catch (error) {
     if (hasController()) return true;
     throw error;

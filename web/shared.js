@@ -179,8 +179,12 @@ export class Shared {
     });
     // Nobody would ask this page for anything: it holds no socket, no connection, no worker.
     if (isServed === null && !this.#has('reply')) return this.#close('no-worker');
-    if (isServed === false && !this.#idle && !(await isRegistered())) {
-      this.#emit('error', { code: 'no-worker', message: 'none is registered' }, true);
+    if (!isServed && isServed !== null && !this.#idle) {
+      // One that is registered may yet come.
+      const isNone = !(await isRegistered());
+      if (isNone || isServed === false) {
+        this.#emit('error', { code: 'no-worker', ...(isNone && { message: 'none is registered' }) }, true);
+      }
     }
     // One before had no worker, and this one has.
     if (isServed && !this.#page && this.#reason === 'no-worker') this.#open();
@@ -226,6 +230,7 @@ export class Shared {
       tell: (message) => this.#tell(message),
       disabled: (manifest) => this.#wait(manifest),
       failed: () => this.#fail(),
+      unheard: () => this.#hear('no-worker'),
       changed: () => this.#tellState(),
       site: (site) => this.#meetSite(site),
       moved: (site) => {
@@ -263,7 +268,7 @@ export class Shared {
   // Until there is another manifest. The worker may have told of it before we wait here: then it is in the store.
   #wait(/** @type {string} */ manifest) {
     const page = this.#page;
-    this.#close('cancelled');
+    this.#close('disabled');
     if (typeof BroadcastChannel !== 'function') return;
     const waiting = new BroadcastChannel(CHANNEL + this.#site?.end);
     this.#waiting = waiting;
@@ -277,7 +282,7 @@ export class Shared {
   }
 
   #reopen() {
-    this.#close('cancelled');
+    this.#close(this.#reason ?? 'cancelled');
     this.#open();
   }
 

@@ -44,6 +44,7 @@ constexpr std::string_view codes =
     "options-differ\n"
     "plugin-failed\n"
     "registered-late\n"
+    "disabled\n"
     "cancelled\n"
     "origin-refused\n"
     "rate-limited\n"

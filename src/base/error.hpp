@@ -50,6 +50,7 @@ enum class Error : std::uint8_t {
   options_differ,
   plugin_failed,
   registered_late,
+  disabled,
   cancelled,
   // The coordinator.
   origin_refused,

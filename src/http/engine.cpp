@@ -106,7 +106,7 @@ void Engine::keep_manifest(bool is_new) {
 
 Error Engine::standing() const {
   if (is_late_) return Error::registered_late;
-  return site_manifest_.is_missing() ? Error::no_manifest : Error::none;
+  return site_manifest_.error();
 }
 
 void Engine::announce() {

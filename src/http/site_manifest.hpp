@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "base/error.hpp"
+
 namespace peer_cdn {
 
 // What came of asking for the manifest, or of reading the stored one.
@@ -21,16 +23,23 @@ class SiteManifest {
   void handle_fetched(ManifestFetch fetch) {
     // Where nothing is in use, and nothing came: also of a path that never answers, or breaks off.
     const bool came = fetch == ManifestFetch::same || fetch == ManifestFetch::other;
-    if (!came && state_ == State::unknown) state_ = State::refused;
+    if (came || is_used()) return;
+    // What was there and could not be read is told, whatever comes of later requests.
+    if (fetch == ManifestFetch::malformed) state_ = State::malformed;
+    if (state_ == State::unknown) state_ = State::refused;
   }
 
   // Whether one is in use; it may stand for none.
   bool is_used() const { return state_ == State::some || state_ == State::none; }
-  // The site has none, as far as is known.
-  bool is_missing() const { return state_ == State::none || state_ == State::refused; }
+  // Why the site has none, as far as is known.
+  Error error() const {
+    if (state_ == State::malformed) return Error::malformed_manifest;
+    const bool is_missing = state_ == State::none || state_ == State::refused;
+    return is_missing ? Error::no_manifest : Error::none;
+  }
 
  private:
-  enum class State : std::uint8_t { unknown, refused, none, some };
+  enum class State : std::uint8_t { unknown, refused, malformed, none, some };
   State state_ = State::unknown;
 };
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { makeManifest, writeManifest } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { publicBase, scriptFolder, scriptNames } from './files.js';
+import { checkNames, manifestNames } from './names.js';
 import { warnProcess } from './warnings.js';
 
 /**
@@ -53,6 +54,7 @@ async function precached(folder, base) {
  * @returns {Promise<Built>}
  */
 export async function build(folder, { worker = 'sw.js', ...options } = {}) {
+  checkNames(options, [manifestNames], 'build()');
   const base = publicBase(options.base ?? '/');
   const onWarning = options.onWarning ?? warnProcess;
   const made = await makeManifest(folder, options);

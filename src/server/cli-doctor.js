@@ -1,6 +1,6 @@
 // `peer-cdn doctor`: a table of what is right with a site and what is not.
 import { FAILED, usage } from './cli-errors.js';
-import { examine, examineFiles } from './doctor/index.js';
+import { examine, examineFiles, OUT_OF_TIME } from './doctor/index.js';
 
 const marks = { right: 'ok  ', wrong: 'WRONG', note: 'note', 'not checked': '-' };
 
@@ -31,7 +31,9 @@ function siteUrl(text) {
  */
 function tell(result, print) {
   const wrong = result.findings.filter(({ state }) => state === 'wrong').length;
-  const end = wrong === 0 ? 'Nothing is wrong.' : `${wrong} wrong.`;
+  const isAll = result.findings.every(({ what }) => what !== OUT_OF_TIME);
+  const none = isAll ? 'Nothing is wrong.' : 'Nothing is wrong in what was checked until the time was over.';
+  const end = wrong === 0 ? none : `${wrong} wrong.`;
   print(`${result.url}\n\n${table(result.findings)}\n\n${end}\n`, result);
   return result.ok ? 0 : FAILED;
 }

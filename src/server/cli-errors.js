@@ -37,6 +37,7 @@ export function explain(error) {
   const where = error.path ?? error.address ?? '';
   switch (error.code) {
     case 'ENOENT':
+      if (error.syscall === 'mkdir') return new CliError('not-writable', `${where} cannot be made`);
       return new CliError('not-found', `there is no ${where}`);
     case 'ENOTDIR':
     case 'EEXIST':

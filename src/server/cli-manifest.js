@@ -1,12 +1,12 @@
 // `peer-cdn manifest`: writes the manifest of a folder, again at each change with --watch; or compares it with --check.
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { CliError, FAILED, usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { LiveManifest } from './live-manifest.js';
-import { digestsFolder, servedAt, usuallyCompressed, writeManifest } from './manifest.js';
+import { digestsFolder, makeFolder, servedAt, usuallyCompressed, writeManifest } from './manifest.js';
 
 /** @typedef {import('./warnings.js').ManifestWarning} ManifestWarning */
 
@@ -40,13 +40,10 @@ function remarks(manifest) {
   return [{ path: '', code: 'usually-compressed', message }];
 }
 
-/**
- * Written beside the folder, or in the folder itself: whatever is wrong with the place is said before long work.
- * @param {string} output
- */
-async function checkOutput(output) {
+/** A pipe or a device may never end, and is no place for a manifest. @param {string} output */
+async function checkIsFile(output) {
   const stats = await stat(output).catch(() => null);
-  if (stats?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR', path: output });
+  if (stats?.isDirectory() || /[/\\]$/.test(output)) throw Object.assign(new Error(), { code: 'EISDIR', path: output });
   // A file that takes the place of /dev/null would take it from the whole machine.
   if (stats && !stats.isFile()) throw new CliError('not-a-file', `${output} is a pipe, a socket or a device`);
 }
@@ -62,6 +59,7 @@ export async function runManifest(folder, command, options, { print, signal }) {
   const output = command.output ?? join(folder, MANIFEST_PATH);
   const served = servedAt(folder, output, command.base);
   const live = new LiveManifest(folder, { ...options, base: command.base, digestsBase: served.digests });
+  await checkIsFile(output);
   if (command.check) {
     const { checkFolder } = await import('./check.js');
     const differences = await checkFolder(output, await live.current());
@@ -69,7 +67,10 @@ export async function runManifest(folder, command, options, { print, signal }) {
     print(text || `${output} is of ${folder} as it is\n`, { output, differences });
     return differences.length > 0 ? FAILED : 0;
   }
-  await checkOutput(output);
+  // A folder that cannot be read is said first: nothing would be written for it.
+  await access(folder, constants.R_OK);
+  // Whatever is wrong with the place is said before long work.
+  await makeFolder(digestsFolder(output));
   let written = '';
   do {
     const { etag, ...made } = await live.current();

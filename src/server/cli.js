@@ -9,6 +9,7 @@ import { CliError, explain, FAILED, usage, WRONG_USAGE, wholeNumber } from './cl
 import { packageFolder } from './files.js';
 import * as limits from './limits.js';
 import { logOf } from './log.js';
+import { meant } from './names.js';
 import { flagsFor, readSettings, withBareFlags } from './settings.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
@@ -305,7 +306,8 @@ async function main(args) {
     const { values } = parse(args, { ...all, json });
     return values.version ? printVersion() : printHelp(values.help === true);
   }
-  if (!Object.hasOwn(commands, name)) throw usage('unknown-command', `there is no command '${name}'`);
+  if (!Object.hasOwn(commands, name))
+    throw usage('unknown-command', `there is no command '${name}': ${meant(name, Object.keys(commands))}`);
   const { options, run, takes } = commands[/** @type {keyof typeof commands} */ (name)];
   const { values, positionals } = parse(args, options);
   if (values.help) return printHelp(true);
@@ -324,7 +326,16 @@ function parse(args, options) {
     return parseArgs({ args: withBareFlags(args), options, allowPositionals: true });
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
-    throw usage(code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? 'unknown-option' : 'bad-arguments', message.split('. To specify')[0]);
+    const said = message.split('. To specify')[0];
+    if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw usage('bad-arguments', said);
+    const name = /'(-[^']*)'/.exec(said)?.[1] ?? '';
+    throw usage(
+      'unknown-option',
+      `${said}: ${meant(
+        name,
+        Object.keys(options ?? {}).map((each) => `--${each}`),
+      )}`,
+    );
   }
 }
 

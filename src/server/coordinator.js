@@ -11,6 +11,7 @@ import { checkToken } from './tokens.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 import { metricsOf } from './metrics.js';
 import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
+import { attachNames, checkNames } from './names.js';
 import { readOptions } from './options.js';
 import { Places } from './places.js';
 import { Redis } from './redis.js';
@@ -637,5 +638,6 @@ export class AttachedCoordinator {
  * @returns {AttachedCoordinator}
  */
 export function attach(server, options = {}) {
+  checkNames(options, [attachNames], 'attach()');
   return new AttachedCoordinator(server, options);
 }

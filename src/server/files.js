@@ -87,6 +87,7 @@ export function isInside(folder, path) {
  * @property {string} file where it is
  * @property {import('node:fs').Stats} [stats] of a file, or of whatever else is no folder
  * @property {Error} [error] instead of them: it cannot be looked at, or leads elsewhere
+ * @property {'hidden' | 'node-modules'} [skipped] instead of them: why nobody looks at it, or below it
  */
 
 /**
@@ -99,8 +100,9 @@ export function isOfProcess(error) {
 }
 
 /**
- * All that is below a folder. Skips dotfiles and node_modules. Whatever cannot be looked at, and links that lead out of the
- * folder or back into a folder above themselves, are given with the error; throws if that is the folder itself.
+ * All that is below a folder. Dotfiles and node_modules are given, but not looked at. Whatever cannot be looked at, and links
+ * that lead out of the folder or back into a folder above themselves, are given with the error; throws if that is the folder
+ * itself.
  * @param {string} folder
  * @returns {AsyncGenerator<Found>}
  */
@@ -125,9 +127,13 @@ async function entriesOf(folder) {
  */
 async function* walkBelow(top, entries, folder, prefix, above) {
   for (const entry of entries) {
-    if (entry.name.startsWith('.') || entry.name === 'node_modules') continue;
     let file = join(folder, entry.name);
     let path = prefix + entry.name;
+    const skipped = entry.name === 'node_modules' ? 'node-modules' : entry.name.startsWith('.') ? 'hidden' : undefined;
+    if (skipped) {
+      yield { path: entry.isDirectory() ? `${path}/` : path, file, skipped };
+      continue;
+    }
     let below;
     try {
       if (entry.isSymbolicLink()) file = await realpath(file);

@@ -87,15 +87,16 @@ export const pieceBytesUsual = 128 * 1024;
 export const onePieceBytes = 256 * 1024;
 /** All that `peer-cdn doctor` asks of a site. */
 export const doctorMs = 45_000;
-/** One answer that it waits for. */
+/** One answer that it waits for, and each part of a body: 64 KiB in 15 s is slower than any site is meant to be. */
 export const doctorAnswerMs = 15_000;
+export const doctorPartBytes = 64 * 1024;
+/** Of all its time one answer may take this part at most, so that one that never ends is told, and others are looked at. */
+export const doctorAnswerShare = 1 / 6;
 /** The files that it reads whole, and how long one may be. */
 export const doctorFiles = 5;
 export const doctorFileBytes = 16 * 1024 * 1024;
 /** The scripts of a page, or of a worker, that it reads. */
 export const doctorScripts = 30;
-/** One answer that `peer-cdn manifest <url> --check` waits for: it reads all files, however large. */
-export const checkAnswerMs = 600_000;
 /** For a STUN server to answer: browsers repeat their question within that time too. */
 export const doctorIceMs = 3000;
 /** A manifest that is kept for longer holds up deployments. Browsers ask for it each minute. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import * as limits from './limits.js';
 import { emptyManifest, makeManifest } from './manifest.js';
+import { manifestNames, only } from './names.js';
 import { warnProcess } from './warnings.js';
 
 /** Looks through the folder again when it is asked for, at most once a second. */
@@ -24,7 +25,7 @@ export class LiveManifest {
    */
   constructor(folder, options) {
     this.#folder = folder;
-    this.#options = { ...options, cache: options.cache ?? new Map() };
+    this.#options = { ...only(options, manifestNames), cache: options.cache ?? new Map() };
   }
 
   /** @returns {Promise<{ text: string, etag: string } & import('./manifest.js').Made>} */

@@ -1,13 +1,14 @@
 // The manifest of a folder (src/README.md, Manifest): which files are shared, and the digests they are checked by.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { DIGESTS_PATH } from '../../build/border.js';
-import { Globs, isOfProcess, publicBase, publicPath, walk } from './files.js';
+import { Globs, isOfProcess, publicBase, publicPath, scriptNames, walk } from './files.js';
 import { isShared, isUsuallyCompressed, mayBeShared, typeOf } from './kinds.js';
 import * as limits from './limits.js';
-import { Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
+import { checkNames, manifestNames } from './names.js';
+import { neverListed, Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
 
 /**
  * @typedef {object} ManifestResource
@@ -202,12 +203,12 @@ class Making {
     return path.endsWith('/') || this.#included.has(path) || mayBeShared(path);
   }
 
-  /** Lists a file, unless it is empty or a script. Throws if it was to be listed and cannot be. @param {Found} found */
+  /** Lists a file, unless it is a script. Throws if it was to be listed and cannot be. @param {Found} found */
   async add({ path, file, stats, error }) {
     if (error) throw error;
     // A pipe would never end, and a device is nobody's file.
     if (!stats?.isFile()) throw new Unlisted('not-a-file', 'it is no file, but a pipe, a socket or a device');
-    if (stats.size === 0 || !(this.#included.has(path) || (await isShared(path, file)))) return;
+    if (!(this.#included.has(path) || (await isShared(path, file)))) return;
     if (this.listed.size >= limits.manifestEntries) {
       throw new Unlisted('too-many-files', `${limits.manifestEntries} others are, and more may not be: exclude some`);
     }
@@ -239,26 +240,44 @@ class Making {
   }
 }
 
+/** Our own files are not part of the site, wherever they were written. @param {string} path */
+const isOwnFile = (path) =>
+  /(?:^|\/)peer-cdn(?:\.json|\/digests\/[\da-f]{64}|\/)$/.test(path) ||
+  scriptNames.some((name) => `/${path}`.endsWith(`/peer-cdn/${name}`));
+
+/** Why nothing lists it, whatever it is. @param {Found} found @returns {import('./warnings.js').Never | undefined} */
+function neverListedBy({ path, stats, skipped }) {
+  if (skipped) return skipped;
+  if (/(?:^|\/)peer-cdn\//.test(path)) return 'own-folder';
+  return stats?.isFile() && stats.size === 0 ? 'empty' : undefined;
+}
+
 /**
  * The manifest of a folder. Files are read as streams, one after another. Lists images, audio, video, fonts, wasm and
- * data; scripts, styles and documents only by `include`; never dotfiles, node_modules, empty files, or
- * source maps that nobody included. A file that cannot be listed costs only itself, and a warning: it cannot be read, it
- * changes meanwhile (the next manifest has it), its path is too long, or there are too many.
+ * data; scripts, styles and documents only by `include`; never source maps that nobody included, or dotfiles, node_modules and
+ * empty files, for which there is one warning each. A file that cannot be listed costs only itself, and a warning: it cannot be
+ * read, it changes meanwhile (the next manifest has it), its path is too long, or there are too many.
  * @param {string} folder
  * @param {ManifestOptions} [options]
  * @returns {Promise<Made>}
  */
 export async function makeManifest(folder, options = {}) {
+  checkNames(options, [manifestNames], 'makeManifest()');
   if (options.headers) (await import('./listing.js')).checkHeaders(Object.values(options.headers));
   const making = new Making(options);
   const excluded = new Globs(options.exclude ?? []);
   const onWarning = options.onWarning ?? warnProcess;
   let warnings = 0;
+  /** @type {Map<import('./warnings.js').Never, string[]>} */
+  const never = new Map();
   for await (const found of walk(folder)) {
     const { path } = found;
-    // Our own files are not part of the site, wherever they were written.
-    if (/(?:^|\/)peer-cdn(?:\.json$|\/)/.test(path)) continue;
-    if (excluded.has(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
+    if (isOwnFile(path) || excluded.has(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
+    const why = neverListedBy(found);
+    if (why) {
+      never.set(why, [...(never.get(why) ?? []), path]);
+      continue;
+    }
     try {
       await making.add(found);
     } catch (error) {
@@ -266,6 +285,7 @@ export async function makeManifest(folder, options = {}) {
       if (++warnings <= limits.warningsPerManifest) onWarning(warningOf(path, unlisted(error, path)));
     }
   }
+  for (const [code, paths] of never) onWarning(neverListed(code, paths));
   for (const glob of making.unusedGlobs) onWarning({ path: '', code: 'unused-glob', message: `no file is listed by '${glob}'` });
   const unnamed = warnings - limits.warningsPerManifest;
   if (unnamed > 0) onWarning({ path: '', code: 'more-warnings', message: `${unnamed} more are not listed` });
@@ -308,9 +328,25 @@ export const digestsFolder = (output) => join(dirname(output), digestsBelow);
  */
 export async function writeManifest(output, { manifest, digests }) {
   const folder = digestsFolder(output);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (const [root, list] of digests) await replaceFile(join(folder, root), list);
   await replaceFile(output, `${JSON.stringify(manifest, null, 1)}\n`);
+}
+
+/**
+ * A folder, and those that it is in. Node's own way to do so never ends where the system lets nobody make one, as in /proc.
+ * @param {string} folder
+ */
+export async function makeFolder(folder) {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(folder) === folder) throw error;
+    await makeFolder(dirname(folder));
+    await mkdir(folder);
+  }
 }
 
 /** @param {string} path @param {string | Buffer} content */

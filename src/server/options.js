@@ -2,10 +2,8 @@
 import { SOCKET_PATH } from '../../build/border.js';
 import { readOrigins } from './admission.js';
 import * as limits from './limits.js';
+import { badOption as wrong } from './names.js';
 import { checkToken } from './tokens.js';
-
-/** By its code a command line knows what whoever wrote it can mend. @param {string} message */
-const wrong = (message) => Object.assign(new TypeError(message), { code: 'bad-option' });
 
 /** A path as requests name it. @param {unknown} path */
 function checkPath(path) {

@@ -1,8 +1,9 @@
 // `peer-cdn serve`: a folder as a site, with its manifest, digest lists, our scripts and the coordinator on one port.
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { attach } from './coordinator.js';
+import { AttachedCoordinator } from './coordinator.js';
 import { handlerOf, Site } from './handler.js';
+import { attachNames, checkNames, manifestNames } from './names.js';
 
 /** @typedef {import('./handler.js').Handle} Handle */
 
@@ -46,7 +47,7 @@ const listen = (server, port, host) =>
 async function listenWith(handle, options) {
   const server = createServer(handle);
   const host = options.host ?? '127.0.0.1';
-  const coordinator = attach(server, options);
+  const coordinator = new AttachedCoordinator(server, options);
   const close = async () => {
     await coordinator.close();
     const closed = new Promise((done) => server.close(done));
@@ -73,6 +74,7 @@ async function listenWith(handle, options) {
  * @returns {Promise<Served>}
  */
 export async function serve(folder, options = {}) {
+  checkNames(options, [attachNames, manifestNames, { onResponse: 1, port: 1, host: 1, wrap: 1 }], 'serve()');
   if (!(await stat(folder)).isDirectory()) {
     throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR', path: folder });
   }

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { logForms } from './log.js';
+import { meant } from './names.js';
 
 /**
  * @typedef {object} Setting
@@ -97,8 +98,8 @@ function fromEnvironment(environment, known) {
     if (!variable.startsWith(prefix) || variable === CONFIG || !text || isOfKubernetes) continue;
     const entry = table.find(([name]) => variableOf(name) === variable);
     if (!entry) {
-      const variables = known.map(([name]) => variableOf(name)).join(', ');
-      throw usage('unknown-option', `there is no setting ${variable}: the environment may have ${variables}, ${CONFIG}`);
+      const variables = [...known.map(([name]) => variableOf(name)), CONFIG];
+      throw usage('unknown-option', `there is no setting ${variable}: ${meant(variable, variables)}`);
     }
     // What is of the other command only is not of this one.
     if (known.includes(entry)) found[entry[0]] = meaningOf(entry[1], text, variable);
@@ -121,6 +122,8 @@ const kindName = (/** @type {Setting} */ { kind, most, forms }) =>
 function fromFile(file, known) {
   const about = statSync(file);
   if (about.isDirectory()) throw usage('bad-value', `${file} is a folder, not a configuration`);
+  // A device may never end. A shell's <(command) is a pipe.
+  if (!about.isFile() && !about.isFIFO()) throw usage('bad-value', `${file} is a socket or a device, not a configuration`);
   if (about.size > limits.configBytes) {
     throw usage('bad-value', `${file} is no configuration: it has more than ${limits.configBytes} bytes`);
   }
@@ -140,8 +143,8 @@ function fromFile(file, known) {
   for (const [name, value] of Object.entries(said)) {
     const setting = known.find(([each]) => each === name)?.[1];
     if (!setting) {
-      const names = known.map(([each]) => each).join(', ');
-      throw usage('unknown-option', `there is no setting '${name}' in ${file}: it may have ${names}`);
+      const names = known.map(([each]) => each);
+      throw usage('unknown-option', `there is no setting '${name}' in ${file}: ${meant(name, names)}`);
     }
     if (!isOfKind[setting.kind](value, setting.most ?? 0) || !(setting.forms?.includes(value) ?? true)) {
       // Not the value itself: it may be a password.

@@ -1,6 +1,7 @@
 // A coordinator without a site: sockets, and what an operator's tools ask for.
 import { createServer } from 'node:http';
-import { attach } from './coordinator.js';
+import { AttachedCoordinator } from './coordinator.js';
+import { attachNames, checkNames } from './names.js';
 
 /**
  * @typedef {object} StandaloneExtras
@@ -52,10 +53,11 @@ async function closeServer(server) {
  * @param {StandaloneOptions} [options]
  */
 export async function serveCoordinator(options = {}) {
+  checkNames(options, [attachNames, { port: 1, metricsPort: 1, host: 1 }], 'serveCoordinator()');
   const { port = 8081, metricsPort, host = '127.0.0.1' } = options;
   const isApart = metricsPort !== undefined;
   const server = toolsServer(() => coordinator, !isApart);
-  const coordinator = attach(server, options);
+  const coordinator = new AttachedCoordinator(server, options);
   const servers = isApart ? [server, toolsServer(() => coordinator, true)] : [server];
   const end = () => Promise.all(servers.map(closeServer));
   try {

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { attach, handler } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { build, workerText } from './build.js';
+import { checkNames, manifestNames } from './names.js';
 
 /** @typedef {import('./build.js').BuildOptions} BuildOptions */
 /** @typedef {Omit<BuildOptions, 'base' | 'onWarning' | 'onProgress' | 'cache' | 'digestsBase'>} PeerCdnOptions */
@@ -64,6 +65,7 @@ function coordinate({ httpServer }, { logger }) {
  * @param {PeerCdnOptions} [options]
  */
 export default function peerCdn({ worker = 'sw.js', ...options } = {}) {
+  checkNames(options, [manifestNames], 'peerCdn()');
   /** @type {Config} */
   let config;
   let isWritten = false;

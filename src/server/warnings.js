@@ -4,7 +4,8 @@
  * @typedef {object} ManifestWarning
  * @property {string} path of the file, or of the folder (it ends in a slash), that is not listed though it was to be
  * @property {string} code 'not-readable', 'not-a-file', 'link-outside', 'link-loop', 'path-too-long', 'too-large',
- *     'too-many-files', 'changed', 'same-root'; or 'more-warnings' of all that are not named, 'manifest-kept' of a folder that
+ *     'too-many-files', 'changed', 'same-root'; or, one for all of a kind, 'empty', 'hidden', 'node-modules' and 'own-folder' of
+ *     what is never listed; or 'more-warnings' of all that are not named, 'manifest-kept' of a folder that
  *     cannot be read any more, 'unused-glob' of a glob that no file has
  * @property {string} message a line of text that names it and says why
  */
@@ -36,17 +37,28 @@ export function unlisted(error, path) {
   return new Unlisted('not-readable', reasons[`${code}`] ?? `it cannot be read (${code})`);
 }
 
-/**
- * A warning, on one line whatever the name: controls of a terminal are shown as numbers.
- * @param {string} path
- * @param {Unlisted} why
- */
+/** On one line whatever the name: controls of a terminal are shown as numbers. @param {string} path */
+const shownPath = (path) =>
+  path.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** @param {string} path @param {Unlisted} why */
 export function warningOf(path, { code, message }) {
-  const shown = path.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return { path, code, message: `${shown} is not listed: ${message}` };
+  return { path, code, message: `${shownPath(path)} is not listed: ${message}` };
+}
+
+/** Why some files are never listed. A warning is for all of a kind: a site may have many, and most are meant not to be. */
+const never = {
+  empty: 'an empty file has nothing to share',
+  hidden: 'names that begin with a dot are not for visitors',
+  'node-modules': 'node_modules is not for visitors',
+  'own-folder': 'folders named peer-cdn have only what peer-cdn writes',
+};
+/** @typedef {keyof typeof never} Never */
+
+/** @param {Never} code @param {string[]} paths @returns {ManifestWarning} */
+export function neverListed(code, paths) {
+  const some = paths.slice(0, 3).map(shownPath).join(', ') + (paths.length > 3 ? ` and ${paths.length - 3} more` : '');
+  return { path: '', code, message: `${some} ${paths.length > 1 ? 'are' : 'is'} not listed: ${never[code]}` };
 }
 
 /** Told where nobody asked to be. @param {{ code: string, message: string }} warning */

@@ -16,21 +16,30 @@ TEST_CASE("a site has no manifest when it said so, or when it was asked and noth
     std::string name;
     std::vector<int> used;  // 0: nothing came into use; 1: a manifest; 2: one that stands for none
     std::vector<Fetch> fetches;
-    bool is_missing;
+    Error error;
   };
   const Case cases[] = {
-      {"nothing is known", {}, {}, false},
-      {"no answer, with nothing stored", {0}, {Fetch::failed}, true},
-      {"a page of HTML, with nothing stored", {0}, {Fetch::malformed}, true},
-      {"a refusal, with nothing stored", {0}, {Fetch::unusable}, true},
-      {"a refusal, then a manifest", {0, 1}, {Fetch::unusable, Fetch::other}, false},
-      {"gone", {2}, {Fetch::other}, true},
-      {"gone, and offline since", {2, 0}, {Fetch::other, Fetch::failed}, true},
-      {"gone, and still so", {2, 0}, {Fetch::other, Fetch::same}, true},
-      {"gone, and back", {2, 1}, {Fetch::other, Fetch::other}, false},
-      {"a manifest, then a refusal", {1, 0}, {Fetch::other, Fetch::unusable}, false},
-      {"a manifest, then a page of HTML", {1, 0}, {Fetch::other, Fetch::malformed}, false},
-      {"a manifest, then none", {1, 2}, {Fetch::other, Fetch::other}, true},
+      {"nothing is known", {}, {}, Error::none},
+      {"no answer, with nothing stored", {0}, {Fetch::failed}, Error::no_manifest},
+      {"a page of HTML, with nothing stored", {0}, {Fetch::malformed}, Error::malformed_manifest},
+      {"a page of HTML, then no answer",
+       {0, 0},
+       {Fetch::malformed, Fetch::failed},
+       Error::malformed_manifest},
+      {"a refusal, then a page of HTML",
+       {0, 0},
+       {Fetch::unusable, Fetch::malformed},
+       Error::malformed_manifest},
+      {"a page of HTML, then a manifest", {0, 1}, {Fetch::malformed, Fetch::other}, Error::none},
+      {"a refusal, with nothing stored", {0}, {Fetch::unusable}, Error::no_manifest},
+      {"a refusal, then a manifest", {0, 1}, {Fetch::unusable, Fetch::other}, Error::none},
+      {"gone", {2}, {Fetch::other}, Error::no_manifest},
+      {"gone, and offline since", {2, 0}, {Fetch::other, Fetch::failed}, Error::no_manifest},
+      {"gone, and still so", {2, 0}, {Fetch::other, Fetch::same}, Error::no_manifest},
+      {"gone, and back", {2, 1}, {Fetch::other, Fetch::other}, Error::none},
+      {"a manifest, then a refusal", {1, 0}, {Fetch::other, Fetch::unusable}, Error::none},
+      {"a manifest, then a page of HTML", {1, 0}, {Fetch::other, Fetch::malformed}, Error::none},
+      {"a manifest, then none", {1, 2}, {Fetch::other, Fetch::other}, Error::no_manifest},
   };
   for (const Case& each : cases) {
     CAPTURE(each.name);
@@ -39,7 +48,7 @@ TEST_CASE("a site has no manifest when it said so, or when it was asked and noth
       if (each.used[i] > 0) site.handle_used(each.used[i] == 2);
       site.handle_fetched(each.fetches[i]);
     }
-    CHECK(site.is_missing() == each.is_missing);
+    CHECK(site.error() == each.error);
     const bool is_used =
         std::any_of(each.used.begin(), each.used.end(), [](int it) { return it > 0; });
     CHECK(site.is_used() == is_used);

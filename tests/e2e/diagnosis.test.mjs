@@ -40,6 +40,23 @@ document.documentElement.dataset.state = 'settled';`;
 /** What is broken, and what is then said to be missing. */
 const broken = {
   'there is no manifest': [(origin) => origin.rule(MANIFEST_PATH, { status: 404, body: 'none' }), 'no-manifest'],
+  'the manifest is of an unknown version': [
+    (origin) =>
+      origin.rule(MANIFEST_PATH, { body: '{"version":2,"resources":{}}', headers: { 'content-type': 'application/json' } }),
+    'malformed-manifest',
+  ],
+  'the worker has no peer-cdn in it': [
+    (origin) => origin.rule('/sw.js', { body: "addEventListener('fetch', () => {});", headers: script }),
+    'no-worker',
+  ],
+  'the worker has no peer-cdn in it, and takes the page over': [
+    (origin) => origin.rule('/sw.js', { body: 'onactivate = (event) => event.waitUntil(clients.claim());', headers: script }),
+    'no-worker',
+  ],
+  'the worker never calls register()': [
+    (origin) => origin.rule('/sw.js', { body: "importScripts('/peer-cdn/sw.js'); new PeerCDN();", headers: script }),
+    'no-worker',
+  ],
   'the worker is a page of the app': [
     (origin) => origin.rule('/sw.js', { body: '<!doctype html>', headers: { 'content-type': 'text/html' } }),
     'no-worker',

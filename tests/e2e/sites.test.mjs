@@ -92,7 +92,7 @@ test('two open tabs, one of each site: both announce what they hold, and one tha
 
   s.write('/b/peer-cdn.json', manifestOf(fileOf('b'), bodies.b, { disabled: true }));
   await visitor.run(() => location.reload(), undefined, pages.b);
-  await until('b is off', () => visitor.run(() => window.peerCdn?.reason === 'cancelled', undefined, pages.b).catch(() => false));
+  await until('b is off', () => visitor.run(() => window.peerCdn?.reason === 'disabled', undefined, pages.b).catch(() => false));
   assert.equal(await visitor.run(() => window.peerCdn.active, undefined, pages.a), true);
   await visitor.visit(`${s.url}/a/`, { page: pages.a });
   assert.equal(await visitor.run(() => window.peerCdn.upload.on, undefined, pages.a), true);

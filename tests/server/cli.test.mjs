@@ -56,6 +56,8 @@ const wrong = [
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--log', 'xml'], 2, 'bad-value'],
   [['coordinator', '--config', '/nowhere/at.json'], 1, 'not-found'],
   [['coordinator', '--config', cli], 2, 'bad-value'],
+  [['coordinator', '--config', '/dev/zero'], 2, 'bad-value'],
+  [['manifest', 'tests/vectors', '--check', '-o', '/dev/zero'], 1, 'not-a-file'],
   [['serve', '.', '--metrics-port', '1'], 2, 'unknown-option'],
   [['doctor'], 2, 'bad-arguments'],
   [['doctor', 'ftp://example.org'], 2, 'bad-value'],
@@ -382,6 +384,48 @@ test('an output that is no file, as a device, is refused and stays what it is', 
   assert.deepEqual([ended.status, ended.stderr], [1, `peer-cdn: not-a-file: ${pipe} is a pipe, a socket or a device\n`]);
   assert.ok(lstatSync(pipe).isFIFO());
   assert.deepEqual(readdirSync(folder), ['a.png', 'pipe']);
+});
+
+test('an output that cannot be written ends the command with a line', { timeout: 30_000 }, async (t) => {
+  const folder = makeFolder(t, { 'a.png': 'a', file: 'b' });
+  const outputs = {
+    '/proc/x.json': 'not-writable: /proc/peer-cdn cannot be made',
+    '/proc/self/deep/er/x.json': 'not-writable: /proc/self/deep cannot be made',
+    '/dev/full': 'not-a-file: /dev/full is a pipe, a socket or a device',
+    [join(folder, 'file/x.json')]: `not-a-folder: ${join(folder, 'file/peer-cdn/digests')}/ is not a folder`,
+    [join(folder, 'none/')]: `is-a-folder: ${join(folder, 'none/')} is a folder`,
+  };
+  for (const [output, line] of Object.entries(outputs)) {
+    const { status, stderr } = await run('manifest', folder, '-o', output);
+    assert.deepEqual([status, stderr], [1, `peer-cdn: ${line}\n`]);
+  }
+  assert.deepEqual(readdirSync(folder), ['a.png', 'file']);
+});
+
+test('what is never listed gets one line for each reason', async (t) => {
+  const folder = makeFolder(t, {
+    'a.png': 'a',
+    'empty.png': '',
+    'below/empty.bin': '',
+    'empty.js': '',
+    '.hidden.png': 'b',
+    '.git/index': 'c',
+    '.DS_Store': 'd',
+    'node_modules/package/large.png': 'e',
+    'peer-cdn/mine.png': 'f',
+  });
+  // The second run finds what the first one wrote, and does not tell of it.
+  await run('manifest', folder);
+  const { status, stderr } = await run('manifest', folder);
+  assert.equal(status, 0);
+  assert.deepEqual(stderr.trimEnd().split('\n').sort(), [
+    'peer-cdn: empty: below/empty.bin, empty.png are not listed: an empty file has nothing to share',
+    'peer-cdn: hidden: .git/, .hidden.png are not listed: names that begin with a dot are not for visitors',
+    'peer-cdn: node-modules: node_modules/ is not listed: node_modules is not for visitors',
+    'peer-cdn: own-folder: peer-cdn/mine.png is not listed: folders named peer-cdn have only what peer-cdn writes',
+  ]);
+  const excluded = ['.*', 'empty.*', 'node_modules', 'peer-cdn/**'].flatMap((glob) => ['--exclude', glob]);
+  assert.equal((await run('manifest', folder, ...excluded)).stderr, '');
 });
 
 test('serve prints one line when it is ready and one for each request, and ends when told to', async (t) => {

@@ -6,8 +6,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { buildSync } from 'esbuild';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { examine } from '../../src/server/doctor/index.js';
 import { attach, handler } from '../../src/server/index.js';
@@ -18,6 +20,7 @@ const cdn = new PeerCDN();
 cdn.GET('/static', PeerCDN.strategies.ordered);
 cdn.register();
 `;
+const ours = readFileSync('dist/browser/sw.js', 'utf8');
 const page = `<!doctype html><script type="module">
 import { start } from '/peer-cdn/index.js';
 await start({ worker: '/sw.js' });
@@ -87,6 +90,13 @@ const csp = (policy) => withHeader('content-security-policy', policy);
 const manifestOf = (text) => ({ headers: { 'content-type': 'application/json' }, body: text });
 const entry = { bytes: 5, pieceBytes: 65536, root: 'ab'.repeat(32), type: 'a/b' };
 
+/** Sends a head, and never the end of the body. */
+const hangs = (headers) => (_request, response) => response.writeHead(200, headers).write('{');
+const script = (body) => ({ headers: { 'content-type': 'text/javascript' }, body });
+const noPeerCdn = /has no peer-cdn in it/;
+const moduleWorker = worker.replace("importScripts('/peer-cdn/sw.js')", "import PeerCDN from '/peer-cdn/sw.mjs'");
+const asModule = page.replace("worker: '/sw.js'", "worker: '/sw.js', workerType: 'module'");
+
 /** What is broken: [the check that finds it, what it says, the site]. */
 const broken = {
   'the page is not there': ['page', /answers 404/, { rules: { '/': { status: 404 } } }],
@@ -109,6 +119,100 @@ const broken = {
   ],
   'an app answers with its page for our script': ['worker', /is a page/, { rules: { '/peer-cdn/sw.js': html } }],
   'the worker is another one': ['worker', /no peer-cdn/, { changed: { 'sw.js': 'self.onfetch = () => {};' } }],
+  'the worker answers 500': ['worker', /answers 500/, { rules: { '/sw.js': { status: 500 } } }],
+  'the worker never comes': ['worker', /did not answer in time/, { rules: { '/sw.js': () => {} }, timeoutMs: 3000 }],
+  'the worker is cut off in the middle': [
+    'worker',
+    /sw\.js has a syntax error: .*\(3:8\)/,
+    { changed: { 'sw.js': "importScripts('/peer-cdn/sw.js');\nconst cdn = new PeerCDN();\ncdn.GET('/sta" } },
+  ],
+  'our script is cut off in the middle': [
+    'worker',
+    /peer-cdn\/sw\.js, which the worker imports, has a syntax error/,
+    { rules: { '/peer-cdn/sw.js': script('(() => {') } },
+  ],
+  'our script is imported in a comment only': [
+    'worker',
+    noPeerCdn,
+    { changed: { 'sw.js': "// importScripts('/peer-cdn/sw.js');\nself.onfetch = () => {};" } },
+  ],
+  'our script is imported in a block comment only': [
+    'worker',
+    noPeerCdn,
+    { changed: { 'sw.js': `/*\n${worker}*/\nself.onfetch = () => {};` } },
+  ],
+  'our script is imported in a text only': [
+    'worker',
+    noPeerCdn,
+    { changed: { 'sw.js': `console.log("importScripts('/peer-cdn/sw.js')");` } },
+  ],
+  'the worker never calls register': [
+    'worker',
+    /never calls register/,
+    { changed: { 'sw.js': worker.replace('cdn.register();', '') } },
+  ],
+  'the worker calls register in a comment only': [
+    'worker',
+    /never calls register/,
+    { changed: { 'sw.js': worker.replace('cdn.register', '// cdn.register') } },
+  ],
+  'the worker has no route': ['routes', /no route/, { changed: { 'sw.js': worker.replace(/cdn\.GET.*/, '') } }],
+  'the worker has its route in a comment only': [
+    'routes',
+    /no route/,
+    { changed: { 'sw.js': worker.replace('cdn.GET', '// cdn.GET') } },
+  ],
+  'a bundled worker never calls register': [
+    'worker',
+    /never calls register/,
+    { changed: { 'sw.js': `${ours};new PeerCDN().GET('/static', 'ordered');` } },
+  ],
+  'a module worker is registered as a classic one': [
+    'worker',
+    /registered as a classic script/,
+    { changed: { 'sw.js': moduleWorker } },
+  ],
+  'a classic worker is registered as a module': [
+    'worker',
+    /importScripts\(\), which a module may not/,
+    { changed: { 'index.html': asModule } },
+  ],
+  'page.js was not copied': [
+    'page script',
+    /page\.js, which .*index\.js imports, answers 404/,
+    { rules: { '/peer-cdn/page.js': { status: 404 } } },
+  ],
+  'engine.js was not copied': [
+    'page script',
+    /engine\.js, which .*page\.js imports, answers 404/,
+    { rules: { '/peer-cdn/engine.js': { status: 404 } } },
+  ],
+  'an app answers with its page for engine.js': [
+    'page script',
+    /engine\.js.* is a page/,
+    { rules: { '/peer-cdn/engine.js': html } },
+  ],
+  'engine.js has a type that browsers refuse': [
+    'page script',
+    /engine\.js.* of type text\/plain/,
+    { rules: { '/peer-cdn/engine.js': { headers: { 'content-type': 'text/plain' }, body: '' } } },
+  ],
+  'index.js was not copied': ['page script', /index\.js, .*answers 404/, { rules: { '/peer-cdn/index.js': { status: 404 } } }],
+  'index.js never comes': [
+    'page script',
+    /index\.js, .*did not answer in time/,
+    { rules: { '/peer-cdn/index.js': () => {} }, timeoutMs: 3000 },
+  ],
+  'a script of the page is not there': [
+    'page script',
+    /main\.js answers 404/,
+    { changed: { 'index.html': '<!doctype html><script type="module" src="/main.js"></script>' } },
+  ],
+  "the page's script has a syntax error": [
+    'page script',
+    /syntax error/,
+    { changed: { 'index.html': page.replace('await start(', 'await start(((') } },
+  ],
   'the worker may not control the page': [
     'scope',
     /below \/js\//,
@@ -139,7 +243,32 @@ const broken = {
   'the CSP forbids WebRTC': ['CSP', /WebRTC/, { rules: { '/': csp("webrtc 'block'") } }],
   'there is no manifest': ['manifest', /answers 404/, { rules: { [MANIFEST_PATH]: { status: 404 } } }],
   'an app answers with its page for the manifest': ['manifest', /is a page/, { rules: { [MANIFEST_PATH]: html } }],
-  'the manifest is none': ['manifest', /no manifest/, { rules: { [MANIFEST_PATH]: manifestOf('{"version":2}') } }],
+  'the manifest is of an unknown version': [
+    'manifest',
+    /no manifest of version 1, but of 2 \(malformed-manifest\)/,
+    { rules: { [MANIFEST_PATH]: manifestOf('{"version":2}') } },
+  ],
+  'the manifest has no version': ['manifest', /but of none/, { rules: { [MANIFEST_PATH]: manifestOf('[]') } }],
+  'the manifest is null': ['manifest', /but of none/, { rules: { [MANIFEST_PATH]: manifestOf('null') } }],
+  'the manifest is cut off': ['manifest', /is no JSON/, { rules: { [MANIFEST_PATH]: manifestOf('{"version":1,') } }],
+  'the manifest has no list of files': [
+    'manifest',
+    /is no manifest \(malformed/,
+    { rules: { [MANIFEST_PATH]: manifestOf('{"version":1,"resources":[]}') } },
+  ],
+  'the manifest never comes': ['manifest', /did not answer in time/, { rules: { [MANIFEST_PATH]: () => {} }, timeoutMs: 3000 }],
+  'the manifest never ends': [
+    'manifest',
+    /not to its end/,
+    { rules: { [MANIFEST_PATH]: hangs({ 'content-type': 'application/json' }) }, timeoutMs: 3000 },
+  ],
+  'a listed file never comes': ['files', /did not answer in time/, { rules: { '/static/large.bin': () => {} }, timeoutMs: 3000 }],
+  'a listed file never ends': [
+    'files',
+    /not to its end/,
+    { rules: { '/static/large.bin': hangs({ 'content-length': 600_000 }) }, timeoutMs: 3000 },
+  ],
+  'the page never ends': ['page', /not to its end/, { rules: { '/': hangs({ 'content-type': 'text/html' }) }, timeoutMs: 3000 }],
   'sharing is switched off': [
     'manifest',
     /turns sharing off/,
@@ -212,7 +341,7 @@ const broken = {
   'a digest list is another': ['digest lists', /other bytes/, { digests: { body: 'x' } }],
 };
 
-for (const [what, [check, said, { digests, ...rest }]] of Object.entries(broken)) {
+for (const [what, [check, said, { digests, timeoutMs, ...rest }]] of Object.entries(broken)) {
   test(`doctor finds: ${what}`, async (t) => {
     const rules = { ...rest.rules };
     if (digests) {
@@ -220,13 +349,20 @@ for (const [what, [check, said, { digests, ...rest }]] of Object.entries(broken)
       const { manifest } = await makeManifest(makeFolder(t, files));
       rules[`/peer-cdn/digests/${manifest.resources['/static/large.bin'].root}`] = digests;
     }
-    const { ok, findings } = await examine(await site(t, { ...rest, rules }));
+    const { ok, findings } = await examine(await site(t, { ...rest, rules }), { timeoutMs });
     const wrong = findings.filter(({ state }) => state === 'wrong');
     assert(!ok && wrong.some((each) => each.check === check && said.test(each.what)), JSON.stringify(wrong, null, 1));
     for (const { todo } of wrong) assert(todo);
   });
 }
 
+/** The worker without its first line. */
+const calls = worker.slice(worker.indexOf('\n') + 1);
+/** Another path of the site. */
+const isAt = (path) => (request, _response, go) => {
+  request.url = path;
+  go();
+};
 const fine = {
   'a CSP that allows what is needed': { rules: { '/': csp("default-src 'self'; script-src 'self' 'wasm-unsafe-eval'") } },
   'helmet with the line of the README': {
@@ -243,7 +379,61 @@ const fine = {
   },
   'a server without ranges': { rules: { '/static/large.bin': answers({}, large) } },
   'a worker that is bundled': {
-    changed: { 'sw.js': `${readFileSync('dist/browser/sw.js', 'utf8')};${worker.split('\n').slice(1).join('\n')}` },
+    changed: { 'sw.js': `${ours};${calls}` },
+  },
+  'a worker whose build has shortened all names': {
+    changed: {
+      'sw.js': `${ours.replace(/\b(?:GET|register)(?=\()/g, '_$&')};${worker.split('\n').slice(1).join('\n')}`.replace(
+        /cdn\.(?:GET|register)/g,
+        'cdn._',
+      ),
+    },
+  },
+  'a worker that imports what only a browser can tell': { changed: { 'sw.js': `importScripts(self.name + '/cdn.js');` } },
+  'a worker whose calls are in a script that it imports': {
+    changed: { 'sw.js': "importScripts('/peer-cdn/sw.js', './cdn.js');", 'cdn.js': calls },
+  },
+  'a worker of Workbox': {
+    changed: {
+      'sw.js': `define(['./workbox'], (w) => { importScripts("/peer-cdn/sw.js", "cdn.js"); });`,
+      'cdn.js': calls,
+    },
+  },
+  'a worker that imports our script by a redirect': {
+    rules: { '/our.js': { status: 302, headers: { location: '/peer-cdn/sw.js' } } },
+    changed: { 'sw.js': worker.replace('/peer-cdn/sw.js', '/our.js') },
+  },
+  'a module worker': { changed: { 'sw.js': moduleWorker, 'index.html': asModule } },
+  'a worker that names its methods by texts': {
+    changed: { 'sw.js': worker.replace('.GET', "['GET']").replace('.register', "['register']") },
+  },
+  'a page with scripts of others that are broken, and one that is commented out': {
+    changed: {
+      'index.html': `<!-- <script src="/old.js"></script> --><script type="application/json">{</script>
+        <script src="/gone.js"></script><script>(</script>${page}`,
+    },
+  },
+  'an engine at the usual place, and none beside the bundle': {
+    rules: {
+      '/assets/index.js': isAt('/peer-cdn/index.js'),
+      '/assets/page.js': isAt('/peer-cdn/page.js'),
+      '/assets/engine.js': { status: 404 },
+    },
+    changed: { 'index.html': page.replace('/peer-cdn/index.js', '/assets/index.js') },
+  },
+  'a large file that takes longer than one answer may': {
+    rules: {
+      '/static/large.bin': async (request, response, go) => {
+        if (request.headers.range) return go();
+        response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': large.length });
+        for (let at = 0; at < large.length; at += 70_000) {
+          response.write(large.subarray(at, at + 70_000));
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        response.end();
+      },
+    },
+    timeoutMs: 4500,
   },
   'a worker of a folder that may control more': {
     changed: { 'index.html': page.replace('/sw.js', '/js/sw.js'), 'js/sw.js': worker },
@@ -251,19 +441,43 @@ const fine = {
   },
 };
 fine['a worker of a folder that may control more'].changed['index.html'] = page.replace("'/sw.js'", "'/js/sw.js', scope: '/'");
-for (const [what, given] of Object.entries(fine)) {
+
+for (const [how, options] of Object.entries({
+  'in one script': {},
+  'in parts': { splitting: true },
+  minified: { minify: true },
+})) {
+  const built = buildSync({
+    stdin: { contents: `import { start } from './dist/browser/index.js'; start({ worker: '/sw.js' });`, resolveDir: '.' },
+    bundle: true,
+    format: 'esm',
+    outdir: '.',
+    entryNames: 'main',
+    write: false,
+    ...options,
+  });
+  const scripts = built.outputFiles.map(({ path, text }) => [`assets/${basename(path)}`, text]);
+  const index = '<!doctype html><script type="module" src="/assets/main.js"></script>';
+  fine[`a page that is bundled ${how}`] = { changed: { ...Object.fromEntries(scripts), 'index.html': index } };
+}
+
+for (const [what, { timeoutMs, ...given }] of Object.entries(fine)) {
   test(`doctor finds nothing wrong: ${what}`, async (t) => {
-    const { ok, findings } = await examine(await site(t, given));
+    const { ok, findings } = await examine(await site(t, given), { timeoutMs });
     assert(ok, JSON.stringify(findings.filter(({ state }) => state === 'wrong')));
   });
 }
 
-test('a site that does not answer is said to, within the time, and the rest is not checked', async (t) => {
-  const url = await site(t, { rules: { '/sw.js': () => {} } });
-  const { ok, findings } = await examine(url, { timeoutMs: 2000 });
-  assert(ok);
-  const { page: pageState, worker: workerState, coordinator } = statesOf({ findings });
-  assert.deepEqual([pageState, workerState, coordinator], ['right', 'not checked', 'not checked']);
+test('what is not reached within the time is not checked', async (t) => {
+  const slow = {
+    '/': (_request, _response, go) => setTimeout(go, 60),
+    '/sw.js': (_request, _response, go) => setTimeout(go, 60),
+  };
+  const url = await site(t, { rules: slow });
+  const { ok, findings } = await examine(url, { timeoutMs: 1 });
+  assert(!ok || findings.every(({ state }) => state === 'not checked'));
+  const { worker: workerState, coordinator } = statesOf({ findings });
+  assert.deepEqual([workerState, coordinator], ['not checked', 'not checked']);
   const gone = await examine('http://127.0.0.1:1/');
   assert.equal(statesOf(gone).page, 'wrong');
   assert.match(gone.findings[0].what, /^http:\/\/127\.0\.0\.1:1\/: ./);

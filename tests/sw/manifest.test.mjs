@@ -273,8 +273,14 @@ test('a manifest of thousands of files is used whole', async () => {
   assert.deepEqual(at.worker.events.error, []);
 });
 
-test('pages are told of a site that has no manifest, and of one that has got one', async () => {
-  for (const answer of [status(404), status(200, { 'content-type': 'text/html' }, '<!doctype html>')]) {
+test('pages are told of a site that has no manifest, or one that cannot be read, and of one that has got one', async () => {
+  const html = status(200, { 'content-type': 'text/html' }, '<!doctype html>');
+  const unknown = status(200, { 'content-type': 'application/json' }, '{"version":2,"resources":{}}');
+  for (const [answer, code] of [
+    [status(404), 'no-manifest'],
+    [html, 'malformed-manifest'],
+    [unknown, 'malformed-manifest'],
+  ]) {
     const at = await scene({ script, isInstalled: true });
     at.origin.always(path, answer);
     const codes = () => at.worker.told('busy').map(({ code }) => code);
@@ -282,11 +288,11 @@ test('pages are told of a site that has no manifest, and of one that has got one
     assert.deepEqual(codes(), [''], 'nothing is known before the site has answered');
     await at.worker.fetch(url);
     await at.clock.when(() => codes().length > 1);
-    assert.deepEqual(codes(), ['', 'no-manifest']);
+    assert.deepEqual(codes(), ['', code]);
     at.browser.broadcasts.length = 0;
     const next = await at.worker.restart();
     await next.fetch(url);
-    assert.equal(codes().at(-1), 'no-manifest', 'a worker that was started anew knows it too');
+    assert.equal(codes().at(-1), code, 'a worker that was started anew knows it too');
     at.origin.always(path, usual);
     await at.clock.pass(61_000);
     await next.fetch(url);

@@ -250,7 +250,7 @@ test('an instance that comes while the manifest turns it all off is on when the 
   await until('off', () => !one.active);
   const two = close(await start());
   assert.equal(two.active, false);
-  assert.equal(two.reason, 'cancelled');
+  assert.equal(two.reason, 'disabled');
   await fill();
   tell({ type: 'manifest' });
   await until('on', () => one.active && two.active);
@@ -514,7 +514,7 @@ test('every change of the state is told, once', async (t) => {
   plugin.close();
   assert.deepEqual(states, [
     { active: true, reason: null },
-    { active: false, reason: 'cancelled' },
+    { active: false, reason: 'disabled' },
     { active: true, reason: null },
     { active: false, reason: 'cancelled' },
   ]);

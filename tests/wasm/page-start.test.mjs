@@ -241,7 +241,7 @@ test('a manifest that turns it all off closes the socket, and a later one turns 
   await store.putManifest(listing({ disabled: true }), Date.now());
   tell({ type: 'manifest' });
   await until('off', () => !plugin.active && open() === 0);
-  assert.equal(plugin.reason, 'cancelled');
+  assert.equal(plugin.reason, 'disabled');
   await store.putManifest(listing(), Date.now());
   tell({ type: 'manifest' });
   await until('on again', () => plugin.active && open() === 1);

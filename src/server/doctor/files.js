@@ -1,9 +1,10 @@
 // The manifest, its digest lists and the listed files, as a visitor's browser gets them.
 import { createHash } from 'node:crypto';
-import { MANIFEST_PATH } from '../../../build/border.js';
+import { MANIFEST_PATH, manifestVersion } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { judgeAnswer, readListing } from '../listing.js';
 import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
+import { memberText } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {ReturnType<typeof readListing>} Listing */
@@ -12,12 +13,20 @@ import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
 const sha256 = (/** @type {Uint8Array} */ bytes) => createHash('sha256').update(bytes).digest();
 
 /** Where the worker looks for the manifest, as far as its script says so. @param {Case} site */
-export function manifestPath({ workerScripts, scope }) {
-  for (const { text } of workerScripts) {
-    const found = text.match(/\bmanifest:\s*(["'`])(\/[^"'`]*)\1/);
-    if (found) return found[2];
+export const manifestPath = ({ workerScripts, scope }) =>
+  memberText(workerScripts, 'manifest', (text) => text.startsWith('/')) ?? scope.replace(/\/*$/, MANIFEST_PATH);
+
+/** Why an answer is no manifest. @param {import('./findings.js').Answer} answer */
+function whyNone({ body }) {
+  let said;
+  try {
+    said = JSON.parse(Buffer.from(body).toString('utf8'));
+  } catch {
+    return 'is no JSON';
   }
-  return scope.replace(/\/*$/, MANIFEST_PATH);
+  const version = said?.version;
+  if (version === manifestVersion) return 'is no manifest';
+  return `is no manifest of version ${manifestVersion}, but of ${JSON.stringify(version) ?? 'none'}`;
 }
 
 /** @param {Case} site @returns {Promise<Listing | null>} */
@@ -37,7 +46,7 @@ export async function checkManifest(site, path = manifestPath(site)) {
   try {
     listing = readListing(Buffer.from(answer.body).toString('utf8'));
   } catch {
-    findings.wrong('manifest', `${path} is no manifest of version 1`, 'Write it anew with `peer-cdn manifest`.');
+    findings.wrong('manifest', `${path} ${whyNone(answer)} (malformed-manifest)`, 'Write it anew with `peer-cdn manifest`.');
     return null;
   }
   if (listing.disabled) {

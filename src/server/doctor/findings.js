@@ -1,4 +1,7 @@
 // What `peer-cdn doctor` finds, and how it asks.
+import { ENGINE_PATH } from '../../../build/border.js';
+import * as limits from '../limits.js';
+
 /** @typedef {'right' | 'wrong' | 'note' | 'not checked'} State a note is no fault: something to know */
 
 /**
@@ -45,18 +48,20 @@ export class Findings {
  * @property {string} html of the page
  * @property {Policy[]} policies of the page
  * @property {Script[]} scripts that the page names, on its own origin
+ * @property {Missing[]} missing scripts that the page or its scripts name
  * @property {string} scope of the worker
  * @property {Script[]} workerScripts the worker's, and all that it imports
  */
 
 /**
  * @typedef {object} Bounds
- * @property {number} answerMs to wait for one answer, with its body
+ * @property {number} answerMs to wait for an answer, and for each part of its body (limits.doctorPartBytes)
  * @property {number} files to read whole
  * @property {number} fileBytes that one of them may have
  */
 
-/** @typedef {{ url: URL, text: string }} Script */
+/** @typedef {{ url: URL, text: string, facts: import('./script.js').Facts }} Script */
+/** @typedef {{ url: URL, why: string, from: Script | null, isLazy: boolean }} Missing from: null, if the page itself names it */
 /** @typedef {Map<string, string[]>} Policy a Content-Security-Policy: sources by directive */
 
 /**
@@ -71,7 +76,7 @@ export class Findings {
 /** Node's fetch hides why in the cause. @param {unknown} error */
 export function reasonOf(error) {
   const { name, message, cause } = /** @type {Error & { cause?: NodeJS.ErrnoException }} */ (error);
-  if (name === 'TimeoutError' || name === 'AbortError') return 'it did not answer in time';
+  if (name === 'TimeoutError' || name === 'AbortError') return 'it did not answer in time, or not to its end';
   return cause?.code ?? cause?.message ?? message;
 }
 
@@ -83,19 +88,32 @@ export function reasonOf(error) {
  * @returns {Promise<Answer>}
  */
 export async function ask({ page, signal, bounds }, url, { headers = {}, redirect = 'follow' } = {}) {
-  const timeout = AbortSignal.timeout(bounds.answerMs);
-  const response = await fetch(new URL(url, page), { headers, redirect, signal: AbortSignal.any([signal, timeout]) });
-  const chunks = [];
-  let bytes = 0;
-  let isCut = false;
-  for await (const chunk of response.body ?? []) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes <= bounds.fileBytes) continue;
-    isCut = true;
-    break;
+  const late = new AbortController();
+  const abort = () => late.abort(new DOMException('', 'TimeoutError'));
+  let timer = setTimeout(abort, bounds.answerMs);
+  try {
+    const response = await fetch(new URL(url, page), { headers, redirect, signal: AbortSignal.any([signal, late.signal]) });
+    const chunks = [];
+    let bytes = 0;
+    let inTime = 0;
+    let isCut = false;
+    for await (const chunk of response.body ?? []) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes - inTime >= limits.doctorPartBytes) {
+        // A large file may take longer than an answer that never ends.
+        inTime = bytes;
+        clearTimeout(timer);
+        timer = setTimeout(abort, bounds.answerMs);
+      }
+      if (bytes <= bounds.fileBytes) continue;
+      isCut = true;
+      break;
+    }
+    return { status: response.status, headers: response.headers, body: Buffer.concat(chunks), url: new URL(response.url), isCut };
+  } finally {
+    clearTimeout(timer);
   }
-  return { status: response.status, headers: response.headers, body: Buffer.concat(chunks), url: new URL(response.url), isCut };
 }
 
 /**
@@ -119,6 +137,16 @@ export const isPage = (answer) => typeOf(answer) === 'text/html';
 /** What browsers take for a script. @param {Answer} answer */
 export const isScript = (answer) => /^(?:text|application)\/(?:x-)?(?:java|ecma)script$/.test(typeOf(answer));
 
+/** What keeps an answer from being a script; '' if nothing does. @param {Answer | string} answer */
+export function notScript(answer) {
+  if (typeof answer === 'string') return `is not to be had: ${answer}`;
+  const { status, headers } = answer;
+  if (status >= 300 && status < 400) return `is a redirect to ${headers.get('location')}`;
+  if (status !== 200) return `answers ${status}`;
+  if (isPage(answer)) return 'is a page, no script (of an app that answers everything?)';
+  return isScript(answer) ? '' : `is of type ${headers.get('content-type') ?? 'nothing'}`;
+}
+
 /** Seconds that somebody may keep it, by its headers. @param {Answer} answer */
 export function secondsKept({ headers }) {
   const control = (headers.get('cache-control') ?? '').toLowerCase();
@@ -130,3 +158,5 @@ export function secondsKept({ headers }) {
 /** Our own scripts have these names inside, however they were bundled: a worker's, and a page's. */
 export const isOurs = (/** @type {string} */ text) => text.includes('x-peer-cdn') && text.includes('peer-cdn-v');
 export const isOurPage = (/** @type {string} */ text) => text.includes('peer-cdn.policy') && text.includes('/peer-cdn/ws');
+/** The page's second script, which the first one loads, and which loads the engine. */
+export const isOurHand = (/** @type {string} */ text) => text.includes(ENGINE_PATH);

@@ -15,6 +15,9 @@ import { checkRoutes, checkWorker, workerUrl } from './worker.js';
  * @property {number} [timeoutMs] for all of it; default 45 s
  */
 
+/** Why a check was not reached. */
+export const OUT_OF_TIME = 'the time was over (--timeout)';
+
 /** Every check, so that what was not reached is named. */
 const names = [
   'page',
@@ -39,7 +42,7 @@ const names = [
  * @returns {import('./findings.js').Case}
  */
 function caseOf(url, options, signal, bounds) {
-  const seen = { html: '', policies: [], scripts: [], scope: '/', workerScripts: [] };
+  const seen = { html: '', policies: [], scripts: [], missing: [], scope: '/', workerScripts: [] };
   return { page: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
 }
 
@@ -48,7 +51,7 @@ function caseOf(url, options, signal, bounds) {
  * @param {string} url of the site, or of its manifest
  */
 export async function examineFiles(url) {
-  const bounds = { answerMs: limits.checkAnswerMs, files: limits.manifestEntries, fileBytes: Infinity };
+  const bounds = { answerMs: limits.doctorAnswerMs, files: limits.manifestEntries, fileBytes: Infinity };
   const site = caseOf(url, {}, new AbortController().signal, bounds);
   const path = site.page.pathname.endsWith('.json') ? site.page.pathname : undefined;
   await checkFiles(site, await checkManifest(site, path));
@@ -63,14 +66,15 @@ export async function examineFiles(url) {
  */
 export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } = {}) {
   const signal = AbortSignal.timeout(timeoutMs);
-  const bounds = { answerMs: limits.doctorAnswerMs, files: limits.doctorFiles, fileBytes: limits.doctorFileBytes };
+  const answerMs = Math.min(limits.doctorAnswerMs, timeoutMs * limits.doctorAnswerShare);
+  const bounds = { answerMs, files: limits.doctorFiles, fileBytes: limits.doctorFileBytes };
   const site = caseOf(url, { worker, ice }, signal, bounds);
   const { findings } = site;
   try {
     if (await checkPage(site)) {
-      checkScript(site);
+      await checkScript(site);
       const script = workerUrl(site);
-      await checkWorker(site, script.url, script.from);
+      await checkWorker(site, script);
       const socket = socketUrl(site);
       checkPolicies(site, script.url, socket);
       const listing = await checkManifest(site);
@@ -82,7 +86,7 @@ export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } 
     if (!signal.aborted) findings.wrong('page', reasonOf(error), 'This is a fault of peer-cdn doctor: please report it.');
   }
   const seen = new Set(findings.all.map(({ check }) => check));
-  const why = signal.aborted ? 'the time was over (--timeout)' : 'what comes before it is wrong';
+  const why = signal.aborted ? OUT_OF_TIME : 'what comes before it is wrong';
   for (const name of names) if (!seen.has(name)) findings.notChecked(name, why);
   const all = findings.all.sort((a, b) => names.indexOf(a.check) - names.indexOf(b.check));
   return { url: site.page.href, ok: all.every(({ state }) => state !== 'wrong'), findings: all };

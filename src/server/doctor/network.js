@@ -6,13 +6,16 @@ import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
+import { memberText } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 
+/** Others have members of that name too. */
+const isSocket = (/** @type {string} */ text) => text.includes('/') && URL.canParse(text, 'https://host');
+
 /** Where the page looks for the coordinator, as far as its scripts say so. @param {Case} site */
 export function socketUrl({ scripts, page }) {
-  const named = scripts.map(({ text }) => text.match(/\bsocket:\s*(["'`])([^"'`$]+)\1/)?.[2]).find(Boolean);
-  const url = new URL(named ?? SOCKET_PATH, page);
+  const url = new URL(memberText(scripts, 'socket', isSocket) ?? SOCKET_PATH, page);
   url.protocol = url.protocol.replace(/^http/, 'ws');
   return url;
 }
@@ -20,10 +23,10 @@ export function socketUrl({ scripts, page }) {
 /** @typedef {{ welcome: true } | { status: number, body: string } | { error: string }} Reply */
 
 /** @param {Case} site @param {URL} url @returns {Promise<Reply>} */
-function knock({ page, signal }, url) {
+function knock({ page, signal, bounds }, url) {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, { origin: page.origin, handshakeTimeout: limits.doctorAnswerMs });
+    const socket = new WebSocket(url, { origin: page.origin, handshakeTimeout: bounds.answerMs });
     const end = (/** @type {Reply} */ reply) => {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);
@@ -34,7 +37,7 @@ function knock({ page, signal }, url) {
       reject(signal.reason);
       end({ error: '' });
     };
-    const timer = setTimeout(() => end({ error: 'it did not answer in time' }), limits.doctorAnswerMs);
+    const timer = setTimeout(() => end({ error: 'it did not answer in time' }), bounds.answerMs);
     signal.addEventListener('abort', stop);
     socket.on('open', () => {
       socket.send(JSON.stringify({ type: 'hello', version: protocolVersion, browser: randomBytes(16).toString('hex') }));

@@ -1,6 +1,8 @@
 // The page of a site: whether a browser may start there, and what its Content-Security-Policy allows.
+import { ENGINE_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
-import { answerOf, ask, isOurPage, isScript } from './findings.js';
+import { answerOf, isOurHand, isOurPage, notScript } from './findings.js';
+import { factsOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Policy} Policy */
@@ -25,11 +27,24 @@ function attribute(element, name) {
   return found && (found[1] ?? found[2] ?? found[3]).replaceAll('&amp;', '&').replaceAll('&quot;', '"').replaceAll('&#39;', "'");
 }
 
+/**
+ * The elements of some names, with the text of a script. What is in a comment is none.
+ * @param {string} html
+ * @returns {{ name: string, element: string, text: string }[]}
+ */
+function elementsOf(html) {
+  const found = html.matchAll(/<!--[\s\S]*?-->|(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta)\b[^>]*>)/gi);
+  return [...found]
+    .map(([, script, isScript, text, other, name]) => ({ name: isScript ?? name, element: script ?? other, text: text ?? '' }))
+    .filter(({ element }) => element)
+    .map((each) => ({ ...each, name: each.name.toLowerCase() }));
+}
+
 /** @param {string} html */
 function metaPolicies(html) {
-  const metas = [...html.matchAll(/<meta\s[^>]*>/gi)].map(([element]) => element);
-  const csp = metas.filter((element) => /^content-security-policy$/i.test(attribute(element, 'http-equiv') ?? ''));
-  return csp.flatMap((element) => policiesOf(attribute(element, 'content') ?? ''));
+  const metas = elementsOf(html).filter(({ name }) => name === 'meta');
+  const csp = metas.filter(({ element }) => /^content-security-policy$/i.test(attribute(element, 'http-equiv') ?? ''));
+  return csp.flatMap(({ element }) => policiesOf(attribute(element, 'content') ?? ''));
 }
 
 /** The sources that hold for a directive, or null: everything. @param {Policy} policy @param {string[]} names */
@@ -128,39 +143,82 @@ export async function checkPage(site) {
   }
   site.html = Buffer.from(answer.body).toString('utf8');
   site.policies = [...policiesOf(answer.headers.get('content-security-policy') ?? ''), ...metaPolicies(site.html)];
-  site.scripts = await scriptsOf(site);
+  await readScripts(site);
   return true;
 }
 
-/** @param {Case} site */
-async function scriptsOf(site) {
-  const { html, page } = site;
-  const elements = [...html.matchAll(/<(?:script\s[^>]*|link\s[^>]*modulepreload[^>]*)>/gi)].map(([element]) => element);
-  const named = elements.map((element) => attribute(element, 'src') ?? attribute(element, 'href'));
-  const inline = [...html.matchAll(/<script\b[^>]*>([\s\S]*?)<\/script>/gi)].map(([, text]) => ({ url: page, text }));
-  const scripts = [...inline];
-  const queue = named
-    .filter((src) => src !== null && URL.canParse(src, page.href))
-    .map((src) => new URL(/** @type {string} */ (src), page));
-  const seen = new Set();
-  while (queue.length > 0 && seen.size < limits.doctorScripts) {
-    const url = /** @type {URL} */ (queue.shift());
-    if (url.origin !== page.origin || seen.has(url.href)) continue;
-    seen.add(url.href);
-    const answer = await ask(site, url).catch(() => null);
-    if (answer?.status !== 200 || !isScript(answer)) continue;
-    const text = Buffer.from(answer.body).toString('utf8');
-    scripts.push({ url, text });
-    for (const [, , name] of text.matchAll(/\b(?:from|import)\s*\(?\s*(["'])((?:\.{0,2}\/)[^"']+)\1/g)) {
-      if (URL.canParse(name, url.href)) queue.push(new URL(name, url));
-    }
-  }
-  return scripts;
+/** As which kind of script an element's is run; null if it is data. @param {string} element */
+function kindOf(element) {
+  const type = (attribute(element, 'type') ?? '').trim().toLowerCase();
+  if (type === 'module') return 'module';
+  return type === '' || /^(?:text|application)\/(?:x-)?(?:java|ecma)script$/.test(type) ? 'classic' : null;
 }
 
-/** Whether the page has our script, as far as one can see it. @param {Case} site */
-export function checkScript({ findings, scripts, page }) {
-  if (scripts.some(({ text }) => isOurPage(text) || /peer-cdn\/index\.js/.test(text))) {
+/** @typedef {{ url: URL, type: 'classic' | 'module', from: Case['scripts'][number] | null, isLazy: boolean }} Asked */
+
+/** Reads the scripts that the page names, and those that they import. @param {Case} site */
+async function readScripts(site) {
+  const { html, page, scripts, missing } = site;
+  /** @type {Asked[]} */
+  const queue = [];
+  const seen = new Set();
+  const ask = (/** @type {string} */ name, /** @type {URL} */ base, /** @type {Omit<Asked, 'url'>} */ how) => {
+    const url = URL.canParse(name, base.href) ? new URL(name, base) : null;
+    if (url?.origin === page.origin && !seen.has(url.href)) queue.push({ url, ...how });
+  };
+  const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type) => {
+    const script = { url, text, facts: factsOf(text, type) };
+    scripts.push(script);
+    for (const { name, isLazy } of script.facts.imports) {
+      // Another name is for a build, or for an import map.
+      if (/^(?:\.{0,2}\/|https?:)/.test(name)) ask(name, url, { type: 'module', from: script, isLazy });
+    }
+  };
+  for (const { name, element, text } of elementsOf(html)) {
+    const isPreload = name === 'link' && /^modulepreload$/i.test(attribute(element, 'rel') ?? '');
+    const type = isPreload ? 'module' : name === 'script' ? kindOf(element) : null;
+    const src = attribute(element, isPreload ? 'href' : 'src');
+    if (!type) continue;
+    if (src === null) add(page, text, type);
+    else ask(src, page, { type, from: null, isLazy: isPreload });
+  }
+  for (let asked = queue.shift(); asked && seen.size < limits.doctorScripts; asked = queue.shift()) {
+    const { url, type, from, isLazy } = asked;
+    if (seen.has(url.href)) continue;
+    seen.add(url.href);
+    const answer = await answerOf(site, url);
+    const why = notScript(answer);
+    if (why || typeof answer === 'string') missing.push({ url, why, from, isLazy });
+    else add(url, Buffer.from(answer.body).toString('utf8'), type);
+  }
+}
+
+const ourFolder = 'Serve all of node_modules/peer-cdn/dist/browser at /peer-cdn/.';
+
+/** Whether the page has our script, as far as one can see it, and what that needs. @param {Case} site */
+export async function checkScript(site) {
+  const { findings, scripts, missing, page } = site;
+  const before = findings.all.length;
+  const isNamed = (/** @type {Case['scripts'][number]} */ { facts }) =>
+    facts.imports.some(({ name }) => /\bpeer-cdn\/index\.js$/.test(name));
+  const isHere = scripts.some((script) => isOurPage(script.text) || isNamed(script));
+  for (const { url, facts, text } of scripts) {
+    // A script that does not run starts nothing. Of others of the site nothing is said.
+    if (!facts.error || !(isOurPage(text) || text.includes('peer-cdn'))) continue;
+    const what = `${url.pathname} has a syntax error: ${facts.error}`;
+    findings.wrong('page script', what, 'Browsers do not run such a script: mend it.');
+  }
+  const isEngineElsewhere = async () => notScript(await answerOf(site, ENGINE_PATH)) === '';
+  for (const { url, why, from, isLazy } of missing) {
+    const isOurOwn = Boolean(from && (isOurPage(from.text) || isOurHand(from.text)));
+    if (isLazy && !isOurOwn) continue;
+    if (isOurOwn && from && isOurHand(from.text) && !isOurPage(from.text) && (await isEngineElsewhere())) continue;
+    const what = `${url.pathname}${from ? `, which ${from.url.pathname} imports,` : ''} ${why}`;
+    if (!from && isHere) findings.note('page script', what, 'Deploy it, or take it out of the page.');
+    else findings.wrong('page script', what, isOurOwn || /\/peer-cdn\//.test(url.pathname) ? ourFolder : 'Deploy it there.');
+  }
+  if (findings.all.slice(before).some(({ state }) => state === 'wrong')) return;
+  if (isHere) {
     findings.right('page script', 'the page loads peer-cdn');
   } else {
     findings.notChecked(

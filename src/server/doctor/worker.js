@@ -1,102 +1,178 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
-import { answerOf, isOurs, isPage, isScript } from './findings.js';
+import { answerOf, isOurs, notScript } from './findings.js';
 import { checkWasm, policiesOf } from './page.js';
+import { behindBase, besideOf, factsOf, memberText, textOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 
-/** Where the worker's script is: what was said, what the page's scripts name, or the usual name. @param {Case} site */
-export function workerUrl({ options, scripts, page }) {
-  if (options.worker) return { url: new URL(options.worker, page), from: '--worker' };
-  const pattern = /(?:serviceWorker\s*\.\s*register\(\s*|\bworker:\s*)(?:new URL\(\s*)?(["'`])([^"'`]+)\1/;
-  for (const { text, url } of scripts) {
-    const found = text.match(pattern);
-    if (!found) continue;
-    // What a template begins with is a base, of Vite mostly: the folder of the page.
-    const name = found[2].replace(/^\$\{[^}]*\}\/?/, './');
-    if (name.includes('${') || !URL.canParse(name, page.href)) continue;
-    const isBeside = url.pathname.endsWith('.js') && found[0].includes('new URL');
-    return { url: new URL(name, isBeside ? url : page), from: "the page's scripts" };
-  }
-  return { url: new URL('/sw.js', page), from: 'the usual name' };
+/**
+ * @typedef {object} Named
+ * @property {URL} url
+ * @property {string} from who says so
+ * @property {'classic' | 'module' | ''} type '' if nobody says it
+ */
+
+/** What the page's scripts register, or give to start(). @param {Case['scripts'][number]} script */
+function registered({ facts }) {
+  const calls = (facts.calls.get('register') ?? []).filter(({ callee }) => callee.object.property?.name === 'serviceWorker');
+  const given = facts.members.get('worker') ?? [];
+  return [
+    ...calls.map(({ arguments: [name, options] }) => ({ name, options, key: 'type' })),
+    ...given.map(({ value, of }) => ({ name: value, options: of, key: 'workerType' })),
+  ];
 }
 
-/** @param {Case} site @param {URL} url @param {boolean} isImport */
-async function read(site, url, isImport) {
+/** As which kind of script a worker is registered. @param {any} options @param {string} key @returns {Named['type']} */
+function typeOf(options, key) {
+  if (!options) return 'classic';
+  if (options.type !== 'ObjectExpression' || options.properties.some((/** @type {any} */ { type }) => type !== 'Property'))
+    return '';
+  const member = options.properties.find((/** @type {any} */ each) => each.key.name === key);
+  const said = member ? textOf(member.value) : 'classic';
+  return said === 'classic' || said === 'module' ? said : '';
+}
+
+/**
+ * Where the worker's script is: what was said, what the page's scripts name, or the usual name.
+ * @param {Case} site
+ * @returns {Named}
+ */
+export function workerUrl({ options: { worker }, scripts, page }) {
+  const found = scripts.flatMap((script) =>
+    registered(script).flatMap(({ name, options, key }) => {
+      const beside = besideOf(name);
+      const text = beside ?? textOf(name) ?? behindBase(name);
+      // Inside of a page `import.meta.url` is the page.
+      const from = beside === null ? page : script.url;
+      return text !== null && URL.canParse(text, from.href) ? [{ url: new URL(text, from), type: typeOf(options, key) }] : [];
+    }),
+  );
+  if (worker) {
+    const url = new URL(worker, page);
+    return { url, from: '--worker', type: found.find((each) => each.url.href === url.href)?.type ?? '' };
+  }
+  if (found.length > 0) return { ...found[0], from: "the page's scripts" };
+  return { url: new URL('/sw.js', page), from: 'the usual name', type: '' };
+}
+
+const ourScript = 'Copy node_modules/peer-cdn/dist/browser/sw.js to where the worker imports it from.';
+
+/**
+ * Reads a script, and says what is wrong with it. Browsers follow the redirects of what a worker imports, not its own.
+ * @param {Case} site
+ * @param {URL} url
+ * @param {Named['type']} type
+ * @param {boolean} isImport
+ */
+async function read(site, url, type, isImport) {
   const what = isImport ? `${url.href}, which the worker imports,` : url.pathname;
-  const wrong = (/** @type {string} */ why, /** @type {string} */ todo) => {
+  const redirect = isImport ? 'follow' : 'manual';
+  const answer = await answerOf(site, url, { headers: { 'service-worker': 'script' }, redirect });
+  const why = notScript(answer);
+  if (why || typeof answer === 'string') {
+    const todo = why.startsWith('is a redirect')
+      ? 'Browsers refuse a redirected worker: name its own URL.'
+      : why.startsWith('is of type')
+        ? 'Serve it as text/javascript: browsers refuse others.'
+        : isImport
+          ? ourScript
+          : 'Deploy the worker there, or say where it is: --worker <path>.';
     site.findings.wrong('worker', `${what} ${why}`, todo);
     return null;
-  };
-  const there = isImport
-    ? 'Copy node_modules/peer-cdn/dist/browser/sw.js to where the worker imports it from.'
-    : 'Deploy the worker there, or say where it is: --worker <path>.';
-  const answer = await answerOf(site, url, { headers: { 'service-worker': 'script' }, redirect: 'manual' });
-  if (typeof answer === 'string') return wrong(`is not to be had: ${answer}`, there);
-  const { status, headers } = answer;
-  if (status >= 300 && status < 400 && !isImport) {
-    return wrong(`is a redirect to ${headers.get('location')}`, 'Browsers refuse a redirected worker: name its own URL.');
   }
-  if (status !== 200) return wrong(`answers ${status}`, there);
-  if (isPage(answer)) return wrong('is a page, no script (of an app that answers everything?)', there);
-  if (!isScript(answer)) {
-    return wrong(
-      `is of type ${headers.get('content-type') ?? 'nothing'}`,
-      'Serve it as text/javascript: browsers refuse others.',
+  const text = Buffer.from(answer.body).toString('utf8');
+  const facts = factsOf(text, type);
+  if (type === 'classic' && facts.error && factsOf(text, 'module').isModule) {
+    const todo = "Register it as a module (start({ workerType: 'module' })), or bundle it into one script.";
+    site.findings.wrong('worker', `${what} has import or export, and is registered as a classic script`, todo);
+  } else if (facts.error) {
+    site.findings.wrong(
+      'worker',
+      `${what} has a syntax error: ${facts.error}`,
+      'Browsers refuse such a worker: mend the script.',
+    );
+  } else if (type === 'module' && facts.importScripts.length > 0) {
+    site.findings.wrong(
+      'worker',
+      `${what} calls importScripts(), which a module may not`,
+      "Write: import PeerCDN from '/peer-cdn/sw.mjs'",
     );
   }
+  site.workerScripts.push({ url, text, facts });
   return answer;
 }
 
-/** What a script imports. @param {string} text */
-function importsOf(text) {
-  const classic = [...text.matchAll(/\bimportScripts\(([^)]*)\)/g)].flatMap(([, list]) => [
-    ...list.matchAll(/(["'`])([^"'`$]+)\1/g),
-  ]);
-  const modules = [...text.matchAll(/(?:^|[;}\s])(?:import|export)\b[^"'`;()]*?(["'])((?:\.{0,2}\/|https?:)[^"']+)\1/g)];
-  return [...classic, ...modules].map(([, , name]) => name);
-}
-
-/** @param {Case} site @param {URL} url */
-export async function checkWorker(site, url, from = '') {
-  const { findings, page } = site;
+/** @param {Case} site @param {Named} named */
+export async function checkWorker(site, { url, from, type }) {
+  const { findings, page, workerScripts } = site;
   const before = findings.all.length;
   if (url.origin !== page.origin) {
     findings.wrong('worker', `${url.href} is of another origin`, 'Serve the worker from the origin of the page.');
     return;
   }
-  const answer = await read(site, url, false);
+  const answer = await read(site, url, type, false);
   if (!answer) return;
-  site.workerScripts = [{ url, text: Buffer.from(answer.body).toString('utf8') }];
   const seen = new Set([url.href]);
-  for (let at = 0; at < site.workerScripts.length && seen.size < limits.doctorScripts; at++) {
-    const script = site.workerScripts[at];
-    for (const name of importsOf(script.text)) {
-      // importScripts() resolves against the worker, and modules against themselves: mostly the same folder.
-      const imported = URL.canParse(name, script.url.href) ? new URL(name, script.url) : null;
-      if (!imported || seen.has(imported.href)) continue;
-      seen.add(imported.href);
-      const part = await read(site, imported, true);
-      if (part) site.workerScripts.push({ url: imported, text: Buffer.from(part.body).toString('utf8') });
+  for (let at = 0; at < workerScripts.length; at++) {
+    const script = workerScripts[at];
+    // importScripts() resolves against the worker, and modules against themselves.
+    const imported = [
+      ...script.facts.importScripts.map((name) => ({ name, base: url, type: /** @type {const} */ ('classic') })),
+      ...script.facts.imports
+        .filter(({ name, isLazy }) => !isLazy && /^(?:\.{0,2}\/|https?:)/.test(name))
+        .map(({ name }) => ({ name, base: script.url, type: /** @type {const} */ ('module') })),
+    ];
+    for (const { name, base, type } of imported) {
+      const part = URL.canParse(name, base.href) ? new URL(name, base) : null;
+      if (!part || seen.has(part.href) || seen.size > limits.doctorScripts) continue;
+      seen.add(part.href);
+      await read(site, part, type, true);
     }
   }
-  if (!site.workerScripts.some(({ text }) => isOurs(text)) && findings.all.length === before) {
+  if (findings.all.length === before) checkCalls(site, url, from, seen.size > limits.doctorScripts);
+  checkWasm(site, policiesOf(answer.headers.get('content-security-policy') ?? ''), 'worker');
+  checkScope(site, url, answer.headers.get('service-worker-allowed'));
+}
+
+/**
+ * Whether the worker has peer-cdn in it, and calls it.
+ * @param {Case} site
+ * @param {URL} url
+ * @param {string} from
+ * @param {boolean} isMore there are scripts that were not read
+ */
+function checkCalls({ findings, workerScripts }, url, from, isMore) {
+  const isHidden = isMore || workerScripts.some(({ facts }) => facts.hasHiddenImports);
+  const ours = workerScripts.filter(({ text }) => isOurs(text));
+  const has = (/** @type {string} */ name) => workerScripts.some(({ facts }) => facts.uses.has(name));
+  // Where a build has shortened the names of methods too, nobody can see which ones are called.
+  const hasNames = ours.some(({ facts }) => facts.methods.has('GET') && facts.methods.has('register'));
+  if (ours.length === 0 && isHidden) {
+    findings.notChecked('worker', `${url.pathname} (${from}) imports scripts that only a browser can tell`);
+  } else if (ours.length === 0) {
+    const todo = "Add importScripts('/peer-cdn/sw.js') and the lines of the README.";
+    findings.wrong('worker', `${url.pathname} (${from}) has no peer-cdn in it`, todo);
+  } else if (hasNames && !isHidden && !has('register')) {
+    const todo = 'Add cdn.register() at its end: without it browsers do not ask peer-cdn for anything.';
+    findings.wrong('worker', `${url.pathname} (${from}) has peer-cdn in it, and never calls register()`, todo);
+  } else {
+    findings.right('worker', `${url.pathname} (${from}) is there, with peer-cdn in it`);
+  }
+  if (ours.length > 0 && hasNames && !isHidden && !has('GET')) {
     findings.wrong(
-      'worker',
-      `${url.pathname} (${from}) has no peer-cdn in it`,
-      "Add importScripts('/peer-cdn/sw.js') and the lines of the README.",
+      'routes',
+      'the worker has no route: it never calls GET()',
+      "Add cdn.GET('/folder', ...), as the README has it.",
     );
   }
-  checkWasm(site, policiesOf(answer.headers.get('content-security-policy') ?? ''), 'worker');
-  if (findings.all.length === before) findings.right('worker', `${url.pathname} (${from}) is there, with peer-cdn in it`);
-  checkScope(site, url, answer.headers.get('service-worker-allowed'));
 }
 
 /** @param {Case} site @param {URL} url @param {string | null} allowed */
 function checkScope(site, url, allowed) {
   const { findings, page, scripts } = site;
   const most = allowed === null ? new URL('./', url).pathname : new URL(allowed, url).pathname;
-  const asked = scripts.map(({ text }) => text.match(/\bscope:\s*(["'`])([^"'`]+)\1/)?.[2]).find(Boolean);
+  const asked = memberText(scripts, 'scope', (text) => URL.canParse(text, page.href));
   const scope = asked ? new URL(asked, page).pathname : new URL('./', url).pathname;
   site.scope = scope;
   if (!scope.startsWith(most)) {
@@ -119,8 +195,9 @@ function checkScope(site, url, allowed) {
  * @param {ReturnType<typeof import('../listing.js').readListing> | null} listing
  */
 export function checkRoutes({ findings, workerScripts }, listing) {
-  const own = workerScripts.filter(({ text }) => !isOurs(text) || /\.GET\(\s*["'`]/.test(text));
-  const routes = own.flatMap(({ text }) => [...text.matchAll(/\.GET\(\s*(["'`])([^"'`]*)\1/g)].map(([, , route]) => route));
+  if (findings.all.some(({ check }) => check === 'routes')) return;
+  const given = workerScripts.flatMap(({ facts }) => facts.calls.get('GET') ?? []).map(({ arguments: [path] }) => textOf(path));
+  const routes = given.filter((path) => path !== null);
   if (!listing || listing.entries.size === 0 || routes.length === 0) {
     findings.notChecked(
       'routes',
@@ -133,7 +210,9 @@ export function checkRoutes({ findings, workerScripts }, listing) {
     starts.some((start) => start === '/' || path === start || path.startsWith(`${start}/`) || path.startsWith(`${start}?`));
   const paths = [...listing.entries.keys()];
   const routed = paths.filter(isRouted).length;
-  if (routed === 0) {
+  if (routed < paths.length && routes.length < given.length) {
+    findings.notChecked('routes', `some are made when the worker runs, beside ${routes.join(', ')}`);
+  } else if (routed === 0) {
     const what = `no listed file (${paths[0]}, ...) is below a route of the worker (${routes.join(', ')})`;
     findings.wrong(
       'routes',

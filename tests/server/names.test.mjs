@@ -1,0 +1,79 @@
+// A misspelt option is refused by whoever takes it, with the name that was probably meant.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createServer } from 'node:http';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { attach, handler, makeManifest, serve, serveCoordinator } from '../../src/server/index.js';
+import { meant } from '../../src/server/names.js';
+import { makeFolder } from './folder.mjs';
+
+const folderOf = (t) => makeFolder(t, { 'a.png': 'a' });
+
+/** What takes options: [its name, a call, a misspelt option, what was meant]. */
+const calls = [
+  ['attach()', (_, options) => attach(createServer(), options), 'orgins', 'origins'],
+  ['attach()', (_, options) => attach(null, options), 'socketPerAddress', 'socketsPerAddress'],
+  ['attach()', (_, options) => attach(createServer(), options), 'trust-proxy', 'trustProxy'],
+  ['serveCoordinator()', (_, options) => serveCoordinator({ port: 0, ...options }), 'metricPort', 'metricsPort'],
+  ['serve()', (t, options) => serve(folderOf(t), { port: 0, ...options }), 'pieceByte', 'pieceBytes'],
+  ['handler()', (t, options) => handler(folderOf(t), options), 'onresponse', 'onResponse'],
+  ['makeManifest()', (t, options) => makeManifest(folderOf(t), options), 'inclde', 'include'],
+];
+
+for (const [who, call, misspelt, name] of calls) {
+  test(`${who} refuses ${misspelt}, and names ${name}`, async (t) => {
+    const expected = { code: 'bad-option', message: `${who} has no option '${misspelt}': did you mean ${name}?` };
+    await assert.rejects(async () => call(t, { [misspelt]: 1 }), expected);
+  });
+}
+
+test('an option that is like none is refused with all that there are', () => {
+  assert.throws(() => attach(createServer(), { misspelt: 1 }), {
+    code: 'bad-option',
+    message: /'misspelt': there is path, origins, /,
+  });
+  assert.throws(() => attach(createServer(), { constructor: 1 }), { code: 'bad-option' });
+  assert.throws(() => attach(createServer(), JSON.parse('{"__proto__": 1}')), { code: 'bad-option' });
+});
+
+test('an option that is undefined was not given', async (t) => {
+  const coordinator = attach(createServer(), { misspelt: undefined, origins: undefined });
+  t.after(() => coordinator.close());
+});
+
+test('what was meant is what differs in a letter, in two that are swapped, or in how words are joined', () => {
+  const known = ['port', 'maxLifetime', 'origins'];
+  for (const [name, said] of [
+    ['prot', 'did you mean port?'],
+    ['Port', 'did you mean port?'],
+    ['max_lifetime', 'did you mean maxLifetime?'],
+    ['origin', 'did you mean origins?'],
+    ['zzz', 'there is port, maxLifetime, origins'],
+    ['', 'there is port, maxLifetime, origins'],
+    ['p'.repeat(100_000), 'there is port, maxLifetime, origins'],
+  ]) {
+    assert.equal(meant(name, known), said);
+  }
+});
+
+const cli = fileURLToPath(new URL('../../src/server/cli.js', import.meta.url));
+
+for (const [args, line] of [
+  [['serve', '.', '--prot', '1'], "unknown-option: Unknown option '--prot': did you mean --port?"],
+  [['manifst', '.'], "unknown-command: there is no command 'manifst': did you mean manifest?"],
+]) {
+  test(`peer-cdn ${args.join(' ')} says what was probably meant`, () => {
+    const { status, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
+    assert.deepEqual([status, stderr.split('\n')[0]], [2, `peer-cdn: ${line}`]);
+  });
+}
+
+test('a file of settings with a misspelt one is refused with the one that was meant', (t) => {
+  const folder = makeFolder(t, { 'c.json': '{"orgins": ["https://a.example"]}' });
+  const { status, stderr } = spawnSync(process.execPath, [cli, 'coordinator', '--config', `${folder}/c.json`], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 2);
+  assert.match(stderr, /unknown-option: there is no setting 'orgins' in .*c\.json: did you mean origins\?/);
+});
