@@ -45,8 +45,12 @@ for (const { where, kind, options } of engines) {
         wasted: one.wasted + other.wasted,
       },
     );
-    // Each of the two tells of the one connection. A browser that cannot resolve the other's name (mDNS) takes it for direct.
-    assert.deepEqual([stats.localTried, stats.localOpen + stats.directOpen, stats.relayedTried], [2, 2, 0]);
+    // Each of the two tells of the one connection, unless it leaves before its browser says by which way that goes. One that
+    // cannot resolve the other's name (mDNS) takes it for direct.
+    const opened = stats.localOpen + stats.directOpen;
+    const said = JSON.stringify(stats);
+    assert.equal(opened >= 1 && opened <= 2, true, said);
+    assert.equal(stats.localTried <= 2 && stats.directTried <= 2 && stats.relayedTried === 0, true, said);
   });
 }
 
