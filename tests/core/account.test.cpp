@@ -10,7 +10,7 @@
 namespace peer_cdn::peer {
 namespace {
 
-constexpr PeerId ann = {1}, bob = {2};
+constexpr PeerId ann = {1};
 
 std::string candidate(const std::string& type) {
   return "candidate:1 1 udp 2122 192.0.2.1 9 typ " + type + " raddr 0.0.0.0 rport 0";
