@@ -103,6 +103,26 @@ TEST_CASE("no-store may come from peers, but not from what is held, and nothing 
   CHECK(site.said().find("open s2 of b3 for 0-4 whole uncached") != std::string::npos);
 }
 
+TEST_CASE("what brings something to be stored holds the worker, and nothing else does") {
+  const auto holds = [](bool is_held, const char* mode) {
+    Site site({cache, network}, file_of(1));
+    if (is_held) site.hold('a', {0, 1});
+    site.asks.fields.cache = mode;
+    site.open("/f");
+    if (is_held) {
+      site.read(site.body(1));
+    } else {
+      site.head(site.stream(1));
+      site.bring(site.stream(1));
+    }
+    REQUIRE(site.said().find("respond x1") != std::string::npos);
+    return site.holds;
+  };
+  CHECK(holds(false, "default"));
+  CHECK_FALSE(holds(false, "no-store"));
+  CHECK_FALSE(holds(true, "default"));
+}
+
 TEST_CASE("a put() of a request that reloads gets what was stored") {
   Site site({user, network}, file_of(4));
   site.asks.fields.cache = "reload";
