@@ -78,7 +78,11 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, PieceSo
   }
   if (job->hedged) {
     job->hedged = false;
-    if (const Job* window = job_of(Source::origin)) close(window->id);
+    // What it does not share with the peers goes on.
+    for (std::size_t i = jobs_.size(); i-- > 0;) {
+      const Job& other = jobs_[i];
+      if (other.source == Source::origin && other.next < find(id)->pieces.end) close(other.id);
+    }
     job = find(id);
   }
   job->owed -= std::min(job->owed, bytes);
@@ -230,11 +234,10 @@ void Body::handle_cancel() {
 }
 
 void Body::handle_timeout(Instant now) {
-  if (finished_ || !stalls_at_.has_passed(now)) return;
-  for (Job& job : jobs_) {
-    if (job.source != Source::peers) continue;
-    lose_peers(job, Error::peer_stalled);
-    break;
+  if (finished_) return;
+  if (origin_late_at_.has_passed(now)) help_origin();
+  if (stalls_at_.has_passed(now)) {
+    if (const Job* peers = job_of(Source::peers)) lose_peers(*find(peers->id), Error::peer_stalled);
   }
   advance(now);
 }
