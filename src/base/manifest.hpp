@@ -54,6 +54,8 @@ struct Resource {
   // the bytes were others.
   Error lost = Error::none;
   Deadline busy_until{};  // it is not asked more than the page asks
+  // Nor until then: its heads are good, and its bodies cannot be read. A head does not end this.
+  Deadline broken_until{};
   Record record{};
   bool is_record_read = false;  // from the store, or it has none
 

@@ -247,6 +247,7 @@ void Part::look_for_page(Instant now) {
 
 bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now) {
   const bool taken = body_.handle_head(job, answer, now);
+  has_head_ |= taken;
   Stream* stream = commons_.streams.find(stream_of(job));
   if (taken && stream && !std::exchange(stream->is_learned, true)) {
     commons_.learn(*asked_.resource, asked_.exchange, answer);
@@ -506,6 +507,11 @@ void Part::finish(bool complete, Error error, Instant now) {
   const Error lost = body_.origin_error();
   if (lost == Error::none) return;
   has_lost_origin_ = true;
+  // A lying Content-Encoding and a redirect without CORS look like a broken connection, each time.
+  if (lost == Error::origin_unreachable && body_.counts().from_origin == 0) {
+    Deadline& until = has_head_ ? asked_.resource->broken_until : asked_.resource->busy_until;
+    if (!until || until.has_passed(now)) until = now + limits::busy_memory;
+  }
   commons_.lose(*asked_.resource, asked_.exchange, lost);
 }
 
