@@ -318,6 +318,24 @@ TEST_CASE("what nobody is known to have is asked of a page and of the origin at 
   CHECK(site.is_empty());
 }
 
+TEST_CASE("an origin that does not answer holds nobody up whose peers have come to have it") {
+  Site site({delegate, network}, file_of(160));
+  tell_present(site, false);
+  site.open("/f");
+  site.page_end(site.body(1), Error::nobody_has_it);
+  site.said();
+  site.company('a');
+  CHECK(site.said() == "ask page 7 of b1 for 4-160");
+  site.page_alive(site.body(1));
+  site.wait(limits::hedge_delay);
+  CHECK(site.said() == "close b1 job 3; ask page 7 of b1 for 0-160");
+  site.page_piece(site.body(1), 0);
+  CHECK(site.said() == "close s1; open b1; respond x1 plugin 0 with b1");
+  site.cancel(site.body(1));
+  CHECK(site.counts == "0 cache, 65536 peers, 0 origin, 0 wasted");
+  CHECK(site.is_empty());
+}
+
 TEST_CASE("a delegate that takes longer than it may is given up, and the network begins") {
   Site site(List<Plugin>{{delegate, 500ms}, {network}}, file_of(40));
   tell_present(site, true);
