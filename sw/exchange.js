@@ -74,7 +74,7 @@ export class Exchange {
   asked = 0;
   /** What get()s of ours gave them. @type {Response[]} */
   given = [];
-  release = async (/** @type {Promise<unknown> | undefined} */ _) => {};
+  release = (/** @type {unknown} */ _) => {};
 
   /**
    * @param {number} id the core's
@@ -102,12 +102,8 @@ export class Exchange {
   /** Keeps the worker until what this brings is written, or nothing more can come of it. */
   hold() {
     const held = new Promise((resolve) => {
-      const timer = setTimeout(resolve, holdWait);
-      this.release = async (written) => {
-        await written;
-        clearTimeout(timer);
-        resolve(undefined);
-      };
+      this.release = resolve;
+      setTimeout(resolve, holdWait);
     });
     this.event.waitUntil(held);
   }
@@ -207,7 +203,7 @@ export const exchangePerformer = (report, routes, written) => {
 
     [DO_OVER]: ({ exchange: id }) => {
       const exchange = exchangeOf(id);
-      void exchange.release(written());
+      void written().then(exchange.release);
       letGo(exchange);
       exchanges.delete(id);
     },
@@ -258,7 +254,7 @@ onFailure(() => {
   for (const each of exchanges.values()) {
     for (const settle of each.gets.values()) settle(null);
     if (!each.answer) fallThrough(each);
-    void each.release(undefined);
+    each.release(0);
   }
   exchanges.clear();
 });

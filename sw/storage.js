@@ -135,10 +135,10 @@ export class StoreKeeper {
     for (const since of this.#lists) since.push(run);
   }
 
-  /** A promise that written() waits for. Gives what settles it. */
+  /** What written() waits for until this is called. */
   #expect() {
-    let settle = () => {};
-    const expected = new Promise((resolve) => (settle = () => resolve(undefined)));
+    let settle = (/** @type {unknown} */ _ = 0) => {};
+    const expected = new Promise((resolve) => (settle = resolve));
     this.#unwritten.add(expected);
     void expected.then(() => this.#unwritten.delete(expected));
     return settle;

@@ -78,11 +78,7 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, PieceSo
   }
   if (job->hedged) {
     job->hedged = false;
-    // What it does not share with the peers goes on.
-    for (std::size_t i = jobs_.size(); i-- > 0;) {
-      const Job& other = jobs_[i];
-      if (other.source == Source::origin && other.next < find(id)->pieces.end) close(other.id);
-    }
+    if (const Job* window = job_of(Source::origin)) close(window->id);
     job = find(id);
   }
   job->owed -= std::min(job->owed, bytes);

@@ -122,31 +122,28 @@ void Body::watch(Instant now) {
   watch_origin(now);
 }
 
-// The job of the origin that is to bring the next piece and has no answer, where peers may bring it
-// and are not asked for it.
-const Body::Job* Body::awaited_of_origin() {
-  if (!peers_may_ || !known_ || checks_ || state(next_) != State::taken) return nullptr;
-  const Job* awaited = nullptr;
+// Whether the origin is to bring the next piece and has not answered, where peers may bring it and
+// are not asked for it.
+bool Body::waits_for_origin() {
+  if (!peers_may_ || !known_ || checks_) return false;
+  bool waits = false;
   for (const Job& job : jobs_) {
-    if (job.pieces.begin > next_ || job.pieces.end <= next_) continue;
-    if (job.source == Source::peers) return nullptr;
-    if (job.source == Source::origin && !job.accepted) awaited = &job;
+    if (job.pieces.begin > next_ || job.next > next_) continue;
+    if (job.source == Source::peers) return false;
+    waits |= job.source == Source::origin && !job.accepted;
   }
-  return awaited;
+  return waits;
 }
 
 // An origin that does not answer is waited for as long as peers are that do not begin. Behind its
 // head a piece may take long all the same: a crowd shares the origin's line.
 void Body::watch_origin(Instant now) {
-  const Job* job = awaited_of_origin();
-  if (!job) return origin_late_at_.reset();
-  if (origin_late_at_) return;
-  origin_late_at_ = now + streams_->at(job->stream).wait + limits::hedge_delay;
+  if (!waits_for_origin()) return origin_late_at_.reset();
+  if (!origin_late_at_) origin_late_at_ = now + limits::hedge_delay;
 }
 
 // Peers are asked for what the origin is to bring next, beside it: whoever begins goes on.
 void Body::help_origin() {
-  if (!awaited_of_origin()) return;
   if (const Job* peers = job_of(Source::peers)) close(peers->id);
   PieceRange pieces{next_, next_};
   while (pieces.end < pieces_.end && !is_done(pieces.end) && !held_.has(pieces.end)) ++pieces.end;

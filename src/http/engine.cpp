@@ -306,15 +306,13 @@ void Engine::handle_passed(ExchangeId id, const OriginAnswer& answer, Instant no
     const Verdict verdict =
         judge(answer, {total, has_part ? held->range : ByteRange{0, total}, !is_part}).verdict;
     const bool is_whole = each.is_plain && Conditions::of(each.conditions).range.empty();
-    // Of what another origin gave without CORS nothing can be read, not even the status.
-    const bool is_elsewhere = answer.type == "opaque";
     if (verdict == Verdict::take) {
       commons_.learn(*resource, asked.exchange, answer);
     } else if (verdict == Verdict::busy) {
       resource->busy_until =
           now + busy_time(answer.retry_after, limits::busy_memory, limits::busy_memory_max);
       commons_.lose(*resource, asked.exchange, Error::origin_unreachable);
-    } else if (is_whole && (answer.status >= 200 || is_elsewhere)) {
+    } else if (is_whole && answer.status >= 200) {
       commons_.lose(*resource, asked.exchange, error_of(verdict));
     }
   }

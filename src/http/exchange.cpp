@@ -177,9 +177,9 @@ void Exchange::begin(Get get, Instant now) {
       return settle(get, nullptr, now);
     }
   }
-  for (const Deadline until : {asked_.resource->busy_until, asked_.resource->broken_until}) {
-    const bool is_left_alone = until && !until.has_passed(now);
-    if (kind == PluginKind::network && is_left_alone) return settle(get, nullptr, now);
+  const Deadline busy = asked_.resource->busy_until;
+  if (kind == PluginKind::network && busy && !busy.has_passed(now)) {
+    return settle(get, nullptr, now);
   }
   if (kind == PluginKind::network && strategy_ == Strategy::ordered) {
     for (Part& part : parts_) {
