@@ -74,7 +74,6 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
                             equals_ignoring_case(answer.accept_ranges, "bytes") &&
                             answer.content_encoding.empty();
     taken.is_all = takes_all && !has_ranges;
-    taken.is_encoded = !answer.content_encoding.empty();
     taken.held_end = takes_all ? geometry_.count() : held.end;
     if (taken.is_all) taken.next = taken.kept = 0;
     const Stream* other =
@@ -203,8 +202,6 @@ void Body::lose_origin(Job& job, Error error, Refused refused) {
   if (is_untouched(job) && (error != Error::origin_unreachable || lacks_digests_)) {
     return spill(job, error);
   }
-  // What cannot be decoded from its first byte on is so the next time too.
-  const bool is_undecodable = is_untouched(job) && streams_->at(job.stream).is_encoded;
   // Of windows that ran side by side, one failure counts.
   const JobId id = job.id;
   streams_->at(job.stream).over = true;
@@ -217,7 +214,7 @@ void Body::lose_origin(Job& job, Error error, Refused refused) {
   // Before the first byte the request can still go to the network as it is, and fail as it would.
   // The page's own answer broke off where one that is compared does.
   const bool has_begun = !checks_ && (passed_any_ || is_head_sent_);
-  const bool may_pass_off = error == Error::origin_unreachable && has_begun && !is_undecodable;
+  const bool may_pass_off = error == Error::origin_unreachable && has_begun;
   if (again || (may_pass_off && ++attempts_ <= limits::origin_retries)) return;
   give_up_origin(error);
 }

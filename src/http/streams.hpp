@@ -67,7 +67,6 @@ struct Stream {
   std::optional<Error> ended{};
   bool is_sampled = false;
   bool is_learned = false;  // its head
-  bool is_encoded = false;  // the browser decodes its body
 
   PieceIndex until() const {
     PieceIndex until = 0;
