@@ -101,11 +101,7 @@ export class Exchange {
 
   /** Keeps the worker until what this brings is written, or nothing more can come of it. */
   hold() {
-    const held = new Promise((resolve) => {
-      this.release = resolve;
-      setTimeout(resolve, holdWait);
-    });
-    this.event.waitUntil(held);
+    this.event.waitUntil(new Promise((resolve) => setTimeout((this.release = resolve), holdWait)));
   }
 
   /** What a middleware gave. */
@@ -254,7 +250,6 @@ onFailure(() => {
   for (const each of exchanges.values()) {
     for (const settle of each.gets.values()) settle(null);
     if (!each.answer) fallThrough(each);
-    each.release(0);
   }
   exchanges.clear();
 });

@@ -137,7 +137,8 @@ export class StoreKeeper {
 
   /** What written() waits for until this is called. */
   #expect() {
-    let settle = (/** @type {unknown} */ _ = 0) => {};
+    /** @type {any} */
+    let settle;
     const expected = new Promise((resolve) => (settle = resolve));
     this.#unwritten.add(expected);
     void expected.then(() => this.#unwritten.delete(expected));
@@ -181,7 +182,7 @@ export class StoreKeeper {
       told = tell(STORE_DONE, root, body, begin, end, outcome, attempts) ?? 0;
     }
     if (told > 0) this.#report(codeOf(told), url);
-    done?.();
+    /** @type {() => void} */ (done)();
   }
 
   /** Tells the core how the origin sent the resource of this exchange. */
@@ -197,7 +198,6 @@ export class StoreKeeper {
   }
 
   writeRecords() {
-    if (this.#records.length === 0) return;
     const written = this.#records.splice(0).map(([key, text]) => this.current?.putRecord(key, text));
     void Promise.allSettled(written).then(this.#recordsWritten);
   }
