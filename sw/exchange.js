@@ -13,6 +13,7 @@ import {
   DO_SETTLE,
   DO_THROUGH,
   GET,
+  holdWait,
   PASSED,
   PLUGIN_NETWORK,
   putWait,
@@ -73,6 +74,7 @@ export class Exchange {
   asked = 0;
   /** What get()s of ours gave them. @type {Response[]} */
   given = [];
+  release = (/** @type {unknown} */ _) => {};
 
   /**
    * @param {number} id the core's
@@ -95,6 +97,11 @@ export class Exchange {
     if (this.asked > 0 || this.given.length === 0) return;
     const given = this.given.splice(0);
     setTimeout(() => given.filter((each) => each !== this.answer).forEach(leave), putWait);
+  }
+
+  /** Keeps the worker until what this brings is written, or nothing more can come of it. */
+  hold() {
+    this.event.waitUntil(new Promise((resolve) => setTimeout((this.release = resolve), holdWait)));
   }
 
   /** What a middleware gave. */
@@ -135,8 +142,9 @@ export async function get(event, kind, timeout = 0, patience = 0) {
 /**
  * @param {(code: string, url: string, error: unknown) => void} report
  * @param {MiddlewareFactory[][]} routes by the core's number
+ * @param {() => Promise<unknown>} written settles when all that is to be stored now is
  */
-export const exchangePerformer = (report, routes) => {
+export const exchangePerformer = (report, routes, written) => {
   const fail = (/** @type {Exchange} */ exchange, /** @type {number} */ plugin, /** @type {unknown} */ error) => {
     if (!exchange.faulty.has(plugin)) report('plugin-failed', exchange.url, error);
     exchange.faulty.add(plugin);
@@ -177,10 +185,12 @@ export const exchangePerformer = (report, routes) => {
       exchangeOf(exchange).gets.get(number)?.(copy ? response?.clone() : response);
     },
 
-    [DO_RESPOND]: ({ exchange: id, plugin, body }) => {
+    [DO_RESPOND]: ({ exchange: id, plugin, body, holds }) => {
       const exchange = exchangeOf(id);
       const answer = /** @type {Response} */ (exchange.answers[plugin] ?? bodyOf(body).response);
       exchange.answer = answer;
+      // As long as the page has no answer, its event takes promises.
+      if (holds) exchange.hold();
       // After the puts of the same drain, which may clone it.
       queueMicrotask(() => exchange.respond(answer));
     },
@@ -188,7 +198,9 @@ export const exchangePerformer = (report, routes) => {
     [DO_FALL_THROUGH]: ({ exchange }) => fallThrough(exchangeOf(exchange)),
 
     [DO_OVER]: ({ exchange: id }) => {
-      letGo(exchangeOf(id));
+      const exchange = exchangeOf(id);
+      void written().then(exchange.release);
+      letGo(exchange);
       exchanges.delete(id);
     },
 

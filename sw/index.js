@@ -205,7 +205,7 @@ class PeerCDN extends EventTarget {
     const storage = this.#storage;
     const currentStore = () => storage.current;
     return {
-      ...exchangePerformer(this.#report, routes),
+      ...exchangePerformer(this.#report, routes, () => storage.written()),
       ...bodyPerformer,
       ...jobPerformer(currentStore, () => this.#manifest.digests),
       ...newsPerformer,

@@ -35,6 +35,7 @@ const look = (/** @type {Store} */ store) => Promise.all([soon(browserQuota(), 0
  * @property {ArrayBuffer[]} buffers
  * @property {number} body that it is of
  * @property {string} url of the request that brought it
+ * @property {() => void} [done] it is written, or cannot be
  */
 
 export class StoreKeeper {
@@ -53,6 +54,9 @@ export class StoreKeeper {
   #waiting = [];
   /** Keys and texts of records that are to be written. @type {string[][]} */
   #records = [];
+  /** For each run, and for the records, a promise until it is written. @type {Set<Promise<unknown>>} */
+  #unwritten = new Set();
+  #recordsWritten = () => {};
   /** For each list that is being made, what was stored since it began. @type {Set<Run[]>} */
   #lists = new Set();
   #onNew;
@@ -131,8 +135,24 @@ export class StoreKeeper {
     for (const since of this.#lists) since.push(run);
   }
 
+  /** What written() waits for until this is called. */
+  #expect() {
+    /** @type {any} */
+    let settle;
+    const expected = new Promise((resolve) => (settle = resolve));
+    this.#unwritten.add(expected);
+    void expected.then(() => this.#unwritten.delete(expected));
+    return settle;
+  }
+
+  /** Settles when all is written that is to be written by now. */
+  written() {
+    return Promise.all(this.#unwritten);
+  }
+
   /** Keeps a run until it is written. */
   put(/** @type {Held} */ held) {
+    held.done = this.#expect();
     this.note(...held.run);
     this.#waiting.push(held);
     if (held.fits) this.current?.hold(...held.run, held.buffers);
@@ -143,7 +163,7 @@ export class StoreKeeper {
     void this.#write(/** @type {Held} */ (this.#waiting.shift()));
   }
 
-  async #write(/** @type {Held} */ { run, fits, buffers, body, url }) {
+  async #write(/** @type {Held} */ { run, fits, buffers, body, url, done }) {
     const [root, begin, end] = run;
     let drops = 0;
     let told = -1;
@@ -162,6 +182,7 @@ export class StoreKeeper {
       told = tell(STORE_DONE, root, body, begin, end, outcome, attempts) ?? 0;
     }
     if (told > 0) this.#report(codeOf(told), url);
+    /** @type {() => void} */ (done)();
   }
 
   /** Tells the core how the origin sent the resource of this exchange. */
@@ -172,11 +193,13 @@ export class StoreKeeper {
 
   /** How it does now is written with the news. */
   keepRecord(/** @type {number} */ exchange) {
+    if (this.#records.length === 0) this.#recordsWritten = this.#expect();
     this.#records.push(callText(RECORD, exchange).split(/\n(.*)/s));
   }
 
   writeRecords() {
-    for (const [key, text] of this.#records.splice(0)) void this.current?.putRecord(key, text).catch(() => {});
+    const written = this.#records.splice(0).map(([key, text]) => this.current?.putRecord(key, text));
+    void Promise.allSettled(written).then(this.#recordsWritten);
   }
 
   /** Drops what the manifest does not list any more. */

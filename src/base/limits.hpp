@@ -201,6 +201,9 @@ inline constexpr std::uint64_t unwritten_bytes = 32 * mib;
 // Where the origin is faster than the disk, what comes beyond this is passed on and not stored.
 // Waiting for the disk would keep the reader from what is there.
 inline constexpr std::uint64_t unwritten_bytes_max = unwritten_bytes + piece_bytes_max;
+// A replaced worker is kept until what it has brought is written, but no longer than this: browsers
+// end a worker of which an event takes five minutes.
+inline constexpr Duration hold_wait = 240s;
 // A middleware of the site's that has not answered for so long never will, and counts as null. A
 // slow server has answered by then, and no browser has ended the worker yet.
 inline constexpr Duration plugin_wait = worker_idle;

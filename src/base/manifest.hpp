@@ -53,7 +53,8 @@ struct Resource {
   // What was learned of its origin. Why its last answer could not be used: wrong_digest where only
   // the bytes were others.
   Error lost = Error::none;
-  Deadline busy_until{};  // it is not asked more than the page asks
+  Deadline busy_until{};   // it is not asked more than the page asks
+  bool is_broken = false;  // then: its heads are good, and its bodies cannot be read
   Record record{};
   bool is_record_read = false;  // from the store, or it has none
 

@@ -230,11 +230,10 @@ void Body::handle_cancel() {
 }
 
 void Body::handle_timeout(Instant now) {
-  if (finished_ || !stalls_at_.has_passed(now)) return;
-  for (Job& job : jobs_) {
-    if (job.source != Source::peers) continue;
-    lose_peers(job, Error::peer_stalled);
-    break;
+  if (finished_) return;
+  if (origin_late_at_.has_passed(now)) help_origin();
+  if (stalls_at_.has_passed(now)) {
+    if (const Job* peers = job_of(Source::peers)) lose_peers(*find(peers->id), Error::peer_stalled);
   }
   advance(now);
 }

@@ -208,7 +208,7 @@ class Body {
   void handle_timeout(Instant now);
 
   std::optional<Output> poll_output();
-  Deadline next_timeout() const { return stalls_at_; }
+  Deadline next_timeout() const { return sooner(stalls_at_, origin_late_at_); }
 
   bool finished() const { return finished_; }
   // Why the origin could not be used, if that ended the body: before the first byte (the request
@@ -296,6 +296,9 @@ class Body {
   void retake();
   void close_all();
   void watch(Instant now);
+  void watch_origin(Instant now);
+  bool waits_for_origin();
+  void help_origin();
   void lose_peers(Job& job, Error error);
   PieceRange whole_pieces(PieceRange asked, ByteRange held) const;
   void take_part(Job& job, PieceRange held);
@@ -344,6 +347,7 @@ class Body {
   bool passed_any_ = false;
   bool finished_ = false;
   Deadline stalls_at_;
+  Deadline origin_late_at_;  // with what comes next
   List<Output> outputs_;
   std::size_t polled_ = 0;
   Counts counts_;

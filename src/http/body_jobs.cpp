@@ -61,7 +61,7 @@ void Body::close(JobId id) {
     if (state(piece) == State::taken) state(piece) = State::free;
   }
   store_up_to(*job, job->next);
-  if (job->source == Source::peers) stalls_at_.reset();
+  (job->source == Source::peers ? stalls_at_ : origin_late_at_).reset();
   const bool is_kept = refusal_ && refusal_->id == id;
   if (job->source == Source::origin && !is_kept) streams_->leave(job->stream, job->reader);
   if (!is_kept) push(Close{id});
@@ -97,6 +97,7 @@ void Body::retake() {
 void Body::close_all() {
   while (!jobs_.empty()) close(jobs_.back().id);
   stalls_at_.reset();
+  origin_late_at_.reset();
   release_refusal();
 }
 
@@ -118,6 +119,37 @@ void Body::watch(Instant now) {
       stalls_at_ = now + limits::bridge_stall + piece_time(geometry_);
     }
   }
+  watch_origin(now);
+}
+
+// Whether the origin is to bring the next piece and has not answered, where peers may bring it and
+// are not asked for it.
+bool Body::waits_for_origin() {
+  if (!peers_may_ || !known_ || checks_) return false;
+  bool waits = false;
+  for (const Job& job : jobs_) {
+    if (job.pieces.begin > next_ || job.next > next_) continue;
+    if (job.source == Source::peers) return false;
+    waits |= job.source == Source::origin && !job.accepted;
+  }
+  return waits;
+}
+
+// An origin that does not answer is waited for as long as peers are that do not begin. Behind its
+// head a piece may take long all the same: a crowd shares the origin's line.
+void Body::watch_origin(Instant now) {
+  if (!waits_for_origin()) return origin_late_at_.reset();
+  if (!origin_late_at_) origin_late_at_ = now + limits::hedge_delay;
+}
+
+// Peers are asked for what the origin is to bring next, beside it: whoever begins goes on.
+void Body::help_origin() {
+  if (const Job* peers = job_of(Source::peers)) close(peers->id);
+  PieceRange pieces{next_, next_};
+  while (pieces.end < pieces_.end && !is_done(pieces.end) && !held_.has(pieces.end)) ++pieces.end;
+  add_job(Source::peers, pieces);
+  jobs_.back().hedged = true;
+  origin_late_at_.reset();
 }
 
 // Peers that broke off are not asked again for this body: another stall would be seen by its

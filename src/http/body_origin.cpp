@@ -122,6 +122,7 @@ void Body::take_part(Job& job, PieceRange held) {
     windows_.handle_short(geometry_, held.count());
   }
   job.accepted = true;
+  origin_late_at_.reset();
   const JobId id = job.id;
   shorten(id, held.end);
   if (Job* taken = find(id)) accept(*taken);
@@ -147,6 +148,7 @@ void Body::take_rest(const Job& found) {
   stream.end = geometry_.count();
   job.accepted = true;
   job.rest = true;
+  origin_late_at_.reset();
   // What comes before is verified on the way, and stored.
   job.next = job.stored = std::min(stream.next, job.next);
   job.pieces = {job.next, pieces_.end};

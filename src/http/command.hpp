@@ -59,11 +59,14 @@ struct Open {
   ExchangeId exchange;
   BodyId body;
 };
-// The response of this body, or (0) what the plugin answered, goes to the page.
+// The response of this body, or (0) what the plugin answered, goes to the page. `holds`: it brings
+// what is to be stored. Its event keeps the worker until that is written, limits::hold_wait at
+// most: a browser ends a replaced worker as soon as no event is left.
 struct Respond {
   ExchangeId exchange;
   std::uint32_t plugin;
   BodyId body;
+  bool holds;
 };
 // A get() has its result: the response of this body, a copy if others get it too; or (0) null.
 struct Settle {

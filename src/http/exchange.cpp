@@ -121,7 +121,8 @@ void Exchange::perform(const Chain::Respond& respond, Instant /*now*/) {
   const BodyId body = answers_[respond.plugin];
   const Part* part = find(body);
   if (!part || !part->has_passed()) answer_ = body;
-  commons_.commands.emplace_back(command::Respond{asked_.exchange, respond.plugin, body});
+  const bool holds = part && part->opener() != PluginKind::cache && asked_.cache.stores;
+  commons_.commands.emplace_back(command::Respond{asked_.exchange, respond.plugin, body, holds});
 }
 
 // Never a copy of a stream of ours, which would be pulled whole into memory: it is read back from

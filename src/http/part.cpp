@@ -22,7 +22,7 @@ std::size_t Commons::waiting() const {
 void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer) {
   resource.record.learn(answer.headers, answer.status == 200, answer.has_reason);
   resource.learn_type();
-  resource.busy_until.reset();
+  if (!resource.is_broken) resource.busy_until.reset();
   keep_record(exchange);
   // Right bytes are another matter, and so are parts that hold no whole piece.
   if (told(resource.lost) == resource.lost && resource.lost != Error::digests_mismatch) {
@@ -247,6 +247,7 @@ void Part::look_for_page(Instant now) {
 
 bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now) {
   const bool taken = body_.handle_head(job, answer, now);
+  has_head_ |= taken;
   Stream* stream = commons_.streams.find(stream_of(job));
   if (taken && stream && !std::exchange(stream->is_learned, true)) {
     commons_.learn(*asked_.resource, asked_.exchange, answer);
@@ -500,12 +501,21 @@ void Part::finish(bool complete, Error error, Instant now) {
   }
   // What its origin turned out to be is remembered until the manifest changes, and told once for
   // each resource.
+  if (complete) asked_.resource->is_broken = false;
   if (complete && asked_.checks) {
     commons_.lose(*asked_.resource, asked_.exchange, Error::none);
   }
   const Error lost = body_.origin_error();
   if (lost == Error::none) return;
   has_lost_origin_ = true;
+  // A lying Content-Encoding and a redirect without CORS look like a broken connection, each time.
+  // A good head ends this memory only where none had come.
+  Deadline& until = asked_.resource->busy_until;
+  const bool is_known = until && !until.has_passed(now);
+  if (lost == Error::origin_unreachable && body_.counts().from_origin == 0 && !is_known) {
+    until = now + limits::busy_memory;
+    asked_.resource->is_broken = has_head_;
+  }
   commons_.lose(*asked_.resource, asked_.exchange, lost);
 }
 

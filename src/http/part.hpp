@@ -232,6 +232,7 @@ class Part {
   bool is_complete_ = false;
   bool has_lost_origin_ = false;
   bool has_passed_ = false;
+  bool has_head_ = false;  // of the origin, that was taken
   bool is_spilt_ = false;
   std::optional<bool> pending_;
   // The page that is asked.

@@ -1169,6 +1169,60 @@ TEST_CASE(
   host.check_in_order();
 }
 
+TEST_CASE("peers give what an origin that does not answer was to give") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  host.company();
+  REQUIRE(host.peers.size() == 1);
+  CHECK(host.peers.begin()->second.pieces == PieceRange{4, 100});
+  // What came from peers meanwhile is not asked for again.
+  host.piece(host.peers.begin()->first, 4);
+  host.now = host.body.next_timeout().value();
+  CHECK(host.now - Instant{} == limits::hedge_delay);
+  host.body.handle_timeout(host.now);
+  host.drain();
+  REQUIRE(host.peers.size() == 1);
+  CHECK(host.peers.begin()->second.pieces == PieceRange{0, 4});
+  SUBCASE("and it is left as soon as they begin") {
+    CHECK(host.windows.count(1) == 1);
+    host.piece(host.peers.begin()->first, 0);
+    CHECK(host.windows.empty());
+    host.finish();
+    CHECK(host.windows_opened == 1);
+    CHECK(host.body.counts().from_origin == 0);
+  }
+  SUBCASE("unless it answers before they begin") {
+    host.good_head(1);
+    host.digest(1, 0);
+    host.piece(host.peers.begin()->first, 0);
+    CHECK(host.windows.count(1) == 1);
+    CHECK(host.body.counts().wasted == piece_bytes);
+    host.finish();
+  }
+  SUBCASE("and peers that hang too leave it to the origin") {
+    host.now = host.body.next_timeout().value();
+    host.body.handle_timeout(host.now);
+    host.drain();
+    CHECK(host.peers.empty());
+    CHECK(host.windows.count(1) == 1);
+    CHECK_FALSE(host.body.next_timeout());
+    host.finish();
+    CHECK(host.body.counts().from_peers == piece_bytes);
+  }
+  CHECK(host.done);
+  host.check_in_order();
+}
+
+TEST_CASE("an origin that does not answer is waited for where nobody else has it") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  CHECK_FALSE(host.body.next_timeout());
+  host.company();
+  host.end(host.peers.begin()->first, Error::nobody_has_it);
+  CHECK_FALSE(host.body.next_timeout());
+  CHECK(host.windows.count(1) == 1);
+}
+
 TEST_CASE("an origin that gives all that is left in one body goes on alone, whoever comes") {
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);

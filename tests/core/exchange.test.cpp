@@ -103,6 +103,26 @@ TEST_CASE("no-store may come from peers, but not from what is held, and nothing 
   CHECK(site.said().find("open s2 of b3 for 0-4 whole uncached") != std::string::npos);
 }
 
+TEST_CASE("what brings something to be stored holds the worker, and nothing else does") {
+  const auto holds = [](bool is_held, const char* mode) {
+    Site site({cache, network}, file_of(1));
+    if (is_held) site.hold('a', {0, 1});
+    site.asks.fields.cache = mode;
+    site.open("/f");
+    if (is_held) {
+      site.read(site.body(1));
+    } else {
+      site.head(site.stream(1));
+      site.bring(site.stream(1));
+    }
+    REQUIRE(site.said().find("respond x1") != std::string::npos);
+    return site.holds;
+  };
+  CHECK(holds(false, "default"));
+  CHECK_FALSE(holds(false, "no-store"));
+  CHECK_FALSE(holds(true, "default"));
+}
+
 TEST_CASE("a put() of a request that reloads gets what was stored") {
   Site site({user, network}, file_of(4));
   site.asks.fields.cache = "reload";
@@ -295,6 +315,24 @@ TEST_CASE("what nobody is known to have is asked of a page and of the origin at 
     CHECK(site.said().empty());
     site.cancel(site.body(1));
   }
+  CHECK(site.is_empty());
+}
+
+TEST_CASE("an origin that does not answer holds nobody up whose peers have come to have it") {
+  Site site({delegate, network}, file_of(160));
+  tell_present(site, false);
+  site.open("/f");
+  site.page_end(site.body(1), Error::nobody_has_it);
+  site.said();
+  site.company('a');
+  CHECK(site.said() == "ask page 7 of b1 for 4-160");
+  site.page_alive(site.body(1));
+  site.wait(limits::hedge_delay);
+  CHECK(site.said() == "close b1 job 3; ask page 7 of b1 for 0-160");
+  site.page_piece(site.body(1), 0);
+  CHECK(site.said() == "close s1; open b1; respond x1 plugin 0 with b1");
+  site.cancel(site.body(1));
+  CHECK(site.counts == "0 cache, 65536 peers, 0 origin, 0 wasted");
   CHECK(site.is_empty());
 }
 

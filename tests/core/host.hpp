@@ -90,6 +90,7 @@ class Host {
   bool is_fetching_manifest = false;
   bool is_listing_store = false;
   std::uint32_t busy = 0;
+  bool holds = false;  // the worker, for the last answer
 
   // --- The site ----------------------------------------------------------------------------------
 
@@ -665,6 +666,7 @@ class Host {
     Request& request = open_request(it.exchange);
     law_(!request.is_answered, "a page gets one answer");
     request.is_answered = true;
+    holds = it.holds;
     if (it.body != BodyId{}) law_(known_body(it.body).has_begun, "a response that was made");
     return "respond " + name(it.exchange) + " plugin " + std::to_string(it.plugin) +
            (it.body == BodyId{} ? "" : " with " + name(it.body));

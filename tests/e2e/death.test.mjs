@@ -160,3 +160,18 @@ test("all good bytes before such an error are the old version's", async (t) => {
   assert.ok(got.bytes > 0 && got.bytes < 12_000_000);
   assert.equal(got.sha256, sha256(bytes.subarray(0, got.bytes)));
 });
+
+test('an origin that never answers: peers that come later give all of it', async (t) => {
+  const { site, chromium } = scene(t);
+  const bytes = randomBytes('hanging', 3_000_000);
+  const s = await site({ '/static/hanging.bin': bytes });
+  const [first, second] = [await chromium(), await chromium()];
+  for (const visitor of [first, second]) await visitor.visit(s.url);
+  const takeBack = s.origin.rule('/static/hanging.bin', { before: () => new Promise(() => {}) });
+  const hung = first.fetch('/static/hanging.bin');
+  await until('the origin is asked', () => s.origin.log('/static/hanging.bin').length > 0);
+  takeBack();
+  assert.equal((await second.fetch('/static/hanging.bin')).sha256, sha256(bytes));
+  assert.equal((await hung).sha256, sha256(bytes));
+  assert.ok((await first.sources('/static/hanging.bin')).fromPeers > 0);
+});

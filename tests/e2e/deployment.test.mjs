@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { patientWorker, randomBytes, sha256, until } from './harness/index.mjs';
+import { documentedWorker, patientWorker, randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
 const url = '/static/app.bin';
@@ -148,3 +148,37 @@ for (const [where, init] of [
     assert.equal(await visitor.run(() => window.peerCdn.active), true);
   });
 }
+
+/** The worker of many a PWA: a new one takes over at once. The comment makes it another script. */
+const eagerWorker = (version) => `${documentedWorker()}
+addEventListener('install', () => skipWaiting());
+addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+// ${version}
+`;
+
+test('a worker that is replaced in mid-transfer has stored what it brought', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({ [url]: before, '/sw.js': eagerWorker(1) });
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  s.origin.rule(url, { each: ({ sent }) => (sent < before.length / 2 ? undefined : released) });
+  const first = visitor.fetch(url);
+  await until('half of it has come', () => s.origin.sent(url) >= before.length / 2);
+  s.write('/sw.js', eagerWorker(2));
+  await visitor.run(async () => {
+    const registration = await navigator.serviceWorker.ready;
+    window.replaced = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve));
+    await registration.update();
+  });
+  await until('the new worker waits for the old one', () =>
+    visitor.run(async () => Boolean((await navigator.serviceWorker.getRegistration()).waiting)),
+  );
+  release();
+  assert.equal((await first).sha256, sha256(before));
+  await visitor.run(() => window.replaced);
+  s.origin.requests = [];
+  assert.equal((await visitor.fetch(url)).sha256, sha256(before));
+  assert.equal(s.origin.sent(url), 0);
+});

@@ -2,7 +2,7 @@
 // answers that are refusals. The page gets what it would get without us, once, and it is told why it was not shared.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, scene, serving, status, usualBut, whole, withHeaders } from './harness/index.mjs';
+import { broken, chain, scene, serving, status, unreachable, usualBut, whole, withHeaders } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -455,4 +455,57 @@ test('a reader of the manifest before this one that finds another file says noth
   const response = await (await next.page()).fetch(url);
   assert.equal(response.answered, true);
   assert.deepEqual(await response.bytes(), now.body);
+});
+
+/** Answers that no reader can use and whose heads do not say so: a browser without us asks once for each fetch. */
+const unreadable = {
+  'an encoding that its bytes do not have': async (request, serve) => {
+    const answer = await whole(request, serve);
+    return { ...answer, headers: { ...answer.headers, 'content-encoding': 'br' }, breaks: 0 };
+  },
+  'a body that breaks off at once': broken(0),
+  'a redirect to another origin without CORS': (request) => {
+    if (request.redirect === 'manual') return { status: 302, headers: { location: 'https://cdn.test/a.bin' }, body: null };
+    return unreachable();
+  },
+  'an HTML page without a length': () => ({
+    status: 200,
+    headers: { 'content-type': 'text/html' },
+    body: new TextEncoder().encode('<!doctype html><title>app</title>'),
+  }),
+};
+
+for (const [name, step] of Object.entries(unreadable)) {
+  test(`${name} is asked for once a fetch, from the second fetch on`, async () => {
+    for (const bytes of sizes) {
+      for (const range of [undefined, 'bytes=0-99', 'bytes=100-', 'bytes=-50']) {
+        const { origin, page, clock } = await scene({ bytes, page: true });
+        origin.always(url, step);
+        const requests = [];
+        for (let turn = 0; turn < 3; turn++) {
+          origin.log.length = 0;
+          await page.fetch(url, { headers: range ? { range } : {} }).then(
+            (response) => response.bytes().catch(() => {}),
+            () => {},
+          );
+          requests.push(origin.requests(url).length);
+          await clock.pass(1000);
+        }
+        assert.deepEqual(requests.slice(1), [1, 1], `${bytes} bytes, ${range}: ${requests}`);
+      }
+    }
+  });
+}
+
+test('what could not be read a minute ago is shared again when it can', async () => {
+  for (const step of [unreadable['an encoding that its bytes do not have'], unreachable]) {
+    const { origin, page, file, clock } = await scene({ bytes: 300_000, page: true });
+    origin.always(url, step);
+    await assert.rejects(async () => (await page.fetch(url)).bytes());
+    origin.always(url, null);
+    await clock.pass(61_000);
+    const response = await page.fetch(url);
+    assert.equal(response.type, 'default');
+    assert.deepEqual(await response.bytes(), file.body);
+  }
 });

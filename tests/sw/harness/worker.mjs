@@ -189,8 +189,7 @@ export class Worker {
         this.thrown.push(error);
       }
     }
-    const over = Promise.allSettled(work);
-    return Object.assign(event, { over: () => over });
+    return Object.assign(event, { over: () => Promise.allSettled(work) });
   }
 
   /** A message of a client. */
