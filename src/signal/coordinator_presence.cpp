@@ -21,6 +21,9 @@ void Coordinator::change_elsewhere(const std::string& name, Mark mark, bool came
 // told that it is there.
 void Coordinator::note(Site& site, Mark mark, bool came, Instant now) {
   site.changes[mark] = came;
+  for (auto& [wants, audience] : site.audiences) {
+    if (came) audience.handle_came(mark);
+  }
   if (site.changes_due) return;
   site.changes_due = std::max<Instant>(now + limits::presence_wait, site.next_batch);
   batches_.emplace(*site.changes_due, site.name);

@@ -12,6 +12,11 @@ constexpr std::size_t digit_bits = 6;
 constexpr std::size_t cell_digits = 4;
 constexpr std::size_t cell_bits = cell_digits * digit_bits;
 
+// Of the file that is at `i` in the list, in its cell.
+constexpr std::uint32_t bit_of(std::size_t i) {
+  return 1u << (cell_bits - 1 - i % cell_bits);
+}
+
 int value_of(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -81,7 +86,10 @@ Result<std::vector<CutMark>> read_wants(std::string_view text) {
 }
 
 Audience::Audience(std::vector<CutMark> wanted, const Presence& presence)
-    : wants_all_(false), wanted_(std::move(wanted)), told_(cells_of(presence)) {}
+    : wants_all_(false),
+      wanted_(std::move(wanted)),
+      told_(cells_of(presence)),
+      newest_(told_) {}
 
 std::uint32_t Audience::add(PeerId peer) {
   members_.push_back(peer);
@@ -98,24 +106,34 @@ PeerId Audience::remove(std::uint32_t position) {
 std::vector<std::uint32_t> Audience::cells_of(const Presence& presence) const {
   std::vector<std::uint32_t> cells((wanted_.size() + cell_bits - 1) / cell_bits);
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    if (presence.has(wanted_[i])) cells[i / cell_bits] |= 1u << (cell_bits - 1 - i % cell_bits);
+    if (presence.has(wanted_[i])) cells[i / cell_bits] |= bit_of(i);
   }
   return cells;
 }
 
+void Audience::handle_came(Mark mark) {
+  const auto same = std::equal_range(wanted_.begin(), wanted_.end(), cut(mark));
+  for (auto each = same.first; each != same.second; ++each) {
+    const auto i = static_cast<std::size_t>(each - wanted_.begin());
+    newest_[i / cell_bits] |= bit_of(i);
+  }
+}
+
 std::string Audience::all() const {
   Runs runs;
-  for (std::size_t i = 0; i < told_.size(); ++i) {
-    if (told_[i] != 0) runs.add(i, told_[i]);
+  for (std::size_t i = 0; i < newest_.size(); ++i) {
+    if (newest_[i] != 0) runs.add(i, newest_[i]);
   }
   return runs.take();
 }
 
 std::string Audience::changes(const Presence& presence) {
   const std::vector<std::uint32_t> before = std::exchange(told_, cells_of(presence));
+  const std::vector<std::uint32_t> newest = std::exchange(newest_, told_);
   Runs runs;
+  // What came and went again only newcomers were told.
   for (std::size_t i = 0; i < told_.size(); ++i) {
-    if (told_[i] != before[i]) runs.add(i, told_[i]);
+    if (told_[i] != before[i] || told_[i] != newest[i]) runs.add(i, told_[i]);
   }
   return runs.take();
 }

@@ -54,6 +54,9 @@ class Audience {
   const std::vector<PeerId>& members() const { return members_; }
 
   bool wants_all() const { return wants_all_; }
+  // Somebody has it since the members were told last: newcomers are told at once, the members with
+  // the next changes.
+  void handle_came(Mark mark);
   // What a newcomer must be told.
   std::string all() const;
   // What all members must be told since they were told last; empty: nothing.
@@ -67,6 +70,7 @@ class Audience {
   bool wants_all_ = true;
   std::vector<CutMark> wanted_;
   std::vector<std::uint32_t> told_;
+  std::vector<std::uint32_t> newest_;  // what newcomers are told: the same, and what came since
 };
 
 }  // namespace peer_cdn::signal

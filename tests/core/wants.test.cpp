@@ -58,6 +58,20 @@ TEST_CASE("an audience is told what changed, by the cells that it changed in") {
   CHECK(audience.all() == "0:AAABgAAA,4:EAAA");
 }
 
+TEST_CASE("a newcomer is told at once what came since the others were told") {
+  Audience audience({0, 10, 10, 20}, presence_of({20}));
+  audience.handle_came(mark_at(10));
+  audience.handle_came(mark_at(5));  // nobody wants it
+  CHECK(audience.all() == "0:cAAA");
+  CHECK(audience.changes(presence_of({10, 20})) == "0:cAAA");
+  CHECK(audience.changes(presence_of({10, 20})).empty());
+  // It went before the others were told: the newcomer hears of it.
+  audience.handle_came(mark_at(0));
+  CHECK(audience.all() == "0:8AAA");
+  CHECK(audience.changes(presence_of({10, 20})) == "0:cAAA");
+  CHECK(audience.all() == "0:cAAA");
+}
+
 TEST_CASE("of an audience one that goes leaves its place to the last") {
   Audience audience;
   CHECK(audience.wants_all());
