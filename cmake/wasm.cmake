@@ -121,6 +121,11 @@ function(wasm_module name variant border)
   if(NOT is_tuned)
     return()
   endif()
+  if(border STREQUAL bare)
+    set(trim ${CMAKE_SOURCE_DIR}/scripts/exports.mjs)
+    set_target_properties(${name} PROPERTIES LINK_DEPENDS ${trim})
+    add_custom_command(TARGET ${name} POST_BUILD COMMAND ${NODE} ${trim} ${output}.wasm VERBATIM)
+  endif()
   # No engine uses the alignment that is written beside each offset. Where all are alike gzip has less.
   add_custom_command(TARGET ${name} POST_BUILD
     COMMAND ${WASM_OPT} ${output}.wasm ${${variant}_passes} ${${name}_passes} --dealign -o ${output}.wasm ${byproducts} VERBATIM)

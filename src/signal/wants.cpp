@@ -86,10 +86,7 @@ Result<std::vector<CutMark>> read_wants(std::string_view text) {
 }
 
 Audience::Audience(std::vector<CutMark> wanted, const Presence& presence)
-    : wants_all_(false),
-      wanted_(std::move(wanted)),
-      told_(cells_of(presence)),
-      newest_(told_) {}
+    : wants_all_(false), wanted_(std::move(wanted)), told_(cells_of(presence)), newest_(told_) {}
 
 std::uint32_t Audience::add(PeerId peer) {
   members_.push_back(peer);
