@@ -336,7 +336,7 @@ test('a request goes from the origin to the store through the border, and leaves
     assert.deepEqual(asked, [0, 4, 1, 0, border.CACHE_PAGE, 0, 0]);
     assert.ok(!streams.has(stream), 'each has a number of its own');
     streams.add(stream);
-    assert.deepEqual(find(all, 'respond'), [id, 1, body]);
+    assert.deepEqual(find(all, 'respond'), [id, 1, body, 1]);
     assert.deepEqual(
       all.filter(([name]) => name === 'enqueue').map((each) => each.slice(1)),
       [0, 1, 2, 3].map((piece) => [body, piece, 0, piece < 3 ? 65536 : 5]),
