@@ -37,7 +37,7 @@ unsigned routes_of(std::uint8_t ours, std::uint8_t theirs) {
 }
 
 constexpr std::size_t tried_figure(unsigned route) {
-  return static_cast<std::size_t>(Figure::local_tried) + 2 * route;
+  return static_cast<std::size_t>(Figure::local_tried) + std::size_t{2} * route;
 }
 
 }  // namespace
