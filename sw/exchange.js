@@ -212,7 +212,7 @@ export const exchangePerformer = (report, routes, written) => {
         exchange.middlewares[plugin] = middleware;
         const response = await middleware.get();
         if (response) {
-          if (!isReadable(response) || taken.has(response)) throw new TypeError('not a response to be read');
+          if (!isReadable(response) || taken.has(response)) throw new TypeError('no response');
           taken.add(response);
         }
         exchange.tell(plugin, response || null);
@@ -224,7 +224,7 @@ export const exchangePerformer = (report, routes, written) => {
       exchange.leaveGiven();
     },
 
-    [DO_GIVE_UP]: ({ exchange, plugin }) => fail(exchangeOf(exchange), plugin, new Error('get() gave nothing')),
+    [DO_GIVE_UP]: ({ exchange, plugin }) => fail(exchangeOf(exchange), plugin, new Error('no answer')),
 
     async [DO_PUT]({ exchange, plugin, body }) {
       const { middlewares, answer, url } = exchangeOf(exchange);

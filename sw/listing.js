@@ -26,11 +26,13 @@ function isEntry(/** @type {any} */ entry) {
  * @param {string} text
  */
 export function readManifest(text) {
-  const { version, digests = DIGESTS_PATH, resources = {}, disabled } = JSON.parse(text);
-  if (version !== manifestVersion || !isText(digests) || !/^\/(?![/\\])/.test(digests) || !(disabled || isRecord(resources))) {
+  const { version, digests = DIGESTS_PATH, resources, disabled } = JSON.parse(text);
+  const isOff = disabled === true;
+  const isOn = !disabled && isRecord(resources);
+  if (version !== manifestVersion || !isText(digests) || !/^\/(?![/\\])/.test(digests) || !(isOff || isOn)) {
     throw new Error('malformed-manifest');
   }
-  return { digests, disabled: disabled === true, entries: disabled ? [] : Object.entries(resources) };
+  return { digests, disabled: isOff, entries: isOff ? [] : Object.entries(resources) };
 }
 
 /**

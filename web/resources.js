@@ -105,7 +105,7 @@ export class Resources {
       if (response && this.#core.call(PEER_IS_MANIFEST, response.status)) text = await response.text();
     }
     this.text = text;
-    const { digests, disabled, entries } = readManifest(text ?? `{"version":${manifestVersion}}`);
+    const { digests, disabled, entries } = readManifest(text ?? `{"version":${manifestVersion},"resources":{}}`);
     this.disabled = disabled;
     this.#listed = new Map();
     this.#byRoot = new Map();

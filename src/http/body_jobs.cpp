@@ -123,20 +123,20 @@ void Body::watch(Instant now) {
 }
 
 // Whether the origin is to bring the next piece and has not answered, where peers may bring it and
-// are not asked for it.
+// are not asked for it. Of a small file an answer that brings nothing is none.
 bool Body::waits_for_origin() {
   if (!peers_may_ || !known_ || checks_) return false;
   bool waits = false;
   for (const Job& job : jobs_) {
     if (job.pieces.begin > next_ || job.next > next_) continue;
     if (job.source == Source::peers) return false;
-    waits |= job.source == Source::origin && !job.accepted;
+    waits |= job.source == Source::origin && (!job.accepted || is_small());
   }
   return waits;
 }
 
 // An origin that does not answer is waited for as long as peers are that do not begin. Behind its
-// head a piece may take long all the same: a crowd shares the origin's line.
+// head a piece of a large file may take long all the same: a crowd shares the origin's line.
 void Body::watch_origin(Instant now) {
   if (!waits_for_origin()) return origin_late_at_.reset();
   if (!origin_late_at_) origin_late_at_ = now + limits::hedge_delay;

@@ -14,6 +14,15 @@ export const nowhere = { network: unknown, label: unknown };
 
 /** @typedef {(address: string) => string | null | undefined} Classify */
 
+/** @param {unknown} error */
+function nameOf(error) {
+  try {
+    return error instanceof Error ? String(error.name) : typeof error;
+  } catch {
+    return 'what cannot be looked at';
+  }
+}
+
 export class Places {
   #salt;
   #classify;
@@ -48,14 +57,14 @@ export class Places {
     let label;
     try {
       label = this.#classify(address) ?? '';
+      if (typeof label !== 'string') {
+        // Nobody waits for a promise, and one that fails must not end the process.
+        Promise.resolve(label).catch(() => {});
+        return this.#complain(`gave no text but ${label instanceof Promise ? 'a promise' : typeof label}`);
+      }
     } catch (error) {
-      // What it throws may name the address.
-      return this.#complain(`threw ${error instanceof Error ? error.name : typeof error}`);
-    }
-    if (typeof label !== 'string') {
-      // Nobody waits for a promise, and one that fails must not end the process.
-      Promise.resolve(label).catch(() => {});
-      return this.#complain(`gave no text but ${typeof label.then === 'function' ? 'a promise' : typeof label}`);
+      // What it throws may name the address, and what it gives may throw when it is looked at.
+      return this.#complain(`threw ${nameOf(error)}`);
     }
     if (label.length > limits.labelLength) {
       return this.#complain(`gave a text of ${label.length} characters, more than ${limits.labelLength}`);

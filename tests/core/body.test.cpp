@@ -1213,6 +1213,29 @@ TEST_CASE("peers give what an origin that does not answer was to give") {
   host.check_in_order();
 }
 
+TEST_CASE("peers give what an answer of a small file does not bring") {
+  Host host = whole(8, PluginKind::network);
+  host.pull(1 << 30);
+  host.company();
+  REQUIRE(host.windows.count(1) == 1);
+  SUBCASE("of the whole") {
+    host.head(1, 200);
+  }
+  SUBCASE("of a part") {
+    host.good_head(1);
+  }
+  host.now = host.body.next_timeout().value();
+  CHECK(host.now - Instant{} == limits::hedge_delay);
+  host.body.handle_timeout(host.now);
+  host.drain();
+  REQUIRE(host.peers.size() == 1);
+  CHECK(host.peers.begin()->second.pieces.begin == 0);
+  for (PieceIndex piece = 0; piece < 8; ++piece) host.piece(host.peers.begin()->first, piece);
+  CHECK(host.done);
+  CHECK(host.body.counts().from_origin == 0);
+  host.check_in_order();
+}
+
 TEST_CASE("an origin that does not answer is waited for where nobody else has it") {
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);

@@ -156,6 +156,9 @@ test("a classifier's label is asked for the whole address, and what is none is u
     '192.0.2.4': 'x'.repeat(65),
     '192.0.2.5': Promise.reject(new Error('late')),
     '192.0.2.6': {},
+    // Rows of a strict database: looking at them throws.
+    '192.0.2.8': new Proxy({}, { get: () => assert.fail('no such column') }),
+    '192.0.2.9': Object.defineProperty({}, 'then', { get: () => assert.fail('no such column') }),
   };
   const classify = (address) => {
     asked.push(address);

@@ -275,11 +275,15 @@ test('a manifest of thousands of files is used whole', async () => {
 
 test('pages are told of a site that has no manifest, or one that cannot be read, and of one that has got one', async () => {
   const html = status(200, { 'content-type': 'text/html' }, '<!doctype html>');
-  const unknown = status(200, { 'content-type': 'application/json' }, '{"version":2,"resources":{}}');
+  const json = (text) => status(200, { 'content-type': 'application/json' }, text);
   for (const [answer, code] of [
     [status(404), 'no-manifest'],
     [html, 'malformed-manifest'],
-    [unknown, 'malformed-manifest'],
+    [json('{"version":2,"resources":{}}'), 'malformed-manifest'],
+    [json('{"version":1}'), 'malformed-manifest'],
+    [json('{"version":1,"resources":[]}'), 'malformed-manifest'],
+    [json('{"version":1,"resources":{},"disabled":"true"}'), 'malformed-manifest'],
+    [json('{"version":1,"resources":{},"disabled":1}'), 'malformed-manifest'],
   ]) {
     const at = await scene({ script, isInstalled: true });
     at.origin.always(path, answer);
