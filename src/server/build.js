@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { makeManifest, writeManifest } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { publicBase, scriptFolder, scriptNames } from './files.js';
-import { checkNames, manifestNames } from './names.js';
+import { buildNames, checkNames } from './names.js';
 import { warnProcess } from './warnings.js';
 
 /**
@@ -53,11 +53,13 @@ async function precached(folder, base) {
  * @param {BuildOptions} [options]
  * @returns {Promise<Built>}
  */
-export async function build(folder, { worker = 'sw.js', ...options } = {}) {
-  checkNames(options, [manifestNames], 'build()');
+export async function build(folder, options = {}) {
+  checkNames(options, [buildNames], 'build()');
+  const { worker: named, ...listing } = options;
+  const worker = named ?? 'sw.js';
   const base = publicBase(options.base ?? '/');
   const onWarning = options.onWarning ?? warnProcess;
-  const made = await makeManifest(folder, options);
+  const made = await makeManifest(folder, listing);
   await writeManifest(join(folder, MANIFEST_PATH), made);
   await mkdir(join(folder, 'peer-cdn'), { recursive: true });
   for (const name of scriptNames) await copyFile(join(scriptFolder, name), join(folder, 'peer-cdn', name));

@@ -52,6 +52,8 @@ export function explain(error) {
       return new CliError('disk-full', `there is no room for ${where}`);
     case 'EISDIR':
       return new CliError('is-a-folder', `${where || 'the output'} is a folder`);
+    case 'ENAMETOOLONG':
+      return new CliError('name-too-long', `${where || 'the output'} is too long for a name of a file`);
     case 'EIO':
       return new CliError('not-readable', `cannot read ${where}`);
     case 'EADDRINUSE':

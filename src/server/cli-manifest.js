@@ -1,12 +1,12 @@
 // `peer-cdn manifest`: writes the manifest of a folder, again at each change with --watch; or compares it with --check.
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { CliError, FAILED, usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { LiveManifest } from './live-manifest.js';
-import { digestsFolder, makeFolder, servedAt, usuallyCompressed, writeManifest } from './manifest.js';
+import { digestsFolder, makeFolder, servedAt, usuallyCompressed, wouldBeListed, writeManifest } from './manifest.js';
 
 /** @typedef {import('./warnings.js').ManifestWarning} ManifestWarning */
 
@@ -42,10 +42,39 @@ function remarks(manifest) {
 
 /** A pipe or a device may never end, and is no place for a manifest. @param {string} output */
 async function checkIsFile(output) {
-  const stats = await stat(output).catch(() => null);
+  const stats = await stat(output).catch((error) => {
+    if (error.code === 'ENAMETOOLONG') throw error;
+    return null;
+  });
   if (stats?.isDirectory() || /[/\\]$/.test(output)) throw Object.assign(new Error(), { code: 'EISDIR', path: output });
   // A file that takes the place of /dev/null would take it from the whole machine.
   if (stats && !stats.isFile()) throw new CliError('not-a-file', `${output} is a pipe, a socket or a device`);
+}
+
+/** Whether a text is a manifest, of whatever version. @param {string} text */
+function isManifest(text) {
+  try {
+    const { version, resources } = JSON.parse(text);
+    return typeof version === 'number' && typeof resources === 'object' && resources !== null && !Array.isArray(resources);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A mistyped name must cost nobody a file, and a manifest does not list itself.
+ * @param {string} folder
+ * @param {string} output
+ * @param {import('./manifest.js').ManifestOptions} options
+ */
+async function checkIsFree(folder, output, options) {
+  if (wouldBeListed(folder, output, options)) {
+    throw usage('bad-value', `--output takes a file that is not shared itself, as peer-cdn.json, not '${output}'`);
+  }
+  const about = await stat(output).catch(() => null);
+  if (about && (about.size > limits.manifestFileBytes || !isManifest(await readFile(output, 'utf8')))) {
+    throw new CliError('not-a-manifest', `${output} is there, and is no manifest: it stays as it is`);
+  }
 }
 
 /**
@@ -69,6 +98,7 @@ export async function runManifest(folder, command, options, { print, signal }) {
   }
   // A folder that cannot be read is said first: nothing would be written for it.
   await access(folder, constants.R_OK);
+  if (command.output !== undefined) await checkIsFree(folder, output, options);
   // Whatever is wrong with the place is said before long work.
   await makeFolder(digestsFolder(output));
   let written = '';
@@ -99,4 +129,5 @@ export async function runManifest(folder, command, options, { print, signal }) {
 export function checkManifestCommand({ check, watch, output }) {
   if (check && watch) throw usage('bad-arguments', '--check looks once: it goes without --watch');
   if (output === '') throw usage('bad-value', '--output takes a file');
+  if (output === '-') throw usage('bad-value', '--output takes a file, not standard output: digest lists are written beside it');
 }

@@ -317,14 +317,31 @@ async function main(args) {
 }
 
 /**
+ * Of two values of an option that takes one, one would be as if nobody had said it.
+ * @param {{ kind: string, name?: string }[]} tokens
+ * @param {import('node:util').ParseArgsConfig['options']} options
+ */
+function checkOnce(tokens, options) {
+  const names = tokens.flatMap(({ kind, name = '' }) => (kind === 'option' ? [name] : []));
+  const twice = names.find((name, at) => {
+    const { type, multiple } = options?.[name] ?? {};
+    return type === 'string' && !multiple && names.indexOf(name) < at;
+  });
+  if (twice) throw usage('bad-arguments', `--${twice} is given twice`);
+}
+
+/**
  * @param {string[]} args
  * @param {import('node:util').ParseArgsConfig['options']} options
  * @returns {{ values: Values, positionals: string[] }}
  */
 function parse(args, options) {
   try {
-    return parseArgs({ args: withBareFlags(args), options, allowPositionals: true });
+    const { tokens, ...parsed } = parseArgs({ args: withBareFlags(args), options, allowPositionals: true, tokens: true });
+    checkOnce(tokens, options);
+    return parsed;
   } catch (error) {
+    if (error instanceof CliError) throw error;
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     const said = message.split('. To specify')[0];
     if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw usage('bad-arguments', said);

@@ -5,7 +5,7 @@ import send from 'send';
 import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
 import { isInside, scriptFolder, scriptNames } from './files.js';
 import { LiveManifest } from './live-manifest.js';
-import { checkNames, manifestNames } from './names.js';
+import { checkNames, kinds, manifestNames } from './names.js';
 import { warnProcess } from './warnings.js';
 
 /**
@@ -207,6 +207,6 @@ export function handlerOf(site, options) {
  * @returns {Handle}
  */
 export function handler(folder, options = {}) {
-  checkNames(options, [manifestNames, { onResponse: 1 }], 'handler()');
+  checkNames(options, [manifestNames, { onResponse: kinds.listener }], 'handler()');
   return handlerOf(new Site(folder, options), options);
 }

@@ -66,6 +66,8 @@ export const toldBytes = 200;
 export const unansweredMs = 10_000;
 /** The folder is looked through again at most so often. */
 export const rescanMs = 1000;
+/** A longer file is no manifest: 10,000 entries with long paths and headers have less. */
+export const manifestFileBytes = 64 * 1024 * 1024;
 /** What is read of a file to see whether it is data or code. */
 export const firstLookBytes = 1024;
 /** Servers leave shorter files as they are. */

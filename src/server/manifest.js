@@ -301,6 +301,24 @@ export const usuallyCompressed = ({ resources }) =>
     .filter(([, { bytes, type }]) => bytes >= limits.compressedBytes && isUsuallyCompressed(type))
     .map(([path]) => path);
 
+/** A file's path in a folder; null if it is elsewhere. @param {string} folder @param {string} file */
+function pathIn(folder, file) {
+  const path = relative(resolve(folder), resolve(file)).split(sep).join('/');
+  return path.startsWith('../') || isAbsolute(path) ? null : path;
+}
+
+/**
+ * Whether a file that is written into the folder would be one of those that are shared, as far as its name tells.
+ * @param {string} folder
+ * @param {string} file
+ * @param {ManifestOptions} options
+ */
+export function wouldBeListed(folder, file, { include, exclude }) {
+  const path = pathIn(folder, file);
+  if (path === null || isOwnFile(path) || new Globs(exclude ?? []).has(path)) return false;
+  return new Globs(include ?? []).has(path) || mayBeShared(path);
+}
+
 /**
  * Where a manifest is served that is written somewhere in its folder, or apart from it, and where its digest lists are then.
  * @param {string} folder
@@ -310,8 +328,7 @@ export const usuallyCompressed = ({ resources }) =>
  */
 export function servedAt(folder, output, base = '/') {
   const site = publicBase(base);
-  const below = relative(resolve(folder), resolve(output)).split(sep).join('/');
-  const path = below.startsWith('../') || isAbsolute(below) ? basename(output) : below;
+  const path = pathIn(folder, output) ?? basename(output);
   const within = path.slice(0, path.lastIndexOf('/') + 1);
   return { manifest: publicPath(site, path), digests: publicPath(site, within + digestsBelow) };
 }

@@ -1,37 +1,81 @@
-// The names of options. A misspelt one would be as if nobody had said it, and nothing would tell.
+// The names of options, and what each takes. A misspelt one would be as if nobody had said it, and nothing would tell.
+import { inspect } from 'node:util';
 
 /** By its code a command line knows what whoever wrote it can mend. @param {string} message */
 export const badOption = (message) => Object.assign(new TypeError(message), { code: 'bad-option' });
 
-/** @type {Required<Record<keyof import('./coordinator.js').AttachOptions, true>>} */
-export const attachNames = {
-  path: true,
-  origins: true,
-  trustProxy: true,
-  proxyProtocol: true,
-  proxies: true,
-  socketsPerAddress: true,
-  classify: true,
-  maxLifetime: true,
-  onWarning: true,
-  tokenKeys: true,
-  redis: true,
-  onError: true,
+/** A value as a program says it, short and on one line. @param {unknown} value */
+const shown = (value) =>
+  inspect(value, { depth: 1, breakLength: Infinity, compact: true, maxArrayLength: 3, maxStringLength: 80 });
+
+/** @typedef {{ form: string, is: (value: any) => boolean }} Kind what an option takes, and how that is said */
+
+const isText = (/** @type {unknown} */ value) => typeof value === 'string';
+const isFilled = (/** @type {unknown} */ value) => isText(value) && value !== '';
+/** No list, and no Map or Headers, whose entries nobody would read. */
+const isRecord = (/** @type {unknown} */ value) => /^\[object (?:Object|Module)\]$/.test(Object.prototype.toString.call(value));
+
+/** By glob, by name. A browser takes a number too. @param {Record<string, unknown>} value */
+const areHeaders = (value) =>
+  isRecord(value) &&
+  Object.entries(value).every(
+    ([glob, headers]) =>
+      glob !== '' &&
+      isRecord(headers) &&
+      Object.values(/** @type {object} */ (headers)).every((each) => isText(each) || typeof each === 'number'),
+  );
+
+/** @satisfies {Record<string, Kind>} */
+export const kinds = {
+  /** Whoever reads it says what is wrong with it. */
+  any: { form: 'anything', is: () => true },
+  text: { form: 'a text', is: isText },
+  number: { form: 'a number', is: (value) => typeof value === 'number' },
+  flag: { form: 'true or false', is: (value) => typeof value === 'boolean' },
+  listener: { form: 'a function', is: (value) => typeof value === 'function' },
+  map: { form: 'a Map', is: (value) => value instanceof Map },
+  hops: {
+    form: 'the number of proxies in front',
+    is: (value) => typeof value === 'boolean' || (Number.isInteger(value) && value >= 0),
+  },
+  networks: { form: "a list of addresses, as ['192.0.2.0/24']", is: (value) => Array.isArray(value) && value.every(isText) },
+  globs: { form: "a list of globs, as ['*.glb']", is: (value) => Array.isArray(value) && value.every(isFilled) },
+  headers: { form: "headers by glob, as { '*.glb': { 'x-a': 'b' } }", is: areHeaders },
+  worker: { form: "a file of the folder, as 'sw.js', or false", is: (value) => value === false || isFilled(value) },
 };
 
-/** @type {Required<Record<keyof import('./manifest.js').ManifestOptions, true>>} */
-export const manifestNames = {
-  base: true,
-  include: true,
-  exclude: true,
-  anyQuery: true,
-  headers: true,
-  pieceBytes: true,
-  digestsBase: true,
-  onProgress: true,
-  onWarning: true,
-  cache: true,
+/** @type {Required<Record<keyof import('./coordinator.js').AttachOptions, Kind>>} */
+export const attachNames = {
+  path: kinds.any,
+  origins: kinds.any,
+  trustProxy: kinds.hops,
+  proxyProtocol: kinds.flag,
+  proxies: kinds.networks,
+  socketsPerAddress: kinds.any,
+  classify: kinds.listener,
+  maxLifetime: kinds.number,
+  onWarning: kinds.listener,
+  tokenKeys: kinds.any,
+  redis: kinds.any,
+  onError: kinds.listener,
 };
+
+/** @type {Required<Record<keyof import('./manifest.js').ManifestOptions, Kind>>} */
+export const manifestNames = {
+  base: kinds.text,
+  include: kinds.globs,
+  exclude: kinds.globs,
+  anyQuery: kinds.globs,
+  headers: kinds.headers,
+  pieceBytes: kinds.number,
+  digestsBase: kinds.text,
+  onProgress: kinds.listener,
+  onWarning: kinds.listener,
+  cache: kinds.map,
+};
+
+/** @type {Required<Record<keyof import('./build.js').BuildOptions, Kind>>} */
+export const buildNames = { ...manifestNames, worker: kinds.worker };
 
 /** Letters to change, to swap, to put in or to take out (Damerau and Levenshtein). @param {string} one @param {string} other */
 function distance(one, other) {
@@ -65,16 +109,32 @@ export function meant(name, known) {
 }
 
 /**
- * Throws if an option has a name that nobody reads.
+ * Throws unless options are an object, each of its kind. Undefined and null are as if nobody had said it.
  * @param {unknown} options
- * @param {object[]} known with these names
+ * @param {Record<string, Kind>} known by name
  * @param {string} call who takes them
  */
-export function checkNames(options, known, call) {
-  const names = known.flatMap(Object.keys);
-  for (const [name, value] of Object.entries(options ?? {})) {
-    if (value === undefined || names.includes(name)) continue;
-    throw badOption(`${call} has no option '${name}': ${meant(name, names)}`);
+export function checkKinds(options, known, call) {
+  if (!isRecord(options)) throw badOption(`${call} takes its options as an object, not ${shown(options)}`);
+  for (const [name, value] of Object.entries(/** @type {object} */ (options))) {
+    if ((value ?? undefined) === undefined || !Object.hasOwn(known, name) || known[name].is(value)) continue;
+    throw badOption(`${name} takes ${known[name].form}, not ${shown(value)}`);
+  }
+}
+
+/**
+ * Throws if an option has a name that nobody reads, or is not of its kind.
+ * @param {unknown} options
+ * @param {Record<string, Kind>[]} tables
+ * @param {string} call who takes them
+ */
+export function checkNames(options, tables, call) {
+  /** @type {Record<string, Kind>} */
+  const known = Object.assign({}, ...tables);
+  checkKinds(options, known, call);
+  for (const [name, value] of Object.entries(/** @type {object} */ (options))) {
+    if (value === undefined || Object.hasOwn(known, name)) continue;
+    throw badOption(`${call} has no option '${name}': ${meant(name, Object.keys(known))}`);
   }
 }
 
@@ -82,7 +142,7 @@ export function checkNames(options, known, call) {
  * Of options, those with these names.
  * @template {object} Options
  * @param {Options} options
- * @param {Required<Record<keyof Options, true>>} names
+ * @param {Required<Record<keyof Options, Kind>>} names
  */
 export const only = (options, names) =>
   /** @type {Options} */ (Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(names, name))));

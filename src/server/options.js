@@ -2,7 +2,7 @@
 import { SOCKET_PATH } from '../../build/border.js';
 import { readOrigins } from './admission.js';
 import * as limits from './limits.js';
-import { badOption as wrong } from './names.js';
+import { attachNames, badOption as wrong, checkKinds } from './names.js';
 import { checkToken } from './tokens.js';
 
 /** A path as requests name it. @param {unknown} path */
@@ -21,9 +21,7 @@ function checkPath(path) {
  * @param {import('./coordinator.js').AttachOptions} options
  */
 export function readOptions(options) {
-  if (options === null || typeof options !== 'object') {
-    throw wrong(`attach() takes its options as an object, not ${options}`);
-  }
+  checkKinds(options, attachNames, 'attach()');
   const path = options.path ?? SOCKET_PATH;
   checkPath(path);
   const { origins, tokenKeys } = options;
@@ -34,17 +32,11 @@ export function readOptions(options) {
     );
   }
   if (tokenKeys !== undefined) checkToken(tokenKeys, '', '');
-  const hops = Number(options.trustProxy ?? 0);
-  if (!Number.isInteger(hops) || hops < 0) {
-    throw wrong(`trustProxy takes the number of proxies in front, not ${options.trustProxy}`);
-  }
   const socketsPerAddress = options.socketsPerAddress ?? limits.socketsPerAddress;
   if (!Number.isInteger(socketsPerAddress) || socketsPerAddress < 1) {
     throw wrong(`socketsPerAddress takes a whole number from 1, not ${socketsPerAddress}`);
   }
-  for (const name of /** @type {const} */ (['classify', 'onWarning', 'onError'])) {
-    const listener = options[name] ?? undefined;
-    if (listener !== undefined && typeof listener !== 'function') throw wrong(`${name} takes a function, not ${listener}`);
-  }
+  // True is one.
+  const hops = Number(options.trustProxy ?? 0);
   return { path, sites: isList ? readOrigins(origins) : null, hops, socketsPerAddress };
 }

@@ -17,7 +17,7 @@ const key = Symbol.for('peer-cdn.proxies');
  * @returns {(address: string) => boolean}
  */
 export function readProxies(proxies) {
-  if (proxies === undefined) return isOfNobody;
+  if (!proxies) return isOfNobody;
   const list = new BlockList();
   for (const text of proxies) {
     const [, address, bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { AttachedCoordinator } from './coordinator.js';
 import { handlerOf, Site } from './handler.js';
-import { attachNames, checkNames, manifestNames } from './names.js';
+import { attachNames, checkNames, kinds, manifestNames } from './names.js';
 
 /** @typedef {import('./handler.js').Handle} Handle */
 
@@ -74,7 +74,8 @@ async function listenWith(handle, options) {
  * @returns {Promise<Served>}
  */
 export async function serve(folder, options = {}) {
-  checkNames(options, [attachNames, manifestNames, { onResponse: 1, port: 1, host: 1, wrap: 1 }], 'serve()');
+  const { any, listener } = kinds;
+  checkNames(options, [attachNames, manifestNames, { onResponse: listener, port: any, host: any, wrap: listener }], 'serve()');
   if (!(await stat(folder)).isDirectory()) {
     throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR', path: folder });
   }

@@ -1,7 +1,7 @@
 // A coordinator without a site: sockets, and what an operator's tools ask for.
 import { createServer } from 'node:http';
 import { AttachedCoordinator } from './coordinator.js';
-import { attachNames, checkNames } from './names.js';
+import { attachNames, checkNames, kinds } from './names.js';
 
 /**
  * @typedef {object} StandaloneExtras
@@ -53,7 +53,8 @@ async function closeServer(server) {
  * @param {StandaloneOptions} [options]
  */
 export async function serveCoordinator(options = {}) {
-  checkNames(options, [attachNames, { port: 1, metricsPort: 1, host: 1 }], 'serveCoordinator()');
+  const { any } = kinds;
+  checkNames(options, [attachNames, { port: any, metricsPort: any, host: any }], 'serveCoordinator()');
   const { port = 8081, metricsPort, host = '127.0.0.1' } = options;
   const isApart = metricsPort !== undefined;
   const server = toolsServer(() => coordinator, !isApart);

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { attach, handler } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { build, workerText } from './build.js';
-import { checkNames, manifestNames } from './names.js';
+import { buildNames, checkNames } from './names.js';
 
 /** @typedef {import('./build.js').BuildOptions} BuildOptions */
 /** @typedef {Omit<BuildOptions, 'base' | 'onWarning' | 'onProgress' | 'cache' | 'digestsBase'>} PeerCdnOptions */
@@ -64,8 +64,10 @@ function coordinate({ httpServer }, { logger }) {
  * build they are written beside the bundle; the coordinator is yours to run there.
  * @param {PeerCdnOptions} [options]
  */
-export default function peerCdn({ worker = 'sw.js', ...options } = {}) {
-  checkNames(options, [manifestNames], 'peerCdn()');
+export default function peerCdn(options = {}) {
+  checkNames(options, [buildNames], 'peerCdn()');
+  const { worker: named, ...listing } = options;
+  const worker = named ?? 'sw.js';
   /** @type {Config} */
   let config;
   let isWritten = false;
@@ -84,7 +86,7 @@ export default function peerCdn({ worker = 'sw.js', ...options } = {}) {
       const base = siteBase(config);
       const { publicDir } = config;
       const folder = existsSync(publicDir) ? publicDir : null;
-      const handle = handler(folder ?? config.root, { ...options, base, onWarning, ...(!folder && { exclude: ['**'] }) });
+      const handle = handler(folder ?? config.root, { ...listing, base, onWarning, ...(!folder && { exclude: ['**'] }) });
       const text = workerText(base);
       const isOwn = worker === false || (folder !== null && existsSync(join(folder, worker)));
       server.middlewares.use(base.replace(/\/$/, '') || '/', (request, response, next) => {
@@ -112,7 +114,7 @@ export default function peerCdn({ worker = 'sw.js', ...options } = {}) {
         if (!isWritten || config.build.ssr) return;
         isWritten = false;
         const folder = resolve(config.root, config.build.outDir);
-        const { files, bytes } = await build(folder, { ...options, worker, base: siteBase(config), onWarning });
+        const { files, bytes } = await build(folder, { ...listing, worker, base: siteBase(config), onWarning });
         config.logger.info(`peer-cdn: ${files} files, ${bytes} bytes in ${MANIFEST_PATH.slice(1)}`);
       },
     },

@@ -376,7 +376,7 @@ test('a socket that has lived long enough is let go, and its visitor comes again
 });
 
 test('maxLifetime is a number of seconds within bounds', () => {
-  for (const maxLifetime of [0, 59, 1e9, Number.NaN, 'x']) assert.throws(() => attach(null, { maxLifetime }), RangeError);
+  for (const maxLifetime of [0, 59, 1e9, Number.NaN]) assert.throws(() => attach(null, { maxLifetime }), RangeError);
 });
 
 const noOrigins = {
@@ -408,13 +408,18 @@ const noOptions = {
   'an empty list of origins': [{ origins: [] }, /origins takes a list of sites/],
   'no number of sockets': [{ socketsPerAddress: 'x' }, /socketsPerAddress takes a whole number from 1, not x/],
   'fewer than one socket': [{ socketsPerAddress: 0 }, /socketsPerAddress/],
-  'a listener that cannot be called': [{ onWarning: 'log' }, /onWarning takes a function, not log/],
+  'a listener that cannot be called': [{ onWarning: 'log' }, /onWarning takes a function, not 'log'/],
   'another one': [{ onError: {} }, /onError takes a function/],
+  'a number of proxies that is a text': [{ trustProxy: '1' }, /trustProxy takes the number of proxies in front, not '1'/],
+  'a lifetime that is a text': [{ maxLifetime: '60' }, /maxLifetime takes a number, not '60'/],
+  'a text for true or false': [{ proxyProtocol: 'yes' }, /proxyProtocol takes true or false, not 'yes'/],
+  'a text for the list of proxies': [{ proxies: '192.0.2.1' }, /proxies takes a list of addresses, as \[/],
   'no options': [null, /attach\(\) takes its options as an object, not null/],
+  'a list': [[], /attach\(\) takes its options as an object, not \[\]/],
 };
 for (const [what, [options, said]] of Object.entries(noOptions)) {
   test(`${what} is refused at once`, () => {
-    assert.throws(() => attach(createServer(), options), { name: 'TypeError', message: said });
+    assert.throws(() => attach(createServer(), options), { name: 'TypeError', code: 'bad-option', message: said });
   });
 }
 

@@ -41,6 +41,10 @@ const wrong = [
   [['manifest', 'a', 'b'], 2, 'bad-arguments'],
   [['manifest', '.', '--check', '--watch'], 2, 'bad-arguments'],
   [['manifest', '.', '-o', ''], 2, 'bad-value'],
+  [['manifest', 'tests/vectors', '-o', '-'], 2, 'bad-value'],
+  [['manifest', '.', '-o', '/nowhere/a.json', '--output', '/nowhere/b.json'], 2, 'bad-arguments'],
+  [['manifest', '.', '--base', '/a/', '--base', '/b/'], 2, 'bad-arguments'],
+  [['manifest', '.', '--include', ''], 2, 'bad-value'],
   [['manifest', '.', '--base', '/repo?x'], 2, 'bad-value'],
   [['manifest', '.', '--header', 'nonsense'], 2, 'bad-value'],
   [['manifest', '.', '--header', 'etag: "x"'], 2, 'bad-value'],
@@ -374,6 +378,48 @@ test('an output that is a folder is refused', async (t) => {
     assert.equal(ended.stderr, `peer-cdn: is-a-folder: ${output} is a folder\n`);
   }
   assert.deepEqual(readdirSync(folder), ['a.png', 'out']);
+});
+
+test("an output that is the site's own file, or would be shared, is refused and nothing is written", async (t) => {
+  const files = { 'a.bin': bytesOf('a', 1000), 'app.json': '{"version": 1}', 'list.json': '{"version": "1", "resources": {}}' };
+  const folder = makeFolder(t, { ...files, 'b.txt': 'b', 'bad.json': '{"version": 1, "resources": []}' });
+  const before = readdirSync(folder);
+  const cases = [
+    ['a.bin', 2, 'bad-value'],
+    ['new.bin', 2, 'bad-value'],
+    ['new.json', 2, 'bad-value', '--include', '*.json'],
+    ['a.bin', 1, 'not-a-manifest', '--exclude', '*.bin'],
+    ...['app.json', 'list.json', 'bad.json', 'b.txt'].map((name) => [name, 1, 'not-a-manifest']),
+  ];
+  for (const [name, status, code, ...globs] of cases) {
+    const ended = await run('manifest', folder, '-o', join(folder, name), ...globs);
+    assert.deepEqual([ended.status, ended.stdout], [status, ''], name);
+    assert.match(ended.stderr, new RegExp(`^peer-cdn: ${code}: .*${name}`));
+  }
+  assert.deepEqual(readdirSync(folder), before);
+  for (const [name, content] of Object.entries(files)) assert.equal(`${readFileSync(join(folder, name))}`, `${content}`);
+});
+
+test('an output that is a manifest is written again', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a' });
+  const output = join(folder, 'm.json');
+  for (const count of [1, 2]) {
+    const { status, stderr } = await run('manifest', folder, '-o', output);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.equal(Object.keys(read(folder, 'm.json').resources).length, count);
+    writeFileSync(join(folder, 'b.bin'), 'b');
+  }
+});
+
+test('a name that is too long for a file is said to be', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a' });
+  const long = 'x'.repeat(300);
+  for (const args of [[folder, '-o', join(folder, `${long}.json`)], [folder, '-o', join(folder, long, 'm.json')], [long]]) {
+    const { status, stderr } = await run('manifest', ...args);
+    assert.equal(status, 1);
+    assert.match(stderr, /^peer-cdn: name-too-long: .*xxx.* is too long for a name of a file\n$/);
+  }
+  assert.deepEqual(readdirSync(folder), ['a.bin']);
 });
 
 test('an output that is no file, as a device, is refused and stays what it is', { timeout: 30_000 }, async (t) => {

@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { attach, handler, makeManifest, serve, serveCoordinator } from '../../src/server/index.js';
 import { meant } from '../../src/server/names.js';
+import { build } from '../../src/server/build.js';
+import peerCdn from '../../src/server/vite.js';
 import { makeFolder } from './folder.mjs';
 
 const folderOf = (t) => makeFolder(t, { 'a.png': 'a' });
@@ -19,6 +21,8 @@ const calls = [
   ['serve()', (t, options) => serve(folderOf(t), { port: 0, ...options }), 'pieceByte', 'pieceBytes'],
   ['handler()', (t, options) => handler(folderOf(t), options), 'onresponse', 'onResponse'],
   ['makeManifest()', (t, options) => makeManifest(folderOf(t), options), 'inclde', 'include'],
+  ['build()', (t, options) => build(folderOf(t), options), 'worke', 'worker'],
+  ['peerCdn()', (_, options) => peerCdn(options), 'worke', 'worker'],
 ];
 
 for (const [who, call, misspelt, name] of calls) {
@@ -55,6 +59,64 @@ test('what was meant is what differs in a letter, in two that are swapped, or in
   ]) {
     assert.equal(meant(name, known), said);
   }
+});
+
+/** What lists a folder: [its name, a call]. */
+const listers = [
+  ['makeManifest()', (t, options) => makeManifest(folderOf(t), options)],
+  ['build()', (t, options) => build(folderOf(t), options)],
+  ['handler()', (t, options) => handler(folderOf(t), options)],
+  ['serve()', (t, options) => serve(folderOf(t), options)],
+  ['peerCdn()', (_, options) => peerCdn(options)],
+];
+const globs = "a list of globs, as ['*.glb']";
+const headers = "headers by glob, as { '*.glb': { 'x-a': 'b' } }";
+/** What is not of an option's kind: [the options, what is said]. */
+const unkind = [
+  [{ include: '*.js' }, `include takes ${globs}, not '*.js'`],
+  [{ include: 5 }, `include takes ${globs}, not 5`],
+  [{ include: [5] }, `include takes ${globs}, not [ 5 ]`],
+  [{ exclude: '*.map' }, `exclude takes ${globs}, not '*.map'`],
+  [{ exclude: [''] }, `exclude takes ${globs}, not [ '' ]`],
+  [{ anyQuery: true }, `anyQuery takes ${globs}, not true`],
+  [{ headers: '*.glb a: b' }, `headers takes ${headers}, not '*.glb a: b'`],
+  [{ headers: ['*.glb a: b'] }, `headers takes ${headers}, not [ '*.glb a: b' ]`],
+  [{ headers: { 'x-a': 'b' } }, `headers takes ${headers}, not { 'x-a': 'b' }`],
+  [{ headers: new Map([['*', {}]]) }, `headers takes ${headers}, not Map(1) { '*' => {} }`],
+  [{ headers: { '*': { 'x-a': null } } }, `headers takes ${headers}, not { '*': { 'x-a': null } }`],
+  [{ pieceBytes: '65536' }, "pieceBytes takes a number, not '65536'"],
+  [{ base: 5 }, 'base takes a text, not 5'],
+  [{ onWarning: 5 }, 'onWarning takes a function, not 5'],
+  [{ cache: {} }, 'cache takes a Map, not {}'],
+];
+for (const [who, call] of listers) {
+  test(`${who} refuses what is not of an option's kind when it is called, and says what is`, async (t) => {
+    for (const [options, message] of unkind) await assert.rejects(async () => call(t, options), { code: 'bad-option', message });
+    for (const [options, said] of [
+      [null, 'null'],
+      [[], '[]'],
+      ['x', "'x'"],
+    ]) {
+      const message = `${who} takes its options as an object, not ${said}`;
+      await assert.rejects(async () => call(t, options), { code: 'bad-option', message });
+    }
+  });
+}
+
+test('a service worker is named, or there is none', async (t) => {
+  for (const worker of [5, '', true]) {
+    const expected = { code: 'bad-option', message: /^worker takes a file of the folder, as 'sw.js', or false, not / };
+    assert.throws(() => peerCdn({ worker }), expected);
+    await assert.rejects(build(folderOf(t), { worker }), expected);
+  }
+});
+
+test('an option that is null was not given', async (t) => {
+  const none = { include: null, exclude: null, anyQuery: null, headers: null, base: null, onWarning: null };
+  assert.equal(Object.keys((await makeManifest(folderOf(t), none)).manifest.resources).length, 1);
+  assert.equal((await build(folderOf(t), { ...none, worker: null })).files, 1);
+  const coordinator = attach(createServer(), { origins: null, trustProxy: null, proxyProtocol: null, proxies: null });
+  await coordinator.close();
 });
 
 const cli = fileURLToPath(new URL('../../src/server/cli.js', import.meta.url));
