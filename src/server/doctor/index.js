@@ -66,7 +66,7 @@ export async function examineFiles(url) {
  */
 export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } = {}) {
   const signal = AbortSignal.timeout(timeoutMs);
-  const answerMs = Math.min(limits.doctorAnswerMs, timeoutMs * limits.doctorAnswerShare);
+  const answerMs = Math.min(limits.doctorAnswerMs, Math.max(limits.doctorAnswerLeastMs, timeoutMs * limits.doctorAnswerShare));
   const bounds = { answerMs, files: limits.doctorFiles, fileBytes: limits.doctorFileBytes };
   const site = caseOf(url, { worker, ice }, signal, bounds);
   const { findings } = site;
