@@ -472,6 +472,19 @@ const fine = {
     changed: { 'sw.js': worker.replace(/^.*/, "try { importScripts('/gone/sw.js'); } catch {}") },
   },
   'a worker that calls register in a function': registering('function go() { cdn.register(); }\ngo();'),
+  'a worker that calls register in a function by the text of its name': registering(
+    "function go() { cdn.register(); }\nself['go']();",
+  ),
+  'a module worker that calls register in what another script exports': {
+    changed: {
+      'sw.js': "import boot from '/boot.js';\nboot();",
+      'boot.js': moduleWorker.replace('cdn.register();', 'export default function go() { cdn.register(); }'),
+      'index.html': asModule,
+    },
+  },
+  'a worker that imports a script where a browser has something': {
+    changed: { 'sw.js': `self.scheduler?.run(importScripts('/optional.js'));\n${worker}` },
+  },
   'a worker that waits in some cases only': registering(
     "(async () => { if (self.DEBUG) await fetch('/x'); cdn.register(); })();",
   ),
@@ -583,6 +596,13 @@ test('what is not reached within the time is not checked', async (t) => {
   const gone = await examine('http://127.0.0.1:1/');
   assert.equal(statesOf(gone).page, 'wrong');
   assert.match(gone.findings[0].what, /^http:\/\/127\.0\.0\.1:1\/: ./);
+});
+
+test('a check that was not reached names what did not answer until the time was over', async (t) => {
+  const url = await site(t, { rules: { '/sw.js': () => {} } });
+  const { findings } = await examine(url, { timeoutMs: 1500 });
+  const { state, what } = findings.find(({ check }) => check === 'worker');
+  assert.deepEqual([state, what], ['not checked', `the time was over (--timeout) before ${url}sw.js had answered`]);
 });
 
 test('an ICE server that answers is told from one that does not', async (t) => {

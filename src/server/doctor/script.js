@@ -16,7 +16,7 @@ import { parse } from 'acorn';
  * @property {Set<string>} methods that classes have
  * @property {Node[]} news each `new`
  * @property {Map<string, Node | null>} constants what they begin with, by their names; null: there are several of that name
- * @property {Map<string, number>} identifiers how often each stands there
+ * @property {Map<string, number>} identifiers how often each stands there, or a text that is the same
  * @property {Map<Node, Place>} places of calls
  */
 
@@ -96,6 +96,7 @@ const inSomeCases = {
   IfStatement: ['consequent', 'alternate'],
   ConditionalExpression: ['consequent', 'alternate'],
   LogicalExpression: ['right'],
+  ChainExpression: ['expression'],
   AssignmentPattern: ['right'],
   TryStatement: ['block', 'handler'],
   SwitchCase: ['consequent'],
@@ -110,6 +111,7 @@ const runsLate = /^(?:then|catch|finally|addEventListener|setTimeout|setInterval
 
 /** When the functions of a node are run, by the function. @param {Node} node @returns {[Node, Partial<Run>][]} */
 function runsOf(node) {
+  if (node.type === 'ExportDefaultDeclaration') return [[node.declaration, { isDeclared: true }]];
   if (node.type === 'FunctionDeclaration') return [[node, { name: node.id?.name, isDeclared: true }]];
   if (node.type === 'VariableDeclarator') return [[node.init, { name: node.id.name }]];
   if (node.type !== 'CallExpression') return [];
@@ -155,6 +157,10 @@ const readers = {
   },
   Identifier(facts, { name }) {
     facts.identifiers.set(name, (facts.identifiers.get(name) ?? 0) + 1);
+  },
+  Literal(facts, { value }) {
+    // self['name'] is of a name too.
+    if (typeof value === 'string') facts.identifiers.set(value, (facts.identifiers.get(value) ?? 0) + 1);
   },
   VariableDeclaration(facts, { kind, declarations }) {
     for (const { id, init } of declarations) {
@@ -220,7 +226,7 @@ export function factsOf(text, type = '') {
   for (let next = queue.pop(); next; next = queue.pop()) {
     const { node, place } = next;
     readers[node.type]?.(facts, node, place);
-    for (const [each, how] of runsOf(node)) if (isFunction(each)) runs.set(each, how);
+    for (const [each, how] of runsOf(node)) if (isFunction(each) && !runs.has(each)) runs.set(each, how);
     const inside = isFunction(node) ? runOf(place, runs.get(node) ?? {}) : place;
     for (const [key, value] of Object.entries(node)) {
       const here = inSomeCases[node.type]?.includes(key) ? { ...inside, isCertain: false } : inside;
