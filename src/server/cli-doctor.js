@@ -31,7 +31,7 @@ function siteUrl(text) {
  */
 function tell(result, print) {
   const wrong = result.findings.filter(({ state }) => state === 'wrong').length;
-  const isAll = result.findings.every(({ what }) => what !== OUT_OF_TIME);
+  const isAll = result.findings.every(({ what }) => !what.startsWith(OUT_OF_TIME));
   const none = isAll ? 'Nothing is wrong.' : 'Nothing is wrong in what was checked until the time was over.';
   const end = wrong === 0 ? none : `${wrong} wrong.`;
   print(`${result.url}\n\n${table(result.findings)}\n\n${end}\n`, result);

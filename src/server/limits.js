@@ -92,8 +92,10 @@ export const doctorMs = 45_000;
 /** One answer that it waits for, and each part of a body: 64 KiB in 15 s is slower than any site is meant to be. */
 export const doctorAnswerMs = 15_000;
 export const doctorPartBytes = 64 * 1024;
-/** Of all its time one answer may take this part at most, so that one that never ends is told, and others are looked at. */
+/** Of all its time one answer may take this part, so that one that never ends is told, and others are looked at. */
 export const doctorAnswerShare = 1 / 6;
+/** But however little time it has, a site is no fault that is slower than a share of it: then the rest is not checked. */
+export const doctorAnswerLeastMs = 5000;
 /** The files that it reads whole, and how long one may be. */
 export const doctorFiles = 5;
 export const doctorFileBytes = 16 * 1024 * 1024;

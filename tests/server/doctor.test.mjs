@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -16,8 +16,12 @@ import { attach, handler } from '../../src/server/index.js';
 import { bytesOf, makeFolder } from './folder.mjs';
 
 const worker = `importScripts('/peer-cdn/sw.js');
+const { CachePlugin, DelegatePlugin, NetworkPlugin, strategies: { ordered } } = PeerCDN;
+const cache = new CachePlugin({ version: 1 });
+const delegate = new DelegatePlugin();
+const network = new NetworkPlugin();
 const cdn = new PeerCDN();
-cdn.GET('/static', PeerCDN.strategies.ordered);
+cdn.GET('/static', ordered, cache.getMiddleware, delegate.getMiddleware, network.getMiddleware);
 cdn.register();
 `;
 const ours = readFileSync('dist/browser/sw.js', 'utf8');
@@ -95,6 +99,10 @@ const hangs = (headers) => (_request, response) => response.writeHead(200, heade
 const script = (body) => ({ headers: { 'content-type': 'text/javascript' }, body });
 const noPeerCdn = /has no peer-cdn in it/;
 const moduleWorker = worker.replace("importScripts('/peer-cdn/sw.js')", "import PeerCDN from '/peer-cdn/sw.mjs'");
+const plugins = 'cache.getMiddleware, delegate.getMiddleware, network.getMiddleware';
+/** The worker with other plugins in its route, or with its last line in another place. */
+const routed = (given) => ({ changed: { 'sw.js': worker.replace(plugins, given) } });
+const registering = (text) => ({ changed: { 'sw.js': worker.replace('cdn.register();', text) } });
 const asModule = page.replace("worker: '/sw.js'", "worker: '/sw.js', workerType: 'module'");
 
 /** What is broken: [the check that finds it, what it says, the site]. */
@@ -120,7 +128,7 @@ const broken = {
   'an app answers with its page for our script': ['worker', /is a page/, { rules: { '/peer-cdn/sw.js': html } }],
   'the worker is another one': ['worker', /no peer-cdn/, { changed: { 'sw.js': 'self.onfetch = () => {};' } }],
   'the worker answers 500': ['worker', /answers 500/, { rules: { '/sw.js': { status: 500 } } }],
-  'the worker never comes': ['worker', /did not answer in time/, { rules: { '/sw.js': () => {} }, timeoutMs: 3000 }],
+  'the worker never comes': ['worker', /did not answer in time/, { rules: { '/sw.js': () => {} }, timeoutMs: 15_000 }],
   'the worker is cut off in the middle': [
     'worker',
     /sw\.js has a syntax error: .*\(3:8\)/,
@@ -155,6 +163,48 @@ const broken = {
     'worker',
     /never calls register/,
     { changed: { 'sw.js': worker.replace('cdn.register', '// cdn.register') } },
+  ],
+  'the worker calls register after an await': [
+    'worker',
+    /register\(\) too late \(registered-late\)/,
+    registering("(async () => { await fetch('/x'); cdn.register(); })();"),
+  ],
+  'the worker calls register in a listener': [
+    'worker',
+    /registered-late/,
+    registering("addEventListener('install', () => cdn.register());"),
+  ],
+  'the worker calls register when a promise is settled': [
+    'worker',
+    /registered-late/,
+    registering("fetch('/x').then(() => { cdn.register(); });"),
+  ],
+  'the worker calls register in a function that nobody calls': [
+    'worker',
+    /never calls register/,
+    registering('function go() { cdn.register(); }'),
+  ],
+  "the worker misspells peer-cdn's class": [
+    'worker',
+    /new PeerCND\(\), which nothing defines/,
+    { changed: { 'sw.js': worker.replace('new PeerCDN', 'new PeerCND') } },
+  ],
+  'the worker takes a plugin that it has not named': [
+    'worker',
+    /new DelegatePlugin\(\), which nothing defines/,
+    { changed: { 'sw.js': worker.replace('DelegatePlugin, ', '') } },
+  ],
+  'a script of the site that the worker imports is not there': [
+    'worker',
+    /gone\.js, which the worker imports, answers 404/,
+    { changed: { 'sw.js': `importScripts('/gone.js');\n${worker}` } },
+  ],
+  'no route asks peers': ['routes', /DelegatePlugin/, routed('cache.getMiddleware, network.getMiddleware')],
+  'a route has no plugin': ['routes', /DelegatePlugin/, { changed: { 'sw.js': worker.replace(`, ${plugins}`, '') } }],
+  'a route asks the network before peers': [
+    'routes',
+    /NetworkPlugin before/,
+    routed('network.getMiddleware, cache.getMiddleware, new PeerCDN.DelegatePlugin().getMiddleware'),
   ],
   'the worker has no route': ['routes', /no route/, { changed: { 'sw.js': worker.replace(/cdn\.GET.*/, '') } }],
   'the worker has its route in a comment only': [
@@ -197,11 +247,19 @@ const broken = {
     /engine\.js.* of type text\/plain/,
     { rules: { '/peer-cdn/engine.js': { headers: { 'content-type': 'text/plain' }, body: '' } } },
   ],
+  'index.js is empty': ['page script', /index\.js is empty/, { rules: { '/peer-cdn/index.js': script('') } }],
+  'page.js is empty': ['page script', /page\.js is empty/, { rules: { '/peer-cdn/page.js': script('') } }],
+  'engine.js is empty': ['page script', /engine\.js is empty/, { rules: { '/peer-cdn/engine.js': script('') } }],
+  'index.js has a syntax error': [
+    'page script',
+    /index\.js has a syntax error/,
+    { rules: { '/peer-cdn/index.js': script('export const start = ;') } },
+  ],
   'index.js was not copied': ['page script', /index\.js, .*answers 404/, { rules: { '/peer-cdn/index.js': { status: 404 } } }],
   'index.js never comes': [
     'page script',
     /index\.js, .*did not answer in time/,
-    { rules: { '/peer-cdn/index.js': () => {} }, timeoutMs: 3000 },
+    { rules: { '/peer-cdn/index.js': () => {} }, timeoutMs: 15_000 },
   ],
   'a script of the page is not there': [
     'page script',
@@ -256,19 +314,27 @@ const broken = {
     /is no manifest \(malformed/,
     { rules: { [MANIFEST_PATH]: manifestOf('{"version":1,"resources":[]}') } },
   ],
-  'the manifest never comes': ['manifest', /did not answer in time/, { rules: { [MANIFEST_PATH]: () => {} }, timeoutMs: 3000 }],
+  'the manifest never comes': ['manifest', /did not answer in time/, { rules: { [MANIFEST_PATH]: () => {} }, timeoutMs: 15_000 }],
   'the manifest never ends': [
     'manifest',
     /not to its end/,
-    { rules: { [MANIFEST_PATH]: hangs({ 'content-type': 'application/json' }) }, timeoutMs: 3000 },
+    { rules: { [MANIFEST_PATH]: hangs({ 'content-type': 'application/json' }) }, timeoutMs: 15_000 },
   ],
-  'a listed file never comes': ['files', /did not answer in time/, { rules: { '/static/large.bin': () => {} }, timeoutMs: 3000 }],
+  'a listed file never comes': [
+    'files',
+    /did not answer in time/,
+    { rules: { '/static/large.bin': () => {} }, timeoutMs: 15_000 },
+  ],
   'a listed file never ends': [
     'files',
     /not to its end/,
-    { rules: { '/static/large.bin': hangs({ 'content-length': 600_000 }) }, timeoutMs: 3000 },
+    { rules: { '/static/large.bin': hangs({ 'content-length': 600_000 }) }, timeoutMs: 15_000 },
   ],
-  'the page never ends': ['page', /not to its end/, { rules: { '/': hangs({ 'content-type': 'text/html' }) }, timeoutMs: 3000 }],
+  'the page never ends': [
+    'page',
+    /not to its end/,
+    { rules: { '/': hangs({ 'content-type': 'text/html' }) }, timeoutMs: 15_000 },
+  ],
   'sharing is switched off': [
     'manifest',
     /turns sharing off/,
@@ -341,8 +407,12 @@ const broken = {
   'a digest list is another': ['digest lists', /other bytes/, { digests: { body: 'x' } }],
 };
 
+/** Tests of sites that have to be waited for: they wait all at once. */
+const waiting = [];
+const add = (isWaiting, name, run) => (isWaiting ? waiting.push([name, run]) : test(name, run));
+
 for (const [what, [check, said, { digests, timeoutMs, ...rest }]] of Object.entries(broken)) {
-  test(`doctor finds: ${what}`, async (t) => {
+  add(timeoutMs, `doctor finds: ${what}`, async (t) => {
     const rules = { ...rest.rules };
     if (digests) {
       const { makeManifest } = await import('../../src/server/index.js');
@@ -389,6 +459,47 @@ const fine = {
       ),
     },
   },
+  'a worker that goes on without a script that is not there': {
+    changed: { 'sw.js': `try { importScripts('/optional.js'); } catch {}\n${worker}` },
+  },
+  'a worker that imports a script in some cases': {
+    changed: { 'sw.js': `if (self.DEBUG) importScripts('/debug.js');\nself.TRACE && importScripts('/trace.js');\n${worker}` },
+  },
+  'a worker that imports a script when it is told to': {
+    changed: { 'sw.js': `addEventListener('message', () => importScripts('/late.js'));\n${worker}` },
+  },
+  'a worker that goes on without our script': {
+    changed: { 'sw.js': worker.replace(/^.*/, "try { importScripts('/gone/sw.js'); } catch {}") },
+  },
+  'a worker that calls register in a function': registering('function go() { cdn.register(); }\ngo();'),
+  'a worker that calls register in a function by the text of its name': registering(
+    "function go() { cdn.register(); }\nself['go']();",
+  ),
+  'a module worker that calls register in what another script exports': {
+    changed: {
+      'sw.js': "import boot from '/boot.js';\nboot();",
+      'boot.js': moduleWorker.replace('cdn.register();', 'export default function go() { cdn.register(); }'),
+      'index.html': asModule,
+    },
+  },
+  'a worker that imports a script where a browser has something': {
+    changed: { 'sw.js': `self.scheduler?.run(importScripts('/optional.js'));\n${worker}` },
+  },
+  'a worker that waits in some cases only': registering(
+    "(async () => { if (self.DEBUG) await fetch('/x'); cdn.register(); })();",
+  ),
+  'a worker that waits for what register gives': registering('(async () => { await cdn.register(); })();'),
+  'a worker whose middleware asks peers itself': routed(
+    'cache.getMiddleware, (event) => delegate.getMiddleware(event), network.getMiddleware',
+  ),
+  'a worker of which one route asks peers': registering("cdn.GET('/api', ordered, network.getMiddleware);\ncdn.register();"),
+  'a worker that asks all at once': {
+    changed: {
+      'sw.js': worker
+        .replace('strategies: { ordered }', 'strategies: { fastest }')
+        .replace(`ordered, ${plugins}`, 'fastest, network.getMiddleware, delegate.getMiddleware'),
+    },
+  },
   'a worker that imports what only a browser can tell': { changed: { 'sw.js': `importScripts(self.name + '/cdn.js');` } },
   'a worker whose calls are in a script that it imports': {
     changed: { 'sw.js': "importScripts('/peer-cdn/sw.js', './cdn.js');", 'cdn.js': calls },
@@ -428,12 +539,12 @@ const fine = {
         response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': large.length });
         for (let at = 0; at < large.length; at += 70_000) {
           response.write(large.subarray(at, at + 70_000));
-          await new Promise((resolve) => setTimeout(resolve, 100));
+          await new Promise((resolve) => setTimeout(resolve, 650));
         }
         response.end();
       },
     },
-    timeoutMs: 4500,
+    timeoutMs: 20_000,
   },
   'a worker of a folder that may control more': {
     changed: { 'index.html': page.replace('/sw.js', '/js/sw.js'), 'js/sw.js': worker },
@@ -462,11 +573,15 @@ for (const [how, options] of Object.entries({
 }
 
 for (const [what, { timeoutMs, ...given }] of Object.entries(fine)) {
-  test(`doctor finds nothing wrong: ${what}`, async (t) => {
+  add(timeoutMs, `doctor finds nothing wrong: ${what}`, async (t) => {
     const { ok, findings } = await examine(await site(t, given), { timeoutMs });
     assert(ok, JSON.stringify(findings.filter(({ state }) => state === 'wrong')));
   });
 }
+
+describe('what has to be waited for', { concurrency: true }, () => {
+  for (const [name, run] of waiting) test(name, run);
+});
 
 test('what is not reached within the time is not checked', async (t) => {
   const slow = {
@@ -481,6 +596,13 @@ test('what is not reached within the time is not checked', async (t) => {
   const gone = await examine('http://127.0.0.1:1/');
   assert.equal(statesOf(gone).page, 'wrong');
   assert.match(gone.findings[0].what, /^http:\/\/127\.0\.0\.1:1\/: ./);
+});
+
+test('a check that was not reached names what did not answer until the time was over', async (t) => {
+  const url = await site(t, { rules: { '/sw.js': () => {} } });
+  const { findings } = await examine(url, { timeoutMs: 1500 });
+  const { state, what } = findings.find(({ check }) => check === 'worker');
+  assert.deepEqual([state, what], ['not checked', `the time was over (--timeout) before ${url}sw.js had answered`]);
 });
 
 test('an ICE server that answers is told from one that does not', async (t) => {
@@ -571,4 +693,44 @@ test("a worker's name that begins with a base of Vite is looked for beside the p
     const url = await site(t, { changed: { 'index.html': page.replace("'/sw.js'", `\`${name}\``) } });
     assert.equal(statesOf(await examine(url)).worker, 'right', name);
   }
+});
+
+test('where the worker says it by an expression, the place of the manifest is not checked', async (t) => {
+  const options = ['{ manifest: self.base.concat("m.json") }', '{ ...self.options }', 'self.options'];
+  for (const given of options) {
+    const rules = { [MANIFEST_PATH]: { status: 404 } };
+    const url = await site(t, { rules, changed: { 'sw.js': worker.replace('new PeerCDN()', `new PeerCDN(${given})`) } });
+    const result = await examine(url);
+    const { manifest, 'manifest is fresh': fresh, files: listed } = statesOf(result);
+    assert.deepEqual([result.ok, manifest, fresh, listed], [true, 'not checked', 'not checked', 'not checked'], given);
+  }
+  const named = worker.replace('const cdn = new PeerCDN()', "const manifest = '/m.json';\nconst cdn = new PeerCDN({ manifest })");
+  const { findings } = await examine(await site(t, { changed: { 'sw.js': named } }));
+  assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/m\.json answers 404/);
+});
+
+test('a script that the worker may do without is named as not checked', async (t) => {
+  const url = await site(t, { changed: { 'sw.js': `try { importScripts('/optional.js'); } catch {}\n${worker}` } });
+  const { findings } = await examine(url);
+  const states = findings.filter(({ check }) => check === 'worker').map(({ state, what }) => `${state}: ${what}`);
+  assert.match(states.join('\n'), /^not checked: .*optional\.js, .*in some cases.* answers 404$\n?^right: /m);
+});
+
+test('only for a script of ours the advice is to copy it', async (t) => {
+  const todoOf = async (name) => {
+    const url = await site(t, {
+      rules: { [name]: { status: 404 } },
+      changed: { 'sw.js': `importScripts('${name}');\n${worker}` },
+    });
+    return (await examine(url)).findings.find(({ check }) => check === 'worker').todo;
+  };
+  assert.match(await todoOf('/peer-cdn/sw.js'), /^Copy node_modules/);
+  assert.doesNotMatch(await todoOf('/gone.js'), /Copy node_modules/);
+});
+
+test('a server that is slow with each answer is not taken for one that does not answer', async (t) => {
+  const slow = (_request, _response, go) => setTimeout(go, 700);
+  const url = await site(t, { rules: { '/': slow, '/sw.js': slow } });
+  const { ok, findings } = await examine(url, { timeoutMs: 4000 });
+  assert(ok, JSON.stringify(findings.filter(({ state }) => state === 'wrong')));
 });

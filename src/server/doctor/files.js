@@ -4,7 +4,7 @@ import { MANIFEST_PATH, manifestVersion } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { judgeAnswer, readListing } from '../listing.js';
 import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
-import { memberText } from './script.js';
+import { meantBy, textOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {ReturnType<typeof readListing>} Listing */
@@ -12,9 +12,27 @@ import { memberText } from './script.js';
 
 const sha256 = (/** @type {Uint8Array} */ bytes) => createHash('sha256').update(bytes).digest();
 
-/** Where the worker looks for the manifest, as far as its script says so. @param {Case} site */
-export const manifestPath = ({ workerScripts, scope }) =>
-  memberText(workerScripts, 'manifest', (text) => text.startsWith('/')) ?? scope.replace(/\/*$/, MANIFEST_PATH);
+/**
+ * Where the worker looks for the manifest, as far as its script says so. Null if only a run could tell.
+ * @param {Case} site
+ */
+export function manifestPath({ workerScripts, scope }) {
+  const isOurClass = (/** @type {any} */ { callee }) => (callee.property ?? callee).name === 'PeerCDN';
+  let isHidden = false;
+  for (const { facts } of workerScripts) {
+    for (const made of facts.news) {
+      const options = meantBy(facts, made.arguments[0]);
+      const said = (facts.members.get('manifest') ?? []).filter(({ of }) => of === options).map(({ value }) => value);
+      const texts = said.map((value) => textOf(meantBy(facts, value)));
+      for (const text of texts) {
+        if (text !== null && URL.canParse(text, workerScripts[0].url.href)) return new URL(text, workerScripts[0].url).pathname;
+      }
+      const isWritten = options?.properties?.every((/** @type {any} */ { type }) => type === 'Property');
+      if (said.length > 0 || (options && !isWritten && isOurClass(made))) isHidden = true;
+    }
+  }
+  return isHidden ? null : scope.replace(/\/*$/, MANIFEST_PATH);
+}
 
 /** Why an answer is no manifest. @param {import('./findings.js').Answer} answer */
 function whyNone({ body }) {
@@ -32,6 +50,11 @@ function whyNone({ body }) {
 /** @param {Case} site @returns {Promise<Listing | null>} */
 export async function checkManifest(site, path = manifestPath(site)) {
   const { findings } = site;
+  if (path === null) {
+    findings.notChecked('manifest', 'only a browser can tell where it is: the worker says it by an expression');
+    findings.notChecked('manifest is fresh', 'it is not seen where the manifest is');
+    return null;
+  }
   const answer = await answerOf(site, path);
   if (typeof answer === 'string') {
     findings.wrong('manifest', `${path}: ${answer}`, 'Let the server answer for it as for any file.');

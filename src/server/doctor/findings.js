@@ -43,6 +43,7 @@ export class Findings {
  * @property {URL} page
  * @property {Findings} findings
  * @property {AbortSignal} signal aborted when the time is over
+ * @property {string} waitsFor the URL whose answer is waited for, or that the time was over with
  * @property {{ worker?: string, ice?: string[] }} options
  * @property {Bounds} bounds
  * @property {string} html of the page
@@ -87,12 +88,14 @@ export function reasonOf(error) {
  * @param {{ headers?: Record<string, string>, redirect?: 'follow' | 'manual' }} [options]
  * @returns {Promise<Answer>}
  */
-export async function ask({ page, signal, bounds }, url, { headers = {}, redirect = 'follow' } = {}) {
+export async function ask(site, url, { headers = {}, redirect = 'follow' } = {}) {
+  const { page, signal, bounds } = site;
   const late = new AbortController();
   const abort = () => late.abort(new DOMException('', 'TimeoutError'));
   let timer = setTimeout(abort, bounds.answerMs);
+  site.waitsFor = new URL(url, page).href;
   try {
-    const response = await fetch(new URL(url, page), { headers, redirect, signal: AbortSignal.any([signal, late.signal]) });
+    const response = await fetch(site.waitsFor, { headers, redirect, signal: AbortSignal.any([signal, late.signal]) });
     const chunks = [];
     let bytes = 0;
     let inTime = 0;
@@ -113,6 +116,7 @@ export async function ask({ page, signal, bounds }, url, { headers = {}, redirec
     return { status: response.status, headers: response.headers, body: Buffer.concat(chunks), url: new URL(response.url), isCut };
   } finally {
     clearTimeout(timer);
+    if (!signal.aborted) site.waitsFor = '';
   }
 }
 

@@ -15,7 +15,7 @@ import { checkRoutes, checkWorker, workerUrl } from './worker.js';
  * @property {number} [timeoutMs] for all of it; default 45 s
  */
 
-/** Why a check was not reached. */
+/** How it begins why a check was not reached. */
 export const OUT_OF_TIME = 'the time was over (--timeout)';
 
 /** Every check, so that what was not reached is named. */
@@ -42,7 +42,7 @@ const names = [
  * @returns {import('./findings.js').Case}
  */
 function caseOf(url, options, signal, bounds) {
-  const seen = { html: '', policies: [], scripts: [], missing: [], scope: '/', workerScripts: [] };
+  const seen = { waitsFor: '', html: '', policies: [], scripts: [], missing: [], scope: '/', workerScripts: [] };
   return { page: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
 }
 
@@ -66,7 +66,7 @@ export async function examineFiles(url) {
  */
 export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } = {}) {
   const signal = AbortSignal.timeout(timeoutMs);
-  const answerMs = Math.min(limits.doctorAnswerMs, timeoutMs * limits.doctorAnswerShare);
+  const answerMs = Math.min(limits.doctorAnswerMs, Math.max(limits.doctorAnswerLeastMs, timeoutMs * limits.doctorAnswerShare));
   const bounds = { answerMs, files: limits.doctorFiles, fileBytes: limits.doctorFileBytes };
   const site = caseOf(url, { worker, ice }, signal, bounds);
   const { findings } = site;
@@ -86,7 +86,8 @@ export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } 
     if (!signal.aborted) findings.wrong('page', reasonOf(error), 'This is a fault of peer-cdn doctor: please report it.');
   }
   const seen = new Set(findings.all.map(({ check }) => check));
-  const why = signal.aborted ? OUT_OF_TIME : 'what comes before it is wrong';
+  const late = site.waitsFor ? `${OUT_OF_TIME} before ${site.waitsFor} had answered` : OUT_OF_TIME;
+  const why = signal.aborted ? late : 'what comes before it is wrong';
   for (const name of names) if (!seen.has(name)) findings.notChecked(name, why);
   const all = findings.all.sort((a, b) => names.indexOf(a.check) - names.indexOf(b.check));
   return { url: site.page.href, ok: all.every(({ state }) => state !== 'wrong'), findings: all };

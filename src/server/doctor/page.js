@@ -203,8 +203,10 @@ export async function checkScript(site) {
     facts.imports.some(({ name }) => /\bpeer-cdn\/index\.js$/.test(name));
   const isHere = scripts.some((script) => isOurPage(script.text) || isNamed(script));
   for (const { url, facts, text } of scripts) {
+    const isOurFile = /\/peer-cdn\/(?:index|page|engine)\.js$/.test(url.pathname);
+    if (isOurFile && text.trim() === '') findings.wrong('page script', `${url.pathname} is empty`, ourFolder);
     // A script that does not run starts nothing. Of others of the site nothing is said.
-    if (!facts.error || !(isOurPage(text) || text.includes('peer-cdn'))) continue;
+    if (!facts.error || !(isOurFile || isOurPage(text) || text.includes('peer-cdn'))) continue;
     const what = `${url.pathname} has a syntax error: ${facts.error}`;
     findings.wrong('page script', what, 'Browsers do not run such a script: mend it.');
   }

@@ -8,13 +8,29 @@ import { parse } from 'acorn';
  * @property {string} error why browsers do not run it; '' if they do
  * @property {boolean} isModule it has what only a module may have
  * @property {{ name: string, isLazy: boolean }[]} imports lazy: import(), which may fail without the script
- * @property {string[]} importScripts what importScripts() is given
+ * @property {{ name: string, isSure: boolean }[]} importScripts what importScripts() is given; sure: the script stops without it
  * @property {boolean} hasHiddenImports importScripts() is given something that only a run could tell
  * @property {Map<string, Node[]>} calls of methods, by their names
  * @property {Map<string, { value: Node, of: Node }[]>} members that objects are written with, by their names
  * @property {Set<string>} uses names of members that are used
  * @property {Set<string>} methods that classes have
+ * @property {Node[]} news each `new`
+ * @property {Map<string, Node | null>} constants what they begin with, by their names; null: there are several of that name
+ * @property {Map<string, number>} identifiers how often each stands there, or a text that is the same
+ * @property {Map<Node, Place>} places of calls
  */
+
+/**
+ * When a function is run, or the script itself.
+ * @typedef {object} Run
+ * @property {'with the script' | 'at once' | 'late' | 'unknown'} when at once: as soon as the place around it is reached
+ * @property {string} name of a function that has one
+ * @property {boolean} isDeclared it may be called above of where it stands
+ * @property {Place | null} around
+ * @property {Node[]} waits what it awaits in any case
+ * @property {Node[]} returns
+ */
+/** @typedef {{ run: Run, isCertain: boolean }} Place certain: nothing in that function decides whether it is reached */
 
 /** @returns {Facts} */
 export const noFacts = () => ({
@@ -27,6 +43,10 @@ export const noFacts = () => ({
   members: new Map(),
   uses: new Set(),
   methods: new Set(),
+  news: [],
+  constants: new Map(),
+  identifiers: new Map(),
+  places: new Map(),
 });
 
 /** @param {string} text @param {'script' | 'module'} sourceType @returns {Node | SyntaxError & { pos: number }} */
@@ -65,19 +85,94 @@ function add(map, name, value) {
   if (name !== null) map.set(name, [...(map.get(name) ?? []), value]);
 }
 
-/** What each kind of node says. @type {Record<string, (facts: Facts, node: Node) => void>} */
+/** What is called, by its own name or as a member. @param {Node} call */
+const calledName = ({ callee }) =>
+  callee.type === 'MemberExpression' ? nameOf(callee.property, callee.computed) : (callee.name ?? null);
+
+const isFunction = (/** @type {Node | null} */ node) => /Function/.test(node?.type ?? '');
+
+/** The members of a node that are run in some cases only, or whose errors are caught. @type {Record<string, string[]>} */
+const inSomeCases = {
+  IfStatement: ['consequent', 'alternate'],
+  ConditionalExpression: ['consequent', 'alternate'],
+  LogicalExpression: ['right'],
+  ChainExpression: ['expression'],
+  AssignmentPattern: ['right'],
+  TryStatement: ['block', 'handler'],
+  SwitchCase: ['consequent'],
+  ForStatement: ['body'],
+  ForInStatement: ['body'],
+  ForOfStatement: ['body'],
+  WhileStatement: ['body'],
+};
+
+/** What runs a function that it is given only when the script has run. */
+const runsLate = /^(?:then|catch|finally|addEventListener|setTimeout|setInterval|queueMicrotask)$/;
+
+/** When the functions of a node are run, by the function. @param {Node} node @returns {[Node, Partial<Run>][]} */
+function runsOf(node) {
+  if (node.type === 'ExportDefaultDeclaration') return [[node.declaration, { isDeclared: true }]];
+  if (node.type === 'FunctionDeclaration') return [[node, { name: node.id?.name, isDeclared: true }]];
+  if (node.type === 'VariableDeclarator') return [[node.init, { name: node.id.name }]];
+  if (node.type !== 'CallExpression') return [];
+  const { callee } = node;
+  const late = runsLate.test(calledName(node) ?? '') ? node.arguments : [];
+  return [
+    [callee, { when: 'at once' }],
+    [callee.object, { when: 'at once' }],
+    ...late.map((/** @type {Node} */ each) => [each, { when: 'late' }]),
+  ];
+}
+
+/** Whether it is run whenever the script is. @param {Node} node @param {Place} place @returns {boolean} */
+function isSure(node, { run, isCertain }) {
+  if (!isCertain || run.returns.some(({ end }) => end <= node.start)) return false;
+  return run.when === 'with the script' || (run.when === 'at once' && run.around !== null && isSure(node, run.around));
+}
+
+/** Whether it is certainly run only when the script has run. @param {Node} node @param {Place} place @returns {boolean} */
+export const isLate = (node, { run }) =>
+  run.when === 'late' ||
+  run.waits.some(({ end }) => end < node.end) ||
+  (run.around !== null && !run.isDeclared && isLate(node, run.around));
+
+/** The names of the functions around it. @param {Place} place @returns {string[]} */
+export const namesAround = ({ run }) => [...(run.name ? [run.name] : []), ...(run.around ? namesAround(run.around) : [])];
+
+/** What a constant begins with, for its name. @param {Facts} facts @param {Node | undefined} node @returns {Node | undefined} */
+export function meantBy(facts, node) {
+  const value = node?.type === 'Identifier' ? facts.constants.get(node.name) : null;
+  return value && value.type !== 'Identifier' ? value : node;
+}
+
+/** What each kind of node says. @type {Record<string, (facts: Facts, node: Node, place: Place) => void>} */
 const readers = {
-  CallExpression(facts, call) {
-    const { callee } = call;
-    const isMember = callee.type === 'MemberExpression';
-    const name = isMember ? nameOf(callee.property, callee.computed) : callee.name;
-    if (isMember) add(facts.calls, name, call);
-    if (name !== 'importScripts') return;
-    for (const each of call.arguments) {
-      const text = textOf(each);
-      if (text === null) facts.hasHiddenImports = true;
-      else facts.importScripts.push(text);
+  CallExpression(facts, call, place) {
+    const name = calledName(call);
+    if (call.callee.type === 'MemberExpression') add(facts.calls, name, call);
+    facts.places.set(call, place);
+  },
+  NewExpression(facts, node) {
+    facts.news.push(node);
+  },
+  Identifier(facts, { name }) {
+    facts.identifiers.set(name, (facts.identifiers.get(name) ?? 0) + 1);
+  },
+  Literal(facts, { value }) {
+    // self['name'] is of a name too.
+    if (typeof value === 'string') facts.identifiers.set(value, (facts.identifiers.get(value) ?? 0) + 1);
+  },
+  VariableDeclaration(facts, { kind, declarations }) {
+    for (const { id, init } of declarations) {
+      if (id.type !== 'Identifier') continue;
+      facts.constants.set(id.name, kind === 'const' && !facts.constants.has(id.name) ? init : null);
     }
+  },
+  AwaitExpression(_facts, node, { run, isCertain }) {
+    if (isCertain) run.waits.push(node);
+  },
+  ReturnStatement(_facts, node, { run }) {
+    run.returns.push(node);
   },
   MemberExpression(facts, { property, computed }) {
     const name = nameOf(property, computed);
@@ -120,10 +215,31 @@ export function factsOf(text, type = '') {
     const { message } = errors.sort((a, b) => b.pos - a.pos)[0];
     return { ...facts, error: message };
   }
-  const queue = [tree];
-  for (let node = queue.pop(); node; node = queue.pop()) {
-    readers[node.type]?.(facts, node);
-    for (const below of Object.values(node).flat()) if (typeof below?.type === 'string') queue.push(below);
+  const runOf = (/** @type {Place | null} */ around, /** @type {Partial<Run>} */ how) => ({
+    run: { when: /** @type {const} */ ('unknown'), name: '', isDeclared: false, around, waits: [], returns: [], ...how },
+    isCertain: true,
+  });
+  /** @type {Map<Node, Partial<Run>>} */
+  const runs = new Map();
+  /** @type {{ node: Node, place: Place }[]} */
+  const queue = [{ node: tree, place: runOf(null, { when: 'with the script' }) }];
+  for (let next = queue.pop(); next; next = queue.pop()) {
+    const { node, place } = next;
+    readers[node.type]?.(facts, node, place);
+    for (const [each, how] of runsOf(node)) if (isFunction(each) && !runs.has(each)) runs.set(each, how);
+    const inside = isFunction(node) ? runOf(place, runs.get(node) ?? {}) : place;
+    for (const [key, value] of Object.entries(node)) {
+      const here = inSomeCases[node.type]?.includes(key) ? { ...inside, isCertain: false } : inside;
+      for (const below of [value].flat()) if (typeof below?.type === 'string') queue.push({ node: below, place: here });
+    }
+  }
+  for (const [call, place] of facts.places) {
+    if (calledName(call) !== 'importScripts') continue;
+    for (const each of call.arguments) {
+      const name = textOf(each);
+      if (name === null) facts.hasHiddenImports = true;
+      else facts.importScripts.push({ name, isSure: isSure(call, place) });
+    }
   }
   return facts;
 }
@@ -135,6 +251,6 @@ export function factsOf(text, type = '') {
  * @param {(text: string) => boolean} isMeant
  */
 export function memberText(scripts, name, isMeant = () => true) {
-  const texts = scripts.flatMap(({ facts }) => facts.members.get(name) ?? []).map(({ value }) => textOf(value));
+  const texts = scripts.flatMap(({ facts }) => (facts.members.get(name) ?? []).map(({ value }) => textOf(meantBy(facts, value))));
   return /** @type {string | undefined} */ (texts.find((text) => text !== null && isMeant(text)));
 }

@@ -1,5 +1,6 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
+import { checkClasses, checkPlugins, whenRegistered } from './calls.js';
 import { answerOf, isOurs, notScript } from './findings.js';
 import { checkWasm, policiesOf } from './page.js';
 import { behindBase, besideOf, factsOf, memberText, textOf } from './script.js';
@@ -56,17 +57,25 @@ export function workerUrl({ options: { worker }, scripts, page }) {
   return { url: new URL('/sw.js', page), from: 'the usual name', type: '' };
 }
 
-const ourScript = 'Copy node_modules/peer-cdn/dist/browser/sw.js to where the worker imports it from.';
+/** What to do about a script that the worker imports, and that is not there. @param {URL} url */
+const whereMissing = ({ pathname }) =>
+  /peer-?cdn/i.test(pathname)
+    ? 'Copy node_modules/peer-cdn/dist/browser/sw.js to where the worker imports it from.'
+    : 'Deploy it there, or take the import out: without it the worker does not start.';
 
 /**
  * Reads a script, and says what is wrong with it. Browsers follow the redirects of what a worker imports, not its own.
  * @param {Case} site
  * @param {URL} url
  * @param {Named['type']} type
- * @param {boolean} isImport
+ * @param {'itself' | 'imported' | 'perhaps imported'} how
  */
-async function read(site, url, type, isImport) {
-  const what = isImport ? `${url.href}, which the worker imports,` : url.pathname;
+async function read(site, url, type, how) {
+  const isImport = how !== 'itself';
+  const cases = how === 'perhaps imported' ? ' in some cases, or does without' : '';
+  const what = isImport ? `${url.href}, which the worker imports${cases},` : url.pathname;
+  const wrong = (/** @type {string} */ text, /** @type {string} */ todo) =>
+    how === 'perhaps imported' ? site.findings.notChecked('worker', text) : site.findings.wrong('worker', text, todo);
   const redirect = isImport ? 'follow' : 'manual';
   const answer = await answerOf(site, url, { headers: { 'service-worker': 'script' }, redirect });
   const why = notScript(answer);
@@ -76,28 +85,20 @@ async function read(site, url, type, isImport) {
       : why.startsWith('is of type')
         ? 'Serve it as text/javascript: browsers refuse others.'
         : isImport
-          ? ourScript
+          ? whereMissing(url)
           : 'Deploy the worker there, or say where it is: --worker <path>.';
-    site.findings.wrong('worker', `${what} ${why}`, todo);
+    wrong(`${what} ${why}`, todo);
     return null;
   }
   const text = Buffer.from(answer.body).toString('utf8');
   const facts = factsOf(text, type);
   if (type === 'classic' && facts.error && factsOf(text, 'module').isModule) {
     const todo = "Register it as a module (start({ workerType: 'module' })), or bundle it into one script.";
-    site.findings.wrong('worker', `${what} has import or export, and is registered as a classic script`, todo);
+    wrong(`${what} has import or export, and is registered as a classic script`, todo);
   } else if (facts.error) {
-    site.findings.wrong(
-      'worker',
-      `${what} has a syntax error: ${facts.error}`,
-      'Browsers refuse such a worker: mend the script.',
-    );
-  } else if (type === 'module' && facts.importScripts.length > 0) {
-    site.findings.wrong(
-      'worker',
-      `${what} calls importScripts(), which a module may not`,
-      "Write: import PeerCDN from '/peer-cdn/sw.mjs'",
-    );
+    wrong(`${what} has a syntax error: ${facts.error}`, 'Browsers refuse such a worker: mend the script.');
+  } else if (type === 'module' && facts.importScripts.some(({ isSure }) => isSure)) {
+    wrong(`${what} calls importScripts(), which a module may not`, "Write: import PeerCDN from '/peer-cdn/sw.mjs'");
   }
   site.workerScripts.push({ url, text, facts });
   return answer;
@@ -111,26 +112,31 @@ export async function checkWorker(site, { url, from, type }) {
     findings.wrong('worker', `${url.href} is of another origin`, 'Serve the worker from the origin of the page.');
     return;
   }
-  const answer = await read(site, url, type, false);
+  const answer = await read(site, url, type, 'itself');
   if (!answer) return;
   const seen = new Set([url.href]);
+  const spare = new Set();
   for (let at = 0; at < workerScripts.length; at++) {
     const script = workerScripts[at];
     // importScripts() resolves against the worker, and modules against themselves.
     const imported = [
-      ...script.facts.importScripts.map((name) => ({ name, base: url, type: /** @type {const} */ ('classic') })),
+      ...script.facts.importScripts.map((each) => ({ ...each, base: url, type: /** @type {const} */ ('classic') })),
       ...script.facts.imports
         .filter(({ name, isLazy }) => !isLazy && /^(?:\.{0,2}\/|https?:)/.test(name))
-        .map(({ name }) => ({ name, base: script.url, type: /** @type {const} */ ('module') })),
+        .map(({ name }) => ({ name, isSure: true, base: script.url, type: /** @type {const} */ ('module') })),
     ];
-    for (const { name, base, type } of imported) {
+    for (const { name, isSure, base, type } of imported) {
       const part = URL.canParse(name, base.href) ? new URL(name, base) : null;
       if (!part || seen.has(part.href) || seen.size > limits.doctorScripts) continue;
       seen.add(part.href);
-      await read(site, part, type, true);
+      // What a script imports that may be missing may be missing too.
+      const isNeeded = isSure && !spare.has(script);
+      const isThere = await read(site, part, type, isNeeded ? 'imported' : 'perhaps imported');
+      if (isThere && !isNeeded) spare.add(workerScripts[workerScripts.length - 1]);
     }
   }
-  if (findings.all.length === before) checkCalls(site, url, from, seen.size > limits.doctorScripts);
+  const isMore = seen.size > limits.doctorScripts || findings.all.length > before;
+  if (findings.all.slice(before).every(({ state }) => state !== 'wrong')) checkCalls(site, url, from, isMore);
   checkWasm(site, policiesOf(answer.headers.get('content-security-policy') ?? ''), 'worker');
   checkScope(site, url, answer.headers.get('service-worker-allowed'));
 }
@@ -156,7 +162,7 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
   } else if (hasNames && !isHidden && !has('register')) {
     const todo = 'Add cdn.register() at its end: without it browsers do not ask peer-cdn for anything.';
     findings.wrong('worker', `${url.pathname} (${from}) has peer-cdn in it, and never calls register()`, todo);
-  } else {
+  } else if (isHidden || (checkClasses(findings, workerScripts) && (!hasNames || whenRegistered(findings, workerScripts)))) {
     findings.right('worker', `${url.pathname} (${from}) is there, with peer-cdn in it`);
   }
   if (ours.length > 0 && hasNames && !isHidden && !has('GET')) {
@@ -165,6 +171,8 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
       'the worker has no route: it never calls GET()',
       "Add cdn.GET('/folder', ...), as the README has it.",
     );
+  } else if (hasNames && !isHidden) {
+    checkPlugins(findings, workerScripts);
   }
 }
 

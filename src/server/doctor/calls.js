@@ -1,0 +1,123 @@
+// What the worker's own lines do with peer-cdn, as far as it is certain without running them.
+import { isOurs } from './findings.js';
+import { isLate, meantBy, namesAround, textOf } from './script.js';
+
+/** @typedef {import('./findings.js').Case} Case */
+/** @typedef {import('./findings.js').Findings} Findings */
+/** @typedef {import('./script.js').Node} Node */
+
+const classes = ['PeerCDN', 'CachePlugin', 'DelegatePlugin', 'NetworkPlugin'];
+/** So many letters are missing, too many or others in a name that is meant to be another. */
+const typingErrors = 2;
+
+/** How many letters to add, take out or change to make one text of the other. @param {string} one @param {string} other */
+function distance(one, other) {
+  let row = [...other, ''].map((_, at) => at);
+  for (const [i, letter] of [...one].entries()) {
+    const above = row;
+    row = [i + 1];
+    for (let j = 0; j < other.length; j++) {
+      row.push(Math.min(row[j] + 1, above[j + 1] + 1, above[j] + (letter === other[j] ? 0 : 1)));
+    }
+  }
+  return row[other.length];
+}
+
+/** How often scripts have an identifier. @param {Case['workerScripts']} scripts @param {string} name */
+const timesOf = (scripts, name) => scripts.reduce((sum, { facts }) => sum + (facts.identifiers.get(name) ?? 0), 0);
+
+/**
+ * Whether all classes that look like ours are there: one that stands behind `new` only is defined by nobody. In our own
+ * script, or a bundle with it, names stand for other things too.
+ * @param {Findings} findings
+ * @param {Case['workerScripts']} all
+ */
+export function checkClasses(findings, all) {
+  const scripts = all.filter(({ text }) => !isOurs(text));
+  const made = scripts.flatMap(({ facts }) => facts.news.map(({ callee }) => callee.name)).filter(Boolean);
+  for (const name of new Set(made)) {
+    const meant = classes.find((each) => distance(name, each) <= typingErrors);
+    if (!meant || name === 'PeerCDN' || timesOf(scripts, name) > made.filter((each) => each === name).length) continue;
+    const todo =
+      name === meant
+        ? `Name it before: const { ${name} } = PeerCDN;`
+        : `Write new ${meant}(), as the README has it: so the worker does not start.`;
+    findings.wrong('worker', `it calls new ${name}(), which nothing defines`, todo);
+    return false;
+  }
+  return true;
+}
+
+/**
+ * Whether register() is called while the script first runs, or at least may be.
+ * @param {Findings} findings
+ * @param {Case['workerScripts']} scripts
+ */
+export function whenRegistered(findings, scripts) {
+  const calls = scripts.flatMap(({ facts }) =>
+    (facts.calls.get('register') ?? []).map((call) => ({ call, place: facts.places.get(call) })),
+  );
+  const seen = calls.map(({ call, place }) => {
+    if (!place) return 'in time';
+    // A function whose name stands nowhere else is called by nobody.
+    if (namesAround(place).some((name) => timesOf(scripts, name) === 1)) return 'never';
+    return isLate(call, place) ? 'late' : 'in time';
+  });
+  if (seen.length === 0 || seen.includes('in time')) return true;
+  const todo = 'Call cdn.register() while the script first runs: outside of functions, and before it awaits anything.';
+  const what = seen.includes('late')
+    ? 'it calls register() too late (registered-late)'
+    : 'it never calls register(): the function around is called by nobody';
+  findings.wrong('worker', what, todo);
+  return false;
+}
+
+/**
+ * Which class of ours made this middleware factory; '' if that is not seen.
+ * @param {Node} given
+ * @param {import('./script.js').Facts} facts
+ */
+function pluginOf(given, facts) {
+  const factory = meantBy(facts, given);
+  if (factory?.type !== 'MemberExpression' || factory.property.name !== 'getMiddleware') return '';
+  const made = meantBy(facts, factory.object);
+  if (made?.type !== 'NewExpression') return '';
+  const name = (made.callee.property ?? made.callee).name;
+  return classes.includes(name) ? name : '';
+}
+
+/** @param {Node | undefined} given @param {import('./script.js').Facts} facts */
+function isOrdered(given, facts) {
+  const strategy = meantBy(facts, given);
+  return (textOf(strategy) ?? strategy?.property?.name ?? strategy?.name) === 'ordered';
+}
+
+/**
+ * Whether routes ask peers, and before the network. A middleware of the site may do that by itself.
+ * @param {Findings} findings
+ * @param {Case['workerScripts']} scripts
+ */
+export function checkPlugins(findings, scripts) {
+  const routes = scripts.flatMap(({ facts }) =>
+    (facts.calls.get('GET') ?? []).map(({ arguments: [path, strategy, ...given] }) => ({
+      path: textOf(meantBy(facts, path)) ?? '...',
+      isOurs: isOrdered(strategy, facts),
+      plugins: given.map((/** @type {Node} */ each) => pluginOf(each, facts)),
+    })),
+  );
+  const mayAsk = (/** @type {string[]} */ plugins) => plugins.includes('') || plugins.includes('DelegatePlugin');
+  if (routes.length > 0 && routes.every(({ isOurs, plugins }) => isOurs && !mayAsk(plugins))) {
+    const todo = 'Give GET() delegate.getMiddleware of a DelegatePlugin, before the one of the NetworkPlugin.';
+    findings.wrong(
+      'routes',
+      `no route asks peers: none has a DelegatePlugin (${routes.map(({ path }) => path).join(', ')})`,
+      todo,
+    );
+  }
+  for (const { path, isOurs, plugins } of routes) {
+    const network = plugins.indexOf('NetworkPlugin');
+    if (!isOurs || !plugins.includes('DelegatePlugin') || network < 0 || mayAsk(plugins.slice(0, network))) continue;
+    const todo = 'Give GET() delegate.getMiddleware before network.getMiddleware: they are asked in that order.';
+    findings.wrong('routes', `${path} has its NetworkPlugin before its DelegatePlugin`, todo);
+  }
+}
