@@ -92,6 +92,7 @@ for (const [where, init] of [
       s.origin.reset();
       const guest = await host.newTab();
       await host.visit(s.url, { page: guest });
+      await s.origin.untilShared(root);
       await s.origin.untilTold(root);
       await transfer(s, reader);
       await guest.close();

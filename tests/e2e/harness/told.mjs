@@ -26,16 +26,18 @@ export class Told {
   hear(from, message) {
     if (from === 'client' && message.wants !== undefined) this.#wanted = readWants(message.wants);
     if (from === 'client' || message.type !== 'present') return;
+    if (message.whole) this.#cuts.clear();
     for (const mark of message.add ?? []) this.#marks.add(mark);
+    for (const mark of message.remove ?? []) this.#marks.delete(mark);
     for (const run of message.set?.split(',').filter(Boolean) ?? []) {
       const [first, cells] = run.split(':');
       [...bitsOf(cells)].forEach((bit, i) => {
-        if (bit === '1') this.#cuts.add(this.#wanted[24 * first + i]);
+        this.#cuts[bit === '1' ? 'add' : 'delete'](this.#wanted[24 * first + i]);
       });
     }
   }
 
-  /** Whether its page was ever told that somebody has the root. */
+  /** Whether its page believes that somebody has the root. */
   has(root) {
     const mark = root.slice(0, 8);
     return this.#marks.has(mark) || this.#cuts.has(Number.parseInt(mark, 16) >>> (32 - wantsBits));
