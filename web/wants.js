@@ -70,7 +70,8 @@ export class Wants {
       [...atob(cells)].forEach((char, i) => {
         const at = 3 * Number(first) + i;
         const byte = char.charCodeAt(0);
-        const changed = byte ^ this.#told[at];
+        // What is told again has come again.
+        const changed = byte === this.#told[at] ? byte : byte ^ this.#told[at];
         this.#told[at] = byte;
         for (let bit = 0; bit < 8; bit++) {
           const mark = this.#marks[8 * at + bit];

@@ -86,7 +86,11 @@ Result<std::vector<CutMark>> read_wants(std::string_view text) {
 }
 
 Audience::Audience(std::vector<CutMark> wanted, const Presence& presence)
-    : wants_all_(false), wanted_(std::move(wanted)), told_(cells_of(presence)), newest_(told_) {}
+    : wants_all_(false),
+      wanted_(std::move(wanted)),
+      told_(cells_of(presence)),
+      newest_(told_),
+      came_(told_.size()) {}
 
 std::uint32_t Audience::add(PeerId peer) {
   members_.push_back(peer);
@@ -113,6 +117,7 @@ void Audience::handle_came(Mark mark) {
   for (auto each = same.first; each != same.second; ++each) {
     const auto i = static_cast<std::size_t>(each - wanted_.begin());
     newest_[i / cell_bits] |= bit_of(i);
+    came_[i / cell_bits] = true;
   }
 }
 
@@ -127,10 +132,12 @@ std::string Audience::all() const {
 std::string Audience::changes(const Presence& presence) {
   const std::vector<std::uint32_t> before = std::exchange(told_, cells_of(presence));
   const std::vector<std::uint32_t> newest = std::exchange(newest_, told_);
+  const std::vector<bool> came = std::exchange(came_, std::vector<bool>(told_.size()));
   Runs runs;
-  // What came and went again only newcomers were told.
+  // What came and went again only newcomers were told. What went and came again is told once more:
+  // who asked for it in between heard that nobody has it.
   for (std::size_t i = 0; i < told_.size(); ++i) {
-    if (told_[i] != before[i] || told_[i] != newest[i]) runs.add(i, told_[i]);
+    if (told_[i] != before[i] || told_[i] != newest[i] || came[i]) runs.add(i, told_[i]);
   }
   return runs.take();
 }

@@ -71,6 +71,7 @@ class Audience {
   std::vector<CutMark> wanted_;
   std::vector<std::uint32_t> told_;
   std::vector<std::uint32_t> newest_;  // what newcomers are told: the same, and what came since
+  std::vector<bool> came_;             // the cells in which something came since
 };
 
 }  // namespace peer_cdn::signal

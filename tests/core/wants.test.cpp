@@ -65,6 +65,9 @@ TEST_CASE("a newcomer is told at once what came since the others were told") {
   CHECK(audience.all() == "0:cAAA");
   CHECK(audience.changes(presence_of({10, 20})) == "0:cAAA");
   CHECK(audience.changes(presence_of({10, 20})).empty());
+  // It went and came again before the others were told.
+  audience.handle_came(mark_at(20));
+  CHECK(audience.changes(presence_of({10, 20})) == "0:cAAA");
   // It went before the others were told: the newcomer hears of it.
   audience.handle_came(mark_at(0));
   CHECK(audience.all() == "0:8AAA");
