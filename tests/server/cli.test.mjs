@@ -48,7 +48,7 @@ const wrong = [
   [['manifest', '.', '--base', '/repo?x'], 2, 'bad-value'],
   [['manifest', '.', '--header', 'nonsense'], 2, 'bad-value'],
   [['manifest', '.', '--header', 'etag: "x"'], 2, 'bad-value'],
-  [['manifest', 'tests', '--check', '-o', '/nowhere/at.json'], 1, 'not-found'],
+  [['manifest', 'tests/vectors', '--check', '-o', '/nowhere/at.json'], 1, 'not-found'],
   [['coordinator'], 2, 'bad-arguments'],
   [['coordinator', '.', '--origin', 'https://example.org'], 2, 'bad-arguments'],
   [['coordinator', '--port', '0', '--origin', 'example.com'], 2, 'bad-value'],
