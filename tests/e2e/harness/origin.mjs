@@ -205,6 +205,7 @@ export class Origin {
   reset() {
     this.requests = [];
     this.signals = [];
+    for (const told of this.#told.values()) told.forget();
   }
 
   /** Breaks every connection and refuses new ones. */

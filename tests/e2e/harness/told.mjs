@@ -37,7 +37,13 @@ export class Told {
     }
   }
 
-  /** Whether its page believes that somebody has the root. */
+  /** What it was told so far counts no more: what comes again is told again. */
+  forget() {
+    this.#cuts.clear();
+    this.#marks.clear();
+  }
+
+  /** Whether its page was told that somebody has the root, and not that nobody has it any more. */
   has(root) {
     const mark = root.slice(0, 8);
     return this.#marks.has(mark) || this.#cuts.has(Number.parseInt(mark, 16) >>> (32 - wantsBits));
