@@ -261,7 +261,7 @@ static_assert(urgent_bytes < read_ahead_bytes);
 inline constexpr std::uint64_t retained_bytes = 64 * mib;
 static_assert(read_ahead_bytes < retained_bytes);
 // A transfer takes all of two processors, and writing is a tenth of that. So verified pieces are
-// written when no reader waits for pieces that are on their way; but at the latest after
+// written when no reader waits for pieces that are on their way; but each at the latest after
 // `store_wait`, when the page is hidden, or when so many bytes are in memory. A page that goes may
 // lose this much.
 inline constexpr Duration store_wait = 1s;

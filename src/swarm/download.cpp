@@ -242,7 +242,7 @@ std::optional<Instant> Download::next_timeout() const {
   if (!readers_.empty() && answer_ != Answer::waiting && useful() < limits::peers_per_download) {
     next = std::min(next, ask_at_);
   }
-  if (storing_ == 0) next = std::min(next, store_at_);
+  if (storing_ == 0 && !unstored_.empty()) next = std::min(next, unstored_.front().due);
   if (next == Instant::max()) return std::nullopt;
   return next;
 }
@@ -382,22 +382,24 @@ void Download::store_ready(PieceIndex piece) {
   for (PieceIndex i = segment.begin; i < segment.end; ++i) {
     if (pieces_[i].state != State::verified && wanted(i)) return;
   }
-  if (std::find(unstored_.begin(), unstored_.end(), segment.begin) == unstored_.end()) {
-    unstored_.push_back(segment.begin);
+  for (const Unstored& each : unstored_) {
+    if (each.begin == segment.begin) return;
   }
+  unstored_.push_back({segment.begin, Instant::max()});
 }
 
 void Download::write_back(Instant now, bool tight, Outputs& out) {
-  if (!unstored_.empty()) store_at_ = std::min(store_at_, now + limits::store_wait);
+  for (Unstored& each : unstored_) each.due = std::min(each.due, now + limits::store_wait);
   const bool coming = !actives_.empty() || !fetches_.empty();
   const bool hungry = std::any_of(readers_.begin(), readers_.end(),
                                   [](const Reader& reader) { return reader.credit > 0; });
-  if (coming && hungry && !tight && now < store_at_) return;
+  const bool waits = coming && hungry && !tight;
   while (storing_ == 0 && !unstored_.empty()) {
-    write_segment(unstored_.front(), out);
+    const Unstored next = unstored_.front();
+    if (waits && now < next.due) return;
     unstored_.erase(unstored_.begin());
+    write_segment(next.begin, out);
   }
-  if (unstored_.empty()) store_at_ = Instant::max();
 }
 
 void Download::write_all(Outputs& out) {

@@ -250,6 +250,12 @@ class Download {
   void note_due(Instant now, Instant at);
   void withdraw(const Active& active);
   static void add_claim(List<Claim>& claims, PieceIndex piece, std::uint32_t rank);
+  // A segment to be written, by its first piece, and when at the latest: each has its own time, so
+  // that a transfer that ends soon is not held up by all that it has brought.
+  struct Unstored {
+    PieceIndex begin = 0;
+    Instant due;
+  };
   void store_ready(PieceIndex piece);
   void write_segment(PieceIndex begin, Outputs& out);
   void forget_ready(PieceIndex piece, Outputs& out);
@@ -287,9 +293,8 @@ class Download {
   Instant fetches_due_ = Instant::max();
   Instant fetched_at_{};  // when a fetch was last under way
   std::uint32_t verified_ = 0;
-  List<PieceIndex> unstored_;          // segments to be written, by their first piece
-  Instant store_at_ = Instant::max();  // when they are written at the latest
-  std::uint32_t storing_ = 0;          // pieces that the host is writing
+  List<Unstored> unstored_;    // oldest first
+  std::uint32_t storing_ = 0;  // pieces that the host is writing
 };
 
 }  // namespace peer_cdn::swarm

@@ -56,16 +56,13 @@ function processors() {
 }
 
 /**
- * What visitors took while `work` ran: `{ result, cpuMs, threads, idle }`, each sum rounded, threads of 10 ms and more, and
- * `idle` the share of this machine's processors that nobody took.
+ * What visitors took while `work` ran: `{ result, cpuMs, threads }`, each sum rounded, and threads of 10 ms and more.
  * @param {import('../e2e/harness/browsers.mjs').Visitor[]} visitors
  * @param {() => Promise<unknown>} work
  */
 export async function withCpu(visitors, work) {
   const before = visitors.map(({ profile }) => snapshot(profile));
-  const began = processors();
   const result = await work();
-  const ended = processors();
   const sums = {};
   visitors.forEach(({ profile }, i) => {
     for (const [task, { name, ms }] of snapshot(profile)) {
@@ -74,6 +71,17 @@ export async function withCpu(visitors, work) {
   });
   const list = Object.entries(sums).sort((a, b) => b[1] - a[1]);
   const threads = Object.fromEntries(list.filter(([, ms]) => ms >= 10).map(([name, ms]) => [name, Math.round(ms)]));
-  const idle = (ended.idle - began.idle) / (ended.all - began.all || 1);
-  return { result, cpuMs: Math.round(list.reduce((sum, [, ms]) => sum + ms, 0)), threads, idle };
+  return { result, cpuMs: Math.round(list.reduce((sum, [, ms]) => sum + ms, 0)), threads };
+}
+
+/**
+ * What came of `work`, and `idle`: the share of this machine's processors that nobody took meanwhile.
+ * @template T
+ * @param {() => Promise<T>} work
+ */
+export async function withIdle(work) {
+  const began = processors();
+  const result = await work();
+  const ended = processors();
+  return { result, idle: (ended.idle - began.idle) / (ended.all - began.all || 1) };
 }

@@ -1,6 +1,7 @@
 // Ours, as a site uses it: a seeder's page with files in its store, and a reader's page that fetches them.
 import { segmentBytes, STORE_PATH } from '../../build/border.js';
 import { openChromium, openSite, randomBytes, until } from '../e2e/harness/index.mjs';
+import { withIdle } from './cpu.mjs';
 
 /** In the page: fetches and counts, without keeping or hashing what comes. */
 async function drain(url) {
@@ -55,11 +56,12 @@ export async function warmUp(site, reader) {
 /**
  * A seeder that holds a file of so many bytes for each run, so that every one comes from it, and a reader with an open
  * connection to it, in two processes. `keep` is told of what is open as it opens.
+ * @param {() => Promise<import('../e2e/harness/browsers.mjs').Visitor>} [openReader]
  */
-export async function openPair(runs, bytes, keep, more = {}) {
+export async function openPair(runs, bytes, keep, more = {}, openReader = openChromium) {
   const site = await keep(openFiles(runs, bytes, {}, more));
   const seeder = await keep(openChromium());
-  const reader = await keep(openChromium());
+  const reader = await keep(openReader());
   await seed(site, seeder, ['/static/warm.bin', ...Array.from({ length: runs }, (_, i) => fileUrl(i))]);
   // On a busy machine an origin that is as near as the peer would help out.
   site.origin.recede();
@@ -96,14 +98,14 @@ export async function closing(work) {
 
 /**
  * Fetches `url` in the reader's page; rejects unless every byte came from peers.
- * @returns {Promise<{ bytes: number, firstByteMs: number, ms: number }>}
+ * @returns {Promise<{ bytes: number, firstByteMs: number, ms: number, idle: number }>} `idle`: what was left of the processors
  */
 export async function transferOurs(reader, url) {
   await reader.forget();
-  const got = await reader.run(drain, url);
+  const { result: got, idle } = await withIdle(() => reader.run(drain, url));
   const from = await reader.sources(url);
   if (from.fromPeers !== got.bytes || from.codes.length > 0) {
     throw new Error(`${url} did not come from peers alone: ${JSON.stringify(from)}`);
   }
-  return got;
+  return { ...got, idle };
 }
