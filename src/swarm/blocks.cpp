@@ -47,6 +47,16 @@ std::optional<wire::Block> Download::next_block(Holder& holder, bool idle, bool 
   return std::nullopt;
 }
 
+Duration Download::request_span() const {
+  std::uint64_t rate = 0;
+  for (const Holder& holder : holders_) {
+    if (!holder.stalled && !holder.have.empty()) rate += holder.rate;
+  }
+  constexpr std::uint64_t most = limits::read_ahead_bytes / 2;
+  if (rate <= most) return limits::pipeline_span;
+  return Duration(most * 1'000'000 / rate);
+}
+
 // Sets the read-ahead of each reader. It ends with a segment, so that each segment can be a lane.
 void Download::look_ahead(bool ahead) {
   aheads_.clear();

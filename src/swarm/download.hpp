@@ -98,6 +98,10 @@ class Download {
   // Nothing that was asked of this peer will come.
   void release(PeerId peer);
 
+  // How much of each holder's rate may be in flight: all of them together are asked for half of the
+  // read-ahead. The rest is for who is done first, or it could only send what others are sending.
+  Duration request_span() const;
+
   // Blocks in flight that are not needed any more. The caller cancels them.
   struct Unneeded {
     PeerId peer;

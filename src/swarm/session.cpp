@@ -25,8 +25,7 @@ Error Session::handle_hello(std::uint32_t version) {
 
 std::size_t Session::depth() const {
   if (rate_.per_second() == 0) return limits::pipeline_blocks_start;
-  const auto blocks =
-      static_cast<std::size_t>(rate_.in(limits::pipeline_span) / limits::block_bytes);
+  const auto blocks = static_cast<std::size_t>(rate_.in(span_) / limits::block_bytes);
   return std::clamp(blocks, limits::pipeline_blocks_min, limits::pipeline_blocks_max);
 }
 

@@ -7,9 +7,11 @@
 // A cancelled block is awaited too, so a block that nobody asked for can be told from a late one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
+#include "base/limits.hpp"
 #include "base/list.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
@@ -34,7 +36,9 @@ class Session {
     wire::Block block;
     bool operator==(const Awaited&) const = default;
   };
-  // Half a second of the peer's rate may be in flight. A stalled peer is asked for nothing.
+  // So much of the peer's rate may be in flight: half a second's, or less. A stalled peer is asked
+  // for nothing.
+  void limit_span(Duration span) { span_ = std::min(span, limits::pipeline_span); }
   bool has_room() const;
   // A quarter of that room is free. A request for each block would double the number of messages at
   // both ends.
@@ -72,6 +76,7 @@ class Session {
   List<Awaited> asked_;
   List<Awaited> cancelled_;
   Rate rate_;
+  Duration span_ = limits::pipeline_span;
   Instant last_block_{};
   std::uint32_t stalls_ = 0;
   Instant stalled_at_{};

@@ -224,11 +224,17 @@ std::uint64_t Swarm::retained_bytes() const {
 }
 
 void Swarm::fill(Pair& pair, Instant now) {
+  const PeerId peer = pair.session.peer();
+  Duration span = limits::pipeline_span;
+  for (Download& download : downloads_) {
+    if (download.holder(peer) != nullptr) span = std::min(span, download.request_span());
+  }
+  pair.session.limit_span(span);
   if (!pair.session.is_due()) return;
   const bool ahead = has_memory();
   for (std::size_t i = 0; i < downloads_.size() && pair.session.has_room(); ++i) {
     Download& download = downloads_[(i + turn_) % downloads_.size()];
-    Download::Holder* holder = download.holder(pair.session.peer());
+    Download::Holder* holder = download.holder(peer);
     if (holder == nullptr || holder->handle == 0) continue;
     holder->rate = pair.session.rate().per_second();
     wire::Request request{holder->handle, {}};

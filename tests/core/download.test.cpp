@@ -148,6 +148,23 @@ TEST_CASE("nothing is written while a reader waits for pieces on their way, but 
   }
 }
 
+TEST_CASE("all peers together are asked for half of the read-ahead, each for its share") {
+  Fixture f(40);
+  const auto span_of = [&](std::uint64_t one, std::uint64_t other) {
+    f.download.holder({1})->rate = one;
+    f.download.holder({2})->rate = other;
+    return f.download.request_span();
+  };
+  CHECK(f.download.request_span() == limits::pipeline_span);  // of nobody
+  f.holder(1, std::string(40, 'x'));
+  f.holder(2, std::string(40, 'x'));
+  CHECK(span_of(0, 0) == limits::pipeline_span);  // not known yet
+  CHECK(span_of(limits::mib, limits::mib) == limits::pipeline_span);
+  CHECK(span_of(12 * limits::mib, 4 * limits::mib) == 250ms);
+  f.download.holder({1})->stalled = true;
+  CHECK(span_of(12 * limits::mib, 4 * limits::mib) == limits::pipeline_span);
+}
+
 TEST_CASE("a page that closes writes all that is verified, once") {
   Fixture f(40);
   f.list();

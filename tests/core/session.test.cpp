@@ -65,6 +65,25 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "where many peers serve, less of the rate of each is in flight, but never more than alone") {
+  Session session({1});
+  Instant now = start;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    session.ask(1, block(0, i), now);
+    now += Duration(full * 1'000'000ULL / (2 * limits::mib));
+    REQUIRE(session.handle_block({1, block(0, i)}, now));
+  }
+  session.limit_span(limits::pipeline_span / 4);
+  const std::size_t few = fill(session, now, 2);
+  CHECK(few >= 3);
+  CHECK(few <= 5);
+  session.limit_span(10 * limits::pipeline_span);
+  const std::size_t all = few + fill(session, now, 3);
+  CHECK(all >= 14);
+  CHECK(all <= 18);
+}
+
 TEST_CASE("more is asked for once a quarter of what may be in flight has come") {
   Session session({1});
   CHECK(session.is_due());
