@@ -1,5 +1,6 @@
 // Sockets for the coordinator on any Node http server. Who meets whom is decided in src/signal.
 import { randomFillSync } from 'node:crypto';
+import { Socket as Connection } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Apart } from './apart.js';
 import { coordinatorStatistics } from '../../build/border.js';
@@ -342,9 +343,7 @@ export class AttachedCoordinator {
   /** @type {import('./engine.js').SocketHost} */
   #host = {
     send: (peer, frames) => this.#write(this.#peers.get(peer), frames),
-    sendAll: (peers, frames) => {
-      for (const peer of peers) this.#write(this.#peers.get(peer), frames);
-    },
+    sendAll: (peers, frames) => peers.reduce((isFree, peer) => this.#write(this.#peers.get(peer), frames) && isFree, true),
     renumber: (from, to) => {
       const socket = this.#unseat(from);
       if (socket) this.#seat(socket, to);
@@ -356,13 +355,21 @@ export class AttachedCoordinator {
     publish: (high, low, frame) => this.#redis?.publish(high, low, frame),
   };
 
-  /** @param {Socket | undefined} socket @param {Buffer} frames */
+  /**
+   * True if the frames are needed no more.
+   * @param {Socket | undefined} socket
+   * @param {Buffer} frames
+   */
   #write(socket, frames) {
-    if (socket?.readyState !== WebSocket.OPEN) return;
+    if (socket?.readyState !== WebSocket.OPEN) return true;
     const { connection } = socket;
     // Whoever reads slowly must not keep alive what was sent to others in the same turn.
-    connection.write(connection.writableLength > 0 ? Buffer.from(frames) : frames);
+    const isSlow = connection.writableLength > 0;
+    connection.write(isSlow ? Buffer.from(frames) : frames);
+    // The kernel has them. Of a host's own kind of stream nobody knows what it keeps.
+    const isFree = isSlow || (connection.writableLength === 0 && connection instanceof Connection);
     if (connection.writableLength > limits.bufferedBytes) this.#drop(socket);
+    return isFree;
   }
 
   /** @param {Socket} socket @param {ErrorCode} reason */

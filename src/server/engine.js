@@ -16,6 +16,7 @@ import {
   SOCKET_SEND,
   SOCKET_SEND_ALL,
 } from '../../build/border.js';
+import { framesBytes } from './limits.js';
 import wasmBinary from '../../build/coordinator.wasm.js';
 
 /** Compiled once; each coordinator is an instance of its own, so that a trap of one harms no other. */
@@ -23,13 +24,15 @@ const module = new WebAssembly.Module(wasmBinary);
 
 /** In front of a text in the inbox: whose it is, and its length. */
 const headBytes = 8;
+const nothing = Buffer.alloc(0);
 const padded = (/** @type {number} */ bytes) => (bytes + 3) & ~3;
 
 /**
  * What the coordinator wants done with sockets.
  * @typedef {object} SocketHost
- * @property {(peer: number, frames: Buffer) => void} send the frames share their memory with those for others
- * @property {(peers: Uint32Array, frames: Buffer) => void} sendAll
+ * @property {(peer: number, frames: Buffer) => boolean} send the frames share their memory with those for others. True: nobody
+ *     needs them any more, and their memory may be used for the next ones
+ * @property {(peers: Uint32Array, frames: Buffer) => boolean} sendAll
  * @property {(from: number, to: number) => void} renumber
  * @property {(peer: number, code: import('../../build/border.js').ErrorCode) => void} close
  * @property {(high: number, low: number, frame: Buffer) => void} publish to the sibling of that name, or to all: 0, 0
@@ -44,6 +47,8 @@ export class Engine {
   #box;
   #inbox;
   #used = 0;
+  /** For the frames of a call; empty if sockets still need those of the one before. */
+  #frames = nothing;
   // Views end when the memory grows.
   #bytes = Buffer.alloc(0);
   #data = new DataView(new ArrayBuffer(0));
@@ -196,8 +201,10 @@ export class Engine {
     const begin = at;
     const end = at + bytes;
     data.setUint32(this.#box + COORDINATOR_OUTBOX_BYTES, 0, true);
-    // One copy for all of them.
-    const copy = Buffer.allocUnsafe(bytes);
+    // One copy for all of them. New memory for each call would have the garbage collector mark everything some times a second.
+    const copy = this.#frames.length < bytes ? Buffer.allocUnsafeSlow(Math.max(bytes, framesBytes)) : this.#frames;
+    this.#frames = nothing;
+    let isFree = copy.length === framesBytes;
     this.#bytes.copy(copy, 0, begin, end);
     const take = (/** @type {number} */ count) => {
       const frames = copy.subarray(at - begin, at - begin + count);
@@ -210,11 +217,11 @@ export class Engine {
       const peer = word(at + 8);
       at += 12;
       if (order === SOCKET_SEND) {
-        host.send(peer, take(count));
+        isFree = host.send(peer, take(count)) && isFree;
       } else if (order === SOCKET_SEND_ALL) {
         const peers = new Uint32Array(data.buffer.slice(at, at + 4 * peer));
         at += 4 * peer;
-        host.sendAll(peers, take(count));
+        isFree = host.sendAll(peers, take(count)) && isFree;
       } else if (order === SOCKET_RENUMBER) {
         host.renumber(peer, word(at));
         at += 4;
@@ -223,11 +230,12 @@ export class Engine {
       } else if (order === SOCKET_PUBLISH) {
         const high = word(at);
         at += 4;
-        host.publish(high, peer, take(count));
+        host.publish(high, peer, Buffer.from(take(count)));
       } else {
         throw new Error(`unknown order ${order}`);
       }
     }
+    if (isFree) this.#frames = copy;
   }
 
   /** @returns {EngineStats} */

@@ -15,6 +15,8 @@ export {
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */
 export const bufferedBytes = 1024 * 1024;
+/** Of frames for sockets: what a turn of a busy process has for all of them. More is memory for that turn alone. */
+export const framesBytes = 256 * 1024;
 /** Who is refused for now is asked to come back after this, the longest that pages wait (reconnect_max). */
 export const retryAfterSeconds = 60;
 /** For a page's report to come whole: it is one packet. */

@@ -174,6 +174,22 @@ test('what one turn brings for a socket is one write, in order', () => {
   ]);
 });
 
+test('frames that a socket has not written yet are left as they are, whatever comes next', () => {
+  const engine = new Engine(1, 2);
+  const kept = [];
+  const join = (isFree) => {
+    engine.put(engine.join(site, nowhere, 1), Buffer.from(helloOf('a')));
+    engine.take(1);
+    engine.perform({ send: (_, frames) => kept.push({ frames, text: frames.toString('latin1') }) > 0 && isFree });
+  };
+  for (const isFree of [false, true, true, false, false, true]) join(isFree);
+  const held = [0, 3, 4];
+  for (const i of held) assert.equal(kept[i].frames.toString('latin1'), kept[i].text);
+  // The memory of those that were written is used again.
+  assert.equal(kept[1].frames.buffer, kept[2].frames.buffer);
+  assert.equal(new Set(kept.map(({ frames }) => frames.buffer)).size, kept.length - 2);
+});
+
 test('what a peer said in the turn in which it got its number of before is its own', () => {
   const engine = open();
   const ann = engine.join();
