@@ -12,7 +12,7 @@ import { openWebTorrent } from './webtorrent.mjs';
 const bytes = 32 * 1024 * 1024;
 const rate = (ms) => rounded(bytes / 1000 / ms); // MB/s
 
-/** A seeder in Chromium, a reader in Firefox. Apart from the others, because each open browser takes a little of the processors. */
+/** A seeder in Chromium, a reader in Firefox, apart from the others: each open browser takes a little of the processors. */
 function measureFirefox(runs, say) {
   return closing(async (keep) => {
     const { seeder, reader } = await openPair(runs, bytes, keep, {}, openFirefox);
