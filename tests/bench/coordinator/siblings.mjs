@@ -8,11 +8,11 @@ import { interleave, median, rounded } from '../stats.mjs';
 import { crowdOf } from './load.mjs';
 
 const serverPath = fileURLToPath(new URL('server.mjs', import.meta.url));
-const sockets = 1000;
 /**
  * Of each process: as many as one load process bears for three. The load must be the same for each, because the busier a process
- * is, the more messages share a turn of its event loop.
+ * is, the more messages share a turn of its event loop, and the more of its code is compiled.
  */
+const socketsEach = 1000;
 const asksPerSecond = 600;
 /** Of a socket's 30 introductions each round takes about six. A crowd that warms up goes before. */
 const rounds = 4;
@@ -37,7 +37,7 @@ async function openServer(redis) {
 }
 
 /** Every socket asks once a round. */
-async function ask(crowd, perSecond) {
+async function ask(crowd, sockets, perSecond) {
   const began = performance.now();
   const asked = [];
   while (asked.length < rounds * sockets) {
@@ -54,13 +54,14 @@ async function ask(crowd, perSecond) {
 async function runOnce(count, redis) {
   const servers = await Promise.all(Array.from({ length: count }, () => openServer(redis?.url)));
   const ports = servers.map(({ port }) => port);
+  const sockets = count * socketsEach;
   const crowds = [crowdOf('shared', ports, { count: sockets }), crowdOf('shared', ports, { count: sockets })];
   try {
     for (const crowd of crowds) {
       await crowd.open(sockets);
       await new Promise((go) => setTimeout(go, settleMs));
       if (crowd === crowds[0]) {
-        await ask(crowd, count * asksPerSecond);
+        await ask(crowd, sockets, count * asksPerSecond);
         crowd.close();
         await new Promise((go) => setTimeout(go, settleMs));
       }
@@ -68,7 +69,7 @@ async function runOnce(count, redis) {
     const sum = async () => (await Promise.all(servers.map(({ cpu }) => cpu()))).reduce((a, b) => a + b);
     const before = await sum();
     const redisBefore = redis ? cpuOf(redis.redis.child.pid) : 0;
-    await ask(crowds[1], count * asksPerSecond);
+    await ask(crowds[1], sockets, count * asksPerSecond);
     const cpu = (await sum()) - before;
     const { introductions } = crowds[1];
     // Each of the processes has a processor of its own where it counts.
