@@ -18,7 +18,8 @@ import { checkToken } from './tokens.js';
  * @property {number} [socketsPerAddress] sockets of one IPv4 address, or of one /64, where the address is known; default 500
  * @property {(address: string) => string | null | undefined} [classify] a short label for a visitor's address (its AS number, its
  *     country), at most 64 characters, asked once for each socket: visitors of one label are introduced first, after those of one
- *     network. Null, undefined and '': not known
+ *     network. Null, undefined and '': not known. It is not asked of loopback, link-local and private addresses, because they
+ *     say nothing of a visitor
  * @property {number} [maxLifetime] seconds until a socket is closed, so that visitors spread over processes that came later:
  *     each lives for at least half of that, by chance. At least 60; default: none is closed
  * @property {(warning: any) => void} [onWarning] `{ code, message }`, and more that fits, as `site`: what an operator should
