@@ -235,9 +235,10 @@ const doors = [
     'server.d.ts',
     'src/server/index.js',
     {
-      'src/server/coordinator.js': ['AttachOptions', 'CoordinatorStats'],
       'src/server/handler.js': ['Handle', 'HandlerOptions'],
       'src/server/manifest.js': ['Made', 'Manifest', 'ManifestOptions', 'ManifestProgress', 'ManifestResource'],
+      'src/server/metrics.js': ['CoordinatorStats'],
+      'src/server/options.js': ['AttachOptions'],
       'src/server/serve.js': ['ListenOptions', 'Served', 'ServeOptions'],
       'src/server/warnings.js': ['ManifestWarning'],
     },

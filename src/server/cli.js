@@ -10,7 +10,7 @@ import { packageFolder } from './files.js';
 import * as limits from './limits.js';
 import { logOf } from './log.js';
 import { meant } from './names.js';
-import { flagsFor, readSettings, withBareFlags } from './settings.js';
+import { flagsFor, logFormOf, readSettings, withBareFlags } from './settings.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
 
@@ -209,14 +209,19 @@ async function runManifestCommand(folder, values) {
   return runManifest(folder, values, { ...options, onProgress, onWarning }, { print, signal }).finally(told.end);
 }
 
-/** The log that the settings ask for: whatever is told from here on goes there. @type {import('./log.js').Log | undefined} */
+/** The log that is asked for: whatever is told from here on goes there. @type {import('./log.js').Log | undefined} */
 let log;
+
+/** @param {unknown} form */
+function chooseLog(form) {
+  log = form === 'json' ? logOf(form) : undefined;
+}
 
 /** @param {Values} values @param {boolean} isLone */
 function listeningOptions(values, isLone) {
-  const { log: form, ...options } = readSettings({ ...values }, isLone);
-  const tell = logOf(form);
-  if (form === 'json') log = tell;
+  const asked = logFormOf(args, process.env);
+  const { log: form, ...options } = readSettings({ ...values }, isLone, process.env, (inFile) => chooseLog(asked ?? inFile));
+  const tell = log ?? logOf(form);
   const onError = (/** @type {Error} */ { message }) =>
     tell('error', { code: 'engine-failed', message: `the coordinator is closed: ${message}` });
   return { tell, options: { ...options, onError } };
@@ -302,13 +307,15 @@ async function runDoctorCommand(url, values) {
 /** @param {string[]} args @returns {Promise<number>} the status of the process */
 async function main(args) {
   const name = args.find((arg) => !arg.startsWith('-'));
+  const command = name && Object.hasOwn(commands, name) ? commands[/** @type {keyof typeof commands} */ (name)] : undefined;
+  // Other commands do not read the environment.
+  chooseLog(logFormOf(args, command && 'log' in command.options ? process.env : {}));
   if (!name) {
     const { values } = parse(args, { ...all, json });
     return values.version ? printVersion() : printHelp(values.help === true);
   }
-  if (!Object.hasOwn(commands, name))
-    throw usage('unknown-command', `there is no command '${name}': ${meant(name, Object.keys(commands))}`);
-  const { options, run, takes } = commands[/** @type {keyof typeof commands} */ (name)];
+  if (!command) throw usage('unknown-command', `there is no command '${name}': ${meant(name, Object.keys(commands))}`);
+  const { options, run, takes } = command;
   const { values, positionals } = parse(args, options);
   if (values.help) return printHelp(true);
   if (values.version) return printVersion();

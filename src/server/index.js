@@ -1,5 +1,5 @@
 // What `import ... from 'peer-cdn/server'` gives.
-export { attach, AttachedCoordinator } from './coordinator.js';
+export { attach, AttachedCoordinator } from './attach.js';
 export { makeManifest, writeManifest } from './manifest.js';
 export { handler } from './handler.js';
 export { serve } from './serve.js';

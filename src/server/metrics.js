@@ -1,8 +1,37 @@
 // The coordinator's counters in the text format of Prometheus. Few and fixed names: no address, root or site is in them.
 
 /**
+ * @typedef {object} CoordinatorStats
+ * @property {number} peers sockets that are open
+ * @property {number} sites origins that they belong to
+ * @property {number} introductions pairs introduced since the start
+ * @property {number} relayed descriptions and candidates relayed
+ * @property {number} notIntroduced messages to somebody never introduced, ignored
+ * @property {number} refused peers told off and closed
+ * @property {number} siblings other coordinators that are reached over Redis
+ * @property {number} framesRefused what came over Redis and cannot be used
+ * @property {boolean} isRedisReached whether Redis is reached; false without one
+ * @property {number} originsRefused handshakes answered with 403
+ * @property {number} tokensRefused handshakes answered with 401, because of their token
+ * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
+ * @property {number} proxyHeadersRefused connections closed, because they did not begin with what a proxy says of them
+ * @property {number} slow sockets ended because they did not read or answer
+ * @property {number} reports what pages reported of themselves (`start({ report })`), and what follows are the sums
+ * @property {number} reportsRefused
+ * @property {number} fromPeers bytes of responses, by their source
+ * @property {number} fromOrigin
+ * @property {number} fromCache
+ * @property {number} wasted bytes that came for nothing
+ * @property {number} localTried connections that could have gone inside one network, and those that did
+ * @property {number} localOpen
+ * @property {number} directTried the same, straight through the internet
+ * @property {number} directOpen
+ * @property {number} relayedTried the same, over a TURN server
+ * @property {number} relayedOpen
+ */
+
+/**
  * [name, help, type] of what stats() counts. What has a label follows what has the same name.
- * @typedef {import('./coordinator.js').CoordinatorStats} CoordinatorStats
  * @type {Record<Exclude<keyof CoordinatorStats, 'isRedisReached'>, [string, string, 'gauge' | 'counter']>}
  */
 const described = {
@@ -57,7 +86,7 @@ function reportedConnections(route) {
 const redisLine = (isReached) => ['peer_cdn_redis_reached', 'Whether Redis is reached', 'gauge', Number(isReached)];
 
 /**
- * @param {import('./coordinator.js').CoordinatorStats} stats
+ * @param {CoordinatorStats} stats
  * @param {boolean} isReady
  * @param {boolean} hasRedis whether it is to use Redis
  */

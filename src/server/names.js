@@ -44,7 +44,7 @@ export const kinds = {
   worker: { form: "a file of the folder, as 'sw.js', or false", is: (value) => value === false || isFilled(value) },
 };
 
-/** @type {Required<Record<keyof import('./coordinator.js').AttachOptions, Kind>>} */
+/** @type {Required<Record<keyof import('./options.js').AttachOptions, Kind>>} */
 export const attachNames = {
   path: kinds.any,
   origins: kinds.any,

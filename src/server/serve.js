@@ -1,7 +1,7 @@
 // `peer-cdn serve`: a folder as a site, with its manifest, digest lists, our scripts and the coordinator on one port.
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { AttachedCoordinator } from './coordinator.js';
+import { AttachedCoordinator } from './attach.js';
 import { handlerOf, Site } from './handler.js';
 import { attachNames, checkNames, kinds, manifestNames } from './names.js';
 
@@ -17,14 +17,14 @@ import { attachNames, checkNames, kinds, manifestNames } from './names.js';
  * @typedef {object} Served
  * @property {string} url
  * @property {import('node:http').Server} server
- * @property {import('./coordinator.js').AttachedCoordinator} coordinator
+ * @property {import('./attach.js').AttachedCoordinator} coordinator
  * @property {() => Promise<void>} close
  */
 
 /**
  * @typedef {object} ServeExtras
  * @property {(handle: Handle) => Handle} [wrap] goes around the handler: to shape, count or add to it
- * @typedef {import('./handler.js').HandlerOptions & import('./coordinator.js').AttachOptions & ListenOptions &
+ * @typedef {import('./handler.js').HandlerOptions & import('./options.js').AttachOptions & ListenOptions &
  *   ServeExtras} ServeOptions
  */
 
@@ -41,7 +41,7 @@ const listen = (server, port, host) =>
 /**
  * A server with a coordinator, listening. Rejects with Node's own errors (`EADDRINUSE`, ...).
  * @param {Handle} handle
- * @param {ListenOptions & import('./coordinator.js').AttachOptions} options
+ * @param {ListenOptions & import('./options.js').AttachOptions} options
  * @returns {Promise<Served>}
  */
 async function listenWith(handle, options) {

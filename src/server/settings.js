@@ -118,8 +118,8 @@ const kindName = (/** @type {Setting} */ { kind, most, forms }) =>
   forms?.join(' or ') ??
   { text: 'a text', number: `a whole number up to ${most}`, flag: 'true or false', list: 'a list of texts' }[kind];
 
-/** What a file says. @param {string} file @param {[Name, Setting][]} known */
-function fromFile(file, known) {
+/** What a file says, as it stands there. @param {string} file @returns {Record<string, unknown>} */
+function objectIn(file) {
   const about = statSync(file);
   if (about.isDirectory()) throw usage('bad-value', `${file} is a folder, not a configuration`);
   // A device may never end. A shell's <(command) is a pipe.
@@ -140,18 +140,35 @@ function fromFile(file, known) {
   if (typeof said !== 'object' || said === null || Array.isArray(said)) {
     throw usage('bad-value', `${file} must have one object, as {"port": 8081, "origins": ["https://example.org"]}`);
   }
+  return said;
+}
+
+/** @param {Record<string, unknown>} said @param {string} file @param {[Name, Setting][]} known */
+function checkFile(said, file, known) {
   for (const [name, value] of Object.entries(said)) {
     const setting = known.find(([each]) => each === name)?.[1];
     if (!setting) {
       const names = known.map(([each]) => each);
       throw usage('unknown-option', `there is no setting '${name}' in ${file}: ${meant(name, names)}`);
     }
-    if (!isOfKind[setting.kind](value, setting.most ?? 0) || !(setting.forms?.includes(value) ?? true)) {
+    if (!isOfKind[setting.kind](value, setting.most ?? 0) || !(setting.forms?.includes(String(value)) ?? true)) {
       // Not the value itself: it may be a password.
       throw usage('bad-value', `${name} in ${file} takes ${kindName(setting)}`);
     }
   }
-  return said;
+}
+
+/**
+ * The form of the log that a command line or the environment asks for, though what else they say may be wrong: then that is told
+ * in this form.
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} environment
+ */
+export function logFormOf(args, environment) {
+  const flag = `--${settings.log.flag}`;
+  const at = args.findLastIndex((arg) => arg === flag || arg.startsWith(`${flag}=`));
+  if (at < 0) return environment[variableOf('log')] || undefined;
+  return args[at] === flag ? args[at + 1] : args[at].slice(flag.length + 1);
 }
 
 /**
@@ -159,16 +176,20 @@ function fromFile(file, known) {
  * @param {Record<string, unknown>} flags as parseArgs() gives them
  * @param {boolean} isLone whether the command is a coordinator alone
  * @param {NodeJS.ProcessEnv} [environment]
+ * @param {(form: unknown) => void} [hearLogForm] hears which form of the log the file asks for, before a wrong setting throws
  * @returns {Options}
  */
-export function readSettings(flags, isLone, environment = process.env) {
+export function readSettings(flags, isLone, environment = process.env, hearLogForm = () => {}) {
   const known = settingsFor(isLone);
   const file = /** @type {string | undefined} */ (flags.config) ?? environment[CONFIG];
+  const inFile = file ? objectIn(file) : {};
+  hearLogForm(inFile.log);
   const said = known
     .filter(([, { flag }]) => flags[flag] !== undefined)
     .map(([name, setting]) => {
       const value = flags[setting.flag];
       return [name, typeof value === 'string' ? meaningOf(setting, value, `--${setting.flag}`) : value];
     });
-  return { ...(file ? fromFile(file, known) : {}), ...fromEnvironment(environment, known), ...Object.fromEntries(said) };
+  if (file) checkFile(inFile, file, known);
+  return { ...inFile, ...fromEnvironment(environment, known), ...Object.fromEntries(said) };
 }

@@ -1,6 +1,6 @@
 // A coordinator without a site: sockets, and what an operator's tools ask for.
 import { createServer } from 'node:http';
-import { AttachedCoordinator } from './coordinator.js';
+import { AttachedCoordinator } from './attach.js';
 import { attachNames, checkNames, kinds } from './names.js';
 
 /**
@@ -9,12 +9,12 @@ import { attachNames, checkNames, kinds } from './names.js';
  * @property {number} [metricsPort] a port for `/metrics` alone, and for what is asked of our health; then the other port does not
  *     answer `/metrics`. 0 for any that is free; default: one port for all
  * @property {string} [host] the address to listen on; default 127.0.0.1
- * @typedef {import('./coordinator.js').AttachOptions & StandaloneExtras} StandaloneOptions
+ * @typedef {import('./options.js').AttachOptions & StandaloneExtras} StandaloneOptions
  */
 
 /**
  * Answers what an operator's tools ask for.
- * @param {() => import('./coordinator.js').AttachedCoordinator} coordinatorOf
+ * @param {() => import('./attach.js').AttachedCoordinator} coordinatorOf
  * @param {boolean} hasMetrics
  */
 const toolsServer = (coordinatorOf, hasMetrics) =>

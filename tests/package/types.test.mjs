@@ -51,7 +51,7 @@ const misspelt = {
     'an event': ['web/shared.js', "this.#emit('peers'", "this.#emit('peer'"],
   },
   'src/server': {
-    'a call of the engine': ['src/server/coordinator.js', 'engine.wake(now)', 'engine.awake(now)'],
+    'a call of the engine': ['src/server/running-engine.js', 'engine.wake(now)', 'engine.awake(now)'],
     'the arguments of a call': ['src/server/coordinator.js', 'engine.join(origin, place, now)', 'engine.join(origin, place)'],
     'a call of the core': ['src/server/engine.js', 'this.#core.wake(now)', 'this.#core.awake(now)'],
     'an output': ['src/server/engine.js', 'order === SOCKET_RENUMBER)', 'order === SOCKET_RENUMBERED)'],

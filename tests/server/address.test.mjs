@@ -209,6 +209,16 @@ test('visitors of one label meet first, and the classifier is asked once for eac
   assert.equal(asked.length, 13);
 });
 
+test('the classifier is not asked of addresses that say nothing of a visitor', async (t) => {
+  const asked = [];
+  const { url } = await coordinatorFor(t, { trustProxy: 1, classify: (address) => void asked.push(address) });
+  for (const address of ['127.0.0.1', '::1', '10.1.2.3', '192.168.1.2', '169.254.1.2', '100.64.1.2', 'fd00::1', 'fe80::1']) {
+    await new Visitor(url, from(address)).next('welcome');
+  }
+  await new Visitor(url, from('203.0.113.7')).next('welcome');
+  assert.deepEqual(asked, ['203.0.113.7']);
+});
+
 test('a classifier that throws harms nobody, and is told of once', async (t) => {
   const warnings = [];
   const classify = () => {

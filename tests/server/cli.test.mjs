@@ -369,6 +369,54 @@ test('with --log json an error that ends the process is an object too', async (t
   assert.deepEqual([ended.status, ended.stdout, level, code], [1, '', 'error', 'port-in-use']);
 });
 
+test('with --log json an error of the settings themselves is an object too', async (t) => {
+  const sites = ['--origin', 'https://a.example'];
+  const files = { 'port.json': '{"log": "json", "port": "x"}', 'log.json': '{"log": "json"}', 'cut.json': '{"log": "json"' };
+  const folder = makeFolder(t, files);
+  const file = (name) => ['--config', join(folder, name)];
+  const asked = [
+    [['coordinator', ...sites, '--log', 'json', '--prot', '1'], 2, 'unknown-option'],
+    [['coordinator', ...sites, '--prot', '1', '--log=json'], 2, 'unknown-option'],
+    [['coordinator', ...sites, '--log', 'json', '--port'], 2, 'bad-arguments'],
+    [['coordinator', ...sites, '--log', 'json', '--port', 'eighty'], 2, 'bad-value'],
+    [['coordinator', '--log', 'json', ...file('none.json')], 1, 'not-found'],
+    [['coordinator', '--log', 'json', ...file('cut.json')], 2, 'bad-value'],
+    [['coordinator', '--log', 'json', '--log', 'json', ...sites], 2, 'bad-arguments'],
+    [['coordinator', '--log', 'json', 'folder'], 2, 'bad-arguments'],
+    [['coordinater', '--log', 'json'], 2, 'unknown-command'],
+    [['serve', '--log', 'json'], 2, 'bad-arguments'],
+    [['serve', '.', '--log', 'json', '--prot', '1'], 2, 'unknown-option'],
+    [['coordinator', ...file('port.json')], 2, 'bad-value'],
+    [['coordinator', ...file('log.json'), '--port', 'eighty'], 2, 'bad-value'],
+    [['coordinator', ...file('log.json')], 2, 'bad-arguments'],
+    [['coordinator', '--prot', '1'], 2, 'unknown-option', { PEER_CDN_LOG: 'json' }],
+    [['coordinator', ...file('none.json')], 1, 'not-found', { PEER_CDN_LOG: 'json' }],
+    [['coordinator', ...file('log.json')], 2, 'unknown-option', { PEER_CDN_PROT: '1' }],
+  ];
+  for (const [args, status, code, env = {}] of asked) {
+    const ended = await startAs({ env: { ...process.env, ...env } }, ...args).ended;
+    const what = `${args.join(' ')}\n${ended.stderr}`;
+    assert.match(ended.stderr, /^{.*}\n$/, what);
+    const [{ level, ...said }] = lines(ended);
+    assert.deepEqual([ended.status, ended.stdout, level, said.code], [status, '', 'error', code], what);
+  }
+});
+
+test('an error of the settings is a line for people where that form is asked for, or the command has no log', async (t) => {
+  const folder = makeFolder(t, { 'log.json': '{"log": "json"}' });
+  const config = ['--config', join(folder, 'log.json')];
+  const env = { ...process.env, PEER_CDN_LOG: 'json' };
+  for (const args of [
+    ['coordinator', '--log', 'plain', '--prot', '1'],
+    ['coordinator', '--log', 'plain', ...config, '--port', 'eighty'],
+    ['manifest', '/nowhere/at/all'],
+    ['manifest', '.', '--prot', '1'],
+  ]) {
+    const ended = await startAs({ env }, ...args).ended;
+    assert.match(ended.stderr, /^peer-cdn: [a-z-]+: /, args.join(' '));
+  }
+});
+
 test('an output that is a folder is refused', async (t) => {
   const folder = makeFolder(t, { 'a.png': 'a' });
   mkdirSync(join(folder, 'out'));

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { REPORT_PATH, SOCKET_PATH } from '../../build/border.js';
 import { root, which } from '../../scripts/run.mjs';
 import { serveCoordinator } from '../../src/server/index.js';
@@ -50,6 +51,19 @@ test('flags and variables that the files name are there', () => {
       for (const [, flag] of line.matchAll(/--([a-z-]+)/g)) assert.equal(flags.has(flag), true, `${name}: ${flag}`);
     }
     for (const [variable] of read(name).matchAll(/\bPEER_CDN_[A-Z_]+/g)) assert.equal(variables.has(variable), true, variable);
+  }
+});
+
+test('the unit and the container keep the young generation small by an option that node takes there', async () => {
+  const heapBytes = async (options) => {
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    const script = 'console.log(require("node:v8").getHeapStatistics().heap_size_limit)';
+    return Number((await promisify(execFile)(process.execPath, ['-e', script], { env: { ...env, ...options } })).stdout);
+  };
+  const usual = await heapBytes({});
+  for (const name of ['peer-cdn-coordinator@.service', 'Containerfile']) {
+    const [, options] = /\bNODE_OPTIONS=(\S+)/.exec(read(name)) ?? assert.fail(`${name} sets no NODE_OPTIONS`);
+    assert.equal((await heapBytes({ NODE_OPTIONS: options })) < usual, true, name);
   }
 });
 

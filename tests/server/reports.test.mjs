@@ -127,6 +127,15 @@ test('of one address only so many are taken in a minute', async (t) => {
   assert.deepEqual([coordinator.stats().wasted, coordinator.stats().reportsRefused], [taken + 1, 1]);
 });
 
+test('a private address is not one network: more of its reports are taken than of another address', async (t) => {
+  const { coordinator, origin } = await coordinatorFor(t, { trustProxy: true });
+  const from = (address) => post(origin, { version: 1, wasted: 1 }, { 'x-forwarded-for': address });
+  let ofOne = 0;
+  while ((await from('203.0.113.7')).status === 204) ofOne++;
+  for (let i = 0; i <= ofOne; i++) assert.equal((await from('10.1.2.3')).status, 204);
+  assert.equal(coordinator.stats().wasted, 2 * ofOne + 1);
+});
+
 test("other requests of the path, and other paths, are the host's own", async (t) => {
   const { origin } = await coordinatorFor(t);
   for (const [path, init] of [

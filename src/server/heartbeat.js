@@ -1,0 +1,76 @@
+// Sockets are pinged, so that those of visitors who are gone are found. One that has lived long enough is sent away.
+import * as limits from './limits.js';
+
+/** @typedef {import('./sockets.js').Socket} Socket */
+
+/**
+ * What a heartbeat wants done.
+ * @typedef {object} HeartbeatHost
+ * @property {(socket: Socket) => void} ping
+ * @property {(socket: Socket) => void} drop it was silent since it was pinged
+ * @property {(socket: Socket) => void} expire it has lived long enough
+ */
+
+/** How many heartbeats a socket has at most. @param {number | undefined} seconds */
+function beatsOf(seconds) {
+  if (seconds === undefined) return Infinity;
+  if (!(seconds >= limits.lifetimeSecondsMin && seconds <= limits.lifetimeSecondsMax)) {
+    const message = `maxLifetime takes seconds from ${limits.lifetimeSecondsMin} to ${limits.lifetimeSecondsMax}, not ${seconds}`;
+    throw new RangeError(message);
+  }
+  return (seconds * 1000) / limits.heartbeatMs;
+}
+
+/** Goes through the sockets once an interval, a share of them at each step. */
+export class Heartbeat {
+  #sockets;
+  #host;
+  #beats = 0;
+  #beatsMost;
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
+
+  /**
+   * Throws of a lifetime that cannot be.
+   * @param {Map<number, Socket>} sockets that are open
+   * @param {number | undefined} maxLifetime in seconds
+   * @param {HeartbeatHost} host
+   */
+  constructor(sockets, maxLifetime, host) {
+    this.#sockets = sockets;
+    this.#host = host;
+    this.#beatsMost = beatsOf(maxLifetime);
+  }
+
+  start() {
+    this.#timer = setInterval(() => this.#beat(), limits.heartbeatMs / limits.heartbeatSteps).unref();
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+  }
+
+  /** A socket came. @param {Socket} socket */
+  enter(socket) {
+    // So that not all of a crowd that came at once are pinged at once.
+    socket.beat = socket.peer % limits.heartbeatSteps;
+    socket.beatsLeft = Math.ceil(this.#beatsMost * (0.5 + Math.random() / 2));
+  }
+
+  #beat() {
+    const beat = this.#beats++ % limits.heartbeatSteps;
+    for (const socket of this.#sockets.values()) {
+      if (socket.beat !== beat) continue;
+      if (!socket.alive) {
+        this.#host.drop(socket);
+        continue;
+      }
+      if (--socket.beatsLeft <= 0) {
+        this.#host.expire(socket);
+        continue;
+      }
+      socket.alive = false;
+      this.#host.ping(socket);
+    }
+  }
+}
