@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { crowdOf } from './coordinator/load.mjs';
 import { lookUps } from './coordinator/look-ups.mjs';
+import { execArgv } from './coordinator/node.mjs';
 import { siblings } from './coordinator/siblings.mjs';
 import { rivals } from './rivals.mjs';
 import { interleave, median, percentile, ratio, rounded } from './stats.mjs';
@@ -18,17 +19,14 @@ const atOnce = 64;
  */
 const [warmUp, timed, paced] = [10, 9, 3];
 const idleMs = 31_000;
-/**
- * The heap's first growth is the server's own: what the sockets beyond take is weighed. V8's young generation grows once more
- * among these, to its 32 MB or so: what a socket takes of a larger crowd is told beside it.
- */
+/** The heap's first growth is the server's own: what the sockets beyond take is weighed. That of a larger crowd is told beside it. */
 const weighed = { from: 1000, to: 3000 };
 const crowd = { from: 3000, to: 5000 };
 const contenders = { ours: 'ours', ours1: 'ours', tracker: 'tracker', relay: 'relay' };
 
 async function openServer(kind, path) {
   const args = kind === 'tracker' ? [path('bittorrent-tracker/server.js')] : [];
-  const child = fork(serverPath, [contenders[kind], ...args], { execArgv: ['--expose-gc'] });
+  const child = fork(serverPath, [contenders[kind], ...args], { execArgv });
   const [{ port }] = await once(child, 'message');
   const use = async (what) => {
     child.send(what);

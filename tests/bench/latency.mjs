@@ -155,7 +155,7 @@ export async function measureOne(field, { ms, loss, bytes }, runs, say) {
 
 /**
  * @param {{ say: (text: string) => void, runs?: number }} how
- * @returns {Promise<{ json: Record<string, { peers8vs1: number, raw8vs1: number, vsRaw1: number }>, raw: object }>}
+ * @returns {Promise<{ json: Record<string, { peers8vs1: number, raw8vs1: number, vsRaw1: number, vsRaw8: number }>, raw: object }>}
  */
 export async function measure({ say, runs = 3 }) {
   const field = await openField({ say });
@@ -168,6 +168,7 @@ export async function measure({ say, runs = 3 }) {
         peers8vs1: ratio(rates['peers 8'], rates['peers 1']),
         raw8vs1: ratio(rates['raw 8'], rates['raw 1']),
         vsRaw1: ratio(rates['peers 1'], rates['raw 1']),
+        vsRaw8: ratio(rates['peers 8'], rates['raw 8']),
       };
       for (const each of Object.keys(rates)) {
         say(`median ${each}: ${rounded(median(rates[each]))} MB/s`);

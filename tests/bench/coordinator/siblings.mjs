@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { startRedis } from '../../server/debian.mjs';
 import { interleave, median, rounded } from '../stats.mjs';
 import { crowdOf } from './load.mjs';
+import { execArgv } from './node.mjs';
 
 const serverPath = fileURLToPath(new URL('server.mjs', import.meta.url));
 /**
@@ -27,7 +28,7 @@ function cpuOf(pid) {
 }
 
 async function openServer(redis) {
-  const child = fork(serverPath, ['ours', ...(redis ? [redis] : [])], { execArgv: ['--expose-gc'] });
+  const child = fork(serverPath, ['ours', ...(redis ? [redis] : [])], { execArgv });
   const [{ port }] = await once(child, 'message');
   const cpu = async () => {
     child.send('cpu');
