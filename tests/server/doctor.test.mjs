@@ -199,6 +199,23 @@ const broken = {
     /gone\.js, which the worker imports, answers 404/,
     { changed: { 'sw.js': `importScripts('/gone.js');\n${worker}` } },
   ],
+  ...Object.fromEntries(
+    [
+      "addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));",
+      "self.addEventListener('fetch', function (event) { console.log(event); event.respondWith(answer(event)); });",
+      'self.onfetch = (event) => { event.respondWith(fetch(event.request)); };',
+      "const all = (event) => event.respondWith(fetch(event.request));\nself.addEventListener('fetch', all);",
+      "self.addEventListener('fetch', all);\nfunction all(event) { event.respondWith(fetch(event.request)); }",
+    ].map((text, i) => [
+      `a listener of the worker's own answers everything before ours is there (${i})`,
+      ['worker', /fetch listener at \/sw\.js:[12] answers every request/, { changed: { 'sw.js': `${text}\n${worker}` } }],
+    ]),
+  ),
+  "a bundled worker's own listener answers everything before ours is there": [
+    'worker',
+    /answers every request/,
+    { changed: { 'sw.js': `${ours};onfetch = (event) => event.respondWith(fetch('/'));${worker.replace(/^.*/, '')}` } },
+  ],
   'no route asks peers': ['routes', /DelegatePlugin/, routed('cache.getMiddleware, network.getMiddleware')],
   'a route has no plugin': ['routes', /DelegatePlugin/, { changed: { 'sw.js': worker.replace(`, ${plugins}`, '') } }],
   'a route asks the network before peers': [
@@ -485,6 +502,31 @@ const fine = {
   'a worker that imports a script where a browser has something': {
     changed: { 'sw.js': `self.scheduler?.run(importScripts('/optional.js'));\n${worker}` },
   },
+  ...Object.fromEntries(
+    [
+      "addEventListener('fetch', (event) => { if (event.request.mode === 'navigate') event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (event) => { if (isListed(event)) return; event.respondWith(fetch(event.request)); });",
+      "addEventListener('fetch', (event) => event.request.mode === 'navigate' && event.respondWith(fetch('/')));",
+      "addEventListener('fetch', (event) => { try { JSON.parse(''); event.respondWith(fetch('/')); } catch {} });",
+      "addEventListener('fetch', (event) => { later(() => event.respondWith(fetch('/'))); });",
+      "addEventListener('fetch', ({ request }) => request.respondWith(fetch('/')));",
+      "other.addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
+      "addEventListener('fetch', (event) => { const all = (event) => event.respondWith(fetch('/')); });",
+      "function add() { addEventListener('fetch', (event) => event.respondWith(fetch('/'))); }",
+      "if (self.DEBUG) addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
+      "addEventListener('message', (event) => event.respondWith(fetch('/')));",
+      'self.onfetch = null;',
+    ].map((text, i) => [
+      `a worker whose own listener does not answer everything (${i})`,
+      { changed: { 'sw.js': `${text}\n${worker}` } },
+    ]),
+  ),
+  'a worker whose own listener, which answers everything, comes after ours': registering(
+    "cdn.register();\naddEventListener('fetch', (event) => event.respondWith(fetch(event.request)));",
+  ),
+  'a worker that calls register in a function before its own listener answers everything': registering(
+    "go();\naddEventListener('fetch', (event) => event.respondWith(fetch('/')));\nfunction go() { cdn.register(); }",
+  ),
   'a worker that waits in some cases only': registering(
     "(async () => { if (self.DEBUG) await fetch('/x'); cdn.register(); })();",
   ),
