@@ -18,7 +18,7 @@ function parsed(url) {
 /** A URL that cannot be read is refused by whoever opens it. @param {import('./registration.js').ScriptUrl} url */
 const href = (url) => parsed(url) || String(url);
 
-/** Browsers send beacons by HTTP only. @param {any} report a URL object is a text here @returns {string} '' if none can go there */
+/** Browsers send beacons by HTTP only: '' for another URL. A URL object is a text here. @param {any} report @returns {string} */
 const beaconUrl = (report) => (typeof (report?.href ?? report) === 'string' && /^http.*/.exec(parsed(report))?.[0]) || '';
 
 /**

@@ -621,6 +621,61 @@ for (const [what, { timeoutMs, ...given }] of Object.entries(fine)) {
   });
 }
 
+const module = (text) => `<!doctype html><script type="module">${text}</script>`;
+const ourScript = "'/peer-cdn/index.js'";
+/** Pages that load peer-cdn, and never start it. */
+const unstarted = {
+  'our script alone': '<!doctype html><script type="module" src="/peer-cdn/index.js"></script>',
+  'an import for nothing': module(`import ${ourScript};`),
+  'an import of what is not used': module(`import { start } from ${ourScript};`),
+  'an import by another name': module(`import { start as go, PeerPlugin } from ${ourScript};`),
+  'an import of everything': module(`import * as peerCdn from ${ourScript};`),
+  'a call in a comment': module(`import { start } from ${ourScript};\n// await start({ worker: '/sw.js' });`),
+  'an import() of which nothing is called': module(`const peerCdn = await import(${ourScript}); console.log(peerCdn);`),
+};
+for (const [what, index] of Object.entries(unstarted)) {
+  test(`doctor hints at a page that never calls start(): ${what}`, async (t) => {
+    const { ok, findings } = await examine(await site(t, { changed: { 'index.html': index } }), { worker: '/sw.js' });
+    const { state, what: said, todo } = findings.find(({ check }) => check === 'page script');
+    assert.deepEqual([ok, state], [true, 'note']);
+    assert.match(said, /none of its scripts is seen to call start\(\)/);
+    assert.match(todo, /start\(\{ worker: '\/sw\.js' \}\)/);
+  });
+}
+
+test('doctor hints at a page whose scripts are all seen, and do not load peer-cdn', async (t) => {
+  const { ok, findings } = await examine(await site(t, { changed: { 'index.html': module('console.log(1);') } }));
+  const { state, what } = findings.find(({ check }) => check === 'page script');
+  assert.deepEqual([ok, state, what], [true, 'note', 'none of the 1 scripts of / loads peer-cdn']);
+});
+
+/** Pages that start peer-cdn, or of which that is not seen. */
+const started = {
+  'by another name': module(`import { start as go } from ${ourScript};\ngo({ worker: '/sw.js' });`),
+  'of everything': module(`import * as peerCdn from ${ourScript};\npeerCdn.start({ worker: '/sw.js' });`),
+  'by the long form': module(`import { PeerPlugin } from ${ourScript};\nnew PeerPlugin();`),
+  'when import() is done': module(`import(${ourScript}).then(({ start }) => start({ worker: '/sw.js' }));`),
+  'by what another script passes on': module("import { start } from '/on.js';\nstart({ worker: '/sw.js' });"),
+  'by what is global': `${module(`import { start } from ${ourScript};\nwindow.go = start;`)}<p>`,
+  'by an attribute': `${module(`import * as peerCdn from ${ourScript};`)}<button onclick="go()">`,
+  'by a script of another origin': `${module(`import ${ourScript};`)}<script src="https://tags.example/a.js"></script>`,
+  'by a script that is made': module(`import ${ourScript};\ndocument.head.append(document.createElement('script'));`),
+  'by a module that only a run could tell': module(`import ${ourScript};\nimport('/' + location.hash.slice(1));`),
+  'by a module that an import map names': module(`import ${ourScript};\nimport 'app';`),
+  'by a text that is run': module(`import ${ourScript};\neval(await (await fetch('/app.txt')).text());`),
+  'by a script of another language': `${module(`import ${ourScript};`)}<script type="text/typescript">go()</script>`,
+};
+for (const [what, index] of Object.entries(started)) {
+  test(`doctor finds nothing wrong: a page that starts peer-cdn ${what}`, async (t) => {
+    const changed = { 'index.html': index, 'on.js': `export { start } from ${ourScript};` };
+    const { findings } = await examine(await site(t, { changed }), { worker: '/sw.js' });
+    assert.deepEqual(
+      findings.filter(({ state }) => state === 'wrong' || state === 'note'),
+      [],
+    );
+  });
+}
+
 describe('what has to be waited for', { concurrency: true }, () => {
   for (const [name, run] of waiting) test(name, run);
 });
