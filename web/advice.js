@@ -1,8 +1,8 @@
 // Says on the console why nothing is shared, where nothing is at all: a developer who sees nothing looks for an hour.
 
-/** @typedef {import('./plugin.js').ErrorDetail['code']} Code */
+/** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 
-/** What the site has to mend: nothing is shared at all, or not as was meant. @type {Partial<Record<Code, string>>} */
+/** What the site has to mend: nothing is shared at all, or not as was meant. @type {Partial<Record<ErrorCode, string>>} */
 const advice = {
   'bad-option': 'no such option, or of no use so',
   'engine-failed': "a script is missing, or the CSP lacks script-src 'wasm-unsafe-eval'",
@@ -16,10 +16,10 @@ const advice = {
 
 /** Tells each thing once. */
 export class Advice {
-  /** @type {Set<Code>} */
+  /** @type {Set<ErrorCode>} */
   #told = new Set();
 
-  /** @param {{ code: Code, message?: string, url?: string }} problem with a URL: of that alone */
+  /** @param {{ code: ErrorCode, message?: string, url?: string }} problem with a URL: of that alone */
   tell({ code, message, url }) {
     // Without a network nobody expects to share.
     const isAway = code === 'no-coordinator' && globalThis.navigator?.onLine === false;

@@ -27,7 +27,7 @@ export class CachePlugin {
  */
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
-/** @typedef {{ code: ErrorCode | 'bad-option', url?: string, message?: string, options?: string[] }} ErrorDetail */
+/** @typedef {{ code: ErrorCode, url?: string, message?: string, options?: string[] }} ErrorDetail */
 /** @typedef {{ peers: number, sent: number, received: number, engine: 'worker' | 'page' | null }} Stats */
 
 /**
