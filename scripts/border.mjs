@@ -1,6 +1,9 @@
 // Makes build/border.js, and its types, of what build/wasm/border.cjs prints (src/bind/border.def): constants that the bundler
 // puts in their places, and the types that a misspelt call, field or code does not pass.
 
+/** Error codes that only JavaScript says. In src/base/error.cpp each visitor would download them for nothing. */
+export const scriptCodes = ['bad-option'];
+
 const lines = (list) => list.map((line) => `${line}\n`).join('');
 
 /** "(unsigned id, text code)" as [['id', 'number'], ['code', 'text']]. */
@@ -113,7 +116,7 @@ export function borderModule(border) {
       '/** The same of the module of a page. */',
       ...peerFunctions.map(([, name]) => `export declare const ${peerCall(name)}: '${keyOf(name)}';`),
       '/** Every code of docs/errors.md. */',
-      `export type ErrorCode =\n${codes.map((code) => `  | '${code}'`).join('\n')};`,
+      `export type ErrorCode =\n${[...codes, ...scriptCodes].map((code) => `  | '${code}'`).join('\n')};`,
       '/** What the core decides, by its name (src/http/command.hpp). */',
       'export interface Commands {',
       ...ordered.map(

@@ -7,6 +7,11 @@ import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
+// Whoever reads the output may have read enough (`| head -1`). The work goes on to its own exit code.
+process.stdout.on('error', (error) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 // Standard output belongs to results (`npm run demo -- --json` prints JSON and nothing else).
 export function say(text) {
   process.stderr.write(`${text}\n`);

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { scriptCodes } from './border.mjs';
 import { root, run, say } from './run.mjs';
 
 const core = ['base', 'http', 'swarm', 'signal', 'peer'];
@@ -89,7 +90,8 @@ function findingsIn(path) {
 function codeFindings() {
   const known = [...readFileSync(join(root, 'src/base/error.cpp'), 'utf8').matchAll(/^ +"([a-z-]+)(?:\\n)?"/gm)]
     .map(([, code]) => code)
-    .filter((code) => code !== 'none');
+    .filter((code) => code !== 'none')
+    .concat(scriptCodes);
   const table = readFileSync(join(root, 'docs/errors.md'), 'utf8').split('| code | meaning |')[1].split('\n\n')[0];
   const told = table
     .split('\n')

@@ -21,8 +21,9 @@ export { CachePlugin, PeerPlugin };
  * @param {StartOptions & Omit<import('./plugin.js').PeerOptions, 'form'>} [options]
  * @returns {Promise<PeerPlugin>}
  */
-export async function start({ worker, scope, workerType = 'classic', ...options } = {}) {
-  const plugin = new PeerPlugin({ ...options, form: 'stream' });
+export async function start(options) {
+  const { worker, scope, workerType = 'classic', ...others } = options ?? {};
+  const plugin = new PeerPlugin({ ...others, form: 'stream' });
   await sharedHere()?.control({ worker, scope, workerType });
   return plugin;
 }

@@ -1,19 +1,56 @@
 // What instances in one page ask for, and whether two of them ask for the same.
 import { SOCKET_PATH } from '../build/border.js';
 import { endOf } from '../sw/store.js';
-import { uploadOf } from './settings.js';
+import { badUpload, isSaid, uploadOf } from './settings.js';
 
 /** No word of the page's against uploads. */
 export const unbounded = { on: true, bytesPerSecond: 0, bytes: 0 };
 
-/** A URL that cannot be read is refused by whoever opens it. @param {import('./registration.js').ScriptUrl} url */
-function href(url) {
+/** @param {import('./registration.js').ScriptUrl} url @returns {string} '' if it cannot be read */
+function parsed(url) {
   try {
     return new URL(/** @type {string | URL} */ (url), location.href).href;
   } catch {
-    return String(url);
+    return '';
   }
 }
+
+/** A URL that cannot be read is refused by whoever opens it. @param {import('./registration.js').ScriptUrl} url */
+const href = (url) => parsed(url) || String(url);
+
+/** Browsers send beacons by HTTP only: '' for another URL. A URL object is a text here. @param {any} report @returns {string} */
+const beaconUrl = (report) => (typeof (report?.href ?? report) === 'string' && /^http.*/.exec(parsed(report))?.[0]) || '';
+
+/**
+ * Every name that somebody reads. Pages give both calls the same options.
+ * @type {Record<keyof import('./plugin.js').PeerOptions | keyof import('./index.js').StartOptions, 1>}
+ */
+const known = {
+  cacheName: 1,
+  constraints: 1,
+  engine: 1,
+  form: 1,
+  idle: 1,
+  report: 1,
+  scope: 1,
+  servers: 1,
+  socket: 1,
+  timeoutAfter: 1,
+  upload: 1,
+  warn: 1,
+  worker: 1,
+  workerType: 1,
+};
+
+/**
+ * The names of options that nobody reads, and of those whose value would be as if nobody had said it.
+ * @param {import('./plugin.js').PeerOptions} options
+ */
+export const badOptions = ({ report, upload, ...others }) => [
+  ...Object.entries(others).flatMap(([name, value]) => (isSaid(value) && !(name in known) ? name : [])),
+  ...(report && !beaconUrl(report) ? ['report'] : []),
+  ...badUpload(upload),
+];
 
 /** Members in one order, so that equal options have equal texts. @param {string} _key @param {any} value */
 const sorted = (_key, value) => (value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);
@@ -35,7 +72,7 @@ export const engineOptions = ({ cacheName, engine, idle, report, servers, socket
   cacheName: cacheName && cacheOf(cacheName, end),
   engine,
   idle,
-  report: report && href(report),
+  report: beaconUrl(report),
   servers: { iceServers: [], ...servers },
   socket: href(socket ?? SOCKET_PATH).replace(/^http/, 'ws'),
   upload: uploadOf(upload, unbounded),

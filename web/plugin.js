@@ -21,7 +21,8 @@ export class CachePlugin {
  *   for a permission by that
  * @property {string} [report] the coordinator's /peer-cdn/report: when the page is hidden or ends, it says there, once, how many
  *   bytes came from where and how many connections opened, of nobody; default: it says nothing
- * @property {boolean} [warn] whether the console says, once a page, what keeps sharing from working at all; true
+ * @property {boolean} [warn] whether the console says, once a page, what keeps sharing from working at all, and which options
+ *   are bad; true
  * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
  */
 

@@ -71,6 +71,18 @@ export function uploadOf(options, defaults) {
   };
 }
 
+/** Undefined and null are as if nobody had said it. @param {unknown} value */
+export const isSaid = (value) => (value ?? undefined) !== undefined;
+
+/** The names of what uploadOf() does not read of a choice. @param {Choice} choice @returns {string[]} */
+export function badUpload(choice) {
+  if (isSaid(choice) && !/boolean|object/.test(typeof choice)) return ['upload'];
+  const read = /** @type {Record<string, unknown>} */ (uploadOf(choice, unsaid));
+  return Object.entries(membersOf(choice)).flatMap(([name, value]) =>
+    isSaid(value) && read[name] === undefined ? `upload.${name}` : [],
+  );
+}
+
 /**
  * What holds when the page says one thing and the visitor another: on if both are, and the smaller caps. What neither
  * says stays undefined.

@@ -1,8 +1,8 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
-import { differences, engineOptions, isSameWorker } from './options.js';
+import { badOptions, differences, engineOptions, isSameWorker } from './options.js';
 import { Advice } from './advice.js';
 import { isControlled, isPossible, isRegistered } from './registration.js';
-import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
+import { badUpload, bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
 import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
@@ -132,6 +132,12 @@ export class Shared {
     if (this.#site) storeUpload(this.#choice, this.#site.end);
     else this.#isToBeStored = true;
     this.#agree();
+    this.#tellBad(badUpload(choice));
+  }
+
+  /** A misspelt name would be as if nobody had said it. @param {string[]} options */
+  #tellBad(options) {
+    if (options.length > 0) this.#emit('error', { code: 'bad-option', message: options.join(', '), options }, true);
   }
 
   /** @param {Request} request @param {number} timeoutAfter */
@@ -143,7 +149,10 @@ export class Shared {
   /** @param {Instance} instance */
   join(instance) {
     this.#instances.add(instance);
-    if (this.#instances.size === 1) return this.#begin(instance);
+    const isFirst = this.#instances.size === 1;
+    if (isFirst) this.#options = instance.options;
+    this.#tellBad(badOptions(instance.options));
+    if (isFirst) return this.#begin();
     if (this.#reason === 'engine-failed') instance.tell('error', { code: this.#reason }, true);
     this.#compare(instance).catch(() => {});
     this.#agree();
@@ -193,9 +202,7 @@ export class Shared {
     else await this.#opened;
   }
 
-  /** @param {Instance} instance */
-  #begin({ options }) {
-    this.#options = options;
+  #begin() {
     this.#open();
     this.#listen('addEventListener');
   }

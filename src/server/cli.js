@@ -376,6 +376,13 @@ function printVersion() {
   return 0;
 }
 
+// Whoever reads the output may have read enough (`| head -1`), or may have ended (a log's reader). Visitors are still served.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 const args = process.argv.slice(2);
 main(args).then(
   (status) => {

@@ -239,6 +239,20 @@ test('headers and any query are said by glob', async (t) => {
   assert.deepEqual([b.headers['x-a'], b.headers['cache-control'], b.anyQuery], ['b: c', 'max-age=600', true]);
 });
 
+test('serve goes on when nobody reads its output any more', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'aaaaa' });
+  const served = start('serve', folder, '--port', '0');
+  t.after(() => served.child.kill());
+  await new Promise((resolve) => served.child.stdout.once('data', resolve));
+  const [, url] = served.stdout.match(/at (http:\S+)\n$/);
+  served.child.stdout.destroy();
+  served.child.stderr.destroy();
+  // Each is told of on standard output.
+  for (let i = 0; i < 3; i++) assert.equal(await (await fetch(`${url}a.bin`)).text(), 'aaaaa');
+  served.child.kill('SIGTERM');
+  assert.equal((await served.ended).status, 0);
+});
+
 test('what servers usually compress is told in one line, and so is a manifest of nothing', async (t) => {
   const heavy = bytesOf('svg', 2000);
   const advice = "'peer-cdn doctor' says whether yours does, and what that costs";

@@ -199,6 +199,23 @@ const broken = {
     /gone\.js, which the worker imports, answers 404/,
     { changed: { 'sw.js': `importScripts('/gone.js');\n${worker}` } },
   ],
+  ...Object.fromEntries(
+    [
+      "addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));",
+      "self.addEventListener('fetch', function (event) { console.log(event); event.respondWith(answer(event)); });",
+      'self.onfetch = (event) => { event.respondWith(fetch(event.request)); };',
+      "const all = (event) => event.respondWith(fetch(event.request));\nself.addEventListener('fetch', all);",
+      "self.addEventListener('fetch', all);\nfunction all(event) { event.respondWith(fetch(event.request)); }",
+    ].map((text, i) => [
+      `a listener of the worker's own answers everything before ours is there (${i})`,
+      ['worker', /fetch listener at \/sw\.js:[12] answers every request/, { changed: { 'sw.js': `${text}\n${worker}` } }],
+    ]),
+  ),
+  "a bundled worker's own listener answers everything before ours is there": [
+    'worker',
+    /answers every request/,
+    { changed: { 'sw.js': `${ours};onfetch = (event) => event.respondWith(fetch('/'));${worker.replace(/^.*/, '')}` } },
+  ],
   'no route asks peers': ['routes', /DelegatePlugin/, routed('cache.getMiddleware, network.getMiddleware')],
   'a route has no plugin': ['routes', /DelegatePlugin/, { changed: { 'sw.js': worker.replace(`, ${plugins}`, '') } }],
   'a route asks the network before peers': [
@@ -485,6 +502,31 @@ const fine = {
   'a worker that imports a script where a browser has something': {
     changed: { 'sw.js': `self.scheduler?.run(importScripts('/optional.js'));\n${worker}` },
   },
+  ...Object.fromEntries(
+    [
+      "addEventListener('fetch', (event) => { if (event.request.mode === 'navigate') event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (event) => { if (isListed(event)) return; event.respondWith(fetch(event.request)); });",
+      "addEventListener('fetch', (event) => event.request.mode === 'navigate' && event.respondWith(fetch('/')));",
+      "addEventListener('fetch', (event) => { try { JSON.parse(''); event.respondWith(fetch('/')); } catch {} });",
+      "addEventListener('fetch', (event) => { later(() => event.respondWith(fetch('/'))); });",
+      "addEventListener('fetch', ({ request }) => request.respondWith(fetch('/')));",
+      "other.addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
+      "addEventListener('fetch', (event) => { const all = (event) => event.respondWith(fetch('/')); });",
+      "function add() { addEventListener('fetch', (event) => event.respondWith(fetch('/'))); }",
+      "if (self.DEBUG) addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
+      "addEventListener('message', (event) => event.respondWith(fetch('/')));",
+      'self.onfetch = null;',
+    ].map((text, i) => [
+      `a worker whose own listener does not answer everything (${i})`,
+      { changed: { 'sw.js': `${text}\n${worker}` } },
+    ]),
+  ),
+  'a worker whose own listener, which answers everything, comes after ours': registering(
+    "cdn.register();\naddEventListener('fetch', (event) => event.respondWith(fetch(event.request)));",
+  ),
+  'a worker that calls register in a function before its own listener answers everything': registering(
+    "go();\naddEventListener('fetch', (event) => event.respondWith(fetch('/')));\nfunction go() { cdn.register(); }",
+  ),
   'a worker that waits in some cases only': registering(
     "(async () => { if (self.DEBUG) await fetch('/x'); cdn.register(); })();",
   ),
@@ -576,6 +618,61 @@ for (const [what, { timeoutMs, ...given }] of Object.entries(fine)) {
   add(timeoutMs, `doctor finds nothing wrong: ${what}`, async (t) => {
     const { ok, findings } = await examine(await site(t, given), { timeoutMs });
     assert(ok, JSON.stringify(findings.filter(({ state }) => state === 'wrong')));
+  });
+}
+
+const module = (text) => `<!doctype html><script type="module">${text}</script>`;
+const ourScript = "'/peer-cdn/index.js'";
+/** Pages that load peer-cdn, and never start it. */
+const unstarted = {
+  'our script alone': '<!doctype html><script type="module" src="/peer-cdn/index.js"></script>',
+  'an import for nothing': module(`import ${ourScript};`),
+  'an import of what is not used': module(`import { start } from ${ourScript};`),
+  'an import by another name': module(`import { start as go, PeerPlugin } from ${ourScript};`),
+  'an import of everything': module(`import * as peerCdn from ${ourScript};`),
+  'a call in a comment': module(`import { start } from ${ourScript};\n// await start({ worker: '/sw.js' });`),
+  'an import() of which nothing is called': module(`const peerCdn = await import(${ourScript}); console.log(peerCdn);`),
+};
+for (const [what, index] of Object.entries(unstarted)) {
+  test(`doctor hints at a page that never calls start(): ${what}`, async (t) => {
+    const { ok, findings } = await examine(await site(t, { changed: { 'index.html': index } }), { worker: '/sw.js' });
+    const { state, what: said, todo } = findings.find(({ check }) => check === 'page script');
+    assert.deepEqual([ok, state], [true, 'note']);
+    assert.match(said, /none of its scripts is seen to call start\(\)/);
+    assert.match(todo, /start\(\{ worker: '\/sw\.js' \}\)/);
+  });
+}
+
+test('doctor hints at a page whose scripts are all seen, and do not load peer-cdn', async (t) => {
+  const { ok, findings } = await examine(await site(t, { changed: { 'index.html': module('console.log(1);') } }));
+  const { state, what } = findings.find(({ check }) => check === 'page script');
+  assert.deepEqual([ok, state, what], [true, 'note', 'none of the 1 scripts of / loads peer-cdn']);
+});
+
+/** Pages that start peer-cdn, or of which that is not seen. */
+const started = {
+  'by another name': module(`import { start as go } from ${ourScript};\ngo({ worker: '/sw.js' });`),
+  'of everything': module(`import * as peerCdn from ${ourScript};\npeerCdn.start({ worker: '/sw.js' });`),
+  'by the long form': module(`import { PeerPlugin } from ${ourScript};\nnew PeerPlugin();`),
+  'when import() is done': module(`import(${ourScript}).then(({ start }) => start({ worker: '/sw.js' }));`),
+  'by what another script passes on': module("import { start } from '/on.js';\nstart({ worker: '/sw.js' });"),
+  'by what is global': `${module(`import { start } from ${ourScript};\nwindow.go = start;`)}<p>`,
+  'by an attribute': `${module(`import * as peerCdn from ${ourScript};`)}<button onclick="go()">`,
+  'by a script of another origin': `${module(`import ${ourScript};`)}<script src="https://tags.example/a.js"></script>`,
+  'by a script that is made': module(`import ${ourScript};\ndocument.head.append(document.createElement('script'));`),
+  'by a module that only a run could tell': module(`import ${ourScript};\nimport('/' + location.hash.slice(1));`),
+  'by a module that an import map names': module(`import ${ourScript};\nimport 'app';`),
+  'by a text that is run': module(`import ${ourScript};\neval(await (await fetch('/app.txt')).text());`),
+  'by a script of another language': `${module(`import ${ourScript};`)}<script type="text/typescript">go()</script>`,
+};
+for (const [what, index] of Object.entries(started)) {
+  test(`doctor finds nothing wrong: a page that starts peer-cdn ${what}`, async (t) => {
+    const changed = { 'index.html': index, 'on.js': `export { start } from ${ourScript};` };
+    const { findings } = await examine(await site(t, { changed }), { worker: '/sw.js' });
+    assert.deepEqual(
+      findings.filter(({ state }) => state === 'wrong' || state === 'note'),
+      [],
+    );
   });
 }
 

@@ -659,3 +659,83 @@ test('a page for which nobody registers a worker is told so', async (t) => {
   close(await starting);
   assert.match(warned()[0], /no-worker: .*\(none is registered\)/);
 });
+
+/** What a page gets wrong, and how it is named. */
+const badOptions = {
+  'a misspelt name': [{ misspelt: 1, reports: '/peer-cdn/report' }, ['misspelt', 'reports']],
+  'a misspelt member of upload': [{ upload: { enabled: false } }, ['upload.enabled']],
+  'members of upload that are no amounts': [{ upload: { on: 'no', bytes: -1 } }, ['upload.on', 'upload.bytes']],
+  'an upload that is neither yes nor no': [{ upload: 0 }, ['upload']],
+  'a report to no URL': [{ report: 'https://' }, ['report']],
+  'a report to a host without its scheme': [{ report: 'localhost:8080/peer-cdn/report' }, ['report']],
+  'a report by ftp': [{ report: 'ftp://site.test/peer-cdn/report' }, ['report']],
+  'a report to what is no text': [{ report: true }, ['report']],
+};
+for (const [name, [given, options]] of Object.entries(badOptions)) {
+  test(`${name} is told in an event and on the console, and the page takes part`, async (t) => {
+    const close = closing(t);
+    const warned = warnings(t);
+    const container = new FakeContainer('controlling');
+    const plugin = close(await start({ worker: '/sw.js', ...given }));
+    const errors = errorsOf(plugin);
+    await turn();
+    const message = options.join(', ');
+    assert.deepEqual(errors, [{ code: 'bad-option', message, options }]);
+    const [said] = warned();
+    assert(said.startsWith('peer-cdn: bad-option: ') && said.includes(`(${message})`), said);
+    assert.equal(warned().length, 1);
+    await checkTakesPart(plugin, container);
+  });
+}
+
+test('a later instance is told of its own bad options too, and where no warning is wanted by the event alone', async (t) => {
+  const close = closing(t);
+  const warned = warnings(t);
+  new FakeContainer('controlling');
+  close(await start({ worker: '/sw.js', warn: false }));
+  const errors = errorsOf(close(new PeerPlugin({ cachename: 'a', worker: '/sw.js', URL: 1 })));
+  await turn();
+  assert.deepEqual(
+    errors.map(({ options }) => options),
+    [['cachename', 'URL']],
+  );
+  assert.deepEqual(warned(), []);
+});
+
+test('options that are known, published ones too, and those that say nothing, are no fault', async (t) => {
+  const close = closing(t);
+  new FakeContainer('controlling');
+  const published = {
+    cacheName: `${CACHE_PREFIX}1`,
+    timeoutAfter: 3000,
+    servers: { iceServers: [] },
+    constraints: { ordered: true },
+  };
+  const all = [
+    await start({ worker: '/sw.js', scope: '/', workerType: 'classic', socket: SOCKET_PATH, idle: true, warn: true }),
+    await start({ misspelt: undefined, report: undefined, upload: undefined }),
+    await start({ report: '', upload: null }),
+    await start({ report: '/peer-cdn/report', upload: { on: true, bytes: undefined, bytesPerSecond: 5 } }),
+    await start({ report: 'https://coordinator.example/peer-cdn/report', upload: false }),
+    await start(null),
+    new PeerPlugin(published),
+    new PeerPlugin({ ...published, form: 'reply', engine: '/peer-cdn/engine.js' }),
+  ].map(close);
+  const said = all.map(errorsOf);
+  await turn();
+  assert.deepEqual(
+    said.flat().filter(({ code }) => code === 'bad-option'),
+    [],
+  );
+});
+
+test("a visitor's choice that says nothing is told", async (t) => {
+  const close = closing(t);
+  const warned = warnings(t);
+  new FakeContainer('controlling');
+  const plugin = close(await start({ worker: '/sw.js' }));
+  const errors = errorsOf(plugin);
+  plugin.upload = { enabled: false };
+  assert.deepEqual(errors, [{ code: 'bad-option', message: 'upload.enabled', options: ['upload.enabled'] }]);
+  assert.equal(warned().length, 1);
+});

@@ -1,6 +1,6 @@
 // What the worker's own lines do with peer-cdn, as far as it is certain without running them.
 import { isOurs } from './findings.js';
-import { isLate, meantBy, namesAround, textOf } from './script.js';
+import { isLate, isSure, meantBy, namesAround, textOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Findings} Findings */
@@ -69,6 +69,53 @@ export function whenRegistered(findings, scripts) {
     ? 'it calls register() too late (registered-late)'
     : 'it never calls register(): the function around is called by nobody';
   findings.wrong('worker', what, todo);
+  return false;
+}
+
+/**
+ * Whether a listener certainly answers each request that it is told of.
+ * @param {import('./script.js').Facts} facts
+ * @param {import('./script.js').Facts['fetchListeners'][number]} added
+ */
+function answersAll(facts, { place: around, listener }) {
+  const meant = meantBy(facts, listener);
+  return (facts.calls.get('respondWith') ?? []).some((call) => {
+    const place = facts.places.get(call);
+    if (!place?.isCertain) return false;
+    const { of, name, isDeclared, returns, waits } = place.run;
+    // A function by its name: declared beside the listener, and no variable has that name too.
+    const isNamed = isDeclared && name === meant?.name && place.run.around?.run === around.run && !facts.constants.has(name);
+    if (!of || !(of === meant || isNamed)) return false;
+    if (of.params[0]?.type !== 'Identifier' || call.callee.object.name !== of.params[0].name) return false;
+    return !returns.some(({ end }) => end <= call.start) && !waits.some(({ end }) => end < call.end);
+  });
+}
+
+/**
+ * Whether peer-cdn hears of requests: who answers one first keeps it from all listeners that were added later.
+ * @param {Findings} findings
+ * @param {Case['workerScripts']} scripts
+ */
+export function checkListeners(findings, scripts) {
+  const [script, ...others] = scripts.filter(({ facts }) => facts.calls.has('register'));
+  // With several scripts that register something, the order of their lines is not seen.
+  if (!script || others.length > 0) return true;
+  const { facts, text, url } = script;
+  const calls = facts.calls.get('register') ?? [];
+  const isCertain = (/** @type {Node} */ at, /** @type {import('./script.js').Place | undefined} */ place) =>
+    place !== undefined && isSure(at, place);
+  if (!calls.every((call) => isCertain(call, facts.places.get(call)))) return true;
+  const before = facts.fetchListeners.find(
+    (added) => isCertain(added.at, added.place) && calls.every(({ start }) => added.at.end <= start) && answersAll(facts, added),
+  );
+  // Who answers by our plugins needs none of our listeners.
+  if (!before || facts.calls.has('getMiddleware')) return true;
+  const line = text.slice(0, before.at.start).split('\n').length;
+  findings.wrong(
+    'worker',
+    `its fetch listener at ${url.pathname}:${line} answers every request, and was added before peer-cdn's`,
+    'Call cdn.register() before that listener is added, or let the listener leave the listed files alone.',
+  );
   return false;
 }
 

@@ -50,6 +50,7 @@ export class Findings {
  * @property {Policy[]} policies of the page
  * @property {Script[]} scripts that the page names, on its own origin
  * @property {Missing[]} missing scripts that the page or its scripts name
+ * @property {boolean} isHidden the page may run scripts that were not read
  * @property {string} scope of the worker
  * @property {Script[]} workerScripts the worker's, and all that it imports
  */

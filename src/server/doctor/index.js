@@ -42,7 +42,7 @@ const names = [
  * @returns {import('./findings.js').Case}
  */
 function caseOf(url, options, signal, bounds) {
-  const seen = { waitsFor: '', html: '', policies: [], scripts: [], missing: [], scope: '/', workerScripts: [] };
+  const seen = { waitsFor: '', html: '', policies: [], scripts: [], missing: [], isHidden: false, scope: '/', workerScripts: [] };
   return { page: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
 }
 

@@ -3,6 +3,7 @@ import { ENGINE_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { answerOf, isOurHand, isOurPage, notScript } from './findings.js';
 import { factsOf } from './script.js';
+import { isStarted, mayRunMore } from './starts.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Policy} Policy */
@@ -154,6 +155,9 @@ function kindOf(element) {
   return type === '' || /^(?:text|application)\/(?:x-)?(?:java|ecma)script$/.test(type) ? 'classic' : null;
 }
 
+/** What browsers do not run, and no script of a page either. @param {string} element */
+const isData = (element) => /^(?:application\/(?:.+\+)?json|importmap|speculationrules)$/i.test(attribute(element, 'type') ?? '');
+
 /** @typedef {{ url: URL, type: 'classic' | 'module', from: Case['scripts'][number] | null, isLazy: boolean }} Asked */
 
 /** Reads the scripts that the page names, and those that they import. @param {Case} site */
@@ -164,7 +168,8 @@ async function readScripts(site) {
   const seen = new Set();
   const ask = (/** @type {string} */ name, /** @type {URL} */ base, /** @type {Omit<Asked, 'url'>} */ how) => {
     const url = URL.canParse(name, base.href) ? new URL(name, base) : null;
-    if (url?.origin === page.origin && !seen.has(url.href)) queue.push({ url, ...how });
+    if (url?.origin !== page.origin) site.isHidden = true;
+    else if (!seen.has(url.href)) queue.push({ url, ...how });
   };
   const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type) => {
     const script = { url, text, facts: factsOf(text, type) };
@@ -172,12 +177,14 @@ async function readScripts(site) {
     for (const { name, isLazy } of script.facts.imports) {
       // Another name is for a build, or for an import map.
       if (/^(?:\.{0,2}\/|https?:)/.test(name)) ask(name, url, { type: 'module', from: script, isLazy });
+      else site.isHidden = true;
     }
   };
   for (const { name, element, text } of elementsOf(html)) {
     const isPreload = name === 'link' && /^modulepreload$/i.test(attribute(element, 'rel') ?? '');
     const type = isPreload ? 'module' : name === 'script' ? kindOf(element) : null;
     const src = attribute(element, isPreload ? 'href' : 'src');
+    if (!type && name === 'script' && !isData(element)) site.isHidden = true;
     if (!type) continue;
     if (src === null) add(page, text, type);
     else ask(src, page, { type, from: null, isLazy: isPreload });
@@ -191,6 +198,7 @@ async function readScripts(site) {
     if (why || typeof answer === 'string') missing.push({ url, why, from, isLazy });
     else add(url, Buffer.from(answer.body).toString('utf8'), type);
   }
+  if (seen.size >= limits.doctorScripts || missing.length > 0 || mayRunMore(site)) site.isHidden = true;
 }
 
 const ourFolder = 'Serve all of node_modules/peer-cdn/dist/browser at /peer-cdn/.';
@@ -220,8 +228,13 @@ export async function checkScript(site) {
     else findings.wrong('page script', what, isOurOwn || /\/peer-cdn\//.test(url.pathname) ? ourFolder : 'Deploy it there.');
   }
   if (findings.all.slice(before).some(({ state }) => state === 'wrong')) return;
-  if (isHere) {
+  const todo = "Call start({ worker: '/sw.js' }) in a script of the page, as the README has it.";
+  if (isHere && !isStarted(site)) {
+    findings.note('page script', 'the page loads peer-cdn, and none of its scripts is seen to call start()', todo);
+  } else if (isHere) {
     findings.right('page script', 'the page loads peer-cdn');
+  } else if (!site.isHidden) {
+    findings.note('page script', `none of the ${scripts.length} scripts of ${page.pathname} loads peer-cdn`, todo);
   } else {
     findings.notChecked(
       'page script',

@@ -10,6 +10,11 @@ import { parse } from 'acorn';
  * @property {{ name: string, isLazy: boolean }[]} imports lazy: import(), which may fail without the script
  * @property {{ name: string, isSure: boolean }[]} importScripts what importScripts() is given; sure: the script stops without it
  * @property {boolean} hasHiddenImports importScripts() is given something that only a run could tell
+ * @property {boolean} hasHiddenModules import() is given something that only a run could tell
+ * @property {{ source: string, local: string, times: number }[]} bindings names that modules import, and how often the import
+ *   itself says them
+ * @property {string[]} passedOn the modules whose exports it exports
+ * @property {{ at: Node, place: Place, listener: Node }[]} fetchListeners where they are added
  * @property {Map<string, Node[]>} calls of methods, by their names
  * @property {Map<string, { value: Node, of: Node }[]>} members that objects are written with, by their names
  * @property {Set<string>} uses names of members that are used
@@ -24,6 +29,7 @@ import { parse } from 'acorn';
  * When a function is run, or the script itself.
  * @typedef {object} Run
  * @property {'with the script' | 'at once' | 'late' | 'unknown'} when at once: as soon as the place around it is reached
+ * @property {Node | null} of the function; null: the script
  * @property {string} name of a function that has one
  * @property {boolean} isDeclared it may be called above of where it stands
  * @property {Place | null} around
@@ -39,6 +45,10 @@ export const noFacts = () => ({
   imports: [],
   importScripts: [],
   hasHiddenImports: false,
+  hasHiddenModules: false,
+  bindings: [],
+  passedOn: [],
+  fetchListeners: [],
   calls: new Map(),
   members: new Map(),
   uses: new Set(),
@@ -89,6 +99,10 @@ function add(map, name, value) {
 const calledName = ({ callee }) =>
   callee.type === 'MemberExpression' ? nameOf(callee.property, callee.computed) : (callee.name ?? null);
 
+/** Whether a name, or a member, is one of the global object. @param {Node} node */
+const isOwn = ({ type, object }) =>
+  type === 'Identifier' || object?.type === 'ThisExpression' || /^(?:self|globalThis)$/.test(object?.name ?? '');
+
 const isFunction = (/** @type {Node | null} */ node) => /Function/.test(node?.type ?? '');
 
 /** The members of a node that are run in some cases only, or whose errors are caught. @type {Record<string, string[]>} */
@@ -125,7 +139,7 @@ function runsOf(node) {
 }
 
 /** Whether it is run whenever the script is. @param {Node} node @param {Place} place @returns {boolean} */
-function isSure(node, { run, isCertain }) {
+export function isSure(node, { run, isCertain }) {
   if (!isCertain || run.returns.some(({ end }) => end <= node.start)) return false;
   return run.when === 'with the script' || (run.when === 'at once' && run.around !== null && isSure(node, run.around));
 }
@@ -151,6 +165,14 @@ const readers = {
     const name = calledName(call);
     if (call.callee.type === 'MemberExpression') add(facts.calls, name, call);
     facts.places.set(call, place);
+    const [type, listener] = call.arguments;
+    if (name === 'addEventListener' && isOwn(call.callee) && textOf(type) === 'fetch')
+      facts.fetchListeners.push({ at: call, place, listener });
+  },
+  AssignmentExpression(facts, at, place) {
+    const { left, right: listener } = at;
+    const name = left.type === 'MemberExpression' ? nameOf(left.property, left.computed) : left.name;
+    if (name === 'onfetch' && isOwn(left)) facts.fetchListeners.push({ at, place, listener });
   },
   NewExpression(facts, node) {
     facts.news.push(node);
@@ -190,12 +212,19 @@ const readers = {
   ImportExpression(facts, { source }) {
     const name = textOf(source);
     if (name !== null) facts.imports.push({ name, isLazy: true });
+    else facts.hasHiddenModules = true;
   },
 };
 for (const type of ['ImportDeclaration', 'ExportNamedDeclaration', 'ExportAllDeclaration']) {
-  readers[type] = (facts, { source }) => {
+  readers[type] = (facts, { source, specifiers }) => {
     facts.isModule = true;
-    if (source) facts.imports.push({ name: source.value, isLazy: false });
+    if (!source) return;
+    facts.imports.push({ name: source.value, isLazy: false });
+    if (type !== 'ImportDeclaration') facts.passedOn.push(source.value);
+    else
+      for (const { local, imported } of specifiers) {
+        facts.bindings.push({ source: source.value, local: local.name, times: imported?.name === local.name ? 2 : 1 });
+      }
   };
 }
 readers.ExportDefaultDeclaration = (facts) => void (facts.isModule = true);
@@ -216,7 +245,16 @@ export function factsOf(text, type = '') {
     return { ...facts, error: message };
   }
   const runOf = (/** @type {Place | null} */ around, /** @type {Partial<Run>} */ how) => ({
-    run: { when: /** @type {const} */ ('unknown'), name: '', isDeclared: false, around, waits: [], returns: [], ...how },
+    run: {
+      when: /** @type {const} */ ('unknown'),
+      of: null,
+      name: '',
+      isDeclared: false,
+      around,
+      waits: [],
+      returns: [],
+      ...how,
+    },
     isCertain: true,
   });
   /** @type {Map<Node, Partial<Run>>} */
@@ -227,7 +265,7 @@ export function factsOf(text, type = '') {
     const { node, place } = next;
     readers[node.type]?.(facts, node, place);
     for (const [each, how] of runsOf(node)) if (isFunction(each) && !runs.has(each)) runs.set(each, how);
-    const inside = isFunction(node) ? runOf(place, runs.get(node) ?? {}) : place;
+    const inside = isFunction(node) ? runOf(place, { ...runs.get(node), of: node }) : place;
     for (const [key, value] of Object.entries(node)) {
       const here = inSomeCases[node.type]?.includes(key) ? { ...inside, isCertain: false } : inside;
       for (const below of [value].flat()) if (typeof below?.type === 'string') queue.push({ node: below, place: here });

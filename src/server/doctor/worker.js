@@ -1,6 +1,6 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
-import { checkClasses, checkPlugins, whenRegistered } from './calls.js';
+import { checkClasses, checkListeners, checkPlugins, whenRegistered } from './calls.js';
 import { answerOf, isOurs, notScript } from './findings.js';
 import { checkWasm, policiesOf } from './page.js';
 import { behindBase, besideOf, factsOf, memberText, textOf } from './script.js';
@@ -141,6 +141,9 @@ export async function checkWorker(site, { url, from, type }) {
   checkScope(site, url, answer.headers.get('service-worker-allowed'));
 }
 
+/** Whether browsers ask peer-cdn for anything. @param {Case['findings']} findings @param {Case['workerScripts']} scripts */
+const isAsked = (findings, scripts) => whenRegistered(findings, scripts) && checkListeners(findings, scripts);
+
 /**
  * Whether the worker has peer-cdn in it, and calls it.
  * @param {Case} site
@@ -162,7 +165,7 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
   } else if (hasNames && !isHidden && !has('register')) {
     const todo = 'Add cdn.register() at its end: without it browsers do not ask peer-cdn for anything.';
     findings.wrong('worker', `${url.pathname} (${from}) has peer-cdn in it, and never calls register()`, todo);
-  } else if (isHidden || (checkClasses(findings, workerScripts) && (!hasNames || whenRegistered(findings, workerScripts)))) {
+  } else if (isHidden || (checkClasses(findings, workerScripts) && (!hasNames || isAsked(findings, workerScripts)))) {
     findings.right('worker', `${url.pathname} (${from}) is there, with peer-cdn in it`);
   }
   if (ours.length > 0 && hasNames && !isHidden && !has('GET')) {
