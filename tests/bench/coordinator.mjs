@@ -19,7 +19,7 @@ const atOnce = 64;
  */
 const [warmUp, timed, paced] = [10, 9, 3];
 const idleMs = 31_000;
-/** The heap's first growth is the server's own: what the sockets beyond take is weighed. That of a larger crowd is told beside it. */
+/** The heap's first growth is the server's own: what the sockets beyond take is weighed. A larger crowd's is told beside it. */
 const weighed = { from: 1000, to: 3000 };
 const crowd = { from: 3000, to: 5000 };
 const contenders = { ours: 'ours', ours1: 'ours', tracker: 'tracker', relay: 'relay' };
@@ -133,6 +133,7 @@ export async function measure({ say, runs = 3 }) {
   const kinds = Object.fromEntries(Object.keys(contenders).map((kind) => [kind, () => runOnce(kind, path)]));
   const rates = await interleave(kinds, runs, told);
   const of = (kind, what) => rates[kind].map((run) => run[what]);
+  const p99VsIdle = (kind) => rounded(median(of(kind, 'p99Half')) / median(of(kind, 'p99Idle')));
   const p99Of = (kind) => ({ idle: of(kind, 'p99Idle').map(rounded), half: of(kind, 'p99Half').map(rounded) });
   const [ours, tracker, relay] = await Promise.all(
     ['ours', 'tracker', 'relay'].map((kind) => weigh(kind, path, { isIdle: true, held: kind === 'ours' ? 100 : 0 })),
@@ -159,7 +160,8 @@ export async function measure({ say, runs = 3 }) {
       version1VsBittorrentTracker: ratio(of('ours1', 'perSecond'), of('tracker', 'perSecond')),
       messagesIn: rounded(median(of('ours', 'messagesIn'))),
       messagesOut: rounded(median(of('ours', 'messagesOut'))),
-      p99VsIdle: rounded(median(of('ours', 'p99Half')) / median(of('ours', 'p99Idle'))),
+      p99VsIdle: p99VsIdle('ours'),
+      p99VsIdleOfRelay: p99VsIdle('relay'),
       bytesPerSocket: Math.round(ours.bytes),
       idleMicrosPerSocketSecond: rounded(ours.idle),
       lookup1mVs100: rounded(lookup.million / lookup.hundred),

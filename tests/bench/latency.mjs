@@ -155,7 +155,7 @@ export async function measureOne(field, { ms, loss, bytes }, runs, say) {
 
 /**
  * @param {{ say: (text: string) => void, runs?: number }} how
- * @returns {Promise<{ json: Record<string, { peers8vs1: number, raw8vs1: number, vsRaw1: number, vsRaw8: number }>, raw: object }>}
+ * @returns {Promise<{ json: Record<string, Record<'peers8vs1' | 'raw8vs1' | 'vsRaw1' | 'vsRaw8', number>>, raw: object }>}
  */
 export async function measure({ say, runs = 3 }) {
   const field = await openField({ say });
