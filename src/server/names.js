@@ -78,7 +78,7 @@ export const manifestNames = {
 export const buildNames = { ...manifestNames, worker: kinds.worker };
 
 /** Letters to change, to swap, to put in or to take out (Damerau and Levenshtein). @param {string} one @param {string} other */
-function distance(one, other) {
+export function distance(one, other) {
   const rows = [Array.from({ length: other.length + 1 }, (_, i) => i)];
   for (let i = 1; i <= one.length; i++) {
     const row = [i];

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { buildSync } from 'esbuild';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
+import { optionsOf } from '../../src/server/doctor/calls.js';
 import { examine } from '../../src/server/doctor/index.js';
 import { attach, handler } from '../../src/server/index.js';
 import { bytesOf, makeFolder } from './folder.mjs';
@@ -188,6 +189,16 @@ const broken = {
     'worker',
     /new PeerCND\(\), which nothing defines/,
     { changed: { 'sw.js': worker.replace('new PeerCDN', 'new PeerCND') } },
+  ],
+  'the worker misspells an option': [
+    'worker',
+    /new CachePlugin\(\) the option 'versoin', which nobody reads/,
+    { changed: { 'sw.js': worker.replace('version', 'versoin') } },
+  ],
+  'the worker gives the network options': [
+    'worker',
+    /new NetworkPlugin\(\) the option 'timeout', which nobody reads/,
+    { changed: { 'sw.js': worker.replace('new NetworkPlugin()', "new NetworkPlugin({ 'timeout': 5 })") } },
   ],
   'the worker takes a plugin that it has not named': [
     'worker',
@@ -830,4 +841,14 @@ test('a server that is slow with each answer is not taken for one that does not 
   const url = await site(t, { rules: { '/': slow, '/sw.js': slow } });
   const { ok, findings } = await examine(url, { timeoutMs: 4000 });
   assert(ok, JSON.stringify(findings.filter(({ state }) => state === 'wrong')));
+});
+
+test('the doctor knows the options of our classes', () => {
+  const sources = ['sw/index.js', 'sw/plugins.js'].map((path) => readFileSync(path, 'utf8')).join('\n');
+  const found = {};
+  for (const [, name, body] of sources.matchAll(/^(?:export )?class (\w+)[^{]* \{(.*?)^\}/gms)) {
+    const [, options = ''] = body.match(/^ {2}constructor\(\{ (.*) \} = \{\}\)/m) ?? [];
+    found[name] = [...options.matchAll(/(\w+) = /g)].map(([, option]) => option);
+  }
+  assert.deepEqual(found, optionsOf);
 });

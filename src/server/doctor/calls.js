@@ -1,4 +1,5 @@
 // What the worker's own lines do with peer-cdn, as far as it is certain without running them.
+import { distance, meant } from '../names.js';
 import { isOurs } from './findings.js';
 import { isLate, isSure, meantBy, namesAround, textOf } from './script.js';
 
@@ -6,22 +7,16 @@ import { isLate, isSure, meantBy, namesAround, textOf } from './script.js';
 /** @typedef {import('./findings.js').Findings} Findings */
 /** @typedef {import('./script.js').Node} Node */
 
-const classes = ['PeerCDN', 'CachePlugin', 'DelegatePlugin', 'NetworkPlugin'];
+/** Our classes, and the options that each takes. @type {Record<string, string[]>} */
+export const optionsOf = {
+  PeerCDN: ['manifest'],
+  CachePlugin: ['version', 'quotaBytes'],
+  DelegatePlugin: ['timeoutAfter', 'patience'],
+  NetworkPlugin: [],
+};
+const classes = Object.keys(optionsOf);
 /** So many letters are missing, too many or others in a name that is meant to be another. */
 const typingErrors = 2;
-
-/** How many letters to add, take out or change to make one text of the other. @param {string} one @param {string} other */
-function distance(one, other) {
-  let row = [...other, ''].map((_, at) => at);
-  for (const [i, letter] of [...one].entries()) {
-    const above = row;
-    row = [i + 1];
-    for (let j = 0; j < other.length; j++) {
-      row.push(Math.min(row[j] + 1, above[j + 1] + 1, above[j] + (letter === other[j] ? 0 : 1)));
-    }
-  }
-  return row[other.length];
-}
 
 /** How often scripts have an identifier. @param {Case['workerScripts']} scripts @param {string} name */
 const timesOf = (scripts, name) => scripts.reduce((sum, { facts }) => sum + (facts.identifiers.get(name) ?? 0), 0);
@@ -36,16 +31,39 @@ export function checkClasses(findings, all) {
   const scripts = all.filter(({ text }) => !isOurs(text));
   const made = scripts.flatMap(({ facts }) => facts.news.map(({ callee }) => callee.name)).filter(Boolean);
   for (const name of new Set(made)) {
-    const meant = classes.find((each) => distance(name, each) <= typingErrors);
-    if (!meant || name === 'PeerCDN' || timesOf(scripts, name) > made.filter((each) => each === name).length) continue;
+    const ours = classes.find((each) => distance(name, each) <= typingErrors);
+    if (!ours || name === 'PeerCDN' || timesOf(scripts, name) > made.filter((each) => each === name).length) continue;
     const todo =
-      name === meant
+      name === ours
         ? `Name it before: const { ${name} } = PeerCDN;`
-        : `Write new ${meant}(), as the README has it: so the worker does not start.`;
+        : `Write new ${ours}(), as the README has it: so the worker does not start.`;
     findings.wrong('worker', `it calls new ${name}(), which nothing defines`, todo);
     return false;
   }
   return true;
+}
+
+/**
+ * Whether our classes read every option that they are given. A worker has no room to say so itself.
+ * @param {Findings} findings
+ * @param {Case['workerScripts']} all
+ */
+export function checkOptions(findings, all) {
+  const scripts = all.filter(({ text }) => !isOurs(text));
+  let areRead = true;
+  for (const { callee, arguments: given } of scripts.flatMap(({ facts }) => facts.news)) {
+    const name = (callee.property ?? callee).name;
+    if (!Object.hasOwn(optionsOf, name) || given[0]?.type !== 'ObjectExpression') continue;
+    const known = optionsOf[name];
+    for (const { type, computed, key } of given[0].properties) {
+      const option = type === 'Property' && !computed ? String(key.name ?? key.value) : known[0];
+      if (option === undefined || known.includes(option)) continue;
+      areRead = false;
+      const todo = known.length > 0 ? `Of new ${name}() ${meant(option, known)}` : `new ${name}() takes none.`;
+      findings.wrong('worker', `it gives new ${name}() the option '${option}', which nobody reads`, todo);
+    }
+  }
+  return areRead;
 }
 
 /**

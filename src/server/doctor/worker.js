@@ -1,6 +1,6 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
-import { checkClasses, checkListeners, checkPlugins, whenRegistered } from './calls.js';
+import { checkClasses, checkListeners, checkOptions, checkPlugins, whenRegistered } from './calls.js';
 import { answerOf, isOurs, notScript } from './findings.js';
 import { checkWasm, policiesOf } from './page.js';
 import { behindBase, besideOf, factsOf, memberText, textOf } from './script.js';
@@ -143,6 +143,8 @@ export async function checkWorker(site, { url, from, type }) {
 
 /** Whether browsers ask peer-cdn for anything. @param {Case['findings']} findings @param {Case['workerScripts']} scripts */
 const isAsked = (findings, scripts) => whenRegistered(findings, scripts) && checkListeners(findings, scripts);
+/** Whether its classes are ours, and read what they are given. @type {typeof isAsked} */
+const isWellMade = (findings, scripts) => checkClasses(findings, scripts) && checkOptions(findings, scripts);
 
 /**
  * Whether the worker has peer-cdn in it, and calls it.
@@ -165,7 +167,7 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
   } else if (hasNames && !isHidden && !has('register')) {
     const todo = 'Add cdn.register() at its end: without it browsers do not ask peer-cdn for anything.';
     findings.wrong('worker', `${url.pathname} (${from}) has peer-cdn in it, and never calls register()`, todo);
-  } else if (isHidden || (checkClasses(findings, workerScripts) && (!hasNames || isAsked(findings, workerScripts)))) {
+  } else if (isHidden || (isWellMade(findings, workerScripts) && (!hasNames || isAsked(findings, workerScripts)))) {
     findings.right('worker', `${url.pathname} (${from}) is there, with peer-cdn in it`);
   }
   if (ours.length > 0 && hasNames && !isHidden && !has('GET')) {
