@@ -239,6 +239,16 @@ async function transparencyStep(engines, isShort) {
   return sum(results);
 }
 
+/** The release before this one beside this one. It is built first, which takes minutes. */
+const releases = ['versions'];
+
+async function releasesStep() {
+  return sum([
+    await nodeStep('tests/package', 10 * minute, { only: releases }),
+    await nodeStep('tests/e2e', 10 * minute, { only: releases }),
+  ]);
+}
+
 // The packages that we are tried beside have a lock of their own, so that npm ci stays small.
 async function installStep() {
   const { code, output } = await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: join(root, 'tests/integration') });
@@ -300,11 +310,15 @@ const usual = [
   { name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute, { width: 2 }) },
   { name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute, { width: 2 }) },
   { name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute, { width: 2 }) },
-  { name: 'package', needs: ['build'], run: () => nodeStep('tests/package', 5 * minute, { width: 2, first: ['border'] }) },
+  {
+    name: 'package',
+    needs: ['build'],
+    run: () => nodeStep('tests/package', 5 * minute, { width: 2, first: ['border'], leave: releases }),
+  },
   {
     name: 'e2e',
     needs: ['build'],
-    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: [...waiting, 'webkit'] }),
+    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: [...waiting, ...releases, 'webkit'] }),
   },
   { name: 'compare', needs: ['build'], run: () => nodeStep('tests/transparency', minute) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
@@ -315,6 +329,7 @@ const all = [
   { name: 'setup', run: setupStep('all') },
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings', 5 * minute) },
+  { name: 'releases', needs: ['build'], run: releasesStep },
   { name: 'soak', needs: ['build'], run: () => nodeStep('tests/soak', 10 * minute) },
   {
     name: 'engines',

@@ -151,19 +151,19 @@ class Ours extends Crowd {
 
 /** Ours, where each root has several holders: an ask introduces all of them. */
 class Shared extends Ours {
-  #holders = 3;
   #asks = new Map();
   introductions = 0;
 
   constructor(ports, options) {
     super(ports, { lean: true, ...options });
     this.count = options.count;
+    this.holders = options.holders;
   }
 
   /** Spread as if by chance, so that they are at any of the servers. */
   holds(id) {
     const step = 7919;
-    return Array.from({ length: this.#holders }, (_, i) => rootOf((id + i * (step + 2 * i)) % this.count));
+    return Array.from({ length: this.holders }, (_, i) => rootOf((id + i * (step + 2 * i)) % this.count));
   }
 
   /** Resolves when every holder that was named has got its answer. An asker asks one thing after another. */
@@ -283,8 +283,8 @@ class Relay extends Crowd {
 /**
  * @param {string} kind 'ours', 'ours1' (as version 1 began), 'shared', 'tracker' or 'relay'
  * @param {number | number[]} port
- * @param {{ held?: number, pool?: number, count?: number }} [options] how many roots each socket holds beside its own, of how
- *     many there are; 'shared': how many sockets there will be
+ * @param {{ held?: number, pool?: number, count?: number, holders?: number }} [options] how many roots each socket holds beside
+ *     its own, of how many there are; 'shared': how many sockets there will be, and how many hold each root
  */
 export function crowdOf(kind, port, options = {}) {
   if (kind === 'tracker') return new Tracker(port, options);

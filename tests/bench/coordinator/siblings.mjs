@@ -52,11 +52,11 @@ async function ask(crowd, sockets, perSecond) {
   await Promise.all(asked);
 }
 
-async function runOnce(count, redis) {
+async function runOnce(count, holders, redis) {
   const servers = await Promise.all(Array.from({ length: count }, () => openServer(redis?.url)));
   const ports = servers.map(({ port }) => port);
   const sockets = count * socketsEach;
-  const crowds = [crowdOf('shared', ports, { count: sockets }), crowdOf('shared', ports, { count: sockets })];
+  const crowds = [0, 1].map(() => crowdOf('shared', ports, { count: sockets, holders }));
   try {
     for (const crowd of crowds) {
       await crowd.open(sockets);
@@ -94,7 +94,14 @@ export async function siblings({ say, runs }) {
     return null;
   }
   try {
-    const found = await interleave({ one: () => runOnce(1), three: () => runOnce(3, redis) }, runs, (name, run) =>
+    const contenders = {
+      one: () => runOnce(1, 3),
+      three: () => runOnce(3, 3, redis),
+      // Of a larger swarm most asks find somebody at their own process.
+      oneOf9: () => runOnce(1, 9),
+      threeOf9: () => runOnce(3, 9, redis),
+    };
+    const found = await interleave(contenders, runs, (name, run) =>
       say(
         `${name}: ${Math.round(run.perSecond)} a second, ${run.introductions} introductions, Redis ${rounded(run.redisCpuShare)}`,
       ),
@@ -102,8 +109,9 @@ export async function siblings({ say, runs }) {
     const of = (name, what) => found[name].map((run) => run[what]);
     return {
       redis3VsOne: rounded(median(of('three', 'perSecond')) / median(of('one', 'perSecond'))),
+      redis3VsOneOf9Holders: rounded(median(of('threeOf9', 'perSecond')) / median(of('oneOf9', 'perSecond'))),
       redisOfProcessors: rounded(median(of('three', 'redisCpuShare'))),
-      perSecond: { one: of('one', 'perSecond').map(Math.round), three: of('three', 'perSecond').map(Math.round) },
+      perSecond: Object.fromEntries(Object.keys(found).map((name) => [name, of(name, 'perSecond').map(Math.round)])),
     };
   } finally {
     for (const end of closing) await end();
