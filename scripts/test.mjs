@@ -239,13 +239,13 @@ async function transparencyStep(engines, isShort) {
   return sum(results);
 }
 
-/** The release before this one beside this one. It is built first, which takes minutes. */
-const releases = ['versions'];
+/** What needs a build of its own, which takes minutes: the release before this one beside this one, and other compilers. */
+const builds = ['versions', 'native'];
 
-async function releasesStep() {
+async function buildsStep() {
   return sum([
-    await nodeStep('tests/package', 10 * minute, { only: releases }),
-    await nodeStep('tests/e2e', 10 * minute, { only: releases }),
+    await nodeStep('tests/package', 10 * minute, { only: builds }),
+    await nodeStep('tests/e2e', 10 * minute, { only: builds }),
   ]);
 }
 
@@ -313,12 +313,12 @@ const usual = [
   {
     name: 'package',
     needs: ['build'],
-    run: () => nodeStep('tests/package', 5 * minute, { width: 2, first: ['border'], leave: releases }),
+    run: () => nodeStep('tests/package', 5 * minute, { width: 2, first: ['border'], leave: builds }),
   },
   {
     name: 'e2e',
     needs: ['build'],
-    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: [...waiting, ...releases, 'webkit'] }),
+    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: [...waiting, ...builds, 'webkit'] }),
   },
   { name: 'compare', needs: ['build'], run: () => nodeStep('tests/transparency', minute) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
@@ -329,7 +329,7 @@ const all = [
   { name: 'setup', run: setupStep('all') },
   { name: 'build', needs: ['setup'], run: buildStep },
   { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings', 5 * minute) },
-  { name: 'releases', needs: ['build'], run: releasesStep },
+  { name: 'builds', needs: ['build'], run: buildsStep },
   { name: 'soak', needs: ['build'], run: () => nodeStep('tests/soak', 10 * minute) },
   {
     name: 'engines',
