@@ -19,7 +19,7 @@ function parsed(url) {
 const href = (url) => parsed(url) || String(url);
 
 /** Browsers send beacons by HTTP only: '' for another URL. A URL object is a text here. @param {any} report @returns {string} */
-const beaconUrl = (report) => (typeof (report?.href ?? report) === 'string' && /^http.*/.exec(parsed(report))?.[0]) || '';
+const beaconUrl = (report) => (typeof (report?.href ?? report) === 'string' && /^https?:.*/.exec(parsed(report))?.[0]) || '';
 
 /**
  * Every name that somebody reads. Pages give both calls the same options.

@@ -135,9 +135,12 @@ export class Coordinator {
     const { connection } = socket;
     // Whoever reads slowly must not keep alive what was sent to others in the same turn.
     const isSlow = connection.writableLength > 0;
+    const before = connection instanceof Connection ? connection.bytesWritten : Number.NaN;
     connection.write(isSlow ? Buffer.from(frames) : frames);
-    // The kernel has them. Of a host's own kind of stream nobody knows what it keeps.
-    const isFree = isSlow || (connection.writableLength === 0 && connection instanceof Connection);
+    // Node has given them to the kernel. Of a host's own kind of stream, or its own write(), nobody knows what it keeps.
+    const isWritten =
+      connection instanceof Connection && connection.writableLength === 0 && connection.bytesWritten === before + frames.length;
+    const isFree = isSlow || isWritten;
     if (connection.writableLength > limits.bufferedBytes) this.#drop(socket);
     return isFree;
   }

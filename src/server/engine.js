@@ -193,25 +193,24 @@ export class Engine {
 
   /** Does what the last call left to do. @param {SocketHost} host */
   perform(host) {
-    const data = this.#data;
-    const word = (/** @type {number} */ at) => data.getUint32(at, true);
-    const bytes = word(this.#box + COORDINATOR_OUTBOX_BYTES);
+    const bytes = this.#data.getUint32(this.#box + COORDINATOR_OUTBOX_BYTES, true);
     if (bytes === 0) return;
-    let at = word(this.#box + COORDINATOR_OUTBOX);
-    const begin = at;
-    const end = at + bytes;
-    data.setUint32(this.#box + COORDINATOR_OUTBOX_BYTES, 0, true);
-    // One copy for all of them. New memory for each call would have the garbage collector mark everything some times a second.
+    const begin = this.#data.getUint32(this.#box + COORDINATOR_OUTBOX, true);
+    this.#data.setUint32(this.#box + COORDINATOR_OUTBOX_BYTES, 0, true);
+    // One copy for all of them: a socket within this process may answer at once, and call into the core again. New memory for each
+    // call would have the garbage collector mark everything some times a second.
     const copy = this.#frames.length < bytes ? Buffer.allocUnsafeSlow(Math.max(bytes, framesBytes)) : this.#frames;
     this.#frames = nothing;
     let isFree = copy.length === framesBytes;
-    this.#bytes.copy(copy, 0, begin, end);
+    this.#bytes.copy(copy, 0, begin, begin + bytes);
+    let at = 0;
+    const word = (/** @type {number} */ from) => copy.readUInt32LE(from);
     const take = (/** @type {number} */ count) => {
-      const frames = copy.subarray(at - begin, at - begin + count);
+      const frames = copy.subarray(at, at + count);
       at += padded(count);
       return frames;
     };
-    while (at < end) {
+    while (at < bytes) {
       const order = word(at);
       const count = word(at + 4);
       const peer = word(at + 8);
@@ -219,7 +218,7 @@ export class Engine {
       if (order === SOCKET_SEND) {
         isFree = host.send(peer, take(count)) && isFree;
       } else if (order === SOCKET_SEND_ALL) {
-        const peers = new Uint32Array(data.buffer.slice(at, at + 4 * peer));
+        const peers = Uint32Array.from({ length: peer }, (_, i) => word(at + 4 * i));
         at += 4 * peer;
         isFree = host.sendAll(peers, take(count)) && isFree;
       } else if (order === SOCKET_RENUMBER) {

@@ -217,11 +217,15 @@ for (const [kind, [options, files]] of Object.entries(pwaKinds)) {
         await visitor.visit(origin.url, { ready: false });
         const build = await until('the app runs', () => buildOf(visitor));
         // Chromium may keep the old worker for minutes, whoever's it is, where an event came as the new one was to take over.
-        const isWaiting = async () => Boolean((await navigator.serviceWorker.getRegistration()).waiting);
+        // It looks for a new one when a page has been quiet for a second: on a busy machine this one is loaded again before.
+        const isWaiting = async () => {
+          const registration = await navigator.serviceWorker.getRegistration();
+          await registration.update().catch(() => {});
+          return Boolean(registration.waiting);
+        };
         if (await visitor.run(isWaiting)) await visitor.stopWorkers();
         return build === 'second';
       };
-      // Chromium looks for a new worker when a page has been loaded and quiet for a second.
       await until('the app is the new one, and never blank', isNew, { everyMs: 3000 });
     }
     const fresh = async (visitor) => {

@@ -54,6 +54,21 @@ test('two visitors are introduced, and what they signal is relayed', async (t) =
   assert.equal(stats.peers, 1);
 });
 
+test('each visitor gets its own frames, also where the host writes to its sockets later', async (t) => {
+  const { server, url } = await coordinatorFor(t);
+  server.on('connection', (socket) => {
+    const write = socket.write;
+    socket.write = (...what) => {
+      setTimeout(() => write.apply(socket, what), 5);
+      return true;
+    };
+  });
+  const visitors = Array.from({ length: 40 }, (_, i) => new Visitor(url, { browser: `visitor ${i}` }));
+  t.after(() => visitors.forEach(({ socket }) => socket.terminate()));
+  const numbers = await Promise.all(visitors.map(async (visitor) => (await visitor.next('welcome')).peer));
+  assert.equal(new Set(numbers).size, visitors.length);
+});
+
 test('who comes back has its number again, also while its dead socket is open, and its pairs resume', async (t) => {
   const { coordinator, url } = await coordinatorFor(t);
   const root = rootOf('file');

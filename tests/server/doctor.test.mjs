@@ -567,6 +567,16 @@ const fine = {
     rules: { '/our.js': { status: 302, headers: { location: '/peer-cdn/sw.js' } } },
     changed: { 'sw.js': worker.replace('/peer-cdn/sw.js', '/our.js') },
   },
+  'a page that has other things with a scope': {
+    changed: {
+      'index.html': page.replace('await start', "const auth = { client_id: 'x', scope: 'openid profile' };\nawait start"),
+    },
+  },
+  'a class of the site with the name of one of ours': {
+    changed: {
+      'sw.js': `${worker}{ class CachePlugin { constructor({ ttl }) { this.ttl = ttl; } } new CachePlugin({ ttl: 5 }); }`,
+    },
+  },
   'a module worker': { changed: { 'sw.js': moduleWorker, 'index.html': asModule } },
   'a worker that names its methods by texts': {
     changed: { 'sw.js': worker.replace('.GET', "['GET']").replace('.register', "['register']") },

@@ -190,6 +190,30 @@ test('frames that a socket has not written yet are left as they are, whatever co
   assert.equal(new Set(kept.map(({ frames }) => frames.buffer)).size, kept.length - 2);
 });
 
+test('who answers at once, within an order, changes nothing of the orders that follow', () => {
+  const engine = new Engine(1, 2);
+  const join = () => engine.join(site, nowhere, 1);
+  const hello = (peer, browser) => engine.put(peer, Buffer.from(helloOf(browser)));
+  const come = (count) => {
+    for (const [i, peer] of Array.from({ length: count }, join).entries()) hello(peer, `${i % 10}`);
+    engine.take(1);
+  };
+  come(10);
+  const welcomed = [];
+  engine.perform({
+    send(peer, frames) {
+      welcomed.push([peer, textsOf(frames)[0].peer]);
+      if (welcomed.length > 1) return true;
+      // More come meanwhile, for whom the core writes more.
+      come(100);
+      engine.perform({ send: () => true, sendAll: () => true });
+      return true;
+    },
+  });
+  assert.equal(welcomed.length, 10);
+  for (const [to, peer] of welcomed) assert.equal(to, peer);
+});
+
 test('what a peer said in the turn in which it got its number of before is its own', () => {
   const engine = open();
   const ann = engine.join();

@@ -50,10 +50,12 @@ export function checkClasses(findings, all) {
  */
 export function checkOptions(findings, all) {
   const scripts = all.filter(({ text }) => !isOurs(text));
+  // The site's own class may have such a name.
+  const isOwn = (/** @type {string} */ name) => all.some(({ text }) => !isOurs(text) && text.includes(`class ${name}`));
   let areRead = true;
   for (const { callee, arguments: given } of scripts.flatMap(({ facts }) => facts.news)) {
-    const name = (callee.property ?? callee).name;
-    if (!Object.hasOwn(optionsOf, name) || given[0]?.type !== 'ObjectExpression') continue;
+    const { name } = callee;
+    if (isOwn(name) || !Object.hasOwn(optionsOf, name) || given[0]?.type !== 'ObjectExpression') continue;
     const known = optionsOf[name];
     for (const { type, computed, key } of given[0].properties) {
       const option = type === 'Property' && !computed ? String(key.name ?? key.value) : known[0];

@@ -286,9 +286,14 @@ export function factsOf(text, type = '') {
  * The text of the first member of that name which is a text, in some script.
  * @param {import('./findings.js').Script[]} scripts
  * @param {string} name
- * @param {(text: string) => boolean} isMeant
+ * @param {(text: string, of: Node, facts: Facts) => boolean} isMeant of which object it is a member
  */
 export function memberText(scripts, name, isMeant = () => true) {
-  const texts = scripts.flatMap(({ facts }) => (facts.members.get(name) ?? []).map(({ value }) => textOf(meantBy(facts, value))));
-  return /** @type {string | undefined} */ (texts.find((text) => text !== null && isMeant(text)));
+  for (const { facts } of scripts) {
+    for (const { value, of } of facts.members.get(name) ?? []) {
+      const text = textOf(meantBy(facts, value));
+      if (text !== null && isMeant(text, of, facts)) return text;
+    }
+  }
+  return undefined;
 }

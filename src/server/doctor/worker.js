@@ -3,7 +3,7 @@ import * as limits from '../limits.js';
 import { checkClasses, checkListeners, checkOptions, checkPlugins, whenRegistered } from './calls.js';
 import { answerOf, isOurs, notScript } from './findings.js';
 import { checkWasm, policiesOf } from './page.js';
-import { behindBase, besideOf, factsOf, memberText, textOf } from './script.js';
+import { behindBase, besideOf, factsOf, meantBy, memberText, textOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 
@@ -181,11 +181,20 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
   }
 }
 
+/**
+ * Whether an object stands beside a worker's script: other members of these names are the site's own.
+ * @param {import('./script.js').Node} of
+ * @param {import('./script.js').Facts} facts
+ */
+const isOfWorker = (of, facts) =>
+  of.properties.some((/** @type {any} */ { key }) => key?.name === 'worker' || key?.value === 'worker') ||
+  (facts.calls.get('register') ?? []).some(({ arguments: [, options] }) => meantBy(facts, options) === of);
+
 /** @param {Case} site @param {URL} url @param {string | null} allowed */
 function checkScope(site, url, allowed) {
   const { findings, page, scripts } = site;
   const most = allowed === null ? new URL('./', url).pathname : new URL(allowed, url).pathname;
-  const asked = memberText(scripts, 'scope', (text) => URL.canParse(text, page.href));
+  const asked = memberText(scripts, 'scope', (text, of, facts) => URL.canParse(text, page.href) && isOfWorker(of, facts));
   const scope = asked ? new URL(asked, page).pathname : new URL('./', url).pathname;
   site.scope = scope;
   if (!scope.startsWith(most)) {
