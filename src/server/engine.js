@@ -197,7 +197,7 @@ export class Engine {
     if (bytes === 0) return;
     const begin = this.#data.getUint32(this.#box + COORDINATOR_OUTBOX, true);
     this.#data.setUint32(this.#box + COORDINATOR_OUTBOX_BYTES, 0, true);
-    // One copy for all of them: a socket within this process may answer at once, and call into the core again. New memory for each
+    // One copy for all of them: a socket within this process may answer at once, and call the core again. New memory for each
     // call would have the garbage collector mark everything some times a second.
     const copy = this.#frames.length < bytes ? Buffer.allocUnsafeSlow(Math.max(bytes, framesBytes)) : this.#frames;
     this.#frames = nothing;
