@@ -567,6 +567,12 @@ const fine = {
     rules: { '/our.js': { status: 302, headers: { location: '/peer-cdn/sw.js' } } },
     changed: { 'sw.js': worker.replace('/peer-cdn/sw.js', '/our.js') },
   },
+  'a page that has another worker too': {
+    changed: { 'index.html': page.replace('await start', "const pdf = { worker: '/pdf.worker.js' };\nawait start") },
+  },
+  'a page that has another worker too, further down': {
+    changed: { 'index.html': page.replace('</script>', "const pdf = { worker: '/pdf.worker.js' };\n</script>") },
+  },
   'a page that has other things with a scope': {
     changed: {
       'index.html': page.replace('await start', "const auth = { client_id: 'x', scope: 'openid profile' };\nawait start"),

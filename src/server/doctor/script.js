@@ -23,6 +23,7 @@ import { parse } from 'acorn';
  * @property {Map<string, Node | null>} constants what they begin with, by their names; null: there are several of that name
  * @property {Map<string, number>} identifiers how often each stands there, or a text that is the same
  * @property {Map<Node, Place>} places of calls
+ * @property {Set<Node | undefined>} started what start() is given
  */
 
 /**
@@ -57,6 +58,7 @@ export const noFacts = () => ({
   constants: new Map(),
   identifiers: new Map(),
   places: new Map(),
+  started: new Set(),
 });
 
 /** @param {string} text @param {'script' | 'module'} sourceType @returns {Node | SyntaxError & { pos: number }} */
@@ -166,6 +168,7 @@ const readers = {
     if (call.callee.type === 'MemberExpression') add(facts.calls, name, call);
     facts.places.set(call, place);
     const [type, listener] = call.arguments;
+    if (name === 'start') facts.started.add(meantBy(facts, type));
     if (name === 'addEventListener' && isOwn(call.callee) && textOf(type) === 'fetch')
       facts.fetchListeners.push({ at: call, place, listener });
   },

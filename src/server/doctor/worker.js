@@ -18,9 +18,11 @@ import { behindBase, besideOf, factsOf, meantBy, memberText, textOf } from './sc
 function registered({ facts }) {
   const calls = (facts.calls.get('register') ?? []).filter(({ callee }) => callee.object.property?.name === 'serviceWorker');
   const given = facts.members.get('worker') ?? [];
+  // Other libraries have workers too. A build may have shortened the name of start().
+  const ours = given.filter(({ of }) => facts.started.has(of));
   return [
     ...calls.map(({ arguments: [name, options] }) => ({ name, options, key: 'type' })),
-    ...given.map(({ value, of }) => ({ name: value, options: of, key: 'workerType' })),
+    ...(ours.length > 0 ? ours : given).map(({ value, of }) => ({ name: value, options: of, key: 'workerType' })),
   ];
 }
 
