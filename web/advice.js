@@ -10,6 +10,7 @@ const advice = {
   'no-coordinator': 'no coordinator answers: attach(server), forward upgrades',
   'no-manifest': 'no manifest can be read: `npx peer-cdn manifest <folder>` writes it',
   'no-worker': 'no service worker with cdn.register() controls this page',
+  'no-webrtc': 'no connection can be made with these servers',
   'origin-refused': 'the coordinator does not serve this site: its log says why',
   'registered-late': 'cdn.register() comes after the script first ran',
 };
@@ -23,7 +24,9 @@ export class Advice {
   tell({ code, message, url }) {
     // Without a network nobody expects to share.
     const isAway = code === 'no-coordinator' && globalThis.navigator?.onLine === false;
-    if (!advice[code] || url || isAway || this.#told.has(code)) return;
+    // A browser without WebRTC is not the site's to mend: it refuses nothing, with no words.
+    const isBrowser = code === 'no-webrtc' && !message;
+    if (!advice[code] || url || isAway || isBrowser || this.#told.has(code)) return;
     this.#told.add(code);
     const why = message ? ` (${message})` : '';
     console.warn(`peer-cdn: ${code}: ${advice[code]}${why}; start({ warn: false }) hides this`);
