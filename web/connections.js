@@ -26,6 +26,20 @@ import { pathOf } from './diagnosis.js';
  *   somebody wants to know
  */
 
+/**
+ * The first server that no browser takes (RFC 7064, RFC 7065; WebRTC, 4.4.1.1, "set the configuration"), or undefined. Browsers
+ * say so to the page that is first to make a connection, and to no other.
+ * @param {RTCConfiguration} servers
+ */
+export const badServer = ({ iceServers = [] }) =>
+  [iceServers]
+    .flat()
+    .flatMap((server) => [server?.urls].flat().map((url) => ({ ...server, url })))
+    .find(
+      ({ url, username, credential }) =>
+        !(username === undefined || credential === undefined ? /^\s*stuns?:/i : /^\s*(stun|turn)s?:/i).test(url),
+    );
+
 export class Connections {
   #call;
   #listener;

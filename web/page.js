@@ -1,11 +1,11 @@
-// One life of a page, from start to pagehide: the engine's hand (web/head.js), which does what only a page can do. It makes
+// One life of a page, from start to pagehide: the engine's hand (web/link.js), which does what only a page can do. It makes
 // connections, says hello to the worker, and sees whether the page is idle and which network it is on.
 import { CACHE_PREFIX, firstSocketWait, idleInterval, MANIFEST_PATH, workerWait } from '../build/border.js';
 import { endOf } from '../sw/store.js';
 import { askedAhead } from './ahead.js';
 import { Answer } from './answer.js';
 import { Bridge } from './bridge.js';
-import { Connections } from './connections.js';
+import { badServer, Connections } from './connections.js';
 import { isOfCoordinator } from './diagnosis.js';
 import { idle } from './idle.js';
 import { cacheOf } from './options.js';
@@ -243,6 +243,8 @@ export class Page {
     const ahead = await askedAhead(this.#options.idle);
     if (this.#isStopped) return;
     const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
+    const bad = badServer(servers ?? {});
+    if (bad) this.#refuse(`${bad.url}: not stun:, nor turn: with a credential`);
     const connections = new Connections(servers ?? {}, call, {
       failed: () => this.#fail(),
       refused: (message) => this.#refuse(message),
@@ -250,7 +252,7 @@ export class Page {
       routed: report ? (pair, route) => this.#call('routed', [pair, route]) : null,
     });
     this.#connections = connections;
-    const hasWebRtc = typeof RTCPeerConnection === 'function';
+    const hasWebRtc = !bad && typeof RTCPeerConnection === 'function';
     const options = { ahead, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload, reports: Boolean(report) };
     const running = await startHead({ script, inPage }, this.#hand(connections), options);
     if (this.#isStopped) return running.call('stop', ['cancelled']);
@@ -352,11 +354,11 @@ export class Page {
     this.#listener.report('malformed-manifest', url === undefined ? {} : { url });
   }
 
-  /** The site's `servers`, mostly: each connection would be refused alike. @param {string} message */
+  /** The site's `servers`, mostly: each connection would be refused alike. @param {string} [message] */
   #refuse(message) {
     if (this.#isRefused) return;
     this.#isRefused = true;
-    this.#listener.report('no-webrtc', { message });
+    this.#listener.report('no-webrtc', message ? { message } : undefined);
   }
 
   // On another network connections are made to find their way at once, not when they are missed.
@@ -421,7 +423,7 @@ export class Page {
       close: (pair) => connections.close(pair),
       report: (code, url) => {
         if (code === 'malformed-manifest') return this.#name(url);
-        if (code === 'no-webrtc') this.#isRefused = true;
+        if (code === 'no-webrtc') return this.#refuse();
         if (isOfCoordinator(code)) this.#coordinator = code;
         this.#listener.report(code);
       },

@@ -315,3 +315,31 @@ test('words of the worker do not put off what keeps it alive', async (t) => {
   t.mock.timers.tick(5 * aliveInterval);
   assert.equal(posted.filter((type) => type === 'alive').length, 5);
 });
+
+test('a server that no browser takes is found before any connection is made', async () => {
+  const { badServer } = await import('../../web/connections.js');
+  const who = { username: 'u', credential: 'c' };
+  const bad = [
+    [{ urls: 'stun.example.org' }, 'stun.example.org'],
+    [{ urls: ['stun:a', 'https://a'] }, 'https://a'],
+    [{ urls: 'turn:a' }, 'turn:a'],
+    [{ urls: 'TURNS:a', username: 'u' }, 'TURNS:a'],
+    [{ urls: 'turn:a', credential: 'c' }, 'turn:a'],
+    [{ ...who, urls: 'turn.example.org' }, 'turn.example.org'],
+    [{ url: 'stun:a' }, undefined],
+    [null, undefined],
+    ['stun:a', undefined],
+  ];
+  for (const [server, url] of bad) {
+    const found = badServer({ iceServers: [{ urls: 'stun:ok' }, server] });
+    assert.deepEqual([Boolean(found), found?.url], [true, url], JSON.stringify(server));
+  }
+  const good = [
+    { urls: 'stun:a' },
+    { urls: ['stun:a:3478', 'STUNS:a'] },
+    { ...who, urls: ['turn:a?transport=udp', 'turns:a', 'stun:a'] },
+    { username: '', credential: '', urls: ' turn:a' },
+    { urls: [] },
+  ];
+  for (const servers of [{}, { iceServers: [] }, { iceServers: good }]) assert.equal(badServer(servers), undefined);
+});
