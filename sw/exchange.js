@@ -231,9 +231,10 @@ export const exchangePerformer = (report, routes, written) => {
       /** @type {Response | undefined} */
       let response;
       try {
+        const middleware = middlewares[plugin];
         // It may have kept its answer, and be reading it.
-        response = /** @type {Response} */ (body ? bodyOf(body).response : answer?.clone());
-        await middlewares[plugin]?.put?.(response);
+        response = body ? bodyOf(body).response : middleware?.put && answer?.clone();
+        await middleware?.put?.(/** @type {Response} */ (response));
       } catch (error) {
         report('plugin-failed', url, error);
       }

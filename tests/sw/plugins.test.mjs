@@ -128,6 +128,25 @@ test('put() runs for those that were asked before, nearest first, each with a re
   );
 });
 
+test('the answer is copied for those that have a put(), and for nobody else', async () => {
+  const answer = text('answer');
+  let copies = 0;
+  answer.clone = () => (copies++, Response.prototype.clone.call(answer));
+  const bare = () => ({ get: nothing });
+  const { worker, clock } = await scene({
+    script: chain(
+      'ordered',
+      bare,
+      user(nothing, () => {}),
+      bare,
+      () => ({ get: () => answer }),
+    ),
+  });
+  assert.equal(await (await worker.fetch('/static/x')).text(), 'answer');
+  await clock.settle();
+  assert.equal(copies, 1);
+});
+
 test('in a fastest route put() runs for all', async () => {
   const puts = [];
   const keeps = (name, get) => user(get, async (response) => puts.push([name, await response.text()]));
