@@ -97,7 +97,7 @@ export function tell(name, ...args) {
 let performer;
 let isDraining = false;
 let timer = 0;
-let timeout = -1;
+let timeout = Infinity;
 
 /** Who performs what the core decides. */
 export const setPerformer = (/** @type {import('../build/border.js').Performer} */ one) => void (performer = one);
@@ -115,15 +115,15 @@ export function drain() {
     isDraining = false;
   }
   const next = core?.timeout() ?? -1;
-  if (next === timeout) return;
+  // One that rings too early, because nothing waits any more, costs less than to clear one for each request.
+  if (next < 0 || next >= timeout) return;
   timeout = next;
-  if (timer) clearTimeout(timer);
-  timer = next < 0 ? 0 : setTimeout(ring, next - performance.now());
+  clearTimeout(timer);
+  timer = setTimeout(ring, next - performance.now());
 }
 
 function ring() {
-  timer = 0;
-  timeout = -1;
+  timeout = Infinity;
   tell(TIMEOUT);
 }
 
