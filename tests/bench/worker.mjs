@@ -57,6 +57,24 @@ const plain = workerThat(
   ['/static/', '/pass/'],
 );
 
+/** The plain one beside our script, which it only loads: what of a cold start is not the request's. */
+const loading = `importScripts('/peer-cdn/sw.js');\n${plain}`;
+
+/** Passes on what comes, chunk by chunk: what each worker takes that looks at the bytes of a body. */
+const copying = workerThat(
+  `async (request) => {
+  const { body, status, headers } = await fetch(request);
+  const reader = body.getReader();
+  const pull = async (sink) => {
+    const { value, done } = await reader.read();
+    if (done) sink.close();
+    else sink.enqueue(value);
+  };
+  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), { status, headers });
+}`,
+  ['/static/'],
+);
+
 const workboxWorker = (at) =>
   buildSync({
     stdin: {
@@ -102,6 +120,7 @@ const kindsOf = (at) => ({
   none: pageThat(),
   listener: pageThat(listener),
   plain: pageThat(plain),
+  loading: pageThat(loading),
   workbox: pageThat(workboxWorker(at)),
   ours: { '/sw.js': ours },
   oursEverywhere: { '/sw.js': documentedWorker('/') },
@@ -200,7 +219,7 @@ async function compareCold(visitors, runs, say) {
     await untilStopped(visitor);
     return (await read(visitor, listed.hit1k, 1))[0];
   };
-  const names = ['plain', 'workbox', 'ours'];
+  const names = ['plain', 'loading', 'workbox', 'ours'];
   const times = await interleave(Object.fromEntries(names.map((name) => [name, () => cold(visitors[name])])), runs);
   say(`cold: medians of ${runs}, ms: ${JSON.stringify(mediansOf(times))}`);
   return times;
@@ -218,34 +237,41 @@ async function untilStopped({ context, page }) {
   await session.detach();
 }
 
-/** MB that a visitor's renderers take more (its worker is in one) while a range comes from the origin, then from the store. */
+/**
+ * MB that a visitor's renderers take more (its worker is in one) while a range comes from the origin, and then from the store if
+ * the worker is ours.
+ */
 async function growth(keep, say) {
   const url = '/static/1g.bin';
   const bytes = Buffer.concat(Array.from({ length: 10 }, () => randomBytes('1g', rangeBytes / 10)));
   let sum = 0;
   for (let at = 0; at < rangeBytes; at += 4096) sum += bytes[at];
-  const site = await keep(openSite({ [url]: bytes, ...files, '/sw.js': documentedWorker() }));
-  const visitor = await keep(openChromium());
-  await visitor.visit(site.url);
-  await unwatch(visitor);
-  await read(visitor, listed.hit1m, 3);
-  const most = {};
-  for (const source of ['origin', 'store']) {
-    const before = privateBytes(visitor.profile, 'renderer');
-    let isOver = false;
-    const reading = visitor.run(readRange, { url, bytes: rangeBytes }).finally(() => (isOver = true));
-    most[source] = 0;
-    while (!isOver) {
-      most[source] = Math.max(most[source], privateBytes(visitor.profile, 'renderer') - before);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+  const most = { copying: 0, origin: 0, store: 0 };
+  for (const [own, sources] of [
+    [pageThat(copying), ['copying']],
+    [{ '/sw.js': documentedWorker() }, ['origin', 'store']],
+  ]) {
+    const site = await keep(openSite({ [url]: bytes, ...files, ...own }));
+    const visitor = await keep(openChromium());
+    await visitor.visit(site.url);
+    await unwatch(visitor);
+    await read(visitor, listed.hit1m, 3);
+    for (const source of sources) {
+      const before = privateBytes(visitor.profile, 'renderer');
+      let isOver = false;
+      const reading = visitor.run(readRange, { url, bytes: rangeBytes }).finally(() => (isOver = true));
+      while (!isOver) {
+        most[source] = Math.max(most[source], privateBytes(visitor.profile, 'renderer') - before);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      const got = await reading;
+      if (got.got !== rangeBytes || got.sum !== sum) throw new Error(`${JSON.stringify(got)} of ${url}, ${source}`);
+      const from = source === 'copying' ? '' : `; ${JSON.stringify(await visitor.sources(url))}`;
+      say(`1 GB as one range, ${source}: ${rounded(most[source] / 1e6)} MB more at most${from}`);
+      await visitor.forget();
     }
-    const got = await reading;
-    if (got.got !== rangeBytes || got.sum !== sum) throw new Error(`${JSON.stringify(got)} of ${url} from the ${source}`);
-    const from = await visitor.sources(url);
-    say(`1 GB as one range: ${rounded(most[source] / 1e6)} MB more at most; ${JSON.stringify(from)}`);
-    await visitor.forget();
   }
-  return Math.max(...Object.values(most)) / 1e6;
+  return Math.max(most.origin, most.store) / 1e6;
 }
 
 const mediansOf = (times) => Object.fromEntries(Object.entries(times).map(([name, list]) => [name, rounded(median(list))]));
