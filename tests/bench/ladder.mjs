@@ -123,9 +123,9 @@ const steps = {
  * Two pages with the channels of the ladder: `step(name)` makes one timed run of that step, with the processor's time.
  * @param {<T>(opening: Promise<T>) => Promise<T>} keep
  */
-export async function openLadder(keep) {
+export async function openLadder(keep, openReader = openChromium) {
   const site = await keep(openSite({ '/sw.js': worker, '/page.js': page }));
-  const [seeder, reader] = [await keep(openChromium()), await keep(openChromium())];
+  const [seeder, reader] = [await keep(openChromium()), await keep(openReader())];
   for (const visitor of [seeder, reader]) await visitor.visit(`${site.url}/`);
   const sizes = { bytes, pieceBytes: 256 * 1024, segment: 1 << 20 };
   await connectRaw(seeder, reader);

@@ -1,6 +1,6 @@
 // 32 MiB between two browser processes over an open connection: a raw data channel, what a verified response out of a store
 // takes in the fewest lines (the ladder's `read`), ours from the seeder's store to fetch(), and WebTorrent; and to a reader in
-// Firefox, whose channels are slower, raw and ours.
+// Firefox, whose channels are slower, the first three.
 import { openFirefox } from '../e2e/harness/index.mjs';
 import { withCpu } from './cpu.mjs';
 import { openLadder } from './ladder.mjs';
@@ -18,11 +18,13 @@ function measureFirefox(runs, say) {
     const { seeder, reader } = await openPair(runs, bytes, keep, {}, openFirefox);
     const raw = await connectRaw(seeder, reader);
     await raw.transfer(bytes);
+    const ladder = await openLadder(keep, openFirefox);
     const pair = [seeder, reader];
     return interleave(
       {
         firefoxRaw: () => withCpu(pair, () => raw.transfer(bytes)),
         firefoxOurs: (run) => withCpu(pair, async () => (await transferOurs(reader, fileUrl(run))).ms),
+        firefoxLadder: () => ladder.step('read'),
       },
       runs,
       say,
@@ -74,7 +76,11 @@ export async function measure({ say, runs = 7 }) {
       vsWebTorrent: ratio(rates.ours, rates.webTorrent),
       cpuVsRaw: ratio(cpuMs.ours, cpuMs.raw),
       // The reader in Firefox.
-      firefox: { vsRaw: ratio(rates.firefoxOurs, rates.firefoxRaw), cpuVsRaw: ratio(cpuMs.firefoxOurs, cpuMs.firefoxRaw) },
+      firefox: {
+        vsRaw: ratio(rates.firefoxOurs, rates.firefoxRaw),
+        vsLadder: ratio(rates.firefoxOurs, rates.firefoxLadder),
+        cpuVsRaw: ratio(cpuMs.firefoxOurs, cpuMs.firefoxRaw),
+      },
       // Of the processors while ours ran.
       idle: rounded(median(idle)),
     },
