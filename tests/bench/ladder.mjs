@@ -1,6 +1,6 @@
 // Why a transfer of ours takes more than a raw one: the raw data channel, and on it, one after the other, what a verified
 // response out of a store cannot do without, in the fewest lines that do it. What ours takes beyond `read` is ours; `store`
-// is what it would take if the reader wrote to its store meanwhile, as ours does only in a transfer of more than 5 s.
+// is what it would take if the reader wrote all of it to its store meanwhile, as ours does with what has waited for a second.
 import { openChromium, openSite } from '../e2e/harness/index.mjs';
 import { withCpu } from './cpu.mjs';
 import { closing, fileUrl, openPair, transferOurs, unwatch } from './ours.mjs';
