@@ -206,6 +206,8 @@ void Body::handle_company(Instant now) {
   }
   peers_may_ = true;
   known_ = true;
+  // What comes first is on its way from the origin: it need not help out beside that.
+  hedged_ = false;
   for (std::size_t i = jobs_.size(); i-- > 0;) {
     const Job& job = jobs_[i];
     if (job.source != Source::origin) continue;

@@ -1169,6 +1169,23 @@ TEST_CASE(
   host.check_in_order();
 }
 
+TEST_CASE("the origin does not help company out beside the first window, which is on its way") {
+  Host host = unknown(100);
+  host.hedge();
+  host.good_head(2);
+  host.end(1, Error::nobody_has_it);
+  host.body.handle_company(host.now);
+  host.drain();
+  REQUIRE(host.peers.size() == 1);
+  CHECK(host.peers.begin()->second.pieces == PieceRange{4, 100});
+  for (PieceIndex piece = 0; piece < 4; ++piece) host.digest(2, piece);
+  CHECK(host.windows.empty());
+  host.finish();
+  CHECK(host.done);
+  CHECK(host.windows_opened == 1);
+  CHECK(host.body.counts().wasted == 0);
+}
+
 TEST_CASE("peers give what an origin that does not answer was to give") {
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);
