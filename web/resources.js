@@ -5,6 +5,7 @@ import {
   listedRoots,
   MANIFEST_PATH,
   manifestVersion,
+  markDigits,
   PEER_DROPPED,
   PEER_HELD,
   PEER_IS_MANIFEST,
@@ -12,6 +13,7 @@ import {
   PEER_LISTED,
   PEER_PATH_KEY,
   PEER_RESOURCE,
+  PEER_WANT,
 } from '../build/border.js';
 import { listEntries, readManifest } from '../sw/listing.js';
 import { Store } from '../sw/store.js';
@@ -86,11 +88,6 @@ export class Resources {
     return this.#listed;
   }
 
-  /** Of all that is listed, each once. */
-  roots() {
-    return this.#byRoot.keys();
-  }
-
   /**
    * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's. Rejects if it is none; a bad entry costs only
    * itself.
@@ -128,8 +125,9 @@ export class Resources {
     return true;
   }
 
-  /** Tells C++ what may be wanted one day, the heaviest last. */
+  /** Tells C++ what may be wanted one day: all of it, and the heaviest once more by themselves, the heaviest last. */
   list() {
+    this.#core.tell(PEER_WANT, [...this.#byRoot.keys()].map((root) => root.slice(0, markDigits)).join(''));
     [...this.#byRoot.values()]
       .sort((a, b) => b.bytes - a.bytes)
       .slice(0, listedRoots)

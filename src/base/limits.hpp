@@ -441,6 +441,8 @@ inline constexpr std::size_t candidate_text_bytes = 2 * kib;
 inline constexpr std::size_t json_depth = 16;
 inline constexpr std::size_t error_code_bytes = 64;
 static_assert(sdp_bytes < signal_bytes && candidate_bytes + candidate_mid_bytes < signal_bytes);
+// The first digits of a root are its mark: enough for a hint that somebody can serve it.
+inline constexpr std::size_t mark_digits = 8;
 // Two manifests' worth: what is deployed now, and what was deployed before. Every newcomer is told
 // the marks of all of them.
 inline constexpr std::size_t roots_per_site = 2 * manifest_entries;
@@ -520,6 +522,9 @@ inline constexpr Duration candidates_wait = 10ms;
 inline constexpr std::size_t candidates_per_message = 8;
 static_assert(candidates_per_message * (candidate_bytes + candidate_mid_bytes) < signal_bytes);
 inline constexpr Duration welcome_wait = 10s;
+// A coordinator answers a list of what a page could want at once. Until then the page goes by what
+// it knew: bits of the list before would be taken for those of other files.
+inline constexpr Duration list_wait = welcome_wait;
 // The wait for the next try doubles each time, from the first to the last.
 inline constexpr Duration reconnect_min = 1s;
 inline constexpr Duration reconnect_max = 60s;

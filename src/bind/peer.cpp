@@ -220,6 +220,11 @@ std::string lines_of(const signal::Candidate& candidate) {
   return candidate.sdp_mid + '\n' + candidate.candidate;
 }
 
+ByteSpan bytes_of(const List<signal::Mark>& marks) {
+  return {reinterpret_cast<const std::uint8_t*>(marks.begin()),
+          marks.size() * sizeof(signal::Mark)};
+}
+
 template <class T>
 double number(T value) {
   return static_cast<double>(value);
@@ -400,10 +405,22 @@ void socket_closed(double now) {
 // Leaves the code that refuses the message, or nothing. The socket lives on, because an unknown
 // message may be of a newer coordinator.
 unsigned message(unsigned fields_bytes, double now) {
-  const auto parsed = signal::parse_message(to_fields(text_of(fields_bytes)));
+  const auto parsed = signal::parse_told(to_fields(text_of(fields_bytes)));
   if (!parsed) return give(code(parsed.error()));
   if (const Event event(now); event) self->peer.handle_message(*parsed, event.at);
   return 0;
+}
+
+// What is listed beyond a manifest's end the worker does not list either.
+void want(unsigned roots_bytes, double now) {
+  FlatSet<signal::Mark> marks;
+  for (std::string_view rest = text_of(roots_bytes);
+       rest.size() >= limits::mark_digits && marks.size() < limits::manifest_entries;
+       rest.remove_prefix(limits::mark_digits)) {
+    if (const auto mark = signal::parse_mark(rest.substr(0, limits::mark_digits)))
+      marks.insert(*mark);
+  }
+  if (const Event event(now); event) self->peer.handle_wanted(marks, event.at);
 }
 
 // --- Connections ---------------------------------------------------------------------------------
