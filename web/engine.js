@@ -373,8 +373,8 @@ export class Head {
       this.#core.call(PEER_TRANSFERRED, id, fromPeers, fromOrigin, fromCache, wasted, done);
       this.#count();
     }
-    if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {
-      this.#core.tell(PEER_TRANSFER, this.resources.handleOf(message.root), message.done);
+    if (message?.type === 'transfer') {
+      this.#core.tell(PEER_TRANSFER, this.resources.handleOf(message.root), message.fromOrigin, message.done);
     }
   }
 

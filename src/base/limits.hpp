@@ -622,7 +622,7 @@ inline constexpr std::size_t frames_early = 16;
 // Unsent bytes on `control`. A bitfield is 256 bytes and a batch of requests 1 KiB, so only a peer
 // that does not read, while it makes us answer, gets here. Browsers would hold 16 MiB.
 inline constexpr std::uint64_t control_buffered_max = 1 * mib;
-// When so few bytes are left unsent the page asks the core for more: 2 ms of a fast line.
+// With so few bytes unsent more are sent: 2 ms of a fast line.
 inline constexpr std::uint64_t buffered_low = 64 * kib;
 static_assert(buffered_low < buffered_min);
 // Runs that a seeder keeps in memory: one for each of the peers that it serves at a time.

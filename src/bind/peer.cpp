@@ -499,12 +499,20 @@ void block(unsigned header_bytes, unsigned id, double bytes, double now) {
                                   static_cast<std::size_t>(bytes), event.at);
 }
 
-void block_sent(unsigned id, double buffered, double now) {
+// A peer that does not read is of no use.
+void control_sent(unsigned id, double buffered, double now) {
+  Pair* pair;
+  const Event event(now, id, pair);
+  if (event && buffered > limits::control_buffered_max) end_pair(pair->peer, event.at);
+}
+
+unsigned block_sent(unsigned id, double buffered, double now) {
   Pair* pair;
   if (const Event event(now, id, pair); event) {
     self->peer.swarm().handle_block_sent(pair->peer, static_cast<std::uint64_t>(buffered),
                                          event.at);
   }
+  return static_cast<unsigned>(swarm::refill_at(static_cast<std::uint64_t>(buffered)));
 }
 
 // The store has lost the piece that a SendBlock wanted.
@@ -615,9 +623,11 @@ void fetch_end(unsigned code_bytes, unsigned fetch, bool whole, double now) {
   }
 }
 
-void transfer(unsigned resource, bool over, double now) {
+void transfer(unsigned resource, double from_origin, bool over, double now) {
   const Event event(now, resource);
-  if (event) self->peer.swarm().handle_transfer(event.known->root, over, event.at);
+  if (!event) return;
+  self->peer.swarm().handle_transfer(event.known->root, static_cast<std::uint64_t>(from_origin),
+                                     over, event.at);
 }
 
 // --- What the site's owner is told ---------------------------------------------------------------

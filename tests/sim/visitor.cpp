@@ -387,10 +387,8 @@ void Visitor::handle_stored(const File& file, PieceRange pieces) {
   peer.swarm().handle_held(file.root, file.geometry, pieces, world_.now());
 }
 
-// As web/page.js hears it.
 void Visitor::handle_transfer(const File& file, std::uint64_t from_origin, bool done) {
-  if (!done && from_origin == 0) return;
-  peer.swarm().handle_transfer(file.root, done, world_.now());
+  peer.swarm().handle_transfer(file.root, from_origin, done, world_.now());
 }
 
 void Visitor::perform(swarm::Forget& output) {
