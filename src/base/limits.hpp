@@ -627,6 +627,8 @@ inline constexpr std::uint64_t buffered_low = 64 * kib;
 static_assert(buffered_low < buffered_min);
 // Runs that a seeder keeps in memory: one for each of the peers that it serves at a time.
 inline constexpr std::size_t runs_in_memory = 8;
+// A browser's id is another one after this: nobody is known to the coordinator for longer.
+inline constexpr Duration browser_age = 24h;
 // What is handed on in one ArrayBuffer (the long form's body), or read back whole (adoption).
 inline constexpr std::uint64_t whole_bytes = reply_bytes;
 // How often a page tells a busy worker that it is there.
