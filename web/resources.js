@@ -125,7 +125,7 @@ export class Resources {
     return true;
   }
 
-  /** Tells C++ what may be wanted one day: all of it, and the heaviest once more by themselves, the heaviest last. */
+  /** Tells C++ what may be wanted one day: the marks of all of it, and the heaviest files themselves, the heaviest last. */
   list() {
     this.#core.tell(PEER_WANT, [...this.#byRoot.keys()].map((root) => root.slice(0, markDigits)).join(''));
     [...this.#byRoot.values()]

@@ -29,7 +29,7 @@ struct SendMessage {
 struct Told {  // what anybody has: what has changed since the host was told before
   List<Mark> marks;
   std::size_t come = 0;  // the first of them; nobody has the others any more
-  bool informs = true;   // false: nobody has asked for anything yet
+  bool informs = true;   // false: this page has not said what it could want
 };
 struct Answered {  // one for each root that was asked for
   Root root;
