@@ -217,18 +217,6 @@ unsigned message(unsigned fields_bytes, double now) {
   return 0;
 }
 
-// What is listed beyond a manifest's end the worker does not list either.
-void want(unsigned roots_bytes, double now) {
-  FlatSet<signal::Mark> marks;
-  for (std::string_view rest = text_of(roots_bytes);
-       rest.size() >= limits::mark_digits && marks.size() < limits::manifest_entries;
-       rest.remove_prefix(limits::mark_digits)) {
-    if (const auto mark = signal::parse_mark(rest.substr(0, limits::mark_digits)))
-      marks.insert(*mark);
-  }
-  if (const Event event(now); event) self->peer.handle_wanted(marks, event.at);
-}
-
 // --- What the site's owner is told ---------------------------------------------------------------
 
 void counting() {

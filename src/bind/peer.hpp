@@ -22,6 +22,7 @@
 #include "base/list.hpp"
 #include "base/pieces.hpp"
 #include "bind/border.hpp"
+#include "peer/listing.hpp"
 #include "peer/peer.hpp"
 #include "peer/waking.hpp"
 
@@ -55,6 +56,7 @@ struct Page {
   Page(std::string browser, std::uint64_t seed) : peer(std::move(browser), seed) {}
 
   peer::Peer peer;
+  peer::Listing listing;
   List<Known> known;
   FlatMap<Root, ResourceHandle> handles;
   OwnedList<Pair> pairs;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "base/judge.hpp"
@@ -63,11 +64,6 @@ bool is_manifest(unsigned status) {
   return judge_manifest(status) == ManifestAnswer::read;
 }
 
-// Whether these numbers of a manifest's entry can be a resource.
-bool is_resource(unsigned root_bytes, double bytes, double piece_bytes) {
-  return parse_digest(text_of(root_bytes)) && parse_geometry(bytes, piece_bytes);
-}
-
 // A handle for a root; 0 if these numbers cannot be a resource.
 unsigned resource(unsigned root_bytes, double bytes, double piece_bytes) {
   const auto root = parse_digest(text_of(root_bytes));
@@ -81,11 +77,23 @@ unsigned resource(unsigned root_bytes, double bytes, double piece_bytes) {
   return self->handles.insert(*root, static_cast<ResourceHandle>(self->known.size()));
 }
 
-void listed(unsigned resource, double now) {
-  const Event event(now, resource);
+bool manifest_add(unsigned root_bytes, double bytes, double piece_bytes) {
+  const auto root = parse_digest(text_of(root_bytes));
+  const auto geometry = parse_geometry(bytes, piece_bytes);
+  if (!self || !root || !geometry) return false;
+  self->listing.add(*root, *geometry);
+  return true;
+}
+
+void manifest_commit(double now) {
+  const Event event(now);
   if (!event) return;
-  connect(event.at);
-  self->peer.handle_listed(event.known->root, event.known->geometry, event.at);
+  const peer::Listing listing = std::exchange(self->listing, {});
+  if (listing.marks().size() > 0) connect(event.at);
+  self->peer.handle_wanted(listing.marks(), event.at);
+  for (const peer::Listing::File& file : listing.heaviest()) {
+    self->peer.handle_listed(file.root, file.geometry, event.at);
+  }
 }
 
 void list_complete(double now) {

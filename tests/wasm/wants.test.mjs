@@ -10,12 +10,12 @@ import {
   OUT_OPEN_SOCKET,
   OUT_SEND_MESSAGE,
   OUT_TOLD,
+  PEER_MANIFEST_ADD,
+  PEER_MANIFEST_COMMIT,
   PEER_MESSAGE,
-  PEER_RESOURCE,
-  PEER_LISTED,
   PEER_SOCKET_OPEN,
   PEER_START,
-  PEER_WANT,
+  pieceBytesMin,
   protocolVersion,
 } from '../../build/border.js';
 import { Engine } from '../../src/server/engine.js';
@@ -93,11 +93,11 @@ function openPage() {
   return {
     /** What it has sent since this was last asked. */
     sent: () => sent.splice(0),
-    want: (roots) => core.tell(PEER_WANT, roots.map((root) => root.slice(0, markDigits)).join('')),
-    connect() {
-      core.tell(PEER_LISTED, core.call(PEER_RESOURCE, rootOf('any'), 1, 65536));
-      core.tell(PEER_SOCKET_OPEN);
+    list(roots) {
+      for (const root of roots) assert.equal(core.call(PEER_MANIFEST_ADD, root, 1, pieceBytesMin), 1);
+      core.tell(PEER_MANIFEST_COMMIT);
     },
+    connect: () => core.tell(PEER_SOCKET_OPEN),
     hear(messages) {
       for (const message of messages) {
         assert.equal(core.callText(PEER_MESSAGE, toText(message), performance.now()), '');
@@ -125,7 +125,7 @@ for (const count of [1, 2, 23, 24, 25, 300, manifestEntries]) {
     const strangers = rootsOf(20, 'stranger');
     announce(coordinator, holder, [...held, ...strangers]);
     const page = openPage();
-    page.want(roots);
+    page.list(roots);
     page.connect();
     const peer = coordinator.join();
     const said = page.sent();
@@ -171,13 +171,13 @@ test('a page with another manifest says its list, and hears what somebody has of
   coordinator.say(holder, hello);
   announce(coordinator, holder, [before[3], after[5], after[59]]);
   const page = openPage();
-  page.want(before);
+  page.list(before);
   page.connect();
   for (const message of page.sent()) coordinator.say(peer, message);
   page.hear(coordinator.heard(peer));
   assert.deepEqual([...page.present], marksOf([before[3]]));
-  page.want(after);
-  page.want(after);
+  page.list(after);
+  page.list(after);
   const said = page.sent();
   assert.deepEqual(
     said.map(({ type }) => type),
@@ -192,7 +192,7 @@ test('a page with another manifest says its list, and hears what somebody has of
 test('a page that lists more files than a manifest may have says as many as a coordinator takes', () => {
   const coordinator = open();
   const page = openPage();
-  page.want(rootsOf(manifestEntries + 1000));
+  page.list(rootsOf(manifestEntries + 1000));
   page.connect();
   const peer = coordinator.join();
   for (const message of page.sent()) coordinator.say(peer, message);
