@@ -3,12 +3,11 @@
 // task.
 import {
   blockBytes,
-  bufferedLow,
-  controlBufferedMax,
   PEER_BLOCK,
   PEER_BLOCK_SENT,
   PEER_BUFFERED,
   PEER_CONTROL,
+  PEER_CONTROL_SENT,
   PEER_PAIR_CLOSED,
   PEER_PAIR_OPEN,
   peerMessageBytes,
@@ -72,7 +71,6 @@ export class Channels {
     };
     data.onmessage = (event) => this.#receive(id, bytesOf(event.data));
     data.onbufferedamountlow = () => this.#tellUnsent(id);
-    data.bufferedAmountLowThreshold = bufferedLow;
     if ([control, data].some(({ readyState }) => readyState === 'closing' || readyState === 'closed')) end();
     else look();
   }
@@ -97,7 +95,8 @@ export class Channels {
   sendControl(id, frame) {
     const pair = this.#pairs.get(id);
     if (!pair) return;
-    if (pair.control.bufferedAmount > controlBufferedMax || !send(pair.control, frame)) this.#core.tell(PEER_PAIR_CLOSED, id);
+    if (send(pair.control, frame)) this.#core.tell(PEER_CONTROL_SENT, id, pair.control.bufferedAmount);
+    else this.#core.tell(PEER_PAIR_CLOSED, id);
   }
 
   /** @param {number} id @param {Uint8Array<ArrayBuffer>} header @param {Uint8Array<ArrayBuffer>} payload */
@@ -116,9 +115,8 @@ export class Channels {
       pair.uncounted += message.length;
     }
     const left = pair.data.bufferedAmount + pair.uncounted;
-    // More is sent while half is left, because SCTP does not speed up on a channel that runs dry.
-    pair.data.bufferedAmountLowThreshold = Math.max(bufferedLow, left / 2);
-    this.#core.tell(PEER_BLOCK_SENT, id, left);
+    pair.data.bufferedAmountLowThreshold = this.#core.call(PEER_BLOCK_SENT, id, left, performance.now());
+    this.#core.drain();
   }
 
   /** In a task of its own. @param {number} id */

@@ -6,6 +6,7 @@ import { Core } from './core.js';
 import {
   CHANNEL,
   countsInterval,
+  markDigits,
   OUT_CANCEL_FETCH,
   OUT_CLOSE_PAIR,
   OUT_CLOSE_SOCKET,
@@ -28,6 +29,7 @@ import {
   OUT_SEND_MESSAGE,
   OUT_STORE_RUN,
   OUT_TAKE_BLOCK,
+  OUT_TOLD,
   PEER_AHEAD,
   PEER_COUNTING,
   PEER_HIDDEN,
@@ -120,11 +122,10 @@ export class Head {
     this.#fetches = new Fetches(core, this.resources, this.#pieces);
     this.#channels = new Channels(core, (bytes) => void (this.#pieces.wasted += bytes));
     this.#seeder = new Seeder(this.resources, this.#store, this.#pieces);
-    this.#socket = new Socket(core, socket, report, (change) => hand('present', [change]));
+    this.#socket = new Socket(core, socket, report, () => hand('informed', []));
     core.tell(PEER_START, browser, Math.floor(Math.random() * 2 ** 48), hasWebRtc);
     core.tell(PEER_AHEAD, ...ahead);
     this.upload(upload);
-    this.#socket.settled.then(() => hand('informed', []));
     if (!hasWebRtc) hand('informed', []);
     this.manifest(orFetch);
   }
@@ -240,7 +241,6 @@ export class Head {
         for (const path of bad) this.#hand('report', ['malformed-manifest', path]);
         if (this.resources.disabled) return this.#hand('disabled', [this.resources.text ?? '']);
         this.resources.list();
-        this.#socket.want(this.resources.roots());
         await this.resources.announce(store);
         this.#core.tell(PEER_LIST_COMPLETE);
         this.#adopt();
@@ -373,8 +373,8 @@ export class Head {
       this.#core.call(PEER_TRANSFERRED, id, fromPeers, fromOrigin, fromCache, wasted, done);
       this.#count();
     }
-    if (message?.type === 'transfer' && (message.done || message.fromOrigin > 0)) {
-      this.#core.tell(PEER_TRANSFER, this.resources.handleOf(message.root), message.done);
+    if (message?.type === 'transfer') {
+      this.#core.tell(PEER_TRANSFER, this.resources.handleOf(message.root), message.fromOrigin, message.done);
     }
   }
 
@@ -401,7 +401,12 @@ export class Head {
         this.#socket.open();
       },
       [OUT_CLOSE_SOCKET]: () => this.#socket.close(),
-      [OUT_SEND_MESSAGE]: ({ fields }) => this.#socket.send(fields),
+      [OUT_SEND_MESSAGE]: ({ together, fields }) => this.#socket.send(fields, together),
+      [OUT_TOLD]: ({ informs, come, marks }) => {
+        const all = Array.from(new Uint32Array(marks.slice().buffer), (mark) => mark.toString(16).padStart(markDigits, '0'));
+        hand('present', [{ add: all.slice(0, come), remove: all.slice(come) }]);
+        if (informs) hand('informed', []);
+      },
       [OUT_CREATE_PAIR]: ({ pair, offer }) => hand('create', [pair, offer > 0]),
       [OUT_REMOTE_DESCRIPTION]: ({ pair, offer, sdp }) => hand('describe', [pair, offer > 0, sdp]),
       [OUT_REMOTE_CANDIDATE]: ({ pair, line, midAndCandidate }) => hand('candidate', [pair, line, midAndCandidate]),

@@ -2,14 +2,13 @@
 import {
   BYPASS_HEADER,
   DIGESTS_PATH,
-  listedRoots,
   MANIFEST_PATH,
   manifestVersion,
   PEER_DROPPED,
   PEER_HELD,
   PEER_IS_MANIFEST,
-  PEER_IS_RESOURCE,
-  PEER_LISTED,
+  PEER_MANIFEST_ADD,
+  PEER_MANIFEST_COMMIT,
   PEER_PATH_KEY,
   PEER_RESOURCE,
 } from '../build/border.js';
@@ -86,11 +85,6 @@ export class Resources {
     return this.#listed;
   }
 
-  /** Of all that is listed, each once. */
-  roots() {
-    return this.#byRoot.keys();
-  }
-
   /**
    * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's. Rejects if it is none; a bad entry costs only
    * itself.
@@ -121,20 +115,16 @@ export class Resources {
     const { root, bytes, pieceBytes } = resource;
     const twin = this.#byRoot.get(root);
     const key = this.#key(path);
-    if (!this.#core.call(PEER_IS_RESOURCE, root, bytes, pieceBytes) || (twin && twin.bytes !== bytes)) return false;
-    if (this.#listed.has(key)) return false;
+    if ((twin && twin.bytes !== bytes) || this.#listed.has(key)) return false;
+    if (!this.#core.call(PEER_MANIFEST_ADD, root, bytes, pieceBytes)) return false;
     this.#listed.set(key, resource);
     if (!twin) this.#byRoot.set(root, resource);
     return true;
   }
 
-  /** Tells C++ what may be wanted one day, the heaviest last. */
+  /** What was read may be wanted one day. */
   list() {
-    [...this.#byRoot.values()]
-      .sort((a, b) => b.bytes - a.bytes)
-      .slice(0, listedRoots)
-      .reverse()
-      .forEach((resource) => this.#core.tell(PEER_LISTED, this.handle(resource)));
+    this.#core.tell(PEER_MANIFEST_COMMIT);
   }
 
   /**

@@ -1,8 +1,9 @@
 // What is kept about the visitor: a site's choice about uploads, and the browser's id for a day, which all sites of the origin
 // share. A site's names end as src/base/site.hpp says.
+import { browserAge } from '../build/border.js';
+
 const BROWSER = 'peer-cdn-browser';
 const UPLOAD = 'peer-cdn-upload';
-const DAY_MS = 86400000;
 
 // Storage may be denied, full, or hold what somebody else wrote: then it is as if nothing were stored.
 /** @param {string} key */
@@ -30,7 +31,7 @@ function write(key, value) {
 export function browserId() {
   const now = Date.now();
   const stored = read(BROWSER);
-  const isFresh = now >= stored?.since && now - stored.since < DAY_MS;
+  const isFresh = now >= stored?.since && now - stored.since < browserAge;
   if (isFresh && /^[0-9a-f]{32}$/.test(stored.id)) return stored.id;
   const random = crypto.getRandomValues(new Uint8Array(16));
   const id = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -77,6 +77,7 @@ class FlatSet {
   }
   void clear() { keys_.clear(); }
   std::size_t size() const { return keys_.size(); }
+  bool operator==(const FlatSet&) const = default;
   auto begin() const { return keys_.begin(); }
   auto end() const { return keys_.end(); }
 

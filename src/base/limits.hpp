@@ -441,6 +441,8 @@ inline constexpr std::size_t candidate_text_bytes = 2 * kib;
 inline constexpr std::size_t json_depth = 16;
 inline constexpr std::size_t error_code_bytes = 64;
 static_assert(sdp_bytes < signal_bytes && candidate_bytes + candidate_mid_bytes < signal_bytes);
+// The first digits of a root are its mark: enough for a hint that somebody can serve it.
+inline constexpr std::size_t mark_digits = 8;
 // Two manifests' worth: what is deployed now, and what was deployed before. Every newcomer is told
 // the marks of all of them.
 inline constexpr std::size_t roots_per_site = 2 * manifest_entries;
@@ -520,6 +522,9 @@ inline constexpr Duration candidates_wait = 10ms;
 inline constexpr std::size_t candidates_per_message = 8;
 static_assert(candidates_per_message * (candidate_bytes + candidate_mid_bytes) < signal_bytes);
 inline constexpr Duration welcome_wait = 10s;
+// A coordinator answers a list of what a page could want at once. Until then the page goes by what
+// it knew: bits of the list before would be taken for those of other files.
+inline constexpr Duration list_wait = welcome_wait;
 // The wait for the next try doubles each time, from the first to the last.
 inline constexpr Duration reconnect_min = 1s;
 inline constexpr Duration reconnect_max = 60s;
@@ -617,11 +622,13 @@ inline constexpr std::size_t frames_early = 16;
 // Unsent bytes on `control`. A bitfield is 256 bytes and a batch of requests 1 KiB, so only a peer
 // that does not read, while it makes us answer, gets here. Browsers would hold 16 MiB.
 inline constexpr std::uint64_t control_buffered_max = 1 * mib;
-// When so few bytes are left unsent the page asks the core for more: 2 ms of a fast line.
+// With so few bytes unsent more are sent: 2 ms of a fast line.
 inline constexpr std::uint64_t buffered_low = 64 * kib;
 static_assert(buffered_low < buffered_min);
 // Runs that a seeder keeps in memory: one for each of the peers that it serves at a time.
 inline constexpr std::size_t runs_in_memory = 8;
+// A browser's id is another one after this: nobody is known to the coordinator for longer.
+inline constexpr Duration browser_age = 24h;
 // What is handed on in one ArrayBuffer (the long form's body), or read back whole (adoption).
 inline constexpr std::uint64_t whole_bytes = reply_bytes;
 // How often a page tells a busy worker that it is there.

@@ -9,18 +9,13 @@
 namespace peer_cdn::bind {
 namespace {
 
-// The members by their names.
+// The members by their names: of what a page is told, and of what it says.
 template <class Fields, class F>
-void each_member(Fields& fields, F f) {
+void each_common(Fields& fields, F f) {
   f("type", fields.type);
-  f("browser", fields.browser);
-  f("code", fields.code);
-  f("held", fields.held);
   f("version", fields.version);
   f("peer", fields.peer);
-  f("offer", fields.offer);
   f("lean", fields.lean);
-  f("kept", fields.kept);
   f("add", fields.add);
   f("remove", fields.remove);
   f("roots", fields.roots);
@@ -30,6 +25,22 @@ void each_member(Fields& fields, F f) {
   f("candidate.candidate", fields.candidate);
   f("candidate.sdpMid", fields.candidate_mid);
   f("candidate.sdpMLineIndex", fields.candidate_line);
+}
+template <class F>
+void each_told(signal::Fields& fields, F f) {
+  each_common(fields, f);
+  f("code", fields.code);
+  f("kept", fields.kept);
+  f("offer", fields.offer);
+  f("set", fields.set);
+  f("whole", fields.whole);
+}
+template <class F>
+void each_said(const signal::Fields& fields, F f) {
+  each_common(fields, f);
+  f("browser", fields.browser);
+  f("held", fields.held);
+  f("wants", fields.wants);
 }
 
 double to_number(std::string_view digits) {
@@ -95,7 +106,7 @@ signal::Fields to_fields(std::string_view text) {
     const std::string_view name = take_until(text, '\0');
     const std::string_view value = take_until(text, '\0');
     if (value.empty()) continue;
-    each_member(fields, [&](std::string_view each, auto& member) {
+    each_told(fields, [&](std::string_view each, auto& member) {
       if (each == name) take(value.front(), value.substr(1), member);
     });
   }
@@ -104,7 +115,7 @@ signal::Fields to_fields(std::string_view text) {
 
 std::string to_text(const signal::Fields& fields) {
   std::string all;
-  each_member(fields, [&](std::string_view name, const auto& member) {
+  each_said(fields, [&](std::string_view name, const auto& member) {
     if (!member) return;
     (all += name) += '\0';
     (all += valued(*member)) += '\0';

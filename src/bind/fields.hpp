@@ -13,9 +13,10 @@
 
 namespace peer_cdn::bind {
 
-// A member of an unexpected type counts as absent. A number that is no whole number from 0 on is
-// one that parse_message() refuses.
+// What a page is told. A member of an unexpected type counts as absent. A number that is no whole
+// number from 0 on is one that parse_told() refuses.
 signal::Fields to_fields(std::string_view text);
+// What a page says.
 std::string to_text(const signal::Fields& fields);
 
 }  // namespace peer_cdn::bind

@@ -169,6 +169,11 @@ void Peer::translate(signal::SignalReport& report) {
 
 // --- The warm pool -------------------------------------------------------------------------------
 
+void Peer::handle_wanted(const FlatSet<signal::Mark>& marks, Instant now) {
+  now_ = now;
+  client_.want(marks, now);
+}
+
 void Peer::handle_listed(const Root& root, const Geometry& geometry, Instant now) {
   now_ = now;
   const auto at = std::find_if(listed_.begin(), listed_.end(),

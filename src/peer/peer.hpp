@@ -31,7 +31,7 @@ struct RemoteCandidate {
 // After CreatePair and RestartPair the host passes on local descriptions and candidates as they
 // arise.
 using Output =
-    Variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, CreatePair,
+    Variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, signal::Told, CreatePair,
             RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::RestartPair,
             swarm::SendControl, swarm::SendBlock, swarm::TakeBlock, swarm::DigestPiece,
             swarm::FetchDigests, swarm::Deliver, swarm::Pending, swarm::End, swarm::StoreRun,
@@ -70,6 +70,8 @@ class Peer {
   void open(ReaderId reader, const Root& root, const Geometry& geometry, swarm::Order order,
             Instant now);
 
+  // The marks of all files that this page could want (signal::Client::want).
+  void handle_wanted(const FlatSet<signal::Mark>& marks, Instant now);
   // A file that this page may want one day; the likeliest is told last. Beyond limits::listed_roots
   // the one that was told first is forgotten.
   void handle_listed(const Root& root, const Geometry& geometry, Instant now);

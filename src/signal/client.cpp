@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/variant.hpp"
+#include "signal/wants.hpp"
 
 namespace peer_cdn::signal {
 namespace {
@@ -46,7 +47,10 @@ void Client::handle_socket_open(Instant now, std::vector<PeerId> paired) {
   for (const auto& [root, announcement] : announcements_) {
     if (announcement.told) held += summand_of(root);
   }
-  send(Hello{version, browser_, number_, std::move(paired), true, held});
+  Hello hello{version, browser_, number_, std::move(paired), true, held};
+  hello.wants = write_wants(wanted_);
+  list_changed_ = false;
+  send(std::move(hello));
 }
 
 void Client::handle_socket_closed(Instant now) {
@@ -89,9 +93,10 @@ void Client::forget_session(bool report) {
   while (candidates_.poll()) {
   }
   candidates_due_.reset();
-  present_.clear();
   silent_asks_ = 0;
   word_expires_.reset();
+  lists_untold_ = 0;
+  list_expires_.reset();
   changes_due_.reset();
   changed_.clear();
   for (auto& [root, announcement] : announcements_) announcement.queued = false;
@@ -115,6 +120,9 @@ void Client::handle(const Welcome& welcome, Instant now) {
   welcomed_at_ = now;
   number_ = welcome.peer;
   lean_ = welcome.lean;
+  // A coordinator that is not lean tells all marks.
+  if (lean_) expect_list(now);
+  send_list(now);
   for (auto& [root, announcement] : announcements_) {
     if (!welcome.kept) announcement.told = false;
     announcement.queued = true;
@@ -123,14 +131,40 @@ void Client::handle(const Welcome& welcome, Instant now) {
   send_changes();
 }
 
+// The first word of a session says all, also where it does not call itself whole.
 void Client::handle(const Present& present, Instant) {
   if (!welcomed()) return;
+  const auto cells = read_cells(present.set ? std::string_view(*present.set) : std::string_view());
+  if (!cells) return outputs_.push(SignalReport{cells.error()});
+  if (present.whole && lists_untold_ > 0 && --lists_untold_ == 0) list_expires_.reset();
+  if (lists_untold_ > 0) return;  // of a list before the last one
+  FlatSet<Mark> all;
+  if (connected() && !present.whole) all = present_;
   state_ = State::connected;
-  for (const Mark mark : present.remove) present_.erase(mark);
-  for (const Mark mark : present.add) {
+  const auto take = [&all](Mark mark, bool is_there) {
+    if (!is_there) return all.erase(mark);
     // A site cannot have more marks, so a coordinator that tells more is not believed.
-    if (present_.size() < limits::roots_per_site) present_.insert(mark);
+    if (all.size() < limits::roots_per_site) all.insert(mark);
+  };
+  for (const Mark mark : present.remove) take(mark, false);
+  for (const Mark mark : present.add) take(mark, true);
+  for (const Cell& cell : *cells) {
+    const std::size_t first = cell.index * files_per_cell;
+    for (std::size_t i = first; i < std::min(first + files_per_cell, wanted_.size()); ++i) {
+      take(wanted_.begin()[i], (cell.bits & bit_of(i)) != 0);
+    }
   }
+  Told told;
+  for (const Mark mark : all) {
+    if (!present_.contains(mark)) told.marks.push_back(mark);
+  }
+  told.come = told.marks.size();
+  for (const Mark mark : present_) {
+    if (!all.contains(mark)) told.marks.push_back(mark);
+  }
+  told.informs = !present.set || wanted_.size() > 0;
+  present_ = std::move(all);
+  outputs_.push(std::move(told));
 }
 
 void Client::handle(const Answer& answer, Instant now) {
@@ -176,6 +210,25 @@ void Client::handle(const Refusal& refusal, Instant now) {
   const Error error = parse_code(refusal.code);
   outputs_.push(SignalReport{error});
   if (error == Error::version_mismatch) stop(now);
+}
+
+void Client::want(const FlatSet<Mark>& marks, Instant now) {
+  if (wanted_ == marks) return;
+  wanted_ = marks;
+  list_changed_ = true;
+  send_list(now);
+}
+
+void Client::expect_list(Instant now) {
+  ++lists_untold_;
+  list_expires_ = now + limits::list_wait;
+}
+
+// The hello said the list, unless it has changed since.
+void Client::send_list(Instant now) {
+  if (!welcomed() || !lean_ || !std::exchange(list_changed_, false)) return;
+  send(Want{write_wants(wanted_)});
+  expect_list(now);
 }
 
 void Client::announce(const Root& root, Instant now) {
@@ -251,7 +304,7 @@ void Client::send_asks() {
 void Client::signal(Signal signal, Instant now) {
   if (!introduced(signal.peer)) return;
   const bool waits = lean_ && holds_alternative<Candidate>(signal.what);
-  (waits ? candidates_ : outputs_).push(SendMessage{std::move(signal)});
+  (waits ? candidates_ : outputs_).push(SendMessage{std::move(signal), waits});
   if (waits && !candidates_due_) candidates_due_ = now + limits::candidates_wait;
 }
 
@@ -267,7 +320,7 @@ bool Client::introduced(PeerId peer) const {
 }
 
 bool Client::anyone_has(const Root& root) const {
-  return present_.contains(mark_of(root));
+  return connected() && present_.contains(mark_of(root));
 }
 
 // An ask without roots is answered, so it shows whether the socket lives.
@@ -285,7 +338,8 @@ void Client::handle_timeout(Instant now) {
   if (state_ == State::waiting && state_expires_ <= now) open(now);
   const bool late =
       (state_ == State::opening || state_ == State::greeting) && state_expires_ <= now;
-  if (late || (word_expires_ && *word_expires_ <= now)) drop(Error::no_coordinator, now);
+  const auto is_over = [now](const std::optional<Instant>& at) { return at && *at <= now; };
+  if (late || is_over(word_expires_) || is_over(list_expires_)) drop(Error::no_coordinator, now);
   if (changes_due_ && *changes_due_ <= now) send_changes();
   if (candidates_due_ && *candidates_due_ <= now) {
     while (auto waiting = candidates_.poll()) outputs_.push(std::move(*waiting));
@@ -313,6 +367,7 @@ std::optional<Instant> Client::next_timeout() const {
   if (candidates_due_) sooner(*candidates_due_);
   if (!asked_.empty()) sooner(asked_.front().expires);
   if (word_expires_) sooner(*word_expires_);
+  if (list_expires_) sooner(*list_expires_);
   if (state_ == State::waiting || state_ == State::opening || state_ == State::greeting) {
     sooner(state_expires_);
   }

@@ -24,6 +24,12 @@ struct CloseSocket {  // forget the socket at once: what it still says belongs t
 };
 struct SendMessage {
   Message message;
+  bool together = false;  // others like it follow at once, and one text may carry them
+};
+struct Told {  // what anybody has: what has changed since the host was told before
+  List<Mark> marks;
+  std::size_t come = 0;  // the first of them; nobody has the others any more
+  bool informs = true;   // false: this page has not said what it could want
 };
 struct Answered {  // one for each root that was asked for
   Root root;
@@ -45,8 +51,8 @@ struct Left {  // the peer declined or went; an open connection may live on
 struct SignalReport {
   Error error;
 };
-using ClientOutput = Variant<OpenSocket, CloseSocket, SendMessage, Answered, Introduced, Resumed,
-                             Signalled, Left, SignalReport>;
+using ClientOutput = Variant<OpenSocket, CloseSocket, SendMessage, Told, Answered, Introduced,
+                             Resumed, Signalled, Left, SignalReport>;
 
 class Client {
  public:
@@ -66,6 +72,9 @@ class Client {
   std::optional<Instant> next_timeout() const;
   std::optional<ClientOutput> poll_output();
 
+  // What this page could want from now on: of nothing else it is told. At first it wants nothing.
+  // Requires no more marks than a manifest has.
+  void want(const FlatSet<Mark>& marks, Instant now);
   // This page can serve the root from now on, or cannot any more. The client tells the coordinator
   // when it is connected, the changes of a moment together, and tells all again after a reconnect.
   // Beyond limits::roots_per_peer it announces nothing.
@@ -123,6 +132,8 @@ class Client {
   void forget_session(bool report);
   void schedule_reconnect(Instant now);
   void change(const Root& root, bool held, Instant now);
+  void send_list(Instant now);
+  void expect_list(Instant now);
   void send_changes();
   void send_asks();
   void send(Message message) { outputs_.push(SendMessage{std::move(message)}); }
@@ -140,7 +151,11 @@ class Client {
   std::optional<Instant> changes_due_;
   List<Asked> asked_;              // oldest first: all wait equally long
   std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word
-  FlatSet<Mark> present_;
+  FlatSet<Mark> wanted_;
+  bool list_changed_ = false;       // since the hello said it
+  std::uint32_t lists_untold_ = 0;  // lists that were said, and of which nothing was told yet
+  std::optional<Instant> list_expires_;
+  FlatSet<Mark> present_;  // as the host was told
   List<PeerId> introduced_;
   bool lean_ = false;               // the coordinator said so in its welcome
   Queue<ClientOutput> candidates_;  // messages that wait a moment

@@ -22,11 +22,11 @@
 
 #include "base/limits.hpp"
 #include "base/time.hpp"
+#include "signal/audience.hpp"
 #include "signal/directory.hpp"
 #include "signal/message.hpp"
 #include "signal/random.hpp"
 #include "signal/siblings.hpp"
-#include "signal/wants.hpp"
 
 namespace peer_cdn::signal {
 

@@ -1,6 +1,7 @@
 #include "signal/message.hpp"
 
 #include <cstddef>
+#include <type_traits>
 
 #include "base/limits.hpp"
 #include "base/variant.hpp"
@@ -9,7 +10,7 @@ namespace peer_cdn::signal {
 namespace {
 
 constexpr std::size_t browser_digits = 32;
-constexpr std::size_t mark_digits = 8;
+using limits::mark_digits;
 
 bool is_hex(std::string_view text) {
   for (const char c : text) {
@@ -103,6 +104,8 @@ Result<Message> parse_present(const Fields& fields) {
   Error error = parse_marks(fields.add, present.add);
   if (error == Error::none) error = parse_marks(fields.remove, present.remove);
   if (error != Error::none) return error;
+  present.whole = fields.whole.value_or(false);
+  if (fields.set) present.set.emplace(*fields.set);
   return Message(std::move(present));
 }
 
@@ -167,6 +170,22 @@ Result<Message> parse_signal(PeerId peer, const Fields& fields) {
   return description ? parse_description(peer, fields) : parse_candidate(peer, fields);
 }
 
+// What a client says.
+Result<Message> parse_said(const Fields& fields) {
+  if (!fields.type) return Error::malformed_message;
+  const std::string_view type = *fields.type;
+  if (type == "hello") return parse_hello(fields);
+  if (type == "want") return parse_want(fields);
+  if (type == "have") return parse_have(fields);
+  if (type == "ask") return parse_ask(fields);
+  const bool signal = type == "signal";
+  if (!signal && type != "decline") return Error::unknown_message;
+  const auto peer = whole_number(fields.peer);
+  if (!peer) return Error::malformed_message;
+  if (signal) return parse_signal(PeerId{*peer}, fields);
+  return Message(Decline{PeerId{*peer}});
+}
+
 Result<Message> parse_refusal(const Fields& fields) {
   if (!fields.code) return Error::malformed_message;
   if (fields.code->size() > limits::error_code_bytes) return Error::message_too_long;
@@ -198,7 +217,7 @@ void fill(Fields& fields, const Hello& hello) {
   fields.version = hello.version;
   fields.browser = hello.browser;
   if (hello.lean) fields.lean = true;
-  fields.wants = hello.wants;
+  if (hello.wants) fields.wants.emplace(*hello.wants);
   if (hello.peer.value == 0) return;
   fields.peer = hello.peer.value;
   if (hello.held != 0) fields.held = sum_text(hello.held);
@@ -216,6 +235,8 @@ void fill(Fields& fields, const Present& present) {
   fields.type = "present";
   fields.add = texts_of(present.add);
   fields.remove = texts_of(present.remove);
+  if (present.whole) fields.whole = true;
+  fields.set = present.set;
 }
 void fill(Fields& fields, const Want& want) {
   fields.type = "want";
@@ -270,6 +291,9 @@ void fill(Fields& fields, const Refusal& refusal) {
   fields.code = refusal.code;
 }
 
+template <class M, class... T>
+constexpr bool is_one_of = (std::is_same_v<M, T> || ...);
+
 }  // namespace
 
 std::optional<std::uint32_t> whole_number(const std::optional<double>& number) {
@@ -304,35 +328,40 @@ std::string to_hex(Mark mark) {
   return hex;
 }
 
-Result<Message> parse_message(const Fields& fields) {
+Result<Message> parse_told(const Fields& fields) {
   if (!fields.type) return Error::malformed_message;
   const std::string_view type = *fields.type;
-  if (type == "hello") return parse_hello(fields);
   if (type == "welcome") return parse_welcome(fields);
   if (type == "present") return parse_present(fields);
-  if (type == "want") return parse_want(fields);
-  if (type == "have") return parse_have(fields);
-  if (type == "ask") return parse_ask(fields);
   if (type == "answer") return parse_answer(fields);
   if (type == "error") return parse_refusal(fields);
-  const bool introduce = type == "introduce", signal = type == "signal";
-  const bool decline = type == "decline", gone = type == "gone";
-  if (!introduce && !signal && !decline && !gone && type != "resume") {
-    return Error::unknown_message;
-  }
+  const bool introduce = type == "introduce", signal = type == "signal", gone = type == "gone";
+  if (!introduce && !signal && !gone && type != "resume") return Error::unknown_message;
   const auto peer = whole_number(fields.peer);
   if (!peer) return Error::malformed_message;
   if (signal) return parse_signal(PeerId{*peer}, fields);
-  if (decline) return Message(Decline{PeerId{*peer}});
   if (gone) return Message(Gone{PeerId{*peer}});
   if (!introduce) return Message(Resume{PeerId{*peer}});
   if (!fields.offer) return Error::malformed_message;
   return Message(Introduce{PeerId{*peer}, *fields.offer});
 }
 
+Result<Message> parse_message(const Fields& fields) {
+  auto said = parse_said(fields);
+  return said || said.error() != Error::unknown_message ? std::move(said) : parse_told(fields);
+}
+
 Fields to_fields(const Message& message) {
   Fields fields;
   match(message, [&fields](const auto& m) { fill(fields, m); });
+  return fields;
+}
+
+Fields said_to_fields(const Message& message) {
+  Fields fields;
+  match(message, [&fields]<class M>(const M& m) {
+    if constexpr (is_one_of<M, Hello, Want, Have, Ask, Signal, Decline>) fill(fields, m);
+  });
   return fields;
 }
 

@@ -1,7 +1,9 @@
 // The messages between a client and the coordinator (src/README.md, With the coordinator).
 //
 // The page's border turns JSON text into Fields by JSON.parse, the coordinator's by
-// signal/json.hpp. parse_message() is the one validator of both.
+// signal/json.hpp. parse_message() is the one validator of both. A client says some of the
+// messages, and a coordinator tells some: a page has the code only to write the ones and to read
+// the others.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +21,7 @@ namespace peer_cdn::signal {
 
 inline constexpr std::uint32_t version = limits::protocol_version;
 
-// The first eight hex digits of a root: enough for a hint that somebody can serve it.
+// The first hex digits of a root (limits::mark_digits).
 using Mark = std::uint32_t;
 Mark mark_of(const Root& root);
 std::optional<Mark> parse_mark(std::string_view hex);
@@ -67,8 +69,7 @@ struct Present {
   // What was told before counts no more.
   bool whole = false;
   // To a client that said what it could want, in place of the marks: the cells of its list that
-  // changed (signal/wants.hpp). A page's socket makes marks of them (web/wants.js), so that Fields
-  // have no such text.
+  // changed (signal/wants.hpp).
   std::optional<std::string> set = {};
   bool operator==(const Present&) const = default;
 };
@@ -133,9 +134,9 @@ using Message = Variant<Hello, Welcome, Present, Want, Have, Ask, Answer, Introd
 // A JSON object's members as they came, before they are checked. A member of another JSON type than
 // the one named here counts as absent. Numbers are doubles, because JSON has no others.
 struct Fields {
-  std::optional<std::string> type, browser, code, held, wants;
+  std::optional<std::string> type, browser, code, held, wants, set;
   std::optional<double> version, peer;
-  std::optional<bool> offer, lean, kept;
+  std::optional<bool> offer, lean, kept, whole;
   std::optional<std::vector<std::string>> add, remove, roots;
   std::optional<std::vector<double>> peers;
   std::optional<std::string> description_type, description_sdp;
@@ -148,7 +149,11 @@ std::optional<std::uint32_t> whole_number(const std::optional<double>& number);
 
 // Errors: malformed_message, unknown_message, message_too_long (a list or text beyond its limit).
 Result<Message> parse_message(const Fields& fields);
+// The same, of what a coordinator tells. Any other is unknown_message.
+Result<Message> parse_told(const Fields& fields);
 // The inverse: parse_message(to_fields(m)) is m.
 Fields to_fields(const Message& message);
+// The same, of what a client says. Of any other there are no fields.
+Fields said_to_fields(const Message& message);
 
 }  // namespace peer_cdn::signal

@@ -1,7 +1,6 @@
 #include "signal/wants.hpp"
 
-#include <algorithm>
-#include <utility>
+#include "base/text.hpp"
 
 namespace peer_cdn::signal {
 namespace {
@@ -9,14 +8,9 @@ namespace {
 constexpr std::string_view digits =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::size_t digit_bits = 6;
-constexpr std::size_t cell_digits = 4;
-constexpr std::size_t cell_bits = cell_digits * digit_bits;
+constexpr std::size_t cell_digits = files_per_cell / digit_bits;
 
-// Of the file that is at `i` in the list, in its cell.
-constexpr std::uint32_t bit_of(std::size_t i) {
-  return 1u << (cell_bits - 1 - i % cell_bits);
-}
-
+// -1 if it is none.
 int value_of(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -24,15 +18,39 @@ int value_of(char c) {
   return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-// Reads base64 digits bit by bit. They were checked before.
-class Bits {
+// Writes base64 digits bit by bit.
+class BitWriter {
  public:
-  explicit Bits(std::string_view text) : text_(text), left_(digit_bits * text.size()) {}
+  explicit BitWriter(std::string& text) : text_(text) {}
+  void put(bool bit) {
+    value_ = value_ << 1 | (bit ? 1 : 0);
+    if (++count_ < digit_bits) return;
+    text_ += digits[value_];
+    value_ = count_ = 0;
+  }
+  // The last bits of the value, so many.
+  void put(std::uint32_t value, std::size_t count) {
+    while (count-- > 0) put((value >> count & 1) != 0);
+  }
+  // Any base64 decoder takes groups of four digits.
+  void fill() {
+    while (count_ > 0 || text_.size() % 4 != 0) put(true);
+  }
+
+ private:
+  std::string& text_;
+  std::size_t value_ = 0;
+  std::size_t count_ = 0;
+};
+
+// Reads base64 digits bit by bit. They were checked before.
+class BitReader {
+ public:
+  explicit BitReader(std::string_view text) : text_(text), left_(digit_bits * text.size()) {}
   std::size_t left() const { return left_; }
   bool take() {
     const std::size_t at = digit_bits * text_.size() - left_--;
-    const int digit = value_of(text_[at / digit_bits]);
-    return (digit >> (digit_bits - 1 - at % digit_bits) & 1) != 0;
+    return (value_of(text_[at / digit_bits]) >> (digit_bits - 1 - at % digit_bits) & 1) != 0;
   }
 
  private:
@@ -40,25 +58,30 @@ class Bits {
   std::size_t left_;
 };
 
-// Runs of cells that are to be told, as "<first cell>:<digits>,...".
-class Runs {
- public:
-  void add(std::size_t at, std::uint32_t cell) {
-    if (next_ != at || text_.empty()) {
-      if (!text_.empty()) text_ += ',';
-      text_ += std::to_string(at) + ':';
-    }
-    for (std::size_t i = cell_digits; i-- > 0;) text_ += digits[cell >> (digit_bits * i) & 63];
-    next_ = at + 1;
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-  std::size_t next_ = 0;
-};
-
 }  // namespace
+
+// A manifest has so few files that each gap has low bits: k is log2 of the mean gap.
+std::string write_wants(const FlatSet<Mark>& marks) {
+  std::string text;
+  if (marks.size() == 0) return text;
+  std::size_t low_bits = 0;
+  while (low_bits < limits::wants_bits - 1 &&
+         marks.size() << (low_bits + 1) <= std::size_t{1} << limits::wants_bits) {
+    ++low_bits;
+  }
+  BitWriter bits(text);
+  bits.put(static_cast<std::uint32_t>(low_bits), digit_bits);
+  CutMark last = 0;
+  for (const Mark mark : marks) {
+    const std::uint32_t gap = cut(mark) - last;
+    last = cut(mark);
+    for (std::uint32_t i = gap >> low_bits; i > 0; --i) bits.put(true);
+    bits.put(false);
+    bits.put(gap, low_bits);
+  }
+  bits.fill();
+  return text;
+}
 
 Result<std::vector<CutMark>> read_wants(std::string_view text) {
   std::vector<CutMark> wanted;
@@ -68,13 +91,13 @@ Result<std::vector<CutMark>> read_wants(std::string_view text) {
   }
   const auto low_bits = static_cast<std::size_t>(value_of(text.front()));
   if (low_bits >= limits::wants_bits) return Error::malformed_message;
-  Bits bits(text.substr(1));
+  BitReader bits(text.substr(1));
   std::uint64_t mark = 0;
   while (bits.left() > 0) {
     std::uint64_t gap = 0;
     bool is_one = true;
     while (bits.left() > 0 && (is_one = bits.take())) ++gap;
-    if (is_one) break;  // ones that fill the last digit
+    if (is_one) break;  // ones that fill the last digits
     if (bits.left() < low_bits) return Error::malformed_message;
     for (std::size_t i = 0; i < low_bits; ++i) gap = gap << 1 | (bits.take() ? 1 : 0);
     mark += gap;
@@ -85,61 +108,45 @@ Result<std::vector<CutMark>> read_wants(std::string_view text) {
   return wanted;
 }
 
-Audience::Audience(std::vector<CutMark> wanted, const Presence& presence)
-    : wants_all_(false),
-      wanted_(std::move(wanted)),
-      told_(cells_of(presence)),
-      newest_(told_),
-      came_(told_.size()) {}
-
-std::uint32_t Audience::add(PeerId peer) {
-  members_.push_back(peer);
-  return static_cast<std::uint32_t>(members_.size() - 1);
+std::string write_cells(const List<Cell>& cells) {
+  std::string text;
+  BitWriter bits(text);
+  std::uint32_t next = 0;
+  for (const Cell& cell : cells) {
+    if (cell.index != next || text.empty()) {
+      if (!text.empty()) text += ',';
+      text += std::to_string(cell.index) + ':';
+    }
+    bits.put(cell.bits, files_per_cell);
+    next = cell.index + 1;
+  }
+  return text;
 }
 
-PeerId Audience::remove(std::uint32_t position) {
-  const PeerId last = members_.back();
-  members_[position] = last;
-  members_.pop_back();
-  return last;
-}
-
-std::vector<std::uint32_t> Audience::cells_of(const Presence& presence) const {
-  std::vector<std::uint32_t> cells((wanted_.size() + cell_bits - 1) / cell_bits);
-  for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    if (presence.has(wanted_[i])) cells[i / cell_bits] |= bit_of(i);
+Result<List<Cell>> read_cells(std::string_view text) {
+  List<Cell> cells;
+  while (!text.empty()) {
+    std::uint32_t index = 0;
+    std::size_t size = 0;
+    for (; size < text.size() && is_digit(text[size]) && index < limits::manifest_entries; ++size) {
+      index = 10 * index + static_cast<std::uint32_t>(text[size] - '0');
+    }
+    if (size == 0 || size == text.size() || text[size] != ':') return Error::malformed_message;
+    text.remove_prefix(size + 1);
+    do {
+      Cell cell{index++};
+      for (std::size_t i = 0; i < cell_digits; ++i) {
+        const int value = i < text.size() ? value_of(text[i]) : -1;
+        if (value < 0) return Error::malformed_message;
+        cell.bits = cell.bits << digit_bits | static_cast<std::uint32_t>(value);
+      }
+      cells.push_back(cell);
+      text.remove_prefix(cell_digits);
+    } while (!text.empty() && text.front() != ',');
+    if (text == ",") return Error::malformed_message;
+    if (!text.empty()) text.remove_prefix(1);
   }
   return cells;
-}
-
-void Audience::handle_came(Mark mark) {
-  const auto same = std::equal_range(wanted_.begin(), wanted_.end(), cut(mark));
-  for (auto each = same.first; each != same.second; ++each) {
-    const auto i = static_cast<std::size_t>(each - wanted_.begin());
-    newest_[i / cell_bits] |= bit_of(i);
-    came_[i / cell_bits] = true;
-  }
-}
-
-std::string Audience::all() const {
-  Runs runs;
-  for (std::size_t i = 0; i < newest_.size(); ++i) {
-    if (newest_[i] != 0) runs.add(i, newest_[i]);
-  }
-  return runs.take();
-}
-
-std::string Audience::changes(const Presence& presence) {
-  const std::vector<std::uint32_t> before = std::exchange(told_, cells_of(presence));
-  const std::vector<std::uint32_t> newest = std::exchange(newest_, told_);
-  const std::vector<bool> came = std::exchange(came_, std::vector<bool>(told_.size()));
-  Runs runs;
-  // What came and went again only newcomers were told. What went and came again is told once more:
-  // who asked for it in between heard that nobody has it.
-  for (std::size_t i = 0; i < told_.size(); ++i) {
-    if (told_[i] != before[i] || told_[i] != newest[i] || came[i]) runs.add(i, told_[i]);
-  }
-  return runs.take();
 }
 
 }  // namespace peer_cdn::signal

@@ -1,22 +1,30 @@
-// What a page could want, as it says it once to the coordinator: the marks of its manifest, each
-// cut to its first bits. From then on it is told one bit for each, and of nothing else.
+// What a page could want, and what it is told of that: the form in which a page and the coordinator
+// write both. Each direction has its writer and its reader here.
+//
+// A page says its list once: the marks of its manifest, each cut to its first bits. From then on
+// the coordinator tells it one bit for each, and of nothing else.
 //
 // Cut marks collide: a listed file that nobody has looks present if another root of the site begins
 // with the same bits. With as many roots as a site may have that is one file in a hundred
 // (wants_bits below), and costs that file's reader a question that is answered with 0.
 //
-// The text of a list is base64 digits. The first says a number k. What follows are the gaps between
+// The text of a list is base64. The first digit says a number k. What follows are the gaps between
 // the sorted cut marks, in a Rice code: gap >> k as that many ones and a zero, then the low k bits;
-// ones fill the last digit. web/wants.js writes it.
+// ones fill the last digits.
+//
+// The text of what is told has a cell for each 24 files: four base64 digits. Cells that follow each
+// other are a run, "<first cell>:<digits>", and commas stand between runs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/ids.hpp"
+#include "base/flat.hpp"
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/result.hpp"
 #include "signal/message.hpp"
 
@@ -27,51 +35,26 @@ constexpr CutMark cut(Mark mark) {
   return mark >> (32 - limits::wants_bits);
 }
 
+// Requires no more marks than a manifest has.
+std::string write_wants(const FlatSet<Mark>& marks);
 // The cut marks, sorted. Errors: malformed_message, message_too_long (more than a manifest has).
 Result<std::vector<CutMark>> read_wants(std::string_view text);
 
-// Which cut marks anybody has: a bit for each there may be.
-class Presence {
- public:
-  void add(Mark mark) { bits_[cut(mark)] = true; }
-  bool has(CutMark mark) const { return bits_[mark]; }
-
- private:
-  std::vector<bool> bits_ = std::vector<bool>(std::size_t{1} << limits::wants_bits);
+inline constexpr std::size_t files_per_cell = 24;
+// A bit for each file: 1 if anybody has it.
+struct Cell {
+  std::uint32_t index = 0;
+  std::uint32_t bits = 0;
+  bool operator==(const Cell&) const = default;
 };
+// The bit of the file that is at `place` in the list, in its cell.
+constexpr std::uint32_t bit_of(std::size_t place) {
+  return 1u << (files_per_cell - 1 - place % files_per_cell);
+}
 
-// Peers that are told the same: those that could want the same, or those that did not say.
-class Audience {
- public:
-  // Of those that did not say: they are told all marks.
-  Audience() = default;
-  Audience(std::vector<CutMark> wanted, const Presence& presence);
-
-  // Its position among the members.
-  std::uint32_t add(PeerId peer);
-  // Gives the member that has the position from now on.
-  PeerId remove(std::uint32_t position);
-  const std::vector<PeerId>& members() const { return members_; }
-
-  bool wants_all() const { return wants_all_; }
-  // Somebody has it since the members were told last: newcomers are told at once, the members with
-  // the next changes.
-  void handle_came(Mark mark);
-  // What a newcomer must be told.
-  std::string all() const;
-  // What all members must be told since they were told last; empty: nothing.
-  std::string changes(const Presence& presence);
-
- private:
-  // Of 24 files each: four base64 digits.
-  std::vector<std::uint32_t> cells_of(const Presence& presence) const;
-
-  std::vector<PeerId> members_;
-  bool wants_all_ = true;
-  std::vector<CutMark> wanted_;
-  std::vector<std::uint32_t> told_;
-  std::vector<std::uint32_t> newest_;  // what newcomers are told: the same, and what came since
-  std::vector<bool> came_;             // the cells in which something came since
-};
+// Requires that the cells are sorted.
+std::string write_cells(const List<Cell>& cells);
+// Errors: malformed_message.
+Result<List<Cell>> read_cells(std::string_view text);
 
 }  // namespace peer_cdn::signal

@@ -43,7 +43,8 @@ void Swarm::meet(const Root& root, std::uint32_t introduced, Instant now) {
   if (!std::exchange(watch->met, true)) outputs_.push(Company{root});
 }
 
-void Swarm::handle_transfer(const Root& root, bool over, Instant now) {
+void Swarm::handle_transfer(const Root& root, std::uint64_t from_origin, bool over, Instant now) {
+  if (from_origin == 0 && !over) return;
   Watch* watch = find_watch(root);
   if (over) {
     unwatch(root);

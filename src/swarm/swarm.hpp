@@ -60,10 +60,9 @@ class Swarm {
   // The host answers every SendBlock once, those of one pair in their order: with
   // handle_block_sent() when it has handed the block to the channel, or with handle_unreadable().
   // Until then the block's bytes count as buffered. `buffered` is the channel's bufferedAmount
-  // after the send.
+  // after the send. The host tells the channel to say when refill_at() is left (upload.hpp).
   void handle_block_sent(PeerId peer, std::uint64_t buffered, Instant now);
-  // The unsent bytes of this pair's `data`, told on bufferedamountlow. The threshold is
-  // limits::buffered_low.
+  // The unsent bytes of this pair's `data`, told on bufferedamountlow.
   void handle_buffered(PeerId peer, std::uint64_t buffered, Instant now);
   // A SendBlock cannot be done, because the store lost the piece.
   void handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, Instant now);
@@ -95,9 +94,9 @@ class Swarm {
   std::uint64_t missing_bytes(const Root& root, const Geometry& geometry);
   // This root was evicted, or the current manifest does not list it any more: serve it to nobody.
   void handle_dropped(const Root& root, Instant now);
-  // The worker fetches this root alone. It has some of it, and the origin's answer may be shared;
-  // or (`over`) it is done, so that the root is not watched any more.
-  void handle_transfer(const Root& root, bool over, Instant now);
+  // How a response of the worker's goes. If the origin has sent some of it, the worker fetches this
+  // root alone, and the origin's answer may be shared. If it is over, the root is watched no more.
+  void handle_transfer(const Root& root, std::uint64_t from_origin, bool over, Instant now);
   void handle_upload_options(const UploadOptions& options, Instant now);
 
   // The page ends: verified pieces that are not stored yet are stored now.

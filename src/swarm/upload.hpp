@@ -2,6 +2,7 @@
 // more into a channel than it sends in about a quarter of a second.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -38,6 +39,12 @@ class Upload {
   Instant refilled_{};
   std::uint64_t sent_ = 0;
 };
+
+// More is sent when so much of what a channel had unsent is left: SCTP does not speed up on a
+// channel that runs dry.
+constexpr std::uint64_t refill_at(std::uint64_t buffered) {
+  return std::max(limits::buffered_low, buffered / 2);
+}
 
 // A block that a peer asked us for, under the peer's own handle.
 struct Requested {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "signal/wants.hpp"
+
 using namespace peer_cdn;
 using namespace peer_cdn::signal;
 using namespace std::chrono_literals;
@@ -40,11 +42,29 @@ struct Host {
     return messages;
   }
   void hear(const Message& message) { client.handle_message(message, now); }
-  void greet() {
+  void greet(bool lean = false) {
     client.start(now);
     client.handle_socket_open(now);
     drain();
-    hear(Welcome{version, PeerId{100}});
+    hear(Welcome{version, PeerId{100}, lean});
+  }
+  // Of a coordinator that answers lists.
+  void connect(const FlatSet<Mark>& wanted, const std::string& set) {
+    client.want(wanted, now);
+    greet(true);
+    hear(Present{{}, {}, true, set});
+    drain();
+  }
+  // What the host is told, as "+<mark> -<mark> ..."; a line each time.
+  std::string told() {
+    std::string all;
+    for (const Told& each : take<Told>()) {
+      for (std::size_t i = 0; i < each.marks.size(); ++i) {
+        all += (i < each.come ? '+' : '-') + to_hex(each.marks[i]) + ' ';
+      }
+      all += each.informs ? "\n" : "nothing\n";
+    }
+    return all;
   }
   void connect() {
     greet();
@@ -56,6 +76,14 @@ struct Host {
     client.handle_timeout(now);
   }
 };
+
+// In the order of their numbers.
+FlatSet<Mark> marks_of(std::initializer_list<Mark> marks) {
+  FlatSet<Mark> set;
+  for (const Mark mark : marks) set.insert(mark);
+  return set;
+}
+constexpr Mark a = 0xaaaaaaaa, b = 0xbbbbbbbb, c = 0xcccccccc, d = 0xdddddddd;
 
 }  // namespace
 
@@ -69,7 +97,7 @@ TEST_CASE("there is no socket before start, and hello is the first word") {
   CHECK(host.take<OpenSocket>().size() == 1);
   host.client.handle_socket_open(host.now);
   CHECK(host.sent() ==
-        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{}, {}, true}});
+        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{}, {}, true, 0, ""}});
   CHECK_FALSE(host.client.connected());
 }
 
@@ -138,8 +166,8 @@ TEST_CASE("what the coordinator knows still is not announced again, only what ch
   host.client.handle_socket_open(host.now);
   const std::uint64_t held =
       summand_of(root_of(1)) + summand_of(root_of(2)) + summand_of(root_of(3));
-  CHECK(host.sent() ==
-        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{100}, {}, true, held}});
+  CHECK(host.sent() == std::vector<Message>{
+                           Hello{version, std::string(32, 'a'), PeerId{100}, {}, true, held, ""}});
   SUBCASE("it knows them") {
     host.hear(Welcome{version, PeerId{100}, true, true});
     CHECK(host.sent() == std::vector<Message>{Have{{root_of(5)}, {root_of(2)}}});
@@ -410,8 +438,8 @@ TEST_CASE("after a reconnect a page says who it was and with whom it has pairs, 
   CHECK(host.take<Left>().size() == 1);
   host.pass(limits::reconnect_max);
   host.client.handle_socket_open(host.now, {PeerId{5}});
-  CHECK(host.sent() ==
-        std::vector<Message>{Hello{version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}, true}});
+  CHECK(host.sent() == std::vector<Message>{Hello{
+                           version, std::string(32, 'a'), PeerId{100}, {PeerId{5}}, true, 0, ""}});
   host.hear(Resume{PeerId{5}});
   CHECK(host.drain().empty());
   host.hear(Welcome{version, PeerId{100}});
@@ -453,10 +481,7 @@ TEST_CASE("on another network the socket is opened at once, or must answer soon"
 
 TEST_CASE("a lean coordinator is sent a description at once, and candidates in one go") {
   Host host;
-  host.client.start(host.now);
-  host.client.handle_socket_open(host.now);
-  host.hear(Welcome{version, PeerId{100}, true});
-  host.hear(Present{});
+  host.connect({}, "");
   host.hear(Introduce{PeerId{5}, true});
   host.drain();
   const Signal offer{PeerId{5}, Description{true, "v=0"}};
@@ -467,7 +492,10 @@ TEST_CASE("a lean coordinator is sent a description at once, and candidates in o
   host.client.signal(two, host.now);
   CHECK(host.sent().empty());
   host.pass(limits::candidates_wait);
-  CHECK(host.sent() == std::vector<Message>{one, two});
+  const auto sends = host.take<SendMessage>();
+  REQUIRE(sends.size() == 2);
+  CHECK((sends[0].together && sends[0].message == Message(one)));
+  CHECK((sends[1].together && sends[1].message == Message(two)));
   CHECK_FALSE(host.client.next_timeout());
   // What waited for a socket that closed is nobody's.
   host.client.signal(one, host.now);
@@ -500,4 +528,154 @@ TEST_CASE("an answer introduces") {
   CHECK(get<Introduced>(outputs[0]).peer == PeerId{5});
   CHECK_FALSE(get<Introduced>(outputs[1]).offer);
   CHECK(get<Answered>(outputs[2]).peers == 2);
+}
+
+TEST_CASE("the hello says what a page could want, and the host hears what has changed since") {
+  Host host;
+  host.client.want(marks_of({b, a, a}), host.now);
+  host.client.start(host.now);
+  host.client.handle_socket_open(host.now);
+  const auto hello = host.sent();
+  REQUIRE(hello.size() == 1);
+  CHECK(read_wants(*get<Hello>(hello[0]).wants).value() == std::vector<CutMark>{cut(a), cut(b)});
+  host.hear(Welcome{version, PeerId{100}, true});
+  host.hear(Present{{}, {}, true, "0:wAAA"});
+  CHECK(host.told() == "+aaaaaaaa +bbbbbbbb \n");
+  CHECK(host.client.anyone_has(root_of(a)));
+  host.hear(Present{{}, {}, false, "0:wAAA"});
+  CHECK(host.told() == "\n");
+  host.hear(Present{{}, {}, false, "0:QAAA"});
+  CHECK(host.told() == "-aaaaaaaa \n");
+  CHECK_FALSE(host.client.anyone_has(root_of(a)));
+  // A coordinator that has too many lists tells marks.
+  host.hear(Present{{c}, {}, true});
+  CHECK(host.told() == "+cccccccc -bbbbbbbb \n");
+  host.hear(Present{{d}, {c}});
+  CHECK(host.told() == "+dddddddd -cccccccc \n");
+  host.hear(Present{{}, {}, true, ""});
+  CHECK(host.told() == "-dddddddd \n");
+  CHECK_FALSE(host.client.next_timeout());
+}
+
+TEST_CASE("of a list with nothing in it nothing is told that anybody waits for") {
+  Host host;
+  host.greet(true);
+  host.hear(Present{{}, {}, true, ""});
+  CHECK(host.told() == "nothing\n");
+  host.client.want(marks_of({a}), host.now);
+  CHECK(host.sent() == std::vector<Message>{Want{write_wants(marks_of({a}))}});
+  host.hear(Present{{}, {}, true, ""});
+  CHECK(host.told() == "\n");
+}
+
+TEST_CASE("what is told of a list before is ignored until the last list is answered") {
+  Host host;
+  host.connect(marks_of({a, b}), "0:gAAA");
+  host.client.want(marks_of({a, b}), host.now);
+  CHECK(host.sent().empty());  // it is the same
+  host.client.want(marks_of({b, c}), host.now);
+  host.client.want(marks_of({c, d}), host.now);
+  CHECK(host.sent() == std::vector<Message>{Want{write_wants(marks_of({b, c}))},
+                                            Want{write_wants(marks_of({c, d}))}});
+  host.hear(Present{{}, {}, false, "0:wAAA"});  // of a and b
+  host.hear(Present{{}, {}, true, "0:gAAA"});   // of b and c
+  host.hear(Present{{}, {}, false, "0:QAAA"});
+  CHECK(host.told().empty());
+  CHECK(host.client.anyone_has(root_of(a)));   // as it was known
+  host.hear(Present{{}, {}, true, "0:gAAA"});  // of c and d
+  CHECK(host.told() == "+cccccccc -aaaaaaaa \n");
+  host.hear(Present{{}, {}, false, "0:wAAA"});
+  CHECK(host.told() == "+dddddddd \n");
+  CHECK_FALSE(host.client.next_timeout());
+}
+
+TEST_CASE("a list that changes before the welcome is said with it") {
+  Host host;
+  host.client.start(host.now);
+  host.client.handle_socket_open(host.now);
+  host.drain();
+  host.client.want(marks_of({a}), host.now);
+  CHECK(host.sent().empty());
+  SUBCASE("to a lean coordinator") {
+    host.hear(Welcome{version, PeerId{100}, true});
+    CHECK(host.sent() == std::vector<Message>{Want{write_wants(marks_of({a}))}});
+    host.hear(Present{{}, {}, true, ""});  // of the hello's
+    CHECK(host.told().empty());
+    CHECK_FALSE(host.client.connected());
+    host.hear(Present{{}, {}, true, "0:gAAA"});
+    CHECK(host.told() == "+aaaaaaaa \n");
+  }
+  SUBCASE("and to no other, which tells all") {
+    host.hear(Welcome{version, PeerId{100}});
+    host.hear(Present{{a, b}, {}});
+    CHECK(host.sent().empty());
+    host.client.want(marks_of({c}), host.now);
+    host.hear(Present{{c}, {a}});
+    CHECK(host.sent().empty());
+    CHECK(host.client.anyone_has(root_of(b)));
+    CHECK(host.client.anyone_has(root_of(c)));
+  }
+}
+
+TEST_CASE("a coordinator that does not answer a list is taken for dead") {
+  Host host;
+  SUBCASE("the hello's") {
+    host.greet(true);
+  }
+  SUBCASE("another one") {
+    host.connect({}, "");
+    host.client.want(marks_of({a}), host.now);
+    host.hear(Present{{}, {}, false, "0:gAAA"});
+  }
+  host.drain();
+  host.pass(limits::list_wait - 1ms);
+  CHECK(host.drain().empty());
+  host.pass(1ms);
+  const auto closed = host.take<CloseSocket>();
+  REQUIRE(closed.size() == 1);
+  CHECK(closed[0].error == Error::no_coordinator);
+  host.pass(limits::reconnect_max);
+  CHECK(host.take<OpenSocket>().size() == 1);
+}
+
+TEST_CASE("the first word of another session says all, whether or not it says so") {
+  Host host;
+  for (const bool lean : {true, false}) {
+    CAPTURE(lean);
+    host.connect(marks_of({a, b}), "0:wAAA");
+    host.client.handle_socket_closed(host.now);
+    host.drain();
+    CHECK_FALSE(host.client.anyone_has(root_of(a)));
+    host.pass(limits::reconnect_max);
+    host.client.handle_socket_open(host.now);
+    host.drain();
+    host.hear(Welcome{version, PeerId{100}, lean});
+    CHECK_FALSE(host.client.anyone_has(root_of(a)));
+    host.hear(lean ? Present{{}, {}, true, "0:QAAA"} : Present{{b}, {}});
+    CHECK(host.told() == "-aaaaaaaa \n");
+    host.client.stop(host.now);
+    host.drain();
+  }
+}
+
+TEST_CASE("cells that cannot be read change nothing, and those beyond the list mean nothing") {
+  Host host;
+  host.connect(marks_of({a, b}), "0:gAAA");
+  host.hear(Present{{}, {}, false, "0:QAA"});
+  const auto reports = host.take<SignalReport>();
+  REQUIRE(reports.size() == 1);
+  CHECK(reports[0].error == Error::malformed_message);
+  CHECK(host.client.anyone_has(root_of(a)));
+  host.hear(Present{{}, {}, false, "0:////////,999:////"});
+  CHECK(host.told() == "+bbbbbbbb \n");
+}
+
+TEST_CASE("a coordinator that tells more marks than a site may have is not believed") {
+  Host host;
+  host.greet();
+  Present present;
+  for (Mark mark = 0; mark < limits::roots_per_site + 5; ++mark) present.add.push_back(mark);
+  host.hear(present);
+  CHECK(host.take<Told>()[0].marks.size() == limits::roots_per_site);
+  CHECK_FALSE(host.client.anyone_has(root_of(limits::roots_per_site)));
 }

@@ -68,8 +68,8 @@ struct Fixture {
 TEST_CASE("a root that nobody has is announced and asked for while it comes from the origin") {
   Fixture f;
   f.alone();
-  f.swarm.handle_transfer(f.root, false, start);
-  f.swarm.handle_transfer(f.root, false, start);
+  f.swarm.handle_transfer(f.root, 1, false, start);
+  f.swarm.handle_transfer(f.root, 1, false, start);
   bool ended = false;
   std::size_t announced = 0;
   std::size_t asked = 0;
@@ -83,7 +83,7 @@ TEST_CASE("a root that nobody has is announced and asked for while it comes from
   CHECK(asked == 2);  // once with a mark, once without
   CHECK(f.swarm.watches(f.root));
   SUBCASE("until the worker is done with it") {
-    f.swarm.handle_transfer(f.root, true, start);
+    f.swarm.handle_transfer(f.root, 1, true, start);
     CHECK_FALSE(f.first<Announce>()->on);
   }
   SUBCASE("until it is listed no more") {
@@ -105,7 +105,10 @@ TEST_CASE("a watched root is not announced before the origin's answer may be sha
   Fixture f;
   f.alone();
   CHECK_FALSE(f.first<Announce>());
-  f.swarm.handle_transfer(f.root, true, start);
+  f.swarm.handle_transfer(f.root, 0, false, start);
+  CHECK_FALSE(f.first<Announce>());
+  CHECK(f.swarm.watches(f.root));
+  f.swarm.handle_transfer(f.root, 1, true, start);
   CHECK_FALSE(f.first<Announce>());
 }
 
@@ -117,7 +120,7 @@ TEST_CASE("with too many watched roots the oldest is announced no more, and no o
   for (std::size_t i = 0; i <= limits::watched_roots; ++i) {
     f.root.bytes.fill(static_cast<std::uint8_t>(i + 1));
     f.alone();
-    f.swarm.handle_transfer(f.root, false, start);
+    f.swarm.handle_transfer(f.root, 1, false, start);
     for (const Output& output : f.drain()) {
       if (const auto* o = get_if<Announce>(&output); o != nullptr && !o->on)
         ended.push_back(o->root);
@@ -137,7 +140,7 @@ TEST_CASE("company is told once: somebody was introduced, or wants it") {
   f.connect();
   f.alone();
   f.say(wire::Not{1});
-  f.swarm.handle_transfer(f.root, false, start);
+  f.swarm.handle_transfer(f.root, 1, false, start);
   f.drain();
   SUBCASE("introduced") {
     f.swarm.handle_answered(f.root, 2, start);
@@ -167,7 +170,7 @@ TEST_CASE("in company the page fetches, and claims the pieces; a verified piece 
   f.connect();
   f.alone();
   f.say(wire::Not{1});
-  f.swarm.handle_transfer(f.root, false, start);
+  f.swarm.handle_transfer(f.root, 1, false, start);
   f.say(wire::Want{3, f.root});
   f.drain();
   f.open();

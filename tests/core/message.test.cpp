@@ -173,6 +173,9 @@ TEST_CASE("a message survives the way to fields and back") {
       Hello{7, ""},
       Welcome{version, PeerId{4294967295}},
       Present{{0, 1, 0xffffffff}, {0xabcdef}},
+      Present{{1}, {}, true},
+      Present{{}, {}, true, "0:gAAA"},
+      Present{{}, {}, false, ""},
       Have{{root}, {Root{}}},
       Ask{{root, root}},
       Answer{{root}, {4}},
@@ -187,6 +190,12 @@ TEST_CASE("a message survives the way to fields and back") {
   for (const Message& message : messages) {
     CAPTURE(message.index());
     CHECK(parse_message(to_fields(message)).value() == message);
+    // A client writes what it says, and reads what it is told.
+    const Fields said = said_to_fields(message);
+    if (said.type) CHECK(parse_message(said).value() == message);
+    const bool is_told = !said.type || holds_alternative<Signal>(message);
+    CHECK(parse_told(to_fields(message)).error() ==
+          (is_told ? Error::none : Error::unknown_message));
   }
 }
 

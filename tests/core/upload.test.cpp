@@ -97,6 +97,12 @@ TEST_CASE("an unreadable block gives its room back, and is named") {
   CHECK(lost->block.piece == 2);
 }
 
+TEST_CASE("more is sent while half is left, and with no less than a moment's bytes") {
+  CHECK(refill_at(0) == limits::buffered_low);
+  CHECK(refill_at(2 * limits::buffered_low) == limits::buffered_low);
+  CHECK(refill_at(limits::buffered_max) == limits::buffered_max / 2);
+}
+
 TEST_CASE("one peer's requests are first come, first served, and bounded") {
   Asker asker;
   for (PieceIndex i = 0; i < limits::requests_from_peer; ++i) CHECK(asker.queue(request(i)));

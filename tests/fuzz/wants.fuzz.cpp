@@ -1,6 +1,7 @@
-// Law: a list that is read is sorted, and no longer than a manifest. Pages that say lists, change
-// them, come and go are told what is there of their own list, and nothing else: when all is told
-// the bits are those of the roots that are announced.
+// Law: a list that is read is sorted, and no longer than a manifest. Cells that are read are the
+// same when they are written and read again. Pages that say lists, change them, come and go are
+// told what is there of their own list, and nothing else: when all is told the bits are those of
+// the roots that are announced.
 #include "signal/wants.hpp"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "signal/coordinator.hpp"
@@ -116,12 +118,13 @@ class Site {
     check(present->set.has_value() && present->add.empty() && present->remove.empty());
     for (Page& page : pages_) {
       if (page.peer != peer) continue;
-      if (present->whole) page.told.assign(24, false);
-      if (present->set->empty()) continue;
-      check(present->set->size() == 6 && present->set->substr(0, 2) == "0:");
-      const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-      for (std::size_t i = 0; i < 24; ++i) {
-        page.told[i] = (digits.find((*present->set)[2 + i / 6]) >> (5 - i % 6) & 1) != 0;
+      if (present->whole) page.told.assign(files_per_cell, false);
+      const auto cells = read_cells(*present->set);
+      check(cells && cells->size() <= 1);
+      for (const Cell& cell : *cells) {
+        check(cell.index == 0);
+        for (std::size_t i = 0; i < files_per_cell; ++i)
+          page.told[i] = (cell.bits & bit_of(i)) != 0;
       }
     }
   }
@@ -135,11 +138,14 @@ class Site {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto list = read_wants({reinterpret_cast<const char*>(data), size});
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto list = read_wants(text);
   if (list) {
     check(list->size() <= limits::manifest_entries && std::is_sorted(list->begin(), list->end()));
     check(list->empty() || list->back() >> limits::wants_bits == 0);
   }
+  const auto cells = read_cells(text);
+  if (cells) check(read_cells(write_cells(*cells)).value() == *cells);
   Site site;
   for (std::size_t i = 0; i + 1 < size; i += 2) site.step(data[i], data[i + 1]);
   site.end();

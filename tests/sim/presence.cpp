@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "base/flat.hpp"
 #include "base/limits.hpp"
 #include "random.hpp"
 #include "signal/coordinator.hpp"
 #include "signal/json.hpp"
+#include "signal/wants.hpp"
 
 namespace peer_cdn::sim {
 namespace {
@@ -36,32 +38,12 @@ Root root_of(std::uint32_t file, std::uint32_t files) {
   return root;
 }
 
-// As web/wants.js writes it.
 std::string wants_of(std::uint32_t files) {
-  std::size_t low = 0;
-  while ((files << (low + 1)) <= 1u << limits::wants_bits) ++low;
-  low = std::min(low, limits::wants_bits - 1);
-  std::vector<bool> bits;
-  const auto put = [&](std::uint32_t value, std::size_t count) {
-    for (std::size_t i = count; i-- > 0;) bits.push_back((value >> i & 1) != 0);
-  };
-  put(static_cast<std::uint32_t>(low), 6);
-  std::uint32_t last = 0;
+  FlatSet<signal::Mark> marks;
   for (std::uint32_t file = 0; file < files; ++file) {
-    const std::uint32_t mark = signal::cut(signal::mark_of(root_of(file, files)));
-    bits.insert(bits.end(), (mark - last) >> low, true);
-    bits.push_back(false);
-    put(mark - last, low);
-    last = mark;
+    marks.insert(signal::mark_of(root_of(file, files)));
   }
-  while (bits.size() % 6 != 0) bits.push_back(true);
-  std::string text;
-  for (std::size_t i = 0; i < bits.size(); i += 6) {
-    std::size_t digit = 0;
-    for (std::size_t j = 0; j < 6; ++j) digit = digit << 1 | (bits[i + j] ? 1u : 0u);
-    text += "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[digit];
-  }
-  return text;
+  return signal::write_wants(marks);
 }
 
 struct Process {

@@ -104,16 +104,6 @@ void Visitor::idle() {
   world_.after(limits::idle_interval, id, [](Visitor& v) { v.idle(); });
 }
 
-void Visitor::handle_message(const signal::Message& message) {
-  peer.handle_message(message, world_.now());
-  const auto* present = get_if<signal::Present>(&message);
-  if (present == nullptr) return;
-  if (!marks_) marks_.emplace();
-  for (const signal::Mark mark : present->add) marks_->insert(mark);
-  for (const signal::Mark mark : present->remove) marks_->erase(mark);
-  if (worker) worker->handle_present(present->add, present->remove);
-}
-
 bool Visitor::reading() const {
   return alive && std::any_of(readings.begin(), readings.end(), [](const Reading& reading) {
            return !reading.ended && !reading.closed;
@@ -206,6 +196,17 @@ void Visitor::perform(signal::SendMessage& output) {
     world->step_coordinator(
         [&](signal::Coordinator& c) { c.handle_message(from, message, world->now()); });
   });
+}
+
+void Visitor::perform(signal::Told& output) {
+  const List<signal::Mark>& marks = output.marks;
+  const signal::Mark* const gone = marks.begin() + output.come;
+  const std::vector<signal::Mark> add(marks.begin(), gone);
+  const std::vector<signal::Mark> remove(gone, marks.end());
+  if (!marks_) marks_.emplace();
+  marks_->insert(add.begin(), add.end());
+  for (const signal::Mark mark : remove) marks_->erase(mark);
+  if (worker) worker->handle_present(add, remove);
 }
 
 // --- Connections ---------------------------------------------------------------------------------
@@ -386,10 +387,8 @@ void Visitor::handle_stored(const File& file, PieceRange pieces) {
   peer.swarm().handle_held(file.root, file.geometry, pieces, world_.now());
 }
 
-// As web/page.js hears it.
 void Visitor::handle_transfer(const File& file, std::uint64_t from_origin, bool done) {
-  if (!done && from_origin == 0) return;
-  peer.swarm().handle_transfer(file.root, done, world_.now());
+  peer.swarm().handle_transfer(file.root, from_origin, done, world_.now());
 }
 
 void Visitor::perform(swarm::Forget& output) {

@@ -112,6 +112,7 @@ class Visitor {
   void perform(signal::OpenSocket& output);
   void perform(signal::CloseSocket& output);
   void perform(signal::SendMessage& output);
+  void perform(signal::Told& output);
   void perform(peer::CreatePair& output);
   void perform(peer::RemoteDescription& output);
   void perform(peer::RemoteCandidate&) {}
@@ -140,7 +141,6 @@ class Visitor {
   // How a response of the worker goes.
   void handle_transfer(const File& file, std::uint64_t from_origin, bool done);
 
-  void handle_message(const signal::Message& message);
   void idle();
   bool holds(const Root& root, PieceIndex piece) const;
   void send_block(const swarm::SendBlock& output);

@@ -42,6 +42,7 @@ Visitor& World::add(const Line& line, bool online) {
   Visitor& visitor = *visitors.back();
   visitor.line = line;
   step(visitor, [&](Visitor&) {
+    visitor.peer.handle_wanted(marks_, now_);
     if (online) visitor.peer.start(now_);
     visitor.peer.handle_leading(true, now_);
   });
@@ -55,6 +56,11 @@ void World::remove(VisitorId id) {
 
 const File& World::file(std::uint64_t bytes, std::uint64_t piece_bytes) {
   files_.push_back(std::make_unique<File>(random.next(), bytes, piece_bytes));
+  marks_.insert(signal::mark_of(files_.back()->root));
+  for (const auto& visitor : visitors) {
+    if (!visitor || !visitor->alive) continue;
+    step(*visitor, [&](Visitor& told) { told.peer.handle_wanted(marks_, now_); });
+  }
   return *files_.back();
 }
 
@@ -115,8 +121,8 @@ void World::tell(PeerId id, const std::shared_ptr<const signal::Message>& messag
     const Instant sent = now_ + to_server(visitor) + random.between(0ms, network.jitter);
     visitor.told_ = std::max(visitor.told_, sent);
     ++messages;
-    at(visitor.told_, visitor.id, [id, message](Visitor& told) {
-      if (told.id_ == id) told.handle_message(*message);
+    at(visitor.told_, visitor.id, [this, id, message](Visitor& told) {
+      if (told.id_ == id) told.peer.handle_message(*message, now_);
     });
   }
 }

@@ -15,7 +15,8 @@ import {
   PEER_DIGESTS,
   PEER_HELD,
   PEER_IDLE,
-  PEER_LISTED,
+  PEER_MANIFEST_ADD,
+  PEER_MANIFEST_COMMIT,
   PEER_MESSAGE,
   PEER_OPEN_READER,
   PEER_PAIR_CLOSED,
@@ -472,7 +473,8 @@ test('a host that throws ends the engine, once, and nothing after it throws', ()
     },
     () => failed++,
   );
-  core.tell(PEER_LISTED, core.call(PEER_RESOURCE, 'ab'.repeat(32), 5, pieceBytes));
+  core.call(PEER_MANIFEST_ADD, 'ab'.repeat(32), 5, pieceBytes);
+  core.tell(PEER_MANIFEST_COMMIT);
   assert.equal(failed, 1);
   assert.equal(core.tell(PEER_IDLE), 0);
   assert.equal(core.callText(PEER_MESSAGE, '', 0), '');

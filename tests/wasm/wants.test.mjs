@@ -1,15 +1,31 @@
-// What a page could want, between the page's half (web/wants.js) and the coordinator's (src/signal/wants.cpp).
+// What a page could want, between the modules of a page's engine and of the coordinator (src/signal/wants.hpp).
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { manifestEntries, messageBytes, protocolVersion } from '../../build/border.js';
+import {
+  manifestEntries,
+  markDigits,
+  messageBytes,
+  OUT_CLOSE_SOCKET,
+  OUT_OPEN_SOCKET,
+  OUT_SEND_MESSAGE,
+  OUT_TOLD,
+  PEER_MANIFEST_ADD,
+  PEER_MANIFEST_COMMIT,
+  PEER_MESSAGE,
+  PEER_SOCKET_OPEN,
+  PEER_START,
+  pieceBytesMin,
+  protocolVersion,
+} from '../../build/border.js';
 import { Engine } from '../../src/server/engine.js';
 import { nowhere } from '../../src/server/places.js';
-import { Wants } from '../../web/wants.js';
+import { Core } from '../../web/core.js';
+import { toObject, toText } from '../../web/fields.js';
 
 const rootOf = (text) => createHash('sha256').update(String(text)).digest('hex');
 const rootsOf = (count, name = 'file') => Array.from({ length: count }, (_, i) => rootOf(`${name} ${i}`));
-const marksOf = (roots) => roots.map((root) => root.slice(0, 8)).sort();
+const marksOf = (roots) => roots.map((root) => Number.parseInt(root.slice(0, markDigits), 16));
 
 /** A coordinator; say() gives what a peer is told by it, clock by clock. */
 function open() {
@@ -48,27 +64,52 @@ function open() {
       engine.wake(now);
       engine.perform(host);
     },
-    /** What the peer was told of what is present. */
-    present(peer) {
-      const messages = (told.get(peer) ?? []).filter(({ type }) => type === 'present');
+    /** What the peer was told since this was last asked. */
+    heard(peer) {
+      const messages = told.get(peer) ?? [];
       told.delete(peer);
       return messages;
     },
   };
 }
 
-/** The longest hello: of a page that comes back with its number and all its pairs. */
-const number = 4294967295;
-const hello = (name, more) => ({
-  type: 'hello',
-  version: protocolVersion,
-  browser: rootOf(name).slice(0, 32),
-  peer: number,
-  peers: Array(30).fill(number),
-  held: 'f'.repeat(16),
-  lean: true,
-  ...more,
-});
+/** A page's core with its socket open. */
+function openPage() {
+  const sent = [];
+  const present = new Set();
+  const core = new Core(
+    {
+      [OUT_OPEN_SOCKET]() {},
+      [OUT_CLOSE_SOCKET]() {},
+      [OUT_SEND_MESSAGE]: ({ fields }) => sent.push(toObject(fields)),
+      [OUT_TOLD]({ come, marks }) {
+        new Uint32Array(marks.slice().buffer).forEach((mark, i) => present[i < come ? 'add' : 'delete'](mark));
+      },
+    },
+    () => {},
+    () => assert.fail('the core has trapped'),
+  );
+  core.tell(PEER_START, 'a'.repeat(32), 7, true);
+  return {
+    /** What it has sent since this was last asked. */
+    sent: () => sent.splice(0),
+    list(roots) {
+      for (const root of roots) assert.equal(core.call(PEER_MANIFEST_ADD, root, 1, pieceBytesMin), 1);
+      core.tell(PEER_MANIFEST_COMMIT);
+    },
+    connect: () => core.tell(PEER_SOCKET_OPEN),
+    hear(messages) {
+      for (const message of messages) {
+        assert.equal(core.callText(PEER_MESSAGE, toText(message), performance.now()), '');
+        core.drain();
+      }
+    },
+    present,
+    stop: () => core.stop(),
+  };
+}
+
+const hello = { type: 'hello', version: protocolVersion, browser: 'b'.repeat(32), lean: true };
 
 function announce(coordinator, peer, roots, word = 'add') {
   for (let i = 0; i < roots.length; i += 100) coordinator.say(peer, { type: 'have', [word]: roots.slice(i, i + 100) });
@@ -78,31 +119,32 @@ for (const count of [1, 2, 23, 24, 25, 300, manifestEntries]) {
   test(`of a manifest of ${count} files a page hears what somebody has, in one message each way`, () => {
     const coordinator = open();
     const roots = rootsOf(count);
-    const wants = new Wants();
-    assert.equal(wants.set(roots), true);
-    assert.equal(wants.set(roots), false);
-    const [holder, page] = [coordinator.join(), coordinator.join()];
-    coordinator.say(holder, hello('holder', { peer: undefined, peers: undefined }));
+    const holder = coordinator.join();
+    coordinator.say(holder, hello);
     const held = roots.filter((_, i) => i % 7 === 0).slice(0, 1000);
     const strangers = rootsOf(20, 'stranger');
     announce(coordinator, holder, [...held, ...strangers]);
-    coordinator.say(page, hello('page', { wants: wants.text }));
-    const first = coordinator.present(number);
-    assert.equal(first.length, 1);
-    assert(first[0].set.length < 2000, `${first[0].set.length} digits`);
-    const present = new Set();
-    const follow = (messages) => {
-      for (const message of messages) {
-        for (const { add, remove } of wants.changes(message)) {
-          add.forEach((mark) => present.add(mark));
-          remove.forEach((mark) => present.delete(mark));
-        }
-      }
-    };
-    follow(first);
+    const page = openPage();
+    page.list(roots);
+    page.connect();
+    const peer = coordinator.join();
+    const said = page.sent();
+    assert.equal(said.length, 1);
+    // With all that the hello of a page has that comes back.
+    const number = 4294967295;
+    const longest = { ...said[0], peer: number, peers: Array(30).fill(number), held: 'f'.repeat(16) };
+    assert(JSON.stringify(longest).length <= messageBytes, `${JSON.stringify(longest).length} bytes`);
+    coordinator.say(peer, said[0]);
+    const first = coordinator.heard(peer);
+    assert.deepEqual(
+      first.map(({ type }) => type),
+      ['welcome', 'present'],
+    );
+    assert(first[1].set.length < 2000, `${first[1].set.length} digits`);
+    page.hear(first);
     const known = () => {
-      const missing = marksOf(held).filter((mark) => !present.has(mark));
-      return { missing, more: present.size - held.length };
+      const missing = marksOf(held).filter((mark) => !page.present.has(mark));
+      return { missing, more: page.present.size - held.length };
     };
     assert.deepEqual(known().missing, []);
     // Of those that nobody has, fewer than one in a hundred look present.
@@ -110,33 +152,53 @@ for (const count of [1, 2, 23, 24, 25, 300, manifestEntries]) {
     const gone = held.splice(0, Math.ceil(held.length / 2));
     announce(coordinator, holder, gone, 'remove');
     coordinator.pass(1000);
-    const change = coordinator.present(number);
-    assert.equal(change.length, 1);
-    follow(change);
+    const change = coordinator.heard(peer);
+    assert.deepEqual(
+      change.map(({ type }) => type),
+      ['present'],
+    );
+    page.hear(change);
     assert.deepEqual(known().missing, []);
     assert(known().more <= count / 100, `${known().more} more`);
+    page.stop();
   });
 }
 
-test('a list that is said anew replaces all that was present, and marks go as they come', () => {
-  const wants = new Wants();
-  wants.set(['bbbbbbbb', 'aaaaaaaa', 'aaaaaaaa']);
-  assert.deepEqual(wants.changes({ set: '0:wAAA', whole: true }), [{ add: ['aaaaaaaa', 'bbbbbbbb'], remove: [] }]);
-  wants.set(['bbbbbbbb', 'cccccccc']);
-  assert.deepEqual(wants.changes({ set: '0:gAAA', whole: true }), [{ add: ['bbbbbbbb'], remove: ['aaaaaaaa'] }]);
-  assert.deepEqual(wants.changes({ set: '0:QAAA' }), [{ add: ['cccccccc'], remove: ['bbbbbbbb'] }]);
-  // A coordinator that has too many lists, or one of version 1's beginning, tells marks.
-  assert.deepEqual(wants.changes({ add: ['dddddddd'], remove: [], whole: true }), [{ add: ['dddddddd'], remove: ['cccccccc'] }]);
-  assert.deepEqual(wants.changes({ add: ['eeeeeeee'], remove: ['dddddddd'] }), [{ add: ['eeeeeeee'], remove: ['dddddddd'] }]);
-  assert.deepEqual(wants.changes({ set: '', whole: true }), [{ add: [], remove: ['eeeeeeee'] }]);
+test('a page with another manifest says its list, and hears what somebody has of that', () => {
+  const coordinator = open();
+  const [before, after] = [rootsOf(40, 'before'), rootsOf(60, 'after')];
+  const [holder, peer] = [coordinator.join(), coordinator.join()];
+  coordinator.say(holder, hello);
+  announce(coordinator, holder, [before[3], after[5], after[59]]);
+  const page = openPage();
+  page.list(before);
+  page.connect();
+  for (const message of page.sent()) coordinator.say(peer, message);
+  page.hear(coordinator.heard(peer));
+  assert.deepEqual([...page.present], marksOf([before[3]]));
+  page.list(after);
+  page.list(after);
+  const said = page.sent();
+  assert.deepEqual(
+    said.map(({ type }) => type),
+    ['want'],
+  );
+  coordinator.say(peer, said[0]);
+  page.hear(coordinator.heard(peer));
+  assert.deepEqual([...page.present].sort(), marksOf([after[5], after[59]]).sort());
+  page.stop();
 });
 
-test('what is no set is refused, and cells beyond the list mean nothing', () => {
-  const wants = new Wants();
-  wants.set(['aaaaaaaa']);
-  for (const set of [7, null, '0', '0:', '0:AAA', '0:AA-A', ':AAAA', '0:AAAA,', '1000000:AAAA', ['0:AAAA']]) {
-    assert.equal(wants.changes({ set }), null, String(set));
-  }
-  assert.equal(wants.changes({ add: 'aaaaaaaa' }), null);
-  assert.deepEqual(wants.changes({ set: '0:////,999:////' }), [{ add: ['aaaaaaaa'], remove: [] }]);
+test('a page that lists more files than a manifest may have says as many as a coordinator takes', () => {
+  const coordinator = open();
+  const page = openPage();
+  page.list(rootsOf(manifestEntries + 1000));
+  page.connect();
+  const peer = coordinator.join();
+  for (const message of page.sent()) coordinator.say(peer, message);
+  assert.deepEqual(
+    coordinator.heard(peer).map(({ type }) => type),
+    ['welcome', 'present'],
+  );
+  page.stop();
 });
