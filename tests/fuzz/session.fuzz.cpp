@@ -116,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                now);
         break;
       case 14:
-        swarm.handle_transfer(wanted, number & 1, now);
+        swarm.handle_transfer(wanted, number & 2, number & 1, now);
         break;
       default:
         swarm.handle_answered(wanted, number, now);
