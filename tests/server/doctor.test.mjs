@@ -217,6 +217,19 @@ const broken = {
       'self.onfetch = (event) => { event.respondWith(fetch(event.request)); };',
       "const all = (event) => event.respondWith(fetch(event.request));\nself.addEventListener('fetch', all);",
       "self.addEventListener('fetch', all);\nfunction all(event) { event.respondWith(fetch(event.request)); }",
+      'self.onfetch = null; self.onfetch = (event) => event.respondWith(fetch(event.request));',
+      'self.onfetch = (event) => {}; self.onfetch = (event) => event.respondWith(fetch(event.request));',
+      `const on = (type, listener) => addEventListener(type, listener); on('install', () => {});
+        on('fetch', (event) => event.respondWith(fetch(event.request)));`.replaceAll('\n', ''),
+      "for (const type of ['install', 'fetch']) addEventListener(type, (event) => event.respondWith(fetch('/')));",
+      "['install', 'fetch'].forEach((type) => addEventListener(type, (event) => event.respondWith(fetch('/'))));",
+      "const type = 'fetch', all = (event) => event.respondWith(fetch('/')), same = all; addEventListener(type, same, false);",
+      "function add() { addEventListener('fetch', (event) => event.respondWith(fetch('/'))); } add();",
+      "addEventListener('fetch', (e) => answer(e.request, e)); function answer(request, event) { event.respondWith(fetch(request)); }",
+      `addEventListener('fetch', (event) => { switch (event.request.mode) { case 'cors': console.log(1); break; }
+        for (const a of [1]) { if (a) break; } try { throw 1; } catch {} event.respondWith(fetch('/')); });`.replaceAll('\n', ''),
+      "{ const event = 1; } addEventListener('fetch', (event) => event.respondWith(fetch('/')), { passive: true });",
+      "const one = () => {}; removeEventListener('fetch', one); addEventListener('fetch', (e) => e.respondWith(fetch('/')));",
     ].map((text, i) => [
       `a listener of the worker's own answers everything before ours is there (${i})`,
       ['worker', /fetch listener at \/sw\.js:[12] answers every request/, { changed: { 'sw.js': `${text}\n${worker}` } }],
@@ -227,6 +240,32 @@ const broken = {
     /answers every request/,
     { changed: { 'sw.js': `${ours};onfetch = (event) => event.respondWith(fetch('/'));${worker.replace(/^.*/, '')}` } },
   ],
+  ...Object.fromEntries(
+    [
+      ['new CachePlugin', ['new CachePlugin({ version: 1 })', 'new CachePlugin(options)'], 'versoin'],
+      ['new CachePlugin', ['new CachePlugin({ version: 1 })', 'new PeerCDN.CachePlugin(options)'], 'versoin'],
+      ['new CachePlugin', ['new CachePlugin({ version: 1 })', 'new CachePlugin({ version: 1, ...options })'], 'versoin'],
+      ['new CachePlugin', ['new CachePlugin({ version: 1 })', 'new CachePlugin(Object.assign({}, options))'], 'versoin'],
+      ['new DelegatePlugin', ['new DelegatePlugin()', 'new DelegatePlugin(options)'], 'timeout'],
+      ['new NetworkPlugin', ['new NetworkPlugin()', 'new NetworkPlugin(Object.freeze(options))'], 'timeout'],
+      ['new PeerCDN', ['new PeerCDN()', 'new PeerCDN(options)'], 'manifst'],
+      ['register', ['register()', 'register(options)'], 'staticRoute'],
+      ['register', ['cdn.register()', "cdn.GET('/a', ordered).register({ staticRoute: true })"], 'staticRoute'],
+    ].flatMap(([name, [before, after], option]) =>
+      [
+        `const options = { ${option}: 5 };`,
+        `var options; options = { ...{ '${option}': 5 } };`,
+        `let options = {}; options.${option} = 5;`,
+      ].map((text) => [
+        `an option that nobody reads: ${text} ${after}`,
+        [
+          'worker',
+          new RegExp(`${name}\\(\\) the option '${option}', which nobody reads`),
+          { changed: { 'sw.js': worker.replace(before, after).replace('\n', `\n${text}\n`) } },
+        ],
+      ]),
+    ),
+  ),
   'no route asks peers': ['routes', /DelegatePlugin/, routed('cache.getMiddleware, network.getMiddleware')],
   'a route has no plugin': ['routes', /DelegatePlugin/, { changed: { 'sw.js': worker.replace(`, ${plugins}`, '') } }],
   'a route asks the network before peers': [
@@ -527,6 +566,35 @@ const fine = {
       "if (self.DEBUG) addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
       "addEventListener('message', (event) => event.respondWith(fetch('/')));",
       'self.onfetch = null;',
+      'self.onfetch = (event) => event.respondWith(fetch(event.request)); self.onfetch = null;',
+      'onfetch = (event) => event.respondWith(fetch(event.request)); self.onfetch = (event) => console.log(event);',
+      'onfetch = (event) => event.respondWith(fetch(event.request)); if (self.DEBUG) onfetch = undefined;',
+      "onfetch = (event) => event.respondWith(fetch('/')); addEventListener('activate', () => { onfetch = null; });",
+      'self.onfetch ??= (event) => event.respondWith(fetch(event.request));',
+      "const all = (e) => e.respondWith(fetch('/')); addEventListener('fetch', all); removeEventListener('fetch', all);",
+      "const all = (e) => e.respondWith(fetch('/')); addEventListener('fetch', all); setTimeout(() => removeEventListener('fetch', all));",
+      "addEventListener('fetch', (event) => event.respondWith(fetch('/')), { once: true });",
+      "addEventListener('fetch', (event) => event.respondWith(fetch('/')), { signal: AbortSignal.timeout(1) });",
+      "addEventListener('fetch', (event) => { if (isListed(event)) throw new Error(); event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (event) => { out: { if (isListed(event)) break out; event.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (event) => { out: for (const a of [1]) { if (a) continue out; event.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (event) => { do { if (isListed(event)) break; event.respondWith(fetch('/')); } while (0); });",
+      "addEventListener('fetch', (event) => { switch (event.request.mode) { case 'navigate': event.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (event) => { switch (1) { default: if (isListed(event)) break; event.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (event) => { switch (event.request.mode) { case 'cors': return; } event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (event) => { let done = isListed(event); done ||= event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', function* (event) { event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', async (event) => { if (await isListed(event)) return; event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (event) => { { const event = { respondWith() {} }; event.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (event) => { event = { respondWith() {} }; event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => answer(e)); function answer(e) { if (isListed(e)) return; e.respondWith(fetch('/')); }",
+      "addEventListener('fetch', (e) => { if (isPage(e)) answer(e); }); function answer(event) { event.respondWith(fetch('/')); }",
+      "const on = (type, f) => addEventListener(type, f); on('message', (event) => event.respondWith(fetch('/')));",
+      "for (const type of ['install', 'message']) addEventListener(type, (event) => event.respondWith(fetch('/')));",
+      "for (const type of ['fetch']) { if (!self.DEBUG) continue; addEventListener(type, (e) => e.respondWith(fetch('/'))); }",
+      "function add() { addEventListener('fetch', (e) => e.respondWith(fetch('/'))); } addEventListener('install', add);",
+      "const f = (event) => event.respondWith(fetch('/')); { const f = () => {}; addEventListener('fetch', f); }",
+      "function hear(f) { addEventListener('fetch', f); } const f = (e) => e.respondWith(fetch('/')); hear(() => {}); f;",
     ].map((text, i) => [
       `a worker whose own listener does not answer everything (${i})`,
       { changed: { 'sw.js': `${text}\n${worker}` } },
@@ -537,6 +605,21 @@ const fine = {
   ),
   'a worker that calls register in a function before its own listener answers everything': registering(
     "go();\naddEventListener('fetch', (event) => event.respondWith(fetch('/')));\nfunction go() { cdn.register(); }",
+  ),
+  'a worker that calls register in a loop': registering('for (const each of [cdn]) each.register();'),
+  'a worker whose listener is added by a helper after ours': {
+    changed: {
+      'sw.js': `const on = (type, f) => addEventListener(type, f);\n${worker}on('fetch', (event) => event.respondWith(fetch('/')));`,
+    },
+  },
+  'a worker whose options are taken back, or are of another variable': {
+    changed: {
+      'sw.js': `const options = { versoin: 1 }; delete options.versoin; const make = (options) => new PeerCDN.CachePlugin(options);
+        ${worker.replace('{ version: 1 }', 'options')} make({ version: 2 }); { const options = { version: 3 }; make(options); }`,
+    },
+  },
+  'a worker whose own things have a register() too': registering(
+    "cdn.register({ staticRoutes: true }); ({ register() {} }).register({ name: 'x' });",
   ),
   'a worker that waits in some cases only': registering(
     "(async () => { if (self.DEBUG) await fetch('/x'); cdn.register(); })();",

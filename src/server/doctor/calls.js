@@ -1,7 +1,9 @@
 // What the worker's own lines do with peer-cdn, as far as it is certain without running them.
 import { distance, meant } from '../names.js';
 import { isOurs } from './findings.js';
-import { isLate, isSure, meantBy, namesAround, textOf } from './script.js';
+import { calledName, isBefore, isLate, meantBy, momentsOf, namesAround, textOf } from './runs.js';
+import { writtenOf } from './script.js';
+import { isFunction, soleValue } from './scopes.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Findings} Findings */
@@ -15,6 +17,8 @@ export const optionsOf = {
   NetworkPlugin: [],
 };
 const classes = Object.keys(optionsOf);
+/** What register() takes. */
+export const registerOptions = ['staticRoutes'];
 /** So many letters are missing, too many or others in a name that is meant to be another. */
 const typingErrors = 2;
 
@@ -43,26 +47,52 @@ export function checkClasses(findings, all) {
   return true;
 }
 
+/** @typedef {import('./script.js').Facts} Facts */
+
+/** Which class of ours an expression makes an instance of; '' if that is not seen. @param {Facts} facts @param {Node | undefined} node */
+function classOf(facts, node) {
+  const made = meantBy(facts, node);
+  // GET() gives back what it is called on.
+  if (made?.type === 'CallExpression' && calledName(made) === 'GET') return classOf(facts, made.callee.object);
+  if (made?.type !== 'NewExpression') return '';
+  const { callee } = made;
+  // The site's own class may have such a name.
+  if (callee.type === 'Identifier' && isOwnClass(facts, callee)) return '';
+  const named = meantBy(facts, callee);
+  const name = named?.type === 'MemberExpression' ? named.property.name : named?.name;
+  return classes.includes(name) ? name : '';
+}
+
+/** @param {Facts} facts @param {Node} name */
+function isOwnClass(facts, name) {
+  const variable = facts.variableOf(name);
+  const value = soleValue(variable);
+  return value !== null && (value.type.startsWith('Class') || isFunction(value));
+}
+
 /**
- * Whether our classes read every option that they are given. A worker has no room to say so itself.
+ * Whether our classes, and register(), read every option that they are given. A worker has no room to say so itself.
  * @param {Findings} findings
  * @param {Case['workerScripts']} all
  */
 export function checkOptions(findings, all) {
-  const scripts = all.filter(({ text }) => !isOurs(text));
-  // The site's own class may have such a name.
-  const isOwn = (/** @type {string} */ name) => all.some(({ text }) => !isOurs(text) && text.includes(`class ${name}`));
   let areRead = true;
-  for (const { callee, arguments: given } of scripts.flatMap(({ facts }) => facts.news)) {
-    const { name } = callee;
-    if (isOwn(name) || !Object.hasOwn(optionsOf, name) || given[0]?.type !== 'ObjectExpression') continue;
-    const known = optionsOf[name];
-    for (const { type, computed, key } of given[0].properties) {
-      const option = type === 'Property' && !computed ? String(key.name ?? key.value) : known[0];
-      if (option === undefined || known.includes(option)) continue;
-      areRead = false;
-      const todo = known.length > 0 ? `Of new ${name}() ${meant(option, known)}` : `new ${name}() takes none.`;
-      findings.wrong('worker', `it gives new ${name}() the option '${option}', which nobody reads`, todo);
+  for (const { facts, text } of all) {
+    if (isOurs(text)) continue;
+    const made = facts.news.map((each) => ({
+      name: `new ${classOf(facts, each)}()`,
+      known: optionsOf[classOf(facts, each)],
+      each,
+    }));
+    const registering = (facts.calls.get('register') ?? []).filter(({ callee }) => classOf(facts, callee.object) === 'PeerCDN');
+    const registered = registering.map((each) => ({ name: 'register()', known: registerOptions, each }));
+    for (const { name, known, each } of [...made, ...registered]) {
+      for (const option of writtenOf(facts, each.arguments[0])?.members.keys() ?? []) {
+        if (!known || known.includes(option)) continue;
+        areRead = false;
+        const todo = known.length > 0 ? `Of ${name} ${meant(option, known)}` : `${name} takes none.`;
+        findings.wrong('worker', `it gives ${name} the option '${option}', which nobody reads`, todo);
+      }
     }
   }
   return areRead;
@@ -75,13 +105,13 @@ export function checkOptions(findings, all) {
  */
 export function whenRegistered(findings, scripts) {
   const calls = scripts.flatMap(({ facts }) =>
-    (facts.calls.get('register') ?? []).map((call) => ({ call, place: facts.places.get(call) })),
+    (facts.calls.get('register') ?? []).map((call) => ({ facts, call, place: facts.places.get(call) })),
   );
-  const seen = calls.map(({ call, place }) => {
+  const seen = calls.map(({ facts, call, place }) => {
     if (!place) return 'in time';
     // A function whose name stands nowhere else is called by nobody.
     if (namesAround(place).some((name) => timesOf(scripts, name) === 1)) return 'never';
-    return isLate(call, place) ? 'late' : 'in time';
+    return isLate(facts, call, place) ? 'late' : 'in time';
   });
   if (seen.length === 0 || seen.includes('in time')) return true;
   const todo = 'Call cdn.register() while the script first runs: outside of functions, and before it awaits anything.';
@@ -94,21 +124,57 @@ export function whenRegistered(findings, scripts) {
 
 /**
  * Whether a listener certainly answers each request that it is told of.
- * @param {import('./script.js').Facts} facts
- * @param {import('./script.js').Facts['fetchListeners'][number]} added
+ * @param {Facts} facts
+ * @param {Node | undefined} listener
  */
-function answersAll(facts, { place: around, listener }) {
-  const meant = meantBy(facts, listener);
-  return (facts.calls.get('respondWith') ?? []).some((call) => {
-    const place = facts.places.get(call);
-    if (!place?.isCertain) return false;
-    const { of, name, isDeclared, returns, waits } = place.run;
-    // A function by its name: declared beside the listener, and no variable has that name too.
-    const isNamed = isDeclared && name === meant?.name && place.run.around?.run === around.run && !facts.constants.has(name);
-    if (!of || !(of === meant || isNamed)) return false;
-    if (of.params[0]?.type !== 'Identifier' || call.callee.object.name !== of.params[0].name) return false;
-    return !returns.some(({ end }) => end <= call.start) && !waits.some(({ end }) => end < call.end);
+function answersAll(facts, listener) {
+  const [event] = listener?.params ?? [];
+  if (!listener || !isFunction(listener) || event?.type !== 'Identifier') return false;
+  return (facts.calls.get('respondWith') ?? []).some((call) =>
+    momentsOf(facts, call, facts.places.get(call), listener).some(({ given }) => {
+      const variable = facts.variableOf(meantBy(facts, call.callee.object, given) ?? call);
+      return variable !== undefined && variable === facts.variableOf(event) && variable.values.length === 1;
+    }),
+  );
+}
+
+/** @typedef {{ moment: import('./runs.js').Moment, at: Node, listener: Node | undefined }} Heard */
+
+/**
+ * What listens to fetch events once the script has run, and since when; as far as that is certain.
+ * @param {Facts} facts
+ * @returns {Heard[]}
+ */
+function listenersOf(facts) {
+  /** @type {{ isRemoved: boolean, isOf: boolean | null, heard: Heard }[]} */
+  const calls = facts.listening.flatMap(({ call, place }) => {
+    const [type, listener, how] = call.arguments;
+    const moments = momentsOf(facts, call, place);
+    const isRemoved = calledName(call) === 'removeEventListener';
+    return (moments.length > 0 || !isRemoved ? moments : [{ given: new Map(), path: [] }]).map((moment) => {
+      const name = textOf(meantBy(facts, type, moment.given));
+      // By its options a listener may be there for one event, or until something happens.
+      const options = writtenOf(facts, how);
+      const isEnding = !options?.isWhole || options.members.has('once') || options.members.has('signal');
+      const isUsual = !how || typeof how.value === 'boolean' || !isEnding;
+      const isOf = name === null ? isRemoved : name === 'fetch' && (isRemoved || isUsual);
+      return { isRemoved, isOf, heard: { moment, at: call, listener: meantBy(facts, listener, moment.given) } };
+    });
   });
+  const removed = calls.filter((each) => each.isRemoved && each.isOf).map(({ heard }) => heard.listener);
+  const added = calls.filter((each) => !each.isRemoved && each.isOf).map(({ heard }) => heard);
+  return [...added.filter(({ listener }) => !removed.includes(listener)), ...onfetchOf(facts)];
+}
+
+/** The handler is there since the first assignment of a function, and is the last one. @param {Facts} facts @returns {Heard[]} */
+function onfetchOf(facts) {
+  const all = facts.onfetch.map(({ at, place }) => ({ at, moments: momentsOf(facts, at, place) }));
+  if (all.length === 0 || all.some(({ at, moments }) => moments.length !== 1 || at.operator !== '=')) return [];
+  const inOrder = all
+    .map(({ at, moments: [moment] }) => ({ at, moment, listener: meantBy(facts, at.right, moment.given) }))
+    .sort((a, b) => (isBefore(a.moment, b.moment) ? -1 : 1));
+  const first = inOrder.findLastIndex(({ listener }) => !isFunction(listener)) + 1;
+  return first < inOrder.length ? [{ ...inOrder[first], listener: inOrder[inOrder.length - 1].listener }] : [];
 }
 
 /**
@@ -121,12 +187,10 @@ export function checkListeners(findings, scripts) {
   // With several scripts that register something, the order of their lines is not seen.
   if (!script || others.length > 0) return true;
   const { facts, text, url } = script;
-  const calls = facts.calls.get('register') ?? [];
-  const isCertain = (/** @type {Node} */ at, /** @type {import('./script.js').Place | undefined} */ place) =>
-    place !== undefined && isSure(at, place);
-  if (!calls.every((call) => isCertain(call, facts.places.get(call)))) return true;
-  const before = facts.fetchListeners.find(
-    (added) => isCertain(added.at, added.place) && calls.every(({ start }) => added.at.end <= start) && answersAll(facts, added),
+  const calls = (facts.calls.get('register') ?? []).map((call) => momentsOf(facts, call, facts.places.get(call)));
+  if (calls.some((moments) => moments.length === 0)) return true;
+  const before = listenersOf(facts).find(
+    ({ moment, listener }) => calls.flat().every((each) => isBefore(moment, each)) && answersAll(facts, listener),
   );
   // Who answers by our plugins needs none of our listeners.
   if (!before || facts.calls.has('getMiddleware')) return true;
@@ -142,15 +206,11 @@ export function checkListeners(findings, scripts) {
 /**
  * Which class of ours made this middleware factory; '' if that is not seen.
  * @param {Node} given
- * @param {import('./script.js').Facts} facts
+ * @param {Facts} facts
  */
 function pluginOf(given, facts) {
   const factory = meantBy(facts, given);
-  if (factory?.type !== 'MemberExpression' || factory.property.name !== 'getMiddleware') return '';
-  const made = meantBy(facts, factory.object);
-  if (made?.type !== 'NewExpression') return '';
-  const name = (made.callee.property ?? made.callee).name;
-  return classes.includes(name) ? name : '';
+  return factory?.type === 'MemberExpression' && factory.property.name === 'getMiddleware' ? classOf(facts, factory.object) : '';
 }
 
 /** @param {Node | undefined} given @param {import('./script.js').Facts} facts */

@@ -4,7 +4,8 @@ import { MANIFEST_PATH, manifestVersion } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { judgeAnswer, readListing } from '../listing.js';
 import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
-import { meantBy, textOf } from './script.js';
+import { meantBy, textOf } from './runs.js';
+import { writtenOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {ReturnType<typeof readListing>} Listing */
@@ -21,14 +22,12 @@ export function manifestPath({ workerScripts, scope }) {
   let isHidden = false;
   for (const { facts } of workerScripts) {
     for (const made of facts.news) {
-      const options = meantBy(facts, made.arguments[0]);
-      const said = (facts.members.get('manifest') ?? []).filter(({ of }) => of === options).map(({ value }) => value);
-      const texts = said.map((value) => textOf(meantBy(facts, value)));
-      for (const text of texts) {
-        if (text !== null && URL.canParse(text, workerScripts[0].url.href)) return new URL(text, workerScripts[0].url).pathname;
-      }
-      const isWritten = options?.properties?.every((/** @type {any} */ { type }) => type === 'Property');
-      if (said.length > 0 || (options && !isWritten && isOurClass(made))) isHidden = true;
+      const [options] = made.arguments;
+      const written = writtenOf(facts, options);
+      const said = written?.members.get('manifest');
+      const text = textOf(meantBy(facts, said));
+      if (text !== null && URL.canParse(text, workerScripts[0].url.href)) return new URL(text, workerScripts[0].url).pathname;
+      if (said || (options && !written?.isWhole && isOurClass(made))) isHidden = true;
     }
   }
   return isHidden ? null : scope.replace(/\/*$/, MANIFEST_PATH);

@@ -3,7 +3,8 @@ import * as limits from '../limits.js';
 import { checkClasses, checkListeners, checkOptions, checkPlugins, whenRegistered } from './calls.js';
 import { answerOf, isOurs, notScript } from './findings.js';
 import { checkWasm, policiesOf } from './page.js';
-import { behindBase, besideOf, factsOf, meantBy, memberText, textOf } from './script.js';
+import { meantBy, textOf } from './runs.js';
+import { behindBase, besideOf, factsOf, writtenOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 
@@ -14,25 +15,37 @@ import { behindBase, besideOf, factsOf, meantBy, memberText, textOf } from './sc
  * @property {'classic' | 'module' | ''} type '' if nobody says it
  */
 
-/** What the page's scripts register, or give to start(). @param {Case['scripts'][number]} script */
+/**
+ * What the page's scripts register, or give to start(), each with its options.
+ * @param {Case['scripts'][number]} script
+ */
 function registered({ facts }) {
   const calls = (facts.calls.get('register') ?? []).filter(({ callee }) => callee.object.property?.name === 'serviceWorker');
-  const given = facts.members.get('worker') ?? [];
+  const ofRegister = calls.map(({ arguments: [name, options] }) => ({
+    name,
+    key: 'type',
+    options,
+    written: writtenOf(facts, options),
+  }));
+  const optionsOf = (/** @type {import('./script.js').Node} */ options) => {
+    const written = writtenOf(facts, options);
+    const name = written?.members.get('worker');
+    return name ? [{ name, key: 'workerType', options, written }] : [];
+  };
+  const ofStart = facts.starts.flatMap(({ arguments: [options] }) => optionsOf(options));
   // Other libraries have workers too. A build may have shortened the name of start().
-  const ours = given.filter(({ of }) => facts.started.has(of));
-  return [
-    ...calls.map(({ arguments: [name, options] }) => ({ name, options, key: 'type' })),
-    ...(ours.length > 0 ? ours : given).map(({ value, of }) => ({ name: value, options: of, key: 'workerType' })),
-  ];
+  const ofOthers = (facts.members.get('worker') ?? []).flatMap(({ of }) => optionsOf(of));
+  return [...ofRegister, ...(ofStart.length > 0 ? ofStart : ofOthers)].map((each) => ({
+    ...each,
+    name: meantBy(facts, each.name),
+  }));
 }
 
-/** As which kind of script a worker is registered. @param {any} options @param {string} key @returns {Named['type']} */
-function typeOf(options, key) {
+/** As which kind of script a worker is registered. @param {ReturnType<typeof registered>[number]} how @returns {Named['type']} */
+function typeOf({ key, options, written }) {
   if (!options) return 'classic';
-  if (options.type !== 'ObjectExpression' || options.properties.some((/** @type {any} */ { type }) => type !== 'Property'))
-    return '';
-  const member = options.properties.find((/** @type {any} */ each) => each.key.name === key);
-  const said = member ? textOf(member.value) : 'classic';
+  const member = written?.members.get(key);
+  const said = member ? textOf(member) : written?.isWhole ? 'classic' : '';
   return said === 'classic' || said === 'module' ? said : '';
 }
 
@@ -43,12 +56,13 @@ function typeOf(options, key) {
  */
 export function workerUrl({ options: { worker }, scripts, page }) {
   const found = scripts.flatMap((script) =>
-    registered(script).flatMap(({ name, options, key }) => {
+    registered(script).flatMap((how) => {
+      const { name } = how;
       const beside = besideOf(name);
       const text = beside ?? textOf(name) ?? behindBase(name);
       // Inside of a page `import.meta.url` is the page.
       const from = beside === null ? page : script.url;
-      return text !== null && URL.canParse(text, from.href) ? [{ url: new URL(text, from), type: typeOf(options, key) }] : [];
+      return text !== null && URL.canParse(text, from.href) ? [{ url: new URL(text, from), type: typeOf(how) }] : [];
     }),
   );
   if (worker) {
@@ -183,20 +197,19 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
   }
 }
 
-/**
- * Whether an object stands beside a worker's script: other members of these names are the site's own.
- * @param {import('./script.js').Node} of
- * @param {import('./script.js').Facts} facts
- */
-const isOfWorker = (of, facts) =>
-  of.properties.some((/** @type {any} */ { key }) => key?.name === 'worker' || key?.value === 'worker') ||
-  (facts.calls.get('register') ?? []).some(({ arguments: [, options] }) => meantBy(facts, options) === of);
+/** The scope that stands beside a worker's script: other members of that name are the site's own. @param {Case} site */
+function scopeAsked({ scripts, page }) {
+  const said = scripts.flatMap((script) =>
+    registered(script).map(({ written }) => textOf(meantBy(script.facts, written?.members.get('scope')))),
+  );
+  return said.find((text) => text !== null && URL.canParse(text, page.href));
+}
 
 /** @param {Case} site @param {URL} url @param {string | null} allowed */
 function checkScope(site, url, allowed) {
-  const { findings, page, scripts } = site;
+  const { findings, page } = site;
   const most = allowed === null ? new URL('./', url).pathname : new URL(allowed, url).pathname;
-  const asked = memberText(scripts, 'scope', (text, of, facts) => URL.canParse(text, page.href) && isOfWorker(of, facts));
+  const asked = scopeAsked(site);
   const scope = asked ? new URL(asked, page).pathname : new URL('./', url).pathname;
   site.scope = scope;
   if (!scope.startsWith(most)) {
@@ -220,7 +233,9 @@ function checkScope(site, url, allowed) {
  */
 export function checkRoutes({ findings, workerScripts }, listing) {
   if (findings.all.some(({ check }) => check === 'routes')) return;
-  const given = workerScripts.flatMap(({ facts }) => facts.calls.get('GET') ?? []).map(({ arguments: [path] }) => textOf(path));
+  const given = workerScripts.flatMap(({ facts }) =>
+    (facts.calls.get('GET') ?? []).map(({ arguments: [path] }) => textOf(meantBy(facts, path))),
+  );
   const routes = given.filter((path) => path !== null);
   if (!listing || listing.entries.size === 0 || routes.length === 0) {
     findings.notChecked(
