@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { buildSync } from 'esbuild';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
-import { optionsOf } from '../../src/server/doctor/calls.js';
+import { optionsOf, registerOptions } from '../../src/server/doctor/calls.js';
 import { examine } from '../../src/server/doctor/index.js';
 import { attach, handler } from '../../src/server/index.js';
 import { bytesOf, makeFolder } from './folder.mjs';
@@ -886,6 +886,45 @@ test('the socket and the manifest are looked for where the scripts say', async (
   assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/assets\/m\.json/);
 });
 
+/** Where a page may have its options: [its script, but for the import]. */
+const optionsElsewhere = {
+  'in a variable': "const options = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\nstart(options);",
+  'in a variable that is filled later':
+    "const options = {};\noptions.worker = '/w.js';\noptions.socket = '/s/peer-cdn/ws';\nstart(options);",
+  'in a variable of an old script': "var options;\noptions = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\nstart(options);",
+  'in part in another object': "const all = { socket: '/s/peer-cdn/ws' };\nstart({ ...all, worker: '/w.js' });",
+  'in another object': "const all = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\nstart({ ...all });",
+  'put together': "start(Object.assign({ worker: '/w.js' }, { socket: '/s/peer-cdn/ws' }));",
+  'by names': "const worker = '/w.js', socket = '/s/peer-cdn/ws';\nstart({ worker, socket });",
+  'beside other options':
+    "const options = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\n{ const options = { worker: '/pdf.js' }; }\nstart(options);",
+  'beside register()':
+    "const worker = '/w.js', how = { scope: '/', type: 'classic' };\nnavigator.serviceWorker.register(worker, how);\nstart({ socket: '/s/peer-cdn/ws' });",
+};
+for (const [how, text] of Object.entries(optionsElsewhere)) {
+  test(`the worker and the socket are looked for where a page says it: ${how}`, async (t) => {
+    const index = page.replace(/await start.*/, text);
+    const changed = { 'index.html': index, 'w.js': worker, 'sw.js': 'self.onfetch = () => {};' };
+    const result = await examine(await site(t, { changed, socket: { path: '/s/peer-cdn/ws' } }));
+    assert(result.ok, JSON.stringify(result.findings.filter(({ state }) => state === 'wrong')));
+    assert.match(result.findings.find(({ check }) => check === 'worker').what, /^\/w\.js \(the page's scripts\)/);
+  });
+}
+
+test('the kind of a worker is known where its options are in a variable', async (t) => {
+  const index = page.replace(/await start.*/, "const options = { worker: '/sw.js', workerType: 'module' };\nstart(options);");
+  const { findings } = await examine(await site(t, { changed: { 'index.html': index } }));
+  assert.match(findings.find(({ check }) => check === 'worker').what, /importScripts\(\), which a module may not/);
+});
+
+test('the manifest is looked for where the options of the worker say it, in a variable too', async (t) => {
+  for (const text of ["const options = { manifest: '/m.json' };", "const options = {};\noptions.manifest = '/m.json';"]) {
+    const changed = { 'sw.js': `${text}\n${worker.replace('new PeerCDN()', 'new PeerCDN(options)')}` };
+    const { findings } = await examine(await site(t, { changed }));
+    assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/m\.json answers 404/, text);
+  }
+});
+
 test('the manifest is looked for at the scope of the worker', async (t) => {
   const url = await site(t, {
     changed: { 'shop/index.html': page.replace('/sw.js', '/shop/sw.js'), 'shop/sw.js': worker.replace("'/static'", "'/shop'") },
@@ -950,4 +989,9 @@ test('the doctor knows the options of our classes', () => {
     found[name] = [...options.matchAll(/(\w+) = /g)].map(([, option]) => option);
   }
   assert.deepEqual(found, optionsOf);
+  const [, ofRegister] = sources.match(/^ {2}register\(\{ (.*) \} = \{\}\)/m);
+  assert.deepEqual(
+    [...ofRegister.matchAll(/(\w+) = /g)].map(([, option]) => option),
+    registerOptions,
+  );
 });

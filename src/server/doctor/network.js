@@ -6,7 +6,8 @@ import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
-import { memberText } from './script.js';
+import { meantBy, textOf } from './runs.js';
+import { memberText, writtenOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 
@@ -15,7 +16,11 @@ const isSocket = (/** @type {string} */ text) => text.includes('/') && URL.canPa
 
 /** Where the page looks for the coordinator, as far as its scripts say so. @param {Case} site */
 export function socketUrl({ scripts, page }) {
-  const url = new URL(memberText(scripts, 'socket', isSocket) ?? SOCKET_PATH, page);
+  const given = scripts.flatMap(({ facts }) =>
+    facts.starts.map(({ arguments: [options] }) => textOf(meantBy(facts, writtenOf(facts, options)?.members.get('socket')))),
+  );
+  const said = given.find((text) => text !== null && URL.canParse(text, page.href));
+  const url = new URL(said ?? memberText(scripts, 'socket', isSocket) ?? SOCKET_PATH, page);
   url.protocol = url.protocol.replace(/^http/, 'ws');
   return url;
 }

@@ -192,16 +192,16 @@ export function factsOf(text, type = '') {
 }
 
 /**
- * The text of the first member of that name which is a text, in some script.
+ * The text of the first member of that name which is a text that is meant, in some script.
  * @param {import('./findings.js').Script[]} scripts
  * @param {string} name
- * @param {(text: string, of: Node, facts: Facts) => boolean} isMeant of which object it is a member
+ * @param {(text: string) => boolean} isMeant
  */
-export function memberText(scripts, name, isMeant = () => true) {
+export function memberText(scripts, name, isMeant) {
   for (const { facts } of scripts) {
-    for (const { value, of } of facts.members.get(name) ?? []) {
+    for (const { value } of facts.members.get(name) ?? []) {
       const text = textOf(meantBy(facts, value));
-      if (text !== null && isMeant(text, of, facts)) return text;
+      if (text !== null && isMeant(text)) return text;
     }
   }
   return undefined;
