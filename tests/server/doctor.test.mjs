@@ -773,18 +773,67 @@ const started = {
   'by a module that only a run could tell': module(`import ${ourScript};\nimport('/' + location.hash.slice(1));`),
   'by a module that an import map names': module(`import ${ourScript};\nimport 'app';`),
   'by a text that is run': module(`import ${ourScript};\neval(await (await fetch('/app.txt')).text());`),
+  'in a frame': `${module(`import ${ourScript};`)}<iframe src="/app.html"></iframe>`,
+  'in an old frame': `<frameset><frame src="/app.html"></frameset>${module(`import ${ourScript};`)}`,
+  'in an object': `${module(`import ${ourScript};`)}<object data="/app.html"></object>`,
+  'on a page that it goes on to': `<meta http-equiv="Refresh" content="0; url=/app.html">${module(`import ${ourScript};`)}`,
+  'on a page that a script goes on to': module(`import ${ourScript};\nlocation.replace('/app.html');`),
+  'on a page that a header goes on to': module(`import ${ourScript};`),
+  'in a frame that is made': module(`import ${ourScript};\ndocument.body.append(document.createElement('iframe'));`),
+  'in an element whose name only a run could tell': module(`import ${ourScript};\ndocument.createElement(location.hash);`),
+  'by HTML that is set': module(`import ${ourScript};\ndocument.body.innerHTML = '<img src=x onerror=go()>';`),
+  'by HTML that is put beside': module(`import ${ourScript};\ndocument.body.insertAdjacentHTML('beforeend', await text());`),
+  'by HTML that is written': `${module(`import ${ourScript};`)}<script>document.write('<script src="/a.js"></' + 'script>');</script>`,
+  'by an attribute that is set': module(`import ${ourScript};\ndocument.body.setAttribute('onclick', 'go()');`),
+  'by a text that is run later': module(`import ${ourScript};\nsetTimeout('go()', 100);`),
+  'by a module of which a variable has the name': module(`import ${ourScript};\nconst name = await which();\nimport(name);`),
+  'by a style that is a script': `${module(`import ${ourScript};`)}<svg><script href="/app.js"></script></svg>`,
   'by a script of another language': `${module(`import ${ourScript};`)}<script type="text/typescript">go()</script>`,
 };
 for (const [what, index] of Object.entries(started)) {
   test(`doctor finds nothing wrong: a page that starts peer-cdn ${what}`, async (t) => {
     const changed = { 'index.html': index, 'on.js': `export { start } from ${ourScript};` };
-    const { findings } = await examine(await site(t, { changed }), { worker: '/sw.js' });
+    const rules = what.includes('a header') ? { '/': withHeader('refresh', '0; url=/app.html') } : {};
+    const { findings } = await examine(await site(t, { changed, rules }), { worker: '/sw.js' });
     assert.deepEqual(
       findings.filter(({ state }) => state === 'wrong' || state === 'note'),
       [],
     );
   });
 }
+
+/** Bundles of a page, and what is said of it. */
+const bundled = {
+  'a call of start() that is seen under another name': ["start({ worker: '/sw.js' });", 'right', /^the page loads peer-cdn$/],
+  'a call of which nothing is seen': ['start();', 'not checked', /only a browser can tell whether it calls start\(\)/],
+};
+for (const [what, [text, state, said]] of Object.entries(bundled)) {
+  test(`of a minified bundle with ${what} the page script is ${state}`, async (t) => {
+    const contents = `import { start } from './dist/browser/index.js';\n${text}`;
+    const built = buildSync({
+      stdin: { contents, resolveDir: '.' },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      write: false,
+      outdir: '.',
+    });
+    const scripts = built.outputFiles.map(({ path, text: each }) => [`assets/${basename(path).replace('stdin', 'main')}`, each]);
+    const index = '<!doctype html><script type="module" src="/assets/main.js"></script>';
+    const { findings } = await examine(await site(t, { changed: { ...Object.fromEntries(scripts), 'index.html': index } }));
+    const found = findings.find(({ check }) => check === 'page script');
+    assert.deepEqual([found.state, said.test(found.what)], [state, true], found.what);
+  });
+}
+
+test('nothing is said of start() where a build has shortened what our script exports', async (t) => {
+  const text = readFileSync('dist/browser/index.js', 'utf8').replace(/ as start\b/, ' as a');
+  const index = module(`import(${ourScript}).then(({ a }) => a({ worker: '/sw.js' }));`);
+  const { findings } = await examine(
+    await site(t, { changed: { 'index.html': index }, rules: { '/peer-cdn/index.js': script(text) } }),
+  );
+  assert.equal(statesOf({ findings })['page script'], 'not checked');
+});
 
 describe('what has to be waited for', { concurrency: true }, () => {
   for (const [name, run] of waiting) test(name, run);

@@ -143,6 +143,7 @@ export async function checkPage(site) {
     findings.right('page', `${page.href} is there, and secure`);
   }
   site.html = Buffer.from(answer.body).toString('utf8');
+  site.isHidden = answer.headers.has('refresh');
   site.policies = [...policiesOf(answer.headers.get('content-security-policy') ?? ''), ...metaPolicies(site.html)];
   await readScripts(site);
   return true;
@@ -229,10 +230,13 @@ export async function checkScript(site) {
   }
   if (findings.all.slice(before).some(({ state }) => state === 'wrong')) return;
   const todo = "Call start({ worker: '/sw.js' }) in a script of the page, as the README has it.";
-  if (isHere && !isStarted(site)) {
+  const started = isStarted(site);
+  if (isHere && started === 'no') {
     findings.note('page script', 'the page loads peer-cdn, and none of its scripts is seen to call start()', todo);
-  } else if (isHere) {
+  } else if (isHere && started === 'yes') {
     findings.right('page script', 'the page loads peer-cdn');
+  } else if (isHere) {
+    findings.notChecked('page script', 'the page loads peer-cdn, and only a browser can tell whether it calls start()');
   } else if (!site.isHidden) {
     findings.note('page script', `none of the ${scripts.length} scripts of ${page.pathname} loads peer-cdn`, todo);
   } else {

@@ -15,6 +15,7 @@ import { isFunction, namesOf, scopesOf } from './scopes.js';
  * @property {boolean} hasHiddenModules import() is given something that only a run could tell
  * @property {{ source: string, local: string, times: number }[]} bindings names that modules import, and how often the import
  *   itself says them
+ * @property {Set<string>} exported the names of its own exports
  * @property {string[]} passedOn the modules whose exports it exports
  * @property {{ call: Node, place: Place }[]} listening calls that add or remove a listener of the global object's
  * @property {{ at: Node, place: Place }[]} onfetch where that is assigned
@@ -41,6 +42,7 @@ export const noFacts = () => ({
   hasHiddenImports: false,
   hasHiddenModules: false,
   bindings: [],
+  exported: new Set(),
   passedOn: [],
   listening: [],
   onfetch: [],
@@ -132,8 +134,10 @@ const readers = {
   },
 };
 for (const type of ['ImportDeclaration', 'ExportNamedDeclaration', 'ExportAllDeclaration']) {
-  readers[type] = (facts, { source, specifiers }) => {
+  readers[type] = (facts, { source, specifiers, declaration }) => {
     facts.isModule = true;
+    for (const { exported } of specifiers ?? []) if (exported) facts.exported.add(exported.name ?? exported.value);
+    if (declaration?.id) facts.exported.add(declaration.id.name);
     if (!source) return;
     facts.imports.push({ name: source.value, isLazy: false });
     if (type !== 'ImportDeclaration') facts.passedOn.push(source.value);

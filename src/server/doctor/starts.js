@@ -1,4 +1,7 @@
 // Whether a page starts peer-cdn, as far as it is certain without running its scripts.
+import { isOurPage } from './findings.js';
+import { calledName, meantBy, textOf } from './runs.js';
+import { writtenOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Script} Script */
@@ -7,15 +10,45 @@
 const isOurs = (/** @type {string} */ path) => /\/peer-cdn\/(?:index|page|engine)\.js$/.test(path);
 const isOurIndex = (/** @type {URL} */ { pathname }) => /\/peer-cdn\/index\.js$/.test(pathname);
 
-/** By what a script runs others that it does not name: an element that it makes, a text. */
-const runners = ['script', 'SCRIPT', 'eval', 'Function', 'write', 'writeln', 'createContextualFragment', 'setHTMLUnsafe'];
+/** What of a page runs scripts that it does not name: attributes, other pages inside, the page that it goes on to. */
+const runsMore = [
+  /<[^>]*\s(?:on[a-z]+\s*=|(?:href|src|action|formaction)\s*=\s*["']?\s*javascript:)|\bsrcdoc\s*=/i,
+  /<(?:iframe|frame|object|embed|fencedframe)\b/i,
+  /<meta\b[^>]*\bhttp-equiv\s*=\s*["']?\s*refresh/i,
+  /<script\b[^>]*\shref\s*=/i,
+];
+
+/** By what a script runs others that it does not name: HTML, a text, another page. */
+const runners = [
+  ...['eval', 'Function', 'write', 'writeln', 'createContextualFragment', 'parseFromString', 'setHTMLUnsafe'],
+  ...['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'srcdoc', 'location', 'navigation'],
+];
+
+/** What is made or set so that it may run a script, by the call and the place of the name in it. @type {Record<string, [number, RegExp]>} */
+const makers = {
+  createElement: [0, /^(?:script|iframe|frame|object|embed)$/i],
+  createElementNS: [1, /^(?:\w+:)?(?:script|iframe|frame|object|embed)$/i],
+  setAttribute: [0, /^(?:on|src|href|data|action|formaction)/i],
+};
+
+/** Whether a script makes what may run another, or may do so. @param {Script} script */
+const makesMore = ({ facts }) =>
+  [...facts.places.keys()].some((call) => {
+    const name = calledName(call) ?? '';
+    if (/^set(?:Timeout|Interval)$/.test(name)) return textOf(meantBy(facts, call.arguments[0])) !== null;
+    if (!Object.hasOwn(makers, name)) return false;
+    const [at, pattern] = makers[name];
+    const text = textOf(meantBy(facts, call.arguments[at]));
+    return text === null || pattern.test(text);
+  });
 
 /** Whether a page may run more than the scripts that it names, and that these import. @param {Case} site */
 export function mayRunMore({ html, scripts }) {
-  if (/<[^>]*\s(?:on[a-z]+\s*=|(?:href|src|action|formaction)\s*=\s*["']?\s*javascript:)|\bsrcdoc\s*=/i.test(html)) return true;
-  return scripts.some(
-    (script) =>
-      !isOurs(script.url.pathname) && (script.facts.error !== '' || script.facts.hasHiddenModules || says(script, runners)),
+  const shown = html.replace(/<!--[\s\S]*?-->/g, '');
+  if (runsMore.some((pattern) => pattern.test(shown))) return true;
+  const others = scripts.filter(({ url }) => !isOurs(url.pathname));
+  return others.some(
+    (script) => script.facts.error !== '' || script.facts.hasHiddenModules || says(script, runners) || makesMore(script),
   );
 }
 
@@ -29,16 +62,29 @@ function uses({ url, facts }) {
   return facts.bindings.some(({ source, local, times }) => isFromUs(source) && (facts.identifiers.get(local) ?? 0) > times);
 }
 
+/** Whether some call is given a worker, as start() is: in a bundle it has another name. @param {Script} script */
+const givesWorker = ({ facts }) =>
+  [...facts.places.keys()].some((call) => {
+    const worker = meantBy(facts, writtenOf(facts, call.arguments[0])?.members.get('worker'));
+    // Our own script hands on what it is given.
+    return textOf(worker) !== null || /^(?:TemplateLiteral|NewExpression)$/.test(worker?.type ?? '');
+  });
+
 /**
- * False if nothing of the page uses our script. A bundle has other names inside: of that nothing is said.
+ * Whether something of the page uses our script. In a bundle it has other names inside: of that nothing is said.
  * @param {Case} site
+ * @returns {'yes' | 'no' | 'unknown'}
  */
 export function isStarted({ scripts, isHidden }) {
-  if (isHidden || !scripts.some(({ url }) => isOurIndex(url))) return true;
   const others = scripts.filter(({ url }) => !isOurs(url.pathname));
   // What import() gives may go anywhere, but it is called by its name.
   const isLazy = others.some(({ facts }) =>
     facts.imports.some((each) => each.isLazy && /\/peer-cdn\/index\.js$/.test(each.name)),
   );
-  return others.some((script) => uses(script) || (isLazy && says(script, ['start', 'PeerPlugin'])));
+  const isSeen = (/** @type {Script} */ script) =>
+    uses(script) || (isLazy && says(script, ['start', 'PeerPlugin'])) || (isOurPage(script.text) && givesWorker(script));
+  if (others.some(isSeen)) return 'yes';
+  const ours = scripts.filter(({ url }) => isOurIndex(url));
+  // A build may have shortened the names of what it exports.
+  return isHidden || ours.length === 0 || !ours.every(({ facts }) => facts.exported.has('start')) ? 'unknown' : 'no';
 }
