@@ -4,7 +4,6 @@ import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,54 +12,10 @@ import { buildSync } from 'esbuild';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { optionsOf, registerOptions } from '../../src/server/doctor/calls.js';
 import { examine } from '../../src/server/doctor/index.js';
-import { attach, handler } from '../../src/server/index.js';
+import { files, page, site, statesOf, worker } from './doctor-site.mjs';
 import { bytesOf, makeFolder } from './folder.mjs';
 
-const worker = `importScripts('/peer-cdn/sw.js');
-const { CachePlugin, DelegatePlugin, NetworkPlugin, strategies: { ordered } } = PeerCDN;
-const cache = new CachePlugin({ version: 1 });
-const delegate = new DelegatePlugin();
-const network = new NetworkPlugin();
-const cdn = new PeerCDN();
-cdn.GET('/static', ordered, cache.getMiddleware, delegate.getMiddleware, network.getMiddleware);
-cdn.register();
-`;
 const ours = readFileSync('dist/browser/sw.js', 'utf8');
-const page = `<!doctype html><script type="module">
-import { start } from '/peer-cdn/index.js';
-await start({ worker: '/sw.js' });
-</script>`;
-const files = {
-  'index.html': page,
-  'sw.js': worker,
-  'static/large.bin': bytesOf('large', 600_000),
-  'static/small.png': bytesOf('small', 5000),
-};
-
-/**
- * A site with all that is needed. `rules` answer first, by path; a function gets request, response and what goes on.
- * @returns its URL
- */
-async function site(t, { rules = {}, socket = {}, changed = {}, options = {} } = {}) {
-  const folder = makeFolder(t, { ...files, ...changed });
-  const handle = handler(folder, options);
-  const server = createServer((request, response) => {
-    const rule = rules[request.url];
-    if (typeof rule === 'function') rule(request, response, () => handle(request, response));
-    else if (rule) response.writeHead(rule.status ?? 200, rule.headers).end(rule.body);
-    else handle(request, response);
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const coordinator = socket && attach(server, socket);
-  t.after(async () => {
-    await coordinator?.close();
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://localhost:${server.address().port}/`;
-}
-
-const statesOf = ({ findings }) => Object.fromEntries(findings.map(({ check, state }) => [check, state]));
 
 test('a site that is right is right in all that can be seen', async (t) => {
   const result = await examine(await site(t));
