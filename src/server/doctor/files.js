@@ -1,9 +1,10 @@
 // The manifest, its digest lists and the listed files, as a visitor's browser gets them.
 import { createHash } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
 import { MANIFEST_PATH, manifestVersion } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { judgeAnswer, readListing } from '../listing.js';
-import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
+import { answerOf, ask, isPage, notReadable, reasonOf, secondsKept, textOfBody, todoOf } from './findings.js';
 import { meantBy, textOf } from './runs.js';
 import { writtenOf } from './script.js';
 
@@ -34,12 +35,14 @@ export function manifestPath({ workerScripts, scope }) {
 }
 
 /** Why an answer is no manifest. @param {import('./findings.js').Answer} answer */
-function whyNone({ body }) {
+function whyNone(answer) {
   let said;
   try {
-    said = JSON.parse(Buffer.from(body).toString('utf8'));
+    said = JSON.parse(textOfBody(answer));
   } catch {
-    return 'is no JSON';
+    // The beginning of a text of UTF-16: some shells redirect output so.
+    const [first, second] = answer.body;
+    return first + second === 0xff + 0xfe ? 'is in UTF-16, and not in UTF-8' : 'is no JSON';
   }
   const version = said?.version;
   if (version === manifestVersion) return 'is no manifest';
@@ -56,7 +59,12 @@ export async function checkManifest(site, path = manifestPath(site)) {
   }
   const answer = await answerOf(site, path);
   if (typeof answer === 'string') {
-    findings.wrong('manifest', `${path}: ${answer}`, 'Let the server answer for it as for any file.');
+    findings.wrong('manifest', `${path}: ${answer}`, todoOf(answer, 'Let the server answer for it as for any file.'));
+    return null;
+  }
+  const unreadable = notReadable(site, answer);
+  if (unreadable) {
+    findings.wrong('manifest', `${path} ${unreadable}`, 'Serve the manifest itself there, from the origin of the page.');
     return null;
   }
   if (answer.status !== 200 || isPage(answer)) {
@@ -66,7 +74,7 @@ export async function checkManifest(site, path = manifestPath(site)) {
   }
   let listing;
   try {
-    listing = readListing(Buffer.from(answer.body).toString('utf8'));
+    listing = readListing(textOfBody(answer));
   } catch {
     findings.wrong('manifest', `${path} ${whyNone(answer)} (malformed-manifest)`, 'Write it anew with `peer-cdn manifest`.');
     return null;
@@ -78,7 +86,10 @@ export async function checkManifest(site, path = manifestPath(site)) {
   const { entries, bad } = listing;
   if (bad.length > 0) {
     const what = `browsers skip ${bad.length} entries: ${bad.slice(0, 3).join(', ')}`;
-    findings.wrong('manifest', what, 'Write it anew with `peer-cdn manifest`, which leaves such files out.');
+    const todo = bad.some((path) => !path.startsWith('/'))
+      ? 'List paths of this site, which begin with /: browsers share no file of another origin.'
+      : 'Write it anew with `peer-cdn manifest`, which leaves such files out.';
+    findings.wrong('manifest', what, todo);
   } else if (entries.size === 0) {
     findings.wrong('manifest', 'it lists no file', 'Say which files to share: `peer-cdn manifest <folder> --include <glob>`.');
   } else {
@@ -111,9 +122,12 @@ async function digestsOf(site, listing, [path, resource]) {
       ? answer
       : answer.status !== 200
         ? `answers ${answer.status}`
-        : sha256(answer.body).toString('hex') !== resource.root || answer.body.length !== 32 * pieces(resource)
-          ? 'has other bytes than its name says'
-          : '';
+        : isPage(answer)
+          ? 'is a page (of an app that answers everything?)'
+          : notReadable(site, answer) ||
+            (sha256(answer.body).toString('hex') !== resource.root || answer.body.length !== 32 * pieces(resource)
+              ? 'has other bytes than its name says'
+              : '');
   if (!what && typeof answer !== 'string') return answer.body;
   const todo = `Deploy the folder of digest lists that \`peer-cdn manifest\` wrote, at ${listing.digests}.`;
   site.findings.wrong('digest lists', `${url} (of ${path}) ${what}`, todo);
@@ -146,6 +160,15 @@ function chosen({ entries }, { files, fileBytes }) {
   return /** @type {[string, Resource][]} */ ([...new Set(some)].filter(Boolean).slice(0, files));
 }
 
+/** Whether bytes are a listed file's in gzip. @param {Uint8Array} body @param {Resource} resource */
+function isCompressed(body, { bytes }) {
+  try {
+    return gunzipSync(body, { maxOutputLength: bytes }).length === bytes;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * @param {Case} site
  * @param {[string, Resource]} entry
@@ -158,14 +181,27 @@ async function checkFile(site, [path, resource], digests) {
   const answer = await ask(site, path, { redirect: 'manual' });
   const { status, headers, body } = answer;
   if (status >= 300 && status < 400) {
-    return wrong(`is a redirect to ${headers.get('location')}`, 'List the path under which the file itself is served.');
+    const to = headers.get('location') ?? '';
+    const isHere = URL.canParse(to, answer.url.href) && new URL(to, answer.url).origin === site.page.origin;
+    const todo = isHere
+      ? 'List the path under which the file itself is served.'
+      : 'Serve it from the origin of the page itself: browsers share no file of another.';
+    return wrong(`is a redirect to ${headers.get('location')}`, todo);
   }
-  if (status !== 200) return wrong(`answers ${status}`, 'Deploy the folder that the manifest was made of.');
+  const deploy =
+    'Deploy the folder that the manifest was made of, or write the manifest with the --base that it is served below.';
+  if (status !== 200) return wrong(`answers ${status}`, deploy);
   if (isPage(answer) && resource.type.split(';')[0] !== 'text/html') {
-    return wrong('is a page (of an app that answers everything?)', 'Deploy the folder that the manifest was made of.');
+    return wrong('is a page (of an app that answers everything?)', deploy);
   }
   const fresh = 'Make the manifest in the same build as the files, and deploy both at once.';
-  if (body.length !== resource.bytes) {
+  const encoding = headers.get('content-encoding') ?? 'identity';
+  if (body.length !== resource.bytes && isCompressed(body, resource)) {
+    wrong('comes compressed, and nothing says so', 'Send Content-Encoding: gzip with it, or the file itself.');
+  } else if (body.length < resource.bytes && encoding !== 'identity') {
+    const todo = 'Let Content-Length be that of the compressed bytes, or send none; or deploy manifest and files of one build.';
+    wrong(`has ${body.length} bytes behind its Content-Encoding ${encoding}, and the manifest says ${resource.bytes}`, todo);
+  } else if (body.length !== resource.bytes) {
     wrong(`has ${answer.isCut ? 'more than ' : ''}${body.length} bytes, and the manifest says ${resource.bytes}`, fresh);
   } else if (digests) {
     const at = firstWrong(body, digests, resource.pieceBytes);
@@ -182,7 +218,6 @@ async function checkFile(site, [path, resource], digests) {
   if (headers.getSetCookie().length > 0) {
     wrong('sets a cookie', 'A listed file is the same for everybody: let the server set no cookie with it.');
   }
-  const encoding = headers.get('content-encoding') ?? 'identity';
   if (encoding !== 'identity') {
     const todo =
       'It is shared all the same. Switch compression off for it if its bytes hardly shrink: then parts can be asked for.';
@@ -227,7 +262,8 @@ export async function checkFiles(site, listing) {
     if (pieces(entry[1]) > 1 && digests) lists++;
     await checkFile(site, entry, digests).catch((error) => {
       if (site.signal.aborted) throw error;
-      findings.wrong('files', `${entry[0]}: ${reasonOf(error)}`, 'Let the server answer for each listed file.');
+      const reason = reasonOf(error);
+      findings.wrong('files', `${entry[0]}: ${reason}`, todoOf(reason, 'Let the server answer for each listed file.'));
     });
   }
   const isWrong = (/** @type {string} */ check) =>

@@ -47,6 +47,7 @@ export class Findings {
  * @property {{ worker?: string, ice?: string[] }} options
  * @property {Bounds} bounds
  * @property {string} html of the page
+ * @property {URL} base what names in the page are relative to
  * @property {Policy[]} policies of the page
  * @property {Script[]} scripts that the page names, on its own origin
  * @property {Missing[]} missing scripts that the page or its scripts name
@@ -75,11 +76,53 @@ export class Findings {
  * @property {boolean} isCut the body is longer than what was read
  */
 
+/** What the words of Node and its libraries mean for a site, and what to do about it. @type {[words: RegExp, what: string, todo: string][]} */
+const reasons = [
+  [
+    /CERT|UNABLE_TO_|ALTNAME/,
+    'browsers do not trust its certificate',
+    'Get a certificate of a public authority for that name, and send its whole chain (your own authority: NODE_EXTRA_CA_CERTS).',
+  ],
+  [/WRONG_VERSION|EPROTO|SSL/, 'it does not speak TLS', 'Serve it by https there, or give the URL with http:.'],
+  [
+    /^Z_|BROTLI|ZSTD/,
+    'its body is not what its Content-Encoding says',
+    'Send Content-Encoding only with what is compressed so, and once: a server and its proxy may both do it.',
+  ],
+  [/redirect count/, 'it redirects in a circle', 'Answer there with what is asked for.'],
+  [
+    /UND_ERR_SOCKET|UND_ERR_RES_CONTENT|ECONNRESET|HPE_|terminated/,
+    'the connection ended before the answer did',
+    'Send as many bytes as Content-Length says: of what is compressed the compressed length, or none.',
+  ],
+  [/ENOTFOUND|EAI_AGAIN/, 'its host has no address', ''],
+  [/ECONNREFUSED/, 'nothing listens there', ''],
+];
+
 /** Node's fetch hides why in the cause. @param {unknown} error */
 export function reasonOf(error) {
-  const { name, message, cause } = /** @type {Error & { cause?: NodeJS.ErrnoException }} */ (error);
+  const { name, message, cause, code } = /** @type {NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException }} */ (error);
   if (name === 'TimeoutError' || name === 'AbortError') return 'it did not answer in time, or not to its end';
-  return cause?.code ?? cause?.message ?? message;
+  const said = cause?.code ?? code ?? cause?.message ?? message;
+  const [, what] = reasons.find(([words]) => words.test(`${said}`)) ?? [];
+  return what ? `${what} (${said})` : `${said}`;
+}
+
+/** What to do about a reason. @param {string} reason as reasonOf() says it @param {string} usual where it says nothing of that */
+export const todoOf = (reason, usual) => reasons.find(([, what]) => reason.startsWith(what))?.[2] || usual;
+
+/** A body as browsers read it: without the mark of its encoding. @param {Answer} answer */
+export const textOfBody = ({ body }) => new TextDecoder().decode(body);
+
+/**
+ * Why a script of the page may not read an answer, that came from another origin; '' if it may.
+ * @param {Case} site
+ * @param {Answer} answer
+ */
+export function notReadable({ page }, { url, headers }) {
+  const allowed = headers.get('access-control-allow-origin');
+  if (url.origin === page.origin || allowed === '*' || allowed === page.origin) return '';
+  return `redirects to ${url.origin}, which lets no page of ${page.origin} read it`;
 }
 
 /**
@@ -149,7 +192,7 @@ export function notScript(answer) {
   if (status >= 300 && status < 400) return `is a redirect to ${headers.get('location')}`;
   if (status !== 200) return `answers ${status}`;
   if (isPage(answer)) return 'is a page, no script (of an app that answers everything?)';
-  return isScript(answer) ? '' : `is of type ${headers.get('content-type') ?? 'nothing'}`;
+  return isScript(answer) ? '' : headers.has('content-type') ? `is of type ${headers.get('content-type')}` : 'is of no type';
 }
 
 /** Seconds that somebody may keep it, by its headers. @param {Answer} answer */

@@ -43,7 +43,7 @@ const names = [
  */
 function caseOf(url, options, signal, bounds) {
   const seen = { waitsFor: '', html: '', policies: [], scripts: [], missing: [], isHidden: false, scope: '/', workerScripts: [] };
-  return { page: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
+  return { page: new URL(url), base: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
 }
 
 /**
@@ -73,7 +73,7 @@ export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } 
   try {
     if (await checkPage(site)) {
       await checkScript(site);
-      const script = workerUrl(site);
+      const script = await workerUrl(site);
       await checkWorker(site, script);
       const socket = socketUrl(site);
       checkPolicies(site, script.url, socket);

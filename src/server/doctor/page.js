@@ -1,7 +1,7 @@
 // The page of a site: whether a browser may start there, and what its Content-Security-Policy allows.
 import { ENGINE_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
-import { answerOf, isOurHand, isOurPage, notScript } from './findings.js';
+import { answerOf, isOurHand, isOurPage, notScript, textOfBody, todoOf } from './findings.js';
 import { factsOf } from './script.js';
 import { isStarted, mayRunMore } from './starts.js';
 
@@ -34,7 +34,7 @@ function attribute(element, name) {
  * @returns {{ name: string, element: string, text: string }[]}
  */
 function elementsOf(html) {
-  const found = html.matchAll(/<!--[\s\S]*?-->|(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta)\b[^>]*>)/gi);
+  const found = html.matchAll(/<!--[\s\S]*?-->|(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta|base)\b[^>]*>)/gi);
   return [...found]
     .map(([, script, isScript, text, other, name]) => ({ name: isScript ?? name, element: script ?? other, text: text ?? '' }))
     .filter(({ element }) => element)
@@ -96,7 +96,9 @@ export function checkPolicies(site, worker, socket) {
   // 'strict-dynamic' and nonces are of elements: a worker's script is allowed by them too.
   const isWorkerFine = (/** @type {string[]} */ sources) => sources.includes("'strict-dynamic'") || allows(sources, worker, page);
   if (isForbidden(policies, workerNames, isWorkerFine)) {
-    findings.wrong('CSP', `the page may not use the worker ${worker.pathname}`, "Add 'self' to its worker-src.");
+    const isNone = policies.some((policy) => sourcesOf(policy, workerNames)?.includes("'none'"));
+    const todo = isNone ? "Write 'self' for 'none' in its worker-src." : "Add 'self' to its worker-src.";
+    findings.wrong('CSP', `the page may not use the worker ${worker.pathname}`, todo);
   }
   if (isForbidden(policies, ['connect-src', 'default-src'], (sources) => allows(sources, socket, page))) {
     findings.wrong(
@@ -124,7 +126,7 @@ export async function checkPage(site) {
   const asked = site.page;
   const answer = await answerOf(site, asked, { headers: { accept: 'text/html', 'sec-fetch-dest': 'document' } });
   if (typeof answer === 'string') {
-    findings.wrong('page', `${asked.href}: ${answer}`, 'Give the URL as visitors type it.');
+    findings.wrong('page', `${asked.href}: ${answer}`, todoOf(answer, 'Give the URL as visitors type it.'));
     return false;
   }
   site.page = answer.url;
@@ -142,11 +144,19 @@ export async function checkPage(site) {
   } else {
     findings.right('page', `${page.href} is there, and secure`);
   }
-  site.html = Buffer.from(answer.body).toString('utf8');
+  site.html = textOfBody(answer);
+  site.base = baseOf(site.html, page);
   site.isHidden = answer.headers.has('refresh');
   site.policies = [...policiesOf(answer.headers.get('content-security-policy') ?? ''), ...metaPolicies(site.html)];
   await readScripts(site);
   return true;
+}
+
+/** The first base element of a page counts. @param {string} html @param {URL} page */
+function baseOf(html, page) {
+  const hrefs = elementsOf(html).map(({ name, element }) => (name === 'base' ? attribute(element, 'href') : null));
+  const href = hrefs.find((each) => each !== null) ?? '';
+  return URL.canParse(href, page.href) ? new URL(href, page) : page;
 }
 
 /** As which kind of script an element's is run; null if it is data. @param {string} element */
@@ -163,12 +173,12 @@ const isData = (element) => /^(?:application\/(?:.+\+)?json|importmap|speculatio
 
 /** Reads the scripts that the page names, and those that they import. @param {Case} site */
 async function readScripts(site) {
-  const { html, page, scripts, missing } = site;
+  const { html, page, base, scripts, missing } = site;
   /** @type {Asked[]} */
   const queue = [];
   const seen = new Set();
-  const ask = (/** @type {string} */ name, /** @type {URL} */ base, /** @type {Omit<Asked, 'url'>} */ how) => {
-    const url = URL.canParse(name, base.href) ? new URL(name, base) : null;
+  const ask = (/** @type {string} */ name, /** @type {URL} */ from, /** @type {Omit<Asked, 'url'>} */ how) => {
+    const url = URL.canParse(name, from.href) ? new URL(name, from) : null;
     if (url?.origin !== page.origin) site.isHidden = true;
     else if (!seen.has(url.href)) queue.push({ url, ...how });
   };
@@ -187,8 +197,8 @@ async function readScripts(site) {
     const src = attribute(element, isPreload ? 'href' : 'src');
     if (!type && name === 'script' && !isData(element)) site.isHidden = true;
     if (!type) continue;
-    if (src === null) add(page, text, type);
-    else ask(src, page, { type, from: null, isLazy: isPreload });
+    if (src === null) add(base, text, type);
+    else ask(src, base, { type, from: null, isLazy: isPreload });
   }
   for (let asked = queue.shift(); asked && seen.size < limits.doctorScripts; asked = queue.shift()) {
     const { url, type, from, isLazy } = asked;
@@ -197,7 +207,7 @@ async function readScripts(site) {
     const answer = await answerOf(site, url);
     const why = notScript(answer);
     if (why || typeof answer === 'string') missing.push({ url, why, from, isLazy });
-    else add(url, Buffer.from(answer.body).toString('utf8'), type);
+    else add(url, textOfBody(answer), type);
   }
   if (seen.size >= limits.doctorScripts || missing.length > 0 || mayRunMore(site)) site.isHidden = true;
 }

@@ -1,7 +1,7 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
 import { checkClasses, checkListeners, checkOptions, checkPlugins, whenRegistered } from './calls.js';
-import { answerOf, isOurs, notScript } from './findings.js';
+import { answerOf, isOurs, notScript, textOfBody, todoOf } from './findings.js';
 import { checkWasm, policiesOf } from './page.js';
 import { meantBy, textOf } from './runs.js';
 import { behindBase, besideOf, factsOf, writtenOf } from './script.js';
@@ -35,10 +35,8 @@ function registered({ facts }) {
   const ofStart = facts.starts.flatMap(({ arguments: [options] }) => optionsOf(options));
   // Other libraries have workers too. A build may have shortened the name of start().
   const ofOthers = (facts.members.get('worker') ?? []).flatMap(({ of }) => optionsOf(of));
-  return [...ofRegister, ...(ofStart.length > 0 ? ofStart : ofOthers)].map((each) => ({
-    ...each,
-    name: meantBy(facts, each.name),
-  }));
+  const all = [...ofRegister, ...(ofStart.length > 0 ? ofStart : ofOthers)];
+  return all.map((each) => ({ ...each, isStart: ofStart.includes(each), name: meantBy(facts, each.name) }));
 }
 
 /** As which kind of script a worker is registered. @param {ReturnType<typeof registered>[number]} how @returns {Named['type']} */
@@ -52,25 +50,43 @@ function typeOf({ key, options, written }) {
 /**
  * Where the worker's script is: what was said, what the page's scripts name, or the usual name.
  * @param {Case} site
- * @returns {Named}
+ * @returns {Promise<Named>}
  */
-export function workerUrl({ options: { worker }, scripts, page }) {
-  const found = scripts.flatMap((script) =>
+export async function workerUrl(site) {
+  const { options, scripts, page, base } = site;
+  const all = scripts.flatMap((script) =>
     registered(script).flatMap((how) => {
-      const { name } = how;
+      const { name, isStart } = how;
       const beside = besideOf(name);
       const text = beside ?? textOf(name) ?? behindBase(name);
-      // Inside of a page `import.meta.url` is the page.
-      const from = beside === null ? page : script.url;
-      return text !== null && URL.canParse(text, from.href) ? [{ url: new URL(text, from), type: typeOf(how) }] : [];
+      const from = beside === null ? base : script.url;
+      return text !== null && URL.canParse(text, from.href) ? [{ url: new URL(text, from), type: typeOf(how), isStart }] : [];
     }),
   );
-  if (worker) {
-    const url = new URL(worker, page);
-    return { url, from: '--worker', type: found.find((each) => each.url.href === url.href)?.type ?? '' };
+  if (options.worker) {
+    const url = new URL(options.worker, page);
+    return { url, from: '--worker', type: all.find((each) => each.url.href === url.href)?.type ?? '' };
   }
-  if (found.length > 0) return { ...found[0], from: "the page's scripts" };
-  return { url: new URL('/sw.js', page), from: 'the usual name', type: '' };
+  const started = all.filter(({ isStart }) => isStart);
+  const named = started.length > 0 ? started : all;
+  if (named.length === 0) return { url: new URL('/sw.js', page), from: 'the usual name', type: '' };
+  return { ...(await likeOurs(site, named)), from: "the page's scripts" };
+}
+
+/**
+ * The worker that has peer-cdn in it, by its looks: a page may register others, for pushed messages say. Else the first.
+ * @template {{ url: URL }} Found
+ * @param {Case} site
+ * @param {Found[]} named
+ */
+async function likeOurs(site, named) {
+  const urls = [...new Set(named.map(({ url }) => url.href))].filter((href) => new URL(href).origin === site.page.origin);
+  for (const href of urls.length > 1 ? urls.slice(0, limits.doctorWorkers) : []) {
+    const answer = await answerOf(site, href);
+    if (notScript(answer) || typeof answer === 'string' || !/peer-?cdn/i.test(textOfBody(answer))) continue;
+    return /** @type {Found} */ (named.find(({ url }) => url.href === href));
+  }
+  return named[0];
 }
 
 /** What to do about a script that the worker imports, and that is not there. @param {URL} url */
@@ -98,15 +114,16 @@ async function read(site, url, type, how) {
   if (why || typeof answer === 'string') {
     const todo = why.startsWith('is a redirect')
       ? 'Browsers refuse a redirected worker: name its own URL.'
-      : why.startsWith('is of type')
+      : /^is of (?:no )?type/.test(why)
         ? 'Serve it as text/javascript: browsers refuse others.'
-        : isImport
-          ? whereMissing(url)
-          : 'Deploy the worker there, or say where it is: --worker <path>.';
+        : todoOf(
+            typeof answer === 'string' ? answer : '',
+            isImport ? whereMissing(url) : 'Deploy the worker there, or say where it is: --worker <path>.',
+          );
     wrong(`${what} ${why}`, todo);
     return null;
   }
-  const text = Buffer.from(answer.body).toString('utf8');
+  const text = textOfBody(answer);
   const facts = factsOf(text, type);
   if (type === 'classic' && facts.error && factsOf(text, 'module').isModule) {
     const todo = "Register it as a module (start({ workerType: 'module' })), or bundle it into one script.";
@@ -207,10 +224,10 @@ function scopeAsked({ scripts, page }) {
 
 /** @param {Case} site @param {URL} url @param {string | null} allowed */
 function checkScope(site, url, allowed) {
-  const { findings, page } = site;
+  const { findings, page, base } = site;
   const most = allowed === null ? new URL('./', url).pathname : new URL(allowed, url).pathname;
   const asked = scopeAsked(site);
-  const scope = asked ? new URL(asked, page).pathname : new URL('./', url).pathname;
+  const scope = asked ? new URL(asked, base).pathname : new URL('./', url).pathname;
   site.scope = scope;
   if (!scope.startsWith(most)) {
     findings.wrong(
