@@ -217,6 +217,13 @@ export function memberText(scripts, name, isMeant) {
  * @property {boolean} isWhole there are no others
  */
 
+/** Object.assign() and its like, and what compilers write for a spread. @param {Node} call */
+function isJoining(call) {
+  const name = calledName(call) ?? '';
+  if (/^(?:__assign|_extends|__spread(?:Values|Props)|_object_?[sS]pread(?:2|_props)?)$/.test(name)) return true;
+  return /^(?:assign|freeze|seal)$/.test(name) && call.callee.object?.name === 'Object';
+}
+
 /** Who does not change what it is given. */
 const isReader = (/** @type {Node} */ call) =>
   call.type === 'NewExpression' || /^(?:start|register|log|freeze|seal)$/.test(calledName(call) ?? '');
@@ -262,11 +269,7 @@ export function writtenOf(facts, node, left = 8) {
     for (const [name, value] of other?.members ?? []) written.members.set(name, value);
     written.isWhole &&= other?.isWhole ?? false;
   };
-  if (
-    of.type === 'CallExpression' &&
-    /^(?:assign|freeze|seal)$/.test(calledName(of) ?? '') &&
-    of.callee.object?.name === 'Object'
-  ) {
+  if (of.type === 'CallExpression' && isJoining(of)) {
     for (const each of of.arguments) add(each);
   } else if (of.type === 'ObjectExpression') {
     for (const each of of.properties) {

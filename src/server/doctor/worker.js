@@ -3,7 +3,7 @@ import * as limits from '../limits.js';
 import { checkClasses, checkListeners, checkOptions, checkPlugins, whenRegistered } from './calls.js';
 import { answerOf, isOurs, notScript, textOfBody, todoOf } from './findings.js';
 import { checkWasm, policiesOf } from './page.js';
-import { meantBy, textOf } from './runs.js';
+import { meantBy, momentsOf, textOf } from './runs.js';
 import { behindBase, besideOf, factsOf, writtenOf } from './script.js';
 
 /** @typedef {import('./findings.js').Case} Case */
@@ -13,6 +13,7 @@ import { behindBase, besideOf, factsOf, writtenOf } from './script.js';
  * @property {URL} url
  * @property {string} from who says so
  * @property {'classic' | 'module' | ''} type '' if nobody says it
+ * @property {string | null} scope that is asked for it
  */
 
 /**
@@ -60,17 +61,24 @@ export async function workerUrl(site) {
       const beside = besideOf(name);
       const text = beside ?? textOf(name) ?? behindBase(name);
       const from = beside === null ? base : script.url;
-      return text !== null && URL.canParse(text, from.href) ? [{ url: new URL(text, from), type: typeOf(how), isStart }] : [];
+      if (text === null || !URL.canParse(text, from.href)) return [];
+      // Other members of that name are the site's own.
+      const scope = textOf(meantBy(script.facts, how.written?.members.get('scope')));
+      return [{ url: new URL(text, from), type: typeOf(how), scope, isStart }];
     }),
   );
+  const scopeOf = (/** @type {URL} */ { href }) =>
+    all.find(({ url, scope }) => url.href === href && scope !== null)?.scope ?? null;
   if (options.worker) {
     const url = new URL(options.worker, page);
-    return { url, from: '--worker', type: all.find((each) => each.url.href === url.href)?.type ?? '' };
+    const type = all.find((each) => each.url.href === url.href)?.type ?? '';
+    return { url, from: '--worker', type, scope: scopeOf(url) };
   }
   const started = all.filter(({ isStart }) => isStart);
   const named = started.length > 0 ? started : all;
-  if (named.length === 0) return { url: new URL('/sw.js', page), from: 'the usual name', type: '' };
-  return { ...(await likeOurs(site, named)), from: "the page's scripts" };
+  if (named.length === 0) return { url: new URL('/sw.js', page), from: 'the usual name', type: '', scope: null };
+  const found = await likeOurs(site, named);
+  return { ...found, scope: scopeOf(found.url), from: "the page's scripts" };
 }
 
 /**
@@ -138,7 +146,8 @@ async function read(site, url, type, how) {
 }
 
 /** @param {Case} site @param {Named} named */
-export async function checkWorker(site, { url, from, type }) {
+export async function checkWorker(site, named) {
+  const { url, from, type } = named;
   const { findings, page, workerScripts } = site;
   const before = findings.all.length;
   if (url.origin !== page.origin) {
@@ -171,7 +180,7 @@ export async function checkWorker(site, { url, from, type }) {
   const isMore = seen.size > limits.doctorScripts || findings.all.length > before;
   if (findings.all.slice(before).every(({ state }) => state !== 'wrong')) checkCalls(site, url, from, isMore);
   checkWasm(site, policiesOf(answer.headers.get('content-security-policy') ?? ''), 'worker');
-  checkScope(site, url, answer.headers.get('service-worker-allowed'));
+  checkScope(site, named, answer.headers.get('service-worker-allowed'));
 }
 
 /** Whether browsers ask peer-cdn for anything. @param {Case['findings']} findings @param {Case['workerScripts']} scripts */
@@ -214,20 +223,11 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
   }
 }
 
-/** The scope that stands beside a worker's script: other members of that name are the site's own. @param {Case} site */
-function scopeAsked({ scripts, page }) {
-  const said = scripts.flatMap((script) =>
-    registered(script).map(({ written }) => textOf(meantBy(script.facts, written?.members.get('scope')))),
-  );
-  return said.find((text) => text !== null && URL.canParse(text, page.href));
-}
-
-/** @param {Case} site @param {URL} url @param {string | null} allowed */
-function checkScope(site, url, allowed) {
+/** @param {Case} site @param {Named} named @param {string | null} allowed */
+function checkScope(site, { url, scope: asked }, allowed) {
   const { findings, page, base } = site;
   const most = allowed === null ? new URL('./', url).pathname : new URL(allowed, url).pathname;
-  const asked = scopeAsked(site);
-  const scope = asked ? new URL(asked, base).pathname : new URL('./', url).pathname;
+  const scope = asked && URL.canParse(asked, base.href) ? new URL(asked, base).pathname : new URL('./', url).pathname;
   site.scope = scope;
   if (!scope.startsWith(most)) {
     findings.wrong(
@@ -251,7 +251,11 @@ function checkScope(site, url, allowed) {
 export function checkRoutes({ findings, workerScripts }, listing) {
   if (findings.all.some(({ check }) => check === 'routes')) return;
   const given = workerScripts.flatMap(({ facts }) =>
-    (facts.calls.get('GET') ?? []).map(({ arguments: [path] }) => textOf(meantBy(facts, path))),
+    (facts.calls.get('GET') ?? []).flatMap((call) => {
+      const moments = momentsOf(facts, call, facts.places.get(call));
+      const all = moments.map(({ given: each }) => textOf(meantBy(facts, call.arguments[0], each)));
+      return all.length > 0 ? all : [textOf(meantBy(facts, call.arguments[0]))];
+    }),
   );
   const routes = given.filter((path) => path !== null);
   if (!listing || listing.entries.size === 0 || routes.length === 0) {
