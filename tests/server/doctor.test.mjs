@@ -12,6 +12,8 @@ import { buildSync } from 'esbuild';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { optionsOf, registerOptions } from '../../src/server/doctor/calls.js';
 import { examine } from '../../src/server/doctor/index.js';
+import { startOptions } from '../../src/server/doctor/starts.js';
+import { known } from '../../web/options.js';
 import { files, page, site, statesOf, worker } from './doctor-site.mjs';
 import { bytesOf, makeFolder } from './folder.mjs';
 
@@ -221,6 +223,60 @@ const broken = {
       ]),
     ),
   ),
+  'a listener of a script that the worker imports first answers everything': [
+    'worker',
+    /fetch listener at \/old\.js:2 answers every request/,
+    {
+      changed: {
+        'sw.js': `importScripts('/old.js');\n${worker}`,
+        'old.js': "// As it was.\nself.addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));",
+      },
+    },
+  ],
+  'the page misspells an option': [
+    'page script',
+    /gives start\(\) the option 'wroker', which nobody reads/,
+    { changed: { 'index.html': page.replace('worker:', 'wroker:') } },
+  ],
+  'the page misspells an option in a variable, of start() under another name': [
+    'page script',
+    /gives start\(\) the option 'sokcet'/,
+    {
+      changed: {
+        'index.html': page
+          .replace('{ start }', '{ start as go }')
+          .replace(/await start.*/, "const options = { worker: '/sw.js' };\noptions.sokcet = '/x';\ngo(options);"),
+      },
+    },
+  ],
+  'the page misspells an option of the long form': [
+    'page script',
+    /gives new PeerPlugin\(\) the option 'uplaod'/,
+    {
+      changed: {
+        'index.html': page.replace('{ start }', '* as cdn').replace(/await start.*/, 'new cdn.PeerPlugin({ uplaod: false });'),
+      },
+    },
+  ],
+  "a minified worker's own listener answers everything before ours is there": [
+    'worker',
+    /answers every request/,
+    {
+      changed: {
+        'sw.js': buildSync({
+          stdin: {
+            contents: `import PeerCDN from './dist/browser/sw.mjs';
+              addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));${worker.replace(/^.*/, '')}`,
+            resolveDir: '.',
+          },
+          bundle: true,
+          minify: true,
+          format: 'iife',
+          write: false,
+        }).outputFiles[0].text,
+      },
+    },
+  ],
   'no route asks peers': ['routes', /DelegatePlugin/, routed('cache.getMiddleware, network.getMiddleware')],
   'a route has no plugin': ['routes', /DelegatePlugin/, { changed: { 'sw.js': worker.replace(`, ${plugins}`, '') } }],
   'a route asks the network before peers': [
@@ -561,6 +617,36 @@ const fine = {
   'a worker that calls register in a function before its own listener answers everything': registering(
     "go();\naddEventListener('fetch', (event) => event.respondWith(fetch('/')));\nfunction go() { cdn.register(); }",
   ),
+  'a worker that imports a script with a listener of everything behind ours': {
+    changed: {
+      'sw.js': `${worker}importScripts('/old.js');`,
+      'old.js': "self.addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));",
+    },
+  },
+  'a worker that imports a script whose listener leaves files alone': {
+    changed: {
+      'sw.js': `importScripts('/old.js');\n${worker}`,
+      'old.js': "onfetch = (event) => { if (event.request.mode === 'navigate') event.respondWith(fetch('/')); };",
+    },
+  },
+  'a worker with a listener in a class that nobody makes': {
+    changed: { 'sw.js': `class Old { heard = addEventListener('fetch', (e) => e.respondWith(fetch('/'))); }\n${worker}` },
+  },
+  'a worker with an expression that is too long to be read': {
+    changed: {
+      'sw.js': worker,
+      'index.html': `<script src="/long.js"></script>${page}`,
+      'long.js': `let a = ${"'a'+".repeat(40_000)}'a';`,
+    },
+  },
+  'a page with other things that start': {
+    changed: {
+      'index.html': page.replace(
+        'await start',
+        'const other = { start() {} }, own = () => { const start = () => {}; start({ verbose: 1 }); };\nother.start({ quiet: 1 });\nawait start',
+      ),
+    },
+  },
   'a worker that calls register in a loop': registering('for (const each of [cdn]) each.register();'),
   'a worker whose listener is added by a helper after ours': {
     changed: {
@@ -993,6 +1079,7 @@ test('the doctor knows the options of our classes', () => {
     found[name] = [...options.matchAll(/(\w+) = /g)].map(([, option]) => option);
   }
   assert.deepEqual(found, optionsOf);
+  assert.deepEqual([...startOptions].sort(), Object.keys(known).sort());
   const [, ofRegister] = sources.match(/^ {2}register\(\{ (.*) \} = \{\}\)/m);
   assert.deepEqual(
     [...ofRegister.matchAll(/(\w+) = /g)].map(([, option]) => option),

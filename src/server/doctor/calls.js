@@ -186,18 +186,30 @@ export function checkListeners(findings, scripts) {
   const [script, ...others] = scripts.filter(({ facts }) => facts.calls.has('register'));
   // With several scripts that register something, the order of their lines is not seen.
   if (!script || others.length > 0) return true;
-  const { facts, text, url } = script;
+  const { facts, url } = script;
   const calls = (facts.calls.get('register') ?? []).map((call) => momentsOf(facts, call, facts.places.get(call)));
   if (calls.some((moments) => moments.length === 0)) return true;
-  const before = listenersOf(facts).find(
-    ({ moment, listener }) => calls.flat().every((each) => isBefore(moment, each)) && answersAll(facts, listener),
-  );
+  const isFirst = (/** @type {import('./runs.js').Moment | null} */ moment) =>
+    moment !== null && calls.flat().every((each) => isBefore(moment, each));
+  const own = listenersOf(facts).filter(({ moment, listener }) => isFirst(moment) && answersAll(facts, listener));
+  const imported = facts.importScripts
+    .filter(({ moment }) => isFirst(moment))
+    .flatMap(({ name }) => scripts.filter((each) => URL.canParse(name, url.href) && each.url.href === new URL(name, url).href));
+  const found = [
+    ...own.map(({ at }) => ({ script, at })),
+    ...imported.flatMap((each) =>
+      listenersOf(each.facts)
+        .filter(({ listener }) => answersAll(each.facts, listener))
+        .map(({ at }) => ({ script: each, at })),
+    ),
+  ];
+  const [before] = found;
   // Who answers by our plugins needs none of our listeners.
   if (!before || facts.calls.has('getMiddleware')) return true;
-  const line = text.slice(0, before.at.start).split('\n').length;
+  const line = before.script.text.slice(0, before.at.start).split('\n').length;
   findings.wrong(
     'worker',
-    `its fetch listener at ${url.pathname}:${line} answers every request, and was added before peer-cdn's`,
+    `its fetch listener at ${before.script.url.pathname}:${line} answers every request, and was added before peer-cdn's`,
     'Call cdn.register() before that listener is added, or let the listener leave the listed files alone.',
   );
   return false;

@@ -3,7 +3,8 @@ import { ENGINE_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { answerOf, isOurHand, isOurPage, notScript, textOfBody, todoOf } from './findings.js';
 import { factsOf } from './script.js';
-import { isStarted, mayRunMore } from './starts.js';
+import { meant } from '../names.js';
+import { isStarted, mayRunMore, startOptions, unreadOptions } from './starts.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Policy} Policy */
@@ -237,6 +238,10 @@ export async function checkScript(site) {
     const what = `${url.pathname}${from ? `, which ${from.url.pathname} imports,` : ''} ${why}`;
     if (!from && isHere) findings.note('page script', what, 'Deploy it, or take it out of the page.');
     else findings.wrong('page script', what, isOurOwn || /\/peer-cdn\//.test(url.pathname) ? ourFolder : 'Deploy it there.');
+  }
+  for (const { call, option } of scripts.flatMap(unreadOptions)) {
+    const what = `${page.pathname} gives ${call} the option '${option}', which nobody reads`;
+    findings.wrong('page script', what, `Of ${call} ${meant(option, startOptions)}`);
   }
   if (findings.all.slice(before).some(({ state }) => state === 'wrong')) return;
   const todo = "Call start({ worker: '/sw.js' }) in a script of the page, as the README has it.";

@@ -48,6 +48,7 @@ const inSomeCases = {
   ForOfStatement: ['body'],
   WhileStatement: ['body'],
   DoWhileStatement: ['test', 'body'],
+  PropertyDefinition: ['value'],
 };
 
 /**

@@ -6,6 +6,7 @@
  * @typedef {object} Variable
  * @property {(Node | null)[]} values all that is ever assigned: an expression, a function, a class; null: only a run could tell
  * @property {Node[]} uses where it is read
+ * @property {string} [imported] as what a module exports it; '*': all of a module
  */
 
 /** @typedef {{ names: Map<string, Variable>, around: Scope | null, isOfFunction: boolean }} Scope */
@@ -81,12 +82,12 @@ export function scopesOf(tree) {
         else declareAll(scope, [id]);
       }
     } else if (node.type === 'CatchClause') declareAll(inside, [node.param]);
-    else if (node.type === 'ImportDeclaration')
-      declareAll(
-        around,
-        node.specifiers.map((/** @type {Node} */ { local }) => local),
-      );
-    else if (node.type === 'AssignmentExpression') assign(node.left, node.operator === '=' ? node.right : null);
+    else if (node.type === 'ImportDeclaration') {
+      for (const { local, imported } of node.specifiers) {
+        declare(around, local, null);
+        Object.assign(around.names.get(local.name) ?? {}, { imported: imported?.name ?? '*' });
+      }
+    } else if (node.type === 'AssignmentExpression') assign(node.left, node.operator === '=' ? node.right : null);
     else if (node.type === 'UpdateExpression') assign(node.argument, null);
     else if (/^For(?:In|Of)/.test(node.type) && node.left.type !== 'VariableDeclaration') assign(node.left, null);
   };

@@ -10,7 +10,8 @@ import { isFunction, namesOf, scopesOf } from './scopes.js';
  * @property {string} error why browsers do not run it; '' if they do
  * @property {boolean} isModule it has what only a module may have
  * @property {{ name: string, isLazy: boolean }[]} imports lazy: import(), which may fail without the script
- * @property {{ name: string, isSure: boolean }[]} importScripts what importScripts() is given; sure: the script stops without it
+ * @property {{ name: string, isSure: boolean, moment: import('./runs.js').Moment | null }[]} importScripts what importScripts()
+ *   is given, and when; sure: the script stops without it
  * @property {boolean} hasHiddenImports importScripts() is given something that only a run could tell
  * @property {boolean} hasHiddenModules import() is given something that only a run could tell
  * @property {{ source: string, local: string, times: number }[]} bindings names that modules import, and how often the import
@@ -89,13 +90,16 @@ function add(map, name, value) {
 const isOwn = ({ type, object }) =>
   type === 'Identifier' || object?.type === 'ThisExpression' || /^(?:self|globalThis)$/.test(object?.name ?? '');
 
+/** Whether a call is of what a module exports by that name, whatever it is called here. @param {Facts} facts @param {Node} call @param {string} name */
+const isImported = (facts, { callee }, name) => callee.type === 'Identifier' && facts.variableOf(callee)?.imported === name;
+
 /** What each kind of node says. @type {Record<string, (facts: Facts, node: Node, place: Place) => void>} */
 const readers = {
   CallExpression(facts, call, place) {
     const name = calledName(call);
     if (call.callee.type === 'MemberExpression') add(facts.calls, name, call);
     facts.places.set(call, place);
-    if (name === 'start') facts.starts.push(call);
+    if (name === 'start' || isImported(facts, call, 'start')) facts.starts.push(call);
     if (/^(?:add|remove)EventListener$/.test(name ?? '') && isOwn(call.callee)) facts.listening.push({ call, place });
   },
   AssignmentExpression(facts, at, place) {
@@ -159,6 +163,9 @@ export function factsOf(text, type = '') {
   const errors = /** @type {(SyntaxError & { pos: number })[]} */ (trees.filter((each) => each instanceof Error));
   const facts = noFacts();
   const tree = /** @type {Node | undefined} */ (trees.find((each) => !(each instanceof Error)));
+  // A script of very long expressions: nobody but a browser can tell what it does.
+  if (!tree && errors.some((error) => error instanceof RangeError))
+    return { ...facts, hasHiddenImports: true, hasHiddenModules: true };
   if (!tree) {
     // The one that came further is of what the script is meant to be.
     const { message } = errors.sort((a, b) => b.pos - a.pos)[0];
@@ -186,9 +193,9 @@ export function factsOf(text, type = '') {
     for (const each of call.arguments) {
       // A function may be given other names at other moments.
       if (textOf(meantBy(facts, each)) === null) facts.hasHiddenImports = true;
-      for (const { given } of moments.length > 0 ? moments : [{ given: new Map() }]) {
-        const name = textOf(meantBy(facts, each, given));
-        if (name !== null) facts.importScripts.push({ name, isSure: moments.length > 0 });
+      for (const moment of moments.length > 0 ? moments : [null]) {
+        const name = textOf(meantBy(facts, each, moment?.given));
+        if (name !== null) facts.importScripts.push({ name, isSure: moment !== null, moment });
       }
     }
   }

@@ -62,6 +62,31 @@ function uses({ url, facts }) {
   return facts.bindings.some(({ source, local, times }) => isFromUs(source) && (facts.identifiers.get(local) ?? 0) > times);
 }
 
+/** What start() and PeerPlugin read. */
+export const startOptions = [
+  ...['cacheName', 'constraints', 'engine', 'form', 'idle', 'report', 'scope', 'servers', 'socket', 'timeoutAfter', 'upload'],
+  ...['warn', 'worker', 'workerType'],
+];
+
+/**
+ * The options that a script gives to what it imports of ours, and that nobody reads.
+ * @param {Script} script
+ * @returns {{ call: string, option: string }[]}
+ */
+export function unreadOptions({ url, facts }) {
+  const isFromUs = (/** @type {{ source: string }} */ { source }) =>
+    URL.canParse(source, url.href) && isOurIndex(new URL(source, url));
+  const ours = new Set(facts.bindings.filter(isFromUs).map(({ local }) => local));
+  const isOurName = (/** @type {import('./script.js').Node} */ node) =>
+    node.type === 'Identifier' && ours.has(node.name) && facts.variableOf(node)?.imported !== undefined;
+  const calls = [...facts.starts, ...facts.news].filter(({ callee }) => isOurName(callee.object ?? callee));
+  return calls.flatMap((call) => {
+    const given = [...(writtenOf(facts, call.arguments[0])?.members.keys() ?? [])];
+    const name = call.type === 'NewExpression' ? 'new PeerPlugin()' : 'start()';
+    return given.filter((option) => !startOptions.includes(option)).map((option) => ({ call: name, option }));
+  });
+}
+
 /** Whether some call is given a worker, as start() is: in a bundle it has another name. @param {Script} script */
 const givesWorker = ({ facts }) =>
   [...facts.places.keys()].some((call) => {
