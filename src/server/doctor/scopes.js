@@ -28,6 +28,17 @@ export function namesOf(pattern) {
   );
 }
 
+/** What stands below a node, each with the name of its place there. @param {Node} node @returns {{ key: string, below: Node }[]} */
+export function childrenOf(node) {
+  const found = [];
+  for (const key in node) {
+    const value = node[key];
+    if (value === null || typeof value !== 'object') continue;
+    for (const below of Array.isArray(value) ? value : [value]) if (typeof below?.type === 'string') found.push({ key, below });
+  }
+  return found;
+}
+
 const blocks = /^(?:BlockStatement|For(?:In|Of)?Statement|SwitchStatement|CatchClause|StaticBlock|Class\w+)$/;
 
 /** The members of a node in which an identifier is a word of its own, and no variable. @type {Record<string, string[]>} */
@@ -102,13 +113,10 @@ export function scopesOf(tree) {
     const inside = isNew ? { names: new Map(), around, isOfFunction } : /** @type {Scope} */ (around);
     read(node, around ?? inside, inside);
     if (node.type === 'Identifier') places.set(node, inside);
-    for (const [key, value] of Object.entries(node)) {
-      const isWord = words[node.type]?.includes(key) && !node.computed;
-      for (const below of [value].flat()) {
-        if (typeof below?.type !== 'string') continue;
-        parents.set(below, node);
-        if (!(isWord && below.type === 'Identifier')) queue.push({ node: below, around: inside });
-      }
+    for (const { key, below } of childrenOf(node)) {
+      parents.set(below, node);
+      const isWord = below.type === 'Identifier' && !node.computed && words[node.type]?.includes(key);
+      if (!isWord) queue.push({ node: below, around: inside });
     }
   }
 

@@ -1,7 +1,7 @@
 // What a script says, by its syntax: a regular expression would also find what stands in comments and texts.
 import { parse } from 'acorn';
 import { calledName, meantBy, momentsOf, nameOf, noteRun, placeInside, placeOf, runsOf, textOf } from './runs.js';
-import { isFunction, namesOf, scopesOf } from './scopes.js';
+import { childrenOf, isFunction, namesOf, scopesOf } from './scopes.js';
 
 /** @typedef {import('acorn').Node & Record<string, any>} Node */
 
@@ -164,7 +164,7 @@ export function factsOf(text, type = '') {
   const facts = noFacts();
   const tree = /** @type {Node | undefined} */ (trees.find((each) => !(each instanceof Error)));
   // A script of very long expressions: nobody but a browser can tell what it does.
-  if (!tree && errors.some((error) => error instanceof RangeError))
+  if (!tree && errors.some(({ message }) => /stack space|call stack/i.test(message)))
     return { ...facts, hasHiddenImports: true, hasHiddenModules: true };
   if (!tree) {
     // The one that came further is of what the script is meant to be.
@@ -182,10 +182,7 @@ export function factsOf(text, type = '') {
     noteRun(facts, node, place);
     for (const [each, how] of runsOf(facts, node)) if (isFunction(each) && !runs.has(each)) runs.set(each, how);
     const inside = isFunction(node) ? placeOf(place, { ...runs.get(node), of: node }) : place;
-    for (const [key, value] of Object.entries(node)) {
-      const here = placeInside(facts, node, key, inside);
-      for (const below of [value].flat()) if (typeof below?.type === 'string') queue.push({ node: below, place: here });
-    }
+    for (const { key, below } of childrenOf(node)) queue.push({ node: below, place: placeInside(facts, node, key, inside) });
   }
   for (const [call, place] of facts.places) {
     if (calledName(call) !== 'importScripts') continue;
