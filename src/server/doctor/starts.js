@@ -52,14 +52,21 @@ export function mayRunMore({ html, scripts }) {
   );
 }
 
-/** Whether a script has one of these words, but in a comment or a longer text. @param {Script} script @param {string[]} words */
+/** Whether a script has one of these words, but in a comment or a longer text. @param {Pick<Script, 'facts'>} script @param {string[]} words */
 const says = ({ facts }, words) => words.some((word) => facts.identifiers.has(word));
 
-/** Whether a script uses what it imports from ours, or passes it on. @param {Script} script */
-function uses({ url, facts }) {
-  const isFromUs = (/** @type {string} */ name) => URL.canParse(name, url.href) && isOurIndex(new URL(name, url));
-  if (facts.passedOn.some(isFromUs)) return true;
-  return facts.bindings.some(({ source, local, times }) => isFromUs(source) && (facts.identifiers.get(local) ?? 0) > times);
+/**
+ * Whether a script uses what it imports from ours, or passes it on.
+ * @param {Script} script
+ * @param {(name: string, from: URL) => boolean} isOfOurs
+ */
+function uses({ url, facts }, isOfOurs) {
+  if (facts.passedOn.some((name) => isOfOurs(name, url))) return true;
+  if (facts.bindings.some(({ source, local, times }) => isOfOurs(source, url) && (facts.identifiers.get(local) ?? 0) > times))
+    return true;
+  // What import() gives may go anywhere, but it is called by its name.
+  const isLazy = facts.imports.some((each) => each.isLazy && isOfOurs(each.name, url));
+  return isLazy && says({ facts }, ['start', 'PeerPlugin']);
 }
 
 /** What start() and PeerPlugin read. */
@@ -102,13 +109,13 @@ const givesWorker = ({ facts }) =>
  */
 export function isStarted({ scripts, isHidden }) {
   const others = scripts.filter(({ url }) => !isOurs(url.pathname));
-  // What import() gives may go anywhere, but it is called by its name.
-  const isLazy = others.some(({ facts }) =>
-    facts.imports.some((each) => each.isLazy && /\/peer-cdn\/index\.js$/.test(each.name)),
-  );
-  const isSeen = (/** @type {Script} */ script) =>
-    uses(script) || (isLazy && says(script, ['start', 'PeerPlugin'])) || (isOurPage(script.text) && givesWorker(script));
-  if (others.some(isSeen)) return 'yes';
+  // A build may have put our script into one of its own.
+  const built = new Set(others.filter(({ text }) => isOurPage(text)).map(({ url }) => url.href));
+  const isOfOurs = (/** @type {string} */ name, /** @type {URL} */ from) => {
+    const url = URL.canParse(name, from.href) ? new URL(name, from) : null;
+    return url !== null && (isOurIndex(url) || built.has(url.href));
+  };
+  if (others.some((script) => uses(script, isOfOurs) || (isOurPage(script.text) && givesWorker(script)))) return 'yes';
   const ours = scripts.filter(({ url }) => isOurIndex(url));
   // A build may have shortened the names of what it exports.
   return isHidden || ours.length === 0 || !ours.every(({ facts }) => facts.exported.has('start')) ? 'unknown' : 'no';
