@@ -39,7 +39,8 @@ start(options).then((peers) => peers.addEventListener('transfer', ({ detail }) =
 function viteSite() {
   const scripts = built(app, { format: 'esm', splitting: true });
   const [, main] = scripts.find(([name]) => name === 'main.js');
-  const preload = `(function(){const e=document.createElement("link").relList;if(e&&e.supports&&e.supports("modulepreload"))return;
+  const preload = `(function(){const e=document.createElement("link").relList;
+if(e&&e.supports&&e.supports("modulepreload"))return;
 for(const n of document.querySelectorAll('link[rel="modulepreload"]'))t(n);function t(n){n.ep||(n.ep=!0,fetch(n.href,{}))}})();`;
   const chunks = scripts.filter(([name]) => name !== 'main.js').map(([name, text]) => [`assets/${name}`, text]);
   const links = chunks.map(([path]) => `<link rel="modulepreload" crossorigin href="/${path}">`).join('\n');
@@ -47,25 +48,27 @@ for(const n of document.querySelectorAll('link[rel="modulepreload"]'))t(n);funct
     ...Object.fromEntries(chunks),
     'assets/index-DIFWgvQi.js': preload + main,
     'index.html': `<!doctype html><html lang="en"><head><meta charset="UTF-8"><link rel="icon" href="/vite.svg">
-      <script type="module" crossorigin src="/assets/index-DIFWgvQi.js"></script>${links}</head><body><div id="app"></div></body></html>`,
+      <script type="module" crossorigin src="/assets/index-DIFWgvQi.js"></script>${links}</head>
+      <body><div id="app"></div></body></html>`,
   };
 }
 
 /** What webpack makes of it, with a worker that is bundled too. */
 function webpackSite() {
   const wrapped = (text) => `/*! For license information please see main.js.LICENSE.txt */
-(()=>{var e={380:(e,t,r)=>{"use strict";r.d(t,{start:()=>n});var n=1}},t={};function r(o){var n=t[o];if(void 0!==n)return n.exports;
-var i=t[o]={exports:{}};return e[o](i,i.exports,r),i.exports}r.d=(e,t)=>{for(var o in t)Object.defineProperty(e,o,{enumerable:!0,get:t[o]})},
+(()=>{var e={380:(e,t,r)=>{"use strict";r.d(t,{start:()=>n});var n=1}},t={};
+function r(o){var n=t[o];if(void 0!==n)return n.exports;
+var i=t[o]={exports:{}};return e[o](i,i.exports,r),i.exports}
+r.d=(e,t)=>{for(var o in t)Object.defineProperty(e,o,{enumerable:!0,get:t[o]})},
 r.p="/assets/",(self.webpackChunk=self.webpackChunk||[]).push([[792],{}]);${text}})();`;
   const [[, main]] = built(app.replace('start(options)', '(0, start)(options)'), {
     format: 'iife',
     define: { 'import.meta.url': '"https://site.example/assets/main.js"' },
   });
-  const [[, sw]] = built(
-    `import PeerCDN from './dist/browser/sw.mjs';
-    ${worker.slice(worker.indexOf('\n')).replace("cdn.GET('/static'", "for (const path of ['/static', '/models']) cdn.GET(path")}`,
-    { format: 'iife' },
-  );
+  const inLoop = worker
+    .replace(/^.*/, '')
+    .replace("cdn.GET('/static'", "for (const path of ['/static', '/models']) cdn.GET(path");
+  const [[, sw]] = built(`import PeerCDN from './dist/browser/sw.mjs';${inLoop}`, { format: 'iife' });
   return {
     'assets/main.js': wrapped(main),
     'index.html':
@@ -166,7 +169,8 @@ const others = [
 const cmsSite = {
   'index.html': `<!DOCTYPE html><!--[if IE 8]><html class="ie8"><![endif]--><html lang="de"><head><meta charset="utf-8">
     <base href="/"><meta name="generator" content="WordPress 6.8">
-    <script>window.dataLayer = window.dataLayer || []; function gtag() { dataLayer.push(arguments); } gtag('consent', 'default', {});</script>
+    <script>window.dataLayer = window.dataLayer || []; function gtag() { dataLayer.push(arguments); }
+      gtag('consent', 'default', {});</script>
     <script id="Cookiebot" src="https://consent.cookiebot.com/uc.js" data-cbid="1" type="text/javascript" async></script>
     ${[...thirdParties, ...others].map((url) => `<script async src="https://${url}"></script>`).join('\n')}
     <script type="text/plain" data-cookieconsent="marketing" src="https://ads.example/a.js"></script>
@@ -178,7 +182,8 @@ const cmsSite = {
     <script src="/wp-content/gone.js"></script></head>
     <body class="home" onload="init()"><noscript><iframe src="https://www.googletagmanager.com/ns.html"></iframe></noscript>
     <script>navigator.serviceWorker.register('/push/worker.js', { scope: '/push/' });
-      var OneSignal = window.OneSignal || []; OneSignal.push(function () { OneSignal.init({ appId: '1', worker: '/push/worker.js' }); });</script>
+      var OneSignal = window.OneSignal || [];
+      OneSignal.push(function () { OneSignal.init({ appId: '1', worker: '/push/worker.js' }); });</script>
     ${page.replace('<!doctype html>', '')}</body></html>`,
   'wp-includes/js/jquery/jquery.min.js':
     '!function(e,t){"use strict";e.jQuery=e.$=function(n){return t.querySelectorAll(n)}}(window,document);',

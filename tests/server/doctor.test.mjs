@@ -182,7 +182,7 @@ const broken = {
       "['install', 'fetch'].forEach((type) => addEventListener(type, (event) => event.respondWith(fetch('/'))));",
       "const type = 'fetch', all = (event) => event.respondWith(fetch('/')), same = all; addEventListener(type, same, false);",
       "function add() { addEventListener('fetch', (event) => event.respondWith(fetch('/'))); } add();",
-      "addEventListener('fetch', (e) => answer(e.request, e)); function answer(request, event) { event.respondWith(fetch(request)); }",
+      "addEventListener('fetch', (e) => answer(1, e)); function answer(one, event) { event.respondWith(fetch('/')); }",
       `addEventListener('fetch', (event) => { switch (event.request.mode) { case 'cors': console.log(1); break; }
         for (const a of [1]) { if (a) break; } try { throw 1; } catch {} event.respondWith(fetch('/')); });`.replaceAll('\n', ''),
       "{ const event = 1; } addEventListener('fetch', (event) => event.respondWith(fetch('/')), { passive: true });",
@@ -583,23 +583,23 @@ const fine = {
       "onfetch = (event) => event.respondWith(fetch('/')); addEventListener('activate', () => { onfetch = null; });",
       'self.onfetch ??= (event) => event.respondWith(fetch(event.request));',
       "const all = (e) => e.respondWith(fetch('/')); addEventListener('fetch', all); removeEventListener('fetch', all);",
-      "const all = (e) => e.respondWith(fetch('/')); addEventListener('fetch', all); setTimeout(() => removeEventListener('fetch', all));",
+      "const f = (e) => e.respondWith(x); addEventListener('fetch', f); setTimeout(() => removeEventListener('fetch', f));",
       "addEventListener('fetch', (event) => event.respondWith(fetch('/')), { once: true });",
       "addEventListener('fetch', (event) => event.respondWith(fetch('/')), { signal: AbortSignal.timeout(1) });",
       "addEventListener('fetch', (event) => { if (isListed(event)) throw new Error(); event.respondWith(fetch('/')); });",
       "addEventListener('fetch', (event) => { out: { if (isListed(event)) break out; event.respondWith(fetch('/')); } });",
-      "addEventListener('fetch', (event) => { out: for (const a of [1]) { if (a) continue out; event.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (e) => { out: for (const a of [1]) { if (a) continue out; e.respondWith(fetch('/')); } });",
       "addEventListener('fetch', (event) => { do { if (isListed(event)) break; event.respondWith(fetch('/')); } while (0); });",
-      "addEventListener('fetch', (event) => { switch (event.request.mode) { case 'navigate': event.respondWith(fetch('/')); } });",
-      "addEventListener('fetch', (event) => { switch (1) { default: if (isListed(event)) break; event.respondWith(fetch('/')); } });",
-      "addEventListener('fetch', (event) => { switch (event.request.mode) { case 'cors': return; } event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { switch (e.request.mode) { case 'navigate': e.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (e) => { switch (1) { default: if (isListed(e)) break; e.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (e) => { switch (e.request.mode) { case 'cors': return; } e.respondWith(fetch('/')); });",
       "addEventListener('fetch', (event) => { let done = isListed(event); done ||= event.respondWith(fetch('/')); });",
       "addEventListener('fetch', function* (event) { event.respondWith(fetch('/')); });",
       "addEventListener('fetch', async (event) => { if (await isListed(event)) return; event.respondWith(fetch('/')); });",
       "addEventListener('fetch', (event) => { { const event = { respondWith() {} }; event.respondWith(fetch('/')); } });",
       "addEventListener('fetch', (event) => { event = { respondWith() {} }; event.respondWith(fetch('/')); });",
       "addEventListener('fetch', (e) => answer(e)); function answer(e) { if (isListed(e)) return; e.respondWith(fetch('/')); }",
-      "addEventListener('fetch', (e) => { if (isPage(e)) answer(e); }); function answer(event) { event.respondWith(fetch('/')); }",
+      "addEventListener('fetch', (e) => { if (isPage(e)) answer(e); }); function answer(e) { e.respondWith(fetch('/')); }",
       "const on = (type, f) => addEventListener(type, f); on('message', (event) => event.respondWith(fetch('/')));",
       "for (const type of ['install', 'message']) addEventListener(type, (event) => event.respondWith(fetch('/')));",
       "for (const type of ['fetch']) { if (!self.DEBUG) continue; addEventListener(type, (e) => e.respondWith(fetch('/'))); }",
@@ -639,19 +639,20 @@ const fine = {
     changed: {
       'index.html': page.replace(
         'await start',
-        'const other = { start() {} }, own = () => { const start = () => {}; start({ verbose: 1 }); };\nother.start({ quiet: 1 });\nawait start',
+        'const a = { start() {} };\n{ const start = () => {}; start({ verbose: 1 }); }\na.start({ quiet: 1 });\nawait start',
       ),
     },
   },
   'a worker that calls register in a loop': registering('for (const each of [cdn]) each.register();'),
   'a worker whose listener is added by a helper after ours': {
     changed: {
-      'sw.js': `const on = (type, f) => addEventListener(type, f);\n${worker}on('fetch', (event) => event.respondWith(fetch('/')));`,
+      'sw.js': `const on = (type, f) => addEventListener(type, f);\n${worker}on('fetch', (e) => e.respondWith(fetch('/')));`,
     },
   },
   'a worker whose options are taken back, or are of another variable': {
     changed: {
-      'sw.js': `const options = { versoin: 1 }; delete options.versoin; const make = (options) => new PeerCDN.CachePlugin(options);
+      'sw.js': `const options = { versoin: 1 }; delete options.versoin;
+        const make = (options) => new PeerCDN.CachePlugin(options);
         ${worker.replace('{ version: 1 }', 'options')} make({ version: 2 }); { const options = { version: 3 }; make(options); }`,
     },
   },
@@ -820,7 +821,7 @@ const started = {
   'in an element whose name only a run could tell': module(`import ${ourScript};\ndocument.createElement(location.hash);`),
   'by HTML that is set': module(`import ${ourScript};\ndocument.body.innerHTML = '<img src=x onerror=go()>';`),
   'by HTML that is put beside': module(`import ${ourScript};\ndocument.body.insertAdjacentHTML('beforeend', await text());`),
-  'by HTML that is written': `${module(`import ${ourScript};`)}<script>document.write('<script src="/a.js"></' + 'script>');</script>`,
+  'by HTML that is written': `${module(`import ${ourScript};`)}<script>document.write('<b onclick="go()">');</script>`,
   'by an attribute that is set': module(`import ${ourScript};\ndocument.body.setAttribute('onclick', 'go()');`),
   'by a text that is run later': module(`import ${ourScript};\nsetTimeout('go()', 100);`),
   'by a module of which a variable has the name': module(`import ${ourScript};\nconst name = await which();\nimport(name);`),
@@ -985,7 +986,7 @@ const optionsElsewhere = {
   'beside other options':
     "const options = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\n{ const options = { worker: '/pdf.js' }; }\nstart(options);",
   'beside register()':
-    "const worker = '/w.js', how = { scope: '/', type: 'classic' };\nnavigator.serviceWorker.register(worker, how);\nstart({ socket: '/s/peer-cdn/ws' });",
+    "const w = '/w.js', how = { scope: '/' };\nnavigator.serviceWorker.register(w, how);\nstart({ socket: '/s/peer-cdn/ws' });",
 };
 for (const [how, text] of Object.entries(optionsElsewhere)) {
   test(`the worker and the socket are looked for where a page says it: ${how}`, async (t) => {

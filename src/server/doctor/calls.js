@@ -49,7 +49,11 @@ export function checkClasses(findings, all) {
 
 /** @typedef {import('./script.js').Facts} Facts */
 
-/** Which class of ours an expression makes an instance of; '' if that is not seen. @param {Facts} facts @param {Node | undefined} node */
+/**
+ * Which class of ours an expression makes an instance of; '' if that is not seen.
+ * @param {Facts} facts
+ * @param {Node | undefined} node
+ */
 function classOf(facts, node) {
   const made = meantBy(facts, node);
   // GET() gives back what it is called on.

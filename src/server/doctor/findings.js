@@ -76,7 +76,10 @@ export class Findings {
  * @property {boolean} isCut the body is longer than what was read
  */
 
-/** What the words of Node and its libraries mean for a site, and what to do about it. @type {[words: RegExp, what: string, todo: string][]} */
+/**
+ * What the words of Node and its libraries mean for a site, and what to do about it.
+ * @type {[words: RegExp, what: string, todo: string][]}
+ */
 const reasons = [
   [
     /CERT|UNABLE_TO_|ALTNAME/,

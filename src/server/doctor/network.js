@@ -73,7 +73,7 @@ const forward =
 function todoOfError(error) {
   // Whoever speaks WebSocket there, and otherwise, is another.
   if (/^it (?:says|closes)|subprotocol|Sec-WebSocket|Upgrade header|frame/i.test(error))
-    return 'Something else answers there: give the coordinator a path of its own (attach(server, { path }) and the `socket` of start()).';
+    return 'Something else answers there: give the coordinator a path of its own (`path` of attach(), `socket` of start()).';
   if (error.startsWith('the connection ended')) return forward;
   return todoOf(error, 'Run a coordinator: attach(server), or `peer-cdn coordinator`.');
 }

@@ -109,7 +109,13 @@ export function meantBy(facts, node, given) {
   return node;
 }
 
-/** The members of a list that is written in the script. @param {Facts} facts @param {Node} node @param {Given} [given] @returns {Node[]} */
+/**
+ * The members of a list that is written in the script.
+ * @param {Facts} facts
+ * @param {Node} node
+ * @param {Given} [given]
+ * @returns {Node[]}
+ */
 function listOf(facts, node, given) {
   const list = meantBy(facts, node, given);
   if (list?.type !== 'ArrayExpression') return [];
@@ -119,7 +125,12 @@ function listOf(facts, node, given) {
 /** What a function is run by, if it is given to a call. @param {Facts} facts @param {Node} call */
 const runsEach = (facts, call) => calledName(call) === 'forEach' && listOf(facts, call.callee.object).length > 0;
 
-/** When the functions of a node are run, by the function. @param {Facts} facts @param {Node} node @returns {[Node, Partial<Run>][]} */
+/**
+ * When the functions of a node are run, by the function.
+ * @param {Facts} facts
+ * @param {Node} node
+ * @returns {[Node, Partial<Run>][]}
+ */
 export function runsOf(facts, node) {
   if (node.type === 'ExportDefaultDeclaration') return [[node.declaration, { isDeclared: true }]];
   if (node.type === 'FunctionDeclaration') return [[node, { name: node.id?.name, isDeclared: true }]];
@@ -149,7 +160,14 @@ export function placeOf(around, how) {
   return { run: { ...run, ...how }, isCertain: true, loops: [] };
 }
 
-/** The place of a member of a node. @param {Facts} facts @param {Node} node @param {string} key @param {Place} place @returns {Place} */
+/**
+ * The place of a member of a node.
+ * @param {Facts} facts
+ * @param {Node} node
+ * @param {string} key
+ * @param {Place} place
+ * @returns {Place}
+ */
 export function placeInside(facts, node, key, place) {
   if (node.type === 'ForOfStatement' && key === 'body' && !node.await && listOf(facts, node.right).length > 0)
     return { ...place, loops: [...place.loops, node] };
@@ -171,7 +189,12 @@ function usesOf(facts, { of }) {
   return variable && soleValue(variable) === of ? variable.uses : null;
 }
 
-/** What calls a function, with what; as far as that is seen. @param {Facts} facts @param {Run} run @returns {{ call: Node, args: Node[] }[]} */
+/**
+ * What calls a function, with what; as far as that is seen.
+ * @param {Facts} facts
+ * @param {Run} run
+ * @returns {{ call: Node, args: Node[] }[]}
+ */
 function callsOf(facts, run) {
   if (run.when === 'at once' && run.call) {
     const { call } = run;
@@ -250,7 +273,13 @@ export function isBefore({ path: one }, { path: other }) {
 /** Whether it is run whenever the script is. @param {Facts} facts @param {Node} node @param {Place | undefined} place */
 export const isSure = (facts, node, place) => momentsOf(facts, node, place).length > 0;
 
-/** Whether it is certainly run only when the script has run. @param {Facts} facts @param {Node} node @param {Place | undefined} place @returns {boolean} */
+/**
+ * Whether it is certainly run only when the script has run.
+ * @param {Facts} facts
+ * @param {Node} node
+ * @param {Place | undefined} place
+ * @returns {boolean}
+ */
 export function isLate(facts, node, place, left = depth) {
   if (!place || left === 0) return false;
   const { run } = place;

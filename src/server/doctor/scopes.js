@@ -28,7 +28,11 @@ export function namesOf(pattern) {
   );
 }
 
-/** What stands below a node, each with the name of its place there. @param {Node} node @returns {{ key: string, below: Node }[]} */
+/**
+ * What stands below a node, each with the name of its place there.
+ * @param {Node} node
+ * @returns {{ key: string, below: Node }[]}
+ */
 export function childrenOf(node) {
   const found = [];
   for (const key in node) {

@@ -90,7 +90,12 @@ function add(map, name, value) {
 const isOwn = ({ type, object }) =>
   type === 'Identifier' || object?.type === 'ThisExpression' || /^(?:self|globalThis)$/.test(object?.name ?? '');
 
-/** Whether a call is of what a module exports by that name, whatever it is called here. @param {Facts} facts @param {Node} call @param {string} name */
+/**
+ * Whether a call is of what a module exports by that name, whatever it is called here.
+ * @param {Facts} facts
+ * @param {Node} call
+ * @param {string} name
+ */
 const isImported = (facts, { callee }, name) => callee.type === 'Identifier' && facts.variableOf(callee)?.imported === name;
 
 /** What each kind of node says. @type {Record<string, (facts: Facts, node: Node, place: Place) => void>} */

@@ -24,7 +24,10 @@ const runners = [
   ...['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'srcdoc', 'location', 'navigation'],
 ];
 
-/** What is made or set so that it may run a script, by the call and the place of the name in it. @type {Record<string, [number, RegExp]>} */
+/**
+ * What is made or set so that it may run a script, by the call and the place of the name in it.
+ * @type {Record<string, [number, RegExp]>}
+ */
 const makers = {
   createElement: [0, /^(?:script|iframe|frame|object|embed)$/i],
   createElementNS: [1, /^(?:\w+:)?(?:script|iframe|frame|object|embed)$/i],
@@ -52,7 +55,11 @@ export function mayRunMore({ html, scripts }) {
   );
 }
 
-/** Whether a script has one of these words, but in a comment or a longer text. @param {Pick<Script, 'facts'>} script @param {string[]} words */
+/**
+ * Whether a script has one of these words, but in a comment or a longer text.
+ * @param {Pick<Script, 'facts'>} script
+ * @param {string[]} words
+ */
 const says = ({ facts }, words) => words.some((word) => facts.identifiers.has(word));
 
 /**
