@@ -635,6 +635,12 @@ const fine = {
   'a worker with an expression that is too long to be read': {
     changed: { 'sw.js': `${worker}const a = ${"'a'+".repeat(40_000)}'a';` },
   },
+  'a worker whose functions call each other in too many ways to be followed': {
+    changed: {
+      'sw.js': `${worker}${Array.from({ length: 9 }, (_, i) => `function f${i}() { ${`f${i + 1}();`.repeat(30)} }`).join('\n')}
+        function f9() { addEventListener('fetch', (event) => event.respondWith(fetch('/'))); } ${'f0();'.repeat(30)}`,
+    },
+  },
   'a page with other things that start': {
     changed: {
       'index.html': page.replace(

@@ -1,10 +1,14 @@
 // Looks at a site from outside, as a visitor's browser would.
 import * as limits from '../limits.js';
-import { checkFiles, checkManifest } from './files.js';
-import { Findings, reasonOf } from './findings.js';
+import { reasonOf } from './answers.js';
+import { checkFiles } from './files.js';
+import { Findings } from './findings.js';
+import { checkManifest } from './manifest.js';
+import { workerUrl } from './named.js';
 import { checkIce, checkSocket, socketUrl } from './network.js';
-import { checkPage, checkPolicies, checkScript } from './page.js';
-import { checkRoutes, checkWorker, workerUrl } from './worker.js';
+import { checkPage, checkScript } from './page.js';
+import { checkPolicies } from './policies.js';
+import { checkRoutes, checkWorker } from './worker.js';
 
 /** @typedef {import('./findings.js').Finding} Finding */
 

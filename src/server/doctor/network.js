@@ -6,9 +6,9 @@ import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
-import { reasonOf, todoOf } from './findings.js';
-import { meantBy, textOf } from './runs.js';
-import { memberText, writtenOf } from './script.js';
+import { reasonOf, todoOf } from './answers.js';
+import { memberText } from './script.js';
+import { meantBy, textOf, writtenOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 

@@ -1,5 +1,7 @@
 // When a line of a script is run, as far as that is certain without running it.
+import { doctorDepth } from '../limits.js';
 import { isFunction, soleValue } from './scopes.js';
+import { calledName, last, listOf, meantBy } from './values.js';
 
 /** @typedef {import('./script.js').Facts} Facts */
 /** @typedef {import('./script.js').Node} Node */
@@ -27,9 +29,6 @@ import { isFunction, soleValue } from './scopes.js';
 
 /** @typedef {Map<Variable, Node>} Given what parameters, and names of loops, are in one of several runs */
 /** @typedef {{ given: Given, path: number[] }} Moment paths are in the order of moments */
-
-/** So many functions that call each other are followed. */
-const depth = 8;
 
 /** What runs a function that it is given only when the script has run. */
 const runsLate = /^(?:then|catch|finally|addEventListener|setTimeout|setInterval|queueMicrotask)$/;
@@ -72,54 +71,6 @@ function untilOf({ parents }, node) {
   )
     if (isLeft(around, inside)) return around.end;
   return Infinity;
-}
-
-/** What an expression that only groups others is worth: (0, call)(). @param {Node} node @returns {Node} */
-const last = (node) => (node?.type === 'SequenceExpression' ? last(node.expressions.at(-1)) : node);
-
-/** The name of a member, or of a method; null if only a run could tell. @param {Node} key @param {boolean} isComputed */
-export const nameOf = (key, isComputed) => (isComputed || key.type === 'Literal' ? textOf(key) : (key.name ?? null));
-
-/** What is called, by its own name or as a member. @param {Node} call @returns {string | null} */
-export function calledName(call) {
-  const callee = last(call.callee);
-  return callee.type === 'MemberExpression' ? nameOf(callee.property, callee.computed) : (callee.name ?? null);
-}
-
-/** A text that is written in a script as it is. @param {Node | null | undefined} node @returns {string | null} */
-export function textOf(node) {
-  if (node?.type === 'Literal' && typeof node.value === 'string') return node.value;
-  return node?.type === 'TemplateLiteral' && node.quasis.length === 1 ? node.quasis[0].value.cooked : null;
-}
-
-/**
- * What a name stands for, if that is the same in any case.
- * @param {Facts} facts
- * @param {Node | undefined} node
- * @param {Given} [given]
- * @returns {Node | undefined}
- */
-export function meantBy(facts, node, given) {
-  for (let i = 0; i < depth && node?.type === 'Identifier'; i++) {
-    const variable = facts.variableOf(node);
-    const value = variable && (given?.get(variable) ?? soleValue(variable));
-    if (!value) return node;
-    node = value;
-  }
-  return node;
-}
-
-/**
- * The members of a list that is written in the script.
- * @param {Facts} facts
- * @param {Node} node
- * @param {Given} [given]
- * @returns {Node[]}
- */
-function listOf(facts, node, given) {
-  const list = meantBy(facts, node, given);
-  if (list?.type !== 'ArrayExpression') return [];
-  return list.elements.every((/** @type {Node | null} */ each) => each && each.type !== 'SpreadElement') ? list.elements : [];
 }
 
 /** What a function is run by, if it is given to a call. @param {Facts} facts @param {Node} call */
@@ -236,8 +187,8 @@ function bound(facts, given, patterns, values) {
  * @param {Node | null} [root]
  * @returns {Moment[]}
  */
-export function momentsOf(facts, node, place, root = null, left = depth) {
-  if (!place || left === 0) return [];
+export function momentsOf(facts, node, place, root = null, left = doctorDepth) {
+  if (!place || left === 0 || facts.steps-- <= 0) return [];
   const { run, isCertain, loops } = place;
   const isLeft =
     run.exits.some(({ end, until }) => end <= node.start && node.start < until) || run.waits.some(({ end }) => end < node.end);
@@ -270,9 +221,6 @@ export function isBefore({ path: one }, { path: other }) {
   return at >= 0 && one[at] < (other[at] ?? -1);
 }
 
-/** Whether it is run whenever the script is. @param {Facts} facts @param {Node} node @param {Place | undefined} place */
-export const isSure = (facts, node, place) => momentsOf(facts, node, place).length > 0;
-
 /**
  * Whether it is certainly run only when the script has run.
  * @param {Facts} facts
@@ -280,8 +228,8 @@ export const isSure = (facts, node, place) => momentsOf(facts, node, place).leng
  * @param {Place | undefined} place
  * @returns {boolean}
  */
-export function isLate(facts, node, place, left = depth) {
-  if (!place || left === 0) return false;
+export function isLate(facts, node, place, left = doctorDepth) {
+  if (!place || left === 0 || facts.steps-- <= 0) return false;
   const { run } = place;
   if (run.when === 'late' || run.waits.some(({ end }) => end < node.end)) return true;
   if (run.around === null || !run.of) return false;

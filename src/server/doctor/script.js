@@ -1,7 +1,9 @@
 // What a script says, by its syntax: a regular expression would also find what stands in comments and texts.
 import { parse } from 'acorn';
-import { calledName, meantBy, momentsOf, nameOf, noteRun, placeInside, placeOf, runsOf, textOf } from './runs.js';
+import * as limits from '../limits.js';
+import { momentsOf, noteRun, placeInside, placeOf, runsOf } from './runs.js';
 import { childrenOf, isFunction, namesOf, scopesOf } from './scopes.js';
+import { calledName, meantBy, nameOf, textOf } from './values.js';
 
 /** @typedef {import('acorn').Node & Record<string, any>} Node */
 
@@ -28,6 +30,7 @@ import { childrenOf, isFunction, namesOf, scopesOf } from './scopes.js';
  * @property {Map<string, number>} identifiers how often each stands there, or a text that is the same
  * @property {Map<Node, Place>} places of calls
  * @property {Node[]} starts calls of start()
+ * @property {number} steps that may be taken yet to find out more
  * @property {import('./scopes.js').Scopes['variableOf']} variableOf
  * @property {import('./scopes.js').Scopes['parents']} parents
  */
@@ -35,7 +38,7 @@ import { childrenOf, isFunction, namesOf, scopesOf } from './scopes.js';
 /** @typedef {import('./runs.js').Run} Run */
 
 /** @returns {Facts} */
-export const noFacts = () => ({
+const noFacts = () => ({
   error: '',
   isModule: false,
   imports: [],
@@ -55,6 +58,7 @@ export const noFacts = () => ({
   identifiers: new Map(),
   places: new Map(),
   starts: [],
+  steps: limits.doctorSteps,
   variableOf: () => undefined,
   parents: new Map(),
 });
@@ -67,19 +71,6 @@ function parsed(text, sourceType) {
     return /** @type {SyntaxError & { pos: number }} */ (error);
   }
 }
-
-/** What comes behind `${base}` or `${base}/`: Vite has the folder of the page there. @param {Node | undefined} node */
-export function behindBase(node) {
-  if (node?.type !== 'TemplateLiteral' || node.quasis.length !== 2) return null;
-  const [first, second] = node.quasis.map((/** @type {Node} */ { value }) => value.cooked);
-  return first === '' ? `./${second.replace(/^\//, '')}` : null;
-}
-
-/** The name in `new URL(name, import.meta.url)`, which is beside the script. @param {Node | undefined} node */
-export const besideOf = (node) =>
-  node?.type === 'NewExpression' && node.callee.name === 'URL' && node.arguments[1]?.object?.type === 'MetaProperty'
-    ? textOf(node.arguments[0])
-    : null;
 
 /** @template Value @param {Map<string, Value[]>} map @param {string | null} name @param {Value} value */
 function add(map, name, value) {
@@ -218,76 +209,4 @@ export function memberText(scripts, name, isMeant) {
     }
   }
   return undefined;
-}
-
-/**
- * @typedef {object} Written what an object is made of, as far as that is seen
- * @property {Map<string, Node>} members by their names
- * @property {boolean} isWhole there are no others
- */
-
-/** Object.assign() and its like, and what compilers write for a spread. @param {Node} call */
-function isJoining(call) {
-  const name = calledName(call) ?? '';
-  if (/^(?:__assign|_extends|__spread(?:Values|Props)|_object_?[sS]pread(?:2|_props)?)$/.test(name)) return true;
-  return /^(?:assign|freeze|seal)$/.test(name) && call.callee.object?.name === 'Object';
-}
-
-/** Who does not change what it is given. */
-const isReader = (/** @type {Node} */ call) =>
-  call.type === 'NewExpression' || /^(?:start|register|log|freeze|seal)$/.test(calledName(call) ?? '');
-
-/**
- * What is done to an object after it was written, by its name.
- * @param {Facts} facts
- * @param {Node} name
- * @param {Written} written
- */
-function change(facts, name, written) {
-  const { parents } = facts;
-  for (const use of facts.variableOf(name)?.uses ?? []) {
-    const around = parents.get(use);
-    const outer = around && parents.get(around);
-    if (!around || around.type === 'SpreadElement' || (around.arguments?.includes(use) && isReader(around))) continue;
-    if (around.type === 'MemberExpression' && around.object === use) {
-      const member = nameOf(around.property, around.computed);
-      if (outer?.type === 'AssignmentExpression' && outer.left === around) {
-        if (member === null) written.isWhole = false;
-        else written.members.set(member, written.members.has(member) ? around : outer.right);
-      } else if (outer?.type === 'UnaryExpression' && outer.operator === 'delete') {
-        if (member === null) written.members.clear();
-        else written.members.delete(member);
-      }
-    } else if (around.type !== 'VariableDeclarator' || around.id.type === 'Identifier') written.isWhole = false;
-  }
-}
-
-/**
- * What an object is written with, there or where its name is declared; null if it is not written in the script.
- * @param {Facts} facts
- * @param {Node | undefined} node
- * @returns {Written | null}
- */
-export function writtenOf(facts, node, left = 8) {
-  const of = meantBy(facts, node);
-  if (!of || left === 0) return null;
-  /** @type {Written} */
-  const written = { members: new Map(), isWhole: true };
-  const add = (/** @type {Node} */ part) => {
-    const other = writtenOf(facts, part, left - 1);
-    for (const [name, value] of other?.members ?? []) written.members.set(name, value);
-    written.isWhole &&= other?.isWhole ?? false;
-  };
-  if (of.type === 'CallExpression' && isJoining(of)) {
-    for (const each of of.arguments) add(each);
-  } else if (of.type === 'ObjectExpression') {
-    for (const each of of.properties) {
-      const name = each.type === 'Property' ? nameOf(each.key, each.computed) : null;
-      if (each.type === 'SpreadElement') add(each.argument);
-      else if (name === null) written.isWhole = false;
-      else written.members.set(name, each.value);
-    }
-  } else return null;
-  if (node?.type === 'Identifier') change(facts, node, written);
-  return written;
 }

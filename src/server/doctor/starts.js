@@ -1,7 +1,6 @@
 // Whether a page starts peer-cdn, as far as it is certain without running its scripts.
 import { isOurPage } from './findings.js';
-import { calledName, meantBy, textOf } from './runs.js';
-import { writtenOf } from './script.js';
+import { calledName, meantBy, textOf, writtenOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Script} Script */
