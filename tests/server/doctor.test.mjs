@@ -233,6 +233,39 @@ const broken = {
       },
     },
   ],
+  'the worker calls register in a handler': ['worker', /registered-late/, registering('self.oninstall = () => cdn.register();')],
+  'the worker calls our class without new': [
+    'worker',
+    /PeerCDN\(\) without new/,
+    { changed: { 'sw.js': worker.replace('new PeerCDN', 'PeerCDN') } },
+  ],
+  'the worker misspells a strategy': [
+    'worker',
+    /no strategy 'orderd'/,
+    { changed: { 'sw.js': worker.replace("'/static', ordered", "'/static', 'orderd'") } },
+  ],
+  'the worker calls getMiddleware itself': [
+    'worker',
+    /what getMiddleware\(\) makes/,
+    routed(plugins.replace('cache.getMiddleware', '$&()')),
+  ],
+  'a module worker imports the script for others': [
+    'worker',
+    /peer-cdn\/sw\.js, of which \/sw\.js imports something, exports nothing/,
+    { changed: { 'sw.js': moduleWorker.replace('.mjs', '.js'), 'index.html': asModule } },
+  ],
+  'the page misspells an option, behind an import map': [
+    'page script',
+    /the option 'wroker'/,
+    {
+      changed: {
+        'index.html': page
+          .replace('<script', '<script type="importmap">{ "imports": { "peer-cdn": "/peer-cdn/index.js" } }</script><script')
+          .replace("'/peer-cdn/index.js'", "'peer-cdn'")
+          .replace('worker:', 'wroker:'),
+      },
+    },
+  ],
   'the page misspells an option': [
     'page script',
     /gives start\(\) the option 'wroker', which nobody reads/,
@@ -869,6 +902,17 @@ for (const [what, [text, state, said]] of Object.entries(bundled)) {
     assert.deepEqual([found.state, said.test(found.what)], [state, true], found.what);
   });
 }
+
+test('the page script is right where an import map names it, and what only others run is none of the page', async (t) => {
+  const map = '<script type="importmap">{ "imports": { "cdn/": "./peer-cdn/" } }</script>';
+  const others = ['noscript', 'template', 'textarea']
+    .map((name) => `<${name}><script src="/gone.js"></script></${name}>`)
+    .join('');
+  const index = `${map}${others}${module("const t = '<template>'; import { start } from 'cdn/index.js'; start({ worker: '/sw.js' });")}`;
+  const { findings } = await examine(await site(t, { changed: { 'index.html': index } }));
+  const said = findings.filter(({ check }) => check === 'page script').map(({ state, what }) => [state, what]);
+  assert.deepEqual(said, [['right', 'the page loads peer-cdn']]);
+});
 
 test('nothing is said of start() where a build has shortened what our script exports', async (t) => {
   const text = readFileSync('dist/browser/index.js', 'utf8').replace(/ as start\b/, ' as a');

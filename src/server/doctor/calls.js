@@ -17,6 +17,7 @@ export const optionsOf = {
   NetworkPlugin: [],
 };
 const classes = Object.keys(optionsOf);
+const strategies = ['ordered', 'fastest'];
 /** What register() takes. */
 export const registerOptions = ['staticRoutes'];
 /** So many letters are missing, too many or others in a name that is meant to be another. */
@@ -100,6 +101,38 @@ export function checkOptions(findings, all) {
     }
   }
   return areRead;
+}
+
+/**
+ * Whether GET() takes what it is given, and no class of ours is called without new: a worker that throws does not start.
+ * @param {Findings} findings
+ * @param {Case['workerScripts']} all
+ */
+export function checkStart(findings, all) {
+  const before = findings.all.length;
+  const throws = (/** @type {string} */ what, /** @type {string} */ todo) =>
+    findings.wrong('worker', `${what}: so the worker does not start`, todo);
+  for (const { facts, text } of all) {
+    if (isOurs(text)) continue;
+    for (const call of facts.places.keys()) {
+      const name = call.callee.name ?? '';
+      if (name === 'PeerCDN' && !soleValue(facts.variableOf(call.callee)))
+        throws('it calls PeerCDN() without new', 'Write new PeerCDN().');
+      if (calledName(call) !== 'GET' || classOf(facts, call.callee.object) !== 'PeerCDN') continue;
+      const [, strategy, ...given] = call.arguments;
+      const said = textOf(meantBy(facts, strategy));
+      if (said !== null && !strategies.includes(said))
+        throws(`GET() has no strategy '${said}'`, `Of GET() ${meant(said, strategies)}`);
+      const called = given.map((/** @type {Node} */ each) => meantBy(facts, each));
+      if (
+        called.some(
+          (/** @type {Node | undefined} */ each) => each?.type === 'CallExpression' && calledName(each) === 'getMiddleware',
+        )
+      )
+        throws('GET() is given what getMiddleware() makes', 'Give it plugin.getMiddleware itself, without ().');
+    }
+  }
+  return findings.all.length === before;
 }
 
 /**

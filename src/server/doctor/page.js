@@ -26,9 +26,11 @@ function attribute(element, name) {
  * @returns {{ name: string, element: string, text: string }[]}
  */
 function elementsOf(html) {
-  const found = html.matchAll(/<!--[\s\S]*?-->|(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta|base)\b[^>]*>)/gi);
+  const found = html.matchAll(
+    /<!--[\s\S]*?-->|<(noscript|template|textarea|style|title)\b[\s\S]*?<\/\1\s*>|(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta|base)\b[^>]*>)/gi,
+  );
   return [...found]
-    .map(([, script, isScript, text, other, name]) => ({ name: isScript ?? name, element: script ?? other, text: text ?? '' }))
+    .map(([, , script, isScript, text, other, name]) => ({ name: isScript ?? name, element: script ?? other, text: text ?? '' }))
     .filter(({ element }) => element)
     .map((each) => ({ ...each, name: each.name.toLowerCase() }));
 }
@@ -82,6 +84,27 @@ function baseOf(html, page) {
   return URL.canParse(href, page.href) ? new URL(href, page) : page;
 }
 
+/** What a page's import map makes of a module's name. @param {string} html @returns {(name: string, base: URL) => string} */
+function importMapOf(html) {
+  const maps = elementsOf(html).filter(({ name, element }) => name === 'script' && attribute(element, 'type') === 'importmap');
+  /** @type {Record<string, unknown>} */
+  const imports = {};
+  for (const { text } of maps) {
+    try {
+      Object.assign(imports, JSON.parse(text).imports);
+    } catch {
+      // Browsers skip such a map.
+    }
+  }
+  return (name, base) => {
+    const [key] = Object.keys(imports)
+      .filter((each) => each === name || (each.endsWith('/') && name.startsWith(each)))
+      .sort((a, b) => b.length - a.length);
+    const to = key === undefined ? null : imports[key];
+    return typeof to === 'string' && URL.canParse(to, base.href) ? new URL(to + name.slice(key.length), base).href : name;
+  };
+}
+
 /** As which kind of script an element's is run; null if it is data. @param {string} element */
 function kindOf(element) {
   const type = (attribute(element, 'type') ?? '').trim().toLowerCase();
@@ -105,8 +128,12 @@ async function readScripts(site) {
     if (url?.origin !== page.origin) site.isHidden = true;
     else if (!seen.has(url.href)) queue.push({ url, ...how });
   };
+  const mapped = importMapOf(html);
   const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type) => {
     const script = { url, text, facts: factsOf(text, type) };
+    for (const each of script.facts.imports) each.name = mapped(each.name, base);
+    for (const each of script.facts.bindings) each.source = mapped(each.source, base);
+    script.facts.passedOn = script.facts.passedOn.map((name) => mapped(name, base));
     scripts.push(script);
     for (const { name, isLazy } of script.facts.imports) {
       // Another name is for a build, or for an import map.

@@ -86,6 +86,8 @@ export function runsOf(facts, node) {
   if (node.type === 'ExportDefaultDeclaration') return [[node.declaration, { isDeclared: true }]];
   if (node.type === 'FunctionDeclaration') return [[node, { name: node.id?.name, isDeclared: true }]];
   if (node.type === 'VariableDeclarator') return [[node.init, { name: node.id.name }]];
+  const isHandler = node.type === 'AssignmentExpression' && /^on[a-z]+$/.test(node.left.property?.name ?? node.left.name ?? '');
+  if (isHandler) return [[node.right, { when: 'late' }]];
   if (node.type !== 'CallExpression') return [];
   const { callee } = node;
   const when = runsLate.test(calledName(node) ?? '') ? 'late' : runsEach(facts, node) ? 'at once' : 'unknown';

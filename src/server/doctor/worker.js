@@ -1,7 +1,7 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
 import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
-import { checkClasses, checkListeners, checkOptions, checkPlugins, whenRegistered } from './calls.js';
+import { checkClasses, checkListeners, checkOptions, checkPlugins, checkStart, whenRegistered } from './calls.js';
 import { isOurs } from './findings.js';
 import { checkWasm, policiesOf } from './policies.js';
 import { momentsOf } from './runs.js';
@@ -24,7 +24,7 @@ const whereMissing = ({ pathname }) =>
  * @param {Named['type']} type
  * @param {'itself' | 'imported' | 'perhaps imported'} how
  */
-async function read(site, url, type, how) {
+async function readScript(site, url, type, how) {
   const isImport = how !== 'itself';
   const cases = how === 'perhaps imported' ? ' in some cases, or does without' : '';
   const what = isImport ? `${url.href}, which the worker imports${cases},` : url.pathname;
@@ -68,7 +68,7 @@ export async function checkWorker(site, named) {
     findings.wrong('worker', `${url.href} is of another origin`, 'Serve the worker from the origin of the page.');
     return;
   }
-  const answer = await read(site, url, type, 'itself');
+  const answer = await readScript(site, url, type, 'itself');
   if (!answer) return;
   const seen = new Set([url.href]);
   const spare = new Set();
@@ -87,8 +87,14 @@ export async function checkWorker(site, named) {
       seen.add(part.href);
       // What a script imports that may be missing may be missing too.
       const isNeeded = isSure && !spare.has(script);
-      const isThere = await read(site, part, type, isNeeded ? 'imported' : 'perhaps imported');
-      if (isThere && !isNeeded) spare.add(workerScripts[workerScripts.length - 1]);
+      const isThere = await readScript(site, part, type, isNeeded ? 'imported' : 'perhaps imported');
+      const read = workerScripts[workerScripts.length - 1];
+      if (isThere && !isNeeded) spare.add(read);
+      const asks = script.facts.bindings.some(({ source }) => source === name);
+      if (isThere && asks && !read.facts.error && !read.facts.isModule) {
+        const todo = "Import PeerCDN from '/peer-cdn/sw.mjs': sw.js is for importScripts().";
+        findings.wrong('worker', `${part.pathname}, of which ${script.url.pathname} imports something, exports nothing`, todo);
+      }
     }
   }
   const isMore = seen.size > limits.doctorScripts || findings.all.length > before;
@@ -100,7 +106,8 @@ export async function checkWorker(site, named) {
 /** Whether browsers ask peer-cdn for anything. @param {Case['findings']} findings @param {Case['workerScripts']} scripts */
 const isAsked = (findings, scripts) => whenRegistered(findings, scripts) && checkListeners(findings, scripts);
 /** Whether its classes are ours, and read what they are given. @type {typeof isAsked} */
-const isWellMade = (findings, scripts) => checkClasses(findings, scripts) && checkOptions(findings, scripts);
+const isWellMade = (findings, scripts) =>
+  checkClasses(findings, scripts) && checkStart(findings, scripts) && checkOptions(findings, scripts);
 
 /**
  * Whether the worker has peer-cdn in it, and calls it.
