@@ -185,6 +185,12 @@ const broken = {
       "addEventListener('fetch', (e) => answer(1, e)); function answer(one, event) { event.respondWith(fetch('/')); }",
       `addEventListener('fetch', (event) => { switch (event.request.mode) { case 'cors': console.log(1); break; }
         for (const a of [1]) { if (a) break; } try { throw 1; } catch {} event.respondWith(fetch('/')); });`.replaceAll('\n', ''),
+      "addEventListener('fetch', { handleEvent(event) { event.respondWith(fetch(event.request)); } });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) e.respondWith(1); else { e.respondWith(fetch(e.request)); } });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) { e.respondWith(fetch('/')); return; } e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) return go(e); return go(e); }); const go = (e) => e.respondWith(1);",
+      "addEventListener('fetch', (e) => { isPage(e) ? e.respondWith(1) : answer(e); function answer(e) { e.respondWith(1); } });",
+      "addEventListener('fetch', (e) => { (() => { function no() { return; } e.respondWith(fetch('/')); })(); });",
       "{ const event = 1; } addEventListener('fetch', (event) => event.respondWith(fetch('/')), { passive: true });",
       "const one = () => {}; removeEventListener('fetch', one); addEventListener('fetch', (e) => e.respondWith(fetch('/')));",
     ].map((text, i) => [
@@ -622,6 +628,12 @@ const fine = {
       "addEventListener('fetch', (event) => { if (isListed(event)) throw new Error(); event.respondWith(fetch('/')); });",
       "addEventListener('fetch', (event) => { out: { if (isListed(event)) break out; event.respondWith(fetch('/')); } });",
       "addEventListener('fetch', (e) => { out: for (const a of [1]) { if (a) continue out; e.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) { e.respondWith(1); return; } if (x) return; e.respondWith(1); });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) e.respondWith(fetch('/')); else if (isOther(e)) e.respondWith(1); });",
+      "addEventListener('fetch', (e) => { isPage(e) ? e.respondWith(fetch('/')) : isListed(e) || e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { (() => { if (isListed(e)) return; e.respondWith(fetch('/')); })(); });",
+      "addEventListener('fetch', { handleEvent(e) { if (isPage(e)) e.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', async (e) => { const answer = await find(e); e.respondWith(answer); });",
       "addEventListener('fetch', (event) => { do { if (isListed(event)) break; event.respondWith(fetch('/')); } while (0); });",
       "addEventListener('fetch', (e) => { switch (e.request.mode) { case 'navigate': e.respondWith(fetch('/')); } });",
       "addEventListener('fetch', (e) => { switch (1) { default: if (isListed(e)) break; e.respondWith(fetch('/')); } });",
@@ -908,7 +920,7 @@ test('the page script is right where an import map names it, and what only other
   const others = ['noscript', 'template', 'textarea']
     .map((name) => `<${name}><script src="/gone.js"></script></${name}>`)
     .join('');
-  const index = `${map}${others}${module("const t = '<template>'; import { start } from 'cdn/index.js'; start({ worker: '/sw.js' });")}`;
+  const index = `${map}${others}${module("'<template>'; import { start } from 'cdn/index.js'; start({ worker: '/sw.js' });")}`;
   const { findings } = await examine(await site(t, { changed: { 'index.html': index } }));
   const said = findings.filter(({ check }) => check === 'page script').map(({ state, what }) => [state, what]);
   assert.deepEqual(said, [['right', 'the page loads peer-cdn']]);

@@ -1,7 +1,7 @@
 // What the worker's own lines do with peer-cdn, as far as it is certain without running them.
 import { distance, meant } from '../names.js';
 import { isOurs } from './findings.js';
-import { isBefore, isLate, momentsOf, namesAround } from './runs.js';
+import { isLate, namesAround } from './runs.js';
 import { isFunction, soleValue } from './scopes.js';
 import { calledName, meantBy, textOf, writtenOf } from './values.js';
 
@@ -156,99 +156,6 @@ export function whenRegistered(findings, scripts) {
     ? 'it calls register() too late (registered-late)'
     : 'it never calls register(): the function around is called by nobody';
   findings.wrong('worker', what, todo);
-  return false;
-}
-
-/**
- * Whether a listener certainly answers each request that it is told of.
- * @param {Facts} facts
- * @param {Node | undefined} listener
- */
-function answersAll(facts, listener) {
-  const [event] = listener?.params ?? [];
-  if (!listener || !isFunction(listener) || event?.type !== 'Identifier') return false;
-  return (facts.calls.get('respondWith') ?? []).some((call) =>
-    momentsOf(facts, call, facts.places.get(call), listener).some(({ given }) => {
-      const variable = facts.variableOf(meantBy(facts, call.callee.object, given) ?? call);
-      return variable !== undefined && variable === facts.variableOf(event) && variable.values.length === 1;
-    }),
-  );
-}
-
-/** @typedef {{ moment: import('./runs.js').Moment, at: Node, listener: Node | undefined }} Heard */
-
-/**
- * What listens to fetch events once the script has run, and since when; as far as that is certain.
- * @param {Facts} facts
- * @returns {Heard[]}
- */
-function listenersOf(facts) {
-  /** @type {{ isRemoved: boolean, isOf: boolean | null, heard: Heard }[]} */
-  const calls = facts.listening.flatMap(({ call, place }) => {
-    const [type, listener, how] = call.arguments;
-    const moments = momentsOf(facts, call, place);
-    const isRemoved = calledName(call) === 'removeEventListener';
-    return (moments.length > 0 || !isRemoved ? moments : [{ given: new Map(), path: [] }]).map((moment) => {
-      const name = textOf(meantBy(facts, type, moment.given));
-      // By its options a listener may be there for one event, or until something happens.
-      const options = writtenOf(facts, how);
-      const isEnding = !options?.isWhole || options.members.has('once') || options.members.has('signal');
-      const isUsual = !how || typeof how.value === 'boolean' || !isEnding;
-      const isOf = name === null ? isRemoved : name === 'fetch' && (isRemoved || isUsual);
-      return { isRemoved, isOf, heard: { moment, at: call, listener: meantBy(facts, listener, moment.given) } };
-    });
-  });
-  const removed = calls.filter((each) => each.isRemoved && each.isOf).map(({ heard }) => heard.listener);
-  const added = calls.filter((each) => !each.isRemoved && each.isOf).map(({ heard }) => heard);
-  return [...added.filter(({ listener }) => !removed.includes(listener)), ...onfetchOf(facts)];
-}
-
-/** The handler is there since the first assignment of a function, and is the last one. @param {Facts} facts @returns {Heard[]} */
-function onfetchOf(facts) {
-  const all = facts.onfetch.map(({ at, place }) => ({ at, moments: momentsOf(facts, at, place) }));
-  if (all.length === 0 || all.some(({ at, moments }) => moments.length !== 1 || at.operator !== '=')) return [];
-  const inOrder = all
-    .map(({ at, moments: [moment] }) => ({ at, moment, listener: meantBy(facts, at.right, moment.given) }))
-    .sort((a, b) => (isBefore(a.moment, b.moment) ? -1 : 1));
-  const first = inOrder.findLastIndex(({ listener }) => !isFunction(listener)) + 1;
-  return first < inOrder.length ? [{ ...inOrder[first], listener: inOrder[inOrder.length - 1].listener }] : [];
-}
-
-/**
- * Whether peer-cdn hears of requests: who answers one first keeps it from all listeners that were added later.
- * @param {Findings} findings
- * @param {Case['workerScripts']} scripts
- */
-export function checkListeners(findings, scripts) {
-  const [script, ...others] = scripts.filter(({ facts }) => facts.calls.has('register'));
-  // With several scripts that register something, the order of their lines is not seen.
-  if (!script || others.length > 0) return true;
-  const { facts, url } = script;
-  const calls = (facts.calls.get('register') ?? []).map((call) => momentsOf(facts, call, facts.places.get(call)));
-  if (calls.some((moments) => moments.length === 0)) return true;
-  const isFirst = (/** @type {import('./runs.js').Moment | null} */ moment) =>
-    moment !== null && calls.flat().every((each) => isBefore(moment, each));
-  const own = listenersOf(facts).filter(({ moment, listener }) => isFirst(moment) && answersAll(facts, listener));
-  const imported = facts.importScripts
-    .filter(({ moment }) => isFirst(moment))
-    .flatMap(({ name }) => scripts.filter((each) => URL.canParse(name, url.href) && each.url.href === new URL(name, url).href));
-  const found = [
-    ...own.map(({ at }) => ({ script, at })),
-    ...imported.flatMap((each) =>
-      listenersOf(each.facts)
-        .filter(({ listener }) => answersAll(each.facts, listener))
-        .map(({ at }) => ({ script: each, at })),
-    ),
-  ];
-  const [before] = found;
-  // Who answers by our plugins needs none of our listeners. And not all moments may have been found.
-  if (!before || facts.calls.has('getMiddleware') || facts.steps <= 0) return true;
-  const line = before.script.text.slice(0, before.at.start).split('\n').length;
-  findings.wrong(
-    'worker',
-    `its fetch listener at ${before.script.url.pathname}:${line} answers every request, and was added before peer-cdn's`,
-    'Call cdn.register() before that listener is added, or let the listener leave the listed files alone.',
-  );
   return false;
 }
 

@@ -20,15 +20,22 @@ function attribute(element, name) {
   return found && (found[1] ?? found[2] ?? found[3]).replaceAll('&amp;', '&').replaceAll('&quot;', '"').replaceAll('&#39;', "'");
 }
 
+/** What is no element of the page, as browsers with scripts see it; and the elements of some names. */
+const elements = new RegExp(
+  [
+    String.raw`<!--[\s\S]*?-->|<(noscript|template|textarea|style|title)\b[\s\S]*?<\/\1\s*>`,
+    String.raw`(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta|base)\b[^>]*>)`,
+  ].join('|'),
+  'gi',
+);
+
 /**
  * The elements of some names, with the text of a script. What is in a comment is none.
  * @param {string} html
  * @returns {{ name: string, element: string, text: string }[]}
  */
 function elementsOf(html) {
-  const found = html.matchAll(
-    /<!--[\s\S]*?-->|<(noscript|template|textarea|style|title)\b[\s\S]*?<\/\1\s*>|(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta|base)\b[^>]*>)/gi,
-  );
+  const found = html.matchAll(elements);
   return [...found]
     .map(([, , script, isScript, text, other, name]) => ({ name: isScript ?? name, element: script ?? other, text: text ?? '' }))
     .filter(({ element }) => element)

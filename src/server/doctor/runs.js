@@ -34,7 +34,7 @@ import { calledName, last, listOf, meantBy } from './values.js';
 const runsLate = /^(?:then|catch|finally|addEventListener|setTimeout|setInterval|queueMicrotask)$/;
 
 /** The members of a node that are run in some cases only, or whose errors are caught. @type {Record<string, string[]>} */
-const inSomeCases = {
+const someCases = {
   IfStatement: ['consequent', 'alternate'],
   ConditionalExpression: ['consequent', 'alternate'],
   LogicalExpression: ['right'],
@@ -50,12 +50,18 @@ const inSomeCases = {
   PropertyDefinition: ['value'],
 };
 
+/** Whether a member of a node is run in some cases only, or its errors are caught. @param {Node} node @param {string} key */
+export function inSomeCases(node, key) {
+  const isLogical = node.type === 'AssignmentExpression' && /^(?:&&|\|\||\?\?)=$/.test(node.operator) && key === 'right';
+  return isLogical || someCases[node.type]?.includes(key) === true;
+}
+
 /**
  * Up to where a statement leaves what comes behind it; 0 if it leaves nothing.
  * @param {Facts} facts
  * @param {Node} node
  */
-function untilOf({ parents }, node) {
+export function untilOf({ parents }, node) {
   const { type, label } = node;
   if (!/^(?:Return|Throw|Break|Continue)Statement$/.test(type)) return 0;
   const isLeft = (/** @type {Node} */ around, /** @type {Node} */ inside) => {
@@ -124,8 +130,7 @@ export function placeOf(around, how) {
 export function placeInside(facts, node, key, place) {
   if (node.type === 'ForOfStatement' && key === 'body' && !node.await && listOf(facts, node.right).length > 0)
     return { ...place, loops: [...place.loops, node] };
-  const isLogical = node.type === 'AssignmentExpression' && /^(?:&&|\|\||\?\?)=$/.test(node.operator) && key === 'right';
-  return isLogical || inSomeCases[node.type]?.includes(key) ? { ...place, isCertain: false } : place;
+  return inSomeCases(node, key) ? { ...place, isCertain: false } : place;
 }
 
 /** Notes what a node says of its function's run. @param {Facts} facts @param {Node} node @param {Place} place */
@@ -182,14 +187,13 @@ function bound(facts, given, patterns, values) {
 }
 
 /**
- * The moments at which a node is certainly run: with the script, or with a function (`root`) of it.
+ * The moments at which a node is certainly run with the script.
  * @param {Facts} facts
  * @param {Node} node
  * @param {Place | undefined} place
- * @param {Node | null} [root]
  * @returns {Moment[]}
  */
-export function momentsOf(facts, node, place, root = null, left = doctorDepth) {
+export function momentsOf(facts, node, place, left = doctorDepth) {
   if (!place || left === 0 || facts.steps-- <= 0) return [];
   const { run, isCertain, loops } = place;
   const isLeft =
@@ -197,9 +201,9 @@ export function momentsOf(facts, node, place, root = null, left = doctorDepth) {
   if (!isCertain || isLeft || run.of?.generator) return [];
   /** @type {Moment[]} */
   let moments = [{ given: new Map(), path: [] }];
-  if (run.of !== root) {
+  if (run.of) {
     moments = callsOf(facts, run).flatMap(({ call, args }) =>
-      momentsOf(facts, call, facts.places.get(call), root, left - 1).map(({ given, path }) => ({
+      momentsOf(facts, call, facts.places.get(call), left - 1).map(({ given, path }) => ({
         given: bound(facts, given, run.of?.params ?? [], args),
         path,
       })),

@@ -1,8 +1,9 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
 import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
-import { checkClasses, checkListeners, checkOptions, checkPlugins, checkStart, whenRegistered } from './calls.js';
+import { checkClasses, checkOptions, checkPlugins, checkStart, whenRegistered } from './calls.js';
 import { isOurs } from './findings.js';
+import { checkListeners } from './listeners.js';
 import { checkWasm, policiesOf } from './policies.js';
 import { momentsOf } from './runs.js';
 import { factsOf } from './script.js';
