@@ -18,7 +18,7 @@ function parsed(url) {
 /** A URL that cannot be read is refused by whoever opens it. @param {import('./registration.js').ScriptUrl} url */
 const href = (url) => parsed(url) || String(url);
 
-const isText = (/** @type {unknown} */ value) => typeof value === 'string';
+const isText = (/** @type {unknown} */ value) => typeof value === 'string' && value !== '';
 /** URL and TrustedScriptURL have such a member. @param {any} value */
 const isUrl = (value) => isText(value) || typeof value.toJSON === 'function';
 

@@ -69,17 +69,17 @@ export const unusable = (options, known) => saidOf(options).flatMap((each) => (i
 
 /** @typedef {boolean | Partial<Upload> | undefined} Choice as a page or a visitor may write it */
 
-/** Defaults of which nobody has said anything. @type {Partial<Upload>} */
-export const unsaid = {};
-
 /**
- * What a choice says, and the defaults where it says nothing that can be used.
+ * What a choice says, and the defaults, if there are some, where it says nothing that can be used.
  * @template {Partial<Upload>} Defaults
  * @param {Choice} choice
- * @param {Defaults} defaults
+ * @param {Defaults} [defaults]
  * @returns {Defaults & Partial<Upload>}
  */
-export const uploadOf = (choice, defaults) => ({ ...defaults, ...usable(isFlag(choice) ? { on: choice } : choice, ofUpload) });
+export const uploadOf = (choice, defaults) => ({
+  .../** @type {Defaults} */ (defaults),
+  ...usable(isFlag(choice) ? { on: choice } : choice, ofUpload),
+});
 
 /**
  * What holds when the page says one thing and the visitor another: on if both are, and the smaller caps. What neither
@@ -89,7 +89,7 @@ export const uploadOf = (choice, defaults) => ({ ...defaults, ...usable(isFlag(c
  * @returns {Partial<Upload>}
  */
 export function bothAllow(page, visitor) {
-  const [one, other] = [page, visitor].map((each) => uploadOf(each, unsaid));
+  const [one, other] = [page, visitor].map((each) => uploadOf(each));
   // 0 is no cap.
   const smaller = (/** @type {'bytesPerSecond' | 'bytes'} */ name) => {
     const [a, b] = [one[name], other[name]];

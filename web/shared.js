@@ -2,7 +2,7 @@
 import { badOptions, differences, engineOptions, isSameWorker, known } from './options.js';
 import { Advice } from './advice.js';
 import { isControlled, isPossible, isRegistered } from './registration.js';
-import { bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf, usable } from './settings.js';
+import { bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf, usable } from './settings.js';
 import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
@@ -128,7 +128,7 @@ export class Shared {
 
   /** The visitor's choice. @param {import('./settings.js').Choice} choice */
   choose(choice) {
-    this.#choice = uploadOf(choice, uploadOf(this.#choice, unsaid));
+    this.#choice = uploadOf(choice, uploadOf(this.#choice));
     if (this.#site) storeUpload(this.#choice, this.#site.end);
     else this.#isToBeStored = true;
     this.#agree();
@@ -155,7 +155,10 @@ export class Shared {
     instance.options = usable(given, known);
     if (isFirst) this.#options = instance.options;
     this.#tellBad(given);
-    if (isFirst) return this.#begin();
+    if (isFirst) {
+      this.#open();
+      return this.#listen('addEventListener');
+    }
     if (this.#reason === 'engine-failed') instance.tell('error', { code: this.#reason }, true);
     this.#compare(instance).catch(() => {});
     this.#agree();
@@ -203,11 +206,6 @@ export class Shared {
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
     if (isServed) await this.informed();
     else await this.#opened;
-  }
-
-  #begin() {
-    this.#open();
-    this.#listen('addEventListener');
   }
 
   /** @param {'addEventListener' | 'removeEventListener'} method */
@@ -329,7 +327,7 @@ export class Shared {
   /** @param {Instance} instance */
   async #compare({ options }) {
     await this.#opened;
-    const cacheName = this.#options.cacheName ?? (options.cacheName && (await this.#page?.joined)?.cache) ?? undefined;
+    const cacheName = this.#options.cacheName ?? (options.cacheName && (await this.#page?.joined)?.cache);
     this.#differ(differences({ ...this.#options, cacheName }, options, this.#site?.end ?? ''));
   }
 

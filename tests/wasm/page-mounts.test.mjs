@@ -672,6 +672,7 @@ const badOptions = {
   'a report to what is no text': [{ report: true }, ['report']],
   'an upload that is a list': [{ upload: [] }, ['upload']],
   'a store whose name is no text': [{ cacheName: 5 }, ['cacheName']],
+  'texts with nothing in them': [{ cacheName: '', socket: '' }, ['cacheName', 'socket']],
   'an idle that is neither yes nor no': [{ idle: 'no' }, ['idle']],
   'a warn that is neither yes nor no': [{ warn: 0 }, ['warn']],
   'a socket and an engine that are no URLs': [{ socket: 5, engine: 5 }, ['socket', 'engine']],
