@@ -1,5 +1,7 @@
 // peer-cdn in a page: start() for most, PeerPlugin for those who answer the worker themselves.
+import { known, named } from './options.js';
 import { CachePlugin, PeerPlugin } from './plugin.js';
+import { usable } from './settings.js';
 import { sharedHere } from './shared.js';
 
 export { CachePlugin, PeerPlugin };
@@ -22,8 +24,8 @@ export { CachePlugin, PeerPlugin };
  * @returns {Promise<PeerPlugin>}
  */
 export async function start(options) {
-  const { worker, scope, workerType = 'classic', ...others } = options ?? {};
-  const plugin = new PeerPlugin({ ...others, form: 'stream' });
+  const { worker, scope, workerType = 'classic' } = usable(options, known);
+  const plugin = new PeerPlugin({ ...named(options), form: 'stream' });
   await sharedHere()?.control({ worker, scope, workerType });
   return plugin;
 }

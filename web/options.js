@@ -1,7 +1,7 @@
 // What instances in one page ask for, and whether two of them ask for the same.
 import { SOCKET_PATH } from '../build/border.js';
 import { endOf } from '../sw/store.js';
-import { badUpload, isSaid, uploadOf } from './settings.js';
+import { isAmount, isFlag, isObject, ofUpload, unusable, uploadOf } from './settings.js';
 
 /** No word of the page's against uploads. */
 export const unbounded = { on: true, bytesPerSecond: 0, bytes: 0 };
@@ -18,38 +18,43 @@ function parsed(url) {
 /** A URL that cannot be read is refused by whoever opens it. @param {import('./registration.js').ScriptUrl} url */
 const href = (url) => parsed(url) || String(url);
 
-/** Browsers send beacons by HTTP only: '' for another URL. A URL object is a text here. @param {any} report @returns {string} */
-const beaconUrl = (report) => (typeof (report?.href ?? report) === 'string' && /^https?:.*/.exec(parsed(report))?.[0]) || '';
+const isText = (/** @type {unknown} */ value) => typeof value === 'string' && value !== '';
+/** URL and TrustedScriptURL have such a member. @param {any} value */
+const isUrl = (value) => isText(value) || typeof value.toJSON === 'function';
+
+/** Browsers send beacons by HTTP only: '' for another URL. @param {any} report @returns {string} */
+const beaconUrl = (report) => (report && isUrl(report) && /^https?:.*/.exec(parsed(report))?.[0]) || '';
+
+/** @typedef {keyof import('./plugin.js').PeerOptions | keyof import('./index.js').StartOptions} Name */
 
 /**
- * Every name that somebody reads. Pages give both calls the same options.
- * @type {Record<keyof import('./plugin.js').PeerOptions | keyof import('./index.js').StartOptions, 1>}
+ * Every name that somebody reads, and of which values. Pages give both calls the same options.
+ * @type {Record<Name, (value: any) => unknown>}
  */
-const known = {
-  cacheName: 1,
-  constraints: 1,
-  engine: 1,
-  form: 1,
-  idle: 1,
-  report: 1,
-  scope: 1,
-  servers: 1,
-  socket: 1,
-  timeoutAfter: 1,
-  upload: 1,
-  warn: 1,
-  worker: 1,
-  workerType: 1,
+export const known = {
+  cacheName: isText,
+  constraints: isObject,
+  engine: isUrl,
+  form: (form) => form === 'stream' || form === 'reply',
+  idle: isFlag,
+  report: (report) => !report || beaconUrl(report),
+  scope: isUrl,
+  servers: (servers) => isObject(servers) && (servers.iceServers === undefined || Array.isArray(servers.iceServers)),
+  socket: isUrl,
+  timeoutAfter: isAmount,
+  upload: (upload) => isFlag(upload) || isObject(upload),
+  warn: isFlag,
+  worker: isUrl,
+  workerType: (type) => type === 'classic' || type === 'module',
 };
 
-/**
- * The names of options that nobody reads, and of those whose value would be as if nobody had said it.
- * @param {import('./plugin.js').PeerOptions} options
- */
-export const badOptions = ({ report, upload, ...others }) => [
-  ...Object.entries(others).flatMap(([name, value]) => (isSaid(value) && !(name in known) ? name : [])),
-  ...(report && !beaconUrl(report) ? ['report'] : []),
-  ...badUpload(upload),
+/** What takes the place of all options is the value of one that nobody reads. @param {any} given */
+export const named = (given) => (isObject(given) ? given : { options: given });
+
+/** The names of options that nobody reads, or not with such a value. @param {import('./plugin.js').PeerOptions} options */
+export const badOptions = (options) => [
+  ...unusable(options, known),
+  ...unusable(isObject(options.upload) ? options.upload : {}, ofUpload).map((name) => `upload.${name}`),
 ];
 
 /** Members in one order, so that equal options have equal texts. @param {string} _key @param {any} value */

@@ -1,6 +1,7 @@
 // PeerPlugin, what a page holds of us; and the page side of CachePlugin, a name.
 import { CACHE_PREFIX, readTimeout } from '../build/border.js';
-import { Shared, share, sharedHere } from './shared.js';
+import { named } from './options.js';
+import { nothing, Shared, share, sharedHere } from './shared.js';
 
 /** The worker's CachePlugin keeps its Cache under `CachePlugin.peerFetch + version`. */
 // biome-ignore lint/complexity/noStaticOnlyClass: the page has the name of the worker's plugin, which is published
@@ -59,10 +60,10 @@ export class PeerPlugin extends EventTarget {
   #early = [];
 
   /** Never throws. @param {PeerOptions} [options] */
-  constructor(options = {}) {
+  constructor(options) {
     super();
     this.#instance = {
-      options: { form: 'reply', ...options },
+      options: { form: 'reply', ...named(options) },
       tell: (type, detail, isKept) => (isKept && this.#early ? this.#early.push(detail) : this.#emit(type, detail)),
     };
     const shared = share();
@@ -97,7 +98,7 @@ export class PeerPlugin extends EventTarget {
    * @returns {Stats}
    */
   get stats() {
-    return this.#isOpen ? this.#shared.stats : { peers: 0, sent: 0, received: 0, engine: null };
+    return this.#isOpen ? this.#shared.stats : nothing;
   }
 
   /**

@@ -46,43 +46,41 @@ export function browserId() {
  * @property {number} bytes a cap on the sum of a page's life; 0: none
  */
 
-/** @template T @param {unknown} value @param {T} fallback */
-const amount = (value, fallback) => (typeof value === 'number' && value >= 0 && value < Infinity ? value : fallback);
+export const isFlag = (/** @type {unknown} */ value) => typeof value === 'boolean';
+export const isObject = (/** @type {unknown} */ value) => typeof value === 'object' && !Array.isArray(value);
+export const isAmount = (/** @type {any} */ value) => typeof value === 'number' && value >= 0 && value < Infinity;
 
-const membersOf = (/** @type {Choice} */ options) => (typeof options === 'boolean' ? { on: options } : (options ?? {}));
+/** Which values an option may have, by its name. @typedef {Record<string, (value: any) => unknown>} Kinds */
+
+/** @type {Kinds} */
+export const ofUpload = { on: isFlag, bytesPerSecond: isAmount, bytes: isAmount };
+
+/** Undefined and null are as if nobody had said it. @param {object | null | undefined} options */
+const saidOf = (options) => Object.entries(options ?? {}).filter(([, value]) => (value ?? undefined) !== undefined);
+const isOf =
+  (/** @type {Kinds} */ known) =>
+  (/** @type {[string, unknown]} */ [name, value]) =>
+    Object.keys(known).includes(name) && known[name](value);
+
+/** The options that hold: one that cannot be used is as if nobody had said it. @param {any} options @param {Kinds} known */
+export const usable = (options, known) => Object.fromEntries(saidOf(options).filter(isOf(known)));
+
+/** The names of the others. @param {any} options @param {Kinds} known */
+export const unusable = (options, known) => saidOf(options).flatMap((each) => (isOf(known)(each) ? [] : each[0]));
 
 /** @typedef {boolean | Partial<Upload> | undefined} Choice as a page or a visitor may write it */
 
-/** Defaults of which nobody has said anything. @type {Partial<Upload>} */
-export const unsaid = {};
-
 /**
- * What a choice says, and the defaults where it says nothing, or what is no amount.
+ * What a choice says, and the defaults, if there are some, where it says nothing that can be used.
  * @template {Partial<Upload>} Defaults
- * @param {Choice} options
- * @param {Defaults} defaults
- * @returns {{ [Name in keyof Upload]: Upload[Name] | Defaults[Name] }}
+ * @param {Choice} choice
+ * @param {Defaults} [defaults]
+ * @returns {Defaults & Partial<Upload>}
  */
-export function uploadOf(options, defaults) {
-  const given = membersOf(options);
-  return {
-    on: typeof given.on === 'boolean' ? given.on : defaults.on,
-    bytesPerSecond: amount(given.bytesPerSecond, defaults.bytesPerSecond),
-    bytes: amount(given.bytes, defaults.bytes),
-  };
-}
-
-/** Undefined and null are as if nobody had said it. @param {unknown} value */
-export const isSaid = (value) => (value ?? undefined) !== undefined;
-
-/** The names of what uploadOf() does not read of a choice. @param {Choice} choice @returns {string[]} */
-export function badUpload(choice) {
-  if (isSaid(choice) && !/boolean|object/.test(typeof choice)) return ['upload'];
-  const read = /** @type {Record<string, unknown>} */ (uploadOf(choice, unsaid));
-  return Object.entries(membersOf(choice)).flatMap(([name, value]) =>
-    isSaid(value) && read[name] === undefined ? `upload.${name}` : [],
-  );
-}
+export const uploadOf = (choice, defaults) => ({
+  .../** @type {Defaults} */ (defaults),
+  ...usable(isFlag(choice) ? { on: choice } : choice, ofUpload),
+});
 
 /**
  * What holds when the page says one thing and the visitor another: on if both are, and the smaller caps. What neither
@@ -92,15 +90,14 @@ export function badUpload(choice) {
  * @returns {Partial<Upload>}
  */
 export function bothAllow(page, visitor) {
-  const said = [page, visitor].map((each) => uploadOf(each, unsaid));
+  const [one, other] = [page, visitor].map((each) => uploadOf(each));
+  // 0 is no cap.
   const smaller = (/** @type {'bytesPerSecond' | 'bytes'} */ name) => {
-    const caps = said.map((each) => each[name]).filter((cap) => cap !== undefined);
-    const least = Math.min(...caps.filter((cap) => cap > 0));
-    return Number.isFinite(least) ? least : caps[0];
+    const [a, b] = [one[name], other[name]];
+    return a && b ? Math.min(a, b) : a || (b ?? a);
   };
-  const ons = said.map(({ on }) => on).filter((on) => on !== undefined);
   return {
-    on: ons.length ? !ons.includes(false) : undefined,
+    on: one.on === false ? false : (other.on ?? one.on),
     bytesPerSecond: smaller('bytesPerSecond'),
     bytes: smaller('bytes'),
   };

@@ -1,8 +1,8 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
-import { badOptions, differences, engineOptions, isSameWorker } from './options.js';
+import { badOptions, differences, engineOptions, isSameWorker, known } from './options.js';
 import { Advice } from './advice.js';
 import { isControlled, isPossible, isRegistered } from './registration.js';
-import { badUpload, bothAllow, isUploadChange, storedUpload, storeUpload, unsaid, uploadOf } from './settings.js';
+import { bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf, usable } from './settings.js';
 import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate } from '../build/border.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
@@ -30,7 +30,7 @@ const here = globalThis;
 /** What a page that says nothing uploads at the most. */
 const usual = { on: true, bytesPerSecond: uploadRate, bytes: uploadBytes };
 /** @type {import('./plugin.js').Stats} */
-const nothing = { peers: 0, sent: 0, received: 0, engine: null };
+export const nothing = { peers: 0, sent: 0, received: 0, engine: null };
 
 /** What the page has, or null if it has none, or one that speaks another version. @returns {Shared | null} */
 export const sharedHere = () => (here[KEY]?.version === VERSION ? here[KEY] : null);
@@ -128,15 +128,16 @@ export class Shared {
 
   /** The visitor's choice. @param {import('./settings.js').Choice} choice */
   choose(choice) {
-    this.#choice = uploadOf(choice, uploadOf(this.#choice, unsaid));
+    this.#choice = uploadOf(choice, uploadOf(this.#choice));
     if (this.#site) storeUpload(this.#choice, this.#site.end);
     else this.#isToBeStored = true;
     this.#agree();
-    this.#tellBad(badUpload(choice));
+    this.#tellBad({ upload: choice });
   }
 
-  /** A misspelt name would be as if nobody had said it. @param {string[]} options */
-  #tellBad(options) {
+  /** What cannot be used would be as if nobody had said it. @param {import('./plugin.js').PeerOptions} given */
+  #tellBad(given) {
+    const options = badOptions(given);
     if (options.length > 0) this.#emit('error', { code: 'bad-option', message: options.join(', '), options }, true);
   }
 
@@ -150,9 +151,14 @@ export class Shared {
   join(instance) {
     this.#instances.add(instance);
     const isFirst = this.#instances.size === 1;
+    const given = instance.options;
+    instance.options = usable(given, known);
     if (isFirst) this.#options = instance.options;
-    this.#tellBad(badOptions(instance.options));
-    if (isFirst) return this.#begin();
+    this.#tellBad(given);
+    if (isFirst) {
+      this.#open();
+      return this.#listen('addEventListener');
+    }
     if (this.#reason === 'engine-failed') instance.tell('error', { code: this.#reason }, true);
     this.#compare(instance).catch(() => {});
     this.#agree();
@@ -202,11 +208,6 @@ export class Shared {
     else await this.#opened;
   }
 
-  #begin() {
-    this.#open();
-    this.#listen('addEventListener');
-  }
-
   /** @param {'addEventListener' | 'removeEventListener'} method */
   #listen(method) {
     globalThis[method]?.('pagehide', this.#onHide);
@@ -230,7 +231,7 @@ export class Shared {
     const { cacheName, idle, report, servers, socket, engine: script } = engineOptions(this.#options);
     const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
     const options = { cacheName, form, idle, orFetch, report, servers, site: this.#site, socket, script, inPage };
-    const page = new Page(options, uploadOf(this.#allowed, usual), {
+    const page = new Page(options, this.#allowed, {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
       report: (code, more) => this.#emit('error', { code, ...more }, code === 'no-thread' || code === 'no-webrtc'),
       peers: (count) => this.#emit('peers', { count }),
@@ -313,19 +314,20 @@ export class Shared {
   }
 
   get #allowed() {
-    return [...this.#instances].map(({ options }) => options.upload).reduce((all, one) => bothAllow(one, all), this.#choice);
+    const all = [...this.#instances].reduce((allowed, { options }) => bothAllow(options.upload, allowed), this.#choice);
+    return uploadOf(all, usual);
   }
 
   // Who takes part has changed, or what they allow.
   #agree() {
-    this.#page?.setUpload(uploadOf(this.#allowed, usual));
+    this.#page?.setUpload(this.#allowed);
     this.#page?.setForm(this.#form);
   }
 
   /** @param {Instance} instance */
   async #compare({ options }) {
     await this.#opened;
-    const cacheName = this.#options.cacheName ?? (options.cacheName && (await this.#page?.joined)?.cache) ?? undefined;
+    const cacheName = this.#options.cacheName ?? (options.cacheName && (await this.#page?.joined)?.cache);
     this.#differ(differences({ ...this.#options, cacheName }, options, this.#site?.end ?? ''));
   }
 

@@ -103,6 +103,11 @@ export const doctorFiles = 5;
 export const doctorFileBytes = 16 * 1024 * 1024;
 /** The scripts of a page, or of a worker, that it reads. */
 export const doctorScripts = 30;
+/** So many functions that call each other, or objects in each other, it follows; and so many steps in a script. */
+export const doctorDepth = 8;
+export const doctorSteps = 20_000;
+/** Of the workers that a page names, so many are looked at. */
+export const doctorWorkers = 5;
 /** For a STUN server to answer: browsers repeat their question within that time too. */
 export const doctorIceMs = 3000;
 /** A manifest that is kept for longer holds up deployments. Browsers ask for it each minute. */

@@ -4,63 +4,20 @@ import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { buildSync } from 'esbuild';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
-import { optionsOf } from '../../src/server/doctor/calls.js';
+import { optionsOf, registerOptions } from '../../src/server/doctor/calls.js';
 import { examine } from '../../src/server/doctor/index.js';
-import { attach, handler } from '../../src/server/index.js';
+import { startOptions } from '../../src/server/doctor/starts.js';
+import { known } from '../../web/options.js';
+import { files, page, site, statesOf, worker } from './doctor-site.mjs';
 import { bytesOf, makeFolder } from './folder.mjs';
 
-const worker = `importScripts('/peer-cdn/sw.js');
-const { CachePlugin, DelegatePlugin, NetworkPlugin, strategies: { ordered } } = PeerCDN;
-const cache = new CachePlugin({ version: 1 });
-const delegate = new DelegatePlugin();
-const network = new NetworkPlugin();
-const cdn = new PeerCDN();
-cdn.GET('/static', ordered, cache.getMiddleware, delegate.getMiddleware, network.getMiddleware);
-cdn.register();
-`;
 const ours = readFileSync('dist/browser/sw.js', 'utf8');
-const page = `<!doctype html><script type="module">
-import { start } from '/peer-cdn/index.js';
-await start({ worker: '/sw.js' });
-</script>`;
-const files = {
-  'index.html': page,
-  'sw.js': worker,
-  'static/large.bin': bytesOf('large', 600_000),
-  'static/small.png': bytesOf('small', 5000),
-};
-
-/**
- * A site with all that is needed. `rules` answer first, by path; a function gets request, response and what goes on.
- * @returns its URL
- */
-async function site(t, { rules = {}, socket = {}, changed = {}, options = {} } = {}) {
-  const folder = makeFolder(t, { ...files, ...changed });
-  const handle = handler(folder, options);
-  const server = createServer((request, response) => {
-    const rule = rules[request.url];
-    if (typeof rule === 'function') rule(request, response, () => handle(request, response));
-    else if (rule) response.writeHead(rule.status ?? 200, rule.headers).end(rule.body);
-    else handle(request, response);
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const coordinator = socket && attach(server, socket);
-  t.after(async () => {
-    await coordinator?.close();
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://localhost:${server.address().port}/`;
-}
-
-const statesOf = ({ findings }) => Object.fromEntries(findings.map(({ check, state }) => [check, state]));
 
 test('a site that is right is right in all that can be seen', async (t) => {
   const result = await examine(await site(t));
@@ -217,6 +174,25 @@ const broken = {
       'self.onfetch = (event) => { event.respondWith(fetch(event.request)); };',
       "const all = (event) => event.respondWith(fetch(event.request));\nself.addEventListener('fetch', all);",
       "self.addEventListener('fetch', all);\nfunction all(event) { event.respondWith(fetch(event.request)); }",
+      'self.onfetch = null; self.onfetch = (event) => event.respondWith(fetch(event.request));',
+      'self.onfetch = (event) => {}; self.onfetch = (event) => event.respondWith(fetch(event.request));',
+      `const on = (type, listener) => addEventListener(type, listener); on('install', () => {});
+        on('fetch', (event) => event.respondWith(fetch(event.request)));`.replaceAll('\n', ''),
+      "for (const type of ['install', 'fetch']) addEventListener(type, (event) => event.respondWith(fetch('/')));",
+      "['install', 'fetch'].forEach((type) => addEventListener(type, (event) => event.respondWith(fetch('/'))));",
+      "const type = 'fetch', all = (event) => event.respondWith(fetch('/')), same = all; addEventListener(type, same, false);",
+      "function add() { addEventListener('fetch', (event) => event.respondWith(fetch('/'))); } add();",
+      "addEventListener('fetch', (e) => answer(1, e)); function answer(one, event) { event.respondWith(fetch('/')); }",
+      `addEventListener('fetch', (event) => { switch (event.request.mode) { case 'cors': console.log(1); break; }
+        for (const a of [1]) { if (a) break; } try { throw 1; } catch {} event.respondWith(fetch('/')); });`.replaceAll('\n', ''),
+      "addEventListener('fetch', { handleEvent(event) { event.respondWith(fetch(event.request)); } });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) e.respondWith(1); else { e.respondWith(fetch(e.request)); } });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) { e.respondWith(fetch('/')); return; } e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) return go(e); return go(e); }); const go = (e) => e.respondWith(1);",
+      "addEventListener('fetch', (e) => { isPage(e) ? e.respondWith(1) : answer(e); function answer(e) { e.respondWith(1); } });",
+      "addEventListener('fetch', (e) => { (() => { function no() { return; } e.respondWith(fetch('/')); })(); });",
+      "{ const event = 1; } addEventListener('fetch', (event) => event.respondWith(fetch('/')), { passive: true });",
+      "const one = () => {}; removeEventListener('fetch', one); addEventListener('fetch', (e) => e.respondWith(fetch('/')));",
     ].map((text, i) => [
       `a listener of the worker's own answers everything before ours is there (${i})`,
       ['worker', /fetch listener at \/sw\.js:[12] answers every request/, { changed: { 'sw.js': `${text}\n${worker}` } }],
@@ -226,6 +202,119 @@ const broken = {
     'worker',
     /answers every request/,
     { changed: { 'sw.js': `${ours};onfetch = (event) => event.respondWith(fetch('/'));${worker.replace(/^.*/, '')}` } },
+  ],
+  ...Object.fromEntries(
+    [
+      ['new CachePlugin', ['new CachePlugin({ version: 1 })', 'new CachePlugin(options)'], 'versoin'],
+      ['new CachePlugin', ['new CachePlugin({ version: 1 })', 'new PeerCDN.CachePlugin(options)'], 'versoin'],
+      ['new CachePlugin', ['new CachePlugin({ version: 1 })', 'new CachePlugin({ version: 1, ...options })'], 'versoin'],
+      ['new CachePlugin', ['new CachePlugin({ version: 1 })', 'new CachePlugin(Object.assign({}, options))'], 'versoin'],
+      ['new DelegatePlugin', ['new DelegatePlugin()', 'new DelegatePlugin(options)'], 'timeout'],
+      ['new NetworkPlugin', ['new NetworkPlugin()', 'new NetworkPlugin(Object.freeze(options))'], 'timeout'],
+      ['new PeerCDN', ['new PeerCDN()', 'new PeerCDN(options)'], 'manifst'],
+      ['register', ['register()', 'register(options)'], 'staticRoute'],
+      ['register', ['cdn.register()', "cdn.GET('/a', ordered).register({ staticRoute: true })"], 'staticRoute'],
+    ].flatMap(([name, [before, after], option]) =>
+      [
+        `const options = { ${option}: 5 };`,
+        `var options; options = { ...{ '${option}': 5 } };`,
+        `let options = {}; options.${option} = 5;`,
+      ].map((text) => [
+        `an option that nobody reads: ${text} ${after}`,
+        [
+          'worker',
+          new RegExp(`${name}\\(\\) the option '${option}', which nobody reads`),
+          { changed: { 'sw.js': worker.replace(before, after).replace('\n', `\n${text}\n`) } },
+        ],
+      ]),
+    ),
+  ),
+  'a listener of a script that the worker imports first answers everything': [
+    'worker',
+    /fetch listener at \/old\.js:2 answers every request/,
+    {
+      changed: {
+        'sw.js': `importScripts('/old.js');\n${worker}`,
+        'old.js': "// As it was.\nself.addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));",
+      },
+    },
+  ],
+  'the worker calls register in a handler': ['worker', /registered-late/, registering('self.oninstall = () => cdn.register();')],
+  'the worker calls our class without new': [
+    'worker',
+    /PeerCDN\(\) without new/,
+    { changed: { 'sw.js': worker.replace('new PeerCDN', 'PeerCDN') } },
+  ],
+  'the worker misspells a strategy': [
+    'worker',
+    /no strategy 'orderd'/,
+    { changed: { 'sw.js': worker.replace("'/static', ordered", "'/static', 'orderd'") } },
+  ],
+  'the worker calls getMiddleware itself': [
+    'worker',
+    /what getMiddleware\(\) makes/,
+    routed(plugins.replace('cache.getMiddleware', '$&()')),
+  ],
+  'a module worker imports the script for others': [
+    'worker',
+    /peer-cdn\/sw\.js, of which \/sw\.js imports something, exports nothing/,
+    { changed: { 'sw.js': moduleWorker.replace('.mjs', '.js'), 'index.html': asModule } },
+  ],
+  'the page misspells an option, behind an import map': [
+    'page script',
+    /the option 'wroker'/,
+    {
+      changed: {
+        'index.html': page
+          .replace('<script', '<script type="importmap">{ "imports": { "peer-cdn": "/peer-cdn/index.js" } }</script><script')
+          .replace("'/peer-cdn/index.js'", "'peer-cdn'")
+          .replace('worker:', 'wroker:'),
+      },
+    },
+  ],
+  'the page misspells an option': [
+    'page script',
+    /gives start\(\) the option 'wroker', which nobody reads/,
+    { changed: { 'index.html': page.replace('worker:', 'wroker:') } },
+  ],
+  'the page misspells an option in a variable, of start() under another name': [
+    'page script',
+    /gives start\(\) the option 'sokcet'/,
+    {
+      changed: {
+        'index.html': page
+          .replace('{ start }', '{ start as go }')
+          .replace(/await start.*/, "const options = { worker: '/sw.js' };\noptions.sokcet = '/x';\ngo(options);"),
+      },
+    },
+  ],
+  'the page misspells an option of the long form': [
+    'page script',
+    /gives new PeerPlugin\(\) the option 'uplaod'/,
+    {
+      changed: {
+        'index.html': page.replace('{ start }', '* as cdn').replace(/await start.*/, 'new cdn.PeerPlugin({ uplaod: false });'),
+      },
+    },
+  ],
+  "a minified worker's own listener answers everything before ours is there": [
+    'worker',
+    /answers every request/,
+    {
+      changed: {
+        'sw.js': buildSync({
+          stdin: {
+            contents: `import PeerCDN from './dist/browser/sw.mjs';
+              addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));${worker.replace(/^.*/, '')}`,
+            resolveDir: '.',
+          },
+          bundle: true,
+          minify: true,
+          format: 'iife',
+          write: false,
+        }).outputFiles[0].text,
+      },
+    },
   ],
   'no route asks peers': ['routes', /DelegatePlugin/, routed('cache.getMiddleware, network.getMiddleware')],
   'a route has no plugin': ['routes', /DelegatePlugin/, { changed: { 'sw.js': worker.replace(`, ${plugins}`, '') } }],
@@ -527,6 +616,41 @@ const fine = {
       "if (self.DEBUG) addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
       "addEventListener('message', (event) => event.respondWith(fetch('/')));",
       'self.onfetch = null;',
+      'self.onfetch = (event) => event.respondWith(fetch(event.request)); self.onfetch = null;',
+      'onfetch = (event) => event.respondWith(fetch(event.request)); self.onfetch = (event) => console.log(event);',
+      'onfetch = (event) => event.respondWith(fetch(event.request)); if (self.DEBUG) onfetch = undefined;',
+      "onfetch = (event) => event.respondWith(fetch('/')); addEventListener('activate', () => { onfetch = null; });",
+      'self.onfetch ??= (event) => event.respondWith(fetch(event.request));',
+      "const all = (e) => e.respondWith(fetch('/')); addEventListener('fetch', all); removeEventListener('fetch', all);",
+      "const f = (e) => e.respondWith(x); addEventListener('fetch', f); setTimeout(() => removeEventListener('fetch', f));",
+      "addEventListener('fetch', (event) => event.respondWith(fetch('/')), { once: true });",
+      "addEventListener('fetch', (event) => event.respondWith(fetch('/')), { signal: AbortSignal.timeout(1) });",
+      "addEventListener('fetch', (event) => { if (isListed(event)) throw new Error(); event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (event) => { out: { if (isListed(event)) break out; event.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (e) => { out: for (const a of [1]) { if (a) continue out; e.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) { e.respondWith(1); return; } if (x) return; e.respondWith(1); });",
+      "addEventListener('fetch', (e) => { if (isPage(e)) e.respondWith(fetch('/')); else if (isOther(e)) e.respondWith(1); });",
+      "addEventListener('fetch', (e) => { isPage(e) ? e.respondWith(fetch('/')) : isListed(e) || e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { (() => { if (isListed(e)) return; e.respondWith(fetch('/')); })(); });",
+      "addEventListener('fetch', { handleEvent(e) { if (isPage(e)) e.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', async (e) => { const answer = await find(e); e.respondWith(answer); });",
+      "addEventListener('fetch', (event) => { do { if (isListed(event)) break; event.respondWith(fetch('/')); } while (0); });",
+      "addEventListener('fetch', (e) => { switch (e.request.mode) { case 'navigate': e.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (e) => { switch (1) { default: if (isListed(e)) break; e.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (e) => { switch (e.request.mode) { case 'cors': return; } e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (event) => { let done = isListed(event); done ||= event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', function* (event) { event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', async (event) => { if (await isListed(event)) return; event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (event) => { { const event = { respondWith() {} }; event.respondWith(fetch('/')); } });",
+      "addEventListener('fetch', (event) => { event = { respondWith() {} }; event.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => answer(e)); function answer(e) { if (isListed(e)) return; e.respondWith(fetch('/')); }",
+      "addEventListener('fetch', (e) => { if (isPage(e)) answer(e); }); function answer(e) { e.respondWith(fetch('/')); }",
+      "const on = (type, f) => addEventListener(type, f); on('message', (event) => event.respondWith(fetch('/')));",
+      "for (const type of ['install', 'message']) addEventListener(type, (event) => event.respondWith(fetch('/')));",
+      "for (const type of ['fetch']) { if (!self.DEBUG) continue; addEventListener(type, (e) => e.respondWith(fetch('/'))); }",
+      "function add() { addEventListener('fetch', (e) => e.respondWith(fetch('/'))); } addEventListener('install', add);",
+      "const f = (event) => event.respondWith(fetch('/')); { const f = () => {}; addEventListener('fetch', f); }",
+      "function hear(f) { addEventListener('fetch', f); } const f = (e) => e.respondWith(fetch('/')); hear(() => {}); f;",
     ].map((text, i) => [
       `a worker whose own listener does not answer everything (${i})`,
       { changed: { 'sw.js': `${text}\n${worker}` } },
@@ -537,6 +661,54 @@ const fine = {
   ),
   'a worker that calls register in a function before its own listener answers everything': registering(
     "go();\naddEventListener('fetch', (event) => event.respondWith(fetch('/')));\nfunction go() { cdn.register(); }",
+  ),
+  'a worker that imports a script with a listener of everything behind ours': {
+    changed: {
+      'sw.js': `${worker}importScripts('/old.js');`,
+      'old.js': "self.addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));",
+    },
+  },
+  'a worker that imports a script whose listener leaves files alone': {
+    changed: {
+      'sw.js': `importScripts('/old.js');\n${worker}`,
+      'old.js': "onfetch = (event) => { if (event.request.mode === 'navigate') event.respondWith(fetch('/')); };",
+    },
+  },
+  'a worker with a listener in a class that nobody makes': {
+    changed: { 'sw.js': `class Old { heard = addEventListener('fetch', (e) => e.respondWith(fetch('/'))); }\n${worker}` },
+  },
+  'a worker with an expression that is too long to be read': {
+    changed: { 'sw.js': `${worker}const a = ${"'a'+".repeat(40_000)}'a';` },
+  },
+  'a worker whose functions call each other in too many ways to be followed': {
+    changed: {
+      'sw.js': `${worker}${Array.from({ length: 9 }, (_, i) => `function f${i}() { ${`f${i + 1}();`.repeat(30)} }`).join('\n')}
+        function f9() { addEventListener('fetch', (event) => event.respondWith(fetch('/'))); } ${'f0();'.repeat(30)}`,
+    },
+  },
+  'a page with other things that start': {
+    changed: {
+      'index.html': page.replace(
+        'await start',
+        'const a = { start() {} };\n{ const start = () => {}; start({ verbose: 1 }); }\na.start({ quiet: 1 });\nawait start',
+      ),
+    },
+  },
+  'a worker that calls register in a loop': registering('for (const each of [cdn]) each.register();'),
+  'a worker whose listener is added by a helper after ours': {
+    changed: {
+      'sw.js': `const on = (type, f) => addEventListener(type, f);\n${worker}on('fetch', (e) => e.respondWith(fetch('/')));`,
+    },
+  },
+  'a worker whose options are taken back, or are of another variable': {
+    changed: {
+      'sw.js': `const options = { versoin: 1 }; delete options.versoin;
+        const make = (options) => new PeerCDN.CachePlugin(options);
+        ${worker.replace('{ version: 1 }', 'options')} make({ version: 2 }); { const options = { version: 3 }; make(options); }`,
+    },
+  },
+  'a worker whose own things have a register() too': registering(
+    "cdn.register({ staticRoutes: true }); ({ register() {} }).register({ name: 'x' });",
   ),
   'a worker that waits in some cases only': registering(
     "(async () => { if (self.DEBUG) await fetch('/x'); cdn.register(); })();",
@@ -690,18 +862,78 @@ const started = {
   'by a module that only a run could tell': module(`import ${ourScript};\nimport('/' + location.hash.slice(1));`),
   'by a module that an import map names': module(`import ${ourScript};\nimport 'app';`),
   'by a text that is run': module(`import ${ourScript};\neval(await (await fetch('/app.txt')).text());`),
+  'in a frame': `${module(`import ${ourScript};`)}<iframe src="/app.html"></iframe>`,
+  'in an old frame': `<frameset><frame src="/app.html"></frameset>${module(`import ${ourScript};`)}`,
+  'in an object': `${module(`import ${ourScript};`)}<object data="/app.html"></object>`,
+  'on a page that it goes on to': `<meta http-equiv="Refresh" content="0; url=/app.html">${module(`import ${ourScript};`)}`,
+  'on a page that a script goes on to': module(`import ${ourScript};\nlocation.replace('/app.html');`),
+  'on a page that a header goes on to': module(`import ${ourScript};`),
+  'in a frame that is made': module(`import ${ourScript};\ndocument.body.append(document.createElement('iframe'));`),
+  'in an element whose name only a run could tell': module(`import ${ourScript};\ndocument.createElement(location.hash);`),
+  'by HTML that is set': module(`import ${ourScript};\ndocument.body.innerHTML = '<img src=x onerror=go()>';`),
+  'by HTML that is put beside': module(`import ${ourScript};\ndocument.body.insertAdjacentHTML('beforeend', await text());`),
+  'by HTML that is written': `${module(`import ${ourScript};`)}<script>document.write('<b onclick="go()">');</script>`,
+  'by an attribute that is set': module(`import ${ourScript};\ndocument.body.setAttribute('onclick', 'go()');`),
+  'by a text that is run later': module(`import ${ourScript};\nsetTimeout('go()', 100);`),
+  'by a module of which a variable has the name': module(`import ${ourScript};\nconst name = await which();\nimport(name);`),
+  'by a style that is a script': `${module(`import ${ourScript};`)}<svg><script href="/app.js"></script></svg>`,
   'by a script of another language': `${module(`import ${ourScript};`)}<script type="text/typescript">go()</script>`,
 };
 for (const [what, index] of Object.entries(started)) {
   test(`doctor finds nothing wrong: a page that starts peer-cdn ${what}`, async (t) => {
     const changed = { 'index.html': index, 'on.js': `export { start } from ${ourScript};` };
-    const { findings } = await examine(await site(t, { changed }), { worker: '/sw.js' });
+    const rules = what.includes('a header') ? { '/': withHeader('refresh', '0; url=/app.html') } : {};
+    const { findings } = await examine(await site(t, { changed, rules }), { worker: '/sw.js' });
     assert.deepEqual(
       findings.filter(({ state }) => state === 'wrong' || state === 'note'),
       [],
     );
   });
 }
+
+/** Bundles of a page, and what is said of it. */
+const bundled = {
+  'a call of start() that is seen under another name': ["start({ worker: '/sw.js' });", 'right', /^the page loads peer-cdn$/],
+  'a call of which nothing is seen': ['start();', 'not checked', /only a browser can tell whether it calls start\(\)/],
+};
+for (const [what, [text, state, said]] of Object.entries(bundled)) {
+  test(`of a minified bundle with ${what} the page script is ${state}`, async (t) => {
+    const contents = `import { start } from './dist/browser/index.js';\n${text}`;
+    const built = buildSync({
+      stdin: { contents, resolveDir: '.' },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      write: false,
+      outdir: '.',
+    });
+    const scripts = built.outputFiles.map(({ path, text: each }) => [`assets/${basename(path).replace('stdin', 'main')}`, each]);
+    const index = '<!doctype html><script type="module" src="/assets/main.js"></script>';
+    const { findings } = await examine(await site(t, { changed: { ...Object.fromEntries(scripts), 'index.html': index } }));
+    const found = findings.find(({ check }) => check === 'page script');
+    assert.deepEqual([found.state, said.test(found.what)], [state, true], found.what);
+  });
+}
+
+test('the page script is right where an import map names it, and what only others run is none of the page', async (t) => {
+  const map = '<script type="importmap">{ "imports": { "cdn/": "./peer-cdn/" } }</script>';
+  const others = ['noscript', 'template', 'textarea']
+    .map((name) => `<${name}><script src="/gone.js"></script></${name}>`)
+    .join('');
+  const index = `${map}${others}${module("'<template>'; import { start } from 'cdn/index.js'; start({ worker: '/sw.js' });")}`;
+  const { findings } = await examine(await site(t, { changed: { 'index.html': index } }));
+  const said = findings.filter(({ check }) => check === 'page script').map(({ state, what }) => [state, what]);
+  assert.deepEqual(said, [['right', 'the page loads peer-cdn']]);
+});
+
+test('nothing is said of start() where a build has shortened what our script exports', async (t) => {
+  const text = readFileSync('dist/browser/index.js', 'utf8').replace(/ as start\b/, ' as a');
+  const index = module(`import(${ourScript}).then(({ a }) => a({ worker: '/sw.js' }));`);
+  const { findings } = await examine(
+    await site(t, { changed: { 'index.html': index }, rules: { '/peer-cdn/index.js': script(text) } }),
+  );
+  assert.equal(statesOf({ findings })['page script'], 'not checked');
+});
 
 describe('what has to be waited for', { concurrency: true }, () => {
   for (const [name, run] of waiting) test(name, run);
@@ -803,6 +1035,45 @@ test('the socket and the manifest are looked for where the scripts say', async (
   assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/assets\/m\.json/);
 });
 
+/** Where a page may have its options: [its script, but for the import]. */
+const optionsElsewhere = {
+  'in a variable': "const options = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\nstart(options);",
+  'in a variable that is filled later':
+    "const options = {};\noptions.worker = '/w.js';\noptions.socket = '/s/peer-cdn/ws';\nstart(options);",
+  'in a variable of an old script': "var options;\noptions = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\nstart(options);",
+  'in part in another object': "const all = { socket: '/s/peer-cdn/ws' };\nstart({ ...all, worker: '/w.js' });",
+  'in another object': "const all = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\nstart({ ...all });",
+  'put together': "start(Object.assign({ worker: '/w.js' }, { socket: '/s/peer-cdn/ws' }));",
+  'by names': "const worker = '/w.js', socket = '/s/peer-cdn/ws';\nstart({ worker, socket });",
+  'beside other options':
+    "const options = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\n{ const options = { worker: '/pdf.js' }; }\nstart(options);",
+  'beside register()':
+    "const w = '/w.js', how = { scope: '/' };\nnavigator.serviceWorker.register(w, how);\nstart({ socket: '/s/peer-cdn/ws' });",
+};
+for (const [how, text] of Object.entries(optionsElsewhere)) {
+  test(`the worker and the socket are looked for where a page says it: ${how}`, async (t) => {
+    const index = page.replace(/await start.*/, text);
+    const changed = { 'index.html': index, 'w.js': worker, 'sw.js': 'self.onfetch = () => {};' };
+    const result = await examine(await site(t, { changed, socket: { path: '/s/peer-cdn/ws' } }));
+    assert(result.ok, JSON.stringify(result.findings.filter(({ state }) => state === 'wrong')));
+    assert.match(result.findings.find(({ check }) => check === 'worker').what, /^\/w\.js \(the page's scripts\)/);
+  });
+}
+
+test('the kind of a worker is known where its options are in a variable', async (t) => {
+  const index = page.replace(/await start.*/, "const options = { worker: '/sw.js', workerType: 'module' };\nstart(options);");
+  const { findings } = await examine(await site(t, { changed: { 'index.html': index } }));
+  assert.match(findings.find(({ check }) => check === 'worker').what, /importScripts\(\), which a module may not/);
+});
+
+test('the manifest is looked for where the options of the worker say it, in a variable too', async (t) => {
+  for (const text of ["const options = { manifest: '/m.json' };", "const options = {};\noptions.manifest = '/m.json';"]) {
+    const changed = { 'sw.js': `${text}\n${worker.replace('new PeerCDN()', 'new PeerCDN(options)')}` };
+    const { findings } = await examine(await site(t, { changed }));
+    assert.match(findings.find(({ check }) => check === 'manifest').what, /^\/m\.json answers 404/, text);
+  }
+});
+
 test('the manifest is looked for at the scope of the worker', async (t) => {
   const url = await site(t, {
     changed: { 'shop/index.html': page.replace('/sw.js', '/shop/sw.js'), 'shop/sw.js': worker.replace("'/static'", "'/shop'") },
@@ -867,4 +1138,10 @@ test('the doctor knows the options of our classes', () => {
     found[name] = [...options.matchAll(/(\w+) = /g)].map(([, option]) => option);
   }
   assert.deepEqual(found, optionsOf);
+  assert.deepEqual([...startOptions].sort(), Object.keys(known).sort());
+  const [, ofRegister] = sources.match(/^ {2}register\(\{ (.*) \} = \{\}\)/m);
+  assert.deepEqual(
+    [...ofRegister.matchAll(/(\w+) = /g)].map(([, option]) => option),
+    registerOptions,
+  );
 });

@@ -328,7 +328,7 @@ for (const [name, [first, second]] of Object.entries(alike)) {
     const plugins = [
       close(await start(first)),
       close(await other.start(second)),
-      close(new PeerPlugin({ ...second, worker: 1 })),
+      close(new PeerPlugin({ ...second, worker: '/sw.js' })),
     ];
     const said = plugins.map(errorsOf);
     await turn();
@@ -670,6 +670,26 @@ const badOptions = {
   'a report to a host without its scheme': [{ report: 'localhost:8080/peer-cdn/report' }, ['report']],
   'a report by ftp': [{ report: 'ftp://site.test/peer-cdn/report' }, ['report']],
   'a report to what is no text': [{ report: true }, ['report']],
+  'an upload that is a list': [{ upload: [] }, ['upload']],
+  'a store whose name is no text': [{ cacheName: 5 }, ['cacheName']],
+  'texts with nothing in them': [{ cacheName: '', socket: '' }, ['cacheName', 'socket']],
+  'an idle that is neither yes nor no': [{ idle: 'no' }, ['idle']],
+  'a warn that is neither yes nor no': [{ warn: 0 }, ['warn']],
+  'a socket and an engine that are no URLs': [{ socket: 5, engine: 5 }, ['socket', 'engine']],
+  'an engine that is an object without an address': [{ engine: {} }, ['engine']],
+  'a time that is a text': [{ timeoutAfter: '3 s' }, ['timeoutAfter']],
+  'a time without an end': [{ timeoutAfter: Infinity }, ['timeoutAfter']],
+  'constraints that are a number': [{ constraints: 5 }, ['constraints']],
+  'a scope that is a number, and a kind of worker that nobody knows': [
+    { scope: 5, workerType: 'shared' },
+    ['scope', 'workerType'],
+  ],
+  'servers without the object around': [{ servers: [{ urls: 'stun:a' }] }, ['servers']],
+  'servers that are a text': [{ servers: 'stun:a' }, ['servers']],
+  'ICE servers that are no list': [{ servers: { iceServers: { urls: 'stun:a' } } }, ['servers']],
+  'ICE servers that are a text': [{ servers: { iceServers: 'stun:a' } }, ['servers']],
+  'ICE servers that are null': [{ servers: { iceServers: null } }, ['servers']],
+  'a name that every object has': [{ constructor: 1, toString: 1 }, ['constructor', 'toString']],
 };
 for (const [name, [given, options]] of Object.entries(badOptions)) {
   test(`${name} is told in an event and on the console, and the page takes part`, async (t) => {
@@ -702,6 +722,53 @@ test('a later instance is told of its own bad options too, and where no warning 
   assert.deepEqual(warned(), []);
 });
 
+/** What takes the place of all options: [what is given, to whom]. */
+const noOptions = {
+  'start() gets a number': () => start(5),
+  'start() gets a text': () => start('/sw.js'),
+  'start() gets a list': () => start([]),
+  'start() gets what is no object after all': () => start(false),
+  'PeerPlugin gets a number': () => new PeerPlugin(5),
+  'PeerPlugin gets a text': () => new PeerPlugin('x'),
+};
+for (const [name, made] of Object.entries(noOptions)) {
+  test(`${name} in place of options: it is told`, async (t) => {
+    const close = closing(t);
+    const warned = warnings(t);
+    new FakeContainer('controlling');
+    const errors = errorsOf(close(await made()));
+    await turn();
+    assert.deepEqual(errors, [{ code: 'bad-option', message: 'options', options: ['options'] }]);
+    assert.equal(warned().length, 1);
+  });
+}
+
+test("an option that cannot be used is as if nobody had said it, for the instance's own and for the engine's", async (t) => {
+  const close = closing(t);
+  warnings(t);
+  new FakeContainer('controlling');
+  close(await start({ worker: '/sw.js', servers: [], socket: 5, cacheName: 5, upload: 'no' }));
+  const same = close(await start({ worker: '/sw.js' }));
+  const errors = errorsOf(same);
+  await turn();
+  assert.deepEqual(
+    errors.filter(({ code }) => code === 'options-differ'),
+    [],
+  );
+  assert.deepEqual([same.reason, same.upload.on], [null, true]);
+});
+
+test("a visitor's choice that is a list is told, and changes nothing", async (t) => {
+  const close = closing(t);
+  warnings(t);
+  new FakeContainer('controlling');
+  const plugin = close(await start({ worker: '/sw.js' }));
+  const errors = errorsOf(plugin);
+  const { upload } = plugin;
+  plugin.upload = [];
+  assert.deepEqual([errors, plugin.upload], [[{ code: 'bad-option', message: 'upload', options: ['upload'] }], upload]);
+});
+
 test('options that are known, published ones too, and those that say nothing, are no fault', async (t) => {
   const close = closing(t);
   new FakeContainer('controlling');
@@ -714,7 +781,9 @@ test('options that are known, published ones too, and those that say nothing, ar
   const all = [
     await start({ worker: '/sw.js', scope: '/', workerType: 'classic', socket: SOCKET_PATH, idle: true, warn: true }),
     await start({ misspelt: undefined, report: undefined, upload: undefined }),
-    await start({ report: '', upload: null }),
+    await start({ report: '', upload: null, cacheName: null, idle: null, servers: null, socket: null, timeoutAfter: null }),
+    await start({ worker: new URL('/sw.js', location.href), engine: new URL('/e.js', location.href), timeoutAfter: 0 }),
+    await start({ servers: { iceTransportPolicy: 'relay', iceServers: undefined }, workerType: 'module', scope: '/a/' }),
     await start({ report: '/peer-cdn/report', upload: { on: true, bytes: undefined, bytesPerSecond: 5 } }),
     await start({ report: 'https://coordinator.example/peer-cdn/report', upload: false }),
     await start(null),

@@ -1,7 +1,9 @@
 // What the worker's own lines do with peer-cdn, as far as it is certain without running them.
 import { distance, meant } from '../names.js';
 import { isOurs } from './findings.js';
-import { isLate, isSure, meantBy, namesAround, textOf } from './script.js';
+import { isLate, namesAround } from './runs.js';
+import { isFunction, soleValue } from './scopes.js';
+import { calledName, meantBy, textOf, writtenOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Findings} Findings */
@@ -15,6 +17,9 @@ export const optionsOf = {
   NetworkPlugin: [],
 };
 const classes = Object.keys(optionsOf);
+const strategies = ['ordered', 'fastest'];
+/** What register() takes. */
+export const registerOptions = ['staticRoutes'];
 /** So many letters are missing, too many or others in a name that is meant to be another. */
 const typingErrors = 2;
 
@@ -43,29 +48,91 @@ export function checkClasses(findings, all) {
   return true;
 }
 
+/** @typedef {import('./script.js').Facts} Facts */
+
 /**
- * Whether our classes read every option that they are given. A worker has no room to say so itself.
+ * Which class of ours an expression makes an instance of; '' if that is not seen.
+ * @param {Facts} facts
+ * @param {Node | undefined} node
+ */
+function classOf(facts, node) {
+  const made = meantBy(facts, node);
+  // GET() gives back what it is called on.
+  if (made?.type === 'CallExpression' && calledName(made) === 'GET') return classOf(facts, made.callee.object);
+  if (made?.type !== 'NewExpression') return '';
+  const { callee } = made;
+  // The site's own class may have such a name.
+  if (callee.type === 'Identifier' && isOwnClass(facts, callee)) return '';
+  const named = meantBy(facts, callee);
+  const name = named?.type === 'MemberExpression' ? named.property.name : named?.name;
+  return classes.includes(name) ? name : '';
+}
+
+/** @param {Facts} facts @param {Node} name */
+function isOwnClass(facts, name) {
+  const variable = facts.variableOf(name);
+  const value = soleValue(variable);
+  return value !== null && (value.type.startsWith('Class') || isFunction(value));
+}
+
+/**
+ * Whether our classes, and register(), read every option that they are given. A worker has no room to say so itself.
  * @param {Findings} findings
  * @param {Case['workerScripts']} all
  */
 export function checkOptions(findings, all) {
-  const scripts = all.filter(({ text }) => !isOurs(text));
-  // The site's own class may have such a name.
-  const isOwn = (/** @type {string} */ name) => all.some(({ text }) => !isOurs(text) && text.includes(`class ${name}`));
   let areRead = true;
-  for (const { callee, arguments: given } of scripts.flatMap(({ facts }) => facts.news)) {
-    const { name } = callee;
-    if (isOwn(name) || !Object.hasOwn(optionsOf, name) || given[0]?.type !== 'ObjectExpression') continue;
-    const known = optionsOf[name];
-    for (const { type, computed, key } of given[0].properties) {
-      const option = type === 'Property' && !computed ? String(key.name ?? key.value) : known[0];
-      if (option === undefined || known.includes(option)) continue;
-      areRead = false;
-      const todo = known.length > 0 ? `Of new ${name}() ${meant(option, known)}` : `new ${name}() takes none.`;
-      findings.wrong('worker', `it gives new ${name}() the option '${option}', which nobody reads`, todo);
+  for (const { facts, text } of all) {
+    if (isOurs(text)) continue;
+    const made = facts.news.map((each) => ({
+      name: `new ${classOf(facts, each)}()`,
+      known: optionsOf[classOf(facts, each)],
+      each,
+    }));
+    const registering = (facts.calls.get('register') ?? []).filter(({ callee }) => classOf(facts, callee.object) === 'PeerCDN');
+    const registered = registering.map((each) => ({ name: 'register()', known: registerOptions, each }));
+    for (const { name, known, each } of [...made, ...registered]) {
+      for (const option of writtenOf(facts, each.arguments[0])?.members.keys() ?? []) {
+        if (!known || known.includes(option)) continue;
+        areRead = false;
+        const todo = known.length > 0 ? `Of ${name} ${meant(option, known)}` : `${name} takes none.`;
+        findings.wrong('worker', `it gives ${name} the option '${option}', which nobody reads`, todo);
+      }
     }
   }
   return areRead;
+}
+
+/**
+ * Whether GET() takes what it is given, and no class of ours is called without new: a worker that throws does not start.
+ * @param {Findings} findings
+ * @param {Case['workerScripts']} all
+ */
+export function checkStart(findings, all) {
+  const before = findings.all.length;
+  const throws = (/** @type {string} */ what, /** @type {string} */ todo) =>
+    findings.wrong('worker', `${what}: so the worker does not start`, todo);
+  for (const { facts, text } of all) {
+    if (isOurs(text)) continue;
+    for (const call of facts.places.keys()) {
+      const name = call.callee.name ?? '';
+      if (name === 'PeerCDN' && !soleValue(facts.variableOf(call.callee)))
+        throws('it calls PeerCDN() without new', 'Write new PeerCDN().');
+      if (calledName(call) !== 'GET' || classOf(facts, call.callee.object) !== 'PeerCDN') continue;
+      const [, strategy, ...given] = call.arguments;
+      const said = textOf(meantBy(facts, strategy));
+      if (said !== null && !strategies.includes(said))
+        throws(`GET() has no strategy '${said}'`, `Of GET() ${meant(said, strategies)}`);
+      const called = given.map((/** @type {Node} */ each) => meantBy(facts, each));
+      if (
+        called.some(
+          (/** @type {Node | undefined} */ each) => each?.type === 'CallExpression' && calledName(each) === 'getMiddleware',
+        )
+      )
+        throws('GET() is given what getMiddleware() makes', 'Give it plugin.getMiddleware itself, without ().');
+    }
+  }
+  return findings.all.length === before;
 }
 
 /**
@@ -75,13 +142,13 @@ export function checkOptions(findings, all) {
  */
 export function whenRegistered(findings, scripts) {
   const calls = scripts.flatMap(({ facts }) =>
-    (facts.calls.get('register') ?? []).map((call) => ({ call, place: facts.places.get(call) })),
+    (facts.calls.get('register') ?? []).map((call) => ({ facts, call, place: facts.places.get(call) })),
   );
-  const seen = calls.map(({ call, place }) => {
+  const seen = calls.map(({ facts, call, place }) => {
     if (!place) return 'in time';
     // A function whose name stands nowhere else is called by nobody.
     if (namesAround(place).some((name) => timesOf(scripts, name) === 1)) return 'never';
-    return isLate(call, place) ? 'late' : 'in time';
+    return isLate(facts, call, place) ? 'late' : 'in time';
   });
   if (seen.length === 0 || seen.includes('in time')) return true;
   const todo = 'Call cdn.register() while the script first runs: outside of functions, and before it awaits anything.';
@@ -93,64 +160,13 @@ export function whenRegistered(findings, scripts) {
 }
 
 /**
- * Whether a listener certainly answers each request that it is told of.
- * @param {import('./script.js').Facts} facts
- * @param {import('./script.js').Facts['fetchListeners'][number]} added
- */
-function answersAll(facts, { place: around, listener }) {
-  const meant = meantBy(facts, listener);
-  return (facts.calls.get('respondWith') ?? []).some((call) => {
-    const place = facts.places.get(call);
-    if (!place?.isCertain) return false;
-    const { of, name, isDeclared, returns, waits } = place.run;
-    // A function by its name: declared beside the listener, and no variable has that name too.
-    const isNamed = isDeclared && name === meant?.name && place.run.around?.run === around.run && !facts.constants.has(name);
-    if (!of || !(of === meant || isNamed)) return false;
-    if (of.params[0]?.type !== 'Identifier' || call.callee.object.name !== of.params[0].name) return false;
-    return !returns.some(({ end }) => end <= call.start) && !waits.some(({ end }) => end < call.end);
-  });
-}
-
-/**
- * Whether peer-cdn hears of requests: who answers one first keeps it from all listeners that were added later.
- * @param {Findings} findings
- * @param {Case['workerScripts']} scripts
- */
-export function checkListeners(findings, scripts) {
-  const [script, ...others] = scripts.filter(({ facts }) => facts.calls.has('register'));
-  // With several scripts that register something, the order of their lines is not seen.
-  if (!script || others.length > 0) return true;
-  const { facts, text, url } = script;
-  const calls = facts.calls.get('register') ?? [];
-  const isCertain = (/** @type {Node} */ at, /** @type {import('./script.js').Place | undefined} */ place) =>
-    place !== undefined && isSure(at, place);
-  if (!calls.every((call) => isCertain(call, facts.places.get(call)))) return true;
-  const before = facts.fetchListeners.find(
-    (added) => isCertain(added.at, added.place) && calls.every(({ start }) => added.at.end <= start) && answersAll(facts, added),
-  );
-  // Who answers by our plugins needs none of our listeners.
-  if (!before || facts.calls.has('getMiddleware')) return true;
-  const line = text.slice(0, before.at.start).split('\n').length;
-  findings.wrong(
-    'worker',
-    `its fetch listener at ${url.pathname}:${line} answers every request, and was added before peer-cdn's`,
-    'Call cdn.register() before that listener is added, or let the listener leave the listed files alone.',
-  );
-  return false;
-}
-
-/**
  * Which class of ours made this middleware factory; '' if that is not seen.
  * @param {Node} given
- * @param {import('./script.js').Facts} facts
+ * @param {Facts} facts
  */
 function pluginOf(given, facts) {
   const factory = meantBy(facts, given);
-  if (factory?.type !== 'MemberExpression' || factory.property.name !== 'getMiddleware') return '';
-  const made = meantBy(facts, factory.object);
-  if (made?.type !== 'NewExpression') return '';
-  const name = (made.callee.property ?? made.callee).name;
-  return classes.includes(name) ? name : '';
+  return factory?.type === 'MemberExpression' && factory.property.name === 'getMiddleware' ? classOf(facts, factory.object) : '';
 }
 
 /** @param {Node | undefined} given @param {import('./script.js').Facts} facts */

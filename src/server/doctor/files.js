@@ -1,98 +1,14 @@
-// The manifest, its digest lists and the listed files, as a visitor's browser gets them.
+// Digest lists and the listed files, as a visitor's browser gets them.
 import { createHash } from 'node:crypto';
-import { MANIFEST_PATH, manifestVersion } from '../../../build/border.js';
-import * as limits from '../limits.js';
-import { judgeAnswer, readListing } from '../listing.js';
-import { answerOf, ask, isPage, reasonOf, secondsKept } from './findings.js';
-import { meantBy, textOf } from './script.js';
+import { gunzipSync } from 'node:zlib';
+import { judgeAnswer } from '../listing.js';
+import { answerOf, ask, isPage, notReadable, reasonOf, todoOf } from './answers.js';
 
 /** @typedef {import('./findings.js').Case} Case */
-/** @typedef {ReturnType<typeof readListing>} Listing */
+/** @typedef {import('./manifest.js').Listing} Listing */
 /** @typedef {import('../manifest.js').ManifestResource} Resource */
 
 const sha256 = (/** @type {Uint8Array} */ bytes) => createHash('sha256').update(bytes).digest();
-
-/**
- * Where the worker looks for the manifest, as far as its script says so. Null if only a run could tell.
- * @param {Case} site
- */
-export function manifestPath({ workerScripts, scope }) {
-  const isOurClass = (/** @type {any} */ { callee }) => (callee.property ?? callee).name === 'PeerCDN';
-  let isHidden = false;
-  for (const { facts } of workerScripts) {
-    for (const made of facts.news) {
-      const options = meantBy(facts, made.arguments[0]);
-      const said = (facts.members.get('manifest') ?? []).filter(({ of }) => of === options).map(({ value }) => value);
-      const texts = said.map((value) => textOf(meantBy(facts, value)));
-      for (const text of texts) {
-        if (text !== null && URL.canParse(text, workerScripts[0].url.href)) return new URL(text, workerScripts[0].url).pathname;
-      }
-      const isWritten = options?.properties?.every((/** @type {any} */ { type }) => type === 'Property');
-      if (said.length > 0 || (options && !isWritten && isOurClass(made))) isHidden = true;
-    }
-  }
-  return isHidden ? null : scope.replace(/\/*$/, MANIFEST_PATH);
-}
-
-/** Why an answer is no manifest. @param {import('./findings.js').Answer} answer */
-function whyNone({ body }) {
-  let said;
-  try {
-    said = JSON.parse(Buffer.from(body).toString('utf8'));
-  } catch {
-    return 'is no JSON';
-  }
-  const version = said?.version;
-  if (version === manifestVersion) return 'is no manifest';
-  return `is no manifest of version ${manifestVersion}, but of ${JSON.stringify(version) ?? 'none'}`;
-}
-
-/** @param {Case} site @returns {Promise<Listing | null>} */
-export async function checkManifest(site, path = manifestPath(site)) {
-  const { findings } = site;
-  if (path === null) {
-    findings.notChecked('manifest', 'only a browser can tell where it is: the worker says it by an expression');
-    findings.notChecked('manifest is fresh', 'it is not seen where the manifest is');
-    return null;
-  }
-  const answer = await answerOf(site, path);
-  if (typeof answer === 'string') {
-    findings.wrong('manifest', `${path}: ${answer}`, 'Let the server answer for it as for any file.');
-    return null;
-  }
-  if (answer.status !== 200 || isPage(answer)) {
-    const what = answer.status === 200 ? `${path} is a page, no manifest` : `${path} answers ${answer.status}`;
-    findings.wrong('manifest', what, 'Run `peer-cdn manifest <folder>` in the build, and deploy what it writes.');
-    return null;
-  }
-  let listing;
-  try {
-    listing = readListing(Buffer.from(answer.body).toString('utf8'));
-  } catch {
-    findings.wrong('manifest', `${path} ${whyNone(answer)} (malformed-manifest)`, 'Write it anew with `peer-cdn manifest`.');
-    return null;
-  }
-  if (listing.disabled) {
-    findings.wrong('manifest', 'it turns sharing off ("disabled": true)', 'Take that out when visitors should share again.');
-    return null;
-  }
-  const { entries, bad } = listing;
-  if (bad.length > 0) {
-    const what = `browsers skip ${bad.length} entries: ${bad.slice(0, 3).join(', ')}`;
-    findings.wrong('manifest', what, 'Write it anew with `peer-cdn manifest`, which leaves such files out.');
-  } else if (entries.size === 0) {
-    findings.wrong('manifest', 'it lists no file', 'Say which files to share: `peer-cdn manifest <folder> --include <glob>`.');
-  } else {
-    findings.right('manifest', `${path} lists ${entries.size} files`);
-  }
-  const kept = secondsKept(answer);
-  if (kept > limits.manifestKeptSeconds) {
-    findings.wrong('manifest is fresh', `caches may keep it for ${kept} s`, `Send \`Cache-Control: no-cache\` with ${path}.`);
-  } else {
-    findings.right('manifest is fresh', kept > 0 ? `caches keep it for ${kept} s at most` : 'no cache keeps it without asking');
-  }
-  return listing;
-}
 
 /** How many pieces. @param {Resource} resource */
 const pieces = ({ bytes, pieceBytes }) => Math.ceil(bytes / pieceBytes);
@@ -112,9 +28,12 @@ async function digestsOf(site, listing, [path, resource]) {
       ? answer
       : answer.status !== 200
         ? `answers ${answer.status}`
-        : sha256(answer.body).toString('hex') !== resource.root || answer.body.length !== 32 * pieces(resource)
-          ? 'has other bytes than its name says'
-          : '';
+        : isPage(answer)
+          ? 'is a page (of an app that answers everything?)'
+          : notReadable(site, answer) ||
+            (sha256(answer.body).toString('hex') !== resource.root || answer.body.length !== 32 * pieces(resource)
+              ? 'has other bytes than its name says'
+              : '');
   if (!what && typeof answer !== 'string') return answer.body;
   const todo = `Deploy the folder of digest lists that \`peer-cdn manifest\` wrote, at ${listing.digests}.`;
   site.findings.wrong('digest lists', `${url} (of ${path}) ${what}`, todo);
@@ -147,6 +66,15 @@ function chosen({ entries }, { files, fileBytes }) {
   return /** @type {[string, Resource][]} */ ([...new Set(some)].filter(Boolean).slice(0, files));
 }
 
+/** Whether bytes are a listed file's in gzip. @param {Uint8Array} body @param {Resource} resource */
+function isCompressed(body, { bytes }) {
+  try {
+    return gunzipSync(body, { maxOutputLength: bytes }).length === bytes;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * @param {Case} site
  * @param {[string, Resource]} entry
@@ -159,14 +87,27 @@ async function checkFile(site, [path, resource], digests) {
   const answer = await ask(site, path, { redirect: 'manual' });
   const { status, headers, body } = answer;
   if (status >= 300 && status < 400) {
-    return wrong(`is a redirect to ${headers.get('location')}`, 'List the path under which the file itself is served.');
+    const to = headers.get('location') ?? '';
+    const isHere = URL.canParse(to, answer.url.href) && new URL(to, answer.url).origin === site.page.origin;
+    const todo = isHere
+      ? 'List the path under which the file itself is served.'
+      : 'Serve it from the origin of the page itself: browsers share no file of another.';
+    return wrong(`is a redirect to ${headers.get('location')}`, todo);
   }
-  if (status !== 200) return wrong(`answers ${status}`, 'Deploy the folder that the manifest was made of.');
+  const deploy =
+    'Deploy the folder that the manifest was made of, or write the manifest with the --base that it is served below.';
+  if (status !== 200) return wrong(`answers ${status}`, deploy);
   if (isPage(answer) && resource.type.split(';')[0] !== 'text/html') {
-    return wrong('is a page (of an app that answers everything?)', 'Deploy the folder that the manifest was made of.');
+    return wrong('is a page (of an app that answers everything?)', deploy);
   }
   const fresh = 'Make the manifest in the same build as the files, and deploy both at once.';
-  if (body.length !== resource.bytes) {
+  const encoding = headers.get('content-encoding') ?? 'identity';
+  if (body.length !== resource.bytes && isCompressed(body, resource)) {
+    wrong('comes compressed, and nothing says so', 'Send Content-Encoding: gzip with it, or the file itself.');
+  } else if (body.length < resource.bytes && encoding !== 'identity') {
+    const todo = 'Let Content-Length be that of the compressed bytes, or send none; or deploy manifest and files of one build.';
+    wrong(`has ${body.length} bytes behind its Content-Encoding ${encoding}, and the manifest says ${resource.bytes}`, todo);
+  } else if (body.length !== resource.bytes) {
     wrong(`has ${answer.isCut ? 'more than ' : ''}${body.length} bytes, and the manifest says ${resource.bytes}`, fresh);
   } else if (digests) {
     const at = firstWrong(body, digests, resource.pieceBytes);
@@ -183,7 +124,6 @@ async function checkFile(site, [path, resource], digests) {
   if (headers.getSetCookie().length > 0) {
     wrong('sets a cookie', 'A listed file is the same for everybody: let the server set no cookie with it.');
   }
-  const encoding = headers.get('content-encoding') ?? 'identity';
   if (encoding !== 'identity') {
     const todo =
       'It is shared all the same. Switch compression off for it if its bytes hardly shrink: then parts can be asked for.';
@@ -228,7 +168,8 @@ export async function checkFiles(site, listing) {
     if (pieces(entry[1]) > 1 && digests) lists++;
     await checkFile(site, entry, digests).catch((error) => {
       if (site.signal.aborted) throw error;
-      findings.wrong('files', `${entry[0]}: ${reasonOf(error)}`, 'Let the server answer for each listed file.');
+      const reason = reasonOf(error);
+      findings.wrong('files', `${entry[0]}: ${reason}`, todoOf(reason, 'Let the server answer for each listed file.'));
     });
   }
   const isWrong = (/** @type {string} */ check) =>

@@ -1,6 +1,5 @@
-// What `peer-cdn doctor` finds, and how it asks.
+// What `peer-cdn doctor` finds, and what one check knows for the next.
 import { ENGINE_PATH } from '../../../build/border.js';
-import * as limits from '../limits.js';
 
 /** @typedef {'right' | 'wrong' | 'note' | 'not checked'} State a note is no fault: something to know */
 
@@ -47,6 +46,7 @@ export class Findings {
  * @property {{ worker?: string, ice?: string[] }} options
  * @property {Bounds} bounds
  * @property {string} html of the page
+ * @property {URL} base what names in the page are relative to
  * @property {Policy[]} policies of the page
  * @property {Script[]} scripts that the page names, on its own origin
  * @property {Missing[]} missing scripts that the page or its scripts name
@@ -65,100 +65,6 @@ export class Findings {
 /** @typedef {{ url: URL, text: string, facts: import('./script.js').Facts }} Script */
 /** @typedef {{ url: URL, why: string, from: Script | null, isLazy: boolean }} Missing from: null, if the page itself names it */
 /** @typedef {Map<string, string[]>} Policy a Content-Security-Policy: sources by directive */
-
-/**
- * @typedef {object} Answer
- * @property {number} status
- * @property {Headers} headers
- * @property {Uint8Array} body as a page sees it, decoded
- * @property {URL} url where it came from in the end
- * @property {boolean} isCut the body is longer than what was read
- */
-
-/** Node's fetch hides why in the cause. @param {unknown} error */
-export function reasonOf(error) {
-  const { name, message, cause } = /** @type {Error & { cause?: NodeJS.ErrnoException }} */ (error);
-  if (name === 'TimeoutError' || name === 'AbortError') return 'it did not answer in time, or not to its end';
-  return cause?.code ?? cause?.message ?? message;
-}
-
-/**
- * Asks as a browser would. Rejects if there is no answer.
- * @param {Case} site
- * @param {URL | string} url
- * @param {{ headers?: Record<string, string>, redirect?: 'follow' | 'manual' }} [options]
- * @returns {Promise<Answer>}
- */
-export async function ask(site, url, { headers = {}, redirect = 'follow' } = {}) {
-  const { page, signal, bounds } = site;
-  const late = new AbortController();
-  const abort = () => late.abort(new DOMException('', 'TimeoutError'));
-  let timer = setTimeout(abort, bounds.answerMs);
-  site.waitsFor = new URL(url, page).href;
-  try {
-    const response = await fetch(site.waitsFor, { headers, redirect, signal: AbortSignal.any([signal, late.signal]) });
-    const chunks = [];
-    let bytes = 0;
-    let inTime = 0;
-    let isCut = false;
-    for await (const chunk of response.body ?? []) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes - inTime >= limits.doctorPartBytes) {
-        // A large file may take longer than an answer that never ends.
-        inTime = bytes;
-        clearTimeout(timer);
-        timer = setTimeout(abort, bounds.answerMs);
-      }
-      if (bytes <= bounds.fileBytes) continue;
-      isCut = true;
-      break;
-    }
-    return { status: response.status, headers: response.headers, body: Buffer.concat(chunks), url: new URL(response.url), isCut };
-  } finally {
-    clearTimeout(timer);
-    if (!signal.aborted) site.waitsFor = '';
-  }
-}
-
-/**
- * The same, or why there is no answer. Rejects when the time is over: what was not waited for is not checked.
- * @param {Parameters<typeof ask>} asked
- * @returns {Promise<Answer | string>}
- */
-export async function answerOf(...asked) {
-  try {
-    return await ask(...asked);
-  } catch (error) {
-    asked[0].signal.throwIfAborted();
-    return reasonOf(error);
-  }
-}
-
-const typeOf = (/** @type {Answer} */ { headers }) => (headers.get('content-type') ?? '').split(';')[0].trim().toLowerCase();
-
-/** A page came where something else was asked for: an app's fallback. @param {Answer} answer */
-export const isPage = (answer) => typeOf(answer) === 'text/html';
-/** What browsers take for a script. @param {Answer} answer */
-export const isScript = (answer) => /^(?:text|application)\/(?:x-)?(?:java|ecma)script$/.test(typeOf(answer));
-
-/** What keeps an answer from being a script; '' if nothing does. @param {Answer | string} answer */
-export function notScript(answer) {
-  if (typeof answer === 'string') return `is not to be had: ${answer}`;
-  const { status, headers } = answer;
-  if (status >= 300 && status < 400) return `is a redirect to ${headers.get('location')}`;
-  if (status !== 200) return `answers ${status}`;
-  if (isPage(answer)) return 'is a page, no script (of an app that answers everything?)';
-  return isScript(answer) ? '' : `is of type ${headers.get('content-type') ?? 'nothing'}`;
-}
-
-/** Seconds that somebody may keep it, by its headers. @param {Answer} answer */
-export function secondsKept({ headers }) {
-  const control = (headers.get('cache-control') ?? '').toLowerCase();
-  if (/no-store|no-cache/.test(control)) return 0;
-  const age = control.match(/s-maxage=(\d+)/) ?? control.match(/max-age=(\d+)/);
-  return age ? Number(age[1]) : 0;
-}
 
 /** Our own scripts have these names inside, however they were bundled: a worker's, and a page's. */
 export const isOurs = (/** @type {string} */ text) => text.includes('x-peer-cdn') && text.includes('peer-cdn-v');

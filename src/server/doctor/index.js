@@ -1,10 +1,14 @@
 // Looks at a site from outside, as a visitor's browser would.
 import * as limits from '../limits.js';
-import { checkFiles, checkManifest } from './files.js';
-import { Findings, reasonOf } from './findings.js';
+import { reasonOf } from './answers.js';
+import { checkFiles } from './files.js';
+import { Findings } from './findings.js';
+import { checkManifest } from './manifest.js';
+import { workerUrl } from './named.js';
 import { checkIce, checkSocket, socketUrl } from './network.js';
-import { checkPage, checkPolicies, checkScript } from './page.js';
-import { checkRoutes, checkWorker, workerUrl } from './worker.js';
+import { checkPage, checkScript } from './page.js';
+import { checkPolicies } from './policies.js';
+import { checkRoutes, checkWorker } from './worker.js';
 
 /** @typedef {import('./findings.js').Finding} Finding */
 
@@ -43,7 +47,7 @@ const names = [
  */
 function caseOf(url, options, signal, bounds) {
   const seen = { waitsFor: '', html: '', policies: [], scripts: [], missing: [], isHidden: false, scope: '/', workerScripts: [] };
-  return { page: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
+  return { page: new URL(url), base: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
 }
 
 /**
@@ -73,7 +77,7 @@ export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } 
   try {
     if (await checkPage(site)) {
       await checkScript(site);
-      const script = workerUrl(site);
+      const script = await workerUrl(site);
       await checkWorker(site, script);
       const socket = socketUrl(site);
       checkPolicies(site, script.url, socket);

@@ -6,7 +6,9 @@ import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
+import { reasonOf, todoOf } from './answers.js';
 import { memberText } from './script.js';
+import { meantBy, textOf, writtenOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 
@@ -15,7 +17,11 @@ const isSocket = (/** @type {string} */ text) => text.includes('/') && URL.canPa
 
 /** Where the page looks for the coordinator, as far as its scripts say so. @param {Case} site */
 export function socketUrl({ scripts, page }) {
-  const url = new URL(memberText(scripts, 'socket', isSocket) ?? SOCKET_PATH, page);
+  const given = scripts.flatMap(({ facts }) =>
+    facts.starts.map(({ arguments: [options] }) => textOf(meantBy(facts, writtenOf(facts, options)?.members.get('socket')))),
+  );
+  const said = given.find((text) => text !== null && URL.canParse(text, page.href));
+  const url = new URL(said ?? memberText(scripts, 'socket', isSocket) ?? SOCKET_PATH, page);
   url.protocol = url.protocol.replace(/^http/, 'ws');
   return url;
 }
@@ -37,7 +43,8 @@ function knock({ page, signal, bounds }, url) {
       reject(signal.reason);
       end({ error: '' });
     };
-    const timer = setTimeout(() => end({ error: 'it did not answer in time' }), bounds.answerMs);
+    const isOpen = () => socket.readyState === WebSocket.OPEN;
+    const timer = setTimeout(() => end({ error: isOpen() ? 'it says nothing' : 'it did not answer in time' }), bounds.answerMs);
     signal.addEventListener('abort', stop);
     socket.on('open', () => {
       socket.send(JSON.stringify({ type: 'hello', version: protocolVersion, browser: randomBytes(16).toString('hex') }));
@@ -53,9 +60,22 @@ function knock({ page, signal, bounds }, url) {
       response.on('error', () => {});
       response.on('close', () => end({ status: response.statusCode ?? 0, body: body.slice(0, 100) }));
     });
-    socket.on('error', (error) => end({ error: /** @type {NodeJS.ErrnoException} */ (error).code ?? error.message }));
+    socket.on('error', (error) => end({ error: reasonOf(error) }));
     socket.on('close', (status, reason) => end({ error: `it closes the connection (${status} ${reason})` }));
   });
+}
+
+const forward =
+  'Forward WebSocket upgrades of that path to the server that has the coordinator (nginx: proxy_http_version 1.1; ' +
+  'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade").';
+
+/** What to do about a socket that welcomes nobody. @param {string} error */
+function todoOfError(error) {
+  // Whoever speaks WebSocket there, and otherwise, is another.
+  if (/^it (?:says|closes)|subprotocol|Sec-WebSocket|Upgrade header|frame/i.test(error))
+    return 'Something else answers there: give the coordinator a path of its own (`path` of attach(), `socket` of start()).';
+  if (error.startsWith('the connection ended')) return forward;
+  return todoOf(error, 'Run a coordinator: attach(server), or `peer-cdn coordinator`.');
 }
 
 /** @param {Case} site @param {URL} url */
@@ -73,7 +93,7 @@ export async function checkSocket(site, url) {
   if ('welcome' in reply) {
     findings.right('coordinator', `${url.href} welcomes a visitor of ${page.origin}`);
   } else if ('error' in reply) {
-    findings.wrong('coordinator', `${url.href}: ${reply.error}`, 'Run a coordinator: attach(server), or `peer-cdn coordinator`.');
+    findings.wrong('coordinator', `${url.href}: ${reply.error}`, todoOfError(reply.error));
   } else if (reply.status === 403 && /origin-refused/.test(reply.body)) {
     const todo = [
       'Keep the Host header at the proxy (nginx: proxy_set_header Host $http_host),',
@@ -81,7 +101,8 @@ export async function checkSocket(site, url) {
     ].join(' ');
     findings.wrong('coordinator', `${url.href} does not serve ${page.origin} (origin-refused)`, todo);
   } else {
-    const todo = 'Forward WebSocket upgrades of that path to the server that has the coordinator.';
+    const isRedirect = reply.status >= 300 && reply.status < 400;
+    const todo = isRedirect ? 'Give start() the `socket` that this leads to: browsers follow no redirect there.' : forward;
     findings.wrong('coordinator', `${url.href} answers an upgrade with ${reply.status}`, todo);
   }
 }

@@ -1,9 +1,12 @@
-// The page of a site: whether a browser may start there, and what its Content-Security-Policy allows.
+// The page of a site and its scripts: whether a browser may start there, and whether they are all there.
 import { ENGINE_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
-import { answerOf, isOurHand, isOurPage, notScript } from './findings.js';
+import { meant } from '../names.js';
+import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
+import { isOurHand, isOurPage } from './findings.js';
+import { policiesOf } from './policies.js';
 import { factsOf } from './script.js';
-import { isStarted, mayRunMore } from './starts.js';
+import { isStarted, mayRunMore, startOptions, unreadOptions } from './starts.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Policy} Policy */
@@ -11,22 +14,20 @@ import { isStarted, mayRunMore } from './starts.js';
 /** Browsers count these as secure without TLS. @param {URL} url */
 const isLocal = ({ hostname }) => /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 
-/** @param {string} text of a header or a meta element @returns {Policy[]} */
-export function policiesOf(text) {
-  return text
-    .split(',')
-    .map((policy) => {
-      const directives = policy.split(';').map((directive) => directive.trim().split(/\s+/));
-      return new Map(directives.filter(([name]) => name).map(([name, ...sources]) => [name.toLowerCase(), sources]));
-    })
-    .filter((policy) => policy.size > 0);
-}
-
 /** The value of an attribute in an element's text. @param {string} element @param {string} name */
 function attribute(element, name) {
   const found = element.match(new RegExp(`\\s${name}\\s*=\\s*(?:"([^"]*)"|'([^']*)'|([^\\s>]+))`, 'i'));
   return found && (found[1] ?? found[2] ?? found[3]).replaceAll('&amp;', '&').replaceAll('&quot;', '"').replaceAll('&#39;', "'");
 }
+
+/** What is no element of the page, as browsers with scripts see it; and the elements of some names. */
+const elements = new RegExp(
+  [
+    String.raw`<!--[\s\S]*?-->|<(noscript|template|textarea|style|title)\b[\s\S]*?<\/\1\s*>`,
+    String.raw`(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta|base)\b[^>]*>)`,
+  ].join('|'),
+  'gi',
+);
 
 /**
  * The elements of some names, with the text of a script. What is in a comment is none.
@@ -34,9 +35,9 @@ function attribute(element, name) {
  * @returns {{ name: string, element: string, text: string }[]}
  */
 function elementsOf(html) {
-  const found = html.matchAll(/<!--[\s\S]*?-->|(<(script)\b[^>]*>)([\s\S]*?)<\/script\s*>|(<(link|meta)\b[^>]*>)/gi);
+  const found = html.matchAll(elements);
   return [...found]
-    .map(([, script, isScript, text, other, name]) => ({ name: isScript ?? name, element: script ?? other, text: text ?? '' }))
+    .map(([, , script, isScript, text, other, name]) => ({ name: isScript ?? name, element: script ?? other, text: text ?? '' }))
     .filter(({ element }) => element)
     .map((each) => ({ ...each, name: each.name.toLowerCase() }));
 }
@@ -48,73 +49,6 @@ function metaPolicies(html) {
   return csp.flatMap(({ element }) => policiesOf(attribute(element, 'content') ?? ''));
 }
 
-/** The sources that hold for a directive, or null: everything. @param {Policy} policy @param {string[]} names */
-const sourcesOf = (policy, names) => names.map((name) => policy.get(name)).find(Boolean) ?? null;
-
-/** Whether sources allow a URL. @param {string[]} sources @param {URL} url @param {URL} page */
-export function allows(sources, url, page) {
-  // A page of https may open wss where its policy names https, and 'self' is about both (CSP 3, 6.7.2.8).
-  const same = (/** @type {string} */ scheme) => scheme.replace(/^ws/, 'http').replace('https', 'http');
-  return sources.some((source) => {
-    if (source === "'self'") return url.host === page.host && same(url.protocol) === same(page.protocol);
-    if (source === '*') return same(url.protocol) === 'http:';
-    if (/^[a-z][a-z\d+.-]*:$/i.test(source)) return same(source.toLowerCase()) === same(url.protocol);
-    const found = source.match(/^(?:([a-z][a-z\d+.-]*):\/\/)?(\*|(?:\*\.)?[^/:*]+)(?::(\d+|\*))?(\/.*)?$/i);
-    if (!found || source.startsWith("'")) return false;
-    const [, scheme, host, port, path] = found;
-    const isHost = host === '*' || (host.startsWith('*.') ? url.hostname.endsWith(host.slice(1)) : host === url.hostname);
-    const isPort = port === '*' || (port ?? '') === url.port;
-    const isPath = !path || (path.endsWith('/') ? url.pathname.startsWith(path) : url.pathname === path);
-    return isHost && isPort && isPath && (!scheme || same(`${scheme}:`) === same(url.protocol));
-  });
-}
-
-/** @param {Policy[]} policies @param {string[]} names @param {(sources: string[]) => boolean} isFine */
-const isForbidden = (policies, names, isFine) =>
-  policies.some((policy) => {
-    const sources = sourcesOf(policy, names);
-    return sources !== null && !isFine(sources);
-  });
-
-const mayCompile = (/** @type {string[]} */ sources) =>
-  sources.includes("'wasm-unsafe-eval'") || sources.includes("'unsafe-eval'");
-
-/** @param {Case} site @param {Policy[]} policies @param {string} what */
-export function checkWasm({ findings }, policies, what) {
-  if (!isForbidden(policies, ['script-src', 'default-src'], mayCompile)) return true;
-  const todo = `Add 'wasm-unsafe-eval' to its script-src (helmet: scriptSrc: ["'self'", "'wasm-unsafe-eval'"]).`;
-  findings.wrong('CSP', `the ${what} may not compile WebAssembly`, todo);
-  return false;
-}
-
-/** Whether the page may use the worker and the coordinator. @param {Case} site @param {URL} worker @param {URL} socket */
-export function checkPolicies(site, worker, socket) {
-  const { findings, page, policies } = site;
-  const before = findings.all.length;
-  checkWasm(site, policies, 'page');
-  const workerNames = ['worker-src', 'child-src', 'script-src', 'default-src'];
-  // 'strict-dynamic' and nonces are of elements: a worker's script is allowed by them too.
-  const isWorkerFine = (/** @type {string[]} */ sources) => sources.includes("'strict-dynamic'") || allows(sources, worker, page);
-  if (isForbidden(policies, workerNames, isWorkerFine)) {
-    findings.wrong('CSP', `the page may not use the worker ${worker.pathname}`, "Add 'self' to its worker-src.");
-  }
-  if (isForbidden(policies, ['connect-src', 'default-src'], (sources) => allows(sources, socket, page))) {
-    findings.wrong(
-      'CSP',
-      `the page may not connect to ${socket.href}`,
-      `Add ${socket.host === page.host ? "'self'" : socket.origin} to its connect-src.`,
-    );
-  }
-  if (isForbidden(policies, ['webrtc'], (sources) => !sources.includes("'block'"))) {
-    findings.wrong('CSP', "the page may not use WebRTC (webrtc 'block')", "Take webrtc 'block' out.");
-  }
-  if (policies.some((policy) => policy.get('require-trusted-types-for')?.includes("'script'"))) {
-    findings.note('CSP', 'it requires Trusted Types', 'Give start() a TrustedScriptURL as `worker`.');
-  }
-  if (findings.all.length > before) return;
-  findings.right('CSP', policies.length > 0 ? "the page's allows all that is needed" : 'the page has none');
-}
-
 /**
  * Reads the page, and the scripts of its own origin that it names. False if there is none.
  * @param {Case} site
@@ -124,7 +58,7 @@ export async function checkPage(site) {
   const asked = site.page;
   const answer = await answerOf(site, asked, { headers: { accept: 'text/html', 'sec-fetch-dest': 'document' } });
   if (typeof answer === 'string') {
-    findings.wrong('page', `${asked.href}: ${answer}`, 'Give the URL as visitors type it.');
+    findings.wrong('page', `${asked.href}: ${answer}`, todoOf(answer, 'Give the URL as visitors type it.'));
     return false;
   }
   site.page = answer.url;
@@ -142,10 +76,40 @@ export async function checkPage(site) {
   } else {
     findings.right('page', `${page.href} is there, and secure`);
   }
-  site.html = Buffer.from(answer.body).toString('utf8');
+  site.html = textOfBody(answer);
+  site.base = baseOf(site.html, page);
+  site.isHidden = answer.headers.has('refresh');
   site.policies = [...policiesOf(answer.headers.get('content-security-policy') ?? ''), ...metaPolicies(site.html)];
   await readScripts(site);
   return true;
+}
+
+/** The first base element of a page counts. @param {string} html @param {URL} page */
+function baseOf(html, page) {
+  const hrefs = elementsOf(html).map(({ name, element }) => (name === 'base' ? attribute(element, 'href') : null));
+  const href = hrefs.find((each) => each !== null) ?? '';
+  return URL.canParse(href, page.href) ? new URL(href, page) : page;
+}
+
+/** What a page's import map makes of a module's name. @param {string} html @returns {(name: string, base: URL) => string} */
+function importMapOf(html) {
+  const maps = elementsOf(html).filter(({ name, element }) => name === 'script' && attribute(element, 'type') === 'importmap');
+  /** @type {Record<string, unknown>} */
+  const imports = {};
+  for (const { text } of maps) {
+    try {
+      Object.assign(imports, JSON.parse(text).imports);
+    } catch {
+      // Browsers skip such a map.
+    }
+  }
+  return (name, base) => {
+    const [key] = Object.keys(imports)
+      .filter((each) => each === name || (each.endsWith('/') && name.startsWith(each)))
+      .sort((a, b) => b.length - a.length);
+    const to = key === undefined ? null : imports[key];
+    return typeof to === 'string' && URL.canParse(to, base.href) ? new URL(to + name.slice(key.length), base).href : name;
+  };
 }
 
 /** As which kind of script an element's is run; null if it is data. @param {string} element */
@@ -162,17 +126,21 @@ const isData = (element) => /^(?:application\/(?:.+\+)?json|importmap|speculatio
 
 /** Reads the scripts that the page names, and those that they import. @param {Case} site */
 async function readScripts(site) {
-  const { html, page, scripts, missing } = site;
+  const { html, page, base, scripts, missing } = site;
   /** @type {Asked[]} */
   const queue = [];
   const seen = new Set();
-  const ask = (/** @type {string} */ name, /** @type {URL} */ base, /** @type {Omit<Asked, 'url'>} */ how) => {
-    const url = URL.canParse(name, base.href) ? new URL(name, base) : null;
+  const ask = (/** @type {string} */ name, /** @type {URL} */ from, /** @type {Omit<Asked, 'url'>} */ how) => {
+    const url = URL.canParse(name, from.href) ? new URL(name, from) : null;
     if (url?.origin !== page.origin) site.isHidden = true;
     else if (!seen.has(url.href)) queue.push({ url, ...how });
   };
+  const mapped = importMapOf(html);
   const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type) => {
     const script = { url, text, facts: factsOf(text, type) };
+    for (const each of script.facts.imports) each.name = mapped(each.name, base);
+    for (const each of script.facts.bindings) each.source = mapped(each.source, base);
+    script.facts.passedOn = script.facts.passedOn.map((name) => mapped(name, base));
     scripts.push(script);
     for (const { name, isLazy } of script.facts.imports) {
       // Another name is for a build, or for an import map.
@@ -186,8 +154,8 @@ async function readScripts(site) {
     const src = attribute(element, isPreload ? 'href' : 'src');
     if (!type && name === 'script' && !isData(element)) site.isHidden = true;
     if (!type) continue;
-    if (src === null) add(page, text, type);
-    else ask(src, page, { type, from: null, isLazy: isPreload });
+    if (src === null) add(base, text, type);
+    else ask(src, base, { type, from: null, isLazy: isPreload });
   }
   for (let asked = queue.shift(); asked && seen.size < limits.doctorScripts; asked = queue.shift()) {
     const { url, type, from, isLazy } = asked;
@@ -196,7 +164,7 @@ async function readScripts(site) {
     const answer = await answerOf(site, url);
     const why = notScript(answer);
     if (why || typeof answer === 'string') missing.push({ url, why, from, isLazy });
-    else add(url, Buffer.from(answer.body).toString('utf8'), type);
+    else add(url, textOfBody(answer), type);
   }
   if (seen.size >= limits.doctorScripts || missing.length > 0 || mayRunMore(site)) site.isHidden = true;
 }
@@ -227,12 +195,19 @@ export async function checkScript(site) {
     if (!from && isHere) findings.note('page script', what, 'Deploy it, or take it out of the page.');
     else findings.wrong('page script', what, isOurOwn || /\/peer-cdn\//.test(url.pathname) ? ourFolder : 'Deploy it there.');
   }
+  for (const { call, option } of scripts.flatMap(unreadOptions)) {
+    const what = `${page.pathname} gives ${call} the option '${option}', which nobody reads`;
+    findings.wrong('page script', what, `Of ${call} ${meant(option, startOptions)}`);
+  }
   if (findings.all.slice(before).some(({ state }) => state === 'wrong')) return;
   const todo = "Call start({ worker: '/sw.js' }) in a script of the page, as the README has it.";
-  if (isHere && !isStarted(site)) {
+  const started = isStarted(site);
+  if (isHere && started === 'no') {
     findings.note('page script', 'the page loads peer-cdn, and none of its scripts is seen to call start()', todo);
-  } else if (isHere) {
+  } else if (isHere && started === 'yes') {
     findings.right('page script', 'the page loads peer-cdn');
+  } else if (isHere) {
+    findings.notChecked('page script', 'the page loads peer-cdn, and only a browser can tell whether it calls start()');
   } else if (!site.isHidden) {
     findings.note('page script', `none of the ${scripts.length} scripts of ${page.pathname} loads peer-cdn`, todo);
   } else {

@@ -1,63 +1,16 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
-import { checkClasses, checkListeners, checkOptions, checkPlugins, whenRegistered } from './calls.js';
-import { answerOf, isOurs, notScript } from './findings.js';
-import { checkWasm, policiesOf } from './page.js';
-import { behindBase, besideOf, factsOf, meantBy, memberText, textOf } from './script.js';
+import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
+import { checkClasses, checkOptions, checkPlugins, checkStart, whenRegistered } from './calls.js';
+import { isOurs } from './findings.js';
+import { checkListeners } from './listeners.js';
+import { checkWasm, policiesOf } from './policies.js';
+import { momentsOf } from './runs.js';
+import { factsOf } from './script.js';
+import { meantBy, textOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
-
-/**
- * @typedef {object} Named
- * @property {URL} url
- * @property {string} from who says so
- * @property {'classic' | 'module' | ''} type '' if nobody says it
- */
-
-/** What the page's scripts register, or give to start(). @param {Case['scripts'][number]} script */
-function registered({ facts }) {
-  const calls = (facts.calls.get('register') ?? []).filter(({ callee }) => callee.object.property?.name === 'serviceWorker');
-  const given = facts.members.get('worker') ?? [];
-  // Other libraries have workers too. A build may have shortened the name of start().
-  const ours = given.filter(({ of }) => facts.started.has(of));
-  return [
-    ...calls.map(({ arguments: [name, options] }) => ({ name, options, key: 'type' })),
-    ...(ours.length > 0 ? ours : given).map(({ value, of }) => ({ name: value, options: of, key: 'workerType' })),
-  ];
-}
-
-/** As which kind of script a worker is registered. @param {any} options @param {string} key @returns {Named['type']} */
-function typeOf(options, key) {
-  if (!options) return 'classic';
-  if (options.type !== 'ObjectExpression' || options.properties.some((/** @type {any} */ { type }) => type !== 'Property'))
-    return '';
-  const member = options.properties.find((/** @type {any} */ each) => each.key.name === key);
-  const said = member ? textOf(member.value) : 'classic';
-  return said === 'classic' || said === 'module' ? said : '';
-}
-
-/**
- * Where the worker's script is: what was said, what the page's scripts name, or the usual name.
- * @param {Case} site
- * @returns {Named}
- */
-export function workerUrl({ options: { worker }, scripts, page }) {
-  const found = scripts.flatMap((script) =>
-    registered(script).flatMap(({ name, options, key }) => {
-      const beside = besideOf(name);
-      const text = beside ?? textOf(name) ?? behindBase(name);
-      // Inside of a page `import.meta.url` is the page.
-      const from = beside === null ? page : script.url;
-      return text !== null && URL.canParse(text, from.href) ? [{ url: new URL(text, from), type: typeOf(options, key) }] : [];
-    }),
-  );
-  if (worker) {
-    const url = new URL(worker, page);
-    return { url, from: '--worker', type: found.find((each) => each.url.href === url.href)?.type ?? '' };
-  }
-  if (found.length > 0) return { ...found[0], from: "the page's scripts" };
-  return { url: new URL('/sw.js', page), from: 'the usual name', type: '' };
-}
+/** @typedef {import('./named.js').Named} Named */
 
 /** What to do about a script that the worker imports, and that is not there. @param {URL} url */
 const whereMissing = ({ pathname }) =>
@@ -72,7 +25,7 @@ const whereMissing = ({ pathname }) =>
  * @param {Named['type']} type
  * @param {'itself' | 'imported' | 'perhaps imported'} how
  */
-async function read(site, url, type, how) {
+async function readScript(site, url, type, how) {
   const isImport = how !== 'itself';
   const cases = how === 'perhaps imported' ? ' in some cases, or does without' : '';
   const what = isImport ? `${url.href}, which the worker imports${cases},` : url.pathname;
@@ -84,15 +37,16 @@ async function read(site, url, type, how) {
   if (why || typeof answer === 'string') {
     const todo = why.startsWith('is a redirect')
       ? 'Browsers refuse a redirected worker: name its own URL.'
-      : why.startsWith('is of type')
+      : /^is of (?:no )?type/.test(why)
         ? 'Serve it as text/javascript: browsers refuse others.'
-        : isImport
-          ? whereMissing(url)
-          : 'Deploy the worker there, or say where it is: --worker <path>.';
+        : todoOf(
+            typeof answer === 'string' ? answer : '',
+            isImport ? whereMissing(url) : 'Deploy the worker there, or say where it is: --worker <path>.',
+          );
     wrong(`${what} ${why}`, todo);
     return null;
   }
-  const text = Buffer.from(answer.body).toString('utf8');
+  const text = textOfBody(answer);
   const facts = factsOf(text, type);
   if (type === 'classic' && facts.error && factsOf(text, 'module').isModule) {
     const todo = "Register it as a module (start({ workerType: 'module' })), or bundle it into one script.";
@@ -107,14 +61,15 @@ async function read(site, url, type, how) {
 }
 
 /** @param {Case} site @param {Named} named */
-export async function checkWorker(site, { url, from, type }) {
+export async function checkWorker(site, named) {
+  const { url, from, type } = named;
   const { findings, page, workerScripts } = site;
   const before = findings.all.length;
   if (url.origin !== page.origin) {
     findings.wrong('worker', `${url.href} is of another origin`, 'Serve the worker from the origin of the page.');
     return;
   }
-  const answer = await read(site, url, type, 'itself');
+  const answer = await readScript(site, url, type, 'itself');
   if (!answer) return;
   const seen = new Set([url.href]);
   const spare = new Set();
@@ -133,20 +88,27 @@ export async function checkWorker(site, { url, from, type }) {
       seen.add(part.href);
       // What a script imports that may be missing may be missing too.
       const isNeeded = isSure && !spare.has(script);
-      const isThere = await read(site, part, type, isNeeded ? 'imported' : 'perhaps imported');
-      if (isThere && !isNeeded) spare.add(workerScripts[workerScripts.length - 1]);
+      const isThere = await readScript(site, part, type, isNeeded ? 'imported' : 'perhaps imported');
+      const read = workerScripts[workerScripts.length - 1];
+      if (isThere && !isNeeded) spare.add(read);
+      const asks = script.facts.bindings.some(({ source }) => source === name);
+      if (isThere && asks && !read.facts.error && !read.facts.isModule) {
+        const todo = "Import PeerCDN from '/peer-cdn/sw.mjs': sw.js is for importScripts().";
+        findings.wrong('worker', `${part.pathname}, of which ${script.url.pathname} imports something, exports nothing`, todo);
+      }
     }
   }
   const isMore = seen.size > limits.doctorScripts || findings.all.length > before;
   if (findings.all.slice(before).every(({ state }) => state !== 'wrong')) checkCalls(site, url, from, isMore);
   checkWasm(site, policiesOf(answer.headers.get('content-security-policy') ?? ''), 'worker');
-  checkScope(site, url, answer.headers.get('service-worker-allowed'));
+  checkScope(site, named, answer.headers.get('service-worker-allowed'));
 }
 
 /** Whether browsers ask peer-cdn for anything. @param {Case['findings']} findings @param {Case['workerScripts']} scripts */
 const isAsked = (findings, scripts) => whenRegistered(findings, scripts) && checkListeners(findings, scripts);
 /** Whether its classes are ours, and read what they are given. @type {typeof isAsked} */
-const isWellMade = (findings, scripts) => checkClasses(findings, scripts) && checkOptions(findings, scripts);
+const isWellMade = (findings, scripts) =>
+  checkClasses(findings, scripts) && checkStart(findings, scripts) && checkOptions(findings, scripts);
 
 /**
  * Whether the worker has peer-cdn in it, and calls it.
@@ -183,21 +145,11 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
   }
 }
 
-/**
- * Whether an object stands beside a worker's script: other members of these names are the site's own.
- * @param {import('./script.js').Node} of
- * @param {import('./script.js').Facts} facts
- */
-const isOfWorker = (of, facts) =>
-  of.properties.some((/** @type {any} */ { key }) => key?.name === 'worker' || key?.value === 'worker') ||
-  (facts.calls.get('register') ?? []).some(({ arguments: [, options] }) => meantBy(facts, options) === of);
-
-/** @param {Case} site @param {URL} url @param {string | null} allowed */
-function checkScope(site, url, allowed) {
-  const { findings, page, scripts } = site;
+/** @param {Case} site @param {Named} named @param {string | null} allowed */
+function checkScope(site, { url, scope: asked }, allowed) {
+  const { findings, page, base } = site;
   const most = allowed === null ? new URL('./', url).pathname : new URL(allowed, url).pathname;
-  const asked = memberText(scripts, 'scope', (text, of, facts) => URL.canParse(text, page.href) && isOfWorker(of, facts));
-  const scope = asked ? new URL(asked, page).pathname : new URL('./', url).pathname;
+  const scope = asked && URL.canParse(asked, base.href) ? new URL(asked, base).pathname : new URL('./', url).pathname;
   site.scope = scope;
   if (!scope.startsWith(most)) {
     findings.wrong(
@@ -220,7 +172,13 @@ function checkScope(site, url, allowed) {
  */
 export function checkRoutes({ findings, workerScripts }, listing) {
   if (findings.all.some(({ check }) => check === 'routes')) return;
-  const given = workerScripts.flatMap(({ facts }) => facts.calls.get('GET') ?? []).map(({ arguments: [path] }) => textOf(path));
+  const given = workerScripts.flatMap(({ facts }) =>
+    (facts.calls.get('GET') ?? []).flatMap((call) => {
+      const moments = momentsOf(facts, call, facts.places.get(call));
+      const all = moments.map(({ given: each }) => textOf(meantBy(facts, call.arguments[0], each)));
+      return all.length > 0 ? all : [textOf(meantBy(facts, call.arguments[0]))];
+    }),
+  );
   const routes = given.filter((path) => path !== null);
   if (!listing || listing.entries.size === 0 || routes.length === 0) {
     findings.notChecked(

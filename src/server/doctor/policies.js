@@ -1,0 +1,83 @@
+// Content-Security-Policies: what those of a page and of a worker allow.
+/** @typedef {import('./findings.js').Case} Case */
+/** @typedef {import('./findings.js').Policy} Policy */
+
+/** @param {string} text of a header or a meta element @returns {Policy[]} */
+export function policiesOf(text) {
+  return text
+    .split(',')
+    .map((policy) => {
+      const directives = policy.split(';').map((directive) => directive.trim().split(/\s+/));
+      return new Map(directives.filter(([name]) => name).map(([name, ...sources]) => [name.toLowerCase(), sources]));
+    })
+    .filter((policy) => policy.size > 0);
+}
+
+/** The sources that hold for a directive, or null: everything. @param {Policy} policy @param {string[]} names */
+const sourcesOf = (policy, names) => names.map((name) => policy.get(name)).find(Boolean) ?? null;
+
+/** Whether sources allow a URL. @param {string[]} sources @param {URL} url @param {URL} page */
+function allows(sources, url, page) {
+  // A page of https may open wss where its policy names https, and 'self' is about both (CSP 3, 6.7.2.8).
+  const same = (/** @type {string} */ scheme) => scheme.replace(/^ws/, 'http').replace('https', 'http');
+  return sources.some((source) => {
+    if (source === "'self'") return url.host === page.host && same(url.protocol) === same(page.protocol);
+    if (source === '*') return same(url.protocol) === 'http:';
+    if (/^[a-z][a-z\d+.-]*:$/i.test(source)) return same(source.toLowerCase()) === same(url.protocol);
+    const found = source.match(/^(?:([a-z][a-z\d+.-]*):\/\/)?(\*|(?:\*\.)?[^/:*]+)(?::(\d+|\*))?(\/.*)?$/i);
+    if (!found || source.startsWith("'")) return false;
+    const [, scheme, host, port, path] = found;
+    const isHost = host === '*' || (host.startsWith('*.') ? url.hostname.endsWith(host.slice(1)) : host === url.hostname);
+    const isPort = port === '*' || (port ?? '') === url.port;
+    const isPath = !path || (path.endsWith('/') ? url.pathname.startsWith(path) : url.pathname === path);
+    return isHost && isPort && isPath && (!scheme || same(`${scheme}:`) === same(url.protocol));
+  });
+}
+
+/** @param {Policy[]} policies @param {string[]} names @param {(sources: string[]) => boolean} isFine */
+const isForbidden = (policies, names, isFine) =>
+  policies.some((policy) => {
+    const sources = sourcesOf(policy, names);
+    return sources !== null && !isFine(sources);
+  });
+
+const mayCompile = (/** @type {string[]} */ sources) =>
+  sources.includes("'wasm-unsafe-eval'") || sources.includes("'unsafe-eval'");
+
+/** @param {Case} site @param {Policy[]} policies @param {string} what */
+export function checkWasm({ findings }, policies, what) {
+  if (!isForbidden(policies, ['script-src', 'default-src'], mayCompile)) return true;
+  const todo = `Add 'wasm-unsafe-eval' to its script-src (helmet: scriptSrc: ["'self'", "'wasm-unsafe-eval'"]).`;
+  findings.wrong('CSP', `the ${what} may not compile WebAssembly`, todo);
+  return false;
+}
+
+/** Whether the page may use the worker and the coordinator. @param {Case} site @param {URL} worker @param {URL} socket */
+export function checkPolicies(site, worker, socket) {
+  const { findings, page, policies } = site;
+  const before = findings.all.length;
+  checkWasm(site, policies, 'page');
+  const workerNames = ['worker-src', 'child-src', 'script-src', 'default-src'];
+  // 'strict-dynamic' and nonces are of elements: a worker's script is allowed by them too.
+  const isWorkerFine = (/** @type {string[]} */ sources) => sources.includes("'strict-dynamic'") || allows(sources, worker, page);
+  if (isForbidden(policies, workerNames, isWorkerFine)) {
+    const isNone = policies.some((policy) => sourcesOf(policy, workerNames)?.includes("'none'"));
+    const todo = isNone ? "Write 'self' for 'none' in its worker-src." : "Add 'self' to its worker-src.";
+    findings.wrong('CSP', `the page may not use the worker ${worker.pathname}`, todo);
+  }
+  if (isForbidden(policies, ['connect-src', 'default-src'], (sources) => allows(sources, socket, page))) {
+    findings.wrong(
+      'CSP',
+      `the page may not connect to ${socket.href}`,
+      `Add ${socket.host === page.host ? "'self'" : socket.origin} to its connect-src.`,
+    );
+  }
+  if (isForbidden(policies, ['webrtc'], (sources) => !sources.includes("'block'"))) {
+    findings.wrong('CSP', "the page may not use WebRTC (webrtc 'block')", "Take webrtc 'block' out.");
+  }
+  if (policies.some((policy) => policy.get('require-trusted-types-for')?.includes("'script'"))) {
+    findings.note('CSP', 'it requires Trusted Types', 'Give start() a TrustedScriptURL as `worker`.');
+  }
+  if (findings.all.length > before) return;
+  findings.right('CSP', policies.length > 0 ? "the page's allows all that is needed" : 'the page has none');
+}
