@@ -32,8 +32,7 @@ import { pathOf } from './diagnosis.js';
  * @param {RTCConfiguration} servers
  */
 export const badServer = ({ iceServers = [] }) =>
-  [iceServers]
-    .flat()
+  iceServers
     .flatMap((server) => [server?.urls].flat().map((url) => ({ ...server, url })))
     .find(
       ({ url, username, credential }) =>

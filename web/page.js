@@ -44,7 +44,7 @@ async function sweep() {
  * @property {Site | null} [site] if the worker has said whose it is
  * @property {Form} form
  * @property {boolean} [orFetch] the manifest may be the origin's
- * @property {RTCConfiguration} [servers]
+ * @property {RTCConfiguration} servers
  * @property {string} socket the coordinator's WebSocket
  * @property {unknown} [script] the engine's, where the site says it
  * @property {boolean} [inPage] the engine runs in the page
@@ -243,9 +243,9 @@ export class Page {
     const ahead = await askedAhead(this.#options.idle);
     if (this.#isStopped) return;
     const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
-    const bad = badServer(servers ?? {});
-    if (bad) this.#refuse(`${bad.url}: not stun:, nor turn: with a credential`);
-    const connections = new Connections(servers ?? {}, call, {
+    const bad = badServer(servers);
+    if (bad) this.#refuse(`${bad.url}: not stun:, nor turn: with credential`);
+    const connections = new Connections(servers, call, {
       failed: () => this.#fail(),
       refused: (message) => this.#refuse(message),
       untransferable: () => this.#listener.untransferable(),

@@ -324,7 +324,7 @@ export async function openPage(t, options, listener = {}, upload = { on: true, b
   const silent = Object.fromEntries(
     ['report', 'peers', 'tell', 'disabled', 'failed', 'changed', 'untransferable'].map((name) => [name, () => {}]),
   );
-  const page = new Page({ form: 'stream', socket: `wss://site.test${SOCKET_PATH}`, ...options }, upload, {
+  const page = new Page({ form: 'stream', servers: {}, socket: `wss://site.test${SOCKET_PATH}`, ...options }, upload, {
     ...silent,
     ...listener,
   });
