@@ -14,7 +14,7 @@ import {
   PULL,
   streamBytes,
 } from '../build/border.js';
-import { callText, codeOf, onFailure, tell } from './engine.js';
+import { callText, codeOf, giveUp, onFailure, tell } from './engine.js';
 import { exchangeOf } from './exchange.js';
 import { Stream, streamOf } from './streams.js';
 
@@ -67,7 +67,7 @@ export class Body {
         },
         cancel: () => {
           this.sink = undefined;
-          void this.spilt?.cancel().catch(() => {});
+          giveUp(this.spilt);
           tell(CANCEL, this.id);
         },
       },

@@ -1,5 +1,6 @@
 // Cuts a body into pieces. Not by a BYOB reader, which would spare the copy: in Chromium 156 a read of a stored run by one
 // sometimes never ends (tests/e2e/hammer.test.mjs).
+import { giveUp } from './engine.js';
 
 /**
  * The pieces of a resource from `first` on, as its body brings them; then what came of the next one, or an empty one. Behind the
@@ -24,7 +25,7 @@ export async function* piecesOf(body, first, { bytes, pieceBytes }, arrived = ()
       new Uint8Array(buffer).set(part, filled);
       rest = rest.subarray(part.length);
       filled += part.length;
-      if (await arrived(piece, part.length)) return void reader.cancel().catch(() => {});
+      if (await arrived(piece, part.length)) return giveUp(reader);
       if (isLoose()) break;
     }
     yield filled < buffer.byteLength ? buffer.slice(0, filled) : buffer;

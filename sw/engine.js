@@ -139,6 +139,10 @@ export async function ask(url, init) {
   return response;
 }
 
+/** Lets go of an answer, or of what is left of a body, that nobody reads. */
+export const giveUp = (/** @type {{ cancel(): Promise<unknown> } | null | undefined} */ body) =>
+  void body?.cancel().catch(() => {});
+
 /**
  * What the browser's storage gives, or the other value if it fails, or does not settle (a damaged profile, a full disk): the
  * site goes on.

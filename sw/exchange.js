@@ -20,7 +20,7 @@ import {
   RESOURCE,
 } from '../build/border.js';
 import { bodyOf, headFor, letGo } from './body.js';
-import { call, callText, drain, isOn, onFailure, tell } from './engine.js';
+import { call, callText, drain, giveUp, isOn, onFailure, tell } from './engine.js';
 import { passThrough } from './own.js';
 import { answerWords } from './words.js';
 
@@ -109,12 +109,12 @@ export class Exchange {
     if (response) this.answers[plugin] = response;
     const body = (response && made.get(response)) ?? 0;
     const isUsed = tell(ANSWER, this.id, plugin, response !== null, body);
-    if (isUsed === 0) void response?.body?.cancel().catch(() => {});
+    if (isUsed === 0) giveUp(response?.body);
   }
 }
 
 const leave = (/** @type {Response} */ response) => {
-  if (!response.bodyUsed && !response.body?.locked) response.body?.cancel().catch(() => {});
+  if (!response.bodyUsed && !response.body?.locked) giveUp(response.body);
 };
 
 export const exchangeOf = (/** @type {number} */ id) => /** @type {Exchange} */ (exchanges.get(id));

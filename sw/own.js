@@ -1,7 +1,7 @@
 // Requests that we only pass on. The site's own listeners do not see them any more, so what its own caches hold (a precached
 // app, say) is asked here before such a request fails: nobody is worse off for our having answered.
 import { USABLE } from '../build/border.js';
-import { call, soon } from './engine.js';
+import { call, giveUp, soon } from './engine.js';
 
 /**
  * The network's answer; the site's own where there is none, or where it is of no use. Rejects as fetch() does.
@@ -14,7 +14,7 @@ export async function passThrough(request, isListed = false) {
   const isAnswer = answer instanceof Response;
   if (isAnswer && (isListed || isUsable(request, answer))) return answer;
   const own = await soon(stored(request), null);
-  if (isAnswer && own) void answer.body?.cancel().catch(() => {});
+  if (isAnswer && own) giveUp(answer.body);
   if (own || isAnswer) return own ?? /** @type {Response} */ (answer);
   throw answer.error;
 }
@@ -33,15 +33,15 @@ async function stored(/** @type {Request} */ request) {
   if (request.method !== 'GET') return null;
   const exact = await caches.match(request);
   if (exact) return exact;
+  const wanted = new URL(request.url);
+  wanted.hash = '';
   for (const name of await caches.keys()) {
     const cache = await caches.open(name);
     for (const key of await cache.keys(request, { ignoreSearch: true })) {
       // As Workbox makes its keys.
       const revision = new URL(key.url).searchParams.get(REVISION);
-      const wanted = new URL(request.url);
       wanted.searchParams.set(REVISION, `${revision}`);
-      wanted.hash = '';
-      if (revision !== null && wanted.href === key.url) return (await cache.match(key)) ?? null;
+      if (revision !== null && wanted.href === key.url) return cache.match(key);
     }
   }
   return null;

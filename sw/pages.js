@@ -9,7 +9,7 @@ import {
   PAGES_START,
   protocolVersion,
 } from '../build/border.js';
-import { call, isOn, tell } from './engine.js';
+import { call, tell } from './engine.js';
 import { scope } from './scope.js';
 import { scopeUrl, siteEnd } from './site.js';
 
@@ -86,7 +86,10 @@ export function handleMessage({ data, source, ports: [port] }) {
   if (data.type === 'company') tell(COMPANY, String(data.root));
   if (!(source instanceof Client) || source.type !== 'window') return;
   const page = numberOf(source.id);
-  if (data.type === 'bye') forget(source.id, page);
+  if (data.type === 'bye') {
+    forget(source.id, page);
+    call(PAGE_BYE, page);
+  }
   if (data.type === 'present') handlePresent(page, data);
   if (data.type !== 'hello') return;
   const number = page || ++count;
@@ -105,15 +108,13 @@ function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], r
 function forget(/** @type {string} */ id, /** @type {number} */ page) {
   numbers.delete(id);
   clients.delete(page);
-  if (isOn()) call(PAGE_BYE, page);
 }
 
 /** Forgets a page whose tab was closed. */
 export async function lookFor(/** @type {number} */ page) {
   const id = clients.get(page)?.id ?? '';
   if ((await scope.clients.get(id))?.type === 'window') return;
-  numbers.delete(id);
-  clients.delete(page);
+  forget(id, page);
   tell(PAGE_GONE, page);
 }
 

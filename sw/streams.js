@@ -1,7 +1,7 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
 import { CACHE_PAGE, CACHE_RELOAD, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
 import { piecesOf } from './cut.js';
-import { call, isOn, tell } from './engine.js';
+import { call, giveUp, isOn, tell } from './engine.js';
 import { listOf } from './lists.js';
 import { spilt } from './spilt.js';
 import { answerWords, CONDITIONS } from './words.js';
@@ -111,7 +111,7 @@ export class Stream {
   close() {
     this.#close();
     // Pages were given clones of it. It would gather in memory all that they read.
-    if (this.#isPassed) void this.#response?.body?.cancel().catch(() => {});
+    if (this.#isPassed) giveUp(this.#response?.body);
     if (this.#isOver) return 0;
     const { bytes, pieceBytes } = this.#resource;
     const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : this.#how.end;
@@ -146,7 +146,7 @@ export class Stream {
             signal: this.#abort.signal,
           }));
       this.#response = response;
-      if (this.#isClosed) return void response.body?.cancel().catch(() => {});
+      if (this.#isClosed) return giveUp(response.body);
       tell(STREAM_HEAD, answerWords(response), this.#id, response.status);
     } catch {
       this.#end('origin-unreachable');
