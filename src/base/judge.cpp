@@ -147,8 +147,7 @@ Duration busy_time(std::string_view retry_after, Duration otherwise, Duration mo
 }
 
 Error told(Error error) {
-  if (error == Error::wrong_digest) return Error::origin_changed;
-  return error == Error::malformed_message ? Error::origin_unusable : error;
+  return error == Error::wrong_digest ? Error::origin_changed : error;
 }
 
 Error error_of(Verdict verdict) {

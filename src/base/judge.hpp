@@ -77,7 +77,7 @@ bool is_busy(std::uint32_t status);
 Duration busy_time(std::string_view retry_after, Duration otherwise, Duration most);
 
 // What is told of an error that is remembered: whoever reads a file is told of the file, not of a
-// piece or a part.
+// piece.
 Error told(Error error);
 
 // The error that says why an answer was not taken; Error::none for one that was.

@@ -41,6 +41,12 @@ class DigestList {
 };
 
 // One listed file, valid by construction.
+// What was learned of an origin that does not treat a question for a part as one for the whole.
+struct Forms {
+  bool has_no_parts = false;  // it refused a part, and was asked for the whole
+  bool lost_whole = false;    // what made its last answer of no use is no word on a part
+};
+
 struct Resource {
   Text
       path;  // the key of "/static/app.wasm", with "?query" where the entry has one (base/path.hpp)
@@ -53,6 +59,7 @@ struct Resource {
   // What was learned of its origin. Why its last answer could not be used: wrong_digest where only
   // the bytes were others.
   Error lost = Error::none;
+  Forms forms{};
   Deadline busy_until{};   // it is not asked more than the page asks
   bool is_broken = false;  // then: its heads are good, and its bodies cannot be read
   Record record{};

@@ -26,7 +26,8 @@ Body::Body(Geometry geometry, ByteRange range, PieceSet held, Opening opening)
       whole_(opening.whole),
       packs_(opening.packs),
       checks_(opening.checks),
-      reload_(opening.reload) {
+      reload_(opening.reload),
+      forms_(opening.forms) {
   if (!checks_) return;
   held_ = PieceSet(geometry_.count());
   demand_ = static_cast<std::int64_t>(limits::checked_bytes);
@@ -163,16 +164,14 @@ void Body::handle_end(JobId id, Error error, Instant now) {
         give_up_origin(error);
         break;
       }
-      if (error == Error::wrong_digest || error == Error::digests_mismatch) {
-        lose_origin(*job, error, {false, true});
-        break;
+      if (error != Error::wrong_digest && error != Error::digests_mismatch) {
+        // What keeps its digest list from being read passes. What only reading showed only reading
+        // can take back.
+        const bool is_whole = job->rest || streams_->at(job->stream).whole;
+        const bool is_changed = judge_end(error, is_whole) == Error::origin_changed;
+        error = is_changed ? Error::wrong_digest : Error::origin_unreachable;
       }
-      // What keeps its digest list from being read passes.
-      const bool is_whole = job->rest || streams_->at(job->stream).whole;
-      const bool is_changed = judge_end(error, is_whole) == Error::origin_changed;
-      // What only reading showed only reading can take back.
-      lose_origin(*job, is_changed ? Error::wrong_digest : Error::origin_unreachable,
-                  {false, true});
+      lose_origin(*job, error, false);
       break;
     }
   }

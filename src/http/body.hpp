@@ -56,6 +56,7 @@ struct Opening {
   bool known = true;
   Streams* streams = nullptr;  // what it shares with the other bodies; outlives the body
   Subject of{};
+  Forms* forms = nullptr;  // of the resource; outlives the body
 };
 
 class Body {
@@ -250,12 +251,6 @@ class Body {
     std::uint64_t passed = 0;  // of peers: bytes passed on, or dropped, since the last grant
   };
 
-  // An answer of the origin that was not taken.
-  struct Refused {
-    bool is_answer;   // the page would have got the same
-    bool may_be_old;  // it may come from the browser's HTTP cache
-  };
-
   State& state(PieceIndex piece) { return states_[piece - pieces_.begin]; }
   bool is_done(PieceIndex piece);
   bool is_ready(PieceIndex piece);
@@ -284,7 +279,7 @@ class Body {
   PieceIndex end_of_stretch(PieceIndex from, bool held);
   void extend();
   void accept(Job& job);
-  void take(Job& job);
+  void take(Job& job, bool is_whole);
   void take_rest(const Job& job);
   bool is_first_run(const Job& job) const;
   bool writes(Job& job, PieceIndex piece);
@@ -302,11 +297,14 @@ class Body {
   void lose_peers(Job& job, Error error);
   PieceRange whole_pieces(PieceRange asked, ByteRange held) const;
   void take_part(Job& job, PieceRange held);
-  void lose_origin(Job& job, Error error, Refused refused);
+  // `is_answer`: the page would have got the same.
+  void lose_origin(Job& job, Error error, bool is_answer);
   void give_up_origin(Error error);
   void end_without_origin();
   bool asks_again(const Job& job, Error error);
   bool is_page_answer(bool asked_whole, const OriginAnswer& answer) const;
+  bool has_no_parts() const { return whole_ && forms_->has_no_parts; }
+  bool gives_whole(const Stream& refused, bool is_answer, Verdict verdict) const;
   void release_refusal();
   bool is_untouched(const Job& job) const;
   void spill(const Job& job, Error error);
@@ -341,6 +339,7 @@ class Body {
   bool is_head_sent_ = false;
   bool lacks_digests_ = false;
   Error origin_error_ = Error::none;  // it is not asked any more
+  Forms* forms_;
   // This job's answer may be the page's, if peers do not come. The body stays its reader until
   // then.
   std::optional<Job> refusal_;

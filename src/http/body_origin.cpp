@@ -23,9 +23,9 @@ PieceIndex Body::fetch(PieceRange pieces) {
   windows_.handle_asked();
   // All of it is asked for as the page would: compressed if the origin does that, and from the
   // browser's HTTP cache if it is there.
-  const bool whole = pieces == geometry_.all() && (whole_ || is_small());
+  const bool whole = has_no_parts() || (pieces == geometry_.all() && (whole_ || is_small()));
   Stream& stream =
-      streams_->open(of_, pieces, whole, reload_,
+      streams_->open(of_, whole ? geometry_.all() : pieces, whole, reload_,
                      std::max<Duration>(attempts_ * limits::origin_retry_wait, busy_wait_));
   const PieceIndex end = join(stream, pieces);
   stream.writer = jobs_.back().reader;
@@ -48,7 +48,7 @@ PieceIndex Body::join(Stream& stream, PieceRange pieces) {
 bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   Job* job = find(id);
   if (!job || job->source != Source::origin || job->accepted) return false;
-  const Stream& stream = streams_->at(job->stream);
+  Stream& stream = streams_->at(job->stream);
   const Judgement judgement =
       judge(answer, {geometry_.bytes(), geometry_.range_of(stream.asked), stream.whole});
   const bool takes_all = answer.status == 200;
@@ -63,30 +63,30 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
     if (verdict == Verdict::busy) {
       busy_wait_ = busy_time(answer.retry_after, {}, limits::origin_busy_wait_max);
     }
-    // An origin whose parts are of no use may still give the whole.
-    const bool is_part = verdict == Verdict::unusable && answer.status == 206 && may_share(answer);
-    lose_origin(*job, is_part ? Error::malformed_message : error_of(verdict),
-                {is_answer, answer.status == 200});
+    // What holds no whole piece looks good to a page that asked for no more.
+    forms_->lost_whole = stream.whole || answer.status == 206;
+    if (gives_whole(stream, is_answer, verdict)) {
+      forms_->has_no_parts = stream.over = true;
+      close(id);
+    } else {
+      lose_origin(*job, error_of(verdict), is_answer);
+    }
   } else {
-    Stream& taken = streams_->at(job->stream);
     // Whether it can be cut, and the rest be asked for later. Of a small one nobody else is needed.
-    const bool has_ranges = taken.whole && !is_small() &&
+    const bool has_ranges = stream.whole && !is_small() && !has_no_parts() &&
                             equals_ignoring_case(answer.accept_ranges, "bytes") &&
                             answer.content_encoding.empty();
-    taken.is_all = takes_all && !has_ranges;
-    taken.held_end = takes_all ? geometry_.count() : held.end;
-    if (taken.is_all) taken.next = taken.kept = 0;
+    stream.is_all = takes_all && !has_ranges;
+    stream.held_end = takes_all ? geometry_.count() : held.end;
+    if (stream.is_all) stream.next = stream.kept = 0;
     const Stream* other =
-        taken.is_all ? streams_->find_all(of_, taken, job->pieces.begin) : nullptr;
+        stream.is_all ? streams_->find_all(of_, stream, job->pieces.begin) : nullptr;
     if (other) {
       // Two slices of one whole: it is read once.
       close(id);
     } else {
       if (checks_) push(Pass{id});
-      // A part has a head of our own making, under which the whole could not follow.
-      const bool is_head_known = takes_all && whole_ && !checks_;
-      if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
-      take(*job);
+      take(*job, takes_all);
     }
   }
   advance(now);
@@ -96,13 +96,14 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
 void Body::handle_joined(JobId id, Instant now) {
   Job* job = find(id);
   if (!job || job->accepted) return;
-  const bool is_head_known = streams_->at(job->stream).whole && whole_ && !checks_;
-  if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
-  take(*job);
+  take(*job, streams_->at(job->stream).whole);
   advance(now);
 }
 
-void Body::take(Job& job) {
+// A part has a head of our own making, under which the whole could not follow.
+void Body::take(Job& job, bool is_whole) {
+  const bool is_head_known = is_whole && whole_ && !checks_;
+  if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
   const Stream& stream = streams_->at(job.stream);
   if (stream.is_all) return take_rest(job);
   take_part(job, {stream.asked.begin, stream.held_end});
@@ -128,13 +129,19 @@ void Body::take_part(Job& job, PieceRange held) {
   if (Job* taken = find(id)) accept(*taken);
 }
 
-// Whether the page would have got the same answer without us: most errors say the same to a range
-// and to the whole.
+// Whether the page would have got the same answer without us. What is gone, and what must not be
+// asked for again now, is so in parts and as a whole. Any other status may be about the range.
 bool Body::is_page_answer(bool asked_whole, const OriginAnswer& answer) const {
   if (is_head_sent_ || passed_any_ || refusal_) return false;
-  // 400 and 416 may be about the range.
-  if (answer.status > 400 && answer.status != 416) return true;
+  if (is_gone(answer.status) || answer.status == 429 || answer.status == 503) return true;
   return whole_ && (asked_whole || answer.status == 200);
+}
+
+// An origin that refuses a part may still give the whole, and what comes before is thrown away. Not
+// beside peers, which may bring it; and in the middle one that has no time is only asked again.
+bool Body::gives_whole(const Stream& refused, bool is_answer, Verdict verdict) const {
+  const bool is_late = verdict == Verdict::busy && (passed_any_ || is_head_sent_);
+  return whole_ && !refused.whole && !is_answer && !is_late && !job_of(Source::peers);
 }
 
 // The origin sends the resource from its first byte on, whatever was asked: one body gives all that
@@ -197,7 +204,7 @@ void Body::note_written(const Job& job) {
 // --- Answers that are of no use ------------------------------------------------------------------
 
 // While peers may come yet, an answer that is the page's is kept.
-void Body::lose_origin(Job& job, Error error, Refused refused) {
+void Body::lose_origin(Job& job, Error error, bool is_answer) {
   // A broken connection is another matter.
   if (is_untouched(job) && (error != Error::origin_unreachable || lacks_digests_)) {
     return spill(job, error);
@@ -206,8 +213,8 @@ void Body::lose_origin(Job& job, Error error, Refused refused) {
   const JobId id = job.id;
   streams_->at(job.stream).over = true;
   const bool counts = id.value > failed_before_;
-  const bool again = counts && refused.may_be_old && !refused.is_answer && asks_again(job, error);
-  if (refused.is_answer && !again) refusal_ = job;
+  const bool again = counts && !is_answer && asks_again(job, error);
+  if (is_answer) refusal_ = job;
   close(id);
   if (!counts) return;
   failed_before_ = job_count_;

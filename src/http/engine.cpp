@@ -299,20 +299,19 @@ void Engine::handle_passed(ExchangeId id, const OriginAnswer& answer, Instant no
     Resource* resource = asked.exchange == id ? commons_.manifest.find(asked.path) : nullptr;
     if (!resource) continue;
     const std::uint64_t total = resource->geometry.bytes();
-    const bool is_part = answer.status == 206;
     const auto held = parse_content_range(answer.content_range);
     // Whatever was asked: of a part only the total counts.
-    const bool has_part = is_part && held && held->range.end <= total;
-    const Verdict verdict =
-        judge(answer, {total, has_part ? held->range : ByteRange{0, total}, !is_part}).verdict;
-    const bool is_whole = each.is_plain && Conditions::of(each.conditions).range.empty();
+    const ByteRange asked_for{held ? held->range.begin : 0, total};
+    const Verdict verdict = judge(answer, {total, asked_for, answer.status != 206}).verdict;
+    std::string_view conditions = each.conditions;
+    const bool is_whole = each.is_plain && take_line(conditions).empty();
     if (verdict == Verdict::take) {
       commons_.learn(*resource, asked.exchange, answer);
     } else if (verdict == Verdict::busy) {
-      resource->busy_until =
-          now + busy_time(answer.retry_after, limits::busy_memory, limits::busy_memory_max);
+      commons_.note_busy(*resource, answer, now);
       commons_.lose(*resource, asked.exchange, Error::origin_unreachable);
     } else if (is_whole && answer.status >= 200) {
+      resource->forms.lost_whole = true;
       commons_.lose(*resource, asked.exchange, error_of(verdict));
     }
   }

@@ -249,10 +249,9 @@ bool Exchange::follow(Part& part, Instant now) {
     commons_.outlook.handle_warm(*warm);
     // What is known now holds for all of its parts.
     for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i].handle_known(now);
-    for (std::uint32_t plugin = 0; plugin < plugins_.size(); ++plugin) {
-      if (plugins_[plugin].kind != PluginKind::delegate) continue;
-      chain_.handle_pending(plugin, commons_.outlook.hedge_wait(wish()), now);
-      break;
+    if (asked_.has_delegate) {
+      chain_.handle_pending(plugin_of(PluginKind::delegate), commons_.outlook.hedge_wait(wish()),
+                            now);
     }
     run_chain(now);
     return true;
@@ -327,9 +326,7 @@ void Exchange::settle(const Get& get, const Part* part, Instant now) {
   }
   if (is_network && !lost(PluginKind::network)) {
     // Where a middleware of the site's is in the route, that one decides what is of use.
-    const bool is_ours = std::none_of(plugins_.begin(), plugins_.end(), [](const Plugin& each) {
-      return each.kind == PluginKind::user;
-    });
+    const bool is_ours = plugin_of(PluginKind::user) == plugins_.size();
     commands.emplace_back(command::Through{id, get.plugin, get.id, is_ours, is_listed_});
   } else if (get.id != GetId{}) {
     commands.emplace_back(command::Settle{id, get.id, {}, false});

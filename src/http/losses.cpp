@@ -6,8 +6,7 @@ namespace peer_cdn {
 
 bool is_lasting(Error error) {
   return error == Error::origin_changed || error == Error::origin_unusable ||
-         error == Error::wrong_digest || error == Error::malformed_message ||
-         error == Error::digests_mismatch;
+         error == Error::wrong_digest || error == Error::digests_mismatch;
 }
 
 Text losses_of(const Manifest& manifest) {

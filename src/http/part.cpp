@@ -24,10 +24,17 @@ void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer&
   resource.learn_type();
   if (!resource.is_broken) resource.busy_until.reset();
   keep_record(exchange);
-  // Right bytes are another matter, and so are parts that hold no whole piece.
-  if (told(resource.lost) == resource.lost && resource.lost != Error::digests_mismatch) {
+  // Right bytes are another matter. Where the whole is refused a good part says nothing of it.
+  const Error lost = resource.lost;
+  const bool is_word = answer.status == 200 || !resource.forms.lost_whole;
+  if (is_word && lost != Error::wrong_digest && lost != Error::digests_mismatch) {
     lose(resource, exchange, Error::none);
   }
+}
+
+void Commons::note_busy(Resource& resource, const OriginAnswer& answer, Instant now) {
+  resource.busy_until =
+      now + busy_time(answer.retry_after, limits::busy_memory, limits::busy_memory_max);
 }
 
 void Commons::lose(Resource& resource, ExchangeId exchange, Error error) {
@@ -81,7 +88,7 @@ Part::Part(const Beginning& beginning, const Asked& asked, Commons& commons, Ins
                 : PieceSet(),
             {beginning.opener, !asked.part, commons.outlook.second_window(), packs(*asked.resource),
              asked.checks, !asked.checks && !takes_held(), asked.known, &commons.streams,
-             asked.subject()}),
+             asked.subject(), &asked.resource->forms}),
       began_(now),
       told_(now),  // most are over before there is progress to tell
       has_page_(beginning.has_page),
@@ -253,8 +260,7 @@ bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now
     commons_.learn(*asked_.resource, asked_.exchange, answer);
   }
   if (is_busy(answer.status)) {
-    asked_.resource->busy_until =
-        now + busy_time(answer.retry_after, limits::busy_memory, limits::busy_memory_max);
+    commons_.note_busy(*asked_.resource, answer, now);
   }
   // What was refused may be the page's answer yet, but nothing of it is read.
   if (!taken) leave(job, stream_of(job));

@@ -64,6 +64,8 @@ struct Commons {
   Wish add_before(Wish wish) const;
   // An answer of the origin to this exchange was this resource.
   void learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer);
+  // The origin has no time, as this answer of it says.
+  void note_busy(Resource& resource, const OriginAnswer& answer, Instant now);
   // The origin's answer could not be used. It is told once for each resource; what lasts is
   // remembered until the manifest changes.
   void lose(Resource& resource, ExchangeId exchange, Error error);

@@ -68,6 +68,9 @@ struct Stream {
   bool is_sampled = false;
   bool is_learned = false;  // its head
 
+  bool gives(const Subject& subject, bool past_cache) const {
+    return of == subject && !over && (reload || !past_cache);
+  }
   PieceIndex until() const {
     PieceIndex until = 0;
     for (const Listener& each : listeners) until = std::max(until, each.until);
@@ -84,7 +87,7 @@ class Streams {
   // One that has this piece, or will have it at most `ahead` pieces from now.
   Stream* find(const Subject& of, PieceIndex piece, bool reload, std::uint32_t ahead) {
     for (Stream& each : streams_) {
-      if (each.of != of || each.over || (reload && !each.reload)) continue;
+      if (!each.gives(of, reload)) continue;
       const bool is_near = each.is_all || piece <= each.next + ahead;
       if (is_near && piece >= each.kept && piece < each.end) return &each;
     }
@@ -93,7 +96,7 @@ class Streams {
   // Another than this one that brings all of the resource, and this piece is yet to come.
   const Stream* find_all(const Subject& of, const Stream& one, PieceIndex piece) const {
     for (const Stream& each : streams_) {
-      if (each.of == of && each.is_all && !each.over && each.id != one.id && piece >= each.kept) {
+      if (each.gives(of, false) && each.is_all && each.id != one.id && piece >= each.kept) {
         return &each;
       }
     }
@@ -113,7 +116,7 @@ class Streams {
   PieceIndex next_begin(const Subject& of, PieceIndex piece, bool reload, std::uint32_t few,
                         PieceIndex end) const {
     for (const Stream& each : streams_) {
-      if (each.of != of || each.over || (reload && !each.reload)) continue;
+      if (!each.gives(of, reload)) continue;
       if (each.kept + few > each.end) continue;
       if (each.kept > piece) end = std::min(end, each.kept);
     }

@@ -48,7 +48,7 @@ TEST_CASE("what lasts is kept, and trouble that passes is not") {
       {Error::none, Error::none, ""},
       {Error::origin_changed, Error::none, "origin-changed /a"},
       {Error::none, Error::origin_unusable, "origin-unusable /b"},
-      {Error::wrong_digest, Error::malformed_message, "wrong-digest /a malformed-message /b"},
+      {Error::wrong_digest, Error::malformed_message, "wrong-digest /a"},
       {Error::digests_mismatch, Error::origin_unreachable, "digests-mismatch /a"},
       {Error::origin_unreachable, Error::timed_out, ""},
   };
@@ -70,7 +70,7 @@ TEST_CASE("the next worker reads what was kept, and passes over what it does not
       {"", ""},
       {"origin-changed /a", "origin-changed /a"},
       {"origin-changed /b digests-mismatch /a", "digests-mismatch /a origin-changed /b"},
-      {"malformed-message /any?x=1", "malformed-message /any"},
+      {"wrong-digest /any?x=1", "wrong-digest /any"},
       {"origin-changed /gone origin-unusable /b", "origin-unusable /b"},
       {"from-the-future /a origin-unusable /b", "origin-unusable /b"},
       {"origin-unreachable /a", ""},

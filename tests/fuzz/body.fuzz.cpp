@@ -223,8 +223,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Opening opening{opener, data[5] % 2 == 0 && begin == 0 && end == bytes};
   opening.known = data[5] < 128;
   opening.streams = &streams;
+  Forms forms;
+  opening.forms = &forms;
   Opening network{PluginKind::network};
   network.streams = &streams;
+  network.forms = &forms;
   network.checks = data[5] >= 224;
   Host hosts[] = {
       {*geometry, Body(*geometry, {begin, end}, held, opening), shared},
