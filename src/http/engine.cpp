@@ -339,7 +339,7 @@ Part* Engine::part(BodyId body) {
 
 Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& actual,
                           std::string_view bytes) {
-  if (status >= 500) return Error::origin_unreachable;
+  if (is_busy(status)) return Error::origin_unreachable;
   if (status / 100 != 2 || actual != root) return Error::digests_mismatch;
   Commons::Digests* list = commons_.list_of(root);
   for (Part* each : commons_.parts) {

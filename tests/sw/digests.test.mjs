@@ -162,6 +162,23 @@ test('a list that does not match its root makes the manifest old: it is asked fo
   }
 });
 
+test('a server that has no time for a list is asked again a minute later, and the file is shared then', async () => {
+  for (const code of [408, 429, 500, 503]) {
+    const { page, origin, file, worker, clock, caches } = await scene({ bytes: 300_000, page: true });
+    origin.script(listOf(file), status(code));
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, `${code}`);
+    assert.deepEqual(
+      worker.events.error.map((each) => each.code),
+      ['origin-unreachable'],
+      `${code}`,
+    );
+    await clock.pass(61_000);
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, `${code}`);
+    await clock.pass(1000);
+    assert.notDeepEqual(caches.runs(file), [], `${code}`);
+  }
+});
+
 test('a file whose list cannot be had passes through in the request that is on its way', async () => {
   const { origin, page, file } = await scene({ bytes: 8 << 20, page: true });
   origin.always(listOf(file), status(404));
