@@ -103,15 +103,16 @@ export class StoreKeeper {
 
   /**
    * Tells the core what is held. The browser looks at every entry, whatever it is asked: it is, once in the worker's life,
-   * and when something has to go.
+   * and when something has to go. One that says nothing is not waited for again: what it says later is heard.
    */
   async list() {
-    const store = await this.open();
-    tell(STORE_LISTED, await soon(store ? this.#list(store) : undefined, false));
+    const listing = this.#list(await this.open()).catch(() => false);
+    tell(STORE_LISTED, await soon(listing, true));
   }
 
-  async #list(/** @type {Store} */ store) {
-    const looked = this.early ?? look(store);
+  // Rejects where there is no store.
+  async #list(/** @type {Store | null} */ store) {
+    const looked = this.early ?? look(/** @type {Store} */ (store));
     this.early = undefined;
     /** @type {Run[]} */
     const since = [];

@@ -266,6 +266,32 @@ test('Cache Storage that fails, in whatever way, costs the page nothing', async 
   }
 });
 
+test('a store that does not say what it holds holds up the first request only, and is used when it has said it', async () => {
+  const { caches, worker, origin, clock, file } = await scene({ bytes: 7000, script: chain('ordered', 'cache', 'network') });
+  let answer;
+  const held = new Promise((resolve) => (answer = resolve));
+  caches.faults.keys = () => held;
+  const next = await worker.restart();
+  const times = [];
+  for (let i = 0; i < 3; i++) {
+    const began = clock.now;
+    assert.deepEqual(await (await next.fetch('/static/a.bin')).bytes(), file.body);
+    times.push(clock.now - began);
+  }
+  assert.deepEqual(
+    times.slice(1).map((ms) => ms <= origin.latency),
+    [true, true],
+    `${times}`,
+  );
+  caches.hold(file);
+  caches.faults.keys = undefined;
+  answer();
+  await clock.pass(2000);
+  origin.log.length = 0;
+  assert.deepEqual(await (await next.fetch('/static/a.bin')).bytes(), file.body);
+  assert.deepEqual(origin.requests('/static/a.bin'), []);
+});
+
 test('a store that could not be opened once is opened by the next request', async () => {
   const open = () => {
     throw new Error('busy');
