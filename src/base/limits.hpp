@@ -145,9 +145,9 @@ inline constexpr Duration origin_busy_wait_max = 10s;
 // more go wrong the manifest is wrong; then those that it lists last are asked for once more.
 inline constexpr std::size_t lost_resources = 64;
 // What is kept of the headers with which an origin sends a resource, and of the validators that it
-// ever gave. Servers refuse requests with much more; a response with more is described by the
-// manifest.
-inline constexpr std::size_t record_bytes = 4 * kib;
+// ever gave. A policy with a long list of hosts is some 6 KiB, and servers refuse requests with
+// more than 16. A response with more is described by the manifest.
+inline constexpr std::size_t record_bytes = 16 * kib;
 // A file whose bytes were not the manifest's passes through as the origin has it, and up to this
 // size is compared on the way: the browser keeps what its page has yet to read.
 inline constexpr std::uint64_t checked_bytes = 32 * mib;

@@ -38,6 +38,18 @@ test("headers are the origin's at first, and later from the store, in another wo
   assert.equal(origin.requests(url).length, 1);
 });
 
+test('headers are all there beside a policy of some kilobytes, at first and from the store', async () => {
+  const policy = `connect-src ${Array.from({ length: 250 }, (_, i) => `https://host-${i}.test`).join(' ')}`;
+  const headers = { 'content-security-policy': policy, 'content-disposition': 'attachment', 'cache-control': 'max-age=60' };
+  const { worker, clock } = await scene({ bytes: 7000, headers });
+  for (let i = 0; i < 2; i++) {
+    const response = await worker.fetch('/static/a.bin');
+    await response.bytes();
+    for (const [name, value] of Object.entries(headers)) assert.equal(response.headers.get(name), value, `${name}, ${i}`);
+    await clock.pass(2000);
+  }
+});
+
 test('HEAD has the head that was seen, and asks the origin only for what was not', async () => {
   const { page, origin, clock } = await site();
   assert.deepEqual(pick((await page.fetch(url, { method: 'HEAD' })).headers), own);
