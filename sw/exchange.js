@@ -96,7 +96,8 @@ export class Exchange {
   leaveGiven() {
     if (this.asked > 0 || this.given.length === 0) return;
     const given = this.given.splice(0);
-    setTimeout(() => given.filter((each) => each !== this.answer).forEach(leave), putWait);
+    // The browser reads the answer by then.
+    setTimeout(() => given.forEach(leave), putWait);
   }
 
   /** Keeps the worker until what this brings is written, or nothing more can come of it. */
@@ -113,8 +114,9 @@ export class Exchange {
   }
 }
 
+// Where somebody reads, the stream refuses to be cancelled.
 const leave = (/** @type {Response} */ response) => {
-  if (!response.bodyUsed && !response.body?.locked) giveUp(response.body);
+  if (!response.bodyUsed) giveUp(response.body);
 };
 
 export const exchangeOf = (/** @type {number} */ id) => /** @type {Exchange} */ (exchanges.get(id));
