@@ -10,7 +10,7 @@ const advice = {
   'no-coordinator': 'no coordinator answers: attach(server), forward upgrades',
   'no-manifest': 'no manifest can be read: `npx peer-cdn manifest <folder>` writes it',
   'no-worker': 'no service worker with cdn.register() controls this page',
-  'no-webrtc': 'no connection with these servers',
+  'no-webrtc': 'these servers are refused',
   'origin-refused': 'the coordinator does not serve this site: its log says why',
   'registered-late': 'cdn.register() comes after the script first ran',
 };

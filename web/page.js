@@ -244,7 +244,7 @@ export class Page {
     if (this.#isStopped) return;
     const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
     const bad = badServer(servers);
-    if (bad) this.#refuse(`${bad.url}: not stun:, nor turn: with credential`);
+    if (bad) this.#refuse(`${bad}: no stun:, nor turn: with credential`);
     const connections = new Connections(servers, call, {
       failed: () => this.#fail(),
       refused: (message) => this.#refuse(message),
