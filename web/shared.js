@@ -132,12 +132,11 @@ export class Shared {
     if (this.#site) storeUpload(this.#choice, this.#site.end);
     else this.#isToBeStored = true;
     this.#agree();
-    this.#tellBad({ upload: choice });
+    this.#tellBad(badOptions({ upload: choice }));
   }
 
-  /** What cannot be used would be as if nobody had said it. @param {import('./plugin.js').PeerOptions} given */
-  #tellBad(given) {
-    const options = badOptions(given);
+  /** What cannot be used would be as if nobody had said it. @param {string[]} options their names */
+  #tellBad(options) {
     if (options.length > 0) this.#emit('error', { code: 'bad-option', message: options.join(', '), options }, true);
   }
 
@@ -149,12 +148,13 @@ export class Shared {
 
   /** @param {Instance} instance */
   join(instance) {
+    // First, because a getter of the page's may throw.
+    const bad = badOptions(instance.options);
+    instance.options = usable(instance.options, known);
     this.#instances.add(instance);
     const isFirst = this.#instances.size === 1;
-    const given = instance.options;
-    instance.options = usable(given, known);
     if (isFirst) this.#options = instance.options;
-    this.#tellBad(given);
+    this.#tellBad(bad);
     if (isFirst) {
       this.#open();
       return this.#listen('addEventListener');
@@ -233,7 +233,7 @@ export class Shared {
     const options = { cacheName, form, idle, orFetch, report, servers, site: this.#site, socket, script, inPage };
     const page = new Page(options, this.#allowed, {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
-      report: (code, more) => this.#emit('error', { code, ...more }, code === 'no-thread' || code === 'no-webrtc'),
+      report: (code, more) => this.#emit('error', { code, ...more }, /thread|webrtc|malformed-ma/.test(code)),
       peers: (count) => this.#emit('peers', { count }),
       tell: (message) => this.#tell(message),
       disabled: (manifest) => this.#wait(manifest),

@@ -65,7 +65,8 @@ async function fill(cacheName, file, { held = true } = {}) {
   return store;
 }
 
-const openPage = (t, cacheName, { servers = {}, upload, listener } = {}) => openFakePage(t, { cacheName, servers }, listener, upload);
+const openPage = (t, cacheName, { servers = {}, upload, listener } = {}) =>
+  openFakePage(t, { cacheName, servers }, listener, upload);
 
 /** As after start(): who has what is known. */
 async function openInformed(...of) {
