@@ -369,7 +369,8 @@ inline constexpr Duration fetch_span = 500ms;
 inline constexpr std::uint64_t fetch_start_bytes = 256 * kib;
 static_assert(fetch_start_bytes <= segment_bytes, "a fetch is at most a segment");
 // If peers have a piece and do not bring it to a waiting reader for so long, the origin brings it.
-// At half of this the simulator's crowds take a sixth to a third more from the origin.
+// At half of this the simulator's crowds take up to a tenth more from the origin, visitors who come
+// one by one a third.
 inline constexpr Duration origin_wait = 1s;
 // If a site's patience is more than 1, peers may be so many times slower than the origin before it
 // helps; never more than this many times.

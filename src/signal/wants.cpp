@@ -110,14 +110,16 @@ Result<std::vector<CutMark>> read_wants(std::string_view text) {
 
 std::string write_cells(const List<Cell>& cells) {
   std::string text;
-  BitWriter bits(text);
   std::uint32_t next = 0;
   for (const Cell& cell : cells) {
     if (cell.index != next || text.empty()) {
       if (!text.empty()) text += ',';
       text += std::to_string(cell.index) + ':';
     }
-    bits.put(cell.bits, files_per_cell);
+    for (std::size_t shift = files_per_cell; shift > 0;) {
+      shift -= digit_bits;
+      text += digits[cell.bits >> shift & 63];
+    }
     next = cell.index + 1;
   }
   return text;
