@@ -79,7 +79,9 @@ export async function checkManifest(site, path = manifestPath(site)) {
   }
   const { entries, bad } = listing;
   if (bad.length > 0) {
-    const what = `browsers skip ${bad.length}${bad.length < namedEntries ? '' : ' or more'} entries: ${bad.slice(0, 3).join(', ')}`;
+    // No more are named.
+    const count = bad.length < namedEntries ? `${bad.length}` : `${bad.length} or more`;
+    const what = `browsers skip ${count} entries: ${bad.slice(0, 3).join(', ')}`;
     const todo = bad.some((path) => !path.startsWith('/'))
       ? 'List paths of this site, which begin with /: browsers share no file of another origin.'
       : 'Write it anew with `peer-cdn manifest`, which leaves such files out.';
