@@ -297,6 +297,9 @@ const waiting = ['long', 'firefox', 'pairs', 'deployment'];
 /** Those that go through several browsers, and the engine in a worker and in the page (tests/e2e/harness/scene.mjs). */
 const manyEngines = ['deleted', 'diagnosis', 'engine', 'fidelity', 'frozen', 'history', 'late', 'sites', 'truth'];
 
+/** The same again and again, for leaks and rare turns. */
+const often = ['hammer', 'memory'];
+
 const setupStep = (purpose) => async () => fact('everything is there', true, await setup(purpose));
 
 /** In order; `needs` names steps without whose success there is nothing to run. */
@@ -328,7 +331,7 @@ const usual = [
   {
     name: 'e2e',
     needs: ['build'],
-    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, first: ['memory'], leave: [...waiting, ...builds, 'webkit'] }),
+    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, leave: [...waiting, ...builds, ...often, 'webkit'] }),
   },
   { name: 'compare', needs: ['build'], run: () => nodeStep('tests/transparency', minute) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
@@ -346,6 +349,7 @@ const all = [
     needs: ['build'],
     run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, only: manyEngines, env: { PEER_CDN_ENGINES: 'all' } }),
   },
+  { name: 'often', needs: ['build'], run: () => nodeStep('tests/e2e', 5 * minute, { only: often }) },
   { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
   { name: 'install', needs: ['setup'], run: installStep },
