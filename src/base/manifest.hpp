@@ -40,13 +40,13 @@ class DigestList {
   List<Digest> digests_;
 };
 
-// One listed file, valid by construction.
 // What was learned of an origin that does not treat a question for a part as one for the whole.
 struct Forms {
   bool has_no_parts = false;  // it refused a part, and was asked for the whole
   bool lost_whole = false;    // what made its last answer of no use is no word on a part
 };
 
+// One listed file, valid by construction.
 struct Resource {
   Text
       path;  // the key of "/static/app.wasm", with "?query" where the entry has one (base/path.hpp)
