@@ -170,9 +170,10 @@ export class Store {
    */
   async roots() {
     const roots = new Map();
-    const written = (await this.#cache.keys()).map(({ url }) => url);
-    for (const url of [...written, ...this.#writing.keys()]) {
-      const match = /\/peer-cdn\/(?:store|digests|records)\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?/.exec(url);
+    const writing = () => this.#writing.keys();
+    // What is written while the browser looks may be missing in its answer.
+    for (const url of [...writing(), ...(await this.#cache.keys()).map(({ url }) => url), ...writing()]) {
+      const match = /\/peer-cdn\/\w+\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?/.exec(url);
       if (!match) continue;
       const runs = roots.get(match[1]) ?? [];
       if (match[2]) runs.push([+match[2], +match[3]]);
