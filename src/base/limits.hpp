@@ -500,9 +500,9 @@ inline constexpr std::size_t asked_roots_per_token = 25;
 inline constexpr Duration hello_wait = 10s;
 // Changes of the directory in this time are told together.
 inline constexpr Duration presence_wait = 250ms;
-// A write is some 8 us of the processor: 1.6 % of one for a site, however large its crowd is. News
-// reaches 1,000 visitors every half second, 20,000 every ten. A page that misses them asks the
-// network, and is told by its neighbours (company).
+// A write takes less than 27 us of a processor (docs/coordinator.md): 6 % of one for a site at the
+// most, however large its crowd is. News reaches 1,000 visitors every half second, 20,000 every
+// ten. A page that misses them asks the network, and is told by its neighbours (company).
 inline constexpr double presence_sends_per_second = 2000;
 inline constexpr Duration answer_wait = 1s;
 static_assert(answer_wait > 300ms, "a round trip to the far side of the world is 0.3 s");
