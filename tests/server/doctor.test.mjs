@@ -63,6 +63,9 @@ const routed = (given) => ({ changed: { 'sw.js': worker.replace(plugins, given) 
 const registering = (text) => ({ changed: { 'sw.js': worker.replace('cdn.register();', text) } });
 const asModule = page.replace("worker: '/sw.js'", "worker: '/sw.js', workerType: 'module'");
 
+/** The strategy of the worker's route. */
+const route = (given) => ["'/static', ordered", `'/static', ${given}`];
+
 /** What is broken: [the check that finds it, what it says, the site]. */
 const broken = {
   'the page is not there': ['page', /answers 404/, { rules: { '/': { status: 404 } } }],
@@ -297,6 +300,97 @@ const broken = {
       },
     },
   ],
+  ...Object.fromEntries(
+    [
+      // Of GET().
+      [route('cache.getMiddleware'), /given no strategy after the path/, /PeerCDN\.strategies\.ordered/],
+      [route('[ordered]'), /given no strategy/, /strategies\.ordered/],
+      [route('PeerCDN.strategies.orderd'), /no strategy 'orderd'/, /did you mean ordered/],
+      [route('PeerCDN.ordered'), /PeerCDN has no ordered/, /PeerCDN\.strategies\.ordered/],
+      [['strategies: { ordered }', 'ordered'], /PeerCDN has no ordered/, /PeerCDN\.strategies\.ordered/],
+      [['strategies: { ordered }', 'strategies: { orderd: ordered }'], /no strategy 'orderd'/, /did you mean ordered/],
+      [[`'/static', ordered, ${plugins}`, "'/static'"], /given no strategy/, /strategies\.ordered/],
+      [['delegate.getMiddleware', 'delegate.getmiddleware'], /DelegatePlugin has no getmiddleware/, /its getMiddleware/],
+      [['delegate.getMiddleware', 'delegate.middleware'], /DelegatePlugin has no middleware/, /its getMiddleware/],
+      [['delegate.getMiddleware', 'delegate'], /given a DelegatePlugin, and no middleware/, /getMiddleware of the plugin/],
+      [['delegate.getMiddleware', 'new DelegatePlugin()'], /given a DelegatePlugin/, /getMiddleware of the plugin/],
+      [[plugins, `[${plugins}]`], /a middleware that is no function/, /each plugin/],
+      [["'/static'", "'/static/**'"], /cannot read the path '\/static\/\*\*'/, /Name the folder/],
+      [["'/static'", "'/static/*.bin'"], /cannot read the path/, /whole segment/],
+      [["'/static'", "'/static?v=1'"], /cannot read the path/, /Name the folder/],
+      [['cdn.GET', 'cdn.get'], /a PeerCDN has no get\(\)/, /did you mean GET/],
+      [['cdn.register();', "cdn.on('error', console.log);\ncdn.register();"], /a PeerCDN has no on\(\)/, /addEventListener/],
+      // Of names.
+      [['new DelegatePlugin()', 'new PeerCDN.DelegatPlugin()'], /PeerCDN has no DelegatPlugin/, /did you mean DelegatePlugin/],
+      [['DelegatePlugin, ', 'DelegatPlugin: DelegatePlugin, '], /PeerCDN has no DelegatPlugin/, /did you mean DelegatePlugin/],
+      [[', strategies: { ordered }', ''], /uses ordered \(\/sw\.js:7\), which nothing defines/, /strategies: \{ ordered \} \}/],
+      [['cache.getMiddleware', 'cach.getMiddleware'], /uses cach /, /Did you mean cache\?/],
+      [['cdn.register', 'cnd.register'], /uses cnd /, /Did you mean cdn\?/],
+      [['= PeerCDN;', '= PeerCND;'], /uses PeerCND /, /Did you mean PeerCDN\?/],
+      [["'/static'", 'window.location.pathname'], /uses window \(\/sw\.js:7\)/, /write self/],
+      [["'/static'", "localStorage.getItem('path')"], /uses localStorage /, /Only pages have localStorage/],
+      [['cdn.register();', "require('./more');\ncdn.register();"], /uses require /, /bundle the worker/i],
+      [['cdn.register();', 'const go = () => setUp(cdn);\ngo();\ncdn.register();'], /uses setUp /, /look at its spelling/],
+      [['const cdn = new PeerCDN();\n', ''], /uses cdn /, /look at its spelling/],
+      // Of order.
+      [[/(const cdn.*\n)([\s\S]*)/, '$2$1'], /uses cdn \(\/sw\.js:6\) before it has a value/, /Move the line that makes cdn up/],
+      [
+        [/(importScripts.*\n)([\s\S]*)/, '$2$1'],
+        /uses PeerCDN \(\/sw\.js:1\) before importScripts\(\) loads it/,
+        /Move importScripts/,
+      ],
+      // Of modules.
+      [['/peer-cdn/sw.js', '/peer-cdn/sw.mjs'], /sw\.mjs, .*importScripts\(\) loads no modules/, /\/peer-cdn\/sw\.js/],
+    ].map(([[before, after], said, todo], i) => [
+      `a worker that throws as it starts (${i}: ${after})`,
+      ['worker', said, { changed: { 'sw.js': worker.replace(before, after) }, todo }],
+    ]),
+  ),
+  ...Object.fromEntries(
+    [
+      ["'/peer-cdn/sw.mjs'", "'peer-cdn/sw'", /imports 'peer-cdn\/sw', which is no address/, /'\/peer-cdn\/sw\.mjs'/],
+      [
+        'import PeerCDN',
+        'import { PeerCnd as PeerCDN }',
+        /sw\.mjs exports no PeerCnd, which \/sw\.js imports/,
+        /did you mean PeerCDN/,
+      ],
+      [
+        'cdn.register();',
+        "cdn.register();\nawait fetch('/x');",
+        /awaits something outside of functions/,
+        /into an async function/,
+      ],
+      ['import PeerCDN from', 'import', /uses PeerCDN /, /import PeerCDN from/],
+    ].map(([before, after, said, todo]) => [
+      `a module worker that browsers refuse: ${after}`,
+      ['worker', said, { changed: { 'sw.js': moduleWorker.replace(before, after), 'index.html': asModule }, todo }],
+    ]),
+  ),
+  ...Object.fromEntries(
+    [
+      [
+        "{ iceServers: [{ urls: 'stun.example.org' }] }",
+        /the ICE server 'stun\.example\.org', which browsers refuse/,
+        /stun:host/,
+      ],
+      ["{ iceServers: [{ urls: ['stun://a.example'] }] }", /'stun:\/\/a\.example'/, /stun:host/],
+      ["{ iceServers: [{ urls: 'stun:a.example:0' }] }", /'stun:a\.example:0'/, /stun:host/],
+      ["{ iceServers: [{ urls: 'turn:a.example' }] }", /without username and credential/, /TURN needs them/],
+      ["{ iceServers: [{ url: 'stun:a.example' }] }", /without the member 'urls'/, /urls: 'stun/],
+      ['{ iceServers: [{ urls: [] }] }', /whose 'urls' are none/, /urls: 'stun/],
+      ["{ iceServers: ['stun:a.example'] }", /the ICE server stun:a\.example, which is no object/, /urls: 'stun/],
+      ["{ iceServers: { urls: 'stun:a.example' } }", /iceServers that are no list/, /iceServers: \[/],
+      ["[{ urls: 'stun:a.example' }]", /as servers a list, which is no RTCConfiguration/, /iceServers: \[/],
+      ["{ urls: 'stun:a.example' }", /servers without the member 'iceServers'/, /iceServers: \[/],
+      ["{ iceTransportPolicy: 'none' }", /iceTransportPolicy 'none'/, /'relay'/],
+    ].flatMap(([servers, said, todo]) => [
+      [
+        `a page gives start() servers that no browser takes: ${servers}`,
+        ['page script', said, { changed: { 'index.html': page.replace("'/sw.js'", `'/sw.js', servers: ${servers}`) }, todo }],
+      ],
+    ]),
+  ),
   "a minified worker's own listener answers everything before ours is there": [
     'worker',
     /answers every request/,
@@ -528,7 +622,7 @@ const broken = {
 const waiting = [];
 const add = (isWaiting, name, run) => (isWaiting ? waiting.push([name, run]) : test(name, run));
 
-for (const [what, [check, said, { digests, timeoutMs, ...rest }]] of Object.entries(broken)) {
+for (const [what, [check, said, { digests, timeoutMs, todo: helps, ...rest }]] of Object.entries(broken)) {
   add(timeoutMs, `doctor finds: ${what}`, async (t) => {
     const rules = { ...rest.rules };
     if (digests) {
@@ -540,6 +634,11 @@ for (const [what, [check, said, { digests, timeoutMs, ...rest }]] of Object.entr
     const wrong = findings.filter(({ state }) => state === 'wrong');
     assert(!ok && wrong.some((each) => each.check === check && said.test(each.what)), JSON.stringify(wrong, null, 1));
     for (const { todo } of wrong) assert(todo);
+    if (helps)
+      assert(
+        wrong.some(({ todo }) => helps.test(todo)),
+        JSON.stringify(wrong, null, 1),
+      );
   });
 }
 
@@ -599,6 +698,13 @@ const fine = {
       'index.html': asModule,
     },
   },
+  'a module worker that passes on what another script exports': {
+    changed: {
+      'sw.js': `${moduleWorker}export { one, two as three } from '/more.js';\nexport { later };\nconst later = 1;`,
+      'more.js': 'export const { one, two } = { one: 1, two: 2 };',
+      'index.html': asModule,
+    },
+  },
   'a worker that imports a script where a browser has something': {
     changed: { 'sw.js': `self.scheduler?.run(importScripts('/optional.js'));\n${worker}` },
   },
@@ -610,7 +716,7 @@ const fine = {
       "addEventListener('fetch', (event) => { try { JSON.parse(''); event.respondWith(fetch('/')); } catch {} });",
       "addEventListener('fetch', (event) => { later(() => event.respondWith(fetch('/'))); });",
       "addEventListener('fetch', ({ request }) => request.respondWith(fetch('/')));",
-      "other.addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
+      "const other = new EventTarget(); other.addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
       "addEventListener('fetch', (event) => { const all = (event) => event.respondWith(fetch('/')); });",
       "function add() { addEventListener('fetch', (event) => event.respondWith(fetch('/'))); }",
       "if (self.DEBUG) addEventListener('fetch', (event) => event.respondWith(fetch('/')));",
@@ -654,6 +760,63 @@ const fine = {
     ].map((text, i) => [
       `a worker whose own listener does not answer everything (${i})`,
       { changed: { 'sw.js': `${text}\n${worker}` } },
+    ]),
+  ),
+  ...Object.fromEntries(
+    [
+      "if (typeof window !== 'undefined') window.x = 1;",
+      'self.window = self; window.x = 1;',
+      'var window = self, document = null; window.x = document;',
+      'try { localStorage.x = 1; } catch {}',
+      'const root = typeof window === "undefined" ? self : window; root.x = 1;',
+      "addEventListener('message', () => window.x());",
+      'self.helper = () => {}; helper();',
+      'Object.assign(self, { helper() {} }); helper();',
+      "eval('var helper = 1'); console.log(helper);",
+      "importScripts('/lib.js'); helper(); another; third;",
+      'late(); function late() { return later; } var later = 1;',
+      'const one = () => two; const two = 1; one();',
+      'class A { static { A.x = 1; } static y = A; }',
+      'a = 1; console.log(a);',
+      'const path = self.registration.scope; onfetch; oninstall; console.log(name, origin, path);',
+      'const cdn2 = { get() {}, on() {} }; cdn2.get(); cdn2.on();',
+      'PeerCDN.prototype.get = function () { return this; }; new PeerCDN().get();',
+      "const way = PeerCDN.strategies; new PeerCDN().GET('/a', way['ordered'], new PeerCDN.DelegatePlugin().getMiddleware);",
+      "const { strategies: { ordered: first }, DelegatePlugin: D } = self.PeerCDN; new PeerCDN().GET('/a', first, new D().getMiddleware);",
+      "const api = { GET() {} }; api.GET('/a', {}, []); api.GET('/b*');",
+      "new PeerCDN().GET('/:id', 'ordered', new PeerCDN.DelegatePlugin().getMiddleware).GET('/:id(a|b*)', 'ordered', () => ({}));",
+      "const given = ['/a', 'ordered']; new PeerCDN().GET(...given, () => ({ get() {} }));",
+      'with ({ helper: 1 }) { helper; }',
+    ].map((text, i) => [
+      `a worker that does not throw as it starts (${i}: ${text})`,
+      {
+        changed: {
+          'sw.js': worker.replace(
+            '\n',
+            `\n{\n${text.replaceAll('PeerCDN', 'self.PeerCDN').replaceAll('self.self', 'self')}\n}\n`,
+          ),
+          'lib.js': 'function helper() {}\nlet another = 1;\nself["third"] = 1;',
+        },
+      },
+    ]),
+  ),
+  ...Object.fromEntries(
+    [
+      "{ iceServers: [{ urls: ['stun:a.example', ' stuns:[::1]:5349'] }, { urls: 'turn:a:1?transport=tcp', ...secret }] }",
+      "{ iceServers: [{ urls: 'turns:a.example', username: 'u', credential: 'c' }], iceTransportPolicy: 'relay' }",
+      '{ iceServers: [...secret.list], bundlePolicy: secret.policy }',
+      '{ iceServers: secret.list }',
+      'secret.servers',
+      'null',
+    ].map((servers) => [
+      `a page with servers that browsers take: ${servers}`,
+      {
+        changed: {
+          'index.html': page
+            .replace("'/sw.js'", `'/sw.js', servers: ${servers}`)
+            .replace('await', 'const secret = self.x;\nawait'),
+        },
+      },
     ]),
   ),
   'a worker whose own listener, which answers everything, comes after ours': registering(
@@ -731,7 +894,8 @@ const fine = {
   },
   'a worker of Workbox': {
     changed: {
-      'sw.js': `define(['./workbox'], (w) => { importScripts("/peer-cdn/sw.js", "cdn.js"); });`,
+      'sw.js': `if (!self.define) self.define = (names, run) => run({});
+        define(['./workbox'], (w) => { importScripts("/peer-cdn/sw.js", "cdn.js"); });`,
       'cdn.js': calls,
     },
   },

@@ -3,7 +3,7 @@ import { distance, meant } from '../names.js';
 import { isOurs } from './findings.js';
 import { isLate, namesAround } from './runs.js';
 import { isFunction, soleValue } from './scopes.js';
-import { calledName, meantBy, textOf, writtenOf } from './values.js';
+import { calledName, meantBy, pathOf, textOf, writtenOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Findings} Findings */
@@ -16,15 +16,15 @@ export const optionsOf = {
   DelegatePlugin: ['timeoutAfter', 'patience'],
   NetworkPlugin: [],
 };
-const classes = Object.keys(optionsOf);
-const strategies = ['ordered', 'fastest'];
+export const classes = Object.keys(optionsOf);
+export const strategies = ['ordered', 'fastest'];
 /** What register() takes. */
 export const registerOptions = ['staticRoutes'];
 /** So many letters are missing, too many or others in a name that is meant to be another. */
-const typingErrors = 2;
+export const typingErrors = 2;
 
 /** How often scripts have an identifier. @param {Case['workerScripts']} scripts @param {string} name */
-const timesOf = (scripts, name) => scripts.reduce((sum, { facts }) => sum + (facts.identifiers.get(name) ?? 0), 0);
+export const timesOf = (scripts, name) => scripts.reduce((sum, { facts }) => sum + (facts.identifiers.get(name) ?? 0), 0);
 
 /**
  * Whether all classes that look like ours are there: one that stands behind `new` only is defined by nobody. In our own
@@ -55,7 +55,7 @@ export function checkClasses(findings, all) {
  * @param {Facts} facts
  * @param {Node | undefined} node
  */
-function classOf(facts, node) {
+export function classOf(facts, node) {
   const made = meantBy(facts, node);
   // GET() gives back what it is called on.
   if (made?.type === 'CallExpression' && calledName(made) === 'GET') return classOf(facts, made.callee.object);
@@ -63,6 +63,8 @@ function classOf(facts, node) {
   const { callee } = made;
   // The site's own class may have such a name.
   if (callee.type === 'Identifier' && isOwnClass(facts, callee)) return '';
+  const [whole, part = whole] = pathOf(facts, callee) ?? [];
+  if (whole === 'PeerCDN') return classes.includes(part) ? part : '';
   const named = meantBy(facts, callee);
   const name = named?.type === 'MemberExpression' ? named.property.name : named?.name;
   return classes.includes(name) ? name : '';
@@ -101,38 +103,6 @@ export function checkOptions(findings, all) {
     }
   }
   return areRead;
-}
-
-/**
- * Whether GET() takes what it is given, and no class of ours is called without new: a worker that throws does not start.
- * @param {Findings} findings
- * @param {Case['workerScripts']} all
- */
-export function checkStart(findings, all) {
-  const before = findings.all.length;
-  const throws = (/** @type {string} */ what, /** @type {string} */ todo) =>
-    findings.wrong('worker', `${what}: so the worker does not start`, todo);
-  for (const { facts, text } of all) {
-    if (isOurs(text)) continue;
-    for (const call of facts.places.keys()) {
-      const name = call.callee.name ?? '';
-      if (name === 'PeerCDN' && !soleValue(facts.variableOf(call.callee)))
-        throws('it calls PeerCDN() without new', 'Write new PeerCDN().');
-      if (calledName(call) !== 'GET' || classOf(facts, call.callee.object) !== 'PeerCDN') continue;
-      const [, strategy, ...given] = call.arguments;
-      const said = textOf(meantBy(facts, strategy));
-      if (said !== null && !strategies.includes(said))
-        throws(`GET() has no strategy '${said}'`, `Of GET() ${meant(said, strategies)}`);
-      const called = given.map((/** @type {Node} */ each) => meantBy(facts, each));
-      if (
-        called.some(
-          (/** @type {Node | undefined} */ each) => each?.type === 'CallExpression' && calledName(each) === 'getMiddleware',
-        )
-      )
-        throws('GET() is given what getMiddleware() makes', 'Give it plugin.getMiddleware itself, without ().');
-    }
-  }
-  return findings.all.length === before;
 }
 
 /**

@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { reasonOf, todoOf } from './answers.js';
+import { iceForm, iceUrl } from './ice.js';
 import { memberText } from './script.js';
 import { meantBy, textOf, writtenOf } from './values.js';
 
@@ -155,17 +156,12 @@ function askTcp(host, port, signal) {
 export async function checkIce({ findings, options, signal }) {
   if (!options.ice?.length) return findings.notChecked('ICE servers', 'none was given by --ice');
   for (const text of options.ice) {
-    const found = text.match(/^(stuns?|turns?):(\[[^\]]+\]|[^:?]+)(?::(\d+))?(?:\?transport=(udp|tcp))?$/i);
-    if (!found || (text.startsWith('stun') && found[4])) {
-      findings.wrong(
-        'ICE servers',
-        `${text} is no URL of an ICE server`,
-        'Write stun:host:port or turn:host:port?transport=udp.',
-      );
+    const found = iceUrl(text);
+    if (!found) {
+      findings.wrong('ICE servers', `${text} is no URL of an ICE server`, iceForm);
       continue;
     }
-    const [, scheme, host, port, transport] = found;
-    const isSecure = scheme.toLowerCase().endsWith('s');
+    const { isSecure, host, port, transport } = found;
     const at = Number(port ?? (isSecure ? 5349 : 3478));
     const name = host.replace(/^\[|\]$/g, '');
     try {

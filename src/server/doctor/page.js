@@ -6,7 +6,7 @@ import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
 import { isOurHand, isOurPage } from './findings.js';
 import { policiesOf } from './policies.js';
 import { factsOf } from './script.js';
-import { isStarted, mayRunMore, startOptions, unreadOptions } from './starts.js';
+import { badServers, isStarted, mayRunMore, startOptions, unreadOptions } from './starts.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Policy} Policy */
@@ -199,6 +199,8 @@ export async function checkScript(site) {
     const what = `${page.pathname} gives ${call} the option '${option}', which nobody reads`;
     findings.wrong('page script', what, `Of ${call} ${meant(option, startOptions)}`);
   }
+  for (const { call, what, todo } of scripts.flatMap(badServers))
+    findings.wrong('page script', `${page.pathname} gives ${call} ${what}`, todo);
   if (findings.all.slice(before).some(({ state }) => state === 'wrong')) return;
   const todo = "Call start({ worker: '/sw.js' }) in a script of the page, as the README has it.";
   const started = isStarted(site);

@@ -46,6 +46,7 @@ const someCases = {
   ForInStatement: ['body'],
   ForOfStatement: ['body'],
   WhileStatement: ['body'],
+  WithStatement: ['body'],
   DoWhileStatement: ['test', 'body'],
   PropertyDefinition: ['value'],
 };

@@ -7,11 +7,20 @@
  * @property {(Node | null)[]} values all that is ever assigned: an expression, a function, a class; null: only a run could tell
  * @property {Node[]} uses where it is read
  * @property {string} [imported] as what a module exports it; '*': all of a module
+ * @property {string} [from] the module
+ * @property {Node} [part] its name in the pattern that declares it
+ * @property {number} [begins] of let, const and class: whoever reads it before that place throws
  */
 
 /** @typedef {{ names: Map<string, Variable>, around: Scope | null, isOfFunction: boolean }} Scope */
 
-/** @typedef {{ variableOf: (name: Node) => Variable | undefined, parents: Map<Node, Node> }} Scopes */
+/**
+ * @typedef {object} Scopes
+ * @property {(name: Node) => Variable | undefined} variableOf
+ * @property {Map<Node, Node>} parents
+ * @property {Set<string>} declared the names of all variables
+ * @property {Set<Node>} free where a name is read that no scope of the script declares
+ */
 
 /** What a variable is in any case, or null. @param {Variable | undefined} variable */
 export const soleValue = (variable) => (variable?.values.length === 1 ? variable.values[0] : null);
@@ -67,6 +76,8 @@ export function scopesOf(tree) {
   /** Where each name stands. @type {Map<Node, Scope>} */
   const places = new Map();
   /** @type {Set<Node>} */
+  const declarations = new Set();
+  /** @type {Set<string>} */
   const declared = new Set();
   /** @type {{ name: Node, value: Node | null }[]} */
   const assigned = [];
@@ -74,7 +85,8 @@ export function scopesOf(tree) {
   const declare = (/** @type {Scope} */ scope, /** @type {Node} */ name, /** @type {Node | null | undefined} */ value) => {
     const variable = scope.names.get(name.name) ?? { values: [], uses: [] };
     scope.names.set(name.name, variable);
-    declared.add(name);
+    declarations.add(name);
+    declared.add(name.name);
     if (value !== undefined) variable.values.push(value);
   };
   const declareAll = (/** @type {Scope} */ scope, /** @type {(Node | null)[]} */ patterns) => {
@@ -86,21 +98,29 @@ export function scopesOf(tree) {
   /** What a node declares around itself, and inside. */
   const read = (/** @type {Node} */ node, /** @type {Scope} */ around, /** @type {Scope} */ inside) => {
     if (isFunction(node) || node.type.startsWith('Class')) {
-      if (node.id) declare(node.type.endsWith('Declaration') ? around : inside, node.id, node);
+      const isDeclaration = node.type.endsWith('Declaration');
+      if (node.id) declare(isDeclaration ? around : inside, node.id, node);
+      const variable = node.type === 'ClassDeclaration' && node.id && around.names.get(node.id.name);
+      if (variable) variable.begins = node.body.start;
       declareAll(inside, node.params ?? []);
     } else if (node.type === 'VariableDeclaration') {
       let scope = around;
       while (node.kind === 'var' && !scope.isOfFunction && scope.around) scope = scope.around;
       const isOfLoop = /^For(?:In|Of)/.test(parents.get(node)?.type ?? '');
-      for (const { id, init } of node.declarations) {
+      for (const { id, init, end } of node.declarations) {
         if (id.type === 'Identifier') declare(scope, id, isOfLoop ? null : (init ?? undefined));
         else declareAll(scope, [id]);
+        for (const name of namesOf(id)) {
+          const variable = scope.names.get(name.name);
+          if (variable && node.kind !== 'var') variable.begins = end;
+          if (variable && name !== id && !isOfLoop) variable.part = name;
+        }
       }
     } else if (node.type === 'CatchClause') declareAll(inside, [node.param]);
     else if (node.type === 'ImportDeclaration') {
       for (const { local, imported } of node.specifiers) {
         declare(around, local, null);
-        Object.assign(around.names.get(local.name) ?? {}, { imported: imported?.name ?? '*' });
+        Object.assign(around.names.get(local.name) ?? {}, { imported: imported?.name ?? '*', from: node.source.value });
       }
     } else if (node.type === 'AssignmentExpression') assign(node.left, node.operator === '=' ? node.right : null);
     else if (node.type === 'UpdateExpression') assign(node.argument, null);
@@ -120,7 +140,9 @@ export function scopesOf(tree) {
     for (const { key, below } of childrenOf(node)) {
       parents.set(below, node);
       const isWord = below.type === 'Identifier' && !node.computed && words[node.type]?.includes(key);
-      if (!isWord) queue.push({ node: below, around: inside });
+      // export { name } from 'elsewhere'
+      const isPassedOn = node.type === 'ExportSpecifier' && parents.get(node)?.source;
+      if (!isWord && !isPassedOn) queue.push({ node: below, around: inside });
     }
   }
 
@@ -133,6 +155,13 @@ export function scopesOf(tree) {
   };
   const written = new Set(assigned.map(({ name }) => name));
   for (const { name, value } of assigned) variableOf(name)?.values.push(value);
-  for (const name of places.keys()) if (!declared.has(name) && !written.has(name)) variableOf(name)?.uses.push(name);
-  return { variableOf, parents };
+  /** @type {Set<Node>} */
+  const free = new Set();
+  for (const name of places.keys()) {
+    if (declarations.has(name) || written.has(name)) continue;
+    const variable = variableOf(name);
+    if (variable) variable.uses.push(name);
+    else free.add(name);
+  }
+  return { variableOf, parents, declared, free };
 }

@@ -16,8 +16,8 @@ import { calledName, meantBy, nameOf, textOf } from './values.js';
  *   is given, and when; sure: the script stops without it
  * @property {boolean} hasHiddenImports importScripts() is given something that only a run could tell
  * @property {boolean} hasHiddenModules import() is given something that only a run could tell
- * @property {{ source: string, local: string, times: number }[]} bindings names that modules import, and how often the import
- *   itself says them
+ * @property {{ source: string, imported: string, local: string, times: number }[]} bindings names that modules import, as what
+ *   ('*': all of it), and how often the import itself says them
  * @property {Set<string>} exported the names of its own exports
  * @property {string[]} passedOn the modules whose exports it exports
  * @property {{ call: Node, place: Place }[]} listening calls that add or remove a listener of the global object's
@@ -30,9 +30,15 @@ import { calledName, meantBy, nameOf, textOf } from './values.js';
  * @property {Map<string, number>} identifiers how often each stands there, or a text that is the same
  * @property {Map<Node, Place>} places of calls
  * @property {Node[]} starts calls of start()
+ * @property {Set<string>} declared names of variables
+ * @property {Set<string>} assigned names of members that are assigned
+ * @property {boolean} waits it has an await outside of functions
+ * @property {{ at: Node, place: Place }[]} reads of names that the script does not declare
+ * @property {{ at: Node, place: Place }[]} early reads of names above of where they get a value
  * @property {number} steps that may be taken yet to find out more
  * @property {import('./scopes.js').Scopes['variableOf']} variableOf
  * @property {import('./scopes.js').Scopes['parents']} parents
+ * @property {import('./scopes.js').Scopes['free']} free
  */
 /** @typedef {import('./runs.js').Place} Place */
 /** @typedef {import('./runs.js').Run} Run */
@@ -58,9 +64,15 @@ const noFacts = () => ({
   identifiers: new Map(),
   places: new Map(),
   starts: [],
+  declared: new Set(),
+  assigned: new Set(),
+  waits: false,
+  reads: [],
+  early: [],
   steps: limits.doctorSteps,
   variableOf: () => undefined,
   parents: new Map(),
+  free: new Set(),
 });
 
 /** @param {string} text @param {'script' | 'module'} sourceType @returns {Node | SyntaxError & { pos: number }} */
@@ -89,6 +101,12 @@ const isOwn = ({ type, object }) =>
  */
 const isImported = (facts, { callee }, name) => callee.type === 'Identifier' && facts.variableOf(callee)?.imported === name;
 
+/** Whether a name is read above of where let, const or class give it a value. @param {Facts} facts @param {Node} name */
+function isEarly(facts, name) {
+  const { begins = 0, uses = [] } = facts.variableOf(name) ?? {};
+  return name.start < begins && facts.parents.get(name)?.type !== 'ExportSpecifier' && uses.includes(name);
+}
+
 /** What each kind of node says. @type {Record<string, (facts: Facts, node: Node, place: Place) => void>} */
 const readers = {
   CallExpression(facts, call, place) {
@@ -101,14 +119,24 @@ const readers = {
   AssignmentExpression(facts, at, place) {
     for (const left of [at.left, ...namesOf(at.left)]) {
       const name = left.type === 'MemberExpression' ? nameOf(left.property, left.computed) : left.name;
+      if (name && left.type === 'MemberExpression') facts.assigned.add(name);
       if (name === 'onfetch' && isOwn(left)) return void facts.onfetch.push({ at, place });
     }
   },
   NewExpression(facts, node) {
     facts.news.push(node);
   },
-  Identifier(facts, { name }) {
+  Identifier(facts, node, place) {
+    const { name } = node;
     facts.identifiers.set(name, (facts.identifiers.get(name) ?? 0) + 1);
+    if (facts.free.has(node)) facts.reads.push({ at: node, place });
+    else if (place.run.of === null && isEarly(facts, node)) facts.early.push({ at: node, place });
+  },
+  AwaitExpression(facts, _node, { run }) {
+    if (run.of === null) facts.waits = true;
+  },
+  ForOfStatement(facts, { await: isWaiting }, { run }) {
+    if (run.of === null && isWaiting) facts.waits = true;
   },
   Literal(facts, { value }) {
     // self['name'] is of a name too.
@@ -138,16 +166,21 @@ for (const type of ['ImportDeclaration', 'ExportNamedDeclaration', 'ExportAllDec
     facts.isModule = true;
     for (const { exported } of specifiers ?? []) if (exported) facts.exported.add(exported.name ?? exported.value);
     if (declaration?.id) facts.exported.add(declaration.id.name);
+    for (const { id } of declaration?.declarations ?? []) for (const { name } of namesOf(id)) facts.exported.add(name);
     if (!source) return;
     facts.imports.push({ name: source.value, isLazy: false });
     if (type !== 'ImportDeclaration') facts.passedOn.push(source.value);
     else
-      for (const { local, imported } of specifiers) {
-        facts.bindings.push({ source: source.value, local: local.name, times: imported?.name === local.name ? 2 : 1 });
+      for (const { type: kind, local, imported } of specifiers) {
+        const name = kind === 'ImportDefaultSpecifier' ? 'default' : (imported?.name ?? imported?.value ?? '*');
+        facts.bindings.push({ source: source.value, imported: name, local: local.name, times: name === local.name ? 2 : 1 });
       }
   };
 }
-readers.ExportDefaultDeclaration = (facts) => void (facts.isModule = true);
+readers.ExportDefaultDeclaration = (facts) => {
+  facts.isModule = true;
+  facts.exported.add('default');
+};
 
 /**
  * @param {string} text

@@ -1,5 +1,6 @@
 // Whether a page starts peer-cdn, as far as it is certain without running its scripts.
 import { isOurPage } from './findings.js';
+import { faultsOfServers } from './ice.js';
 import { calledName, meantBy, textOf, writtenOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
@@ -82,22 +83,45 @@ export const startOptions = [
 ];
 
 /**
- * The options that a script gives to what it imports of ours, and that nobody reads.
+ * The calls of what a script imports of ours.
  * @param {Script} script
- * @returns {{ call: string, option: string }[]}
  */
-export function unreadOptions({ url, facts }) {
+function callsOfOurs({ url, facts }) {
   const isFromUs = (/** @type {{ source: string }} */ { source }) =>
     URL.canParse(source, url.href) && isOurIndex(new URL(source, url));
   const ours = new Set(facts.bindings.filter(isFromUs).map(({ local }) => local));
   const isOurName = (/** @type {import('./script.js').Node} */ node) =>
     node.type === 'Identifier' && ours.has(node.name) && facts.variableOf(node)?.imported !== undefined;
-  const calls = [...facts.starts, ...facts.news].filter(({ callee }) => isOurName(callee.object ?? callee));
-  return calls.flatMap((call) => {
-    const given = [...(writtenOf(facts, call.arguments[0])?.members.keys() ?? [])];
-    const name = call.type === 'NewExpression' ? 'new PeerPlugin()' : 'start()';
+  return [...facts.starts, ...facts.news]
+    .filter(({ callee }) => isOurName(callee.object ?? callee))
+    .map((call) => ({ options: call.arguments[0], name: call.type === 'NewExpression' ? 'new PeerPlugin()' : 'start()' }));
+}
+
+/**
+ * The options that a script gives to what it imports of ours, and that nobody reads.
+ * @param {Script} script
+ * @returns {{ call: string, option: string }[]}
+ */
+export const unreadOptions = (script) =>
+  callsOfOurs(script).flatMap(({ options, name }) => {
+    const given = [...(writtenOf(script.facts, options)?.members.keys() ?? [])];
     return given.filter((option) => !startOptions.includes(option)).map((option) => ({ call: name, option }));
   });
+
+/**
+ * What a page gives as `servers` and no browser takes, each with what to do.
+ * @param {Script} script
+ * @returns {{ call: string, what: string, todo: string }[]}
+ */
+export function badServers(script) {
+  const { facts } = script;
+  const calls = callsOfOurs(script);
+  // In a bundle start() has another name: its options are known by their worker.
+  const written = (facts.members.get('servers') ?? []).filter(({ of }) => writtenOf(facts, of)?.members.has('worker'));
+  const bundled = calls.length === 0 ? written.map(({ of }) => ({ options: of, name: 'start()' })) : [];
+  return [...calls, ...bundled].flatMap(({ options, name: call }) =>
+    faultsOfServers(facts, writtenOf(facts, options)?.members.get('servers')).map(([what, todo]) => ({ call, what, todo })),
+  );
 }
 
 /** Whether some call is given a worker, as start() is: in a bundle it has another name. @param {Script} script */

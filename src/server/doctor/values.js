@@ -41,6 +41,46 @@ export function meantBy(facts, node, given) {
   return node;
 }
 
+/** The names that lead from what a pattern takes apart to one of its parts. @param {Facts} facts @param {Node} part */
+function partOf({ parents }, part) {
+  /** @type {(string | null)[]} */
+  const names = [];
+  let at = part;
+  for (let around = parents.get(at); around && around.type !== 'VariableDeclarator'; at = around, around = parents.get(at)) {
+    if (around.type === 'Property' && around.value === at) names.unshift(nameOf(around.key, around.computed));
+    else if (around.type !== 'ObjectPattern') return null;
+  }
+  return { names, whole: parents.get(at)?.init };
+}
+
+/**
+ * The names that lead to what an expression stands for, from one that the script does not declare; null if that is not seen:
+ * PeerCDN, strategies, ordered.
+ * @param {Facts} facts
+ * @param {Node | undefined} node
+ * @returns {string[] | null}
+ */
+export function pathOf(facts, node, left = doctorDepth) {
+  const of = meantBy(facts, node);
+  if (!of || left === 0) return null;
+  const behind = (/** @type {Node} */ whole, /** @type {(string | null)[]} */ names) => {
+    const path = pathOf(facts, whole, left - 1);
+    return path && names.every((name) => name !== null) ? [...path, .../** @type {string[]} */ (names)] : null;
+  };
+  if (of.type === 'MemberExpression') {
+    const name = nameOf(of.property, of.computed);
+    return /^(?:self|globalThis)$/.test(of.object.name ?? '') && name ? [name] : behind(of.object, [name]);
+  }
+  if (of.type !== 'Identifier') return null;
+  const variable = facts.variableOf(of);
+  if (!variable) return [of.name];
+  // The module has by name what the class has.
+  if (/(?:^|\/)(?:sw\.mjs|peer-cdn\/sw)$/.test(variable.from ?? ''))
+    return /^(?:\*|default|PeerCDN)$/.test(variable.imported ?? '') ? ['PeerCDN'] : ['PeerCDN', `${variable.imported}`];
+  const part = variable.values.length === 1 && variable.part ? partOf(facts, variable.part) : null;
+  return part?.whole ? behind(part.whole, part.names) : null;
+}
+
 /**
  * The members of a list that is written in the script.
  * @param {Facts} facts

@@ -1,12 +1,14 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
+import { meant } from '../names.js';
 import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
-import { checkClasses, checkOptions, checkPlugins, checkStart, whenRegistered } from './calls.js';
+import { checkClasses, checkOptions, checkPlugins, whenRegistered } from './calls.js';
 import { isOurs } from './findings.js';
 import { checkListeners } from './listeners.js';
 import { checkWasm, policiesOf } from './policies.js';
 import { momentsOf } from './runs.js';
 import { factsOf } from './script.js';
+import { checkMembers, checkNames, checkRouteCalls } from './startup.js';
 import { meantBy, textOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
@@ -49,16 +51,23 @@ async function readScript(site, url, type, how) {
   const text = textOfBody(answer);
   const facts = factsOf(text, type);
   if (type === 'classic' && facts.error && factsOf(text, 'module').isModule) {
+    const ofImport = "importScripts() takes classic scripts only: of peer-cdn load '/peer-cdn/sw.js'.";
     const todo = "Register it as a module (start({ workerType: 'module' })), or bundle it into one script.";
-    wrong(`${what} has import or export, and is registered as a classic script`, todo);
+    if (isImport) wrong(`${what} has import or export, and importScripts() loads no modules`, ofImport);
+    else wrong(`${what} has import or export, and is registered as a classic script`, todo);
   } else if (facts.error) {
     wrong(`${what} has a syntax error: ${facts.error}`, 'Browsers refuse such a worker: mend the script.');
-  } else if (type === 'module' && facts.importScripts.some(({ isSure }) => isSure)) {
+  } else if ((type === 'module' || facts.isModule) && facts.importScripts.some(({ isSure }) => isSure)) {
     wrong(`${what} calls importScripts(), which a module may not`, "Write: import PeerCDN from '/peer-cdn/sw.mjs'");
+  } else if (facts.waits) {
+    wrong(`${what} awaits something outside of functions, which browsers refuse in workers`, 'Move that into an async function.');
   }
   site.workerScripts.push({ url, text, facts });
   return answer;
 }
+
+/** Other names are for a build. @param {string} name */
+const isAddress = (name) => /^(?:\.{0,2}\/|https?:)/.test(name);
 
 /** @param {Case} site @param {Named} named */
 export async function checkWorker(site, named) {
@@ -79,9 +88,15 @@ export async function checkWorker(site, named) {
     const imported = [
       ...script.facts.importScripts.map((each) => ({ ...each, base: url, type: /** @type {const} */ ('classic') })),
       ...script.facts.imports
-        .filter(({ name, isLazy }) => !isLazy && /^(?:\.{0,2}\/|https?:)/.test(name))
+        .filter(({ name, isLazy }) => !isLazy && isAddress(name))
         .map(({ name }) => ({ name, isSure: true, base: script.url, type: /** @type {const} */ ('module') })),
     ];
+    const [bare] = script.facts.imports.filter(({ name, isLazy }) => !isLazy && !isAddress(name));
+    if (bare) {
+      const todo =
+        "Bundle the worker, or import the file itself: of peer-cdn '/peer-cdn/sw.mjs'. Import maps are for pages only.";
+      findings.wrong('worker', `${script.url.pathname} imports '${bare.name}', which is no address that browsers know`, todo);
+    }
     for (const { name, isSure, base, type } of imported) {
       const part = URL.canParse(name, base.href) ? new URL(name, base) : null;
       if (!part || seen.has(part.href) || seen.size > limits.doctorScripts) continue;
@@ -95,6 +110,13 @@ export async function checkWorker(site, named) {
       if (isThere && asks && !read.facts.error && !read.facts.isModule) {
         const todo = "Import PeerCDN from '/peer-cdn/sw.mjs': sw.js is for importScripts().";
         findings.wrong('worker', `${part.pathname}, of which ${script.url.pathname} imports something, exports nothing`, todo);
+      } else if (isThere && read.facts.passedOn.length === 0) {
+        const { exported } = read.facts;
+        const lost = script.facts.bindings.find(
+          ({ source, imported: asked }) => source === name && asked !== '*' && !exported.has(asked),
+        );
+        const what = `${part.pathname} exports no ${lost?.imported}, which ${script.url.pathname} imports`;
+        if (lost) findings.wrong('worker', what, `Of its exports ${meant(lost.imported, [...exported])}`);
       }
     }
   }
@@ -108,7 +130,11 @@ export async function checkWorker(site, named) {
 const isAsked = (findings, scripts) => whenRegistered(findings, scripts) && checkListeners(findings, scripts);
 /** Whether its classes are ours, and read what they are given. @type {typeof isAsked} */
 const isWellMade = (findings, scripts) =>
-  checkClasses(findings, scripts) && checkStart(findings, scripts) && checkOptions(findings, scripts);
+  checkClasses(findings, scripts) &&
+  checkNames(findings, scripts) &&
+  checkMembers(findings, scripts) &&
+  checkRouteCalls(findings, scripts) &&
+  checkOptions(findings, scripts);
 
 /**
  * Whether the worker has peer-cdn in it, and calls it.
