@@ -69,6 +69,16 @@ const route = (given) => ["'/static', ordered", `'/static', ${given}`];
 /** What is broken: [the check that finds it, what it says, the site]. */
 const broken = {
   'the page is not there': ['page', /answers 404/, { rules: { '/': { status: 404 } } }],
+  'the page has a type that browsers download': [
+    'page',
+    /of type application\/octet-stream, which browsers do not open/,
+    { rules: { '/': { headers: { 'content-type': 'application/octet-stream' }, body: page } } },
+  ],
+  'the page is an attachment': [
+    'page',
+    /is an attachment/,
+    { rules: { '/': { headers: { ...html.headers, 'content-disposition': 'attachment' }, body: page } } },
+  ],
   'the worker was not deployed': ['worker', /answers 404/, { rules: { '/sw.js': { status: 404 } } }],
   'an app answers with its page for the worker': ['worker', /is a page/, { rules: { '/sw.js': html } }],
   'the worker has a type that browsers refuse': [
@@ -650,6 +660,8 @@ const isAt = (path) => (request, _response, go) => {
   go();
 };
 const fine = {
+  'a page without a type': { rules: { '/': { body: page } } },
+  'a page of XHTML': { rules: { '/': { headers: { 'content-type': 'application/xhtml+xml; charset=utf-8' }, body: page } } },
   'a CSP that allows what is needed': { rules: { '/': csp("default-src 'self'; script-src 'self' 'wasm-unsafe-eval'") } },
   'helmet with the line of the README': {
     rules: { '/': csp("default-src 'self';script-src 'self' 'wasm-unsafe-eval';object-src 'none';upgrade-insecure-requests") },

@@ -71,6 +71,13 @@ export async function checkPage(site) {
     findings.wrong('page', `${page.href} answers ${answer.status}`, 'Give the URL of a page that visitors see.');
     return false;
   }
+  const type = answer.headers.get('content-type') ?? '';
+  const isAttached = /^\s*attachment/i.test(answer.headers.get('content-disposition') ?? '');
+  if (isAttached || !/^\s*(?:text\/html|application\/xhtml\+xml|text\/xml|application\/xml|image\/svg\+xml|$)/i.test(type)) {
+    const what = `${page.href} is ${isAttached ? 'an attachment' : `of type ${type}`}, which browsers do not open as a page`;
+    findings.wrong('page', what, 'Serve it as text/html, and with no Content-Disposition.');
+    return false;
+  }
   if (page.protocol !== 'https:' && !isLocal(page)) {
     findings.wrong('page', 'it is not secure (http)', 'Serve it by https: elsewhere browsers have no service workers.');
   } else {
