@@ -74,10 +74,12 @@ export class AttachedCoordinator {
   }
 
   /**
-   * Takes an upgrade that the host routes by itself, whatever its path.
+   * Takes an upgrade that the host routes by itself, whatever its path. One that is taken already is left as it is.
    * @type {import('./upgrades.js').Take}
    */
   handleUpgrade(request, socket, head) {
+    if (typeof request?.headers !== 'object' || typeof socket?.on !== 'function')
+      throw new TypeError("handleUpgrade() takes what listeners of 'upgrade' get: (request, socket, head)");
     this.#gate.upgrade(request, socket, head);
   }
 

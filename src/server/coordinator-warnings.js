@@ -56,6 +56,13 @@ export class CoordinatorWarnings {
     this.#tellOfRefusal({ site, sockets, code: 'rate-limited', message });
   }
 
+  upgradeTaken() {
+    const message =
+      'an upgrade was handed over that is taken already: of all listeners of upgrades let one only call handleUpgrade(), and ' +
+      'give other WebSocket servers a path of their own';
+    this.#tellOnce({ code: 'upgrade-taken', message });
+  }
+
   /** @param {string} why */
   proxyHeaderRefused(why) {
     const message =

@@ -28,6 +28,8 @@ export class Gate {
   #visitors;
   #warnings;
   #coordinator;
+  /** What came here already: a host that routes upgrades may hand one over twice. @type {WeakSet<import('node:stream').Duplex>} */
+  #taken = new WeakSet();
 
   /**
    * @param {import('./options.js').AttachOptions} options
@@ -50,6 +52,8 @@ export class Gate {
 
   /** @type {Take} */
   upgrade = (request, socket, head) => {
+    if (this.#taken.has(socket)) return this.#warnings.upgradeTaken();
+    this.#taken.add(socket);
     const origin = this.#originOf(request);
     if (!origin) {
       this.refused.originsRefused++;
@@ -77,7 +81,7 @@ export class Gate {
       refuse(socket, '429 Too Many Requests', reason, { isForNow: true });
       return;
     }
-    this.#handshakes.handleUpgrade(request, socket, head, (webSocket) => {
+    this.#shakeHands(request, socket, head, (webSocket) => {
       this.#visitors.enter(network);
       socket.once('close', () => this.#visitors.leave(network));
       this.#coordinator.accept(socketOf(webSocket, socket), origin, address);
@@ -90,6 +94,19 @@ export class Gate {
     if (request.headers.origin !== undefined) this.#warnings.originRefused(refusalOf(request, this.#sites, this.#hops > 0));
     this.#refuseReport(request, response, 'origin-refused');
   };
+
+  /**
+   * ws throws at a socket that another WebSocket server of the host has taken, and nobody in the host's process would catch it.
+   * @type {(...upgrade: [...Parameters<Take>, (webSocket: import('ws').WebSocket) => void]) => void}
+   */
+  #shakeHands(request, socket, head, then) {
+    try {
+      this.#handshakes.handleUpgrade(request, socket, head ?? Buffer.alloc(0), then);
+    } catch (error) {
+      if (!/more than once/.test(/** @type {Error} */ (error).message)) throw error;
+      this.#warnings.upgradeTaken();
+    }
+  }
 
   /** The origin of a page that may come. @param {import('node:http').IncomingMessage} request */
   #originOf(request) {
@@ -120,7 +137,7 @@ export class Gate {
       return refuse(socket, '403 Forbidden', reason);
     }
     this.#warnings.originRefused(refusalOf(request, this.#sites, this.#hops > 0));
-    this.#handshakes.handleUpgrade(request, socket, head, (webSocket) => {
+    this.#shakeHands(request, socket, head, (webSocket) => {
       webSocket.on('error', () => {});
       webSocket.send(JSON.stringify({ type: 'error', code }));
       refuseSocket(webSocket, code);

@@ -328,3 +328,48 @@ test('what a visitor sends with its upgrade reaches whoever takes it', async (t)
   for await (const data of socket) answer += data;
   assert.match(answer, /\r\n\r\nfirst bytes$/);
 });
+
+/** A host that routes upgrades by itself, and what goes wrong there. Each welcomes a visitor of /peer-cdn/ws. */
+const routers = {
+  'hands an upgrade over twice': ({ coordinator, upgraded }) => {
+    coordinator.handleUpgrade(...upgraded);
+    coordinator.handleUpgrade(...upgraded);
+  },
+  'refuses an upgrade and hands it over once more': ({ coordinator, upgraded: [request, socket, head] }) => {
+    const { origin, ...headers } = request.headers;
+    if (request.url === SOCKET_PATH) return coordinator.handleUpgrade(request, socket, head);
+    for (let i = 0; i < 2; i++) coordinator.handleUpgrade({ ...request, headers }, socket, head);
+  },
+  'hands over what ws has taken': ({ coordinator, upgraded, sockets }) => {
+    if (upgraded[0].url !== SOCKET_PATH) sockets.handleUpgrade(...upgraded, say);
+    coordinator.handleUpgrade(...upgraded);
+  },
+};
+for (const [what, route] of Object.entries(routers)) {
+  test(`a host that ${what} goes on, and is told once`, async (t) => {
+    const { server, origin } = await listening(t);
+    const told = [];
+    const coordinator = attach(null, { origins: [origin], onWarning: ({ code }) => told.push(code) });
+    t.after(() => coordinator.close());
+    const sockets = new WebSocketServer({ noServer: true });
+    server.on('upgrade', (...upgraded) => route({ coordinator, upgraded, sockets }));
+    for (const path of [SOCKET_PATH, '/chat', '/chat']) {
+      const socket = new WebSocket(`${origin}${path}`.replace('http', 'ws'), { origin });
+      const [opened] = await Promise.race([once(socket, 'open').then(() => [true]), once(socket, 'unexpected-response')]);
+      assert(opened);
+      socket.terminate();
+    }
+    await new Visitor(`${origin}${SOCKET_PATH}`.replace('http', 'ws'), { origin }).next('welcome');
+    assert.deepEqual(told, ['upgrade-taken']);
+  });
+}
+
+test('handleUpgrade() without head welcomes, and says what it takes when it is given something else', async (t) => {
+  const { server, origin } = await listening(t);
+  const coordinator = attach(null, { origins: [origin] });
+  t.after(() => coordinator.close());
+  server.on('upgrade', (request, socket) => coordinator.handleUpgrade(request, socket));
+  await new Visitor(`${origin}${SOCKET_PATH}`.replace('http', 'ws'), { origin }).next('welcome');
+  for (const given of [[], [null, null], [{}, {}], [server], ['/peer-cdn/ws', {}, Buffer.alloc(0)]])
+    assert.throws(() => coordinator.handleUpgrade(...given), /takes what listeners of 'upgrade' get: \(request, socket, head\)/);
+});
