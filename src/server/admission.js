@@ -17,7 +17,8 @@ const firstOf = (value) =>
 function namedHost({ headers }, isTrusted) {
   const forwarded = /(?:^|;)\s*host=(?:"([^"]*)"|([^;]*))/i.exec(firstOf(headers.forwarded));
   const named = firstOf(headers['x-forwarded-host']) || (forwarded?.[1] ?? forwarded?.[2] ?? '').trim();
-  return (isTrusted && named) || String(headers.host);
+  // HTTP/2 says it so.
+  return (isTrusted && named) || String(headers.host ?? headers[':authority']);
 }
 
 /**

@@ -5,7 +5,7 @@ import send from 'send';
 import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
 import { isInside, scriptFolder, scriptNames } from './files.js';
 import { LiveManifest } from './live-manifest.js';
-import { checkNames, kinds, manifestNames } from './names.js';
+import { badOption, checkNames, kinds, manifestNames, shown } from './names.js';
 import { warnProcess } from './warnings.js';
 
 /**
@@ -208,5 +208,7 @@ export function handlerOf(site, options) {
  */
 export function handler(folder, options = {}) {
   checkNames(options, [manifestNames, { onResponse: kinds.listener }], 'handler()');
+  // A folder may come later; what is none never does.
+  if (typeof folder !== 'string' || folder === '') throw badOption(`handler() takes a folder, as './site', not ${shown(folder)}`);
   return handlerOf(new Site(folder, options), options);
 }

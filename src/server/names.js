@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 export const badOption = (message) => Object.assign(new TypeError(message), { code: 'bad-option' });
 
 /** A value as a program says it, short and on one line. @param {unknown} value */
-const shown = (value) =>
+export const shown = (value) =>
   inspect(value, { depth: 1, breakLength: Infinity, compact: true, maxArrayLength: 3, maxStringLength: 80 });
 
 /** @typedef {{ form: string, is: (value: any) => boolean }} Kind what an option takes, and how that is said */

@@ -2,7 +2,7 @@
 import { SOCKET_PATH } from '../../build/border.js';
 import { readOrigins } from './admission.js';
 import * as limits from './limits.js';
-import { attachNames, badOption as wrong, checkKinds } from './names.js';
+import { attachNames, badOption as wrong, checkKinds, shown } from './names.js';
 import { checkToken } from './tokens.js';
 
 /**
@@ -53,14 +53,12 @@ export function readOptions(options) {
   const { origins, tokenKeys } = options;
   const isList = Array.isArray(origins) && origins.length > 0;
   if ((origins ?? undefined) !== undefined && !isList) {
-    throw wrong(
-      `origins takes a list of sites, as ['https://example.org'], not ${typeof origins === 'string' ? `'${origins}'` : JSON.stringify(origins)}`,
-    );
+    throw wrong(`origins takes a list of sites, as ['https://example.org'], not ${shown(origins)}`);
   }
   if (tokenKeys !== undefined) checkToken(tokenKeys, '', '');
   const socketsPerAddress = options.socketsPerAddress ?? limits.socketsPerAddress;
   if (!Number.isInteger(socketsPerAddress) || socketsPerAddress < 1) {
-    throw wrong(`socketsPerAddress takes a whole number from 1, not ${socketsPerAddress}`);
+    throw wrong(`socketsPerAddress takes a whole number from 1, not ${shown(socketsPerAddress)}`);
   }
   // True is one.
   const hops = Number(options.trustProxy ?? 0);

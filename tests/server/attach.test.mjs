@@ -421,7 +421,7 @@ const noOptions = {
     /origins takes a list of sites.*not 'https:\/\/a\.example'/,
   ],
   'an empty list of origins': [{ origins: [] }, /origins takes a list of sites/],
-  'no number of sockets': [{ socketsPerAddress: 'x' }, /socketsPerAddress takes a whole number from 1, not x/],
+  'no number of sockets': [{ socketsPerAddress: 'x' }, /socketsPerAddress takes a whole number from 1, not 'x'/],
   'fewer than one socket': [{ socketsPerAddress: 0 }, /socketsPerAddress/],
   'a listener that cannot be called': [{ onWarning: 'log' }, /onWarning takes a function, not 'log'/],
   'another one': [{ onError: {} }, /onError takes a function/],

@@ -103,6 +103,21 @@ for (const [who, call] of listers) {
   });
 }
 
+test('handler() takes a folder, and attach() says of a text that it is one', () => {
+  for (const [folder, said] of [
+    [undefined, 'undefined'],
+    [5, '5'],
+    ['', "''"],
+    [Symbol('x'), 'Symbol(x)'],
+  ]) {
+    assert.throws(() => handler(folder), { code: 'bad-option', message: `handler() takes a folder, as './site', not ${said}` });
+  }
+  assert.throws(() => attach(null, { socketsPerAddress: '5' }), { message: /a whole number from 1, not '5'$/ });
+  assert.throws(() => attach(null, { origins: new Set(['https://a.example']) }), {
+    message: /not Set\(1\) \{ 'https:\/\/a\.example' \}$/,
+  });
+});
+
 test('a service worker is named, or there is none', async (t) => {
   for (const worker of [5, '', true]) {
     const expected = { code: 'bad-option', message: /^worker takes a file of the folder, as 'sw.js', or false, not / };

@@ -208,6 +208,23 @@ test('a report over HTTP/2 is taken too', async (t) => {
   assert.equal(coordinator.stats().fromPeers, report.fromPeers);
 });
 
+test('a page that came by HTTP/2 reports to the host that it came from', async (t) => {
+  const server = createSecureServer({ ...certificateFor(t), allowHTTP1: true }, (_request, response) => response.end('site'));
+  const coordinator = attach(server);
+  t.after(() => coordinator.close());
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  t.after(() => server.close());
+  const url = `https://127.0.0.1:${server.address().port}`;
+  const session = connectHttp2(url, { rejectUnauthorized: false });
+  t.after(() => session.destroy());
+  const stream = session.request({ ':method': 'POST', ':path': REPORT_PATH, origin: url });
+  stream.end(JSON.stringify(report));
+  const [answer] = await once(stream, 'response');
+  stream.resume();
+  assert.equal(answer[':status'], 204);
+  assert.equal(coordinator.stats().fromPeers, report.fromPeers);
+});
+
 test('whoever breaks off in a report, or goes on for ever, harms nothing', async (t) => {
   const { server, coordinator, origin } = await coordinatorFor(t);
   const { host } = new URL(origin);
