@@ -3,7 +3,7 @@ import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { MANIFEST_PATH } from '../../build/border.js';
-import { CliError, FAILED, usage } from './cli-errors.js';
+import { CliError, explain, FAILED, usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { LiveManifest } from './live-manifest.js';
 import { digestsFolder, makeFolder, servedAt, usuallyCompressed, wouldBeListed, writeManifest } from './manifest.js';
@@ -78,6 +78,16 @@ async function checkIsFree(folder, output, options) {
 }
 
 /**
+ * By what one sees that somebody has changed what was written: a build that empties its folder takes manifest and lists along.
+ * Null: some of it is not there.
+ * @param {string} output
+ */
+async function stateOf(output) {
+  const [file, lists] = await Promise.all([output, digestsFolder(output)].map((each) => stat(each).catch(() => null)));
+  return file && lists && `${file.ino} ${file.size} ${file.mtimeMs} ${lists.ino}`;
+}
+
+/**
  * @param {string} folder
  * @param {ManifestCommand} command
  * @param {import('./manifest.js').ManifestOptions & { onWarning: (warning: ManifestWarning) => void }} options
@@ -102,32 +112,50 @@ export async function runManifest(folder, command, options, { print, signal }) {
   // Whatever is wrong with the place is said before long work.
   await makeFolder(digestsFolder(output));
   let written = '';
-  do {
+  /** @type {string | null} */
+  let state = null;
+  const write = async () => {
     const { etag, ...made } = await live.current();
-    if (etag !== written) {
-      await writeManifest(output, made);
-      written = etag;
-      const resources = Object.values(made.manifest.resources);
-      for (const remark of remarks(made.manifest)) options.onWarning(remark);
-      const lists = `${count(made.digests.size, 'digest list')} in ${digestsFolder(output)}`;
-      const text = `${output}: ${resources.length} files, ${sum(resources)} bytes; ${lists}\n${pasted(served.manifest)}`;
-      print(text, {
-        output,
-        manifest: served.manifest,
-        digests: served.digests,
-        digestsFolder: digestsFolder(output),
-        files: resources.length,
-        bytes: sum(resources),
-      });
+    if (etag === written && state && state === (await stateOf(output))) return;
+    // Whoever has taken the folder away does not want it back. That it is gone was said when it was read.
+    if (written && !(await stat(folder).catch(() => null))) return;
+    await writeManifest(output, made);
+    written = etag;
+    state = await stateOf(output);
+    const resources = Object.values(made.manifest.resources);
+    for (const remark of remarks(made.manifest)) options.onWarning(remark);
+    const lists = `${count(made.digests.size, 'digest list')} in ${digestsFolder(output)}`;
+    const text = `${output}: ${count(resources.length, 'file')}, ${sum(resources)} bytes; ${lists}\n${pasted(served.manifest)}`;
+    print(text, {
+      output,
+      manifest: served.manifest,
+      digests: served.digests,
+      digestsFolder: digestsFolder(output),
+      files: resources.length,
+      bytes: sum(resources),
+    });
+  };
+  await write();
+  let told = '';
+  while (signal && !signal.aborted) {
+    await after(limits.rescanMs, undefined, { signal }).catch(() => {});
+    try {
+      if (!signal.aborted) await write();
+      told = '';
+    } catch (error) {
+      // A folder that is being written anew: it is looked at again.
+      const { code, message } = explain(/** @type {Error} */ (error));
+      if (told !== message) options.onWarning({ path: '', code, message: `nothing is written: ${message}` });
+      told = message;
     }
-    if (signal) await after(limits.rescanMs, undefined, { signal }).catch(() => {});
-  } while (signal && !signal.aborted);
+  }
   return 0;
 }
 
 /** @param {ManifestCommand} command */
 export function checkManifestCommand({ check, watch, output }) {
   if (check && watch) throw usage('bad-arguments', '--check looks once: it goes without --watch');
+  if (output?.startsWith('=')) throw usage('bad-value', `-o takes a file behind a space: -o ${output.slice(1)}`);
   if (output === '') throw usage('bad-value', '--output takes a file');
   if (output === '-') throw usage('bad-value', '--output takes a file, not standard output: digest lists are written beside it');
 }

@@ -126,24 +126,30 @@ const commands = {
  * @param {NodeJS.WriteStream} stream
  */
 function tellOn(stream) {
-  let toldAt = performance.now();
+  let toldAt = 0;
   let isTold = false;
   /** @param {import('./manifest.js').ManifestProgress} progress */
   const onProgress = ({ path, bytes, totalBytes }) => {
     const now = performance.now();
+    toldAt ||= now;
     if (now - toldAt < (stream.isTTY ? 100 : 2000)) return;
     toldAt = now;
     const line = `digesting ${path} ${Math.floor((100 * bytes) / totalBytes)} %`;
     stream.write(stream.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
     isTold = true;
   };
-  const end = () => {
+  const clear = () => {
     if (isTold && stream.isTTY) stream.write('\r\x1b[K');
     isTold = false;
   };
+  // A folder that is watched is read again: how long that takes counts from then on.
+  const end = () => {
+    clear();
+    toldAt = 0;
+  };
   /** @param {import('./warnings.js').ManifestWarning} warning */
   const onWarning = ({ code, message }) => {
-    end();
+    clear();
     stream.write(`peer-cdn: ${code}: ${message}\n`);
   };
   return { onProgress, onWarning, end };
@@ -192,6 +198,7 @@ async function runManifestCommand(folder, values) {
   const { checkManifestCommand, runManifest } = await import('./cli-manifest.js');
   checkManifestCommand(values);
   if (values.check && /^https?:\/\//i.test(folder)) return (await import('./cli-doctor.js')).checkSite(folder, printerOf(values));
+  if (/^https?:\/\//i.test(folder)) throw usage('bad-arguments', 'a live site is only compared: add --check');
   const options = listingOptions(values);
   await checkFolderIsThere(folder);
   const told = tellOn(process.stderr);
@@ -319,7 +326,9 @@ async function main(args) {
   const { values, positionals } = parse(args, options);
   if (values.help) return printHelp(true);
   if (values.version) return printVersion();
-  if (positionals.length !== (takes ? 2 : 1)) throw usage('bad-arguments', `peer-cdn ${name} takes ${takes || 'options only'}`);
+  // An empty one comes of a variable of the shell that is not set.
+  if (positionals.length !== (takes ? 2 : 1) || positionals.includes(''))
+    throw usage('bad-arguments', `peer-cdn ${name} takes ${takes || 'options only'}`);
   return run(positionals[1], values);
 }
 

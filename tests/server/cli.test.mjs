@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -40,6 +42,9 @@ const wrong = [
   [['serve'], 2, 'bad-arguments'],
   [['manifest', 'a', 'b'], 2, 'bad-arguments'],
   [['manifest', '.', '--check', '--watch'], 2, 'bad-arguments'],
+  [['manifest', ''], 2, 'bad-arguments'],
+  [['manifest', 'https://example.org'], 2, 'bad-arguments'],
+  [['manifest', '.', '-o=a.json'], 2, 'bad-value'],
   [['manifest', '.', '-o', ''], 2, 'bad-value'],
   [['manifest', 'tests/vectors', '-o', '-'], 2, 'bad-value'],
   [['manifest', '.', '-o', '/nowhere/a.json', '--output', '/nowhere/b.json'], 2, 'bad-arguments'],
@@ -137,7 +142,7 @@ test('a file that cannot be listed costs itself and a line, the rest is listed',
     'peer-cdn: not-readable: shut/ is not listed: it may not be read',
     '',
   ]);
-  assert.match(ended.stdout, /: 1 files, 1 bytes; 0 digest lists in /);
+  assert.match(ended.stdout, /: 1 file, 1 bytes; 0 digest lists in /);
 });
 
 test('a folder that cannot be read is an error', async (t) => {
@@ -304,13 +309,43 @@ test('--watch writes again when the folder changes, and ends when told to', asyn
   const folder = makeFolder(t, { 'a.bin': 'a' });
   const watching = start('manifest', folder, '--watch');
   const files = () => existsSync(join(folder, MANIFEST_PATH)) && Object.keys(read(folder, MANIFEST_PATH).resources);
-  await until('it is written', () => watching.stdout.includes('1 files'));
+  await until('it is written', () => watching.stdout.includes('1 file,'));
   writeFileSync(join(folder, 'b.bin'), 'b');
   await until('it is written again', () => watching.stdout.includes('2 files'));
   assert.deepEqual(files(), ['/a.bin', '/b.bin']);
   watching.child.kill('SIGTERM');
   const { status, stdout, stderr } = await watching.ended;
   assert.deepEqual([status, stdout.trim().split('\n').length, stderr], [0, 2, '']);
+});
+
+test('--watch writes anew what a build has taken away with its folder', async (t) => {
+  const folder = makeFolder(t, { 'dist/a.bin': bytesOf('a', 100_000) });
+  const dist = join(folder, 'dist');
+  const watching = start('manifest', dist, '--watch');
+  t.after(() => watching.child.kill('SIGTERM'));
+  const list = () => join(dist, 'peer-cdn/digests', read(dist, MANIFEST_PATH).resources['/a.bin'].root);
+  const isWritten = () => existsSync(join(dist, MANIFEST_PATH)) && existsSync(list());
+  await until('it is written', isWritten);
+  rmSync(join(dist, MANIFEST_PATH));
+  await until('the manifest is there again', isWritten);
+  rmSync(join(dist, 'peer-cdn'), { recursive: true });
+  await until('the digest lists are there again', isWritten);
+  renameSync(dist, join(folder, 'old'));
+  await until('it is said that there is no folder', () => watching.stderr.includes('manifest-kept'));
+  assert(!existsSync(dist));
+  mkdirSync(dist);
+  copyFileSync(join(folder, 'old/a.bin'), join(dist, 'a.bin'));
+  await until('all is there again', isWritten);
+  // What cannot be written for a while ends nothing.
+  rmSync(join(dist, 'peer-cdn'), { recursive: true });
+  writeFileSync(join(dist, 'peer-cdn'), 'in the way');
+  await until('it is said that nothing is written', () => /not-a-folder: nothing is written/.test(watching.stderr));
+  rmSync(join(dist, 'peer-cdn'));
+  await until('the lists are there again', isWritten);
+  watching.child.kill('SIGTERM');
+  const { status, stderr } = await watching.ended;
+  assert.equal(status, 0);
+  assert.doesNotMatch(stderr, /digesting/);
 });
 
 test('the coordinator alone serves the sites that it is told of', async (t) => {
