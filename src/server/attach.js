@@ -9,6 +9,11 @@ import { readOptions } from './options.js';
 import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
 import { checkServer, upgradesOf } from './upgrades.js';
 
+/**
+ * A server of Node's. One for HTTP/2 is to take HTTP/1 too (`allowHTTP1`), which no type says: attach() does.
+ * @typedef {import('node:http').Server | import('node:https').Server} HttpServer
+ * @typedef {HttpServer | import('node:http2').Http2Server | import('node:http2').Http2SecureServer} AnyServer
+ */
 /** @typedef {import('./options.js').AttachOptions} AttachOptions */
 /** @typedef {import('./metrics.js').CoordinatorStats} CoordinatorStats */
 
@@ -26,12 +31,13 @@ export class AttachedCoordinator {
   #closed;
 
   /**
-   * @param {import('node:http').Server | import('node:https').Server | null} server
+   * @param {AnyServer | null} given
    * @param {AttachOptions} options
    */
-  constructor(server, options) {
+  constructor(given, options) {
     // Fails here rather than at the first visitor.
-    if (server !== null) checkServer(server);
+    if (given !== null) checkServer(given);
+    const server = /** @type {HttpServer | null} */ (given);
     const read = readOptions(options);
     this.#options = options;
     this.#path = read.path;
@@ -119,8 +125,7 @@ export class AttachedCoordinator {
 /**
  * Adds the coordinator to a server: WebSockets at `/peer-cdn/ws`. Upgrades of other paths are left to others, and get a
  * 404 if nobody answers them. Throws if that path of the server has a coordinator already.
- * @param {import('node:http').Server | import('node:https').Server | null} server null: you route upgrades to its
- *     handleUpgrade() yourself
+ * @param {AnyServer | null} server null: you route upgrades to its handleUpgrade() yourself
  * @param {AttachOptions} [options]
  * @returns {AttachedCoordinator}
  */

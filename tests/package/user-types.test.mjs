@@ -121,6 +121,17 @@ const cases = {
     await start();
     export const version: string = PeerCDN.CachePlugin.peerFetch;`,
   ],
+  'a host attaches to a server of HTTP/2, and to one that a framework types as any of them': [
+    'server',
+    `import { createServer } from 'node:http';
+    import { createServer as createSecure } from 'node:https';
+    import { createSecureServer, type Http2SecureServer, type Http2Server } from 'node:http2';
+    import { attach } from 'peer-cdn/server';
+    declare const ofHono: ReturnType<typeof createServer> | Http2Server | Http2SecureServer;
+    for (const server of [createServer(), createSecure(), createSecureServer({ allowHTTP1: true }), ofHono]) attach(server);
+    // @ts-expect-error an app is no server
+    attach(() => {});`,
+  ],
   'a server uses every option and result by name': [
     'server',
     `import { createServer } from 'node:http';
