@@ -1,6 +1,7 @@
 // `peer-cdn doctor`: a table of what is right with a site and what is not.
 import { FAILED, usage } from './cli-errors.js';
 import { examine, examineFiles, OUT_OF_TIME } from './doctor/index.js';
+import { isLocal } from './doctor/page.js';
 
 const marks = { right: 'ok  ', wrong: 'WRONG', note: 'note', 'not checked': '-' };
 
@@ -17,8 +18,14 @@ function table(findings) {
 
 /** @param {string} text */
 function siteUrl(text) {
-  const url = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `https://${text}`;
-  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
+  const isWhole = /^[a-z][a-z\d+.-]*:\/\//i.test(text);
+  // A server on the own machine rarely speaks TLS.
+  const isHere = !isWhole && URL.canParse(`http://${text}`) && isLocal(new URL(`http://${text}`));
+  const url = isWhole ? text : `http${isHere ? '' : 's'}://${text}`;
+  const { protocol, username, password } = URL.canParse(url) ? new URL(url) : { protocol: '' };
+  if (username || password)
+    throw usage('bad-value', 'a name and a password are not sent: give the URL of a page that needs none');
+  if (/^https?:$/.test(protocol)) return url;
   throw usage('bad-value', `this is to be the URL of a site: '${text}'`);
 }
 

@@ -327,9 +327,12 @@ async function main(args) {
   if (values.help) return printHelp(true);
   if (values.version) return printVersion();
   // An empty one comes of a variable of the shell that is not set.
-  if (positionals.length !== (takes ? 2 : 1) || positionals.includes(''))
-    throw usage('bad-arguments', `peer-cdn ${name} takes ${takes || 'options only'}`);
-  return run(positionals[1], values);
+  const [, ...given] = positionals;
+  if (given.length !== (takes ? 1 : 0) || given.includes('')) {
+    const others = given.length > 0 ? `, not ${given.map((each) => `'${each}'`).join(' ')}` : '';
+    throw usage('bad-arguments', `peer-cdn ${name} takes ${takes || 'options only'}${others}`);
+  }
+  return run(given[0], values);
 }
 
 /**

@@ -71,6 +71,7 @@ const wrong = [
   [['doctor'], 2, 'bad-arguments'],
   [['doctor', 'ftp://example.org'], 2, 'bad-value'],
   [['doctor', 'https://'], 2, 'bad-value'],
+  [['doctor', 'https://name:password@example.org'], 2, 'bad-value'],
   [['doctor', 'localhost:1', '--timeout', 'soon'], 2, 'bad-value'],
   [['serve', '.', '--prot', '1'], 2, 'unknown-option'],
   [['manifest', '.', '--port', '1'], 2, 'unknown-option'],

@@ -1180,6 +1180,14 @@ test('the command prints a table, or one object, and its status says whether som
   assert.equal(JSON.parse((await run('http://127.0.0.1:1/', '--json')).stdout).ok, false);
 });
 
+test('the command asks this machine by http where nothing else is said', async (t) => {
+  const { host } = new URL(await site(t));
+  const { status, stdout } = await run(host);
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /^http:\/\/localhost:\d+\/\n/);
+  assert.match((await run('http://127.0.0.1:9')).stdout, /browsers open no connection to that port/);
+});
+
 test('manifest --check of a URL reads every listed file', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`static/${i}.bin`, bytesOf(`${i}`, 70_000 + i)]));
   const options = (rules) => ({ changed: many, rules });

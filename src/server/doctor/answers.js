@@ -36,6 +36,7 @@ const reasons = [
   ],
   [/ENOTFOUND|EAI_AGAIN/, 'its host has no address', ''],
   [/ECONNREFUSED/, 'nothing listens there', ''],
+  [/bad port/, 'browsers open no connection to that port', 'Serve it at another port: browsers have a list of ports of others.'],
 ];
 
 /** Node's fetch hides why in the cause. @param {unknown} error */

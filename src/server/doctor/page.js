@@ -12,7 +12,7 @@ import { badServers, isStarted, mayRunMore, startOptions, unreadOptions } from '
 /** @typedef {import('./findings.js').Policy} Policy */
 
 /** Browsers count these as secure without TLS. @param {URL} url */
-const isLocal = ({ hostname }) => /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
+export const isLocal = ({ hostname }) => /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 
 /** The value of an attribute in an element's text. @param {string} element @param {string} name */
 function attribute(element, name) {
