@@ -386,8 +386,9 @@ const broken = {
       ],
       ["{ iceServers: [{ urls: ['stun://a.example'] }] }", /'stun:\/\/a\.example'/, /stun:host/],
       ["{ iceServers: [{ urls: 'stun:a.example:0' }] }", /'stun:a\.example:0'/, /stun:host/],
+      ["{ iceServers: [{ urls: 'turn:a.example', username: 'u', credential: '' }] }", /without username/, /TURN needs them/],
       ["{ iceServers: [{ urls: 'turn:a.example' }] }", /without username and credential/, /TURN needs them/],
-      ["{ iceServers: [{ url: 'stun:a.example' }] }", /without the member 'urls'/, /urls: 'stun/],
+      ["{ iceServers: [{ uri: 'stun:a.example' }] }", /without the member 'urls'/, /urls: 'stun/],
       ['{ iceServers: [{ urls: [] }] }', /whose 'urls' are none/, /urls: 'stun/],
       ["{ iceServers: ['stun:a.example'] }", /the ICE server stun:a\.example, which is no object/, /urls: 'stun/],
       ["{ iceServers: { urls: 'stun:a.example' } }", /iceServers that are no list/, /iceServers: \[/],
@@ -818,6 +819,7 @@ const fine = {
       "{ iceServers: [{ urls: 'turns:a.example', username: 'u', credential: 'c' }], iceTransportPolicy: 'relay' }",
       '{ iceServers: [...secret.list], bundlePolicy: secret.policy }',
       '{ iceServers: secret.list }',
+      "{ iceServers: [{ url: 'stun:a.example' }] }",
       'secret.servers',
       'null',
     ].map((servers) => [

@@ -37,14 +37,17 @@ function faultOfServer(facts, server) {
   if (!written) return kind ? [`the ICE server ${textOf(meantBy(facts, server)) ?? kind}, which is no object`, form] : null;
   const { members, isWhole } = written;
   const urls = meantBy(facts, members.get('urls'));
-  if (!urls) return isWhole ? ["an ICE server without the member 'urls'", form] : null;
+  // Some browsers still read the old name.
+  if (!urls) return isWhole && !members.has('url') ? ["an ICE server without the member 'urls'", form] : null;
   if (urls.type === 'ArrayExpression' && urls.elements.length === 0) return ["an ICE server whose 'urls' are none", form];
   for (const each of urls.type === 'ArrayExpression' ? listOf(facts, urls) : [urls]) {
     const text = textOf(meantBy(facts, each))?.trim();
     if (text === undefined) continue;
     const url = iceUrl(text);
     if (!url) return [`the ICE server '${text}', which browsers refuse`, iceForm];
-    if (url.isTurn && isWhole && !(members.has('username') && members.has('credential')))
+    const isMissing = (/** @type {string} */ name) =>
+      members.has(name) ? textOf(meantBy(facts, members.get(name))) === '' : isWhole;
+    if (url.isTurn && (isMissing('username') || isMissing('credential')))
       return [
         `the ICE server '${text}' without username and credential, which browsers refuse`,
         'Give it both: TURN needs them.',
