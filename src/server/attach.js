@@ -8,6 +8,7 @@ import { attachNames, checkNames } from './names.js';
 import { readOptions } from './options.js';
 import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
 import { checkServer, upgradesOf } from './upgrades.js';
+import { call } from './warnings.js';
 
 /**
  * A server of Node's. One for HTTP/2 is to take HTTP/1 too (`allowHTTP1`), which no type says: attach() does.
@@ -112,7 +113,7 @@ export class AttachedCoordinator {
   /** @param {Error} error */
   #fail(error) {
     this.#closed ??= this.#shutDown(1011, 'engine-failed');
-    this.#options.onError?.(error);
+    if (this.#options.onError) call(this.#options.onError, error);
   }
 
   /** @param {string} why */

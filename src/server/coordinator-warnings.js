@@ -1,6 +1,6 @@
 // What a coordinator tells its operator. No warning names an address or a visitor.
 import * as limits from './limits.js';
-import { warnProcess } from './warnings.js';
+import { call, warnProcess } from './warnings.js';
 
 /** @typedef {{ code: string, message: string } & Record<string, unknown>} Warning */
 
@@ -16,7 +16,7 @@ export class CoordinatorWarnings {
 
   /** @param {Warning} warning */
   tell(warning) {
-    (this.#listener ?? warnProcess)(warning);
+    call(this.#listener ?? warnProcess, warning);
   }
 
   /** Tells of a code again only when so many milliseconds are over. @param {Warning} warning @param {number} ms */

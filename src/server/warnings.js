@@ -63,3 +63,20 @@ export function neverListed(code, paths) {
 
 /** Told where nobody asked to be. @param {{ code: string, message: string }} warning */
 export const warnProcess = ({ code, message }) => process.emitWarning(message, { type: 'peer-cdn', code });
+
+/**
+ * Calls a listener of the host's. A visitor brings about what is told, so an error of the listener must not end the host's process:
+ * it is told in its turn.
+ * @template Told
+ * @param {(told: Told) => unknown} listener
+ * @param {Told} told
+ */
+export function call(listener, told) {
+  const failed = (/** @type {unknown} */ error) =>
+    warnProcess({ code: 'listener-failed', message: `a listener of the coordinator's threw: ${error}` });
+  try {
+    Promise.resolve(listener(told)).catch(failed);
+  } catch (error) {
+    failed(error);
+  }
+}

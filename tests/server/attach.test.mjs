@@ -194,6 +194,24 @@ test('an operator is told of a refused origin with both values, once a minute at
   assert.match(told[1], /a page of http:\/\/site\.example:8080 .*origins names https:\/\/a\.example/);
 });
 
+for (const [how, onWarning] of Object.entries({
+  throws: () => {
+    throw new Error('the log is full');
+  },
+  rejects: async () => {
+    throw new Error('the log is full');
+  },
+})) {
+  test(`a listener of warnings that ${how} harms neither visitors nor the process`, async (t) => {
+    const { url } = await coordinatorFor(t, { onWarning });
+    const warned = once(process, 'warning');
+    await isRefused(url, { origin: 'https://evil.example' });
+    const [{ code, message }] = await warned;
+    assert.deepEqual([code, message], ['listener-failed', "a listener of the coordinator's threw: Error: the log is full"]);
+    await new Visitor(url).next('welcome');
+  });
+}
+
 test('sites are apart', async (t) => {
   const { coordinator, url } = await coordinatorFor(t, { origins: ['https://a.example', 'https://b.example'] });
   const root = rootOf('file');
