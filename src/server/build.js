@@ -5,7 +5,7 @@ import { makeManifest, writeManifest } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { publicBase, scriptFolder, scriptNames } from './files.js';
 import { buildNames, checkNames } from './names.js';
-import { warnProcess } from './warnings.js';
+import { nothingListed, warnProcess } from './warnings.js';
 
 /**
  * @typedef {object} BuildExtras
@@ -76,6 +76,7 @@ export async function build(folder, options = {}) {
     const message = `${doubled.length} listed files are precached too, so each visitor fetches them twice (${some})`;
     onWarning({ path: '', code: 'precached-too', message: `${message}: exclude them here or there` });
   }
+  if (Object.keys(resources).length === 0) onWarning(nothingListed);
   const bytes = Object.values(resources).reduce((sum, resource) => sum + resource.bytes, 0);
   return { manifest: made.manifest, files: Object.keys(resources).length, bytes, doubled };
 }

@@ -7,6 +7,7 @@ import { CliError, explain, FAILED, usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { LiveManifest } from './live-manifest.js';
 import { digestsFolder, makeFolder, servedAt, usuallyCompressed, wouldBeListed, writeManifest } from './manifest.js';
+import { nothingListed } from './warnings.js';
 
 /** @typedef {import('./warnings.js').ManifestWarning} ManifestWarning */
 
@@ -30,9 +31,7 @@ function pasted(path) {
 
 /** What else is to be known of what was written. @param {import('./manifest.js').Manifest} manifest */
 function remarks(manifest) {
-  if (Object.keys(manifest.resources).length === 0) {
-    return [{ path: '', code: 'nothing-listed', message: 'no file of the folder is listed: --include says which ones to list' }];
-  }
+  if (Object.keys(manifest.resources).length === 0) return [nothingListed];
   const compressed = usuallyCompressed(manifest);
   if (compressed.length === 0) return [];
   const some = compressed.slice(0, 3).join(', ') + (compressed.length > 3 ? ', ...' : '');

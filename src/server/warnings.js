@@ -6,7 +6,7 @@
  * @property {string} code 'not-readable', 'not-a-file', 'link-outside', 'link-loop', 'path-too-long', 'too-large',
  *     'too-many-files', 'changed', 'same-root'; or, one for all of a kind, 'empty', 'hidden', 'node-modules' and 'own-folder' of
  *     what is never listed; or 'more-warnings' of all that are not named, 'manifest-kept' of a folder that
- *     cannot be read any more, 'unused-glob' of a glob that no file has
+ *     cannot be read any more, 'unused-glob' of a glob that no file has, 'nothing-listed' of a folder of which nothing is
  * @property {string} message a line of text that names it and says why
  */
 
@@ -60,6 +60,13 @@ export function neverListed(code, paths) {
   const some = paths.slice(0, 3).map(shownPath).join(', ') + (paths.length > 3 ? ` and ${paths.length - 3} more` : '');
   return { path: '', code, message: `${some} ${paths.length > 1 ? 'are' : 'is'} not listed: ${never[code]}` };
 }
+
+/** Of a manifest that lists nothing: the site would share nothing, without a word. @type {ManifestWarning} */
+export const nothingListed = {
+  path: '',
+  code: 'nothing-listed',
+  message: 'no file of the folder is listed: include (--include) says which ones to list',
+};
 
 /** Told where nobody asked to be. @param {{ code: string, message: string }} warning */
 export const warnProcess = ({ code, message }) => process.emitWarning(message, { type: 'peer-cdn', code });

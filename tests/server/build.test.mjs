@@ -60,6 +60,13 @@ test("a site's own worker stays, and none is written where it is to bring its ow
   assert(!existsSync(join(bundled, 'sw.js')));
 });
 
+test('a build of which nothing is listed says so', async (t) => {
+  const told = [];
+  const folder = makeFolder(t, { 'index.html': '<!doctype html>', 'assets/main.js': 'start();' });
+  const { files } = await build(folder, { onWarning: ({ code }) => told.push(code) });
+  assert.deepEqual([files, told], [0, ['nothing-listed']]);
+});
+
 test('what a precache list of Workbox has too is named', async (t) => {
   const precache =
     's.precacheAndRoute([{url:"a.png",revision:"1"},{"revision":null,"url":"/x/b.png"},{url:"index.html",revision:"2"}],{});';
