@@ -28,7 +28,7 @@ export class Gate {
   #visitors;
   #warnings;
   #coordinator;
-  /** What came here already: a host that routes upgrades may hand one over twice. @type {WeakSet<import('node:stream').Duplex>} */
+  /** What came here already: a host may hand an upgrade over twice. @type {WeakSet<import('node:stream').Duplex>} */
   #taken = new WeakSet();
 
   /**

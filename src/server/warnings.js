@@ -72,8 +72,8 @@ export const nothingListed = {
 export const warnProcess = ({ code, message }) => process.emitWarning(message, { type: 'peer-cdn', code });
 
 /**
- * Calls a listener of the host's. A visitor brings about what is told, so an error of the listener must not end the host's process:
- * it is told in its turn.
+ * Calls a listener of the host's. Any visitor can bring about what is told, so an error of the listener must not end the host's
+ * process: it is told in its turn.
  * @template Told
  * @param {(told: Told) => unknown} listener
  * @param {Told} told

@@ -795,9 +795,9 @@ const fine = {
       'const cdn2 = { get() {}, on() {} }; cdn2.get(); cdn2.on();',
       'PeerCDN.prototype.get = function () { return this; }; new PeerCDN().get();',
       "const way = PeerCDN.strategies; new PeerCDN().GET('/a', way['ordered'], new PeerCDN.DelegatePlugin().getMiddleware);",
-      "const { strategies: { ordered: first }, DelegatePlugin: D } = self.PeerCDN; new PeerCDN().GET('/a', first, new D().getMiddleware);",
+      "const { strategies: { ordered: o }, DelegatePlugin: D } = PeerCDN; new PeerCDN().GET('/a', o, new D().getMiddleware);",
       "const api = { GET() {} }; api.GET('/a', {}, []); api.GET('/b*');",
-      "new PeerCDN().GET('/:id', 'ordered', new PeerCDN.DelegatePlugin().getMiddleware).GET('/:id(a|b*)', 'ordered', () => ({}));",
+      "new PeerCDN().GET('/:id', 'ordered', delegate.getMiddleware).GET('/:id(a|b*)', 'ordered', () => ({}));",
       "const given = ['/a', 'ordered']; new PeerCDN().GET(...given, () => ({ get() {} }));",
       'with ({ helper: 1 }) { helper; }',
     ].map((text, i) => [
@@ -805,8 +805,8 @@ const fine = {
       {
         changed: {
           'sw.js': worker.replace(
-            '\n',
-            `\n{\n${text.replaceAll('PeerCDN', 'self.PeerCDN').replaceAll('self.self', 'self')}\n}\n`,
+            /(?=const cdn)/,
+            `{\n${text.replaceAll('PeerCDN', 'self.PeerCDN').replaceAll('self.self', 'self')}\n}\n`,
           ),
           'lib.js': 'function helper() {}\nlet another = 1;\nself["third"] = 1;',
         },

@@ -4,11 +4,12 @@ import { meant } from '../names.js';
 import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
 import { checkClasses, checkOptions, checkPlugins, whenRegistered } from './calls.js';
 import { isOurs } from './findings.js';
+import { checkRouteCalls } from './given.js';
 import { checkListeners } from './listeners.js';
 import { checkWasm, policiesOf } from './policies.js';
 import { momentsOf } from './runs.js';
 import { factsOf } from './script.js';
-import { checkMembers, checkNames, checkRouteCalls } from './startup.js';
+import { checkMembers, checkNames } from './startup.js';
 import { meantBy, textOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
