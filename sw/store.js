@@ -172,7 +172,7 @@ export class Store {
     const roots = new Map();
     const writing = () => this.#writing.keys();
     // What is written while the browser looks may be missing in its answer.
-    for (const url of [...writing(), ...(await this.#cache.keys()).map(({ url }) => url), ...writing()]) {
+    for (const url of new Set([...writing(), ...(await this.#cache.keys()).map(({ url }) => url), ...writing()])) {
       const match = /\/peer-cdn\/\w+\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?/.exec(url);
       if (!match) continue;
       const runs = roots.get(match[1]) ?? [];

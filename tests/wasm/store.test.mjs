@@ -47,6 +47,21 @@ test('a run that is being written is held, and can be read', async () => {
   assert.deepEqual(new Uint8Array(await (await store.readRun(root, 2, 4)).arrayBuffer()), new Uint8Array([1, 2, 3]));
 });
 
+test('a run is held of which the writing ends while the store is listed', async () => {
+  const cache = new SlowCache();
+  const store = await openStore(cache);
+  const put = store.putRun(root, 2, 4, [new Uint8Array([1, 2, 3])]);
+  const written = await cache.untilWaiting();
+  // Browsers look first, and answer later.
+  cache.keys = async () => {
+    const before = await SlowCache.prototype.keys.call(cache);
+    written.resolve();
+    await put;
+    return before;
+  };
+  assert.deepEqual(await runs(store, root), [[2, 4]]);
+});
+
 test('a run that could not be written is not there', async () => {
   const cache = new SlowCache();
   const store = await openStore(cache);
