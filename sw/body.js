@@ -101,9 +101,7 @@ export class Body {
 /** The head that the core gives the response of this exchange. @returns {ResponseInit} */
 export function headFor(/** @type {number} */ id) {
   const [line, ...pairs] = callText(HEAD, id).split('\n');
-  /** @type {[string, string][]} */
-  const headers = [];
-  for (let i = 0; i < pairs.length; i += 2) headers.push([pairs[i], pairs[i + 1]]);
+  const headers = pairs.flatMap((name, i) => (i % 2 ? [] : [/** @type {[string, string]} */ ([name, pairs[i + 1]])]));
   return { status: Number(line.slice(0, 3)), statusText: line.slice(4), headers };
 }
 

@@ -23,7 +23,6 @@ import {
   ROUTE_PLUGIN,
   SCRIPT_RAN,
   STORE_RENEWED,
-  STORED,
   STRATEGY_FASTEST,
   STRATEGY_ORDERED,
   URL_PATTERNS,
@@ -149,10 +148,7 @@ class PeerCDN extends EventTarget {
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
     // else, because the browser reads while we go on.
     void this.#manifest.load();
-    startPages((root, begin, end) => {
-      this.#storage.note(root, begin, end);
-      tell(STORED, root, begin, end);
-    }, this.#renew);
+    startPages(this.#storage.stored, this.#renew, this.#storage.storeHanded);
     if (staticRoutes) {
       // A browser that cannot read such rules does without them.
       const add = (/** @type {any} */ event) => event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {}));
@@ -203,11 +199,10 @@ class PeerCDN extends EventTarget {
   /** @returns {import('../build/border.js').Performer} */
   #performer() {
     const storage = this.#storage;
-    const currentStore = () => storage.current;
     return {
       ...exchangePerformer(this.#report, routes, () => storage.written()),
       ...bodyPerformer,
-      ...jobPerformer(currentStore, () => this.#manifest.digests),
+      ...jobPerformer(storage, () => this.#manifest.digests),
       ...newsPerformer,
       [DO_NEED_LIST]: ({ exchange }) => needList(exchangeOf(exchange).root, this.#manifest.digests, storage.current),
       [DO_REPORT]: ({ exchange, error }) => this.#report(codeOf(error), exchangeOf(exchange).url),

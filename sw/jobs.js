@@ -81,10 +81,10 @@ async function digest(body, id, first, [begin, end], pieces) {
 }
 
 /**
- * @param {() => import('./store.js').Store | null} currentStore
+ * @param {import('./storage.js').StoreKeeper} storage
  * @param {() => string} digests where the site has lists
  */
-export const jobPerformer = (currentStore, digests) =>
+export const jobPerformer = (storage, digests) =>
   /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     [DO_TAKE]: ({ body, piece, stream }) =>
       void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
@@ -97,7 +97,7 @@ export const jobPerformer = (currentStore, digests) =>
       jobs.set(job, reading);
       const isClosed = () => jobs.get(job) !== reading;
       try {
-        const run = await soon(currentStore()?.readRun(exchange.root, runBegin, runEnd), null);
+        const run = await soon(storage.current?.readRun(exchange.root, runBegin, runEnd), null);
         if (isClosed()) return;
         tell(RUN_READ, id, job, run !== null);
         if (!run?.body || isClosed()) return;
@@ -111,9 +111,7 @@ export const jobPerformer = (currentStore, digests) =>
     },
 
     [DO_DROP_RUN]: ({ body, begin, end }) =>
-      void currentStore()
-        ?.dropRun(bodyOf(body).exchange.root, begin, end)
-        .catch(() => {}),
+      void storage.current?.dropRun(bodyOf(body).exchange.root, begin, end).catch(() => {}),
 
     [DO_ASK_PAGE]: ({ body: id, job, page, slower, ...rest }) => {
       const body = bodyOf(id);
@@ -128,7 +126,7 @@ export const jobPerformer = (currentStore, digests) =>
         {
           piece: (piece, buffer, from, wasted) => {
             arriving = buffer;
-            tell(PAGE_PIECE, id, job, piece, buffer.byteLength, from, wasted);
+            if (tell(PAGE_PIECE, id, job, piece, buffer.byteLength, from, wasted)) storage.hand(body, piece, buffer);
           },
           pending: (warm) => tell(PAGE_PENDING, id, job, warm),
           alive: () => tell(PAGE_ALIVE, id, job),
@@ -142,7 +140,7 @@ export const jobPerformer = (currentStore, digests) =>
       body.jobs.set(job, asking);
     },
 
-    [DO_LOOK_FOR]: ({ page }) => void lookFor(page),
+    [DO_LOOK_FOR]: lookFor,
 
     [DO_GRANT]: ({ body, job, bytes }) => bodyOf(body).jobs.get(job)?.grant?.(bytes),
 
@@ -156,8 +154,7 @@ export const jobPerformer = (currentStore, digests) =>
 
     [DO_CLOSE]: ({ body, job }) => {
       const { jobs } = bodyOf(body);
-      const errand = jobs.get(job);
+      jobs.get(job)?.close();
       jobs.delete(job);
-      errand?.close();
     },
   });

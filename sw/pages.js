@@ -1,14 +1,5 @@
 // The pages of this site: tells the core who said hello and what they said, and asks the page that the core chose.
-import {
-  CHANNEL,
-  COMPANY,
-  PAGE_BYE,
-  PAGE_GONE,
-  PAGE_HELLO,
-  PAGE_PRESENT,
-  PAGES_START,
-  protocolVersion,
-} from '../build/border.js';
+import { CHANNEL, COMPANY, PAGE_GONE, PAGE_HELLO, PAGE_PRESENT, PAGES_START, protocolVersion } from '../build/border.js';
 import { call, tell } from './engine.js';
 import { scope } from './scope.js';
 import { scopeUrl, siteEnd } from './site.js';
@@ -37,6 +28,7 @@ const numbers = new Map();
  */
 const clients = new Map();
 let count = 0;
+let onGone = () => {};
 
 /** The number of a page that said hello; 0 of another. */
 export const numberOf = (/** @type {string} */ clientId) => numbers.get(clientId) ?? 0;
@@ -60,8 +52,10 @@ export function broadcast(type, detail = {}) {
  * A worker that was stopped has forgotten who is there, and asks once, as it starts.
  * @param {(root: string, begin: number, end: number) => void} onStored a page stored a run
  * @param {(cache: string) => void} onEmptied somebody found that the store of that name was gone
+ * @param {() => void} onLeft a page is gone
  */
-export function startPages(onStored, onEmptied) {
+export function startPages(onStored, onEmptied, onLeft) {
+  onGone = onLeft;
   if (typeof BroadcastChannel !== 'function') return;
   const end = siteEnd();
   lobby = new BroadcastChannel(CHANNEL);
@@ -86,10 +80,7 @@ export function handleMessage({ data, source, ports: [port] }) {
   if (data.type === 'company') tell(COMPANY, String(data.root));
   if (!(source instanceof Client) || source.type !== 'window') return;
   const page = numberOf(source.id);
-  if (data.type === 'bye') {
-    forget(source.id, page);
-    call(PAGE_BYE, page);
-  }
+  if (data.type === 'bye') forget(source.id, page);
   if (data.type === 'present') handlePresent(page, data);
   if (data.type !== 'hello') return;
   const number = page || ++count;
@@ -100,22 +91,22 @@ export function handleMessage({ data, source, ports: [port] }) {
 
 function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
   if (!page || !Array.isArray(add) || !Array.isArray(remove)) return;
-  const numbers = (/** @type {string[]} */ marks) => marks.map((mark) => Number.parseInt(mark, 16));
-  const added = numbers(add);
-  call(PAGE_PRESENT, Uint32Array.from([...added, ...numbers(remove)]).buffer, page, added.length);
+  const marks = Uint32Array.from([...add, ...remove], (mark) => Number.parseInt(mark, 16));
+  call(PAGE_PRESENT, marks.buffer, page, add.length);
 }
 
 function forget(/** @type {string} */ id, /** @type {number} */ page) {
   numbers.delete(id);
   clients.delete(page);
+  tell(PAGE_GONE, page);
+  onGone();
 }
 
 /** Forgets a page whose tab was closed. */
-export async function lookFor(/** @type {number} */ page) {
+export async function lookFor(/** @type {{ page: number }} */ { page }) {
   const id = clients.get(page)?.id ?? '';
   if ((await scope.clients.get(id))?.type === 'window') return;
   forget(id, page);
-  tell(PAGE_GONE, page);
 }
 
 /**

@@ -3,22 +3,22 @@ import {
   DROP_UNLISTED,
   RECORD,
   RECORD_READ,
+  segmentBytes,
+  STORE_BEGIN,
   STORE_DONE,
   STORE_FAILED,
   STORE_FULL,
+  STORE_HOLDS,
   STORE_LISTED,
   STORE_MAKE_ROOM,
-  STORE_RUNS,
   STORE_STORED,
   STORED,
+  unwrittenBytes,
 } from '../build/border.js';
 import { call, callText, codeOf, soon, tell } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { Store } from './store.js';
-
-// Roots whose runs cross the border in one call: the core keeps room for the longest text that it was given.
-const ROOTS_AT_ONCE = 256;
 
 // What the browser offers; 0 if it does not say: not every one has the API, and some keep it from private windows. Then
 // the core's own bound holds, and the browser refuses what is too much for it.
@@ -59,6 +59,8 @@ export class StoreKeeper {
   #recordsWritten = () => {};
   /** For each list that is being made, what was stored since it began. @type {Set<Run[]>} */
   #lists = new Set();
+  /** What pages have handed over and nobody has stored yet, oldest first. @type {Held[]} */
+  #handed = [];
   #onNew;
   #report;
 
@@ -119,10 +121,8 @@ export class StoreKeeper {
     this.#lists.add(since);
     try {
       const [quota, roots] = await looked;
-      const lines = [...roots].map(([root, runs]) => [root, ...runs.flat()].join(' '));
-      for (let at = 0; at === 0 || at < lines.length; at += ROOTS_AT_ONCE) {
-        call(STORE_RUNS, lines.slice(at, at + ROOTS_AT_ONCE).join('\n'), at === 0, currentQuota(), quota);
-      }
+      call(STORE_BEGIN, currentQuota(), quota);
+      for (const [root, runs] of roots) for (const run of [[0, 0], ...runs]) call(STORE_HOLDS, root, run[0], run[1]);
     } finally {
       this.#lists.delete(since);
     }
@@ -134,7 +134,41 @@ export class StoreKeeper {
   note(...run) {
     this.early = undefined;
     for (const since of this.#lists) since.push(run);
+    this.#handed = this.#handed.filter(({ run: [root, begin, end] }) => root !== run[0] || begin < run[1] || end > run[2]);
   }
+
+  /** Somebody has stored a run. @type {(...run: Run) => void} */
+  stored = (...run) => {
+    this.note(...run);
+    tell(STORED, ...run);
+  };
+
+  /**
+   * A piece that a page will store, if it is there long enough.
+   * @param {import('./body.js').Body} body
+   * @param {number} piece
+   * @param {ArrayBuffer} buffer
+   */
+  hand({ id: body, exchange: { root, url, pieceBytes } }, piece, buffer) {
+    const handed = this.#handed;
+    // A run ends with its segment.
+    const begun = (piece * pieceBytes) % segmentBytes && handed.find(({ run }) => run[0] === root && run[2] === piece);
+    if (begun) {
+      begun.run[2]++;
+      begun.buffers.push(buffer);
+    } else handed.push({ run: [root, piece, piece + 1], fits: true, buffers: [buffer], body, url });
+    // As if all runs were as long as this one may become.
+    while (handed.length * Math.max(pieceBytes, segmentBytes) > unwrittenBytes) handed.shift();
+  }
+
+  /** A page is gone, and may not have stored what it handed over: browsers end the workers of a page without a word. */
+  storeHanded = () => {
+    for (const held of this.#handed.splice(0)) {
+      this.put(held);
+      this.stored(...held.run);
+      this.writeNext();
+    }
+  };
 
   /** What written() waits for until this is called. */
   #expect() {
@@ -226,7 +260,7 @@ export class StoreKeeper {
       // Listed anew: the browser and the pages take entries away without a word.
       await this.#list(store);
       const named = name();
-      if (named === 'storage-full') throw new Error(named);
+      if (named === 'storage-full') throw 0;
       await Promise.all(
         (named.match(/.{64}/g) ?? []).map(async (root) => {
           await store.drop(root);

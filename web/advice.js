@@ -4,7 +4,7 @@
 
 /** What the site has to mend: nothing is shared at all, or not as was meant. @type {Partial<Record<ErrorCode, string>>} */
 const advice = {
-  'bad-option': 'no such option, or of no use so',
+  'bad-option': 'not usable',
   'engine-failed': "a script is missing, or the CSP lacks script-src 'wasm-unsafe-eval'",
   'malformed-manifest': 'no manifest can be read: `npx peer-cdn manifest <folder>` writes it',
   'no-coordinator': 'no coordinator answers: attach(server), forward upgrades',

@@ -8,8 +8,7 @@ import {
   PEER_BUFFERED,
   PEER_CONTROL,
   PEER_CONTROL_SENT,
-  PEER_PAIR_CLOSED,
-  PEER_PAIR_OPEN,
+  PEER_PAIR,
   peerMessageBytes,
 } from '../build/border.js';
 
@@ -56,9 +55,9 @@ export class Channels {
   add(id, control, data) {
     this.#pairs.set(id, { control, data, uncounted: 0 });
     const look = () => {
-      if (control.readyState === 'open' && data.readyState === 'open') this.#core.tell(PEER_PAIR_OPEN, id);
+      if (control.readyState === 'open' && data.readyState === 'open') this.#core.tell(PEER_PAIR, id, true);
     };
-    const end = () => this.#core.tell(PEER_PAIR_CLOSED, id);
+    const end = () => this.#core.tell(PEER_PAIR, id, false);
     for (const channel of [control, data]) {
       channel.binaryType = 'arraybuffer';
       channel.onopen = look;
@@ -96,7 +95,7 @@ export class Channels {
     const pair = this.#pairs.get(id);
     if (!pair) return;
     if (send(pair.control, frame)) this.#core.tell(PEER_CONTROL_SENT, id, pair.control.bufferedAmount);
-    else this.#core.tell(PEER_PAIR_CLOSED, id);
+    else this.#core.tell(PEER_PAIR, id, false);
   }
 
   /** @param {number} id @param {Uint8Array<ArrayBuffer>} header @param {Uint8Array<ArrayBuffer>} payload */
@@ -107,7 +106,7 @@ export class Channels {
     this.#scratch.set(payload, header.length);
     const message = this.#scratch.subarray(0, header.length + payload.length);
     const { bufferedAmount } = pair.data;
-    if (!send(pair.data, message)) return void this.#core.tell(PEER_PAIR_CLOSED, id);
+    if (!send(pair.data, message)) return void this.#core.tell(PEER_PAIR, id, false);
     this.sent += payload.length;
     if (pair.data.bufferedAmount === bufferedAmount) {
       // In the next task it has moved, or they are on the line.

@@ -26,19 +26,6 @@ import { pathOf } from './diagnosis.js';
  *   somebody wants to know
  */
 
-/**
- * The first URL of a server that no browser takes (RFC 7064, RFC 7065; WebRTC, 4.4.1.1, "set the configuration"), or undefined.
- * Browsers say so to the page that is first to make a connection, and to no other.
- * @param {RTCConfiguration} servers
- */
-export const badServer = ({ iceServers = [] }) =>
-  iceServers.flatMap((server) => {
-    const { urls, credential } = server ?? {};
-    const isGood = credential === undefined ? /^\s*stuns?:/i : /^\s*(stun|turn)s?:/i;
-    // Of what is no text the browser says what it takes.
-    return [urls].flat().filter((url) => typeof url === 'string' && !isGood.test(url));
-  })[0];
-
 export class Connections {
   #call;
   #listener;

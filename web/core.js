@@ -77,7 +77,7 @@ export class Core {
    * @param {EventArguments<Name>} args
    */
   tell(name, ...args) {
-    const result = /** @type {Function} */ (this.call).call(this, name, ...args, performance.now());
+    const result = /** @type {any} */ (this).call(name, ...args, performance.now());
     this.drain();
     return result;
   }

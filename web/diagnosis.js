@@ -33,7 +33,7 @@
  */
 
 /** Whether a code says why no coordinator helps this page. @param {ErrorCode} code */
-export const isOfCoordinator = (code) => /no-coord|origin-ref|rate-|too-many|shutting/.test(code);
+export const isOfCoordinator = (code) => /coord|refu|rate-|many|shut|vers/.test(code);
 
 /**
  * By which way a connection goes, or null if it is not open.

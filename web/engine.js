@@ -114,14 +114,14 @@ export class Head {
     this.#core = core;
     const report = (/** @type {ErrorCode} */ code) => hand('report', [code]);
     this.#store = new Promise((/** @type {(store: Store | null) => void} */ resolve) => (this.#useStore = resolve));
-    this.resources = new Resources(core);
-    this.#pieces = new Pieces(core, this.resources, this.#store, (root, begin, end) => {
+    this.listing = new Resources(core);
+    this.#pieces = new Pieces(core, this.listing, this.#store, (root, begin, end) => {
       if (!this.#isStopped) this.#broadcast(root, begin, end);
     });
     this.readers = new Readers(core, this.#pieces);
-    this.#fetches = new Fetches(core, this.resources, this.#pieces);
+    this.#fetches = new Fetches(core, this.listing, this.#pieces);
     this.#channels = new Channels(core, (bytes) => void (this.#pieces.wasted += bytes));
-    this.#seeder = new Seeder(this.resources, this.#store, this.#pieces);
+    this.#seeder = new Seeder(this.listing, this.#store, this.#pieces);
     this.#socket = new Socket(core, socket, report, () => hand('informed', []));
     core.tell(PEER_START, browser, Math.floor(Math.random() * 2 ** 48), hasWebRtc);
     core.tell(PEER_AHEAD, ...ahead);
@@ -135,7 +135,7 @@ export class Head {
     if (this.#isStopped) return;
     this.#name += end;
     this.#cache = cache;
-    this.resources.path = manifest;
+    this.listing.path = manifest;
     this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(this.#name) : null;
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
     Store.open(cache, () => this.#emptied())
@@ -188,7 +188,7 @@ export class Head {
 
   /** @param {string[]} urls what the page had loaded before the worker was there */
   loaded(urls) {
-    return adopt(this.#core, this.resources, this.#pieces, urls, () => this.#isStopped).catch(() => {});
+    return adopt(this.#core, this.listing, this.#pieces, urls, () => this.#isStopped).catch(() => {});
   }
 
   // --- Requests ----------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ export class Head {
   /** @param {import('./stream.js').Delegation} request @param {MessagePort} port */
   delegate(request, port) {
     if (this.#isStopped) return port.postMessage({ type: 'none', code: 'engine-failed' });
-    const handle = this.resources.handle(request);
+    const handle = this.listing.handle(request);
     this.#pieces.unstored[request.cache === 'no-store' ? 'add' : 'delete'](handle);
     stream(this.readers, handle, request, port);
   }
@@ -236,16 +236,16 @@ export class Head {
     this.#manifest = this.#manifest
       .then(async () => {
         const store = await this.#store;
-        const bad = await this.resources.load(store, orFetch);
+        const bad = await this.listing.load(store, orFetch);
         if (this.#isStopped) return;
         for (const path of bad) this.#hand('report', ['malformed-manifest', path]);
-        if (this.resources.disabled) return this.#hand('disabled', [this.resources.text ?? '']);
-        this.resources.list();
-        await this.resources.announce(store);
+        if (this.listing.disabled) return this.#hand('disabled', [this.listing.text ?? '']);
+        this.listing.list();
+        await this.listing.announce(store);
         this.#core.tell(PEER_LIST_COMPLETE);
         this.#adopt();
         // Where nothing is listed there is nothing to wait for.
-        if (this.resources.text !== undefined && this.resources.listed.size === 0) this.#hand('informed', []);
+        if (this.listing.text !== undefined && this.listing.listed.size === 0) this.#hand('informed', []);
       })
       .catch(() => this.#hand('report', ['malformed-manifest']));
     return this.#manifest;
@@ -322,12 +322,12 @@ export class Head {
 
   /** The store was gone, and is another one now. */
   #forgetHeld() {
-    if (this.resources.dropAll()) this.#hand('report', ['storage-lost']);
+    if (this.listing.dropAll()) this.#hand('report', ['storage-lost']);
   }
 
   // Once, and only when it is known what is listed.
   #adopt() {
-    if (this.#isAdopting || this.resources.listed.size === 0) return;
+    if (this.#isAdopting || this.listing.listed.size === 0) return;
     this.#isAdopting = true;
     this.#hand('adopt', []);
   }
@@ -361,20 +361,20 @@ export class Head {
   #hear(message) {
     if (message?.type === 'manifest') this.manifest();
     if (message?.type === 'stored') {
-      this.#manifest.then(() => this.resources.held(message.root, message.begin, message.end));
+      this.#manifest.then(() => this.listing.held(message.root, message.begin, message.end));
     }
     if (message?.type === 'emptied' && message.cache === this.#cache) {
       this.#store.then((store) => store?.reopen()).catch(() => {});
       this.#manifest.then(() => this.#forgetHeld());
     }
-    if (message?.type === 'dropped') this.#manifest.then(() => this.resources.dropped(message.root));
+    if (message?.type === 'dropped') this.#manifest.then(() => this.listing.dropped(message.root));
     if (message?.type === 'transfer' && this.#counting) {
       const { id, fromPeers, fromOrigin, fromCache, wasted, done } = message;
       this.#core.call(PEER_TRANSFERRED, id, fromPeers, fromOrigin, fromCache, wasted, done);
       this.#count();
     }
     if (message?.type === 'transfer') {
-      this.#core.tell(PEER_TRANSFER, this.resources.handleOf(message.root), message.fromOrigin, message.done);
+      this.#core.tell(PEER_TRANSFER, this.listing.handleOf(message.root), message.fromOrigin, message.done);
     }
   }
 
@@ -394,7 +394,7 @@ export class Head {
   /** What the core decides. @returns {import('../build/border.js').PeerPerformer} */
   #performer() {
     const hand = this.#hand;
-    const rootOf = (/** @type {number} */ handle) => this.resources.get(handle).root;
+    const rootOf = (/** @type {number} */ handle) => this.listing.get(handle).root;
     return {
       [OUT_OPEN_SOCKET]: () => {
         this.#lead();

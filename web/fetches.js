@@ -55,7 +55,7 @@ export class Fetches {
   }
 
   cancelAll() {
-    for (const id of [...this.#fetches.keys()]) this.cancel(id);
+    for (const id of this.#fetches.keys()) this.cancel(id);
   }
 
   /**

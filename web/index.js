@@ -24,8 +24,9 @@ export { CachePlugin, PeerPlugin };
  * @returns {Promise<PeerPlugin>}
  */
 export async function start(options) {
-  const { worker, scope, workerType = 'classic' } = usable(options, known);
-  const plugin = new PeerPlugin({ ...named(options), form: 'stream' });
+  const given = named(options);
+  const { worker, scope, workerType = 'classic' } = usable(given, known);
+  const plugin = new PeerPlugin({ ...given, form: 'stream' });
   await sharedHere()?.control({ worker, scope, workerType });
   return plugin;
 }

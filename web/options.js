@@ -1,29 +1,46 @@
 // What instances in one page ask for, and whether two of them ask for the same.
 import { SOCKET_PATH } from '../build/border.js';
 import { endOf } from '../sw/store.js';
-import { isAmount, isFlag, isObject, ofUpload, unusable, uploadOf } from './settings.js';
+import { attempt, isAmount, isFlag, isObject, ofUpload, plain, unusable, uploadOf } from './settings.js';
 
 /** No word of the page's against uploads. */
 export const unbounded = { on: true, bytesPerSecond: 0, bytes: 0 };
 
-/** @param {import('./registration.js').ScriptUrl} url @returns {string} '' if it cannot be read */
-function parsed(url) {
-  try {
-    return new URL(/** @type {string | URL} */ (url), location.href).href;
-  } catch {
-    return '';
-  }
-}
-
-/** A URL that cannot be read is refused by whoever opens it. @param {import('./registration.js').ScriptUrl} url */
-const href = (url) => parsed(url) || String(url);
+/** @param {import('./registration.js').ScriptUrl} url '' if it cannot be read */
+const parsed = (url) => attempt(() => new URL(/** @type {string | URL} */ (url), location.href).href, '');
 
 const isText = (/** @type {unknown} */ value) => typeof value === 'string' && value !== '';
-/** URL and TrustedScriptURL have such a member. @param {any} value */
-const isUrl = (value) => isText(value) || typeof value.toJSON === 'function';
+/** URL and TrustedScriptURL say the same as JSON, a Date does not. @param {any} value */
+const isUrl = (value) => (isText(value) || value.toJSON() === String(value) ? parsed(value) : '');
+
+/** RFC 7064, RFC 7065. @param {any} url @param {RTCIceServer} server that it is of */
+const isServer = (url, { username, credential }) =>
+  /^\s*(?!stun.*\?)(stun|turn)s?:(\[[^\]]+]|[^\s:/?#@[]+)(:0*[1-9]\d{0,4})?(\?transport=(udp|tcp))?\s*$/i.test(url) &&
+  (/^\s*s/i.test(url) || (username && credential));
+
+/**
+ * The name of the first member of `servers` that no browser takes (tests/e2e/servers.test.mjs), with a URL in place of a server;
+ * '' if there is none. Browsers say so to the page that is first to make a connection, and to no other.
+ * @param {any} servers
+ */
+const badServer = (servers) =>
+  attempt(() => {
+    if (!isObject(servers)) return 'servers';
+    const { iceServers = [], iceTransportPolicy } = { ...servers };
+    if (!/^(all|relay|undefined)$/.test(iceTransportPolicy)) return 'servers.iceTransportPolicy';
+    if (!Array.isArray(iceServers)) return 'servers.iceServers';
+    for (const server of iceServers) {
+      // Older browsers' name.
+      const { url, urls = url } = server;
+      const all = typeof urls === 'string' ? [urls] : [...urls];
+      const bad = all.filter((each) => !isServer(each, server));
+      if (bad.length > 0 || all.length === 0) return `servers.${bad[0] || 'urls'}`;
+    }
+    return '';
+  }, 'servers');
 
 /** Browsers send beacons by HTTP only: '' for another URL. @param {any} report @returns {string} */
-const beaconUrl = (report) => (report && isUrl(report) && /^https?:.*/.exec(parsed(report))?.[0]) || '';
+const beaconUrl = (report) => (report && /^https?:.*/.exec(isUrl(report))?.[0]) || '';
 
 /** @typedef {keyof import('./plugin.js').PeerOptions | keyof import('./index.js').StartOptions} Name */
 
@@ -39,22 +56,23 @@ export const known = {
   idle: isFlag,
   report: (report) => !report || beaconUrl(report),
   scope: isUrl,
-  servers: (servers) => isObject(servers) && (servers.iceServers === undefined || Array.isArray(servers.iceServers)),
-  socket: isUrl,
-  timeoutAfter: isAmount,
+  servers: (servers) => !badServer(servers),
+  socket: (socket) => /^(http|ws)s?:[^#]*$/.test(isUrl(socket)),
+  // Timers know no longer time.
+  timeoutAfter: (ms) => isAmount(ms) && ms < 2 ** 31,
   upload: (upload) => isFlag(upload) || isObject(upload),
   warn: isFlag,
   worker: isUrl,
   workerType: (type) => type === 'classic' || type === 'module',
 };
 
-/** What takes the place of all options is the value of one that nobody reads. @param {any} given */
-export const named = (given) => (isObject(given) ? given : { options: given });
+/** What takes the place of all options is the value of one that nobody reads. @param {any} given @returns {any} */
+export const named = (given) => (attempt(() => isObject(given ?? {}), false) ? plain(given) : { options: given });
 
 /** The names of options that nobody reads, or not with such a value. @param {import('./plugin.js').PeerOptions} options */
 export const badOptions = (options) => [
-  ...unusable(options, known),
-  ...unusable(isObject(options.upload) ? options.upload : {}, ofUpload).map((name) => `upload.${name}`),
+  ...unusable(options, known).map((name) => (name === 'servers' ? badServer(options.servers) : name)),
+  ...unusable(options.upload, ofUpload).map((name) => `upload.${name}`),
 ];
 
 /** Members in one order, so that equal options have equal texts. @param {string} _key @param {any} value */
@@ -73,13 +91,13 @@ export const cacheOf = (name, end) => (endOf(name) === '' ? name + end : name);
  * What the engine is made with, written alike wherever it means the same.
  * @param {import('./plugin.js').PeerOptions} options
  */
-export const engineOptions = ({ cacheName, engine, idle, report, servers, socket, upload }, end = '') => ({
+export const engineOptions = ({ cacheName, engine, idle, report, servers = {}, socket, upload }, end = '') => ({
   cacheName: cacheName && cacheOf(cacheName, end),
   engine,
   idle,
   report: beaconUrl(report),
-  servers: { iceServers: [], ...servers },
-  socket: href(socket ?? SOCKET_PATH).replace(/^http/, 'ws'),
+  servers: servers && { iceServers: [], ...servers },
+  socket: parsed(socket ?? SOCKET_PATH).replace(/^http/, 'ws'),
   upload: uploadOf(upload, unbounded),
 });
 
@@ -98,4 +116,4 @@ export function differences(holding, given, end) {
 /** @typedef {import('./registration.js').Registering & { worker: import('./registration.js').ScriptUrl }} WithWorker */
 /** @param {WithWorker} one @param {WithWorker} other */
 export const isSameWorker = (one, other) =>
-  isSame({ ...one, worker: href(one.worker) }, { ...other, worker: href(other.worker) });
+  isSame({ ...one, worker: parsed(one.worker) }, { ...other, worker: parsed(other.worker) });

@@ -5,7 +5,7 @@ import { endOf } from '../sw/store.js';
 import { askedAhead } from './ahead.js';
 import { Answer } from './answer.js';
 import { Bridge } from './bridge.js';
-import { badServer, Connections } from './connections.js';
+import { Connections } from './connections.js';
 import { isOfCoordinator } from './diagnosis.js';
 import { idle } from './idle.js';
 import { cacheOf } from './options.js';
@@ -44,7 +44,7 @@ async function sweep() {
  * @property {Site | null} [site] if the worker has said whose it is
  * @property {Form} form
  * @property {boolean} [orFetch] the manifest may be the origin's
- * @property {RTCConfiguration} servers
+ * @property {RTCConfiguration | null} servers null: there are some that cannot be used, and no connection is made
  * @property {string} socket the coordinator's WebSocket
  * @property {unknown} [script] the engine's, where the site says it
  * @property {boolean} [inPage] the engine runs in the page
@@ -243,16 +243,15 @@ export class Page {
     const ahead = await askedAhead(this.#options.idle);
     if (this.#isStopped) return;
     const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
-    const bad = badServer(servers);
-    if (bad) this.#refuse(`${bad}: no stun:, nor turn: with credential`);
-    const connections = new Connections(servers, call, {
+    this.#isRefused = !servers;
+    const connections = new Connections(servers ?? {}, call, {
       failed: () => this.#fail(),
       refused: (message) => this.#refuse(message),
       untransferable: () => this.#listener.untransferable(),
       routed: report ? (pair, route) => this.#call('routed', [pair, route]) : null,
     });
     this.#connections = connections;
-    const hasWebRtc = !bad && typeof RTCPeerConnection === 'function';
+    const hasWebRtc = servers !== null && typeof RTCPeerConnection === 'function';
     const options = { ahead, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload, reports: Boolean(report) };
     const running = await startHead({ script, inPage }, this.#hand(connections), options);
     if (this.#isStopped) return running.call('stop', ['cancelled']);
@@ -334,7 +333,7 @@ export class Page {
     this.#over.abort();
     this.#onEnd();
     this.#onJoined(null);
-    for (const id of [...this.#reads.keys()]) this.#answer(id, null);
+    for (const id of this.#reads.keys()) this.#answer(id, null);
   }
 
   /** A port by which the worker asks the engine, past the page. */

@@ -1,5 +1,5 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
-import { PEER_DIGEST, PEER_DIGESTS, PEER_DIGESTS_FAILED, PEER_RECORD, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
+import { PEER_DIGEST, PEER_DIGESTS, PEER_RECORD, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
 import { answerWords } from '../sw/words.js';
 import { Piece } from './piece.js';
 import { bypass, bytesOf } from './resources.js';
@@ -134,7 +134,7 @@ export class Pieces {
     try {
       await this.#digestList(handle);
     } catch {
-      this.#core.tell(PEER_DIGESTS_FAILED, handle);
+      this.#core.tell(PEER_DIGESTS, '', handle);
     }
   }
 

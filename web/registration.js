@@ -1,5 +1,6 @@
 // The site's service worker, as a page waits for it.
 import { controllerWait, registrationWait, workerWait } from '../build/border.js';
+import { attempt } from './settings.js';
 import { trusted } from './trusted.js';
 import { within } from './within.js';
 
@@ -36,13 +37,7 @@ export async function isControlled(registering) {
 /** Whether anybody has registered a worker for this page. */
 export const isRegistered = () => navigator.serviceWorker.getRegistration().then(Boolean, () => false);
 
-function hasController() {
-  try {
-    return Boolean(navigator.serviceWorker.controller);
-  } catch {
-    return false;
-  }
-}
+const hasController = () => attempt(() => Boolean(navigator.serviceWorker.controller), false);
 
 /** @param {ServiceWorkerContainer} container @param {Registering} registering */
 async function comes(container, { worker, scope, workerType }) {

@@ -142,9 +142,9 @@ export class Resources {
 
   /** Nothing is in the store any more. Whether anything was. */
   dropAll() {
-    const roots = [...this.#held.keys()];
-    for (const root of roots) this.dropped(root);
-    return roots.length > 0;
+    const { size } = this.#held;
+    for (const root of this.#held.keys()) this.dropped(root);
+    return size > 0;
   }
 
   /** Nothing of it is in the store any more. @param {string} root */

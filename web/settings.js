@@ -5,24 +5,27 @@ import { browserAge } from '../build/border.js';
 const BROWSER = 'peer-cdn-browser';
 const UPLOAD = 'peer-cdn-upload';
 
-// Storage may be denied, full, or hold what somebody else wrote: then it is as if nothing were stored.
-/** @param {string} key */
-function read(key) {
+/**
+ * What cannot be read is as if it said something else.
+ * @template T, O
+ * @param {() => T} read
+ * @param {O} otherwise
+ * @returns {T | O}
+ */
+export const attempt = (read, otherwise) => {
   try {
-    return JSON.parse(localStorage.getItem(key) ?? 'null');
+    return read();
   } catch {
-    return null;
+    return otherwise;
   }
-}
+};
 
+// Storage may be denied, full, or hold what somebody else wrote: then it is as if nothing were stored, and a choice holds for
+// this page only.
+/** @param {string} key */
+const read = (key) => attempt(() => JSON.parse(localStorage.getItem(key) ?? 'null'), null);
 /** @param {string} key @param {unknown} value */
-function write(key, value) {
-  try {
-    localStorage.setItem(key, JSON.stringify(value));
-  } catch {
-    // The choice then holds for this page only.
-  }
-}
+const write = (key, value) => attempt(() => localStorage.setItem(key, JSON.stringify(value)), undefined);
 
 /**
  * 32 hex digits, the same in all tabs, a new one a day after the last: keeps the coordinator from pairing a browser with
@@ -47,7 +50,8 @@ export function browserId() {
  */
 
 export const isFlag = (/** @type {unknown} */ value) => typeof value === 'boolean';
-export const isObject = (/** @type {unknown} */ value) => typeof value === 'object' && !Array.isArray(value);
+/** No list, and nothing with a state of its own: a Date, a Map, a promise. @param {unknown} value */
+export const isObject = (value) => Object.prototype.toString.call(value) === '[object Object]';
 export const isAmount = (/** @type {any} */ value) => typeof value === 'number' && value >= 0 && value < Infinity;
 
 /** Which values an option may have, by its name. @typedef {Record<string, (value: any) => unknown>} Kinds */
@@ -55,15 +59,28 @@ export const isAmount = (/** @type {any} */ value) => typeof value === 'number' 
 /** @type {Kinds} */
 export const ofUpload = { on: isFlag, bytesPerSecond: isAmount, bytes: isAmount };
 
-/** Undefined and null are as if nobody had said it. @param {object | null | undefined} options */
-const saidOf = (options) => Object.entries(options ?? {}).filter(([, value]) => (value ?? undefined) !== undefined);
+/**
+ * Names and values, read once: a getter may say another thing the next time. One that throws has said a function, which no
+ * option is. Undefined and null are as if nobody had said it. What is no object says nothing: of a text each letter would be an
+ * option.
+ * @param {any} options
+ * @returns {[string, any][]}
+ */
+const saidOf = (options) =>
+  attempt(() => (isObject(options) ? Object.keys(options) : []), [])
+    .map((name) => /** @type {[string, any]} */ ([name, attempt(() => options[name], attempt)]))
+    .filter(([, value]) => (value ?? undefined) !== undefined);
+/** What throws as it is looked at is of no use. */
 const isOf =
   (/** @type {Kinds} */ known) =>
   (/** @type {[string, unknown]} */ [name, value]) =>
-    Object.keys(known).includes(name) && known[name](value);
+    attempt(() => Object.keys(known).includes(name) && known[name](value), false);
 
 /** The options that hold: one that cannot be used is as if nobody had said it. @param {any} options @param {Kinds} known */
 export const usable = (options, known) => Object.fromEntries(saidOf(options).filter(isOf(known)));
+
+/** What somebody says, in plain members. @param {any} options */
+export const plain = (options) => Object.fromEntries(saidOf(options));
 
 /** The names of the others. @param {any} options @param {Kinds} known */
 export const unusable = (options, known) => saidOf(options).flatMap((each) => (isOf(known)(each) ? [] : each[0]));

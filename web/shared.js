@@ -132,11 +132,12 @@ export class Shared {
     if (this.#site) storeUpload(this.#choice, this.#site.end);
     else this.#isToBeStored = true;
     this.#agree();
-    this.#tellBad(badOptions({ upload: choice }));
+    this.#tellBad({ upload: choice });
   }
 
-  /** What cannot be used would be as if nobody had said it. @param {string[]} options their names */
-  #tellBad(options) {
+  /** What cannot be used would be as if nobody had said it. @param {import('./plugin.js').PeerOptions} given */
+  #tellBad(given) {
+    const options = badOptions(given);
     if (options.length > 0) this.#emit('error', { code: 'bad-option', message: options.join(', '), options }, true);
   }
 
@@ -148,13 +149,14 @@ export class Shared {
 
   /** @param {Instance} instance */
   join(instance) {
-    // First, because a getter of the page's may throw.
-    const bad = badOptions(instance.options);
-    instance.options = usable(instance.options, known);
+    const given = instance.options;
+    instance.options = usable(given, known);
+    // They may ask for a relay: without them visitors would see each other's addresses.
+    if (given.servers) instance.options.servers ??= null;
     this.#instances.add(instance);
     const isFirst = this.#instances.size === 1;
     if (isFirst) this.#options = instance.options;
-    this.#tellBad(bad);
+    this.#tellBad(given);
     if (isFirst) {
       this.#open();
       return this.#listen('addEventListener');

@@ -1,5 +1,5 @@
 // The WebSocket to the coordinator. The core says when to open and close it, and what to send.
-import { candidatesPerMessage, messageBytes, PEER_MESSAGE, PEER_SOCKET_CLOSED, PEER_SOCKET_OPEN } from '../build/border.js';
+import { candidatesPerMessage, messageBytes, PEER_MESSAGE, PEER_SOCKET } from '../build/border.js';
 import { toObject, toText } from './fields.js';
 
 export class Socket {
@@ -30,17 +30,17 @@ export class Socket {
     try {
       const socket = new WebSocket(this.#url);
       this.#socket = socket;
-      socket.onopen = () => this.#core.tell(PEER_SOCKET_OPEN);
+      socket.onopen = () => this.#core.tell(PEER_SOCKET, true);
       socket.onmessage = ({ data }) => this.#receive(data);
       socket.onclose = () => {
         this.#socket = null;
-        this.#core.tell(PEER_SOCKET_CLOSED);
+        this.#core.tell(PEER_SOCKET, false);
         this.#onEnd();
       };
     } catch {
       this.#onEnd();
       // No WebSocket here. The core hears of it as of any other close, and waits longer each time.
-      queueMicrotask(() => this.#core.tell(PEER_SOCKET_CLOSED));
+      queueMicrotask(() => this.#core.tell(PEER_SOCKET, false));
     }
   }
 

@@ -1,5 +1,6 @@
 // Starts a page's engine: in a worker of its own where that can be, else in the page.
 import { ENGINE_PATH, engineWait } from '../build/border.js';
+import { attempt } from './settings.js';
 import { trusted } from './trusted.js';
 
 /** @typedef {import('./link.js').HandCalls} HandCalls */
@@ -14,14 +15,10 @@ import { trusted } from './trusted.js';
 
 /** Where the engine's script may be: beside ours, and where `serve` has it. */
 function places() {
-  const urls = [];
-  try {
-    urls.push(new URL('./engine.js', import.meta.url).href);
-  } catch {
-    // This is no module any more: a bundler has made something else of it.
-  }
-  urls.push(new URL(ENGINE_PATH, location.href).href);
-  return [...new Set(urls)].map(trusted);
+  const site = new URL(ENGINE_PATH, location.href).href;
+  // It may be no module any more: a bundler has made something else of it.
+  const beside = attempt(() => new URL('./engine.js', import.meta.url).href, site);
+  return [...new Set([beside, site])].map(trusted);
 }
 
 /**

@@ -17,7 +17,7 @@ import { within } from './within.js';
  * @returns {Promise<Whole | null>} null if it is not listed, too large for one answer, or nobody has all of it
  */
 export async function gather(head, url, timeoutAfter, signal) {
-  const { resources, readers } = head;
+  const { listing: resources, readers } = head;
   await within(timeoutAfter, head.ready());
   const resource = resources.find(url);
   const handle = resource && resource.bytes <= wholeBytes ? resources.handle(resource) : 0;

@@ -263,7 +263,7 @@ static_assert(read_ahead_bytes < retained_bytes);
 // A transfer takes all of two processors, and writing is a tenth of that. So verified pieces are
 // written when no reader waits for pieces that are on their way; but each at the latest after
 // `store_wait`, when the page is hidden, or when so many bytes are in memory. A page that goes may
-// lose this much.
+// lose this much of what it did not hand to the worker.
 inline constexpr Duration store_wait = 1s;
 inline constexpr std::uint64_t unstored_bytes = retained_bytes / 2;
 // A rate is measured over at least this span.

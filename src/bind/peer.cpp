@@ -200,12 +200,10 @@ void network_changed(double now) {
 
 // --- The coordinator -----------------------------------------------------------------------------
 
-void socket_open(double now) {
-  if (const Event event(now); event) self->peer.handle_socket_open(event.at);
-}
-
-void socket_closed(double now) {
-  if (const Event event(now); event) self->peer.handle_socket_closed(event.at);
+void socket(bool is_open, double now) {
+  const Event event(now);
+  if (!event) return;
+  is_open ? self->peer.handle_socket_open(event.at) : self->peer.handle_socket_closed(event.at);
 }
 
 // Leaves the code that refuses the message, or nothing. The socket lives on, because an unknown

@@ -89,21 +89,17 @@ void path(unsigned id, unsigned state, double now) {
   }
 }
 
-// Both channels are open.
-void pair_open(unsigned id, double now) {
+// Both channels are open, or one is closed.
+void pair(unsigned id, bool is_open, double now) {
   Pair* pair;
   const Event event(now, id, pair);
-  if (!event || pair->open) return;
-  pair->open = true;
+  if (!event) return;
   const PeerId peer = pair->peer;
+  if (!is_open) return end_pair(peer, event.at);
+  if (std::exchange(pair->open, true)) return;
   const std::vector<Bytes> early = std::exchange(pair->early_frames, {});
   self->peer.handle_pair_open(peer, event.at);
   for (const Bytes& frame : early) self->peer.swarm().handle_control(peer, frame, event.at);
-}
-
-void pair_closed(unsigned id, double now) {
-  Pair* pair;
-  if (const Event event(now, id, pair); event) end_pair(pair->peer, event.at);
 }
 
 // A message on `control`, of limits::message_bytes + 1 at most.

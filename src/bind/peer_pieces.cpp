@@ -148,7 +148,8 @@ void dropped(unsigned resource, double now) {
   if (event) self->peer.swarm().handle_dropped(event.known->root, event.at);
 }
 
-// Text: the digest of a digest list, then the list. True if the list is this root's.
+// Text: the digest of a digest list, then the list; nothing if there is none to be had. True if the
+// list is this root's.
 bool digests(unsigned digest_and_list_bytes, unsigned resource, double now) {
   const Event event(now, resource);
   if (!event) return false;
@@ -164,11 +165,6 @@ bool digests(unsigned digest_and_list_bytes, unsigned resource, double now) {
     self->peer.swarm().handle_digests_failed(known.root, event.at);
   }
   return !!parsed;
-}
-
-void digests_failed(unsigned resource, double now) {
-  const Event event(now, resource);
-  if (event) self->peer.swarm().handle_digests_failed(event.known->root, event.at);
 }
 
 void digest(unsigned digest_bytes, unsigned resource, unsigned piece, double now) {

@@ -228,29 +228,15 @@ unsigned manifest_losses() {
 
 // --- The store -----------------------------------------------------------------------------------
 
-// What the store holds, in the order of its keys, in one call or more. Text: of each root its 64
-// digits, then begin and end of each run, with spaces between; a line a root. And the bytes that
-// the site lets it take, and those that the browser offers; 0 if it does not say.
-void store_runs(unsigned bytes, bool is_first, double asked_bytes, double browser_bytes) {
-  if (is_first) engine.handle_store_begin(asked_bytes, browser_bytes);
-  std::string_view rest = text_of(bytes);
-  const auto number = [](std::string_view& line) {
-    const std::string_view digits = line.substr(0, line.find(' '));
-    line.remove_prefix(std::min(line.size(), digits.size() + 1));
-    return static_cast<PieceIndex>(parse_length(digits).value_or(0));
-  };
-  constexpr std::size_t digits = 2 * Digest::bytes_size;
-  while (!rest.empty()) {
-    std::string_view line = take_line(rest);
-    if (line.size() < digits) continue;
-    const Root root = root_of(line.substr(0, digits));
-    engine.add_stored(root, {});  // perhaps there is but a digest list
-    line.remove_prefix(std::min(line.size(), digits + 1));
-    while (!line.empty()) {
-      const PieceIndex begin = number(line);
-      engine.add_stored(root, {begin, number(line)});
-    }
-  }
+// The bytes that the site lets the store take, and those that the browser offers; 0 if it does not
+// say. What the store holds follows, in the order of its keys.
+void store_begin(double asked_bytes, double browser_bytes) {
+  engine.handle_store_begin(asked_bytes, browser_bytes);
+}
+
+// Text: the root. An empty run: there is perhaps but a digest list.
+void store_holds(unsigned bytes, unsigned begin, unsigned end) {
+  engine.add_stored(root_of(text_of(bytes)), {begin, end});
 }
 
 void store_listed(bool ok, double now) {
@@ -308,20 +294,15 @@ void page_hello(unsigned page, double now) {
   post(now);
 }
 
-void page_bye(unsigned page) {
-  engine.pages().handle_bye({page});
-}
-
 // Text: marks as 32-bit numbers; the first `added` have come, the rest are gone.
 void page_present(unsigned bytes, unsigned page, unsigned added) {
-  List<Mark> come;
-  List<Mark> gone;
+  List<Mark> marks;
   for (std::size_t at = 0; at + sizeof(Mark) <= bytes; at += sizeof(Mark)) {
     Mark mark;
     std::memcpy(&mark, text.begin() + at, sizeof mark);
-    (at < added * sizeof mark ? come : gone).push_back(mark);
+    marks.push_back(mark);
   }
-  engine.pages().handle_present({page}, come, gone);
+  engine.pages().handle_present({page}, marks, added);
 }
 
 void page_gone(unsigned page, double now) {
@@ -492,15 +473,17 @@ void job_end(unsigned bytes, unsigned body, unsigned job, double now) {
   post(now);
 }
 
-void page_piece(unsigned body, unsigned job, unsigned piece, double bytes, unsigned from,
+// True: its bytes are kept until somebody has stored them, or the page is gone.
+bool page_piece(unsigned body, unsigned job, unsigned piece, double bytes, unsigned from,
                 double wasted, double now) {
-  if (Part* part = engine.part({body})) {
-    part->handle_page_piece({job},
-                            {piece, static_cast<std::uint64_t>(bytes),
-                             static_cast<PieceSource>(from), static_cast<std::uint64_t>(wasted)},
-                            at(now));
-  }
+  Part* part = engine.part({body});
+  const bool is_kept = part && part->handle_page_piece({job},
+                                                       {piece, static_cast<std::uint64_t>(bytes),
+                                                        static_cast<PieceSource>(from),
+                                                        static_cast<std::uint64_t>(wasted)},
+                                                       at(now));
   post(now);
+  return is_kept;
 }
 
 void page_pending(unsigned body, unsigned job, bool warm, double now) {

@@ -23,21 +23,17 @@ void Pages::handle_bye(PageId page) {
   }
 }
 
-void Pages::handle_present(PageId id, const List<Mark>& add, const List<Mark>& remove) {
+void Pages::handle_present(PageId id, const List<Mark>& marks, std::size_t added) {
   Page* page = find(id);
   if (!page) return;
   page->told = true;
-  List<Mark>& marks = page->marks;
-  const auto drop = [&marks](Mark mark) {
-    for (std::size_t i = marks.size(); i-- > 0;) {
-      if (marks[i] == mark) marks.erase(i);
+  List<Mark>& known = page->marks;
+  for (std::size_t at = 0; at < marks.size(); ++at) {
+    for (std::size_t i = known.size(); i-- > 0;) {
+      if (known[i] == marks[at]) known.erase(i);
     }
-  };
-  for (const Mark mark : add) {
-    drop(mark);
-    marks.push_back(mark);
+    if (at < added) known.push_back(marks[at]);
   }
-  for (const Mark mark : remove) drop(mark);
 }
 
 void Pages::handle_heard(PageId id, Instant now) {

@@ -28,8 +28,8 @@ class Pages {
   void handle_start(Instant now) { answers_until_ = now + limits::ack_wait; }
   void handle_hello(PageId page, Instant now);
   void handle_bye(PageId page);
-  // Of the marks that it told before, some are gone, and others have come.
-  void handle_present(PageId page, const List<Mark>& add, const List<Mark>& remove);
+  // To the marks that it told before, the first `added` of these have come; the rest are gone.
+  void handle_present(PageId page, const List<Mark>& marks, std::size_t added);
   void handle_heard(PageId page, Instant now);
   // It did not say that it got a request: it may be frozen, and the next one does not wait as long.
   void handle_silent(PageId page);

@@ -174,7 +174,7 @@ void Part::handle_end(JobId job, Error error, Instant now) {
 
 // --- A page --------------------------------------------------------------------------------------
 
-void Part::handle_page_piece(JobId job, const PagePiece& it, Instant now) {
+bool Part::handle_page_piece(JobId job, const PagePiece& it, Instant now) {
   if (peers_.job == job) {
     ack_until_.reset();
     if (it.from == PieceSource::peers) note_peers(false, now);
@@ -187,6 +187,8 @@ void Part::handle_page_piece(JobId job, const PagePiece& it, Instant now) {
     push(command::Take{id_, it.piece, 0});
   }
   drain(now);
+  return it.from != PieceSource::store && stores_ && commons_.has_store &&
+         !commons_.holdings.run_with(root(), it.piece);
 }
 
 void Part::handle_page_pending(JobId job, bool warm) {

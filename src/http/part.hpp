@@ -155,7 +155,8 @@ class Part {
   void handle_run(JobId job, bool found, Instant now);
   void handle_end(JobId job, Error error, Instant now);
   // The page that was asked: verified a piece, knows somebody, is at it, gave the whole resource.
-  void handle_page_piece(JobId job, const PagePiece& piece, Instant now);
+  // True if nobody is known to have stored it: the page will, unless it is gone before.
+  bool handle_page_piece(JobId job, const PagePiece& piece, Instant now);
   void handle_page_pending(JobId job, bool warm);
   void handle_page_alive(JobId job, Instant now);
   void handle_page_reply(JobId job, std::uint32_t status, std::uint64_t bytes, Instant now);

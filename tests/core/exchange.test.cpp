@@ -25,7 +25,7 @@ void tell_present(Site& site, bool known) {
   site.hello(page);
   List<Mark> marks;
   if (known) marks.push_back(mark_of(Host::root_of('a')));
-  site.engine.pages().handle_present(page, marks, {});
+  site.engine.pages().handle_present(page, marks, marks.size());
   site.said();
 }
 

@@ -76,23 +76,23 @@ TEST_CASE("somebody may have what a page was told of, and anything by a page tha
   CHECK_FALSE(pages.may_be_present(here));  // nobody is there to be asked
   pages.handle_hello({1}, Instant(0s));
   CHECK(pages.may_be_present(here));
-  pages.handle_present({1}, {}, {});
+  pages.handle_present({1}, {}, 0);
   CHECK_FALSE(pages.may_be_present(here));
-  pages.handle_present({1}, {mark_of(here), mark_of(here)}, {});
+  pages.handle_present({1}, {mark_of(here), mark_of(here)}, 2);
   CHECK(pages.may_be_present(here));
   CHECK_FALSE(pages.may_be_present(other));
-  pages.handle_present({1}, {mark_of(other)}, {mark_of(here), 7});
+  pages.handle_present({1}, {mark_of(other), mark_of(here), 7}, 1);
   CHECK_FALSE(pages.may_be_present(here));
   CHECK(pages.may_be_present(other));
   // A page that is not known tells nothing; one that comes has yet to tell.
-  pages.handle_present({2}, {mark_of(here)}, {});
+  pages.handle_present({2}, {mark_of(here)}, 1);
   CHECK_FALSE(pages.may_be_present(here));
   pages.handle_hello({2}, Instant(0s));
   CHECK(pages.may_be_present(here));
-  pages.handle_present({2}, {}, {});
+  pages.handle_present({2}, {}, 0);
   CHECK_FALSE(pages.may_be_present(here));
   // After a hello a page tells all anew.
   pages.handle_hello({1}, Instant(1s));
-  pages.handle_present({1}, {}, {});
+  pages.handle_present({1}, {}, 0);
   CHECK_FALSE(pages.may_be_present(other));
 }

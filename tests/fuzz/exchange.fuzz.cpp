@@ -123,9 +123,9 @@ struct World : Host {
       case 1:
         return engine.pages().handle_bye(page);
       case 2:
-        return engine.pages().handle_present(page, {mark_of(root_of('b'))}, {});
+        return engine.pages().handle_present(page, {mark_of(root_of('b'))}, 1);
       case 3:
-        return engine.pages().handle_present(page, {}, {mark_of(root_of('b'))});
+        return engine.pages().handle_present(page, {mark_of(root_of('b'))}, 0);
       default:
         return hello(page);
     }

@@ -53,7 +53,7 @@ before(async () => {
   move('src/http/command.hpp', 'command::Enqueue,', 'std::variant<', 'after');
   move('src/bind/border.def', 'COMMAND(Finish, FIELD(body, it.body))\n', 'COMMAND(Busy,', 'before');
   move('src/bind/border.def', 'LIMIT(streamBytes, stream_bytes)\n', 'LIMIT(protocolVersion,', 'before');
-  move('src/bind/border.def', 'FUNCTION(void, page_bye, (unsigned page))\n', 'FUNCTION(unsigned, patterns,', 'before');
+  move('src/bind/border.def', 'FUNCTION(void, pages_start, (double now))\n', 'FUNCTION(unsigned, patterns,', 'before');
   edit(
     'src/bind/border.def',
     'COMMAND(Busy, FIELD(open, it.open))',

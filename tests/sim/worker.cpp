@@ -316,12 +316,10 @@ void Worker::handle_stored(const Root& root, PieceRange run) {
 // --- The page ------------------------------------------------------------------------------------
 
 void Worker::handle_present(const std::vector<Mark>& add, const std::vector<Mark>& remove) {
-  const auto list_of = [](const std::vector<Mark>& marks) {
-    List<Mark> list;
-    for (const Mark mark : marks) list.push_back(mark);
-    return list;
-  };
-  engine_.pages().handle_present(page, list_of(add), list_of(remove));
+  List<Mark> marks;
+  for (const Mark mark : add) marks.push_back(mark);
+  for (const Mark mark : remove) marks.push_back(mark);
+  engine_.pages().handle_present(page, marks, add.size());
 }
 
 void Worker::handle_company(const Root& root) {

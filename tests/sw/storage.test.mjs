@@ -57,6 +57,60 @@ test("what came from peers is the page's to store", async () => {
   assert.deepEqual(at.worker.told('stored'), []);
 });
 
+/** How the worker finds out that a page is gone. */
+const goings = {
+  'says bye': (at) => at.page.tell({ type: 'bye' }),
+  'is closed without a word, and another one says hello': async (at) => {
+    at.page.close();
+    await at.worker.page();
+  },
+};
+for (const [how, go] of Object.entries(goings)) {
+  test(`what a page handed over and did not store is stored when it ${how}, in runs of whole segments`, async () => {
+    const at = await scene({ bytes: 3 * MIB, page: true, more: [b] });
+    at.page.answers(serving(at.file));
+    await fetchEach(at, url);
+    // The page has stored a segment before it goes.
+    await at.browser.broadcast({ type: 'stored', root: at.file.root, begin: 16, end: 32 });
+    await go(at);
+    await at.clock.settle();
+    assert.deepEqual(at.caches.runs(at.file).sort(), ['0-16', '32-48']);
+    assert.deepEqual(
+      at.worker
+        .told('stored')
+        .filter(({ root }) => root === at.file.root)
+        .map(({ begin, end }) => [begin, end]),
+      [
+        [0, 16],
+        [32, 48],
+      ],
+    );
+    // It is all held: nobody is asked for the two segments.
+    const other = await at.worker.page();
+    const range = 'bytes=0-1000';
+    assert.deepEqual(await (await other.fetch(url, { headers: { range } })).bytes(), at.file.body.slice(0, 1001));
+    assert.deepEqual([other.asks.length, at.origin.requests(url).length], [0, 0]);
+  });
+}
+
+test('what a page goes with is not stored where the request says no-store, or the visitor had it before', async () => {
+  for (const [init, from] of [
+    [{ cache: 'no-store' }, 1],
+    [{}, 0],
+  ]) {
+    const at = await scene({ bytes: 3 * MIB, page: true });
+    at.page.answers((ask) => {
+      ask.ack().pending();
+      for (let piece = 0; piece < 48; piece++) ask.piece(piece, at.file.piece(piece), { from });
+      ask.end();
+    });
+    assert.deepEqual(await (await at.page.fetch(url, init)).bytes(), at.file.body);
+    await at.page.tell({ type: 'bye' });
+    await at.clock.pass(3000);
+    assert.deepEqual(at.caches.runs(at.file), []);
+  }
+});
+
 test('nothing is written while a response waits for its first byte, for a second at most', async () => {
   for (const [wait, least, most] of [
     [400, 400, 800],

@@ -82,7 +82,7 @@ function read(page, { origin = true, begin = 0 } = {}) {
   let tell;
   const ended = new Promise((resolve) => (tell = resolve));
   const reader = page.head.readers.open(
-    page.head.resources.handle(resource),
+    page.head.listing.handle(resource),
     begin,
     count,
     {

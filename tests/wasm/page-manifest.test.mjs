@@ -31,7 +31,7 @@ async function open(t, manifest) {
     { report: (code, { url }) => reports.push(url ? [code, url] : [code]), tell: (message) => reports.push(message) },
   );
   await page.head.ready();
-  const isListed = (path) => page.head.resources.find(`https://site.test${path}`) !== null;
+  const isListed = (path) => page.head.listing.find(`https://site.test${path}`) !== null;
   return { page, store, reports, isListed };
 }
 
@@ -44,7 +44,7 @@ for (const [what, entry] of badEntries) {
     // What the store has of the good ones is offered.
     await store.putRun(root, 0, 1, [new Uint8Array(5)]);
     await page.head.manifest();
-    assert(page.head.resources.isHeld(root));
+    assert(page.head.listing.isHeld(root));
     assert.equal(reports.length, 1);
   });
 }
@@ -89,7 +89,7 @@ test('of two lengths of one root the first is used', async (t) => {
     resources: { '/a': good, '/b': { ...good, bytes: 70_000 }, '/c': good },
   });
   assert.deepEqual(['/a', '/b', '/c'].map(isListed), [true, false, true]);
-  assert.equal(page.head.resources.get(page.head.resources.handle(good)).bytes, 5);
+  assert.equal(page.head.listing.get(page.head.listing.handle(good)).bytes, 5);
 });
 
 test('what is no manifest is told, and the one before stays in use', async (t) => {
@@ -109,5 +109,5 @@ test('without a manifest nothing is listed, and nothing is wrong', async (t) => 
   const page = await openPage(t, { cacheName: 'empty' }, { report: (...report) => reports.push(report) });
   await page.head.ready();
   assert.deepEqual(reports, []);
-  assert.equal(page.head.resources.listed.size, 0);
+  assert.equal(page.head.listing.listed.size, 0);
 });

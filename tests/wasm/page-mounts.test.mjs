@@ -684,11 +684,9 @@ const badOptions = {
     { scope: 5, workerType: 'shared' },
     ['scope', 'workerType'],
   ],
-  'servers without the object around': [{ servers: [{ urls: 'stun:a' }] }, ['servers']],
-  'servers that are a text': [{ servers: 'stun:a' }, ['servers']],
-  'ICE servers that are no list': [{ servers: { iceServers: { urls: 'stun:a' } } }, ['servers']],
-  'ICE servers that are a text': [{ servers: { iceServers: 'stun:a' } }, ['servers']],
-  'ICE servers that are null': [{ servers: { iceServers: null } }, ['servers']],
+  'a socket by another scheme, or with a fragment': [{ socket: 'ftp://site.test/' }, ['socket']],
+  'a socket whose address cannot be read': [{ socket: 'https://' }, ['socket']],
+  'a time that no timer knows': [{ timeoutAfter: 2 ** 31 }, ['timeoutAfter']],
   'a name that every object has': [{ constructor: 1, toString: 1 }, ['constructor', 'toString']],
 };
 for (const [name, [given, options]] of Object.entries(badOptions)) {
@@ -705,6 +703,142 @@ for (const [name, [given, options]] of Object.entries(badOptions)) {
     assert(said.startsWith('peer-cdn: bad-option: ') && said.includes(`(${message})`), said);
     assert.equal(warned().length, 1);
     await checkTakesPart(plugin, container);
+  });
+}
+
+/** A value that throws as it is looked at. */
+const thrower = () => assert.fail('looked at');
+const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+revoke();
+
+/** No option has such a value. */
+const odd = {
+  'a date': new Date(0),
+  'a map': new Map(),
+  'a set': new Set(['/a']),
+  'a promise': Promise.resolve('/a'),
+  'a regexp': /a/,
+  'an error': new Error('a'),
+  'a function': () => '/a',
+  'a symbol': Symbol('a'),
+  'a bigint': 10n,
+  'a negative number': -1,
+  bytes: new Uint8Array(3),
+  'a list': ['/a'],
+  'a list in a list': [[['/a']]],
+  'a proxy that throws': new Proxy({}, { get: thrower, ownKeys: thrower, getPrototypeOf: thrower }),
+  'a proxy that is revoked': revoked,
+  'a tag that throws': {
+    get [Symbol.toStringTag]() {
+      return thrower();
+    },
+  },
+  'a date that is a JSON': { toJSON: () => '/a', toString: thrower, [Symbol.toStringTag]: 'Odd' },
+};
+const { known } = await import('../../web/options.js');
+for (const option of Object.keys(known)) {
+  test(`odd values of ${option} are told by its name, and nothing is thrown`, async (t) => {
+    const close = closing(t);
+    warnings(t);
+    new FakeContainer('controlling');
+    for (const [name, value] of Object.entries({ ...odd, 'a getter that throws': thrower })) {
+      const options = Object.defineProperty({}, option, {
+        enumerable: true,
+        ...(value === thrower ? { get: value } : { value }),
+      });
+      // start() has a form of its own.
+      const plugin = close(option === 'form' ? new PeerPlugin(options) : await start(options));
+      const errors = errorsOf(plugin);
+      await turn();
+      assert.deepEqual(
+        errors.filter(({ code }) => code === 'bad-option').map(({ options: names }) => names),
+        [[option]],
+        name,
+      );
+      assert.notEqual(plugin.reason, 'engine-failed', name);
+      plugin.close();
+    }
+  });
+}
+
+test('odd values in place of all options are told, and nothing is thrown', async (t) => {
+  const close = closing(t);
+  warnings(t);
+  new FakeContainer('controlling');
+  for (const [name, value] of Object.entries({ ...odd, 'a long text': 'x'.repeat(2e6), 'a number': NaN, 'a yes': true })) {
+    for (const made of [start, (given) => new PeerPlugin(given)]) {
+      const plugin = close(await made(value));
+      const errors = errorsOf(plugin);
+      await turn();
+      assert.deepEqual(
+        errors.filter(({ code }) => code === 'bad-option').map(({ options }) => options),
+        [['options']],
+        name,
+      );
+      plugin.close();
+    }
+  }
+});
+
+test('members of upload that throw are told, of the options and of the choice', async (t) => {
+  const close = closing(t);
+  warnings(t);
+  const container = new FakeContainer('controlling');
+  const upload = Object.defineProperty({}, 'on', { enumerable: true, get: thrower });
+  const plugin = close(await start({ worker: '/sw.js', upload }));
+  const errors = errorsOf(plugin);
+  await turn();
+  plugin.upload = upload;
+  for (const choice of Object.values(odd)) plugin.upload = choice;
+  assert.deepEqual(
+    errors.map(({ options }) => options),
+    [['upload.on'], ['upload.on'], ...Object.keys(odd).map(() => ['upload'])],
+  );
+  await checkTakesPart(plugin, container);
+});
+
+/** No browser takes such servers (tests/e2e/servers.test.mjs asks them). */
+const badServers = {
+  'servers without the object around': [[{ urls: 'stun:a' }], 'servers'],
+  'servers that are a text': ['stun:a', 'servers'],
+  'ICE servers that are no list': [{ iceServers: { urls: 'stun:a' } }, 'servers.iceServers'],
+  'ICE servers that are null': [{ iceServers: null }, 'servers.iceServers'],
+  'a server with slashes': [{ iceServers: [{ urls: 'stun:a' }, { urls: ['stun:b', 'stun://c'] }] }, 'servers.stun://c'],
+  'a relay that is misspelt': [{ iceTransportPolicy: 'Relay' }, 'servers.iceTransportPolicy'],
+  'a member that throws': [
+    {
+      get certificates() {
+        return thrower();
+      },
+    },
+    'servers',
+  ],
+  'a URL that throws': [
+    {
+      iceServers: [
+        {
+          get urls() {
+            return thrower();
+          },
+        },
+      ],
+    },
+    'servers',
+  ],
+};
+for (const [name, [servers, option]] of Object.entries(badServers)) {
+  test(`${name}: told at once, and no connection is made by others instead`, async (t) => {
+    const close = closing(t);
+    const warned = warnings(t);
+    new FakeContainer('controlling');
+    const plugin = close(await start({ worker: '/sw.js', servers }));
+    const errors = errorsOf(plugin);
+    await turn();
+    assert.deepEqual(errors, [{ code: 'bad-option', message: option, options: [option] }]);
+    assert.equal(warned().length, 1);
+    assert.equal(plugin.active, true);
+    assert.deepEqual((await plugin.diagnose()).missing, ['no-webrtc']);
+    assert.equal(openSockets(), 0);
   });
 }
 

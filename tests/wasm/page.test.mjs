@@ -19,8 +19,7 @@ import {
   PEER_MANIFEST_COMMIT,
   PEER_MESSAGE,
   PEER_OPEN_READER,
-  PEER_PAIR_CLOSED,
-  PEER_PAIR_OPEN,
+  PEER_PAIR,
   PEER_PATH,
   PEER_RESOURCE,
   PEER_START,
@@ -137,7 +136,7 @@ test('a delegation streams pieces in order, no further than its credit, and ends
       if (message.type === 'end' || message.type === 'none') resolve(message);
     });
   });
-  stream(page.head.readers, page.head.resources.handle(file), { begin: 3, end: 20 }, port2);
+  stream(page.head.readers, page.head.listing.handle(file), { begin: 3, end: 20 }, port2);
   port1.postMessage({ type: 'grant', bytes: 4 * pieceBytes });
   const end = await ended;
   assert.equal(end.type, 'end');
@@ -204,7 +203,7 @@ test('a flipped bit never reaches a reader or the store', async (t) => {
   const page = await openInformed(t, b, { listener: { report: (code) => reported.push(code) } });
   const delivered = [];
   const code = await new Promise((resolve) => {
-    const reader = page.head.readers.open(page.head.resources.handle(file), 0, 4, {
+    const reader = page.head.readers.open(page.head.listing.handle(file), 0, 4, {
       pending() {},
       piece: (piece, buffer) => delivered.push([piece, sha256(Buffer.from(buffer)).toString('hex')]),
       end: resolve,
@@ -452,8 +451,7 @@ test('numbers that were never given are events of nothing', () => {
   const core = startCore({
     [OUT_CLOSE_PAIR]: () => assert.fail('there is no such pair'),
   });
-  const pairs = [PEER_PAIR_OPEN, PEER_PAIR_CLOSED];
-  for (const event of pairs) core.tell(event, 5);
+  for (const isOpen of [true, false]) core.tell(PEER_PAIR, 5, isOpen);
   core.tell(PEER_PATH, 5, PATH_FAILED);
   core.tell(PEER_CONTROL, new ArrayBuffer(5), 5);
   core.tell(PEER_BLOCK, new ArrayBuffer(16), 5, 100);

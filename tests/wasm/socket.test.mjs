@@ -1,7 +1,7 @@
 // The page's socket (web/socket.js): what goes out in one message, and what of one message the core is told.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { candidatesPerMessage, messageBytes, PEER_SOCKET_CLOSED, PEER_SOCKET_OPEN } from '../../build/border.js';
+import { candidatesPerMessage, messageBytes, PEER_SOCKET } from '../../build/border.js';
 import { toObject, toText } from '../../web/fields.js';
 import { Socket } from '../../web/socket.js';
 
@@ -25,7 +25,7 @@ function open(t, { isRefused = false } = {}) {
   globalThis.WebSocket = FakeWebSocket;
   t.after(() => Object.assign(globalThis, { WebSocket }));
   const core = {
-    tell: (name) => seen.events.push(name),
+    tell: (...event) => seen.events.push(event),
     callText(_, text) {
       const message = toObject(text);
       seen.told.push(message);
@@ -108,12 +108,15 @@ test('of the end of a socket the core hears, and whoever waits for its first wor
   const { seen } = open(t);
   seen.wire.onopen();
   seen.wire.onclose();
-  assert.deepEqual(seen.events, [PEER_SOCKET_OPEN, PEER_SOCKET_CLOSED]);
+  assert.deepEqual(seen.events, [
+    [PEER_SOCKET, true],
+    [PEER_SOCKET, false],
+  ]);
   assert.equal(seen.ends, 1);
   const refused = open(t, { isRefused: true });
   assert.equal(refused.seen.ends, 1);
   await null;
-  assert.deepEqual(refused.seen.events, [PEER_SOCKET_CLOSED]);
+  assert.deepEqual(refused.seen.events, [[PEER_SOCKET, false]]);
 });
 
 test('a socket that the core closes tells it nothing more', (t) => {

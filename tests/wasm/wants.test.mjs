@@ -13,7 +13,7 @@ import {
   PEER_MANIFEST_ADD,
   PEER_MANIFEST_COMMIT,
   PEER_MESSAGE,
-  PEER_SOCKET_OPEN,
+  PEER_SOCKET,
   PEER_START,
   pieceBytesMin,
   protocolVersion,
@@ -97,7 +97,7 @@ function openPage() {
       for (const root of roots) assert.equal(core.call(PEER_MANIFEST_ADD, root, 1, pieceBytesMin), 1);
       core.tell(PEER_MANIFEST_COMMIT);
     },
-    connect: () => core.tell(PEER_SOCKET_OPEN),
+    connect: () => core.tell(PEER_SOCKET, true),
     hear(messages) {
       for (const message of messages) {
         assert.equal(core.callText(PEER_MESSAGE, toText(message), performance.now()), '');
