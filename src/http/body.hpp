@@ -292,7 +292,6 @@ class Body {
   void close_all();
   void watch(Instant now);
   void watch_origin(Instant now);
-  bool waits_for_origin();
   void help_origin();
   void lose_peers(Job& job, Error error);
   PieceRange whole_pieces(PieceRange asked, ByteRange held) const;
