@@ -1,6 +1,7 @@
 // operator new and delete of the worker's module: blocks of powers of two, each kept for the next
 // of its size. Emscripten's malloc can do much more, and is a kilobyte of what every visitor
-// downloads before anything else.
+// downloads before anything else. And memchr, which is faster there over long texts, and five times
+// as long.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -56,4 +57,10 @@ void operator delete(void* block) noexcept {
 
 void operator delete(void* block, std::size_t /*bytes*/) noexcept {
   operator delete(block);
+}
+
+extern "C" void* memchr(const void* bytes, int wanted, std::size_t count) {
+  const auto* at = static_cast<const unsigned char*>(bytes);
+  while (count > 0 && *at != static_cast<unsigned char>(wanted)) ++at, --count;
+  return count > 0 ? const_cast<unsigned char*>(at) : nullptr;
 }

@@ -41,7 +41,7 @@ void Body::start(Instant now) {
   advance(now);
 }
 
-void Body::handle_held(PieceRange pieces) {
+void Body::handle_held(PieceRange pieces, Instant now) {
   if (finished_ || checks_) return;
   held_.add(pieces);
   for (const Job& job : jobs_) {
@@ -49,6 +49,14 @@ void Body::handle_held(PieceRange pieces) {
     const bool is_ahead = pieces.begin >= Windows::first_end(geometry_, job.next);
     if (job.source == Source::origin && !job.rest && is_ahead) shorten(job.id, pieces.begin);
   }
+  // A page that stores what it has forgets it. If it is asked in that moment, it would take the
+  // same from its peers again.
+  const Job* peers = job_of(Source::peers);
+  if (!peers || peers->next > peers->pieces.begin) return;
+  // What the origin brought beside it is stored by this body itself.
+  if (is_done(peers->next) || !held_.has(peers->next)) return;
+  close(peers->id);
+  advance(now);
 }
 
 void Body::handle_pull(std::int64_t bytes, Instant now) {
@@ -102,9 +110,9 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
     counts_.wasted += bytes;
     return false;
   }
-  if (job->source == Source::origin && piece >= job->until) {
+  if (job->source == Source::origin && piece >= job->until && !checks_) {
     // Other readers of this answer are further ahead than this one may gather: it takes the piece
-    // from the store when it gets there.
+    // from the store when it gets there. One that is compared is asked for once.
     close(id);
     advance(now);
     return false;
@@ -199,17 +207,14 @@ void Body::handle_known() {
 
 void Body::handle_company(Instant now) {
   if (finished_ || checks_ || peers_lost_ || job_of(Source::peers)) return;
-  for (const Job& job : jobs_) {
-    // An origin that does not know Range gives all that is left: a page could not share that work.
-    if (job.rest) return;
-  }
   peers_may_ = true;
   known_ = true;
   // What comes first is on its way from the origin: it need not help out beside that.
   hedged_ = false;
   for (std::size_t i = jobs_.size(); i-- > 0;) {
     const Job& job = jobs_[i];
-    if (job.source != Source::origin) continue;
+    // An origin that does not know Range gives all that is left: a page could not share that work.
+    if (job.source != Source::origin || job.rest) continue;
     // A first window's worth is on its way before anybody could bring as much. Later the answer is
     // cut at once: what is lost of a piece is less than all who came together would fetch of it.
     const bool is_first = !passed_any_ && job.pieces.begin == next_;
@@ -329,6 +334,8 @@ void Body::pass_on() {
     }
     state(next_) = State::passed;
     passed_any_ = true;
+    // Of a small file all of it is waited for.
+    if (!is_small()) origin_late_at_.reset();
     release_refusal();
     ++next_;
   }

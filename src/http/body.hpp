@@ -186,7 +186,7 @@ class Body {
   // So many bytes came to the host and were of no use.
   void handle_wasted(std::uint64_t bytes) { counts_.wasted += bytes; }
   // Somebody else stored these pieces: they need not be fetched any more.
-  void handle_held(PieceRange pieces);
+  void handle_held(PieceRange pieces, Instant now);
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
   void handle_pull(std::int64_t bytes, Instant now);
   // A piece that the page verified. True: keep its buffer until Enqueue; false: drop it.
@@ -292,7 +292,6 @@ class Body {
   void close_all();
   void watch(Instant now);
   void watch_origin(Instant now);
-  bool waits_for_origin();
   void help_origin();
   void lose_peers(Job& job, Error error);
   PieceRange whole_pieces(PieceRange asked, ByteRange held) const;

@@ -61,7 +61,8 @@ void Body::close(JobId id) {
     if (state(piece) == State::taken) state(piece) = State::free;
   }
   store_up_to(*job, job->next);
-  (job->source == Source::peers ? stalls_at_ : origin_late_at_).reset();
+  if (job->source == Source::peers) stalls_at_.reset();
+  origin_late_at_.reset();
   const bool is_kept = refusal_ && refusal_->id == id;
   if (job->source == Source::origin && !is_kept) streams_->leave(job->stream, job->reader);
   if (!is_kept) push(Close{id});
@@ -122,31 +123,33 @@ void Body::watch(Instant now) {
   watch_origin(now);
 }
 
-// Whether the origin is to bring the next piece and has not answered, where peers may bring it and
-// are not asked for it. Of a small file an answer that brings nothing is none.
-bool Body::waits_for_origin() {
-  if (!peers_may_ || !known_ || checks_) return false;
-  bool waits = false;
+// How long the origin, which is to bring the next piece, is waited for before peers are asked for
+// it. One that does not answer as long as peers that do not begin. Of a small file an answer that
+// brings nothing is none. A piece of a large file may take long in a crowd, which shares the
+// origin's line, and peers that broke off, or had nothing, are left alone. But no silence holds a
+// reader for ever.
+void Body::watch_origin(Instant now) {
+  Deadline late;
   for (const Job& job : jobs_) {
     if (job.pieces.begin > next_ || job.next > next_) continue;
-    if (job.source == Source::peers) return false;
-    waits |= job.source == Source::origin && (!job.accepted || is_small());
+    if (job.source != Source::origin || !known_ || checks_) return origin_late_at_.reset();
+    const bool is_short = peers_may_ && (!job.accepted || is_small());
+    const Duration wait = is_short   ? limits::hedge_delay
+                          : job.rest ? limits::stream_silence
+                                     : limits::origin_silence;
+    late = sooner(origin_late_at_, now + wait);
   }
-  return waits;
-}
-
-// An origin that does not answer is waited for as long as peers are that do not begin. Behind its
-// head a piece of a large file may take long all the same: a crowd shares the origin's line.
-void Body::watch_origin(Instant now) {
-  if (!waits_for_origin()) return origin_late_at_.reset();
-  if (!origin_late_at_) origin_late_at_ = now + limits::hedge_delay;
+  origin_late_at_ = late;
 }
 
 // Peers are asked for what the origin is to bring next, beside it: whoever begins goes on.
 void Body::help_origin() {
+  // Somebody else has stored it meanwhile.
+  if (held_.has(next_)) return close(job_of(Source::origin)->id);
   if (const Job* peers = job_of(Source::peers)) close(peers->id);
   PieceRange pieces{next_, next_};
   while (pieces.end < pieces_.end && !is_done(pieces.end) && !held_.has(pieces.end)) ++pieces.end;
+  peers_may_ = true;
   add_job(Source::peers, pieces);
   jobs_.back().hedged = true;
   origin_late_at_.reset();

@@ -27,6 +27,18 @@ bool is_javascript(std::string_view type) {
   return is_essence(type, "text/javascript") || is_essence(type, "application/javascript");
 }
 
+// Whether one of these lines is in a text. std::string_view::find() of more than a character is a
+// tenth of a KB.
+bool has_any(std::string_view text, std::string_view words) {
+  while (!words.empty()) {
+    const std::string_view word = take_line(words);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text.substr(i, word.size()) == word) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 bool may_route(const RequestFields& request) {
@@ -68,16 +80,12 @@ OriginRequest Repeatable::request(bool whole, bool reload) const {
 bool suits(std::string_view destination, std::string_view type) {
   if (is_script(destination)) return is_javascript(type);
   if (destination == "style") return is_essence(type, "text/css");
-  if (destination == "json") return type.find("json") != std::string_view::npos;
+  if (destination == "json") return has_any(type, "json");
   return true;
 }
 
 bool is_compressible(std::string_view type) {
-  std::string_view words = "text/\njson\njavascript\nxml\nwasm\nfont/ttf\nfont/otf\n";
-  while (!words.empty()) {
-    if (type.find(take_line(words)) != std::string_view::npos) return true;
-  }
-  return false;
+  return has_any(type, "text/\njson\njavascript\nxml\nwasm\nfont/ttf\nfont/otf");
 }
 
 bool is_usable(std::uint32_t status, std::string_view destination, std::string_view type) {

@@ -208,9 +208,36 @@ struct Host {
     body.handle_company(now);
     drain();
   }
+  // Somebody else stored these.
+  void holds(PieceRange pieces) {
+    body.handle_held(pieces, now);
+    drain();
+  }
   void end(std::uint32_t job, Error why = Error::none) {
     body.handle_end(JobId{job}, why, now);
     drain();
+  }
+  // Nothing happens until the body's own time is up.
+  void time_out() {
+    now = body.next_timeout().value();
+    body.handle_timeout(now);
+    drain();
+  }
+  // The answer to this job brings nothing from this piece on, and a page that is asked has it.
+  void falls_silent(std::uint32_t job, PieceIndex piece, Duration wait) {
+    const Instant before = now;
+    const std::uint64_t brought = body.counts().from_origin;
+    time_out();
+    CHECK(now - before == wait);
+    CHECK(windows.count(job) == 1);
+    REQUIRE(peers.size() == 1);
+    CHECK(peers.begin()->second.pieces.begin == piece);
+    this->piece(peers.begin()->first, piece);
+    CHECK(windows.empty());
+    finish();
+    CHECK(done);
+    CHECK(body.counts().from_origin == brought);
+    check_in_order();
   }
   // Whether its credit lets a page send its next piece.
   bool may_send(std::uint32_t job) const {
@@ -1255,7 +1282,7 @@ TEST_CASE("peers give what an origin that does not answer was to give") {
     host.drain();
     CHECK(host.peers.empty());
     CHECK(host.windows.count(1) == 1);
-    CHECK_FALSE(host.body.next_timeout());
+    CHECK(*host.body.next_timeout() - host.now == limits::origin_silence);
     host.finish();
     CHECK(host.body.counts().from_peers == piece_bytes);
   }
@@ -1289,20 +1316,172 @@ TEST_CASE("peers give what an answer of a small file does not bring") {
 TEST_CASE("an origin that does not answer is waited for where nobody else has it") {
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);
-  CHECK_FALSE(host.body.next_timeout());
   host.company();
   host.end(host.peers.begin()->first, Error::nobody_has_it);
-  CHECK_FALSE(host.body.next_timeout());
+  CHECK(*host.body.next_timeout() - host.now == limits::origin_silence);
   CHECK(host.windows.count(1) == 1);
+  SUBCASE("and then a page is asked again") {
+    host.time_out();
+    REQUIRE(host.peers.size() == 1);
+    CHECK(host.peers.begin()->second.pieces.begin == 0);
+    CHECK(host.windows.count(1) == 1);
+  }
+  host.finish();
+  CHECK(host.done);
+}
+
+TEST_CASE(
+    "nobody is asked beside an origin that does not answer where nobody is known to have it") {
+  Host host = unknown(100);
+  host.end(1, Error::nobody_has_it);
+  CHECK_FALSE(host.body.next_timeout());
+}
+
+TEST_CASE("peers give what an answer does not bring any more in the middle of a body") {
+  SUBCASE("all that is left, and company came") {
+    Host host = whole(200, PluginKind::network);
+    host.pull(1 << 30);
+    host.head(1, 200);
+    host.digest(1, 0);
+    host.company();
+    CHECK(host.peers.empty());
+    host.falls_silent(1, 1, limits::stream_silence);
+  }
+  SUBCASE("all that is left, and company came before its head") {
+    Host host = whole(200, PluginKind::network);
+    host.pull(1 << 30);
+    host.company();
+    host.head(1, 200);
+    CHECK(host.peers.empty());
+    host.falls_silent(1, 0, limits::stream_silence);
+  }
+  SUBCASE("all that is left, and peers were known from the beginning") {
+    Host host = helped(200);
+    host.head(2, 200);
+    CHECK(host.peers.empty());
+    host.digest(2, 0);
+    host.falls_silent(2, 1, limits::stream_silence);
+  }
+  SUBCASE("all that is left, and peers had broken off before") {
+    Host host = whole(200, PluginKind::delegate);
+    host.pull(1 << 30);
+    host.piece(1, 0);
+    host.end(1, Error::peer_gone);
+    host.head(2, 200);
+    host.falls_silent(2, 1, limits::stream_silence);
+  }
+  SUBCASE("a stretch, and nobody was asked yet") {
+    Host host = whole(200, PluginKind::network);
+    host.pull(1 << 30);
+    host.good_head(1);
+    host.digest(1, 0);
+    host.falls_silent(1, 1, limits::origin_silence);
+  }
+  SUBCASE("a first window, and company gives what lies behind it") {
+    Host host = whole(200, PluginKind::network);
+    host.pull(1 << 30);
+    host.company();
+    host.good_head(1);
+    REQUIRE(host.peers.size() == 1);
+    // It brings all that it may, so it owes nothing.
+    const std::uint32_t behind = host.peers.begin()->first;
+    while (host.may_send(behind)) host.piece(behind, host.next[behind]);
+    host.falls_silent(1, 0, limits::origin_silence);
+  }
+}
+
+TEST_CASE("an answer that is compared is asked for once, also if its pieces come out of order") {
+  Opening opening{PluginKind::network};
+  opening.checks = true;
+  const std::uint64_t bytes = 100 * piece_bytes;
+  Host host(bytes, {0, bytes}, none(), opening);
+  host.head(1, 200);
+  CHECK(host.answer_of == 1);
+  host.error = Error::none;  // a body that is compared goes on
+  host.digest(1, 90);
+  CHECK(host.windows_opened == 1);
+  CHECK(host.error == Error::origin_changed);
+}
+
+TEST_CASE("an answer that goes on slowly is not silent") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  host.head(1, 200);
+  host.company();
+  for (PieceIndex piece = 0; piece < 10; ++piece) {
+    host.now += limits::stream_silence - Duration(1);
+    host.body.handle_timeout(host.now);
+    host.digest(1, piece);
+    CHECK(host.peers.empty());
+  }
 }
 
 TEST_CASE("an origin that gives all that is left in one body goes on alone, whoever comes") {
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);
   host.head(1, 200);
-  host.body.handle_company(host.now);
-  host.drain();
+  host.company();
   CHECK(host.peers.empty());
+  SUBCASE("and peers go on when it breaks off") {
+    host.digest(1, 0);
+    host.end(1, Error::origin_unreachable);
+    CHECK(host.windows.empty());
+    REQUIRE(host.peers.size() == 1);
+    CHECK(host.peers.begin()->second.pieces == PieceRange{1, 100});
+  }
+  host.finish();
+  CHECK(host.done);
+}
+
+TEST_CASE("what a page stores while it is asked for it is read, and not asked of peers again") {
+  Host host = whole(100, PluginKind::delegate);
+  host.pull(1 << 30);
+  SUBCASE("the first run") {
+    host.holds({0, 16});
+    REQUIRE(host.reads.size() == 1);
+    CHECK(host.reads.begin()->second.pieces == PieceRange{0, 16});
+    REQUIRE(host.peers.size() == 1);
+    CHECK(host.peers.begin()->second.pieces == PieceRange{16, 100});
+    host.finish();
+    CHECK(host.body.counts().from_peers == 84 * piece_bytes);
+  }
+  SUBCASE("but a page that has begun goes on") {
+    host.piece(1, 0);
+    host.holds({0, 16});
+    host.holds({1, 16});
+    CHECK(host.peers.count(1) == 1);
+    host.finish();
+    CHECK(host.body.counts().from_peers == 100 * piece_bytes);
+  }
+  SUBCASE("nor is it asked anew for what the origin brought beside it") {
+    host.hedge();
+    REQUIRE(host.windows.count(2) == 1);
+    host.window(2);
+    host.holds({0, 4});
+    CHECK(host.peers.count(1) == 1);
+    host.piece(1, 0);
+    CHECK(host.body.counts().wasted == piece_bytes);
+    return;
+  }
+  SUBCASE("and so does one that stores what is asked for later") {
+    host.holds({16, 32});
+    CHECK(host.peers.count(1) == 1);
+    host.finish();
+  }
+  CHECK(host.done);
+  CHECK(host.body.counts().wasted == 0);
+}
+
+TEST_CASE("the store gives what a silent answer was to give, if somebody else has stored it") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  host.good_head(1);
+  host.holds({0, 16});
+  CHECK(host.reads.empty());
+  host.time_out();
+  CHECK(host.windows.count(1) == 0);
+  REQUIRE(host.reads.size() == 1);
+  CHECK(host.reads.begin()->second.pieces == PieceRange{0, 16});
   host.finish();
   CHECK(host.done);
 }
@@ -1311,7 +1490,7 @@ TEST_CASE("pieces that somebody else stored meanwhile are not fetched again") {
   Host host = whole(60, PluginKind::network);
   host.pull(1 << 30);
   host.good_head(1);
-  host.body.handle_held({32, 48});
+  host.holds({32, 48});
   for (PieceIndex piece = 0; piece < 32; ++piece) host.digest(1, piece);
   REQUIRE(host.reads.size() == 1);
   CHECK(host.reads.begin()->second.pieces == PieceRange{32, 48});
@@ -1432,7 +1611,7 @@ struct Page {
     for (const auto& from : hosts) {
       for (const PieceRange& run : from->stored) {
         stored.push_back(run);
-        for (const auto& to : hosts) to->body.handle_held(run);
+        for (const auto& to : hosts) to->body.handle_held(run, to->now);
       }
       from->stored.clear();
     }
@@ -1528,7 +1707,7 @@ TEST_CASE("a reader that stops holds nobody up, and goes on in the store") {
   CHECK(slow.kept.size() * piece_bytes <= limits::body_ahead_bytes);
   CHECK(slow.body.counts().wasted == 0);
   for (const Host* host : {&slow, &fast}) {
-    for (const PieceRange& run : host->stored) slow.body.handle_held(run);
+    for (const PieceRange& run : host->stored) slow.body.handle_held(run, slow.now);
   }
   slow.finish();
   CHECK(slow.done);
@@ -1576,8 +1755,8 @@ TEST_CASE("company cuts what all of them read") {
 
 // Whatever the sources do, what is passed on is the asked range from its first byte on, in order; a
 // body that did not fail passes on all of it; at most one job per source runs, but two of the
-// origin and one for what is missing before them; and no piece that came good is fetched twice. And
-// wherever that left it, sources that work from then on end it.
+// origin and two for what the store has lost before them; and no piece that came good is fetched
+// twice. And wherever that left it, sources that work from then on end it.
 TEST_CASE("a random host never gets anything but the range") {
   const auto seed = std::random_device{}();
   CAPTURE(seed);
@@ -1602,7 +1781,7 @@ TEST_CASE("a random host never gets anything but the range") {
     while (!host.done && host.error == Error::none && steps-- > 0) {
       REQUIRE(host.reads.size() <= 1);
       REQUIRE(host.peers.size() <= 1);
-      REQUIRE(host.windows.size() <= limits::windows_in_flight + 1);
+      REQUIRE(host.windows.size() <= 2 * limits::windows_in_flight);
       host.now += Duration(1000);
       if (chance(40)) host.pull(static_cast<std::int64_t>(random() % (8 * piece_bytes)));
       const auto step = [&](auto& jobs, auto&& act) {

@@ -175,3 +175,22 @@ test('an origin that never answers: peers that come later give all of it', async
   assert.equal((await hung).sha256, sha256(bytes));
   assert.ok((await first.sources('/static/hanging.bin')).fromPeers > 0);
 });
+
+// Such an origin gives all in one answer, which is not cut when others turn up.
+test('an origin without ranges that falls silent in the middle: peers that come later give the rest', async (t) => {
+  const { site, chromium } = scene(t);
+  const path = '/static/silent.bin';
+  const bytes = randomBytes('silent', 3_000_000);
+  const s = await site({ [path]: bytes });
+  const [first, second] = [await chromium(), await chromium()];
+  for (const visitor of [first, second]) await visitor.visit(s.url);
+  const never = new Promise(() => {});
+  const takeBack = s.origin.rule(path, { ignoreRange: true, each: ({ sent }) => (sent > 1_000_000 ? never : undefined) });
+  const hung = first.fetch(path);
+  await until('the answer has begun', () => s.origin.sent(path) > 1_000_000);
+  takeBack();
+  assert.equal((await second.fetch(path)).sha256, sha256(bytes));
+  assert.equal((await hung).sha256, sha256(bytes));
+  const { fromPeers, fromOrigin } = await first.sources(path);
+  assert.ok(fromPeers > 1_500_000 && fromOrigin < 1_500_000, `${fromPeers} bytes from peers, ${fromOrigin} from the origin`);
+});
