@@ -4,7 +4,6 @@ import {
   RECORD,
   RECORD_READ,
   segmentBytes,
-  STORE_BEGIN,
   STORE_DONE,
   STORE_FAILED,
   STORE_FULL,
@@ -121,8 +120,13 @@ export class StoreKeeper {
     this.#lists.add(since);
     try {
       const [quota, roots] = await looked;
-      call(STORE_BEGIN, currentQuota(), quota);
-      for (const [root, runs] of roots) for (const run of [[0, 0], ...runs]) call(STORE_HOLDS, root, run[0], run[1]);
+      // Of some roots there is but a digest list.
+      const held = [...roots].flatMap(([root, runs]) =>
+        (runs[0] ? runs : [[0, 0]]).map(([begin, end]) => ({ root, begin, end })),
+      );
+      (held[0] ? held : [{ root: '', begin: 0, end: 0 }]).forEach(({ root, begin, end }, i) =>
+        call(STORE_HOLDS, root, begin, end, i === 0, currentQuota(), quota),
+      );
     } finally {
       this.#lists.delete(since);
     }

@@ -228,15 +228,13 @@ unsigned manifest_losses() {
 
 // --- The store -----------------------------------------------------------------------------------
 
-// The bytes that the site lets the store take, and those that the browser offers; 0 if it does not
-// say. What the store holds follows, in the order of its keys.
-void store_begin(double asked_bytes, double browser_bytes) {
-  engine.handle_store_begin(asked_bytes, browser_bytes);
-}
-
-// Text: the root. An empty run: there is perhaps but a digest list.
-void store_holds(unsigned bytes, unsigned begin, unsigned end) {
-  engine.add_stored(root_of(text_of(bytes)), {begin, end});
+// What the store holds, in the order of its keys, a run a call. Text: the root; '' of a store that
+// holds nothing. An empty run: there is perhaps but a digest list. And the bytes that the site lets
+// it take, and those that the browser offers; 0 if it does not say.
+void store_holds(unsigned bytes, unsigned begin, unsigned end, bool is_first, double asked_bytes,
+                 double browser_bytes) {
+  if (is_first) engine.handle_store_begin(asked_bytes, browser_bytes);
+  if (bytes > 0) engine.add_stored(root_of(text_of(bytes)), {begin, end});
 }
 
 void store_listed(bool ok, double now) {

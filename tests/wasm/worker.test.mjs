@@ -52,7 +52,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
     const codes = listed.map((each) => host.list(...each));
     call('manifest_commit', false, false);
     call('manifest_loaded', '', border.FETCH_OTHER, epoch, host.now);
-    call('store_begin', 0, 0);
+    call('store_holds', '', 0, 0, true, 0, 0);
     call('store_listed', true, host.now);
     host.take();
     return codes;
@@ -364,9 +364,8 @@ test('a request goes from the origin to the store through the border, and leaves
 test('what is stored is read from the store', () => {
   const host = start({ plugins: [PLUGIN_CACHE, PLUGIN_NETWORK] });
   host.begin(['/f', 3 * 65536]);
-  host.call('store_begin', 0, 0);
-  host.call('store_holds', root, 0, 2);
-  host.call('store_holds', root, 2, 3);
+  host.call('store_holds', root, 0, 2, true, 0, 0);
+  host.call('store_holds', root, 2, 3, false, 0, 0);
   host.open('/f');
   const all = host.run('/f');
   assert.deepEqual(
@@ -386,15 +385,15 @@ test('the store is counted and makes room through the border', () => {
   call('manifest_commit', false, false);
   const old = 'cd'.repeat(32);
   // What is not listed counts as a segment.
-  call('store_begin', 3 * 65536 + 1048576, 0);
-  call('store_holds', root, 0, 3);
-  call('store_holds', old, 0, 1);
+  const asked = 3 * 65536 + 1048576;
+  call('store_holds', root, 0, 3, true, asked, 0);
+  call('store_holds', old, 0, 1, false, asked, 0);
   assert.equal(callText('store_make_room', '', 0, 0, false, false), '');
   assert.equal(callText('store_make_room', root, 0, 1, false, false), old);
   // What is being stored does not give way to itself.
   assert.equal(callText('store_make_room', root, 0, 1, true, false), 'storage-full');
   assert.equal(callText('store_make_room', root, 0, 1, true, true), '', 'something was dropped meanwhile');
-  call('store_holds', old, 0, 1);
+  call('store_holds', old, 0, 1, false, asked, 0);
   assert.equal(callText('drop_unlisted'), old);
 });
 
