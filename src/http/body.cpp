@@ -41,7 +41,7 @@ void Body::start(Instant now) {
   advance(now);
 }
 
-void Body::handle_held(PieceRange pieces, Instant now) {
+void Body::handle_held(PieceRange pieces) {
   if (finished_ || checks_) return;
   held_.add(pieces);
   for (const Job& job : jobs_) {
@@ -49,14 +49,6 @@ void Body::handle_held(PieceRange pieces, Instant now) {
     const bool is_ahead = pieces.begin >= Windows::first_end(geometry_, job.next);
     if (job.source == Source::origin && !job.rest && is_ahead) shorten(job.id, pieces.begin);
   }
-  // A page that stores what it has forgets it. If it is asked in that moment, it would take the
-  // same from its peers again.
-  const Job* peers = job_of(Source::peers);
-  if (!peers || peers->next > peers->pieces.begin) return;
-  // What the origin brought beside it is stored by this body itself.
-  if (is_done(peers->next) || !held_.has(peers->next)) return;
-  close(peers->id);
-  advance(now);
 }
 
 void Body::handle_pull(std::int64_t bytes, Instant now) {

@@ -208,11 +208,6 @@ struct Host {
     body.handle_company(now);
     drain();
   }
-  // Somebody else stored these.
-  void holds(PieceRange pieces) {
-    body.handle_held(pieces, now);
-    drain();
-  }
   void end(std::uint32_t job, Error why = Error::none) {
     body.handle_end(JobId{job}, why, now);
     drain();
@@ -1433,64 +1428,11 @@ TEST_CASE("an origin that gives all that is left in one body goes on alone, whoe
   CHECK(host.done);
 }
 
-TEST_CASE("what a page stores while it is asked for it is read, and not asked of peers again") {
-  Host host = whole(100, PluginKind::delegate);
-  host.pull(1 << 30);
-  SUBCASE("the first run") {
-    host.holds({0, 16});
-    REQUIRE(host.reads.size() == 1);
-    CHECK(host.reads.begin()->second.pieces == PieceRange{0, 16});
-    REQUIRE(host.peers.size() == 1);
-    CHECK(host.peers.begin()->second.pieces == PieceRange{16, 100});
-    host.finish();
-    CHECK(host.body.counts().from_peers == 84 * piece_bytes);
-  }
-  SUBCASE("but a page that has begun goes on") {
-    host.piece(1, 0);
-    host.holds({0, 16});
-    host.holds({1, 16});
-    CHECK(host.peers.count(1) == 1);
-    host.finish();
-    CHECK(host.body.counts().from_peers == 100 * piece_bytes);
-  }
-  SUBCASE("nor is it asked anew for what the origin brought beside it") {
-    host.hedge();
-    REQUIRE(host.windows.count(2) == 1);
-    host.window(2);
-    host.holds({0, 4});
-    CHECK(host.peers.count(1) == 1);
-    host.piece(1, 0);
-    CHECK(host.body.counts().wasted == piece_bytes);
-    return;
-  }
-  SUBCASE("and so does one that stores what is asked for later") {
-    host.holds({16, 32});
-    CHECK(host.peers.count(1) == 1);
-    host.finish();
-  }
-  CHECK(host.done);
-  CHECK(host.body.counts().wasted == 0);
-}
-
-TEST_CASE("the store gives what a silent answer was to give, if somebody else has stored it") {
-  Host host = whole(100, PluginKind::network);
-  host.pull(1 << 30);
-  host.good_head(1);
-  host.holds({0, 16});
-  CHECK(host.reads.empty());
-  host.time_out();
-  CHECK(host.windows.count(1) == 0);
-  REQUIRE(host.reads.size() == 1);
-  CHECK(host.reads.begin()->second.pieces == PieceRange{0, 16});
-  host.finish();
-  CHECK(host.done);
-}
-
 TEST_CASE("pieces that somebody else stored meanwhile are not fetched again") {
   Host host = whole(60, PluginKind::network);
   host.pull(1 << 30);
   host.good_head(1);
-  host.holds({32, 48});
+  host.body.handle_held({32, 48});
   for (PieceIndex piece = 0; piece < 32; ++piece) host.digest(1, piece);
   REQUIRE(host.reads.size() == 1);
   CHECK(host.reads.begin()->second.pieces == PieceRange{32, 48});
@@ -1611,7 +1553,7 @@ struct Page {
     for (const auto& from : hosts) {
       for (const PieceRange& run : from->stored) {
         stored.push_back(run);
-        for (const auto& to : hosts) to->body.handle_held(run, to->now);
+        for (const auto& to : hosts) to->body.handle_held(run);
       }
       from->stored.clear();
     }
@@ -1707,7 +1649,7 @@ TEST_CASE("a reader that stops holds nobody up, and goes on in the store") {
   CHECK(slow.kept.size() * piece_bytes <= limits::body_ahead_bytes);
   CHECK(slow.body.counts().wasted == 0);
   for (const Host* host : {&slow, &fast}) {
-    for (const PieceRange& run : host->stored) slow.body.handle_held(run, slow.now);
+    for (const PieceRange& run : host->stored) slow.body.handle_held(run);
   }
   slow.finish();
   CHECK(slow.done);
