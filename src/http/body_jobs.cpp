@@ -144,6 +144,8 @@ void Body::watch_origin(Instant now) {
 
 // Peers are asked for what the origin is to bring next, beside it: whoever begins goes on.
 void Body::help_origin() {
+  // Somebody else has stored it meanwhile.
+  if (held_.has(next_)) return close(job_of(Source::origin)->id);
   if (const Job* peers = job_of(Source::peers)) close(peers->id);
   PieceRange pieces{next_, next_};
   while (pieces.end < pieces_.end && !is_done(pieces.end) && !held_.has(pieces.end)) ++pieces.end;

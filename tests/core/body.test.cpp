@@ -1428,6 +1428,20 @@ TEST_CASE("an origin that gives all that is left in one body goes on alone, whoe
   CHECK(host.done);
 }
 
+TEST_CASE("the store gives what a silent answer was to give, if somebody else has stored it") {
+  Host host = whole(100, PluginKind::network);
+  host.pull(1 << 30);
+  host.good_head(1);
+  host.body.handle_held({0, 16});
+  CHECK(host.reads.empty());
+  host.time_out();
+  CHECK(host.windows.count(1) == 0);
+  REQUIRE(host.reads.size() == 1);
+  CHECK(host.reads.begin()->second.pieces == PieceRange{0, 16});
+  host.finish();
+  CHECK(host.done);
+}
+
 TEST_CASE("pieces that somebody else stored meanwhile are not fetched again") {
   Host host = whole(60, PluginKind::network);
   host.pull(1 << 30);
