@@ -290,10 +290,10 @@ async function integrationStep() {
   ]);
 }
 
-// A response of 320 s, one of 90 s, a deployment that is seen within 60 s and pages that connect when they are idle do nothing
-// most of the time: they run beside all that follows the build. Of the others two at a time: browsers take all of two cores,
-// and more of them only wait for each other.
-const waiting = ['long', 'firefox', 'pairs', 'deployment'];
+// A response of 320 s, one of 90 s, a deployment that is seen within 60 s, pages that connect when they are idle, workers that
+// come late and tabs that are frozen do nothing most of the time: they run beside all that follows the build. Of the others two
+// at a time: browsers take all of two cores, and more of them only wait for each other.
+const waiting = ['long', 'firefox', 'deployment', 'mounts', 'pairs', 'frozen'];
 /** Those that go through several browsers, and the engine in a worker and in the page (tests/e2e/harness/scene.mjs). */
 const manyEngines = ['deleted', 'diagnosis', 'engine', 'fidelity', 'frozen', 'history', 'late', 'sites', 'truth'];
 
