@@ -132,11 +132,13 @@ void Body::take_part(Job& job, PieceRange held) {
 }
 
 // Whether the page would have got the same answer without us. What is gone, and what must not be
-// asked for again now, is so in parts and as a whole. Any other status may be about the range.
+// asked for again now, is so in parts and as a whole. Any other status may be about the range; but
+// a page that asked for a part is refused it as we are, unless it is about which part (416).
 bool Body::is_page_answer(bool asked_whole, const OriginAnswer& answer) const {
   if (is_head_sent_ || passed_any_ || refusal_) return false;
   if (is_gone(answer.status) || answer.status == 429 || answer.status == 503) return true;
-  return whole_ && (asked_whole || answer.status == 200);
+  if (!whole_) return !asked_whole && answer.status >= 400 && answer.status != 416;
+  return asked_whole || answer.status == 200;
 }
 
 // An origin that refuses a part may still give the whole, and what comes before is thrown away. Not
