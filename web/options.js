@@ -1,6 +1,7 @@
 // What instances in one page ask for, and whether two of them ask for the same.
 import { SOCKET_PATH } from '../build/border.js';
 import { endOf } from '../sw/store.js';
+import { iceUrl } from './ice.js';
 import { attempt, isAmount, isFlag, isObject, ofUpload, plain, unusable, uploadOf } from './settings.js';
 
 /** No word of the page's against uploads. */
@@ -13,10 +14,8 @@ const isText = (/** @type {unknown} */ value) => typeof value === 'string' && va
 /** URL and TrustedScriptURL say the same as JSON, a Date does not. @param {any} value */
 const isUrl = (value) => (isText(value) || value.toJSON() === String(value) ? parsed(value) : '');
 
-/** RFC 7064, RFC 7065. @param {any} url @param {RTCIceServer} server that it is of */
-const isServer = (url, { username, credential }) =>
-  /^\s*(?!stun.*\?)(stun|turn)s?:(\[[^\]]+]|[^\s:/?#@[]+)(:0*[1-9]\d{0,4})?(\?transport=(udp|tcp))?\s*$/i.test(url) &&
-  (/^\s*s/i.test(url) || (username && credential));
+/** @param {any} url @param {RTCIceServer} server that it is of */
+const isServer = (url, { username, credential }) => iceUrl.test(url) && (/^\s*s/i.test(url) || (username && credential));
 
 /**
  * The name of the first member of `servers` that no browser takes (tests/e2e/servers.test.mjs), with a URL in place of a server;

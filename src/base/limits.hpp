@@ -159,11 +159,12 @@ inline constexpr Duration busy_memory_max = 3600s;
 // reader_rate_min, may be dead: whoever opens the resource then asks anew. Without us each request
 // would have a connection of its own.
 inline constexpr Duration stream_silence = 10s;
-// Where the origin gives parts a crowd shares its line: of 200 visitors who come at once, at 1 MB/s
-// in all, each waits half a minute for a piece. Pages that are asked for a piece that nobody has
-// ask the origin for it: after 30 s that made 6.6 copies of 5.6 (npm run sim). So peers are asked
-// for what a silent answer was to bring after this; where it gives all that is left, which no crowd
-// shares, after stream_silence.
+// Peers are asked for what a silent answer was to bring: after stream_silence where the answer is
+// all that is left of the file, after this where it is a part. In a crowd a part may be silent for
+// long: of 200 visitors who come at once to an origin of 1 MB/s each waits half a minute for a
+// piece, and pages that are asked for it would ask the origin too. They then took 6.6 copies of it
+// instead of 5.6 where this was 30 s (npm run sim -- --over 0 --peers 200 --bytes 17825792
+// --origin-rate 1000000).
 inline constexpr Duration origin_silence = 60s;
 static_assert(hedge_delay < stream_silence && stream_silence < origin_silence);
 // Browsers end a worker that no event reaches for this time. Firefox then ends the body of a

@@ -123,11 +123,10 @@ void Body::watch(Instant now) {
   watch_origin(now);
 }
 
-// How long the origin, which is to bring the next piece, is waited for before peers are asked for
-// it. One that does not answer as long as peers that do not begin. Of a small file an answer that
-// brings nothing is none. A piece of a large file may take long in a crowd, which shares the
-// origin's line, and peers that broke off, or had nothing, are left alone. But no silence holds a
-// reader for ever.
+// Sets the time at which peers are asked for the next piece, because the origin that is to bring it
+// is silent. Short before its head, and for all of a small file. Long behind the head of a large
+// one, where a crowd shares the origin's line; and long, too, where peers broke off or had nothing
+// before.
 void Body::watch_origin(Instant now) {
   Deadline late;
   for (const Job& job : jobs_) {

@@ -1,4 +1,5 @@
 // What browsers take as ICE servers (WebRTC, 4.4.1.1, "set the configuration"; RFC 7064, RFC 7065).
+import { iceUrl } from '../../../web/ice.js';
 import { listOf, meantBy, textOf, writtenOf } from './values.js';
 
 /** @typedef {import('./script.js').Facts} Facts */
@@ -10,12 +11,10 @@ export const iceForm = 'Write stun:host:port or turn:host:port?transport=udp.';
  * The parts of an ICE server's URL; null if browsers refuse it.
  * @param {string} text
  */
-export function iceUrl(text) {
-  const found = text.match(/^(stuns?|turns?):(\[[^\]]+\]|[^:?/@\s]+)(?::(\d+))?(?:\?transport=(udp|tcp))?$/i);
-  if (!found || (/^stun/i.test(text) && found[4]) || (found[3] && !(Number(found[3]) > 0 && Number(found[3]) < 65536)))
-    return null;
-  const [, scheme, host, port, transport] = found;
-  return { isTurn: /^turn/i.test(scheme), isSecure: /s$/i.test(scheme), host, port, transport };
+export function partsOf(text) {
+  const [, scheme, tls, host, port, transport] = iceUrl.exec(text) ?? [];
+  if (!scheme || Number(port ?? 0) > 65535) return null;
+  return { isTurn: /turn/i.test(scheme), isSecure: tls !== '', host, port, transport };
 }
 
 /** @type {Record<string, string>} */
@@ -43,7 +42,7 @@ function faultOfServer(facts, server) {
   for (const each of urls.type === 'ArrayExpression' ? listOf(facts, urls) : [urls]) {
     const text = textOf(meantBy(facts, each))?.trim();
     if (text === undefined) continue;
-    const url = iceUrl(text);
+    const url = partsOf(text);
     if (!url) return [`the ICE server '${text}', which browsers refuse`, iceForm];
     const isMissing = (/** @type {string} */ name) =>
       members.has(name) ? textOf(meantBy(facts, members.get(name))) === '' : isWhole;

@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { reasonOf, todoOf } from './answers.js';
-import { iceForm, iceUrl } from './ice.js';
+import { iceForm, partsOf } from './ice.js';
 import { memberText } from './script.js';
 import { meantBy, textOf, writtenOf } from './values.js';
 
@@ -156,7 +156,7 @@ function askTcp(host, port, signal) {
 export async function checkIce({ findings, options, signal }) {
   if (!options.ice?.length) return findings.notChecked('ICE servers', 'none was given by --ice');
   for (const text of options.ice) {
-    const found = iceUrl(text);
+    const found = partsOf(text);
     if (!found) {
       findings.wrong('ICE servers', `${text} is no URL of an ICE server`, iceForm);
       continue;
