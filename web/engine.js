@@ -115,9 +115,7 @@ export class Head {
     const report = (/** @type {ErrorCode} */ code) => hand('report', [code]);
     this.#store = new Promise((/** @type {(store: Store | null) => void} */ resolve) => (this.#useStore = resolve));
     this.listing = new Resources(core);
-    this.#pieces = new Pieces(core, this.listing, this.#store, (root, begin, end) => {
-      if (!this.#isStopped) this.#broadcast(root, begin, end);
-    });
+    this.#pieces = new Pieces(core, this.listing, this.#store, (...run) => this.#broadcast(...run));
     this.readers = new Readers(core, this.#pieces);
     this.#fetches = new Fetches(core, this.listing, this.#pieces);
     this.#channels = new Channels(core, (bytes) => void (this.#pieces.wasted += bytes));
@@ -149,7 +147,7 @@ export class Head {
   // --- The page's life ---------------------------------------------------------------------------
 
   /**
-   * Ends everything. What is verified is stored yet: browsers finish writes that began as the page closes.
+   * Ends everything. What is verified is stored yet, unless the browser drops it.
    * @param {ErrorCode} code
    * @returns {Promise<unknown>} resolves when it is written
    */
@@ -298,8 +296,9 @@ export class Head {
     this.readers?.endAll(code);
     this.#fetches?.cancelAll();
     this.#socket?.close();
-    this.#channel?.close();
     this.#worker?.close();
+    // What is written yet is told yet: of what it is not told of, the worker stores what it was handed.
+    void this.#pieces?.written().then(() => this.#channel?.close());
     for (const abort of this.#reads.values()) abort.abort();
     this.#over.abort();
     this.#counting?.abort();
@@ -437,11 +436,7 @@ export class Head {
         this.#tellCounts();
         this.readers.end(reader, /** @type {ErrorCode | ''} */ (code) || null);
       },
-      [OUT_STORE_RUN]: ({ resource: handle, begin, end }) => {
-        this.#pieces.storeRun(handle, begin, end);
-        // Of a page that closes: it is written, but nobody will be here to tell of it then.
-        if (this.#isStopped) this.#broadcast(rootOf(handle), begin, end);
-      },
+      [OUT_STORE_RUN]: ({ resource, begin, end }) => this.#pieces.storeRun(resource, begin, end),
       [OUT_FORGET]: ({ resource, piece }) => this.#pieces.forget(resource, piece),
       [OUT_FETCH_PIECES]: ({ fetch, resource, begin, end }) => this.#fetches.fetch(fetch, resource, begin, end),
       [OUT_CANCEL_FETCH]: ({ fetch }) => this.#fetches.cancel(fetch),

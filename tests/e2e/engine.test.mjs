@@ -239,11 +239,24 @@ const endingAtOnce = () => {
     else postMessage.call(this, message, ...more);
   };
 };
+// They may also end them while they write: nothing comes of it then, and nobody hears of that.
+const losing = {
+  '/lose.js': `let isOver = false;
+addEventListener('message', ({ data }) => (isOver ||= data[0] === 'stop'));
+const { put } = Cache.prototype;
+Cache.prototype.put = function (...entry) {
+  if (!isOver) return put.apply(this, entry);
+  new BroadcastChannel('lost').postMessage('');
+  return new Promise(() => {});
+};`,
+  '/engine.js': `import '/lose.js'; import '/peer-cdn/engine.js';`,
+};
 const goings = [
   { name: 'a page that goes away in the middle' },
+  { name: 'a page that goes away in the middle, and whose last writes the browser drops', own: losing },
   { name: 'a page that goes away in the middle, and whose engine ends before it hears of that', init: endingAtOnce },
 ];
-for (const [browser, { name, init }] of browsers.flatMap((each) => goings.map((going) => [each, going]))) {
+for (const [browser, { name, init, own }] of browsers.flatMap((each) => goings.map((going) => [each, going]))) {
   test(`${browser}: what was delivered is in the store after ${name}`, async (t) => {
     const open = scene(t);
     const large = '/static/large.bin';
@@ -253,13 +266,14 @@ for (const [browser, { name, init }] of browsers.flatMap((each) => goings.map((g
       '/still.html': '<!doctype html><link rel="icon" href="data:,"><title>no script</title>',
       // So that it lasts some seconds.
       '/slow.html': '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/slow.js"></script>',
-      '/slow.js': page(`{ worker: '/sw.js', upload: { bytesPerSecond: 2_000_000 } }`),
+      '/slow.js': page(`{ worker: '/sw.js', upload: { bytesPerSecond: 2_000_000 }${own ? ", engine: '/engine.js'" : ''} }`),
+      ...own,
     });
     const [first, second] = [await open.chromium(), await open[browser]({ init })];
     await first.visit(`${s.url}/slow.html`);
     await first.fetch(large);
     await s.origin.untilShared(await s.root(large));
-    await second.visit(s.url);
+    await second.visit(`${s.url}/slow.html`);
     await until('a pair is open', () => second.run(() => window.peerCdn.stats.peers === 1));
     s.origin.recede();
     const delivered = await second.run(async (url) => {
@@ -268,6 +282,14 @@ for (const [browser, { name, init }] of browsers.flatMap((each) => goings.map((g
       while (come < 6_000_000) come += (await reader.read()).value.length;
       return come;
     }, large);
+    if (own) {
+      await second.run(() => {
+        const { promise, resolve } = Promise.withResolvers();
+        new BroadcastChannel('lost').onmessage = resolve;
+        peerCdn.close();
+        return promise.then(() => {});
+      });
+    }
     await second.page.goto(`${s.url}/still.html`);
     const { root, pieceBytes } = (await s.manifest()).resources[large];
     await until('it is stored', async () => {
