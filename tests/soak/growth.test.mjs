@@ -89,6 +89,8 @@ for (const [where, init] of [
     await host.page.goto('about:blank');
     await reader.visit(s.url);
     const come = async () => {
+      // One that comes before the last is gone is no news.
+      await s.origin.untilUntold(root);
       s.origin.reset();
       const guest = await host.newTab();
       await host.visit(s.url, { page: guest });

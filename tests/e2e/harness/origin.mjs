@@ -259,10 +259,17 @@ export class Origin {
 
   /** Resolves when somebody has been told that somebody else has `root`. */
   untilTold(root) {
-    return until(`a visitor knows that ${root.slice(0, 8)} can be had`, () => {
-      const owners = this.#ownersOf(root);
-      return this.#isTold(root, (socket) => !owners.has(socket));
-    });
+    return until(`a visitor knows that ${root.slice(0, 8)} can be had`, () => this.#isOthersTold(root));
+  }
+
+  /** Resolves when those who were told that somebody else has `root` know that nobody has it any more. */
+  untilUntold(root) {
+    return until(`visitors know that ${root.slice(0, 8)} is gone`, () => !this.#isOthersTold(root));
+  }
+
+  #isOthersTold(root) {
+    const owners = this.#ownersOf(root);
+    return this.#isTold(root, (socket) => !owners.has(socket));
   }
 
   /** Every root that any client ever offered. */
