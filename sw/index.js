@@ -10,6 +10,7 @@ import {
   DO_MAKE_ROOM,
   DO_NEED_LIST,
   DO_NEED_RECORD,
+  DO_RELEASE,
   DO_REPORT,
   DO_STORE,
   DO_TELL_NEWS,
@@ -148,7 +149,7 @@ class PeerCDN extends EventTarget {
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
     // else, because the browser reads while we go on.
     void this.#manifest.load();
-    startPages(this.#storage.stored, this.#renew, this.#storage.storeHanded);
+    startPages(this.#storage.stored, this.#renew);
     if (staticRoutes) {
       // A browser that cannot read such rules does without them.
       const add = (/** @type {any} */ event) => event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {}));
@@ -208,12 +209,12 @@ class PeerCDN extends EventTarget {
       [DO_REPORT]: ({ exchange, error }) => this.#report(codeOf(error), exchangeOf(exchange).url),
       [DO_NEED_RECORD]: ({ exchange }) => void storage.readRecord(exchange),
       [DO_KEEP_RECORD]: ({ exchange }) => storage.keepRecord(exchange),
-      [DO_STORE]: ({ body: id, job, stream, begin, end, fits }) => {
+      [DO_STORE]: ({ body: id, job, stream, ...pieces }) => {
         const body = bodyOf(id);
-        const { root, url } = body.exchange;
-        const buffers = stream ? streamOf(stream).buffers(begin, end) : slices(body, job, begin, end);
-        storage.put({ run: [root, begin, end], fits, buffers, body: id, url });
+        const { begin, end } = pieces;
+        storage.put(body, pieces, streamOf(stream)?.buffers(begin, end) ?? slices(body, job, begin, end));
       },
+      [DO_RELEASE]: storage.release,
       [DO_WRITE_NEXT]: () => storage.writeNext(),
       [DO_MAKE_ROOM]: () => void storage.makeRoom().catch(() => {}),
       [DO_TELL_NEWS]: () => {

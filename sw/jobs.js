@@ -6,6 +6,7 @@ import {
   DO_CLOSE,
   DO_DROP_RUN,
   DO_GRANT,
+  DO_HAND,
   DO_LOOK_FOR,
   DO_READ,
   DO_TAKE,
@@ -126,7 +127,7 @@ export const jobPerformer = (storage, digests) =>
         {
           piece: (piece, buffer, from, wasted) => {
             arriving = buffer;
-            if (tell(PAGE_PIECE, id, job, piece, buffer.byteLength, from, wasted)) storage.hand(body, piece, buffer);
+            tell(PAGE_PIECE, id, job, piece, buffer.byteLength, from, wasted);
           },
           pending: (warm) => tell(PAGE_PENDING, id, job, warm),
           alive: () => tell(PAGE_ALIVE, id, job),
@@ -139,6 +140,8 @@ export const jobPerformer = (storage, digests) =>
       );
       body.jobs.set(job, asking);
     },
+
+    [DO_HAND]: ({ body, run }) => storage.hand(run, bodyOf(body), arriving),
 
     [DO_LOOK_FOR]: lookFor,
 

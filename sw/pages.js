@@ -28,7 +28,6 @@ const numbers = new Map();
  */
 const clients = new Map();
 let count = 0;
-let onGone = () => {};
 
 /** The number of a page that said hello; 0 of another. */
 export const numberOf = (/** @type {string} */ clientId) => numbers.get(clientId) ?? 0;
@@ -52,10 +51,8 @@ export function broadcast(type, detail = {}) {
  * A worker that was stopped has forgotten who is there, and asks once, as it starts.
  * @param {(root: string, begin: number, end: number) => void} onStored a page stored a run
  * @param {(cache: string) => void} onEmptied somebody found that the store of that name was gone
- * @param {() => void} onLeft a page is gone
  */
-export function startPages(onStored, onEmptied, onLeft) {
-  onGone = onLeft;
+export function startPages(onStored, onEmptied) {
   if (typeof BroadcastChannel !== 'function') return;
   const end = siteEnd();
   lobby = new BroadcastChannel(CHANNEL);
@@ -99,7 +96,6 @@ function forget(/** @type {string} */ id, /** @type {number} */ page) {
   numbers.delete(id);
   clients.delete(page);
   tell(PAGE_GONE, page);
-  onGone();
 }
 
 /** Forgets a page whose tab was closed. */

@@ -3,7 +3,6 @@ import {
   DROP_UNLISTED,
   RECORD,
   RECORD_READ,
-  segmentBytes,
   STORE_DONE,
   STORE_FAILED,
   STORE_FULL,
@@ -12,7 +11,6 @@ import {
   STORE_MAKE_ROOM,
   STORE_STORED,
   STORED,
-  unwrittenBytes,
 } from '../build/border.js';
 import { call, callText, codeOf, soon, tell } from './engine.js';
 import { broadcast } from './pages.js';
@@ -25,6 +23,7 @@ const browserQuota = async () => (await navigator.storage.estimate()).quota ?? 0
 
 const look = (/** @type {Store} */ store) => Promise.all([soon(browserQuota(), 0), store.roots()]);
 
+/** @typedef {import('./body.js').Body} Body */
 /** @typedef {[root: string, begin: number, end: number]} Run */
 /**
  * What is to be written.
@@ -34,7 +33,7 @@ const look = (/** @type {Store} */ store) => Promise.all([soon(browserQuota(), 0
  * @property {ArrayBuffer[]} buffers
  * @property {number} body that it is of
  * @property {string} url of the request that brought it
- * @property {() => void} [done] it is written, or cannot be
+ * @property {() => void} done it is written, or cannot be
  */
 
 export class StoreKeeper {
@@ -58,8 +57,8 @@ export class StoreKeeper {
   #recordsWritten = () => {};
   /** For each list that is being made, what was stored since it began. @type {Set<Run[]>} */
   #lists = new Set();
-  /** What pages have handed over and nobody has stored yet, oldest first. @type {Held[]} */
-  #handed = [];
+  /** What pages have handed over, by the core's number of the run. @type {Map<number, [Body, ...ArrayBuffer[]]>} */
+  #handed = new Map();
   #onNew;
   #report;
 
@@ -120,13 +119,15 @@ export class StoreKeeper {
     this.#lists.add(since);
     try {
       const [quota, roots] = await looked;
-      // Of some roots there is but a digest list.
-      const held = [...roots].flatMap(([root, runs]) =>
-        (runs[0] ? runs : [[0, 0]]).map(([begin, end]) => ({ root, begin, end })),
-      );
-      (held[0] ? held : [{ root: '', begin: 0, end: 0 }]).forEach(({ root, begin, end }, i) =>
-        call(STORE_HOLDS, root, begin, end, i === 0, currentQuota(), quota),
-      );
+      let isFirst = true;
+      if (!roots.size) roots.set('', []);
+      for (const [root, runs] of roots) {
+        // Of some roots there is but a digest list.
+        for (const [begin, end] of runs[0] ? runs : [[0, 0]]) {
+          call(STORE_HOLDS, root, begin, end, isFirst, currentQuota(), quota);
+          isFirst = false;
+        }
+      }
     } finally {
       this.#lists.delete(since);
     }
@@ -138,40 +139,29 @@ export class StoreKeeper {
   note(...run) {
     this.early = undefined;
     for (const since of this.#lists) since.push(run);
-    this.#handed = this.#handed.filter(({ run: [root, begin, end] }) => root !== run[0] || begin < run[1] || end > run[2]);
   }
 
-  /** Somebody has stored a run. @type {(...run: Run) => void} */
+  /** A page has stored a run. @type {(...run: Run) => void} */
   stored = (...run) => {
     this.note(...run);
     tell(STORED, ...run);
   };
 
   /**
-   * A piece that a page will store, if it is there long enough.
-   * @param {import('./body.js').Body} body
-   * @param {number} piece
+   * Keeps the next piece of a run that a page will store, if it is there long enough.
+   * @param {number} run the core's
+   * @param {Body} body
    * @param {ArrayBuffer} buffer
    */
-  hand({ id: body, exchange: { root, url, pieceBytes } }, piece, buffer) {
-    const handed = this.#handed;
-    // A run ends with its segment.
-    const begun = (piece * pieceBytes) % segmentBytes && handed.find(({ run }) => run[0] === root && run[2] === piece);
-    if (begun) {
-      begun.run[2]++;
-      begun.buffers.push(buffer);
-    } else handed.push({ run: [root, piece, piece + 1], fits: true, buffers: [buffer], body, url });
-    // As if all runs were as long as this one may become.
-    while (handed.length * Math.max(pieceBytes, segmentBytes) > unwrittenBytes) handed.shift();
+  hand(run, body, buffer) {
+    this.#handed.set(run, [...(this.#handed.get(run) ?? /** @type {[Body]} */ ([body])), buffer]);
   }
 
-  /** A page is gone, and may not have stored what it handed over: browsers end the workers of a page without a word. */
-  storeHanded = () => {
-    for (const held of this.#handed.splice(0)) {
-      this.put(held);
-      this.stored(...held.run);
-      this.writeNext();
-    }
+  /** @type {(command: import('../build/border.js').Commands['Release']) => void} */
+  release = ({ run, ...pieces }) => {
+    const [body, ...buffers] = /** @type {[Body, ...ArrayBuffer[]]} */ (this.#handed.get(run));
+    this.#handed.delete(run);
+    if (pieces.end) this.put(body, pieces, buffers);
   };
 
   /** What written() waits for until this is called. */
@@ -189,12 +179,18 @@ export class StoreKeeper {
     return Promise.all(this.#unwritten);
   }
 
-  /** Keeps a run until it is written. */
-  put(/** @type {Held} */ held) {
-    held.done = this.#expect();
-    this.note(...held.run);
-    this.#waiting.push(held);
-    if (held.fits) this.current?.hold(...held.run, held.buffers);
+  /**
+   * Keeps a run until it is written.
+   * @param {Body} body
+   * @param {{ begin: number, end: number, fits: boolean }} pieces
+   * @param {ArrayBuffer[]} buffers
+   */
+  put({ id: body, exchange: { root, url } }, { begin, end, fits }, buffers) {
+    /** @type {Run} */
+    const run = [root, begin, end];
+    this.note(...run);
+    this.#waiting.push({ run, fits, buffers, body, url, done: this.#expect() });
+    if (fits) this.current?.hold(...run, buffers);
   }
 
   /** Writes the run that has waited longest. */
@@ -204,24 +200,23 @@ export class StoreKeeper {
 
   async #write(/** @type {Held} */ { run, fits, buffers, body, url, done }) {
     const [root, begin, end] = run;
-    let drops = 0;
+    let drops = -1;
     let told = -1;
     for (let attempts = 1; told < 0; attempts++) {
-      const isFull = attempts > 1;
-      const room = fits && !isFull ? Promise.resolve() : this.makeRoom(run, isFull, drops);
-      const put = room.then(() => {
+      /** @type {number} */
+      let outcome = STORE_STORED;
+      try {
+        if (!fits || attempts > 1) await this.makeRoom(run, drops);
         drops = this.#drops;
-        return this.current?.putRun(...run, buffers);
-      });
-      const outcome = await put.then(
-        () => STORE_STORED,
-        ({ name }) => (name === 'QuotaExceededError' ? STORE_FULL : STORE_FAILED),
-      );
-      if (outcome === STORE_STORED) broadcast('stored', { root, begin, end });
+        await this.current?.putRun(...run, buffers);
+        broadcast('stored', { root, begin, end });
+      } catch (error) {
+        outcome = /** @type {any} */ (error).name === 'QuotaExceededError' ? STORE_FULL : STORE_FAILED;
+      }
       told = tell(STORE_DONE, root, body, begin, end, outcome, attempts) ?? 0;
     }
     if (told > 0) this.#report(codeOf(told), url);
-    /** @type {() => void} */ (done)();
+    done();
   }
 
   /** Tells the core how the origin sent the resource of this exchange. */
@@ -249,11 +244,10 @@ export class StoreKeeper {
   /**
    * Drops what the core names, so that this run, or what is there already, fits.
    * @param {Run} [run]
-   * @param {boolean} [isFull] the browser had no room for it
-   * @param {number} [drops] as they were then
+   * @param {number} [drops] as they were when the browser had no room for it
    */
-  makeRoom(run = ['', 0, 0], isFull = false, drops = 0) {
-    return this.#drop(() => callText(STORE_MAKE_ROOM, ...run, isFull, drops !== this.#drops));
+  makeRoom(run = ['', 0, 0], drops = -1) {
+    return this.#drop(() => callText(STORE_MAKE_ROOM, ...run, drops === this.#drops));
   }
 
   /** Drops the roots that the core names, one after another: what one call drops is room for the next. */

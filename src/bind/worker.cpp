@@ -254,14 +254,13 @@ void stored(unsigned bytes, unsigned begin, unsigned end, double now) {
   post(now);
 }
 
-// Text: the root; or nothing, of what is there already. Leaves the roots to drop before the run
-// fits (64 digits each), or a code.
-unsigned store_make_room(unsigned bytes, unsigned begin, unsigned end, bool is_full,
-                         bool has_dropped) {
-  // What was dropped since the browser was full is room already.
-  const auto dropped =
-      engine.make_room(root_of(text_of(bytes)), {begin, end}, is_full && !has_dropped);
-  return dropped ? give(*dropped) : error_code(static_cast<unsigned>(dropped.error()));
+// Text: the root; or nothing, of what is there already. `is_full`: the browser had no room for the
+// run, and nothing was dropped since. Leaves the roots to drop before the run fits (64 digits
+// each), or a code.
+unsigned store_make_room(unsigned bytes, unsigned begin, unsigned end, bool is_full) {
+  List<Root> dropped;
+  const Error error = engine.make_room(root_of(text_of(bytes)), {begin, end}, is_full, dropped);
+  return error == Error::none ? give(dropped) : error_code(static_cast<unsigned>(error));
 }
 
 // Leaves the roots that may be dropped.
@@ -379,8 +378,7 @@ unsigned head(unsigned id) {
 
 // Of its resource the key in the store (root and path) and the record, a line end between.
 unsigned record(unsigned id) {
-  const Exchange* exchange = engine.exchange({id});
-  const Resource* resource = exchange ? engine.resource(exchange->asked().path) : nullptr;
+  const Resource* resource = engine.listed({id});
   if (!resource) return 0;
   Text all;
   append_hex(all, resource->root);
@@ -471,17 +469,14 @@ void job_end(unsigned bytes, unsigned body, unsigned job, double now) {
   post(now);
 }
 
-// True: its bytes are kept until somebody has stored them, or the page is gone.
-bool page_piece(unsigned body, unsigned job, unsigned piece, double bytes, unsigned from,
+void page_piece(unsigned body, unsigned job, unsigned piece, double bytes, unsigned from,
                 double wasted, double now) {
-  Part* part = engine.part({body});
-  const bool is_kept = part && part->handle_page_piece({job},
-                                                       {piece, static_cast<std::uint64_t>(bytes),
-                                                        static_cast<PieceSource>(from),
-                                                        static_cast<std::uint64_t>(wasted)},
-                                                       at(now));
+  if (Part* part = engine.part({body})) {
+    const PagePiece it{piece, static_cast<std::uint64_t>(bytes), static_cast<PieceSource>(from),
+                       static_cast<std::uint64_t>(wasted)};
+    part->handle_page_piece({job}, it, at(now));
+  }
   post(now);
-  return is_kept;
 }
 
 void page_pending(unsigned body, unsigned job, bool warm, double now) {

@@ -20,6 +20,7 @@ using ExchangeId = Id<struct ExchangeTag>;
 using BodyId = Id<struct BodyTag>;
 using GetId = Id<struct GetTag>;    // one get() of ours that a site's middleware called
 using PageId = Id<struct PageTag>;  // issued by the host; one client that said hello
+using RunId = Id<struct RunTag>;    // one run that a page handed over and has yet to store
 
 namespace command {
 
@@ -68,14 +69,17 @@ struct Respond {
   BodyId body;
   bool holds;
 };
-// A get() has its result: the response of this body, a copy if others get it too; or (0) null.
+// A get() has its result: the response of this body, a copy if others get it too; or (0) null. What
+// is neither read nor passed on when no middleware of this request is asked any more is taken back
+// limits::put_wait later.
 struct Settle {
   ExchangeId exchange;
   GetId get;
   BodyId body;
   bool copy;
 };
-// Call put() of this middleware: with the response of this body, or (0) a copy of the answer.
+// Call put() of this middleware: with the response of this body, or (0) a copy of the answer. What
+// it leaves unread is taken back limits::put_wait later.
 struct Put {
   ExchangeId exchange;
   std::uint32_t plugin;
@@ -206,6 +210,19 @@ struct Store {
   PieceRange pieces;
   bool fits;
 };
+// Keep the piece of a page that has just come as the next of this run, until Release. The page has
+// yet to store it.
+struct Hand {
+  BodyId body;
+  RunId run;
+};
+// Let go of what a page handed over as this run. If `pieces` are any, keep them for the store
+// first, as of Store.
+struct Release {
+  RunId run;
+  PieceRange pieces;
+  bool fits;
+};
 
 // --- An answer of the origin
 
@@ -281,9 +298,10 @@ using Command = std::variant<
     command::AnswerEmpty, command::Report, command::NeedRecord, command::KeepRecord,
     command::NeedList, command::Gather, command::Take, command::Enqueue, command::Finish,
     command::Break, command::Transfer, command::Read, command::DropRun, command::LookFor,
-    command::AskPage, command::Grant, command::Check, command::Close, command::Store,
-    command::OpenStream, command::Accept, command::PassStream, command::Spill, command::CloseStream,
-    command::FetchManifest, command::KeepManifest, command::Announce, command::ListStore,
-    command::DropUnlisted, command::WriteNext, command::MakeRoom, command::TellNews, command::Busy>;
+    command::AskPage, command::Grant, command::Check, command::Close, command::Store, command::Hand,
+    command::Release, command::OpenStream, command::Accept, command::PassStream, command::Spill,
+    command::CloseStream, command::FetchManifest, command::KeepManifest, command::Announce,
+    command::ListStore, command::DropUnlisted, command::WriteNext, command::MakeRoom,
+    command::TellNews, command::Busy>;
 
 }  // namespace peer_cdn

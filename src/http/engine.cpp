@@ -142,18 +142,16 @@ void Engine::handle_stored(const Root& root, PieceRange run) {
   }
 }
 
-Result<List<Root>> Engine::make_room(const Root& root, PieceRange run, bool is_full) {
-  auto dropped =
-      commons_.holdings.make_room(root, run, is_full, commons_.manifest,
-                                  [this](const Root& each) { return commons_.is_open(each); });
+Error Engine::make_room(const Root& root, PieceRange run, bool is_full, List<Root>& dropped) {
+  const Error error =
+      commons_.holdings.make_room(root, run, is_full, commons_.manifest, commons_.opens(), dropped);
   // Others read it from memory until it is written.
-  if (dropped && !run.empty()) commons_.hold(root, run);
-  return dropped;
+  if (error == Error::none && !run.empty()) commons_.hold(root, run);
+  return error;
 }
 
 List<Root> Engine::drop_unlisted() {
-  return commons_.holdings.drop_unlisted(
-      commons_.manifest, [this](const Root& each) { return commons_.is_open(each); });
+  return commons_.holdings.drop_unlisted(commons_.manifest, commons_.opens());
 }
 
 Error Engine::handle_store_done(BodyId body, const Root& root, PieceRange run,
@@ -282,10 +280,7 @@ void Engine::begin(Open& open, Resource* resource, Instant now) {
 }
 
 void Engine::handle_record(ExchangeId id, std::string_view text, Instant now) {
-  for (Open& each : exchanges_) {
-    const Asked& asked = each.exchange.asked();
-    Resource* resource = asked.exchange == id ? commons_.manifest.find(asked.path) : nullptr;
-    if (!resource) continue;
+  if (Resource* resource = listed(id)) {
     resource->is_record_read = true;
     resource->record.read(text);
     resource->learn_type();
@@ -294,26 +289,24 @@ void Engine::handle_record(ExchangeId id, std::string_view text, Instant now) {
 }
 
 void Engine::handle_passed(ExchangeId id, const OriginAnswer& answer, Instant now) {
-  for (Open& each : exchanges_) {
-    const Asked& asked = each.exchange.asked();
-    Resource* resource = asked.exchange == id ? commons_.manifest.find(asked.path) : nullptr;
-    if (!resource) continue;
-    const std::uint64_t total = resource->geometry.bytes();
-    const auto held = parse_content_range(answer.content_range);
-    // Whatever was asked: of a part only the total counts.
-    const ByteRange asked_for{held ? held->range.begin : 0, total};
-    const Verdict verdict = judge(answer, {total, asked_for, answer.status != 206}).verdict;
-    std::string_view conditions = each.conditions;
-    const bool is_whole = each.is_plain && take_line(conditions).empty();
-    if (verdict == Verdict::take) {
-      commons_.learn(*resource, asked.exchange, answer);
-    } else if (verdict == Verdict::busy) {
-      commons_.note_busy(*resource, answer, now);
-      commons_.lose(*resource, asked.exchange, Error::origin_unreachable);
-    } else if (is_whole && answer.status >= 200) {
-      resource->forms.lost_whole = true;
-      commons_.lose(*resource, asked.exchange, error_of(verdict));
-    }
+  const Open* open = find(id);
+  Resource* resource = listed(id);
+  if (!resource || open->exchange.is_over()) return;
+  const std::uint64_t total = resource->geometry.bytes();
+  const auto held = parse_content_range(answer.content_range);
+  // Whatever was asked: of a part only the total counts.
+  const ByteRange asked_for{held ? held->range.begin : 0, total};
+  const Verdict verdict = judge(answer, {total, asked_for, answer.status != 206}).verdict;
+  std::string_view conditions = open->conditions;
+  const bool is_whole = open->is_plain && take_line(conditions).empty();
+  if (verdict == Verdict::take) {
+    commons_.learn(*resource, id, answer);
+  } else if (verdict == Verdict::busy) {
+    commons_.note_busy(*resource, answer, now);
+    commons_.lose(*resource, id, Error::origin_unreachable);
+  } else if (is_whole && answer.status >= 200) {
+    resource->forms.lost_whole = true;
+    commons_.lose(*resource, id, error_of(verdict));
   }
 }
 
@@ -321,10 +314,10 @@ void Engine::go_on(Instant now) {
   for (std::size_t i = 0; i < exchanges_.size(); ++i) go_on(exchanges_[i], now);
 }
 
-Exchange* Engine::exchange(ExchangeId id) {
+Engine::Open* Engine::find(ExchangeId id) {
   for (auto* list : {&exchanges_, &over_}) {
     for (Open& each : *list) {
-      if (each.exchange.asked().exchange == id) return &each.exchange;
+      if (each.exchange.asked().exchange == id) return &each;
     }
   }
   return nullptr;
@@ -424,6 +417,7 @@ Deadline Engine::next_timeout() const {
 void Engine::settle(Instant now) {
   if (commons_.commands.empty()) over_.clear();
   if (exchanges_.empty() && over_.empty()) retired_.clear();
+  commons_.settle_handed();
   while (!commons_.stored.empty()) {
     const Commons::Stored stored = commons_.stored[0];
     commons_.stored.erase(commons_.stored.begin());

@@ -116,7 +116,7 @@ class Engine {
   void handle_stored(const Root& root, PieceRange run);
   // The roots to drop, so that this run (empty: what is there already) fits. `is_full`: the browser
   // had no room for it, and nothing was dropped since.
-  Result<List<Root>> make_room(const Root& root, PieceRange run, bool is_full);
+  Error make_room(const Root& root, PieceRange run, bool is_full, List<Root>& dropped);
   List<Root> drop_unlisted();
   // What came of Store. The error that is to be told: once, until something is stored again.
   Error handle_store_done(BodyId body, const Root& root, PieceRange run, StoreOutcome outcome);
@@ -128,7 +128,10 @@ class Engine {
   void handle_company(const Root& root, Instant now);
 
   // --- Exchanges
-  Exchange* exchange(ExchangeId id);
+  Exchange* exchange(ExchangeId id) {
+    Open* open = find(id);
+    return open ? &open->exchange : nullptr;
+  }
   // The part that has this body; null if it is over.
   Part* part(BodyId body);
   // What the origin, or the store (200), gave as the digest list of a resource, and its digest. The
@@ -138,9 +141,10 @@ class Engine {
                     std::string_view bytes);
   // There is none: the next who needs it asks again, unless another request brought it.
   void handle_no_list(const Root& root);
-  // The entry of a path, if it is listed.
-  const Resource* resource(std::string_view path_and_query) const {
-    return commons_.manifest.find(path_and_query);
+  // What the manifest in use says of this exchange's path, if it is listed there.
+  Resource* listed(ExchangeId id) {
+    const Open* open = find(id);
+    return open ? commons_.manifest.find(open->exchange.asked().path) : nullptr;
   }
   // What the store has as the record of this exchange's resource; empty if nothing.
   void handle_record(ExchangeId id, std::string_view text, Instant now);
@@ -192,6 +196,7 @@ class Engine {
     Exchange exchange;
   };
 
+  Open* find(ExchangeId id);
   std::string_view manifest_path() const {
     return manifest_path_.empty() ? names::manifest_path : std::string_view(manifest_path_);
   }

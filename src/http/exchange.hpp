@@ -53,6 +53,7 @@ class Exchange {
   Deadline next_timeout() const;
 
   const Asked& asked() const { return asked_; }
+  bool is_over() const { return is_over_; }
   ResponseHead head() const {
     return response_head(*asked_.resource, asked_.part ? 206 : status_, asked_.part);
   }

@@ -1,9 +1,9 @@
 #include "http/holdings.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/manifest.hpp"
-#include "http/eviction.hpp"
 
 namespace peer_cdn {
 namespace {
@@ -20,29 +20,34 @@ std::uint64_t bytes_of(const Root& root, PieceRange run, const Manifest& manifes
 
 }  // namespace
 
+std::uint64_t store_quota(double asked_bytes, double browser_bytes) {
+  constexpr double exact_max = 9007199254740992.0;  // 2^53
+  if (asked_bytes > 0) return static_cast<std::uint64_t>(std::min(asked_bytes, exact_max));
+  constexpr auto most = static_cast<double>(limits::store_bytes);
+  if (browser_bytes > 0) return static_cast<std::uint64_t>(std::min(browser_bytes / 2, most));
+  return limits::store_bytes;
+}
+
 void Holdings::set_quota(double asked_bytes, double browser_bytes) {
   quota_bytes_ = store_quota(asked_bytes, browser_bytes);
 }
 
 void Holdings::clear() {
   entries_.clear();
+  shelves_ = {};
   used_bytes_ = 0;
 }
 
-// A root's runs mostly come together.
-const Holdings::Entry* Holdings::find(const Root& root) const {
-  for (std::size_t i = entries_.size(); i-- > 0;) {
-    if (entries_[i].root == root) return &entries_[i];
-  }
-  return nullptr;
+Holdings::Entry** Holdings::place(const Root& root) {
+  Entry** at = &shelves_[root.bytes[0]];
+  while (*at && (*at)->root != root) at = &(*at)->next;
+  return at;
 }
 
 void Holdings::add(const Root& root, PieceRange run, const Manifest& manifest) {
-  auto* entry = const_cast<Entry*>(find(root));
+  Entry*& entry = *place(root);
   if (!entry) entry = &entries_.add(new Entry{root, {}});
-  if (run.empty() || std::find(entry->runs.begin(), entry->runs.end(), run) != entry->runs.end()) {
-    return;
-  }
+  if (run.empty() || entry->place(run) < entry->runs.size()) return;
   entry->runs.push_back(run);
   const std::uint64_t bytes = bytes_of(root, run, manifest);
   entry->bytes += bytes;
@@ -50,19 +55,17 @@ void Holdings::add(const Root& root, PieceRange run, const Manifest& manifest) {
 }
 
 void Holdings::forget(const Root& root, PieceRange run) {
-  auto* entry = const_cast<Entry*>(find(root));
+  Entry* entry = *place(root);
   if (!entry) return;
-  for (std::size_t i = entry->runs.size(); i-- > 0;) {
-    if (entry->runs[i] == run) entry->runs.erase(i);
-  }
+  const std::size_t at = entry->place(run);
+  if (at < entry->runs.size()) entry->runs.erase(at);
 }
 
 void Holdings::drop(const Root& root) {
-  for (std::size_t i = entries_.size(); i-- > 0;) {
-    if (entries_[i].root != root) continue;
-    used_bytes_ -= entries_[i].bytes;
-    entries_.erase(i);
-  }
+  Entry** at = place(root);
+  Entry* gone = std::exchange(*at, (*at)->next);
+  used_bytes_ -= gone->bytes;
+  entries_.erase(*gone);
 }
 
 PieceSet Holdings::pieces(const Root& root, std::uint32_t count) const {
@@ -87,21 +90,25 @@ bool Holdings::fits(const Root& root, PieceRange run, const Manifest& manifest) 
   return used_bytes_ + bytes_of(root, run, manifest) <= quota_bytes_;
 }
 
-Result<List<Root>> Holdings::make_room(const Root& root, PieceRange run, bool is_full,
-                                       const Manifest& manifest) {
-  List<StoredRoot> stored;
-  for (const Entry& each : entries_) {
-    stored.push_back(
-        {each.root, each.bytes, manifest.find(each.root) != nullptr, each.open, stored.size()});
-  }
+Error Holdings::make_room(const Root& root, PieceRange run, bool is_full, const Manifest& manifest,
+                          List<Root>& dropped) {
   // A browser that is full gives less than we hoped for: no more than what is used now.
   const std::uint64_t quota = is_full ? std::min(used_bytes_, quota_bytes_) : quota_bytes_;
-  auto dropped = roots_to_drop(std::move(stored), quota, bytes_of(root, run, manifest));
-  if (!dropped) return dropped;
-  for (const Root& gone : *dropped) {
-    drop(gone);
+  std::uint64_t bytes = used_bytes_ + bytes_of(root, run, manifest);
+  for (unsigned listed = 0; listed < 2; ++listed) {
+    for (const Entry& each : entries_) {
+      if (bytes <= quota) break;
+      // The last runs of a root may be written after its response has ended: a root does not give
+      // way to itself.
+      if (each.open || each.bytes == 0 || (each.root == root && !run.empty())) continue;
+      if ((manifest.find(each.root) != nullptr) != (listed > 0)) continue;
+      dropped.push_back(each.root);
+      bytes -= each.bytes;
+    }
   }
-  return dropped;
+  if (bytes > quota) return Error::storage_full;
+  for (const Root& gone : dropped) drop(gone);
+  return Error::none;
 }
 
 List<Root> Holdings::drop_unlisted(const Manifest& manifest) {

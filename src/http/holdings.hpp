@@ -2,6 +2,7 @@
 // so that another run fits.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -14,6 +15,10 @@
 namespace peer_cdn {
 
 class Manifest;
+
+// The bytes that the store may take: what the site asks for, or else half of what the browser
+// offers, at most limits::store_bytes. Not a positive number: nothing was asked, or is known.
+std::uint64_t store_quota(double asked_bytes, double browser_bytes);
 
 class Holdings {
  public:
@@ -33,22 +38,20 @@ class Holdings {
   bool is_over_quota() const { return used_bytes_ > quota_bytes_; }
   // Whether that run fits.
   bool fits(const Root& root, PieceRange run, const Manifest& manifest) const;
-  // The roots to drop, and forgotten here, so that the run fits. `is_full`: the browser refused it,
-  // whatever the quota. `is_open` says which roots a response has open. storage_full if that cannot
-  // be done without those.
+  // Adds the roots to drop, forgotten here, so that the run fits: what the manifest does not list
+  // any more before what it lists, the oldest before the newer. `is_full`: the browser refused the
+  // run, whatever the quota. `is_open` says which roots a response has open. storage_full if that
+  // cannot be done without those: then nothing is dropped for nothing.
   template <class IsOpen>
-  Result<List<Root>> make_room(const Root& root, PieceRange run, bool is_full,
-                               const Manifest& manifest, IsOpen&& is_open) {
-    for (Entry& each : entries_) {
-      // Its last runs may be written after its response has ended: it does not give way to itself.
-      each.open = is_open(each.root) || (each.root == root && !run.empty());
-    }
-    return make_room(root, run, is_full, manifest);
+  Error make_room(const Root& root, PieceRange run, bool is_full, const Manifest& manifest,
+                  IsOpen&& is_open, List<Root>& dropped) {
+    mark_open(is_open);
+    return make_room(root, run, is_full, manifest, dropped);
   }
   // What the manifest does not list any more and no response has open, forgotten here.
   template <class IsOpen>
   List<Root> drop_unlisted(const Manifest& manifest, IsOpen&& is_open) {
-    for (Entry& each : entries_) each.open = is_open(each.root);
+    mark_open(is_open);
     return drop_unlisted(manifest);
   }
 
@@ -58,14 +61,30 @@ class Holdings {
     List<PieceRange> runs;
     std::uint64_t bytes = 0;
     bool open = false;
+    Entry* next = nullptr;  // on its shelf
+    // The place of this run; their number if it is not there.
+    std::size_t place(PieceRange run) const {
+      std::size_t at = 0;
+      while (at < runs.size() && !(runs[at] == run)) ++at;
+      return at;
+    }
   };
-  const Entry* find(const Root& root) const;
+  template <class IsOpen>
+  void mark_open(const IsOpen& is_open) {
+    for (Entry& each : entries_) each.open = is_open(each.root);
+  }
+  // Where its shelf has it, or has room for it.
+  Entry** place(const Root& root);
+  const Entry* find(const Root& root) const { return *const_cast<Holdings*>(this)->place(root); }
   void drop(const Root& root);
-  Result<List<Root>> make_room(const Root& root, PieceRange run, bool is_full,
-                               const Manifest& manifest);
+  Error make_room(const Root& root, PieceRange run, bool is_full, const Manifest& manifest,
+                  List<Root>& dropped);
   List<Root> drop_unlisted(const Manifest& manifest);
 
   OwnedList<Entry> entries_;  // oldest first
+  // The same by a root's first byte: 40 of 10,000 roots share a shelf. Sorted pointers would cost a
+  // worker that lists such a store 200 MB of moved memory.
+  std::array<Entry*, 256> shelves_{};
   std::uint64_t used_bytes_ = 0;
   std::uint64_t quota_bytes_ = limits::store_bytes;
 };

@@ -45,9 +45,7 @@ void Pages::handle_silent(PageId id) {
 }
 
 std::optional<PageId> Pages::choose(PageId requester) const {
-  for (const Page& each : pages_) {
-    if (each.id == requester) return requester;
-  }
+  if (has(requester)) return requester;
   if (pages_.empty()) return std::nullopt;
   return pages_[0].id;
 }

@@ -34,6 +34,7 @@ class Pages {
   // It did not say that it got a request: it may be frozen, and the next one does not wait as long.
   void handle_silent(PageId page);
 
+  bool has(PageId page) const { return const_cast<Pages*>(this)->find(page) != nullptr; }
   // The page that is asked: the requester, or the one that is there longest.
   std::optional<PageId> choose(PageId requester) const;
   template <class Visit>

@@ -4,68 +4,9 @@
 
 #include "base/variant.hpp"
 #include "http/head.hpp"
-#include "http/losses.hpp"
 #include "http/policy.hpp"
 
 namespace peer_cdn {
-
-bool Commons::is_open(const Root& root) const {
-  return std::any_of(parts.begin(), parts.end(),
-                     [&root](const Part* part) { return part->root() == root; });
-}
-
-std::size_t Commons::waiting() const {
-  return static_cast<std::size_t>(std::count_if(
-      parts.begin(), parts.end(), [](const Part* part) { return !part->has_begun(); }));
-}
-
-void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer) {
-  resource.record.learn(answer.headers, answer.status == 200, answer.has_reason);
-  resource.learn_type();
-  if (!resource.is_broken) resource.busy_until.reset();
-  keep_record(exchange);
-  // Right bytes are another matter. Where the whole is refused a good part says nothing of it.
-  const Error lost = resource.lost;
-  const bool is_word = answer.status == 200 || !resource.forms.lost_whole;
-  if (is_word && lost != Error::wrong_digest && lost != Error::digests_mismatch) {
-    lose(resource, exchange, Error::none);
-  }
-}
-
-void Commons::note_busy(Resource& resource, const OriginAnswer& answer, Instant now) {
-  resource.busy_until =
-      now + busy_time(answer.retry_after, limits::busy_memory, limits::busy_memory_max);
-}
-
-void Commons::lose(Resource& resource, ExchangeId exchange, Error error) {
-  if (resource.lost == error) return;
-  // Why the bytes must not be used stays known, also where the origin has no time.
-  if (error == Error::origin_unreachable && resource.lost != Error::none) return;
-  const Error before = std::exchange(resource.lost, error);
-  // Of a manifest that is out of use nothing is kept: the one in use has another entry, or none.
-  if (manifest.find(resource.path) != &resource) return;
-  const Error word = told(error);
-  is_manifest_wrong |= word == Error::origin_changed || word == Error::digests_mismatch;
-  if (word != told(before) && word != Error::none)
-    commands.emplace_back(command::Report{exchange, word});
-  has_lost |= is_lasting(before) || is_lasting(error);
-}
-
-Commons::Digests* Commons::list_of(const Resource& resource) {
-  Digests* list = list_of(resource.root);
-  if (!list && !resource.digests.empty()) {
-    list = &lists.add(new Digests{resource.root, resource.digests});
-  }
-  return list;
-}
-
-Wish Commons::add_before(Wish wish) const {
-  for (const Part* part : parts) {
-    const std::uint64_t bytes = std::min(part->body().range().bytes(), wish.bytes);
-    (part->body().asks_peers() ? wish.before_of_peers : wish.before_of_network) += bytes;
-  }
-  return wish;
-}
 
 namespace {
 
@@ -174,7 +115,7 @@ void Part::handle_end(JobId job, Error error, Instant now) {
 
 // --- A page --------------------------------------------------------------------------------------
 
-bool Part::handle_page_piece(JobId job, const PagePiece& it, Instant now) {
+void Part::handle_page_piece(JobId job, const PagePiece& it, Instant now) {
   if (peers_.job == job) {
     ack_until_.reset();
     if (it.from == PieceSource::peers) note_peers(false, now);
@@ -185,10 +126,10 @@ bool Part::handle_page_piece(JobId job, const PagePiece& it, Instant now) {
   body_.handle_wasted(it.wasted);
   if (body_.handle_piece(job, it.piece, it.bytes, it.from, now)) {
     push(command::Take{id_, it.piece, 0});
+    const bool is_new = it.from != PieceSource::store && stores_ && commons_.has_store;
+    if (is_new) commons_.hand(page_, id_, *asked_.resource, it.piece);
   }
   drain(now);
-  return it.from != PieceSource::store && stores_ && commons_.has_store &&
-         !commons_.holdings.run_with(root(), it.piece);
 }
 
 void Part::handle_page_pending(JobId job, bool warm) {
@@ -396,10 +337,7 @@ void Part::perform(const Body::Store& store, Instant /*now*/) {
   const bool waits =
       unwritten <= limits::unwritten_bytes && asked_.range().bytes() <= limits::unwritten_bytes;
   push(command::Store{id_, store.job, stream_of(store.job), store.pieces, fits});
-  commons_.writes.add(waits);
-  if (!waits) push(command::WriteNext{});
-  // Others read it from the host's memory until it is written.
-  if (fits) commons_.hold(root(), store.pieces);
+  commons_.write(root(), store.pieces, fits, waits);
 }
 
 void Part::perform(const Body::Close& close, Instant now) {

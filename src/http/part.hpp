@@ -13,77 +13,11 @@
 #include "base/text.hpp"
 #include "http/body.hpp"
 #include "http/command.hpp"
-#include "http/holdings.hpp"
-#include "http/outlook.hpp"
-#include "http/pages.hpp"
+#include "http/commons.hpp"
 #include "http/policy.hpp"
 #include "http/streams.hpp"
-#include "http/writes.hpp"
 
 namespace peer_cdn {
-
-class Part;
-
-// What the exchanges of one worker share.
-struct Commons {
-  struct Stored {
-    Root root;
-    PieceRange run;
-  };
-  // The digests of a resource that somebody has open; none until they are there.
-  struct Digests {
-    Root root;
-    DigestList list;
-  };
-
-  Outlook outlook;
-  Streams streams;
-  Holdings holdings;
-  Writes writes;
-  Pages pages;
-  Manifest manifest;
-  OwnedList<Digests> lists;
-  List<Command> commands;
-  // Runs that were stored just now, for whoever wants the same pieces.
-  List<Stored> stored;
-  List<Part*> parts;  // that are not over
-  std::uint32_t ids = 0;
-  bool has_store = false;
-  bool has_news = false;           // for the pages, or for the store's records
-  bool is_manifest_wrong = false;  // the origin has other bytes
-  bool has_lost = false;           // what is kept with the manifest has changed
-
-  bool is_open(const Root& root) const;
-  // This run is in the store, or read from memory until it is.
-  void hold(const Root& root, PieceRange run) {
-    holdings.add(root, run, manifest);
-    stored.push_back({root, run});
-  }
-  std::size_t waiting() const;  // for their first byte
-  // What the open parts have yet to bring, each at most as much as is wished for.
-  Wish add_before(Wish wish) const;
-  // An answer of the origin to this exchange was this resource.
-  void learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer);
-  // The origin has no time, as this answer of it says.
-  void note_busy(Resource& resource, const OriginAnswer& answer, Instant now);
-  // The origin's answer could not be used. It is told once for each resource; what lasts is
-  // remembered until the manifest changes.
-  void lose(Resource& resource, ExchangeId exchange, Error error);
-  // Its record has changed.
-  void keep_record(ExchangeId exchange) {
-    if (!has_store) return;
-    commands.emplace_back(command::KeepRecord{exchange});
-    has_news = true;
-  }
-  // The digests of a resource, if they are there or on their way: some manifests have them.
-  Digests* list_of(const Resource& resource);
-  Digests* list_of(const Root& root) {
-    for (Digests& each : lists) {
-      if (each.root == root) return &each;
-    }
-    return nullptr;
-  }
-};
 
 // What a request asks for, as all parts of its exchange know it.
 struct Asked {
@@ -155,8 +89,7 @@ class Part {
   void handle_run(JobId job, bool found, Instant now);
   void handle_end(JobId job, Error error, Instant now);
   // The page that was asked: verified a piece, knows somebody, is at it, gave the whole resource.
-  // True if nobody is known to have stored it: the page will, unless it is gone before.
-  bool handle_page_piece(JobId job, const PagePiece& piece, Instant now);
+  void handle_page_piece(JobId job, const PagePiece& piece, Instant now);
   void handle_page_pending(JobId job, bool warm);
   void handle_page_alive(JobId job, Instant now);
   void handle_page_reply(JobId job, std::uint32_t status, std::uint64_t bytes, Instant now);

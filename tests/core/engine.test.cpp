@@ -430,7 +430,7 @@ TEST_CASE("tag and date stay as this browser gave them first, whatever the origi
 
 TEST_CASE("a tag that went with a 304 stays too") {
   Listed site({Host::file("/a", 5)}, {PluginKind::network});
-  const std::string own(std::string_view(entity_tag(*site.engine.resource("/a"))));
+  const std::string own(std::string_view(entity_tag(*parse_resource(Host::file("/a", 5)))));
   site.ask("GET", "/a", "\n\n\n\n" + own);
   CHECK(site.said() == "answer x1 empty 304; over x1");
   const ExchangeId next = site.open("/a");
@@ -733,19 +733,24 @@ TEST_CASE("what a response has open is never dropped for another") {
   site.hold('a', {0, 10});
   site.hold('b', {0, 10});
   site.open("/a");
-  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false).error() == Error::storage_full);
+  List<Root> dropped;
+  const Root b = Host::root_of('b');
+  CHECK(site.engine.make_room(b, {0, 10}, false, dropped) == Error::storage_full);
   site.cancel(site.body(1));
-  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false).value() ==
-        List<Root>{Host::root_of('a')});
+  dropped.clear();
+  CHECK(site.engine.make_room(b, {0, 10}, false, dropped) == Error::none);
+  CHECK(dropped == List<Root>{Host::root_of('a')});
 }
 
 TEST_CASE("room for what the browser refused is made once, whoever made it") {
   Listed site({Host::file("/a", 655360, 'a'), Host::file("/b", 655360, 'b')},
               {PluginKind::network});
   site.hold('a', {0, 10});
-  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false).value().empty());
-  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, true).value() ==
-        List<Root>{Host::root_of('a')});
+  List<Root> dropped;
+  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, false, dropped) == Error::none);
+  CHECK(dropped.empty());
+  CHECK(site.engine.make_room(Host::root_of('b'), {0, 10}, true, dropped) == Error::none);
+  CHECK(dropped == List<Root>{Host::root_of('a')});
 }
 
 TEST_CASE("a store that is full is told of once, until something is stored again") {

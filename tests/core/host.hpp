@@ -87,6 +87,7 @@ class Host {
   std::vector<std::uint32_t> reads;            // exchanges whose record is being read
   bool reads_records = true;                   // at once
   std::map<std::string, std::string> records;  // of the store
+  std::map<std::uint32_t, PieceRange> handed;  // by pages, kept until Release
   bool is_fetching_manifest = false;
   bool is_listing_store = false;
   std::uint32_t busy = 0;
@@ -504,8 +505,7 @@ class Host {
   }
   // Where the store has the record of an exchange's resource.
   std::string key_of(ExchangeId id) {
-    const Exchange* exchange = engine.exchange(id);
-    const Resource* resource = exchange ? engine.resource(exchange->asked().path) : nullptr;
+    const Resource* resource = engine.listed(id);
     return resource ? key_of(*resource) : "";
   }
   static std::string key_of(const Resource& resource) {
@@ -709,8 +709,7 @@ class Host {
   }
   std::string perform(const command::KeepRecord& it) {
     open_request(it.exchange);
-    const Exchange* exchange = engine.exchange(it.exchange);
-    const Resource* resource = engine.resource(exchange->asked().path);
+    const Resource* resource = engine.listed(it.exchange);
     if (resource && resource->record.is_given()) {
       records[key_of(it.exchange)] = std::string_view(resource->record.text());
     }
@@ -868,6 +867,26 @@ class Host {
     }
     ++held_;
     return "store " + name(it.body) + " " + text(it.pieces) + (it.fits ? "" : " without room");
+  }
+  std::string perform(const command::Hand& it) {
+    open_body(it.body);
+    law_(arriving_ && arriving_->first == it.body, "what is handed over has just come");
+    const PieceIndex piece = arriving_->second;
+    PieceRange& run = handed.try_emplace(it.run.value, PieceRange{piece, piece}).first->second;
+    law_(run.end == piece, "a run that a page hands over has its pieces in order");
+    ++run.end;
+    const Geometry& geometry = geometry_of(it.body);
+    law_(run.end <= geometry.segment_end(run.begin), "a run is inside of a segment");
+    return {};
+  }
+  std::string perform(const command::Release& it) {
+    const auto at = handed.find(it.run.value);
+    law_(at != handed.end(), "a run that is let go of is kept");
+    law_(it.pieces.empty() || it.pieces == at->second, "all pieces of a run are stored");
+    handed.erase(at);
+    if (it.pieces.empty()) return "release";
+    ++held_;
+    return "release and store " + text(it.pieces) + (it.fits ? "" : " without room");
   }
   std::string perform(const command::OpenStream& it) {
     const Body& body = open_body(it.body);

@@ -277,9 +277,85 @@ TEST_CASE("a page that goes after the first piece: the origin goes on, whoever e
   CHECK(site.said().empty());
   site.hello(other);
   site.gone(page);
-  CHECK(site.said() == "close b1 job 1; open s1 of b1 for 1-40; need list x1");
+  CHECK(site.said() ==
+        "close b1 job 1; open s1 of b1 for 1-40; need list x1; release and store 0-1");
   site.cancel(site.body(1));
   CHECK(site.is_empty());
+}
+
+// Pieces [begin, end) of the page that is asked.
+void hand_over(Site& site, PieceRange pieces, PieceSource from = PieceSource::peers) {
+  for (PieceIndex piece = pieces.begin; piece < pieces.end; ++piece) {
+    site.page_piece(site.body(1), piece, from);
+    site.pull(site.body(1), 65536);
+  }
+}
+
+TEST_CASE("what a page handed over and has not stored is stored when that page is gone") {
+  Delegated site;
+  site.hello(other);
+  hand_over(site, {0, 20});
+  CHECK(site.handed.size() == 2);
+  site.said();
+  site.gone(other);
+  CHECK(site.said().empty());
+  site.gone(page);
+  CHECK(has(site.said(), "release and store 0-16; release and store 16-20"));
+  CHECK(site.handed.empty());
+  // It is read from memory until it is written.
+  site.hello(page);
+  site.open("/f");
+  CHECK(has(site.said(), "read b2 run 0-16 for 0-16"));
+}
+
+TEST_CASE("what a page handed over is let go of when all of its run is stored") {
+  struct Case {
+    PieceRange stored;
+    std::string said;
+  };
+  const Case cases[] = {{{0, 16}, "release"}, {{0, 10}, ""}, {{1, 16}, ""}, {{0, 12}, "release"}};
+  for (const Case& each : cases) {
+    CAPTURE(each.stored.begin);
+    CAPTURE(each.stored.end);
+    Delegated site;
+    hand_over(site, {0, 12});
+    site.said();
+    site.stored('a', each.stored);
+    CHECK(site.said() == each.said);
+  }
+}
+
+TEST_CASE("what this visitor had, what is wrong and what is not to be stored is not kept") {
+  Delegated site;
+  hand_over(site, {0, 2}, PieceSource::store);
+  CHECK(site.handed.empty());
+  site.stored('a', {2, 4});
+  hand_over(site, {2, 4});
+  CHECK(site.handed.empty());
+  hand_over(site, {4, 5}, PieceSource::origin);
+  CHECK(site.handed.size() == 1);
+
+  // Not of the length that the manifest says.
+  site.page_piece(site.body(1), site.page_job(site.body(1)), 5, 1000);
+  CHECK(site.handed.size() == 1);
+  site.gone(page);
+  CHECK(has(site.said(), "release and store 4-5"));
+
+  Site quiet({delegate, network}, file_of(40));
+  quiet.hello(page);
+  quiet.asks.fields.cache = "no-store";
+  quiet.open("/f");
+  hand_over(quiet, {0, 2});
+  CHECK(quiet.handed.empty());
+}
+
+TEST_CASE("of what pages hand over and do not store, the newest runs are kept") {
+  Site site({delegate, network}, file_of(1600));
+  site.hello(page);
+  site.open("/f");
+  hand_over(site, {0, 1600});
+  REQUIRE(site.handed.size() == limits::unwritten_bytes / limits::segment_bytes);
+  for (const auto& [run, pieces] : site.handed) CHECK(pieces.begin >= 1600 - 32 * 16);
 }
 
 TEST_CASE("a page that owes pieces, and says nothing for long, is given up") {

@@ -119,9 +119,8 @@ struct World : Host {
     const PageId page{1U + what % 3};
     switch (what / 3 % 6) {
       case 0:
-        return gone(page);
       case 1:
-        return engine.pages().handle_bye(page);
+        return gone(page);
       case 2:
         return engine.pages().handle_present(page, {mark_of(root_of('b'))}, 1);
       case 3:
@@ -360,9 +359,11 @@ struct World : Host {
                                  static_cast<StoreOutcome>(what / 16 % 3));
         return;
       }
-      case 4:
-        (void)engine.make_room(root_of('b'), {begin, begin + 4}, what < 128);
+      case 4: {
+        List<Root> dropped;
+        engine.make_room(root_of('b'), {begin, begin + 4}, what < 128, dropped);
         return;
+      }
       case 5:
         engine.drop_unlisted();
         return;

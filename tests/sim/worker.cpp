@@ -283,6 +283,13 @@ void Worker::perform(const command::Store& store) {
   held_.push_back({store, &file});
 }
 
+void Worker::perform(const command::Hand& /*hand*/) {}
+
+// The simulated pages store what they have before they go, and their worker goes with them.
+void Worker::perform(const command::Release& release) {
+  world_.check(release.pieces.empty(), "no page leaves its worker behind");
+}
+
 void Worker::perform(const command::WriteNext& /*write*/) {
   const Held held = held_.front();
   held_.pop_front();

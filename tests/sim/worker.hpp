@@ -132,6 +132,8 @@ class Worker {
   void perform(const command::ListStore&);
   void perform(const command::DropUnlisted&) {}
   void perform(const command::MakeRoom&) {}
+  void perform(const command::Hand& hand);
+  void perform(const command::Release& release);
   void perform(const command::WriteNext& write);
   void perform(const command::TellNews&) {}
   void perform(const command::Busy&) {}

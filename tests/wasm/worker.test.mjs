@@ -388,11 +388,11 @@ test('the store is counted and makes room through the border', () => {
   const asked = 3 * 65536 + 1048576;
   call('store_holds', root, 0, 3, true, asked, 0);
   call('store_holds', old, 0, 1, false, asked, 0);
-  assert.equal(callText('store_make_room', '', 0, 0, false, false), '');
-  assert.equal(callText('store_make_room', root, 0, 1, false, false), old);
+  assert.equal(callText('store_make_room', '', 0, 0, false), '');
+  assert.equal(callText('store_make_room', root, 0, 1, false), old);
   // What is being stored does not give way to itself.
-  assert.equal(callText('store_make_room', root, 0, 1, true, false), 'storage-full');
-  assert.equal(callText('store_make_room', root, 0, 1, true, true), '', 'something was dropped meanwhile');
+  assert.equal(callText('store_make_room', root, 0, 1, true), 'storage-full');
+  assert.equal(callText('store_make_room', root, 0, 1, false), '', 'something was dropped meanwhile');
   call('store_holds', old, 0, 1, false, asked, 0);
   assert.equal(callText('drop_unlisted'), old);
 });
