@@ -59,7 +59,7 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
 /**
  * @param {{enums: Record<string, number>, limits: Record<string, number>, names: Record<string, string>,
  *   places: Record<string, number>,
- *   codes: string[], functions: [string, string, string, string][],
+ *   codes: string[], coordinatorCodes: string[], functions: [string, string, string, string][],
  *   peerFunctions: [string, string, string, string][], outputs: [string, number, string[], [string, string] | null][],
  *   coordinatorFunctions: [string, string, string][], coordinatorStatistics: string[],
  *   commands: [string, number, Record<string, [string, number]>][], commandLayout: {bytes: number, kind: number}}} border
@@ -67,7 +67,7 @@ const signature = (parameters) => parameters.map(([name, type]) => `${name}: ${t
  */
 export function borderModule(border) {
   const { enums, limits, names, places, codes, functions, peerFunctions, outputs, commands, commandLayout } = border;
-  const { coordinatorFunctions, coordinatorStatistics } = border;
+  const { coordinatorCodes, coordinatorFunctions, coordinatorStatistics } = border;
   const ordered = [...commands].sort((a, b) => a[1] - b[1]);
   const performed = (type, prefix = 'DO') =>
     `${prefix}_${bare(type)
@@ -101,6 +101,7 @@ export function borderModule(border) {
     note +
     lines([
       ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
+      `export const coordinatorCodes = ${JSON.stringify(coordinatorCodes)};`,
       `export const coordinatorStatistics = ${JSON.stringify(coordinatorStatistics)};`,
       `export const commandFields = ${JSON.stringify(ordered.map(([type, , fields]) => formsOf(type, fields)))};`,
       `export const outputFields = ${JSON.stringify(outputs.map(([, , fields, last]) => readersOf(fields, last)))};`,
@@ -117,6 +118,8 @@ export function borderModule(border) {
       ...peerFunctions.map(([, name]) => `export declare const ${peerCall(name)}: '${keyOf(name)}';`),
       '/** Every code of docs/errors.md. */',
       `export type ErrorCode =\n${[...codes, ...scriptCodes].map((code) => `  | '${code}'`).join('\n')};`,
+      '/** Of these, those that say why no coordinator helps a page. */',
+      'export declare const coordinatorCodes: readonly ErrorCode[];',
       '/** What the core decides, by its name (src/http/command.hpp). */',
       'export interface Commands {',
       ...ordered.map(

@@ -32,9 +32,6 @@
  * @property {Diagnosed[]} responses the last ones that are over, the newest last
  */
 
-/** Whether a code says why no coordinator helps this page. @param {ErrorCode} code */
-export const isOfCoordinator = (code) => /coord|refu|rate-|many|shut|vers/.test(code);
-
 /**
  * By which way a connection goes, or null if it is not open.
  * @param {RTCPeerConnection} connection

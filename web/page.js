@@ -1,12 +1,11 @@
 // One life of a page, from start to pagehide: the engine's hand (web/link.js), which does what only a page can do. It makes
 // connections, says hello to the worker, and sees whether the page is idle and which network it is on.
-import { CACHE_PREFIX, firstSocketWait, idleInterval, MANIFEST_PATH, workerWait } from '../build/border.js';
+import { CACHE_PREFIX, coordinatorCodes, firstSocketWait, idleInterval, MANIFEST_PATH, workerWait } from '../build/border.js';
 import { endOf } from '../sw/store.js';
 import { askedAhead } from './ahead.js';
 import { Answer } from './answer.js';
 import { Bridge } from './bridge.js';
 import { Connections } from './connections.js';
-import { isOfCoordinator } from './diagnosis.js';
 import { idle } from './idle.js';
 import { cacheOf } from './options.js';
 import { browserId } from './settings.js';
@@ -423,7 +422,7 @@ export class Page {
       report: (code, url) => {
         if (code === 'malformed-manifest') return this.#name(url);
         if (code === 'no-webrtc') return this.#refuse();
-        if (isOfCoordinator(code)) this.#coordinator = code;
+        if (coordinatorCodes.includes(code)) this.#coordinator = code;
         this.#listener.report(code);
       },
       counts: (peers, sent, received, report) => {

@@ -60,6 +60,12 @@ enum class Error : std::uint8_t {
 };
 inline constexpr Error last_error = Error::shutting_down;
 
+// Whether it says why no coordinator helps this page.
+constexpr bool is_of_coordinator(Error error) {
+  return error == Error::no_coordinator || error == Error::version_mismatch ||
+         error >= Error::origin_refused;
+}
+
 // The kebab-case code of an error, "wrong-digest" for Error::wrong_digest. Static storage.
 std::string_view code(Error error);
 // The error of a code that JavaScript sent: Error::none for an empty one, and peer_gone for one

@@ -127,11 +127,13 @@ void print_places() {
 #include "bind/border.def"
 }
 
-void print_codes() {
-  Object object("codes", '[', ']');
-  for (unsigned error = 1; error <= static_cast<unsigned>(last_error); ++error) {
+void print_codes(const char* name, bool (*is_listed)(Error)) {
+  Object object(name, '[', ']');
+  for (unsigned number = 1; number <= static_cast<unsigned>(last_error); ++number) {
+    const auto error = static_cast<Error>(number);
+    if (!is_listed(error)) continue;
     object.next();
-    std::printf("%s", quoted(code(static_cast<Error>(error))).c_str());
+    std::printf("%s", quoted(code(error)).c_str());
   }
 }
 
@@ -292,7 +294,8 @@ int main() {
   print_limits();
   print_names();
   print_places();
-  print_codes();
+  print_codes("codes", [](Error) { return true; });
+  print_codes("coordinatorCodes", is_of_coordinator);
   print_functions();
   print_peer_functions();
   print_outputs();

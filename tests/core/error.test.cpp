@@ -28,6 +28,17 @@ TEST_CASE("every error has a kebab-case code of its own") {
   }
 }
 
+TEST_CASE("which errors say why no coordinator helps a page") {
+  std::string codes;
+  for (int i = 0; i <= static_cast<int>(last); ++i) {
+    const auto error = static_cast<Error>(i);
+    if (is_of_coordinator(error)) (codes += code(error)) += ' ';
+  }
+  CHECK(codes ==
+        "version-mismatch no-coordinator origin-refused rate-limited too-many-peers "
+        "shutting-down ");
+}
+
 TEST_CASE("a code is its enumerator's name, in the order of the header") {
   std::FILE* file = std::fopen(TESTS_DIR "/../src/base/error.hpp", "rb");
   REQUIRE(file);
