@@ -110,7 +110,8 @@ struct NeedRecord {
 struct KeepRecord {
   ExchangeId exchange;
 };
-// The digest list is needed: handle_list().
+// The digest list is needed: the store's, and the site's where handle_list() takes none of the
+// store.
 struct NeedList {
   ExchangeId exchange;
 };
