@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { engineNames } from '../tests/transparency/engines.mjs';
 import { inParallel, root, run, say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
@@ -358,17 +359,33 @@ const all = [
   { name: 'examples', needs: ['build'], run: () => nodeStep('tests/examples', 15 * minute) },
 ];
 
-const steps = process.argv.includes('--all') ? all : usual;
+const usage = `usage: npm test [-- --only <step>[,<step>]]      steps: ${usual.map(({ name }) => name).join(', ')}
+       npm run test:all [-- --only ...]          steps: ${all.map(({ name }) => name).join(', ')}`;
+
+/** Ends with what is wrong, or with what was asked for. @param {string} [wrong] @returns {never} */
+function endWithUsage(wrong) {
+  say(wrong ? `${wrong}\n${usage}` : usage);
+  process.exit(wrong ? 2 : 0);
+}
+
+function readArguments() {
+  try {
+    const options = { all: { type: 'boolean' }, only: { type: 'string' }, help: { type: 'boolean' } };
+    return parseArgs({ options }).values;
+  } catch (error) {
+    return endWithUsage(error.message);
+  }
+}
 
 function chosen() {
-  const at = process.argv.indexOf('--only');
-  if (at < 0) return steps;
-  const names = (process.argv[at + 1] ?? '').split(',');
+  const given = readArguments();
+  if (given.help) endWithUsage();
+  const steps = given.all ? all : usual;
+  if (given.only === undefined) return steps;
+  const names = given.only.split(',');
   const unknown = names.filter((name) => !steps.some((step) => step.name === name));
-  if (unknown.length > 0) {
-    say(`--only takes: ${steps.map(({ name }) => name).join(', ')}`);
-    process.exit(2);
-  }
+  if (unknown.length > 0)
+    endWithUsage(`there is no step '${unknown.join("', '")}' in npm ${given.all ? 'run test:all' : 'test'}`);
   const wanted = new Set(names);
   // What a chosen step needs runs with it.
   for (const { name, needs = [] } of [...steps].reverse()) {
