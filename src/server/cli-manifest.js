@@ -90,10 +90,13 @@ async function stateOf(output) {
  * @param {string} folder
  * @param {ManifestCommand} command
  * @param {import('./manifest.js').ManifestOptions & { onWarning: (warning: ManifestWarning) => void }} options
- * @param {{ print: (text: string, object: object) => void, signal: AbortSignal | undefined }} io
+ * @param {object} io
+ * @param {(text: string, object: object) => void} io.print what was done, with the warnings that led to it
+ * @param {() => void} io.printRest warnings that wait for a print(), though nothing was done
+ * @param {AbortSignal | undefined} io.signal
  * @returns {Promise<number>} the status of the process
  */
-export async function runManifest(folder, command, options, { print, signal }) {
+export async function runManifest(folder, command, options, { print, printRest, signal }) {
   const output = command.output ?? join(folder, MANIFEST_PATH);
   const served = servedAt(folder, output, command.base);
   const live = new LiveManifest(folder, { ...options, base: command.base, digestsBase: served.digests });
@@ -147,6 +150,7 @@ export async function runManifest(folder, command, options, { print, signal }) {
       if (told !== message) options.onWarning({ path: '', code, message: `nothing is written: ${message}` });
       told = message;
     }
+    printRest();
   }
   return 0;
 }

@@ -212,8 +212,9 @@ async function runManifestCommand(folder, values) {
     told.end();
     printerOf(values)(text, { ...object, warnings: warnings.splice(0) });
   };
+  const printRest = () => void (warnings.length > 0 && printerOf(values)('', { warnings: warnings.splice(0) }));
   const signal = values.watch ? untilStopped() : undefined;
-  return runManifest(folder, values, { ...options, onProgress, onWarning }, { print, signal }).finally(told.end);
+  return runManifest(folder, values, { ...options, onProgress, onWarning }, { print, printRest, signal }).finally(told.end);
 }
 
 /** The log that is asked for: whatever is told from here on goes there. @type {import('./log.js').Log | undefined} */

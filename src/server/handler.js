@@ -6,6 +6,7 @@ import { DIGESTS_PATH, MANIFEST_PATH } from '../../build/border.js';
 import { isInside, scriptFolder, scriptNames } from './files.js';
 import { LiveManifest } from './live-manifest.js';
 import { badOption, checkNames, kinds, manifestNames, shown } from './names.js';
+import { pathOf } from './paths.js';
 import { warnProcess } from './warnings.js';
 
 /**
@@ -116,7 +117,7 @@ export class Site {
       response.setHeader('allow', 'GET, HEAD');
       return fail(request, response, 405, 'method-not-allowed');
     }
-    const path = String(request.url).split(/[?#]/, 1)[0];
+    const path = pathOf(request);
     if (!path.startsWith('/')) return fail(request, response, 400, 'bad-request');
     if (path === MANIFEST_PATH) return this.#manifest(request, response);
     if (path.startsWith(DIGESTS_PATH)) return this.#digests(request, response, path.slice(DIGESTS_PATH.length));

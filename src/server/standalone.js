@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import { AttachedCoordinator } from './attach.js';
 import { attachNames, checkNames, kinds } from './names.js';
+import { pathOf } from './paths.js';
 
 /**
  * @typedef {object} StandaloneExtras
@@ -20,7 +21,7 @@ import { attachNames, checkNames, kinds } from './names.js';
 const toolsServer = (coordinatorOf, hasMetrics) =>
   createServer((request, response) => {
     const coordinator = coordinatorOf();
-    const path = String(request.url).split('?', 1)[0];
+    const path = pathOf(request);
     const give = (/** @type {number} */ status, /** @type {string} */ text) => {
       response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
       response.end(request.method === 'HEAD' ? undefined : text);

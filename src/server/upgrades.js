@@ -4,6 +4,7 @@ import { Server } from 'node:net';
 import { REPORT_PATH } from '../../build/border.js';
 import * as limits from './limits.js';
 import { refuse } from './admission.js';
+import { pathOf } from './paths.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:stream').Duplex} Duplex */
@@ -27,8 +28,6 @@ import { refuse } from './admission.js';
 const key = Symbol.for('peer-cdn.upgrades');
 
 const nobodys = 'not-found: nobody here takes an upgrade of this path';
-
-const pathOf = (/** @type {Request} */ request) => String(request.url).split('?', 1)[0];
 
 /**
  * Whether a request offers another protocol, and is a good one of HTTP/1.1 for whoever does not speak it: Java and curl offer
@@ -90,7 +89,10 @@ class Upgrades {
     /** @type {Emit} */
     const emit = (name, ...args) => {
       if (name === 'upgrade' && this.#emit === emit && this.#handle(.../** @type {Parameters<Take>} */ (args))) return true;
-      if (name === 'request' && this.#emit === emit && this.#hear(.../** @type {[Request, Response]} */ (args))) return true;
+      if (name === 'request' && this.#emit === emit) {
+        const [request, response] = /** @type {[Request, Response]} */ (args);
+        if (this.#hear(request, response) || this.#missed(request, response)) return true;
+      }
       return below.call(server, name, ...args);
     };
     this.#wasOwn = Object.hasOwn(server, 'emit');
@@ -123,6 +125,21 @@ class Upgrades {
     if (request.method !== 'POST' || pathOf(request) !== REPORT_PATH) return false;
     const takers = [...this.#takers.values()];
     (takers.find(({ knows }) => knows(request)) ?? takers[0]).report(request, response);
+    return true;
+  }
+
+  /**
+   * Whether it was an upgrade of ours that comes as a request, because somebody has called removeAllListeners('upgrade'). Node lets
+   * nobody make an upgrade of it any more, so the page is sent away to come again, and finds us listening.
+   * @param {Request} request
+   * @param {Response} response
+   */
+  #missed(request, response) {
+    if (request.headers.upgrade === undefined || this.#server.listenerCount('upgrade') > 0) return false;
+    if (!this.#takers.has(pathOf(request))) return false;
+    this.#server.on('upgrade', this.#listen);
+    response.writeHead(503, { connection: 'close', 'retry-after': '1', 'content-type': 'text/plain; charset=utf-8' });
+    response.end('not-found: all listeners of upgrades were removed, ours is there again\n');
     return true;
   }
 

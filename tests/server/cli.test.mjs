@@ -319,6 +319,19 @@ test('--watch writes again when the folder changes, and ends when told to', asyn
   assert.deepEqual([status, stdout.trim().split('\n').length, stderr], [0, 2, '']);
 });
 
+test('--watch --json tells a warning when it comes, though nothing is written for it', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a' });
+  const watching = start('manifest', folder, '--watch', '--json');
+  t.after(() => watching.child.kill('SIGTERM'));
+  const lines = () => watching.stdout.split('\n').slice(0, -1);
+  await until('it is written', () => lines().length === 1);
+  renameSync(folder, `${folder}-away`);
+  t.after(() => rmSync(`${folder}-away`, { recursive: true }));
+  await until('it is said that the folder is gone', () => lines().length === 2);
+  const [, told] = lines().map((line) => JSON.parse(line));
+  assert.deepEqual([Object.keys(told), told.warnings.map(({ code }) => code)], [['warnings'], ['manifest-kept']]);
+});
+
 test('--watch writes anew what a build has taken away with its folder', async (t) => {
   const folder = makeFolder(t, { 'dist/a.bin': bytesOf('a', 100_000) });
   const dist = join(folder, 'dist');

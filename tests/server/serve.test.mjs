@@ -81,6 +81,16 @@ test('folders show their index, names are decoded, what is missing is 404', asyn
   assert.equal((await get('/nothing')).status, 404);
 });
 
+test('a target may be a whole URL', async (t) => {
+  const { url } = await site(t);
+  const { host } = new URL(url);
+  assert.equal((await raw(url, `http://${host}/sub/?a=/b`)).body, '<p>sub');
+  assert.equal((await raw(url, `HTTP://${host}`)).body, '<p>hi');
+  assert.equal(JSON.parse((await raw(url, `http://${host}${MANIFEST_PATH}`)).body).version, 1);
+  assert.equal((await raw(url, `http://${host}/../secret.txt`)).status, 403);
+  assert.equal((await raw(url, `ftp://${host}/`)).status, 400);
+});
+
 test('nothing outside of the folder is served, and no dotfile', async (t) => {
   const outside = makeFolder(t, { 'secret.txt': 'secret', 'index.html': 'secret' });
   const { url, folder } = await site(t);

@@ -298,6 +298,30 @@ for (const [name, [before, after]] of Object.entries(slow)) {
   });
 }
 
+test('after removeAllListeners() one page is told to come again, and the next is welcomed', async (t) => {
+  const { server, url } = await listening(t);
+  const coordinator = attach(server);
+  t.after(() => coordinator.close());
+  server.removeAllListeners('upgrade');
+  const refused = new WebSocket(url, { origin: url.replace(SOCKET_PATH, '') });
+  const [error] = await once(refused, 'error');
+  assert.match(error.message, /503/);
+  await new Visitor(url).next('welcome');
+});
+
+test('an upgrade may name its whole URL', async (t) => {
+  const { server, origin, url } = await listening(t);
+  const coordinator = attach(server);
+  t.after(() => coordinator.close());
+  const socket = connect(server.address().port);
+  t.after(() => socket.destroy());
+  socket.write(
+    `GET ${url} HTTP/1.1\r\nHost: ${new URL(url).host}\r\nOrigin: ${origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 101 /);
+});
+
 test('who answers after our 404 harms nobody', async (t) => {
   const { server, origin } = await listening(t);
   attached(t, server);
