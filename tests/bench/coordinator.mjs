@@ -2,6 +2,7 @@
 // relay times, and what a socket takes. Each server is a process of its own; this one is the load.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { crowdOf } from './coordinator/load.mjs';
 import { lookUps } from './coordinator/look-ups.mjs';
@@ -10,6 +11,7 @@ import { siblings } from './coordinator/siblings.mjs';
 import { rivals } from './rivals.mjs';
 import { interleave, median, percentile, ratio, rounded } from './stats.mjs';
 
+const visitorsPath = fileURLToPath(new URL('coordinator/visitors.mjs', import.meta.url));
 const serverPath = fileURLToPath(new URL('coordinator/server.mjs', import.meta.url));
 const sockets = 1000;
 const atOnce = 64;
@@ -17,7 +19,12 @@ const atOnce = 64;
  * Rounds of a crowd, in each of which every socket asks once. Partners differ, because nobody is introduced twice. A first crowd
  * goes before what is measured is compiled.
  */
-const [warmUp, timed, paced] = [10, 9, 3];
+const [warmUp, timed] = [10, 9];
+const settleMs = 1000;
+/** The crowd that asks at half the full rate. A visitor is introduced to at most 30 others, and each round takes two of them. */
+const half = { sockets: 3000, rounds: 14, niceness: 7 };
+/** Those who see how long relaying takes meanwhile, and how many of them ask in a second. */
+const watchers = { sockets: 200, perSecond: 200, rounds: 7 };
 const idleMs = 31_000;
 /** The heap's first growth is the server's own: what the sockets beyond take is weighed. A larger crowd's is told beside it. */
 const weighed = { from: 1000, to: 3000 };
@@ -48,21 +55,54 @@ async function ask(crowd, from, to) {
   await Promise.all(Array.from({ length: atOnce }, worker));
 }
 
-/** Asks so many a second, whatever comes back; resolves to the relay times. */
-async function askPaced(crowd, from, count, perSecond) {
-  crowd.relayMs = [];
-  const began = performance.now();
-  const asked = [];
-  while (asked.length < count) {
-    await new Promise((go) => setTimeout(go, 1));
-    const due = Math.min(count, ((performance.now() - began) * perSecond) / 1000);
-    while (asked.length < due) {
-      const asker = asked.length % sockets;
-      asked.push(crowd.introduce(asker, (asker + 7 * (from + Math.floor(asked.length / sockets) + 1)) % sockets));
-    }
+/** A crowd in a process of its own. */
+async function openVisitors(kind, port, count, first) {
+  const child = fork(visitorsPath, [kind, port, count, first].map(String));
+  const answer = async () => (await once(child, 'message'))[0];
+  await answer();
+  return {
+    pid: child.pid,
+    ask(what) {
+      child.send(what);
+      return answer();
+    },
+    close: () => child.kill(),
+  };
+}
+
+/**
+ * How long relaying takes, with nobody else there and at so many introductions a second, as a few visitors see it whose process does
+ * nothing else: what holds up the process of the crowd is no wait of theirs.
+ */
+async function relayTimes(kind, server, perSecond) {
+  const visitors = await openVisitors(kind, server.port, watchers.sockets, half.sockets);
+  const crowd = await openVisitors(kind, server.port, half.sockets, 0);
+  try {
+    setPriority(crowd.pid, half.niceness);
+    // What the joining of a crowd is told of is over.
+    await new Promise((go) => setTimeout(go, settleMs));
+    const count = half.rounds * half.sockets;
+    const seconds = count / perSecond;
+    const { perSecond: rate, rounds } = watchers;
+    const watched = Math.min(rounds * watchers.sockets, Math.round(rate * (seconds - 1)));
+    const watch = async (round) => (await visitors.ask({ count: watched, perSecond: rate, round })).relayMs;
+    const idle = await watch(0);
+    const before = await server.use('cpu');
+    const loading = crowd.ask({ count, perSecond, round: 0 });
+    await new Promise((go) => setTimeout(go, settleMs / 2));
+    const busy = await watch(rounds);
+    const load = await loading;
+    const after = await server.use('cpu');
+    return {
+      p99Idle: percentile(idle, 0.99),
+      p99Half: percentile(busy, 0.99),
+      // Of a processor: half of it, or less where the machine has no time for the crowd.
+      busy: (after.cpuMicros - before.cpuMicros) / 1000 / load.ms,
+    };
+  } finally {
+    visitors.close();
+    crowd.close();
   }
-  await Promise.all(asked);
-  return crowd.relayMs;
 }
 
 /** One run of one contender, in a process of its own. */
@@ -76,22 +116,18 @@ async function runOnce(kind, path) {
     first.close();
     await crowd.open(sockets);
     // What the joining of a crowd is told of is over.
-    await new Promise((go) => setTimeout(go, 1000));
+    await new Promise((go) => setTimeout(go, settleMs));
     [crowd.messagesIn, crowd.messagesOut] = [0, 0];
     const before = await server.use('cpu');
-    const began = performance.now();
     await ask(crowd, 0, timed);
     const after = await server.use('cpu');
     const introductions = timed * sockets;
-    const wallPerSecond = (introductions * 1000) / (performance.now() - began);
     const perSecond = introductions / ((after.cpuMicros - before.cpuMicros) / 1e6);
     const [messagesIn, messagesOut] = [crowd.messagesIn / introductions, crowd.messagesOut / introductions];
-    // The relay's tells what of the wait is the load's own.
-    if (kind !== 'ours' && kind !== 'relay') return { perSecond, messagesIn, messagesOut };
-    const from = timed;
-    const idle = await askPaced(crowd, from, 300, 100);
-    const half = await askPaced(crowd, from + 1, paced * sockets, wallPerSecond / 2);
-    return { perSecond, messagesIn, messagesOut, p99Idle: percentile(idle, 0.99), p99Half: percentile(half, 0.99) };
+    crowd.close();
+    // The relay's tells what of the wait is the machine's.
+    const relay = kind === 'ours' || kind === 'relay' ? await relayTimes(kind, server, perSecond / 2) : {};
+    return { perSecond, messagesIn, messagesOut, ...relay };
   } finally {
     first.close();
     crowd.close();
@@ -134,7 +170,11 @@ export async function measure({ say, runs = 3 }) {
   const rates = await interleave(kinds, runs, told);
   const of = (kind, what) => rates[kind].map((run) => run[what]);
   const p99VsIdle = (kind) => rounded(median(of(kind, 'p99Half')) / median(of(kind, 'p99Idle')));
-  const p99Of = (kind) => ({ idle: of(kind, 'p99Idle').map(rounded), half: of(kind, 'p99Half').map(rounded) });
+  const p99Of = (kind) => ({
+    idle: of(kind, 'p99Idle').map(rounded),
+    half: of(kind, 'p99Half').map(rounded),
+    busy: of(kind, 'busy').map(rounded),
+  });
   const [ours, tracker, relay] = await Promise.all(
     ['ours', 'tracker', 'relay'].map((kind) => weigh(kind, path, { isIdle: true, held: kind === 'ours' ? 100 : 0 })),
   );

@@ -1,10 +1,50 @@
 // A crowd of sockets, each contender's in its own words. An introduction is an offer and an answer that the server relayed.
-import { WebSocket } from 'ws';
+import { createHash } from 'node:crypto';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
+import { frameOf, Wire } from './wire.mjs';
 import { askBytes, browserOf, candidates, rootOf, sdp, sdpWithCandidates } from './words.mjs';
 
 /** How many sockets are opened at a time. */
 const openingAtOnce = 50;
+/** What is due in so many milliseconds may be asked at once. */
+const burstMs = 3;
+
+/**
+ * Calls `ask` so many times a second, whatever comes back. What this process missed while it was held up comes later, and not all
+ * at once: no crowd asks so. Resolves when all that `ask` gave has resolved.
+ * @param {number} count
+ * @param {number} perSecond
+ * @param {(i: number) => Promise<unknown>} ask
+ */
+export async function paced(count, perSecond, ask) {
+  const asked = [];
+  let last = performance.now();
+  let due = 0;
+  while (asked.length < count) {
+    await new Promise((go) => setTimeout(go, 1));
+    const now = performance.now();
+    due += (Math.min(now - last, burstMs) * perSecond) / 1000;
+    last = now;
+    for (; due >= 1 && asked.length < count; due--) asked.push(ask(asked.length));
+  }
+  await Promise.all(asked);
+}
+
+/** Remembers what `make` made of a name. @template T @param {(name: any) => T} make */
+function remembered(make) {
+  const made = new Map();
+  return (name) => {
+    if (!made.has(name)) made.set(name, make(name));
+    return made.get(name);
+  };
+}
+
+/** The numbers below `count` in a random order, always the same one of a seed. @param {number} count @param {number} seed */
+function shuffled(count, seed) {
+  const order = Array.from({ length: count }, (_, i) => i);
+  const sortBy = order.map((i) => createHash('sha256').update(`${seed} ${i}`).digest().readUInt32LE());
+  return order.sort((a, b) => sortBy[a] - sortBy[b]);
+}
 
 class Crowd {
   path = '/';
@@ -16,9 +56,13 @@ class Crowd {
   #waiting = new Map();
   #sentAt = new Map();
 
-  /** @param {number | number[]} ports of servers that are one: the sockets go to them in turn */
-  constructor(ports) {
+  /**
+   * @param {number | number[]} ports of servers that are one: the sockets go to them in turn
+   * @param {{ first?: number }} [options]
+   */
+  constructor(ports, { first = 0 } = {}) {
     this.ports = [ports].flat();
+    this.first = first;
   }
 
   async open(count) {
@@ -28,25 +72,17 @@ class Crowd {
   }
 
   async #openOne(id) {
-    const socket = new WebSocket(`ws://127.0.0.1:${this.ports[id % this.ports.length]}${this.path}`, {
-      origin: 'http://a.example',
-      perMessageDeflate: false,
-    });
-    this.sockets[id] = socket;
-    socket.on('message', (data) => {
+    this.sockets[id] = await Wire.open(this.ports[id % this.ports.length], this.path, (data) => {
       this.messagesOut++;
       this.hear(id, data);
-    });
-    await new Promise((resolve, reject) => {
-      socket.once('open', resolve).once('error', reject);
-      socket.once('close', (status, reason) => reject(new Error(`socket ${id} was closed: ${status} ${reason}`)));
     });
     await this.join(id);
   }
 
-  say(id, text) {
+  /** @param {number} id @param {string | Buffer} said a text, or a frame that frameOf() made of it */
+  say(id, said) {
     this.messagesIn++;
-    this.sockets[id].send(text);
+    this.sockets[id].send(typeof said === 'string' ? frameOf(said) : said);
   }
 
   /** Resolves when the second of two descriptions has come to whom it is for. */
@@ -85,15 +121,15 @@ class Ours extends Crowd {
   #ids = new Map();
   #joined = new Map();
 
-  constructor(port, { lean, held = 0, pool = 0 }) {
-    super(port);
+  constructor(port, { lean, held = 0, pool = 0, first }) {
+    super(port, { first });
     this.lean = lean;
     this.held = held;
     this.pool = pool;
   }
 
   join(id) {
-    const hello = { type: 'hello', version: protocolVersion, browser: browserOf(id) };
+    const hello = { type: 'hello', version: protocolVersion, browser: browserOf(this.first + id) };
     this.say(id, JSON.stringify(this.lean ? { ...hello, lean: true } : hello));
     const joined = new Promise((resolve) => this.#joined.set(id, resolve));
     const add = [...this.holds(id), ...Array.from({ length: this.held }, (_, i) => rootOf(`pool ${(id * 7 + i) % this.pool}`))];
@@ -105,21 +141,29 @@ class Ours extends Crowd {
   }
 
   holds(id) {
-    return [rootOf(id)];
+    return [rootOf(this.first + id)];
   }
 
   named() {}
 
+  #askFor = remembered((holder) => frameOf(JSON.stringify({ type: 'ask', roots: [rootOf(this.first + holder)] })));
   ask(asker, holder) {
-    this.say(asker, JSON.stringify({ type: 'ask', roots: [rootOf(holder)] }));
+    this.say(asker, this.#askFor(holder));
   }
 
-  #describe(from, to, type) {
-    this.left(from, to);
+  #descriptions = {
+    offer: remembered((to) => this.#description(to, 'offer')),
+    answer: remembered((to) => this.#description(to, 'answer')),
+  };
+  #description(to, type) {
     const signal = { type: 'signal', peer: this.#numbers[to] };
     const description = { type, sdp: this.lean ? sdp : sdpWithCandidates };
     const beside = candidates.map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 }));
-    this.say(from, JSON.stringify(this.lean ? { ...signal, description, candidates: beside } : { ...signal, description }));
+    return frameOf(JSON.stringify(this.lean ? { ...signal, description, candidates: beside } : { ...signal, description }));
+  }
+  #describe(from, to, type) {
+    this.left(from, to);
+    this.say(from, this.#descriptions[type](to));
   }
 
   hear(id, data) {
@@ -152,18 +196,18 @@ class Ours extends Crowd {
 /** Ours, where each root has several holders: an ask introduces all of them. */
 class Shared extends Ours {
   #asks = new Map();
+  #held;
   introductions = 0;
 
   constructor(ports, options) {
     super(ports, { lean: true, ...options });
     this.count = options.count;
-    this.holders = options.holders;
+    this.#held = Array.from({ length: options.holders }, (_, i) => shuffled(options.count, i + 1));
   }
 
-  /** Spread as if by chance, so that they are at any of the servers. */
+  /** At random, so that a root's holders are at any of the servers. */
   holds(id) {
-    const step = 7919;
-    return Array.from({ length: this.holders }, (_, i) => rootOf((id + i * (step + 2 * i)) % this.count));
+    return this.#held.map((order) => rootOf(order[id]));
   }
 
   /** Resolves when every holder that was named has got its answer. An asker asks one thing after another. */
@@ -254,19 +298,21 @@ class Tracker extends Crowd {
 
 /** The bare relay, with as many messages as ours and of the same lengths. */
 class Relay extends Crowd {
-  static #number = (id) => String(id).padStart(4, '0');
+  #number = (id) => String(this.first + id).padStart(4, '0');
   static #rest = JSON.stringify({ type: 'signal', peer: 4294967295, description: { type: 'answer', sdp: sdpWithCandidates } });
 
   join(id) {
-    this.sockets[id].send(Relay.#number(id));
+    this.sockets[id].send(frameOf(this.#number(id)));
   }
 
   ask(asker, holder) {
-    this.say(asker, `${Relay.#number(asker)}${Relay.#number(holder)}`.padEnd(askBytes, '.'));
+    this.say(asker, `${this.#number(asker)}${this.#number(holder)}`.padEnd(askBytes, '.'));
   }
 
   hear(id, data) {
-    const [first, second] = [data.toString('latin1', 0, 4), data.toString('latin1', 4, 8)].map(Number);
+    const [first, second] = [data.toString('latin1', 0, 4), data.toString('latin1', 4, 8)].map(
+      (text) => Number(text) - this.first,
+    );
     if (data.length === askBytes) return; // its answer
     if (first !== id) return this.#describe(id, first, 'o'); // an ask's holder
     this.arrived(second, id);
@@ -276,19 +322,20 @@ class Relay extends Crowd {
 
   #describe(from, to, kind) {
     this.left(from, to);
-    this.say(from, `${Relay.#number(to)}${Relay.#number(from)}${kind}${Relay.#rest}`);
+    this.say(from, `${this.#number(to)}${this.#number(from)}${kind}${Relay.#rest}`);
   }
 }
 
 /**
  * @param {string} kind 'ours', 'ours1' (as version 1 began), 'shared', 'tracker' or 'relay'
  * @param {number | number[]} port
- * @param {{ held?: number, pool?: number, count?: number, holders?: number }} [options] how many roots each socket holds beside
- *     its own, of how many there are; 'shared': how many sockets there will be, and how many hold each root
+ * @param {{ held?: number, pool?: number, count?: number, holders?: number, first?: number }} [options] how many roots each socket holds beside
+ *     its own, of how many there are; 'shared': how many sockets there will be, and how many hold each root; of 'ours' and 'relay'
+ *     the number of the first socket, so that two crowds of a server are strangers
  */
 export function crowdOf(kind, port, options = {}) {
   if (kind === 'tracker') return new Tracker(port, options);
   if (kind === 'shared') return new Shared(port, options);
-  if (kind === 'relay') return new Relay(port);
+  if (kind === 'relay') return new Relay(port, options);
   return new Ours(port, { lean: kind === 'ours', ...options });
 }

@@ -5,18 +5,18 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { startRedis } from '../../server/debian.mjs';
 import { interleave, median, rounded } from '../stats.mjs';
-import { crowdOf } from './load.mjs';
+import { crowdOf, paced } from './load.mjs';
 import { execArgv } from './node.mjs';
 
 const serverPath = fileURLToPath(new URL('server.mjs', import.meta.url));
-/**
- * Of each process: as many as one load process bears for three. The load must be the same for each, because the busier a process
- * is, the more messages share a turn of its event loop, and the more of its code is compiled.
- */
+const processes = 3;
+/** Of each process. The load must be the same for each, because the busier a process is, the more messages share a turn of its event loop. */
 const socketsEach = 1000;
-const asksPerSecond = 600;
-/** Of a socket's 30 introductions each round takes about six. A crowd that warms up goes before. */
+const asksPerSecond = 1200;
+/** Of a socket's 30 introductions each round takes about six. */
 const rounds = 4;
+/** Crowds that go before, until what is measured is compiled: what a process does for each frame of the bus happens less often. */
+const warmUps = 2;
 /** What siblings tell each other of a crowd that has joined. */
 const settleMs = 3000;
 const clockTicks = 100;
@@ -30,52 +30,59 @@ function cpuOf(pid) {
 async function openServer(redis) {
   const child = fork(serverPath, ['ours', ...(redis ? [redis] : [])], { execArgv });
   const [{ port }] = await once(child, 'message');
-  const cpu = async () => {
-    child.send('cpu');
+  const use = async (what) => {
+    child.send(what);
     return (await once(child, 'message'))[0].cpuMicros / 1e6;
   };
-  return { port, cpu, close: () => child.kill() };
+  return { port, use, close: () => child.kill() };
 }
 
-/** Every socket asks once a round. */
-async function ask(crowd, sockets, perSecond) {
-  const began = performance.now();
-  const asked = [];
-  while (asked.length < rounds * sockets) {
-    await new Promise((go) => setTimeout(go, 1));
-    const due = Math.min(rounds * sockets, ((performance.now() - began) * perSecond) / 1000);
-    while (asked.length < due) {
-      const [round, asker] = [Math.floor(asked.length / sockets), asked.length % sockets];
-      asked.push(crowd.introduce(asker, (asker + 131 * (round + 1)) % sockets));
-    }
-  }
-  await Promise.all(asked);
-}
+/** Every socket asks once a round, the crowds in turn. */
+const ask = (crowds) =>
+  paced(rounds * processes * socketsEach, processes * asksPerSecond, (i) => {
+    const crowd = crowds[i % crowds.length];
+    const turn = Math.floor(i / crowds.length);
+    const [round, asker] = [Math.floor(turn / crowd.count), turn % crowd.count];
+    return crowd.introduce(asker, (asker + 131 * (round + 1)) % crowd.count);
+  });
 
-async function runOnce(count, holders, redis) {
-  const servers = await Promise.all(Array.from({ length: count }, () => openServer(redis?.url)));
+/**
+ * Three processes: one world on a Redis, or without it three that are alone, so that both have the same machine and the same load.
+ * @param {number} holders of each root
+ * @param {Awaited<ReturnType<typeof startRedis>>} [redis]
+ */
+async function runOnce(holders, redis) {
+  const servers = await Promise.all(Array.from({ length: processes }, () => openServer(redis?.url)));
   const ports = servers.map(({ port }) => port);
-  const sockets = count * socketsEach;
-  const crowds = [0, 1].map(() => crowdOf('shared', ports, { count: sockets, holders }));
+  const crowdsOf = () =>
+    (redis ? [ports] : ports.map((port) => [port])).map((ports) =>
+      crowdOf('shared', ports, { count: ports.length * socketsEach, holders }),
+    );
+  let crowds = [];
+  const open = async () => {
+    crowds = crowdsOf();
+    for (const crowd of crowds) await crowd.open(crowd.count);
+    await new Promise((go) => setTimeout(go, settleMs));
+  };
   try {
-    for (const crowd of crowds) {
-      await crowd.open(sockets);
+    for (let i = 0; i < warmUps; i++) {
+      await open();
+      await ask(crowds);
+      for (const crowd of crowds) crowd.close();
       await new Promise((go) => setTimeout(go, settleMs));
-      if (crowd === crowds[0]) {
-        await ask(crowd, sockets, count * asksPerSecond);
-        crowd.close();
-        await new Promise((go) => setTimeout(go, settleMs));
-      }
     }
-    const sum = async () => (await Promise.all(servers.map(({ cpu }) => cpu()))).reduce((a, b) => a + b);
-    const before = await sum();
+    await open();
+    const sum = async (what) => (await Promise.all(servers.map(({ use }) => use(what)))).reduce((a, b) => a + b);
+    // What the crowds before have left is no work of this one.
+    for (let i = 0; i < 2; i++) await sum('collect');
+    const before = await sum('cpu');
     const redisBefore = redis ? cpuOf(redis.redis.child.pid) : 0;
-    await ask(crowds[1], sockets, count * asksPerSecond);
-    const cpu = (await sum()) - before;
-    const { introductions } = crowds[1];
-    // Each of the processes has a processor of its own where it counts.
+    await ask(crowds);
+    const cpu = (await sum('cpu')) - before;
+    const introductions = crowds.reduce((all, crowd) => all + crowd.introductions, 0);
     return {
-      perSecond: (introductions / cpu) * count,
+      // Where they are one, each of the processes has a processor of its own.
+      perSecond: (introductions / cpu) * (redis ? processes : 1),
       introductions,
       redisCpuShare: redis ? (cpuOf(redis.redis.child.pid) - redisBefore) / cpu : 0,
     };
@@ -95,11 +102,11 @@ export async function siblings({ say, runs }) {
   }
   try {
     const contenders = {
-      one: () => runOnce(1, 3),
-      three: () => runOnce(3, 3, redis),
+      one: () => runOnce(3),
+      three: () => runOnce(3, redis),
       // Of a larger swarm most asks find somebody at their own process.
-      oneOf9: () => runOnce(1, 9),
-      threeOf9: () => runOnce(3, 9, redis),
+      oneOf9: () => runOnce(9),
+      threeOf9: () => runOnce(9, redis),
     };
     const found = await interleave(contenders, runs, (name, run) =>
       say(
