@@ -129,8 +129,8 @@ class Upgrades {
   }
 
   /**
-   * Whether it was an upgrade of ours that comes as a request, because somebody has called removeAllListeners('upgrade'). Node lets
-   * nobody make an upgrade of it any more, so the page is sent away to come again, and finds us listening.
+   * Whether it was an upgrade of ours that comes as a request, because somebody has called removeAllListeners('upgrade'). Node
+   * lets nobody make an upgrade of it any more, so the page is sent away to come again, and finds us listening.
    * @param {Request} request
    * @param {Response} response
    */

@@ -71,8 +71,8 @@ async function openVisitors(kind, port, count, first) {
 }
 
 /**
- * How long relaying takes, with nobody else there and at so many introductions a second, as a few visitors see it whose process does
- * nothing else: what holds up the process of the crowd is no wait of theirs.
+ * How long relaying takes, with nobody else there and at so many introductions a second, as a few visitors see it whose process
+ * does nothing else: what holds up the process of the crowd is no wait of theirs.
  */
 async function relayTimes(kind, server, perSecond) {
   const visitors = await openVisitors(kind, server.port, watchers.sockets, half.sockets);

@@ -329,9 +329,10 @@ class Relay extends Crowd {
 /**
  * @param {string} kind 'ours', 'ours1' (as version 1 began), 'shared', 'tracker' or 'relay'
  * @param {number | number[]} port
- * @param {{ held?: number, pool?: number, count?: number, holders?: number, first?: number }} [options] how many roots each socket holds beside
- *     its own, of how many there are; 'shared': how many sockets there will be, and how many hold each root; of 'ours' and 'relay'
- *     the number of the first socket, so that two crowds of a server are strangers
+ * @param {{ held?: number, pool?: number, count?: number, holders?: number, first?: number }} [options]
+ *     `held`, `pool`: how many roots each socket holds beside its own, of how many there are; `count`, `holders` of 'shared': how
+ *     many sockets there will be, and how many hold each root; `first` of 'ours' and 'relay': the number of the first socket, so
+ *     that two crowds of a server are strangers
  */
 export function crowdOf(kind, port, options = {}) {
   if (kind === 'tracker') return new Tracker(port, options);

@@ -10,12 +10,12 @@ import { execArgv } from './node.mjs';
 
 const serverPath = fileURLToPath(new URL('server.mjs', import.meta.url));
 const processes = 3;
-/** Of each process. The load must be the same for each, because the busier a process is, the more messages share a turn of its event loop. */
+/** The load of each process is the same, because the busier a process is, the more messages share a turn of its event loop. */
 const socketsEach = 1000;
 const asksPerSecond = 1200;
 /** Of a socket's 30 introductions each round takes about six. */
 const rounds = 4;
-/** Crowds that go before, until what is measured is compiled: what a process does for each frame of the bus happens less often. */
+/** Crowds that go before, until what is measured is compiled: a process gets fewer frames of the bus than messages. */
 const warmUps = 2;
 /** What siblings tell each other of a crowd that has joined. */
 const settleMs = 3000;
@@ -47,7 +47,7 @@ const ask = (crowds) =>
   });
 
 /**
- * Three processes: one world on a Redis, or without it three that are alone, so that both have the same machine and the same load.
+ * Three processes: one world on a Redis, or without it three that are alone. So both have the same machine and the same load.
  * @param {number} holders of each root
  * @param {Awaited<ReturnType<typeof startRedis>>} [redis]
  */

@@ -1,4 +1,4 @@
-// Visitors in a process of their own: a crowd that asks so many times a second, whatever comes back, and says how long relaying took.
+// Visitors in a process of their own: a crowd asks so many times a second, whatever comes back, and says how long relaying took.
 //   node visitors.mjs <kind> <port> <sockets> [first]
 // `first` is the first socket's number, so that two such crowds of one server are strangers.
 import { crowdOf, paced } from './load.mjs';

@@ -1,4 +1,4 @@
-// A browser's side of a WebSocket, as little of it as a load needs: it must take less of the machine than the server that it loads.
+// A browser's side of a WebSocket, as little of it as a load needs: a load must take less of the machine than its server.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
@@ -29,7 +29,12 @@ export class Wire {
     socket.on('data', (data) => this.#read(data));
   }
 
-  /** Resolves when the server has accepted it. @param {number} port @param {string} path @param {(payload: Buffer) => void} onText */
+  /**
+   * Resolves when the server has accepted it.
+   * @param {number} port
+   * @param {string} path
+   * @param {(payload: Buffer) => void} onText
+   */
   static async open(port, path, onText) {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     socket.write(
