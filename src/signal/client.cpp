@@ -55,8 +55,11 @@ void Client::handle_socket_open(Instant now, std::vector<PeerId> paired) {
 
 void Client::handle_socket_closed(Instant now) {
   if (state_ <= State::waiting) return;
+  // A session that ended says nothing of the next one: the coordinator may let go of sockets, and
+  // Firefox closes those of a page that is about to be left. The next attempt tells.
+  const bool nobody = !welcomed();
   schedule_reconnect(now);
-  forget_session(true);
+  forget_session(nobody);
 }
 
 // Ends the session from our side, because the socket is of no more use.

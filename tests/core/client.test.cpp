@@ -101,6 +101,29 @@ TEST_CASE("there is no socket before start, and hello is the first word") {
   CHECK_FALSE(host.client.connected());
 }
 
+TEST_CASE("no coordinator is told when none answers, not when a session ends") {
+  Host host;
+  host.connect();
+  host.client.ask(root_of(1), host.now);
+  host.client.handle_socket_closed(host.now);
+  CHECK(host.take<SignalReport>().empty());
+  host.pass(limits::reconnect_spread);
+  CHECK(host.take<OpenSocket>().size() == 1);
+  SUBCASE("the next socket is refused") {
+    host.client.handle_socket_closed(host.now);
+  }
+  SUBCASE("the next socket opens, and closes before the welcome") {
+    host.client.handle_socket_open(host.now);
+    host.client.handle_socket_closed(host.now);
+  }
+  SUBCASE("the next socket hears nothing") {
+    host.pass(limits::welcome_wait);
+  }
+  const auto reports = host.take<SignalReport>();
+  REQUIRE(reports.size() == 1);
+  CHECK(reports[0].error == Error::no_coordinator);
+}
+
 TEST_CASE("connected means welcomed and told what anybody has") {
   Host host;
   host.greet();
