@@ -17,6 +17,14 @@ import { within } from './within.js';
 export const isPossible = () => globalThis.isSecureContext !== false && globalThis.origin !== 'null';
 
 /**
+ * Resolves when somebody sees the page. Until then Chromium holds back its registrations, workers and locks, so that all of
+ * them would seem to fail.
+ */
+export const shown = async () =>
+  /** @type {{ prerendering?: boolean }} */ (globalThis.document)?.prerendering &&
+  new Promise((resolve) => document.addEventListener('prerenderingchange', resolve));
+
+/**
  * Whether the worker controls this page, as soon as that is known; undefined after limits::worker_wait. A worker that comes
  * later is met by `controllerchange` (bridge.js). Rejects if none comes by this: there are no service workers here, or the
  * script is refused.

@@ -1,7 +1,7 @@
 // The one engine of a page. All instances of PeerPlugin use it, also those of other copies of this package.
 import { badOptions, differences, engineOptions, isSameWorker, known } from './options.js';
 import { Advice } from './advice.js';
-import { isControlled, isPossible, isRegistered } from './registration.js';
+import { isControlled, isPossible, isRegistered, shown } from './registration.js';
 import { bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf, usable } from './settings.js';
 import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate } from '../build/border.js';
 
@@ -190,6 +190,7 @@ export class Shared {
       this.#worker ??= { ...given, worker };
       if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
     }
+    await shown();
     const isServed = await Promise.race([isControlled(this.#worker ?? given), this.#idling]).catch((error) => {
       this.#emit('error', { code: 'no-worker', message: error?.message }, true);
       return null;
@@ -220,7 +221,8 @@ export class Shared {
   // What only an engine needs is loaded for the first one.
   #open() {
     if (!isPossible()) return void (this.#reason = 'no-worker');
-    const opened = import('./page.js')
+    const opened = shown()
+      .then(() => import('./page.js'))
       .then(({ Page }) => {
         if (opened === this.#opened) return this.#start(Page);
       })

@@ -473,6 +473,7 @@ for (const [name, [state, options]] of Object.entries(late)) {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     let plugin = null;
     const starting = start(options).then((started) => (plugin = close(started)));
+    await turn();
     const step = Math.floor((workerWait - 1) / 3);
     for (let i = 0; i < 3; i++) {
       t.mock.timers.tick(step);

@@ -49,6 +49,30 @@ test('start() resolves when the coordinator has said who has what', async (t) =>
   assert.equal(FakeSocket.messages[0].type, 'hello');
 });
 
+test('start() in a page that is prerendered waits until somebody sees it: nothing is opened, registered or told', async (t) => {
+  install();
+  await list();
+  FakeSocket.reset();
+  const container = fakeContainer({ controlled: true });
+  const registered = t.mock.method(container, 'register');
+  const page = Object.assign(new EventTarget(), { prerendering: true });
+  globalThis.document = page;
+  t.after(() => delete globalThis.document);
+  let plugin = null;
+  const starting = start({ worker: '/sw.js' }).then((started) => (plugin = started));
+  t.after(() => plugin?.close());
+  for (let turn = 0; turn < 20; ++turn) await new Promise(setImmediate);
+  assert.equal(plugin, null);
+  assert.equal(registered.mock.callCount(), 0);
+  assert.equal(FakeSocket.all.length, 0);
+  page.prerendering = false;
+  page.dispatchEvent(new Event('prerenderingchange'));
+  await starting;
+  assert.ok(plugin.active);
+  assert.equal(registered.mock.callCount(), 1);
+  assert.equal(FakeSocket.all.length, 1);
+});
+
 test('start() waits half a second for a coordinator that does not answer, and not for one that is not there', async (t) => {
   install();
   await list();
