@@ -11,7 +11,7 @@ import { root } from '../../scripts/run.mjs';
 import { until } from '../e2e/harness/index.mjs';
 import { pack } from '../integration/folder.mjs';
 import { inFront, isRight, share } from '../integration/two-visitors.mjs';
-import { freePort, listening, nginxTool, start } from '../server/debian.mjs';
+import { answering, freePort, listening, nginxTool, start } from '../server/debian.mjs';
 
 const execute = promisify(execFile);
 const minute = 60_000;
@@ -77,7 +77,7 @@ for (const [name, { begin, needs, flags = [], shows = () => true }] of Object.en
     const url = `http://localhost:${outerPort}`;
     const { output, child } = await begin(t, { cwd, port, url });
     const isOver = new Promise((_, reject) => child.once('exit', () => reject(new Error(`it ended:\n${output()}`))));
-    await Promise.race([listening(port), isOver]);
+    await Promise.race([answering(port), isOver]);
     const origin = await inFront(t, port, outerPort);
     await isRight(url);
     const errors = [];

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { root, run, seconds } from '../../scripts/run.mjs';
 import { randomBytes, sha256, until } from '../e2e/harness/index.mjs';
-import { freePort, listening, nginxTool, start } from '../server/debian.mjs';
+import { answering, freePort, listening, nginxTool, start } from '../server/debian.mjs';
 import { userFolder } from './folder.mjs';
 import { inFront, isRight, share } from './two-visitors.mjs';
 
@@ -63,9 +63,9 @@ async function load(visitor, url, bytes = model) {
   assert.equal((await visitor.fetch(modelPath)).sha256, sha256(bytes));
 }
 
-/** Doctor and two visitors, at a server that listens at `port` or soon will. */
+/** Doctor and two visitors, at a server that answers at `port` or soon will. */
 async function works(t, port, outerPort, began) {
-  await listening(port);
+  await answering(port);
   const origin = await inFront(t, port, outerPort);
   await isRight(origin.url);
   const visitors = await share(t, origin, (visitor) => load(visitor, origin.url));

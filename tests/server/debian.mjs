@@ -59,6 +59,19 @@ export async function freePort() {
   return port;
 }
 
+/**
+ * Resolves when a site answers there. Vite listens at a port before it serves there, to see whether the port is free, and closes
+ * that again: who only connects may meet nobody afterwards.
+ * @param {number} port
+ */
+export async function answering(port) {
+  for (;;) {
+    const answer = await fetch(`http://127.0.0.1:${port}/`).catch(() => null);
+    if (answer) return answer.body?.cancel();
+    await new Promise((go) => setTimeout(go, 20));
+  }
+}
+
 /** Resolves when something listens there. @param {number} port */
 export async function listening(port) {
   for (;;) {
