@@ -389,17 +389,21 @@ function printVersion() {
   return 0;
 }
 
-// Whoever reads the output may have read enough (`| head -1`), or may have ended (a log's reader). Visitors are still served.
+// Whoever reads the output may have read enough (`| head -1`), or may have ended (a log's reader). The disk of a log may be full.
+// Visitors are still served; a command that could not say all fails, unless its reader wanted no more.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE' || process.exitCode) return;
+    process.exitCode = FAILED;
+    const { code, message } = explain({ ...error, path: 'the output' });
+    if (stream === process.stdout) process.stderr.write(`peer-cdn: ${code}: ${message}\n`);
   });
 }
 
 const args = process.argv.slice(2);
 main(args).then(
   (status) => {
-    process.exitCode = status;
+    process.exitCode ||= status;
   },
   (error) => {
     const { code, message, status } = explain(error);

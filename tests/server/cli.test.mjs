@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -20,6 +22,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DIGESTS_PATH, MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
+import { answering, freePort } from './debian.mjs';
 import { asNobody, bytesOf, makeFolder } from './folder.mjs';
 import { Visitor } from './visitor.mjs';
 
@@ -257,6 +260,30 @@ test('serve goes on when nobody reads its output any more', async (t) => {
   for (let i = 0; i < 3; i++) assert.equal(await (await fetch(`${url}a.bin`)).text(), 'aaaaa');
   served.child.kill('SIGTERM');
   assert.equal((await served.ended).status, 0);
+});
+
+test('a full disk under the output does not end a server, and fails a command that ends', {
+  skip: !existsSync('/dev/full'),
+}, async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'aaaaa' });
+  const full = openSync('/dev/full', 'w');
+  t.after(() => closeSync(full));
+  const begin = (stdio, ...args) => {
+    const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', ...stdio] });
+    t.after(() => child.kill());
+    let stderr = '';
+    child.stderr?.on('data', (data) => (stderr += data));
+    const ended = new Promise((resolve) => child.once('close', (status) => resolve({ status, stderr })));
+    return { child, ended };
+  };
+
+  const written = await begin([full, 'pipe'], 'manifest', folder).ended;
+  assert.deepEqual(written, { status: 1, stderr: 'peer-cdn: disk-full: there is no room for the output\n' });
+
+  const port = await freePort();
+  const served = begin([full, full], 'serve', folder, '--port', String(port));
+  await Promise.race([answering(port), served.ended]);
+  for (let i = 0; i < 3; i++) assert.equal(await (await fetch(`http://127.0.0.1:${port}/a.bin`)).text(), 'aaaaa');
 });
 
 test('what servers usually compress is told in one line, and so is a manifest of nothing', async (t) => {
