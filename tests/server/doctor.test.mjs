@@ -633,6 +633,25 @@ const broken = {
 const waiting = [];
 const add = (isWaiting, name, run) => (isWaiting ? waiting.push([name, run]) : test(name, run));
 
+test("a page with a Cross-Origin-Embedder-Policy whose engine's script has none is told of it, and only that", async (t) => {
+  const policy = { 'cross-origin-embedder-policy': 'require-corp; report-to="x"' };
+  const withPolicy = (_request, response, next) => {
+    for (const [name, value] of Object.entries(policy)) response.setHeader(name, value);
+    next();
+  };
+  for (const [rules, notes] of [
+    [{ '/': withPolicy }, [/engine\.js has no Cross-Origin-Embedder-Policy/]],
+    [{ '/': withPolicy, '/peer-cdn/engine.js': withPolicy }, []],
+    [{ '/peer-cdn/engine.js': withPolicy }, []],
+  ]) {
+    const { ok, findings } = await examine(await site(t, { rules }));
+    assert.ok(ok);
+    const said = findings.filter(({ check, state }) => check === 'page script' && state === 'note').map(({ what }) => what);
+    assert.equal(said.length, notes.length, said.join());
+    for (const [index, note] of notes.entries()) assert.match(said[index], note);
+  }
+});
+
 for (const [what, [check, said, { digests, timeoutMs, todo: helps, ...rest }]] of Object.entries(broken)) {
   add(timeoutMs, `doctor finds: ${what}`, async (t) => {
     const rules = { ...rest.rules };

@@ -48,6 +48,7 @@ export class Findings {
  * @property {string} html of the page
  * @property {URL} base what names in the page are relative to
  * @property {Policy[]} policies of the page
+ * @property {boolean} isEmbedder the page has a Cross-Origin-Embedder-Policy
  * @property {Script[]} scripts that the page names, on its own origin
  * @property {Missing[]} missing scripts that the page or its scripts name
  * @property {boolean} isHidden the page may run scripts that were not read
@@ -62,7 +63,7 @@ export class Findings {
  * @property {number} fileBytes that one of them may have
  */
 
-/** @typedef {{ url: URL, text: string, facts: import('./script.js').Facts }} Script */
+/** @typedef {{ url: URL, text: string, facts: import('./script.js').Facts, isEmbedder?: boolean }} Script */
 /** @typedef {{ url: URL, why: string, from: Script | null, isLazy: boolean }} Missing from: null, if the page itself names it */
 /** @typedef {Map<string, string[]>} Policy a Content-Security-Policy: sources by directive */
 

@@ -46,7 +46,17 @@ const names = [
  * @returns {import('./findings.js').Case}
  */
 function caseOf(url, options, signal, bounds) {
-  const seen = { waitsFor: '', html: '', policies: [], scripts: [], missing: [], isHidden: false, scope: '/', workerScripts: [] };
+  const seen = {
+    waitsFor: '',
+    html: '',
+    policies: [],
+    isEmbedder: false,
+    scripts: [],
+    missing: [],
+    isHidden: false,
+    scope: '/',
+    workerScripts: [],
+  };
   return { page: new URL(url), base: new URL(url), findings: new Findings(), signal, options, bounds, ...seen };
 }
 

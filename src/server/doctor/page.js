@@ -49,6 +49,9 @@ function metaPolicies(html) {
   return csp.flatMap(({ element }) => policiesOf(attribute(element, 'content') ?? ''));
 }
 
+/** Whether what a page embeds must allow it: COOP with it isolates a page. @param {Headers} headers */
+const hasEmbedder = (headers) => /^\s*(?:require-corp|credentialless)\b/.test(headers.get('cross-origin-embedder-policy') ?? '');
+
 /**
  * Reads the page, and the scripts of its own origin that it names. False if there is none.
  * @param {Case} site
@@ -87,6 +90,7 @@ export async function checkPage(site) {
   site.base = baseOf(site.html, page);
   site.isHidden = answer.headers.has('refresh');
   site.policies = [...policiesOf(answer.headers.get('content-security-policy') ?? ''), ...metaPolicies(site.html)];
+  site.isEmbedder = hasEmbedder(answer.headers);
   await readScripts(site);
   return true;
 }
@@ -143,8 +147,8 @@ async function readScripts(site) {
     else if (!seen.has(url.href)) queue.push({ url, ...how });
   };
   const mapped = importMapOf(html);
-  const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type) => {
-    const script = { url, text, facts: factsOf(text, type) };
+  const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type, isEmbedder = false) => {
+    const script = { url, text, facts: factsOf(text, type), isEmbedder };
     for (const each of script.facts.imports) each.name = mapped(each.name, base);
     for (const each of script.facts.bindings) each.source = mapped(each.source, base);
     script.facts.passedOn = script.facts.passedOn.map((name) => mapped(name, base));
@@ -171,7 +175,7 @@ async function readScripts(site) {
     const answer = await answerOf(site, url);
     const why = notScript(answer);
     if (why || typeof answer === 'string') missing.push({ url, why, from, isLazy });
-    else add(url, textOfBody(answer), type);
+    else add(url, textOfBody(answer), type, hasEmbedder(answer.headers));
   }
   if (seen.size >= limits.doctorScripts || missing.length > 0 || mayRunMore(site)) site.isHidden = true;
 }
@@ -205,6 +209,11 @@ export async function checkScript(site) {
   for (const { call, option } of scripts.flatMap(unreadOptions)) {
     const what = `${page.pathname} gives ${call} the option '${option}', which nobody reads`;
     findings.wrong('page script', what, `Of ${call} ${meant(option, startOptions)}`);
+  }
+  const engine = scripts.find(({ url }) => /\/engine\.js$/.test(url.pathname) && scripts.some(({ text }) => isOurHand(text)));
+  if (site.isEmbedder && engine && !engine.isEmbedder) {
+    const what = `${engine.url.pathname} has no Cross-Origin-Embedder-Policy, the page has: its engine runs on the main thread`;
+    findings.note('page script', what, 'Send Cross-Origin-Embedder-Policy: require-corp with that script too.');
   }
   for (const { call, what, todo } of scripts.flatMap(badServers))
     findings.wrong('page script', `${page.pathname} gives ${call} ${what}`, todo);
