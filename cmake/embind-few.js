@@ -53,7 +53,7 @@ mergeInto(LibraryManager.library, {
   },
   $typesAt__deps: ['$registeredTypes'],
   $typesAt: function (count, ptr) {
-    return Array.from({ length: count }, (_, i) => registeredTypes[HEAP32[(ptr >> 2) + i]]);
+    return [...HEAP32.subarray(ptr >> 2, (ptr >> 2) + count)].map((type) => registeredTypes[type]);
   },
   _embind_register_function__deps: ['$typesAt', '$readLatin1String', '$getWasmTableEntry'],
   _embind_register_function: function (name, argCount, rawArgTypesAddr, _signature, rawInvoker, fn) {

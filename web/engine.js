@@ -402,7 +402,7 @@ export class Head {
       [OUT_CLOSE_SOCKET]: () => this.#socket.close(),
       [OUT_SEND_MESSAGE]: ({ together, fields }) => this.#socket.send(fields, together),
       [OUT_TOLD]: ({ informs, come, marks }) => {
-        const all = Array.from(new Uint32Array(marks.slice().buffer), (mark) => mark.toString(16).padStart(markDigits, '0'));
+        const all = [...new Uint32Array(marks.slice().buffer)].map((mark) => mark.toString(16).padStart(markDigits, '0'));
         hand('present', [{ add: all.slice(0, come), remove: all.slice(come) }]);
         if (informs) hand('informed', []);
       },

@@ -166,9 +166,9 @@ export class Page {
     return { ...this.#counts, engine: this.#running && (this.#running.head ? 'page' : 'worker') };
   }
 
-  /** What is not there, of what this page needs. @returns {ErrorCode[]} */
+  /** What is not there, of what this page needs; null for each that is. @returns {(ErrorCode | null)[]} */
   get missing() {
-    return /** @type {ErrorCode[]} */ ([this.#isRefused ? 'no-webrtc' : null, this.#coordinator].filter(Boolean));
+    return [this.#isRefused ? 'no-webrtc' : null, this.#coordinator];
   }
 
   /** Who could be reached. */

@@ -37,7 +37,7 @@ export function browserId() {
   const isFresh = now >= stored?.since && now - stored.since < browserAge;
   if (isFresh && /^[0-9a-f]{32}$/.test(stored.id)) return stored.id;
   const random = crypto.getRandomValues(new Uint8Array(16));
-  const id = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const id = [...random].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   write(BROWSER, { id, since: now });
   return id;
 }

@@ -113,7 +113,8 @@ export class Shared {
     const page = this.#page;
     const peers = (await page?.reached()) ?? { tried: 0, paths: [] };
     const { active, reason } = this;
-    const missing = [...new Set([...(reason ? [reason] : []), ...(page?.missing ?? [])])];
+    const codes = new Set([reason, ...(page?.missing ?? [])]);
+    const missing = /** @type {ErrorCode[]} */ ([...codes].filter(Boolean));
     return { active, missing, engine: this.stats.engine, peers, responses: [...this.#responses] };
   }
 

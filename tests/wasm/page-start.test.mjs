@@ -73,6 +73,17 @@ test('start() in a page that is prerendered waits until somebody sees it: nothin
   assert.equal(FakeSocket.all.length, 1);
 });
 
+test('start() works beside a library that replaced Array.from, as Prototype and MooTools did', async (t) => {
+  install();
+  await list();
+  fakeContainer({ controlled: true });
+  t.mock.method(Array, 'from', (/** @type {any} */ items) => [...items]);
+  const plugin = await start({ worker: '/sw.js' });
+  t.after(() => plugin.close());
+  assert.ok(plugin.active);
+  assert.match(browserId(), /^[0-9a-f]{32}$/);
+});
+
 test('start() waits half a second for a coordinator that does not answer, and not for one that is not there', async (t) => {
   install();
   await list();
