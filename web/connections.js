@@ -82,8 +82,7 @@ export class Connections {
 
   /** @param {number} pair @param {number} sdpMLineIndex @param {string} midAndCandidate a line each */
   candidate(pair, sdpMLineIndex, midAndCandidate) {
-    const at = midAndCandidate.indexOf('\n');
-    const [sdpMid, candidate] = [midAndCandidate.slice(0, at), midAndCandidate.slice(at + 1)];
+    const [sdpMid, candidate] = midAndCandidate.split(/\n(.*)/s);
     this.#rtc.candidate(pair, { candidate, sdpMid, sdpMLineIndex });
   }
 
@@ -152,14 +151,13 @@ export class Connections {
   /** A trap in C++ or a throw in the host ends the engine, not the page. @param {Function} call */
   #guard(call) {
     return (/** @type {unknown[]} */ ...args) => {
-      if (this.#isDead) return undefined;
       try {
-        return call(...args);
+        if (!this.#isDead) return call(...args);
       } catch {
         this.#isDead = true;
         this.#listener.failed();
-        return undefined;
       }
+      return undefined;
     };
   }
 }

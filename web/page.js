@@ -173,7 +173,7 @@ export class Page {
 
   /** Who could be reached. */
   async reached() {
-    return (await this.#connections?.reached()) ?? { tried: 0, paths: [] };
+    return this.#connections?.reached();
   }
 
   /** The manifest is read again. */
@@ -194,8 +194,7 @@ export class Page {
    * @returns {Promise<Answer | null>} null if it is not listed, too large for one answer, or nobody has all of it
    */
   async read({ url, method, signal }, timeoutAfter) {
-    if (method !== 'GET' || signal?.aborted) return null;
-    if (!this.#running) return null;
+    if (method !== 'GET' || signal?.aborted || !this.#running) return null;
     const id = ++this.#issued;
     const whole = await new Promise((/** @type {(whole: Whole | null) => void} */ resolve) => {
       this.#reads.set(id, resolve);
@@ -262,13 +261,12 @@ export class Page {
     this.#watchNetwork();
     if (!globalThis.document) return;
     const { signal } = this.#over;
-    document.addEventListener('visibilitychange', () => document.hidden && this.#hide(), { signal });
+    const hide = () => {
+      this.#call('hidden', []);
+      this.tellOwner();
+    };
+    document.addEventListener('visibilitychange', () => document.hidden && hide(), { signal });
     this.#warm().catch(() => {});
-  }
-
-  #hide() {
-    this.#call('hidden', []);
-    this.tellOwner();
   }
 
   // A worker that says nothing has no peer-cdn in it, or never calls register(). If it speaks later, that counts.
@@ -296,8 +294,9 @@ export class Page {
     const { cacheName } = this.#options;
     const site = { ...met, cache: cacheName === undefined ? met.cache : cacheOf(cacheName, met.end) };
     if (this.site) {
-      const isSame = site.end === this.site.end && site.cache === this.site.cache && site.manifest === this.site.manifest;
-      return isSame ? undefined : this.#listener.moved(met);
+      const { end, cache, manifest } = this.site;
+      if (site.end !== end || site.cache !== cache || site.manifest !== manifest) this.#listener.moved(met);
+      return;
     }
     this.site = site;
     this.#call('join', [site]);
@@ -381,7 +380,7 @@ export class Page {
   // Connections are made while nothing else is to be done, before they are needed.
   async #warm() {
     if (document.readyState !== 'complete') {
-      await new Promise((resolve) => addEventListener('load', resolve, { once: true }));
+      await new Promise((resolve) => addEventListener('load', resolve));
     }
     await this.informed;
     while (!this.#isStopped) {

@@ -61,7 +61,7 @@ async function comes(container, { worker, scope, workerType }) {
 /** @param {ServiceWorkerContainer} container @param {ServiceWorkerRegistration} registration @returns {Promise<boolean>} */
 function claims(container, registration) {
   return new Promise((resolve) => {
-    container.addEventListener('controllerchange', () => resolve(true), { once: true });
+    container.addEventListener('controllerchange', () => resolve(true));
     const worker = registration.installing ?? registration.waiting ?? registration.active;
     const look = () => {
       if (worker?.state === 'activated') setTimeout(() => resolve(false), controllerWait);
