@@ -226,7 +226,7 @@ export const exchangePerformer = (report, routes, written) => {
       exchange.leaveGiven();
     },
 
-    [DO_GIVE_UP]: ({ exchange, plugin }) => fail(exchangeOf(exchange), plugin, new Error('no answer')),
+    [DO_GIVE_UP]: ({ exchange, plugin }) => fail(exchangeOf(exchange), plugin, new TypeError('no response')),
 
     async [DO_PUT]({ exchange, plugin, body }) {
       const { middlewares, answer, url } = exchangeOf(exchange);

@@ -111,6 +111,9 @@ inline constexpr std::uint64_t window_bytes_max = body_ahead_bytes / 2;
 // waited for.
 inline constexpr std::uint64_t stretch_bytes_min = 2 * body_ahead_bytes;
 inline constexpr std::uint32_t stretch_factor = 2;
+// Of an answer that nobody else reads any more, so many pieces at most are waited for before the
+// first that is wanted: a round trip takes no longer.
+inline constexpr std::uint32_t joined_ahead = 4;
 // Two windows hide the origin's latency; more would only share the same line.
 inline constexpr std::size_t windows_in_flight = 2;
 static_assert(window_first_bytes <= window_bytes_max);

@@ -102,16 +102,22 @@ bool Body::handle_digest(JobId id, PieceIndex piece, std::uint64_t bytes, const 
     counts_.wasted += bytes;
     return false;
   }
-  if (job->source == Source::origin && piece >= job->until && !checks_) {
+  if (job->source == Source::origin) {
     // Other readers of this answer are further ahead than this one may gather: it takes the piece
     // from the store when it gets there. One that is compared is asked for once.
-    close(id);
-    advance(now);
-    return false;
+    const bool is_behind = piece >= job->until && !checks_;
+    // Another reader wants what lies before. If that one has left, as a player's does that seeks,
+    // to ask for our place takes less than to wait until the answer is there.
+    const bool is_before = piece < job->next;
+    const bool is_far = job->next > piece + limits::joined_ahead;
+    if (is_behind || (is_far && streams_->at(job->stream).readers == 1)) {
+      close(id);
+      advance(now);
+      return false;
+    }
+    if (is_before) return false;
   }
   assert(!digests_.empty() || geometry_.count() == 1);
-  // Another reader wants what lies before.
-  if (job->source == Source::origin && piece < job->next) return false;
   if (piece != job->next || bytes != geometry_.bytes_of(piece) || digests_.empty() ||
       digests_[piece] != digest) {
     counts_.wasted += bytes;

@@ -96,6 +96,24 @@ test('where nothing can be stored, a reader that stopped goes on from the origin
   assert.deepEqual(await readOn(clock, stopped, [value]), file.body);
 });
 
+test('a player that seeks does not wait until the answer that it has left is there', async () => {
+  const { origin, page, file, clock } = await scene({ bytes: 12 * MIB, script: documented, page: true });
+  origin.always(url, usualBut({ pace: 1 }));
+  const playing = (await clock.until(page.fetch(url))).body.getReader();
+  for (let got = 0; got < MIB; got += (await clock.until(playing.read())).value.length);
+  const range = `bytes=${4 * MIB}-`;
+  const sought = page.fetch(url, ranged(range)).then((response) => response.bytes());
+  // It has joined the answer by then.
+  await clock.pass(5);
+  void playing.cancel();
+  assert.deepEqual(await clock.until(sought), partOf(file, range));
+  const asked = origin.requests(url).map((request) => request.range);
+  assert.ok(
+    asked.some((each) => each?.startsWith(`bytes=${4 * MIB}-`)),
+    `${asked}`,
+  );
+});
+
 test('the others go on when the reader that came first goes away', async () => {
   const { origin, page, file, clock } = await scene({ bytes: 5 * MIB, script: network, page: true });
   origin.always(url, usualBut({ pace: 2 }));
