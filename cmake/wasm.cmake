@@ -48,8 +48,8 @@ target_link_options(embind INTERFACE
   -sDYNAMIC_EXECUTION=0 -sTEXTDECODER=2 -sINCOMING_MODULE_JS_API=wasmBinary)
 
 # For the coordinator: memory that does not grow before a crowd is large. V8 counts a memory that has grown twice, and then marks
-# the heap anew after every scavenge, which held a process of 3,000 sockets up ten times a second. Pages of it that nobody has
-# written to take no memory.
+# the heap anew after every scavenge, which holds up a process of some thousand sockets. Pages of it that nobody has written
+# to take no memory.
 add_library(roomy INTERFACE)
 target_link_options(roomy INTERFACE -sINITIAL_MEMORY=64MB)
 

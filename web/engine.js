@@ -147,7 +147,7 @@ export class Head {
   // --- The page's life ---------------------------------------------------------------------------
 
   /**
-   * Ends everything. What is verified is stored yet, unless the browser drops it.
+   * Ends everything. What is verified is still written, unless the browser drops it.
    * @param {ErrorCode} code
    * @returns {Promise<unknown>} resolves when it is written
    */
@@ -297,7 +297,7 @@ export class Head {
     this.#fetches?.cancelAll();
     this.#socket?.close();
     this.#worker?.close();
-    // What is written yet is told yet: of what it is not told of, the worker stores what it was handed.
+    // What is still written is still told. The worker stores itself what it was handed, and is not told of.
     void this.#pieces?.written().then(() => this.#channel?.close());
     for (const abort of this.#reads.values()) abort.abort();
     this.#over.abort();

@@ -111,8 +111,8 @@ inline constexpr std::uint64_t window_bytes_max = body_ahead_bytes / 2;
 // waited for.
 inline constexpr std::uint64_t stretch_bytes_min = 2 * body_ahead_bytes;
 inline constexpr std::uint32_t stretch_factor = 2;
-// Of an answer that nobody else reads any more, so many pieces at most are waited for before the
-// first that is wanted: a round trip takes no longer.
+// A body that alone is left in an answer waits for so many pieces at most before the first that it
+// wants. To ask for its own place takes no longer.
 inline constexpr std::uint32_t joined_ahead = 4;
 // Two windows hide the origin's latency; more would only share the same line.
 inline constexpr std::size_t windows_in_flight = 2;
@@ -165,8 +165,8 @@ inline constexpr Duration stream_silence = 10s;
 // Peers are asked for what a silent answer was to bring: after stream_silence where the answer is
 // all that is left of the file, after this where it is a part. In a crowd a part may be silent for
 // long: of 200 visitors who come at once to an origin of 1 MB/s each waits half a minute for a
-// piece, and pages that are asked for it would ask the origin too. They then took 6.6 copies of it
-// instead of 5.6 where this was 30 s (npm run sim -- --over 0 --peers 200 --bytes 17825792
+// piece, and pages that are asked for it would ask the origin too. With 30 s they take 6.6 copies
+// of it, with this 5.6 (npm run sim -- --over 0 --peers 200 --bytes 17825792
 // --origin-rate 1000000).
 inline constexpr Duration origin_silence = 60s;
 static_assert(hedge_delay < stream_silence && stream_silence < origin_silence);
