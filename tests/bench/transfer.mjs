@@ -32,7 +32,7 @@ function measureFirefox(runs, say) {
   });
 }
 
-function measureChromium(runs, say) {
+function measureChromium(runs, told, say) {
   return closing(async (keep) => {
     const { seeder, reader } = await openPair(runs, bytes, keep);
     const raw = await connectRaw(seeder, reader);
@@ -55,7 +55,7 @@ function measureChromium(runs, say) {
         webTorrent: () => withCpu([webTorrent.seeder, webTorrent.reader], webTorrent.transfer),
       },
       runs,
-      say,
+      told,
     );
     return { idle, results };
   });
@@ -64,7 +64,7 @@ function measureChromium(runs, say) {
 export async function measure({ say, runs = 7 }) {
   const told = (name, { result, cpuMs, threads }) =>
     say(`${name} ${rate(result)} MB/s; ${cpuMs} ms of processor in both browsers: ${JSON.stringify(threads)}`);
-  const { idle, results } = await measureChromium(runs, told);
+  const { idle, results } = await measureChromium(runs, told, say);
   Object.assign(results, await measureFirefox(runs, told));
   const each = (take) => Object.fromEntries(Object.entries(results).map(([name, list]) => [name, list.map(take)]));
   const rates = each(({ result }) => rate(result));
