@@ -1,9 +1,10 @@
 // A lone visitor: one listed file of 30 MB that nobody has, in a page that takes part, against the same page without us,
 // each as a page fetches: the browser keeps in its cache what comes from the network, and we in our store. To the last byte,
-// from an origin of 50 MB/s at three latencies, and from one as fast as this machine.
-import { openChromium, randomBytes } from '../e2e/harness/index.mjs';
+// from an origin of 50 MB/s at three latencies, and from one as fast as this machine. There a plain worker stands beside ours,
+// which verifies what comes piece by piece and does nothing else: no worker that is never wrong can be sooner.
+import { openChromium, openSite, randomBytes } from '../e2e/harness/index.mjs';
 import { interleave, ratio, rounded } from './stats.mjs';
-import { closing, openTwo } from './visits.mjs';
+import { closing, openTwo, pageThat, workerThat } from './visits.mjs';
 
 const bytes = 30 * 1024 * 1024;
 const conditions = {
@@ -12,6 +13,34 @@ const conditions = {
   80: { latencyMs: 80, bytesPerSecond: 50e6 },
   unshaped: { latencyMs: 0, bytesPerSecond: Infinity },
 };
+
+const pieceBytes = 128 * 1024;
+const verifyPieces = `async (request) => {
+  const response = await fetch(request);
+  const reader = response.body.getReader();
+  let rest = new Uint8Array(0);
+  const pull = async (stream) => {
+    const parts = [rest];
+    for (let length = rest.length; length < ${pieceBytes}; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      length += value.length;
+      parts.push(value);
+    }
+    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    const piece = bytes.slice(0, ${pieceBytes});
+    rest = bytes.subarray(piece.length);
+    await crypto.subtle.digest('SHA-256', piece);
+    if (piece.length > 0) stream.enqueue(piece);
+    else stream.close();
+  };
+  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), { headers: response.headers });
+}`;
 
 const fileUrl = (name, run) => `/static/${name}-${run}.bin`;
 
@@ -33,20 +62,26 @@ function files(runs) {
 
 /**
  * @param {{ say: (text: string) => void, runs?: number }} how
- * @returns {Promise<{ json: { vsNetwork: number, vsNetworkUnshaped: number, requests: number }, raw: object }>}
+ * @returns {Promise<{ json: { vsNetwork: number, vsNetworkUnshaped: number, vsVerifierUnshaped: number, requests: number }, raw: object }>}
  */
 export function measure({ say, runs = 5 }) {
   return closing(async (keep) => {
-    const sites = await openTwo(files(runs), keep);
+    const served = files(runs);
+    const sites = await openTwo(served, keep);
     const visitors = {};
-    for (const [kind, site] of Object.entries(sites)) {
+    const come = async (kind) => {
       visitors[kind] = await keep(openChromium());
-      await visitors[kind].visit(site.url);
+      await visitors[kind].visit(sites[kind].url);
       await visitors[kind].run(read, { url: fileUrl('first', 0), length: bytes });
-    }
+    };
+    for (const kind of Object.keys(sites)) await come(kind);
     const [raw, ratios] = [{}, {}];
     let requests = 0;
     for (const [name, { latencyMs, bytesPerSecond }] of Object.entries(conditions)) {
+      if (name === 'unshaped') {
+        sites.verifier = await keep(openSite({ ...served, ...pageThat(workerThat(verifyPieces)) }));
+        await come('verifier');
+      }
       for (const { origin } of Object.values(sites)) {
         origin.latencyMs = latencyMs;
         origin.pace(bytesPerSecond);
@@ -65,8 +100,15 @@ export function measure({ say, runs = 5 }) {
       requests = Math.max(requests, ...counts);
       say(`origin at ${name} ${latencyMs === Number(name) ? 'ms' : ''}: ${ratios[name]} of the network, requests ${counts}`);
     }
+    const { ours, network, verifier } = raw.unshaped;
+    say(`a plain worker that verifies: ${ratio(verifier, network)} of the network there`);
     return {
-      json: { vsNetwork: Math.max(ratios[0], ratios[40], ratios[80]), vsNetworkUnshaped: ratios.unshaped, requests },
+      json: {
+        vsNetwork: Math.max(ratios[0], ratios[40], ratios[80]),
+        vsNetworkUnshaped: ratios.unshaped,
+        vsVerifierUnshaped: ratio(ours, verifier),
+        requests,
+      },
       raw: Object.fromEntries(
         Object.entries(raw).map(([name, kinds]) => [
           name,
