@@ -21,9 +21,7 @@ export async function adopt(core, resources, pieces, urls, stopped) {
       const response = await fetch(url, { cache: 'only-if-cached', mode: 'same-origin', headers: bypass });
       const { status } = response;
       if (core.callText(PEER_JUDGE, answerWords(response), status, resource.bytes, 0, resource.bytes)) continue;
-      const body = await response.arrayBuffer();
-      const isRight = body.byteLength === resource.bytes;
-      if (isRight) await pieces.adopt(resource, new Uint8Array(body), url, response);
+      await pieces.adopt(resource, new Uint8Array(await response.arrayBuffer()), url, response);
     } catch {
       // Not in the HTTP cache any more: not worth a request.
     }

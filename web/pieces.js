@@ -2,12 +2,16 @@
 import { PEER_DIGEST, PEER_DIGESTS, PEER_RECORD, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
 import { answerWords } from '../sw/words.js';
 import { Piece } from './piece.js';
-import { bypass, bytesOf } from './resources.js';
+import { bypass } from './resources.js';
 
 /** @typedef {import('../sw/store.js').Store} Store */
 
-const sha256 = async (/** @type {Uint8Array<ArrayBuffer>} */ bytes) =>
-  new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+const sha256 = (/** @type {BufferSource} */ bytes) => crypto.subtle.digest('SHA-256', bytes);
+
+const joined = (/** @type {BlobPart[]} */ parts) => new Blob(parts).arrayBuffer();
+
+/** A digest list behind its own digest. @param {ArrayBuffer | Uint8Array<ArrayBuffer>} list */
+const withDigest = async (list) => joined([await sha256(list), list]);
 
 /** @param {string} url */
 async function fetchList(url) {
@@ -91,7 +95,7 @@ export class Pieces {
 
   /** @param {number} handle @param {number} piece */
   digest(handle, piece) {
-    sha256(this.#get(handle, piece).bytes).then((digest) => this.#core.tell(PEER_DIGEST, digest.buffer, handle, piece));
+    sha256(this.#get(handle, piece).bytes).then((digest) => this.#core.tell(PEER_DIGEST, digest, handle, piece));
   }
 
   /** @param {number} handle @param {number} piece */
@@ -129,17 +133,25 @@ export class Pieces {
     this.#stored(root, begin, end);
   }
 
-  /** @param {number} handle */
+  /**
+   * From the manifest or the store, else from the origin. Whether they are the root's is decided in C++.
+   * @param {number} handle
+   */
   async fetchDigests(handle) {
+    const { root, digests } = this.#resources.get(handle);
     try {
-      await this.#digestList(handle);
+      const store = await this.#store;
+      const kept = this.#resources.listOf(root) ?? (await store?.digests(root).catch(() => null));
+      const list = kept ?? (await fetchList(digests));
+      if (this.#core.tell(PEER_DIGESTS, await withDigest(list), handle, true) && !kept)
+        await store?.putDigests(root, list).catch(() => {});
     } catch {
-      this.#core.tell(PEER_DIGESTS, '', handle);
+      this.#core.tell(PEER_DIGESTS, '', handle, true);
     }
   }
 
   /**
-   * Stores a whole resource that this page had already, if every piece of it matches.
+   * Stores a whole resource that this page had already, if it is the one that is listed.
    * @param {import('./resources.js').Resource} resource
    * @param {Uint8Array<ArrayBuffer>} body
    * @param {string} url
@@ -150,18 +162,15 @@ export class Pieces {
     const handle = this.#resources.handle(resource);
     if (!store || !handle) return;
     const { root, pieceBytes } = resource;
-    const list = body.byteLength <= pieceBytes ? bytesOf(root) : await this.#digestList(handle);
+    const digests = [];
+    for (let at = 0; at < body.length; at += pieceBytes) digests.push(await sha256(body.subarray(at, at + pieceBytes)));
+    const list = await joined(digests);
+    if (!this.#core.tell(PEER_DIGESTS, await withDigest(list), handle, false)) return;
+    await store.putDigests(root, list);
     const perRun = Math.max(1, Math.floor(segmentBytes / pieceBytes));
-    const count = Math.ceil(body.byteLength / pieceBytes);
-    for (let begin = 0; list && begin < count; begin += perRun) {
-      const end = Math.min(count, begin + perRun);
-      const bytes = body.subarray(begin * pieceBytes, end * pieceBytes);
-      for (let piece = begin; piece < end; piece++) {
-        const at = (piece - begin) * pieceBytes;
-        const digest = await sha256(bytes.subarray(at, at + pieceBytes));
-        if (digest.some((byte, i) => byte !== list[piece * 32 + i])) return;
-      }
-      await store.putRun(root, begin, end, [bytes]);
+    for (let begin = 0; begin < digests.length; begin += perRun) {
+      const end = Math.min(digests.length, begin + perRun);
+      await store.putRun(root, begin, end, [body.subarray(begin * pieceBytes, end * pieceBytes)]);
       this.#resources.held(root, begin, end);
       this.#stored(root, begin, end);
     }
@@ -169,24 +178,7 @@ export class Pieces {
     const { pathname, search } = new URL(url);
     const key = `${root}?${pathname}${search}`;
     const record = this.#core.callText(PEER_RECORD, answerWords(response));
-    if (list && record && !(await store.record(key))) await store.putRecord(key, record);
-  }
-
-  /**
-   * From the manifest or the store, else from the origin. Whether it is the root's is decided in C++: null if it is not.
-   * @param {number} handle
-   */
-  async #digestList(handle) {
-    const { root, digests } = this.#resources.get(handle);
-    const store = await this.#store;
-    const kept = this.#resources.listOf(root) ?? (await store?.digests(root).catch(() => null));
-    const list = new Uint8Array(kept ?? (await fetchList(digests)));
-    const digestAndList = new Uint8Array(32 + list.length);
-    digestAndList.set(await sha256(list));
-    digestAndList.set(list, 32);
-    if (!this.#core.tell(PEER_DIGESTS, digestAndList.buffer, handle)) return null;
-    if (!kept) await store?.putDigests(root, list).catch(() => {});
-    return list;
+    if (record && !(await store.record(key))) await store.putRecord(key, record);
   }
 
   /** @param {number} handle */

@@ -31,7 +31,7 @@ export const bypass = { [BYPASS_HEADER]: 'bypass' };
  */
 
 /** Of hex digits. @param {string} hex */
-export const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (digits) => parseInt(digits, 16));
+const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (digits) => parseInt(digits, 16));
 
 /** @typedef {Resource & { digests: string }} Known one that has a handle */
 

@@ -148,20 +148,21 @@ void dropped(unsigned resource, double now) {
   if (event) self->peer.swarm().handle_dropped(event.known->root, event.at);
 }
 
-// Text: the digest of a digest list, then the list; nothing if there is none to be had. True if the
-// list is this root's.
-bool digests(unsigned digest_and_list_bytes, unsigned resource, double now) {
+// Text: the digest of the list, then the list; nothing if there is none to be had.
+bool digests(unsigned digest_and_list_bytes, unsigned resource, bool asked, double now) {
   const Event event(now, resource);
   if (!event) return false;
   const Known& known = *event.known;
   std::string_view list = text_of(digest_and_list_bytes);
-  const Digest actual = digest_of(list.substr(0, Digest::bytes_size));
+  Digest actual = digest_of(list.substr(0, Digest::bytes_size));
   list.remove_prefix(std::min(list.size(), Digest::bytes_size));
+  // Of one piece the list is the root itself.
+  if (known.geometry.count() == 1) actual = digest_of(list);
   const auto parsed =
       DigestList::parse(known.geometry, actual == known.root ? bytes_of(list) : ByteSpan());
   if (parsed) {
     self->peer.swarm().handle_digests(known.root, *parsed, event.at);
-  } else {
+  } else if (asked) {
     self->peer.swarm().handle_digests_failed(known.root, event.at);
   }
   return !!parsed;

@@ -268,6 +268,37 @@ for (const [headers, other, shared] of adoptions) {
   });
 }
 
+const bodies = [
+  ['the file', 17 * pieceBytes - 5, (body) => body, true],
+  ['a file of one piece', pieceBytes - 5, (body) => body, true],
+  ['other bytes', 17 * pieceBytes, (body) => Buffer.concat([body.subarray(0, -1), Buffer.of(body.at(-1) ^ 1)]), false],
+  ['a byte more', pieceBytes - 5, (body) => Buffer.concat([body, Buffer.alloc(1)]), false],
+  ['a byte less', 17 * pieceBytes, (body) => body.subarray(1), false],
+  ['a piece more', pieceBytes, (body) => Buffer.concat([body, body]), false],
+  ['nothing', pieceBytes, () => Buffer.alloc(0), false],
+];
+for (const [what, bytes, change, isAdopted] of bodies) {
+  test(`what the page had loaded is ${what}: ${isAdopted ? 'adopted' : 'left'}, and the origin is asked for nothing`, async (t) => {
+    const file = makeFile(bytes);
+    const name = nextName();
+    const store = await fill(name, file, { held: false });
+    await store.drop(file.root);
+    const page = await openPage(t, name);
+    await page.head.ready();
+    const asked = [];
+    globalThis.fetch = async (url, init) => {
+      asked.push([url, init.cache]);
+      const response = new Response(change(file.body));
+      return Object.defineProperty(response, 'type', { value: 'basic' });
+    };
+    await page.head.loaded(['https://site.test/big.bin']);
+    assert.deepEqual(asked, [['https://site.test/big.bin', 'only-if-cached']]);
+    const runs = (await store.roots()).get(file.root) ?? [];
+    assert.equal(Math.max(0, ...runs.map(([, end]) => end)), isAdopted ? file.count : 0);
+    assert.deepEqual(isAdopted && Buffer.from(await store.digests(file.root)), isAdopted && file.list);
+  });
+}
+
 test('who has upload off announces nothing', async (t) => {
   const file = makeFile(3 * pieceBytes);
   const name = nextName();
@@ -457,7 +488,7 @@ test('numbers that were never given are events of nothing', () => {
   core.tell(PEER_BLOCK, new ArrayBuffer(16), 5, 100);
   core.tell(PEER_HELD, 5, 0, 1);
   core.tell(PEER_DIGEST, new ArrayBuffer(32), 5, 0);
-  assert.equal(core.tell(PEER_DIGESTS, new ArrayBuffer(64), 5), 0);
+  assert.equal(core.tell(PEER_DIGESTS, new ArrayBuffer(64), 5, true), 0);
   core.tell(PEER_OPEN_READER, 1, 5, 0, 1, 0, 0);
   core.stop();
 });
