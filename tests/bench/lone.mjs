@@ -62,7 +62,7 @@ function files(runs) {
 
 /**
  * @param {{ say: (text: string) => void, runs?: number }} how
- * @returns {Promise<{ json: { vsNetwork: number, vsNetworkUnshaped: number, vsVerifierUnshaped: number, requests: number }, raw: object }>}
+ * @returns {Promise<{ json: Record<string, number>, raw: object }>} the figures of tests/bench/README.md
  */
 export function measure({ say, runs = 5 }) {
   return closing(async (keep) => {

@@ -278,7 +278,8 @@ const bodies = [
   ['nothing', pieceBytes, () => Buffer.alloc(0), false],
 ];
 for (const [what, bytes, change, isAdopted] of bodies) {
-  test(`what the page had loaded is ${what}: ${isAdopted ? 'adopted' : 'left'}, and the origin is asked for nothing`, async (t) => {
+  const outcome = isAdopted ? 'adopted' : 'left';
+  test(`what the page had loaded is ${what}: ${outcome}, and the origin is asked for nothing`, async (t) => {
     const file = makeFile(bytes);
     const name = nextName();
     const store = await fill(name, file, { held: false });
