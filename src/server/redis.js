@@ -59,7 +59,9 @@ export class Redis {
   /** Null while Redis is not reached. @type {Client | null} */
   #publisher = null;
   #tries = 0;
-  #isTold = false;
+  /** Why Redis was lost, as the operator was told it last, and when. Empty while it is reached. */
+  #toldWhy = '';
+  #toldAt = 0;
   #heardAt = 0;
   #isClosed = false;
   /** @type {NodeJS.Timeout | undefined} */
@@ -80,7 +82,20 @@ export class Redis {
 
   /** Connects, now and whenever Redis was lost. */
   start() {
-    this.#open().catch((error) => this.#lose(error));
+    const clients = this.#makeClients();
+    this.#clients = clients;
+    const lose = (/** @type {Error} */ error) => {
+      if (this.#clients === clients) this.#lose(error);
+    };
+    for (const client of clients) {
+      client.on('error', lose);
+      client.on('end', () => lose(new Error('the connection was closed')));
+      // A client that is destroyed while it connects would stay open.
+      client.on('connect', () => this.#clients !== clients && destroy(client));
+    }
+    // The client bounds only the connecting. Then a Redis that is stopped may say nothing for ever.
+    this.#timer = setTimeout(lose, 2 * limits.redisConnectMs, new Error(silent)).unref();
+    this.#open(clients, lose).catch(lose);
   }
 
   get isOpen() {
@@ -90,10 +105,6 @@ export class Redis {
   /** @param {number} high @param {number} low @param {Buffer} frame */
   publish(high, low, frame) {
     this.#publish(high === 0 && low === 0 ? BUS_CHANNEL : channelOf(high, low), frame);
-  }
-
-  #tellSalt() {
-    this.#publish(SALT_CHANNEL, Buffer.from(this.#host.saltText()));
   }
 
   /** @param {string} channel @param {Buffer} message */
@@ -126,37 +137,35 @@ export class Redis {
       });
   }
 
-  async #open() {
+  #makeClients() {
     const publisher = this.#createClient({
       url: this.#url,
       name: 'peer-cdn',
       disableOfflineQueue: true,
       socket: { connectTimeout: limits.redisConnectMs, reconnectStrategy: false },
     });
-    const subscriber = publisher.duplicate();
-    const clients = [publisher, subscriber];
-    this.#clients = clients;
-    for (const client of clients) {
-      client.on('error', (error) => {
-        if (this.#clients === clients) this.#lose(error);
-      });
-      client.on('end', () => {
-        if (this.#clients === clients) this.#lose(new Error('the connection was closed'));
-      });
-    }
+    return [publisher, publisher.duplicate()];
+  }
+
+  /** @param {Client[]} clients @param {(error: Error) => void} lose */
+  async #open(clients, lose) {
+    const [publisher, subscriber] = clients;
+    const tellSalt = () => publisher.publish(SALT_CHANNEL, Buffer.from(this.#host.saltText()));
     await Promise.all(clients.map((client) => client.connect()));
     // The host's process ends when the host's own work ends.
     for (const client of clients) client.unref();
     await subscriber.subscribe([BUS_CHANNEL, channelOf(this.#name[0], this.#name[1])], (frame) => this.#hear(frame), true);
-    await subscriber.subscribe([SALT_CHANNEL], (text) => this.#host.onSalt(text) && this.#tellSalt(), true);
+    await subscriber.subscribe([SALT_CHANNEL], (text) => void (this.#host.onSalt(text) && tellSalt().catch(lose)), true);
+    // Redis is reached if it publishes too: a user may have no right to.
+    await tellSalt();
     if (this.#clients !== clients) return;
+    clearTimeout(this.#timer);
     this.#publisher = publisher;
     this.#tries = 0;
     this.#heardAt = performance.now();
     this.#watch();
-    if (this.#isTold) this.#host.onWarning({ code: 'redis-back', message: 'Redis is reached again' });
-    this.#isTold = false;
-    this.#tellSalt();
+    if (this.#toldWhy) this.#host.onWarning({ code: 'redis-back', message: 'Redis is reached again' });
+    this.#toldWhy = '';
     this.#host.onOpen(this.#name[0], this.#name[1]);
   }
 
@@ -169,7 +178,7 @@ export class Redis {
   /** A network that is split closes no connection. */
   #watch() {
     const look = () => {
-      if (performance.now() - this.#heardAt > limits.redisSilenceMs) this.#lose(new Error('it is silent'));
+      if (performance.now() - this.#heardAt > limits.redisSilenceMs) this.#lose(new Error(silent));
       else this.#watch();
     };
     // What came while this process was held up is read first.
@@ -187,17 +196,26 @@ export class Redis {
       this.#publisher = null;
       this.#host.onClose();
     }
-    if (!this.#isTold) {
-      this.#isTold = true;
-      const { host } = new URL(this.#url);
-      const why = /** @type {NodeJS.ErrnoException} */ (error).code ?? error.message;
-      const message = `Redis at ${host} is not reached (${why}): until it is, visitors meet only those of the same process`;
-      this.#host.onWarning({ code: 'redis-lost', message });
-    }
+    this.#tellLost(error);
     const most = Math.min(limits.redisRetryMostMs, limits.redisRetryMs * 2 ** this.#tries++);
     this.#timer = setTimeout(() => this.start(), most * (0.5 + Math.random() / 2)).unref();
   }
+
+  /** Tells the first time, and once a minute if the reason is another one. @param {Error} error */
+  #tellLost(error) {
+    // Behind a comma Redis repeats what a command had: a password, or the salt.
+    const [why] = String(/** @type {NodeJS.ErrnoException} */ (error).code ?? error.message).split(',', 1);
+    const now = performance.now();
+    if (this.#toldWhy && (why === this.#toldWhy || now - this.#toldAt < limits.refusalToldMs)) return;
+    this.#toldWhy = why;
+    this.#toldAt = now;
+    const { host } = new URL(this.#url);
+    const message = `Redis at ${host} is not reached (${why}): until it is, visitors meet only those of the same process`;
+    this.#host.onWarning({ code: 'redis-lost', message });
+  }
 }
+
+const silent = 'it is silent';
 
 /** Where coordinators tell each other the salt of the day. */
 const SALT_CHANNEL = `${BUS_CHANNEL}:salt`;

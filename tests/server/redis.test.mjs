@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { createClient } from 'redis';
 import { BUS_CHANNEL, SOCKET_PATH } from '../../build/border.js';
@@ -236,15 +236,78 @@ test('a visitor meets those of its network at another process first, and Redis s
   }
 });
 
-test('a Redis that accepts and says nothing is no Redis, and the coordinator serves', async (t) => {
-  const silent = createServer(() => {}).listen(0, '127.0.0.1');
-  await once(silent, 'listening');
-  const { coordinator, visit } = await open(t, { redis: `redis://127.0.0.1:${silent.address().port}` });
+/** Something in the place of Redis, which takes connections as `take` says. */
+async function inPlaceOfRedis(t, take) {
+  const sockets = [];
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}));
+    server.emit('taken', sockets.length);
+    take(socket);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const taken = async (count) => {
+    while (sockets.length < count) await once(server, 'taken');
+  };
+  return { url: `redis://:secret@127.0.0.1:${server.address().port}`, sockets, taken };
+}
+
+const passOn = (port) => (socket) => {
+  const redis = connect(port, '127.0.0.1').on('error', () => {});
+  socket.on('close', () => redis.destroy());
+  socket.pipe(redis).pipe(socket);
+};
+
+test('a Redis that accepts and says nothing is no Redis: the coordinator serves, and finds the one that speaks', async (t) => {
+  const redis = await startRedis(t, ['--requirepass', 'secret']);
+  if (!redis) return t.skip('there is no redis-server, nor a Debian to fetch it from');
+  let take = () => {};
+  const { url } = await inPlaceOfRedis(t, (socket) => take(socket));
+  const { coordinator, visit, warned } = await open(t, { redis: url });
   const visitor = visit('ann');
   await visitor.next('welcome');
   assert.equal(coordinator.stats().isRedisReached, false);
+  await warned('redis-lost');
+  take = passOn(redis.port);
+  await warned('redis-back');
+  assert.equal(coordinator.stats().isRedisReached, true);
   visitor.socket.terminate();
-  silent.close();
+});
+
+test('a Redis that lets nobody publish is not reached, and that is told once, without the salt', async (t) => {
+  const redis = await startRedis(t, ['--requirepass', 'secret', '--rename-command', 'PUBLISH', '']);
+  if (!redis) return t.skip('there is no redis-server, nor a Debian to fetch it from');
+  const { url, taken } = await inPlaceOfRedis(t, passOn(redis.port));
+  const told = [];
+  await open(t, { redis: url, onWarning: (warning) => told.push(warning) });
+  // Each try opens two.
+  await taken(8);
+  assert.deepEqual(
+    told.map(({ code }) => code),
+    ['redis-lost'],
+  );
+  assert.match(told[0].message, /unknown command 'PUBLISH'/);
+  assert.doesNotMatch(told[0].message, /salt|born/);
+});
+
+test('an old Redis repeats the password in what it refuses, and the log does not', async (t) => {
+  const said = "-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `secret`, \r\n";
+  const { url } = await inPlaceOfRedis(t, (socket) => socket.on('data', () => socket.write(said)));
+  const { code, message } = await new Promise((onWarning) => open(t, { redis: url, onWarning }));
+  assert.equal(code, 'redis-lost');
+  assert.match(message, /unknown command `HELLO`/);
+  assert.doesNotMatch(message, /secret/);
+});
+
+test('a coordinator that closes while it connects to Redis leaves no connection', async (t) => {
+  const { url, sockets, taken } = await inPlaceOfRedis(t, () => {});
+  const { close } = await open(t, { redis: url });
+  await close();
+  await taken(2);
+  await Promise.all(sockets.map((socket) => socket.resume().destroyed || once(socket, 'close')));
 });
 
 test('processes of one machine that serve one site without Redis say so, and those that are gone do not count', async (t) => {
