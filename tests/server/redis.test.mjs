@@ -294,7 +294,7 @@ test('a Redis that lets nobody publish is not reached, and that is told once, wi
 });
 
 test('an old Redis repeats the password in what it refuses, and the log does not', async (t) => {
-  const said = "-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `secret`, \r\n";
+  const said = '-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `secret`, \r\n';
   const { url } = await inPlaceOfRedis(t, (socket) => socket.on('data', () => socket.write(said)));
   const { code, message } = await new Promise((onWarning) => open(t, { redis: url, onWarning }));
   assert.equal(code, 'redis-lost');
