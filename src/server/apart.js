@@ -1,11 +1,18 @@
 // Processes of this machine that serve one site without Redis are worlds apart, and nothing else would tell their operator.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Each of them leaves a file with its number here, in a folder for each site. */
 const place = join(tmpdir(), `peer-cdn-${process.getuid?.() ?? 'processes'}`);
+
+/** Whether nobody else may write there. In a folder of somebody else's, files that we write or remove may be links. */
+function isOurs() {
+  mkdirSync(place, { recursive: true, mode: 0o700 });
+  const about = lstatSync(place);
+  return about.isDirectory() && about.uid === (process.getuid?.() ?? about.uid);
+}
 
 /** @param {number} pid */
 function isAlive(pid) {
@@ -33,6 +40,7 @@ export class Apart {
     const file = join(folder, String(process.pid));
     this.#files.set(site, file);
     try {
+      if (!isOurs()) return [];
       mkdirSync(folder, { recursive: true });
       const others = readdirSync(folder).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
       const [alive, dead] = [others.filter((name) => isAlive(Number(name))), others.filter((name) => !isAlive(Number(name)))];

@@ -40,6 +40,7 @@ export function loadOptions(text, values) {
 const advice = {
   401: 'the coordinator wants a token: add ?token= to the URL',
   404: 'there is no coordinator at this path',
+  426: 'a proxy does not forward the headers Upgrade and Connection',
   429: 'all come from this address: raise --sockets-per-address at the coordinator',
   503: 'the coordinator ends',
   'origin-refused': 'the coordinator does not serve this site: say --origin',

@@ -268,7 +268,15 @@ async function runServeCommand(folder, values) {
 /** @param {string} _ @param {Values} values */
 async function runCoordinatorCommand(_, values) {
   const { tell, options: said } = listeningOptions(values, true);
-  const options = { ...said, onWarning: (/** @type {import('./log.js').Event} */ warning) => tell('warn', warning) };
+  const options = {
+    ...said,
+    onWarning: (/** @type {import('./log.js').Event} */ warning) => tell('warn', warning),
+    // Nothing is left to serve. A supervisor starts another one.
+    onError: (/** @type {Error} */ error) => {
+      said.onError(error);
+      void served.close().then(() => process.exit(FAILED));
+    },
+  };
   if (!options.origins)
     throw usage('bad-arguments', 'peer-cdn coordinator takes the sites that may use it: --origin https://example.org');
   const { serveCoordinator } = await import('./standalone.js');

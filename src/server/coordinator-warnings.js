@@ -56,6 +56,12 @@ export class CoordinatorWarnings {
     this.#tellOfRefusal({ site, sockets, code: 'rate-limited', message });
   }
 
+  /** @param {string} site */
+  tooManyPeers(site) {
+    const message = `a page of ${site} was refused, because this process has no room for more: start others on the same redis`;
+    this.#tellOfRefusal({ site, code: 'too-many-peers', message });
+  }
+
   upgradeTaken() {
     const message =
       'an upgrade was handed over that is taken already: of all listeners of upgrades let one only call handleUpgrade(), and ' +

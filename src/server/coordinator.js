@@ -25,6 +25,8 @@ export class Coordinator {
   #heartbeat;
   #isDraining = false;
   #slow = 0;
+  /** Visitors that the engine did not come to see: there was no room, or they broke WebSocket itself. */
+  #refused = 0;
   #salt = new Salt();
   #places;
   /** @type {Redis | null} */
@@ -64,7 +66,9 @@ export class Coordinator {
   }
 
   stats() {
-    return { ...this.#engine.stats(), slow: this.#slow, isRedisReached: this.#redis?.isOpen ?? false };
+    const stats = this.#engine.stats();
+    const refused = stats.refused + this.#refused;
+    return { ...stats, refused, slow: this.#slow, isRedisReached: this.#redis?.isOpen ?? false };
   }
 
   /** Sends the visitors away, one after another. Nobody comes in any more. @param {number} ms over how long */
@@ -177,10 +181,13 @@ export class Coordinator {
     // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the
     // visitor has closed its side too, which it may never do.
     socket.on('error', () => {
+      if (socket.peer !== 0) this.#refused++;
       this.#leave(socket);
       endLate(socket);
     });
     if (!peer) {
+      this.#refused++;
+      if (this.#engine.isOpen) this.#warnings.tooManyPeers(origin);
       refuseSocket(socket, this.#engine.isOpen ? 'too-many-peers' : 'engine-failed');
       return;
     }

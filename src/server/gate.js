@@ -13,7 +13,7 @@ import { Visitors } from './visitors.js';
 
 /** @implements {Taker} */
 export class Gate {
-  refused = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0 };
+  refused = { originsRefused: 0, tokensRefused: 0, addressesRefused: 0, handshakesRefused: 0 };
   #handshakes = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -45,6 +45,10 @@ export class Gate {
     this.#visitors = new Visitors(socketsPerAddress);
     this.#warnings = warnings;
     this.#coordinator = coordinator;
+    this.#handshakes.on('wsClientError', ({ message }, socket) => {
+      this.refused.handshakesRefused++;
+      refuse(socket, '400 Bad Request', `bad-handshake: ${message}`);
+    });
   }
 
   /** @type {Taker['knows']} */
@@ -67,6 +71,7 @@ export class Gate {
       return;
     }
     if (!this.#coordinator.isReady) {
+      this.refused.handshakesRefused++;
       refuse(socket, '503 Service Unavailable', 'shutting-down: this coordinator ends', { isForNow: true });
       return;
     }

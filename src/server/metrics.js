@@ -7,13 +7,14 @@
  * @property {number} introductions pairs introduced since the start
  * @property {number} relayed descriptions and candidates relayed
  * @property {number} notIntroduced messages to somebody never introduced, ignored
- * @property {number} refused peers told off and closed
+ * @property {number} refused sockets of visitors told off and closed, or for which there was no room
  * @property {number} siblings other coordinators that are reached over Redis
  * @property {number} framesRefused what came over Redis and cannot be used
  * @property {boolean} isRedisReached whether Redis is reached; false without one
  * @property {number} originsRefused handshakes answered with 403
  * @property {number} tokensRefused handshakes answered with 401, because of their token
  * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
+ * @property {number} handshakesRefused handshakes answered with 400, which are none, and with 503, while it ends
  * @property {number} proxyHeadersRefused connections closed, because they did not begin with what a proxy says of them
  * @property {number} slow sockets ended because they did not read or answer
  * @property {number} reports what pages reported of themselves (`start({ report })`), and what follows are the sums
@@ -40,10 +41,11 @@ const described = {
   introductions: ['introductions_total', 'Pairs introduced', 'counter'],
   relayed: ['relayed_total', 'Signals relayed', 'counter'],
   notIntroduced: ['not_introduced_total', 'Signals to somebody never introduced, ignored', 'counter'],
-  refused: ['refused_total', 'Peers told off and closed', 'counter'],
+  refused: ['refused_total', 'Sockets of visitors told off and closed, or for which there was no room', 'counter'],
   originsRefused: ['origins_refused_total', 'Handshakes refused because of their Origin', 'counter'],
   tokensRefused: ['tokens_refused_total', 'Handshakes refused because of their token', 'counter'],
   addressesRefused: ['addresses_refused_total', 'Handshakes refused because their address has too many sockets', 'counter'],
+  handshakesRefused: ['handshakes_refused_total', 'Handshakes refused because they are none, or come too late', 'counter'],
   proxyHeadersRefused: [
     'proxy_headers_refused_total',
     'Connections refused, because no proxy that is trusted said whose they are',

@@ -1,5 +1,6 @@
 // A coordinator without a site: sockets, and what an operator's tools ask for.
 import { createServer } from 'node:http';
+import { SOCKET_PATH } from '../../build/border.js';
 import { AttachedCoordinator } from './attach.js';
 import { attachNames, checkNames, kinds } from './names.js';
 import { pathOf } from './paths.js';
@@ -17,8 +18,9 @@ import { pathOf } from './paths.js';
  * Answers what an operator's tools ask for.
  * @param {() => import('./attach.js').AttachedCoordinator} coordinatorOf
  * @param {boolean} hasMetrics
+ * @param {string} [socketPath] where its sockets are, if they are on this server
  */
-const toolsServer = (coordinatorOf, hasMetrics) =>
+const toolsServer = (coordinatorOf, hasMetrics, socketPath = '') =>
   createServer((request, response) => {
     const coordinator = coordinatorOf();
     const path = pathOf(request);
@@ -31,7 +33,10 @@ const toolsServer = (coordinatorOf, hasMetrics) =>
     else if (path === '/health' || path === '/health/ready') {
       give(coordinator.isReady ? 200 : 503, coordinator.isReady ? 'ready\n' : 'shutting-down\n');
     } else if (path === '/metrics' && hasMetrics) give(200, coordinator.metrics());
-    else give(404, 'not-found\n');
+    else if (path === socketPath) {
+      response.setHeader('upgrade', 'websocket');
+      give(426, 'upgrade-required: this path takes WebSockets: let the proxy forward the headers Upgrade and Connection\n');
+    } else give(404, 'not-found\n');
   });
 
 /** @param {import('node:http').Server} server @param {number} port @param {string} host @returns {Promise<number>} its port */
@@ -58,7 +63,8 @@ export async function serveCoordinator(options = {}) {
   checkNames(options, [attachNames, { port: any, metricsPort: any, host: any }], 'serveCoordinator()');
   const { port = 8081, metricsPort, host = '127.0.0.1' } = options;
   const isApart = metricsPort !== undefined;
-  const server = toolsServer(() => coordinator, !isApart);
+  if (isApart && metricsPort === port && port !== 0) throw new RangeError(`metricsPort takes another port than ${port}`);
+  const server = toolsServer(() => coordinator, !isApart, options.path ?? SOCKET_PATH);
   const coordinator = new AttachedCoordinator(server, options);
   const servers = isApart ? [server, toolsServer(() => coordinator, true)] : [server];
   const end = () => Promise.all(servers.map(closeServer));

@@ -302,6 +302,61 @@ test('who breaks the protocol of WebSockets is no peer from then on, and is ende
   await once(socket, 'close');
 });
 
+test('who breaks WebSocket itself is counted among the refused, once', async (t) => {
+  const { coordinator, server, url } = await coordinatorFor(t);
+  const head = (first, length) => [first, 0x80 | length, 0, 0, 0, 0];
+  const broken = {
+    'a message that is too long': [0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0],
+    'no UTF-8': [...head(0x81, 1), 0xff],
+    'no mask': [0x81, 1, 65],
+    'a kind of frame that nobody knows': head(0xf1, 0),
+    'a close without a reason that may be given': [...head(0x88, 2), 0, 1],
+  };
+  let count = 0;
+  for (const [name, frame] of Object.entries(broken)) {
+    const socket = await rawSocket(server, url);
+    socket.write(Buffer.from([...frame, ...frame]));
+    socket.end();
+    await once(socket.resume(), 'close');
+    assert.equal(coordinator.stats().refused, ++count, name);
+    assert.equal(coordinator.stats().peers, 0, name);
+  }
+});
+
+test('a handshake that is none is answered with a code, and counted', async (t) => {
+  const { coordinator, server, url } = await coordinatorFor(t);
+  const { host, pathname } = new URL(url);
+  for (const wrong of ['Sec-WebSocket-Version: 99', 'Upgrade: h2c', 'Sec-WebSocket-Key: x']) {
+    const socket = connect(server.address().port, '127.0.0.1');
+    const right = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
+    const fields = right.map((field) => (wrong.split(':')[0] === field.split(':')[0] ? wrong : field)).join('\r\n');
+    socket.write(
+      `GET ${pathname} HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://${host}\r\nConnection: Upgrade\r\n${fields}\r\n\r\n`,
+    );
+    let answer = '';
+    for await (const data of socket) answer += data;
+    assert.match(answer, /^HTTP\/1\.1 400 .*\r\n\r\nbad-handshake: .*(Upgrade|Sec-WebSocket)/s, wrong);
+  }
+  assert.equal(coordinator.stats().handshakesRefused, 3);
+});
+
+test('a process that has no room refuses, counts, and says so', async (t) => {
+  const warnings = [];
+  const onWarning = (warning) => warnings.push(warning);
+  const { coordinator, url } = await coordinatorFor(t, { origins: ['https://*.example'], onWarning });
+  const come = (i) => new Visitor(url, { origin: `https://site${i}.example`, isSilent: true });
+  const sites = Array.from({ length: 1000 }, (_, i) => come(i));
+  await Promise.all(sites.map(({ opened }) => opened));
+  const late = come(1000);
+  assert.deepEqual(await late.closed, { status: 1008, reason: 'too-many-peers' });
+  assert.equal(coordinator.stats().refused, 1);
+  assert.deepEqual(
+    warnings.map(({ code, site }) => [code, site]).filter(([code]) => code !== 'processes-apart'),
+    [['too-many-peers', 'https://site1000.example']],
+  );
+  for (const { socket } of sites) socket.terminate();
+});
+
 test('signals to strangers are ignored, and counted', async (t) => {
   const { coordinator, url } = await coordinatorFor(t);
   const ann = new Visitor(url, { browser: 'ann' });

@@ -401,6 +401,27 @@ test('the coordinator alone serves the sites that it is told of', async (t) => {
   assert.equal((await served.ended).status, 0);
 });
 
+test('a coordinator whose engine failed ends, so that its supervisor starts another one', async (t) => {
+  // No visitor makes it fail.
+  const failing = `
+    const { Instance } = WebAssembly;
+    WebAssembly.Instance = class {
+      constructor(...args) {
+        const { exports } = new Instance(...args);
+        this.exports = { ...exports, take() { throw new WebAssembly.RuntimeError('unreachable'); } };
+      }
+    };`;
+  const env = { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(failing)}` };
+  const served = startAs({ env }, 'coordinator', '--port', '0', '--origin', 'https://example.org', '--json');
+  t.after(() => served.child.kill());
+  await until('it listens', () => served.stdout.includes('\n'));
+  const visitor = new Visitor(JSON.parse(served.stdout).socket, { origin: 'https://example.org' });
+  assert.deepEqual(await visitor.closed, { status: 1011, reason: 'engine-failed' });
+  const { status, stderr } = await served.ended;
+  assert.equal(status, 1);
+  assert.match(stderr, /engine-failed: the coordinator is closed: unreachable/);
+});
+
 const lines = ({ stderr }) =>
   stderr
     .trim()

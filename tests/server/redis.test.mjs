@@ -1,9 +1,12 @@
 // Two coordinators on one Redis, as their visitors and their operator see them.
 import assert from 'node:assert/strict';
-import { fork } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { execFileSync, fork } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { createClient } from 'redis';
 import { BUS_CHANNEL, SOCKET_PATH } from '../../build/border.js';
@@ -330,6 +333,26 @@ test('processes of one machine that serve one site without Redis say so, and tho
   first.child.kill('SIGKILL');
   await once(first.child, 'exit');
   assert.deepEqual(new Apart().enter(site), []);
+});
+
+test('a folder of somebody else is not written to, because what is in it may lead elsewhere', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-apart-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const mine = join(folder, 'mine');
+  mkdirSync(mine);
+  // No process has this number.
+  writeFileSync(join(mine, '99999999'), 'precious');
+  const site = `https://${randomUUID()}.example`;
+  const place = join(folder, `peer-cdn-${process.getuid?.() ?? 'processes'}`);
+  const name = createHash('sha256').update(site).digest('hex').slice(0, 32);
+  mkdirSync(join(folder, 'theirs'));
+  symlinkSync(mine, join(folder, 'theirs', name));
+  symlinkSync(join(folder, 'theirs'), place);
+  const script = `import { Apart } from ${JSON.stringify(new URL('../../src/server/apart.js', import.meta.url).href)};
+    new Apart().enter(${JSON.stringify(site)});`;
+  const args = ['--input-type=module', '-e', script];
+  execFileSync(process.execPath, args, { env: { ...process.env, TMPDIR: folder } });
+  assert.deepEqual(readdirSync(mine), ['99999999']);
 });
 
 test('what is no URL of Redis is refused at once, and its password is not repeated', (t) => {

@@ -20,6 +20,10 @@ test('live and ready are apart, and nothing else is answered', async (t) => {
   assert.equal(await (await fetch(`${url}/health/live`)).text(), 'live\n');
   for (const path of ['/health', '/health/ready', '/health?x']) assert.equal(await statusOf(url + path), 200, path);
   assert.equal(await statusOf(`${url}/`), 404);
+  // What a proxy makes of a handshake whose upgrade it does not forward.
+  const lost = await fetch(url + SOCKET_PATH);
+  assert.equal(lost.status, 426);
+  assert.match(await lost.text(), /^upgrade-required: .*Upgrade and Connection/);
   assert.equal(await statusOf(`${url}/metrics`, { method: 'POST' }), 405);
 });
 
@@ -54,6 +58,7 @@ test('a coordinator that drains says so first, takes nobody in, and lets its vis
   await draining;
   for (const why of await Promise.all(closed)) assert.deepEqual(why, { status: 1001, reason: 'shutting-down' });
   assert.equal(coordinator.stats().peers, 0);
+  assert.equal(coordinator.stats().handshakesRefused, 1);
 });
 
 test('a port of their own has the metrics, and health too, also where the other one speaks the PROXY protocol', async (t) => {
@@ -71,4 +76,5 @@ test('a port in use is an error of Node', async (t) => {
   const { port } = await open(t);
   await assert.rejects(serveCoordinator({ port }), { code: 'EADDRINUSE' });
   await assert.rejects(serveCoordinator({ port: 0, metricsPort: port }), { code: 'EADDRINUSE' });
+  await assert.rejects(serveCoordinator({ port, metricsPort: port }), /metricsPort takes another port/);
 });
