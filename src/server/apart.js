@@ -1,8 +1,9 @@
 // Processes of this machine that serve one site without Redis are worlds apart, and nothing else would tell their operator.
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import * as limits from './limits.js';
 
 /** Each of them leaves a file with its number here, in a folder for each site. */
 const place = join(tmpdir(), `peer-cdn-${process.getuid?.() ?? 'processes'}`);
@@ -35,7 +36,7 @@ export class Apart {
    * @returns {number[]}
    */
   enter(site) {
-    if (this.#files.has(site)) return [];
+    if (this.#files.has(site) || this.#files.size >= limits.sitesLookedAt) return [];
     const folder = join(place, createHash('sha256').update(site).digest('hex').slice(0, 32));
     const file = join(folder, String(process.pid));
     this.#files.set(site, file);
@@ -56,8 +57,9 @@ export class Apart {
     for (const file of this.#files.values()) {
       try {
         rmSync(file, { force: true });
+        rmdirSync(dirname(file));
       } catch {
-        // The next one to come finds that we are dead.
+        // Others are there, or the next one to come finds that we are dead.
       }
     }
     this.#files.clear();

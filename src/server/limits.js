@@ -49,6 +49,8 @@ export const configBytes = 64 * 1024;
 /** The shortest lifetime that an operator may give to sockets, in seconds, and the longest: a week. */
 export const lifetimeSecondsMin = 60;
 export const lifetimeSecondsMax = 7 * 24 * 3600;
+/** Of its sites, processes without Redis look for others that serve so many: forged origins must not fill the disk. */
+export const sitesLookedAt = 20;
 /** A coordinator that drains closes its sockets over so long, in steps. */
 export const drainMs = 10_000;
 export const drainStepMs = 100;

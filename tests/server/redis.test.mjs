@@ -335,6 +335,24 @@ test('processes of one machine that serve one site without Redis say so, and tho
   assert.deepEqual(new Apart().enter(site), []);
 });
 
+test('what processes leave for each other does not grow with forged sites, and goes with them', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-apart-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const script = `import { readdirSync } from 'node:fs';
+    import { Apart } from ${JSON.stringify(new URL('../../src/server/apart.js', import.meta.url).href)};
+    const apart = new Apart();
+    for (let i = 0; i < 1000; i++) apart.enter('https://' + i + '.example');
+    const [place] = readdirSync('.');
+    const count = readdirSync(place).length;
+    apart.leave();
+    console.log(count, readdirSync(place).length);`;
+  const args = ['--input-type=module', '-e', script];
+  const said = execFileSync(process.execPath, args, { cwd: folder, env: { ...process.env, TMPDIR: folder } }).toString();
+  const [count, left] = said.split(' ').map(Number);
+  assert.equal(count > 0 && count <= 20, true, said);
+  assert.equal(left, 0);
+});
+
 test('a folder of somebody else is not written to, because what is in it may lead elsewhere', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-apart-'));
   t.after(() => rmSync(folder, { recursive: true }));
