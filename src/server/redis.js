@@ -56,6 +56,8 @@ export class Redis {
   #name = randomFillSync(new Uint32Array(2));
   /** Of the connections that are open or being opened. @type {Client[]} */
   #clients = [];
+  /** One that is destroyed while it connects stays open: that waits until it is connected. @type {WeakSet<Client>} */
+  #connected = new WeakSet();
   /** Null while Redis is not reached. @type {Client | null} */
   #publisher = null;
   #tries = 0;
@@ -90,8 +92,10 @@ export class Redis {
     for (const client of clients) {
       client.on('error', lose);
       client.on('end', () => lose(new Error('the connection was closed')));
-      // A client that is destroyed while it connects would stay open.
-      client.on('connect', () => this.#clients !== clients && destroy(client));
+      client.on('connect', () => {
+        if (this.#clients === clients) this.#connected.add(client);
+        else destroy(client);
+      });
     }
     // The client bounds only the connecting. Then a Redis that is stopped may say nothing for ever.
     this.#timer = setTimeout(lose, 2 * limits.redisConnectMs, new Error(silent)).unref();
@@ -123,9 +127,7 @@ export class Redis {
     this.#publisher = null;
     const clients = this.#clients;
     this.#clients = [];
-    const end = () => {
-      for (const client of clients) destroy(client);
-    };
+    const end = () => this.#destroy(clients);
     if (!publisher) return end();
     const timer = setTimeout(end, limits.closeMs).unref();
     publisher
@@ -185,12 +187,17 @@ export class Redis {
     this.#timer = setTimeout(() => setImmediate(() => this.#publisher && look()), limits.redisSilenceMs / 2).unref();
   }
 
+  /** @param {Client[]} clients */
+  #destroy(clients) {
+    for (const client of clients) if (this.#connected.has(client)) destroy(client);
+  }
+
   /** @param {Error} error */
   #lose(error) {
     if (this.#isClosed) return;
     const clients = this.#clients;
     this.#clients = [];
-    for (const client of clients) destroy(client);
+    this.#destroy(clients);
     clearTimeout(this.#timer);
     if (this.#publisher) {
       this.#publisher = null;
@@ -228,6 +235,6 @@ function destroy(client) {
   try {
     client.destroy();
   } catch {
-    // It was closed before it was open.
+    // It is closed already.
   }
 }
