@@ -71,6 +71,13 @@ function forwardedFor(headers) {
 export const isForwarded = ({ headers }) => 'x-forwarded-for' in headers || 'forwarded' in headers || 'via' in headers;
 
 /**
+ * Whether the proxies that stand before us said less than so many of them say.
+ * @param {import('node:http').IncomingMessage} request
+ * @param {number} hops
+ */
+export const isUntold = ({ headers }, hops) => hops > 0 && !forwardedFor(headers).at(-hops)?.trim();
+
+/**
  * The address of the visitor that opened this request; null if it is not known: behind a proxy that is not trusted it would be
  * the proxy's.
  * @param {import('node:http').IncomingMessage} request

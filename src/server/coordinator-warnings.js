@@ -85,6 +85,14 @@ export class CoordinatorWarnings {
     this.#tellOnce({ code: 'proxy-not-trusted', message });
   }
 
+  /** @param {number} hops */
+  addressUntold(hops) {
+    const message =
+      `trustProxy is ${hops}, and a handshake came whose X-Forwarded-For (or Forwarded) has fewer addresses, so the visitor's is not ` +
+      'known: let each proxy add the address that it sees, and count the proxies again';
+    this.#tellOnce({ code: 'address-untold', message });
+  }
+
   /** @param {string} site @param {number} other the number of a process */
   processesApart(site, other) {
     const message =

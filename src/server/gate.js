@@ -1,6 +1,6 @@
 // The way into a coordinator: which upgrades of its server become sockets, and which reports it takes. Others are told why not.
 import { WebSocketServer } from 'ws';
-import { addressOf, isForwarded, networkOf } from './address.js';
+import { addressOf, isForwarded, isUntold, networkOf } from './address.js';
 import { allowedOrigin, refusalOf, refuse } from './admission.js';
 import * as limits from './limits.js';
 import { answerReport, readReport } from './reports.js';
@@ -78,6 +78,7 @@ export class Gate {
     const address = this.#addressOf(request);
     const network = address && networkOf(address);
     if (!network && !this.#isTold && this.#hops === 0 && isForwarded(request)) this.#warnings.proxyNotTrusted();
+    if (isUntold(request, this.#hops)) this.#warnings.addressUntold(this.#hops);
     if (!this.#visitors.admits(network)) {
       this.refused.addressesRefused++;
       const { most } = this.#visitors;

@@ -260,6 +260,20 @@ test('an address that has all its sockets is refused with rate-limited, others a
   assert.equal(coordinator.stats().addressesRefused, 2);
 });
 
+test('proxies that say less than they should are told of once, and what they say of a private network is enough', async (t) => {
+  const warnings = [];
+  const { url } = await coordinatorFor(t, { trustProxy: 2, onWarning: (warning) => warnings.push(warning) });
+  const headers = (list) => ({ headers: list === undefined ? {} : { 'x-forwarded-for': list } });
+  for (const list of ['203.0.113.7, 10.0.0.2', '10.0.0.3, 10.0.0.2']) await new Visitor(url, headers(list)).next('welcome');
+  assert.deepEqual(warnings, []);
+  for (const list of [undefined, '203.0.113.7', '', ' , 10.0.0.2']) await new Visitor(url, headers(list)).next('welcome');
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['address-untold'],
+  );
+  assert.match(warnings[0].message, /trustProxy is 2/);
+});
+
 test('a proxy that is not trusted is told of once', async (t) => {
   const warnings = [];
   const { url } = await coordinatorFor(t, { onWarning: (warning) => warnings.push(warning) });
