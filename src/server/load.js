@@ -224,7 +224,9 @@ export class Load {
 
 /** Processor seconds of the coordinator, as its metrics say. @param {string} url */
 async function cpuSeconds(url) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(limits.loadOpenMs) });
+  const response = await fetch(url, { signal: AbortSignal.timeout(limits.loadOpenMs) }).catch(() => {
+    throw new RangeError(`--metrics: nobody answers at ${url}`);
+  });
   const text = await response.text();
   const seconds = /^process_cpu_seconds_total (\S+)$/m.exec(text)?.[1];
   if (!response.ok || seconds === undefined) throw new RangeError(`--metrics: ${url} has no process_cpu_seconds_total`);

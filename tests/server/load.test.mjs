@@ -1,10 +1,12 @@
 // `peer-cdn load`, as an operator types it.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { describeLoad, loadOptions } from '../../src/server/cli-load.js';
 import { serveCoordinator } from '../../src/server/index.js';
+import { freePort } from './debian.mjs';
 
 const cli = fileURLToPath(new URL('../../src/server/cli.js', import.meta.url));
 
@@ -43,6 +45,26 @@ test('sockets that are refused are counted by their code, and fail the command',
   assert.match(describeLoad(result), /3 sockets failed: 401 \(the coordinator wants a token/);
   const other = await load(port, '--sockets', '2');
   assert.deepEqual(other.result.failures, { 'origin-refused': 2 });
+});
+
+test('metrics that nobody gives are told in a sentence', async (t) => {
+  const { port } = await open(t);
+  const metrics = `http://127.0.0.1:${await freePort()}/metrics`;
+  const { status, result } = await load(port, '--origin', 'https://a.example', '--sockets', '2', '--metrics', metrics);
+  assert.equal(status, 2);
+  assert.deepEqual(result.error, { code: 'bad-value', message: `--metrics: nobody answers at ${metrics}\nTry: peer-cdn --help` });
+});
+
+test('a handshake whose upgrade a proxy does not forward is told so', async (t) => {
+  const { port } = await open(t);
+  const proxy = createServer().on('upgrade', async (request, socket) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${request.url}`);
+    socket.end(`HTTP/1.1 ${answer.status} ${answer.statusText}\r\nConnection: close\r\n\r\n`);
+  });
+  await new Promise((listens) => proxy.listen(0, '127.0.0.1', listens));
+  t.after(() => proxy.close());
+  const { result } = await load(proxy.address().port, '--sockets', '2');
+  assert.match(describeLoad(result), /2 sockets failed: 426 \(a proxy does not forward/);
 });
 
 test('a URL may be without a path, and its own site is the usual one', () => {
