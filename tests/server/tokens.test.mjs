@@ -1,8 +1,10 @@
 // Tokens: who may join where a site says so.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { mintToken, turnCredentials } from '../../src/server/index.js';
+import { readSettings } from '../../src/server/settings.js';
 import { checkToken } from '../../src/server/tokens.js';
 import { coordinatorFor, Visitor } from './visitor.mjs';
 
@@ -18,6 +20,17 @@ test('a token is good for its site and its time, by any of the keys', (t) => {
   assert.equal(checkToken('another key of it', token, site), 'forged');
   t.mock.timers.tick(60_000);
   assert.equal(checkToken(key, token, site), 'expired');
+});
+
+test("the guide's way to make a token fits the coordinator that has the same variable, with several keys too", () => {
+  const guide = readFileSync(new URL('../../docs/coordinator.md', import.meta.url), 'utf8');
+  const [, keys] = /^const keys = (.*?);/m.exec(guide);
+  for (const list of ['a-key-of-the-site', 'a-newer-key-of-it,a-key-of-the-site']) {
+    const variables = { PEER_CDN_TOKEN_KEYS: list };
+    const token = mintToken(new Function('process', `return ${keys}`)({ env: variables }), { site });
+    assert.equal(checkToken(readSettings({}, true, variables).tokenKeys, token, site), 'good', list);
+  }
+  assert.throws(() => mintToken(new Function('process', `return ${keys}`)({ env: {} }), { site }), { code: 'bad-token-keys' });
 });
 
 test('what is no token of ours is forged, whatever it is', () => {
