@@ -61,13 +61,13 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
     if (other.value != 0) remember_paired(peer, other);
   }
   id = renumber(id, hello.peer, now);
+  // A sibling may have its socket of before, or those with which it has pairs.
+  if (hello.peer == id) siblings_.tell_all(seek_of(id, peer), now);
   const std::vector<Root> kept = take_session(id, peer, hello.held, now);
   tell(id, Welcome{version, id, peer.lean, !kept.empty()});
   add(id, *peer.site, kept, now);
   if (!listen(id, peer, hello.wants ? &*hello.wants : nullptr, now)) return;
   resume(id, peer);
-  // A sibling may have its socket of before, or those with which it has pairs.
-  if (hello.peer == id) siblings_.tell_all(seek_of(id, peer), now);
 }
 
 void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {

@@ -13,9 +13,15 @@ namespace peer_cdn::signal {
 // because their connections are bound to keys.
 PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
   if (wanted.value == 0 || wanted == id) return id;
-  if (const Peer* const before = find(wanted)) {
+  if (Peer* const before = find(wanted)) {
     const Peer& peer = *find(id);
     if (before->browser != peer.browser || before->site != peer.site) return id;
+    // Siblings go on with the pairs that it names, because Seek tells them to. It is for all, and
+    // overtakes what is for one: that these are over would come after it.
+    std::erase_if(before->introductions, [&peer](const auto& each) {
+      return each.second.sibling != 0 &&
+             std::find(peer.paired.begin(), peer.paired.end(), each.first) != peer.paired.end();
+    });
     keep_session(wanted, *before, now);
     refuse(wanted, Error::timed_out, now);
   }

@@ -360,6 +360,42 @@ TEST_CASE("a visitor that comes back at a sibling keeps its number and its pairs
   }
 }
 
+TEST_CASE("a visitor that is back before its dead socket was noticed keeps its pairs elsewhere") {
+  World w(2);
+  const PeerId ann = w.holder(0, 'a', {root_of(1)});
+  const PeerId bob = w.join(1, 'b');
+  w.say(1, bob, Ask{{root_of(1)}});
+  const auto reach_each_other = [&] {
+    w.signal(1, bob, {ann, "{}", {}});
+    w.signal(0, ann, {bob, "{}", {}});
+    const bool is_heard = !w.at(0).relayed[ann.value].empty() && !w.at(1).relayed[bob.value].empty();
+    w.at(0).relayed.clear();
+    w.at(1).relayed.clear();
+    return is_heard;
+  };
+  CHECK(reach_each_other());
+  w.clear();
+  CHECK(w.join(1, 'b', Hello{0, {}, bob, {ann}, false}) == bob);
+  CHECK(w.at(1).closed.size() == 1);
+  CHECK(w.take<Resume>(1, bob) == std::vector<Resume>{Resume{ann}});
+  // To ann it was never gone.
+  CHECK(w.take<Gone>(0, ann).empty());
+  CHECK(reach_each_other());
+
+  SUBCASE("a pair that it does not name is over") {
+    w.clear();
+    CHECK(w.join(1, 'b', Hello{0, {}, bob, {}, false}) == bob);
+    CHECK(w.take<Gone>(0, ann) == std::vector<Gone>{Gone{bob}});
+  }
+  SUBCASE("if what it says next is refused its pairs are over") {
+    w.clear();
+    Hello hello{0, {}, bob, {ann}, false};
+    hello.wants = "%";
+    w.join(1, 'b', hello);
+    CHECK(w.take<Gone>(0, ann) == std::vector<Gone>{Gone{bob}});
+  }
+}
+
 TEST_CASE("a visitor of a killed process comes back before anybody noticed, and its pair goes on") {
   World w(3);
   const PeerId ann = w.holder(0, 'a', {root_of(1)});
