@@ -88,8 +88,8 @@ export class CoordinatorWarnings {
   /** @param {number} hops */
   addressUntold(hops) {
     const message =
-      `trustProxy is ${hops}, and a handshake came whose X-Forwarded-For (or Forwarded) has fewer addresses, so the visitor's is not ` +
-      'known: let each proxy add the address that it sees, and count the proxies again';
+      `trustProxy is ${hops}, and a handshake came whose X-Forwarded-For (or Forwarded) has fewer addresses, so that the ` +
+      "visitor's is not known: let each proxy add the address that it sees, and count the proxies again";
     this.#tellOnce({ code: 'address-untold', message });
   }
 

@@ -368,7 +368,8 @@ TEST_CASE("a visitor that is back before its dead socket was noticed keeps its p
   const auto reach_each_other = [&] {
     w.signal(1, bob, {ann, "{}", {}});
     w.signal(0, ann, {bob, "{}", {}});
-    const bool is_heard = !w.at(0).relayed[ann.value].empty() && !w.at(1).relayed[bob.value].empty();
+    const bool is_heard =
+        !w.at(0).relayed[ann.value].empty() && !w.at(1).relayed[bob.value].empty();
     w.at(0).relayed.clear();
     w.at(1).relayed.clear();
     return is_heard;
