@@ -332,11 +332,14 @@ export class Head {
   }
 
   // One tab of a browser announces what it can serve, and owns the budget of uploads. A page without a socket leads nobody: in
-  // Firefox a lock keeps it out of the back/forward cache, as a socket does.
+  // Firefox a lock keeps it out of the back/forward cache, as a socket does. The second lock tells the page that the engine lives.
   #lead() {
     if (this.#isLeading) return;
     this.#isLeading = true;
-    this.#hold(this.#name, this.#over.signal, () => this.#core.tell(PEER_LEADING, true));
+    const { signal } = this.#over;
+    this.#hold(this.#name, signal, () => this.#core.tell(PEER_LEADING, true));
+    const life = this.#name + Math.random();
+    this.#hold(life, signal, () => this.#hand('lives', [life]));
   }
 
   /**

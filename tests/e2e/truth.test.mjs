@@ -135,3 +135,30 @@ for (const kind of browsers) {
     }
   });
 }
+
+for (const kind of browsers) {
+  test(`${kind}: a worker without peer-cdn takes the place of ours and gives it back, and each time the page knows`, async (t) => {
+    const at = scene(t);
+    const s = await at.site({ ...files, '/page.js': short });
+    const visitor = await at[kind]();
+    await visitor.visit(s.url);
+    const replace = async (script) => {
+      s.write(
+        '/sw.js',
+        `${script}
+addEventListener('install', (event) => event.waitUntil(skipWaiting()));
+addEventListener('activate', (event) => event.waitUntil(clients.claim()));`,
+      );
+      await visitor.run(async () => (await navigator.serviceWorker.getRegistration()).update());
+    };
+    const ours = s.read('/sw.js');
+    await replace('');
+    await until('the page knows', () => visitor.run(() => !window.peerCdn.active && window.peerCdn.reason === 'no-worker'));
+    assert.equal((await visitor.fetch(film)).sha256, sha256(files[film]));
+    await replace(ours);
+    await until('the page knows again', () => visitor.run(() => window.peerCdn.active));
+    assert.deepEqual(await visitor.run(() => window.errors.map(({ code }) => code)), ['no-worker']);
+    await visitor.fetch(film);
+    assert.equal((await visitor.sources(film)).count, 1, 'ours answers');
+  });
+}
