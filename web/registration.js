@@ -13,8 +13,12 @@ import { within } from './within.js';
  * @property {WorkerType} workerType
  */
 
-/** Whether a worker can ever control this page: not over plain HTTP, nor in a frame whose sandbox has no origin. */
-export const isPossible = () => globalThis.isSecureContext !== false && globalThis.origin !== 'null';
+/**
+ * Whether this page can take part: not over plain HTTP, nor in a frame whose sandbox has no origin, nor in one without a URL of its
+ * own (`srcdoc`, `about:blank`, `blob:`), which no registration matches. What such a frame fetches its parent's worker answers.
+ */
+export const isPossible = () =>
+  globalThis.isSecureContext !== false && globalThis.origin !== 'null' && !/^(about|blob)/.test(location.protocol);
 
 /**
  * Resolves when somebody sees the page. Until then Chromium holds back its registrations, workers and locks, so that all of
@@ -31,8 +35,8 @@ export const shown = async () =>
  * @param {Registering} registering
  */
 export async function isControlled(registering) {
+  if (!isPossible()) throw new Error('the page needs https or localhost, a URL of its own, and no sandbox');
   try {
-    if (!isPossible()) throw new Error('the page needs https or localhost, and no sandbox');
     const container = navigator.serviceWorker;
     if (!container) throw new Error('this browser has no service workers here');
     return await within(workerWait, comes(container, registering));

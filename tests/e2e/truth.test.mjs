@@ -162,3 +162,45 @@ addEventListener('activate', (event) => event.waitUntil(clients.claim()));`,
     assert.equal((await visitor.sources(film)).count, 1, 'ours answers');
   });
 }
+
+// The browser gives such frames their parent's worker, and refuses them what they would need beside it.
+for (const kind of browsers) {
+  test(`${kind}: frames without a URL of their own take no part and say so, and their parent's worker serves them`, async (t) => {
+    const at = scene(t);
+    const s = await at.site({ ...files, '/page.js': short, '/frame.js': short });
+    const visitor = await at[kind]({ init: keep });
+    await visitor.visit(s.url);
+    const before = greetings(s);
+    const open = (how) =>
+      visitor.run(async (how) => {
+        const frame = document.createElement('iframe');
+        if (how === 'srcdoc') frame.srcdoc = '<script type="module" src="/frame.js"></script>';
+        document.body.append(frame);
+        if (how === 'about:blank') {
+          const script = frame.contentDocument.createElement('script');
+          script.type = 'module';
+          script.src = '/frame.js';
+          frame.contentDocument.head.append(script);
+        }
+        const view = () => frame.contentWindow;
+        while (!frame.contentDocument.documentElement.dataset.state) await new Promise((resolve) => setTimeout(resolve, 20));
+        const { active, reason, stats } = view().peerCdn;
+        const body = await (await view().fetch(`${location.origin}/static/film.bin`)).arrayBuffer();
+        const errors = view().errors.map(({ code }) => code);
+        return { active, reason, engine: stats.engine, errors, bytes: body.byteLength, opened: view().opened?.length ?? 0 };
+      }, how);
+    for (const how of ['srcdoc', 'about:blank']) {
+      const said = {
+        active: false,
+        reason: 'no-worker',
+        engine: null,
+        errors: ['no-worker'],
+        bytes: files[film].length,
+        opened: 0,
+      };
+      assert.deepEqual(await open(how), said, how);
+    }
+    assert.equal(greetings(s), before, 'no socket of theirs');
+    assert.equal(await visitor.run(() => window.peerCdn.active), true);
+  });
+}
