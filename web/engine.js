@@ -140,7 +140,7 @@ export class Head {
       .catch(() => null)
       .then(this.#useStore);
     // All tabs hear of each transfer: one of them counts it.
-    if (this.#counting) this.#hold(`${this.#name} report`, this.#counting.signal, () => this.#core.call(PEER_COUNTING));
+    if (this.#counting) this.#hold(`${this.#name} report`, () => this.#core.call(PEER_COUNTING), this.#counting.signal);
     this.#onJoined();
   }
 
@@ -336,19 +336,18 @@ export class Head {
   #lead() {
     if (this.#isLeading) return;
     this.#isLeading = true;
-    const { signal } = this.#over;
-    this.#hold(this.#name, signal, () => this.#core.tell(PEER_LEADING, true));
+    this.#hold(this.#name, () => this.#core.tell(PEER_LEADING, true));
     const life = this.#name + Math.random();
-    this.#hold(life, signal, () => this.#hand('lives', [life]));
+    this.#hold(life, () => this.#hand('lives', [life]));
   }
 
   /**
    * What one tab of a browser does at a time.
    * @param {string} name
-   * @param {AbortSignal} signal
    * @param {() => void} begin
+   * @param {AbortSignal} [signal] until when
    */
-  #hold(name, signal, begin) {
+  #hold(name, begin, signal = this.#over.signal) {
     if (!globalThis.navigator?.locks) return begin();
     const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
     navigator.locks

@@ -69,6 +69,6 @@ export function listenHere(Head) {
     } catch {
       // The page runs the engine itself, and finds out whether that can be.
     }
-    post('started', [head !== null]);
+    post('started', [Boolean(head)]);
   };
 }

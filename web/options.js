@@ -8,10 +8,12 @@ import { attempt, isAmount, isFlag, isObject, ofUpload, plain, unusable, uploadO
 /** No word of the page's against uploads. */
 export const unbounded = { on: true, bytesPerSecond: 0, bytes: 0 };
 
-// Where a page cannot take part its options are only looked at.
-const base = () => (isPossible() ? location.href : 'https://none.invalid');
-/** @param {import('./registration.js').ScriptUrl} url '' if it cannot be read */
-const parsed = (url) => attempt(() => new URL(/** @type {string | URL} */ (url), base()).href, '');
+/**
+ * Where a page cannot take part its options are only looked at.
+ * @param {import('./registration.js').ScriptUrl} url '' if it cannot be read
+ */
+const parsed = (url) =>
+  attempt(() => new URL(/** @type {string | URL} */ (url), isPossible() ? location.href : 'http://none').href, '');
 
 const isText = (/** @type {unknown} */ value) => typeof value === 'string' && value !== '';
 /** URL and TrustedScriptURL say the same as JSON, a Date does not. @param {any} value */
