@@ -332,7 +332,8 @@ export class Head {
   }
 
   // One tab of a browser announces what it can serve, and owns the budget of uploads. A page without a socket leads nobody: in
-  // Firefox a lock keeps it out of the back/forward cache, as a socket does. The second lock tells the page that the engine lives.
+  // Firefox a lock keeps it out of the back/forward cache, as a socket does. By the second lock the page knows that its engine
+  // lives.
   #lead() {
     if (this.#isLeading) return;
     this.#isLeading = true;

@@ -13,8 +13,8 @@ import { within } from './within.js';
  */
 
 /**
- * Whether this page can take part: not over plain HTTP, nor in a frame whose sandbox has no origin, nor in one without a URL of its
- * own (`srcdoc`, `about:blank`, `blob:`), which no registration matches. What such a frame fetches its parent's worker answers.
+ * Whether this page can take part: not over plain HTTP, nor in a frame whose sandbox has no origin, nor in one without a URL of
+ * its own (`srcdoc`, `about:blank`, `blob:`), for which browsers find no registration. Its parent's worker serves that one.
  */
 export const isPossible = () =>
   globalThis.isSecureContext !== false && globalThis.origin !== 'null' && !/^(about|blob)/.test(location.protocol);

@@ -137,7 +137,7 @@ for (const kind of browsers) {
 }
 
 for (const kind of browsers) {
-  test(`${kind}: a worker without peer-cdn takes the place of ours and gives it back, and each time the page knows`, async (t) => {
+  test(`${kind}: a worker without peer-cdn takes the place of ours and gives it back, and the page knows`, async (t) => {
     const at = scene(t);
     const s = await at.site({ ...files, '/page.js': short });
     const visitor = await at[kind]();
