@@ -17,8 +17,8 @@ const permissions = { granted: PERMISSION_GRANTED, denied: PERMISSION_DENIED };
 async function localNetwork() {
   try {
     const query = navigator.permissions.query(/** @type {any} */ ({ name: 'local-network' }));
-    const state = (await within(firstSocketWait, query))?.state;
-    return (state && permissions[state]) || PERMISSION_UNKNOWN;
+    const { state } = /** @type {PermissionStatus} */ (await within(firstSocketWait, query));
+    return permissions[state] || PERMISSION_UNKNOWN;
   } catch {
     return PERMISSION_UNKNOWN;
   }

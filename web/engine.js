@@ -140,7 +140,7 @@ export class Head {
       .catch(() => null)
       .then(this.#useStore);
     // All tabs hear of each transfer: one of them counts it.
-    if (this.#counting) this.#hold(`${this.#name} report`, this.#counting.signal, () => this.#core.call(PEER_COUNTING));
+    if (this.#counting) this.#hold(`${this.#name} report`, () => this.#core.call(PEER_COUNTING), this.#counting.signal);
     this.#onJoined();
   }
 
@@ -332,20 +332,23 @@ export class Head {
   }
 
   // One tab of a browser announces what it can serve, and owns the budget of uploads. A page without a socket leads nobody: in
-  // Firefox a lock keeps it out of the back/forward cache, as a socket does.
+  // Firefox a lock keeps it out of the back/forward cache, as a socket does. By the second lock the page knows that its engine
+  // lives.
   #lead() {
     if (this.#isLeading) return;
     this.#isLeading = true;
-    this.#hold(this.#name, this.#over.signal, () => this.#core.tell(PEER_LEADING, true));
+    this.#hold(this.#name, () => this.#core.tell(PEER_LEADING, true));
+    const life = this.#name + Math.random();
+    this.#hold(life, () => this.#hand('lives', [life]));
   }
 
   /**
    * What one tab of a browser does at a time.
    * @param {string} name
-   * @param {AbortSignal} signal
    * @param {() => void} begin
+   * @param {AbortSignal} [signal] until when
    */
-  #hold(name, signal, begin) {
+  #hold(name, begin, signal = this.#over.signal) {
     if (!globalThis.navigator?.locks) return begin();
     const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
     navigator.locks

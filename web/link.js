@@ -25,6 +25,7 @@
  * @property {(pair: number) => void} close
  * @property {(code: ErrorCode, url?: string) => void} report something went wrong, and was dealt with
  * @property {(peers: number, sent: number, received: number, report: string) => void} counts
+ * @property {(lock: string) => void} lives as long as it holds this lock
  * @property {() => void} informed it is known who has what, or cannot be known
  * @property {(change: import('./bridge.js').Change) => void} present what anybody has
  * @property {(root: string) => void} company somebody else wants or has what the worker fetches alone
@@ -52,7 +53,7 @@
  */
 export function listenHere(Head) {
   const scope = /** @type {any} */ (globalThis);
-  if (typeof scope.DedicatedWorkerGlobalScope !== 'function' || !(scope instanceof scope.DedicatedWorkerGlobalScope)) return;
+  if (!scope.DedicatedWorkerGlobalScope) return;
   /** @type {any} */
   let head = null;
   /** @type {(name: string, args: unknown[], transfer?: Transferable[]) => void} */
@@ -63,11 +64,11 @@ export function listenHere(Head) {
     if (name !== 'start') return head?.[name](...args);
     try {
       // Where channels cannot be transferred a worker does not know them.
-      if (args[0].hasWebRtc && typeof scope.RTCDataChannel !== 'function') throw 0;
+      if (args[0].hasWebRtc && !scope.RTCDataChannel) throw 0;
       head = new Head(post, args[0]);
     } catch {
       // The page runs the engine itself, and finds out whether that can be.
     }
-    post('started', [head !== null]);
+    post('started', [Boolean(head)]);
   };
 }

@@ -2,13 +2,18 @@
 import { SOCKET_PATH } from '../build/border.js';
 import { endOf } from '../sw/store.js';
 import { iceUrl } from './ice.js';
+import { isPossible } from './registration.js';
 import { attempt, isAmount, isFlag, isObject, ofUpload, plain, unusable, uploadOf } from './settings.js';
 
 /** No word of the page's against uploads. */
 export const unbounded = { on: true, bytesPerSecond: 0, bytes: 0 };
 
-/** @param {import('./registration.js').ScriptUrl} url '' if it cannot be read */
-const parsed = (url) => attempt(() => new URL(/** @type {string | URL} */ (url), location.href).href, '');
+/**
+ * Where a page cannot take part its options are only looked at.
+ * @param {import('./registration.js').ScriptUrl} url '' if it cannot be read
+ */
+const parsed = (url) =>
+  attempt(() => new URL(/** @type {string | URL} */ (url), isPossible() ? location.href : 'http://none').href, '');
 
 const isText = (/** @type {unknown} */ value) => typeof value === 'string' && value !== '';
 /** URL and TrustedScriptURL say the same as JSON, a Date does not. @param {any} value */

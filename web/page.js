@@ -58,7 +58,7 @@ async function sweep() {
  * @property {(news: import('./bridge.js').News | null) => void} tell what the worker said
  * @property {(manifest: string) => void} disabled this manifest turns it all off
  * @property {() => void} failed the engine is gone; everything has ended
- * @property {() => void} unheard the worker that controls the page does not answer
+ * @property {(code: ErrorCode | '' | undefined) => void} heard why the worker that controls the page answers nothing, if so
  * @property {() => void} changed the page may be served by a worker now, or not any more
  * @property {(site: Site) => void} site the page's site is known
  * @property {(site: Site) => void} moved the page belongs to another site, or its store to another version: nothing that was
@@ -98,9 +98,9 @@ export class Page {
   /** It is known who has what, or cannot be known. */
   #onKnown = () => {};
   #known = new Promise((resolve) => (this.#onKnown = () => resolve(undefined)));
-  /** The worker has answered. */
+  /** The worker that controls the page has answered. @type {Promise<unknown> | undefined} */
+  #heard;
   #onHeard = () => {};
-  #heard = new Promise((resolve) => (this.#onHeard = () => resolve(true)));
   /** @type {Map<number, (whole: Whole | null) => void>} what is read for the page itself */
   #reads = new Map();
   #issued = 0;
@@ -240,9 +240,8 @@ export class Page {
     const { servers, socket, report, orFetch = this.#options.form === 'reply', script, inPage = false } = this.#options;
     const ahead = await askedAhead(this.#options.idle);
     if (this.#isStopped) return;
-    const call = /** @type {import('./link.js').ToHead} */ ((...each) => this.#call(...each));
     this.#isRefused = !servers;
-    const connections = new Connections(servers ?? {}, call, {
+    const connections = new Connections(servers ?? {}, this.#call, {
       failed: () => this.#fail(),
       refused: (message) => this.#refuse(message),
       untransferable: () => this.#listener.untransferable(),
@@ -270,10 +269,13 @@ export class Page {
   }
 
   // A worker that says nothing has no peer-cdn in it, or never calls register(). If it speaks later, that counts.
+  // Another one that takes its place has its own word.
   async #listen() {
+    const heard = new Promise((resolve) => (this.#onHeard = () => resolve(true)));
+    this.#heard = heard;
     if (this.#options.form !== 'stream' || !this.#bridge.hears) return;
-    const isOver = await within(workerWait, Promise.race([this.#heard, this.#ended]));
-    if (!isOver) this.#listener.unheard();
+    const isOver = await within(workerWait, Promise.race([heard, this.#ended]));
+    if (!isOver && heard === this.#heard) this.#listener.heard('no-worker');
   }
 
   /** A page that fetches the manifest itself need have no worker of ours. @param {boolean} orFetch */
@@ -394,7 +396,10 @@ export class Page {
 
   /** @param {import('./bridge.js').News | null} message */
   #hear(message) {
-    if ((message?.type === 'busy' && message.cache) || message?.type === 'site') this.#onHeard();
+    if ((message?.type === 'busy' && message.cache) || message?.type === 'site') {
+      this.#onHeard();
+      this.#listener.heard(message.code);
+    }
     if (message?.type === 'error' && message.code === 'malformed-manifest') return this.#name(message.url);
     this.#listener.tell(message);
   }
@@ -430,6 +435,9 @@ export class Page {
         this.#counts = { peers, sent, received };
         if (isOther) this.#listener.peers(peers);
       },
+      // A worker that is ended from outside says nothing, but its lock is free then.
+      lives: (lock) =>
+        navigator.locks?.request(lock, { signal: this.#over.signal }, () => this.#listener.untransferable()).catch(() => {}),
       informed: () => this.#onKnown(),
       present: (change) => {
         this.#coordinator = null;

@@ -1,6 +1,5 @@
 // The site's service worker, as a page waits for it.
 import { controllerWait, registrationWait, workerWait } from '../build/border.js';
-import { attempt } from './settings.js';
 import { trusted } from './trusted.js';
 import { within } from './within.js';
 
@@ -13,8 +12,12 @@ import { within } from './within.js';
  * @property {WorkerType} workerType
  */
 
-/** Whether a worker can ever control this page: not over plain HTTP, nor in a frame whose sandbox has no origin. */
-export const isPossible = () => globalThis.isSecureContext !== false && globalThis.origin !== 'null';
+/**
+ * Whether this page can take part: not over plain HTTP, nor in a frame whose sandbox has no origin, nor in one without a URL of
+ * its own (`srcdoc`, `about:blank`, `blob:`), for which browsers find no registration. Its parent's worker serves that one.
+ */
+export const isPossible = () =>
+  globalThis.isSecureContext !== false && globalThis.origin !== 'null' && !/^(about|blob)/.test(location.protocol);
 
 /**
  * Resolves when somebody sees the page. Until then Chromium holds back its registrations, workers and locks, so that all of
@@ -31,21 +34,19 @@ export const shown = async () =>
  * @param {Registering} registering
  */
 export async function isControlled(registering) {
+  if (!isPossible()) throw new Error('plain HTTP, a sandbox, or no URL');
   try {
-    if (!isPossible()) throw new Error('the page needs https or localhost, and no sandbox');
     const container = navigator.serviceWorker;
-    if (!container) throw new Error('this browser has no service workers here');
+    if (!container) throw new Error('no service workers here');
     return await within(workerWait, comes(container, registering));
   } catch (error) {
-    if (hasController()) return true;
+    if (navigator.serviceWorker?.controller) return true;
     throw error;
   }
 }
 
 /** Whether anybody has registered a worker for this page. */
 export const isRegistered = () => navigator.serviceWorker.getRegistration().then(Boolean, () => false);
-
-const hasController = () => attempt(() => Boolean(navigator.serviceWorker.controller), false);
 
 /** @param {ServiceWorkerContainer} container @param {Registering} registering */
 async function comes(container, { worker, scope, workerType }) {

@@ -243,7 +243,7 @@ export class Shared {
       tell: (message) => this.#tell(message),
       disabled: (manifest) => this.#wait(manifest),
       failed: () => this.#fail(),
-      unheard: () => this.#hear('no-worker'),
+      heard: (code) => this.#hear(code),
       changed: () => this.#tellState(),
       site: (site) => this.#meetSite(site),
       moved: (site) => {
@@ -351,7 +351,6 @@ export class Shared {
 
   /** @param {import('./bridge.js').News | null} news */
   #tell(news) {
-    if ((news?.type === 'busy' && news.cache) || news?.type === 'site') this.#hear(news.code);
     if (news?.type !== 'transfer' && news?.type !== 'error') return;
     const { type, ...detail } = news;
     if (news.type === 'transfer' && news.done) this.#note(news);

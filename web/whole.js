@@ -1,6 +1,5 @@
 // One whole resource, for the long form's get() (answer.js).
 import { wholeBytes } from '../build/border.js';
-import { within } from './within.js';
 
 /**
  * @typedef {object} Whole
@@ -18,7 +17,7 @@ import { within } from './within.js';
  */
 export async function gather(head, url, timeoutAfter, signal) {
   const { listing: resources, readers } = head;
-  await within(timeoutAfter, head.ready());
+  await Promise.race([head.ready(), new Promise((resolve) => setTimeout(resolve, timeoutAfter))]);
   const resource = resources.find(url);
   const handle = resource && resource.bytes <= wholeBytes ? resources.handle(resource) : 0;
   if (!resource || !handle || signal.aborted) return null;
@@ -28,7 +27,6 @@ export async function gather(head, url, timeoutAfter, signal) {
     let reader = 0;
     const finish = (/** @type {Whole | null} */ whole) => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
       resolve(whole);
     };
     const abort = () => {

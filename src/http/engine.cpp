@@ -28,6 +28,7 @@ Resource* Engine::find(std::string_view path_and_query, std::string_view destina
 
 Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
                             std::string_view destination, bool may_answer, bool is_plain) const {
+  if (disabled_) return Routed::Whose::unlisted;
   const bool is_ours = routes_[id.value].is_ours;
   if (is_ours ? !may_answer : !is_plain) return Routed::Whose::browser;
   if (is_plain && !(is_ours && site_manifest_.is_used())) return Routed::Whose::ours;
@@ -213,8 +214,8 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
 void Engine::go_on(Open& open, Instant now) {
   if (open.stage == Stage::begun) return;
   const Asked& asked = open.exchange.asked();
-  const bool is_ours = !disabled_ && whose(asked.route, asked.path, asked.destination,
-                                           asked.may_answer, open.is_plain) == Routed::Whose::ours;
+  const bool is_ours = whose(asked.route, asked.path, asked.destination, asked.may_answer,
+                             open.is_plain) == Routed::Whose::ours;
   if (open.stage == Stage::manifest) {
     if (!freshness_.is_loaded()) return;
     open.stage = Stage::freshness;

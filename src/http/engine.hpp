@@ -27,7 +27,7 @@ namespace peer_cdn {
 struct Routed {
   enum class Whose : std::uint8_t {
     browser,   // no route takes it, or what it becomes is not ours to answer: no respondWith
-    unlisted,  // the same, because the manifest in memory does not list it, or it cannot be shared
+    unlisted,  // the same, because of the manifest in memory: a newer one may say otherwise
     ours,
   };
   Whose whose = Whose::browser;
@@ -68,7 +68,7 @@ class Engine {
   template <class Test>
   Routed route(const RequestFields& request, std::string_view path_and_query, Test&& test) const {
     const std::string_view path = path_and_query.substr(0, path_and_query.find('?'));
-    if (disabled_ || !may_route(request) || is_reserved(path, manifest_path())) return {};
+    if (!may_route(request) || is_reserved(path, manifest_path())) return {};
     const auto id = router_.match(path, test);
     if (!id) return {};
     return {whose(*id, path_and_query, request.destination, may_answer(request), is_plain(request)),

@@ -85,8 +85,13 @@ TEST_CASE("the site's own manifest path is reserved") {
 TEST_CASE("the switch turns every route off until a later manifest") {
   Listed site({Host::file("/a", 5)});
   site.list({}, true);
-  CHECK(site.whose("/a") == Whose::browser);
+  CHECK(site.whose("/a") == Whose::unlisted);
   CHECK_FALSE(site.try_open("/a"));
+  CHECK_FALSE(site.is_fetching_manifest);
+  // A page that stays open navigates nowhere.
+  site.now += limits::manifest_age;
+  CHECK_FALSE(site.try_open("/a"));
+  CHECK(site.is_fetching_manifest);
   site.list({Host::file("/a", 5)});
   CHECK(site.whose("/a") == Whose::ours);
 }

@@ -126,6 +126,32 @@ test('the engine is started again in the page when the first channel shows that 
   assert.equal((await second.sources(song)).fromPeers, 2_000_001);
 });
 
+for (const browser of browsers) {
+  test(`${browser}: an engine whose worker is ended from outside is started again in the page, and serves`, async (t) => {
+    const init = () => {
+      window.ended = [];
+      window.Worker = new Proxy(Worker, {
+        construct(Real, args) {
+          const worker = new Real(...args);
+          window.ended.push(() => worker.terminate());
+          return worker;
+        },
+      });
+    };
+    const open = scene(t);
+    const s = await open.site(files);
+    const [first, second] = [await open[browser]({ init }), await open[browser]()];
+    await first.visit(s.url);
+    await first.fetch(film);
+    await s.origin.untilShared(await s.root(film));
+    s.origin.reset();
+    await first.run(() => window.ended.forEach((end) => end()));
+    await until('it runs in the page', async () => (await engineOf(first)) === 'page');
+    assert.equal(await first.run(() => window.peerCdn.active), true);
+    await share(s, first, second);
+  });
+}
+
 if (browsers.includes('firefox')) {
   test('firefox: where there are no dedicated workers the engine runs in the page', async (t) => {
     const { site, chromium, firefox } = scene(t);

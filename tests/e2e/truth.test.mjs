@@ -135,3 +135,72 @@ for (const kind of browsers) {
     }
   });
 }
+
+for (const kind of browsers) {
+  test(`${kind}: a worker without peer-cdn takes the place of ours and gives it back, and the page knows`, async (t) => {
+    const at = scene(t);
+    const s = await at.site({ ...files, '/page.js': short });
+    const visitor = await at[kind]();
+    await visitor.visit(s.url);
+    const replace = async (script) => {
+      s.write(
+        '/sw.js',
+        `${script}
+addEventListener('install', (event) => event.waitUntil(skipWaiting()));
+addEventListener('activate', (event) => event.waitUntil(clients.claim()));`,
+      );
+      await visitor.run(async () => (await navigator.serviceWorker.getRegistration()).update());
+    };
+    const ours = s.read('/sw.js');
+    await replace('');
+    await until('the page knows', () => visitor.run(() => !window.peerCdn.active && window.peerCdn.reason === 'no-worker'));
+    assert.equal((await visitor.fetch(film)).sha256, sha256(files[film]));
+    await replace(ours);
+    await until('the page knows again', () => visitor.run(() => window.peerCdn.active));
+    assert.deepEqual(await visitor.run(() => window.errors.map(({ code }) => code)), ['no-worker']);
+    await visitor.fetch(film);
+    assert.equal((await visitor.sources(film)).count, 1, 'ours answers');
+  });
+}
+
+// The browser gives such frames their parent's worker, and refuses them what they would need beside it.
+for (const kind of browsers) {
+  test(`${kind}: frames without a URL of their own take no part and say so, and their parent's worker serves them`, async (t) => {
+    const at = scene(t);
+    const s = await at.site({ ...files, '/page.js': short, '/frame.js': short });
+    const visitor = await at[kind]({ init: keep });
+    await visitor.visit(s.url);
+    const before = greetings(s);
+    const open = (how) =>
+      visitor.run(async (how) => {
+        const frame = document.createElement('iframe');
+        if (how === 'srcdoc') frame.srcdoc = '<script type="module" src="/frame.js"></script>';
+        document.body.append(frame);
+        if (how === 'about:blank') {
+          const script = frame.contentDocument.createElement('script');
+          script.type = 'module';
+          script.src = '/frame.js';
+          frame.contentDocument.head.append(script);
+        }
+        const view = () => frame.contentWindow;
+        while (!frame.contentDocument.documentElement.dataset.state) await new Promise((resolve) => setTimeout(resolve, 20));
+        const { active, reason, stats } = view().peerCdn;
+        const body = await (await view().fetch(`${location.origin}/static/film.bin`)).arrayBuffer();
+        const errors = view().errors.map(({ code }) => code);
+        return { active, reason, engine: stats.engine, errors, bytes: body.byteLength, opened: view().opened?.length ?? 0 };
+      }, how);
+    for (const how of ['srcdoc', 'about:blank']) {
+      const said = {
+        active: false,
+        reason: 'no-worker',
+        engine: null,
+        errors: ['no-worker'],
+        bytes: files[film].length,
+        opened: 0,
+      };
+      assert.deepEqual(await open(how), said, how);
+    }
+    assert.equal(greetings(s), before, 'no socket of theirs');
+    assert.equal(await visitor.run(() => window.peerCdn.active), true);
+  });
+}
