@@ -64,35 +64,27 @@ void append(Text& text, ByteRange range) {
 
 }  // namespace
 
-Result<std::optional<ByteRange>> parse_range(std::string_view header,
-                                             std::uint64_t resource_bytes) {
-  using Whole = std::optional<ByteRange>;
+std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t resource_bytes) {
   header = trim(header);
-  if (!take_unit(header, '=')) return Whole();
+  if (!take_unit(header, '=')) return std::nullopt;
   const auto member = only_member(header);
-  if (!member) return Whole();
+  if (!member) return std::nullopt;
   std::string_view text = *member;
 
-  if (take(text, "-")) {
-    const auto suffix = take_number(text);
-    if (!suffix || !text.empty()) return Whole();
-    if (*suffix == 0) return Error::range_not_satisfiable;
-    // A suffix of an empty resource is all of it, which cannot be written as a range.
-    if (resource_bytes == 0) return Whole();
-    return Whole(ByteRange{resource_bytes - std::min(*suffix, resource_bytes), resource_bytes});
-  }
-
+  const bool is_suffix = take(text, "-");
   const auto first = take_number(text);
-  if (!first || !take(text, "-")) return Whole();
-  std::optional<std::uint64_t> last;
-  if (!text.empty()) {
-    last = take_number(text);
-    if (!last || !text.empty() || *last < *first) return Whole();
+  if (!first) return std::nullopt;
+  ByteRange range{*first, resource_bytes};
+  if (is_suffix) {
+    range.begin = resource_bytes - std::min(*first, resource_bytes);
+  } else {
+    if (!take(text, "-")) return std::nullopt;
+    // A last position past the end means the end. It is not an error.
+    const auto last = take_number(text);
+    if (last && *last < resource_bytes) range.end = *last + 1;
   }
-  if (*first >= resource_bytes) return Error::range_not_satisfiable;
-  // A last position past the end means the end. It is not an error.
-  const std::uint64_t final_byte = std::min(last.value_or(number_max), resource_bytes - 1);
-  return Whole(ByteRange{*first, final_byte + 1});
+  if (!text.empty() || range.begin >= range.end) return std::nullopt;
+  return range;
 }
 
 Result<ContentRange> parse_content_range(std::string_view header) {

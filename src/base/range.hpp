@@ -11,14 +11,12 @@
 
 namespace peer_cdn {
 
-// What a Range header asks of a resource of so many bytes. The header is empty if there is none.
-//   nullopt                the whole resource, status 200. Also for a header that a server may or
-//                          must ignore: a unit other than bytes, a malformed header, or several
-//                          ranges (RFC 9110 14.2; no browser's own loader asks for several)
-//   a range                never empty, inside the resource, status 206. A last position past the
-//                          end means the end. A suffix longer than the resource means all of it
-//   range_not_satisfiable  well-formed, but no byte of the resource is in it (14.1.2), status 416
-Result<std::optional<ByteRange>> parse_range(std::string_view header, std::uint64_t resource_bytes);
+// The one range of a resource of so many bytes that a Range header asks for: never empty, inside
+// the resource. A last position past the end means the end. A suffix longer than the resource means
+// all of it. Nothing if a server may or must ignore the header (a unit other than bytes, a
+// malformed header), may answer it in several ways (several ranges, RFC 9110 14.2), or must refuse
+// it, because no byte of the resource is in it (14.1.2).
+std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t resource_bytes);
 
 struct ContentRange {
   ByteRange range;

@@ -261,8 +261,10 @@ void Engine::begin(Open& open, Resource* resource, Instant now) {
   const Conditions asked = Conditions::of(open.conditions);
   const Condition condition = evaluate(asked, *resource);
   const auto range = parse_range(asked.range, resource->geometry.bytes());
-  // What lies behind the end is the origin's to refuse: the file may have grown.
-  bool passes = is_lasting(resource->lost) || condition == Condition::origin || !range;
+  // What lies behind the end is the origin's to refuse: the file may have grown. What is not one
+  // range is the origin's to understand: it may send several parts, or ignore the header.
+  bool passes = is_lasting(resource->lost) || condition == Condition::origin ||
+                (!asked.range.empty() && !range);
   // Nothing else than what is held says it.
   passes |= !open.is_plain && !open.exchange.asked().cache.takes_held;
   if (!passes && condition == Condition::not_modified) {
@@ -274,10 +276,10 @@ void Engine::begin(Open& open, Resource* resource, Instant now) {
     if (!passes) return open.exchange.answer_empty(*resource, 200);
   }
   // Other bytes may have become the right ones.
-  const bool checks = resource->lost == Error::wrong_digest && open.is_plain && range && !*range &&
-                      resource->geometry.bytes() <= limits::checked_bytes;
+  const bool checks = resource->lost == Error::wrong_digest && open.is_plain &&
+                      asked.range.empty() && resource->geometry.bytes() <= limits::checked_bytes;
   if (passes && !checks) return open.exchange.start(nullptr, {}, true, false, now);
-  open.exchange.start(resource, *range, true, checks, now);
+  open.exchange.start(resource, range, true, checks, now);
 }
 
 void Engine::handle_record(ExchangeId id, std::string_view text, Instant now) {

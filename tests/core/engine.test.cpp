@@ -173,6 +173,16 @@ TEST_CASE("a range behind the end is the origin's: the file may have grown") {
   CHECK_FALSE(site.is_listed("/a", "bytes=5-"));
 }
 
+TEST_CASE("several ranges, and what is no range, are the origin's to understand") {
+  Listed site({Host::file("/a", 5)});
+  CHECK(site.is_listed("/a"));
+  for (const char* range :
+       {"bytes=0-0,2-3", "bytes=3-2", "bytes=", "bytes = 0-1", "items=0-1", "bytes=0-1x"}) {
+    CAPTURE(range);
+    CHECK_FALSE(site.is_listed("/a", range));
+  }
+}
+
 TEST_CASE("a manifest with a bad entry leaves the one in use alone") {
   Listed site({Host::file("/a", 5)});
   site.engine.begin_manifest();

@@ -14,13 +14,8 @@ TEST_CASE("a Range header asks for what RFC 9110 says") {
     CAPTURE(row["case"].get<std::string>());
     CAPTURE(header);
     const auto range = parse_range(header, bytes);
-    if (row["status"] == 416) {
-      CHECK(range.error() == Error::range_not_satisfiable);
-      continue;
-    }
-    REQUIRE(range);
-    REQUIRE(range->has_value() == (row["status"] == 206));
-    if (*range) CHECK(content_range(**range, bytes) == row["contentRange"].get<std::string>());
+    REQUIRE(range.has_value() == (row["status"] == 206));
+    if (range) CHECK(content_range(*range, bytes) == row["contentRange"].get<std::string>());
   }
 }
 
@@ -52,7 +47,7 @@ TEST_CASE("what we ask with is what we parse") {
                                 ByteRange{1ULL << 33, (1ULL << 33) + 7}}) {
     const auto parsed = parse_range(range_header(range), range.end + 1);
     REQUIRE(parsed);
-    CHECK(**parsed == range);
+    CHECK(*parsed == range);
   }
   CHECK(range_header({0, 6}) == "bytes=0-5");
 }
@@ -62,8 +57,8 @@ TEST_CASE("the largest numbers are still numbers") {
   CHECK(content_range({most - 1, most}, most) ==
         "bytes 18446744073709551614-18446744073709551614/18446744073709551615");
   CHECK(parse_content_range(content_range({most - 1, most}, most))->total == most);
-  CHECK(**parse_range("bytes=0-18446744073709551615", most) == ByteRange{0, most});
-  CHECK(parse_range("bytes=18446744073709551615-", most).error() == Error::range_not_satisfiable);
+  CHECK(*parse_range("bytes=0-18446744073709551615", most) == ByteRange{0, most});
+  CHECK_FALSE(parse_range("bytes=18446744073709551615-", most));
 }
 
 }  // namespace

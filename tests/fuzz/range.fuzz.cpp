@@ -19,16 +19,11 @@ void check(bool law) {
 
 void check_range(std::string_view header, std::uint64_t bytes) {
   const auto range = parse_range(header, bytes);
-  if (!range) {
-    check(range.error() == Error::range_not_satisfiable);
-    return;
-  }
-  if (!*range) return;
-  check((*range)->begin < (*range)->end && (*range)->end <= bytes);
-  const auto again = parse_range(range_header(**range), bytes);
-  check(again && *again == *range);
-  const auto said = parse_content_range(content_range(**range, bytes));
-  check(said && said->range == **range && said->total == bytes);
+  if (!range) return;
+  check(range->begin < range->end && range->end <= bytes);
+  check(parse_range(range_header(*range), bytes) == range);
+  const auto said = parse_content_range(content_range(*range, bytes));
+  check(said && said->range == *range && said->total == bytes);
 }
 
 }  // namespace

@@ -206,7 +206,7 @@ test('every Range header of the vectors gets its status, its Content-Range and i
     const host = start();
     if (host.begin(['/f', bytes])[0] !== 0) continue; // lengths that a manifest cannot have
     host.call('page_hello', 1, host.now);
-    if (status === 416) {
+    if (status !== 206 && header !== '') {
       host.open('/f', { range: header });
       assert.equal(find(host.take(), 'begin'), undefined, `${name}: the origin answers`);
       continue;
