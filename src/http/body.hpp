@@ -300,7 +300,7 @@ class Body {
   void lose_origin(Job& job, Error error, bool is_answer);
   void give_up_origin(Error error);
   void end_without_origin();
-  bool asks_again(const Job& job, Error error);
+  bool asks_again(Error error);
   bool is_page_answer(bool asked_whole, const OriginAnswer& answer) const;
   bool has_no_parts() const { return whole_ && forms_->has_no_parts; }
   bool gives_whole(const Stream& refused, bool is_answer, Verdict verdict) const;

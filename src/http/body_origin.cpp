@@ -133,12 +133,13 @@ void Body::take_part(Job& job, PieceRange held) {
 
 // Whether the page would have got the same answer without us. What is gone, and what must not be
 // asked for again now, is so in parts and as a whole. Any other status may be about the range; but
-// a page that asked for a part is refused it as we are, unless it is about which part (416).
+// a page that asked for a part is refused it as we are, unless it is about which part (416), or
+// about the range that was not there (400).
 bool Body::is_page_answer(bool asked_whole, const OriginAnswer& answer) const {
   if (is_head_sent_ || passed_any_ || refusal_) return false;
-  if (is_gone(answer.status) || answer.status == 429 || answer.status == 503) return true;
-  if (!whole_) return !asked_whole && answer.status >= 400 && answer.status != 416;
-  return asked_whole || answer.status == 200;
+  const std::uint32_t status = answer.status;
+  if (!whole_) return status >= 400 && status != 416 && !(asked_whole && status == 400);
+  return asked_whole || is_gone(status) || status == 429 || status == 503 || status == 200;
 }
 
 // An origin that refuses a part may still give the whole, and what comes before is thrown away. Not
@@ -217,7 +218,7 @@ void Body::lose_origin(Job& job, Error error, bool is_answer) {
   const JobId id = job.id;
   streams_->at(job.stream).over = true;
   const bool counts = id.value > failed_before_;
-  const bool again = counts && !is_answer && asks_again(job, error);
+  const bool again = counts && !is_answer && asks_again(error);
   if (is_answer) refusal_ = job;
   close(id);
   if (!counts) return;
@@ -230,12 +231,11 @@ void Body::lose_origin(Job& job, Error error, bool is_answer) {
   give_up_origin(error);
 }
 
-// Whole answers may come from the browser's HTTP cache, which may be older than the manifest: once
-// past it. A reader that has begun is worth another question too.
-bool Body::asks_again(const Job& job, Error error) {
+// A reader that has begun is worth another question. What it got may have come from the browser's
+// HTTP cache, which may be older than the manifest: so past it. Before that the page asks as it is.
+bool Body::asks_again(Error error) {
   const bool is_changed = error == Error::origin_changed || error == Error::wrong_digest;
-  if (!is_changed || reload_ || checks_) return false;
-  if (!streams_->at(job.stream).whole && !passed_any_) return false;
+  if (!is_changed || reload_ || checks_ || !passed_any_) return false;
   reload_ = true;
   return true;
 }

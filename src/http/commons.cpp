@@ -21,11 +21,11 @@ std::size_t Commons::waiting() const {
 void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer) {
   resource.record.learn(answer.headers, answer.status == 200, answer.has_reason);
   resource.learn_type();
-  if (!resource.is_broken) resource.busy_until.reset();
   keep_record(exchange);
   // Right bytes are another matter. Where the whole is refused a good part says nothing of it.
   const Error lost = resource.lost;
   const bool is_word = answer.status == 200 || !resource.forms.lost_whole;
+  if (is_word && !resource.is_broken) resource.busy_until.reset();
   if (is_word && lost != Error::wrong_digest && lost != Error::digests_mismatch) {
     lose(resource, exchange, Error::none);
   }

@@ -731,6 +731,12 @@ TEST_CASE(
     ranged.head(1, each.status, each.content_range, "", each.cache_control);
     CHECK(told(ranged.error) == each.error);
     CHECK(ranged.answer_of == (each.status >= 400 && each.status != 416 ? 1U : 0U));
+    // All of one piece is asked for without a range, and its refusal may be about that.
+    Host piece(piece_bytes, {0, 100}, none(), {PluginKind::network, false});
+    REQUIRE(piece.windows.at(1).whole);
+    piece.head(1, each.status, each.content_range, "", each.cache_control);
+    CHECK(piece.answer_of == (each.status > 400 && each.status != 416 ? 1U : 0U));
+    CHECK(piece.windows_opened == 1);
   }
 }
 
