@@ -65,6 +65,9 @@ struct Resource {
   Record record{};
   bool is_record_read = false;  // from the store, or it has none
 
+  // Only the page's own requests go to its origin, which has no time or cannot be read.
+  bool is_spared(Instant now) const { return busy_until && !busy_until.has_passed(now); }
+
   // What its origin sends as its type, where that was seen.
   void learn_type() {
     const std::string_view seen = header_of(record.headers(), "content-type");

@@ -177,8 +177,7 @@ void Exchange::begin(Get get, Instant now) {
       return settle(get, nullptr, now);
     }
   }
-  const Deadline busy = asked_.resource->busy_until;
-  if (kind == PluginKind::network && busy && !busy.has_passed(now)) {
+  if (kind == PluginKind::network && asked_.resource->is_spared(now)) {
     return settle(get, nullptr, now);
   }
   if (kind == PluginKind::network && strategy_ == Strategy::ordered) {

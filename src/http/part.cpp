@@ -184,7 +184,9 @@ void Part::ask_page(PageId page, Instant now) {
   is_warm_ = has_brought_ = false;
   ack_until_ = now + commons_.pages.ack_wait(page, now);
   look_for_page(now);
-  const std::uint32_t slower = asked_.repeatable.is_discreet ? 0 : terms.slower;
+  // Nor does a page ask an origin that is spared.
+  const bool is_barred = asked_.repeatable.is_discreet || asked_.resource->is_spared(now);
+  const std::uint32_t slower = is_barred ? 0 : terms.slower;
   push(command::AskPage{id_, peers_.job, page, peers_.pieces, slower, terms.patience});
 }
 
@@ -456,10 +458,9 @@ void Part::finish(bool complete, Error error, Instant now) {
   has_lost_origin_ = true;
   // A lying Content-Encoding and a redirect without CORS look like a broken connection, each time.
   // A good head ends this memory only where none had come.
-  Deadline& until = asked_.resource->busy_until;
-  const bool is_known = until && !until.has_passed(now);
+  const bool is_known = asked_.resource->is_spared(now);
   if (lost == Error::origin_unreachable && body_.counts().from_origin == 0 && !is_known) {
-    until = now + limits::busy_memory;
+    asked_.resource->busy_until = now + limits::busy_memory;
     asked_.resource->is_broken = has_head_;
   }
   commons_.lose(*asked_.resource, asked_.exchange, lost);

@@ -236,6 +236,23 @@ TEST_CASE("what somebody has comes from peers alone, as long as they begin in ti
   CHECK(site.is_empty());
 }
 
+TEST_CASE("an origin that is to be left alone is not asked by a page either, only its peers are") {
+  Site site({delegate, network}, file_of(40));
+  tell_present(site, true);
+  // What it said to a request of the page's own.
+  const ExchangeId own = site.open("/f", "bytes=0-0,2-2");
+  site.said();
+  site.passed(own, 502, "");
+  site.answer(own, 0, true);
+  site.said();
+  site.open("/f");
+  CHECK(site.said() == "ask page 7 of b1 for 0-40");
+  CHECK(site.terms.slower == 0);
+  site.page_end(site.body(1), Error::nobody_has_it);
+  CHECK(site.said() ==
+        "close b1 job 1; break b1 nobody-has-it; through x2 plugin 1 own listed; drop unlisted");
+}
+
 TEST_CASE("peers that take long: the network joins their body, and they go on where it is") {
   Site site({cache, delegate, network}, file_of(40));
   tell_present(site, true);
