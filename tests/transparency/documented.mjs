@@ -93,7 +93,8 @@ export const documented = [
   },
   {
     kind: 'stretches',
-    limit: 'A listed file over 8 MiB is asked of the origin in up to three ranges.',
+    limit:
+      'A listed file over 8 MiB is asked of the origin in up to three ranges, and one that is held in part by a range for each gap.',
     applies: (difference) =>
       difference.of.file.size === 'huge' &&
       isWhole(difference) &&
@@ -134,10 +135,13 @@ export const documented = [
     limit: 'A part of a listed file that cannot be shared after all is asked for twice: in whole pieces, then as the page asked.',
     applies: (difference) =>
       isUnusable(difference.of.file.kind) &&
-      hasWindows(difference) &&
+      difference.of.file.isListed &&
+      !isWhole(difference) &&
       isSameToPage(difference) &&
       requestsOf(difference.ours) === requestsOf(difference.control) + 1 &&
-      isOf(difference, 'requests', 'what', 'range', 'status', 'body bytes'),
+      (isOf(difference, 'requests', 'what', 'range', 'status', 'body bytes', 'accept-encoding') ||
+        // The second of them may find the first one's answer in the HTTP cache.
+        /^origin: if-/.test(difference.observable)),
   },
   {
     kind: 'conditions',
@@ -184,7 +188,7 @@ export const documented = [
   },
   {
     kind: 'found out late',
-    limit: 'A reader who has got some of a file when it turns out to be another one gets the error `origin-changed`, once.',
+    limit: 'A reader who has got some of a file when it turns out to be another one, or refused, gets an error, once.',
     applies: (difference) =>
       difference.of.file.kind.startsWith('changed') &&
       difference.of.file.size === 'large' &&
@@ -236,11 +240,13 @@ export const documented = [
   },
   {
     kind: 'unpacked ranges',
-    limit: 'A part of a packed file that is stored is one of its unpacked bytes; without us it would be one of the packed.',
+    limit:
+      'A part of a packed file that the worker has read is one of its unpacked bytes, under the tag of the packed ones; ' +
+      'without us it would be one of the packed.',
     applies: (difference) =>
       difference.of.file.kind === 'gzip' &&
       difference.of.file.isListed &&
-      difference.of.stage === 'second' &&
+      (difference.of.stage === 'second' || difference.of.file.size === 'small') &&
       difference.of.init?.headers?.range !== undefined &&
       difference.ours['body error'] === undefined,
   },
@@ -319,6 +325,15 @@ export const documented = [
       of.file.kind === 'redirect elsewhere' &&
       observable.startsWith('header ') &&
       without === missing,
+  },
+  {
+    kind: 'beyond ASCII',
+    limit: 'Behind any worker Chromium gives a page other characters for those of a header that are not ASCII.',
+    applies: (difference) =>
+      difference.engine === 'chromium' &&
+      isAnswered(difference) &&
+      difference.observable.startsWith('header ') &&
+      difference.with === Buffer.from(difference.without).toString('latin1'),
   },
   {
     kind: 'abort for error',

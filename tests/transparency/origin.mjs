@@ -100,6 +100,7 @@ export const kinds = {
       'server-timing': 'cache;desc="hit"',
       'timing-allow-origin': '*',
       'x-own-header': 'one, two',
+      'x-beyond-ascii': 'caf\xe9',
     },
   },
   'sets a cookie': { headers: { 'set-cookie': 'seen=once' } },
@@ -177,6 +178,17 @@ function rangeOf({ method, headers }, length, tag, date) {
 /** The main file of a combination, as it was when the manifest was made. */
 export const mainOf = ({ key, file }) =>
   Buffer.concat([Buffer.from(file.prefix ?? ''), fileOf(key, file.extension, file.bytes - (file.prefix ?? '').length)]);
+
+/** What servers answer to several ranges, or null. */
+function partsOf(range, bytes) {
+  if (!/^bytes=\d+-\d+(,\d+-\d+)+$/.test(range ?? '')) return null;
+  const parts = range.match(/\d+-\d+/g).map((part) => {
+    const [begin, last] = part.split('-').map(Number);
+    const head = `--part\r\nContent-Range: bytes ${part}/${bytes.length}\r\n\r\n`;
+    return Buffer.concat([Buffer.from(head), bytes.subarray(begin, last + 1), Buffer.from('\r\n')]);
+  });
+  return Buffer.concat([...parts, Buffer.from('--part--\r\n')]);
+}
 
 /** Writes what is listed. @param {string} folder @param {import('./combinations.mjs').Combination[]} combinations */
 export function writeListed(folder, combinations) {
@@ -422,6 +434,11 @@ export class Origin {
       return this.#end(entry, response, refused, refused === 412 ? { ...out, 'content-length': 0 } : out);
     }
     const isWhole = kind.isDeaf || isPacked;
+    const parts = isWhole || request.method !== 'GET' ? null : partsOf(request.headers.range, bytes);
+    if (parts) {
+      const head = { ...out, 'content-type': 'multipart/byteranges; boundary=part', 'content-length': parts.length };
+      return this.#end(entry, response, 206, head, parts);
+    }
     const range = isWhole ? null : rangeOf(request, bytes.length, tag, out['last-modified'] ?? null);
     if (range === false) {
       return this.#end(entry, response, 416, { ...out, 'content-range': `bytes */${bytes.length}`, 'content-length': 0 });
