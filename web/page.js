@@ -410,8 +410,9 @@ export class Page {
     await idle();
     const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType('resource'));
     // The HTTP cache does not have what came through a worker, nor all of a 206, nor an error's file. Looking for such a file
-    // there would be an error on the console. An old browser does not tell the status.
-    const mayBeCached = entries.filter(({ workerStart, responseStatus }) => !workerStart && (responseStatus ?? 200) === 200);
+    // there would be an error on the console. A browser that does not tell the status may be a WebKit without an HTTP cache (a
+    // private window), which asks the origin for what is to be only from there; nor does it tell what came through a worker.
+    const mayBeCached = entries.filter(({ workerStart, responseStatus }) => !workerStart && responseStatus === 200);
     this.#call('loaded', [mayBeCached.map(({ name }) => name)]);
   }
 

@@ -11,10 +11,10 @@ const url = '/static/large.bin';
 const large = randomBytes('WebKit', 5_000_000);
 
 /** A site, and a visitor whose start() has resolved. */
-async function visited(t, files, options) {
+async function visited(t, files, options, init) {
   const { site, webkit } = scene(t);
   const s = await site({ '/sw.js': documentedWorker(), ...files }, options);
-  const visitor = await webkit();
+  const visitor = await webkit({ init });
   await visitor.visit(s.url, { ready: 'settled' });
   return { s, visitor };
 }
@@ -43,6 +43,19 @@ test('without WebRTC and an estimate of the storage, what was fetched once comes
   assert.equal(s.origin.sent(url), 0);
   assert.equal((await visitor.sources(url)).fromCache, large.length);
   assert.ok(!(await errorsOf(visitor)).includes('storage-full'));
+});
+
+test('the origin is asked once for what a page had loaded before its worker was there', async (t) => {
+  const picture = fileOf('loaded before', 'png', 60_000);
+  const page = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><img src="/static/picture.png">
+<script type="module" src="/page.js"></script>`;
+  const files = { '/index.html': page, '/static/picture.png': picture, [url]: large };
+  // It is idle at once.
+  const { s, visitor } = await visited(t, files, {}, () => (globalThis.requestIdleCallback = (work) => setTimeout(work)));
+  // When that is stored, a page that wanted the picture would have asked for it.
+  await assertWhole(visitor, url, large);
+  await visitor.untilStored((await s.manifest()).resources[url]);
+  assert.equal(s.origin.log('/static/picture.png').length, 1);
 });
 
 test('what is larger than the quota comes whole all the same, and storage-full is told once', async (t) => {

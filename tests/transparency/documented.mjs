@@ -26,8 +26,17 @@ const isOfPart = (observable) => partly.split(', ').includes(observable);
 /** Everything that the page saw is what it sees without us. */
 const isSameToPage = ({ engine, of, ours, control }) =>
   Object.keys({ ...ours, ...control }).every(
-    (name) => name.startsWith('origin: ') || ours[name] === control[name] || isAbortByChance({ engine, of, observable: name }),
+    (name) =>
+      name.startsWith('origin: ') ||
+      ours[name] === control[name] ||
+      isAbortByChance({ engine, of, observable: name }) ||
+      isUnaskedPart({ of, observable: name, ours }),
   );
+
+/** An origin that gives parts to all who ask gave one to us. */
+function isUnaskedPart({ of, observable, ours }) {
+  return of.file.kind === 'parts only' && of.file.isListed && ours.status === '200' && isOfPart(observable);
+}
 
 /** How WebKit ends a body that is aborted. */
 const isAbortByChance = ({ engine, of, observable }) =>
@@ -185,6 +194,11 @@ export const documented = [
         ? ours.event === 'loadedmetadata' && !('error code' in control && ours['error code'] !== '0')
         : value !== missing) &&
       (of.probe === 'media' ? ['duration', 'seeked', 'at', 'end'] : ['header content-range']).includes(observable),
+  },
+  {
+    kind: 'a part that nobody asked for',
+    limit: 'A whole file that the origin gives as 206 to a request without a range is a 200.',
+    applies: isUnaskedPart,
   },
   {
     kind: 'found out late',

@@ -47,6 +47,7 @@ const types = {
  * @property {boolean} [isClosed] the other site lets nobody read it
  * @property {number} [capBytes] no part is longer
  * @property {boolean} [isTotalUnknown] Content-Range ends in an asterisk
+ * @property {boolean} [isPart] 206 to everything
  * @property {(bytes: Buffer) => Buffer} [change]
  * @property {number} [cutAfter] the connection breaks there
  * @property {'head' | 'middle'} [hold] nothing goes out, or no more, until the page says so
@@ -68,6 +69,7 @@ export const kinds = {
   chunked: { isChunked: true, isDeaf: true, headers: { 'accept-ranges': null } },
   'capped ranges': { capBytes: 300_000 },
   'unknown total': { isTotalUnknown: true },
+  'parts only': { isPart: true },
   changed: { change: (bytes) => Buffer.concat([Buffer.from([bytes[0] ^ 1]), bytes.subarray(1)]) },
   'changed late': {
     change: (bytes) => Buffer.concat([bytes.subarray(0, -9), Buffer.from([bytes.at(-9) ^ 1]), bytes.subarray(-8)]),
@@ -439,7 +441,8 @@ export class Origin {
       const head = { ...out, 'content-type': 'multipart/byteranges; boundary=part', 'content-length': parts.length };
       return this.#end(entry, response, 206, head, parts);
     }
-    const range = isWhole ? null : rangeOf(request, bytes.length, tag, out['last-modified'] ?? null);
+    const whole = kind.isPart ? [0, bytes.length] : null;
+    const range = isWhole ? null : (rangeOf(request, bytes.length, tag, out['last-modified'] ?? null) ?? whole);
     if (range === false) {
       return this.#end(entry, response, 416, { ...out, 'content-range': `bytes */${bytes.length}`, 'content-length': 0 });
     }
