@@ -103,7 +103,8 @@ export const documented = [
   {
     kind: 'stretches',
     limit:
-      'A listed file over 8 MiB is asked of the origin in up to three ranges, and one that is held in part by a range for each gap.',
+      'A listed file over 8 MiB is asked of the origin in up to three ranges, ' +
+      'and one that is held in part by a range for each gap.',
     applies: (difference) =>
       difference.of.file.size === 'huge' &&
       isWhole(difference) &&
