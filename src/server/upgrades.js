@@ -103,7 +103,18 @@ class Upgrades {
     const isUpgrade = server.shouldUpgradeCallback;
     this.#isUpgrade = isUpgrade;
     if (!isUpgrade) return;
-    server.shouldUpgradeCallback = (request) => this.#takers.has(pathOf(request)) || isUpgrade.call(server, request);
+    server.shouldUpgradeCallback = (request) => {
+      if (!this.#takers.has(pathOf(request))) return isUpgrade.call(server, request);
+      this.#listenAgain();
+      return true;
+    };
+  }
+
+  /** Whether somebody had called removeAllListeners('upgrade'): Node drops an upgrade that nobody listens for. */
+  #listenAgain() {
+    if (this.#server.listenerCount('upgrade') > 0) return false;
+    this.#server.on('upgrade', this.#listen);
+    return true;
   }
 
   #leave() {
@@ -129,15 +140,13 @@ class Upgrades {
   }
 
   /**
-   * Whether it was an upgrade of ours that comes as a request, because somebody has called removeAllListeners('upgrade'). Node
-   * lets nobody make an upgrade of it any more, so the page is sent away to come again, and finds us listening.
+   * Whether it was an upgrade of ours that comes as a request, because nobody listened. A Node that did not ask us lets nobody
+   * make an upgrade of it any more, so the page is sent away to come again, and finds us listening.
    * @param {Request} request
    * @param {Response} response
    */
   #missed(request, response) {
-    if (request.headers.upgrade === undefined || this.#server.listenerCount('upgrade') > 0) return false;
-    if (!this.#takers.has(pathOf(request))) return false;
-    this.#server.on('upgrade', this.#listen);
+    if (request.headers.upgrade === undefined || !this.#takers.has(pathOf(request)) || !this.#listenAgain()) return false;
     response.writeHead(503, { connection: 'close', 'retry-after': '1', 'content-type': 'text/plain; charset=utf-8' });
     response.end('not-found: all listeners of upgrades were removed, ours is there again\n');
     return true;

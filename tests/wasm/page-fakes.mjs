@@ -322,7 +322,7 @@ export class FakeContainer extends EventTarget {
 export async function openPage(t, options, listener = {}, upload = { on: true, bytesPerSecond: 0, bytes: 0 }) {
   const { Page } = await import('../../web/page.js');
   const silent = Object.fromEntries(
-    ['report', 'peers', 'tell', 'disabled', 'failed', 'changed', 'untransferable'].map((name) => [name, () => {}]),
+    ['report', 'peers', 'tell', 'disabled', 'failed', 'heard', 'changed', 'untransferable'].map((name) => [name, () => {}]),
   );
   const page = new Page({ form: 'stream', servers: {}, socket: `wss://site.test${SOCKET_PATH}`, ...options }, upload, {
     ...silent,
