@@ -521,6 +521,16 @@ const broken = {
   'the CSP forbids the worker': ['CSP', /may not use the worker/, { rules: { '/': csp("worker-src 'none'") } }],
   'the CSP forbids the socket': ['CSP', /may not connect/, { rules: { '/': csp('connect-src https://api.example') } }],
   'the CSP forbids WebRTC': ['CSP', /WebRTC/, { rules: { '/': csp("webrtc 'block'") } }],
+  'the page requires Trusted Types, and allows other policies only': [
+    'CSP',
+    /does not allow the policy `peer-cdn`/,
+    { rules: { '/': csp("require-trusted-types-for 'script'; trusted-types react") } },
+  ],
+  'the worker requires Trusted Types': [
+    'CSP',
+    /the worker requires Trusted Types, and gives importScripts\(\) a text/,
+    { rules: { '/sw.js': csp("require-trusted-types-for 'script'") } },
+  ],
   'there is no manifest': ['manifest', /answers 404/, { rules: { [MANIFEST_PATH]: { status: 404 } } }],
   'an app answers with its page for the manifest': ['manifest', /is a page/, { rules: { [MANIFEST_PATH]: html } }],
   'the manifest is of an unknown version': [
@@ -685,6 +695,14 @@ const fine = {
   'a CSP that allows what is needed': { rules: { '/': csp("default-src 'self'; script-src 'self' 'wasm-unsafe-eval'") } },
   'helmet with the line of the README': {
     rules: { '/': csp("default-src 'self';script-src 'self' 'wasm-unsafe-eval';object-src 'none';upgrade-insecure-requests") },
+  },
+  'Trusted Types, whose policies are not limited': { rules: { '/': csp("require-trusted-types-for 'script'") } },
+  'Trusted Types, and our policy is allowed': {
+    rules: { '/': csp("require-trusted-types-for 'script'; trusted-types react peer-cdn") },
+  },
+  'a module worker that requires Trusted Types': {
+    changed: { 'index.html': asModule, 'sw.js': moduleWorker },
+    rules: { '/sw.js': csp("require-trusted-types-for 'script'") },
   },
   'a file that comes compressed': {
     rules: {

@@ -11,6 +11,7 @@ import { behindBase, besideOf, meantBy, textOf, writtenOf } from './values.js';
  * @property {string} from who says so
  * @property {'classic' | 'module' | ''} type '' if nobody says it
  * @property {string | null} scope that is asked for it
+ * @property {boolean} isStart a page gives the name to start(), as a text
  */
 
 /**
@@ -69,11 +70,13 @@ export async function workerUrl(site) {
   if (options.worker) {
     const url = new URL(options.worker, page);
     const type = all.find((each) => each.url.href === url.href)?.type ?? '';
-    return { url, from: '--worker', type, scope: scopeOf(url) };
+    return { url, from: '--worker', type, scope: scopeOf(url), isStart: false };
   }
   const started = all.filter(({ isStart }) => isStart);
   const named = started.length > 0 ? started : all;
-  if (named.length === 0) return { url: new URL('/sw.js', page), from: 'the usual name', type: '', scope: null };
+  if (named.length === 0) {
+    return { url: new URL('/sw.js', page), from: 'the usual name', type: '', scope: null, isStart: false };
+  }
   const found = await likeOurs(site, named);
   return { ...found, scope: scopeOf(found.url), from: "the page's scripts" };
 }

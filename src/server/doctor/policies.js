@@ -52,8 +52,36 @@ export function checkWasm({ findings }, policies, what) {
   return false;
 }
 
-/** Whether the page may use the worker and the coordinator. @param {Case} site @param {URL} worker @param {URL} socket */
-export function checkPolicies(site, worker, socket) {
+/** @param {Policy[]} policies */
+const demandsTrusted = (policies) =>
+  policies.some((policy) => policy.get('require-trusted-types-for')?.includes("'script'"));
+
+/** Whether scripts' URLs may pass: by the policy that we make, or by the default one of the site. @param {Policy[]} policies */
+const mayTrust = (policies) =>
+  policies.every((policy) => policy.get('trusted-types')?.some((name) => /^(?:\*|peer-cdn|default)$/.test(name)) ?? true);
+
+/**
+ * Whether a classic worker may import scripts by their names.
+ * @param {Case} site
+ * @param {Policy[]} policies
+ * @param {Case['workerScripts'][number]['facts'][]} scripts
+ */
+export function checkImports({ findings }, policies, scripts) {
+  // A worker that makes policies of its own may have a default one.
+  if (!demandsTrusted(policies) || scripts.some(({ uses }) => uses.has('createPolicy'))) return;
+  if (!scripts.some(({ importScripts }) => importScripts.some(({ isSure }) => isSure))) return;
+  const todo =
+    "Send require-trusted-types-for with pages only, or register a module (start({ workerType: 'module' })), which imports '/peer-cdn/sw.mjs'.";
+  findings.wrong('CSP', 'the worker requires Trusted Types, and gives importScripts() a text', todo);
+}
+
+/**
+ * Whether the page may use the worker and the coordinator.
+ * @param {Case} site
+ * @param {import('./named.js').Named} worker
+ * @param {URL} socket
+ */
+export function checkPolicies(site, { url: worker, isStart }, socket) {
   const { findings, page, policies } = site;
   const before = findings.all.length;
   checkWasm(site, policies, 'page');
@@ -75,8 +103,10 @@ export function checkPolicies(site, worker, socket) {
   if (isForbidden(policies, ['webrtc'], (sources) => !sources.includes("'block'"))) {
     findings.wrong('CSP', "the page may not use WebRTC (webrtc 'block')", "Take webrtc 'block' out.");
   }
-  if (policies.some((policy) => policy.get('require-trusted-types-for')?.includes("'script'"))) {
-    findings.note('CSP', 'it requires Trusted Types', 'Give start() a TrustedScriptURL as `worker`.');
+  if (demandsTrusted(policies) && !mayTrust(policies)) {
+    const todo = 'Allow the policy `peer-cdn` in its trusted-types, or give start() TrustedScriptURLs as `worker` and `engine`.';
+    const state = isStart ? 'wrong' : 'note';
+    findings[state]('CSP', 'it requires Trusted Types, and does not allow the policy `peer-cdn`', todo);
   }
   if (findings.all.length > before) return;
   findings.right('CSP', policies.length > 0 ? "the page's allows all that is needed" : 'the page has none');

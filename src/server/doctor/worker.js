@@ -6,7 +6,7 @@ import { checkClasses, checkOptions, checkPlugins, whenRegistered } from './call
 import { isOurs } from './findings.js';
 import { checkRouteCalls } from './given.js';
 import { checkListeners } from './listeners.js';
-import { checkWasm, policiesOf } from './policies.js';
+import { checkImports, checkWasm, policiesOf } from './policies.js';
 import { momentsOf } from './runs.js';
 import { factsOf } from './script.js';
 import { checkMembers, checkNames } from './startup.js';
@@ -123,7 +123,9 @@ export async function checkWorker(site, named) {
   }
   const isMore = seen.size > limits.doctorScripts || findings.all.length > before;
   if (findings.all.slice(before).every(({ state }) => state !== 'wrong')) checkCalls(site, url, from, isMore);
-  checkWasm(site, policiesOf(answer.headers.get('content-security-policy') ?? ''), 'worker');
+  const policies = policiesOf(answer.headers.get('content-security-policy') ?? '');
+  checkWasm(site, policies, 'worker');
+  checkImports(site, policies, workerScripts.map(({ facts }) => facts));
   checkScope(site, named, answer.headers.get('service-worker-allowed'));
 }
 
