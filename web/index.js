@@ -9,10 +9,11 @@ export { CachePlugin, PeerPlugin };
 /** @typedef {import('./registration.js').ScriptUrl} ScriptUrl */
 
 /**
- * @typedef {object} StartOptions
+ * @typedef {object} WorkerOptions
  * @property {ScriptUrl} [worker] your service worker's script; registered unless you did it yourself
- * @property {string} [scope]
- * @property {WorkerType} [workerType] 'classic' or 'module'
+ * @property {string} [scope] which pages it may control; default: those beside and below its script
+ * @property {WorkerType} [workerType] 'classic' (the default) or 'module'
+ * @typedef {WorkerOptions & Omit<import('./plugin.js').PeerOptions, 'form'>} StartOptions
  */
 
 /**
@@ -20,7 +21,7 @@ export { CachePlugin, PeerPlugin };
  * (half a second at most): what is fetched then may come from peers. Or, `active` false and a `reason`, where that
  * cannot be, or the worker takes longer than ten seconds: when it comes, sharing begins, and `active` turns true.
  * Never rejects, never reloads. All instances in a page share one engine, and each is to be closed.
- * @param {StartOptions & Omit<import('./plugin.js').PeerOptions, 'form'>} [options]
+ * @param {StartOptions} [options]
  * @returns {Promise<PeerPlugin>}
  */
 export async function start(options) {

@@ -13,7 +13,7 @@ export class CachePlugin {
  * @typedef {object} PeerOptions
  * @property {string} [cacheName] the worker's Cache; unless it is given, the worker tells its name
  * @property {number} [timeoutAfter] milliseconds that get() waits for its first piece; 3000
- * @property {RTCConfiguration | null} [servers]
+ * @property {RTCConfiguration | null} [servers] what connections are made with: STUN and TURN servers; default: none
  * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
  * @property {boolean | Partial<import('./settings.js').Upload>} [upload] the most that the visitor may choose
  * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws

@@ -66,10 +66,11 @@ const cases = {
     `import { start } from 'peer-cdn';
     import type { ErrorCode, PeerEvents, PeerOptions, StartOptions, Transfer, Upload } from 'peer-cdn';
     const options: StartOptions & PeerOptions = { worker: '/sw.js', socket: '/ws' };
-    const peers = await start(options);
+    const whole: StartOptions = { worker: '/sw.js', warn: false, servers: { iceServers: [] }, upload: { on: false } };
+    const peers = await start(whole.warn ? options : whole);
     peers.addEventListener('transfer', ({ detail }) => {
-      const whole: Transfer = { ...detail, code: detail.code ?? null };
-      const bytes: number = whole.fromPeers + whole.fromOrigin;
+      const sums: Transfer = { ...detail, code: detail.code ?? null };
+      const bytes: number = sums.fromPeers + sums.fromOrigin;
       return detail.done && bytes;
     });
     peers.addEventListener('error', ({ detail }) => {

@@ -53,8 +53,7 @@ export function checkWasm({ findings }, policies, what) {
 }
 
 /** @param {Policy[]} policies */
-const demandsTrusted = (policies) =>
-  policies.some((policy) => policy.get('require-trusted-types-for')?.includes("'script'"));
+const demandsTrusted = (policies) => policies.some((policy) => policy.get('require-trusted-types-for')?.includes("'script'"));
 
 /** Whether scripts' URLs may pass: by the policy that we make, or by the default one of the site. @param {Policy[]} policies */
 const mayTrust = (policies) =>

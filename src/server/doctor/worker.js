@@ -125,7 +125,11 @@ export async function checkWorker(site, named) {
   if (findings.all.slice(before).every(({ state }) => state !== 'wrong')) checkCalls(site, url, from, isMore);
   const policies = policiesOf(answer.headers.get('content-security-policy') ?? '');
   checkWasm(site, policies, 'worker');
-  checkImports(site, policies, workerScripts.map(({ facts }) => facts));
+  checkImports(
+    site,
+    policies,
+    workerScripts.map(({ facts }) => facts),
+  );
   checkScope(site, named, answer.headers.get('service-worker-allowed'));
 }
 
