@@ -46,7 +46,7 @@ export function browserId() {
  * @typedef {object} Upload
  * @property {boolean} on whether this visitor serves others
  * @property {number} bytesPerSecond a cap on the rate; 0: none
- * @property {number} bytes a cap on the sum of a page's life; 0: none
+ * @property {number} bytes a cap on the sum of a page's life; 0: none; default: 4 GiB
  */
 
 export const isFlag = (/** @type {unknown} */ value) => typeof value === 'boolean';

@@ -209,7 +209,7 @@ async function snippets(file) {
 /** Where a block runs, by what it uses; and what a reader has around it. */
 function aroundOf(code) {
   if (/importScripts\(/.test(code)) return ['worker', '/// <reference types="peer-cdn/sw.js" />\n'];
-  if (/peer-cdn\/sw'|in your service worker/.test(code)) return ['worker', ''];
+  if (/peer-cdn\/sw'|in your service worker/.test(code)) return ['worker', 'declare const self: ServiceWorkerGlobalScope;\n'];
   if (/peer-cdn\/(?:server|vite|build)'|node:|helmet/.test(code)) {
     return ['server', "declare const app: import('node:http').RequestListener & { use(middleware: unknown): void };\n"];
   }
