@@ -12,7 +12,7 @@ const advice = {
   'no-worker': 'no service worker with cdn.register() controls this page',
   'no-webrtc': 'these servers are refused',
   'origin-refused': 'the coordinator does not serve this site: its log says why',
-  'registered-late': 'cdn.register() comes after the script first ran',
+  'registered-late': 'cdn.register() comes too late',
 };
 
 /** Tells each thing once. */

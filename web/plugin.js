@@ -56,7 +56,7 @@ export class PeerPlugin extends EventTarget {
   #isOpen = false;
   /** Why this instance itself takes no part. @type {import('../build/border.js').ErrorCode | null} */
   #reason = null;
-  /** What was said before anybody could listen; null once somebody does. @type {object[] | null} */
+  /** What was said before anybody could listen, a hundred at most; null once somebody does. @type {object[] | null} */
   #early = [];
 
   /** Never throws. @param {PeerOptions} [options] */
@@ -64,7 +64,8 @@ export class PeerPlugin extends EventTarget {
     super();
     this.#instance = {
       options: { form: 'reply', ...named(options) },
-      tell: (type, detail, isKept) => (isKept && this.#early ? this.#early.push(detail) : this.#emit(type, detail)),
+      tell: (type, detail, isKept) =>
+        isKept && this.#early && !this.#early[99] ? this.#early.push(detail) : this.#emit(type, detail),
     };
     const shared = share();
     this.#shared = shared ?? new Shared();

@@ -238,7 +238,7 @@ export class Shared {
     const options = { cacheName, form, idle, orFetch, report, servers, site: this.#site, socket, script, inPage };
     const page = new Page(options, this.#allowed, {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
-      report: (code, more) => this.#emit('error', { code, ...more }, /thread|webrtc|malformed-ma/.test(code)),
+      report: (code, more) => this.#emit('error', { code, ...more }, /^no-|malformed-ma|refused/.test(code)),
       peers: (count) => this.#emit('peers', { count }),
       tell: (message) => this.#tell(message),
       disabled: (manifest) => this.#wait(manifest),

@@ -34,7 +34,10 @@ for (const browser of browsers) {
 
 const script = { 'content-type': 'text/javascript' };
 const page = (socket) => `import { start } from '/peer-cdn/index.js';
-window.peerCdn = await start({ worker: '/sw.js', socket: '${socket}' });
+const peers = await start({ worker: '/sw.js', socket: '${socket}' });
+window.peerCdn = peers;
+window.errors = [];
+peers.addEventListener('error', ({ detail }) => window.errors.push(detail.code));
 document.documentElement.dataset.state = 'settled';`;
 
 /** What is broken, and what is then said to be missing. */
@@ -66,7 +69,7 @@ const broken = {
 for (const [what, [change, code]] of Object.entries(broken)) {
   test(`${what}: the page says so, and the console too`, async (t) => {
     const { site, chromium } = scene(t);
-    const s = await site({ [url]: bytes });
+    const s = await site({ [url]: bytes, '/page.js': page('/peer-cdn/ws') });
     change(s.origin);
     const visitor = await chromium();
     const warned = [];
@@ -74,5 +77,15 @@ for (const [what, [change, code]] of Object.entries(broken)) {
     await visitor.visit(s.url, { ready: 'settled' });
     await until(`${code} is missing`, async () => (await diagnosis(visitor)).missing.includes(code));
     await until('the console is told', () => warned.some((text) => text.startsWith(`peer-cdn: ${code}: `)));
+    // It is said once, before start() resolves.
+    assert.ok(await visitor.run((code) => window.errors.includes(code), code), 'whoever listens after start() hears it');
   });
 }
+
+test('a page that the coordinator does not serve hears so after start()', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({ [url]: bytes, '/page.js': page('/peer-cdn/ws') }, { serve: { origins: ['https://example.org'] } });
+  const visitor = await chromium();
+  await visitor.visit(s.url, { ready: 'settled' });
+  await until('the page hears it', () => visitor.run(() => window.errors.includes('origin-refused')));
+});
