@@ -521,6 +521,7 @@ const broken = {
   'the CSP forbids the worker': ['CSP', /may not use the worker/, { rules: { '/': csp("worker-src 'none'") } }],
   'the CSP forbids the socket': ['CSP', /may not connect/, { rules: { '/': csp('connect-src https://api.example') } }],
   'the CSP forbids WebRTC': ['CSP', /WebRTC/, { rules: { '/': csp("webrtc 'block'") } }],
+  'the page is in a sandbox': ['CSP', /in a sandbox without an origin/, { rules: { '/': csp('sandbox allow-scripts') } }],
   'the page requires Trusted Types, and allows other policies only': [
     'CSP',
     /does not allow the policy `peer-cdn`/,
@@ -696,6 +697,7 @@ const fine = {
   'helmet with the line of the README': {
     rules: { '/': csp("default-src 'self';script-src 'self' 'wasm-unsafe-eval';object-src 'none';upgrade-insecure-requests") },
   },
+  'a page in a sandbox that keeps its origin': { rules: { '/': csp('sandbox allow-scripts allow-same-origin') } },
   'Trusted Types, whose policies are not limited': { rules: { '/': csp("require-trusted-types-for 'script'") } },
   'Trusted Types, and our policy is allowed': {
     rules: { '/': csp("require-trusted-types-for 'script'; trusted-types react peer-cdn") },

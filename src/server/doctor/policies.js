@@ -83,6 +83,10 @@ export function checkImports({ findings }, policies, scripts) {
 export function checkPolicies(site, { url: worker, isStart }, socket) {
   const { findings, page, policies } = site;
   const before = findings.all.length;
+  if (policies.some((policy) => policy.get('sandbox')?.includes('allow-same-origin') === false)) {
+    const todo = 'Take sandbox out, or add allow-same-origin to it.';
+    findings.wrong('CSP', 'the page is in a sandbox without an origin, where browsers have no service workers', todo);
+  }
   checkWasm(site, policies, 'page');
   const workerNames = ['worker-src', 'child-src', 'script-src', 'default-src'];
   // 'strict-dynamic' and nonces are of elements: a worker's script is allowed by them too.
