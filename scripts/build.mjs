@@ -321,6 +321,7 @@ export interface Transfer {
   wasted: number;
   ms: number;
   done: boolean;
+  /** why it broke off; null if it did not */
   code: ErrorCode | null;
 }
 export interface CdnEvents {

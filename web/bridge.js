@@ -23,7 +23,7 @@ import { acknowledge } from './stream.js';
  * @property {number} wasted
  * @property {number} ms
  * @property {boolean} done the last event of this response, with its final sums; those before it are progress
- * @property {ErrorCode | null} [code]
+ * @property {ErrorCode | null} code why it broke off
  */
 
 /**

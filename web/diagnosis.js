@@ -20,7 +20,7 @@
  * @property {number} fromCache
  * @property {number} fromPeers
  * @property {number} fromOrigin
- * @property {ErrorCode | null} code why peers did not give all of it, or why it broke off
+ * @property {ErrorCode | null} code why it broke off, or null
  */
 
 /**

@@ -159,7 +159,7 @@ const mainOf = (build) => `import { start } from 'peer-cdn';
 /** How the app's worker comes to be, by the README: the plugin's options, and the files that this needs. */
 const pwaKinds = {
   'a worker that Workbox writes': [
-    "{ registerType: 'autoUpdate', workbox: { importScripts: ['/peer-cdn/sw.js', '/cdn.js'] } }",
+    "{ registerType: 'autoUpdate', workbox: { importScripts: ['./peer-cdn/sw.js', './cdn.js'] } }",
     { 'public/cdn.js': cdn },
   ],
   "the app's own worker": [
