@@ -38,7 +38,7 @@ const misspelt = {
     'what the core asks for': ['web/engine.js', '[OUT_COMPANY]: ({ resource }) =>', '[OUT_COMPANIES]: ({ resource }) =>'],
     'an error code': ['web/readers.js', "'not-in-manifest'", "'not-in-the-manifest'"],
     'a code that the page judges by': ['web/page.js', "message.code === 'malformed-manifest'", "message.code === 'malformed'"],
-    'a field of a message of the worker': ['web/shared.js', 'news.cache', 'news.cacheName'],
+    'a field of a message of the worker': ['web/shared.js', 'news.done', 'news.isDone'],
     'a message to the worker': ['web/bridge.js', "this.#post('company'", "this.#post('companies'"],
     'a field of a request of the worker': [
       'web/stream.js',
