@@ -31,7 +31,7 @@ class Router {
  public:
   // Adds a route and names it; the same path again replaces the older one. Refused as
   // malformed_route: too long or too many (limits), "?" or "#" outside a regexp, "*" inside a
-  // segment, ":" without a name, an unclosed or empty "(...)".
+  // segment, ":" without a name, an unclosed or empty "(...)", a whole URL.
   Result<RouteId> add(std::string_view path);
 
   // The regexps, by number, as written between the parentheses. The host compiles them anchored:
