@@ -14,7 +14,7 @@ const block = (part) => blocks.find((text) => text.includes(part));
 const url = '/static/a.bin';
 
 for (const browser of browsers) {
-  test(`${browser}: after the guide's last worker there is no cache, no worker and no key of ours, and the site works`, async (t) => {
+  test(`${browser}: after the guide's last worker no cache, worker or key of ours is left, and the site works`, async (t) => {
     const s = scene(t);
     const bytes = randomBytes('leaving', 2_000_000);
     const site = await s.site({ [url]: bytes });

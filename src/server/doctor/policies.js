@@ -69,8 +69,8 @@ export function checkImports({ findings }, policies, scripts) {
   // A worker that makes policies of its own may have a default one.
   if (!demandsTrusted(policies) || scripts.some(({ uses }) => uses.has('createPolicy'))) return;
   if (!scripts.some(({ importScripts }) => importScripts.some(({ isSure }) => isSure))) return;
-  const todo =
-    "Send require-trusted-types-for with pages only, or register a module (start({ workerType: 'module' })), which imports '/peer-cdn/sw.mjs'.";
+  const module = "register a module (start({ workerType: 'module' })), which imports '/peer-cdn/sw.mjs'";
+  const todo = `Send require-trusted-types-for with pages only, or ${module}.`;
   findings.wrong('CSP', 'the worker requires Trusted Types, and gives importScripts() a text', todo);
 }
 
