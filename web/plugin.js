@@ -44,6 +44,9 @@ export class CachePlugin {
  * @typedef {((event: Heard) => void) | { handleEvent: (event: Heard) => void } | null} Listening
  */
 
+/** So much is kept until somebody listens. */
+const earlyMost = 100;
+
 /**
  * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code), `peers`
  * (detail.count) and `state` (detail.active and detail.reason, whenever they change). All instances in a page share one
@@ -56,7 +59,7 @@ export class PeerPlugin extends EventTarget {
   #isOpen = false;
   /** Why this instance itself takes no part. @type {import('../build/border.js').ErrorCode | null} */
   #reason = null;
-  /** What was said before anybody could listen, a hundred at most; null once somebody does. @type {object[] | null} */
+  /** What was said before anybody could listen; null once somebody does. @type {object[] | null} */
   #early = [];
 
   /** Never throws. @param {PeerOptions} [options] */
@@ -65,7 +68,7 @@ export class PeerPlugin extends EventTarget {
     this.#instance = {
       options: { form: 'reply', ...named(options) },
       tell: (type, detail, isKept) =>
-        isKept && this.#early && !this.#early[99] ? this.#early.push(detail) : this.#emit(type, detail),
+        isKept && this.#early && this.#early.length < earlyMost ? this.#early.push(detail) : this.#emit(type, detail),
     };
     const shared = share();
     this.#shared = shared ?? new Shared();
