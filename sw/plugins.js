@@ -15,8 +15,8 @@ import { endOf } from './store.js';
 
 /**
  * @typedef {object} Middleware
- * @property {() => Promise<Response | null | undefined> | Response | null | undefined} get null or nothing: the
- *   next one is asked. What throws, is no usable response, or takes longer than 30 s, counts as null and is told (`plugin-failed`)
+ * @property {() => Promise<Response | null | undefined> | Response | null | undefined} get null or nothing: the next
+ *   one is asked. What throws, is no usable response, or takes longer than 30 s, counts as null and is told (`plugin-failed`)
  * @property {(response: Response) => unknown} [put] gets a copy of the answer, whoever gave it: with `ordered` if this one was
  *   asked, with `fastest` always
  */
