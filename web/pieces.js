@@ -166,7 +166,8 @@ export class Pieces {
     for (let at = 0; at < body.length; at += pieceBytes) digests.push(await sha256(body.subarray(at, at + pieceBytes)));
     const list = await joined(digests);
     if (!this.#core.tell(PEER_DIGESTS, await withDigest(list), handle, false)) return;
-    await store.putDigests(root, list);
+    // Of one piece the root says it.
+    if (digests.length > 1) await store.putDigests(root, list);
     const perRun = Math.max(1, Math.floor(segmentBytes / pieceBytes));
     for (let begin = 0; begin < digests.length; begin += perRun) {
       const end = Math.min(digests.length, begin + perRun);

@@ -1,5 +1,5 @@
 // PeerPlugin, what a page holds of us; and the page side of CachePlugin, a name.
-import { CACHE_PREFIX, readTimeout } from '../build/border.js';
+import { CACHE_PREFIX, earlyEvents, readTimeout } from '../build/border.js';
 import { named } from './options.js';
 import { nothing, Shared, share, sharedHere } from './shared.js';
 
@@ -44,9 +44,6 @@ export class CachePlugin {
  * @typedef {((event: Heard) => void) | { handleEvent: (event: Heard) => void } | null} Listening
  */
 
-/** So much is kept until somebody listens. */
-const earlyMost = 100;
-
 /**
  * Events: `transfer` (detail: what a response took from cache, peers and origin), `error` (detail.code), `peers`
  * (detail.count) and `state` (detail.active and detail.reason, whenever they change). All instances in a page share one
@@ -68,7 +65,7 @@ export class PeerPlugin extends EventTarget {
     this.#instance = {
       options: { form: 'reply', ...named(options) },
       tell: (type, detail, isKept) =>
-        isKept && this.#early && this.#early.length < earlyMost ? this.#early.push(detail) : this.#emit(type, detail),
+        isKept && this.#early && this.#early.length < earlyEvents ? this.#early.push(detail) : this.#emit(type, detail),
     };
     const shared = share();
     this.#shared = shared ?? new Shared();

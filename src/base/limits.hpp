@@ -251,6 +251,8 @@ static_assert(idle_guess <= idle_wait);
 inline constexpr Duration idle_interval = 10s;
 // The last responses of which diagnose() tells.
 inline constexpr std::size_t diagnosed_responses = 20;
+// What a page keeps of its events until somebody listens.
+inline constexpr std::size_t early_events = 100;
 // Each ask of the warm pool waits twice as long as the one before, up to this. So holders that
 // close idle pairs are not asked again and again. The same root is not asked for sooner either.
 inline constexpr Duration warm_wait_max = 5min;

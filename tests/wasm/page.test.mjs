@@ -296,7 +296,8 @@ for (const [what, bytes, change, isAdopted] of bodies) {
     assert.deepEqual(asked, [['https://site.test/big.bin', 'only-if-cached']]);
     const runs = (await store.roots()).get(file.root) ?? [];
     assert.equal(Math.max(0, ...runs.map(([, end]) => end)), isAdopted ? file.count : 0);
-    assert.deepEqual(isAdopted && Buffer.from(await store.digests(file.root)), isAdopted && file.list);
+    const list = await store.digests(file.root);
+    assert.deepEqual(list && Buffer.from(list), isAdopted && file.count > 1 ? file.list : null);
   });
 }
 
