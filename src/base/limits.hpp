@@ -584,7 +584,7 @@ inline constexpr std::size_t bus_frame_bytes = 64 * kib;
 static_assert(bus_frame_bytes <= inbox_bytes && signal_bytes + 1 * kib <= bus_frame_bytes);
 // Frames go out at most so often, because each costs Node and Redis as much as several records.
 // Where there is little to say nothing waits.
-inline constexpr Duration bus_wait = 10ms;
+inline constexpr Duration bus_wait = 20ms;
 inline constexpr std::size_t marks_per_record = 7000;
 static_assert(2 * marks_per_record * sizeof(std::uint32_t) + 1 * kib <= bus_frame_bytes);
 // Each process tells all others what came and went, on average not faster than this: 8 KB a second
