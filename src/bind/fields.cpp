@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/range.hpp"
-#include "base/text.hpp"
 
 namespace peer_cdn::bind {
 namespace {
@@ -79,23 +78,23 @@ void take(char type, std::string_view value, std::optional<std::vector<T>>& to) 
   to = std::move(list);
 }
 
-std::string valued(const std::string& value) {
-  return 's' + value;
+void put(Text& to, const std::string& value) {
+  (to += "s") += value;
 }
-// Numbers that the core sends are whole. std::to_string() would bring tables of its own.
-std::string valued(double value) {
-  Text text("n");
-  append_decimal(text, static_cast<std::uint64_t>(value));
-  return std::string(std::string_view(text));
+// Numbers that the core sends are whole.
+void put(Text& to, double value) {
+  append_decimal(to += "n", static_cast<std::uint64_t>(value));
 }
-std::string valued(bool value) {
-  return value ? "b1" : "b0";
+void put(Text& to, bool value) {
+  to += value ? "b1" : "b0";
 }
 template <class T>
-std::string valued(const std::vector<T>& list) {
-  std::string all = "l";
-  for (const T& each : list) (all += valued(each)) += '\1';
-  return all;
+void put(Text& to, const std::vector<T>& list) {
+  to += "l";
+  for (const T& each : list) {
+    put(to, each);
+    to += "\1";
+  }
 }
 
 }  // namespace
@@ -113,12 +112,14 @@ signal::Fields to_fields(std::string_view text) {
   return fields;
 }
 
-std::string to_text(const signal::Fields& fields) {
-  std::string all;
+Text to_text(const signal::Fields& fields) {
+  constexpr std::string_view end("\0", 1);
+  Text all;
   each_said(fields, [&](std::string_view name, const auto& member) {
     if (!member) return;
-    (all += name) += '\0';
-    (all += valued(*member)) += '\0';
+    (all += name) += end;
+    put(all, *member);
+    all += end;
   });
   return all;
 }

@@ -6,9 +6,9 @@
 // them. A member of an object has its name behind that of the object: "description.sdp".
 #pragma once
 
-#include <string>
 #include <string_view>
 
+#include "base/text.hpp"
 #include "signal/message.hpp"
 
 namespace peer_cdn::bind {
@@ -17,6 +17,6 @@ namespace peer_cdn::bind {
 // number from 0 on is one that parse_told() refuses.
 signal::Fields to_fields(std::string_view text);
 // What a page says.
-std::string to_text(const signal::Fields& fields);
+Text to_text(const signal::Fields& fields);
 
 }  // namespace peer_cdn::bind

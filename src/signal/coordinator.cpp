@@ -63,7 +63,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
   id = renumber(id, hello.peer, now);
   // A sibling may have its socket of before, or those with which it has pairs.
   if (hello.peer == id) siblings_.tell_all(seek_of(id, peer), now);
-  const std::vector<Root> kept = take_session(id, peer, hello.held, now);
+  const List<Root> kept = take_session(id, peer, hello.held, now);
   tell(id, Welcome{version, id, peer.lean, !kept.empty()});
   add(id, *peer.site, kept, now);
   if (!listen(id, peer, hello.wants ? &*hello.wants : nullptr, now)) return;
@@ -80,7 +80,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
   add(id, site, have.add, now);
 }
 
-void Coordinator::add(PeerId id, Site& site, const std::vector<Root>& roots, Instant now) {
+void Coordinator::add(PeerId id, Site& site, const List<Root>& roots, Instant now) {
   for (const Root& root : roots) {
     if (site.directory.add(id, root) == Directory::Change::mark_came) {
       change(site, mark_of(root), true, now);

@@ -136,7 +136,7 @@ class Coordinator {
   struct Session {
     std::string site;
     std::string browser;
-    std::vector<Root> roots;
+    List<Root> roots;
     Instant until;
   };
   struct Site {
@@ -201,12 +201,12 @@ class Coordinator {
   static bool spend(Peer& peer, const Message& message, Instant now);
   void refuse(PeerId id, Error error, Instant now);
   void forget(PeerId id, Instant now);
-  void add(PeerId id, Site& site, const std::vector<Root>& roots, Instant now);
+  void add(PeerId id, Site& site, const List<Root>& roots, Instant now);
   PeerId renumber(PeerId id, PeerId wanted, Instant now);
   void keep_session(PeerId id, const Peer& peer, Instant now);
   void drop_session(PeerId id);
   // The roots of the session that the peer goes on with, if it means the same ones.
-  std::vector<Root> take_session(PeerId id, const Peer& peer, std::uint64_t held, Instant now);
+  List<Root> take_session(PeerId id, const Peer& peer, std::uint64_t held, Instant now);
   void resume(PeerId id, Peer& peer);
   static bus::Seek seek_of(PeerId id, const Peer& peer);
   void deliver(PeerId from, Relayed signal);

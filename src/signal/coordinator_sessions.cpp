@@ -34,7 +34,7 @@ PeerId Coordinator::renumber(PeerId id, PeerId wanted, Instant now) {
 
 // Whoever was refused has to say everything again.
 void Coordinator::keep_session(PeerId id, const Peer& peer, Instant now) {
-  std::vector<Root> roots = peer.site->directory.roots_of(id);
+  List<Root> roots = peer.site->directory.roots_of(id);
   if (roots.empty()) return;
   drop_session(id);
   session_roots_ += roots.size();
@@ -57,15 +57,14 @@ void Coordinator::drop_session(PeerId id) {
   sessions_.erase(found);
 }
 
-std::vector<Root> Coordinator::take_session(PeerId id, const Peer& peer, std::uint64_t held,
-                                            Instant now) {
+List<Root> Coordinator::take_session(PeerId id, const Peer& peer, std::uint64_t held, Instant now) {
   const auto found = sessions_.find(id);
   if (found == sessions_.end() || found->second.browser != peer.browser ||
       found->second.site != peer.site->name) {
     return {};
   }
   const bool lives = found->second.until > now;
-  std::vector<Root> roots = std::move(found->second.roots);
+  List<Root> roots = std::move(found->second.roots);
   session_roots_ -= roots.size();
   sessions_.erase(found);
   std::uint64_t sum = 0;

@@ -149,11 +149,10 @@ bool Directory::holds(PeerId peer, const Root& root) const {
   return places != places_.end() && places->second.find(number->second) != nullptr;
 }
 
-std::vector<Root> Directory::roots_of(PeerId peer) const {
-  std::vector<Root> roots;
+List<Root> Directory::roots_of(PeerId peer) const {
+  List<Root> roots;
   const auto places = places_.find(peer);
   if (places == places_.end()) return roots;
-  roots.reserve(places->second.size());
   places->second.each(
       [&](std::uint32_t number, std::uint32_t) { roots.push_back(held_[number].root); });
   return roots;

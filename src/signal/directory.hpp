@@ -61,7 +61,7 @@ class Directory {
   const std::vector<PeerId>& holders(const Root& root) const;
   bool holds(PeerId peer, const Root& root) const;
   // What the peer holds.
-  std::vector<Root> roots_of(PeerId peer) const;
+  List<Root> roots_of(PeerId peer) const;
   bool has(Mark mark) const { return marks_.count(mark) > 0; }
   std::vector<Mark> marks() const;
 

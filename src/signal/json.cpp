@@ -362,10 +362,10 @@ void append(Text& to, const Root& root) {
 void append(Text& to, const std::string& raw) {
   to += raw;
 }
-template <class T>
-void append_list(Text& to, const std::vector<T>& list) {
+template <class Items>
+void append_list(Text& to, const Items& list) {
   to += "[";
-  for (const T& each : list) {
+  for (const auto& each : list) {
     if (&each != &list.front()) to += ",";
     append(to, each);
   }

@@ -22,10 +22,9 @@ bool is_hex(std::string_view text) {
 // A list that is absent is an empty list.
 using Texts = std::optional<std::vector<std::string>>;
 
-Error parse_roots(const Texts& texts, std::vector<Root>& roots) {
+Error parse_roots(const Texts& texts, List<Root>& roots) {
   if (!texts) return Error::none;
   if (texts->size() > limits::roots_per_message) return Error::message_too_long;
-  roots.reserve(texts->size());
   for (const std::string& text : *texts) {
     const auto root = parse_digest(text);
     if (!root) return Error::malformed_message;
@@ -197,7 +196,7 @@ Result<Message> parse_refusal(const Fields& fields) {
   return Message(Refusal{*fields.code});
 }
 
-std::vector<std::string> texts_of(const std::vector<Root>& roots) {
+std::vector<std::string> texts_of(const List<Root>& roots) {
   std::vector<std::string> texts;
   texts.reserve(roots.size());
   for (const Root& root : roots) texts.push_back(peer_cdn::to_hex(root));

@@ -14,6 +14,7 @@
 
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "base/list.hpp"
 #include "base/result.hpp"
 #include "base/variant.hpp"
 
@@ -78,16 +79,16 @@ struct Want {  // what the client could want from now on: it has another manifes
   bool operator==(const Want&) const = default;
 };
 struct Have {
-  std::vector<Root> add;
-  std::vector<Root> remove;
+  List<Root> add;
+  List<Root> remove;
   bool operator==(const Have&) const = default;
 };
 struct Ask {
-  std::vector<Root> roots;
+  List<Root> roots;
   bool operator==(const Ask&) const = default;
 };
 struct Answer {
-  std::vector<Root> roots;
+  List<Root> roots;
   std::vector<std::uint32_t> peers;  // a number for each root; 0: nobody has it
   // To a lean client: who was introduced to it by this ask, in place of an Introduce for each. A
   // page's socket makes such messages of it (web/socket.js), so that Fields have no such list.

@@ -25,7 +25,7 @@ class BitWriter {
   void put(bool bit) {
     value_ = value_ << 1 | (bit ? 1 : 0);
     if (++count_ < digit_bits) return;
-    text_ += digits[value_];
+    text_.append(digits, value_, 1);
     value_ = count_ = 0;
   }
   // The last bits of the value, so many.

@@ -59,7 +59,7 @@ struct Table {
     say(peer, Hello{version, std::string(32, browser), before, std::move(paired)});
     return inbox.count(peer.value) > 0 && !inbox[peer.value].empty() ? peer : before;
   }
-  PeerId holder(char browser, std::vector<Root> roots, const char* site = "https://a.example") {
+  PeerId holder(char browser, List<Root> roots, const char* site = "https://a.example") {
     const PeerId peer = join(browser, site);
     say(peer, Have{std::move(roots), {}});
     return peer;
@@ -96,7 +96,7 @@ struct Table {
     REQUIRE(!answers.empty());
     const Answer* const answer = get_if<Answer>(&answers.back());
     REQUIRE(answer);
-    REQUIRE(answer->roots == std::vector<Root>{root_of(root)});
+    REQUIRE(answer->roots == List<Root>{root_of(root)});
     return answer->peers[0];
   }
 };
@@ -488,7 +488,7 @@ TEST_CASE("a peer that flaps its roots is cut off, because every change is told 
 TEST_CASE("asking for many roots costs more than asking for one") {
   Table t;
   const PeerId ann = t.join('a');
-  const Ask ask{std::vector<Root>(100, root_of(1))};
+  const Ask ask{List<Root>(100, root_of(1))};
   int said = 0;
   for (; said < 10000 && t.closed.empty(); ++said) t.say(ann, ask);
   CHECK(said <= static_cast<int>(limits::messages_burst / 5) + 1);
@@ -513,7 +513,7 @@ TEST_CASE("a holder that is busy is not named, and an asker is given no more tha
 TEST_CASE("an asker that only collects introductions is slowed") {
   Table t;
   const PeerId ann = t.join('a');
-  std::vector<Root> roots;
+  List<Root> roots;
   for (std::uint32_t i = 0; i < 100; ++i) roots.push_back(root_of(i));
   for (std::uint32_t i = 0; i < 100; ++i) {
     const PeerId holder = t.connect();
@@ -642,7 +642,7 @@ TEST_CASE("a peer that comes back within a minute has announced what it had, by 
 
 TEST_CASE("what is remembered of those who left is bounded, and the oldest goes first") {
   Table t;
-  std::vector<Root> all;
+  List<Root> all;
   for (std::uint32_t n = 1; n <= limits::roots_per_peer; ++n) all.push_back(root_of(n));
   std::uint64_t held = 0;
   for (const Root& root : all) held += summand_of(root);
@@ -651,9 +651,10 @@ TEST_CASE("what is remembered of those who left is bounded, and the oldest goes 
   for (std::size_t i = 0; i < visitors; ++i) {
     const PeerId peer = t.join('a');
     for (std::size_t at = 0; at < all.size(); at += limits::roots_per_message) {
-      const auto begin = all.begin() + static_cast<std::ptrdiff_t>(at);
-      const std::size_t count = std::min(limits::roots_per_message, all.size() - at);
-      t.say(peer, Have{{begin, begin + static_cast<std::ptrdiff_t>(count)}, {}});
+      List<Root> some;
+      const std::size_t end = std::min(at + limits::roots_per_message, all.size());
+      for (std::size_t k = at; k < end; ++k) some.push_back(all[k]);
+      t.say(peer, Have{some, {}});
     }
     t.leave(peer);
     t.inbox.clear();
@@ -714,7 +715,7 @@ TEST_CASE("what presence costs is bounded, however many there are and however mu
   t.inbox.clear();
   constexpr int seconds = 20;
   for (int i = 0; i < 10 * seconds; ++i) {
-    const std::vector<Root> root{root_of(static_cast<std::uint32_t>(2 + i / 2))};
+    const List<Root> root{root_of(static_cast<std::uint32_t>(2 + i / 2))};
     const PeerId peer = crowd[static_cast<std::size_t>(i / 2)];
     t.say(peer, i % 2 == 0 ? Have{root, {}} : Have{{}, root});
     t.pass(100ms);

@@ -61,7 +61,7 @@ TEST_CASE("that nobody has a root is known without a round trip") {
   f.open(f.root);
   CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
   f.open(f.other);
-  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
+  CHECK(f.told<signal::Ask>()->roots == List<Root>{f.other});
 }
 
 TEST_CASE("in company other peers are asked for, although no mark tells of them yet") {
@@ -69,11 +69,11 @@ TEST_CASE("in company other peers are asked for, although no mark tells of them 
   f.geometry = *Geometry::parse(4 * limits::mib, limits::piece_bytes_min);
   f.connect();
   f.open(f.root);
-  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+  CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
   f.peer.handle_message(signal::Answer{{f.root}, {2}}, start);
   CHECK(f.first<swarm::Company>());
   f.open(f.root);
-  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+  CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
 }
 
 TEST_CASE("without WebRTC every reader ends at once") {
@@ -92,7 +92,7 @@ TEST_CASE("while there is no socket nobody has it, and no reader waits for one")
   CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
   f.connect({signal::mark_of(f.root)});
   f.open(f.root);
-  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+  CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
   f.peer.swarm().close(reader, start);
   f.peer.handle_socket_closed(start);
   f.drain();
@@ -176,11 +176,11 @@ TEST_CASE("only a leading tab announces") {
   f.peer.handle_leading(true, start + 1s);
   f.drain();
   f.peer.handle_timeout(start + 2s);
-  CHECK(f.told<signal::Have>()->add == std::vector<Root>{f.root});
+  CHECK(f.told<signal::Have>()->add == List<Root>{f.root});
   f.peer.handle_leading(false, start + 2s);
   f.drain();
   f.peer.handle_timeout(start + 3s);
-  CHECK(f.told<signal::Have>()->remove == std::vector<Root>{f.root});
+  CHECK(f.told<signal::Have>()->remove == List<Root>{f.root});
 }
 
 TEST_CASE(
@@ -196,12 +196,12 @@ TEST_CASE(
   f.peer.handle_idle(false, false, start);
   CHECK_FALSE(f.told<signal::Ask>());  // what is held is not told yet
   f.peer.handle_list_complete(start);
-  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
+  CHECK(f.told<signal::Ask>()->roots == List<Root>{f.other});
   SUBCASE("one at a time, the next when nobody answers") {
     f.peer.handle_idle(false, false, start + limits::idle_interval);
     CHECK_FALSE(f.told<signal::Ask>());
     f.peer.handle_message(signal::Answer{{f.other}, {0}}, start);
-    CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+    CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
     f.peer.handle_message(signal::Answer{{f.root}, {0}}, start);
     CHECK_FALSE(f.told<signal::Ask>());
   }
@@ -210,12 +210,12 @@ TEST_CASE(
     f.peer.handle_idle(false, false, start + limits::idle_interval - 1ms);
     CHECK_FALSE(f.told<signal::Ask>());
     f.peer.handle_idle(false, false, start + limits::idle_interval);
-    CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+    CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
     f.peer.handle_message(signal::Answer{{f.root}, {1}}, start);
     f.peer.handle_idle(false, false, start + 10 * limits::idle_interval);
     CHECK_FALSE(f.told<signal::Ask>());
     f.peer.handle_idle(false, false, start + limits::warm_wait_max);
-    CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.other});
+    CHECK(f.told<signal::Ask>()->roots == List<Root>{f.other});
   }
   SUBCASE("until some are there") {
     f.peer.handle_message(signal::Answer{{f.other}, {4}}, start);
@@ -262,7 +262,7 @@ TEST_CASE("who reads makes no pairs ahead of need") {
   f.connect({signal::mark_of(f.root), signal::mark_of(f.other)});
   f.peer.handle_listed(f.other, f.geometry, start);
   f.open(f.root);
-  CHECK(f.told<signal::Ask>()->roots == std::vector<Root>{f.root});
+  CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
   f.peer.handle_list_complete(start);
   f.peer.handle_idle(false, false, start);
   CHECK_FALSE(f.told<signal::Ask>());

@@ -125,7 +125,7 @@ struct World {
   PeerId lean(std::size_t i, char browser) {
     return join(i, browser, Hello{0, {}, PeerId{}, {}, true});
   }
-  PeerId holder(std::size_t i, char browser, std::vector<Root> roots) {
+  PeerId holder(std::size_t i, char browser, List<Root> roots) {
     const PeerId peer = join(i, browser);
     say(i, peer, Have{std::move(roots), {}});
     pass(limits::presence_wait);
@@ -523,7 +523,7 @@ TEST_CASE("more siblings than there are bits for are left out") {
 TEST_CASE("what siblings tell of comings and goings is bounded, and all of it comes in the end") {
   World w(2);
   constexpr std::uint32_t files = 1000;
-  std::vector<Root> roots;
+  List<Root> roots;
   for (std::uint32_t i = 0; i < files; ++i) roots.push_back(root_of(i));
   // Both have somebody who has all of it, by turns.
   const PeerId ann = w.join(0, 'a');

@@ -61,7 +61,7 @@ class Site {
       page.wants = wants_of(with / pages_.size());
       coordinator_.handle_message(page.peer, Want{page.wants}, now_);
     } else if (what % 5 == 2 && page.peer.value != 0) {
-      const std::vector<Root> root{root_of(with / 16 % files)};
+      const List<Root> root{root_of(with / 16 % files)};
       const bool adds = (what & 128) != 0;
       coordinator_.handle_message(page.peer, adds ? Have{root, {}} : Have{{}, root}, now_);
       has_[with % pages_.size()][with / 16 % files] = adds;
