@@ -28,17 +28,19 @@ Download::Active* Download::active(PieceIndex piece) {
 }
 
 std::optional<wire::Block> Download::next_block(Holder& holder, bool idle, bool ahead) {
-  if (holder.stalled || holder.have.empty()) return std::nullopt;
+  const bool hoped = !holder.answered && holder.hopeful;
+  if (holder.stalled || (holder.have.empty() && !hoped)) return std::nullopt;
+  const PieceSet& have = hoped ? all_ : holder.have;
   for (Active& active : actives_) {
     for (std::size_t slot = 0; slot < active.assignees.size(); ++slot) {
       if (!active.assignees[slot].on || active.assignees[slot].peer != holder.peer) continue;
-      if (!holder.have.has(active.piece)) continue;
+      if (!have.has(active.piece)) continue;
       if (const auto more = ask_more(active, slot)) return more;
     }
   }
   look_ahead(ahead);
   if (const auto piece = held_up(holder)) return join(*piece, holder.peer, 1);
-  if (const auto piece = pick(holder)) return join(*piece, holder.peer, 0);
+  if (const auto piece = pick(holder, have)) return join(*piece, holder.peer, 0);
   if (!idle) return std::nullopt;
   if (const auto piece = picker_.pick_shared(holder.have, aheads_)) {
     const Active* shared = active(*piece);
@@ -78,13 +80,13 @@ bool Download::is_slow(const Holder& holder) const {
   });
 }
 
-std::optional<PieceIndex> Download::pick(Holder& holder) {
+std::optional<PieceIndex> Download::pick(Holder& holder, const PieceSet& have) {
   if (is_slow(holder)) return pick_for_slow(holder);
   lanes_.clear();
   for (const Holder& other : holders_) {
     if (other.peer != holder.peer && !other.stalled) lanes_.push_back(other.lane);
   }
-  const auto piece = picker_.pick(holder.have, aheads_, {holder.lane, lanes_});
+  const auto piece = picker_.pick(have, aheads_, {holder.lane, lanes_});
   const bool urgent =
       piece && std::any_of(aheads_.begin(), aheads_.end(), [&](const ReadAhead& ahead) {
         return *piece >= ahead.pieces.begin && *piece - ahead.pieces.begin < ahead.urgent;
@@ -120,7 +122,7 @@ std::optional<PieceIndex> Download::held_up(const Holder& holder) {
     if (picker_.state(piece) != PiecePicker::State::in_flight || !holder.have.has(piece)) continue;
     const Assignee& assignee = active(piece)->assignees[0];
     const Holder* at_work = assignee.on ? this->holder(assignee.peer) : nullptr;
-    if (at_work != nullptr && is_slow(*at_work)) return piece;
+    if (at_work != nullptr && (!at_work->answered || is_slow(*at_work))) return piece;
   }
   return std::nullopt;
 }

@@ -9,8 +9,10 @@ namespace peer_cdn::swarm {
 Download::Download(const Root& root, const Geometry& geometry, std::uint64_t seed)
     : root_(root),
       geometry_(geometry),
+      all_(geometry.count()),
       picker_(geometry.count(), seed),
       pieces_(geometry.count(), Piece()) {
+  all_.add(geometry.all());
   if (geometry.count() > 1) return;
   if (auto list = DigestList::parse(geometry, Bytes(root.bytes.begin(), root.bytes.end()))) {
     digests_ = std::move(list.value());
@@ -266,7 +268,7 @@ Download::Holder* Download::holder(PeerId peer) {
   return nullptr;
 }
 
-void Download::add_holder(PeerId peer, wire::Handle handle, Instant now) {
+Download::Holder& Download::add_holder(PeerId peer, wire::Handle handle, Instant now) {
   Holder* known = holder(peer);
   if (known == nullptr) {
     known = &holders_.add(new Holder());
@@ -277,6 +279,7 @@ void Download::add_holder(PeerId peer, wire::Handle handle, Instant now) {
   known->handle = handle;
   known->answered = false;
   known->asked = now;
+  return *known;
 }
 
 void Download::remove_holder(PeerId peer) {

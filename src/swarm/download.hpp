@@ -72,6 +72,7 @@ class Download {
     PeerId peer;
     wire::Handle handle = 0;  // 0: the peer said that it has nothing, so its handle is over
     bool answered = false;
+    bool hopeful = true;  // it is asked for blocks once before it has said what it has
     bool stalled = false;
     std::uint32_t claims_heard = 0;
     Instant asked{};
@@ -81,7 +82,7 @@ class Download {
   };
   const OwnedList<Holder>& holders() const { return holders_; }
   Holder* holder(PeerId peer);
-  void add_holder(PeerId peer, wire::Handle handle, Instant now);
+  Holder& add_holder(PeerId peer, wire::Handle handle, Instant now);
   void remove_holder(PeerId peer);
   void handle_have(Holder& holder, PieceSet have);
   void handle_update(Holder& holder, PieceRange pieces);
@@ -215,7 +216,7 @@ class Download {
   };
 
   Active* active(PieceIndex piece);
-  std::optional<PieceIndex> pick(Holder& holder);
+  std::optional<PieceIndex> pick(Holder& holder, const PieceSet& have);
   std::optional<PieceIndex> pick_for_slow(const Holder& holder) const;
   std::optional<PieceIndex> held_up(const Holder& holder);
   bool is_slow(const Holder& holder) const;
@@ -273,6 +274,7 @@ class Download {
 
   Root root_;
   Geometry geometry_;
+  PieceSet all_;  // what a hopeful holder may have
   PiecePicker picker_;
   List<Piece> pieces_;
   OwnedList<Active> actives_;

@@ -144,8 +144,11 @@ void Swarm::handle(Pair& pair, const wire::Hello& hello, Instant) {
 
 void Swarm::want(Pair& pair, Download& download, Instant now) {
   const wire::Handle handle = pair.session.next_handle();
-  download.add_holder(pair.session.peer(), handle, now);
-  download.holder(pair.session.peer())->stalled = pair.session.stalled();
+  Download::Holder& holder = download.add_holder(pair.session.peer(), handle, now);
+  holder.stalled = pair.session.stalled();
+  // Over a pair that is open the first blocks come a round trip sooner, if the peer has them. A
+  // small file is asked of whoever says first that it has it, because that peer is the nearest.
+  holder.hopeful &= pair.session.greeted() && download.geometry().bytes() > limits::small_bytes;
   send(pair, wire::Want{handle, download.root()}, now);
 }
 
@@ -244,6 +247,7 @@ void Swarm::fill(Pair& pair, Instant now) {
       pair.session.ask(holder->handle, *block, now);
       request.blocks.push_back(*block);
     }
+    holder->hopeful = false;
     if (!request.blocks.empty()) send(pair, request, now);
   }
 }

@@ -215,6 +215,76 @@ TEST_CASE("a block that nobody asked for closes the pair") {
   }
 }
 
+TEST_CASE("over an open pair the first blocks of a large file are asked for with the question") {
+  Fixture f(9);
+  f.connect();
+  f.drain();
+  f.swarm.open({1}, f.root, f.geometry, {{0, 9}, {}}, start);
+  const auto first = f.heard();
+  REQUIRE(find<wire::Request>(first));
+  const wire::Handle handle = find<wire::Request>(first)->handle;
+  const List<wire::Block> blocks = find<wire::Request>(first)->blocks;
+  CHECK(handle == find<wire::Want>(first)->handle);
+  CHECK(blocks.size() == limits::pipeline_blocks_start);
+  const auto asked_again = [&] {
+    const auto heard = f.heard();
+    const auto* again = find<wire::Request>(heard);
+    return again != nullptr && again->blocks == blocks;
+  };
+  SUBCASE("and are taken, although the answer comes after them") {
+    f.block({handle, blocks[0]}, wire::block_header_bytes + full);
+    CHECK(holds_alternative<TakeBlock>(f.drain().at(0)));
+  }
+  SUBCASE("but nothing more before the answer") {
+    f.say(wire::Reject{handle, blocks});
+    CHECK(find<wire::Request>(f.heard()) == nullptr);
+    f.say(wire::Have{handle, {255, 1}});
+    CHECK(asked_again());
+  }
+  SUBCASE("of another peer, if this one has nothing") {
+    const auto say = [&](const wire::Message& message) {
+      f.swarm.handle_control({8}, wire::encode(message), start);
+    };
+    f.swarm.handle_pair_open({8}, start);
+    say(wire::Hello{wire::version});
+    f.drain();
+    f.say(wire::Not{handle});
+    say(wire::Have{1, {3, 0}});
+    CHECK(asked_again());
+  }
+  SUBCASE("and the reader's next piece of one that answers sooner") {
+    f.swarm.handle_pair_open({8}, start);
+    f.swarm.handle_control({8}, wire::encode(wire::Hello{wire::version}), start);
+    f.drain();
+    f.swarm.handle_control({8}, wire::encode(wire::Have{1, {255, 1}}), start);
+    const auto heard = f.heard();
+    REQUIRE(find<wire::Request>(heard));
+    CHECK(find<wire::Request>(heard)->blocks[0].piece == 0);
+  }
+  SUBCASE("but not of a peer that has said that it has nothing") {
+    f.say(wire::Not{handle});
+    f.drain();
+    f.swarm.handle_answered(f.root, 1, start);
+    const auto heard = f.heard();
+    CHECK(find<wire::Want>(heard) != nullptr);
+    CHECK(find<wire::Request>(heard) == nullptr);
+  }
+}
+
+TEST_CASE("neither a small file nor a peer that has not said hello is asked for so") {
+  const auto is_asked = [](Fixture& f) { return find<wire::Request>(f.heard()) != nullptr; };
+  Fixture small(8);
+  small.connect();
+  small.swarm.open({1}, small.root, small.geometry, {{0, 8}, {}}, start);
+  CHECK_FALSE(is_asked(small));
+  Fixture early(9);
+  early.swarm.handle_pair_open(peer, start);
+  early.swarm.open({1}, early.root, early.geometry, {{0, 9}, {}}, start);
+  CHECK_FALSE(is_asked(early));
+  early.say(wire::Hello{wire::version});
+  CHECK_FALSE(is_asked(early));
+}
+
 TEST_CASE("a peer that sent a wrong piece is closed and never let in again") {
   Fixture f(1);
   f.connect();
