@@ -122,7 +122,7 @@ std::optional<PieceIndex> Download::held_up(const Holder& holder) {
     if (picker_.state(piece) != PiecePicker::State::in_flight || !holder.have.has(piece)) continue;
     const Assignee& assignee = active(piece)->assignees[0];
     const Holder* at_work = assignee.on ? this->holder(assignee.peer) : nullptr;
-    if (at_work != nullptr && (!at_work->answered || is_slow(*at_work))) return piece;
+    if (at_work != nullptr && (at_work->silent || is_slow(*at_work))) return piece;
   }
   return std::nullopt;
 }

@@ -73,6 +73,7 @@ class Download {
     wire::Handle handle = 0;  // 0: the peer said that it has nothing, so its handle is over
     bool answered = false;
     bool hopeful = true;  // it is asked for blocks once before it has said what it has
+    bool silent = false;  // it takes long to say that
     bool stalled = false;
     std::uint32_t claims_heard = 0;
     Instant asked{};

@@ -230,7 +230,10 @@ void Swarm::fill(Pair& pair, Instant now) {
   const PeerId peer = pair.session.peer();
   Duration span = limits::pipeline_span;
   for (Download& download : downloads_) {
-    if (download.holder(peer) != nullptr) span = std::min(span, download.request_span());
+    Download::Holder* holder = download.holder(peer);
+    if (holder == nullptr) continue;
+    span = std::min(span, download.request_span());
+    holder->silent = !holder->answered && now >= holder->asked + limits::hope_wait;
   }
   pair.session.limit_span(span);
   if (!pair.session.is_due()) return;
