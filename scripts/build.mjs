@@ -128,7 +128,6 @@ const ownProperties = [
   'job',
   'jobs',
   'keep',
-  'keepRecord',
   'kept',
   'kind',
   'leaveGiven',
@@ -157,7 +156,6 @@ const ownProperties = [
   'putRun',
   'reader',
   'readers',
-  'readRecord',
   'readRun',
   'refused',
   'release',
@@ -194,7 +192,6 @@ const ownProperties = [
   'until',
   'waits',
   'writeNext',
-  'writeRecords',
 ];
 const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 

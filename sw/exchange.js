@@ -22,6 +22,7 @@ import {
 import { bodyOf, headFor, letGo } from './body.js';
 import { call, callText, drain, giveUp, isOn, onFailure, tell } from './engine.js';
 import { passThrough } from './own.js';
+import { written } from './unwritten.js';
 import { answerWords } from './words.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
@@ -144,9 +145,8 @@ export async function get(event, kind, timeout = 0, patience = 0) {
 /**
  * @param {(code: string, url: string, error: unknown) => void} report
  * @param {MiddlewareFactory[][]} routes by the core's number
- * @param {() => Promise<unknown>} written settles when all that is to be stored now is
  */
-export const exchangePerformer = (report, routes, written) => {
+export const exchangePerformer = (report, routes) => {
   const fail = (/** @type {Exchange} */ exchange, /** @type {number} */ plugin, /** @type {unknown} */ error) => {
     if (!exchange.faulty.has(plugin)) report('plugin-failed', exchange.url, error);
     exchange.faulty.add(plugin);

@@ -5,11 +5,9 @@ import {
   DO_DROP_UNLISTED,
   DO_FETCH_MANIFEST,
   DO_KEEP_MANIFEST,
-  DO_KEEP_RECORD,
   DO_LIST_STORE,
   DO_MAKE_ROOM,
   DO_NEED_LIST,
-  DO_NEED_RECORD,
   DO_RELEASE,
   DO_REPORT,
   DO_STORE,
@@ -37,6 +35,7 @@ import { ManifestKeeper } from './manifest.js';
 import { newsPerformer, tellNews } from './news.js';
 import { broadcast, handleMessage, introduce, numberOf, startPages } from './pages.js';
 import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
+import { recordPerformer, writeRecords } from './records.js';
 import { scope } from './scope.js';
 import { nameSite, scopeUrl, siteEnd } from './site.js';
 import { StoreKeeper } from './storage.js';
@@ -201,14 +200,13 @@ class PeerCDN extends EventTarget {
   #performer() {
     const storage = this.#storage;
     return {
-      ...exchangePerformer(this.#report, routes, () => storage.written()),
+      ...exchangePerformer(this.#report, routes),
       ...bodyPerformer,
       ...jobPerformer(storage, () => this.#manifest.digests),
       ...newsPerformer,
+      ...recordPerformer(storage),
       [DO_NEED_LIST]: ({ exchange }) => needList(exchangeOf(exchange).root, this.#manifest.digests, storage.current),
       [DO_REPORT]: ({ exchange, error }) => this.#report(codeOf(error), exchangeOf(exchange).url),
-      [DO_NEED_RECORD]: ({ exchange }) => void storage.readRecord(exchange),
-      [DO_KEEP_RECORD]: ({ exchange }) => storage.keepRecord(exchange),
       [DO_STORE]: ({ body: id, job, stream, ...pieces }) => {
         const body = bodyOf(id);
         const { begin, end } = pieces;
@@ -219,7 +217,7 @@ class PeerCDN extends EventTarget {
       [DO_MAKE_ROOM]: () => void storage.makeRoom().catch(() => {}),
       [DO_TELL_NEWS]: () => {
         tellNews((detail) => this.dispatchEvent(new CustomEvent('transfer', { detail })));
-        storage.writeRecords();
+        writeRecords(storage.current);
       },
       [DO_FETCH_MANIFEST]: () => this.#manifest.fetch(),
       [DO_KEEP_MANIFEST]: (notes) => this.#manifest.keep(notes),

@@ -1,8 +1,6 @@
 // Performs what the core decides of the store: lists it, writes runs, makes room by dropping the roots that the core names.
 import {
   DROP_UNLISTED,
-  RECORD,
-  RECORD_READ,
   STORE_DONE,
   STORE_FAILED,
   STORE_FULL,
@@ -16,6 +14,7 @@ import { call, callText, codeOf, soon, tell } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, currentQuota } from './plugins.js';
 import { Store } from './store.js';
+import { expectWrite } from './unwritten.js';
 
 // What the browser offers; 0 if it does not say: not every one has the API, and some keep it from private windows. Then
 // the core's own bound holds, and the browser refuses what is too much for it.
@@ -50,11 +49,6 @@ export class StoreKeeper {
   #drops = 0;
   /** What waits for its turn. @type {Held[]} */
   #waiting = [];
-  /** Keys and texts of records that are to be written. @type {string[][]} */
-  #records = [];
-  /** For each run, and for the records, a promise until it is written. @type {Set<Promise<unknown>>} */
-  #unwritten = new Set();
-  #recordsWritten = () => {};
   /** For each list that is being made, what was stored since it began. @type {Set<Run[]>} */
   #lists = new Set();
   /** What pages have handed over, by the core's number of the run. @type {Map<number, [Body, ...ArrayBuffer[]]>} */
@@ -164,21 +158,6 @@ export class StoreKeeper {
     if (pieces.end) this.put(body, pieces, buffers);
   };
 
-  /** What written() waits for until this is called. */
-  #expect() {
-    /** @type {any} */
-    let settle;
-    const expected = new Promise((resolve) => (settle = resolve));
-    this.#unwritten.add(expected);
-    void expected.then(() => this.#unwritten.delete(expected));
-    return settle;
-  }
-
-  /** Settles when all is written that is to be written by now. */
-  written() {
-    return Promise.all(this.#unwritten);
-  }
-
   /**
    * Keeps a run until it is written.
    * @param {Body} body
@@ -189,7 +168,7 @@ export class StoreKeeper {
     /** @type {Run} */
     const run = [root, begin, end];
     this.note(...run);
-    this.#waiting.push({ run, fits, buffers, body, url, done: this.#expect() });
+    this.#waiting.push({ run, fits, buffers, body, url, done: expectWrite() });
     if (fits) this.current?.hold(...run, buffers);
   }
 
@@ -200,13 +179,14 @@ export class StoreKeeper {
 
   async #write(/** @type {Held} */ { run, fits, buffers, body, url, done }) {
     const [root, begin, end] = run;
+    let hasRoom = fits;
     let drops = -1;
     let told = -1;
     for (let attempts = 1; told < 0; attempts++) {
       /** @type {number} */
       let outcome = STORE_STORED;
       try {
-        if (!fits || attempts > 1) await this.makeRoom(run, drops);
+        if (!hasRoom) await this.makeRoom(run, drops);
         drops = this.#drops;
         await this.current?.putRun(...run, buffers);
         broadcast('stored', { root, begin, end });
@@ -214,26 +194,11 @@ export class StoreKeeper {
         outcome = /** @type {any} */ (error).name === 'QuotaExceededError' ? STORE_FULL : STORE_FAILED;
       }
       told = tell(STORE_DONE, root, body, begin, end, outcome, attempts) ?? 0;
+      // A run that the core has written again needs room.
+      hasRoom = false;
     }
     if (told > 0) this.#report(codeOf(told), url);
     done();
-  }
-
-  /** Tells the core how the origin sent the resource of this exchange. */
-  async readRecord(/** @type {number} */ exchange) {
-    const [key] = callText(RECORD, exchange).split('\n');
-    tell(RECORD_READ, await soon(this.current?.record(key), ''), exchange);
-  }
-
-  /** How it does now is written with the news. */
-  keepRecord(/** @type {number} */ exchange) {
-    if (this.#records.length === 0) this.#recordsWritten = this.#expect();
-    this.#records.push(callText(RECORD, exchange).split(/\n(.*)/s));
-  }
-
-  writeRecords() {
-    const written = this.#records.splice(0).map(([key, text]) => this.current?.putRecord(key, text));
-    void Promise.allSettled(written).then(this.#recordsWritten);
   }
 
   /** Drops what the manifest does not list any more. */

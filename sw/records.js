@@ -1,0 +1,28 @@
+// Records: how the origin sends a resource, read from the store and written there. The core says when, and what one says.
+import { DO_KEEP_RECORD, DO_NEED_RECORD, RECORD, RECORD_READ } from '../build/border.js';
+import { callText, soon, tell } from './engine.js';
+import { expectWrite } from './unwritten.js';
+
+/** Keys and texts of those that are to be written. @type {string[][]} */
+const records = [];
+let done = () => {};
+
+/** @param {import('./storage.js').StoreKeeper} storage */
+export const recordPerformer = (storage) =>
+  /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
+    async [DO_NEED_RECORD]({ exchange }) {
+      const [key] = callText(RECORD, exchange).split('\n');
+      tell(RECORD_READ, await soon(storage.current?.record(key), ''), exchange);
+    },
+
+    [DO_KEEP_RECORD]: ({ exchange }) => {
+      if (records.length === 0) done = expectWrite();
+      records.push(callText(RECORD, exchange).split(/\n(.*)/s));
+    },
+  });
+
+/** Writes what was kept since the last time. */
+export function writeRecords(/** @type {import('./store.js').Store | null} */ store) {
+  const written = records.splice(0).map(([key, text]) => store?.putRecord(key, text));
+  void Promise.allSettled(written).then(done);
+}
