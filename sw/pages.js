@@ -72,8 +72,6 @@ export function startPages(onStored, onEmptied) {
  */
 export function handleMessage({ data, source, ports: [port] }) {
   if (data?.peerCdn !== protocolVersion) return;
-  // A page of the release before this one cannot hear a site with names of its own, nor keep its worker alive.
-  if (data.type === 'hello' && siteEnd() && data.end === undefined) return;
   if (data.type === 'company') tell(COMPANY, String(data.root));
   if (!(source instanceof Client) || source.type !== 'window') return;
   const page = numberOf(source.id);
@@ -83,7 +81,7 @@ export function handleMessage({ data, source, ports: [port] }) {
   const number = page || ++count;
   numbers.set(source.id, number);
   clients.set(number, { id: source.id, way: port ?? source });
-  tell(PAGE_HELLO, number);
+  tell(PAGE_HELLO, number, data.end !== undefined);
 }
 
 function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {

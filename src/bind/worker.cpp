@@ -15,7 +15,6 @@
 #include "base/limits.hpp"
 #include "base/list.hpp"
 #include "base/range.hpp"
-#include "base/site.hpp"
 #include "base/text.hpp"
 #include "bind/answer.hpp"
 #include "bind/border.hpp"
@@ -142,12 +141,12 @@ unsigned patterns() {
   return give(all);
 }
 
-// Whose worker this is, by its scope and its manifest, both as paths: how the site's names end.
+// Text: the worker's scope and its manifest, both as paths, a line each. Leaves how the site's
+// names end.
 unsigned site(unsigned scope_and_manifest_bytes) {
   std::string_view manifest = text_of(scope_and_manifest_bytes);
   const std::string_view scope = take_line(manifest);
-  engine.set_manifest_path(manifest.substr(0, manifest.find('?')));
-  return give(site_end(scope, manifest));
+  return give(engine.name_site(scope, manifest));
 }
 
 // The routes for InstallEvent.addRoutes, as pathnames of URLPattern, a line each.
@@ -286,8 +285,8 @@ void pages_start(double now) {
   post(now);
 }
 
-void page_hello(unsigned page, double now) {
-  engine.handle_hello({page}, at(now));
+void page_hello(unsigned page, bool knows_end, double now) {
+  engine.handle_hello({page}, knows_end, at(now));
   post(now);
 }
 

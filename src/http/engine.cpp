@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/range.hpp"
+#include "base/site.hpp"
 
 namespace peer_cdn {
 
@@ -17,6 +18,13 @@ Result<RouteId> Engine::add_route(std::string_view path, Strategy strategy, List
   for (const Plugin& each : plugins) is_ours &= each.kind != PluginKind::user;
   routes_.add(new Route{strategy, std::move(plugins), is_ours});  // the router counts them too
   return *id;
+}
+
+Text Engine::name_site(std::string_view scope, std::string_view manifest) {
+  manifest_path_ = manifest.substr(0, manifest.find('?'));
+  Text end = site_end(scope, manifest);
+  has_own_names_ = !end.empty();
+  return end;
 }
 
 Resource* Engine::find(std::string_view path_and_query, std::string_view destination,
@@ -168,7 +176,8 @@ Error Engine::handle_store_done(BodyId body, const Root& root, PieceRange run,
 
 // --- Pages ---------------------------------------------------------------------------------------
 
-void Engine::handle_hello(PageId page, Instant now) {
+void Engine::handle_hello(PageId page, bool knows_end, Instant now) {
+  if (has_own_names_ && !knows_end) return;
   commons_.pages.handle_hello(page, now);
   for (Open& each : exchanges_) each.exchange.handle_hello(now);
   // Those that went make room.

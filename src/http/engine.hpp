@@ -59,7 +59,9 @@ class Engine {
     is_late_ = has_script_run_;
     return is_late_ ? Error::registered_late : Error::none;
   }
-  void set_manifest_path(std::string_view path) { manifest_path_ = path; }
+  // Whose worker this is, by its scope and its manifest, both as paths. How the site's names end
+  // (base/site.hpp).
+  Text name_site(std::string_view scope, std::string_view manifest);
 
   // Whose request this is. `test` as in Router::match. Where all plugins of a route are ours, the
   // browser itself does what we would only pass on: what the manifest does not list, and what
@@ -123,7 +125,9 @@ class Engine {
 
   // --- Pages
   Pages& pages() { return commons_.pages; }
-  void handle_hello(PageId page, Instant now);
+  // `knows_end`: the page says how its site's names end. Pages of the release before this one do
+  // not. They cannot hear a site with names of its own, nor keep its worker alive.
+  void handle_hello(PageId page, bool knows_end, Instant now);
   void handle_page_gone(PageId page, Instant now);
   void handle_company(const Root& root, Instant now);
 
@@ -227,6 +231,7 @@ class Engine {
   Manifest next_manifest_;
   // Older ones that exchanges may point into, until none is open.
   OwnedList<Manifest> retired_;
+  bool has_own_names_ = false;  // the site is not that of the whole origin with the usual manifest
   bool disabled_ = false;
   bool has_script_run_ = false;
   bool is_late_ = false;           // the site registered us when its script had run

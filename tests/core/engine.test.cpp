@@ -77,9 +77,23 @@ TEST_CASE("a route needs a plugin, and not too many") {
 TEST_CASE("the site's own manifest path is reserved") {
   Listed site({Host::file("/my.json", 5)});
   CHECK(site.whose("/my.json") == Whose::ours);
-  site.engine.set_manifest_path("/my.json");
+  site.engine.name_site("/", "/my.json");
   CHECK(site.whose("/my.json") == Whose::browser);
   CHECK(site.whose("/my.json?x") == Whose::browser);
+}
+
+TEST_CASE("a site with names of its own takes no page that cannot hear them") {
+  Listed site({Host::file("/a", 5)});
+  const auto takes = [&](PageId page, bool knows_end) {
+    site.engine.handle_hello(page, knows_end, site.now);
+    site.hear();
+    return site.engine.pages().has(page);
+  };
+  CHECK(site.engine.name_site("/", names::manifest_path) == "");
+  CHECK(takes({1}, false));
+  CHECK(site.engine.name_site("/shop/", names::manifest_path) == " /shop/");
+  CHECK_FALSE(takes({2}, false));
+  CHECK(takes({2}, true));
 }
 
 TEST_CASE("the switch turns every route off until a later manifest") {

@@ -407,7 +407,7 @@ class Host {
     }
   }
   void hello(PageId page) {
-    engine.handle_hello(page, now);
+    engine.handle_hello(page, true, now);
     hear();
   }
   void gone(PageId page) {

@@ -45,7 +45,7 @@ Worker::Worker(World& world, Visitor& visitor, const std::vector<const File*>& f
   const Instant now = world_.now();
   engine_.handle_manifest_loaded(ManifestFetch::other, wall(), {}, now);
   engine_.handle_origin_answered(2 * world_.to_server(visitor_), now);
-  engine_.handle_hello(page, now);
+  engine_.handle_hello(page, true, now);
   if (const auto& marks = visitor.marks_) handle_present({marks->begin(), marks->end()}, {});
 }
 

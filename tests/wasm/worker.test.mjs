@@ -205,7 +205,7 @@ test('every Range header of the vectors gets its status, its Content-Range and i
   for (const { case: name, header, bytes, status, contentRange } of vectors('ranges').range) {
     const host = start();
     if (host.begin(['/f', bytes])[0] !== 0) continue; // lengths that a manifest cannot have
-    host.call('page_hello', 1, host.now);
+    host.call('page_hello', 1, true, host.now);
     if (status !== 206 && header !== '') {
       host.open('/f', { range: header });
       assert.equal(find(host.take(), 'begin'), undefined, `${name}: the origin answers`);
