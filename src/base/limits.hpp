@@ -90,10 +90,13 @@ inline constexpr std::uint64_t rate_unknown = 512 * kib;
 inline constexpr std::uint64_t rate_sample_bytes = 64 * kib;
 // The rate of the last so many bytes counts: a few windows.
 inline constexpr std::uint64_t rate_memory_bytes = 8 * mib;
+static_assert(rate_sample_bytes < rate_memory_bytes);
 // An older measurement says nothing about now: the laptop has moved, or the peer has left.
 inline constexpr Duration estimate_age = 60s;
 // Peers that seemed slower than the network are tried again this often, with one small response.
 inline constexpr Duration probe_wait = 5s;
+static_assert(probe_wait < estimate_age,
+              "what seemed slower is tried again before that is forgotten");
 // What a body gathers ahead of its reader: a second at 4 MB/s. A stalled reader costs so much
 // memory.
 inline constexpr std::uint64_t body_ahead_bytes = 4 * mib;
@@ -158,6 +161,7 @@ inline constexpr std::uint64_t checked_bytes = 32 * mib;
 // or so long; for an hour at most.
 inline constexpr Duration busy_memory = 60s;
 inline constexpr Duration busy_memory_max = 3600s;
+static_assert(busy_memory <= busy_memory_max);
 // An answer of the origin that has brought nothing for so long, and for the time of a piece at
 // reader_rate_min, may be dead: whoever opens the resource then asks anew. Without us each request
 // would have a connection of its own.
@@ -194,6 +198,7 @@ inline constexpr Duration manifest_fetch_wait = 4 * manifest_wait;
 // So many bad entries of one manifest are named: its author sees what is wrong, and a page is not
 // flooded.
 inline constexpr std::size_t named_entries = 20;
+static_assert(named_entries <= manifest_entries);
 // Nothing tells a worker that a tab was closed: it looks so often for the page that it asks.
 inline constexpr Duration page_look_wait = 1s;
 // Digest lists that nobody reads by at the moment, so that the next request for the same file need
@@ -206,15 +211,18 @@ inline constexpr Duration progress_wait = 250ms;
 // News to the pages wait while a response has not begun, and writing to the store while one is
 // open; no longer than this if there is always such a response.
 inline constexpr Duration calm_wait = 1s;
+static_assert(progress_wait < calm_wait, "news that wait for calm are late by more than usual");
 // What waits in the worker's memory to be written: a gallery, or all of a large file. Writing 30 MB
 // while they come takes two thirds as long again.
 inline constexpr std::uint64_t unwritten_bytes = 32 * mib;
+static_assert(segment_bytes <= unwritten_bytes && piece_bytes_max <= unwritten_bytes, "a run fits");
 // Where the origin is faster than the disk, what comes beyond this is passed on and not stored.
 // Waiting for the disk would keep the reader from what is there.
 inline constexpr std::uint64_t unwritten_bytes_max = unwritten_bytes + piece_bytes_max;
 // A replaced worker is kept until what it has brought is written, but no longer than this: browsers
 // end a worker of which an event takes five minutes.
 inline constexpr Duration hold_wait = 240s;
+static_assert(hold_wait < 5min);
 // A middleware of the site's that has not answered for so long never will, and counts as null. A
 // slow server has answered by then, and no browser has ended the worker yet.
 inline constexpr Duration plugin_wait = worker_idle;
@@ -278,6 +286,7 @@ static_assert(read_ahead_bytes < retained_bytes);
 // `store_wait`, when the page is hidden, or when so many bytes are in memory. A page that goes may
 // lose this much of what it did not hand to the worker.
 inline constexpr Duration store_wait = 1s;
+static_assert(store_wait < put_held_wait, "the page writes before the put() is given up");
 inline constexpr std::uint64_t unstored_bytes = retained_bytes / 2;
 // A rate is measured over at least this span.
 inline constexpr Duration rate_span = 100ms;
