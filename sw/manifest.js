@@ -19,13 +19,10 @@ import {
   manifestFetchWait,
 } from '../build/border.js';
 import { ask, call, callText, isOn, soon, tell } from './engine.js';
-import { listEntries, readManifest } from './listing.js';
+import { listEntries, noManifest, readManifest } from './listing.js';
 import { broadcast } from './pages.js';
 import { currentCache } from './plugins.js';
 import { FETCHED, LOST, Store } from './store.js';
-
-/** In use where the site has no manifest. */
-const nothing = '{"version":1,"resources":{}}';
 
 export class ManifestKeeper {
   /** Where digest lists are: a path, to which the root is added. @type {string} */
@@ -99,7 +96,7 @@ export class ManifestKeeper {
     });
     const answer = call(MANIFEST_ANSWER, response.status);
     if (answer === ANSWER_UNUSABLE) return FETCH_UNUSABLE;
-    return this.#use(answer === ANSWER_NONE ? nothing : await response.text());
+    return this.#use(answer === ANSWER_NONE ? noManifest : await response.text());
   }
 
   // A bad entry costs only itself, and is named.
@@ -109,7 +106,7 @@ export class ManifestKeeper {
       const { digests, disabled, entries } = readManifest(text);
       call(MANIFEST_BEGIN);
       const bad = listEntries(entries, (path, entry) => this.#add(path, entry));
-      call(MANIFEST_COMMIT, disabled, text === nothing);
+      call(MANIFEST_COMMIT, disabled, text === noManifest);
       this.#text = text;
       this.digests = digests;
       for (const path of bad) this.#report('malformed-manifest', path);

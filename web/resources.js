@@ -3,7 +3,6 @@ import {
   BYPASS_HEADER,
   DIGESTS_PATH,
   MANIFEST_PATH,
-  manifestVersion,
   PEER_DROPPED,
   PEER_HELD,
   PEER_IS_MANIFEST,
@@ -12,7 +11,7 @@ import {
   PEER_PATH_KEY,
   PEER_RESOURCE,
 } from '../build/border.js';
-import { listEntries, readManifest } from '../sw/listing.js';
+import { listEntries, noManifest, readManifest } from '../sw/listing.js';
 import { Store } from '../sw/store.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
@@ -99,7 +98,7 @@ export class Resources {
       if (response && this.#core.call(PEER_IS_MANIFEST, response.status)) text = await response.text();
     }
     this.text = text;
-    const { digests, disabled, entries } = readManifest(text ?? `{"version":${manifestVersion},"resources":{}}`);
+    const { digests, disabled, entries } = readManifest(text ?? noManifest);
     this.disabled = disabled;
     this.#listed = new Map();
     this.#byRoot = new Map();
