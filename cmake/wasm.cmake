@@ -61,8 +61,10 @@ if(is_tuned)
   find_program(NODE NAMES node REQUIRED)
   # Debian's em++ looks for acorn where only Debian's own Node does.
   set(CMAKE_CXX_LINKER_LAUNCHER ${CMAKE_COMMAND} -E env NODE_PATH=/usr/share/nodejs)
-  # Across files, inline only what makes its caller smaller.
-  target_link_options(small INTERFACE -Wl,-mllvm,-inline-threshold=-50)
+  # Across files, inline only what makes its caller smaller. And load a value again rather than keep it on every way that leads
+  # there, which takes more code than the load.
+  target_compile_options(small INTERFACE "SHELL:-mllvm -enable-load-pre=false")
+  target_link_options(small INTERFACE -Wl,-mllvm,-inline-threshold=-75 -Wl,-mllvm,-enable-load-pre=false)
   # A second run of wasm-opt finds another percent, one more where it rebuilds the control flow, which -Oz does not do by
   # itself, half of one more in what comes of that, and a quarter in the parameters that are left. Nothing lies below 1024, so
   # small offsets need no additions.
