@@ -39,7 +39,7 @@ Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
   if (disabled_) return Routed::Whose::unlisted;
   const bool is_ours = routes_[id.value].is_ours;
   if (is_ours ? !may_answer : !is_plain) return Routed::Whose::browser;
-  if (is_plain && !(is_ours && site_manifest_.is_used())) return Routed::Whose::ours;
+  if (is_plain && !(is_ours && site_manifest_.is_known())) return Routed::Whose::ours;
   return find(path_and_query, destination, may_answer) ? Routed::Whose::ours
                                                        : Routed::Whose::unlisted;
 }

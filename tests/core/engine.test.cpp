@@ -698,6 +698,30 @@ TEST_CASE("a request that an old manifest lists waits for a newer one, but not f
   }
 }
 
+TEST_CASE("where no manifest can be had nothing is listed, and the site is asked now and then") {
+  for (const ManifestFetch came :
+       {ManifestFetch::failed, ManifestFetch::unusable, ManifestFetch::malformed}) {
+    CAPTURE(static_cast<int>(came));
+    Site host;
+    host.route({PluginKind::cache, PluginKind::network});
+    host.engine.handle_manifest_loaded(ManifestFetch::failed, 0, {}, host.now);
+    host.open("/a");
+    CHECK(host.said() == "fetch manifest");
+    host.is_fetching_manifest = false;
+    host.engine.handle_manifest_fetched(came, host.wall, host.now);
+    host.hear();
+    CHECK(host.said().find("fall through x1; over x1") != std::string::npos);
+    CHECK_FALSE(host.try_open("/a"));
+    CHECK(host.said().empty());
+    host.wait(limits::manifest_wait);
+    CHECK_FALSE(host.try_open("/a"));
+    CHECK(host.said() == "fetch manifest");
+    host.list({Host::file("/a", 5)});
+    host.manifest_fetched(true, true);
+    CHECK(host.try_open("/a"));
+  }
+}
+
 TEST_CASE("a navigation asks for the manifest, and so does what an old one does not list") {
   Listed site({Host::file("/a", 5)});
   CHECK_FALSE(site.try_open("/", {}, {}, "document", true));
