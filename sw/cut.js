@@ -5,15 +5,14 @@ import { giveUp } from './engine.js';
 /**
  * The pieces of a resource from `first` on, as its body brings them; then what came of the next one, or an empty one. Behind the
  * last piece of the resource comes one of a byte, if the body goes on.
- * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
+ * @param {ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>} reader
  * @param {number} first
  * @param {{ bytes: number, pieceBytes: number }} resource
  * @param {(piece: number, bytes: number) => unknown} [arrived] is awaited; ends it by giving something
  * @param {() => boolean} [isLoose] from then on whatever comes is given as it comes
  * @returns {AsyncGenerator<ArrayBuffer, void>}
  */
-export async function* piecesOf(body, first, { bytes, pieceBytes }, arrived = () => {}, isLoose = () => false) {
-  const reader = body.getReader();
+export async function* piecesOf(reader, first, { bytes, pieceBytes }, arrived = () => {}, isLoose = () => false) {
   let rest = new Uint8Array(0);
   for (let piece = first; ; piece++) {
     const buffer = new ArrayBuffer(isLoose() ? pieceBytes : Math.max(1, Math.min(pieceBytes, bytes - piece * pieceBytes)));

@@ -104,7 +104,7 @@ export const jobPerformer = (storage, digests) =>
         if (!run?.body || isClosed()) return;
         const code = await listOf(exchange.root);
         if (code && !isClosed()) tell(JOB_END, code, id, job);
-        if (!isClosed()) await digest(body, job, runBegin, [begin, end], piecesOf(run.body, runBegin, exchange));
+        if (!isClosed()) await digest(body, job, runBegin, [begin, end], piecesOf(run.body.getReader(), runBegin, exchange));
       } catch {
         // What cannot be read is not held.
         if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);

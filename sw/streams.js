@@ -21,6 +21,8 @@ export class Stream {
   #abort = new AbortController();
   /** @type {Response | undefined} */
   #response;
+  /** @type {ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined} */
+  #reader;
   /** @type {Map<number, ArrayBuffer>} */
   #kept = new Map();
   #begun = false;
@@ -84,7 +86,7 @@ export class Stream {
   /** All bytes of the answer, whatever they are. Nothing of it was told. */
   spill() {
     // All who read it are told in one go.
-    this.#spilt ??= spilt(this.#spill(), () => this.#abort.abort());
+    this.#spilt ??= spilt(this.#spill(), () => this.#stop());
     this.#goOn();
     return this.#spilt();
   }
@@ -111,16 +113,17 @@ export class Stream {
   close() {
     this.#close();
     // Pages were given clones of it. It would gather in memory all that they read.
-    if (this.#isPassed) giveUp(this.#response?.body);
+    if (this.#isPassed) giveUp(this.#reader ?? this.#response?.body);
     if (this.#isOver) return 0;
     const { bytes, pieceBytes } = this.#resource;
     const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : this.#how.end;
     // A body that was read to its end is left alone: aborting would take it from the HTTP cache. So is one that a page reads.
-    if ((this.#cut < last || this.#isLong) && !this.#isPassed && !this.#spilt) this.#abort.abort();
+    if ((this.#cut < last || this.#isLong) && !this.#isPassed && !this.#spilt) this.#stop();
     this.#goOn();
     return this.#arrived - this.#passed;
   }
 
+  /** @returns {Promise<void>} */
   async #run() {
     const { bytes, pieceBytes, event } = this.#resource;
     const { request } = event;
@@ -128,12 +131,13 @@ export class Stream {
     const last = Math.min(bytes, end * pieceBytes) - 1;
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#isClosed) return;
+    const isOwn = own && !request.signal.aborted;
     try {
       const { url, mode, credentials, referrer, referrerPolicy } = request;
       const headers = new Headers(request.headers);
       for (const name of CONDITIONS) headers.delete(name);
       if (!whole) headers.set('range', `bytes=${begin * pieceBytes}-${last}`);
-      const response = await (own
+      const response = await (isOwn
         ? fetch(request)
         : fetch(url, {
             headers,
@@ -149,6 +153,8 @@ export class Stream {
       if (this.#isClosed) return giveUp(response.body);
       tell(STREAM_HEAD, answerWords(response), this.#id, response.status);
     } catch {
+      // Its page gave it up; others wait for it.
+      if (isOwn && request.signal.aborted && !this.#isClosed) return this.#run();
       this.#end('origin-unreachable');
     }
   }
@@ -166,7 +172,8 @@ export class Stream {
     /** @type {ArrayBuffer | undefined} */
     let last;
     let piece = isWhole ? 0 : this.#how.begin;
-    this.#pieces = piecesOf(/** @type {any} */ (body), piece, this.#resource, arrived, () => Boolean(this.#spilt));
+    this.#reader = /** @type {any} */ (body).getReader();
+    this.#pieces = piecesOf(/** @type {any} */ (this.#reader), piece, this.#resource, arrived, () => Boolean(this.#spilt));
     for (;;) {
       const { value: buffer } = await this.#pieces.next();
       if (!buffer) break;
@@ -215,6 +222,12 @@ export class Stream {
   #tellRate() {
     if (!this.#isRated && isOn()) call(STREAM_RATE, this.#id, this.#arrived, performance.now());
     this.#isRated = true;
+  }
+
+  // The page's own Request hears nothing of our signal.
+  #stop() {
+    this.#abort.abort();
+    giveUp(this.#reader);
   }
 
   #close() {

@@ -62,19 +62,14 @@ CacheUse cache_use(std::string_view mode) {
 }
 
 Repeatable Repeatable::of(const RequestFields& request) {
-  return {request.mode == "cors" && !request.destination.empty() && !request.has_integrity &&
-              !request.has_range,
-          request.mode == "no-cors", request.cache == "no-store", request.is_discreet};
+  return {!request.has_integrity && !request.has_range && !request.has_condition,
+          request.mode == "no-cors", !cache_use(request.cache).takes_held, request.is_discreet};
 }
 
 OriginRequest Repeatable::request(bool whole, bool reload) const {
   if (!whole) return {false, CacheMode::no_store, is_no_cors};
-  const bool is_own = is_element && !reload;
-  return {is_own,
-          is_no_store ? CacheMode::no_store
-          : reload    ? CacheMode::reload
-                      : CacheMode::page,
-          false};
+  const bool is_changed = reload && !is_past_cache;
+  return {is_own && !is_changed, is_changed ? CacheMode::reload : CacheMode::page, false};
 }
 
 bool suits(std::string_view destination, std::string_view type) {

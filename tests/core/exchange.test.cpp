@@ -76,7 +76,7 @@ TEST_CASE("reload asks the origin, past all that is held, and stores what comes"
     if (is_held) site.hold('a', {0, 4});
     site.asks.fields.cache = "reload";
     const ExchangeId id = site.open("/f");
-    CHECK(site.said() == "open s1 of b1 for 0-4 whole reload; need list x1");
+    CHECK(site.said() == "open s1 of b1 for 0-4 whole; need list x1");
     answer_first(site, id);
     site.bring(site.stream(1));
     CHECK(site.said().find("store b1 0-4") != std::string::npos);
@@ -94,13 +94,13 @@ TEST_CASE("no-store may come from peers, but not from what is held, and nothing 
   site.page_end(site.body(1), Error::nobody_has_it);
   CHECK(
       site.said() ==
-      "close b1 job 1; break b1 nobody-has-it; open s1 of b2 for 0-4 whole uncached; need list x1");
+      "close b1 job 1; break b1 nobody-has-it; open s1 of b2 for 0-4 whole; need list x1");
   answer_first(site, first);
   site.bring(site.stream(1));
   CHECK(site.said().find("store") == std::string::npos);
   site.hold('a', {0, 4});
   site.open("/f");
-  CHECK(site.said().find("open s2 of b3 for 0-4 whole uncached") != std::string::npos);
+  CHECK(site.said().find("open s2 of b3 for 0-4 whole") != std::string::npos);
 }
 
 TEST_CASE("what brings something to be stored holds the worker, and nothing else does") {

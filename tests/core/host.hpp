@@ -904,9 +904,8 @@ class Host {
         "open " + name(it.stream) + " of " + name(it.body) + " for " + text(it.pieces);
     if (it.whole) words += " whole";
     if (it.how.cache == CacheMode::reload) words += " reload";
-    if (it.whole && it.how.cache == CacheMode::no_store) words += " uncached";
     if (it.how.is_same_origin) words += " same-origin";
-    if (it.how.is_own) words += " itself";
+    if (it.whole && !it.how.is_own) words += " remade";
     if (it.wait > Duration(0)) words += " after " + std::to_string(it.wait.count() / 1000);
     return words;
   }

@@ -77,15 +77,24 @@ TEST_CASE("the origin is asked as the page asked, as far as a worker can repeat 
     r.destination = "image";
   };
   const Row rows[] = {
-      {"fetch() of all", fetches, true, false, {}},
+      {"fetch() of all", fetches, true, false, {true, CacheMode::page, false}},
       {"a window", fetches, false, false, {false, CacheMode::no_store, false}},
       {"past the HTTP cache", fetches, true, true, {false, CacheMode::reload, false}},
       {"no-store",
        [](RequestFields& r) { r.cache = "no-store"; },
        true,
        true,
-       {false, CacheMode::no_store, false}},
-      {"an image", [](RequestFields& r) { r.mode = "no-cors"; }, true, false, {}},
+       {true, CacheMode::page, false}},
+      {"reload",
+       [](RequestFields& r) { r.cache = "reload"; },
+       true,
+       true,
+       {true, CacheMode::page, false}},
+      {"an image",
+       [](RequestFields& r) { r.mode = "no-cors"; },
+       true,
+       false,
+       {true, CacheMode::page, false}},
       {"a window of a video",
        [](RequestFields& r) { r.mode = "no-cors"; },
        false,
@@ -112,6 +121,7 @@ TEST_CASE("the origin is asked as the page asked, as far as a worker can repeat 
        true,
        false,
        {}},
+      {"with a condition", [](RequestFields& r) { r.has_condition = true; }, true, false, {}},
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);

@@ -260,7 +260,7 @@ test('a request that its page gives up before the first byte is given up at the 
 });
 
 test('one of two readers that gives up takes nothing from the other', async () => {
-  const { page, origin, clock, file } = await scene({ bytes: 3 * MIB, page: true, script: network });
+  const { page, origin, clock, file, worker } = await scene({ bytes: 3 * MIB, page: true, script: network });
   origin.latency = 100;
   const abort = new AbortController();
   const [first, second] = [page.fetch(url, { signal: abort.signal }), page.fetch(url)];
@@ -268,5 +268,30 @@ test('one of two readers that gives up takes nothing from the other', async () =
   abort.abort();
   await assert.rejects(first, /Failed to fetch/);
   assert.deepEqual(await (await second).bytes(), file.body);
-  assert.equal(origin.requests(url).length, 1);
+  // The page's own Request takes its answer with it, where a browser tells of that: two requests, as without us.
+  assert.deepEqual(
+    origin.requests(url).map(({ aborted }) => aborted),
+    [true, false],
+  );
+  assert.deepEqual(worker.events.error, []);
+});
+
+test('all of a file is asked for by the request of the page, which alone has what the browser adds; not what has to change', async () => {
+  const { origin, worker } = await scene({ bytes: 20_000, script: network });
+  const isRequest = [];
+  const fetch = origin.fetch.bind(origin);
+  origin.fetch = (what, ...rest) => {
+    if (String(what.url ?? what).endsWith(url)) isRequest.push(what instanceof Request);
+    return fetch(what, ...rest);
+  };
+  for (const [init, isOwn] of [
+    [{}, true],
+    [{ cache: 'reload' }, true],
+    [{ cache: 'no-store' }, true],
+    [{ cache: 'reload', headers: { range: 'bytes=0-99' } }, false],
+  ]) {
+    isRequest.length = 0;
+    await (await worker.fetch(url, init)).bytes();
+    assert.deepEqual(isRequest, [isOwn], JSON.stringify(init));
+  }
 });

@@ -67,6 +67,14 @@ function hasWindows({ ours, control, of }) {
 const hasWholeForPart = ({ ours, control, of }) =>
   of.file.isListed && rangesOf(control).length > 0 && rangesOf(ours).length === 0 && requestsOf(ours) > 0;
 
+/** It asks for a part, of the page's or of ours, or under a condition. */
+const isChanged = (difference) =>
+  !isWhole(difference) ||
+  hasWindows(difference) ||
+  difference.of.learn !== undefined ||
+  Object.keys(difference.of.init?.headers ?? {}).some((name) => name.startsWith('if-')) ||
+  /integrity/.test(difference.of.name);
+
 const isSubset = (difference) => {
   const without = valuesOf(difference.without);
   return valuesOf(difference.with).every((value) => without.includes(value));
@@ -243,14 +251,14 @@ export const documented = [
       requestsOf(difference.ours) <= 4,
   },
   {
-    kind: 'origin of an element',
+    kind: 'changed request',
     limit:
-      'The origin sees no `Origin` for a listed file of a `crossorigin` element with `integrity`, nor of a preload as `fetch`; ' +
-      'in WebKit of no element.',
+      'A request for a listed file that a worker has to change (a part, a condition, `integrity`) has no client hints ' +
+      '(`Sec-CH-UA`), no priority of its own (HTTP/2), nor the `Origin` of a `crossorigin` element; in WebKit no element has it.',
     applies: (difference) =>
-      isOf(difference, 'origin') &&
+      /^origin: (origin|sec-ch-.*)$/.test(difference.observable) &&
       difference.of.file.isListed &&
-      (difference.engine === 'webkit' || /integrity|preload/.test(difference.of.name)) &&
+      (difference.engine === 'webkit' || isChanged(difference)) &&
       valuesOf(difference.with).every((value) => valuesOf(difference.without).includes(value)),
   },
   {

@@ -115,7 +115,7 @@ export const kinds = {
   'held in the middle': { hold: 'middle' },
 };
 
-/** What an origin's log tells of a request. Names that begin with x- are told too. */
+/** What an origin's log tells of a request. Names that begin with x-, and client hints, are told too. */
 const told = new Set(
   [
     'accept accept-encoding accept-language authorization cache-control content-length content-type cookie if-match',
@@ -364,7 +364,7 @@ export class Origin {
     const { key, file } = combination;
     const headers = {};
     for (const [each, value] of Object.entries(request.headers)) {
-      if (told.has(each) || each.startsWith('x-')) headers[each] = this.#neutral(value);
+      if (told.has(each) || /^(x|sec-ch)-/.test(each)) headers[each] = this.#neutral(value);
     }
     /** @type {Entry} */
     const entry = { key, name: name + search, side, method: request.method, headers, status: 0, sent: 0, isWhole: false };
