@@ -37,7 +37,6 @@ export class Body {
   /** @type {Response | undefined} */
   response;
   hasBegun = false;
-  isPouring = false;
   /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
   spilt;
   /** @type {ReadableStreamDefaultController<Uint8Array> | undefined} */
@@ -60,10 +59,10 @@ export class Body {
     const stream = new ReadableStream(
       {
         start: (sink) => void (this.sink = sink),
-        pull: ({ desiredSize }) => {
-          if (this.spilt) return void this.#pour();
+        pull: (sink) => {
+          if (this.spilt) return this.#pour(sink);
           // Before the first byte the core knows.
-          if (this.hasBegun) tell(PULL, this.id, desiredSize ?? 0);
+          if (this.hasBegun) tell(PULL, this.id, sink.desiredSize ?? 0);
         },
         cancel: () => {
           this.sink = undefined;
@@ -79,22 +78,21 @@ export class Body {
   /** What comes from there is the rest of the response. */
   spill(/** @type {ReadableStreamDefaultReader<Uint8Array>} */ chunks) {
     this.spilt = chunks;
-    void this.#pour();
+    // The core adds nothing to it.
+    const sink = this.sink;
+    this.sink = undefined;
+    if (sink) void this.#pour(sink);
   }
 
-  async #pour() {
-    if (this.isPouring) return;
-    this.isPouring = true;
+  // Reads beside each other end in their order.
+  async #pour(/** @type {ReadableStreamDefaultController<Uint8Array>} */ sink) {
     try {
-      while ((this.sink?.desiredSize ?? 0) > 0) {
-        const { value, done } = await /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.spilt).read();
-        if (done) return this.sink?.close();
-        this.sink?.enqueue(value);
-      }
+      const { value, done } = await /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.spilt).read();
+      if (done) sink.close();
+      else sink.enqueue(value);
     } catch (error) {
-      this.sink?.error(error);
+      sink.error(error);
     }
-    this.isPouring = false;
   }
 }
 
@@ -129,7 +127,14 @@ export const bodyPerformer = {
 
   [DO_OPEN_STREAM]: ({ body, stream, ...how }) => void new Stream(stream, bodyOf(body).exchange, how),
 
-  [DO_PASS_STREAM]: ({ body, stream, shared }) => void (bodyOf(body).response = streamOf(stream).pass(shared)),
+  [DO_PASS_STREAM]: ({ body: id, stream, shared, compared }) => {
+    const body = bodyOf(id);
+    const answer = (body.response = streamOf(stream).pass(shared));
+    if (!compared) return;
+    // A copy by itself would not tell that its page gave it up.
+    body.open(answer);
+    body.spill(/** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader());
+  },
 
   [DO_ACCEPT]: ({ stream, until, keep }) => streamOf(stream)?.accept(until, keep),
 

@@ -244,11 +244,13 @@ struct Accept {
   PieceIndex until;
   PieceIndex keep;
 };
-// The answer, untouched, is the response of this body. `shared`: others read it too.
+// The answer, untouched, is the response of this body. `shared`: others read it too. `compared`:
+// this body goes on beside its page, until that gives the response up.
 struct PassStream {
   BodyId body;
   StreamId stream;
   bool shared;
+  bool compared;
 };
 // The answer is not what it should be, and its head is the response's: the rest of the response are
 // its bytes as they come, from the first one on.

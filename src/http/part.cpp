@@ -408,10 +408,11 @@ void Part::perform(const Body::Drop& /*drop*/, Instant /*now*/) {
 
 void Part::perform(const Body::Pass& pass, Instant now) {
   const StreamId stream = stream_of(pass.job);
+  const bool is_compared = !body_.finished();
   has_passed_ = true;
-  if (body_.finished()) leave(pass.job, stream);
-  push(command::PassStream{id_, stream, commons_.streams.find(stream) != nullptr});
-  if (body_.finished()) finish(false, Error::none, now);
+  if (!is_compared) leave(pass.job, stream);
+  push(command::PassStream{id_, stream, commons_.streams.find(stream) != nullptr, is_compared});
+  if (!is_compared) finish(false, Error::none, now);
 }
 
 void Part::perform(const Body::Spill& spill, Instant /*now*/) {

@@ -926,7 +926,8 @@ class Host {
     body.has_begun = body.is_passed = true;
     // One that is compared goes on.
     body.is_over = engine.part(it.body) == nullptr;
-    law_(body.is_over || it.shared, "an answer that is compared is shared with the page");
+    law_(it.compared == !body.is_over, "a body that goes on beside its page compares");
+    law_(!it.compared || it.shared, "an answer that is compared is shared with the page");
     std::string words =
         "pass " + name(it.stream) + " as " + name(it.body) + (it.shared ? " shared" : "");
     stream.is_passed = true;

@@ -212,7 +212,7 @@ test('bytes that an HTTP cache kept from before are its word until it has others
     assert.notDeepEqual(await (await page.fetch(url)).bytes(), file.body, 'as without us');
     origin.always(url, null);
     const healed = await page.fetch(url);
-    assert.deepEqual([healed.type, await healed.bytes()], ['basic', file.body], plugins.join());
+    assert.deepEqual(await healed.bytes(), file.body, plugins.join());
     await clock.pass(1000);
     const ours = await page.fetch(url);
     assert.deepEqual([ours.type, await ours.bytes()], ['default', file.body], plugins.join());

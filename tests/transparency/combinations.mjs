@@ -218,6 +218,11 @@ for (const file of four) {
   add('fetch', 'fetch read as it comes', { ...file, kind: 'held in the middle' }, { read: 'streamed', isShort: true });
 }
 add('fetch', 'fetch aborted in the middle', large, { abort: 'middle', stage: 'second' });
+// Whose bytes are compared on the way.
+const compared = { size: 'large', kind: 'changed, held in the middle' };
+add('fetch', 'fetch aborted in the middle', compared, { abort: 'middle', stage: 'second' });
+add('fetch', 'fetch cancelled in the middle', compared, { read: 'cancel', stage: 'second' });
+add('fetch', 'fetch read as it comes', compared, { read: 'streamed', stage: 'second' });
 add('fetch', 'fetch aborted before', large, { abort: 'before', stage: 'second' });
 for (const read of ['text', 'blob', 'slowly', 'byob', 'cancel', 'unread', 'tee', 'half a tee', 'clone', 'piped', 'form']) {
   for (const file of [small, large, unlistedLarge]) add('fetch', `fetch read by ${read}`, file, { read });

@@ -285,7 +285,7 @@ export const documented = [
     kind: 'given up in the middle',
     limit: 'What a page gives up in the middle of a body goes on at the origin in Firefox, and if it is aborted in WebKit.',
     applies: (difference) =>
-      difference.of.file.kind === 'held in the middle' &&
+      difference.of.file.kind.endsWith('held in the middle') &&
       isOf(difference, 'client') &&
       // Without any worker too, Firefox gives up at the origin what was cancelled, or does not, by chance.
       (difference.engine === 'firefox'

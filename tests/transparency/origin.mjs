@@ -113,6 +113,13 @@ export const kinds = {
   'cut off': { cutAfter: sliceBytes },
   'held before the head': { hold: 'head' },
   'held in the middle': { hold: 'middle' },
+  // Found out by its last byte, and nothing of it stays in the HTTP cache.
+  'changed, held in the middle': {
+    change: (bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.of(bytes.at(-1) ^ 1)]),
+    tag: 'none',
+    headers: { 'last-modified': null, 'cache-control': 'no-cache' },
+    hold: 'middle',
+  },
 };
 
 /** What an origin's log tells of a request. Names that begin with x-, and client hints, are told too. */

@@ -99,7 +99,7 @@ class Side {
   async measure(list, atOnce = width) {
     this.origin.mark(list.map(({ key }) => key));
     const isNavigation = ({ probe }) => probe === 'navigation';
-    const isHeld = ({ file }) => file.kind.startsWith('held');
+    const isHeld = ({ file }) => file.kind.includes('held');
     const asked = list.filter((each) => !isNavigation(each));
     for (const [some, most] of [
       [asked.filter((each) => !isHeld(each)), atOnce],
