@@ -76,8 +76,8 @@ export class Body {
   }
 
   /** What comes from there is the rest of the response. */
-  spill(/** @type {ReadableStreamDefaultReader<Uint8Array>} */ chunks) {
-    this.spilt = chunks;
+  spill(/** @type {ReadableStream<Uint8Array>} */ chunks) {
+    this.spilt = chunks.getReader();
     // The core adds nothing to it.
     const sink = this.sink;
     this.sink = undefined;
@@ -133,7 +133,7 @@ export const bodyPerformer = {
     if (!compared) return;
     // A copy by itself would not tell that its page gave it up.
     body.open(answer);
-    body.spill(/** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader());
+    body.spill(/** @type {ReadableStream<Uint8Array>} */ (answer.body));
   },
 
   [DO_ACCEPT]: ({ stream, until, keep }) => streamOf(stream)?.accept(until, keep),

@@ -3,7 +3,7 @@
 /**
  * @param {AsyncGenerator<Uint8Array<ArrayBuffer>, void>} bytes all of the answer
  * @param {() => void} cancel nobody reads them any more
- * @returns {() => ReadableStreamDefaultReader<Uint8Array>} a reader for each of those who ask in this turn
+ * @returns {() => ReadableStream<Uint8Array>} one for each of those who ask in this turn
  */
 export function spilt(bytes, cancel) {
   let rest = new ReadableStream({
@@ -19,6 +19,6 @@ export function spilt(bytes, cancel) {
   return () => {
     const [one, other] = rest.tee();
     rest = other;
-    return one.getReader();
+    return one;
   };
 }

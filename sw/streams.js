@@ -154,7 +154,7 @@ export class Stream {
       tell(STREAM_HEAD, answerWords(response), this.#id, response.status);
     } catch {
       // Its page gave it up; others wait for it.
-      if (isOwn && request.signal.aborted && !this.#isClosed) return this.#run();
+      if (isOwn && request.signal.aborted) return this.#run();
       this.#end('origin-unreachable');
     }
   }

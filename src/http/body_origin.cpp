@@ -82,7 +82,7 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
     stream.held_end = takes_all ? geometry_.count() : held.end;
     if (stream.is_all) stream.next = stream.kept = 0;
     const Stream* other =
-        stream.is_all ? streams_->find_all(of_, stream, job->pieces.begin) : nullptr;
+        stream.is_all && !checks_ ? streams_->find_all(of_, stream, job->pieces.begin) : nullptr;
     if (other) {
       // Two slices of one whole: it is read once.
       close(id);

@@ -67,13 +67,14 @@ struct Repeatable {
   bool is_own = false;  // nothing of it is the page's answer's alone
   bool is_no_cors = false;
   bool is_past_cache = false;  // by its own cache mode
-  bool is_discreet = false;  // a page's own request would say more of the visitor
+  bool is_discreet = false;    // a page's own request would say more of the visitor
   static Repeatable of(const RequestFields& request);
   // As the page asked, as far as a worker can repeat it. Only the page's own Request has what the
   // browser adds by itself: client hints, Sec-Purpose, its priority, the Origin of an element that
   // is read across origins. A Request cannot be changed without losing these. With integrity it
-  // would be read to its end before its first byte is passed on. An answer to a range is of use only where it was asked for, so the HTTP
-  // cache is left out; and the mode "no-cors" has no ranges.
+  // would be read to its end before its first byte is passed on. An answer to a range is of use
+  // only where it was asked for, so the HTTP cache is left out; and the mode "no-cors" has no
+  // ranges.
   OriginRequest request(bool whole, bool reload) const;
 };
 

@@ -412,6 +412,15 @@ TEST_CASE("an answer that is compared is asked for as the page asks, and once") 
   SUBCASE("the page goes away") {
     site.cancel(site.body(1));
   }
+  SUBCASE("another page's is one more, and is not asked for again beside it") {
+    site.open("/a");
+    CHECK(site.said() == "open s2 of b2 for 0-200 whole");
+    site.head(site.stream(2));
+    CHECK(site.said() == "pass s2 as b2 shared; respond x2 plugin 1 with b2");
+    site.bring(site.stream(1));
+    site.bring(site.stream(2));
+    CHECK(site.said().find("open s3") == std::string::npos);
+  }
   CHECK(site.is_empty());
 }
 

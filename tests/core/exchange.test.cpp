@@ -92,9 +92,8 @@ TEST_CASE("no-store may come from peers, but not from what is held, and nothing 
   const ExchangeId first = site.open("/f");
   CHECK(site.said() == "ask page 7 of b1 for 0-4");
   site.page_end(site.body(1), Error::nobody_has_it);
-  CHECK(
-      site.said() ==
-      "close b1 job 1; break b1 nobody-has-it; open s1 of b2 for 0-4 whole; need list x1");
+  CHECK(site.said() ==
+        "close b1 job 1; break b1 nobody-has-it; open s1 of b2 for 0-4 whole; need list x1");
   answer_first(site, first);
   site.bring(site.stream(1));
   CHECK(site.said().find("store") == std::string::npos);
