@@ -276,7 +276,7 @@ test('one of two readers that gives up takes nothing from the other', async () =
   assert.deepEqual(worker.events.error, []);
 });
 
-test('all of a file is asked for by the request of the page, which alone has what the browser adds; not what has to change', async () => {
+test('all of a file is asked for by the request of the page, which alone has what the browser adds', async () => {
   const { origin, worker } = await scene({ bytes: 20_000, script: network });
   const isRequest = [];
   const fetch = origin.fetch.bind(origin);
