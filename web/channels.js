@@ -61,7 +61,7 @@ export class Channels {
     for (const channel of [control, data]) {
       channel.binaryType = 'arraybuffer';
       channel.onopen = look;
-      channel.onclose = channel.onerror = end;
+      channel.onclose = end;
     }
     control.onmessage = (event) => {
       const frame = bytesOf(event.data);
@@ -79,7 +79,7 @@ export class Channels {
     const pair = this.#pairs.get(id);
     this.#pairs.delete(id);
     for (const channel of pair ? [pair.control, pair.data] : []) {
-      channel.onopen = channel.onclose = channel.onerror = channel.onmessage = channel.onbufferedamountlow = null;
+      channel.onopen = channel.onclose = channel.onmessage = channel.onbufferedamountlow = null;
     }
   }
 

@@ -14,7 +14,6 @@ import { pathOf } from './diagnosis.js';
  * @property {(pair: number, candidate: RTCIceCandidateInit) => void} candidate
  * @property {(pair: number) => void} restart
  * @property {(pair: number) => void} close
- * @property {() => number} count_emval_handles
  */
 
 /**
@@ -56,11 +55,6 @@ export class Connections {
     }
     this.#rtc = module;
     this.#rtc.start(this.#host(), configuration);
-  }
-
-  /** How many of JavaScript's values the module holds. */
-  handles() {
-    return this.#rtc.count_emval_handles();
   }
 
   /** @returns {Promise<import('./diagnosis.js').Reached>} */

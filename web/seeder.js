@@ -53,7 +53,7 @@ export class Seeder {
    * @param {number} piece
    */
   #run(resource, piece) {
-    const key = `${resource.root}/${Math.floor(piece / this.#perSegment(resource.pieceBytes))}`;
+    const key = `${resource.root}/${Math.floor((piece * resource.pieceBytes) / segmentBytes)}`;
     let run = this.#runs.get(key);
     this.#runs.delete(key);
     if (run instanceof Promise || !inside(run, resource, piece)) run = this.#load(key, resource, piece, run);
@@ -96,11 +96,6 @@ export class Seeder {
       this.#resources.lost(root, run);
     }
     return null;
-  }
-
-  /** @param {number} pieceBytes */
-  #perSegment(pieceBytes) {
-    return Math.max(1, Math.floor(segmentBytes / pieceBytes));
   }
 }
 
