@@ -363,6 +363,9 @@ inline constexpr Duration buffered_span = 250ms;
 inline constexpr std::uint64_t buffered_min = 128 * kib;
 inline constexpr std::uint64_t buffered_max = 1 * mib;
 static_assert(message_bytes <= buffered_min && buffered_min <= buffered_max);
+// A peer whose store lost a piece that it had offered refuses it. One that has refused so many
+// pieces of a resource is not believed when it offers more of it.
+inline constexpr std::uint32_t refusals_max = 8;
 // No cap by default: WebRTC's congestion control already yields to the visitor's other traffic.
 inline constexpr std::uint64_t upload_rate = 0;
 // A higher cap is no cap at all.
@@ -398,6 +401,10 @@ static_assert(fetch_start_bytes <= segment_bytes, "a fetch is at most a segment"
 // At half of this the simulator's crowds take up to a tenth more from the origin, visitors who come
 // one by one a third.
 inline constexpr Duration origin_wait = 1s;
+// The same where few peers are known to be slower than the origin: each 8 MiB would else end with a
+// wait for what they were asked for. With origin_wait 64 MiB from an origin of 10 MB/s take three
+// times as long beside a peer of 100 KB/s as without it.
+inline constexpr Duration outpaced_wait = origin_wait / 8;
 // If a site's patience is more than 1, peers may be so many times slower than the origin before it
 // helps; never more than this many times.
 inline constexpr double peers_slower_max = 4;

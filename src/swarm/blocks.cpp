@@ -205,6 +205,7 @@ void Download::receive(PieceIndex piece, Outputs& out) {
 void Download::handle_reject(PeerId peer, const wire::Block& block) {
   if (Holder* at = holder(peer); at != nullptr && at->have.has(block.piece)) {
     at->have.remove(block.piece);
+    ++at->refused;
     picker_.remove_piece(block.piece);
   }
   Active* at = active(block.piece);

@@ -299,7 +299,9 @@ void Download::handle_have(Holder& holder, PieceSet have) {
   holder.answered = true;
 }
 
+// A peer that offers what it refuses would have the origin asked and cut by each of its words.
 void Download::handle_update(Holder& holder, PieceRange pieces) {
+  if (holder.refused >= limits::refusals_max) return;
   for (PieceIndex piece = pieces.begin; piece < pieces.end; ++piece) {
     if (holder.have.add(piece)) picker_.add_piece(piece);
   }

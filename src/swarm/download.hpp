@@ -76,6 +76,7 @@ class Download {
     bool silent = false;  // it takes long to say that
     bool stalled = false;
     std::uint32_t claims_heard = 0;
+    std::uint32_t refused = 0;  // pieces that it had, and did not give
     Instant asked{};
     std::uint64_t rate = 0;  // bytes a second as measured; 0: not measured yet
     PieceRange lane;         // the segment that it is asked for beyond the urgent part
@@ -297,6 +298,7 @@ class Download {
   std::uint32_t let_down_ = 0;        // how often claimed pieces did not come
   Error origin_error_ = Error::none;  // why the origin is not asked any more
   Rate origin_rate_;
+  bool outpaced_ = false;  // few peers, slower together than the origin, as behind() found
   Instant fetches_due_ = Instant::max();
   Instant fetched_at_{};  // when a fetch was last under way
   std::uint32_t verified_ = 0;

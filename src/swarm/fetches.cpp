@@ -4,7 +4,8 @@
 //   nobody near has or fetches the piece   fetched, with such pieces behind it (gap)
 //   another page claims the piece          left to it, unless the reader waits too long (late)
 //   peers have the piece                   left to them, unless the reader waits too long (late) or
-//                                          they are few and slower than the origin (behind)
+//                                          they are few and slower than the origin (behind), for
+//                                          which a reader waits hardly at all
 //
 // If two pages fetch the same piece, the claim with the lower rank holds and the other fetch is
 // cut. In a crowd every page starts at a place of its own, so that together they fetch one copy.
@@ -79,6 +80,7 @@ std::optional<PieceRange> Download::late(const Reader& reader, Instant now) {
     return std::nullopt;
   }
   Duration wait = theirs ? limits::origin_wait * reader.help.slower : limits::claim_wait;
+  if (theirs && outpaced_) wait = limits::outpaced_wait;
   if (const std::uint64_t rate = origin_rate_.per_second()) {
     wait = std::max(wait, Duration(geometry_.bytes_of(first) * std::uint64_t{1'000'000} / rate));
   }
@@ -143,6 +145,7 @@ std::optional<PieceRange> Download::gap(const Reader& reader, PieceRange read_ah
 // read-ahead towards the peers. This begins when patience is over and the peers' rate is known.
 std::optional<PieceRange> Download::behind(const Reader& reader, PieceRange read_ahead,
                                            Instant now) {
+  outpaced_ = false;
   const std::size_t known = std::max<std::size_t>(introduced_, useful());
   if (reader.credit <= 0 || known >= limits::introductions_per_ask) return std::nullopt;
   const Instant measured =
@@ -155,7 +158,8 @@ std::optional<PieceRange> Download::behind(const Reader& reader, PieceRange read
   }
   std::uint64_t origin_rate = origin_rate_.per_second();
   if (origin_rate == 0) origin_rate = limits::origin_rate_unknown;
-  if (peers_rate == 0 || peers_rate * reader.help.slower >= origin_rate) return std::nullopt;
+  outpaced_ = peers_rate > 0 && peers_rate * reader.help.slower < origin_rate;
+  if (!outpaced_) return std::nullopt;
   const auto left = [&](PieceIndex piece) {
     return picker_.state(piece) == PiecePicker::State::missing && peers_have(piece) &&
            !fetching(piece);
@@ -203,8 +207,8 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
     }
     const PieceRange read_ahead = {reader.rest.begin,
                                    reader.rest.begin + std::min(span, reader.rest.count())};
+    const auto meets = behind(reader, read_ahead, now);
     const auto beside = late(reader, now);
-    const auto meets = beside ? std::nullopt : behind(reader, read_ahead, now);
     // In a crowd each page fetches one stretch at a time, because fewer fetches meet less often.
     const bool waits =
         !fetches_.empty() && fellows(reader) > 0 && !nobody_brings(read_ahead.begin, now);
@@ -215,8 +219,8 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
     if (!pieces) continue;
     ++last.value;
     const std::uint32_t rank = picker_.own_order(last.value * 0x85EBCA6BU);
-    const bool theirs = beside.has_value() || meets.has_value();
-    begin_fetch({last, *pieces, pieces->end, theirs, meets.has_value(), rank, now}, now, out);
+    const bool theirs = beside || meets;
+    begin_fetch({last, *pieces, pieces->end, theirs, theirs && !beside, rank, now}, now, out);
     return true;
   }
   return false;

@@ -181,6 +181,28 @@ TEST_CASE("a piece that a peer has by now is not fetched on, but those after it 
   CHECK(f.download.next_block(*f.download.holder({1}), true, true)->piece == 2);
 }
 
+TEST_CASE("what a peer offers that has refused much is fetched on") {
+  Fixture f(8);
+  f.open();
+  f.download.handle_answered(1);
+  f.holder(1, std::string(8, 'x'));
+  Download::Holder& holder = *f.download.holder({1});
+  CHECK(f.said() == "");
+  for (std::uint32_t refused = 0; refused < limits::refusals_max; ++refused) {
+    f.download.handle_update(holder, f.geometry.all());
+    const auto block = f.download.next_block(holder, true, true);
+    REQUIRE(block);
+    f.download.handle_reject({1}, *block);
+  }
+  CHECK(f.said() == "");
+  const Instant late = start + limits::origin_wait;
+  CHECK(f.said(late) == "G1:0-1 ");
+  f.download.handle_update(holder, f.geometry.all());
+  CHECK(f.said(late) == "");
+  CHECK(f.come(1, 0, late));
+  CHECK(f.said(late) == "O0 ");
+}
+
 TEST_CASE("peers that have a piece and do not bring it are helped after a while") {
   Fixture f(8);
   f.open();
@@ -258,9 +280,9 @@ TEST_CASE(
     CHECK(f.said(late - 1ms) == "");
     CHECK(f.said(late) == "G1:0-4 ");
   }
-  SUBCASE("slower is") {
+  SUBCASE("slower is: what the reader waits for comes at once, the rest from the other end") {
     peer.rate = limits::origin_rate_unknown / 4;
-    CHECK(f.said(start + limits::origin_wait) == "G1:28-32 G2:24-28 ");
+    CHECK(f.said(start + limits::origin_wait) == "G1:0-4 G2:28-32 ");
   }
 }
 

@@ -247,6 +247,39 @@ TEST_CASE("small files are as soon with peers as from the network alone") {
   });
 }
 
+// How long a large file takes of somebody whose only peers have slow lines.
+Duration time_of_large(std::uint64_t seed, bool peers) {
+  Random random(seed);
+  World world(seed, Network{.delay = 15ms, .window = 80 * limits::kib});
+  world.origin.bytes_per_second = (2 + random.below(20)) * limits::mib;
+  const std::uint64_t bytes = (8 + random.below(90)) * limits::mib;
+  const File& file = world.file(bytes, 128 * limits::kib);
+  for (std::uint64_t i = 0; i <= random.below(3); ++i) {
+    const std::uint64_t up = 30'000 + random.below(400'000);
+    world.add(Line{10ms, up, 4 * limits::mib}).hold(file, file.geometry.all());
+  }
+  settle(world, 2s);
+  Visitor& visitor = world.add(Line{5ms, 4 * limits::mib, 40 * limits::mib});
+  visitor.worker = std::make_unique<Worker>(world, visitor, world.files(), !peers);
+  settle(world, 1s);
+  if (random.chance(0.5)) {
+    world.step(visitor, [&](Visitor& v) { v.warm_up(world.files()); });
+    settle(world, 3s);
+  }
+  const Request& request = visitor.fetch(file);
+  CHECK(world.run(10min, [&] { return request.done(); }));
+  check_world(world);
+  return request.took();
+}
+
+TEST_CASE("a large file is hardly later where the only peers are slow") {
+  for_seeds(40, [](std::uint64_t seed) {
+    const double with = to_ms(time_of_large(seed, true));
+    const double without = to_ms(time_of_large(seed, false));
+    CHECK(with <= 1.5 * without + 3000);
+  });
+}
+
 // Some four of them, fast and slow, and another one after them. What the origin sent beyond a copy.
 std::uint64_t beyond_a_copy(std::uint64_t seed, bool one_leaves) {
   Random random(seed);
