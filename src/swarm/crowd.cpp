@@ -102,12 +102,10 @@ void Swarm::handle_fetch_end(FetchId fetch, Error error, Instant now) {
 void Swarm::handle(Pair& pair, const wire::Claim& claim, Instant now) {
   Download* download = download_of(pair, claim.handle);
   if (download == nullptr) return;
-  Download::Holder& holder = *download->holder(pair.session.peer());
-  if (!holder.answered) return close_pair(pair, Error::malformed_message);
   if (claim.pieces.end > download->geometry().count()) {
     return close_pair(pair, Error::piece_out_of_bounds);
   }
-  if (++holder.claims_heard > limits::claims_from_peer) return;
+  if (++download->holder(pair.session.peer())->claims_heard > limits::claims_from_peer) return;
   download->handle_claim({claim.pieces, claim.rank}, now);
 }
 

@@ -126,15 +126,12 @@ void Swarm::handle(Pair& pair, const wire::Request& request, Instant now) {
   if (holding == nullptr) return send(pair, wire::Reject{request.handle, request.blocks}, now);
   wire::Reject reject{request.handle, {}};
   for (const wire::Block& block : request.blocks) {
-    if (block.piece >= holding->geometry.count()) {
+    const Geometry& geometry = holding->geometry;
+    const std::uint32_t piece_bytes =
+        block.piece < geometry.count() ? geometry.bytes_of(block.piece) : 0;
+    if (block.offset >= piece_bytes || block.offset % limits::block_bytes != 0 ||
+        !(block == wire::block_at(block.piece, block.offset, piece_bytes))) {
       return close_pair(pair, Error::piece_out_of_bounds);
-    }
-    const std::uint32_t piece_bytes = holding->geometry.bytes_of(block.piece);
-    if (block.offset >= piece_bytes || block.offset % limits::block_bytes != 0) {
-      return close_pair(pair, Error::piece_out_of_bounds);
-    }
-    if (!(block == wire::block_at(block.piece, block.offset, piece_bytes))) {
-      return close_pair(pair, Error::wrong_length);
     }
     if (!holding->pieces.has(block.piece)) {
       reject.blocks.push_back(block);

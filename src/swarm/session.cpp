@@ -23,6 +23,18 @@ Error Session::handle_hello(std::uint32_t version) {
   return Error::none;
 }
 
+wire::Handle Session::want(Instant now) {
+  if (!waits()) heard_ = now;
+  wanted_ = true;
+  return ++last_handle_;
+}
+
+void Session::handle_answer(Instant now) {
+  heard_ = now;
+  wanted_ = false;
+  if (paused_until_) paused_until_ = now;
+}
+
 std::size_t Session::depth() const {
   if (rate_.per_second() == 0) return limits::pipeline_blocks_start;
   const auto blocks = static_cast<std::size_t>(rate_.in(span_) / limits::block_bytes);
@@ -41,7 +53,7 @@ bool Session::is_due() const {
 
 void Session::ask(wire::Handle handle, const wire::Block& block, Instant now) {
   if (asked_.empty()) {
-    last_block_ = now;
+    heard_ = now;
     rate_.resume(now);
   }
   asked_.push_back({handle, block});
@@ -50,19 +62,9 @@ void Session::ask(wire::Handle handle, const wire::Block& block, Instant now) {
 Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now) {
   const Awaited asked = {header.handle, header.block};
   const bool was_asked = take(asked_, asked);
-  if (!was_asked && !take(cancelled_, asked)) {
-    // The right block with the wrong length has an error of its own.
-    for (const Awaited& other : asked_) {
-      if (other.handle == asked.handle && other.block.piece == asked.block.piece &&
-          other.block.offset == asked.block.offset) {
-        return Error::wrong_length;
-      }
-    }
-    return Error::unasked_block;
-  }
-  last_block_ = now;
+  if (!was_asked && !take(cancelled_, asked)) return Error::unasked_block;
   rate_.add(header.block.bytes, now);
-  if (paused_until_) paused_until_ = now;
+  handle_answer(now);
   return was_asked;
 }
 
@@ -93,8 +95,13 @@ List<Session::Awaited> Session::abandon(std::optional<wire::Handle> handle) {
   return gone;
 }
 
+// What was cancelled is awaited only where nothing more can be asked for before it is answered.
+bool Session::waits() const {
+  return !lost_ && (wanted_ || !asked_.empty() || cancelled_.size() >= limits::unanswered_blocks);
+}
+
 bool Session::stalls(Instant now) {
-  if (asked_.empty() || paused_until_ || now < last_block_ + limits::peer_stall) return false;
+  if (!waits() || paused_until_ || now < heard_ + limits::peer_stall) return false;
   if (now >= stalled_at_ + limits::peer_stall_memory) stalls_ = 0;
   ++stalls_;
   stalled_at_ = now;
@@ -108,17 +115,18 @@ bool Session::recovers(Instant now) {
   return true;
 }
 
-void Session::handle_found() {
+void Session::handle_found(Instant now) {
   if (!lost_) return;
   lost_ = false;
+  heard_ = now;
   if (paused_until_) --stalls_;
   paused_until_.reset();
 }
 
 std::optional<Instant> Session::next_timeout() const {
   if (paused_until_) return paused_until_;
-  if (asked_.empty()) return std::nullopt;
-  return last_block_ + limits::peer_stall;
+  if (!waits()) return std::nullopt;
+  return heard_ + limits::peer_stall;
 }
 
 }  // namespace peer_cdn::swarm

@@ -28,7 +28,10 @@ class Session {
   // The first frame must be a hello of our version: version_mismatch, unknown_message.
   Error handle_hello(std::uint32_t version);
   bool greeted() const { return greeted_; }
-  wire::Handle next_handle() { return ++last_handle_; }
+  // A handle under which the peer is asked what it has. It answers, be it that it has nothing.
+  wire::Handle want(Instant now);
+  // It answered that, or sent a block.
+  void handle_answer(Instant now);
 
   // A block that the peer was asked for, and will answer.
   struct Awaited {
@@ -38,14 +41,14 @@ class Session {
   };
   // So much of the peer's rate may be in flight: half a second's, or less. A stalled peer is asked
   // for nothing.
-  void limit_span(Duration span) { span_ = std::min(span, limits::pipeline_span); }
+  void limit_span(Duration span) { span_ = span; }
   bool has_room() const;
   // A quarter of that room is free. A request for each block would double the number of messages at
   // both ends.
   bool is_due() const;
   bool idle() const { return asked_.empty(); }
   void ask(wire::Handle handle, const wire::Block& block, Instant now);
-  // True: the block is needed. False: it was cancelled. Errors: unasked_block, wrong_length.
+  // True: the block is needed. False: it was cancelled. Error: unasked_block.
   Result<bool> handle_block(const wire::BlockHeader& header, Instant now);
   // True if the block was still needed.
   bool handle_reject(wire::Handle handle, const wire::Block& block);
@@ -54,30 +57,32 @@ class Session {
   // Cancels all blocks in flight, or those of one handle. Returns them.
   List<Awaited> abandon(std::optional<wire::Handle> handle);
 
-  // No bytes came for limits::peer_stall with requests in flight. True once per stall.
+  // Nothing came for limits::peer_stall although an answer is due. True once per stall.
   bool stalls(Instant now);
   // How many stalls there were, each within limits::peer_stall_memory of the one before.
   std::uint32_t stalls() const { return stalls_; }
-  // The pause after a stall is over, or a block came. True once.
+  // The pause after a stall is over, or the peer answered. True once.
   bool recovers(Instant now);
   // The path to the peer is gone, or back. A stall in between was not the peer's fault.
   void handle_lost() { lost_ = true; }
-  void handle_found();
+  void handle_found(Instant now);
   bool stalled() const { return lost_ || paused_until_; }
   std::optional<Instant> next_timeout() const;
   const Rate& rate() const { return rate_; }
 
  private:
   std::size_t depth() const;
+  bool waits() const;
 
   PeerId peer_;
   bool greeted_ = false;
   wire::Handle last_handle_ = 0;
   List<Awaited> asked_;
   List<Awaited> cancelled_;
+  bool wanted_ = false;  // it was asked what it has, and has answered nothing since
   Rate rate_;
   Duration span_ = limits::pipeline_span;
-  Instant last_block_{};
+  Instant heard_{};  // when the peer last answered, or when it was asked after a pause
   std::uint32_t stalls_ = 0;
   Instant stalled_at_{};
   std::optional<Instant> paused_until_;

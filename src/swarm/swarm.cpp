@@ -79,7 +79,7 @@ void Swarm::handle_pair_lost(PeerId peer, Instant now) {
 void Swarm::handle_pair_found(PeerId peer, Instant now) {
   if (Pair* pair = find(peer)) {
     pool_.handle_found(peer);
-    pair->session.handle_found();
+    pair->session.handle_found(now);
     mark_stalled(*pair);
   }
   settle(now);
@@ -143,7 +143,7 @@ void Swarm::handle(Pair& pair, const wire::Hello& hello, Instant) {
 // --- Asking --------------------------------------------------------------------------------------
 
 void Swarm::want(Pair& pair, Download& download, Instant now) {
-  const wire::Handle handle = pair.session.next_handle();
+  const wire::Handle handle = pair.session.want(now);
   Download::Holder& holder = download.add_holder(pair.session.peer(), handle, now);
   holder.stalled = pair.session.stalled();
   // Over a pair that is open the first blocks come a round trip sooner, if the peer has them. A
@@ -160,15 +160,18 @@ void Swarm::want_all(Download& download, Instant now) {
   }
 }
 
-void Swarm::handle(Pair& pair, const wire::Have& have, Instant) {
+void Swarm::handle(Pair& pair, const wire::Have& have, Instant now) {
+  pair.session.handle_answer(now);
   Download* download = download_of(pair, have.handle);
   if (download == nullptr) return;  // the download was over before this came
+  Download::Holder& holder = *download->holder(pair.session.peer());
   auto pieces = PieceSet::parse(have.bitfield, download->geometry().count());
-  if (!pieces) return close_pair(pair, pieces.error());
-  download->handle_have(*download->holder(pair.session.peer()), std::move(pieces.value()));
+  if (!pieces || holder.answered) return close_pair(pair, Error::malformed_message);
+  download->handle_have(holder, std::move(pieces.value()));
 }
 
-void Swarm::handle(Pair& pair, const wire::Not& message, Instant) {
+void Swarm::handle(Pair& pair, const wire::Not& message, Instant now) {
+  pair.session.handle_answer(now);
   pair.session.abandon(message.handle);
   if (Download* download = download_of(pair, message.handle)) {
     download->handle_not(*download->holder(pair.session.peer()));
@@ -178,12 +181,10 @@ void Swarm::handle(Pair& pair, const wire::Not& message, Instant) {
 void Swarm::handle(Pair& pair, const wire::Update& update, Instant) {
   Download* download = download_of(pair, update.handle);
   if (download == nullptr) return;
-  Download::Holder& holder = *download->holder(pair.session.peer());
-  if (!holder.answered) return close_pair(pair, Error::malformed_message);
   if (update.pieces.end > download->geometry().count()) {
     return close_pair(pair, Error::piece_out_of_bounds);
   }
-  download->handle_update(holder, update.pieces);
+  download->handle_update(*download->holder(pair.session.peer()), update.pieces);
 }
 
 void Swarm::handle(Pair& pair, const wire::Reject& reject, Instant) {
@@ -390,16 +391,15 @@ void Swarm::settle_pairs(Instant now) {
   for (Pair& pair : pairs_) {
     if (pair.closed) continue;
     const PeerId peer = pair.session.peer();
-    if (pair.session.stalls(now)) {
-      if (pair.session.stalls() >= limits::peer_stalls_max) {
-        give_up_pair(pair, Error::peer_stalled);
-        continue;
-      }
-      outputs_.push(Report{Error::peer_stalled, peer});
-      withdraw_requests(pair, now);
-    } else if (pair.session.recovers(now)) {
-      mark_stalled(pair);
+    // After a pause a peer that still owes an answer is not asked first.
+    if (pair.session.recovers(now)) mark_stalled(pair);
+    if (!pair.session.stalls(now)) continue;
+    if (pair.session.stalls() >= limits::peer_stalls_max) {
+      give_up_pair(pair, Error::peer_stalled);
+      continue;
     }
+    outputs_.push(Report{Error::peer_stalled, peer});
+    withdraw_requests(pair, now);
   }
   while (const auto peer = pool_.take_restart(now)) outputs_.push(RestartPair{*peer});
   while (const auto peer = pool_.expired(now)) {

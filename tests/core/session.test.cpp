@@ -78,7 +78,7 @@ TEST_CASE(
   const std::size_t few = fill(session, now, 2);
   CHECK(few >= 3);
   CHECK(few <= 5);
-  session.limit_span(10 * limits::pipeline_span);
+  session.limit_span(limits::pipeline_span);
   const std::size_t all = few + fill(session, now, 3);
   CHECK(all >= 14);
   CHECK(all <= 18);
@@ -103,7 +103,7 @@ TEST_CASE("a block is taken once, and only as it was asked for") {
   CHECK(session.handle_block({2, block(0)}, start).error() == Error::unasked_block);
   CHECK(session.handle_block({1, block(5)}, start).error() == Error::unasked_block);
   CHECK(session.handle_block({1, block(0, 9)}, start).error() == Error::unasked_block);
-  CHECK(session.handle_block({1, {1, 0, 99}}, start).error() == Error::wrong_length);
+  CHECK(session.handle_block({1, {1, 0, 99}}, start).error() == Error::unasked_block);
   CHECK(session.handle_block({1, block(0)}, start).value());
   CHECK(session.handle_block({1, block(0)}, start).error() == Error::unasked_block);
 }
@@ -146,6 +146,42 @@ TEST_CASE("a peer that answers no cancel is asked for nothing more") {
     session.cancel(1, block(piece));
   }
   CHECK(session.idle());
+  CHECK(session.next_timeout() == start + limits::peer_stall);
+  CHECK_FALSE(session.stalls(start + limits::peer_stall - 1ms));
+  CHECK(session.stalls(start + limits::peer_stall));
+  CHECK(session.recovers(start + limits::peer_stall + limits::peer_stall_pause));
+  CHECK(session.stalls(start + limits::peer_stall + limits::peer_stall_pause));
+  CHECK(session.stalls() == 2);
+}
+
+TEST_CASE("a peer that does not say what it has stalls, until it does") {
+  Session session({1});
+  CHECK(session.want(start) != session.want(start + 1s));
+  CHECK(session.next_timeout() == start + 2s);
+  session.handle_answer(start + 1s);
+  CHECK_FALSE(session.stalls(start + 1min));
+  session.want(start + 2s);
+  CHECK_FALSE(session.stalls(start + 3999ms));
+  CHECK(session.stalls(start + 4s));
+  CHECK_FALSE(session.has_room());
+  SUBCASE("it says so late") {
+    session.handle_answer(start + 5s);
+    CHECK(session.recovers(start + 5s));
+    CHECK_FALSE(session.stalls(start + 1min));
+    CHECK(session.next_timeout() == std::nullopt);
+  }
+  SUBCASE("it never does") {
+    CHECK(session.recovers(start + 14s));
+    CHECK(session.stalls(start + 14s));
+    CHECK(session.stalls() == 2);
+  }
+  SUBCASE("its path was gone") {
+    session.handle_lost();
+    session.handle_found(start + 14s);
+    CHECK(session.stalls() == 0);
+    CHECK_FALSE(session.stalls(start + 15s));
+    CHECK(session.stalls(start + 16s));
+  }
 }
 
 TEST_CASE("no bytes for two seconds with requests in flight is a stall") {
@@ -204,7 +240,7 @@ TEST_CASE("while the path to a peer is gone it is asked for nothing, and did not
   }
   CHECK(session.stalled());
   CHECK_FALSE(session.has_room());
-  session.handle_found();
+  session.handle_found(start + 1min);
   CHECK_FALSE(session.stalled());
   CHECK(session.has_room());
   CHECK(session.stalls() == 0);

@@ -120,7 +120,7 @@ TEST_CASE("a request for a block that cannot be closes the pair, and says why") 
   const Case cases[] = {{{4, 0, full}, Error::piece_out_of_bounds},
                         {{0, 2 * full, full}, Error::piece_out_of_bounds},
                         {{0, 1, full}, Error::piece_out_of_bounds},
-                        {{0, 0, full - 1}, Error::wrong_length}};
+                        {{0, 0, full - 1}, Error::piece_out_of_bounds}};
   for (const Case& c : cases) {
     Fixture f;
     f.connect();
@@ -207,6 +207,10 @@ TEST_CASE("a block that nobody asked for closes the pair") {
   }
   SUBCASE("a bitfield of another length") {
     f.say(wire::Have{handle, {15, 0}});
+    CHECK(f.closed() == Error::malformed_message);
+  }
+  SUBCASE("what it has, for the second time") {
+    f.say(wire::Have{handle, {15}});
     CHECK(f.closed() == Error::malformed_message);
   }
   SUBCASE("an update beyond the end") {
@@ -370,6 +374,36 @@ TEST_CASE(
   }
   CHECK(f.closed() == Error::peer_stalled);
   CHECK_FALSE(f.swarm.is_banned(peer));
+}
+
+TEST_CASE("a peer that does not say what it has is not counted, and given up before long") {
+  Fixture f;
+  f.connect();
+  f.swarm.open({1}, f.root, f.geometry, {{0, 4}, {}}, start);
+  const wire::Handle handle = find<wire::Want>(f.heard())->handle;
+  CHECK(f.swarm.answering() == 1);
+  Instant now = *f.swarm.next_timeout();
+  while (now < start + limits::peer_stall) {
+    f.swarm.handle_timeout(now);
+    now = *f.swarm.next_timeout();
+  }
+  f.swarm.handle_timeout(now);
+  CHECK(f.swarm.answering() == 0);
+  SUBCASE("it answers late") {
+    f.say(wire::Have{handle, {15}}, now + 1s);
+    CHECK(f.swarm.answering() == 1);
+    CHECK(find<wire::Request>(f.heard()) != nullptr);
+  }
+  SUBCASE("it never does") {
+    f.drain();
+    for (int pauses = 1; pauses < static_cast<int>(limits::peer_stalls_max); ++pauses) {
+      CHECK(f.swarm.has_pair(peer));
+      f.swarm.handle_timeout(now += limits::peer_stall_pause);
+      CHECK(f.swarm.answering() == 0);
+    }
+    CHECK(f.closed() == Error::peer_stalled);
+    CHECK_FALSE(f.swarm.is_banned(peer));
+  }
 }
 
 TEST_CASE("a peer whose path is gone is asked for nothing until it is back, on the same session") {
