@@ -339,7 +339,7 @@ unsigned open_exchange(unsigned bytes, bool same_origin, unsigned page, double n
   const bool has_credentials = take_line(rest) != "omit";
   const bool has_referrer = !take_line(rest).empty();
   fields.is_discreet = !has_credentials || !has_referrer;
-  take_line(rest);  // the referrer's policy
+  fields.lacks_referrer = take_line(rest) != "no-referrer" && !has_referrer;
   fields.has_authorization = has_header(rest, "authorization");
   fields.has_bypass = has_header(rest, names::bypass_header);
   event.page = {page};

@@ -62,7 +62,8 @@ CacheUse cache_use(std::string_view mode) {
 }
 
 Repeatable Repeatable::of(const RequestFields& request) {
-  return {!request.has_integrity && !request.has_range && !request.has_condition,
+  return {!request.has_integrity && !request.has_range && !request.has_condition &&
+              !request.lacks_referrer,
           request.mode == "no-cors", !cache_use(request.cache).takes_held, request.is_discreet};
 }
 

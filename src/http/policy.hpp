@@ -19,7 +19,8 @@ struct RequestFields {
   std::string_view mode{};     // "cors", "no-cors", "same-origin", "navigate"
   bool has_range = false;
   bool has_integrity = false;
-  bool is_discreet = false;  // without credentials, or without a referrer
+  bool is_discreet = false;     // without credentials, or without a referrer
+  bool lacks_referrer = false;  // though its policy allows one
 };
 
 // Whether the router is asked at all. If not, there is no respondWith.
@@ -72,9 +73,9 @@ struct Repeatable {
   // As the page asked, as far as a worker can repeat it. Only the page's own Request has what the
   // browser adds by itself: client hints, Sec-Purpose, its priority, the Origin of an element that
   // is read across origins. A Request cannot be changed without losing these. With integrity it
-  // would be read to its end before its first byte is passed on. An answer to a range is of use
-  // only where it was asked for, so the HTTP cache is left out; and the mode "no-cors" has no
-  // ranges.
+  // would be read to its end before its first byte is passed on. To one that lacks a referrer
+  // WebKit gives the worker's script as such. An answer to a range is of use only where it was
+  // asked for, so the HTTP cache is left out; and the mode "no-cors" has no ranges.
   OriginRequest request(bool whole, bool reload) const;
 };
 

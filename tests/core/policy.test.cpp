@@ -122,6 +122,7 @@ TEST_CASE("the origin is asked as the page asked, as far as a worker can repeat 
        false,
        {}},
       {"with a condition", [](RequestFields& r) { r.has_condition = true; }, true, false, {}},
+      {"without a referrer", [](RequestFields& r) { r.lacks_referrer = true; }, true, false, {}},
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);

@@ -67,13 +67,15 @@ function hasWindows({ ours, control, of }) {
 const hasWholeForPart = ({ ours, control, of }) =>
   of.file.isListed && rangesOf(control).length > 0 && rangesOf(ours).length === 0 && requestsOf(ours) > 0;
 
-/** It asks for a part, of the page's or of ours, or under a condition. */
+/** It asks for a part, of the page's or of ours, under a condition, or lacks a referrer. */
 const isChanged = (difference) =>
   !isWhole(difference) ||
   hasWindows(difference) ||
   difference.of.learn !== undefined ||
   Object.keys(difference.of.init?.headers ?? {}).some((name) => name.startsWith('if-')) ||
-  /integrity/.test(difference.of.name);
+  /integrity/.test(difference.of.name) ||
+  difference.of.init?.referrer === '' ||
+  ['blob', 'srcdoc'].includes(difference.of.context);
 
 const isSubset = (difference) => {
   const without = valuesOf(difference.without);
@@ -182,7 +184,7 @@ export const documented = [
     kind: 'just started',
     limit: 'What is asked of a worker that has just started is answered by us, listed or not: `Sec-Fetch-Dest` is `empty`.',
     applies: (difference) =>
-      difference.of.stage === 'stopped' && isOf(difference, 'sec-fetch-dest') && difference.with === 'empty',
+      difference.of.stage === 'stopped' && isOf(difference, 'sec-fetch-dest') && valuesOf(difference.with)[0] === 'empty',
   },
   {
     kind: 'asked again where it broke off',
@@ -253,8 +255,9 @@ export const documented = [
   {
     kind: 'changed request',
     limit:
-      'A request for a listed file that a worker has to change (a part, a condition, `integrity`) has no client hints ' +
-      '(`Sec-CH-UA`), no priority of its own (HTTP/2), nor the `Origin` of a `crossorigin` element; in WebKit no element has it.',
+      'A request for a listed file that a worker has to change (a part, a condition, `integrity`), or that lacks a referrer ' +
+      '(a frame of `srcdoc`, a worker of a blob), has no client hints (`Sec-CH-UA`), no priority of its own (HTTP/2), nor the ' +
+      '`Origin` of a `crossorigin` element; in WebKit no element has it.',
     applies: (difference) =>
       /^origin: (origin|sec-ch-.*)$/.test(difference.observable) &&
       difference.of.file.isListed &&

@@ -274,7 +274,8 @@ async function requesting(combination, seen, _places, url) {
   await over;
   seen.tell(
     'events',
-    events.filter((type) => type !== 'progress' || abort !== 'progress'),
+    // Whether a page that waits is told of progress depends on how long it waits.
+    events.filter((type) => type !== 'progress' || !(abort === 'progress' || isSync)),
   );
   seen.tell('states', states);
   for (const name of ['status', 'statusText', 'responseURL']) seen.tell(name, xhr[name]);

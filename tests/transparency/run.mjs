@@ -100,10 +100,13 @@ class Side {
     this.origin.mark(list.map(({ key }) => key));
     const isNavigation = ({ probe }) => probe === 'navigation';
     const isHeld = ({ file }) => file.kind.includes('held');
-    const asked = list.filter((each) => !isNavigation(each));
+    const isFrame = ({ probe }) => probe === 'frame';
+    const asked = list.filter((each) => !isNavigation(each) && !isFrame(each));
     for (const [some, most] of [
       [asked.filter((each) => !isHeld(each)), atOnce],
       [asked.filter(isHeld), Math.min(atOnce, heldWidth)],
+      // A call counts as the visitor's own act for some seconds, and what frames ask for says so (Sec-Fetch-User).
+      ...list.filter(isFrame).map((each) => [[each], 1]),
     ]) {
       Object.assign(this.seen, await this.visitor.run(observeAll, { list: some, places: this.#places, width: most }));
     }
