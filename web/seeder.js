@@ -1,5 +1,6 @@
 // The seeding side: cuts blocks out of what is still in memory, or out of runs of the store, of which few stay.
-import { runsInMemory, segmentBytes } from '../build/border.js';
+import { runReadWait, runsInMemory, segmentBytes } from '../build/border.js';
+import { within } from './within.js';
 
 /** @typedef {{ begin: number, buffer: ArrayBuffer }} Run from piece `begin` on */
 /** @typedef {import('./resources.js').Resource} Resource */
@@ -84,14 +85,15 @@ export class Seeder {
 
   /**
    * Which runs there are is known: to list them takes longer than to read one, since the browser looks at every entry of
-   * the store.
+   * the store. A run that the browser does not read in time is lost, because all later answers wait for this one.
    * @param {Resource} resource
    * @param {number} piece
    */
   async #read({ root }, piece) {
     const store = await this.#store;
     for (const run of this.#resources.runs(root, piece)) {
-      const buffer = await (await store?.readRun(root, ...run))?.arrayBuffer();
+      const reading = store?.readRun(root, ...run).then((response) => response?.arrayBuffer());
+      const buffer = await within(runReadWait, Promise.resolve(reading));
       if (buffer) return { begin: run[0], buffer };
       this.#resources.lost(root, run);
     }

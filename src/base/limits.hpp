@@ -349,6 +349,10 @@ inline constexpr Duration peer_stall_memory = 5min;
 static_assert(peer_stalls_max * (peer_stall + peer_stall_pause) < peer_stall_memory,
               "a peer that stalls whenever it is asked is given up");
 static_assert(peer_stall < bridge_stall, "the peer is dropped before the page is");
+// If the browser does not read a run of the store in this time, the page has lost the run, and
+// refuses its blocks. A disk may never answer, and what peers ask for later waits behind this.
+inline constexpr Duration run_read_wait = 1500ms;
+static_assert(run_read_wait < peer_stall, "a peer is refused in time, and asks elsewhere");
 // A reader that got no piece for this time, or less than this rate for this time, is better off
 // elsewhere. A large piece may take longer.
 inline constexpr Duration reader_stall = 3s;

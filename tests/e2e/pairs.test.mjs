@@ -51,6 +51,39 @@ async function two(t, { flags = [], before, urls = [film] } = {}) {
   return { s, first, second, chromium };
 }
 
+/** Runs in the page before its scripts: the engine is in the page, where a test can say what its Cache never reads. */
+function readInPage() {
+  delete globalThis.Worker;
+  globalThis.unread = '-';
+  const { match } = Cache.prototype;
+  Cache.prototype.match = function (request, options) {
+    const isUnread = String(request.url ?? request).includes(globalThis.unread);
+    return isUnread ? new Promise(() => {}) : match.call(this, request, options);
+  };
+}
+
+test('a visitor whose browser never reads one file of the store serves the others', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site(files);
+  const [first, second] = [await chromium({ init: readInPage }), await chromium()];
+  await first.visit(s.url);
+  const roots = [await s.root(song), await s.root(book)];
+  for (const url of [song, book]) await first.fetch(url);
+  for (const root of roots) await s.origin.untilShared(root);
+  s.origin.reset();
+  // The new page has nothing of them in memory.
+  await first.visit(s.url);
+  for (const root of roots) await s.origin.untilShared(root);
+  await first.run((root) => (globalThis.unread = root), roots[0]);
+  await second.visit(s.url);
+  for (const root of roots) await s.origin.untilIntroducible(root);
+  const got = await second.fetch(song);
+  assert.equal(got.sha256, sha256(files[song]));
+  await s.origin.away(() => same(second, book));
+  assert.equal((await second.sources(book)).fromPeers, files[book].length);
+  assert.equal(s.origin.sent(book), 0);
+});
+
 test('a page that was only opened has a pair, and its first fetch needs no other', async (t) => {
   const { s, first, second } = await two(t);
   await untilOpen(second);
