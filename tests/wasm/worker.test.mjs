@@ -333,7 +333,7 @@ test('a request goes from the origin to the store through the border, and leaves
     const id = host.open('/f');
     const all = host.run('/f');
     const [body, stream, ...asked] = find(all, 'openStream');
-    assert.deepEqual(asked, [0, 4, 1, 0, border.CACHE_PAGE, 0, 0]);
+    assert.deepEqual(asked, [0, 4, 1, 1, border.CACHE_PAGE, 0, 0]);
     assert.ok(!streams.has(stream), 'each has a number of its own');
     streams.add(stream);
     assert.deepEqual(find(all, 'respond'), [id, 1, body, 1]);
