@@ -35,6 +35,7 @@ void Client::stop(Instant) {
 
 void Client::open(Instant now) {
   state_ = State::opening;
+  away_ = Error::no_coordinator;
   state_expires_ = now + limits::welcome_wait;
   outputs_.push(OpenSocket{});
 }
@@ -57,7 +58,7 @@ void Client::handle_socket_closed(Instant now) {
   if (state_ <= State::waiting) return;
   // A session that ended says nothing of the next one: the coordinator may let go of sockets, and
   // Firefox closes those of a page that is about to be left. The next attempt tells.
-  const bool nobody = !welcomed();
+  const bool nobody = !welcomed() && away_ == Error::no_coordinator;
   schedule_reconnect(now);
   forget_session(nobody);
 }
@@ -115,8 +116,7 @@ void Client::handle_message(const Message& message, Instant now) {
 void Client::handle(const Welcome& welcome, Instant now) {
   if (state_ != State::greeting) return;
   if (welcome.version != version) {
-    outputs_.push(SignalReport{Error::version_mismatch});
-    stop(now);
+    handle(Refusal{std::string(code(Error::version_mismatch))}, now);
     return;
   }
   state_ = State::welcomed;
@@ -212,6 +212,7 @@ void Client::handle(const Resume& resume, Instant) {
 void Client::handle(const Refusal& refusal, Instant now) {
   const Error error = parse_code(refusal.code);
   outputs_.push(SignalReport{error});
+  if (is_of_coordinator(error)) away_ = error;
   if (error == Error::version_mismatch) stop(now);
 }
 
@@ -281,7 +282,7 @@ void Client::ask(const Root& root, Instant now) {
   }
   if (state_ <= State::waiting || asked_.size() >= limits::asks_waiting) {
     outputs_.push(Answered{root, 0});
-    outputs_.push(SignalReport{Error::no_coordinator});
+    outputs_.push(SignalReport{away_});
     return;
   }
   asked_.push_back(Asked{root, now + limits::answer_wait});

@@ -141,7 +141,8 @@ class Client {
   std::string browser_;
   Random random_;
   State state_ = State::stopped;
-  std::uint32_t attempts_ = 0;  // to connect, since a session that lasted
+  Error away_ = Error::no_coordinator;  // why the coordinator does not help, by its own last word
+  std::uint32_t attempts_ = 0;          // to connect, since a session that lasted
   Instant state_expires_{};     // waiting: when to open; opening, greeting: when to give up
   Instant welcomed_at_{};
   PeerId number_;                        // this page's, by the last welcome

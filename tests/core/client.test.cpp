@@ -124,6 +124,34 @@ TEST_CASE("no coordinator is told when none answers, not when a session ends") {
   CHECK(reports[0].error == Error::no_coordinator);
 }
 
+TEST_CASE("why the coordinator refused is told until the next attempt, also of an ask") {
+  const auto told = [](Host& host) {
+    std::string codes;
+    for (const SignalReport& report : host.take<SignalReport>()) {
+      codes += std::string(code(report.error)) + ' ';
+    }
+    return codes;
+  };
+  for (const char* why : {"origin-refused", "too-many-peers", "shutting-down", "version-mismatch"}) {
+    Host host;
+    host.client.start(host.now);
+    host.client.handle_socket_open(host.now);
+    host.hear(Refusal{why});
+    host.client.handle_socket_closed(host.now);
+    CHECK(told(host) == std::string(why) + ' ');
+    host.client.ask(root_of(1), host.now);
+    CHECK(told(host) == std::string(why) + ' ');
+  }
+  Host host;
+  host.client.start(host.now);
+  host.client.handle_socket_open(host.now);
+  host.hear(Refusal{"origin-refused"});
+  host.client.handle_socket_closed(host.now);
+  host.pass(limits::reconnect_max);
+  host.client.handle_socket_closed(host.now);
+  CHECK(told(host) == "origin-refused no-coordinator ");
+}
+
 TEST_CASE("connected means welcomed and told what anybody has") {
   Host host;
   host.greet();

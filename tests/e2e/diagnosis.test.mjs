@@ -82,10 +82,13 @@ for (const [what, [change, code]] of Object.entries(broken)) {
   });
 }
 
-test('a page that the coordinator does not serve hears so after start()', async (t) => {
+test('a page that the coordinator does not serve hears so after start(), and of nothing else', async (t) => {
   const { site, chromium } = scene(t);
   const s = await site({ [url]: bytes, '/page.js': page('/peer-cdn/ws') }, { serve: { origins: ['https://example.org'] } });
   const visitor = await chromium();
   await visitor.visit(s.url, { ready: 'settled' });
   await until('the page hears it', () => visitor.run(() => window.errors.includes('origin-refused')));
+  await visitor.fetch(url);
+  assert.deepEqual((await diagnosis(visitor)).missing, ['origin-refused']);
+  assert.deepEqual(await visitor.run(() => [...new Set(window.errors)]), ['origin-refused']);
 });
