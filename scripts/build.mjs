@@ -348,6 +348,12 @@ function withWorkerTypes(text) {
   return used.length > 0 ? `import type { ${used.join(', ')} } from './worker-types.js';\n${text}` : text;
 }
 
+// `start({ idle: isKiosk ? true : undefined })` is as if nobody had said it. Under `exactOptionalPropertyTypes` types have to say so.
+const undefinable = (text) =>
+  text.replace(/^( +\w+\?: )((?:[^;{}]|\{[^{}]*\})+);$/gm, (_, name, type) =>
+    `${name}${type.includes('=>') ? `(${type})` : type} | undefined;`,
+  );
+
 async function buildTypes() {
   const emitted = join(build, 'types');
   rmSync(emitted, { recursive: true, force: true });
@@ -363,7 +369,9 @@ async function buildTypes() {
   const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
   files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
   // Before TypeScript 5.7 views had no parameter.
-  for (const [path, text] of files) files.set(path, text.replace(/\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g, '$1'));
+  for (const [path, text] of files) {
+    files.set(path, undefinable(text.replace(/\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g, '$1')));
+  }
   for (const [path, text] of files) {
     if (path.startsWith('sw/')) files.set(path, withWorkerTypes(withListening(text)));
   }

@@ -15,7 +15,7 @@ export class CachePlugin {
  * @property {number} [timeoutAfter] milliseconds that get() waits for its first piece; 3000
  * @property {RTCConfiguration | null} [servers] what connections are made with: STUN and TURN servers; default: none
  * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
- * @property {boolean | Partial<import('./settings.js').Upload>} [upload] the most that the visitor may choose
+ * @property {boolean | import('./settings.js').SomeUpload} [upload] the most that the visitor may choose
  * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
  * @property {import('./registration.js').ScriptUrl} [engine] the engine's script; beside ours, or /peer-cdn/engine.js
  * @property {boolean} [idle] whether an idle page may make connections before it needs them; else where no visitor is asked
@@ -112,7 +112,7 @@ export class PeerPlugin extends EventTarget {
     return this.#shared.uploadOf(this.#instance);
   }
 
-  /** @param {boolean | Partial<import('./settings.js').Upload>} choice */
+  /** @param {boolean | import('./settings.js').SomeUpload} choice */
   set upload(choice) {
     (sharedHere() ?? this.#shared).choose(choice);
   }

@@ -85,7 +85,8 @@ export const plain = (options) => Object.fromEntries(saidOf(options));
 /** The names of the others. @param {any} options @param {Kinds} known */
 export const unusable = (options, known) => saidOf(options).flatMap((each) => (isOf(known)(each) ? [] : each[0]));
 
-/** @typedef {boolean | Partial<Upload> | undefined} Choice as a page or a visitor may write it */
+/** @typedef {{ [Name in keyof Upload]?: Upload[Name] | undefined }} SomeUpload */
+/** @typedef {boolean | SomeUpload | undefined} Choice as a page or a visitor may write it */
 
 /**
  * What a choice says, and the defaults, if there are some, where it says nothing that can be used.
