@@ -1247,6 +1247,25 @@ test('manifest --check of a URL reads every listed file', async (t) => {
   assert.match(badText, /^WRONG files +\/static\/5\.bin has other bytes/m);
 });
 
+test('of a server that does not run, or has no address, the advice is not about the manifest', async () => {
+  // A port of the own machine where nothing listens, and a name that never has an address (RFC 6761).
+  for (const [url, advice] of [
+    ['http://127.0.0.1:10', /-> Start the server there/],
+    ['http://site.invalid', /-> Look at how its name is spelt/],
+  ]) {
+    for (const args of [
+      ['manifest', url, '--check'],
+      ['doctor', url],
+    ]) {
+      const child = spawn(process.execPath, [cli, ...args]);
+      let stdout = '';
+      child.stdout.on('data', (data) => (stdout += data));
+      await once(child, 'close');
+      assert.match(stdout, advice, stdout);
+    }
+  }
+});
+
 test('the socket and the manifest are looked for where the scripts say', async (t) => {
   const url = await site(t, {
     changed: {

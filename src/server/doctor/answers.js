@@ -34,8 +34,8 @@ const reasons = [
     'the connection ended before the answer did',
     'Send as many bytes as Content-Length says: of what is compressed the compressed length, or none.',
   ],
-  [/ENOTFOUND|EAI_AGAIN/, 'its host has no address', ''],
-  [/ECONNREFUSED/, 'nothing listens there', ''],
+  [/ENOTFOUND|EAI_AGAIN/, 'its host has no address', 'Look at how its name is spelt, and at its entry in the DNS.'],
+  [/ECONNREFUSED/, 'nothing listens there', 'Start the server there, or give the port at which it listens.'],
   [/bad port/, 'browsers open no connection to that port', 'Serve it at another port: browsers have a list of ports of others.'],
 ];
 

@@ -76,7 +76,8 @@ function todoOfError(error) {
   if (/^it (?:says|closes)|subprotocol|Sec-WebSocket|Upgrade header|frame/i.test(error))
     return 'Something else answers there: give the coordinator a path of its own (`path` of attach(), `socket` of start()).';
   if (error.startsWith('the connection ended')) return forward;
-  return todoOf(error, 'Run a coordinator: attach(server), or `peer-cdn coordinator`.');
+  const run = 'Run a coordinator: attach(server), or `peer-cdn coordinator`.';
+  return error.startsWith('nothing listens') ? run : todoOf(error, run);
 }
 
 /** @param {Case} site @param {URL} url */
