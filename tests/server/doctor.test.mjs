@@ -519,7 +519,21 @@ const broken = {
   ],
   'the CSP of the worker forbids wasm': ['CSP', /worker may not compile/, { rules: { '/sw.js': csp("default-src 'self'") } }],
   'the CSP forbids the worker': ['CSP', /may not use the worker/, { rules: { '/': csp("worker-src 'none'") } }],
-  'the CSP forbids the socket': ['CSP', /may not connect/, { rules: { '/': csp('connect-src https://api.example') } }],
+  'the CSP of all scripts and pages forbids the socket': [
+    'CSP',
+    /engine\.js, which opens the socket, may not connect/,
+    { rules: { '/': csp('connect-src https://api.example'), '/peer-cdn/engine.js': csp('connect-src https://api.example') } },
+  ],
+  'the CSP of the engine alone forbids the socket': [
+    'CSP',
+    /engine\.js, which opens the socket, may not connect/,
+    { rules: { '/peer-cdn/engine.js': csp("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'") } },
+  ],
+  'the CSP forbids the socket to a page whose engine runs in it': [
+    'CSP',
+    /the page may not connect/,
+    { rules: { '/': csp("connect-src 'none'"), '/peer-cdn/engine.js': csp("script-src 'self'") } },
+  ],
   'the CSP forbids WebRTC': ['CSP', /WebRTC/, { rules: { '/': csp("webrtc 'block'") } }],
   'the page is in a sandbox': ['CSP', /in a sandbox without an origin/, { rules: { '/': csp('sandbox allow-scripts') } }],
   'the page requires Trusted Types, and allows other policies only': [
@@ -643,6 +657,14 @@ const broken = {
 /** Tests of sites that have to be waited for: they wait all at once. */
 const waiting = [];
 const add = (isWaiting, name, run) => (isWaiting ? waiting.push([name, run]) : test(name, run));
+
+test('a policy of the page alone that forbids the socket is no fault where the engine is a worker', async (t) => {
+  const forbids = { rules: { '/': csp("connect-src 'none'") } };
+  const { ok, findings } = await examine(await site(t, forbids));
+  const { state, what } = findings.find(({ check }) => check === 'CSP');
+  assert.deepEqual([ok, state], [true, 'note']);
+  assert.match(what, /the page may not connect to ws:.*, where a browser runs the engine in it/);
+});
 
 test("a page with a Cross-Origin-Embedder-Policy whose engine's script has none is told of it, and only that", async (t) => {
   const policy = { 'cross-origin-embedder-policy': 'require-corp; report-to="x"' };

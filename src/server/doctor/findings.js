@@ -63,7 +63,7 @@ export class Findings {
  * @property {number} fileBytes that one of them may have
  */
 
-/** @typedef {{ url: URL, text: string, facts: import('./script.js').Facts, isEmbedder?: boolean }} Script */
+/** @typedef {{ url: URL, text: string, facts: import('./script.js').Facts, isEmbedder?: boolean, policies?: Policy[] }} Script */
 /** @typedef {{ url: URL, why: string, from: Script | null, isLazy: boolean }} Missing from: null, if the page itself names it */
 /** @typedef {Map<string, string[]>} Policy a Content-Security-Policy: sources by directive */
 
@@ -72,3 +72,6 @@ export const isOurs = (/** @type {string} */ text) => text.includes('x-peer-cdn'
 export const isOurPage = (/** @type {string} */ text) => text.includes('peer-cdn.policy') && text.includes('/peer-cdn/ws');
 /** The page's second script, which the first one loads, and which loads the engine. */
 export const isOurHand = (/** @type {string} */ text) => text.includes(ENGINE_PATH);
+/** The engine's script, where the page's scripts name it as it was packed. @param {Case} site */
+export const engineOf = ({ scripts }) =>
+  scripts.find(({ url }) => /\/engine\.js$/.test(url.pathname) && scripts.some(({ text }) => isOurHand(text)));

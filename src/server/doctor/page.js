@@ -3,7 +3,7 @@ import { ENGINE_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { meant } from '../names.js';
 import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
-import { isOurHand, isOurPage } from './findings.js';
+import { engineOf, isOurHand, isOurPage } from './findings.js';
 import { policiesOf } from './policies.js';
 import { factsOf } from './script.js';
 import { badServers, isStarted, mayRunMore, startOptions, unreadOptions } from './starts.js';
@@ -147,8 +147,9 @@ async function readScripts(site) {
     else if (!seen.has(url.href)) queue.push({ url, ...how });
   };
   const mapped = importMapOf(html);
-  const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type, isEmbedder = false) => {
-    const script = { url, text, facts: factsOf(text, type), isEmbedder };
+  const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type, headers = new Headers()) => {
+    const policies = policiesOf(headers.get('content-security-policy') ?? '');
+    const script = { url, text, facts: factsOf(text, type), isEmbedder: hasEmbedder(headers), policies };
     for (const each of script.facts.imports) each.name = mapped(each.name, base);
     for (const each of script.facts.bindings) each.source = mapped(each.source, base);
     script.facts.passedOn = script.facts.passedOn.map((name) => mapped(name, base));
@@ -175,7 +176,7 @@ async function readScripts(site) {
     const answer = await answerOf(site, url);
     const why = notScript(answer);
     if (why || typeof answer === 'string') missing.push({ url, why, from, isLazy });
-    else add(url, textOfBody(answer), type, hasEmbedder(answer.headers));
+    else add(url, textOfBody(answer), type, answer.headers);
   }
   if (seen.size >= limits.doctorScripts || missing.length > 0 || mayRunMore(site)) site.isHidden = true;
 }
@@ -210,7 +211,7 @@ export async function checkScript(site) {
     const what = `${page.pathname} gives ${call} the option '${option}', which nobody reads`;
     findings.wrong('page script', what, `Of ${call} ${meant(option, startOptions)}`);
   }
-  const engine = scripts.find(({ url }) => /\/engine\.js$/.test(url.pathname) && scripts.some(({ text }) => isOurHand(text)));
+  const engine = engineOf(site);
   if (site.isEmbedder && engine && !engine.isEmbedder) {
     const what = `${engine.url.pathname} has no Cross-Origin-Embedder-Policy, the page has: its engine runs on the main thread`;
     findings.note('page script', what, 'Send Cross-Origin-Embedder-Policy: require-corp with that script too.');

@@ -1,4 +1,6 @@
-// Content-Security-Policies: what those of a page and of a worker allow.
+// Content-Security-Policies: what those of a page and of its workers allow.
+import { engineOf } from './findings.js';
+
 /** @typedef {import('./findings.js').Case} Case */
 /** @typedef {import('./findings.js').Policy} Policy */
 
@@ -44,9 +46,12 @@ const isForbidden = (policies, names, isFine) =>
 const mayCompile = (/** @type {string[]} */ sources) =>
   sources.includes("'wasm-unsafe-eval'") || sources.includes("'unsafe-eval'");
 
+/** @param {Policy[]} policies */
+const isWasmForbidden = (policies) => isForbidden(policies, ['script-src', 'default-src'], mayCompile);
+
 /** @param {Case} site @param {Policy[]} policies @param {string} what */
 export function checkWasm({ findings }, policies, what) {
-  if (!isForbidden(policies, ['script-src', 'default-src'], mayCompile)) return true;
+  if (!isWasmForbidden(policies)) return true;
   const todo = `Add 'wasm-unsafe-eval' to its script-src (helmet: scriptSrc: ["'self'", "'wasm-unsafe-eval'"]).`;
   findings.wrong('CSP', `the ${what} may not compile WebAssembly`, todo);
   return false;
@@ -75,6 +80,32 @@ export function checkImports({ findings }, policies, scripts) {
 }
 
 /**
+ * Whether the engine may open the socket. It runs under the policy that its own script comes with; in a browser that runs it in
+ * the page, or where that policy forbids it WebAssembly, under the page's.
+ * @param {Case} site
+ * @param {URL} socket
+ */
+function checkConnect(site, socket) {
+  const { findings, page, policies } = site;
+  const engine = engineOf(site);
+  const ofEngine = engine?.policies ?? [];
+  const mayOpen = (/** @type {Policy[]} */ of) =>
+    !isForbidden(of, ['connect-src', 'default-src'], (sources) => allows(sources, socket, page));
+  const todo = `Add ${socket.host === page.host ? "'self'" : socket.origin} to its connect-src.`;
+  const isInPage = !engine || isWasmForbidden(ofEngine);
+  if (engine && isInPage) {
+    const what = `${engine.url.pathname} may not compile WebAssembly: its engine runs on the main thread`;
+    findings.note('CSP', what, "Add 'wasm-unsafe-eval' to the script-src that comes with it, or send no policy with it.");
+  }
+  if (engine && !isInPage && !mayOpen(ofEngine)) {
+    findings.wrong('CSP', `${engine.url.pathname}, which opens the socket, may not connect to ${socket.href}`, todo);
+  } else if (!mayOpen(policies)) {
+    if (isInPage) findings.wrong('CSP', `the page may not connect to ${socket.href}`, todo);
+    else findings.note('CSP', `the page may not connect to ${socket.href}, where a browser runs the engine in it`, todo);
+  }
+}
+
+/**
  * Whether the page may use the worker and the coordinator.
  * @param {Case} site
  * @param {import('./named.js').Named} worker
@@ -96,13 +127,7 @@ export function checkPolicies(site, { url: worker, isStart }, socket) {
     const todo = isNone ? "Write 'self' for 'none' in its worker-src." : "Add 'self' to its worker-src.";
     findings.wrong('CSP', `the page may not use the worker ${worker.pathname}`, todo);
   }
-  if (isForbidden(policies, ['connect-src', 'default-src'], (sources) => allows(sources, socket, page))) {
-    findings.wrong(
-      'CSP',
-      `the page may not connect to ${socket.href}`,
-      `Add ${socket.host === page.host ? "'self'" : socket.origin} to its connect-src.`,
-    );
-  }
+  checkConnect(site, socket);
   if (isForbidden(policies, ['webrtc'], (sources) => !sources.includes("'block'"))) {
     findings.wrong('CSP', "the page may not use WebRTC (webrtc 'block')", "Take webrtc 'block' out.");
   }
