@@ -350,8 +350,9 @@ function withWorkerTypes(text) {
 
 // `start({ idle: isKiosk ? true : undefined })` is as if nobody had said it. Under `exactOptionalPropertyTypes` types have to say so.
 const undefinable = (text) =>
-  text.replace(/^( +\w+\?: )((?:[^;{}]|\{[^{}]*\})+);$/gm, (_, name, type) =>
-    `${name}${type.includes('=>') ? `(${type})` : type} | undefined;`,
+  text.replace(
+    /^( +\w+\?: )((?:[^;{}]|\{[^{}]*\})+);$/gm,
+    (_, name, type) => `${name}${type.includes('=>') ? `(${type})` : type} | undefined;`,
   );
 
 async function buildTypes() {

@@ -180,23 +180,32 @@ const loosely = (types) => `
     type Loose<Of> = { [Name in keyof Of]: {} extends Pick<Of, Name> ? Of[Name] | undefined : Of[Name] };
     ${types.map((type, at) => `export const given${at} = (options: Loose<${type}>): ${type} => options;`).join('\n    ')}`;
 const undefinable = {
-  page: ['page', `import { start, type PeerOptions, type StartOptions, type PeerPlugin } from 'peer-cdn';
+  page: [
+    'page',
+    `import { start, type PeerOptions, type StartOptions, type PeerPlugin } from 'peer-cdn';
     declare const isKiosk: boolean;
     const upload = { on: false, bytes: isKiosk ? 1e9 : undefined };
     const peers = await start({ idle: isKiosk ? true : undefined, servers: undefined, upload });
-    peers.upload = upload;${loosely(['PeerOptions', 'StartOptions'])}`],
-  worker: ['worker', `import PeerCDN, { CachePlugin, DelegatePlugin, type Middleware } from 'peer-cdn/sw';
+    peers.upload = upload;${loosely(['PeerOptions', 'StartOptions'])}`,
+  ],
+  worker: [
+    'worker',
+    `import PeerCDN, { CachePlugin, DelegatePlugin, type Middleware } from 'peer-cdn/sw';
     type Given<Class extends abstract new (...args: any) => any> = NonNullable<ConstructorParameters<Class>[0]>;
     type Registering = NonNullable<Parameters<PeerCDN['register']>[0]>;
-    ${loosely(['Given<typeof CachePlugin>', 'Given<typeof DelegatePlugin>', 'Given<typeof PeerCDN>', 'Registering', 'Middleware'])}`],
-  server: ['server', `import { mintToken, serveCoordinator, turnCredentials } from 'peer-cdn/server';
+    ${loosely(['Given<typeof CachePlugin>', 'Given<typeof DelegatePlugin>', 'Given<typeof PeerCDN>', 'Registering', 'Middleware'])}`,
+  ],
+  server: [
+    'server',
+    `import { mintToken, serveCoordinator, turnCredentials } from 'peer-cdn/server';
     import type { AttachOptions, HandlerOptions, ListenOptions, ManifestOptions, ServeOptions } from 'peer-cdn/server';
     import type { BuildOptions } from 'peer-cdn/build';
     import type { PeerCdnOptions } from 'peer-cdn/vite';
     type Minted = Parameters<typeof mintToken>[1];
     type Turn = Parameters<typeof turnCredentials>[1];
     type Alone = NonNullable<Parameters<typeof serveCoordinator>[0]>;
-    ${loosely(['AttachOptions', 'HandlerOptions', 'ListenOptions', 'ManifestOptions', 'ServeOptions', 'BuildOptions', 'PeerCdnOptions', 'Minted', 'Turn', 'Alone'])}`],
+    ${loosely(['AttachOptions', 'HandlerOptions', 'ListenOptions', 'ManifestOptions', 'ServeOptions', 'BuildOptions', 'PeerCdnOptions', 'Minted', 'Turn', 'Alone'])}`,
+  ],
 };
 for (const [what, [place, text]] of Object.entries(undefinable)) {
   test(`under exactOptionalPropertyTypes each option of a ${what} may be undefined`, async () =>

@@ -658,14 +658,6 @@ const broken = {
 const waiting = [];
 const add = (isWaiting, name, run) => (isWaiting ? waiting.push([name, run]) : test(name, run));
 
-test('a policy of the page alone that forbids the socket is no fault where the engine is a worker', async (t) => {
-  const forbids = { rules: { '/': csp("connect-src 'none'") } };
-  const { ok, findings } = await examine(await site(t, forbids));
-  const { state, what } = findings.find(({ check }) => check === 'CSP');
-  assert.deepEqual([ok, state], [true, 'note']);
-  assert.match(what, /the page may not connect to ws:.*, where a browser runs the engine in it/);
-});
-
 test("a page with a Cross-Origin-Embedder-Policy whose engine's script has none is told of it, and only that", async (t) => {
   const policy = { 'cross-origin-embedder-policy': 'require-corp; report-to="x"' };
   const withPolicy = (_request, response, next) => {
@@ -1058,6 +1050,22 @@ for (const [what, { timeoutMs, ...given }] of Object.entries(fine)) {
     assert(ok, JSON.stringify(findings.filter(({ state }) => state === 'wrong')));
   });
 }
+
+test('a policy of the page alone that forbids the socket is no fault where the engine is a worker', async (t) => {
+  for (const given of [{}, fine['a page that is bundled in one script'], fine['a page that is bundled in parts']]) {
+    const { ok, findings } = await examine(await site(t, { ...given, rules: { '/': csp("connect-src 'none'") } }));
+    const { state, what } = findings.find(({ check }) => check === 'CSP');
+    assert.deepEqual([ok, state], [true, 'note'], JSON.stringify(findings));
+    assert.match(what, /the page may not connect to ws:.*, where a browser runs the engine in it/);
+  }
+});
+
+test("the policy of an engine's script that a build has named holds", async (t) => {
+  const parts = fine['a page that is bundled in parts'];
+  const engine = Object.keys(parts.changed).find((name) => /engine-/.test(name));
+  const { findings } = await examine(await site(t, { ...parts, rules: { [`/${engine}`]: csp("connect-src 'none'") } }));
+  assert.match(findings.find(({ check }) => check === 'CSP').what, /engine-\w+\.js, which opens the socket, may not connect/);
+});
 
 const module = (text) => `<!doctype html><script type="module">${text}</script>`;
 const ourScript = "'/peer-cdn/index.js'";

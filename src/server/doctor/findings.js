@@ -72,6 +72,6 @@ export const isOurs = (/** @type {string} */ text) => text.includes('x-peer-cdn'
 export const isOurPage = (/** @type {string} */ text) => text.includes('peer-cdn.policy') && text.includes('/peer-cdn/ws');
 /** The page's second script, which the first one loads, and which loads the engine. */
 export const isOurHand = (/** @type {string} */ text) => text.includes(ENGINE_PATH);
-/** The engine's script, where the page's scripts name it as it was packed. @param {Case} site */
+/** The engine's script, where the page's scripts name it as it was packed, or as a build names it. @param {Case} site */
 export const engineOf = ({ scripts }) =>
-  scripts.find(({ url }) => /\/engine\.js$/.test(url.pathname) && scripts.some(({ text }) => isOurHand(text)));
+  scripts.find(({ url }) => /\/engine(?:[-.][\w-]+)?\.js$/.test(url.pathname) && scripts.some(({ text }) => isOurHand(text)));

@@ -90,7 +90,7 @@ export async function examine(url, { worker, ice, timeoutMs = limits.doctorMs } 
       const script = await workerUrl(site);
       await checkWorker(site, script);
       const socket = socketUrl(site);
-      checkPolicies(site, script, socket);
+      await checkPolicies(site, script, socket);
       const listing = await checkManifest(site);
       checkRoutes(site, listing);
       await Promise.all([checkSocket(site, socket), checkIce(site)]);

@@ -147,7 +147,12 @@ async function readScripts(site) {
     else if (!seen.has(url.href)) queue.push({ url, ...how });
   };
   const mapped = importMapOf(html);
-  const add = (/** @type {URL} */ url, /** @type {string} */ text, /** @type {Asked['type']} */ type, headers = new Headers()) => {
+  const add = (
+    /** @type {URL} */ url,
+    /** @type {string} */ text,
+    /** @type {Asked['type']} */ type,
+    headers = new Headers(),
+  ) => {
     const policies = policiesOf(headers.get('content-security-policy') ?? '');
     const script = { url, text, facts: factsOf(text, type), isEmbedder: hasEmbedder(headers), policies };
     for (const each of script.facts.imports) each.name = mapped(each.name, base);

@@ -1,4 +1,6 @@
 // Content-Security-Policies: what those of a page and of its workers allow.
+import { ENGINE_PATH } from '../../../build/border.js';
+import { answerOf, notScript } from './answers.js';
 import { engineOf } from './findings.js';
 
 /** @typedef {import('./findings.js').Case} Case */
@@ -79,15 +81,22 @@ export function checkImports({ findings }, policies, scripts) {
   findings.wrong('CSP', 'the worker requires Trusted Types, and gives importScripts() a text', todo);
 }
 
+/** The engine's script where pages look for it if a bundle has swallowed it. @param {Case} site */
+async function engineBeside(site) {
+  const answer = await answerOf(site, ENGINE_PATH);
+  if (notScript(answer) || typeof answer === 'string') return null;
+  return { url: answer.url, policies: policiesOf(answer.headers.get('content-security-policy') ?? '') };
+}
+
 /**
  * Whether the engine may open the socket. It runs under the policy that its own script comes with; in a browser that runs it in
  * the page, or where that policy forbids it WebAssembly, under the page's.
  * @param {Case} site
  * @param {URL} socket
  */
-function checkConnect(site, socket) {
+async function checkConnect(site, socket) {
   const { findings, page, policies } = site;
-  const engine = engineOf(site);
+  const engine = engineOf(site) ?? (await engineBeside(site));
   const ofEngine = engine?.policies ?? [];
   const mayOpen = (/** @type {Policy[]} */ of) =>
     !isForbidden(of, ['connect-src', 'default-src'], (sources) => allows(sources, socket, page));
@@ -111,7 +120,7 @@ function checkConnect(site, socket) {
  * @param {import('./named.js').Named} worker
  * @param {URL} socket
  */
-export function checkPolicies(site, { url: worker, isStart }, socket) {
+export async function checkPolicies(site, { url: worker, isStart }, socket) {
   const { findings, page, policies } = site;
   const before = findings.all.length;
   if (policies.some((policy) => policy.get('sandbox')?.includes('allow-same-origin') === false)) {
@@ -127,7 +136,7 @@ export function checkPolicies(site, { url: worker, isStart }, socket) {
     const todo = isNone ? "Write 'self' for 'none' in its worker-src." : "Add 'self' to its worker-src.";
     findings.wrong('CSP', `the page may not use the worker ${worker.pathname}`, todo);
   }
-  checkConnect(site, socket);
+  await checkConnect(site, socket);
   if (isForbidden(policies, ['webrtc'], (sources) => !sources.includes("'block'"))) {
     findings.wrong('CSP', "the page may not use WebRTC (webrtc 'block')", "Take webrtc 'block' out.");
   }
