@@ -348,7 +348,8 @@ function withWorkerTypes(text) {
   return used.length > 0 ? `import type { ${used.join(', ')} } from './worker-types.js';\n${text}` : text;
 }
 
-// `start({ idle: isKiosk ? true : undefined })` is as if nobody had said it. Under `exactOptionalPropertyTypes` types have to say so.
+// `start({ idle: isKiosk ? true : undefined })` is as if nobody had said it: under `exactOptionalPropertyTypes` the types have to
+// say so.
 const undefinable = (text) =>
   text.replace(
     /^( +\w+\?: )((?:[^;{}]|\{[^{}]*\})+);$/gm,

@@ -202,7 +202,7 @@ export class Shared {
       // One that is registered may yet come.
       const isNone = !(await isRegistered());
       if (isNone || isServed === false) {
-        this.#emit('error', { code: 'no-worker', ...(isNone && { message: 'none is registered' }) }, true);
+        this.#emit('error', { code: 'no-worker', ...(isNone && { message: 'none is registered for this page' }) }, true);
       }
     }
     // One before had no worker, and this one has.

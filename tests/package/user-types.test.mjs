@@ -178,7 +178,8 @@ for (const [what, [place, text]] of Object.entries(cases)) {
 /** Whether options of a kind may be given as undefined, each of them. */
 const loosely = (types) => `
     type Loose<Of> = { [Name in keyof Of]: {} extends Pick<Of, Name> ? Of[Name] | undefined : Of[Name] };
-    ${types.map((type, at) => `export const given${at} = (options: Loose<${type}>): ${type} => options;`).join('\n    ')}`;
+    ${types.map((type) => `export const of${type.replace(/\W/g, '')} = (given: Loose<${type}>): ${type} => given;`).join('\n    ')}`;
+const optionsOfServers = ['AttachOptions', 'HandlerOptions', 'ListenOptions', 'ManifestOptions', 'ServeOptions'];
 const undefinable = {
   page: [
     'page',
@@ -193,18 +194,19 @@ const undefinable = {
     `import PeerCDN, { CachePlugin, DelegatePlugin, type Middleware } from 'peer-cdn/sw';
     type Given<Class extends abstract new (...args: any) => any> = NonNullable<ConstructorParameters<Class>[0]>;
     type Registering = NonNullable<Parameters<PeerCDN['register']>[0]>;
-    ${loosely(['Given<typeof CachePlugin>', 'Given<typeof DelegatePlugin>', 'Given<typeof PeerCDN>', 'Registering', 'Middleware'])}`,
+    type Cdn = Given<typeof PeerCDN>;
+    ${loosely(['Given<typeof CachePlugin>', 'Given<typeof DelegatePlugin>', 'Cdn', 'Registering', 'Middleware'])}`,
   ],
   server: [
     'server',
     `import { mintToken, serveCoordinator, turnCredentials } from 'peer-cdn/server';
-    import type { AttachOptions, HandlerOptions, ListenOptions, ManifestOptions, ServeOptions } from 'peer-cdn/server';
+    import type { ${optionsOfServers} } from 'peer-cdn/server';
     import type { BuildOptions } from 'peer-cdn/build';
     import type { PeerCdnOptions } from 'peer-cdn/vite';
     type Minted = Parameters<typeof mintToken>[1];
     type Turn = Parameters<typeof turnCredentials>[1];
     type Alone = NonNullable<Parameters<typeof serveCoordinator>[0]>;
-    ${loosely(['AttachOptions', 'HandlerOptions', 'ListenOptions', 'ManifestOptions', 'ServeOptions', 'BuildOptions', 'PeerCdnOptions', 'Minted', 'Turn', 'Alone'])}`,
+    ${loosely([...optionsOfServers, 'BuildOptions', 'PeerCdnOptions', 'Minted', 'Turn', 'Alone'])}`,
   ],
 };
 for (const [what, [place, text]] of Object.entries(undefinable)) {

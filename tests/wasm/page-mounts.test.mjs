@@ -658,7 +658,7 @@ test('a page for which nobody registers a worker is told so', async (t) => {
     await turn();
   }
   close(await starting);
-  assert.match(warned()[0], /no-worker: .*\(none is registered\)/);
+  assert.match(warned()[0], /no-worker: .*\(none is registered for this page\)/);
 });
 
 /** What a page gets wrong, and how it is named. */

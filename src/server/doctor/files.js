@@ -115,7 +115,11 @@ async function checkFile(site, [path, resource], digests) {
   }
   const code = judgeAnswer(answer, resource.bytes);
   if (code === 'origin-unusable') {
-    const why = ['cache-control', 'vary'].map((name) => headers.get(name) && `${name}: ${headers.get(name)}`).filter(Boolean);
+    const isGuilty = (/** @type {string} */ name) => {
+      const alone = new Headers(headers.has(name) ? [[name, headers.get(name) ?? '']] : []);
+      return judgeAnswer({ status, headers: alone }, resource.bytes) === code;
+    };
+    const why = ['cache-control', 'vary'].filter(isGuilty).map((name) => `${name}: ${headers.get(name)}`);
     wrong(
       `is not shared, because of ${why.join(', ')}`,
       'Send listed files without private, no-store, or Vary beyond Accept-Encoding and Origin.',

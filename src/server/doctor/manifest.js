@@ -28,6 +28,8 @@ function manifestPath({ workerScripts, scope }) {
   return isHidden ? null : scope.replace(/\/*$/, MANIFEST_PATH);
 }
 
+const asAnyFile = 'Let the server answer for it as for any file.';
+
 /** Why an answer is no manifest. @param {import('./answers.js').Answer} answer */
 function whyNone(answer) {
   let said;
@@ -53,7 +55,7 @@ export async function checkManifest(site, path = manifestPath(site)) {
   }
   const answer = await answerOf(site, path);
   if (typeof answer === 'string') {
-    findings.wrong('manifest', `${path}: ${answer}`, todoOf(answer, 'Let the server answer for it as for any file.'));
+    findings.wrong('manifest', `${path}: ${answer}`, todoOf(answer, asAnyFile));
     return null;
   }
   const unreadable = notReadable(site, answer);
@@ -63,7 +65,9 @@ export async function checkManifest(site, path = manifestPath(site)) {
   }
   if (answer.status !== 200 || isPage(answer)) {
     const what = answer.status === 200 ? `${path} is a page, no manifest` : `${path} answers ${answer.status}`;
-    findings.wrong('manifest', what, 'Run `peer-cdn manifest <folder>` in the build, and deploy what it writes.');
+    const isAbsent = [200, 404, 410].includes(answer.status);
+    const todo = isAbsent ? 'Run `peer-cdn manifest <folder>` in the build, and deploy what it writes.' : asAnyFile;
+    findings.wrong('manifest', what, todo);
     return null;
   }
   let listing;

@@ -102,7 +102,7 @@ async function checkConnect(site, socket) {
     !isForbidden(of, ['connect-src', 'default-src'], (sources) => allows(sources, socket, page));
   const todo = `Add ${socket.host === page.host ? "'self'" : socket.origin} to its connect-src.`;
   const isInPage = !engine || isWasmForbidden(ofEngine);
-  if (engine && isInPage) {
+  if (engine && isInPage && !isWasmForbidden(policies)) {
     const what = `${engine.url.pathname} may not compile WebAssembly: its engine runs on the main thread`;
     findings.note('CSP', what, "Add 'wasm-unsafe-eval' to the script-src that comes with it, or send no policy with it.");
   }

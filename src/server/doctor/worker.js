@@ -193,6 +193,8 @@ function checkScope(site, { url, scope: asked }, allowed) {
   } else if (!page.pathname.startsWith(scope)) {
     const todo = `Serve the worker from /, or send \`Service-Worker-Allowed: /\` with it and register it with { scope: '/' }.`;
     findings.wrong('scope', `the worker controls pages below ${scope}, and this one is ${page.pathname}`, todo);
+    // Where the manifest is looked for once that is done.
+    site.scope = '/';
   } else {
     findings.right('scope', `pages below ${scope}`);
   }
