@@ -178,7 +178,7 @@ for (const [what, [place, text]] of Object.entries(cases)) {
 /** Whether options of a kind may be given as undefined, each of them. */
 const loosely = (types) => `
     type Loose<Of> = { [Name in keyof Of]: {} extends Pick<Of, Name> ? Of[Name] | undefined : Of[Name] };
-    ${types.map((type) => `export const of${type.replace(/\W/g, '')} = (given: Loose<${type}>): ${type} => given;`).join('\n    ')}`;
+    ${types.map((type) => `export const of${type.replace(/\W/g, '')} = (_: Loose<${type}>): ${type} => _;`).join('\n    ')}`;
 const optionsOfServers = ['AttachOptions', 'HandlerOptions', 'ListenOptions', 'ManifestOptions', 'ServeOptions'];
 const undefinable = {
   page: [
