@@ -41,6 +41,12 @@ export const kinds = {
   networks: { form: "a list of addresses, as ['192.0.2.0/24']", is: (value) => Array.isArray(value) && value.every(isText) },
   globs: { form: "a list of globs, as ['*.glb']", is: (value) => Array.isArray(value) && value.every(isFilled) },
   headers: { form: "headers by glob, as { '*.glb': { 'x-a': 'b' } }", is: areHeaders },
+  seconds: { form: 'a number of seconds', is: Number.isFinite },
+  site: {
+    form: "a site, as 'https://example.org'",
+    is: (value) => isText(value) && /^https?:\/\/[^*]+$/i.test(value) && URL.canParse(value),
+  },
+  urls: { form: "URLs, as 'turn:turn.example.org'", is: (value) => [value].flat().every(isFilled) && value.length > 0 },
   worker: { form: "a file of the folder, as 'sw.js', or false", is: (value) => value === false || isFilled(value) },
 };
 
@@ -76,6 +82,12 @@ export const manifestNames = {
 
 /** @type {Required<Record<keyof import('./build.js').BuildOptions, Kind>>} */
 export const buildNames = { ...manifestNames, worker: kinds.worker };
+
+/** @type {Required<Record<keyof import('./tokens.js').TokenOptions, Kind>>} */
+export const tokenNames = { site: kinds.site, seconds: kinds.seconds };
+
+/** @type {Required<Record<keyof import('./tokens.js').TurnOptions, Kind>>} */
+export const turnNames = { urls: kinds.urls, seconds: kinds.seconds, visitor: kinds.text };
 
 /** Letters to change, to swap, to put in or to take out (Damerau and Levenshtein). @param {string} one @param {string} other */
 export function distance(one, other) {

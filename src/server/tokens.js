@@ -1,10 +1,14 @@
 // Who may join: tokens that the site's own server makes for its visitors, and credentials for a TURN server.
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { badOption, checkNames, tokenNames, turnNames } from './names.js';
 
 /** Of this form; another one begins with another letter. */
 const form = 'a';
 /** A token is for a page that opens now, and for its reconnects. */
 export const tokenSeconds = 3600;
+
+/** Seconds since 1970. @param {number | null | undefined} seconds from now on */
+const timeIn = (seconds) => Math.floor(Date.now() / 1000 + (seconds ?? tokenSeconds));
 
 /** @param {string} key @param {string} text */
 const sign = (key, text) => createHmac('sha256', key).update(text).digest('base64url');
@@ -30,9 +34,12 @@ function listed(keys) {
  * @param {string | string[]} keys of at least 16 characters each
  * @param {TokenOptions} options
  */
-export function mintToken(keys, { site, seconds = tokenSeconds }) {
+export function mintToken(keys, options) {
   const [key] = listed(keys);
-  const claims = { site: new URL(site).origin, expires: Math.floor(Date.now() / 1000) + seconds };
+  checkNames(options, [tokenNames], 'mintToken()');
+  const { site, seconds } = options;
+  if (!site) throw badOption(`mintToken() takes ${tokenNames.site.form}`);
+  const claims = { site: new URL(site).origin, expires: timeIn(seconds) };
   const body = `${form}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
   return `${body}.${sign(key, body)}`;
 }
@@ -54,19 +61,30 @@ export function checkToken(keys, token, site) {
     return expected.length === given.length && timingSafeEqual(expected, given);
   });
   if (!isSigned) return 'forged';
-  // Signed, so it is as mintToken() made it.
+  // Signed, so mintToken() made it; that of a release before took a text for the time.
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
   if (claims.site !== site) return 'of-another-site';
-  return claims.expires * 1000 > Date.now() ? 'good' : 'expired';
+  return typeof claims.expires === 'number' && claims.expires * 1000 > Date.now() ? 'good' : 'expired';
 }
+
+/**
+ * @typedef {object} TurnOptions
+ * @property {string | string[]} urls of the server, as 'turn:turn.example.org'
+ * @property {number} [seconds] how long they may be used; default 3600
+ * @property {string} [visitor] stands in coturn's log
+ */
 
 /**
  * A visitor's name and password for a TURN server that shares a secret with us (coturn's `use-auth-secret`): one of the
  * `iceServers`.
  * @param {string} secret coturn's `static-auth-secret`
- * @param {{ urls: string | string[], seconds?: number, visitor?: string }} options `visitor` stands in coturn's log
+ * @param {TurnOptions} options
  */
-export function turnCredentials(secret, { urls, seconds = tokenSeconds, visitor = 'peer-cdn' }) {
-  const username = `${Math.floor(Date.now() / 1000) + seconds}:${visitor}`;
+export function turnCredentials(secret, options) {
+  if (typeof secret !== 'string' || secret === '') throw badOption("turnCredentials() takes coturn's static-auth-secret");
+  checkNames(options, [turnNames], 'turnCredentials()');
+  const { urls, seconds, visitor } = options;
+  if (!urls) throw badOption(`turnCredentials() takes ${turnNames.urls.form}`);
+  const username = `${timeIn(seconds)}:${visitor ?? 'peer-cdn'}`;
   return { urls, username, credential: createHmac('sha1', secret).update(username).digest('base64') };
 }

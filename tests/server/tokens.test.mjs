@@ -33,6 +33,57 @@ test("the guide's way to make a token fits the coordinator that has the same var
   assert.throws(() => mintToken(new Function('process', `return ${keys}`)({ env: {} }), { site }), { code: 'bad-token-keys' });
 });
 
+/** A time from the environment is a text: one that is added to a number would make a token for ever. */
+const mistaken = {
+  'a time that is a text': { seconds: '3600' },
+  'a time that is no number': { seconds: NaN },
+  'a time without end': { seconds: Infinity },
+  'a misspelt name': { second: 60 },
+};
+for (const [what, options] of Object.entries(mistaken)) {
+  test(`${what} makes no token, and no credentials`, () => {
+    assert.throws(() => mintToken(key, { site, ...options }), { code: 'bad-option' });
+    assert.throws(() => turnCredentials('secret', { urls: 'turn:turn.example.org', ...options }), { code: 'bad-option' });
+  });
+}
+
+test('what names no site makes no token, and what names no server no credentials', () => {
+  for (const options of [
+    undefined,
+    {},
+    { site: 'a.example' },
+    { site: 'https://*.example' },
+    { site: 'file:///a' },
+    { site: 5 },
+  ]) {
+    assert.throws(() => mintToken(key, options), { code: 'bad-option' });
+  }
+  for (const options of [undefined, {}, { urls: '' }, { urls: [] }, { urls: 5 }]) {
+    assert.throws(() => turnCredentials('secret', options), { code: 'bad-option' });
+  }
+  for (const secret of ['', undefined]) {
+    assert.throws(() => turnCredentials(secret, { urls: 'turn:turn.example.org' }), { code: 'bad-option' });
+  }
+});
+
+test('an option that is undefined or null is as if nobody had said it', (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1e12 });
+  for (const nothing of [undefined, null]) {
+    assert.equal(mintToken(key, { site, seconds: nothing }), mintToken(key, { site }));
+    const urls = 'turn:turn.example.org';
+    assert.deepEqual(
+      turnCredentials('secret', { urls, seconds: nothing, visitor: nothing }),
+      turnCredentials('secret', { urls }),
+    );
+  }
+});
+
+test('a token whose time is no number is expired', () => {
+  const body = `a.${Buffer.from(JSON.stringify({ site, expires: '17959990013600' })).toString('base64url')}`;
+  const token = `${body}.${createHmac('sha256', key).update(body).digest('base64url')}`;
+  assert.equal(checkToken(key, token, site), 'expired');
+});
+
 test('what is no token of ours is forged, whatever it is', () => {
   const token = mintToken(key, { site });
   const [form, claims, signature] = token.split('.');
