@@ -1,5 +1,6 @@
 // Which pages may use a coordinator: those of the site that it is served from, or those it names. The others are told so.
 import * as limits from './limits.js';
+import { outOfRange } from './names.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 
@@ -46,7 +47,7 @@ export function readOrigins(origins) {
     if (isWeb && /^https?:\/\/(\*\.)?[^*/?#@]+\/?$/i.test(text)) continue;
     const host = isWeb ? url.host.replace(/\*\.?/g, '') : text;
     const example = `${isWeb ? url.protocol : 'https:'}//${/^[\w.-]+(:\d+)?$/.test(host) ? host : 'example.org'}`;
-    throw new RangeError(`origins takes sites as '${example}' (or 'https://*.example.org'), not '${text}'`);
+    throw outOfRange(`origins takes sites as '${example}' (or 'https://*.example.org'), not '${text}'`);
   }
   return origins.map((text) => new URL(text).origin);
 }

@@ -57,7 +57,7 @@ export function explain(error) {
     case 'EIO':
       return new CliError('not-readable', `cannot read ${where}`);
     case 'EADDRINUSE':
-      return new CliError('port-in-use', `port ${error.port} is in use: try --port 0`);
+      return new CliError('port-in-use', `port ${error.port} is in use: give another by --port`);
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, WRONG_USAGE);

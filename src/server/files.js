@@ -4,6 +4,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import picomatch from 'picomatch';
+import { outOfRange } from './names.js';
 import { Unlisted } from './warnings.js';
 
 /** This package's own folder, whether we run from src/server/ or from dist/. */
@@ -27,8 +28,7 @@ const encoded = (/** @type {string} */ path) => path.replace(/[\0-\x20%?#\\]/g, 
  * @param {string} base a path, which may be encoded, or a URL, whose path is taken
  */
 export function publicBase(base) {
-  const refuse = (/** @type {string} */ why) =>
-    new RangeError(`base must be where the folder is served, as /app/: '${base}' ${why}`);
+  const refuse = (/** @type {string} */ why) => outOfRange(`base must be where the folder is served, as /app/: '${base}' ${why}`);
   const isUrl = /^https?:\/\//i.test(base);
   if (isUrl && !URL.canParse(base)) throw refuse('is no URL');
   if (/[?#]/.test(base)) throw refuse('has a query or a fragment, which no folder has');

@@ -1,5 +1,6 @@
 // Sockets are pinged, so that those of visitors who are gone are found. One that has lived long enough is sent away.
 import * as limits from './limits.js';
+import { outOfRange } from './names.js';
 
 /** @typedef {import('./sockets.js').Socket} Socket */
 
@@ -16,7 +17,7 @@ function beatsOf(seconds) {
   if (seconds === undefined) return Infinity;
   if (!(seconds >= limits.lifetimeSecondsMin && seconds <= limits.lifetimeSecondsMax)) {
     const message = `maxLifetime takes seconds from ${limits.lifetimeSecondsMin} to ${limits.lifetimeSecondsMax}, not ${seconds}`;
-    throw new RangeError(message);
+    throw outOfRange(message);
   }
   return (seconds * 1000) / limits.heartbeatMs;
 }

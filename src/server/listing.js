@@ -3,6 +3,7 @@ import { listEntries, readManifest } from '../../sw/listing.js';
 import create from '../../build/listing.mjs';
 import wasmBinary from '../../build/listing.wasm.js';
 import * as limits from './limits.js';
+import { outOfRange } from './names.js';
 
 /** @typedef {import('./manifest.js').ManifestResource} ManifestResource */
 
@@ -58,7 +59,7 @@ export function checkHeaders(all) {
   for (const [at, [name, value]] of all.flatMap(Object.entries).entries()) {
     const isOneLine = !`${name}${value}`.includes('\n');
     if (isOneLine && listing.add(`/${at}`, 1, limits.pieceBytesMin, root, '', false, `${name}\n${value}`, '')) continue;
-    throw new RangeError(`a manifest cannot set the header '${name}: ${value}'`);
+    throw outOfRange(`a manifest cannot set the header '${name}: ${value}'`);
   }
   listing.delete();
 }

@@ -7,7 +7,7 @@ import { DIGESTS_PATH } from '../../build/border.js';
 import { Globs, isOfProcess, publicBase, publicPath, scriptNames, walk } from './files.js';
 import { isShared, isUsuallyCompressed, mayBeShared, typeOf } from './kinds.js';
 import * as limits from './limits.js';
-import { checkNames, manifestNames } from './names.js';
+import { checkNames, manifestNames, outOfRange } from './names.js';
 import { neverListed, Unlisted, unlisted, warningOf, warnProcess } from './warnings.js';
 
 /**
@@ -78,9 +78,7 @@ export function pieceBytesOf(bytes, wanted, room = 0) {
   let size = wanted ?? limits.pieceBytesMin;
   const isPowerOfTwo = Number.isInteger(Math.log2(size));
   if (!isPowerOfTwo || size < limits.pieceBytesMin || size > limits.pieceBytesMax) {
-    throw new RangeError(
-      `pieceBytes must be a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}, not ${wanted}`,
-    );
+    throw outOfRange(`pieceBytes must be a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}, not ${wanted}`);
   }
   const isOne = wanted === undefined && bytes <= limits.onePieceBytes && bytes > size * room;
   const most = isOne ? 1 : limits.piecesPerResource;
@@ -185,7 +183,7 @@ class Making {
       headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     }));
     const digests = options.digestsBase ?? this.#base + digestsBelow;
-    if (!/^\/(?![/\\])/.test(digests)) throw new RangeError(`digestsBase must be a path on this site, not ${digests}`);
+    if (!/^\/(?![/\\])/.test(digests)) throw outOfRange(`digestsBase must be a path on this site, not ${digests}`);
     this.#manifest = { version: limits.manifestVersion, digests, resources: {} };
   }
 

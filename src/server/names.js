@@ -4,6 +4,9 @@ import { inspect } from 'node:util';
 /** By its code a command line knows what whoever wrote it can mend. @param {string} message */
 export const badOption = (message) => Object.assign(new TypeError(message), { code: 'bad-option' });
 
+/** The same of a value that is of the right kind. @param {string} message */
+export const outOfRange = (message) => Object.assign(new RangeError(message), { code: 'bad-option' });
+
 /** A value as a program says it, short and on one line. @param {unknown} value */
 export const shown = (value) =>
   inspect(value, { depth: 1, breakLength: Infinity, compact: true, maxArrayLength: 3, maxStringLength: 80 });

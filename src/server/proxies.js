@@ -4,6 +4,7 @@ import { Server as TlsServer } from 'node:tls';
 import { isOfNobody, unmapped } from './address.js';
 import { Engine } from './engine.js';
 import * as limits from './limits.js';
+import { badOption, outOfRange } from './names.js';
 
 /** @typedef {import('node:net').Socket} Socket */
 /** @typedef {import('node:http').Server & { [key]?: Proxies }} HostServer */
@@ -24,7 +25,7 @@ export function readProxies(proxies) {
     const family = isIP(address ?? '');
     const most = family === 4 ? 32 : 128;
     if (family === 0 || Number(bits ?? most) > most) {
-      throw new RangeError(`proxies takes addresses and networks as '192.0.2.1' or '192.0.2.0/24', not '${text}'`);
+      throw outOfRange(`proxies takes addresses and networks as '192.0.2.1' or '192.0.2.0/24', not '${text}'`);
     }
     list.addSubnet(address, Number(bits ?? most), family === 4 ? 'ipv4' : 'ipv6');
   }
@@ -38,7 +39,7 @@ export function readProxies(proxies) {
 export function checkPlain(server) {
   if (server !== null && !(server instanceof TlsServer)) return;
   const what = server ? 'an http server, because TLS ends at the balancer' : 'a server whose connections attach() sees, not null';
-  throw new TypeError(`proxyProtocol takes ${what}`);
+  throw badOption(`proxyProtocol takes ${what}`);
 }
 
 /**

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import { SOCKET_PATH } from '../../build/border.js';
 import { AttachedCoordinator } from './attach.js';
-import { attachNames, checkNames, kinds } from './names.js';
+import { attachNames, checkNames, kinds, outOfRange } from './names.js';
 import { pathOf } from './paths.js';
 
 /**
@@ -63,7 +63,7 @@ export async function serveCoordinator(options = {}) {
   checkNames(options, [attachNames, { port: any, metricsPort: any, host: any }], 'serveCoordinator()');
   const { port = 8081, metricsPort, host = '127.0.0.1' } = options;
   const isApart = metricsPort !== undefined;
-  if (isApart && metricsPort === port && port !== 0) throw new RangeError(`metricsPort takes another port than ${port}`);
+  if (isApart && metricsPort === port && port !== 0) throw outOfRange(`metricsPort takes another port than ${port}`);
   const server = toolsServer(() => coordinator, !isApart, options.path ?? SOCKET_PATH);
   const coordinator = new AttachedCoordinator(server, options);
   const servers = isApart ? [server, toolsServer(() => coordinator, true)] : [server];

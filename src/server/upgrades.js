@@ -4,6 +4,7 @@ import { Server } from 'node:net';
 import { REPORT_PATH } from '../../build/border.js';
 import * as limits from './limits.js';
 import { refuse } from './admission.js';
+import { badOption } from './names.js';
 import { pathOf } from './paths.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
@@ -229,7 +230,7 @@ class Upgrades {
  */
 export function checkServer(server) {
   const refuseServer = (/** @type {string} */ what) => {
-    throw new TypeError(`attach() takes the http server, ${what}`);
+    throw badOption(`attach() takes the http server, ${what}`);
   };
   if (server?.server instanceof Server) refuseServer('not the app around it: attach(app.server)');
   if (!(server instanceof Server)) {

@@ -115,7 +115,7 @@ export default function peerCdn(options = {}) {
         isWritten = false;
         const folder = resolve(config.root, config.build.outDir);
         const { files, bytes } = await build(folder, { ...listing, worker, base: siteBase(config), onWarning });
-        config.logger.info(`peer-cdn: ${files} files, ${bytes} bytes in ${MANIFEST_PATH.slice(1)}`);
+        config.logger.info(`peer-cdn: ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes in ${MANIFEST_PATH.slice(1)}`);
       },
     },
   };

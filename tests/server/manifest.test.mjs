@@ -274,7 +274,8 @@ test('a base that is no folder of a site is an error that says why', async (t) =
   };
   for (const [base, why] of Object.entries(bad)) {
     await assert.rejects(makeManifest(folder, { base }), (error) => {
-      assert(error instanceof RangeError && error.message.includes(`'${base}'`) && error.message.includes(why), error.message);
+      assert.deepEqual([error.name, error.code], ['RangeError', 'bad-option']);
+      assert(error.message.includes(`'${base}'`) && error.message.includes(why), error.message);
       return true;
     });
   }
@@ -335,7 +336,7 @@ test('a glob that no listed file has is named', async (t) => {
 test('digest lists where no browser looks for them are an error', async (t) => {
   const folder = makeFolder(t, { 'a.bin': 'a' });
   for (const digestsBase of ['https://cdn.example/', '//cdn.example/', '/\\cdn.example/', 'digests/', '']) {
-    await assert.rejects(makeManifest(folder, { digestsBase }), RangeError, digestsBase);
+    await assert.rejects(makeManifest(folder, { digestsBase }), { name: 'RangeError', code: 'bad-option' }, digestsBase);
   }
 });
 
@@ -453,7 +454,7 @@ test('a small file is one piece; one of many pieces has larger ones, up to the u
   assert.equal(pieceBytesOf(onePieceBytes, undefined, 3), onePieceBytes);
   assert.equal(pieceBytesOf(1, 16 * pieceBytesMin), 16 * pieceBytesMin);
   const bad = [0, 1, pieceBytesMin - 1, 1.5 * pieceBytesMin, 2 * pieceBytesMax, NaN, -pieceBytesMin];
-  for (const wanted of bad) assert.throws(() => pieceBytesOf(1, wanted), RangeError);
+  for (const wanted of bad) assert.throws(() => pieceBytesOf(1, wanted), { name: 'RangeError', code: 'bad-option' });
 });
 
 test('progress is told, and what did not change is not read again', async (t) => {

@@ -160,7 +160,7 @@ test('proxies are addresses and networks, by default this machine and private ne
   for (const address of ['203.0.113.7', '2001:db8:1::1']) assert.equal(named(address), true, address);
   for (const address of ['203.0.113.8', '10.0.0.1', '2001:db9::1']) assert.equal(named(address), false, address);
   for (const wrong of ['', 'balancer', '10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/8/8', '/8']) {
-    assert.throws(() => readProxies([wrong]), { name: 'RangeError', message: /proxies takes/ }, wrong);
+    assert.throws(() => readProxies([wrong]), { name: 'RangeError', code: 'bad-option', message: /proxies takes/ }, wrong);
   }
 });
 
@@ -197,6 +197,6 @@ test('two coordinators of a server read a header once, and a server speaks it al
 });
 
 test('proxyProtocol takes an http server', () => {
-  assert.throws(() => attach(null, { proxyProtocol: true }), TypeError);
+  assert.throws(() => attach(null, { proxyProtocol: true }), { name: 'TypeError', code: 'bad-option' });
   assert.throws(() => attach(createTlsServer(), { proxyProtocol: true }), /TLS ends at the balancer/);
 });

@@ -93,7 +93,7 @@ export async function checkManifest(site, path = manifestPath(site)) {
   } else if (entries.size === 0) {
     findings.wrong('manifest', 'it lists no file', 'Say which files to share: `peer-cdn manifest <folder> --include <glob>`.');
   } else {
-    findings.right('manifest', `${path} lists ${entries.size} files`);
+    findings.right('manifest', `${path} lists ${entries.size} ${entries.size === 1 ? 'file' : 'files'}`);
   }
   const kept = secondsKept(answer);
   if (kept > limits.manifestKeptSeconds) {
