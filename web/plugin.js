@@ -7,6 +7,8 @@ import { nothing, Shared, share, sharedHere } from './shared.js';
 // biome-ignore lint/complexity/noStaticOnlyClass: the page has the name of the worker's plugin, which is published
 export class CachePlugin {
   static peerFetch = CACHE_PREFIX;
+  /** The old spelling. */
+  static peerfetch = CACHE_PREFIX;
 }
 
 /**

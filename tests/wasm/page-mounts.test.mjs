@@ -15,7 +15,7 @@ import { until } from '../e2e/harness/until.mjs';
 import { FakeContainer, FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
 
 install();
-const { start, PeerPlugin } = await import('../../web/index.js');
+const { CachePlugin, start, PeerPlugin } = await import('../../web/index.js');
 const { Store } = await import('../../sw/store.js');
 // Another copy of the package, as another bundle of the page brings it.
 const other = await import('../../dist/browser/index.js');
@@ -902,6 +902,11 @@ test("a visitor's choice that is a list is told, and changes nothing", async (t)
   const { upload } = plugin;
   plugin.upload = [];
   assert.deepEqual([errors, plugin.upload], [[{ code: 'bad-option', message: 'upload', options: ['upload'] }], upload]);
+});
+
+test("the store's name has both of its published spellings in a page too", () => {
+  assert.equal(CachePlugin.peerFetch, CACHE_PREFIX);
+  assert.equal(CachePlugin.peerfetch, CACHE_PREFIX);
 });
 
 test('options that are known, published ones too, and those that say nothing, are no fault', async (t) => {
