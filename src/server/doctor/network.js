@@ -104,7 +104,9 @@ export async function checkSocket(site, url) {
     findings.wrong('coordinator', `${url.href} does not serve ${page.origin} (origin-refused)`, todo);
   } else {
     const isRedirect = reply.status >= 300 && reply.status < 400;
-    const todo = isRedirect ? 'Give start() the `socket` that this leads to: browsers follow no redirect there.' : forward;
+    const todo = isRedirect
+      ? 'Give start() the `socket` that this leads to: browsers follow no redirect there.'
+      : `${forward} Where the host runs no server of yours, start() takes the coordinator's address: { socket: 'wss://...' }.`;
     findings.wrong('coordinator', `${url.href} answers an upgrade with ${reply.status}`, todo);
   }
 }
