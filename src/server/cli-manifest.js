@@ -6,8 +6,15 @@ import { MANIFEST_PATH } from '../../build/border.js';
 import { CliError, explain, FAILED, usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { LiveManifest } from './live-manifest.js';
-import { digestsFolder, makeFolder, servedAt, usuallyCompressed, wouldBeListed, writeManifest } from './manifest.js';
-import { nothingListed } from './warnings.js';
+import {
+  digestsFolder,
+  makeFolder,
+  makeManifest,
+  servedAt,
+  usuallyCompressed,
+  wouldBeListed,
+  writeManifest,
+} from './manifest.js';
 
 /** @typedef {import('./warnings.js').ManifestWarning} ManifestWarning */
 
@@ -31,7 +38,6 @@ function pasted(path) {
 
 /** What else is to be known of what was written. @param {import('./manifest.js').Manifest} manifest */
 function remarks(manifest) {
-  if (Object.keys(manifest.resources).length === 0) return [nothingListed];
   const compressed = usuallyCompressed(manifest);
   if (compressed.length === 0) return [];
   const some = compressed.slice(0, 3).join(', ') + (compressed.length > 3 ? ', ...' : '');
@@ -99,11 +105,11 @@ async function stateOf(output) {
 export async function runManifest(folder, command, options, { print, printRest, signal }) {
   const output = command.output ?? join(folder, MANIFEST_PATH);
   const served = servedAt(folder, output, command.base);
-  const live = new LiveManifest(folder, { ...options, base: command.base, digestsBase: served.digests });
+  const listing = { ...options, base: command.base, digestsBase: served.digests };
   await checkIsFile(output);
   if (command.check) {
     const { checkFolder } = await import('./check.js');
-    const differences = await checkFolder(output, await live.current());
+    const differences = await checkFolder(output, await makeManifest(folder, listing));
     const text = differences.map(({ code, message }) => `${code}: ${message}\n`).join('');
     print(text || `${output} is of ${folder} as it is\n`, { output, differences });
     return differences.length > 0 ? FAILED : 0;
@@ -113,6 +119,7 @@ export async function runManifest(folder, command, options, { print, printRest, 
   if (command.output !== undefined) await checkIsFree(folder, output, options);
   // Whatever is wrong with the place is said before long work.
   await makeFolder(digestsFolder(output));
+  const live = new LiveManifest(folder, listing);
   let written = '';
   /** @type {string | null} */
   let state = null;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import * as limits from './limits.js';
 import { emptyManifest, makeManifest } from './manifest.js';
 import { manifestNames, only } from './names.js';
-import { warnProcess } from './warnings.js';
+import { nothingListed, warnProcess } from './warnings.js';
 
 /** Looks through the folder again when it is asked for, at most once a second. */
 export class LiveManifest {
@@ -54,7 +54,9 @@ export class LiveManifest {
       if (!this.#told.has(said)) (this.#options.onWarning ?? warnProcess)(warning);
     };
     try {
-      this.#use(await makeManifest(this.#folder, { ...this.#options, onWarning }));
+      const made = await makeManifest(this.#folder, { ...this.#options, onWarning });
+      if (Object.keys(made.manifest.resources).length === 0) onWarning(nothingListed);
+      this.#use(made);
     } catch (error) {
       if (!this.#current.text) throw error;
       onWarning({

@@ -457,7 +457,7 @@ test('with --log json whatever a coordinator tells is an object a line, and name
 });
 
 test('with --log json serve tells of requests and of its end in the same form', async (t) => {
-  const folder = makeFolder(t, { 'index.html': '<p>hi' });
+  const folder = makeFolder(t, { 'index.html': '<p>hi', 'a.bin': 'a' });
   const served = start('serve', folder, '--port', '0', '--log', 'json');
   t.after(() => served.child.kill('SIGTERM'));
   await until('it listens', () => served.stderr.includes('\n'));

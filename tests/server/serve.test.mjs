@@ -177,6 +177,13 @@ test('one bad file costs itself while the site runs, and a folder that is gone k
   assert.deepEqual(warnings.slice(1).sort(), ['failed ', 'manifest-kept ']);
 });
 
+test('of a folder in which nothing is listed that is told, once until something is', async (t) => {
+  const warnings = [];
+  const { get } = await site(t, { exclude: ['*'], onWarning: ({ code }) => warnings.push(code) });
+  for (let i = 0; i < 2; i++) await (await get(MANIFEST_PATH)).json();
+  assert.deepEqual(warnings, ['nothing-listed']);
+});
+
 test('our scripts may control the whole site', async (t) => {
   const { get } = await site(t);
   for (const name of ['sw.js', 'sw.mjs', 'index.js']) {
