@@ -5,6 +5,7 @@ import { attach, handler } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { build, workerText } from './build.js';
 import { buildNames, checkNames } from './names.js';
+import { nothingListed } from './warnings.js';
 
 /** @typedef {import('./build.js').BuildOptions} BuildOptions */
 /** @typedef {Omit<BuildOptions, 'base' | 'onWarning' | 'onProgress' | 'cache' | 'digestsBase'>} PeerCdnOptions */
@@ -86,7 +87,11 @@ export default function peerCdn(options = {}) {
       const base = siteBase(config);
       const { publicDir } = config;
       const folder = existsSync(publicDir) ? publicDir : null;
-      const handle = handler(folder ?? config.root, { ...listing, base, onWarning, ...(!folder && { exclude: ['**'] }) });
+      // What is imported is of no folder before it is built.
+      const warn = (/** @type {Parameters<typeof onWarning>[0]} */ warning) =>
+        warning.code !== nothingListed.code && onWarning(warning);
+      const exclude = folder ? listing.exclude : ['**'];
+      const handle = handler(folder ?? config.root, { ...listing, base, exclude, onWarning: warn });
       const text = workerText(base);
       const isOwn = worker === false || (folder !== null && existsSync(join(folder, worker)));
       server.middlewares.use(base.replace(/\/$/, '') || '/', (request, response, next) => {
