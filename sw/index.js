@@ -108,7 +108,7 @@ class PeerCDN extends EventTarget {
    * @param {...MiddlewareFactory} factories
    */
   GET(path, strategy, ...factories) {
-    if (!(strategy in strategies) || factories.some((each) => typeof each !== 'function')) {
+    if (typeof path !== 'string' || !(strategy in strategies) || factories.some((each) => typeof each !== 'function')) {
       throw new TypeError('peer-cdn: GET(path, strategy, ...middlewares)');
     }
     if (!isOn()) return this;

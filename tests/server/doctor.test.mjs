@@ -328,6 +328,8 @@ const broken = {
       [["'/static'", "'/static/**'"], /cannot read the path '\/static\/\*\*'/, /Name the folder/],
       [["'/static'", "'/static/*.bin'"], /cannot read the path/, /whole segment/],
       [["'/static'", "'/static?v=1'"], /cannot read the path/, /Name the folder/],
+      [["'/static'", "'https://a.example/static'"], /cannot read the path 'https:/, /Name the folder/],
+      [["'/static'", '/\\.bin$/'], /is given a path that is no text/, /Name the folder/],
       [['cdn.GET', 'cdn.get'], /a PeerCDN has no get\(\)/, /did you mean GET/],
       [['cdn.register();', "cdn.on('error', console.log);\ncdn.register();"], /a PeerCDN has no on\(\)/, /addEventListener/],
       // Of names.

@@ -99,6 +99,9 @@ test('a path that cannot be read is refused with its code, and what is no route 
       for (const path of refusedPaths) {
         refused({ name: 'TypeError', message: `peer-cdn: malformed-route: ${path}` }, path, ordered, network);
       }
+      for (const path of [/\.bin$/, undefined, ['/a']]) {
+        refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, path, ordered, network);
+      }
       refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered);
       refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered, ...Array(17).fill(network));
       refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, '/a', 'slowest', network);

@@ -65,7 +65,8 @@ function faultOfMiddleware(all, facts, given) {
 /** Whether a path is one that the router refuses. @param {string} path */
 const isMalformed = (path) =>
   !path.includes('(') &&
-  path.split('/').some((each) => (each.startsWith(':') ? !/^:\w+$/.test(each) : each !== '*' && /[*?#]/.test(each)));
+  (/^[a-z][a-z\d+.-]*:\/\//i.test(path) ||
+    path.split('/').some((each) => (each.startsWith(':') ? !/^:\w+$/.test(each) : each !== '*' && /[*?#]/.test(each))));
 
 /**
  * Whether GET() takes what it is given, and no class of ours is called without new.
@@ -86,6 +87,8 @@ export function checkRouteCalls(findings, all) {
       const isSpread = [path, strategy].some((each) => each?.type === 'SpreadElement');
       if (calledName(call) !== 'GET' || !isOfOurs || isSpread) continue;
       const route = textOf(meantBy(facts, path));
+      if (route === null && /^(?:Literal|ArrayExpression)$/.test(meantBy(facts, path)?.type ?? ''))
+        throws('GET() is given a path that is no text', "Name the folder, as '/static': it takes no pattern.");
       if (route !== null && isMalformed(route)) {
         const todo = "Name the folder, as '/static': it has all that is below it. A * stands for one whole segment only.";
         throws(`GET() cannot read the path '${route}'`, todo);
