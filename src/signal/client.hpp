@@ -143,7 +143,7 @@ class Client {
   State state_ = State::stopped;
   Error away_ = Error::no_coordinator;  // why the coordinator does not help, by its own last word
   std::uint32_t attempts_ = 0;          // to connect, since a session that lasted
-  Instant state_expires_{};     // waiting: when to open; opening, greeting: when to give up
+  Instant state_expires_{};             // waiting: when to open; opening, greeting: when to give up
   Instant welcomed_at_{};
   PeerId number_;                        // this page's, by the last welcome
   std::optional<Instant> word_expires_;  // when the coordinator must have said something

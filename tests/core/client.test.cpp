@@ -132,7 +132,8 @@ TEST_CASE("why the coordinator refused is told until the next attempt, also of a
     }
     return codes;
   };
-  for (const char* why : {"origin-refused", "too-many-peers", "shutting-down", "version-mismatch"}) {
+  for (const char* why :
+       {"origin-refused", "too-many-peers", "shutting-down", "version-mismatch"}) {
     Host host;
     host.client.start(host.now);
     host.client.handle_socket_open(host.now);
