@@ -312,9 +312,11 @@ void Part::perform(const Body::Fetch& fetch, Instant now) {
   if (stream->asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
   stream->asked_for = true;
   stream->asked_at = now + fetch.wait;
+  OriginRequest request = asked_.repeatable.request(fetch.whole, fetch.reload);
+  // Peers may be sooner, and a page's own Request cannot be ended before its head.
+  request.is_own &= !(asked_.has_delegate && has_page_ && asked_.known && asked_.cache.asks_peers);
   // After it, but beside it: a connection that is open is the stream's.
-  push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole,
-                           asked_.repeatable.request(fetch.whole, fetch.reload), fetch.wait});
+  push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole, request, fetch.wait});
   need_list();
 }
 

@@ -200,7 +200,8 @@ TEST_CASE("fastest: all are asked, the first one answers, and the others are bro
   Site site({delegate, network}, file_of(40), Strategy::fastest);
   tell_present(site, true);
   const ExchangeId id = site.open("/f");
-  CHECK(site.said() == "ask page 7 of b1 for 0-40; open s1 of b2 for 0-40 whole; need list x1");
+  CHECK(site.said() ==
+        "ask page 7 of b1 for 0-40; open s1 of b2 for 0-40 whole remade; need list x1");
   SUBCASE("peers") {
     site.page_piece(site.body(1), 0);
     CHECK(site.said() == "open b1; respond x1 plugin 0 with b1; close s1; break b2 cancelled");
@@ -361,7 +362,7 @@ TEST_CASE("a delegate that takes longer than it may is given up, and the network
   CHECK(site.said() == "ask page 7 of b1 for 0-40");
   site.wait(1ms);
   CHECK(site.said() ==
-        "close b1 job 1; break b1 cancelled; open s1 of b2 for 0-40 whole; need list x1");
+        "close b1 job 1; break b1 cancelled; open s1 of b2 for 0-40 whole remade; need list x1");
   CHECK(answer_first(site, id) == "open b2; respond x1 plugin 1 with b2");
   site.cancel(site.body(2));
   CHECK(site.is_empty());
@@ -399,7 +400,8 @@ TEST_CASE("a small response is asked of both now and then, and whoever begins an
   Site site({delegate, network}, file_of(2));
   tell_present(site, true);
   const ExchangeId first = site.open("/f");
-  CHECK(site.said() == "ask page 7 of b1 for 0-2; open s1 of b1 for 0-2 whole; need list x1");
+  CHECK(site.said() ==
+        "ask page 7 of b1 for 0-2; open s1 of b1 for 0-2 whole remade; need list x1");
   answer_first(site, first);
   site.bring(site.stream(1));
   CHECK(site.is_empty());

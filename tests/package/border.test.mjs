@@ -85,7 +85,7 @@ test('a call, a field or a constant that the list has not is no type', async () 
   const wrong = [
     // Calls
     ['sw/body.js', 'tell(CANCEL, this.id)', 'tell(CANCEL)'],
-    ['sw/body.js', 'tell(PULL, this.id, desiredSize ?? 0)', 'tell(PULL, this.id, String(desiredSize))'],
+    ['sw/body.js', 'tell(PULL, this.id, sink.desiredSize ?? 0)', 'tell(PULL, this.id, String(sink.desiredSize))'],
     ['sw/body.js', 'tell(CANCEL, this.id)', "tell('cancel', this.id)"],
     ['sw/exchange.js', 'tell(ANSWER, this.id, plugin, response !== null, body)', 'tell(ANSWER, this.id, plugin, body)'],
     // Commands

@@ -256,8 +256,8 @@ export const documented = [
     kind: 'changed request',
     limit:
       'A request for a listed file that a worker has to change (a part, a condition, `integrity`), or that lacks a referrer ' +
-      '(a frame of `srcdoc`, a worker of a blob), has no client hints (`Sec-CH-UA`), no priority of its own (HTTP/2), nor the ' +
-      '`Origin` of a `crossorigin` element; in WebKit no element has it.',
+      '(a frame of `srcdoc`, a worker of a blob) or that peers may answer too, has no client hints (`Sec-CH-UA`), no priority ' +
+      'of its own (HTTP/2), nor the `Origin` of a `crossorigin` element; in WebKit no element has it.',
     applies: (difference) =>
       /^origin: (origin|sec-ch-.*)$/.test(difference.observable) &&
       difference.of.file.isListed &&
