@@ -287,11 +287,14 @@ void Part::read_on(PieceIndex piece, Instant now) {
   push(command::Read{id_, read_.job, run_, {piece, std::min(read_.pieces.end, run_.end)}});
 }
 
+bool Part::knows_peers() const {
+  return has_page_ && asked_.cache.asks_peers &&
+         (asked_.has_delegate || opener_ == PluginKind::delegate);
+}
+
 // A body of the network turns to peers when there is company, if its route knows any.
 void Part::perform(const Body::OpenPeers& open, Instant now) {
-  const bool knows_peers =
-      asked_.cache.asks_peers && (asked_.has_delegate || opener_ == PluginKind::delegate);
-  const auto page = has_page_ && knows_peers ? commons_.pages.choose(asked_.page) : std::nullopt;
+  const auto page = knows_peers() ? commons_.pages.choose(asked_.page) : std::nullopt;
   if (!page) return body_.handle_end(open.job, Error::no_page, now);
   peers_ = open;
   ask_page(*page, now);
@@ -314,7 +317,7 @@ void Part::perform(const Body::Fetch& fetch, Instant now) {
   stream->asked_at = now + fetch.wait;
   OriginRequest request = asked_.repeatable.request(fetch.whole, fetch.reload);
   // Peers may be sooner, and a page's own Request cannot be ended before its head.
-  request.is_own &= !(asked_.has_delegate && has_page_ && asked_.known && asked_.cache.asks_peers);
+  request.is_own &= !(knows_peers() && asked_.known);
   // After it, but beside it: a connection that is open is the stream's.
   push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole, request, fetch.wait});
   need_list();

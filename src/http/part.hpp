@@ -124,6 +124,7 @@ class Part {
 
   void drain(Instant now);
   void perform(const Body::Read& read, Instant now);
+  bool knows_peers() const;  // a page may be asked, for all that this part knows
   void perform(const Body::OpenPeers& open, Instant now);
   void perform(const Body::Grant& grant, Instant now);
   void perform(const Body::Fetch& fetch, Instant now);

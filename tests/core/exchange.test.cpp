@@ -569,7 +569,8 @@ TEST_CASE(
   const ExchangeId id = site.open("/f");
   site.get(id, {delegate, {}, 1});
   site.get(id, {network});
-  CHECK(site.said() == "ask x1 plugin 0; ask page 7 of b1 for 0-1; open s1 of b1 for 0-1 whole");
+  CHECK(site.said() ==
+        "ask x1 plugin 0; ask page 7 of b1 for 0-1; open s1 of b1 for 0-1 whole remade");
   SUBCASE("two of a middleware's") {
     site.head(site.stream(1), 429);
     site.page_end(site.body(1), Error::nobody_has_it);
