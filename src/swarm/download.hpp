@@ -244,6 +244,7 @@ class Download {
   bool fetching(PieceIndex piece) const;
   Fetch* fetch(FetchId id);
   bool nobody_brings(PieceIndex piece, Instant now) const;
+  bool outpaced(const Reader& reader, Instant now);
   std::optional<PieceRange> late(const Reader& reader, Instant now);
   std::optional<PieceRange> behind(const Reader& reader, PieceRange read_ahead, Instant now);
   std::optional<PieceRange> gap(const Reader& reader, PieceRange read_ahead, Instant now);
@@ -298,7 +299,6 @@ class Download {
   std::uint32_t let_down_ = 0;        // how often claimed pieces did not come
   Error origin_error_ = Error::none;  // why the origin is not asked any more
   Rate origin_rate_;
-  bool outpaced_ = false;  // few peers, slower together than the origin, as behind() found
   Instant fetches_due_ = Instant::max();
   Instant fetched_at_{};  // when a fetch was last under way
   std::uint32_t verified_ = 0;

@@ -4,8 +4,8 @@
 //   nobody near has or fetches the piece   fetched, with such pieces behind it (gap)
 //   another page claims the piece          left to it, unless the reader waits too long (late)
 //   peers have the piece                   left to them, unless the reader waits too long (late) or
-//                                          they are few and slower than the origin (behind), for
-//                                          which a reader waits hardly at all
+//                                          they are few and slower than the origin (behind); for
+//                                          such peers a reader waits hardly at all
 //
 // If two pages fetch the same piece, the claim with the lower rank holds and the other fetch is
 // cut. In a crowd every page starts at a place of its own, so that together they fetch one copy.
@@ -79,8 +79,9 @@ std::optional<PieceRange> Download::late(const Reader& reader, Instant now) {
       (!theirs && !claimed(first, now))) {
     return std::nullopt;
   }
-  Duration wait = theirs ? limits::origin_wait * reader.help.slower : limits::claim_wait;
-  if (theirs && outpaced_) wait = limits::outpaced_wait;
+  Duration wait = !theirs                 ? limits::claim_wait
+                  : outpaced(reader, now) ? limits::outpaced_wait
+                                          : limits::origin_wait * reader.help.slower;
   if (const std::uint64_t rate = origin_rate_.per_second()) {
     wait = std::max(wait, Duration(geometry_.bytes_of(first) * std::uint64_t{1'000'000} / rate));
   }
@@ -141,25 +142,29 @@ std::optional<PieceRange> Download::gap(const Reader& reader, PieceRange read_ah
   return PieceRange{*begin, end};
 }
 
-// If few peers are slower together than the origin, it brings pieces too: from the far end of the
-// read-ahead towards the peers. This begins when patience is over and the peers' rate is known.
-std::optional<PieceRange> Download::behind(const Reader& reader, PieceRange read_ahead,
-                                           Instant now) {
-  outpaced_ = false;
+// Whether there are few peers, and they are slower together than the origin: not before patience is
+// over and their rate is known.
+bool Download::outpaced(const Reader& reader, Instant now) {
   const std::size_t known = std::max<std::size_t>(introduced_, useful());
-  if (reader.credit <= 0 || known >= limits::introductions_per_ask) return std::nullopt;
+  if (reader.credit <= 0 || known >= limits::introductions_per_ask) return false;
   const Instant measured =
       reader.opened + std::max<Duration>(reader.help.patience, limits::origin_wait);
   note_due(now, measured);
-  if (now < measured) return std::nullopt;
+  if (now < measured) return false;
   std::uint64_t peers_rate = 0;
   for (const Holder& holder : holders_) {
     if (!holder.stalled && !holder.have.empty()) peers_rate += holder.rate;
   }
   std::uint64_t origin_rate = origin_rate_.per_second();
   if (origin_rate == 0) origin_rate = limits::origin_rate_unknown;
-  outpaced_ = peers_rate > 0 && peers_rate * reader.help.slower < origin_rate;
-  if (!outpaced_) return std::nullopt;
+  return peers_rate > 0 && peers_rate * reader.help.slower < origin_rate;
+}
+
+// The origin brings pieces beside peers that it outpaces: from the far end of the read-ahead
+// towards them.
+std::optional<PieceRange> Download::behind(const Reader& reader, PieceRange read_ahead,
+                                           Instant now) {
+  if (!outpaced(reader, now)) return std::nullopt;
   const auto left = [&](PieceIndex piece) {
     return picker_.state(piece) == PiecePicker::State::missing && peers_have(piece) &&
            !fetching(piece);
@@ -207,8 +212,8 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
     }
     const PieceRange read_ahead = {reader.rest.begin,
                                    reader.rest.begin + std::min(span, reader.rest.count())};
-    const auto meets = behind(reader, read_ahead, now);
     const auto beside = late(reader, now);
+    const auto meets = beside ? std::nullopt : behind(reader, read_ahead, now);
     // In a crowd each page fetches one stretch at a time, because fewer fetches meet less often.
     const bool waits =
         !fetches_.empty() && fellows(reader) > 0 && !nobody_brings(read_ahead.begin, now);
@@ -220,7 +225,7 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
     ++last.value;
     const std::uint32_t rank = picker_.own_order(last.value * 0x85EBCA6BU);
     const bool theirs = beside || meets;
-    begin_fetch({last, *pieces, pieces->end, theirs, theirs && !beside, rank, now}, now, out);
+    begin_fetch({last, *pieces, pieces->end, theirs, meets.has_value(), rank, now}, now, out);
     return true;
   }
   return false;
