@@ -15,12 +15,13 @@ import { within } from './within.js';
 /**
  * Whether this page can take part: not over plain HTTP, nor in a frame whose sandbox has no origin, nor in one without a URL of
  * its own (`srcdoc`, `about:blank`, `blob:`), for which browsers find no registration. Its parent's worker serves that one. Nor
- * on a server that renders pages (undefined).
+ * on a server that renders pages, where there is no location.
  */
 export const isPossible = () =>
   globalThis.isSecureContext !== false &&
   globalThis.origin !== 'null' &&
-  !/^(about|blob|undef)/.test(/** @type {string} */ (globalThis.location?.protocol));
+  globalThis.location !== undefined &&
+  !/^(about|blob)/.test(location.protocol);
 
 /**
  * Resolves when somebody sees the page. Until then Chromium holds back its registrations, workers and locks, so that all of

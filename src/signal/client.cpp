@@ -116,7 +116,7 @@ void Client::handle_message(const Message& message, Instant now) {
 void Client::handle(const Welcome& welcome, Instant now) {
   if (state_ != State::greeting) return;
   if (welcome.version != version) {
-    handle(Refusal{std::string(code(Error::version_mismatch))}, now);
+    refuse(Error::version_mismatch, now);
     return;
   }
   state_ = State::welcomed;
@@ -210,7 +210,10 @@ void Client::handle(const Resume& resume, Instant) {
 // The coordinator closes the socket next. If its version is another, to connect again does not
 // help.
 void Client::handle(const Refusal& refusal, Instant now) {
-  const Error error = parse_code(refusal.code);
+  refuse(parse_code(refusal.code), now);
+}
+
+void Client::refuse(Error error, Instant now) {
   outputs_.push(SignalReport{error});
   if (is_of_coordinator(error)) away_ = error;
   if (error == Error::version_mismatch) stop(now);

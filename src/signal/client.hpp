@@ -127,6 +127,7 @@ class Client {
   void handle(const Gone& gone, Instant now);
   void handle(const Resume& resume, Instant now);
   void handle(const Refusal& refusal, Instant now);
+  void refuse(Error error, Instant now);  // the coordinator does not help, and said why
   void open(Instant now);
   void drop(Error error, Instant now);
   void forget_session(bool report);
