@@ -405,9 +405,9 @@ static_assert(fetch_start_bytes <= segment_bytes, "a fetch is at most a segment"
 // At half of this the simulator's crowds take up to a tenth more from the origin, visitors who come
 // one by one a third.
 inline constexpr Duration origin_wait = 1s;
-// The same where few peers are known to be slower than the origin: each 8 MiB would else end with a
-// wait for what they were asked for. With origin_wait 64 MiB from an origin of 10 MB/s take three
-// times as long beside a peer of 100 KB/s as without it.
+// The same where few peers are known to be slower than the origin: each read_ahead_bytes would else
+// end with a wait for what they were asked for (sim_tests: "a large file is hardly later where the
+// only peers are slow").
 inline constexpr Duration outpaced_wait = origin_wait / 8;
 // If a site's patience is more than 1, peers may be so many times slower than the origin before it
 // helps; never more than this many times.

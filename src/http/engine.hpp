@@ -65,8 +65,8 @@ class Engine {
 
   // Whose request this is. `test` as in Router::match. Where all plugins of a route are ours, the
   // browser itself does what we would only pass on: what the manifest does not list, and what
-  // becomes a document. The site's other listeners see it then. Until a manifest is in memory,
-  // or could not be had, nobody knows, and it is ours.
+  // becomes a document. The site's other listeners see it then. Before a manifest has
+  // come, or was asked for in vain, nobody knows, and it is ours.
   template <class Test>
   Routed route(const RequestFields& request, std::string_view path_and_query, Test&& test) const {
     const std::string_view path = path_and_query.substr(0, path_and_query.find('?'));

@@ -65,9 +65,9 @@ struct OriginRequest {
 
 // What of a page's request decides how the origin is asked.
 struct Repeatable {
-  bool is_own = false;  // nothing of it is the page's answer's alone
+  bool is_own = false;  // the page's own Request may ask for all of it
   bool is_no_cors = false;
-  bool is_past_cache = false;  // by its own cache mode
+  bool is_past_cache = false;  // its cache mode already passes the HTTP cache by
   bool is_discreet = false;    // a page's own request would say more of the visitor
   static Repeatable of(const RequestFields& request);
   // As the page asked, as far as a worker can repeat it. Only the page's own Request has what the

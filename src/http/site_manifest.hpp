@@ -31,8 +31,7 @@ class SiteManifest {
 
   // Whether one is in use; it may stand for none.
   bool is_used() const { return state_ == State::some || state_ == State::none; }
-  // Whether what is listed is known: where nothing came of asking it is nothing, until something
-  // does.
+  // Whether it is known what is listed. While a manifest was asked for in vain, that is nothing.
   bool is_known() const { return state_ != State::unknown; }
   // Why the site has none, as far as is known.
   Error error() const {

@@ -61,7 +61,7 @@ export function checkToken(keys, token, site) {
     return expected.length === given.length && timingSafeEqual(expected, given);
   });
   if (!isSigned) return 'forged';
-  // Signed, so mintToken() made it; that of a release before took a text for the time.
+  // Signed, so that it is JSON. Its time may be a text: not every signer is this mintToken().
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
   if (claims.site !== site) return 'of-another-site';
   return typeof claims.expires === 'number' && claims.expires * 1000 > Date.now() ? 'good' : 'expired';

@@ -255,9 +255,10 @@ export const documented = [
   {
     kind: 'changed request',
     limit:
-      'A request for a listed file that a worker has to change (a part, a condition, `integrity`), or that lacks a referrer ' +
-      '(a frame of `srcdoc`, a worker of a blob) or that peers may answer too, has no client hints (`Sec-CH-UA`), no priority ' +
-      'of its own (HTTP/2), nor the `Origin` of a `crossorigin` element; in WebKit no element has it.',
+      'Some requests for listed files have no client hints (`Sec-CH-UA`), no priority of their own (HTTP/2) and not the ' +
+      '`Origin` of a `crossorigin` element: those for a part, under a condition or with `integrity`, those that peers ' +
+      'may answer too, and those that lack a referrer (of a frame of `srcdoc`, of a worker of a blob). In WebKit no ' +
+      'element has that `Origin`.',
     applies: (difference) =>
       /^origin: (origin|sec-ch-.*)$/.test(difference.observable) &&
       difference.of.file.isListed &&
