@@ -24,8 +24,8 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
       introduce(id, {root}, more, now, found);
     }
     const std::size_t count = known + found.size();
-    // Ours come first: a page whose download is long asks again, and then siblings have their turn.
-    const bool is_enough = !found.empty() || count >= limits::introductions_per_ask ||
+    // Ours are introduced at once, and siblings are asked for the rest.
+    const bool is_enough = count >= limits::introductions_per_ask ||
                            siblings_.holders(asker.site->name, mark_of(root)).empty();
     if (is_enough && (found.empty() || known > 0)) is_news = true;
     Answer& to = is_enough ? answer : waiting;

@@ -222,13 +222,10 @@ TEST_CASE("our own holders come first, and siblings are asked for the rest") {
   w.clear();
   const std::size_t before = w.frames;
   w.say(0, asker, Ask{{root_of(1)}});
-  CHECK(w.take<Answer>(0, asker) == std::vector<Answer>{Answer{{root_of(1)}, {2}}});
-  CHECK(w.take<Introduce>(0, holders[0]).size() == 1);
-  CHECK(w.take<Introduce>(0, holders[3]).size() == 1);
-  CHECK(w.frames == before);
-  w.say(0, asker, Ask{{root_of(1)}});
   CHECK(w.take<Answer>(0, asker) ==
         std::vector<Answer>{Answer{{root_of(1)}, {limits::introductions_per_ask}}});
+  CHECK(w.take<Introduce>(0, holders[0]).size() == 1);
+  CHECK(w.take<Introduce>(0, holders[3]).size() == 1);
   CHECK(w.frames == before + 4);
   for (char browser = '0'; browser <= '9'; ++browser) w.holder(0, browser, {root_of(1)});
   const PeerId other = w.join(0, 'e');
@@ -257,6 +254,20 @@ TEST_CASE("what is known here is answered at once, though siblings are asked for
   CHECK(w.take<Answer>(1, bob) == std::vector<Answer>{Answer{{root_of(2)}, {0}}});
   w.pass(limits::sibling_answer_wait);
   CHECK(w.take<Answer>(1, bob) == std::vector<Answer>{Answer{{root_of(1)}, {0}}});
+}
+
+TEST_CASE("our own holders are told to offer before a sibling has answered") {
+  World w(2);
+  w.holder(0, 'a', {root_of(1)});
+  const PeerId ann = w.holder(1, 'b', {root_of(1)});
+  const PeerId bob = w.join(1, 'c');
+  w.clear();
+  w.at(0).reaches_bus = false;
+  w.say(1, bob, Ask{{root_of(1)}});
+  CHECK(w.take<Introduce>(1, ann) == std::vector<Introduce>{Introduce{bob, true}});
+  CHECK(w.take<Answer>(1, bob).empty());
+  w.pass(limits::sibling_answer_wait);
+  CHECK(w.take<Answer>(1, bob) == std::vector<Answer>{Answer{{root_of(1)}, {1}}});
 }
 
 TEST_CASE("an offer that overtakes a pending answer comes after its introduction") {

@@ -104,7 +104,7 @@ export async function siblings({ say, runs }) {
     const contenders = {
       one: () => runOnce(3),
       three: () => runOnce(3, redis),
-      // Of a larger swarm most asks find somebody at their own process.
+      // Of a larger swarm more asks find enough at their own process.
       oneOf9: () => runOnce(9),
       threeOf9: () => runOnce(9, redis),
     };
