@@ -176,7 +176,7 @@ class PeerCDN extends EventTarget {
   #announce(/** @type {number} */ open, /** @type {string} */ code) {
     const detail = { open, cache: currentCache(), code, end: siteEnd() };
     introduce({ ...detail, manifest: this.#path });
-    if (isOn()) broadcast('busy', detail);
+    broadcast('busy', detail);
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {

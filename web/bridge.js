@@ -188,8 +188,10 @@ export class Bridge {
     // The page's own worker is the one whose scope is closest, whether it controls the page yet or not.
     const registration = await this.#container?.getRegistration();
     if (registration?.scope !== message.scope || this.#closed) return;
-    const { end, cache, manifest } = message;
+    const { end, cache, manifest, open } = message;
     this.#isOld = false;
+    // On the site's channel `busy` says it, and a later one of those may have been heard by now.
+    if (!this.#channel) this.#keepAlive(open > 0);
     // A worker that is off has no names.
     if (end !== undefined) this.#listener.site({ end, cache, manifest });
     this.#hear(message);
@@ -197,17 +199,11 @@ export class Bridge {
 
   /** @param {News | null} message */
   #hear(message) {
-    if (this.#closed) {
-      if (message?.type !== 'busy' || message.open > 0) return;
-      this.#keepAlive(false);
-      return this.#leave();
-    }
     // A worker that has just started has no open responses, or says so next.
-    if (message?.type === 'who') {
-      this.#keepAlive(false);
-      return this.#hello();
-    }
-    if (message?.type === 'busy' || message?.type === 'site') this.#keepAlive(message.open > 0);
+    if (message?.type === 'who') this.#keepAlive(false);
+    if (message?.type === 'busy') this.#keepAlive(message.open > 0);
+    if (this.#closed) return void (this.#alive || this.#leave());
+    if (message?.type === 'who') return this.#hello();
     this.#listener.tell(message);
   }
 

@@ -329,9 +329,8 @@ test('a listener may close the plugin from within an event', async (t) => {
   assert.equal(FakeSocket.all.at(-1).readyState, 3);
 });
 
-test('words of the worker do not put off what keeps it alive', async (t) => {
-  install();
-  const container = fakeContainer({ controlled: true });
+/** A bridge to a worker that a test speaks for, and how often the bridge has kept it alive. */
+function openBridge(t, container) {
   const posted = [];
   container.controller.postMessage = ({ type }) => posted.push(type);
   const tell = fakeWorkerChannel(t);
@@ -341,12 +340,51 @@ test('words of the worker do not put off what keeps it alive', async (t) => {
   bridge.join(SITE);
   t.after(() => bridge.close());
   t.mock.timers.enable({ apis: ['setInterval'] });
+  return { bridge, tell, alive: () => posted.filter((type) => type === 'alive').length };
+}
+
+test('words of the worker do not put off what keeps it alive', async (t) => {
+  install();
+  const { tell, alive } = openBridge(t, fakeContainer({ controlled: true }));
   for (let i = 0; i < 10; i++) {
     tell({ type: 'busy', open: 1 + i });
     t.mock.timers.tick(aliveInterval / 2);
   }
-  assert.equal(posted.filter((type) => type === 'alive').length, 5);
+  assert.equal(alive(), 5);
   tell({ type: 'busy', open: 0 });
   t.mock.timers.tick(5 * aliveInterval);
-  assert.equal(posted.filter((type) => type === 'alive').length, 5);
+  assert.equal(alive(), 5);
+});
+
+test('a page that was closed keeps a worker alive for its open responses, and not the one that starts after it', async (t) => {
+  install();
+  const { bridge, tell, alive } = openBridge(t, fakeContainer({ controlled: true }));
+  tell({ type: 'busy', open: 1 });
+  bridge.close();
+  t.mock.timers.tick(2 * aliveInterval);
+  assert.equal(alive(), 2);
+  tell({ type: 'who' });
+  t.mock.timers.tick(5 * aliveInterval);
+  assert.equal(alive(), 2);
+});
+
+test('what the worker says last of its open responses holds, though the page looks up whose worker it is', async (t) => {
+  install();
+  const container = fakeContainer({ controlled: true });
+  const { tell, alive } = openBridge(t, container);
+  let known = () => {};
+  container.getRegistration = () => new Promise((resolve) => (known = () => resolve({ scope: SITE.scope })));
+  const turns = [
+    { said: 1, last: 0, kept: 0 },
+    { said: 0, last: 1, kept: 1 },
+  ];
+  for (const { said, last, kept } of turns) {
+    const before = alive();
+    tell({ ...SITE, open: said });
+    tell({ type: 'busy', open: last, end: '' });
+    known();
+    await new Promise(setImmediate);
+    t.mock.timers.tick(aliveInterval);
+    assert.equal(alive() - before, kept);
+  }
 });
