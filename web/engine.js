@@ -239,7 +239,7 @@ export class Head {
         for (const path of bad) this.#hand('report', ['malformed-manifest', path]);
         if (this.listing.disabled) return this.#hand('disabled', [this.listing.text ?? '']);
         this.listing.list();
-        await this.listing.announce(store);
+        await this.listing.announce(store).catch(() => this.#hand('report', ['storage-lost']));
         this.#core.tell(PEER_LIST_COMPLETE);
         this.#adopt();
         // Where nothing is listed there is nothing to wait for.

@@ -1,8 +1,8 @@
 // The receiving side: the bytes of pieces on their way, kept in JavaScript, digested and stored where they are.
-import { PEER_DIGEST, PEER_DIGESTS, PEER_RECORD, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
+import { digestsWait, PEER_DIGEST, PEER_DIGESTS, PEER_RECORD, PEER_STORE_FAILED, segmentBytes } from '../build/border.js';
 import { answerWords } from '../sw/words.js';
 import { Piece } from './piece.js';
-import { bypass } from './resources.js';
+import { ask } from './resources.js';
 
 /** @typedef {import('../sw/store.js').Store} Store */
 
@@ -15,7 +15,7 @@ const withDigest = async (list) => joined([await sha256(list), list]);
 
 /** @param {string} url */
 async function fetchList(url) {
-  const response = await fetch(url, { headers: bypass });
+  const response = await ask(url, digestsWait);
   if (!response.ok) throw response.status;
   return response.arrayBuffer();
 }

@@ -3,6 +3,7 @@ import {
   BYPASS_HEADER,
   DIGESTS_PATH,
   MANIFEST_PATH,
+  manifestFetchWait,
   PEER_DROPPED,
   PEER_HELD,
   PEER_IS_MANIFEST,
@@ -16,6 +17,14 @@ import { Store } from '../sw/store.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
 export const bypass = { [BYPASS_HEADER]: 'bypass' };
+
+/**
+ * One of them that ends: what waits for an origin that says nothing would wait for ever.
+ * @param {string} url
+ * @param {number} wait in milliseconds, for all of the answer
+ * @param {RequestCache} [cache]
+ */
+export const ask = (url, wait, cache) => fetch(url, { headers: bypass, cache, signal: AbortSignal.timeout(wait) });
 
 /**
  * @typedef {object} Resource
@@ -85,24 +94,26 @@ export class Resources {
   }
 
   /**
-   * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's. Rejects if it is none; a bad entry costs only
-   * itself.
+   * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's. Rejects if what there is is none; a bad entry costs
+   * only itself.
    * @param {Store | null} store
    * @param {boolean} orFetch
    * @returns {Promise<string[]>} the bad ones, to be named
    */
   async load(store, orFetch) {
-    let text = store ? (await Store.manifest(store.name))?.text : undefined;
-    if (text === undefined && orFetch) {
-      const response = await fetch(this.path, { headers: bypass, cache: 'no-cache' }).catch(() => null);
-      if (response && this.#core.call(PEER_IS_MANIFEST, response.status)) text = await response.text();
-    }
+    const stored = store && (await Store.manifest(store.name).catch(() => null));
+    const text = stored?.text ?? (orFetch ? await this.#fetch().catch(() => undefined) : undefined);
     this.text = text;
     const { digests, disabled, entries } = readManifest(text ?? noManifest);
     this.disabled = disabled;
     this.#listed = new Map();
     this.#byRoot = new Map();
     return listEntries(entries, (path, entry) => this.#add(path, { ...entry, digests: digests + entry.root }));
+  }
+
+  async #fetch() {
+    const response = await ask(this.path, manifestFetchWait, 'no-cache');
+    return this.#core.call(PEER_IS_MANIFEST, response.status) ? response.text() : undefined;
   }
 
   /**

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { readFileSync } from 'node:fs';
-import { manifestVersion, pieceBytesMin } from '../../build/border.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import { digestsWait, manifestFetchWait, manifestVersion, PEER_DIGESTS, pieceBytesMin } from '../../build/border.js';
 import { badEntries } from '../vectors/entries.mjs';
 import { FakeSocket, fakeWorkerChannel, install, openPage } from './page-fakes.mjs';
 
 install();
 const { Store } = await import('../../sw/store.js');
+const { Pieces } = await import('../../web/pieces.js');
 
 const root = 'ab'.repeat(32);
 const good = { bytes: 5, pieceBytes: pieceBytesMin, root, type: 'a/b' };
@@ -28,7 +30,7 @@ async function open(t, manifest) {
   const page = await openPage(
     t,
     { cacheName },
-    { report: (code, { url }) => reports.push(url ? [code, url] : [code]), tell: (message) => reports.push(message) },
+    { report: (code, { url } = {}) => reports.push(url ? [code, url] : [code]), tell: (message) => reports.push(message) },
   );
   await page.head.ready();
   const isListed = (path) => page.head.listing.find(`https://site.test${path}`) !== null;
@@ -102,6 +104,51 @@ test('what is no manifest is told, and the one before stays in use', async (t) =
     assert.deepEqual(reports, [['malformed-manifest']], text);
     assert(isListed('/a'));
   }
+});
+
+/** An origin that never answers: how long it is waited for, and the end of that. @param {import('node:test').TestContext} t */
+function silentOrigin(t) {
+  const waits = [];
+  const late = new AbortController();
+  t.mock.method(AbortSignal, 'timeout', (wait) => (waits.push(wait), late.signal));
+  globalThis.fetch = (_url, { signal }) =>
+    new Promise((_, failed) => signal?.addEventListener('abort', () => failed(signal.reason)));
+  return { waits, end: () => late.abort(new DOMException('the time is over', 'TimeoutError')) };
+}
+
+test('a manifest that never comes is waited for only so long, and one that is stored then is found', async (t) => {
+  const { waits, end } = silentOrigin(t);
+  const cacheName = `visitor-${++visitors}`;
+  const reports = [];
+  const page = await openPage(t, { cacheName, orFetch: true }, { report: (...report) => reports.push(report) });
+  const store = await Store.open(cacheName);
+  await store.putManifest(JSON.stringify({ version: manifestVersion, resources: { '/a': good } }), Date.now());
+  const reading = page.head.manifest();
+  await turn();
+  end();
+  await reading;
+  assert.deepEqual([waits, reports], [[manifestFetchWait], []]);
+  assert(page.head.listing.find('https://site.test/a'));
+});
+
+test('an origin that never answers a digest list is waited for only so long, and then there is none', async (t) => {
+  const { waits, end } = silentOrigin(t);
+  const told = [];
+  const resources = { get: () => ({ root, digests: `/lists/${root}` }), listOf: () => undefined };
+  const pieces = new Pieces({ tell: (...all) => told.push(all) }, resources, Promise.resolve(null), () => {});
+  const fetching = pieces.fetchDigests(7);
+  await turn();
+  end();
+  await fetching;
+  assert.deepEqual([waits, told], [[digestsWait], [[PEER_DIGESTS, '', 7, true]]]);
+});
+
+test('a store that cannot be read is told as that, and what is listed is listed', async (t) => {
+  const { page, reports, isListed } = await open(t, { version: manifestVersion, resources: { '/a': good } });
+  t.mock.method(Store.prototype, 'roots', () => Promise.reject(new DOMException('gone', 'UnknownError')));
+  await page.head.manifest();
+  assert.deepEqual(reports, [['storage-lost']]);
+  assert(isListed('/a'));
 });
 
 test('without a manifest nothing is listed, and nothing is wrong', async (t) => {
