@@ -20,7 +20,11 @@ export async function adopt(core, resources, pieces, urls, stopped) {
     try {
       const response = await fetch(url, { cache: 'only-if-cached', mode: 'same-origin', headers: bypass });
       const { status } = response;
-      if (core.callText(PEER_JUDGE, answerWords(response), status, resource.bytes, 0, resource.bytes)) continue;
+      if (core.callText(PEER_JUDGE, answerWords(response), status, resource.bytes, 0, resource.bytes)) {
+        // Unread it would keep the browser from writing a newer answer there.
+        await response.body?.cancel();
+        continue;
+      }
       await pieces.adopt(resource, new Uint8Array(await response.arrayBuffer()), url, response);
     } catch {
       // Not in the HTTP cache any more: not worth a request.

@@ -245,6 +245,7 @@ for (const [headers, other, shared] of adoptions) {
     const page = await openPage(t, name);
     await page.head.ready();
     const asked = [];
+    let isLeft = true;
     globalThis.fetch = async (url, init) => {
       asked.push([url, init.cache, init.headers[BYPASS_HEADER]]);
       return {
@@ -252,12 +253,14 @@ for (const [headers, other, shared] of adoptions) {
         type: 'basic',
         redirected: false,
         headers: new Headers(headers),
+        body: { cancel: async () => (isLeft = false) },
         arrayBuffer: async () => new Uint8Array(file.body).buffer,
         ...other,
       };
     };
     await page.head.loaded(['https://site.test/big.bin', 'blob:x']);
     assert.deepEqual(asked, [['https://site.test/big.bin', 'only-if-cached', 'bypass']]);
+    assert.equal(isLeft, shared, 'what is not read is given up');
     assert.deepEqual(
       (await store.roots()).get(file.root) ?? [],
       shared
