@@ -14,19 +14,24 @@ import { giveUp } from './engine.js';
  */
 export async function* piecesOf(reader, first, { bytes, pieceBytes }, arrived = () => {}, isLoose = () => false) {
   let rest = new Uint8Array(0);
-  for (let piece = first; ; piece++) {
-    const buffer = new ArrayBuffer(isLoose() ? pieceBytes : Math.max(1, Math.min(pieceBytes, bytes - piece * pieceBytes)));
-    let filled = 0;
-    while (filled < buffer.byteLength) {
-      if (!rest.length) rest = (await reader.read()).value ?? rest;
-      const part = rest.subarray(0, buffer.byteLength - filled);
-      if (!part.length) return yield buffer.slice(0, filled);
-      new Uint8Array(buffer).set(part, filled);
-      rest = rest.subarray(part.length);
-      filled += part.length;
-      if (await arrived(piece, part.length)) return giveUp(reader);
-      if (isLoose()) break;
+  try {
+    for (let piece = first; ; piece++) {
+      const buffer = new ArrayBuffer(isLoose() ? pieceBytes : Math.max(1, Math.min(pieceBytes, bytes - piece * pieceBytes)));
+      let filled = 0;
+      while (filled < buffer.byteLength) {
+        if (!rest.length) rest = (await reader.read()).value ?? rest;
+        const part = rest.subarray(0, buffer.byteLength - filled);
+        if (!part.length) return yield buffer.slice(0, filled);
+        new Uint8Array(buffer).set(part, filled);
+        rest = rest.subarray(part.length);
+        filled += part.length;
+        if (await arrived(piece, part.length)) return;
+        if (isLoose()) break;
+      }
+      yield filled < buffer.byteLength ? buffer.slice(0, filled) : buffer;
     }
-    yield filled < buffer.byteLength ? buffer.slice(0, filled) : buffer;
+  } finally {
+    // What nobody reads to its end stays open.
+    giveUp(reader);
   }
 }

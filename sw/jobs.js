@@ -19,7 +19,7 @@ import {
 } from '../build/border.js';
 import { bodyOf } from './body.js';
 import { piecesOf } from './cut.js';
-import { soon, tell } from './engine.js';
+import { giveUp, soon, tell } from './engine.js';
 import { listOf } from './lists.js';
 import { askPage, lookFor } from './pages.js';
 import { streamOf } from './streams.js';
@@ -97,8 +97,8 @@ export const jobPerformer = (storage, digests) =>
       const reading = { close() {} };
       jobs.set(job, reading);
       const isClosed = () => jobs.get(job) !== reading;
+      const run = await soon(storage.current?.readRun(exchange.root, runBegin, runEnd), null);
       try {
-        const run = await soon(storage.current?.readRun(exchange.root, runBegin, runEnd), null);
         if (isClosed()) return;
         tell(RUN_READ, id, job, run !== null);
         if (!run?.body || isClosed()) return;
@@ -108,6 +108,9 @@ export const jobPerformer = (storage, digests) =>
       } catch {
         // What cannot be read is not held.
         if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
+      } finally {
+        // Unless it is being read, and then ends with that.
+        giveUp(run?.body);
       }
     },
 

@@ -53,6 +53,20 @@ test('a range is cut from the store, byte by byte', async () => {
   }
 });
 
+test('of a run that is read in part nothing stays open', async () => {
+  const { worker, file, clock, caches } = await held({ bytes: 3_000_000 });
+  for (const [begin, end] of [
+    [0, 10],
+    [100_000, 1_100_000],
+    [2_999_000, 3_000_000],
+  ]) {
+    const response = await worker.fetch('/static/a.bin', { headers: { range: `bytes=${begin}-${end - 1}` } });
+    assert.deepEqual(await response.bytes(), file.body.slice(begin, end));
+  }
+  await clock.settle();
+  assert.equal(caches.openBodies, 0);
+});
+
 test("a Range header that cannot be read, or asks for several, is the origin's to understand, held or not", async () => {
   const { worker, origin } = await held({ bytes: 300_000 });
   const before = origin.requests('/static/a.bin').length;

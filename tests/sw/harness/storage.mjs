@@ -13,6 +13,8 @@ export class FakeCaches {
   faults = {};
   /** What was done, as ['put', URL]. */
   log = [];
+  /** Bodies that somebody got, and has neither read to their end nor given up. */
+  openBodies = 0;
   #caches = new Map();
 
   async act(operation, about) {
@@ -22,6 +24,20 @@ export class FakeCaches {
 
   get usedBytes() {
     return [...this.#caches.values()].reduce((sum, cache) => sum + cache.usedBytes, 0);
+  }
+
+  /** A body, in parts as a browser reads it from its disk. */
+  bodyOf(buffer) {
+    this.openBodies++;
+    let at = 0;
+    const end = () => void this.openBodies--;
+    const pull = (controller) => {
+      const part = buffer.slice(at, (at += 1 << 16));
+      if (part.byteLength > 0) return controller.enqueue(new Uint8Array(part));
+      end();
+      controller.close();
+    };
+    return new ReadableStream({ pull, cancel: end }, { highWaterMark: 0 });
   }
 
   /** How often an operation was done about what contains `part`. */
@@ -113,7 +129,7 @@ class FakeCache {
     const url = urlOf(request);
     await this.#caches.act('match', url);
     const entry = this.entries.get(this.#find(url, options)[0]);
-    return entry && new Response(entry.body, { status: entry.status, headers: entry.headers });
+    return entry && new Response(this.#caches.bodyOf(entry.body), { status: entry.status, headers: entry.headers });
   }
 
   async put(request, response) {
