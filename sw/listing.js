@@ -5,11 +5,12 @@ import { DIGESTS_PATH, manifestVersion, namedEntries } from '../build/border.js'
 export const noManifest = `{"version":${manifestVersion},"resources":{}}`;
 
 const isRecord = (/** @type {unknown} */ value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-const isText = (/** @type {unknown} */ value) => typeof value === 'string';
+/** The core gets the texts of an entry as lines, and a line end would part one into two. */
+const isText = (/** @type {unknown} */ value) => typeof value === 'string' && !value.includes('\n');
 
 /** Has the form of an entry. A header's value may be a number. */
-function isEntry(/** @type {any} */ entry) {
-  if (!isRecord(entry)) return false;
+function isEntry(/** @type {string} */ path, /** @type {any} */ entry) {
+  if (!isText(path) || !isRecord(entry)) return false;
   const { bytes, pieceBytes, root, type = '', pieces = '', anyQuery = false, headers = {} } = entry;
   return (
     typeof bytes === 'number' &&
@@ -19,7 +20,9 @@ function isEntry(/** @type {any} */ entry) {
     isText(pieces) &&
     typeof anyQuery === 'boolean' &&
     isRecord(headers) &&
-    Object.values(headers).every((value) => isText(value) || typeof value === 'number')
+    Object.entries(headers)
+      .flat()
+      .every((each) => isText(each) || typeof each === 'number')
   );
 }
 
@@ -45,7 +48,7 @@ export function readManifest(text) {
  */
 export function listEntries(entries, add) {
   return entries
-    .filter(([path, entry]) => !(isEntry(entry) && add(path, entry)))
+    .filter(([path, entry]) => !(isEntry(path, entry) && add(path, entry)))
     .slice(0, namedEntries)
     .map(([path]) => path);
 }

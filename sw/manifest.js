@@ -122,8 +122,6 @@ export class ManifestKeeper {
     /** @type {any} */ { bytes, pieceBytes, root, type = '', pieces = '', anyQuery, headers = {} },
   ) {
     const texts = [path, root, type, pieces, ...Object.entries(headers).flat()];
-    // A line end would part one text into two.
-    if (texts.some((each) => `${each}`.includes('\n'))) return false;
     return call(MANIFEST_ADD, texts.join('\n'), bytes, pieceBytes, anyQuery === true) === 0;
   }
 }

@@ -40,9 +40,7 @@ export function readListing(text) {
   const good = new Map();
   const bad = listEntries(entries, (path, entry) => {
     const { bytes, pieceBytes, root, type = '', pieces = '', anyQuery = false, headers = {} } = entry;
-    // A line end would part one text into two, as in the worker.
-    const hasLine = [path, root, type, pieces, ...Object.entries(headers).flat()].some((each) => `${each}`.includes('\n'));
-    const isGood = !hasLine && listing.add(path, bytes, pieceBytes, root, type, anyQuery, headerLines(headers), pieces);
+    const isGood = listing.add(path, bytes, pieceBytes, root, type, anyQuery, headerLines(headers), pieces);
     if (isGood) good.set(path, entry);
     return isGood;
   });

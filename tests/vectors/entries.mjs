@@ -29,13 +29,14 @@ export const badEntries = [
   ['headers as a list', { ...good, headers: [['a', 'b']] }],
   ['a header of null', { ...good, headers: { a: null } }],
   ['a header that is an object', { ...good, headers: { a: { toString: 1 } } }],
+  ['a header with a line end', { ...good, headers: { a: 'b\nc' } }],
+  ['a type with a line end', { ...good, type: 'a/b\nx' }],
+  ['a name of a header with a line end', { ...good, headers: { 'a\nb': 'c' } }],
   ['the length of another entry with its root', { ...good, bytes: 6 }],
 ];
 
 /** What the worker refuses; a page cannot be harmed by it. */
 export const badForTheWorker = [
-  ['a header with a line end', { ...good, headers: { a: 'b\nc' } }],
-  ['a type with a line end', { ...good, type: 'a/b\nx' }],
   ['a cookie', { ...good, headers: { 'set-cookie': 'a=b' } }],
   ['any query of one query', { ...good, anyQuery: true }, '/q?a'],
   ['a long path', good, `/${'a'.repeat(2048)}`],
