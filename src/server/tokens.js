@@ -44,6 +44,15 @@ export function mintToken(keys, options) {
   return `${body}.${sign(key, body)}`;
 }
 
+/** What is signed need not be JSON: not every signer is mintToken(). Null if it says nothing. @param {string} payload */
+function claimsOf(payload) {
+  try {
+    return JSON.parse(Buffer.from(payload, 'base64url').toString());
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Whether a token lets a page of that origin in.
  * @param {string | string[]} keys any of them may have signed it
@@ -61,9 +70,10 @@ export function checkToken(keys, token, site) {
     return expected.length === given.length && timingSafeEqual(expected, given);
   });
   if (!isSigned) return 'forged';
-  // Signed, so that it is JSON. Its time may be a text: not every signer is this mintToken().
-  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
+  const claims = claimsOf(payload);
+  if (!claims) return 'forged';
   if (claims.site !== site) return 'of-another-site';
+  // Its time may be a text.
   return typeof claims.expires === 'number' && claims.expires * 1000 > Date.now() ? 'good' : 'expired';
 }
 

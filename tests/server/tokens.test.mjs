@@ -84,6 +84,14 @@ test('a token whose time is no number is expired', () => {
   assert.equal(checkToken(key, token, site), 'expired');
 });
 
+test('a token of a signer that signs no claims is forged, and nothing throws', () => {
+  for (const signed of ['', 'no json', '{', 'null', '5', '"https://a.example"']) {
+    const body = `a.${Buffer.from(signed).toString('base64url')}`;
+    const token = `${body}.${createHmac('sha256', key).update(body).digest('base64url')}`;
+    assert.match(checkToken(key, token, site), /^(forged|of-another-site)$/, signed);
+  }
+});
+
 test('what is no token of ours is forged, whatever it is', () => {
   const token = mintToken(key, { site });
   const [form, claims, signature] = token.split('.');
