@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { AttachedCoordinator } from './attach.js';
 import { handlerOf, Site } from './handler.js';
+import { closeServer, listen } from './listen.js';
 import { attachNames, checkNames, kinds, manifestNames } from './names.js';
 
 /** @typedef {import('./handler.js').Handle} Handle */
@@ -28,16 +29,6 @@ import { attachNames, checkNames, kinds, manifestNames } from './names.js';
  *   ServeExtras} ServeOptions
  */
 
-/** @param {import('node:http').Server} server @param {number} port @param {string} host */
-const listen = (server, port, host) =>
-  new Promise((done, failed) => {
-    server.once('error', failed);
-    server.listen(port, host, () => {
-      server.off('error', failed);
-      done(undefined);
-    });
-  });
-
 /**
  * A server with a coordinator, listening. Rejects with Node's own errors (`EADDRINUSE`, ...).
  * @param {Handle} handle
@@ -48,19 +39,14 @@ async function listenWith(handle, options) {
   const server = createServer(handle);
   const host = options.host ?? '127.0.0.1';
   const coordinator = new AttachedCoordinator(server, options);
-  const close = async () => {
-    await coordinator.close();
-    const closed = new Promise((done) => server.close(done));
-    server.closeAllConnections();
-    await closed;
-  };
+  const close = () => coordinator.close().then(() => closeServer(server));
+  let port;
   try {
-    await listen(server, options.port ?? 8080, host);
+    port = await listen(server, options.port ?? 8080, host);
   } catch (error) {
     await close();
     throw error;
   }
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const isLocal = ['127.0.0.1', '::1', '::', '0.0.0.0'].includes(host);
   const name = isLocal ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   return { url: `http://${name}:${port}/`, server, coordinator, close };

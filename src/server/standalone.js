@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import { SOCKET_PATH } from '../../build/border.js';
 import { AttachedCoordinator } from './attach.js';
+import { closeServer, listen } from './listen.js';
 import { attachNames, checkNames, kinds, outOfRange } from './names.js';
 import { pathOf } from './paths.js';
 
@@ -38,20 +39,6 @@ const toolsServer = (coordinatorOf, hasMetrics, socketPath = '') =>
       give(426, 'upgrade-required: this path takes WebSockets: let the proxy forward the headers Upgrade and Connection\n');
     } else give(404, 'not-found\n');
   });
-
-/** @param {import('node:http').Server} server @param {number} port @param {string} host @returns {Promise<number>} its port */
-const listen = (server, port, host) =>
-  new Promise((done, failed) => {
-    server.once('error', failed);
-    server.listen(port, host, () => done(/** @type {import('node:net').AddressInfo} */ (server.address()).port));
-  });
-
-/** @param {import('node:http').Server} server */
-async function closeServer(server) {
-  const closed = new Promise((done) => server.close(done));
-  server.closeAllConnections();
-  await closed;
-}
 
 /**
  * Opens a coordinator on a port of its own. Beside the sockets it answers `/health/live`, `/health/ready` (503 from the first
