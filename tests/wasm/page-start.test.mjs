@@ -303,7 +303,7 @@ test('a manifest that turns it all on, and comes while the one that turned it of
     };
     const plugin = await start({ worker: '/sw.js' });
     t.after(() => plugin.close());
-    await until('on', () => plugin.active);
+    await until('on', () => plugin.active && FakeSocket.all.some(({ readyState }) => readyState === 1));
     assert.equal(FakeSocket.all.filter(({ readyState }) => readyState === 1).length, 1);
     plugin.close();
   }
