@@ -28,12 +28,10 @@ void Pages::handle_present(PageId id, const List<Mark>& marks, std::size_t added
   if (!page) return;
   page->told = true;
   List<Mark>& known = page->marks;
-  for (std::size_t at = 0; at < marks.size(); ++at) {
-    for (std::size_t i = known.size(); i-- > 0;) {
-      if (known[i] == marks[at]) known.erase(i);
-    }
-    if (at < added) known.push_back(marks[at]);
-  }
+  // After its hello a page tells all at once, and nothing of it is known yet.
+  known.erase_if(
+      [&](Mark each) { return std::find(marks.begin(), marks.end(), each) != marks.end(); });
+  for (std::size_t at = 0; at < added; ++at) known.push_back(marks[at]);
 }
 
 void Pages::handle_heard(PageId id, Instant now) {
