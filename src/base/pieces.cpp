@@ -42,8 +42,12 @@ PieceIndex Geometry::piece_at(std::uint64_t byte) const {
   return static_cast<PieceIndex>(byte / piece_bytes_);
 }
 
+std::uint32_t Geometry::pieces_in(std::uint64_t bytes) const {
+  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(bytes / piece_bytes_));
+}
+
 std::uint32_t Geometry::pieces_per_segment() const {
-  return std::max<std::uint32_t>(1, limits::segment_bytes / piece_bytes_);
+  return pieces_in(limits::segment_bytes);
 }
 
 PieceIndex Geometry::segment_begin(PieceIndex piece) const {

@@ -60,6 +60,8 @@ class Geometry {
   // The pieces that hold any byte of a non-empty range inside the resource.
   PieceRange covering(ByteRange range) const;
   PieceIndex piece_at(std::uint64_t byte) const;
+  // How many whole pieces fit into so many bytes; at least one.
+  std::uint32_t pieces_in(std::uint64_t bytes) const;
   std::uint32_t pieces_per_segment() const;
   // The pieces of the segment that this piece is in; the end is at most count().
   PieceIndex segment_end(PieceIndex piece) const;

@@ -291,8 +291,7 @@ bool Body::may_fetch(PieceIndex from) const {
 }
 
 std::uint32_t Body::ahead_pieces() const {
-  return static_cast<std::uint32_t>(
-      std::max<std::uint64_t>(1, limits::body_ahead_bytes / geometry_.piece_bytes()));
+  return geometry_.pieces_in(limits::body_ahead_bytes);
 }
 
 PieceIndex Body::read_ahead_end() const {

@@ -3,13 +3,6 @@
 #include <algorithm>
 
 namespace peer_cdn {
-namespace {
-
-PieceIndex pieces_in(std::uint64_t bytes, const Geometry& geometry) {
-  return std::max<PieceIndex>(1, static_cast<PieceIndex>(bytes / geometry.piece_bytes()));
-}
-
-}  // namespace
 
 void Windows::handle_asked() {
   bytes_ = next_bytes_;
@@ -24,13 +17,13 @@ void Windows::handle_short(const Geometry& geometry, std::uint32_t pieces) {
 }
 
 PieceIndex Windows::first_end(const Geometry& geometry, PieceIndex from) {
-  return from + pieces_in(limits::window_first_bytes, geometry);
+  return from + geometry.pieces_in(limits::window_first_bytes);
 }
 
 PieceIndex Windows::window_end(const Geometry& geometry, PieceIndex from, PieceIndex end,
                                PieceIndex ahead_end) const {
   if (geometry.bytes() <= limits::small_bytes && bytes_max_ == limits::window_bytes_max) return end;
-  end = std::min({end, ahead_end, from + pieces_in(bytes_, geometry)});
+  end = std::min({end, ahead_end, from + geometry.pieces_in(bytes_)});
   // Whole segments, once it reaches beyond its first: what is stored is cut there. Where the origin
   // sends less than a segment at once, that would be a request more for each.
   if (bytes_max_ < limits::segment_bytes) return end;
@@ -43,7 +36,7 @@ PieceIndex Windows::window_end(const Geometry& geometry, PieceIndex from, PieceI
 
 PieceIndex Windows::stretch_end(const Geometry& geometry, PieceIndex begin, PieceIndex from,
                                 PieceIndex end) const {
-  const PieceIndex first = pieces_in(limits::stretch_bytes_min, geometry);
+  const PieceIndex first = geometry.pieces_in(limits::stretch_bytes_min);
   const PieceIndex later = limits::stretch_factor * (from - begin);
   return std::min({end, from + at_once_, from + std::max(first, later)});
 }

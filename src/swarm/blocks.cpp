@@ -62,8 +62,8 @@ Duration Download::request_span() const {
 // Sets the read-ahead of each reader. It ends with a segment, so that each segment can be a lane.
 void Download::look_ahead(bool ahead) {
   aheads_.clear();
-  const std::uint32_t urgent = pieces_in(limits::urgent_bytes, geometry_);
-  const std::uint32_t span = ahead ? pieces_in(limits::read_ahead_bytes, geometry_) : urgent;
+  const std::uint32_t urgent = geometry_.pieces_in(limits::urgent_bytes);
+  const std::uint32_t span = ahead ? geometry_.pieces_in(limits::read_ahead_bytes) : urgent;
   for (const Reader& reader : readers_) {
     const PieceIndex end = reader.rest.begin + std::min(span, reader.rest.count());
     const PieceIndex whole = ahead ? geometry_.segment_end(end - 1) : end;

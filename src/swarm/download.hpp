@@ -44,11 +44,6 @@ struct Order {
   OriginHelp help{};
 };
 
-// How many whole pieces fit into so many bytes; at least one.
-inline std::uint32_t pieces_in(std::uint64_t bytes, const Geometry& geometry) {
-  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(bytes / geometry.piece_bytes()));
-}
-
 class Download {
  public:
   Download(const Root& root, const Geometry& geometry, std::uint64_t seed);

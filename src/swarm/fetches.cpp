@@ -68,7 +68,7 @@ std::uint32_t Download::fetch_length() const {
   const std::uint64_t rate = origin_rate_.in(limits::fetch_span);
   const std::uint64_t bytes =
       rate == 0 ? limits::fetch_start_bytes : std::min<std::uint64_t>(rate, limits::segment_bytes);
-  return pieces_in(bytes, geometry_);
+  return geometry_.pieces_in(bytes);
 }
 
 // The reader's next piece, if others have it or claim it and the reader has waited too long.
@@ -203,7 +203,7 @@ void Download::settle_fetches(Instant now, bool ahead, FetchId& last, Outputs& o
 
 bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) {
   const std::uint32_t span =
-      pieces_in(ahead ? limits::read_ahead_bytes : limits::urgent_bytes, geometry_);
+      geometry_.pieces_in(ahead ? limits::read_ahead_bytes : limits::urgent_bytes);
   for (Reader& reader : readers_) {
     if (reader.rest.empty() || !origin_may_help(reader)) continue;
     if (const Instant begins = origin_helps_from(reader); begins > now) {
