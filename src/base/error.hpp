@@ -68,6 +68,10 @@ constexpr bool is_of_coordinator(Error error) {
 
 // The kebab-case code of an error, "wrong-digest" for Error::wrong_digest. Static storage.
 std::string_view code(Error error);
+// The same, and empty for Error::none.
+inline std::string_view code_or_nothing(Error error) {
+  return error == Error::none ? std::string_view() : code(error);
+}
 // The error of a code that JavaScript sent: Error::none for an empty one, and peer_gone for one
 // that we do not know.
 Error error_of(std::string_view code);

@@ -224,10 +224,6 @@ void post(double now) {
   box.outbox_bytes = static_cast<std::uint32_t>(outbox.size());
 }
 
-std::string_view code_or_nothing(Error error) {
-  return error == Error::none ? std::string_view() : code(error);
-}
-
 PeerId number_of(std::uint32_t number) {
   PeerId peer{number};
   for (const auto& [from, to] : renumbered) {

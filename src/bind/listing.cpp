@@ -66,7 +66,7 @@ std::string judge_answer(std::uint32_t status, const std::string& cache_control,
   const Judgement judgement = judge(answer, {bytes, {from, bytes}, from == 0});
   Error error = error_of(judgement.verdict);
   if (error == Error::none && !may_share(answer)) error = Error::origin_unusable;
-  return error == Error::none ? std::string() : std::string(code(error));
+  return std::string(code_or_nothing(error));
 }
 
 }  // namespace

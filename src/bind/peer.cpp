@@ -43,10 +43,6 @@ unsigned give(std::string_view what) {
   return static_cast<unsigned>(what.size());
 }
 
-std::string_view code_or_nothing(Error error) {
-  return error == Error::none ? std::string_view() : code(error);
-}
-
 const Known* find(ResourceHandle handle) {
   return !self || handle == 0 || handle > self->known.size() ? nullptr : &self->known[handle - 1];
 }
@@ -85,9 +81,8 @@ std::string lines_of(const signal::Candidate& candidate) {
   return candidate.sdp_mid + '\n' + candidate.candidate;
 }
 
-ByteSpan bytes_of(const List<signal::Mark>& marks) {
-  return {reinterpret_cast<const std::uint8_t*>(marks.begin()),
-          marks.size() * sizeof(signal::Mark)};
+ByteSpan bytes_of(const List<Mark>& marks) {
+  return {reinterpret_cast<const std::uint8_t*>(marks.begin()), marks.size() * sizeof(Mark)};
 }
 
 template <class T>

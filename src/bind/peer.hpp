@@ -74,7 +74,6 @@ extern std::unique_ptr<Page> self;
 // Of this call, or of the output that was polled.
 std::string_view text_of(unsigned bytes);
 unsigned give(std::string_view what);
-std::string_view code_or_nothing(Error error);
 
 const Known* find(ResourceHandle handle);
 Pair* find_pair(std::uint32_t id);
