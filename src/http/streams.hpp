@@ -65,7 +65,6 @@ struct Stream {
   PieceIndex held_end = 0;  // of what the answer holds, whatever is wanted of it
   PieceIndex told = 0;      // pieces before this one came
   std::optional<Error> ended{};
-  bool is_sampled = false;
   bool is_learned = false;  // its head
 
   bool gives(const Subject& subject, bool past_cache) const {
