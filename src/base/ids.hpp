@@ -40,6 +40,14 @@ struct Digest {
 // A resource's identity: the digest of its only piece, or the digest of its digest list.
 using Root = Digest;
 
+// The first 32 bits of a root (limits::mark_digits): enough for a hint that somebody has it.
+using Mark = std::uint32_t;
+inline Mark mark_of(const Root& root) {
+  Mark mark = 0;
+  for (std::size_t i = 0; i < sizeof mark; ++i) mark = mark << 8 | root.bytes[i];
+  return mark;
+}
+
 // Exactly 64 lower-case hex digits, or nothing.
 std::optional<Digest> parse_digest(std::string_view hex);
 std::string to_hex(const Digest& digest);

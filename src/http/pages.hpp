@@ -14,14 +14,6 @@
 
 namespace peer_cdn {
 
-// The first 32 bits of a root: enough for a hint.
-using Mark = std::uint32_t;
-inline Mark mark_of(const Root& root) {
-  Mark mark = 0;
-  for (std::size_t i = 0; i < sizeof mark; ++i) mark = mark << 8 | root.bytes[i];
-  return mark;
-}
-
 class Pages {
  public:
   // The worker began, and asked who is there.

@@ -24,7 +24,7 @@ class Listing {
   // In the order of the manifest. A root that is listed again, and what is listed beyond a
   // manifest's end, changes nothing.
   void add(const Root& root, const Geometry& geometry) {
-    const signal::Mark mark = signal::mark_of(root);
+    const Mark mark = mark_of(root);
     if (marks_.contains(mark) || marks_.size() == limits::manifest_entries) return;
     marks_.insert(mark);
     std::size_t place = 0;
@@ -34,12 +34,12 @@ class Listing {
     heaviest_.insert(place, {root, geometry});
     if (heaviest_.size() > limits::listed_roots) heaviest_.erase(std::size_t{0});
   }
-  const FlatSet<signal::Mark>& marks() const { return marks_; }
+  const FlatSet<Mark>& marks() const { return marks_; }
   // The heaviest last; of equals the one that was listed first.
   const List<File>& heaviest() const { return heaviest_; }
 
  private:
-  FlatSet<signal::Mark> marks_;
+  FlatSet<Mark> marks_;
   List<File> heaviest_;
 };
 

@@ -169,7 +169,7 @@ void Peer::translate(signal::SignalReport& report) {
 
 // --- The warm pool -------------------------------------------------------------------------------
 
-void Peer::handle_wanted(const FlatSet<signal::Mark>& marks, Instant now) {
+void Peer::handle_wanted(const FlatSet<Mark>& marks, Instant now) {
   now_ = now;
   client_.want(marks, now);
 }

@@ -71,7 +71,7 @@ class Peer {
             Instant now);
 
   // The marks of all files that this page could want (signal::Client::want).
-  void handle_wanted(const FlatSet<signal::Mark>& marks, Instant now);
+  void handle_wanted(const FlatSet<Mark>& marks, Instant now);
   // A file that this page may want one day; the likeliest is told last. Beyond limits::listed_roots
   // the one that was told first is forgotten.
   void handle_listed(const Root& root, const Geometry& geometry, Instant now);

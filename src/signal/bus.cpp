@@ -10,8 +10,6 @@
 namespace peer_cdn::signal::bus {
 namespace {
 
-constexpr std::size_t browser_digits = 32;
-
 // --- Writing -------------------------------------------------------------------------------------
 
 template <class T>
@@ -140,10 +138,7 @@ class Reader {
   void site(std::string& text) { take_text(text, limits::site_bytes); }
   void browser(std::string& text) {
     take_text(text, browser_digits);
-    if (text.size() != browser_digits) ok_ = false;
-    for (const char c : text) {
-      if (!is_digit(c) && !(c >= 'a' && c <= 'f')) ok_ = false;
-    }
+    if (!is_browser(text)) ok_ = false;
   }
   template <class T>
   void list(std::vector<T>& items, std::size_t most) {

@@ -24,10 +24,6 @@ int digit_of(char c) {
   return -1;
 }
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 // Whether one of eight characters ends a run of plain ones: a quote, a backslash or a control.
 bool has_special(std::uint64_t eight) {
   constexpr std::uint64_t ones = 0x0101010101010101u;

@@ -1,20 +1,19 @@
 #include "signal/message.hpp"
 
-#include <cstddef>
 #include <type_traits>
 
 #include "base/limits.hpp"
+#include "base/text.hpp"
 #include "base/variant.hpp"
 
 namespace peer_cdn::signal {
 namespace {
 
-constexpr std::size_t browser_digits = 32;
 using limits::mark_digits;
 
 bool is_hex(std::string_view text) {
   for (const char c : text) {
-    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+    if (!is_digit(c) && !(c >= 'a' && c <= 'f')) return false;
   }
   return true;
 }
@@ -61,9 +60,7 @@ Result<Message> parse_hello(const Fields& fields) {
   const auto number = whole_number(fields.version);
   if (!number) return Error::malformed_message;
   if (*number != version) return Message(Hello{*number, {}});
-  if (!fields.browser || fields.browser->size() != browser_digits || !is_hex(*fields.browser)) {
-    return Error::malformed_message;
-  }
+  if (!fields.browser || !is_browser(*fields.browser)) return Error::malformed_message;
   Hello hello{*number, *fields.browser};
   hello.lean = fields.lean.value_or(false);
   if (fields.peer) {
@@ -302,16 +299,14 @@ std::optional<std::uint32_t> whole_number(const std::optional<double>& number) {
   return value;
 }
 
-Mark mark_of(const Root& root) {
-  Mark mark = 0;
-  for (std::size_t i = 0; i < mark_digits / 2; ++i) mark = mark << 8 | root.bytes[i];
-  return mark;
-}
-
 std::uint64_t summand_of(const Root& root) {
   std::uint64_t summand = 0;
   for (std::size_t i = 0; i < sizeof summand; ++i) summand = summand << 8 | root.bytes[i];
   return summand;
+}
+
+bool is_browser(std::string_view text) {
+  return text.size() == browser_digits && is_hex(text);
 }
 
 std::optional<Mark> parse_mark(std::string_view hex) {

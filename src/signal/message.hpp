@@ -6,6 +6,7 @@
 // the others.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,9 +23,10 @@ namespace peer_cdn::signal {
 
 inline constexpr std::uint32_t version = limits::protocol_version;
 
-// The first hex digits of a root (limits::mark_digits).
-using Mark = std::uint32_t;
-Mark mark_of(const Root& root);
+// Of a browser's id, in lower-case hex.
+inline constexpr std::size_t browser_digits = 32;
+bool is_browser(std::string_view text);
+
 std::optional<Mark> parse_mark(std::string_view hex);
 std::string to_hex(Mark mark);
 

@@ -18,7 +18,7 @@ struct Fixture {
     peer.start(start);
     peer.handle_socket_open(start);
     peer.handle_message(signal::Welcome{1, PeerId{5}}, start);
-    peer.handle_message(signal::Present{{signal::mark_of(root)}, {}}, start);
+    peer.handle_message(signal::Present{{mark_of(root)}, {}}, start);
     peer.handle_listed(root, geometry, start);
     peer.handle_list_complete(start);
     said();
@@ -105,7 +105,7 @@ TEST_CASE("what is known late is acted on at once: the page was idle before") {
   };
   const auto know = [&] {
     peer.handle_message(signal::Welcome{1, PeerId{5}}, start);
-    peer.handle_message(signal::Present{{signal::mark_of(f.root)}, {}}, start);
+    peer.handle_message(signal::Present{{mark_of(f.root)}, {}}, start);
   };
   SUBCASE("the manifest came last") {
     know();

@@ -17,9 +17,9 @@ void add(Listing& listing, std::uint32_t root, std::uint64_t bytes) {
   listing.add(root_of(root), *Geometry::parse(bytes, limits::piece_bytes_min));
 }
 
-std::vector<signal::Mark> heaviest(const Listing& listing) {
-  std::vector<signal::Mark> marks;
-  for (const Listing::File& file : listing.heaviest()) marks.push_back(signal::mark_of(file.root));
+std::vector<Mark> heaviest(const Listing& listing) {
+  std::vector<Mark> marks;
+  for (const Listing::File& file : listing.heaviest()) marks.push_back(mark_of(file.root));
   return marks;
 }
 
@@ -32,7 +32,7 @@ TEST_CASE("the heaviest file is last, and of equals the one that was listed firs
   add(listing, 2, 700);
   add(listing, 3, 500);
   add(listing, 4, 600);
-  CHECK(heaviest(listing) == std::vector<signal::Mark>{3, 1, 4, 2});
+  CHECK(heaviest(listing) == std::vector<Mark>{3, 1, 4, 2});
 }
 
 TEST_CASE("a root that is listed again changes nothing") {
@@ -40,7 +40,7 @@ TEST_CASE("a root that is listed again changes nothing") {
   add(listing, 1, 500);
   add(listing, 2, 500);
   add(listing, 1, 700);
-  CHECK(heaviest(listing) == std::vector<signal::Mark>{2, 1});
+  CHECK(heaviest(listing) == std::vector<Mark>{2, 1});
   CHECK(listing.marks().size() == 2);
 }
 
@@ -53,7 +53,7 @@ TEST_CASE("so many of the heaviest files stay, in whichever order they are liste
     add(falling, count + 1 - i, count + 1 - i);
     add(mixed, i * 7 % (count + 1), i * 7 % (count + 1));
   }
-  std::vector<signal::Mark> expected;
+  std::vector<Mark> expected;
   for (std::uint32_t i = count - most + 1; i <= count; ++i) expected.push_back(i);
   for (const Listing* each : {&rising, &falling, &mixed}) {
     CHECK(heaviest(*each) == expected);

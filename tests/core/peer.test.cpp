@@ -17,7 +17,7 @@ struct Fixture {
     root.bytes.fill(5);
     other.bytes.fill(6);
   }
-  void connect(std::vector<signal::Mark> marks = {}) {
+  void connect(std::vector<Mark> marks = {}) {
     peer.start(start);
     peer.handle_socket_open(start);
     peer.handle_message(signal::Welcome{signal::version, {50}}, start);
@@ -57,7 +57,7 @@ struct Fixture {
 
 TEST_CASE("that nobody has a root is known without a round trip") {
   Fixture f;
-  f.connect({signal::mark_of(f.other)});
+  f.connect({mark_of(f.other)});
   f.open(f.root);
   CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
   f.open(f.other);
@@ -90,7 +90,7 @@ TEST_CASE("while there is no socket nobody has it, and no reader waits for one")
   f.peer.start(start);
   f.open(f.root);
   CHECK(f.first<swarm::End>()->error == Error::nobody_has_it);
-  f.connect({signal::mark_of(f.root)});
+  f.connect({mark_of(f.root)});
   f.open(f.root);
   CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
   f.peer.swarm().close(reader, start);
@@ -143,7 +143,7 @@ TEST_CASE("an introduction beyond what a page may have is declined") {
 
 TEST_CASE("where no connection comes up nobody is asked for any more, until a pause is over") {
   Fixture f;
-  f.connect({signal::mark_of(f.root)});
+  f.connect({mark_of(f.root)});
   for (std::uint32_t i = 0; i < limits::unreachable_failures; ++i) {
     f.open(f.root);
     CHECK(f.told<signal::Ask>());
@@ -189,7 +189,7 @@ TEST_CASE(
   const Geometry large = *Geometry::parse(300000, limits::piece_bytes_min);
   Root unheard;
   unheard.bytes.fill(7);
-  f.connect({signal::mark_of(f.root), signal::mark_of(f.other)});
+  f.connect({mark_of(f.root), mark_of(f.other)});
   f.peer.handle_listed(f.root, f.geometry, start);
   f.peer.handle_listed(f.other, large, start);
   f.peer.handle_listed(unheard, large, start);
@@ -241,7 +241,7 @@ TEST_CASE(
 
 TEST_CASE("the list is bounded: the file that was told first goes") {
   Fixture f;
-  f.connect({signal::mark_of(f.root)});
+  f.connect({mark_of(f.root)});
   f.peer.handle_listed(f.root, f.geometry, start);
   for (std::size_t i = 0; i < limits::listed_roots; ++i) {
     Root root;
@@ -259,7 +259,7 @@ TEST_CASE("the list is bounded: the file that was told first goes") {
 
 TEST_CASE("who reads makes no pairs ahead of need") {
   Fixture f;
-  f.connect({signal::mark_of(f.root), signal::mark_of(f.other)});
+  f.connect({mark_of(f.root), mark_of(f.other)});
   f.peer.handle_listed(f.other, f.geometry, start);
   f.open(f.root);
   CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});

@@ -39,9 +39,9 @@ Root root_of(std::uint32_t file, std::uint32_t files) {
 }
 
 std::string wants_of(std::uint32_t files) {
-  FlatSet<signal::Mark> marks;
+  FlatSet<Mark> marks;
   for (std::uint32_t file = 0; file < files; ++file) {
-    marks.insert(signal::mark_of(root_of(file, files)));
+    marks.insert(mark_of(root_of(file, files)));
   }
   return signal::write_wants(marks);
 }

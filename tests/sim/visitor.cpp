@@ -199,13 +199,13 @@ void Visitor::perform(signal::SendMessage& output) {
 }
 
 void Visitor::perform(signal::Told& output) {
-  const List<signal::Mark>& marks = output.marks;
-  const signal::Mark* const gone = marks.begin() + output.come;
-  const std::vector<signal::Mark> add(marks.begin(), gone);
-  const std::vector<signal::Mark> remove(gone, marks.end());
+  const List<Mark>& marks = output.marks;
+  const Mark* const gone = marks.begin() + output.come;
+  const std::vector<Mark> add(marks.begin(), gone);
+  const std::vector<Mark> remove(gone, marks.end());
   if (!marks_) marks_.emplace();
   marks_->insert(add.begin(), add.end());
-  for (const signal::Mark mark : remove) marks_->erase(mark);
+  for (const Mark mark : remove) marks_->erase(mark);
   if (worker) worker->handle_present(add, remove);
 }
 

@@ -167,8 +167,8 @@ class Visitor {
   std::map<std::pair<Root, PieceIndex>, Tags> memory_;
   std::map<Root, PieceSet> store_;
   std::map<FetchId, StreamId> fetches_;
-  std::optional<std::set<signal::Mark>> marks_;  // of what anybody has, once the coordinator told
-  std::optional<Tag> message_;                   // the block that is being handled
+  std::optional<std::set<Mark>> marks_;  // of what anybody has, once the coordinator told
+  std::optional<Tag> message_;           // the block that is being handled
   std::optional<Instant> woken_at_;
 };
 

@@ -56,7 +56,7 @@ void World::remove(VisitorId id) {
 
 const File& World::file(std::uint64_t bytes, std::uint64_t piece_bytes) {
   files_.push_back(std::make_unique<File>(random.next(), bytes, piece_bytes));
-  marks_.insert(signal::mark_of(files_.back()->root));
+  marks_.insert(mark_of(files_.back()->root));
   for (const auto& visitor : visitors) {
     if (!visitor || !visitor->alive) continue;
     step(*visitor, [&](Visitor& told) { told.peer.handle_wanted(marks_, now_); });

@@ -158,7 +158,7 @@ class World {
   Instant looked_at_{};  // at the readers, for silence
   Events events_;
   std::vector<std::unique_ptr<File>> files_;
-  FlatSet<signal::Mark> marks_;  // of the files, which everybody could want
+  FlatSet<Mark> marks_;  // of the files, which everybody could want
   std::vector<Link> links_;
   std::vector<std::uint32_t> free_links_;
   std::unordered_map<PeerId, VisitorId> ids_;
