@@ -34,7 +34,7 @@ import { needList } from './lists.js';
 import { ManifestKeeper } from './manifest.js';
 import { newsPerformer, tellNews } from './news.js';
 import { broadcast, handleMessage, introduce, numberOf, startPages } from './pages.js';
-import { CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf } from './plugins.js';
+import { badOption, CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf, said } from './plugins.js';
 import { recordPerformer, writeRecords } from './records.js';
 import { scope } from './scope.js';
 import { nameSite, scopeUrl, siteEnd } from './site.js';
@@ -56,6 +56,16 @@ const OFF = 'engine-failed';
 
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
+
+/** A path with its query; undefined of what is no URL, or of another origin. @param {string} url */
+const pathOf = (url) => {
+  try {
+    const { origin, pathname, search } = new URL(url, location.href);
+    return origin === location.origin ? pathname + search : undefined;
+  } catch {
+    return undefined;
+  }
+};
 
 /**
  * Routes of a site, and the plugins that answer for them. Events: 'error' ({ code, url }) and 'transfer', with
@@ -81,11 +91,13 @@ class PeerCDN extends EventTarget {
   /**
    * @param {{ manifest?: string }} [options] where the manifest is, on this origin; default: peer-cdn.json at the scope
    */
-  constructor({ manifest = new URL(MANIFEST_PATH.slice(1), scopeUrl()).pathname } = {}) {
+  constructor(options) {
     super();
-    this.#manifest = new ManifestKeeper(manifest, () => this.#storage.open(), this.#report);
-    const { pathname, search } = new URL(manifest, location.href);
-    this.#path = pathname + search;
+    const { manifest = new URL(MANIFEST_PATH.slice(1), scopeUrl()).pathname } = said(options, { manifest: 'string' });
+    const path = pathOf(manifest);
+    if (!path) throw badOption('manifest');
+    this.#manifest = new ManifestKeeper(path, () => this.#storage.open(), this.#report);
+    this.#path = path;
     setPerformer(this.#performer());
     onFailure((error) =>
       queueMicrotask(() => {
@@ -108,7 +120,11 @@ class PeerCDN extends EventTarget {
    * @param {...MiddlewareFactory} factories
    */
   GET(path, strategy, ...factories) {
-    if (typeof path !== 'string' || !(strategy in strategies) || factories.some((each) => typeof each !== 'function')) {
+    if (
+      typeof path !== 'string' ||
+      !Object.values(strategies).includes(strategy) ||
+      factories.some((each) => typeof each !== 'function')
+    ) {
       throw new TypeError('peer-cdn: GET(path, strategy, ...middlewares)');
     }
     if (!isOn()) return this;
@@ -142,7 +158,8 @@ class PeerCDN extends EventTarget {
    * Listens. To be called while the worker's script first runs.
    * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
    */
-  register({ staticRoutes = false } = {}) {
+  register(options) {
+    const { staticRoutes } = said(options, { staticRoutes: 'boolean' });
     const code = isOn() && codeOf(call(REGISTERED));
     if (code) queueMicrotask(() => this.#tell(code, ''));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all

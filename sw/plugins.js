@@ -33,6 +33,26 @@ import { endOf } from './store.js';
 /** The plugins of ours behind their factories. @type {WeakMap<Function, Plugin>} */
 const plugins = new WeakMap();
 
+/** Of what a site says, by its name. @param {string} name */
+export const badOption = (name) => new TypeError(`peer-cdn: bad-option: ${name}`);
+
+/**
+ * What a site says of its options: undefined and null are as if nobody had said it. Throws of a name that nobody reads, and of
+ * another kind of value, because what is ignored without a word looks as if it held.
+ * @param {any} options
+ * @param {Record<string, string>} kinds the types that a value may have, by name
+ * @returns {any}
+ */
+export function said(options, kinds) {
+  const given = typeof (options ?? {}) === 'object' ? { ...options } : { options };
+  for (const name of Object.keys(given)) {
+    const value = (given[name] ??= undefined);
+    const isOf = String(kinds[name]).includes(typeof value) && (typeof value !== 'number' || value >= 0);
+    if (value !== undefined && !isOf) throw badOption(name);
+  }
+  return given;
+}
+
 /** The plugin that made this factory. */
 export const pluginOf = (/** @type {Function} */ factory) =>
   plugins.get(factory) ?? { kind: PLUGIN_USER, timeout: 0, patience: 0 };
@@ -74,7 +94,8 @@ export class CachePlugin {
    * @param {{ version?: number | string, quotaBytes?: number }} [options] With a new version the old store is dropped.
    *   Beyond `quotaBytes` the oldest files are; by default half of what the browser offers, at most 2 GiB.
    */
-  constructor({ version = 1, quotaBytes = 0 } = {}) {
+  constructor(options) {
+    const { version = 1, quotaBytes = 0 } = said(options, { version: 'number string', quotaBytes: 'number' });
     cacheName = CachePlugin.peerFetch + version;
     quota = quotaBytes;
   }
@@ -91,8 +112,9 @@ export class DelegatePlugin {
    *   as well; 0.2. Less is sooner, more is less from the origin. From 1 on, small files wait for peers too, and
    *   peers may be so many times slower than the origin (at most 4) before it helps them.
    */
-  constructor({ timeoutAfter = delegateTimeout, patience = usualPatience } = {}) {
-    if (typeof patience !== 'number' || !(patience >= 0)) throw new TypeError('peer-cdn: patience is a number from 0 on');
+  constructor(options) {
+    const kinds = { timeoutAfter: 'number', patience: 'number' };
+    const { timeoutAfter = delegateTimeout, patience = usualPatience } = said(options, kinds);
     this.getMiddleware = factoryOf(PLUGIN_DELEGATE, timeoutAfter, patience);
   }
 }

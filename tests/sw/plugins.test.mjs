@@ -281,14 +281,35 @@ test('plugins of ours answer null to an event that is none of theirs', async () 
   assert.equal(response.status, 200, 'the network has it');
 });
 
-test('a patience that is no number from 0 on is refused with a sentence', async () => {
+/** By its name: what it is given, and what is told of that. */
+const unusable = {
+  patience: ['DelegatePlugin', [-1, NaN, '1', {}].map((patience) => ({ patience }))],
+  patiance: ['DelegatePlugin', [{ patiance: 1 }]],
+  timeoutAfter: ['DelegatePlugin', [{ timeoutAfter: '5s' }]],
+  quotaBytes: ['CachePlugin', [{ quotaBytes: '1 GB' }, { version: 2, quotaBytes: -1 }]],
+  version: ['CachePlugin', [{ version: {} }]],
+  constructor: ['CachePlugin', [{ constructor: 1 }]],
+  manifest: ['PeerCDN', [{ manifest: 5 }, { manifest: 'https://other.test/peer-cdn.json' }, { manifest: 'http://[' }]],
+  manfest: ['PeerCDN', [{ manfest: '/there.json' }]],
+  options: ['PeerCDN', ['/there.json', 5, true]],
+};
+
+test('options that nobody reads, or of no use, are refused with a code and their name; null is as if nobody had said it', async () => {
   await scene({
-    script: ({ PeerCDN, DelegatePlugin }) => {
-      for (const patience of [-1, NaN, '1', null, {}]) {
-        assert.throws(() => new DelegatePlugin({ patience }), { name: 'TypeError', message: /patience is a number from 0 on/ });
+    script: (all) => {
+      for (const [name, [what, values]] of Object.entries(unusable)) {
+        const told = { name: 'TypeError', message: `peer-cdn: bad-option: ${name}` };
+        for (const value of values) assert.throws(() => new all[what](value), told, `${what} ${JSON.stringify(value)}`);
       }
+      const { PeerCDN, CachePlugin, DelegatePlugin } = all;
+      const cdn = new PeerCDN(null);
+      for (const value of [null, undefined, {}, { patience: null }]) assert.ok(new DelegatePlugin(value));
       for (const patience of [0, 0.2, 4, Infinity]) assert.ok(new DelegatePlugin({ patience }));
-      return new PeerCDN();
+      for (const value of [null, { version: null, quotaBytes: undefined }]) assert.ok(new CachePlugin(value));
+      assert.equal(CachePlugin.peerFetch + 1, 'peer-cdn-v1');
+      assert.throws(() => cdn.register({ staticRoute: true }), { message: 'peer-cdn: bad-option: staticRoute' });
+      assert.throws(() => cdn.register({ staticRoutes: 'yes' }), { message: 'peer-cdn: bad-option: staticRoutes' });
+      return cdn.register(null);
     },
   });
 });

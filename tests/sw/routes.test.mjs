@@ -104,7 +104,9 @@ test('a path that cannot be read is refused with its code, and what is no route 
       }
       refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered);
       refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered, ...Array(17).fill(network));
-      refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, '/a', 'slowest', network);
+      for (const strategy of ['slowest', 'toString', undefined]) {
+        refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, '/a', strategy, network);
+      }
       refused({ message: 'peer-cdn: GET(path, strategy, ...middlewares)' }, '/a', ordered, { get() {} });
       return cdn;
     },
