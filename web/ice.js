@@ -4,4 +4,4 @@
  * Groups: the scheme, its s for TLS, host, port, transport. Ports above 65535 are left to the browser: they do not agree on them.
  */
 export const iceUrl =
-  /^\s*(?!stun.*\?)(stun|turn)(s?):(\[[^\]]+]|[^\s:/?#@[]+)(?::0*([1-9]\d{0,4}))?(?:\?transport=(udp|tcp))?\s*$/i;
+  /^\s*(?!stun.*\?)(stun|turn)(s?):(\[[^\]]+]|[^\s:/?#@["<>\\^|]+)(?::0*([1-9]\d{0,4}))?(?:\?transport=(udp|tcp))?\s*$/i;

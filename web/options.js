@@ -20,7 +20,8 @@ const isText = (/** @type {unknown} */ value) => typeof value === 'string' && va
 const isUrl = (value) => (isText(value) || value.toJSON() === String(value) ? parsed(value) : '');
 
 /** @param {any} url @param {RTCIceServer} server that it is of */
-const isServer = (url, { username, credential }) => iceUrl.test(url) && (/^\s*s/i.test(url) || (username && credential));
+const isServer = (url, { username, credential }) =>
+  iceUrl.test(url) && (/^\s*s/i.test(url) || (username && credential && !username[509]));
 
 /**
  * The name of the first member of `servers` that no browser takes (tests/e2e/servers.test.mjs), with a URL in place of a server;
@@ -30,8 +31,9 @@ const isServer = (url, { username, credential }) => iceUrl.test(url) && (/^\s*s/
 const badServer = (servers) =>
   attempt(() => {
     if (!isObject(servers)) return 'servers';
-    const { iceServers = [], iceTransportPolicy } = { ...servers };
+    const { iceServers = [], iceTransportPolicy, bundlePolicy } = { ...servers };
     if (!/^(all|relay|undefined)$/.test(iceTransportPolicy)) return 'servers.iceTransportPolicy';
+    if (!/^(max-bundle|max-compat|balanced|undefined)$/.test(bundlePolicy)) return 'servers.bundlePolicy';
     if (!Array.isArray(iceServers)) return 'servers.iceServers';
     for (const server of iceServers) {
       // Older browsers' name.

@@ -26,7 +26,11 @@ bad.push(
   { iceServers: [{ urls: 'turn:h', username: 'u' }] },
   { iceServers: [{ urls: 'turn:h', credential: 'c' }] },
   { iceServers: [{ urls: 'turn:h', username: '', credential: '' }] },
+  // Longer than a message of TURN can say it.
+  { iceServers: [{ urls: 'turn:h', username: 'u'.repeat(510), credential: 'c' }] },
+  ...[...'"<>\\^|'].map((sign) => stun(`stun:a${sign}b`)),
   ...['none', 'Relay', '', null, 5].map((iceTransportPolicy) => ({ iceTransportPolicy })),
+  ...['max', 'Balanced', '', null, 5].map((bundlePolicy) => ({ bundlePolicy })),
 );
 
 /** Taken. */
@@ -36,6 +40,8 @@ const good = [
   { iceServers: undefined, iceTransportPolicy: undefined },
   { iceServers: [{ url: 'stun:h' }] },
   { iceTransportPolicy: 'relay', bundlePolicy: 'max-bundle' },
+  ...['balanced', 'max-compat', undefined].map((bundlePolicy) => ({ bundlePolicy })),
+  { iceServers: [{ urls: 'turn:h', username: 'u'.repeat(509), credential: 'c' }] },
   { iceTransportPolicy: 'all', iceServers: [{ urls: ['stun:h', 'turn:h?transport=udp'], username: 'u', credential: 'c' }] },
   ...[
     'stun:h',
