@@ -4,6 +4,7 @@ import { Server } from 'node:net';
 import { REPORT_PATH } from '../../build/border.js';
 import * as limits from './limits.js';
 import { refuse } from './admission.js';
+import { upgradeOf } from './http2.js';
 import { badOption } from './names.js';
 import { pathOf } from './paths.js';
 
@@ -11,6 +12,8 @@ import { pathOf } from './paths.js';
 /** @typedef {import('node:stream').Duplex} Duplex */
 /** @typedef {(request: Request, socket: Duplex, head: Buffer) => void} Take */
 /** @typedef {import('node:http').ServerResponse} Response */
+/** @typedef {import('./http2.js').Stream} Stream */
+/** @typedef {import('./http2.js').Headers} Headers */
 /**
  * @typedef {object} Taker
  * @property {Take} upgrade
@@ -94,6 +97,8 @@ class Upgrades {
         const [request, response] = /** @type {[Request, Response]} */ (args);
         if (this.#hear(request, response) || this.#missed(request, response)) return true;
       }
+      // Of HTTP/2, before it becomes a request or a `connect`.
+      if (name === 'stream' && this.#emit === emit && this.#connect(.../** @type {[Stream, Headers]} */ (args))) return true;
       return below.call(server, name, ...args);
     };
     this.#wasOwn = Object.hasOwn(server, 'emit');
@@ -192,6 +197,18 @@ class Upgrades {
     response.assignSocket(connection);
     response.once('finish', () => connection.destroySoon());
     this.#server.emit('request', request, response);
+  }
+
+  /**
+   * Whether it was a WebSocket of ours over HTTP/2. Other paths are left to the host, as without us.
+   * @param {Stream} stream
+   * @param {Headers} headers
+   */
+  #connect(stream, headers) {
+    if (headers[':protocol'] !== 'websocket') return false;
+    const taker = this.#takers.get(pathOf({ url: headers[':path'] }));
+    taker?.upgrade(upgradeOf(stream, headers), stream, Buffer.alloc(0));
+    return taker !== undefined;
   }
 
   /**
