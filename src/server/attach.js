@@ -4,7 +4,7 @@ import { Coordinator } from './coordinator.js';
 import { Gate } from './gate.js';
 import * as limits from './limits.js';
 import { metricsOf } from './metrics.js';
-import { attachNames, checkNames } from './names.js';
+import { attachNames, badOption, checkNames } from './names.js';
 import { readOptions } from './options.js';
 import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
 import { checkServer, upgradesOf } from './upgrades.js';
@@ -44,6 +44,7 @@ export class AttachedCoordinator {
     this.#path = read.path;
     const isProxy = readProxies(options.proxies);
     if (options.proxyProtocol) checkPlain(server);
+    else if (options.proxies) throw badOption('proxies names who may speak the PROXY protocol: say proxyProtocol: true too');
     this.#warnings = new CoordinatorWarnings(options.onWarning);
     this.#coordinator = new Coordinator(options, this.#warnings, (error) => this.#fail(error));
     this.#gate = new Gate(options, read, this.#warnings, this.#coordinator);

@@ -201,6 +201,15 @@ export function handlerOf(site, options) {
 }
 
 /**
+ * Throws of what is no folder's name. A folder may come later; what is none never does.
+ * @param {unknown} folder
+ * @param {string} call who takes it
+ */
+export function checkIsFolder(folder, call) {
+  if (typeof folder !== 'string' || folder === '') throw badOption(`${call} takes a folder, as './site', not ${shown(folder)}`);
+}
+
+/**
  * Answers requests for a folder's files, its manifest, digest lists and our scripts: for an http server of your own. Add
  * the coordinator with attach().
  * @param {string} folder
@@ -209,7 +218,6 @@ export function handlerOf(site, options) {
  */
 export function handler(folder, options = {}) {
   checkNames(options, [manifestNames, { onResponse: kinds.listener }], 'handler()');
-  // A folder may come later; what is none never does.
-  if (typeof folder !== 'string' || folder === '') throw badOption(`handler() takes a folder, as './site', not ${shown(folder)}`);
+  checkIsFolder(folder, 'handler()');
   return handlerOf(new Site(folder, options), options);
 }

@@ -35,6 +35,9 @@ export const kinds = {
   text: { form: 'a text', is: isText },
   number: { form: 'a number', is: (value) => typeof value === 'number' },
   flag: { form: 'true or false', is: (value) => typeof value === 'boolean' },
+  /** As text too: so the environment has it. */
+  port: { form: 'a port, from 0 to 65535', is: (value) => /^\d{1,5}$/.test(value) && Number(value) < 65536 },
+  host: { form: "an address to listen on, as '0.0.0.0'", is: isFilled },
   listener: { form: 'a function', is: (value) => typeof value === 'function' },
   map: { form: 'a Map', is: (value) => value instanceof Map },
   hops: {

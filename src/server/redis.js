@@ -28,13 +28,17 @@ import * as limits from './limits.js';
  * @property {(channel: string, message: Buffer) => Promise<number>} publish
  */
 
+/** @param {string} what */
+const missing = (what) =>
+  Object.assign(new Error(`coordinators on Redis need ${what}: npm install redis@latest`), { code: 'redis-missing' });
+
 /** The package is loaded by whoever has Redis, and by nobody else. @returns {{ createClient(options: object): Client }} */
 function loadClient() {
   try {
     return createRequire(import.meta.url)('redis');
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'MODULE_NOT_FOUND') throw error;
-    throw Object.assign(new Error('coordinators on Redis need the package redis: npm install redis'), { code: 'redis-missing' });
+    throw missing('the package redis');
   }
 }
 
@@ -79,6 +83,8 @@ export class Redis {
     this.#url = url;
     this.#host = host;
     this.#createClient = loadClient().createClient;
+    // Another version may stand there for the host's own work: npm would not install us beside it if we named ours.
+    if (typeof this.#createClient({ url }).destroy !== 'function') throw missing('version 5 or later of the package redis');
     this.#name[1] ||= 1;
   }
 

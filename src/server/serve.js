@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { AttachedCoordinator } from './attach.js';
-import { handlerOf, Site } from './handler.js';
+import { checkIsFolder, handlerOf, Site } from './handler.js';
 import { closeServer, listen } from './listen.js';
 import { attachNames, checkNames, kinds, manifestNames } from './names.js';
 
@@ -60,8 +60,9 @@ async function listenWith(handle, options) {
  * @returns {Promise<Served>}
  */
 export async function serve(folder, options = {}) {
-  const { any, listener } = kinds;
-  checkNames(options, [attachNames, manifestNames, { onResponse: listener, port: any, host: any, wrap: listener }], 'serve()');
+  const { host, listener, port } = kinds;
+  checkNames(options, [attachNames, manifestNames, { onResponse: listener, port, host, wrap: listener }], 'serve()');
+  checkIsFolder(folder, 'serve()');
   if (!(await stat(folder)).isDirectory()) {
     throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR', path: folder });
   }

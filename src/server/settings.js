@@ -55,8 +55,10 @@ export function flagsFor(isLone) {
 
 /** Flags that need no value get the one that they stand for. @param {string[]} args */
 export const withBareFlags = (args) =>
-  args.map((arg) => {
+  args.map((arg, i) => {
     const bare = table.find(([, { flag, bare }]) => bare && arg === `--${flag}`)?.[1].bare;
+    const next = args[i + 1] ?? '';
+    if (bare && /^\d{1,2}$/.test(next)) throw usage('bad-arguments', `${arg} takes its number without a space: ${arg}=${next}`);
     return bare === undefined ? arg : `${arg}=${bare}`;
   });
 

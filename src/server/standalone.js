@@ -46,17 +46,19 @@ const toolsServer = (coordinatorOf, hasMetrics, socketPath = '') =>
  * @param {StandaloneOptions} [options]
  */
 export async function serveCoordinator(options = {}) {
-  const { any } = kinds;
-  checkNames(options, [attachNames, { port: any, metricsPort: any, host: any }], 'serveCoordinator()');
-  const { port = 8081, metricsPort, host = '127.0.0.1' } = options;
-  const isApart = metricsPort !== undefined;
+  const { host: address, port: number } = kinds;
+  checkNames(options, [attachNames, { port: number, metricsPort: number, host: address }], 'serveCoordinator()');
+  const host = options.host ?? '127.0.0.1';
+  const port = Number(options.port ?? 8081);
+  const metricsPort = Number(options.metricsPort ?? port);
+  const isApart = (options.metricsPort ?? undefined) !== undefined;
   if (isApart && metricsPort === port && port !== 0) throw outOfRange(`metricsPort takes another port than ${port}`);
   const server = toolsServer(() => coordinator, !isApart, options.path ?? SOCKET_PATH);
   const coordinator = new AttachedCoordinator(server, options);
   const servers = isApart ? [server, toolsServer(() => coordinator, true)] : [server];
   const end = () => Promise.all(servers.map(closeServer));
   try {
-    const [main, metrics] = await Promise.all(servers.map((each, i) => listen(each, i === 0 ? port : Number(metricsPort), host)));
+    const [main, metrics] = await Promise.all(servers.map((each, i) => listen(each, i === 0 ? port : metricsPort, host)));
     return {
       port: main,
       /** The same port, where none was given. */

@@ -507,6 +507,7 @@ const noOptions = {
   'a lifetime that is a text': [{ maxLifetime: '60' }, /maxLifetime takes a number, not '60'/],
   'a text for true or false': [{ proxyProtocol: 'yes' }, /proxyProtocol takes true or false, not 'yes'/],
   'a text for the list of proxies': [{ proxies: '192.0.2.1' }, /proxies takes a list of addresses, as \[/],
+  'a list of proxies without their protocol': [{ proxies: ['192.0.2.1'] }, /say proxyProtocol: true too/],
   'no options': [null, /attach\(\) takes its options as an object, not null/],
   'a list': [[], /attach\(\) takes its options as an object, not \[\]/],
 };

@@ -62,6 +62,7 @@ const wrong = [
   [['coordinator', '--port', '0', '--origin', 'example.com'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--redis', 'localhost:6379'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--proxy', 'balancer'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--proxy', '192.0.2.1'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--trust-proxy=11'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--token-key', 'short'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--max-lifetime', '59'], 2, 'bad-value'],

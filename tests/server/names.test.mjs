@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { attach, handler, makeManifest, serve, serveCoordinator } from '../../src/server/index.js';
 import { meant } from '../../src/server/names.js';
 import { build } from '../../src/server/build.js';
@@ -103,7 +104,31 @@ for (const [who, call] of listers) {
   });
 }
 
-test('handler() takes a folder, and attach() says of a text that it is one', () => {
+test('a port is a number, as a text too; another text would be a socket of that name in the folder', async (t) => {
+  const calls = { 'serve()': (options) => serve(folderOf(t), options), 'serveCoordinator()': serveCoordinator };
+  for (const [who, call] of Object.entries(calls)) {
+    for (const port of ['x', 65536, -1, 1.5, '']) {
+      const message = `port takes a port, from 0 to 65535, not ${inspect(port)}`;
+      await assert.rejects(async () => call({ port }), { code: 'bad-option', message }, who);
+    }
+    const { close } = await call({ port: '0' });
+    await close();
+  }
+  await assert.rejects(serveCoordinator({ port: 0, metricsPort: 'x' }), { code: 'bad-option' });
+  await assert.rejects(serveCoordinator({ port: 0, host: '' }), { code: 'bad-option' });
+  const served = await serveCoordinator({ port: 0, metricsPort: null, host: null });
+  await served.close();
+  assert.equal(served.metricsPort, served.port, 'null is as if nobody had said it');
+});
+
+test('a number of proxies behind a space is told as what it is', () => {
+  const args = [cli, 'coordinator', '--origin', 'https://a.example', '--trust-proxy', '2'];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  const line = 'peer-cdn: bad-arguments: --trust-proxy takes its number without a space: --trust-proxy=2';
+  assert.deepEqual([status, stderr.split('\n')[0]], [2, line]);
+});
+
+test('handler() and serve() take a folder, and attach() says of a text that it is one', async () => {
   for (const [folder, said] of [
     [undefined, 'undefined'],
     [5, '5'],
@@ -111,6 +136,7 @@ test('handler() takes a folder, and attach() says of a text that it is one', () 
     [Symbol('x'), 'Symbol(x)'],
   ]) {
     assert.throws(() => handler(folder), { code: 'bad-option', message: `handler() takes a folder, as './site', not ${said}` });
+    await assert.rejects(serve(folder), { code: 'bad-option', message: `serve() takes a folder, as './site', not ${said}` });
   }
   assert.throws(() => attach(null, { socketsPerAddress: '5' }), { message: /a whole number from 1, not '5'$/ });
   assert.throws(() => attach(null, { origins: new Set(['https://a.example']) }), {

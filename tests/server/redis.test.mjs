@@ -4,6 +4,7 @@ import { execFileSync, fork } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import Module from 'node:module';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -383,3 +384,24 @@ test('what is no URL of Redis is refused at once, and its password is not repeat
     );
   }
 });
+
+/** What stands in node_modules in place of the package `redis`, and what is told of that. */
+const packages = {
+  none: [null, /need the package redis: npm install redis@latest$/],
+  'an older one': [
+    { createClient: () => ({ connect() {}, disconnect() {} }) },
+    /need version 5 or later of the package redis: npm install/,
+  ],
+};
+for (const [name, [found, message]] of Object.entries(packages)) {
+  test(`${name} in place of the package redis is told at once, by what helps`, (t) => {
+    const load = Module._load;
+    t.after(() => (Module._load = load));
+    Module._load = (request, ...more) => {
+      if (request !== 'redis') return load(request, ...more);
+      if (found) return found;
+      throw Object.assign(new Error("Cannot find module 'redis'"), { code: 'MODULE_NOT_FOUND' });
+    };
+    assert.throws(() => attach(null, { redis: 'redis://localhost' }), { code: 'redis-missing', message });
+  });
+}
