@@ -3,6 +3,7 @@ import { ERROR_CODE, manifestWait, ORIGIN_ANSWERED, TIMEOUT } from '../build/bor
 import wasm from '../build/worker.wasm.js';
 import { perform } from './commands.js';
 import { startCore } from './core.js';
+import { within } from './within.js';
 
 /** The regexps of the routes, by the core's numbers. @type {RegExp[]} */
 export const regexps = [];
@@ -146,17 +147,14 @@ export const giveUp = (/** @type {{ cancel(): Promise<unknown> } | null | undefi
 /**
  * What the browser's storage gives, or the other value if it fails, or does not settle (a damaged profile, a full disk): the
  * site goes on.
- * @template T, O
+ * @template T
+ * @template [O=null]
  * @param {Promise<T> | undefined} promise
- * @param {O} otherwise
+ * @param {O} [otherwise]
  * @returns {Promise<T | O>}
  */
-export const soon = (promise, otherwise) =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, manifestWait, otherwise);
-    const settle = (/** @type {T | O} */ value) => {
-      clearTimeout(timer);
-      resolve(value);
-    };
-    Promise.resolve(promise ?? otherwise).then(settle, () => settle(otherwise));
-  });
+export const soon = (promise, otherwise = /** @type {any} */ (null)) =>
+  within(manifestWait, promise).then(
+    (value) => value ?? otherwise,
+    () => otherwise,
+  );

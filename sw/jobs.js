@@ -97,7 +97,7 @@ export const jobPerformer = (storage, digests) =>
       const reading = { close() {} };
       jobs.set(job, reading);
       const isClosed = () => jobs.get(job) !== reading;
-      const run = await soon(storage.current?.readRun(exchange.root, runBegin, runEnd), null);
+      const run = await soon(storage.current?.readRun(exchange.root, runBegin, runEnd));
       try {
         if (isClosed()) return;
         tell(RUN_READ, id, job, run !== null);

@@ -24,7 +24,7 @@ export function needList(root, url, store) {
 
 /** @type {(root: string, url: string, store: import('./store.js').Store | null) => Promise<string>} */
 async function load(root, url, store) {
-  const stored = await soon(store?.digests(root), null);
+  const stored = await soon(store?.digests(root));
   if (stored && !(await judge(root, 200, stored))) return '';
   const response = await ask(url + root, {
     headers: { [BYPASS_HEADER]: 'bypass' },

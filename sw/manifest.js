@@ -69,7 +69,7 @@ export class ManifestKeeper {
   load() {
     this.#loading ??= (async () => {
       void this.#store();
-      const stored = await soon(Store.manifest(currentCache()), null);
+      const stored = await soon(Store.manifest(currentCache()));
       const fetched = stored ? this.#use(stored.text) : FETCH_FAILED;
       const lost = stored?.headers.get(LOST) ?? '';
       tell(MANIFEST_LOADED, lost.replaceAll(' ', '\n'), fetched, Number(stored?.headers.get(FETCHED)));
@@ -84,7 +84,7 @@ export class ManifestKeeper {
     if (text === null) return;
     const lost = callText(MANIFEST_LOSSES).replaceAll('\n', ' ');
     const kept = this.#store().then((store) => store?.putManifest(text, fetched, lost));
-    this.#keeping = soon(kept, undefined).then(() => void (isNew && broadcast('manifest')));
+    this.#keeping = soon(kept).then(() => void (isNew && broadcast('manifest')));
   }
 
   async #fetch() {

@@ -13,7 +13,7 @@ export async function passThrough(request, isListed = false) {
   const answer = await fetch(request).catch((/** @type {unknown} */ error) => ({ error }));
   const isAnswer = answer instanceof Response;
   if (isAnswer && (isListed || isUsable(request, answer))) return answer;
-  const own = await soon(stored(request), null);
+  const own = await soon(stored(request));
   if (isAnswer && own) giveUp(answer.body);
   if (own || isAnswer) return own ?? /** @type {Response} */ (answer);
   throw answer.error;

@@ -49,7 +49,7 @@ export function broadcast(type, detail = {}) {
 
 /**
  * A worker that was stopped has forgotten who is there, and asks once, as it starts.
- * @param {(root: string, begin: number, end: number) => void} onStored a page stored a run
+ * @param {(isStored: boolean, root: string, begin: number, end: number) => void} onStored a page stored a run, or could not
  * @param {(cache: string) => void} onEmptied somebody found that the store of that name was gone
  */
 export function startPages(onStored, onEmptied) {
@@ -59,8 +59,10 @@ export function startPages(onStored, onEmptied) {
   if (end === undefined) return;
   channel = end ? new BroadcastChannel(CHANNEL + end) : lobby;
   channel.onmessage = ({ data }) => {
-    if (data?.type === 'stored') onStored(String(data.root), +data.begin, +data.end);
-    if (data?.type === 'emptied') onEmptied(String(data.cache));
+    const { type, root, begin, end: last, cache } = data ?? {};
+    const isStored = type === 'stored';
+    if (isStored || type === 'unstored') onStored(isStored, String(root), +begin, +last);
+    if (type === 'emptied') onEmptied(String(cache));
   };
   tell(PAGES_START);
   broadcast('who');

@@ -72,7 +72,7 @@ export class StoreKeeper {
   open() {
     if (!this.#store) {
       const opening = Store.open(currentCache(), this.#onNew);
-      this.#store = soon(opening, null);
+      this.#store = soon(opening);
       opening.then(
         (store) => {
           this.current = store;
@@ -125,7 +125,7 @@ export class StoreKeeper {
     } finally {
       this.#lists.delete(since);
     }
-    for (const run of since) tell(STORED, ...run);
+    for (const run of since) tell(STORED, ...run, true);
     return true;
   }
 
@@ -135,10 +135,10 @@ export class StoreKeeper {
     for (const since of this.#lists) since.push(run);
   }
 
-  /** A page has stored a run. @type {(...run: Run) => void} */
-  stored = (...run) => {
-    this.note(...run);
-    tell(STORED, ...run);
+  /** A page has stored a run, or could not. @type {(isStored: boolean, ...run: Run) => void} */
+  stored = (isStored, ...run) => {
+    if (isStored) this.note(...run);
+    tell(STORED, ...run, isStored);
   };
 
   /**

@@ -2,7 +2,8 @@
 //
 // Every entry is whole and verified by whoever wrote it; begin and end are pieces, half-open.
 
-import { CACHE_PREFIX, DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, STORE_PATH } from '../build/border.js';
+import { CACHE_PREFIX, DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, runWriteWait, STORE_PATH } from '../build/border.js';
+import { within } from './within.js';
 
 export const FETCHED = 'x-peer-cdn-fetched';
 export const LOST = 'x-peer-cdn-lost';
@@ -97,7 +98,8 @@ export class Store {
   }
 
   /**
-   * Stores the pieces [begin, end), all inside one segment. Rejects (QuotaExceededError) when storage is full.
+   * Stores the pieces [begin, end), all inside one segment. Rejects (QuotaExceededError) when storage is full, and when the
+   * browser does not say in time that it has stored them.
    * @param {string} root
    * @param {number} begin
    * @param {number} end
@@ -106,7 +108,8 @@ export class Store {
   async putRun(root, begin, end, buffers) {
     const url = this.hold(root, begin, end, buffers);
     try {
-      await this.#put(url, () => octets(buffers));
+      const putting = this.#put(url, () => octets(buffers)).then(() => true);
+      if (!(await within(runWriteWait, putting))) throw 0;
     } finally {
       if (this.#writing.get(url) === buffers) this.#writing.delete(url);
     }

@@ -8,7 +8,7 @@ import {
   WORD_UNSAID,
   WORD_YES,
 } from '../build/border.js';
-import { within } from './within.js';
+import { within } from '../sw/within.js';
 
 /** @type {Record<string, number>} */
 const permissions = { granted: PERMISSION_GRANTED, denied: PERMISSION_DENIED };

@@ -7,7 +7,8 @@ import { acknowledge } from './stream.js';
 /** @typedef {'stream' | 'reply'} Form who answers the worker: the engine, or a listener of the page's own */
 /** @typedef {{ add?: string[], remove?: string[] }} Change marks that somebody has now, and that nobody has any more */
 /** @typedef {import('./stream.js').Delegation} Delegation */
-/** @typedef {{ type: 'stored', root: string, begin: number, end: number }} Stored a run is in the store */
+/** @typedef {{ type: 'stored' | 'unstored', root: string, begin: number, end: number }} Stored a run is in the store, or a page
+ *   could not store it */
 
 /**
  * What a response has taken so far.

@@ -115,7 +115,9 @@ export class Head {
     const report = (/** @type {ErrorCode} */ code) => hand('report', [code]);
     this.#store = new Promise((/** @type {(store: Store | null) => void} */ resolve) => (this.#useStore = resolve));
     this.listing = new Resources(core);
-    this.#pieces = new Pieces(core, this.listing, this.#store, (...run) => this.#broadcast(...run));
+    this.#pieces = new Pieces(core, this.listing, this.#store, (type, root, begin, end) =>
+      this.#channel?.postMessage({ type, root, begin, end }),
+    );
     this.readers = new Readers(core, this.#pieces);
     this.#fetches = new Fetches(core, this.listing, this.#pieces);
     this.#channels = new Channels(core, (bytes) => void (this.#pieces.wasted += bytes));
@@ -304,16 +306,6 @@ export class Head {
     this.#counting?.abort();
   }
 
-  /**
-   * A run is in the store: the worker and the other pages are told.
-   * @param {string} root
-   * @param {number} begin
-   * @param {number} end
-   */
-  #broadcast(root, begin, end) {
-    this.#channel?.postMessage({ type: 'stored', root, begin, end });
-  }
-
   #emptied() {
     this.#channel?.postMessage({ type: 'emptied', cache: this.#cache });
     this.#forgetHeld();
@@ -368,6 +360,10 @@ export class Head {
     if (message?.type === 'emptied' && message.cache === this.#cache) {
       this.#store.then((store) => store?.reopen()).catch(() => {});
       this.#manifest.then(() => this.#forgetHeld());
+    }
+    if (message?.type === 'error' && message.code === 'storage-full') {
+      const resource = this.listing.find(message.url);
+      if (resource) this.#pieces.unstored.add(this.listing.handle(resource));
     }
     if (message?.type === 'dropped') this.#manifest.then(() => this.listing.dropped(message.root));
     if (message?.type === 'transfer' && this.#counting) {

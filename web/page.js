@@ -10,7 +10,7 @@ import { idle } from './idle.js';
 import { cacheOf } from './options.js';
 import { browserId } from './settings.js';
 import { startHead } from './thread.js';
-import { within } from './within.js';
+import { within } from '../sw/within.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
 /** @typedef {import('./bridge.js').Form} Form */

@@ -24,12 +24,12 @@ export class Pieces {
   #core;
   #resources;
   #store;
-  #stored;
+  #tell;
   /** @type {Map<number, Map<number, Piece>>} handle, piece */
   #pieces = new Map();
   /** @type {Set<Promise<void>>} */
   #writes = new Set();
-  /** Resources of which nothing is stored: the last request for them said so (`no-store`). @type {Set<number>} */
+  /** Resources of which nothing is stored: the last request for them said so (`no-store`), or they do not fit. @type {Set<number>} */
   unstored = new Set();
   /** Payload bytes that came from peers. */
   received = 0;
@@ -40,13 +40,14 @@ export class Pieces {
    * @param {import('./core.js').Core} core
    * @param {import('./resources.js').Resources} resources
    * @param {Promise<Store | null>} store
-   * @param {(root: string, begin: number, end: number) => void} stored told when a run is in the store
+   * @param {(type: 'stored' | 'unstored', root: string, begin: number, end: number) => void} tell a run is in the store, or
+   *   could not be stored
    */
-  constructor(core, resources, store, stored) {
+  constructor(core, resources, store, tell) {
     this.#core = core;
     this.#resources = resources;
     this.#store = store;
-    this.#stored = stored;
+    this.#tell = tell;
   }
 
   /**
@@ -121,16 +122,17 @@ export class Pieces {
     const { root } = this.#resources.get(handle);
     const parts = [];
     for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
+    if (this.unstored.has(handle)) return void this.#core.tell(PEER_STORE_FAILED, handle, begin, end);
     try {
-      if (this.unstored.has(handle)) throw 0;
       await /** @type {Store} */ (await this.#store).putRun(root, begin, end, parts);
     } catch {
-      // Full, or there is no store at all, or none is wanted.
+      // The worker writes what it was handed of it, makes room for it, and tells the page if it cannot either.
+      this.#tell('unstored', root, begin, end);
       return void this.#core.tell(PEER_STORE_FAILED, handle, begin, end);
     }
     // What is listed no more was wanted by a reader only: nothing waits for it now.
     if (!this.#resources.held(root, begin, end)) this.#core.tell(PEER_STORE_FAILED, handle, begin, end);
-    this.#stored(root, begin, end);
+    this.#tell('stored', root, begin, end);
   }
 
   /**
@@ -173,7 +175,7 @@ export class Pieces {
       const end = Math.min(digests.length, begin + perRun);
       await store.putRun(root, begin, end, [body.subarray(begin * pieceBytes, end * pieceBytes)]);
       this.#resources.held(root, begin, end);
-      this.#stored(root, begin, end);
+      this.#tell('stored', root, begin, end);
     }
     // The page has seen these validators.
     const { pathname, search } = new URL(url);

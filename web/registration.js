@@ -1,7 +1,7 @@
 // The site's service worker, as a page waits for it.
 import { controllerWait, registrationWait, workerWait } from '../build/border.js';
 import { trusted } from './trusted.js';
-import { within } from './within.js';
+import { within } from '../sw/within.js';
 
 /** A TrustedScriptURL has such members too. @typedef {string | URL | { toJSON(): string, toString(): string }} ScriptUrl */
 

@@ -1,6 +1,6 @@
 // The seeding side: cuts blocks out of what is still in memory, or out of runs of the store, of which few stay.
 import { runReadWait, runsInMemory, segmentBytes } from '../build/border.js';
-import { within } from './within.js';
+import { within } from '../sw/within.js';
 
 /** @typedef {{ begin: number, buffer: ArrayBuffer }} Run from piece `begin` on */
 /** @typedef {import('./resources.js').Resource} Resource */

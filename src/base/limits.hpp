@@ -55,6 +55,9 @@ inline constexpr Duration manifest_age = 60s;
 // take 1,010 ms and 547 ms.
 inline constexpr std::uint32_t segment_bytes = 1 * mib;
 static_assert(segment_bytes % piece_bytes_min == 0);
+// A run that is not written by then counts as failed: the browser's storage hangs, and what is to
+// be written later waits behind this. A piece of 16 MiB is written in less on a slow disk.
+inline constexpr Duration run_write_wait = 15s;
 // What a site's store takes of a visitor's disk unless the site says otherwise. Browsers offer half
 // of the disk and more; nobody expects a page that was opened once to use that.
 inline constexpr std::uint64_t store_bytes = 2 * gib;
@@ -216,6 +219,8 @@ static_assert(progress_wait < calm_wait, "news that wait for calm are late by mo
 // while they come takes two thirds as long again.
 inline constexpr std::uint64_t unwritten_bytes = 32 * mib;
 static_assert(segment_bytes <= unwritten_bytes && piece_bytes_max <= unwritten_bytes, "a run fits");
+// Runs that pages could not store and that are still to be handed over: as many as fit there.
+inline constexpr std::size_t unstored_runs = unwritten_bytes / segment_bytes;
 // Where the origin is faster than the disk, what comes beyond this is passed on and not stored.
 // Waiting for the disk would keep the reader from what is there.
 inline constexpr std::uint64_t unwritten_bytes_max = unwritten_bytes + piece_bytes_max;
@@ -418,7 +423,8 @@ inline constexpr std::uint64_t origin_rate_unknown = 4 * mib;
 // A page leaves claimed pieces to the page that claimed them for so long. The claim is renewed
 // after half of it.
 inline constexpr Duration claim_wait = 3s;
-// After so many claims that came to nothing, a download leaves nothing to others any more.
+// After so many claims that came to nothing, a download leaves nothing to others any more; and a
+// peer that told so many of them, without a block in between, is believed in no other file.
 inline constexpr std::uint32_t claims_missed = 3;
 // What one peer may claim in all: a claim and its renewals for each piece.
 inline constexpr std::uint32_t claims_from_peer = 4 * pieces_per_resource;

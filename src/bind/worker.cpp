@@ -247,9 +247,11 @@ void store_renewed(double now) {
   post(now);
 }
 
-// A page stored a run. Text: the root.
-void stored(unsigned bytes, unsigned begin, unsigned end, double now) {
-  engine.handle_stored(root_of(text_of(bytes)), {begin, end});
+// A page stored a run, or could not. Text: the root.
+void stored(unsigned bytes, unsigned begin, unsigned end, bool is_stored, double now) {
+  const Root root = root_of(text_of(bytes));
+  const PieceRange run{begin, end};
+  is_stored ? engine.handle_stored(root, run) : engine.handle_unstored(root, run);
   post(now);
 }
 

@@ -73,14 +73,21 @@ void Commons::settle_handed() {
     const Handed& it = handed[i];
     const auto held = holdings.run_with(it.root, it.pieces.begin);
     const bool is_stored = held && held->end >= it.pieces.end;
-    const bool is_left = !is_stored && !pages.has(it.page);
+    const bool has_page = pages.has(it.page);
+    bool is_left = !has_page;
+    unstored.erase_if([&](const Stored& each) {
+      const bool is_here = each.root == it.root && it.pieces.contains(each.run.end - 1);
+      is_left |= is_here;
+      return is_here;
+    });
+    is_left &= !is_stored;
     if (!is_stored && !is_left && handed.size() - i <= it.most) {
       ++i;
       continue;
     }
     const bool fits = holdings.fits(it.root, it.pieces, manifest);
     commands.emplace_back(command::Release{it.id, is_left ? it.pieces : PieceRange(), fits});
-    if (is_left) write(it.root, it.pieces, fits, false);
+    if (is_left) write(it.root, it.pieces, fits, has_page);
     handed.erase(i);
   }
 }

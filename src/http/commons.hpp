@@ -50,6 +50,8 @@ struct Commons {
   List<Stored> stored;
   List<Part*> parts;    // that are not over
   List<Handed> handed;  // oldest first
+  // Runs that pages could not store, and of which pages have yet to hand over the rest.
+  List<Stored> unstored;
   std::uint32_t ids = 0;
   bool has_store = false;
   bool has_news = false;           // for the pages, or for the store's records
@@ -69,8 +71,8 @@ struct Commons {
   void write(const Root& root, PieceRange run, bool fits, bool waits);
   // The host keeps a piece that came from this page.
   void hand(PageId page, BodyId body, const Resource& resource, PieceIndex piece);
-  // Of the runs that pages handed over: writes those whose page is gone, and lets go of those that
-  // are stored or too many.
+  // Of the runs that pages handed over: writes those whose page is gone or could not store them,
+  // and lets go of those that are stored or too many.
   void settle_handed();
   std::size_t waiting() const;  // for their first byte
   // What the open parts have yet to bring, each at most as much as is wished for.

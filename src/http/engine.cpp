@@ -151,6 +151,14 @@ void Engine::handle_stored(const Root& root, PieceRange run) {
   }
 }
 
+// The worker writes what it was handed of it as what it fetched itself: it makes room, and tells.
+// Of what it tells, the page stores nothing more.
+void Engine::handle_unstored(const Root& root, PieceRange run) {
+  auto& unstored = commons_.unstored;
+  if (unstored.size() >= limits::unstored_runs) unstored.clear();
+  unstored.push_back({root, run});
+}
+
 Error Engine::make_room(const Root& root, PieceRange run, bool is_full, List<Root>& dropped) {
   const Error error =
       commons_.holdings.make_room(root, run, is_full, commons_.manifest, commons_.opens(), dropped);
@@ -171,7 +179,9 @@ Error Engine::handle_store_done(BodyId body, const Root& root, PieceRange run,
   if (!has_failed) return Error::none;
   commons_.holdings.forget(root, run);
   if (Part* failed = part(body)) failed->handle_store_failed();
-  return was_full ? Error::none : Error::storage_full;
+  if (was_full || root == told_full_) return Error::none;
+  told_full_ = root;
+  return Error::storage_full;
 }
 
 // --- Pages ---------------------------------------------------------------------------------------

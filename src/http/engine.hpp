@@ -116,11 +116,14 @@ class Engine {
   void handle_store_renewed();
   // A page stored a run.
   void handle_stored(const Root& root, PieceRange run);
+  // A page could not store a run.
+  void handle_unstored(const Root& root, PieceRange run);
   // The roots to drop, so that this run (empty: what is there already) fits. `is_full`: the browser
   // had no room for it, and nothing was dropped since.
   Error make_room(const Root& root, PieceRange run, bool is_full, List<Root>& dropped);
   List<Root> drop_unlisted();
-  // What came of Store. The error that is to be told: once, until something is stored again.
+  // What came of Store. The error that is to be told: once, until something is stored again, and
+  // not twice in a row for one file.
   Error handle_store_done(BodyId body, const Root& root, PieceRange run, StoreOutcome outcome);
 
   // --- Pages
@@ -245,6 +248,7 @@ class Engine {
   bool is_store_asked_ = false;
   bool is_store_listed_ = false;
   bool is_store_full_ = false;
+  Root told_full_{};  // the file of which that was told last
   bool is_busy_ = false;
   bool is_told_busy_ = false;
   News news_;

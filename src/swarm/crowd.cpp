@@ -106,7 +106,8 @@ void Swarm::handle(Pair& pair, const wire::Claim& claim, Instant now) {
     return close_pair(pair, Error::piece_out_of_bounds);
   }
   if (++download->holder(pair.session.peer())->claims_heard > limits::claims_from_peer) return;
-  download->handle_claim({claim.pieces, claim.rank}, now);
+  if (!pair.session.is_believed()) return;
+  download->handle_claim(pair.session.peer(), {claim.pieces, claim.rank}, now);
 }
 
 void Swarm::tell_claims(Download& download, Instant now) {
@@ -127,6 +128,9 @@ void Swarm::settle_fetches(Instant now) {
   for (Download& download : downloads_) {
     download.settle_fetches(now, ahead, last_fetch_, outputs_);
     tell_claims(download, now);
+    for (const PeerId peer : download.take_let_downs()) {
+      if (Pair* pair = find(peer)) pair->session.handle_let_down();
+    }
   }
 }
 

@@ -123,9 +123,11 @@ class Download {
     PieceRange pieces;
     std::uint32_t rank = 0;
   };
-  void handle_claim(const Claim& claim, Instant now);
+  void handle_claim(PeerId from, const Claim& claim, Instant now);
   // Claims that other pages should hear of, since the last call.
   List<Claim> take_claims() { return std::move(claims_); }
+  // Peers that told of claimed pieces that did not come, since the last call.
+  List<PeerId> take_let_downs() { return std::move(let_downs_); }
   // All claims that hold now.
   List<Claim> claims(Instant now) const;
 
@@ -171,6 +173,7 @@ class Download {
     PieceSource from = PieceSource::store;  // what its next reader is told
     std::uint32_t claim_rank = 0;           // rank of the fetch that claims it, here or elsewhere
     Instant claimed_until{};                // when that claim runs out
+    PeerId claimed_by;                      // who told it here
   };
   struct Fetch {
     FetchId id;
@@ -291,7 +294,8 @@ class Download {
   List<PieceIndex> fresh_, gone_;
   List<Fetch> fetches_;
   List<Claim> claims_;
-  std::uint32_t let_down_ = 0;        // how often claimed pieces did not come
+  std::uint32_t let_down_ = 0;  // how often claimed pieces did not come
+  List<PeerId> let_downs_;
   Error origin_error_ = Error::none;  // why the origin is not asked any more
   Rate origin_rate_;
   Instant fetches_due_ = Instant::max();

@@ -96,7 +96,10 @@ std::optional<PieceRange> Download::late(const Reader& reader, Instant now) {
   const Instant at = std::max(since, reader.opened + reader.help.patience) + wait;
   note_due(now, at);
   if (now < at) return std::nullopt;
-  if (!theirs) ++let_down_;
+  if (!theirs) {
+    ++let_down_;
+    let_downs_.push_back(pieces_[first].claimed_by);
+  }
   const PieceIndex most = first + std::min(theirs ? fetch_length() : 1, reader.rest.count());
   PieceIndex end = first + 1;
   while (end < most && pieces_[end].state <= State::in_flight && !fetching(end)) ++end;
@@ -338,6 +341,7 @@ void Download::claim(Fetch& fetch, Instant now) {
   for (PieceIndex piece = fetch.rest.begin; piece < fetch.rest.end; ++piece) {
     pieces_[piece].claim_rank = fetch.rank;
     pieces_[piece].claimed_until = now + limits::claim_wait;
+    pieces_[piece].claimed_by = {};
   }
   fetch.claimed_at = now;
   claims_.push_back({fetch.rest, fetch.rank});
@@ -345,7 +349,7 @@ void Download::claim(Fetch& fetch, Instant now) {
 
 // A claim that is new here is told on, so that it reaches pages that are not connected with the one
 // that fetches. One that is known is not, so that it goes round in no circle.
-void Download::handle_claim(const Claim& claim, Instant now) {
+void Download::handle_claim(PeerId from, const Claim& claim, Instant now) {
   for (PieceIndex i = claim.pieces.begin; i < claim.pieces.end; ++i) {
     Piece& piece = pieces_[i];
     if (piece.kept || piece.state > State::in_flight) continue;
@@ -354,6 +358,7 @@ void Download::handle_claim(const Claim& claim, Instant now) {
     if (piece.claimed_until > now && claim.rank >= piece.claim_rank && !renewed) continue;
     piece.claim_rank = claim.rank;
     piece.claimed_until = now + limits::claim_wait;
+    piece.claimed_by = from;
     add_claim(claims_, i, claim.rank);
   }
 }

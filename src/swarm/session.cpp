@@ -64,6 +64,7 @@ Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now)
   const bool was_asked = take(asked_, asked);
   if (!was_asked && !take(cancelled_, asked)) return Error::unasked_block;
   rate_.add(header.block.bytes, now);
+  let_downs_ = 0;
   handle_answer(now);
   return was_asked;
 }

@@ -63,6 +63,11 @@ class Session {
   std::uint32_t stalls() const { return stalls_; }
   // The pause after a stall is over, or the peer answered. True once.
   bool recovers(Instant now);
+  // A piece did not come that the peer had told to be on its way from the origin, to itself or to
+  // another. A peer that has told so too often is not believed, in whatever file, until it brings a
+  // block. That costs an honest peer nothing but that its fetches may be made twice.
+  void handle_let_down() { ++let_downs_; }
+  bool is_believed() const { return let_downs_ < limits::claims_missed; }
   // The path to the peer is gone, or back. A stall in between was not the peer's fault.
   void handle_lost() { lost_ = true; }
   void handle_found(Instant now);
@@ -87,6 +92,7 @@ class Session {
   Instant stalled_at_{};
   std::optional<Instant> paused_until_;
   bool lost_ = false;
+  std::uint32_t let_downs_ = 0;  // since its last block
 };
 
 }  // namespace peer_cdn::swarm

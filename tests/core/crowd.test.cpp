@@ -207,6 +207,56 @@ TEST_CASE("in company the page fetches, and claims the pieces; a verified piece 
   }
 }
 
+// How long a reader takes for file `n`, of which the peer claims all pieces again and again, and
+// brings none. The origin answers at once.
+Duration read_beside_claims(Fixture& f, std::uint8_t n, Instant from) {
+  f.root.bytes.fill(n);
+  const std::uint32_t count = f.geometry.count();
+  f.swarm.open({n}, f.root, f.geometry, {f.geometry.all(), {1, 200ms}}, from);
+  f.swarm.grant({n}, f.geometry.bytes(), from);
+  f.swarm.handle_answered(f.root, 1, from);
+  wire::Handle handle = 0;
+  for (Instant now = from; now < from + 1min; now += 50ms) {
+    for (auto outputs = f.drain(); !outputs.empty(); outputs = f.drain()) {
+      for (const Output& output : outputs) {
+        if (get_if<End>(&output) != nullptr) return now - from;
+        if (get_if<FetchDigests>(&output) != nullptr) {
+          const Bytes list(count * Digest::bytes_size);
+          f.swarm.handle_digests(f.root, *DigestList::parse(f.geometry, list), now);
+        }
+        if (const auto* o = get_if<DigestPiece>(&output)) {
+          f.swarm.handle_digest(f.root, o->piece, Digest{}, now);
+        }
+        if (const auto* o = get_if<FetchPieces>(&output)) {
+          for (PieceIndex i = o->pieces.begin; i < o->pieces.end; ++i) {
+            f.swarm.handle_fetched(o->fetch, i, now);
+          }
+          f.swarm.handle_fetch_end(o->fetch, Error::none, now);
+        }
+        const auto* sent = get_if<SendControl>(&output);
+        if (sent == nullptr) continue;
+        const auto message = wire::parse_message(sent->frame);
+        if (const auto* want = get_if<wire::Want>(&*message)) {
+          handle = want->handle;
+          f.say(wire::Have{handle, Bytes(count / 8, 0)}, now);
+        }
+      }
+    }
+    if (handle != 0) f.say(wire::Claim{handle, {0, count}, 0}, now);
+    f.swarm.handle_timeout(now);
+  }
+  return 1min;
+}
+
+TEST_CASE("a peer that claims all and brings nothing holds up one file, and not the next") {
+  Fixture f(144);
+  f.connect();
+  const Duration first = read_beside_claims(f, 1, start);
+  const Duration second = read_beside_claims(f, 2, start + 1min);
+  CHECK(first < 1min);
+  CHECK(second + 2 * limits::claim_wait < first);
+}
+
 TEST_CASE("where upload is off nothing is announced") {
   Fixture f;
   f.swarm.handle_upload_options({false, 0, 0}, start);

@@ -823,13 +823,24 @@ TEST_CASE("room for what the browser refused is made once, whoever made it") {
 
 TEST_CASE("a store that is full is told of once, until something is stored again") {
   Listed site({Host::file("/a", 5)});
-  const auto done = [&site](StoreOutcome outcome) {
-    return site.engine.handle_store_done({}, Host::root_of('a'), {0, 1}, outcome);
+  const auto done = [&site](char digit, StoreOutcome outcome) {
+    return site.engine.handle_store_done({}, Host::root_of(digit), {0, 1}, outcome);
   };
-  CHECK(done(StoreOutcome::failed) == Error::storage_full);
-  CHECK(done(StoreOutcome::full) == Error::none);
-  CHECK(done(StoreOutcome::stored) == Error::none);
-  CHECK(done(StoreOutcome::full) == Error::storage_full);
+  CHECK(done('a', StoreOutcome::failed) == Error::storage_full);
+  CHECK(done('a', StoreOutcome::full) == Error::none);
+  CHECK(done('b', StoreOutcome::full) == Error::none);
+  CHECK(done('b', StoreOutcome::stored) == Error::none);
+  CHECK(done('b', StoreOutcome::full) == Error::storage_full);
+}
+
+TEST_CASE("of one file storage-full is told once, though some of it fits") {
+  Listed site({Host::file("/a", 5)});
+  const auto done = [&site](PieceRange run, StoreOutcome outcome) {
+    return site.engine.handle_store_done({}, Host::root_of('a'), run, outcome);
+  };
+  CHECK(done({0, 16}, StoreOutcome::full) == Error::storage_full);
+  CHECK(done({16, 17}, StoreOutcome::stored) == Error::none);
+  CHECK(done({17, 33}, StoreOutcome::full) == Error::none);
 }
 
 TEST_CASE("what a page stores makes others go, where the manifest says which") {

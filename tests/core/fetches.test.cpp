@@ -127,7 +127,7 @@ TEST_CASE("a piece that another page claims is left to it, for a while") {
   f.open();
   f.download.handle_answered(1);
   f.holder(1, "");
-  f.download.handle_claim({{0, 4}, 0}, start);
+  f.download.handle_claim({1}, {{0, 4}, 0}, start);
   CHECK(f.said().find("G1:0") == std::string::npos);
   SUBCASE("until it does not come") {
     const std::string later = f.said(start + limits::claim_wait);
@@ -135,9 +135,9 @@ TEST_CASE("a piece that another page claims is left to it, for a while") {
   }
   SUBCASE("and it is not told on twice") {
     CHECK(f.download.take_claims().front().pieces == PieceRange{0, 4});
-    f.download.handle_claim({{0, 4}, 0}, start + 10ms);
+    f.download.handle_claim({1}, {{0, 4}, 0}, start + 10ms);
     CHECK(f.download.take_claims().empty());
-    f.download.handle_claim({{0, 4}, 0}, start + limits::claim_wait / 2);
+    f.download.handle_claim({1}, {{0, 4}, 0}, start + limits::claim_wait / 2);
     CHECK(f.download.take_claims().size() == 1);
   }
 }
@@ -151,19 +151,19 @@ TEST_CASE("of two pages that fetch the same piece the lower rank goes on") {
   CHECK(first.substr(0, 2) == "G1");
   const std::uint32_t rank = f.download.claims(start + limits::origin_wait)[0].rank;
   SUBCASE("the other's is lower") {
-    f.download.handle_claim({{0, 4}, rank - 1}, start + limits::origin_wait);
+    f.download.handle_claim({1}, {{0, 4}, rank - 1}, start + limits::origin_wait);
     CHECK(f.said(start + limits::origin_wait).find("X1") != std::string::npos);
   }
   SUBCASE("the other's is lower for the first piece: the pieces after it go on at once") {
     const std::string begin = first.substr(3, 1);
     const PieceIndex piece = static_cast<PieceIndex>(std::stoul(begin));
-    f.download.handle_claim({{piece, piece + 1}, rank - 1}, start + limits::origin_wait);
+    f.download.handle_claim({1}, {{piece, piece + 1}, rank - 1}, start + limits::origin_wait);
     const std::string said = f.said(start + limits::origin_wait);
     CHECK(said.find("X1") != std::string::npos);
     CHECK(said.find(":" + std::to_string(piece + 1) + "-4") != std::string::npos);
   }
   SUBCASE("ours is lower") {
-    f.download.handle_claim({{0, 4}, rank + 1}, start + limits::origin_wait);
+    f.download.handle_claim({1}, {{0, 4}, rank + 1}, start + limits::origin_wait);
     CHECK(f.said(start + limits::origin_wait) == "");
   }
 }

@@ -422,6 +422,10 @@ class Host {
     engine.handle_stored(root_of(digit), run);
     hear();
   }
+  void unstored(char digit, PieceRange run) {
+    engine.handle_unstored(root_of(digit), run);
+    hear();
+  }
 
   // Time goes on, and the core is told where it asked to be.
   void wait(Duration time) {

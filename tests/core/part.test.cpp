@@ -308,6 +308,21 @@ TEST_CASE("what a page handed over and has not stored is stored when that page i
   CHECK(has(site.said(), "read b2 run 0-16 for 0-16"));
 }
 
+TEST_CASE("what a page could not store is stored by the worker when it has all of that run") {
+  Delegated site;
+  hand_over(site, {0, 8});
+  site.said();
+  site.unstored('a', {0, 16});
+  site.unstored('b', {0, 8});
+  CHECK(site.said().empty());
+  hand_over(site, {8, 20});
+  CHECK(has(site.said(), "release and store 0-16"));
+  CHECK(site.handed.size() == 1);
+  site.unstored('a', {16, 20});
+  CHECK(has(site.said(), "release and store 16-20"));
+  CHECK(site.handed.empty());
+}
+
 TEST_CASE("what a page handed over is let go of when all of its run is stored") {
   struct Case {
     PieceRange stored;

@@ -65,6 +65,18 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a peer whose word came to nothing too often is not believed until it brings a block") {
+  Session session({1});
+  for (std::uint32_t i = 0; i < limits::claims_missed; ++i) {
+    CHECK(session.is_believed());
+    session.handle_let_down();
+  }
+  CHECK_FALSE(session.is_believed());
+  session.ask(1, block(0), start);
+  REQUIRE(session.handle_block({1, block(0)}, start));
+  CHECK(session.is_believed());
+}
+
 TEST_CASE(
     "where many peers serve, less of the rate of each is in flight, but never more than alone") {
   Session session({1});

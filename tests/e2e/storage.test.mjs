@@ -1,6 +1,7 @@
 // The store within its quota: the oldest files leave it, whole, and everybody who shared them knows.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 
 import { CACHE_PREFIX, CHANNEL, STORE_PATH } from '../../build/border.js';
 import { documentedWorker, randomBytes, sha256, until } from './harness/index.mjs';
@@ -103,6 +104,34 @@ test('a browser that gives less than the quota: the oldest goes, and the put tha
     'the oldest is gone, the last is there',
     async () => JSON.stringify(await stored(visitor)) === JSON.stringify(left),
   );
+  assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
+});
+
+test('a browser that has no room for what peers sent: the oldest goes, and it is stored', async (t) => {
+  const { site, chromium } = scene(t);
+  const files = Object.fromEntries(urls.map((url) => [url, randomBytes(`peers ${url}`, 2_000_000)]));
+  const s = await site({ ...files, '/sw.js': workerWith(1e9) });
+  const roots = await Promise.all(urls.map((url) => s.root(url)));
+  const seeder = await chromium();
+  await seeder.visit(s.url);
+  for (const [i, url] of urls.entries()) {
+    await seeder.fetch(url);
+    await s.origin.untilShared(roots[i]);
+  }
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  await visitor.run(listenForDropped, CHANNEL);
+  await s.origin.untilIntroducible(roots[2]);
+  const { usage } = await visitor.run(() => navigator.storage.estimate());
+  const session = await visitor.context.newCDPSession(visitor.page);
+  await session.send('Storage.overrideQuotaForOrigin', { origin: s.origin.url, quotaSize: usage + 5_000_000 });
+  for (const [i, url] of urls.entries()) {
+    const got = await s.origin.away(() => visitor.fetch(url));
+    assert.equal(got.sha256, sha256(files[url]));
+    if (i < 2) await until('it is stored', async () => (await stored(visitor))[roots[i]] === 2_000_000);
+  }
+  const left = { [roots[1]]: 2_000_000, [roots[2]]: 2_000_000 };
+  await until('the oldest is gone, the last is there', async () => isDeepStrictEqual(await stored(visitor), left));
   assert.deepEqual(await visitor.run(() => window.dropped), [roots[0]]);
 });
 

@@ -189,6 +189,34 @@ TEST_CASE("who breaks the protocol is cut off by its name, and the transfer goes
   }
 }
 
+TEST_CASE("a peer that claims all and brings nothing holds up one file, and not the next") {
+  for_seeds(30, [](std::uint64_t seed) {
+    Random random(seed);
+    World world(seed, network_of(random));
+    Visitor& rogue = world.add();
+    rogue.faults.rogue = Rogue::claims;
+    const File* files[2];
+    for (const File*& file : files) {
+      file = &world.file(9 * limits::mib, 128 * limits::kib);
+      rogue.hold(*file, {0, 1});
+    }
+    settle(world, 2s);
+    Visitor& reader = world.add();
+    settle(world, 1s);
+    Duration took[2];
+    for (std::size_t i = 0; i < 2; ++i) {
+      reader.read(*files[i], files[i]->geometry.all(), 0, {1, 200ms});
+      CHECK(world.run_readers(2min));
+      check_ended_well(reader.readings[i]);
+      took[i] = reader.readings[i].ended_at - reader.readings[i].opened;
+      settle(world, 5s);
+    }
+    CHECK(took[1] + 2 * limits::claim_wait < took[0]);
+    CHECK_FALSE(reader.peer.swarm().is_banned(rogue.peer_id()));
+    check_world(world);
+  });
+}
+
 TEST_CASE("a coordinator that restarts ends no transfer, and is found again") {
   for_seeds(60, [](std::uint64_t seed) {
     Random random(seed);

@@ -29,6 +29,10 @@ bool Visitor::tamper(PeerId to, Bytes& frame) {
   if (have == nullptr || store_.empty()) return true;
   const std::uint32_t count = store_.begin()->second.count();
   if (have->bitfield.size() != (count + 7) / 8) return true;
+  if (faults.rogue == Rogue::claims) {
+    frame = wire::encode(wire::Have{have->handle, PieceSet(count).bitfield()});
+    claim(to, {have->handle, {0, count}, 0});
+  }
   if (advertises) {
     PieceSet all(count);
     all.add({0, count});
@@ -87,6 +91,14 @@ void Visitor::ask_badly(PeerId to, const Root& root) {
   for (const Error offence : {Error::none, Error::request_flood}) {
     world_.send_control(*this, to, wire::encode(request), offence);
   }
+}
+
+void Visitor::claim(PeerId to, const wire::Claim& all) {
+  world_.after(std::chrono::milliseconds(500), id, [=](Visitor& v) {
+    if (v.other(to) == nullptr) return;
+    v.world_.send_control(v, to, wire::encode(all));
+    v.claim(to, all);
+  });
 }
 
 void Visitor::babble(PeerId to) {

@@ -38,7 +38,9 @@ enum class Rogue : std::uint8_t {
   floods,          // request_flood
   babbles,         // unknown_message, malformed_message, ...
   advertises,      // it has all, and sends nothing: peer_stalled
+  claims,          // it fetches all and brings nothing: no error, it may only be slow
 };
+// Those that have a name.
 inline constexpr int rogues = 9;
 
 struct Faults {
@@ -156,6 +158,7 @@ class Visitor {
   void trouble(PeerId to, const Root& root);
   void ask_badly(PeerId to, const Root& root);
   void babble(PeerId to);
+  void claim(PeerId to, const swarm::wire::Claim& all);
 
   World& world_;
   std::uint32_t tried_ = 0;    // by a rogue

@@ -1,6 +1,7 @@
 // What the worker stores, when it writes, and how it keeps the store within its quota.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runWriteWait } from '../../build/border.js';
 import { chain, scene, serving, usualBut } from './harness/index.mjs';
 
 const MIB = 1 << 20;
@@ -92,6 +93,39 @@ for (const [how, go] of Object.entries(goings)) {
     assert.deepEqual([other.asks.length, at.origin.requests(url).length], [0, 0]);
   });
 }
+
+test('what a page could not store the worker stores, and makes room for it', async () => {
+  const at = await scene({ bytes: 3 * MIB, page: true, more: [b, c] });
+  at.caches.hold(at.file);
+  at.caches.hold(at.others[0]);
+  at.caches.quota = 8 * MIB;
+  const { root } = at.others[1];
+  at.page.answers(serving(at.others[1]));
+  await fetchEach(at, c);
+  for (const begin of [0, 16, 32]) await at.browser.broadcast({ type: 'unstored', root, begin, end: begin + 16 });
+  await at.clock.pass(3000);
+  assert.deepEqual(at.caches.runs(at.others[1]).sort(), ['0-16', '16-32', '32-48']);
+  assert.deepEqual(droppedOf(at), [url]);
+  assert.deepEqual(at.worker.told('stored').filter((each) => each.root === root).length, 3);
+  assert.deepEqual(at.worker.events.error, []);
+});
+
+test('what neither page nor worker can store is told once, and no run is tried again', async () => {
+  const at = await scene({ bytes: 3 * MIB, page: true });
+  at.page.answers(serving(at.file));
+  await fetchEach(at, url);
+  at.caches.faults.put = (about) => isRun(about) && full();
+  const { root } = at.file;
+  for (const begin of [0, 16, 32]) {
+    await at.browser.broadcast({ type: 'unstored', root, begin, end: begin + 16 });
+    await at.clock.pass(3000);
+  }
+  assert.deepEqual(
+    at.worker.events.error.map(({ code, url: of }) => [code, of]),
+    [['storage-full', `https://site.test${url}`]],
+  );
+  assert.equal(at.caches.count('put', '/peer-cdn/store/'), 3, 'there is nothing to make room of');
+});
 
 test('what a page goes with is not stored where the request says no-store, or the visitor had it before', async () => {
   for (const [init, from] of [
@@ -290,6 +324,17 @@ test('a put that fails for another reason is told of, and costs the page nothing
       ['storage-full'],
     );
   }
+});
+
+test('a put that never ends is told of, and costs the page nothing', async () => {
+  const at = await scene({ bytes: 3 * MIB, script: within(0), page: true });
+  at.caches.faults.put = (about) => isRun(about) && new Promise(() => {});
+  await fetchEach(at, url);
+  await at.clock.pass(4 * runWriteWait);
+  assert.deepEqual(
+    at.worker.events.error.map(({ code }) => code),
+    ['storage-full'],
+  );
 });
 
 test('an estimate that is absent, silent, refused or nonsense takes nothing from the page', async () => {

@@ -182,6 +182,51 @@ test('a piece that the store has lost is told, and the reader ends', async (t) =
   assert.equal(await (await openInformed(t, b)).read(request, withinMs), null);
 });
 
+test('what the browser does not store is told to the worker, and is not tried again after storage-full', async (t) => {
+  const file = makeFile(40 * pieceBytes);
+  const [a, b] = [nextName(), nextName()];
+  await fill(a, file);
+  await fill(b, file, { held: false });
+  const open = new Set();
+  const posted = [];
+  globalThis.BroadcastChannel = class {
+    constructor() {
+      open.add(this);
+    }
+    postMessage(message) {
+      if (message.type === 'unstored') posted.push([message.root, message.begin, message.end]);
+    }
+    close() {
+      open.delete(this);
+    }
+  };
+  t.after(() => (globalThis.BroadcastChannel = undefined));
+  await openPage(t, a);
+  await announced(file.root);
+  const page = await openInformed(t, b);
+  let puts = 0;
+  (await caches.open(b)).put = async () => {
+    puts++;
+    throw new DOMException('full', 'QuotaExceededError');
+  };
+  const read = async () => assert.ok(Buffer.from((await page.read(request, withinMs)).body).equals(file.body));
+  await read();
+  await until('each run is told of', () => posted.length === 3);
+  assert.deepEqual(
+    posted.sort((x, y) => x[1] - y[1]),
+    [
+      [file.root, 0, 16],
+      [file.root, 16, 32],
+      [file.root, 32, 40],
+    ],
+  );
+  assert.equal(puts, 3);
+  for (const channel of open) channel.onmessage?.({ data: { type: 'error', code: 'storage-full', url: request.url } });
+  await read();
+  await page.stop();
+  assert.deepEqual([puts, posted.length], [3, 3]);
+});
+
 test('nobody has it: none, at once', async (t) => {
   const file = makeFile(5 * pieceBytes);
   const name = nextName();

@@ -1,6 +1,7 @@
 // The store on a Cache that is slow to write, as disks are.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
+import { runWriteWait } from '../../build/border.js';
 import { Store } from '../../sw/store.js';
 
 /** A Cache whose writes end when they are let go. */
@@ -69,6 +70,18 @@ test('a run that could not be written is not there', async () => {
   (await cache.untilWaiting()).reject(new DOMException('full', 'QuotaExceededError'));
   await assert.rejects(put, { name: 'QuotaExceededError' });
   assert.equal(await store.readRun(root, 0, 1), null);
+  assert.deepEqual(await runs(store, root), []);
+});
+
+test('a run that the browser never ends to write has failed, and is not there', async (t) => {
+  const cache = new SlowCache();
+  const store = await openStore(cache);
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const put = store.putRun(root, 2, 4, [new Uint8Array([1])]);
+  await cache.untilWaiting();
+  mock.timers.tick(runWriteWait);
+  await assert.rejects(put);
   assert.deepEqual(await runs(store, root), []);
 });
 
