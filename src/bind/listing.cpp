@@ -1,15 +1,17 @@
-// A manifest as browsers read it, for those who look at one from outside: the command line's
-// `manifest --check` and `doctor`; and what the judge says of answers.
+// A manifest and routes as browsers read them, for those who look at a site from outside: the
+// command line's `manifest --check` and `doctor`; and what the judge says of answers.
 #include <emscripten/bind.h>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/judge.hpp"
 #include "base/manifest.hpp"
+#include "http/router.hpp"
 
 namespace {
 
@@ -48,6 +50,19 @@ class Listing {
   std::vector<Added> added_;
 };
 
+class Routes {
+ public:
+  // Whether a worker takes the route.
+  bool add(const std::string& path) { return static_cast<bool>(router_.add(path)); }
+  // Whether a request's path (no query) is of one of them, if its regexps match.
+  bool take(const std::string& path) const {
+    return router_.match(path, [](std::uint32_t, std::string_view) { return true; }).has_value();
+  }
+
+ private:
+  Router router_;
+};
+
 // Why an answer of the origin cannot be shared, by the bytes that were asked for; '' if it can.
 std::string judge_answer(std::uint32_t status, const std::string& cache_control,
                          const std::string& vary, const std::string& content_range,
@@ -76,5 +91,9 @@ EMSCRIPTEN_BINDINGS(peer_cdn_listing) {
       .constructor<>()
       .function("add", &Listing::add)
       .function("find", &Listing::find);
+  emscripten::class_<Routes>("Routes")
+      .constructor<>()
+      .function("add", &Routes::add)
+      .function("take", &Routes::take);
   emscripten::function("judgeAnswer", &judge_answer);
 }

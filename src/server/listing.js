@@ -1,4 +1,4 @@
-// Manifests as browsers read them: the same JavaScript, and the same core.
+// Manifests and routes as browsers read them: the same JavaScript, and the same core.
 import { listEntries, readManifest } from '../../sw/listing.js';
 import create from '../../build/listing.mjs';
 import wasmBinary from '../../build/listing.wasm.js';
@@ -19,6 +19,8 @@ import { outOfRange } from './names.js';
 const core = create({ wasmBinary });
 /** @type {new () => Listing} */
 const Listing = core.Listing;
+/** @type {new () => { add: (path: string) => boolean, take: (path: string) => boolean }} */
+const Routes = core.Routes;
 /**
  * Why an answer of the origin cannot be shared, where the bytes from `begin` on were asked for; '' if it can.
  * @type {(status: number, cacheControl: string, vary: string, contentRange: string, contentEncoding: string,
@@ -72,4 +74,16 @@ export function judgeAnswer({ status, headers }, total, begin = 0) {
   const names = ['cache-control', 'vary', 'content-range', 'content-encoding', 'content-length'];
   const [control, vary, range, encoding, length] = names.map((name) => headers.get(name) ?? '');
   return judge(status, control, vary, range, encoding, length, total, begin);
+}
+
+/**
+ * What a worker makes of routes.
+ * @param {string[]} routes
+ * @returns {{ bad: string[], take: (path: string) => boolean }} those that GET() refuses, and whether the others take a path; a
+ *     regexp in one counts as one that matches
+ */
+export function readRoutes(routes) {
+  const all = new Routes();
+  const bad = routes.filter((route) => !all.add(route));
+  return { bad, take: (path) => all.take(path) };
 }

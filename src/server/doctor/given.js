@@ -1,4 +1,5 @@
 // Whether GET() of the worker takes what it is given: it throws else, and the worker does not start.
+import { readRoutes } from '../listing.js';
 import { meant } from '../names.js';
 import { classOf, strategies } from './calls.js';
 import { isOurs } from './findings.js';
@@ -62,12 +63,6 @@ function faultOfMiddleware(all, facts, given) {
   return [`a ${of} has no ${member}`, `Give GET() its ${getMiddleware}.`];
 }
 
-/** Whether a path is one that the router refuses. @param {string} path */
-const isMalformed = (path) =>
-  !path.includes('(') &&
-  (/^[a-z][a-z\d+.-]*:\/\//i.test(path) ||
-    path.split('/').some((each) => (each.startsWith(':') ? !/^:\w+$/.test(each) : each !== '*' && /[*?#]/.test(each))));
-
 /**
  * Whether GET() takes what it is given, and no class of ours is called without new.
  * @param {Findings} findings
@@ -89,7 +84,7 @@ export function checkRouteCalls(findings, all) {
       const route = textOf(meantBy(facts, path));
       if (route === null && /^(?:Literal|ArrayExpression)$/.test(meantBy(facts, path)?.type ?? ''))
         throws('GET() is given a path that is no text', "Name the folder, as '/static': it takes no pattern.");
-      if (route !== null && isMalformed(route)) {
+      if (route !== null && readRoutes([route]).bad.length > 0) {
         const todo = "Name the folder, as '/static': it has all that is below it. A * stands for one whole segment only.";
         throws(`GET() cannot read the path '${route}'`, todo);
       }

@@ -1,5 +1,6 @@
 // The service worker's script: where it is, what it imports, which pages it may control.
 import * as limits from '../limits.js';
+import { readRoutes } from '../listing.js';
 import { meant } from '../names.js';
 import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
 import { checkClasses, checkOptions, checkPlugins, whenRegistered } from './calls.js';
@@ -222,11 +223,10 @@ export function checkRoutes({ findings, workerScripts }, listing) {
     );
     return;
   }
-  const starts = routes.map((route) => `/${route.replace(/[:*].*$/, '').replace(/^\/+|\/+$/g, '')}`);
-  const isRouted = (/** @type {string} */ path) =>
-    starts.some((start) => start === '/' || path === start || path.startsWith(`${start}/`) || path.startsWith(`${start}?`));
+  const { take } = readRoutes(routes);
   const paths = [...listing.entries.keys()];
-  const routed = paths.filter(isRouted).length;
+  // As a request spells it.
+  const routed = paths.filter((path) => take(new URL(`https://a${path}`).pathname)).length;
   if (routed < paths.length && routes.length < given.length) {
     findings.notChecked('routes', `some are made when the worker runs, beside ${routes.join(', ')}`);
   } else if (routed === 0) {
