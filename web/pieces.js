@@ -29,7 +29,7 @@ export class Pieces {
   #pieces = new Map();
   /** @type {Set<Promise<void>>} */
   #writes = new Set();
-  /** Resources of which nothing is stored: the last request for them said so (`no-store`), or they do not fit. @type {Set<number>} */
+  /** Resources of which nothing is stored: the last request said so (`no-store`), or they do not fit. @type {Set<number>} */
   unstored = new Set();
   /** Payload bytes that came from peers. */
   received = 0;

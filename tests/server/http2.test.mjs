@@ -1,4 +1,4 @@
-// WebSockets over HTTP/2 (RFC 8441): where a host says enableConnectProtocol, browsers that are connected by HTTP/2 use nothing else.
+// WebSockets over HTTP/2 (RFC 8441), which browsers that are connected by it use alone where a host says enableConnectProtocol.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createSecureServer } from 'node:http2';

@@ -294,7 +294,7 @@ const unusable = {
   options: ['PeerCDN', ['/there.json', 5, true]],
 };
 
-test('options that nobody reads, or of no use, are refused with a code and their name; null is as if nobody had said it', async () => {
+test('options that nobody reads, or of no use, are refused by code and name; null is as if nobody had said it', async () => {
   await scene({
     script: (all) => {
       for (const [name, [what, values]] of Object.entries(unusable)) {
