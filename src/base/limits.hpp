@@ -424,7 +424,7 @@ inline constexpr std::uint64_t origin_rate_unknown = 4 * mib;
 // after half of it.
 inline constexpr Duration claim_wait = 3s;
 // After so many claims that came to nothing, a download leaves nothing to others any more; and a
-// peer that told so many of them, without a block in between, is believed in no other file.
+// peer that told so many of them is believed in no other file, for peer_stall_memory.
 inline constexpr std::uint32_t claims_missed = 3;
 // What one peer may claim in all: a claim and its renewals for each piece.
 inline constexpr std::uint32_t claims_from_peer = 4 * pieces_per_resource;

@@ -106,7 +106,7 @@ void Swarm::handle(Pair& pair, const wire::Claim& claim, Instant now) {
     return close_pair(pair, Error::piece_out_of_bounds);
   }
   if (++download->holder(pair.session.peer())->claims_heard > limits::claims_from_peer) return;
-  if (!pair.session.is_believed()) return;
+  if (!pair.session.is_believed(now)) return;
   download->handle_claim(pair.session.peer(), {claim.pieces, claim.rank}, now);
 }
 
@@ -129,7 +129,7 @@ void Swarm::settle_fetches(Instant now) {
     download.settle_fetches(now, ahead, last_fetch_, outputs_);
     tell_claims(download, now);
     for (const PeerId peer : download.take_let_downs()) {
-      if (Pair* pair = find(peer)) pair->session.handle_let_down();
+      if (Pair* pair = find(peer)) pair->session.handle_let_down(now);
     }
   }
 }

@@ -64,7 +64,6 @@ Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now)
   const bool was_asked = take(asked_, asked);
   if (!was_asked && !take(cancelled_, asked)) return Error::unasked_block;
   rate_.add(header.block.bytes, now);
-  let_downs_ = 0;
   handle_answer(now);
   return was_asked;
 }
@@ -114,6 +113,16 @@ bool Session::recovers(Instant now) {
   if (!paused_until_ || now < *paused_until_) return false;
   paused_until_.reset();
   return true;
+}
+
+void Session::handle_let_down(Instant now) {
+  if (now >= let_down_at_ + limits::peer_stall_memory) let_downs_ = 0;
+  ++let_downs_;
+  let_down_at_ = now;
+}
+
+bool Session::is_believed(Instant now) const {
+  return let_downs_ < limits::claims_missed || now >= let_down_at_ + limits::peer_stall_memory;
 }
 
 void Session::handle_found(Instant now) {

@@ -64,10 +64,10 @@ class Session {
   // The pause after a stall is over, or the peer answered. True once.
   bool recovers(Instant now);
   // A piece did not come that the peer had told to be on its way from the origin, to itself or to
-  // another. A peer that has told so too often is not believed, in whatever file, until it brings a
-  // block. That costs an honest peer nothing but that its fetches may be made twice.
-  void handle_let_down() { ++let_downs_; }
-  bool is_believed() const { return let_downs_ < limits::claims_missed; }
+  // another. A peer that told so too often is not believed for limits::peer_stall_memory, in
+  // whatever file. To an honest peer that does no harm but that its fetches may be made twice.
+  void handle_let_down(Instant now);
+  bool is_believed(Instant now) const;
   // The path to the peer is gone, or back. A stall in between was not the peer's fault.
   void handle_lost() { lost_ = true; }
   void handle_found(Instant now);
@@ -92,7 +92,8 @@ class Session {
   Instant stalled_at_{};
   std::optional<Instant> paused_until_;
   bool lost_ = false;
-  std::uint32_t let_downs_ = 0;  // since its last block
+  std::uint32_t let_downs_ = 0;
+  Instant let_down_at_{};
 };
 
 }  // namespace peer_cdn::swarm

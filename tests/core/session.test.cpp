@@ -65,16 +65,17 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a peer whose word came to nothing too often is not believed until it brings a block") {
+TEST_CASE("a peer whose word came to nothing too often is not believed for a while") {
   Session session({1});
   for (std::uint32_t i = 0; i < limits::claims_missed; ++i) {
-    CHECK(session.is_believed());
-    session.handle_let_down();
+    CHECK(session.is_believed(start));
+    session.handle_let_down(start);
   }
-  CHECK_FALSE(session.is_believed());
-  session.ask(1, block(0), start);
-  REQUIRE(session.handle_block({1, block(0)}, start));
-  CHECK(session.is_believed());
+  CHECK_FALSE(session.is_believed(start));
+  const Instant later = start + limits::peer_stall_memory;
+  CHECK(session.is_believed(later));
+  session.handle_let_down(later);
+  CHECK(session.is_believed(later));
 }
 
 TEST_CASE(
