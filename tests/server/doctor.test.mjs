@@ -165,6 +165,21 @@ const broken = {
     /new CachePlugin\(\) the option 'versoin', which nobody reads/,
     { changed: { 'sw.js': worker.replace('version', 'versoin') } },
   ],
+  ...Object.fromEntries(
+    [
+      ["new CachePlugin({ version: 1, quotaBytes: '1 GB' })", /gives new CachePlugin\(\) as quotaBytes the value '1 GB'/],
+      ['new CachePlugin({ version: true })', /gives new CachePlugin\(\) as version the value true/],
+      ["new CachePlugin('1')", /gives new CachePlugin\(\) the value '1' in place of its options/],
+    ].map(([text, said]) => [
+      `the worker gives what its class cannot use: ${text}`,
+      ['worker', said, { changed: { 'sw.js': worker.replace('new CachePlugin({ version: 1 })', text) } }],
+    ]),
+  ),
+  'the worker names a manifest of another origin': [
+    'worker',
+    /as manifest the value 'https:\/\/cdn\.example\/peer-cdn\.json'/,
+    { changed: { 'sw.js': worker.replace('new PeerCDN()', "new PeerCDN({ manifest: 'https://cdn.example/peer-cdn.json' })") } },
+  ],
   'the worker gives the network options': [
     'worker',
     /new NetworkPlugin\(\) the option 'timeout', which nobody reads/,
@@ -206,6 +221,18 @@ const broken = {
       "addEventListener('fetch', (e) => { (() => { function no() { return; } e.respondWith(fetch('/')); })(); });",
       "{ const event = 1; } addEventListener('fetch', (event) => event.respondWith(fetch('/')), { passive: true });",
       "const one = () => {}; removeEventListener('fetch', one); addEventListener('fetch', (e) => e.respondWith(fetch('/')));",
+      "addEventListener('fetch', (e) => { if (e.request.method === 'GET') e.respondWith(fetch(e.request)); });",
+      "addEventListener('fetch', (e) => { if (e.request.method !== 'GET') return; e.respondWith(fetch(e.request)); });",
+      "addEventListener('fetch', ((e) => { const { request } = e; if ('GET' != request.method) return; e.respondWith(1); }));",
+      `addEventListener('fetch', (e) => { const url = new URL(e.request.url);
+        if (e.request.method !== 'GET' || url.origin !== self.location.origin) return; e.respondWith(1); });`.replaceAll(
+        '\n',
+        '',
+      ),
+      `addEventListener('fetch', (e) => { const isOwn = e.request.url.startsWith(self.location.origin);
+        if (isOwn && e.request.method == 'GET') { e.respondWith(fetch(e.request)); } else return; });`.replaceAll('\n', ''),
+      "addEventListener('fetch', (e) => { if (!(new URL(e.request.url).origin === location.origin)) return; e.respondWith(1); });",
+      "addEventListener('fetch', (e) => { if (e.request.method === 'POST' && isForm(e)) return; e.respondWith(fetch('/')); });",
     ].map((text, i) => [
       `a listener of the worker's own answers everything before ours is there (${i})`,
       ['worker', /fetch listener at \/sw\.js:[12] answers every request/, { changed: { 'sw.js': `${text}\n${worker}` } }],
@@ -844,6 +871,14 @@ const fine = {
       "function add() { addEventListener('fetch', (e) => e.respondWith(fetch('/'))); } addEventListener('install', add);",
       "const f = (event) => event.respondWith(fetch('/')); { const f = () => {}; addEventListener('fetch', f); }",
       "function hear(f) { addEventListener('fetch', f); } const f = (e) => e.respondWith(fetch('/')); hear(() => {}); f;",
+      "addEventListener('fetch', (e) => { if (e.request.method !== 'GET' || isListed(e)) return; e.respondWith(1); });",
+      "addEventListener('fetch', (e) => { if (e.request.method === 'GET' && isPage(e)) e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { if (e.request.method === 'POST') e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { if (e.request.method === verb) e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { if (new URL(e.request.url).origin !== location.origin) e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { if (new URL(e.request.url).origin === cdn.origin) e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { if (e.request.url.startsWith('https://a.example')) e.respondWith(fetch('/')); });",
+      "addEventListener('fetch', (e) => { if ((e.request.method === 'GET') ?? isPage(e)) return; e.respondWith(fetch('/')); });",
     ].map((text, i) => [
       `a worker whose own listener does not answer everything (${i})`,
       { changed: { 'sw.js': `${text}\n${worker}` } },
@@ -1436,16 +1471,15 @@ test('a server that is slow with each answer is not taken for one that does not 
 
 test('the doctor knows the options of our classes', () => {
   const sources = ['sw/index.js', 'sw/plugins.js'].map((path) => readFileSync(path, 'utf8')).join('\n');
+  const kindsIn = (text) => {
+    const [, kinds = ''] = text.match(/(?:said\(options, |const kinds = )\{ (.*?) \}/) ?? [];
+    return Object.fromEntries([...kinds.matchAll(/(\w+): '([\w ]+)'/g)].map(([, name, types]) => [name, types]));
+  };
   const found = {};
   for (const [, name, body] of sources.matchAll(/^(?:export )?class (\w+)[^{]* \{(.*?)^\}/gms)) {
-    const [, options = ''] = body.match(/^ {2}constructor\(\{ (.*) \} = \{\}\)/m) ?? [];
-    found[name] = [...options.matchAll(/(\w+) = /g)].map(([, option]) => option);
+    found[name] = kindsIn(body.match(/^ {2}constructor\(.*?^ {2}\}/ms)?.[0] ?? '');
   }
   assert.deepEqual(found, optionsOf);
   assert.deepEqual([...startOptions].sort(), Object.keys(known).sort());
-  const [, ofRegister] = sources.match(/^ {2}register\(\{ (.*) \} = \{\}\)/m);
-  assert.deepEqual(
-    [...ofRegister.matchAll(/(\w+) = /g)].map(([, option]) => option),
-    registerOptions,
-  );
+  assert.deepEqual(kindsIn(sources.match(/^ {2}register\(.*?^ {2}\}/ms)[0]), registerOptions);
 });

@@ -1,5 +1,5 @@
 // What the worker's own lines do with peer-cdn, as far as it is certain without running them.
-import { distance, meant } from '../names.js';
+import { distance, meant, shown } from '../names.js';
 import { isOurs } from './findings.js';
 import { isLate, namesAround } from './runs.js';
 import { isFunction, soleValue } from './scopes.js';
@@ -9,17 +9,17 @@ import { calledName, meantBy, pathOf, textOf, writtenOf } from './values.js';
 /** @typedef {import('./findings.js').Findings} Findings */
 /** @typedef {import('./script.js').Node} Node */
 
-/** Our classes, and the options that each takes. @type {Record<string, string[]>} */
+/** Our classes, the options that each takes, and the types that these have. @type {Record<string, Record<string, string>>} */
 export const optionsOf = {
-  PeerCDN: ['manifest'],
-  CachePlugin: ['version', 'quotaBytes'],
-  DelegatePlugin: ['timeoutAfter', 'patience'],
-  NetworkPlugin: [],
+  PeerCDN: { manifest: 'string' },
+  CachePlugin: { version: 'number string', quotaBytes: 'number' },
+  DelegatePlugin: { timeoutAfter: 'number', patience: 'number' },
+  NetworkPlugin: {},
 };
 export const classes = Object.keys(optionsOf);
 export const strategies = ['ordered', 'fastest'];
-/** What register() takes. */
-export const registerOptions = ['staticRoutes'];
+/** What register() takes. @type {Record<string, string>} */
+export const registerOptions = { staticRoutes: 'boolean' };
 /** So many letters are missing, too many or others in a name that is meant to be another. */
 export const typingErrors = 2;
 
@@ -78,13 +78,18 @@ function isOwnClass(facts, name) {
 }
 
 /**
- * Whether our classes, and register(), read every option that they are given. A worker has no room to say so itself.
+ * Whether our classes, and register(), take every option that they are given.
  * @param {Findings} findings
  * @param {Case['workerScripts']} all
  */
 export function checkOptions(findings, all) {
-  let areRead = true;
-  for (const { facts, text } of all) {
+  let areTaken = true;
+  const end = 'It throws of that, so the worker does not start.';
+  const refuse = (/** @type {string} */ what, /** @type {string} */ todo) => {
+    areTaken = false;
+    findings.wrong('worker', what, todo);
+  };
+  for (const { facts, text, url } of all) {
     if (isOurs(text)) continue;
     const made = facts.news.map((each) => ({
       name: `new ${classOf(facts, each)}()`,
@@ -94,15 +99,41 @@ export function checkOptions(findings, all) {
     const registering = (facts.calls.get('register') ?? []).filter(({ callee }) => classOf(facts, callee.object) === 'PeerCDN');
     const registered = registering.map((each) => ({ name: 'register()', known: registerOptions, each }));
     for (const { name, known, each } of [...made, ...registered]) {
-      for (const option of writtenOf(facts, each.arguments[0])?.members.keys() ?? []) {
-        if (!known || known.includes(option)) continue;
-        areRead = false;
-        const todo = known.length > 0 ? `Of ${name} ${meant(option, known)}` : `${name} takes none.`;
-        findings.wrong('worker', `it gives ${name} the option '${option}', which nobody reads`, todo);
+      if (!known) continue;
+      const value = constantOf(facts, each.arguments[0]);
+      if (value !== undefined && Object.keys(known).length > 0)
+        refuse(`it gives ${name} the value ${shown(value)} in place of its options`, `It takes an object. ${end}`);
+      for (const [option, node] of writtenOf(facts, each.arguments[0])?.members ?? []) {
+        if (!Object.hasOwn(known, option)) {
+          const names = Object.keys(known);
+          const todo = names.length > 0 ? `Of ${name} ${meant(option, names)} ${end}` : `${name} takes none.`;
+          refuse(`it gives ${name} the option '${option}', which nobody reads`, todo);
+        } else if (!isUsable(option, known[option], constantOf(facts, node), url)) {
+          const form = option === 'manifest' ? 'a path of this site' : `a ${known[option].replace(' ', ' or a ')}`;
+          refuse(`it gives ${name} as ${option} the value ${shown(constantOf(facts, node))}`, `It takes ${form}. ${end}`);
+        }
       }
     }
   }
-  return areRead;
+  return areTaken;
+}
+
+/**
+ * The value of what is written as one; undefined if that is not seen, or as if nobody had said it.
+ * @param {Facts} facts
+ * @param {Node | undefined} node
+ */
+function constantOf(facts, node) {
+  const literal = meantBy(facts, node);
+  return literal?.type === 'Literal' && !literal.regex ? (literal.value ?? undefined) : undefined;
+}
+
+/** @param {string} option @param {string} types @param {unknown} value undefined: not known @param {URL} script */
+function isUsable(option, types, value, script) {
+  if (value === undefined) return true;
+  if (!types.split(' ').includes(typeof value)) return false;
+  if (option !== 'manifest') return true;
+  return URL.canParse(String(value), script.href) && new URL(String(value), script).origin === script.origin;
 }
 
 /**

@@ -24,6 +24,53 @@ const mayLeave = (facts, node, end = node.end) =>
     untilOf(facts, node) > end ||
     childrenOf(node).some(({ below }) => mayLeave(facts, below, end)));
 
+/** The name of the member that an expression is; '' of what is none. @param {Facts} facts @param {Node | undefined} node */
+function memberName(facts, node) {
+  const of = meantBy(facts, node);
+  return of?.type === 'MemberExpression' && !of.computed ? of.property.name : '';
+}
+
+/** Whether it is the site's own origin, as `location.origin`. @param {Facts} facts @param {Node | undefined} node */
+function isOwnOrigin(facts, node) {
+  const of = meantBy(facts, node);
+  const object = of?.object;
+  return memberName(facts, of) === 'origin' && (object.property?.name ?? object.name) === 'location';
+}
+
+/**
+ * What a condition is for a listed file, which is asked for by GET, of the site itself; undefined if that is not seen. Most
+ * listeners leave other requests alone, and that is no reason to think that they leave files alone.
+ * @param {Facts} facts
+ * @param {Node | undefined} node
+ * @returns {boolean | undefined}
+ */
+function isForFiles(facts, node, left = doctorDepth) {
+  const test = meantBy(facts, node);
+  if (!test || left === 0) return undefined;
+  const of = (/** @type {Node} */ each) => isForFiles(facts, each, left - 1);
+  if (test.type === 'UnaryExpression' && test.operator === '!') {
+    const value = of(test.argument);
+    return value === undefined ? undefined : !value;
+  }
+  if (test.type === 'LogicalExpression' && test.operator !== '??') {
+    const deciding = test.operator === '||';
+    const sides = [of(test.left), of(test.right)];
+    if (sides.includes(deciding)) return deciding;
+    return sides.includes(undefined) ? undefined : !deciding;
+  }
+  if (test.type === 'CallExpression' && calledName(test) === 'startsWith')
+    return isOwnOrigin(facts, test.arguments[0]) ? true : undefined;
+  if (test.type !== 'BinaryExpression' || !/^[!=]==?$/.test(test.operator)) return undefined;
+  const sides = [test.left, test.right];
+  const method = sides.some((each) => memberName(facts, each) === 'method')
+    ? sides.map((each) => textOf(meantBy(facts, each))).find((text) => text !== null)
+    : undefined;
+  const areOrigins =
+    sides.every((each) => memberName(facts, each) === 'origin') && sides.some((each) => isOwnOrigin(facts, each));
+  if (method === undefined && !areOrigins) return undefined;
+  return (areOrigins || method === 'GET') === test.operator.startsWith('=');
+}
+
 /**
  * Whether a function certainly answers the event that it is given.
  * @param {Facts} facts
@@ -56,6 +103,8 @@ function answersAll(facts, listener, at = 0, left = doctorDepth) {
       case 'BlockStatement':
         return node.body.map(outcomeOf).find((/** @type {Outcome} */ each) => each !== 'open') ?? 'open';
       case 'IfStatement': {
+        const isForThem = isForFiles(facts, node.test);
+        if (isForThem !== undefined) return outcomeOf(isForThem ? node.consequent : node.alternate);
         if (mayLeave(facts, node.test)) return 'left';
         const ways = [outcomeOf(node.consequent), outcomeOf(node.alternate)];
         if (ways.includes('left')) return 'left';
@@ -151,7 +200,7 @@ export function checkListeners(findings, scripts) {
   const line = before.script.text.slice(0, before.at.start).split('\n').length;
   findings.wrong(
     'worker',
-    `its fetch listener at ${before.script.url.pathname}:${line} answers every request, and was added before peer-cdn's`,
+    `its fetch listener at ${before.script.url.pathname}:${line} answers every request for a file, and was added before peer-cdn's`,
     'Call cdn.register() before that listener is added, or let the listener leave the listed files alone.',
   );
   return false;
