@@ -42,13 +42,24 @@ function loadClient() {
   }
 }
 
+/** Whether the package takes it: it throws errors of its own at a path that is no number, and at a lone %. @param {string} text */
+function isRedisUrl(text) {
+  try {
+    const { protocol, pathname, username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return /^rediss?:$/.test(protocol) && /^\/?\d*$/.test(pathname);
+  } catch {
+    return false;
+  }
+}
+
 /** @param {string} text */
 function checkUrl(text) {
-  if (!URL.canParse(text) || !/^rediss?:$/.test(new URL(text).protocol)) {
-    // Not the text itself: it may have a password.
-    const message = "redis takes a URL as 'redis://localhost:6379' or 'rediss://user:password@host:6380'";
-    throw Object.assign(new TypeError(message), { code: 'bad-redis-url' });
-  }
+  if (isRedisUrl(text)) return;
+  // Not the text itself: it may have a password.
+  const message =
+    "redis takes a URL as 'redis://localhost:6379' or 'rediss://user:password@host:6380' (a % of a password is written %25)";
+  throw Object.assign(new TypeError(message), { code: 'bad-redis-url' });
 }
 
 /** The two connections, whose life is one: if either fails both are closed and opened anew. */

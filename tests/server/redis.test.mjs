@@ -374,13 +374,12 @@ test('a folder of somebody else is not written to, because what is in it may lea
   assert.deepEqual(readdirSync(mine), ['99999999']);
 });
 
-test('what is no URL of Redis is refused at once, and its password is not repeated', (t) => {
-  const server = createServer();
-  t.after(() => server.close());
-  for (const redis of ['localhost:6379', 'http://:secret@localhost', '']) {
+test('what is no URL of Redis is refused at once, and its password is not repeated', () => {
+  const none = ['localhost:6379', 'http://:secret@localhost', '', 'redis://:secret@localhost/name', 'redis://:secret%@localhost'];
+  for (const redis of [...none, 'redis://:secret%ff@localhost']) {
     assert.throws(
-      () => attach(server, { redis }),
-      (error) => error instanceof TypeError && !error.message.includes('secret'),
+      () => attach(null, { redis }),
+      (error) => error instanceof TypeError && error.code === 'bad-redis-url' && !error.message.includes('secret'),
     );
   }
 });
