@@ -77,12 +77,14 @@ class PeerCDN extends EventTarget {
   static NetworkPlugin = NetworkPlugin;
   static strategies = strategies;
 
-  #report = (/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) => {
+  /** Of the manifest itself, unless it says of what. @type {(code: string, url?: string, error?: unknown) => void} */
+  #report = (code, url = this.#path, error) => {
     broadcast('error', { code, url });
     this.#tell(code, url, error);
   };
   #manifest;
-  #path; // of the manifest
+  /** Of the manifest. @type {string} */
+  #path;
   #storage = new StoreKeeper((cache) => {
     broadcast('emptied', { cache });
     this.#renew(cache);
@@ -244,7 +246,8 @@ class PeerCDN extends EventTarget {
     };
   }
 
-  #tell(/** @type {string} */ code, /** @type {string} */ url, /** @type {unknown} */ error = undefined) {
+  /** @param {string} code @param {string} url @param {unknown} [error] */
+  #tell(code, url, error) {
     this.dispatchEvent(new CustomEvent('error', { detail: { code, url, error } }));
   }
 }

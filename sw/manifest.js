@@ -41,7 +41,7 @@ export class ManifestKeeper {
   /**
    * @param {string} url
    * @param {() => Promise<Store | null>} store
-   * @param {(code: string, url: string) => void} report
+   * @param {(code: string, path?: string) => void} report of an entry by its path, or of the manifest itself
    */
   constructor(url, store, report) {
     this.#url = url;
@@ -112,7 +112,7 @@ export class ManifestKeeper {
       for (const path of bad) this.#report('malformed-manifest', path);
       return FETCH_OTHER;
     } catch {
-      if (isOn()) this.#report('malformed-manifest', this.#url);
+      if (isOn()) this.#report('malformed-manifest');
       return FETCH_MALFORMED;
     }
   }

@@ -247,7 +247,7 @@ export class Head {
         // Where nothing is listed there is nothing to wait for.
         if (this.listing.text !== undefined && this.listing.listed.size === 0) this.#hand('informed', []);
       })
-      .catch(() => this.#hand('report', ['malformed-manifest']));
+      .catch(() => this.#hand('report', ['malformed-manifest', this.listing.path]));
     return this.#manifest;
   }
 

@@ -398,6 +398,8 @@ export class Page {
   #hear(message) {
     if ((message?.type === 'busy' && message.cache) || message?.type === 'site') {
       this.#onHeard();
+      // The manifest itself, by its path, as whoever read it names it.
+      if (message.code === 'malformed-manifest') this.#name(this.site?.manifest);
       this.#listener.heard(message.code);
     }
     if (message?.type === 'error' && message.code === 'malformed-manifest') return this.#name(message.url);

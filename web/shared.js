@@ -367,14 +367,23 @@ export class Shared {
   #hear(code) {
     const isNew = code !== this.#idle;
     this.#idle = code;
-    if (code && isNew) this.#emit('error', { code }, true);
+    if (code && isNew) {
+      this.#warn({ code });
+      // The page names a manifest that cannot be read, by its path.
+      if (code !== 'malformed-manifest') this.#emit('error', { code }, true);
+    }
     if (code) this.#onIdle(false);
     this.#tellState();
   }
 
+  /** Tells whoever develops the site. @param {Parameters<Advice['tell']>[0]} problem */
+  #warn(problem) {
+    if (this.#options.warn !== false) this.#advice.tell(problem);
+  }
+
   /** @param {EventType} type @param {object} detail */
   #emit(type, detail, isKept = false) {
-    if (type === 'error' && this.#options.warn !== false) this.#advice.tell(/** @type {any} */ (detail));
+    if (type === 'error') this.#warn(/** @type {any} */ (detail));
     for (const { tell } of this.#instances) tell(type, { ...detail }, isKept);
   }
 

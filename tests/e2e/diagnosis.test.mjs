@@ -32,6 +32,26 @@ for (const browser of browsers) {
   });
 }
 
+test('a manifest that cannot be read is told once in a page, by its path, whoever read it first', async (t) => {
+  const { site, chromium } = scene(t);
+  const told = `import { start } from '/peer-cdn/index.js';
+    window.errors = [];
+    const peers = await start({ worker: '/sw.js', warn: false });
+    window.peerCdn = peers;
+    peers.addEventListener('error', ({ detail }) => window.errors.push([detail.code, detail.url]));
+    document.documentElement.dataset.state = 'settled';`;
+  const s = await site({ [url]: bytes, '/page.js': told });
+  s.origin.rule(MANIFEST_PATH, { body: '{"version":2,"resources":{}}', headers: { 'content-type': 'application/json' } });
+  const visitor = await chromium();
+  // The first page hears it as it is found out, the second one when it comes.
+  for (let i = 0; i < 2; i++) {
+    await visitor.visit(s.url, { ready: 'settled' });
+    await until('the page knows', async () => (await diagnosis(visitor)).missing.includes('malformed-manifest'));
+    await visitor.fetch(url);
+    assert.deepEqual(await visitor.run(() => window.errors), [['malformed-manifest', MANIFEST_PATH]]);
+  }
+});
+
 const script = { 'content-type': 'text/javascript' };
 const page = (socket) => `import { start } from '/peer-cdn/index.js';
 const peers = await start({ worker: '/sw.js', socket: '${socket}' });
