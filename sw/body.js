@@ -138,7 +138,12 @@ export const bodyPerformer = {
 
   [DO_ACCEPT]: ({ stream, until, keep }) => streamOf(stream)?.accept(until, keep),
 
-  [DO_SPILL]: ({ body, stream }) => bodyOf(body).spill(streamOf(stream).spill()),
+  [DO_SPILL]: ({ body: id, stream }) => {
+    const body = bodyOf(id);
+    const answer = streamOf(stream);
+    if (!body.response) body.open(/** @type {Response} */ (answer.response));
+    body.spill(answer.spill());
+  },
 
   [DO_CLOSE_STREAM]: ({ body, stream }) => void (bodyOf(body).wasted += streamOf(stream)?.close() ?? 0),
 };

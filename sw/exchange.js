@@ -47,8 +47,6 @@ export class Exchange {
   id;
   event;
   url;
-  /** With its query. */
-  path;
   // Of a listed resource:
   root = '';
   contentType = '';
@@ -80,14 +78,12 @@ export class Exchange {
   /**
    * @param {number} id the core's
    * @param {FetchEvent} event
-   * @param {string} path
    */
-  constructor(id, event, path) {
+  constructor(id, event) {
     const { url } = event.request;
     this.id = id;
     this.event = event;
     this.url = url;
-    this.path = path;
     this.response = new Promise((resolve) => (this.respond = resolve));
     exchanges.set(id, this);
     byEvent.set(event, this);

@@ -10,13 +10,12 @@ import { call, giveUp, soon } from './engine.js';
  * @returns {Promise<Response>}
  */
 export async function passThrough(request, isListed = false) {
-  const answer = await fetch(request).catch((/** @type {unknown} */ error) => ({ error }));
-  const isAnswer = answer instanceof Response;
-  if (isAnswer && (isListed || isUsable(request, answer))) return answer;
+  const answering = fetch(request);
+  const answer = await answering.catch(() => null);
+  if (answer && (isListed || isUsable(request, answer))) return answer;
   const own = await soon(stored(request));
-  if (isAnswer && own) giveUp(answer.body);
-  if (own || isAnswer) return own ?? /** @type {Response} */ (answer);
-  throw answer.error;
+  if (own) giveUp(answer?.body);
+  return own ?? answering;
 }
 
 function isUsable(/** @type {Request} */ { destination }, /** @type {Response} */ { status, headers }) {

@@ -1,7 +1,7 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
 import { CACHE_PAGE, CACHE_RELOAD, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
 import { piecesOf } from './cut.js';
-import { call, giveUp, isOn, tell } from './engine.js';
+import { giveUp, tell } from './engine.js';
 import { listOf } from './lists.js';
 import { spilt } from './spilt.js';
 import { answerWords, CONDITIONS } from './words.js';
@@ -19,8 +19,8 @@ export class Stream {
   #how;
   #id;
   #abort = new AbortController();
-  /** @type {Response | undefined} */
-  #response;
+  /** As it came. @type {Response | undefined} */
+  response;
   /** @type {ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined} */
   #reader;
   /** @type {Map<number, ArrayBuffer>} */
@@ -102,7 +102,7 @@ export class Stream {
 
   /** The answer as it is, for a page; `shared`: the bodies that read it go on. Nothing of it was read. */
   pass(/** @type {boolean} */ shared) {
-    const response = /** @type {Response} */ (this.#response);
+    const response = /** @type {Response} */ (this.response);
     this.#isPassed = true;
     if (shared) return response.clone();
     this.#close();
@@ -113,17 +113,16 @@ export class Stream {
   close() {
     this.#close();
     // Pages were given clones of it. It would gather in memory all that they read.
-    if (this.#isPassed) giveUp(this.#reader ?? this.#response?.body);
+    if (this.#isPassed) giveUp(this.#reader ?? this.response?.body);
     if (this.#isOver) return 0;
     const { bytes, pieceBytes } = this.#resource;
-    const last = this.#response?.status === 200 ? Math.ceil(bytes / pieceBytes) : this.#how.end;
+    const last = this.response?.status === 200 ? Math.ceil(bytes / pieceBytes) : this.#how.end;
     // A body that was read to its end is left alone: aborting would take it from the HTTP cache. So is one that a page reads.
     if ((this.#cut < last || this.#isLong) && !this.#isPassed && !this.#spilt) this.#stop();
     this.#goOn();
     return this.#arrived - this.#passed;
   }
 
-  /** @returns {Promise<void>} */
   async #run() {
     const { bytes, pieceBytes, event } = this.#resource;
     const { request } = event;
@@ -131,13 +130,12 @@ export class Stream {
     const last = Math.min(bytes, end * pieceBytes) - 1;
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#isClosed) return;
-    const isOwn = own && !request.signal.aborted;
     try {
       const { url, mode, credentials, referrer, referrerPolicy } = request;
       const headers = new Headers(request.headers);
       for (const name of CONDITIONS) headers.delete(name);
       if (!whole) headers.set('range', `bytes=${begin * pieceBytes}-${last}`);
-      const response = await (isOwn
+      const response = await (own
         ? fetch(request)
         : fetch(url, {
             headers,
@@ -149,20 +147,18 @@ export class Stream {
             redirect: whole ? 'follow' : 'manual',
             signal: this.#abort.signal,
           }));
-      this.#response = response;
+      this.response = response;
       if (this.#isClosed) return giveUp(response.body);
       tell(STREAM_HEAD, answerWords(response), this.#id, response.status);
     } catch {
-      // Its page gave it up; others wait for it.
-      if (isOwn && request.signal.aborted) return this.#run();
-      this.#end('origin-unreachable');
+      this.#end(own && request.signal.aborted ? 'cancelled' : 'origin-unreachable');
     }
   }
 
   // Cuts the body. Digests run beside the reading, and are told in order.
   async #pump() {
     const { bytes, pieceBytes } = this.#resource;
-    const { body, status } = /** @type {Response} */ (this.#response);
+    const { body, status } = /** @type {Response} */ (this.response);
     const isWhole = status === 200;
     const arrived = async (/** @type {number} */ at, /** @type {number} */ length) => {
       this.#arrived += length;
@@ -220,7 +216,7 @@ export class Stream {
   }
 
   #tellRate() {
-    if (!this.#isRated && isOn()) call(STREAM_RATE, this.#id, this.#arrived, performance.now());
+    if (!this.#isRated) tell(STREAM_RATE, this.#id, this.#arrived);
     this.#isRated = true;
   }
 

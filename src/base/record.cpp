@@ -61,6 +61,11 @@ bool Record::give(std::string_view own_etag) {
   return true;
 }
 
+bool Record::denies(std::string_view seen) const {
+  return is_given() &&
+         (etag() != header_of(seen, "etag") || date() != header_of(seen, "last-modified"));
+}
+
 bool Record::knows(std::string_view validator) const {
   for (std::string_view others = line(3); !others.empty();) {
     others.remove_prefix(1);

@@ -26,6 +26,9 @@ class Record {
   std::string_view etag() const { return line(1); }
   std::string_view date() const { return line(2); }
   bool is_given() const { return !text_.empty(); }
+  // An answer with these headers has another tag or date than pages are given. Its bytes may be
+  // others, too.
+  bool denies(std::string_view headers) const;
   // Whether a page was ever given this tag or date for the resource's bytes.
   bool knows(std::string_view validator) const;
   // As the origin sent them last, a name and a value, a line each; empty if that was not seen.

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "base/judge.hpp"
@@ -147,8 +148,8 @@ class Body {
   struct Head {
     bool operator==(const Head&) const = default;
   };
-  // The origin's answer to this job, whose head the page has, is no part of the resource after all:
-  // the page gets its bytes as they are. Nothing was passed on yet.
+  // The origin's answer to this job is no part of the resource after all: the page gets its bytes
+  // as they are, under its head if there was no Head before. Nothing was passed on yet.
   struct Spill {
     JobId job;
     bool operator==(const Spill&) const = default;
@@ -215,6 +216,8 @@ class Body {
   // Why the origin could not be used, if that ended the body: before the first byte (the request
   // goes to the network as it is), or in the middle.
   Error origin_error() const { return finished_ ? origin_error_ : Error::none; }
+  // Once: an answer that was taken turned out to have other bytes.
+  bool take_others() { return std::exchange(has_met_others_, false); }
   // Whether a page is asked for some of it.
   bool asks_peers() const { return job_of(Source::peers) != nullptr; }
   const Counts& counts() const { return counts_; }
@@ -300,7 +303,7 @@ class Body {
   void lose_origin(Job& job, Error error, bool is_answer);
   void give_up_origin(Error error);
   void end_without_origin();
-  bool asks_again(Error error);
+  bool asks_again(bool is_changed);
   bool is_page_answer(bool asked_whole, const OriginAnswer& answer) const;
   bool has_no_parts() const { return whole_ && forms_->has_no_parts; }
   bool gives_whole(const Stream& refused, bool is_answer, Verdict verdict) const;
@@ -337,6 +340,7 @@ class Body {
   bool reload_;
   bool is_head_sent_ = false;
   bool lacks_digests_ = false;
+  bool has_met_others_ = false;
   Error origin_error_ = Error::none;  // it is not asked any more
   Forms* forms_;
   // This job's answer may be the page's, if peers do not come. The body stays its reader until

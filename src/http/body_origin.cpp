@@ -102,11 +102,12 @@ void Body::handle_joined(JobId id, Instant now) {
   advance(now);
 }
 
-// A part has a head of our own making, under which the whole could not follow.
+// A part has a head of our own making, under which the whole could not follow. Nor could other
+// bytes follow under the tag that pages are given for the right ones.
 void Body::take(Job& job, bool is_whole) {
-  const bool is_head_known = is_whole && whole_ && !checks_;
-  if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
   const Stream& stream = streams_->at(job.stream);
+  const bool is_head_known = is_whole && whole_ && !checks_ && !stream.is_denied;
+  if (is_head_known && !std::exchange(is_head_sent_, true)) push(Head{});
   if (stream.is_all) return take_rest(job);
   take_part(job, {stream.asked.begin, stream.held_end});
 }
@@ -210,6 +211,8 @@ void Body::note_written(const Job& job) {
 
 // While peers may come yet, an answer that is the page's is kept.
 void Body::lose_origin(Job& job, Error error, bool is_answer) {
+  const bool is_changed = told(error) == Error::origin_changed;
+  has_met_others_ |= is_changed && job.accepted;
   // A broken connection is another matter.
   if (is_untouched(job) && (error != Error::origin_unreachable || lacks_digests_)) {
     return spill(job, error);
@@ -218,7 +221,7 @@ void Body::lose_origin(Job& job, Error error, bool is_answer) {
   const JobId id = job.id;
   streams_->at(job.stream).over = true;
   const bool counts = id.value > failed_before_;
-  const bool again = counts && !is_answer && asks_again(error);
+  const bool again = counts && !is_answer && asks_again(is_changed);
   if (is_answer) refusal_ = job;
   close(id);
   if (!counts) return;
@@ -233,8 +236,7 @@ void Body::lose_origin(Job& job, Error error, bool is_answer) {
 
 // A reader that has begun is worth another question. What it got may have come from the browser's
 // HTTP cache, which may be older than the manifest: so past it. Before that the page asks as it is.
-bool Body::asks_again(Error error) {
-  const bool is_changed = error == Error::origin_changed || error == Error::wrong_digest;
+bool Body::asks_again(bool is_changed) {
   if (!is_changed || reload_ || checks_ || !passed_any_) return false;
   reload_ = true;
   return true;
@@ -260,13 +262,13 @@ void Body::end_without_origin() {
   finished_ = true;
 }
 
-// The page has the head of this whole answer, and nothing of its body.
+// The page asked for this whole answer, and has nothing of its body.
 bool Body::is_untouched(const Job& job) const {
-  return is_head_sent_ && !passed_any_ && job.accepted && job.next == pieces_.begin &&
+  return whole_ && !checks_ && !passed_any_ && job.accepted && job.next == pieces_.begin &&
          streams_->at(job.stream).whole;
 }
 
-// The page has the head of this answer, and gets its bytes, whatever they are.
+// The page gets the bytes of this answer, whatever they are.
 void Body::spill(const Job& job, Error error) {
   origin_error_ = error;
   streams_->at(job.stream).over = true;

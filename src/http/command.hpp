@@ -252,8 +252,8 @@ struct PassStream {
   bool shared;
   bool compared;
 };
-// The answer is not what it should be, and its head is the response's: the rest of the response are
-// its bytes as they come, from the first one on.
+// The answer is not what it should be, and the page gets its bytes as they come, from the first one
+// on. A body that is not open yet has the answer's own head.
 struct Spill {
   BodyId body;
   StreamId stream;

@@ -18,10 +18,13 @@ std::size_t Commons::waiting() const {
       parts.begin(), parts.end(), [](const Part* part) { return !part->has_begun(); }));
 }
 
-void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer) {
-  resource.record.learn(answer.headers, answer.status == 200, answer.has_reason);
-  resource.learn_type();
-  keep_record(exchange);
+void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer,
+                    bool says) {
+  if (says) {
+    resource.record.learn(answer.headers, answer.status == 200, answer.has_reason);
+    resource.learn_type();
+    keep_record(exchange);
+  }
   // Right bytes are another matter. Where the whole is refused a good part says nothing of it.
   const Error lost = resource.lost;
   const bool is_word = answer.status == 200 || !resource.forms.lost_whole;

@@ -77,8 +77,9 @@ struct Commons {
   std::size_t waiting() const;  // for their first byte
   // What the open parts have yet to bring, each at most as much as is wished for.
   Wish add_before(Wish wish) const;
-  // An answer of the origin to this exchange was this resource.
-  void learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer);
+  // An answer of the origin to this exchange was this resource. `says`: its headers are those of
+  // the resource's bytes.
+  void learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer, bool says);
   // The origin has no time, as this answer of it says.
   void note_busy(Resource& resource, const OriginAnswer& answer, Instant now);
   // The origin's answer could not be used. It is told once for each resource; what lasts is

@@ -322,7 +322,9 @@ void Engine::handle_passed(ExchangeId id, const OriginAnswer& answer, Instant no
   std::string_view conditions = open->conditions;
   const bool is_whole = open->is_plain && take_line(conditions).empty();
   if (verdict == Verdict::take) {
-    commons_.learn(*resource, id, answer);
+    // Nobody compares its bytes: they may be others, where its validators are.
+    const bool says = !is_lasting(resource->lost) && !resource->record.denies(answer.headers);
+    commons_.learn(*resource, id, answer, says);
   } else if (verdict == Verdict::busy) {
     commons_.note_busy(*resource, answer, now);
     commons_.lose(*resource, id, Error::origin_unreachable);
@@ -383,6 +385,7 @@ void Engine::handle_stream_head(StreamId id, const OriginAnswer& answer, Instant
   stream->head_at = stream->heard_at = now;
   commons_.outlook.network().handle_first(now - stream->asked_at, now);
   stream->told = answer.status == 200 ? 0 : stream->asked.begin;
+  stream->is_denied = stream->of.of->record.denies(answer.headers);
   // Whoever is told may leave, or end the stream for all.
   for (const Stream::Listener& each : List(stream->listeners)) {
     if (Part* told = part({each.body})) told->handle_stream_head({each.job}, answer, now);
@@ -411,6 +414,12 @@ void Engine::handle_stream_rate(StreamId id, std::uint64_t bytes, Instant now) {
 void Engine::handle_stream_end(StreamId id, Error error, Instant now) {
   Stream* stream = commons_.streams.find(id);
   if (!stream) return;
+  // The page gave up its own Request, for whose answer others wait.
+  if (error == Error::cancelled) {
+    Part* other = part({stream->listeners[0].body});
+    if (other) other->open_stream(*stream, false);
+    return;
+  }
   stream->ended = error;
   for (const Stream::Listener& each : List(stream->listeners)) {
     if (Part* told = part({each.body})) told->handle_end({each.job}, error, now);

@@ -30,7 +30,6 @@ ResponseHead response_head(const Resource& resource, std::uint32_t status,
                                   : " Not Modified"sv;
   }
   const auto add = [&head](std::string_view name, std::string_view value) {
-    if (value.empty()) return;
     if (!head.headers.empty()) head.headers.push_back('\n');
     ((head.headers += name) += "\n") += value;
   };
@@ -46,11 +45,14 @@ ResponseHead response_head(const Resource& resource, std::uint32_t status,
     if (status == 304 && name.substr(0, 8) == "content-") continue;
     add(name, value);
   }
+  const auto add_any = [&add](std::string_view name, std::string_view value) {
+    if (!value.empty()) add(name, value);
+  };
   const Text own = entity_tag(resource);
-  add("etag", record.is_given() ? record.etag() : std::string_view(own));
-  add("last-modified", record.date());
+  add_any("etag", record.is_given() ? record.etag() : std::string_view(own));
+  add_any("last-modified", record.date());
   if (!is_seen && status != 304) {
-    add("content-type", resource.type);
+    add_any("content-type", resource.type);
     add("accept-ranges", "bytes");
   }
   if (is_repeated || status == 304) return head;

@@ -202,7 +202,8 @@ bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now
   has_head_ |= taken;
   Stream* stream = commons_.streams.find(stream_of(job));
   if (taken && stream && !std::exchange(stream->is_learned, true)) {
-    commons_.learn(*asked_.resource, asked_.exchange, answer);
+    if (!std::exchange(has_learned_, true)) before_ = asked_.resource->record;
+    commons_.learn(*asked_.resource, asked_.exchange, answer, true);
   }
   if (is_busy(answer.status)) {
     commons_.note_busy(*asked_.resource, answer, now);
@@ -260,6 +261,11 @@ void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
 // --- What the body decides -----------------------------------------------------------------------
 
 void Part::drain(Instant now) {
+  // The head of other bytes says nothing of these.
+  if (body_.take_others() && std::exchange(has_learned_, false)) {
+    asked_.resource->record = before_;
+    commons_.keep_record(asked_.exchange);
+  }
   while (const auto output = body_.poll_output()) {
     match(*output, [&](const auto& it) { perform(it, now); });
   }
@@ -315,12 +321,16 @@ void Part::perform(const Body::Fetch& fetch, Instant now) {
   if (stream->asked_for) return catch_up(fetch.job, fetch.stream, fetch.pieces.begin, now);
   stream->asked_for = true;
   stream->asked_at = now + fetch.wait;
-  OriginRequest request = asked_.repeatable.request(fetch.whole, fetch.reload);
   // Peers may be sooner, and a page's own Request cannot be ended before its head.
-  request.is_own &= !(knows_peers() && asked_.known);
+  open_stream(*stream, !(knows_peers() && asked_.known));
   // After it, but beside it: a connection that is open is the stream's.
-  push(command::OpenStream{id_, fetch.stream, fetch.asked, fetch.whole, request, fetch.wait});
   need_list();
+}
+
+void Part::open_stream(const Stream& stream, bool may_be_own) {
+  OriginRequest request = asked_.repeatable.request(stream.whole, stream.reload);
+  request.is_own &= may_be_own;
+  push(command::OpenStream{id_, stream.id, stream.asked, stream.whole, request, stream.wait});
 }
 
 void Part::perform(const Body::Accept& accept, Instant now) {
@@ -422,6 +432,7 @@ void Part::perform(const Body::Pass& pass, Instant now) {
 
 void Part::perform(const Body::Spill& spill, Instant /*now*/) {
   is_spilt_ = true;
+  has_passed_ = !has_begun_;
   push(command::Spill{id_, stream_of(spill.job)});
 }
 

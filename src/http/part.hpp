@@ -99,6 +99,8 @@ class Part {
   // What a stream brought. True if its head was taken: its body is the resource's.
   bool handle_stream_head(JobId job, const OriginAnswer& answer, Instant now);
   void handle_stream_piece(JobId job, StreamId stream, const DigestedPiece& piece, Instant now);
+  // Asks the origin. A page's own Request may be given up by its page.
+  void open_stream(const Stream& stream, bool may_be_own);
   void handle_timeout(Instant now);
   Deadline next_timeout() const;
 
@@ -170,6 +172,9 @@ class Part {
   bool has_lost_origin_ = false;
   bool has_passed_ = false;
   bool has_head_ = false;  // of the origin, that was taken
+  // An answer of the origin to this part was learned from, and what was known before.
+  bool has_learned_ = false;
+  Record before_;
   bool is_spilt_ = false;
   std::optional<bool> pending_;
   // The page that is asked.

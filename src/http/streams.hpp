@@ -66,6 +66,7 @@ struct Stream {
   PieceIndex told = 0;      // pieces before this one came
   std::optional<Error> ended{};
   bool is_learned = false;  // its head
+  bool is_denied = false;   // its tag or date is not what pages are given for these bytes
 
   bool gives(const Subject& subject, bool past_cache) const {
     return of == subject && !over && (reload || !past_cache);

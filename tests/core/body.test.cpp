@@ -132,7 +132,6 @@ struct Host {
     if (const auto* spill = std::get_if<Body::Spill>(&output)) {
       CHECK(windows.at(spill->job.value).whole);
       CHECK(body.range() == ByteRange{0, geometry.bytes()});
-      CHECK(has_head);
       CHECK(passed.empty());
       spilt_of = spill->job.value;
     }

@@ -53,6 +53,16 @@ TEST_CASE("a part says which part of how much") {
   CHECK(value_of(head, "content-range") == "bytes 10-19/1000");
 }
 
+TEST_CASE("a header without a value is repeated") {
+  Resource seen = resource();
+  seen.record.learn("x-none\n\nx-own\na\nx-last\n", true);
+  const ResponseHead head = response_head(seen, 200, std::nullopt);
+  CHECK(value_of(head, "x-none").empty());
+  CHECK(value_of(head, "x-own") == "a");
+  CHECK(value_of(head, "x-last").empty());
+  CHECK(value_of(head, "etag") == "(none)");
+}
+
 TEST_CASE("without a type there is none") {
   Resource nameless = resource();
   nameless.type.clear();

@@ -343,8 +343,10 @@ class Host {
                                digest_of(request, piece, version), now);
     hear();
   }
+  // `cancelled`: its page gave up its own Request, and another one may ask by the same number.
   void stream_end(StreamId id, Error error) {
     if (const auto at = streams.find(id); at != streams.end()) at->second.is_ended = true;
+    if (error == Error::cancelled) streams.erase(id);
     engine.handle_stream_end(id, error, now);
     hear();
   }
@@ -942,17 +944,20 @@ class Host {
   std::string perform(const command::Spill& it) {
     Body& body = open_body(it.body);
     Stream& stream = open_stream(it.stream);
-    law_(body.has_begun && !body.is_passed && body.at == body.range.begin,
-         "what is spilt has a head, and nothing else");
-    law_(stream.has_head && stream.status == 200 && stream.whole && stream.until > 0,
-         "what is spilt is a whole answer that is read");
+    const bool opens = !body.has_begun;
+    law_(!body.is_passed && body.at == body.range.begin, "what is spilt has a head at most");
+    law_(stream.has_head && stream.whole && stream.until > 0,
+         "what is spilt is the answer to a request for all, and is read");
+    law_(opens || stream.status == 200, "the head that was made is of a whole answer");
+    body.has_begun = true;
+    body.is_passed = opens;
     law_(body.range == ByteRange{0, geometry_of(it.body).bytes()}, "who gets all asked for all");
     law_(!stream.is_passed, "an answer is passed on or spilt");
     law_(!stream.is_spilt || stream.spilt_at == turn_, "who is spilt an answer is told at once");
     stream.is_spilt = true;
     stream.spilt_at = turn_;
     body.is_over = true;
-    return "spill " + name(it.stream) + " to " + name(it.body);
+    return "spill " + name(it.stream) + " to " + name(it.body) + (opens ? " with its head" : "");
   }
   std::string perform(const command::CloseStream& it) {
     known_body(it.body);

@@ -619,6 +619,73 @@ TEST_CASE("a whole answer whose first piece is wrong is the page's as it is, und
   CHECK(site.is_empty());
 }
 
+TEST_CASE("under another tag than pages are given, a head waits for its first piece") {
+  Site site({network}, file_of(4));
+  ExchangeId id = site.open("/f");
+  site.list_came(id);
+  site.head_of(site.stream(1), 200, "etag\n\"one\"");
+  site.bring(site.stream(1));
+  site.asks.fields.cache = "reload";
+  id = site.open("/f");
+  site.said();
+  site.head_of(site.stream(2), 200, "etag\n\"two\"");
+  CHECK(site.said().empty());
+  const auto said_of_tag = [&](const char* tag) {
+    site.ask("GET", "/f", std::string("\n\n\n\n\"") + tag + "\"");
+    return site.said();
+  };
+  SUBCASE("right: under the tag that was given first, and the other one counts too") {
+    site.bring(site.stream(2), 1);
+    CHECK(has(site.said(), "open b2; respond x2 plugin 0 with b2"));
+    CHECK(header_of(site.engine.exchange(id)->head().headers, "etag") == "\"one\"");
+    site.bring(site.stream(2));
+    CHECK(has(said_of_tag("two"), "empty 304"));
+  }
+  SUBCASE("wrong: with its own head, and its tag says nothing of the bytes that are listed") {
+    site.stream_piece(site.stream(2), 0, 2);
+    CHECK(has(site.said(),
+              "spill s2 to b2 with its head; close s2; report x2 origin-changed; "
+              "respond x2 plugin 0 with b2"));
+    // The same bytes in another manifest.
+    site.list(file_of(4));
+    site.manifest_fetched(true, false);
+    CHECK(has(said_of_tag("two"), "through"));
+    CHECK(has(said_of_tag("one"), "empty 304"));
+  }
+  SUBCASE("without a digest list: with its own head") {
+    site.stream_end(site.stream(2), Error::digests_mismatch);
+    CHECK(has(site.said(), "spill s2 to b2 with its head"));
+  }
+}
+
+TEST_CASE("the tag of an answer with other bytes is not given for those that are listed") {
+  Site site({delegate, network}, file_of(4));
+  const ExchangeId id = site.open("/f");
+  site.list_came(id);
+  site.head_of(site.stream(1), 200, "etag\n\"new\"");
+  site.stream_piece(site.stream(1), 0, 2);
+  site.list(file_of(4));
+  site.manifest_fetched(true, false);
+  const ExchangeId next = site.open("/f");
+  site.head_of(site.stream(2), 200, "etag\n\"old\"");
+  CHECK(header_of(site.engine.exchange(next)->head().headers, "etag") == "\"old\"");
+}
+
+TEST_CASE("who waits for an answer whose page gave up its own Request gets one by another") {
+  Site site({network}, file_of(4));
+  const ExchangeId id = site.open("/f");
+  site.open("/f");
+  CHECK(site.said() == "open s1 of b1 for 0-4 whole; need list x1");
+  site.cancel(site.body(1));
+  site.said();
+  site.stream_end(site.stream(1), Error::cancelled);
+  CHECK(site.said() == "open s1 of b2 for 0-4 whole remade");
+  site.list_came(id);
+  site.head(site.stream(1));
+  site.bring(site.stream(1));
+  CHECK(has(site.said(), "finish b2"));
+}
+
 TEST_CASE("all who have the head of an answer that turns out wrong get its bytes") {
   Site site({network}, file_of(4));
   const ExchangeId id = site.open("/f");

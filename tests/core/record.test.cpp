@@ -19,6 +19,18 @@ TEST_CASE("the validators that were given first stay, and later ones are known")
   CHECK_FALSE(record.knows("\"three\""));
 }
 
+TEST_CASE("an answer with another tag or date than pages are given denies what is known") {
+  Record record;
+  CHECK_FALSE(record.denies("etag\n\"one\""));
+  record.learn("etag\n\"one\"\nlast-modified\nMonday", true);
+  CHECK_FALSE(record.denies("last-modified\nMonday\netag\n\"one\""));
+  for (const char* each : {"", "etag\n\"one\"", "last-modified\nMonday\netag\n\"two\"",
+                           "etag\n\"one\"\nlast-modified\nTuesday"}) {
+    CAPTURE(each);
+    CHECK(record.denies(each));
+  }
+}
+
 TEST_CASE("our own tag stays where it was given first, and an origin without any gives none") {
   Record ours;
   CHECK(ours.give("\"own\""));

@@ -131,7 +131,7 @@ struct Host {
         over = body.finished();
       }
       if (const auto* spill = std::get_if<Body::Spill>(&*output)) {
-        check(jobs.at(spill->job.value).until > 0 && has_head && !is_spilt);
+        check(jobs.at(spill->job.value).until > 0 && !is_spilt);
         check(at == body.range().begin && body.range() == ByteRange{0, geometry.bytes()});
         is_spilt = true;
       }

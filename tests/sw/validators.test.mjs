@@ -87,6 +87,27 @@ test("a range counts with every validator that the file ever had, and is the ori
   assert.equal(file.bytes, 300_000);
 });
 
+test("a file that changed under a stale manifest has the origin's tag at once, and the old bytes keep theirs", async () => {
+  for (const bytes of [7000, 300_000, 1_200_000]) {
+    const { page, worker, origin, clock, file } = await site({ bytes });
+    await (await page.fetch(url)).bytes();
+    await clock.pass(2000);
+    const other = new Uint8Array(bytes).fill(7);
+    origin.log.length = 0;
+    origin.script(url, () => ({ status: 200, headers: { ...own, etag: '"two"' }, body: other }));
+    const changed = await page.fetch(url, { cache: 'reload' });
+    assert.equal(changed.headers.get('etag'), '"two"', `${bytes} bytes`);
+    assert.deepEqual(await changed.bytes(), other);
+    assert.equal(origin.requests(url).length, 1);
+    // They are those of the manifest again.
+    await (await page.fetch(url)).bytes();
+    await clock.pass(2000);
+    const back = await (await (await worker.restart()).page()).fetch(url);
+    assert.equal(back.headers.get('etag'), '"one"');
+    assert.deepEqual(await back.bytes(), file.body);
+  }
+});
+
 test('conditions are answered where their validators are known, and asked of the origin where not', async () => {
   const { page, origin, clock } = await site();
   await (await page.fetch(url)).bytes();
