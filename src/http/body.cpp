@@ -41,7 +41,7 @@ void Body::start(Instant now) {
   advance(now);
 }
 
-void Body::handle_held(PieceRange pieces) {
+void Body::handle_held(PieceRange pieces, Instant now) {
   if (finished_ || checks_) return;
   held_.add(pieces);
   for (const Job& job : jobs_) {
@@ -49,6 +49,9 @@ void Body::handle_held(PieceRange pieces) {
     const bool is_ahead = pieces.begin >= Windows::first_end(geometry_, job.next);
     if (job.source == Source::origin && !job.rest && is_ahead) shorten(job.id, pieces.begin);
   }
+  // Another reader is ahead of a page that has brought nothing yet.
+  const Job* peers = job_of(Source::peers);
+  if (peers && held_.has(peers->next)) handle_hedge(now);
 }
 
 void Body::handle_pull(std::int64_t bytes, Instant now) {

@@ -187,7 +187,7 @@ class Body {
   // So many bytes came to the host and were of no use.
   void handle_wasted(std::uint64_t bytes) { counts_.wasted += bytes; }
   // Somebody else stored these pieces: they need not be fetched any more.
-  void handle_held(PieceRange pieces);
+  void handle_held(PieceRange pieces, Instant now);
   // The reader takes so many bytes now (its desiredSize): replaces what was said before.
   void handle_pull(std::int64_t bytes, Instant now);
   // A piece that the page verified. True: keep its buffer until Enqueue; false: drop it.

@@ -89,7 +89,7 @@ void Part::handle_company(Instant now) {
 }
 
 void Part::handle_stored(PieceRange run, Instant now) {
-  if (takes_held()) body_.handle_held(run);
+  if (takes_held()) body_.handle_held(run, now);
   drain(now);
 }
 

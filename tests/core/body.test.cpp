@@ -1437,7 +1437,7 @@ TEST_CASE("the store gives what a silent answer was to give, if somebody else ha
   Host host = whole(100, PluginKind::network);
   host.pull(1 << 30);
   host.good_head(1);
-  host.body.handle_held({0, 16});
+  host.body.handle_held({0, 16}, host.now);
   CHECK(host.reads.empty());
   host.time_out();
   CHECK(host.windows.count(1) == 0);
@@ -1451,7 +1451,7 @@ TEST_CASE("pieces that somebody else stored meanwhile are not fetched again") {
   Host host = whole(60, PluginKind::network);
   host.pull(1 << 30);
   host.good_head(1);
-  host.body.handle_held({32, 48});
+  host.body.handle_held({32, 48}, host.now);
   for (PieceIndex piece = 0; piece < 32; ++piece) host.digest(1, piece);
   REQUIRE(host.reads.size() == 1);
   CHECK(host.reads.begin()->second.pieces == PieceRange{32, 48});
@@ -1572,7 +1572,7 @@ struct Page {
     for (const auto& from : hosts) {
       for (const PieceRange& run : from->stored) {
         stored.push_back(run);
-        for (const auto& to : hosts) to->body.handle_held(run);
+        for (const auto& to : hosts) to->body.handle_held(run, to->now);
       }
       from->stored.clear();
     }
@@ -1668,7 +1668,7 @@ TEST_CASE("a reader that stops holds nobody up, and goes on in the store") {
   CHECK(slow.kept.size() * piece_bytes <= limits::body_ahead_bytes);
   CHECK(slow.body.counts().wasted == 0);
   for (const Host* host : {&slow, &fast}) {
-    for (const PieceRange& run : host->stored) slow.body.handle_held(run);
+    for (const PieceRange& run : host->stored) slow.body.handle_held(run, slow.now);
   }
   slow.finish();
   CHECK(slow.done);

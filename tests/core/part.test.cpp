@@ -830,6 +830,16 @@ TEST_CASE("a run that somebody else stored is read, and not fetched") {
 
 // --- Digest lists --------------------------------------------------------------------------------
 
+TEST_CASE(
+    "what was stored meanwhile is read, though a page was asked that has brought nothing yet") {
+  Delegated site;
+  site.stored('a', {0, 16});
+  CHECK(has(site.said(), "read b1 run 0-16 for 0-4"));
+  site.list_came(site.id);
+  site.read(site.body(1));
+  CHECK(has(site.said(), "open b1; respond x1 plugin 0 with b1"));
+}
+
 TEST_CASE("a digest list is asked for once by all who want its resource, at once or later") {
   Site site({network}, file_of(4));
   const ExchangeId first = site.open("/f");

@@ -271,7 +271,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         host.body.handle_timeout(now);
         break;
       case 6:
-        host.body.handle_held({piece, piece + 3});
+        host.body.handle_held({piece, piece + 3}, now);
         break;
       default:
         if (data[i + 1] == 255) host.body.handle_cancel();
