@@ -228,6 +228,13 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   return id;
 }
 
+void Engine::handle_written(std::string_view path_and_query) {
+  Resource* resource = commons_.manifest.find(path_and_query);
+  if (!resource) return;
+  resource->lost = Error::wrong_digest;
+  keep_manifest(false);
+}
+
 // A request waits until the stored manifest is in memory, then for a newer one if that is old, and,
 // if it is listed, for what the store holds and says of it.
 void Engine::go_on(Open& open, Instant now) {

@@ -81,6 +81,7 @@ class Engine {
   std::optional<ExchangeId> open(const FetchEvent& event, Test&& test, Instant now, double wall) {
     wall_ms_ = wall - to_ms(now);
     if (event.fields.mode == "navigate") fetch_manifest(now);
+    if (event.fields.same_origin && !is_read(event.fields)) handle_written(event.path);
     const Routed routed = route(event.fields, event.path, test);
     if (routed.whose == Routed::Whose::ours) return open(routed.id, event, now);
     const bool is_known = routed.whose == Routed::Whose::unlisted;
@@ -214,6 +215,9 @@ class Engine {
                  bool may_answer) const;
   std::uint32_t number_of(std::string_view manner);
   ExchangeId open(RouteId route, const FetchEvent& event, Instant now);
+  // A page may be changing what lies at this path: what is held of it does not count before the
+  // origin was asked (RFC 9111 4.4).
+  void handle_written(std::string_view path_and_query);
   // Whoever is told may be over then, and leave the list.
   template <class F>
   void for_each_part(F tell) {

@@ -42,9 +42,13 @@ bool has_any(std::string_view text, std::string_view words) {
 }  // namespace
 
 bool may_route(const RequestFields& request) {
-  return (request.method == "GET" || request.method == "HEAD") && request.same_origin &&
-         !request.has_authorization && !request.has_bypass && !is_worker(request.destination) &&
+  return is_read(request) && request.same_origin && !request.has_authorization &&
+         !request.has_bypass && !is_worker(request.destination) &&
          request.cache != "only-if-cached";
+}
+
+bool is_read(const RequestFields& request) {
+  return request.method == "GET" || request.method == "HEAD";
 }
 
 bool is_plain(const RequestFields& request) {

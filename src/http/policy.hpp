@@ -29,6 +29,9 @@ struct RequestFields {
 // scripts of workers, and "only-if-cached", which must not cause traffic. Navigations are routed.
 bool may_route(const RequestFields& request);
 
+// Whether it is a GET or HEAD. Others may change what lies at their URL.
+bool is_read(const RequestFields& request);
+
 // Whether it asks for a body, whatever the client has. Others are answered only where the manifest
 // in memory lists them, and a site's middlewares never see them.
 bool is_plain(const RequestFields& request);

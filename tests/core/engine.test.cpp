@@ -388,6 +388,33 @@ TEST_CASE("a file with other bytes passes through, and is compared until they ar
   CHECK(site.said_of("/a") == "read b2 run 0-4 for 0-4");
 }
 
+TEST_CASE(
+    "what a page may have changed is asked of the origin, and compared before it is given again") {
+  Listed site({Host::file("/a", 5), Host::file("/b", 5, 'b')},
+              {PluginKind::cache, PluginKind::network});
+  for (const char digit : {'a', 'b'}) site.hold(digit, {0, 1});
+  for (const char* method : {"PUT", "DELETE", "POST"}) {
+    CAPTURE(method);
+    site.said();
+    FetchEvent event;
+    event.fields.method = method;
+    event.path = "/a";
+    CHECK_FALSE(site.try_open(event));
+    CHECK(site.said() == "keep manifest");
+    CHECK(site.said_of("/b").find("read ") != std::string::npos);
+  }
+  site.manifest_fetched(true, false);
+  site.said();
+  site.open("/a");
+  const StreamId stream = site.streams.begin()->first;
+  CHECK(site.said().find("open s" + std::to_string(stream)) != std::string::npos);
+  site.head(stream);
+  site.bring(stream);
+  site.said();
+  site.open("/a");
+  CHECK(site.said().find("read ") != std::string::npos);
+}
+
 TEST_CASE("an answer that is compared is asked for as the page asks, and once") {
   Listed site({Host::file("/a", 200 * 65536)}, {PluginKind::cache, PluginKind::network});
   site.lose("/a", Error::wrong_digest);
