@@ -121,15 +121,13 @@ export const exchangeOf = (/** @type {number} */ id) => /** @type {Exchange} */ 
 /**
  * A middleware of the site's calls get() of one of ours. Null where it can give nothing, or comes too late.
  * @param {FetchEvent} event
- * @param {number} kind PluginKind of the core
- * @param {number} [timeout] milliseconds until the first byte; 0: as long as it takes
- * @param {number} [patience] the share of the network's time that peers may take to begin
+ * @param {import('./plugins.js').Plugin} plugin
  * @returns {Promise<Response | null>}
  */
-export async function get(event, kind, timeout = 0, patience = 0) {
+export async function get(event, ...plugin) {
   const exchange = byEvent.get(event);
-  const number = exchange && isOn() ? call(GET, exchange.id, kind, timeout, patience, performance.now()) : 0;
-  if (!exchange || !number) return kind === PLUGIN_NETWORK ? fetch(event.request) : null;
+  const number = exchange && isOn() ? call(GET, exchange.id, ...plugin, performance.now()) : 0;
+  if (!exchange || !number) return plugin[0] === PLUGIN_NETWORK ? fetch(event.request) : null;
   const result = new Promise((resolve) => exchange.gets.set(number, resolve));
   drain();
   const response = await result;

@@ -37,7 +37,7 @@ import { broadcast, handleMessage, introduce, numberOf, startPages } from './pag
 import { badOption, CachePlugin, currentCache, DelegatePlugin, dropOldCaches, NetworkPlugin, pluginOf, said } from './plugins.js';
 import { recordPerformer, writeRecords } from './records.js';
 import { scope } from './scope.js';
-import { nameSite, scopeUrl, siteEnd } from './site.js';
+import { nameSite, pathOf, scopeUrl, siteEnd } from './site.js';
 import { StoreKeeper } from './storage.js';
 import { streamOf } from './streams.js';
 import { requestWords } from './words.js';
@@ -56,16 +56,6 @@ const OFF = 'engine-failed';
 
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
-
-/** A path with its query; undefined of what is no URL, or of another origin. @param {string} url */
-const pathOf = (url) => {
-  try {
-    const { origin, pathname, search } = new URL(url, location.href);
-    return origin === location.origin ? pathname + search : undefined;
-  } catch {
-    return undefined;
-  }
-};
 
 /**
  * Routes of a site, and the plugins that answer for them. Events: 'error' ({ code, url }) and 'transfer', with
@@ -95,11 +85,9 @@ class PeerCDN extends EventTarget {
    */
   constructor(options) {
     super();
-    const { manifest = new URL(MANIFEST_PATH.slice(1), scopeUrl()).pathname } = said(options, { manifest: 'string' });
-    const path = pathOf(manifest);
-    if (!path) throw badOption('manifest');
-    this.#manifest = new ManifestKeeper(path, () => this.#storage.open(), this.#report);
-    this.#path = path;
+    const { manifest } = said(options, { manifest: new URL(MANIFEST_PATH.slice(1), scopeUrl()).pathname });
+    this.#manifest = new ManifestKeeper(manifest, () => this.#storage.open(), this.#report);
+    this.#path = pathOf(manifest);
     setPerformer(this.#performer());
     onFailure((error) =>
       queueMicrotask(() => {
@@ -122,20 +110,12 @@ class PeerCDN extends EventTarget {
    * @param {...MiddlewareFactory} factories
    */
   GET(path, strategy, ...factories) {
-    if (
-      typeof path !== 'string' ||
-      !Object.values(strategies).includes(strategy) ||
-      factories.some((each) => typeof each !== 'function')
-    ) {
-      throw new TypeError('peer-cdn: GET(path, strategy, ...middlewares)');
+    if (typeof path !== 'string' || !(strategy in strategies) || factories.some((each) => typeof each !== 'function')) {
+      throw badOption('GET');
     }
     if (!isOn()) return this;
-    const number = strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED;
-    for (const factory of factories) {
-      const { kind, timeout, patience } = pluginOf(factory);
-      call(ROUTE_PLUGIN, kind, timeout, patience);
-    }
-    const id = call(ADD_ROUTE, path, number);
+    for (const factory of factories) call(ROUTE_PLUGIN, ...pluginOf(factory));
+    const id = call(ADD_ROUTE, path, strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     routes[id] = factories;
     regexps.length = 0;
@@ -161,7 +141,7 @@ class PeerCDN extends EventTarget {
    * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
    */
   register(options) {
-    const { staticRoutes } = said(options, { staticRoutes: 'boolean' });
+    const { staticRoutes } = said(options, { staticRoutes: false });
     const code = isOn() && codeOf(call(REGISTERED));
     if (code) queueMicrotask(() => this.#tell(code, ''));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
@@ -170,8 +150,9 @@ class PeerCDN extends EventTarget {
     startPages(this.#storage.stored, this.#renew);
     if (staticRoutes) {
       // A browser that cannot read such rules does without them.
-      const add = (/** @type {any} */ event) => event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {}));
-      scope.addEventListener('install', add);
+      scope.addEventListener('install', (/** @type {any} */ event) =>
+        event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {})),
+      );
     }
     scope.addEventListener('activate', (event) => {
       tell(MANIFEST_FETCH);
@@ -188,21 +169,22 @@ class PeerCDN extends EventTarget {
   // The site's own code deletes Caches, ours too. A worker of another version has another one.
   #renew = (/** @type {string} */ cache) => {
     if (cache !== currentCache()) return;
-    const renewed = this.#storage.renew().then(() => tell(STORE_RENEWED));
-    renewed.catch(() => {});
+    this.#storage.renew().then(
+      () => tell(STORE_RENEWED),
+      () => {},
+    );
   };
 
   #announce(/** @type {number} */ open, /** @type {string} */ code) {
-    const detail = { open, cache: currentCache(), code, end: siteEnd() };
-    introduce({ ...detail, manifest: this.#path });
+    const detail = { open, cache: currentCache(), code, end: siteEnd(), manifest: this.#path };
+    introduce(detail);
     broadcast('busy', detail);
   }
 
   #handleFetch(/** @type {FetchEvent} */ event) {
     if (!isOn()) return;
     const { url } = event.request;
-    const { pathname, search } = new URL(url);
-    const path = pathname + search;
+    const path = pathOf(url);
     try {
       const words = requestWords(event.request, path);
       const page = numberOf(event.clientId);
@@ -233,7 +215,7 @@ class PeerCDN extends EventTarget {
       },
       [DO_RELEASE]: storage.release,
       [DO_WRITE_NEXT]: () => storage.writeNext(),
-      [DO_MAKE_ROOM]: () => void storage.makeRoom().catch(() => {}),
+      [DO_MAKE_ROOM]: () => storage.makeRoom().catch(() => {}),
       [DO_TELL_NEWS]: () => {
         tellNews((detail) => this.dispatchEvent(new CustomEvent('transfer', { detail })));
         writeRecords(storage.current);
@@ -241,8 +223,8 @@ class PeerCDN extends EventTarget {
       [DO_FETCH_MANIFEST]: () => this.#manifest.fetch(),
       [DO_KEEP_MANIFEST]: (notes) => this.#manifest.keep(notes),
       [DO_ANNOUNCE]: ({ open, error }) => this.#announce(open, codeOf(error)),
-      [DO_LIST_STORE]: () => void storage.list(),
-      [DO_DROP_UNLISTED]: () => void storage.dropUnlisted().catch(() => {}),
+      [DO_LIST_STORE]: () => storage.list(),
+      [DO_DROP_UNLISTED]: () => storage.dropUnlisted().catch(() => {}),
     };
   }
 

@@ -23,39 +23,39 @@ import { endOf } from './store.js';
 /** @typedef {(event: FetchEvent) => Middleware} MiddlewareFactory */
 
 /**
- * What the core is told of a plugin.
- * @typedef {object} Plugin
- * @property {number} kind PluginKind of the core
- * @property {number} timeout milliseconds until the first byte; 0: as long as it takes
- * @property {number} patience the share of the network's time that peers may take to begin
+ * What the core is told of a plugin: its PluginKind, milliseconds until the first byte (0: as long as it takes), and the share of
+ * the network's time that peers may take to begin.
+ * @typedef {[kind: number, timeout: number, patience: number]} Plugin
  */
 
 /** The plugins of ours behind their factories. @type {WeakMap<Function, Plugin>} */
 const plugins = new WeakMap();
 
-/** Of what a site says, by its name. @param {string} name */
+/** @param {string} name of what cannot be used */
 export const badOption = (name) => new TypeError(`peer-cdn: bad-option: ${name}`);
 
 /**
- * What a site says of its options: undefined and null are as if nobody had said it. Throws of a name that nobody reads, and of
+ * What holds of a site's options: undefined and null are as if nobody had said it. Throws of a name that nobody reads, and of
  * another kind of value, because what is ignored without a word looks as if it held.
+ * @template {object} Options
  * @param {any} options
- * @param {Record<string, string>} kinds the types that a value may have, by name
- * @returns {any}
+ * @param {Options} usual of texts any value will do
+ * @returns {Options}
  */
-export function said(options, kinds) {
-  const given = typeof (options ?? {}) === 'object' ? { ...options } : { options };
-  for (const name of Object.keys(given)) {
-    const value = (given[name] ??= undefined);
-    const isOf = String(kinds[name]).includes(typeof value) && (typeof value !== 'number' || value >= 0);
-    if (value !== undefined && !isOf) throw badOption(name);
+export function said(options, usual) {
+  /** @type {any} */
+  const holding = { ...usual };
+  for (const name in options) {
+    const type = typeof holding[name];
+    const value = (holding[name] = options[name] ?? holding[name]);
+    // True and false are numbers too, for an operator.
+    if (type !== 'string' && !(typeof value === type && value >= 0)) throw badOption(name);
   }
-  return given;
+  return holding;
 }
 
-/** The plugin that made this factory. */
-export const pluginOf = (/** @type {Function} */ factory) =>
-  plugins.get(factory) ?? { kind: PLUGIN_USER, timeout: 0, patience: 0 };
+/** The plugin that made this factory. @param {Function} factory @returns {Plugin} */
+export const pluginOf = (factory) => plugins.get(factory) ?? [PLUGIN_USER, 0, 0];
 
 let cacheName = `${CACHE_PREFIX}1`;
 let quota = 0;
@@ -69,14 +69,12 @@ export const currentQuota = () => quota;
 /**
  * A factory of middlewares that ask the core. Verified pieces are stored as they come, by whoever verified them: there is
  * nothing left to put.
- * @param {number} kind
- * @param {number} [timeout]
- * @param {number} [patience]
+ * @param {Plugin} plugin
  * @returns {MiddlewareFactory}
  */
-function factoryOf(kind, timeout = 0, patience = 0) {
-  const factory = (/** @type {FetchEvent} */ event) => ({ get: () => get(event, kind, timeout, patience), put() {} });
-  plugins.set(factory, { kind, timeout, patience });
+function factoryOf(...plugin) {
+  const factory = (/** @type {FetchEvent} */ event) => ({ get: () => get(event, ...plugin), put() {} });
+  plugins.set(factory, plugin);
   return factory;
 }
 
@@ -88,14 +86,14 @@ export class CachePlugin {
   static peerfetch = CACHE_PREFIX;
 
   /** @type {MiddlewareFactory} May be passed on as a function: `cache.getMiddleware`. */
-  getMiddleware = factoryOf(PLUGIN_CACHE);
+  getMiddleware = factoryOf(PLUGIN_CACHE, 0, 0);
 
   /**
    * @param {{ version?: number | string, quotaBytes?: number }} [options] With a new version the old store is dropped.
    *   Beyond `quotaBytes` the oldest files are; by default half of what the browser offers, at most 2 GiB.
    */
   constructor(options) {
-    const { version = 1, quotaBytes = 0 } = said(options, { version: 'number string', quotaBytes: 'number' });
+    const { version, quotaBytes } = said(options, { version: '1', quotaBytes: 0 });
     cacheName = CachePlugin.peerFetch + version;
     quota = quotaBytes;
   }
@@ -113,8 +111,7 @@ export class DelegatePlugin {
    *   peers may be so many times slower than the origin (at most 4) before it helps them.
    */
   constructor(options) {
-    const kinds = { timeoutAfter: 'number', patience: 'number' };
-    const { timeoutAfter = delegateTimeout, patience = usualPatience } = said(options, kinds);
+    const { timeoutAfter, patience } = said(options, { timeoutAfter: delegateTimeout, patience: usualPatience });
     this.getMiddleware = factoryOf(PLUGIN_DELEGATE, timeoutAfter, patience);
   }
 }
@@ -122,7 +119,7 @@ export class DelegatePlugin {
 /** The origin: listed files in verified windows, everything else as it is. */
 export class NetworkPlugin {
   /** @type {MiddlewareFactory} */
-  getMiddleware = factoryOf(PLUGIN_NETWORK);
+  getMiddleware = factoryOf(PLUGIN_NETWORK, 0, 0);
 }
 
 /** Drops this site's stores of other versions. */

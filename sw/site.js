@@ -4,15 +4,20 @@ import { callText } from './engine.js';
 import { scope } from './scope.js';
 
 /** The worker's scope, as a page finds it at its registration. */
-export const scopeUrl = () => scope.registration?.scope ?? new URL('/', location.href).href;
+export const scopeUrl = () => scope.registration.scope;
+
+/** A path with its query. @param {string} url */
+export const pathOf = (url) => {
+  const { pathname, search } = new URL(url, location.href);
+  return pathname + search;
+};
 
 /** How the names of this site end; undefined while that is not known, or the core is off. @type {string | undefined} */
 let end;
 
 /** @param {string} manifest its path */
 export function nameSite(manifest) {
-  const { pathname, search } = new URL(scopeUrl());
-  end = callText(SITE, `${pathname}${search}\n${manifest}`);
+  end = callText(SITE, `${pathOf(scopeUrl())}\n${manifest}`);
 }
 
 export const siteEnd = () => end;
