@@ -31,7 +31,7 @@ export class Body {
   /** @type {Map<number, import('./jobs.js').Job>} */
   jobs = new Map();
   /** Pieces that were not passed on yet. @type {Map<number, ArrayBuffer>} */
-  pieces = new Map();
+  arrived = new Map();
   /** Bytes that streams brought for nobody. */
   wasted = 0;
   /** @type {Response | undefined} */
@@ -114,9 +114,9 @@ export const bodyPerformer = {
 
   [DO_ENQUEUE]: ({ body: id, piece, begin, end }) => {
     const body = bodyOf(id);
-    const { pieces, sink } = body;
-    const buffer = /** @type {ArrayBuffer} */ (pieces.get(piece));
-    pieces.delete(piece);
+    const { arrived, sink } = body;
+    const buffer = /** @type {ArrayBuffer} */ (arrived.get(piece));
+    arrived.delete(piece);
     body.hasBegun = true;
     sink?.enqueue(new Uint8Array(buffer, begin, end - begin));
   },

@@ -66,7 +66,7 @@ export function startCore(wasm, test) {
       return read(word(box + MAILBOX_TEXT), length);
     },
     /** When the core is to be told of the time, or a negative number. */
-    timeout: () => memory().getFloat64(box + MAILBOX_TIMEOUT, true),
+    due: () => memory().getFloat64(box + MAILBOX_TIMEOUT, true),
     /** Where the core's texts and commands lie; another view once it has grown. @type {() => DataView} */
     memory,
   };

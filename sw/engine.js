@@ -115,7 +115,7 @@ export function drain() {
   } finally {
     isDraining = false;
   }
-  const next = core?.timeout() ?? -1;
+  const next = core?.due() ?? -1;
   // One that rings too early, because nothing waits any more, costs less than to clear one for each request.
   if (next < 0 || next >= timeout) return;
   timeout = next;

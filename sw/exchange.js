@@ -66,7 +66,7 @@ export class Exchange {
   /** By number: get()s of ours that have no result yet. @type {Map<number, (result: any) => void>} */
   gets = new Map();
   /** How the network failed, if so. @type {Promise<Response> | undefined} */
-  failed;
+  failure;
   /** Plugins that were told of: one that was given up may throw yet. @type {Set<number>} */
   faulty = new Set();
   /** Middlewares of the site's that are asked and did not answer yet. */
@@ -162,7 +162,7 @@ export const exchangePerformer = (report, routes) => {
         (response) => exchange.tell(plugin, response),
         () => {
           // Nobody asks it again.
-          exchange.failed = answer;
+          exchange.failure = answer;
           exchange.tell(plugin, null);
         },
       );
@@ -241,7 +241,7 @@ export const exchangePerformer = (report, routes) => {
   });
 };
 
-const fallThrough = (/** @type {Exchange} */ { event, respond, failed }) => respond(failed ?? passThrough(event.request));
+const fallThrough = (/** @type {Exchange} */ { event, respond, failure }) => respond(failure ?? passThrough(event.request));
 
 onFailure(() => {
   for (const each of exchanges.values()) {

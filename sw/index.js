@@ -141,14 +141,13 @@ class PeerCDN extends EventTarget {
    * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
    */
   register(options) {
-    const { staticRoutes } = said(options, { staticRoutes: false });
     const code = isOn() && codeOf(call(REGISTERED));
     if (code) queueMicrotask(() => this.#tell(code, ''));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
     // else, because the browser reads while we go on.
     void this.#manifest.load();
     startPages(this.#storage.stored, this.#renew);
-    if (staticRoutes) {
+    if (options?.staticRoutes) {
       // A browser that cannot read such rules does without them.
       scope.addEventListener('install', (/** @type {any} */ event) =>
         event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {})),
@@ -234,5 +233,4 @@ class PeerCDN extends EventTarget {
   }
 }
 
-export default PeerCDN;
-export { CachePlugin, DelegatePlugin, NetworkPlugin, PeerCDN, strategies };
+export { CachePlugin, DelegatePlugin, NetworkPlugin, PeerCDN as default, PeerCDN, strategies };

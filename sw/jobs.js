@@ -88,7 +88,7 @@ async function digest(body, id, first, [begin, end], pieces) {
 export const jobPerformer = (storage, digests) =>
   /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     [DO_TAKE]: ({ body, piece, stream }) =>
-      void bodyOf(body).pieces.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
+      void bodyOf(body).arrived.set(piece, stream ? streamOf(stream).buffers(piece, piece + 1)[0] : arriving),
 
     async [DO_READ]({ body: id, job, runBegin, runEnd, begin, end }) {
       const body = bodyOf(id);

@@ -32,7 +32,7 @@ import { endOf } from './store.js';
 const plugins = new WeakMap();
 
 /** @param {string} name of what cannot be used */
-export const badOption = (name) => new TypeError(`peer-cdn: bad-option: ${name}`);
+export const badOption = (name) => TypeError(`peer-cdn: bad-option: ${name}`);
 
 /**
  * What holds of a site's options: undefined and null are as if nobody had said it. Throws of a name that nobody reads, and of
@@ -49,7 +49,7 @@ export function said(options, usual) {
     const type = typeof holding[name];
     const value = (holding[name] = options[name] ?? holding[name]);
     // True and false are numbers too, for an operator.
-    if (type !== 'string' && !(typeof value === type && value >= 0)) throw badOption(name);
+    if (type !== 'string' && (typeof value !== type || !(value >= 0))) throw badOption(name);
   }
   return holding;
 }

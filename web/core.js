@@ -98,7 +98,7 @@ export class Core {
     this.#guard((core) => {
       for (let kind = core.call(PEER_POLL, []); kind; kind = core.call(PEER_POLL, [])) this.#perform(core, kind);
       this.#tellPairs(core.memory().getUint32(core.mailbox + MAILBOX_PAIRS, true));
-      this.#setTimer(core.timeout());
+      this.#setTimer(core.due());
     });
     this.#isDraining = false;
   }

@@ -33,7 +33,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
   const call = (name, ...args) => core.call(exported[name.toUpperCase()], args);
   const callText = (name, ...args) => core.callText(exported[name.toUpperCase()], args);
   const files = new Map();
-  const host = { now: 1000, call, callText, memory: core.memory, timeout: core.timeout };
+  const host = { now: 1000, call, callText, memory: core.memory, timeout: core.due };
 
   host.addRoute = (route, kinds = [PLUGIN_USER], how = border.STRATEGY_ORDERED) => {
     for (const kind of kinds) call('route_plugin', kind, 0, 0.2);
