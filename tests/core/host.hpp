@@ -945,6 +945,11 @@ class Host {
     Body& body = open_body(it.body);
     Stream& stream = open_stream(it.stream);
     const bool opens = !body.has_begun;
+    // What its head said was of other bytes.
+    if (const Exchange* exchange = engine.exchange(body.exchange)) {
+      const unsigned manifest = requests.at(body.exchange.value).manifest;
+      given_.erase({manifest, key_of(*exchange->asked().resource)});
+    }
     law_(!body.is_passed && body.at == body.range.begin, "what is spilt has a head at most");
     law_(stream.has_head && stream.whole && stream.until > 0,
          "what is spilt is the answer to a request for all, and is read");

@@ -671,6 +671,16 @@ TEST_CASE("the tag of an answer with other bytes is not given for those that are
   CHECK(header_of(site.engine.exchange(next)->head().headers, "etag") == "\"old\"");
 }
 
+TEST_CASE("a tag that was given with right bytes stays, though others follow them") {
+  Site site({network}, file_of(4));
+  const ExchangeId id = site.open("/f");
+  site.list_came(id);
+  site.head_of(site.stream(1), 200, "etag\n\"one\"");
+  site.bring(site.stream(1), 2);
+  site.stream_piece(site.stream(1), 2, 2);
+  CHECK(header_of(site.engine.exchange(id)->head().headers, "etag") == "\"one\"");
+}
+
 TEST_CASE("who waits for an answer whose page gave up its own Request gets one by another") {
   Site site({network}, file_of(4));
   const ExchangeId id = site.open("/f");
