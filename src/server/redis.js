@@ -42,7 +42,7 @@ function loadClient() {
   }
 }
 
-/** Whether the package takes it: it throws errors of its own at a path that is no number, and at a lone %. @param {string} text */
+/** Whether the package takes it: it throws its own errors at a path that is no number, and at a lone %. @param {string} text */
 function isRedisUrl(text) {
   try {
     const { protocol, pathname, username, password } = new URL(text);

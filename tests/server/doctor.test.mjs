@@ -231,7 +231,7 @@ const broken = {
       ),
       `addEventListener('fetch', (e) => { const isOwn = e.request.url.startsWith(self.location.origin);
         if (isOwn && e.request.method == 'GET') { e.respondWith(fetch(e.request)); } else return; });`.replaceAll('\n', ''),
-      "addEventListener('fetch', (e) => { if (!(new URL(e.request.url).origin === location.origin)) return; e.respondWith(1); });",
+      "addEventListener('fetch', e => { if (!(new URL(e.request.url).origin === location.origin)) return; e.respondWith(1); });",
       "addEventListener('fetch', (e) => { if (e.request.method === 'POST' && isForm(e)) return; e.respondWith(fetch('/')); });",
     ].map((text, i) => [
       `a listener of the worker's own answers everything before ours is there (${i})`,

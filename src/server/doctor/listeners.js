@@ -198,9 +198,10 @@ export function checkListeners(findings, scripts) {
   // Who answers by our plugins needs none of our listeners. And not all moments may have been found.
   if (!before || facts.calls.has('getMiddleware') || facts.steps <= 0) return true;
   const line = before.script.text.slice(0, before.at.start).split('\n').length;
+  const at = `${before.script.url.pathname}:${line}`;
   findings.wrong(
     'worker',
-    `its fetch listener at ${before.script.url.pathname}:${line} answers every request for a file, and was added before peer-cdn's`,
+    `its fetch listener at ${at} answers every request for a file, and was added before peer-cdn's`,
     'Call cdn.register() before that listener is added, or let the listener leave the listed files alone.',
   );
   return false;
