@@ -294,7 +294,7 @@ void Part::read_on(PieceIndex piece, Instant now) {
 }
 
 bool Part::knows_peers() const {
-  return has_page_ && asked_.cache.asks_peers &&
+  return has_page_ && !asked_.checks && asked_.cache.asks_peers &&
          (asked_.has_delegate || opener_ == PluginKind::delegate);
 }
 

@@ -442,6 +442,15 @@ TEST_CASE("an answer that is compared is asked for as the page asks, and once") 
   CHECK(site.is_empty());
 }
 
+TEST_CASE("an answer that is compared is the page's own Request, where peers are known too") {
+  Listed site({Host::file("/a", 200 * 65536)},
+              {PluginKind::cache, PluginKind::delegate, PluginKind::network});
+  site.lose("/a", Error::wrong_digest);
+  site.hello({1});
+  site.open("/a");
+  CHECK(site.said() == "open s1 of b1 for 0-200 whole; need list x1");
+}
+
 TEST_CASE("two pages that ask at once for what is compared have an answer each") {
   Listed site({Host::file("/a", 4 * 65536)}, {PluginKind::network});
   site.lose("/a", Error::wrong_digest);
