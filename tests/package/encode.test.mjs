@@ -17,6 +17,13 @@ function moduleOf(digits) {
   return Uint8Array.from([...magic, ...head, 10, body.length + 2, 1, body.length, ...body]);
 }
 
+/** With a memory, which stands between its functions and their code. */
+function withMemory(wasm) {
+  const memory = hex('05 03 01 00 01');
+  const at = wasm.indexOf(10, magic.length + 10);
+  return Uint8Array.from([...wasm.subarray(0, at), ...memory, ...wasm.subarray(at)]);
+}
+
 /** The same module, but for sizes, which are of three bytes in the one that was made. */
 function assertSame(made, wasm) {
   assert.ok(WebAssembly.validate(made));
@@ -24,11 +31,20 @@ function assertSame(made, wasm) {
 }
 
 for (const name of ['worker', 'peer', 'rtc', 'coordinator', 'listing']) {
-  test(`what the text of ${name}.wasm stands for is the module`, async () => {
-    const wasm = built(name);
-    assertSame(await decoded(encodeText(wasm)), wasm);
+  test(`what the text of ${name}.wasm stands for is the module, but for alignments`, async () => {
+    const text = encodeText(built(name));
+    const made = await decoded(text);
+    assert.ok(WebAssembly.validate(made));
+    assert.ok(encodeText(made) === text);
   });
 }
+
+test('a load comes back with an alignment that any load may have', async () => {
+  const load = (alignment) => moduleOf(`00 41 00 28 ${alignment} 05 1a 0b`);
+  const [natural, least] = ['02', '00'].map((alignment) => encodeText(withMemory(load(alignment))));
+  assert.equal(natural, least);
+  assertSame(await decoded(natural), withMemory(load('00')));
+});
 
 test('every kind of operand comes back: tables of targets, constants of all types, blocks in blocks', async () => {
   const body = [
