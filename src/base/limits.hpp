@@ -56,7 +56,7 @@ inline constexpr Duration manifest_age = 60s;
 inline constexpr std::uint32_t segment_bytes = 1 * mib;
 static_assert(segment_bytes % piece_bytes_min == 0);
 // A run that is not written by then counts as failed: the browser's storage hangs, and what is to
-// be written later waits behind this. A piece of 16 MiB is written in less on a slow disk.
+// be written later waits behind this. A disk of 1.2 MB/s has written a piece of 16 MiB by then.
 inline constexpr Duration run_write_wait = 15s;
 // What a site's store takes of a visitor's disk unless the site says otherwise. Browsers offer half
 // of the disk and more; nobody expects a page that was opened once to use that.

@@ -151,8 +151,8 @@ void Engine::handle_stored(const Root& root, PieceRange run) {
   }
 }
 
-// The worker writes what it was handed of it as what it fetched itself: it makes room, and tells.
-// Of what it tells, the page stores nothing more.
+// The worker writes what it was handed of the run, and makes room for it, as for what it fetched
+// itself. If there is no room it tells so, and the page stores no more of the file.
 void Engine::handle_unstored(const Root& root, PieceRange run) {
   auto& unstored = commons_.unstored;
   if (unstored.size() >= limits::unstored_runs) unstored.clear();

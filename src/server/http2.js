@@ -24,8 +24,8 @@ function answer(stream, text) {
 }
 
 /**
- * The upgrade of HTTP/1 that says what this stream asks. What is first written to the stream is to be the answer to it, as it
- * would be written to the socket of that upgrade.
+ * The upgrade of HTTP/1 that asks what this stream asks. Whoever takes it writes its answer of HTTP/1 to the stream, as to the
+ * socket of an upgrade; that first text goes out as the answer of HTTP/2.
  * @param {Stream} stream
  * @param {Headers} headers
  * @returns {import('node:http').IncomingMessage}
