@@ -290,7 +290,7 @@ static_assert(read_ahead_bytes < retained_bytes);
 // written when no reader waits for pieces that are on their way; but each at the latest after
 // `store_wait`, when the page is hidden, or when so many bytes are in memory. A page that goes may
 // lose this much of what it did not hand to the worker.
-inline constexpr Duration store_wait = 1s;
+inline constexpr Duration store_wait = 2s;
 static_assert(store_wait < put_held_wait, "the page writes before the put() is given up");
 inline constexpr std::uint64_t unstored_bytes = retained_bytes / 2;
 // A rate is measured over at least this span.

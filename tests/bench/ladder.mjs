@@ -1,9 +1,9 @@
 // Why a transfer of ours takes more than a raw one: the raw data channel, and on it, one after the other, what a verified
 // response out of a store cannot do without, in the fewest lines that do it. What ours takes beyond `read` is ours; `store`
-// is what it would take if the reader wrote all of it to its store meanwhile, as ours does with what has waited for a second.
+// is what it would take if the reader wrote all of it to its store meanwhile, as ours does with what has waited for two seconds.
 import { openChromium, openSite } from '../e2e/harness/index.mjs';
 import { withCpu } from './cpu.mjs';
-import { closing, fileUrl, openPair, transferOurs, unwatch } from './ours.mjs';
+import { asWatched, closing, fileUrl, openPair, transferOurs, unwatch } from './ours.mjs';
 import { connectRaw } from './raw.mjs';
 import { interleave, median, rounded } from './stats.mjs';
 
@@ -147,7 +147,7 @@ export function measure({ say, runs = 5 }) {
     const ours = await openPair(runs, bytes, keep);
     const contenders = {
       ...Object.fromEntries(Object.keys(steps).map((name) => [name, () => ladder.step(name)])),
-      ours: (run) => withCpu([ours.seeder, ours.reader], async () => (await transferOurs(ours.reader, fileUrl(run))).ms),
+      ours: async (run) => asWatched(await transferOurs(ours.reader, fileUrl(run), [ours.seeder, ours.reader])),
     };
     const results = await interleave(contenders, runs, (name, { result, cpuMs, threads }) => {
       say(`${name} ${rounded(bytes / 1000 / result)} MB/s; ${cpuMs} ms of processor: ${JSON.stringify(threads)}`);

@@ -1,7 +1,7 @@
 // Ours, as a site uses it: a seeder's page with files in its store, and a reader's page that fetches them.
 import { segmentBytes, STORE_PATH } from '../../build/border.js';
 import { openChromium, openSite, randomBytes, until } from '../e2e/harness/index.mjs';
-import { withIdle } from './cpu.mjs';
+import { withCpu, withIdle } from './cpu.mjs';
 
 /** In the page: fetches and counts, without keeping or hashing what comes. */
 async function drain(url) {
@@ -97,15 +97,22 @@ export async function closing(work) {
 }
 
 /**
- * Fetches `url` in the reader's page; rejects unless every byte came from peers.
- * @returns {Promise<{ bytes: number, firstByteMs: number, ms: number, idle: number }>} `idle`: what was left of the processors
+ * Fetches `url` in the reader's page; rejects unless every byte came from peers. What it took is of the transfer alone: neither
+ * is the store emptied in it, nor filled behind the last byte.
+ * @param {import('../e2e/harness/browsers.mjs').Visitor[]} [visitors] whose processors' time is told
+ * @returns {Promise<{ bytes: number, firstByteMs: number, ms: number, idle: number, cpuMs: number, threads: object }>} `idle`:
+ *   what was left of the processors; `cpuMs`, `threads`: withCpu()'s
  */
-export async function transferOurs(reader, url) {
+export async function transferOurs(reader, url, visitors = []) {
   await reader.forget();
-  const { result: got, idle } = await withIdle(() => reader.run(drain, url));
+  const { result, ...cpu } = await withCpu(visitors, () => withIdle(() => reader.run(drain, url)));
+  const { result: got, idle } = result;
   const from = await reader.sources(url);
   if (from.fromPeers !== got.bytes || from.codes.length > 0) {
     throw new Error(`${url} did not come from peers alone: ${JSON.stringify(from)}`);
   }
-  return { ...got, idle };
+  return { ...got, idle, ...cpu };
 }
+
+/** A transfer of ours, as withCpu() tells of one. */
+export const asWatched = ({ ms, cpuMs, threads }) => ({ result: ms, cpuMs, threads });

@@ -4,7 +4,7 @@
 import { openFirefox } from '../e2e/harness/index.mjs';
 import { withCpu } from './cpu.mjs';
 import { openLadder } from './ladder.mjs';
-import { closing, fileUrl, openPair, transferOurs } from './ours.mjs';
+import { asWatched, closing, fileUrl, openPair, transferOurs } from './ours.mjs';
 import { connectRaw } from './raw.mjs';
 import { interleave, median, ratio, rounded } from './stats.mjs';
 import { openWebTorrent } from './webtorrent.mjs';
@@ -23,7 +23,7 @@ function measureFirefox(runs, say) {
     return interleave(
       {
         firefoxRaw: () => withCpu(pair, () => raw.transfer(bytes)),
-        firefoxOurs: (run) => withCpu(pair, async () => (await transferOurs(reader, fileUrl(run))).ms),
+        firefoxOurs: async (run) => asWatched(await transferOurs(reader, fileUrl(run), pair)),
         firefoxLadder: () => ladder.step('read'),
       },
       runs,
@@ -45,12 +45,11 @@ function measureChromium(runs, told, say) {
     const results = await interleave(
       {
         raw: () => withCpu(pair, () => raw.transfer(bytes)),
-        ours: (run) =>
-          withCpu(pair, async () => {
-            const got = await transferOurs(reader, fileUrl(run));
-            idle.push(got.idle);
-            return got.ms;
-          }),
+        ours: async (run) => {
+          const got = await transferOurs(reader, fileUrl(run), pair);
+          idle.push(got.idle);
+          return asWatched(got);
+        },
         ladder: () => ladder.step('read'),
         webTorrent: () => withCpu([webTorrent.seeder, webTorrent.reader], webTorrent.transfer),
       },
