@@ -81,6 +81,7 @@ function findingsIn(path) {
     }
     const included = line.match(/^#include "([^"/]+)\//)?.[1];
     if (layer && included && !layers[layer].includes(included)) report(`src/${layer} does not include ${included}/`);
+    if (/^#include ".*\.cpp"/.test(line)) report('a .cpp is compiled, not included');
     if (line.length > columns(path) && !/https?:\/\/|^\s*\/\/ \S+$/.test(line)) report(`${line.length} columns`);
   });
   return findings;

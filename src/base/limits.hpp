@@ -133,7 +133,7 @@ inline constexpr std::int64_t stream_bytes = 256 * kib;
 // The credit of a page: what it may send the worker before the next grant. 16 pieces of 64 KiB were
 // the fastest of all cuts measured.
 inline constexpr std::uint64_t bridge_bytes = 1 * mib;
-static_assert(bridge_bytes == 16 * piece_bytes_min);
+static_assert(bridge_bytes == 16ull * piece_bytes_min);
 // The worker grants a quarter at a time, because a message for each piece would double the number
 // of messages at both ends.
 inline constexpr std::uint64_t grant_bytes = bridge_bytes / 4;
@@ -279,7 +279,7 @@ static_assert(pair_idle_spare < pair_idle);
 inline constexpr std::size_t banned_peers = 256;
 // What a reader's download fetches ahead of the reader: 0.8 s of 10 MB/s, and eight segments.
 inline constexpr std::uint64_t read_ahead_bytes = 8 * mib;
-static_assert(read_ahead_bytes == 8 * segment_bytes);
+static_assert(read_ahead_bytes == 8ull * segment_bytes);
 // The first part of it is fetched strictly in order, because the reader asks for it next.
 inline constexpr std::uint64_t urgent_bytes = 1 * mib;
 static_assert(urgent_bytes < read_ahead_bytes);
@@ -396,7 +396,7 @@ inline constexpr std::uint64_t crowd_bytes = 1 * mib;
 // A page announces what its worker fetches alone while it comes. The worker stores a run of it
 // every few seconds, even on a slow line; if it stores none for so long, the fetch is over.
 inline constexpr Duration watch_wait = 60s;
-static_assert(amount_in(watch_wait, reader_rate_min) > 2 * segment_bytes);
+static_assert(amount_in(watch_wait, reader_rate_min) > 2ull * segment_bytes);
 inline constexpr std::size_t watched_roots = 16;
 // Two fetches hide the origin's latency, as two windows do. A fetch is half a second of the
 // origin's rate: long enough to be few requests, and short enough that other pages can fetch what
@@ -536,7 +536,8 @@ inline constexpr std::size_t declines_per_peer = 64;
 // A page that joins sends some ten messages for each of its pairs, and announces its roots.
 inline constexpr double messages_burst = 500;
 inline constexpr double messages_per_second = 50;
-static_assert(10 * pairs_per_page + roots_per_peer / roots_per_message <= messages_burst);
+static_assert(10 * pairs_per_page + roots_per_peer / roots_per_message <=
+              static_cast<std::size_t>(messages_burst));
 // The coordinator matches an ask root by root. So each 25 roots count as another message.
 inline constexpr std::size_t asked_roots_per_token = 25;
 // A client that has not said hello by then never will.

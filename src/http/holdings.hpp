@@ -43,6 +43,7 @@ class Holdings {
   // run, whatever the quota. `is_open` says which roots a response has open. storage_full if that
   // cannot be done without those: then nothing is dropped for nothing.
   template <class IsOpen>
+  // NOLINTNEXTLINE(readability-function-size): as below, and who is open
   Error make_room(const Root& root, PieceRange run, bool is_full, const Manifest& manifest,
                   IsOpen&& is_open, List<Root>& dropped) {
     mark_open(is_open);

@@ -10,9 +10,9 @@ namespace peer_cdn::signal {
 namespace {
 
 // Walks over a flat JSON object of whole numbers.
-class Scanner {
+class FiguresReader {
  public:
-  explicit Scanner(std::string_view text) : rest_(text) {}
+  explicit FiguresReader(std::string_view text) : rest_(text) {}
 
   bool take(char c) {
     space();
@@ -64,12 +64,12 @@ Result<Figures> parse_report(std::string_view text) {
   std::uint32_t seen = 0;  // a bit for each figure, and one for the version
   constexpr std::size_t version = figure_count;
   std::optional<std::uint64_t> said_version;
-  Scanner scanner(text);
-  if (!scanner.take('{')) return Error::malformed_message;
+  FiguresReader reader(text);
+  if (!reader.take('{')) return Error::malformed_message;
   do {
-    const auto name = scanner.name();
-    if (!name || !scanner.take(':')) return Error::malformed_message;
-    const auto number = scanner.number();
+    const auto name = reader.name();
+    if (!name || !reader.take(':')) return Error::malformed_message;
+    const auto number = reader.number();
     if (!number) return Error::malformed_message;
     const std::size_t place = *name == "version" ? version : line_of(figure_names, *name);
     if (place > version) continue;
@@ -83,8 +83,8 @@ Result<Figures> parse_report(std::string_view text) {
       return Error::malformed_message;
     }
     figures[place] = *number;
-  } while (scanner.take(','));
-  if (!scanner.take('}') || !scanner.at_end() || !said_version) return Error::malformed_message;
+  } while (reader.take(','));
+  if (!reader.take('}') || !reader.at_end() || !said_version) return Error::malformed_message;
   if (*said_version != limits::report_version) return Error::version_mismatch;
   // What opened was tried.
   for (auto tried = static_cast<std::size_t>(Figure::local_tried); tried < figure_count;
