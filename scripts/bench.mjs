@@ -8,6 +8,9 @@ import { buildAll } from './build.mjs';
 import { say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
 
+// A debugger that watches a worker keeps a copy of what the network brings it. No visitor has one.
+process.env.PLAYWRIGHT_DISABLE_SERVICE_WORKER_NETWORK = '1';
+
 const parts = ['transfer', 'latency', 'crowd', 'nobody', 'small', 'page', 'lone', 'readers', 'worker', 'routes', 'coordinator'];
 // The ladder explains `transfer`, and runs only when it is named.
 const known = [...parts, 'ladder'];
