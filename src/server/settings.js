@@ -94,10 +94,12 @@ const wrong = (where, what, given) =>
 function fromEnvironment(environment, known) {
   /** @type {Record<string, unknown>} */
   const found = {};
-  for (const [variable, text] of Object.entries(environment)) {
-    // An empty one is none. Kubernetes makes others of every service, and one may be named peer-cdn.
-    const isOfKubernetes = /^PEER_CDN_(SERVICE|PORT)_/.test(variable) || /^(tcp|udp):\/\//.test(text ?? '');
-    if (!variable.startsWith(prefix) || variable === CONFIG || !text || isOfKubernetes) continue;
+  for (const [variable, text = ''] of Object.entries(environment)) {
+    // Kubernetes makes others of every service, and one may be named peer-cdn, or peer-cdn-redis.
+    const isOfKubernetes = /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_/.test(variable) || /^(tcp|udp|sctp):\/\//.test(text);
+    if (!variable.startsWith(prefix) || variable === CONFIG || isOfKubernetes) continue;
+    // An empty one is none. But whoever names keys wants tokens: without them anybody could come.
+    if (!text && variable !== variableOf('tokenKeys')) continue;
     const entry = table.find(([name]) => variableOf(name) === variable);
     if (!entry) {
       const variables = [...known.map(([name]) => variableOf(name)), CONFIG];
@@ -184,6 +186,8 @@ export function logFormOf(args, environment) {
 export function readSettings(flags, isLone, environment = process.env, hearLogForm = () => {}) {
   const known = settingsFor(isLone);
   const file = /** @type {string | undefined} */ (flags.config) ?? environment[CONFIG];
+  // A variable of the shell that is not set: the file's settings would be missing without a word.
+  if (flags.config === '') throw wrong('--config', 'a file', '');
   const inFile = file ? objectIn(file) : {};
   hearLogForm(inFile.log);
   const said = known

@@ -58,6 +58,7 @@ const refused = [
   ['an unknown variable', { variables: { PEER_CDN_PROT: '1' } }, 'unknown-option', /PEER_CDN_PROT: .*PEER_CDN_PORT/],
   ['a variable that is no number', { variables: { PEER_CDN_PORT: 'x' } }, 'bad-value', /PEER_CDN_PORT takes a whole number/],
   ['a variable that is neither true nor false', { variables: { PEER_CDN_PROXY_PROTOCOL: 'yes' } }, 'bad-value', /true or false/],
+  ['a variable without the keys that it names', { variables: { PEER_CDN_TOKEN_KEYS: '' } }, 'bad-value', /PEER_CDN_TOKEN_KEYS/],
 ];
 for (const [what, { file, variables = {} }, code, message] of refused) {
   test(`${what} is refused by its name`, (t) => {
@@ -70,19 +71,27 @@ for (const [what, { file, variables = {} }, code, message] of refused) {
 }
 
 test('a file that is not there is said so', () => {
+  assert.throws(() => readSettings({ config: '' }, true, {}), { code: 'bad-value', message: /--config takes a file, not ''/ });
   assert.throws(() => readSettings({ config: '/nowhere/at.json' }, true, {}), { code: 'ENOENT' });
 });
 
-test('what Kubernetes puts into the environment of a service named peer-cdn is no setting', () => {
-  const environment = {
-    PEER_CDN_SERVICE_HOST: '10.0.0.1',
-    PEER_CDN_SERVICE_PORT: '8081',
-    PEER_CDN_PORT: 'tcp://10.0.0.1:8081',
-    PEER_CDN_PORT_8081_TCP_ADDR: '10.0.0.1',
-    PEER_CDN_HOST: '',
-  };
-  assert.deepEqual(readSettings({}, true, environment), {});
-});
+for (const service of ['peer-cdn', 'peer-cdn-coordinator', 'peer-cdn-redis', 'peer-cdn-metrics']) {
+  test(`what Kubernetes puts into the environment of a service named ${service} is no setting`, () => {
+    const name = service.toUpperCase().replaceAll('-', '_');
+    const environment = {
+      [`${name}_SERVICE_HOST`]: '10.0.0.1',
+      [`${name}_SERVICE_PORT`]: '8081',
+      [`${name}_SERVICE_PORT_HTTP`]: '8081',
+      [`${name}_PORT`]: 'tcp://10.0.0.1:8081',
+      [`${name}_PORT_8081_TCP`]: 'tcp://10.0.0.1:8081',
+      [`${name}_PORT_8081_TCP_PROTO`]: 'tcp',
+      [`${name}_PORT_8081_TCP_PORT`]: '8081',
+      [`${name}_PORT_8081_TCP_ADDR`]: '10.0.0.1',
+      PEER_CDN_HOST: '',
+    };
+    assert.deepEqual(readSettings({}, true, environment), {});
+  });
+}
 
 test('serve leaves alone what only a coordinator has, of the environment they share', () => {
   assert.deepEqual(readSettings({}, false, { PEER_CDN_METRICS_PORT: '1' }), {});
