@@ -42,12 +42,16 @@ function loadClient() {
   }
 }
 
-/** Whether the package takes it: it throws its own errors at a path that is no number, and at a lone %. @param {string} text */
+/**
+ * Whether the package takes it, and all of it counts. The package throws its own errors at a path that is no number, and at a lone
+ * %. It takes this machine where no host is named, and leaves out what stands behind a ? or a #, which may be half a password.
+ * @param {string} text
+ */
 function isRedisUrl(text) {
   try {
-    const { protocol, pathname, username, password } = new URL(text);
+    const { protocol, hostname, pathname, username, password } = new URL(text);
     decodeURIComponent(username + password);
-    return /^rediss?:$/.test(protocol) && /^\/?\d*$/.test(pathname);
+    return /^rediss?:$/.test(protocol) && hostname !== '' && /^\/?\d*$/.test(pathname) && !/[?#]/.test(text);
   } catch {
     return false;
   }
@@ -58,7 +62,8 @@ function checkUrl(text) {
   if (isRedisUrl(text)) return;
   // Not the text itself: it may have a password.
   const message =
-    "redis takes a URL as 'redis://localhost:6379' or 'rediss://user:password@host:6380' (a % of a password is written %25)";
+    "redis takes a URL as 'redis://localhost:6379' or 'rediss://user:password@host:6380' (in a password % is written %25, / is " +
+    '%2F, ? is %3F, # is %23)';
   throw Object.assign(new TypeError(message), { code: 'bad-redis-url' });
 }
 

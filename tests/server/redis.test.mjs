@@ -376,7 +376,9 @@ test('a folder of somebody else is not written to, because what is in it may lea
 
 test('what is no URL of Redis is refused at once, and its password is not repeated', () => {
   const none = ['localhost:6379', 'http://:secret@localhost', '', 'redis://:secret@localhost/name', 'redis://:secret%@localhost'];
-  for (const redis of [...none, 'redis://:secret%ff@localhost']) {
+  const cut = ['redis://12:secret?@localhost', 'redis://user:12#secret@localhost', 'redis://user:12?secret@localhost'];
+  const nowhere = ['redis://', 'redis:///0', 'redis:6379', 'redis://:secret@'];
+  for (const redis of [...none, ...cut, ...nowhere, 'redis://:secret%ff@localhost']) {
     assert.throws(
       () => attach(null, { redis }),
       (error) => error instanceof TypeError && error.code === 'bad-redis-url' && !error.message.includes('secret'),
