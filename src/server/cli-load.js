@@ -36,13 +36,20 @@ export function loadOptions(text, values) {
   };
 }
 
+/** What Node says of a certificate that nobody it knows has signed. */
+const untrusted = ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'];
+
 /** What helps against a failure. @type {Record<string, string>} */
 const advice = {
+  ...Object.fromEntries(untrusted.map((code) => [code, 'NODE_EXTRA_CA_CERTS=<file> names a certificate to trust'])),
   401: 'the coordinator wants a token: add ?token= to the URL',
   404: 'there is no coordinator at this path',
   426: 'a proxy does not forward the headers Upgrade and Connection',
   429: 'all come from this address: raise --sockets-per-address at the coordinator',
   503: 'the coordinator ends',
+  ECONNREFUSED: 'nobody listens there',
+  'timed-out': 'what takes sockets there is no coordinator, or has no time',
+  'malformed-message': 'what takes sockets there is no coordinator',
   'origin-refused': 'the coordinator does not serve this site: say --origin',
   EMFILE: 'this process may not open so many files: raise ulimit -n',
   EADDRNOTAVAIL: 'this machine has no more ports to one address: load from several machines',

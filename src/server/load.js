@@ -50,6 +50,16 @@ const rounded = (/** @type {number | null} */ ms) => (ms === null ? null : Math.
  * @property {string} origin of the pages that the sockets pretend to be
  */
 
+/** What a coordinator says at once. Null of what none says. @param {string} text @returns {any[] | null} */
+function messagesIn(text) {
+  try {
+    const said = [JSON.parse(text)].flat();
+    return said.every((message) => typeof message?.type === 'string') ? said : null;
+  } catch {
+    return null;
+  }
+}
+
 /** One page's socket. */
 export class LoadSocket {
   #tally;
@@ -79,15 +89,19 @@ export class LoadSocket {
   open() {
     const { url, origin } = this.#target;
     const began = performance.now();
-    const socket = new WebSocket(url, { origin, perMessageDeflate: false, handshakeTimeout: limits.loadOpenMs });
+    const socket = new WebSocket(url, { origin, perMessageDeflate: false });
     this.#socket = socket;
     return new Promise((done) => {
       const end = (/** @type {string} */ code) => {
+        clearTimeout(timer);
         // One that we closed, or have another one for, did not fail.
         if (this.#socket === socket) this.#tally.fail(code);
         if (this.#socket === socket) this.#socket = null;
+        socket.terminate();
         done(undefined);
       };
+      // Also of the handshake. What takes sockets and is no coordinator may say nothing for ever.
+      const timer = setTimeout(end, limits.loadOpenMs, 'timed-out');
       socket.on('open', () => {
         const again = this.#number ? { peer: this.#number } : {};
         this.#say({ type: 'hello', version: protocolVersion, browser: this.#browser, lean: true, ...again });
@@ -99,8 +113,9 @@ export class LoadSocket {
       socket.on('error', (error) => end(/** @type {NodeJS.ErrnoException} */ (error).code ?? error.message));
       socket.on('close', (status, reason) => end(reason.length > 0 ? reason.toString() : `${status}`));
       socket.on('message', (data) => {
-        const said = JSON.parse(data.toString());
-        for (const message of Array.isArray(said) ? said : [said]) {
+        const said = messagesIn(data.toString());
+        if (!said) return end('malformed-message');
+        for (const message of said) {
           if (message.type === 'welcome') {
             this.#number = message.peer;
             this.#tally.opened++;
@@ -108,7 +123,8 @@ export class LoadSocket {
             this.#say({ type: 'have', add: [this.root], remove: [] });
             // Its answer says that the announcement was read.
             this.#say({ type: 'ask', roots: [] });
-          } else if (message.type === 'answer' && message.roots.length === 0) {
+          } else if (message.type === 'answer' && message.roots?.length === 0) {
+            clearTimeout(timer);
             done(undefined);
           } else {
             this.#take(message);
@@ -176,13 +192,16 @@ export class Load {
     this.#target = target;
   }
 
-  /** Opens so many sockets, some at a time. @param {number} count @param {AbortSignal} [signal] */
+  /** Opens so many sockets, some at a time. @param {number} count @param {AbortSignal} [signal] closes what is open by then */
   async open(count, signal) {
+    const stop = () => this.close();
+    signal?.addEventListener('abort', stop);
     while (this.sockets.length < count && !signal?.aborted) {
       const few = Array.from({ length: Math.min(limits.loadOpening, count - this.sockets.length) }, () => this.#make());
       this.sockets.push(...few);
       await Promise.all(few.map((socket) => socket.open()));
     }
+    signal?.removeEventListener('abort', stop);
   }
 
   #make() {

@@ -1,11 +1,15 @@
 // `peer-cdn load`, as an operator types it.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { WebSocketServer } from 'ws';
 import { describeLoad, loadOptions } from '../../src/server/cli-load.js';
 import { serveCoordinator } from '../../src/server/index.js';
+import { loadOpenMs } from '../../src/server/limits.js';
+import { Load } from '../../src/server/load.js';
 import { freePort } from './debian.mjs';
 
 const cli = fileURLToPath(new URL('../../src/server/cli.js', import.meta.url));
@@ -65,6 +69,49 @@ test('a handshake whose upgrade a proxy does not forward is told so', async (t) 
   t.after(() => proxy.close());
   const { result } = await load(proxy.address().port, '--sockets', '2');
   assert.match(describeLoad(result), /2 sockets failed: 426 \(a proxy does not forward/);
+});
+
+/** What takes sockets, and is no coordinator. */
+async function openOther(t) {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+  });
+  return { server, url: `ws://127.0.0.1:${server.address().port}` };
+}
+
+test('what takes sockets and says nothing is given up, and is told so', async (t) => {
+  const { server, url } = await openOther(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const load = new Load({ url, origin: 'https://a.example' });
+  const opened = load.open(1);
+  await once(server, 'connection');
+  t.mock.timers.tick(loadOpenMs);
+  await opened;
+  assert.deepEqual(load.tally.failures, { 'timed-out': 1 });
+});
+
+for (const said of ['hello', '7', 'null', '{"hello": 1}', '[{"type": "welcome"}, 7]']) {
+  test(`what says ${said} is no coordinator, and is told so`, async (t) => {
+    const { server, url } = await openOther(t);
+    server.on('connection', (socket) => socket.send(said));
+    const load = new Load({ url, origin: 'https://a.example' });
+    await load.open(1);
+    assert.deepEqual(load.tally.failures, { 'malformed-message': 1 });
+    load.close();
+  });
+}
+
+test('a load that is told to end while its sockets open ends', async (t) => {
+  const { server, url } = await openOther(t);
+  const child = spawn(process.execPath, [cli, 'load', url, '--json', '--sockets', '2']);
+  t.after(() => child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
+  await once(server, 'connection');
+  child.kill('SIGINT');
+  assert.deepEqual(await exited, [0, null]);
 });
 
 test('a URL may be without a path, and its own site is the usual one', () => {
