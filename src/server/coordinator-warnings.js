@@ -4,6 +4,14 @@ import { call, warnProcess } from './warnings.js';
 
 /** @typedef {{ code: string, message: string } & Record<string, unknown>} Warning */
 
+/** What is wrong with a token, and what helps. */
+const tokens = {
+  missing: "its socket's URL has no ?token=",
+  forged: 'its token was made with another key, or is not whole',
+  'of-another-site': 'its token is for another site',
+  expired: 'its token is too old: give mintToken() more seconds, or set the clock of the machine that makes tokens',
+};
+
 export class CoordinatorWarnings {
   #listener;
   /** When the operator was told last, by the code of a warning that is not always told. @type {Map<string, number>} */
@@ -42,9 +50,9 @@ export class CoordinatorWarnings {
     this.#tellOfRefusal({ code: 'origin-refused', message });
   }
 
-  /** @param {string} site */
-  tokenRefused(site) {
-    const message = `a page of ${site} was refused: its token is missing, made with another key or for another site, or too old`;
+  /** @param {string} site @param {keyof typeof tokens} why */
+  tokenRefused(site, why) {
+    const message = `a page of ${site} was refused: ${tokens[why]}`;
     this.#tellOfRefusal({ site, code: 'token-refused', message });
   }
 

@@ -64,9 +64,10 @@ export class Gate {
       this.#refuseOrigin(request, socket, head);
       return;
     }
-    if (!this.#hasToken(request, origin)) {
+    const token = this.#stateOfToken(request, origin);
+    if (token !== 'good') {
       this.refused.tokensRefused++;
-      this.#warnings.tokenRefused(origin);
+      this.#warnings.tokenRefused(origin, token);
       refuse(socket, '401 Unauthorized', "token-refused: the socket's URL takes ?token=, of this site and not too old");
       return;
     }
@@ -125,11 +126,11 @@ export class Gate {
   }
 
   /** @param {import('node:http').IncomingMessage} request @param {string} origin */
-  #hasToken(request, origin) {
+  #stateOfToken(request, origin) {
     const { tokenKeys } = this.#options;
-    if (tokenKeys === undefined) return true;
+    if (tokenKeys === undefined) return 'good';
     const token = new URLSearchParams(String(request.url).split('?')[1]).get('token');
-    return token !== null && checkToken(tokenKeys, token, origin) === 'good';
+    return token === null ? 'missing' : checkToken(tokenKeys, token, origin);
   }
 
   /**

@@ -133,6 +133,28 @@ test('where tokens are asked for, a page without a good one is refused, and coun
   assert.deepEqual({ tokensRefused, peers }, { tokensRefused: 3, peers: 1 });
 });
 
+test('an operator is told what is wrong with a token', async (t) => {
+  const told = [];
+  const onWarning = ({ code, message }) => told.push([code, message]);
+  const sites = [site, 'https://b.example'];
+  const { url } = await coordinatorFor(t, { origins: sites, tokenKeys: [key], onWarning });
+  const { now } = performance;
+  t.after(() => (performance.now = now));
+  const refusals = [
+    ['', site, /has no \?token=/],
+    [`?token=${mintToken(key, { site })}x`, site, /another key/],
+    [`?token=${mintToken(key, { site })}`, sites[1], /for another site/],
+    [`?token=${mintToken(key, { site, seconds: -1 })}`, site, /too old: .*clock/],
+  ];
+  for (const [i, [query, origin, message]] of refusals.entries()) {
+    performance.now = () => now.call(performance) + i * 60_000;
+    await assert.rejects(new Visitor(url + query, { origin }).opened, { status: 401 });
+    assert.deepEqual(told.length, i + 1);
+    assert.equal(told[i][0], 'token-refused');
+    assert.match(told[i][1], message);
+  }
+});
+
 test('TURN credentials are what coturn computes from the shared secret', (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: 1e12 });
   const { urls, username, credential } = turnCredentials('secret', { urls: 'turn:turn.example', seconds: 60, visitor: 'ann' });
