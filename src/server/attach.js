@@ -4,7 +4,7 @@ import { Coordinator } from './coordinator.js';
 import { Gate } from './gate.js';
 import * as limits from './limits.js';
 import { metricsOf } from './metrics.js';
-import { attachNames, badOption, checkNames } from './names.js';
+import { attachNames, badOption, checkNames, shown } from './names.js';
 import { readOptions } from './options.js';
 import { checkPlain, readProxies, takeProxyHeaders } from './proxies.js';
 import { checkServer, upgradesOf } from './upgrades.js';
@@ -27,7 +27,9 @@ export class AttachedCoordinator {
   #gate;
   #upgrades;
   #proxyHeadersRefused = 0;
+  #connectionsRefused = 0;
   #ignoreProxies = () => {};
+  #server;
   /** @type {Promise<void> | undefined} */
   #closed;
 
@@ -41,6 +43,7 @@ export class AttachedCoordinator {
     const server = /** @type {HttpServer | null} */ (given);
     const read = readOptions(options);
     this.#options = options;
+    this.#server = server;
     this.#path = read.path;
     const isProxy = readProxies(options.proxies);
     if (options.proxyProtocol) checkPlain(server);
@@ -53,12 +56,14 @@ export class AttachedCoordinator {
     if (server && options.proxyProtocol) {
       this.#ignoreProxies = takeProxyHeaders(server, isProxy, (why) => this.#refuseProxy(why));
     }
+    server?.on('drop', this.#drop);
     this.#coordinator.start();
   }
 
   /** Counters, as cheap as they look. @returns {CoordinatorStats} */
   stats() {
-    return { ...this.#coordinator.stats(), ...this.#gate.refused, proxyHeadersRefused: this.#proxyHeadersRefused };
+    const refused = { proxyHeadersRefused: this.#proxyHeadersRefused, connectionsRefused: this.#connectionsRefused };
+    return { ...this.#coordinator.stats(), ...this.#gate.refused, ...refused };
   }
 
   /** Whether visitors may come. False from the first word of an end on. */
@@ -77,6 +82,7 @@ export class AttachedCoordinator {
    * @param {number} [ms] over how long
    */
   async drain(ms = limits.drainMs) {
+    if (!Number.isFinite(ms) || ms < 0) throw badOption(`drain() takes milliseconds, as ${limits.drainMs}, not ${shown(ms)}`);
     await this.#coordinator.drain(ms);
     await this.close();
   }
@@ -108,6 +114,7 @@ export class AttachedCoordinator {
   async #shutDown(status, reason) {
     this.#upgrades?.remove(this.#path);
     this.#ignoreProxies();
+    this.#server?.off('drop', this.#drop);
     await this.#coordinator.close(status, reason);
   }
 
@@ -116,6 +123,12 @@ export class AttachedCoordinator {
     this.#closed ??= this.#shutDown(1011, 'engine-failed');
     if (this.#options.onError) call(this.#options.onError, error);
   }
+
+  /** The server has as many connections as it may have (`maxConnections`), and Node closed one more. */
+  #drop = () => {
+    this.#connectionsRefused++;
+    this.#warnings.connectionRefused(Number(this.#server?.maxConnections));
+  };
 
   /** @param {string} why */
   #refuseProxy(why) {

@@ -28,12 +28,16 @@ export function wholeNumber(name, text, max) {
 
 /**
  * An error of Node's, with the members that some of them have.
- * @typedef {NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string }} NodeError
+ * @typedef {NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string, flag?: string }} NodeError
+ *   `flag`: the one that named the port, if it is another than --port
  */
+
+const ofHost = '--host takes an address of this machine';
 
 /** Node's errors, in the words of somebody who typed a command. @param {NodeError} error */
 export function explain(error) {
   if (error instanceof CliError) return error;
+  const { flag = 'port' } = error;
   const where = error.path ?? error.address ?? '';
   switch (error.code) {
     case 'ENOENT':
@@ -46,7 +50,7 @@ export function explain(error) {
     case 'EPERM':
     case 'EROFS':
       return error.syscall === 'listen'
-        ? new CliError('port-refused', `not allowed to listen on port ${error.port}`)
+        ? new CliError('port-refused', `not allowed to listen on port ${error.port}: give one from 1024 on by --${flag}`)
         : new CliError('not-readable', `not allowed to read or write ${where}`);
     case 'ENOSPC':
       return new CliError('disk-full', `there is no room for ${where}`);
@@ -57,10 +61,14 @@ export function explain(error) {
     case 'EIO':
       return new CliError('not-readable', `cannot read ${where}`);
     case 'EADDRINUSE':
-      return new CliError('port-in-use', `port ${error.port} is in use: give another by --port`);
+      return new CliError('port-in-use', `port ${error.port} is in use: give another by --${flag}`);
     case 'EADDRNOTAVAIL':
+    case 'EAFNOSUPPORT':
+    case 'EINVAL':
     case 'ENOTFOUND':
-      return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}`, WRONG_USAGE);
+    case 'EAI_AGAIN':
+      if (error.syscall !== 'listen' && error.syscall !== 'getaddrinfo') break;
+      return new CliError('bad-value', `cannot listen on ${error.address ?? error.hostname}: ${ofHost}`, WRONG_USAGE);
     case 'redis-missing':
       return new CliError(error.code, error.message);
     case 'bad-option':
@@ -69,8 +77,7 @@ export function explain(error) {
       return usage('bad-value', `--token-key: ${error.message}`);
     case 'bad-redis-url':
       return usage('bad-value', `--${error.message}`);
-    default:
-      if (error instanceof RangeError) return usage('bad-value', error.message);
-      return new CliError('failed', error.stack ?? String(error));
   }
+  if (error instanceof RangeError) return usage('bad-value', error.message);
+  return new CliError('failed', error.stack ?? String(error));
 }

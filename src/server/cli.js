@@ -223,6 +223,23 @@ let log;
 /** @param {unknown} form */
 function chooseLog(form) {
   log = form === 'json' ? logOf(form) : undefined;
+  // Node writes these as text.
+  const listeners = { warning: tellWarning, uncaughtException: endByError };
+  for (const [event, listener] of Object.entries(listeners)) {
+    if (log) process.removeAllListeners(event).on(event, listener);
+  }
+}
+
+/** @param {NodeJS.ErrnoException} warning of Node's own, or of a package */
+function tellWarning({ name, code = name, message }) {
+  log?.('warn', { code, message });
+}
+
+/** @param {unknown} error that nobody caught */
+function endByError(error) {
+  const { code, message, status } = explain(/** @type {Error} */ (error));
+  log?.('error', { code, message });
+  process.exit(status);
 }
 
 /** @param {Values} values @param {boolean} isLone */
@@ -280,7 +297,9 @@ async function runCoordinatorCommand(_, values) {
   if (!options.origins)
     throw usage('bad-arguments', 'peer-cdn coordinator takes the sites that may use it: --origin https://example.org');
   const { serveCoordinator } = await import('./standalone.js');
-  const served = await serveCoordinator(options);
+  const served = await serveCoordinator(options).catch((error) => {
+    throw Object.assign(error, error.port === options.metricsPort && { flag: 'metrics-port' });
+  });
   const host = options.host?.includes(':') ? `[${options.host}]` : (options.host ?? '127.0.0.1');
   const socket = `ws://${host}:${served.port}${SOCKET_PATH}`;
   const { port } = served;

@@ -70,6 +70,14 @@ export class CoordinatorWarnings {
     this.#tellOfRefusal({ site, code: 'too-many-peers', message });
   }
 
+  /** @param {number} connections that the server has */
+  connectionRefused(connections) {
+    const message =
+      `the server has ${connections} connections open, and refused one more: raise the limit of open files (ulimit -n, systemd: ` +
+      'LimitNOFILE) or maxConnections of your own server, or start more processes on one redis';
+    this.#tellOfRefusal({ connections, code: 'too-many-connections', message });
+  }
+
   upgradeTaken() {
     const message =
       'an upgrade was handed over that is taken already: of all listeners of upgrades let one only call handleUpgrade(), and ' +

@@ -29,6 +29,8 @@ export const socketsPerAddress = 500;
 export const labelLength = 64;
 /** Proxies drop sockets that are idle for a minute. */
 export const heartbeatMs = 30_000;
+/** Files that a process has open beside its visitors' sockets: Node's own, its tools', Redis, a log. */
+export const otherFiles = 64;
 /** The pings of a heartbeat are spread over it in so many steps. */
 export const heartbeatSteps = 30;
 /** What an operator may say: proxies that stand one behind the other, and sockets of one address. */

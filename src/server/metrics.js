@@ -16,6 +16,7 @@
  * @property {number} addressesRefused handshakes answered with 429, because the address has too many sockets
  * @property {number} handshakesRefused handshakes answered with 400, which are none, and with 503, while it ends
  * @property {number} proxyHeadersRefused connections closed, because they did not begin with what a proxy says of them
+ * @property {number} connectionsRefused connections closed, because the server has as many as it may have
  * @property {number} slow sockets ended because they did not read or answer
  * @property {number} reports what pages reported of themselves (`start({ report })`), and what follows are the sums
  * @property {number} reportsRefused
@@ -51,6 +52,7 @@ const described = {
     'Connections refused, because no proxy that is trusted said whose they are',
     'counter',
   ],
+  connectionsRefused: ['connections_refused_total', 'Connections refused, because as many as may be are open', 'counter'],
   siblings: ['siblings', 'Other coordinators that are reached over Redis', 'gauge'],
   framesRefused: ['frames_refused_total', 'What came over Redis and cannot be used', 'counter'],
   slow: ['slow_total', 'Sockets ended because they did not read or answer', 'counter'],

@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -67,6 +68,8 @@ const wrong = [
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--token-key', 'short'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--max-lifetime', '59'], 2, 'bad-value'],
   [['coordinator', '--port', '0', '--origin', 'https://example.org', '--log', 'xml'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--host', 'fe80::1'], 2, 'bad-value'],
+  [['coordinator', '--port', '0', '--origin', 'https://example.org', '--config', ''], 2, 'bad-value'],
   [['coordinator', '--config', '/nowhere/at.json'], 1, 'not-found'],
   [['coordinator', '--config', cli], 2, 'bad-value'],
   [['coordinator', '--config', '/dev/zero'], 2, 'bad-value'],
@@ -457,6 +460,40 @@ test('with --log json whatever a coordinator tells is an object a line, and name
   ]);
 });
 
+test("with --log json Node's own warnings, and an error that nobody caught, are objects too", async () => {
+  const failing = `setTimeout(() => { process.emitWarning('beware'); setTimeout(() => { throw new Error('broken'); }, 1); }, 500);`;
+  const env = { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(failing)}` };
+  const args = ['coordinator', '--port', '0', '--origin', 'https://example.org', '--log', 'json'];
+  const ended = await startAs({ env }, ...args).ended;
+  assert.equal(ended.status, 1);
+  const told = lines(ended).map(({ level, code, message }) => [level, code, message.split('\n', 1)[0]]);
+  assert.deepEqual(told.slice(1), [
+    ['warn', 'Warning', 'beware'],
+    ['error', 'failed', 'Error: broken'],
+  ]);
+});
+
+test('a coordinator at the limit of open files says so, is watched, and takes visitors again', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const args = ['coordinator', '--port', '0', '--metrics-port', '0', '--origin', 'https://example.org', '--log', 'json'];
+  const limited = ['-c', 'ulimit -n 80; exec "$0" "$@"', process.execPath, cli, ...args];
+  const child = spawn('sh', limited);
+  t.after(() => child.kill('SIGKILL'));
+  let stderr = '';
+  child.stderr.on('data', (data) => (stderr += data));
+  await until('it listens', () => stderr.includes('\n'));
+  const [{ port, metricsPort }] = lines({ stderr });
+  const sockets = Array.from({ length: 100 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  await until('it says so', () => lines({ stderr }).some(({ code }) => code === 'too-many-connections'));
+  const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  assert.match(metrics, /^peer_cdn_connections_refused_total [1-9]/m);
+  for (const socket of sockets) socket.destroy();
+  const socket = `http://127.0.0.1:${port}${SOCKET_PATH}`;
+  const enter = () => new Visitor(socket, { origin: 'https://example.org' }).next('welcome').catch(() => null);
+  await until('a visitor is welcomed', enter);
+});
+
 test('with --log json serve tells of requests and of its end in the same form', async (t) => {
   const folder = makeFolder(t, { 'index.html': '<p>hi', 'a.bin': 'a' });
   const served = start('serve', folder, '--port', '0', '--log', 'json');
@@ -661,5 +698,11 @@ test('a port in use is said to be', async (t) => {
   t.after(() => server.close());
   const ended = await run('serve', makeFolder(t, {}), '--port', String(server.address().port));
   assert.equal(ended.status, 1);
-  assert.match(ended.stderr, /^peer-cdn: port-in-use: /);
+  assert.match(ended.stderr, /^peer-cdn: port-in-use: .* --port$/m);
+  const { port } = server.address();
+  const metrics = await run('coordinator', '--port', '0', '--metrics-port', String(port), '--origin', 'https://example.org');
+  assert.match(
+    metrics.stderr,
+    new RegExp(`^peer-cdn: port-in-use: port ${port} is in use: give another by --metrics-port$`, 'm'),
+  );
 });

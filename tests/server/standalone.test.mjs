@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SOCKET_PATH } from '../../build/border.js';
 import { serveCoordinator } from '../../src/server/index.js';
+import { until } from '../e2e/harness/until.mjs';
 import { Visitor } from './visitor.mjs';
 
 async function open(t, options) {
@@ -61,6 +62,15 @@ test('a coordinator that drains says so first, takes nobody in, and lets its vis
   assert.equal(coordinator.stats().handshakesRefused, 1);
 });
 
+for (const ms of [Number.NaN, Infinity, -1, '3000', null]) {
+  test(`a coordinator does not drain over ${typeof ms} ${ms}, and says so`, { timeout: 30_000 }, async (t) => {
+    const { coordinator, visit } = await open(t);
+    await visit('ann').next('welcome');
+    await assert.rejects(coordinator.drain(ms), { code: 'bad-option', message: /drain\(\) takes milliseconds/ });
+    assert.equal(coordinator.isReady, true);
+  });
+}
+
 test('a port of their own has the metrics, and health too, also where the other one speaks the PROXY protocol', async (t) => {
   const { url, metricsPort } = await open(t, { metricsPort: 0, proxyProtocol: true });
   const tools = `http://127.0.0.1:${metricsPort}`;
@@ -70,6 +80,28 @@ test('a port of their own has the metrics, and health too, also where the other 
   const other = await open(t, { metricsPort: 0 });
   assert.equal(await statusOf(`${other.url}/metrics`), 404);
   assert.equal(await statusOf(`${other.url}/health`), 200);
+});
+
+test('connections beyond those that a server may have are refused, counted and told', async (t) => {
+  const warnings = [];
+  const { server, metricsPort, visit } = await open(t, { metricsPort: 0, onWarning: (warning) => warnings.push(warning) });
+  const ann = visit('ann');
+  await ann.next('welcome');
+  server.maxConnections = 1;
+  await assert.rejects(visit('bob').opened);
+  await assert.rejects(visit('cat').opened);
+  const [{ code, message, connections }, ...more] = warnings;
+  assert.deepEqual([code, connections, more], ['too-many-connections', 1, []]);
+  assert.match(message, /LimitNOFILE/);
+  const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  assert.match(metrics, /^peer_cdn_connections_refused_total 2$/m);
+  ann.socket.close();
+  await ann.closed;
+  await until('there is room again', () =>
+    visit('dan')
+      .next('welcome')
+      .catch(() => null),
+  );
 });
 
 test('a port in use is an error of Node', async (t) => {
