@@ -26,6 +26,7 @@ import * as limits from './limits.js';
  * @property {() => void} unref
  * @property {(channels: string[], listener: (message: Buffer) => void, isBuffer: true) => Promise<void>} subscribe
  * @property {(channel: string, message: Buffer) => Promise<number>} publish
+ * @property {(command: string[]) => Promise<unknown>} sendCommand
  */
 
 /** @param {string} what */
@@ -86,6 +87,7 @@ export class Redis {
   #toldAt = 0;
   #heardAt = 0;
   #isClosed = false;
+  #isReplicaTold = false;
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
 
@@ -182,8 +184,10 @@ export class Redis {
     await subscriber.subscribe([SALT_CHANNEL], (text) => void (this.#host.onSalt(text) && tellSalt().catch(lose)), true);
     // Redis is reached if it publishes too: a user may have no right to.
     await tellSalt();
+    const isReplica = await isLoneReplica(publisher);
     if (this.#clients !== clients) return;
     clearTimeout(this.#timer);
+    if (isReplica) this.#tellReplica();
     this.#publisher = publisher;
     this.#tries = 0;
     this.#heardAt = performance.now();
@@ -230,6 +234,15 @@ export class Redis {
     this.#timer = setTimeout(() => this.start(), most * (0.5 + Math.random() / 2)).unref();
   }
 
+  /** Nothing else would tell that the coordinators at the primary are not met. */
+  #tellReplica() {
+    if (this.#isReplicaTold) return;
+    this.#isReplicaTold = true;
+    const { host } = new URL(this.#url);
+    const message = `Redis at ${host} is a replica, and its primary hears nothing of what is published there: name the primary in redis`;
+    this.#host.onWarning({ code: 'redis-replica', message });
+  }
+
   /** Tells the first time, and once a minute if the reason is another one. @param {Error} error */
   #tellLost(error) {
     // Behind a comma Redis repeats what a command had: a password, or the salt.
@@ -245,6 +258,19 @@ export class Redis {
 }
 
 const silent = 'it is silent';
+
+/**
+ * Whether it is a replica, of which its primary hears nothing. Those of a Redis Cluster pass on to all. HELLO takes no rights, and
+ * before Redis 6 there was none.
+ * @param {Client} client
+ */
+async function isLoneReplica(client) {
+  const about = await client.sendCommand(['HELLO']).catch(() => ({}));
+  // A list of names and values where the client speaks RESP2.
+  const said = Array.isArray(about) ? about : Object.entries(/** @type {object} */ (about)).flat();
+  const field = (/** @type {string} */ name) => String(said[said.findIndex((each) => String(each) === name) + 1]);
+  return field('role') === 'replica' && field('mode') !== 'cluster';
+}
 
 /** Where coordinators tell each other the salt of the day. */
 const SALT_CHANNEL = `${BUS_CHANNEL}:salt`;

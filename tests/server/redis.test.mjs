@@ -297,6 +297,35 @@ test('a Redis that lets nobody publish is not reached, and that is told once, wi
   assert.doesNotMatch(told[0].message, /salt|born/);
 });
 
+test('a replica is told of once, because its primary hears nothing of what is published there', async (t) => {
+  const primary = await startRedis(t);
+  if (!primary) return t.skip('there is no redis-server, nor a Debian to fetch it from');
+  const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${primary.port}`]);
+  const at = async ({ url }) => {
+    const told = [];
+    const reached = new Promise((go) => open(t, { redis: url, onWarning: (warning) => told.push(warning) && go() }));
+    return { told, reached };
+  };
+  const { told, reached } = await at(replica);
+  await reached;
+  const { code, message } = told[0];
+  assert.equal(code, 'redis-replica');
+  assert.match(message, new RegExp(`Redis at 127.0.0.1:${replica.port} is a replica.*primary`));
+  // It is lost and found again, and nothing more is told of that.
+  await replica.redis.kill();
+  while (told.at(-1).code !== 'redis-lost') await new Promise((go) => setTimeout(go, 20));
+  await replica.open();
+  while (told.at(-1).code !== 'redis-back') await new Promise((go) => setTimeout(go, 20));
+  assert.deepEqual(
+    told.map((each) => each.code),
+    ['redis-replica', 'redis-lost', 'redis-back'],
+  );
+  const one = await open(t, { redis: primary.url });
+  const other = await open(t, { redis: primary.url });
+  await met(one, other);
+  assert.deepEqual([...one.warnings, ...other.warnings], []);
+});
+
 test('an old Redis repeats the password in what it refuses, and the log does not', async (t) => {
   const said = '-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `secret`, \r\n';
   const { url } = await inPlaceOfRedis(t, (socket) => socket.on('data', () => socket.write(said)));
