@@ -47,6 +47,7 @@ const advice = {
   426: 'a proxy does not forward the headers Upgrade and Connection',
   429: 'all come from this address: raise --sockets-per-address at the coordinator',
   503: 'the coordinator ends',
+  'shutting-down': 'the coordinator ended',
   ECONNREFUSED: 'nobody listens there',
   'timed-out': 'what takes sockets there is no coordinator, or has no time',
   'malformed-message': 'what takes sockets there is no coordinator',

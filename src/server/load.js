@@ -243,12 +243,15 @@ export class Load {
 
 /** Processor seconds of the coordinator, as its metrics say. @param {string} url */
 async function cpuSeconds(url) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(limits.loadOpenMs) }).catch(() => {
+  const ask = async () => {
+    const response = await fetch(url, { signal: AbortSignal.timeout(limits.loadOpenMs) });
+    return { isOk: response.ok, text: await response.text() };
+  };
+  const { isOk, text } = await ask().catch(() => {
     throw new RangeError(`--metrics: nobody answers at ${url}`);
   });
-  const text = await response.text();
   const seconds = /^process_cpu_seconds_total (\S+)$/m.exec(text)?.[1];
-  if (!response.ok || seconds === undefined) throw new RangeError(`--metrics: ${url} has no process_cpu_seconds_total`);
+  if (!isOk || seconds === undefined) throw new RangeError(`--metrics: ${url} has no process_cpu_seconds_total`);
   return Number(seconds);
 }
 
@@ -269,7 +272,8 @@ export async function measureLoad({ sockets, seconds, perSecond, metrics, signal
     await pause(limits.loadEndMs);
     const took = (performance.now() - started - limits.loadEndMs) / 1000;
     const { tally } = load;
-    const processor = metrics === undefined ? null : (await cpuSeconds(metrics)) - before;
+    // Unknown where the coordinator has ended, or another one began.
+    const processor = metrics === undefined ? 0 : (await cpuSeconds(metrics).catch(() => 0)) - before;
     return {
       sockets: tally.opened,
       openSeconds: rounded(openSeconds),
@@ -277,7 +281,7 @@ export async function measureLoad({ sockets, seconds, perSecond, metrics, signal
       asked: tally.asked,
       introductions: tally.introductions,
       perSecond: rounded(tally.introductions / Math.max(took, 1)),
-      perProcessorSecond: processor ? rounded(tally.introductions / processor) : null,
+      perProcessorSecond: processor > 0 ? rounded(tally.introductions / processor) : null,
       ms: tally.percentiles(),
       failures: tally.failures,
     };

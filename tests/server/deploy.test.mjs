@@ -43,7 +43,8 @@ test("the file's settings are settings", () => {
 
 test('flags and variables that the files name are there', () => {
   const flags = new Set(['config', ...Object.values(settings).map(({ flag }) => flag)]);
-  const variables = new Set(Object.keys(settings).map((name) => `PEER_CDN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`));
+  const names = ['config', ...Object.keys(settings)];
+  const variables = new Set(names.map((name) => `PEER_CDN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`));
   for (const name of readdirSync(folder)) {
     for (const line of read(name)
       .split('\n')

@@ -59,6 +59,22 @@ test('metrics that nobody gives are told in a sentence', async (t) => {
   assert.deepEqual(result.error, { code: 'bad-value', message: `--metrics: nobody answers at ${metrics}\nTry: peer-cdn --help` });
 });
 
+test('the figures of a coordinator that ended meanwhile are told, but for those of its processor', async (t) => {
+  const { port, close } = await open(t);
+  let asked = 0;
+  const tools = createServer((request, response) => {
+    if (asked++ > 0) return request.socket.destroy();
+    response.end('process_cpu_seconds_total 1\n');
+    void close();
+  });
+  await once(tools.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => tools.close());
+  const metrics = `http://127.0.0.1:${tools.address().port}/metrics`;
+  const { status, result } = await load(port, '--origin', 'https://a.example', '--sockets', '2', '--metrics', metrics);
+  assert.deepEqual([status, result.sockets, result.failures], [1, 2, { 'shutting-down': 2 }]);
+  assert.equal(result.perProcessorSecond, null);
+});
+
 test('a handshake whose upgrade a proxy does not forward is told so', async (t) => {
   const { port } = await open(t);
   const proxy = createServer().on('upgrade', async (request, socket) => {
