@@ -698,6 +698,15 @@ const broken = {
     /ECONNREFUSED/,
     { changed: { 'index.html': page.replace("worker: '/sw.js'", "worker: '/sw.js', socket: 'ws://127.0.0.1:1/peer-cdn/ws'") } },
   ],
+  'the token of the page is of another key': [
+    'coordinator',
+    /with 401/,
+    {
+      socket: { tokenKeys: 'a key of sixteen characters' },
+      changed: { 'index.html': page.replace("worker: '/sw.js'", `worker: '/sw.js', socket: '${SOCKET_PATH}?token=a'`) },
+      todo: /token .* too old, or of another key/,
+    },
+  ],
   'no digest list was deployed': ['digest lists', /answers 404/, { digests: { status: 404 } }],
   'a digest list is another': ['digest lists', /other bytes/, { digests: { body: 'x' } }],
 };
@@ -1360,6 +1369,29 @@ test('of a server that does not run, or has no address, the advice is not about 
     }
   }
 });
+
+test('a coordinator that wants a token is not checked where no script has one, and that is no fault', async (t) => {
+  const result = await examine(await site(t, { socket: { tokenKeys: 'a key of sixteen characters' } }));
+  assert.equal(statesOf(result).coordinator, 'not checked');
+  assert(result.ok);
+});
+
+const refusing = {
+  'rate-limited: this address has 500 sockets open': [429, /trustProxy/],
+  'shutting-down: this coordinator ends': [503, /another one has taken its place/],
+  '<h1>502 Bad Gateway</h1>': [502, /reaches no coordinator/],
+  '<h1>504 Gateway Time-out</h1>': [504, /reaches no coordinator/],
+};
+for (const [body, [status, todo]] of Object.entries(refusing)) {
+  test(`a handshake that is answered ${status} is no matter of forwarding`, async (t) => {
+    const url = await site(t, { socket: null, rules: { [SOCKET_PATH]: { status, body } } });
+    const { findings } = await examine(url);
+    const { state, what, todo: said } = findings.find(({ check }) => check === 'coordinator');
+    assert.equal(state, 'wrong');
+    assert.match(what, new RegExp(`with ${status}`));
+    assert.match(said, todo);
+  });
+}
 
 test('the socket and the manifest are looked for where the scripts say', async (t) => {
   const url = await site(t, {

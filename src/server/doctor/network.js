@@ -80,6 +80,25 @@ function todoOfError(error) {
   return error.startsWith('nothing listens') ? run : todoOf(error, run);
 }
 
+/** What to do about a coordinator that refuses, by the code that its answer begins with. @type {Record<string, string>} */
+const refusals = {
+  'rate-limited':
+    'If a proxy stands in front, let it add to X-Forwarded-For and count it in trustProxy (--trust-proxy); if many visitors share ' +
+    'an address, raise socketsPerAddress.',
+  'shutting-down': 'That coordinator ends: look again when another one has taken its place.',
+  'token-refused': "The token in the page's `socket` is too old, or of another key or site: the coordinator's log says which.",
+};
+
+/** What to do about an answer that is no upgrade. @param {number} status @param {string} body */
+function todoOfAnswer(status, body) {
+  const refusal = refusals[body.split(':', 1)[0]];
+  if (refusal) return refusal;
+  if (status >= 300 && status < 400) return 'Give start() the `socket` that this leads to: browsers follow no redirect there.';
+  if (status >= 502 && status <= 504)
+    return 'The proxy reaches no coordinator: run one (`peer-cdn coordinator`) where the proxy looks for it.';
+  return `${forward} Where the host runs no server of yours, start() takes the coordinator's address: { socket: 'wss://...' }.`;
+}
+
 /** @param {Case} site @param {URL} url */
 export async function checkSocket(site, url) {
   const { findings, page } = site;
@@ -102,12 +121,12 @@ export async function checkSocket(site, url) {
       `or name the site: attach(server, { origins: ['${page.origin}'] }).`,
     ].join(' ');
     findings.wrong('coordinator', `${url.href} does not serve ${page.origin} (origin-refused)`, todo);
+  } else if (reply.status === 401 && /^token-refused/.test(reply.body) && !url.searchParams.has('token')) {
+    // The page gets one from the site's server, where no script shows it.
+    findings.notChecked('coordinator', `${url.href} wants a token, and no script here has one`);
   } else {
-    const isRedirect = reply.status >= 300 && reply.status < 400;
-    const todo = isRedirect
-      ? 'Give start() the `socket` that this leads to: browsers follow no redirect there.'
-      : `${forward} Where the host runs no server of yours, start() takes the coordinator's address: { socket: 'wss://...' }.`;
-    findings.wrong('coordinator', `${url.href} answers an upgrade with ${reply.status}`, todo);
+    const { status, body } = reply;
+    findings.wrong('coordinator', `${url.href} answers an upgrade with ${status}`, todoOfAnswer(status, body));
   }
 }
 
