@@ -223,11 +223,12 @@ let log;
 /** @param {unknown} form */
 function chooseLog(form) {
   log = form === 'json' ? logOf(form) : undefined;
-  // Node writes these as text.
-  const listeners = { warning: tellWarning, uncaughtException: endByError };
-  for (const [event, listener] of Object.entries(listeners)) {
-    if (log) process.removeAllListeners(event).on(event, listener);
-  }
+  if (!log) return;
+  // Node writes these as text, and what an operator has loaded beside us may listen too.
+  const ofNode = process.listeners('warning').filter(({ name }) => name === 'onWarning');
+  for (const listener of [...ofNode, tellWarning]) process.off('warning', listener);
+  process.on('warning', tellWarning);
+  process.off('uncaughtException', endByError).on('uncaughtException', endByError);
 }
 
 /** @param {NodeJS.ErrnoException} warning of Node's own, or of a package */

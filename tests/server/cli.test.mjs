@@ -461,15 +461,22 @@ test('with --log json whatever a coordinator tells is an object a line, and name
 });
 
 test("with --log json Node's own warnings, and an error that nobody caught, are objects too", async () => {
-  const failing = `setTimeout(() => { process.emitWarning('beware'); setTimeout(() => { throw new Error('broken'); }, 1); }, 500);`;
+  const failing = `let heard;
+    process.on('warning', ({ message }) => (heard = message));
+    process.on('SIGUSR2', () => {
+      process.emitWarning('beware');
+      setImmediate(() => { throw new Error('broken by ' + heard); });
+    });`;
   const env = { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(failing)}` };
-  const args = ['coordinator', '--port', '0', '--origin', 'https://example.org', '--log', 'json'];
-  const ended = await startAs({ env }, ...args).ended;
+  const served = startAs({ env }, 'coordinator', '--port', '0', '--origin', 'https://example.org', '--log', 'json');
+  await until('it listens', () => served.stderr.includes('\n'));
+  served.child.kill('SIGUSR2');
+  const ended = await served.ended;
   assert.equal(ended.status, 1);
   const told = lines(ended).map(({ level, code, message }) => [level, code, message.split('\n', 1)[0]]);
   assert.deepEqual(told.slice(1), [
     ['warn', 'Warning', 'beware'],
-    ['error', 'failed', 'Error: broken'],
+    ['error', 'failed', 'Error: broken by beware'],
   ]);
 });
 

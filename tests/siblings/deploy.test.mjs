@@ -8,12 +8,15 @@ import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { root, which } from '../../scripts/run.mjs';
 import { REPORT_PATH, SOCKET_PATH } from '../../build/border.js';
-import { serveCoordinator } from '../../src/server/index.js';
+import { mintToken, serveCoordinator } from '../../src/server/index.js';
 import { debianTool, freePort, listening, start } from '../server/debian.mjs';
 import { Visitor } from '../server/visitor.mjs';
 
 const host = 'coordinator.example.org';
 const origin = 'https://a.example';
+/** What stands behind the path must reach the coordinator too. */
+const tokenKeys = ['a key of sixteen characters'];
+const token = mintToken(tokenKeys, { site: origin });
 /** Where visitors seem to come from: any of these is this machine's own. */
 const addresses = ['127.0.0.77', '127.0.0.78'];
 
@@ -102,7 +105,14 @@ function haproxy() {
 
 /** A coordinator, and what came for it. */
 async function openCoordinator(t, options) {
-  const served = await serveCoordinator({ port: 0, metricsPort: 0, origins: [origin], onWarning: () => {}, ...options });
+  const served = await serveCoordinator({
+    port: 0,
+    metricsPort: 0,
+    origins: [origin],
+    tokenKeys,
+    onWarning: () => {},
+    ...options,
+  });
   t.after(() => served.close());
   /** @type {{ address?: string, forwarded: string }[]} */
   const came = [];
@@ -140,7 +150,12 @@ for (const [name, { tool, args, proxyProtocol = false }] of Object.entries(serve
       const createConnection = () =>
         connect({ port, host: '127.0.0.1', localAddress, servername: host, rejectUnauthorized: false });
       const headers = { host, 'x-forwarded-for': '203.0.113.7' };
-      return new Visitor(`https://${host}:${port}${SOCKET_PATH}`, { origin, createConnection, headers, browser: localAddress });
+      return new Visitor(`https://${host}:${port}${SOCKET_PATH}?token=${token}`, {
+        origin,
+        createConnection,
+        headers,
+        browser: localAddress,
+      });
     };
     /** Resolves when a visitor is in: the server may have to learn first who is there. */
     const enter = async (localAddress) => {
