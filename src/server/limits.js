@@ -41,6 +41,8 @@ export const loadSockets = 50_000;
 export const loadOpening = 50;
 export const loadOpenMs = 10_000;
 export const loadSeconds = 24 * 3600;
+/** For all that a coordinator says to a socket that is open: one to whom a crowd comes back takes a while. */
+export const loadAnswerMs = 30_000;
 /** It asks in steps, and what is under way at its end has so long. */
 export const loadStepMs = 5;
 export const loadEndMs = 1000;

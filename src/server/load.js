@@ -89,7 +89,7 @@ export class LoadSocket {
   open() {
     const { url, origin } = this.#target;
     const began = performance.now();
-    const socket = new WebSocket(url, { origin, perMessageDeflate: false });
+    const socket = new WebSocket(url, { origin, perMessageDeflate: false, handshakeTimeout: limits.loadOpenMs });
     this.#socket = socket;
     return new Promise((done) => {
       const end = (/** @type {string} */ code) => {
@@ -100,9 +100,11 @@ export class LoadSocket {
         socket.terminate();
         done(undefined);
       };
-      // Also of the handshake. What takes sockets and is no coordinator may say nothing for ever.
-      const timer = setTimeout(end, limits.loadOpenMs, 'timed-out');
+      /** @type {NodeJS.Timeout | undefined} */
+      let timer;
       socket.on('open', () => {
+        // What takes sockets and is no coordinator may say nothing for ever.
+        timer = setTimeout(end, limits.loadAnswerMs, 'timed-out');
         const again = this.#number ? { peer: this.#number } : {};
         this.#say({ type: 'hello', version: protocolVersion, browser: this.#browser, lean: true, ...again });
       });

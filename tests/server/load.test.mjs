@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { describeLoad, loadOptions } from '../../src/server/cli-load.js';
 import { serveCoordinator } from '../../src/server/index.js';
-import { loadOpenMs } from '../../src/server/limits.js';
+import { loadAnswerMs } from '../../src/server/limits.js';
 import { Load } from '../../src/server/load.js';
 import { freePort } from './debian.mjs';
 
@@ -103,8 +103,10 @@ test('what takes sockets and says nothing is given up, and is told so', async (t
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const load = new Load({ url, origin: 'https://a.example' });
   const opened = load.open(1);
-  await once(server, 'connection');
-  t.mock.timers.tick(loadOpenMs);
+  const [socket] = await once(server, 'connection');
+  // It waits from its hello on.
+  await once(socket, 'message');
+  t.mock.timers.tick(loadAnswerMs);
   await opened;
   assert.deepEqual(load.tally.failures, { 'timed-out': 1 });
 });
