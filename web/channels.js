@@ -57,7 +57,11 @@ export class Channels {
     const look = () => {
       if (control.readyState === 'open' && data.readyState === 'open') this.#core.tell(PEER_PAIR, id, true);
     };
-    const end = () => this.#core.tell(PEER_PAIR, id, false);
+    const end = () => {
+      this.#core.tell(PEER_PAIR, id, false);
+      // The core may have forgotten the pair before its channels came: then nothing else drops them.
+      this.drop(id);
+    };
     for (const channel of [control, data]) {
       channel.binaryType = 'arraybuffer';
       channel.onopen = look;

@@ -219,7 +219,8 @@ export class Head {
   async read(id, url, timeoutAfter) {
     const abort = new AbortController();
     this.#reads.set(id, abort);
-    const whole = await gather(this, url, timeoutAfter, abort.signal);
+    // Of what is no request, or finds no memory, there is nothing to give.
+    const whole = await gather(this, url, timeoutAfter, abort.signal).catch(() => null);
     if (this.#reads.delete(id)) this.#hand('whole', [id, whole], whole ? [whole.body] : []);
   }
 

@@ -33,6 +33,7 @@ import { FakeConnection, FakeSocket, install, openPage as openFakePage } from '.
 
 install();
 const { Connections } = await import('../../web/connections.js');
+const { Channels } = await import('../../web/channels.js');
 const { Core } = await import('../../web/core.js');
 const { toObject, toText } = await import('../../web/fields.js');
 const { stream } = await import('../../web/stream.js');
@@ -561,6 +562,31 @@ test('a host that throws ends the engine, once, and nothing after it throws', ()
   assert.equal(core.tell(PEER_IDLE), 0);
   assert.equal(core.callText(PEER_MESSAGE, '', 0), '');
   assert.equal(failed, 1);
+});
+
+test('channels whose pair was given up while they were on their way are not held when they close', () => {
+  const told = [];
+  const core = { tell: (...event) => void told.push(event), call: () => 0, drain() {} };
+  const channels = new Channels(core, () => {});
+  const pair = () => [0, 1].map(() => ({ readyState: 'connecting', bufferedAmount: 0, send: () => assert.fail('it is over') }));
+  const [early, late] = [pair(), pair()];
+  channels.add(1, ...early);
+  early[0].onclose();
+  for (const channel of late) channel.readyState = 'closed';
+  channels.add(2, ...late);
+  assert.deepEqual(told, [
+    [PEER_PAIR, 1, false],
+    [PEER_PAIR, 2, false],
+  ]);
+  for (const channel of [...early, ...late]) assert.equal(channel.onmessage, null);
+  for (const id of [1, 2]) channels.sendControl(id, new Uint8Array(1));
+});
+
+test('a read of what is no request, or of a URL that is none, ends', async (t) => {
+  const page = await openInformed(t, nextName());
+  for (const url of [undefined, 5, 'https://site.test/%', 'big.bin']) {
+    assert.equal(await page.read({ url, method: 'GET' }, withinMs), null);
+  }
 });
 
 test('nothing of a connection that was closed is held: Chromium counts it until it is collected', async () => {
