@@ -63,33 +63,31 @@ export class Connections {
     return { tried: this.#tried, paths: paths.filter((path) => path !== null) };
   }
 
+  // What the engine calls, as the page's hand has it (web/page.js).
+
   /** @param {number} pair @param {boolean} isOffer */
-  create(pair, isOffer) {
+  create = (pair, isOffer) => {
     this.#making = pair;
     this.#rtc.create(pair, isOffer);
-  }
+  };
 
   /** @param {number} pair @param {boolean} isOffer @param {string} sdp */
-  describe(pair, isOffer, sdp) {
-    this.#rtc.describe(pair, isOffer, { type: isOffer ? 'offer' : 'answer', sdp });
-  }
+  describe = (pair, isOffer, sdp) => this.#rtc.describe(pair, isOffer, { type: isOffer ? 'offer' : 'answer', sdp });
 
   /** @param {number} pair @param {number} sdpMLineIndex @param {string} midAndCandidate a line each */
-  candidate(pair, sdpMLineIndex, midAndCandidate) {
+  candidate = (pair, sdpMLineIndex, midAndCandidate) => {
     const [sdpMid, candidate] = midAndCandidate.split(/\n(.*)/s);
     this.#rtc.candidate(pair, { candidate, sdpMid, sdpMLineIndex });
-  }
+  };
 
   /** @param {number} pair */
-  restart(pair) {
-    this.#rtc.restart(pair);
-  }
+  restart = (pair) => this.#rtc.restart(pair);
 
   /** @param {number} pair */
-  close(pair) {
+  close = (pair) => {
     this.#rtc.close(pair);
     this.#open.delete(pair);
-  }
+  };
 
   /** Nobody is left who would use them: a channel whose worker has ended would swallow what comes. */
   closeAll() {

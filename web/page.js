@@ -421,11 +421,7 @@ export class Page {
   /** @param {Connections} connections @returns {import('./link.js').HandCalls} */
   #hand(connections) {
     return {
-      create: (pair, isOffer) => connections.create(pair, isOffer),
-      describe: (pair, isOffer, sdp) => connections.describe(pair, isOffer, sdp),
-      candidate: (pair, line, midAndCandidate) => connections.candidate(pair, line, midAndCandidate),
-      restart: (pair) => connections.restart(pair),
-      close: (pair) => connections.close(pair),
+      ...connections,
       report: (code, url) => {
         if (code === 'malformed-manifest') return this.#name(url);
         if (code === 'no-webrtc') return this.#refuse();

@@ -221,6 +221,8 @@ export class Shared {
 
   // What only an engine needs is loaded for the first one.
   #open() {
+    // A listener may have closed the last instance when it heard that the engine before ended.
+    if (this.#instances.size === 0) return;
     if (!isPossible()) return void (this.#reason = 'no-worker');
     const opened = shown()
       .then(() => import('./page.js'))
@@ -268,7 +270,9 @@ export class Shared {
     this.#reason = reason;
     this.#waiting?.close();
     this.#waiting = null;
+    const peers = page?.stats.peers;
     page?.stop(reason);
+    if (peers) this.#emit('peers', { count: 0 });
     this.#tellState();
   }
 
@@ -282,7 +286,7 @@ export class Shared {
   #wait(/** @type {string} */ manifest) {
     const page = this.#page;
     this.#close('disabled');
-    if (typeof BroadcastChannel !== 'function') return;
+    if (typeof BroadcastChannel !== 'function' || this.#instances.size === 0) return;
     const waiting = new BroadcastChannel(CHANNEL + this.#site?.end);
     this.#waiting = waiting;
     waiting.onmessage = ({ data }) => {
@@ -365,14 +369,16 @@ export class Shared {
 
   /** What the worker says of itself. @param {ErrorCode | '' | undefined} code */
   #hear(code) {
-    const isNew = code !== this.#idle;
+    const before = this.#idle;
     this.#idle = code;
-    if (code && isNew) {
+    if (code && code !== before) {
       this.#warn({ code });
       // The page names a manifest that cannot be read, by its path.
       if (code !== 'malformed-manifest') this.#emit('error', { code }, true);
     }
     if (code) this.#onIdle(false);
+    // It answers by now: who starts from here on waits for it as the first one would have.
+    else if (before) this.#idling = new Promise((resolve) => (this.#onIdle = resolve));
     this.#tellState();
   }
 
@@ -397,7 +403,7 @@ export class Shared {
   };
 
   #onShow = (/** @type {Event} */ event) => {
-    this.#choice = storedUpload(this.#site?.end) ?? this.#choice;
+    if (!this.#isToBeStored) this.#choice = storedUpload(this.#site?.end) ?? this.#choice;
     if (/** @type {PageTransitionEvent} */ (event).persisted && !this.#page) this.#open();
   };
 

@@ -50,7 +50,11 @@ function inWorker(url, hand, options) {
         hand.failed();
       };
       give({
-        call: (call, values, transfer = []) => worker.postMessage([call, values], transfer),
+        call: (call, values, transfer = []) => {
+          // What is still under way from it is for nobody: a connection that it wanted would never be closed.
+          if (call === 'stop') worker.onmessage = null;
+          worker.postMessage([call, values], transfer);
+        },
         head: null,
       });
     };

@@ -12,7 +12,7 @@ import {
   workerWait,
 } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
-import { FakeContainer, FakeSocket, fakeWorkerChannel, install } from './page-fakes.mjs';
+import { FakeConnection, FakeContainer, FakeSocket, fakeWorkerChannel, install, SITE } from './page-fakes.mjs';
 
 install();
 const { CachePlugin, start, PeerPlugin } = await import('../../web/index.js');
@@ -218,6 +218,97 @@ test('a listener that closes its instance and starts another one finds an engine
   });
   FakeSocket.all.at(-1).tell({ type: 'error', code: 'rate-limited' });
   await checkTakesPart(close(await next), container);
+});
+
+/** What ends an engine, so that another one takes its place or waits for its turn. */
+const ends = {
+  'the store is of another version': (tell) => tell({ ...SITE, cache: `${CACHE_PREFIX}2` }),
+  'the manifest turns it all off': async (tell) => {
+    const store = await Store.open(SITE.cache);
+    await store.putManifest(JSON.stringify({ version: manifestVersion, disabled: true, resources: {} }), Date.now());
+    tell({ type: 'manifest' });
+  },
+};
+for (const [name, end] of Object.entries(ends)) {
+  test(`a listener that closes the last instance when ${name} leaves no engine behind`, async (t) => {
+    const container = new FakeContainer('controlling');
+    const tell = fakeWorkerChannel(t);
+    await list(`${CACHE_PREFIX}2`);
+    const plugin = await start();
+    const closed = new Promise((resolve) => {
+      plugin.addEventListener('state', ({ detail }) => {
+        if (!detail.active) plugin.close();
+        resolve(undefined);
+      });
+    });
+    await end(tell);
+    await closed;
+    await fill();
+    tell({ type: 'manifest' });
+    for (let i = 0; i < 20; i++) await turn();
+    checkIsOff(plugin, container);
+  });
+}
+
+/** The engine's worker, as a test plays it: `say` is what it calls in the page. */
+function fakeEngine(t) {
+  const engines = [];
+  globalThis.Worker = class {
+    onmessage = null;
+    calls = [];
+    constructor() {
+      engines.push(this);
+    }
+    postMessage([name, args]) {
+      this.calls.push([name, ...args]);
+      if (name === 'start') queueMicrotask(() => this.say('started', true));
+    }
+    say(name, ...args) {
+      this.onmessage?.({ data: [name, args] });
+    }
+    terminate() {}
+  };
+  t.after(() => delete globalThis.Worker);
+  return engines;
+}
+
+test('what an engine had said when its page stopped makes no connection, and wakes nobody', async (t) => {
+  const container = new FakeContainer('controlling');
+  const tell = fakeWorkerChannel(t);
+  FakeConnection.reset();
+  const engines = fakeEngine(t);
+  const plugin = new PeerPlugin({ form: 'stream' });
+  await until('the engine knows its site', () => engines[0]?.calls.some(([name]) => name === 'join'));
+  plugin.close();
+  assert.ok(engines[0].calls.some(([name]) => name === 'stop'));
+  // Both were under way.
+  engines[0].say('create', 1, true);
+  engines[0].say('disabled', '');
+  tell({ type: 'manifest' });
+  for (let i = 0; i < 20; i++) await turn();
+  assert.equal(FakeConnection.made.length, 0);
+  assert.equal(engines.length, 1);
+  checkIsOff(plugin, container);
+});
+
+test('a page that ends or goes into the back/forward cache has no peers, and says so', async (t) => {
+  const close = closing(t);
+  new FakeContainer('controlling');
+  fakeWorkerChannel(t);
+  const fire = fakeWindow(t);
+  const engines = fakeEngine(t);
+  const plugin = close(new PeerPlugin({ form: 'stream' }));
+  const counts = [];
+  plugin.addEventListener('peers', ({ detail }) => counts.push(detail.count));
+  for (let i = 0; i < 2; i++) {
+    await until('the engine knows its site', () => engines[i]?.calls.some(([name]) => name === 'join'));
+    engines[i].say('counts', 2, 0, 0, '');
+    assert.equal(plugin.stats.peers, 2);
+    fire('pagehide', { persisted: true });
+    assert.equal(plugin.stats.peers, 0);
+    fire('pageshow', { persisted: true });
+  }
+  assert.deepEqual(counts, [2, 0, 2, 0]);
 });
 
 test('in the back/forward cache all instances are off, and back from it on, but for those that were closed', async (t) => {
@@ -492,6 +583,24 @@ for (const [name, [state, options]] of Object.entries(late)) {
     await checkTakesPart(plugin, container);
   });
 }
+
+test('a page whose worker answered nothing at first, and does by now, is not told that there is none when it starts again', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('controlling');
+  const tell = fakeWorkerChannel(t, { ...SITE, code: 'no-manifest' });
+  const one = close(await start());
+  assert.deepEqual([one.active, one.reason], [false, 'no-manifest']);
+  tell({ type: 'busy', open: 0, cache: SITE.cache, code: '', end: '' });
+  assert.deepEqual([one.active, one.reason], [true, null]);
+  const two = close(await start());
+  const errors = errorsOf(two);
+  await turn();
+  assert.deepEqual(errors, []);
+  await checkTakesPart(two, container);
+  // And again: who starts while it answers nothing need not wait for it.
+  tell({ type: 'busy', open: 0, cache: SITE.cache, code: 'no-manifest', end: '' });
+  assert.equal(close(await start()).reason, 'no-manifest');
+});
 
 test('every change of the state is told, once', async (t) => {
   const close = closing(t);

@@ -139,8 +139,10 @@ function fakeStorage(t) {
     localStorage: { getItem: (key) => values.get(key) ?? null, setItem: (key, value) => void values.set(key, value) },
     addEventListener: events.addEventListener.bind(events),
     removeEventListener: events.removeEventListener.bind(events),
+    dispatchEvent: events.dispatchEvent.bind(events),
   });
-  t.after(() => ['localStorage', 'addEventListener', 'removeEventListener'].forEach((name) => delete globalThis[name]));
+  const names = ['localStorage', 'addEventListener', 'removeEventListener', 'dispatchEvent'];
+  t.after(() => names.forEach((name) => delete globalThis[name]));
   return () => events.dispatchEvent(Object.assign(new Event('storage'), { key: 'peer-cdn-upload' }));
 }
 
@@ -157,6 +159,18 @@ test('what the visitor chooses in one tab holds in the others at once, and no lo
   one.upload = { on: true };
   tellOthers();
   assert.equal(two.upload.on, true);
+});
+
+test('what the visitor chooses before it is known whose the page is outlives the end of its load', (t) => {
+  install();
+  fakeContainer({ controlled: true });
+  fakeStorage(t);
+  localStorage.setItem('peer-cdn-upload', '{"on":true}');
+  const plugin = new PeerPlugin();
+  t.after(() => plugin.close());
+  plugin.upload = { on: false };
+  dispatchEvent(Object.assign(new Event('pageshow'), { persisted: false }));
+  assert.equal(plugin.upload.on, false);
 });
 
 test('the page is a ceiling: no choice, stored or made, raises what it allows', (t) => {
