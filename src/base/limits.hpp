@@ -337,8 +337,8 @@ inline constexpr Duration unreachable_pause_max = 10min;
 static_assert(unreachable_pause_min < unreachable_pause_max);
 // A peer on an open pair that does not answer what it has in a second is busy or gone.
 inline constexpr Duration want_wait = 1s;
-// If it was asked for the reader's next piece in the same breath, another peer is asked for it too
-// after this time.
+// If it was asked for the reader's next piece in the same breath, another peer, or the origin, is
+// asked for it too after this time.
 inline constexpr Duration hope_wait = 250ms;
 static_assert(hope_wait < want_wait);
 // The last peer went in the middle of a body. The wait is short because the origin is near.

@@ -241,6 +241,7 @@ class Download {
   bool claimed(PieceIndex piece, Instant now) const;
   bool fetching(PieceIndex piece) const;
   Fetch* fetch(FetchId id);
+  bool is_hope_over() const;
   bool nobody_brings(PieceIndex piece, Instant now) const;
   bool outpaced(const Reader& reader, Instant now);
   std::optional<PieceRange> late(const Reader& reader, Instant now);

@@ -26,13 +26,18 @@ bool Download::origin_may_help(const Reader& reader) const {
                      [](const Holder& holder) { return holder.handle != 0; });
 }
 
-// At once if every peer that could have the resource has answered, else when patience is over.
+// Whether no peer may still say in good time that it has something.
+bool Download::is_hope_over() const {
+  return std::all_of(holders_.begin(), holders_.end(), [](const Holder& holder) {
+    return holder.handle == 0 || holder.answered || holder.silent || holder.stalled;
+  });
+}
+
+// At once if every peer that could have the resource has answered, or takes long to, else when
+// patience is over.
 Instant Download::origin_helps_from(const Reader& reader) const {
   if (answer_ == Answer::waiting && holders_.empty()) return reader.opened + limits::answer_wait;
-  const auto unanswered = std::count_if(holders_.begin(), holders_.end(), [](const Holder& holder) {
-    return holder.handle != 0 && !holder.answered;
-  });
-  const bool all = answer_ != Answer::waiting && unanswered == 0 && introduced_ <= holders_.size();
+  const bool all = answer_ != Answer::waiting && is_hope_over() && introduced_ <= holders_.size();
   return all ? reader.opened : reader.opened + reader.help.patience;
 }
 
@@ -58,10 +63,13 @@ bool Download::claimed(PieceIndex piece, Instant now) const {
   return pieces_[piece].claimed_until > now && let_down_ < limits::claims_missed;
 }
 
-// True also of a piece of which a peer sent a part before it went.
+// True also of a piece of which a peer sent a part before it went, and of one that was asked of a
+// peer in hope, which may be frozen.
 bool Download::nobody_brings(PieceIndex piece, Instant now) const {
-  return picker_.state(piece) == PiecePicker::State::missing && !claimed(piece, now) &&
-         !fetching(piece) && !peers_have(piece);
+  const PiecePicker::State state = picker_.state(piece);
+  const bool is_left = state == PiecePicker::State::missing ||
+                       (state == PiecePicker::State::in_flight && is_hope_over());
+  return is_left && !claimed(piece, now) && !fetching(piece) && !peers_have(piece);
 }
 
 std::uint32_t Download::fetch_length() const {
@@ -106,12 +114,13 @@ std::optional<PieceRange> Download::late(const Reader& reader, Instant now) {
   return PieceRange{first, end};
 }
 
-// How many other pages fetch this resource: connected ones that have not all of it, and, if nobody
-// had it a moment ago, also introduced ones that are not connected yet.
+// How many other pages fetch this resource: connected ones that answer and have not all of it, and,
+// if nobody had it a moment ago, also introduced ones that are not connected yet.
 std::uint32_t Download::fellows(const Reader& reader) const {
   std::size_t count = 0;
   for (const Holder& holder : holders_) {
-    if (holder.handle != 0 && !holder.have.complete()) ++count;
+    const bool answers = !holder.silent && !holder.stalled;
+    if (holder.handle != 0 && answers && !holder.have.complete()) ++count;
   }
   if (reader.help.patience == Duration(0)) count = std::max<std::size_t>(count, introduced_);
   return static_cast<std::uint32_t>(count);
@@ -185,6 +194,9 @@ std::optional<PieceRange> Download::behind(const Reader& reader, PieceRange read
 
 void Download::settle_fetches(Instant now, bool ahead, FetchId& last, Outputs& out) {
   fetches_due_ = Instant::max();
+  for (const Holder& holder : holders_) {
+    if (holder.handle != 0 && !holder.answered) note_due(now, holder.asked + limits::hope_wait);
+  }
   if (!fetches_.empty()) fetched_at_ = now;
   for (std::size_t i = fetches_.size(); i-- > 0;) {
     Fetch& fetch = fetches_[i];

@@ -107,6 +107,35 @@ TEST_CASE("peers have the reader's patience to begin, and none if they all answe
   }
 }
 
+TEST_CASE("pieces that were asked of a peer in hope are fetched when it takes long to answer") {
+  Fixture f(16);
+  f.open();
+  f.download.handle_answered(1);
+  Download::Holder& frozen = f.download.add_holder({1}, 1, start);
+  for (PieceIndex piece = 0; piece < 4; ++piece) {
+    CHECK(f.download.next_block(frozen, piece == 0, true)->piece == piece);
+  }
+  // What was not asked for goes first. The peer may have the rest, and take this long to say so.
+  const std::string said = f.said(start + patience);
+  CHECK(said.find("G1:") == 0);
+  CHECK(said.find(":0-") == std::string::npos);
+  CHECK(f.download.next_timeout() == start + limits::hope_wait);
+  frozen.silent = true;
+  CHECK(f.said(start + limits::hope_wait) == "G2:0-4 ");
+  SUBCASE("the peer says at last that it has all: then it is left to it") {
+    PieceSet all(16);
+    all.add(f.geometry.all());
+    f.download.handle_have(frozen, all);
+    CHECK(f.said(start + limits::hope_wait).find("X2") != std::string::npos);
+    CHECK(f.download.take_unneeded().size() == 0);
+  }
+  SUBCASE("it says nothing: what it was asked for is withdrawn, piece by piece") {
+    CHECK(f.come(2, 0, start + limits::hope_wait));
+    CHECK(f.download.take_unneeded().size() == 1);
+    CHECK(f.said(start + limits::hope_wait) == "O0 ");
+  }
+}
+
 TEST_CASE("a fetched piece is verified and delivered as any other, and says where it came from") {
   Fixture f(4);
   f.open();

@@ -280,6 +280,41 @@ TEST_CASE("a large file is hardly later where the only peers are slow") {
   });
 }
 
+// How long a file takes of somebody whose only peer has just been frozen.
+Duration time_of_frozen(std::uint64_t seed, bool peers) {
+  Random random(seed);
+  World world(seed, network_of(random));
+  world.origin.bytes_per_second = (1 + random.below(20)) * limits::mib;
+  const std::uint64_t bytes = limits::mib + 1 + random.below(3 * limits::mib);
+  const File& before = world.file(bytes, 64 * limits::kib);
+  const File& file = world.file(bytes + 1, 64 * limits::kib);
+  Visitor& holder = world.add();
+  for (const File* each : world.files()) holder.hold(*each, each->geometry.all());
+  settle(world, 2s);
+  Visitor& visitor = world.add();
+  visitor.worker = std::make_unique<Worker>(world, visitor, world.files(), !peers);
+  settle(world, 1s);
+  const Request& first = visitor.fetch(before);
+  CHECK(world.run(10min, [&] { return first.done(); }));
+  settle(world, random.between(0ms, 5s));
+  holder.sleep(5min);
+  const Request& request = visitor.fetch(file);
+  CHECK(world.run(1min, [&] { return request.done(); }));
+  CHECK(request.passed == file.geometry.bytes());
+  check_world(world);
+  return request.took();
+}
+
+TEST_CASE("a file is hardly later where the only peer is frozen") {
+  for_seeds(60, [](std::uint64_t seed) {
+    const double with = to_ms(time_of_frozen(seed, true));
+    const double without = to_ms(time_of_frozen(seed, false));
+    CAPTURE(with);
+    CAPTURE(without);
+    CHECK(with <= 1.5 * without + 800);
+  });
+}
+
 // Some four of them, fast and slow, and another one after them. What the origin sent beyond a copy.
 std::uint64_t beyond_a_copy(std::uint64_t seed, bool one_leaves) {
   Random random(seed);
