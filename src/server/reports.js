@@ -48,6 +48,8 @@ export const readReport = (request) =>
  */
 export function answerReport(request, response, code) {
   response.on('error', () => {});
+  // A host that routes by itself may have lost patience. Nobody would catch what it throws to answer twice.
+  if (response.headersSent) return;
   if (!request.complete) {
     const timer = setTimeout(() => request.destroy(), limits.closeMs).unref();
     request.once('close', () => clearTimeout(timer));

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { REPORT_PATH } from '../../build/border.js';
 import { attach, serveCoordinator } from '../../src/server/index.js';
 import { reportBytes } from '../../src/server/limits.js';
+import { until } from '../e2e/harness/until.mjs';
 import { certificateFor } from './certificate.mjs';
 import { coordinatorFor } from './visitor.mjs';
 
@@ -184,6 +185,29 @@ test('a host that routes by itself hands them over', async (t) => {
   const url = `http://127.0.0.1:${server.address().port}`;
   assert.equal((await post(url, report, { origin: 'https://a.example' })).status, 204);
   assert.equal(coordinator.stats().fromOrigin, 2);
+});
+
+test('a report that the host has answered meanwhile, say because it took too long, ends nothing', async (t) => {
+  const coordinator = attach(null, { origins: ['https://a.example'] });
+  t.after(() => coordinator.close());
+  const server = createServer((request, response) => {
+    coordinator.handleReport(request, response);
+    response.writeHead(503).end('the host');
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${server.address().port}`;
+  for (const body of [report, 'x'.repeat(100_000)]) {
+    const before = coordinator.stats();
+    const answer = await post(url, body, { origin: 'https://a.example' });
+    assert.deepEqual([answer.status, await answer.text()], [503, 'the host']);
+    await until('it was read', () => {
+      const { reports, reportsRefused } = coordinator.stats();
+      return reports + reportsRefused > before.reports + before.reportsRefused;
+    });
+  }
+  // What nobody catches fails the test that runs.
+  await new Promise(setImmediate);
 });
 
 test('a report over HTTP/2 is taken too', async (t) => {
