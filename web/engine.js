@@ -164,7 +164,8 @@ export class Head {
 
   /** @param {import('./settings.js').Upload} upload */
   upload({ on, bytesPerSecond, bytes }) {
-    this.#core.tell(PEER_UPLOAD, on, bytesPerSecond, bytes);
+    // The core counts whole bytes, and 0 is no cap.
+    this.#core.tell(PEER_UPLOAD, on, Math.ceil(bytesPerSecond), Math.ceil(bytes));
   }
 
   /** The page has nothing else to do: connections may be made before they are needed. @param {boolean} savesData */

@@ -3,7 +3,8 @@ import { badOptions, differences, engineOptions, isSameWorker, known } from './o
 import { Advice } from './advice.js';
 import { isControlled, isPossible, isRegistered, shown } from './registration.js';
 import { bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf, usable } from './settings.js';
-import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate } from '../build/border.js';
+import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate, workerWait } from '../build/border.js';
+import { within } from '../sw/within.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
 const KEY = Symbol.for('peer-cdn');
@@ -207,9 +208,9 @@ export class Shared {
     }
     // One before had no worker, and this one has.
     if (isServed && !this.#page && this.#reason === 'no-worker') this.#open();
-    // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
-    if (isServed) await this.informed();
-    else await this.#opened;
+    // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for. Nor are scripts
+    // of ours that never come.
+    await within(workerWait, isServed ? this.informed() : this.#opened);
   }
 
   /** @param {'addEventListener' | 'removeEventListener'} method */

@@ -365,6 +365,19 @@ test('who has upload off announces nothing', async (t) => {
   await announced(file.root);
 });
 
+test('a cap of less than a byte is a cap', async (t) => {
+  const file = makeFile(4 * pieceBytes);
+  const [a, b] = [nextName(), nextName()];
+  await fill(a, file);
+  await fill(b, file, { held: false });
+  const reported = [];
+  const listener = { report: (code) => reported.push(code) };
+  await openPage(t, a, { upload: { on: true, bytesPerSecond: 0, bytes: 0.5 }, listener });
+  await announced(file.root);
+  assert.equal(await (await openInformed(t, b)).read(request, withinMs), null);
+  assert.deepEqual(reported, ['upload-off']);
+});
+
 test('a browser without WebRTC, or one that refuses our servers, answers none and lives on', async (t) => {
   const file = makeFile(3 * pieceBytes);
   const [a, b, c] = [nextName(), nextName(), nextName()];
