@@ -120,7 +120,8 @@ export function drain() {
   if (next < 0 || next >= timeout) return;
   timeout = next;
   clearTimeout(timer);
-  timer = setTimeout(ring, next - performance.now());
+  // A timer of more than 31 bits would ring at once.
+  timer = setTimeout(ring, Math.min(next - performance.now(), 2 ** 31 - 1));
 }
 
 function ring() {

@@ -25,6 +25,7 @@ import {
   STRATEGY_FASTEST,
   STRATEGY_ORDERED,
   URL_PATTERNS,
+  WRITTEN,
 } from '../build/border.js';
 import { bodyOf, bodyPerformer } from './body.js';
 import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, tell } from './engine.js';
@@ -53,6 +54,12 @@ setTimeout(() => isOn() && call(SCRIPT_RAN));
 
 /** Why a worker whose core has failed answers nothing. */
 const OFF = 'engine-failed';
+
+/** The origin's answer to a write, of which the core hears before the page does. */
+function told(/** @type {Response} */ answer, /** @type {string} */ path) {
+  tell(WRITTEN, path, answer.status);
+  return answer;
+}
 
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
@@ -188,7 +195,8 @@ class PeerCDN extends EventTarget {
       const words = requestWords(event.request, path);
       const page = numberOf(event.clientId);
       const id = call(OPEN_EXCHANGE, words, url.startsWith(`${location.origin}/`), page, performance.now(), Date.now());
-      if (id) event.respondWith(new Exchange(id, event).response);
+      if (id > 0) event.respondWith(new Exchange(id, event).response);
+      if (id < 0) event.respondWith(fetch(event.request).then((answer) => told(answer, path)));
       drain();
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.

@@ -15,7 +15,8 @@ import {
   PAGE_PENDING,
   PAGE_PIECE,
   PAGE_REPLY,
-  RUN_READ,
+  RUN_GONE,
+  runWriteWait,
 } from '../build/border.js';
 import { bodyOf } from './body.js';
 import { piecesOf } from './cut.js';
@@ -23,6 +24,7 @@ import { giveUp, soon, tell } from './engine.js';
 import { listOf } from './lists.js';
 import { askPage, lookFor } from './pages.js';
 import { streamOf } from './streams.js';
+import { within } from './within.js';
 
 /** @typedef {import('./body.js').Body} Body */
 
@@ -65,13 +67,12 @@ export function slices(
 async function digest(body, id, first, [begin, end], pieces) {
   const job = body.jobs.get(id);
   let next = first;
-  let told = Promise.resolve();
+  /** @type {Promise<void> | undefined} */
+  let told;
   for await (const buffer of pieces) {
     const piece = next++;
     if (piece < begin) continue;
-    const digesting = crypto.subtle.digest('SHA-256', buffer);
-    told = told.then(async () => {
-      const digest = await digesting;
+    told = Promise.all([crypto.subtle.digest('SHA-256', buffer), told]).then(([digest]) => {
       if (body.jobs.get(id) !== job) return;
       arriving = buffer;
       tell(DIGEST, digest, body.id, id, piece, buffer.byteLength);
@@ -98,20 +99,15 @@ export const jobPerformer = (storage, digests) =>
       jobs.set(job, reading);
       const isClosed = () => jobs.get(job) !== reading;
       const run = await soon(storage.current?.readRun(exchange.root, runBegin, runEnd));
-      try {
-        if (isClosed()) return;
-        tell(RUN_READ, id, job, run !== null);
-        if (!run?.body || isClosed()) return;
-        const code = await listOf(exchange.root);
-        if (code && !isClosed()) tell(JOB_END, code, id, job);
-        if (!isClosed()) await digest(body, job, runBegin, [begin, end], piecesOf(run.body.getReader(), runBegin, exchange));
-      } catch {
-        // What cannot be read is not held.
-        if (!isClosed()) tell(JOB_END, 'storage-lost', id, job);
-      } finally {
-        // Unless it is being read, and then ends with that.
-        giveUp(run?.body);
+      if (!run && !isClosed()) tell(RUN_GONE, id, job);
+      if (run && !(await listOf(exchange.root)) && !isClosed()) {
+        const pieces = piecesOf(/** @type {any} */ (run.body).getReader(), runBegin, exchange);
+        await within(runWriteWait, digest(body, job, runBegin, [begin, end], pieces)).catch(() => {});
       }
+      // What cannot be read, or not in time, is not held.
+      if (run && !isClosed()) tell(JOB_END, '', id, job);
+      // Unless it is being read, and then ends with that.
+      giveUp(run?.body);
     },
 
     [DO_DROP_RUN]: ({ body, begin, end }) =>
@@ -154,7 +150,9 @@ export const jobPerformer = (storage, digests) =>
       const body = bodyOf(id);
       const asking = body.jobs.get(job);
       const code = (await listOf(body.exchange.root)) ?? '';
-      if (!code && body.jobs.get(job) === asking) await digest(body, job, begin, [begin, end], slices(body, job, begin, end));
+      if (!code && body.jobs.get(job) === asking) {
+        await digest(body, job, begin, [begin, end], slices(body, job, begin, end)).catch(() => {});
+      }
       if (body.jobs.get(job) === asking) tell(JOB_END, code, id, job);
     },
 

@@ -29,7 +29,7 @@ function isUsable(/** @type {Request} */ { destination }, /** @type {Response} *
 // Under its own URL, or as Workbox keeps it: with its revision in the query. Only those: an answer to another query is another
 // answer.
 async function stored(/** @type {Request} */ request) {
-  if (request.method !== 'GET') return null;
+  if (request.method !== 'GET') return;
   const exact = await caches.match(request);
   if (exact) return exact;
   const wanted = new URL(request.url);
@@ -43,7 +43,6 @@ async function stored(/** @type {Request} */ request) {
       if (revision !== null && wanted.href === key.url) return cache.match(key);
     }
   }
-  return null;
 }
 
 const REVISION = '__WB_REVISION__';

@@ -134,7 +134,6 @@ export function askPage(page, request, reader) {
       case 'pending':
         return reader.pending(data.warm === true);
       case 'none':
-        return finish(String(data.code ?? 'nobody-has-it'));
       case 'end':
         return finish(String(data.code ?? ''));
       case 'ack':

@@ -23,6 +23,6 @@ export const recordPerformer = (storage) =>
 
 /** Writes what was kept since the last time. */
 export function writeRecords(/** @type {import('./store.js').Store | null} */ store) {
-  const written = records.splice(0).map(([key, text]) => store?.putRecord(key, text));
+  const written = records.splice(0).map(([key, text]) => key && store?.putRecord(key, text));
   void Promise.allSettled(written).then(done);
 }

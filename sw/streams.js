@@ -9,6 +9,8 @@ import { answerWords, CONDITIONS } from './words.js';
 /** @typedef {import('./exchange.js').Exchange} Exchange */
 /** @typedef {import('../build/border.js').Commands['OpenStream']} OpenStream */
 
+const BROKEN = 'origin-unreachable';
+
 /** By the core's number. @type {Map<number, Stream>} */
 const streams = new Map();
 
@@ -76,7 +78,7 @@ export class Stream {
     for (const piece of this.#kept.keys()) if (piece < keep) this.#kept.delete(piece);
     if (!this.#begun) {
       this.#begun = true;
-      this.#pumping = this.#pump().catch(() => 'origin-unreachable');
+      this.#pumping = this.#pump().catch(() => BROKEN);
       // What came before it broke off is good: it is told first.
       void this.#pumping.then((code) => this.#told.then(() => this.#end(code)));
     }
@@ -92,12 +94,14 @@ export class Stream {
   }
 
   async *#spill() {
-    await this.#pumping;
+    const code = await this.#pumping;
     const pieces = /** @type {AsyncGenerator<ArrayBuffer, void>} */ (this.#pieces);
     const came = /** @type {ArrayBuffer[]} */ (this.#raw);
     for (let buffer; (buffer = came.shift() ?? (await pieces.next()).value); ) {
       if (buffer.byteLength > 0) yield new Uint8Array(buffer);
     }
+    // It broke off before it was known that its bytes are passed on as they are.
+    if (code === BROKEN) throw BROKEN;
   }
 
   /** The answer as it is, for a page; `shared`: the bodies that read it go on. Nothing of it was read. */
@@ -151,7 +155,7 @@ export class Stream {
       if (this.#isClosed) return giveUp(response.body);
       tell(STREAM_HEAD, answerWords(response), this.#id, response.status);
     } catch {
-      this.#end(own && request.signal.aborted ? 'cancelled' : 'origin-unreachable');
+      this.#end(own && request.signal.aborted ? 'cancelled' : BROKEN);
     }
   }
 
@@ -195,8 +199,7 @@ export class Stream {
 
   #tell(/** @type {number} */ piece, /** @type {ArrayBuffer} */ buffer) {
     const digesting = crypto.subtle.digest('SHA-256', buffer);
-    this.#told = this.#told.then(async () => {
-      const digest = await digesting;
+    const telling = Promise.all([digesting, this.#told]).then(async ([digest]) => {
       const code = await listOf(this.#resource.root);
       if (this.#isClosed || this.#isOver) return;
       if (code) return void tell(STREAM_END, code, this.#id);
@@ -205,14 +208,14 @@ export class Stream {
       tell(STREAM_PIECE, digest, this.#id, piece, buffer.byteLength);
       if (!this.#spilt) this.#raw = null;
     });
+    // A browser that is short of memory digests nothing.
+    this.#told = telling.catch(() => void tell(STREAM_END, BROKEN, this.#id));
   }
 
   // What comes after a pause waited here: it says nothing of the origin's rate.
   #pause() {
     this.#tellRate();
-    return new Promise((resolve) => {
-      this.#goOn = () => resolve(undefined);
-    });
+    return new Promise((resolve) => (this.#goOn = /** @type {() => void} */ (resolve)));
   }
 
   #tellRate() {

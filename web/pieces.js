@@ -96,7 +96,9 @@ export class Pieces {
 
   /** @param {number} handle @param {number} piece */
   digest(handle, piece) {
-    sha256(this.#get(handle, piece).bytes).then((digest) => this.#core.tell(PEER_DIGEST, digest, handle, piece));
+    sha256(this.#get(handle, piece).bytes)
+      .catch(() => '')
+      .then((digest) => this.#core.tell(PEER_DIGEST, digest, handle, piece));
   }
 
   /** @param {number} handle @param {number} piece */

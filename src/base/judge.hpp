@@ -26,7 +26,7 @@ struct OriginAnswer {
   std::string_view content_type;
   std::string_view retry_after;
   std::string_view accept_ranges;
-  bool has_reason = false;   // the status line had its phrase, which HTTP/2 has not
+  std::string_view reason;   // the phrase of its status line, which HTTP/2 has not
   std::string_view headers;  // all of them, a lower-case name and a value, a line each
 };
 

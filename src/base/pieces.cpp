@@ -58,14 +58,14 @@ PieceIndex Geometry::segment_end(PieceIndex piece) const {
   return std::min(count_, segment_begin(piece) + pieces_per_segment());
 }
 
-Result<PieceSet> PieceSet::parse(std::vector<std::uint8_t> bitfield, std::uint32_t count) {
+Result<PieceSet> PieceSet::parse(const std::vector<std::uint8_t>& bitfield, std::uint32_t count) {
   if (bitfield.size() != (count + 7) / 8) return Error::malformed_message;
   if (count % 8 != 0 && (bitfield.back() >> (count % 8)) != 0) return Error::malformed_message;
   PieceSet set(count);
   for (const std::uint8_t byte : bitfield) {
     set.held_count_ += static_cast<std::uint32_t>(std::popcount(byte));
   }
-  set.held_ = std::move(bitfield);
+  std::copy(bitfield.begin(), bitfield.end(), set.held_.begin());
   return set;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/list.hpp"
 #include "base/result.hpp"
 
 namespace peer_cdn {
@@ -83,7 +84,7 @@ class PieceSet {
   explicit PieceSet(std::uint32_t count = 0) : held_((count + 7) / 8, 0), count_(count) {}
   // A bitfield as it is on the wire: piece i is bit i%8 of byte i/8 (least significant first).
   // malformed_message if the length is not right, or a bit beyond the count is set.
-  static Result<PieceSet> parse(std::vector<std::uint8_t> bitfield, std::uint32_t count);
+  static Result<PieceSet> parse(const std::vector<std::uint8_t>& bitfield, std::uint32_t count);
 
   std::uint32_t count() const { return count_; }
   std::uint32_t held() const { return held_count_; }
@@ -100,11 +101,11 @@ class PieceSet {
   // The first piece from `from` on that is held (or is missing), or count().
   PieceIndex next_held(PieceIndex from) const;
   PieceIndex next_missing(PieceIndex from) const;
-  const std::vector<std::uint8_t>& bitfield() const { return held_; }
+  std::vector<std::uint8_t> bitfield() const { return {held_.begin(), held_.end()}; }
   bool operator==(const PieceSet&) const = default;
 
  private:
-  std::vector<std::uint8_t> held_;
+  List<std::uint8_t> held_;
   std::uint32_t count_;
   std::uint32_t held_count_ = 0;
 };

@@ -11,17 +11,16 @@ namespace {
 
 constexpr std::uint64_t number_max = std::numeric_limits<std::uint64_t>::max();
 
-// Takes the digits off the front; nothing if there are none. A number that does not fit into 64
-// bits becomes the largest, because both are past the end of every resource.
-std::optional<std::uint64_t> take_number(std::string_view& text) {
-  if (text.empty() || !is_digit(text.front())) return std::nullopt;
-  std::uint64_t number = 0;
-  while (!text.empty() && is_digit(text.front())) {
+// Takes the digits off the front. False if there are none. A number that does not fit into 64 bits
+// becomes the largest, because both are past the end of every resource.
+bool take_number(std::string_view& text, std::uint64_t& number) {
+  const std::size_t before = text.size();
+  number = 0;
+  for (; !text.empty() && is_digit(text.front()); text.remove_prefix(1)) {
     const auto digit = static_cast<std::uint64_t>(text.front() - '0');
     number = number > (number_max - digit) / 10 ? number_max : number * 10 + digit;
-    text.remove_prefix(1);
   }
-  return number;
+  return text.size() < before;
 }
 
 bool take(std::string_view& text, std::string_view front) {
@@ -39,15 +38,15 @@ bool take_unit(std::string_view& text, char after) {
   return true;
 }
 
-// The only range of a range-set; nothing if there are two ranges or none. A list may have empty
+// The only range of a range-set; empty if there are two ranges or none. A list may have empty
 // members (RFC 9110 5.6.1).
-std::optional<std::string_view> only_member(std::string_view list) {
-  std::optional<std::string_view> only;
+std::string_view only_member(std::string_view list) {
+  std::string_view only;
   while (true) {
     const std::size_t comma = list.find(',');
     const std::string_view member = trim(list.substr(0, comma));
     if (!member.empty()) {
-      if (only) return std::nullopt;
+      if (!only.empty()) return {};
       only = member;
     }
     if (comma == std::string_view::npos) return only;
@@ -67,21 +66,17 @@ void append(Text& text, ByteRange range) {
 std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t resource_bytes) {
   header = trim(header);
   if (!take_unit(header, '=')) return std::nullopt;
-  const auto member = only_member(header);
-  if (!member) return std::nullopt;
-  std::string_view text = *member;
-
+  std::string_view text = only_member(header);
   const bool is_suffix = take(text, "-");
-  const auto first = take_number(text);
-  if (!first) return std::nullopt;
-  ByteRange range{*first, resource_bytes};
+  ByteRange range{0, resource_bytes};
+  if (!take_number(text, range.begin)) return std::nullopt;
   if (is_suffix) {
-    range.begin = resource_bytes - std::min(*first, resource_bytes);
+    range.begin = resource_bytes - std::min(range.begin, resource_bytes);
   } else {
     if (!take(text, "-")) return std::nullopt;
     // A last position past the end means the end. It is not an error.
-    const auto last = take_number(text);
-    if (last && *last < resource_bytes) range.end = *last + 1;
+    std::uint64_t last;
+    if (take_number(text, last) && last < resource_bytes) range.end = last + 1;
   }
   if (!text.empty() || range.begin >= range.end) return std::nullopt;
   return range;
@@ -89,25 +84,23 @@ std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t reso
 
 Result<ContentRange> parse_content_range(std::string_view header) {
   std::string_view text = trim(header);
-  if (!take_unit(text, ' ')) return Error::malformed_message;
-  const auto first = take_number(text);
-  if (!first || !take(text, "-")) return Error::malformed_message;
-  const auto last = take_number(text);
-  if (!last || !take(text, "/")) return Error::malformed_message;
-  std::optional<std::uint64_t> total;
-  if (!take(text, "*")) {
-    total = take_number(text);
-    if (!total) return Error::malformed_message;
+  std::uint64_t first;
+  std::uint64_t last;
+  std::uint64_t total = number_max;
+  const bool is_range = take_unit(text, ' ') && take_number(text, first) && take(text, "-") &&
+                        take_number(text, last) && take(text, "/") && first <= last;
+  if (!is_range) return Error::malformed_message;
+  const bool is_known = !take(text, "*");
+  if ((is_known && !take_number(text, total)) || !text.empty() || last >= total) {
+    return Error::malformed_message;
   }
-  if (!text.empty() || *first > *last || *last == number_max) return Error::malformed_message;
-  if (total && *last >= *total) return Error::malformed_message;
-  return ContentRange{{*first, *last + 1}, total};
+  return ContentRange{{first, last + 1}, is_known ? std::optional(total) : std::nullopt};
 }
 
 std::optional<std::uint64_t> parse_length(std::string_view header) {
   std::string_view text = trim(header);
-  const auto length = take_number(text);
-  return text.empty() ? length : std::nullopt;
+  std::uint64_t length;
+  return take_number(text, length) && text.empty() ? std::optional(length) : std::nullopt;
 }
 
 void append_decimal(Text& text, std::uint64_t number) {

@@ -30,14 +30,20 @@ std::string_view Record::line(unsigned number) const {
   return take_line(from);
 }
 
-void Record::write(std::string_view flags, std::string_view etag, std::string_view date,
+std::string_view Record::reason() const {
+  std::string_view reason = line(0);
+  if (!reason.empty()) reason.remove_prefix(1);
+  return reason;
+}
+
+void Record::write(std::string_view form, std::string_view etag, std::string_view date,
                    std::string_view others, std::string_view headers) {
-  Text text = flags;
+  Text text = form;
   for (const std::string_view each : {etag, date, others, headers}) (text += "\n") += each;
   text_ = std::move(text);
 }
 
-void Record::learn(std::string_view seen, bool whole, bool has_reason) {
+void Record::learn(std::string_view seen, bool whole, std::string_view reason) {
   // A part says nothing of the whole's length and encoding.
   const bool is_kept = is_whole() && !whole;
   const std::string_view tag = header_of(seen, "etag");
@@ -49,10 +55,10 @@ void Record::learn(std::string_view seen, bool whole, bool has_reason) {
     (others += "\t") += each;
   }
   if (seen.size() > limits::record_bytes) seen = {};
-  Text flags = whole || is_kept ? "1" : "0";
-  flags.push_back(has_reason ? '1' : '0');
-  write(flags, is_given() ? etag() : tag, is_given() ? date() : modified, others,
-        is_kept ? headers() : seen);
+  Text form = whole ? "1" : "0";
+  form += reason;
+  write(is_kept ? line(0) : std::string_view(form), is_given() ? etag() : tag,
+        is_given() ? date() : modified, others, is_kept ? headers() : seen);
 }
 
 bool Record::give(std::string_view own_etag) {
@@ -62,8 +68,11 @@ bool Record::give(std::string_view own_etag) {
 }
 
 bool Record::denies(std::string_view seen) const {
-  return is_given() &&
-         (etag() != header_of(seen, "etag") || date() != header_of(seen, "last-modified"));
+  const auto is_other = [this](std::string_view value, std::string_view given) {
+    return value.empty() ? !given.empty() : !knows(value);
+  };
+  return is_given() && (is_other(header_of(seen, "etag"), etag()) ||
+                        is_other(header_of(seen, "last-modified"), date()));
 }
 
 bool Record::knows(std::string_view validator) const {

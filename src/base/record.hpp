@@ -17,7 +17,7 @@ bool has_header(std::string_view lines, std::string_view name);
 class Record {
  public:
   // An answer of the origin that holds the resource's bytes has these headers.
-  void learn(std::string_view headers, bool whole, bool has_reason = false);
+  void learn(std::string_view headers, bool whole, std::string_view reason = {});
   // A page sees the head: the tag that it is given, unless it was given another before. True if
   // that is new.
   bool give(std::string_view own_etag);
@@ -26,17 +26,17 @@ class Record {
   std::string_view etag() const { return line(1); }
   std::string_view date() const { return line(2); }
   bool is_given() const { return !text_.empty(); }
-  // An answer with these headers has another tag or date than pages are given. Its bytes may be
-  // others, too.
+  // An answer with these headers has a tag or a date that was never given for these bytes, or lacks
+  // one. Its bytes may be others, too.
   bool denies(std::string_view headers) const;
   // Whether a page was ever given this tag or date for the resource's bytes.
   bool knows(std::string_view validator) const;
   // As the origin sent them last, a name and a value, a line each; empty if that was not seen.
   std::string_view headers() const { return rest(4); }
   // They are those of a whole answer, with its length and encoding.
-  bool is_whole() const { return has(0, '1'); }
-  // It sends the phrase of a status (HTTP/1.1).
-  bool has_reason() const { return has(1, '1'); }
+  bool is_whole() const { return is_given() && text_[0] == '1'; }
+  // The phrase of its status, which HTTP/2 has not.
+  std::string_view reason() const;
 
   const Text& text() const { return text_; }
   void read(std::string_view text) {
@@ -44,17 +44,14 @@ class Record {
   }
 
  private:
-  bool has(std::size_t flag, char value) const {
-    return line(0).size() > flag && line(0)[flag] == value;
-  }
   std::string_view rest(unsigned line) const;
   std::string_view line(unsigned number) const;
-  void write(std::string_view flags, std::string_view etag, std::string_view date,
+  void write(std::string_view form, std::string_view etag, std::string_view date,
              std::string_view others, std::string_view headers);
 
-  // Lines: whether it is whole and has phrases, the tag and the date that were given first, those
-  // that the origin gave later (a tab between), and the headers. Or nothing, if no page was given
-  // anything.
+  // Lines: whether it is whole (1 or 0) and its phrase, the tag and the date that were given first,
+  // those that the origin gave later (a tab between), and the headers. Or nothing, if no page was
+  // given anything.
   Text text_;
 };
 

@@ -9,7 +9,7 @@ OriginAnswer answer_of(std::string_view text, unsigned status) {
   OriginAnswer answer;
   answer.status = status;
   answer.type = take_line(text);
-  answer.has_reason = !take_line(text).empty();
+  answer.reason = take_line(text);
   answer.headers = text;
 #define ANSWER_HEADER(member, header) answer.member = header_of(text, header);
 #include "bind/border.def"

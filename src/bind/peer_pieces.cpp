@@ -40,9 +40,9 @@ unsigned path_key(unsigned path_and_query_bytes) {
 unsigned record(unsigned answer_bytes) {
   std::string_view rest = text_of(answer_bytes);
   take_line(rest);  // its type
-  const bool has_reason = !take_line(rest).empty();
+  const std::string_view reason = take_line(rest);
   Record record;
-  record.learn(rest, true, has_reason);
+  record.learn(rest, true, reason);
   return give(record.text());
 }
 
@@ -168,9 +168,13 @@ bool digests(unsigned digest_and_list_bytes, unsigned resource, bool asked, doub
   return !!parsed;
 }
 
+// Text: the digest's bytes; nothing if the browser could not make it.
 void digest(unsigned digest_bytes, unsigned resource, unsigned piece, double now) {
   const Event event(now, resource);
   if (!event) return;
+  if (digest_bytes == 0) {
+    return self->peer.swarm().handle_undigested(event.known->root, piece, event.at);
+  }
   self->peer.swarm().handle_digest(event.known->root, piece, digest_of(text_of(digest_bytes)),
                                    event.at);
 }

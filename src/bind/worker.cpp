@@ -319,8 +319,9 @@ void company(unsigned bytes, double now) {
 // Text: method, destination, redirect mode, whether it has integrity, path with query, and
 // conditions (http/conditions.hpp), a line each; then in what manner it asks: mode, cache mode,
 // credentials mode, whether it has a referrer, the referrer's policy, and name and value of each
-// header. The exchange, or 0: the browser does it. `wall`: Date.now().
-unsigned open_exchange(unsigned bytes, bool same_origin, unsigned page, double now, double wall) {
+// header. The exchange, or 0: the browser does it; or -1: it is passed on, and written() is told.
+// `wall`: Date.now().
+int open_exchange(unsigned bytes, bool same_origin, unsigned page, double now, double wall) {
   std::string_view rest = text_of(bytes);
   FetchEvent event;
   RequestFields& fields = event.fields;
@@ -352,7 +353,13 @@ unsigned open_exchange(unsigned bytes, bool same_origin, unsigned page, double n
       },
       at(now), wall);
   if (id || !engine.commands().empty()) post(now);
-  return id ? id->value : 0;
+  return id ? static_cast<int>(id->value) : -static_cast<int>(engine.takes_write(event));
+}
+
+// The origin's answer to a write. Text: path with query.
+void written(unsigned bytes, unsigned status, double now) {
+  engine.handle_written(text_of(bytes), status);
+  post(now);
 }
 
 // Of a listed resource: root and type, a line each.
@@ -374,7 +381,7 @@ unsigned head(unsigned id) {
   const ResponseHead head = exchange->head();
   Text all;
   append_decimal(all, head.status);
-  return give(((all += head.reason) += "\n") += head.headers);
+  return give((((all += " ") += head.reason) += "\n") += head.headers);
 }
 
 // Of its resource the key in the store (root and path) and the record, a line end between.
@@ -458,8 +465,8 @@ void digest(unsigned text_bytes, unsigned body, unsigned job, unsigned piece, do
   post(now);
 }
 
-void run_read(unsigned body, unsigned job, bool found, double now) {
-  if (Part* part = engine.part({body})) part->handle_run({job}, found, at(now));
+void run_gone(unsigned body, unsigned job, double now) {
+  if (Part* part = engine.part({body})) part->handle_run_gone({job}, at(now));
   post(now);
 }
 

@@ -216,8 +216,9 @@ class Body {
   // Why the origin could not be used, if that ended the body: before the first byte (the request
   // goes to the network as it is), or in the middle.
   Error origin_error() const { return finished_ ? origin_error_ : Error::none; }
-  // Once: an answer that was taken turned out to have other bytes, before any was passed on.
+  // Once: an answer that was taken turned out to have other bytes.
   bool take_others() { return std::exchange(has_met_others_, false); }
+  bool has_passed_any() const { return passed_any_; }
   // Whether a page is asked for some of it.
   bool asks_peers() const { return job_of(Source::peers) != nullptr; }
   const Counts& counts() const { return counts_; }

@@ -54,9 +54,8 @@ void Body::store_up_to(Job& job, PieceIndex end) {
 
 // Ends a job. What it did not bring is free again.
 void Body::close(JobId id) {
-  const auto job =
-      std::find_if(jobs_.begin(), jobs_.end(), [id](const Job& each) { return each.id == id; });
-  assert(job != jobs_.end());
+  Job* job = find(id);
+  assert(job);
   for (PieceIndex piece = std::max(job->next, pieces_.begin); piece < job->pieces.end; ++piece) {
     if (state(piece) == State::taken) state(piece) = State::free;
   }
@@ -66,7 +65,7 @@ void Body::close(JobId id) {
   const bool is_kept = refusal_ && refusal_->id == id;
   if (job->source == Source::origin && !is_kept) streams_->leave(job->stream, job->reader);
   if (!is_kept) push(Close{id});
-  jobs_.erase(static_cast<std::size_t>(job - jobs_.begin()));
+  jobs_.erase(job);
   retake();
 }
 

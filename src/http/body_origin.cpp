@@ -212,7 +212,7 @@ void Body::note_written(const Job& job) {
 // While peers may come yet, an answer that is the page's is kept.
 void Body::lose_origin(Job& job, Error error, bool is_answer) {
   const bool is_changed = told(error) == Error::origin_changed;
-  has_met_others_ |= is_changed && job.accepted && !passed_any_;
+  has_met_others_ |= is_changed && job.accepted;
   // A broken connection is another matter.
   if (is_untouched(job) && (error != Error::origin_unreachable || lacks_digests_)) {
     return spill(job, error);

@@ -157,8 +157,8 @@ struct Transfer {
   bool done;
   Error error;
 };
-// Read this run of the store: handle_run(); then digest its pieces: handle_digest() of each in
-// order.
+// Read this run of the store, and digest its pieces: handle_digest() of each in order. Or
+// handle_run_gone().
 struct Read {
   BodyId body;
   JobId job;

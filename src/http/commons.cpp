@@ -9,19 +9,22 @@
 namespace peer_cdn {
 
 bool Commons::is_open(const Root& root) const {
-  return std::any_of(parts.begin(), parts.end(),
-                     [&root](const Part* part) { return part->root() == root; });
+  for (const Part* part : parts) {
+    if (part->root() == root) return true;
+  }
+  return false;
 }
 
 std::size_t Commons::waiting() const {
-  return static_cast<std::size_t>(std::count_if(
-      parts.begin(), parts.end(), [](const Part* part) { return !part->has_begun(); }));
+  std::size_t waiting = 0;
+  for (const Part* part : parts) waiting += part->has_begun() ? 0 : 1;
+  return waiting;
 }
 
 void Commons::learn(Resource& resource, ExchangeId exchange, const OriginAnswer& answer,
                     bool says) {
   if (says) {
-    resource.record.learn(answer.headers, answer.status == 200, answer.has_reason);
+    resource.record.learn(answer.headers, answer.status == 200, answer.reason);
     resource.learn_type();
     keep_record(exchange);
   }

@@ -83,7 +83,11 @@ void Engine::handle_manifest_loaded(ManifestFetch fetch, double fetched_wall, st
                                     Instant now) {
   const bool is_used = fetch == ManifestFetch::other;
   freshness_.handle_loaded(is_used ? fetched_wall : 0);
-  if (is_used) read_losses(lost, commons_.manifest);
+  if (is_used) {
+    read_losses(lost, commons_.manifest);
+    read_losses(written_, commons_.manifest);
+    commons_.has_lost = !written_.empty();
+  }
   go_on(now);
 }
 
@@ -228,11 +232,18 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   return id;
 }
 
-void Engine::handle_written(std::string_view path_and_query) {
+bool Engine::takes_write(const FetchEvent& event) {
+  if (!is_write(event.fields)) return false;
+  if (freshness_.is_loaded()) return commons_.manifest.find(event.path);
+  add_loss(written_, Error::wrong_digest, event.path);
+  return false;
+}
+
+void Engine::handle_written(std::string_view path_and_query, std::uint32_t status) {
   Resource* resource = commons_.manifest.find(path_and_query);
-  if (!resource) return;
+  if (!resource || status >= 400) return;
   resource->lost = Error::wrong_digest;
-  keep_manifest(false);
+  commons_.has_lost = true;
 }
 
 // A request waits until the stored manifest is in memory, then for a newer one if that is old, and,
@@ -423,8 +434,9 @@ void Engine::handle_stream_end(StreamId id, Error error, Instant now) {
   if (!stream) return;
   // The page gave up its own Request, for whose answer others wait.
   if (error == Error::cancelled) {
-    Part* other = part({stream->listeners[0].body});
-    if (other) other->open_stream(*stream, false);
+    for (const Stream::Listener& each : stream->listeners) {
+      if (Part* other = part({each.body})) return other->open_stream(*stream, false);
+    }
     return;
   }
   stream->ended = error;

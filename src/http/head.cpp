@@ -23,11 +23,13 @@ ResponseHead response_head(const Resource& resource, std::uint32_t status,
                            const std::optional<ByteRange>& range) {
   const Record& record = resource.record;
   ResponseHead head{status, {}, {}};
-  if (record.has_reason()) {
+  if (const std::string_view reason = record.reason(); !reason.empty()) {
     using namespace std::string_view_literals;
-    head.reason = status == 200   ? " OK"sv
-                  : status == 206 ? " Partial Content"sv
-                                  : " Not Modified"sv;
+    const bool is_seen = status == (record.is_whole() ? 200U : 206U);
+    head.reason = is_seen         ? reason
+                  : status == 200 ? "OK"sv
+                  : status == 206 ? "Partial Content"sv
+                                  : "Not Modified"sv;
   }
   const auto add = [&head](std::string_view name, std::string_view value) {
     if (!head.headers.empty()) head.headers.push_back('\n');

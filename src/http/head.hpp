@@ -13,9 +13,8 @@ namespace peer_cdn {
 
 struct ResponseHead {
   std::uint32_t status = 200;
-  std::string_view
-      reason;    // its phrase (RFC 9112 section 4) behind a space, where the origin sends any
-  Text headers;  // a lower-case name and a value, a line each
+  std::string_view reason;  // its phrase (RFC 9112 section 4), where the origin sends any
+  Text headers;             // a lower-case name and a value, a line each
 };
 
 // The strong entity tag of a resource: its root in quotes (RFC 9110 8.8.3). It is given where this

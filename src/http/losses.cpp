@@ -9,16 +9,17 @@ bool is_lasting(Error error) {
          error == Error::wrong_digest || error == Error::digests_mismatch;
 }
 
+void add_loss(Text& all, Error error, std::string_view path) {
+  (((all += code(error)) += "\n") += path) += "\n";
+}
+
 Text losses_of(const Manifest& manifest) {
   Text all;
   std::size_t left = limits::lost_resources;
   for (const Resource& each : manifest.resources()) {
     if (!is_lasting(each.lost) || left == 0) continue;
     --left;
-    all += code(each.lost);
-    all.push_back('\n');
-    all += each.path;
-    all.push_back('\n');
+    add_loss(all, each.lost, each.path);
   }
   return all;
 }

@@ -13,7 +13,9 @@ namespace peer_cdn {
 // Whether the origin will answer so the next time too. The trouble that it has may be over by then.
 bool is_lasting(Error error);
 
-// A code and a path for each that is lost, a line each: limits::lost_resources at the most.
+// A code and a path, a line each.
+void add_loss(Text& all, Error error, std::string_view path);
+// Those of each that is lost: limits::lost_resources at the most.
 Text losses_of(const Manifest& manifest);
 // Marks what a worker before this one kept.
 void read_losses(std::string_view kept, const Manifest& manifest);

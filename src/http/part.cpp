@@ -101,8 +101,8 @@ void Part::handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const
   if (is_last_of_run && read_.job == job && piece + 1 < read_.pieces.end) read_on(piece + 1, now);
 }
 
-void Part::handle_run(JobId job, bool found, Instant now) {
-  if (read_.job != job || is_over_ || found) return;
+void Part::handle_run_gone(JobId job, Instant now) {
+  if (read_.job != job || is_over_) return;
   commons_.holdings.forget(root(), run_);
   read_on(read_.pieces.begin, now);
 }
@@ -202,7 +202,8 @@ bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now
   has_head_ |= taken;
   Stream* stream = commons_.streams.find(stream_of(job));
   if (taken && stream && !std::exchange(stream->is_learned, true)) {
-    if (!std::exchange(has_learned_, true)) before_ = asked_.resource->record;
+    const bool is_right = body_.has_passed_any();
+    if (!std::exchange(has_learned_, true) || is_right) before_ = asked_.resource->record;
     commons_.learn(*asked_.resource, asked_.exchange, answer, true);
   }
   if (is_busy(answer.status)) {
@@ -261,8 +262,10 @@ void Part::catch_up(JobId job, StreamId id, PieceIndex first, Instant now) {
 // --- What the body decides -----------------------------------------------------------------------
 
 void Part::drain(Instant now) {
-  // The head of other bytes says nothing of these.
-  if (body_.take_others() && std::exchange(has_learned_, false)) {
+  // The head of other bytes says nothing of these. A tag that the page was given first, with right
+  // ones, is theirs.
+  const bool is_others = body_.take_others() && (before_.is_given() || !body_.has_passed_any());
+  if (is_others && std::exchange(has_learned_, false)) {
     asked_.resource->record = before_;
     commons_.keep_record(asked_.exchange);
   }

@@ -85,8 +85,8 @@ class Part {
   // Of a run of the store, or of a page's reply: a piece that the host digested.
   void handle_digest(JobId job, PieceIndex piece, std::uint64_t bytes, const Digest& digest,
                      Instant now);
-  // The run that was to be read is there or not.
-  void handle_run(JobId job, bool found, Instant now);
+  // The run that was to be read is not there.
+  void handle_run_gone(JobId job, Instant now);
   void handle_end(JobId job, Error error, Instant now);
   // The page that was asked: verified a piece, knows somebody, is at it, gave the whole resource.
   void handle_page_piece(JobId job, const PagePiece& piece, Instant now);

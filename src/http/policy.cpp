@@ -48,7 +48,11 @@ bool may_route(const RequestFields& request) {
 }
 
 bool is_read(const RequestFields& request) {
-  return request.method == "GET" || request.method == "HEAD";
+  return has_line("GET\nHEAD", request.method);
+}
+
+bool is_write(const RequestFields& request) {
+  return request.same_origin && !has_line("GET\nHEAD\nOPTIONS\nTRACE", request.method);
 }
 
 bool is_plain(const RequestFields& request) {

@@ -29,8 +29,11 @@ struct RequestFields {
 // scripts of workers, and "only-if-cached", which must not cause traffic. Navigations are routed.
 bool may_route(const RequestFields& request);
 
-// Whether it is a GET or HEAD. Others may change what lies at their URL.
+// Whether it is a GET or HEAD.
 bool is_read(const RequestFields& request);
+
+// Whether it may change what lies at its URL: its method is not safe (RFC 9110 9.2.1).
+bool is_write(const RequestFields& request);
 
 // Whether it asks for a body, whatever the client has. Others are answered only where the manifest
 // in memory lists them, and a site's middlewares never see them.

@@ -23,7 +23,7 @@ PieceIndex Windows::first_end(const Geometry& geometry, PieceIndex from) {
 PieceIndex Windows::window_end(const Geometry& geometry, PieceIndex from, PieceIndex end,
                                PieceIndex ahead_end) const {
   if (geometry.bytes() <= limits::small_bytes && bytes_max_ == limits::window_bytes_max) return end;
-  end = std::min({end, ahead_end, from + geometry.pieces_in(bytes_)});
+  end = std::min(std::min(end, ahead_end), from + geometry.pieces_in(bytes_));
   // Whole segments, once it reaches beyond its first: what is stored is cut there. Where the origin
   // sends less than a segment at once, that would be a request more for each.
   if (bytes_max_ < limits::segment_bytes) return end;
@@ -38,7 +38,7 @@ PieceIndex Windows::stretch_end(const Geometry& geometry, PieceIndex begin, Piec
                                 PieceIndex end) const {
   const PieceIndex first = geometry.pieces_in(limits::stretch_bytes_min);
   const PieceIndex later = limits::stretch_factor * (from - begin);
-  return std::min({end, from + at_once_, from + std::max(first, later)});
+  return std::min(end, from + std::min(at_once_, std::max(first, later)));
 }
 
 }  // namespace peer_cdn

@@ -328,7 +328,17 @@ void Download::handle_digests(DigestList digests, Outputs& out) {
 void Download::handle_digests_failed(Outputs& out) {
   if (digests_) return;
   list_asked_ = false;
-  for (const Reader& reader : readers_) out.push(End{reader.id, Error::digests_mismatch});
+  end_readers(Error::digests_mismatch, out);
+}
+
+void Download::handle_undigested(PieceIndex piece, Outputs& out) {
+  if (piece >= geometry_.count() || pieces_[piece].state != State::digesting) return;
+  drop(*active(piece), out);
+  end_readers(Error::storage_lost, out);
+}
+
+void Download::end_readers(Error error, Outputs& out) {
+  for (const Reader& reader : readers_) out.push(End{reader.id, error});
   readers_.clear();
   after_reader(out);
 }

@@ -134,6 +134,8 @@ class Download {
   // --- The host's answers -----------------------------------------------------------------------
   void handle_digests(DigestList digests, Outputs& out);
   void handle_digests_failed(Outputs& out);
+  // The browser could not digest a piece: it is short of memory, and nobody gets any.
+  void handle_undigested(PieceIndex piece, Outputs& out);
   // Returns the peer that sent a wrong piece, if it can only have been one.
   std::optional<PeerId> handle_digest(PieceIndex piece, const Digest& digest, Outputs& out);
   // The pieces are stored, or storing failed: either way the host need not keep them for the store.
@@ -267,6 +269,7 @@ class Download {
   void write_segment(PieceIndex begin, Outputs& out);
   void forget_ready(PieceIndex piece, Outputs& out);
   void after_reader(Outputs& out);
+  void end_readers(Error error, Outputs& out);
   void deliver(Reader& reader, Instant now, Outputs& out);
   Duration patience() const;
   Instant deadline(const Reader& reader) const;

@@ -339,6 +339,11 @@ void Swarm::handle_digest(const Root& root, PieceIndex piece, const Digest& dige
   settle(now);
 }
 
+void Swarm::handle_undigested(const Root& root, PieceIndex piece, Instant now) {
+  if (Download* download = find_download(root)) download->handle_undigested(piece, outputs_);
+  settle(now);
+}
+
 void Swarm::handle_store_failed(const Root& root, PieceRange pieces, Instant now) {
   if (Download* download = find_download(root)) download->handle_kept(pieces, false, outputs_);
   settle(now);

@@ -86,6 +86,7 @@ class Swarm {
   void handle_digests(const Root& root, DigestList digests, Instant now);
   void handle_digests_failed(const Root& root, Instant now);
   void handle_digest(const Root& root, PieceIndex piece, const Digest& digest, Instant now);
+  void handle_undigested(const Root& root, PieceIndex piece, Instant now);
   // These pieces are in the store: this page or the worker stored them, or they were found there at
   // the start.
   void handle_held(const Root& root, const Geometry& geometry, PieceRange pieces, Instant now);

@@ -264,6 +264,24 @@ TEST_CASE("a wrong piece of two senders names nobody, and comes from one the nex
   CHECK(two.ask(1, true) == std::nullopt);
 }
 
+TEST_CASE("a piece that the browser could not digest ends its readers, and is no peer's fault") {
+  Fixture f(2);
+  f.download.open(reader, {{0, 2}, {}}, start, f.out);
+  f.download.grant(reader, limits::mib, start);
+  f.holder(1, "xx");
+  f.list();
+  f.said();
+  for (int blocks = 0; blocks < 2; ++blocks) f.come(1, *f.ask(1));
+  CHECK(f.said() == "V0 ");
+  f.download.handle_undigested(1, f.out);
+  CHECK(f.said().empty());
+  f.download.handle_undigested(0, f.out);
+  CHECK(f.said() == "F0 Estorage-lost ");
+  f.download.handle_undigested(0, f.out);
+  CHECK(f.said().empty());
+  CHECK(f.download.finished());
+}
+
 TEST_CASE("in the endgame the slower request is cancelled at once, and its block not taken twice") {
   Fixture f(2);
   f.list();

@@ -400,6 +400,10 @@ TEST_CASE(
     event.fields.method = method;
     event.path = "/a";
     CHECK_FALSE(site.try_open(event));
+    CHECK(site.said().empty());
+    CHECK(site.write(event, 412));
+    CHECK(site.said().empty());
+    CHECK(site.write(event, 303));
     CHECK(site.said() == "keep manifest");
     CHECK(site.said_of("/b").find("read ") != std::string::npos);
   }
@@ -413,6 +417,22 @@ TEST_CASE(
   site.said();
   site.open("/a");
   CHECK(site.said().find("read ") != std::string::npos);
+}
+
+TEST_CASE("what is safe, is not listed, or is of another origin, is no write") {
+  Listed site({Host::file("/a", 5)}, {PluginKind::cache, PluginKind::network});
+  FetchEvent event;
+  event.path = "/a";
+  for (const char* method : {"GET", "HEAD", "OPTIONS", "TRACE"}) {
+    event.fields.method = method;
+    CHECK_FALSE(site.write(event, 200));
+  }
+  event.fields.method = "PATCH";
+  CHECK(site.write(event, 200));
+  event.path = "/b";
+  CHECK_FALSE(site.write(event, 200));
+  event.path = "/a";
+  CHECK_FALSE(site.write(event, 200, false));
 }
 
 TEST_CASE("an answer that is compared is asked for as the page asks, and once") {

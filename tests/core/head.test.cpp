@@ -63,6 +63,27 @@ TEST_CASE("a header without a value is repeated") {
   CHECK(value_of(head, "etag") == "(none)");
 }
 
+TEST_CASE(
+    "a status has the origin's phrase where it was seen, and the usual one where only another "
+    "was") {
+  const auto reasons = [](const Resource& of) {
+    std::string all;
+    for (const std::uint32_t status : {200U, 206U, 304U}) {
+      const auto range = status == 206 ? std::optional(ByteRange{0, 9}) : std::nullopt;
+      (all += response_head(of, status, range).reason) += ", ";
+    }
+    return all;
+  };
+  Resource seen = resource();
+  CHECK(reasons(seen) == ", , , ");
+  seen.record.learn("x\ny", false, "Partly");
+  CHECK(reasons(seen) == "OK, Partly, Not Modified, ");
+  seen.record.learn("x\ny", true, "Very Fine");
+  CHECK(reasons(seen) == "Very Fine, Partial Content, Not Modified, ");
+  seen.record.learn("x\ny", true);
+  CHECK(reasons(seen) == ", , , ");
+}
+
 TEST_CASE("without a type there is none") {
   Resource nameless = resource();
   nameless.type.clear();

@@ -187,6 +187,14 @@ class Host {
     hear();
     return id;
   }
+  // A request that is no read, which the origin answers so. Whether it is one of a listed file.
+  bool write(FetchEvent event, std::uint32_t status, bool same_origin = true) {
+    event.fields.same_origin = same_origin;
+    const bool is_taken = engine.takes_write(event);
+    if (is_taken) engine.handle_written(event.path, status);
+    hear();
+    return is_taken;
+  }
   // By its method and the six lines of its conditions.
   ExchangeId ask(std::string_view method, std::string_view path, std::string_view conditions = {}) {
     FetchEvent event;
@@ -389,16 +397,12 @@ class Host {
     hear();
   }
   void page_end(BodyId body, Error error) { end(body, page_job(body), error); }
-  void run_read(BodyId body, JobId job, bool is_found) {
-    if (Part* part = engine.part(body)) part->handle_run(job, is_found, now);
+  void run_gone(BodyId body, JobId job) {
+    if (Part* part = engine.part(body)) part->handle_run_gone(job, now);
     hear();
   }
   // The run that a body reads is there, and good.
-  void read(BodyId body) {
-    const JobId job = store_job(body);
-    run_read(body, job, true);
-    digest_all(body, job);
-  }
+  void read(BodyId body) { digest_all(body, store_job(body)); }
   // The pieces that a job still owes, one after another; of a run that is read, those of that run.
   void digest_all(BodyId body, JobId job) {
     const Job* of = find(body, job);

@@ -94,7 +94,7 @@ TEST_CASE("a run that is gone is not held any more, and another one that has the
   Stored site;
   site.hold('a', {2, 16});
   site.hold('a', {0, 3});
-  site.run_read(site.body(1), site.store_job(site.body(1)), false);
+  site.run_gone(site.body(1), site.store_job(site.body(1)));
   CHECK(site.said() == "read b1 run 0-3 for 0-3");
   site.read(site.body(1));
   CHECK(has(site.said(), "read b1 run 2-16 for 3-16"));
@@ -111,7 +111,7 @@ TEST_CASE("what another body found to be gone is not read: nothing is said of it
   CHECK(site.said() == "read b2 run 16-32 for 16-32");
   site.read(site.body(1));
   CHECK(site.said() == "open b1; respond x1 plugin 0 with b1; read b1 run 4-16 for 4-16");
-  site.run_read(site.body(2), site.store_job(site.body(2)), false);
+  site.run_gone(site.body(2), site.store_job(site.body(2)));
   site.said();
   site.read(site.body(1));
   CHECK(site.said() == "close b1 job 1; read b1 run 32-40 for 32-40");
@@ -120,7 +120,7 @@ TEST_CASE("what another body found to be gone is not read: nothing is said of it
 
 TEST_CASE("what the store lost before the first byte is asked of the next plugin") {
   Stored site;
-  site.run_read(site.body(1), site.store_job(site.body(1)), false);
+  site.run_gone(site.body(1), site.store_job(site.body(1)));
   CHECK(site.said() ==
         "close b1 job 1; break b1 storage-lost; open s1 of b2 for 0-4; "
         "read b2 run 4-16 for 4-16");
@@ -132,7 +132,7 @@ TEST_CASE("what the store lost later the origin gives at that very byte") {
   Stored site;
   site.read(site.body(1));
   site.said();
-  site.run_read(site.body(1), site.store_job(site.body(1)), false);
+  site.run_gone(site.body(1), site.store_job(site.body(1)));
   CHECK(site.said() == "close b1 job 1; open s1 of b1 for 4-16; read b1 run 16-32 for 16-32");
   site.head(site.stream(1));
   site.pull(site.body(1), 4 * limits::mib);
@@ -173,8 +173,7 @@ TEST_CASE("what is said of a job that was closed, or never given, is not heard")
   site.read(site.body(1));
   site.said();
   for (const JobId late : {job, JobId{99}}) {
-    site.run_read(site.body(1), late, false);
-    site.run_read(site.body(1), late, true);
+    site.run_gone(site.body(1), late);
     site.end(site.body(1), late, Error::storage_lost);
     if (Part* part = site.engine.part(site.body(1))) {
       part->handle_page_pending(late, true);
@@ -505,7 +504,7 @@ TEST_CASE("pieces of a page that came for nothing give their credit back") {
     site.head(site.stream(number));
     site.bring(site.stream(number));
   }
-  site.run_read(site.body(1), site.store_job(site.body(1)), false);
+  site.run_gone(site.body(1), site.store_job(site.body(1)));
   const auto is_sending = [&site] {
     const Host::Job* job = site.find(site.body(1), site.page_job(site.body(1)));
     return job && job->next < job->pieces.end && job->credit >= 65536;

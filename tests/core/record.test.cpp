@@ -31,6 +31,36 @@ TEST_CASE("an answer with another tag or date than pages are given denies what i
   }
 }
 
+TEST_CASE("whatever tag and date were given for these bytes deny nothing, and none at all does") {
+  Record record;
+  record.learn("etag\n\"one\"\nlast-modified\nMonday", true);
+  record.learn("etag\n\"two\"\nlast-modified\nTuesday", true);
+  for (const char* each :
+       {"etag\n\"two\"\nlast-modified\nTuesday", "etag\n\"two\"\nlast-modified\nMonday"}) {
+    CHECK_FALSE(record.denies(each));
+  }
+  CHECK(record.denies("etag\n\"two\""));
+  CHECK(record.denies("etag\n\"three\"\nlast-modified\nMonday"));
+  Record tagless;
+  tagless.learn("last-modified\nMonday", true);
+  CHECK_FALSE(tagless.denies("last-modified\nMonday"));
+  CHECK(tagless.denies("etag\n\"one\"\nlast-modified\nMonday"));
+}
+
+TEST_CASE("the phrase of a status is kept with the form of its answer") {
+  Record record;
+  record.learn("x\ny", false, "Partly");
+  CHECK(record.reason() == "Partly");
+  CHECK_FALSE(record.is_whole());
+  record.learn("x\ny", true, "Very Fine");
+  record.learn("x\ny", false, "Partly");
+  CHECK(record.reason() == "Very Fine");
+  CHECK(record.is_whole());
+  record.learn("x\ny", true);
+  CHECK(record.reason().empty());
+  CHECK(Record().reason().empty());
+}
+
 TEST_CASE("our own tag stays where it was given first, and an origin without any gives none") {
   Record ours;
   CHECK(ours.give("\"own\""));

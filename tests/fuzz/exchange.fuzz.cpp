@@ -272,7 +272,7 @@ struct World : Host {
       case 0:
         return end(body, job, Error::storage_lost);
       case 1:
-        if (!asked->is_found) run_read(body, job, false);
+        if (!asked->is_found) run_gone(body, job);
         return;
       case 2:
         if (asked->is_found && may_digest(at->second.exchange)) digest(body, job, asked->next, 2);
@@ -290,7 +290,6 @@ struct World : Host {
     if (!asked) return false;
     if (!asked->is_found) {
       asked->is_found = true;
-      run_read(body, job, true);
       return true;
     }
     const ExchangeId id = bodies.at(body.value).exchange;
@@ -412,7 +411,7 @@ struct World : Host {
         part->handle_page_reply(job, 200, 5000, now);
         part->handle_page_piece(job, {what, 65536, PieceSource::peers, 1}, now);
         part->handle_digest(job, what, 65536, Digest(), now);
-        part->handle_run(job, false, now);
+        part->handle_run_gone(job, now);
         part->handle_end(job, Error::none, now);
       }
     }

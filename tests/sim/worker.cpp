@@ -259,8 +259,10 @@ void Worker::read_run(const command::Read& read, const File& file) {
   if (is_closed()) return;
   const bool is_found = runs_.count({file.root, read.run.begin, read.run.end}) > 0 &&
                         !world_.random.chance(visitor_.faults.loses);
-  tell_part(read.body, [&](Part& part, Instant now) { part.handle_run(read.job, is_found, now); });
-  if (!is_found) return;
+  if (!is_found) {
+    return tell_part(read.body,
+                     [&](Part& part, Instant now) { part.handle_run_gone(read.job, now); });
+  }
   for (PieceIndex piece = read.pieces.begin; piece < read.pieces.end && !is_closed(); ++piece) {
     tell_part(read.body, [&](Part& part, Instant now) {
       part.handle_digest(read.job, piece, file.geometry.bytes_of(piece),

@@ -406,3 +406,13 @@ test('of a stored file over 1 MiB that lacks a piece nothing is answered when th
   const next = await worker.restart();
   await assert.rejects(next.fetch('/static/a.bin'));
 });
+
+test('a run that is there and is never read to its end comes from the origin', async () => {
+  for (const bytes of [50_000, 300_000, 3 * MIB]) {
+    const { fetchAll, file, caches } = await held({ bytes });
+    const { bodyOf } = caches;
+    const hanging = () => new ReadableStream({ pull: () => new Promise(() => {}) }, { highWaterMark: 0 });
+    caches.bodyOf = (buffer) => (buffer.byteLength > 40_000 ? hanging() : bodyOf.call(caches, buffer));
+    assert.deepEqual(await fetchAll(), file.body, `${bytes} bytes`);
+  }
+});

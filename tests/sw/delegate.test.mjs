@@ -416,3 +416,17 @@ test('a page that is asked in place of one that was closed gets the credit of th
   assert.equal(other.asks.length, 1);
   assert.ok((await counts(at)).fromPeers > 0);
 });
+
+test('a timeoutAfter that is longer than any timer of a browser rings none', async () => {
+  for (const timeoutAfter of [2 ** 31, 2 ** 40]) {
+    const at = await place({ script: chain('ordered', ['delegate', { timeoutAfter }]) });
+    const { caches, clock, file } = at;
+    caches.hold(file);
+    // Nothing else is waited for while the store is read.
+    caches.faults.match = (about) => (about.includes('/store/') ? clock.after(2500) : undefined);
+    const worker = await at.worker.restart();
+    const page = await worker.page();
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, `${timeoutAfter}`);
+    assert.equal(at.origin.requests(url).length, 0);
+  }
+});

@@ -220,3 +220,43 @@ test('a list that is too long or too short for the file that the manifest names 
     assert.ok(origin.requests(listOf(file)).length >= 1);
   }
 });
+
+test('a file whose list cannot be had and whose body has broken off by then is an error, never a shorter file', async () => {
+  await everywhere(async ({ origin, page, list }, name) => {
+    origin.always(list, late(500, status(404)));
+    origin.script(url, usualBut({ breaks: 150_000 }));
+    const response = await page.fetch(url);
+    await assert.rejects(response.bytes(), name);
+  });
+});
+
+test('a digest that the browser refuses, whichever it is, costs the page nothing', async () => {
+  const ways = {
+    'from the origin': ['network'],
+    'from the store': ['cache', 'network'],
+    'from a page that replies': ['cache', ['delegate', { patience: 1 }], 'network'],
+  };
+  for (const [from, plugins] of Object.entries(ways)) {
+    for (const bytes of [50_000, 300_000]) {
+      for (const refused of [[0], [1], [2], [0, 1, 2, 3, 4, 5], [4]]) {
+        const { worker: first, caches, file } = await scene({ bytes, script: chain('ordered', ...plugins) });
+        if (from === 'from the store') caches.hold(file);
+        const worker = await first.restart();
+        const page = await worker.page({ form: 'reply' });
+        page.answers((ask) => ask.ack().reply(file.run(0, file.count)));
+        const { subtle } = worker.scope.crypto;
+        const { digest } = subtle;
+        let at = 0;
+        subtle.digest = async (...args) => {
+          if (refused.includes(at++)) throw new DOMException('', 'OperationError');
+          return digest(...args);
+        };
+        const what = `${from}, ${bytes} bytes, digests ${refused}`;
+        // Where all are refused an error is an end too.
+        const got = await (await page.fetch(url)).bytes().catch((error) => error);
+        if (refused.length === 1 || !/origin-unreachable/.test(got.message)) assert.deepEqual(got, file.body, what);
+        assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, `${what}: once more`);
+      }
+    }
+  }
+});

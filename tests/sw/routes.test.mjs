@@ -32,10 +32,12 @@ test('what is below no route is left to the browser, listed or not', async () =>
 });
 
 test('requests that carry what only the browser can say are never answered', async () => {
-  const { worker } = await scene({ script: routed('/') });
+  const { worker, origin } = await scene({ script: routed('/') });
   const url = '/static/a.bin';
+  origin.add('/api', 'x', { listed: false });
+  const posted = await worker.fetch('/api', { method: 'POST', body: 'x' });
+  assert.equal(posted.answered, false, 'a POST to what is not listed');
   const never = {
-    'a POST': { method: 'POST', body: 'x' },
     'with Authorization': { headers: { authorization: 'Basic eDp5' } },
     "a page's own request to the origin": { headers: { 'x-peer-cdn': 'bypass' } },
     "a worker's script": { destination: 'worker' },

@@ -1,7 +1,7 @@
 // Validators and headers: a page gets those of its origin, the same ever after, and conditions mean what they meant.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { scene, serving, withHeaders } from './harness/index.mjs';
+import { late, scene, serving, spoilt, status, withHeaders } from './harness/index.mjs';
 
 const url = '/static/a.bin';
 const own = {
@@ -144,4 +144,122 @@ test("what peers gave first has our own tag ever after, and the origin's counts 
     assert.deepEqual([response.status, (await response.bytes()).length], [206, 10]);
   }
   assert.ok(origin.requests(url).length >= 1);
+});
+
+test('servers with a tag each for the same bytes: the head of one that is known does not wait for its body', async () => {
+  const { page, origin } = await site();
+  const tagged = (etag) => withHeaders({ ...own, etag });
+  for (const etag of ['"one"', '"two"', '"one"']) {
+    origin.script(url, tagged(etag));
+    await (await page.fetch(url, { cache: 'reload' })).bytes();
+  }
+  origin.script(url, async (...args) => ({ ...(await tagged('"two"')(...args)), stalls: 0 }));
+  const response = await page.fetch(url, { cache: 'reload' });
+  assert.equal(response.headers.get('etag'), '"one"');
+  await response.body.cancel();
+});
+
+test('the tag under which other bytes came in the middle of a file is none of its own', async () => {
+  const { page, origin, clock, caches } = await site({ bytes: 12 << 20 });
+  origin.script(url, withHeaders(own));
+  origin.always(url, async (...args) => {
+    const answer = await spoilt(9 << 20)(...args);
+    return { ...answer, headers: { ...answer.headers, ...own, etag: '"two"' } };
+  });
+  await assert.rejects((await page.fetch(url)).bytes());
+  await clock.pass(2000);
+  const [path] = caches.paths().filter((each) => each.startsWith('/peer-cdn/records/'));
+  const text = new TextDecoder().decode(caches.entry(path).body);
+  assert.ok(text.includes('"one"'));
+  assert.ok(!text.includes('"two"'), text);
+});
+
+test('of a file that is listed no more when its answer comes nothing is kept', async () => {
+  const { page, origin, clock, caches, file } = await site();
+  origin.script(url, late(5000, withHeaders(own)));
+  const asked = page.fetch(url);
+  delete origin.manifest.resources[url];
+  await clock.pass(100);
+  await page.fetch('/', { mode: 'navigate' });
+  assert.deepEqual(await (await asked).bytes(), file.body);
+  await clock.pass(3000);
+  assert.deepEqual(
+    caches.paths().filter((each) => each.startsWith('/peer-cdn/records/')),
+    [],
+  );
+});
+
+test("a write to a listed file counts when the origin has taken it, and is the page's own request", async () => {
+  const read = async ({ page, origin }, what) => {
+    origin.log.length = 0;
+    await (await page.fetch(url)).bytes();
+    return origin.requests(url).length > 0 ? `${what}: origin` : `${what}: store`;
+  };
+  const held = async () => {
+    const at = await site();
+    await (await at.page.fetch(url)).bytes();
+    await at.clock.pass(2000);
+    return at;
+  };
+  const seen = [];
+  for (const [method, ...answers] of [
+    ['PUT', 200],
+    ['POST', 303],
+    ['DELETE', 204],
+    ['PATCH', 200],
+    ['PUT', 405],
+    ['POST', 500],
+    ['DELETE', 412],
+    ['OPTIONS', 200],
+  ]) {
+    const at = await held();
+    for (const code of answers) {
+      at.origin.script(url, () => ({ status: code, headers: {}, body: null }));
+      const body = method === 'PUT' || method === 'POST' ? 'sent' : undefined;
+      const response = await at.page.fetch(url, { method, body });
+      assert.equal(response.status, code);
+      seen.push(await read(at, `${method} ${code}`));
+    }
+  }
+  assert.deepEqual(seen, [
+    'PUT 200: origin',
+    'POST 303: origin',
+    'DELETE 204: origin',
+    'PATCH 200: origin',
+    'PUT 405: store',
+    'POST 500: store',
+    'DELETE 412: store',
+    'OPTIONS 200: store',
+  ]);
+});
+
+test('a read while a write is on its way does not make the file before good again', async () => {
+  const { page, origin, clock, file } = await site();
+  await (await page.fetch(url)).bytes();
+  await clock.pass(2000);
+  origin.script(
+    url,
+    late(1000, () => ({ status: 204, headers: {}, body: null })),
+  );
+  const writing = page.fetch(url, { method: 'PUT', body: 'sent' });
+  assert.deepEqual(await (await page.fetch(url)).bytes(), file.body);
+  assert.equal((await writing).status, 204);
+  const other = new Uint8Array(file.bytes).fill(7);
+  origin.always(url, () => ({ status: 200, headers: { ...own, etag: '"two"' }, body: other }));
+  assert.deepEqual(await (await page.fetch(url)).bytes(), other);
+});
+
+test('a write that starts the worker counts too', async () => {
+  const { page, origin, clock, worker } = await site();
+  await (await page.fetch(url)).bytes();
+  await clock.pass(2000);
+  origin.script(url, status(204));
+  worker.stop();
+  const next = new worker.constructor(worker.options);
+  next.browser.worker = next;
+  const { answered } = await next.fetch(url, { method: 'PUT', body: 'sent' });
+  assert.equal(answered, false);
+  origin.log.length = 0;
+  await (await (await next.page()).fetch(url)).bytes();
+  assert.equal(origin.requests(url).length, 1);
 });

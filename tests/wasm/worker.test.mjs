@@ -125,7 +125,6 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
         }
         if (name === 'read') {
           const [body, job, , , begin, end] = fields;
-          call('run_read', body, job, true, host.now);
           for (let piece = begin; piece < end; piece++) call('digest', digest, body, job, piece, length(piece), host.now);
         }
         if (name === 'enqueue') call('pull', fields[0], 1 << 20, host.now);
@@ -441,7 +440,7 @@ test('what is told of numbers that are not open any more, or never were, says no
     host.call('pull', number, 1, host.now);
     host.call('cancel', number, host.now);
     host.call('digest', zeros, number, 1, 0, 5, host.now);
-    host.call('run_read', '', number, 1, false, host.now);
+    host.call('run_gone', '', number, 1, host.now);
     host.call('job_end', 'peer-gone', number, 1, host.now);
     host.call('page_piece', number, 1, 0, 5, border.SOURCE_PEERS, 0, host.now);
     host.call('page_pending', number, 1, true, host.now);

@@ -22,10 +22,12 @@ export class Clock {
   #waiting = new Set();
   #runs = false;
 
-  // In whole milliseconds, never early: one that rang a microsecond before its time would be set again, for ever.
+  // In whole milliseconds, never early: one that rang a microsecond before its time would be set again, for ever. Browsers keep
+  // 32 bits of a time.
   setTimeout(ring, ms = 0, ...args) {
     const id = ++this.#ids;
-    const at = Math.ceil(this.now + Math.max(0, +ms || 0));
+    const wait = ms < 2 ** 31 ? Math.max(0, +ms || 0) : 0;
+    const at = Math.ceil(this.now + wait);
     this.#timers.set(id, { at, ring: () => (this.#timers.delete(id), ring(...args)) });
     return id;
   }
