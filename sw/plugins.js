@@ -124,7 +124,8 @@ export class NetworkPlugin {
 
 /** Drops this site's stores of other versions. */
 export async function dropOldCaches() {
-  const end = siteEnd();
+  // Nobody knows which are ours where the core is off. Of another Cache `endOf` gives undefined.
+  const end = siteEnd() ?? null;
   const names = await caches.keys();
   return Promise.all(names.filter((name) => endOf(name) === end && name !== currentCache()).map((name) => caches.delete(name)));
 }

@@ -1,7 +1,7 @@
 // Where the core cannot run, or traps: the site works as without us, and is told.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, documented, scene, status, usualBut, user } from './harness/index.mjs';
+import { Browser, chain, documented, Origin, scene, startWorker, status, usualBut, user } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -147,4 +147,13 @@ test('the next worker runs again over what the one before has stored', async () 
   at.origin.always(url, status(500));
   const next = await at.worker.restart();
   assert.deepEqual(await (await next.fetch(url)).bytes(), at.file.body);
+});
+
+test("where WebAssembly is forbidden the site's own Caches are left alone, and so are our stores", async () => {
+  const origin = new Origin();
+  const browser = new Browser(origin.clock);
+  const names = ['peer-cdn-v0', 'peer-cdn-v1', 'workbox-precache-v2-https://site.test/', 'images'];
+  for (const name of names) await browser.caches.open(name);
+  await startWorker({ origin, browser, isWasmAllowed: false });
+  assert.deepEqual(await browser.caches.keys(), names);
 });
