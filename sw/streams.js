@@ -1,7 +1,7 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
 import { CACHE_PAGE, CACHE_RELOAD, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
 import { piecesOf } from './cut.js';
-import { giveUp, tell } from './engine.js';
+import { giveUp, onFailure, tell } from './engine.js';
 import { listOf } from './lists.js';
 import { spilt } from './spilt.js';
 import { answerWords, CONDITIONS } from './words.js';
@@ -117,14 +117,13 @@ export class Stream {
   close() {
     this.#close();
     // Pages were given clones of it. It would gather in memory all that they read.
-    if (this.#isPassed) giveUp(this.#reader ?? this.response?.body);
-    if (this.#isOver) return 0;
+    if (this.#isPassed) this.#leave();
     const { bytes, pieceBytes } = this.#resource;
     const last = this.response?.status === 200 ? Math.ceil(bytes / pieceBytes) : this.#how.end;
     // A body that was read to its end is left alone: aborting would take it from the HTTP cache. So is one that a page reads.
     if ((this.#cut < last || this.#isLong) && !this.#isPassed && !this.#spilt) this.#stop();
     this.#goOn();
-    return this.#arrived - this.#passed;
+    return this.#isOver ? 0 : this.#arrived - this.#passed;
   }
 
   async #run() {
@@ -226,7 +225,11 @@ export class Stream {
   // The page's own Request hears nothing of our signal.
   #stop() {
     this.#abort.abort();
-    giveUp(this.#reader);
+    this.#leave();
+  }
+
+  #leave() {
+    giveUp(this.#reader ?? this.response?.body);
   }
 
   #close() {
@@ -240,3 +243,6 @@ export class Stream {
     tell(STREAM_END, code, this.#id);
   }
 }
+
+// The core is gone: what nobody reads would keep its connection.
+onFailure(() => streams.forEach((each) => each.close()));

@@ -563,3 +563,16 @@ test('what could not be read a minute ago is shared again when it can', async ()
     assert.deepEqual(await response.bytes(), file.body);
   }
 });
+
+test('an answer that goes on behind the end of the file is let go of, though its reader has most of it', async () => {
+  for (const more of [10, 3 * MIB]) {
+    const { origin, file, page, clock } = await scene({ bytes: 1_300_000, page: true });
+    const body = new Uint8Array(file.bytes + more);
+    body.set(file.body);
+    origin.always('/static/a.bin', () => ({ status: 200, headers: {}, body }));
+    await assert.rejects((await page.fetch('/static/a.bin')).bytes(), /origin-changed/);
+    await clock.pass(1000);
+    const open = origin.requests('/static/a.bin').filter(({ aborted, ended }) => !aborted && !ended);
+    assert.deepEqual(open, [], `${more} bytes more`);
+  }
+});

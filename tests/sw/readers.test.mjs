@@ -230,3 +230,16 @@ test('an answer that waits for its reader is joined by others, however long it w
   assert.deepEqual(await readOn(clock, paused, [value]), file.body);
   assert.ok(origin.sentBytes(url) <= 1.01 * file.bytes, `${origin.sentBytes(url) / file.bytes} copies`);
 });
+
+test('of two answers with all of a file one is read, and the other one is let go of', async () => {
+  for (const range of ['bytes=900000-', 'bytes=0-9', 'bytes=-10']) {
+    const { origin, file, worker, clock } = await scene({ bytes: 1_000_000, script: chain('ordered', 'network') });
+    origin.always('/static/a.bin', whole);
+    const [part, all] = await Promise.all([worker.fetch('/static/a.bin', { headers: { range } }), worker.fetch('/static/a.bin')]);
+    assert.deepEqual(await all.bytes(), file.body);
+    assert.ok((await part.bytes()).length > 0);
+    await clock.pass(1000);
+    const open = origin.requests('/static/a.bin').filter(({ aborted, ended }) => !aborted && !ended);
+    assert.deepEqual(open, [], range);
+  }
+});
