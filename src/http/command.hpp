@@ -1,4 +1,4 @@
-// What the worker's host is to do, as data: Engine::poll() gives it in order.
+// What the worker's host is to do, as data: Engine::commands() has it in order.
 //
 // All of it is numbers, so that a whole batch crosses the border at once. What has a text (a head,
 // a code) is asked for by the host where it needs it.
@@ -26,14 +26,14 @@ namespace command {
 
 // --- A request
 
-// It asks for a listed resource: root and type by exchange_text().
+// It asks for a listed resource: root and type by resource() of the border.
 struct Begin {
   ExchangeId exchange;
   std::uint64_t bytes;
   std::uint32_t piece_bytes;
   std::uint64_t length;  // of the response
 };
-// Call get() of this middleware, which is the site's own: handle_answer() or handle_error().
+// Call get() of this middleware, which is the site's own: handle_answer().
 struct Ask {
   ExchangeId exchange;
   RouteId route;
@@ -55,7 +55,7 @@ struct Through {
   bool own;
   bool listed;
 };
-// There is a first byte: make a response of this body. Its head by exchange_text().
+// There is a first byte: make a response of this body. Its head by head() of the border.
 struct Open {
   ExchangeId exchange;
   BodyId body;
@@ -93,7 +93,7 @@ struct FallThrough {
 struct Over {
   ExchangeId exchange;
 };
-// The answer has a head, by exchange_text(), and no body.
+// The answer has a head, by head() of the border, and no body.
 struct AnswerEmpty {
   ExchangeId exchange;
 };
