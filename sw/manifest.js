@@ -49,7 +49,7 @@ export class ManifestKeeper {
     this.#report = report;
   }
 
-  /** What is being asked of the site; resolves in any case, when what it gave is stored. @type {Promise<void> | undefined} */
+  /** What is being asked of the site; resolves in any case, when what it gave is stored. @type {Promise<number> | undefined} */
   fetching;
 
   /** Asks the site, and tells the core what came of it. */
@@ -60,6 +60,7 @@ export class ManifestKeeper {
         tell(MANIFEST_FETCHED, fetched, Date.now());
         await this.#keeping;
         if (this.fetching === fetching) this.fetching = undefined;
+        return fetched;
       });
     this.fetching = fetching;
   }
