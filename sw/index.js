@@ -25,7 +25,6 @@ import {
   STRATEGY_FASTEST,
   STRATEGY_ORDERED,
   URL_PATTERNS,
-  WRITTEN,
 } from '../build/border.js';
 import { bodyOf, bodyPerformer } from './body.js';
 import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, tell } from './engine.js';
@@ -54,12 +53,6 @@ setTimeout(() => isOn() && call(SCRIPT_RAN));
 
 /** Why a worker whose core has failed answers nothing. */
 const OFF = 'engine-failed';
-
-/** The origin's answer to a write, of which the core hears before the page does. */
-function told(/** @type {Response} */ answer, /** @type {string} */ path) {
-  tell(WRITTEN, path, answer.status);
-  return answer;
-}
 
 /** By the core's number of the route. @type {MiddlewareFactory[][]} */
 const routes = [];
@@ -190,13 +183,11 @@ class PeerCDN extends EventTarget {
   #handleFetch(/** @type {FetchEvent} */ event) {
     if (!isOn()) return;
     const { url } = event.request;
-    const path = pathOf(url);
     try {
-      const words = requestWords(event.request, path);
+      const words = requestWords(event.request, pathOf(url));
       const page = numberOf(event.clientId);
       const id = call(OPEN_EXCHANGE, words, url.startsWith(`${location.origin}/`), page, performance.now(), Date.now());
       if (id > 0) event.respondWith(new Exchange(id, event).response);
-      if (id < 0) event.respondWith(fetch(event.request).then((answer) => told(answer, path)));
       drain();
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.

@@ -165,6 +165,9 @@ inline constexpr std::uint64_t checked_bytes = 32 * mib;
 inline constexpr Duration busy_memory = 60s;
 inline constexpr Duration busy_memory_max = 3600s;
 static_assert(busy_memory <= busy_memory_max);
+// How long a write of a page may be on its way. Until then right bytes do not show that the origin
+// keeps them.
+inline constexpr Duration write_memory = 60s;
 // An answer of the origin that has brought nothing for so long, and for the time of a piece at
 // reader_rate_min, may be dead: whoever opens the resource then asks anew. Without us each request
 // would have a connection of its own.

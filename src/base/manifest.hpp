@@ -60,13 +60,19 @@ struct Resource {
   // the bytes were others.
   Error lost = Error::none;
   Forms forms{};
-  Deadline busy_until{};   // it is not asked more than the page asks
-  bool is_broken = false;  // then: its heads are good, and its bodies cannot be read
+  Deadline busy_until{};     // it is not asked more than the page asks
+  bool is_broken = false;    // then: its heads are good, and its bodies cannot be read
+  Deadline written_until{};  // a page may be changing it
   Record record{};
   bool is_record_read = false;  // from the store, or it has none
 
   // Only the page's own requests go to its origin, which has no time or cannot be read.
   bool is_spared(Instant now) const { return busy_until && !busy_until.has_passed(now); }
+
+  // Its bytes may be the right ones still, and others when the write has come.
+  bool is_being_written(Instant now) const {
+    return written_until && !written_until.has_passed(now);
+  }
 
   // What its origin sends as its type, where that was seen.
   void learn_type() {

@@ -319,9 +319,8 @@ void company(unsigned bytes, double now) {
 // Text: method, destination, redirect mode, whether it has integrity, path with query, and
 // conditions (http/conditions.hpp), a line each; then in what manner it asks: mode, cache mode,
 // credentials mode, whether it has a referrer, the referrer's policy, and name and value of each
-// header. The exchange, or 0: the browser does it; or -1: it is passed on, and written() is told.
-// `wall`: Date.now().
-int open_exchange(unsigned bytes, bool same_origin, unsigned page, double now, double wall) {
+// header. The exchange, or 0: the browser does it. `wall`: Date.now().
+unsigned open_exchange(unsigned bytes, bool same_origin, unsigned page, double now, double wall) {
   std::string_view rest = text_of(bytes);
   FetchEvent event;
   RequestFields& fields = event.fields;
@@ -353,13 +352,7 @@ int open_exchange(unsigned bytes, bool same_origin, unsigned page, double now, d
       },
       at(now), wall);
   if (id || !engine.commands().empty()) post(now);
-  return id ? static_cast<int>(id->value) : -static_cast<int>(engine.takes_write(event));
-}
-
-// The origin's answer to a write. Text: path with query.
-void written(unsigned bytes, unsigned status, double now) {
-  engine.handle_written(text_of(bytes), status);
-  post(now);
+  return id ? id->value : 0;
 }
 
 // Of a listed resource: root and type, a line each.

@@ -232,18 +232,14 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
   return id;
 }
 
-bool Engine::takes_write(const FetchEvent& event) {
-  if (!is_write(event.fields)) return false;
-  if (freshness_.is_loaded()) return commons_.manifest.find(event.path);
-  add_loss(written_, Error::wrong_digest, event.path);
-  return false;
-}
-
-void Engine::handle_written(std::string_view path_and_query, std::uint32_t status) {
+void Engine::note_write(std::string_view path_and_query, Instant now) {
+  // Nobody knows yet what is listed.
+  if (!freshness_.is_loaded()) return add_loss(written_, Error::wrong_digest, path_and_query);
   Resource* resource = commons_.manifest.find(path_and_query);
-  if (!resource || status >= 400) return;
+  if (!resource) return;
   resource->lost = Error::wrong_digest;
-  commons_.has_lost = true;
+  resource->written_until = now + limits::write_memory;
+  keep_manifest(false);
 }
 
 // A request waits until the stored manifest is in memory, then for a newer one if that is old, and,
@@ -313,8 +309,9 @@ void Engine::begin(Open& open, Resource* resource, Instant now) {
     if (!passes) return open.exchange.answer_empty(*resource, 200);
   }
   // Other bytes may have become the right ones.
-  const bool checks = resource->lost == Error::wrong_digest && open.is_plain &&
-                      asked.range.empty() && resource->geometry.bytes() <= limits::checked_bytes;
+  const bool checks = resource->lost == Error::wrong_digest && !resource->is_being_written(now) &&
+                      open.is_plain && asked.range.empty() &&
+                      resource->geometry.bytes() <= limits::checked_bytes;
   if (passes && !checks) return open.exchange.start(nullptr, {}, true, false, now);
   open.exchange.start(resource, range, true, checks, now);
 }

@@ -81,21 +81,13 @@ class Engine {
   std::optional<ExchangeId> open(const FetchEvent& event, Test&& test, Instant now, double wall) {
     wall_ms_ = wall - to_ms(now);
     if (event.fields.mode == "navigate") fetch_manifest(now);
+    if (is_write(event.fields)) note_write(event.path, now);
     const Routed routed = route(event.fields, event.path, test);
     if (routed.whose == Routed::Whose::ours) return open(routed.id, event, now);
     const bool is_known = routed.whose == Routed::Whose::unlisted;
     if (is_known && is_manifest_old(now) && freshness_.may_ask(now)) fetch_manifest(now);
     return std::nullopt;
   }
-
-  // Whether this request may change a listed file. The host passes such a one on, because only so
-  // it sees what the origin says of it: handle_written(). What is listed is not known before the
-  // stored manifest is read: until then the browser does it, and it is taken to change what it
-  // names.
-  bool takes_write(const FetchEvent& event);
-  // The origin answered a write with this status. What is held of the file does not count before
-  // the origin was asked, unless it has refused the write (RFC 9111 4.4).
-  void handle_written(std::string_view path_and_query, std::uint32_t status);
 
   // --- The manifest: gathered entry by entry, and used when all of it is good.
   void begin_manifest() { next_manifest_ = Manifest(); }
@@ -223,6 +215,10 @@ class Engine {
                  bool may_answer) const;
   std::uint32_t number_of(std::string_view manner);
   ExchangeId open(RouteId route, const FetchEvent& event, Instant now);
+  // A page may be changing what lies at this path: what is held of it does not count before the
+  // origin was asked (RFC 9111 4.4). Whether the origin has taken it is not known, because the
+  // browser itself does it: through a worker an upload would tell no progress.
+  void note_write(std::string_view path_and_query, Instant now);
   // Whoever is told may be over then, and leave the list.
   template <class F>
   void for_each_part(F tell) {

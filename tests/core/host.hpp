@@ -187,14 +187,6 @@ class Host {
     hear();
     return id;
   }
-  // A request that is no read, which the origin answers so. Whether it is one of a listed file.
-  bool write(FetchEvent event, std::uint32_t status, bool same_origin = true) {
-    event.fields.same_origin = same_origin;
-    const bool is_taken = engine.takes_write(event);
-    if (is_taken) engine.handle_written(event.path, status);
-    hear();
-    return is_taken;
-  }
   // By its method and the six lines of its conditions.
   ExchangeId ask(std::string_view method, std::string_view path, std::string_view conditions = {}) {
     FetchEvent event;
