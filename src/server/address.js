@@ -22,8 +22,19 @@ for (const [net, bits] of /** @type {const} */ ([
   nobodys.addSubnet(net, bits, 'ipv6');
 }
 
-/** An IPv4 address as it is, though a socket for both families has it. @param {string} address */
-export const unmapped = (address) => address.replace(/^::ffff:(?=\d+\.)/i, '');
+/**
+ * An IPv4 address as it is, though a socket for both families has it, in any form that a proxy writes: ::ffff:192.0.2.1,
+ * ::ffff:c000:201.
+ * @param {string} address
+ */
+export function unmapped(address) {
+  const url = `http://[${address}]`;
+  if (!/^[0:]+ffff:/i.test(address) || !URL.canParse(url)) return address;
+  const [, ...halves] = /^\[::ffff:([\da-f]+):([\da-f]+)\]$/.exec(new URL(url).hostname) ?? [];
+  if (halves.length === 0) return address;
+  const numbers = halves.map((half) => Number.parseInt(half, 16));
+  return numbers.flatMap((number) => [number >> 8, number & 255]).join('.');
+}
 
 /** Whether an address is this machine's own, or one of a private network. @param {string} address */
 export const isOfNobody = (address) => nobodys.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');

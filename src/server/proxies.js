@@ -21,8 +21,9 @@ export function readProxies(proxies) {
   if (!proxies) return isOfNobody;
   const list = new BlockList();
   for (const text of proxies) {
-    const [, address, bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-    const family = isIP(address ?? '');
+    const [, named = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+    const address = unmapped(named);
+    const family = isIP(address);
     const most = family === 4 ? 32 : 128;
     if (family === 0 || Number(bits ?? most) > most) {
       throw outOfRange(`proxies takes addresses and networks as '192.0.2.1' or '192.0.2.0/24', not '${text}'`);

@@ -159,7 +159,8 @@ test('proxies are addresses and networks, by default this machine and private ne
   const named = readProxies(['203.0.113.7', '2001:db8::/32']);
   for (const address of ['203.0.113.7', '2001:db8:1::1']) assert.equal(named(address), true, address);
   for (const address of ['203.0.113.8', '10.0.0.1', '2001:db9::1']) assert.equal(named(address), false, address);
-  for (const wrong of ['', 'balancer', '10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/8/8', '/8']) {
+  assert.equal(readProxies(['::ffff:203.0.113.7'])('203.0.113.7'), true);
+  for (const wrong of ['', '::ffff:10.0.0.0/104', 'balancer', '10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/8/8', '/8']) {
     assert.throws(() => readProxies([wrong]), { name: 'RangeError', code: 'bad-option', message: /proxies takes/ }, wrong);
   }
 });
