@@ -31,7 +31,9 @@ import * as limits from './limits.js';
 
 /** @param {string} what */
 const missing = (what) =>
-  Object.assign(new Error(`coordinators on Redis need ${what}: npm install redis@latest`), { code: 'redis-missing' });
+  Object.assign(new Error(`coordinators on Redis need ${what} in the same node_modules as peer-cdn: npm install redis@latest`), {
+    code: 'redis-missing',
+  });
 
 /** The package is loaded by whoever has Redis, and by nobody else. @returns {{ createClient(options: object): Client }} */
 function loadClient() {
@@ -239,7 +241,7 @@ export class Redis {
     if (this.#isReplicaTold) return;
     this.#isReplicaTold = true;
     const { host } = new URL(this.#url);
-    const message = `Redis at ${host} is a replica, and its primary hears nothing of what is published there: name the primary in redis`;
+    const message = `Redis at ${host} is a replica, whose primary hears nothing of what is published there: name the primary`;
     this.#host.onWarning({ code: 'redis-replica', message });
   }
 

@@ -417,10 +417,10 @@ test('what is no URL of Redis is refused at once, and its password is not repeat
 
 /** What stands in node_modules in place of the package `redis`, and what is told of that. */
 const packages = {
-  none: [null, /need the package redis: npm install redis@latest$/],
+  none: [null, /need the package redis in the same node_modules as peer-cdn: npm install redis@latest$/],
   'an older one': [
     { createClient: () => ({ connect() {}, disconnect() {} }) },
-    /need version 5 or later of the package redis: npm install/,
+    /need version 5 or later of the package redis in the same node_modules as peer-cdn: npm install/,
   ],
 };
 for (const [name, [found, message]] of Object.entries(packages)) {
