@@ -73,8 +73,8 @@ export class CoordinatorWarnings {
   /** @param {number} connections that the server has */
   connectionRefused(connections) {
     const message =
-      `the server has ${connections} connections open, and refused one more: raise the limit of open files (ulimit -n, systemd: ` +
-      'LimitNOFILE) or maxConnections of your own server, or start more processes on one redis';
+      `the server has ${connections} connections open, and refused one more: raise the limit of open files (ulimit -n, ` +
+      'LimitNOFILE of systemd) or maxConnections of your own server, or start more processes on one redis';
     this.#tellOfRefusal({ connections, code: 'too-many-connections', message });
   }
 

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import * as limits from './limits.js';
 
 /**
- * How many connections the process may have. At its limit of open files it would take no more, and could neither tell that nor come
- * back to Redis: so a server refuses before. Undefined where nobody knows the limit.
+ * How many connections the process may have. At its limit of open files it would take no more, and could neither tell that nor
+ * come back to Redis: so a server refuses before. Undefined where nobody knows the limit.
  */
 function connectionsMost() {
   try {

@@ -46,8 +46,9 @@ function loadClient() {
 }
 
 /**
- * Whether the package takes it, and all of it counts. The package throws its own errors at a path that is no number, and at a lone
- * %. It takes this machine where no host is named, and leaves out what stands behind a ? or a #, which may be half a password.
+ * Whether the package takes it, and all of it counts. The package throws its own errors at a path that is no number, and at a
+ * lone %. It takes this machine where no host is named, and leaves out what stands behind a ? or a #, which may be half a
+ * password.
  * @param {string} text
  */
 function isRedisUrl(text) {
@@ -262,8 +263,8 @@ export class Redis {
 const silent = 'it is silent';
 
 /**
- * Whether it is a replica, of which its primary hears nothing. Those of a Redis Cluster pass on to all. HELLO takes no rights, and
- * before Redis 6 there was none.
+ * Whether it is a replica, of which its primary hears nothing. Those of a Redis Cluster pass on to all. HELLO takes no rights,
+ * and before Redis 6 there was none.
  * @param {Client} client
  */
 async function isLoneReplica(client) {

@@ -83,8 +83,8 @@ function todoOfError(error) {
 /** What to do about a coordinator that refuses, by the code that its answer begins with. @type {Record<string, string>} */
 const refusals = {
   'rate-limited':
-    'If a proxy stands in front, let it add to X-Forwarded-For and count it in trustProxy (--trust-proxy); if many visitors share ' +
-    'an address, raise socketsPerAddress.',
+    'If a proxy stands in front, let it add to X-Forwarded-For and count it in trustProxy (--trust-proxy); if many visitors ' +
+    'share an address, raise socketsPerAddress.',
   'shutting-down': 'That coordinator ends: look again when another one has taken its place.',
   'token-refused': "The token in the page's `socket` is too old, or of another key or site: the coordinator's log says which.",
 };
