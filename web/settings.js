@@ -24,8 +24,8 @@ export const attempt = (read, otherwise) => {
 // this page only.
 /** @param {string} key */
 const read = (key) => attempt(() => JSON.parse(localStorage.getItem(key) ?? 'null'), null);
-/** @param {string} key @param {unknown} value */
-const write = (key, value) => attempt(() => localStorage.setItem(key, JSON.stringify(value)), undefined);
+/** Whether it is stored. @param {string} key @param {unknown} value */
+const write = (key, value) => attempt(() => localStorage.setItem(key, JSON.stringify(value)) === undefined, false);
 
 /**
  * 32 hex digits, the same in all tabs, a new one a day after the last: keeps the coordinator from pairing a browser with
@@ -127,7 +127,7 @@ export function bothAllow(page, visitor) {
  * @returns {Partial<Upload> | undefined}
  */
 export const storedUpload = (end = '') => read(UPLOAD + end) ?? read(UPLOAD) ?? undefined;
-/** @param {Partial<Upload>} upload @param {string} end */
+/** Whether it is stored. @param {Partial<Upload>} upload @param {string} end */
 export const storeUpload = (upload, end) => write(UPLOAD + end, upload);
 /** Whether a `storage` event says that another tab has changed the choice. @param {StorageEvent} event */
 export const isUploadChange = ({ key }, end = '') => key === UPLOAD + end || key === UPLOAD || key === null;

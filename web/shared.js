@@ -67,7 +67,7 @@ export class Shared {
   #site = null;
   #choice = storedUpload();
   #advice = new Advice();
-  /** The choice was made before it was known whose it is. */
+  /** The choice was made before it was known whose it is, or storage had no room for it: it holds here alone. */
   #isToBeStored = false;
   /** The last that are over. @type {import('./diagnosis.js').Diagnosed[]} */
   #responses = [];
@@ -131,8 +131,7 @@ export class Shared {
   /** The visitor's choice. @param {import('./settings.js').Choice} choice */
   choose(choice) {
     this.#choice = uploadOf(choice, uploadOf(this.#choice));
-    if (this.#site) storeUpload(this.#choice, this.#site.end);
-    else this.#isToBeStored = true;
+    this.#isToBeStored = !this.#site || !storeUpload(this.#choice, this.#site.end);
     this.#agree();
     this.#tellBad({ upload: choice });
   }
@@ -307,9 +306,8 @@ export class Shared {
   // The visitor's choice is the site's: what was chosen before it was known whose it is counts as chosen now.
   #meetSite(/** @type {import('./bridge.js').Site} */ site) {
     this.#site = site;
-    if (this.#isToBeStored && this.#choice) storeUpload(this.#choice, site.end);
+    if (this.#isToBeStored && this.#choice) this.#isToBeStored = !storeUpload(this.#choice, site.end);
     else this.#choice = storedUpload(site.end);
-    this.#isToBeStored = false;
     this.#agree();
   }
 

@@ -311,6 +311,29 @@ test('a page that ends or goes into the back/forward cache has no peers, and say
   assert.deepEqual(counts, [2, 0, 2, 0]);
 });
 
+test('a choice of uploads for which storage has no room holds for the page, whatever the worker and its end bring', async (t) => {
+  const close = closing(t);
+  new FakeContainer('controlling');
+  const tell = fakeWorkerChannel(t);
+  const fire = fakeWindow(t);
+  const full = () => {
+    throw new DOMException('full', 'QuotaExceededError');
+  };
+  globalThis.localStorage = { getItem: (key) => (key === 'peer-cdn-upload' ? '{"on":true}' : null), setItem: full };
+  t.after(() => delete globalThis.localStorage);
+  await list(`${CACHE_PREFIX}2`);
+  const plugin = close(await start());
+  plugin.upload = { on: false };
+  assert.equal(plugin.upload.on, false);
+  tell({ ...SITE, cache: `${CACHE_PREFIX}2` });
+  await plugin.informed;
+  assert.equal(plugin.upload.on, false);
+  fire('pagehide', { persisted: true });
+  fire('pageshow', { persisted: true });
+  await plugin.informed;
+  assert.equal(plugin.upload.on, false);
+});
+
 test('in the back/forward cache all instances are off, and back from it on, but for those that were closed', async (t) => {
   const close = closing(t);
   const container = new FakeContainer('controlling');
