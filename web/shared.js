@@ -165,7 +165,10 @@ export class Shared {
     if (this.#reason === 'engine-failed') instance.tell('error', { code: this.#reason }, true);
     this.#compare(instance).catch(() => {});
     this.#agree();
-    if (instance.options.form === 'reply') this.#page?.manifest(true);
+    if (instance.options.form !== 'reply') return;
+    // Who reads for itself needs no worker: where there is none the others may have closed the engine.
+    if (this.#reason === 'no-worker') this.#open();
+    else this.#page?.manifest(true);
   }
 
   /** The last one turns it all off. @param {Instance} instance */

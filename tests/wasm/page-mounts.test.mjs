@@ -625,6 +625,25 @@ test('a page whose worker answered nothing at first, and does by now, is not tol
   assert.equal(close(await start()).reason, 'no-manifest');
 });
 
+test('who reads for itself takes part in a page where start() found no worker, in either order', async (t) => {
+  for (const startsFirst of [true, false]) {
+    const close = closing(t);
+    const container = new FakeContainer('loading');
+    container.register = async () => {
+      throw new TypeError('404');
+    };
+    const before = startsFirst ? await start({ worker: '/sw.js' }) : null;
+    assert.equal(openSockets(), 0);
+    const own = close(new PeerPlugin());
+    const beside = close(before ?? (await start({ worker: '/sw.js' })));
+    assert.equal(beside.reason, 'no-worker');
+    await until('the engine has a socket', () => openSockets() === 1);
+    own.close();
+    beside.close();
+    assert.equal(openSockets(), 0);
+  }
+});
+
 test('every change of the state is told, once', async (t) => {
   const close = closing(t);
   const container = new FakeContainer('activated');
