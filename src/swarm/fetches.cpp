@@ -140,15 +140,21 @@ std::optional<PieceRange> Download::gap(const Reader& reader, PieceRange read_ah
     }
   }
   const bool chosen = begin.has_value();
+  // Few pages take a segment each, in long stretches: that is fewer requests. In a crowd, pages
+  // that begin anywhere have more to trade.
+  const bool are_few = fellows < limits::introductions_per_ask;
+  const auto order = [&](PieceIndex piece) {
+    return picker_.own_order(are_few ? geometry_.segment_begin(piece) : piece);
+  };
   for (PieceIndex piece = first; piece < read_ahead.end && !chosen; ++piece) {
     note_due(now, pieces_[piece].claimed_until);
     if (!nobody_brings(piece, now)) continue;
-    if (!begin || (fellows > 0 && picker_.own_order(piece) < picker_.own_order(*begin))) {
-      begin = piece;
-    }
+    if (!begin || (fellows > 0 && order(piece) < order(*begin))) begin = piece;
   }
   if (!begin) return std::nullopt;
-  const PieceIndex most = *begin + std::min(fetch_length(), read_ahead.end - *begin);
+  const std::uint32_t least = are_few ? geometry_.pieces_in(limits::fetch_few_bytes) : 1;
+  const std::uint32_t length = std::max(fetch_length(), least);
+  const PieceIndex most = *begin + std::min(length, read_ahead.end - *begin);
   PieceIndex end = *begin + 1;
   while (end < most && nobody_brings(end, now)) ++end;
   return PieceRange{*begin, end};

@@ -1,6 +1,7 @@
 // Which pieces a download fetches from the origin, and which it leaves to others.
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
 
 #include "base/limits.hpp"
@@ -92,7 +93,7 @@ TEST_CASE("peers have the reader's patience to begin, and none if they all answe
   SUBCASE("nobody is connected yet") {
     CHECK(f.said() == "");
     CHECK(f.download.next_timeout() == start + patience);
-    CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
+    CHECK(f.said(start + patience) == "G1:0-8 G2:8-16 ");
   }
   SUBCASE("the introduced peer has a part, and fetches too: the rest, a stretch at a time") {
     f.holder(1, "xxxx");
@@ -104,6 +105,29 @@ TEST_CASE("peers have the reader's patience to begin, and none if they all answe
   SUBCASE("the introduced peer has all of it") {
     f.holder(1, std::string(16, 'x'));
     CHECK(f.said() == "");
+  }
+}
+
+TEST_CASE(
+    "of few pages each fetches a segment of its own, in longer stretches than one of a crowd") {
+  for (std::uint32_t others = 1; others <= limits::introductions_per_ask; ++others) {
+    CAPTURE(others);
+    const bool are_few = others < limits::introductions_per_ask;
+    std::set<PieceIndex> begins;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      Fixture f(64, piece_bytes, seed);
+      f.open();
+      f.download.handle_answered(others);
+      for (std::uint32_t i = 1; i <= others; ++i) f.holder(i, "");
+      f.said();
+      const PieceRange pieces = f.download.take_claims().front().pieces;
+      const std::uint64_t bytes = are_few ? limits::fetch_few_bytes : limits::fetch_start_bytes;
+      CHECK(pieces.count() <= f.geometry.pieces_in(bytes));
+      if (are_few) CHECK(pieces.count() == f.geometry.pieces_in(bytes));
+      if (are_few) CHECK(f.geometry.segment_begin(pieces.begin) == pieces.begin);
+      begins.insert(pieces.begin);
+    }
+    CHECK(begins.size() > 2);
   }
 }
 
@@ -198,15 +222,15 @@ TEST_CASE("of two pages that fetch the same piece the lower rank goes on") {
 }
 
 TEST_CASE("a piece that a peer has by now is not fetched on, but those after it are") {
-  Fixture f(8);
+  Fixture f(16);
   f.open();
   f.download.handle_answered(1);
-  CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
+  CHECK(f.said(start + patience) == "G1:0-8 G2:8-16 ");
   f.holder(1, "  xx");
   CHECK(f.come(1, 0));
   CHECK(f.said(start + patience) == "O0 ");
   CHECK(f.come(1, 1));
-  CHECK(f.said(start + patience) == "O1 X1 ");
+  CHECK(f.said(start + patience) == "O1 X1 G3:4-8 ");
   CHECK(f.download.next_block(*f.download.holder({1}), true, true)->piece == 2);
 }
 
@@ -353,10 +377,10 @@ TEST_CASE("few peers that are slower than the origin are helped, from the other 
 }
 
 TEST_CASE("an origin that fails, or sends something else, is not asked again") {
-  Fixture f(8);
+  Fixture f(16);
   f.open();
   f.download.handle_answered(1);
-  CHECK(f.said(start + patience) == "G1:0-4 G2:4-8 ");
+  CHECK(f.said(start + patience) == "G1:0-8 G2:8-16 ");
   const Instant now = start + patience;
   SUBCASE("it fails, and nobody else has it") {
     f.download.handle_answered(0);
@@ -364,7 +388,7 @@ TEST_CASE("an origin that fails, or sends something else, is not asked again") {
     CHECK(f.said(now) == "X2 Eorigin-unreachable ");
   }
   SUBCASE("wrong bytes: no peer is blamed, and peers go on") {
-    f.holder(1, std::string(8, 'x'));
+    f.holder(1, std::string(16, 'x'));
     REQUIRE(f.download.handle_fetched({1}, 0, now, f.out));
     CHECK(f.download.handle_digest(0, Digest{}, f.out) == std::nullopt);
     CHECK(f.said(now) == "X1 X2 ");

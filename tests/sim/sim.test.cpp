@@ -367,6 +367,24 @@ TEST_CASE("a crowd that the origin is much too slow for shares what it sends") {
   CHECK(outcome.p95_ms < 300'000);
 }
 
+TEST_CASE("a few who want at once what nobody has ask the origin for long stretches") {
+  double requests = 0;
+  constexpr std::uint64_t crowds = 12;
+  for (std::uint64_t seed = 1; seed <= crowds; ++seed) {
+    Plan plan;
+    plan.seed = seed;
+    plan.visitors = 4;
+    plan.over = Duration(0);
+    plan.bytes = 9 * limits::mib;
+    plan.origin_rate = 4'000'000;
+    const Outcome outcome = simulate(plan);
+    CHECK(outcome.violations.empty());
+    requests += outcome.origin_requests / crowds;
+  }
+  // Stretches as in a crowd are 16.
+  CHECK(requests < 13.5);
+}
+
 TEST_CASE("where no connection comes up, files are soon not held up by peers") {
   for_seeds(40, [](std::uint64_t seed) {
     Random random(seed);
