@@ -211,10 +211,10 @@ export class Resources {
 
   /**
    * The entry of a URL, however its path is spelled: that of path and query, or of the path alone if its entry says anyQuery.
-   * @param {string} url
+   * @param {string} url scripts of the site may say something else
    */
   find(url) {
-    if (!url.startsWith(`${location.origin}/`)) return null;
+    if (!String(url).startsWith(`${location.origin}/`)) return null;
     const { pathname, search } = new URL(url);
     const exact = this.#listed.get(this.#key(pathname + search));
     if (exact) return exact;

@@ -29,7 +29,7 @@ import {
   piecesPerResource,
 } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
-import { FakeConnection, FakeSocket, install, openPage as openFakePage } from './page-fakes.mjs';
+import { FakeConnection, FakeSocket, fakeWorkerChannel, install, openPage as openFakePage } from './page-fakes.mjs';
 
 install();
 const { Connections } = await import('../../web/connections.js');
@@ -600,6 +600,18 @@ test('a read of what is no request, or of a URL that is none, ends', async (t) =
   for (const url of [undefined, 5, 'https://site.test/%', 'big.bin']) {
     assert.equal(await page.read({ url, method: 'GET' }, withinMs), null);
   }
+});
+
+test("what scripts of the site say on the site's channel ends no engine", async (t) => {
+  const tell = fakeWorkerChannel(t, null);
+  const page = await openPage(t, nextName(), { listener: { failed: () => assert.fail('the engine has ended') } });
+  page.head.join({ end: '', cache: nextName(), manifest: '/peer-cdn.json' });
+  for (const type of ['error', 'stored', 'dropped', 'transfer', 'emptied', 'manifest', 'busy', 'site', 'who']) {
+    for (const more of [{}, { code: 'storage-full' }, { url: 5, root: {}, begin: 'x', id: null }]) tell({ type, ...more });
+  }
+  for (const message of [null, undefined, 5, 'manifest', []]) tell(message);
+  await page.head.ready();
+  assert.equal(page.stats.engine, 'page');
 });
 
 test('nothing of a connection that was closed is held: Chromium counts it until it is collected', async () => {
