@@ -106,8 +106,9 @@ export class Exchange {
   tell(/** @type {number} */ plugin, /** @type {Response | null} */ response) {
     if (response) this.answers[plugin] = response;
     const body = (response && made.get(response)) ?? 0;
-    const isUsed = tell(ANSWER, this.id, plugin, response !== null, body);
-    if (isUsed === 0) giveUp(response?.body);
+    // Nobody says it of one that comes when the core has failed.
+    const isUsed = tell(ANSWER, this.id, plugin, response !== null, body) || this.answer === response;
+    if (!isUsed) giveUp(response?.body);
   }
 }
 

@@ -125,6 +125,8 @@ Error Engine::standing() const {
 void Engine::announce() {
   announced_ = standing();
   const auto open = static_cast<std::uint32_t>(open_bodies());
+  // Who is told that the worker is busy keeps it alive, until it is told that it is not.
+  is_told_busy_ = open > 0;
   commons_.commands.emplace_back(command::Announce{open, announced_});
 }
 

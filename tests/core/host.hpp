@@ -744,6 +744,7 @@ class Host {
     return {};
   }
   std::string perform(const command::Announce& it) {
+    busy = it.open;
     return it.error == Error::none ? "" : "announce " + text(it.error);
   }
   std::string perform(const command::NeedList& it) {

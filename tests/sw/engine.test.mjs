@@ -1,7 +1,7 @@
 // Where the core cannot run, or traps: the site works as without us, and is told.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Browser, chain, documented, Origin, scene, startWorker, status, usualBut, user } from './harness/index.mjs';
+import { Browser, chain, documented, late, Origin, scene, startWorker, status, usualBut, user } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -160,4 +160,25 @@ test("where WebAssembly is forbidden the site's own Caches are left alone, and s
   for (const name of names) await browser.caches.open(name);
   await startWorker({ origin, browser, isWasmAllowed: false });
   assert.deepEqual(await browser.caches.keys(), names);
+});
+
+test('an answer that comes when the core has failed is let go of: the page gets one of its own', async () => {
+  const at = await scene({
+    listed: false,
+    page: true,
+    script: chain(
+      'ordered',
+      user(() => null),
+      'network',
+    ),
+  });
+  at.origin.script(url, late(500));
+  const asked = at.page.fetch(url);
+  await at.clock.pass(100);
+  at.worker.trap();
+  await at.page.fetch('/static/other');
+  assert.deepEqual(await (await asked).bytes(), at.file.body);
+  await at.clock.pass(1000);
+  const open = at.origin.requests(url).filter(({ aborted, ended }) => !aborted && !ended);
+  assert.deepEqual(open, []);
 });

@@ -226,3 +226,15 @@ test('a register() in a microtask of the first run is not late', async () => {
   assert.deepEqual(worker.events.error, []);
   assert.equal(worker.told('busy').at(-1).code, '');
 });
+
+test('a page that says hello while a short response is open is told when the worker is busy no more', async () => {
+  const { origin, worker, clock, page } = await scene({ bytes: 20_000, page: true });
+  origin.latency = 60;
+  const asked = page.fetch('/static/a.bin');
+  await clock.pass(30);
+  await worker.page();
+  await (await asked).bytes();
+  await clock.pass(2000);
+  const told = worker.told('busy').map(({ open }) => open);
+  assert.deepEqual(told.slice(-2), [1, 0]);
+});
