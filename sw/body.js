@@ -100,7 +100,7 @@ export class Body {
 export function headFor(/** @type {number} */ id) {
   const [line, ...pairs] = callText(HEAD, id).split('\n');
   const headers = pairs.flatMap((name, i) => (i % 2 ? [] : [/** @type {[string, string]} */ ([name, pairs[i + 1]])]));
-  return { status: Number(line.slice(0, 3)), statusText: line.slice(4), headers };
+  return { status: +line.slice(0, 3), statusText: line.slice(4), headers };
 }
 
 /** Nothing more will be said of its bodies. */

@@ -72,7 +72,7 @@ export class ManifestKeeper {
       const stored = await soon(Store.manifest(currentCache()));
       const fetched = stored ? this.#use(stored.text) : FETCH_FAILED;
       const lost = stored?.headers.get(LOST) ?? '';
-      tell(MANIFEST_LOADED, lost.replaceAll(' ', '\n'), fetched, Number(stored?.headers.get(FETCHED)));
+      tell(MANIFEST_LOADED, lost.replaceAll(' ', '\n'), fetched, +(stored?.headers.get(FETCHED) ?? 0));
     })();
     return this.#loading;
   }

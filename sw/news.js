@@ -5,7 +5,7 @@ import { codeOf } from './engine.js';
 import { broadcast } from './pages.js';
 
 /** Transfers of other workers have other ids. */
-const tag = Math.random().toString(36).slice(2, 8);
+const tag = Math.random().toString(36).slice(2);
 /** Of transfers. @type {object[]} */
 const untold = [];
 

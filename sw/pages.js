@@ -140,7 +140,7 @@ export function askPage(page, request, reader) {
         return reader.alive();
       default: {
         const { status, body } = data ?? {};
-        return body instanceof ArrayBuffer ? reader.reply(Number(status), body) : finish('nobody-has-it');
+        return body instanceof ArrayBuffer ? reader.reply(+status, body) : finish('nobody-has-it');
       }
     }
   };
