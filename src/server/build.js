@@ -1,6 +1,6 @@
 // What a site needs beside its own files, put into a built folder: `import { build } from 'peer-cdn/build'`.
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { makeManifest, writeManifest } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { publicBase, scriptFolder, scriptNames } from './files.js';
@@ -22,15 +22,38 @@ import { nothingListed, warnProcess } from './warnings.js';
  * @property {string[]} doubled listed paths that a precache list of Workbox has too
  */
 
-/** A worker that shares what the manifest lists, and leaves all else alone. @param {string} base where it is served */
-export function workerText(base) {
-  return `importScripts('./peer-cdn/sw.js');
+/** The worker's path below the base, however a site names it: 'sw.js', './sw.js' or '/sw.js'. @param {string} [worker] */
+export const workerPath = (worker = 'sw.js') => posix.join('/', worker);
+
+/**
+ * A worker that shares what the manifest lists, and leaves all else alone.
+ * @param {string} base where the folder is served
+ * @param {string} path the worker's own, below the base
+ */
+export function workerText(base, path = workerPath()) {
+  return `importScripts('${posix.relative(posix.dirname(path), '/peer-cdn/sw.js').replace(/^(?!\.)/, './')}');
 const { CachePlugin, DelegatePlugin, NetworkPlugin, strategies } = PeerCDN;
 const cdn = new PeerCDN({ manifest: ${JSON.stringify(base + MANIFEST_PATH.slice(1))} });
 const plugins = [new CachePlugin({ version: 1 }), new DelegatePlugin(), new NetworkPlugin()];
 cdn.GET(${JSON.stringify(base)}, strategies.ordered, ...plugins.map(({ getMiddleware }) => getMiddleware));
 cdn.register();
 `;
+}
+
+/**
+ * Writes the worker, unless the site has one of its own: one that was written for another base is none.
+ * @param {string} file
+ * @param {string} text
+ */
+async function writeWorker(file, text) {
+  // The base is all that stands in double quotes.
+  const shape = (/** @type {string} */ script) => script.replace(/"(?:[^"\\]|\\.)*"/g, '""');
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text, { flag: 'wx' }).catch(async (error) => {
+    if (error.code !== 'EEXIST') throw error;
+    const before = await readFile(file, 'utf8');
+    if (before !== text && shape(before) === shape(text)) await writeFile(file, text);
+  });
 }
 
 /**
@@ -56,17 +79,15 @@ async function precached(folder, base) {
 export async function build(folder, options = {}) {
   checkNames(options, [buildNames], 'build()');
   const { worker: named, ...listing } = options;
-  const worker = named ?? 'sw.js';
   const base = publicBase(options.base ?? '/');
   const onWarning = options.onWarning ?? warnProcess;
   const made = await makeManifest(folder, listing);
   await writeManifest(join(folder, MANIFEST_PATH), made);
   await mkdir(join(folder, 'peer-cdn'), { recursive: true });
   for (const name of scriptNames) await copyFile(join(scriptFolder, name), join(folder, 'peer-cdn', name));
-  if (worker !== false) {
-    await writeFile(join(folder, worker), workerText(base), { flag: 'wx' }).catch((error) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
+  if (named !== false) {
+    const path = workerPath(named ?? undefined);
+    await writeWorker(join(folder, path), workerText(base, path));
   }
   const { resources } = made.manifest;
   const paths = await precached(folder, base);

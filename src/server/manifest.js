@@ -1,5 +1,5 @@
 // The manifest of a folder (src/README.md, Manifest): which files are shared, and the digests they are checked by.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
@@ -360,14 +360,17 @@ export async function makeFolder(folder) {
     if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
     if (code !== 'ENOENT' || dirname(folder) === folder) throw error;
     await makeFolder(dirname(folder));
-    await mkdir(folder);
+    // Another one may just have made it.
+    await mkdir(folder).catch((later) => {
+      if (later.code !== 'EEXIST') throw later;
+    });
   }
 }
 
 /** @param {string} path @param {string | Buffer} content */
 async function replaceFile(path, content) {
-  // Two processes may write at once.
-  const draft = `${path}.${process.pid}.new`;
+  // Others may write at once: of this process, or of one in another container, which may have the same number.
+  const draft = `${path}.${randomUUID()}.new`;
   try {
     await writeFile(draft, content);
     await rename(draft, path);

@@ -15,6 +15,8 @@ export const shown = (value) =>
 
 const isText = (/** @type {unknown} */ value) => typeof value === 'string';
 const isFilled = (/** @type {unknown} */ value) => isText(value) && value !== '';
+/** Of a file in the folder: no step leads out of it, and the last one names a file. @param {unknown} value */
+const isFileName = (value) => isFilled(value) && !/(?:^|[/\\])(?:\.\.(?:[/\\]|$)|\.?$)/.test(/** @type {string} */ (value));
 /** No list, and no Map or Headers, whose entries nobody would read. */
 const isRecord = (/** @type {unknown} */ value) => /^\[object (?:Object|Module)\]$/.test(Object.prototype.toString.call(value));
 
@@ -53,7 +55,7 @@ export const kinds = {
     is: (value) => isText(value) && /^https?:\/\/[^*]+$/i.test(value) && URL.canParse(value),
   },
   urls: { form: "URLs, as 'turn:turn.example.org'", is: (value) => [value].flat().every(isFilled) && value.length > 0 },
-  worker: { form: "a file of the folder, as 'sw.js', or false", is: (value) => value === false || isFilled(value) },
+  worker: { form: "a file of the folder, as 'sw.js', or false", is: (value) => value === false || isFileName(value) },
 };
 
 /** @type {Required<Record<keyof import('./options.js').AttachOptions, Kind>>} */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { attach, handler } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
-import { build, workerText } from './build.js';
+import { build, workerPath, workerText } from './build.js';
 import { buildNames, checkNames } from './names.js';
 import { nothingListed } from './warnings.js';
 
@@ -68,7 +68,7 @@ function coordinate({ httpServer }, { logger }) {
 export default function peerCdn(options = {}) {
   checkNames(options, [buildNames], 'peerCdn()');
   const { worker: named, ...listing } = options;
-  const worker = named ?? 'sw.js';
+  const path = named === false ? null : workerPath(named ?? undefined);
   /** @type {Config} */
   let config;
   let isWritten = false;
@@ -92,12 +92,12 @@ export default function peerCdn(options = {}) {
         warning.code !== nothingListed.code && onWarning(warning);
       const exclude = folder ? listing.exclude : ['**'];
       const handle = handler(folder ?? config.root, { ...listing, base, exclude, onWarning: warn });
-      const text = workerText(base);
-      const isOwn = worker === false || (folder !== null && existsSync(join(folder, worker)));
+      const text = path && workerText(base, path);
+      const isOwn = path === null || (folder !== null && existsSync(join(folder, path)));
       server.middlewares.use(base.replace(/\/$/, '') || '/', (request, response, next) => {
-        const path = String(request.url).split('?', 1)[0];
-        if (path === MANIFEST_PATH || path.startsWith('/peer-cdn/')) return handle(request, response);
-        if (isOwn || path !== `/${worker}`) return unvary(request, response, next);
+        const asked = String(request.url).split('?', 1)[0];
+        if (asked === MANIFEST_PATH || asked.startsWith('/peer-cdn/')) return handle(request, response);
+        if (isOwn || asked !== path) return unvary(request, response, next);
         return response
           .writeHead(200, { 'content-type': 'text/javascript; charset=utf-8', 'cache-control': 'no-cache' })
           .end(text);
@@ -119,7 +119,7 @@ export default function peerCdn(options = {}) {
         if (!isWritten || config.build.ssr) return;
         isWritten = false;
         const folder = resolve(config.root, config.build.outDir);
-        const { files, bytes } = await build(folder, { ...listing, worker, base: siteBase(config), onWarning });
+        const { files, bytes } = await build(folder, { ...listing, worker: named, base: siteBase(config), onWarning });
         config.logger.info(`peer-cdn: ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes in ${MANIFEST_PATH.slice(1)}`);
       },
     },

@@ -1,6 +1,6 @@
 // `import { build } from 'peer-cdn/build'`: what a built folder gets beside its own files. It imports the package by its name.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { build, workerText } from '../../src/server/build.js';
 import { handler } from '../../src/server/index.js';
+import peerCdn from '../../src/server/vite.js';
 import { bytesOf, makeFolder } from './folder.mjs';
 
 test('a folder gets manifest, lists, scripts and a worker for its base', async (t) => {
@@ -58,6 +59,65 @@ test("a site's own worker stays, and none is written where it is to bring its ow
   const bundled = makeFolder(t, { 'a.bin': 'a' });
   await build(bundled, { worker: false });
   assert(!existsSync(join(bundled, 'sw.js')));
+});
+
+test('a worker that a build wrote for another base is written for this one', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a' });
+  for (const base of ['/', '/a "b"/', '/shop/']) {
+    await build(folder, { base });
+    assert.equal(readFileSync(join(folder, 'sw.js'), 'utf8'), workerText(new URL(base, 'http://host').pathname));
+  }
+  const changed = `${workerText('/')}self.addEventListener('push', () => {});\n`;
+  writeFileSync(join(folder, 'sw.js'), changed);
+  await build(folder, { base: '/shop/' });
+  assert.equal(readFileSync(join(folder, 'sw.js'), 'utf8'), changed);
+});
+
+test('a worker in a folder of its own finds our script, and its folder is made', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a' });
+  for (const [worker, file, script] of [
+    ['/sw.js', 'sw.js', './peer-cdn/sw.js'],
+    ['./js/sw.js', 'js/sw.js', '../peer-cdn/sw.js'],
+    ['js/a/sw.js', 'js/a/sw.js', '../../peer-cdn/sw.js'],
+  ]) {
+    await build(folder, { worker });
+    const [line] = readFileSync(join(folder, file), 'utf8').split('\n');
+    assert.equal(line, `importScripts('${script}');`);
+  }
+});
+
+test("Vite's dev server answers for the worker however it is named", (t) => {
+  const root = makeFolder(t, { 'a.bin': 'a' });
+  const logger = { info() {}, warn() {} };
+  for (const [worker, url, script] of [
+    ['/sw.js', '/sw.js?v=1', './peer-cdn/sw.js'],
+    ['./sw.js', '/sw.js', './peer-cdn/sw.js'],
+    ['js/sw.js', '/js/sw.js', '../peer-cdn/sw.js'],
+  ]) {
+    const plugin = peerCdn({ worker });
+    plugin.configResolved({ base: '/', root, publicDir: '', build: { outDir: 'dist', ssr: false }, logger });
+    let middleware;
+    plugin.configureServer({ middlewares: { use: (_, each) => (middleware = each) }, httpServer: null });
+    const sent = [];
+    const response = { writeHead: () => response, end: (text) => sent.push(text), removeHeader() {} };
+    middleware({ url, headers: {} }, response, () => sent.push('next'));
+    assert.equal(sent.join().split('\n', 1)[0], `importScripts('${script}');`);
+  }
+});
+
+test('builds of one folder at once do not take away what the others write', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': bytesOf('a', 600_000), 'b.bin': bytesOf('b', 600_000) });
+  const all = await Promise.all(Array.from({ length: 8 }, () => build(folder)));
+  assert.deepEqual(
+    all.map(({ files }) => files),
+    all.map(() => 2),
+  );
+  assert.deepEqual(
+    readdirSync(join(folder, 'peer-cdn/digests')).sort(),
+    Object.values(all[0].manifest.resources)
+      .map(({ root }) => root)
+      .sort(),
+  );
 });
 
 test('a build of which nothing is listed says so', async (t) => {

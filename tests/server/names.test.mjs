@@ -145,7 +145,7 @@ test('handler() and serve() take a folder, and attach() says of a text that it i
 });
 
 test('a service worker is named, or there is none', async (t) => {
-  for (const worker of [5, '', true]) {
+  for (const worker of [5, '', true, '../sw.js', 'a/../../sw.js', 'a\\..\\sw.js', '..', '.', 'a/', '/']) {
     const expected = { code: 'bad-option', message: /^worker takes a file of the folder, as 'sw.js', or false, not / };
     assert.throws(() => peerCdn({ worker }), expected);
     await assert.rejects(build(folderOf(t), { worker }), expected);
