@@ -607,7 +607,7 @@ for (const [name, [state, options]] of Object.entries(late)) {
   });
 }
 
-test('a page whose worker answered nothing at first, and does by now, is not told that there is none when it starts again', async (t) => {
+test('a second start() of a page whose worker answered nothing at first, and does by now, is not told no-worker', async (t) => {
   const close = closing(t);
   const container = new FakeContainer('controlling');
   const tell = fakeWorkerChannel(t, { ...SITE, code: 'no-manifest' });
