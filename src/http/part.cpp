@@ -201,10 +201,13 @@ bool Part::handle_stream_head(JobId job, const OriginAnswer& answer, Instant now
   const bool taken = body_.handle_head(job, answer, now);
   has_head_ |= taken;
   Stream* stream = commons_.streams.find(stream_of(job));
-  if (taken && stream && !std::exchange(stream->is_learned, true)) {
+  if (taken && stream) {
+    if (!std::exchange(stream->is_learned, true)) {
+      stream->before = asked_.resource->record;
+      commons_.learn(*asked_.resource, asked_.exchange, answer, true);
+    }
     const bool is_right = body_.has_passed_any();
-    if (!std::exchange(has_learned_, true) || is_right) before_ = asked_.resource->record;
-    commons_.learn(*asked_.resource, asked_.exchange, answer, true);
+    if (!std::exchange(has_learned_, true) || is_right) before_ = stream->before;
   }
   if (is_busy(answer.status)) {
     commons_.note_busy(*asked_.resource, answer, now);

@@ -19,6 +19,7 @@
 #include "base/error.hpp"
 #include "base/list.hpp"
 #include "base/pieces.hpp"
+#include "base/record.hpp"
 #include "base/time.hpp"
 
 namespace peer_cdn {
@@ -66,6 +67,7 @@ struct Stream {
   PieceIndex told = 0;      // pieces before this one came
   std::optional<Error> ended{};
   bool is_learned = false;  // its head
+  Record before{};          // what was known then
   bool is_denied = false;   // its tag or date is not what pages are given for these bytes
 
   bool gives(const Subject& subject, bool past_cache) const {

@@ -680,6 +680,25 @@ TEST_CASE("a tag that was given with right bytes stays, though others follow the
   CHECK(header_of(site.engine.exchange(id)->head().headers, "etag") == "\"one\"");
 }
 
+TEST_CASE("what the head of other bytes taught is forgotten though the first who read it left") {
+  Site site({network}, file_of(4));
+  const ExchangeId id = site.open("/f");
+  site.list_came(id);
+  site.head_of(site.stream(1), 200, "etag\n\"one\"");
+  site.bring(site.stream(1));
+  site.asks.fields.cache = "reload";
+  site.open("/f");
+  site.open("/f");
+  site.head_of(site.stream(2), 200, "etag\n\"two\"");
+  site.cancel(site.body(2));
+  site.stream_piece(site.stream(2), 0, 2);
+  site.list(file_of(4));
+  site.manifest_fetched(true, false);
+  site.said();
+  site.ask("GET", "/f", "\n\n\n\n\"two\"");
+  CHECK(has(site.said(), "through"));
+}
+
 TEST_CASE("who waits for an answer whose page gave up its own Request gets one by another") {
   Site site({network}, file_of(4));
   const ExchangeId id = site.open("/f");
