@@ -2,7 +2,15 @@
 // puts in their places, and the types that a misspelt call, field or code does not pass.
 
 /** Error codes that only JavaScript says. In src/base/error.cpp each visitor would download them for nothing. */
-export const scriptCodes = ['bad-option', 'options-differ', 'plugin-failed', 'range-not-satisfiable'];
+export const scriptCodes = [
+  'bad-option',
+  'disabled',
+  'no-thread',
+  'no-worker',
+  'options-differ',
+  'plugin-failed',
+  'range-not-satisfiable',
+];
 
 const lines = (list) => list.map((line) => `${line}\n`).join('');
 

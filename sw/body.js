@@ -26,8 +26,6 @@ const bodies = new Map();
 export const bodyOf = (/** @type {number} */ id) => /** @type {Body} */ (bodies.get(id));
 
 export class Body {
-  id;
-  exchange;
   /** @type {Map<number, import('./jobs.js').Job>} */
   jobs = new Map();
   /** Pieces that were not passed on yet. @type {Map<number, ArrayBuffer>} */
@@ -99,7 +97,14 @@ export class Body {
 /** The head that the core gives the response of this exchange. @returns {ResponseInit} */
 export function headFor(/** @type {number} */ id) {
   const [line, ...pairs] = callText(HEAD, id).split('\n');
-  const headers = pairs.flatMap((name, i) => (i % 2 ? [] : [/** @type {[string, string]} */ ([name, pairs[i + 1]])]));
+  const headers = new Headers();
+  pairs.forEach((value, i) => {
+    try {
+      if (i % 2) headers.append(pairs[i - 1], value);
+    } catch {
+      // Other code of the site's may have written it into the store.
+    }
+  });
   return { status: +line.slice(0, 3), statusText: line.slice(4), headers };
 }
 

@@ -136,8 +136,7 @@ export const codeOf = (/** @type {number} */ error) => (error ? callText(ERROR_C
 export async function ask(url, init) {
   const began = performance.now();
   const response = await fetch(url, init);
-  const now = performance.now();
-  if (core) call(ORIGIN_ANSWERED, now - began, now);
+  tell(ORIGIN_ANSWERED, performance.now() - began);
   return response;
 }
 

@@ -56,7 +56,8 @@ export class Exchange {
   length = 0;
   /** @type {Promise<Response>} */
   response;
-  respond = (/** @type {Response | Promise<Response>} */ _) => {};
+  /** @type {any} */
+  respond;
   /** @type {Middleware[]} by plugin */
   middlewares = [];
   /** @type {Response[]} by plugin */
@@ -80,10 +81,9 @@ export class Exchange {
    * @param {FetchEvent} event
    */
   constructor(id, event) {
-    const { url } = event.request;
     this.id = id;
     this.event = event;
-    this.url = url;
+    this.url = event.request.url;
     this.response = new Promise((resolve) => (this.respond = resolve));
     exchanges.set(id, this);
     byEvent.set(event, this);

@@ -132,8 +132,10 @@ class PeerCDN extends EventTarget {
     const taken = callText(URL_PATTERNS)
       .split('\n')
       .map((pathname) => ({ urlPattern: { pathname } }));
-    const methods = ['GET', 'HEAD'].map((requestMethod) => ({ requestMethod }));
-    return [methods, taken].map((or) => ({ condition: { not: { or } }, source: 'network' }));
+    return [[{ requestMethod: 'GET' }, { requestMethod: 'HEAD' }], taken].map((or) => ({
+      condition: { not: { or } },
+      source: 'network',
+    }));
   }
 
   /**

@@ -14,9 +14,8 @@ export const newsPerformer = {
   [DO_TRANSFER]: ({ body: id, error, ...counts }) => {
     const { exchange, wasted } = bodyOf(id);
     const { url, root, length } = exchange;
-    const told = { id: `${tag}-${id}`, url, root, bytes: length, ...counts, code: codeOf(error) || null };
-    told.wasted += wasted;
-    untold.push(told);
+    counts.wasted += wasted;
+    untold.push({ id: `${tag}-${id}`, url, root, bytes: length, ...counts, code: codeOf(error) || null });
   },
 
   [DO_BUSY]: ({ open }) => broadcast('busy', { open }),

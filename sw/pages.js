@@ -88,7 +88,7 @@ export function handleMessage({ data, source, ports: [port] }) {
 
 function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
   if (!page || !Array.isArray(add) || !Array.isArray(remove)) return;
-  const marks = Uint32Array.from([...add, ...remove], (mark) => Number.parseInt(mark, 16));
+  const marks = Uint32Array.from([...add, ...remove], (mark) => +`0x${mark}`);
   call(PAGE_PRESENT, marks.buffer, page, add.length);
 }
 
@@ -139,8 +139,7 @@ export function askPage(page, request, reader) {
       case 'ack':
         return reader.alive();
       default: {
-        const { status, body } = data ?? {};
-        return body instanceof ArrayBuffer ? reader.reply(+status, body) : finish('nobody-has-it');
+        return data?.body instanceof ArrayBuffer ? reader.reply(+data.status, data.body) : finish('nobody-has-it');
       }
     }
   };

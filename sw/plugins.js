@@ -64,7 +64,7 @@ let quota = 0;
 export const currentCache = () => cacheName + (siteEnd() ?? '');
 
 /** The bytes that it may take; 0 if the site does not say. */
-export const currentQuota = () => quota;
+export { quota as siteQuota };
 
 /**
  * A factory of middlewares that ask the core. Verified pieces are stored as they come, by whoever verified them: there is

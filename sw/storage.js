@@ -12,7 +12,7 @@ import {
 } from '../build/border.js';
 import { call, callText, codeOf, soon, tell } from './engine.js';
 import { broadcast } from './pages.js';
-import { currentCache, currentQuota } from './plugins.js';
+import { currentCache, siteQuota } from './plugins.js';
 import { Store } from './store.js';
 import { expectWrite } from './unwritten.js';
 
@@ -118,7 +118,7 @@ export class StoreKeeper {
       for (const [root, runs] of roots) {
         // Of some roots there is but a digest list.
         for (const [begin, end] of runs[0] ? runs : [[0, 0]]) {
-          call(STORE_HOLDS, root, begin, end, isFirst, currentQuota(), quota);
+          call(STORE_HOLDS, root, begin, end, isFirst, siteQuota, quota);
           isFirst = false;
         }
       }

@@ -162,8 +162,9 @@ export class Store {
    * @param {string} root
    */
   async drop(root) {
-    const keys = [STORE_PATH, DIGESTS_PATH, RECORDS_PATH].map((path) => path + root);
-    await Promise.all(keys.map((key) => this.#cache.delete(key, { ignoreSearch: true })));
+    await Promise.all(
+      [STORE_PATH, DIGESTS_PATH, RECORDS_PATH].map((path) => this.#cache.delete(path + root, { ignoreSearch: true })),
+    );
   }
 
   /**

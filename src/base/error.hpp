@@ -32,8 +32,6 @@ enum class Error : std::uint8_t {
   no_webrtc,
   no_coordinator,
   no_page,
-  no_worker,
-  no_thread,
   no_manifest,
   timed_out,
   // The origin.
@@ -47,7 +45,6 @@ enum class Error : std::uint8_t {
   storage_lost,
   engine_failed,
   registered_late,
-  disabled,
   cancelled,
   // The coordinator.
   origin_refused,

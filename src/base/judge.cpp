@@ -13,79 +13,57 @@ namespace {
 constexpr std::uint32_t status_ok = 200;
 constexpr std::uint32_t status_partial = 206;
 
-// Walks a list of `name[=value]` members, whose values are tokens or quoted strings (RFC 9110 5.6,
-// RFC 9111 5.2). Stops at the first thing that is neither; then failed() is true.
-class Directives {
- public:
-  explicit Directives(std::string_view text) : rest_(text) {}
+std::string_view take_token(std::string_view& rest) {
+  std::size_t length = 0;
+  while (length < rest.size() && is_token_char(rest[length])) ++length;
+  const std::string_view token = rest.substr(0, length);
+  rest.remove_prefix(length);
+  return token;
+}
 
-  // The next name. Empty at the end.
-  std::string_view next() {
-    while (!rest_.empty() && (is_space(rest_.front()) || rest_.front() == ','))
-      rest_.remove_prefix(1);
-    if (rest_.empty()) return {};
-    const std::string_view name = take_token();
-    if (name.empty() || !skip_value()) return fail();
-    rest_ = trim(rest_);
-    return rest_.empty() || rest_.front() == ',' ? name : fail();
-  }
-
-  bool failed() const { return failed_; }
-
- private:
-  std::string_view fail() {
-    failed_ = true;
-    return {};
-  }
-
-  std::string_view take_token() {
-    std::size_t length = 0;
-    while (length < rest_.size() && is_token_char(rest_[length])) ++length;
-    const std::string_view token = rest_.substr(0, length);
-    rest_.remove_prefix(length);
-    return token;
-  }
-
-  bool skip_value() {
-    if (rest_.empty() || rest_.front() != '=') return true;
-    rest_.remove_prefix(1);
-    if (rest_.empty() || rest_.front() != '"') return !take_token().empty();
-    for (std::size_t i = 1; i < rest_.size(); ++i) {
-      if (rest_[i] == '\\') {
-        ++i;
-      } else if (rest_[i] == '"') {
-        rest_.remove_prefix(i + 1);
-        return true;
-      }
+// A value behind a name, if there is one. False if it is none.
+bool skip_value(std::string_view& rest) {
+  if (rest.empty() || rest.front() != '=') return true;
+  rest.remove_prefix(1);
+  if (rest.empty() || rest.front() != '"') return !take_token(rest).empty();
+  for (std::size_t i = 1; i < rest.size(); ++i) {
+    if (rest[i] == '\\') {
+      ++i;
+    } else if (rest[i] == '"') {
+      rest.remove_prefix(i + 1);
+      return true;
     }
-    return false;
   }
+  return false;
+}
 
-  std::string_view rest_;
-  bool failed_ = false;
-};
+// Whether a list has only members `name[=value]` of such names. Values are tokens or quoted strings
+// (RFC 9110 5.6, RFC 9111 5.2).
+bool has_only(std::string_view rest, bool (*is_good)(std::string_view name)) {
+  for (;;) {
+    while (!rest.empty() && (is_space(rest.front()) || rest.front() == ',')) rest.remove_prefix(1);
+    if (rest.empty()) return true;
+    const std::string_view name = take_token(rest);
+    if (name.empty() || !skip_value(rest) || !is_good(name)) return false;
+    rest = trim(rest);
+    if (!rest.empty() && rest.front() != ',') return false;
+  }
+}
 
 bool is_public(std::string_view cache_control) {
-  Directives directives(cache_control);
-  for (auto name = directives.next(); !name.empty(); name = directives.next()) {
-    if (equals_ignoring_case(name, "private") || equals_ignoring_case(name, "no-store"))
-      return false;
-  }
-  return !directives.failed();
+  return has_only(cache_control, [](std::string_view name) {
+    return !equals_ignoring_case(name, "private") && !equals_ignoring_case(name, "no-store");
+  });
 }
 
 // Only by the encoding, which the browser takes off, or by what no GET of this origin has: servers
 // that know CORS name it to all.
 bool varies_for_nobody(std::string_view vary) {
-  constexpr std::string_view preflight = "access-control-request-";
-  Directives names(vary);
-  for (auto name = names.next(); !name.empty(); name = names.next()) {
-    if (!equals_ignoring_case(name, "accept-encoding") && !equals_ignoring_case(name, "origin") &&
-        !equals_ignoring_case(name.substr(0, preflight.size()), preflight)) {
-      return false;
-    }
-  }
-  return !names.failed();
+  return has_only(vary, [](std::string_view name) {
+    constexpr std::string_view preflight = "access-control-request-";
+    return equals_ignoring_case(name, "accept-encoding") || equals_ignoring_case(name, "origin") ||
+           equals_ignoring_case(name.substr(0, preflight.size()), preflight);
+  });
 }
 
 bool is_identity(std::string_view encoding) {

@@ -235,3 +235,26 @@ test('a write that starts the worker counts too', async () => {
   await (await (await next.page()).fetch(url)).bytes();
   assert.equal(origin.requests(url).length, 1);
 });
+
+test('a record that other code has spoilt costs its bad headers, and nothing else', async () => {
+  const records = {
+    'no header': '11\n"one"\n\n\nbad name\nvalue\nx-own\na b',
+    'a value that no header has': '11\n"one"\n\n\nx\na\u0000b\nx-own\na b',
+    'other characters': '11\n"one"\n\n\nx\n\u0142\nx-own\na b',
+    'a name alone': '11\n"one"\n\n\nx-own\na b\nx',
+  };
+  for (const [what, text] of Object.entries(records)) {
+    const { page, worker, origin, clock, caches, file } = await site();
+    await (await page.fetch(url)).bytes();
+    await clock.pass(2000);
+    const [path] = caches.paths().filter((each) => each.includes('/records/'));
+    caches.entry(path).body = new TextEncoder().encode(text).buffer;
+    const next = await worker.restart();
+    const head = await (await next.page()).fetch(url, { method: 'HEAD' });
+    const held = await (await next.page()).fetch(url);
+    for (const response of [head, held]) assert.deepEqual([response.status, response.headers.get('x-own')], [200, 'a b'], what);
+    assert.deepEqual(await held.bytes(), file.body, what);
+    assert.deepEqual(next.events.error, [], what);
+    assert.equal(origin.requests(url).length, 1, what);
+  }
+});

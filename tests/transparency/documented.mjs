@@ -189,7 +189,7 @@ export const documented = [
   {
     kind: 'asked again where it broke off',
     limit:
-      'Where a body breaks off, the rest is asked for, three times at most: the page gets more than without us, and may get all.',
+      'Where a body breaks off, its rest is asked for, three times without a new piece: the page gets more, and may get all.',
     applies: (difference) =>
       difference.of.file.kind === 'cut off' &&
       difference.of.file.isListed &&
