@@ -11,7 +11,7 @@ const advice = {
   'no-manifest': 'no manifest can be read: `npx peer-cdn manifest <folder>` writes it',
   'no-worker': 'no service worker with cdn.register() controls this page',
   'no-webrtc': 'these servers are refused',
-  'origin-refused': 'the coordinator does not serve this site: its log says why',
+  'origin-refused': 'the coordinator does not serve this site: see its log',
   'registered-late': 'cdn.register() comes too late',
 };
 

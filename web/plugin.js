@@ -125,7 +125,7 @@ export class PeerPlugin extends EventTarget {
    * @returns {Promise<import('./diagnosis.js').Diagnosis>}
    */
   diagnose() {
-    return this.#shared.diagnose();
+    return this.#shared.diagnose(this.#reason);
   }
 
   /**

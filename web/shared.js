@@ -108,15 +108,18 @@ export class Shared {
     return this.#page?.stats ?? nothing;
   }
 
-  /** @returns {Promise<import('./diagnosis.js').Diagnosis>} */
-  async diagnose() {
+  /**
+   * @param {ErrorCode | null} own why whoever asks takes no part, whatever others do
+   * @returns {Promise<import('./diagnosis.js').Diagnosis>}
+   */
+  async diagnose(own) {
     await this.#opened;
     const page = this.#page;
     const peers = (await page?.reached()) ?? { tried: 0, paths: [] };
-    const { active, reason } = this;
+    const reason = own ?? this.reason;
     const codes = new Set([reason, ...(page?.missing ?? [])]);
     const missing = /** @type {ErrorCode[]} */ ([...codes].filter(Boolean));
-    return { active, missing, engine: this.stats.engine, peers, responses: [...this.#responses] };
+    return { active: !reason, missing, engine: this.stats.engine, peers, responses: [...this.#responses] };
   }
 
   /**
@@ -175,6 +178,7 @@ export class Shared {
   leave(instance) {
     if (this.#instances.size > 1) {
       this.#instances.delete(instance);
+      instance.tell('state', { active: false, reason: 'cancelled' });
       return this.#agree();
     }
     // A start() from within an event finds no engine that is about to end.

@@ -513,6 +513,7 @@ test('beside a copy that speaks another version an instance takes no part, and s
       assert.equal(await plugin.getMiddleware({ request: { url: request.url, method: 'GET' } }).get(), null);
       assert.equal(plugin.upload.on, true);
       assert.deepEqual(plugin.stats, { peers: 0, sent: 0, received: 0, engine: null });
+      assert.deepEqual((await plugin.diagnose()).missing, ['version-mismatch']);
       await plugin.informed;
       plugin.close();
     }
@@ -670,6 +671,21 @@ test('every change of the state is told, once', async (t) => {
     { active: true, reason: null },
     { active: false, reason: 'cancelled' },
   ]);
+});
+
+test('an instance that is closed beside another one is told so, and diagnoses itself', async (t) => {
+  const close = closing(t);
+  new FakeContainer('controlling');
+  const [one, two] = [close(await start()), close(await start())];
+  const states = [];
+  for (const each of [one, two]) each.addEventListener('state', ({ detail }) => states.push(detail));
+  one.close();
+  one.close();
+  assert.deepEqual(states, [{ active: false, reason: 'cancelled' }]);
+  const { active, missing } = await one.diagnose();
+  assert.deepEqual([active, missing], [false, ['cancelled']]);
+  const other = await two.diagnose();
+  assert.deepEqual([other.active, other.missing], [true, []]);
 });
 
 test('a worker that fails, and one that leaves the page alone, are not waited for', async (t) => {
