@@ -22,7 +22,7 @@ export function Terrain({ url, side }) {
 
   return (
     <>
-      <canvas ref={canvas} width={side} height={side} style={{ width: 512 }} />
+      <canvas ref={canvas} width={side} height={side} style={{ width: 512, maxWidth: '100%' }} />
       <p>{from}</p>
     </>
   );
