@@ -54,13 +54,6 @@ std::string_view only_member(std::string_view list) {
   }
 }
 
-void append(Text& text, ByteRange range) {
-  assert(range.begin < range.end);
-  append_decimal(text, range.begin);
-  text.push_back('-');
-  append_decimal(text, range.end - 1);
-}
-
 }  // namespace
 
 std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t resource_bytes) {
@@ -108,15 +101,12 @@ void append_decimal(Text& text, std::uint64_t number) {
   text.push_back(static_cast<char>('0' + number % 10));
 }
 
-Text range_header(ByteRange range) {
-  Text text = "bytes=";
-  append(text, range);
-  return text;
-}
-
 Text content_range(ByteRange range, std::uint64_t total) {
+  assert(range.begin < range.end);
   Text text = "bytes ";
-  append(text, range);
+  append_decimal(text, range.begin);
+  text.push_back('-');
+  append_decimal(text, range.end - 1);
   text.push_back('/');
   append_decimal(text, total);
   return text;

@@ -32,8 +32,6 @@ std::optional<std::uint64_t> parse_length(std::string_view header);
 
 // std::to_string would bring in the machinery of formatting.
 void append_decimal(Text& text, std::uint64_t number);
-// The Range header "bytes=0-5". Requires that the range is not empty.
-Text range_header(ByteRange range);
 // The Content-Range header "bytes 0-5/100". Requires that the range is not empty.
 Text content_range(ByteRange range, std::uint64_t total);
 
