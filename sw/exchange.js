@@ -56,8 +56,8 @@ export class Exchange {
   length = 0;
   /** @type {Promise<Response>} */
   response;
-  /** @type {any} */
-  respond;
+  /** @type {(answer: Response | Promise<Response>) => void} */
+  respond = /** @type {any} */ (undefined);
   /** @type {Middleware[]} by plugin */
   middlewares = [];
   /** @type {Response[]} by plugin */

@@ -189,7 +189,7 @@ class PeerCDN extends EventTarget {
       const words = requestWords(event.request, pathOf(url));
       const page = numberOf(event.clientId);
       const id = call(OPEN_EXCHANGE, words, url.startsWith(`${location.origin}/`), page, performance.now(), Date.now());
-      if (id > 0) event.respondWith(new Exchange(id, event).response);
+      if (id) event.respondWith(new Exchange(id, event).response);
       drain();
     } catch {
       // The core failed just now, and told so: the browser goes on by itself.

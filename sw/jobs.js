@@ -16,7 +16,7 @@ import {
   PAGE_PIECE,
   PAGE_REPLY,
   RUN_GONE,
-  runWriteWait,
+  runWait,
 } from '../build/border.js';
 import { bodyOf } from './body.js';
 import { piecesOf } from './cut.js';
@@ -102,7 +102,7 @@ export const jobPerformer = (storage, digests) =>
       if (!run && !isClosed()) tell(RUN_GONE, id, job);
       if (run && !(await listOf(exchange.root)) && !isClosed()) {
         const pieces = piecesOf(/** @type {any} */ (run.body).getReader(), runBegin, exchange);
-        await within(runWriteWait, digest(body, job, runBegin, [begin, end], pieces)).catch(() => {});
+        await within(runWait, digest(body, job, runBegin, [begin, end], pieces)).catch(() => {});
       }
       // What cannot be read, or not in time, is not held.
       if (run && !isClosed()) tell(JOB_END, '', id, job);

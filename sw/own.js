@@ -20,7 +20,7 @@ export async function passThrough(request, isListed = false) {
 
 function isUsable(/** @type {Request} */ { destination }, /** @type {Response} */ { status, headers }) {
   try {
-    return call(USABLE, `${destination}\n${headers.get('content-type')}`, status) > 0;
+    return call(USABLE, `${destination}\n${headers.get('content-type') ?? ''}`, status) > 0;
   } catch {
     return true;
   }

@@ -2,7 +2,7 @@
 //
 // Every entry is whole and verified by whoever wrote it; begin and end are pieces, half-open.
 
-import { CACHE_PREFIX, DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, runWriteWait, STORE_PATH } from '../build/border.js';
+import { CACHE_PREFIX, DIGESTS_PATH, MANIFEST_PATH, RECORDS_PATH, runWait, STORE_PATH } from '../build/border.js';
 import { within } from './within.js';
 
 export const FETCHED = 'x-peer-cdn-fetched';
@@ -109,7 +109,7 @@ export class Store {
     const url = this.hold(root, begin, end, buffers);
     try {
       const putting = this.#put(url, () => octets(buffers)).then(() => true);
-      if (!(await within(runWriteWait, putting))) throw 0;
+      if (!(await within(runWait, putting))) throw 0;
     } finally {
       if (this.#writing.get(url) === buffers) this.#writing.delete(url);
     }

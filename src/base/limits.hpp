@@ -55,9 +55,10 @@ inline constexpr Duration manifest_age = 60s;
 // take 1,010 ms and 547 ms.
 inline constexpr std::uint32_t segment_bytes = 1 * mib;
 static_assert(segment_bytes % piece_bytes_min == 0);
-// A run that is not written by then counts as failed: the browser's storage hangs, and what is to
-// be written later waits behind this. A disk of 1.2 MB/s has written a piece of 16 MiB by then.
-inline constexpr Duration run_write_wait = 15s;
+// A run that is not written, or read for an answer, by then counts as failed: the browser's storage
+// hangs, and what comes later waits behind this. A disk of 1.2 MB/s has written a piece of 16 MiB
+// by then.
+inline constexpr Duration run_wait = 15s;
 // What a site's store takes of a visitor's disk unless the site says otherwise. Browsers offer half
 // of the disk and more; nobody expects a page that was opened once to use that.
 inline constexpr std::uint64_t store_bytes = 2 * gib;
@@ -168,6 +169,8 @@ static_assert(busy_memory <= busy_memory_max);
 // How long a write of a page may be on its way. Until then right bytes do not show that the origin
 // keeps them.
 inline constexpr Duration write_memory = 60s;
+// Paths of writes that come before the manifest is read. Beyond this they are not noted.
+inline constexpr std::size_t written_bytes = 16 * kib;
 // An answer of the origin that has brought nothing for so long, and for the time of a piece at
 // reader_rate_min, may be dead: whoever opens the resource then asks anew. Without us each request
 // would have a connection of its own.

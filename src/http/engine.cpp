@@ -236,7 +236,12 @@ ExchangeId Engine::open(RouteId route, const FetchEvent& event, Instant now) {
 
 void Engine::note_write(std::string_view path_and_query, Instant now) {
   // Nobody knows yet what is listed.
-  if (!freshness_.is_loaded()) return add_loss(written_, Error::wrong_digest, path_and_query);
+  if (!freshness_.is_loaded()) {
+    if (written_.size() < limits::written_bytes) {
+      add_loss(written_, Error::wrong_digest, path_and_query);
+    }
+    return;
+  }
   Resource* resource = commons_.manifest.find(path_and_query);
   if (!resource) return;
   resource->lost = Error::wrong_digest;

@@ -441,6 +441,10 @@ TEST_CASE("what is safe, or is of another origin, is no write") {
     CHECK_FALSE(site.try_open(event));
     CHECK(site.said().empty());
   }
+  event.fields.method = "PUT";
+  event.fields.same_origin = false;
+  const auto none = [](std::uint32_t, std::string_view) { return false; };
+  CHECK_FALSE(site.engine.open(event, none, site.now, 0));
   CHECK(site.said_of("/a").find("read ") != std::string::npos);
 }
 

@@ -1,7 +1,7 @@
 // What the worker stores, when it writes, and how it keeps the store within its quota.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runWriteWait } from '../../build/border.js';
+import { runWait } from '../../build/border.js';
 import { chain, scene, serving, usualBut } from './harness/index.mjs';
 
 const MIB = 1 << 20;
@@ -330,7 +330,7 @@ test('a put that never ends is told of, and costs the page nothing', async () =>
   const at = await scene({ bytes: 3 * MIB, script: within(0), page: true });
   at.caches.faults.put = (about) => isRun(about) && new Promise(() => {});
   await fetchEach(at, url);
-  await at.clock.pass(4 * runWriteWait);
+  await at.clock.pass(4 * runWait);
   assert.deepEqual(
     at.worker.events.error.map(({ code }) => code),
     ['storage-full'],

@@ -1,7 +1,7 @@
 // The store on a Cache that is slow to write, as disks are.
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { runWriteWait } from '../../build/border.js';
+import { runWait } from '../../build/border.js';
 import { Store } from '../../sw/store.js';
 
 /** A Cache whose writes end when they are let go. */
@@ -80,7 +80,7 @@ test('a run that the browser never ends to write has failed, and is not there', 
   t.after(() => mock.timers.reset());
   const put = store.putRun(root, 2, 4, [new Uint8Array([1])]);
   await cache.untilWaiting();
-  mock.timers.tick(runWriteWait);
+  mock.timers.tick(runWait);
   await assert.rejects(put);
   assert.deepEqual(await runs(store, root), []);
 });
