@@ -93,12 +93,13 @@ export class Socket {
   /** @param {any} message */
   #take(message) {
     // The core wants each thing on its own.
-    const { type, peer, description, candidates, introduced } = message ?? {};
+    const { type, peer, description, candidates, introduced, offered } = message ?? {};
     if (Array.isArray(candidates)) {
       if (description) this.#take({ type, peer, description });
       for (const candidate of candidates) this.#take({ type, peer, candidate });
       return;
     }
+    if (offered) this.#take({ type: 'introduce', peer: offered, offer: true, given: true });
     if (Array.isArray(introduced)) {
       for (const each of introduced) this.#take({ type: 'introduce', peer: each, offer: false });
     }

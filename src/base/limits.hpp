@@ -572,6 +572,16 @@ inline constexpr Duration word_wait = 3s;
 static_assert(answer_wait <= word_wait);
 // What a page stored in one go is announced in one go.
 inline constexpr Duration announce_wait = 100ms;
+// An ask waits so long for the offer that is to go with it.
+inline constexpr Duration offer_made_wait = 50ms;
+// A page whose offer nobody took makes no other one for so long.
+inline constexpr Duration offer_rest = 30s;
+// An offer of data channels alone has less than 1 KiB. A longer one goes with no ask, which could
+// become too long.
+inline constexpr std::size_t offer_bytes = 4 * kib;
+static_assert(roots_per_message * (2 * Digest::bytes_size + 3) + 2 * offer_bytes + 1 * kib <=
+                  signal_bytes,
+              "as JSON each line end of it takes two bytes more");
 // A browser tells its own addresses one by one within milliseconds. One message carries them.
 inline constexpr Duration candidates_wait = 10ms;
 inline constexpr std::size_t candidates_per_message = 8;

@@ -267,6 +267,9 @@ void take(unsigned bytes, double now) {
     auto said = signal::parse_text({inbox + i + record_head, length});
     if (!said) {
       coordinator->handle_malformed(peer, said.error(), at);
+    } else if (auto* brought = std::get_if<signal::Brought>(&said.value())) {
+      coordinator->handle_message(peer, brought->ask, at);
+      coordinator->handle_signal(peer, std::move(brought->candidates), at);
     } else if (auto* relayed = std::get_if<signal::Relayed>(&said.value())) {
       coordinator->handle_signal(peer, std::move(*relayed), at);
     } else {

@@ -31,6 +31,7 @@ void each_told(signal::Fields& fields, F f) {
   f("code", fields.code);
   f("kept", fields.kept);
   f("offer", fields.offer);
+  f("given", fields.given);
   f("set", fields.set);
   f("whole", fields.whole);
 }
@@ -64,13 +65,13 @@ void take(char type, std::string_view value, std::optional<double>& to) {
 void take(char type, std::string_view value, std::optional<bool>& to) {
   if (type == 'b') to = value == "1";
 }
-template <class T>
-void take(char type, std::string_view value, std::optional<std::vector<T>>& to) {
+template <class Items>
+void take(char type, std::string_view value, std::optional<Items>& to) {
   if (type != 'l') return;
-  std::vector<T> list;
+  Items list;
   while (!value.empty()) {
     std::string_view element = take_until(value, '\1');
-    std::optional<T> taken;
+    std::optional<std::decay_t<decltype(list.front())>> taken;
     if (!element.empty()) take(element.front(), element.substr(1), taken);
     if (!taken) return;
     list.push_back(std::move(*taken));
@@ -88,10 +89,10 @@ void put(Text& to, double value) {
 void put(Text& to, bool value) {
   to += value ? "b1" : "b0";
 }
-template <class T>
-void put(Text& to, const std::vector<T>& list) {
+template <class Items>
+void put(Text& to, const Items& list) {
   to += "l";
-  for (const T& each : list) {
+  for (const auto& each : list) {
     put(to, each);
     to += "\1";
   }

@@ -80,6 +80,7 @@ Pair* find_pair(std::uint32_t id);
 // The pairs of what the core decides. A pair is created anew even if the peer has one. 0 if there
 // is none: then the host finds none either.
 std::uint32_t create_pair(PeerId peer);
+void give_pair(PeerId peer);
 std::uint32_t pair_of(PeerId peer);
 std::uint32_t drop_pair(PeerId peer);
 

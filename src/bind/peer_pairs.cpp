@@ -43,6 +43,10 @@ std::uint32_t drop_pair(PeerId peer) {
   return id;
 }
 
+void give_pair(PeerId peer) {
+  if (Pair* pair = find_pair(pair_of(PeerId{}))) pair->peer = peer;
+}
+
 std::uint32_t create_pair(PeerId peer) {
   drop_pair(peer);
   self->pairs.add(new Pair{++pairs_issued, peer, false, {}});

@@ -71,6 +71,11 @@ void Account::handle_try(PeerId peer) {
   tries_.push_back({peer});
 }
 
+void Account::handle_given(PeerId peer) {
+  handle_over(peer);
+  if (Try* known = find(PeerId{})) known->peer = peer;
+}
+
 void Account::handle_candidate(PeerId peer, bool is_ours, std::string_view candidate) {
   if (Try* known = find(peer)) (is_ours ? known->ours : known->theirs) |= kind_of(candidate);
 }

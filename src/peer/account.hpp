@@ -27,6 +27,8 @@ class Account {
   void handle_transfer(std::string_view id, const Sources& sources, bool done);
 
   void handle_try(PeerId peer);
+  // The try of peer 0 is this peer's.
+  void handle_given(PeerId peer);
   // A candidate of ours, or of the peer's.
   void handle_candidate(PeerId peer, bool is_ours, std::string_view candidate);
   // It is open, and goes this way: what is told last holds, because browsers learn the kind of the

@@ -4,6 +4,11 @@
 #include "base/variant.hpp"
 
 namespace peer_cdn::peer {
+namespace {
+
+constexpr PeerId nobody{};
+
+}  // namespace
 
 Peer::Peer(std::string browser, std::uint64_t seed)
     : swarm_(seed), client_(std::move(browser), seed) {}
@@ -38,7 +43,9 @@ void Peer::handle_message(const signal::Message& message, Instant now) {
 
 void Peer::handle_local_description(PeerId peer, signal::Description description, Instant now) {
   now_ = now;
-  if (swarm_.has_pair(peer)) client_.signal({peer, std::move(description)}, now);
+  if (!swarm_.has_pair(peer)) return;
+  if (peer != nobody) return client_.signal({peer, std::move(description)}, now);
+  if (!client_.offer(description.sdp)) close_pair(nobody, Error::none);
 }
 
 void Peer::handle_local_candidate(PeerId peer, signal::Candidate candidate, Instant now) {
@@ -140,10 +147,24 @@ std::optional<Output> Peer::poll_output() {
 void Peer::ask(const Root& root) {
   const bool hope = swarm_.watches(root) ? client_.reaches() : client_.anyone_has(root);
   if (hope && swarm_.is_reachable(now())) {
-    client_.ask(root, now());
+    ask_with_offer(root);
   } else {
     swarm_.handle_answered(root, 0, now());
   }
+}
+
+// Whom the coordinator names is about to get a connection anyway. If it is made before, its offer
+// goes with the ask, and the answer comes when an offer would. One that nobody took was made for
+// nothing, so that no other one is made for a while.
+void Peer::ask_with_offer(const Root& root) {
+  if (client_.may_offer() && client_.anyone_has(root) && now() >= offer_next_ &&
+      swarm_.admit(nobody, false, true, now())) {
+    offer_next_ = now() + limits::offer_rest;
+    client_.expect_offer(now());
+    account_.handle_try(nobody);
+    ready_.push(CreatePair{nobody, true});
+  }
+  client_.ask(root, now());
 }
 
 void Peer::translate(swarm::AskFor& output) {
@@ -237,7 +258,7 @@ void Peer::warm() {
   warm_next_ = now() + warm_wait_;
   best->again = now() + limits::warm_wait_max;
   warming_ = best->root;
-  client_.ask(best->root, now());
+  ask_with_offer(best->root);
 }
 
 // --- Introductions -------------------------------------------------------------------------------
@@ -250,8 +271,8 @@ bool Peer::expects(PeerId peer) {
   return true;
 }
 
-void Peer::create(PeerId peer, bool offer) {
-  if (swarm_.admit(peer, !offer, now())) {
+void Peer::create(PeerId peer, bool asked, bool offer) {
+  if (swarm_.admit(peer, asked, offer, now())) {
     account_.handle_try(peer);
     ready_.push(CreatePair{peer, offer});
   } else {
@@ -265,12 +286,24 @@ void Peer::close_pair(PeerId peer, Error error) {
   ready_.push(swarm::ClosePair{peer, error});
 }
 
+// The offer that went with the ask is this peer's to answer.
+void Peer::give(PeerId peer) {
+  if (!swarm_.give(peer, now())) return client_.decline(peer, now());
+  offer_next_ = now();
+  account_.handle_given(peer);
+  ready_.push(GivePair{peer});
+}
+
 // A peer that is introduced again has no pair with us any more, whatever we still believe.
 void Peer::translate(signal::Introduced& introduced) {
   const PeerId peer = introduced.peer;
   if (swarm_.has_pair(peer)) close_pair(peer, Error::peer_gone);
-  if (introduced.offer && (ahead_ || wanted_)) return create(peer, true);
-  if (introduced.offer) return client_.decline(peer, now());
+  if (introduced.offer && introduced.given) return give(peer);
+  // The peer asked. Its own offer follows, or it waits for one.
+  if (introduced.offer || introduced.given) {
+    if (ahead_ || wanted_) return create(peer, false, introduced.offer);
+    return client_.decline(peer, now());
+  }
   if (swarm_.is_banned(peer)) return client_.decline(peer, now());
   if (expected_.size() >= limits::introductions_waiting) {
     client_.decline(expected_.front().peer, now());
@@ -288,7 +321,7 @@ void Peer::translate(signal::Resumed& resumed) {
 void Peer::translate(signal::Signalled& signalled) {
   const PeerId peer = signalled.signal.peer;
   if (auto* description = get_if<signal::Description>(&signalled.signal.what)) {
-    if (description->offer && expects(peer)) create(peer, false);
+    if (description->offer && expects(peer)) create(peer, true, false);
     if (swarm_.has_pair(peer)) {
       ready_.push(RemoteDescription{peer, std::move(*description)});
     }

@@ -16,8 +16,11 @@
 namespace peer_cdn::peer {
 
 struct CreatePair {  // make a connection with the channels `control` (id 0) and `data` (id 1)
-  PeerId peer;
+  PeerId peer;         // 0: nobody's yet
   bool offer = false;  // and send an offer
+};
+struct GivePair {  // the connection that was nobody's is this peer's
+  PeerId peer;
 };
 struct RemoteDescription {
   PeerId peer;
@@ -32,7 +35,7 @@ struct RemoteCandidate {
 // arise.
 using Output =
     Variant<signal::OpenSocket, signal::CloseSocket, signal::SendMessage, signal::Told, CreatePair,
-            RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::RestartPair,
+            GivePair, RemoteDescription, RemoteCandidate, swarm::ClosePair, swarm::RestartPair,
             swarm::SendControl, swarm::SendBlock, swarm::TakeBlock, swarm::DigestPiece,
             swarm::FetchDigests, swarm::Deliver, swarm::Pending, swarm::End, swarm::StoreRun,
             swarm::Forget, swarm::FetchPieces, swarm::CancelFetch, swarm::Company, swarm::Report>;
@@ -100,11 +103,13 @@ class Peer {
  private:
   Instant now() const { return std::max(now_, swarm_.told()); }
   void ask(const Root& root);
+  void ask_with_offer(const Root& root);
   void warm_if_idle();
   void warm();
   void close_pair(PeerId peer, Error error);
   bool expects(PeerId peer);
-  void create(PeerId peer, bool offer);
+  void create(PeerId peer, bool asked, bool offer);
+  void give(PeerId peer);
 
   void translate(swarm::AskFor& ask);
   void translate(swarm::Announce& announce);
@@ -143,6 +148,7 @@ class Peer {
   bool idle_ = false;        // the page was idle, and is seen
   FlatSet<Root> announced_;  // announced while leading
   List<Expected> expected_;  // introduced peers whose offer is awaited, oldest first
+  Instant offer_next_{};     // no offer is made for an ask before this
   List<Listed> listed_;
   std::optional<Root> warming_;  // the warm pool has asked for it
   Duration warm_wait_{};

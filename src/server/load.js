@@ -1,5 +1,5 @@
 // A crowd of sockets as pages have them, so that an operator can measure a coordinator: each announces a file and asks for
-// others', and each introduction is an offer and an answer that the coordinator relays.
+// others', and each introduction is an offer, which goes with the ask, and an answer that the coordinator relays.
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
@@ -140,7 +140,7 @@ export class LoadSocket {
   ask(root) {
     this.#tally.asked++;
     this.#askedAt = performance.now();
-    this.#say({ type: 'ask', roots: [root] });
+    this.#say({ type: 'ask', roots: [root], description: { type: 'offer', sdp }, candidates });
   }
 
   close() {
@@ -161,10 +161,10 @@ export class LoadSocket {
   }
 
   /** @param {any} message */
-  #take({ type, peer, offer, description }) {
+  #take({ type, peer, offer, given, description }) {
     if (type === 'answer') {
       this.#tally.ms.answer.push(performance.now() - this.#askedAt);
-    } else if (type === 'introduce' && offer) {
+    } else if (type === 'introduce' && offer && !given) {
       this.#describe(peer, 'offer');
     } else if (type === 'signal' && description) {
       const key = `${peer} ${this.#number}`;

@@ -40,7 +40,7 @@ void Client::open(Instant now) {
   outputs_.push(OpenSocket{});
 }
 
-void Client::handle_socket_open(Instant now, std::vector<PeerId> paired) {
+void Client::handle_socket_open(Instant now, List<PeerId> paired) {
   if (state_ != State::opening) return;
   state_ = State::greeting;
   state_expires_ = now + limits::welcome_wait;
@@ -94,6 +94,7 @@ void Client::forget_session(bool report) {
   for (const PeerId peer : introduced_) outputs_.push(Left{peer});
   asked_.clear();
   introduced_.clear();
+  end_offer();
   while (candidates_.poll()) {
   }
   candidates_due_.reset();
@@ -170,7 +171,15 @@ void Client::handle(const Present& present, Instant) {
   outputs_.push(std::move(told));
 }
 
+void Client::end_offer() {
+  if (!offer_.empty()) outputs_.push(Left{});
+  decline({}, {});
+}
+
 void Client::handle(const Answer& answer, Instant now) {
+  if (answer.offered.value != 0) handle(Introduce{answer.offered, true, true}, now);
+  // Nothing else was asked for when the offer went out, so this was its chance.
+  if (is_out_ && !answer.roots.empty()) end_offer();
   for (const PeerId peer : answer.introduced) handle(Introduce{peer}, now);
   for (std::size_t i = 0; i < answer.roots.size(); ++i) {
     const auto asked = std::find_if(asked_.begin(), asked_.end(),
@@ -183,12 +192,19 @@ void Client::handle(const Answer& answer, Instant now) {
 
 void Client::handle(const Introduce& introduce, Instant) {
   if (!welcomed() || introduced(introduce.peer)) return;
-  if (introduced_.size() >= limits::introductions_per_peer) {
+  const bool is_ours = introduce.offer && introduce.given;
+  // An offer that was withdrawn meanwhile is given to nobody.
+  if (introduced_.size() >= limits::introductions_per_peer || (is_ours && !is_out_)) {
     send(Decline{introduce.peer});
     return;
   }
   introduced_.push_back(introduce.peer);
-  outputs_.push(Introduced{introduce.peer, introduce.offer});
+  if (is_ours) {
+    offer_.clear();
+    is_out_ = false;
+    send_candidates();  // those for peer 0, before another offer is out
+  }
+  outputs_.push(Introduced{introduce.peer, introduce.offer, introduce.given});
 }
 
 void Client::handle(const Signal& signal, Instant) {
@@ -291,8 +307,16 @@ void Client::ask(const Root& root, Instant now) {
   asked_.push_back(Asked{root, now + limits::answer_wait});
 }
 
+bool Client::offer(const std::string& sdp) {
+  if (!asks_due_ || sdp.size() > limits::offer_bytes) return false;
+  asks_due_.reset();
+  offer_ = sdp;
+  return true;
+}
+
 // Called when the host has taken every other output, so that all asks of one go are collected.
 void Client::send_asks() {
+  if (asks_due_) return;
   const bool asks =
       std::any_of(asked_.begin(), asked_.end(), [](const Asked& asked) { return !asked.sent; });
   // If two pages come at once, the coordinator must know the roots of one before it answers the
@@ -302,6 +326,7 @@ void Client::send_asks() {
   for (Asked& asked : asked_) {
     if (asked.sent) continue;
     asked.sent = true;
+    if (!offer_.empty() && !std::exchange(is_out_, true)) ask.offer = offer_;
     ask.roots.push_back(asked.root);
     if (ask.roots.size() == limits::roots_per_message) send(std::exchange(ask, Ask{}));
   }
@@ -309,13 +334,23 @@ void Client::send_asks() {
 }
 
 void Client::signal(Signal signal, Instant now) {
-  if (!introduced(signal.peer)) return;
+  if (!introduced(signal.peer) && !(signal.peer.value == 0 && !offer_.empty())) return;
   const bool waits = lean_ && holds_alternative<Candidate>(signal.what);
   (waits ? candidates_ : outputs_).push(SendMessage{std::move(signal), waits});
   if (waits && !candidates_due_) candidates_due_ = now + limits::candidates_wait;
 }
 
+void Client::send_candidates() {
+  while (auto waiting = candidates_.poll()) outputs_.push(std::move(*waiting));
+  candidates_due_.reset();
+}
+
 void Client::decline(PeerId peer, Instant) {
+  if (peer.value == 0) {
+    asks_due_.reset();
+    offer_.clear();
+    is_out_ = false;
+  }
   const auto it = std::find(introduced_.begin(), introduced_.end(), peer);
   if (it == introduced_.end()) return;
   introduced_.erase(it);
@@ -348,12 +383,11 @@ void Client::handle_timeout(Instant now) {
   const auto is_over = [now](const std::optional<Instant>& at) { return at && *at <= now; };
   if (late || is_over(word_expires_) || is_over(list_expires_)) drop(Error::no_coordinator, now);
   if (changes_due_ && *changes_due_ <= now) send_changes();
-  if (candidates_due_ && *candidates_due_ <= now) {
-    while (auto waiting = candidates_.poll()) outputs_.push(std::move(*waiting));
-    candidates_due_.reset();
-  }
+  if (is_over(candidates_due_)) send_candidates();
+  if (is_over(asks_due_)) asks_due_.reset();
   bool silent = false;
   while (!asked_.empty() && asked_.front().expires <= now) {
+    end_offer();
     outputs_.push(Answered{asked_.front().root, 0});
     asked_.erase(asked_.begin());
     silent = true;
@@ -372,6 +406,7 @@ std::optional<Instant> Client::next_timeout() const {
     if (!next || at < *next) next = at;
   };
   if (candidates_due_) sooner(*candidates_due_);
+  if (asks_due_) sooner(*asks_due_);
   if (!asked_.empty()) sooner(asked_.front().expires);
   if (word_expires_) sooner(*word_expires_);
   if (list_expires_) sooner(*list_expires_);

@@ -38,6 +38,7 @@ struct Answered {  // one for each root that was asked for
 struct Introduced {
   PeerId peer;
   bool offer = false;  // this side creates the connection and the channels, and sends the offer
+  bool given = false;  // it went with the ask: the peer's follows, or this side's is with the peer
 };
 struct Resumed {  // signals reach this peer again; the open pair lives on
   PeerId peer;
@@ -45,7 +46,8 @@ struct Resumed {  // signals reach this peer again; the open pair lives on
 struct Signalled {
   Signal signal;
 };
-struct Left {  // the peer declined or went; an open connection may live on
+// The peer declined or went; an open connection may live on. Peer 0: nobody takes the offer.
+struct Left {
   PeerId peer;
 };
 struct SignalReport {
@@ -62,7 +64,7 @@ class Client {
   void start(Instant now);  // keeps a socket open from now on
   void stop(Instant now);   // closes it for good
   // `paired`: the peers with which pairs are open. After a reconnect they are introduced again.
-  void handle_socket_open(Instant now, std::vector<PeerId> paired = {});
+  void handle_socket_open(Instant now, List<PeerId> paired = {});
   void handle_socket_closed(Instant now);
   void handle_message(const Message& message, Instant now);
   // The network changed, or the machine slept: the socket may be dead without a sign. If there is
@@ -84,11 +86,20 @@ class Client {
   // latest after limits::answer_wait; if the coordinator was silent it says 0 peers, and a
   // SignalReport follows. Without a socket, and if none is being opened, both follow at once.
   void ask(const Root& root, Instant now);
-  // The signal is dropped unless the peer was introduced and has not left. Candidates wait a moment
+  // Whether an ask may bring an offer along. Then whoever is introduced first answers it, a trip
+  // sooner than its own offer would come.
+  bool may_offer() const { return connected() && lean_ && asked_.empty(); }
+  // One is being made, so that asks wait for it, limits::offer_made_wait at most.
+  void expect_offer(Instant now) { asks_due_ = now + limits::offer_made_wait; }
+  // The offer goes with the asks that wait. Introduced follows, or Left of peer 0. False: it came
+  // too late, or is too long.
+  bool offer(const std::string& sdp);
+  // The signal is dropped unless the peer was introduced and has not left. Peer 0: whoever gets the
+  // last offer. Candidates wait a moment
   // for others, if the coordinator is lean: what is sent in one go is one message for each peer.
   void signal(Signal signal, Instant now);
   // This page makes no pair with the peer now, or has closed it. The peer may be introduced again
-  // later.
+  // later. Peer 0: the offer is withdrawn.
   void decline(PeerId peer, Instant now);
 
   // There is a socket, or one is being opened, so asks are heard.
@@ -130,6 +141,8 @@ class Client {
   void refuse(Error error, Instant now);  // the coordinator does not help, and said why
   void open(Instant now);
   void drop(Error error, Instant now);
+  void send_candidates();
+  void end_offer();
   void forget_session(bool report);
   void schedule_reconnect(Instant now);
   void change(const Root& root, bool held, Instant now);
@@ -152,6 +165,9 @@ class Client {
   List<Root> changed_;  // announcements to tell, each once
   std::optional<Instant> changes_due_;
   List<Asked> asked_;              // oldest first: all wait equally long
+  std::optional<Instant> asks_due_;  // they wait for an offer
+  std::string offer_;              // until its end is known
+  bool is_out_ = false;            // it went with an ask
   std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word
   FlatSet<Mark> wanted_;
   bool list_changed_ = false;       // since the hello said it

@@ -117,9 +117,10 @@ const Coordinator::Introduction* Coordinator::may_signal(PeerId id, PeerId to) {
 }
 
 // Hosts without texts (the simulator) have one coordinator.
-void Coordinator::handle(PeerId id, Peer&, const Signal& signal, Instant) {
-  const Introduction* const introduction = may_signal(id, signal.peer);
-  if (introduction && introduction->sibling == 0) tell(signal.peer, Signal{id, signal.what});
+void Coordinator::handle(PeerId id, Peer& peer, const Signal& signal, Instant) {
+  const PeerId to = signal.peer.value == 0 ? peer.offered : signal.peer;
+  const Introduction* const introduction = may_signal(id, to);
+  if (introduction && introduction->sibling == 0) tell(to, Signal{id, signal.what});
 }
 
 void Coordinator::handle_signal(PeerId id, Relayed signal, Instant now) {
@@ -127,6 +128,7 @@ void Coordinator::handle_signal(PeerId id, Relayed signal, Instant now) {
   if (!peer) return;
   if (!spend(*peer, now)) return refuse(id, Error::rate_limited, now);
   if (peer->browser.empty()) return refuse(id, Error::malformed_message, now);
+  if (signal.peer.value == 0) signal.peer = peer->offered;
   const Introduction* const introduction = may_signal(id, signal.peer);
   if (!introduction) return;
   if (introduction->sibling == 0) return deliver(id, std::move(signal));

@@ -101,7 +101,7 @@ class Coordinator {
   // One side of two peers that were introduced.
   struct Introduction {
     Root root;            // for which the two were introduced
-    bool holder = false;  // this side has the root, and was told to offer
+    bool holder = false;  // this side has the root, and was told to offer, or to answer
     bool second = false;  // a holder that declines is replaced once: this is its replacement
     Siblings::Number sibling = 0;  // whose peer the other one is
     std::uint64_t browser = 0;     // of a sibling's peer: says that it is the same one (see tag_of)
@@ -163,6 +163,7 @@ class Coordinator {
     Instant introduced_at{};
     // Tells only of peers whose offers are on their way: it goes with the first of them.
     std::optional<Answer> held;
+    PeerId offered;  // whom its last offer of an ask went to; 0: nobody
     std::uint32_t pending = 0;  // how many of its answers wait for siblings
     std::unordered_map<PeerId, Introduction> introductions;
     // Peers whose sockets went, oldest first, but with which this peer may still have a pair: its
@@ -216,9 +217,10 @@ class Coordinator {
   static void remember_paired(Peer& peer, PeerId other);
   void replace(PeerId id, const Root& root, Instant now);
   // Introduces up to `wanted` holders that the asker does not know yet. The holders are told, the
-  // asker is not. Appends whom it found.
+  // asker is not. Appends whom it found. `offered`, if the asker has an offer to give: the first
+  // holder that was found becomes it, unless there is one.
   void introduce(PeerId id, const Introduction& asked, std::size_t wanted, Instant now,
-                 std::vector<PeerId>& found);
+                 std::vector<PeerId>& found, PeerId* offered = nullptr);
   std::vector<PeerId> candidates(const Asker& asker, const Site& site, const Root& root,
                                  Instant now);
   std::map<Siblings::Number, std::vector<bus::Wanted>> shares_of(

@@ -11,6 +11,7 @@ namespace peer_cdn::signal {
 void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
   Answer answer, waiting;
   std::vector<bus::Wanted> wanted;
+  PeerId offered;
   bool is_news = ask.roots.empty();  // something that the asker can use before an offer comes
   for (const Root& root : ask.roots) {
     std::size_t known = 0;
@@ -21,19 +22,26 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
     if (known < limits::introductions_per_root) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
-      introduce(id, {root}, more, now, found);
+      introduce(id, {root}, more, now, found, !ask.offer.empty() && asker.lean ? &offered : nullptr);
     }
     const std::size_t count = known + found.size();
+    if (offered.value != 0) std::erase(found, offered);
     // Ours are introduced at once, and siblings are asked for the rest.
     const bool is_enough = count >= limits::introductions_per_ask ||
                            siblings_.holders(asker.site->name, mark_of(root)).empty();
-    if (is_enough && (found.empty() || known > 0)) is_news = true;
+    if (is_enough && (count == 0 || known > 0)) is_news = true;
     Answer& to = is_enough ? answer : waiting;
     to.roots.push_back(root);
     to.peers.push_back(static_cast<std::uint32_t>(count));
-    to.introduced.insert(to.introduced.end(), found.begin(), found.end());
+    for (const PeerId holder : found) to.introduced.push_back(holder);
     if (is_enough) continue;
     wanted.push_back({root, static_cast<std::uint8_t>(limits::introductions_per_ask - count)});
+  }
+  (answer.roots.empty() ? waiting : answer).offered = offered;
+  if (!ask.offer.empty()) asker.offered = offered;
+  if (offered.value != 0) {
+    ++stats_.relayed;
+    deliver(id, {offered, ask.offer, {}});
   }
   if (!wanted.empty()) ask_siblings(id, false, wanted, std::move(waiting), now);
   if (!answer.roots.empty() || wanted.empty()) {
@@ -139,7 +147,7 @@ std::vector<PeerId> Coordinator::candidates(const Asker& asker, const Site& site
 }
 
 void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wanted, Instant now,
-                            std::vector<PeerId>& found) {
+                            std::vector<PeerId>& found, PeerId* offered) {
   Peer& asker = *find(id);
   if (asker.introductions.size() >= limits::introductions_per_peer) return;
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
@@ -157,7 +165,9 @@ void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wa
     asker.introductions.emplace(holder_id, asked);
     holder.introductions.emplace(id, Introduction{asked.root, true, asked.second});
     holder.introduced_at = now;
-    tell(holder_id, Introduce{id, true});
+    const bool is_offered = offered != nullptr && offered->value == 0;
+    if (is_offered) *offered = holder_id;
+    tell(holder_id, Introduce{id, !is_offered, is_offered});
     found.push_back(holder_id);
     ++stats_.introductions;
   }

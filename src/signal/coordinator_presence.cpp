@@ -89,10 +89,8 @@ void Coordinator::tell_all(PeerId id, const Audience& audience, bool whole) {
     const std::size_t end = std::min(marks.size(), told + limits::marks_per_message);
     Present present;
     present.whole = whole && told == 0;
-    present.add.assign(marks.begin() + static_cast<std::ptrdiff_t>(told),
-                       marks.begin() + static_cast<std::ptrdiff_t>(end));
+    for (; told < end; ++told) present.add.push_back(marks[told]);
     tell(id, std::move(present));
-    told = end;
   } while (told < marks.size());
 }
 

@@ -141,11 +141,13 @@ void Coordinator::finish(std::uint32_t number, Instant now) {
   Peer* const asker = find(pending.asker);
   --asker->pending;
   // Only what waits for an offer anyway may wait for it.
-  const std::vector<std::uint32_t>& peers = pending.answer.peers;
+  const List<std::uint32_t>& peers = pending.answer.peers;
+  std::size_t waits = pending.answer.introduced.size();
+  if (pending.answer.offered.value != 0) ++waits;
   std::size_t named = 0;
   for (const std::uint32_t count : peers) named += count;
   const bool is_news = std::find(peers.begin(), peers.end(), 0u) != peers.end() ||
-                       named > pending.answer.introduced.size();
+                       named > waits;
   complete(pending.asker, *asker, std::move(pending.answer), is_news, now);
 }
 
@@ -154,6 +156,8 @@ void Coordinator::tell_introduced(PeerId id) {
   if (!peer || peer->pending == 0) return;
   for (auto& [number, pending] : pendings_) {
     if (pending.asker != id) continue;
+    const PeerId offered = std::exchange(pending.answer.offered, {});
+    if (offered.value != 0) outputs_.push_back(Tell{id, Introduce{offered, true, true}});
     for (const PeerId other : std::exchange(pending.answer.introduced, {})) {
       outputs_.push_back(Tell{id, Introduce{other}});
     }

@@ -13,7 +13,6 @@
 namespace peer_cdn::signal {
 namespace {
 
-using Said = std::variant<Message, Relayed>;
 
 // --- Reading -------------------------------------------------------------------------------------
 
@@ -275,10 +274,10 @@ std::optional<bool> bool_of(std::string_view raw) {
 }
 
 // A list with an element of another type counts as absent, as any member of another type.
-template <class T, class F>
-std::optional<std::vector<T>> list_of(std::string_view raw, F element_of) {
+template <class Items, class F>
+std::optional<Items> list_of(std::string_view raw, F element_of) {
   if (raw.empty() || raw.front() != '[') return std::nullopt;
-  std::optional<std::vector<T>> list(std::in_place);
+  std::optional<Items> list(std::in_place);
   Scanner scanner(raw);
   scanner.array([&] {
     std::string_view item;
@@ -300,11 +299,9 @@ Error check_relayed(std::string_view raw, std::size_t most) {
   return raw.size() > most ? Error::message_too_long : Error::none;
 }
 
-Result<Said> parse_relayed(const std::optional<double>& peer, std::string_view description,
-                           std::string_view candidate, std::string_view candidates) {
-  const std::optional<std::uint32_t> to = whole_number(peer);
-  if (!to) return Error::malformed_message;
-  Relayed relayed{PeerId{*to}, {}, {}};
+Result<Relayed> parse_relayed(PeerId to, std::string_view description, std::string_view candidate,
+                              std::string_view candidates) {
+  Relayed relayed{to, {}, {}};
   if (!description.empty()) {
     const Error error = check_relayed(description, limits::signal_bytes);
     if (error != Error::none) return error;
@@ -332,7 +329,7 @@ Result<Said> parse_relayed(const std::optional<double>& peer, std::string_view d
   const bool both = !description.empty() && !candidate.empty();
   if (both || (relayed.description.empty() && relayed.candidates.empty()))
     return Error::malformed_message;
-  return Said(std::move(relayed));
+  return relayed;
 }
 
 // --- Writing -------------------------------------------------------------------------------------
@@ -376,7 +373,7 @@ void write(Text& to, const Welcome& welcome) {
   if (welcome.lean) to += R"(,"lean":true)";
   if (welcome.kept) to += R"(,"kept":true)";
 }
-void append(Text& to, const std::vector<Mark>& marks) {
+void append(Text& to, const List<Mark>& marks) {
   to += "[";
   for (const Mark& mark : marks) {
     to += &mark == &marks.front() ? "\"" : ",\"";
@@ -400,10 +397,12 @@ void write(Text& to, const Answer& answer) {
   append_list(to += R"({"type":"answer","roots":)", answer.roots);
   append_list(to += R"(,"peers":)", answer.peers);
   if (!answer.introduced.empty()) append_list(to += R"(,"introduced":)", answer.introduced);
+  if (answer.offered.value != 0) append(to += R"(,"offered":)", answer.offered);
 }
 void write(Text& to, const Introduce& introduce) {
   append(to += R"({"type":"introduce","peer":)", introduce.peer);
   to += introduce.offer ? R"(,"offer":true)" : R"(,"offer":false)";
+  if (introduce.given) to += R"(,"given":true)";
 }
 void write(Text& to, const Gone& gone) {
   append(to += R"({"type":"gone","peer":)", gone.peer);
@@ -468,14 +467,15 @@ Result<Said> parse_text(std::string_view text) {
     if (key == "version") fields.version = number_of(raw);
     if (key == "peer") fields.peer = number_of(raw);
     if (key == "offer") fields.offer = bool_of(raw);
+    if (key == "given") fields.given = bool_of(raw);
     if (key == "lean") fields.lean = bool_of(raw);
     if (key == "kept") fields.kept = bool_of(raw);
     if (key == "held") fields.held = string_of(raw);
     if (key == "wants") fields.wants = string_of(raw);
-    if (key == "add") fields.add = list_of<std::string>(raw, string_of);
-    if (key == "remove") fields.remove = list_of<std::string>(raw, string_of);
-    if (key == "roots") fields.roots = list_of<std::string>(raw, string_of);
-    if (key == "peers") fields.peers = list_of<double>(raw, number_of);
+    if (key == "add") fields.add = list_of<std::vector<std::string>>(raw, string_of);
+    if (key == "remove") fields.remove = list_of<std::vector<std::string>>(raw, string_of);
+    if (key == "roots") fields.roots = list_of<std::vector<std::string>>(raw, string_of);
+    if (key == "peers") fields.peers = list_of<List<double>>(raw, number_of);
     for (const auto& [name, member] : relayed) {
       if (key == name) *member = raw == "null" ? std::string_view() : raw;
     }
@@ -483,10 +483,23 @@ Result<Said> parse_text(std::string_view text) {
   });
   if (!whole || !scanner.at_end()) return Error::malformed_message;
   if (fields.type == "signal") {
-    return parse_relayed(fields.peer, description, candidate, candidates);
+    const std::optional<std::uint32_t> to = whole_number(fields.peer);
+    if (!to) return Error::malformed_message;
+    auto signal = parse_relayed(PeerId{*to}, description, candidate, candidates);
+    if (!signal) return signal.error();
+    return Said(std::move(signal.value()));
   }
   auto message = parse_message(fields);
   if (!message) return message.error();
+  if (auto* ask = get_if<Ask>(&message.value()); ask != nullptr && !description.empty()) {
+    auto offer = parse_relayed({}, description, {}, candidates);
+    if (!offer) return offer.error();
+    Relayed& brought = offer.value();
+    ask->offer = std::exchange(brought.description, {});
+    if (!brought.candidates.empty()) {
+      return Said(Brought{std::move(message.value()), std::move(brought)});
+    }
+  }
   return Said(std::move(message.value()));
 }
 

@@ -14,9 +14,16 @@ namespace peer_cdn::signal {
 // Well-formed (RFC 3629): no overlong forms, no surrogates, nothing beyond U+10FFFF.
 bool is_utf8(std::string_view text);
 
+struct Brought {  // an ask whose offer has candidates beside it: they are a signal of their own
+  Message ask;
+  Relayed candidates;
+  bool operator==(const Brought&) const = default;
+};
+using Said = std::variant<Message, Relayed, Brought>;
+
 // Requires valid UTF-8, as WebSocket has it. A signal comes out as Relayed. Errors: those of
 // parse_message().
-Result<std::variant<Message, Relayed>> parse_text(std::string_view text);
+Result<Said> parse_text(std::string_view text);
 
 // Appends a message that a coordinator says: nothing, if only clients say it.
 void append_text(Text& to, const Message& message);

@@ -32,10 +32,9 @@ Error parse_roots(const Texts& texts, List<Root>& roots) {
   return Error::none;
 }
 
-Error parse_marks(const Texts& texts, std::vector<Mark>& marks) {
+Error parse_marks(const Texts& texts, List<Mark>& marks) {
   if (!texts) return Error::none;
   if (texts->size() > limits::marks_per_message) return Error::message_too_long;
-  marks.reserve(texts->size());
   for (const std::string& text : *texts) {
     const auto mark = parse_mark(text);
     if (!mark) return Error::malformed_message;
@@ -122,6 +121,8 @@ Result<Message> parse_ask(const Fields& fields) {
   Ask ask;
   const Error error = parse_roots(fields.roots, ask.roots);
   if (error != Error::none) return error;
+  if (fields.description_sdp) ask.offer = *fields.description_sdp;
+  if (ask.offer.size() > limits::offer_bytes) return Error::message_too_long;
   return Message(std::move(ask));
 }
 
@@ -131,7 +132,6 @@ Result<Message> parse_answer(const Fields& fields) {
   if (error != Error::none) return error;
   const std::size_t count = fields.peers ? fields.peers->size() : 0;
   if (count != answer.roots.size()) return Error::malformed_message;
-  answer.peers.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto peers = whole_number((*fields.peers)[i]);
     if (!peers) return Error::malformed_message;
@@ -200,11 +200,16 @@ std::vector<std::string> texts_of(const List<Root>& roots) {
   return texts;
 }
 
-std::vector<std::string> texts_of(const std::vector<Mark>& marks) {
+std::vector<std::string> texts_of(const List<Mark>& marks) {
   std::vector<std::string> texts;
   texts.reserve(marks.size());
   for (const Mark mark : marks) texts.push_back(to_hex(mark));
   return texts;
+}
+
+void describe(Fields& fields, bool offer, const std::string& sdp) {
+  fields.description_type = offer ? "offer" : "answer";
+  fields.description_sdp = sdp;
 }
 
 // A fill() for each message, in the order of the table in src/README.md.
@@ -246,6 +251,7 @@ void fill(Fields& fields, const Have& have) {
 void fill(Fields& fields, const Ask& ask) {
   fields.type = "ask";
   fields.roots = texts_of(ask.roots);
+  if (!ask.offer.empty()) describe(fields, true, ask.offer);
 }
 void fill(Fields& fields, const Answer& answer) {
   fields.type = "answer";
@@ -257,13 +263,13 @@ void fill(Fields& fields, const Introduce& introduce) {
   fields.type = "introduce";
   fields.peer = introduce.peer.value;
   fields.offer = introduce.offer;
+  if (introduce.given) fields.given = true;
 }
 void fill(Fields& fields, const Signal& signal) {
   fields.type = "signal";
   fields.peer = signal.peer.value;
   if (const auto* description = get_if<Description>(&signal.what)) {
-    fields.description_type = description->offer ? "offer" : "answer";
-    fields.description_sdp = description->sdp;
+    describe(fields, description->offer, description->sdp);
   } else if (const auto* candidate = get_if<Candidate>(&signal.what)) {
     fields.candidate = candidate->candidate;
     fields.candidate_mid = candidate->sdp_mid;
@@ -337,7 +343,7 @@ Result<Message> parse_told(const Fields& fields) {
   if (gone) return Message(Gone{PeerId{*peer}});
   if (!introduce) return Message(Resume{PeerId{*peer}});
   if (!fields.offer) return Error::malformed_message;
-  return Message(Introduce{PeerId{*peer}, *fields.offer});
+  return Message(Introduce{PeerId{*peer}, *fields.offer, fields.given.value_or(false)});
 }
 
 Result<Message> parse_message(const Fields& fields) {

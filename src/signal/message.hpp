@@ -51,7 +51,7 @@ struct Hello {
   std::uint32_t version = 0;
   std::string browser;             // 32 lower-case hex digits; empty if the version is not ours
   PeerId peer = {};                // after a reconnect: the number of before; 0 is none
-  std::vector<PeerId> peers = {};  // the peers with which pairs are still open
+  List<PeerId> peers = {};  // the peers with which pairs are still open
   bool lean = false;               // understands lists, and introductions inside an Answer
   // After a reconnect: the sum of the roots that it had announced; 0 is none.
   std::uint64_t held = 0;
@@ -67,8 +67,8 @@ struct Welcome {
   bool operator==(const Welcome&) const = default;
 };
 struct Present {
-  std::vector<Mark> add;
-  std::vector<Mark> remove;
+  List<Mark> add;
+  List<Mark> remove;
   // What was told before counts no more.
   bool whole = false;
   // To a client that said what it could want, in place of the marks: the cells of its list that
@@ -85,34 +85,40 @@ struct Have {
   List<Root> remove;
   bool operator==(const Have&) const = default;
 };
-struct Ask {
-  List<Root> roots;
-  bool operator==(const Ask&) const = default;
-};
-struct Answer {
-  List<Root> roots;
-  std::vector<std::uint32_t> peers;  // a number for each root; 0: nobody has it
-  // To a lean client: who was introduced to it by this ask, in place of an Introduce for each. A
-  // page's socket makes such messages of it (web/socket.js), so that Fields have no such list.
-  std::vector<PeerId> introduced = {};
-  bool operator==(const Answer&) const = default;
-};
-struct Introduce {
-  PeerId peer;
-  bool offer = false;
-  bool operator==(const Introduce&) const = default;
-};
-struct Signal {
-  PeerId peer;
-  Variant<Description, Candidate> what;
-  bool operator==(const Signal&) const = default;
-};
 // A signal as a coordinator relays it: JSON objects of which it knows no more than that.
 struct Relayed {
   PeerId peer;              // whom it is for
   std::string description;  // empty: none
   std::vector<std::string> candidates;
   bool operator==(const Relayed&) const = default;
+};
+struct Ask {
+  List<Root> roots;
+  // From a lean client: the offer of a connection that is nobody's yet, for whom this ask
+  // introduces first. With a client an SDP, with a coordinator a JSON object. Empty: none.
+  std::string offer = {};
+  bool operator==(const Ask&) const = default;
+};
+struct Answer {
+  List<Root> roots;
+  List<std::uint32_t> peers;  // a number for each root; 0: nobody has it
+  // To a lean client: who was introduced to it by this ask, in place of an Introduce for each. A
+  // page's socket makes such messages of it (web/socket.js), so that Fields have no such list.
+  List<PeerId> introduced = {};
+  PeerId offered = {};  // and to whom this ask's own offer was given; 0: nobody
+  bool operator==(const Answer&) const = default;
+};
+struct Introduce {
+  PeerId peer;
+  bool offer = false;
+  bool given = false;  // the offer went with the ask: it follows this, or was this client's own
+  bool operator==(const Introduce&) const = default;
+};
+// `peer` 0, from a client: whoever the offer of its last ask was given to.
+struct Signal {
+  PeerId peer;
+  Variant<Description, Candidate> what;
+  bool operator==(const Signal&) const = default;
 };
 struct Decline {
   PeerId peer;
@@ -139,9 +145,9 @@ using Message = Variant<Hello, Welcome, Present, Want, Have, Ask, Answer, Introd
 struct Fields {
   std::optional<std::string> type, browser, code, held, wants, set;
   std::optional<double> version, peer;
-  std::optional<bool> offer, lean, kept, whole;
+  std::optional<bool> offer, given, lean, kept, whole;
   std::optional<std::vector<std::string>> add, remove, roots;
-  std::optional<std::vector<double>> peers;
+  std::optional<List<double>> peers;
   std::optional<std::string> description_type, description_sdp;
   std::optional<std::string> candidate, candidate_mid;
   std::optional<double> candidate_line;

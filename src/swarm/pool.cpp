@@ -27,14 +27,23 @@ bool Pool::is_open(PeerId peer) const {
   return pair != nullptr && pair->open;
 }
 
-bool Pool::admit(PeerId peer, bool asked, Instant now) {
+bool Pool::admit(PeerId peer, bool asked, bool offered, Instant now) {
   if (has(peer) || is_banned(peer) || pairs_.size() >= limits::pairs_per_page) return false;
   while (!tries_.empty() && tries_.front() + limits::pair_failures_span <= now) {
     tries_.erase(tries_.begin());
   }
   if (tries_.size() >= limits::pair_failures) return false;
   tries_.push_back(now);
-  pairs_.push_back({peer, false, asked, !asked, now});
+  pairs_.push_back({peer, false, asked, offered, now});
+  return true;
+}
+
+bool Pool::give(PeerId peer, Instant now) {
+  Pair* pair = find(PeerId{});
+  if (pair == nullptr || has(peer) || is_banned(peer)) return false;
+  pair->peer = peer;
+  pair->asked = true;
+  pair->used = now;
   return true;
 }
 
@@ -73,8 +82,8 @@ void Pool::handle_used(PeerId peer, Instant now) {
   if (Pair* pair = find(peer)) pair->used = now;
 }
 
-std::vector<PeerId> Pool::open_pairs() const {
-  std::vector<PeerId> open;
+List<PeerId> Pool::open_pairs() const {
+  List<PeerId> open;
   for (const Pair& pair : pairs_) {
     if (pair.open) open.push_back(pair.peer);
   }

@@ -19,8 +19,12 @@ class Pool {
  public:
   // Whether a connection to this peer may be created. If so it counts from now on. `asked`: this
   // page wants something of the peer. Only the failure of such a pair says something about our own
-  // network.
-  bool admit(PeerId peer, bool asked, Instant now);
+  // network. `offered`: this side sends the offer. Peer 0: whoever gets an offer that goes with an
+  // ask.
+  bool admit(PeerId peer, bool asked, bool offered, Instant now);
+  // The connection of peer 0 is this peer's, of which this page wants something. False: there is
+  // none, or it must not be this peer's.
+  bool give(PeerId peer, Instant now);
   void handle_open(PeerId peer, Instant now);
   void handle_closed(PeerId peer, Instant now);
   void handle_used(PeerId peer, Instant now);
@@ -37,7 +41,7 @@ class Pool {
   bool has(PeerId peer) const;
   bool is_open(PeerId peer) const;
   std::size_t size() const { return pairs_.size(); }
-  std::vector<PeerId> open_pairs() const;
+  List<PeerId> open_pairs() const;
   // False while no pair is open and none is likely to open soon, because the pairs that we asked
   // for failed or take longer than limits::introduction_wait. A pair that opens ends this.
   bool is_reachable(Instant now) const;

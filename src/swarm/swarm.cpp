@@ -39,8 +39,8 @@ void Swarm::send(Pair& pair, const wire::Message& message, Instant now) {
 
 // --- Pairs ---------------------------------------------------------------------------------------
 
-bool Swarm::admit(PeerId peer, bool asked, Instant now) {
-  const bool admitted = pool_.admit(peer, asked, now);
+bool Swarm::admit(PeerId peer, bool asked, bool offered, Instant now) {
+  const bool admitted = pool_.admit(peer, asked, offered, now);
   settle(now);
   return admitted;
 }

@@ -32,14 +32,15 @@ class Swarm {
   // Pairs. A pair exists from open (both channels) to closed. Before a connection is created the
   // host asks admit(): not with a liar, not too many, not after many failures. True reserves a
   // place until handle_pair_closed(), or until ClosePair if the pair does not open in time.
-  // `asked`: this page wants something of the peer.
-  bool admit(PeerId peer, bool asked, Instant now);
+  // For the rest see Pool.
+  bool admit(PeerId peer, bool asked, bool offered, Instant now);
+  bool give(PeerId peer, Instant now) { return pool_.give(peer, now); }
   // False where connections do not come up. Then no peers are asked for (Pool::is_reachable).
   bool is_reachable(Instant now) const { return pool_.is_reachable(now); }
   bool is_banned(PeerId peer) const { return pool_.is_banned(peer); }
   bool has_pair(PeerId peer) const { return pool_.has(peer); }
   bool is_open(PeerId peer) const { return pool_.is_open(peer); }
-  std::vector<PeerId> open_pairs() const { return pool_.open_pairs(); }
+  List<PeerId> open_pairs() const { return pool_.open_pairs(); }
   std::size_t pairs() const { return pool_.size(); }  // open or not yet
   // Open pairs whose peer answers, as far as is known.
   std::size_t answering() const;

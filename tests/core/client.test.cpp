@@ -582,6 +582,104 @@ TEST_CASE("an answer introduces") {
   CHECK(get<Answered>(outputs[2]).peers == 2);
 }
 
+TEST_CASE("an offer that is expected goes with the next ask, which waits for it a moment") {
+  Host host;
+  host.connect({}, "");
+  REQUIRE(host.client.may_offer());
+  host.client.expect_offer(host.now);
+  host.client.ask(root_of(1), host.now);
+  host.client.ask(root_of(2), host.now);
+  CHECK(host.sent().empty());
+  CHECK_FALSE(host.client.may_offer());
+  CHECK(host.client.offer("v=0"));
+  const Signal candidate{PeerId{}, Candidate{"c1", "0", 0}};
+  host.client.signal(candidate, host.now);
+  CHECK(host.sent() == std::vector<Message>{Ask{{root_of(1), root_of(2)}, "v=0"}});
+  // To nobody yet: the coordinator knows to whom.
+  host.pass(limits::candidates_wait);
+  CHECK(host.sent() == std::vector<Message>{candidate});
+  host.client.signal(candidate, host.now);
+  host.hear(Answer{{root_of(1), root_of(2)}, {2, 1}, {PeerId{6}}, PeerId{5}});
+  const auto outputs = host.drain();
+  REQUIRE(outputs.size() == 5);
+  CHECK(get<SendMessage>(outputs[0]).message == Message(candidate));
+  const auto& given = get<Introduced>(outputs[1]);
+  CHECK((given.peer == PeerId{5} && given.offer && given.given));
+  CHECK(get<Introduced>(outputs[2]).peer == PeerId{6});
+  CHECK(get<Answered>(outputs[3]).peers == 2);
+  // The offer is that peer's.
+  host.client.signal(candidate, host.now);
+  host.client.ask(root_of(3), host.now);
+  host.pass(limits::candidates_wait);
+  CHECK(host.sent() == std::vector<Message>{Ask{{root_of(3)}}});
+}
+
+TEST_CASE("an ask does not wait for an offer that is late, refused or too long") {
+  const auto ends = [](auto end) {
+    Host host;
+    host.connect({}, "");
+    host.client.expect_offer(host.now);
+    host.client.ask(root_of(1), host.now);
+    CHECK(host.sent().empty());
+    end(host);
+    CHECK(host.sent() == std::vector<Message>{Ask{{root_of(1)}}});
+    CHECK_FALSE(host.client.offer("v=0"));
+  };
+  ends([](Host& host) { host.pass(limits::offer_made_wait); });
+  ends([](Host& host) { host.client.decline(PeerId{}, host.now); });
+  ends([](Host& host) {
+    CHECK_FALSE(host.client.offer(std::string(limits::offer_bytes + 1, 'v')));
+    host.client.decline(PeerId{}, host.now);
+  });
+}
+
+TEST_CASE("an offer is over when the answer names nobody for it, and when nobody knows whose it is") {
+  const auto over = [](auto end) {
+    Host host;
+    host.connect({}, "");
+    host.client.expect_offer(host.now);
+    host.client.ask(root_of(1), host.now);
+    REQUIRE(host.client.offer("v=0"));
+    host.drain();
+    end(host);
+    const auto left = host.take<Left>();
+    REQUIRE(left.size() == 1);
+    CHECK(left[0].peer == PeerId{});
+    return host;
+  };
+  over([](Host& host) { host.hear(Answer{{root_of(1)}, {1}}); });
+  over([](Host& host) { host.client.handle_socket_closed(host.now); });
+  // Whom it is given to afterwards is told that it is nobody's.
+  Host late = over([](Host& host) { host.pass(limits::answer_wait); });
+  late.hear(Answer{{root_of(1)}, {1}, {}, PeerId{5}});
+  CHECK(late.sent() == std::vector<Message>{Decline{PeerId{5}}});
+  CHECK_FALSE(late.client.introduced(PeerId{5}));
+}
+
+TEST_CASE("the answer to a probe says nothing of an offer") {
+  Host host;
+  host.connect({}, "");
+  host.client.handle_network_changed(host.now);
+  host.client.expect_offer(host.now);
+  host.client.ask(root_of(1), host.now);
+  REQUIRE(host.client.offer("v=0"));
+  host.drain();
+  host.hear(Answer{});
+  CHECK(host.take<Left>().empty());
+  host.hear(Answer{{root_of(1)}, {1}, {}, PeerId{5}});
+  CHECK(host.take<Introduced>().size() == 1);
+}
+
+TEST_CASE("while something is asked for, and to a coordinator that is not lean, no offer is made") {
+  Host host;
+  host.connect({}, "");
+  host.client.ask(root_of(1), host.now);
+  CHECK_FALSE(host.client.may_offer());
+  Host plain;
+  plain.connect();
+  CHECK_FALSE(plain.client.may_offer());
+}
+
 TEST_CASE("the hello says what a page could want, and the host hears what has changed since") {
   Host host;
   host.client.want(marks_of({b, a, a}), host.now);

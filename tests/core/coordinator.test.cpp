@@ -53,7 +53,7 @@ struct Table {
     return peer;
   }
   // A peer comes back under its number of `before`. Returns the number that it gets.
-  PeerId rejoin(char browser, PeerId before, std::vector<PeerId> paired,
+  PeerId rejoin(char browser, PeerId before, List<PeerId> paired,
                 const char* site = "https://a.example") {
     const PeerId peer = connect(site);
     say(peer, Hello{version, std::string(32, browser), before, std::move(paired)});
@@ -177,6 +177,79 @@ TEST_CASE("an answer that only introduces waits for the offer, and not for long"
   t.say(dan, Ask{{root_of(1)}});
   t.say(ann, Decline{dan});
   CHECK(t.inbox[dan.value] == std::vector<Message>{introduction, Gone{ann}});
+}
+
+TEST_CASE("the first holder that an ask introduces gets the offer that the ask brings") {
+  Table t;
+  const auto lean = [&](char browser, List<Root> roots) {
+    const PeerId peer = t.connect();
+    t.say(peer, Hello{version, std::string(32, browser), PeerId{}, {}, true});
+    t.say(peer, Have{std::move(roots), {}});
+    return peer;
+  };
+  const PeerId bob = lean('b', {}), ann = lean('a', {root_of(2)});
+  const auto ask = [&](List<Root> roots) {
+    t.inbox.clear();
+    t.relayed.clear();
+    t.say(bob, Ask{std::move(roots), "offer"});
+  };
+  SUBCASE("it answers, and learns that it need not offer") {
+    ask({root_of(1), root_of(2)});
+    CHECK(t.inbox[ann.value] == std::vector<Message>{Introduce{bob, false, true}});
+    CHECK(t.relayed[ann.value] == std::vector<Relayed>{{bob, "offer", {}}});
+    CHECK(t.take<Answer>(bob) ==
+          std::vector<Answer>{Answer{{root_of(1), root_of(2)}, {0, 1}, {}, ann}});
+    // What follows goes there too, though the asker does not know it yet.
+    t.signal(bob, {PeerId{}, "", {"c"}});
+    CHECK(t.relayed[ann.value].back() == Relayed{bob, "", {"c"}});
+    t.say(bob, Signal{PeerId{}, Candidate{"c", "0", 0}});
+    CHECK(t.take<Signal>(ann) == std::vector<Signal>{Signal{bob, Candidate{"c", "0", 0}}});
+    // An ask that brings nothing changes nothing of it; another offer does.
+    t.say(bob, Ask{{root_of(1)}});
+    t.signal(bob, {PeerId{}, "", {"d"}});
+    CHECK(t.relayed[ann.value].back() == Relayed{bob, "", {"d"}});
+    ask({root_of(2)});
+    CHECK(t.take<Answer>(bob) == std::vector<Answer>{Answer{{root_of(2)}, {1}}});
+    t.signal(bob, {PeerId{}, "", {"e"}});
+    CHECK(t.relayed[ann.value].empty());
+  }
+  SUBCASE("an answer that only names it waits for its answer, and not for long") {
+    ask({root_of(2)});
+    CHECK(t.inbox[bob.value].empty());
+    t.pass(limits::answer_hold);
+    CHECK(t.take<Answer>(bob) == std::vector<Answer>{Answer{{root_of(2)}, {1}, {}, ann}});
+  }
+  SUBCASE("the others offer, as ever") {
+    const PeerId cat = lean('c', {root_of(2)});
+    ask({root_of(2)});
+    t.pass(limits::answer_hold);
+    const auto answers = t.take<Answer>(bob);
+    REQUIRE(answers.size() == 1);
+    const PeerId given = answers[0].offered, other = given == ann ? cat : ann;
+    CHECK((given == ann || given == cat));
+    CHECK(answers[0] == Answer{{root_of(2)}, {2}, {other}, given});
+    CHECK(t.take<Introduce>(given) == std::vector<Introduce>{Introduce{bob, false, true}});
+    CHECK(t.take<Introduce>(other) == std::vector<Introduce>{Introduce{bob, true}});
+    CHECK(t.relayed[other.value].empty());
+  }
+  SUBCASE("if it declines, another one is introduced, which offers") {
+    ask({root_of(2)});
+    const PeerId cat = lean('c', {root_of(2)});
+    t.say(ann, Decline{bob});
+    CHECK(t.take<Gone>(bob) == std::vector<Gone>{Gone{ann}});
+    CHECK(t.take<Introduce>(cat) == std::vector<Introduce>{Introduce{bob, true}});
+    t.signal(bob, {PeerId{}, "", {"c"}});
+    CHECK(t.relayed[ann.value].size() == 1);
+  }
+  SUBCASE("whoever is not lean gets it in parts, and cannot give one") {
+    const PeerId old = t.holder('o', {root_of(3)});
+    ask({root_of(3)});
+    CHECK(t.take<Introduce>(old) == std::vector<Introduce>{Introduce{bob, false, true}});
+    CHECK(t.relayed[old.value] == std::vector<Relayed>{{bob, "offer", {}}});
+    t.say(old, Ask{{root_of(2)}, "offer"});
+    CHECK(t.take<Introduce>(ann) == std::vector<Introduce>{Introduce{old, true}});
+    CHECK(t.relayed[ann.value].empty());
+  }
 }
 
 TEST_CASE("a peer of version 1's beginning gets a signal in its parts") {

@@ -56,6 +56,7 @@ TEST_CASE("every message of a coordinator is JSON that says what the message say
       Present{{1, 0xffffffff}, {2}},
       Answer{{digest}, {4294967295u}, {}},
       Introduce{PeerId{4294967295u}, true},
+      Introduce{PeerId{4}, false, true},
       Gone{PeerId{2}},
       Resume{PeerId{3}},
       Refusal{"rate-limited"},
@@ -67,6 +68,8 @@ TEST_CASE("every message of a coordinator is JSON that says what the message say
   }
   CHECK(text_of(Answer{{}, {}, {PeerId{3}, PeerId{4}}}) ==
         R"({"type":"answer","roots":[],"peers":[],"introduced":[3,4]})");
+  CHECK(text_of(Answer{{}, {}, {}, PeerId{5}}) ==
+        R"({"type":"answer","roots":[],"peers":[],"offered":5})");
   CHECK(text_of(Ask{{digest}}).empty());
 }
 
@@ -82,6 +85,21 @@ TEST_CASE("a signal is relayed letter by letter") {
   CHECK(relay(both) == both);
   CHECK(std::get<Relayed>(*parse_text(both)) ==
         Relayed{PeerId{9}, description, {candidate, candidate}});
+}
+
+TEST_CASE("the offer of an ask is relayed letter by letter, its candidates as a signal") {
+  const std::string ask = R"({"type":"ask","roots":[")" + root + R"("],"description":)";
+  const std::string offer = R"({"type": "offer", "sdp":"v=0\r\n"})";
+  CHECK(get<Ask>(read(ask + offer + "}")).offer == offer);
+  CHECK(get<Ask>(read(ask + "null}")).offer.empty());
+  const auto both = parse_text(ask + offer + R"(,"candidates":[{"candidate":"a"}]})");
+  REQUIRE(both);
+  const auto* brought = std::get_if<Brought>(&*both);
+  REQUIRE(brought);
+  CHECK(get<Ask>(brought->ask).offer == offer);
+  CHECK(brought->candidates == Relayed{PeerId{}, {}, {R"({"candidate":"a"})"}});
+  CHECK(refusal_of(ask + "1}") == Error::malformed_message);
+  CHECK(refusal_of(ask + offer + R"(,"candidates":[1]})") == Error::malformed_message);
 }
 
 TEST_CASE("a signal that is none is refused for what it is") {

@@ -28,7 +28,7 @@ Fields hello(std::optional<double> number, std::optional<std::string> id) {
   return fields;
 }
 
-Fields again(double peer, std::vector<double> peers) {
+Fields again(double peer, List<double> peers) {
   Fields fields = hello(1, browser);
   fields.peer = peer;
   fields.peers = std::move(peers);
@@ -61,7 +61,7 @@ Fields roots(const char* type, std::vector<std::string> list) {
   return fields;
 }
 
-Fields answer(std::vector<std::string> list, std::vector<double> peers) {
+Fields answer(std::vector<std::string> list, List<double> peers) {
   Fields fields = roots("answer", std::move(list));
   fields.peers = std::move(peers);
   return fields;
@@ -114,7 +114,7 @@ TEST_CASE("a message is refused for what is wrong with it") {
       {"hello again", again(7, {8, 9}), Error::none},
       {"hello again with a fraction", again(0.5, {}), Error::malformed_message},
       {"hello again to a fraction", again(7, {0.5}), Error::malformed_message},
-      {"hello again to too many", again(7, std::vector<double>(limits::pairs_per_page + 1, 8)),
+      {"hello again to too many", again(7, List<double>(limits::pairs_per_page + 1, 8)),
        Error::message_too_long},
       {"have nothing", of_type("have"), Error::none},
       {"have one", roots("have", {root_hex}), Error::none},
@@ -178,8 +178,10 @@ TEST_CASE("a message survives the way to fields and back") {
       Present{{}, {}, false, ""},
       Have{{root}, {Root{}}},
       Ask{{root, root}},
+      Ask{{root}, "v=0\r\n"},
       Answer{{root}, {4}},
       Introduce{PeerId{1}, true},
+      Introduce{PeerId{1}, false, true},
       Signal{PeerId{2}, Description{true, "v=0\r\n"}},
       Signal{PeerId{2}, Description{false, ""}},
       Signal{PeerId{3}, Candidate{"candidate:1", "0", 1}},

@@ -10,6 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 constexpr Instant start = Instant(10s);
 constexpr ReaderId reader = {1};
+constexpr PeerId nobody{};
 
 struct Fixture {
   Fixture()
@@ -17,12 +18,25 @@ struct Fixture {
     root.bytes.fill(5);
     other.bytes.fill(6);
   }
-  void connect(std::vector<Mark> marks = {}) {
+  void connect(List<Mark> marks = {}, bool lean = false) {
     peer.start(start);
     peer.handle_socket_open(start);
-    peer.handle_message(signal::Welcome{signal::version, {50}}, start);
-    peer.handle_message(signal::Present{std::move(marks), {}}, start);
+    peer.handle_message(signal::Welcome{signal::version, {50}, lean}, start);
+    peer.handle_message(signal::Present{std::move(marks), {}, lean}, start);
     drain();
+  }
+  // A lean coordinator's page asks for what somebody has, and makes a connection for the offer.
+  void ask_with_offer() {
+    connect({mark_of(root), mark_of(other)}, true);
+    open(root);
+    const auto created = first<CreatePair>();
+    REQUIRE(created);
+    CHECK((created->offer && created->peer == nobody));
+    CHECK_FALSE(told<signal::Ask>());
+    peer.handle_local_description(nobody, {true, "offer"}, start);
+    const auto ask = told<signal::Ask>();
+    REQUIRE(ask);
+    CHECK((ask->roots == List<Root>{root} && ask->offer == "offer"));
   }
   std::vector<Output> drain() {
     std::vector<Output> all;
@@ -116,6 +130,89 @@ TEST_CASE("the holder offers at once, the asker creates its connection when the 
   CHECK(get<RemoteDescription>(all[1]).description.sdp == "sdp");
   f.peer.handle_local_description({61}, {false, "mine"}, start);
   CHECK(get<signal::Description>(f.told<signal::Signal>()->what).sdp == "mine");
+}
+
+TEST_CASE("the first that an ask introduces answers the offer which the ask brought") {
+  Fixture f;
+  f.ask_with_offer();
+  f.peer.handle_message(signal::Answer{{f.root}, {1}, {}, {60}}, start);
+  CHECK(f.first<GivePair>()->peer == PeerId{60});
+  CHECK(f.peer.swarm().has_pair({60}));
+  CHECK_FALSE(f.peer.swarm().has_pair(nobody));
+  f.peer.handle_local_candidate({60}, {"c", "0", 0}, start);
+  f.peer.handle_timeout(start + limits::candidates_wait);
+  CHECK(f.told<signal::Signal>()->peer == PeerId{60});
+  f.peer.handle_message(signal::Signal{{60}, signal::Description{false, "answer"}}, start);
+  CHECK(f.first<RemoteDescription>()->description.sdp == "answer");
+  // The next ask brings another.
+  f.open(f.other);
+  CHECK(f.first<CreatePair>()->peer == nobody);
+}
+
+TEST_CASE("a connection whose offer nobody took is closed, and no other is made for a while") {
+  Fixture f;
+  f.ask_with_offer();
+  f.peer.handle_message(signal::Answer{{f.root}, {0}}, start);
+  CHECK(f.first<swarm::ClosePair>()->peer == nobody);
+  CHECK_FALSE(f.peer.swarm().has_pair(nobody));
+  f.open(f.other);
+  CHECK(f.told<signal::Ask>()->offer.empty());
+}
+
+TEST_CASE("an ask goes without an offer where the browser makes none, or too late") {
+  Fixture f;
+  f.connect({mark_of(f.root)}, true);
+  f.open(f.root);
+  CHECK(f.first<CreatePair>());
+  SUBCASE("refused") {
+    f.peer.handle_pair_closed(nobody, start);
+    CHECK(f.told<signal::Ask>()->offer.empty());
+  }
+  SUBCASE("late") {
+    f.peer.handle_timeout(start + limits::offer_made_wait);
+    CHECK(f.told<signal::Ask>()->offer.empty());
+    f.peer.handle_local_description(nobody, {true, "offer"}, start + 1s);
+    CHECK(f.first<swarm::ClosePair>()->peer == nobody);
+  }
+  CHECK_FALSE(f.peer.swarm().has_pair(nobody));
+}
+
+TEST_CASE("an offer for somebody who was banned, or too late, is for nobody") {
+  Fixture f;
+  f.ask_with_offer();
+  SUBCASE("late") { f.peer.handle_timeout(start + limits::pair_open_wait); }
+  SUBCASE("the socket went") {
+    f.peer.handle_socket_closed(start);
+    CHECK(f.first<swarm::ClosePair>()->peer == nobody);
+    return;
+  }
+  CHECK(f.first<swarm::ClosePair>()->peer == nobody);
+  f.peer.handle_message(signal::Answer{{f.root}, {1}, {}, {60}}, start);
+  CHECK(f.told<signal::Decline>()->peer == PeerId{60});
+}
+
+TEST_CASE("a holder answers the offer that the ask brought, if it makes connections at all") {
+  Fixture f;
+  f.connect({}, true);
+  SUBCASE("it does") {
+    f.peer.handle_message(signal::Introduce{{60}, false, true}, start);
+    const auto created = f.first<CreatePair>();
+    REQUIRE(created);
+    CHECK((created->peer == PeerId{60} && !created->offer));
+    f.peer.handle_message(signal::Signal{{60}, signal::Description{true, "offer"}}, start);
+    CHECK(f.first<RemoteDescription>()->description.sdp == "offer");
+    // That it fails says nothing of our own network.
+    for (std::uint32_t peer = 60; peer < 60 + limits::pair_failures - 1; ++peer) {
+      f.peer.handle_message(signal::Introduce{{peer}, false, true}, start);
+      f.peer.handle_pair_closed({peer}, start);
+    }
+    CHECK(f.peer.swarm().is_reachable(start));
+  }
+  SUBCASE("it does not") {
+    f.peer.handle_ahead(false, start);
+    f.peer.handle_message(signal::Introduce{{60}, false, true}, start);
+    CHECK(f.told<signal::Decline>()->peer == PeerId{60});
+  }
 }
 
 TEST_CASE("signals of peers that were not introduced, or have no pair, do nothing") {
@@ -320,7 +417,7 @@ TEST_CASE("a pair that lost its path starts again on the same connection, where 
     f.peer.handle_socket_open(start);
     const auto hello = f.told<signal::Hello>();
     CHECK(hello->peer == PeerId{50});
-    CHECK(hello->peers == std::vector<PeerId>{{60}});
+    CHECK(hello->peers == List<PeerId>{{60}});
     f.peer.handle_message(signal::Welcome{signal::version, {50}}, start);
     f.peer.handle_message(signal::Resume{{60}}, start);
     CHECK(f.first<swarm::RestartPair>());

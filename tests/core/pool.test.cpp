@@ -15,29 +15,29 @@ constexpr Instant start = Instant(1s);
 TEST_CASE("a page has a bounded number of pairs, open or not") {
   Pool pool;
   for (std::uint32_t i = 0; i < limits::pairs_per_page; ++i) {
-    CHECK(pool.admit({i}, true, start));
+    CHECK(pool.admit({i}, true, false, start));
     pool.handle_open({i}, start);
   }
-  CHECK_FALSE(pool.admit({100}, true, start));
+  CHECK_FALSE(pool.admit({100}, true, false, start));
   pool.handle_closed({3}, start);
-  CHECK(pool.admit({100}, true, start));
-  CHECK_FALSE(pool.admit({100}, true, start));
+  CHECK(pool.admit({100}, true, false, start));
+  CHECK_FALSE(pool.admit({100}, true, false, start));
 }
 
 TEST_CASE("after so many failures in a row none is tried for a minute") {
   Pool pool;
   for (std::uint32_t i = 0; i < limits::pair_failures; ++i) {
-    CHECK(pool.admit({i}, true, start));
+    CHECK(pool.admit({i}, true, false, start));
     pool.handle_closed({i}, start);
   }
-  CHECK_FALSE(pool.admit({50}, true, start + 59s));
-  CHECK(pool.admit({50}, true, start + 60s));
+  CHECK_FALSE(pool.admit({50}, true, false, start + 59s));
+  CHECK(pool.admit({50}, true, false, start + 60s));
 }
 
 TEST_CASE("a success forgives the failures before it") {
   Pool pool;
   for (std::uint32_t i = 0; i < 100; ++i) {
-    CHECK(pool.admit({i}, true, start));
+    CHECK(pool.admit({i}, true, false, start));
     if (i % 4 == 3) pool.handle_open({i}, start);
     pool.handle_closed({i}, start);
   }
@@ -49,7 +49,7 @@ TEST_CASE(
   Instant now = start;
   std::uint32_t peer = 0;
   const auto fail = [&](bool asked) {
-    pool.admit({++peer}, asked, now);
+    pool.admit({++peer}, asked, !asked, now);
     pool.handle_closed({peer}, now);
   };
   for (int i = 0; i < 5; ++i) fail(false);  // pairs that others wanted
@@ -78,8 +78,8 @@ TEST_CASE(
 
 TEST_CASE("while a pair takes long to come up, and none is open, peers are out of reach") {
   Pool pool;
-  pool.admit({1}, true, start);
-  pool.admit({2}, false, start);
+  pool.admit({1}, true, false, start);
+  pool.admit({2}, false, true, start);
   const Instant late = start + limits::introduction_wait;
   CHECK(pool.is_reachable(late - 1ms));
   CHECK_FALSE(pool.is_reachable(late));
@@ -97,7 +97,7 @@ TEST_CASE("while a pair takes long to come up, and none is open, peers are out o
 
 TEST_CASE("a pair that does not open in time is given up") {
   Pool pool;
-  pool.admit({1}, true, start);
+  pool.admit({1}, true, false, start);
   CHECK(pool.next_timeout() == start + limits::pair_open_wait);
   CHECK(pool.expired(start + limits::pair_open_wait - 1ms) == std::nullopt);
   CHECK(pool.expired(start + limits::pair_open_wait) == PeerId{1});
@@ -118,15 +118,15 @@ TEST_CASE("a liar is never admitted again, and the list of liars is bounded") {
   Pool pool;
   pool.ban({7});
   CHECK(pool.is_banned({7}));
-  CHECK_FALSE(pool.admit({7}, true, start));
+  CHECK_FALSE(pool.admit({7}, true, false, start));
   for (std::uint32_t i = 100; i < 100 + limits::banned_peers; ++i) pool.ban({i});
   CHECK_FALSE(pool.is_banned({7}));
 }
 
 TEST_CASE("a lost pair is started again by the side that offered, some times, and given up") {
   Pool pool;
-  pool.admit({1}, false, start);
-  pool.admit({2}, true, start);
+  pool.admit({1}, false, true, start);
+  pool.admit({2}, true, false, start);
   for (const PeerId peer : {PeerId{1}, PeerId{2}}) {
     pool.handle_lost(peer, start);  // not open yet
     pool.handle_open(peer, start);
@@ -149,7 +149,7 @@ TEST_CASE("a lost pair is started again by the side that offered, some times, an
 
 TEST_CASE("signals that come back restart lost pairs at once, another network restarts all") {
   Pool pool;
-  pool.admit({1}, false, start);
+  pool.admit({1}, false, true, start);
   pool.handle_open({1}, start);
   pool.handle_open({2}, start);
   pool.handle_resumed({1}, start);
@@ -163,7 +163,7 @@ TEST_CASE("signals that come back restart lost pairs at once, another network re
   CHECK(pool.take_restart(start + 2s));
   CHECK(pool.take_restart(start + 2s));
   CHECK_FALSE(pool.take_restart(start + 2s));
-  CHECK(pool.open_pairs() == std::vector<PeerId>{{1}, {2}});
+  CHECK(pool.open_pairs() == List<PeerId>{{1}, {2}});
 }
 
 }  // namespace peer_cdn::swarm

@@ -129,7 +129,7 @@ TEST_CASE("a request for a block that cannot be closes the pair, and says why") 
     f.drain();
     f.say(wire::Request{1, {c.block}});
     CHECK(f.closed() == c.error);
-    CHECK_FALSE(f.swarm.admit(peer, true, start));
+    CHECK_FALSE(f.swarm.admit(peer, true, false, start));
   }
 }
 
@@ -305,7 +305,7 @@ TEST_CASE("a peer that sent a wrong piece is closed and never let in again") {
   f.drain();
   f.swarm.handle_digest(f.root, 0, Digest{}, start);
   CHECK(f.closed() == Error::wrong_digest);
-  CHECK_FALSE(f.swarm.admit(peer, true, start));
+  CHECK_FALSE(f.swarm.admit(peer, true, false, start));
   f.swarm.handle_pair_open(peer, start);
   CHECK(f.closed() == Error::too_many_peers);
 }

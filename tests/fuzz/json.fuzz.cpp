@@ -34,7 +34,7 @@ bool is_comparable(const std::string& text) {
 
 void check_text(const std::string& text) {
   const auto message = parse_text(text);
-  if (!message) return;
+  if (!message || std::holds_alternative<Brought>(*message)) return;
   if (is_comparable(text)) check(nlohmann::json::accept(text));
   Text again;
   if (const auto* signal = std::get_if<Relayed>(&*message)) {

@@ -26,8 +26,8 @@ double number(const std::string& text) {
   return std::strtod(text.c_str(), nullptr);
 }
 
-template <class T>
-void append(std::optional<std::vector<T>>& list, T item) {
+template <class Items, class T>
+void append(std::optional<Items>& list, T item) {
   if (!list) list.emplace();
   list->push_back(std::move(item));
 }
@@ -85,6 +85,9 @@ void member(Fields& fields, char name, std::string text) {
     case 'h':
       fields.held = text;
       break;
+    case 'g':
+      fields.given = text == "1";
+      break;
     case 'K':
       fields.kept = text == "1";
       break;
@@ -102,6 +105,7 @@ void check_limits(const Message& message) {
     check(present->remove.size() <= limits::marks_per_message);
   } else if (const auto* ask = get_if<Ask>(&message)) {
     check(ask->roots.size() <= limits::roots_per_message);
+    check(ask->offer.size() <= limits::offer_bytes);
   } else if (const auto* answer = get_if<Answer>(&message)) {
     check(answer->roots.size() <= limits::roots_per_message);
     check(answer->roots.size() == answer->peers.size());

@@ -221,6 +221,10 @@ void Visitor::perform(peer::CreatePair& output) {
   });
 }
 
+void Visitor::perform(peer::GivePair& output) {
+  world_.give_link(*this, output.peer);
+}
+
 void Visitor::perform(peer::RemoteDescription& output) {
   const bool known = world_.link(*this, output.peer) != nullptr;
   world_.check(known, "descriptions are for pairs that were created");

@@ -116,6 +116,7 @@ class Visitor {
   void perform(signal::SendMessage& output);
   void perform(signal::Told& output);
   void perform(peer::CreatePair& output);
+  void perform(peer::GivePair& output);
   void perform(peer::RemoteDescription& output);
   void perform(peer::RemoteCandidate&) {}
   void perform(swarm::ClosePair& output);

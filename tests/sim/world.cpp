@@ -132,6 +132,10 @@ void World::drain_coordinator() {
     if (auto* one = std::get_if<signal::Tell>(&*output)) {
       tell(one->peer, std::make_shared<const signal::Message>(std::move(one->message)));
     }
+    if (auto* relay = std::get_if<signal::Relay>(&*output)) {  // the offer of an ask
+      tell(relay->signal.peer, std::make_shared<const signal::Message>(signal::Signal{
+                                   relay->from, signal::Description{true, relay->signal.description}}));
+    }
     if (auto* all = std::get_if<signal::TellAll>(&*output)) {
       const auto message = std::make_shared<const signal::Message>(std::move(all->message));
       for (const PeerId peer : all->peers) tell(peer, message);
@@ -226,6 +230,16 @@ void World::drop_link(Visitor& from, PeerId to) {
   free_links_.push_back(id.slot);
   from.links_.erase(std::find_if(from.links_.begin(), from.links_.end(),
                                  [&](const auto& entry) { return entry.first == to; }));
+}
+
+void World::give_link(Visitor& from, PeerId to) {
+  Link* given = link(from, PeerId{});
+  check(given != nullptr && link(from, to) == nullptr, "one connection for each pair");
+  if (given == nullptr) return;
+  given->to = to;
+  for (auto& [peer, id] : from.links_) {
+    if (peer.value == 0) peer = to;
+  }
 }
 
 // Both descriptions are there: the connection comes up, or never does.

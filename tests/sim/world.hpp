@@ -127,6 +127,8 @@ class World {
   LinkId id_of(const Visitor& from, PeerId to) const;
   void make_link(Visitor& from, PeerId to);
   void drop_link(Visitor& from, PeerId to);
+  // The connection that was nobody's is that with `to`.
+  void give_link(Visitor& from, PeerId to);
   void connect(Visitor& offerer, PeerId to);
   void find_path(LinkId id, Duration wait);
   void take(LinkId id, std::function<void(Visitor&)> action);

@@ -77,13 +77,14 @@ test('the core is told each thing on its own, in the order in which it was said'
   const { seen, hear } = open(t);
   const description = { type: 'offer', sdp: 'v=0' };
   hear([
-    { type: 'answer', roots: ['ab'], peers: [1], introduced: [5] },
+    { type: 'answer', roots: ['ab'], peers: [2], introduced: [5], offered: 6 },
     { type: 'signal', peer: 5, description, candidates: [candidate(1), candidate(2)] },
     { type: 'present', set: '0:gAAA', whole: true },
   ]);
   assert.deepEqual(seen.told, [
+    { type: 'introduce', peer: 6, offer: true, given: true },
     { type: 'introduce', peer: 5, offer: false },
-    { type: 'answer', roots: ['ab'], peers: [1], introduced: [5] },
+    { type: 'answer', roots: ['ab'], peers: [2], introduced: [5], offered: 6 },
     { type: 'signal', peer: 5, description },
     { type: 'signal', peer: 5, candidate: candidate(1) },
     { type: 'signal', peer: 5, candidate: candidate(2) },
