@@ -126,13 +126,18 @@ export class FakeConnection {
   }
 }
 
-/** Sockets to one coordinator that knows who has what, and introduces every asker to every holder. */
+/**
+ * Sockets to one coordinator that knows who has what, and introduces every asker to every holder. It is lean, unless a test says
+ * that it is one of version 1's beginning.
+ */
 export class FakeSocket {
   static all = [];
   static messages = [];
+  static lean = true;
   static reset() {
     FakeSocket.all = [];
     FakeSocket.messages = [];
+    FakeSocket.lean = true;
   }
 
   readyState = 0;
@@ -156,25 +161,40 @@ export class FakeSocket {
   tell(message) {
     if (this.readyState === 1) this.onmessage?.({ data: JSON.stringify(message) });
   }
+  /** Whom the offer of its last ask went to. */
+  offered = 0;
   #others = () => FakeSocket.all.filter((socket) => socket !== this && socket.readyState === 1);
   #handle(message) {
     const marks = (roots) => [...roots].map((root) => root.slice(0, 8));
+    const tellAll = () =>
+      this.tell({ type: 'present', whole: true, add: marks(this.#others().flatMap((other) => [...other.held])), remove: [] });
     if (message.type === 'hello') {
-      this.tell({ type: 'welcome', version: protocolVersion, peer: this.peer });
-      this.tell({ type: 'present', add: marks(this.#others().flatMap((other) => [...other.held])), remove: [] });
+      const lean = FakeSocket.lean ? { lean: true } : {};
+      this.tell({ type: 'welcome', version: protocolVersion, peer: this.peer, ...lean });
+      tellAll();
+    } else if (message.type === 'want') {
+      tellAll();
     } else if (message.type === 'have') {
       for (const root of message.add) this.held.add(root);
       for (const root of message.remove) this.held.delete(root);
       for (const other of this.#others()) other.tell({ type: 'present', add: marks(message.add), remove: marks(message.remove) });
     } else if (message.type === 'ask') {
       const holders = message.roots.map((root) => this.#others().filter(({ held }) => held.has(root)));
-      this.tell({ type: 'answer', roots: message.roots, peers: holders.map(({ length }) => length) });
-      for (const holder of new Set(holders.flat())) {
+      const all = [...new Set(holders.flat())];
+      const given = message.description && all.shift();
+      if (given) {
+        this.offered = given.peer;
+        given.tell({ type: 'introduce', peer: this.peer, offer: false, given: true });
+        given.tell({ type: 'signal', peer: this.peer, description: message.description });
+      }
+      const answer = { type: 'answer', roots: message.roots, peers: holders.map(({ length }) => length) };
+      this.tell(given ? { ...answer, offered: given.peer } : answer);
+      for (const holder of all) {
         holder.tell({ type: 'introduce', peer: this.peer, offer: true });
         this.tell({ type: 'introduce', peer: holder.peer, offer: false });
       }
     } else if (message.type === 'signal') {
-      FakeSocket.all[message.peer - 1]?.tell({ ...message, peer: this.peer });
+      FakeSocket.all[(message.peer || this.offered) - 1]?.tell({ ...message, peer: this.peer });
     }
   }
 }

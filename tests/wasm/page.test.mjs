@@ -121,6 +121,50 @@ test('a file goes from one visitor to the next, is stored there, and is announce
   await until('announced twice', () => FakeSocket.all.filter(({ held }) => held.has(file.root)).length === 2);
 });
 
+test('the offer goes with the ask, and its candidates follow it, though nobody is known yet', async (t) => {
+  const file = makeFile(3 * pieceBytes);
+  const [a, b] = [nextName(), nextName()];
+  await fill(a, file);
+  await fill(b, file, { held: false });
+  await openPage(t, a);
+  await announced(file.root);
+  const second = await openInformed(t, b);
+  FakeSocket.messages = [];
+  const answer = await second.read(request, withinMs);
+  assert.ok(Buffer.from(answer.body).equals(file.body));
+  assert.equal(FakeConnection.made.length, 2);
+  const [asker] = FakeConnection.made;
+  const offer = { type: 'offer', sdp: asker.localDescription.sdp };
+  assert.deepEqual(
+    FakeSocket.messages.find(({ type }) => type === 'ask'),
+    { type: 'ask', roots: [file.root], description: offer },
+  );
+  assert.deepEqual(
+    FakeSocket.messages.filter(({ description }) => description).map(({ description }) => description.type),
+    ['offer', 'answer'],
+  );
+  // Each side has the other's address.
+  await until('both have', () => FakeConnection.made.every(({ candidates }) => candidates.length === 1));
+});
+
+test('with a coordinator of version 1 it is the holder that offers', async (t) => {
+  FakeSocket.lean = false;
+  const file = makeFile(3 * pieceBytes);
+  const [a, b] = [nextName(), nextName()];
+  await fill(a, file);
+  await fill(b, file, { held: false });
+  await openPage(t, a);
+  await announced(file.root);
+  const second = await openInformed(t, b);
+  FakeSocket.messages = [];
+  const answer = await second.read(request, withinMs);
+  assert.ok(Buffer.from(answer.body).equals(file.body));
+  assert.deepEqual(
+    FakeSocket.messages.find(({ type }) => type === 'ask'),
+    { type: 'ask', roots: [file.root] },
+  );
+});
+
 test('a delegation streams pieces in order, no further than its credit, and ends', async (t) => {
   const file = makeFile(20 * pieceBytes);
   const [a, b] = [nextName(), nextName()];
