@@ -15,7 +15,7 @@
 
 namespace peer_cdn::peer {
 
-struct CreatePair {  // make a connection with the channels `control` (id 0) and `data` (id 1)
+struct CreatePair {    // make a connection with the channels `control` (id 0) and `data` (id 1)
   PeerId peer;         // 0: nobody's yet
   bool offer = false;  // and send an offer
 };

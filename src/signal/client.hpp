@@ -164,11 +164,11 @@ class Client {
   FlatMap<Root, Announcement> announcements_;
   List<Root> changed_;  // announcements to tell, each once
   std::optional<Instant> changes_due_;
-  List<Asked> asked_;              // oldest first: all wait equally long
+  List<Asked> asked_;                // oldest first: all wait equally long
   std::optional<Instant> asks_due_;  // they wait for an offer
-  std::string offer_;              // until its end is known
-  bool is_out_ = false;            // it went with an ask
-  std::uint32_t silent_asks_ = 0;  // asks that ran out since the coordinator's last word
+  std::string offer_;                // until its end is known
+  bool is_out_ = false;              // it went with an ask
+  std::uint32_t silent_asks_ = 0;    // asks that ran out since the coordinator's last word
   FlatSet<Mark> wanted_;
   bool list_changed_ = false;       // since the hello said it
   std::uint32_t lists_untold_ = 0;  // lists that were said, and of which nothing was told yet

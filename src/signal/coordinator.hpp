@@ -163,7 +163,7 @@ class Coordinator {
     Instant introduced_at{};
     // Tells only of peers whose offers are on their way: it goes with the first of them.
     std::optional<Answer> held;
-    PeerId offered;  // whom its last offer of an ask went to; 0: nobody
+    PeerId offered;             // whom its last offer of an ask went to; 0: nobody
     std::uint32_t pending = 0;  // how many of its answers wait for siblings
     std::unordered_map<PeerId, Introduction> introductions;
     // Peers whose sockets went, oldest first, but with which this peer may still have a pair: its

@@ -22,7 +22,8 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
     if (known < limits::introductions_per_root) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
-      introduce(id, {root}, more, now, found, !ask.offer.empty() && asker.lean ? &offered : nullptr);
+      introduce(id, {root}, more, now, found,
+                !ask.offer.empty() && asker.lean ? &offered : nullptr);
     }
     const std::size_t count = known + found.size();
     if (offered.value != 0) std::erase(found, offered);

@@ -146,8 +146,7 @@ void Coordinator::finish(std::uint32_t number, Instant now) {
   if (pending.answer.offered.value != 0) ++waits;
   std::size_t named = 0;
   for (const std::uint32_t count : peers) named += count;
-  const bool is_news = std::find(peers.begin(), peers.end(), 0u) != peers.end() ||
-                       named > waits;
+  const bool is_news = std::find(peers.begin(), peers.end(), 0u) != peers.end() || named > waits;
   complete(pending.asker, *asker, std::move(pending.answer), is_news, now);
 }
 

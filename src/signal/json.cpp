@@ -13,7 +13,6 @@
 namespace peer_cdn::signal {
 namespace {
 
-
 // --- Reading -------------------------------------------------------------------------------------
 
 int digit_of(char c) {

@@ -49,10 +49,10 @@ struct Candidate {
 
 struct Hello {
   std::uint32_t version = 0;
-  std::string browser;             // 32 lower-case hex digits; empty if the version is not ours
-  PeerId peer = {};                // after a reconnect: the number of before; 0 is none
+  std::string browser;      // 32 lower-case hex digits; empty if the version is not ours
+  PeerId peer = {};         // after a reconnect: the number of before; 0 is none
   List<PeerId> peers = {};  // the peers with which pairs are still open
-  bool lean = false;               // understands lists, and introductions inside an Answer
+  bool lean = false;        // understands lists, and introductions inside an Answer
   // After a reconnect: the sum of the roots that it had announced; 0 is none.
   std::uint64_t held = 0;
   // What it could want (signal/wants.hpp). Without it the client is told of all.
@@ -85,13 +85,6 @@ struct Have {
   List<Root> remove;
   bool operator==(const Have&) const = default;
 };
-// A signal as a coordinator relays it: JSON objects of which it knows no more than that.
-struct Relayed {
-  PeerId peer;              // whom it is for
-  std::string description;  // empty: none
-  std::vector<std::string> candidates;
-  bool operator==(const Relayed&) const = default;
-};
 struct Ask {
   List<Root> roots;
   // From a lean client: the offer of a connection that is nobody's yet, for whom this ask
@@ -119,6 +112,13 @@ struct Signal {
   PeerId peer;
   Variant<Description, Candidate> what;
   bool operator==(const Signal&) const = default;
+};
+// A signal as a coordinator relays it: JSON objects of which it knows no more than that.
+struct Relayed {
+  PeerId peer;              // whom it is for
+  std::string description;  // empty: none
+  std::vector<std::string> candidates;
+  bool operator==(const Relayed&) const = default;
 };
 struct Decline {
   PeerId peer;

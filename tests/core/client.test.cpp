@@ -633,7 +633,8 @@ TEST_CASE("an ask does not wait for an offer that is late, refused or too long")
   });
 }
 
-TEST_CASE("an offer is over when the answer names nobody for it, and when nobody knows whose it is") {
+TEST_CASE(
+    "an offer is over when the answer names nobody for it, and when nobody knows whose it is") {
   const auto over = [](auto end) {
     Host host;
     host.connect({}, "");

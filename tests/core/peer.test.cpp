@@ -180,7 +180,9 @@ TEST_CASE("an ask goes without an offer where the browser makes none, or too lat
 TEST_CASE("an offer for somebody who was banned, or too late, is for nobody") {
   Fixture f;
   f.ask_with_offer();
-  SUBCASE("late") { f.peer.handle_timeout(start + limits::pair_open_wait); }
+  SUBCASE("late") {
+    f.peer.handle_timeout(start + limits::pair_open_wait);
+  }
   SUBCASE("the socket went") {
     f.peer.handle_socket_closed(start);
     CHECK(f.first<swarm::ClosePair>()->peer == nobody);

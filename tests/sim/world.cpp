@@ -133,8 +133,9 @@ void World::drain_coordinator() {
       tell(one->peer, std::make_shared<const signal::Message>(std::move(one->message)));
     }
     if (auto* relay = std::get_if<signal::Relay>(&*output)) {  // the offer of an ask
-      tell(relay->signal.peer, std::make_shared<const signal::Message>(signal::Signal{
-                                   relay->from, signal::Description{true, relay->signal.description}}));
+      tell(relay->signal.peer,
+           std::make_shared<const signal::Message>(
+               signal::Signal{relay->from, signal::Description{true, relay->signal.description}}));
     }
     if (auto* all = std::get_if<signal::TellAll>(&*output)) {
       const auto message = std::make_shared<const signal::Message>(std::move(all->message));
