@@ -1,5 +1,6 @@
 // One whole resource, for the long form's get() (answer.js).
 import { wholeBytes } from '../build/border.js';
+import { within } from '../sw/within.js';
 
 /**
  * @typedef {object} Whole
@@ -17,7 +18,7 @@ import { wholeBytes } from '../build/border.js';
  */
 export async function gather(head, url, timeoutAfter, signal) {
   const { listing: resources, readers } = head;
-  await Promise.race([head.ready(), new Promise((resolve) => setTimeout(resolve, timeoutAfter))]);
+  await within(timeoutAfter, head.ready());
   const resource = resources.find(url);
   const handle = resource && resource.bytes <= wholeBytes ? resources.handle(resource) : 0;
   if (!resource || !handle || signal.aborted) return null;

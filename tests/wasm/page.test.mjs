@@ -282,6 +282,24 @@ test('nobody has it: none, at once', async (t) => {
   assert.equal(FakeSocket.messages.filter(({ type }) => type === 'ask').length, 0);
 });
 
+test('a read that has ended leaves no timer behind', async (t) => {
+  const page = await openInformed(t, nextName());
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  t.after(() => Object.assign(globalThis, { setTimeout: set, clearTimeout: clear }));
+  const running = new Set();
+  globalThis.setTimeout = (ring, ms, ...args) => {
+    const timer = set(ring, ms, ...args);
+    if (ms === withinMs) running.add(timer);
+    return timer;
+  };
+  globalThis.clearTimeout = (timer) => {
+    running.delete(timer);
+    clear(timer);
+  };
+  assert.equal(await page.read(request, withinMs), null);
+  assert.equal(running.size, 0);
+});
+
 test('a flipped bit never reaches a reader or the store', async (t) => {
   const file = makeFile(4 * pieceBytes);
   const [a, b] = [nextName(), nextName()];
