@@ -491,7 +491,14 @@ test('an engine that cannot start is said by every instance, once, to whoever li
   const { WebAssembly } = globalThis;
   t.after(() => (globalThis.WebAssembly = WebAssembly));
   globalThis.WebAssembly = undefined;
-  const plugins = [close(await start({ worker: '/sw.js' })), close(await start({ worker: '/sw.js' })), close(new PeerPlugin())];
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const started = async () => {
+    let plugin;
+    start({ worker: '/sw.js' }).then((each) => (plugin = close(each)));
+    for (; !plugin; t.mock.timers.tick(workerWait)) await turn();
+    return plugin;
+  };
+  const plugins = [await started(), await started(), close(new PeerPlugin())];
   const said = plugins.map(errorsOf);
   await turn();
   for (const errors of said) assert.deepEqual(errors, [{ code: 'engine-failed' }]);
