@@ -542,7 +542,10 @@ test('a middleware that reads the answer that it gave keeps no put() from being 
   const { worker, clock } = await scene({ script: chain('ordered', own) });
   await worker.fetch('/static/x').catch(() => {});
   await clock.settle();
-  assert.ok(worker.events.error.every(({ code }) => code === 'plugin-failed'));
+  assert.deepEqual(
+    worker.events.error.map(({ code }) => code),
+    ['plugin-failed'],
+  );
   assert.deepEqual(worker.thrown, []);
 });
 
