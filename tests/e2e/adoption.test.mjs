@@ -28,9 +28,9 @@ test('a first visitor shares what its HTML loaded, but not what the origin calls
   const { site, chromium } = scene(t);
   const s = await site({
     '/index.html': `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
-<img src="/static/picture.bmp"><img src="/static/mine.bmp"><script type="module" src="/page.js"></script>`,
-    '/static/picture.bmp': picture,
+<img src="/static/mine.bmp"><img src="/static/picture.bmp"><script type="module" src="/page.js"></script>`,
     '/static/mine.bmp': mine,
+    '/static/picture.bmp': picture,
   });
   s.origin.rule('/static/picture.bmp', { headers: { 'cache-control': 'max-age=600' } });
   s.origin.rule('/static/mine.bmp', { headers: { 'cache-control': 'private, max-age=600' } });
@@ -41,8 +41,12 @@ test('a first visitor shares what its HTML loaded, but not what the origin calls
   await s.origin.untilShared(root);
   assert.equal(s.origin.sent('/static/picture.bmp'), picture.length, 'read from the HTTP cache');
   assert.equal(s.origin.sent('/static/mine.bmp'), mine.length, 'it lies in the HTTP cache just as well');
-  // Adoption goes through the page's files one after another: the other one has had its turn by now, or nearly.
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  // Adoption goes through the page's files one after another, in this order: the other one has had its turn.
+  const loaded = await first.run(() => performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname));
+  assert.deepEqual(
+    loaded.filter((path) => path.endsWith('.bmp')),
+    ['/static/mine.bmp', '/static/picture.bmp'],
+  );
   const stored = await first.stored();
   assert.ok(stored.some((key) => key.includes(root)));
   assert.ok(!stored.some((key) => key.includes(resources['/static/mine.bmp'].root)), stored.join('\n'));

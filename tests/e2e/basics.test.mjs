@@ -175,10 +175,8 @@ for (const otherTab of [false, true]) {
       t.after(() => release());
       s.origin.rule('/slow.html', { each: async (entry) => (entry.sent >= 16_384 ? released : undefined) });
       await page.goto(`${s.url}/slow.html`, { waitUntil: 'commit' });
-      await until(
-        'the image is shown while the page still streams',
-        () => second.run(() => document.getElementById('dot')?.naturalWidth === 1, undefined, page),
-        { withinMs: 5000, everyMs: 20 },
+      await until('the image is shown while the page still streams', () =>
+        second.run(() => document.getElementById('dot')?.naturalWidth === 1, undefined, page),
       );
       const timing = await second.run(
         () => {

@@ -62,7 +62,8 @@ class Pacer {
  * @property {number} at
  * @property {number} status
  * @property {number} sent
- * @property {boolean} done
+ * @property {boolean} done all of the body went out
+ * @property {boolean} isOpen the answer has neither ended nor been given up
  */
 
 /** Takes a client's bytes and writes its frames to `target`, in order, with the text messages changed. */
@@ -302,9 +303,13 @@ export class Origin {
       status: 0,
       sent: 0,
       done: false,
+      isOpen: true,
     };
     this.requests.push(entry);
     response.on('error', () => {});
+    response.on('close', () => {
+      entry.isOpen = false;
+    });
     await rule.before?.(entry);
     const latencyMs = rule.latencyMs ?? this.latencyMs;
     if (latencyMs > 0) await delay(latencyMs);
