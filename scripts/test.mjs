@@ -320,9 +320,18 @@ const usual = [
   { name: 'sim', needs: ['native'], run: simStep },
   { name: 'lint', needs: ['setup'], run: lintStep },
   { name: 'fuzz', needs: ['setup'], run: fuzzStep },
-  { name: 'wasm', needs: ['build'], run: () => nodeStep('tests/wasm', 3 * minute, { width: 2 }) },
+  // More at a time than processors: they wait for timers, and the longest begins first.
+  {
+    name: 'wasm',
+    needs: ['build'],
+    run: () => nodeStep('tests/wasm', 3 * minute, { width: 4, first: ['page-mounts', 'page', 'page-crowd'] }),
+  },
   { name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute, { width: 2 }) },
-  { name: 'server', needs: ['build'], run: () => nodeStep('tests/server', 3 * minute, { width: 2 }) },
+  {
+    name: 'server',
+    needs: ['build'],
+    run: () => nodeStep('tests/server', 3 * minute, { width: 3, first: ['doctor', 'cli', 'redis'] }),
+  },
   {
     name: 'package',
     needs: ['build'],
