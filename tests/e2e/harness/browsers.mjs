@@ -35,7 +35,9 @@ function record(name) {
   if (!('BroadcastChannel' in globalThis) || !globalThis.isSecureContext) return;
   const transfers = new Map();
   const said = [];
-  globalThis.e2e = { transfers, said };
+  /** How often Visitor.fetch() asked for each URL. */
+  const fetches = {};
+  globalThis.e2e = { transfers, forgotten: new Set(), said, fetches };
   try {
     const channel = new BroadcastChannel(name);
     channel.onmessage = ({ data }) => {
@@ -62,6 +64,8 @@ async function dropInPage({ root, path, name }) {
 async function fetchInPage({ url, init, abortAfter }) {
   const began = performance.now();
   const out = { url, status: 0, headers: {}, bytes: 0, sha256: '', firstByteMs: 0, ms: 0, error: null };
+  const fetches = globalThis.e2e?.fetches ?? {};
+  fetches[url] = (fetches[url] ?? 0) + 1;
   const parts = [];
   try {
     const abort = new AbortController();
@@ -174,12 +178,17 @@ export class Visitor {
 
   /** Sums of what the worker reported for a path: where the bytes came from. Waits until all of it is reported done. */
   async sources(url, page = this.page) {
-    // The worker tells of transfers together, some time after the last byte: nothing says that there is no more to tell.
+    // The worker tells of transfers together, some time after the last byte: nothing says that there is no more to tell, unless
+    // each fetch of the only page is told of.
+    const isAlone = this.context?.pages().filter((each) => each.url().startsWith('http')).length === 1;
     const list = await until(`transfers of ${url} to end`, async () => {
-      const { length } = await this.transfers(url, page);
+      const told = await this.transfers(url, page);
+      const isEnd = (each) => each.length > 0 && each.length === told.length && each.every(({ done }) => done);
+      if (!isEnd(told)) return null;
+      if (isAlone && (await this.#isAllTold(url, page))) return told;
       await new Promise((resolve) => setTimeout(resolve, 3 * progressWait));
       const all = await this.transfers(url, page);
-      return length > 0 && all.length === length && all.every(({ done }) => done) ? all : null;
+      return isEnd(all) ? all : null;
     });
     const sum = (name) => list.reduce((total, one) => total + (one[name] ?? 0), 0);
     return {
@@ -198,8 +207,23 @@ export class Visitor {
       (path) =>
         [...globalThis.e2e.transfers.values()].filter((one) => {
           const at = new URL(one.url, location.href);
-          return at.pathname + at.search === path;
+          return at.pathname + at.search === path && !globalThis.e2e.forgotten.has(one.id);
         }),
+      url,
+      page,
+    );
+  }
+
+  /** Whether each fetch() of a URL that this page has made is a transfer that was told to its end. */
+  #isAllTold(url, page) {
+    return this.run(
+      (path) => {
+        const { transfers, fetches } = globalThis.e2e;
+        const told = [...transfers.values()].filter(
+          ({ url: of }) => new URL(of, location.href).href === new URL(path, location.href).href,
+        );
+        return told.length === fetches[path] && told.every(({ done }) => done);
+      },
       url,
       page,
     );
@@ -207,7 +231,13 @@ export class Visitor {
 
   /** Forgets earlier transfers, so that sums are of what comes next. */
   forget(page = this.page) {
-    return this.run(() => globalThis.e2e.transfers.clear(), undefined, page);
+    return this.run(
+      () => {
+        for (const id of globalThis.e2e.transfers.keys()) globalThis.e2e.forgotten.add(id);
+      },
+      undefined,
+      page,
+    );
   }
 
   /** The store loses a file, as the worker's eviction would have it. @param {string} root */
