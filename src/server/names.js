@@ -91,6 +91,10 @@ export const manifestNames = {
 /** @type {Required<Record<keyof import('./build.js').BuildOptions, Kind>>} */
 export const buildNames = { ...manifestNames, worker: kinds.worker };
 
+/** Vite's log hears what the listeners would. */
+const { onWarning, onProgress, cache, digestsBase, ...pluginNames } = buildNames;
+export { pluginNames };
+
 /** @type {Required<Record<keyof import('./tokens.js').TokenOptions, Kind>>} */
 export const tokenNames = { site: kinds.site, seconds: kinds.seconds };
 

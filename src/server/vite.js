@@ -1,24 +1,26 @@
 // The Vite plugin: `import peerCdn from 'peer-cdn/vite'`, `plugins: [peerCdn()]`.
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { attach, handler } from 'peer-cdn/server';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { build, workerPath, workerText } from './build.js';
-import { buildNames, checkNames } from './names.js';
+import { publicBase } from './files.js';
+import { checkNames, pluginNames } from './names.js';
 import { nothingListed } from './warnings.js';
 
 /** @typedef {import('./build.js').BuildOptions} BuildOptions */
-/** @typedef {Omit<BuildOptions, 'base' | 'onWarning' | 'onProgress' | 'cache' | 'digestsBase'>} PeerCdnOptions */
+/** @typedef {Omit<BuildOptions, 'onWarning' | 'onProgress' | 'cache' | 'digestsBase'>} PeerCdnOptions `base`: default Vite's own */
 /** @typedef {import('./handler.js').Request} Request */
 /** @typedef {import('./handler.js').Response} Response */
 
 /**
  * What we use of Vite's own types, which its users have.
+ * @typedef {{ outDir: string, ssr: boolean | string }} BuildConfig
  * @typedef {object} Config
  * @property {string} base
  * @property {string} root
  * @property {string} publicDir '' if there is none
- * @property {{ outDir: string, ssr: boolean | string }} build
+ * @property {BuildConfig} build
  * @property {{ info: (text: string) => void, warn: (text: string) => void }} logger
  */
 
@@ -30,11 +32,22 @@ import { nothingListed } from './warnings.js';
  * @property {object | null} httpServer null if Vite is a middleware of another server
  */
 
+/**
+ * Since Vite 6 one build may write several folders: a framework's browser half, and its server half.
+ * @typedef {{ environment?: { config: { consumer: 'client' | 'server', build: BuildConfig } } }} Hook
+ */
+
+/** Where the build of a hook writes, or null if that is for no browser. @param {Hook} hook @param {Config} config */
+function folderOf({ environment }, { root, build: whole }) {
+  const { consumer = whole.ssr ? 'server' : 'client', build: own } = environment?.config ?? { build: whole };
+  return consumer === 'client' ? resolve(root, own.outDir) : null;
+}
+
 /** The base as a path of the site. @param {Config} config */
 function siteBase({ base, logger }) {
   // Relative: the folder may be anywhere.
   if (base === '' || base.startsWith('.')) {
-    logger.warn(`peer-cdn: with base '${base}' the manifest is of a site at /: give the path where it will be`);
+    logger.warn(`peer-cdn: with base '${base}' the manifest is of a site at /: peerCdn({ base }) says where it will be`);
     return '/';
   }
   if (/^(?:https?:)?\/\//.test(base)) {
@@ -66,12 +79,13 @@ function coordinate({ httpServer }, { logger }) {
  * @param {PeerCdnOptions} [options]
  */
 export default function peerCdn(options = {}) {
-  checkNames(options, [buildNames], 'peerCdn()');
-  const { worker: named, ...listing } = options;
+  checkNames(options, [pluginNames], 'peerCdn()');
+  const { worker: named, base: asked, ...listing } = options;
   const path = named === false ? null : workerPath(named ?? undefined);
   /** @type {Config} */
   let config;
-  let isWritten = false;
+  /** Folders that were written, and that nobody has shared yet. @type {Set<string | null>} */
+  const written = new Set();
   const onWarning = (/** @type {import('./warnings.js').ManifestWarning} */ { code, message }) =>
     config.logger.warn(`peer-cdn: ${code}: ${message}`);
   return {
@@ -84,7 +98,7 @@ export default function peerCdn(options = {}) {
       config = resolved;
     },
     configureServer(/** @type {DevServer} */ server) {
-      const base = siteBase(config);
+      const base = asked === undefined ? siteBase(config) : publicBase(asked);
       const { publicDir } = config;
       const folder = existsSync(publicDir) ? publicDir : null;
       // What is imported is of no folder before it is built.
@@ -108,19 +122,22 @@ export default function peerCdn(options = {}) {
       server.middlewares.use('/', unvary);
       coordinate(server, config);
     },
+    /** @this {Hook} */
     writeBundle() {
-      isWritten = true;
+      written.add(folderOf(this, config));
     },
     closeBundle: {
       order: /** @type {const} */ ('post'),
       sequential: true,
+      /** @this {Hook} */
       async handler() {
+        const folder = folderOf(this, config);
         // Not of what failed, nor of the server's half of a site.
-        if (!isWritten || config.build.ssr) return;
-        isWritten = false;
-        const folder = resolve(config.root, config.build.outDir);
-        const { files, bytes } = await build(folder, { ...listing, worker: named, base: siteBase(config), onWarning });
-        config.logger.info(`peer-cdn: ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes in ${MANIFEST_PATH.slice(1)}`);
+        if (!written.delete(folder) || folder === null) return;
+        const base = asked ?? siteBase(config);
+        const { files, bytes } = await build(folder, { ...listing, worker: named, base, onWarning });
+        const manifest = join(relative(config.root, folder), MANIFEST_PATH);
+        config.logger.info(`peer-cdn: ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes in ${manifest}`);
       },
     },
   };

@@ -1,6 +1,6 @@
 // `import { build } from 'peer-cdn/build'`: what a built folder gets beside its own files. It imports the package by its name.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -103,6 +103,48 @@ test("Vite's dev server answers for the worker however it is named", (t) => {
     middleware({ url, headers: {} }, response, () => sent.push('next'));
     assert.equal(sent.join().split('\n', 1)[0], `importScripts('${script}');`);
   }
+});
+
+/** Vite builds an environment: what its plugin does there. */
+async function buildIn(plugin, environment) {
+  const hook = environment ? { environment: { config: environment } } : {};
+  plugin.writeBundle.call(hook);
+  await plugin.closeBundle.handler.call(hook);
+}
+
+test("of a framework's build with Vite only what browsers get is written to, wherever that is", async (t) => {
+  const root = makeFolder(t, { 'out/client/a.bin': 'a', 'out/server/b.bin': 'b' });
+  const logger = { info() {}, warn() {} };
+  // SvelteKit writes no dist/, and Astro calls the whole of it the server's.
+  for (const ssr of [false, true]) {
+    const plugin = peerCdn();
+    plugin.configResolved({ base: '/', root, publicDir: '', build: { outDir: 'dist', ssr }, logger });
+    await buildIn(plugin, { consumer: 'server', build: { outDir: 'out/server', ssr: true } });
+    assert(!existsSync(join(root, 'out/server', MANIFEST_PATH)));
+    await buildIn(plugin, { consumer: 'client', build: { outDir: 'out/client', ssr: false } });
+    const manifest = join(root, 'out/client', MANIFEST_PATH);
+    assert.deepEqual(Object.keys(JSON.parse(readFileSync(manifest, 'utf8')).resources), ['/a.bin']);
+    rmSync(manifest);
+  }
+  // Before Vite 6 a build wrote one folder.
+  for (const [outDir, ssr] of Object.entries({ 'out/client': false, 'out/server': true })) {
+    const plugin = peerCdn();
+    plugin.configResolved({ base: '/', root, publicDir: '', build: { outDir, ssr }, logger });
+    await buildIn(plugin);
+    assert.equal(existsSync(join(root, outDir, MANIFEST_PATH)), !ssr);
+  }
+});
+
+test("the plugin's base goes before Vite's, and what it does not read is no option of it", async (t) => {
+  const root = makeFolder(t, { 'dist/a.bin': 'a' });
+  const warned = [];
+  const logger = { info() {}, warn: (text) => warned.push(text) };
+  const plugin = peerCdn({ base: '/shop' });
+  plugin.configResolved({ base: './', root, publicDir: '', build: { outDir: 'dist', ssr: false }, logger });
+  await buildIn(plugin);
+  const { resources } = JSON.parse(readFileSync(join(root, 'dist', MANIFEST_PATH), 'utf8'));
+  assert.deepEqual([Object.keys(resources), warned], [['/shop/a.bin'], []]);
+  assert.throws(() => peerCdn({ onWarning() {} }), { code: 'bad-option' });
 });
 
 test('builds of one folder at once do not take away what the others write', async (t) => {
