@@ -74,7 +74,7 @@ export class PeerPlugin extends EventTarget {
     if (shared) {
       this.#isOpen = true;
       shared.join(this.#instance);
-    } else {
+    } else if (globalThis.location) {
       this.#reason = 'version-mismatch';
       this.#early?.push({ code: this.#reason });
     }

@@ -14,14 +14,10 @@ import { within } from '../sw/within.js';
 
 /**
  * Whether this page can take part: not over plain HTTP, nor in a frame whose sandbox has no origin, nor in one without a URL of
- * its own (`srcdoc`, `about:blank`, `blob:`), for which browsers find no registration. Its parent's worker serves that one. Nor
- * on a server that renders pages, where there is no location.
+ * its own (`srcdoc`, `about:blank`, `blob:`), for which browsers find no registration. Its parent's worker serves that one.
  */
 export const isPossible = () =>
-  globalThis.isSecureContext !== false &&
-  globalThis.origin !== 'null' &&
-  globalThis.location !== undefined &&
-  !/^(about|blob)/.test(location.protocol);
+  globalThis.isSecureContext && globalThis.origin !== 'null' && !/^(about|blob)/.test(location.protocol);
 
 /**
  * Resolves when somebody sees the page. Until then Chromium holds back its registrations, workers and locks, so that all of
@@ -38,13 +34,12 @@ export const shown = async () =>
  * @param {Registering} registering
  */
 export async function isControlled(registering) {
-  if (!isPossible()) throw new Error('plain HTTP, a sandbox, or no URL');
+  const container = isPossible() && navigator.serviceWorker;
+  if (!container) throw new Error('no service workers: plain HTTP, a sandbox, no URL');
   try {
-    const container = navigator.serviceWorker;
-    if (!container) throw new Error('no service workers here');
     return await within(workerWait, comes(container, registering));
   } catch (error) {
-    if (navigator.serviceWorker?.controller) return true;
+    if (container.controller) return true;
     throw error;
   }
 }

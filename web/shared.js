@@ -36,9 +36,13 @@ export const nothing = { peers: 0, sent: 0, received: 0, engine: null };
 /** What the page has, or null if it has none, or one that speaks another version. @returns {Shared | null} */
 export const sharedHere = () => (here[KEY]?.version === VERSION ? here[KEY] : null);
 
-/** What the page has, or else will have. @returns {Shared | null} null if the page has one that speaks another version */
+/**
+ * What the page has, or else will have.
+ * @returns {Shared | null} null if the page has one that speaks another version; or on a server, which renders pages without end
+ *     and would keep the instances of all
+ */
 export function share() {
-  here[KEY] ??= new Shared();
+  if (here.location) here[KEY] ??= new Shared();
   return sharedHere();
 }
 
@@ -65,7 +69,8 @@ export class Shared {
   #idling = new Promise((resolve) => (this.#onIdle = resolve));
   /** Whose the page is, once the worker has said it. @type {import('./bridge.js').Site | null} */
   #site = null;
-  #choice = storedUpload();
+  // Node warns of whoever looks for its storage.
+  #choice = here.location && storedUpload();
   #advice = new Advice();
   /** The choice was made before it was known whose it is, or storage had no room for it: it holds here alone. */
   #isToBeStored = false;
@@ -221,9 +226,9 @@ export class Shared {
 
   /** @param {'addEventListener' | 'removeEventListener'} method */
   #listen(method) {
-    globalThis[method]?.('pagehide', this.#onHide);
-    globalThis[method]?.('pageshow', this.#onShow);
-    globalThis[method]?.('storage', this.#onStorage);
+    here[method]?.('pagehide', this.#onHide);
+    here[method]?.('pageshow', this.#onShow);
+    here[method]?.('storage', this.#onStorage);
   }
 
   // What only an engine needs is loaded for the first one.

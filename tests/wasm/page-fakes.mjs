@@ -210,6 +210,7 @@ export function install() {
   }
   Object.assign(globalThis, {
     location: new URL('https://site.test/'),
+    isSecureContext: true,
     caches: new FakeCaches(),
     RTCPeerConnection: FakeConnection,
     WebSocket: FakeSocket,
