@@ -1420,6 +1420,16 @@ const optionsElsewhere = {
     "const options = { worker: '/w.js', socket: '/s/peer-cdn/ws' };\n{ const options = { worker: '/pdf.js' }; }\nstart(options);",
   'beside register()':
     "const w = '/w.js', how = { scope: '/' };\nnavigator.serviceWorker.register(w, how);\nstart({ socket: '/s/peer-cdn/ws' });",
+  'by a policy of Trusted Types':
+    "const policy = trustedTypes.createPolicy('a', { createScriptURL: (url) => url });\n" +
+    "start({ worker: policy.createScriptURL('/w.js'), socket: '/s/peer-cdn/ws' });",
+  'by a policy where there is one, as SvelteKit writes it':
+    "const name = './w.js', policy = globalThis?.window?.trustedTypes?.createPolicy('a', { createScriptURL: (url) => url });\n" +
+    'const safe = policy?.createScriptURL(name) ?? name;\n' +
+    "navigator.serviceWorker.register(safe, { scope: '/' });\nstart({ socket: '/s/peer-cdn/ws' });",
+  'by a policy or without':
+    "const policy = window.policy;\nconst safe = policy ? policy.createScriptURL('/w.js') : '/w.js';\n" +
+    "start({ worker: safe, socket: '/s/peer-cdn/ws' });",
 };
 for (const [how, text] of Object.entries(optionsElsewhere)) {
   test(`the worker and the socket are looked for where a page says it: ${how}`, async (t) => {

@@ -1,7 +1,7 @@
 // Where the worker's script is, as the page says it.
 import * as limits from '../limits.js';
 import { answerOf, notScript, textOfBody } from './answers.js';
-import { behindBase, besideOf, meantBy, textOf, writtenOf } from './values.js';
+import { behindBase, besideOf, calledName, meantBy, textOf, writtenOf } from './values.js';
 
 /** @typedef {import('./findings.js').Case} Case */
 
@@ -13,6 +13,24 @@ import { behindBase, besideOf, meantBy, textOf, writtenOf } from './values.js';
  * @property {string | null} scope that is asked for it
  * @property {boolean} isStart a page gives the name to start(), as a text
  */
+
+/**
+ * What a script's URL is made of: a policy of Trusted Types gives back what it gets, and a page may be without one.
+ * @param {Case['scripts'][number]['facts']} facts
+ * @param {import('./script.js').Node | undefined} node
+ * @returns {import('./script.js').Node | undefined}
+ */
+function urlIn(facts, node, left = limits.doctorDepth) {
+  const of = meantBy(facts, node);
+  const within = (/** @type {import('./script.js').Node | undefined} */ part) => urlIn(facts, part, left - 1);
+  if (!of || left === 0) return of;
+  if (of.type === 'ChainExpression') return within(of.expression);
+  if (of.type === 'CallExpression' && calledName(of) === 'createScriptURL') return within(of.arguments[0]);
+  if (of.type === 'LogicalExpression') return within(of.right);
+  if (of.type !== 'ConditionalExpression') return of;
+  const [one, other] = [within(of.consequent), within(of.alternate)];
+  return textOf(one) === textOf(other) ? one : of;
+}
 
 /**
  * What the page's scripts register, or give to start(), each with its options.
@@ -35,7 +53,7 @@ function registered({ facts }) {
   // Other libraries have workers too. A build may have shortened the name of start().
   const ofOthers = (facts.members.get('worker') ?? []).flatMap(({ of }) => optionsOf(of));
   const all = [...ofRegister, ...(ofStart.length > 0 ? ofStart : ofOthers)];
-  return all.map((each) => ({ ...each, isStart: ofStart.includes(each), name: meantBy(facts, each.name) }));
+  return all.map((each) => ({ ...each, isStart: ofStart.includes(each), name: urlIn(facts, each.name) }));
 }
 
 /** As which kind of script a worker is registered. @param {ReturnType<typeof registered>[number]} how @returns {Named['type']} */
