@@ -273,7 +273,8 @@ export async function makeManifest(folder, options = {}) {
     if (isOwnFile(path) || excluded.has(path.replace(/\/$/, '')) || !making.mayList(path)) continue;
     const why = neverListedBy(found);
     if (why) {
-      never.set(why, [...(never.get(why) ?? []), path]);
+      never.set(why, never.get(why) ?? []);
+      never.get(why)?.push(path);
       continue;
     }
     try {
