@@ -250,7 +250,8 @@ export function checkServer(server) {
     throw badOption(`attach() takes the http server, ${what}`);
   };
   if (server?.server instanceof Server) refuseServer('not the app around it: attach(app.server)');
-  if (!(server instanceof Server)) {
+  // Bun's http server is none of node:net.
+  if (!(server instanceof Server || 'headersTimeout' in Object(server))) {
     refuseServer('not an app: const server = createServer(app); attach(server); server.listen(8080)');
   }
   // Node's servers for HTTP/1 have it, and so has one for HTTP/2 that takes both.

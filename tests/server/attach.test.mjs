@@ -1,11 +1,11 @@
 // The coordinator behind real sockets.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { connect, createServer as createTcpServer } from 'node:net';
 import { test } from 'node:test';
-import { WebSocketServer } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { messageBytes, protocolVersion, SOCKET_PATH } from '../../build/border.js';
 import { attach } from '../../src/server/index.js';
 import { heartbeatMs } from '../../src/server/limits.js';
@@ -516,6 +516,20 @@ for (const [what, [options, said]] of Object.entries(noOptions)) {
     assert.throws(() => attach(createServer(), options), { name: 'TypeError', code: 'bad-option', message: said });
   });
 }
+
+test("an http server that is none of node:net's, as Bun has it, welcomes visitors", async (t) => {
+  const bun = Object.assign(new EventEmitter(), { headersTimeout: 60_000 });
+  const server = createServer().on('upgrade', (...upgrade) => bun.emit('upgrade', ...upgrade));
+  const coordinator = attach(bun);
+  t.after(() => coordinator.close().then(() => server.close()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  const socket = new WebSocket(`${origin}${SOCKET_PATH}`.replace('http', 'ws'), { origin });
+  await once(socket, 'open');
+  socket.close();
+  await once(socket, 'close');
+});
 
 const noServers = {
   'an app of Express': [Object.assign(() => {}, { listen() {}, on() {} }), /createServer\(app\)/],
