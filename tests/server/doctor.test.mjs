@@ -1260,6 +1260,30 @@ describe('what has to be waited for', { concurrency: true }, () => {
   for (const [name, run] of waiting) test(name, run);
 });
 
+test('scripts that caches keep beyond the next release are told of, and are no fault', async (t) => {
+  const kept = { 'content-type': 'text/javascript', 'cache-control': 'public, max-age=31536000, immutable' };
+  const rule = (name) => ({ headers: kept, body: readFileSync(`dist/browser/${name}`) });
+  const rules = Object.fromEntries(['index.js', 'page.js', 'sw.js'].map((name) => [`/peer-cdn/${name}`, rule(name)]));
+  const result = await examine(await site(t, { rules: { ...rules, '/sw.js': { headers: kept, body: worker } } }));
+  const notes = result.findings.filter(({ state }) => state === 'note');
+  assert.deepEqual(
+    notes.map(({ check, what }) => [check, what.split(' for 31536000 s')[0]]),
+    [
+      ['page script', 'caches may keep /peer-cdn/index.js, /peer-cdn/page.js'],
+      ['worker', 'caches may keep /sw.js, /peer-cdn/sw.js'],
+    ],
+  );
+  assert(result.ok);
+
+  const hour = { ...kept, 'cache-control': 'max-age=3600' };
+  const page = { headers: hour, body: readFileSync('dist/browser/index.js') };
+  const { findings } = await examine(await site(t, { rules: { '/peer-cdn/index.js': page } }));
+  assert.deepEqual(
+    findings.filter(({ state }) => state === 'note'),
+    [],
+  );
+});
+
 test('what is not reached within the time is not checked', async (t) => {
   const slow = {
     '/': (_request, _response, go) => setTimeout(go, 60),

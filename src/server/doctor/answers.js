@@ -136,10 +136,24 @@ export function notScript(answer) {
   return isScript(answer) ? '' : headers.has('content-type') ? `is of type ${headers.get('content-type')}` : 'is of no type';
 }
 
-/** Seconds that somebody may keep it, by its headers. @param {Answer} answer */
+/** Seconds that somebody may keep it, by its headers. @param {{ headers: Headers }} answer */
 export function secondsKept({ headers }) {
   const control = (headers.get('cache-control') ?? '').toLowerCase();
   if (/no-store|no-cache/.test(control)) return 0;
   const age = control.match(/s-maxage=(\d+)/) ?? control.match(/max-age=(\d+)/);
   return age ? Number(age[1]) : 0;
+}
+
+/**
+ * Notes scripts that caches may keep beyond the next release, though its scripts have the same names.
+ * @param {Case} site
+ * @param {string} check
+ * @param {import('./findings.js').Script[]} scripts
+ */
+export function noteKept({ findings }, check, scripts) {
+  const kept = scripts.filter((script) => (script.kept ?? 0) > limits.scriptKeptSeconds);
+  if (kept.length === 0) return;
+  const paths = kept.map(({ url }) => url.pathname).join(', ');
+  const what = `caches may keep ${paths} for ${kept[0].kept} s: visitors may have old scripts beside new ones after an upgrade`;
+  findings.note(check, what, 'Send `Cache-Control: no-cache` with scripts whose names stay the same.');
 }

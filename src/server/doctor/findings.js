@@ -63,7 +63,15 @@ export class Findings {
  * @property {number} fileBytes that one of them may have
  */
 
-/** @typedef {{ url: URL, text: string, facts: import('./script.js').Facts, isEmbedder?: boolean, policies?: Policy[] }} Script */
+/**
+ * @typedef {object} Script
+ * @property {URL} url
+ * @property {string} text
+ * @property {import('./script.js').Facts} facts
+ * @property {boolean} [isEmbedder]
+ * @property {Policy[]} [policies]
+ * @property {number} [kept] seconds that caches may keep it
+ */
 /** @typedef {{ url: URL, why: string, from: Script | null, isLazy: boolean }} Missing from: null, if the page itself names it */
 /** @typedef {Map<string, string[]>} Policy a Content-Security-Policy: sources by directive */
 

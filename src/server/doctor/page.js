@@ -2,7 +2,7 @@
 import { ENGINE_PATH } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { meant } from '../names.js';
-import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
+import { answerOf, noteKept, notScript, secondsKept, textOfBody, todoOf } from './answers.js';
 import { engineOf, isOurHand, isOurPage } from './findings.js';
 import { policiesOf } from './policies.js';
 import { factsOf } from './script.js';
@@ -154,7 +154,8 @@ async function readScripts(site) {
     headers = new Headers(),
   ) => {
     const policies = policiesOf(headers.get('content-security-policy') ?? '');
-    const script = { url, text, facts: factsOf(text, type), isEmbedder: hasEmbedder(headers), policies };
+    const kept = secondsKept({ headers });
+    const script = { url, text, facts: factsOf(text, type), isEmbedder: hasEmbedder(headers), policies, kept };
     for (const each of script.facts.imports) each.name = mapped(each.name, base);
     for (const each of script.facts.bindings) each.source = mapped(each.source, base);
     script.facts.passedOn = script.facts.passedOn.map((name) => mapped(name, base));
@@ -186,6 +187,7 @@ async function readScripts(site) {
   if (seen.size >= limits.doctorScripts || missing.length > 0 || mayRunMore(site)) site.isHidden = true;
 }
 
+const ourFile = /\/peer-cdn\/(?:index|page|engine)\.js$/;
 const ourFolder = 'Serve all of node_modules/peer-cdn/dist/browser at /peer-cdn/.';
 
 /** Whether the page has our script, as far as one can see it, and what that needs. @param {Case} site */
@@ -196,7 +198,7 @@ export async function checkScript(site) {
     facts.imports.some(({ name }) => /\bpeer-cdn\/index\.js$/.test(name));
   const isHere = scripts.some((script) => isOurPage(script.text) || isNamed(script));
   for (const { url, facts, text } of scripts) {
-    const isOurFile = /\/peer-cdn\/(?:index|page|engine)\.js$/.test(url.pathname);
+    const isOurFile = ourFile.test(url.pathname);
     if (isOurFile && text.trim() === '') findings.wrong('page script', `${url.pathname} is empty`, ourFolder);
     // A script that does not run starts nothing. Of others of the site nothing is said.
     if (!facts.error || !(isOurFile || isOurPage(text) || text.includes('peer-cdn'))) continue;
@@ -221,6 +223,11 @@ export async function checkScript(site) {
     const what = `${engine.url.pathname} has no Cross-Origin-Embedder-Policy, the page has: its engine runs on the main thread`;
     findings.note('page script', what, 'Send Cross-Origin-Embedder-Policy: require-corp with that script too.');
   }
+  noteKept(
+    site,
+    'page script',
+    scripts.filter(({ url }) => ourFile.test(url.pathname)),
+  );
   for (const { call, what, todo } of scripts.flatMap(badServers))
     findings.wrong('page script', `${page.pathname} gives ${call} ${what}`, todo);
   if (findings.all.slice(before).some(({ state }) => state === 'wrong')) return;

@@ -2,7 +2,7 @@
 import * as limits from '../limits.js';
 import { readRoutes } from '../listing.js';
 import { meant } from '../names.js';
-import { answerOf, notScript, textOfBody, todoOf } from './answers.js';
+import { answerOf, noteKept, notScript, secondsKept, textOfBody, todoOf } from './answers.js';
 import { checkClasses, checkOptions, checkPlugins, whenRegistered } from './calls.js';
 import { isOurs } from './findings.js';
 import { checkRouteCalls } from './given.js';
@@ -64,9 +64,13 @@ async function readScript(site, url, type, how) {
   } else if (facts.waits) {
     wrong(`${what} awaits something outside of functions, which browsers refuse in workers`, 'Move that into an async function.');
   }
-  site.workerScripts.push({ url, text, facts });
+  site.workerScripts.push({ url, text, facts, kept: secondsKept(answer) });
   return answer;
 }
+
+const ourFile = /\/peer-cdn\/sw\.m?js$/;
+/** A build gives another name to another script. */
+const hasHash = /[.-](?=\w*\d)\w{8,}\.m?js$/;
 
 /** Other names are for a build. @param {string} name */
 const isAddress = (name) => /^(?:\.{0,2}\/|https?:)/.test(name);
@@ -124,6 +128,11 @@ export async function checkWorker(site, named) {
   }
   const isMore = seen.size > limits.doctorScripts || findings.all.length > before;
   if (findings.all.slice(before).every(({ state }) => state !== 'wrong')) checkCalls(site, url, from, isMore);
+  noteKept(
+    site,
+    'worker',
+    workerScripts.filter((each) => (each.url === url ? !hasHash.test(url.pathname) : ourFile.test(each.url.pathname))),
+  );
   const policies = policiesOf(answer.headers.get('content-security-policy') ?? '');
   checkWasm(site, policies, 'worker');
   checkImports(
