@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { readText } from './files.js';
 import { readListing } from './listing.js';
 import { digestsFolder } from './manifest.js';
 
@@ -22,7 +23,7 @@ const difference = (code, path, why) => ({ path, code, message: path ? `${path} 
  * @returns {Promise<Difference[]>}
  */
 export async function checkFolder(output, { manifest, digests }) {
-  const text = await readFile(output, 'utf8');
+  const text = await readText(output);
   let listing;
   try {
     listing = readListing(text);

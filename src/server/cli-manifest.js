@@ -1,9 +1,10 @@
 // `peer-cdn manifest`: writes the manifest of a folder, again at each change with --watch; or compares it with --check.
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { MANIFEST_PATH } from '../../build/border.js';
 import { CliError, explain, FAILED, usage } from './cli-errors.js';
+import { readText } from './files.js';
 import * as limits from './limits.js';
 import { LiveManifest } from './live-manifest.js';
 import {
@@ -77,7 +78,7 @@ async function checkIsFree(folder, output, options) {
     throw usage('bad-value', `--output takes a file that is not shared itself, as peer-cdn.json, not '${output}'`);
   }
   const about = await stat(output).catch(() => null);
-  if (about && (about.size > limits.manifestFileBytes || !isManifest(await readFile(output, 'utf8')))) {
+  if (about && (about.size > limits.manifestFileBytes || !isManifest(await readText(output)))) {
     throw new CliError('not-a-manifest', `${output} is there, and is no manifest: it stays as it is`);
   }
 }

@@ -1,6 +1,6 @@
 // The files of a folder, and the paths by which a site's visitors name them.
 import { existsSync, readFileSync } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import picomatch from 'picomatch';
@@ -19,6 +19,9 @@ export const packageFolder = (() => {
 /** What browsers load of us: a site serves the folder at /peer-cdn/. */
 export const scriptFolder = join(packageFolder, 'dist/browser');
 export const scriptNames = ['sw.js', 'sw.mjs', 'index.js', 'page.js', 'engine.js'];
+
+/** As browsers read it: without the mark with which editors of Windows begin a file. @param {string} file */
+export const readText = async (file) => new TextDecoder().decode(await readFile(file));
 
 // What a URL parser would end a path at, strip from it or read as another character.
 const encoded = (/** @type {string} */ path) => path.replace(/[\0-\x20%?#\\]/g, encodeURIComponent);

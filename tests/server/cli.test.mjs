@@ -604,6 +604,17 @@ test("an output that is the site's own file, or would be shared, is refused and 
   for (const [name, content] of Object.entries(files)) assert.equal(`${readFileSync(join(folder, name))}`, `${content}`);
 });
 
+test('a manifest that an editor of Windows has written is one', async (t) => {
+  const folder = makeFolder(t, { 'a.bin': 'a' });
+  const output = join(folder, 'm.json');
+  await run('manifest', folder, '-o', output);
+  writeFileSync(output, `\ufeff${readFileSync(output, 'utf8').replaceAll('\n', '\r\n')}`);
+  for (const more of [['--check'], []]) {
+    const { status, stderr } = await run('manifest', folder, '-o', output, ...more);
+    assert.deepEqual([status, stderr], [0, '']);
+  }
+});
+
 test('an output that is a manifest is written again', async (t) => {
   const folder = makeFolder(t, { 'a.bin': 'a' });
   const output = join(folder, 'm.json');
