@@ -12,7 +12,7 @@ export const recordPerformer = (storage) =>
   /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     async [DO_NEED_RECORD]({ exchange }) {
       const [key] = callText(RECORD, exchange).split('\n');
-      tell(RECORD_READ, await soon(storage.current?.record(key), ''), exchange);
+      tell(RECORD_READ, `${key}\n${await soon(storage.current?.record(key), '')}`, exchange);
     },
 
     [DO_KEEP_RECORD]: ({ exchange }) => {

@@ -33,6 +33,10 @@ std::string_view Record::line(unsigned number) const {
 std::string_view Record::reason() const {
   std::string_view reason = line(0);
   if (!reason.empty()) reason.remove_prefix(1);
+  // Other code of the site's may have written it into the store, and a browser throws at some.
+  for (const char c : reason) {
+    if (c < ' ' || c > '~') return {};
+  }
   return reason;
 }
 

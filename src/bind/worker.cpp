@@ -81,6 +81,13 @@ Root root_of(std::string_view hex) {
   return parse_digest(hex).value_or(Root());
 }
 
+// The digits of one off the front.
+Root take_root(std::string_view& rest) {
+  const std::string_view hex = rest.substr(0, 2 * Digest::bytes_size);
+  rest.remove_prefix(hex.size());
+  return root_of(hex);
+}
+
 Digest digest_of(std::string_view bytes) {
   Digest digest;
   std::memcpy(digest.bytes.data(), bytes.data(), std::min(bytes.size(), Digest::bytes_size));
@@ -387,9 +394,12 @@ unsigned record(unsigned id) {
   return give(all);
 }
 
-// Text: what the store has as that record, or nothing.
+// Text: the key, and what the store has there, or nothing; a line end between.
 void record_read(unsigned bytes, unsigned id, double now) {
-  engine.handle_record({id}, text_of(bytes), at(now));
+  std::string_view rest = text_of(bytes);
+  const Root root = take_root(rest);
+  take_line(rest);
+  engine.handle_record({id}, root, rest, at(now));
   post(now);
 }
 
@@ -421,10 +431,8 @@ unsigned get(unsigned id, unsigned kind, double timeout, double patience, double
 
 // Text: the root (64 digits), the digest of the list's bytes, then the list. 0, or the Error.
 unsigned list(unsigned bytes, unsigned status) {
-  constexpr std::size_t digits = 2 * Digest::bytes_size;
   std::string_view rest = text_of(bytes);
-  const Root root = root_of(rest.substr(0, digits));
-  rest.remove_prefix(std::min(rest.size(), digits));
+  const Root root = take_root(rest);
   const Digest actual = digest_of(rest);
   rest.remove_prefix(std::min(rest.size(), Digest::bytes_size));
   return static_cast<unsigned>(engine.handle_list(root, status, actual, rest));

@@ -102,7 +102,8 @@ struct Report {
   ExchangeId exchange;
   Error error;
 };
-// What the store has as the record of this resource is needed: handle_record().
+// What the store has as the record of this resource is needed: handle_record(). Once for each
+// resource.
 struct NeedRecord {
   ExchangeId exchange;
 };

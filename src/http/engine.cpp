@@ -284,10 +284,9 @@ void Engine::go_on(Open& open, Instant now) {
     return;
   }
   if (resource && !resource->is_record_read && commons_.holdings.holds(resource->root)) {
-    if (open.stage != Stage::record) {
+    if (!std::exchange(resource->is_record_asked, true)) {
       commons_.commands.emplace_back(command::NeedRecord{asked.exchange});
     }
-    open.stage = Stage::record;
     return;
   }
   open.stage = Stage::begun;
@@ -323,8 +322,10 @@ void Engine::begin(Open& open, Resource* resource, Instant now) {
   open.exchange.start(resource, range, true, checks, now);
 }
 
-void Engine::handle_record(ExchangeId id, std::string_view text, Instant now) {
-  if (Resource* resource = listed(id)) {
+void Engine::handle_record(ExchangeId id, const Root& root, std::string_view text, Instant now) {
+  Resource* resource = listed(id);
+  // A manifest that came meanwhile may have other bytes at that path.
+  if (resource && resource->root == root) {
     resource->is_record_read = true;
     resource->record.read(text);
     resource->learn_type();

@@ -154,8 +154,9 @@ class Engine {
     const Open* open = find(id);
     return open ? commons_.manifest.find(open->exchange.asked().path) : nullptr;
   }
-  // What the store has as the record of this exchange's resource; empty if nothing.
-  void handle_record(ExchangeId id, std::string_view text, Instant now);
+  // What the store has as the record of this exchange's resource, which had this root when it was
+  // asked for; empty if nothing.
+  void handle_record(ExchangeId id, const Root& root, std::string_view text, Instant now);
   // The request of this exchange was passed on to the origin as the page made it, and was answered.
   void handle_passed(ExchangeId id, const OriginAnswer& answer, Instant now);
   // What an answer of the origin brings.
@@ -193,7 +194,7 @@ class Engine {
     bool is_ours = true;  // none of the site's middlewares is in it
   };
   // What a request waits for before its chain begins.
-  enum class Stage : std::uint8_t { manifest, freshness, store, record, begun };
+  enum class Stage : std::uint8_t { manifest, freshness, store, begun };
   struct Open {
     Text conditions;
     Text manner;

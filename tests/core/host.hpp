@@ -75,6 +75,13 @@ class Host {
         on{};  // passed on to the network, not answered yet
   };
 
+  // The record of an exchange's resource, as that was when it was asked for.
+  struct RecordRead {
+    ExchangeId id;
+    Root root;
+    std::string key;
+  };
+
   explicit Host(Law law) : law_(law) {}
 
   Engine engine;
@@ -84,7 +91,7 @@ class Host {
   std::map<std::uint32_t, Body> bodies;
   std::map<std::uint32_t, Stream> streams;
   std::vector<std::uint32_t> lists;            // exchanges whose digest list is on its way
-  std::vector<std::uint32_t> reads;            // exchanges whose record is being read
+  std::vector<RecordRead> reads;               // those that are on their way
   bool reads_records = true;                   // at once
   std::map<std::string, std::string> records;  // of the store
   std::map<std::uint32_t, PieceRange> handed;  // by pages, kept until Release
@@ -199,10 +206,12 @@ class Host {
   }
   // What the store has as the record of an exchange's resource came.
   void record_came(ExchangeId id) {
-    const auto at = std::find(reads.begin(), reads.end(), id.value);
+    const auto at = std::find_if(reads.begin(), reads.end(),
+                                 [&](const RecordRead& each) { return each.id == id; });
     law_(at != reads.end(), "a record that was asked for");
+    const RecordRead it = *at;
     reads.erase(at);
-    engine.handle_record(id, records[key_of(id)], now);
+    engine.handle_record(id, it.root, records[it.key], now);
     hear();
   }
   // The network answered to what was passed on, and this plugin gives that.
@@ -494,7 +503,7 @@ class Host {
     for (const Command& each : engine.take_commands(now)) {
       said_.push_back(std::visit([this](const auto& it) { return perform(it); }, each));
     }
-    if (reads_records && !reads.empty()) record_came({reads.front()});
+    if (reads_records && !reads.empty()) record_came(reads.front().id);
   }
 
   Digest digest_of(const Request& request, PieceIndex piece, int version = 1) const {
@@ -705,8 +714,7 @@ class Host {
   std::string perform(const command::NeedRecord& it) {
     const Request& request = open_request(it.exchange);
     law_(!request.is_answered && !request.geometry, "a record is read before anything else");
-    law_(std::count(reads.begin(), reads.end(), it.exchange.value) == 0, "a record is read once");
-    reads.push_back(it.exchange.value);
+    reads.push_back({it.exchange, engine.listed(it.exchange)->root, key_of(it.exchange)});
     return reads_records ? "" : "need record " + name(it.exchange);
   }
   std::string perform(const command::KeepRecord& it) {

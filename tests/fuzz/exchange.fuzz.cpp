@@ -99,9 +99,9 @@ struct World : Host {
   }
   void tell_record(std::uint8_t what) {
     if (reads.empty()) return;
-    const ExchangeId id{reads[what % reads.size()]};
-    if (what >= 192) records[key_of(id)] = std::string(what % 8, '\n') + "\"2\"";
-    record_came(id);
+    const RecordRead it = reads[what % reads.size()];
+    if (what >= 192) records[it.key] = std::string(what % 8, '\n') + "\"2\"";
+    record_came(it.id);
   }
   // The network's word on what was passed on.
   void tell_passed(std::uint8_t what) {
@@ -460,7 +460,7 @@ struct World : Host {
       engine.handle_store_listed(true, now);
       return hear(), true;
     }
-    if (!reads.empty()) return record_came({reads.front()}), true;
+    if (!reads.empty()) return record_came(reads.front().id), true;
     if (!lists.empty()) return list_came({lists.front()}), true;
     for (auto& [id, request] : requests) {
       if (!request.on.empty()) {

@@ -306,8 +306,9 @@ void Worker::perform(const command::WriteNext& /*write*/) {
 
 // It is as new as the visit.
 void Worker::perform(const command::NeedRecord& need) {
-  world_.after(read_time, visitor_.id, [this, need](Visitor&) {
-    tell([&](Instant now) { engine_.handle_record(need.exchange, {}, now); });
+  const Root root = engine_.listed(need.exchange)->root;
+  world_.after(read_time, visitor_.id, [this, need, root](Visitor&) {
+    tell([&](Instant now) { engine_.handle_record(need.exchange, root, {}, now); });
   });
 }
 

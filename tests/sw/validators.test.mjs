@@ -189,6 +189,22 @@ test('of a file that is listed no more when its answer comes nothing is kept', a
   );
 });
 
+test('what was stored of how a file is sent is not taken for the file that a new manifest has in its place', async () => {
+  const { page, worker, origin, clock, caches } = await site();
+  await (await page.fetch(url)).bytes();
+  await clock.pass(2000);
+  const next = await (await worker.restart()).page();
+  const file = origin.add(url, 200_000);
+  origin.always(url, late(1000, withHeaders({ ...own, etag: '"two"' })));
+  caches.faults.match = (path) => path.includes('/records/') && clock.after(500);
+  caches.faults.delete = () => clock.after(5000);
+  const asked = next.fetch(url);
+  await next.fetch('/', { mode: 'navigate' });
+  const response = await asked;
+  assert.equal(response.headers.get('etag'), '"two"');
+  assert.deepEqual(await response.bytes(), file.body);
+});
+
 test("what a page writes to is asked of the origin next, and the write is the browser's own", async () => {
   const seen = [];
   for (const method of ['PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']) {
@@ -236,11 +252,13 @@ test('a write that starts the worker counts too', async () => {
   assert.equal(origin.requests(url).length, 1);
 });
 
-test('a record that other code has spoilt costs its bad headers, and nothing else', async () => {
+test('a record that other code has spoilt costs its bad headers or its phrase, and nothing else', async () => {
   const records = {
     'no header': '11\n"one"\n\n\nbad name\nvalue\nx-own\na b',
     'a value that no header has': '11\n"one"\n\n\nx\na\u0000b\nx-own\na b',
     'other characters': '11\n"one"\n\n\nx\n\u0142\nx-own\na b',
+    'a phrase that no status has': '1\u0142\n"one"\n\n\nx-own\na b',
+    'a phrase of two lines': '1O\rK\n"one"\n\n\nx-own\na b',
     'a name alone': '11\n"one"\n\n\nx-own\na b\nx',
   };
   for (const [what, text] of Object.entries(records)) {

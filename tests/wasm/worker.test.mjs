@@ -103,7 +103,7 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
       if (batch.length === 0) return all;
       all.push(...batch);
       for (const [name, ...fields] of batch) {
-        if (name === 'needRecord') call('record_read', '', fields[0], host.now);
+        if (name === 'needRecord') call('record_read', `${callText('record', fields[0]).split('\n')[0]}\n`, fields[0], host.now);
         if (name === 'needList') {
           const text = Buffer.concat([Buffer.from(root), Buffer.from(root, 'hex'), Buffer.alloc(32 * count)]);
           assert.equal(call('list', Uint8Array.from(text).buffer, 200), 0);
