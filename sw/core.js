@@ -10,7 +10,7 @@ const decoder = new TextDecoder();
  * Instantiates the core: ready on return. Throws where a CSP forbids wasm. A call that traps throws a
  * WebAssembly.RuntimeError.
  * @param {Uint8Array<ArrayBuffer>} wasm
- * @param {(pattern: number, segment: string) => boolean} test whether the regexp with that number matches
+ * @param {(pattern: number, segment: string) => boolean | undefined} test whether the regexp with that number matches
  */
 export function startCore(wasm, test) {
   const read = (/** @type {number} */ at, /** @type {number} */ length) => {

@@ -1,5 +1,5 @@
 // The one place that starts the wasm core, calls into it, and performs what it decides.
-import { ERROR_CODE, manifestWait, ORIGIN_ANSWERED, TIMEOUT } from '../build/border.js';
+import { BYPASS_HEADER, ERROR_CODE, manifestWait, ORIGIN_ANSWERED, TIMEOUT } from '../build/border.js';
 import wasm from '../build/worker.wasm.js';
 import { perform } from './commands.js';
 import { startCore } from './core.js';
@@ -24,7 +24,7 @@ function turnOff(/** @type {unknown} */ error) {
 }
 
 try {
-  core = startCore(wasm, (pattern, segment) => regexps[pattern].test(segment));
+  core = startCore(wasm, (pattern, segment) => regexps[pattern]?.test(segment));
 } catch (error) {
   turnOff(error);
 }
@@ -132,10 +132,15 @@ function ring() {
 /** The code of an error that the core gave by its number; '' of none. */
 export const codeOf = (/** @type {number} */ error) => (error ? callText(ERROR_CODE, error) : '');
 
-/** A request of our own to the origin, which tells the core how long it took to answer. @type {typeof fetch} */
-export async function ask(url, init) {
+/**
+ * A request of our own to the origin, which tells the core how long it took to answer.
+ * @param {string} url
+ * @param {number} wait milliseconds until it is given up
+ * @param {RequestCache} [cache]
+ */
+export async function ask(url, wait, cache) {
   const began = performance.now();
-  const response = await fetch(url, init);
+  const response = await fetch(url, { cache, headers: { [BYPASS_HEADER]: 'bypass' }, signal: AbortSignal.timeout(wait) });
   tell(ORIGIN_ANSWERED, performance.now() - began);
   return response;
 }

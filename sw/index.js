@@ -110,12 +110,14 @@ class PeerCDN extends EventTarget {
    * @param {...MiddlewareFactory} factories
    */
   GET(path, strategy, ...factories) {
-    if (typeof path !== 'string' || !(strategy in strategies) || factories.some((each) => typeof each !== 'function')) {
+    const isFastest = strategy === 'fastest';
+    const isStrategy = isFastest || strategy === 'ordered';
+    if (typeof path !== 'string' || !isStrategy || factories.some((each) => typeof each !== 'function')) {
       throw badOption('GET');
     }
     if (!isOn()) return this;
     for (const factory of factories) call(ROUTE_PLUGIN, ...pluginOf(factory));
-    const id = call(ADD_ROUTE, path, strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED);
+    const id = call(ADD_ROUTE, path, isFastest ? STRATEGY_FASTEST : STRATEGY_ORDERED);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     routes[id] = factories;
     regexps.length = 0;
@@ -124,18 +126,16 @@ class PeerCDN extends EventTarget {
   }
 
   /**
-   * For `InstallEvent.addRoutes`, where a browser has it: what no route of this site can take goes to the network, and the
-   * worker is neither started nor asked. The site's other `fetch` listeners do not see it then, nor does Workbox.
+   * For `InstallEvent.addRoutes`, where a browser has it: a request for a path that no route of this site takes goes to the
+   * network, and the worker is neither started nor asked. The site's other `fetch` listeners do not see it then, nor does Workbox.
    */
   staticRoutes() {
     if (!isOn()) return [];
-    const taken = callText(URL_PATTERNS)
+    // Of any method, because the worker has to hear of writes.
+    const or = callText(URL_PATTERNS)
       .split('\n')
       .map((pathname) => ({ urlPattern: { pathname } }));
-    return [[{ requestMethod: 'GET' }, { requestMethod: 'HEAD' }], taken].map((or) => ({
-      condition: { not: { or } },
-      source: 'network',
-    }));
+    return [{ condition: { not: { or } }, source: 'network' }];
   }
 
   /**
@@ -143,13 +143,14 @@ class PeerCDN extends EventTarget {
    * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
    */
   register(options) {
+    const { staticRoutes } = said(options, { staticRoutes: false });
     const code = isOn() && codeOf(call(REGISTERED));
     if (code) queueMicrotask(() => this.#tell(code, ''));
     // Before it is asked for: what the manifest in memory does not list is left to the site's other listeners. And before all
     // else, because the browser reads while we go on.
     void this.#manifest.load();
     startPages(this.#storage.stored, this.#renew);
-    if (options?.staticRoutes) {
+    if (staticRoutes) {
       // A browser that cannot read such rules does without them.
       scope.addEventListener('install', (/** @type {any} */ event) =>
         event.waitUntil(event.addRoutes?.(this.staticRoutes()).catch(() => {})),

@@ -1,5 +1,5 @@
 // Digest lists of resources of several pieces: from the store, or from the site. The core says whether one is good.
-import { BYPASS_HEADER, digestsWait, LIST, NO_LIST } from '../build/border.js';
+import { digestsWait, LIST, NO_LIST } from '../build/border.js';
 import { ask, call, codeOf, isOn, soon } from './engine.js';
 
 /** By root: resolves to why there is none, '' if the core has it. @type {Map<string, Promise<string>>} */
@@ -26,10 +26,7 @@ export function needList(root, url, store) {
 async function load(root, url, store) {
   const stored = await soon(store?.digests(root));
   if (stored && !(await judge(root, 200, stored))) return '';
-  const response = await ask(url + root, {
-    headers: { [BYPASS_HEADER]: 'bypass' },
-    signal: AbortSignal.timeout(digestsWait),
-  });
+  const response = await ask(url + root, digestsWait);
   const list = await response.arrayBuffer();
   const code = await judge(root, response.status, list);
   if (!code) void store?.putDigests(root, list).catch(() => {});

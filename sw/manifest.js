@@ -2,7 +2,6 @@
 import {
   ANSWER_NONE,
   ANSWER_UNUSABLE,
-  BYPASS_HEADER,
   DIGESTS_PATH,
   FETCH_FAILED,
   FETCH_MALFORMED,
@@ -89,11 +88,7 @@ export class ManifestKeeper {
 
   async #fetch() {
     await this.load();
-    const response = await ask(this.#url, {
-      cache: 'no-cache',
-      headers: { [BYPASS_HEADER]: 'bypass' },
-      signal: AbortSignal.timeout(manifestFetchWait),
-    });
+    const response = await ask(this.#url, manifestFetchWait, 'no-cache');
     const answer = call(MANIFEST_ANSWER, response.status);
     if (answer === ANSWER_UNUSABLE) return FETCH_UNUSABLE;
     return this.#use(answer === ANSWER_NONE ? noManifest : await response.text());

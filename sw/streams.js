@@ -1,5 +1,5 @@
 // Streams: answers of the origin, cut into pieces and digested. The core says which bodies read which, and how far.
-import { CACHE_PAGE, CACHE_RELOAD, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
+import { CACHE_NO_STORE, CACHE_PAGE, CACHE_RELOAD, STREAM_END, STREAM_HEAD, STREAM_PIECE, STREAM_RATE } from '../build/border.js';
 import { piecesOf } from './cut.js';
 import { giveUp, onFailure, tell } from './engine.js';
 import { listOf } from './lists.js';
@@ -27,7 +27,6 @@ export class Stream {
   #reader;
   /** @type {Map<number, ArrayBuffer>} */
   #kept = new Map();
-  #begun = false;
   #isPassed = false;
   /** Its bytes as they are, for who comes yet. @type {ReturnType<typeof spilt> | undefined} */
   #spilt;
@@ -76,8 +75,7 @@ export class Stream {
   accept(until, keep) {
     this.#until = until;
     for (const piece of this.#kept.keys()) if (piece < keep) this.#kept.delete(piece);
-    if (!this.#begun) {
-      this.#begun = true;
+    if (!this.#pumping) {
       this.#pumping = this.#pump().catch(() => BROKEN);
       // What came before it broke off is good: it is told first.
       void this.#pumping.then((code) => this.#told.then(() => this.#end(code)));
@@ -145,7 +143,9 @@ export class Stream {
             credentials,
             referrer,
             referrerPolicy,
-            cache: cache === CACHE_PAGE ? request.cache : cache === CACHE_RELOAD ? 'reload' : 'no-store',
+            cache: /** @type {RequestCache} */ (
+              { [CACHE_PAGE]: request.cache, [CACHE_RELOAD]: 'reload', [CACHE_NO_STORE]: 'no-store' }[cache]
+            ),
             mode: sameOrigin ? 'same-origin' : mode,
             redirect: whole ? 'follow' : 'manual',
             signal: this.#abort.signal,

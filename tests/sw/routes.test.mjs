@@ -106,13 +106,26 @@ test('a path that cannot be read is refused with its code, and what is no route 
       }
       refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered);
       refused({ message: 'peer-cdn: malformed-route: /a' }, '/a', ordered, ...Array(17).fill(network));
-      for (const strategy of ['slowest', undefined]) {
+      for (const strategy of ['slowest', 'toString', undefined]) {
         refused({ message: 'peer-cdn: bad-option: GET' }, '/a', strategy, network);
       }
       refused({ message: 'peer-cdn: bad-option: GET' }, '/a', ordered, { get() {} });
       return cdn;
     },
   });
+});
+
+test('a regexp that is none throws, takes nothing, and leaves the other routes as they are', async () => {
+  const script = ({ PeerCDN, NetworkPlugin }) => {
+    const cdn = new PeerCDN();
+    const network = new NetworkPlugin().getMiddleware;
+    assert.throws(() => cdn.GET('/static/:name([b-a])', 'ordered', network), { name: 'SyntaxError' });
+    assert.throws(() => cdn.GET('/static', 'ordered', network), { name: 'SyntaxError' }, 'as long as it is there');
+    return cdn.register();
+  };
+  const { worker, file, fetchAll } = await scene({ script });
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.deepEqual(worker.events.error, []);
 });
 
 test('a listener of the site beside ours gets what is not ours', async () => {
@@ -227,10 +240,7 @@ test('static routes are given to the browser where the site asks for them, and o
   await installing(addRoutes, { staticRoutes: true });
   const paths = ['{/*}?', '/static{/*}?', '/img{/*}?', '/a\\(1\\)/:s6/:s7{/*}?', '*//*'];
   assert.deepEqual(given, [
-    [
-      { condition: { not: { or: [{ requestMethod: 'GET' }, { requestMethod: 'HEAD' }] } }, source: 'network' },
-      { condition: { not: { or: paths.map((pathname) => ({ urlPattern: { pathname } })) } }, source: 'network' },
-    ],
+    [{ condition: { not: { or: paths.map((pathname) => ({ urlPattern: { pathname } })) } }, source: 'network' }],
   ]);
 });
 
