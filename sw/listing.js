@@ -1,8 +1,8 @@
 // What a manifest's JSON says, read alike by the worker and the pages. Whether an entry is good the core decides.
 import { DIGESTS_PATH, manifestVersion, namedEntries } from '../build/border.js';
 
-/** What stands for the manifest of a site that has none. */
-export const noManifest = `{"version":${manifestVersion},"resources":{}}`;
+/** What stands for the manifest of a site that has none. The blank tells it from one that lists nothing. */
+export const noManifest = `{"version":${manifestVersion},"resources":{} }`;
 
 const isRecord = (/** @type {unknown} */ value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 /** The core gets the texts of an entry as lines, and a line end would part one into two. */

@@ -307,6 +307,17 @@ test('pages are told of a site that has no manifest, or one that cannot be read,
   }
 });
 
+test('a manifest that lists nothing is one, however it is written', async () => {
+  for (const text of ['{"version":1,"resources":{}}', '{ "version": 1, "resources": {} }\n']) {
+    const at = await scene({ script, isInstalled: true });
+    at.origin.always(path, status(200, { 'content-type': 'application/json' }, text));
+    await at.worker.page();
+    await at.worker.fetch(url);
+    await at.clock.pass(1000);
+    assert.equal(at.worker.told('busy').at(-1).code, '', text);
+  }
+});
+
 test('a page that comes while the manifest is on its way hears nothing of it', async () => {
   const at = await scene({ script, isInstalled: true });
   at.origin.always(path, stalled(10));
