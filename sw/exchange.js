@@ -12,15 +12,13 @@ import {
   DO_RESPOND,
   DO_SETTLE,
   DO_THROUGH,
-  GET,
   holdWait,
   PASSED,
-  PLUGIN_NETWORK,
   putWait,
   RESOURCE,
 } from '../build/border.js';
 import { bodyOf, headFor, letGo } from './body.js';
-import { call, callText, drain, giveUp, isOn, onFailure, tell } from './engine.js';
+import { callText, giveUp, onFailure, tell } from './engine.js';
 import { passThrough } from './own.js';
 import { written } from './unwritten.js';
 import { answerWords } from './words.js';
@@ -31,8 +29,8 @@ import { answerWords } from './words.js';
 /** Those that are not over, by the core's number. @type {Map<number, Exchange>} */
 const exchanges = new Map();
 /** @type {WeakMap<FetchEvent, Exchange>} */
-const byEvent = new WeakMap();
-/** Responses that are made of pieces: the body's number. @type {WeakMap<Response, number>} */
+export const byEvent = new WeakMap();
+/** Responses that are made of pieces. @type {WeakMap<Response, import('./body.js').Body>} */
 const made = new WeakMap();
 
 /** What middlewares of the site's gave: a response is good for one request. @type {WeakSet<Response>} */
@@ -105,9 +103,11 @@ export class Exchange {
   /** What a middleware gave. */
   tell(/** @type {number} */ plugin, /** @type {Response | null} */ response) {
     if (response) this.answers[plugin] = response;
-    const body = (response && made.get(response)) ?? 0;
+    const body = response && made.get(response);
+    // What another request got is none of ours.
+    const id = body?.exchange === this ? body.id : 0;
     // Nobody says it of one that comes when the core has failed.
-    const isUsed = tell(ANSWER, this.id, plugin, response !== null, body) || this.answer === response;
+    const isUsed = tell(ANSWER, this.id, plugin, response !== null, id) || this.answer === response;
     if (!isUsed) giveUp(response?.body);
   }
 }
@@ -118,24 +118,6 @@ const leave = (/** @type {Response} */ response) => {
 };
 
 export const exchangeOf = (/** @type {number} */ id) => /** @type {Exchange} */ (exchanges.get(id));
-
-/**
- * A middleware of the site's calls get() of one of ours. Null where it can give nothing, or comes too late.
- * @param {FetchEvent} event
- * @param {import('./plugins.js').Plugin} plugin
- * @returns {Promise<Response | null>}
- */
-export async function get(event, ...plugin) {
-  const exchange = byEvent.get(event);
-  const number = exchange && isOn() ? call(GET, exchange.id, ...plugin, performance.now()) : 0;
-  if (!exchange || !number) return plugin[0] === PLUGIN_NETWORK ? fetch(event.request) : null;
-  const result = new Promise((resolve) => exchange.gets.set(number, resolve));
-  drain();
-  const response = await result;
-  if (response) exchange.given.push(response);
-  exchange.leaveGiven();
-  return response;
-}
 
 /**
  * @param {(code: string, url: string, error: unknown) => void} report
@@ -169,7 +151,10 @@ export const exchangePerformer = (report, routes) => {
       );
     },
 
-    [DO_OPEN]: ({ exchange, body }) => void made.set(bodyOf(body).open(headFor(exchange)), body),
+    [DO_OPEN]: ({ exchange, body: id }) => {
+      const body = bodyOf(id);
+      made.set(body.open(headFor(exchange)), body);
+    },
 
     [DO_ANSWER_EMPTY]: ({ exchange: id }) => {
       const exchange = exchangeOf(id);

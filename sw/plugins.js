@@ -3,13 +3,15 @@
 import {
   CACHE_PREFIX,
   delegateTimeout,
+  GET,
   PLUGIN_CACHE,
   PLUGIN_DELEGATE,
   PLUGIN_NETWORK,
   PLUGIN_USER,
   usualPatience,
 } from '../build/border.js';
-import { get } from './exchange.js';
+import { call, drain, isOn } from './engine.js';
+import { byEvent } from './exchange.js';
 import { siteEnd } from './site.js';
 import { endOf } from './store.js';
 
@@ -65,6 +67,24 @@ export const currentCache = () => cacheName + (siteEnd() ?? '');
 
 /** The bytes that it may take; 0 if the site does not say. */
 export { quota as siteQuota };
+
+/**
+ * A middleware of the site's calls get() of one of ours. Null where it can give nothing, or comes too late.
+ * @param {FetchEvent} event
+ * @param {Plugin} plugin
+ * @returns {Promise<Response | null>}
+ */
+async function get(event, ...plugin) {
+  const exchange = byEvent.get(event);
+  const number = exchange && isOn() ? call(GET, exchange.id, ...plugin, performance.now()) : 0;
+  if (!exchange || !number) return plugin[0] === PLUGIN_NETWORK ? fetch(event.request) : null;
+  const result = new Promise((resolve) => exchange.gets.set(number, resolve));
+  drain();
+  const response = await result;
+  if (response) exchange.given.push(response);
+  exchange.leaveGiven();
+  return response;
+}
 
 /**
  * A factory of middlewares that ask the core. Verified pieces are stored as they come, by whoever verified them: there is

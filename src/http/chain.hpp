@@ -73,6 +73,8 @@ class Chain {
   Deadline next_timeout() const;
   // Whether the network may help out peers in the body of a delegate.
   bool is_hedged() const;
+  // It is asked, and its answer counts.
+  bool is_running(std::uint32_t plugin) const;
   // Responded or fallen through.
   bool done() const { return done_; }
 
@@ -89,7 +91,6 @@ class Chain {
   // A plugin gave nothing: wait for another one, start the next one, or give up.
   void go_on(Instant now);
   void abort_running();
-  bool is_running(std::uint32_t plugin) const;
   // None of a plugin of ours, which has its time in its own part (http/part.hpp).
   Deadline gives_up_at(std::uint32_t plugin) const;
 

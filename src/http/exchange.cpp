@@ -53,7 +53,7 @@ void Exchange::fall_through() {
 }
 
 bool Exchange::handle_answer(std::uint32_t plugin, bool has_response, BodyId made, Instant now) {
-  if (is_answered_ || plugin >= answers_.size()) return false;
+  if (!chain_.is_running(plugin)) return false;
   answers_[plugin] = made;
   chain_.handle_answer(plugin, has_response ? Answer::response : Answer::null, now);
   run_chain(now);

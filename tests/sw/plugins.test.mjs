@@ -290,6 +290,7 @@ const unusable = {
   manfest: ['PeerCDN', [{ manfest: '/there.json' }]],
   0: ['PeerCDN', ['/there.json', [1]]],
 };
+const unusableRules = { staticRoute: { staticRoute: true }, staticRoutes: { staticRoutes: 'yes' } };
 
 test('options that nobody reads, or of no use, are refused by code and name; null is as if nobody had said it', async () => {
   await scene({
@@ -300,6 +301,9 @@ test('options that nobody reads, or of no use, are refused by code and name; nul
       }
       const { PeerCDN, CachePlugin, DelegatePlugin } = all;
       const cdn = new PeerCDN(null);
+      for (const [name, value] of Object.entries(unusableRules)) {
+        assert.throws(() => cdn.register(value), { name: 'TypeError', message: `peer-cdn: bad-option: ${name}` });
+      }
       for (const value of [null, undefined, {}, { patience: null }]) assert.ok(new DelegatePlugin(value));
       for (const patience of [0, 0.2, 4, Infinity]) assert.ok(new DelegatePlugin({ patience }));
       for (const value of [null, { version: null, quotaBytes: undefined }]) assert.ok(new CachePlugin(value));
@@ -547,6 +551,45 @@ test('a middleware that reads the answer that it gave keeps no put() from being 
     ['plugin-failed'],
   );
   assert.deepEqual(worker.thrown, []);
+});
+
+test('what a middleware got of ours for another request is an answer like any other', async () => {
+  const given = [];
+  const script = ({ PeerCDN, NetworkPlugin }) => {
+    const network = new NetworkPlugin().getMiddleware;
+    let kept;
+    const own = (event) => ({
+      get: async () => {
+        if (event.request.url.endsWith('/b.bin')) return kept;
+        kept = await network(event).get();
+        return null;
+      },
+      put: async (response) => given.push(await response.text()),
+    });
+    return new PeerCDN().GET('/static', 'ordered', own, network).register();
+  };
+  const { worker, origin, file, clock, fetchAll } = await scene({ script, bytes: 1000 });
+  origin.add('/static/b.bin', 'other', { listed: false });
+  assert.deepEqual(await fetchAll(), file.body);
+  assert.deepEqual(await (await worker.fetch('/static/b.bin')).bytes(), file.body);
+  await clock.pass(5000);
+  assert.deepEqual(given, [new TextDecoder().decode(file.body), new TextDecoder().decode(file.body)]);
+  assert.deepEqual(worker.events.error, []);
+  assert.deepEqual(await fetchAll(), file.body);
+});
+
+test('what comes after its time while another plugin is asked is let go of', async () => {
+  const world = {};
+  let isLeft = false;
+  const body = () => new ReadableStream({ cancel: () => void (isLeft = true) });
+  const slow = user(() => world.clock.after(35_000).then(() => new Response(body())));
+  const next = user(() => world.clock.after(20_000).then(() => text('next')));
+  Object.assign(world, await scene({ script: chain('ordered', slow, next) }));
+  const fetching = world.worker.fetch('/static/a.bin');
+  await world.clock.pass(36_000);
+  assert.equal(isLeft, true);
+  await world.clock.pass(20_000);
+  assert.equal(await (await fetching).text(), 'next');
 });
 
 test('two get()s of one answer that only passes through have each a response of their own to read', async () => {
