@@ -98,16 +98,16 @@ export const jobPerformer = (storage, digests) =>
       const reading = { close() {} };
       jobs.set(job, reading);
       const isClosed = () => jobs.get(job) !== reading;
-      const run = await soon(storage.current?.readRun(exchange.root, runBegin, runEnd));
+      const run = (await soon(storage.current?.readRun(exchange.root, runBegin, runEnd)))?.body;
       if (!run && !isClosed()) tell(RUN_GONE, id, job);
       if (run && !(await listOf(exchange.root)) && !isClosed()) {
-        const pieces = piecesOf(/** @type {any} */ (run.body).getReader(), runBegin, exchange);
+        const pieces = piecesOf(/** @type {any} */ (run.getReader()), runBegin, exchange);
         await within(runWait, digest(body, job, runBegin, [begin, end], pieces)).catch(() => {});
       }
       // What cannot be read, or not in time, is not held.
       if (run && !isClosed()) tell(JOB_END, '', id, job);
       // Unless it is being read, and then ends with that.
-      giveUp(run?.body);
+      giveUp(run);
     },
 
     [DO_DROP_RUN]: ({ body, begin, end }) =>
@@ -118,11 +118,10 @@ export const jobPerformer = (storage, digests) =>
       const { url, root, bytes, pieceBytes, contentType, event } = body.exchange;
       const { cache, headers } = event.request;
       const range = headers.get('range');
-      const asked = { url, range, root, bytes, pieceBytes, contentType, digests: digests() + root, cache };
       /** @type {Job} */
       const asking = askPage(
         page,
-        { ...asked, origin: slower, ...rest },
+        { url, range, root, bytes, pieceBytes, contentType, digests: digests() + root, cache, origin: slower, ...rest },
         {
           piece: (piece, buffer, from, wasted) => {
             arriving = buffer;

@@ -144,8 +144,7 @@ export class Store {
    * @returns {Promise<ArrayBuffer | null>}
    */
   async digests(root) {
-    const response = await this.#cache.match(DIGESTS_PATH + root);
-    return response ? response.arrayBuffer() : null;
+    return (await this.#cache.match(DIGESTS_PATH + root))?.arrayBuffer() ?? null;
   }
 
   /**

@@ -160,6 +160,15 @@ test('a run that the browser took away after it was listed comes from the origin
   assert.deepEqual(worker.events.error, []);
 });
 
+test('a run that other code has put there without a body comes from the origin', async () => {
+  const { worker, file, clock, caches } = await scene({ bytes: 300_000 });
+  await (await worker.fetch('/static/a.bin')).bytes();
+  await clock.pass(2000);
+  caches.entry(run(file, '0-5')).body = null;
+  const next = await worker.restart();
+  assert.deepEqual(await (await next.fetch('/static/a.bin')).bytes(), file.body);
+});
+
 test('all runs gone before the first byte: the request still gets its file', async () => {
   for (const script of [chain('ordered', 'cache', 'network'), chain('fastest', 'cache', 'network'), undefined]) {
     const { worker, file, fetchAll, caches } = await held({ bytes: 300_000, script });

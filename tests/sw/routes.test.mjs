@@ -228,7 +228,8 @@ async function installing(addRoutes, options) {
   };
   const worker = await startWorker({ origin, script, isInstalled: true });
   const event = worker.dispatch('install', addRoutes ? { addRoutes } : {});
-  await worker.clock.until(event.over());
+  const work = await worker.clock.until(event.over());
+  assert.deepEqual(new Set(work.map(({ status }) => status)), new Set(options ? ['fulfilled'] : []));
   assert.deepEqual(worker.thrown, []);
 }
 

@@ -113,7 +113,7 @@ export class FakeCaches {
 }
 
 class FakeCache {
-  /** @type {Map<string, { status: number, headers: [string, string][], body: ArrayBuffer }>} */
+  /** @type {Map<string, { status: number, headers: [string, string][], body: ArrayBuffer | null }>} */
   entries = new Map();
   #caches;
 
@@ -122,14 +122,14 @@ class FakeCache {
   }
 
   get usedBytes() {
-    return [...this.entries.values()].reduce((sum, { body }) => sum + body.byteLength, 0);
+    return [...this.entries.values()].reduce((sum, { body }) => sum + (body?.byteLength ?? 0), 0);
   }
 
   async match(request, options) {
     const url = urlOf(request);
     await this.#caches.act('match', url);
     const entry = this.entries.get(this.#find(url, options)[0]);
-    return entry && new Response(this.#caches.bodyOf(entry.body), { status: entry.status, headers: entry.headers });
+    return entry && new Response(entry.body && this.#caches.bodyOf(entry.body), { status: entry.status, headers: entry.headers });
   }
 
   async put(request, response) {
