@@ -20,7 +20,7 @@ import { Stream, streamOf } from './streams.js';
 
 /** @typedef {import('./exchange.js').Exchange} Exchange */
 
-/** Those whose exchange is not over, by the core's number. @type {Map<number, Body>} */
+/** The bodies of open exchanges, by the core's number. @type {Map<number, Body>} */
 const bodies = new Map();
 
 export const bodyOf = (/** @type {number} */ id) => /** @type {Body} */ (bodies.get(id));
@@ -28,7 +28,7 @@ export const bodyOf = (/** @type {number} */ id) => /** @type {Body} */ (bodies.
 export class Body {
   /** @type {Map<number, import('./jobs.js').Job>} */
   jobs = new Map();
-  /** Pieces that were not passed on yet. @type {Map<number, ArrayBuffer>} */
+  /** Pieces that have come and were not passed on yet. @type {Map<number, ArrayBuffer>} */
   arrived = new Map();
   /** Bytes that streams brought for nobody. */
   wasted = 0;
@@ -48,18 +48,18 @@ export class Body {
     this.id = id;
     this.exchange = exchange;
     bodies.set(id, this);
-    // Where a browser tells of it: none that we know does before the first byte, and after that they cancel the stream.
+    // The page gave its request up. No browser that we know says so before the first byte; later, browsers cancel the stream.
     exchange.event.request.signal.addEventListener('abort', () => tell(CANCEL, id));
   }
 
-  /** Makes its response. */
+  /** Makes the response that the core fills. */
   open(/** @type {ResponseInit} */ head) {
     const stream = new ReadableStream(
       {
         start: (sink) => void (this.sink = sink),
         pull: (sink) => {
           if (this.spilt) return this.#pour(sink);
-          // Before the first byte the core knows.
+          // Until the first byte the core counts on an empty stream by itself.
           if (this.hasBegun) tell(PULL, this.id, sink.desiredSize ?? 0);
         },
         cancel: () => {
@@ -73,16 +73,16 @@ export class Body {
     return (this.response = new Response(stream, head));
   }
 
-  /** What comes from there is the rest of the response. */
+  /** From here on the response is these bytes, as they come. */
   spill(/** @type {ReadableStream<Uint8Array>} */ chunks) {
     this.spilt = chunks.getReader();
-    // The core adds nothing to it.
+    // Without a sink nothing that the core still says reaches the response.
     const sink = this.sink;
     this.sink = undefined;
     if (sink) void this.#pour(sink);
   }
 
-  // Reads beside each other end in their order.
+  // Several reads may be open at once: a reader settles them in their order.
   async #pour(/** @type {ReadableStreamDefaultController<Uint8Array>} */ sink) {
     try {
       const { value, done } = await /** @type {ReadableStreamDefaultReader<Uint8Array>} */ (this.spilt).read();
@@ -102,13 +102,13 @@ export function headFor(/** @type {number} */ id) {
     try {
       if (i % 2) headers.append(pairs[i - 1], value);
     } catch {
-      // Other code of the site's may have written it into the store.
+      // It is no header: other code of the site has written it into the store.
     }
   });
   return { status: +line.slice(0, 3), statusText: line.slice(4), headers };
 }
 
-/** Nothing more will be said of its bodies. */
+/** The core says nothing more of the bodies of this exchange. */
 export function letGo(/** @type {Exchange} */ exchange) {
   for (const [id, body] of bodies) if (body.exchange === exchange) bodies.delete(id);
 }
@@ -136,7 +136,7 @@ export const bodyPerformer = {
     const body = bodyOf(id);
     const answer = (body.response = streamOf(stream).pass(shared));
     if (!compared) return;
-    // A copy by itself would not tell that its page gave it up.
+    // The page reads it by way of a stream of ours, which tells when the page gives it up. A clone would not.
     body.open(answer);
     body.spill(/** @type {ReadableStream<Uint8Array>} */ (answer.body));
   },

@@ -26,7 +26,7 @@ import { answerWords } from './words.js';
 /** @typedef {import('./plugins.js').Middleware} Middleware */
 /** @typedef {import('./plugins.js').MiddlewareFactory} MiddlewareFactory */
 
-/** Those that are not over, by the core's number. @type {Map<number, Exchange>} */
+/** Open exchanges, by the core's number. @type {Map<number, Exchange>} */
 const exchanges = new Map();
 /** @type {WeakMap<FetchEvent, Exchange>} */
 export const byEvent = new WeakMap();
@@ -66,11 +66,11 @@ export class Exchange {
   gets = new Map();
   /** How the network failed, if so. @type {Promise<Response> | undefined} */
   failure;
-  /** Plugins that were told of: one that was given up may throw yet. @type {Set<number>} */
+  /** Plugins whose failure was reported: one that was given up may throw later. @type {Set<number>} */
   faulty = new Set();
-  /** Middlewares of the site's that are asked and did not answer yet. */
+  /** How many middlewares of the site are asked and did not answer yet. */
   asked = 0;
-  /** What get()s of ours gave them. @type {Response[]} */
+  /** Responses that they got of ours. @type {Response[]} */
   given = [];
   release = (/** @type {unknown} */ _) => {};
 
@@ -87,11 +87,11 @@ export class Exchange {
     byEvent.set(event, this);
   }
 
-  /** What the site's middlewares got of ours, and neither read nor passed on, would stay open for ever. */
+  /** Lets go of what the site's middlewares got of ours, and neither read nor passed on: it would stay open for ever. */
   leaveGiven() {
     if (this.asked > 0 || this.given.length === 0) return;
     const given = this.given.splice(0);
-    // The browser reads the answer by then.
+    // By then the browser reads the one that became the answer.
     setTimeout(() => given.forEach(leave), putWait);
   }
 
@@ -106,7 +106,7 @@ export class Exchange {
     const body = response && made.get(response);
     // What another request got is none of ours.
     const id = body?.exchange === this ? body.id : 0;
-    // Nobody says it of one that comes when the core has failed.
+    // A core that has failed says nothing: then only the answer that the page has already is used.
     const isUsed = tell(ANSWER, this.id, plugin, response !== null, id) || this.answer === response;
     if (!isUsed) giveUp(response?.body);
   }
@@ -144,7 +144,7 @@ export const exchangePerformer = (report, routes) => {
       answer.then(
         (response) => exchange.tell(plugin, response),
         () => {
-          // Nobody asks it again.
+          // The page gets this very failure: the network is not asked again.
           exchange.failure = answer;
           exchange.tell(plugin, null);
         },
@@ -171,9 +171,9 @@ export const exchangePerformer = (report, routes) => {
       const exchange = exchangeOf(id);
       const answer = /** @type {Response} */ (exchange.answers[plugin] ?? bodyOf(body).response);
       exchange.answer = answer;
-      // As long as the page has no answer, its event takes promises.
+      // An event takes promises until its page has the answer.
       if (holds) exchange.hold();
-      // After the puts of the same drain, which may clone it.
+      // Later than the puts of this drain, which may clone the answer.
       queueMicrotask(() => exchange.respond(answer));
     },
 
@@ -214,7 +214,7 @@ export const exchangePerformer = (report, routes) => {
       let response;
       try {
         const middleware = middlewares[plugin];
-        // It may have kept its answer, and be reading it.
+        // This throws where the middleware kept its answer and reads it.
         response = body ? bodyOf(body).response : middleware?.put && answer?.clone();
         await middleware?.put?.(/** @type {Response} */ (response));
       } catch (error) {

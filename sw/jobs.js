@@ -1,4 +1,4 @@
-// Errands of bodies: reads runs of the store, asks pages, and digests what came.
+// Jobs of bodies: reads runs of the store, asks pages, and digests what came.
 import {
   DIGEST,
   DO_ASK_PAGE,
@@ -29,7 +29,7 @@ import { within } from './within.js';
 /** @typedef {import('./body.js').Body} Body */
 
 /**
- * An errand of the core: a run that is read, a page that is asked.
+ * A job that the core gave: a run that is read, a page that is asked.
  * @typedef {object} Job
  * @property {() => void} close
  * @property {(bytes: number) => void} [grant]
@@ -39,7 +39,7 @@ import { within } from './within.js';
 /** The buffer of the piece that the core is told of just now. @type {ArrayBuffer} */
 let arriving;
 
-/** Of what the page replied, these pieces. */
+/** Cuts these pieces out of a page's whole reply. */
 export function slices(
   /** @type {Body} */ body,
   /** @type {number} */ job,
@@ -49,7 +49,7 @@ export function slices(
   const { whole } = /** @type {Job} */ (body.jobs.get(job));
   const { bytes, pieceBytes } = body.exchange;
   const pieces = [];
-  // One copy of the bytes: slices, because the whole would stay as long as any piece.
+  // Copies: as views, any one of them would keep the whole reply in memory.
   for (let at = begin * pieceBytes; at < Math.min(bytes, end * pieceBytes); at += pieceBytes) {
     pieces.push(/** @type {ArrayBuffer} */ (whole).slice(at, Math.min(bytes, at + pieceBytes)));
   }
@@ -104,9 +104,9 @@ export const jobPerformer = (storage, digests) =>
         const pieces = piecesOf(/** @type {any} */ (run.getReader()), runBegin, exchange);
         await within(runWait, digest(body, job, runBegin, [begin, end], pieces)).catch(() => {});
       }
-      // What cannot be read, or not in time, is not held.
+      // Pieces that did not come by now count as not held.
       if (run && !isClosed()) tell(JOB_END, '', id, job);
-      // Unless it is being read, and then ends with that.
+      // While it is being read this does nothing: the reading gives it up at its end.
       giveUp(run);
     },
 

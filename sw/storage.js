@@ -41,7 +41,8 @@ export class StoreKeeper {
   /** @type {Promise<Store | null> | undefined} */
   #store;
   /**
-   * What it held as it was opened, for the first list: looked for beside the manifest. Not of use when somebody stored since.
+   * What the store held when it was opened, for the first list: the browser looks while the manifest is read. Void once somebody
+   * has stored since.
    * @type {ReturnType<typeof look> | undefined}
    */
   early;
@@ -86,7 +87,7 @@ export class StoreKeeper {
     return this.#store;
   }
 
-  /** Somebody has opened the store, and it was gone: what was held is not there any more. */
+  /** Somebody found the store gone and opened a new one: what was held is lost. */
   async renew() {
     const store = this.current;
     if (!store) return;
@@ -96,8 +97,8 @@ export class StoreKeeper {
   }
 
   /**
-   * Tells the core what is held. The browser looks at every entry, whatever it is asked: it is, once in the worker's life,
-   * and when something has to go. One that says nothing is not waited for again: what it says later is heard.
+   * Tells the core what is held. To say so the browser looks at every entry, so it is asked once in the worker's life, and when
+   * something has to go. A browser that does not answer in time is not waited for again, but its late answer counts.
    */
   async list() {
     const listing = this.#list(await this.open()).catch(() => false);
@@ -129,7 +130,7 @@ export class StoreKeeper {
     return true;
   }
 
-  /** A run is in the store, or on its way there: what is being listed may not have it. @param {Run} run */
+  /** A run is in the store, or on its way there: a list that is being made may lack it. @param {Run} run */
   note(...run) {
     this.early = undefined;
     for (const since of this.#lists) since.push(run);

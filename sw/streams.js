@@ -28,9 +28,9 @@ export class Stream {
   /** @type {Map<number, ArrayBuffer>} */
   #kept = new Map();
   #isPassed = false;
-  /** Its bytes as they are, for who comes yet. @type {ReturnType<typeof spilt> | undefined} */
+  /** Its bytes as they are, for each body that spills. @type {ReturnType<typeof spilt> | undefined} */
   #spilt;
-  /** What came before a piece turned out right. @type {ArrayBuffer[] | null} */
+  /** All that came, until a piece turned out right. @type {ArrayBuffer[] | null} */
   #raw = [];
   /** @type {AsyncGenerator<ArrayBuffer, void> | undefined} */
   #pieces;
@@ -77,15 +77,15 @@ export class Stream {
     for (const piece of this.#kept.keys()) if (piece < keep) this.#kept.delete(piece);
     if (!this.#pumping) {
       this.#pumping = this.#pump().catch(() => BROKEN);
-      // What came before it broke off is good: it is told first.
+      // Pieces that came before the connection broke are good, so they are told first.
       void this.#pumping.then((code) => this.#told.then(() => this.#end(code)));
     }
     this.#goOn();
   }
 
-  /** All bytes of the answer, whatever they are. Nothing of it was told. */
+  /** All bytes of the answer, whatever they are. The core was told of no piece. */
   spill() {
-    // All who read it are told in one go.
+    // All bodies that read this stream spill in the same turn.
     this.#spilt ??= spilt(this.#spill(), () => this.#stop());
     this.#goOn();
     return this.#spilt();
@@ -98,7 +98,7 @@ export class Stream {
     for (let buffer; (buffer = came.shift() ?? (await pieces.next()).value); ) {
       if (buffer.byteLength > 0) yield new Uint8Array(buffer);
     }
-    // It broke off before it was known that its bytes are passed on as they are.
+    // The connection broke before the spill began.
     if (code === BROKEN) throw BROKEN;
   }
 
