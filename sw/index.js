@@ -126,8 +126,8 @@ class PeerCDN extends EventTarget {
   }
 
   /**
-   * For `InstallEvent.addRoutes`, where a browser has it: a request for a path that no route of this site takes goes to the
-   * network, and the worker is neither started nor asked. The site's other `fetch` listeners do not see it then, nor does Workbox.
+   * For `InstallEvent.addRoutes`, where a browser has it: what is at a path that no route of this site takes goes to the network,
+   * and the worker is neither started nor asked. The site's other `fetch` listeners do not see it then, nor does Workbox.
    */
   staticRoutes() {
     if (!isOn()) return [];
