@@ -83,6 +83,7 @@ function isOwnClass(facts, name) {
  * @param {Case['workerScripts']} all
  */
 export function checkOptions(findings, all) {
+  const end = 'It throws of that, so the worker does not start.';
   let areTaken = true;
   const refuse = (/** @type {string} */ what, /** @type {string} */ todo) => {
     areTaken = false;
@@ -99,18 +100,17 @@ export function checkOptions(findings, all) {
     const registered = registering.map((each) => ({ name: 'register()', known: registerOptions, each }));
     for (const { name, known, each } of [...made, ...registered]) {
       if (!known) continue;
-      const end = each.type === 'NewExpression' ? 'It throws of that, so the worker does not start.' : '';
       const value = constantOf(facts, each.arguments[0]);
       if (value !== undefined && Object.keys(known).length > 0)
-        refuse(`it gives ${name} the value ${shown(value)} in place of its options`, `It takes an object. ${end}`.trim());
+        refuse(`it gives ${name} the value ${shown(value)} in place of its options`, `It takes an object. ${end}`);
       for (const [option, node] of writtenOf(facts, each.arguments[0])?.members ?? []) {
         if (!Object.hasOwn(known, option)) {
           const names = Object.keys(known);
-          const todo = names.length > 0 ? `Of ${name} ${meant(option, names)} ${end}`.trim() : `${name} takes none.`;
+          const todo = names.length > 0 ? `Of ${name} ${meant(option, names)} ${end}` : `${name} takes none.`;
           refuse(`it gives ${name} the option '${option}', which nobody reads`, todo);
         } else if (!isUsable(option, known[option], constantOf(facts, node), url)) {
           const form = option === 'manifest' ? 'a path of this site' : `a ${known[option].replace(' ', ' or a ')}`;
-          refuse(`it gives ${name} as ${option} the value ${shown(constantOf(facts, node))}`, `It takes ${form}. ${end}`.trim());
+          refuse(`it gives ${name} as ${option} the value ${shown(constantOf(facts, node))}`, `It takes ${form}. ${end}`);
         }
       }
     }
