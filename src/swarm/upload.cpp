@@ -30,6 +30,8 @@ void Upload::handle_options(const UploadOptions& options, Instant now) {
 bool Upload::ready(Instant now) {
   if (!on()) return false;
   if (options_.bytes_per_second == 0) return true;
+  // What a long pause would have earned beyond this is not made up for later.
+  refilled_ = std::max<Instant>(refilled_, now - limits::refill_span_max);
   const std::uint64_t added = earned_in(now - refilled_, options_.bytes_per_second);
   if (added > 0) {
     const auto most = static_cast<std::int64_t>(std::max<std::uint64_t>(

@@ -36,6 +36,20 @@ TEST_CASE("a rate is kept over time, whatever the rhythm of asking") {
   }
 }
 
+TEST_CASE("a rate is kept after an hour in which nothing was asked") {
+  constexpr std::uint64_t rate = 64 * limits::kib;
+  Upload upload;
+  upload.handle_options({true, rate, 0}, start);
+  std::uint64_t sent = 0;
+  for (Instant now = start + 1h; now < start + 1h + 2s; now += 10ms) {
+    while (upload.ready(now)) {
+      upload.take(full);
+      sent += full;
+    }
+  }
+  CHECK(sent <= 2 * rate + 2 * full);
+}
+
 TEST_CASE("next_ready is when the next block may go, and not before") {
   Upload upload;
   upload.handle_options({true, 64 * limits::kib, 0}, start);
