@@ -186,32 +186,30 @@ void Swarm::handle_unreadable(PeerId peer, const Root& root, PieceIndex piece, I
 }
 
 void Swarm::pump(Instant now) {
-  ++turn_;
-  bool sent = true;
-  while (sent) {
-    sent = false;
-    for (std::size_t i = 0; i < pairs_.size(); ++i) {
-      Pair& pair = pairs_[(turn_ + i) % pairs_.size()];
-      if (pair.closed || pair.asker.empty() || !pair.asker.buffer.has_room()) continue;
-      if (!upload_.ready(now)) return;
-      const Requested next = pair.asker.take();
-      const wire::Block& block = next.block;
-      sent = true;
-      const Holding* holding = holdings_.find(next.root);
-      if (holding == nullptr || !holding->pieces.has(block.piece)) {
-        send(pair, wire::Reject{next.handle, {block}}, now);
-        continue;
-      }
-      const Download* download = find_download(next.root);
-      const bool in_memory = download != nullptr && download->is_verified(block.piece);
-      upload_.take(block.bytes);
-      pair.asker.buffer.release(next, now);
-      pool_.handle_used(pair.session.peer(), now);
-      outputs_.push(SendBlock{pair.session.peer(),
-                              wire::encode(wire::BlockHeader{next.handle, block}), next.root,
-                              block.piece, block.offset, block.bytes, in_memory});
-      switch_serving(now);  // this block may have spent the last of the cap
+  for (std::size_t passed = 0; passed < pairs_.size(); ++turn_) {
+    Pair& pair = pairs_[turn_ % pairs_.size()];
+    if (pair.closed || pair.asker.empty() || !pair.asker.buffer.has_room()) {
+      ++passed;
+      continue;
     }
+    if (!upload_.ready(now)) return;
+    passed = 0;
+    const Requested next = pair.asker.take();
+    const wire::Block& block = next.block;
+    const Holding* holding = holdings_.find(next.root);
+    if (holding == nullptr || !holding->pieces.has(block.piece)) {
+      send(pair, wire::Reject{next.handle, {block}}, now);
+      continue;
+    }
+    const Download* download = find_download(next.root);
+    const bool in_memory = download != nullptr && download->is_verified(block.piece);
+    upload_.take(block.bytes);
+    pair.asker.buffer.release(next, now);
+    pool_.handle_used(pair.session.peer(), now);
+    outputs_.push(SendBlock{pair.session.peer(),
+                            wire::encode(wire::BlockHeader{next.handle, block}), next.root,
+                            block.piece, block.offset, block.bytes, in_memory});
+    switch_serving(now);  // this block may have spent the last of the cap
   }
 }
 

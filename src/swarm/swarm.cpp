@@ -239,8 +239,10 @@ void Swarm::fill(Pair& pair, Instant now) {
   pair.session.limit_span(span);
   if (!pair.session.is_due()) return;
   const bool ahead = has_memory();
+  // One download can take all the room, so the one behind it is first the next time.
+  const std::size_t first = pair.turn;
   for (std::size_t i = 0; i < downloads_.size() && pair.session.has_room(); ++i) {
-    Download& download = downloads_[(i + turn_) % downloads_.size()];
+    Download& download = downloads_[(first + i) % downloads_.size()];
     Download::Holder* holder = download.holder(peer);
     if (holder == nullptr || holder->handle == 0) continue;
     holder->rate = pair.session.rate().per_second();
@@ -252,7 +254,9 @@ void Swarm::fill(Pair& pair, Instant now) {
       request.blocks.push_back(*block);
     }
     holder->hopeful = false;
-    if (!request.blocks.empty()) send(pair, request, now);
+    if (request.blocks.empty()) continue;
+    send(pair, request, now);
+    pair.turn = first + i + 1;
   }
 }
 

@@ -116,6 +116,7 @@ class Swarm {
     explicit Pair(PeerId peer) : session(peer) {}
     Session session;
     Asker asker;
+    std::size_t turn = 0;  // for which download it is asked first
     bool closed = false;
   };
   // The pieces of one resource that others can be served: in the store, or verified and on their
@@ -192,7 +193,7 @@ class Swarm {
   Pool pool_;
   Upload upload_;
   bool serving_ = true;   // upload_.on(), as Announce last told it
-  std::size_t turn_ = 0;  // which asker and which download goes first
+  std::size_t turn_ = 0;  // which asker is the next to be sent a block
   Outputs outputs_;
 };
 

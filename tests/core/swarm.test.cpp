@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 #include "base/limits.hpp"
 
 namespace peer_cdn::swarm {
@@ -174,6 +176,74 @@ TEST_CASE(
   CHECK(holds_alternative<Announce>(off.at(0)));
   f.say(wire::Want{2, f.root});
   CHECK(find<wire::Not>(f.heard()) != nullptr);
+}
+
+TEST_CASE("under a cap on the rate each asker has its turn, however often the page is woken") {
+  for (int wakes = 0; wakes < 6; ++wakes) {
+    CAPTURE(wakes);
+    Fixture f(16);
+    f.swarm.handle_held(f.root, f.geometry, {0, 16}, start);
+    f.swarm.handle_upload_options({true, 4 * full, 0}, start);
+    List<wire::Block> all;
+    for (PieceIndex piece = 0; piece < 16; ++piece) {
+      all.push_back({piece, 0, full});
+      all.push_back({piece, full, full});
+    }
+    for (const PeerId each : {PeerId{1}, PeerId{2}}) {
+      const auto say = [&](const wire::Message& message) {
+        f.swarm.handle_control(each, wire::encode(message), start);
+      };
+      f.swarm.handle_pair_open(each, start);
+      say(wire::Hello{wire::version});
+      say(wire::Want{1, f.root});
+      say(wire::Request{1, all});
+    }
+    int sent[] = {0, 0, 0};
+    for (Instant now = start; now < start + 6s; now += 250ms) {
+      f.swarm.handle_timeout(now);
+      while (const auto output = f.swarm.poll_output()) {
+        const auto* block = get_if<SendBlock>(&*output);
+        if (block == nullptr) continue;
+        ++sent[block->peer.value];
+        f.swarm.handle_block_sent(block->peer, 0, now);
+      }
+      for (int i = 0; i < wakes; ++i) f.swarm.handle_timeout(now);
+    }
+    CHECK(sent[1] + sent[2] >= 20);
+    CHECK(std::abs(sent[1] - sent[2]) <= 2);
+  }
+}
+
+TEST_CASE("a peer is asked for two files in turn, however often the page is woken") {
+  for (int wakes = 0; wakes < 4; ++wakes) {
+    CAPTURE(wakes);
+    Fixture f(64);
+    f.connect();
+    Root roots[] = {f.root, f.root};
+    roots[1].bytes.fill(10);
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      f.swarm.open({i}, roots[i], f.geometry, {{0, 64}, {}}, start);
+      f.swarm.grant({i}, 64 * 2 * full, start);
+    }
+    int brought[] = {0, 0};
+    List<wire::BlockHeader> asked;
+    for (int block = 0; block < 80; ++block) {
+      for (const wire::Message& message : f.heard()) {
+        if (const auto* want = get_if<wire::Want>(&message)) {
+          f.say(wire::Have{want->handle, Bytes(8, 255)});
+        } else if (const auto* request = get_if<wire::Request>(&message)) {
+          for (const wire::Block& each : request->blocks) asked.push_back({request->handle, each});
+        }
+      }
+      REQUIRE_FALSE(asked.empty());
+      const wire::BlockHeader next = asked.front();
+      asked.erase(asked.begin());
+      ++brought[next.handle - 1];
+      f.block(next, wire::block_header_bytes + full);
+      for (int i = 0; i < wakes; ++i) f.swarm.handle_timeout(start);
+    }
+    CHECK(std::abs(brought[0] - brought[1]) <= 8);
+  }
 }
 
 TEST_CASE("a block that nobody asked for closes the pair") {
