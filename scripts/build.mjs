@@ -36,7 +36,7 @@ async function buildModules(names) {
   await buildBorder();
   for (const name of names) {
     const wasm = readFileSync(join(build, `${name}.wasm`));
-    writeIfChanged(join(build, `${name}.wasm.js`), textModule(encodeText(wasm)));
+    writeIfChanged(join(build, `${name}.wasm.js`), textModule(encodeText(wasm), wasm.length));
     writeIfChanged(join(build, `${name}.wasm.d.ts`), 'declare const wasm: Uint8Array<ArrayBuffer>;\nexport default wasm;\n');
     if (existsSync(join(build, `${name}.mjs`))) writeIfChanged(join(build, `${name}.d.mts`), glueTypes);
   }

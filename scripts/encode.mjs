@@ -6,7 +6,10 @@
 //
 // What operations name lies apart from them: branches, locals, constants and offsets have a stream each, because gzip finds more
 // that is alike in each stream than in all together. The sizes of functions are left out: a function ends where its blocks do.
-// So are alignments, which are hints that no engine heeds. All this takes 7 to 9 % off what gzip makes of a module.
+// So are alignments, which are hints that no engine heeds. All this takes 7 to 9 % off what gzip makes of a module. What puts it
+// together again takes half a KB itself, so a small module stays as it is.
+
+import { readFileSync } from 'node:fs';
 
 const unquotable = '\0\n\r"\\';
 const rare = '[{zU]';
@@ -119,10 +122,23 @@ export function withoutSizes(wasm) {
   return Buffer.concat(kept);
 }
 
+/** How a byte stands in a string. @param {number} byte */
+function characterOf(byte) {
+  const character = String.fromCharCode(byte);
+  const swapped = unquotable.indexOf(character);
+  return swapped >= 0 ? rare[swapped] : String.fromCharCode(rare.includes(character) ? 0x100 + byte : byte);
+}
+
 const own = Array.from({ length: 0x100 }, (_, byte) => byte);
 
+/** Below this size the streams save less than `unpack` takes. */
+const sortedFrom = 16 * 1024;
+
 /** A module to a double-quoted string, as it stands in JavaScript. Throws if the bytes are no module. */
-export function encodeText(wasm) {
+export const encodeText = (wasm) => (wasm.length < sortedFrom ? `"${[...wasm].map(characterOf).join('')}"` : sortedText(wasm));
+
+/** The same, sorted. */
+export function sortedText(wasm) {
   const bytes = withoutSizes(wasm);
   const streams = ['', '', '', '', ''];
   const [offsets, rest] = [3, 4];
@@ -140,9 +156,7 @@ export function encodeText(wasm) {
       last = stream;
       if (at === bytes.length) throw new Error('scripts/encode.mjs does not know an operation of this module');
       const byte = bytes[at++];
-      const character = String.fromCharCode(byte);
-      const swapped = unquotable.indexOf(character);
-      streams[stream] += swapped >= 0 ? rare[swapped] : String.fromCharCode(rare.includes(character) ? 0x100 + byte : byte);
+      streams[stream] += characterOf(byte);
       return byte;
     },
   };
@@ -151,8 +165,17 @@ export function encodeText(wasm) {
   return `"${streams.join(divider)}"`;
 }
 
-/** An ES module whose default export is the module that `literal` stands for. */
-export function textModule(literal) {
+/** An ES module whose default export is the module that `literal` stands for, which has so many bytes. */
+export const textModule = (literal, bytes) => (bytes < sortedFrom ? plainModule(literal) : sortedModule(literal));
+
+const plainModule = (literal) => `export default Uint8Array.from(${literal}, (each) => {
+  const swapped = "${rare}".indexOf(each);
+  return swapped < 0 ? each.charCodeAt(0) : ${JSON.stringify(unquotable)}.charCodeAt(swapped);
+});
+`;
+
+/** The same, of what sortedText() gave. */
+export function sortedModule(literal) {
   return `const text = ${literal};
 const codes = Uint8Array.from({ length: 0x200 }, (_, code) => code);
 for (let i = 0; i < ${rare.length}; i++) codes["${rare}".charCodeAt(i)] = ${JSON.stringify(unquotable)}.charCodeAt(i);
@@ -169,10 +192,10 @@ export default (${unpack})(text, codes, places, new Uint8Array(2 * text.length))
 export const wasmPlugin = {
   name: 'wasm',
   setup(build) {
-    build.onLoad({ filter: /\.wasm\.js$/ }, ({ path }) => ({
-      contents: textModule(`TEXT_OF_${path.match(/([^/\\]+)\.wasm\.js$/)[1]}`),
-      loader: 'js',
-    }));
+    build.onLoad({ filter: /\.wasm\.js$/ }, ({ path }) => {
+      const { length } = readFileSync(path.replace(/\.js$/, ''));
+      return { contents: textModule(`TEXT_OF_${path.match(/([^/\\]+)\.wasm\.js$/)[1]}`, length), loader: 'js' };
+    });
   },
 };
 
