@@ -70,6 +70,8 @@ export class Bridge {
   /** The worker is of the release before this one, which knew of one site an origin. */
   #isOld = false;
   #container = globalThis.navigator?.serviceWorker ?? null;
+  /** Of the worker whose scope the page is in. @type {ServiceWorkerRegistration | null} */
+  #registration = null;
   #alive = 0;
   #closed = false;
   /** @type {Set<string>} */
@@ -89,6 +91,10 @@ export class Bridge {
     this.#container?.startMessages();
     if (this.#lobby) this.#lobby.onmessage = ({ data }) => void this.#meetSite(data).catch(() => {});
     this.#hello();
+    this.#container?.ready.then((registration) => {
+      this.#registration = registration;
+      if (!this.controlled) this.#hello();
+    });
   }
 
   /** From now on hears the worker and the other tabs of this site. @param {Site} site */
@@ -149,12 +155,18 @@ export class Bridge {
    * @param {MessagePort[]} [ports]
    */
   #post(type, more, ports = []) {
-    this.#container?.controller?.postMessage({ peerCdn: protocolVersion, type, ...more }, ports);
+    this.#worker?.postMessage({ peerCdn: protocolVersion, type, ...more }, ports);
+  }
+
+  // A page that no worker controls, after a forced reload or because none claims it, can be asked for pieces all the same, and
+  // hears why its worker answers nothing.
+  get #worker() {
+    return this.#container?.controller ?? this.#registration?.active;
   }
 
   // A worker that has started anew knows no port of before.
   #hello = () => {
-    if (!this.controlled) return;
+    if (!this.#worker || this.#closed) return;
     this.#post('hello', { form: this.#form, end: this.#end }, this.#form === 'stream' ? [this.#listener.meet()] : []);
     if (this.#isInformed) this.#post('present', { add: [...this.#marks], remove: [] });
   };

@@ -47,8 +47,10 @@ import {
   PEER_TRANSFERRED,
   PEER_UNREADABLE,
   PEER_UPLOAD,
+  runWait,
 } from '../build/border.js';
 import { Store } from '../sw/store.js';
+import { within } from '../sw/within.js';
 import { adopt } from './adopt.js';
 import { Channels } from './channels.js';
 import { Fetches } from './fetches.js';
@@ -93,6 +95,8 @@ export class Head {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #telling;
   #peers = 0;
+  /** The cap on the sum of uploads is one of the page's life. */
+  #sentBefore;
   /** @type {MessagePort | null} the service worker's */
   #worker = null;
   /** @type {Map<number, AbortController>} the page's own reads */
@@ -103,7 +107,7 @@ export class Head {
    * @param {ToHand} hand
    * @param {HeadOptions} options
    */
-  constructor(hand, { ahead, orFetch, socket, browser, hasWebRtc, upload, reports }) {
+  constructor(hand, { ahead, orFetch, socket, browser, hasWebRtc, counts, reports }) {
     this.#hand = hand;
     if (reports) this.#counting = new AbortController();
     const core = new Core(
@@ -121,11 +125,12 @@ export class Head {
     this.readers = new Readers(core, this.#pieces);
     this.#fetches = new Fetches(core, this.listing, this.#pieces);
     this.#channels = new Channels(core, (bytes) => void (this.#pieces.wasted += bytes));
+    this.#sentBefore = this.#channels.sent = counts.sent;
+    this.#pieces.received = counts.received;
     this.#seeder = new Seeder(this.listing, this.#store, this.#pieces);
     this.#socket = new Socket(core, socket, report, () => hand('informed', []));
     core.tell(PEER_START, browser, Math.floor(Math.random() * 2 ** 48), hasWebRtc);
     core.tell(PEER_AHEAD, ...ahead);
-    this.upload(upload);
     if (!hasWebRtc) hand('informed', []);
     this.manifest(orFetch);
   }
@@ -138,9 +143,12 @@ export class Head {
     this.listing.path = manifest;
     this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(this.#name) : null;
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
-    Store.open(cache, () => this.#emptied())
+    within(
+      runWait,
+      Store.open(cache, () => this.#emptied()),
+    )
       .catch(() => null)
-      .then(this.#useStore);
+      .then((store) => this.#useStore(store ?? null));
     // All tabs hear of each transfer: one of them counts it.
     if (this.#counting) this.#hold(`${this.#name} report`, () => this.#core.call(PEER_COUNTING), this.#counting.signal);
     this.#onJoined();
@@ -165,7 +173,7 @@ export class Head {
   /** @param {import('./settings.js').Upload} upload */
   upload({ on, bytesPerSecond, bytes }) {
     // The core counts whole bytes, and 0 is no cap.
-    this.#core.tell(PEER_UPLOAD, on, Math.ceil(bytesPerSecond), Math.ceil(bytes));
+    this.#core.tell(PEER_UPLOAD, on, Math.ceil(bytesPerSecond), Math.ceil(bytes), this.#sentBefore);
   }
 
   /** The page has nothing else to do: connections may be made before they are needed. @param {boolean} savesData */
@@ -298,6 +306,8 @@ export class Head {
   #end(code) {
     this.#tellCounts();
     this.readers?.endAll(code);
+    // What waits to be written waits for none any more.
+    this.#useStore(null);
     this.#fetches?.cancelAll();
     this.#socket?.close();
     this.#worker?.close();
@@ -331,7 +341,8 @@ export class Head {
   #lead() {
     if (this.#isLeading) return;
     this.#isLeading = true;
-    this.#hold(this.#name, () => this.#core.tell(PEER_LEADING, true));
+    // A request may come before it is known whose the page is.
+    this.#store.then(() => this.#hold(this.#name, () => this.#core.tell(PEER_LEADING, true)));
     const life = this.#name + Math.random();
     this.#hold(life, () => this.#hand('lives', [life]));
   }

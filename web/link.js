@@ -11,7 +11,7 @@
  * @property {string} socket the coordinator's WebSocket
  * @property {string} browser the browser's id
  * @property {boolean} hasWebRtc
- * @property {import('./settings.js').Upload} upload
+ * @property {{ sent: number, received: number }} counts payload bytes, by this page's engines before this one
  * @property {boolean} reports the page is to tell the site's owner what the core counted
  */
 

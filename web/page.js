@@ -42,11 +42,12 @@ async function sweep() {
  * @property {string} [cacheName] the store's name, as the site's own or as its beginning
  * @property {Site | null} [site] if the worker has said whose it is
  * @property {Form} form
- * @property {boolean} [orFetch] the manifest may be the origin's
+ * @property {boolean} orFetch the manifest may be the origin's
  * @property {RTCConfiguration | null} servers null: there are some that cannot be used, and no connection is made
  * @property {string} socket the coordinator's WebSocket
  * @property {unknown} [script] the engine's, where the site says it
- * @property {boolean} [inPage] the engine runs in the page
+ * @property {{ sent: number, received: number }} counts payload bytes, by this page's engines before this one
+ * @property {boolean} inPage the engine runs in the page
  * @property {string} [report] where the site's owner is told what this page counted
  * @property {boolean} [idle] the site's word on connections that nobody needs yet
  */
@@ -81,20 +82,18 @@ export class Page {
   /** @type {Connections | null} */
   #connections = null;
   #over = new AbortController();
-  #isStopped = false;
   /** @type {Set<string | undefined>} what was malformed */
   #named = new Set();
   #isRefused = false;
   /** Why no coordinator helps; null once one has spoken. @type {ErrorCode | null} */
   #coordinator = null;
-  #counts = { peers: 0, sent: 0, received: 0 };
+  #counts;
   /** What the core has to report; nothing once it is sent. */
   #report = '';
   #onJoined = (/** @type {Site | null} */ _) => {};
   /** Once it is known that there is a worker. @type {Promise<unknown> | null} */
   #informed = null;
-  #onEnd = () => {};
-  #ended = new Promise((resolve) => (this.#onEnd = () => resolve(true)));
+  #ended = new Promise((resolve) => this.#over.signal.addEventListener('abort', () => resolve(true)));
   /** It is known who has what, or cannot be known. */
   #onKnown = () => {};
   #known = new Promise((resolve) => (this.#onKnown = () => resolve(undefined)));
@@ -115,28 +114,24 @@ export class Page {
     this.#options = options;
     this.#listener = listener;
     this.#upload = upload;
+    this.#counts = { peers: 0, ...options.counts };
     /** Once the worker has said it. @type {Site | null} */
     this.site = null;
     this.joined = new Promise((/** @type {(site: Site | null) => void} */ resolve) => (this.#onJoined = resolve));
     this.#bridge = new Bridge(options.form, {
-      meet: () => this.#meet(),
+      meet: this.#meet,
       delegate: (request, port) => this.#call('delegate', [request, port], [port]),
-      tell: (message) => this.#hear(message),
+      tell: this.#hear,
       controlled: () => {
-        this.#listener.changed();
+        listener.changed();
         this.#listen();
       },
-      site: (site) => this.#meetSite(site),
+      site: this.#meetSite,
     });
   }
 
-  /** Resolves when the engine runs, or is off. */
-  async start() {
-    try {
-      await this.#begin();
-    } catch {
-      this.#fail();
-    }
+  get #isStopped() {
+    return this.#over.signal.aborted;
   }
 
   get controlled() {
@@ -233,23 +228,30 @@ export class Page {
   /** Ends everything. @param {ErrorCode} code */
   stop(code = 'cancelled') {
     if (this.#isStopped) return;
-    this.#end(code);
+    this.#over.abort();
+    this.#call('stop', [code]);
+    this.#running = null;
+    this.#connections?.closeAll();
+    this.#bridge.close();
+    this.#onJoined(null);
+    for (const id of this.#reads.keys()) this.#answer(id, null);
   }
 
-  async #begin() {
-    const { servers, socket, report, orFetch = this.#options.form === 'reply', script, inPage = false } = this.#options;
+  /** Resolves when the engine runs, or the page was stopped. Rejects where it cannot run. */
+  async start() {
+    const { servers, socket, report, orFetch, script, inPage } = this.#options;
     const ahead = await askedAhead(this.#options.idle);
     if (this.#isStopped) return;
     this.#isRefused = !servers;
     const connections = new Connections(servers ?? {}, this.#call, {
-      failed: () => this.#fail(),
-      refused: (message) => this.#refuse(message),
-      untransferable: () => this.#listener.untransferable(),
+      failed: this.#fail,
+      refused: this.#refuse,
+      untransferable: this.#listener.untransferable,
       routed: report ? (pair, route) => this.#call('routed', [pair, route]) : null,
     });
     this.#connections = connections;
     const hasWebRtc = servers !== null && typeof RTCPeerConnection === 'function';
-    const options = { ahead, orFetch, socket, browser: browserId(), hasWebRtc, upload: this.#upload, reports: Boolean(report) };
+    const options = { ahead, orFetch, socket, browser: browserId(), hasWebRtc, counts: this.#counts, reports: Boolean(report) };
     const running = await startHead({ script, inPage }, this.#hand(connections), options);
     if (this.#isStopped) return running.call('stop', ['cancelled']);
     this.#running = running;
@@ -291,7 +293,7 @@ export class Page {
   }
 
   /** @param {Site} met */
-  #meetSite(met) {
+  #meetSite = (met) => {
     if (this.#isStopped) return;
     const { cacheName } = this.#options;
     const site = { ...met, cache: cacheName === undefined ? met.cache : cacheOf(cacheName, met.end) };
@@ -305,60 +307,47 @@ export class Page {
     this.#bridge.join(site);
     this.#listener.site(met);
     this.#onJoined(site);
-  }
+  };
 
   /** @type {import('./link.js').ToHead} */
   #call = (name, args, transfer) => this.#running?.call(name, args, transfer);
 
   /** @param {number} id @param {Whole | null} whole */
-  #answer(id, whole) {
+  #answer = (id, whole) => {
     const resolve = this.#reads.get(id);
     this.#reads.delete(id);
     resolve?.(whole);
-  }
+  };
 
-  #fail() {
+  #fail = () => {
     if (this.#isStopped) return;
-    this.#end('engine-failed');
+    this.stop('engine-failed');
     this.#listener.failed();
-  }
-
-  /** @param {ErrorCode} code */
-  #end(code) {
-    this.#isStopped = true;
-    this.#call('stop', [code]);
-    this.#running = null;
-    this.#connections?.closeAll();
-    this.#bridge.close();
-    this.#over.abort();
-    this.#onEnd();
-    this.#onJoined(null);
-    for (const id of this.#reads.keys()) this.#answer(id, null);
-  }
+  };
 
   /** A port by which the worker asks the engine, past the page. */
-  #meet() {
+  #meet = () => {
     const { port1, port2 } = new MessageChannel();
     this.#call('meet', [port1], [port1]);
     return port2;
-  }
+  };
 
   /**
    * The worker finds the same entries bad each time that it reads the manifest: whoever is first, each is named once.
    * @param {string} [url]
    */
   #name(url) {
-    if (url !== undefined && this.#named.has(url)) return;
+    if (this.#named.has(url)) return;
     this.#named.add(url);
-    this.#listener.report('malformed-manifest', url === undefined ? {} : { url });
+    this.#listener.report('malformed-manifest', { url });
   }
 
   /** The site's `servers`, mostly: each connection would be refused alike. @param {string} [message] */
-  #refuse(message) {
+  #refuse = (message) => {
     if (this.#isRefused) return;
     this.#isRefused = true;
-    this.#listener.report('no-webrtc', message ? { message } : undefined);
-  }
+    this.#listener.report('no-webrtc', { message });
+  };
 
   // On another network connections are made to find their way at once, not when they are missed.
   #watchNetwork() {
@@ -395,7 +384,7 @@ export class Page {
   }
 
   /** @param {import('./bridge.js').News | null} message */
-  #hear(message) {
+  #hear = (message) => {
     if ((message?.type === 'busy' && message.cache) || message?.type === 'site') {
       this.#onHeard();
       // The manifest itself, by its path, as whoever read it names it.
@@ -404,7 +393,7 @@ export class Page {
     }
     if (message?.type === 'error' && message.code === 'malformed-manifest') return this.#name(message.url);
     this.#listener.tell(message);
-  }
+  };
 
   // What the page had loaded before the worker was there.
   async #adopt() {
@@ -436,17 +425,17 @@ export class Page {
       },
       // A worker that is ended from outside says nothing, but its lock is free then.
       lives: (lock) =>
-        navigator.locks?.request(lock, { signal: this.#over.signal }, () => this.#listener.untransferable()).catch(() => {}),
-      informed: () => this.#onKnown(),
+        navigator.locks?.request(lock, { signal: this.#over.signal }, this.#listener.untransferable).catch(() => {}),
+      informed: this.#onKnown,
       present: (change) => {
         this.#coordinator = null;
         this.#bridge.present(change);
       },
       company: (root) => this.#bridge.company(root),
       adopt: () => void this.#adopt().catch(() => {}),
-      whole: (id, whole) => this.#answer(id, whole),
-      disabled: (manifest) => this.#listener.disabled(manifest),
-      failed: () => this.#fail(),
+      whole: this.#answer,
+      disabled: this.#listener.disabled,
+      failed: this.#fail,
     };
   }
 }

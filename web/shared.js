@@ -57,7 +57,7 @@ export class Shared {
   #worker;
   /** @type {Page | null} */
   #page = null;
-  /** Resolves when the engine runs, or is off. */
+  /** Resolves when the engine runs, or is off, or its scripts are not waited for any more. @type {Promise<unknown>} */
   #opened = Promise.resolve();
   /** Channels could not be transferred: the engine runs in the page. */
   #inPage = false;
@@ -76,6 +76,8 @@ export class Shared {
   #isToBeStored = false;
   /** The last that are over. @type {import('./diagnosis.js').Diagnosed[]} */
   #responses = [];
+  /** Payload bytes, by the engines that have ended. */
+  #counts = { sent: 0, received: 0 };
   /** What was last told of the state. */
   #told = '';
   /** @type {BroadcastChannel | null} while the manifest turns it all off */
@@ -90,13 +92,13 @@ export class Shared {
     return this.active ? null : (this.#reason ?? (this.#idle || 'no-worker'));
   }
 
-  #tellState() {
+  #tellState = () => {
     const { active, reason } = this;
     const state = `${active} ${reason}`;
     if (state === this.#told) return;
     this.#told = state;
     this.#emit('state', { active, reason });
-  }
+  };
 
   /** Resolves when it is known who has what. */
   async informed() {
@@ -110,7 +112,7 @@ export class Shared {
 
   /** @returns {import('./plugin.js').Stats} */
   get stats() {
-    return this.#page?.stats ?? nothing;
+    return this.#page?.stats ?? { ...nothing, ...this.#counts };
   }
 
   /**
@@ -152,7 +154,7 @@ export class Shared {
 
   /** @param {Request} request @param {number} timeoutAfter */
   async read(request, timeoutAfter) {
-    await this.#opened;
+    await within(timeoutAfter, this.#opened);
     return this.#page?.read(request, timeoutAfter) ?? null;
   }
 
@@ -219,9 +221,8 @@ export class Shared {
     }
     // One before had no worker, and this one has.
     if (isServed && !this.#page && this.#reason === 'no-worker') this.#open();
-    // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for. Nor are scripts
-    // of ours that never come.
-    await within(workerWait, isServed ? this.informed() : this.#opened);
+    // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
+    await (isServed ? this.informed() : this.#opened);
   }
 
   /** @param {'addEventListener' | 'removeEventListener'} method */
@@ -236,12 +237,14 @@ export class Shared {
     // A listener may have closed the last instance when it heard that the engine before ended.
     if (this.#instances.size === 0) return;
     if (!isPossible()) return void (this.#reason = 'no-worker');
-    const opened = shown()
-      .then(() => import('./page.js'))
-      .then(({ Page }) => {
-        if (opened === this.#opened) return this.#start(Page);
-      })
-      .catch(() => this.#fail());
+    // A page that ends may cut off its scripts: that is no fault of theirs.
+    const isWanted = () => opened === this.#opened;
+    const load = () =>
+      import('./page.js')
+        .then(({ Page }) => (isWanted() ? this.#start(Page) : undefined))
+        .catch(() => isWanted() && this.#fail());
+    /** @type {Promise<unknown>} */
+    const opened = shown().then(() => within(workerWait, load()));
     this.#opened = opened;
   }
 
@@ -249,17 +252,18 @@ export class Shared {
   #start(Page) {
     const { cacheName, idle, report, servers, socket, engine: script } = engineOptions(this.#options);
     const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
-    const options = { cacheName, form, idle, orFetch, report, servers, site: this.#site, socket, script, inPage };
+    const [counts, site] = [this.#counts, this.#site];
+    const options = { cacheName, counts, form, idle, orFetch, report, servers, site, socket, script, inPage };
     const page = new Page(options, this.#allowed, {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
       report: (code, more) => this.#emit('error', { code, ...more }, /^no-|malformed-ma|refused/.test(code)),
       peers: (count) => this.#emit('peers', { count }),
-      tell: (message) => this.#tell(message),
-      disabled: (manifest) => this.#wait(manifest),
-      failed: () => this.#fail(),
-      heard: (code) => this.#hear(code),
-      changed: () => this.#tellState(),
-      site: (site) => this.#meetSite(site),
+      tell: this.#tell,
+      disabled: this.#wait,
+      failed: this.#fail,
+      heard: this.#hear,
+      changed: this.#tellState,
+      site: this.#meetSite,
       moved: (site) => {
         this.#meetSite(site);
         this.#reopen();
@@ -271,7 +275,7 @@ export class Shared {
     });
     this.#page = page;
     this.#reason = null;
-    return page.start().then(() => this.#tellState());
+    return page.start().then(this.#tellState);
   }
 
   /** @param {ErrorCode} reason */
@@ -284,18 +288,19 @@ export class Shared {
     this.#waiting = null;
     const peers = page?.stats.peers;
     page?.stop(reason);
+    if (page) this.#counts = { sent: page.stats.sent, received: page.stats.received };
     if (peers) this.#emit('peers', { count: 0 });
     this.#tellState();
   }
 
-  #fail() {
+  #fail = () => {
     if (this.#reason === 'engine-failed') return;
     this.#close('engine-failed');
     this.#emit('error', { code: 'engine-failed' }, true);
-  }
+  };
 
   // Until there is another manifest. The worker may have told of it before we wait here: then it is in the store.
-  #wait(/** @type {string} */ manifest) {
+  #wait = (/** @type {string} */ manifest) => {
     const page = this.#page;
     this.#close('disabled');
     if (typeof BroadcastChannel !== 'function' || this.#instances.size === 0) return;
@@ -308,7 +313,7 @@ export class Shared {
       ?.isStale(manifest)
       .then((isStale) => isStale && waiting === this.#waiting && this.#reopen())
       .catch(() => {});
-  }
+  };
 
   #reopen() {
     this.#close(this.#reason ?? 'cancelled');
@@ -316,12 +321,12 @@ export class Shared {
   }
 
   // The visitor's choice is the site's: what was chosen before it was known whose it is counts as chosen now.
-  #meetSite(/** @type {import('./bridge.js').Site} */ site) {
+  #meetSite = (/** @type {import('./bridge.js').Site} */ site) => {
     this.#site = site;
     if (this.#isToBeStored && this.#choice) this.#isToBeStored = !storeUpload(this.#choice, site.end);
     else this.#choice = storedUpload(site.end);
     this.#agree();
-  }
+  };
 
   /** @param {Form} form */
   #has(form) {
@@ -365,12 +370,12 @@ export class Shared {
   }
 
   /** @param {import('./bridge.js').News | null} news */
-  #tell(news) {
+  #tell = (news) => {
     if (news?.type !== 'transfer' && news?.type !== 'error') return;
     const { type, ...detail } = news;
     if (news.type === 'transfer' && news.done) this.#note(news);
     this.#emit(type, detail);
-  }
+  };
 
   /** @param {import('./bridge.js').Transfer} transfer */
   #note({ url, bytes, fromCache, fromPeers, fromOrigin, code }) {
@@ -379,7 +384,7 @@ export class Shared {
   }
 
   /** What the worker says of itself. @param {ErrorCode | '' | undefined} code */
-  #hear(code) {
+  #hear = (code) => {
     const before = this.#idle;
     this.#idle = code;
     if (code && code !== before) {
@@ -391,7 +396,7 @@ export class Shared {
     // It answers by now: who starts from here on waits for it as the first one would have.
     else if (before) this.#idling = new Promise((resolve) => (this.#onIdle = resolve));
     this.#tellState();
-  }
+  };
 
   /** Tells whoever develops the site. @param {Parameters<Advice['tell']>[0]} problem */
   #warn(problem) {
@@ -409,13 +414,14 @@ export class Shared {
     try {
       this.#page?.tellOwner();
     } finally {
-      this.#close('cancelled');
+      // What is closed for another reason is not opened when the page is back.
+      if (this.#reason !== 'no-worker') this.#close('cancelled');
     }
   };
 
   #onShow = (/** @type {Event} */ event) => {
     if (!this.#isToBeStored) this.#choice = storedUpload(this.#site?.end) ?? this.#choice;
-    if (/** @type {PageTransitionEvent} */ (event).persisted && !this.#page) this.#open();
+    if (/** @type {PageTransitionEvent} */ (event).persisted && this.#reason === 'cancelled') this.#open();
   };
 
   // The visitor chose in another tab.

@@ -174,10 +174,11 @@ void leading(bool on, double now) {
   if (const Event event(now); event) self->peer.handle_leading(on, event.at);
 }
 
-void upload(bool on, double bytes_per_second, double bytes, double now) {
+void upload(bool on, double bytes_per_second, double bytes, double sent_before, double now) {
   if (const Event event(now); event) {
     self->peer.swarm().handle_upload_options(
-        {on, static_cast<std::uint64_t>(bytes_per_second), static_cast<std::uint64_t>(bytes)},
+        {on, static_cast<std::uint64_t>(bytes_per_second), static_cast<std::uint64_t>(bytes),
+         static_cast<std::uint64_t>(sent_before)},
         event.at);
   }
 }

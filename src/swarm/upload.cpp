@@ -17,7 +17,8 @@ std::uint64_t earned_in(Duration span, std::uint64_t per_second) {
 // --- Upload --------------------------------------------------------------------------------------
 
 bool Upload::on() const {
-  return options_.on && (options_.bytes_in_all == 0 || sent_ < options_.bytes_in_all);
+  const std::uint64_t sent = options_.sent_before + sent_;
+  return options_.on && (options_.bytes_in_all == 0 || sent < options_.bytes_in_all);
 }
 
 void Upload::handle_options(const UploadOptions& options, Instant now) {

@@ -18,6 +18,7 @@ struct UploadOptions {
   bool on = true;
   std::uint64_t bytes_per_second = limits::upload_rate;  // 0: no cap
   std::uint64_t bytes_in_all = limits::upload_bytes;     // 0: no cap
+  std::uint64_t sent_before = 0;                         // by the engines before this one
 };
 
 // The caps of one page: a token bucket that goes into debt by at most a block.
@@ -31,7 +32,6 @@ class Upload {
   void take(std::uint32_t bytes);
   // When the next block may go out, if the cap on the rate holds it back.
   std::optional<Instant> next_ready() const;
-  std::uint64_t sent() const { return sent_; }
 
  private:
   UploadOptions options_;

@@ -115,6 +115,7 @@ beforeEach(() => {
         if (type === 'company') companies.forEach((told) => told(root));
       },
     },
+    ready: new Promise(() => {}),
     getRegistration: async () => ({ scope: SITE.scope }),
     addEventListener() {},
     removeEventListener() {},

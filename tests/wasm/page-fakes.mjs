@@ -345,10 +345,8 @@ export async function openPage(t, options, listener = {}, upload = { on: true, b
   const silent = Object.fromEntries(
     ['report', 'peers', 'tell', 'disabled', 'failed', 'heard', 'changed', 'untransferable'].map((name) => [name, () => {}]),
   );
-  const page = new Page({ form: 'stream', servers: {}, socket: `wss://site.test${SOCKET_PATH}`, ...options }, upload, {
-    ...silent,
-    ...listener,
-  });
+  const usual = { counts: { sent: 0, received: 0 }, form: 'stream', servers: {}, socket: `wss://site.test${SOCKET_PATH}` };
+  const page = new Page({ ...usual, ...options }, upload, { ...silent, ...listener });
   t.after(() => page.stop());
   await page.start();
   return page;

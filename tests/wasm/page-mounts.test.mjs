@@ -311,6 +311,24 @@ test('a page that ends or goes into the back/forward cache has no peers, and say
   assert.deepEqual(counts, [2, 0, 2, 0]);
 });
 
+test('what an engine has sent and received still counts when another one takes its place', async (t) => {
+  const close = closing(t);
+  new FakeContainer('controlling');
+  fakeWorkerChannel(t);
+  const fire = fakeWindow(t);
+  const engines = fakeEngine(t);
+  const plugin = close(new PeerPlugin({ form: 'stream' }));
+  await until('the engine knows its site', () => engines[0]?.calls.some(([name]) => name === 'join'));
+  engines[0].say('counts', 1, 500, 700, '');
+  fire('pagehide', { persisted: true });
+  assert.deepEqual(plugin.stats, { peers: 0, sent: 500, received: 700, engine: null });
+  fire('pageshow', { persisted: true });
+  await until('the next one knows it', () => engines[1]?.calls.some(([name]) => name === 'join'));
+  const [[, { counts }]] = engines[1].calls;
+  assert.deepEqual([counts.sent, counts.received], [500, 700]);
+  assert.deepEqual(plugin.stats, { peers: 0, sent: 500, received: 700, engine: 'worker' });
+});
+
 test('a choice of uploads for which storage has no room holds for the page, whatever the worker and its end bring', async (t) => {
   const close = closing(t);
   new FakeContainer('controlling');
@@ -652,6 +670,22 @@ test('who reads for itself takes part in a page where start() found no worker, i
   }
 });
 
+test('a page that found no worker opens nothing when it is back from the back/forward cache', async (t) => {
+  const close = closing(t);
+  const fire = fakeWindow(t);
+  const container = new FakeContainer('loading');
+  container.register = async () => {
+    throw new TypeError('404');
+  };
+  const plugin = close(await start({ worker: '/sw.js' }));
+  assert.equal(openSockets(), 0);
+  fire('pagehide', { persisted: true });
+  fire('pageshow', { persisted: true });
+  await plugin.informed;
+  for (let i = 0; i < 20; i++) await turn();
+  assert.deepEqual([openSockets(), plugin.stats.engine, plugin.reason], [0, null, 'no-worker']);
+});
+
 test('every change of the state is told, once', async (t) => {
   const close = closing(t);
   const container = new FakeContainer('activated');
@@ -758,6 +792,17 @@ test('a worker that registered late is known at once on the first visit, and a m
   assert.equal(errors.length, 1, 'told once');
   say({ type: 'busy', open: 0, cache: 'peer-cdn-v1', code: '' });
   assert.deepEqual([plugin.active, plugin.reason], [true, null]);
+});
+
+test('a page that its worker never claims asks it why, and takes leave of it', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('activated');
+  fakeWorkerChannel(t, { ...SITE, code: 'registered-late' });
+  const plugin = close(await start({ worker: '/sw.js' }));
+  await until('it knows', () => plugin.reason === 'registered-late');
+  assert.equal(plugin.active, false);
+  plugin.close();
+  checkIsOff(plugin, container);
 });
 
 test('start() on a controlled page waits for what the worker says of itself, half a second at most', async (t) => {

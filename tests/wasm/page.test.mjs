@@ -27,9 +27,17 @@ import {
   PEER_START,
   pieceBytesMin,
   piecesPerResource,
+  runWait,
 } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
-import { FakeConnection, FakeSocket, fakeWorkerChannel, install, openPage as openFakePage } from './page-fakes.mjs';
+import {
+  FakeConnection,
+  FakeContainer,
+  FakeSocket,
+  fakeWorkerChannel,
+  install,
+  openPage as openFakePage,
+} from './page-fakes.mjs';
 
 install();
 const { Connections } = await import('../../web/connections.js');
@@ -440,6 +448,22 @@ test('a cap of less than a byte is a cap', async (t) => {
   assert.deepEqual(reported, ['upload-off']);
 });
 
+test("the cap on the sum of uploads is one of the page's life: what engines before have sent counts", async (t) => {
+  const file = makeFile(3 * pieceBytes);
+  const name = nextName();
+  await fill(name, file);
+  const reported = [];
+  const options = { cacheName: name, counts: { sent: 5 * pieceBytes, received: 0 } };
+  const listener = { report: (code) => reported.push(code) };
+  const page = await openFakePage(t, options, listener, { on: true, bytesPerSecond: 0, bytes: 5 * pieceBytes });
+  await page.head.ready();
+  await until('connected', () => FakeSocket.messages.some(({ type }) => type === 'hello'));
+  assert.deepEqual(reported, ['upload-off']);
+  assert.equal(page.stats.sent, 5 * pieceBytes);
+  page.setUpload({ on: true, bytesPerSecond: 0, bytes: 6 * pieceBytes });
+  await announced(file.root);
+});
+
 test('a browser without WebRTC, or one that refuses our servers, answers none and lives on', async (t) => {
   const file = makeFile(3 * pieceBytes);
   const [a, b, c] = [nextName(), nextName(), nextName()];
@@ -662,6 +686,70 @@ test('a read of what is no request, or of a URL that is none, ends', async (t) =
   for (const url of [undefined, 5, 'https://site.test/%', 'big.bin']) {
     assert.equal(await page.read({ url, method: 'GET' }, withinMs), null);
   }
+});
+
+/** A page that its worker has not told whose it is. */
+async function openEarly(t) {
+  fakeWorkerChannel(t, null);
+  globalThis.navigator = { serviceWorker: new FakeContainer('controlling') };
+  t.after(() => (globalThis.navigator = {}));
+  return openPage(t, nextName());
+}
+
+/** A delegation, as the worker's port brings it to the engine, and what is answered. */
+function delegate(page, file) {
+  const { port1, port2 } = new MessageChannel();
+  const answers = [];
+  port1.onmessage = ({ data }) => answers.push(data);
+  const { root, bytes, count } = file;
+  page.head.delegate({ peerCdn: 1, url: request.url, root, bytes, pieceBytes, begin: 0, end: count }, port2);
+  port1.postMessage({ type: 'grant', bytes });
+  return { answers, close: () => port1.close() };
+}
+
+test('a page that is asked before it knows its site leads that site, and no other', async (t) => {
+  const page = await openEarly(t);
+  const names = [];
+  navigator.locks = { request: (name, _options, begin) => Promise.resolve(names.push(name)).then(begin) };
+  delegate(page, makeFile(3 * pieceBytes)).close();
+  await until('there is a socket', () => FakeSocket.messages.some(({ type }) => type === 'hello'));
+  page.head.join({ end: ' /shop/', cache: nextName(), manifest: '/shop/peer-cdn.json' });
+  await page.head.ready();
+  assert.deepEqual(
+    names.filter((name) => !/\d$/.test(name)),
+    ['peer-cdn /shop/'],
+  );
+});
+
+test('an engine that is stopped before it knows its site waits for no store', async (t) => {
+  const file = makeFile(1 * pieceBytes);
+  const name = nextName();
+  await fill(name, file);
+  await openPage(t, name);
+  await announced(file.root);
+  const page = await openEarly(t);
+  const { head } = page;
+  const first = delegate(page, makeFile(1 * pieceBytes));
+  await until('it knows who has what', () => FakeSocket.all.length === 2 && first.answers.some(({ type }) => type === 'none'));
+  const { answers, close } = delegate(page, file);
+  await until('it has come', () => answers.some(({ type }) => type === 'piece'));
+  page.stop();
+  await head.stop('cancelled');
+  first.close();
+  close();
+});
+
+test('a store that the browser never opens is waited for no longer than for a run', async (t) => {
+  const name = nextName();
+  globalThis.caches.open = () => new Promise(() => {});
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const page = await openPage(t, name);
+  let isRead = false;
+  void page.head.ready().then(() => (isRead = true));
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  assert.equal(isRead, false);
+  t.mock.timers.tick(runWait);
+  await page.head.ready();
 });
 
 test("what scripts of the site say on the site's channel ends no engine", async (t) => {
