@@ -389,6 +389,8 @@ void Download::handle_kept(PieceRange pieces, bool stored, Outputs& out) {
 void Download::handle_dropped(PieceRange pieces) {
   for (PieceIndex piece = pieces.begin; piece < std::min(pieces.end, geometry_.count()); ++piece) {
     pieces_[piece].stored = false;
+    // Fetched again, it is stored again.
+    if (pieces_[piece].state != State::verified) pieces_[piece].kept = false;
   }
 }
 

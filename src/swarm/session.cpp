@@ -30,6 +30,10 @@ wire::Handle Session::want(Instant now) {
 }
 
 void Session::handle_answer(Instant now) {
+  if (wanted_) hear(now);
+}
+
+void Session::hear(Instant now) {
   heard_ = now;
   wanted_ = false;
   if (paused_until_) paused_until_ = now;
@@ -64,7 +68,7 @@ Result<bool> Session::handle_block(const wire::BlockHeader& header, Instant now)
   const bool was_asked = take(asked_, asked);
   if (!was_asked && !take(cancelled_, asked)) return Error::unasked_block;
   rate_.add(header.block.bytes, now);
-  handle_answer(now);
+  hear(now);
   return was_asked;
 }
 

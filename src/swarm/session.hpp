@@ -30,7 +30,7 @@ class Session {
   bool greeted() const { return greeted_; }
   // A handle under which the peer is asked what it has. It answers, be it that it has nothing.
   wire::Handle want(Instant now);
-  // It answered that, or sent a block.
+  // It answered that. What nobody waits for is no sign that it will send what it was asked for.
   void handle_answer(Instant now);
 
   // A block that the peer was asked for, and will answer.
@@ -78,6 +78,7 @@ class Session {
  private:
   std::size_t depth() const;
   bool waits() const;
+  void hear(Instant now);
 
   PeerId peer_;
   bool greeted_ = false;

@@ -473,4 +473,18 @@ TEST_CASE("a piece that is in the store already is not stored again") {
   CHECK(f.said() == "D0 F0 Enone ");
 }
 
+TEST_CASE("a piece that the store had, and lost while others were read, is stored again") {
+  Fixture f(1);
+  f.download.handle_kept({0, 1}, true, f.out);
+  f.download.open(reader, {{0, 1}, {}}, start, f.out);
+  f.download.grant(reader, limits::mib, start);
+  f.download.handle_dropped({0, 1});
+  f.holder(1, "x");
+  f.come(1, *f.ask(1));
+  f.come(1, *f.ask(1));
+  f.said();
+  f.download.handle_digest(0, Root{}, f.out);
+  CHECK(f.said() == "D0 Enone S0-1 ");
+}
+
 }  // namespace peer_cdn::swarm

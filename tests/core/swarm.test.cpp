@@ -476,6 +476,19 @@ TEST_CASE("a peer that does not say what it has is not counted, and given up bef
   }
 }
 
+TEST_CASE("answers that nobody waits for do not make up for blocks that do not come") {
+  Fixture f;
+  f.connect();
+  f.swarm.open({1}, f.root, f.geometry, {{0, 4}, {}}, start);
+  f.say(wire::Have{find<wire::Want>(f.heard())->handle, {15}});
+  REQUIRE(find<wire::Request>(f.heard()));
+  for (Duration after = 500ms; after <= limits::peer_stall; after += 500ms) {
+    f.say(wire::Not{77}, start + after);
+    f.say(wire::Have{78, {15}}, start + after);
+  }
+  CHECK(f.swarm.answering() == 0);
+}
+
 TEST_CASE("a peer whose path is gone is asked for nothing until it is back, on the same session") {
   Fixture f;
   f.connect();
