@@ -70,8 +70,8 @@ export class Bridge {
   /** The worker is of the release before this one, which knew of one site an origin. */
   #isOld = false;
   #container = globalThis.navigator?.serviceWorker ?? null;
-  /** Of the worker whose scope the page is in. @type {ServiceWorkerRegistration | null} */
-  #registration = null;
+  /** Of the worker whose scope the page is in. @type {ServiceWorkerRegistration | undefined} */
+  #registration;
   #alive = 0;
   #closed = false;
   /** @type {Set<string>} */
@@ -91,10 +91,14 @@ export class Bridge {
     this.#container?.startMessages();
     if (this.#lobby) this.#lobby.onmessage = ({ data }) => void this.#meetSite(data).catch(() => {});
     this.#hello();
-    this.#container?.ready.then((registration) => {
-      this.#registration = registration;
-      if (!this.controlled) this.#hello();
-    });
+    // A worker that is registered later says so itself.
+    this.#container?.getRegistration().then(
+      (registration) => {
+        this.#registration = registration;
+        if (!this.controlled) this.#hello();
+      },
+      () => {},
+    );
   }
 
   /** From now on hears the worker and the other tabs of this site. @param {Site} site */
@@ -161,7 +165,8 @@ export class Bridge {
   // A page that no worker controls, after a forced reload or because none claims it, can be asked for pieces all the same, and
   // hears why its worker answers nothing.
   get #worker() {
-    return this.#container?.controller ?? this.#registration?.active;
+    const { active, waiting, installing } = this.#registration ?? {};
+    return this.#container?.controller ?? active ?? waiting ?? installing;
   }
 
   // A worker that has started anew knows no port of before.

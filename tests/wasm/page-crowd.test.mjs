@@ -115,7 +115,6 @@ beforeEach(() => {
         if (type === 'company') companies.forEach((told) => told(root));
       },
     },
-    ready: new Promise(() => {}),
     getRegistration: async () => ({ scope: SITE.scope }),
     addEventListener() {},
     removeEventListener() {},
