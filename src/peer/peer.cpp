@@ -153,12 +153,12 @@ void Peer::ask(const Root& root) {
   }
 }
 
-// Whom the coordinator names is about to get a connection anyway. If it is made before, its offer
-// goes with the ask, and the answer comes when an offer would. One that nobody took was made for
-// nothing, so that no other one is made for a while.
+// A page without pairs makes one with whomever the coordinator names. If the connection is there
+// before, its offer goes with the ask, and the answer to it comes when another's offer would. If
+// nobody took it, it was made for nothing, and no other one is made for a while.
 void Peer::ask_with_offer(const Root& root) {
-  if (client_.may_offer() && client_.anyone_has(root) && now() >= offer_next_ &&
-      swarm_.admit(nobody, false, true, now())) {
+  if (swarm_.pairs() + expected_.size() == 0 && client_.may_offer() && client_.anyone_has(root) &&
+      now() >= offer_next_ && swarm_.admit(nobody, false, true, now())) {
     offer_next_ = now() + limits::offer_rest;
     client_.expect_offer(now());
     account_.handle_try(nobody);

@@ -4,8 +4,6 @@ import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
 import { frameOf, Wire } from './wire.mjs';
 import { askBytes, browserOf, candidates, rootOf, sdp, sdpWithCandidates } from './words.mjs';
 
-const beside = candidates.map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 }));
-
 /** How many sockets are opened at a time. */
 const openingAtOnce = 50;
 /** What is due in so many milliseconds may be asked at once. */
@@ -116,14 +114,12 @@ class Crowd {
   }
 }
 
-/** Ours: `lean` as a page of this version speaks, whose offer goes with its ask; else as one of version 2.0.0-alpha.1. */
+/** Ours: `lean` as a page of this version speaks, else as one of version 2.0.0-alpha.1. */
 class Ours extends Crowd {
   path = SOCKET_PATH;
   #numbers = [];
   #ids = new Map();
   #joined = new Map();
-  /** Askers and those to whom their offers went. */
-  #given = new Set();
 
   constructor(port, { lean, held = 0, pool = 0, first }) {
     super(port, { first });
@@ -150,12 +146,8 @@ class Ours extends Crowd {
 
   named() {}
 
-  #askFor = remembered((holder) => {
-    const ask = { type: 'ask', roots: [rootOf(this.first + holder)] };
-    return frameOf(JSON.stringify(this.lean ? { ...ask, description: { type: 'offer', sdp }, candidates: beside } : ask));
-  });
+  #askFor = remembered((holder) => frameOf(JSON.stringify({ type: 'ask', roots: [rootOf(this.first + holder)] })));
   ask(asker, holder) {
-    this.left(asker, holder);
     this.say(asker, this.#askFor(holder));
   }
 
@@ -166,6 +158,7 @@ class Ours extends Crowd {
   #description(to, type) {
     const signal = { type: 'signal', peer: this.#numbers[to] };
     const description = { type, sdp: this.lean ? sdp : sdpWithCandidates };
+    const beside = candidates.map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 }));
     return frameOf(JSON.stringify(this.lean ? { ...signal, description, candidates: beside } : { ...signal, description }));
   }
   #describe(from, to, type) {
@@ -185,26 +178,18 @@ class Ours extends Crowd {
     } else if (message.type === 'answer') {
       this.#joined.get(id)?.();
       this.#joined.delete(id);
-      if (message.offered) this.#give(id, message.offered);
       this.named(id, message.introduced?.length ?? 0, message.roots.length > 0);
     } else if (message.type === 'introduce') {
-      if (message.given) {
-        if (message.offer) this.#give(id, message.peer);
-      } else if (message.offer) this.#describe(id, this.#ids.get(message.peer), 'offer');
+      if (message.offer) this.#describe(id, this.#ids.get(message.peer), 'offer');
       else this.named(id, 1, false);
     } else if (message.type === 'signal') {
       const from = this.#ids.get(message.peer);
       this.arrived(from, id);
       if (message.description.type === 'offer') this.#describe(id, from, 'answer');
-      else this.done(this.#given.delete(`${id} ${message.peer}`) ? id : from);
+      else this.done(from);
     } else if (message.type === 'error') {
       throw new Error(`socket ${id}: ${message.code}`);
     }
-  }
-
-  #give(asker, peer) {
-    this.#given.add(`${asker} ${peer}`);
-    this.named(asker, 1, false);
   }
 }
 
@@ -314,26 +299,25 @@ class Tracker extends Crowd {
 /** The bare relay, with as many messages as ours and of the same lengths. */
 class Relay extends Crowd {
   #number = (id) => String(this.first + id).padStart(4, '0');
-  static #rest =
-    JSON.stringify({ type: 'signal', peer: 4294967295, description: { type: 'answer', sdp: sdpWithCandidates } }) +
-    '.'.repeat(askBytes);
+  static #rest = JSON.stringify({ type: 'signal', peer: 4294967295, description: { type: 'answer', sdp: sdpWithCandidates } });
 
   join(id) {
     this.sockets[id].send(frameOf(this.#number(id)));
   }
 
   ask(asker, holder) {
-    this.#describe(asker, holder, 'o');
+    this.say(asker, `${this.#number(asker)}${this.#number(holder)}`.padEnd(askBytes, '.'));
   }
 
   hear(id, data) {
     const [first, second] = [data.toString('latin1', 0, 4), data.toString('latin1', 4, 8)].map(
       (text) => Number(text) - this.first,
     );
-    if (first !== id) throw new Error(`socket ${id}: for ${first}`);
+    if (data.length === askBytes) return; // its answer
+    if (first !== id) return this.#describe(id, first, 'o'); // an ask's holder
     this.arrived(second, id);
     if (String.fromCharCode(data[8]) === 'o') this.#describe(id, second, 'a');
-    else this.done(id);
+    else this.done(second);
   }
 
   #describe(from, to, kind) {

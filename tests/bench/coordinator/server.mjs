@@ -3,6 +3,7 @@
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { attach } from '../../../src/server/index.js';
+import { askBytes, introductionBytes } from './words.mjs';
 
 const listen = (server) => new Promise((done) => server.listen(0, '127.0.0.1', () => done(server.address().port)));
 
@@ -21,6 +22,8 @@ async function openRelay() {
     socket.on('message', (data) => {
       if (data.length < 8) return;
       sockets[numberAt(data, 0)].send(data, { binary: false });
+      // An ask is answered, and its holder is told.
+      if (data.length === askBytes) sockets[numberAt(data, 4)].send(data.subarray(0, introductionBytes), { binary: false });
     });
   });
   return listen(server);

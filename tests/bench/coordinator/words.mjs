@@ -34,5 +34,6 @@ export const candidates = ['192.0.2.17', '198.51.100.4', '203.0.113.9'].map(
 );
 export const sdpWithCandidates = `${sdp}${candidates.map((candidate) => `a=${candidate}\r\n`).join('')}`;
 
-/** Bytes of an ask beside its offer, and of its answer beside the signal that it goes with: the relay's messages are as long. */
+/** Bytes of an ask, and of what tells a holder of it, in the relay: as many as ours have. */
 export const askBytes = 145;
+export const introductionBytes = 44;
