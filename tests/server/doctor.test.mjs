@@ -1285,15 +1285,10 @@ test('scripts that caches keep beyond the next release are told of, and are no f
 });
 
 test('what is not reached within the time is not checked', async (t) => {
-  const slow = {
-    '/': (_request, _response, go) => setTimeout(go, 60),
-    '/sw.js': (_request, _response, go) => setTimeout(go, 60),
-  };
-  const url = await site(t, { rules: slow });
+  const url = await site(t, { rules: { '/': () => {} } });
   const { ok, findings } = await examine(url, { timeoutMs: 1 });
-  assert(!ok || findings.every(({ state }) => state === 'not checked'));
-  const { worker: workerState, coordinator } = statesOf({ findings });
-  assert.deepEqual([workerState, coordinator], ['not checked', 'not checked']);
+  assert.equal(ok, true);
+  assert.deepEqual(new Set(findings.map(({ state }) => state)), new Set(['not checked']));
   const gone = await examine('http://127.0.0.1:1/');
   assert.equal(statesOf(gone).page, 'wrong');
   assert.match(gone.findings[0].what, /^http:\/\/127\.0\.0\.1:1\/: ./);

@@ -35,9 +35,11 @@ function record(name) {
   if (!('BroadcastChannel' in globalThis) || !globalThis.isSecureContext) return;
   const transfers = new Map();
   const said = [];
-  /** How often Visitor.fetch() asked for each URL. */
-  const fetches = {};
-  globalThis.e2e = { transfers, forgotten: new Set(), said, fetches };
+  /** What was told of a path so far. */
+  const of = (path) => [...transfers.values()].filter(({ url }) => url === new URL(path, location.href).href);
+  /** How many transfers of each URL there are once all of Visitor.fetch() is told. */
+  const expected = {};
+  globalThis.e2e = { transfers, forgotten: new Set(), said, expected, of };
   try {
     const channel = new BroadcastChannel(name);
     channel.onmessage = ({ data }) => {
@@ -64,8 +66,9 @@ async function dropInPage({ root, path, name }) {
 async function fetchInPage({ url, init, abortAfter }) {
   const began = performance.now();
   const out = { url, status: 0, headers: {}, bytes: 0, sha256: '', firstByteMs: 0, ms: 0, error: null };
-  const fetches = globalThis.e2e?.fetches ?? {};
-  fetches[url] = (fetches[url] ?? 0) + 1;
+  const { expected = {}, of = () => [] } = globalThis.e2e ?? {};
+  // The page may have fetched it otherwise.
+  expected[url] = Math.max(expected[url] ?? 0, of(url).length) + 1;
   const parts = [];
   try {
     const abort = new AbortController();
@@ -203,26 +206,15 @@ export class Visitor {
 
   /** What the worker reported for a path so far. */
   transfers(url, page = this.page) {
-    return this.run(
-      (path) =>
-        [...globalThis.e2e.transfers.values()].filter((one) => {
-          const at = new URL(one.url, location.href);
-          return at.pathname + at.search === path && !globalThis.e2e.forgotten.has(one.id);
-        }),
-      url,
-      page,
-    );
+    return this.run((path) => globalThis.e2e.of(path).filter(({ id }) => !globalThis.e2e.forgotten.has(id)), url, page);
   }
 
   /** Whether each fetch() of a URL that this page has made is a transfer that was told to its end. */
   #isAllTold(url, page) {
     return this.run(
       (path) => {
-        const { transfers, fetches } = globalThis.e2e;
-        const told = [...transfers.values()].filter(
-          ({ url: of }) => new URL(of, location.href).href === new URL(path, location.href).href,
-        );
-        return told.length === fetches[path] && told.every(({ done }) => done);
+        const told = globalThis.e2e.of(path);
+        return told.length === globalThis.e2e.expected[path] && told.every(({ done }) => done);
       },
       url,
       page,
