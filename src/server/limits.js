@@ -118,5 +118,5 @@ export const doctorWorkers = 5;
 export const doctorIceMs = 3000;
 /** A manifest that is kept for longer holds up deployments. Browsers ask for it each minute. */
 export const manifestKeptSeconds = 60;
-/** Longer no cache is to keep a script whose name is the same in the next release: as long as browsers keep a worker's imports. */
+/** No cache may keep a script longer whose name the next release has too: as long as browsers keep a worker's imports. */
 export const scriptKeptSeconds = 24 * 3600;

@@ -9,7 +9,7 @@ import { checkNames, pluginNames } from './names.js';
 import { nothingListed } from './warnings.js';
 
 /** @typedef {import('./build.js').BuildOptions} BuildOptions */
-/** @typedef {Omit<BuildOptions, 'onWarning' | 'onProgress' | 'cache' | 'digestsBase'>} PeerCdnOptions `base`: default Vite's own */
+/** @typedef {Omit<BuildOptions, 'onWarning' | 'onProgress' | 'cache' | 'digestsBase'>} PeerCdnOptions `base`: default Vite's */
 /** @typedef {import('./handler.js').Request} Request */
 /** @typedef {import('./handler.js').Response} Response */
 
