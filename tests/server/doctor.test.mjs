@@ -1284,6 +1284,12 @@ test('scripts that caches keep beyond the next release are told of, and are no f
   );
 });
 
+test('a worker that no script is seen to name is looked for by the usual name, and that is said', async (t) => {
+  const index = page.replace("{ worker: '/sw.js' }", '');
+  const { findings } = await examine(await site(t, { changed: { 'index.html': index }, rules: { '/sw.js': { status: 404 } } }));
+  assert.equal(findings.find(({ check }) => check === 'worker').what, '/sw.js (the usual name) answers 404');
+});
+
 test('what is not reached within the time is not checked', async (t) => {
   const url = await site(t, { rules: { '/': () => {} } });
   const { ok, findings } = await examine(url, { timeoutMs: 1 });

@@ -14,6 +14,9 @@ import { behindBase, besideOf, calledName, meantBy, textOf, writtenOf } from './
  * @property {boolean} isStart a page gives the name to start(), as a text
  */
 
+/** Who says where the worker is, if no script is seen to. */
+export const usualName = 'the usual name';
+
 /**
  * What a script's URL is made of: a policy of Trusted Types gives back what it gets, and a page may be without one.
  * @param {Case['scripts'][number]['facts']} facts
@@ -93,7 +96,7 @@ export async function workerUrl(site) {
   const started = all.filter(({ isStart }) => isStart);
   const named = started.length > 0 ? started : all;
   if (named.length === 0) {
-    return { url: new URL('/sw.js', page), from: 'the usual name', type: '', scope: null, isStart: false };
+    return { url: new URL('/sw.js', page), from: usualName, type: '', scope: null, isStart: false };
   }
   const found = await likeOurs(site, named);
   return { ...found, scope: scopeOf(found.url), from: "the page's scripts" };

@@ -7,6 +7,7 @@ import { checkClasses, checkOptions, checkPlugins, whenRegistered } from './call
 import { isOurs } from './findings.js';
 import { checkRouteCalls } from './given.js';
 import { checkListeners } from './listeners.js';
+import { usualName } from './named.js';
 import { checkImports, checkWasm, policiesOf } from './policies.js';
 import { momentsOf } from './runs.js';
 import { factsOf } from './script.js';
@@ -28,11 +29,13 @@ const whereMissing = ({ pathname }) =>
  * @param {URL} url
  * @param {Named['type']} type
  * @param {'itself' | 'imported' | 'perhaps imported'} how
+ * @param {string} [from] who says where it is
  */
-async function readScript(site, url, type, how) {
+async function readScript(site, url, type, how, from = '') {
   const isImport = how !== 'itself';
   const cases = how === 'perhaps imported' ? ' in some cases, or does without' : '';
-  const what = isImport ? `${url.href}, which the worker imports${cases},` : url.pathname;
+  const own = from === usualName ? `${url.pathname} (${from})` : url.pathname;
+  const what = isImport ? `${url.href}, which the worker imports${cases},` : own;
   const wrong = (/** @type {string} */ text, /** @type {string} */ todo) =>
     how === 'perhaps imported' ? site.findings.notChecked('worker', text) : site.findings.wrong('worker', text, todo);
   const redirect = isImport ? 'follow' : 'manual';
@@ -84,7 +87,7 @@ export async function checkWorker(site, named) {
     findings.wrong('worker', `${url.href} is of another origin`, 'Serve the worker from the origin of the page.');
     return;
   }
-  const answer = await readScript(site, url, type, 'itself');
+  const answer = await readScript(site, url, type, 'itself', from);
   if (!answer) return;
   const seen = new Set([url.href]);
   const spare = new Set();
