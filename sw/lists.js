@@ -3,7 +3,7 @@ import { digestsWait, LIST, NO_LIST } from '../build/border.js';
 import { ask, call, codeOf, isOn, soon } from './engine.js';
 
 /** By root: resolves to why there is none, '' if the core has it. @type {Map<string, Promise<string>>} */
-const lists = new Map();
+export const lists = new Map();
 
 /** Why there is no list of that root; '' when there is one, or when none is needed. */
 export const listOf = (/** @type {string} */ root) => lists.get(root);

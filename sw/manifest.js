@@ -19,6 +19,7 @@ import {
 } from '../build/border.js';
 import { ask, call, callText, isOn, soon, tell } from './engine.js';
 import { listEntries, noManifest, readManifest } from './listing.js';
+import { lists } from './lists.js';
 import { broadcast } from './pages.js';
 import { currentCache } from './plugins.js';
 import { FETCHED, LOST, Store } from './store.js';
@@ -117,6 +118,8 @@ export class ManifestKeeper {
     /** @type {any} */ { bytes, pieceBytes, root, type = '', pieces = '', anyQuery, headers = {} },
   ) {
     const texts = [path, root, type, pieces, ...Object.entries(headers).flat()];
+    // The core has the digests then, and a list that could not be had is not needed any more.
+    if (pieces) lists.delete(root);
     return call(MANIFEST_ADD, texts.join('\n'), bytes, pieceBytes, anyQuery === true) === 0;
   }
 }

@@ -87,7 +87,7 @@ export function handleMessage({ data, source, ports: [port] }) {
 }
 
 function handlePresent(/** @type {number} */ page, /** @type {{ add: string[], remove: string[] }} */ { add, remove }) {
-  if (!page || !Array.isArray(add) || !Array.isArray(remove)) return;
+  if (![add, remove].every(Array.isArray)) return;
   const marks = Uint32Array.from([...add, ...remove], (mark) => +`0x${mark}`);
   call(PAGE_PRESENT, marks.buffer, page, add.length);
 }

@@ -64,8 +64,8 @@ struct Resource {
   bool is_broken = false;    // then: its heads are good, and its bodies cannot be read
   Deadline written_until{};  // a page may be changing it
   Record record{};
-  bool is_record_asked = false;  // of the store
-  bool is_record_read = false;   // from there, or it has none
+  std::uint32_t record_asker = 0;  // the exchange for which it is read from the store
+  bool is_record_read = false;     // from there, or it has none
 
   // Only the page's own requests go to its origin, which has no time or cannot be read.
   bool is_spared(Instant now) const { return busy_until && !busy_until.has_passed(now); }

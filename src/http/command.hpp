@@ -102,8 +102,7 @@ struct Report {
   ExchangeId exchange;
   Error error;
 };
-// What the store has as the record of this resource is needed: handle_record(). Once for each
-// resource.
+// What the store has as the record of this resource is needed: handle_record().
 struct NeedRecord {
   ExchangeId exchange;
 };

@@ -284,7 +284,9 @@ void Engine::go_on(Open& open, Instant now) {
     return;
   }
   if (resource && !resource->is_record_read && commons_.holdings.holds(resource->root)) {
-    if (!std::exchange(resource->is_record_asked, true)) {
+    // Once for all who wait, unless the first of them has gone.
+    if (!find(ExchangeId{resource->record_asker})) {
+      resource->record_asker = asked.exchange.value;
       commons_.commands.emplace_back(command::NeedRecord{asked.exchange});
     }
     return;

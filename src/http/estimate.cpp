@@ -6,9 +6,9 @@
 namespace peer_cdn {
 
 void Estimate::handle_first(Duration wait, Instant now) {
-  const bool is_old = !measured_at_ || now - *measured_at_ > limits::estimate_age;
-  measured_at_ = now;
-  mean_ = is_old ? wait : (3 * mean_ + wait) / 4;
+  const bool counts = counts_until_ && !counts_until_.has_passed(now);
+  counts_until_ = now + limits::estimate_age;
+  mean_ = counts ? (3 * mean_ + wait) / 4 : wait;
 }
 
 void Estimate::handle_given_up(Duration wait, Instant now) {

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "base/limits.hpp"
 #include "base/time.hpp"
@@ -22,14 +21,14 @@ class Estimate {
   void handle_body(std::uint64_t bytes, Instant begin, Instant end);
 
   // Whether anything is known of how soon it begins.
-  bool measured() const { return measured_at_.has_value(); }
+  bool measured() const { return counts_until_.has_value(); }
   Duration first() const { return mean_; }
   // How long so many bytes will take.
   [[gnu::noinline]] Duration expected(std::uint64_t bytes) const;
 
  private:
   Duration mean_ = limits::first_byte_unknown;
-  std::optional<Instant> measured_at_;
+  Deadline counts_until_;  // the mean, if anything was measured
   std::uint64_t bytes_ = 0;
   Duration span_{};
   Instant end_{};  // of the last body

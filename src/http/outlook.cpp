@@ -15,8 +15,8 @@ bool Outlook::asks_peers(const Wish& wish, Instant now) {
   if (!wish.is_small()) return true;
   if (!wish.known) return false;
   if (wish.patience >= 1 || !wish.is_hedged || are_peers_sooner(wish)) return true;
-  if (probed_at_ && now - *probed_at_ < limits::probe_wait) return false;
-  probed_at_ = now;
+  if (spares_until_ && !spares_until_.has_passed(now)) return false;
+  spares_until_ = now + limits::probe_wait;
   return true;
 }
 

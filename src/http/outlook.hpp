@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "http/estimate.hpp"
 
@@ -59,7 +58,7 @@ class Outlook {
   Estimate network_;
   Estimate peers_;
   bool warm_ = false;
-  std::optional<Instant> probed_at_;
+  Deadline spares_until_;  // peers that seem slower, since they were tried
 };
 
 }  // namespace peer_cdn

@@ -11,8 +11,8 @@ Pages::Page* Pages::find(PageId page) {
 
 void Pages::handle_hello(PageId id, Instant now) {
   Page* page = find(id);
-  if (!page) page = &pages_.add(new Page{id, now});
-  page->heard_at = now;
+  if (!page) page = &pages_.add(new Page{id, {}});
+  page->heard_until = now + limits::heard_memory;
   page->told = false;
   page->marks.clear();
 }
@@ -35,11 +35,11 @@ void Pages::handle_present(PageId id, const List<Mark>& marks, std::size_t added
 }
 
 void Pages::handle_heard(PageId id, Instant now) {
-  if (Page* page = find(id)) page->heard_at = now;
+  if (Page* page = find(id)) page->heard_until = now + limits::heard_memory;
 }
 
 void Pages::handle_silent(PageId id) {
-  if (Page* page = find(id)) page->heard_at.reset();
+  if (Page* page = find(id)) page->heard_until.reset();
 }
 
 std::optional<PageId> Pages::choose(PageId requester) const {
@@ -55,7 +55,7 @@ Deadline Pages::hello_until(Instant now) const {
 
 Duration Pages::ack_wait(PageId id, Instant now) const {
   for (const Page& each : pages_) {
-    if (each.id == id && each.heard_at && now - *each.heard_at < limits::heard_memory) {
+    if (each.id == id && each.heard_until && !each.heard_until.has_passed(now)) {
       return limits::busy_ack_wait;
     }
   }

@@ -45,7 +45,7 @@ class Pages {
  private:
   struct Page {
     PageId id;
-    std::optional<Instant> heard_at;
+    Deadline heard_until;  // it is known to listen
     bool told = false;
     List<Mark> marks{};
   };

@@ -621,6 +621,29 @@ TEST_CASE("a record that comes when the manifest has other bytes at its path is 
   }
 }
 
+TEST_CASE("a record is read anew where the request for which it was read has gone") {
+  ResourceFields fields = Host::file("/app.js", 5);
+  fields.type = "text/javascript";
+  Listed site({fields});
+  const ExchangeId head = site.ask("HEAD", "/app.js");
+  site.list({fields});
+  site.hold('a', {0, 1});
+  site.manifest_fetched(true, true);
+  site.reads_records = false;
+  const ExchangeId script = site.open("/app.js", {}, {}, "script");
+  const ExchangeId other = site.open("/app.js");
+  site.said();
+  site.passed(head, 200, "content-type\ntext/plain");
+  site.manifest_fetched(true, false);
+  CHECK(site.requests.at(script.value).is_over);
+  site.hear();
+  site.said();
+  site.record_came(script);
+  CHECK(site.said() == "need record x3");
+  site.record_came(other);
+  CHECK(site.said() == "read b1 run 0-1 for 0-1");
+}
+
 TEST_CASE("a record that the store has in pieces, or of something else, harms nobody") {
   for (const char* each : {"", "\n", "1", "0\n\n\n\n", "\n\n\n\n\n\n\n", "1\na\nb\nc\nd"}) {
     CAPTURE(each);

@@ -53,6 +53,18 @@ test('a list that the manifest has is fetched by nobody', async () => {
   });
 });
 
+test('a list that could not be had is no word on the digests that a later manifest has', async () => {
+  await everywhere(async ({ origin, clock, page, file, list, caches }, name) => {
+    origin.always(list, status(404));
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, name);
+    origin.manifest.resources[url].pieces = file.list.toString('hex');
+    await clock.pass(61_000);
+    assert.deepEqual(await (await page.fetch(url)).bytes(), file.body, name);
+    await clock.pass(2000);
+    assert.deepEqual(caches.runs(file), file.count > 5 ? ['0-4', '4-16', '16-32', '32-48'] : ['0-5'], name);
+  });
+});
+
 test('digests in the manifest that are not one for each piece cost that entry, and are named', async () => {
   for (const pieces of ['', 5, 'ab', 'g'.repeat(64 * 5), 'ab'.repeat(32 * 4)]) {
     const { origin, clock, file, fetchAll, worker } = await scene({ bytes: 300_000 });
