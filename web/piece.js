@@ -8,6 +8,8 @@ export class Piece {
   #blocks = new Map();
   /** @type {Uint8Array<ArrayBuffer> | null} */
   #whole = null;
+  /** A reader got it, or it was written. */
+  isUsed = false;
 
   /**
    * A block, or more, from `offset` on. The bytes are not changed any more.
@@ -22,6 +24,10 @@ export class Piece {
   /** In order; together they are the piece, once the core knows it to be whole. */
   get blocks() {
     return [...this.#blocks].sort(([a], [b]) => a - b).map(([, bytes]) => bytes);
+  }
+
+  get length() {
+    return this.blocks.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** All of it, to be read at once: give() takes it away. */
@@ -45,10 +51,9 @@ export class Piece {
   }
 
   #join() {
-    const { blocks } = this;
-    const whole = new Uint8Array(blocks.reduce((sum, { length }) => sum + length, 0));
+    const whole = new Uint8Array(this.length);
     let at = 0;
-    for (const block of blocks) {
+    for (const block of this.blocks) {
       whole.set(block, at);
       at += block.length;
     }

@@ -75,6 +75,7 @@ export class Pieces {
   put(handle, piece, bytes) {
     const target = new Piece();
     target.set(0, bytes);
+    this.#waste(handle, piece);
     this.#of(handle).set(piece, target);
   }
 
@@ -91,7 +92,9 @@ export class Pieces {
 
   /** All of such a piece, in a buffer that may be transferred. @param {number} handle @param {number} piece */
   give(handle, piece) {
-    return this.#get(handle, piece).give();
+    const given = this.#get(handle, piece);
+    given.isUsed = true;
+    return given.give();
   }
 
   /** @param {number} handle @param {number} piece */
@@ -103,6 +106,7 @@ export class Pieces {
 
   /** @param {number} handle @param {number} piece */
   forget(handle, piece) {
+    this.#waste(handle, piece);
     const pieces = this.#pieces.get(handle);
     pieces?.delete(piece);
     if (pieces?.size === 0) this.#pieces.delete(handle);
@@ -123,7 +127,11 @@ export class Pieces {
   async #write(handle, begin, end) {
     const { root } = this.#resources.get(handle);
     const parts = [];
-    for (let piece = begin; piece < end; piece++) parts.push(...this.#get(handle, piece).blocks);
+    for (let piece = begin; piece < end; piece++) {
+      const written = this.#get(handle, piece);
+      written.isUsed = true;
+      parts.push(...written.blocks);
+    }
     if (this.unstored.has(handle)) return void this.#core.tell(PEER_STORE_FAILED, handle, begin, end);
     try {
       await /** @type {Store} */ (await this.#store).putRun(root, begin, end, parts);
@@ -184,6 +192,12 @@ export class Pieces {
     const key = `${root}?${pathname}${search}`;
     const record = this.#core.callText(PEER_RECORD, answerWords(response));
     if (record && !(await store.record(key))) await store.putRecord(key, record);
+  }
+
+  /** What is dropped unused (a part, wrong bytes) came for nothing. @param {number} handle @param {number} piece */
+  #waste(handle, piece) {
+    const dropped = this.#pieces.get(handle)?.get(piece);
+    if (dropped && !dropped.isUsed) this.wasted += dropped.length;
   }
 
   /** @param {number} handle */

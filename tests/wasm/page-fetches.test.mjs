@@ -185,3 +185,22 @@ test('a fetch that is cancelled is aborted, and nothing more is told of it', asy
   assert.ok(signal.aborted);
   assert.deepEqual(told, [[1, 1]]);
 });
+
+test('what nobody got and nothing stored of a piece came for nothing', async () => {
+  const message = new ArrayBuffer(1000);
+  const take = (/** @type {number} */ piece) => pieces.take(7, piece, 0, 900, message);
+  for (const piece of [0, 1, 2, 3]) take(piece);
+  pieces.forget(7, 0);
+  assert.equal(pieces.wasted, 900, 'dropped');
+  pieces.give(7, 1);
+  pieces.forget(7, 1);
+  core.tell = () => {};
+  pieces.storeRun(7, 2, 3);
+  pieces.forget(7, 2);
+  assert.equal(pieces.wasted, 900, 'read or written');
+  pieces.put(7, 3, new Uint8Array(1000));
+  assert.equal(pieces.wasted, 1800, 'the origin was sooner');
+  pieces.forget(7, 4);
+  await pieces.written();
+  assert.equal(pieces.wasted, 1800);
+});
