@@ -1284,6 +1284,13 @@ test('scripts that caches keep beyond the next release are told of, and are no f
   );
 });
 
+test('a connection that a server ends as it is asked there again is no fault', async (t) => {
+  let asked = 0;
+  const rule = (request, _response, go) => (++asked === 1 ? request.socket.destroy() : go());
+  const result = await examine(await site(t, { rules: { '/sw.js': rule } }));
+  assert(result.ok, JSON.stringify(result.findings));
+});
+
 test('a worker that no script is seen to name is looked for by the usual name, and that is said', async (t) => {
   const index = page.replace("{ worker: '/sw.js' }", '');
   const { findings } = await examine(await site(t, { changed: { 'index.html': index }, rules: { '/sw.js': { status: 404 } } }));

@@ -65,7 +65,12 @@ export async function ask(site, url, { headers = {}, redirect = 'follow' } = {})
   let timer = setTimeout(abort, bounds.answerMs);
   site.waitsFor = new URL(url, page).href;
   try {
-    const response = await fetch(site.waitsFor, { headers, redirect, signal: AbortSignal.any([signal, late.signal]) });
+    const asking = () => fetch(site.waitsFor, { headers, redirect, signal: AbortSignal.any([signal, late.signal]) });
+    // A server may end an idle connection just as it is asked there again: browsers, too, ask a second time.
+    const response = await asking().catch((error) => {
+      if (/^(?:UND_ERR_SOCKET|ECONNRESET)$/.test(error.cause?.code)) return asking();
+      throw error;
+    });
     const chunks = [];
     let bytes = 0;
     let inTime = 0;
