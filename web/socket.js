@@ -99,7 +99,7 @@ export class Socket {
       for (const candidate of candidates) this.#take({ type, peer, candidate });
       return;
     }
-    if (offered) this.#take({ type: 'introduce', peer: offered, offer: true, given: true });
+    if (offered) this.#take({ type: 'introduce', peer: offered, offer: true, brought: true });
     if (Array.isArray(introduced)) {
       for (const each of introduced) this.#take({ type: 'introduce', peer: each, offer: false });
     }

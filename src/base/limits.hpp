@@ -572,8 +572,10 @@ inline constexpr Duration word_wait = 3s;
 static_assert(answer_wait <= word_wait);
 // What a page stored in one go is announced in one go.
 inline constexpr Duration announce_wait = 100ms;
-// An ask waits so long for the offer that is to go with it.
-inline constexpr Duration offer_made_wait = 50ms;
+// An ask waits so long for the offer that is to go with it. A browser's first connection takes its
+// time, whoever offers: it is not lost.
+inline constexpr Duration offer_made_wait = 500ms;
+static_assert(offer_made_wait <= answer_wait / 2);
 // A page whose offer nobody took makes no other one for so long.
 inline constexpr Duration offer_rest = 30s;
 // An offer of data channels alone has less than 1 KiB. A longer one goes with no ask, which could

@@ -31,7 +31,7 @@ void each_told(signal::Fields& fields, F f) {
   f("code", fields.code);
   f("kept", fields.kept);
   f("offer", fields.offer);
-  f("given", fields.given);
+  f("brought", fields.brought);
   f("set", fields.set);
   f("whole", fields.whole);
 }

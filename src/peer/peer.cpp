@@ -298,9 +298,9 @@ void Peer::give(PeerId peer) {
 void Peer::translate(signal::Introduced& introduced) {
   const PeerId peer = introduced.peer;
   if (swarm_.has_pair(peer)) close_pair(peer, Error::peer_gone);
-  if (introduced.offer && introduced.given) return give(peer);
+  if (introduced.offer && introduced.brought) return give(peer);
   // The peer asked. Its own offer follows, or it waits for one.
-  if (introduced.offer || introduced.given) {
+  if (introduced.offer || introduced.brought) {
     if (ahead_ || wanted_) return create(peer, false, introduced.offer);
     return client_.decline(peer, now());
   }

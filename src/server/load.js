@@ -161,10 +161,10 @@ export class LoadSocket {
   }
 
   /** @param {any} message */
-  #take({ type, peer, offer, given, description }) {
+  #take({ type, peer, offer, brought, description }) {
     if (type === 'answer') {
       this.#tally.ms.answer.push(performance.now() - this.#askedAt);
-    } else if (type === 'introduce' && offer && !given) {
+    } else if (type === 'introduce' && offer && !brought) {
       this.#describe(peer, 'offer');
     } else if (type === 'signal' && description) {
       const key = `${peer} ${this.#number}`;

@@ -192,7 +192,7 @@ void Client::handle(const Answer& answer, Instant now) {
 
 void Client::handle(const Introduce& introduce, Instant) {
   if (!welcomed() || introduced(introduce.peer)) return;
-  const bool is_ours = introduce.offer && introduce.given;
+  const bool is_ours = introduce.offer && introduce.brought;
   // An offer that was withdrawn meanwhile is given to nobody.
   if (introduced_.size() >= limits::introductions_per_peer || (is_ours && !is_out_)) {
     send(Decline{introduce.peer});
@@ -204,7 +204,7 @@ void Client::handle(const Introduce& introduce, Instant) {
     is_out_ = false;
     send_candidates();  // those for peer 0, before another offer is out
   }
-  outputs_.push(Introduced{introduce.peer, introduce.offer, introduce.given});
+  outputs_.push(Introduced{introduce.peer, introduce.offer, introduce.brought});
 }
 
 void Client::handle(const Signal& signal, Instant) {

@@ -38,7 +38,8 @@ struct Answered {  // one for each root that was asked for
 struct Introduced {
   PeerId peer;
   bool offer = false;  // this side creates the connection and the channels, and sends the offer
-  bool given = false;  // it went with the ask: the peer's follows, or this side's is with the peer
+  bool brought =
+      false;  // it went with the ask: the peer's follows, or this side's is with the peer
 };
 struct Resumed {  // signals reach this peer again; the open pair lives on
   PeerId peer;

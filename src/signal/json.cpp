@@ -401,7 +401,7 @@ void write(Text& to, const Answer& answer) {
 void write(Text& to, const Introduce& introduce) {
   append(to += R"({"type":"introduce","peer":)", introduce.peer);
   to += introduce.offer ? R"(,"offer":true)" : R"(,"offer":false)";
-  if (introduce.given) to += R"(,"given":true)";
+  if (introduce.brought) to += R"(,"brought":true)";
 }
 void write(Text& to, const Gone& gone) {
   append(to += R"({"type":"gone","peer":)", gone.peer);
@@ -466,7 +466,7 @@ Result<Said> parse_text(std::string_view text) {
     if (key == "version") fields.version = number_of(raw);
     if (key == "peer") fields.peer = number_of(raw);
     if (key == "offer") fields.offer = bool_of(raw);
-    if (key == "given") fields.given = bool_of(raw);
+    if (key == "brought") fields.brought = bool_of(raw);
     if (key == "lean") fields.lean = bool_of(raw);
     if (key == "kept") fields.kept = bool_of(raw);
     if (key == "held") fields.held = string_of(raw);

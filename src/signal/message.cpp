@@ -263,7 +263,7 @@ void fill(Fields& fields, const Introduce& introduce) {
   fields.type = "introduce";
   fields.peer = introduce.peer.value;
   fields.offer = introduce.offer;
-  if (introduce.given) fields.given = true;
+  if (introduce.brought) fields.brought = true;
 }
 void fill(Fields& fields, const Signal& signal) {
   fields.type = "signal";
@@ -343,7 +343,7 @@ Result<Message> parse_told(const Fields& fields) {
   if (gone) return Message(Gone{PeerId{*peer}});
   if (!introduce) return Message(Resume{PeerId{*peer}});
   if (!fields.offer) return Error::malformed_message;
-  return Message(Introduce{PeerId{*peer}, *fields.offer, fields.given.value_or(false)});
+  return Message(Introduce{PeerId{*peer}, *fields.offer, fields.brought.value_or(false)});
 }
 
 Result<Message> parse_message(const Fields& fields) {

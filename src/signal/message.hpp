@@ -104,7 +104,7 @@ struct Answer {
 struct Introduce {
   PeerId peer;
   bool offer = false;
-  bool given = false;  // the offer went with the ask: it follows this, or was this client's own
+  bool brought = false;  // the offer went with the ask: it follows this, or was this client's own
   bool operator==(const Introduce&) const = default;
 };
 // `peer` 0, from a client: whoever the offer of its last ask was given to.
@@ -145,7 +145,7 @@ using Message = Variant<Hello, Welcome, Present, Want, Have, Ask, Answer, Introd
 struct Fields {
   std::optional<std::string> type, browser, code, held, wants, set;
   std::optional<double> version, peer;
-  std::optional<bool> offer, given, lean, kept, whole;
+  std::optional<bool> offer, brought, lean, kept, whole;
   std::optional<std::vector<std::string>> add, remove, roots;
   std::optional<List<double>> peers;
   std::optional<std::string> description_type, description_sdp;

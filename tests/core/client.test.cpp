@@ -604,7 +604,7 @@ TEST_CASE("an offer that is expected goes with the next ask, which waits for it 
   REQUIRE(outputs.size() == 5);
   CHECK(get<SendMessage>(outputs[0]).message == Message(candidate));
   const auto& given = get<Introduced>(outputs[1]);
-  CHECK((given.peer == PeerId{5} && given.offer && given.given));
+  CHECK((given.peer == PeerId{5} && given.offer && given.brought));
   CHECK(get<Introduced>(outputs[2]).peer == PeerId{6});
   CHECK(get<Answered>(outputs[3]).peers == 2);
   // The offer is that peer's.

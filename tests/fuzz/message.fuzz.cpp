@@ -86,7 +86,7 @@ void member(Fields& fields, char name, std::string text) {
       fields.held = text;
       break;
     case 'g':
-      fields.given = text == "1";
+      fields.brought = text == "1";
       break;
     case 'K':
       fields.kept = text == "1";

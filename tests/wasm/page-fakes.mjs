@@ -184,7 +184,7 @@ export class FakeSocket {
       const given = message.description && all.shift();
       if (given) {
         this.offered = given.peer;
-        given.tell({ type: 'introduce', peer: this.peer, offer: false, given: true });
+        given.tell({ type: 'introduce', peer: this.peer, offer: false, brought: true });
         given.tell({ type: 'signal', peer: this.peer, description: message.description });
       }
       const answer = { type: 'answer', roots: message.roots, peers: holders.map(({ length }) => length) };

@@ -82,7 +82,7 @@ test('the core is told each thing on its own, in the order in which it was said'
     { type: 'present', set: '0:gAAA', whole: true },
   ]);
   assert.deepEqual(seen.told, [
-    { type: 'introduce', peer: 6, offer: true, given: true },
+    { type: 'introduce', peer: 6, offer: true, brought: true },
     { type: 'introduce', peer: 5, offer: false },
     { type: 'answer', roots: ['ab'], peers: [2], introduced: [5], offered: 6 },
     { type: 'signal', peer: 5, description },
