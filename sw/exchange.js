@@ -14,6 +14,7 @@ import {
   DO_THROUGH,
   holdWait,
   PASSED,
+  pluginWait,
   putWait,
   RESOURCE,
 } from '../build/border.js';
@@ -66,8 +67,8 @@ export class Exchange {
   gets = new Map();
   /** How the network failed, if so. @type {Promise<Response> | undefined} */
   failure;
-  /** Plugins whose failure was reported: one that was given up may throw later. @type {Set<number>} */
-  faulty = new Set();
+  /** Plugins whose failure was reported, by number: one that was given up may throw later. @type {boolean[]} */
+  faulty = [];
   /** How many middlewares of the site are asked and did not answer yet. */
   asked = 0;
   /** Responses that they got of ours. @type {Response[]} */
@@ -89,10 +90,8 @@ export class Exchange {
 
   /** Lets go of what the site's middlewares got of ours, and neither read nor passed on: it would stay open for ever. */
   leaveGiven() {
-    if (this.asked > 0 || this.given.length === 0) return;
-    const given = this.given.splice(0);
     // By then the browser reads the one that became the answer.
-    setTimeout(() => given.forEach(leave), putWait);
+    if (this.asked === 0) this.given.splice(0).forEach((each) => leave(each, putWait));
   }
 
   /** Keeps the worker until what this brings is written, or nothing more can come of it. */
@@ -112,10 +111,9 @@ export class Exchange {
   }
 }
 
-// Where somebody reads, the stream refuses to be cancelled.
-const leave = (/** @type {Response} */ response) => {
-  if (!response.bodyUsed) giveUp(response.body);
-};
+// Where somebody reads, the stream refuses to be cancelled. Without `ms`: for who may never end.
+export const leave = (/** @type {Response | null | undefined} */ response, /** @type {number} */ ms = pluginWait) =>
+  setTimeout(() => response?.bodyUsed || giveUp(response?.body), ms);
 
 export const exchangeOf = (/** @type {number} */ id) => /** @type {Exchange} */ (exchanges.get(id));
 
@@ -125,8 +123,8 @@ export const exchangeOf = (/** @type {number} */ id) => /** @type {Exchange} */ 
  */
 export const exchangePerformer = (report, routes) => {
   const fail = (/** @type {Exchange} */ exchange, /** @type {number} */ plugin, /** @type {unknown} */ error) => {
-    if (!exchange.faulty.has(plugin)) report('plugin-failed', exchange.url, error);
-    exchange.faulty.add(plugin);
+    if (!exchange.faulty[plugin]) report('plugin-failed', exchange.url, error);
+    exchange.faulty[plugin] = true;
   };
   return /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     [DO_BEGIN]: ({ exchange: id, ...sizes }) => {
@@ -216,13 +214,14 @@ export const exchangePerformer = (report, routes) => {
         const middleware = middlewares[plugin];
         // This throws where the middleware kept its answer and reads it.
         response = body ? bodyOf(body).response : middleware?.put && answer?.clone();
+        leave(response);
         await middleware?.put?.(/** @type {Response} */ (response));
       } catch (error) {
         report('plugin-failed', url, error);
       }
       // What it leaves unread would stay open for ever. Many an old middleware returns no promise of what it does, and
       // opens its cache before it reads.
-      if (response) setTimeout(leave, putWait, response);
+      leave(response, putWait);
     },
   });
 };

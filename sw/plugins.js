@@ -11,7 +11,7 @@ import {
   usualPatience,
 } from '../build/border.js';
 import { call, drain, isOn } from './engine.js';
-import { byEvent } from './exchange.js';
+import { byEvent, leave } from './exchange.js';
 import { siteEnd } from './site.js';
 import { endOf } from './store.js';
 
@@ -82,6 +82,7 @@ async function get(event, ...plugin) {
   drain();
   const response = await result;
   if (response) exchange.given.push(response);
+  leave(response);
   exchange.leaveGiven();
   return response;
 }

@@ -55,8 +55,9 @@ bool Body::handle_head(JobId id, const OriginAnswer& answer, Instant now) {
   const PieceRange held = whole_pieces(stream.asked, judgement.range);
   Verdict verdict = judgement.verdict;
   // Only all of it can be compared: a part that nobody asked for is the page's as it is. Nor is it
-  // of use to who wants what lies behind it: asked again, the origin would give the same.
-  const PieceIndex first = stream.whole ? job->pieces.begin : held.begin;
+  // of use to who asked for what lies behind it: asked again, the origin would give the same. Who
+  // joined asks for that by itself, and others read this answer.
+  const PieceIndex first = stream.whole && !job->joined ? job->pieces.begin : held.begin;
   if (verdict == Verdict::take && !takes_all && (held.end <= first || checks_)) {
     verdict = Verdict::unusable;
   }

@@ -395,6 +395,26 @@ test('what a middleware got of ours, and neither read nor passed on, is let go o
   }
 });
 
+test('what a middleware or its put() got is let go of after half a minute, though that never ends', async () => {
+  const middlewares = {
+    'get() hangs': (network) => ({ get: () => network.get().then(never) }),
+    'put() hangs': () => ({ get: nothing, put: never }),
+    'put() hangs after its own answer': (network) => ({ get: () => network.get(), put: never }),
+  };
+  for (const [name, middleware] of Object.entries(middlewares)) {
+    for (const strategy of ['ordered', 'fastest']) {
+      const script = ({ PeerCDN, CachePlugin, NetworkPlugin }) => {
+        const [cache, network] = [new CachePlugin(), new NetworkPlugin()].map(({ getMiddleware }) => getMiddleware);
+        return new PeerCDN().GET('/static', strategy, (event) => middleware(network(event)), cache, network).register();
+      };
+      const { worker, page, file, clock } = await scene({ bytes: 3 << 20, page: true, script });
+      assert.deepEqual(await (await page.fetch('/static/a.bin')).bytes(), file.body, name);
+      await clock.pass(40_000);
+      assert.equal(worker.told('busy').at(-1)?.open ?? 0, 0, `${name}, ${strategy}`);
+    }
+  }
+});
+
 test('what a middleware passes on in a response of its own is read to the end, however late the page begins', async () => {
   const script = ({ PeerCDN, NetworkPlugin }) => {
     const network = new NetworkPlugin().getMiddleware;

@@ -1,7 +1,7 @@
 // Several responses of one file at once, which nobody has: they share what is on its way from the origin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { broken, chain, scene, silent, stalled, status, usualBut, whole } from './harness/index.mjs';
+import { broken, chain, late, scene, silent, stalled, status, usualBut, whole } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -153,6 +153,28 @@ test('each gets the answer that the origin gave to one, when it cannot be used',
       assert.equal(await clock.until(response.text()), `status ${code}`);
     }
   }
+});
+
+test('who joined an answer that ends before what it wants asks for that itself', async () => {
+  const { origin, page, worker, file, clock, caches, browser } = await scene({ bytes: 3 * MIB, page: true });
+  // A part, where nobody asked for one.
+  const prefix = async (_request, serve) => {
+    const answer = await serve();
+    const headers = { ...answer.headers, 'content-length': '500000', 'content-range': `bytes 0-499999/${file.bytes}` };
+    return answer.status === 206 ? answer : { status: 206, headers, body: answer.body.subarray(0, 500_000) };
+  };
+  origin.always(url, late(500, prefix));
+  caches.faults.match = (about) => (about.includes('/store/') ? clock.after(2000) : undefined);
+  const first = page.fetch(url);
+  await clock.pass(100);
+  caches.hold(file, 0, 16);
+  await browser.broadcast({ type: 'stored', root: file.root, begin: 0, end: 16 });
+  for (const response of await Promise.all([first, page.fetch(url)])) {
+    assert.equal(response.status, 200);
+    assert.deepEqual(await response.bytes(), file.body);
+  }
+  assert.equal(origin.requests(url).filter(({ range }) => range === null).length, 1);
+  assert.deepEqual(worker.events.error, []);
 });
 
 test('two listed paths with the same bytes do not share an answer: one of them may be refused', async () => {

@@ -5,18 +5,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as harness from './harness/index.mjs';
 
-const { chain, late, scene, serving, spoilt, status, unreachable, user, usual, usualBut, whole, withHeaders } = harness;
+const { chain, chance, late, scene, serving, spoilt, status, unreachable, user, usual, usualBut, whole, withHeaders } = harness;
 const url = '/static/a.bin';
 const { SEED = '1', SEEDS = '40' } = process.env;
-
-/** Numbers below 1, the same ones for a seed. */
-function chance(seed) {
-  let word = Math.imul(seed, 7919) + 13;
-  return () => {
-    word = (Math.imul(word, 1664525) + 1013904223) >>> 0;
-    return word / 2 ** 32;
-  };
-}
 
 const routes = [
   ['network'],

@@ -1,6 +1,7 @@
 // How a large file is asked of the origin: all at once where nobody else serves, in windows beside peers, how far ahead of
 // the reader.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { chain, scene, usualBut } from './harness/index.mjs';
 
@@ -11,6 +12,7 @@ const url = '/static/a.bin';
 const network = chain('ordered', 'network');
 const documented = chain('ordered', 'cache', 'delegate', 'network');
 const last = (list) => list.at(-1);
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 
 const windowsOf = (origin, path = url) =>
   origin.requests(path).map(({ range }) => {
@@ -154,4 +156,44 @@ test('what was read to its end is not aborted', async () => {
   await (await page.fetch(url)).bytes();
   await clock.pass(1000);
   assert.ok(origin.requests(url).every(({ aborted }) => !aborted));
+});
+
+test('of a file of 5 GiB any range is given, from the origin and from the store', async () => {
+  const pieceBytes = 4 * MIB;
+  const bytes = 5 * 2 ** 30 + 12_345;
+  // Each byte says in which piece it is.
+  const pieceOf = (index) => new Uint8Array(Math.min(pieceBytes, bytes - index * pieceBytes)).fill(index);
+  const digests = Array.from({ length: 256 }, (_, index) => sha256(pieceOf(index)));
+  const list = Buffer.concat([...Array.from({ length: 1280 }, (_, index) => digests[index % 256]), sha256(pieceOf(1280))]);
+  const { origin, page, worker, clock } = await scene({ bytes: 1, page: true });
+  const root = sha256(list).toString('hex');
+  origin.manifest.resources['/static/huge.bin'] = { bytes, pieceBytes, root, type: 'video/mp4' };
+  origin.add(`/peer-cdn/digests/${root}`, list, { listed: false });
+  origin.always('/static/huge.bin', ({ headers }) => {
+    const [, begin, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.get('range')).map(Number);
+    const pieces = [];
+    for (let at = begin; at <= end; at += pieceBytes) pieces.push(pieceOf(at / pieceBytes));
+    const range = { 'content-range': `bytes ${begin}-${end}/${bytes}`, 'content-length': `${end + 1 - begin}` };
+    return { status: 206, headers: range, body: Buffer.concat(pieces) };
+  });
+  const ranges = [
+    ['-20', bytes - 20, bytes - 1],
+    [`${bytes - 10}-`, bytes - 10, bytes - 1],
+    [`${bytes - 1}-${2 ** 53}`, bytes - 1, bytes - 1],
+    [`${2 ** 31 - 5}-${2 ** 31 + 5}`, 2 ** 31 - 5, 2 ** 31 + 5],
+    [`${2 ** 32 - 5}-${2 ** 32 + 5}`, 2 ** 32 - 5, 2 ** 32 + 5],
+    [`${2 ** 32}-${2 ** 32}`, 2 ** 32, 2 ** 32],
+  ];
+  await worker.fetch('/', { mode: 'navigate' });
+  await clock.pass(61_000);
+  for (let turn = 0; turn < 2; turn++) {
+    for (const [range, begin, end] of ranges) {
+      const response = await page.fetch('/static/huge.bin', { headers: { range: `bytes=${range}` } });
+      assert.deepEqual([response.status, response.headers.get('content-range')], [206, `bytes ${begin}-${end}/${bytes}`]);
+      const expected = Array.from({ length: end + 1 - begin }, (_, i) => Math.floor((begin + i) / pieceBytes) % 256);
+      assert.deepEqual([...(await response.bytes())], expected, range);
+    }
+    await clock.pass(3000);
+  }
+  assert.equal(last(worker.events.transfer).fromOrigin, 0);
 });

@@ -129,7 +129,9 @@ class FakeCache {
     const url = urlOf(request);
     await this.#caches.act('match', url);
     const entry = this.entries.get(this.#find(url, options)[0]);
-    return entry && new Response(entry.body && this.#caches.bodyOf(entry.body), { status: entry.status, headers: entry.headers });
+    // As in Chromium: an entry without bytes has no body.
+    const body = entry?.body?.byteLength ? this.#caches.bodyOf(entry.body) : null;
+    return entry && new Response(body, { status: entry.status, headers: entry.headers });
   }
 
   async put(request, response) {
