@@ -59,7 +59,7 @@ export class Exchange {
   respond = /** @type {any} */ (undefined);
   /** @type {Middleware[]} by plugin */
   middlewares = [];
-  /** @type {Response[]} by plugin */
+  /** @type {(Response | null)[]} by plugin */
   answers = [];
   /** What the page gets. @type {Response | undefined} */
   answer;
@@ -94,15 +94,10 @@ export class Exchange {
     if (this.asked === 0) this.given.splice(0).forEach((each) => leave(each, putWait));
   }
 
-  /** Keeps the worker until what this brings is written, or nothing more can come of it. */
-  hold() {
-    this.event.waitUntil(new Promise((resolve) => setTimeout((this.release = resolve), holdWait)));
-  }
-
   /** What a middleware gave. */
   tell(/** @type {number} */ plugin, /** @type {Response | null} */ response) {
-    if (response) this.answers[plugin] = response;
-    const body = response && made.get(response);
+    this.answers[plugin] = response;
+    const body = made.get(/** @type {Response} */ (response));
     // What another request got is none of ours.
     const id = body?.exchange === this ? body.id : 0;
     // A core that has failed says nothing: then only the answer that the page has already is used.
@@ -156,8 +151,7 @@ export const exchangePerformer = (report, routes) => {
 
     [DO_ANSWER_EMPTY]: ({ exchange: id }) => {
       const exchange = exchangeOf(id);
-      exchange.answer = new Response(null, headFor(id));
-      exchange.respond(exchange.answer);
+      exchange.respond((exchange.answer = new Response(null, headFor(id))));
     },
 
     [DO_SETTLE]: ({ exchange, get: number, body, copy }) => {
@@ -169,8 +163,9 @@ export const exchangePerformer = (report, routes) => {
       const exchange = exchangeOf(id);
       const answer = /** @type {Response} */ (exchange.answers[plugin] ?? bodyOf(body).response);
       exchange.answer = answer;
-      // An event takes promises until its page has the answer.
-      if (holds) exchange.hold();
+      // Keeps the worker until what this brings is written, or nothing more can come of it. An event takes promises until its
+      // page has the answer.
+      if (holds) exchange.event.waitUntil(new Promise((resolve) => setTimeout((exchange.release = resolve), holdWait)));
       // Later than the puts of this drain, which may clone the answer.
       queueMicrotask(() => exchange.respond(answer));
     },
