@@ -1,6 +1,7 @@
 // The life of a site, by chance: files are deployed, rolled back and deleted while they are read, workers are replaced, other
-// code spoils the store, the disk fails, and plugins of the site's own are anywhere in the route. Whatever happens, each read ends, a
-// body that ends is one version, whole and under its own tag, in the end all get what was deployed last, and nothing stays open.
+// code spoils the store, the disk fails, and plugins of the site's own are anywhere in the route. Whatever happens, each read
+// ends; a body that ends is one version, whole and under its own tag; in the end all get what was deployed last, and nothing
+// stays open.
 //   SEED=45 SEEDS=1 node --test tests/sw/life.test.mjs     one seed again
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
