@@ -145,26 +145,26 @@ std::optional<Output> Peer::poll_output() {
 // --- Who has it ----------------------------------------------------------------------------------
 
 void Peer::ask(const Root& root) {
-  const bool hope = swarm_.watches(root) ? client_.reaches() : client_.anyone_has(root);
-  if (hope && swarm_.is_reachable(now())) {
-    ask_with_offer(root);
-  } else {
-    swarm_.handle_answered(root, 0, now());
-  }
+  const bool watches = swarm_.watches(root);
+  const bool hope = watches ? client_.reaches() : client_.anyone_has(root);
+  if (!hope || !swarm_.is_reachable(now())) return swarm_.handle_answered(root, 0, now());
+  // Of many who come at once the first that have anything would be met by even more.
+  if (!watches) offer_ahead();
+  client_.ask(root, now());
 }
 
 // A page without pairs makes one with whomever the coordinator names. If the connection is there
 // before, its offer goes with the ask, and the answer to it comes when another's offer would. If
 // nobody took it, it was made for nothing, and no other one is made for a while.
-void Peer::ask_with_offer(const Root& root) {
-  if (swarm_.pairs() + expected_.size() == 0 && client_.may_offer() && client_.anyone_has(root) &&
-      now() >= offer_next_ && swarm_.admit(nobody, false, true, now())) {
-    offer_next_ = now() + limits::offer_rest;
-    client_.expect_offer(now());
-    account_.handle_try(nobody);
-    ready_.push(CreatePair{nobody, true});
+void Peer::offer_ahead() {
+  if (swarm_.pairs() + expected_.size() > 0 || !client_.may_offer() || now() < offer_next_ ||
+      !swarm_.admit(nobody, false, true, now())) {
+    return;
   }
-  client_.ask(root, now());
+  offer_next_ = now() + limits::offer_rest;
+  client_.expect_offer(now());
+  account_.handle_try(nobody);
+  ready_.push(CreatePair{nobody, true});
 }
 
 void Peer::translate(swarm::AskFor& output) {
@@ -258,7 +258,8 @@ void Peer::warm() {
   warm_next_ = now() + warm_wait_;
   best->again = now() + limits::warm_wait_max;
   warming_ = best->root;
-  ask_with_offer(best->root);
+  offer_ahead();
+  client_.ask(best->root, now());
 }
 
 // --- Introductions -------------------------------------------------------------------------------

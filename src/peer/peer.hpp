@@ -103,7 +103,7 @@ class Peer {
  private:
   Instant now() const { return std::max(now_, swarm_.told()); }
   void ask(const Root& root);
-  void ask_with_offer(const Root& root);
+  void offer_ahead();
   void warm_if_idle();
   void warm();
   void close_pair(PeerId peer, Error error);

@@ -250,11 +250,13 @@ export class Origin {
     return [...this.#told].some(([socket, told]) => test(socket) && told.has(root));
   }
 
-  /** Resolves when the newest visitor, who has not got it, has been told that somebody has `root`. */
+  /** Resolves when the newest visitor of those who have not got it has been told that somebody has `root`. */
   untilIntroducible(root) {
     return until(`the newest visitor knows that ${root.slice(0, 8)} can be had`, () => {
-      const newest = this.#socketCount;
-      return !this.#ownersOf(root).has(newest) && this.#isTold(root, (socket) => socket === newest);
+      const owners = this.#ownersOf(root);
+      let newest = this.#socketCount;
+      while (owners.has(newest)) newest--;
+      return this.#isTold(root, (socket) => socket === newest);
     });
   }
 
