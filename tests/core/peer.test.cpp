@@ -90,6 +90,22 @@ TEST_CASE("in company other peers are asked for, although no mark tells of them 
   CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
 }
 
+TEST_CASE("in company no ask brings an offer, whatever marks tell") {
+  Fixture f;
+  f.geometry = *Geometry::parse(4 * limits::mib, limits::piece_bytes_min);
+  f.connect({}, true);
+  f.open(f.root);
+  f.drain();
+  f.peer.handle_message(signal::Answer{{f.root}, {2}}, start);
+  f.peer.handle_message(signal::Present{{mark_of(f.root)}, {}}, start);
+  f.drain();
+  f.open(f.root);
+  const auto ask = f.told<signal::Ask>();
+  REQUIRE(ask);
+  CHECK(ask->offer.empty());
+  CHECK_FALSE(f.peer.swarm().has_pair(nobody));
+}
+
 TEST_CASE("without WebRTC every reader ends at once") {
   Fixture f;
   f.peer.handle_no_webrtc(start);
