@@ -11,6 +11,7 @@ import {
   PEER_DIGESTS,
   pieceBytesMin,
 } from '../../build/border.js';
+import { until } from '../e2e/harness/until.mjs';
 import { badEntries } from '../vectors/entries.mjs';
 import { FakeSocket, fakeWorkerChannel, install, openPage } from './page-fakes.mjs';
 
@@ -128,10 +129,10 @@ test('a manifest that never comes is waited for only so long, and one that is st
   const cacheName = `visitor-${++visitors}`;
   const reports = [];
   const page = await openPage(t, { cacheName, orFetch: true }, { report: (...report) => reports.push(report) });
+  const reading = page.head.manifest();
+  await until('the origin is asked', () => waits.length > 0);
   const store = await Store.open(cacheName);
   await store.putManifest(JSON.stringify({ version: manifestVersion, resources: { '/a': good } }), Date.now());
-  const reading = page.head.manifest();
-  await turn();
   end();
   await reading;
   assert.deepEqual([waits, reports], [[manifestFetchWait], []]);
