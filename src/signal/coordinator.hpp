@@ -216,11 +216,11 @@ class Coordinator {
   static void remember_declined(Peer& peer, PeerId declined, Instant now);
   static void remember_paired(Peer& peer, PeerId other);
   void replace(PeerId id, const Root& root, Instant now);
-  // Introduces up to `wanted` holders that the asker does not know yet. The holders are told, the
-  // asker is not. Appends whom it found. `offered`, if the asker has an offer to give: the first
-  // holder that was found becomes it, unless there is one.
-  void introduce(PeerId id, const Introduction& asked, std::size_t wanted, Instant now,
-                 std::vector<PeerId>& found, PeerId* offered = nullptr);
+  // Introduces up to `wanted` holders that the asker does not know yet: those that are returned.
+  // They are told, the asker is not. `offered`, if the asker has an offer to give: the first of
+  // them becomes it, unless there is one.
+  std::vector<PeerId> introduce(PeerId id, const Introduction& asked, std::size_t wanted,
+                                Instant now, PeerId* offered = nullptr);
   std::vector<PeerId> candidates(const Asker& asker, const Site& site, const Root& root,
                                  Instant now);
   std::map<Siblings::Number, std::vector<bus::Wanted>> shares_of(

@@ -19,11 +19,11 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
       if (introduction.sibling == 0 && asker.site->directory.holds(other, root)) ++known;
     }
     std::vector<PeerId> found;
+    PeerId* const takes_offer = !ask.offer.empty() && asker.lean ? &offered : nullptr;
     if (known < limits::introductions_per_root) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
-      introduce(id, {root}, more, now, found,
-                !ask.offer.empty() && asker.lean ? &offered : nullptr);
+      found = introduce(id, {root}, more, now, takes_offer);
     }
     const std::size_t count = known + found.size();
     if (offered.value != 0) std::erase(found, offered);
@@ -93,8 +93,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Decline& decline, Instant 
 }
 
 void Coordinator::replace(PeerId id, const Root& root, Instant now) {
-  std::vector<PeerId> others;
-  introduce(id, {root, false, true}, 1, now, others);
+  const std::vector<PeerId> others = introduce(id, {root, false, true}, 1, now);
   for (const PeerId holder : others) tell(id, Introduce{holder});
   if (others.empty()) ask_siblings(id, true, {{root, 1}}, {}, now);
 }
@@ -147,10 +146,11 @@ std::vector<PeerId> Coordinator::candidates(const Asker& asker, const Site& site
   return peers;
 }
 
-void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wanted, Instant now,
-                            std::vector<PeerId>& found, PeerId* offered) {
+std::vector<PeerId> Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wanted,
+                                           Instant now, PeerId* offered) {
+  std::vector<PeerId> found;
   Peer& asker = *find(id);
-  if (asker.introductions.size() >= limits::introductions_per_peer) return;
+  if (asker.introductions.size() >= limits::introductions_per_peer) return found;
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
                                    now);
   while (!asker.declined.empty() && asker.declined.front().until <= now)
@@ -172,6 +172,7 @@ void Coordinator::introduce(PeerId id, const Introduction& asked, std::size_t wa
     found.push_back(holder_id);
     ++stats_.introductions;
   }
+  return found;
 }
 
 }  // namespace peer_cdn::signal

@@ -87,7 +87,7 @@ test('a call, a field or a constant that the list has not is no type', async () 
     ['sw/body.js', 'tell(CANCEL, this.id)', 'tell(CANCEL)'],
     ['sw/body.js', 'tell(PULL, this.id, sink.desiredSize ?? 0)', 'tell(PULL, this.id, String(sink.desiredSize))'],
     ['sw/body.js', 'tell(CANCEL, this.id)', "tell('cancel', this.id)"],
-    ['sw/exchange.js', 'tell(ANSWER, this.id, plugin, response !== null, body)', 'tell(ANSWER, this.id, plugin, body)'],
+    ['sw/exchange.js', 'tell(ANSWER, this.id, plugin, response !== null, id)', 'tell(ANSWER, this.id, plugin, id)'],
     // Commands
     ['sw/body.js', '[DO_GATHER]: (', '[DO_GATHERS]: ('],
     ['sw/body.js', '[DO_ENQUEUE]: ({ body: id, piece, ', '[DO_ENQUEUE]: ({ body: id, peice, '],
@@ -97,7 +97,7 @@ test('a call, a field or a constant that the list has not is no type', async () 
     ['sw/news.js', '{ body: id, error, ...counts }', '{ body: id, errors, ...counts }'],
     ['sw/index.js', '[DO_LIST_STORE]: () => storage.list(),', ''],
     // Constants
-    ['sw/exchange.js', '  PLUGIN_NETWORK,\n', '  PLUGIN_NETWORKS,\n'],
+    ['sw/plugins.js', '  PLUGIN_NETWORK,\n', '  PLUGIN_NETWORKS,\n'],
     ['sw/body.js', '  streamBytes,\n', '  streamByte,\n'],
   ];
   for (const [file, from, to] of wrong) {
