@@ -205,9 +205,18 @@ const ownProperties = [
 ];
 const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
 
+/** What the page's socket reads or writes of a message by its name, a coordinator must know by that name. */
+function checkMembers() {
+  const [socket, json] = ['web/socket.js', 'src/signal/json.cpp'].map((path) => readFileSync(join(root, path), 'utf8'));
+  const members = new Set([...json.matchAll(/"(\w+)"[:)]/g)].map(([, name]) => name));
+  const wrong = [...members].filter((name) => shortened.test(name) && new RegExp(`\\b${name}\\b`).test(socket));
+  if (wrong.length > 0) throw new Error(`a message's member must not be shortened: ${wrong.join(', ')}`);
+}
+
 const terserOptions = { ecma: 2022, compress: { passes: 3 }, format: { comments: 'some' } };
 
 async function buildBundles() {
+  checkMembers();
   const esbuild = await import('esbuild');
   const terser = await import('terser');
   const failures = [];

@@ -106,7 +106,8 @@ export class Exchange {
   }
 }
 
-// Where somebody reads, the stream refuses to be cancelled. Without `ms`: for who may never end.
+// Closes it unless it is read by then: a stream that somebody reads refuses to be cancelled. Without `ms` it waits as long as a
+// middleware may take.
 export const leave = (/** @type {Response | null | undefined} */ response, /** @type {number} */ ms = pluginWait) =>
   setTimeout(() => response?.bodyUsed || giveUp(response?.body), ms);
 

@@ -235,8 +235,8 @@ inline constexpr std::uint64_t unwritten_bytes_max = unwritten_bytes + piece_byt
 inline constexpr Duration hold_wait = 240s;
 static_assert(hold_wait < 5min);
 // A middleware of the site's that has not answered for so long never will, and counts as null. A
-// slow server has answered by then, and no browser has ended the worker yet. What it, or its put(),
-// was given and has not begun to read by then is taken back, though it never ends.
+// slow server has answered by then, and no browser has ended the worker yet. By then an answer of
+// ours that it or its put() got, and did not begin to read, is taken back: it may never end.
 inline constexpr Duration plugin_wait = worker_idle;
 // When a user's put() is over, what it left unread is taken back after this wait. A Cache opens in
 // some milliseconds, on a busy disk in less than this.

@@ -148,7 +148,7 @@ void Peer::ask(const Root& root) {
   const bool watches = swarm_.watches(root);
   const bool hope = watches ? client_.reaches() : client_.anyone_has(root);
   if (!hope || !swarm_.is_reachable(now())) return swarm_.handle_answered(root, 0, now());
-  // Of many who come at once the first that have anything would be met by even more.
+  // Of many who come at once, offers would bring even more to the few that have something.
   if (!watches) offer_ahead();
   client_.ask(root, now());
 }

@@ -291,13 +291,17 @@ test('what an engine had said when its page stopped makes no connection, and wak
   checkIsOff(plugin, container);
 });
 
-test('a page that ends or goes into the back/forward cache has no peers, and says so', async (t) => {
+/** A plugin of a page that its worker controls, with the engines that it opens and the events of its window. */
+function served(t) {
   const close = closing(t);
   new FakeContainer('controlling');
   fakeWorkerChannel(t);
-  const fire = fakeWindow(t);
-  const engines = fakeEngine(t);
-  const plugin = close(new PeerPlugin({ form: 'stream' }));
+  const [fire, engines] = [fakeWindow(t), fakeEngine(t)];
+  return { fire, engines, plugin: close(new PeerPlugin({ form: 'stream' })) };
+}
+
+test('a page that ends or goes into the back/forward cache has no peers, and says so', async (t) => {
+  const { fire, engines, plugin } = served(t);
   const counts = [];
   plugin.addEventListener('peers', ({ detail }) => counts.push(detail.count));
   for (let i = 0; i < 2; i++) {
@@ -312,12 +316,7 @@ test('a page that ends or goes into the back/forward cache has no peers, and say
 });
 
 test('what an engine has sent and received still counts when another one takes its place', async (t) => {
-  const close = closing(t);
-  new FakeContainer('controlling');
-  fakeWorkerChannel(t);
-  const fire = fakeWindow(t);
-  const engines = fakeEngine(t);
-  const plugin = close(new PeerPlugin({ form: 'stream' }));
+  const { fire, engines, plugin } = served(t);
   await until('the engine knows its site', () => engines[0]?.calls.some(([name]) => name === 'join'));
   engines[0].say('counts', 1, 500, 700, '');
   fire('pagehide', { persisted: true });

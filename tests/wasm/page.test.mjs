@@ -91,6 +91,17 @@ const announced = (root) =>
 let visitor = 0;
 const nextName = () => `visitor-${++visitor}`;
 const request = { url: 'https://site.test/big.bin', method: 'GET' };
+
+/** The page of a visitor who has nothing of the file, and knows that another one has all of it; and its store. */
+async function openAsker(t, file) {
+  const [a, b] = [nextName(), nextName()];
+  await fill(a, file);
+  const store = await fill(b, file, { held: false });
+  await openPage(t, a);
+  await announced(file.root);
+  return { page: await openInformed(t, b), store };
+}
+
 /** Until the first piece: nothing that is expected to come takes as long, however busy the machine is. */
 const withinMs = 30_000;
 
@@ -102,12 +113,7 @@ beforeEach(() => {
 
 test('a file goes from one visitor to the next, is stored there, and is announced in turn', async (t) => {
   const file = makeFile(40 * pieceBytes + 777);
-  const [a, b] = [nextName(), nextName()];
-  await fill(a, file);
-  const store = await fill(b, file, { held: false });
-  await openPage(t, a);
-  await announced(file.root);
-  const second = await openInformed(t, b);
+  const { page: second, store } = await openAsker(t, file);
   const answer = await second.read(request, withinMs);
   assert.ok(Buffer.from(answer.body).equals(file.body));
   assert.deepEqual(
@@ -131,12 +137,7 @@ test('a file goes from one visitor to the next, is stored there, and is announce
 
 test('the offer goes with the ask, and its candidates follow it, though nobody is known yet', async (t) => {
   const file = makeFile(3 * pieceBytes);
-  const [a, b] = [nextName(), nextName()];
-  await fill(a, file);
-  await fill(b, file, { held: false });
-  await openPage(t, a);
-  await announced(file.root);
-  const second = await openInformed(t, b);
+  const { page: second } = await openAsker(t, file);
   FakeSocket.messages = [];
   const answer = await second.read(request, withinMs);
   assert.ok(Buffer.from(answer.body).equals(file.body));
@@ -158,12 +159,7 @@ test('the offer goes with the ask, and its candidates follow it, though nobody i
 test('with a coordinator of version 1 it is the holder that offers', async (t) => {
   FakeSocket.lean = false;
   const file = makeFile(3 * pieceBytes);
-  const [a, b] = [nextName(), nextName()];
-  await fill(a, file);
-  await fill(b, file, { held: false });
-  await openPage(t, a);
-  await announced(file.root);
-  const second = await openInformed(t, b);
+  const { page: second } = await openAsker(t, file);
   FakeSocket.messages = [];
   const answer = await second.read(request, withinMs);
   assert.ok(Buffer.from(answer.body).equals(file.body));
@@ -175,12 +171,7 @@ test('with a coordinator of version 1 it is the holder that offers', async (t) =
 
 test('a delegation streams pieces in order, no further than its credit, and ends', async (t) => {
   const file = makeFile(20 * pieceBytes);
-  const [a, b] = [nextName(), nextName()];
-  await fill(a, file);
-  await fill(b, file, { held: false });
-  await openPage(t, a);
-  await announced(file.root);
-  const page = await openInformed(t, b);
+  const { page } = await openAsker(t, file);
   const { port1, port2 } = new MessageChannel();
   t.after(() => port1.close());
   const got = [];
