@@ -586,8 +586,8 @@ class Host {
     const std::string tag = std::string(header_of(lines, "etag")) + "\n" +
                             std::string(header_of(lines, "last-modified"));
     const auto key = std::pair(requests.at(id.value).manifest, key_of(resource));
-    const auto given = given_.emplace(key, tag).first;
-    law_(given->second == tag, "tag and date are given as they were first");
+    const auto given = given_.emplace(key, Given{tag, id}).first;
+    law_(given->second.tag == tag, "tag and date are given as they were first");
   }
 
   void take_list(ExchangeId id, bool is_good) {
@@ -799,8 +799,13 @@ class Host {
     return "finish " + name(it.body);
   }
   std::string perform(const command::Break& it) {
-    open_body(it.body).is_over = true;
+    Body& body = open_body(it.body);
+    body.is_over = true;
     law_(it.error != Error::none, "a body breaks with a code");
+    // The head that it had given first was of other bytes.
+    if (it.error == Error::origin_changed && body.at == body.range.begin) {
+      std::erase_if(given_, [&](const auto& each) { return each.second.by == body.exchange; });
+    }
     return "break " + name(it.body) + " " + text(it.error);
   }
   std::string perform(const command::Transfer& it) {
@@ -1007,7 +1012,11 @@ class Host {
   std::map<Root, std::pair<std::uint32_t, std::optional<bool>>> last_lists_;
   std::uint64_t turn_ = 0;
   // By manifest, root and path: what pages were given as tag and date.
-  std::map<std::pair<unsigned, std::string>, std::string> given_;
+  struct Given {
+    std::string tag;
+    ExchangeId by;
+  };
+  std::map<std::pair<unsigned, std::string>, Given> given_;
   unsigned manifests_ = 0;
   Names exchange_names_;
   Names body_names_;
