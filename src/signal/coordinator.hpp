@@ -216,6 +216,8 @@ class Coordinator {
   static void remember_declined(Peer& peer, PeerId declined, Instant now);
   static void remember_paired(Peer& peer, PeerId other);
   void replace(PeerId id, const Root& root, Instant now);
+  // How many of the peers that it was introduced to have the root. Not those of siblings.
+  static std::size_t known_holders(const Peer& asker, const Root& root);
   // Introduces up to `wanted` holders that the asker does not know yet: those that are returned.
   // They are told, the asker is not. `offered`, if the asker has an offer to give: the first of
   // them becomes it, unless there is one.

@@ -6,6 +6,25 @@
 
 namespace peer_cdn::signal {
 
+// Of the two lists the shorter one is gone through: a root has one holder or thousands, a peer
+// knows some tens.
+std::size_t Coordinator::known_holders(const Peer& asker, const Root& root) {
+  const Directory& directory = asker.site->directory;
+  const std::vector<PeerId>& holders = directory.holders(root);
+  std::size_t known = 0;
+  if (holders.size() < asker.introductions.size()) {
+    for (const PeerId holder : holders) {
+      const auto found = asker.introductions.find(holder);
+      if (found != asker.introductions.end() && found->second.sibling == 0) ++known;
+    }
+    return known;
+  }
+  for (const auto& [other, introduction] : asker.introductions) {
+    if (introduction.sibling == 0 && directory.holds(other, root)) ++known;
+  }
+  return known;
+}
+
 // A peer that was introduced before and holds the root counts too, because it costs nothing. What
 // siblings are asked for is answered apart, so that the rest need not wait.
 void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
@@ -14,10 +33,7 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
   PeerId offered;
   bool is_news = ask.roots.empty();  // something that the asker can use before an offer comes
   for (const Root& root : ask.roots) {
-    std::size_t known = 0;
-    for (const auto& [other, introduction] : asker.introductions) {
-      if (introduction.sibling == 0 && asker.site->directory.holds(other, root)) ++known;
-    }
+    const std::size_t known = known_holders(asker, root);
     std::vector<PeerId> found;
     PeerId* const takes_offer = !ask.offer.empty() && asker.lean ? &offered : nullptr;
     if (known < limits::introductions_per_root) {

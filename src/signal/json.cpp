@@ -257,13 +257,15 @@ std::optional<std::string> string_of(std::string_view raw) {
 
 std::optional<double> number_of(std::string_view raw) {
   if (raw.empty() || (raw.front() != '-' && !is_digit(raw.front()))) return std::nullopt;
-  constexpr std::size_t digits_exact = 9;
-  std::uint32_t whole = 0;
-  if (raw.size() <= digits_exact && raw.find_first_not_of("0123456789") == raw.npos) {
-    for (const char c : raw) whole = whole * 10 + static_cast<std::uint32_t>(c - '0');
-    return whole;
+  // A double is exact for so many. strtod() is slow: wasm has no longer floating point numbers.
+  constexpr std::size_t digits_exact = 15;
+  std::uint64_t whole = 0;
+  for (const char c : raw.substr(0, digits_exact + 1)) {
+    if (!is_digit(c)) return std::strtod(std::string(raw).c_str(), nullptr);
+    whole = whole * 10 + static_cast<std::uint64_t>(c - '0');
   }
-  return std::strtod(std::string(raw).c_str(), nullptr);
+  if (raw.size() > digits_exact) return std::strtod(std::string(raw).c_str(), nullptr);
+  return static_cast<double>(whole);
 }
 
 std::optional<bool> bool_of(std::string_view raw) {

@@ -214,6 +214,13 @@ TEST_CASE(
   CHECK(read(R"({"peer":1e0,"type":"decline"})") == Message{Decline{PeerId{1}}});
   CHECK(refusal_of(R"({"type":"decline","peer":1.5})") == Error::malformed_message);
   CHECK(refusal_of(R"({"type":"decline","peer":1e999})") == Error::malformed_message);
-  CHECK(refusal_of(R"({"type":"decline","peer":4294967296})") == Error::malformed_message);
+  CHECK(read(R"({"type":"decline","peer":4294967295})") == Message{Decline{PeerId{4294967295}}});
+  CHECK(read(R"({"type":"decline","peer":4294967295.0})") == Message{Decline{PeerId{4294967295}}});
+  for (const char* const peer : {"4294967296", "999999999999999", "1000000000000001", "-1",
+                                 "18446744073709551617", "100000000000000000000000000000000"}) {
+    const std::string text = std::string(R"({"type":"decline","peer":)") + peer + "}";
+    CAPTURE(text);
+    CHECK(refusal_of(text) == Error::malformed_message);
+  }
   CHECK(refusal_of(R"({"type":"decline","peer":1,"type":2})") == Error::malformed_message);
 }
