@@ -29,7 +29,7 @@ const idleMs = 31_000;
 /** The heap's first growth is the server's own: what the sockets beyond take is weighed. A larger crowd's is told beside it. */
 const weighed = { from: 1000, to: 3000 };
 const crowd = { from: 3000, to: 5000 };
-const contenders = { ours: 'ours', ours1: 'ours', tracker: 'tracker', relay: 'relay' };
+const contenders = { ours: 'ours', newcomers: 'ours', ours1: 'ours', tracker: 'tracker', relay: 'relay' };
 
 async function openServer(kind, path) {
   const args = kind === 'tracker' ? [path('bittorrent-tracker/server.js')] : [];
@@ -197,6 +197,7 @@ export async function measure({ say, runs = 3 }) {
     json: {
       vsBittorrentTracker: ratio(of('ours', 'perSecond'), of('tracker', 'perSecond')),
       vsRelay: ratio(of('ours', 'perSecond'), of('relay', 'perSecond')),
+      newcomersVsBittorrentTracker: ratio(of('newcomers', 'perSecond'), of('tracker', 'perSecond')),
       version1VsBittorrentTracker: ratio(of('ours1', 'perSecond'), of('tracker', 'perSecond')),
       messagesIn: rounded(median(of('ours', 'messagesIn'))),
       messagesOut: rounded(median(of('ours', 'messagesOut'))),

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
 import { frameOf, Wire } from './wire.mjs';
-import { askBytes, browserOf, candidates, rootOf, sdp, sdpWithCandidates } from './words.mjs';
+import { answerBytes, askBytes, browserOf, candidates, introductionBytes, rootOf, sdp, sdpWithCandidates } from './words.mjs';
 
 /** How many sockets are opened at a time. */
 const openingAtOnce = 50;
@@ -114,6 +114,8 @@ class Crowd {
   }
 }
 
+const candidatesBeside = candidates.map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 }));
+
 /** Ours: `lean` as a page of this version speaks, else as one of version 2.0.0-alpha.1. */
 class Ours extends Crowd {
   path = SOCKET_PATH;
@@ -158,12 +160,18 @@ class Ours extends Crowd {
   #description(to, type) {
     const signal = { type: 'signal', peer: this.#numbers[to] };
     const description = { type, sdp: this.lean ? sdp : sdpWithCandidates };
-    const beside = candidates.map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 }));
-    return frameOf(JSON.stringify(this.lean ? { ...signal, description, candidates: beside } : { ...signal, description }));
+    return frameOf(
+      JSON.stringify(this.lean ? { ...signal, description, candidates: candidatesBeside } : { ...signal, description }),
+    );
   }
   #describe(from, to, type) {
     this.left(from, to);
     this.say(from, this.#descriptions[type](to));
+  }
+
+  /** A description has come that answers one. @param {number} _holder who has it @param {number} asker */
+  answered(_holder, asker) {
+    this.done(asker);
   }
 
   hear(id, data) {
@@ -185,11 +193,34 @@ class Ours extends Crowd {
     } else if (message.type === 'signal') {
       const from = this.#ids.get(message.peer);
       this.arrived(from, id);
-      if (message.description.type === 'offer') this.#describe(id, from, 'answer');
-      else this.done(from);
+      // The candidates of an offer that came with its ask are a message of their own.
+      if (message.description?.type === 'offer') this.#describe(id, from, 'answer');
+      else if (message.description) this.answered(id, from);
     } else if (message.type === 'error') {
       throw new Error(`socket ${id}: ${message.code}`);
     }
+  }
+}
+
+/** Ours, as a page without pairs asks: it brings its offer, as every ask of the tracker's does. */
+class Newcomers extends Ours {
+  #askFor = remembered((holder) =>
+    frameOf(
+      JSON.stringify({
+        type: 'ask',
+        roots: [rootOf(this.first + holder)],
+        description: { type: 'offer', sdp },
+        candidates: candidatesBeside,
+      }),
+    ),
+  );
+  ask(asker, holder) {
+    this.left(asker, holder);
+    this.say(asker, this.#askFor(holder));
+  }
+
+  answered(asker) {
+    this.done(asker);
   }
 }
 
@@ -313,8 +344,7 @@ class Relay extends Crowd {
     const [first, second] = [data.toString('latin1', 0, 4), data.toString('latin1', 4, 8)].map(
       (text) => Number(text) - this.first,
     );
-    if (data.length === askBytes) return; // its answer
-    if (first !== id) return this.#describe(id, first, 'o'); // an ask's holder
+    if (data.length === introductionBytes) return this.#describe(id, first, 'o');
     this.arrived(second, id);
     if (String.fromCharCode(data[8]) === 'o') this.#describe(id, second, 'a');
     else this.done(second);
@@ -322,12 +352,14 @@ class Relay extends Crowd {
 
   #describe(from, to, kind) {
     this.left(from, to);
-    this.say(from, `${this.#number(to)}${this.#number(from)}${kind}${Relay.#rest}`);
+    // As ours, the answer to an ask comes with the offer.
+    const answer = kind === 'o' ? '.'.repeat(answerBytes) : '';
+    this.say(from, `${this.#number(to)}${this.#number(from)}${kind}${Relay.#rest}${answer}`);
   }
 }
 
 /**
- * @param {string} kind 'ours', 'ours1' (as version 1 began), 'shared', 'tracker' or 'relay'
+ * @param {string} kind 'ours', 'newcomers', 'ours1' (as version 1 began), 'shared', 'tracker' or 'relay'
  * @param {number | number[]} port
  * @param {{ held?: number, pool?: number, count?: number, holders?: number, first?: number }} [options]
  *     `held`, `pool`: how many roots each socket holds beside its own, of how many there are; `count`, `holders` of 'shared': how
@@ -338,5 +370,6 @@ export function crowdOf(kind, port, options = {}) {
   if (kind === 'tracker') return new Tracker(port, options);
   if (kind === 'shared') return new Shared(port, options);
   if (kind === 'relay') return new Relay(port, options);
+  if (kind === 'newcomers') return new Newcomers(port, { lean: true, ...options });
   return new Ours(port, { lean: kind === 'ours', ...options });
 }

@@ -21,9 +21,9 @@ async function openRelay() {
     });
     socket.on('message', (data) => {
       if (data.length < 8) return;
-      sockets[numberAt(data, 0)].send(data, { binary: false });
-      // An ask is answered, and its holder is told.
+      // Of an ask the holder is told.
       if (data.length === askBytes) sockets[numberAt(data, 4)].send(data.subarray(0, introductionBytes), { binary: false });
+      else sockets[numberAt(data, 0)].send(data, { binary: false });
     });
   });
   return listen(server);

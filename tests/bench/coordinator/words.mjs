@@ -34,6 +34,9 @@ export const candidates = ['192.0.2.17', '198.51.100.4', '203.0.113.9'].map(
 );
 export const sdpWithCandidates = `${sdp}${candidates.map((candidate) => `a=${candidate}\r\n`).join('')}`;
 
-/** Bytes of an ask, and of what tells a holder of it, in the relay: as many as ours have. */
-export const askBytes = 145;
-export const introductionBytes = 44;
+const [root, peer] = [rootOf(''), 4294967295];
+const bytesOf = (message) => JSON.stringify(message).length;
+/** Bytes of an ask, of what tells a holder of it, and of its answer: in the relay as many as ours have. */
+export const askBytes = bytesOf({ type: 'ask', roots: [root] });
+export const introductionBytes = bytesOf({ type: 'introduce', peer, offer: true });
+export const answerBytes = bytesOf({ type: 'answer', roots: [root], peers: [1], introduced: [peer] });
