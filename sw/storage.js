@@ -225,13 +225,13 @@ export class StoreKeeper {
       await this.#list(store);
       const named = name();
       if (named === 'storage-full') throw 0;
-      await Promise.all(
-        (named.match(/.{64}/g) ?? []).map(async (root) => {
-          await store.drop(root);
-          this.#drops++;
-          broadcast('dropped', { root });
-        }),
-      );
+      const roots = named.match(/.{64}/g);
+      if (!roots) return;
+      await store.drop(roots);
+      for (const root of roots) {
+        this.#drops++;
+        broadcast('dropped', { root });
+      }
     });
     this.#dropping = dropped.catch(() => {});
     return dropped;

@@ -14,6 +14,9 @@ export const LOST = 'x-peer-cdn-lost';
  */
 export const endOf = (name) => (name.startsWith(CACHE_PREFIX) ? name.match(/( \/\S*)*$/)?.[0] : undefined);
 
+/** The root that an entry's URL names; and of a run where it begins and ends. */
+const inEntry = /\/peer-cdn\/\w+\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?/;
+
 const octets = (/** @type {BlobPart[]} */ parts) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
 
@@ -157,13 +160,15 @@ export class Store {
   }
 
   /**
-   * Drops everything of a root.
-   * @param {string} root
+   * Drops everything of these roots. Each entry by its own name: to find those of a root the browser would look at every entry.
+   * And one after another: who reads meanwhile waits for one of them, and not for all.
+   * @param {string[]} roots
    */
-  async drop(root) {
-    await Promise.all(
-      [STORE_PATH, DIGESTS_PATH, RECORDS_PATH].map((path) => this.#cache.delete(path + root, { ignoreSearch: true })),
-    );
+  async drop(roots) {
+    const dropped = new Set(roots);
+    for (const { url } of await this.#cache.keys()) {
+      if (dropped.has(/** @type {any} */ (inEntry.exec(url)?.[1]))) await this.#cache.delete(url);
+    }
   }
 
   /**
@@ -176,7 +181,7 @@ export class Store {
     const writing = () => this.#writing.keys();
     // What is written while the browser looks may be missing in its answer.
     for (const url of new Set([...writing(), ...(await this.#cache.keys()).map(({ url }) => url), ...writing()])) {
-      const match = /\/peer-cdn\/\w+\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?/.exec(url);
+      const match = inEntry.exec(url);
       if (!match) continue;
       const runs = roots.get(match[1]) ?? [];
       if (match[2]) runs.push([+match[2], +match[3]]);

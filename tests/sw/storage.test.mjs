@@ -379,6 +379,33 @@ test('what a new manifest does not list any more is dropped, with its digest lis
   assert.equal(at.caches.runs(at.others[0]).length, 1);
 });
 
+test('to drop many files the store is looked through as often as for one, and whoever reads meanwhile waits for one entry', async () => {
+  const looks = [];
+  for (const count of [1, 30]) {
+    const more = Array.from({ length: count }, (_, i) => `/static/old-${i}.bin`);
+    const at = await scene({ bytes: 1000, more, script: within(0) });
+    await fetchEach(at, ...more);
+    for (const path of more) delete at.origin.manifest.resources[path];
+    await at.clock.pass(61_000);
+    const before = at.caches.count('keys');
+    let [open, most] = [0, 0];
+    at.caches.faults.delete = async () => {
+      most = Math.max(most, ++open);
+      await Promise.resolve();
+      open--;
+    };
+    await fetchEach(at, url);
+    assert.equal(droppedOf(at).length, count);
+    assert.deepEqual(
+      at.others.flatMap((file) => at.caches.paths().filter((path) => path.includes(file.root))),
+      [],
+    );
+    assert.equal(most, 1);
+    looks.push(at.caches.count('keys') - before);
+  }
+  assert.equal(looks[0], looks[1]);
+});
+
 test('what is open when a manifest without it comes is dropped when nothing is open any more', async () => {
   const at = await scene({ bytes: 300_000, more: [b], script: within(0) });
   await fetchEach(at, url);

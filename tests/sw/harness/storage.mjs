@@ -148,6 +148,8 @@ class FakeCache {
 
   async delete(request, options) {
     const url = urlOf(request);
+    // As in Chromium: to ignore a part of the name it looks at every entry.
+    if (options?.ignoreSearch) await this.#caches.act('keys', '');
     await this.#caches.act('delete', url);
     const found = this.#find(url, options);
     for (const each of found) this.entries.delete(each);
