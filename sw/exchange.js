@@ -124,8 +124,8 @@ export const exchangePerformer = (report, routes) => {
   };
   return /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     [DO_BEGIN]: ({ exchange: id, ...sizes }) => {
-      const [root, contentType] = callText(RESOURCE, id).split('\n');
-      Object.assign(exchangeOf(id), { root, contentType, ...sizes });
+      const [key, contentType] = callText(RESOURCE, id).split('\n');
+      Object.assign(exchangeOf(id), { root: key.slice(0, 64), contentType, ...sizes });
     },
 
     [DO_THROUGH]: ({ exchange: id, plugin, get: number, own, listed }) => {

@@ -1,5 +1,5 @@
 // Records: how the origin sends a resource, read from the store and written there. The core says when, and what one says.
-import { DO_KEEP_RECORD, DO_NEED_RECORD, RECORD, RECORD_READ } from '../build/border.js';
+import { DO_KEEP_RECORD, DO_NEED_RECORD, RECORD_READ, RESOURCE } from '../build/border.js';
 import { callText, soon, tell } from './engine.js';
 import { expectWrite } from './unwritten.js';
 
@@ -11,13 +11,13 @@ let done = () => {};
 export const recordPerformer = (storage) =>
   /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     async [DO_NEED_RECORD]({ exchange }) {
-      const [key] = callText(RECORD, exchange).split('\n');
-      tell(RECORD_READ, `${key}\n${await soon(storage.current?.record(key), '')}`, exchange);
+      const [key] = callText(RESOURCE, exchange).split('\n');
+      tell(RECORD_READ, `${key}\n${await soon((await storage.open())?.record(key), '')}`, exchange);
     },
 
     [DO_KEEP_RECORD]: ({ exchange }) => {
       if (records.length === 0) done = expectWrite();
-      records.push(callText(RECORD, exchange).split(/\n(.*)/s));
+      records.push(callText(RESOURCE, exchange).split(/\n.*?\n(.*)/s));
     },
   });
 

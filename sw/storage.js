@@ -20,8 +20,6 @@ import { expectWrite } from './unwritten.js';
 // the core's own bound holds, and the browser refuses what is too much for it.
 const browserQuota = async () => (await navigator.storage.estimate()).quota ?? 0;
 
-const look = (/** @type {Store} */ store) => Promise.all([soon(browserQuota(), 0), store.roots()]);
-
 /** @typedef {import('./body.js').Body} Body */
 /** @typedef {[root: string, begin: number, end: number]} Run */
 /**
@@ -40,12 +38,6 @@ export class StoreKeeper {
   current = null;
   /** @type {Promise<Store | null> | undefined} */
   #store;
-  /**
-   * What the store held when it was opened, for the first list: the browser looks while the manifest is read. Void once somebody
-   * has stored since.
-   * @type {ReturnType<typeof look> | undefined}
-   */
-  early;
   #dropping = Promise.resolve();
   #drops = 0;
   /** What waits for its turn. @type {Held[]} */
@@ -78,8 +70,6 @@ export class StoreKeeper {
         (store) => {
           this.current = store;
           this.#store = opening;
-          this.early = look(store);
-          this.early.catch(() => {});
         },
         () => (this.#store = undefined),
       );
@@ -91,7 +81,6 @@ export class StoreKeeper {
   async renew() {
     const store = this.current;
     if (!store) return;
-    this.early = undefined;
     await store.reopen();
     await this.#list(store);
   }
@@ -107,20 +96,17 @@ export class StoreKeeper {
 
   // Rejects where there is no store.
   async #list(/** @type {Store | null} */ store) {
-    const looked = this.early ?? look(/** @type {Store} */ (store));
-    this.early = undefined;
     /** @type {Run[]} */
     const since = [];
     this.#lists.add(since);
     try {
-      const [quota, roots] = await looked;
-      let isFirst = true;
+      const [quota, roots] = await Promise.all([soon(browserQuota(), 0), /** @type {Store} */ (store).roots()]);
+      let told = 0;
       if (!roots.size) roots.set('', []);
       for (const [root, runs] of roots) {
         // Of some roots there is but a digest list.
         for (const [begin, end] of runs[0] ? runs : [[0, 0]]) {
-          call(STORE_HOLDS, root, begin, end, isFirst, siteQuota, quota);
-          isFirst = false;
+          call(STORE_HOLDS, root, begin, end, !told++, siteQuota, quota);
         }
       }
     } finally {
@@ -132,7 +118,6 @@ export class StoreKeeper {
 
   /** A run is in the store, or on its way there: a list that is being made may lack it. @param {Run} run */
   note(...run) {
-    this.early = undefined;
     for (const since of this.#lists) since.push(run);
   }
 
@@ -213,25 +198,26 @@ export class StoreKeeper {
    * @param {number} [drops] as they were when the browser had no room for it
    */
   makeRoom(run = ['', 0, 0], drops = -1) {
-    return this.#drop(() => callText(STORE_MAKE_ROOM, ...run, drops === this.#drops));
+    return this.#drop(() => callText(STORE_MAKE_ROOM, ...run, drops === this.#drops), true);
   }
 
-  /** Drops the roots that the core names, one after another: what one call drops is room for the next. */
-  #drop(/** @type {() => string} */ name) {
+  /**
+   * Drops the roots that the core names, one call after another: what one drops is room for the next.
+   * @param {() => string} name
+   * @param {boolean} [isExact] the store is listed anew before
+   */
+  #drop(name, isExact) {
     const dropped = this.#dropping.then(async () => {
       const store = await this.open();
       if (!store) return;
-      // Listed anew: the browser and the pages take entries away without a word.
-      await this.#list(store);
+      // The browser and the pages take entries away without a word.
+      if (isExact) await this.#list(store);
       const named = name();
       if (named === 'storage-full') throw 0;
-      const roots = named.match(/.{64}/g);
-      if (!roots) return;
-      await store.drop(roots);
-      for (const root of roots) {
-        this.#drops++;
-        broadcast('dropped', { root });
-      }
+      if (!named) return;
+      await store.drop(named);
+      this.#drops++;
+      for (const [root] of named.matchAll(/.{64}/g)) broadcast('dropped', { root });
     });
     this.#dropping = dropped.catch(() => {});
     return dropped;

@@ -63,6 +63,9 @@ inline constexpr Duration run_wait = 15s;
 // of the disk and more; nobody expects a page that was opened once to use that.
 inline constexpr std::uint64_t store_bytes = 2 * gib;
 
+// Room for a text that crosses a border, from the beginning: an event's headers fit.
+inline constexpr std::size_t text_room = 2 * kib;
+
 // --- Requests in the worker ---------------------------------------------------------------------
 // A site has a handful of routes; a generated list of them has more.
 inline constexpr std::size_t routes = 1024;

@@ -112,6 +112,7 @@ void post(double now) {
 }  // namespace
 
 const void* mailbox() {
+  text.grow_to(limits::text_room);
   show_text();
   return &box;
 }
@@ -362,17 +363,6 @@ unsigned open_exchange(unsigned bytes, bool same_origin, unsigned page, double n
   return id ? id->value : 0;
 }
 
-// Of a listed resource: root and type, a line each.
-unsigned resource(unsigned id) {
-  const Exchange* exchange = engine.exchange({id});
-  const Resource* listed = exchange ? exchange->asked().resource : nullptr;
-  if (!listed) return 0;
-  Text all;
-  append_hex(all, listed->root);
-  (all += "\n") += listed->type;
-  return give(all);
-}
-
 // The response's status with its phrase, then name and value of each header; a line each. The
 // origin's answer may change them until the first byte.
 unsigned head(unsigned id) {
@@ -384,13 +374,14 @@ unsigned head(unsigned id) {
   return give((((all += " ") += head.reason) += "\n") += head.headers);
 }
 
-// Of its resource the key in the store (root and path) and the record, a line end between.
-unsigned record(unsigned id) {
+// Of what is listed at its path: a line with the key of its record in the store (root and path),
+// one with its type, and the record.
+unsigned resource(unsigned id) {
   const Resource* resource = engine.listed({id});
   if (!resource) return 0;
   Text all;
   append_hex(all, resource->root);
-  (((all += "?") += resource->path) += "\n") += resource->record.text();
+  (((((all += "?") += resource->path) += "\n") += resource->type) += "\n") += resource->record.text();
   return give(all);
 }
 

@@ -277,19 +277,26 @@ void Engine::go_on(Open& open, Instant now) {
     return open.exchange.fall_through();
   }
   Resource* resource = find(asked.path, asked.destination, asked.may_answer);
-  if (resource && !is_store_listed_) {
-    if (!std::exchange(is_store_asked_, true)) {
-      commons_.commands.emplace_back(command::ListStore{});
+  if (resource) {
+    const bool is_held = commons_.holdings.holds(resource->root);
+    if (!is_store_listed_) {
+      if (!std::exchange(is_store_asked_, true)) {
+        commons_.commands.emplace_back(command::ListStore{});
+      }
+      // To list it the browser looks at every entry, which takes long where there are thousands. So
+      // of a file that is one run its record says that it is held; if it is not, its run is found
+      // gone.
+      if (resource->geometry.bytes() > limits::segment_bytes) return;
+      if (resource->is_record_read && !is_held) return;
     }
-    return;
-  }
-  if (resource && !resource->is_record_read && commons_.holdings.holds(resource->root)) {
-    // Once for all who wait, unless the first of them has gone.
-    if (!find(ExchangeId{resource->record_asker})) {
-      resource->record_asker = asked.exchange.value;
-      commons_.commands.emplace_back(command::NeedRecord{asked.exchange});
+    if (!resource->is_record_read && (is_held || !is_store_listed_)) {
+      // Once for all who wait, unless the first of them has gone.
+      if (!find(ExchangeId{resource->record_asker})) {
+        resource->record_asker = asked.exchange.value;
+        commons_.commands.emplace_back(command::NeedRecord{asked.exchange});
+      }
+      return;
     }
-    return;
   }
   open.stage = Stage::begun;
   begin(open, resource, now);
@@ -331,6 +338,9 @@ void Engine::handle_record(ExchangeId id, const Root& root, std::string_view tex
     resource->is_record_read = true;
     resource->record.read(text);
     resource->learn_type();
+    if (!is_store_listed_ && !text.empty()) {
+      commons_.hold(root, resource->geometry.all());
+    }
   }
   go_on(now);
 }
@@ -510,7 +520,7 @@ void Engine::settle(Instant now) {
   if ((open > 0) != is_busy_) {
     is_busy_ = open > 0;
     commons_.has_news = true;
-    if (!is_busy_ && std::exchange(may_hold_unlisted_, false)) {
+    if (!is_busy_ && is_store_listed_ && std::exchange(may_hold_unlisted_, false)) {
       commons_.commands.emplace_back(command::DropUnlisted{});
     }
   }

@@ -897,6 +897,31 @@ TEST_CASE("the store is listed for the first listed request, and again if it cou
   CHECK(host.said() == "list store");
 }
 
+TEST_CASE("while the store is listed the record of a file that is one run says that it is held") {
+  Site host;
+  host.reads_records = false;
+  host.route({PluginKind::cache, PluginKind::network});
+  const double segment = limits::segment_bytes;
+  host.list({Host::file("/a", segment), Host::file("/b", 5, 'b'),
+             Host::file("/c", segment + 1, 'c'), Host::file("/d", 5, 'd')});
+  host.engine.handle_store_begin(0, 0);
+  host.engine.handle_manifest_loaded(ManifestFetch::other, host.wall, {}, host.now);
+  host.hear();
+  const ExchangeId a = host.open("/a"), b = host.open("/b");
+  host.open("/c");
+  CHECK(host.said() == "list store; need record x1; need record x2");
+  host.engine.handle_record(a, Host::root_of('a'), "x\n", host.now);
+  host.hear();
+  CHECK(host.said() == "need list x1; read b1 run 0-16 for 0-16");
+  // One that has no record waits on.
+  host.engine.handle_record(b, Host::root_of('b'), "", host.now);
+  host.hear();
+  CHECK(host.said().empty());
+  host.engine.handle_store_listed(true, host.now);
+  host.hear();
+  CHECK(host.said().find("open s1 of b2") != std::string::npos);
+}
+
 // --- The store -----------------------------------------------------------------------------------
 
 TEST_CASE("what is not listed any more may go, unless a body reads it") {

@@ -103,7 +103,8 @@ function start({ plugins = [PLUGIN_NETWORK], strategy = border.STRATEGY_ORDERED,
       if (batch.length === 0) return all;
       all.push(...batch);
       for (const [name, ...fields] of batch) {
-        if (name === 'needRecord') call('record_read', `${callText('record', fields[0]).split('\n')[0]}\n`, fields[0], host.now);
+        if (name === 'needRecord')
+          call('record_read', `${callText('resource', fields[0]).split('\n')[0]}\n`, fields[0], host.now);
         if (name === 'needList') {
           const text = Buffer.concat([Buffer.from(root), Buffer.from(root, 'hex'), Buffer.alloc(32 * count)]);
           assert.equal(call('list', Uint8Array.from(text).buffer, 200), 0);
@@ -267,7 +268,7 @@ test('a request begins with what its resource is', () => {
   const host = start();
   host.begin(['/f', 70000]);
   const id = host.open('/f', { range: 'bytes=1-9' });
-  assert.deepEqual(find(host.take(), 'begin'), [id, 70000, 65536, 9, `${root}\na/b`]);
+  assert.deepEqual(find(host.take(), 'begin'), [id, 70000, 65536, 9, `${root}?/f\na/b\n`]);
 });
 
 test('bad entries of a manifest are refused with a code', () => {
@@ -423,9 +424,9 @@ test('commands of several calls lie in the mailbox, each with its own text', () 
   assert.deepEqual(
     begins.map((each) => [each[1], each.at(-1)]),
     [
-      [ids[0], `${root}\ntext/f`],
-      [ids[1], `${root}\n`],
-      [ids[3], `${root}\ntext/f`],
+      [ids[0], `${root}?/f\ntext/f\n`],
+      [ids[1], `${root}?/g\n\n`],
+      [ids[3], `${root}?/f\ntext/f\n`],
     ],
   );
   assert.deepEqual(host.take(), []);
