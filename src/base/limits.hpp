@@ -638,7 +638,10 @@ inline constexpr Duration route_wait = 2s;
 // --- Between coordinators (src/signal/bus.hpp) ---------------------------------------------------
 inline constexpr std::uint32_t bus_version = 1;
 inline constexpr std::size_t bus_frame_bytes = 64 * kib;
-static_assert(bus_frame_bytes <= inbox_bytes && signal_bytes + 1 * kib <= bus_frame_bytes);
+// A signal that is passed on names its sender, whose number may have nine digits more than the number
+// of whom it is for.
+inline constexpr std::size_t passed_bytes = signal_bytes + 9;
+static_assert(bus_frame_bytes <= inbox_bytes && passed_bytes + 1 * kib <= bus_frame_bytes);
 // Frames go out at most so often, because each costs Node and Redis as much as several records.
 // Where there is little to say nothing waits.
 inline constexpr Duration bus_wait = 20ms;

@@ -220,7 +220,7 @@ std::optional<Record> record_of<Pass>(ByteSpan bytes) {
   from.get(to);
   const std::string_view text = from.rest();
   if (!from.done() || !is_utf8(text)) return std::nullopt;
-  auto said = parse_text(text);
+  auto said = parse_text(text, limits::passed_bytes);
   if (!said) return std::nullopt;
   auto* const signal = std::get_if<Relayed>(&said.value());
   if (!signal || signal->peer.value == 0) return std::nullopt;

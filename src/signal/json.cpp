@@ -445,8 +445,8 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-Result<Said> parse_text(std::string_view text) {
-  if (text.size() > limits::signal_bytes) return Error::message_too_long;
+Result<Said> parse_text(std::string_view text, std::size_t most) {
+  if (text.size() > most) return Error::message_too_long;
   constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
   if (text.substr(0, byte_order_mark.size()) == byte_order_mark) {
     text.remove_prefix(byte_order_mark.size());

@@ -2,9 +2,11 @@
 // does neither by a library that builds a tree. It relays what peers signal without reading it.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 #include <variant>
 
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "base/text.hpp"
 #include "signal/message.hpp"
@@ -22,8 +24,8 @@ struct Brought {  // an ask whose offer has candidates beside it: they are a sig
 using Said = std::variant<Message, Relayed, Brought>;
 
 // Requires valid UTF-8, as WebSocket has it. A signal comes out as Relayed. Errors: those of
-// parse_message().
-Result<Said> parse_text(std::string_view text);
+// parse_message(); message_too_long of a text beyond `most` bytes too.
+Result<Said> parse_text(std::string_view text, std::size_t most = limits::signal_bytes);
 
 // Appends a message that a coordinator says: nothing, if only clients say it.
 void append_text(Text& to, const Message& message);

@@ -3,6 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "signal/json.hpp"
 
 using namespace peer_cdn;
 using namespace peer_cdn::signal;
@@ -83,6 +88,19 @@ TEST_CASE("what is beyond a limit, or no text of JSON, is refused") {
   CHECK(error(Pass{PeerId{1}, {PeerId{2}, "[]", {}}}) == Error::malformed_message);
   CHECK(error(Pass{PeerId{1}, {PeerId{2}, "{}},{", {}}}) == Error::malformed_message);
   CHECK(error(Pass{PeerId{1}, {PeerId{2}, "{\"a\":\"\xff\"}", {}}}) == Error::malformed_message);
+}
+
+TEST_CASE("the longest signal that a visitor may send is passed on, whoever sends it to whom") {
+  const std::string begin = R"({"type":"signal","peer":1,"description":)", end = "}";
+  const std::size_t room = limits::signal_bytes - begin.size() - end.size();
+  const std::string description = R"({"sdp":")" + std::string(room - 10, 'a') + R"("})";
+  auto said = parse_text(begin + description + end);
+  REQUIRE(said);
+  const std::vector<Record> records = {
+      Pass{PeerId{0xffffffff}, std::get<Relayed>(std::move(said.value()))}, Start{}};
+  const auto frame = read_frame(bytes_of(frame_of({1, 1, false}, records)));
+  REQUIRE(frame);
+  CHECK(frame->records == records);
 }
 
 TEST_CASE("a frame of another version says so") {
