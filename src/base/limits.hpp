@@ -483,6 +483,9 @@ inline constexpr std::size_t signal_bytes = 16 * kib;
 // Messages that came in one turn of the server's event loop cross the border together.
 inline constexpr std::size_t inbox_bytes = 256 * kib;
 static_assert(inbox_bytes > signal_bytes + 64);
+// What follows of them comes out in parts of not much more than this: a newcomer of alpha.1 may have
+// to be told 220 KB, and a thousand may come in one turn.
+inline constexpr std::size_t outbox_bytes = 1024 * kib;
 inline constexpr std::size_t roots_per_message = 100;
 static_assert(2 * roots_per_message * (2 * Digest::bytes_size + 3) + 1 * kib <= signal_bytes,
               "a root is 67 bytes of JSON: two full lists and the rest of a message fit");

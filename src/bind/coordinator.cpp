@@ -102,6 +102,7 @@ struct Letter {
 };
 std::vector<Letter> letters;  // its lists keep their room from call to call
 std::size_t letter_count = 0;
+std::size_t letter_bytes = 0;
 std::unordered_map<PeerId, std::size_t> letter_of;
 
 Letter& letter_for(PeerId peer) {
@@ -113,6 +114,16 @@ Letter& letter_for(PeerId peer) {
   letter.texts.clear();
   letter.ends.clear();
   return letter;
+}
+
+// One more text for the peer, which `append` appends.
+template <class F>
+void write_to(PeerId peer, F append) {
+  Letter& letter = letter_for(peer);
+  const std::size_t before = letter.texts.size();
+  append(letter.texts);
+  letter_bytes += letter.texts.size() - before;
+  letter.ends.push_back(static_cast<std::uint32_t>(letter.texts.size()));
 }
 
 // Appends the frames of a letter. A lean peer takes several messages as one, a list, as long as it
@@ -142,7 +153,7 @@ void append_frames(Text& to, const Letter& letter) {
 
 void post_letters() {
   for (std::size_t i = 0; i < letter_count; ++i) {
-    const Letter& letter = letters[i];
+    Letter& letter = letters[i];
     put(SocketOrder::send, 0);
     const std::size_t count_at = outbox.size() - sizeof(std::uint32_t);
     put(letter.peer.value);
@@ -151,8 +162,10 @@ void post_letters() {
     const auto bytes = static_cast<std::uint32_t>(outbox.size() - begin);
     std::memcpy(outbox.begin() + count_at, &bytes, sizeof bytes);
     pad();
+    // Few are so long, and many would keep their room for ever.
+    if (letter.texts.size() > limits::signal_bytes) letter.texts = Text();
   }
-  letter_count = 0;
+  letter_count = letter_bytes = 0;
   letter_of.clear();
 }
 
@@ -160,14 +173,11 @@ void post_letters() {
 std::vector<std::pair<PeerId, PeerId>> renumbered;
 
 void perform(const signal::Tell& tell) {
-  Letter& letter = letter_for(tell.peer);
-  signal::append_text(letter.texts, tell.message);
-  letter.ends.push_back(static_cast<std::uint32_t>(letter.texts.size()));
+  write_to(tell.peer, [&](Text& to) { signal::append_text(to, tell.message); });
 }
 void perform(const signal::Relay& relay) {
-  Letter& letter = letter_for(relay.signal.peer);
-  signal::append_text(letter.texts, relay.from, relay.signal);
-  letter.ends.push_back(static_cast<std::uint32_t>(letter.texts.size()));
+  write_to(relay.signal.peer,
+           [&](Text& to) { signal::append_text(to, relay.from, relay.signal); });
 }
 // What concerns whole sockets comes after what was to be written before.
 void perform(const signal::TellAll& tell) {
@@ -217,7 +227,6 @@ void post(double now) {
   drain();
   post_letters();
   post_frames(instant_from_ms(now));
-  renumbered.clear();
   const auto timeout = coordinator->next_timeout();
   box.timeout = timeout ? to_ms(*timeout) : -1;
   box.outbox = outbox.begin();
@@ -257,11 +266,12 @@ void leave(unsigned peer, double now) {
   post(now);
 }
 
-void take(unsigned bytes, double now) {
+unsigned take(unsigned from, unsigned bytes, double now) {
   outbox.clear();
   const Instant at = instant_from_ms(now);
   constexpr std::size_t record_head = 8;
-  for (std::size_t i = 0; i + record_head <= bytes;) {
+  std::size_t i = from;
+  while (i < bytes && outbox.size() + letter_bytes < limits::outbox_bytes) {
     const PeerId peer = number_of(word_at(i));
     const std::size_t length = word_at(i + 4);
     auto said = signal::parse_text({inbox + i + record_head, length});
@@ -279,6 +289,8 @@ void take(unsigned bytes, double now) {
     i += record_head + length + (-length & 3);
   }
   post(now);
+  if (i >= bytes) renumbered.clear();
+  return static_cast<unsigned>(i);
 }
 
 void wake(double now) {

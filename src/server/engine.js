@@ -47,6 +47,8 @@ export class Engine {
   #box;
   #inbox;
   #used = 0;
+  /** How much of that the core has taken. */
+  #taken = 0;
   /** For the frames of a call; empty if sockets still need those of the one before. */
   #frames = nothing;
   // Views end when the memory grows.
@@ -93,11 +95,10 @@ export class Engine {
     this.#used += headBytes + padded(text.length);
   }
 
-  /** All that is in the inbox has come. @param {number} now */
+  /** Takes what is in the inbox, or as much of it as fills the outbox. @param {number} now */
   take(now) {
-    const used = this.#used;
-    this.#used = 0;
-    this.#core.take(used, now);
+    this.#taken = this.#core.take(this.#taken, this.#used, now);
+    if (this.#taken >= this.#used) this.#taken = this.#used = 0;
   }
 
   /**
@@ -218,7 +219,7 @@ export class Engine {
       if (order === SOCKET_SEND) {
         isFree = host.send(peer, take(count)) && isFree;
       } else if (order === SOCKET_SEND_ALL) {
-        const peers = Uint32Array.from({ length: peer }, (_, i) => word(at + 4 * i));
+        const peers = new Uint32Array(copy.buffer, copy.byteOffset + at, peer);
         at += 4 * peer;
         isFree = host.sendAll(peers, take(count)) && isFree;
       } else if (order === SOCKET_RENUMBER) {

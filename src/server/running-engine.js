@@ -59,7 +59,8 @@ export class RunningEngine {
     if (!this.#engine) return undefined;
     try {
       const now = performance.now();
-      if (this.#engine.hasMail) {
+      // A socket within this process may answer at once, so there may be more.
+      while (this.#engine.hasMail) {
         this.#engine.take(now);
         this.#engine.perform(this.#host);
       }

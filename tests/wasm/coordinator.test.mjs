@@ -1,10 +1,11 @@
 // The coordinator's border: text in, text out, and nothing left behind.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { COORDINATOR_INBOX, inboxBytes, messageBytes, protocolVersion } from '../../build/border.js';
+import { COORDINATOR_INBOX, inboxBytes, messageBytes, outboxBytes, protocolVersion } from '../../build/border.js';
 import wasmBinary from '../../build/coordinator.wasm.js';
 import { Engine } from '../../src/server/engine.js';
 import { nowhere } from '../../src/server/places.js';
+import { RunningEngine } from '../../src/server/running-engine.js';
 
 const root = 'ab'.repeat(32);
 const site = 'https://a.example';
@@ -215,6 +216,71 @@ test('who answers at once, within an order, changes nothing of the orders that f
   for (const [to, peer] of welcomed) assert.equal(to, peer);
 });
 
+test('who answers at once, while the host calls for something else, is heard', () => {
+  const joins = [];
+  const refused = [];
+  const running = new RunningEngine(
+    {
+      send(peer, frames) {
+        if (textsOf(frames)[0].type === 'welcome') running.hear(peer, Buffer.from('{"type":"ask"}'));
+        return true;
+      },
+      close: (peer, code) => refused.push([peer, code]),
+    },
+    assert.fail,
+  );
+  const join = () => joins.push(running.enter((engine, now) => engine.join(site, nowhere, now)));
+  join();
+  running.hear(joins[0], Buffer.from(helloOf('a')));
+  // The hello is taken first, and its welcome answered, before the next visitor joins.
+  join();
+  running.enter(() => {});
+  assert.deepEqual(refused, []);
+  assert.equal(running.stats().peers, 2);
+});
+
+test('a crowd that comes at once to a site with many files is told of them in parts', () => {
+  const engine = new Engine(1, 2);
+  const told = new Map();
+  let most = 0;
+  const takeAll = () => {
+    for (let parts = 1; ; parts++) {
+      engine.take(1);
+      engine.perform({
+        send(peer, frames) {
+          most = Math.max(most, frames.buffer.byteLength);
+          told.set(peer, (told.get(peer) ?? []).concat(textsOf(frames)));
+          return true;
+        },
+      });
+      if (!engine.hasMail) return parts;
+    }
+  };
+  const join = () => engine.join(site, nowhere, 1);
+  let count = 0;
+  for (let holder = 0; holder < 10; holder++) {
+    const peer = join();
+    engine.put(peer, Buffer.from(helloOf('a')));
+    for (let i = 0; i < 20; i++) {
+      const add = Array.from({ length: 100 }, () => (count++).toString(16).padStart(8, '0').padEnd(64, 'a'));
+      engine.put(peer, Buffer.from(JSON.stringify({ type: 'have', add })));
+    }
+    takeAll();
+  }
+  told.clear();
+  most = 0;
+  const crowd = Array.from({ length: 200 }, join);
+  for (const peer of crowd) engine.put(peer, Buffer.from(helloOf('b')));
+  engine.put(crowd[199], Buffer.from('{"type":"ask"}'));
+  assert(takeAll() > 1);
+  assert(most < 2 * outboxBytes, `${most} bytes at once`);
+  for (const peer of crowd) {
+    const marks = told.get(peer).reduce((sum, { add = [] }) => sum + add.length, 0);
+    assert.equal(marks, count);
+  }
+  assert.equal(told.get(crowd[199]).at(-1).type, 'answer');
+});
+
 test('what a peer said in the turn in which it got its number of before is its own', () => {
   const engine = open();
   const ann = engine.join();
@@ -329,7 +395,7 @@ test('five thousand visitors with a hundred files each fit into the memory that 
     memory.writeUInt32LE(peer, inbox);
     memory.writeUInt32LE(text.length, inbox + 4);
     memory.write(text, inbox + 8);
-    core.take(8 + text.length, 1);
+    core.take(0, 8 + text.length, 1);
   };
   const roots = Array.from({ length: 1000 }, (_, i) => i.toString(16).padStart(64, 'a'));
   for (let i = 0; i < 5000; i++) {
