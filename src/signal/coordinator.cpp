@@ -111,6 +111,8 @@ const Coordinator::Introduction* Coordinator::introduction_of(PeerId id, PeerId 
 }
 
 const Coordinator::Introduction* Coordinator::may_signal(PeerId id, PeerId to) {
+  // Candidates of an offer that nobody took: the asker hears of that a moment later.
+  if (to.value == 0) return nullptr;
   const Introduction* const introduction = introduction_of(id, to);
   ++(introduction ? stats_.relayed : stats_.not_introduced);
   return introduction;

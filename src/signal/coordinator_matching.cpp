@@ -169,6 +169,8 @@ std::vector<PeerId> Coordinator::introduce(PeerId id, const Introduction& asked,
   if (asker.introductions.size() >= limits::introductions_per_peer) return found;
   asker.asked_introductions.refill(limits::introductions_per_second, limits::introductions_burst,
                                    now);
+  // To look for holders is most of the work of an ask.
+  if (asker.asked_introductions.tokens < 1) return found;
   while (!asker.declined.empty() && asker.declined.front().until <= now)
     asker.declined.erase(asker.declined.begin());
   const Asker wants{id, asker.browser, asker.place, 0, &asker};
