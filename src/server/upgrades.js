@@ -232,6 +232,8 @@ class Upgrades {
   #watch(request, socket) {
     const written = request.socket?.bytesWritten;
     if (written === undefined) return;
+    // A visitor who goes meanwhile would end the host's process, where nobody who leaves the socket alone listens for errors.
+    socket.on('error', () => {});
     const timer = setTimeout(() => {
       const isRead = socket.listenerCount('data') + socket.listenerCount('readable') > 0;
       if (isRead || !socket.writable || request.socket.bytesWritten !== written) return;

@@ -107,6 +107,18 @@ function upgrade(origin, path, { protocol = 'websocket', ...options } = {}) {
   return { socket, closed: once(socket, 'close').then(() => answer) };
 }
 
+test('a visitor who resets an upgrade that nobody answers does not end the process of the host', async (t) => {
+  const { server, origin } = await listening(t);
+  const came = new Promise((go) => server.on('upgrade', (_request, socket) => go(socket)));
+  attached(t, server);
+  const { socket } = upgrade(origin, '/elsewhere');
+  const taken = await came;
+  // once() would listen for errors.
+  const closed = new Promise((go) => taken.on('close', go));
+  socket.resetAndDestroy();
+  await closed;
+});
+
 for (const [name, register] of Object.entries(others)) {
   for (const order of ['before', 'after']) {
     test(`beside ${name}, registered ${order} us, both work`, async (t) => {
