@@ -49,8 +49,8 @@ function prefixOf(address) {
   return [...groups, ...Array(zeros).fill('0'), ...after].slice(0, 4).join(':');
 }
 
-/** The address that a text names. Null of what is no address, or says nothing of a visitor. @param {string} text */
-function addressIn(text) {
+/** The address that a text names. '' of what is no address. @param {string} text */
+function anyAddressIn(text) {
   const bare = text.trim().replace(/^"|"$/g, '');
   // With a port: '192.0.2.1:80', '[2001:db8::1]:80'. Of a link it may have the interface too.
   const host = bare
@@ -58,7 +58,13 @@ function addressIn(text) {
     .replace(/^([\d.]+):\d+$/, '$1')
     .replace(/%.*$/, '');
   const address = unmapped(host);
-  return isIP(address) === 0 || isOfNobody(address) ? null : address;
+  return isIP(address) === 0 ? '' : address;
+}
+
+/** The same, null of what says nothing of a visitor. @param {string} text */
+function addressIn(text) {
+  const address = anyAddressIn(text);
+  return address === '' || isOfNobody(address) ? null : address;
 }
 
 /**
@@ -82,11 +88,20 @@ function forwardedFor(headers) {
 export const isForwarded = ({ headers }) => 'x-forwarded-for' in headers || 'forwarded' in headers || 'via' in headers;
 
 /**
- * Whether the proxies that stand before us said less than so many of them say.
+ * Whether the proxies that stand before us are not so many as the operator says: fewer of them named an address, or one more of
+ * them stands there, of a private network, and its address is taken for the visitor's. Null: nothing says so.
  * @param {import('node:http').IncomingMessage} request
  * @param {number} hops
+ * @returns {'fewer' | 'more' | null}
  */
-export const isUntold = ({ headers }, hops) => hops > 0 && !forwardedFor(headers).at(-hops)?.trim();
+export function miscounted({ headers }, hops) {
+  if (hops === 0) return null;
+  const said = forwardedFor(headers);
+  const address = anyAddressIn(said.at(-hops) ?? '');
+  if (address === '') return 'fewer';
+  const isProxy = isOfNobody(address) && said.slice(0, -hops).some((text) => addressIn(text) !== null);
+  return isProxy ? 'more' : null;
+}
 
 /**
  * The address of the visitor that opened this request; null if it is not known: behind a proxy that is not trusted it would be

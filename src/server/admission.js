@@ -44,7 +44,7 @@ export function readOrigins(origins) {
   for (const text of origins) {
     const url = URL.canParse(text) ? new URL(text) : null;
     const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:';
-    if (isWeb && /^https?:\/\/(\*\.)?[^*/?#@]+\/?$/i.test(text)) continue;
+    if (isWeb && /^https?:\/\/(\*\.)?[^*/?#@,]+\/?$/i.test(text)) continue;
     const host = isWeb ? url.host.replace(/\*\.?/g, '') : text;
     const example = `${isWeb ? url.protocol : 'https:'}//${/^[\w.-]+(:\d+)?$/.test(host) ? host : 'example.org'}`;
     throw outOfRange(`origins takes sites as '${example}' (or 'https://*.example.org'), not '${text}'`);
@@ -82,6 +82,18 @@ export function allowedOrigin(request, sites, isTrusted) {
 }
 
 /**
+ * Whether a page may report. Where a site's `Referrer-Policy` is `no-referrer`, a beacon has no origin. But browsers say that it
+ * is the origin that is asked, which a page of another site cannot make them say.
+ * @param {Request} request
+ * @param {string[] | null} sites
+ * @param {boolean} isTrusted
+ */
+export function mayReport(request, sites, isTrusted) {
+  const { origin, 'sec-fetch-site': relation } = request.headers;
+  return (origin === 'null' && relation === 'same-origin') || allowedOrigin(request, sites, isTrusted) !== null;
+}
+
+/**
  * What an operator is told of a page that may not come: both values, and what helps.
  * @param {Request} request
  * @param {string[] | null} sites
@@ -89,6 +101,12 @@ export function allowedOrigin(request, sites, isTrusted) {
  */
 export function refusalOf(request, sites, isTrusted) {
   const origin = String(request.headers.origin).slice(0, limits.toldBytes);
+  if (origin === 'null') {
+    return (
+      'a page that hides its origin (null) was refused: it is a frame in a sandbox, or it reports to another host than its own ' +
+      'though its Referrer-Policy is no-referrer or same-origin'
+    );
+  }
   if (sites) return `a page of ${origin} was refused: origins names ${sites.join(', ').slice(0, limits.toldBytes)}`;
   const host = namedHost(request, isTrusted).slice(0, limits.toldBytes);
   const proxy = isTrusted ? 'let the proxy send X-Forwarded-Host' : 'keep the Host header at the proxy';

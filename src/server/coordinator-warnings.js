@@ -101,11 +101,16 @@ export class CoordinatorWarnings {
     this.#tellOnce({ code: 'proxy-not-trusted', message });
   }
 
-  /** @param {number} hops */
-  addressUntold(hops) {
-    const message =
-      `trustProxy is ${hops}, and a handshake came whose X-Forwarded-For (or Forwarded) has fewer addresses, so that the ` +
-      "visitor's is not known: let each proxy add the address that it sees, and count the proxies again";
+  /** @param {number} hops @param {'fewer' | 'more'} there are than hops says */
+  proxiesMiscounted(hops, there) {
+    const had = {
+      fewer:
+        "fewer addresses, so that the visitor's is not known: let each proxy add the address that it sees, and count the proxies again",
+      more:
+        "a private address in the visitor's place, and a public one before it: that one is the visitor's, and the private one a " +
+        "proxy's, so count that proxy too",
+    };
+    const message = `trustProxy is ${hops}, and a handshake came whose X-Forwarded-For (or Forwarded) has ${had[there]}`;
     this.#tellOnce({ code: 'address-untold', message });
   }
 

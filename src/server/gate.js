@@ -1,7 +1,7 @@
 // The way into a coordinator: which upgrades of its server become sockets, and which reports it takes. Others are told why not.
 import { WebSocketServer } from 'ws';
-import { addressOf, isForwarded, isUntold, networkOf } from './address.js';
-import { allowedOrigin, refusalOf, refuse } from './admission.js';
+import { addressOf, isForwarded, miscounted, networkOf } from './address.js';
+import { allowedOrigin, mayReport, refusalOf, refuse } from './admission.js';
 import * as limits from './limits.js';
 import { answerReport, readReport } from './reports.js';
 import { refuseSocket, socketOf } from './sockets.js';
@@ -52,7 +52,7 @@ export class Gate {
   }
 
   /** @type {Taker['knows']} */
-  knows = (request) => this.#originOf(request) !== null;
+  knows = (request) => mayReport(request, this.#sites, this.#hops > 0);
 
   /** @type {Take} */
   upgrade = (request, socket, head) => {
@@ -79,7 +79,8 @@ export class Gate {
     const address = this.#addressOf(request);
     const network = address && networkOf(address);
     if (!network && !this.#isTold && this.#hops === 0 && isForwarded(request)) this.#warnings.proxyNotTrusted();
-    if (isUntold(request, this.#hops)) this.#warnings.addressUntold(this.#hops);
+    const isMiscounted = miscounted(request, this.#hops);
+    if (isMiscounted) this.#warnings.proxiesMiscounted(this.#hops, isMiscounted);
     if (!this.#visitors.admits(network)) {
       this.refused.addressesRefused++;
       const { most } = this.#visitors;

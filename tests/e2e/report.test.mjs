@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { countsInterval, progressWait, REPORT_PATH } from '../../build/border.js';
 import { patientWorker, randomBytes, sha256, until } from './harness/index.mjs';
-import { engines, scene } from './harness/scene.mjs';
+import { browsers, engines, scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
 const bytes = randomBytes('report', 3_000_000);
@@ -100,6 +100,23 @@ test('a page reports once, when it is hidden first, and says nothing of anybody'
   const { fromOrigin, fromCache, fromPeers } = s.coordinator.stats();
   assert.deepEqual([fromOrigin, fromCache, fromPeers], [bytes.length, bytes.length, 0]);
 });
+
+// Helmet sends it with everything. Browsers name no origin in a beacon then.
+for (const kind of browsers) {
+  test(`${kind}: pages of a site whose Referrer-Policy is no-referrer report`, async (t) => {
+    const open = scene(t);
+    const files = { [url]: bytes, '/page.js': reporting, '/sw.js': worker };
+    const s = await open.site(files, { headers: { 'referrer-policy': 'no-referrer' } });
+    const visitor = await open[kind]();
+    await visitor.visit(s.url);
+    await visitor.fetch(url);
+    await counted(visitor, 1);
+    await leave(visitor);
+    await until('it has reported', () => posts(s).length === 1);
+    const { reports, reportsRefused, fromOrigin } = s.coordinator.stats();
+    assert.deepEqual([reports, reportsRefused, fromOrigin], [1, 0, bytes.length], posts(s)[0].headers.origin);
+  });
+}
 
 test('of two tabs each response is counted once, whichever of them ends first', async (t) => {
   const open = scene(t);

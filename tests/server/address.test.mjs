@@ -271,12 +271,25 @@ test('proxies that say less than they should are told of once, and what they say
   const headers = (list) => ({ headers: list === undefined ? {} : { 'x-forwarded-for': list } });
   for (const list of ['203.0.113.7, 10.0.0.2', '10.0.0.3, 10.0.0.2']) await new Visitor(url, headers(list)).next('welcome');
   assert.deepEqual(warnings, []);
-  for (const list of [undefined, '203.0.113.7', '', ' , 10.0.0.2']) await new Visitor(url, headers(list)).next('welcome');
+  for (const list of [undefined, '203.0.113.7', '', ' , 10.0.0.2', 'unknown, 10.0.0.2'])
+    await new Visitor(url, headers(list)).next('welcome');
   assert.deepEqual(
     warnings.map(({ code }) => code),
     ['address-untold'],
   );
   assert.match(warnings[0].message, /trustProxy is 2/);
+});
+
+test('a proxy of a private network that is not counted is told of once: its address hides all visitors', async (t) => {
+  const warnings = [];
+  const { url } = await coordinatorFor(t, { trustProxy: 1, onWarning: (warning) => warnings.push(warning) });
+  for (let i = 0; i < 2; i++) await new Visitor(url, from('203.0.113.7, 10.0.0.2')).next('welcome');
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['address-untold'],
+  );
+  assert.match(warnings[0].message, /trustProxy is 1, .*count that proxy too/);
+  assert.doesNotMatch(warnings[0].message, /203|10\.0/);
 });
 
 test('a proxy that is not trusted is told of once', async (t) => {

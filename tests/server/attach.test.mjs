@@ -475,6 +475,7 @@ const noOrigins = {
   'https://example.com/app/': 'https://example.com',
   'https://a.example?x': 'https://a.example',
   'https://user@a.example': 'https://a.example',
+  'https://a.example,b.example': 'https://example.org',
   'https://a.*.example': 'https://',
   'https://*': 'https://',
   'ftp://a.example': 'https://example.org',

@@ -115,6 +115,17 @@ test('only pages of its sites report, and an operator is told of others once a m
   assert.equal(sums(coordinator).fromPeers, 0);
 });
 
+test('a page whose Referrer-Policy hides its origin reports to its own host, and to no other', async (t) => {
+  const told = [];
+  const { coordinator, origin } = await coordinatorFor(t, { onWarning: ({ message }) => told.push(message) });
+  const from = (relation) => post(origin, report, { origin: 'null', 'sec-fetch-site': relation });
+  assert.equal((await from('same-origin')).status, 204);
+  for (const relation of ['same-site', 'cross-site', 'none']) assert.equal((await from(relation)).status, 403);
+  assert.deepEqual([coordinator.stats().reports, coordinator.stats().reportsRefused], [1, 3]);
+  assert.equal(told.length, 1);
+  assert.match(told[0], /Referrer-Policy/);
+});
+
 test('of one address only so many are taken in a minute', async (t) => {
   const { coordinator, origin } = await coordinatorFor(t, { trustProxy: true });
   const from = (address) => post(origin, { version: 1, wasted: 1 }, { 'x-forwarded-for': address });
