@@ -483,8 +483,8 @@ inline constexpr std::size_t signal_bytes = 16 * kib;
 // Messages that came in one turn of the server's event loop cross the border together.
 inline constexpr std::size_t inbox_bytes = 256 * kib;
 static_assert(inbox_bytes > signal_bytes + 64);
-// What follows of them comes out in parts of not much more than this: a newcomer of alpha.1 may have
-// to be told 220 KB, and a thousand may come in one turn.
+// What follows of them comes out in parts of not much more than this: a newcomer of alpha.1 may
+// have to be told 220 KB, and a thousand may come in one turn.
 inline constexpr std::size_t outbox_bytes = 1024 * kib;
 inline constexpr std::size_t roots_per_message = 100;
 static_assert(2 * roots_per_message * (2 * Digest::bytes_size + 3) + 1 * kib <= signal_bytes,
@@ -641,8 +641,8 @@ inline constexpr Duration route_wait = 2s;
 // --- Between coordinators (src/signal/bus.hpp) ---------------------------------------------------
 inline constexpr std::uint32_t bus_version = 1;
 inline constexpr std::size_t bus_frame_bytes = 64 * kib;
-// A signal that is passed on names its sender, whose number may have nine digits more than the number
-// of whom it is for.
+// A signal that is passed on names its sender, whose number may have nine digits more than that of
+// the receiver.
 inline constexpr std::size_t passed_bytes = signal_bytes + 9;
 static_assert(bus_frame_bytes <= inbox_bytes && passed_bytes + 1 * kib <= bus_frame_bytes);
 // Frames go out at most so often, because each costs Node and Redis as much as several records.

@@ -366,6 +366,20 @@ const broken = {
     /Something else answers there/,
     socketOf((server) => new WebSocketServer({ server }).on('connection', (socket) => socket.send('hello'))),
   ],
+  'a coordinator that has no room': [
+    'coordinator',
+    /closes the connection \(1008 too-many-peers\)/,
+    /start others/,
+    socketOf((server) => new WebSocketServer({ server }).on('connection', (socket) => socket.close(1008, 'too-many-peers'))),
+  ],
+  'a coordinator of another version': [
+    'coordinator',
+    /version-mismatch/,
+    /of another version/,
+    socketOf((server) =>
+      new WebSocketServer({ server }).on('connection', (socket) => socket.send('{"type":"error","code":"version-mismatch"}')),
+    ),
+  ],
   'a socket that nobody upgrades': [
     'coordinator',
     /answers an upgrade with 200/,

@@ -70,8 +70,23 @@ const forward =
   'Forward WebSocket upgrades of that path to the server that has the coordinator (nginx: proxy_http_version 1.1; ' +
   'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade").';
 
+/** What to do about a coordinator that refuses, by the code that it says. @type {Record<string, string>} */
+const refusals = {
+  'rate-limited':
+    'If a proxy stands in front, let it add to X-Forwarded-For and count it in trustProxy (--trust-proxy); if many visitors ' +
+    'share an address, raise socketsPerAddress.',
+  'too-many-peers': 'That coordinator has no room for more visitors: start others beside it on one Redis (--redis).',
+  'version-mismatch': 'That coordinator is of another version: install the release at it that the site has.',
+  'engine-failed': 'That coordinator has failed: its log says why. Start it again.',
+  'shutting-down': 'That coordinator ends: look again when another one has taken its place.',
+  'token-refused': "The token in the page's `socket` is too old, or of another key or site: the coordinator's log says which.",
+};
+
 /** What to do about a socket that welcomes nobody. @param {string} error */
 function todoOfError(error) {
+  // A coordinator says its code in a message, or as it closes the socket.
+  const refusal = refusals[/(?:"code":"|\(\d+ )([a-z-]+)/.exec(error)?.[1] ?? ''];
+  if (refusal) return refusal;
   // Whoever speaks WebSocket there, and otherwise, is another.
   if (/^it (?:says|closes)|subprotocol|Sec-WebSocket|Upgrade header|frame/i.test(error))
     return 'Something else answers there: give the coordinator a path of its own (`path` of attach(), `socket` of start()).';
@@ -79,15 +94,6 @@ function todoOfError(error) {
   const run = 'Run a coordinator: attach(server), or `peer-cdn coordinator`.';
   return error.startsWith('nothing listens') ? run : todoOf(error, run);
 }
-
-/** What to do about a coordinator that refuses, by the code that its answer begins with. @type {Record<string, string>} */
-const refusals = {
-  'rate-limited':
-    'If a proxy stands in front, let it add to X-Forwarded-For and count it in trustProxy (--trust-proxy); if many visitors ' +
-    'share an address, raise socketsPerAddress.',
-  'shutting-down': 'That coordinator ends: look again when another one has taken its place.',
-  'token-refused': "The token in the page's `socket` is too old, or of another key or site: the coordinator's log says which.",
-};
 
 /** What to do about an answer that is no upgrade. @param {number} status @param {string} body */
 function todoOfAnswer(status, body) {
