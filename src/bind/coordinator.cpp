@@ -176,8 +176,7 @@ void perform(const signal::Tell& tell) {
   write_to(tell.peer, [&](Text& to) { signal::append_text(to, tell.message); });
 }
 void perform(const signal::Relay& relay) {
-  write_to(relay.signal.peer,
-           [&](Text& to) { signal::append_text(to, relay.from, relay.signal); });
+  write_to(relay.signal.peer, [&](Text& to) { signal::append_text(to, relay.from, relay.signal); });
 }
 // What concerns whole sockets comes after what was to be written before.
 void perform(const signal::TellAll& tell) {
