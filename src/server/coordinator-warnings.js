@@ -105,9 +105,8 @@ export class CoordinatorWarnings {
   proxiesMiscounted(hops, there) {
     const had = {
       fewer:
-        "fewer addresses, so that the visitor's is not known: let each proxy add the address that it sees, and count the proxies " +
-        'again',
-      more: "a private address in the visitor's place, and a public one before it: the private one is a proxy's, so count that proxy too",
+        "fewer addresses, so that the visitor's is not known: let each proxy add the address that it sees, and count them again",
+      more: "a private address in the visitor's place, behind a public one: count the proxy that has the private address too",
     };
     const message = `trustProxy is ${hops}, and a handshake came whose X-Forwarded-For (or Forwarded) has ${had[there]}`;
     this.#tellOnce({ code: 'address-untold', message });

@@ -288,7 +288,7 @@ test('a proxy of a private network that is not counted is told of once: its addr
     warnings.map(({ code }) => code),
     ['address-untold'],
   );
-  assert.match(warnings[0].message, /trustProxy is 1, .*count that proxy too/);
+  assert.match(warnings[0].message, /trustProxy is 1, .*count the proxy that has the private address/);
   assert.doesNotMatch(warnings[0].message, /203|10\.0/);
 });
 
