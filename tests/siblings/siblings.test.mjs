@@ -211,6 +211,14 @@ test('whatever ends of three coordinators, Redis and the way to it, every pair c
     assert.equal((await reachAll(pages)) >= 36, true);
   });
 
+  await t.test('one is held up for longer than the others wait for it', async () => {
+    coordinators[1].child.kill('SIGSTOP');
+    await until(async () => (await coordinators[0].metric('siblings')) === 1);
+    coordinators[1].child.kill('SIGCONT');
+    await siblings(2);
+    assert.equal((await reachAll(pages)) >= 36, true);
+  });
+
   assert.deepEqual(
     pages.map(({ number }) => number),
     numbers,
