@@ -1,16 +1,21 @@
 // A coordinator without a site, as an operator's tools see it, and its end.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { SOCKET_PATH } from '../../build/border.js';
 import { serveCoordinator } from '../../src/server/index.js';
 import { until } from '../e2e/harness/until.mjs';
 import { Visitor } from './visitor.mjs';
 
+const origin = 'https://a.example';
+
 async function open(t, options) {
-  const served = await serveCoordinator({ port: 0, origins: ['https://a.example'], ...options });
+  const served = await serveCoordinator({ port: 0, origins: [origin], ...options });
   t.after(() => served.close());
   const url = `http://127.0.0.1:${served.port}`;
-  const visit = (browser) => new Visitor(url + SOCKET_PATH, { browser, origin: 'https://a.example' });
+  const visit = (browser) => new Visitor(url + SOCKET_PATH, { browser, origin });
   return { ...served, url, visit };
 }
 
@@ -38,6 +43,38 @@ test('the metrics count what happened, and name nobody', async (t) => {
   assert.match(text, /^peer_cdn_sockets 1$/m);
   assert.match(text, /^peer_cdn_ready 1$/m);
   assert.doesNotMatch(text, /example|127\.0/);
+});
+
+test("the guide's server of one's own ends when its requests and its sockets have", { timeout: 30_000 }, async (t) => {
+  const guide = readFileSync(new URL('../../docs/coordinator.md', import.meta.url), 'utf8');
+  const [, script] = /```js\n([^`]*process\.once\('SIGTERM'[^`]*)```/.exec(guide);
+  const site = (_, response) => response.write('begun') && process.once('SIGUSR2', () => response.end(' and ended'));
+  const changed = script
+    .replace('peer-cdn/server', new URL('../../src/server/index.js', import.meta.url).href)
+    .replace('createServer();', `createServer(${site}); server.on('listening', () => console.log(server.address().port));`)
+    .replace('https://example.org', origin)
+    .replace('listen(8080)', "listen(0, '127.0.0.1')");
+  // When the coordinator has ended, and whoever waits for it has had his turn.
+  const drained = "process.once('SIGTERM', () => coordinator.drain().then(() => setImmediate(() => console.log('drained'))));";
+  const child = spawn(process.execPath, ['--input-type=module', '-e', changed + drained], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
+  const [port] = await once(child.stdout, 'data');
+  const url = `http://127.0.0.1:${Number(port)}`;
+  const visitor = new Visitor(url + SOCKET_PATH, { origin });
+  await visitor.next('welcome');
+  const response = await fetch(url);
+  const body = response.text();
+  const ended = Promise.race([once(child.stdout, 'data'), exited]);
+  child.kill('SIGTERM');
+  assert.deepEqual(await visitor.closed, { status: 1001, reason: 'shutting-down' });
+  await assert.rejects(fetch(url));
+  await ended;
+  child.kill('SIGUSR2');
+  assert.equal(await body, 'begun and ended');
+  assert.deepEqual(await exited, [0, null]);
 });
 
 test('a coordinator that drains says so first, takes nobody in, and lets its visitors go one after another', async (t) => {
