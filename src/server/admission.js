@@ -62,8 +62,9 @@ function isSite(allowed, origin) {
 function originOf({ headers }) {
   const text = headers.origin ?? '';
   if (!URL.canParse(text)) return null;
-  const { protocol, origin } = new URL(text);
-  return protocol === 'http:' || protocol === 'https:' ? origin : null;
+  const { protocol, origin, hostname } = new URL(text);
+  const isWeb = protocol === 'http:' || protocol === 'https:';
+  return isWeb && hostname.length <= limits.hostLength ? origin : null;
 }
 
 /**

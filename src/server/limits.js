@@ -19,6 +19,8 @@ export const bufferedBytes = 1024 * 1024;
 export const framesBytes = 256 * 1024;
 /** Who is refused for now is asked to come back after this, the longest that pages wait (reconnect_max). */
 export const retryAfterSeconds = 60;
+/** No name in the DNS is longer. */
+export const hostLength = 253;
 /** For a page's report to come whole: it is one packet. */
 export const reportMs = 10_000;
 /** For a connection's header of the PROXY protocol: a packet that was lost is sent again within 3 s. */

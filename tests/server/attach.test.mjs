@@ -156,7 +156,16 @@ test('origins that are named may come, and only those', async (t) => {
     'http://x.d.example:81',
   ];
   for (const each of good) await new Visitor(url, { origin: each }).next('welcome');
-  const bad = ['https://e.example', 'http://a.example', origin, 'https://c.example', 'https://xc.example', 'http://x.d.example'];
+  const others = [
+    'https://e.example',
+    'http://a.example',
+    origin,
+    'https://c.example',
+    'https://xc.example',
+    'http://x.d.example',
+  ];
+  // The last one is longer than any name of a host.
+  const bad = [...others, `https://${'x'.repeat(600)}.c.example`];
   for (const each of bad) await isRefused(url, { origin: each });
 });
 
