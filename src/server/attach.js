@@ -54,7 +54,7 @@ export class AttachedCoordinator {
     this.#upgrades = server === null ? null : upgradesOf(server);
     this.#upgrades?.add(this.#path, this.#gate);
     if (server && options.proxyProtocol) {
-      this.#ignoreProxies = takeProxyHeaders(server, isProxy, (why) => this.#refuseProxy(why));
+      this.#ignoreProxies = takeProxyHeaders(server, { isTrusted: isProxy, tell: (why) => this.#refuseProxy(why) });
     }
     server?.on('drop', this.#drop);
     this.#coordinator.start();

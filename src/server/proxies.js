@@ -9,6 +9,12 @@ import { badOption, outOfRange } from './names.js';
 /** @typedef {import('node:net').Socket} Socket */
 /** @typedef {import('node:http').Server & { [key]?: Proxies }} HostServer */
 
+/**
+ * @typedef {object} Hearer one coordinator of the server
+ * @property {(address: string) => boolean} isTrusted from whom headers are taken: whom any of them trusts
+ * @property {(reason: string) => void} tell a header was refused
+ */
+
 /** Shared by every copy of this module: two of them on one server must not both take the header. */
 const key = Symbol.for('peer-cdn.proxies');
 
@@ -49,20 +55,33 @@ export function checkPlain(server) {
  */
 class Proxies {
   #engine = new Engine(0, 0);
-  #isTrusted;
   #listeners;
   #server;
-  /** @type {Set<(reason: string) => void>} */
-  tellers = new Set();
+  /** @type {Set<Hearer>} */
+  #hearers = new Set();
+  /** Who came last: what it trusts holds when all have gone. @type {Hearer | undefined} */
+  #last;
 
-  /** @param {HostServer} server @param {(address: string) => boolean} isTrusted */
-  constructor(server, isTrusted) {
+  /** @param {HostServer} server */
+  constructor(server) {
     this.#server = server;
-    this.#isTrusted = isTrusted;
     // Node's own, and what the host has added.
     this.#listeners = server.listeners('connection');
     server.removeAllListeners('connection');
     server.on('connection', (socket) => this.#take(socket));
+  }
+
+  /** Gives the way to hear no more. @param {Hearer} hearer */
+  add(hearer) {
+    this.#last = hearer;
+    this.#hearers.add(hearer);
+    return () => void this.#hearers.delete(hearer);
+  }
+
+  /** @param {string} address */
+  #isTrusted(address) {
+    const hearers = this.#hearers.size > 0 ? [...this.#hearers] : [this.#last];
+    return hearers.some((hearer) => hearer?.isTrusted(address));
   }
 
   /** @param {Socket} socket */
@@ -100,20 +119,17 @@ class Proxies {
   #refuse(socket, reason) {
     socket.on('error', () => {});
     socket.destroy();
-    for (const tell of this.tellers) tell(reason);
+    for (const { tell } of this.#hearers) tell(reason);
   }
 }
 
 /**
- * Lets a server's connections begin with a header of the PROXY protocol, from now on. `tell` hears of each one that is refused.
- * Gives the way to hear no more.
+ * Lets a server's connections begin with a header of the PROXY protocol, from now on.
  * @param {HostServer} server
- * @param {(address: string) => boolean} isTrusted
- * @param {(reason: string) => void} tell
+ * @param {Hearer} hearer
+ * @returns the way to hear no more
  */
-export function takeProxyHeaders(server, isTrusted, tell) {
-  if (!server[key]) Object.defineProperty(server, key, { value: new Proxies(server, isTrusted) });
-  const { tellers } = /** @type {Proxies} */ (server[key]);
-  tellers.add(tell);
-  return () => void tellers.delete(tell);
+export function takeProxyHeaders(server, hearer) {
+  if (!server[key]) Object.defineProperty(server, key, { value: new Proxies(server) });
+  return /** @type {Proxies} */ (server[key]).add(hearer);
 }

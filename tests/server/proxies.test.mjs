@@ -67,6 +67,21 @@ async function open(t, options) {
   return { server, coordinator, warnings, port, say, get, visit };
 }
 
+test('of several coordinators of a server each says whom it trusts, and one that is attached again says it anew', async (t) => {
+  const { server, coordinator, get } = await open(t, { proxies: ['192.0.2.1'] });
+  assert.equal(await get(line), undefined);
+  const more = { proxyProtocol: true, path: '/other/ws', onWarning: () => {} };
+  const other = attach(server, { ...more, proxies: ['127.0.0.1'] });
+  assert.equal(await get(line), '203.0.113.7');
+  await coordinator.close();
+  await other.close();
+  // The balancer goes on with its headers.
+  assert.equal(await get(line), '203.0.113.7');
+  const again = attach(server, { ...more, proxies: ['192.0.2.2'] });
+  t.after(() => again.close());
+  assert.equal(await get(line), undefined);
+});
+
 test('the visitor has the address that the balancer says, in both versions', async (t) => {
   const { get } = await open(t);
   assert.match(await get(line), /203\.0\.113\.7/);
