@@ -22,7 +22,7 @@ const VERSION = 1;
  * @typedef {object} Instance one PeerPlugin
  * @property {import('./plugin.js').PeerOptions} options
  * @property {(type: EventType, detail: object, isKept?: boolean) => void} tell an event; one that is kept waits for a listener
- * @property {boolean} [isTold] that options differ
+ * @property {Set<ErrorCode>} [told] what it is told once
  */
 
 /** @type {typeof globalThis & { [KEY]?: Shared }} */
@@ -172,7 +172,8 @@ export class Shared {
       this.#open();
       return this.#listen('addEventListener');
     }
-    if (this.#reason === 'engine-failed') instance.tell('error', { code: this.#reason }, true);
+    // What was missing may be there by now.
+    if (this.#reason === 'engine-failed') this.#open();
     this.#compare(instance).catch(() => {});
     this.#agree();
     if (instance.options.form !== 'reply') return;
@@ -229,6 +230,7 @@ export class Shared {
   #listen(method) {
     here[method]?.('pagehide', this.#onHide);
     here[method]?.('pageshow', this.#onShow);
+    here[method]?.('online', this.#onOnline);
     here[method]?.('storage', this.#onStorage);
   }
 
@@ -294,9 +296,9 @@ export class Shared {
   }
 
   #fail = () => {
-    if (this.#reason === 'engine-failed') return;
     this.#close('engine-failed');
-    this.#emit('error', { code: 'engine-failed' }, true);
+    this.#warn({ code: 'engine-failed' });
+    this.#tellOnce({ code: 'engine-failed' });
   };
 
   // Until there is another manifest. The worker may have told of it before we wait here: then it is in the store.
@@ -356,16 +358,21 @@ export class Shared {
     this.#differ(differences({ ...this.#options, cacheName }, options, this.#site?.end ?? ''));
   }
 
-  /**
-   * All are told, since each may be the one that somebody looks at; once, since mounting again tells nothing new.
-   * @param {string[]} options
-   */
+  /** @param {string[]} options */
   #differ(options) {
-    if (options.length === 0) return;
+    if (options.length > 0) this.#tellOnce({ code: 'options-differ', options });
+  }
+
+  /**
+   * All are told, since each may be the one that somebody looks at; once, since mounting or trying again tells nothing new.
+   * @param {import('./plugin.js').ErrorDetail} detail
+   */
+  #tellOnce(detail) {
     for (const instance of this.#instances) {
-      if (instance.isTold) continue;
-      instance.isTold = true;
-      instance.tell('error', { code: 'options-differ', options }, true);
+      instance.told ??= new Set();
+      if (instance.told.has(detail.code)) continue;
+      instance.told.add(detail.code);
+      instance.tell('error', { ...detail }, true);
     }
   }
 
@@ -422,6 +429,11 @@ export class Shared {
   #onShow = (/** @type {Event} */ event) => {
     if (!this.#isToBeStored) this.#choice = storedUpload(this.#site?.end) ?? this.#choice;
     if (/** @type {PageTransitionEvent} */ (event).persisted && this.#reason === 'cancelled') this.#open();
+  };
+
+  // The network failed while a script of ours was on its way.
+  #onOnline = () => {
+    if (this.#reason === 'engine-failed') this.#open();
   };
 
   // The visitor chose in another tab.

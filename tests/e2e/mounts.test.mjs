@@ -169,7 +169,8 @@ test('a worker whose install event does not end: start() resolves without it, an
   s.write(
     '/slow.js',
     `importScripts('/sw.js');
-addEventListener('install', (event) => event.waitUntil(new Promise((resolve) => addEventListener('message', resolve))));`,
+addEventListener('install', (event) => event.waitUntil(new Promise((resolve) =>
+  addEventListener('message', ({ data }) => data === 'go on' && resolve()))));`,
   );
   await second.visit(s.url, { ready: 'settled' });
   assert.equal(await second.run(() => document.documentElement.dataset.state), 'off: no-worker');
@@ -177,6 +178,36 @@ addEventListener('install', (event) => event.waitUntil(new Promise((resolve) => 
   await until('the worker is there, and with it sharing', () => second.run(() => window.peerCdn.active));
   await checkShares(shared);
 });
+
+const failures = () => window.errors.filter((code) => code === 'engine-failed').length;
+
+for (const { name, retry, instances } of [
+  { name: 'the next start()', retry: () => window.again(), instances: 2 },
+  { name: 'the network when it is back', retry: () => dispatchEvent(new Event('online')), instances: 1 },
+]) {
+  test(`an engine whose script could not be had is tried again by ${name}, and a failure is told once`, async (t) => {
+    const shared = await openShared(
+      t,
+      `window.again = async () => listen(await start(options));
+window.peerCdn = await window.again();`,
+    );
+    const { s, second } = shared;
+    const comeBack = s.origin.rule(/engine\.js$/, { status: 503 });
+    await second.visit(s.url, { ready: 'settled' });
+    assert.equal(await second.run(() => document.documentElement.dataset.state), 'off: engine-failed');
+    const asked = () => s.origin.log('/peer-cdn/engine.js').length;
+    const before = asked();
+    await second.run(retry);
+    await until('it is tried again', () => asked() > before);
+    await until('it has failed again', () => second.run(() => window.peerCdn.reason === 'engine-failed'));
+    await until('each instance is told', async () => (await second.run(failures)) === instances);
+    comeBack();
+    await second.run(retry);
+    await until('it runs', () => second.run(() => window.peerCdn.active));
+    await checkShares(shared);
+    assert.equal(await second.run(failures), instances);
+  });
+}
 
 test('a forced reload: the page is without its worker, knows it, and the next reload shares', async (t) => {
   const shared = await openShared(t, 'window.peerCdn = await start(options);');
