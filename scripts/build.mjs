@@ -2,28 +2,22 @@
 // Builds everything that is built: the wasm modules (CMake's preset `wasm`), their text form, the bundles (esbuild) and the
 // types (tsc).
 //   node scripts/build.mjs [--clean] [--only worker|peer|rtc|coordinator|listing|bundle|types]
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { borderModule } from './border.mjs';
 import { buildPreset } from './cmake.mjs';
 import { encodeText, fillIn, textModule, wasmPlugin } from './encode.mjs';
-import { innerProperties } from './glue.mjs';
 import { notices } from './notices.mjs';
 import { setup } from './setup.mjs';
-import { root, run, say, seconds } from './run.mjs';
+import { root, run, say, seconds, writeIfChanged } from './run.mjs';
+import { checkMembers, shortened } from './short-names.mjs';
+import { buildTypes } from './types.mjs';
 
 const build = join(root, 'build');
 const dist = join(root, 'dist');
 
 const modules = ['worker', 'peer', 'rtc', 'coordinator', 'listing'];
-
-function writeIfChanged(path, content) {
-  if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, content);
-  renameSync(`${path}.new`, path);
-}
 
 const glueTypes = `/** Fills \`module\` and returns it: ready on return. */
 declare const create: (module: any) => any;
@@ -71,147 +65,6 @@ const bundles = [
   ['src/server/build.js', 'build.js', { format: 'esm', platform: 'node', packages: 'external' }],
   ['src/server/vite.js', 'vite.js', { format: 'esm', platform: 'node', packages: 'external' }],
 ];
-
-// Names of our own that no site, no message and no browser knows: esbuild shortens them, as it does Embind's.
-const ownProperties = [
-  'accept',
-  'alive',
-  'announce',
-  'answer',
-  'answers',
-  'arrived',
-  'asked',
-  'askPage',
-  'blocks',
-  'buffers',
-  'callText',
-  'cancelAll',
-  'closeAll',
-  'come',
-  'compared',
-  'copy',
-  'current',
-  'deliver',
-  'drain',
-  'drop',
-  'dropAll',
-  'dropped',
-  'dropRun',
-  'dropUnlisted',
-  'due',
-  'early',
-  'endAll',
-  'event',
-  'exchange',
-  'failure',
-  'faulty',
-  'fetchDigests',
-  'fetched',
-  'fetching',
-  'fields',
-  'fits',
-  'forget',
-  'frame',
-  'gets',
-  'give',
-  'given',
-  'grant',
-  'hand',
-  'handle',
-  'handleOf',
-  'hasBegun',
-  'header',
-  'hears',
-  'held',
-  'hold',
-  'holds',
-  'informs',
-  'inMemory',
-  'isHeld',
-  'isNew',
-  'isPouring',
-  'isToBeTold',
-  'isWhole',
-  'job',
-  'jobs',
-  'keep',
-  'kept',
-  'kind',
-  'leaveGiven',
-  'line',
-  'listed',
-  'listing',
-  'listOf',
-  'lost',
-  'mailbox',
-  'makeRoom',
-  'marks',
-  'mayHear',
-  'midAndCandidate',
-  'middlewares',
-  'note',
-  'offset',
-  'own',
-  'pair',
-  'part',
-  'pass',
-  'pending',
-  'perform',
-  'plugin',
-  'putDigests',
-  'putManifest',
-  'putRecord',
-  'putRun',
-  'reader',
-  'readers',
-  'readRun',
-  'record',
-  'refused',
-  'release',
-  'renew',
-  'reopen',
-  'resource',
-  'respond',
-  'response',
-  'roots',
-  'route',
-  'runBegin',
-  'runEnd',
-  'runs',
-  'sameOrigin',
-  'sendBlock',
-  'sendControl',
-  'settled',
-  'shared',
-  'sink',
-  'slices',
-  'slower',
-  'spill',
-  'spilt',
-  'stored',
-  'storeHanded',
-  'storeRun',
-  'stream',
-  'take',
-  'takeMessage',
-  'takeWasted',
-  'together',
-  'uncounted',
-  'unstored',
-  'until',
-  'waits',
-  'way',
-  'writeNext',
-];
-const shortened = new RegExp(`${innerProperties.source}|^(${ownProperties.join('|')})$`);
-
-/** What the page's socket reads or writes of a message by its name, a coordinator must know by that name. */
-function checkMembers() {
-  const [socket, json] = ['web/socket.js', 'src/signal/json.cpp'].map((path) => readFileSync(join(root, path), 'utf8'));
-  const members = new Set([...json.matchAll(/"(\w+)"[:)]/g)].map(([, name]) => name));
-  const wrong = [...members].filter((name) => shortened.test(name) && new RegExp(`\\b${name}\\b`).test(socket));
-  if (wrong.length > 0) throw new Error(`a message's member must not be shortened: ${wrong.join(', ')}`);
-}
 
 const terserOptions = { ecma: 2022, compress: { passes: 3 }, format: { comments: 'some' } };
 
@@ -262,154 +115,6 @@ async function buildBundles() {
   }
   chmodSync(join(dist, 'cli.js'), 0o755);
   writeIfChanged(join(root, 'THIRD_PARTY_NOTICES'), notices());
-}
-
-/**
- * dist/types mirrors the sources; dist/<entry>.d.ts name its doors: what a module exports, and the types that its signatures
- * need.
- */
-const doors = [
-  [
-    'index.d.ts',
-    'web/index.js',
-    {
-      'web/plugin.js': ['PeerEvents', 'PeerOptions'],
-      'web/diagnosis.js': ['Diagnosis'],
-      'web/settings.js': ['Upload'],
-      'sw/worker-types.js': ['Transfer'],
-      'build/border.js': ['ErrorCode'],
-    },
-  ],
-  [
-    'sw.d.ts',
-    'sw/index.js',
-    {
-      'sw/plugins.js': ['Middleware'],
-      'sw/worker-types.js': ['CdnEvents', 'FetchEvent', 'Transfer'],
-      'build/border.js': ['ErrorCode'],
-    },
-  ],
-  [
-    'server.d.ts',
-    'src/server/index.js',
-    {
-      'src/server/handler.js': ['Handle', 'HandlerOptions'],
-      'src/server/manifest.js': ['Made', 'Manifest', 'ManifestOptions', 'ManifestProgress', 'ManifestResource'],
-      'src/server/metrics.js': ['CoordinatorStats'],
-      'src/server/options.js': ['AttachOptions'],
-      'src/server/serve.js': ['ListenOptions', 'Served', 'ServeOptions'],
-      'src/server/warnings.js': ['ManifestWarning'],
-    },
-  ],
-  ['build.d.ts', 'src/server/build.js', {}],
-  ['vite.d.ts', 'src/server/vite.js', {}],
-];
-
-// A service worker's own types are in TypeScript's lib `webworker`, which excludes lib `dom`; a site compiles with one of
-// them. So where they are not, ours are used, as much of them as our signatures need.
-const workerTypes = `import type { ErrorCode } from '../build/border.js';
-type Known<Name extends string, Else> =
-  typeof globalThis extends { [Key in Name]: { prototype: infer Instance } } ? Instance : Else;
-export type FetchEvent = Known<'FetchEvent', Event & {
-  readonly request: Request;
-  readonly clientId: string;
-  readonly resultingClientId: string;
-  respondWith(response: Response | PromiseLike<Response>): void;
-  waitUntil(promise: Promise<any>): void;
-}>;
-export type Client = Known<'Client', {
-  readonly id: string;
-  readonly url: string;
-  postMessage(message: any, transfer?: Transferable[]): void;
-}>;
-/**
- * What a response took from where, so far. It is told up to four times a second, and once more with done when the response is
- * over: to add up all responses, take those alone.
- */
-export interface Transfer {
-  id: string;
-  url: string;
-  root: string;
-  bytes: number;
-  fromCache: number;
-  fromPeers: number;
-  fromOrigin: number;
-  wasted: number;
-  ms: number;
-  done: boolean;
-  /** why it broke off; null if it did not */
-  code: ErrorCode | null;
-}
-export interface CdnEvents {
-  error: CustomEvent<{ code: ErrorCode; url: string; error?: unknown }>;
-  transfer: CustomEvent<Transfer>;
-}
-`;
-
-// What the class has from EventTarget, under the types of its events: in the sources it would cost the worker bytes.
-const listening = ['add', 'remove']
-  .map(
-    (verb) => `    ${verb}EventListener<Type extends keyof CdnEvents>(
-        type: Type,
-        listener: ((event: CdnEvents[Type]) => void) | { handleEvent: (event: CdnEvents[Type]) => void } | null,
-        options?: boolean | ${verb === 'add' ? 'AddEventListenerOptions' : 'EventListenerOptions'},
-    ): void;
-`,
-  )
-  .join('');
-const withListening = (text) => text.replace('declare class PeerCDN extends EventTarget {\n', (start) => start + listening);
-
-// What a classic worker has after importScripts(), for its `/// <reference types="peer-cdn/sw.js" />`.
-const globalTypes = "declare const PeerCDN: typeof import('./types/sw/index.js').default;\n";
-
-function withWorkerTypes(text) {
-  const used = ['FetchEvent', 'Client', 'CdnEvents'].filter((type) => new RegExp(`\\b${type}\\b`).test(text));
-  return used.length > 0 ? `import type { ${used.join(', ')} } from './worker-types.js';\n${text}` : text;
-}
-
-// `start({ idle: isKiosk ? true : undefined })` is as if nobody had said it: under `exactOptionalPropertyTypes` the types have to
-// say so.
-const undefinable = (text) =>
-  text.replace(
-    /^( +\w+\?: )((?:[^;{}]|\{[^{}]*\})+);$/gm,
-    (_, name, type) => `${name}${type.includes('=>') ? `(${type})` : type} | undefined;`,
-  );
-
-async function buildTypes() {
-  const emitted = join(build, 'types');
-  rmSync(emitted, { recursive: true, force: true });
-  const { code, output } = await run(process.execPath, [
-    join(root, 'node_modules/typescript/bin/tsc'),
-    '-p',
-    'tsconfig.json',
-    '--outDir',
-    emitted,
-  ]);
-  if (code !== 0) throw new Error(`tsc failed\n${output.trim()}`);
-  const typesIn = (folder) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.d.ts'));
-  const files = new Map(typesIn(emitted).map((path) => [path, readFileSync(join(emitted, path), 'utf8')]));
-  files.set('build/border.d.ts', readFileSync(join(build, 'border.d.ts'), 'utf8'));
-  // Before TypeScript 5.7 views had no parameter.
-  for (const [path, text] of files) {
-    files.set(path, undefinable(text.replace(/\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g, '$1')));
-  }
-  for (const [path, text] of files) {
-    if (path.startsWith('sw/')) files.set(path, withWorkerTypes(withListening(text)));
-  }
-  files.set('sw/worker-types.d.ts', workerTypes);
-  const types = join(dist, 'types');
-  for (const [path, text] of files) writeIfChanged(join(types, path), text);
-  for (const path of typesIn(types)) {
-    if (!files.has(path)) rmSync(join(types, path));
-  }
-  writeIfChanged(join(dist, 'sw-global.d.ts'), globalTypes);
-  for (const [door, entry, named] of doors) {
-    const path = `./types/${entry}`;
-    const hasDefault = /export default |export \{[^}]*\bdefault\b|as default/.test(files.get(entry.replace(/\.js$/, '.d.ts')));
-    const lines = [`export * from '${path}';`, ...(hasDefault ? [`export { default } from '${path}';`] : [])];
-    for (const [file, names] of Object.entries(named)) lines.push(`export type { ${names.join(', ')} } from './types/${file}';`);
-    writeIfChanged(join(dist, door), `${lines.join('\n')}\n`);
-  }
 }
 
 // Several builds at once (an editor's, a test's) would write the same files, so one waits for the other.

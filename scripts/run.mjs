@@ -1,7 +1,7 @@
 // What the scripts share: the repository's root, progress on standard error, and running a command. Imports nothing from
 // npm, so that it works before anything was installed.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -28,6 +28,14 @@ export function which(program) {
     if (folder && existsSync(path)) return path;
   }
   return null;
+}
+
+/** Writes a file that a build makes. One that is the same keeps its time, so that nothing is made of it anew. */
+export function writeIfChanged(path, content) {
+  if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, content);
+  renameSync(`${path}.new`, path);
 }
 
 /**

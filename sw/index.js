@@ -104,7 +104,8 @@ class PeerCDN extends EventTarget {
 
   /**
    * Adds a route for GET requests: '/static' also serves what is below it, '/' everything, ':name' one segment,
-   * ':name(regexp)' one segment that matches. Throws if the path cannot be read.
+   * ':name(regexp)' one segment that matches. Throws a TypeError of a path that cannot be read (`malformed-route`), and of another
+   * strategy or what is no function (`bad-option`).
    * @param {string} path
    * @param {Strategy} strategy
    * @param {...MiddlewareFactory} factories
@@ -139,7 +140,7 @@ class PeerCDN extends EventTarget {
   }
 
   /**
-   * Listens. To be called while the worker's script first runs.
+   * Listens. To be called while the worker's script first runs: later it is told (`registered-late`), and nothing is answered.
    * @param {{ staticRoutes?: boolean }} [options] whether the browser gets staticRoutes() as the worker is installed
    */
   register(options) {

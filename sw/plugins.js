@@ -110,7 +110,7 @@ export class CachePlugin {
   getMiddleware = factoryOf(PLUGIN_CACHE, 0, 0);
 
   /**
-   * @param {{ version?: number | string, quotaBytes?: number }} [options] With a new version the old store is dropped.
+   * @param {{ version?: number | string, quotaBytes?: number }} [options] With a new version (default: 1) the old store is dropped.
    *   Beyond `quotaBytes` the oldest files are; by default half of what the browser offers, at most 2 GiB.
    */
   constructor(options) {
@@ -126,9 +126,10 @@ export class DelegatePlugin {
   getMiddleware;
 
   /**
-   * @param {{ timeoutAfter?: number, patience?: number }} [options] `timeoutAfter`: milliseconds until the first byte.
+   * @param {{ timeoutAfter?: number, patience?: number }} [options] `timeoutAfter`: milliseconds until the first byte;
+   *   default: 5000; 0: as long as it takes.
    *   `patience`: the share of the time that the network would need that peers may take to begin, before the origin is asked
-   *   as well; 0.2. Less is sooner, more is less from the origin. From 1 on, small files wait for peers too, and
+   *   as well; default: 0.2. Less is sooner, more is less from the origin. From 1 on, small files wait for peers too, and
    *   peers may be so many times slower than the origin (at most 4) before it helps them.
    */
   constructor(options) {

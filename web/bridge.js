@@ -14,17 +14,17 @@ import { acknowledge } from './stream.js';
  * What a response has taken so far.
  * @typedef {object} Transfer
  * @property {'transfer'} type
- * @property {string} id
+ * @property {string} id the same in all events of one response
  * @property {string} url
- * @property {string} root
- * @property {number} bytes of the response
- * @property {number} fromCache
- * @property {number} fromPeers
- * @property {number} fromOrigin
- * @property {number} wasted
- * @property {number} ms
+ * @property {string} root of the file: SHA-256 of its only piece, or of its digest list, 64 hex digits
+ * @property {number} bytes the length of the response: of the file, or of the part that was asked for
+ * @property {number} fromCache bytes that this visitor had
+ * @property {number} fromPeers bytes that other visitors sent
+ * @property {number} fromOrigin bytes that the site's server sent, or the browser's HTTP cache
+ * @property {number} wasted bytes that came for nothing, because another source was sooner, or they were wrong
+ * @property {number} ms milliseconds since the response was asked for
  * @property {boolean} done the last event of this response, with its final sums; those before it are progress
- * @property {ErrorCode | null} code why it broke off
+ * @property {ErrorCode | null} code why it broke off; null if it did not
  */
 
 /**

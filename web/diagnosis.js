@@ -16,16 +16,16 @@
 /**
  * @typedef {object} Diagnosed
  * @property {string} url
- * @property {number} bytes
- * @property {number} fromCache
- * @property {number} fromPeers
- * @property {number} fromOrigin
+ * @property {number} bytes the length of the response
+ * @property {number} fromCache bytes of it that this visitor had
+ * @property {number} fromPeers bytes of it that other visitors sent
+ * @property {number} fromOrigin bytes of it that the site's server sent, or the browser's HTTP cache
  * @property {ErrorCode | null} code why it broke off, or null
  */
 
 /**
  * @typedef {object} Diagnosis
- * @property {boolean} active
+ * @property {boolean} active whether the page takes part
  * @property {ErrorCode[]} missing the parts that are not there or refuse, the worst first
  * @property {'worker' | 'page' | null} engine where it runs
  * @property {Reached} peers

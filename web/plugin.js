@@ -14,24 +14,40 @@ export class CachePlugin {
 /**
  * @typedef {object} PeerOptions
  * @property {string} [cacheName] the worker's Cache; unless it is given, the worker tells its name
- * @property {number} [timeoutAfter] milliseconds that get() waits for its first piece; 3000
+ * @property {number} [timeoutAfter] milliseconds that get() waits for its first piece; default: 3000
  * @property {RTCConfiguration | null} [servers] what connections are made with: STUN and TURN servers; default: none
  * @property {object} [constraints] accepted as it was published; channels are ordered and reliable
- * @property {boolean | import('./settings.js').SomeUpload} [upload] the most that the visitor may choose
- * @property {string} [socket] the coordinator's WebSocket, a path or a URL; /peer-cdn/ws
- * @property {import('./registration.js').ScriptUrl} [engine] the engine's script; beside ours, or /peer-cdn/engine.js
- * @property {boolean} [idle] whether an idle page may make connections before it needs them; else where no visitor is asked
+ * @property {boolean | import('./settings.js').SomeUpload} [upload] the most that the visitor may choose; default:
+ *   anything. A visitor who has chosen nothing uploads as fast as the line allows, 4 GiB at the most
+ * @property {string} [socket] the coordinator's WebSocket, a path or a URL; default: /peer-cdn/ws
+ * @property {import('./registration.js').ScriptUrl} [engine] the engine's script; default: beside ours, or /peer-cdn/engine.js
+ * @property {boolean} [idle] whether an idle page may make connections before it needs them; default: where no visitor is asked
  *   for a permission by that
  * @property {string} [report] the coordinator's /peer-cdn/report: when the page is hidden or ends, it says there, once, how many
  *   bytes came from where and how many connections opened, of nobody; default: it says nothing
  * @property {boolean} [warn] whether the console says, once a page, what keeps sharing from working at all, and which options
- *   are bad; true
- * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or your own message listener
+ *   are bad; default: true
+ * @property {'stream' | 'reply'} [form] who answers the worker: this plugin, or (`reply`, the default of `new PeerPlugin()`) your
+ *   own message listener
  */
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
-/** @typedef {{ code: ErrorCode, url?: string, message?: string, options?: string[] }} ErrorDetail */
-/** @typedef {{ peers: number, sent: number, received: number, engine: 'worker' | 'page' | null }} Stats */
+
+/**
+ * @typedef {object} ErrorDetail
+ * @property {ErrorCode} code
+ * @property {string} [url] of the file, or the manifest, that it is about
+ * @property {string} [message] the browser's own words
+ * @property {string[]} [options] of `bad-option` and `options-differ`: the names of the options
+ */
+
+/**
+ * @typedef {object} Stats
+ * @property {number} peers open pairs
+ * @property {number} sent bytes of files, to peers
+ * @property {number} received bytes of files, from peers
+ * @property {'worker' | 'page' | null} engine where it runs
+ */
 
 /**
  * @typedef {object} PeerEvents
