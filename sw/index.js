@@ -49,7 +49,7 @@ import { requestWords } from './words.js';
 const strategies = { ordered: /** @type {Strategy} */ ('ordered'), fastest: /** @type {Strategy} */ ('fastest') };
 
 // No timer fires before the script has run once.
-setTimeout(() => isOn() && call(SCRIPT_RAN));
+setTimeout(() => tell(SCRIPT_RAN));
 
 /** Why a worker whose core has failed answers nothing. */
 const OFF = 'engine-failed';
@@ -111,14 +111,13 @@ class PeerCDN extends EventTarget {
    * @param {...MiddlewareFactory} factories
    */
   GET(path, strategy, ...factories) {
-    const isFastest = strategy === 'fastest';
-    const isStrategy = isFastest || strategy === 'ordered';
+    const isStrategy = strategy && strategies[strategy] === strategy;
     if (typeof path !== 'string' || !isStrategy || factories.some((each) => typeof each !== 'function')) {
       throw badOption('GET');
     }
     if (!isOn()) return this;
     for (const factory of factories) call(ROUTE_PLUGIN, ...pluginOf(factory));
-    const id = call(ADD_ROUTE, path, isFastest ? STRATEGY_FASTEST : STRATEGY_ORDERED);
+    const id = call(ADD_ROUTE, path, strategy === 'fastest' ? STRATEGY_FASTEST : STRATEGY_ORDERED);
     if (id < 0) throw new TypeError(`peer-cdn: ${callText(ERROR_CODE, -id)}: ${path}`);
     routes[id] = factories;
     regexps.length = 0;

@@ -138,9 +138,8 @@ export function askPage(page, request, reader) {
         return finish(String(data.code ?? ''));
       case 'ack':
         return reader.alive();
-      default: {
+      default:
         return data?.body instanceof ArrayBuffer ? reader.reply(+data.status, data.body) : finish('nobody-has-it');
-      }
     }
   };
   clients.get(page)?.way.postMessage({ peerCdn: protocolVersion, ...request }, [port2]);

@@ -153,7 +153,9 @@ class OwnedList : List<T*> {
   void erase(std::size_t index) { delete release(index); }
   // Of what is in the list.
   void erase(const T& item) {
-    erase(static_cast<std::size_t>(std::find(Base::begin(), Base::end(), &item) - Base::begin()));
+    std::size_t at = 0;
+    while (Base::operator[](at) != &item) ++at;
+    erase(at);
   }
   template <class F>
   void erase_if(F condition) {

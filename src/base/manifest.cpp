@@ -105,25 +105,32 @@ Result<Resource> parse_resource(const ResourceFields& fields) {
 
 Result<Resource*> Manifest::add(Resource resource) {
   if (by_path_.size() >= limits::manifest_entries) return Error::malformed_manifest;
-  const auto at = std::lower_bound(by_path_.begin(), by_path_.end(), resource.path, is_before_path);
-  if (at != by_path_.end() && (*at)->path == resource.path) return Error::malformed_manifest;
+  if (find_path(resource.path)) return Error::malformed_manifest;
   // A root names one content. Two lengths of it would share one place in the store.
-  const auto by_root =
-      std::lower_bound(by_root_.begin(), by_root_.end(), resource.root, is_before_root);
-  const bool has_twin = by_root != by_root_.end() && (*by_root)->root == resource.root;
-  if (has_twin && ((*by_root)->geometry.bytes() != resource.geometry.bytes() ||
-                   (*by_root)->geometry.count() != resource.geometry.count())) {
+  const Resource* twin = find(resource.root);
+  if (twin && (twin->geometry.bytes() != resource.geometry.bytes() ||
+               twin->geometry.count() != resource.geometry.count())) {
     return Error::malformed_manifest;
   }
   Resource* added = &resources_.add(new Resource(std::move(resource)));
-  by_path_.insert(static_cast<std::size_t>(at - by_path_.begin()), added);
-  if (!has_twin) by_root_.insert(static_cast<std::size_t>(by_root - by_root_.begin()), added);
+  by_path_.insert(place_of(added->path), added);
+  if (!twin) by_root_.insert(place_of(added->root), added);
   return added;
 }
 
-Resource* Manifest::find_path(std::string_view path) const {
+std::size_t Manifest::place_of(std::string_view path) const {
   const auto at = std::lower_bound(by_path_.begin(), by_path_.end(), path, is_before_path);
-  return at != by_path_.end() && (*at)->path == path ? *at : nullptr;
+  return static_cast<std::size_t>(at - by_path_.begin());
+}
+
+std::size_t Manifest::place_of(const Root& root) const {
+  const auto at = std::lower_bound(by_root_.begin(), by_root_.end(), root, is_before_root);
+  return static_cast<std::size_t>(at - by_root_.begin());
+}
+
+Resource* Manifest::find_path(std::string_view path) const {
+  const std::size_t at = place_of(path);
+  return at < by_path_.size() && by_path_[at]->path == path ? by_path_[at] : nullptr;
 }
 
 Resource* Manifest::find(std::string_view path_and_query) const {
@@ -136,8 +143,8 @@ Resource* Manifest::find(std::string_view path_and_query) const {
 }
 
 Resource* Manifest::find(const Root& root) const {
-  const auto at = std::lower_bound(by_root_.begin(), by_root_.end(), root, is_before_root);
-  return at != by_root_.end() && (*at)->root == root ? *at : nullptr;
+  const std::size_t at = place_of(root);
+  return at < by_root_.size() && by_root_[at]->root == root ? by_root_[at] : nullptr;
 }
 
 bool DigestList::read(const Geometry& geometry, std::string_view hex) {

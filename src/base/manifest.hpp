@@ -124,6 +124,10 @@ class Manifest {
   const OwnedList<Resource>& resources() const { return resources_; }
 
  private:
+  // Where it is, or would be.
+  std::size_t place_of(std::string_view path) const;
+  std::size_t place_of(const Root& root) const;
+
   // Sorted pointers instead of hash tables: the worker is 2 KB gzip smaller, and a look-up copies
   // no path. A manifest's paths mostly come sorted, so they are appended.
   OwnedList<Resource> resources_;

@@ -163,7 +163,7 @@ unsigned url_patterns() {
 }
 
 // The worker's script has run once.
-void script_ran() {
+void script_ran(double /*now*/) {
   engine.handle_script_ran();
 }
 

@@ -408,10 +408,7 @@ Error Engine::handle_list(const Root& root, std::uint32_t status, const Digest& 
 
 void Engine::handle_no_list(const Root& root) {
   const Commons::Digests* list = commons_.list_of(root);
-  if (!list || !list->list.empty()) return;
-  for (std::size_t i = commons_.lists.size(); i-- > 0;) {
-    if (commons_.lists[i].root == root) commons_.lists.erase(i);
-  }
+  if (list && list->list.empty()) commons_.lists.erase(*list);
 }
 
 void Engine::handle_stream_head(StreamId id, const OriginAnswer& answer, Instant now) {

@@ -17,10 +17,8 @@ void Pages::handle_hello(PageId id, Instant now) {
   page->marks.clear();
 }
 
-void Pages::handle_bye(PageId page) {
-  for (std::size_t i = pages_.size(); i-- > 0;) {
-    if (pages_[i].id == page) pages_.erase(i);
-  }
+void Pages::handle_bye(PageId id) {
+  if (const Page* page = find(id)) pages_.erase(*page);
 }
 
 void Pages::handle_present(PageId id, const List<Mark>& marks, std::size_t added) {
@@ -29,8 +27,9 @@ void Pages::handle_present(PageId id, const List<Mark>& marks, std::size_t added
   page->told = true;
   List<Mark>& known = page->marks;
   // After its hello a page tells all at once, and nothing of it is known yet.
-  known.erase_if(
-      [&](Mark each) { return std::find(marks.begin(), marks.end(), each) != marks.end(); });
+  for (const Mark mark : marks) {
+    known.erase_if([mark](Mark each) { return each == mark; });
+  }
   for (std::size_t at = 0; at < added; ++at) known.push_back(marks[at]);
 }
 

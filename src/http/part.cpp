@@ -237,9 +237,9 @@ void Part::leave(JobId job, StreamId id) {
   if (!stream) return;
   auto& listeners = stream->listeners;
   const PieceIndex until = stream->until();
-  for (std::size_t i = listeners.size(); i-- > 0;) {
-    if (listeners[i].body == id_.value && listeners[i].job == job.value) listeners.erase(i);
-  }
+  listeners.erase_if([&](const Stream::Listener& each) {
+    return each.body == id_.value && each.job == job.value;
+  });
   // Nobody is ahead any more.
   if (stream->head_at && stream->until() < until) {
     push(command::Accept{id, stream->until(), stream->kept});
@@ -377,15 +377,10 @@ void Part::perform(const Body::Close& close, Instant now) {
   const StreamId stream = stream_of(close.job);
   if (stream == 0) return;
   leave(close.job, stream);
+  fetches_.erase_if([&](const Fetching& each) { return each.job == close.job; });
   // Another job of this part may have read it too.
   bool is_last = true;
-  for (std::size_t i = fetches_.size(); i-- > 0;) {
-    if (fetches_[i].job == close.job) {
-      fetches_.erase(i);
-    } else if (fetches_[i].stream == stream) {
-      is_last = false;
-    }
-  }
+  for (const Fetching& each : fetches_) is_last &= each.stream != stream;
   if (is_last && !commons_.streams.find(stream)) push(command::CloseStream{id_, stream});
 }
 
@@ -452,10 +447,7 @@ void Part::transfer(bool done, Error error, Instant now) {
 }
 
 void Part::leave_commons() {
-  auto& parts = commons_.parts;
-  for (std::size_t i = parts.size(); i-- > 0;) {
-    if (parts[i] == this) parts.erase(i);
-  }
+  commons_.parts.erase_if([this](const Part* each) { return each == this; });
 }
 
 void Part::finish(bool complete, Error error, Instant now) {

@@ -144,10 +144,7 @@ class Streams {
   void leave(StreamId id, std::uint32_t reader) {
     Stream& stream = at(id);
     if (stream.writer == reader) stream.writer = 0;
-    if (--stream.readers > 0) return;
-    for (std::size_t i = streams_.size(); i-- > 0;) {
-      if (streams_[i].id == id) streams_.erase(i);
-    }
+    if (--stream.readers == 0) streams_.erase(stream);
   }
 
  private:
