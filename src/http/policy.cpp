@@ -93,7 +93,7 @@ bool is_compressible(std::string_view type) {
 }
 
 bool is_usable(std::uint32_t status, std::string_view destination, std::string_view type) {
-  if (status >= 400) return false;
+  if (status >= 400) return status < 404 && destination.empty();
   return !is_essence(type, "text/html") || suits(destination, type);
 }
 

@@ -97,7 +97,8 @@ bool is_compressible(std::string_view type);
 
 // Whether a page can use what the network answered to a request that we only passed on: if not, the
 // site's own caches may have something better. HTML for a script is what a server says of a path
-// that is not there.
+// that is not there. A refusal (400 to 403) is the word that a page's own code asked for: what a
+// visitor got before logging out is none.
 bool is_usable(std::uint32_t status, std::string_view destination, std::string_view type);
 
 }  // namespace peer_cdn

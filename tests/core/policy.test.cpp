@@ -211,6 +211,8 @@ TEST_CASE("an error, and a page in place of a script, are of no use") {
   CHECK(is_usable(200, "script", "text/plain"));
   CHECK(is_usable(304, "", ""));
   CHECK_FALSE(is_usable(404, "", ""));
+  CHECK_FALSE(is_usable(401, "image", ""));
+  for (const std::uint32_t refusal : {400U, 401U, 403U}) CHECK(is_usable(refusal, "", ""));
   CHECK_FALSE(is_usable(503, "image", "image/png"));
   CHECK_FALSE(is_usable(200, "script", "text/html; charset=utf-8"));
   CHECK_FALSE(is_usable(200, "style", "text/html"));

@@ -85,6 +85,20 @@ test("where no manifest is known yet, a request that fails is answered from the 
   }
 });
 
+test("a worker that starts gives a page's own code the refusal of a server, not what a cache kept from before", async () => {
+  for (const code of [401, 403]) {
+    const { origin, caches, worker: first } = await scene();
+    const own = await caches.open('workbox-runtime');
+    await own.put('https://site.test/static/me.json', new Response('{"name":"before logging out"}'));
+    origin.always('/static/me.json', () => ({ status: code, headers: {}, body: new TextEncoder().encode('who are you?') }));
+    await caches.delete('peer-cdn-v1');
+    offline(origin, '/peer-cdn.json');
+    const response = await (await first.restart()).fetch('/static/me.json');
+    assert.equal(response.answered, true);
+    assert.deepEqual([response.status, await response.text()], [code, 'who are you?']);
+  }
+});
+
 test("a listed file that cannot be had comes from the site's own caches before it fails", async () => {
   const { origin, caches, worker } = await scene({ bytes: 5000 });
   const own = await caches.open('app');
