@@ -43,6 +43,9 @@ void Pages::handle_silent(PageId id) {
 
 std::optional<PageId> Pages::choose(PageId requester) const {
   if (has(requester)) return requester;
+  for (const Page& each : pages_) {
+    if (each.heard_until) return each.id;
+  }
   if (pages_.empty()) return std::nullopt;
   return pages_[0].id;
 }

@@ -23,11 +23,13 @@ class Pages {
   // To the marks that it told before, the first `added` of these have come; the rest are gone.
   void handle_present(PageId page, const List<Mark>& marks, std::size_t added);
   void handle_heard(PageId page, Instant now);
-  // It did not say that it got a request: it may be frozen, and the next one does not wait as long.
+  // It did not say that it got a request: it may be frozen. The next one does not wait as long, and
+  // is another page's, if it is not its own.
   void handle_silent(PageId page);
 
   bool has(PageId page) const { return const_cast<Pages*>(this)->find(page) != nullptr; }
-  // The page that is asked: the requester, or the one that is there longest.
+  // The page that is asked: the requester, or the one that is there longest, before those that were
+  // silent.
   std::optional<PageId> choose(PageId requester) const;
   template <class Visit>
   void for_each(Visit visit) const {
@@ -45,7 +47,7 @@ class Pages {
  private:
   struct Page {
     PageId id;
-    Deadline heard_until;  // it is known to listen
+    Deadline heard_until;  // it is known to listen; none: it was silent
     bool told = false;
     List<Mark> marks{};
   };

@@ -40,6 +40,21 @@ TEST_CASE("the requester is asked, or else the page that is there longest") {
   CHECK_FALSE(pages.choose({2}));
 }
 
+TEST_CASE("a page that was silent is asked by others when every other page was silent too") {
+  Pages pages;
+  for (const std::uint32_t each : {1U, 2U, 3U}) pages.handle_hello({each}, Instant(1s));
+  pages.handle_silent({1});
+  CHECK(pages.choose({}) == PageId{2});
+  CHECK(pages.choose({1}) == PageId{1});
+  pages.handle_silent({2});
+  pages.handle_silent({9});
+  CHECK(pages.choose({}) == PageId{3});
+  pages.handle_heard({2}, Instant(1h));
+  CHECK(pages.choose({}) == PageId{2});
+  for (const std::uint32_t each : {2U, 3U}) pages.handle_silent({each});
+  CHECK(pages.choose({}) == PageId{1});
+}
+
 TEST_CASE("a request waits for a hello only while no page is known in the worker's first moments") {
   Pages pages;
   CHECK_FALSE(pages.hello_until(Instant(0s)));

@@ -45,6 +45,17 @@ test('a page is asked with all that it needs, and what peers bring is the whole 
   assert.deepEqual(await counts(at), { fromCache: 0, fromPeers: 3 * MIB, fromOrigin: 0, wasted: 0, code: null });
 });
 
+test("a frozen page is not asked again for what another page's worker fetches", async () => {
+  const at = await place({ more: ['/static/b.bin'] });
+  const [other] = at.others;
+  at.page.answers(() => {});
+  const awake = await at.worker.page();
+  awake.answers(serving(other));
+  for (const file of [at.file, other]) assert.deepEqual(await (await at.worker.fetch(file.path)).bytes(), file.body);
+  assert.deepEqual([at.page.asks.length, awake.asks.length], [1, 1]);
+  assert.equal((await counts(at)).fromPeers, 3 * MIB);
+});
+
 test('a range asks for the pieces that hold it', async () => {
   const at = await place();
   at.page.answers(serving(at.file));
