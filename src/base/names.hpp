@@ -11,7 +11,8 @@ inline constexpr std::string_view cache_prefix = "peer-cdn-v";
 // Our own requests to the origin have this header, and the router never takes them.
 inline constexpr std::string_view bypass_header = "x-peer-cdn";
 inline constexpr std::string_view manifest_path = "/peer-cdn.json";
-// Everything below this path is ours, and no route takes it.
+// Everything below this path is ours, and no route takes it, unless the manifest lists it: a site
+// may lie there itself.
 inline constexpr std::string_view own_path = "/peer-cdn/";
 // Where digest lists are, unless the manifest says otherwise; and their keys in the store.
 inline constexpr std::string_view digests_path = "/peer-cdn/digests/";

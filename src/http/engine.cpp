@@ -39,7 +39,9 @@ Routed::Whose Engine::whose(RouteId id, std::string_view path_and_query,
   if (disabled_) return Routed::Whose::unlisted;
   const bool is_ours = routes_[id.value].is_ours;
   if (is_ours ? !may_answer : !is_plain) return Routed::Whose::browser;
-  if (is_plain && !(is_ours && site_manifest_.is_known())) return Routed::Whose::ours;
+  // What is listed below our own path is of a site that lies there.
+  const bool is_open = is_plain && !(is_ours && site_manifest_.is_known());
+  if (is_open && !is_own(path_and_query)) return Routed::Whose::ours;
   return find(path_and_query, destination, may_answer) ? Routed::Whose::ours
                                                        : Routed::Whose::unlisted;
 }

@@ -70,7 +70,7 @@ class Engine {
   template <class Test>
   Routed route(const RequestFields& request, std::string_view path_and_query, Test&& test) const {
     const std::string_view path = path_and_query.substr(0, path_and_query.find('?'));
-    if (!may_route(request) || is_reserved(path, manifest_path())) return {};
+    if (!may_route(request) || path == manifest_path()) return {};
     const auto id = router_.match(path, test);
     if (!id) return {};
     return {whose(*id, path_and_query, request.destination, may_answer(request), is_plain(request)),

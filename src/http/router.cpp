@@ -54,9 +54,9 @@ Text encode(std::string_view segment) {
 
 }  // namespace
 
-bool is_reserved(std::string_view path, std::string_view manifest_path) {
+bool is_own(std::string_view path) {
   constexpr std::string_view ours = names::own_path;
-  return path.substr(0, ours.size()) == ours || path == manifest_path;
+  return path.substr(0, ours.size()) == ours;
 }
 
 bool Router::take_segment(std::string_view& rest, std::string_view& segment) {

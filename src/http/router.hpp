@@ -24,8 +24,8 @@ namespace peer_cdn {
 
 using RouteId = Id<struct RouteTag>;  // counts up from 0
 
-// Ours, never routed: what is under /peer-cdn/ and the manifest. Both are paths without a query.
-bool is_reserved(std::string_view path, std::string_view manifest_path);
+// Whether it lies where our own files do: then it is only routed if the manifest lists it.
+bool is_own(std::string_view path);
 
 class Router {
  public:

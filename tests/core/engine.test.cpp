@@ -82,6 +82,13 @@ TEST_CASE("the site's own manifest path is reserved") {
   CHECK(site.whose("/my.json?x") == Whose::browser);
 }
 
+TEST_CASE("a site at /peer-cdn/ has its files answered, and ours are nobody's") {
+  Listed site({Host::file("/peer-cdn/model.bin", 5)});
+  CHECK(site.whose("/peer-cdn/model.bin") == Whose::ours);
+  CHECK(site.whose("/peer-cdn/sw.js") == Whose::unlisted);
+  CHECK(site.whose("/peer-cdn/peer-cdn/digests/x") == Whose::unlisted);
+}
+
 TEST_CASE("a site with names of its own takes no page that cannot hear them") {
   Listed site({Host::file("/a", 5)});
   const auto takes = [&](PageId page, bool knows_end) {

@@ -55,12 +55,11 @@ TEST_CASE("a malformed route is refused and changes nothing") {
   CHECK(router.add("/")->value == 0);
 }
 
-TEST_CASE("what is ours is never routed") {
-  const auto reserved = read_vectors("routes", "reserved");
-  for (const auto& item : reserved["paths"].items()) {
-    const std::string& path = item.key();
+TEST_CASE("our own files lie below a path of theirs") {
+  for (const char* path : {"/peer-cdn/ws", "/peer-cdn/store/x", "/peer-cdn/"}) CHECK(is_own(path));
+  for (const char* path : {"/peer-cdn", "/peer-cdnx", "/x/peer-cdn/", "/peer-cdn.json", "/"}) {
     CAPTURE(path);
-    CHECK(is_reserved(path, reserved["manifest"].get<std::string>()) == item.value().get<bool>());
+    CHECK_FALSE(is_own(path));
   }
 }
 
