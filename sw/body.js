@@ -19,6 +19,7 @@ import { exchangeOf } from './exchange.js';
 import { Stream, streamOf } from './streams.js';
 
 /** @typedef {import('./exchange.js').Exchange} Exchange */
+/** @typedef {Pick<Response, 'status' | 'statusText' | 'headers'>} Head */
 
 /** The bodies of open exchanges, by the core's number. @type {Map<number, Body>} */
 const bodies = new Map();
@@ -52,8 +53,8 @@ export class Body {
     exchange.event.request.signal.addEventListener('abort', () => tell(CANCEL, id));
   }
 
-  /** Makes the response that the core fills. */
-  open(/** @type {ResponseInit} */ head) {
+  /** Makes the response that the core fills. @param {Head} head */
+  open({ status, statusText, headers }) {
     const stream = new ReadableStream(
       {
         start: (sink) => void (this.sink = sink),
@@ -70,7 +71,9 @@ export class Body {
       },
       { highWaterMark: streamBytes, size: (chunk) => chunk.byteLength },
     );
-    return (this.response = new Response(stream, head));
+    // Chromium takes phrases of servers that it takes from no script.
+    const phrase = /[^ -~]/.test(statusText) ? '' : statusText;
+    return (this.response = new Response(stream, { status, statusText: phrase, headers }));
   }
 
   /** From here on the response is these bytes, as they come. */
@@ -94,7 +97,7 @@ export class Body {
   }
 }
 
-/** The head that the core gives the response of this exchange. @returns {ResponseInit} */
+/** The head that the core gives the response of this exchange. @returns {Head} */
 export function headFor(/** @type {number} */ id) {
   const [line, ...pairs] = callText(HEAD, id).split('\n');
   const headers = new Headers();

@@ -87,7 +87,7 @@ void Engine::handle_manifest_loaded(ManifestFetch fetch, double fetched_wall, st
   freshness_.handle_loaded(is_used ? fetched_wall : 0);
   if (is_used) {
     read_losses(lost, commons_.manifest);
-    read_losses(written_, commons_.manifest);
+    read_losses(written_, commons_.manifest, now + limits::write_memory);
     commons_.has_lost = !written_.empty();
   }
   go_on(now);
@@ -359,8 +359,10 @@ void Engine::handle_passed(ExchangeId id, const OriginAnswer& answer, Instant no
   std::string_view conditions = open->conditions;
   const bool is_whole = open->is_plain && take_line(conditions).empty();
   if (verdict == Verdict::take) {
-    // Nobody compares its bytes: they may be others, where its validators are.
-    const bool says = !is_lasting(resource->lost) && !resource->record.denies(answer.headers);
+    // Nobody compares its bytes: they may be those of the version before, out of a cache. So it
+    // teaches only where its validators were given with right bytes.
+    const bool says = !is_lasting(resource->lost) && resource->record.is_given() &&
+                      !resource->record.denies(answer.headers);
     commons_.learn(*resource, id, answer, says);
   } else if (verdict == Verdict::busy) {
     commons_.note_busy(*resource, answer, now);

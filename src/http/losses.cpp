@@ -24,11 +24,13 @@ Text losses_of(const Manifest& manifest) {
   return all;
 }
 
-void read_losses(std::string_view kept, const Manifest& manifest) {
+void read_losses(std::string_view kept, const Manifest& manifest, Deadline until) {
   while (!kept.empty()) {
     const Error error = error_of(take_line(kept));
     Resource* resource = manifest.find(take_line(kept));
-    if (resource && is_lasting(error)) resource->lost = error;
+    if (!resource || !is_lasting(error)) continue;
+    resource->lost = error;
+    resource->written_until = until;
   }
 }
 

@@ -17,7 +17,8 @@ bool is_lasting(Error error);
 void add_loss(Text& all, Error error, std::string_view path);
 // Those of each that is lost: limits::lost_resources at the most.
 Text losses_of(const Manifest& manifest);
-// Marks what a worker before this one kept.
-void read_losses(std::string_view kept, const Manifest& manifest);
+// Marks what a worker before this one kept, or what was written to before the manifest was read:
+// those may be changing `until` then.
+void read_losses(std::string_view kept, const Manifest& manifest, Deadline until = {});
 
 }  // namespace peer_cdn

@@ -17,11 +17,7 @@ const own = {
 const pick = (headers) => Object.fromEntries(Object.keys(own).map((name) => [name, headers.get(name)]));
 
 /** A site whose origin has such headers. */
-async function site(options = {}) {
-  const at = await scene({ bytes: 300_000, page: true, ...options });
-  at.origin.always(url, withHeaders(own));
-  return at;
-}
+const site = (options = {}) => scene({ bytes: 300_000, page: true, headers: own, ...options });
 
 test("headers are the origin's at first, and later from the store, in another worker too", async () => {
   const { page, worker, clock, origin } = await site();
@@ -53,6 +49,7 @@ test('headers are all there beside a policy of some kilobytes, at first and from
 test('HEAD has the head that was seen, and asks the origin only for what was not', async () => {
   const { page, origin, clock } = await site();
   assert.deepEqual(pick((await page.fetch(url, { method: 'HEAD' })).headers), own);
+  await (await page.fetch(url)).bytes();
   await clock.pass(1000);
   origin.log.length = 0;
   const head = await page.fetch(url, { method: 'HEAD' });
@@ -85,6 +82,23 @@ test("a range counts with every validator that the file ever had, and is the ori
     ['"three"'],
   );
   assert.equal(file.bytes, 300_000);
+});
+
+test('the tag of the version before, which a cache still says, is never given for the new bytes', async () => {
+  const { page, clock, file } = await site();
+  // A manifest comes before the edge of a CDN has the file that it lists.
+  file.headers = { ...own, etag: '"before"' };
+  const head = async () => (await page.fetch(url, { method: 'HEAD' })).headers.get('etag');
+  const part = async () => (await page.fetch(url, { headers: { range: 'bytes=0-99', 'if-range': '"before"' } })).bytes();
+  assert.equal(await head(), '"before"');
+  assert.equal((await part()).length, 100);
+  file.headers = { ...own, etag: '"after"' };
+  const response = await page.fetch(url);
+  assert.equal(response.headers.get('etag'), '"after"');
+  assert.deepEqual(await response.bytes(), file.body);
+  await clock.pass(2000);
+  assert.equal(await head(), '"after"');
+  assert.equal((await part()).length, file.bytes, 'a range of the version before is the whole of this one');
 });
 
 test("a file that changed under a stale manifest has the origin's tag at once, and the old bytes keep theirs", async () => {
@@ -250,6 +264,38 @@ test('a write that starts the worker counts too', async () => {
   origin.log.length = 0;
   await (await (await next.page()).fetch(url)).bytes();
   assert.equal(origin.requests(url).length, 1);
+});
+
+test('a read while a write that started the worker is on its way does not make the file before good again', async () => {
+  const { page, origin, clock, worker, file } = await site();
+  await (await page.fetch(url)).bytes();
+  await clock.pass(2000);
+  origin.script(
+    url,
+    late(1000, () => ({ status: 204, headers: {}, body: null })),
+  );
+  worker.stop();
+  const next = new worker.constructor(worker.options);
+  next.browser.worker = next;
+  const writing = next.fetch(url, { method: 'PUT', body: 'sent' });
+  const reader = await next.page();
+  assert.deepEqual(await (await reader.fetch(url)).bytes(), file.body);
+  assert.equal((await writing).status, 204);
+  const other = new Uint8Array(file.bytes).fill(7);
+  origin.always(url, () => ({ status: 200, headers: { ...own, etag: '"two"' }, body: other }));
+  assert.deepEqual(await (await reader.fetch(url)).bytes(), other);
+});
+
+test('a phrase that no script may give a response costs itself, also of bytes that pass as they are', async () => {
+  const { page, origin, worker } = await site();
+  const strange = async (...args) => ({ ...(await spoilt(0)(...args)), statusText: 'O\u0001K' });
+  origin.always(url, strange);
+  // Spilt, then compared on the way.
+  for (let i = 0; i < 2; i++) {
+    const response = await page.fetch(url);
+    assert.deepEqual([response.status, response.statusText, (await response.bytes()).length], [200, '', 300_000]);
+  }
+  assert.deepEqual([...new Set(worker.events.error.map(({ code }) => code))], ['origin-changed']);
 });
 
 test('a record that other code has spoilt costs its bad headers or its phrase, and nothing else', async () => {

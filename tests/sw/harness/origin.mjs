@@ -152,7 +152,7 @@ export class Origin {
     if (location) return this.#redirect(request, new URL(location, url), signal, by);
     const type = answer.type ?? (isOurs ? 'basic' : request.mode === 'no-cors' ? 'opaque' : 'cors');
     const body = request.method === 'HEAD' ? null : this.#stream(answer, entry, signal);
-    return fetched(body, { status, headers: answer.headers, type, url: url.href });
+    return fetched(body, { status, headers: answer.headers, type, url: url.href, statusText: answer.statusText });
   }
 
   async #answer(request, path) {
@@ -181,12 +181,13 @@ export class Origin {
     }
     const file = this.#files.get(path) ?? this.#files.get(path.split('?')[0]);
     if (!file) return { status: 404, headers: { 'content-type': 'text/plain' }, body: new TextEncoder().encode('not found') };
-    const etag = `"${file.root.slice(0, 16)}"`;
-    const headers = { 'content-type': file.type, etag, 'accept-ranges': 'bytes', ...file.headers };
+    const tag = `"${file.root.slice(0, 16)}"`;
+    const headers = { 'content-type': file.type, etag: tag, 'accept-ranges': 'bytes', ...file.headers };
+    const { etag, 'last-modified': date } = headers;
     const header = (name) => request.headers.get(name);
     if (header('if-none-match') === etag) return { status: 304, headers, body: null };
     const range = /^bytes=(\d*)-(\d*)$/.exec(header('range') ?? '');
-    if (!range || (header('if-range') ?? etag) !== etag) {
+    if (!range || ![etag, date].includes(header('if-range') ?? etag)) {
       return { status: 200, headers: { ...headers, 'content-length': String(file.bytes) }, body: file.body };
     }
     const begin = range[1] ? +range[1] : Math.max(0, file.bytes - +range[2]);

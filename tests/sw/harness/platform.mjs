@@ -13,13 +13,13 @@ export function request(url, { destination = '', mode = 'cors', ...init } = {}) 
 }
 
 /** A response as fetch() gives it. */
-export function fetched(body, { status, headers, type = 'basic', url, redirected = false }) {
+export function fetched(body, { status, headers, type = 'basic', url, redirected = false, statusText = '' }) {
   const isOpaque = type.startsWith('opaque');
   const hasBody = !isOpaque && body !== null && ![204, 205, 304].includes(status);
   const made = new Response(hasBody ? body : null, isOpaque ? {} : { status, headers });
   const dress = (response) => {
     const clone = response.clone.bind(response);
-    const told = { type, url: isOpaque ? '' : url, redirected, clone: () => dress(clone()) };
+    const told = { type, url: isOpaque ? '' : url, redirected, statusText, clone: () => dress(clone()) };
     if (isOpaque) Object.assign(told, { status: 0, ok: false });
     for (const [name, value] of Object.entries(told)) Object.defineProperty(response, name, { value, configurable: true });
     return response;
