@@ -27,7 +27,7 @@ import {
   URL_PATTERNS,
 } from '../build/border.js';
 import { bodyOf, bodyPerformer } from './body.js';
-import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, tell } from './engine.js';
+import { call, callText, codeOf, drain, isOn, onFailure, regexps, setPerformer, soon, tell } from './engine.js';
 import { Exchange, exchangeOf, exchangePerformer } from './exchange.js';
 import { jobPerformer, slices } from './jobs.js';
 import { needList } from './lists.js';
@@ -157,8 +157,9 @@ class PeerCDN extends EventTarget {
       );
     }
     scope.addEventListener('activate', (event) => {
+      // Nobody waits for it: what pages ask for meanwhile, browsers keep until the activation is over.
       tell(MANIFEST_FETCH);
-      event.waitUntil(Promise.allSettled([scope.clients.claim(), dropOldCaches(), this.#manifest.fetching]));
+      event.waitUntil(soon(Promise.all([scope.clients.claim(), dropOldCaches()])));
     });
     scope.addEventListener('message', (event) => {
       if (isOn()) handleMessage(event);

@@ -440,6 +440,7 @@ test('a manifest that lists nothing, or is off, drops nothing', async () => {
     assert.equal(at.caches.runs(at.file).length, 1);
     at.origin.manifest = manifest;
     await at.worker.clock.until(at.worker.dispatch('activate').over());
+    await at.clock.pass(100);
     const before = at.origin.requests(url).length;
     await fetchEach(at, url);
     assert.equal(at.origin.requests(url).length, before, 'it is there again at once');

@@ -157,9 +157,11 @@ export class Worker {
     }
   }
 
-  /** Installs and activates it, as at a first visit. */
+  /** Installs and activates it, as at a first visit. It has asked for the manifest then, and has it unless that takes longer. */
   async activate() {
     for (const type of ['install', 'activate']) await this.clock.until(this.dispatch(type).over(), type);
+    await this.clock.pass(this.origin.latency);
+    await this.clock.settle();
   }
 
   /** The browser stops it, with all that it had in memory; what comes next is another worker over the same storage. */
