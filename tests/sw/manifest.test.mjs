@@ -32,6 +32,15 @@ test('a worker that becomes active asks for the manifest, past our own routes an
   assert.equal(asked(at), 1, 'and does not ask again for the first request');
 });
 
+test('a worker becomes active before its manifest has come: the pages that it claims get nothing until then', async () => {
+  const at = await scene({ script, isInstalled: true });
+  at.origin.always(path, silent);
+  const begun = at.clock.now;
+  await at.worker.activate();
+  assert.equal(asked(at), 1);
+  assert.ok(at.clock.now - begun < 1000, `${at.clock.now - begun} ms`);
+});
+
 test('a worker that was started anew uses the manifest in the store', async () => {
   const at = await scene({ script });
   const next = await at.worker.restart();

@@ -140,6 +140,7 @@ test('a listener of the site beside ours gets what is not ours', async () => {
       return cdn;
     },
   });
+  own.length = 0;
   assert.equal(await (await worker.fetch('/app.js')).text(), "the site's own");
   await worker.fetch('/static/a.bin');
   assert.deepEqual(own, ['https://site.test/app.js']);
