@@ -86,9 +86,9 @@ export class Bridge {
 
   /** Says hello, and from now on is heard. */
   open() {
+    // Never startMessages(): what the site's own worker says while the page loads waits for listeners of later scripts.
     this.#container?.addEventListener('message', this.#onMessage);
     this.#container?.addEventListener('controllerchange', this.#meetWorker);
-    this.#container?.startMessages();
     if (this.#lobby) this.#lobby.onmessage = ({ data }) => void this.#meetSite(data).catch(() => {});
     this.#hello();
     // A worker that is registered later says so itself.

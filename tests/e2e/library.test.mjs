@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { MANIFEST_PATH } from '../../build/border.js';
-import { randomBytes, sha256, until } from './harness/index.mjs';
+import { patientWorker, randomBytes, sha256, until } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
 const url = '/static/data.bin';
@@ -336,4 +336,38 @@ test('"disabled" in the manifest: no sharing and the site works; and on again, w
   assert.equal((await second.fetch(url)).sha256, sha256(files[url]));
   assert.equal((await second.sources(url)).fromOrigin, 0);
   assert.equal(s.origin.sent(url), 0, 'switching on again costs the origin nothing');
+});
+
+test("what the site's own worker says while a page loads waits for the listeners of later scripts", async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({
+    '/index.html': `<!doctype html><title>site</title><script type="module" src="/page.js"></script>
+<script type="module" src="/later.js"></script>`,
+    '/later.js': `window.heard = [];
+navigator.serviceWorker.addEventListener('message', ({ data }) => heard.push(data));`,
+    '/sw.js': `${patientWorker()}
+addEventListener('message', ({ data, source, ports }) => {
+  if (data !== 'speak') return;
+  source.postMessage('first');
+  ports[0].postMessage('said');
+});`,
+  });
+  const visitor = await chromium();
+  await visitor.visit(s.url);
+  let release = () => {};
+  const released = new Promise((resolve) => (release = () => resolve(undefined)));
+  t.after(() => release());
+  s.origin.rule('/later.js', { before: () => released });
+  const opening = visitor.visit(`${s.url}/?second`);
+  const isStarted = () => location.search === '?second' && document.documentElement.dataset.state === 'ready';
+  await until('start() has resolved, and the page loads yet', () => visitor.run(isStarted).catch(() => false));
+  await visitor.run(async () => {
+    const { port1, port2 } = new MessageChannel();
+    const said = new Promise((resolve) => (port1.onmessage = resolve));
+    navigator.serviceWorker.controller.postMessage('speak', [port2]);
+    await said;
+  });
+  release();
+  await opening;
+  assert.deepEqual(await until('it is heard', () => visitor.run(() => window.heard.length > 0 && window.heard)), ['first']);
 });

@@ -548,6 +548,11 @@ const broken = {
     },
   ],
   'the CSP of the worker forbids wasm': ['CSP', /worker may not compile/, { rules: { '/sw.js': csp("default-src 'self'") } }],
+  'the CSP of the worker forbids its fetches': [
+    'CSP',
+    /worker may not fetch/,
+    { rules: { '/sw.js': csp("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self'") } },
+  ],
   'the CSP forbids the worker': ['CSP', /may not use the worker/, { rules: { '/': csp("worker-src 'none'") } }],
   'the CSP of all scripts and pages forbids the socket': [
     'CSP',

@@ -118,7 +118,6 @@ beforeEach(() => {
     getRegistration: async () => ({ scope: SITE.scope }),
     addEventListener() {},
     removeEventListener() {},
-    startMessages() {},
   };
   Object.defineProperty(globalThis, 'navigator', { configurable: true, value: { serviceWorker } });
 });

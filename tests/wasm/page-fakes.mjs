@@ -288,7 +288,6 @@ export class FakeContainer extends EventTarget {
     if (state === 'controlling') this.control();
     Object.defineProperty(globalThis, 'navigator', { configurable: true, writable: true, value: { serviceWorker: this } });
   }
-  startMessages() {}
   async register(script, options) {
     this.registered.push([script, options]);
     return this.#loaded;

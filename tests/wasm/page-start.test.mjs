@@ -25,7 +25,6 @@ function fakeContainer({ controlled }) {
     ready: controlled ? Promise.resolve({ active: { state: 'activated' } }) : new Promise(() => {}),
     register: async () => ({ active: { state: 'activated' } }),
     getRegistration: async () => (controlled ? { scope: SITE.scope } : undefined),
-    startMessages() {},
   });
   globalThis.navigator = { serviceWorker: container };
   return container;

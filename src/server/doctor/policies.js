@@ -59,6 +59,18 @@ export function checkWasm({ findings }, policies, what) {
   return false;
 }
 
+/**
+ * Whether the worker may ask the site for what it answers: all that it fetches is under its own connect-src, images too.
+ * @param {Case} site
+ * @param {Policy[]} policies
+ * @param {URL} worker
+ */
+export function checkFetches({ findings, page }, policies, worker) {
+  if (!isForbidden(policies, ['connect-src', 'default-src'], (sources) => allows(sources, worker, page))) return;
+  const todo = `Add 'self' to the connect-src that comes with ${worker.pathname}.`;
+  findings.wrong('CSP', "the worker may not fetch the site's files", todo);
+}
+
 /** @param {Policy[]} policies */
 const demandsTrusted = (policies) => policies.some((policy) => policy.get('require-trusted-types-for')?.includes("'script'"));
 

@@ -8,7 +8,7 @@ import { isOurs } from './findings.js';
 import { checkRouteCalls } from './given.js';
 import { checkListeners } from './listeners.js';
 import { usualName } from './named.js';
-import { checkImports, checkWasm, policiesOf } from './policies.js';
+import { checkFetches, checkImports, checkWasm, policiesOf } from './policies.js';
 import { momentsOf } from './runs.js';
 import { factsOf } from './script.js';
 import { checkMembers, checkNames } from './startup.js';
@@ -138,6 +138,7 @@ export async function checkWorker(site, named) {
   );
   const policies = policiesOf(answer.headers.get('content-security-policy') ?? '');
   checkWasm(site, policies, 'worker');
+  checkFetches(site, policies, url);
   checkImports(
     site,
     policies,
