@@ -263,10 +263,12 @@ void Body::end_without_origin() {
   finished_ = true;
 }
 
-// The page asked for this whole answer, and has nothing of its body.
+// The page asked for this whole answer, or for what the origin took for the same, and has nothing
+// of its body.
 bool Body::is_untouched(const Job& job) const {
+  const Stream& stream = streams_->at(job.stream);
   return whole_ && !checks_ && !passed_any_ && job.accepted && job.next == pieces_.begin &&
-         streams_->at(job.stream).whole;
+         (stream.whole || stream.is_all);
 }
 
 // The page gets the bytes of this answer, whatever they are.

@@ -1,7 +1,7 @@
 // The digest list of a file of several pieces: from the origin or the store, and what happens where it cannot be had.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chain, late, scene, silent, spoilt, status, unreachable, usualBut, withHeaders } from './harness/index.mjs';
+import { chain, late, scene, silent, spoilt, status, unreachable, usualBut, whole, withHeaders } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -122,6 +122,13 @@ test('without a good list the file passes through as it is, and nothing of it is
       );
     });
   }
+});
+
+test('a large file of a server without ranges comes as it is where its list cannot be had', async () => {
+  const { origin, page, file } = await scene({ bytes: 9 * MIB, page: true });
+  origin.always(url, whole);
+  origin.always(listOf(file), status(404));
+  assert.equal(Buffer.compare(await (await page.fetch(url)).bytes(), file.body), 0);
 });
 
 test('a list that never comes is waited for twelve seconds, and then the file passes through', async () => {

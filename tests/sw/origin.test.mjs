@@ -2,7 +2,7 @@
 // answers that are refusals. The page gets what it would get without us, once, and it is told why it was not shared.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { broken, chain, scene, serving, status, unreachable, usualBut, whole, withHeaders } from './harness/index.mjs';
+import { broken, chain, scene, serving, spoilt, status, unreachable, usualBut, whole, withHeaders } from './harness/index.mjs';
 
 const MIB = 1 << 20;
 const url = '/static/a.bin';
@@ -192,6 +192,31 @@ test("other bytes before the first piece was passed on are the origin's own from
     assert.deepEqual(
       place.worker.events.error.map(({ code }) => code),
       ['origin-changed'],
+    );
+  }
+});
+
+test('what a server without ranges gives in place of a large file is what the page gets, in one request', async () => {
+  const app = status(200, { 'content-type': 'text/html', 'content-encoding': 'gzip' }, '<!doctype html><title>app</title>');
+  const empty = status(200, { 'content-type': 'text/plain' }, '');
+  const other = async (request, serve) => whole(request, async () => spoilt(5)(request, serve));
+  for (const [name, step] of Object.entries({ 'the page of an app': app, nothing: empty, 'other bytes': other })) {
+    const { page, origin, worker, clock } = await scene({ bytes: 9 * MIB, page: true });
+    origin.always(url, step);
+    const without = await clock.until(origin.fetch(url));
+    const expected = new Uint8Array(await clock.until(without.arrayBuffer()));
+    for (const time of [1, 2]) {
+      origin.log.length = 0;
+      const response = await page.fetch(url);
+      const told = `${name}, time ${time}`;
+      assert.equal(response.headers.get('content-type'), without.headers.get('content-type'), told);
+      assert.equal(Buffer.compare(await response.bytes(), expected), 0, told);
+      assert.equal(origin.requests(url).length, 1, told);
+    }
+    assert.deepEqual(
+      worker.events.error.map(({ code }) => code),
+      ['origin-changed'],
+      name,
     );
   }
 });
