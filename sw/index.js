@@ -104,8 +104,8 @@ class PeerCDN extends EventTarget {
 
   /**
    * Adds a route for GET requests: '/static' also serves what is below it, '/' everything, ':name' one segment,
-   * ':name(regexp)' one segment that matches. Throws a TypeError of a path that cannot be read (`malformed-route`), and of another
-   * strategy or what is no function (`bad-option`).
+   * ':name(regexp)' one segment that matches. Throws a TypeError of a path that cannot be read (`malformed-route`), and of
+   * another strategy or what is no function (`bad-option`).
    * @param {string} path
    * @param {Strategy} strategy
    * @param {...MiddlewareFactory} factories

@@ -110,8 +110,8 @@ export class CachePlugin {
   getMiddleware = factoryOf(PLUGIN_CACHE, 0, 0);
 
   /**
-   * @param {{ version?: number | string, quotaBytes?: number }} [options] With a new version (default: 1) the old store is dropped.
-   *   Beyond `quotaBytes` the oldest files are; by default half of what the browser offers, at most 2 GiB.
+   * @param {{ version?: number | string, quotaBytes?: number }} [options] With a new version (default: 1) the old store is
+   *   dropped. Beyond `quotaBytes` the oldest files are; by default half of what the browser offers, at most 2 GiB.
    */
   constructor(options) {
     const { version, quotaBytes } = said(options, { version: '1', quotaBytes: 0 });

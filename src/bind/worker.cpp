@@ -381,7 +381,8 @@ unsigned resource(unsigned id) {
   if (!resource) return 0;
   Text all;
   append_hex(all, resource->root);
-  (((((all += "?") += resource->path) += "\n") += resource->type) += "\n") += resource->record.text();
+  (((((all += "?") += resource->path) += "\n") += resource->type) += "\n") +=
+      resource->record.text();
   return give(all);
 }
 

@@ -379,7 +379,7 @@ test('what a new manifest does not list any more is dropped, with its digest lis
   assert.equal(at.caches.runs(at.others[0]).length, 1);
 });
 
-test('to drop many files the store is looked through as often as for one, and whoever reads meanwhile waits for one entry', async () => {
+test('to drop many files the store is looked through as often as for one, and a reader waits for one entry at most', async () => {
   const looks = [];
   for (const count of [1, 30]) {
     const more = Array.from({ length: count }, (_, i) => `/static/old-${i}.bin`);
