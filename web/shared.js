@@ -33,6 +33,9 @@ const usual = { on: true, bytesPerSecond: uploadRate, bytes: uploadBytes };
 /** @type {import('./plugin.js').Stats} */
 export const nothing = { peers: 0, sent: 0, received: 0, engine: null };
 
+/** Payload bytes of the page, by its engines that have ended: a cap on their sum outlives the last instance. */
+let counts = { sent: 0, received: 0 };
+
 /** What the page has, or null if it has none, or one that speaks another version. @returns {Shared | null} */
 export const sharedHere = () => (here[KEY]?.version === VERSION ? here[KEY] : null);
 
@@ -76,8 +79,6 @@ export class Shared {
   #isToBeStored = false;
   /** The last that are over. @type {import('./diagnosis.js').Diagnosed[]} */
   #responses = [];
-  /** Payload bytes, by the engines that have ended. */
-  #counts = { sent: 0, received: 0 };
   /** What was last told of the state. */
   #told = '';
   /** @type {BroadcastChannel | null} while the manifest turns it all off */
@@ -112,7 +113,7 @@ export class Shared {
 
   /** @returns {import('./plugin.js').Stats} */
   get stats() {
-    return this.#page?.stats ?? { ...nothing, ...this.#counts };
+    return this.#page?.stats ?? { ...nothing, ...counts };
   }
 
   /**
@@ -254,7 +255,7 @@ export class Shared {
   #start(Page) {
     const { cacheName, idle, report, servers, socket, engine: script } = engineOptions(this.#options);
     const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
-    const [counts, site] = [this.#counts, this.#site];
+    const site = this.#site;
     const options = { cacheName, counts, form, idle, orFetch, report, servers, site, socket, script, inPage };
     const page = new Page(options, this.#allowed, {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
@@ -290,7 +291,7 @@ export class Shared {
     this.#waiting = null;
     const peers = page?.stats.peers;
     page?.stop(reason);
-    if (page) this.#counts = { sent: page.stats.sent, received: page.stats.received };
+    if (page) counts = { sent: page.stats.sent, received: page.stats.received };
     if (peers) this.#emit('peers', { count: 0 });
     this.#tellState();
   }

@@ -44,7 +44,7 @@ async function openShared(t, body) {
   assert.equal((await first.fetch(url)).sha256, sha256(bytes));
   const root = await s.root(url);
   await s.origin.untilShared(root);
-  return { s, second, bytes, root };
+  return { s, first, second, bytes, root };
 }
 
 /** The file comes from the first visitor, each byte once. */
@@ -177,6 +177,26 @@ addEventListener('install', (event) => event.waitUntil(new Promise((resolve) =>
   await second.run(async () => (await navigator.serviceWorker.getRegistration()).installing.postMessage('go on'));
   await until('the worker is there, and with it sharing', () => second.run(() => window.peerCdn.active));
   await checkShares(shared);
+});
+
+test('what a page has uploaded counts on when its last instance is closed and another one starts', async (t) => {
+  const shared = await openShared(t, 'window.peerCdn = await start(options);');
+  const { s, second, first, bytes } = shared;
+  await second.visit(s.url);
+  await checkShares(shared);
+  const sent = () => first.run(() => window.peerCdn.stats.sent);
+  await until('all of it is counted', async () => (await sent()) >= bytes.length);
+  await first.run(async () => {
+    const { start } = await import('/peer-cdn/index.js');
+    window.peerCdn.close();
+    window.peerCdn = await start({ worker: '/sw.js' });
+    peerCdn.addEventListener('error', ({ detail }) => window.errors.push(detail.code));
+  });
+  assert.ok((await sent()) >= bytes.length);
+  await first.run(() => {
+    window.peerCdn.upload = { bytes: 1_000_000 };
+  });
+  await until('the cap is used up', () => first.run(() => window.errors.includes('upload-off')));
 });
 
 const failures = () => window.errors.filter((code) => code === 'engine-failed').length;
