@@ -274,7 +274,10 @@ bool Body::is_untouched(const Job& job) const {
 // The page gets the bytes of this answer, whatever they are.
 void Body::spill(const Job& job, Error error) {
   origin_error_ = error;
-  streams_->at(job.stream).over = true;
+  Stream& stream = streams_->at(job.stream);
+  stream.over = true;
+  // What it gives for a part may be no word on the whole: next time it is asked as the page asks.
+  forms_->has_no_parts |= !stream.whole;
   push(Spill{job.id});
   fail(Error::origin_changed);
 }

@@ -343,6 +343,18 @@ test('an error that the origin sent is passed on, and not asked for again', asyn
   }
 });
 
+test('what a server gives for a part in place of a large file is no word on the whole', async () => {
+  const { page, origin, file, clock } = await scene({ bytes: 9 * MIB, page: true });
+  const app = status(200, { 'content-type': 'text/html', 'content-encoding': 'gzip' }, '<!doctype html><title>app</title>');
+  origin.always(url, (request, serve) => (request.headers.has('range') ? app() : serve()));
+  await (await page.fetch(url)).bytes();
+  for (const time of [2, 3, 4]) {
+    await clock.pass(1000);
+    const got = await (await page.fetch(url, { cache: 'reload' })).bytes();
+    assert.equal(Buffer.compare(got, file.body), 0, `time ${time}`);
+  }
+});
+
 test('a server that refuses ranges serves the file all the same, and the other way round', async () => {
   const totals = async (_request, serve) => {
     const { headers, ...answer } = await serve();
