@@ -277,7 +277,7 @@ void Body::spill(const Job& job, Error error) {
   Stream& stream = streams_->at(job.stream);
   stream.over = true;
   // What it gives for a part may be no word on the whole: next time it is asked as the page asks.
-  forms_->has_no_parts |= !stream.whole;
+  if (!stream.whole) forms_->has_no_parts = true;
   push(Spill{job.id});
   fail(Error::origin_changed);
 }
