@@ -115,7 +115,7 @@ export class CachePlugin {
    */
   constructor(options) {
     const { version, quotaBytes } = said(options, { version: '1', quotaBytes: 0 });
-    cacheName = CachePlugin.peerFetch + version;
+    cacheName = CACHE_PREFIX + version;
     quota = quotaBytes;
   }
 }

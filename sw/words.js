@@ -4,7 +4,7 @@
  * Headers of a page that count for its own response only, in the core's order (src/http/conditions.hpp): the worker asks for
  * ranges of its own.
  */
-export const CONDITIONS = 'range if-range if-match if-unmodified-since if-none-match if-modified-since'.split(' ');
+export const CONDITIONS = ['range', 'if-range', 'if-match', 'if-unmodified-since', 'if-none-match', 'if-modified-since'];
 
 /**
  * Of a request for this path, as open_exchange() reads it (src/bind/worker.cpp).
