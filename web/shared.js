@@ -209,7 +209,7 @@ export class Shared {
     }
     await shown();
     const isServed = await Promise.race([isControlled(this.#worker ?? given), this.#idling]).catch((error) => {
-      this.#emit('error', { code: 'no-worker', message: error?.message }, true);
+      this.#tellOnce({ code: 'no-worker', message: error?.message });
       return null;
     });
     // Nobody would ask this page for anything: it holds no socket, no connection, no worker.
@@ -298,7 +298,6 @@ export class Shared {
 
   #fail = () => {
     this.#close('engine-failed');
-    this.#warn({ code: 'engine-failed' });
     this.#tellOnce({ code: 'engine-failed' });
   };
 
@@ -369,6 +368,7 @@ export class Shared {
    * @param {import('./plugin.js').ErrorDetail} detail
    */
   #tellOnce(detail) {
+    this.#warn(detail);
     for (const instance of this.#instances) {
       instance.told ??= new Set();
       if (instance.told.has(detail.code)) continue;
@@ -432,9 +432,10 @@ export class Shared {
     if (/** @type {PageTransitionEvent} */ (event).persisted && this.#reason === 'cancelled') this.#open();
   };
 
-  // The network failed while a script of ours was on its way.
+  // The network failed while a script was on its way, ours or the worker's.
   #onOnline = () => {
     if (this.#reason === 'engine-failed') this.#open();
+    if (this.#reason === 'no-worker' && this.#worker) this.control(this.#worker);
   };
 
   // The visitor chose in another tab.

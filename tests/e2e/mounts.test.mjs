@@ -229,6 +229,24 @@ window.peerCdn = await window.again();`,
   });
 }
 
+test('a worker that could not be registered is tried again when the network is back, and that is told once', async (t) => {
+  const shared = await openShared(t, 'window.peerCdn = listen(await start(options));');
+  const { s, second } = shared;
+  const comeBack = s.origin.rule('/sw.js', { status: 503 });
+  await second.visit(s.url, { ready: 'settled' });
+  assert.equal(await second.run(() => document.documentElement.dataset.state), 'off: no-worker');
+  const asked = s.origin.log('/sw.js').length;
+  await second.run(() => dispatchEvent(new Event('online')));
+  await until('it is tried again', () => s.origin.log('/sw.js').length > asked);
+  comeBack();
+  await until('the worker is there, and with it sharing', async () => {
+    await second.run(() => dispatchEvent(new Event('online')));
+    return second.run(() => window.peerCdn.active);
+  });
+  await checkShares(shared);
+  assert.deepEqual(await second.run(() => window.errors), ['no-worker']);
+});
+
 test('a forced reload: the page is without its worker, knows it, and the next reload shares', async (t) => {
   const shared = await openShared(t, 'window.peerCdn = await start(options);');
   const { s, second } = shared;
