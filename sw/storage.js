@@ -195,22 +195,21 @@ export class StoreKeeper {
   /**
    * Drops what the core names, so that this run, or what is there already, fits.
    * @param {Run} [run]
-   * @param {number} [drops] as they were when the browser had no room for it
+   * @param {number} [drops] as they were when the browser had no room for it, though by our list it had
    */
   makeRoom(run = ['', 0, 0], drops = -1) {
-    return this.#drop(() => callText(STORE_MAKE_ROOM, ...run, drops === this.#drops), true);
+    return this.#drop(() => callText(STORE_MAKE_ROOM, ...run, drops === this.#drops), drops >= 0);
   }
 
   /**
    * Drops the roots that the core names, one call after another: what one drops is room for the next.
    * @param {() => string} name
-   * @param {boolean} [isExact] the store is listed anew before
+   * @param {boolean} [isExact] the store is listed anew before: the browser, or other code, may have taken entries away
    */
   #drop(name, isExact) {
     const dropped = this.#dropping.then(async () => {
       const store = await this.open();
       if (!store) return;
-      // The browser and the pages take entries away without a word.
       if (isExact) await this.#list(store);
       const named = name();
       if (named === 'storage-full') throw 0;

@@ -406,6 +406,15 @@ test('to drop many files the store is looked through as often as for one, and a 
   assert.equal(looks[0], looks[1]);
 });
 
+test('at its quota the store is looked through once for each file that it gives up', async () => {
+  const at = await scene({ bytes: 300_000, more: [b, c, d], script: within(700_000) });
+  await fetchEach(at, url, b);
+  const before = at.caches.count('keys');
+  await fetchEach(at, c, d);
+  assert.deepEqual(droppedOf(at), [url, b]);
+  assert.equal(at.caches.count('keys') - before, 2);
+});
+
 test('what is open when a manifest without it comes is dropped when nothing is open any more', async () => {
   const at = await scene({ bytes: 300_000, more: [b], script: within(0) });
   await fetchEach(at, url);
