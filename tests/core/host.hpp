@@ -961,8 +961,8 @@ class Host {
       given_.erase({manifest, key_of(*exchange->asked().resource)});
     }
     law_(!body.is_passed && body.at == body.range.begin, "what is spilt has a head at most");
-    law_(stream.has_head && stream.whole && stream.until > 0,
-         "what is spilt is the answer to a request for all, and is read");
+    law_(stream.has_head && stream.until > 0 && (stream.whole || stream.status == 200),
+         "what is spilt is a whole answer, or one to a request for all, and is read");
     law_(opens || stream.status == 200, "the head that was made is of a whole answer");
     body.has_begun = true;
     body.is_passed = opens;
