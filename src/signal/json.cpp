@@ -257,15 +257,15 @@ std::optional<std::string> string_of(std::string_view raw) {
 
 std::optional<double> number_of(std::string_view raw) {
   if (raw.empty() || (raw.front() != '-' && !is_digit(raw.front()))) return std::nullopt;
-  // A double is exact for so many. strtod() is slow: wasm has no longer floating point numbers.
+  // So many are exact in a double. strtod() reckons with 128 bits, which takes long in wasm.
   constexpr std::size_t digits_exact = 15;
   std::uint64_t whole = 0;
-  for (const char c : raw.substr(0, digits_exact + 1)) {
-    if (!is_digit(c)) return std::strtod(std::string(raw).c_str(), nullptr);
-    whole = whole * 10 + static_cast<std::uint64_t>(c - '0');
+  std::size_t at = 0;
+  while (at < raw.size() && at < digits_exact && is_digit(raw[at])) {
+    whole = whole * 10 + static_cast<std::uint64_t>(raw[at++] - '0');
   }
-  if (raw.size() > digits_exact) return std::strtod(std::string(raw).c_str(), nullptr);
-  return static_cast<double>(whole);
+  if (at == raw.size()) return static_cast<double>(whole);
+  return std::strtod(std::string(raw).c_str(), nullptr);
 }
 
 std::optional<bool> bool_of(std::string_view raw) {
