@@ -251,14 +251,20 @@ test('a read while a write is on its way does not make the file before good agai
   assert.deepEqual(await (await page.fetch(url)).bytes(), other);
 });
 
+/** A worker after this one, which has not run yet: what comes first starts it. */
+function successorOf(worker) {
+  worker.stop();
+  const next = new worker.constructor(worker.options);
+  next.browser.worker = next;
+  return next;
+}
+
 test('a write that starts the worker counts too', async () => {
   const { page, origin, clock, worker } = await site();
   await (await page.fetch(url)).bytes();
   await clock.pass(2000);
   origin.script(url, status(204));
-  worker.stop();
-  const next = new worker.constructor(worker.options);
-  next.browser.worker = next;
+  const next = successorOf(worker);
   const { answered } = await next.fetch(url, { method: 'PUT', body: 'sent' });
   assert.equal(answered, false);
   origin.log.length = 0;
@@ -274,9 +280,7 @@ test('a read while a write that started the worker is on its way does not make t
     url,
     late(1000, () => ({ status: 204, headers: {}, body: null })),
   );
-  worker.stop();
-  const next = new worker.constructor(worker.options);
-  next.browser.worker = next;
+  const next = successorOf(worker);
   const writing = next.fetch(url, { method: 'PUT', body: 'sent' });
   const reader = await next.page();
   assert.deepEqual(await (await reader.fetch(url)).bytes(), file.body);
