@@ -14,7 +14,7 @@ import { fileOf, sizes } from './files.mjs';
 /** How long an answer is held back for a page that never says it may go on. */
 const holdMs = 6000;
 /** How long a page waits at the most until its request is here: connections may be taken by those that are held. */
-const arrivalMs = 10_000;
+const arrivalMs = 4 * holdMs;
 const sliceBytes = 16 * 1024;
 const modified = 'Thu, 01 Oct 2026 10:00:00 GMT';
 
