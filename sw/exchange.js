@@ -22,6 +22,7 @@ import { bodyOf, headFor, letGo } from './body.js';
 import { callText, giveUp, onFailure, tell } from './engine.js';
 import { passThrough } from './own.js';
 import { written } from './unwritten.js';
+import { within } from './within.js';
 import { answerWords } from './words.js';
 
 /** @typedef {import('./plugins.js').Middleware} Middleware */
@@ -166,7 +167,7 @@ export const exchangePerformer = (report, routes) => {
       exchange.answer = answer;
       // Keeps the worker until what this brings is written, or nothing more can come of it. An event takes promises until its
       // page has the answer.
-      if (holds) exchange.event.waitUntil(new Promise((resolve) => setTimeout((exchange.release = resolve), holdWait)));
+      if (holds) exchange.event.waitUntil(within(holdWait, new Promise((resolve) => (exchange.release = resolve))));
       // Later than the puts of this drain, which may clone the answer.
       queueMicrotask(() => exchange.respond(answer));
     },
