@@ -66,7 +66,9 @@ async function precached(folder, base) {
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
   const entries = texts.flatMap((text) => text.match(/\{[^{}]*\brevision\b[^{}]*\}/g) ?? []);
   const urls = entries.flatMap((entry) => entry.match(/\burl["']?\s*:\s*["']([^"']+)["']/)?.[1] ?? []);
-  return new Set(urls.map((url) => new URL(url, `http://host${base}`).pathname));
+  const site = `http://host${base}`;
+  // Other scripts have text that looks like one.
+  return new Set(urls.filter((url) => URL.canParse(url, site)).map((url) => new URL(url, site).pathname));
 }
 
 /**

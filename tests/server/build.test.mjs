@@ -182,6 +182,13 @@ test('what a precache list of Workbox has too is named', async (t) => {
   );
 });
 
+test('a script with text that looks like an entry of a precache list is no reason to fail', async (t) => {
+  const script = 'add({url:"https://"+host,revision:r});add({url:"https://[",revision:r})';
+  const folder = makeFolder(t, { 'sw.js': script, 'a.png': 'a' });
+  const { files, doubled } = await build(folder);
+  assert.deepEqual([files, doubled], [1, []]);
+});
+
 test('a handler that a router has mounted answers below its base', async (t) => {
   const folder = makeFolder(t, { 'a.bin': bytesOf('a', 600_000) });
   const handle = handler(folder, { base: '/shop/' });
