@@ -40,12 +40,14 @@ export function readListing(text) {
   const { digests, disabled, entries } = readManifest(text);
   const listing = new Listing();
   const good = new Map();
-  const bad = listEntries(entries, (path, entry) => {
+  listEntries(entries, (path, entry) => {
     const { bytes, pieceBytes, root, type = '', pieces = '', anyQuery = false, headers = {} } = entry;
     const isGood = listing.add(path, bytes, pieceBytes, root, type, anyQuery, headerLines(headers), pieces);
     if (isGood) good.set(path, entry);
     return isGood;
   });
+  // Browsers name the first of them only.
+  const bad = entries.map(([path]) => path).filter((path) => !good.has(path));
   return { digests, disabled, entries: good, bad, find: (path) => listing.find(path) };
 }
 

@@ -21,7 +21,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { DIGESTS_PATH, MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
+import { DIGESTS_PATH, MANIFEST_PATH, namedEntries, SOCKET_PATH } from '../../build/border.js';
 import { until } from '../e2e/harness/until.mjs';
 import { answering, freePort } from './debian.mjs';
 import { asNobody, bytesOf, makeFolder } from './folder.mjs';
@@ -331,6 +331,18 @@ test('--check says what is not as the manifest says, and writes nothing', async 
   manifest.resources['/b.bin'].root = 'none';
   writeFileSync(join(folder, MANIFEST_PATH), JSON.stringify(manifest));
   assert((await check())[1].includes('bad-entry /b.bin'));
+  // More than a browser names.
+  const many = Array.from({ length: namedEntries + 2 }, (_, i) => `/bad-${i}.bin`);
+  for (const path of many) {
+    writeFileSync(join(folder, path), path);
+    manifest.resources[path] = { ...manifest.resources['/b.bin'] };
+  }
+  writeFileSync(join(folder, MANIFEST_PATH), JSON.stringify(manifest));
+  const differences = (await check())[1];
+  assert.deepEqual(
+    differences.filter((each) => each.includes('/bad-')),
+    many.map((path) => `bad-entry ${path}`).sort(),
+  );
   writeFileSync(join(folder, MANIFEST_PATH), '{"version":1,"disabled":true}');
   assert.deepEqual(await check(), [1, ['disabled ']]);
   writeFileSync(join(folder, MANIFEST_PATH), '<!doctype html>');

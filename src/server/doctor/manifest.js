@@ -1,5 +1,5 @@
 // The manifest, as a visitor's browser gets it.
-import { MANIFEST_PATH, manifestVersion, namedEntries } from '../../../build/border.js';
+import { MANIFEST_PATH, manifestVersion } from '../../../build/border.js';
 import * as limits from '../limits.js';
 import { readListing } from '../listing.js';
 import { answerOf, isPage, notReadable, secondsKept, textOfBody, todoOf } from './answers.js';
@@ -83,9 +83,7 @@ export async function checkManifest(site, path = manifestPath(site)) {
   }
   const { entries, bad } = listing;
   if (bad.length > 0) {
-    // No more are named.
-    const count = bad.length < namedEntries ? `${bad.length}` : `${bad.length} or more`;
-    const what = `browsers skip ${count} entries: ${bad.slice(0, 3).join(', ')}`;
+    const what = `browsers skip ${bad.length} entries: ${bad.slice(0, 3).join(', ')}`;
     const todo = bad.some((path) => !path.startsWith('/'))
       ? 'List paths of this site, which begin with /: browsers share no file of another origin.'
       : 'Write it anew with `peer-cdn manifest`, which leaves such files out.';
