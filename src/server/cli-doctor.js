@@ -46,7 +46,12 @@ function tell(result, print) {
 }
 
 /** @param {string} text @param {import('./doctor/index.js').DoctorOptions} options @param {Print} print */
-export const runDoctor = async (text, options, print) => tell(await examine(siteUrl(text), options), print);
+export async function runDoctor(text, options, print) {
+  const url = siteUrl(text);
+  const { worker } = options;
+  if (worker && !URL.canParse(worker, url)) throw usage('bad-value', `--worker is to be a path or a URL: '${worker}'`);
+  return tell(await examine(url, options), print);
+}
 
 /** `peer-cdn manifest <url> --check`. @param {string} text @param {Print} print */
 export const checkSite = async (text, print) => tell(await examineFiles(siteUrl(text)), print);

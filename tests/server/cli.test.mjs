@@ -80,6 +80,7 @@ const wrong = [
   [['doctor', 'https://'], 2, 'bad-value'],
   [['doctor', 'https://name:password@example.org'], 2, 'bad-value'],
   [['doctor', 'localhost:1', '--timeout', 'soon'], 2, 'bad-value'],
+  [['doctor', 'localhost:1', '--worker', 'https://['], 2, 'bad-value'],
   [['serve', '.', '--prot', '1'], 2, 'unknown-option'],
   [['manifest', '.', '--port', '1'], 2, 'unknown-option'],
   [['serve', '.', '--port'], 2, 'bad-arguments'],

@@ -538,6 +538,16 @@ const broken = {
       },
     },
   ],
+  'what the worker may have is no path': [
+    'scope',
+    /Service-Worker-Allowed: \/\/`/,
+    { rules: { '/sw.js': withHeader('service-worker-allowed', '//') } },
+  ],
+  'what the worker may have is of another site': [
+    'scope',
+    /Service-Worker-Allowed: https:\/\/other/,
+    { rules: { '/sw.js': withHeader('service-worker-allowed', 'https://other.example/') } },
+  ],
   'the CSP of the page forbids wasm': ['CSP', /page may not compile/, { rules: { '/': csp("script-src 'self'") } }],
   "helmet's CSP forbids wasm": ['CSP', /page may not compile/, { rules: { '/': csp("default-src 'self';base-uri 'self'") } }],
   'a meta element forbids wasm': [
@@ -702,6 +712,16 @@ const broken = {
     'coordinator',
     /ECONNREFUSED/,
     { changed: { 'index.html': page.replace("worker: '/sw.js'", "worker: '/sw.js', socket: 'ws://127.0.0.1:1/peer-cdn/ws'") } },
+  ],
+  'the coordinator has no URL of a socket': [
+    'coordinator',
+    /ftp:\/\/a\.example\/ is no URL of a WebSocket/,
+    { changed: { 'index.html': page.replace("worker: '/sw.js'", "worker: '/sw.js', socket: 'ftp://a.example/'") } },
+  ],
+  "the coordinator's URL has a fragment": [
+    'coordinator',
+    /#a is no URL of a WebSocket/,
+    { changed: { 'index.html': page.replace("worker: '/sw.js'", `worker: '/sw.js', socket: '${SOCKET_PATH}#a'`) } },
   ],
   'the token of the page is of another key': [
     'coordinator',

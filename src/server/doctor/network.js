@@ -116,6 +116,11 @@ export async function checkSocket(site, url) {
     );
     return;
   }
+  // As start() does.
+  if (!/^wss?:[^#]*$/.test(url.href)) {
+    findings.wrong('coordinator', `${url.href} is no URL of a WebSocket`, 'Give start() a path or a URL of wss:, without a #.');
+    return;
+  }
   const reply = await knock(site, url);
   if ('welcome' in reply) {
     findings.right('coordinator', `${url.href} welcomes a visitor of ${page.origin}`);

@@ -195,10 +195,14 @@ function checkCalls({ findings, workerScripts }, url, from, isMore) {
 /** @param {Case} site @param {Named} named @param {string | null} allowed */
 function checkScope(site, { url, scope: asked }, allowed) {
   const { findings, page, base } = site;
-  const most = allowed === null ? new URL('./', url).pathname : new URL(allowed, url).pathname;
+  const isUsable = allowed !== null && URL.canParse(allowed, url.href) && new URL(allowed, url).origin === url.origin;
+  const most = new URL(isUsable ? allowed : './', url).pathname;
   const scope = asked && URL.canParse(asked, base.href) ? new URL(asked, base).pathname : new URL('./', url).pathname;
   site.scope = scope;
-  if (!scope.startsWith(most)) {
+  if (allowed !== null && !isUsable) {
+    const what = `${url.pathname} comes with \`Service-Worker-Allowed: ${allowed}\`, with which browsers register no worker`;
+    findings.wrong('scope', what, `Send \`Service-Worker-Allowed: ${scope}\` with it, or none.`);
+  } else if (!scope.startsWith(most)) {
     findings.wrong(
       'scope',
       `the scope ${scope} is more than ${url.pathname} may have`,
