@@ -740,6 +740,15 @@ const broken = {
 const waiting = [];
 const add = (isWaiting, name, run) => (isWaiting ? waiting.push([name, run]) : test(name, run));
 
+test('a port that a scheme has anyway may be named in a CSP', async (t) => {
+  const socket = 'wss://localhost/peer-cdn/ws';
+  const url = await site(t, {
+    changed: { 'index.html': page.replace("worker: '/sw.js'", `worker: '/sw.js', socket: '${socket}'`) },
+    rules: { '/': csp("connect-src 'self' wss://localhost:443") },
+  });
+  assert.equal(statesOf(await examine(url)).CSP, 'right');
+});
+
 test("a page with a Cross-Origin-Embedder-Policy whose engine's script has none is told of it, and only that", async (t) => {
   const policy = { 'cross-origin-embedder-policy': 'require-corp; report-to="x"' };
   const withPolicy = (_request, response, next) => {
@@ -790,6 +799,9 @@ const fine = {
   'a page without a type': { rules: { '/': { body: page } } },
   'a page of XHTML': { rules: { '/': { headers: { 'content-type': 'application/xhtml+xml; charset=utf-8' }, body: page } } },
   'a CSP that allows what is needed': { rules: { '/': csp("default-src 'self'; script-src 'self' 'wasm-unsafe-eval'") } },
+  'a CSP that says the same twice, of which the first holds': {
+    rules: { '/': csp("script-src 'self' 'wasm-unsafe-eval'; SCRIPT-SRC 'self'") },
+  },
   'helmet with the line of the README': {
     rules: { '/': csp("default-src 'self';script-src 'self' 'wasm-unsafe-eval';object-src 'none';upgrade-insecure-requests") },
   },

@@ -11,8 +11,10 @@ export function policiesOf(text) {
   return text
     .split(',')
     .map((policy) => {
-      const directives = policy.split(';').map((directive) => directive.trim().split(/\s+/));
-      return new Map(directives.filter(([name]) => name).map(([name, ...sources]) => [name.toLowerCase(), sources]));
+      // Of two with one name the first holds.
+      const directives = policy.split(';').reverse();
+      const words = directives.map((directive) => directive.trim().split(/\s+/)).filter(([name]) => name);
+      return new Map(words.map(([name, ...sources]) => [name.toLowerCase(), sources]));
     })
     .filter((policy) => policy.size > 0);
 }
@@ -24,6 +26,7 @@ const sourcesOf = (policy, names) => names.map((name) => policy.get(name)).find(
 function allows(sources, url, page) {
   // A page of https may open wss where its policy names https, and 'self' is about both (CSP 3, 6.7.2.8).
   const same = (/** @type {string} */ scheme) => scheme.replace(/^ws/, 'http').replace('https', 'http');
+  const usualPort = /^(?:https|wss):$/.test(url.protocol) ? '443' : '80';
   return sources.some((source) => {
     if (source === "'self'") return url.host === page.host && same(url.protocol) === same(page.protocol);
     if (source === '*') return same(url.protocol) === 'http:';
@@ -32,7 +35,7 @@ function allows(sources, url, page) {
     if (!found || source.startsWith("'")) return false;
     const [, scheme, host, port, path] = found;
     const isHost = host === '*' || (host.startsWith('*.') ? url.hostname.endsWith(host.slice(1)) : host === url.hostname);
-    const isPort = port === '*' || (port ?? '') === url.port;
+    const isPort = port === '*' || (port ?? usualPort) === (url.port || usualPort);
     const isPath = !path || (path.endsWith('/') ? url.pathname.startsWith(path) : url.pathname === path);
     return isHost && isPort && isPath && (!scheme || same(`${scheme}:`) === same(url.protocol));
   });
