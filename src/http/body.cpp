@@ -82,7 +82,7 @@ bool Body::handle_piece(JobId id, PieceIndex piece, std::uint64_t bytes, PieceSo
   }
   if (job->hedged) {
     job->hedged = false;
-    if (const Job* window = job_of(Source::origin)) close(window->id);
+    close_window(piece);
     job = find(id);
   }
   job->owed -= std::min(job->owed, bytes);

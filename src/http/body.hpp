@@ -253,6 +253,8 @@ class Body {
     PieceIndex until = 0;      // of Accept
     std::uint64_t owed = 0;    // of peers: bytes granted that have not come
     std::uint64_t passed = 0;  // of peers: bytes passed on, or dropped, since the last grant
+
+    bool is_to_bring(PieceIndex piece) const { return next <= piece && piece < pieces.end; }
   };
 
   State& state(PieceIndex piece) { return states_[piece - pieces_.begin]; }
@@ -291,6 +293,7 @@ class Body {
   bool take_piece(Job& job, PieceIndex piece, State ready);
   void store_up_to(Job& job, PieceIndex end);
   void close(JobId id);
+  void close_window(PieceIndex piece);
   void shorten(JobId id, PieceIndex end);
   void retake();
   void close_all();

@@ -69,6 +69,13 @@ void Body::close(JobId id) {
   retake();
 }
 
+// Somebody else has the piece: the origin need not bring it, nor what it was asked for behind it.
+void Body::close_window(PieceIndex piece) {
+  for (const Job& job : jobs_) {
+    if (job.source == Source::origin && job.is_to_bring(piece)) return close(job.id);
+  }
+}
+
 // The job leaves its pieces from `end` on to others.
 void Body::shorten(JobId id, PieceIndex end) {
   Job& job = *find(id);
@@ -129,7 +136,7 @@ void Body::watch(Instant now) {
 void Body::watch_origin(Instant now) {
   Deadline late;
   for (const Job& job : jobs_) {
-    if (job.pieces.begin > next_ || job.next > next_) continue;
+    if (!job.is_to_bring(next_)) continue;
     if (job.source != Source::origin || !known_ || checks_) return origin_late_at_.reset();
     const bool is_short = peers_may_ && (!job.accepted || is_small());
     const Duration wait = is_short   ? limits::hedge_delay
@@ -143,7 +150,7 @@ void Body::watch_origin(Instant now) {
 // Peers are asked for what the origin is to bring next, beside it: whoever begins goes on.
 void Body::help_origin() {
   // Somebody else has stored it meanwhile.
-  if (held_.has(next_)) return close(job_of(Source::origin)->id);
+  if (held_.has(next_)) return close_window(next_);
   if (const Job* peers = job_of(Source::peers)) close(peers->id);
   PieceRange pieces{next_, next_};
   while (pieces.end < pieces_.end && !is_done(pieces.end) && !held_.has(pieces.end)) ++pieces.end;

@@ -1447,6 +1447,35 @@ TEST_CASE("the store gives what a silent answer was to give, if somebody else ha
   CHECK(host.done);
 }
 
+TEST_CASE("of two windows, the silent one is left to whoever has its pieces") {
+  Host host = whole(100, PluginKind::network, held({{5, 7}}));
+  host.pull(1 << 30);
+  host.good_head(1);
+  host.digest(1, 0);
+  // The first window is asked for again when the second is there.
+  host.end(1, Error::origin_unreachable);
+  REQUIRE(host.windows.size() == 2);
+  const std::uint32_t second = host.windows.begin()->first;
+  const std::uint32_t silent = host.windows.rbegin()->first;
+  CHECK(host.windows.at(second).pieces.begin == 7);
+  CHECK(host.windows.at(silent).pieces == PieceRange{1, 5});
+  host.good_head(second);
+  SUBCASE("the store") {
+    host.body.handle_held({1, 5}, host.now);
+    host.time_out();
+  }
+  SUBCASE("peers") {
+    host.time_out();
+    REQUIRE(host.peers.size() == 1);
+    host.piece(host.peers.begin()->first, 1);
+  }
+  CHECK(host.windows.count(silent) == 0);
+  CHECK(host.windows.count(second) == 1);
+  host.finish();
+  CHECK(host.done);
+  host.check_in_order();
+}
+
 TEST_CASE("pieces that somebody else stored meanwhile are not fetched again") {
   Host host = whole(60, PluginKind::network);
   host.pull(1 << 30);
