@@ -48,8 +48,7 @@ struct Forms {
 
 // One listed file, valid by construction.
 struct Resource {
-  Text
-      path;  // the key of "/static/app.wasm", with "?query" where the entry has one (base/path.hpp)
+  Text path;  // a key of base/path.hpp, with "?query" where the entry has one
   Geometry geometry;
   Root root;
   Text type;               // the manifest's, until the origin's was seen

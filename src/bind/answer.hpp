@@ -1,4 +1,4 @@
-// An answer of the origin, as JavaScript passes it (headOf in sw/store.js).
+// An answer of the origin, as JavaScript passes it (answerWords in sw/words.js).
 #pragma once
 
 #include <string_view>

@@ -277,8 +277,8 @@ unsigned drop_unlisted() {
   return give(engine.drop_unlisted());
 }
 
-// Text: the root. The Error that is to be told, or 0; -1 if the run is written
-// again, after what store_make_room() names was dropped.
+// Text: the root. The Error that is to be told, or 0; -1 if the run is written again, after what
+// store_make_room() names was dropped.
 int store_done(unsigned bytes, unsigned body, unsigned begin, unsigned end, unsigned outcome,
                unsigned attempts, double now) {
   const auto what = static_cast<StoreOutcome>(outcome);

@@ -51,7 +51,7 @@ struct Stream {
   std::uint32_t readers = 0;
   bool over = false;  // it brings nothing more that can be used
 
-  // What its readers are told as it comes (http/exchange.hpp).
+  // What its readers are told as it comes (http/part.hpp).
   struct Listener {
     std::uint32_t body;
     std::uint32_t job;

@@ -96,8 +96,8 @@ class Client {
   // too late, or is too long.
   bool offer(const std::string& sdp);
   // The signal is dropped unless the peer was introduced and has not left. Peer 0: whoever gets the
-  // last offer. Candidates wait a moment
-  // for others, if the coordinator is lean: what is sent in one go is one message for each peer.
+  // last offer. Candidates wait a moment for others, if the coordinator is lean: what is sent in
+  // one go is one message for each peer.
   void signal(Signal signal, Instant now);
   // This page makes no pair with the peer now, or has closed it. The peer may be introduced again
   // later. Peer 0: the offer is withdrawn.

@@ -45,8 +45,7 @@ void Download::note_due(Instant now, Instant at) {
   if (at > now) fetches_due_ = std::min(fetches_due_, at);
 }
 
-// --- Which pieces are fetched
-// ---------------------------------------------------------------------
+// --- Which pieces are fetched --------------------------------------------------------------------
 
 bool Download::peers_have(PieceIndex piece) const {
   return std::any_of(holders_.begin(), holders_.end(), [piece](const Holder& holder) {
