@@ -104,11 +104,13 @@ Siblings::Bits Siblings::bits_of(const std::string& site, Mark mark) const {
   return found == marks->second.end() ? 0 : found->second;
 }
 
+// A mark that is known takes no room: others may have it too, and who told everything again has it
+// still.
 bool Siblings::add_mark(Number sibling, const std::string& site, Mark mark) {
-  if (marks_count_ >= limits::marks_elsewhere) return false;
+  const bool is_first = bits_of(site, mark) == 0;
+  if (is_first && marks_count_ >= limits::marks_elsewhere) return false;
   if (marks_.size() >= limits::sites_per_coordinator && marks_.count(site) == 0) return false;
   Bits& bits = marks_[site][mark];
-  const bool is_first = bits == 0;
   if (is_first) ++marks_count_;
   bits |= bit(sibling);
   if (auto& confirmed = list_[sibling].confirmed) (*confirmed)[site].insert(mark);

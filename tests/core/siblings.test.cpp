@@ -531,6 +531,34 @@ TEST_CASE("more siblings than there are bits for are left out") {
   CHECK(known == limits::siblings_max);
 }
 
+TEST_CASE("marks that siblings have beyond what is remembered are left out, and no others") {
+  Siblings siblings;
+  siblings.open(1, Instant{1h});
+  const Siblings::Number one = *siblings.number_of(2, Instant{1h});
+  const Siblings::Number two = *siblings.number_of(3, Instant{1h});
+  constexpr auto full = static_cast<Mark>(limits::marks_elsewhere);
+  for (Mark mark = 0; mark < full; ++mark) siblings.add_mark(one, site, mark);
+  CHECK_FALSE(siblings.add_mark(one, site, full));
+  CHECK_FALSE(siblings.has(site, full));
+  SUBCASE("a sibling that has one too has it when the other has lost it") {
+    CHECK_FALSE(siblings.add_mark(two, site, 7));
+    CHECK_FALSE(siblings.remove_mark(one, site, 7));
+    CHECK(siblings.has(site, 7));
+    CHECK(siblings.remove_mark(two, site, 7));
+  }
+  SUBCASE("a sibling that tells all that it has has it still") {
+    siblings.begin_all(one);
+    for (Mark mark = 0; mark < full; ++mark) siblings.add_mark(one, site, mark);
+    std::size_t went = 0;
+    siblings.end_all(one, [&](const std::string&, Mark) { ++went; });
+    CHECK(went == 0);
+  }
+  SUBCASE("there is room again when one is lost") {
+    CHECK(siblings.remove_mark(one, site, 7));
+    CHECK(siblings.add_mark(two, site, full));
+  }
+}
+
 TEST_CASE("what siblings tell of comings and goings is bounded, and all of it comes in the end") {
   World w(2);
   constexpr std::uint32_t files = 1000;
