@@ -50,9 +50,8 @@ bool take_headers(Text& headers) {
   for (std::size_t count = 0; !rest.empty(); ++count) {
     char* letters = headers.begin() + (headers.size() - rest.size());
     const std::string_view name = take_line(rest);
-    const bool has_value = rest.data() != nullptr;
     const std::string_view value = take_line(rest);
-    if (!has_value || count == limits::headers_per_resource ||
+    if (count == limits::headers_per_resource ||
         name.size() + value.size() > limits::header_bytes || !is_token(name) ||
         !is_field_value(value)) {
       return false;

@@ -79,9 +79,7 @@ std::string judge_answer(std::uint32_t status, const std::string& cache_control,
   const auto bytes = static_cast<std::uint64_t>(total);
   const auto from = static_cast<std::uint64_t>(begin);
   const Judgement judgement = judge(answer, {bytes, {from, bytes}, from == 0});
-  Error error = error_of(judgement.verdict);
-  if (error == Error::none && !may_share(answer)) error = Error::origin_unusable;
-  return std::string(code_or_nothing(error));
+  return std::string(code_or_nothing(error_of(judgement.verdict)));
 }
 
 }  // namespace
