@@ -90,7 +90,6 @@ export class Redis {
   #toldAt = 0;
   #heardAt = 0;
   #isClosed = false;
-  #isReplicaTold = false;
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
 
@@ -187,14 +186,13 @@ export class Redis {
     await subscriber.subscribe([SALT_CHANNEL], (text) => void (this.#host.onSalt(text) && tellSalt().catch(lose)), true);
     // Redis is reached if it publishes too: a user may have no right to.
     await tellSalt();
-    const isReplica = await isLoneReplica(publisher);
+    await checkIsPrimary(publisher);
     if (this.#clients !== clients) return;
     clearTimeout(this.#timer);
-    if (isReplica) this.#tellReplica();
     this.#publisher = publisher;
     this.#tries = 0;
     this.#heardAt = performance.now();
-    this.#watch();
+    this.#watch(publisher, lose);
     if (this.#toldWhy) this.#host.onWarning({ code: 'redis-back', message: 'Redis is reached again' });
     this.#toldWhy = '';
     this.#host.onOpen(this.#name[0], this.#name[1]);
@@ -206,14 +204,20 @@ export class Redis {
     if (this.isOpen) this.#host.onFrame(frame);
   }
 
-  /** A network that is split closes no connection. */
-  #watch() {
+  /**
+   * A network that is split closes no connection, and neither does a primary that is made a replica.
+   * @param {Client} publisher
+   * @param {(error: Error) => void} lose
+   */
+  #watch(publisher, lose) {
     const look = () => {
-      if (performance.now() - this.#heardAt > limits.redisSilenceMs) this.#lose(new Error(silent));
-      else this.#watch();
+      if (this.#publisher !== publisher) return;
+      if (performance.now() - this.#heardAt > limits.redisSilenceMs) return lose(new Error(silent));
+      checkIsPrimary(publisher).catch(lose);
+      this.#watch(publisher, lose);
     };
     // What came while this process was held up is read first.
-    this.#timer = setTimeout(() => setImmediate(() => this.#publisher && look()), limits.redisSilenceMs / 2).unref();
+    this.#timer = setTimeout(() => setImmediate(look), limits.redisSilenceMs / 2).unref();
   }
 
   /** @param {Client[]} clients */
@@ -237,15 +241,6 @@ export class Redis {
     this.#timer = setTimeout(() => this.start(), most * (0.5 + Math.random() / 2)).unref();
   }
 
-  /** Nothing else would tell that the coordinators at the primary are not met. */
-  #tellReplica() {
-    if (this.#isReplicaTold) return;
-    this.#isReplicaTold = true;
-    const { host } = new URL(this.#url);
-    const message = `Redis at ${host} is a replica, whose primary hears nothing of what is published there: name the primary`;
-    this.#host.onWarning({ code: 'redis-replica', message });
-  }
-
   /** Tells the first time, and once a minute if the reason is another one. @param {Error} error */
   #tellLost(error) {
     // Behind a comma Redis repeats what a command had: a password, or the salt.
@@ -263,16 +258,16 @@ export class Redis {
 const silent = 'it is silent';
 
 /**
- * Whether it is a replica, of which its primary hears nothing. Those of a Redis Cluster pass on to all. HELLO takes no rights,
- * and before Redis 6 there was none.
+ * Throws of a replica, because its primary hears nothing of it. By the next try the name of Redis may lead to the primary.
+ * Replicas of a Redis Cluster pass on to all. HELLO takes no rights, and before Redis 6 there was none.
  * @param {Client} client
  */
-async function isLoneReplica(client) {
+async function checkIsPrimary(client) {
   const about = await client.sendCommand(['HELLO']).catch(() => ({}));
   // A list of names and values where the client speaks RESP2.
   const said = Array.isArray(about) ? about : Object.entries(/** @type {object} */ (about)).flat();
   const field = (/** @type {string} */ name) => String(said[said.findIndex((each) => String(each) === name) + 1]);
-  return field('role') === 'replica' && field('mode') !== 'cluster';
+  if (field('role') === 'replica' && field('mode') !== 'cluster') throw new Error('it is a replica: name the primary');
 }
 
 /** Where coordinators tell each other the salt of the day. */

@@ -113,8 +113,10 @@ export async function startRedis(t, more = []) {
   const tool = await debianTool('redis-server', 'usr/bin/redis-server', ['redis-tools', 'libjemalloc2', 'liblzf1']);
   if (!tool) return null;
   const port = await freePort();
+  // What a replica copies is a file until it has read it.
+  const nothingKept = ['--save', '', '--appendonly', 'no', '--rdb-del-sync-files', 'yes'];
   const open = async () => {
-    const redis = start(t, tool, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more]);
+    const redis = start(t, tool, ['--port', String(port), '--bind', '127.0.0.1', ...nothingKept, ...more]);
     await listening(port);
     return redis;
   };

@@ -66,6 +66,14 @@ async function introduced(t, [one, other]) {
 
 const redisFor = async (t) => (await startRedis(t)) ?? t.skip('there is no redis-server, nor a Debian to fetch it from');
 
+/** What an operator says to a Redis. */
+async function command({ url }, words) {
+  const client = createClient({ url, socket: { reconnectStrategy: false } }).on('error', () => {});
+  await client.connect();
+  await client.sendCommand(words);
+  client.destroy();
+}
+
 test('visitors of two processes meet, signal, and hear when the other goes', async (t) => {
   const redis = await redisFor(t);
   if (!redis) return;
@@ -106,12 +114,9 @@ test('the visitors of a process that closes are gone at once, and one that comes
 test('a user of Redis that may only publish and subscribe at our channels is enough', async (t) => {
   const redis = await redisFor(t);
   if (!redis) return;
-  const admin = createClient({ url: redis.url, socket: { reconnectStrategy: false } }).on('error', () => {});
-  await admin.connect();
   // As docs/coordinator.md says.
   const rights = 'on >password resetchannels &peer-cdn:coordinators* +publish +subscribe +client';
-  await admin.sendCommand(['ACL', 'SETUSER', 'coordinator', ...rights.split(' ')]);
-  admin.destroy();
+  await command(redis, ['ACL', 'SETUSER', 'coordinator', ...rights.split(' ')]);
   const url = redis.url.replace('//', '//coordinator:password@');
   await met(await open(t, { redis: url }), await open(t, { redis: url }));
 });
@@ -297,33 +302,38 @@ test('a Redis that lets nobody publish is not reached, and that is told once, wi
   assert.doesNotMatch(told[0].message, /salt|born/);
 });
 
-test('a replica is told of once, because its primary hears nothing of what is published there', async (t) => {
+test('a replica is not reached, because its primary hears nothing of it, until it is the primary', async (t) => {
   const primary = await startRedis(t);
   if (!primary) return t.skip('there is no redis-server, nor a Debian to fetch it from');
   const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${primary.port}`]);
-  const at = async ({ url }) => {
-    const told = [];
-    const reached = new Promise((go) => open(t, { redis: url, onWarning: (warning) => told.push(warning) && go() }));
-    return { told, reached };
-  };
-  const { told, reached } = await at(replica);
-  await reached;
+  const told = [];
+  const served = await open(t, { redis: replica.url, onWarning: (warning) => told.push(warning) });
+  while (told.length === 0) await new Promise((go) => setTimeout(go, 20));
   const { code, message } = told[0];
-  assert.equal(code, 'redis-replica');
-  assert.match(message, new RegExp(`Redis at 127.0.0.1:${replica.port} is a replica.*primary`));
-  // It is lost and found again, and nothing more is told of that.
-  await replica.redis.kill();
-  while (told.at(-1).code !== 'redis-lost') await new Promise((go) => setTimeout(go, 20));
-  await replica.open();
-  while (told.at(-1).code !== 'redis-back') await new Promise((go) => setTimeout(go, 20));
+  assert.equal(code, 'redis-lost');
+  assert.match(message, new RegExp(`Redis at 127.0.0.1:${replica.port} is not reached \\(it is a replica: name the primary\\)`));
+  assert.equal(served.coordinator.stats().isRedisReached, false);
+  await command(replica, ['REPLICAOF', 'NO', 'ONE']);
+  await met(served, await open(t, { redis: replica.url }));
   assert.deepEqual(
     told.map((each) => each.code),
-    ['redis-replica', 'redis-lost', 'redis-back'],
+    ['redis-lost', 'redis-back'],
   );
-  const one = await open(t, { redis: primary.url });
-  const other = await open(t, { redis: primary.url });
+});
+
+test('a primary that becomes a replica is left for the one to which its name leads by then', async (t) => {
+  const redis = await redisFor(t);
+  if (!redis) return;
+  const promoted = await startRedis(t);
+  let named = redis;
+  const name = await inPlaceOfRedis(t, (socket) => passOn(named.port)(socket));
+  const one = await open(t, { redis: name.url.replace(':secret@', '') });
+  const other = await open(t, { redis: promoted.url });
+  while (!one.coordinator.stats().isRedisReached) await new Promise((go) => setTimeout(go, 10));
+  named = promoted;
+  await command(redis, ['REPLICAOF', '127.0.0.1', String(promoted.port)]);
   await met(one, other);
-  assert.deepEqual([...one.warnings, ...other.warnings], []);
+  assert.deepEqual([...one.warnings, ...other.warnings], ['redis-lost', 'redis-back']);
 });
 
 test('an old Redis repeats the password in what it refuses, and the log does not', async (t) => {
