@@ -14,6 +14,7 @@ export function loadOptions(text, values) {
   const protocol = protocols[/** @type {keyof typeof protocols} */ (url?.protocol ?? '')];
   if (!url || !protocol) throw usage('bad-value', `load takes the URL of a coordinator, as wss://example.org, not '${text}'`);
   if (url.pathname === '/') url.pathname = SOCKET_PATH;
+  url.hash = '';
   for (const name of /** @type {const} */ (['origin', 'metrics'])) {
     const given = values[name];
     if (given !== undefined && !/^https?:$/.test(URL.canParse(given) ? new URL(given).protocol : '')) {
@@ -39,7 +40,7 @@ export function loadOptions(text, values) {
 /** What Node says of a certificate that nobody it knows has signed. */
 const untrusted = ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'];
 
-/** What helps against a failure. @type {Record<string, string>} */
+/** What helps against a failure, by its code, or by the first digit of a status. @type {Record<string, string>} */
 const advice = {
   ...Object.fromEntries(untrusted.map((code) => [code, 'NODE_EXTRA_CA_CERTS=<file> names a certificate to trust'])),
   401: 'the coordinator wants a token: add ?token= to the URL',
@@ -47,8 +48,13 @@ const advice = {
   426: 'a proxy does not forward the headers Upgrade and Connection',
   429: 'all come from this address: raise --sockets-per-address at the coordinator',
   503: 'the coordinator ends',
+  2: 'what answers there is no coordinator, or a proxy does not forward upgrades to it',
+  3: 'it redirects, which browsers do not follow for a socket: give the URL that it leads to',
+  5: 'the proxy there reaches no coordinator',
   'shutting-down': 'the coordinator ended',
   ECONNREFUSED: 'nobody listens there',
+  ENOTFOUND: 'its host has no address',
+  EPROTO: 'it does not speak TLS: say ws: in place of wss:',
   'timed-out': 'what takes sockets there is no coordinator, or has no time',
   'malformed-message': 'what takes sockets there is no coordinator',
   'origin-refused': 'the coordinator does not serve this site: say --origin',
@@ -56,11 +62,14 @@ const advice = {
   EADDRNOTAVAIL: 'this machine has no more ports to one address: load from several machines',
 };
 
+/** @param {string} code of an error, or a status of HTTP */
+const adviceOn = (code) => advice[code] ?? (/^\d{3}$/.test(code) ? advice[code[0]] : undefined);
+
 /** @param {Awaited<ReturnType<typeof import('./load.js').measureLoad>>} result */
 export function describeLoad(result) {
   const times = Object.entries(result.ms).map(([name, { p50, p99 }]) => `${name} ${p50 ?? '-'} / ${p99 ?? '-'}`);
   const failures = Object.entries(result.failures).map(
-    ([code, count]) => `${count} sockets failed: ${code}${advice[code] ? ` (${advice[code]})` : ''}\n`,
+    ([code, count]) => `${count} sockets failed: ${code}${adviceOn(code) ? ` (${adviceOn(code)})` : ''}\n`,
   );
   const processor = result.perProcessorSecond === null ? '' : `, ${result.perProcessorSecond} for a second of its processor`;
   return (

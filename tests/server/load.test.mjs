@@ -87,6 +87,18 @@ test('a handshake whose upgrade a proxy does not forward is told so', async (t) 
   assert.match(describeLoad(result), /2 sockets failed: 426 \(a proxy does not forward/);
 });
 
+const answered = { 200: /is no coordinator/, 301: /give the URL that it leads to/, 502: /reaches no coordinator/ };
+for (const [code, advice] of Object.entries(answered)) {
+  test(`a handshake that is answered with ${code} is told so, with what to do`, async (t) => {
+    const server = createServer((_, response) => response.writeHead(Number(code), { location: '/' }).end());
+    await new Promise((listens) => server.listen(0, '127.0.0.1', listens));
+    t.after(() => server.close());
+    const { status, result } = await load(server.address().port, '--sockets', '2');
+    assert.deepEqual([status, result.failures], [1, { [code]: 2 }]);
+    assert.match(describeLoad(result), advice);
+  });
+}
+
 /** What takes sockets, and is no coordinator. */
 async function openOther(t) {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
@@ -142,7 +154,8 @@ test('a URL may be without a path, and its own site is the usual one', () => {
     seconds: 10,
     metrics: undefined,
   });
-  assert.equal(loadOptions('https://example.org/ws?token=a', {}).url, 'wss://example.org/ws?token=a');
+  // A socket's URL has no fragment: one that was copied with it is taken without.
+  assert.equal(loadOptions('https://example.org/ws?token=a#b', {}).url, 'wss://example.org/ws?token=a');
 });
 
 const wrong = [
