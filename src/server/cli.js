@@ -350,7 +350,12 @@ async function main(args) {
     const { values } = parse(args, { ...all, json });
     return values.version ? printVersion() : printHelp(values.help === true);
   }
-  if (!command) throw usage('unknown-command', `there is no command '${name}': ${meant(name, Object.keys(commands))}`);
+  if (!command) {
+    // `--port 8081 serve site`: the value of an option stands where the command should.
+    const later = args.find((arg) => Object.hasOwn(commands, arg));
+    const help = later ? `the command goes first, as peer-cdn ${later} ...` : meant(name, Object.keys(commands));
+    throw usage('unknown-command', `there is no command '${name}': ${help}`);
+  }
   const { options, run, takes } = command;
   const { values, positionals } = parse(args, options);
   if (values.help) return printHelp(true);

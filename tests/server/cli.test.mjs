@@ -111,6 +111,15 @@ test('a coordinator takes its settings from a file and the environment, and says
   assert.deepEqual(JSON.parse(started.stdout).origins, ['https://b.example']);
 });
 
+test('an option before the command is told to stand behind it', async () => {
+  const { stderr, status } = await run('--port', '8081', 'serve', 'site');
+  assert.match(
+    stderr,
+    /^peer-cdn: unknown-command: there is no command '8081': the command goes first, as peer-cdn serve \.\.\.\n/,
+  );
+  assert.equal(status, 2);
+});
+
 test('help and version are asked for, and go to standard output', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   for (const args of [['--version'], ['-v'], ['serve', '--version']]) {
