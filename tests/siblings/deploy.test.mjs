@@ -41,7 +41,9 @@ function configured(name, folder, { port, ports, metricsPorts }) {
     ['port 9082', `port ${metricsPorts[1]}`],
     [`/etc/ssl/${host}`, folder],
     ['listen 443', `listen 127.0.0.1:${port}`],
-    ['bind :443', `bind 127.0.0.1:${port}`],
+    // Not every machine has IPv6.
+    ['  listen [::]:443 ssl;\n', ''],
+    ['bind :::443 v4v6', `bind 127.0.0.1:${port}`],
     ['*:443', `127.0.0.1:${port}`],
     [`\n${host} {`, `\nhttps://${host}:${port} {\n\tbind 127.0.0.1\n\ttls ${folder}/fullchain.pem ${folder}/privkey.pem`],
   ];
