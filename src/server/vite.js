@@ -47,7 +47,10 @@ function folderOf({ environment }, { root, build: whole }) {
 function siteBase({ base, logger }) {
   // Relative: the folder may be anywhere.
   if (base === '' || base.startsWith('.')) {
-    logger.warn(`peer-cdn: with base '${base}' the manifest is of a site at /: peerCdn({ base }) says where it will be`);
+    logger.warn(
+      `peer-cdn: with base '${base}' the manifest is of a site at /: peerCdn({ base }) says where it will be. BASE_URL is then ` +
+        "another folder on each page: name the worker by its whole path, as start({ worker: '/sw.js' })",
+    );
     return '/';
   }
   if (/^(?:https?:)?\/\//.test(base)) {

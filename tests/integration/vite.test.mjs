@@ -181,6 +181,6 @@ test('what the plugin cannot do is said', { timeout: 120_000 }, async (t) => {
   };
   const develop = async (config) => (await createServer({ server: { middlewareMode: true, ws: false }, ...config })).close();
   assert.match(await said(develop, {}), /no server of its own/);
-  assert.match(await said(build, { base: './' }), /with base '\.\/'/);
+  assert.match(await said(build, { base: './' }), /with base '\.\/'.*start\(\{ worker: '\/sw\.js' \}\)/);
   assert.match(await said(build, { base: 'https://cdn.example/x/' }), /names a host/);
 });
