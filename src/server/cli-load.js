@@ -43,7 +43,7 @@ const untrusted = ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', '
 /** What helps against a failure, by its code, or by the first digit of a status. @type {Record<string, string>} */
 const advice = {
   ...Object.fromEntries(untrusted.map((code) => [code, 'NODE_EXTRA_CA_CERTS=<file> names a certificate to trust'])),
-  401: 'the coordinator wants a token: add ?token= to the URL',
+  401: 'the coordinator wants a token of this site, and not too old: add ?token= to the URL; its log says what is wrong',
   404: 'there is no coordinator at this path',
   426: 'a proxy does not forward the headers Upgrade and Connection',
   429: 'all come from this address: raise --sockets-per-address at the coordinator',

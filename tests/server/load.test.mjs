@@ -46,7 +46,7 @@ test('sockets that are refused are counted by their code, and fail the command',
   const { port } = await open(t, { tokenKeys: 'a key of sixteen characters' });
   const { status, result } = await load(port, '--origin', 'https://a.example', '--sockets', '3');
   assert.deepEqual([status, result.sockets, result.failures], [1, 0, { 401: 3 }]);
-  assert.match(describeLoad(result), /3 sockets failed: 401 \(the coordinator wants a token/);
+  assert.match(describeLoad(result), /3 sockets failed: 401 \(the coordinator wants a token of this site, and not too old/);
   const other = await load(port, '--sockets', '2');
   assert.deepEqual(other.result.failures, { 'origin-refused': 2 });
 });
