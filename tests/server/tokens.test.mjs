@@ -47,6 +47,15 @@ for (const [what, options] of Object.entries(mistaken)) {
   });
 }
 
+test('a token that another language has written by the guide is good', () => {
+  // As written there: what a JSON library of another language puts between the members does not matter.
+  const encoded = (/** @type {Buffer} */ bytes) =>
+    bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+  const expires = Math.floor(Date.now() / 1000) + 60;
+  const body = `a.${encoded(Buffer.from(`{"expires": ${expires}, "site": "${site}"}\n`))}`;
+  assert.equal(checkToken(key, `${body}.${encoded(createHmac('sha256', key).update(body).digest())}`, site), 'good');
+});
+
 test('what names no site makes no token, and what names no server no credentials', () => {
   for (const options of [
     undefined,
