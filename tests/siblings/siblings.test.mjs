@@ -1,7 +1,7 @@
 // Three coordinators of the command line on a real Redis, behind a real nginx that sends each socket to the next of them.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -109,6 +109,7 @@ test('coordinators at different nodes of a Redis Cluster are one', { timeout: 12
     const busPort = await freePort();
     const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-redis-'));
     const node = await startRedis(t, ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--dir', folder]);
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
     if (!node) return t.skip('there is no redis-server, nor a Debian to fetch it from');
     const client = createClient({ url: node.url, socket: { reconnectStrategy: false } }).on('error', () => {});
     await client.connect();
