@@ -20,7 +20,7 @@ import {
 } from '../build/border.js';
 import { bodyOf, headFor, letGo } from './body.js';
 import { callText, giveUp, onFailure, tell } from './engine.js';
-import { passThrough } from './own.js';
+import { fromNetwork, passThrough } from './own.js';
 import { written } from './unwritten.js';
 import { within } from './within.js';
 import { answerWords } from './words.js';
@@ -131,8 +131,7 @@ export const exchangePerformer = (report, routes) => {
 
     [DO_THROUGH]: ({ exchange: id, plugin, get: number, own, listed }) => {
       const exchange = exchangeOf(id);
-      const { request } = exchange.event;
-      const answer = own ? passThrough(request, listed) : fetch(request);
+      const answer = own ? passThrough(exchange.event, listed) : fromNetwork(exchange.event);
       if (listed) answer.then((response) => tell(PASSED, answerWords(response), id, response.status)).catch(() => {});
       if (number) return exchange.gets.get(number)?.(answer);
       // Being offline is no fault of a plugin.
@@ -223,7 +222,7 @@ export const exchangePerformer = (report, routes) => {
   });
 };
 
-const fallThrough = (/** @type {Exchange} */ { event, respond, failure }) => respond(failure ?? passThrough(event.request));
+const fallThrough = (/** @type {Exchange} */ { event, respond, failure }) => respond(failure ?? passThrough(event));
 
 onFailure(() => {
   for (const each of exchanges.values()) {

@@ -4,13 +4,24 @@ import { USABLE } from '../build/border.js';
 import { call, giveUp, soon } from './engine.js';
 
 /**
- * The network's answer; the site's own where there is none, or where it is of no use. Rejects as fetch() does.
- * @param {Request} request
- * @param {boolean} [isListed] it is a file of ours: what the origin says of it is the answer, whatever it says
+ * The network's answer. Where the site has navigation preload on, the browser has asked for a page by itself already.
+ * @param {FetchEvent} event
  * @returns {Promise<Response>}
  */
-export async function passThrough(request, isListed = false) {
-  const answering = fetch(request);
+export async function fromNetwork({ request, preloadResponse }) {
+  const preloaded = await preloadResponse;
+  // A middleware of the site's may have read it.
+  return preloaded && !preloaded.bodyUsed ? preloaded : fetch(request);
+}
+
+/**
+ * The network's answer; the site's own where there is none, or where it is of no use. Rejects as fetch() does.
+ * @param {FetchEvent} event
+ * @param {boolean} [isListed] it is a file of ours: what the origin says of it is the answer, whatever it says
+ */
+export async function passThrough(event, isListed = false) {
+  const { request } = event;
+  const answering = fromNetwork(event);
   const answer = await answering.catch(() => null);
   if (answer && (isListed || isUsable(request, answer))) return answer;
   const own = await soon(stored(request));

@@ -12,6 +12,7 @@ import {
 } from '../build/border.js';
 import { call, drain, isOn } from './engine.js';
 import { byEvent, leave } from './exchange.js';
+import { fromNetwork } from './own.js';
 import { siteEnd } from './site.js';
 import { endOf } from './store.js';
 
@@ -77,7 +78,7 @@ export { quota as siteQuota };
 async function get(event, ...plugin) {
   const exchange = byEvent.get(event);
   const number = exchange && isOn() ? call(GET, exchange.id, ...plugin, performance.now()) : 0;
-  if (!exchange || !number) return plugin[0] === PLUGIN_NETWORK ? fetch(event.request) : null;
+  if (!exchange || !number) return plugin[0] === PLUGIN_NETWORK ? fromNetwork(event) : null;
   const result = new Promise((resolve) => exchange.gets.set(number, resolve));
   drain();
   const response = await result;

@@ -82,3 +82,36 @@ cdn.GET('/static', strategies.ordered, reads, ignores, late, cache.getMiddleware
   await until('the put has read all of it', () => visitor.run((size) => window.lengths.includes(size), bytes.length));
   await untilIdle(visitor);
 });
+
+test('beside a middleware of the site, a page that the browser preloads is asked of the origin once', async (t) => {
+  const { site, chromium, firefox } = scene(t);
+  // One looks at it and leaves it to the next; one reads it and has no answer either.
+  const route = `
+const looks = (event) => ({ get: async () => void (await event.preloadResponse)?.ok });
+const reads = (event) => ({ get: async () => void (await (await event.preloadResponse)?.text()) });
+const ours = [cache, network].map(({ getMiddleware }) => getMiddleware);
+cdn.GET('/', strategies.ordered, looks, ...ours);
+cdn.GET('/fallen.html', strategies.ordered, looks, cache.getMiddleware);
+cdn.GET('/read.html', strategies.ordered, reads, ...ours);
+addEventListener('activate', (event) => event.waitUntil(registration.navigationPreload.enable()));`;
+  const page = '<!doctype html><title>here</title>';
+  const pages = { '/page.html': page, '/fallen.html': page, '/read.html': page };
+  const s = await site({ ...pages, '/sw.js': workerOf(route) });
+  for (const open of [chromium, firefox]) {
+    const visitor = await open();
+    await visitor.visit(s.url);
+    await visitor.run(() => navigator.serviceWorker.ready.then(() => true));
+    for (const [path, times] of [
+      ['/page.html', 1],
+      ['/fallen.html', 1],
+      ['/read.html', 2],
+    ]) {
+      s.origin.requests = [];
+      await visitor.visit(s.url + path, { ready: false });
+      assert.equal(await visitor.run(() => document.title), 'here');
+      const asked = s.origin.log(path);
+      assert.equal(asked.length, times, `${visitor.kind}: ${path}`);
+      assert.equal(asked[0].headers['service-worker-navigation-preload'], 'true');
+    }
+  }
+});
