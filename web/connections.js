@@ -19,7 +19,7 @@ import { pathOf } from './diagnosis.js';
 /**
  * @typedef {object} Listener
  * @property {() => void} failed the module is gone
- * @property {(message: string) => void} refused the browser makes no connection, and says why
+ * @property {(message?: string) => void} refused the browser makes no connection, and may say why
  * @property {() => void} untransferable channels stay in the page
  * @property {((pair: number, route: import('./diagnosis.js').Path) => void) | null} routed a connection goes by this way, if
  *   somebody wants to know
@@ -36,6 +36,8 @@ export class Connections {
   #tried = 0;
   /** The pair whose connection is being made. */
   #making = 0;
+  /** Its channels, `control` and `data`. @type {RTCDataChannel[]} */
+  #channels = [];
 
   /**
    * Throws where wasm is refused.
@@ -101,18 +103,29 @@ export class Connections {
     const call = this.#call;
     return {
       connect: (/** @type {RTCConfiguration} */ configuration) => {
+        let isMade = false;
         try {
           const connection = new RTCPeerConnection(configuration);
+          isMade = true;
+          const channel = (/** @type {string} */ label, /** @type {number} */ id) =>
+            connection.createDataChannel(label, { negotiated: true, ordered: true, id });
+          this.#channels = [channel('control', 0), channel('data', 1)];
+          // A blocker may leave the names, and nothing behind them.
+          if (!this.#channels.every(({ readyState }) => readyState)) throw 0;
           this.#open.set(this.#making, connection);
           this.#tried++;
           return connection;
         } catch (error) {
-          this.#listener.refused(String(/** @type {any} */ (error)?.message ?? error));
+          // The words are those of a browser that refuses the site's servers.
+          this.#listener.refused(isMade ? undefined : String(/** @type {any} */ (error)?.message ?? error));
           return null;
         }
       },
       disconnect: (/** @type {RTCPeerConnection} */ connection) => connection.close(),
-      channels: (/** @type {number} */ pair, /** @type {RTCDataChannel} */ control, /** @type {RTCDataChannel} */ data) => {
+      ask: async (/** @type {any} */ connection, /** @type {string} */ method, /** @type {unknown} */ argument) =>
+        connection[method](argument),
+      channels: (/** @type {number} */ pair) => {
+        const [control, data] = this.#channels.splice(0);
         try {
           // Only in this task may they be transferred.
           call('channels', [pair, control, data], /** @type {any[]} */ ([control, data]));

@@ -3,9 +3,9 @@
 // another thread; it owns the channels, and this module never looks into them.
 //
 // A pair has the negotiated, ordered, reliable channels `control` (id 0) and `data` (id 1). The
-// host (web/connections.js) makes and closes connections, because that may throw and C++ cannot
-// catch here, and passes on what the browser says of them. Descriptions and candidates stay
-// JavaScript's values: nothing here reads them.
+// host (web/connections.js) calls what may throw, because C++ cannot catch here: it makes and
+// closes connections and their channels, and passes on what the browser says of them. Descriptions
+// and candidates stay JavaScript's values: nothing here reads them.
 #include <emscripten/bind.h>
 #include <emscripten/val.h>
 
@@ -64,12 +64,10 @@ void tell(std::uint32_t id, PathState state) {
   host->call<void>("path", id, static_cast<unsigned>(state));
 }
 
-val channel(const val& connection, const char* label, int stream) {
-  val options = val::object();
-  options.set("negotiated", true);
-  options.set("ordered", true);
-  options.set("id", stream);
-  return connection.call<val>("createDataChannel", val(label), options);
+// Gives a promise whatever the connection does: what a blocker has left of it may throw, or give
+// nothing.
+val ask(const Connection& connection, const char* method, const val& argument) {
+  return host->call<val>("ask", connection.connection, val(method), argument);
 }
 
 void watch(const val& promise, const char* name, std::uint32_t id) {
@@ -77,12 +75,12 @@ void watch(const val& promise, const char* name, std::uint32_t id) {
 }
 
 void set_local(const Connection& connection) {
-  watch(connection.connection.call<val>("setLocalDescription"), "rtcLocal", connection.id);
+  watch(ask(connection, "setLocalDescription", val::undefined()), "rtcLocal", connection.id);
 }
 
 // If the browser refuses a candidate the pair has one path less, and goes on.
 void give(const Connection& connection, const val& candidate) {
-  connection.connection.call<val>("addIceCandidate", candidate)
+  ask(connection, "addIceCandidate", candidate)
       .call<val>("catch", callback("rtcIgnore", connection.id));
 }
 
@@ -116,7 +114,7 @@ void on_local(std::uint32_t id, val) {
   const Connection* connection = find(id);
   if (!connection) return;
   const val local = connection->connection["localDescription"];
-  if (local.isNull()) return tell(id, PathState::refused);
+  if (local.isNull() || local.isUndefined()) return tell(id, PathState::refused);
   host->call<void>("localDescription", id, local);
 }
 
@@ -149,10 +147,8 @@ void create(std::uint32_t id, bool offer) {
   if (connection.isNull()) return tell(id, PathState::refused);
   connection.set("onicecandidate", callback("rtcCandidate", id));
   connection.set("onconnectionstatechange", callback("rtcState", id));
-  const val control = channel(connection, "control", 0);
-  const val data = channel(connection, "data", 1);
   connections.add(new Connection{id, std::move(connection), offer, false, {}});
-  host->call<void>("channels", id, control, data);
+  host->call<void>("channels", id);
   if (const Connection* there = find(id); there && offer) set_local(*there);
 }
 
@@ -163,7 +159,7 @@ void describe(std::uint32_t id, bool offer, val description) {
   // own.
   const bool offering = is_in(*connection, "have-local-offer");
   if (offer ? offering && connection->offered : !offering) return;
-  watch(connection->connection.call<val>("setRemoteDescription", description), "rtcRemote", id);
+  watch(ask(*connection, "setRemoteDescription", description), "rtcRemote", id);
 }
 
 // A candidate that comes before the description waits for it.

@@ -59,13 +59,28 @@ async function checkItWorks(t, there, here, s, spare) {
   }
 }
 
-/** Each case: what is done to the browser (`init` runs before the page's scripts) or to the origin. */
+/** Each case: what is done to the browser (`init` runs before the page's scripts) or to the origin, and what else is to hold. */
 const cases = [
   {
     name: 'RTCPeerConnection is removed',
     init: () => {
       delete globalThis.RTCPeerConnection;
       delete globalThis.webkitRTCPeerConnection;
+    },
+  },
+  {
+    name: 'a blocker leaves RTCPeerConnection without its channels',
+    init: () => {
+      const nothing = () => {};
+      const Blocked = function Blocked() {};
+      Blocked.prototype = { close: nothing, createDataChannel: nothing, createOffer: nothing, setRemoteDescription: nothing };
+      globalThis.RTCPeerConnection = Blocked.bind(globalThis);
+    },
+    async check(s, page) {
+      const { missing } = await page.evaluate(() => globalThis.peerCdn.diagnose());
+      assert.deepEqual(missing, ['no-webrtc']);
+      const hellos = s.origin.signals.filter(({ message }) => message.type === 'hello');
+      assert.equal(hellos.length, 2, 'the engine, and its socket, were made once');
     },
   },
   { name: 'dedicated workers are removed', init: () => delete globalThis.Worker },
@@ -155,7 +170,7 @@ let visitor;
 before(async () => ([seeder, visitor] = await Promise.all([openChromium(), openChromium()])));
 after(() => Promise.all([seeder?.close(), visitor?.close()]));
 
-for (const { name, init, ready = true, headers, origin, spare = 0 } of cases) {
+for (const { name, init, ready = true, headers, origin, spare = 0, check } of cases) {
   test(`${name}: the site works`, async (t) => {
     // Not the patient worker of other tests: what the origin can bring sooner does not wait for peers.
     const s = await openSite({ ...files, ...plain, '/sw.js': documentedWorker() }, { headers });
@@ -170,6 +185,7 @@ for (const { name, init, ready = true, headers, origin, spare = 0 } of cases) {
     await visitor.visit(s.url, { ready, page: here });
     s.origin.requests = [];
     await checkItWorks(t, there, here, s, spare);
+    await check?.(s, here);
     if (!name.includes('WebSocket')) return;
     const asked = s.origin.requests.map(({ url, range, status, sent }) => `${url} ${range} ${status} ${sent}`).join('\n');
     assert.equal(s.origin.sent('/static/big.bin'), files['/static/big.bin'].length, asked);

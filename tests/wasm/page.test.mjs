@@ -468,6 +468,44 @@ test('a browser without WebRTC, or one that refuses our servers, answers none an
   assert.equal(await without.read(request, withinMs), null);
 });
 
+/** What a blocker leaves where it does not take RTCPeerConnection away, and what the page says of that. */
+const blockers = [
+  ['has no channels', { createDataChannel() {} }, ['no-webrtc']],
+  ['has channels that are none', { createDataChannel: () => ({ send() {}, close() {} }) }, ['no-webrtc']],
+  ['describes nothing', { setLocalDescription() {} }, []],
+  [
+    'throws',
+    {
+      setLocalDescription() {
+        throw new Error('blocked');
+      },
+    },
+    [],
+  ],
+];
+for (const [what, members, said] of blockers) {
+  test(`where a connection ${what} nobody is connected, and the engine lives on`, async (t) => {
+    const file = makeFile(3 * pieceBytes);
+    const [a, b] = [nextName(), nextName()];
+    for (const name of [a, b]) await fill(name, file, { held: name === a });
+    await openPage(t, a);
+    await announced(file.root);
+    globalThis.RTCPeerConnection = class extends FakeConnection {
+      constructor(configuration) {
+        super(configuration);
+        Object.assign(this, members);
+      }
+    };
+    const told = [];
+    const tell = (code) => () => told.push(code);
+    const listener = { report: (code) => told.push(code), failed: tell('failed'), untransferable: tell('untransferable') };
+    const page = await openInformed(t, b, { listener });
+    assert.equal(await page.read(request, withinMs), null);
+    assert.deepEqual(told, said);
+    assert.equal(page.stats.engine, 'page');
+  });
+}
+
 test('a page that was idle before it knew what is listed is connected as soon as it knows', async (t) => {
   const file = makeFile(3 * pieceBytes);
   const [a, b] = [nextName(), nextName()];
