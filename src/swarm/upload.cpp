@@ -22,10 +22,11 @@ bool Upload::on() const {
 }
 
 void Upload::handle_options(const UploadOptions& options, Instant now) {
+  ready(now);
   options_ = options;
   options_.bytes_per_second = std::min(options.bytes_per_second, limits::upload_rate_max);
-  tokens_ = limits::block_bytes;
-  refilled_ = now;
+  // A slider says them many times a second: a debt stays. What another rate has saved up does not.
+  tokens_ = std::min<std::int64_t>(tokens_, limits::block_bytes);
 }
 
 bool Upload::ready(Instant now) {

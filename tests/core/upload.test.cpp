@@ -50,6 +50,31 @@ TEST_CASE("a rate is kept after an hour in which nothing was asked") {
   CHECK(sent <= 2 * rate + 2 * full);
 }
 
+TEST_CASE("a rate is kept while the caps are said again and again, as a slider says them") {
+  constexpr std::uint64_t rate = 64 * limits::kib;
+  Upload upload;
+  std::uint64_t sent = 0;
+  for (Instant now = start; now < start + 10s; now += 10ms) {
+    upload.handle_options({now.time_since_epoch() / 10ms % 7 != 0, rate + sent % 100, 0}, now);
+    while (upload.ready(now)) {
+      upload.take(full);
+      sent += full;
+    }
+  }
+  CHECK(sent <= 10 * rate + rate / 4 + 2 * full);
+  CHECK(sent + full >= 10 * rate * 9 / 10);
+}
+
+TEST_CASE("what a higher rate has saved up is not sent under a lower one") {
+  Upload upload;
+  upload.handle_options({true, 100 * limits::mib, 0}, start);
+  CHECK(upload.ready(start + 1s));
+  upload.handle_options({true, 64 * limits::kib, 0}, start + 1s);
+  std::uint64_t sent = 0;
+  for (; upload.ready(start + 1s); sent += full) upload.take(full);
+  CHECK(sent <= 2 * full);
+}
+
 TEST_CASE("next_ready is when the next block may go, and not before") {
   Upload upload;
   upload.handle_options({true, 64 * limits::kib, 0}, start);
