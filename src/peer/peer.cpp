@@ -1,5 +1,7 @@
 #include "peer/peer.hpp"
 
+#include <string_view>
+
 #include "base/limits.hpp"
 #include "base/variant.hpp"
 
@@ -7,6 +9,13 @@ namespace peer_cdn::peer {
 namespace {
 
 constexpr PeerId nobody{};
+
+// Media would be received, and each line of it answered: the answer would be longer than a message
+// to the coordinator may be, which ends our socket.
+bool is_of_channels_alone(std::string_view sdp) {
+  constexpr std::string_view section = "\nm=";
+  return sdp.find(section) == sdp.rfind(section);
+}
 
 }  // namespace
 
@@ -313,6 +322,13 @@ void Peer::translate(signal::Introduced& introduced) {
   expected_.push_back({peer, now() + limits::offer_wait});
 }
 
+// A peer that signals what no page of ours would.
+void Peer::refuse(PeerId peer) {
+  ready_.push(swarm::Report{Error::malformed_message, peer});
+  if (swarm_.has_pair(peer)) close_pair(peer, Error::malformed_message);
+  client_.decline(peer, now());
+}
+
 // A page that has no pair with the peer any more says so.
 void Peer::translate(signal::Resumed& resumed) {
   if (!swarm_.has_pair(resumed.peer)) return client_.decline(resumed.peer, now());
@@ -322,6 +338,7 @@ void Peer::translate(signal::Resumed& resumed) {
 void Peer::translate(signal::Signalled& signalled) {
   const PeerId peer = signalled.signal.peer;
   if (auto* description = get_if<signal::Description>(&signalled.signal.what)) {
+    if (!is_of_channels_alone(description->sdp)) return refuse(peer);
     if (description->offer && expects(peer)) create(peer, true, false);
     if (swarm_.has_pair(peer)) {
       ready_.push(RemoteDescription{peer, std::move(*description)});

@@ -108,6 +108,7 @@ class Peer {
   void warm();
   void close_pair(PeerId peer, Error error);
   bool expects(PeerId peer);
+  void refuse(PeerId peer);
   void create(PeerId peer, bool asked, bool offer);
   void give(PeerId peer);
 

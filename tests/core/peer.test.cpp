@@ -243,6 +243,35 @@ TEST_CASE("signals of peers that were not introduced, or have no pair, do nothin
   CHECK(f.drain().empty());
 }
 
+TEST_CASE(
+    "a peer that describes more than data channels is refused, before its pair is open and after") {
+  for (const bool offer : {true, false}) {
+    CAPTURE(offer);
+    Fixture f;
+    f.connect();
+    f.peer.handle_message(signal::Introduce{{61}, true}, start);
+    REQUIRE(f.first<CreatePair>());
+    if (!offer) f.peer.handle_pair_open({61}, start);
+    const std::string one = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
+    f.peer.handle_message(signal::Signal{{61}, signal::Description{false, one}}, start);
+    CHECK(f.first<RemoteDescription>());
+    const std::string more = one + "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n";
+    f.peer.handle_message(signal::Signal{{61}, signal::Description{offer, more}}, start);
+    bool closed = false, declined = false;
+    for (Output& output : f.drain()) {
+      CHECK_FALSE(holds_alternative<RemoteDescription>(output));
+      if (const auto* close = get_if<swarm::ClosePair>(&output)) {
+        closed = close->peer == PeerId{61} && close->error == Error::malformed_message;
+      }
+      if (const auto* sent = get_if<signal::SendMessage>(&output)) {
+        declined |= holds_alternative<signal::Decline>(sent->message);
+      }
+    }
+    CHECK((closed && declined));
+    CHECK_FALSE(f.peer.swarm().has_pair({61}));
+  }
+}
+
 TEST_CASE("an introduction beyond what a page may have is declined") {
   Fixture f;
   f.connect();

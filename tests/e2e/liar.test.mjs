@@ -87,3 +87,42 @@ for (const { what, size, at } of [
     }
   });
 }
+
+/** An offer that also has as many lines of media as a message to the coordinator bears. */
+function withMedia(sdp) {
+  const mids = ['0'];
+  let offer = sdp;
+  while (offer.length < 10_500) {
+    const mid = mids.push(`${mids.length}`) - 1;
+    offer += `m=audio 0 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=bundle-only\r\na=mid:${mid}\r\n`;
+    offer += 'a=sendrecv\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n';
+  }
+  return offer.replace(/a=group:BUNDLE .*/, `a=group:BUNDLE ${mids.join(' ')}`);
+}
+
+test('a peer that offers media is let go: the answer would be too long for the coordinator', async (t) => {
+  const { site, chromium } = scene(t);
+  const s = await site({ [url]: randomBytes('media', 2_000_000) });
+  const root = await s.root(url);
+  s.origin.rewrite = async (message) => {
+    const { type, sdp } = message.type === 'signal' ? (message.description ?? {}) : {};
+    return type === 'offer' ? { ...message, description: { type, sdp: withMedia(sdp) } } : message;
+  };
+  const [liar, second] = [await chromium(), await chromium()];
+  await liar.visit(s.url);
+  await liar.fetch(url);
+  await s.origin.untilShared(root);
+  await second.visit(s.url);
+  // The first offer goes with the ask, and as it is.
+  await second.fetch(url);
+  await until('a pair is open', () => second.run(() => window.peerCdn.stats.peers === 1));
+  await second.run(() => {
+    window.seen = [];
+    window.peerCdn.addEventListener('error', ({ detail }) => window.seen.push(detail.code));
+  });
+  await liar.run(() => window.dispatchEvent(new Event('online')));
+  await until('the liar is dropped', () => second.run(() => window.peerCdn.stats.peers === 0));
+  assert.deepEqual(await second.run(() => window.seen), ['malformed-message']);
+  const hellos = s.origin.signals.filter(({ message }) => message.type === 'hello');
+  assert.equal(hellos.length, 2, 'nobody lost the coordinator');
+});
