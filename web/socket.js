@@ -11,6 +11,8 @@ export class Socket {
   #socket = null;
   /** Candidates that go as soon as this turn is over. @type {any} */
   #packed = null;
+  /** Why the core refused what came in one text. @type {Set<import('../build/border.js').ErrorCode>} */
+  #refused = new Set();
 
   /**
    * @param {import('./core.js').Core} core
@@ -88,6 +90,9 @@ export class Socket {
       // null is no object: C++ finds no type in it and refuses it.
     }
     for (const each of Array.isArray(message) ? message : [message]) this.#take(each);
+    // A list has room for thousands that are wrong in one way.
+    this.#refused.forEach(this.#report);
+    this.#refused.clear();
   }
 
   /** @param {any} message */
@@ -105,6 +110,6 @@ export class Socket {
     }
     const refused = this.#core.callText(PEER_MESSAGE, toText(message), performance.now());
     this.#core.drain();
-    if (refused) this.#report(/** @type {import('../build/border.js').ErrorCode} */ (refused));
+    if (refused) this.#refused.add(/** @type {import('../build/border.js').ErrorCode} */ (refused));
   }
 }

@@ -105,6 +105,13 @@ test('what is no message, or too long for one, is told by its code, and the next
   assert.deepEqual(seen.told.at(-1), { type: 'gone', peer: 5 });
 });
 
+test('a text that is wrong thousands of times is told once, and each text anew', (t) => {
+  const { seen, hear } = open(t);
+  for (let i = 0; i < 2; i++) hear([...Array(4000).fill(1), { type: 'gone', peer: 7 }]);
+  assert.deepEqual(seen.reports, ['malformed-message', 'malformed-message']);
+  assert.equal(seen.told.filter(({ type }) => type === 'gone').length, 2);
+});
+
 test('of the end of a socket the core hears, and whoever waits for its first word', async (t) => {
   const { seen } = open(t);
   seen.wire.onopen();
