@@ -314,8 +314,11 @@ async function runCoordinatorCommand(_, values) {
     process.exit(0);
   };
   process.once('SIGINT', () => void served.close().then(end));
+  // Said, because the first process of a container hears only what it listens for.
+  process.once('SIGHUP', () => process.exit(129));
   // Of an operator's tools, which wait: visitors go elsewhere one after another. At a second signal the process ends at once.
   process.once('SIGTERM', () => {
+    process.once('SIGTERM', () => process.exit(143));
     tell('info', { code: 'draining', message: 'visitors go elsewhere', sockets: served.coordinator.stats().peers });
     void served.drain().then(end);
   });

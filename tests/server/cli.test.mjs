@@ -1,6 +1,6 @@
 // The command as a user types it.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -712,6 +712,36 @@ test('what is never listed gets one line for each reason', async (t) => {
   const excluded = ['.*', 'empty.*', 'node_modules', 'peer-cdn/**'].flatMap((glob) => ['--exclude', glob]);
   assert.equal((await run('manifest', folder, ...excluded)).stderr, '');
 });
+
+/** The kernel gives the first process of its own only the signals that it listens for. */
+const isolating = ['--pid', '--fork', '--kill-child'];
+const mayIsolate = process.platform === 'linux' && spawnSync('unshare', [...isolating, 'true']).status === 0;
+
+for (const [signals, code] of [
+  [['SIGTERM', 'SIGTERM'], 143],
+  [['SIGHUP'], 129],
+]) {
+  const title = `a coordinator that is the first process of a container ends at once at ${signals.join(' and ')}`;
+  test(title, { skip: !mayIsolate }, async (t) => {
+    const site = 'https://first.example';
+    const ours = [process.execPath, cli, 'coordinator', '--port', '0', '--origin', site, '--log', 'json'];
+    const unshare = spawn('unshare', [...isolating, ...ours]);
+    t.after(() => unshare.kill('SIGKILL'));
+    let stderr = '';
+    unshare.stderr.on('data', (data) => (stderr += data));
+    await until('it listens', () => stderr.includes('\n'));
+    const [{ port }] = lines({ stderr });
+    const visitors = Array.from({ length: 20 }, () => new Visitor(`http://127.0.0.1:${port}${SOCKET_PATH}`, { origin: site }));
+    await Promise.all(visitors.map((visitor) => visitor.next('welcome')));
+    const ended = new Promise((resolve) => unshare.once('exit', resolve));
+    const first = Number(readFileSync(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8'));
+    for (const [i, signal] of signals.entries()) {
+      if (i > 0) await until('it drains', () => stderr.includes('"draining"'));
+      process.kill(first, signal);
+    }
+    assert.equal(await ended, code);
+  });
+}
 
 test('serve prints one line when it is ready and one for each request, and ends when told to', async (t) => {
   const folder = makeFolder(t, { 'index.html': '<p>hi', 'a.png': 'a' });
