@@ -11,7 +11,7 @@ import { call, giveUp, soon } from './engine.js';
 export async function fromNetwork({ request, preloadResponse }) {
   const preloaded = await preloadResponse;
   // A middleware of the site's may have read it.
-  return preloaded && !preloaded.bodyUsed ? preloaded : fetch(request);
+  return preloaded?.bodyUsed === false ? preloaded : fetch(request);
 }
 
 /**
@@ -40,7 +40,6 @@ function isUsable(/** @type {Request} */ { destination }, /** @type {Response} *
 // Under its own URL, or as Workbox keeps it: with its revision in the query. Only those: an answer to another query is another
 // answer.
 async function stored(/** @type {Request} */ request) {
-  if (request.method !== 'GET') return;
   const exact = await caches.match(request);
   if (exact) return exact;
   const wanted = new URL(request.url);
@@ -49,9 +48,8 @@ async function stored(/** @type {Request} */ request) {
     const cache = await caches.open(name);
     for (const key of await cache.keys(request, { ignoreSearch: true })) {
       // As Workbox makes its keys.
-      const revision = new URL(key.url).searchParams.get(REVISION);
-      wanted.searchParams.set(REVISION, `${revision}`);
-      if (revision !== null && wanted.href === key.url) return cache.match(key);
+      wanted.searchParams.set(REVISION, `${new URL(key.url).searchParams.get(REVISION)}`);
+      if (wanted.href === key.url) return cache.match(key);
     }
   }
 }

@@ -75,16 +75,16 @@ export class Store {
   }
 
   /**
-   * A run as roots() names it; null when it is gone (the browser may take entries away).
+   * A run as roots() names it; undefined when it is gone (the browser may take entries away).
    * @param {string} root
    * @param {number} begin
    * @param {number} end
-   * @returns {Promise<Response | null>}
+   * @returns {Promise<Response | undefined>}
    */
   async readRun(root, begin, end) {
     const url = `${STORE_PATH}${root}?${begin}-${end}`;
     const writing = this.#writing.get(url);
-    return writing ? octets(writing) : ((await this.#cache.match(url)) ?? null);
+    return writing ? octets(writing) : this.#cache.match(url);
   }
 
   /**
@@ -142,12 +142,12 @@ export class Store {
   }
 
   /**
-   * The digest list of a root, 32 bytes a piece, or null.
+   * The digest list of a root, 32 bytes a piece, if it is there.
    * @param {string} root
-   * @returns {Promise<ArrayBuffer | null>}
+   * @returns {Promise<ArrayBuffer | undefined>}
    */
   async digests(root) {
-    return (await this.#cache.match(DIGESTS_PATH + root))?.arrayBuffer() ?? null;
+    return (await this.#cache.match(DIGESTS_PATH + root))?.arrayBuffer();
   }
 
   /**
@@ -190,14 +190,14 @@ export class Store {
   }
 
   /**
-   * The manifest as last fetched, with what putManifest() put beside it; null before the first fetch. Needs no open store, so
-   * that a worker that starts reads it while the store opens.
+   * The manifest as last fetched, with what putManifest() put beside it, if there is one. Needs no open store, so that a worker
+   * that starts reads it while the store opens.
    * @param {string} name as for open()
-   * @returns {Promise<{ text: string, headers: Headers } | null>}
+   * @returns {Promise<{ text: string, headers: Headers } | undefined>}
    */
   static async manifest(name) {
     const response = await caches.match(MANIFEST_PATH, { cacheName: name });
-    return response ? { text: await response.text(), headers: response.headers } : null;
+    return response && { text: await response.text(), headers: response.headers };
   }
 
   /**

@@ -309,7 +309,11 @@ class Body {
   void end_without_origin();
   bool asks_again(bool is_changed);
   bool is_page_answer(bool asked_whole, const OriginAnswer& answer) const;
-  bool has_no_parts() const { return whole_ && forms_->has_no_parts; }
+  // One that is compressed and failed as a part may come compressed whatever is asked for. Chromium
+  // takes no such answer to a part.
+  bool has_no_parts() const {
+    return whole_ && (forms_->has_no_parts || (packs_ && attempts_ > 0));
+  }
   bool gives_whole(const Stream& refused, bool is_answer, Verdict verdict) const;
   void release_refusal();
   bool is_untouched(const Job& job) const;

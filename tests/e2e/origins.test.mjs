@@ -105,6 +105,26 @@ addEventListener('fetch', (event) => event.respondWith((async () =>
   (await caches.match(event.request)) ?? fetch(event.request))()));
 `;
 
+test('a file that its server packs, whatever is asked for, comes whole where a reader has left in the middle', async (t) => {
+  const { site, chromium, firefox } = scene(t);
+  const s = await site({ ...files, '/sw.js': documentedWorker() });
+  const root = await s.root(large);
+  for (const open of [chromium, firefox]) {
+    const visitor = await open();
+    await visitor.visit(s.url);
+    s.origin.rule(large, { gzip: 'always', bytesPerSecond: 4_000_000 });
+    assert.equal((await visitor.fetch(large, { abortAfter: 2_000_000 })).status, 200);
+    await until('the beginning is stored', async () => (await visitor.stored()).some((key) => key.includes(`${root}?0-`)));
+    s.origin.rule(large, { gzip: 'always' });
+    s.origin.requests = [];
+    const got = await visitor.fetch(large);
+    assert.equal(got.error, null, visitor.kind);
+    assert.equal(got.sha256, sha256(files[large]), visitor.kind);
+    // A part, which is of no use, and the whole.
+    assert.ok(s.origin.log(large).length <= 2, visitor.kind);
+  }
+});
+
 test('an app that is precached behind us runs offline, also in a worker that has just started', async (t) => {
   const { site, chromium } = scene(t);
   const s = await site({

@@ -41,7 +41,8 @@ class Pacer {
  * What an origin may be told to do with the answers for one URL.
  * @typedef {object} Rule
  * @property {boolean} [ignoreRange] Answers 200 with everything, whatever was asked.
- * @property {boolean} [gzip] Encodes the answer (and so ignores Range, as nginx does).
+ * @property {boolean | 'always'} [gzip] Encodes the answer (and so ignores Range, as nginx does); 'always': also for who does not
+ *   take it, as a store does whose files are packed.
  * @property {Record<string, string>} [headers] Set on the answer.
  * @property {number} [bytesPerSecond] A rate for each answer, besides the total.
  * @property {number} [latencyMs] Waits before the answer.
@@ -353,7 +354,8 @@ export class Origin {
       body = [bytes];
     }
     if (rule.ignoreRange || rule.gzip) delete out['accept-ranges'];
-    if (rule.gzip && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '') && answer.statusCode === 200) {
+    const isTaken = rule.gzip === 'always' || /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+    if (rule.gzip && isTaken && answer.statusCode === 200) {
       out['content-encoding'] = 'gzip';
       out.vary = 'Accept-Encoding';
       delete out['content-length'];
