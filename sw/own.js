@@ -20,13 +20,13 @@ export async function fromNetwork({ request, preloadResponse }) {
  * @param {boolean} [isListed] it is a file of ours: what the origin says of it is the answer, whatever it says
  */
 export async function passThrough(event, isListed = false) {
-  const { request } = event;
   const answering = fromNetwork(event);
-  const answer = await answering.catch(() => null);
-  if (answer && (isListed || isUsable(request, answer))) return answer;
-  const own = await soon(stored(request));
-  if (own) giveUp(answer?.body);
-  return own ?? answering;
+  const answer = await answering.catch(() => {});
+  if (answer && (isListed || isUsable(event.request, answer))) return answer;
+  const own = await soon(stored(event.request));
+  if (!own) return answering;
+  giveUp(answer?.body);
+  return own;
 }
 
 function isUsable(/** @type {Request} */ { destination }, /** @type {Response} */ { status, headers }) {
