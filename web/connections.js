@@ -25,6 +25,9 @@ import { pathOf } from './diagnosis.js';
  *   somebody wants to know
  */
 
+/** A pair has its two channels. What else the other side opens would take what it sends. @param {RTCDataChannelEvent} event */
+const refuse = ({ channel }) => channel.close();
+
 export class Connections {
   #call;
   #listener;
@@ -112,6 +115,7 @@ export class Connections {
           this.#channels = [channel('control', 0), channel('data', 1)];
           // A blocker may leave the names, and nothing behind them.
           if (!this.#channels.every(({ readyState }) => readyState)) throw 0;
+          connection.ondatachannel = refuse;
           this.#open.set(this.#making, connection);
           this.#tried++;
           return connection;

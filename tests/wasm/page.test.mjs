@@ -793,6 +793,15 @@ test("what scripts of the site say on the site's channel ends no engine", async 
   assert.equal(page.stats.engine, 'page');
 });
 
+test('a channel that the other side opens beside the two of a pair is closed', () => {
+  const connections = new Connections({}, () => {}, { failed: () => assert.fail('trapped'), refused() {}, untransferable() {} });
+  connections.create(1, true);
+  let closed = 0;
+  FakeConnection.made.at(-1).ondatachannel({ channel: { close: () => closed++ } });
+  assert.equal(closed, 1);
+  connections.close(1);
+});
+
 test('nothing of a connection that was closed is held: Chromium counts it until it is collected', async () => {
   const told = [];
   const listener = { failed: () => assert.fail('trapped'), refused() {}, untransferable() {} };
