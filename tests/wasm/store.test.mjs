@@ -69,7 +69,7 @@ test('a run that could not be written is not there', async () => {
   const put = store.putRun(root, 0, 1, [new Uint8Array(1)]);
   (await cache.untilWaiting()).reject(new DOMException('full', 'QuotaExceededError'));
   await assert.rejects(put, { name: 'QuotaExceededError' });
-  assert.equal(await store.readRun(root, 0, 1), null);
+  assert.equal(await store.readRun(root, 0, 1), undefined);
   assert.deepEqual(await runs(store, root), []);
 });
 
