@@ -757,6 +757,22 @@ TEST_CASE(
   host.check_in_order();
 }
 
+TEST_CASE("of a compressed file whose rest cannot be had as a part, all is asked for") {
+  for (const bool packs : {true, false}) {
+    CAPTURE(packs);
+    const std::uint64_t bytes = 200 * piece_bytes;
+    Opening opening{PluginKind::network};
+    opening.packs = packs;
+    Host host(bytes, {0, bytes}, held({{0, 16}}), opening);
+    host.pull(1 << 30);
+    for (PieceIndex piece = 0; piece < 16; ++piece) host.digest(1, piece);
+    host.end(1);
+    REQUIRE_FALSE(host.windows.begin()->second.whole);
+    host.end(host.windows.begin()->first, Error::origin_unreachable);
+    CHECK(host.windows.begin()->second.whole == packs);
+  }
+}
+
 TEST_CASE("a small file of another length is the page's answer, and nobody asks again") {
   for (const char* length : {"196609", "196607", "0"}) {
     CAPTURE(length);
