@@ -684,6 +684,13 @@ static_assert(introductions_per_peer <= introductions_waiting);
 inline constexpr Duration pair_lost_wait = 20s;
 inline constexpr Duration pair_restart_wait = 5s;
 static_assert(pair_restart_wait < pair_lost_wait);
+// Each offer of a peer on its pair is answered over the coordinator, by a description and its
+// candidates. So many at once, and one in this time, or peers could have the coordinator end the
+// socket of whoever they have pairs with.
+inline constexpr int reoffers_burst = 8;
+inline constexpr Duration reoffer_wait = pair_restart_wait / 2;
+static_assert(2.0 * pairs_per_page <
+              messages_per_second * std::chrono::duration<double>(reoffer_wait).count());
 static_assert(peer_stall < pair_lost_wait, "downloads go elsewhere first");
 // A timer that fires so late was not late: the machine slept.
 inline constexpr Duration sleep_min = 30s;

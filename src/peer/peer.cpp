@@ -340,7 +340,7 @@ void Peer::translate(signal::Signalled& signalled) {
   if (auto* description = get_if<signal::Description>(&signalled.signal.what)) {
     if (!is_of_channels_alone(description->sdp)) return refuse(peer);
     if (description->offer && expects(peer)) create(peer, true, false);
-    if (swarm_.has_pair(peer)) {
+    if (description->offer ? swarm_.takes_offer(peer, now()) : swarm_.has_pair(peer)) {
       ready_.push(RemoteDescription{peer, std::move(*description)});
     }
   } else if (swarm_.has_pair(peer)) {

@@ -101,6 +101,15 @@ void Pool::handle_found(PeerId peer) {
   if (Pair* pair = find(peer)) pair->lost = pair->restart = std::nullopt;
 }
 
+bool Pool::takes_offer(PeerId peer, Instant now) {
+  Pair* pair = find(peer);
+  if (pair == nullptr) return false;
+  const Instant until = std::max(pair->offers_until, now) + limits::reoffer_wait;
+  if (until > now + limits::reoffers_burst * limits::reoffer_wait) return false;
+  pair->offers_until = until;
+  return true;
+}
+
 void Pool::handle_resumed(PeerId peer, Instant now) {
   Pair* pair = find(peer);
   if (pair != nullptr && pair->lost && pair->offered) pair->restart = now;

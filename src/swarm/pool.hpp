@@ -32,6 +32,8 @@ class Pool {
   // while, until there is a path: a new one, or the old one by itself.
   void handle_lost(PeerId peer, Instant now);
   void handle_found(PeerId peer);
+  // Whether an offer of this peer, on the pair that it has, is answered.
+  bool takes_offer(PeerId peer, Instant now);
   // Signals reach this peer again: an ICE restart that had to wait may go ahead.
   void handle_resumed(PeerId peer, Instant now);
   // Every path may be gone without a sign, so this side restarts ICE on all pairs.
@@ -65,6 +67,7 @@ class Pool {
     Instant used{};
     std::optional<Instant> lost = {};     // since when the path is gone
     std::optional<Instant> restart = {};  // when ICE is to be restarted
+    Instant offers_until{};               // when all that it offered is worn off
   };
   const Pair* find(PeerId peer) const;
   Pair* find(PeerId peer);

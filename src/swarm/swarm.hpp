@@ -40,6 +40,7 @@ class Swarm {
   bool is_banned(PeerId peer) const { return pool_.is_banned(peer); }
   bool has_pair(PeerId peer) const { return pool_.has(peer); }
   bool is_open(PeerId peer) const { return pool_.is_open(peer); }
+  bool takes_offer(PeerId peer, Instant now) { return pool_.takes_offer(peer, now); }
   List<PeerId> open_pairs() const { return pool_.open_pairs(); }
   std::size_t pairs() const { return pool_.size(); }  // open or not yet
   // Open pairs whose peer answers, as far as is known.

@@ -243,6 +243,25 @@ TEST_CASE("signals of peers that were not introduced, or have no pair, do nothin
   CHECK(f.drain().empty());
 }
 
+TEST_CASE("of a peer that offers again and again so many offers are answered") {
+  Fixture f;
+  f.connect();
+  const auto answered = [&f](Instant at, int offers) {
+    int count = 0;
+    for (int i = 0; i < offers; ++i) {
+      f.peer.handle_message(signal::Signal{{61}, signal::Description{true, "sdp"}}, at);
+      for (const Output& output : f.drain()) count += holds_alternative<RemoteDescription>(output);
+    }
+    return count;
+  };
+  f.peer.handle_message(signal::Introduce{{61}, true}, start);
+  f.peer.handle_pair_open({61}, start);
+  CHECK(answered(start, 100) == limits::reoffers_burst);
+  CHECK(answered(start + limits::reoffer_wait, 100) == 1);
+  // Whose path goes and comes is heard.
+  for (int i = 10; i < 30; ++i) CHECK(answered(start + i * limits::pair_restart_wait, 1) == 1);
+}
+
 TEST_CASE(
     "a peer that describes more than data channels is refused, before its pair is open and after") {
   for (const bool offer : {true, false}) {
