@@ -684,14 +684,16 @@ static_assert(introductions_per_peer <= introductions_waiting);
 inline constexpr Duration pair_lost_wait = 20s;
 inline constexpr Duration pair_restart_wait = 5s;
 static_assert(pair_restart_wait < pair_lost_wait);
-// Each offer of a peer on its pair is answered over the coordinator, by a description and its
-// candidates. So many at once, and one in this time, or peers could have the coordinator end the
-// socket of whoever they have pairs with.
+static_assert(peer_stall < pair_lost_wait, "downloads go elsewhere first");
+// An offer of a peer on its pair is answered by a description and candidates, which the coordinator
+// counts. So many are answered at once, and then one in this time: peers that offer without end
+// would make us say more than the coordinator takes.
 inline constexpr int reoffers_burst = 8;
 inline constexpr Duration reoffer_wait = pair_restart_wait / 2;
 static_assert(2.0 * pairs_per_page <
-              messages_per_second * std::chrono::duration<double>(reoffer_wait).count());
-static_assert(peer_stall < pair_lost_wait, "downloads go elsewhere first");
+                  messages_per_second * std::chrono::duration<double>(reoffer_wait).count(),
+              "all pairs offer as often as they may, and each answer is two messages");
+static_assert(reoffer_wait < pair_restart_wait, "one of ours is always answered");
 // A timer that fires so late was not late: the machine slept.
 inline constexpr Duration sleep_min = 30s;
 // Chromium ends at 500 connections a page, and counts closed ones until they are collected. After
