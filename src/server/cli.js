@@ -2,6 +2,7 @@
 // The command `peer-cdn`.
 import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
@@ -314,11 +315,11 @@ async function runCoordinatorCommand(_, values) {
     process.exit(0);
   };
   process.once('SIGINT', () => void served.close().then(end));
-  // Said, because the first process of a container hears only what it listens for.
-  process.once('SIGHUP', () => process.exit(129));
+  // Listened for, because the first process of a container hears nothing else. The statuses are those of a shell.
+  process.once('SIGHUP', () => process.exit(128 + constants.signals.SIGHUP));
   // Of an operator's tools, which wait: visitors go elsewhere one after another. At a second signal the process ends at once.
   process.once('SIGTERM', () => {
-    process.once('SIGTERM', () => process.exit(143));
+    process.once('SIGTERM', () => process.exit(128 + constants.signals.SIGTERM));
     tell('info', { code: 'draining', message: 'visitors go elsewhere', sockets: served.coordinator.stats().peers });
     void served.drain().then(end);
   });
