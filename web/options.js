@@ -2,6 +2,7 @@
 import { SOCKET_PATH } from '../build/border.js';
 import { endOf } from '../sw/store.js';
 import { iceUrl } from './ice.js';
+import { socketForm } from './socket-url.js';
 import { isPossible } from './registration.js';
 import { attempt, isAmount, isFlag, isObject, ofUpload, plain, unusable, uploadOf } from './settings.js';
 
@@ -63,7 +64,7 @@ export const known = {
   report: (report) => !report || beaconUrl(report),
   scope: isUrl,
   servers: (servers) => !badServer(servers),
-  socket: (socket) => /^(http|ws)s?:[^#]*$/.test(isUrl(socket)),
+  socket: (socket) => socketForm.test(isUrl(socket)),
   // Timers know no longer time.
   timeoutAfter: (ms) => isAmount(ms) && ms < 2 ** 31,
   upload: (upload) => isFlag(upload) || isObject(upload),

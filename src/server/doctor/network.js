@@ -5,6 +5,7 @@ import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { protocolVersion, SOCKET_PATH } from '../../../build/border.js';
+import { socketForm } from '../../../web/socket-url.js';
 import * as limits from '../limits.js';
 import { reasonOf, todoOf } from './answers.js';
 import { iceForm, partsOf } from './ice.js';
@@ -116,8 +117,7 @@ export async function checkSocket(site, url) {
     );
     return;
   }
-  // As start() does.
-  if (!/^wss?:[^#]*$/.test(url.href)) {
+  if (!socketForm.test(url.href)) {
     findings.wrong('coordinator', `${url.href} is no URL of a WebSocket`, 'Give start() a path or a URL of wss:, without a #.');
     return;
   }
